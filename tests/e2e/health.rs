@@ -44,8 +44,8 @@ fn another_round(env: &Environment) -> Value {
 
 fn events(env: &Environment) -> Vec<(Value, Value, Value)> {
     let all = env.json(&["events", "--all"]);
-    let of_providers = all["events"].as_array().unwrap().iter().filter(|event| event["of"] == "provider");
-    of_providers.map(|event| (event["kind"].clone(), event["name"].clone(), event["why"].clone())).collect()
+    let of_providers = all["events"].as_array().unwrap().iter().filter(|event| event["subject"] == "provider");
+    of_providers.map(|event| (event["kind"].clone(), event["name"].clone(), event["reason"].clone())).collect()
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn providers_are_checked_only_if_the_settings_ask_for_it_and_a_change_is_told_on
     env.run(&add).ok();
     let is_quiet = |env: &Environment| {
         let status = env.json(&["status"]);
-        let is_awake = status["resident"]["awake"] == true;
+        let is_awake = status["daemon"]["awake"] == true;
         !is_awake && health(env, "gw").is_null() && server.seen().is_empty()
     };
     assert!(is_quiet(&env), "{:?}", server.seen());
@@ -76,7 +76,7 @@ fn providers_are_checked_only_if_the_settings_ask_for_it_and_a_change_is_told_on
     assert_eq!((&first["healthy"], &first["problem"]), (&json!(true), &Value::Null));
     let shell = health(&env, "shell");
     assert!(shell["healthy"].is_null() && shell["problem"].as_str().unwrap().contains("`SHELL_KEY`"), "{shell}");
-    let status = env.json(&["status"])["resident"].clone();
+    let status = env.json(&["status"])["daemon"].clone();
     assert_eq!((&status["awake"], &status["checks_providers"]), (&json!(true), &json!(true)));
     assert_eq!(events(&env), []);
     fails.store(true, Ordering::Relaxed);

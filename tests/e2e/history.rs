@@ -84,8 +84,8 @@ fn a_search_finds_messages_with_the_line_that_resumes_their_session() {
     let env = filled();
     let found = env.json(&["history", "search", "chain intermediate"]);
     let first = &found["hits"][0];
-    assert_eq!(found.as_object().unwrap().keys().collect::<Vec<_>>(), ["hits", "waiting", "took_ms"]);
-    assert!(first["score"].as_f64().unwrap() > 0.0 && found["took_ms"].as_f64().unwrap() > 0.0);
+    assert_eq!(found.as_object().unwrap().keys().collect::<Vec<_>>(), ["hits", "waiting", "duration_ms"]);
+    assert!(first["score"].as_f64().unwrap() > 0.0 && found["duration_ms"].as_f64().unwrap() > 0.0);
     let mut whole = first.clone();
     whole["score"] = json!(1);
     insta::assert_snapshot!(format!("{whole:#}"), @r#"
@@ -355,7 +355,7 @@ fn a_model_finds_what_shares_no_word_and_forgetting_takes_its_vectors_too() {
         ("baking a loaf that remains dense", "x-oven-4"),
     ];
     let search = |text: &str, words: bool| {
-        let by = if words { &["--words"][..] } else { &[] };
+        let by = if words { &["--keyword"][..] } else { &[] };
         let run = env.run(&[&["--json", "history", "search", text][..], by].concat()).ok();
         // Neither with a model nor without one is anything said besides the answer.
         assert_eq!(run.stderr, "", "{text}");
@@ -386,7 +386,7 @@ fn a_model_finds_what_shares_no_word_and_forgetting_takes_its_vectors_too() {
     let mut client = Client::initialized(&env);
     let found = client.good("search_history", json!({"query": "itchy pet dog"}));
     assert_eq!(found["sessions"][0]["session_id"], "v-vet");
-    assert!(found["sessions"][0]["hits"][0]["why"].as_str().unwrap().contains("mean"), "{found:#}");
+    assert!(found["sessions"][0]["hits"][0]["reason"].as_str().unwrap().contains("mean"), "{found:#}");
     // Another model: the old vectors stay until it made its own.
     tiny_model(&env.path("tiny"));
     let tiny = env.path("tiny").display().to_string();
@@ -421,7 +421,7 @@ fn a_client_finds_hits_by_session_and_reads_around_one() {
         hits.len() >= 2 && hits.iter().any(|hit| hit["snippet"].as_str().unwrap().contains("TLS **handshake**")),
         "{found:#}"
     );
-    assert!(hits[0]["why"].as_str().unwrap().starts_with("has ") && hits[0]["score"].as_f64().unwrap() > 0.0);
+    assert!(hits[0]["reason"].as_str().unwrap().starts_with("has ") && hits[0]["score"].as_f64().unwrap() > 0.0);
     for (arguments, expected) in [
         (json!({"query": "certificate", "project": "/srv/shop"}), 1),
         (json!({"query": "certificate", "since": "2026-03-10"}), 1),

@@ -29,7 +29,7 @@ const REST: [(&str, &str); 4] = [
     ("Register aiw as an MCP server in", "y"),
     ("sessions read for `aiw history search`", "y"),
     ("Download a model", ""),
-    ("Address of the far end", ""),
+    ("Address of the remote", ""),
 ];
 
 const AGREEMENT: &str = "Do all of this? [y/N]";
@@ -105,7 +105,7 @@ fn a_stranger_gets_from_a_fresh_home_to_an_answered_prompt() {
     let is_theirs = |request: &Value| request["headers"].to_string().contains("sk-typed-canary");
     assert!(api.requests().iter().any(is_theirs));
     // What was skipped is still lacking, and nothing else.
-    assert_eq!(env.run(&["init"]).ok().stdout, "aiw model pull\naiw sync init FAR-END\n");
+    assert_eq!(env.run(&["init"]).ok().stdout, "aiw model pull\naiw sync init REMOTE\n");
     let said = env.run(&[]).ok().stdout;
     assert!(!said.contains("aiw init"), "{said}");
     let settings = fs::read_to_string(env.user().join(".claude/settings.json")).unwrap();
@@ -147,12 +147,12 @@ fn who_stops_in_a_step_has_those_before_and_nothing_of_that_one() {
     let mut terminal = Terminal::start(&env, &["init"]);
     answer(&mut terminal, &[("Preset:", "")]);
     answer(&mut terminal, &REST[..3]);
-    answer(&mut terminal, &[("Address of the far end", &far), (AGREEMENT, "y")]);
+    answer(&mut terminal, &[("Address of the remote", &far), (AGREEMENT, "y")]);
     // The last step asks for two of its words.
     terminal.wait_for("Word 3:");
     terminal.press("\u{3}");
     assert_eq!(terminal.ends().exit_code(), 130);
-    assert_eq!(env.run(&["init"]).ok().stdout, "aiw provider add\naiw model pull\naiw sync init FAR-END\n");
+    assert_eq!(env.run(&["init"]).ok().stdout, "aiw provider add\naiw model pull\naiw sync init REMOTE\n");
     assert_eq!((env.json(&["secret", "list"])["secrets"].clone(), env.path("far").exists()), (json!([]), false));
     // The dashboard has something else to say now.
     let mut terminal = Terminal::start(&env, &["tui"]);
@@ -172,10 +172,7 @@ fn without_a_terminal_it_prints_the_commands_and_where_nothing_is_lacking_it_ask
     let printed = env.run(&["init", "--yes"]).ok();
     assert_eq!(
         printed.whole(),
-        format!(
-            "{}\naiw sync init FAR-END\n------- stderr -------\n------- exit code 0 -------\n",
-            commands.join("\n")
-        )
+        format!("{}\naiw sync init REMOTE\n------- stderr -------\n------- exit code 0 -------\n", commands.join("\n"))
     );
     let lacking = env.json(&["init"])["lacking"].clone();
     assert_eq!((&lacking[1]["part"], &lacking[1]["command"]), (&json!("clients"), &json!(commands[1])));

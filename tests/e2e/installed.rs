@@ -168,7 +168,7 @@ fn a_session_goes_on_with_its_own_file_after_an_update() {
         assert_eq!(read("comm"), "aiw\n");
         fs::write(&go, "").unwrap();
         let report = client.good("wait_task", json!({"id": task["id"]}));
-        assert_eq!(report["standing"], "succeeded", "{report:#}");
+        assert_eq!(report["state"], "succeeded", "{report:#}");
         fs::remove_file(&go).unwrap();
         // A server that is gone is started again, below a supervisor too.
         let starts = servers.starts("behind");

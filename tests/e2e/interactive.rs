@@ -141,7 +141,7 @@ fn a_token_is_typed_unseen_and_the_terminal_is_as_it_was() {
     assert!(terminal.ends().success());
     let provider = env.json(&["provider", "show", "asked"])["provider"].clone();
     assert_eq!((&provider["secret"], &provider["clis"]), (&json!("set"), &json!(["codex"])));
-    assert_eq!(provider["keeps_key"], true);
+    assert_eq!(provider["via_gateway"], true);
     let mut terminal = Terminal::start(&env, &["provider", "add", "other"]);
     terminal.wait_for("Preset:");
     terminal.press(b"\xffopenrouter\r");

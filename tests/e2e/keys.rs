@@ -76,7 +76,7 @@ fn a_key_that_is_added_in_clear_goes_to_the_vault() {
         assert_eq!(env.json(&["secret", "list"])["secrets"].as_array().unwrap().len(), 1);
     }
     let env = Environment::cold();
-    let run = env.run(&["mcp", "add", "srv", "--no-check", "--plain", "--env", &env_pair, "--", "sh"]).ok();
+    let run = env.run(&["mcp", "add", "srv", "--no-check", "--plaintext", "--env", &env_pair, "--", "sh"]).ok();
     assert!(run.stderr.contains("stays in mcp.json in clear"), "{}", run.whole());
     assert_eq!(env.mcp()["mcpServers"]["srv"]["env"]["TOKEN"], KEY);
     assert_eq!(env.json(&["secret", "list"])["secrets"], json!([]));

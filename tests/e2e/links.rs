@@ -35,7 +35,7 @@ fn everything(env: &Environment) {
         (&["setup", "claude", "--undo", "--yes"], String::new()),
         (&["mcp", "rename", "test", "other"], String::new()),
         (&["mcp", "rename", "other", "test"], String::new()),
-        (&["process", "rm", "p"], String::new()),
+        (&["process", "remove", "p"], String::new()),
     ] {
         let _ = env.run_with_input(arguments, input);
     }

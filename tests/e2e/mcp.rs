@@ -292,7 +292,7 @@ fn the_probe_of_claude_code_is_answered_and_either_beginning_may_follow() {
     let tools = client.ask("tools/list", &json!({"_meta": meta}));
     assert_eq!(tools["result"]["tools"].as_array().unwrap().len(), 10);
     let call = client.ask("tools/call", &json!({"name": "list_tasks", "arguments": {}, "_meta": meta}));
-    assert_eq!(call["result"]["structuredContent"], json!({"tasks": [], "left_out": 0}));
+    assert_eq!(call["result"]["structuredContent"], json!({"tasks": [], "omitted": 0}));
     assert_eq!(client.ask("tools/list", &json!({}))["error"]["code"], -32602);
     let mut unknown = meta.clone();
     unknown["io.modelcontextprotocol/protocolVersion"] = "2099-01-01".into();
@@ -410,11 +410,11 @@ fn a_task_is_started_seen_waited_for_and_read() {
     let answer = client.next();
     assert_eq!(answer["id"], waits);
     let report = &answer["result"]["structuredContent"];
-    assert_eq!((&report["done"], &report["standing"]), (&json!(true), &json!("succeeded")), "{report:#}");
+    assert_eq!((&report["done"], &report["state"]), (&json!(true), &json!("succeeded")), "{report:#}");
     assert_eq!(report["task"]["final_message"], "The work is done.");
     assert_eq!(report["task"]["usage"], json!({"input": 10, "output": 5}));
     // That counted as a report.
-    assert_eq!(client.good("list_tasks", json!({}))["tasks"][0]["unread"], false);
+    assert_eq!(client.good("list_tasks", json!({}))["tasks"][0]["unseen"], false);
     assert_eq!(env.json(&["status"])["tasks"], json!([]));
 
     let seen = clis.only();

@@ -160,7 +160,7 @@ fn client(cli: &str, worker: [&'static str; 3]) {
         (&json!(worker), &json!("succeeded"), &json!("gw"))
     );
     // Waiting marked the report as read.
-    assert_eq!(task["unread"], false);
+    assert_eq!(task["unseen"], false);
 }
 
 /// How a client's model calls one of aiw's tools, as the scripted model says it.

@@ -392,7 +392,9 @@ fn meaning(env: &Environment) -> Value {
     let said = env.json(&["model", "status"])["history"].clone();
     // It goes on meanwhile.
     let alike = |value: &Value| value["total"] == said["total"];
-    assert!(alike(&env.json(&["history", "stats"])["meaning"]) && alike(&env.json(&["history", "doctor"])["meaning"]));
+    assert!(
+        alike(&env.json(&["history", "stats"])["embeddings"]) && alike(&env.json(&["history", "doctor"])["embeddings"])
+    );
     said
 }
 
@@ -489,7 +491,7 @@ fn a_search_by_meaning_in_a_fresh_process_takes_a_moment_longer_than_by_words() 
         said.split_whitespace().map(|number| number.parse::<f64>().unwrap()).sum()
     };
     let least = |more: &str| (0..5).map(|_| seconds(more)).fold(f64::MAX, f64::min);
-    let (words, both) = (least("--words"), least(""));
+    let (words, both) = (least("--keyword"), least(""));
     println!("{words} s by words, {both} s by meaning too");
     // Reading and checking everything at each load took 0.6 s more on a machine that did nothing else.
     assert!(both < words + 2.0, "{words} s by words, {both} s by meaning too");

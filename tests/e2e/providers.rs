@@ -533,14 +533,14 @@ fn a_token_variable_is_hidden_from_other_providers_only_if_it_is_a_key_or_the_us
     }
     add(&env, "gw", &["--preset", "litellm", "--base-url", listening(), "--model", "m"]);
     let added = env.run(&["provider", "add", "copilot", "--preset", "openrouter", "--token-env", "GITHUB_TOKEN"]).ok();
-    assert!(added.stderr.contains("`aiw provider edit copilot --withhold`"), "{}", added.whole());
+    assert!(added.stderr.contains("`aiw provider edit copilot --scrub-env`"), "{}", added.whole());
     let added = env.run(&["provider", "add", "router", "--preset", "openrouter", "--token-env", "ROUTER_KEY"]).ok();
-    assert!(added.stderr.contains("`aiw provider edit router --no-withhold`"), "{}", added.whole());
+    assert!(added.stderr.contains("`aiw provider edit router --no-scrub-env`"), "{}", added.whole());
     let explain = |more: &[&str]| {
         let run = env.run(&[&["codex", "-p", "gw", "--explain", "--json"], more, &["hello"]].concat()).ok();
         let explained = serde_json::from_str::<Value>(&run.stdout).unwrap()["explain"].clone();
         assert!(!explained["unsets"].to_string().contains("ROUTER_KEY"), "{explained}");
-        explained["withholds"].clone()
+        explained["scrub_env"].clone()
     };
     let explained = || explain(&[]);
     assert_eq!(explained(), json!(["DEEPSEEK_API_KEY", "ROUTER_KEY"]));
@@ -551,10 +551,10 @@ fn a_token_variable_is_hidden_from_other_providers_only_if_it_is_a_key_or_the_us
     assert_eq!(seen.get("GITHUB_TOKEN").map(String::as_str), Some("sk-canary"));
     assert!(!seen.contains_key("ROUTER_KEY") && !seen.contains_key("DEEPSEEK_API_KEY"), "{seen:?}");
     // The user decides either way, and can give a variable back to one run.
-    env.run(&["provider", "edit", "copilot", "--withhold"]).ok();
-    env.run(&["provider", "edit", "router", "--no-withhold"]).ok();
+    env.run(&["provider", "edit", "copilot", "--scrub-env"]).ok();
+    env.run(&["provider", "edit", "router", "--no-scrub-env"]).ok();
     assert_eq!(explained(), json!(["DEEPSEEK_API_KEY", "GITHUB_TOKEN"]));
-    assert_eq!(env.json(&["provider", "show", "copilot"])["provider"]["withhold"], json!(["GITHUB_TOKEN"]));
+    assert_eq!(env.json(&["provider", "show", "copilot"])["provider"]["scrub_env"], json!(["GITHUB_TOKEN"]));
     assert_eq!(explain(&["--env", "GITHUB_TOKEN"]), json!(["DEEPSEEK_API_KEY"]));
     // A nested run that needs a withheld variable says so.
     let (aiw, _) = env.parts();
@@ -569,10 +569,10 @@ fn a_token_variable_is_hidden_from_other_providers_only_if_it_is_a_key_or_the_us
     let nested = env.run_with_input(&["gemini", "-p", "gw", "-"], &prompt).whole();
     assert!(nested.contains("the variable `GEMINI_API_KEY` is withheld from this run"), "{nested}");
     // What a provider reads for headers counts as well, and later changes keep what is hidden.
-    env.run(&["provider", "edit", "router", "--withhold"]).ok();
+    env.run(&["provider", "edit", "router", "--scrub-env"]).ok();
     env.run(&["provider", "edit", "router", "--header", "X-Pass=${PASS_KEY}"]).ok();
     env.run(&["provider", "edit", "router", "--model", "m"]).ok();
-    assert_eq!(env.json(&["provider", "show", "router"])["provider"]["withhold"], json!(["PASS_KEY", "ROUTER_KEY"]));
+    assert_eq!(env.json(&["provider", "show", "router"])["provider"]["scrub_env"], json!(["PASS_KEY", "ROUTER_KEY"]));
     // No program works without these.
     for name in ["HOME", "PATH", "SSH_AUTH_SOCK", "XDG_RUNTIME_DIR", "https_proxy", "AIW_HOME"] {
         let refused = env.run(&["provider", "add", "bad", "--preset", "openrouter", "--token-env", name]);

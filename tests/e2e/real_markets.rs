@@ -69,5 +69,5 @@ fn a_market_without_servers_shows_nothing_unless_asked_for_all() {
     let all = env.json(&["plugin", "search", "--all"]);
     let plugins = all["plugins"].as_array().unwrap();
     assert_eq!(plugins.len(), 92);
-    assert!(plugins.iter().any(|p| p["brings"].as_array().is_some_and(|b| b.contains(&"agents".into()))));
+    assert!(plugins.iter().any(|p| p["contents"].as_array().is_some_and(|b| b.contains(&"agents".into()))));
 }

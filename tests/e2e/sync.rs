@@ -127,7 +127,7 @@ fn settings_of_one_machine_come_to_another_and_are_undone() {
     let fingerprint = |machine: &Machine| machine.env.json(&["sync", "status"])["fingerprint"].clone();
     assert_eq!(fingerprint(&one), fingerprint(&other));
     let log = other.env.json(&["sync", "log"]);
-    assert_eq!(log["entries"][0]["what"], "pull");
+    assert_eq!(log["entries"][0]["operation"], "pull");
     other.env.run(&["sync", "undo"]).ok();
     assert_eq!(other.read(".claude/settings.json"), "{\n  \"theme\": \"dark\" // here\n}\n");
     assert!(!other.file(".claude/CLAUDE.md").exists());
@@ -257,8 +257,8 @@ fn far_ends_and_names_that_are_none_are_refused_with_what_would_do() {
     assert_eq!(drive.code, 3, "{}", drive.whole());
     let what = machine.env.json(&["sync", "list", "--what"]);
     let row = |path: &str| what["rows"].as_array().unwrap().iter().find(|row| row["path"] == path).cloned().unwrap();
-    assert_eq!(row("claude:CLAUDE.md")["travels"], "always");
-    assert_eq!(row("aiw:vault/")["travels"], "never");
+    assert_eq!(row("claude:CLAUDE.md")["policy"], "always");
+    assert_eq!(row("aiw:vault/")["policy"], "never");
     assert_eq!(row("claude:plans/")["included"], false);
     machine.env.run(&["sync", "include", "claude:plans"]).ok();
     let what = machine.env.json(&["sync", "list", "--what"]);

@@ -44,14 +44,14 @@ fn a_prompt_is_a_task_that_shows_what_the_model_says() {
     let keys: Vec<&str> = task.as_object().unwrap().keys().map(String::as_str).collect();
     insta::assert_snapshot!(
         keys.join(" "),
-        @"id pid root_pid cli provider role state outcome exit_code signal started ended unread prompt cwd log session"
+        @"id pid root_pid cli provider role state outcome exit_code signal started ended unseen prompt cwd log session"
     );
     assert_eq!(task["cli"], "claude");
     assert_eq!(
         (&task["state"], &task["outcome"], &task["exit_code"]),
         (&json!("ended"), &json!("succeeded"), &json!(0))
     );
-    assert_eq!((&task["provider"], &task["signal"], &task["unread"]), (&json!(null), &json!(null), &json!(false)));
+    assert_eq!((&task["provider"], &task["signal"], &task["unseen"]), (&json!(null), &json!(null), &json!(false)));
     assert_eq!(task["session"], "session-1");
     let shown = self::task(&env, task["id"].as_str().unwrap());
     assert_eq!((&shown["final_message"], &shown["cost_usd"]), (&json!("The work is done."), &json!(0.25)));
@@ -118,7 +118,7 @@ fn a_detached_task_is_waited_for_and_reported_once() {
     let mut status = env.json(&["status"]);
     // The bad one said nothing of its tokens.
     assert_eq!(status.as_object_mut().unwrap().remove("today").unwrap()["tasks"], 1);
-    assert_eq!(status, json!({"tasks": [], "running": 0, "queued": 0, "unread": 0}));
+    assert_eq!(status, json!({"tasks": [], "running": 0, "queued": 0, "unseen": 0}));
     assert_eq!(env.run(&["wait", "zzzzzzzzzzzz"]).code, 2);
 }
 
@@ -126,7 +126,7 @@ fn a_detached_task_is_waited_for_and_reported_once() {
 fn a_log_that_cannot_be_read_hides_no_other_report() {
     let (env, _) = FakeClis::environment();
     let (more, broken) = (detach(&env, "claude", "true"), detach(&env, "claude", "true"));
-    until(|| env.json(&["status"])["unread"] == 2);
+    until(|| env.json(&["status"])["unseen"] == 2);
     let log = env.home().join("tasks").join(&broken).join("log");
     fs::remove_file(&log).unwrap();
     std::os::unix::fs::symlink("/dev/null", &log).unwrap();

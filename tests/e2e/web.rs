@@ -352,17 +352,17 @@ fn pools_and_budgets_are_set_after_a_plan_and_are_those_of_the_command_line() {
     for (name, preset) in [("one", "anthropic"), ("two", "deepseek")] {
         env.run(&["provider", "add", name, "--preset", preset, "--token-env", "KEY"]).ok();
     }
-    let pool = json!({"name": "work", "members": ["one", "two=deepseek-chat"], "choose": "round-robin"});
+    let pool = json!({"name": "work", "members": ["one", "two=deepseek-chat"], "strategy": "round-robin"});
     let (asked, _) = page.agree("POST", "/pools", &pool);
-    assert_eq!(asked["about"], json!(["work: one, two=deepseek-chat", "chooses by: round-robin"]));
-    assert_eq!(env.json(&["pool", "show", "work"])["pool"]["choose"], "round-robin");
-    let budget = json!({"name": "daily", "usd": "20", "per": "day", "provider": "work", "refuse": true});
+    assert_eq!(asked["details"], json!(["work: one, two=deepseek-chat", "strategy: round-robin"]));
+    assert_eq!(env.json(&["pool", "show", "work"])["pool"]["strategy"], "round-robin");
+    let budget = json!({"name": "daily", "usd": "20", "per": "day", "provider": "work", "block": true});
     let (asked, set) = page.agree("POST", "/budgets", &budget);
-    assert_eq!(asked["about"], json!(["budget `daily`: $20.00 a day for work, then refuses"]));
+    assert_eq!(asked["details"], json!(["budget `daily`: $20.00 a day for work, then blocks"]));
     assert_eq!(set["budget"], env.json(&["budget", "list"])["budgets"][0]);
     // One that is replaced is shown.
     let (asked, _) = page.agree("POST", "/budgets", &json!({"name": "daily", "tokens": 5000}));
-    assert_eq!(asked["about"][1], "in place of budget `daily`: $20.00 a day for work, then refuses");
+    assert_eq!(asked["details"][1], "in place of budget `daily`: $20.00 a day for work, then blocks");
     for (bad, status) in [
         (json!({"name": "a b", "usd": "1"}), 400),
         (json!({"name": "a", "usd": "1", "tokens": 1}), 400),
@@ -386,7 +386,7 @@ fn a_page_finds_tools_and_holds_to_a_profile_as_the_command_does() {
     let page = Page::open(&env.run(&["web", "-d"]).ok().stdout);
     let found = page.good("POST", "/route", &json!({"request": "sleep and report progress", "limit": 3}));
     let same = env.json(&["mcp", "route", "--limit", "3", "sleep and report progress"]);
-    assert_eq!((&found["tools"], &found["searched"]), (&same["tools"], &same["searched"]), "{found}");
+    assert_eq!((&found["tools"], &found["total_tools"]), (&same["tools"], &same["total_tools"]), "{found}");
     assert_eq!(found["tools"][0]["tool"], "slow", "{found}");
     page.good("POST", "/profiles", &json!({"name": "reader", "allow": ["one/echo"]}));
     assert_eq!(page.good("GET", "/profiles", &Value::Null)["profiles"][0]["allow"], json!(["one/echo"]));
@@ -395,7 +395,7 @@ fn a_page_finds_tools_and_holds_to_a_profile_as_the_command_does() {
     assert_eq!(shown["profile"]["tools"], json!(["one/echo"]));
     // What it does not allow is neither found nor listed.
     let found = page.good("POST", "/route", &json!({"request": "sleep and report progress", "profile": "reader"}));
-    assert_eq!((&found["searched"], &found["tools"]), (&json!(1), &json!([])), "{found}");
+    assert_eq!((&found["total_tools"], &found["tools"]), (&json!(1), &json!([])), "{found}");
     let tools = page.good("POST", "/servers/one/tools?profile=reader", &json!({}));
     assert_eq!(tools["tools"].as_array().unwrap().len(), 1, "{tools}");
     page.good("DELETE", "/profiles/reader", &json!({}));

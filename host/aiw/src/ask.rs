@@ -1,11 +1,11 @@
 //! The person at the terminal, as verbs ask and tell them.
 
-use aiw_core::{Ask, AskError, Choice, Page, Plan, Question, Secret, Sink, Told, one_line};
+use aiw_core::{BrowserStep, Choice, Plan, PromptError, Prompter, Question, ReportEvent, Reporter, Secret, one_line};
 use async_trait::async_trait;
 
 use aiw_app::browser::opens;
 
-use crate::failure::Failure;
+use crate::failure::CliError;
 use crate::output::Output;
 use crate::terminal;
 
@@ -25,12 +25,12 @@ impl<'a> Person<'a> {
 }
 
 #[async_trait]
-impl Ask for Person<'_> {
+impl Prompter for Person<'_> {
     fn can_ask(&self, _: &[Question]) -> bool {
         true
     }
 
-    async fn agree(&self, plan: &Plan, questions: &[&Question]) -> Result<Vec<(String, Secret)>, AskError> {
+    async fn confirm(&self, plan: &Plan, questions: &[&Question]) -> Result<Vec<(String, Secret)>, PromptError> {
         let show = |line: &str| match self.beside {
             true => self.output.note(line),
             false => self.output.before_question(line),
@@ -46,7 +46,7 @@ impl Ask for Person<'_> {
         }
         self.output.flush();
         if !confirm(&plan.question, self.yes).await? {
-            return Err(AskError::Declined);
+            return Err(PromptError::Declined);
         }
         let mut given = Vec::new();
         for question in questions {
@@ -62,7 +62,7 @@ impl Ask for Person<'_> {
         Ok(given)
     }
 
-    async fn choose(&self, choice: &Choice) -> Result<usize, AskError> {
+    async fn select(&self, choice: &Choice) -> Result<usize, PromptError> {
         for (option, number) in choice.options.iter().zip(1..) {
             self.output.before_question(format!("{number}  {option}"));
         }
@@ -70,41 +70,41 @@ impl Ask for Person<'_> {
         terminal::forget_typed();
         if !terminal::can_ask() {
             let hint = format!("answer with `{}`", choice.flag);
-            return Err(AskError::Nobody { question: format!("`{}`", choice.short), hint });
+            return Err(PromptError::NotInteractive { question: format!("`{}`", choice.short), hint });
         }
         let answer = terminal::ask(&format!("{} [1]", choice.short)).await.map_err(why)?;
         let number = if answer.is_empty() { Some(1) } else { answer.parse::<usize>().ok() };
         number
             .and_then(|number| number.checked_sub(1))
             .filter(|at| *at < choice.options.len())
-            .ok_or(AskError::Declined)
+            .ok_or(PromptError::Declined)
     }
 
-    fn is_there(&self) -> bool {
+    fn is_interactive(&self) -> bool {
         terminal::can_ask()
     }
 
-    async fn text(&self, words: &str) -> Result<Option<String>, AskError> {
+    async fn text(&self, words: &str) -> Result<Option<String>, PromptError> {
         let text = terminal::ask(words).await.map_err(why)?;
         Ok(Some(text).filter(|text| !text.is_empty()))
     }
 
-    async fn secret(&self, words: &str) -> Result<Option<Secret>, AskError> {
+    async fn secret(&self, words: &str) -> Result<Option<Secret>, PromptError> {
         match terminal::can_ask() {
             true => terminal::ask_hidden_or_nothing(words).await.map_err(why),
             false => terminal::read_secret(words).await.map(Some).map_err(why),
         }
     }
 
-    async fn decide(&self, question: &str, usual: bool) -> Result<bool, AskError> {
+    async fn decide(&self, question: &str, usual: bool) -> Result<bool, PromptError> {
         let choice = if usual { "[Y/n]" } else { "[y/N]" };
         terminal::forget_typed();
         let said = terminal::ask(&format!("{question} {choice}")).await.map_err(why)?.to_lowercase();
         Ok(if said.is_empty() { usual } else { matches!(said.as_str(), "y" | "yes") })
     }
 
-    async fn visit(&self, page: &Page<'_>) -> Result<String, AskError> {
-        if page.opens && opens(&aiw_home::Surroundings::of_process(), page.url) {
+    async fn open_page(&self, page: &BrowserStep<'_>) -> Result<String, PromptError> {
+        if page.opens && opens(&aiw_home::ExecutionContext::from_process(), page.url) {
             self.output.note("Your browser opens this address.");
         }
         self.output.flush();
@@ -130,31 +130,34 @@ fn rows(lines: &[String], columns: usize) -> usize {
 }
 
 /// Asks a question that `--yes` could have answered.
-pub async fn confirm(question: &str, yes: bool) -> Result<bool, AskError> {
+pub async fn confirm(question: &str, yes: bool) -> Result<bool, PromptError> {
     if !yes && !terminal::can_ask() {
-        return Err(AskError::Nobody { question: format!("`{question}`"), hint: "answer with `--yes`".into() });
+        return Err(PromptError::NotInteractive {
+            question: format!("`{question}`"),
+            hint: "answer with `--yes`".into(),
+        });
     }
     terminal::confirm(question, "--yes", yes).await.map_err(|failure| {
         // The end of input has ended no line.
-        terminal::tell("");
+        terminal::print_prompt_line("");
         why(failure)
     })
 }
 
 /// Why there is no answer, as a verb knows it.
-pub fn why(failure: Failure) -> AskError {
+pub fn why(failure: CliError) -> PromptError {
     match failure.code() {
-        130 => AskError::Interrupted,
-        _ => AskError::Unreadable(failure.message().to_owned()),
+        130 => PromptError::Interrupted,
+        _ => PromptError::Unreadable(failure.message().to_owned()),
     }
 }
 
 /// Asks for what one question takes: an answer, none, or several.
-async fn answers(question: &Question) -> Result<Vec<(String, Secret)>, Failure> {
+async fn answers(question: &Question) -> Result<Vec<(String, Secret)>, CliError> {
     let mut given = Vec::new();
     loop {
         match ask(question).await? {
-            None if question.required && given.is_empty() => terminal::tell("The server needs it."),
+            None if question.required && given.is_empty() => terminal::print_prompt_line("The server needs it."),
             None => return Ok(given),
             Some(answer) => given.push((question.name.clone(), answer)),
         }
@@ -165,19 +168,19 @@ async fn answers(question: &Question) -> Result<Vec<(String, Secret)>, Failure> 
 }
 
 /// Asks one question. None if the answer was empty.
-async fn ask(question: &Question) -> Result<Option<Secret>, Failure> {
+async fn ask(question: &Question) -> Result<Option<Secret>, CliError> {
     let Question { name, description, required, secret, placeholder, choices, repeated, .. } = question;
     let default = question.default.as_ref().filter(|_| !repeated);
     let shown = one_line(name, 80);
-    terminal::tell("");
+    terminal::print_prompt_line("");
     if let Some(description) = description {
-        terminal::tell(&format!("{shown}: {}", one_line(description, 300)));
+        terminal::print_prompt_line(&format!("{shown}: {}", one_line(description, 300)));
     }
     if !choices.is_empty() {
-        terminal::tell(&format!("One of: {}", one_line(&choices.join(", "), 400)));
+        terminal::print_prompt_line(&format!("One of: {}", one_line(&choices.join(", "), 400)));
     }
     if let Some(example) = placeholder {
-        terminal::tell(&format!("For example: {}", one_line(example, 200)));
+        terminal::print_prompt_line(&format!("For example: {}", one_line(example, 200)));
     }
     // What is in the environment already need not be stored.
     if std::env::var_os(name).is_some_and(|value| !value.is_empty())
@@ -201,29 +204,29 @@ async fn ask(question: &Question) -> Result<Option<Secret>, Failure> {
     Ok(answer.or_else(|| question.usual_answer()))
 }
 
-impl Sink for Output {
-    fn tell(&self, told: Told) {
+impl Reporter for Output {
+    fn report(&self, told: ReportEvent) {
         match told {
             // What follows may take long.
-            Told::Done(line) => {
+            ReportEvent::Done(line) => {
                 self.line(line);
                 self.flush();
             }
-            Told::Step(line) => self.note(line),
-            Told::Note(line) => self.remark(&line),
-            Told::Failed(line) => self.note(format!("error: {line}")),
+            ReportEvent::Step(line) => self.note(line),
+            ReportEvent::Note(line) => self.remark(&line),
+            ReportEvent::Failed(line) => self.note(format!("error: {line}")),
         }
     }
 }
 
 /// The output of a command whose standard output belongs to the CLI that it runs.
-pub struct Beside<'a>(pub &'a Output);
+pub struct StderrReporter<'a>(pub &'a Output);
 
-impl Sink for Beside<'_> {
-    fn tell(&self, told: Told) {
+impl Reporter for StderrReporter<'_> {
+    fn report(&self, told: ReportEvent) {
         match told {
-            Told::Done(line) => self.0.note(line),
-            told => self.0.tell(told),
+            ReportEvent::Done(line) => self.0.note(line),
+            told => self.0.report(told),
         }
     }
 }
@@ -231,11 +234,11 @@ impl Sink for Beside<'_> {
 /// The output for verbs of plugins: their notes are sentences that need no word before them.
 pub struct PluginNotes<'a>(pub &'a Output);
 
-impl Sink for PluginNotes<'_> {
-    fn tell(&self, told: Told) {
+impl Reporter for PluginNotes<'_> {
+    fn report(&self, told: ReportEvent) {
         match told {
-            Told::Note(line) => self.0.note(line),
-            told => self.0.tell(told),
+            ReportEvent::Note(line) => self.0.note(line),
+            told => self.0.report(told),
         }
     }
 }

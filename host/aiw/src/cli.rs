@@ -90,7 +90,7 @@ pub enum Command {
     /// Show the project's processes on a screen: `aiw tui processes`
     Top {
         #[command(flatten)]
-        look: ScreenLook,
+        look: ScreenStyle,
     },
     /// Open the dashboard in your browser
     ///
@@ -252,13 +252,13 @@ pub enum Command {
         /// The command: `task logs`
         command: Vec<String>,
     },
-    /// Do the duties of the resident
-    #[command(name = "__resident", hide = true)]
-    Resident,
+    /// Do the duties of the daemon
+    #[command(name = "__daemon", hide = true)]
+    Daemon,
     /// Serve the dashboard in the background
     #[command(name = "__web", hide = true)]
     WebInBackground,
-    /// Check the API providers once, for the resident
+    /// Check the API providers once, for the daemon
     #[command(name = "__check-providers", hide = true)]
     CheckProviders,
     /// Write the manual pages
@@ -281,12 +281,12 @@ pub struct TuiArgs {
     #[arg(value_parser = screen_words())]
     pub screen: Option<String>,
     #[command(flatten)]
-    pub look: ScreenLook,
+    pub view: ScreenStyle,
 }
 
 /// How a screen looks.
 #[derive(Debug, Default, Args)]
-pub struct ScreenLook {
+pub struct ScreenStyle {
     /// Draw with ASCII alone, as for a locale without UTF-8
     #[arg(long)]
     pub ascii: bool,

@@ -6,17 +6,17 @@ use std::sync::Arc;
 
 use aiw_app::ClientSession;
 use aiw_app::events::{EventsRequest, HomeEvents};
-use aiw_app::extensions::KnownComponent;
+use aiw_app::extensions::ComponentEntry;
 use aiw_app::models::{EmbeddingModels, ModelSummary};
 use aiw_core::one_line;
 use aiw_events::EventSubject;
 use aiw_extensions::World;
 use aiw_history::{PastSession, Sessions, Store};
-use aiw_home::{Home, OWN};
-use aiw_launch::{ListedRole, Roles};
+use aiw_home::{CLI_LOGIN_NAME, Home};
+use aiw_launch::{RoleEntry, Roles};
 use aiw_markets::{PluginQuery, Quiet};
-use aiw_orchestrator::{ListedWorkflow, Workflows};
-use aiw_routing::{Configured, NamedTool, Records, ServerPlaces, ServerRecord};
+use aiw_orchestrator::{WorkflowEntry, Workflows};
+use aiw_routing::{Configured, Records, ServerRecord, ServerSearchPaths, ToolRef};
 use aiw_tasks::{ProcessScope, State, Task, Tasks};
 use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter, CompletionCandidate};
 
@@ -54,10 +54,10 @@ fn task_offers(home: &Home, wanted: fn(&Task) -> bool) -> Option<Vec<OfferedWord
 
 fn process_offers() -> Option<Vec<OfferedWord>> {
     let home = crate::runtime::home().ok()?;
-    let all = aiw_processes::Manager::of(&home, aiw_app::directory(&home).ok()?).ok()?.list().ok()?;
+    let all = aiw_processes::Manager::open_in(&home, aiw_app::directory(&home).ok()?).ok()?.list().ok()?;
     Some(
         all.into_iter()
-            .map(|status| (status.id, format!("{}: {}", status.state, status.definition.run.shown().line())))
+            .map(|status| (status.id, format!("{}: {}", status.state, status.definition.run.redacted().line())))
             .collect(),
     )
 }
@@ -70,7 +70,7 @@ pub fn processes() -> ArgValueCandidates {
 /// Names of snapshots of the project's processes.
 pub fn snapshots() -> ArgValueCandidates {
     candidates(|home| {
-        let manager = aiw_processes::Manager::of(&home, aiw_app::directory(&home).ok()?).ok()?;
+        let manager = aiw_processes::Manager::open_in(&home, aiw_app::directory(&home).ok()?).ok()?;
         let listed = manager.snapshots(false).ok()?.snapshots;
         Some(listed.into_iter().map(|one| (one.name, one.problem.or(one.saved).unwrap_or_default())).collect())
     })
@@ -99,7 +99,7 @@ pub fn ci_runs() -> ArgValueCandidates {
     candidates(|home| {
         let reader = HomeEvents::new(&home, aiw_app::directory(&home).ok()?, EventsRequest::default()).ok()?;
         let mut offers: Vec<OfferedWord> = Vec::new();
-        for event in reader.list().ok()?.events.into_iter().rev().filter(|event| event.of == EventSubject::Ci) {
+        for event in reader.list().ok()?.events.into_iter().rev().filter(|event| event.subject == EventSubject::Ci) {
             let (id, about) = (event.id.clone().unwrap_or_default(), event.to_string());
             if !offers.iter().any(|(known, _)| *known == id) && offers.len() < 20 {
                 offers.push((id, about));
@@ -138,7 +138,7 @@ pub fn pools() -> ArgValueCandidates {
 /// Names of gateways.
 pub fn gateways() -> ArgValueCandidates {
     candidates(|home| {
-        let names = aiw_gateway::NamedGateways::new(&home).names().ok()?;
+        let names = aiw_gateway::GatewayStore::new(&home).names().ok()?;
         Some(names.into_iter().map(|name| (name.to_string(), String::new())).collect())
     })
 }
@@ -159,7 +159,7 @@ pub fn providers() -> ArgValueCandidates {
 /// Names of providers, and the word for the CLI's own configuration.
 pub fn providers_or_own() -> ArgValueCandidates {
     with_or_without_home(|home| {
-        let own = (OWN.to_owned(), "the CLI's own configuration".to_owned());
+        let own = (CLI_LOGIN_NAME.to_owned(), "the CLI's own configuration".to_owned());
         Some(home.and_then(provider_offers).into_iter().flatten().chain([own]).collect())
     })
 }
@@ -184,8 +184,8 @@ pub fn roles() -> ArgValueCandidates {
     candidates(|home| {
         let (settings, here) = (home.settings().ok()?, home.around().directory().ok().map(ToOwned::to_owned));
         let listing = Roles::at(home, &settings, here.as_deref()).list();
-        let counts = |role: &&ListedRole| role.problem.is_none() && role.shadowed_by.is_none();
-        let offer = |role: &ListedRole| (role.name.clone(), role.description.clone().unwrap_or_default());
+        let counts = |role: &&RoleEntry| role.problem.is_none() && role.shadowed_by.is_none();
+        let offer = |role: &RoleEntry| (role.name.clone(), role.description.clone().unwrap_or_default());
         Some(listing.roles.iter().filter(counts).map(offer).collect())
     })
 }
@@ -195,7 +195,7 @@ pub fn workflows() -> ArgValueCandidates {
     candidates(|home| {
         let listed = Workflows::new(home).list();
         let about =
-            |listed: &ListedWorkflow| listed.workflow.as_ref().map(|w| w.description.clone()).unwrap_or_default();
+            |listed: &WorkflowEntry| listed.workflow.as_ref().map(|w| w.description.clone()).unwrap_or_default();
         Some(listed.iter().map(|listed| (listed.name.to_string(), about(listed))).collect())
     })
 }
@@ -216,12 +216,12 @@ pub fn registries() -> ArgValueCandidates {
 }
 
 /// The most names of a registry that are offered: it has tens of thousands.
-const MOST_NAMES: usize = 50;
+const MAX_NAMES: usize = 50;
 
 /// Names of servers in the local copies of registries.
 pub fn registry_servers() -> ArgValueCompleter {
     ArgValueCompleter::new(|start: &OsStr| {
-        let names = || Some(client()?.registries().ok()?.names(start.to_str()?, MOST_NAMES));
+        let names = || Some(client()?.registries().ok()?.names(start.to_str()?, MAX_NAMES));
         names().into_iter().flatten().map(CompletionCandidate::new).collect::<Vec<_>>()
     })
 }
@@ -238,7 +238,7 @@ pub fn installed_plugins() -> ArgValueCandidates {
 pub fn available_plugins() -> ArgValueCandidates {
     candidates(|_| {
         let found = client()?.markets().ok()?.search(&PluginQuery { all: true, ..PluginQuery::default() }).ok()?;
-        let offer = |found: &aiw_markets::FoundPlugin| {
+        let offer = |found: &aiw_markets::PluginMatch| {
             Some((found.id()?.to_string(), found.listed.description().unwrap_or_default()))
         };
         Some(found.plugins.iter().filter_map(offer).collect())
@@ -248,7 +248,7 @@ pub fn available_plugins() -> ArgValueCandidates {
 /// The servers of this directory.
 fn configured(home: Home) -> Option<Vec<Configured>> {
     let here = home.around().directory().ok()?.to_owned();
-    Some(ServerPlaces::of(home, &here).read().ok()?.0)
+    Some(ServerSearchPaths::load(home, &here).read().ok()?.0)
 }
 
 fn server_offer(server: &Configured) -> OfferedWord {
@@ -294,7 +294,7 @@ pub fn arguments() -> ArgValueCandidates {
         let known = known_tools(home)?;
         let servers: Vec<_> = known.iter().map(|(server, record)| (server.key.as_str(), record.as_ref())).collect();
         let (first, rest) = named.split_first()?;
-        let found = NamedTool::find(first, &servers)?;
+        let found = ToolRef::find(first, &servers)?;
         let tool = found.tool.or_else(|| rest.first().map(|tool| (*tool).to_owned()))?;
         let (_, record) = servers.iter().find(|(server, _)| *server == found.server)?;
         let record = record.as_ref()?;
@@ -332,10 +332,10 @@ pub fn marketplaces() -> ArgValueCandidates {
     })
 }
 
-fn extension_offers(wanted: fn(&KnownComponent) -> bool) -> Option<Vec<OfferedWord>> {
+fn extension_offers(wanted: fn(&ComponentEntry) -> bool) -> Option<Vec<OfferedWord>> {
     let known = client()?.library().ok()?.list().ok()?;
     let label =
-        |known: &KnownComponent| known.about.as_ref().map(|about| about.manifest.label.clone()).unwrap_or_default();
+        |known: &ComponentEntry| known.about.as_ref().map(|about| about.manifest.label.clone()).unwrap_or_default();
     Some(known.iter().filter(|known| wanted(known)).map(|known| (known.id.to_string(), label(known))).collect())
 }
 

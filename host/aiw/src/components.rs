@@ -7,11 +7,11 @@ use aiw_extensions::World;
 use aiw_home::Home;
 use aiw_markets::Observer;
 
-use crate::failure::Failure;
+use crate::failure::CliError;
 use crate::output::Output;
 
 /// Read when they are asked for: most commands need one, or none.
-const BUNDLED: [Bundled; 9] = [
+const BUNDLED_COMPONENTS: [Bundled; 9] = [
     market("market-github", include_bytes!(env!("AIW_COMPONENT_MARKET_GITHUB"))),
     market("market-local", include_bytes!(env!("AIW_COMPONENT_MARKET_LOCAL"))),
     market("market-remote", include_bytes!(env!("AIW_COMPONENT_MARKET_REMOTE"))),
@@ -24,7 +24,7 @@ const BUNDLED: [Bundled; 9] = [
 ];
 
 /// The runtime of scripts. It is decompressed for the first script.
-const SCRIPTS: BundledScripts = BundledScripts {
+const BUNDLED_SCRIPTS: BundledScripts = BundledScripts {
     component: include_bytes!(env!("AIW_SCRIPTS_COMPONENT")),
     code: include_bytes!(env!("AIW_SCRIPTS_CODE")),
     sha256: include_str!(env!("AIW_SCRIPTS_SHA256")),
@@ -32,7 +32,7 @@ const SCRIPTS: BundledScripts = BundledScripts {
 
 /// Whether a component is a part of aiw.
 pub fn is_bundled(id: &str) -> bool {
-    BUNDLED.iter().any(|bundled| bundled.id == id)
+    BUNDLED_COMPONENTS.iter().any(|bundled| bundled.id == id)
 }
 
 const fn market(id: &'static str, bytes: &'static [u8]) -> Bundled {
@@ -49,11 +49,11 @@ const fn registry(id: &'static str, bytes: &'static [u8]) -> Bundled {
 
 /// The application over a home.
 pub fn app(home: &Home, observer: Arc<dyn Observer>) -> Arc<App> {
-    App::open(home.clone(), &BUNDLED, SCRIPTS, observer)
+    App::open(home.clone(), &BUNDLED_COMPONENTS, BUNDLED_SCRIPTS, observer)
 }
 
 /// The client that this command is.
-pub fn session(home: &Home, output: &Output) -> Result<Arc<ClientSession>, Failure> {
+pub fn session(home: &Home, output: &Output) -> Result<Arc<ClientSession>, CliError> {
     Ok(ClientSession::here(app(home, output.observer()))?)
 }
 
@@ -69,13 +69,13 @@ mod tests {
     #[test]
     fn the_code_that_runs_scripts_is_for_this_processor() {
         let mut code = Vec::new();
-        flate2::read::ZlibDecoder::new(SCRIPTS.code).read_to_end(&mut code).unwrap();
+        flate2::read::ZlibDecoder::new(BUNDLED_SCRIPTS.code).read_to_end(&mut code).unwrap();
         assert_eq!((&code[..4], u16::from_le_bytes([code[18], code[19]])), (&b"\x7fELF"[..], MACHINE));
     }
 
     #[test]
     fn bundled_components_are_what_they_are_listed_as() {
-        for component in BUNDLED {
+        for component in BUNDLED_COMPONENTS {
             let about = aiw_extensions::inspect(component.bytes).unwrap();
             assert_eq!((about.manifest.id.as_str(), about.worlds), (component.id, vec![component.world]));
         }

@@ -11,32 +11,32 @@ use std::sync::atomic::AtomicBool;
 
 use aiw_core::ErrorKind;
 
-use crate::failure::Failure;
+use crate::failure::CliError;
 
 /// A command that opens a file for the user.
 pub struct Editor(OsString);
 
 impl Editor {
     /// Returns the one that `VISUAL` or `EDITOR` names, or that git would open.
-    pub fn find() -> Result<Self, Failure> {
+    pub fn find() -> Result<Self, CliError> {
         let set = |variable: &str| env::var_os(variable).filter(|value| !value.is_empty());
         if let Some(named) = set("VISUAL").or_else(|| set("EDITOR")) {
             return Ok(Self(named));
         }
         let of_git = editor_of_git().ok_or_else(|| {
-            Failure::user("neither `VISUAL` nor `EDITOR` names an editor, and git has none")
+            CliError::user("neither `VISUAL` nor `EDITOR` names an editor, and git has none")
                 .with_hint("for example, `export EDITOR=nano`")
         })?;
         // A script that is named needs none.
         if !std::io::stdin().is_terminal() {
-            let failure = Failure::new(ErrorKind::Usage, "there is no terminal for an editor");
+            let failure = CliError::new(ErrorKind::Usage, "there is no terminal for an editor");
             return Err(failure.with_hint("`EDITOR` names a program that needs none"));
         }
         Ok(Self(of_git))
     }
 
     /// As git does it: a shell reads the variable, so that it may hold arguments.
-    pub fn open(&self, file: &Path) -> Result<ExitStatus, Failure> {
+    pub fn open(&self, file: &Path) -> Result<ExitStatus, CliError> {
         use signal_hook::consts::{SIGINT, SIGQUIT};
 
         // Keys of the editor's, which the terminal sends to us and to the shell as well.
@@ -48,7 +48,7 @@ impl Editor {
         script.push(&self.0);
         script.push(" \"$@\"");
         let status = Command::new("sh").arg("-c").arg(script).arg(&self.0).arg(file).status();
-        status.map_err(|e| Failure::new(ErrorKind::Unavailable, format!("the editor failed to start: {e}")))
+        status.map_err(|e| CliError::new(ErrorKind::Unavailable, format!("the editor failed to start: {e}")))
     }
 }
 

@@ -4,13 +4,13 @@ use std::error::Error;
 use std::fmt;
 
 use aiw_app::Fails;
-use aiw_core::{AskError, ErrorKind, Fault};
+use aiw_core::{Diagnostic, ErrorKind, PromptError};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 /// Why a command failed: what the user reads, and the exit code.
 #[derive(Debug)]
-pub struct Failure {
+pub struct CliError {
     kind: ErrorKind,
     message: String,
     hint: Option<String>,
@@ -24,19 +24,19 @@ pub struct Failure {
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for CliError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
     }
 }
 
-impl Error for Failure {
+impl Error for CliError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.source.as_deref().map(|source| source as _)
     }
 }
 
-impl Failure {
+impl CliError {
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         let (hint, code, partial, source) = (None, None, None, None);
         Self { kind, message: message.into(), hint, code, partial, declined: false, source }
@@ -118,9 +118,9 @@ impl Failure {
     }
 }
 
-impl Fails for Failure {
-    fn why(&self) -> (Option<&AskError>, Option<String>) {
-        (self.declined.then_some(&AskError::Declined), self.hint.clone())
+impl Fails for CliError {
+    fn why(&self) -> (Option<&PromptError>, Option<String>) {
+        (self.declined.then_some(&PromptError::Declined), self.hint.clone())
     }
 }
 
@@ -129,10 +129,10 @@ pub fn value(answer: impl Serialize) -> Value {
     serde_json::to_value(answer).unwrap_or_default()
 }
 
-impl<E: Fault> From<E> for Failure {
+impl<E: Diagnostic> From<E> for CliError {
     fn from(e: E) -> Self {
         let (kind, hint, code) = (e.kind(), e.hint(), e.exit_code());
-        let declined = matches!(e.unanswered(), Some(AskError::Declined));
+        let declined = matches!(e.prompt_error(), Some(PromptError::Declined));
         let code = (code != kind.exit_code()).then_some(code);
         let message = e.to_string();
         Self { hint, code, declined, source: Some(Box::new(e)), ..Self::new(kind, message) }

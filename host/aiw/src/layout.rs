@@ -16,21 +16,21 @@ pub struct OutputScreen {
 pub const HEADER: Style = Style::new().bold();
 
 /// The headers of a last column that is never cut: it says why something is as it is, or is an address.
-const REASONS: [&str; 4] = ["WHY", "ENDED", "TOKEN PAGE", ""];
+const REASON_COLUMNS: [&str; 4] = ["WHY", "ENDED", "TOKEN PAGE", ""];
 
 /// The headers of columns that are never cut, as one word says most of a row.
-const STATES: [&str; 2] = ["STATE", "STATUS"];
+const STATE_COLUMNS: [&str; 2] = ["STATE", "STATUS"];
 
 /// The widths that a reason and another last column keep before they go below their row, and the least that other
 /// columns keep: at first, and at last.
-const LEAST_REASON: usize = 32;
-const LEAST_LAST: usize = 24;
-const LEAST: usize = 10;
-const SMALLEST: usize = 4;
-const LEAST_STATE: usize = 14;
+const MIN_REASON_WIDTH: usize = 32;
+const MIN_LAST_WIDTH: usize = 24;
+const MIN_WIDTH: usize = 10;
+const MIN_SHRUNK_WIDTH: usize = 4;
+const MIN_STATE_WIDTH: usize = 14;
 
 /// How far a line that goes on below is moved in.
-const INDENT: usize = 4;
+const INDENT_WIDTH: usize = 4;
 
 /// Columns, as wide as their longest cell; the last one runs on.
 pub fn columns(rows: &[Vec<String>]) -> Vec<String> {
@@ -103,7 +103,7 @@ pub fn on_screen(
             .collect();
     };
     let last = headers.len() - 1;
-    let lead = " ".repeat(INDENT);
+    let lead = " ".repeat(INDENT_WIDTH);
     let header_below = if fitted.is_below { std::mem::take(&mut headers[last]) } else { String::new() };
     let fit = |row: &mut [String]| row.iter_mut().zip(&widths).for_each(|(cell, width)| *cell = cut(cell, *width));
     fit(&mut headers);
@@ -129,7 +129,7 @@ pub fn on_screen(
         let below = match fitted.has_reason {
             _ if below.is_empty() => Vec::new(),
             true => wrapped(&lead, &below, columns),
-            false => vec![format!("{lead}{}", cut(&below, columns.saturating_sub(INDENT)))],
+            false => vec![format!("{lead}{}", cut(&below, columns.saturating_sub(INDENT_WIDTH)))],
         };
         lines.extend(below.iter().map(|line| format!("{style}{line}{style:#}")));
     }
@@ -155,15 +155,16 @@ impl Fitted {
     fn of(headers: &[String], widths: &mut [usize], columns: usize) -> Option<Self> {
         let name = named_by(headers)?;
         let last = widths.len().checked_sub(1).filter(|last| *last > name)?;
-        let has_reason = REASONS.contains(&headers[last].as_str());
+        let has_reason = REASON_COLUMNS.contains(&headers[last].as_str());
         let over =
             |widths: &[usize], end: usize| (widths[..=end].iter().sum::<usize>() + 2 * end).saturating_sub(columns);
         let shrink = |widths: &mut [usize], end: usize, least: usize| {
             while over(widths, end) > 0 {
-                let is_state = |column: &usize| STATES.contains(&headers[*column].as_str());
+                let is_state = |column: &usize| STATE_COLUMNS.contains(&headers[*column].as_str());
                 // At last a state loses what explains its word.
                 let gives = |column: &usize| {
-                    widths[*column] > least && (!is_state(column) || (least < LEAST && widths[*column] > LEAST_STATE))
+                    widths[*column] > least
+                        && (!is_state(column) || (least < MIN_WIDTH && widths[*column] > MIN_STATE_WIDTH))
                 };
                 let others = (name + 1..last).filter(gives);
                 let Some(widest) = others.max_by_key(|column| widths[*column]) else { return };
@@ -172,15 +173,15 @@ impl Fitted {
         };
         let whole = widths.to_vec();
         // A reason that is longer than its column stands below its row.
-        let least_last = if has_reason { LEAST_REASON } else { LEAST_LAST };
+        let least_last = if has_reason { MIN_REASON_WIDTH } else { MIN_LAST_WIDTH };
         widths[last] -= over(widths, last).min(widths[last].saturating_sub(least_last));
-        shrink(widths, last, LEAST);
+        shrink(widths, last, MIN_WIDTH);
         let is_below = over(widths, last) > 0;
         if is_below {
             widths.copy_from_slice(&whole);
             widths[last] = 0;
-            shrink(widths, last - 1, SMALLEST);
-            widths[name] -= over(widths, last - 1).min(widths[name].saturating_sub(LEAST));
+            shrink(widths, last - 1, MIN_SHRUNK_WIDTH);
+            widths[name] -= over(widths, last - 1).min(widths[name].saturating_sub(MIN_WIDTH));
         }
         Some(Self { name, has_reason, is_below })
     }
@@ -188,7 +189,7 @@ impl Fitted {
 
 /// The lines of a text that is wrapped at words, to a width: `lead` stands before the first, blanks before the others.
 pub fn wrapped(lead: &str, text: &str, columns: usize) -> Vec<String> {
-    hanging(lead, lead.width().min(INDENT), text, columns)
+    hanging(lead, lead.width().min(INDENT_WIDTH), text, columns)
 }
 
 /// As [`wrapped`], with so many blanks before the other lines.

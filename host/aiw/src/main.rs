@@ -20,14 +20,14 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use aiw_core::{CliKind, ErrorKind};
-use aiw_home::{Home, Surroundings};
+use aiw_home::{ExecutionContext, Home};
 use aiw_processes::WaitFor;
 
 use crate::cli::history::HistoryCommand;
 use crate::cli::run::RunArgs;
 use crate::cli::sync::SyncCommand;
 use crate::cli::{Command, TuiArgs};
-use crate::failure::Failure;
+use crate::failure::CliError;
 use crate::output::Output;
 use crate::parse::{NotParsed, Parsed};
 
@@ -50,7 +50,7 @@ fn begin() -> ExitCode {
     // A task's supervisor: fifty of them run at once, so nothing else is set up for one.
     if std::env::args_os().nth(1).is_some_and(|a| a == "shim") {
         let task = aiw_tasks::ProcessKind {
-            noun: aiw_tasks::NOUN,
+            kind: aiw_tasks::NOUN,
             interpreter: |record| {
                 let listeners = aiw_tasks::Listeners {
                     on_begin: aiw_app::gateways::task_begins,
@@ -90,7 +90,7 @@ fn begin() -> ExitCode {
     if !aiw_registries::become_sync(&words) {
         return ExitCode::SUCCESS;
     }
-    if aiw_history::detached_main(words.into_iter(), aiw_app::past::indexer) {
+    if aiw_history::detached_main(words.into_iter(), aiw_app::history::indexer) {
         return ExitCode::SUCCESS;
     }
     aiw_home::say_lock_waits(output::say);
@@ -105,7 +105,7 @@ fn begin() -> ExitCode {
         Err(NotParsed::Wrong { error, hint, json }) => return Output::new(json).usage(&error, hint.as_deref()),
     };
     let output = Output::new(cli.json);
-    let home = runtime::home().map_err(Failure::from);
+    let home = runtime::home().map_err(CliError::from);
     let result = match (cli.command, home) {
         (Some(Command::Docs { directory }), _) => commands::docs::write(&directory),
         (Some(Command::Man { directory }), _) => commands::general::manual(&directory),
@@ -113,7 +113,7 @@ fn begin() -> ExitCode {
         (Some(Command::Help { command }), _) => return commands::general::help(&command, &output),
         // Without a home nothing is remembered, and the answer is the same.
         (Some(Command::Cli(command)), home) => {
-            commands::cli_list::run(&command, home.ok().as_ref(), &Surroundings::of_process(), &output)
+            commands::cli_list::run(&command, home.ok().as_ref(), &ExecutionContext::from_process(), &output)
         }
         (Some(Command::Update { check }), _) => runtime::run(&output, commands::update::run(check, &output)),
         (Some(Command::Extension(command)), home) => {
@@ -130,12 +130,14 @@ fn begin() -> ExitCode {
 }
 
 /// Runs a command over the user's home.
-fn run(command: Command, theirs: Vec<OsString>, home: &Home, output: &Output) -> Result<(), Failure> {
+fn run(command: Command, theirs: Vec<OsString>, home: &Home, output: &Output) -> Result<(), CliError> {
     match command {
         Command::Plugin(command) => commands::plugin::run(command, home, output),
         // They are screens, which have their own signal handling.
         Command::Tui(args) => commands::tui::run(args, home, output),
-        Command::Top { look } => commands::tui::run(TuiArgs { screen: Some("processes".into()), look }, home, output),
+        Command::Top { look } => {
+            commands::tui::run(TuiArgs { screen: Some("processes".into()), view: look }, home, output)
+        }
         Command::Web(args) => runtime::run(output, commands::web::run(args, home, output)),
         Command::WebInBackground => runtime::run(output, commands::web::in_background(home)),
         Command::Provider(command) => runtime::run(output, commands::provider::run(command, home, output)),
@@ -181,7 +183,7 @@ fn run(command: Command, theirs: Vec<OsString>, home: &Home, output: &Output) ->
         Command::Pull(args) => runtime::run(output, commands::sync::run(SyncCommand::Pull(args), home, output)),
         Command::List(args) => runtime::run(output, commands::sync::run(SyncCommand::List(args), home, output)),
         Command::Ci(command) => runtime::run(output, commands::ci::run(command, home, output)),
-        Command::Resident => Ok(aiw_app::resident::run_resident(home, output::say)?),
+        Command::Daemon => Ok(aiw_app::daemon::run_daemon(home, output::say)?),
         Command::CheckProviders => runtime::run(output, commands::provider::check_each(home, output)),
         Command::Process(command) => commands::process::run(&command, home, output),
         Command::Wait(args) if args.ids.first().is_some_and(|id| commands::process::is_process(home, id)) => {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
-use aiw_core::{framed_line, shown_lines};
+use aiw_core::{framed_line, quote_lines};
 use aiw_markets::{Observer, Quiet};
 use clap::builder::StyledStr;
 use clap::builder::styling::{AnsiColor, Style};
@@ -17,7 +17,7 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::failure::{Failure, value};
+use crate::failure::{CliError, value};
 use crate::layout::{self, OutputScreen};
 use crate::terminal;
 
@@ -111,14 +111,14 @@ impl Output {
     /// agree to: nothing of it is hidden or pushed out of sight.
     pub fn before_question(&self, text: impl AsRef<str>) {
         let show = |line: &String| if self.json { self.note(line) } else { self.line(line) };
-        shown_lines(text.as_ref()).iter().for_each(show);
+        quote_lines(text.as_ref()).iter().for_each(show);
     }
 
     /// A text of somebody else's that a question is about, in a frame: none of its lines looks like one of ours, also
     /// where a terminal would break it.
     pub fn framed(&self, text: &str) {
         let columns = self.screen.and_then(|screen| screen.columns).map_or(usize::MAX, |columns| columns.max(20) - 3);
-        for line in shown_lines(text) {
+        for line in quote_lines(text) {
             // Nobody knows how far a terminal goes for a tab, but it is at most this far.
             let line = line.replace('\t', "        ");
             layout::pieces(&line, columns).for_each(|piece| self.before_question(framed_line(piece)));
@@ -144,7 +144,7 @@ impl Output {
 
     /// The answer of a command over several things, with the first of its failures: programs
     /// get the answer either way.
-    pub fn conclude(&self, answer: impl Serialize, failure: Option<Failure>) -> Result<(), Failure> {
+    pub fn conclude(&self, answer: impl Serialize, failure: Option<CliError>) -> Result<(), CliError> {
         match failure {
             None => {
                 self.answer(answer);
@@ -167,7 +167,7 @@ impl Output {
     /// refer to it.
     pub fn note(&self, line: impl AsRef<str>) {
         self.flush();
-        let _ = writeln!(std::io::stderr().lock(), "{}", shown_lines(line.as_ref()).join("\n"));
+        let _ = writeln!(std::io::stderr().lock(), "{}", quote_lines(line.as_ref()).join("\n"));
     }
 
     /// A remark about the work. A text of somebody else's in it stays in its frame where the terminal would break it.
@@ -177,7 +177,7 @@ impl Output {
             self.note(line);
             return;
         }
-        for line in shown_lines(&line) {
+        for line in quote_lines(&line) {
             // Nobody knows how far a terminal goes for a tab, but it is at most this far.
             let line = line.replace('\t', "        ");
             layout::in_frame(&line, terminal::size().columns).iter().for_each(|line| self.note(line));
@@ -198,7 +198,7 @@ impl Output {
     }
 
     /// Prints what a command answered, or why it failed.
-    pub fn ended(&self, result: Result<(), Failure>) -> ExitCode {
+    pub fn ended(&self, result: Result<(), CliError>) -> ExitCode {
         match result {
             Ok(()) => self.finish(),
             Err(failure) => self.fail(&failure),
@@ -219,7 +219,7 @@ impl Output {
         }
     }
 
-    pub fn fail(&self, failure: &Failure) -> ExitCode {
+    pub fn fail(&self, failure: &CliError) -> ExitCode {
         self.clear_progress();
         if self.json {
             write(&json_text(&failure.to_json()));
@@ -244,7 +244,7 @@ impl Output {
         let (message, tip) = usage_message(&text);
         if self.json {
             let hint = hint.or(tip.as_deref()).unwrap_or("`aiw --help`");
-            let failure = Failure::new(aiw_core::ErrorKind::Usage, message).with_hint(hint);
+            let failure = CliError::new(aiw_core::ErrorKind::Usage, message).with_hint(hint);
             write(&json_text(&failure.to_json()));
         } else if hint.is_some() {
             self.error(Some(&message), hint);
@@ -259,7 +259,7 @@ impl Output {
     fn error(&self, message: Option<&str>, hint: Option<&str>) {
         self.flush();
         let color = color_on(&std::io::stderr());
-        let said = [("error:", ERROR, message), ("hint:", HINT, hint)];
+        let said = [("error:", ERROR_STYLE, message), ("hint:", HINT_STYLE, hint)];
         for (word, style, text) in said.into_iter().filter_map(|(word, style, text)| Some((word, style, text?))) {
             let word = if color { format!("{style}{word}{style:#}") } else { word.to_owned() };
             let _ = writeln!(std::io::stderr().lock(), "{word} {}", aiw_core::printable(text));
@@ -322,8 +322,8 @@ pub fn write(text: &str) -> ExitCode {
     let mut stdout = std::io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
-            static TOLD: AtomicBool = AtomicBool::new(false);
-            if !TOLD.swap(true, Ordering::Relaxed) {
+            static PIPE_CLOSED: AtomicBool = AtomicBool::new(false);
+            if !PIPE_CLOSED.swap(true, Ordering::Relaxed) {
                 let _ = writeln!(std::io::stderr().lock(), "error: cannot write to standard output: {e}");
             }
             ExitCode::from(aiw_core::ErrorKind::Unavailable.exit_code())
@@ -345,12 +345,12 @@ pub fn write_line(line: &str) -> ExitCode {
 struct ProgressLine {
     start: Instant,
     last: AtomicU64,
-    shown: AtomicBool,
+    is_drawn: AtomicBool,
 }
 
 impl Default for ProgressLine {
     fn default() -> Self {
-        Self { start: Instant::now(), last: AtomicU64::new(0), shown: AtomicBool::new(false) }
+        Self { start: Instant::now(), last: AtomicU64::new(0), is_drawn: AtomicBool::new(false) }
     }
 }
 
@@ -364,7 +364,7 @@ impl Observer for ProgressLine {
             return;
         }
         self.last.store(now, Ordering::Relaxed);
-        self.shown.store(true, Ordering::Relaxed);
+        self.is_drawn.store(true, Ordering::Relaxed);
         let count = if total > 0 { format!(" {done}/{total}") } else { String::new() };
         let _ = write!(std::io::stderr().lock(), "\r\x1b[K{}{count}…", aiw_core::one_line(what, 60));
         let _ = std::io::stderr().flush();
@@ -377,15 +377,15 @@ impl Observer for ProgressLine {
 
 impl ProgressLine {
     fn clear(&self) {
-        if self.shown.swap(false, Ordering::Relaxed) {
+        if self.is_drawn.swap(false, Ordering::Relaxed) {
             let _ = write!(std::io::stderr().lock(), "\r\x1b[K");
         }
     }
 }
 
 /// The style of the word that begins a failure or a hint: the colours of cargo and uv.
-const ERROR: Style = AnsiColor::Red.on_default().bold();
-const HINT: Style = AnsiColor::Cyan.on_default().bold();
+const ERROR_STYLE: Style = AnsiColor::Red.on_default().bold();
+const HINT_STYLE: Style = AnsiColor::Cyan.on_default().bold();
 
 /// Whether to use colour there: only on a terminal that has it, and never against `NO_COLOR`.
 pub fn color_on(stream: &impl IsTerminal) -> bool {

@@ -116,7 +116,7 @@ mod tests {
         for (line, right) in [
             (&["show", "2yg1"][..], "did you mean `aiw task show 2yg1`?"),
             (&["add", "web", "--", "npm", "run dev"], "did you mean `aiw process add web -- npm 'run dev'`?"),
-            (&["remove", "2yg1", "a b"], "did you mean `aiw task remove 2yg1 'a b'`?"),
+            (&["remove", "2yg1", "a b"], "did you mean `aiw process remove 2yg1 'a b'`?"),
             (&["presets"], "did you mean `aiw provider presets`?"),
             (&["install", "x"], "did you mean `aiw plugin install`, `aiw mcp install`?"),
             (&["find", "github"], "did you mean `aiw mcp search WORDS`?"),

@@ -7,26 +7,26 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use aiw_core::ErrorKind;
-use aiw_home::{Home, HomeError, Surroundings};
+use aiw_home::{ExecutionContext, Home, HomeError};
 use parking_lot::Mutex;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use tokio_util::sync::CancellationToken;
 
-use crate::failure::Failure;
+use crate::failure::CliError;
 use crate::output::Output;
 
 /// Returns the user's home. Commands are given it; the few things that run before a command is known ask for it.
 pub fn home() -> Result<Home, HomeError> {
-    Home::find(Surroundings::of_process())
+    Home::find(ExecutionContext::from_process())
 }
 
 /// Does a command's work, until it is done or a signal ends it.
-pub fn run(output: &Output, work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+pub fn run(output: &Output, work: impl Future<Output = Result<(), CliError>>) -> Result<(), CliError> {
     run_pinned(output, pin!(work))
 }
 
 /// One runtime for all commands: it is not compiled anew for the future of each.
-fn run_pinned(output: &Output, work: Pin<&mut dyn Future<Output = Result<(), Failure>>>) -> Result<(), Failure> {
+fn run_pinned(output: &Output, work: Pin<&mut dyn Future<Output = Result<(), CliError>>>) -> Result<(), CliError> {
     // One thread is enough: guests that take long compute on threads of their own, git works on the blocking pool.
     let runtime = blocking()?;
     end_what_does_not_wait(output.is_json());
@@ -35,7 +35,7 @@ fn run_pinned(output: &Output, work: Pin<&mut dyn Future<Output = Result<(), Fai
         tokio::select! {
             biased;
             failure = interrupted(&asked) => Err(failure),
-            result = work => result.and_then(|()| asked.get().map_or(Ok(()), |code| Err(Failure::interrupted(code)))),
+            result = work => result.and_then(|()| asked.get().map_or(Ok(()), |code| Err(CliError::interrupted(code)))),
         }
     });
     output.clear_progress();
@@ -45,20 +45,20 @@ fn run_pinned(output: &Output, work: Pin<&mut dyn Future<Output = Result<(), Fai
 }
 
 /// A runtime for commands that do most of their work without one.
-pub fn blocking() -> Result<tokio::runtime::Runtime, Failure> {
+pub fn blocking() -> Result<tokio::runtime::Runtime, CliError> {
     let built = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    built.map_err(|e| Failure::new(ErrorKind::Internal, format!("the runtime failed to start: {e}")))
+    built.map_err(|e| CliError::new(ErrorKind::Internal, format!("the runtime failed to start: {e}")))
 }
 
 /// How long a command that finishes its work first may take for that.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
-static CLOSING: OnceLock<CancellationToken> = OnceLock::new();
+static SHUTDOWN_TOKEN: OnceLock<CancellationToken> = OnceLock::new();
 
 /// From now on the first signal only cancels this token: the command ends when it has finished what it has begun, or
 /// after some seconds, or at the next signal.
 pub fn finishes_first() -> CancellationToken {
-    CLOSING.get_or_init(CancellationToken::new).clone()
+    SHUTDOWN_TOKEN.get_or_init(CancellationToken::new).clone()
 }
 
 /// The signals that came while a command looks at them itself.
@@ -75,14 +75,14 @@ type Finish = Box<dyn FnOnce() + Send>;
 
 impl Signals {
     /// From now on no signal ends the command.
-    pub fn listen() -> Result<Self, Failure> {
+    pub fn listen() -> Result<Self, CliError> {
         Self::waking(|| {})
     }
 
     /// From now on no signal ends the command, and each wakes what waits.
-    pub fn waking(wake: impl Fn() + Send + 'static) -> Result<Self, Failure> {
+    pub fn waking(wake: impl Fn() + Send + 'static) -> Result<Self, CliError> {
         let signals = Self::default();
-        let unhandled = |e| Failure::user(format!("signals can't be handled: {e}"));
+        let unhandled = |e| CliError::user(format!("signals can't be handled: {e}"));
         let all = [SIGHUP, SIGINT, SIGTERM];
         // These are set before what waits in the system hears of the signal.
         for signal in all {
@@ -157,7 +157,7 @@ impl Signals {
 }
 
 /// How long a command may take to stop where it waits.
-const GRACE: Duration = Duration::from_secs(1);
+const EXIT_GRACE_PERIOD: Duration = Duration::from_secs(1);
 
 /// Work that does not wait in the runtime (for the lock, for a file system that hangs) does
 /// not hear of a signal: after the grace period the process ends in its middle, as by a kill.
@@ -166,18 +166,21 @@ fn end_what_does_not_wait(json: bool) {
     std::thread::spawn(move || {
         if let Some(signal) = signals.forever().next() {
             let begun = Instant::now();
-            while CLOSING.get().is_some() && begun.elapsed() < SHUTDOWN_TIMEOUT && signals.pending().next().is_none() {
+            while SHUTDOWN_TOKEN.get().is_some()
+                && begun.elapsed() < SHUTDOWN_TIMEOUT
+                && signals.pending().next().is_none()
+            {
                 std::thread::sleep(Duration::from_millis(20));
             }
-            std::thread::sleep(GRACE);
-            let failure = Failure::interrupted(128 + u8::try_from(signal).unwrap_or(0));
+            std::thread::sleep(EXIT_GRACE_PERIOD);
+            let failure = CliError::interrupted(128 + u8::try_from(signal).unwrap_or(0));
             let code = failure.code();
             // A terminal that takes no bytes takes no last words either.
             let told = std::thread::spawn(move || {
                 let _ = Output::new(json).fail(&failure);
             });
             let begun = Instant::now();
-            while !told.is_finished() && begun.elapsed() < GRACE {
+            while !told.is_finished() && begun.elapsed() < EXIT_GRACE_PERIOD {
                 std::thread::sleep(Duration::from_millis(10));
             }
             signal_hook::low_level::exit(code.into());
@@ -187,7 +190,7 @@ fn end_what_does_not_wait(json: bool) {
 
 /// Ends when the user or the system asks us to. The work is dropped where it waits, which
 /// cancels it; what is committed is committed as a whole.
-async fn interrupted(asked: &Cell<Option<u8>>) -> Failure {
+async fn interrupted(asked: &Cell<Option<u8>>) -> CliError {
     use tokio::signal::unix::{SignalKind, signal};
 
     let mut terminate = signal(SignalKind::terminate()).ok();
@@ -204,11 +207,11 @@ async fn interrupted(asked: &Cell<Option<u8>>) -> Failure {
         }
     };
     let code = signal().await;
-    if let Some(closing) = CLOSING.get() {
+    if let Some(closing) = SHUTDOWN_TOKEN.get() {
         asked.set(Some(code));
         closing.cancel();
         // A second one is for those who can't wait.
         let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT, signal()).await;
     }
-    Failure::interrupted(code)
+    CliError::interrupted(code)
 }

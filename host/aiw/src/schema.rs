@@ -50,7 +50,7 @@ fn required(schema: &Value) -> Vec<&str> {
 }
 
 /// Keywords that a line says in words, or that are shown below it.
-const SAID: [&str; 11] = [
+const DESCRIBED_KEYWORDS: [&str; 11] = [
     "type",
     "description",
     "enum",
@@ -174,7 +174,7 @@ fn rest_of_items(items: &Value) -> bool {
 
 /// The keywords that stand in the line as they are.
 fn rest(schema: &Map<String, Value>, is_deep: bool) -> Map<String, Value> {
-    let is_said = |key: &str| SAID.contains(&key) && !(is_deep && ["properties", "items"].contains(&key));
+    let is_said = |key: &str| DESCRIBED_KEYWORDS.contains(&key) && !(is_deep && ["properties", "items"].contains(&key));
     schema.iter().filter(|(key, _)| !is_said(key)).map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 

@@ -13,7 +13,7 @@ use signal_hook::consts::{SIGCONT, SIGTSTP};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 
-use crate::failure::Failure;
+use crate::failure::CliError;
 
 /// Whether somebody can be asked.
 pub fn can_ask() -> bool {
@@ -40,27 +40,27 @@ pub fn columns() -> Option<usize> {
 }
 
 /// A line that belongs to a question.
-pub fn tell(line: &str) {
-    let _ = writeln!(io::stderr().lock(), "{}", aiw_core::shown_line(line));
+pub fn print_prompt_line(line: &str) {
+    let _ = writeln!(io::stderr().lock(), "{}", aiw_core::quote_line(line));
 }
 
 /// Asks for a line; end of input is an interruption.
-pub async fn ask(question: &str) -> Result<String, Failure> {
-    let _ = write!(io::stderr().lock(), "{} ", aiw_core::shown_line(question));
+pub async fn ask(question: &str) -> Result<String, CliError> {
+    let _ = write!(io::stderr().lock(), "{} ", aiw_core::quote_line(question));
     let _ = io::stderr().flush();
     read_line().await
 }
 
 /// The read happens on a thread of its own, so that Ctrl-C ends the question.
-async fn read_line() -> Result<String, Failure> {
+async fn read_line() -> Result<String, CliError> {
     let line = tokio::task::spawn_blocking(|| {
         let mut line = String::new();
         io::stdin().lock().read_line(&mut line).map(|read| (read > 0).then_some(line))
     });
     match line.await {
         Ok(Ok(Some(line))) => Ok(line.trim().to_owned()),
-        Ok(Err(e)) => Err(Failure::user(format!("the answer can't be read: {e}"))),
-        _ => Err(Failure::interrupted(130)),
+        Ok(Err(e)) => Err(CliError::user(format!("the answer can't be read: {e}"))),
+        _ => Err(CliError::interrupted(130)),
     }
 }
 
@@ -139,15 +139,15 @@ fn say(text: &str) {
 }
 
 /// Asks for a line that does not appear on the terminal that standard input is.
-pub async fn ask_hidden(question: &str) -> Result<Secret, Failure> {
-    ask_hidden_or_nothing(question).await?.ok_or_else(|| Failure::user("you typed nothing"))
+pub async fn ask_hidden(question: &str) -> Result<Secret, CliError> {
+    ask_hidden_or_nothing(question).await?.ok_or_else(|| CliError::user("you typed nothing"))
 }
 
 /// As [`ask_hidden`], for an answer that may be empty.
-pub async fn ask_hidden_or_nothing(question: &str) -> Result<Option<Secret>, Failure> {
+pub async fn ask_hidden_or_nothing(question: &str) -> Result<Option<Secret>, CliError> {
     // Never typed where it would be seen.
     let unseen =
-        Unseen::new(question).map_err(|_| Failure::user("the terminal can't hide a secret while you type it"))?;
+        Unseen::new(question).map_err(|_| CliError::user("the terminal can't hide a secret while you type it"))?;
     let line = read_line().await;
     drop(unseen);
     let secret = Secret::new(line?);
@@ -155,7 +155,7 @@ pub async fn ask_hidden_or_nothing(question: &str) -> Result<Option<Secret>, Fai
 }
 
 /// A secret from standard input: from a pipe without the line break at its end, from a terminal unseen.
-pub async fn read_secret(question: &str) -> Result<Secret, Failure> {
+pub async fn read_secret(question: &str) -> Result<Secret, CliError> {
     if io::stdin().is_terminal() {
         return ask_hidden(question).await;
     }
@@ -164,11 +164,11 @@ pub async fn read_secret(question: &str) -> Result<Secret, Failure> {
         .lock()
         .take(MAX_SECRET_BYTES as u64 + 2)
         .read_to_string(&mut text)
-        .map_err(|e| Failure::new(ErrorKind::User, format!("cannot read the secret from standard input: {e}")))?;
+        .map_err(|e| CliError::new(ErrorKind::User, format!("cannot read the secret from standard input: {e}")))?;
     let secret = Secret::new(text.strip_suffix('\n').map_or(text.as_str(), |t| t.strip_suffix('\r').unwrap_or(t)));
     if secret.expose().is_empty() {
         return Err(
-            Failure::user("there is no secret on standard input").with_hint("pipe it in, or type it on a terminal")
+            CliError::user("there is no secret on standard input").with_hint("pipe it in, or type it on a terminal")
         );
     }
     Ok(secret)
@@ -178,13 +178,13 @@ pub async fn read_secret(question: &str) -> Result<Secret, Failure> {
 pub fn forget_typed() {
     /// Within this time the next part of a paste comes, and so many parts are dropped.
     const NEXT: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
-    const PARTS: usize = 500;
+    const MAX_PASTE_CHUNKS: usize = 500;
 
     let stdin = io::stdin();
     if !can_ask() {
         return;
     }
-    for _ in 0..PARTS {
+    for _ in 0..MAX_PASTE_CHUNKS {
         let _ = tcflush(&stdin, QueueSelector::IFlush);
         let mut fds = [PollFd::new(&stdin, PollFlags::IN)];
         if !poll(&mut fds, Some(&NEXT)).is_ok_and(|count| count > 0) {
@@ -199,12 +199,12 @@ fn named(question: &str) -> String {
 }
 
 /// Asks a question that a flag could have answered.
-pub async fn confirm(question: &str, flag: &str, yes: bool) -> Result<bool, Failure> {
+pub async fn confirm(question: &str, flag: &str, yes: bool) -> Result<bool, CliError> {
     if yes {
         return Ok(true);
     }
     if !can_ask() {
-        return Err(Failure::unanswered(&format!("{} needs an answer", named(question)), flag));
+        return Err(CliError::unanswered(&format!("{} needs an answer", named(question)), flag));
     }
     forget_typed();
     let answer = ask(&format!("{question} [y/N]")).await?;

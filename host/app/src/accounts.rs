@@ -5,11 +5,11 @@ use std::path::Path;
 
 use aiw_core::{millis_since_1970, one_line};
 use aiw_events::EventLog;
-use aiw_home::{Home, HomeError, Settings, Surroundings, millis_of, now_millis, rfc3339};
+use aiw_home::{ExecutionContext, Home, HomeError, Settings, now_millis, parse_rfc3339, rfc3339};
 use aiw_launch::{LaunchError, PreparedRun};
 use aiw_tasks::{Counted, EndedTask, TaskUsage};
 use aiw_usage::{
-    Book, Booking, BookingSource, By, OverBudget, Spending, Sum, Sums, TokenCounts, UsageError, budgets_for,
+    By, OverBudget, Spending, Sum, Sums, TokenCounts, UsageError, UsageLog, UsageRecord, UsageSource, budgets_for,
     plausible_cost, sum_by,
 };
 use schemars::JsonSchema;
@@ -18,7 +18,7 @@ use serde::Serialize;
 /// `aiw usage`
 #[warn(missing_docs)]
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct UsageAnswer {
+pub struct UsageReport {
     /// The key of the sums
     #[schemars(extend("enum" = ["provider", "pool", "model", "task", "project", "day"]))]
     pub by: &'static str,
@@ -32,7 +32,7 @@ pub struct UsageAnswer {
 /// Returns the beginning of this month in UTC, in milliseconds since 1970.
 pub fn this_month() -> u64 {
     let month: String = rfc3339(now_millis()).chars().take(7).collect();
-    millis_of(&format!("{month}-01")).and_then(|millis| u64::try_from(millis).ok()).unwrap_or_default()
+    parse_rfc3339(&format!("{month}-01")).and_then(|millis| u64::try_from(millis).ok()).unwrap_or_default()
 }
 
 /// Returns what was used since a time in milliseconds since 1970, or in this month: the bookings that are wanted, summed up
@@ -45,11 +45,11 @@ pub fn sums(
     home: &Home,
     by: By,
     since: Option<u64>,
-    is_wanted: impl Fn(&Booking) -> bool,
-) -> Result<UsageAnswer, UsageError> {
+    is_wanted: impl Fn(&UsageRecord) -> bool,
+) -> Result<UsageReport, UsageError> {
     let since = since.unwrap_or_else(this_month);
-    let sums = sum_by(&Book::of(home), &home.settings_or_none()?.0, by, since, is_wanted)?;
-    Ok(UsageAnswer { by: by.as_str(), since: rfc3339(since), sums })
+    let sums = sum_by(&UsageLog::new(home), &home.settings_or_none()?.0, by, since, is_wanted)?;
+    Ok(UsageReport { by: by.as_str(), since: rfc3339(since), sums })
 }
 
 /// Holds a run against the budgets: a sentence for each that is used up and only warns, or an error for one that refuses.
@@ -63,27 +63,27 @@ pub(crate) fn check(home: &Home, prepared: &PreparedRun, starts: bool) -> Result
     if budgets.is_empty() {
         return Ok(Vec::new());
     }
-    let book = Book::of(home);
+    let book = UsageLog::new(home);
     let mut spending = Spending::new(book.clone(), budgets);
     spending.refresh(&settings).map_err(usage_error)?;
     if starts && spending.has_refusing() {
         // What a run uses could not be held against them.
         book.check_writable().map_err(usage_error)?;
     }
-    let payers = prepared.payers();
+    let payers = prepared.budget_subjects();
     let over = |names: &[&str]| spending.over(names, Some(prepared.cwd()), &[]);
     let (own, members) = payers.split_at(payers.len().min(1));
     let mut all = over(own);
     // A pool stops where none of its members may be asked.
-    let refuses = |name: &&str| over(&[name]).into_iter().find(|over| over.refuses);
+    let refuses = |name: &&str| over(&[name]).into_iter().find(|over| over.blocks);
     if !members.is_empty() && members.iter().all(|name| refuses(name).is_some()) {
         all.extend(members.iter().find_map(refuses));
     }
-    match all.iter().find(|over| over.refuses).filter(|_| starts) {
+    match all.iter().find(|over| over.blocks).filter(|_| starts) {
         Some(OverBudget { sentence, .. }) => Err(LaunchError::OverBudget { sentence: sentence.clone() }),
         None => {
             // A member that only warns is said, too.
-            all.extend(members.iter().flat_map(|name| over(&[name])).filter(|over| !over.refuses));
+            all.extend(members.iter().flat_map(|name| over(&[name])).filter(|over| !over.blocks));
             let said: BTreeSet<String> = all.into_iter().map(|over| over.sentence).collect();
             Ok(said.into_iter().collect())
         }
@@ -104,7 +104,7 @@ fn usage_error(error: UsageError) -> LaunchError {
 /// up.
 pub fn task_ended(task: &EndedTask) -> Counted {
     let own = Counted { usage: task.facts.usage, cost_usd: plausible_cost(task.facts.cost_usd), note: None };
-    let Ok(home) = Home::find(Surroundings::of_process()) else { return own };
+    let Ok(home) = Home::find(ExecutionContext::from_process()) else { return own };
     let counted = match task.about.gateway {
         true => by_gateway(&home, task),
         false => by_itself(&home, task),
@@ -119,7 +119,7 @@ pub fn task_ended(task: &EndedTask) -> Counted {
 fn by_gateway(home: &Home, task: &EndedTask) -> Result<Counted, UsageError> {
     let since = millis_since_1970(task.since);
     // Without its prices, what was used still counts.
-    let (book, (settings, _)) = (Book::of(home), home.settings_or_none()?);
+    let (book, (settings, _)) = (UsageLog::new(home), home.settings_or_none()?);
     let sum = sum_by(&book, &settings, By::Task, since, |booking| booking.task == Some(task.id))?.total;
     let usage = TaskUsage {
         input: sum.read(),
@@ -150,31 +150,31 @@ fn by_itself(home: &Home, task: &EndedTask) -> Result<Counted, UsageError> {
         thinking: usage.reasoning.unwrap_or_default().min(count(usage.output)),
     };
     let budgets = settings.budgets().unwrap_or_default();
-    let mut booking = Booking {
+    let mut booking = UsageRecord {
         cli: Some(about.cli),
         provider: about.provider.clone(),
         model: about.answering_model.clone().or_else(|| facts.model.as_deref().map(|model| one_line(model, 200))),
         task: Some(task.id),
         project: (!about.private).then(|| task.cwd.to_string_lossy().into_owned()),
         budgets: if about.private { budgets_for(&budgets, &task.cwd) } else { Vec::new() },
-        cut: !facts.complete,
-        ..Booking::new(BookingSource::Cli, tokens)
+        truncated: !facts.complete,
+        ..UsageRecord::new(UsageSource::Cli, tokens)
     };
     booking.cost_usd = cost(&booking, &settings, by_cli)?;
-    let book = Book::of(home);
+    let book = UsageLog::new(home);
     book.add(&booking)?;
     if !budgets.is_empty() {
         let mut spending = Spending::new(book, budgets);
         // The next one tells it, if this one can't.
         if spending.refresh(&settings).is_ok() {
-            spending.tell_used_up(&EventLog::of(home.root()));
+            spending.log_exceeded(&EventLog::new(home.root()));
         }
     }
     Ok(Counted { usage: Some(usage), cost_usd: booking.cost_usd, note: None })
 }
 
 /// Returns what a task cost. A CLI knows the prices of its own vendor's models, and takes others for one of them.
-fn cost(booking: &Booking, settings: &Settings, by_cli: Option<f64>) -> Result<Option<f64>, HomeError> {
+fn cost(booking: &UsageRecord, settings: &Settings, by_cli: Option<f64>) -> Result<Option<f64>, HomeError> {
     match (&booking.provider, &booking.model) {
         (Some(_), Some(_)) => booking.cost(settings),
         _ => Ok(by_cli.or(booking.cost(settings)?)),
@@ -187,12 +187,12 @@ fn cost(booking: &Booking, settings: &Settings, by_cli: Option<f64>) -> Result<O
 ///
 /// Fails if the book can't be read.
 pub fn today(home: &Home) -> Result<Sum, UsageError> {
-    const DAY: u64 = 24 * 60 * 60 * 1000;
-    let since = now_millis() / DAY * DAY;
+    const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+    let since = now_millis() / DAY_MS * DAY_MS;
     Ok(sums(home, By::Day, Some(since), |_| true)?.sums.total)
 }
 
 /// Returns what was used in a directory and below it, or all of it.
-pub fn is_below(booking: &Booking, directory: Option<&Path>) -> bool {
+pub fn is_below(booking: &UsageRecord, directory: Option<&Path>) -> bool {
     directory.is_none_or(|directory| booking.project.as_deref().is_some_and(|at| Path::new(at).starts_with(directory)))
 }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use aiw_components::{Bundled, Library};
-use aiw_core::Sink;
+use aiw_core::Reporter;
 use aiw_home::{Home, HomeError, Settings};
 use aiw_markets::Observer;
 use aiw_net::{HttpClient, Trees};
@@ -42,7 +42,7 @@ impl App {
     ) -> Arc<Self> {
         Arc::new(Self {
             orchestrator: Orchestrator::new(home.clone(), scripts),
-            feed: Feed::of(&home),
+            feed: Feed::open(&home),
             home,
             bundled,
             observer,
@@ -136,7 +136,7 @@ impl App {
 /// # Errors
 ///
 /// Fails if it can't even be known where the settings would be.
-pub fn usable_settings(home: &Home, sink: &dyn Sink) -> Result<Settings, HomeError> {
+pub fn usable_settings(home: &Home, sink: &dyn Reporter) -> Result<Settings, HomeError> {
     let (settings, problem) = home.settings_or_none()?;
     if let Some(problem) = problem {
         sink.note(format!("{problem}; going on without your settings"));

@@ -6,10 +6,10 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use aiw_home::Surroundings;
+use aiw_home::ExecutionContext;
 
 /// Opens an address, or a page in a file, in the user's browser. Returns whether there is one.
-pub fn opens(around: &Surroundings, what: impl AsRef<OsStr>) -> bool {
+pub fn opens(around: &ExecutionContext, what: impl AsRef<OsStr>) -> bool {
     /// The time within which something that is not a browser, or has no screen, fails. Some browsers run as long as their window.
     const BROWSER_SPAWN_GRACE: Duration = Duration::from_millis(500);
 
@@ -23,7 +23,7 @@ pub fn opens(around: &Surroundings, what: impl AsRef<OsStr>) -> bool {
     waits.is_ok() && !ended.recv_timeout(BROWSER_SPAWN_GRACE).is_ok_and(has_failed)
 }
 
-fn program(around: &Surroundings) -> Option<OsString> {
+fn program(around: &ExecutionContext) -> Option<OsString> {
     match around.filled("BROWSER") {
         Some(browser) => Some(browser.to_owned()),
         _ if cfg!(target_os = "macos") => Some("open".into()),

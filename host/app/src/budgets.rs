@@ -1,8 +1,8 @@
 //! Budgets: what is set, listed and removed, and what of each was spent.
 
-use aiw_core::{Fault, Plan, did_you_mean, one_line};
-use aiw_home::{Budget, BudgetLimit, Home, HomeError, OWN};
-use aiw_usage::{Book, Loss, Spending, Sum, UsageError};
+use aiw_core::{Diagnostic, Plan, did_you_mean, one_line};
+use aiw_home::{Budget, BudgetLimit, CLI_LOGIN_NAME, Home, HomeError};
+use aiw_usage::{Loss, Spending, Sum, UsageError, UsageLog};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -19,7 +19,7 @@ pub enum BudgetError {
     Usage(#[from] UsageError),
     /// There is no such provider or pool.
     #[error("there is no provider or pool `{}`", one_line(.name, 80))]
-    NoProvider {
+    ProviderNotFound {
         /// The name.
         name: String,
         /// The known names.
@@ -35,9 +35,9 @@ pub enum BudgetError {
     },
 }
 
-impl Fault for BudgetError {
-    fn below(&self) -> Option<&dyn Fault> {
-        aiw_core::passed_on!(self, Home, Usage)
+impl Diagnostic for BudgetError {
+    fn diagnostic_source(&self) -> Option<&dyn Diagnostic> {
+        aiw_core::forward_diagnostic!(self, Home, Usage)
     }
 
     fn own_hint(&self) -> Option<String> {
@@ -46,7 +46,9 @@ impl Fault for BudgetError {
             Some(meant.unwrap_or_else(|| format!("`aiw {add}` adds one")))
         };
         match self {
-            Self::NoProvider { name, known } => meant(name, known, "your providers and pools", "provider add NAME"),
+            Self::ProviderNotFound { name, known } => {
+                meant(name, known, "your providers and pools", "provider add NAME")
+            }
             Self::Unknown { name, known } => meant(name, known, "your budgets", "budget set"),
             _ => None,
         }
@@ -71,7 +73,7 @@ pub struct BudgetSummary {
     /// The directory that it is for; null for all
     pub project: Option<String>,
     /// Whether nothing new starts once it is used up
-    pub refuses: bool,
+    pub blocks: bool,
     /// The amount spent in the current day or month
     pub spent: Sum,
 }
@@ -89,7 +91,7 @@ impl BudgetSummary {
             per: budget.period.as_str(),
             provider: budget.provider.clone(),
             project: budget.project.as_ref().map(|path| path.display().to_string()),
-            refuses: budget.refuses,
+            blocks: budget.blocks,
             spent,
         }
     }
@@ -103,7 +105,7 @@ impl BudgetSummary {
         let name = one_line(&self.name, 60);
         let provider = self.provider.as_ref().map(|name| format!(" for {}", one_line(name, 80))).unwrap_or_default();
         let project = self.project.as_ref().map(|path| format!(" in {path}")).unwrap_or_default();
-        let then = if self.refuses { "then refuses" } else { "then warns" };
+        let then = if self.blocks { "then blocks" } else { "then warns" };
         format!("budget `{name}`: {limit} a {}{provider}{project}, {then}", self.per)
     }
 
@@ -140,7 +142,7 @@ pub struct BudgetList {
 /// The loss of bookings that was accepted.
 #[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
-pub struct BudgetAcceptLoss {
+pub struct BudgetRepair {
     /// The loss that the book of usage had; null if none
     pub accepted: Option<String>,
 }
@@ -156,7 +158,7 @@ pub fn set(home: &Home, budget: &Budget) -> Result<BudgetSet, BudgetError> {
     let mut settings = home.settings()?;
     settings.set_budget(budget)?;
     settings.save(&lock)?;
-    let mut spending = Spending::new(Book::of(home), vec![budget.clone()]);
+    let mut spending = Spending::new(UsageLog::new(home), vec![budget.clone()]);
     spending.refresh(&settings)?;
     let spent = spending.all().next().map(|(_, spent)| spent).unwrap_or_default();
     Ok(BudgetSet { budget: BudgetSummary::of(budget, spent) })
@@ -173,19 +175,19 @@ pub fn plan(home: &Home, budget: &Budget) -> Result<Plan, BudgetError> {
     let before = home.settings()?.budgets()?.into_iter().find(|known| known.name == budget.name);
     let replaced = before.map(|before| format!("in place of {}", line(&before)));
     let mut plan =
-        Plan { about: std::iter::once(line(budget)).chain(replaced).collect(), ..Plan::of("Set this budget?") };
+        Plan { about: std::iter::once(line(budget)).chain(replaced).collect(), ..Plan::new("Set this budget?") };
     plan.hold_for(format!("{budget:?}").as_bytes());
     Ok(plan)
 }
 
 fn check(home: &Home, budget: &Budget) -> Result<(), BudgetError> {
-    if let Some(name) = budget.provider.as_deref().filter(|name| *name != OWN)
+    if let Some(name) = budget.provider.as_deref().filter(|name| *name != CLI_LOGIN_NAME)
         && let providers = home.providers()?
         && !providers.has(name)
     {
         let pools = providers.pools().iter().map(|pool| pool.name.to_string());
         let known = providers.providers().iter().map(|provider| provider.name.to_string()).chain(pools).collect();
-        return Err(BudgetError::NoProvider { name: name.to_owned(), known });
+        return Err(BudgetError::ProviderNotFound { name: name.to_owned(), known });
     }
     Ok(())
 }
@@ -197,7 +199,7 @@ fn check(home: &Home, budget: &Budget) -> Result<(), BudgetError> {
 /// Fails if the settings or the book can't be read.
 pub fn list(home: &Home) -> Result<(BudgetList, Option<Loss>), BudgetError> {
     let settings = home.settings()?;
-    let mut spending = Spending::new(Book::of(home), settings.budgets()?);
+    let mut spending = Spending::new(UsageLog::new(home), settings.budgets()?);
     spending.refresh(&settings)?;
     let budgets = spending.all().map(|(budget, spent)| BudgetSummary::of(budget, spent)).collect();
     Ok((BudgetList { budgets }, spending.loss().cloned()))
@@ -208,9 +210,9 @@ pub fn list(home: &Home) -> Result<(BudgetList, Option<Loss>), BudgetError> {
 /// # Errors
 ///
 /// Fails if the book can't be written.
-pub fn accept_loss(home: &Home) -> Result<BudgetAcceptLoss, BudgetError> {
-    let accepted = Book::of(home).accept_loss()?.map(|loss| loss.to_string());
-    Ok(BudgetAcceptLoss { accepted })
+pub fn repair(home: &Home) -> Result<BudgetRepair, BudgetError> {
+    let accepted = UsageLog::new(home).repair()?.map(|loss| loss.to_string());
+    Ok(BudgetRepair { accepted })
 }
 
 /// Removes a budget.

@@ -6,7 +6,7 @@ use aiw_processes::ProcessProject;
 
 use crate::{App, AppError, directory, lasting_executable};
 
-/// How often the resident asks if nobody says, in seconds.
+/// How often the daemon asks if nobody says, in seconds.
 pub const CI_INTERVAL: u64 = 30;
 
 /// Returns the runs of the repository that is checked out where the client is, or of one that is named.
@@ -18,11 +18,11 @@ pub async fn open(app: &App, home: &Home, repository: Option<&str>) -> Result<Ci
     Ok(Ci::open(home, app.client()?, repository).await?)
 }
 
-/// Has the resident ask for the runs of the branch that is checked out.
+/// Has the daemon ask for the runs of the branch that is checked out.
 ///
 /// # Errors
 ///
-/// There is no branch, or the resident can't be started.
+/// There is no branch, or the daemon can't be started.
 pub fn start(home: &Home, repository: Option<String>, interval: u64) -> Result<MonitoredBranch, AppError> {
     let project = ProcessProject::find(directory(home)?)?.directory().to_owned();
     let request = MonitorRequest { project, repository, interval };

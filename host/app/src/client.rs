@@ -4,19 +4,19 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock, Weak};
 
 use aiw_components::Library;
-use aiw_home::{Home, Surroundings};
+use aiw_home::{ExecutionContext, Home};
 use aiw_launch::{Launcher, ProcessSession, Search, session};
 use aiw_markets::Markets;
 use aiw_providers::Providers;
 use aiw_registries::Registries;
-use aiw_routing::{Ground, Pool, Profile, ProfileSource, SharedServers};
+use aiw_routing::{Pool, Profile, ProfileSource, ServerContext, SharedServers};
 use aiw_tasks::{ProcessScope, Tasks};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
 use crate::app::App;
 use crate::components::{LibraryProviders, SessionMcp, SessionTasks};
-use crate::gateways::Door;
+use crate::gateways::GatewayClient;
 use crate::reach::ComponentClient;
 use crate::{AppError, lasting_executable, old, providers};
 
@@ -45,7 +45,7 @@ pub struct ClientSession {
 pub struct Builder {
     app: Arc<App>,
     session: OnceLock<ProcessSession>,
-    ground: Ground,
+    ground: ServerContext,
     profile: ProfileSource,
     shared: SharedServers,
 }
@@ -94,11 +94,11 @@ impl ClientSession {
 
     /// Describes a client by what surrounds it. Without more, it may use every server and tool. Most verbs need no directory,
     /// so that a missing one is not an error yet.
-    pub fn builder(app: Arc<App>, around: Surroundings) -> Result<Builder, AppError> {
+    pub fn builder(app: Arc<App>, around: ExecutionContext) -> Result<Builder, AppError> {
         let (net, executable) = (app.client()?.clone(), lasting_executable()?);
         let cwd = around.directory().map_or_else(|_| "/".into(), Path::to_owned);
         let home = app.home().seen_by(around);
-        let ground = Ground { home, net, executable, cwd };
+        let ground = ServerContext { home, net, executable, cwd };
         let profile: ProfileSource = Arc::new(Profile::everything);
         Ok(Builder { app, session: OnceLock::new(), ground, profile, shared: SharedServers::default() })
     }
@@ -192,7 +192,7 @@ impl ClientSession {
         }
         // After a failure, the next call tries again.
         let launcher = Launcher::new(self.home().clone(), Search::around(self.home().around()), self.providers()?)
-            .with_gateway(Arc::new(Door::new(self.home().clone())));
+            .with_gateway(Arc::new(GatewayClient::new(self.home().clone())));
         Ok(self.launcher.get_or_init(|| launcher))
     }
 

@@ -2,18 +2,18 @@
 //! short left to be done, as every command does.
 
 mod configured;
+mod history;
 mod limits;
 mod machine;
 mod online;
 mod part;
-mod past;
 mod running;
 mod servers;
 
 use aiw_core::counted;
-pub use aiw_home::FoundProblem;
+pub use aiw_home::Problem;
 use aiw_home::{Home, edits};
-use aiw_orchestrator::{KeptWorkflow, ListedWorkflow, Workflows};
+use aiw_orchestrator::{SavedWorkflow, WorkflowEntry, Workflows};
 use aiw_routing::KnownTool;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -48,7 +48,7 @@ pub struct ViewKnows {
 type HomeCheck = Box<dyn FnOnce(&Home) -> Option<CheckedPart> + Send>;
 
 /// Looks at each part, as it is for the current directory. A part that can't be read, or takes too long, stops no other.
-pub fn look(home: &Home, knows: ViewKnows) -> Doctor {
+pub fn inspect(home: &Home, knows: ViewKnows) -> Doctor {
     let ViewKnows { own_tools, toolsets, is_bundled, on_terminal } = knows;
     let check = |name, by_hand, work: HomeCheck| {
         let home = home.clone();
@@ -58,7 +58,7 @@ pub fn look(home: &Home, knows: ViewKnows) -> Doctor {
         check("aiw", "aiw update", Box::new(move |home| Some(machine::own(home, on_terminal)))),
         check("home", "aiw secret list", Box::new(move |home| Some(files(home, toolsets)))),
         check("clis", "aiw cli list", Box::new(|home| Some(clis(home)))),
-        check("clients", "aiw setup --dry-run", Box::new(past::clients)),
+        check("clients", "aiw setup --dry-run", Box::new(history::clients)),
         check("providers", "aiw provider list", Box::new(|home| Some(providers(home)))),
         check("roles", "aiw role list", Box::new(configured::roles)),
         check("budgets", "aiw budget list", Box::new(budgets)),
@@ -69,7 +69,7 @@ pub fn look(home: &Home, knows: ViewKnows) -> Doctor {
         check("workflows", "aiw workflow list", Box::new(|home| Some(workflows(home)))),
         check("installed", "aiw extension verify", Box::new(move |home| Some(installed(home, is_bundled)))),
         check("models", "aiw model list", Box::new(|home| Some(models(home)))),
-        check("history", "aiw history doctor", Box::new(|home| Some(past::history(home)))),
+        check("history", "aiw history doctor", Box::new(|home| Some(history::history(home)))),
         check("sync", "aiw sync status", Box::new(synchronized)),
     ];
     Doctor { parts: check_all(home.root(), checks) }
@@ -83,10 +83,10 @@ fn files(home: &Home, find_unknown: fn(&[String]) -> Option<String>) -> CheckedP
     problems.extend(
         toolsets
             .and_then(|names| find_unknown(&names))
-            .map(|unknown| FoundProblem::new(format!("`mcp.toolsets` in settings.json: {unknown}"), edits(&settings))),
+            .map(|unknown| Problem::new(format!("`mcp.toolsets` in settings.json: {unknown}"), edits(&settings))),
     );
     let key = planners::gives_key(home);
-    problems.extend(key.map(|gives| FoundProblem::new("the key of the model that plans jobs is missing", gives)));
+    problems.extend(key.map(|gives| Problem::new("the key of the model that plans jobs is missing", gives)));
     let summary = format!("{}, {}", home.root().display(), counted(secrets, "secret"));
     CheckedPart { name: "home", summary, problems }
 }
@@ -104,25 +104,25 @@ fn synchronized(home: &Home) -> Option<CheckedPart> {
 fn workflows(home: &Home) -> CheckedPart {
     let workflows = Workflows::new(home.clone());
     let (listed, lock) = (workflows.list(), workflows.lock());
-    let is_outdated = |kept: &KeptWorkflow| {
+    let is_outdated = |kept: &SavedWorkflow| {
         let approved = lock.as_ref().ok().and_then(|lock| lock.workflows.get(&kept.name));
         approved.is_some_and(|approved| approved.sha256 != kept.sha256)
     };
-    let problem = |found: &ListedWorkflow| {
+    let problem = |found: &WorkflowEntry| {
         let name = &found.name;
         match &found.workflow {
             Err(problem) => {
-                Some(FoundProblem::new(format!("workflow `{name}` can't be used: it {problem}"), edits(&found.path)))
+                Some(Problem::new(format!("workflow `{name}` can't be used: it {problem}"), edits(&found.path)))
             }
             Ok(kept) if is_outdated(kept) => {
                 let problem = format!("workflow `{name}` was edited after you approved it, so it does not run");
-                Some(FoundProblem::new(problem, format!("aiw workflow approve {name}")).that("shows it and asks"))
+                Some(Problem::new(problem, format!("aiw workflow approve {name}")).that("shows it and asks"))
             }
             Ok(_) => None,
         }
     };
-    let mut problems: Vec<FoundProblem> = listed.iter().filter_map(problem).collect();
-    problems.extend(lock.as_ref().err().map(|e| FoundProblem::of(e, "aiw workflow list")));
+    let mut problems: Vec<Problem> = listed.iter().filter_map(problem).collect();
+    problems.extend(lock.as_ref().err().map(|e| Problem::from_diagnostic(e, "aiw workflow list")));
     let summary = match listed.len() {
         0 => "no workflows".to_owned(),
         count => counted(count, "workflow"),

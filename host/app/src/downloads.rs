@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aiw_net::{HttpClient, HttpRequest, NetError, Policy, Streamed};
+use aiw_net::{HttpClient, HttpRequest, NetError, Policy, StreamingResponse};
 use aiw_vectors::{Broken, DownloadBody, Fetch};
 use async_trait::async_trait;
 
@@ -29,7 +29,7 @@ impl Downloads {
 }
 
 struct Download {
-    stream: Streamed,
+    stream: StreamingResponse,
     start: u64,
 }
 

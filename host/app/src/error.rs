@@ -2,7 +2,7 @@
 
 use aiw_ci::CiError;
 use aiw_components::LibraryError;
-use aiw_core::{AskError, ErrorKind, Fault};
+use aiw_core::{Diagnostic, ErrorKind, PromptError};
 use aiw_gateway::{GatewayError, RouteError};
 use aiw_home::{HomeError, VaultError};
 use aiw_launch::LaunchError;
@@ -21,8 +21,8 @@ use crate::NoExecutable;
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
     /// The person said no, or nobody can be asked.
-    #[error("{}", .0.or_done("nothing was changed"))]
-    Ask(#[from] AskError),
+    #[error("{}", .0.or_declined("nothing was changed"))]
+    Prompt(#[from] PromptError),
     /// A component does not answer.
     #[error(transparent)]
     Call(#[from] CallError),
@@ -85,10 +85,10 @@ pub enum AppError {
     Vault(#[from] VaultError),
 }
 
-impl Fault for AppError {
-    fn below(&self) -> Option<&dyn Fault> {
-        aiw_core::passed_on!(
-            self, Ask, Call, Ci, Sync, Executable, Gateway, Process, Provider, Route, Home, Setup, Launch, Library,
+impl Diagnostic for AppError {
+    fn diagnostic_source(&self) -> Option<&dyn Diagnostic> {
+        aiw_core::forward_diagnostic!(
+            self, Prompt, Call, Ci, Sync, Executable, Gateway, Process, Provider, Route, Home, Setup, Launch, Library,
             Net, Vault, Task, Models
         )
     }

@@ -53,7 +53,7 @@ impl HomeEvents {
     /// Returns a reader, for somebody in this directory.
     pub fn new(home: &Home, cwd: &Path, request: EventsRequest) -> Result<Self, AppError> {
         let project = ProcessProject::find(cwd)?.directory().to_owned();
-        let mut events = EventLog::of(home.root());
+        let mut events = EventLog::new(home.root());
         if let Some(name) = &request.process {
             events = events.named(name);
         }

@@ -4,7 +4,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use aiw_core::{ErrorKind, Fault};
+use aiw_core::{Diagnostic, ErrorKind};
 
 /// aiw's own executable can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -34,7 +34,7 @@ pub enum NoExecutable {
     },
 }
 
-impl Fault for NoExecutable {
+impl Diagnostic for NoExecutable {
     fn own_kind(&self) -> ErrorKind {
         match self {
             Self::Gone { .. } | Self::Unknown { .. } => ErrorKind::Internal,

@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, SystemTime};
 
-use aiw_core::{ErrorKind, Fault};
+use aiw_core::{Diagnostic, ErrorKind};
 use serde_json::Value;
 
 /// How often files are looked at.
 const FILE_POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// More files than this are no project of an extension.
-const MOST_FILES: usize = 5000;
+const MAX_FILES: usize = 5000;
 
 /// Folders that a build writes, or that are fetched for it.
 const NOT_WRITTEN_BY_HAND: [&str; 3] = ["target", "dist", "node_modules"];
@@ -33,7 +33,7 @@ pub enum ProjectError {
         source: std::io::Error,
     },
     /// It has too many files.
-    #[error("`{}` has more than {MOST_FILES} files, and none of an extension has", .0.display())]
+    #[error("`{}` has more than {MAX_FILES} files, and none of an extension has", .0.display())]
     TooMany(PathBuf),
     /// The program that builds it can't be started.
     #[error("cannot run `{program}`: {source}")]
@@ -56,7 +56,7 @@ pub enum ProjectError {
     Nothing(String),
 }
 
-impl Fault for ProjectError {
+impl Diagnostic for ProjectError {
     fn own_kind(&self) -> ErrorKind {
         if matches!(self, Self::Read { .. } | Self::Start { .. }) { ErrorKind::Unavailable } else { ErrorKind::User }
     }
@@ -119,7 +119,7 @@ impl ExtensionProject {
                     true => open.push(entry.path()),
                     false => found.push((entry.path(), about.len(), about.modified().ok())),
                 }
-                if found.len() + open.len() > MOST_FILES {
+                if found.len() + open.len() > MAX_FILES {
                     return Err(ProjectError::TooMany(self.directory.clone()));
                 }
             }

@@ -1,14 +1,14 @@
 //! The extensions of a home: adding, showing, updating, checking and removing them, and what views show of the library of
 //! components.
 
-use aiw_core::{Ask, Plan, ReferenceForm, Sink, one_line, without_query};
+use aiw_core::{Plan, Prompter, ReferenceForm, Reporter, one_line, without_query};
 use aiw_extensions::{Capability, CapabilityKind, ComponentFacts, Grants, World};
 use aiw_home::LockedExtension;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 pub use aiw_components::{
-    CandidateComponent, ExtensionSummary, KnownComponent, Library, LibraryError, UpdatedExtension, VerifiedExtension,
+    CandidateComponent, ComponentEntry, ExtensionSummary, Library, LibraryError, UpdatedExtension, VerifiedExtension,
     compiled_code,
 };
 pub use aiw_wasm::{COMPILE_ARGUMENT, CallError, Component, compile_main};
@@ -75,7 +75,7 @@ fn described(about: &ComponentFacts, source: &str) -> Vec<String> {
     lines.push(format!("  offers: {}", worlds.join(", ")));
     lines.push("  may:".into());
     let is_wasi = |c: &&Capability| c.kind == CapabilityKind::Imports && c.value.starts_with("wasi:");
-    lines.extend(Grants::wanted(about).iter().filter(|c| !is_wasi(c)).map(|capability| format!("    {capability}")));
+    lines.extend(Grants::requested(about).iter().filter(|c| !is_wasi(c)).map(|capability| format!("    {capability}")));
     if about.wants_wasi() {
         lines.push("    see an empty WASI: no files, no network, no variables".into());
     }
@@ -90,8 +90,8 @@ fn described(about: &ComponentFacts, source: &str) -> Vec<String> {
 pub async fn add(
     client: &ClientSession,
     source: &str,
-    ask: &dyn Ask,
-    sink: &dyn Sink,
+    ask: &dyn Prompter,
+    sink: &dyn Reporter,
 ) -> Result<ExtensionSummary, AppError> {
     let library = client.library()?;
     let candidate = library.read(source, client.app().client()?).await?;
@@ -101,13 +101,13 @@ pub async fn add(
         about.push("the address is not encrypted: anyone on the network path can change the file".into());
     }
     let question = format!("Add {}?", candidate.about.manifest.id);
-    let mut plan = Plan { about, ..Plan::of(question) };
+    let mut plan = Plan { about, ..Plan::new(question) };
     plan.hold_for(candidate.about.sha256.as_bytes());
-    ask.agree(&plan, &[]).await?;
+    ask.confirm(&plan, &[]).await?;
     let locked = library.add(&candidate).await?;
     sink.done(format!("Added {} {}", locked.id, locked.version));
     let id = locked.id.clone();
-    Ok(ExtensionSummary::of(&KnownComponent { id, about: Some(candidate.about), locked: Some(locked), problem: None }))
+    Ok(ExtensionSummary::new(&ComponentEntry { id, about: Some(candidate.about), locked: Some(locked), problem: None }))
 }
 
 /// Updates a component. One that wants more, or is another one by its look, is agreed to first, if not `accepted` already.
@@ -120,22 +120,22 @@ pub async fn update(
     client: &ClientSession,
     id: &str,
     accepted: bool,
-    ask: &dyn Ask,
-    sink: &dyn Sink,
+    ask: &dyn Prompter,
+    sink: &dyn Reporter,
 ) -> Result<Option<LockedExtension>, AppError> {
     let library = client.library()?;
     let Some((candidate, mut against)) = library.check_update(id, client.app().client()?).await? else {
         return Ok(None);
     };
     if let Some(last) = against.pop().filter(|_| !accepted) {
-        let mut plan = Plan::of(format!("Update {id} to this version?"));
+        let mut plan = Plan::new(format!("Update {id} to this version?"));
         plan.about = against.iter().chain([&last]).map(ToString::to_string).collect();
-        if !ask.is_there() {
+        if !ask.is_interactive() {
             against.iter().for_each(|reason| sink.step(reason.to_string()));
             return Err(last.into());
         }
         plan.hold_for(candidate.about.sha256.as_bytes());
-        ask.agree(&plan, &[]).await?;
+        ask.confirm(&plan, &[]).await?;
     }
     Ok(Some(library.update(&candidate).await?))
 }
@@ -158,8 +158,8 @@ pub async fn info(
         let CandidateComponent { about, source, .. } = library.read(id, client.app().client()?).await?;
         let lines = described(&about, &source);
         // Nobody agreed to run it yet, so it is not asked what it reads.
-        let known = KnownComponent { id: about.manifest.id.clone(), about: Some(about), locked: None, problem: None };
-        let summary = ExtensionSummary { origin: "candidate", ..ExtensionSummary::of(&known) };
+        let known = ComponentEntry { id: about.manifest.id.clone(), about: Some(about), locked: None, problem: None };
+        let summary = ExtensionSummary { origin: "candidate", ..ExtensionSummary::new(&known) };
         return Ok((details(summary), lines, None));
     };
     let mut lines = match &known.about {
@@ -169,7 +169,7 @@ pub async fn info(
     if let Some(locked) = &known.locked {
         lines.push(format!("  added: {}{}", locked.added_at, if locked.enabled { "" } else { ", disabled" }));
     }
-    let mut details = details(ExtensionSummary::of(&known));
+    let mut details = details(ExtensionSummary::new(&known));
     let is_asked = known.problem.is_none() && known.enabled();
     let silent = if is_asked { offers(client, &known, &mut details).await.err() } else { None };
     Ok((details, lines, silent))
@@ -187,7 +187,7 @@ fn details(summary: ExtensionSummary) -> ExtensionDetails {
 /// Asks a component what it adds. Its words are those of others.
 async fn offers(
     client: &ClientSession,
-    known: &KnownComponent,
+    known: &ComponentEntry,
     details: &mut ExtensionDetails,
 ) -> Result<(), AppError> {
     let word = |text: &str| one_line(text, 80);
@@ -219,7 +219,7 @@ async fn offers(
 /// # Errors
 ///
 /// Fails if no component has the id, or it is part of aiw.
-pub fn remove(client: &ClientSession, id: &str, sink: &dyn Sink) -> Result<ExtensionRemove, AppError> {
+pub fn remove(client: &ClientSession, id: &str, sink: &dyn Reporter) -> Result<ExtensionRemove, AppError> {
     let gone = client.library()?.remove(id)?;
     sink.done(format!("Removed {} {}", gone.id, gone.version));
     let (settings, file) = (client.home().settings()?, client.home().providers()?);
@@ -241,12 +241,16 @@ pub fn remove(client: &ClientSession, id: &str, sink: &dyn Sink) -> Result<Exten
 /// # Errors
 ///
 /// Fails if no component has the id.
-pub async fn verify(client: &ClientSession, id: Option<&str>, sink: &dyn Sink) -> Result<ExtensionVerify, AppError> {
+pub async fn verify(
+    client: &ClientSession,
+    id: Option<&str>,
+    sink: &dyn Reporter,
+) -> Result<ExtensionVerify, AppError> {
     let mut extensions = Vec::new();
     for known in client.library()?.list()?.iter().filter(|known| id.is_none_or(|id| known.id.as_str() == id)) {
         let problem = match &known.problem {
             None if known.enabled() => {
-                let asked = offers(client, known, &mut details(ExtensionSummary::of(known))).await;
+                let asked = offers(client, known, &mut details(ExtensionSummary::new(known))).await;
                 asked.err().map(|e| e.to_string())
             }
             problem => problem.clone(),

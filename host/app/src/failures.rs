@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use aiw_core::{AskError, Fault, Sink, Told};
+use aiw_core::{Diagnostic, PromptError, ReportEvent, Reporter};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -39,18 +39,18 @@ impl From<FailedId> for FailedName {
 /// An error that a verb over several things can go on after: each [`Fault`], and the failure that a view makes of one.
 pub trait Fails: Display {
     /// Returns why a question has no answer, if that is what failed, and the next step.
-    fn why(&self) -> (Option<&AskError>, Option<String>);
+    fn why(&self) -> (Option<&PromptError>, Option<String>);
 }
 
-impl<E: Fault> Fails for E {
-    fn why(&self) -> (Option<&AskError>, Option<String>) {
-        (self.unanswered(), self.hint())
+impl<E: Diagnostic> Fails for E {
+    fn why(&self) -> (Option<&PromptError>, Option<String>) {
+        (self.prompt_error(), self.hint())
     }
 }
 
 /// Passes on an error by which the person stops all of it.
 pub(crate) fn unless_stopped<E: Fails>(error: E) -> Result<E, E> {
-    if matches!(error.why().0, Some(AskError::Interrupted)) { Err(error) } else { Ok(error) }
+    if matches!(error.why().0, Some(PromptError::Interrupted)) { Err(error) } else { Ok(error) }
 }
 
 /// The failures of several. The verb ends with the first; the sink is told of the others at once.
@@ -69,16 +69,16 @@ impl<F, E> Default for Failures<F, E> {
 
 impl<F: From<FailedId>, E: Fails> Failures<F, E> {
     /// Adds the failure about one thing. `shown` is its name for people, if the message lacks it.
-    pub fn add(&mut self, id: &str, shown: Option<&str>, error: impl Into<E>, sink: &dyn Sink) {
+    pub fn add(&mut self, id: &str, shown: Option<&str>, error: impl Into<E>, sink: &dyn Reporter) {
         let error = error.into();
         let (said, hint) = error.why();
-        let is_declined = matches!(said, Some(AskError::Declined));
+        let is_declined = matches!(said, Some(PromptError::Declined));
         self.failed.push(FailedId { id: id.to_owned(), error: error.to_string(), hint }.into());
         let line = shown.map_or_else(|| error.to_string(), |shown| format!("{shown}: {error}"));
         match (&self.first, is_declined) {
             (None, _) => self.first = Some(error),
             (Some(_), true) => sink.step(line),
-            (Some(_), false) => sink.tell(Told::Failed(line)),
+            (Some(_), false) => sink.report(ReportEvent::Failed(line)),
         }
     }
 }

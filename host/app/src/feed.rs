@@ -3,7 +3,7 @@
 //! ```no_run
 //! # use aiw_app::feed::{Feed, Topic};
 //! # fn f(home: &aiw_home::Home) -> Result<(), aiw_app::AppError> {
-//! let changes = Feed::of(home).changes(&[Topic::Processes])?;
+//! let changes = Feed::open(home).changes(&[Topic::Processes])?;
 //! loop {
 //!     // Look first: what changes from now on is told.
 //!     let topics = changes.wait(None);
@@ -30,7 +30,7 @@ use crate::AppError;
 
 /// How often the end of a supervisor is told again, each [`Sources::FALLBACK_POLL_INTERVAL`]: somebody may hold its lock at the
 /// first look, which then can't tell that it is dead.
-const TOLD_AGAIN: u8 = 3;
+const MAX_EXIT_RENOTIFICATIONS: u8 = 3;
 
 /// How long changes are collected: many at once are told together.
 const COALESCE_WINDOW: Duration = Duration::from_millis(20);
@@ -87,13 +87,13 @@ struct FeedState {
     roots: BTreeSet<PathBuf>,
     /// Directories that can't be listened to, and when they were told last.
     unheard: BTreeSet<PathBuf>,
-    told: Option<Instant>,
+    last_sent: Option<Instant>,
     /// Whether something runs.
     runs: bool,
     /// How often what runs is told again, because a supervisor has died.
     again: u8,
     /// When what runs was told last.
-    looked: Option<Instant>,
+    last_check: Option<Instant>,
 }
 
 /// A directory, or a file in it, and what its change means.
@@ -236,7 +236,7 @@ impl Drop for TopicSubscription {
 
 impl Feed {
     /// Returns the changes of a home.
-    pub fn of(home: &Home) -> Self {
+    pub fn open(home: &Home) -> Self {
         Self(Arc::new(SharedFeed { home: home.clone(), state: Mutex::default() }))
     }
 
@@ -277,7 +277,7 @@ fn run(shared: &Weak<SharedFeed>, watch: &Arc<Watch>) {
             if !running(&state) {
                 return;
             }
-            let since = state.told.map_or(Duration::ZERO, |told| told.elapsed());
+            let since = state.last_sent.map_or(Duration::ZERO, |told| told.elapsed());
             let again = (!state.unheard.is_empty()).then(|| Sources::FALLBACK_POLL_INTERVAL.saturating_sub(since));
             again.into_iter().chain(state.late()).min()
         };
@@ -352,7 +352,7 @@ fn sources(home: &Home, topic: Topic) -> Vec<FeedSource> {
         Topic::Usage => vec![FeedSource { counts_writes: true, ..directory(home.usage()) }],
         Topic::Plugins => ["plugins.json", "extensions.lock", "settings.json"].map(file).into(),
         Topic::Events => {
-            vec![FeedSource { counts_writes: true, ..directory(EventLog::of(home.root()).directory().to_owned()) }]
+            vec![FeedSource { counts_writes: true, ..directory(EventLog::new(home.root()).directory().to_owned()) }]
         }
         Topic::Workflows => vec![directory(home.workflows()), directory(RunRecords::new(home.clone()).directory())],
         Topic::Documents => vec![FeedSource { counts_writes: true, ..directory(home.root().to_owned()) }],
@@ -381,7 +381,7 @@ impl FeedState {
             (0, true) => Sources::FULL_RESCAN_INTERVAL,
             (0, false) => return None,
         };
-        Some(period.saturating_sub(self.looked.map_or(Duration::ZERO, |looked| looked.elapsed())))
+        Some(period.saturating_sub(self.last_check.map_or(Duration::ZERO, |looked| looked.elapsed())))
     }
 
     fn topics(&self) -> BTreeSet<Topic> {
@@ -390,8 +390,8 @@ impl FeedState {
 
     /// Tells what these changes mean, and what can't be listened to when it is time for that.
     fn tell(&mut self, home: &Home, changes: &BTreeSet<ProcessChange>) {
-        let is_due =
-            !self.unheard.is_empty() && self.told.is_none_or(|told| told.elapsed() >= Sources::FALLBACK_POLL_INTERVAL);
+        let is_due = !self.unheard.is_empty()
+            && self.last_sent.is_none_or(|told| told.elapsed() >= Sources::FALLBACK_POLL_INTERVAL);
         let is_late = self.late().is_some_and(|left| left.is_zero());
         let is_told = |source: &&FeedSource| {
             let is_supervised = matches!(source.topic, Topic::Tasks | Topic::Processes);
@@ -402,13 +402,13 @@ impl FeedState {
             is_due || is_late || meant.iter().any(|one| one.is_root) || changes.iter().any(|(_, name)| name.is_empty());
         let mut all: Vec<ToldTopic> = meant.iter().map(|one| (one.topic, one.only.clone())).collect();
         if is_due {
-            self.told = Some(Instant::now());
+            self.last_sent = Some(Instant::now());
         }
         if is_late {
-            (self.looked, self.again) = (Some(Instant::now()), self.again.saturating_sub(1));
+            (self.last_check, self.again) = (Some(Instant::now()), self.again.saturating_sub(1));
         }
         if changes.iter().any(|(_, name)| name.is_empty()) {
-            (self.looked, self.again) = (Some(Instant::now()), TOLD_AGAIN);
+            (self.last_check, self.again) = (Some(Instant::now()), MAX_EXIT_RENOTIFICATIONS);
         }
         // What is new is listened to before it is told.
         if has_more {
@@ -465,7 +465,7 @@ impl FeedState {
                 wanted.extend(found);
             }
             self.runs = wanted.has_any();
-            self.looked.get_or_insert_with(Instant::now);
+            self.last_check.get_or_insert_with(Instant::now);
             for one in &all {
                 *wanted.directories.entry(one.directory.clone()).or_default() |= one.counts_writes;
             }

@@ -5,15 +5,15 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use aiw_core::{Fault, GatewayName, ProcessId, Secret, one_line};
+use aiw_core::{Diagnostic, GatewayName, ProcessId, Secret, one_line};
 
 use aiw_gateway::{
-    Gateway, GatewayError, GatewayRoute, GatewayState, IsRunning, Keeper, KeptRoutes, Listener, NamedGateway,
-    NamedGateways, PoolOf, Resting, RouteError, Routes, RunOf, Serving, UPSTREAMS, Upstream, Voice, bind, ensure, keep,
-    resting, state,
+    CoolingDown, Gateway, GatewayError, GatewayRoute, GatewayState, GatewayStore, GatewayWatchdog, IsRunning, Listener,
+    NamedGateway, NotifyFn, PoolOf, RouteError, RouteStore, Routes, RunOf, Serving, UPSTREAMS, Upstream, bind,
+    cooldowns, ensure, keep, state,
 };
-use aiw_home::{Budget, Home, Surroundings, rfc3339};
-use aiw_launch::{Admission, GatewayDoor, GatewayProblem, RunThrough};
+use aiw_home::{Budget, ExecutionContext, Home, rfc3339};
+use aiw_launch::{GatewayAccess, GatewayCredentials, GatewayProblem, GatewayRunRequest};
 use aiw_providers::{ProviderError, Providers};
 use aiw_tasks::{NOTE, ProcessScope, State, TaskDescription, Tasks};
 use aiw_usage::budgets_for;
@@ -24,11 +24,11 @@ use crate::error::AppError;
 use crate::executable::lasting_executable;
 
 /// Lets runs into the gateway of a home.
-pub(crate) struct Door {
+pub(crate) struct GatewayClient {
     home: Home,
 }
 
-impl Door {
+impl GatewayClient {
     pub(crate) fn new(home: Home) -> Self {
         Self { home }
     }
@@ -39,8 +39,8 @@ impl Door {
     }
 }
 
-impl GatewayDoor for Door {
-    fn admit(&self, run: RunThrough) -> Result<Admission, GatewayProblem> {
+impl GatewayAccess for GatewayClient {
+    fn admit(&self, run: GatewayRunRequest) -> Result<GatewayCredentials, GatewayProblem> {
         let aiw =
             lasting_executable().map_err(|e| GatewayProblem { kind: e.kind(), hint: None, source: Box::new(e) })?;
         let address = ensure(&self.home, &aiw).map_err(problem)?;
@@ -52,17 +52,17 @@ impl GatewayDoor for Door {
             true => budgets_for(&self.budgets()?, &run.directory),
             false => Vec::new(),
         };
-        let route = route.of_run(RunOf { cli: run.cli, project, budgets });
-        KeptRoutes::new(&self.home).add(&route).map_err(route_problem)?;
-        Ok(Admission { address, token: Secret::new(route.token) })
+        let route = route.with_run(RunOf { cli: run.cli, project, budgets });
+        RouteStore::new(&self.home).add(&route).map_err(route_problem)?;
+        Ok(GatewayCredentials { address, token: Secret::new(route.token) })
     }
 
-    fn give_to_task(&self, admission: &Admission, task: ProcessId) -> Result<(), GatewayProblem> {
-        KeptRoutes::new(&self.home).give_to_task(admission.token.expose(), task).map_err(route_problem)
+    fn give_to_task(&self, admission: &GatewayCredentials, task: ProcessId) -> Result<(), GatewayProblem> {
+        RouteStore::new(&self.home).give_to_task(admission.token.expose(), task).map_err(route_problem)
     }
 
-    fn hold(&self, admission: &Admission) -> Result<Box<dyn Any>, GatewayProblem> {
-        let held = KeptRoutes::new(&self.home).hold(admission.token.expose()).map_err(route_problem)?;
+    fn hold(&self, admission: &GatewayCredentials) -> Result<Box<dyn Any>, GatewayProblem> {
+        let held = RouteStore::new(&self.home).hold(admission.token.expose()).map_err(route_problem)?;
         Ok(Box::new((held, keeper(&self.home))))
     }
 }
@@ -70,14 +70,14 @@ impl GatewayDoor for Door {
 /// Looks after the gateway for a task, as long as this process lives: its shim.
 pub fn task_begins(task: &TaskDescription) {
     if task.gateway
-        && let Ok(home) = Home::find(Surroundings::of_process())
+        && let Ok(home) = Home::find(ExecutionContext::from_process())
     {
         std::mem::forget(keeper(&home));
     }
 }
 
 /// Looks after the gateway. Without that, a run is only lost if the gateway's supervisor is killed.
-fn keeper(home: &Home) -> Option<Keeper> {
+fn keeper(home: &Home) -> Option<GatewayWatchdog> {
     keep(home, &lasting_executable().ok()?).ok()
 }
 
@@ -99,7 +99,7 @@ pub fn is_running(home: &Home) -> IsRunning {
 }
 
 /// Returns what the gateway of runs says with: in the log of the task, where whoever watches it sees it, and by `say`.
-pub fn voice(home: &Home, say: impl Fn(&str) + Send + Sync + 'static) -> Voice {
+pub fn voice(home: &Home, say: impl Fn(&str) + Send + Sync + 'static) -> NotifyFn {
     let home = home.clone();
     Box::new(move |task, sentence| {
         say(sentence);
@@ -155,7 +155,7 @@ pub async fn open_gateway(
     request: ServeRequest,
     say: impl Fn(&str) + Send + Sync + 'static,
 ) -> Result<ServedGateway, AppError> {
-    let all = NamedGateways::new(home);
+    let all = GatewayStore::new(home);
     let known = request.name.as_ref().map(|name| all.get(name)).transpose()?.flatten();
     let before = known.as_ref().map(|known| known.provider.clone());
     let provider = match (request.provider.or(before.clone()), &request.name) {
@@ -186,7 +186,7 @@ pub async fn open_gateway(
             (Arc::new(all.routes(name.clone(), route.clone())), named.token())
         }
     };
-    let voice: Voice = Box::new(move |_, sentence| say(sentence));
+    let voice: NotifyFn = Box::new(move |_, sentence| say(sentence));
     let gateway = Arc::new(Gateway::new(home, routes, voice)?);
     Ok(ServedGateway { gateway, listener, route, token, name: request.name, is_new, _serving: serving })
 }
@@ -240,13 +240,13 @@ pub struct GatewayStatus {
     /// How many runs use it
     pub runs: usize,
     /// The members of pools that are not asked for a while
-    pub resting: Vec<PoolResting>,
+    pub cooldowns: Vec<PoolCooldowns>,
 }
 
 /// A member of a pool that is not asked for a while.
 #[warn(missing_docs)]
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct PoolRest {
+pub struct MemberCooldown {
     /// The provider
     pub provider: String,
     /// The model, if the provider's others are asked
@@ -254,32 +254,32 @@ pub struct PoolRest {
     /// Until when, in RFC 3339 format
     pub until: String,
     /// The provider's own words
-    pub why: String,
+    pub reason: String,
 }
 
-impl PoolRest {
+impl MemberCooldown {
     /// Converts a resting account to its shown form.
-    pub fn of(resting: Resting) -> Self {
-        let Resting { provider, model, until, why } = resting;
-        Self { provider, model, until: rfc3339(until), why }
+    pub fn new(cooldown: CoolingDown) -> Self {
+        let CoolingDown { provider, model, until, why } = cooldown;
+        Self { provider, model, until: rfc3339(until), reason: why }
     }
 
     /// Returns it as a line.
     pub fn line(&self) -> String {
         let model = self.model.as_ref().map(|model| format!(" with {}", one_line(model, 80))).unwrap_or_default();
-        format!("{}{model} rests until {}: {}", self.provider, self.until, one_line(&self.why, 120))
+        format!("{}{model} rests until {}: {}", self.provider, self.until, one_line(&self.reason, 120))
     }
 }
 
 /// The resting accounts of a pool.
 #[warn(missing_docs)]
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct PoolResting {
+pub struct PoolCooldowns {
     /// The pool
     pub pool: String,
     /// The member
     #[serde(flatten)]
-    pub rest: PoolRest,
+    pub rest: MemberCooldown,
 }
 
 /// Returns all gateways that have names.
@@ -288,7 +288,7 @@ pub struct PoolResting {
 ///
 /// Fails if their directory can't be read. A gateway whose file can't be is listed with the reason.
 pub fn list(home: &Home) -> Result<GatewayList, AppError> {
-    let all = NamedGateways::new(home);
+    let all = GatewayStore::new(home);
     let mut gateways = Vec::new();
     for name in all.names()? {
         let (known, problem) = match all.get(&name) {
@@ -316,7 +316,7 @@ pub fn list(home: &Home) -> Result<GatewayList, AppError> {
 ///
 /// Fails if there is none of the name, or it can't be read or written.
 pub fn token(home: &Home, name: &GatewayName, rotate: bool) -> Result<GatewayToken, AppError> {
-    let all = NamedGateways::new(home);
+    let all = GatewayStore::new(home);
     let mut known = all.get(name)?.ok_or_else(|| unknown(&all, name))?;
     if rotate {
         known = known.rotated()?;
@@ -335,21 +335,21 @@ pub fn status(home: &Home) -> Result<GatewayStatus, AppError> {
     let GatewayState { address, runs } = state(home, &is_running(home));
     let mut all = Vec::new();
     for pool in home.providers()?.pools() {
-        let of = |rest| PoolResting { pool: pool.name.to_string(), rest: PoolRest::of(rest) };
-        all.extend(resting(home, pool.name.as_str()).into_iter().map(of));
+        let of = |rest| PoolCooldowns { pool: pool.name.to_string(), rest: MemberCooldown::new(rest) };
+        all.extend(cooldowns(home, pool.name.as_str()).into_iter().map(of));
     }
-    Ok(GatewayStatus { url: address.map(|address| format!("http://{address}")), runs, resting: all })
+    Ok(GatewayStatus { url: address.map(|address| format!("http://{address}")), runs, cooldowns: all })
 }
 
 /// Waits until a gateway is revoked.
 pub async fn until_revoked(home: &Home, name: &GatewayName) {
-    let all = NamedGateways::new(home);
+    let all = GatewayStore::new(home);
     while all.is_there(name) {
         tokio::time::sleep(REVOCATION_CHECK_INTERVAL).await;
     }
 }
 
-fn unknown(all: &NamedGateways, name: &GatewayName) -> AppError {
+fn unknown(all: &GatewayStore, name: &GatewayName) -> AppError {
     GatewayError::Unknown { name: name.clone(), known: all.names().unwrap_or_default() }.into()
 }
 
@@ -359,7 +359,7 @@ fn unknown(all: &NamedGateways, name: &GatewayName) -> AppError {
 ///
 /// The gateway is named.
 pub(crate) fn serves_none(home: &Home, provider: &str) -> Result<(), AppError> {
-    let all = NamedGateways::new(home);
+    let all = GatewayStore::new(home);
     let leads_there = |name: &GatewayName| all.get(name).ok().flatten().is_some_and(|it| it.provider == provider);
     match all.names().unwrap_or_default().into_iter().find(leads_there) {
         Some(gateway) => Err(GatewayError::Serves { gateway, provider: provider.to_owned() }.into()),
@@ -373,7 +373,7 @@ pub(crate) fn serves_none(home: &Home, provider: &str) -> Result<(), AppError> {
 ///
 /// Fails if there is none of the name, or it can't be removed.
 pub fn revoke(home: &Home, name: &GatewayName) -> Result<(), AppError> {
-    let all = NamedGateways::new(home);
+    let all = GatewayStore::new(home);
     match all.revoke(name)? {
         true => Ok(()),
         false => Err(unknown(&all, name)),

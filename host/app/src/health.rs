@@ -1,4 +1,4 @@
-//! Checks of API providers from time to time, as a duty of the resident, where the settings ask for it.
+//! Checks of API providers from time to time, as a duty of the daemon, where the settings ask for it.
 
 use std::convert::Infallible;
 use std::path::Path;
@@ -6,14 +6,14 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use aiw_events::{EventKind, EventLog, EventSubject, HomeEvent};
-use aiw_home::{ChildGroup, Home, hold, millis_of, now_millis};
-use aiw_processes::{ProcessError, Resident};
-use aiw_providers::{HealthBook, HealthChange, health_book, health_dir, health_key, keep_health_book};
+use aiw_home::{ChildGroup, Home, hold, now_millis, parse_rfc3339};
+use aiw_processes::{HomeDaemon, ProcessError};
+use aiw_providers::{HealthChange, HealthRecords, health_book, health_dir, health_key, keep_health_book};
 
 use crate::{AppError, ClientSession, lasting_executable};
 
 /// The command of aiw that makes one round of checks.
-const ROUND: &str = "__check-providers";
+const CHECK_COMMAND: &str = "__check-providers";
 
 /// How often it is looked whether a round is due, and what the settings say.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
@@ -24,7 +24,7 @@ const MAX_RETRY_DELAY: Duration = Duration::from_secs(60);
 /// How long a round may take.
 const ROUND_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// How long a resident that was just started may take to be awake.
+/// How long a daemon that was just started may take to be awake.
 const DAEMON_START_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Whether providers are to be checked from time to time.
@@ -39,26 +39,26 @@ fn every(home: &Home) -> Option<Duration> {
     has_some.then(|| Duration::from_secs(seconds.into()))
 }
 
-/// Starts the resident if providers are to be checked from time to time. Returns whether it was started.
-pub(crate) fn wake_resident(home: &Home) -> Result<bool, AppError> {
-    if !is_needed(home) || Resident::is_awake(home) {
+/// Starts the daemon if providers are to be checked from time to time. Returns whether it was started.
+pub(crate) fn start_daemon(home: &Home) -> Result<bool, AppError> {
+    if !is_needed(home) || HomeDaemon::is_awake(home) {
         return Ok(false);
     }
-    Resident::ensure(home, &lasting_executable()?).map_err(ProcessError::from)?;
+    HomeDaemon::ensure(home, &lasting_executable()?).map_err(ProcessError::from)?;
     Ok(true)
 }
 
-/// Starts the resident if providers are to be checked from time to time, and waits until it is awake.
+/// Starts the daemon if providers are to be checked from time to time, and waits until it is awake.
 ///
 /// # Errors
 ///
 /// It can't be started.
 pub fn have_checked(home: &Home) -> Result<(), AppError> {
-    if !wake_resident(home)? {
+    if !start_daemon(home)? {
         return Ok(());
     }
     let begun = Instant::now();
-    while !Resident::is_awake(home) && begun.elapsed() < DAEMON_START_TIMEOUT {
+    while !HomeDaemon::is_awake(home) && begun.elapsed() < DAEMON_START_TIMEOUT {
         std::thread::sleep(Duration::from_millis(5));
     }
     Ok(())
@@ -66,7 +66,7 @@ pub fn have_checked(home: &Home) -> Result<(), AppError> {
 
 /// Has providers checked, as long as this process lives. Each round is a process of its own, which reads their keys: this one
 /// never has any.
-pub(crate) fn attend_to_health(home: &Home, aiw: &Path, say: fn(&str)) -> Result<Infallible, AppError> {
+pub(crate) fn run_health_checks(home: &Home, aiw: &Path, say: fn(&str)) -> Result<Infallible, AppError> {
     let (mut complaint, mut failed) = (String::new(), None::<Instant>);
     loop {
         if let Some(every) = every(home)
@@ -87,15 +87,15 @@ pub(crate) fn attend_to_health(home: &Home, aiw: &Path, say: fn(&str)) -> Result
 
 /// Whether the last round is so long ago that the next one is due. Times are in milliseconds since 1970; the clock may have been
 /// set back.
-fn is_due(book: &HealthBook, every: Duration, now: u64) -> bool {
-    let last = book.values().filter_map(|health| u64::try_from(millis_of(&health.checked)?).ok()).max();
+fn is_due(book: &HealthRecords, every: Duration, now: u64) -> bool {
+    let last = book.values().filter_map(|health| u64::try_from(parse_rfc3339(&health.checked)?).ok()).max();
     last.and_then(|last| now.checked_sub(last)).is_none_or(|since| u128::from(since) >= every.as_millis())
 }
 
 /// Makes a round in a process of its own, and waits until it has ended.
 fn round(home: &Home, aiw: &Path) -> Result<(), String> {
     let mut command = Command::new(aiw);
-    command.arg(ROUND).env("AIW_HOME", home.root()).current_dir("/").stdin(Stdio::null()).stdout(Stdio::null());
+    command.arg(CHECK_COMMAND).env("AIW_HOME", home.root()).current_dir("/").stdin(Stdio::null()).stdout(Stdio::null());
     let ended = ChildGroup::start(&mut command).and_then(|mut round| round.wait_for(ROUND_TIMEOUT));
     match ended.map_err(|error| error.to_string())? {
         Some(status) if status.success() => Ok(()),
@@ -116,7 +116,7 @@ pub async fn check_providers(client: &ClientSession) -> Result<(), AppError> {
     let held = hold(&lock).map_err(|source| aiw_home::HomeError::io("lock", &lock, source))?;
     let Some(_alone) = held else { return Ok(()) };
     let before = health_book(home)?;
-    let (mut after, mut changes) = (HealthBook::new(), Vec::new());
+    let (mut after, mut changes) = (HealthRecords::new(), Vec::new());
     for (provider, health) in providers.check_each().await? {
         let key = health_key(&provider);
         let known = before.get(key);
@@ -125,7 +125,7 @@ pub async fn check_providers(client: &ClientSession) -> Result<(), AppError> {
     }
     // It is kept before it is told, so that whoever is killed in between tells nothing twice.
     keep_health_book(home, &after)?;
-    let events = EventLog::of(home.root());
+    let events = EventLog::new(home.root());
     for (name, change) in changes {
         let (kind, why) = match change {
             HealthChange::Fails(why) => (EventKind::Unhealthy, Some(why)),
@@ -133,7 +133,7 @@ pub async fn check_providers(client: &ClientSession) -> Result<(), AppError> {
         };
         // A full disk stops no check.
         let name = Some(name);
-        let _ = events.add(&HomeEvent { name, why, ..HomeEvent::now(kind, EventSubject::Provider) });
+        let _ = events.add(&HomeEvent { name, reason: why, ..HomeEvent::now(kind, EventSubject::Provider) });
     }
     Ok(())
 }
@@ -148,11 +148,11 @@ mod tests {
     #[test]
     fn a_round_is_due_when_the_last_one_is_long_ago_or_there_was_none() {
         let (every, now) = (Duration::from_secs(60), 1_800_000_000_000);
-        let book = |ago: i64| -> HealthBook {
+        let book = |ago: i64| -> HealthRecords {
             let checked = rfc3339(u64::try_from(1_800_000_000_000 - ago).unwrap());
             [("a".to_owned(), ProviderHealth { checked, healthy: Some(true), problem: None, last: None })].into()
         };
-        assert!(is_due(&HealthBook::new(), every, now));
+        assert!(is_due(&HealthRecords::new(), every, now));
         assert!(is_due(&book(60_000), every, now) && !is_due(&book(58_000), every, now));
         // The clock was set back.
         assert!(is_due(&book(-10_000), every, now));

@@ -6,16 +6,16 @@ mod step;
 
 use std::time::Duration;
 
-use aiw_core::{Ask, CliKind, Effect, Fault, Plan, Sink, Told};
+use aiw_core::{CliKind, Diagnostic, Effect, Plan, Prompter, ReportEvent, Reporter};
 use aiw_home::Home;
 use tokio::time::timeout;
 
 use self::lacking::first_cli;
 pub(crate) use self::lacking::lacks_essentials;
-pub use self::lacking::{InitLacking, InitPart, LackingPart, look};
+pub use self::lacking::{InitLacking, InitPart, LackingPart, inspect};
 pub use self::step::InitRequest;
 use self::step::{InitStep, InitWork};
-use crate::cli_news::{CliNews, outdated};
+use crate::cli_updates::{CliUpdate, outdated};
 use crate::failures::unless_stopped;
 use crate::{AppError, ClientSession};
 
@@ -40,8 +40,8 @@ pub async fn init(
     client: &ClientSession,
     lacking: &InitLacking,
     request: &InitRequest,
-    ask: &dyn Ask,
-    sink: &dyn Sink,
+    ask: &dyn Prompter,
+    sink: &dyn Reporter,
 ) -> Result<InitDone, AppError> {
     let (mut done, mut steps) = (InitDone::default(), Vec::new());
     for lacks in &lacking.lacking {
@@ -56,11 +56,11 @@ pub async fn init(
         }
         return Ok(done);
     }
-    ask.agree(&plan(&steps), &[]).await?;
+    ask.confirm(&plan(&steps), &[]).await?;
     // The download comes last: the others may ask.
     steps.sort_by_key(|step| matches!(step.work, InitWork::Model));
     let mut next = None;
-    let mut rests = Unfinished { done: Vec::new(), left: steps.iter().map(|step| step.part).collect(), sink };
+    let mut rests = Unfinished { done: Vec::new(), pending: steps.iter().map(|step| step.part).collect(), sink };
     for step in steps {
         let (part, again, undo) = (step.part, step.again.clone(), step.undo.clone());
         match step.carry_out(client, request, ask, sink).await {
@@ -75,10 +75,10 @@ pub async fn init(
                 done.failed(part, error, &again, sink);
             }
         }
-        rests.left.retain(|left| *left != part);
+        rests.pending.retain(|left| *left != part);
     }
     drop(rests);
-    tell_news(client.home(), sink).await;
+    report_updates(client.home(), sink).await;
     sink.done(format!("Next: {}", next.unwrap_or_else(|| next_step(client.home()))));
     Ok(done)
 }
@@ -86,17 +86,17 @@ pub async fn init(
 /// The steps that were done, and those that were not ended yet. If it goes while there are any, the person has stopped.
 struct Unfinished<'a> {
     done: Vec<InitPart>,
-    left: Vec<InitPart>,
-    sink: &'a dyn Sink,
+    pending: Vec<InitPart>,
+    sink: &'a dyn Reporter,
 }
 
 impl Drop for Unfinished<'_> {
     fn drop(&mut self) {
-        if self.left.is_empty() {
+        if self.pending.is_empty() {
             return;
         }
         let done = if self.done.is_empty() { String::new() } else { format!("done: {}; ", listed(&self.done)) };
-        self.sink.note(format!("{done}not done: {}; `aiw init` goes on", listed(&self.left)));
+        self.sink.note(format!("{done}not done: {}; `aiw init` goes on", listed(&self.pending)));
     }
 }
 
@@ -109,11 +109,11 @@ const REGISTRY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Tells which AI CLIs have a newer version, and the commands that update them. Whoever does not answer is only noted: nothing of
 /// the set-up waits for it.
-pub async fn tell_news(home: &Home, sink: &dyn Sink) {
+pub async fn report_updates(home: &Home, sink: &dyn Reporter) {
     match timeout(REGISTRY_TIMEOUT, outdated(home, sink)).await {
         Ok(Ok(news)) => {
             let newer = news.iter().filter(|news| news.is_newer);
-            newer.flat_map(CliNews::lines).for_each(|line| sink.done(line));
+            newer.flat_map(CliUpdate::lines).for_each(|line| sink.done(line));
         }
         // Why it is not known was noted for each, and who switched it off knows that.
         Ok(Err(_)) => {}
@@ -124,8 +124,8 @@ pub async fn tell_news(home: &Home, sink: &dyn Sink) {
 }
 
 impl InitDone {
-    fn failed(&mut self, part: InitPart, error: AppError, again: &str, sink: &dyn Sink) {
-        sink.tell(Told::Failed(error.to_string()));
+    fn failed(&mut self, part: InitPart, error: AppError, again: &str, sink: &dyn Reporter) {
+        sink.report(ReportEvent::Failed(error.to_string()));
         if let Some(hint) = error.hint() {
             sink.step(format!("  hint: {hint}"));
         }
@@ -140,7 +140,7 @@ fn plan(steps: &[InitStep]) -> Plan {
     let about = steps.iter().flat_map(|step| step.about.clone()).collect();
     let effects: Vec<Effect> = steps.iter().flat_map(|step| step.effects.clone()).collect();
     let unshown = steps.iter().flat_map(|step| step.unshown.clone()).collect();
-    Plan { about, effects, unshown, ..Plan::of("Do all of this?") }
+    Plan { about, effects, unshown, ..Plan::new("Do all of this?") }
 }
 
 /// Returns what comes after the set-up, where no provider was added.

@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
-use aiw_core::{ErrorKind, Fault, one_line, shell_word};
-use aiw_home::{Home, HomeError, Surroundings};
+use aiw_core::{Diagnostic, ErrorKind, one_line, shell_word};
+use aiw_home::{ExecutionContext, Home, HomeError};
 use aiw_net::{HttpClient, HttpRequest, NetError, Policy};
 use schemars::JsonSchema;
 use semver::Version;
@@ -15,18 +15,18 @@ use serde::Serialize;
 use crate::executable::{NoExecutable, own_path};
 
 /// The name of the program and of most packages.
-const PROGRAM: &str = "aiw";
+const PROGRAM_NAME: &str = "aiw";
 
 /// The name of the crate and of the package for Python.
-const CRATE: &str = "agentic-warden";
+const CRATE_NAME: &str = "agentic-warden";
 
 /// The largest answer about the newest version, in bytes.
-const MOST_ANSWER: u64 = 1 << 20;
+const MAX_RESPONSE_BYTES: u64 = 1 << 20;
 
 /// The version of this binary.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-aiw_core::words! {
+aiw_core::string_enum! {
     /// How aiw was installed
     #[warn(missing_docs)]
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
@@ -90,7 +90,7 @@ pub enum UpdateError {
     Off,
     /// No address is set.
     #[error("no address is known that tells the newest version")]
-    NoAddress,
+    MissingUrl,
     /// It can't be asked.
     #[error("the newest version is not known: {0}")]
     Net(#[from] NetError),
@@ -104,25 +104,25 @@ pub enum UpdateError {
     },
     /// It gives no whole answer in time.
     #[error("the newest version is not known: `{url}` did not answer within {} s", UPDATE_CHECK_TIMEOUT.as_secs())]
-    Slow {
+    Timeout {
         /// The address, without its query.
         url: String,
     },
     /// The answer names no version.
     #[error("the newest version is not known: `{url}` names none")]
-    NoVersion {
+    MissingVersion {
         /// The address, without its query.
         url: String,
     },
 }
 
-impl Fault for UpdateError {
-    fn below(&self) -> Option<&dyn Fault> {
-        aiw_core::passed_on!(self, NoExecutable, Home, Net)
+impl Diagnostic for UpdateError {
+    fn diagnostic_source(&self) -> Option<&dyn Diagnostic> {
+        aiw_core::forward_diagnostic!(self, NoExecutable, Home, Net)
     }
 
     fn own_kind(&self) -> ErrorKind {
-        if matches!(self, Self::Status { .. } | Self::Slow { .. } | Self::NoVersion { .. }) {
+        if matches!(self, Self::Status { .. } | Self::Timeout { .. } | Self::MissingVersion { .. }) {
             ErrorKind::Unavailable
         } else {
             ErrorKind::User
@@ -131,7 +131,7 @@ impl Fault for UpdateError {
 
     fn own_hint(&self) -> Option<String> {
         match self {
-            Self::NoAddress => Some("set `updates.url` in settings.json".into()),
+            Self::MissingUrl => Some("set `updates.url` in settings.json".into()),
             _ => None,
         }
     }
@@ -158,9 +158,9 @@ pub struct Update {
 impl Update {
     /// Finds out how this binary is updated, and if `check` says so, whether there is a newer one: only then something
     /// is sent.
-    pub async fn look(check: bool) -> Result<Self, UpdateError> {
+    pub async fn detect(check: bool) -> Result<Self, UpdateError> {
         let Installation { by, path, update, .. } = Installation::find()?;
-        let newest = if check { Some(newest(&Home::find(Surroundings::of_process())?).await?) } else { None };
+        let newest = if check { Some(newest(&Home::find(ExecutionContext::from_process())?).await?) } else { None };
         let is_newer = newest.as_ref().map(|newest| VERSION.parse::<Version>().is_ok_and(|own| *newest > own));
         let newest = newest.map(|newest| newest.to_string());
         Ok(Self { version: VERSION.into(), installed_by: by, path, update, newest, is_newer })
@@ -173,7 +173,7 @@ const UPDATE_CHECK_TIMEOUT: Duration = Duration::from_secs(15);
 /// Asks the address of the settings for the newest version: a JSON object with `version`, or `tag_name` as GitHub's
 /// releases have it.
 async fn newest(home: &Home) -> Result<Version, UpdateError> {
-    let url = home.settings()?.updates()?.url.ok_or(UpdateError::NoAddress)?;
+    let url = home.settings()?.updates()?.url.ok_or(UpdateError::MissingUrl)?;
     // The address was typed. Where it redirects to must be on the public internet.
     let mut policy = Policy::public();
     policy.grant_url(&url);
@@ -183,13 +183,13 @@ async fn newest(home: &Home) -> Result<Version, UpdateError> {
 /// Asks an address for a version: a JSON object with `version`, or `tag_name`.
 pub(crate) async fn version_at(url: String, policy: &Policy) -> Result<Version, UpdateError> {
     let shown = one_line(&aiw_core::without_query(&url), 200);
-    let (client, request) = (HttpClient::new()?, HttpRequest { limit: MOST_ANSWER, ..HttpRequest::new(url) });
+    let (client, request) = (HttpClient::new()?, HttpRequest { limit: MAX_RESPONSE_BYTES, ..HttpRequest::new(url) });
     let response = tokio::time::timeout(UPDATE_CHECK_TIMEOUT, client.fetch(policy, &request)).await;
-    let response = response.map_err(|_| UpdateError::Slow { url: shown.clone() })??;
+    let response = response.map_err(|_| UpdateError::Timeout { url: shown.clone() })??;
     if response.status != 200 {
         return Err(UpdateError::Status { url: shown, status: response.status });
     }
-    version_in(&response.body).ok_or(UpdateError::NoVersion { url: shown })
+    version_in(&response.body).ok_or(UpdateError::MissingVersion { url: shown })
 }
 
 /// The longest version: the rest is the server's own words.
@@ -203,7 +203,7 @@ fn version_in(answer: &[u8]) -> Option<Version> {
 
 /// The surroundings of a binary on a machine: tests have one of their own.
 #[derive(Default)]
-struct InstallGround {
+struct InstallContext {
     /// The directory that stands for `/`.
     root: PathBuf,
     /// The user's cache.
@@ -212,8 +212,8 @@ struct InstallGround {
     cargo: Option<PathBuf>,
 }
 
-impl InstallGround {
-    fn of(around: &Surroundings) -> Self {
+impl InstallContext {
+    fn of(around: &ExecutionContext) -> Self {
         let home = around.user_home();
         let named = |name: &str| around.variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
         let below = |name: &str| home.as_ref().map(|home| home.join(name));
@@ -230,22 +230,22 @@ impl Installation {
     /// Finds out how this binary was installed.
     pub fn find() -> Result<Self, NoExecutable> {
         let path = own_path()?;
-        Ok(Self::of(fs::canonicalize(&path).unwrap_or(path), &InstallGround::of(&Surroundings::of_process())))
+        Ok(Self::of(fs::canonicalize(&path).unwrap_or(path), &InstallContext::of(&ExecutionContext::from_process())))
     }
 
     /// Returns the command that removes the aiw at a path, as it was installed.
-    pub(crate) fn removal(path: &Path, around: &Surroundings) -> String {
+    pub(crate) fn removal(path: &Path, around: &ExecutionContext) -> String {
         let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        match Self::of(real, &InstallGround::of(around)).by {
-            InstalledBy::Dpkg => format!("sudo dpkg --remove {PROGRAM}"),
-            InstalledBy::Pacman => format!("sudo pacman -R {PROGRAM}"),
-            InstalledBy::Npm => format!("npm uninstall -g {PROGRAM}"),
-            InstalledBy::Pip => format!("python3 -m pip uninstall {CRATE}"),
-            InstalledBy::Pipx => format!("pipx uninstall {CRATE}"),
-            InstalledBy::Uv => format!("uv tool uninstall {CRATE}"),
-            InstalledBy::Homebrew => format!("brew uninstall {PROGRAM}"),
-            InstalledBy::Scoop => format!("scoop uninstall {PROGRAM}"),
-            InstalledBy::Cargo => format!("cargo uninstall {CRATE}"),
+        match Self::of(real, &InstallContext::of(around)).by {
+            InstalledBy::Dpkg => format!("sudo dpkg --remove {PROGRAM_NAME}"),
+            InstalledBy::Pacman => format!("sudo pacman -R {PROGRAM_NAME}"),
+            InstalledBy::Npm => format!("npm uninstall -g {PROGRAM_NAME}"),
+            InstalledBy::Pip => format!("python3 -m pip uninstall {CRATE_NAME}"),
+            InstalledBy::Pipx => format!("pipx uninstall {CRATE_NAME}"),
+            InstalledBy::Uv => format!("uv tool uninstall {CRATE_NAME}"),
+            InstalledBy::Homebrew => format!("brew uninstall {PROGRAM_NAME}"),
+            InstalledBy::Scoop => format!("scoop uninstall {PROGRAM_NAME}"),
+            InstalledBy::Cargo => format!("cargo uninstall {CRATE_NAME}"),
             InstalledBy::Npx | InstalledBy::PipxRun | InstalledBy::Uvx | InstalledBy::Script | InstalledBy::Source => {
                 format!("rm {}", shell_word(&path.to_string_lossy()))
             }
@@ -255,66 +255,71 @@ impl Installation {
     /// Returns the path that other programs can rely on, also after an update.
     pub fn lasting_path(&self) -> Result<&Path, NoExecutable> {
         let lasting = match self.by {
-            InstalledBy::Npx => format!("npm install -g {PROGRAM}"),
-            InstalledBy::PipxRun => format!("pipx install {CRATE}"),
-            InstalledBy::Uvx => format!("uv tool install {CRATE}"),
+            InstalledBy::Npx => format!("npm install -g {PROGRAM_NAME}"),
+            InstalledBy::PipxRun => format!("pipx install {CRATE_NAME}"),
+            InstalledBy::Uvx => format!("uv tool install {CRATE_NAME}"),
             _ => return Ok(self.stable.as_deref().unwrap_or(&self.path)),
         };
         Err(NoExecutable::InCache { by: self.by.as_str(), lasting })
     }
 
-    fn of(path: PathBuf, ground: &InstallGround) -> Self {
+    fn of(path: PathBuf, ground: &InstallContext) -> Self {
         let (by, update, stable) = Self::way(&path, ground);
         Self { by, path, update, stable }
     }
 
-    fn way(path: &Path, ground: &InstallGround) -> (InstalledBy, String, Option<PathBuf>) {
+    fn way(path: &Path, ground: &InstallContext) -> (InstalledBy, String, Option<PathBuf>) {
         let is_cached = ground.cache.as_ref().is_some_and(|cache| path.starts_with(cache));
         let has = |name: &str| parts(path).any(|part| part == name);
         let starts = |start: &str| parts(path).any(|part| part.starts_with(start));
         let is_run_once = has("_npx") || starts("dlx-") || starts("bunx-") || is_cached;
         if is_run_once && has("node_modules") {
-            return (InstalledBy::Npx, format!("npx {PROGRAM}@latest"), None);
+            return (InstalledBy::Npx, format!("npx {PROGRAM_NAME}@latest"), None);
         }
         // Bun starts what it runs once from there.
         let words: Vec<_> = parts(path).collect();
         if words.windows(3).any(|three| three == [".bun", "install", "cache"]) {
-            return (InstalledBy::Npx, format!("bunx {PROGRAM}@latest"), None);
+            return (InstalledBy::Npx, format!("bunx {PROGRAM_NAME}@latest"), None);
         }
         if let Some(modules) = up_to(path, "node_modules") {
             return npm(modules);
         }
         if (is_cached && has("uv")) || has("archive-v0") || has("environments-v2") {
-            return (InstalledBy::Uvx, format!("uvx --from {CRATE}@latest {PROGRAM}"), None);
+            return (InstalledBy::Uvx, format!("uvx --from {CRATE_NAME}@latest {PROGRAM_NAME}"), None);
         }
         if (is_cached && has("pipx")) || (has("pipx") && has(".cache")) {
-            return (InstalledBy::PipxRun, format!("pipx run --no-cache {CRATE}"), None);
+            return (InstalledBy::PipxRun, format!("pipx run --no-cache {CRATE_NAME}"), None);
         }
         if let Some(environment) = path.parent().and_then(Path::parent) {
-            if environment.ends_with(Path::new("tools").join(CRATE)) {
-                return (InstalledBy::Uv, format!("uv tool upgrade {CRATE}"), None);
+            if environment.ends_with(Path::new("tools").join(CRATE_NAME)) {
+                return (InstalledBy::Uv, format!("uv tool upgrade {CRATE_NAME}"), None);
             }
-            if environment.ends_with(Path::new("venvs").join(CRATE)) {
-                return (InstalledBy::Pipx, format!("pipx upgrade {CRATE}"), None);
+            if environment.ends_with(Path::new("venvs").join(CRATE_NAME)) {
+                return (InstalledBy::Pipx, format!("pipx upgrade {CRATE_NAME}"), None);
             }
             if has_distribution(environment) {
                 let own = environment.join("bin/python3");
                 let python =
                     if own.exists() { shell_word(&own.to_string_lossy()).into_owned() } else { "python3".into() };
                 let user = if environment.ends_with(".local") { " --user" } else { "" };
-                return (InstalledBy::Pip, format!("{python} -m pip install{user} --upgrade {CRATE}"), None);
+                return (InstalledBy::Pip, format!("{python} -m pip install{user} --upgrade {CRATE_NAME}"), None);
             }
         }
         if let Some(cellar) = up_to(path, "Cellar") {
-            let stable = cellar.parent().map(|prefix| prefix.join("bin").join(PROGRAM)).filter(|it| leads_to(it, path));
-            return (InstalledBy::Homebrew, format!("brew upgrade {PROGRAM}"), stable);
+            let stable =
+                cellar.parent().map(|prefix| prefix.join("bin").join(PROGRAM_NAME)).filter(|it| leads_to(it, path));
+            return (InstalledBy::Homebrew, format!("brew upgrade {PROGRAM_NAME}"), stable);
         }
         if let Some(apps) = up_to(path, "apps").filter(|apps| apps.parent().is_some_and(|dir| dir.ends_with("scoop"))) {
-            let current = apps.join(PROGRAM).join("current").join(path.file_name().unwrap_or_default());
-            return (InstalledBy::Scoop, format!("scoop update {PROGRAM}"), Some(current).filter(|it| it.exists()));
+            let current = apps.join(PROGRAM_NAME).join("current").join(path.file_name().unwrap_or_default());
+            return (
+                InstalledBy::Scoop,
+                format!("scoop update {PROGRAM_NAME}"),
+                Some(current).filter(|it| it.exists()),
+            );
         }
         if has_line(&ground.root.join("var/lib/dpkg/info/aiw.list"), path, &ground.root) {
-            return (InstalledBy::Dpkg, format!("sudo apt install ./{PROGRAM}_VERSION_ARCHITECTURE.deb"), None);
+            return (InstalledBy::Dpkg, format!("sudo apt install ./{PROGRAM_NAME}_VERSION_ARCHITECTURE.deb"), None);
         }
         if is_of_pacman(ground, path) {
             return (InstalledBy::Pacman, "git pull && makepkg --syncdeps --install".into(), None);
@@ -337,16 +342,16 @@ impl Installation {
 /// An installation by npm: its name in `bin` stays, while packages below may move.
 fn npm(modules: &Path) -> (InstalledBy, String, Option<PathBuf>) {
     let is_global = modules.parent().is_some_and(|lib| lib.ends_with("lib"));
-    let global = modules.parent().and_then(Path::parent).map(|prefix| prefix.join("bin").join(PROGRAM));
+    let global = modules.parent().and_then(Path::parent).map(|prefix| prefix.join("bin").join(PROGRAM_NAME));
     let name = match global {
         Some(global) if is_global => global,
-        _ => modules.join(".bin").join(PROGRAM),
+        _ => modules.join(".bin").join(PROGRAM_NAME),
     };
     let update = match is_global {
-        true => format!("npm install -g {PROGRAM}@latest"),
+        true => format!("npm install -g {PROGRAM_NAME}@latest"),
         false => {
             let project = modules.parent().unwrap_or(modules).to_string_lossy();
-            format!("npm install --prefix {} {PROGRAM}@latest", shell_word(&project))
+            format!("npm install --prefix {} {PROGRAM_NAME}@latest", shell_word(&project))
         }
     };
     (InstalledBy::Npm, update, Some(name).filter(|name| name.exists()))
@@ -389,7 +394,7 @@ fn has_line(list: &Path, path: &Path, root: &Path) -> bool {
     fs::read_to_string(list).is_ok_and(|list| list.lines().any(is_it))
 }
 
-fn is_of_pacman(ground: &InstallGround, path: &Path) -> bool {
+fn is_of_pacman(ground: &InstallContext, path: &Path) -> bool {
     let packages = fs::read_dir(ground.root.join("var/lib/pacman/local")).into_iter().flatten().flatten();
     let ours = packages.filter(|entry| {
         entry.file_name().to_str().is_some_and(|name| name.starts_with("aiw-") || name.starts_with("agentic-warden-"))
@@ -403,20 +408,20 @@ fn cargo_command(cargo: &Path, path: &Path) -> Option<String> {
         return None;
     }
     let installed = fs::read_to_string(cargo.join(".crates.toml")).ok()?;
-    let line = installed.lines().find_map(|line| line.strip_prefix(&format!("\"{CRATE} ")))?;
+    let line = installed.lines().find_map(|line| line.strip_prefix(&format!("\"{CRATE_NAME} ")))?;
     let source = line.split_once('(')?.1.split_once(')')?.0;
     Some(match source.split_once('+')? {
         ("git", url) => {
             let url = url.split('#').next().unwrap_or(url);
             let url = url.split('?').next().unwrap_or(url);
-            format!("cargo install --locked --git {} {CRATE}", shell_word(url))
+            format!("cargo install --locked --git {} {CRATE_NAME}", shell_word(url))
         }
         ("path", url) => {
             let clone = url.strip_prefix("file://").unwrap_or(url);
             let clone = clone.strip_suffix("/host/aiw").unwrap_or(clone);
             format!("cd {} && git pull && cargo xtask install", shell_word(clone))
         }
-        _ => format!("cargo install --locked {CRATE}"),
+        _ => format!("cargo install --locked {CRATE_NAME}"),
     })
 }
 
@@ -426,7 +431,7 @@ mod tests {
 
     struct Machine {
         dir: tempfile::TempDir,
-        ground: InstallGround,
+        ground: InstallContext,
     }
 
     impl Machine {
@@ -434,7 +439,7 @@ mod tests {
             let dir = tempfile::tempdir().unwrap();
             let root = fs::canonicalize(dir.path()).unwrap();
             let ground =
-                InstallGround { cache: Some(root.join("home/.cache")), cargo: Some(root.join("home/.cargo")), root };
+                InstallContext { cache: Some(root.join("home/.cache")), cargo: Some(root.join("home/.cargo")), root };
             Self { dir, ground }
         }
 

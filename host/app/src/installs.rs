@@ -11,8 +11,10 @@ use std::time::Duration;
 use aiw_core::{Secret, one_line, quoted, skeleton};
 use aiw_home::{BundleUse, Home, HomeError, InstalledServer, TrialDir, find_program};
 use aiw_net::{HttpClient, HttpRequest, Policy};
-use aiw_registries::{Bundle, BundleError, MAX_BUNDLE, MergedServer, PlannedEntry, TargetMachine, Way, usual_key};
-use aiw_routing::{Ground, Pool, PoolError, Profile, Records, ServerRecord, SharedServers, signs};
+use aiw_registries::{
+    Bundle, BundleError, EntryPlan, InstallMethod, MAX_BUNDLE, MergedServer, TargetMachine, usual_key,
+};
+use aiw_routing::{Pool, PoolError, Profile, Records, ServerContext, ServerRecord, SharedServers, injection_findings};
 use aiw_servers::{AddError, McpFile, check_free, reads, unique};
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -25,7 +27,7 @@ mod install;
 mod update;
 
 pub use install::{InstallRequest, ServerInstallation, ServerInstalled, install};
-pub use update::{ServerNews, ServersOutdated, ServersUpdate, UpdateRequest, outdated, update};
+pub use update::{ServerUpdate, ServersOutdated, ServersUpdate, UpdateRequest, outdated, update};
 
 /// The longest pause of a server that sends a bundle.
 const DOWNLOAD_READ_TIMEOUT: Duration = Duration::from_secs(30);
@@ -38,7 +40,7 @@ struct Fetched {
     /// Keeps others from removing it.
     using: Option<BundleUse>,
     /// How the server runs, once it is unpacked.
-    pub way: Way,
+    pub method: InstallMethod,
 }
 
 impl Drop for Fetched {
@@ -137,15 +139,15 @@ fn beside(home: &Home, found: &MergedServer, key: &str, replaces: &Replaces) -> 
 
 /// Returns the lines by which a person decides: where the server is from, what it runs, and what is suspicious about
 /// it.
-fn about(found: &MergedServer, way: &Way) -> Vec<String> {
+fn about(found: &MergedServer, way: &InstallMethod) -> Vec<String> {
     let mut lines = aiw_registries::about(found, way);
-    let suspicious = signs(lines[1..].iter().map(String::as_str));
+    let suspicious = injection_findings(lines[1..].iter().map(String::as_str));
     lines.extend(suspicious.into_iter().map(|sign| format!("  suspicious: it {sign}")));
     lines
 }
 
 /// The program that a way runs, if it is not in the search path.
-fn missing_program<'a>(home: &Home, way: &'a Way) -> Option<&'a str> {
+fn missing_program<'a>(home: &Home, way: &'a InstallMethod) -> Option<&'a str> {
     let path = home.around().variable("PATH");
     let is_there = |program: &&str| find_program(program, path, Path::new("")).is_some();
     way.program().filter(|program| !is_there(program))
@@ -157,7 +159,7 @@ fn fetch<'a>(
     home: &'a Home,
     net: &'a HttpClient,
     found: &'a MergedServer,
-    way: &'a Way,
+    way: &'a InstallMethod,
 ) -> BoxFuture<'a, Result<Option<Fetched>>> {
     Box::pin(async move {
         let Some((url, sha256)) = way.bundle() else { return Ok(None) };
@@ -185,8 +187,8 @@ fn fetch<'a>(
         let bundle = Bundle::read(file, sha256)?;
         let using = Some(home.use_bundle(bundle.sha256())?);
         let directory = home.bundle(bundle.sha256());
-        let way = bundle.way(way, &directory, &TargetMachine::this(home.around()));
-        Ok(Some(Fetched { home: home.clone(), bundle, directory, using, way }))
+        let way = bundle.unpacked_method(way, &directory, &TargetMachine::this(home.around()));
+        Ok(Some(Fetched { home: home.clone(), bundle, directory, using, method: way }))
     })
 }
 
@@ -196,7 +198,7 @@ async fn try_out(
     home: &Home,
     net: &HttpClient,
     key: &str,
-    entry: &PlannedEntry,
+    entry: &EntryPlan,
 ) -> Result<(Option<ServerRecord>, Option<PoolError>), AppError> {
     let directory = home.trial_dir()?;
     let apart = Home::at(directory.path()).seen_by(home.around().clone());
@@ -215,12 +217,12 @@ async fn try_out(
     file.document().save(&lock)?;
     drop(lock);
     let executable: PathBuf = own_executable()?;
-    let ground = Ground { home: apart.clone(), net: net.clone(), executable, cwd: apart.root().to_owned() };
+    let ground = ServerContext { home: apart.clone(), net: net.clone(), executable, cwd: apart.root().to_owned() };
     let (changes, _) = mpsc::unbounded_channel();
     let pool = Pool::new(ground, Arc::new(Profile::everything), SharedServers::default(), changes);
-    let mut trial = Trial { running: Some((pool, directory)) };
+    let mut trial = SmokeTest { running: Some((pool, directory)) };
     let problem = match &trial.running {
-        Some((pool, _)) => pool.look(key).await.err(),
+        Some((pool, _)) => pool.refresh(key).await.err(),
         None => None,
     };
     let running = trial.running.take();
@@ -231,11 +233,11 @@ async fn try_out(
 }
 
 /// A server that is tried, and its home.
-struct Trial {
+struct SmokeTest {
     running: Option<(Pool, TrialDir)>,
 }
 
-impl Drop for Trial {
+impl Drop for SmokeTest {
     /// Nobody waits any more: the server is ended before its home goes, in which it writes.
     fn drop(&mut self) {
         let Some((pool, directory)) = self.running.take() else { return };

@@ -1,9 +1,9 @@
 //! Sentence models: getting them, and what views show of them.
 
-use aiw_core::Sink;
+use aiw_core::Reporter;
 use aiw_home::Home;
 use aiw_markets::Observer;
-use aiw_routing::CurrentMeaning;
+use aiw_routing::CurrentEmbeddings;
 pub use aiw_vectors::{
     DEFAULT_MODEL, Embedder, EmbeddingModels, ModelStatus, ModelSummary, ModelsError, RUNTIME, StateName,
     remove_collected, stop_collection,
@@ -35,7 +35,7 @@ pub async fn pull(
     name: Option<&str>,
     from: Option<&str>,
     observer: &dyn Observer,
-    sink: &dyn Sink,
+    sink: &dyn Reporter,
 ) -> Result<ModelPull, AppError> {
     let downloads = Downloads::new(from.filter(|from| from.contains("://")))?;
     let progress = |file: &str, done: u64, total: u64| {
@@ -62,10 +62,10 @@ pub async fn pull(
 
 /// Returns the vectors of tools by the model in use, which may change from request to request: one small file names it.
 /// If that can't be read, tools are found by words alone, and a note says so once.
-pub fn meaning(home: &Home, sink: &dyn Sink) -> CurrentMeaning {
+pub fn tool_embeddings(home: &Home, sink: &dyn Reporter) -> CurrentEmbeddings {
     let models = EmbeddingModels::at(home.clone());
     if let Err(e) = models.chosen() {
         sink.note(format!("note: tools are found by words alone: {e}"));
     }
-    CurrentMeaning::new(home, Box::new(move || models.chosen().ok().flatten()))
+    CurrentEmbeddings::new(home, Box::new(move || models.chosen().ok().flatten()))
 }

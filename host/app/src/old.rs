@@ -18,7 +18,7 @@ pub(crate) fn migrate(home: &Home) -> Result<Vec<String>, HomeError> {
              installs it again"
         ));
     }
-    notes.extend(done.left);
+    notes.extend(done.skipped);
     notes.push(format!("the old files are {backups}"));
     Ok(notes)
 }

@@ -6,7 +6,7 @@ use aiw_core::{counted, one_line};
 use aiw_history::Store;
 use aiw_home::Home;
 use aiw_processes::{Manager, ProcessProject};
-use aiw_routing::ServerPlaces;
+use aiw_routing::ServerSearchPaths;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -59,7 +59,7 @@ pub struct Overview {
 
 impl Overview {
     /// Looks at each part. It starts and changes nothing, and a part that can't be read stops no other.
-    pub fn look(home: &Home, cwd: &Path) -> Self {
+    pub fn collect(home: &Home, cwd: &Path) -> Self {
         let mut seen = Self {
             tasks: tasks(home),
             processes: processes(home, cwd),
@@ -67,7 +67,7 @@ impl Overview {
                 let providers = file.providers().iter().map(|provider| provider.name.to_string());
                 providers.chain(file.pools().iter().map(|pool| pool.name.to_string())).collect()
             }),
-            servers: ServerPlaces::of(home.clone(), cwd).read().ok().map(|(servers, _)| servers.len()),
+            servers: ServerSearchPaths::load(home.clone(), cwd).read().ok().map(|(servers, _)| servers.len()),
             history: history(home),
             is_new: lacks_essentials(home),
             next: String::new(),
@@ -79,7 +79,7 @@ impl Overview {
     /// Returns the name of each part, and its state in a few words.
     pub fn lines(&self) -> [(&'static str, String); 5] {
         let unreadable = || "can't be read: `aiw doctor` says why".to_owned();
-        let tasks = self.tasks.map(|TaskCounts { running, queued, unread }| match (running, queued, unread) {
+        let tasks = self.tasks.map(|TaskCounts { running, queued, unseen: unread }| match (running, queued, unread) {
             (0, 0, 0) => "none running".to_owned(),
             _ => format!("{running} running, {queued} queued, {unread} finished since you last looked"),
         });
@@ -119,7 +119,7 @@ impl Overview {
         let tasks = self.tasks.unwrap_or_default();
         match self {
             _ if is_unreadable => "`aiw doctor` says what is wrong",
-            _ if tasks.unread > 0 => "`aiw status` shows what finished",
+            _ if tasks.unseen > 0 => "`aiw status` shows what finished",
             _ if tasks.running + tasks.queued > 0 => "`aiw wait` waits for the tasks",
             Self { processes: Some(ProcessCounts { all: 1.., running: 0 }), .. } => {
                 "`aiw up` starts the project's processes"
@@ -140,7 +140,7 @@ impl Overview {
 }
 
 fn tasks(home: &Home) -> Option<TaskCounts> {
-    Some(TaskCounts::of(&tasks::open(home, false).ok()?.list().ok()?))
+    Some(TaskCounts::new(&tasks::open(home, false).ok()?.list().ok()?))
 }
 
 fn processes(home: &Home, cwd: &Path) -> Option<ProcessCounts> {
@@ -165,18 +165,18 @@ mod tests {
     fn the_next_step_follows_from_the_state() {
         let dir = tempfile::tempdir().unwrap();
         let home = Home::at(dir.path().join("home"));
-        let fresh = Overview::look(&home, dir.path());
+        let fresh = Overview::collect(&home, dir.path());
         assert!(fresh.next.contains("aiw init"), "{}", fresh.next);
         assert_eq!(fresh.lines().map(|(name, _)| name), ["tasks", "processes", "providers", "servers", "history"]);
         let with = |change: fn(&mut Overview)| {
-            let mut seen = Overview::look(&home, dir.path());
+            let mut seen = Overview::collect(&home, dir.path());
             seen.tasks = Some(TaskCounts::default());
             seen.is_new = false;
             change(&mut seen);
             seen.step()
         };
-        assert!(with(|seen| seen.tasks = Some(TaskCounts { running: 1, queued: 0, unread: 2 })).contains("status"));
-        assert!(with(|seen| seen.tasks = Some(TaskCounts { running: 0, queued: 1, unread: 0 })).contains("wait"));
+        assert!(with(|seen| seen.tasks = Some(TaskCounts { running: 1, queued: 0, unseen: 2 })).contains("status"));
+        assert!(with(|seen| seen.tasks = Some(TaskCounts { running: 0, queued: 1, unseen: 0 })).contains("wait"));
         assert!(with(|seen| seen.processes = Some(ProcessCounts { all: 2, running: 0 })).contains("aiw up"));
         assert!(with(|seen| seen.providers = Some(vec!["x".into()])).contains("mcp search"));
         assert!(with(|_| {}).contains("provider presets"));
@@ -189,7 +189,7 @@ mod tests {
         let home = Home::at(dir.path().join("home"));
         std::fs::create_dir(home.root()).unwrap();
         std::fs::write(home.providers_path(), "{").unwrap();
-        let seen = Overview::look(&home, dir.path());
+        let seen = Overview::collect(&home, dir.path());
         assert!(seen.providers.is_none() && seen.servers == Some(0) && seen.history.is_some());
         assert!(seen.next.contains("aiw doctor") && seen.lines()[2].1.contains("aiw doctor"), "{seen:?}");
     }

@@ -36,12 +36,12 @@ pub fn ago(duration: Duration) -> String {
 
 /// The time since a time in RFC 3339 format.
 pub fn since_rfc3339(time: &str) -> Option<Duration> {
-    Some(since(u64::try_from(aiw_home::millis_of(time)?).ok()?))
+    Some(since(u64::try_from(aiw_home::parse_rfc3339(time)?).ok()?))
 }
 
 /// A time to come, in RFC 3339 format, as people say it: in 5.2s, in 2h03m.
 pub fn soon(time: &str) -> Option<String> {
-    let time = u64::try_from(aiw_home::millis_of(time)?).ok()?;
+    let time = u64::try_from(aiw_home::parse_rfc3339(time)?).ok()?;
     Some(format!("in {}", took(Duration::from_millis(time.saturating_sub(aiw_home::now_millis())))))
 }
 
@@ -53,14 +53,14 @@ pub fn since(millis: u64) -> Duration {
 /// Says whether a process was started, and how it stands.
 pub fn started(Started { status, is_new, is_outdated }: &Started) -> String {
     let word = match (is_new, status.state) {
-        (false, state) if status.next_start.is_some() && !state.is_alive() => "Scheduled",
+        (false, state) if status.next_run_at.is_some() && !state.is_alive() => "Scheduled",
         (false, _) if *is_outdated => "Runs already, as it was defined before (`aiw restart` starts it anew):",
         (false, _) => "Runs already",
         (true, RunState::Failed) => "Failed",
         (true, _) => "Started",
     };
     let pid = status.pid().map(|pid| format!(" (process {pid})")).unwrap_or_default();
-    let next = status.next_start.as_deref().and_then(soon).map(|soon| format!(": {soon}"));
+    let next = status.next_run_at.as_deref().and_then(soon).map(|soon| format!(": {soon}"));
     let why = next.or(status.reason().map(|why| format!(": {}", one_line(&why, 200)))).unwrap_or_default();
     format!("{word} `{}`{pid}{why}", status.id)
 }

@@ -21,7 +21,7 @@ pub struct Planner(Arc<Mutex<PlannerState>>);
 struct PlannerState {
     settings: Option<PlannerSettings>,
     model: Option<(Arc<LanguageModel>, Instant)>,
-    resting: Option<RestingModel>,
+    cooldown: Option<CoolingDownModel>,
     /// It has answered, and not failed since. Then several questions may be asked at once.
     is_well: bool,
     /// A question is under way to a model that is not known to be well.
@@ -32,7 +32,7 @@ struct PlannerState {
 
 /// A model that is left alone.
 #[derive(Clone)]
-pub(crate) struct RestingModel {
+pub(crate) struct CoolingDownModel {
     /// Why it did not answer; nothing if another question is under way.
     pub(crate) problem: Option<String>,
     /// Until when.
@@ -40,14 +40,14 @@ pub(crate) struct RestingModel {
 }
 
 /// The right to ask the model. What becomes of it is noted only if the settings are still the same.
-pub(crate) struct Try {
+pub(crate) struct ProbePermit {
     planner: Planner,
     settings: PlannerSettings,
     /// It is the only one.
     is_first: bool,
 }
 
-impl Drop for Try {
+impl Drop for ProbePermit {
     fn drop(&mut self) {
         if self.is_first {
             self.with(|state| state.is_tried = false);
@@ -55,7 +55,7 @@ impl Drop for Try {
     }
 }
 
-impl Try {
+impl ProbePermit {
     fn with(&self, change: impl FnOnce(&mut PlannerState)) {
         let mut state = self.planner.state();
         if state.settings.as_ref() == Some(&self.settings) {
@@ -71,14 +71,14 @@ impl Try {
     /// Notes that the model has answered.
     pub(crate) fn answered(&self) {
         self.with(|state| {
-            (state.is_well, state.was_loaded, state.resting) = (true, false, None);
+            (state.is_well, state.was_loaded, state.cooldown) = (true, false, None);
         });
     }
 
     /// Notes that the model did not answer.
     pub(crate) fn failed(&self, problem: String) {
         self.with(|state| {
-            state.resting = Some(RestingModel { problem: Some(problem), until: Instant::now() + COOLDOWN });
+            state.cooldown = Some(CoolingDownModel { problem: Some(problem), until: Instant::now() + COOLDOWN });
             (state.is_well, state.model) = (false, None);
         });
     }
@@ -87,7 +87,7 @@ impl Try {
     pub(crate) fn loaded(&self) {
         self.with(|state| {
             if !std::mem::replace(&mut state.was_loaded, true) {
-                state.resting = None;
+                state.cooldown = None;
             }
         });
     }
@@ -99,21 +99,21 @@ impl Planner {
     }
 
     /// Looks whether a model is to be asked. One that is not known to be well is asked one question at a time.
-    pub(crate) fn may_try(&self, settings: &PlannerSettings) -> Result<Try, RestingModel> {
+    pub(crate) fn may_try(&self, settings: &PlannerSettings) -> Result<ProbePermit, CoolingDownModel> {
         let mut state = self.state();
         if state.settings.as_ref() != Some(settings) {
             *state = PlannerState { settings: Some(settings.clone()), ..PlannerState::default() };
         }
         let now = Instant::now();
-        if let Some(resting) = state.resting.as_ref().filter(|resting| resting.until > now) {
+        if let Some(resting) = state.cooldown.as_ref().filter(|resting| resting.until > now) {
             return Err(resting.clone());
         }
         if state.is_tried {
-            return Err(RestingModel { problem: None, until: now });
+            return Err(CoolingDownModel { problem: None, until: now });
         }
         let is_first = !state.is_well;
         state.is_tried = is_first;
-        Ok(Try { planner: self.clone(), settings: settings.clone(), is_first })
+        Ok(ProbePermit { planner: self.clone(), settings: settings.clone(), is_first })
     }
 
     /// Returns the model, if it is known and still as it was.

@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use aiw_core::{Ask, AskError, EnvName, Fault, InvalidName, ProviderName, SecretName, quoted_text};
+use aiw_core::{Diagnostic, EnvName, InvalidName, PromptError, Prompter, ProviderName, SecretName, quoted_text};
 use aiw_home::{
-    Home, HomeError, Lock, PlannerApiName, PlannerPlace, PlannerSettings, SecretRef, Settings, VaultError, base_url,
+    Home, HomeError, Lock, PlannerApiName, PlannerHost, PlannerSettings, SecretRef, Settings, VaultError, base_url,
 };
 use aiw_providers::ProviderError;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 /// The name of the key in the vault.
-const KEY: &str = "planner";
+const PLANNER_SECRET: &str = "planner";
 
 /// Why the model that plans jobs can't be set or shown.
 #[derive(Debug, thiserror::Error)]
@@ -27,7 +27,7 @@ pub enum PlannerSetError {
     Name(#[from] InvalidName),
     /// The server has no usual address.
     #[error("`--openai` needs an address")]
-    NoAddress,
+    MissingUrl,
     /// The address can't be used.
     #[error("the address {0}")]
     Address(String),
@@ -39,36 +39,36 @@ pub enum PlannerSetError {
     Model(String),
     /// The server has no usual model.
     #[error("no model is named")]
-    NoModel,
+    MissingModel,
     /// A provider has its own key.
     #[error("the provider `{0}` has a key of its own")]
     OwnKey(ProviderName),
     /// The key can't be asked for.
-    #[error("{}", .0.or_done("nothing was changed"))]
-    Ask(#[from] AskError),
+    #[error("{}", .0.or_declined("nothing was changed"))]
+    Prompt(#[from] PromptError),
     /// No key was typed.
     #[error("you typed nothing")]
-    NoKey,
+    MissingKey,
     /// Another command set it meanwhile.
     #[error("another command changed the model that plans jobs meanwhile")]
     Changed,
     /// The vault has another secret of the key's name.
-    #[error("there is a secret `{KEY}` in the vault already, for something else")]
+    #[error("there is a secret `{PLANNER_SECRET}` in the vault already, for something else")]
     Taken,
 }
 
-impl Fault for PlannerSetError {
-    fn below(&self) -> Option<&dyn Fault> {
-        aiw_core::passed_on!(self, Ask, Home, Provider, Vault)
+impl Diagnostic for PlannerSetError {
+    fn diagnostic_source(&self) -> Option<&dyn Diagnostic> {
+        aiw_core::forward_diagnostic!(self, Prompt, Home, Provider, Vault)
     }
 
     fn own_hint(&self) -> Option<String> {
         match self {
-            Self::NoAddress => Some("give the server's address with its `/v1`".into()),
-            Self::NoModel => Some("name it with `--model NAME`".into()),
+            Self::MissingUrl => Some("give the server's address with its `/v1`".into()),
+            Self::MissingModel => Some("name it with `--model NAME`".into()),
             Self::OwnKey(name) => Some(format!("`aiw provider edit {name} --token-stdin` changes it")),
             Self::Changed => Some("`aiw planner show` shows what it is now".into()),
-            Self::Taken => Some(format!("`aiw secret remove {KEY}` removes it")),
+            Self::Taken => Some(format!("`aiw secret remove {PLANNER_SECRET}` removes it")),
             _ => None,
         }
     }
@@ -79,22 +79,22 @@ impl Fault for PlannerSetError {
 #[derive(Debug, Default)]
 pub struct PlannerSet {
     /// Where it is.
-    pub place: Option<WantedPlace>,
+    pub place: Option<PlannerLocation>,
     /// Its name.
     pub model: Option<String>,
     /// Its key.
-    pub key: Option<WantedKey>,
+    pub key: Option<PlannerKey>,
     /// How long a plan may take.
     pub plan_time: Option<Duration>,
     /// How long the code of a plan may take.
     pub code_time: Option<Duration>,
     /// The most tokens of a plan.
-    pub plan_tokens: Option<u32>,
+    pub max_plan_tokens: Option<u32>,
 }
 
 /// A place of the model that plans jobs, as it is asked for.
 #[derive(Debug)]
-pub enum WantedPlace {
+pub enum PlannerLocation {
     /// A server that speaks an API, at an address or where such a server usually is.
     Server(PlannerApiName, Option<String>),
     /// A provider of the user's.
@@ -103,11 +103,11 @@ pub enum WantedPlace {
 
 /// A key of the model that plans jobs.
 #[derive(Debug)]
-pub enum WantedKey {
+pub enum PlannerKey {
     /// Read from a variable each time.
     Variable(EnvName),
     /// It is asked for, and stored in the vault.
-    Given,
+    Prompted,
 }
 
 /// `aiw planner set`, `show`, `off`
@@ -135,11 +135,11 @@ pub struct PlannerSummary {
     /// Whether the variable `AIW_PLANNER` says so, and not the settings
     pub from_variable: bool,
     /// How long a plan may take, in seconds
-    pub seconds: u64,
+    pub timeout_seconds: u64,
     /// How long the code of a plan may take, in seconds
-    pub code_seconds: u64,
+    pub code_timeout_seconds: u64,
     /// The most tokens of a plan
-    pub plan_tokens: u32,
+    pub max_plan_tokens: u32,
 }
 
 /// Whether the variable `AIW_PLANNER` says which model plans jobs.
@@ -148,7 +148,7 @@ pub fn is_from_variable(home: &Home) -> bool {
 }
 
 /// Sets the model that plans jobs.
-pub async fn set(home: &Home, wanted: PlannerSet, ask: &dyn Ask) -> Result<(), PlannerSetError> {
+pub async fn set(home: &Home, wanted: PlannerSet, ask: &dyn Prompter) -> Result<(), PlannerSetError> {
     // What is wrong now is replaced.
     let before = home.settings()?.written_planner().ok().flatten();
     let place = wanted.place.map(place).transpose()?;
@@ -159,11 +159,11 @@ pub async fn set(home: &Home, wanted: PlannerSet, ask: &dyn Ask) -> Result<(), P
         }
         (_, Some(before)) => before,
         (place, None) => {
-            let here = PlannerPlace::Url { api: PlannerApiName::Ollama, url: None, key: None };
+            let here = PlannerHost::Url { api: PlannerApiName::Ollama, url: None, key: None };
             PlannerSettings::new(place.unwrap_or(here), None)
         }
     };
-    if let PlannerPlace::Provider(name) = &planner.place {
+    if let PlannerHost::Provider(name) = &planner.place {
         let file = home.providers()?;
         file.get(name.as_str())?.ok_or_else(|| ProviderError::unknown(&file, name.as_str()))?;
     }
@@ -173,33 +173,34 @@ pub async fn set(home: &Home, wanted: PlannerSet, ask: &dyn Ask) -> Result<(), P
         None => {}
     }
     // Ollama and a provider have a usual one.
-    if let PlannerPlace::Url { api: PlannerApiName::ChatCompletions | PlannerApiName::Messages, .. } = planner.place
+    if let PlannerHost::Url { api: PlannerApiName::ChatCompletions | PlannerApiName::Messages, .. } = planner.place
         && planner.model.is_none()
     {
-        return Err(PlannerSetError::NoModel);
+        return Err(PlannerSetError::MissingModel);
     }
     let mut given = None;
     match (&mut planner.place, wanted.key) {
         (_, None) => {}
-        (PlannerPlace::Provider(name), Some(_)) => return Err(PlannerSetError::OwnKey(name.clone())),
-        (PlannerPlace::Url { key, .. }, Some(WantedKey::Variable(variable))) => {
+        (PlannerHost::Provider(name), Some(_)) => return Err(PlannerSetError::OwnKey(name.clone())),
+        (PlannerHost::Url { key, .. }, Some(PlannerKey::Variable(variable))) => {
             *key = Some(SecretRef::Variable(variable));
         }
-        (PlannerPlace::Url { url, key, .. }, Some(WantedKey::Given)) => {
-            let name: SecretName = KEY.parse()?;
+        (PlannerHost::Url { url, key, .. }, Some(PlannerKey::Prompted)) => {
+            let name: SecretName = PLANNER_SECRET.parse()?;
             if home.vault().is_taken(&name) && key_in_vault(before.as_ref()) != Some(&name) {
                 return Err(PlannerSetError::Taken);
             }
             // A key that was typed for one address is not taken for another.
             let place = url.as_deref().unwrap_or("Ollama's usual address");
-            let typed = ask.secret(&format!("Key of the model at {place}:")).await?.ok_or(PlannerSetError::NoKey)?;
+            let typed =
+                ask.secret(&format!("Key of the model at {place}:")).await?.ok_or(PlannerSetError::MissingKey)?;
             *key = Some(SecretRef::Vault(name.clone()));
             given = Some((name, typed));
         }
     }
     planner.plan_time = wanted.plan_time.unwrap_or(planner.plan_time);
     planner.code_time = wanted.code_time.unwrap_or(planner.code_time);
-    planner.plan_tokens = wanted.plan_tokens.unwrap_or(planner.plan_tokens);
+    planner.max_plan_tokens = wanted.max_plan_tokens.unwrap_or(planner.max_plan_tokens);
     let lock = home.lock()?;
     let settings = home.settings()?;
     // The person may have typed for a while.
@@ -230,8 +231,8 @@ pub fn show(home: &Home) -> Result<PlannerShow, PlannerSetError> {
     }
     let summary = |planner: PlannerSettings| {
         let (api, provider) = match &planner.place {
-            PlannerPlace::Url { api, .. } => (Some(api.as_str()), None),
-            PlannerPlace::Provider(name) => (None, Some(name.to_string())),
+            PlannerHost::Url { api, .. } => (Some(api.as_str()), None),
+            PlannerHost::Provider(name) => (None, Some(name.to_string())),
         };
         PlannerSummary {
             api,
@@ -240,9 +241,9 @@ pub fn show(home: &Home) -> Result<PlannerShow, PlannerSetError> {
             model: planner.model().map(str::to_owned),
             key: key_state(home, &planner),
             from_variable,
-            seconds: planner.plan_time.as_secs(),
-            code_seconds: planner.code_time.as_secs(),
-            plan_tokens: planner.plan_tokens,
+            timeout_seconds: planner.plan_time.as_secs(),
+            code_timeout_seconds: planner.code_time.as_secs(),
+            max_plan_tokens: planner.max_plan_tokens,
         }
     };
     Ok(PlannerShow { planner: planner.map(summary) })
@@ -253,11 +254,11 @@ pub(crate) fn gives_key(home: &Home) -> Option<String> {
     let planner = home.settings().ok()?.planner(home.around()).ok()??;
     let is_missing = key_state(home, &planner) == Some("missing");
     match planner.place {
-        PlannerPlace::Url { key: Some(key), .. } if is_missing => Some(match key {
+        PlannerHost::Url { key: Some(key), .. } if is_missing => Some(match key {
             SecretRef::Vault(name) => format!("aiw secret set {name}"),
             SecretRef::Variable(name) => format!("export {name}=…"),
         }),
-        PlannerPlace::Url { .. } | PlannerPlace::Provider(_) => None,
+        PlannerHost::Url { .. } | PlannerHost::Provider(_) => None,
     }
 }
 
@@ -266,7 +267,7 @@ fn has_value(home: &Home, variable: &EnvName) -> bool {
 }
 
 fn key_state(home: &Home, planner: &PlannerSettings) -> Option<&'static str> {
-    let PlannerPlace::Url { key, .. } = &planner.place else { return None };
+    let PlannerHost::Url { key, .. } = &planner.place else { return None };
     let is_set = match key {
         None => return Some("none"),
         Some(SecretRef::Vault(name)) => home.vault().has(name),
@@ -275,22 +276,22 @@ fn key_state(home: &Home, planner: &PlannerSettings) -> Option<&'static str> {
     Some(if is_set { "set" } else { "missing" })
 }
 
-fn place(wanted: WantedPlace) -> Result<PlannerPlace, PlannerSetError> {
+fn place(wanted: PlannerLocation) -> Result<PlannerHost, PlannerSetError> {
     match wanted {
-        WantedPlace::Provider(name) => Ok(PlannerPlace::Provider(name)),
-        WantedPlace::Server(PlannerApiName::ChatCompletions, None) => Err(PlannerSetError::NoAddress),
-        WantedPlace::Server(api, url) => {
+        PlannerLocation::Provider(name) => Ok(PlannerHost::Provider(name)),
+        PlannerLocation::Server(PlannerApiName::ChatCompletions, None) => Err(PlannerSetError::MissingUrl),
+        PlannerLocation::Server(api, url) => {
             let url =
                 url.map(|url| base_url(&url).map_err(|why| PlannerSetError::Address(why.to_string()))).transpose()?;
-            Ok(PlannerPlace::Url { api, url, key: None })
+            Ok(PlannerHost::Url { api, url, key: None })
         }
     }
 }
 
 /// Whether two places are the same one, whatever their keys.
-fn is_same(one: &PlannerPlace, other: &PlannerPlace) -> bool {
+fn is_same(one: &PlannerHost, other: &PlannerHost) -> bool {
     match (one, other) {
-        (PlannerPlace::Url { api, url, .. }, PlannerPlace::Url { api: a, url: u, .. }) => api == a && url == u,
+        (PlannerHost::Url { api, url, .. }, PlannerHost::Url { api: a, url: u, .. }) => api == a && url == u,
         (one, other) => one == other,
     }
 }
@@ -306,10 +307,10 @@ fn save(
 ) -> Result<(), PlannerSetError> {
     settings.set_planner(now)?;
     settings.save(lock)?;
-    let gone = key_in_vault(before).filter(|name| name.as_str() == KEY && key_in_vault(now) != Some(*name));
+    let gone = key_in_vault(before).filter(|name| name.as_str() == PLANNER_SECRET && key_in_vault(now) != Some(*name));
     if let Some(name) = gone
         && home.vault().is_taken(name)
-        && home.providers()?.users_of(name).next().is_none()
+        && home.providers()?.providers_using(name).next().is_none()
     {
         home.vault().remove(lock, name)?;
     }
@@ -319,7 +320,7 @@ fn save(
 /// The key in the vault that settings refer to.
 fn key_in_vault(planner: Option<&PlannerSettings>) -> Option<&SecretName> {
     match planner.map(|planner| &planner.place) {
-        Some(PlannerPlace::Url { key: Some(SecretRef::Vault(name)), .. }) => Some(name),
+        Some(PlannerHost::Url { key: Some(SecretRef::Vault(name)), .. }) => Some(name),
         _ => None,
     }
 }

@@ -4,17 +4,17 @@ use futures::future::BoxFuture;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aiw_core::{Api, ErrorKind, Fault, Secret, one_line};
-use aiw_home::{HomeError, PlannerApiName, PlannerPlace, PlannerSettings, SecretRef, VaultError};
-use aiw_llm::{ChatMessage, LanguageModel, LlmApi, LlmError, ModelEndpoint, ModelQuestion, Reply, Speaker};
+use aiw_core::{Api, Diagnostic, ErrorKind, Secret, one_line};
+use aiw_home::{HomeError, PlannerApiName, PlannerHost, PlannerSettings, SecretRef, VaultError};
+use aiw_llm::{ChatMessage, Completion, CompletionRequest, LanguageModel, LlmApi, LlmError, ModelEndpoint, Role};
 use aiw_net::{HttpClient, Policy};
-use aiw_orchestrator::planning::{CODE_TOKENS, CandidateTool, JobPlan, JobPlanError, PlanJob, SYSTEM, script_of};
+use aiw_orchestrator::planning::{CandidateTool, JobPlan, JobPlanError, MAX_CODE_TOKENS, PlanJob, SYSTEM, compile};
 use aiw_orchestrator::sent_code;
 use aiw_providers::ProviderError;
-use aiw_routing::Offered;
+use aiw_routing::CatalogItem;
 use serde_json::{Map, Value, json};
 
-use crate::planner::Try;
+use crate::planner::ProbePermit;
 use crate::workflows::{ScriptError, ScriptTools};
 use crate::{AppError, ClientSession};
 
@@ -29,7 +29,7 @@ pub enum NoPlan {
     NotSet,
     /// No tool was found that a plan could use.
     #[error("there is no tool to plan with")]
-    NoTools,
+    NoToolsAvailable,
     /// The variable `AIW_PLANNER` says that none plans.
     #[error("no model plans jobs: the variable `AIW_PLANNER` says so")]
     Off,
@@ -41,7 +41,7 @@ pub enum NoPlan {
     Asked,
     /// The model did not answer a moment ago, and is left alone for now.
     #[error("{problem}; it is asked again in {seconds} s")]
-    Resting {
+    CoolingDown {
         /// Why it did not answer.
         problem: String,
         /// How long it is left alone.
@@ -64,7 +64,7 @@ pub enum NoPlan {
     },
     /// The variable with the key is not set.
     #[error("the key of the model is missing: the variable `{variable}` is not set")]
-    NoVariable {
+    VariableNotFound {
         /// The variable.
         variable: String,
     },
@@ -82,15 +82,17 @@ pub enum NoPlan {
     },
 }
 
-impl Fault for NoPlan {
-    fn below(&self) -> Option<&dyn Fault> {
-        aiw_core::passed_on!(self, Home, App, Provider, Model, Plan)
+impl Diagnostic for NoPlan {
+    fn diagnostic_source(&self) -> Option<&dyn Diagnostic> {
+        aiw_core::forward_diagnostic!(self, Home, App, Provider, Model, Plan)
     }
 
     fn own_kind(&self) -> ErrorKind {
         match self {
-            Self::NotSet | Self::Off | Self::Denied | Self::Key { .. } | Self::NoVariable { .. } => ErrorKind::Config,
-            Self::Resting { .. } | Self::Asked => ErrorKind::Unavailable,
+            Self::NotSet | Self::Off | Self::Denied | Self::Key { .. } | Self::VariableNotFound { .. } => {
+                ErrorKind::Config
+            }
+            Self::CoolingDown { .. } | Self::Asked => ErrorKind::Unavailable,
             Self::Code { .. } => ErrorKind::Unavailable,
             _ => ErrorKind::User,
         }
@@ -100,11 +102,14 @@ impl Fault for NoPlan {
         match self {
             Self::NotSet => Some("`aiw planner set` sets one".into()),
             Self::Key { .. } => Some("`aiw planner set --token-stdin` stores it".into()),
-            Self::NoVariable { variable } => Some(format!("set `{variable}`")),
+            Self::VariableNotFound { variable } => Some(format!("set `{variable}`")),
             Self::Off => Some("unset `AIW_PLANNER`".into()),
-            Self::NoTools | Self::Denied | Self::Asked | Self::Resting { .. } | Self::Plan(_) | Self::Code { .. } => {
-                None
-            }
+            Self::NoToolsAvailable
+            | Self::Denied
+            | Self::Asked
+            | Self::CoolingDown { .. }
+            | Self::Plan(_)
+            | Self::Code { .. } => None,
             _ => None,
         }
     }
@@ -112,7 +117,7 @@ impl Fault for NoPlan {
 
 /// A job that a model has planned.
 #[derive(Debug, Clone, PartialEq)]
-pub struct PlannedJob {
+pub struct JobPlanResult {
     /// The model's name for it: 1 to 40 of `a-z 0-9 _`.
     pub name: String,
     /// The JSON schema of what it is called with.
@@ -139,16 +144,16 @@ pub struct PlannedJob {
 pub fn plan<'a>(
     client: &'a ClientSession,
     request: &'a str,
-    tools: &'a [Offered],
-) -> BoxFuture<'a, Result<PlannedJob, NoPlan>> {
+    tools: &'a [CatalogItem],
+) -> BoxFuture<'a, Result<JobPlanResult, NoPlan>> {
     Box::pin(async move {
         let settings = set(client)?;
         if tools.is_empty() {
-            return Err(NoPlan::NoTools);
+            return Err(NoPlan::NoToolsAvailable);
         }
         let definitions: Vec<Value> = tools.iter().map(|tool| tool.definition.value()).collect();
         let candidate = |(tool, definition)| {
-            let (tool, definition): (&Offered, &Value) = (tool, definition);
+            let (tool, definition): (&CatalogItem, &Value) = (tool, definition);
             CandidateTool { whole_name: &tool.proxied, definition, only_reads: tool.definition.only_reads() }
         };
         let job = PlanJob { request, candidates: tools.iter().zip(&definitions).map(candidate).collect() };
@@ -164,7 +169,7 @@ fn set(client: &ClientSession) -> Result<PlannerSettings, NoPlan> {
 }
 
 /// Plans a small job over tools that don't exist, to see whether the model can.
-pub fn plan_sample(client: &ClientSession) -> BoxFuture<'_, Result<PlannedJob, NoPlan>> {
+pub fn plan_sample(client: &ClientSession) -> BoxFuture<'_, Result<JobPlanResult, NoPlan>> {
     Box::pin(async move {
         let settings = set(client)?;
         let text = |names: &[&str]| {
@@ -196,11 +201,15 @@ pub fn load_now(client: &ClientSession) -> BoxFuture<'_, Result<(), NoPlan>> {
     })
 }
 
-async fn plan_job(client: &ClientSession, settings: &PlannerSettings, job: &PlanJob<'_>) -> Result<PlannedJob, NoPlan> {
+async fn plan_job(
+    client: &ClientSession,
+    settings: &PlannerSettings,
+    job: &PlanJob<'_>,
+) -> Result<JobPlanResult, NoPlan> {
     let tried = client.app().planner().may_try(settings).map_err(|resting| match resting.problem {
         Some(problem) => {
             let seconds = resting.until.saturating_duration_since(Instant::now()).as_secs() + 1;
-            NoPlan::Resting { problem, seconds }
+            NoPlan::CoolingDown { problem, seconds }
         }
         None => NoPlan::Asked,
     })?;
@@ -208,32 +217,32 @@ async fn plan_job(client: &ClientSession, settings: &PlannerSettings, job: &Plan
     let net = client.app().client()?;
     let asking =
         ModelQuestions { tried: Arc::new(tried), model: model.clone(), net: net.clone(), context: settings.context };
-    let mut question = ModelQuestion {
+    let mut question = CompletionRequest {
         system: SYSTEM,
-        messages: vec![ChatMessage { role: Speaker::User, text: job.prompt() }],
+        messages: vec![ChatMessage { role: Role::User, text: job.prompt() }],
         schema: Some(job.schema()),
-        tokens: settings.plan_tokens,
+        tokens: settings.max_plan_tokens,
         context: settings.context,
         time: settings.plan_time,
     };
     let reply = asking.ask(&question).await?;
     let plan = match job.plan(&reply.text) {
-        Err(JobPlanError::NoPlan { .. }) if reply.is_cut => return Err(JobPlanError::Cut.into()),
+        Err(JobPlanError::NotAPlan { .. }) if reply.is_cut => return Err(JobPlanError::Cut.into()),
         plan => plan?,
     };
     let (mut took, mut code) = (reply.took, None);
     if plan.needs_code {
-        question.messages.push(ChatMessage { role: Speaker::Assistant, text: reply.text });
-        question.messages.push(ChatMessage { role: Speaker::User, text: PlanJob::code_prompt(&plan) });
-        question = ModelQuestion { schema: None, tokens: CODE_TOKENS, time: settings.code_time, ..question };
+        question.messages.push(ChatMessage { role: Role::Assistant, text: reply.text });
+        question.messages.push(ChatMessage { role: Role::User, text: PlanJob::code_prompt(&plan) });
+        question = CompletionRequest { schema: None, tokens: MAX_CODE_TOKENS, time: settings.code_time, ..question };
         let (written, more) = code_of(client, &asking, &plan, question).await?;
         (took, code) = (took + more, Some(written));
     }
-    Ok(PlannedJob {
+    Ok(JobPlanResult {
         tools: plan.tools(),
         steps: plan.steps.iter().map(|step| (step.tool.clone(), step.written.clone())).collect(),
         is_code: code.is_some(),
-        code: code.unwrap_or_else(|| script_of(&plan)),
+        code: code.unwrap_or_else(|| compile(&plan)),
         name: plan.name,
         input_schema: plan.input_schema,
         model: model.endpoint().model.clone(),
@@ -248,7 +257,7 @@ async fn code_of(
     client: &ClientSession,
     asking: &ModelQuestions,
     plan: &JobPlan,
-    mut question: ModelQuestion<'_>,
+    mut question: CompletionRequest<'_>,
 ) -> Result<(String, Duration), NoPlan> {
     let (names, started) = (plan.tools(), Instant::now());
     let (mut took, time) = (Duration::ZERO, question.time);
@@ -256,7 +265,7 @@ async fn code_of(
         let reply = asking.ask(&question).await?;
         took += reply.took;
         let code = sent_code(&reply.text).into_owned();
-        let tools = ScriptTools::of(client.pool());
+        let tools = ScriptTools::new(client.pool());
         match tools.check(client.app().orchestrator(), &code, &names).await {
             Ok(_) => return Ok((code, took)),
             Err(source) => {
@@ -266,8 +275,8 @@ async fn code_of(
                     return Err(NoPlan::Code { source });
                 }
                 let problem = format!("That is wrong: {}. Write it again.", one_line(&source.to_string(), 300));
-                question.messages.push(ChatMessage { role: Speaker::Assistant, text: reply.text });
-                question.messages.push(ChatMessage { role: Speaker::User, text: problem });
+                question.messages.push(ChatMessage { role: Role::Assistant, text: reply.text });
+                question.messages.push(ChatMessage { role: Role::User, text: problem });
                 question.time = left;
             }
         }
@@ -276,7 +285,7 @@ async fn code_of(
 
 /// Questions to a model for one plan.
 struct ModelQuestions {
-    tried: Arc<Try>,
+    tried: Arc<ProbePermit>,
     model: Arc<LanguageModel>,
     net: HttpClient,
     context: u32,
@@ -284,7 +293,7 @@ struct ModelQuestions {
 
 impl ModelQuestions {
     /// Asks the model, and notes whether it answered.
-    async fn ask(&self, question: &ModelQuestion<'_>) -> Result<Reply, NoPlan> {
+    async fn ask(&self, question: &CompletionRequest<'_>) -> Result<Completion, NoPlan> {
         match self.model.ask(&self.net, question).await {
             Ok(reply) => {
                 self.tried.answered();
@@ -292,7 +301,7 @@ impl ModelQuestions {
             }
             Err(e) => {
                 self.tried.failed(e.to_string());
-                if matches!(e, LlmError::TooSlow { .. }) && self.model.endpoint().api == LlmApi::Ollama {
+                if matches!(e, LlmError::Timeout { .. }) && self.model.endpoint().api == LlmApi::Ollama {
                     // The next question finds it ready.
                     let (tried, model, net, context) =
                         (self.tried.clone(), self.model.clone(), self.net.clone(), self.context);
@@ -309,7 +318,11 @@ impl ModelQuestions {
 }
 
 /// Returns the model, as it is now.
-async fn model(client: &ClientSession, settings: &PlannerSettings, tried: &Try) -> Result<Arc<LanguageModel>, NoPlan> {
+async fn model(
+    client: &ClientSession,
+    settings: &PlannerSettings,
+    tried: &ProbePermit,
+) -> Result<Arc<LanguageModel>, NoPlan> {
     if let Some(model) = client.app().planner().model(settings) {
         return Ok(model);
     }
@@ -330,14 +343,14 @@ pub fn endpoint<'a>(
 ) -> BoxFuture<'a, Result<ModelEndpoint, NoPlan>> {
     Box::pin(async move {
         let (api, key) = match &settings.place {
-            PlannerPlace::Provider(name) => {
+            PlannerHost::Provider(name) => {
                 let model = settings.model.as_deref();
                 let speaks = [Api::ChatCompletions, Api::Messages];
                 let access = client.providers()?.model_access(name.as_str(), None, &speaks, model).await?;
                 let models = access.models;
                 // A plan is small work.
                 let named = model.map(str::to_owned).or(models.small).or(models.main);
-                let model = named.ok_or_else(|| ProviderError::NoModelName { provider: name.to_string() })?;
+                let model = named.ok_or_else(|| ProviderError::MissingModelName { provider: name.to_string() })?;
                 let api = if access.api == Api::Messages { LlmApi::Messages } else { LlmApi::ChatCompletions };
                 let mut endpoint = ModelEndpoint::typed(api, &access.url, &model);
                 if !access.is_granted {
@@ -345,7 +358,7 @@ pub fn endpoint<'a>(
                 }
                 return Ok(ModelEndpoint { headers: access.headers, secrets: access.secrets, ..endpoint });
             }
-            PlannerPlace::Url { api, key, .. } => (*api, key.as_ref()),
+            PlannerHost::Url { api, key, .. } => (*api, key.as_ref()),
         };
         let api = match api {
             PlannerApiName::Ollama => LlmApi::Ollama,
@@ -363,7 +376,7 @@ pub fn endpoint<'a>(
             }
             Some(SecretRef::Variable(name)) => match around.text(name.as_str()) {
                 Some(key) if !key.trim().is_empty() => Ok(endpoint.with_key(&Secret::new(key))),
-                _ => Err(NoPlan::NoVariable { variable: name.to_string() }),
+                _ => Err(NoPlan::VariableNotFound { variable: name.to_string() }),
             },
         }
     })

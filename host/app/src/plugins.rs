@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::pin::pin;
 
-use aiw_core::{Ask, AskError, Effect, Plan, PluginId, Question, Sink, Told, counted, one_line, without_query};
+use aiw_core::{
+    Effect, Plan, PluginId, PromptError, Prompter, Question, ReportEvent, Reporter, counted, one_line, without_query,
+};
 use aiw_home::{Home, InstalledPlugin};
 use aiw_markets::{
     AddOptions, AddedMarket, InstallAnswers, InstallPlan, InstalledSummary, MarketError, Markets, Missing, OnConflict,
     PluginInstallation, RemovedPlugin, SwitchedPlugin, UpdatedSummary,
 };
-use aiw_servers::{Given, Transport, entry_value};
+use aiw_servers::{Replacement, Transport, entry_value};
 use futures::StreamExt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -88,8 +90,8 @@ pub struct PluginSwitch {
 pub async fn install(
     markets: &Markets,
     request: &PluginRequest,
-    ask: &dyn Ask,
-    sink: &dyn Sink,
+    ask: &dyn Prompter,
+    sink: &dyn Reporter,
 ) -> Several<PluginInstall> {
     let answers = answers(request, markets.home())?;
     let (mut installed, mut failures) = (Vec::new(), Failures::default());
@@ -99,7 +101,7 @@ pub async fn install(
                 let verb = if done.unchanged { "Already installed:" } else { "Installed" };
                 sink.done(format!("{verb} {} {}: {}", done.id, short(&done.record.version), keys(&done.record)));
                 tell(&done, sink);
-                installed.push(InstalledSummary::of(&done));
+                installed.push(InstalledSummary::new(&done));
             }
             Err(e) => failures.add(name, Some(name), unless_stopped(e)?, sink),
         }
@@ -122,7 +124,7 @@ fn written(record: &InstalledPlugin) -> impl Iterator<Item = Value> {
 }
 
 /// Tells what is still to be done for a plugin, and what came otherwise than planned.
-fn tell(done: &PluginInstallation, sink: &dyn Sink) {
+fn tell(done: &PluginInstallation, sink: &dyn Reporter) {
     done.missing.iter().for_each(|missing| sink.note(missing.advice(&done.id)));
     done.notes.iter().for_each(|note| sink.note(note.clone()));
 }
@@ -131,8 +133,8 @@ async fn install_one(
     markets: &Markets,
     name: &str,
     answers: &InstallAnswers,
-    ask: &dyn Ask,
-    sink: &dyn Sink,
+    ask: &dyn Prompter,
+    sink: &dyn Reporter,
 ) -> Result<PluginInstallation> {
     let plan = match markets.plan(name).await {
         Err(
@@ -145,25 +147,25 @@ async fn install_one(
     }?;
     let mut answers = answers.clone();
     let missing = plan.missing(&answers, markets.home());
-    let asks_again = !missing.is_empty() && ask.is_there();
+    let asks_again = !missing.is_empty() && ask.is_interactive();
     if plan.unchanged && answers.gives_nothing() && answers.on_conflict.is_none() && !asks_again {
         return markets.install(plan, answers).await;
     }
-    plan.left_out.iter().for_each(|line| sink.note(line.clone()));
+    plan.skipped.iter().for_each(|line| sink.note(line.clone()));
     let shown = shown(&plan, &answers, &missing, markets.home());
     // Where nobody can be asked for a secret, how to set it is said at the end.
     let question =
         |Missing { name, title, secret, .. }| Question { name, description: title, secret, ..Question::default() };
     let open: Vec<Question> = missing.into_iter().map(question).collect();
-    let given = ask.agree(&shown, &open.iter().collect::<Vec<_>>()).await?;
+    let given = ask.confirm(&shown, &open.iter().collect::<Vec<_>>()).await?;
     for (name, value) in given.into_iter().filter(|(_, value)| !value.expose().is_empty()) {
-        let is_reference = Given::parse(value.expose()).is_reference();
+        let is_reference = Replacement::parse(value.expose()).is_reference();
         match open.iter().any(|question| question.secret && question.name == name) && !is_reference {
             true => answers.give_secret(&name, value),
             false => answers.give(&name, value.expose()),
         }
     }
-    if answers.on_conflict.is_none() && ask.is_there() {
+    if answers.on_conflict.is_none() && ask.is_interactive() {
         answers.conflicts = conflicts(&plan, ask).await?;
     }
     let replaced: Vec<Value> = plan.present.iter().flat_map(written).collect();
@@ -185,7 +187,7 @@ fn shown(plan: &InstallPlan, answers: &InstallAnswers, missing: &[Missing], home
     let mut effects = vec![Effect::Writes("mcp.json".into())];
     // What was left out before is shown again when it would be added now.
     for server in plan.servers.iter().filter(|server| !server.skipped || answers.on_conflict.is_some()) {
-        about.extend(server.shown().into_iter().map(|line| format!("  {line}")));
+        about.extend(server.describe().into_iter().map(|line| format!("  {line}")));
         if let Some(clash) = &server.clash {
             let then = match answers.on_conflict {
                 None => "",
@@ -207,13 +209,13 @@ fn shown(plan: &InstallPlan, answers: &InstallAnswers, missing: &[Missing], home
     about.extend(options.iter().map(|(name, value)| format!("  {name} is {}", value.escape_debug())));
     let signs: Vec<String> = suspicious(about[1..].iter().map(String::as_str)).collect();
     about.extend(signs.iter().map(|line| format!("  {line}")));
-    let mut shown = Plan { about, effects, ..Plan::of(format!("Install {}?", plan.id)) };
+    let mut shown = Plan { about, effects, ..Plan::new(format!("Install {}?", plan.id)) };
     shown.hold_for(plan.digest.as_bytes());
     shown
 }
 
 /// Asks what becomes of each server whose name is taken.
-async fn conflicts(plan: &InstallPlan, ask: &dyn Ask) -> Result<BTreeMap<String, OnConflict>> {
+async fn conflicts(plan: &InstallPlan, ask: &dyn Prompter) -> Result<BTreeMap<String, OnConflict>> {
     let mut conflicts = BTreeMap::new();
     for server in plan.servers.iter().filter(|server| !server.skipped) {
         let Some(clash) = &server.clash else { continue };
@@ -225,7 +227,7 @@ async fn conflicts(plan: &InstallPlan, ask: &dyn Ask) -> Result<BTreeMap<String,
             Some('o') => OnConflict::Overwrite,
             Some('s') => OnConflict::Skip,
             Some('r') => OnConflict::Rename,
-            _ => return Err(AskError::Declined.into()),
+            _ => return Err(PromptError::Declined.into()),
         };
         conflicts.insert(server.key.clone(), choice);
     }
@@ -243,8 +245,8 @@ pub async fn update(
     request: &PluginRequest,
     fetches: bool,
     accepts_changes: bool,
-    ask: &dyn Ask,
-    sink: &dyn Sink,
+    ask: &dyn Prompter,
+    sink: &dyn Reporter,
 ) -> Several<PluginUpdate> {
     let (mut updated, mut unchanged, mut failures) = (Vec::new(), Vec::new(), Failures::default());
     let (answers, is_all) = (answers(request, markets.home())?, request.names.is_empty());
@@ -287,7 +289,7 @@ pub async fn update(
                     false => format!("Updated {id}: {before} → {after}"),
                 });
                 tell(&installed, sink);
-                updated.push(UpdatedSummary { plugin: InstalledSummary::of(&installed), from });
+                updated.push(UpdatedSummary { plugin: InstalledSummary::new(&installed), from });
             }
             Ok(None) => {
                 sink.done(format!("{id} is up to date"));
@@ -310,8 +312,8 @@ async fn update_one(
     id: &PluginId,
     answers: &InstallAnswers,
     accepts_changes: bool,
-    ask: &dyn Ask,
-    sink: &dyn Sink,
+    ask: &dyn Prompter,
+    sink: &dyn Reporter,
 ) -> Result<Option<(String, PluginInstallation)>> {
     let Some(check) = markets.check_update(id, answers).await? else { return Ok(None) };
     if check.changed_files > 0 {
@@ -320,13 +322,13 @@ async fn update_one(
     }
     if !check.changes.is_empty() && !accepts_changes {
         let changes = MarketError::Changes { id: id.clone(), changes: check.changes };
-        if !ask.is_there() {
+        if !ask.is_interactive() {
             return Err(changes);
         }
         let about = vec![changes.to_string()];
-        let mut plan = Plan { about, ..Plan::of(format!("Accept the changes of {id}?")) };
+        let mut plan = Plan { about, ..Plan::new(format!("Accept the changes of {id}?")) };
         plan.hold_for(check.plan.digest.as_bytes());
-        ask.agree(&plan, &[]).await?;
+        ask.confirm(&plan, &[]).await?;
     }
     let replaced: Vec<Value> = check.plan.present.iter().flat_map(written).collect();
     let done = markets.update_to(check.plan, answers.clone()).await?;
@@ -339,7 +341,7 @@ async fn update_one(
 /// # Errors
 ///
 /// If one can't be removed, the others still are.
-pub async fn remove(markets: &Markets, names: &[String], sink: &dyn Sink) -> Several<PluginRemove> {
+pub async fn remove(markets: &Markets, names: &[String], sink: &dyn Reporter) -> Several<PluginRemove> {
     let (mut removed, mut failures) = (Vec::new(), Failures::default());
     for name in names {
         let record = markets.find_installed(name).and_then(|id| Ok(markets.home().plugins()?.get(&id)?));
@@ -372,7 +374,7 @@ pub async fn switch(
     markets: &Markets,
     request: &PluginRequest,
     enabled: bool,
-    sink: &dyn Sink,
+    sink: &dyn Reporter,
 ) -> Several<PluginSwitch> {
     let (mut plugins, mut failures) = (Vec::new(), Failures::default());
     let answers = answers(request, markets.home())?;
@@ -392,33 +394,38 @@ pub async fn switch(
 }
 
 /// Adds a marketplace. One that anybody can change on its way, and a name that looks like another's, are asked about.
-pub async fn add_market(markets: &Markets, reference: &str, options: AddOptions, ask: &dyn Ask) -> Result<AddedMarket> {
+pub async fn add_market(
+    markets: &Markets,
+    reference: &str,
+    options: AddOptions,
+    ask: &dyn Prompter,
+) -> Result<AddedMarket> {
     if reference.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http://")) {
         let question = "The address is not encrypted: anyone on the network path can change what you install. Add it?";
         // Who typed it on a terminal sees it; what that prints is the answer alone.
         let effects = vec![Effect::Reads(without_query(reference).into_owned())];
-        let mut plan = Plan { effects, ..Plan::of(question) };
+        let mut plan = Plan { effects, ..Plan::new(question) };
         plan.hold_for(reference.as_bytes());
-        ask.agree(&plan, &[]).await?;
+        ask.confirm(&plan, &[]).await?;
     }
     match markets.add(reference, &options).await {
-        Err(alike @ MarketError::LooksReserved { .. }) if ask.is_there() => {
-            let mut plan = Plan { about: vec![alike.to_string()], ..Plan::of("Add it anyway?") };
+        Err(alike @ MarketError::LooksReserved { .. }) if ask.is_interactive() => {
+            let mut plan = Plan { about: vec![alike.to_string()], ..Plan::new("Add it anyway?") };
             plan.hold_for(reference.as_bytes());
-            ask.agree(&plan, &[]).await?;
-            markets.add(reference, &AddOptions { take_look_alike: true, ..options }).await
+            ask.confirm(&plan, &[]).await?;
+            markets.add(reference, &AddOptions { accept_confusable: true, ..options }).await
         }
         added => added,
     }
 }
 
 /// Offers, once, to fetch the default marketplace of a new home.
-pub async fn offer_market(markets: &Markets, ask: &dyn Ask, sink: &dyn Sink) -> Result<()> {
-    let offered = if ask.is_there() { markets.offer()? } else { None };
+pub async fn offer_market(markets: &Markets, ask: &dyn Prompter, sink: &dyn Reporter) -> Result<()> {
+    let offered = if ask.is_interactive() { markets.offer()? } else { None };
     let Some(market) = offered else { return Ok(()) };
     if wants(market.as_str(), ask).await? {
         if let Err(e) = fetch(markets, market.as_str(), sink).await {
-            sink.tell(Told::Failed(e.to_string()));
+            sink.report(ReportEvent::Failed(e.to_string()));
         }
     } else {
         markets.decline_offer().await?;
@@ -428,13 +435,13 @@ pub async fn offer_market(markets: &Markets, ask: &dyn Ask, sink: &dyn Sink) -> 
 }
 
 /// Asks whether to fetch a marketplace that was never fetched, where somebody can be asked.
-async fn wants(market: &str, ask: &dyn Ask) -> Result<bool> {
+async fn wants(market: &str, ask: &dyn Prompter) -> Result<bool> {
     let question = format!("The marketplace `{market}` was never fetched. Fetch it now?");
-    Ok(ask.is_there() && ask.decide(&question, false).await?)
+    Ok(ask.is_interactive() && ask.decide(&question, false).await?)
 }
 
 /// Fetches a marketplace.
-async fn fetch(markets: &Markets, market: &str, sink: &dyn Sink) -> Result<()> {
+async fn fetch(markets: &Markets, market: &str, sink: &dyn Reporter) -> Result<()> {
     sink.step(format!("Fetching {market}…"));
     let done = markets.update(market, true).await.inspect_err(|_| sink.note(format!("{market} is not fetched")))?;
     done.notes.iter().for_each(|note| sink.note(format!("{market}: {note}")));

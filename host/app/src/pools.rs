@@ -1,14 +1,14 @@
 //! Pools of providers, and which of their members rest.
 
 use aiw_core::Plan;
-use aiw_gateway::{forget_pool, resting};
+use aiw_gateway::{cooldowns, forget_pool};
 use aiw_home::{Home, ProviderPool};
 use aiw_providers::{PoolSummary, ProviderError, Providers};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::AppError;
-use crate::gateways::{self, PoolRest};
+use crate::gateways::{self, MemberCooldown};
 
 /// `aiw pool show`
 #[warn(missing_docs)]
@@ -18,21 +18,21 @@ pub struct PoolDetails {
     #[serde(flatten)]
     pub pool: PoolSummary,
     /// The members that are not asked for a while
-    pub resting: Vec<PoolRest>,
+    pub cooldowns: Vec<MemberCooldown>,
 }
 
 /// Returns a pool, and which of its members rest.
 pub fn show(home: &Home, providers: &Providers, name: &str) -> Result<PoolDetails, ProviderError> {
     let pool = providers.pool(name)?;
-    let resting = resting(home, &pool.name).into_iter().map(PoolRest::of).collect();
-    Ok(PoolDetails { pool, resting })
+    let cooldowns = cooldowns(home, &pool.name).into_iter().map(MemberCooldown::new).collect();
+    Ok(PoolDetails { pool, cooldowns })
 }
 
 /// Returns what adding a pool would change, for views that ask before.
 pub fn plan(pool: &ProviderPool) -> Plan {
     let members: Vec<String> = pool.members.iter().map(ToString::to_string).collect();
-    let about = vec![format!("{}: {}", pool.name, members.join(", ")), format!("chooses by: {}", pool.order.as_str())];
-    Plan { about, ..Plan::of("Add this pool?") }
+    let about = vec![format!("{}: {}", pool.name, members.join(", ")), format!("strategy: {}", pool.order.as_str())];
+    Plan { about, ..Plan::new("Add this pool?") }
 }
 
 /// Removes a pool that no gateway with a name serves.

@@ -21,7 +21,7 @@ pub struct ProjectUses {
 
 impl ProjectUses {
     /// Looks at the project of a directory. Nothing of it is run or kept.
-    pub fn of(home: &Home, directory: &Path) -> Self {
+    pub fn collect(home: &Home, directory: &Path) -> Self {
         let Ok(project) = ProcessProject::find(directory) else { return Self::default() };
         let root = project.directory().to_owned();
         let (declares_processes, has_workflows) = (project.file().is_file(), has_workflows(&root));

@@ -29,6 +29,6 @@ pub fn migrate(home: &Home) -> Result<Vec<String>, VaultError> {
         done.secrets.len(),
         done.backup.display()
     )];
-    notes.extend(done.left);
+    notes.extend(done.skipped);
     Ok(notes)
 }

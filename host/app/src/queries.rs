@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use aiw_core::{CliKind, counted};
 use aiw_history::{DAMAGED, HistoryError, HistoryQuery, Indexer, Launch, PastSession, SessionHit, Store};
-use aiw_home::{Home, rfc3339_of};
-use aiw_launch::{Past, Resume, Resumes};
+use aiw_home::{Home, format_rfc3339};
+use aiw_launch::{EndedSession, Resume, ResumeIndex};
 use aiw_registries::{MergedSearch, Registries, RegistryError, is_request, rank, start_sync};
-use aiw_routing::CurrentMeaning;
+use aiw_routing::CurrentEmbeddings;
 use aiw_vectors::Embedder;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -25,7 +25,7 @@ pub struct Searched {
     /// Whether stored texts have not gone through today's rules about secrets.
     pub is_outdated: bool,
     /// Why nothing was found.
-    pub nothing: Option<NoHits>,
+    pub empty_reason: Option<NoHits>,
 }
 
 /// Why a search found nothing.
@@ -64,7 +64,7 @@ pub fn search<M: Borrow<Embedder>, E: From<HistoryError>>(
     let waiting = Indexer::catch_up(home, own_executable);
     let Some(store) = Store::open_existing(&home.history())? else {
         Indexer::start_if_asked(home, None, own_executable);
-        return Ok(Searched { hits: Vec::new(), waiting, is_outdated: false, nothing: Some(NoHits::Empty) });
+        return Ok(Searched { hits: Vec::new(), waiting, is_outdated: false, empty_reason: Some(NoHits::Empty) });
     };
     // Settings that can't be read are no reason to find nothing.
     let is_outdated = aiw_history::is_outdated(home, &store).unwrap_or(false);
@@ -79,7 +79,7 @@ pub fn search<M: Borrow<Embedder>, E: From<HistoryError>>(
         }),
     };
     Indexer::start_if_asked(home, Some(&store), own_executable);
-    Ok(Searched { hits, waiting, is_outdated, nothing })
+    Ok(Searched { hits, waiting, is_outdated, empty_reason: nothing })
 }
 
 /// Returns a directory as sessions name theirs. One that is gone has sessions still.
@@ -89,9 +89,9 @@ pub fn directory(cwd: &Path, path: &Path) -> PathBuf {
 }
 
 /// Returns how to go on with a session.
-pub fn resume(resumes: &Resumes, cli: CliKind, session: &str, directory: &str, launch: &Launch) -> Resume {
+pub fn resume(resumes: &ResumeIndex, cli: CliKind, session: &str, directory: &str, launch: &Launch) -> Resume {
     let Launch { provider, isolated } = launch;
-    resumes.of(Past { cli, session, directory, provider: provider.as_deref(), isolated: *isolated })
+    resumes.resume(EndedSession { cli, session, directory, provider: provider.as_deref(), isolated: *isolated })
 }
 
 /// A hit of `aiw history search`
@@ -127,13 +127,13 @@ pub struct HistoryHit {
 
 impl HistoryHit {
     /// A message that a search found.
-    pub fn of(hit: &SessionHit, resumes: &Resumes) -> Self {
+    pub fn new(hit: &SessionHit, resumes: &ResumeIndex) -> Self {
         let resume = resume(resumes, hit.cli, &hit.session, &hit.project, &hit.launch);
         Self {
             session: hit.session.clone(),
             cli: hit.cli.as_str(),
             project: hit.project.clone(),
-            time: hit.time.and_then(rfc3339_of),
+            time: hit.time.and_then(format_rfc3339),
             role: hit.role.as_str(),
             snippet: hit.snippet.text.clone(),
             score: (f64::from(hit.score) * 1000.0).round() / 1000.0,
@@ -155,7 +155,7 @@ pub struct HistorySearch {
     /// The sessions that have ended and are not searched yet, because they are still being read
     pub waiting: usize,
     /// How long it took, in milliseconds
-    pub took_ms: f64,
+    pub duration_ms: f64,
 }
 
 /// A session in `aiw history sessions`
@@ -187,15 +187,15 @@ pub struct HistorySession {
 
 impl HistorySession {
     /// A session in a list.
-    pub fn of(session: &PastSession, resumes: &Resumes) -> Self {
+    pub fn new(session: &PastSession, resumes: &ResumeIndex) -> Self {
         let resume = resume(resumes, session.cli, &session.id, &session.project, &session.launch);
         Self {
             session: session.id.clone(),
             cli: session.cli.as_str(),
             project: session.project.clone(),
             title: session.title.clone(),
-            first: session.first.and_then(rfc3339_of),
-            last: session.last.and_then(rfc3339_of),
+            first: session.first.and_then(format_rfc3339),
+            last: session.last.and_then(format_rfc3339),
             messages: session.messages,
             provider: session.launch.provider.clone(),
             resume: resume.line(),
@@ -209,7 +209,7 @@ impl HistorySession {
 pub fn find_servers<'a>(
     home: &'a Home,
     registries: &'a Registries,
-    meaning: &'a CurrentMeaning,
+    meaning: &'a CurrentEmbeddings,
     query: &'a str,
     limit: usize,
     source: Option<&'a str>,

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use aiw_core::{Ask, AskError, ErrorKind, ProcessId, Sink};
+use aiw_core::{ErrorKind, ProcessId, PromptError, Prompter, Reporter};
 use aiw_history::{Launch, is_off, is_word_for_off, keep_private, keep_private_since, log, note_launch};
-use aiw_home::{HISTORY_VARIABLE, Home, HomeError, Surroundings, blocking};
-use aiw_launch::{Advice, LaunchError, PreparedRun, ProcessSession, RunRequest, advice, ask_about, standing};
+use aiw_home::{ExecutionContext, HISTORY_VARIABLE, Home, HomeError, blocking};
+use aiw_launch::{Advice, LaunchError, PreparedRun, ProcessSession, RunRequest, advice, ask_about, describe_state};
 use aiw_routing::Pool;
 use aiw_tasks::{Keep, Outcome, ProcessScope, QueueLimit, State, Task, TaskError, Tasks, unenforced};
 use futures::future::BoxFuture;
@@ -30,7 +30,7 @@ pub fn prepare(client: &ClientSession, mut request: RunRequest) -> BoxFuture<'_,
         let over = accounts::check(home, &prepared, request.starts)?;
         prepared.notes.extend(over);
         let (theirs, limits) = (home.clone(), request.limits);
-        let looked = move || (unenforced(limits), health::wake_resident(&theirs));
+        let looked = move || (unenforced(limits), health::start_daemon(&theirs));
         let (unlimited, woken) = blocking(looked).await;
         prepared.notes.extend(unlimited);
         prepared.notes.extend(woken.err().map(|error| error.to_string()));
@@ -47,16 +47,16 @@ pub fn prepare(client: &ClientSession, mut request: RunRequest) -> BoxFuture<'_,
 pub async fn ask_for_trust(
     home: &Home,
     request: &RunRequest,
-    ask: &dyn Ask,
-    sink: &dyn Sink,
+    ask: &dyn Prompter,
+    sink: &dyn Reporter,
 ) -> Result<(), TrustError> {
     let mut asked = None;
     // The project, and then each directory of it that brings more.
     while let Some(directory) = ask_about(home, request)?.filter(|directory| asked.as_ref() != Some(directory)) {
         match trust::add(home, directory.clone(), ask, sink).await {
             Ok(_) => asked = Some(directory),
-            Err(TrustError::Ask(AskError::Declined)) => return trust::decline(home, &directory),
-            Err(error @ (TrustError::Ask(_) | TrustError::Home(HomeError::Busy { .. }))) => return Err(error),
+            Err(TrustError::Prompt(PromptError::Declined)) => return trust::decline(home, &directory),
+            Err(error @ (TrustError::Prompt(_) | TrustError::Home(HomeError::Busy { .. }))) => return Err(error),
             // The run goes on without it.
             Err(error) => {
                 sink.note(error.to_string());
@@ -153,7 +153,7 @@ pub fn interact(home: &Home, prepared: PreparedRun) -> Result<i32, LaunchError> 
 /// Notes a private session as soon as its CLI names it: nothing of it is indexed later, whatever becomes of the task. What
 /// an indexer has read of it since the CLI began is taken out. This runs in the shim.
 pub fn named_session(task: &aiw_tasks::TaskDescription, session: &str, since: SystemTime) {
-    let Ok(home) = Home::find(Surroundings::of_process()) else { return };
+    let Ok(home) = Home::find(ExecutionContext::from_process()) else { return };
     if task.private
         && let Err(e) = keep_private(&home, session, since)
     {
@@ -165,12 +165,12 @@ pub fn named_session(task: &aiw_tasks::TaskDescription, session: &str, since: Sy
 const UNREACHABLE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A task that somebody watches until it has ended.
-pub struct Attendance {
+pub struct TaskWatcher {
     /// Why the provider can't be reached.
     unreachable: Option<String>,
     begun: Instant,
     has_stopped: bool,
-    has_given_up: bool,
+    is_unwatched: bool,
     said: String,
 }
 
@@ -180,7 +180,7 @@ pub enum Stopping {
     /// The user or a component asked for it.
     Asked,
     /// Its provider can't be reached.
-    Hopeless,
+    Unreachable,
 }
 
 /// How a task ended, in words and as an exit code.
@@ -203,27 +203,27 @@ pub struct TaskProblem {
     pub hint: String,
 }
 
-impl Attendance {
+impl TaskWatcher {
     /// Begins to watch a task. `unreachable` says why its provider can't be reached, if that is known.
     pub fn begin(unreachable: Option<String>) -> Self {
         let said = String::new();
-        Self { unreachable, begun: Instant::now(), has_stopped: false, has_given_up: false, said }
+        Self { unreachable, begun: Instant::now(), has_stopped: false, is_unwatched: false, said }
     }
 
     /// Hears what the task says. The end of it may tell why it failed.
     pub fn hear(&mut self, more: &str) {
-        const KEPT: usize = 8 << 10;
+        const MAX_LINE_BYTES: usize = 8 << 10;
 
         self.said.push_str(more);
-        if self.said.len() > 2 * KEPT {
-            let from = self.said.ceil_char_boundary(self.said.len() - KEPT);
+        if self.said.len() > 2 * MAX_LINE_BYTES {
+            let from = self.said.ceil_char_boundary(self.said.len() - MAX_LINE_BYTES);
             self.said.drain(..from);
         }
     }
 
     /// Stops the task if that is asked for, or if it is hopeless: nothing answers, and it has tried for a while. Returns
     /// why, once.
-    pub fn look(
+    pub fn check(
         &mut self,
         tasks: &Tasks,
         task: &Task,
@@ -235,12 +235,12 @@ impl Attendance {
         }
         let is_hopeless = self.unreachable.is_some() && !has_answered && self.begun.elapsed() > UNREACHABLE_TIMEOUT;
         let why = match (is_hopeless, is_asked) {
-            (true, _) => Stopping::Hopeless,
+            (true, _) => Stopping::Unreachable,
             (_, true) => Stopping::Asked,
             _ => return Ok(None),
         };
         self.has_stopped = true;
-        self.has_given_up = is_hopeless;
+        self.is_unwatched = is_hopeless;
         tasks.stop(task.id, false)?;
         Ok(Some(why))
     }
@@ -257,7 +257,7 @@ impl Attendance {
             (_, Some(code)) if code != 0 => u8::try_from(code).unwrap_or(1),
             _ => 1,
         };
-        if let Some(problem) = self.unreachable.as_ref().filter(|_| self.has_given_up) {
+        if let Some(problem) = self.unreachable.as_ref().filter(|_| self.is_unwatched) {
             let message = format!("{problem}; task {} was stopped", task.id);
             let (kind, hint) = (ErrorKind::Unavailable, "with `--no-check`, aiw lets the CLI try on".to_owned());
             return Ending { code: kind.exit_code(), problem: Some(TaskProblem { message, kind, hint }) };
@@ -267,7 +267,7 @@ impl Attendance {
             (Some(Outcome::Lost), _) => "was lost".to_owned(),
             (Some(Outcome::Signalled), _) if signal != 0 || task.stopped => "was stopped".to_owned(),
             (Some(Outcome::Signalled), Some(number)) => format!("was ended by signal {number}"),
-            _ => standing(task),
+            _ => describe_state(task),
         };
         let advice = advice(task.about.cli, task.about.provider.as_deref(), task.exit_code, &self.said);
         if let Some(Advice { why, hint }) = advice.filter(|_| task.outcome == Some(Outcome::Failed)) {

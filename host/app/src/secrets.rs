@@ -1,6 +1,6 @@
 //! Secrets of the vault: what stores, lists and removes them, and what becomes of those that nothing uses any more.
 
-use aiw_core::{Ask, AskError, Plan, Secret, SecretName, Sink, quoted};
+use aiw_core::{Plan, PromptError, Prompter, Reporter, Secret, SecretName, quoted};
 use aiw_home::Home;
 use aiw_providers::RemovedSecret;
 use aiw_servers::{servers_with, unused_secrets};
@@ -84,17 +84,22 @@ pub fn list(home: &Home) -> Result<SecretList, AppError> {
 /// # Errors
 ///
 /// Fails if the answer is no, there is no such secret, or the vault can't be written.
-pub async fn remove(home: &Home, name: &SecretName, ask: &dyn Ask, sink: &dyn Sink) -> Result<SecretRemove, AppError> {
+pub async fn remove(
+    home: &Home,
+    name: &SecretName,
+    ask: &dyn Prompter,
+    sink: &dyn Reporter,
+) -> Result<SecretRemove, AppError> {
     crate::providers::migrate(home)?.iter().for_each(|note| sink.note(note.clone()));
     let servers = servers_with(home, name);
     let file = home.providers()?;
-    let providers = file.users_of(name).map(|provider| format!("the provider `{}`", provider.name));
+    let providers = file.providers_using(name).map(|provider| format!("the provider `{}`", provider.name));
     let users: Vec<String> =
         providers.chain(servers.iter().map(|server| format!("the MCP server {}", quoted(server)))).collect();
     if !users.is_empty() {
-        let mut plan = Plan::of(format!("`{name}` is used by {}. Remove it?", users.join(", ")));
+        let mut plan = Plan::new(format!("`{name}` is used by {}. Remove it?", users.join(", ")));
         plan.hold_for(format!("{servers:?}").as_bytes());
-        ask.agree(&plan, &[]).await?;
+        ask.confirm(&plan, &[]).await?;
     }
     Ok(SecretRemove { removed: aiw_providers::remove_secret(home, name)?, servers })
 }
@@ -104,20 +109,25 @@ pub async fn remove(home: &Home, name: &SecretName, ask: &dyn Ask, sink: &dyn Si
 /// # Errors
 ///
 /// Fails if the vault can't be written, or the person stops.
-pub async fn forget_unused(home: &Home, gone: &[Value], ask: &dyn Ask, sink: &dyn Sink) -> Result<(), AppError> {
+pub async fn forget_unused(
+    home: &Home,
+    gone: &[Value],
+    ask: &dyn Prompter,
+    sink: &dyn Reporter,
+) -> Result<(), AppError> {
     let unused = unused_secrets(home, gone);
     if unused.is_empty() {
         return Ok(());
     }
     let names: Vec<String> = unused.iter().map(|name| format!("`{name}`")).collect();
     let question = format!("Nothing uses {} any more. Remove from the vault?", names.join(", "));
-    match ask.agree(&Plan::of(question), &[]).await {
+    match ask.confirm(&Plan::new(question), &[]).await {
         Ok(_) => {
             let lock = home.lock()?;
             Ok(unused.iter().try_for_each(|name| home.vault().remove(&lock, name))?)
         }
-        Err(AskError::Declined) => Ok(()),
-        Err(AskError::Nobody { .. } | AskError::NotHere) => {
+        Err(PromptError::Declined) => Ok(()),
+        Err(PromptError::NotInteractive { .. } | PromptError::Unsupported) => {
             note_unused(home, gone, sink);
             Ok(())
         }
@@ -126,7 +136,7 @@ pub async fn forget_unused(home: &Home, gone: &[Value], ask: &dyn Ask, sink: &dy
 }
 
 /// Names the secrets of declarations that are gone, and that nothing else names.
-pub fn note_unused(home: &Home, gone: &[Value], sink: &dyn Sink) {
+pub fn note_unused(home: &Home, gone: &[Value], sink: &dyn Reporter) {
     for name in unused_secrets(home, gone) {
         sink.note(format!("nothing uses the secret `{name}` any more: `aiw secret remove {name}`"));
     }

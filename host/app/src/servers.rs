@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use aiw_core::{ErrorKind, Fault, PluginId, Sink, one_line, quoted, quoted_list, shell_word};
+use aiw_core::{Diagnostic, ErrorKind, PluginId, Reporter, one_line, quoted, quoted_list, shell_word};
 use aiw_history::HistoryError;
 use aiw_listen::ListenError;
 use aiw_registries::{BundleError, EntryPlanError, RegistryError, how_to_get};
@@ -47,7 +47,7 @@ pub enum ServerError {
     },
     /// A call names a server alone.
     #[error("`{server}` is a server: name its tool too")]
-    NoToolNamed {
+    ToolNameNotFound {
         /// Its name.
         server: String,
     },
@@ -79,13 +79,13 @@ pub enum ServerError {
     },
     /// The program that runs it is not there.
     #[error("`{}` is not on this machine", one_line(.program, 80))]
-    NoProgram {
+    ProgramNotFound {
         /// The program.
         program: String,
     },
     /// No way to run it can be used.
     #[error("{} can't be installed: {why}", quoted(.name))]
-    NoWay {
+    NoUsableMethod {
         /// Its name in the registry, or in `mcp.json`.
         name: String,
         /// Why.
@@ -93,7 +93,7 @@ pub enum ServerError {
     },
     /// It has no such way to run.
     #[error("{} has no way {} to run", quoted(.name), quoted(.way))]
-    UnknownWay {
+    UnknownMethod {
         /// Its name in the registry.
         name: String,
         /// The way that was asked for.
@@ -117,7 +117,7 @@ pub enum ServerError {
     },
     /// It no longer runs as it was installed, or in several such ways.
     #[error("{} {what} as `{}`", quoted(.key), one_line(.way, 80))]
-    OtherWay {
+    MethodChanged {
         /// Its name in `mcp.json`.
         key: String,
         /// Its name in the registry.
@@ -167,13 +167,13 @@ pub enum ServerError {
     },
     /// Nobody came back from the browser.
     #[error("nobody logged in within {minutes} minutes")]
-    NoLogin {
+    LoginNotFound {
         /// How long that took.
         minutes: u64,
     },
     /// There is no such profile.
     #[error("there is no profile {}", quoted(.name))]
-    NoProfile {
+    ProfileNotFound {
         /// Its name.
         name: String,
         /// The known names.
@@ -189,10 +189,10 @@ pub enum ServerError {
     },
     /// The profile would allow everything.
     #[error("a profile without patterns would allow everything")]
-    NoPatterns,
+    MissingPatterns,
     /// The request would change nothing.
     #[error("say what changes: `--allow`, `--deny`, `--scripts`, `--list-…` or `--without`")]
-    NoChange,
+    NothingToChange,
     /// A name or a pattern can't be used for this.
     #[error("{} {why}", quoted(.word))]
     Word {
@@ -227,19 +227,19 @@ pub enum ArgumentError {
     },
     /// It has two values.
     #[error("the argument `{}` is given twice", one_line(.name, 60))]
-    Twice {
+    Duplicate {
         /// The argument.
         name: String,
     },
 }
 
-impl Fault for ArgumentError {
+impl Diagnostic for ArgumentError {
     fn own_kind(&self) -> ErrorKind {
         ErrorKind::Usage
     }
 
     fn own_hint(&self) -> Option<String> {
-        let Self::Twice { name } = self else { return None };
+        let Self::Duplicate { name } = self else { return None };
         Some(format!("`{}=[…]` gives a list, as JSON", one_line(name, 60)))
     }
 }
@@ -255,17 +255,31 @@ where
     }
 }
 
-impl Fault for ServerError {
-    fn below(&self) -> Option<&dyn Fault> {
-        aiw_core::passed_on!(self, App, Add, Pool, Argument, History, Listen, Registry, Bundle, Answers { source })
+impl Diagnostic for ServerError {
+    fn diagnostic_source(&self) -> Option<&dyn Diagnostic> {
+        aiw_core::forward_diagnostic!(
+            self,
+            App,
+            Add,
+            Pool,
+            Argument,
+            History,
+            Listen,
+            Registry,
+            Bundle,
+            Answers { source }
+        )
     }
 
     fn own_kind(&self) -> ErrorKind {
         match self {
-            Self::NoLogin { .. } | Self::Answered { .. } => ErrorKind::Unavailable,
-            Self::NoProgram { .. } => ErrorKind::Config,
-            Self::NoProfile { kind, .. } | Self::Word { kind, .. } => *kind,
-            Self::NoPatterns | Self::NoChange | Self::NoToolNamed { .. } | Self::UnknownWay { .. } => ErrorKind::Usage,
+            Self::LoginNotFound { .. } | Self::Answered { .. } => ErrorKind::Unavailable,
+            Self::ProgramNotFound { .. } => ErrorKind::Config,
+            Self::ProfileNotFound { kind, .. } | Self::Word { kind, .. } => *kind,
+            Self::MissingPatterns
+            | Self::NothingToChange
+            | Self::ToolNameNotFound { .. }
+            | Self::UnknownMethod { .. } => ErrorKind::Usage,
             _ => ErrorKind::User,
         }
     }
@@ -280,13 +294,13 @@ impl Fault for ServerError {
             Self::Answers { key, source: EntryPlanError::Unknown { known, .. } } if !known.is_empty() => {
                 format!("`{key}` can be given {}", quoted_list(known))
             }
-            Self::NoProgram { program } => how_to_get(program).into(),
-            Self::UnknownWay { known, .. } => format!("it has: {}", known.join(", ")),
+            Self::ProgramNotFound { program } => how_to_get(program).into(),
+            Self::UnknownMethod { known, .. } => format!("it has: {}", known.join(", ")),
             Self::Edited { key, name } => {
-                format!("`aiw mcp install {} --as {key} --force` replaces it", shell_word(name))
+                format!("`aiw mcp install {} --name {key} --force` replaces it", shell_word(name))
             }
-            Self::OtherWay { key, name, .. } => {
-                format!("choose how it runs: `aiw mcp install {} --as {key} --way …`", shell_word(name))
+            Self::MethodChanged { key, name, .. } => {
+                format!("choose how it runs: `aiw mcp install {} --name {key} --method …`", shell_word(name))
             }
             Self::OfPlugin { name, plugin } => format!(
                 "`aiw plugin remove {}` removes both; `aiw mcp disable {}` only hides the server",
@@ -297,12 +311,12 @@ impl Fault for ServerError {
                 let name = shell_word(name);
                 format!("take it out there; `aiw mcp disable {name}` only hides it from clients")
             }
-            Self::NoToolNamed { server } => format!("`aiw mcp tools {}` shows them", shell_word(server)),
+            Self::ToolNameNotFound { server } => format!("`aiw mcp tools {}` shows them", shell_word(server)),
             Self::ChangedAgain { name } => format!("`aiw mcp approve {name}` shows the new change"),
-            Self::NoProfile { known, .. } if known.is_empty() => "`aiw mcp profile add` defines one".into(),
-            Self::NoProfile { known, .. } => format!("the profiles are: {}", known.join(", ")),
+            Self::ProfileNotFound { known, .. } if known.is_empty() => "`aiw mcp profile add` defines one".into(),
+            Self::ProfileNotFound { known, .. } => format!("the profiles are: {}", known.join(", ")),
             Self::ProfileOfProject { .. } => "change it as `mcp.profiles` in the project's `.aiw.json`".into(),
-            Self::NoPatterns => "give `--allow` or `--deny`".into(),
+            Self::MissingPatterns => "give `--allow` or `--deny`".into(),
             _ => return None,
         })
     }
@@ -316,22 +330,22 @@ fn word(kind: ErrorKind, word: &str, why: &'static str) -> ServerError {
 const MAX_LEFT_OUT_NOTES: usize = 20;
 
 /// Names what is left out of a server's lists.
-fn note_left_out(record: &ServerRecord, server: &str, sink: &dyn Sink) {
+fn note_left_out(record: &ServerRecord, server: &str, sink: &dyn Reporter) {
     let name = quoted(server);
-    notes(record.left_out().take(MAX_LEFT_OUT_NOTES).map(|sentence| format!("{name}: {sentence}")), sink);
-    let more = record.left_out().count().saturating_sub(MAX_LEFT_OUT_NOTES);
+    notes(record.skipped().take(MAX_LEFT_OUT_NOTES).map(|sentence| format!("{name}: {sentence}")), sink);
+    let more = record.skipped().count().saturating_sub(MAX_LEFT_OUT_NOTES);
     if more > 0 {
         sink.note(format!("{more} more are left out: `aiw mcp doctor {server}` names them"));
     }
 }
 
 /// Tells each of these sentences as a note.
-fn notes(sentences: impl IntoIterator<Item = String>, sink: &dyn Sink) {
+fn notes(sentences: impl IntoIterator<Item = String>, sink: &dyn Reporter) {
     sentences.into_iter().for_each(|sentence| sink.note(sentence));
 }
 
 /// Returns the servers of a client's directory, and notes what is left out of them.
-pub fn pool<'a>(client: &'a ClientSession, sink: &dyn Sink) -> &'a Arc<Pool> {
+pub fn pool<'a>(client: &'a ClientSession, sink: &dyn Reporter) -> &'a Arc<Pool> {
     let pool = client.pool();
     notes(pool.problems(), sink);
     pool
@@ -342,9 +356,9 @@ pub fn pool<'a>(client: &'a ClientSession, sink: &dyn Sink) -> &'a Arc<Pool> {
 /// # Errors
 ///
 /// There is no such server.
-pub(crate) async fn look_again(pool: &Pool, name: &str, sink: &dyn Sink) -> Result<(), PoolError> {
-    match pool.look(name).await {
-        Err(e @ PoolError::NoServer { .. }) => return Err(e),
+pub(crate) async fn refresh_tools(pool: &Pool, name: &str, sink: &dyn Reporter) -> Result<(), PoolError> {
+    match pool.refresh(name).await {
+        Err(e @ PoolError::ServerNotFound { .. }) => return Err(e),
         Err(e) => sink.note(format!("{} {}; this is what was seen last", quoted(name), e.brief())),
         Ok(_) => {}
     }
@@ -352,11 +366,11 @@ pub(crate) async fn look_again(pool: &Pool, name: &str, sink: &dyn Sink) -> Resu
 }
 
 /// Starts servers that were never seen, to learn their tools: of these names, or all of them.
-pub async fn learn(pool: &Pool, names: &[String], sink: &dyn Sink) {
+pub async fn fetch_tools(pool: &Pool, names: &[String], sink: &dyn Reporter) {
     let is_new = |status: &SlotStatus| status.record.is_none() && status.enabled;
     let is_wanted = |status: &SlotStatus| names.is_empty() || names.contains(&status.name);
     let new: Vec<SlotStatus> = pool.status().into_iter().filter(|status| is_new(status) && is_wanted(status)).collect();
-    for (status, looked) in join_all(new.iter().map(async |new| (new, pool.look(&new.name).await))).await {
+    for (status, looked) in join_all(new.iter().map(async |new| (new, pool.refresh(&new.name).await))).await {
         if let Err(e) = looked {
             sink.note(format!("{} {}", quoted(&status.name), e.brief()));
         }

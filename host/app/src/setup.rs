@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use aiw_core::{Ask, AskError, CliKind, Effect, Plan, Sink, shell_word};
+use aiw_core::{CliKind, Effect, Plan, PromptError, Prompter, Reporter, shell_word};
 use aiw_home::{Home, HomeError};
 use aiw_launch::Search;
 use aiw_setup::{
-    ClientLook, ClientPlaces, ClientSummary, HookPlan, HookScope, HookStatus, HookSummary, Hooks, Ours, Setup,
+    AiwEntry, ClientCheck, ClientPaths, ClientSummary, HookPlan, HookScope, HookStatus, HookSummary, Hooks, Setup,
     SetupClient, SetupError, SetupOptions, SetupScope,
 };
 use schemars::JsonSchema;
@@ -45,7 +45,7 @@ pub struct SetupRequest {
 /// `aiw setup`
 #[warn(missing_docs)]
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct SetupAnswer {
+pub struct SetupResult {
     /// The clients
     pub clients: Vec<ClientSummary>,
     /// The clients that could not be set up
@@ -62,19 +62,19 @@ pub struct SetupAnswer {
 // Long: one flow from the plan to the commit.
 pub async fn set_up(
     home: &Home,
-    places: &ClientPlaces,
+    places: &ClientPaths,
     request: &SetupRequest,
-    ask: &dyn Ask,
-    sink: &dyn Sink,
-) -> Result<(SetupAnswer, Option<SetupError>), AppError> {
+    ask: &dyn Prompter,
+    sink: &dyn Reporter,
+) -> Result<(SetupResult, Option<SetupError>), AppError> {
     let SetupRequest { undo, dry_run, import, .. } = *request;
     let has_toolsets = home.settings()?.mcp()?.toolsets.is_some();
     if !undo {
         Installation::find()?.lasting_path()?;
     }
-    let ours = Ours { has_toolsets, read_only: request.read_only.clone(), ..ours(home)? };
+    let ours = AiwEntry { has_toolsets, read_only: request.read_only.clone(), ..ours(home)? };
     let setup_with = |toolsets: Option<String>| {
-        let ours = Ours { toolsets, ..ours.clone() };
+        let ours = AiwEntry { toolsets, ..ours.clone() };
         Setup::new(home.clone(), places.clone(), ours).with_renames(request.renames.clone())
     };
     let scope = request.project.clone().map_or(SetupScope::User, SetupScope::Project);
@@ -133,9 +133,9 @@ pub async fn set_up(
         };
         let files = plans.iter().flat_map(|plan| plan.files());
         let effects = files.map(|file| Effect::Writes(file.path.display().to_string())).collect();
-        let mut asked = Plan { about, effects, ..Plan::of(question) };
+        let mut asked = Plan { about, effects, ..Plan::new(question) };
         plans.iter().flat_map(|plan| plan.files()).for_each(|file| asked.hold_for(file.whole().as_bytes()));
-        ask.agree(&asked, &[]).await?;
+        ask.confirm(&asked, &[]).await?;
     }
     let (mut clients, mut done) = (Vec::new(), Vec::new());
     for plan in plans {
@@ -148,7 +148,7 @@ pub async fn set_up(
         match written {
             Ok(plan) => {
                 done.extend((!plan.is_empty()).then_some(client.name));
-                clients.push(ClientSummary::of(&plan));
+                clients.push(ClientSummary::new(&plan));
             }
             Err(e) => failures.add(client.id, Some(client.name), e, sink),
         }
@@ -156,16 +156,16 @@ pub async fn set_up(
     if changes && !dry_run && !undo && !done.is_empty() {
         sink.done(format!("aiw is set up in {}; start them again if they are running", done.join(", ")));
     }
-    Ok((SetupAnswer { clients, failed: failures.failed, dry_run }, failures.first))
+    Ok((SetupResult { clients, failed: failures.failed, dry_run }, failures.first))
 }
 
 /// Asks whether agents get all tools for what the project here has: by default they get those for processes that are declared
 /// and allowed, and those that read what CI says.
-async fn wanted_toolsets(home: &Home, ask: &dyn Ask) -> Result<Option<String>, AppError> {
-    if !ask.is_there() {
+async fn wanted_toolsets(home: &Home, ask: &dyn Prompter) -> Result<Option<String>, AppError> {
+    if !ask.is_interactive() {
         return Ok(None);
     }
-    let uses = ProjectUses::of(home, directory(home)?);
+    let uses = ProjectUses::collect(home, directory(home)?);
     let (what, toolsets) = match (uses.declares_processes, uses.has_workflows) {
         (true, true) => ("define processes and monitor CI", "default,processes,ci"),
         (true, false) => ("define processes", "default,processes"),
@@ -177,13 +177,13 @@ async fn wanted_toolsets(home: &Home, ask: &dyn Ask) -> Result<Option<String>, A
 }
 
 /// Returns where the clients of the user keep their files.
-pub fn places(home: &Home) -> Result<ClientPlaces, HomeError> {
-    ClientPlaces::around(home.around()).ok_or(HomeError::NoHome)
+pub fn places(home: &Home) -> Result<ClientPaths, HomeError> {
+    ClientPaths::around(home.around()).ok_or(HomeError::HomeNotFound)
 }
 
 /// How clients start aiw: by its plain name where that is this installation, else by the path that stays when it is
 /// updated.
-fn ours(home: &Home) -> Result<Ours, AppError> {
+fn ours(home: &Home) -> Result<AiwEntry, AppError> {
     let installation = Installation::find()?;
     let path = installation.lasting_path().unwrap_or(&installation.path).to_owned();
     let same = |other: &Path| {
@@ -204,7 +204,7 @@ fn ours(home: &Home) -> Result<Ours, AppError> {
     if home.around().user_home().map(|user| user.join(".aiw")).as_deref() != Some(home.root()) {
         env.insert("AIW_HOME".to_owned(), text(home.root())?);
     }
-    Ok(Ours { command, env, ..Ours::default() })
+    Ok(AiwEntry { command, env, ..AiwEntry::default() })
 }
 
 fn text(path: &Path) -> Result<String, SetupError> {
@@ -212,29 +212,29 @@ fn text(path: &Path) -> Result<String, SetupError> {
 }
 
 /// The servers in a client's own file, or why it can't be read.
-pub(crate) type LookedClient = (&'static SetupClient, Result<ClientLook, SetupError>);
+pub(crate) type CheckedClient = (&'static SetupClient, Result<ClientCheck, SetupError>);
 
 /// Looks at the servers of each client that is on this machine. Nothing is started.
-pub(crate) fn look_at_clients(home: &Home) -> Result<Vec<LookedClient>, AppError> {
+pub(crate) fn check_clients(home: &Home) -> Result<Vec<CheckedClient>, AppError> {
     let (places, ours) = (places(home)?, ours(home)?);
     let clis = installed_kinds(home);
     let setup = Setup::new(home.clone(), places.clone(), ours);
     let installed = aiw_setup::all().iter().filter(|client| client.is_installed(&places, &clis));
-    Ok(installed.map(|client| (*client, setup.look(client))).collect())
+    Ok(installed.map(|client| (*client, setup.check(client))).collect())
 }
 
 /// The clients that are on this machine.
-fn installed(home: &Home, places: &ClientPlaces, scope: &SetupScope) -> Result<Vec<&'static SetupClient>, SetupError> {
+fn installed(home: &Home, places: &ClientPaths, scope: &SetupScope) -> Result<Vec<&'static SetupClient>, SetupError> {
     let clis = installed_kinds(home);
     let fits = |client: &&&'static SetupClient| {
         client.is_installed(places, &clis) && (*scope == SetupScope::User || client.has_projects())
     };
     let found: Vec<&'static SetupClient> = aiw_setup::all().iter().filter(fits).copied().collect();
-    if found.is_empty() { Err(SetupError::NoClient) } else { Ok(found) }
+    if found.is_empty() { Err(SetupError::ClientNotFound) } else { Ok(found) }
 }
 
 /// Returns the AI CLIs that are installed and where aiw is not set up as a setup would do it. None of them is started.
-pub(crate) fn left_out(home: &Home) -> Result<Vec<&'static SetupClient>, AppError> {
+pub(crate) fn clients_without_aiw(home: &Home) -> Result<Vec<&'static SetupClient>, AppError> {
     let setup = Setup::new(home.clone(), places(home)?, ours(home)?);
     let is_left_out = |client: &&'static SetupClient| {
         let plan = setup.plan(client, &SetupScope::User, &SetupOptions::default());
@@ -262,7 +262,7 @@ fn installed_clis(home: &Home) -> impl Iterator<Item = &'static SetupClient> {
 }
 
 /// Whether the clients may call everything: asked apart, because it means more than the entry.
-async fn approves(clients: &[&SetupClient], request: &SetupRequest, ask: &dyn Ask) -> Result<bool, AskError> {
+async fn approves(clients: &[&SetupClient], request: &SetupRequest, ask: &dyn Prompter) -> Result<bool, PromptError> {
     let names: Vec<&str> = clients.iter().filter(|client| client.can_approve()).map(|client| client.name).collect();
     if !request.approve_calls || request.dry_run || names.is_empty() {
         return Ok(request.approve_calls);
@@ -272,8 +272,8 @@ async fn approves(clients: &[&SetupClient], request: &SetupRequest, ask: &dyn As
          your files, and use every server behind aiw",
         names.join(", ")
     )];
-    match ask.agree(&Plan { about, ..Plan::of("Approve all calls?") }, &[]).await {
-        Err(AskError::Declined) => Ok(false),
+    match ask.confirm(&Plan { about, ..Plan::new("Approve all calls?") }, &[]).await {
+        Err(PromptError::Declined) => Ok(false),
         answer => answer.map(|_| true),
     }
 }
@@ -281,7 +281,7 @@ async fn approves(clients: &[&SetupClient], request: &SetupRequest, ask: &dyn As
 /// `aiw history hooks install`, `aiw history hooks uninstall`
 #[warn(missing_docs)]
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct HooksAnswer {
+pub struct HooksResult {
     /// The settings, and what changes in them
     #[serde(flatten)]
     pub settings: HookSummary,
@@ -317,9 +317,9 @@ pub async fn change_hooks(
     scope: &HookScope,
     undo: bool,
     dry_run: bool,
-    ask: &dyn Ask,
-    sink: &dyn Sink,
-) -> Result<HooksAnswer, AppError> {
+    ask: &dyn Prompter,
+    sink: &dyn Reporter,
+) -> Result<HooksResult, AppError> {
     if !undo {
         Installation::find()?.lasting_path()?;
     }
@@ -328,18 +328,18 @@ pub async fn change_hooks(
     match (planned.is_empty(), undo) {
         (true, false) => sink.done(format!("the hooks are in `{path}` already")),
         (true, true) => sink.done(format!("no hooks of aiw's are in `{path}`")),
-        _ if dry_run || !ask.is_there() => about.into_iter().for_each(|line| sink.done(line)),
+        _ if dry_run || !ask.is_interactive() => about.into_iter().for_each(|line| sink.done(line)),
         _ => {
             let effects = vec![Effect::Writes(path)];
-            let mut asked = Plan { about, effects, ..Plan::of("Write these changes?") };
+            let mut asked = Plan { about, effects, ..Plan::new("Write these changes?") };
             planned.whole().iter().for_each(|whole| asked.hold_for(whole.as_bytes()));
-            ask.agree(&asked, &[]).await?;
+            ask.confirm(&asked, &[]).await?;
         }
     }
     if !dry_run {
         hooks.apply(&planned)?;
         if !undo {
-            aiw_history::IntakeQueue::of(home).prepare()?;
+            aiw_history::IntakeQueue::new(home).prepare()?;
         }
         if !planned.is_empty() && !undo {
             let name = aiw_setup::client(scope.cli().as_str()).map_or("the CLI", |client| client.name);
@@ -350,5 +350,5 @@ pub async fn change_hooks(
             sink.done("`aiw history import` reads those of your AI CLIs".into());
         }
     }
-    Ok(HooksAnswer { settings: planned.summary(), dry_run })
+    Ok(HooksResult { settings: planned.summary(), dry_run })
 }

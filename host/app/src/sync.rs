@@ -1,6 +1,6 @@
 //! Configuration that travels, for views: that of the client's machine.
 
-use aiw_core::{Ask, Sink};
+use aiw_core::{Prompter, Reporter};
 use aiw_home::Home;
 use aiw_sync::{StoreBegun, SyncError, Synchronizer};
 
@@ -15,19 +15,19 @@ pub fn open(app: &App, home: &Home) -> Result<Synchronizer, AppError> {
     Ok(Synchronizer::new(home, app.client()?)?)
 }
 
-/// Begins a store at a far end, or joins the one that is there.
+/// Begins a store at a remote, or joins the one that is there.
 ///
 /// # Errors
 ///
 /// As for beginning and joining.
 pub async fn begin_or_join(
     own: &Synchronizer,
-    far_end: &str,
-    ask: &dyn Ask,
-    sink: &dyn Sink,
+    remote: &str,
+    ask: &dyn Prompter,
+    sink: &dyn Reporter,
 ) -> Result<StoreBegun, SyncError> {
-    match own.init(far_end, None, ask, sink).await {
-        Err(SyncError::NotEmpty { .. }) => own.join(far_end, None, None, ask, sink).await,
+    match own.init(remote, None, ask, sink).await {
+        Err(SyncError::NotEmpty { .. }) => own.join(remote, None, None, ask, sink).await,
         begun => begun,
     }
 }

@@ -1,15 +1,15 @@
 //! Tasks: which are meant, how they stand, waiting for and stopping them, and going on with one.
 
-use aiw_core::{ProcessId, Sink};
+use aiw_core::{ProcessId, Reporter};
 use aiw_home::Home;
-use aiw_launch::{Continuation, LaunchError, RootKind, TaskDetails, TaskSummary, WaitedTask, tail};
+use aiw_launch::{LaunchError, ResumeCommand, RootKind, TaskDetails, TaskSummary, WaitedTask, tail};
 use aiw_processes::Manager;
 use aiw_tasks::{Keep, ProcessScope, State, Task, TaskError, TaskStop, Tasks};
 use aiw_usage::Sum;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::resident::ResidentState;
+use crate::daemon::DaemonState;
 use crate::{accounts, directory, own_executable};
 
 /// How many tasks there are in each state
@@ -21,17 +21,17 @@ pub struct TaskCounts {
     /// How many are queued
     pub queued: usize,
     /// How many finished since you last looked
-    pub unread: usize,
+    pub unseen: usize,
 }
 
 impl TaskCounts {
     /// Counts tasks.
-    pub fn of(tasks: &[Task]) -> Self {
+    pub fn new(tasks: &[Task]) -> Self {
         let mut counts = Self::default();
         for task in tasks {
             match task.state {
                 State::Queued => counts.queued += 1,
-                State::Ended => counts.unread += usize::from(task.unread),
+                State::Ended => counts.unseen += usize::from(task.unread),
                 State::Running | State::Starting | State::Stopping => counts.running += 1,
             }
         }
@@ -51,9 +51,9 @@ pub struct TaskStatus {
     /// How many processes of this project run, if any
     #[serde(skip_serializing_if = "is_zero")]
     pub processes: usize,
-    /// The resident, if it is awake or should be
+    /// The daemon, if it is awake or should be
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub resident: Option<ResidentState>,
+    pub daemon: Option<DaemonState>,
     /// How many files of this machine are not pushed to its store, if it has one and there are some
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unpushed: Option<usize>,
@@ -78,7 +78,7 @@ pub struct TaskRemove {
 
 /// Tasks in a list.
 #[derive(Debug)]
-pub struct ListedTasks {
+pub struct TaskList {
     /// The tasks, oldest first.
     pub tasks: Vec<Task>,
     /// Why others can't be shown.
@@ -102,22 +102,22 @@ pub fn open(home: &Home, all: bool) -> Result<Tasks, TaskError> {
 }
 
 /// Lists tasks, after what dead supervisors have left behind was ended.
-pub fn list(tasks: &Tasks) -> Result<ListedTasks, TaskError> {
+pub fn list(tasks: &Tasks) -> Result<TaskList, TaskError> {
     tasks.sweep()?;
     let (tasks, problems) = tasks.list_with_problems()?;
-    Ok(ListedTasks { tasks, problems })
+    Ok(TaskList { tasks, problems })
 }
 
 /// Returns what runs, what finished since the user last looked, and what was used today.
-pub fn status(home: &Home, all: bool) -> Result<(TaskStatus, ListedTasks), TaskError> {
+pub fn status(home: &Home, all: bool) -> Result<(TaskStatus, TaskList), TaskError> {
     let mut listed = list(&open(home, all)?)?;
     listed.tasks.retain(|task| task.state != State::Ended || task.unread);
     let status = TaskStatus {
-        tasks: listed.tasks.iter().map(TaskSummary::of).collect(),
-        counts: TaskCounts::of(&listed.tasks),
+        tasks: listed.tasks.iter().map(TaskSummary::new).collect(),
+        counts: TaskCounts::new(&listed.tasks),
         // What stands in the way of processes is said by `aiw ps`, and of the book of usage by `aiw usage`.
         processes: running(home).unwrap_or_default(),
-        resident: Some(ResidentState::look(home)).filter(|state| state.line().is_some()),
+        daemon: Some(DaemonState::inspect(home)).filter(|state| state.line().is_some()),
         unpushed: aiw_sync::unpushed_files(home).filter(|count| *count > 0),
         today: accounts::today(home).ok().filter(|sum| sum.bookings() > 0),
     };
@@ -126,8 +126,8 @@ pub fn status(home: &Home, all: bool) -> Result<(TaskStatus, ListedTasks), TaskE
 
 /// How many processes of the project run, after what dead supervisors left behind was ended, or started again.
 fn running(home: &Home) -> Option<usize> {
-    let manager = Manager::of(home, directory(home).ok()?).ok()?.with_executable(own_executable().ok()?);
-    manager.look_after().ok()?;
+    let manager = Manager::open_in(home, directory(home).ok()?).ok()?.with_executable(own_executable().ok()?);
+    manager.reconcile().ok()?;
     Some(manager.list_running().ok()?.iter().filter(|status| status.state.is_alive()).count())
 }
 
@@ -166,7 +166,7 @@ fn mark_told<'a>(tasks: &Tasks, told: impl IntoIterator<Item = &'a Task>) -> Res
 pub fn report(tasks: &Tasks, task: &Task, lines: usize) -> Result<WaitedTask, TaskError> {
     let last_lines = tail(tasks, task, lines)?.into_iter().map(|line| line.text).collect();
     mark_told(tasks, [task])?;
-    Ok(WaitedTask { task: TaskDetails::of(task), last_lines })
+    Ok(WaitedTask { task: TaskDetails::new(task), last_lines })
 }
 
 /// Returns what goes on with the session of an ended task.
@@ -174,11 +174,11 @@ pub fn report(tasks: &Tasks, task: &Task, lines: usize) -> Result<WaitedTask, Ta
 /// # Errors
 ///
 /// Fails if the task still runs, or its CLI has named no session.
-pub fn resume(tasks: &Tasks, name: &str) -> Result<(Task, Continuation), LaunchError> {
+pub fn resume(tasks: &Tasks, name: &str) -> Result<(Task, ResumeCommand), LaunchError> {
     let task = tasks.find(name)?;
     let (id, cli) = (task.id, task.about.cli);
     let refused = |message: String, hint: String| Err(LaunchError::Invalid { message, hint: Some(hint) });
-    match Continuation::of(&task) {
+    match ResumeCommand::from_task(&task) {
         None => refused(
             format!("task {id} has no session of {cli} to go on with"),
             format!("`aiw task show {id}` shows what it did"),
@@ -191,7 +191,7 @@ pub fn resume(tasks: &Tasks, name: &str) -> Result<(Task, Continuation), LaunchE
 }
 
 /// Removes ended tasks, or whatever is in their place.
-pub fn remove(tasks: &Tasks, names: &[String], sink: &dyn Sink) -> Result<TaskRemove, TaskError> {
+pub fn remove(tasks: &Tasks, names: &[String], sink: &dyn Reporter) -> Result<TaskRemove, TaskError> {
     let mut removed = Vec::new();
     for name in names {
         // A whole id names what stands in the task's place as well, whatever that is.

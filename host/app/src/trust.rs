@@ -4,11 +4,11 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use aiw_core::{Ask, AskError, Effect, Fault, Plan, Sink, one_line, shell_word, visible};
+use aiw_core::{Diagnostic, Effect, Plan, PromptError, Prompter, Reporter, one_line, shell_word, visible};
 use aiw_home::{Home, HomeError, Project, TrustSettings, read_nofollow};
 use aiw_launch::{ProjectContent, ProjectDeclared, ProjectFile, RoleSource, Roles};
 use aiw_processes::ProcessProject;
-use aiw_routing::signs;
+use aiw_routing::injection_findings;
 use aiw_servers::{MAX_PROJECT_FILE, PROJECT_FILE, ScopedServer, ServerScope};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -21,11 +21,11 @@ pub enum TrustError {
     #[error(transparent)]
     Home(#[from] HomeError),
     /// The person, or nobody.
-    #[error("{}", .0.or_done("nothing was trusted"))]
-    Ask(#[from] AskError),
+    #[error("{}", .0.or_declined("nothing was trusted"))]
+    Prompt(#[from] PromptError),
     /// It is something else.
     #[error("`{}` is not a directory", .directory.display())]
-    NoDirectory {
+    DirectoryNotFound {
         /// The path.
         directory: PathBuf,
     },
@@ -53,9 +53,9 @@ pub enum TrustError {
     },
 }
 
-impl Fault for TrustError {
-    fn below(&self) -> Option<&dyn Fault> {
-        aiw_core::passed_on!(self, Home, Ask)
+impl Diagnostic for TrustError {
+    fn diagnostic_source(&self) -> Option<&dyn Diagnostic> {
+        aiw_core::forward_diagnostic!(self, Home, Prompt)
     }
 
     fn own_hint(&self) -> Option<String> {
@@ -104,7 +104,12 @@ pub struct TrustRemove {
 /// # Errors
 ///
 /// Fails if the answer is no, it is not a directory, or the settings can't be written.
-pub async fn add(home: &Home, directory: PathBuf, ask: &dyn Ask, sink: &dyn Sink) -> Result<TrustAdd, TrustError> {
+pub async fn add(
+    home: &Home,
+    directory: PathBuf,
+    ask: &dyn Prompter,
+    sink: &dyn Reporter,
+) -> Result<TrustAdd, TrustError> {
     let directory = whole(directory)?;
     let mut files: Vec<ProjectFile> = ProjectFile::read_all(&directory).collect();
     // Whoever may write a link chooses what is trusted.
@@ -131,11 +136,11 @@ pub async fn add(home: &Home, directory: PathBuf, ask: &dyn Ask, sink: &dyn Sink
         about.extend(described(&directory, &files, &roles)?.into_iter().map(|line| format!("  {line}")));
         let question = "Trust this directory and everything below it?".to_owned();
         let effects = vec![Effect::Reads(directory.display().to_string()), Effect::Writes("settings.json".into())];
-        let mut plan = Plan { about, effects, ..Plan::of(question) };
+        let mut plan = Plan { about, effects, ..Plan::new(question) };
         files.iter().filter_map(content).for_each(|content| plan.hold_for(&content.bytes));
         // Of a description, the beginning is shown.
         plan.hold_for(format!("{roles:?}").as_bytes());
-        ask.agree(&plan, &[]).await?;
+        ask.confirm(&plan, &[]).await?;
         let lock = home.lock()?;
         let mut settings = home.settings()?;
         let mut trust = settings.trust();
@@ -202,7 +207,7 @@ pub fn list(home: &Home) -> Result<TrustList, TrustError> {
 /// # Errors
 ///
 /// Fails if it is not trusted by itself, or the settings can't be written.
-pub fn remove(home: &Home, directory: PathBuf, sink: &dyn Sink) -> Result<TrustRemove, TrustError> {
+pub fn remove(home: &Home, directory: PathBuf, sink: &dyn Reporter) -> Result<TrustRemove, TrustError> {
     let lock = home.lock()?;
     let mut settings = home.settings()?;
     let mut trust = settings.trust();
@@ -272,7 +277,7 @@ fn described(directory: &Path, files: &[ProjectFile], roles: &[ProjectRole]) -> 
                 for found in ScopedServer::all(ServerScope::Project, servers.clone()) {
                     match &found.server {
                         Ok(server) => {
-                            lines.extend(server.shown(&found.key).into_iter().map(|line| format!("  {line}")))
+                            lines.extend(server.describe(&found.key).into_iter().map(|line| format!("  {line}")))
                         }
                         Err(problem) => lines.push(format!("  {} is left out: it {problem}", visible(&found.key))),
                     }
@@ -311,7 +316,9 @@ fn described(directory: &Path, files: &[ProjectFile], roles: &[ProjectRole]) -> 
         let said = description.as_ref().map(|text| format!(": {}", one_line(text, 200))).unwrap_or_default();
         lines.push(format!("role {}{said}", visible(name)));
     }
-    lines.extend(signs(lines.iter().map(String::as_str)).into_iter().map(|sign| format!("suspicious: it {sign}")));
+    lines.extend(
+        injection_findings(lines.iter().map(String::as_str)).into_iter().map(|sign| format!("suspicious: it {sign}")),
+    );
     if lines.is_empty() {
         lines.push("has no project files of aiw's yet".to_owned());
     }
@@ -331,7 +338,7 @@ fn roles(home: &Home, directory: &Path) -> Result<Vec<ProjectRole>, TrustError> 
 /// A directory without links and dots.
 fn whole(directory: PathBuf) -> Result<PathBuf, TrustError> {
     match fs::canonicalize(&directory) {
-        Ok(whole) if !whole.is_dir() => Err(TrustError::NoDirectory { directory }),
+        Ok(whole) if !whole.is_dir() => Err(TrustError::DirectoryNotFound { directory }),
         // Settings hold text, and another directory may have the name that is left of this one.
         Ok(directory) if directory.to_str().is_none() => Err(TrustError::NotText { directory }),
         Ok(whole) => Ok(whole),

@@ -7,18 +7,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use aiw_core::{
-    Ask, AskError, Effect, Fault, Plan as AskPlan, Shown, Sink, WorkflowName, closest, counted, one_line, quoted_text,
-    shell_word_in_line,
+    Diagnostic, Effect, Plan as AskPlan, PromptError, Prompter, QuotedText, Reporter, WorkflowName, closest, counted,
+    one_line, quoted_text, shell_word_in_line,
 };
 use aiw_home::{Home, now_millis};
 use aiw_mcp::{Arguments, Call};
 use aiw_orchestrator::{
-    CALLS_OF_A_YES, Consent, EndedRun, KeptError, KeptWorkflow, ListedWorkflow, Orchestrator, OrchestratorError,
-    PlannedTool, RunRecord, RunRecords, ScriptAnswer, ScriptApprover as AskForCalls, ScriptLimits, ScriptPlan,
-    Standing, ToolName, Tools, Trace, WorkflowSummary, Workflows, planning::destroys, problem_of_arguments, tool_name,
-    workflow_file,
+    ApprovalState, CallableTool, Consent, ConsentReply, EndedRun, MAX_CALLS_PER_CONSENT, Orchestrator,
+    OrchestratorError, RunRecord, RunRecords, SavedWorkflow, ScriptApprover as AskForCalls, ScriptLimits, ScriptPlan,
+    ToolName, Tools, Trace, WorkflowEntry, WorkflowError, WorkflowSummary, Workflows, planning::destroys,
+    problem_of_arguments, tool_name, workflow_file,
 };
-use aiw_routing::{Offered, Pool, scripts_may_call};
+use aiw_routing::{CatalogItem, Pool, scripts_may_call};
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -28,14 +28,14 @@ use serde_json::{Map, Value, json};
 use crate::ClientSession;
 use crate::runs::is_private_session;
 use crate::servers::call::arguments;
-use crate::servers::{ArgumentError, look_again};
+use crate::servers::{ArgumentError, refresh_tools};
 
 /// A script can't be run.
 #[derive(Debug, thiserror::Error)]
 pub enum ScriptError {
     /// A tool that was named is not there.
     #[error("there is no tool {}{}", quoted_text(.name, 80), if_not_known(.unlearnt))]
-    NoTool {
+    ToolNotFound {
         /// The name.
         name: String,
         /// The one that is most like it.
@@ -45,7 +45,7 @@ pub enum ScriptError {
     },
     /// The script names a tool that is not there, and may be one of a server whose tools are not known yet.
     #[error("{script}: {}", not_known(.unlearnt))]
-    Unlearnt {
+    ToolsUnknown {
         /// The fault of the script.
         #[source]
         script: OrchestratorError,
@@ -57,10 +57,10 @@ pub enum ScriptError {
     Script(#[from] OrchestratorError),
     /// A kept one can't be used.
     #[error(transparent)]
-    Kept(#[from] KeptError),
+    Workflow(#[from] WorkflowError),
     /// The person said no, or nobody can be asked.
-    #[error("{}", .0.or_done("nothing was approved"))]
-    Ask(#[from] AskError),
+    #[error("{}", .0.or_declined("nothing was approved"))]
+    Prompt(#[from] PromptError),
     /// A kept one calls a tool that its head doesn't name.
     #[error("the workflow `{name}` calls {}, which its head does not name", quoted_text(.tool, 120))]
     Unnamed {
@@ -84,9 +84,9 @@ pub enum ScriptError {
 
 /// Says whose tools are not known yet, as a clause.
 fn not_known(servers: &[String]) -> String {
-    const NAMED: usize = 5;
-    let names: Vec<String> = servers.iter().take(NAMED).map(|name| quoted_text(name, 80)).collect();
-    let more = match servers.len().saturating_sub(NAMED) {
+    const MAX_NAMED_TOOLS: usize = 5;
+    let names: Vec<String> = servers.iter().take(MAX_NAMED_TOOLS).map(|name| quoted_text(name, 80)).collect();
+    let more = match servers.len().saturating_sub(MAX_NAMED_TOOLS) {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
@@ -103,19 +103,21 @@ fn if_not_known(servers: &[String]) -> String {
     }
 }
 
-impl Fault for ScriptError {
-    fn below(&self) -> Option<&dyn Fault> {
-        aiw_core::passed_on!(self, Script, Kept, Ask, Argument, Unlearnt { script })
+impl Diagnostic for ScriptError {
+    fn diagnostic_source(&self) -> Option<&dyn Diagnostic> {
+        aiw_core::forward_diagnostic!(self, Script, Workflow, Prompt, Argument, ToolsUnknown { script })
     }
 
     fn own_hint(&self) -> Option<String> {
         match self {
-            Self::NoTool { nearest: Some(nearest), .. } => Some(format!("did you mean {}?", quoted_text(nearest, 80))),
+            Self::ToolNotFound { nearest: Some(nearest), .. } => {
+                Some(format!("did you mean {}?", quoted_text(nearest, 80)))
+            }
             Self::Unnamed { .. } => Some("add it to `tools`".into()),
-            Self::NoTool { unlearnt, .. } | Self::Unlearnt { unlearnt, .. } if !unlearnt.is_empty() => Some(
+            Self::ToolNotFound { unlearnt, .. } | Self::ToolsUnknown { unlearnt, .. } if !unlearnt.is_empty() => Some(
                 "try again in a few seconds; `aiw mcp status` looks into the servers, and says what is wrong".into(),
             ),
-            Self::NoTool { nearest: None, .. } => Some("`aiw mcp tools` lists them".into()),
+            Self::ToolNotFound { nearest: None, .. } => Some("`aiw mcp tools` lists them".into()),
             _ => None,
         }
     }
@@ -123,23 +125,23 @@ impl Fault for ScriptError {
 
 /// The tools that scripts of a client can be over, as they are now.
 pub struct ScriptTools {
-    tools: Vec<Offered>,
+    tools: Vec<CatalogItem>,
     /// The servers whose tools are not known yet.
-    unlearnt: Vec<String>,
+    servers_without_tools: Vec<String>,
 }
 
 impl ScriptTools {
     /// Returns those that the client's profile allows and whose definitions are accepted.
-    pub fn of(pool: &Pool) -> Self {
-        Self { tools: pool.tools(), unlearnt: pool.unlearnt() }
+    pub fn new(pool: &Pool) -> Self {
+        Self { tools: pool.tools(), servers_without_tools: pool.servers_without_tools() }
     }
 
     /// Returns those tools.
-    pub fn all(&self) -> &[Offered] {
+    pub fn all(&self) -> &[CatalogItem] {
         &self.tools
     }
 
-    fn find(&self, name: &str) -> Option<&Offered> {
+    fn find(&self, name: &str) -> Option<&CatalogItem> {
         self.tools.iter().find(|tool| tool.proxied == name)
     }
 
@@ -149,18 +151,18 @@ impl ScriptTools {
     }
 
     /// Returns a tool by its name among all tools.
-    pub fn named(&self, name: &str) -> Result<&Offered, ScriptError> {
-        self.find(name).ok_or_else(|| ScriptError::NoTool {
+    pub fn named(&self, name: &str) -> Result<&CatalogItem, ScriptError> {
+        self.find(name).ok_or_else(|| ScriptError::ToolNotFound {
             name: name.to_owned(),
             nearest: closest(name, self.tools.iter().map(|tool| tool.proxied.as_str())).map(str::to_owned),
-            unlearnt: self.unlearnt.clone(),
+            unlearnt: self.servers_without_tools.clone(),
         })
     }
 
     /// Looks whether a kept workflow can have a name among the tools.
     pub fn check_name(&self, name: &WorkflowName) -> Result<(), ScriptError> {
         match self.find(&tool_name(name)) {
-            Some(_) => Err(KeptError::ServersTool { name: name.clone() }.into()),
+            Some(_) => Err(WorkflowError::ServersTool { name: name.clone() }.into()),
             None => Ok(()),
         }
     }
@@ -172,16 +174,16 @@ impl ScriptTools {
         orchestrator: &Orchestrator,
         code: &str,
         names: &[String],
-    ) -> Result<Vec<&Offered>, ScriptError> {
-        let known: Vec<&Offered> = match names {
+    ) -> Result<Vec<&CatalogItem>, ScriptError> {
+        let known: Vec<&CatalogItem> = match names {
             [] => self.tools.iter().collect(),
             names => names.iter().map(|name| self.named(name)).collect::<Result<_, _>>()?,
         };
         let tools: Vec<ToolName> = known.iter().map(|tool| name_of(tool)).collect();
         let used = orchestrator.check(code, &tools).await.map_err(|script| match script.is_unknown_tool() {
             // With names, those are all that it may call.
-            true if names.is_empty() && !self.unlearnt.is_empty() => {
-                ScriptError::Unlearnt { script, unlearnt: self.unlearnt.clone() }
+            true if names.is_empty() && !self.servers_without_tools.is_empty() => {
+                ScriptError::ToolsUnknown { script, unlearnt: self.servers_without_tools.clone() }
             }
             _ => ScriptError::Script(script),
         })?;
@@ -194,16 +196,16 @@ impl ScriptTools {
 
     /// Returns a kept workflow with what it may call, if the user has approved it as it is, or if it need not be
     /// approved.
-    pub fn kept(
+    pub fn saved_workflow(
         &self,
         workflows: &Workflows,
         name: &WorkflowName,
         needs_approval: bool,
-    ) -> Result<(KeptWorkflow, Vec<&Offered>), ScriptError> {
+    ) -> Result<(SavedWorkflow, Vec<&CatalogItem>), ScriptError> {
         let workflow = workflows.get(name)?;
-        let standing = workflow.standing(&workflows.lock()?, &|tool| self.digest(tool));
-        if needs_approval && standing != Standing::Approved {
-            return Err(KeptError::NotApproved { name: name.clone(), standing }.into());
+        let standing = workflow.approval_state(&workflows.lock()?, &|tool| self.digest(tool));
+        if needs_approval && standing != ApprovalState::Approved {
+            return Err(WorkflowError::NotApproved { name: name.clone(), standing }.into());
         }
         let tools = workflow.tools.iter().map(|tool| self.named(tool)).collect::<Result<_, _>>()?;
         Ok((workflow, tools))
@@ -211,7 +213,7 @@ impl ScriptTools {
 }
 
 /// Asks the servers behind some tools for them, and returns all tools as they are now.
-pub async fn fresh(pool: &Pool, names: &[String], sink: &dyn Sink) -> ScriptTools {
+pub async fn fresh(pool: &Pool, names: &[String], sink: &dyn Reporter) -> ScriptTools {
     let known = pool.tools();
     let server = |name: &String| match known.iter().find(|tool| tool.proxied == *name) {
         Some(tool) => Some(tool.server.clone()),
@@ -220,9 +222,9 @@ pub async fn fresh(pool: &Pool, names: &[String], sink: &dyn Sink) -> ScriptTool
     };
     for server in names.iter().filter_map(server).collect::<BTreeSet<String>>() {
         // One that is not there has no tools, which is said when they are looked for.
-        let _ = look_again(pool, &server, sink).await;
+        let _ = refresh_tools(pool, &server, sink).await;
     }
-    ScriptTools::of(pool)
+    ScriptTools::new(pool)
 }
 
 /// A script that is to be kept.
@@ -246,7 +248,7 @@ impl WorkflowDraft<'_> {
         orchestrator: &Orchestrator,
         workflows: &Workflows,
         tools: &ScriptTools,
-    ) -> Result<KeptWorkflow, ScriptError> {
+    ) -> Result<SavedWorkflow, ScriptError> {
         let used = tools.check(orchestrator, self.code, self.tools).await?;
         let names: Vec<String> = used.iter().map(|tool| tool.proxied.clone()).collect();
         let text = workflow_file(self.description, &names, self.input_schema, self.code);
@@ -255,9 +257,9 @@ impl WorkflowDraft<'_> {
 }
 
 /// Checks that a workflow can have its name, makes sense as it is written, and calls nothing but its tools.
-pub async fn check_kept(
+pub async fn check_workflow(
     orchestrator: &Orchestrator,
-    workflow: &KeptWorkflow,
+    workflow: &SavedWorkflow,
     tools: &ScriptTools,
 ) -> Result<(), ScriptError> {
     tools.check_name(&workflow.name)?;
@@ -273,12 +275,12 @@ pub async fn check_kept(
 /// asking.
 pub async fn approve(
     workflows: &Workflows,
-    workflow: &KeptWorkflow,
+    workflow: &SavedWorkflow,
     tools: &ScriptTools,
-    ask: &dyn Ask,
+    ask: &dyn Prompter,
 ) -> Result<(), ScriptError> {
-    let used = workflow.tools.iter().map(|tool| tools.named(tool)).collect::<Result<Vec<&Offered>, _>>()?;
-    let effect = |tool: &&Offered| {
+    let used = workflow.tools.iter().map(|tool| tools.named(tool)).collect::<Result<Vec<&CatalogItem>, _>>()?;
+    let effect = |tool: &&CatalogItem| {
         let does = if tool.definition.only_reads() { "says that it only reads" } else { "may change something" };
         format!("{} {does}", quoted_text(&tool.proxied, 120))
     };
@@ -295,13 +297,13 @@ pub async fn approve(
         text: Some(workflow.text.clone()),
         about: used.iter().map(effect).chain(suspicious(lines.iter().copied())).collect(),
         effects: used.iter().map(|tool| Effect::Runs(tool.proxied.clone())).collect(),
-        ..AskPlan::of(question)
+        ..AskPlan::new(question)
     };
     let digests: BTreeMap<String, String> =
         workflow.tools.iter().filter_map(|tool| Some((tool.clone(), tools.digest(tool)?))).collect();
     // The tools as they are now, whose names may be cut.
     plan.hold_for(format!("{digests:?}").as_bytes());
-    ask.agree(&plan, &[]).await?;
+    ask.confirm(&plan, &[]).await?;
     let (workflows, workflow) = (workflows.clone(), workflow.clone());
     Ok(aiw_home::blocking(move || workflows.approve(&workflow, &|tool| digests.get(tool).cloned())).await?)
 }
@@ -313,8 +315,8 @@ pub async fn approve(
 /// Fails if what was approved can't be read.
 pub fn list(client: &ClientSession) -> Result<Vec<WorkflowSummary>, ScriptError> {
     let workflows = Workflows::new(client.home().clone());
-    let (lock, tools) = (workflows.lock()?, ScriptTools::of(client.pool()));
-    Ok(workflows.list().iter().map(|listed| WorkflowSummary::of(listed, &lock, &|tool| tools.digest(tool))).collect())
+    let (lock, tools) = (workflows.lock()?, ScriptTools::new(client.pool()));
+    Ok(workflows.list().iter().map(|listed| WorkflowSummary::new(listed, &lock, &|tool| tools.digest(tool))).collect())
 }
 
 /// Approves a workflow by its name, with its tools as their servers describe them now. Those are started.
@@ -325,13 +327,13 @@ pub fn list(client: &ClientSession) -> Result<Vec<WorkflowSummary>, ScriptError>
 pub async fn approve_named(
     client: &ClientSession,
     name: &WorkflowName,
-    ask: &dyn Ask,
-    sink: &dyn Sink,
+    ask: &dyn Prompter,
+    sink: &dyn Reporter,
 ) -> Result<WorkflowSummary, ScriptError> {
     let workflows = Workflows::new(client.home().clone());
     let workflow = workflows.get(name)?;
     let tools = fresh(client.pool(), &workflow.tools, sink).await;
-    check_kept(client.app().orchestrator(), &workflow, &tools).await?;
+    check_workflow(client.app().orchestrator(), &workflow, &tools).await?;
     approve(&workflows, &workflow, &tools, ask).await?;
     client.pool().end().await;
     Ok(summary(&workflows, &workflow, &tools)?)
@@ -344,21 +346,21 @@ pub async fn approve_named(
 /// Fails if what was approved can't be read.
 pub fn summary(
     workflows: &Workflows,
-    workflow: &KeptWorkflow,
+    workflow: &SavedWorkflow,
     tools: &ScriptTools,
-) -> Result<WorkflowSummary, KeptError> {
+) -> Result<WorkflowSummary, WorkflowError> {
     let (name, path) = (workflow.name.clone(), workflow.path.clone());
-    let listed = ListedWorkflow { name, path, workflow: Ok(workflow.clone()) };
-    Ok(WorkflowSummary::of(&listed, &workflows.lock()?, &|tool| tools.digest(tool)))
+    let listed = WorkflowEntry { name, path, workflow: Ok(workflow.clone()) };
+    Ok(WorkflowSummary::new(&listed, &workflows.lock()?, &|tool| tools.digest(tool)))
 }
 
 /// Returns a line for each sign that a text is written to take over a model or to read keys.
 pub fn suspicious<'a>(lines: impl IntoIterator<Item = &'a str>) -> impl Iterator<Item = String> {
-    aiw_routing::signs(lines).into_iter().map(|sign| format!("suspicious: it {sign}"))
+    aiw_routing::injection_findings(lines).into_iter().map(|sign| format!("suspicious: it {sign}"))
 }
 
 /// Returns what is run of a kept workflow, if its input is right.
-pub fn plan_of(workflow: &KeptWorkflow, input: Value, tools: &[&Offered]) -> Result<ScriptPlan, ScriptError> {
+pub fn script_plan(workflow: &SavedWorkflow, input: Value, tools: &[&CatalogItem]) -> Result<ScriptPlan, ScriptError> {
     if let Some(problem) = problem_of_arguments(&workflow.input_schema, &input.to_string()) {
         return Err(ScriptError::Input { name: workflow.name.clone(), problem });
     }
@@ -366,20 +368,20 @@ pub fn plan_of(workflow: &KeptWorkflow, input: Value, tools: &[&Offered]) -> Res
 }
 
 /// Returns what is run of a script.
-pub fn plan(code: String, input: Value, tools: &[&Offered]) -> ScriptPlan {
+pub fn plan(code: String, input: Value, tools: &[&CatalogItem]) -> ScriptPlan {
     let tools = tools.iter().map(|tool| planned(tool)).collect();
-    ScriptPlan { code, input, tools, limits: ScriptLimits::USUAL, keep_arguments: false }
+    ScriptPlan { code, input, tools, limits: ScriptLimits::DEFAULT, keep_arguments: false }
 }
 
-fn name_of(tool: &Offered) -> ToolName {
+fn name_of(tool: &CatalogItem) -> ToolName {
     let name = tool.definition.name().to_owned();
     ToolName { server: tool.server.clone(), name, whole_name: tool.proxied.clone() }
 }
 
 /// Reads a tool's whole definition, which is worth it for those that are called.
-fn planned(tool: &Offered) -> PlannedTool {
+fn planned(tool: &CatalogItem) -> CallableTool {
     let (ToolName { server, name, whole_name }, definition) = (name_of(tool), tool.definition.value());
-    PlannedTool {
+    CallableTool {
         server,
         name,
         whole_name,
@@ -392,9 +394,9 @@ fn planned(tool: &Offered) -> PlannedTool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Writes {
     /// The user is asked, where nothing was decided before.
-    Ask,
+    Prompt,
     /// They are asked for each call: nobody who talks with them has seen the script.
-    AskEach,
+    PromptEach,
     /// The user has approved the script with its tools.
     Approved,
     /// They are refused.
@@ -428,7 +430,7 @@ pub struct WorkflowRequest {
 /// `aiw workflow run`, `test`
 #[warn(missing_docs)]
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct RanWorkflow {
+pub struct WorkflowResult {
     /// The script's result
     pub result: Option<Value>,
     /// Why it failed
@@ -438,9 +440,9 @@ pub struct RanWorkflow {
     pub trace: Trace,
 }
 
-impl RanWorkflow {
+impl WorkflowResult {
     /// Describes a run that has ended.
-    pub fn of(ended: &EndedRun) -> Self {
+    pub fn new(ended: &EndedRun) -> Self {
         let (result, error) = match &ended.outcome {
             Ok(result) => (serde_json::from_str(result.get()).ok(), None),
             Err(error) => (None, Some(error.to_string())),
@@ -459,22 +461,22 @@ impl RanWorkflow {
 pub async fn run_named(
     client: &ClientSession,
     request: WorkflowRequest,
-    sink: &dyn Sink,
+    sink: &dyn Reporter,
 ) -> Result<EndedRun, ScriptError> {
     let WorkflowRequest { name, input, keep_arguments, is_test } = request;
     let (home, pool, orchestrator) = (client.home(), client.pool(), client.app().orchestrator());
     let workflows = Workflows::new(home.clone());
     let tools = fresh(pool, &workflows.get(&name)?.tools, sink).await;
-    let (workflow, used) = tools.kept(&workflows, &name, !is_test)?;
+    let (workflow, used) = tools.saved_workflow(&workflows, &name, !is_test)?;
     if is_test {
-        check_kept(orchestrator, &workflow, &tools).await?;
+        check_workflow(orchestrator, &workflow, &tools).await?;
     }
     let input = arguments(&input, &workflow.input_schema)?.read().map_err(ArgumentError::from)?;
-    let plan = ScriptPlan { keep_arguments, ..plan_of(&workflow, input.into(), &used)? };
+    let plan = ScriptPlan { keep_arguments, ..script_plan(&workflow, input.into(), &used)? };
     let private = is_private_session(home, client.session());
     let about = TracedRun { workflow: Some(name), client: "aiw".into(), private };
     let writes = if is_test { Writes::Refused } else { Writes::Approved };
-    let reach = ScriptReach::new(home.clone(), pool.clone(), None, writes, Nobody);
+    let reach = ScriptReach::new(home.clone(), pool.clone(), None, writes, NoPrompter);
     let ended = run(home, orchestrator, plan, reach, about).await;
     pool.end().await;
     Ok(ended)
@@ -492,7 +494,7 @@ pub async fn run<A: AskForCalls + 'static>(
     let ended = orchestrator.run(plan, Arc::new(reach)).await;
     if !about.private {
         let record =
-            RunRecord::of(&ended, about.workflow.map(|name| name.to_string()), &about.client, started, keep_arguments);
+            RunRecord::new(&ended, about.workflow.map(|name| name.to_string()), &about.client, started, keep_arguments);
         let records = RunRecords::new(home.clone());
         // The run succeeds even if its trace can't be kept.
         aiw_home::blocking(move || record.map(|record| records.add(&record))).await;
@@ -517,12 +519,12 @@ impl<A: AskForCalls> ScriptReach<A> {
     }
 
     /// Looks up a tool as it is offered now.
-    fn known(&self, tool: &PlannedTool) -> Option<Offered> {
+    fn known(&self, tool: &CallableTool) -> Option<CatalogItem> {
         self.pool.offered(&[(tool.server.clone(), tool.name.clone())]).pop().flatten()
     }
 
     /// Whether the user has decided beforehand that scripts may call a tool.
-    fn is_decided(&self, tool: &PlannedTool) -> bool {
+    fn is_decided(&self, tool: &CallableTool) -> bool {
         let (server, name) = (&tool.server, &tool.name);
         let in_settings = || {
             let patterns = self.home.settings().ok()?.mcp().ok()?.scripts;
@@ -531,7 +533,7 @@ impl<A: AskForCalls> ScriptReach<A> {
         self.pool.profile().scripts_may_call(server, name) || in_settings().unwrap_or_default()
     }
 
-    async fn agreed(&self, tool: &PlannedTool, arguments: &str) -> Result<(), String> {
+    async fn agreed(&self, tool: &CallableTool, arguments: &str) -> Result<(), String> {
         if self.writes == Writes::Approved {
             return Ok(());
         }
@@ -553,7 +555,7 @@ impl<A: AskForCalls> ScriptReach<A> {
     }
 
     /// Tells the client how many calls have ended. What single servers tell of theirs would count up and down.
-    async fn progress(&self, tool: &PlannedTool) {
+    async fn progress(&self, tool: &CallableTool) {
         let ended = self.ended.fetch_add(1, Ordering::Relaxed) + 1;
         let Some((call, token)) = self.call.as_ref().and_then(|call| Some((call, call.meta.get("progressToken")?)))
         else {
@@ -568,7 +570,7 @@ impl<A: AskForCalls> ScriptReach<A> {
 
 #[async_trait]
 impl<A: AskForCalls> Tools for ScriptReach<A> {
-    async fn call(&self, tool: &PlannedTool, arguments: String) -> Result<String, String> {
+    async fn call(&self, tool: &CallableTool, arguments: String) -> Result<String, String> {
         self.agreed(tool, &arguments).await?;
         let arguments = RawValue::from_string(arguments).ok().and_then(|text| Arguments::written(&text));
         let arguments = arguments.ok_or("the arguments are nested too deeply")?;
@@ -585,7 +587,7 @@ impl<A: AskForCalls> Tools for ScriptReach<A> {
 }
 
 /// Says what else can be done where nobody can be asked.
-pub fn unasked(tool: &PlannedTool) -> String {
+pub fn unasked(tool: &CallableTool) -> String {
     format!(
         "{} may change something, and the user can't be asked in the middle of this script: call it with call_tool, or the \
          user lets scripts call it with `aiw mcp approve {} --scripts {}`",
@@ -597,10 +599,11 @@ pub fn unasked(tool: &PlannedTool) -> String {
 
 /// How many calls one yes can cover: one where the user can't see all that it does, where it destroys something, and
 /// where nobody who talks with them has seen the script.
-fn calls_of_a_yes(writes: Writes, tool: &PlannedTool, definition: &Value, arguments: &str) -> usize {
-    let is_each =
-        writes == Writes::AskEach || destroys(&tool.whole_name, definition) || !Shown::of(arguments).is_whole();
-    if is_each { 1 } else { CALLS_OF_A_YES }
+fn calls_of_a_yes(writes: Writes, tool: &CallableTool, definition: &Value, arguments: &str) -> usize {
+    let is_each = writes == Writes::PromptEach
+        || destroys(&tool.whole_name, definition)
+        || !QuotedText::new(arguments).is_whole();
+    if is_each { 1 } else { MAX_CALLS_PER_CONSENT }
 }
 
 /// The question whether a script may call a tool.
@@ -614,8 +617,8 @@ pub struct CallQuestion {
 }
 
 /// Returns the question whether a script may call a tool, and up to so many times.
-pub fn question(tool: &PlannedTool, arguments: &str, calls: usize) -> CallQuestion {
-    let (name, shown) = (quoted_text(&tool.whole_name, 120), Shown::of(arguments));
+pub fn question(tool: &CallableTool, arguments: &str, calls: usize) -> CallQuestion {
+    let (name, shown) = (quoted_text(&tool.whole_name, 120), QuotedText::new(arguments));
     let more = counted(calls.saturating_sub(1), "more call");
     let (covers, choices) = match calls {
         0 | 1 => ("Yes allows this call only: the next one asks again.", Vec::new()),
@@ -635,12 +638,12 @@ pub fn question(tool: &PlannedTool, arguments: &str, calls: usize) -> CallQuesti
 }
 
 /// Whoever never asks.
-pub struct Nobody;
+pub struct NoPrompter;
 
 #[async_trait]
-impl AskForCalls for Nobody {
-    async fn ask(&self, tool: &PlannedTool, _: &str, _: usize) -> ScriptAnswer {
-        ScriptAnswer::Unasked(unasked(tool))
+impl AskForCalls for NoPrompter {
+    async fn ask(&self, tool: &CallableTool, _: &str, _: usize) -> ConsentReply {
+        ConsentReply::NotInteractive(unasked(tool))
     }
 }
 
@@ -648,8 +651,8 @@ impl AskForCalls for Nobody {
 mod tests {
     use super::*;
 
-    fn tool(name: &str) -> PlannedTool {
-        PlannedTool {
+    fn tool(name: &str) -> CallableTool {
+        CallableTool {
             server: "s".into(),
             name: name.into(),
             whole_name: format!("s__{name}"),
@@ -690,10 +693,10 @@ mod tests {
         let calls = |writes, name: &str, definition: Value, arguments: &str| {
             calls_of_a_yes(writes, &tool(name), &definition, arguments)
         };
-        assert_eq!(calls(Writes::Ask, "send", json!({}), "{}"), CALLS_OF_A_YES);
-        assert_eq!(calls(Writes::AskEach, "send", json!({}), "{}"), 1);
-        assert_eq!(calls(Writes::Ask, "delete_all", json!({}), "{}"), 1);
-        assert_eq!(calls(Writes::Ask, "send", json!({"annotations": {"destructiveHint": true}}), "{}"), 1);
-        assert_eq!(calls(Writes::Ask, "send", json!({}), &"x".repeat(10_000)), 1);
+        assert_eq!(calls(Writes::Prompt, "send", json!({}), "{}"), MAX_CALLS_PER_CONSENT);
+        assert_eq!(calls(Writes::PromptEach, "send", json!({}), "{}"), 1);
+        assert_eq!(calls(Writes::Prompt, "delete_all", json!({}), "{}"), 1);
+        assert_eq!(calls(Writes::Prompt, "send", json!({"annotations": {"destructiveHint": true}}), "{}"), 1);
+        assert_eq!(calls(Writes::Prompt, "send", json!({}), &"x".repeat(10_000)), 1);
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use aiw_app::{App, BundledScripts, ClientSession};
 use aiw_core::Secret;
-use aiw_home::{Home, ProfileSettings, Surroundings};
+use aiw_home::{ExecutionContext, Home, ProfileSettings};
 use aiw_launch::Search;
 use aiw_markets::Quiet;
 use aiw_providers::SecretState;
@@ -46,7 +46,7 @@ async fn a_component_sees_the_profile_of_the_client_that_calls_it() {
     let here = home.around().in_directory(env.user());
     let app = App::open(home.seen_by(here.clone()), &[], NO_SCRIPTS, Arc::new(Quiet));
     let client = |settings: ProfileSettings| {
-        let profile = Arc::new(move || Profile::of(&settings));
+        let profile = Arc::new(move || Profile::from_settings(&settings));
         ClientSession::builder(app.clone(), here.clone()).unwrap().profile(profile).build()
     };
     let whole = ClientSession::here(app.clone()).unwrap();
@@ -77,7 +77,7 @@ async fn two_clients_of_one_process_share_no_variable_no_directory_no_privacy_no
         let own = [("PATH", path), ("HOME", here.join("user").into_os_string())];
         let more = more.iter().map(|(name, value)| ((*name).into(), (*value).into()));
         let variables = own.into_iter().map(|(name, value)| (name.into(), value)).chain(more);
-        let around = Surroundings::new(Ok(here.clone()), variables);
+        let around = ExecutionContext::new(Ok(here.clone()), variables);
         (ClientSession::builder(app.clone(), around).unwrap().build(), here)
     };
     let (one, at_one) = client("one", &[("KEY", "of-one"), ("AIW_HISTORY", "off"), ("AIW_PLANNER", "ollama")]);

@@ -26,7 +26,7 @@ const GIT_URL: &str = "https://git.example.com/bench.git";
 const MARKET: &str = "$MARKET";
 
 /// The marketplaces that are searched.
-const MARKETS: usize = 5;
+const MARKET_COUNT: usize = 5;
 
 /// The first message of an MCP client, on one line.
 pub const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"bench","version":"1"}}}"#;
@@ -297,7 +297,7 @@ impl CommandBench {
 
     fn add_markets(&self, home: &Path) -> Result<()> {
         self.copy_warm(home)?;
-        for number in 0..MARKETS {
+        for number in 0..MARKET_COUNT {
             let name = format!("bench-{number}");
             self.ran(home, &["plugin", "marketplace", "add", MARKET, "--no-inspect", "--name", &name])?;
         }
@@ -355,7 +355,7 @@ impl CommandBench {
     /// Adds the tokens that a session of Claude Code lists with seven real servers behind aiw, those with the most
     /// tools, beside the tokens of all their tools.
     fn listed(&self, report: &mut BenchReport) -> Result<()> {
-        const SERVERS: usize = 7;
+        const SERVER_COUNT: usize = 7;
         let (Some(rows), Some(python)) = (tool_rows(), python()) else {
             println!(
                 "what a session lists was not measured: AIW_CORPORA names the folder of the tools; it needs python3"
@@ -373,7 +373,7 @@ impl CommandBench {
         let home = self.dir.path().join("listed");
         self.copy_warm(&home)?;
         let mut entries = Map::new();
-        for (number, (_, tools)) in servers.iter().take(SERVERS).enumerate() {
+        for (number, (_, tools)) in servers.iter().take(SERVER_COUNT).enumerate() {
             let (state, file) = (home.join(format!("state-{number}")), home.join(format!("tools-{number}.json")));
             fs::create_dir_all(&state)?;
             fs::write(&file, serde_json::to_vec(tools)?)?;

@@ -11,7 +11,7 @@ use aiw_tests::command::root;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
-use crate::figures::{memory_of, share_of};
+use crate::figures::{cpu_share, memory_usage};
 use crate::programs::PrintedRow;
 use crate::report::BenchReport;
 
@@ -55,12 +55,12 @@ fn measure(
         .spawn()
         .context("node")?;
     let mut go_on = node.stdin.take().context("its input")?;
-    let memory = || memory_of(server).context("the server's memory");
+    let memory = || memory_usage(server).context("the server's memory");
     for line in BufReader::new(node.stdout.take().context("its output")?).lines() {
         match line.as_deref() {
             Ok("@one page") => {
                 report.measured("web: memory of the server, one page", "MB", memory()?)?;
-                report.measured("web: processor while nothing changes", "%", share_of(&[server], WATCH_TIME))?;
+                report.measured("web: processor while nothing changes", "%", cpu_share(&[server], WATCH_TIME))?;
             }
             Ok("@code") => {
                 writeln!(go_on, "{}", address()?)?;

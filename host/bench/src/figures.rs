@@ -23,7 +23,7 @@ pub fn millis(time: Duration) -> f64 {
 }
 
 /// The memory that is a process's own share, in MB.
-pub fn memory_of(pid: u32) -> Option<f64> {
+pub fn memory_usage(pid: u32) -> Option<f64> {
     let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
     let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"))?;
     Some(line.trim().trim_end_matches("kB").trim().parse::<f64>().ok()? / 1024.0)
@@ -31,7 +31,7 @@ pub fn memory_of(pid: u32) -> Option<f64> {
 
 /// The share of a processor that processes take for a while, in percent.
 #[expect(clippy::cast_precision_loss, reason = "it is a figure")]
-pub fn share_of(pids: &[u32], time: Duration) -> f64 {
+pub fn cpu_share(pids: &[u32], time: Duration) -> f64 {
     // The first number of the file is the time on a processor, in nanoseconds.
     let taken = || -> u64 {
         let tasks =

@@ -21,14 +21,14 @@ use crate::pairs::median;
 use crate::report::BenchReport;
 
 /// Requests of one measurement, and before the first one.
-const REQUESTS: usize = 40;
-const WARM_UP: usize = 200;
+const REQUEST_COUNT: usize = 40;
+const WARM_UP_COUNT: usize = 200;
 
 /// Pieces of one stream, each of five characters.
-const DELTAS: usize = 100_000;
+const DELTA_COUNT: usize = 100_000;
 
 /// Pieces of a stream that the peers pass on too.
-const FEW: usize = 5_000;
+const PEER_DELTA_COUNT: usize = 5_000;
 
 /// An upstream of both APIs, which sends what was prepared.
 struct FakeUpstream {
@@ -51,8 +51,8 @@ impl FakeUpstream {
         let mut chat = String::new();
         let mut messages = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"m\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"up-model\",\"content\":[],\"usage\":{\"input_tokens\":1,\"output_tokens\":1}}}\n\nevent: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n".to_owned();
         let mut few = String::new();
-        for at in 0..DELTAS {
-            if at == FEW {
+        for at in 0..DELTA_COUNT {
+            if at == PEER_DELTA_COUNT {
                 few.clone_from(&chat);
             }
             // One of the peers ends a stream that repeats itself.
@@ -191,7 +191,7 @@ impl BenchClient {
         }
     }
 
-    /// Whether the far end says its length, so that no chunk ends the answer.
+    /// Whether the remote says its length, so that no chunk ends the answer.
     fn is_plain(&self) -> bool {
         self.token.is_empty()
     }
@@ -243,7 +243,7 @@ struct Case {
     /// The question's message.
     question: fn() -> Value,
     /// Whether it was kept: the status, the head and the body that the client got, and what the upstream was asked.
-    is_kept: fn(u16, &str, &str, &str) -> bool,
+    is_preserved: fn(u16, &str, &str, &str) -> bool,
 }
 
 fn stream_of(events: &[&str]) -> Vec<u8> {
@@ -297,7 +297,7 @@ const CASES: [Case; 8] = [
             stream_of(&[&one, &two, p0, p1, p2, p3, &end, "[DONE]"])
         },
         question: || says("case-side-by-side"),
-        is_kept: |_, _, body, _| {
+        is_preserved: |_, _, body, _| {
             let joined = arguments(body);
             joined.len() == 2 && joined.contains(&json!({"a": 1})) && joined.contains(&json!({"b": 2}))
         },
@@ -310,7 +310,7 @@ const CASES: [Case; 8] = [
             stream_of(&[&calls[0], &calls[1], &calls[2], "[DONE]"])
         },
         question: || says("case-one-id"),
-        is_kept: |_, _, body, _| {
+        is_preserved: |_, _, body, _| {
             let ids: std::collections::BTreeSet<String> = blocks(body, "tool_use")
                 .filter_map(|block| Some(block["content_block"]["id"].as_str()?.to_owned()))
                 .collect();
@@ -326,21 +326,21 @@ const CASES: [Case; 8] = [
             format!("HTTP/1.1 429 Too Many Requests\r\ncontent-type: application/json\r\nretry-after: 7\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}").into_bytes()
         },
         question: || says("case-limit"),
-        is_kept: |status, head, _, _| status == 429 && head.to_ascii_lowercase().contains("retry-after: 7"),
+        is_preserved: |status, head, _, _| status == 429 && head.to_ascii_lowercase().contains("retry-after: 7"),
     },
     Case {
         name: "an answer that breaks off is an error",
         word: "case-cut",
         answer: || stream_of(&[&piece(r#"{"content":"half a wo"}"#)]),
         question: || says("case-cut"),
-        is_kept: |_, _, body, _| body.contains("event: error") && !body.contains("\"message_stop\""),
+        is_preserved: |_, _, body, _| body.contains("event: error") && !body.contains("\"message_stop\""),
     },
     Case {
         name: "cached tokens are counted once",
         word: "case-cached",
         answer: hello,
         question: || says("case-cached"),
-        is_kept: |_, _, body, _| {
+        is_preserved: |_, _, body, _| {
             body.contains("\"cache_read_input_tokens\":80") && body.contains("\"input_tokens\":20")
         },
     },
@@ -356,7 +356,7 @@ const CASES: [Case; 8] = [
                 ]}
             ]})
         },
-        is_kept: |_, _, _, asked| asked.contains("iVBORw0KGgoPICTURE"),
+        is_preserved: |_, _, _, asked| asked.contains("iVBORw0KGgoPICTURE"),
     },
     Case {
         name: "a thought comes back as one",
@@ -366,14 +366,14 @@ const CASES: [Case; 8] = [
             stream_of(&[&thought, &piece(r#"{"content":"hello"}"#), &last("stop", USAGE), "[DONE]"])
         },
         question: || says("case-thought"),
-        is_kept: |_, _, body, _| body.contains("thinking_delta") && body.contains("I wonder"),
+        is_preserved: |_, _, body, _| body.contains("thinking_delta") && body.contains("I wonder"),
     },
     Case {
         name: "a name of 80 letters is cut and comes back",
         word: "case-name",
         answer: hello,
         question: || says("case-name"),
-        is_kept: |_, _, _, asked| {
+        is_preserved: |_, _, _, asked| {
             let asked: Value = serde_json::from_str(asked).unwrap_or_default();
             let names: Vec<&str> = asked["tools"]
                 .as_array()
@@ -445,7 +445,7 @@ fn kept(upstream: &FakeUpstream, host: SocketAddr, token: &str) -> Vec<bool> {
         let body = json!({"model": "up-model", "max_tokens": 99, "stream": true, "messages": messages, "tools": tools});
         let Ok((status, head, body)) = ask_once(host, token, &body.to_string()) else { return false };
         let asked = upstream.prepared.asked.lock().map(|asked| String::from_utf8_lossy(&asked).into_owned());
-        (case.is_kept)(status, &head, &body, &asked.unwrap_or_default())
+        (case.is_preserved)(status, &head, &body, &asked.unwrap_or_default())
     };
     CASES.iter().map(is_kept).collect()
 }
@@ -560,7 +560,7 @@ fn first_word(client: &mut BenchClient, path: &str, body: &str, end: &str, reque
 
 /// Returns pieces a second, in thousands.
 fn pieces(client: &mut BenchClient, path: &str, body: &str, end: &str) -> Result<f64> {
-    Ok(DELTAS as f64 / millis(client.ask(path, body, end)?.1))
+    Ok(DELTA_COUNT as f64 / millis(client.ask(path, body, end)?.1))
 }
 
 /// The path of Chat Completions, and the end of a stream of them.
@@ -604,11 +604,11 @@ pub fn run(report: &mut BenchReport, aiw: &Path) -> Result<()> {
     // Each connects when it is measured: the gateway closes a connection that asks nothing for some seconds.
     let mut translated = BenchClient::connect(chat.address, &chat.token)?;
     let (short, long) = (request("short"), request("long"));
-    first_word(&mut direct, CHAT.0, &short, CHAT.1, WARM_UP)?;
-    first_word(&mut translated, MESSAGES.0, &short, MESSAGES.1, WARM_UP)?;
+    first_word(&mut direct, CHAT.0, &short, CHAT.1, WARM_UP_COUNT)?;
+    first_word(&mut translated, MESSAGES.0, &short, MESSAGES.1, WARM_UP_COUNT)?;
     report.pairs_beside("gateway: first word, translated", "ms", || {
-        let through = first_word(&mut translated, MESSAGES.0, &short, MESSAGES.1, REQUESTS)?;
-        Ok((through, first_word(&mut direct, CHAT.0, &short, CHAT.1, REQUESTS)?))
+        let through = first_word(&mut translated, MESSAGES.0, &short, MESSAGES.1, REQUEST_COUNT)?;
+        Ok((through, first_word(&mut direct, CHAT.0, &short, CHAT.1, REQUEST_COUNT)?))
     })?;
     report.pairs_beside("gateway: pieces, translated to Messages", "k/s", || {
         let through = pieces(&mut translated, MESSAGES.0, &long, MESSAGES.1)?;
@@ -630,7 +630,7 @@ pub fn run(report: &mut BenchReport, aiw: &Path) -> Result<()> {
     report.measured("gateway: memory of its own, 16 open streams", "MB", chat.megabytes())?;
     drop(open);
     let mut direct = BenchClient::connect(upstream.address, "")?;
-    let alone = first_word(&mut direct, CHAT.0, &short, CHAT.1, WARM_UP)?;
+    let alone = first_word(&mut direct, CHAT.0, &short, CHAT.1, WARM_UP_COUNT)?;
     beside(&upstream, &chat, alone)
 }
 
@@ -639,10 +639,10 @@ fn beside(upstream: &FakeUpstream, ours: &GatewayProcess, alone: f64) -> Result<
     let peers = Peer::all(upstream.address);
     let measure = |host: SocketAddr, token: &str| -> Result<(f64, f64)> {
         let mut client = BenchClient::connect(host, token)?;
-        first_word(&mut client, MESSAGES.0, &request("short"), "message_stop", WARM_UP)?;
-        let first = first_word(&mut client, MESSAGES.0, &request("short"), "message_stop", REQUESTS)?;
+        first_word(&mut client, MESSAGES.0, &request("short"), "message_stop", WARM_UP_COUNT)?;
+        let first = first_word(&mut client, MESSAGES.0, &request("short"), "message_stop", REQUEST_COUNT)?;
         let (_, whole) = client.ask("/v1/messages", &request("few"), "message_stop")?;
-        Ok((first - alone, FEW as f64 / whole.as_secs_f64()))
+        Ok((first - alone, PEER_DELTA_COUNT as f64 / whole.as_secs_f64()))
     };
     let mut columns =
         vec![("aiw", None, measure(ours.address, &ours.token)?, kept(upstream, ours.address, &ours.token))];

@@ -18,10 +18,10 @@ const MAX_INCREASE: f64 = 0.03;
 const HOME: &str = "/tmp/aiw-bench-instructions";
 
 /// The runs of each command. The smallest count is compared: threads that wait for each other only add to it.
-const RUNS: usize = 3;
+const RUN_COUNT: usize = 3;
 
 /// Commands that are counted: a name, and the arguments.
-const STARTS: [(&str, &[&str]); 3] =
+const STARTUP_COMMANDS: [(&str, &[&str]); 3] =
     [("--version", &["--version"]), ("status", &["status"]), (SERVE, &["mcp", "serve"])];
 
 /// Replaces the system's randomness, from which hash tables take their seeds.
@@ -34,7 +34,7 @@ const SERVE: &str = "mcp serve, to its first answer";
 pub fn run(aiw: &Path) -> Result<()> {
     need_valgrind()?;
     println!("{:<36} {:>16}", "", "instructions");
-    for (what, arguments) in STARTS {
+    for (what, arguments) in STARTUP_COMMANDS {
         println!("{what:<36} {:>16}", count(aiw, what, arguments)?);
     }
     Ok(())
@@ -45,7 +45,7 @@ pub fn compare(revision: &str) -> Result<()> {
     need_valgrind()?;
     let binaries = ComparedBinaries::build(revision)?;
     println!("{:<36} {:>16} {:>16} {:>9}", "", binaries.revision, "instructions", "change");
-    for (what, arguments) in STARTS {
+    for (what, arguments) in STARTUP_COMMANDS {
         let (old, new) = (count(&binaries.old, what, arguments)?, count(&binaries.new, what, arguments)?);
         let change = increase(old, new);
         let note = if change > MAX_INCREASE { "  needs a reason in the commit" } else { "" };
@@ -72,7 +72,7 @@ fn need_valgrind() -> Result<()> {
 fn count(aiw: &Path, what: &str, arguments: &[&str]) -> Result<u64> {
     let home = CountingHome::new()?;
     finish(home.command(Command::new(aiw), arguments), what)?;
-    let counts: Vec<u64> = (0..RUNS).map(|_| home.count(aiw, what, arguments)).collect::<Result<_>>()?;
+    let counts: Vec<u64> = (0..RUN_COUNT).map(|_| home.count(aiw, what, arguments)).collect::<Result<_>>()?;
     counts.into_iter().min().context("a count")
 }
 

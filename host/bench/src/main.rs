@@ -6,6 +6,7 @@
 
 mod commands;
 mod compare;
+mod daemon;
 mod dashboard;
 mod exits;
 mod figures;
@@ -19,7 +20,6 @@ mod quality;
 mod ratios;
 mod registries;
 mod report;
-mod resident;
 mod row;
 mod screens;
 mod scripts;

@@ -18,10 +18,10 @@ use crate::pairs::median;
 use crate::report::BenchReport;
 use crate::scripts::BenchClient;
 
-const RUNS: usize = 30;
+const RUN_COUNT: usize = 30;
 
 /// How long the scripted model takes, in milliseconds.
-const MODEL: u64 = 100;
+const MODEL_DELAY_MS: u64 = 100;
 
 /// A request, the steps of a perfect plan as `TOOL ARGUMENTS` a line, and what its result contains. `$F` is a directory, `$R` a
 /// repository.
@@ -256,7 +256,7 @@ impl PlanningHome {
     /// Starts a client whose jobs are planned at an address. It lists the tools once, as Codex does: one that lists them again
     /// is given the time for that, with a model and without.
     fn client(&self, model: Option<&str>) -> Result<BenchClient> {
-        let llm = model.map(|url| json!({"api": "ollama", "url": url, "plan_tokens": 400}));
+        let llm = model.map(|url| json!({"api": "ollama", "url": url, "max_plan_tokens": 400}));
         // What a user would agree to is agreed to beforehand.
         self.env.settings(&json!({"planner": llm, "mcp": {"scripts": ["*/*"]}}));
         let mut client = BenchClient::start_as("codex-mcp-client", &self.env, &self.aiw)?;
@@ -282,7 +282,7 @@ impl PlanningHome {
     fn overhead(&self, report: &mut BenchReport) -> Result<()> {
         let answer = reply(&self.plan(JOBS[7].1).to_string());
         let model = Server::start(move |_| {
-            std::thread::sleep(Duration::from_millis(MODEL));
+            std::thread::sleep(Duration::from_millis(MODEL_DELAY_MS));
             Answer::ok(answer.clone())
         });
         let request = json!({"name": "intelligent_route", "arguments": {"user_request": self.filled(JOBS[7].0)}});
@@ -298,11 +298,11 @@ impl PlanningHome {
         // The settings are read for each request.
         let mut client = self.client(Some(&url))?;
         report.pairs_beside("plan: a request, beside the model's own time", "ms", || {
-            Ok((took(&mut client, "llm")?, MODEL as f64))
+            Ok((took(&mut client, "llm")?, MODEL_DELAY_MS as f64))
         })?;
         drop(client);
         let mut client = self.client(None)?;
-        let times = (0..RUNS).map(|_| took(&mut client, "vector")).collect::<Result<_>>()?;
+        let times = (0..RUN_COUNT).map(|_| took(&mut client, "vector")).collect::<Result<_>>()?;
         report.note("the same request without a model", median(times), "ms");
         Ok(())
     }

@@ -14,28 +14,28 @@ use aiw_tests::command::{self, root};
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
-use crate::figures::{memory_of, millis, share_of};
+use crate::figures::{cpu_share, memory_usage, millis};
 use crate::pairs::median;
 use crate::report::BenchReport;
 
-const RUNS: usize = 15;
+const RUN_COUNT: usize = 15;
 
 /// How many idle processes are watched, and for how long.
-const IDLE: usize = 20;
+const IDLE_PROCESS_COUNT: usize = 20;
 const WATCH_TIME: Duration = Duration::from_secs(20);
 
-const MANY: usize = 200;
+const PROCESS_COUNT: usize = 200;
 
 /// The bytes of the log, in lines of 80.
-const LOGGED: usize = 256 << 20;
+const LOG_BYTES: usize = 256 << 20;
 
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The pause before a restart, which is not a cost.
-const PAUSE: Duration = Duration::from_millis(10);
+const RESTART_DELAY: Duration = Duration::from_millis(10);
 
 /// A script that says its process id, then runs for ever.
-const STAYS: &str = "echo $$ > SAYS; exec sleep 100000";
+const SLEEP_SCRIPT: &str = "echo $$ > SAYS; exec sleep 100000";
 
 /// Adds the rows of processes, and notes what the peers take.
 pub fn run(report: &mut BenchReport, aiw: &Path) -> Result<()> {
@@ -58,7 +58,7 @@ pub fn run(report: &mut BenchReport, aiw: &Path) -> Result<()> {
         }
     };
     let kind = Product::Aiw;
-    let run = SupervisorRun::new(kind, aiw, &[("web".into(), STAYS)], false, false)?;
+    let run = SupervisorRun::new(kind, aiw, &[("web".into(), SLEEP_SCRIPT)], false, false)?;
     report.pairs_beside("process: from start to running", "ms", || {
         let plain = plain_start(&run)?;
         Ok((start(&run)?, plain))
@@ -78,7 +78,7 @@ pub fn run(report: &mut BenchReport, aiw: &Path) -> Result<()> {
     note(report, "%", |peer| Some(peer.cpu));
     report.pairs("process: a log", "MB/s", || logged(kind, aiw))?;
     note(report, "MB/s", |peer| Some(peer.log));
-    let run = SupervisorRun::new(kind, aiw, &named(MANY, STAYS), false, true)?;
+    let run = SupervisorRun::new(kind, aiw, &named(PROCESS_COUNT, SLEEP_SCRIPT), false, true)?;
     let starts = start_all(&run)?;
     match peers.iter().find(|peer| peer.kind == Product::Pm2) {
         Some(peer) => report.measured_beside("process: 200 starts", "s", &[(starts, peer.starts)])?,
@@ -88,7 +88,7 @@ pub fn run(report: &mut BenchReport, aiw: &Path) -> Result<()> {
     report.pairs("process: a list of 200", "ms", || list(&run))?;
     note(report, "ms", |peer| Some(peer.list));
     drop(run);
-    crate::resident::run(report, aiw)
+    crate::daemon::run(report, aiw)
 }
 
 /// The figures of a peer.
@@ -107,19 +107,19 @@ struct PeerFigures {
 impl PeerFigures {
     fn measure(kind: Product, program: &Path) -> Result<Self> {
         let medians = |measure: &mut dyn FnMut() -> Result<f64>| -> Result<f64> {
-            Ok(median((0..RUNS).map(|_| measure()).collect::<Result<_>>()?))
+            Ok(median((0..RUN_COUNT).map(|_| measure()).collect::<Result<_>>()?))
         };
-        let run = SupervisorRun::new(kind, program, &[("web".into(), STAYS)], false, false)?;
+        let run = SupervisorRun::new(kind, program, &[("web".into(), SLEEP_SCRIPT)], false, false)?;
         let started = medians(&mut || start(&run)).context("a start")?;
         let noticed: Option<Vec<f64>> =
-            (0..RUNS).map(|_| notice(&run)).collect::<Result<_>>().context("the end of a process")?;
+            (0..RUN_COUNT).map(|_| notice(&run)).collect::<Result<_>>().context("the end of a process")?;
         drop(run);
         let (run, mut pid) = restarting(kind, program)?;
         let restarted = medians(&mut || restart(&run, &mut pid)).context("a restart")?;
         drop(run);
         let (memory, cpu) = idle(kind, program).context("idle processes")?;
         let log = logged(kind, program).context("a log")?;
-        let run = SupervisorRun::new(kind, program, &named(MANY, STAYS), false, true)?;
+        let run = SupervisorRun::new(kind, program, &named(PROCESS_COUNT, SLEEP_SCRIPT), false, true)?;
         let starts = start_all(&run).context("many processes")?;
         let list = medians(&mut || list(&run)).context("a list")?;
         Ok(Self {
@@ -220,7 +220,7 @@ impl SupervisorRun {
                 for (name, script) in programs {
                     let restart = if again { "always" } else { "no" };
                     writeln!(text, "process \"{name}\" {{ command \"/bin/sh\" \"{script}\"; auto-start #{all}")?;
-                    let pause = PAUSE.as_millis();
+                    let pause = RESTART_DELAY.as_millis();
                     writeln!(text, "restart \"{restart}\" max=100 within=\"1s\" backoff=\"{pause}ms..{pause}ms\" }}")?;
                 }
                 fs::create_dir(self.path(".ichimi"))?;
@@ -459,7 +459,7 @@ fn kill(pid: &str) -> Result<()> {
 
 /// Starts a program that is started again whenever it ends. Returns its process id.
 fn restarting(kind: Product, program: &Path) -> Result<(SupervisorRun, String)> {
-    let run = SupervisorRun::new(kind, program, &[("web".into(), STAYS)], true, false)?;
+    let run = SupervisorRun::new(kind, program, &[("web".into(), SLEEP_SCRIPT)], true, false)?;
     run.quiet(&mut run.start("web"))?;
     let (_, pid) = run.said()?;
     Ok((run, pid))
@@ -472,7 +472,7 @@ fn restart(run: &SupervisorRun, pid: &mut String) -> Result<f64> {
     kill(pid)?;
     let (running, next) = run.said()?;
     *pid = next;
-    let pause = if run.kind == Product::Aiw { millis(PAUSE) } else { 0.0 };
+    let pause = if run.kind == Product::Aiw { millis(RESTART_DELAY) } else { 0.0 };
     Ok(millis(running.saturating_duration_since(begun)) - pause)
 }
 
@@ -482,14 +482,14 @@ fn named(count: usize, script: &str) -> Vec<(String, &str)> {
 
 /// The memory of the supervisors of idle processes, in MB, and the share of a processor that they take, in percent.
 fn idle(kind: Product, program: &Path) -> Result<(f64, f64)> {
-    let machine = SupervisorRun::new(kind, program, &named(IDLE, STAYS), false, true)?;
+    let machine = SupervisorRun::new(kind, program, &named(IDLE_PROCESS_COUNT, SLEEP_SCRIPT), false, true)?;
     machine.up()?;
-    (0..IDLE).try_for_each(|_| machine.said().map(drop))?;
+    (0..IDLE_PROCESS_COUNT).try_for_each(|_| machine.said().map(drop))?;
     std::thread::sleep(Duration::from_secs(3));
     let own = machine.own();
     ensure!(!own.is_empty(), "its supervisor is not found");
-    let cpu = share_of(&own, WATCH_TIME);
-    Ok((own.iter().filter_map(|pid| memory_of(*pid)).sum(), cpu))
+    let cpu = cpu_share(&own, WATCH_TIME);
+    Ok((own.iter().filter_map(|pid| memory_usage(*pid)).sum(), cpu))
 }
 
 fn lines(dir: &Path) -> Result<PathBuf> {
@@ -497,13 +497,13 @@ fn lines(dir: &Path) -> Result<PathBuf> {
     let (mut file, line) = (fs::File::create(&path)?, format!("{}\n", "x".repeat(79)));
     // In pieces: the peak memory of this process counts as that of its children.
     let piece = line.repeat((1 << 20) / line.len());
-    (0..LOGGED / piece.len()).try_for_each(|_| file.write_all(piece.as_bytes()))?;
+    (0..LOG_BYTES / piece.len()).try_for_each(|_| file.write_all(piece.as_bytes()))?;
     Ok(path)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "it is a figure")]
 fn speed(took: Duration) -> f64 {
-    LOGGED as f64 / took.as_secs_f64() / 1e6
+    LOG_BYTES as f64 / took.as_secs_f64() / 1e6
 }
 
 /// How fast a program's output is taken, in MB a second.
@@ -523,7 +523,7 @@ fn start_all(run: &SupervisorRun) -> Result<f64> {
     let begun = Instant::now();
     run.up()?;
     let mut last = begun;
-    for _ in 0..MANY {
+    for _ in 0..PROCESS_COUNT {
         last = run.said()?.0;
     }
     Ok(last.saturating_duration_since(begun).as_secs_f64())

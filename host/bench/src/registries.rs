@@ -18,13 +18,13 @@ use crate::figures::{megabytes, millis};
 use crate::report::BenchReport;
 
 /// The servers of the large registry: a little more than the largest one has.
-const SERVERS: usize = 50_000;
+const SERVER_COUNT: usize = 50_000;
 
 /// The pause between two pages of a copy, which is not ours to make shorter.
-const PAUSE: Duration = Duration::from_millis(100);
+const PAGE_DELAY: Duration = Duration::from_millis(100);
 
 /// Words of names and descriptions.
-const WORDS: [&str; 32] = [
+const NAME_WORDS: [&str; 32] = [
     "weather", "mail", "calendar", "postgres", "browser", "search", "papers", "stock", "video", "notes", "cluster",
     "document", "image", "flight", "cards", "time", "graph", "wallet", "ticket", "build", "logs", "metrics", "deploy",
     "map", "music", "recipe", "school", "health", "travel", "invoice", "chat", "photo",
@@ -67,9 +67,9 @@ pub fn live(aiw: &Path) -> Result<bool> {
 /// Adds the rows of a large registry and of the real rows.
 pub fn run(report: &mut BenchReport, aiw: &Path) -> Result<()> {
     // Rows are made when they are asked for: what this process holds counts as its children's memory, too.
-    let machine = RegistryHome::new(aiw, SERVERS, made)?;
+    let machine = RegistryHome::new(aiw, SERVER_COUNT, made)?;
     let (took, pages) = machine.fill()?;
-    let beside = took.saturating_sub(PAUSE * pages);
+    let beside = took.saturating_sub(PAGE_DELAY * pages);
     report.measured("registry: a copy of 50,000 servers, less pauses", "s", beside.as_secs_f64())?;
     for query in ["weather", "a calendar of flights", "acme"] {
         let mut peak = 0;
@@ -167,7 +167,7 @@ fn listed(server: Value) -> Value {
 /// A row of the usual size.
 fn made(at: usize) -> Value {
     // Steps that have nothing to do with each other.
-    let word = |step: usize| WORDS[(at * step + at / WORDS.len()) % WORDS.len()];
+    let word = |step: usize| NAME_WORDS[(at * step + at / NAME_WORDS.len()) % NAME_WORDS.len()];
     let name = format!("io.github.acme{:05}/{}-{}-mcp", at / 3, word(7), word(11));
     let description = format!(
         "Reads and writes your {} and {} with {}, for {} and for everybody who has a {}",
@@ -240,7 +240,7 @@ impl RegistryHome {
             let output = self.aiw(&["mcp", "search", "x", "--json"]).stderr(Stdio::null()).output()?;
             let said: Value = serde_json::from_slice(&output.stdout).context("the search printed no JSON")?;
             let source = &said["sources"][0];
-            if let Some(copied) = source["copied"].as_u64() {
+            if let Some(copied) = source["cached_servers"].as_u64() {
                 ensure!(copied == self.servers as u64, "the copy has {copied} servers of {}", self.servers);
                 return Ok((start.elapsed(), u32::try_from(self.servers.div_ceil(100))?));
             }

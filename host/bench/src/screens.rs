@@ -13,17 +13,17 @@ use aiw_tests::Environment;
 use anyhow::{Context, Result, ensure};
 use portable_pty::{CommandBuilder, PtySize, native_pty_system};
 
-use crate::figures::{memory_of, millis, share_of, with_codex};
+use crate::figures::{cpu_share, memory_usage, millis, with_codex};
 use crate::report::BenchReport;
 
 /// How many tasks run.
-const TASKS: usize = 20;
+const TASK_COUNT: usize = 20;
 
 /// How long it is watched while nothing changes.
 const WATCH_TIME: Duration = Duration::from_secs(20);
 
 /// The longest wait.
-const PATIENCE: Duration = Duration::from_secs(30);
+const READY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Adds the rows of the terminal view.
 pub fn run(report: &mut BenchReport, aiw: &Path) -> Result<()> {
@@ -34,7 +34,7 @@ pub fn run(report: &mut BenchReport, aiw: &Path) -> Result<()> {
         ensure!(output.status.success(), "`aiw {arguments:?}` failed: {}", String::from_utf8_lossy(&output.stderr));
         Ok(())
     };
-    for _ in 0..TASKS {
+    for _ in 0..TASK_COUNT {
         tasks(&["codex", "-p", "own", "--detach", "wait"])?;
     }
     let measured = measure(report, aiw, &env, &path);
@@ -64,9 +64,9 @@ fn measure(report: &mut BenchReport, aiw: &Path, env: &Environment, path: &OsStr
     screen.rest();
     let pid = screen.child.process_id().context("a process")?;
     let before = screen.written.load(Ordering::SeqCst);
-    let share = share_of(&[pid], WATCH_TIME);
+    let share = cpu_share(&[pid], WATCH_TIME);
     let written = screen.written.load(Ordering::SeqCst) - before;
-    let memory = memory_of(pid).context("its memory")?;
+    let memory = memory_usage(pid).context("its memory")?;
     screen.quit()?;
     report.measured("screens: written while nothing changes, 20 s", "bytes", written as f64)?;
     report.measured("screens: processor while nothing changes", "%", share)?;
@@ -124,7 +124,7 @@ impl OnScreen {
         let mut seen = Vec::new();
         while !String::from_utf8_lossy(&seen).contains(word) {
             let shown = || format!("`{word}` is not drawn: {}", String::from_utf8_lossy(&seen));
-            let piece = self.pieces.recv_timeout(PATIENCE).with_context(shown)?;
+            let piece = self.pieces.recv_timeout(READY_TIMEOUT).with_context(shown)?;
             seen.extend(piece);
         }
         Ok(())
@@ -132,7 +132,7 @@ impl OnScreen {
 
     /// Waits until something is drawn.
     fn some(&self) -> Result<()> {
-        self.pieces.recv_timeout(PATIENCE).context("nothing is drawn").map(drop)
+        self.pieces.recv_timeout(READY_TIMEOUT).context("nothing is drawn").map(drop)
     }
 
     /// Waits until nothing is drawn any more.

@@ -16,10 +16,10 @@ use crate::figures::millis;
 use crate::report::BenchReport;
 
 /// How many calls follow each other, to measure one.
-const CALLS: usize = 150;
+const CALL_COUNT: usize = 150;
 
 /// How long each of ten calls at once takes, in milliseconds.
-const SLOW: u32 = 200;
+const SLOW_CALL_DELAY_MS: u32 = 200;
 
 /// Adds the rows of scripts.
 pub fn run(report: &mut BenchReport, aiw: &Path) -> Result<()> {
@@ -67,18 +67,18 @@ fn calls(report: &mut BenchReport, home: &Environment, aiw: &Path) -> Result<()>
     let nothing = report.pairs("script: one that calls nothing", "ms", || took(&mut client, "return 1"))?;
     let slow = format!(
         "await Promise.all(Array.from({{ length: 10 }}, (_, n) => tools.one__slow({{ seconds: {}, n }})))",
-        f64::from(SLOW) / 1e3
+        f64::from(SLOW_CALL_DELAY_MS) / 1e3
     );
-    let one = format!("await tools.one__slow({{ seconds: {} }})", f64::from(SLOW) / 1e3);
+    let one = format!("await tools.one__slow({{ seconds: {} }})", f64::from(SLOW_CALL_DELAY_MS) / 1e3);
     report.pairs_beside("script: ten calls at once, beside one of them", "ms", || {
         Ok((took(&mut client, &slow)?, took(&mut client, &one)?))
     })?;
-    let many = format!("for (let n = 0; n < {CALLS}; n++) await tools.one__echo({{ n }})");
-    let each = |all: f64| all * 1e3 / CALLS as f64;
+    let many = format!("for (let n = 0; n < {CALL_COUNT}; n++) await tools.one__echo({{ n }})");
+    let each = |all: f64| all * 1e3 / CALL_COUNT as f64;
     report.pairs_beside("script: a call, beside a direct one", "µs", || {
         let ours = each(took(&mut client, &many)? - nothing);
         let begun = Instant::now();
-        for n in 0..CALLS {
+        for n in 0..CALL_COUNT {
             client.call("one__echo", &json!({ "n": n }))?;
         }
         Ok((ours, each(millis(begun.elapsed()))))

@@ -14,23 +14,23 @@ use crate::figures::millis;
 use crate::report::BenchReport;
 
 /// The files that are pushed, and the bytes of each: 1 MB.
-const FILES: usize = 300;
-const SIZE: usize = (1 << 20) / FILES;
+const FILE_COUNT: usize = 300;
+const SIZE: usize = (1 << 20) / FILE_COUNT;
 
 /// The time that Google takes for each request.
-const PAUSE: Duration = Duration::from_millis(100);
+const REQUEST_DELAY: Duration = Duration::from_millis(100);
 
 /// The files for Google, and the bytes of each. They are 5 MB once they are packed: they have lines without ASCII, as noise may
 /// look like a secret, and so an eighth less.
-const LARGE_FILES: usize = 24;
+const LARGE_FILE_COUNT: usize = 24;
 const LARGE_SIZE: usize = 256 << 10;
 
 /// The machines of a large store, and the snapshots of each: as many as are kept.
-const MACHINES: usize = 6;
-const SNAPSHOTS: usize = 50;
+const MACHINE_COUNT: usize = 6;
+const SNAPSHOT_COUNT: usize = 50;
 
 /// Not of the list that phrases of wallets are made of: a push would ask about them.
-const WORDS: [&str; 16] = [
+const TEXT_WORDS: [&str; 16] = [
     "reviews", "a", "changed", "and", "names", "of", "files", "as", "it", "is", "in", "to", "or", "tests", "then",
     "asks",
 ];
@@ -132,7 +132,7 @@ fn prose(seed: usize) -> String {
     let mut numbers = numbers(seed);
     while text.len() < SIZE {
         let number = numbers.next().unwrap_or_default();
-        text.push_str(WORDS[usize::try_from(number % 16).unwrap_or_default()]);
+        text.push_str(TEXT_WORDS[usize::try_from(number % 16).unwrap_or_default()]);
         text.push(if number.is_multiple_of(11) { '\n' } else { ' ' });
     }
     text
@@ -141,7 +141,7 @@ fn prose(seed: usize) -> String {
 /// Adds the row of a push of many files to a new store in a folder, beside `git push`, and notes that of restic.
 fn to_a_folder(report: &mut BenchReport, aiw: &Path) -> Result<()> {
     let machine = SyncMachine::new(aiw)?;
-    for file in 0..FILES {
+    for file in 0..FILE_COUNT {
         machine.write(&format!("skills/s{}/{file}.md", file % 30), prose(file).as_bytes())?;
     }
     let mut round = 0;
@@ -195,7 +195,7 @@ fn with_git(machine: &SyncMachine<'_>, round: usize) -> Result<Duration> {
 fn to_google(report: &mut BenchReport, aiw: &Path) -> Result<()> {
     let google = LoopbackGoogle::start();
     google.but(|_, _| {
-        std::thread::sleep(PAUSE);
+        std::thread::sleep(REQUEST_DELAY);
         None
     });
     let machine = SyncMachine::new(aiw)?;
@@ -205,24 +205,24 @@ fn to_google(report: &mut BenchReport, aiw: &Path) -> Result<()> {
     machine.run(&["sync", "init", "gdrive:"])?;
     let mut round = 0;
     report.pairs_beside("sync: a push of 5 MB to Drive, 100 ms a request", "s", || {
-        for file in 0..LARGE_FILES {
-            let bytes = numbers(round * LARGE_FILES + file).flat_map(u64::to_le_bytes).take(LARGE_SIZE);
+        for file in 0..LARGE_FILE_COUNT {
+            let bytes = numbers(round * LARGE_FILE_COUNT + file).flat_map(u64::to_le_bytes).take(LARGE_SIZE);
             let lines = bytes.enumerate().map(|(at, byte)| if at % 64 == 63 { b'\n' } else { byte | 0x80 });
             let noise: Vec<u8> = lines.collect();
             machine.write(&format!("skills/large/{file}.bin"), &noise)?;
         }
         round += 1;
-        Ok((machine.run(&["sync", "push"])?.1.as_secs_f64(), PAUSE.as_secs_f64()))
+        Ok((machine.run(&["sync", "push"])?.1.as_secs_f64(), REQUEST_DELAY.as_secs_f64()))
     })?;
     let sent = google.state.lock().files.values().map(|file| file.bytes.len()).max().unwrap_or_default();
     ensure!(sent > 5 << 20, "only {sent} bytes were pushed");
     Ok(())
 }
 
-/// Adds the rows of commands that ask no far end.
+/// Adds the rows of commands that ask no remote.
 fn local_commands(report: &mut BenchReport, aiw: &Path) -> Result<()> {
     let machine = SyncMachine::new(aiw)?;
-    for file in 0..FILES {
+    for file in 0..FILE_COUNT {
         machine.write(&format!("skills/s{}/{file}.md", file % 30), prose(file).as_bytes())?;
     }
     let far = machine.env.path("far");
@@ -239,32 +239,32 @@ fn local_commands(report: &mut BenchReport, aiw: &Path) -> Result<()> {
 /// it, then again.
 fn large_store(report: &mut BenchReport, aiw: &Path) -> Result<()> {
     let far = tempfile::tempdir()?;
-    let far_end = far.path().to_str().context("a path in UTF-8")?;
+    let remote = far.path().to_str().context("a path in UTF-8")?;
     let mut words = String::new();
-    for number in 0..MACHINES {
+    for number in 0..MACHINE_COUNT {
         let machine = SyncMachine::new(aiw)?;
         match number {
-            0 => machine.run(&["sync", "init", far_end])?,
-            _ => machine.with(&["sync", "join", far_end], &words)?,
+            0 => machine.run(&["sync", "init", remote])?,
+            _ => machine.with(&["sync", "join", remote], &words)?,
         };
         if number == 0 {
             words = machine.words()?;
         } else {
             machine.run(&["sync", "pull"])?;
         }
-        for snapshot in 0..SNAPSHOTS {
+        for snapshot in 0..SNAPSHOT_COUNT {
             machine.write(&format!("rules/{number}-{}.md", snapshot % 10), prose(snapshot).as_bytes())?;
             machine.run(&["sync", "push"])?;
         }
     }
     let machine = SyncMachine::new(aiw)?;
-    machine.with(&["sync", "join", far_end], &words)?;
+    machine.with(&["sync", "join", remote], &words)?;
     for what in ["sync: 300 snapshots, listed and planned", "sync: 300 snapshots, listed and planned again"] {
         let (listed, listing) = machine.run(&["sync", "list", "--json"])?;
         let (_, planning) = machine.run(&["sync", "pull", "--dry-run"])?;
         let listed: Value = serde_json::from_str(&listed)?;
         let count = listed["snapshots"].as_array().map_or(0, Vec::len);
-        ensure!(count == MACHINES * SNAPSHOTS, "{count} snapshots are listed");
+        ensure!(count == MACHINE_COUNT * SNAPSHOT_COUNT, "{count} snapshots are listed");
         report.measured(what, "s", (listing + planning).as_secs_f64())?;
     }
     Ok(())

@@ -18,16 +18,16 @@ use crate::row::short;
 /// The bytes that `memcpy` copies, and the copies of one count. Few bytes: the kernel counts the peak memory of this
 /// process as that of its children, whose memory is measured too.
 const COPY_BYTES: usize = 4 << 20;
-const COPIES: usize = 8;
+const COPY_COUNT: usize = 8;
 
 /// The bytes that `cat` writes to a file.
 const CAT_BYTES: usize = 64 << 20;
 
 /// The rows of one insert.
-const INSERT_ROWS: usize = 10_000;
+const INSERT_ROW_COUNT: usize = 10_000;
 
 /// The median of so many counts, of what takes milliseconds.
-const SHORT_RUNS: usize = 5;
+const SHORT_RUN_COUNT: usize = 5;
 
 /// Work that a row is compared with.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -146,10 +146,10 @@ impl Yardsticks {
         let time = |time, bytes| Ok(Some(YardstickFigure::Time { time, bytes, rows: 0 }));
         match yardstick {
             Yardstick::Spawn => time(of_short(spawn)?, 0),
-            Yardstick::Memcpy => time(of_short(|| Ok(self.copy()))?, COPY_BYTES * COPIES),
+            Yardstick::Memcpy => time(of_short(|| Ok(self.copy()))?, COPY_BYTES * COPY_COUNT),
             Yardstick::Insert => {
                 let time = of_short(|| self.insert())?;
-                Ok(Some(YardstickFigure::Time { time, bytes: 0, rows: INSERT_ROWS }))
+                Ok(Some(YardstickFigure::Time { time, bytes: 0, rows: INSERT_ROW_COUNT }))
             }
             Yardstick::Cat => time(self.cat()?, CAT_BYTES),
             Yardstick::Node | Yardstick::NodeMemory if !self.has_node => Ok(None),
@@ -163,7 +163,7 @@ impl Yardsticks {
 
     fn copy(&mut self) -> Duration {
         let begun = Instant::now();
-        for _ in 0..COPIES {
+        for _ in 0..COPY_COUNT {
             self.target.copy_from_slice(black_box(&self.source));
             black_box(&self.target);
         }
@@ -173,7 +173,7 @@ impl Yardsticks {
     /// One statement, so that all of it runs in SQLite.
     fn insert(&self) -> Result<Duration> {
         let rows = format!(
-            "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {INSERT_ROWS})
+            "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {INSERT_ROW_COUNT})
              INSERT INTO rows (name, size) SELECT 'row ' || n, n * n FROM numbers"
         );
         let begun = Instant::now();
@@ -221,7 +221,7 @@ pub fn print() -> Result<()> {
 }
 
 fn of_short(mut work: impl FnMut() -> Result<Duration>) -> Result<Duration> {
-    let times: Vec<f64> = (0..SHORT_RUNS).map(|_| Ok(work()?.as_secs_f64())).collect::<Result<_>>()?;
+    let times: Vec<f64> = (0..SHORT_RUN_COUNT).map(|_| Ok(work()?.as_secs_f64())).collect::<Result<_>>()?;
     Ok(Duration::from_secs_f64(median(times)))
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aiw_core::{Secret, one_line};
 use aiw_home::{Home, blocking, millis_of_http, now_millis, rfc3339};
-use aiw_net::{HttpClient, HttpRequest, Policy, Response, Streamed};
+use aiw_net::{HttpClient, HttpRequest, Policy, Response, StreamingResponse};
 use parking_lot::Mutex;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -18,7 +18,7 @@ use crate::source::TokenSource;
 use crate::token::CiToken;
 
 /// The version of the API that this room was written for.
-const VERSION: &str = "2022-11-28";
+const API_VERSION: &str = "2022-11-28";
 
 /// How long an answer may take.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -27,10 +27,10 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
 const LOG_READ_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The longest that a limit is believed, in seconds.
-const MOST_SECONDS: u64 = 3600;
+const MAX_RETRY_AFTER_SECS: u64 = 3600;
 
 /// How long to wait where a host only says that it is too much, in seconds. GitHub's documentation says a minute.
-const A_WHILE: u64 = 60;
+const DEFAULT_RETRY_AFTER_SECS: u64 = 60;
 
 /// The limit of requests, as the host said it last
 #[warn(missing_docs)]
@@ -47,7 +47,7 @@ pub struct CiLimit {
 }
 
 /// An answer of an API, with the mark by which the next request asks for news only.
-pub(crate) struct ApiAnswer<T> {
+pub(crate) struct ApiResponse<T> {
     pub value: T,
     pub etag: Option<String>,
 }
@@ -62,7 +62,7 @@ pub(crate) struct ApiClient {
     address: String,
     token: CiToken,
     limit: Mutex<Option<CiLimit>>,
-    pub patience: Duration,
+    pub timeout: Duration,
     /// When all answers are late, if there is such a time.
     pub until: Option<Instant>,
 }
@@ -87,7 +87,7 @@ impl ApiClient {
             address: api.address.clone(),
             token,
             limit: Mutex::default(),
-            patience: RESPONSE_TIMEOUT,
+            timeout: RESPONSE_TIMEOUT,
             until: None,
         })
     }
@@ -116,7 +116,7 @@ impl ApiClient {
         }
         let mut request = HttpRequest::new(url);
         request.headers.push(("accept".into(), "application/vnd.github+json".into()));
-        request.headers.push(("x-github-api-version".into(), VERSION.into()));
+        request.headers.push(("x-github-api-version".into(), API_VERSION.into()));
         if let Some(token) = &self.token.secret {
             let value = Secret::new(format!("Bearer {}", token.expose()));
             request.secrets.push(("authorization".into(), value));
@@ -131,12 +131,12 @@ impl ApiClient {
         path: &[&str],
         query: &[(&str, &str)],
         known: Option<&str>,
-    ) -> Result<Option<ApiAnswer<T>>, CiError> {
+    ) -> Result<Option<ApiResponse<T>>, CiError> {
         let Some(mut request) = self.request(repository, path, query) else { return Err(self.not_found(repository)) };
         request.headers.extend(known.map(|etag| ("if-none-match".to_owned(), etag.to_owned())));
         let begun = Instant::now();
-        let slow = || CiError::Slow { host: self.host.clone(), seconds: begun.elapsed().as_secs() };
-        let late = self.until.map_or(begun + self.patience, |until| until.min(begun + self.patience));
+        let slow = || CiError::Timeout { host: self.host.clone(), seconds: begun.elapsed().as_secs() };
+        let late = self.until.map_or(begun + self.timeout, |until| until.min(begun + self.timeout));
         let answer = tokio::time::timeout_at(late, self.client.fetch(&self.policy, &request));
         let answer = answer.await.map_err(|_| slow())??;
         self.note_limit(&answer);
@@ -146,15 +146,15 @@ impl ApiClient {
             _ => return Err(self.refusal(repository, &answer)),
         }
         let value = aiw_core::from_foreign_json(&answer.body);
-        let value = value.map_err(|source| CiError::Junk { host: self.host.clone(), source })?;
+        let value = value.map_err(|source| CiError::InvalidResponse { host: self.host.clone(), source })?;
         // Anything may be a mark, but a long one would make requests that no server takes.
         let is_mark = |etag: &&str| etag.len() <= 200 && etag.bytes().all(|byte| byte.is_ascii_graphic());
         let etag = answer.header("etag").filter(is_mark).map(str::to_owned);
-        Ok(Some(ApiAnswer { value, etag }))
+        Ok(Some(ApiResponse { value, etag }))
     }
 
     /// Begins to read the log of a job, which comes from another host. `None` if it is not there, or not any more.
-    pub async fn log(&self, repository: &CiRepository, job: u64) -> Result<Option<Streamed>, CiError> {
+    pub async fn log(&self, repository: &CiRepository, job: u64) -> Result<Option<StreamingResponse>, CiError> {
         let job = job.to_string();
         let Some(request) = self.request(repository, &["jobs", &job, "logs"], &[]) else {
             return Err(self.not_found(repository));
@@ -177,7 +177,7 @@ impl ApiClient {
         let number = |name: &str| answer.header(name)?.parse::<u64>().ok();
         let (remaining, limit) = (number("x-ratelimit-remaining"), number("x-ratelimit-limit"));
         if let (Some(remaining), Some(limit), Some(reset)) = (remaining, limit, number("x-ratelimit-reset")) {
-            let seconds = reset.saturating_sub(now_millis() / 1000).clamp(1, MOST_SECONDS);
+            let seconds = reset.saturating_sub(now_millis() / 1000).clamp(1, MAX_RETRY_AFTER_SECS);
             let resets = rfc3339(now_millis() + seconds * 1000);
             *self.limit.lock() = Some(CiLimit { remaining, limit, resets, seconds });
         }
@@ -216,13 +216,13 @@ impl ApiClient {
         let seconds = after.and_then(|text| text.parse::<u64>().ok());
         let date = || u64::try_from(millis_of_http(after?)?).ok().map(|at| at.saturating_sub(now_millis()) / 1000);
         if let Some(seconds) = seconds.or_else(date) {
-            return Some(seconds.clamp(1, MOST_SECONDS));
+            return Some(seconds.clamp(1, MAX_RETRY_AFTER_SECS));
         }
         if answer.header("x-ratelimit-remaining") == Some("0") {
-            return Some(self.limit().map_or(A_WHILE, |limit| limit.seconds));
+            return Some(self.limit().map_or(DEFAULT_RETRY_AFTER_SECS, |limit| limit.seconds));
         }
         let complaint: Complaint = aiw_core::from_foreign_json(&answer.body).unwrap_or_default();
         let is_limit = answer.status == 429 || complaint.message.to_ascii_lowercase().contains("rate limit");
-        is_limit.then_some(A_WHILE)
+        is_limit.then_some(DEFAULT_RETRY_AFTER_SECS)
     }
 }

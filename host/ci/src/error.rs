@@ -1,8 +1,8 @@
 //! Why nothing is known of a run.
 
-use aiw_core::{ErrorKind, Fault, counted, quoted, quoted_list};
+use aiw_core::{Diagnostic, ErrorKind, counted, quoted, quoted_list};
 use aiw_home::{HomeError, VaultError};
-use aiw_net::{Denier, NetError};
+use aiw_net::{DeniedBy, NetError};
 use aiw_redact::rules::InvalidRule;
 use aiw_supervisor::SupervisorError;
 
@@ -13,7 +13,7 @@ use crate::source::TokenSource;
 pub enum CiError {
     /// No remote of the project is at a host that the user knows.
     #[error("{}", no_place(.hosts))]
-    NoPlace {
+    RepositoryNotFound {
         /// The hosts of its remotes.
         hosts: Vec<String>,
     },
@@ -34,13 +34,13 @@ pub enum CiError {
     OtherApi,
     /// No run was named, and no commit is known.
     #[error("no run was named, and no commit is checked out here{}", because(.why))]
-    NoCommit {
+    CommitNotFound {
         /// Why it is not known, if git has one.
         why: Option<&'static str>,
     },
     /// The commit that is checked out has no run.
     #[error("commit `{commit}` has no run in `{repository}`")]
-    NoRun {
+    RunNotFound {
         /// The beginning of the commit.
         commit: String,
         /// The repository.
@@ -48,7 +48,7 @@ pub enum CiError {
     },
     /// The commit that is checked out has no run of a workflow.
     #[error("the commit has no run of a workflow {}: it has {}", quoted(.workflow), quoted_list(.known))]
-    NoWorkflow {
+    WorkflowNotFound {
         /// The name that was given.
         workflow: String,
         /// The names of those that have one.
@@ -104,7 +104,7 @@ pub enum CiError {
     },
     /// The host takes too long.
     #[error("`{host}` took more than {seconds} s")]
-    Slow {
+    Timeout {
         /// The host.
         host: String,
         /// How long it had.
@@ -112,7 +112,7 @@ pub enum CiError {
     },
     /// The host answers with something else than its documentation says.
     #[error("the answer of `{host}` makes no sense: {source}")]
-    Junk {
+    InvalidResponse {
         /// The host.
         host: String,
         /// The reader's error.
@@ -120,13 +120,13 @@ pub enum CiError {
     },
     /// No branch is checked out that could be monitored.
     #[error("no branch is checked out here{}", because(.why))]
-    NoBranch {
+    BranchNotFound {
         /// Why it is not known, if git has one.
         why: Option<&'static str>,
     },
-    /// The resident would not know the host: the user's variables alone name it.
-    #[error("the resident doesn't know `{host}`: only a variable of this session names it")]
-    NotKept {
+    /// The daemon would not know the host: the user's variables alone name it.
+    #[error("the daemon doesn't know `{host}`: only a variable of this session names it")]
+    HostNotConfigured {
         /// The host.
         host: String,
     },
@@ -148,9 +148,9 @@ pub enum CiError {
     /// The network, or the git repository on this machine, can't be used.
     #[error(transparent)]
     Net(#[from] NetError),
-    /// The resident can't be started.
+    /// The daemon can't be started.
     #[error(transparent)]
-    Resident(#[from] SupervisorError),
+    Daemon(#[from] SupervisorError),
 }
 
 fn no_place(hosts: &[String]) -> String {
@@ -176,17 +176,17 @@ fn of_resource(resource: &str) -> String {
     if resource.is_empty() { String::new() } else { format!(" (limit `{resource}`)") }
 }
 
-impl Fault for CiError {
-    fn below(&self) -> Option<&dyn Fault> {
-        aiw_core::passed_on!(self, Home, Vault, Net, Resident)
+impl Diagnostic for CiError {
+    fn diagnostic_source(&self) -> Option<&dyn Diagnostic> {
+        aiw_core::forward_diagnostic!(self, Home, Vault, Net, Daemon)
     }
 
     fn own_kind(&self) -> ErrorKind {
         match self {
             Self::Limited { .. }
             | Self::Status { .. }
-            | Self::Slow { .. }
-            | Self::Junk { .. }
+            | Self::Timeout { .. }
+            | Self::InvalidResponse { .. }
             | Self::Runtime { .. } => ErrorKind::Unavailable,
             Self::OtherApi => ErrorKind::Config,
             Self::Rule(_) => ErrorKind::Internal,
@@ -196,8 +196,8 @@ impl Fault for CiError {
 
     fn own_hint(&self) -> Option<String> {
         Some(match self {
-            Self::NoPlace { hosts } if hosts.is_empty() => "name the repository: `--repo OWNER/REPO`".into(),
-            Self::NoPlace { .. } => {
+            Self::RepositoryNotFound { hosts } if hosts.is_empty() => "name the repository: `--repo OWNER/REPO`".into(),
+            Self::RepositoryNotFound { .. } => {
                 "name the repository: `--repo OWNER/REPO`; for GitHub Enterprise, `gh auth login --hostname HOST`, or \
                  `ci.hosts.HOST` in settings.json"
                     .into()
@@ -206,9 +206,9 @@ impl Fault for CiError {
                 "`gh auth login --hostname HOST` makes it known to `gh`; `ci.hosts.HOST` in settings.json to aiw".into()
             }
             Self::NotARepository { .. } => "`OWNER/REPO`, or `HOST/OWNER/REPO`".into(),
-            Self::NoCommit { .. } => "`aiw ci list` names the runs".into(),
-            Self::NoRun { .. } => "`aiw ci list` names the runs; one begins some seconds after a push".into(),
-            Self::NoWorkflow { .. } => "`aiw ci list` names the runs, and their workflows".into(),
+            Self::CommitNotFound { .. } => "`aiw ci list` names the runs".into(),
+            Self::RunNotFound { .. } => "`aiw ci list` names the runs; one begins some seconds after a push".into(),
+            Self::WorkflowNotFound { .. } => "`aiw ci list` names the runs, and their workflows".into(),
             Self::NotFound { host, token: TokenSource::None, .. }
             | Self::Forbidden { host, token: TokenSource::None, .. }
             | Self::Limited { host, token: TokenSource::None, .. } => {
@@ -223,10 +223,10 @@ impl Fault for CiError {
             },
             Self::Forbidden { .. } => "the token has to be allowed to read the repository's Actions".into(),
             Self::Limited { .. } => "try again then".into(),
-            Self::NoBranch { why: None } => "check one out: `git switch BRANCH`".into(),
-            Self::NoBranch { .. } => "name the repository, for all its branches: `--repo OWNER/REPO`".into(),
-            Self::NotKept { .. } => "name it in settings.json: `ci.hosts.HOST`".into(),
-            Self::Net(NetError::Denied { by: Denier::NotPublic, .. }) => {
+            Self::BranchNotFound { why: None } => "check one out: `git switch BRANCH`".into(),
+            Self::BranchNotFound { .. } => "name the repository, for all its branches: `--repo OWNER/REPO`".into(),
+            Self::HostNotConfigured { .. } => "name it in settings.json: `ci.hosts.HOST`".into(),
+            Self::Net(NetError::Denied { by: DeniedBy::NotPublic, .. }) => {
                 "if it is your GitHub Enterprise host, name its address in settings.json: `ci.hosts.HOST.api_url`"
                     .into()
             }

@@ -1,7 +1,7 @@
 //! What continuous integration says: the runs of GitHub Actions of a repository, what failed in them, and when they end.
 //!
 //! [`Ci`] reads the runs of one repository: of the one that is checked out, or of one that somebody names. [`start_monitoring`]
-//! has the resident ask for them, and [`attend`] is what the resident does.
+//! has the daemon ask for them, and [`attend`] is what the daemon does.
 //!
 //! A repository may come from anybody, and so may what its runs write. No token goes to a host that the user doesn't know; texts
 //! are bounded and made printable, and secrets are taken out of logs.
@@ -32,9 +32,9 @@ mod wait;
 
 pub use connection::CiLimit;
 pub use error::CiError;
-pub use log::{NAMES, THEIRS};
+pub use log::{NAMES, UNTRUSTED_LOG_NOTICE};
 pub use monitor::{
-    MonitorRequest, MonitoredBranch, StoppedMonitoring, attend, monitored, start_monitoring, stop_monitoring,
+    MonitorRequest, MonitoredBranch, StoppedMonitoring, monitored, run_monitor, start_monitoring, stop_monitoring,
 };
 pub use place::CiRepository;
 pub use runs::{Ci, CiFailedLogs, CiJobLog, CiListRequest, CiRunDetails, CiRunList, CiRunRequest};

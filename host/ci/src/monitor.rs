@@ -1,5 +1,5 @@
-//! Monitoring: the resident asks for the runs of a branch, and writes what begins and ends as events of its project. Commands
-//! write into the home what is monitored; the resident reads it, and forgets what is over.
+//! Monitoring: the daemon asks for the runs of a branch, and writes what begins and ends as events of its project. Commands
+//! write into the home what is monitored; the daemon reads it, and forgets what is over.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
@@ -7,16 +7,16 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use aiw_events::{EventKind, EventLog, EventSubject, HomeEvent};
-use aiw_home::{Home, HomeError, Surroundings, millis_of, now_millis, rfc3339};
+use aiw_home::{ExecutionContext, Home, HomeError, now_millis, parse_rfc3339, rfc3339};
 use aiw_net::HttpClient;
-use aiw_supervisor::{Resident, ResidentRecord, boot, digest, is_usual_variable};
+use aiw_supervisor::{DaemonRecord, HomeDaemon, boot, digest, is_usual_variable};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
 
 use crate::connection::{ApiClient, CiLimit};
 use crate::error::CiError;
-use crate::place::{CiPlace, CiRepository, KnownHosts};
+use crate::place::{CiLocation, CiRepository, TrustedHosts};
 use crate::runs::PAGE;
 use crate::shapes::{CiRun, RunPage};
 use crate::source::TokenSource;
@@ -24,11 +24,11 @@ use crate::token::CiToken;
 
 /// How long it goes on after the last run, and with one that does not change, in milliseconds.
 const MONITOR_AFTER_LAST_RUN_MS: u64 = 30 * 60 * 1000;
-const GIVES_UP: u64 = 24 * 3600 * 1000;
+const MAX_FAILING_MS: u64 = 24 * 3600 * 1000;
 
 /// The shortest interval, and that without a token, in seconds: a host answers 60 requests an hour without one.
 const MIN_INTERVAL_SECONDS: u64 = 10;
-const WITHOUT_TOKEN: u64 = 90;
+const MIN_ANONYMOUS_INTERVAL_SECS: u64 = 90;
 
 /// The longest pause when nothing happens, or nobody answers.
 const MAX_POLL_INTERVAL: Duration = Duration::from_secs(300);
@@ -37,11 +37,11 @@ const MAX_POLL_INTERVAL: Duration = Duration::from_secs(300);
 const CONFIG_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The pages that it asks for at once, and the runs that it remembers.
-const PAGES: usize = 10;
-const REMEMBERED: usize = 300;
+const MAX_PAGES: usize = 10;
+const MAX_REMEMBERED_RUNS: usize = 300;
 
 /// The most runs that it asks for one by one, because they are on no page.
-const APART: usize = 20;
+const MAX_SINGLE_POLLS: usize = 20;
 
 /// A branch that is to be monitored.
 #[derive(Debug, Clone)]
@@ -54,7 +54,7 @@ pub struct MonitorRequest {
     pub interval: u64,
 }
 
-/// A branch whose runs the resident asks for
+/// A branch whose runs the daemon asks for
 #[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct MonitoredBranch {
@@ -104,14 +104,14 @@ pub(crate) struct Monitor {
     active: u64,
     /// Whether the host was asked before: what had ended by then is not news.
     #[serde(default)]
-    has_looked: bool,
+    has_polled: bool,
     #[serde(default)]
     runs: BTreeMap<u64, KnownRun>,
     #[serde(default)]
     problem: Option<String>,
 }
 
-impl ResidentRecord for Monitor {
+impl DaemonRecord for Monitor {
     fn directory(home: &Home) -> PathBuf {
         home.root().join("ci")
     }
@@ -138,7 +138,7 @@ impl Monitor {
             interval,
             started: now,
             active: now,
-            has_looked: false,
+            has_polled: false,
             runs: BTreeMap::new(),
             problem: None,
         }
@@ -152,7 +152,7 @@ impl Monitor {
 
     /// Whether its last run is long over, or one waits for what does not come.
     pub fn is_spent(&self, now: u64) -> bool {
-        let most = if self.runs.values().all(|run| run.is_over) { MONITOR_AFTER_LAST_RUN_MS } else { GIVES_UP };
+        let most = if self.runs.values().all(|run| run.is_over) { MONITOR_AFTER_LAST_RUN_MS } else { MAX_FAILING_MS };
         now.saturating_sub(self.active.max(self.started)) > most
     }
 
@@ -177,16 +177,16 @@ impl Monitor {
             let is_over = run.is_over();
             let known = self.runs.insert(run.id, KnownRun { attempt: run.attempt, is_over });
             let is_news = match known {
-                None if is_over => self.has_looked && run.id > newest,
+                None if is_over => self.has_polled && run.id > newest,
                 None => true,
                 Some(known) => run.attempt > known.attempt || (is_over && !known.is_over),
             };
             events.extend(is_news.then(|| self.event(&run)));
         }
-        while self.runs.len() > REMEMBERED {
+        while self.runs.len() > MAX_REMEMBERED_RUNS {
             self.runs.pop_first();
         }
-        self.has_looked = true;
+        self.has_polled = true;
         events
     }
 
@@ -200,7 +200,7 @@ impl Monitor {
             name: Some(run.numbered()),
             project: Some(self.project.clone()),
             id: Some(run.id.to_string()),
-            why: why(&run.conclusion).map(str::to_owned),
+            reason: why(&run.conclusion).map(str::to_owned),
             ..HomeEvent::now(kind, EventSubject::Ci)
         }
     }
@@ -224,40 +224,40 @@ pub fn monitored(home: &Home) -> Vec<MonitoredBranch> {
     Monitor::all(home).into_iter().map(Monitor::summary).collect()
 }
 
-/// Has the resident ask for the runs of the branch that is checked out, or of a whole repository that is named. `aiw` is the
-/// executable that supervises the resident.
+/// Has the daemon ask for the runs of the branch that is checked out, or of a whole repository that is named. `aiw` is the
+/// executable that supervises the daemon.
 ///
 /// # Errors
 ///
-/// No branch at a host that the user knows is checked out, or the resident can't be started.
+/// No branch at a host that the user knows is checked out, or the daemon can't be started.
 pub fn start_monitoring(home: &Home, aiw: &Path, request: &MonitorRequest) -> Result<MonitoredBranch, CiError> {
     let here = home.around().directory().map_err(|e| HomeError::io("read", &request.project, e))?;
-    let place = CiPlace::find(home, here, request.repository.as_deref())?;
+    let place = CiLocation::find(home, here, request.repository.as_deref())?;
     if place.branch.is_none() && request.repository.is_none() {
-        return Err(CiError::NoBranch { why: place.unread });
+        return Err(CiError::BranchNotFound { why: place.unread });
     }
-    // The resident has no other variables.
+    // The daemon has no other variables.
     let usual = home.around().variables().filter(|(name, _)| name.to_str().is_some_and(is_usual_variable));
-    let theirs = home.seen_by(Surroundings::new(Ok(here.to_owned()), usual));
+    let theirs = home.seen_by(ExecutionContext::new(Ok(here.to_owned()), usual));
     let host = place.repository.host.clone();
-    if KnownHosts::of(&theirs)?.api(&host).is_none() {
-        return Err(CiError::NotKept { host });
+    if TrustedHosts::load(&theirs)?.api(&host).is_none() {
+        return Err(CiError::HostNotConfigured { host });
     }
     let source = CiToken::find(&theirs, &host)?.source;
     let is_kept = matches!(source, TokenSource::Gh | TokenSource::Vault);
-    let least = if is_kept { MIN_INTERVAL_SECONDS } else { WITHOUT_TOKEN };
+    let least = if is_kept { MIN_INTERVAL_SECONDS } else { MIN_ANONYMOUS_INTERVAL_SECS };
     let interval = request.interval.clamp(least, 3600);
     let mut record = Monitor::new(&request.project, place.repository, place.branch, interval);
     let known = {
         let _turn = home.turn()?;
         let known = Monitor::read_at(&record.path(home));
         if let Some(known) = &known {
-            (record.has_looked, record.runs) = (known.has_looked, known.runs.clone());
+            (record.has_polled, record.runs) = (known.has_polled, known.runs.clone());
         }
         record.write(home)?;
         known
     };
-    if let Err(error) = Resident::ensure(home, aiw) {
+    if let Err(error) = HomeDaemon::ensure(home, aiw) {
         let _turn = home.turn()?;
         known.map_or_else(|| record.remove(home), |known| known.write(home))?;
         return Err(error.into());
@@ -295,7 +295,7 @@ pub fn stop_monitoring(home: &Home, project: &Path) -> Result<StoppedMonitoring,
 /// # Errors
 ///
 /// There are no threads or timers.
-pub fn attend(home: &Home, say: fn(&str)) -> Result<Infallible, CiError> {
+pub fn run_monitor(home: &Home, say: fn(&str)) -> Result<Infallible, CiError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|source| CiError::Runtime { source })?;
     runtime.block_on(async {
@@ -326,7 +326,7 @@ pub fn attend(home: &Home, say: fn(&str)) -> Result<Infallible, CiError> {
 }
 
 /// The runs of a branch that have changed, and the known ones that somebody has deleted.
-struct News {
+struct RunChanges {
     runs: Vec<CiRun>,
     gone: Vec<u64>,
 }
@@ -394,9 +394,9 @@ impl Poller {
     }
 
     /// Returns the runs, if something has changed. The token is found anew each time, and not kept.
-    async fn ask(&mut self, home: &Home, client: &HttpClient, record: &Monitor) -> Result<Option<News>, CiError> {
+    async fn ask(&mut self, home: &Home, client: &HttpClient, record: &Monitor) -> Result<Option<RunChanges>, CiError> {
         let host = &record.repository.host;
-        let api = KnownHosts::of(home)?.api(host);
+        let api = TrustedHosts::load(home)?.api(host);
         let api = api.ok_or_else(|| CiError::UnknownHost { host: host.clone() })?;
         let connection = ApiClient::to(home, client, &api).await?;
         let found = self.news(&connection, record).await;
@@ -406,15 +406,15 @@ impl Poller {
 
     /// Returns the runs of the first page if that has changed, with those of others that are as new, and with known ones that are on
     /// no page any more and had not ended.
-    async fn news(&mut self, connection: &ApiClient, record: &Monitor) -> Result<Option<News>, CiError> {
+    async fn news(&mut self, connection: &ApiClient, record: &Monitor) -> Result<Option<RunChanges>, CiError> {
         let size = PAGE.to_string();
         let newest = record.runs.last_key_value().map_or(0, |(id, _)| *id);
         let (mut runs, mut gone, mut is_news) = (Vec::new(), Vec::new(), false);
-        for page in 1..=PAGES {
+        for page in 1..=MAX_PAGES {
             let number = page.to_string();
             let mut query = vec![("per_page", size.as_str()), ("page", &number)];
             query.extend(record.branch.as_deref().map(|branch| ("branch", branch)));
-            let etag = self.etag.as_deref().filter(|_| page == 1 && record.has_looked);
+            let etag = self.etag.as_deref().filter(|_| page == 1 && record.has_polled);
             let Some(found) = connection.get::<RunPage>(&record.repository, &["runs"], &query, etag).await? else {
                 break;
             };
@@ -424,7 +424,7 @@ impl Poller {
                 self.first = of_page.iter().map(|run| run.id).collect();
             }
             // What was there before the first look does not count as news.
-            let is_last = !record.has_looked || of_page.len() < PAGE || of_page.iter().any(|run| run.id <= newest);
+            let is_last = !record.has_polled || of_page.len() < PAGE || of_page.iter().any(|run| run.id <= newest);
             runs.extend(of_page);
             if is_last {
                 break;
@@ -432,7 +432,7 @@ impl Poller {
         }
         let is_apart = |id: &&u64| !self.first.contains(id) && !runs.iter().any(|run: &CiRun| run.id == **id);
         let open = record.runs.iter().filter(|(_, run)| !run.is_over).map(|(id, _)| id);
-        let apart: Vec<u64> = open.filter(is_apart).take(APART).copied().collect();
+        let apart: Vec<u64> = open.filter(is_apart).take(MAX_SINGLE_POLLS).copied().collect();
         for id in apart {
             match connection.get::<CiRun>(&record.repository, &["runs", &id.to_string()], &[], None).await {
                 Ok(found) => runs.extend(found.map(|found| found.value)),
@@ -441,17 +441,23 @@ impl Poller {
             }
             is_news = true;
         }
-        Ok(is_news.then_some(News { runs, gone }))
+        Ok(is_news.then_some(RunChanges { runs, gone }))
     }
 }
 
 /// Writes down what was found, and the events of it, unless somebody has stopped it meanwhile.
-fn note(home: &Home, record: &Monitor, news: Option<News>, problem: Option<String>, now: u64) -> Result<(), CiError> {
+fn note(
+    home: &Home,
+    record: &Monitor,
+    news: Option<RunChanges>,
+    problem: Option<String>,
+    now: u64,
+) -> Result<(), CiError> {
     let _turn = home.turn()?;
     let Some(before) = Monitor::read_at(&record.path(home)) else { return Ok(()) };
     let mut record = before.clone();
     let (runs, gone) = news.map(|news| (Some(news.runs), news.gone)).unwrap_or_default();
-    let last = runs.iter().flatten().filter_map(|run| u64::try_from(millis_of(&run.updated)?).ok()).max();
+    let last = runs.iter().flatten().filter_map(|run| u64::try_from(parse_rfc3339(&run.updated)?).ok()).max();
     let events = runs.map(|runs| record.take(runs)).unwrap_or_default();
     record.runs.retain(|id, _| !gone.contains(id));
     if !events.is_empty() {
@@ -463,7 +469,7 @@ fn note(home: &Home, record: &Monitor, news: Option<News>, problem: Option<Strin
         return Ok(record.remove(home)?);
     }
     // Whoever is killed here writes an event twice, which is better than never.
-    let log = EventLog::of(home.root());
+    let log = EventLog::new(home.root());
     events.iter().for_each(|event| drop(log.add(event)));
     if record != before {
         record.write(home)?;

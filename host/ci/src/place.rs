@@ -6,7 +6,7 @@ use std::fmt;
 use std::path::Path;
 
 use aiw_core::{Sha, one_line};
-use aiw_home::{CiHostSettings, Home, Surroundings, read_capped, yaml};
+use aiw_home::{CiHostSettings, ExecutionContext, Home, read_capped, yaml};
 use aiw_net::{GitCheckout, HostPattern, Hosts, Policy, host_and_path};
 use schemars::JsonSchema;
 use serde::de::IgnoredAny;
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::CiError;
 
 /// The longest `hosts.yml` of `gh`, in bytes.
-const HOSTS: u64 = 1 << 20;
+const MAX_HOSTS_FILE_BYTES: u64 = 1 << 20;
 
 /// GitHub's own host.
 pub(crate) const GITHUB: &str = "github.com";
@@ -97,13 +97,13 @@ impl CiApi {
 }
 
 /// The hosts that the user knows.
-pub(crate) struct KnownHosts {
+pub(crate) struct TrustedHosts {
     settings: BTreeMap<String, CiHostSettings>,
     of_gh: BTreeSet<String>,
 }
 
-impl KnownHosts {
-    pub fn of(home: &Home) -> Result<Self, CiError> {
+impl TrustedHosts {
+    pub fn load(home: &Home) -> Result<Self, CiError> {
         let settings = home.settings()?.ci()?.hosts;
         let settings: BTreeMap<_, _> =
             settings.into_iter().map(|(host, one)| (host.to_ascii_lowercase(), one)).collect();
@@ -133,12 +133,12 @@ impl KnownHosts {
 }
 
 /// Returns the hosts that the user is logged in to with `gh`, as its own file has them.
-pub(crate) fn gh_hosts(around: &Surroundings) -> BTreeSet<String> {
-    let of_variable = |name: &str| around.directory_of(name);
+pub(crate) fn gh_hosts(around: &ExecutionContext) -> BTreeSet<String> {
+    let of_variable = |name: &str| around.directory_from(name);
     let directory = of_variable("GH_CONFIG_DIR")
         .or_else(|| Some(of_variable("XDG_CONFIG_HOME")?.join("gh")))
         .or_else(|| Some(around.user_home()?.join(".config/gh")));
-    let text = directory.and_then(|directory| read_capped(&directory.join("hosts.yml"), HOSTS).ok()?);
+    let text = directory.and_then(|directory| read_capped(&directory.join("hosts.yml"), MAX_HOSTS_FILE_BYTES).ok()?);
     let text = text.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
     let hosts = yaml::parse::<BTreeMap<String, IgnoredAny>>(&text).unwrap_or_default();
     hosts.into_keys().map(|host| host.to_ascii_lowercase()).collect()
@@ -146,7 +146,7 @@ pub(crate) fn gh_hosts(around: &Surroundings) -> BTreeSet<String> {
 
 /// A repository, and what of it is checked out.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct CiPlace {
+pub(crate) struct CiLocation {
     pub api: CiApi,
     pub repository: CiRepository,
     pub branch: Option<String>,
@@ -157,10 +157,10 @@ pub(crate) struct CiPlace {
     pub others: Vec<(String, CiRepository)>,
 }
 
-impl CiPlace {
+impl CiLocation {
     /// Finds the repository that is meant in a directory. It reads files.
     pub fn find(home: &Home, directory: &Path, named: Option<&str>) -> Result<Self, CiError> {
-        let known = KnownHosts::of(home)?;
+        let known = TrustedHosts::load(home)?;
         let checkout = match GitCheckout::find(directory) {
             // What is named needs none.
             Err(_) if named.is_some() => None,
@@ -178,7 +178,7 @@ impl CiPlace {
                 Some((_, repository)) => repository.clone(),
                 None => {
                     let hosts = remotes.iter().filter_map(|one| host_and_path(&one.url)).map(|(host, _)| host);
-                    return Err(CiError::NoPlace { hosts: hosts.collect() });
+                    return Err(CiError::RepositoryNotFound { hosts: hosts.collect() });
                 }
             },
         };

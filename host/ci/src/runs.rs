@@ -10,31 +10,31 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use crate::connection::{ApiAnswer, ApiClient, CiLimit};
+use crate::connection::{ApiClient, ApiResponse, CiLimit};
 use crate::error::CiError;
-use crate::log::{Blocks, Cutter, LINES, NAMES, THEIRS, read_lines};
-use crate::place::{CiPlace, CiRepository};
+use crate::log::{Blocks, Cutter, MAX_LINES, NAMES, UNTRUSTED_LOG_NOTICE, read_lines};
+use crate::place::{CiLocation, CiRepository};
 use crate::shapes::{CiJob, CiRun, JobPage, RunPage};
 use crate::source::TokenSource;
 
 /// The most runs of a list: GitHub gives no more with a filter.
-const MOST_RUNS: usize = 1000;
+const MAX_RUNS: usize = 1000;
 
 /// The items of a page.
 pub(crate) const PAGE: usize = 100;
 
 /// The most pages of jobs that are read.
-const JOB_PAGES: usize = 10;
+const MAX_JOB_PAGES: usize = 10;
 
 /// How long a log may take, or those of all jobs that failed.
 const LOG_DOWNLOAD_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// The most failed runs of a commit of which the jobs are read, beside the first.
-pub(crate) const MOST_OTHERS: usize = 4;
+pub(crate) const MAX_OTHER_FAILED_RUNS: usize = 4;
 
 /// The most jobs whose logs are read, and the lines that each has at least.
-const MOST_LOGS: usize = 10;
-const LEAST_LINES: usize = 20;
+const MAX_LOGS: usize = 10;
+const MIN_LINES_PER_LOG: usize = 20;
 
 /// Which runs.
 #[derive(Debug, Clone, Default)]
@@ -137,7 +137,7 @@ pub struct CiJobLog {
     /// The errors, with the lines before each; secrets are taken out
     pub lines: Vec<String>,
     /// How many lines were left out
-    pub left_out: u64,
+    pub skipped: u64,
     /// Why there are no lines, or not all
     pub note: Option<String>,
 }
@@ -145,7 +145,7 @@ pub struct CiJobLog {
 /// The runs of one repository.
 pub struct Ci {
     pub(crate) connection: ApiClient,
-    pub(crate) place: CiPlace,
+    pub(crate) place: CiLocation,
     home: Home,
     /// When the logs of an answer are late, if there is such a time; else each has its own.
     until: Option<Instant>,
@@ -163,7 +163,7 @@ impl Ci {
         let (theirs, named) = (home.clone(), named.map(str::to_owned));
         let find = move || {
             let here = theirs.around().directory().map(ToOwned::to_owned).unwrap_or_else(|_| "/".into());
-            CiPlace::find(&theirs, &here, named.as_deref())
+            CiLocation::find(&theirs, &here, named.as_deref())
         };
         let place = blocking(find).await?;
         let connection = ApiClient::to(home, client, &place.api).await?;
@@ -212,7 +212,7 @@ impl Ci {
     ///
     /// The host doesn't answer, or refuses.
     pub async fn list(&self, request: &CiListRequest) -> Result<CiRunList, CiError> {
-        let limit = request.limit.clamp(1, MOST_RUNS);
+        let limit = request.limit.clamp(1, MAX_RUNS);
         let branch = request.branch.as_deref().or(self.branch());
         let branch = branch.filter(|branch| *branch != "*");
         let (mut runs, mut total) = (Vec::<CiRun>::new(), 0);
@@ -254,7 +254,7 @@ impl Ci {
         path: &[&str],
         query: &[(&str, &str)],
         known: Option<&str>,
-    ) -> Result<Option<ApiAnswer<T>>, CiError> {
+    ) -> Result<Option<ApiResponse<T>>, CiError> {
         self.connection.get(&self.place.repository, path, query, known).await
     }
 
@@ -265,12 +265,12 @@ impl Ci {
         &self,
         request: &CiRunRequest,
         etag: Option<&str>,
-    ) -> Result<Option<ApiAnswer<Vec<CiRun>>>, CiError> {
+    ) -> Result<Option<ApiResponse<Vec<CiRun>>>, CiError> {
         let Some(id) = request.id else {
-            let commit = self.place.commit.as_ref().ok_or(CiError::NoCommit { why: self.place.unread })?;
+            let commit = self.place.commit.as_ref().ok_or(CiError::CommitNotFound { why: self.place.unread })?;
             let query = [("head_sha", commit.as_str()), ("per_page", "100")];
             let found = self.get::<RunPage>(&["runs"], &query, etag).await?;
-            let Some(ApiAnswer { value: RunPage { workflow_runs, .. }, etag }) = found else { return Ok(None) };
+            let Some(ApiResponse { value: RunPage { workflow_runs, .. }, etag }) = found else { return Ok(None) };
             let mut runs: Vec<CiRun> = Vec::new();
             for run in workflow_runs {
                 // A commit may be that of a branch and of a tag.
@@ -284,17 +284,17 @@ impl Ci {
             if let Some(workflow) = request.workflow.as_deref().filter(|_| !runs.is_empty()) {
                 let mut known: Vec<String> = runs.iter().map(|run| run.name.clone()).collect();
                 known.dedup();
-                runs.retain(|run| run.is_of(workflow));
+                runs.retain(|run| run.matches_workflow(workflow));
                 if runs.is_empty() {
-                    return Err(CiError::NoWorkflow { workflow: workflow.to_owned(), known });
+                    return Err(CiError::WorkflowNotFound { workflow: workflow.to_owned(), known });
                 }
             }
             // Stable: the newest first.
             runs.sort_by_key(CiRun::rank);
-            return Ok(Some(ApiAnswer { value: runs, etag }));
+            return Ok(Some(ApiResponse { value: runs, etag }));
         };
         match self.get::<CiRun>(&["runs", &id.to_string()], &[], etag).await {
-            Ok(found) => Ok(found.map(|found| ApiAnswer { value: vec![found.value], etag: found.etag })),
+            Ok(found) => Ok(found.map(|found| ApiResponse { value: vec![found.value], etag: found.etag })),
             Err(CiError::NotFound { host, token, .. }) => {
                 let what = format!("run {id} of `{}`", self.place.repository);
                 Err(CiError::NotFound { what, host, token })
@@ -306,7 +306,7 @@ impl Ci {
     /// Returns the run that decides, and the others.
     async fn run(&self, request: &CiRunRequest) -> Result<(CiRun, Vec<CiRun>), CiError> {
         let commit = self.place.commit.as_ref().map(|commit| commit.as_str()[..10].to_owned()).unwrap_or_default();
-        let missing = || CiError::NoRun { commit, repository: self.place.repository.to_string() };
+        let missing = || CiError::RunNotFound { commit, repository: self.place.repository.to_string() };
         let mut runs = self.meant(request, None).await?.map(|found| found.value).unwrap_or_default();
         if runs.is_empty() {
             return Err(missing());
@@ -316,7 +316,7 @@ impl Ci {
 
     pub(crate) async fn jobs(&self, run: u64) -> Result<Vec<CiJob>, CiError> {
         let (run, mut jobs) = (run.to_string(), Vec::new());
-        for page in 1..=JOB_PAGES {
+        for page in 1..=MAX_JOB_PAGES {
             let page = page.to_string();
             let query = [("filter", "latest"), ("per_page", "100"), ("page", page.as_str())];
             let Some(found) = self.get::<JobPage>(&["runs", &run, "jobs"], &query, None).await? else { break };
@@ -359,7 +359,7 @@ impl Ci {
         let has_jobs = !jobs.is_empty();
         let mut failed: Vec<(String, CiJob)> = jobs.into_iter().map(|job| (run.name.clone(), job)).collect();
         let mut red = others.iter().filter(|other| other.has_failed());
-        for other in red.by_ref().take(MOST_OTHERS) {
+        for other in red.by_ref().take(MAX_OTHER_FAILED_RUNS) {
             failed.extend(self.jobs(other.id).await?.into_iter().map(|job| (other.name.clone(), job)));
         }
         let unread: Vec<String> = red.map(|other| format!("{} ({})", other.label(), other.id)).collect();
@@ -368,10 +368,10 @@ impl Ci {
         }
         failed.retain(|(_, job)| job.has_failed());
         let redactor = self.redactor()?;
-        let share = (LINES / failed.len().max(1)).max(LEAST_LINES);
-        let (mut room, mut logs) = (LINES, Vec::new());
+        let share = (MAX_LINES / failed.len().max(1)).max(MIN_LINES_PER_LOG);
+        let (mut room, mut logs) = (MAX_LINES, Vec::new());
         for (place, (workflow, job)) in failed.iter().enumerate() {
-            let log = match place < MOST_LOGS && room > 0 {
+            let log = match place < MAX_LOGS && room > 0 {
                 true => self.failed_log(job, share.min(room), until, &redactor).await?,
                 false => named(job, "its log is left out: others before it fill the answer"),
             };
@@ -389,7 +389,7 @@ impl Ci {
         } else if !run.is_over() || others.iter().any(|other| !other.is_over()) {
             notes.push("it still runs: other jobs may fail too".to_owned());
         }
-        Ok(CiFailedLogs { repository, run, others, jobs: logs, about: THEIRS, notes })
+        Ok(CiFailedLogs { repository, run, others, jobs: logs, about: UNTRUSTED_LOG_NOTICE, notes })
     }
 
     /// When logs are late whose reading begins now.
@@ -426,7 +426,7 @@ impl Ci {
         let (mut lines, left_out) = cutter.end(redactor);
         lines.truncate(room);
         let note = note.or_else(|| lines.is_empty().then(|| "its log is empty".to_owned()));
-        Ok(CiJobLog { lines, left_out, note, ..named(job, "") })
+        Ok(CiJobLog { lines, skipped: left_out, note, ..named(job, "") })
     }
 
     /// Gives all lines of the logs of a run, job by job, without secrets. `each` gets the job and a line, or a sentence in place of
@@ -481,7 +481,7 @@ fn named(job: &CiJob, why: &str) -> CiJobLog {
     let note = Some(why.to_owned()).filter(|why| !why.is_empty());
     let (name, conclusion) = (job.name.clone(), job.state().to_owned());
     let workflow = String::new();
-    CiJobLog { id: job.id, workflow, name, conclusion, step, lines: Vec::new(), left_out: 0, note }
+    CiJobLog { id: job.id, workflow, name, conclusion, step, lines: Vec::new(), skipped: 0, note }
 }
 
 /// Returns the failed jobs of a run in a few words.

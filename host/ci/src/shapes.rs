@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// The longest name.
-const NAME: usize = 120;
+const MAX_NAME_LEN: usize = 120;
 
 /// A run
 #[warn(missing_docs)]
@@ -135,7 +135,7 @@ impl CiRun {
     }
 
     /// Whether it is of a workflow, by its name or that of its file.
-    pub(crate) fn is_of(&self, workflow: &str) -> bool {
+    pub(crate) fn matches_workflow(&self, workflow: &str) -> bool {
         // The path may have a ref: `.github/workflows/ci.yml@refs/heads/main`.
         let path = self.path.split('@').next().unwrap_or_default();
         let file = path.rsplit('/').next().unwrap_or_default();
@@ -196,7 +196,7 @@ fn state<'a>(status: &'a str, conclusion: &'a str) -> &'a str {
 
 fn line<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let text: Option<Cow<'de, str>> = Option::deserialize(deserializer)?;
-    Ok(text.map(|text| one_line(&text, NAME)).unwrap_or_default())
+    Ok(text.map(|text| one_line(&text, MAX_NAME_LEN)).unwrap_or_default())
 }
 
 /// Reads a state or a conclusion: it is quoted in sentences, so only what has the form of GitHub's words passes.

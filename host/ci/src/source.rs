@@ -1,6 +1,6 @@
 //! Where tokens are from.
 
-aiw_core::words! {
+aiw_core::string_enum! {
     /// Where a token is from.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub enum TokenSource {

@@ -8,7 +8,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use aiw_core::{Secret, SecretName};
-use aiw_home::{ChildGroup, Home, Surroundings, VaultError, find_program};
+use aiw_home::{ChildGroup, ExecutionContext, Home, VaultError, find_program};
 
 use crate::error::CiError;
 use crate::place::{GITHUB, gh_hosts};
@@ -63,7 +63,7 @@ fn checked(text: &str) -> Option<Secret> {
 
 /// Asks `gh` for the token of a host in its file. It doesn't see the variables with tokens: it would give that of GitHub
 /// Enterprise for any host.
-fn of_gh(around: &Surroundings, host: &str) -> Option<Secret> {
+fn of_gh(around: &ExecutionContext, host: &str) -> Option<Secret> {
     if !gh_hosts(around).contains(host) || host.starts_with('-') {
         return None;
     }
@@ -74,7 +74,7 @@ fn of_gh(around: &Surroundings, host: &str) -> Option<Secret> {
         .args(["auth", "token", "--hostname", host])
         .env_clear()
         .envs(around.variables().filter(|(name, _)| name.to_str().is_none_or(is_theirs)))
-        .envs(around.directory_of("GH_CONFIG_DIR").map(|directory| ("GH_CONFIG_DIR", directory)))
+        .envs(around.directory_from("GH_CONFIG_DIR").map(|directory| ("GH_CONFIG_DIR", directory)))
         .env("GH_PROMPT_DISABLED", "1")
         .env("GH_NO_UPDATE_NOTIFIER", "1")
         .current_dir("/")

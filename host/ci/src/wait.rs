@@ -7,14 +7,14 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::error::CiError;
-use crate::runs::{Ci, CiRunRequest, MOST_OTHERS, bounded, failed_names};
+use crate::runs::{Ci, CiRunRequest, MAX_OTHER_FAILED_RUNS, bounded, failed_names};
 use crate::shapes::{CiJob, CiRun};
 
 /// The longest pause between two questions, as a multiple of the first.
-const SLOWEST: u32 = 5;
+const MAX_INTERVAL_FACTOR: u32 = 5;
 
 /// How often in a row a host may fail to answer.
-const FAILURES: u32 = 5;
+const MAX_CONSECUTIVE_FAILURES: u32 = 5;
 
 /// A run that was waited for
 #[warn(missing_docs)]
@@ -61,7 +61,7 @@ impl Ci {
                 etag = found.etag;
                 let mut runs = Vec::new();
                 for (place, run) in found.value.into_iter().enumerate() {
-                    let is_asked = place == 0 || place <= MOST_OTHERS && !run.has_succeeded();
+                    let is_asked = place == 0 || place <= MAX_OTHER_FAILED_RUNS && !run.has_succeeded();
                     let jobs = if is_asked { self.jobs(run.id).await.unwrap_or_default() } else { Vec::new() };
                     runs.push((run, jobs));
                 }
@@ -78,7 +78,7 @@ impl Ci {
             match looked {
                 Ok(None) => {
                     failures = 0;
-                    pause = (pause * 3 / 2).min(self.pace * SLOWEST);
+                    pause = (pause * 3 / 2).min(self.pace * MAX_INTERVAL_FACTOR);
                 }
                 Ok(Some(runs)) => {
                     if let Some((run, jobs)) = runs.iter().find(|(run, _)| !run.is_over()).or(runs.first()) {
@@ -100,7 +100,7 @@ impl Ci {
                     next = Duration::from_secs(seconds);
                     now.waits = Some(error.to_string());
                 }
-                Err(error) if failures < FAILURES && is_passing(&error) => {
+                Err(error) if failures < MAX_CONSECUTIVE_FAILURES && is_passing(&error) => {
                     failures += 1;
                     next = pause * 2u32.pow(failures.min(4));
                     now.waits = Some(error.to_string());
@@ -129,6 +129,6 @@ async fn by<T>(until: Option<Instant>, work: impl Future<Output = T>) -> Option<
 
 /// Whether the same question may be answered later.
 pub(crate) fn is_passing(error: &CiError) -> bool {
-    use aiw_core::{ErrorKind, Fault};
+    use aiw_core::{Diagnostic, ErrorKind};
     error.kind() == ErrorKind::Unavailable
 }

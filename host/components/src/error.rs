@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use aiw_core::{ErrorKind, ExtensionId, Fault};
+use aiw_core::{Diagnostic, ErrorKind, ExtensionId};
 use aiw_extensions::{Capability, ExtensionError};
 use aiw_home::HomeError;
 use aiw_net::NetError;
@@ -30,7 +30,7 @@ pub enum LibraryError {
     },
     /// The file of an added component is missing.
     #[error("the file for component `{id}` is missing: `{}`", .path.display())]
-    Gone {
+    Missing {
         /// The component.
         id: ExtensionId,
         /// Its file.
@@ -52,13 +52,13 @@ pub enum LibraryError {
     },
     /// There is no such file.
     #[error("there is no file `{}`", .path.display())]
-    NoFile {
+    FileNotFound {
         /// The path.
         path: PathBuf,
     },
     /// A directory without a component.
     #[error("there is no component in `{}`", .directory.display())]
-    NoComponent {
+    ComponentNotFound {
         /// The directory.
         directory: PathBuf,
     },
@@ -124,9 +124,9 @@ fn list(more: &[Capability]) -> String {
     more.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
-impl Fault for LibraryError {
-    fn below(&self) -> Option<&dyn Fault> {
-        aiw_core::passed_on!(self, Home, Net)
+impl Diagnostic for LibraryError {
+    fn diagnostic_source(&self) -> Option<&dyn Diagnostic> {
+        aiw_core::forward_diagnostic!(self, Home, Net)
     }
 
     fn own_kind(&self) -> ErrorKind {
@@ -135,9 +135,11 @@ impl Fault for LibraryError {
 
     fn own_hint(&self) -> Option<String> {
         match self {
-            Self::Gone { id, .. } => Some(format!("`aiw extension update {id}` reads it again")),
+            Self::Missing { id, .. } => Some(format!("`aiw extension update {id}` reads it again")),
             Self::Disabled { id } => Some(format!("`aiw extension enable {id}`")),
-            Self::NoComponent { .. } => Some("build it first: `cargo build --release --target wasm32-wasip2`".into()),
+            Self::ComponentNotFound { .. } => {
+                Some("build it first: `cargo build --release --target wasm32-wasip2`".into())
+            }
             Self::SeveralComponents { .. } => Some("name the file".into()),
             Self::Unknown { .. } => Some("`aiw extension list` shows the extensions".into()),
             Self::Taken { id, .. } => {

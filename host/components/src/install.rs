@@ -12,7 +12,7 @@ use aiw_wasm::Component;
 
 use crate::LibraryError;
 use crate::library::{Library, find};
-use crate::source::{CandidateComponent, read, shown};
+use crate::source::{CandidateComponent, read, redact_source};
 
 /// The purpose of a candidate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +50,7 @@ impl Library {
         match (extensions.get(id), adding) {
             // The same file again changes nothing.
             (Some(known), Adding::New) if known.sha256 != candidate.about.sha256 => {
-                Err(LibraryError::Taken { id: id.to_string(), source_name: shown(&known.source) })
+                Err(LibraryError::Taken { id: id.to_string(), source_name: redact_source(&known.source) })
             }
             // Removed while its update was read: it stays removed.
             (None, Adding::Update) => Err(LibraryError::Unknown { id: id.to_string() }),
@@ -103,7 +103,7 @@ impl Library {
             worlds: about.worlds.iter().map(|w| w.as_str().to_owned()).collect(),
             enabled: file.extensions.get(&about.manifest.id).is_none_or(|known| known.enabled),
             added_at: aiw_home::now_rfc3339(),
-            grants: candidate.wanted.to_map(),
+            grants: candidate.requested.to_map(),
         };
         let old = file.extensions.insert(locked.id.clone(), locked.clone());
         file.save(&lock)?;
@@ -166,11 +166,11 @@ impl Library {
         let candidate = read(&known.source, client).await?;
         if candidate.about.manifest.id != known.id {
             return Err(LibraryError::Replaced {
-                source_name: shown(&known.source),
+                source_name: redact_source(&known.source),
                 found: candidate.about.manifest.id,
             });
         }
-        let more = candidate.wanted.beyond(&Grants::from_map(&known.grants));
+        let more = candidate.requested.beyond(&Grants::from_map(&known.grants));
         let whole = self.read_locked(known).is_ok();
         if candidate.about.sha256 == known.sha256 && more.is_empty() && whole {
             return Ok(None);

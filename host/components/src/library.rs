@@ -18,7 +18,7 @@ use crate::LibraryError;
 
 /// One component, for lists.
 #[derive(Debug, Clone)]
-pub struct KnownComponent {
+pub struct ComponentEntry {
     /// Its manifest; none if its file is missing or not the one that the user agreed to.
     pub about: Option<ComponentFacts>,
     /// The record in the lock file; none for a bundled component.
@@ -29,7 +29,7 @@ pub struct KnownComponent {
     pub problem: Option<String>,
 }
 
-impl KnownComponent {
+impl ComponentEntry {
     /// Whether it may be called.
     pub fn enabled(&self) -> bool {
         self.locked.as_ref().is_none_or(|locked| locked.enabled)
@@ -129,11 +129,11 @@ impl Library {
     }
 
     /// Every component; the bundled ones first.
-    pub fn list(&self) -> Result<Vec<KnownComponent>, LibraryError> {
+    pub fn list(&self) -> Result<Vec<ComponentEntry>, LibraryError> {
         let mut known = Vec::new();
         for bundled in &self.shared.bundled {
             let about = about_of(bundled)?;
-            known.push(KnownComponent {
+            known.push(ComponentEntry {
                 id: about.manifest.id.clone(),
                 about: Some(about.clone()),
                 locked: None,
@@ -145,7 +145,7 @@ impl Library {
                 Ok((about, _)) => (Some(about), None),
                 Err(e) => (None, Some(e.to_string())),
             };
-            known.push(KnownComponent { id, about, locked: Some(locked), problem });
+            known.push(ComponentEntry { id, about, locked: Some(locked), problem });
         }
         Ok(known)
     }
@@ -176,7 +176,7 @@ impl Library {
                 Some(bundled) => {
                     let about = about_of(bundled)?;
                     let bytes = Cow::Borrowed(bundled.0.bytes);
-                    (about.clone(), bytes, Grants::wanted(about), Origin::Bundled)
+                    (about.clone(), bytes, Grants::requested(about), Origin::Bundled)
                 }
                 None => {
                     let lock = self.home.extensions_lock()?;
@@ -204,7 +204,7 @@ impl Library {
     /// Loads a component that is not added, and grants everything that it asks for.
     pub(crate) async fn load_unlisted(&self, about: &ComponentFacts, bytes: &[u8]) -> Result<Component, LibraryError> {
         let (engine, capabilities) = (self.engine()?, self.capabilities.clone());
-        let granted = Grants::wanted(about);
+        let granted = Grants::requested(about);
         Ok(Component::load(&engine, bytes, about, granted, capabilities, Origin::Foreign).await?)
     }
 }
@@ -232,7 +232,7 @@ fn about_of((component, about): &(Bundled, OnceLock<ComponentFacts>)) -> Result<
 fn checked(home: &Home, locked: &LockedExtension) -> Result<Vec<u8>, LibraryError> {
     let path = home.extension(&locked.id, &locked.sha256);
     let bytes = aiw_home::read_capped(&path, MAX_COMPONENT_BYTES)?
-        .ok_or_else(|| LibraryError::Gone { id: locked.id.clone(), path: path.clone() })?;
+        .ok_or_else(|| LibraryError::Missing { id: locked.id.clone(), path: path.clone() })?;
     let found = aiw_extensions::sha256_hex(&bytes);
     match found == locked.sha256 {
         true => Ok(bytes),

@@ -14,7 +14,7 @@ pub struct CandidateComponent {
     /// Its manifest.
     pub about: ComponentFacts,
     /// The capabilities that it asks for.
-    pub wanted: Grants,
+    pub requested: Grants,
     /// Where it came from: an absolute path or a URL.
     pub source: String,
     pub(crate) bytes: Vec<u8>,
@@ -30,24 +30,24 @@ pub fn read<'a>(source: &'a str, client: &'a HttpClient) -> BoxFuture<'a, Result
             let request = HttpRequest { limit: MAX_COMPONENT_BYTES, ..HttpRequest::new(source) };
             let response = client.fetch(&policy, &request).await?;
             if response.status != 200 {
-                return Err(LibraryError::Answered { url: shown(source), status: response.status });
+                return Err(LibraryError::Answered { url: redact_source(source), status: response.status });
             }
             (source.to_owned(), response.body)
         } else {
             let path = component_file(Path::new(source))?;
             let path = std::path::absolute(&path).unwrap_or(path);
             let bytes = aiw_home::read_capped(&path, MAX_COMPONENT_BYTES)?
-                .ok_or_else(|| LibraryError::NoFile { path: path.clone() })?;
+                .ok_or_else(|| LibraryError::FileNotFound { path: path.clone() })?;
             (path.display().to_string(), bytes)
         };
-        let named = |error| LibraryError::Extension { source_name: shown(&source), source: error };
+        let named = |error| LibraryError::Extension { source_name: redact_source(&source), source: error };
         let about = inspect(&bytes).map_err(named)?;
-        Ok(CandidateComponent { wanted: Grants::wanted(&about), about, source, bytes })
+        Ok(CandidateComponent { requested: Grants::requested(&about), about, source, bytes })
     })
 }
 
 /// A path or URL for messages, without the query, which may hold a key.
-pub(crate) fn shown(source: &str) -> String {
+pub(crate) fn redact_source(source: &str) -> String {
     aiw_core::one_line(&aiw_core::without_query(source), 200)
 }
 
@@ -71,5 +71,5 @@ fn component_file(path: &Path) -> Result<PathBuf, LibraryError> {
             }
         }
     }
-    Err(LibraryError::NoComponent { directory: path.to_owned() })
+    Err(LibraryError::ComponentNotFound { directory: path.to_owned() })
 }

@@ -6,7 +6,7 @@ use aiw_extensions::Grants;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::KnownComponent;
+use crate::ComponentEntry;
 
 /// An extension in a list.
 #[warn(missing_docs)]
@@ -41,7 +41,7 @@ pub struct ExtensionSummary {
 
 impl ExtensionSummary {
     /// Returns the fields of lists for a component.
-    pub fn of(known: &KnownComponent) -> Self {
+    pub fn new(known: &ComponentEntry) -> Self {
         let about = known.about.as_ref();
         let manifest = about.map(|about| &about.manifest);
         let locked = known.locked.as_ref();
@@ -56,7 +56,7 @@ impl ExtensionSummary {
             enabled: known.enabled(),
             source: locked.map(|locked| aiw_core::without_query(&locked.source).into_owned()),
             sha256: about.map(|about| about.sha256.clone()).or_else(|| locked.map(|l| l.sha256.clone())),
-            grants: locked.map(|l| l.grants.clone()).or_else(|| about.map(|about| Grants::wanted(about).to_map())),
+            grants: locked.map(|l| l.grants.clone()).or_else(|| about.map(|about| Grants::requested(about).to_map())),
             problem: known.problem.as_ref().map(ToString::to_string),
         }
     }

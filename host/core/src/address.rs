@@ -68,7 +68,7 @@ pub fn is_loopback(url: &Url) -> bool {
 /// Whether a URL, as written, leads to this machine or into a network that is not the public internet: by such an address
 /// in any form, or by a name that public DNS does not have.
 pub fn is_inner(url: &Url) -> bool {
-    const ENDINGS: [&str; 10] = [
+    const LOCAL_HOST_SUFFIXES: [&str; 10] = [
         ".localhost",
         ".local",
         ".localdomain",
@@ -83,7 +83,7 @@ pub fn is_inner(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => {
             let name = name.trim_end_matches('.');
-            !name.contains('.') || ENDINGS.iter().any(|ending| name.ends_with(ending))
+            !name.contains('.') || LOCAL_HOST_SUFFIXES.iter().any(|ending| name.ends_with(ending))
         }
         Some(Host::Ipv4(address)) => !is_public_v4(address),
         Some(Host::Ipv6(address)) => !is_public_v6(address),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-crate::words! {
+crate::string_enum! {
     /// An API maker that an AI CLI can be pointed at. OpenAI's two APIs share one address.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
     #[serde(rename_all = "lowercase")]
@@ -16,7 +16,7 @@ crate::words! {
     }
 }
 
-crate::words! {
+crate::string_enum! {
     /// An API for calling models.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
     #[serde(rename_all = "kebab-case")]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-crate::words! {
+crate::string_enum! {
     /// An AI coding CLI that aiw knows.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
     #[serde(rename_all = "lowercase")]

@@ -1,6 +1,6 @@
 //! Kinds of errors, and the exit code of each.
 
-crate::words! {
+crate::string_enum! {
     /// The kind of failure. It decides the exit code and the `kind` of a JSON error.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
     pub enum ErrorKind {

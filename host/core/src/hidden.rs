@@ -7,10 +7,10 @@ use icu_properties::props::{
 };
 use icu_properties::{CodePointMapData, CodePointMapDataBorrowed, CodePointSetData, CodePointSetDataBorrowed};
 
-const CATEGORY: CodePointMapDataBorrowed<'static, GeneralCategory> = CodePointMapData::new();
-const CLASS: CodePointMapDataBorrowed<'static, CanonicalCombiningClass> = CodePointMapData::new();
-const WIDTH: CodePointMapDataBorrowed<'static, EastAsianWidth> = CodePointMapData::new();
-const JOINING: CodePointMapDataBorrowed<'static, JoiningType> = CodePointMapData::new();
+const GENERAL_CATEGORIES: CodePointMapDataBorrowed<'static, GeneralCategory> = CodePointMapData::new();
+const COMBINING_CLASSES: CodePointMapDataBorrowed<'static, CanonicalCombiningClass> = CodePointMapData::new();
+const EAST_ASIAN_WIDTHS: CodePointMapDataBorrowed<'static, EastAsianWidth> = CodePointMapData::new();
+const JOINING_TYPES: CodePointMapDataBorrowed<'static, JoiningType> = CodePointMapData::new();
 const IGNORABLE: CodePointSetDataBorrowed<'static> = CodePointSetData::new::<DefaultIgnorableCodePoint>();
 const EMOJI: CodePointSetDataBorrowed<'static> = CodePointSetData::new::<Emoji>();
 const MODIFIER: CodePointSetDataBorrowed<'static> = CodePointSetData::new::<EmojiModifier>();
@@ -18,13 +18,13 @@ const PICTOGRAPHIC: CodePointSetDataBorrowed<'static> = CodePointSetData::new::<
 
 /// Signs and letters whose form is empty, though no property says so: a place for an object, the blank patterns of
 /// Braille and of hieroglyphs, a filler of the Khitan script, a note without a head.
-const EMPTY: [char; 6] = ['\u{2800}', '\u{fffc}', '\u{13441}', '\u{13442}', '\u{16fe4}', '\u{1d159}'];
+const BLANK_GLYPHS: [char; 6] = ['\u{2800}', '\u{fffc}', '\u{13441}', '\u{13442}', '\u{16fe4}', '\u{1d159}'];
 
 /// The most marks on one letter. No writing has as many; a tower of them covers the lines around it.
-const MOST_MARKS: usize = 8;
+const MAX_MARKS_PER_LETTER: usize = 8;
 
 const NON_JOINER: char = '\u{200c}';
-const JOINER: char = '\u{200d}';
+const ZERO_WIDTH_JOINER: char = '\u{200d}';
 const EMOJI_STYLE: char = '\u{fe0f}';
 const KEYCAP: char = '\u{20e3}';
 
@@ -52,7 +52,7 @@ pub fn is_unsafe(c: char) -> bool {
         return false;
     }
     let is_unseen = matches!(
-        CATEGORY.get(c),
+        GENERAL_CATEGORIES.get(c),
         GeneralCategory::Control
             | GeneralCategory::Format
             | GeneralCategory::PrivateUse
@@ -61,7 +61,7 @@ pub fn is_unsafe(c: char) -> bool {
             | GeneralCategory::LineSeparator
             | GeneralCategory::ParagraphSeparator
     );
-    is_unseen || IGNORABLE.contains(c) || EMPTY.contains(&c)
+    is_unseen || IGNORABLE.contains(c) || BLANK_GLYPHS.contains(&c)
 }
 
 /// Whether a character has no place in a name or a value of one line: one that [`is_unsafe`], a line break or a tab.
@@ -91,18 +91,23 @@ pub fn is_unsafe_at(text: &str, at: usize) -> bool {
 fn is_unneeded(before: &str, c: char, after: &str) -> bool {
     match is_unsafe(c) {
         true => !is_needed(before, c, after),
-        false => is_mark(c) && before.chars().rev().take(MOST_MARKS).filter(|c| is_mark(*c)).count() == MOST_MARKS,
+        false => {
+            is_mark(c)
+                && before.chars().rev().take(MAX_MARKS_PER_LETTER).filter(|c| is_mark(*c)).count()
+                    == MAX_MARKS_PER_LETTER
+        }
     }
 }
 
 /// Whether a character stands on, below or around the one before it.
 fn is_mark(c: char) -> bool {
-    c >= '\u{300}' && matches!(CATEGORY.get(c), GeneralCategory::NonspacingMark | GeneralCategory::EnclosingMark)
+    c >= '\u{300}'
+        && matches!(GENERAL_CATEGORIES.get(c), GeneralCategory::NonspacingMark | GeneralCategory::EnclosingMark)
 }
 
 /// The most columns that a character takes on a terminal. Marks count as one, too: not all terminals know all of them.
 pub(crate) fn columns(c: char) -> usize {
-    match WIDTH.get(c) {
+    match EAST_ASIAN_WIDTHS.get(c) {
         EastAsianWidth::Wide | EastAsianWidth::Fullwidth => 2,
         _ if c == '\t' => 8,
         _ => 1,
@@ -119,30 +124,30 @@ fn is_needed(before: &str, c: char, after: &str) -> bool {
     let (Some(last), next) = (before.chars().next_back(), after.chars().next()) else { return false };
     match c {
         EMOJI_STYLE => EMOJI.contains(last) && (!last.is_ascii() || next == Some(KEYCAP)),
-        JOINER => next.is_some_and(|next| {
+        ZERO_WIDTH_JOINER => next.is_some_and(|next| {
             (is_pictographic(before) && PICTOGRAPHIC.contains(next)) || (is_virama(last) && next.is_alphabetic())
         }),
         NON_JOINER => {
             (is_virama(last) && next.is_some_and(char::is_alphabetic))
-                || (joining(before.chars().rev()).is_some_and(|kind| LEFT.contains(&kind))
-                    && joining(after.chars()).is_some_and(|kind| RIGHT.contains(&kind)))
+                || (joining(before.chars().rev()).is_some_and(|kind| LEFT_JOINING.contains(&kind))
+                    && joining(after.chars()).is_some_and(|kind| RIGHT_JOINING.contains(&kind)))
         }
         _ => false,
     }
 }
 
 /// The joining types that join the next letter, and those that join the one before.
-const LEFT: [JoiningType; 2] = [JoiningType::LeftJoining, JoiningType::DualJoining];
-const RIGHT: [JoiningType; 2] = [JoiningType::RightJoining, JoiningType::DualJoining];
+const LEFT_JOINING: [JoiningType; 2] = [JoiningType::LeftJoining, JoiningType::DualJoining];
+const RIGHT_JOINING: [JoiningType; 2] = [JoiningType::RightJoining, JoiningType::DualJoining];
 
 /// How the first letter joins. Vowel signs over letters are passed over.
 fn joining(mut letters: impl Iterator<Item = char>) -> Option<JoiningType> {
-    let letter = letters.find(|c| JOINING.get(*c) != JoiningType::Transparent || is_unsafe(*c))?;
-    Some(JOINING.get(letter))
+    let letter = letters.find(|c| JOINING_TYPES.get(*c) != JoiningType::Transparent || is_unsafe(*c))?;
+    Some(JOINING_TYPES.get(letter))
 }
 
 fn is_virama(c: char) -> bool {
-    CLASS.get(c) == CanonicalCombiningClass::Virama
+    COMBINING_CLASSES.get(c) == CanonicalCombiningClass::Virama
 }
 
 /// Whether a text ends with a pictograph, which may have a style or a colour of skin.

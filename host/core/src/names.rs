@@ -269,13 +269,13 @@ impl EnvName {
             "USERPROFILE",
             "WAYLAND_DISPLAY",
         ];
-        const BEGINNINGS: [&str; 5] = ["AIW_", "BASH_", "LC_", "SSL_", "XDG_"];
+        const RESERVED_PREFIXES: [&str; 5] = ["AIW_", "BASH_", "LC_", "SSL_", "XDG_"];
         let upper = self.0.to_ascii_uppercase();
         // Tokens of such programs exist: `CARGO_REGISTRY_TOKEN`.
         (names_code(&upper) && !is_secret_name(&upper))
             || NAMES.contains(&upper.as_str())
             || upper.ends_with("_PROXY")
-            || BEGINNINGS.iter().any(|beginning| upper.starts_with(beginning))
+            || RESERVED_PREFIXES.iter().any(|beginning| upper.starts_with(beginning))
     }
 }
 

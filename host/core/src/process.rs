@@ -62,7 +62,7 @@ impl<'de> Deserialize<'de> for ProcessId {
     }
 }
 
-crate::words! {
+crate::string_enum! {
     /// The state of a supervised process.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
     #[serde(rename_all = "lowercase")]
@@ -80,7 +80,7 @@ crate::words! {
     }
 }
 
-crate::words! {
+crate::string_enum! {
     /// How a supervised process ended.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
     #[serde(rename_all = "lowercase")]

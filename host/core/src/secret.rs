@@ -34,11 +34,11 @@ impl Drop for Secret {
 }
 
 /// The shortest value that is taken out of a server's words: a shorter one is in many of them.
-const SHORTEST_ECHO: usize = 4;
+const MIN_ECHO_LEN: usize = 4;
 
 /// Returns the words of a server without values that were sent to it, as they are and as a form encodes them.
 pub fn without_echoes<'a>(words: &str, values: impl IntoIterator<Item = &'a str>) -> String {
-    let values = values.into_iter().filter(|value| value.len() >= SHORTEST_ECHO);
+    let values = values.into_iter().filter(|value| value.len() >= MIN_ECHO_LEN);
     let forms = |value: &str| {
         let encoded: String = url::form_urlencoded::byte_serialize(value.as_bytes()).collect();
         // A blank is written in two ways, and so are the digits behind a percent sign.
@@ -72,7 +72,7 @@ fn with_small_digits(encoded: &str) -> String {
 
 /// Whether a variable's name suggests that its value is a secret.
 pub fn is_secret_name(name: &str) -> bool {
-    const WORDS: [&str; 17] = [
+    const SECRET_NAME_PARTS: [&str; 17] = [
         "TOKEN",
         "SECRET",
         "PASSWORD",
@@ -109,15 +109,16 @@ pub fn is_secret_name(name: &str) -> bool {
         return false;
     }
     // `GIT_AUTHOR_NAME` contains none of these words; `BASIC_AUTH` contains one.
-    name.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| WORDS.contains(&word) || is_secret_compound(word))
+    name.split(|c: char| !c.is_ascii_alphanumeric())
+        .any(|word| SECRET_NAME_PARTS.contains(&word) || is_secret_compound(word))
         || PARTS.iter().any(|part| name.contains(part))
         || is_webhook(&name)
 }
 
 /// Whether a word in capitals has a word for a secret at its end, as `DBPASS` and `FILEKEY` do.
 fn is_secret_compound(word: &str) -> bool {
-    const ENDS: [&str; 4] = ["KEY", "PASS", "PWD", "CREDS"];
-    const OTHERS: [&str; 20] = [
+    const SECRET_SUFFIXES: [&str; 4] = ["KEY", "PASS", "PWD", "CREDS"];
+    const SECRET_WORDS: [&str; 20] = [
         "ASKPASS",
         "BANDPASS",
         "BYPASS",
@@ -139,7 +140,7 @@ fn is_secret_compound(word: &str) -> bool {
         "UNDERPASS",
         "WHISKEY",
     ];
-    ENDS.iter().any(|end| word.ends_with(end)) && !OTHERS.contains(&word)
+    SECRET_SUFFIXES.iter().any(|end| word.ends_with(end)) && !SECRET_WORDS.contains(&word)
 }
 
 /// Whether a name in capitals says that its value is the address of a webhook, which is all that posting there takes.
@@ -153,7 +154,7 @@ fn is_webhook(name: &str) -> bool {
 /// Whether a value looks like a secret, whatever its name: a URL with credentials or a query that names one, the
 /// beginning of a well-known token, a long run of mixed characters.
 pub fn is_secret_value(value: &str) -> bool {
-    const BEGINNINGS: [&str; 12] =
+    const SECRET_PREFIXES: [&str; 12] =
         ["sk-", "pk-", "ghp_", "gho_", "ghs_", "github_pat_", "glpat-", "xox", "AKIA", "AIza", "eyJ", "-----BEGIN"];
     value.split_whitespace().any(|word| {
         if let Ok(url) = url::Url::parse(word)
@@ -172,7 +173,7 @@ pub fn is_secret_value(value: &str) -> bool {
                 && part.bytes().any(|b| b.is_ascii_digit())
                 && part.bytes().any(|b| b.is_ascii_alphabetic())
         });
-        BEGINNINGS.iter().any(|beginning| word.starts_with(beginning))
+        SECRET_PREFIXES.iter().any(|beginning| word.starts_with(beginning))
             || (!path && ((word.len() >= 24 && mixed) || run))
     })
 }

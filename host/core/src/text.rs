@@ -158,7 +158,7 @@ pub fn without_query(text: &str) -> Cow<'_, str> {
 }
 
 /// The place of a key in an address that is shown.
-const MASKED: &str = "[secret]";
+const MASK: &str = "[secret]";
 
 /// A text with what looks like a key in the addresses in it masked: values of a query or of what follows `#`, by their
 /// names or their looks, and a password before the host. Placeholders stay.
@@ -184,7 +184,7 @@ pub fn without_keys_in_urls(text: &str) -> Cow<'_, str> {
 fn show_address(address: &str, shown: &mut String) {
     let (host, path) = address.split_at(address.find(['/', '?', '#']).unwrap_or(address.len()));
     match host.rsplit_once('@').and_then(|(user, host)| Some((user.split_once(':')?.0, host))) {
-        Some((user, host)) => shown.extend([user, ":", MASKED, "@", host]),
+        Some((user, host)) => shown.extend([user, ":", MASK, "@", host]),
         None => shown.push_str(host),
     }
     let (path, query) = path.split_at(path.find(['?', '#']).unwrap_or(path.len()));
@@ -196,8 +196,8 @@ fn show_address(address: &str, shown: &mut String) {
         let is_key = is_secret(decoded.as_deref().unwrap_or_default(), value) || is_secret_value(name);
         match is_key && !value.is_empty() && !value.starts_with("${") {
             false => shown.push_str(pair),
-            true if name.is_empty() || is_secret_value(name) => shown.push_str(MASKED),
-            true => shown.extend([name, "=", MASKED]),
+            true if name.is_empty() || is_secret_value(name) => shown.push_str(MASK),
+            true => shown.extend([name, "=", MASK]),
         }
         shown.push_str(end);
     }

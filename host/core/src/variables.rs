@@ -5,13 +5,15 @@
 /// reads it. Names are compared without case, as Windows does.
 pub fn names_code(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
-    let is_known = NAMES.contains(&name.as_str()) || ENDINGS.iter().any(|ending| name.ends_with(ending));
-    is_known || (BEGINNINGS.iter().any(|beginning| name.starts_with(beginning)) && !HARMLESS.contains(&name.as_str()))
+    let is_known = SECRET_NAMES.contains(&name.as_str()) || SECRET_SUFFIXES.iter().any(|ending| name.ends_with(ending));
+    is_known
+        || (SECRET_PREFIXES.iter().any(|beginning| name.starts_with(beginning))
+            && !HARMLESS_NAMES.contains(&name.as_str()))
 }
 
 /// The names that say it by their beginning.
 #[rustfmt::skip]
-const BEGINNINGS: [&str; 52] = [
+const SECRET_PREFIXES: [&str; 52] = [
     // Loaders.
     "LD_", "DYLD_", "_RLD", "LIBPATH", "SHLIB_PATH",
     // JavaScript.
@@ -27,7 +29,7 @@ const BEGINNINGS: [&str; 52] = [
 ];
 
 /// Prefixes of variables that only choose how a program speaks.
-const HARMLESS: [&str; 12] = [
+const HARMLESS_NAMES: [&str; 12] = [
     "BUN_DEBUG_QUIET_LOGS",
     "DENO_NO_UPDATE_CHECK",
     "DOTNET_CLI_TELEMETRY_OPTOUT",
@@ -43,7 +45,7 @@ const HARMLESS: [&str; 12] = [
 ];
 
 /// The names that say it by their end.
-const ENDINGS: [&str; 14] = [
+const SECRET_SUFFIXES: [&str; 14] = [
     "_ASKPASS",
     "_EDITOR",
     "_JAVA_OPTIONS",
@@ -62,7 +64,7 @@ const ENDINGS: [&str; 14] = [
 
 /// The others.
 #[rustfmt::skip]
-const NAMES: [&str; 182] = [
+const SECRET_NAMES: [&str; 182] = [
     // The C library, and what programs of many kinds load.
     "GCONV_PATH", "GETCONF_DIR", "GLIBC_TUNABLES", "HOSTALIASES", "LOCPATH", "NLSPATH", "RESOLV_HOST_CONF",
     "OPENSSL_CONF", "OPENSSL_CONF_INCLUDE", "OPENSSL_ENGINES", "OPENSSL_MODULES", "SSLKEYLOGFILE", "SASL_PATH",
@@ -167,7 +169,7 @@ mod tests {
         ] {
             assert!(!names_code(name), "{name}");
         }
-        let all = BEGINNINGS.iter().chain(&ENDINGS).chain(&NAMES).chain(&HARMLESS);
+        let all = SECRET_PREFIXES.iter().chain(&SECRET_SUFFIXES).chain(&SECRET_NAMES).chain(&HARMLESS_NAMES);
         assert!(all.clone().all(|name| *name == name.to_ascii_uppercase()));
     }
 }

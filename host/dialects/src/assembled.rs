@@ -6,10 +6,10 @@ use aiw_core::Api;
 use serde_json::{Map, Value};
 
 /// The memory of an item or a part beside its words, in bytes.
-const PART: usize = 1 << 10;
+const PART_OVERHEAD_BYTES: usize = 1 << 10;
 
 /// The memory of a value beside its JSON, in bytes.
-const VALUE: usize = 32;
+const VALUE_OVERHEAD_BYTES: usize = 32;
 
 /// Chunks up to this size that bring no new names replace what was there.
 const SMALL_CHUNK_BYTES: usize = 4 << 10;
@@ -60,7 +60,7 @@ impl Assembled {
                 self.whole = event;
             }
             "content_block_start" => {
-                self.held += size + PART;
+                self.held += size + PART_OVERHEAD_BYTES;
                 self.parts.insert(at, object(event.remove("content_block")));
             }
             "content_block_delta" => {
@@ -80,7 +80,7 @@ impl Assembled {
                             }
                         }
                         (_, Value::String(piece)) => {
-                            self.held += piece.len() + if block.contains_key(&name) { 0 } else { PART };
+                            self.held += piece.len() + if block.contains_key(&name) { 0 } else { PART_OVERHEAD_BYTES };
                             match block.entry(name).or_insert(Value::Null) {
                                 Value::String(all) => all.push_str(&piece),
                                 none => *none = piece.into(),
@@ -112,14 +112,14 @@ impl Assembled {
     fn end_block(&mut self, at: u64) {
         let begun = self.begun.remove(&at).filter(|begun| !begun.trim().is_empty());
         if let (Some(begun), Some(block)) = (begun, self.parts.get_mut(&at)) {
-            block.insert("input".into(), crate::collected::object_of(&begun));
+            block.insert("input".into(), crate::collected::parse_object(&begun));
         }
     }
 
     fn add_response(&mut self, mut event: Map<String, Value>, size: usize) {
         match kind(&event) {
             "response.output_item.done" => {
-                self.held += size + PART;
+                self.held += size + PART_OVERHEAD_BYTES;
                 let at = event.get("output_index").and_then(Value::as_u64);
                 let at = at.unwrap_or_else(|| self.parts.last_key_value().map_or(0, |(last, _)| last + 1));
                 self.parts.insert(at, object(event.remove("item")));
@@ -160,7 +160,7 @@ impl Assembled {
                         }
                     }
                     (_, part) => {
-                        self.held += size + PART;
+                        self.held += size + PART_OVERHEAD_BYTES;
                         said.push(part);
                     }
                 }
@@ -168,7 +168,7 @@ impl Assembled {
         }
         // Each chunk repeats the counts and the names.
         has_new |= merge(&mut self.whole, event);
-        self.held += if has_new { size + PART } else { 0 };
+        self.held += if has_new { size + PART_OVERHEAD_BYTES } else { 0 };
     }
 
     /// Returns the whole answer as JSON, or `None` if no event held the frame of one.
@@ -221,7 +221,7 @@ fn merge(into: &mut Map<String, Value>, later: Map<String, Value>) -> bool {
 
 /// Returns about how much memory a value takes up, from its JSON.
 fn weight(data: &[u8]) -> usize {
-    data.len() + VALUE * data.iter().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count()
+    data.len() + VALUE_OVERHEAD_BYTES * data.iter().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count()
 }
 
 /// Returns whether a part goes on with the words of the one before. A signature is for the words that it came with.

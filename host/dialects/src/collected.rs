@@ -2,15 +2,15 @@
 
 use serde_json::{Map, Value};
 
-use crate::carrier::Proof;
-use crate::event::{Event, RequestUsage, Stop};
+use crate::event::{Event, RequestUsage, StopReason};
+use crate::reasoning::Proof;
 
 /// An answer whose parts were put together.
 #[derive(Debug, Default)]
-pub(crate) struct CollectedAnswer {
+pub(crate) struct CollectedResponse {
     pub parts: Vec<CollectedPart>,
     pub usage: RequestUsage,
-    pub stop: Option<Stop>,
+    pub stop: Option<StopReason>,
 }
 
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub(crate) enum CollectedPart {
     Call { id: String, name: String, arguments: String },
 }
 
-impl CollectedAnswer {
+impl CollectedResponse {
     pub(crate) fn add(&mut self, event: Event<'_>) {
         match (event, self.parts.last_mut()) {
             (Event::Text(text), Some(CollectedPart::Text(all))) => all.push_str(&text),
@@ -49,7 +49,7 @@ impl CollectedAnswer {
 }
 
 /// Reads a call's arguments. Those that are no object become one, so that the tool can say what is wrong.
-pub(crate) fn object_of(arguments: &str) -> Value {
+pub(crate) fn parse_object(arguments: &str) -> Value {
     match aiw_core::from_foreign_json(arguments.as_bytes()) {
         Ok(Value::Object(object)) => Value::Object(object),
         Ok(Value::Null) => Value::Object(Map::new()),
@@ -60,5 +60,5 @@ pub(crate) fn object_of(arguments: &str) -> Value {
 
 /// Reads the text that the arguments of a call wrap. A model that did not keep to the wrapping gave the text itself.
 pub(crate) fn text_in(arguments: &str) -> String {
-    object_of(arguments)["input"].as_str().map_or_else(|| arguments.to_owned(), str::to_owned)
+    parse_object(arguments)["input"].as_str().map_or_else(|| arguments.to_owned(), str::to_owned)
 }

@@ -6,8 +6,8 @@ use std::collections::{HashMap, VecDeque};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::carrier::Carried;
 use crate::json::{Text, is_object};
+use crate::reasoning::ReasoningBlob;
 
 /// Everything that a request to a model says.
 #[derive(Debug, Default)]
@@ -29,7 +29,7 @@ pub(crate) struct Conversation<'a> {
     pub top_k: Option<&'a RawValue>,
     pub seed: Option<&'a RawValue>,
     pub stop: Vec<Cow<'a, str>>,
-    pub format: Option<AnswerFormat<'a>>,
+    pub format: Option<ResponseFormat<'a>>,
     /// The cache key that requests with a common beginning share.
     pub cache_key: Option<Cow<'a, str>>,
     /// The client wants events.
@@ -54,9 +54,9 @@ pub(crate) enum Part<'a> {
     /// A thought with what proves it, where the client still has it.
     Thought {
         text: Cow<'a, str>,
-        carried: Option<Carried>,
+        carried: Option<ReasoningBlob>,
     },
-    Call(PastCall<'a>),
+    Call(ToolCall<'a>),
     Result(ToolResult<'a>),
 }
 
@@ -76,7 +76,11 @@ pub(crate) enum MediaSource<'a> {
 
 impl<'a> Media<'a> {
     /// Reads one that is at a URL, or else given in base64.
-    pub(crate) fn given(kind: Option<Text<'a>>, url: Option<Text<'a>>, data: Option<Text<'a>>) -> Option<Self> {
+    pub(crate) fn from_url_or_base64(
+        kind: Option<Text<'a>>,
+        url: Option<Text<'a>>,
+        data: Option<Text<'a>>,
+    ) -> Option<Self> {
         let source = match url {
             Some(url) => MediaSource::Url(url.0),
             None => MediaSource::Base64(data?.0),
@@ -109,17 +113,17 @@ impl<'a> Media<'a> {
 }
 
 #[derive(Debug)]
-pub(crate) struct PastCall<'a> {
+pub(crate) struct ToolCall<'a> {
     pub id: Cow<'a, str>,
     pub namespace: Option<Cow<'a, str>>,
     pub name: Cow<'a, str>,
     /// JSON, as far as the client keeps to it.
     pub arguments: Cow<'a, str>,
     /// The proof of this call itself (Gemini).
-    pub carried: Option<Carried>,
+    pub carried: Option<ReasoningBlob>,
 }
 
-impl PastCall<'_> {
+impl ToolCall<'_> {
     /// Returns the arguments as an object, for upstreams that take no other JSON.
     pub(crate) fn object(&self) -> &str {
         if is_object(&self.arguments) { &self.arguments } else { "{}" }
@@ -201,7 +205,7 @@ impl<'a> Tool<'a> {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) enum Choice<'a> {
     #[default]
-    Unsaid,
+    Unspecified,
     Auto,
     /// Some tool must be called.
     Any,
@@ -211,7 +215,7 @@ pub(crate) enum Choice<'a> {
 
 impl Choice<'_> {
     /// Reads the words of OpenAI's APIs.
-    pub(crate) fn of_word(word: &str) -> Self {
+    pub(crate) fn from_name(word: &str) -> Self {
         match word {
             "none" => Self::None,
             "required" => Self::Any,
@@ -224,7 +228,7 @@ impl Choice<'_> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Thinking {
     #[default]
-    Unsaid,
+    Unspecified,
     Off,
     /// The model decides, or an effort says.
     Effort(Option<Effort>),
@@ -268,7 +272,7 @@ impl Effort {
     }
 
     /// Returns the least effort that a number of tokens is enough for.
-    pub(crate) fn of_budget(tokens: u64) -> Self {
+    pub(crate) fn from_budget(tokens: u64) -> Self {
         Self::ALL
             .iter()
             .rev()
@@ -280,29 +284,29 @@ impl Effort {
 
 impl Thinking {
     /// Reads the effort of OpenAI's dialects.
-    pub(crate) fn of_effort(effort: &str) -> Self {
+    pub(crate) fn from_effort(effort: &str) -> Self {
         if effort == "none" { Self::Off } else { Self::Effort(Effort::parse(effort)) }
     }
 
     /// Returns the effort that OpenAI's dialects take. `None` leaves the field out.
     pub(crate) fn effort(self) -> Option<Effort> {
         match self {
-            Self::Unsaid | Self::Off | Self::Effort(None) => None,
+            Self::Unspecified | Self::Off | Self::Effort(None) => None,
             Self::Effort(effort) => effort.map(|effort| effort.min(Effort::ExtraHigh)),
-            Self::Budget(tokens) => Some(Effort::of_budget(tokens)),
+            Self::Budget(tokens) => Some(Effort::from_budget(tokens)),
         }
     }
 }
 
 /// JSON that the answer must be.
 #[derive(Debug)]
-pub(crate) struct AnswerFormat<'a> {
+pub(crate) struct ResponseFormat<'a> {
     pub name: Cow<'a, str>,
     /// Absent: any JSON.
     pub schema: Option<Cow<'a, str>>,
 }
 
-impl<'a> AnswerFormat<'a> {
+impl<'a> ResponseFormat<'a> {
     /// Makes one, with a name where the client has none.
     pub(crate) fn new(name: Option<Text<'a>>, schema: Option<&'a RawValue>) -> Self {
         Self { name: name.map_or("answer".into(), |name| name.0), schema: schema.map(|raw| raw.get().into()) }
@@ -316,13 +320,13 @@ pub(crate) enum Turn<'c, 'a> {
     User(Vec<&'c Part<'a>>),
     Assistant(Vec<&'c Part<'a>>),
     /// The results of the turn before it, in the order of its calls: all of them, and no other.
-    Results(Vec<AnsweredCall<'c, 'a>>),
+    Results(Vec<ToolCallWithResult<'c, 'a>>),
 }
 
 /// A call with its result.
 #[derive(Debug)]
-pub(crate) struct AnsweredCall<'c, 'a> {
-    pub call: &'c PastCall<'a>,
+pub(crate) struct ToolCallWithResult<'c, 'a> {
+    pub call: &'c ToolCall<'a>,
     /// Absent: the client has none.
     pub result: Option<&'c ToolResult<'a>>,
 }
@@ -338,7 +342,7 @@ impl<'a> Conversation<'a> {
     pub(crate) fn choose(&mut self, choice: Choice<'a>) {
         let is_there = |name: &str| self.tools.iter().any(|tool| tool.name == name);
         self.choice = match choice {
-            Choice::Tool(name) if !is_there(&name) => Choice::Unsaid,
+            Choice::Tool(name) if !is_there(&name) => Choice::Unspecified,
             choice => choice,
         };
     }
@@ -355,7 +359,7 @@ impl<'a> Conversation<'a> {
         }
         let mut turns: Vec<Turn<'_, 'a>> = Vec::new();
         let mut taken = vec![false; self.parts.len()];
-        let mut calls: Vec<&PastCall<'a>> = Vec::new();
+        let mut calls: Vec<&ToolCall<'a>> = Vec::new();
         for (at, (role, part)) in self.parts.iter().enumerate() {
             if taken[at] {
                 continue;
@@ -392,10 +396,10 @@ impl<'a> Conversation<'a> {
 
     fn answered<'c>(
         &'c self,
-        calls: &mut Vec<&'c PastCall<'a>>,
+        calls: &mut Vec<&'c ToolCall<'a>>,
         results: &mut HashMap<&str, VecDeque<usize>>,
         taken: &mut [bool],
-    ) -> Vec<AnsweredCall<'c, 'a>> {
+    ) -> Vec<ToolCallWithResult<'c, 'a>> {
         let answered = calls.drain(..).map(|call| {
             let at = results.get_mut(&*call.id).and_then(VecDeque::pop_front);
             let result = at.and_then(|at| {
@@ -405,7 +409,7 @@ impl<'a> Conversation<'a> {
                     _ => None,
                 }
             });
-            AnsweredCall { call, result }
+            ToolCallWithResult { call, result }
         });
         answered.collect()
     }
@@ -489,7 +493,7 @@ mod tests {
     use super::*;
 
     fn call(id: &str) -> (Role, Part<'_>) {
-        let call = PastCall { id: id.into(), namespace: None, name: "t".into(), arguments: "{}".into(), carried: None };
+        let call = ToolCall { id: id.into(), namespace: None, name: "t".into(), arguments: "{}".into(), carried: None };
         (Role::Assistant, Part::Call(call))
     }
 
@@ -509,7 +513,7 @@ mod tests {
             Turn::User(parts) => format!("user {}", parts.len()),
             Turn::Assistant(parts) => format!("assistant {}", parts.len()),
             Turn::Results(answered) => {
-                let of = |answered: &AnsweredCall<'_, '_>| {
+                let of = |answered: &ToolCallWithResult<'_, '_>| {
                     format!("{}={}", answered.call.id, answered.result.map_or("none".to_owned(), ToolResult::text))
                 };
                 answered.iter().map(of).collect::<Vec<_>>().join(" ")
@@ -544,8 +548,8 @@ mod tests {
     fn efforts_and_budgets_are_each_others() {
         for (effort, name, budget) in Effort::ALL {
             assert_eq!(Effort::parse(name), Some(effort));
-            assert_eq!(Effort::of_budget(budget), effort.min(Effort::ExtraHigh));
+            assert_eq!(Effort::from_budget(budget), effort.min(Effort::ExtraHigh));
         }
-        assert_eq!((Effort::of_budget(0), Effort::of_budget(4_000)), (Effort::Minimal, Effort::Low));
+        assert_eq!((Effort::from_budget(0), Effort::from_budget(4_000)), (Effort::Minimal, Effort::Low));
     }
 }

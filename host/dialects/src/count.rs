@@ -6,7 +6,7 @@ use crate::sides::dialect;
 use aiw_core::{Api, well_formed_json};
 
 /// Tokens that a picture or a document costs, about.
-const MEDIA: u64 = 1_600;
+const MEDIA_TOKEN_COUNT: u64 = 1_600;
 
 /// Estimates the tokens of a request: a token for each 3.5 bytes of what it says.
 ///
@@ -17,11 +17,11 @@ pub fn estimate(request: &ModelRequest<'_>) -> Result<u64, RequestError> {
     let body = well_formed_json(request.body);
     let conversation = (dialect(request.client).read)(&body)?;
     let (bytes, media) = size(&conversation);
-    Ok(tokens_of(bytes) + media * MEDIA)
+    Ok(estimate_tokens(bytes) + media * MEDIA_TOKEN_COUNT)
 }
 
 /// Estimates the tokens of so many bytes.
-pub(crate) fn tokens_of(bytes: u64) -> u64 {
+pub(crate) fn estimate_tokens(bytes: u64) -> u64 {
     (bytes * 2).div_ceil(7)
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use crate::collected::CollectedAnswer;
+use crate::collected::CollectedResponse;
 use crate::conversation::Conversation;
 use crate::event::Event;
 use crate::exchange::Exchange;
@@ -19,7 +19,7 @@ pub(crate) struct Dialect {
     /// Makes what writes an answer to a client, event by event.
     pub writer: fn() -> Box<dyn Writer>,
     /// Formats a whole answer.
-    pub write_whole: fn(&CollectedAnswer, &mut Exchange) -> Vec<u8>,
+    pub write_whole: fn(&CollectedResponse, &mut Exchange) -> Vec<u8>,
 }
 
 /// Reads an upstream's answer, event by event.

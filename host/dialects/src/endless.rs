@@ -2,17 +2,17 @@
 
 use serde_json::{Value, json};
 
-use crate::answer::Bounds;
+use crate::response::BufferLimits;
 use crate::{Api, ModelRequest, UpstreamTarget, prepare};
 
 /// The bound of each buffer in this test.
-const BOUND: usize = 32 << 10;
+const BUFFER_LIMIT: usize = 32 << 10;
 
 /// How much is sent.
-const SENT: usize = 1 << 20;
+const SENT_BYTES: usize = 1 << 20;
 
 /// The limit of all buffers, as [`std::fmt::Debug`] shows them: a byte as five.
-const MAX_BUFFER_BYTES: usize = 16 * BOUND;
+const MAX_BUFFER_BYTES: usize = 16 * BUFFER_LIMIT;
 
 fn question(client: Api, is_streamed: bool) -> Value {
     match client {
@@ -131,14 +131,14 @@ fn no_buffer_grows_without_end() {
                     let request = ModelRequest { client, body: body.as_bytes(), model: path, is_streamed: streams };
                     let to = UpstreamTarget { marks_thoughts, ..UpstreamTarget::new(upstream, "m", "f") };
                     let mut answer = prepare(&request, &to).unwrap().answer;
-                    answer.set_bounds(Bounds { event: BOUND, answer: BOUND });
+                    answer.set_bounds(BufferLimits { event: BUFFER_LIMIT, answer: BUFFER_LIMIT });
                     if says_so {
                         answer.comes_in_events(true);
                     }
                     let (mut out, mut most) = (Vec::new(), 0);
                     answer.read(begin.as_bytes(), &mut out);
                     let chunk = piece.repeat(4_096_usize.div_ceil(piece.len()));
-                    for round in 0..SENT / chunk.len() {
+                    for round in 0..SENT_BYTES / chunk.len() {
                         if answer.is_over() {
                             break;
                         }

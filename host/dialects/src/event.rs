@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::carrier::Proof;
 use crate::failure::UpstreamFailure;
+use crate::reasoning::Proof;
 use crate::request::SecretMask;
 
 /// A step of an answer. Calls and thoughts come one after the other, never side by side.
@@ -23,7 +23,7 @@ pub(crate) enum Event<'a> {
     Arguments(Cow<'a, str>),
     CallEnd,
     Usage(RequestUsage),
-    Stop(Stop),
+    Stop(StopReason),
     Failed(UpstreamFailure),
     /// The upstream ended its answer as its dialect demands.
     End,
@@ -45,19 +45,19 @@ impl Event<'_> {
 
 /// Why an answer ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stop {
+pub enum StopReason {
     /// All was said.
-    Done,
+    EndTurn,
     /// A stop sequence was met.
     Sequence,
     /// The client has to run tools.
-    Calls,
+    ToolUse,
     /// The limit of the answer was reached.
-    Limit,
+    MaxTokens,
     /// The context is full.
-    Context,
+    ContextWindow,
     /// The model, or its vendor, refused.
-    Refused,
+    Refusal,
 }
 
 /// Tokens of one request.

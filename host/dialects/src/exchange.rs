@@ -2,9 +2,9 @@
 
 use aiw_core::Api;
 
-use crate::carrier::{Carried, Proof};
 use crate::conversation::{Ids, Part};
 use crate::names::ToolNames;
+use crate::reasoning::{Proof, ReasoningBlob};
 use crate::request::SecretMask;
 
 /// One request and its answer.
@@ -32,23 +32,23 @@ pub(crate) struct Exchange {
 
 impl Exchange {
     /// Returns a record if it is of this upstream. Another one's reasoning is never sent.
-    pub fn own<'c>(&self, carried: &'c Carried) -> Option<&'c Carried> {
+    pub fn own<'c>(&self, carried: &'c ReasoningBlob) -> Option<&'c ReasoningBlob> {
         (carried.family == self.family && carried.model == self.model).then_some(carried)
     }
 
     /// Returns the records of a part that are of this upstream, each with the words of it that the client kept.
-    pub fn own_of<'p>(&self, part: &'p Part<'_>) -> Vec<(Carried, &'p str)> {
+    pub fn own_parts<'p>(&self, part: &'p Part<'_>) -> Vec<(ReasoningBlob, &'p str)> {
         let (carried, kept) = match part {
             Part::Thought { text, carried } => (carried, &**text),
             Part::Call(call) => (&call.carried, ""),
             _ => return Vec::new(),
         };
-        let all = carried.clone().into_iter().flat_map(Carried::all);
+        let all = carried.clone().into_iter().flat_map(ReasoningBlob::all);
         all.filter(|one| self.own(one).is_some()).map(|one| (one, kept)).collect()
     }
 
-    pub fn record(&self, proof: Proof, text: String) -> Carried {
-        Carried { family: self.family.clone(), model: self.model.clone(), proof, text, next: Vec::new() }
+    pub fn record(&self, proof: Proof, text: String) -> ReasoningBlob {
+        ReasoningBlob { family: self.family.clone(), model: self.model.clone(), proof, text, next: Vec::new() }
     }
 
     /// Returns the client's id for a call.

@@ -8,7 +8,7 @@ use aiw_core::{Api, from_foreign_json, printable};
 
 use crate::request::SecretMask;
 
-aiw_core::words! {
+aiw_core::string_enum! {
     /// Why an upstream gave no answer, or no whole one.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub enum FailureKind {
@@ -164,18 +164,18 @@ impl UpstreamFailure {
     /// Formats the error as the body of an answer.
     pub fn body(&self, client: Api) -> Vec<u8> {
         let body = match client {
-            Api::Messages => json!({"type": "error", "error": self.of_messages()}),
+            Api::Messages => json!({"type": "error", "error": self.for_messages()}),
             Api::Responses | Api::ChatCompletions => {
                 let code = self.code();
                 json!({"error": {"message": self.message, "type": code, "code": code, "param": null}})
             }
-            Api::GenerateContent => json!({"error": self.of_generate_content()}),
+            Api::GenerateContent => json!({"error": self.for_generate_content()}),
         };
         body.to_string().into_bytes()
     }
 
     /// Claude Code compacts at these words.
-    pub(crate) fn of_messages(&self) -> Value {
+    pub(crate) fn for_messages(&self) -> Value {
         let message = match self.kind {
             FailureKind::TooLong if !self.message.contains("prompt is too long") => {
                 format!("prompt is too long: {}", self.message)
@@ -204,7 +204,7 @@ impl UpstreamFailure {
         }
     }
 
-    pub(crate) fn of_generate_content(&self) -> Value {
+    pub(crate) fn for_generate_content(&self) -> Value {
         let (code, status) = self.kind.spelled().generate;
         let mut error = json!({"code": code, "message": self.message, "status": status});
         if let Some(wait) = self.retry_after {

@@ -16,6 +16,6 @@ pub(crate) const DIALECT: Dialect = Dialect {
     read: read::read,
     write: write::write,
     reader: || Box::<events::EventReader>::default(),
-    writer: || Box::<answer::AnswerWriter>::default(),
+    writer: || Box::<answer::ResponseWriter>::default(),
     write_whole: answer::write_whole,
 };

@@ -1,7 +1,7 @@
 //! The four APIs for requests to models, and translation between them: bytes in, bytes out.
 //!
 //! A client speaks any of the four, and so does an upstream. [`prepare`] turns a client's request into the upstream's,
-//! and gives the [`UpstreamAnswer`] that turns what comes back into the client's. Nothing is kept between two requests:
+//! and gives the [`UpstreamResponse`] that turns what comes back into the client's. Nothing is kept between two requests:
 //! what an upstream wants back travels through the client. This room opens no connection and knows no key.
 //!
 //! ```
@@ -18,9 +18,7 @@
 //! # Ok::<(), aiw_dialects::RequestError>(())
 //! ```
 
-mod answer;
 mod assembled;
-mod carrier;
 mod chat;
 mod collected;
 mod conversation;
@@ -35,19 +33,21 @@ mod generate;
 mod json;
 mod messages;
 mod names;
-mod pass;
+mod passthrough;
+mod reasoning;
 mod request;
+mod response;
 mod responses;
 mod sides;
 mod sse;
 #[cfg(test)]
 mod tests;
 
-pub use answer::UpstreamAnswer;
 pub use count::{count_answer, estimate};
-pub use event::{RequestUsage, Stop};
+pub use event::{RequestUsage, StopReason};
 pub use failure::{FailureKind, UpstreamFailure, spelled_wait};
 pub use request::{ModelRequest, RequestError, SecretMask, UpstreamTarget};
+pub use response::UpstreamResponse;
 
 pub use aiw_core::Api;
 
@@ -93,7 +93,7 @@ pub struct PreparedRequest {
     /// Whether the client wants events.
     pub is_streamed: bool,
     /// Reads the upstream's answer.
-    pub answer: UpstreamAnswer,
+    pub answer: UpstreamResponse,
 }
 
 /// Turns a client's request into an upstream's.
@@ -122,11 +122,11 @@ pub fn prepare(request: &ModelRequest<'_>, to: &UpstreamTarget) -> Result<Prepar
     };
     let body = if request.client == to.dialect {
         if request.model.is_none() {
-            let head: PassedRequest = serde_json::from_slice(request.body)?;
+            let head: PassthroughRequest = serde_json::from_slice(request.body)?;
             (exchange.asked, exchange.is_streamed) = (head.model, head.stream.unwrap_or_default());
             exchange.wants_usage = head.stream_options.and_then(|of| of.include_usage).unwrap_or_default();
         }
-        pass::request(request.body, &exchange, to)?
+        passthrough::request(request.body, &exchange, to)?
     } else {
         let conversation = (dialect(request.client).read)(request.body)?;
         if request.model.is_none() {
@@ -134,7 +134,7 @@ pub fn prepare(request: &ModelRequest<'_>, to: &UpstreamTarget) -> Result<Prepar
         }
         exchange.is_streamed = request.is_streamed.unwrap_or(conversation.is_streamed);
         exchange.wants_usage = conversation.wants_usage;
-        exchange.names = ToolNames::of(&conversation);
+        exchange.names = ToolNames::collect(&conversation);
         for (_, part) in &conversation.parts {
             if let Part::Call(call) = part {
                 exchange.ids.unique(&call.id);
@@ -143,12 +143,12 @@ pub fn prepare(request: &ModelRequest<'_>, to: &UpstreamTarget) -> Result<Prepar
         (dialect(to.dialect).write)(&conversation, &exchange, to)
     };
     let (asked, is_streamed) = (exchange.asked.clone(), exchange.is_streamed);
-    Ok(PreparedRequest { body, asked, is_streamed, answer: UpstreamAnswer::new(exchange) })
+    Ok(PreparedRequest { body, asked, is_streamed, answer: UpstreamResponse::new(exchange) })
 }
 
 /// The parts that are read of a request that passes: the model, and whether events are wanted and the tokens in them.
 #[derive(serde::Deserialize)]
-struct PassedRequest {
+struct PassthroughRequest {
     model: String,
     #[serde(default)]
     stream: Option<bool>,

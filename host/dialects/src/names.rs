@@ -26,7 +26,7 @@ pub(crate) struct ToolNames {
 }
 
 impl ToolNames {
-    pub(crate) fn of(conversation: &Conversation<'_>) -> Self {
+    pub(crate) fn collect(conversation: &Conversation<'_>) -> Self {
         let tools = conversation.tools.iter().map(|tool| (tool.namespace.as_deref(), &*tool.name, tool.kind));
         // A tool may be gone that the history names.
         let history = conversation.parts.iter().filter_map(|(_, part)| match part {
@@ -132,7 +132,7 @@ mod tests {
             (None, long.clone()),
             (None, "odd.name/with:signs".into()),
         ]);
-        let names = ToolNames::of(&given);
+        let names = ToolNames::collect(&given);
         assert_eq!(names.upstream(None, "Bash"), "Bash");
         assert_eq!(names.upstream(Some("mcp__probe"), "echo"), "mcp__probe__echo");
         assert_eq!(names.upstream(None, &long).len(), MAX_NAME_LEN);
@@ -148,7 +148,7 @@ mod tests {
             #[test]
             fn two_tools_never_share_a_name(given in proptest::collection::vec((proptest::option::of(prop_oneof![Just("a"), Just("a__b"), Just("")]), "[ab_.é]{0,5}|.{0,90}"), 0..12)) {
                 let conversation = tools(&given);
-                let names = ToolNames::of(&conversation);
+                let names = ToolNames::collect(&conversation);
                 for (namespace, name) in &given {
                     let upstream = names.upstream(*namespace, name);
                     prop_assert!(is_valid(upstream), "{upstream}");

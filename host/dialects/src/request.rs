@@ -97,7 +97,7 @@ impl fmt::Debug for SecretMask {
 }
 
 /// The output limit, in tokens, where neither the client nor the table of models has one.
-const OUTPUT_TOKENS: u64 = 32_000;
+const DEFAULT_OUTPUT_TOKENS: u64 = 32_000;
 
 impl UpstreamTarget {
     /// Makes one of which no more is known.
@@ -131,7 +131,7 @@ impl UpstreamTarget {
     }
 
     pub(crate) fn output_tokens_or_default(&self) -> u64 {
-        self.output_tokens.unwrap_or(OUTPUT_TOKENS)
+        self.output_tokens.unwrap_or(DEFAULT_OUTPUT_TOKENS)
     }
 }
 

@@ -5,7 +5,7 @@ use memchr::memchr2;
 use serde_json::Value;
 
 /// The largest event that is read, in bytes. An image that a model made is the largest that is sent in one.
-pub(crate) const LARGEST: usize = 32 << 20;
+pub(crate) const MAX_EVENT_BYTES: usize = 32 << 20;
 
 /// Writes an event of nothing but data.
 pub(crate) fn send(data: &Value, out: &mut Vec<u8>) {
@@ -36,7 +36,7 @@ pub(crate) struct SseEvents {
 
 impl Default for SseEvents {
     fn default() -> Self {
-        Self::up_to(LARGEST)
+        Self::up_to(MAX_EVENT_BYTES)
     }
 }
 
@@ -140,6 +140,6 @@ mod tests {
         let mut events = SseEvents::default();
         let piece = vec![b'x'; 1 << 20];
         let refused = (0..64).any(|_| events.read(&piece, |_| {}).is_err());
-        assert!(refused && events.line.len() <= LARGEST + piece.len());
+        assert!(refused && events.line.len() <= MAX_EVENT_BYTES + piece.len());
     }
 }

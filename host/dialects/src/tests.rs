@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::event::Event;
 use crate::sides::dialect;
 use crate::{
-    Api, FailureKind, ModelRequest, PreparedRequest, RequestUsage, SecretMask, Stop, UPSTREAMS, UpstreamAnswer,
+    Api, FailureKind, ModelRequest, PreparedRequest, RequestUsage, SecretMask, StopReason, UPSTREAMS, UpstreamResponse,
     UpstreamTarget, prepare,
 };
 
@@ -130,7 +130,10 @@ fn prepared(client: Api, body: &Value, is_streamed: bool, to: &UpstreamTarget) -
         model: is_in_path.then_some("gemini-asked"),
         is_streamed: is_in_path.then_some(is_streamed),
     };
-    prepare(&request, to).unwrap()
+    let mut prepared = prepare(&request, to).unwrap();
+    // Two answers that are compared may be prepared in two seconds.
+    prepared.answer.set_created(1_700_000_000);
+    prepared
 }
 
 fn sent(client: Api, to: Api) -> Value {
@@ -234,7 +237,7 @@ fn names(client: Api) -> [&'static str; 2] {
     }
 }
 
-fn drive(answer: &mut UpstreamAnswer, chunks: &[impl AsRef<[u8]>]) -> String {
+fn drive(answer: &mut UpstreamResponse, chunks: &[impl AsRef<[u8]>]) -> String {
     let mut out = Vec::new();
     for chunk in chunks {
         answer.read(chunk.as_ref(), &mut out);
@@ -419,7 +422,7 @@ fn an_answer_says_the_same_to_every_client_wherever_its_chunks_end() {
             );
             assert!(seen.last().unwrap().starts_with("end"), "{case}: {seen:?}");
             assert!(!stream.contains("dated"), "the name that was asked for is echoed: {case}\n{stream}");
-            assert_eq!(whole.stop(), Some(Stop::Calls), "{case}");
+            assert_eq!(whole.stop(), Some(StopReason::ToolUse), "{case}");
             let thinking = if from == Api::Messages { 0 } else { 2 };
             let usage = RequestUsage { input: 20, cached: 80, output: 9, thinking, ..RequestUsage::default() };
             assert_eq!(whole.usage(), usage, "{case}");
@@ -1025,7 +1028,7 @@ fn a_key_in_an_id_is_taken_out_of_a_good_answer() {
                         assert!(!said.contains(secret), "{case}");
                     }
                     let records = said.match_indices("YWl3A").map(|(at, _)| said[at..].split('"').next().unwrap());
-                    for record in records.filter_map(crate::carrier::Carried::decode) {
+                    for record in records.filter_map(crate::reasoning::ReasoningBlob::decode) {
                         assert!(!format!("{record:?}").contains("canary"), "{case}");
                     }
                 }

@@ -9,9 +9,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The most characters of a text in an event.
-const TEXT: usize = 200;
+const MAX_TEXT_LEN: usize = 200;
 
-aiw_core::words! {
+aiw_core::string_enum! {
     /// The kind of an event.
     #[warn(missing_docs)]
     #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -26,13 +26,13 @@ aiw_core::words! {
         /// It works again.
         Recovered = "recovered",
         /// It reached a limit of what it may use.
-        Limit = "limit",
+        LimitReached = "limit_reached",
         /// It has ended. It may be started again.
         Exited = "exited",
         /// It was started again, as its definition says.
         Restarted = "restarted",
         /// It was not started: what it needs did not come about, it still runs at its time, or it can't be.
-        HeldBack = "held_back",
+        StartSkipped = "start_skipped",
         /// It has ended because somebody wanted it to.
         Stopped = "stopped",
         /// It has ended without success, and is not started again.
@@ -42,17 +42,17 @@ aiw_core::words! {
         /// It was to start at a time that nobody was awake for.
         Missed = "missed",
         /// Its definition was added, changed or removed.
-        Defined = "defined",
+        DefinitionChanged = "definition_changed",
         /// It defines its tools, prompts or resources in another way than before.
         Changed = "changed",
         /// It is not asked for a while.
-        Rests = "rests",
+        Cooldown = "cooldown",
         /// It is spent for its day or month.
-        UsedUp = "used_up",
+        BudgetExceeded = "budget_exceeded",
     }
 }
 
-aiw_core::words! {
+aiw_core::string_enum! {
     /// The kind of thing that an event is about.
     #[warn(missing_docs)]
     #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -79,12 +79,12 @@ aiw_core::words! {
 pub struct HomeEvent {
     /// The time
     pub time: String,
-    /// `started`, `ready`, `unhealthy`, `recovered`, `limit`, `exited`, `restarted`, `held_back`, `stopped`, `failed`, `finished`, `missed`, `defined`, `changed`, `rests` or `used_up`
+    /// `started`, `ready`, `unhealthy`, `recovered`, `limit_reached`, `exited`, `restarted`, `start_skipped`, `stopped`, `failed`, `finished`, `missed`, `definition_changed`, `changed`, `cooldown` or `budget_exceeded`
     #[schemars(with = "String")]
     pub kind: EventKind,
     /// `process`, `task`, `server`, `provider`, `budget` or `ci`
     #[schemars(with = "String")]
-    pub of: EventSubject,
+    pub subject: EventSubject,
     /// A process's id in its project, a task's CLI, the name of a server, provider or budget, or the number of a run of CI. Absent for a private run
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
@@ -96,7 +96,7 @@ pub struct HomeEvent {
     pub id: Option<String>,
     /// Its starter: `you`, `up`, `need`, `restart`, `watch`, `cron`, `hook`, `an extension`, or the name that an MCP client gives itself
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub by: Option<String>,
+    pub actor: Option<String>,
     /// Its process id
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pid: Option<u32>,
@@ -108,7 +108,7 @@ pub struct HomeEvent {
     pub signal: Option<i32>,
     /// The reason, as a phrase
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub why: Option<String>,
+    pub reason: Option<String>,
 }
 
 impl HomeEvent {
@@ -117,22 +117,22 @@ impl HomeEvent {
         Self {
             time: now_rfc3339(),
             kind,
-            of,
+            subject: of,
             name: None,
             project: None,
             id: None,
-            by: None,
+            actor: None,
             pid: None,
             exit_code: None,
             signal: None,
-            why: None,
+            reason: None,
         }
     }
 
     /// Returns the event with short texts, which can't break its line.
     pub(crate) fn bounded(&self) -> Self {
-        let short = |text: &Option<String>| text.as_deref().map(|text| one_line(text, TEXT));
-        Self { name: short(&self.name), by: short(&self.by), why: short(&self.why), ..self.clone() }
+        let short = |text: &Option<String>| text.as_deref().map(|text| one_line(text, MAX_TEXT_LEN));
+        Self { name: short(&self.name), actor: short(&self.actor), reason: short(&self.reason), ..self.clone() }
     }
 }
 
@@ -140,14 +140,14 @@ impl fmt::Display for HomeEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.name.as_deref().or(self.id.as_deref()).unwrap_or("?");
         let kind = match self.kind {
-            EventKind::HeldBack => "held back",
-            EventKind::Limit => "reached a limit",
+            EventKind::StartSkipped => "held back",
+            EventKind::LimitReached => "reached a limit",
             EventKind::Changed => "has changed what it offers",
-            EventKind::UsedUp => "is used up",
+            EventKind::BudgetExceeded => "is used up",
             kind => kind.as_str(),
         };
-        write!(f, "{} {name} {kind}", self.of)?;
-        if let Some(by) = self.by.as_deref() {
+        write!(f, "{} {name} {kind}", self.subject)?;
+        if let Some(by) = self.actor.as_deref() {
             write!(f, " by {by}")?;
         }
         match (self.exit_code, self.signal) {
@@ -155,6 +155,6 @@ impl fmt::Display for HomeEvent {
             (None, Some(signal)) => write!(f, ": signal {signal}")?,
             (None, None) => {}
         }
-        self.why.as_deref().map_or(Ok(()), |why| write!(f, ": {why}"))
+        self.reason.as_deref().map_or(Ok(()), |why| write!(f, ": {why}"))
     }
 }

@@ -9,7 +9,7 @@ use crate::event::HomeEvent;
 use crate::lines::{LineFiles, LinePage};
 
 /// The size at which a file is full, in bytes. No event is shorter than 100 bytes, so both files hold 100,000 at the most.
-const FULL: u64 = 5_000_000;
+const MAX_FILE_BYTES: u64 = 5_000_000;
 
 /// The events of a home.
 #[derive(Debug, Clone)]
@@ -38,8 +38,8 @@ impl From<LinePage<HomeEvent>> for EventPage {
 
 impl EventLog {
     /// Returns the events of the home with this root. Nothing is created before the first event.
-    pub fn of(home: &Path) -> Self {
-        Self { files: LineFiles::of(home.join("events"), "events", FULL), text: None }
+    pub fn new(home: &Path) -> Self {
+        Self { files: LineFiles::new(home.join("events"), "events", MAX_FILE_BYTES), text: None }
     }
 
     /// Returns the same events for somebody who wants those of this name alone, and finds them fast.
@@ -79,8 +79,8 @@ impl EventLog {
 
     /// Returns the newest events that are wanted, at most so many, of a time and later (RFC 3339 in UTC).
     pub fn since(&self, time: &str, most: usize, is_wanted: impl Fn(&HomeEvent) -> bool) -> io::Result<EventPage> {
-        const BEFORE: &[u8] = b"{\"time\":\"";
-        let is_later = |line: &[u8]| line.strip_prefix(BEFORE).is_none_or(|line| line >= time.as_bytes());
+        const TIME_FIELD_PREFIX: &[u8] = b"{\"time\":\"";
+        let is_later = |line: &[u8]| line.strip_prefix(TIME_FIELD_PREFIX).is_none_or(|line| line >= time.as_bytes());
         let is_looked_at = self.is_looked_at();
         let is_looked_at = |line: &[u8]| is_later(line) && is_looked_at(line);
         let mut page: EventPage = self.files.read_lines(0, usize::MAX, is_looked_at, is_wanted)?.into();

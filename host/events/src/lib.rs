@@ -13,7 +13,7 @@
 //! # fn main() -> std::io::Result<()> {
 //! # let dir = tempfile::tempdir()?;
 //! use aiw_events::{HomeEvent, EventKind, EventSubject, EventLog};
-//! let events = EventLog::of(dir.path());
+//! let events = EventLog::new(dir.path());
 //! let from = events.end()?;
 //! events.add(&HomeEvent { name: Some("api".into()), ..HomeEvent::now(EventKind::Ready, EventSubject::Process) })?;
 //! let page = events.read(from, 100, |_| true)?;

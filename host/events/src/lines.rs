@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use aiw_home::{
-    Mode, make_private_dir, open_append, open_plain, position_line, position_of, remove_file, rename, replace,
+    Mode, file_position, make_private_dir, open_append, open_plain, position_line, remove_file, rename, replace,
     whole_length,
 };
 use serde::Serialize;
@@ -40,7 +40,7 @@ pub struct LinePage<T> {
 
 impl LineFiles {
     /// Returns the files `NAME.jsonl` and `NAME.1.jsonl` of a directory. Nothing is created before the first line.
-    pub fn of(directory: PathBuf, name: &'static str, full: u64) -> Self {
+    pub fn new(directory: PathBuf, name: &'static str, full: u64) -> Self {
         Self { directory, name, full }
     }
 
@@ -223,7 +223,7 @@ impl LinesFile {
     fn of(file: File) -> io::Result<Self> {
         // In this order: the first line may be written meanwhile.
         let length = whole_length(&file)?;
-        Ok(Self { base: position_of(&file).unwrap_or(0), length, file })
+        Ok(Self { base: file_position(&file).unwrap_or(0), length, file })
     }
 
     fn end(&self) -> u64 {

@@ -33,7 +33,7 @@ pub enum ExtensionError {
     Handed,
     /// There is no section `aiw:manifest`.
     #[error("has no manifest (section `aiw:manifest`)")]
-    NoManifest,
+    MissingManifest,
     /// The section `aiw:manifest` is duplicated or invalid.
     #[error("has a manifest (section `aiw:manifest`) that {0}")]
     Manifest(String),

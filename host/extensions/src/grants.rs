@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::{ComponentFacts, INTERFACES};
 
-aiw_core::words! {
+aiw_core::string_enum! {
     /// The kind of a capability: a list in the manifest, or the imports.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
     pub enum CapabilityKind {
@@ -62,7 +62,7 @@ pub struct Grants(BTreeSet<Capability>);
 
 impl Grants {
     /// Returns what a component asks for: its imports and the lists of its manifest.
-    pub fn wanted(about: &ComponentFacts) -> Self {
+    pub fn requested(about: &ComponentFacts) -> Self {
         let manifest = &about.manifest;
         let of = |kind: CapabilityKind, values: &[String]| {
             values.iter().map(move |value| Capability { kind, value: value.clone() }).collect::<Vec<_>>()

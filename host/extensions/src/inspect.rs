@@ -10,7 +10,7 @@ use crate::{CONTRACT, INTERFACES, Manifest};
 /// The maximum nesting of modules and components inside a component. A composed component has three levels.
 const MAX_DEPTH: usize = 16;
 
-aiw_core::words! {
+aiw_core::string_enum! {
     /// A kind of component. It exports the interface of its name, and imports at most those of the world `NAME-extension`.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
     pub enum World {
@@ -152,7 +152,7 @@ fn manifest(found: &[(usize, Vec<u8>)]) -> Result<Manifest, ExtensionError> {
     let at = |depth: usize| found.iter().filter(move |(d, _)| *d == depth).map(|(_, bytes)| bytes);
     let depth = if at(1).next().is_some() { 1 } else { 2 };
     let mut sections = at(depth);
-    let bytes = sections.next().ok_or(ExtensionError::NoManifest)?;
+    let bytes = sections.next().ok_or(ExtensionError::MissingManifest)?;
     if sections.next().is_some() {
         return Err(ExtensionError::Manifest("appears twice".into()));
     }
@@ -205,7 +205,7 @@ mod tests {
         assert_eq!(inspect(b"\x7fELF\x02\x01"), Err(ExtensionError::Precompiled));
         assert_eq!(inspect(b"\0asm\x01\0\0\0"), Err(ExtensionError::CoreModule));
         assert!(matches!(inspect(b"hello"), Err(ExtensionError::NotWasm(_))));
-        assert_eq!(inspect(b"\0asm\x0d\0\x01\0"), Err(ExtensionError::NoManifest));
+        assert_eq!(inspect(b"\0asm\x0d\0\x01\0"), Err(ExtensionError::MissingManifest));
     }
 
     #[test]

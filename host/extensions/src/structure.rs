@@ -59,7 +59,7 @@ struct KnownSize {
 
 /// The cost and the result of instantiating a component.
 #[derive(Debug, Clone, Copy)]
-struct Recipe {
+struct InstantiationPlan {
     cost: Count,
     result: KnownSize,
 }
@@ -74,7 +74,7 @@ struct IndexSpaces {
     functions: Vec<u64>,
     instances: Vec<KnownSize>,
     /// `None` for a component that is passed in.
-    components: Vec<Option<Recipe>>,
+    components: Vec<Option<InstantiationPlan>>,
     /// The cost of instantiation.
     cost: Count,
     exports: Count,
@@ -174,7 +174,7 @@ impl Structure {
         }
         let result = KnownSize { declared: scope.declared, size: scope.exports.plus(Count::of(1)) };
         if let Some(outer) = self.scopes.last_mut() {
-            outer.components.push(Some(Recipe { cost: scope.cost, result }));
+            outer.components.push(Some(InstantiationPlan { cost: scope.cost, result }));
         }
         Ok(())
     }
@@ -251,7 +251,12 @@ impl Structure {
     }
 
     /// Gives an item the next index of its kind.
-    fn add(&mut self, kind: ComponentExternalKind, known: KnownSize, component: Option<Recipe>) -> Result<()> {
+    fn add(
+        &mut self,
+        kind: ComponentExternalKind,
+        known: KnownSize,
+        component: Option<InstantiationPlan>,
+    ) -> Result<()> {
         let scope = self.part()?;
         match kind {
             ComponentExternalKind::Instance => scope.instances.push(known),

@@ -10,14 +10,14 @@ use tokio::sync::mpsc;
 
 /// The body of an answer.
 #[derive(Debug)]
-pub enum AnswerBody {
+pub enum ResponseBody {
     /// All of it.
     Whole(Option<Bytes>),
     /// Pieces. If the client leaves, whoever sends them is told by the channel.
     Pieces(mpsc::Receiver<Bytes>),
 }
 
-impl AnswerBody {
+impl ResponseBody {
     /// Returns all of a whole answer.
     pub(crate) fn whole(self) -> Bytes {
         match self {
@@ -27,7 +27,7 @@ impl AnswerBody {
     }
 }
 
-impl Body for AnswerBody {
+impl Body for ResponseBody {
     type Data = Bytes;
     type Error = Infallible;
 

@@ -11,19 +11,19 @@ use std::time::{Duration, Instant};
 use aiw_core::random_hex;
 use aiw_home::{Home, Mode, read_capped, replace};
 use aiw_listen::Listener;
-use aiw_supervisor::{Daemon, Names};
+use aiw_supervisor::{Daemon, Namespace};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::GatewayError;
-use crate::gateway::{Gateway, Voice};
-use crate::proof::{PROOF, proof_of};
-use crate::routes::{IsRunning, KeptRoutes, RouteError};
+use crate::gateway::{Gateway, NotifyFn};
+use crate::proof::{PROOF, compute_proof};
+use crate::routes::{IsRunning, RouteError, RouteStore};
 use crate::serve::serve;
 
 /// The gateway of runs, as a process. It gets the variables of the way out.
-const DAEMON: Daemon = Daemon {
-    names: Names::new("gateway", "gateway.json", "gateway", ["AIW_GATEWAY_ID", "AIW_GATEWAY_INSTANCE"]),
+const GATEWAY_DAEMON: Daemon = Daemon {
+    names: Namespace::new("gateway", "gateway.json", "gateway", ["AIW_GATEWAY_ID", "AIW_GATEWAY_INSTANCE"]),
     arguments: &["gateway", "serve", "--runs"],
     takes_variable: |name| WAYS_OUT.contains(&name),
 };
@@ -56,12 +56,12 @@ const WAYS_OUT: [&str; 10] = [
 
 /// Where the gateway of runs is, and how it proves that it is ours: no other program gets what a run says.
 #[derive(Clone, Serialize, Deserialize)]
-struct GatewayPlace {
+struct GatewayEndpoint {
     address: SocketAddr,
     key: String,
 }
 
-impl GatewayPlace {
+impl GatewayEndpoint {
     fn path(home: &Home) -> std::path::PathBuf {
         home.gateway_dir().join("place.json")
     }
@@ -74,7 +74,7 @@ impl GatewayPlace {
     fn is_ours(&self) -> bool {
         let Ok(nonce) = random_hex::<16>() else { return false };
         let proof = self.ask(&nonce).unwrap_or_default();
-        proof.ends_with(&proof_of(&self.key, &nonce))
+        proof.ends_with(&compute_proof(&self.key, &nonce))
     }
 
     fn ask(&self, nonce: &str) -> io::Result<String> {
@@ -100,8 +100,8 @@ pub struct GatewayState {
 
 /// Returns whether the gateway of runs lives, and for whom.
 pub fn state(home: &Home, is_running: &IsRunning) -> GatewayState {
-    let place = GatewayPlace::read(home).filter(GatewayPlace::is_ours);
-    GatewayState { address: place.map(|place| place.address), runs: KeptRoutes::new(home).sweep(is_running) }
+    let place = GatewayEndpoint::read(home).filter(GatewayEndpoint::is_ours);
+    GatewayState { address: place.map(|place| place.address), runs: RouteStore::new(home).sweep(is_running) }
 }
 
 /// Returns where the gateway of runs listens. Starts it if it does not run. `aiw` is the executable whose `shim`
@@ -111,12 +111,12 @@ pub fn state(home: &Home, is_running: &IsRunning) -> GatewayState {
 ///
 /// Fails if it can't be started.
 pub fn ensure(home: &Home, aiw: &Path) -> Result<SocketAddr, GatewayError> {
-    if let Some(place) = GatewayPlace::read(home).filter(GatewayPlace::is_ours) {
+    if let Some(place) = GatewayEndpoint::read(home).filter(GatewayEndpoint::is_ours) {
         return Ok(place.address);
     }
     // One process at a time starts it.
     let _turn = home.turn().map_err(RouteError::from)?;
-    let before = GatewayPlace::read(home);
+    let before = GatewayEndpoint::read(home);
     if let Some(place) = before.as_ref().filter(|place| place.is_ours()) {
         return Ok(place.address);
     }
@@ -128,17 +128,17 @@ pub fn ensure(home: &Home, aiw: &Path) -> Result<SocketAddr, GatewayError> {
     }
     let begun = Instant::now();
     while begun.elapsed() < START_TIMEOUT {
-        if let Some(place) = GatewayPlace::read(home).filter(GatewayPlace::is_ours) {
+        if let Some(place) = GatewayEndpoint::read(home).filter(GatewayEndpoint::is_ours) {
             return Ok(place.address);
         }
         std::thread::sleep(Duration::from_millis(5));
     }
-    Err(GatewayError::Silent)
+    Err(GatewayError::StartTimeout)
 }
 
 /// Looks after the gateway for a run, until it is dropped.
 #[derive(Debug)]
-pub struct Keeper(#[expect(dead_code, reason = "its end is what is waited for")] mpsc::Sender<()>);
+pub struct GatewayWatchdog(#[expect(dead_code, reason = "its end is what is waited for")] mpsc::Sender<()>);
 
 /// Starts the gateway of runs again, on its address, where it is gone and nobody else has for a while: its supervisor
 /// was killed too.
@@ -146,13 +146,13 @@ pub struct Keeper(#[expect(dead_code, reason = "its end is what is waited for")]
 /// # Errors
 ///
 /// Fails if the system has no thread for that.
-pub fn keep(home: &Home, aiw: &Path) -> io::Result<Keeper> {
+pub fn keep(home: &Home, aiw: &Path) -> io::Result<GatewayWatchdog> {
     let (keeper, ends) = mpsc::channel();
     let (home, aiw) = (home.clone(), aiw.to_owned());
     std::thread::Builder::new().name("gateway".into()).spawn(move || {
         let mut missed = 0;
         loop {
-            let is_there = GatewayPlace::read(&home).is_some_and(|place| place.is_ours());
+            let is_there = GatewayEndpoint::read(&home).is_some_and(|place| place.is_ours());
             missed = if is_there { 0 } else { missed + 1 };
             // Its own supervisor is faster, if it lives. What fails is tried again.
             if missed > 1 && ensure(&home, &aiw).is_ok() {
@@ -163,11 +163,11 @@ pub fn keep(home: &Home, aiw: &Path) -> io::Result<Keeper> {
             }
         }
     })?;
-    Ok(Keeper(keeper))
+    Ok(GatewayWatchdog(keeper))
 }
 
 fn start(home: &Home, aiw: &Path, port: u16) -> Result<(), GatewayError> {
-    Ok(DAEMON.start(home, aiw, Some(SocketAddr::from(([127, 0, 0, 1], port))))?)
+    Ok(GATEWAY_DAEMON.start(home, aiw, Some(SocketAddr::from(([127, 0, 0, 1], port))))?)
 }
 
 /// Serves runs on the socket that is this process's standard input, until none is left.
@@ -175,20 +175,20 @@ fn start(home: &Home, aiw: &Path, port: u16) -> Result<(), GatewayError> {
 /// # Errors
 ///
 /// Fails if there is no such socket, or the home can't be written.
-pub fn serve_runs(home: &Home, is_running: IsRunning, voice: Voice) -> BoxFuture<'_, Result<(), GatewayError>> {
+pub fn serve_runs(home: &Home, is_running: IsRunning, voice: NotifyFn) -> BoxFuture<'_, Result<(), GatewayError>> {
     Box::pin(async move {
         let socket = io::stdin().as_fd().try_clone_to_owned().map(TcpListener::from).map_err(GatewayError::Socket)?;
         let address = socket.local_addr().map_err(GatewayError::Socket)?;
-        let listener = Listener::of(socket).map_err(GatewayError::Socket)?;
+        let listener = Listener::from_socket(socket).map_err(GatewayError::Socket)?;
         // The key stays the same for whoever asks meanwhile.
-        let key = match GatewayPlace::read(home) {
+        let key = match GatewayEndpoint::read(home) {
             Some(place) if place.address == address => place.key,
             _ => random_hex::<16>().map_err(RouteError::from)?,
         };
-        let place = GatewayPlace { address, key: key.clone() };
+        let place = GatewayEndpoint { address, key: key.clone() };
         let bytes = serde_json::to_vec(&place).map_err(RouteError::from)?;
-        replace(&GatewayPlace::path(home), &bytes, Mode::Private).map_err(RouteError::from)?;
-        let routes = Arc::new(KeptRoutes::new(home));
+        replace(&GatewayEndpoint::path(home), &bytes, Mode::Private).map_err(RouteError::from)?;
+        let routes = Arc::new(RouteStore::new(home));
         let gateway = Arc::new(Gateway::new(home, routes.clone(), voice)?.with_key(key));
         let stop = CancellationToken::new();
         let end = async {

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use aiw_core::{ErrorKind, Fault, GatewayName, did_you_mean, one_line};
+use aiw_core::{Diagnostic, ErrorKind, GatewayName, did_you_mean, one_line};
 use aiw_listen::ListenError;
 use aiw_net::NetError;
 use aiw_supervisor::SupervisorError;
@@ -20,7 +20,7 @@ pub enum GatewayError {
     Supervisor(#[from] SupervisorError),
     /// It does not answer.
     #[error("aiw's gateway was started but does not answer")]
-    Silent,
+    StartTimeout,
     /// It has no way out.
     #[error(transparent)]
     Net(#[from] NetError),
@@ -54,14 +54,14 @@ pub enum GatewayError {
     Socket(#[source] io::Error),
 }
 
-impl Fault for GatewayError {
-    fn below(&self) -> Option<&dyn Fault> {
-        aiw_core::passed_on!(self, Route, Supervisor, Listen)
+impl Diagnostic for GatewayError {
+    fn diagnostic_source(&self) -> Option<&dyn Diagnostic> {
+        aiw_core::forward_diagnostic!(self, Route, Supervisor, Listen)
     }
 
     fn own_kind(&self) -> ErrorKind {
         match self {
-            Self::Silent | Self::Net(_) => ErrorKind::Unavailable,
+            Self::StartTimeout | Self::Net(_) => ErrorKind::Unavailable,
             Self::Unknown { .. } | Self::Serves { .. } => ErrorKind::User,
             Self::Served { .. } => ErrorKind::Unavailable,
             Self::Socket(_) => ErrorKind::Usage,
@@ -71,7 +71,7 @@ impl Fault for GatewayError {
 
     fn own_hint(&self) -> Option<String> {
         match self {
-            Self::Silent => Some("`aiw gateway status` shows its last lines".into()),
+            Self::StartTimeout => Some("`aiw gateway status` shows its last lines".into()),
             Self::Unknown { name, known } => {
                 let meant = did_you_mean(name.as_str(), known.iter().map(GatewayName::as_str), "your gateways");
                 Some(meant.unwrap_or_else(|| format!("`aiw gateway serve --name {name} -p PROVIDER` makes it")))

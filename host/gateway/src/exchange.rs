@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use aiw_core::is_model;
 use aiw_dialects::{
-    Api, FailureKind, PreparedRequest, UpstreamAnswer, UpstreamFailure, UpstreamTarget as To, estimate, prepare,
+    Api, FailureKind, PreparedRequest, UpstreamFailure, UpstreamResponse, UpstreamTarget as To, estimate, prepare,
     spelled_wait,
 };
-use aiw_net::{HttpRequest, Method, NetError, Policy, Streamed};
+use aiw_net::{HttpRequest, Method, NetError, Policy, StreamingResponse};
 use bytes::Bytes;
 use http::header::HeaderName;
 use http::request::Parts;
@@ -17,13 +17,13 @@ use http::{HeaderValue, Response, StatusCode};
 use serde_json::value::RawValue;
 use tokio::sync::mpsc::{self, error::SendError};
 
-use crate::body::AnswerBody;
-use crate::called::InPath;
+use crate::body::ResponseBody;
+use crate::endpoint::GenerateContentPath;
 use crate::gateway::Gateway;
-use crate::receipt::{Expected, Receipt, Receiving};
-use crate::reply::{events, refusal, request_of, whole};
+use crate::reply::{build_request, events, refusal, whole};
 use crate::route::{GatewayRoute, Upstream};
-use crate::turn::RequestTurn;
+use crate::turn::UpstreamAttempts;
+use crate::usage::{MeteredBody, UsageEstimate, UsageGuard};
 
 /// The longest silence of an upstream. A model may think for minutes.
 const UPSTREAM_READ_TIMEOUT: Duration = Duration::from_secs(600);
@@ -47,17 +47,17 @@ const ERROR_BYTES: usize = 256 << 10;
 const WHOLE_BYTES: usize = 32 << 20;
 
 /// The tokens that an answer is expected to use, unless the request allows fewer.
-const USUAL: u64 = 1_000;
+const DEFAULT_OUTPUT_TOKENS: u64 = 1_000;
 
 /// How often a request is sent again without what the upstream refused.
-const CHANGES: usize = 5;
+const MAX_FIELD_RETRIES: usize = 5;
 
 /// Pieces that wait for a slow client. One of more bytes waits alone: it may be a large event.
-const WAITING: usize = 16;
-const PIECE: usize = 256 << 10;
+const MAX_QUEUED_CHUNKS: usize = 16;
+const MAX_CHUNK_BYTES: usize = 256 << 10;
 
 /// Fields that a request can do without. Some servers know fewer than others.
-const DISPENSABLE: [&str; 15] = [
+const OPTIONAL_FIELDS: [&str; 15] = [
     "max_completion_tokens",
     "max_tokens",
     "parallel_tool_calls",
@@ -76,7 +76,7 @@ const DISPENSABLE: [&str; 15] = [
 ];
 
 /// How servers say that they do not know a field.
-const UNKNOWN: [&str; 12] = [
+const UNKNOWN_FIELD_PHRASES: [&str; 12] = [
     "unsupported",
     "not supported",
     "n't support",
@@ -107,14 +107,14 @@ const PASSED_BACK: [&str; 6] =
 /// A request of a client.
 pub(crate) struct IncomingRequest<'a> {
     pub client: Api,
-    pub at: InPath,
+    pub at: GenerateContentPath,
     pub parts: &'a Parts,
     pub body: Bytes,
 }
 
 impl IncomingRequest<'_> {
     fn request(&self) -> aiw_dialects::ModelRequest<'_> {
-        request_of(self.client, &self.body, &self.at)
+        build_request(self.client, &self.body, &self.at)
     }
 }
 
@@ -124,7 +124,7 @@ impl Gateway {
         self: &Arc<Self>,
         route: Arc<GatewayRoute>,
         incoming: IncomingRequest<'_>,
-    ) -> Response<AnswerBody> {
+    ) -> Response<ResponseBody> {
         let client = incoming.client;
         let head = RequestHead::read(&incoming.body);
         // It becomes a part of the address in one of the APIs.
@@ -135,23 +135,23 @@ impl Gateway {
                 &UpstreamFailure::new(FailureKind::Invalid, "the request names no model, or no valid one"),
             );
         };
-        let written = head.limit().unwrap_or(USUAL).min(USUAL);
+        let written = head.limit().unwrap_or(DEFAULT_OUTPUT_TOKENS).min(DEFAULT_OUTPUT_TOKENS);
         let (ledger, of, body, at) = (self.ledger.clone(), route.clone(), incoming.body.clone(), incoming.at.clone());
         let (used_up, read) = aiw_home::blocking(move || {
             let used_up = if of.pool.is_some() { ledger.used_up(&of) } else { Vec::new() };
-            (used_up, estimate(&request_of(client, &body, &at)))
+            (used_up, estimate(&build_request(client, &body, &at)))
         })
         .await;
         // Within one API, a request may hold what only its provider understands.
-        let expected = Expected { read: read.unwrap_or(incoming.body.len() as u64 / 3), written };
+        let expected = UsageEstimate { read: read.unwrap_or(incoming.body.len() as u64 / 3), written };
         let request = incoming.request();
-        let mut turn = RequestTurn::begin(self, &route, &request, incoming.parts, &asked, used_up);
+        let mut turn = UpstreamAttempts::begin(self, &route, &request, incoming.parts, &asked, used_up);
         loop {
             let at = match turn.next().await {
                 Ok(at) => at,
                 Err(failure) => return self.refused_unasked(&route, &incoming, failure),
             };
-            let receipt = match Receipt::open(self, &route, at, turn.open(at), expected).await {
+            let receipt = match UsageGuard::open(self, &route, at, turn.open(at), expected).await {
                 Ok(receipt) => receipt,
                 Err(failure) => {
                     turn.refused(at, failure);
@@ -175,7 +175,7 @@ impl Gateway {
         route: &GatewayRoute,
         incoming: &IncomingRequest<'_>,
         failure: UpstreamFailure,
-    ) -> Response<AnswerBody> {
+    ) -> Response<ResponseBody> {
         let client = incoming.client;
         let to = route.members.first().map(|member| To::new(member.api, "", member.family()));
         match to.and_then(|to| prepare(&incoming.request(), &to).ok()) {
@@ -191,9 +191,9 @@ impl Gateway {
         route: &Arc<GatewayRoute>,
         at: usize,
         incoming: &IncomingRequest<'_>,
-        mut receipt: Receipt,
+        mut receipt: UsageGuard,
         has_others: bool,
-    ) -> Result<Response<AnswerBody>, UpstreamFailure> {
+    ) -> Result<Response<ResponseBody>, UpstreamFailure> {
         let (client, upstream) = (incoming.client, &route.members[at]);
         let (mut dropped, mut strips_thoughts, mut before) = (Vec::new(), false, None);
         let (mask, model) = (upstream.mask(), receipt.model().to_owned());
@@ -245,7 +245,7 @@ impl Gateway {
                     continue;
                 }
                 let more = dispensable(&failure, &sent);
-                if !more.is_empty() && dropped.len() < CHANGES {
+                if !more.is_empty() && dropped.len() < MAX_FIELD_RETRIES {
                     dropped.extend(more);
                     before = Some((failure, sent));
                     continue;
@@ -253,10 +253,10 @@ impl Gateway {
                 return Err(failure);
             }
             // It takes the request without these.
-            self.learn(&upstream.url, &model, std::mem::take(&mut dropped));
+            self.remember_refused_fields(&upstream.url, &model, std::mem::take(&mut dropped));
             let back = if is_passed { passed_back(&streamed, upstream) } else { Vec::new() };
             let comes_in_events = is_events(&streamed);
-            let mut receiving = Receiving::new(answer, receipt);
+            let mut receiving = MeteredBody::new(answer, receipt);
             let mut response = if comes_in_events {
                 receiving.answer.comes_in_events(true);
                 self.stream(streamed, receiving).await?
@@ -297,7 +297,7 @@ impl Gateway {
         body: Vec<u8>,
         is_passed: bool,
         streams: bool,
-    ) -> Result<Streamed, NetError> {
+    ) -> Result<StreamingResponse, NetError> {
         let dialect = upstream.api;
         let mut path = aiw_dialects::path(dialect, model);
         if dialect == Api::GenerateContent && !streams {
@@ -329,9 +329,9 @@ impl Gateway {
     /// Passes a stream on, once its first word has come. Gives a failure before it back.
     async fn stream(
         &self,
-        mut from: Streamed,
-        mut receiving: Receiving,
-    ) -> Result<Response<AnswerBody>, UpstreamFailure> {
+        mut from: StreamingResponse,
+        mut receiving: MeteredBody,
+    ) -> Result<Response<ResponseBody>, UpstreamFailure> {
         let mut out = Vec::new();
         if !receiving.answer.is_passed_on() {
             // The client waits for the whole.
@@ -359,7 +359,7 @@ impl Gateway {
         {
             return Err(failure);
         }
-        let (sender, receiver) = mpsc::channel(WAITING);
+        let (sender, receiver) = mpsc::channel(MAX_QUEUED_CHUNKS);
         tokio::spawn(async move {
             loop {
                 if receiving.answer.is_over() {
@@ -382,20 +382,20 @@ impl Gateway {
                 }
             }
         });
-        Ok(events(AnswerBody::Pieces(receiver)))
+        Ok(events(ResponseBody::Pieces(receiver)))
     }
 }
 
 /// Hands a piece to the client's connection, once there is room for it.
 async fn pass_on(sender: &mpsc::Sender<Bytes>, piece: Vec<u8>) -> Result<(), SendError<()>> {
-    let places = if piece.len() > PIECE { WAITING } else { 1 };
+    let places = if piece.len() > MAX_CHUNK_BYTES { MAX_QUEUED_CHUNKS } else { 1 };
     if let Some(place) = sender.reserve_many(places).await?.next() {
         place.send(piece.into());
     }
     Ok(())
 }
 
-async fn step(from: &mut Streamed, answer: &mut UpstreamAnswer, out: &mut Vec<u8>) {
+async fn step(from: &mut StreamingResponse, answer: &mut UpstreamResponse, out: &mut Vec<u8>) {
     match from.chunk().await {
         Ok(Some(piece)) => answer.read(&piece, out),
         Ok(None) => answer.end(out),
@@ -446,7 +446,7 @@ impl<'a> RequestHead<'a> {
     }
 }
 
-fn is_events(streamed: &Streamed) -> bool {
+fn is_events(streamed: &StreamingResponse) -> bool {
     streamed.header("content-type").is_some_and(|kind| kind.to_ascii_lowercase().starts_with("text/event-stream"))
 }
 
@@ -466,7 +466,7 @@ pub(crate) fn own_headers(upstream: &Upstream, mut headers: Vec<(String, String)
     headers
 }
 
-pub(crate) async fn read_failure(streamed: &mut Streamed, upstream: &Upstream) -> UpstreamFailure {
+pub(crate) async fn read_failure(streamed: &mut StreamingResponse, upstream: &Upstream) -> UpstreamFailure {
     let body = read_whole(streamed, ERROR_BYTES).await.unwrap_or_default();
     let seconds = streamed.header("retry-after").and_then(wait_until);
     let millis =
@@ -498,7 +498,7 @@ fn resets<'h>(headers: impl Iterator<Item = (&'h str, &'h str)> + Clone) -> Opti
 /// Reads `2026-11-24T20:00:00Z`, `Tue, 24 Nov 2026 20:00:00 GMT`, `6m0s`, `1.5s`, `20` or `250ms`.
 fn wait_until(text: &str) -> Option<Duration> {
     let text = text.trim();
-    if let Some(at) = aiw_home::millis_of(text).or_else(|| aiw_home::millis_of_http(text)) {
+    if let Some(at) = aiw_home::parse_rfc3339(text).or_else(|| aiw_home::millis_of_http(text)) {
         let now = i64::try_from(aiw_home::now_millis()).ok()?;
         return Some(Duration::from_millis(u64::try_from(at.saturating_sub(now)).unwrap_or(0)));
     }
@@ -516,7 +516,7 @@ fn is_about_thoughts(failure: &UpstreamFailure) -> bool {
             || says("compaction"))
 }
 
-pub(crate) async fn read_whole(streamed: &mut Streamed, limit: usize) -> Result<Vec<u8>, UpstreamFailure> {
+pub(crate) async fn read_whole(streamed: &mut StreamingResponse, limit: usize) -> Result<Vec<u8>, UpstreamFailure> {
     let mut body = Vec::new();
     loop {
         match streamed.chunk().await {
@@ -541,8 +541,8 @@ fn dispensable(failure: &UpstreamFailure, sent: &[u8]) -> Vec<String> {
     };
     let said = failure.message.to_ascii_lowercase();
     // A field that is unknown, not a value that is wrong: without the field, the answer would be another one.
-    let is_unknown = UNKNOWN.iter().any(|word| said.contains(word));
-    let named = DISPENSABLE.iter().find(|field| {
+    let is_unknown = UNKNOWN_FIELD_PHRASES.iter().any(|word| said.contains(word));
+    let named = OPTIONAL_FIELDS.iter().find(|field| {
         let is_limit = matches!(**field, "max_tokens" | "max_completion_tokens");
         (is_unknown || is_limit) && names(&failure.message, field) && is_sent(field)
     });
@@ -566,7 +566,7 @@ fn names(message: &str, field: &str) -> bool {
     })
 }
 
-fn passed_back(streamed: &Streamed, upstream: &Upstream) -> Vec<(HeaderName, HeaderValue)> {
+fn passed_back(streamed: &StreamingResponse, upstream: &Upstream) -> Vec<(HeaderName, HeaderValue)> {
     let wanted = streamed.headers.iter().filter(|(name, value)| {
         PASSED_BACK.iter().any(|start| name.starts_with(start)) && upstream.masked(value) == *value
     });
@@ -574,10 +574,10 @@ fn passed_back(streamed: &Streamed, upstream: &Upstream) -> Vec<(HeaderName, Hea
 }
 
 /// Formats a whole answer.
-fn finished(answer: &mut UpstreamAnswer, out: Vec<u8>, is_streamed: bool) -> Response<AnswerBody> {
+fn finished(answer: &mut UpstreamResponse, out: Vec<u8>, is_streamed: bool) -> Response<ResponseBody> {
     match answer.whole() {
         Some(body) => whole(StatusCode::OK, body),
-        None if is_streamed => events(AnswerBody::Whole(Some(out.into()))),
+        None if is_streamed => events(ResponseBody::Whole(Some(out.into()))),
         None => whole(StatusCode::OK, out),
     }
 }
@@ -587,15 +587,15 @@ fn finished(answer: &mut UpstreamAnswer, out: Vec<u8>, is_streamed: bool) -> Res
 fn refused(
     client: Api,
     failure: UpstreamFailure,
-    mut answer: UpstreamAnswer,
+    mut answer: UpstreamResponse,
     is_streamed: bool,
-) -> Response<AnswerBody> {
+) -> Response<ResponseBody> {
     let in_events = matches!(failure.kind, FailureKind::RateLimit | FailureKind::Quota | FailureKind::TooLong);
     if client == Api::Responses && is_streamed && in_events {
         let mut out = Vec::new();
         answer.fail(failure, &mut out);
         answer.write_failure(&mut out);
-        return events(AnswerBody::Whole(Some(out.into())));
+        return events(ResponseBody::Whole(Some(out.into())));
     }
     refusal(client, &failure)
 }

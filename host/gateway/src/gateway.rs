@@ -8,18 +8,18 @@ use aiw_home::Home;
 use aiw_net::HttpClient;
 use parking_lot::Mutex;
 
-use crate::busy::Busy;
 use crate::error::GatewayError;
+use crate::in_flight::InFlight;
 use crate::ledger::Ledger;
 use crate::route::GatewayRoute;
 use crate::routes::{RouteError, Routes};
-use crate::shares::Shares;
+use crate::token_counts::CachedTokenCounts;
 
 /// The most models of which it is remembered what they refuse.
-const REFUSED: usize = 1_000;
+const MAX_REMEMBERED_MODELS: usize = 1_000;
 
 /// Says a sentence about a task, or about no task that is known.
-pub type Voice = Box<dyn Fn(Option<ProcessId>, &str) + Send + Sync>;
+pub type NotifyFn = Box<dyn Fn(Option<ProcessId>, &str) + Send + Sync>;
 
 /// Serves clients.
 pub struct Gateway {
@@ -27,11 +27,11 @@ pub struct Gateway {
     pub(crate) routes: Arc<dyn Routes>,
     pub(crate) home: Home,
     pub(crate) ledger: Arc<Ledger>,
-    pub(crate) busy: Arc<Busy>,
-    pub(crate) shares: Shares,
+    pub(crate) busy: Arc<InFlight>,
+    pub(crate) shares: CachedTokenCounts,
     /// Held while a member of a pool is picked.
     pub(crate) picking: tokio::sync::Mutex<()>,
-    voice: Voice,
+    voice: NotifyFn,
     /// A key that only a gateway of this home knows.
     pub(crate) key: Option<String>,
     /// The fields that upstreams have refused, by address and model.
@@ -44,7 +44,7 @@ impl Gateway {
     /// # Errors
     ///
     /// Fails if there is no way to make connections, or the home can't be written.
-    pub fn new(home: &Home, routes: Arc<dyn Routes>, voice: Voice) -> Result<Self, GatewayError> {
+    pub fn new(home: &Home, routes: Arc<dyn Routes>, voice: NotifyFn) -> Result<Self, GatewayError> {
         home.make_dir(&home.gateway_dir().join("pools")).map_err(RouteError::from)?;
         Ok(Self {
             client: HttpClient::new()?,
@@ -52,7 +52,7 @@ impl Gateway {
             home: home.clone(),
             ledger: Arc::new(Ledger::new(home)),
             busy: Arc::default(),
-            shares: Shares::default(),
+            shares: CachedTokenCounts::default(),
             picking: tokio::sync::Mutex::default(),
             voice,
             key: None,
@@ -76,13 +76,13 @@ impl Gateway {
         refused.get(&(url.to_owned(), model.to_owned())).cloned().unwrap_or_default()
     }
 
-    pub(crate) fn learn(&self, url: &str, model: &str, fields: Vec<String>) {
+    pub(crate) fn remember_refused_fields(&self, url: &str, model: &str, fields: Vec<String>) {
         if fields.is_empty() {
             return;
         }
         let mut refused = self.refused.lock();
         // Clients name the models.
-        if refused.len() >= REFUSED {
+        if refused.len() >= MAX_REMEMBERED_MODELS {
             refused.clear();
         }
         let known = refused.entry((url.to_owned(), model.to_owned())).or_default();

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use aiw_events::EventLog;
 use aiw_home::{Budget, Home, HomeError, Settings};
-use aiw_usage::{Book, BookTurn, Booking, NotOpened, OpenRequest, Spending, UsageError};
+use aiw_usage::{NotOpened, OpenRequest, Spending, UsageError, UsageLog, UsageLogGuard, UsageRecord};
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::route::GatewayRoute;
@@ -15,17 +15,17 @@ use crate::route::GatewayRoute;
 const SETTINGS_RELOAD_INTERVAL: Duration = Duration::from_secs(2);
 
 /// The most bookings that wait until they can be written. Where a budget refuses, no request is sent while one waits.
-const UNWRITTEN: usize = 1_024;
+const MAX_PENDING_RECORDS: usize = 1_024;
 
 /// The book of a home, and its budgets. No lock is held while somebody else has the book: other requests go on
 /// meanwhile.
 #[derive(Debug)]
 pub(crate) struct Ledger {
     home: Home,
-    book: Book,
+    book: UsageLog,
     known: Mutex<KnownSpending>,
     /// Bookings that are not written yet. A writer locks it, in its turn of the book.
-    unwritten: Mutex<Vec<Booking>>,
+    unwritten: Mutex<Vec<UsageRecord>>,
 }
 
 #[derive(Debug)]
@@ -39,7 +39,7 @@ struct KnownSpending {
 
 /// How a request was booked before it is sent.
 #[derive(Debug)]
-pub(crate) enum OpenedBooking {
+pub(crate) enum PendingRecord {
     Booked(OpenRequest),
     /// It could not be, and no budget refuses it for that.
     NotBooked(String),
@@ -47,8 +47,8 @@ pub(crate) enum OpenedBooking {
 
 impl Ledger {
     pub(crate) fn new(home: &Home) -> Self {
-        let book = Book::of(home);
-        let spending = Spending::new(book.impatient(), Vec::new());
+        let book = UsageLog::new(home);
+        let spending = Spending::new(book.non_blocking(), Vec::new());
         let known = KnownSpending { read: None, settings: None, problem: None, spending };
         Self { home: home.clone(), book, known: Mutex::new(known), unwritten: Mutex::default() }
     }
@@ -70,7 +70,7 @@ impl Ledger {
         let named = route.run.as_ref().map(|run| run.budgets.as_slice()).unwrap_or_default();
         let over = |name: &str| {
             let over = spending.over(&[name, route.name()], project, named);
-            over.into_iter().find(|over| over.refuses)
+            over.into_iter().find(|over| over.blocks)
         };
         let members = route.members.iter().enumerate();
         members.filter_map(|(at, member)| Some((at, hinted(over(&member.provider)?.sentence)))).collect()
@@ -78,7 +78,7 @@ impl Ledger {
 
     /// Books a request that is about to be sent, as what it is expected to use. The error is a sentence: it may not be
     /// sent.
-    pub(crate) fn open(&self, mut booking: Booking) -> Result<OpenedBooking, String> {
+    pub(crate) fn open(&self, mut booking: UsageRecord) -> Result<PendingRecord, String> {
         let mut turn = self.book.turn();
         let unwritten = match &mut turn {
             Ok(turn) => self.write(turn).err().map(|e| e.to_string()),
@@ -95,18 +95,18 @@ impl Ledger {
         }
         booking.cost_usd = booking.cost(settings).ok().flatten();
         match spending.open(settings, turn, booking) {
-            Ok(request) => Ok(OpenedBooking::Booked(request)),
-            Err(e @ NotOpened::NotBooked(_)) => Ok(OpenedBooking::NotBooked(e.to_string())),
+            Ok(request) => Ok(PendingRecord::Booked(request)),
+            Err(e @ NotOpened::NotBooked(_)) => Ok(PendingRecord::NotBooked(e.to_string())),
             Err(NotOpened::Over(over)) if spending.loss().is_none() => Err(hinted(over.sentence)),
             Err(e) => Err(e.to_string()),
         }
     }
 
     /// Notes what was used. It is written before the next request is sent, at the latest.
-    pub(crate) fn close(&self, mut booking: Booking) {
+    pub(crate) fn close(&self, mut booking: UsageRecord) {
         booking.cost_usd = self.known().settings.as_ref().and_then(|settings| booking.cost(settings).ok()).flatten();
         let mut unwritten = self.unwritten();
-        if unwritten.len() < UNWRITTEN {
+        if unwritten.len() < MAX_PENDING_RECORDS {
             unwritten.push(booking);
         }
     }
@@ -121,16 +121,16 @@ impl Ledger {
         let KnownSpending { settings: Some(settings), spending, .. } = &mut *known else { return Ok(()) };
         // What can't be read now is told after another request.
         if !spending.is_empty() && spending.refresh(settings).is_ok() {
-            spending.tell_used_up(&EventLog::of(self.home.root()));
+            spending.log_exceeded(&EventLog::new(self.home.root()));
         }
         Ok(())
     }
 
-    fn unwritten(&self) -> MutexGuard<'_, Vec<Booking>> {
+    fn unwritten(&self) -> MutexGuard<'_, Vec<UsageRecord>> {
         self.unwritten.lock()
     }
 
-    fn write(&self, turn: &mut BookTurn<'_>) -> Result<(), UsageError> {
+    fn write(&self, turn: &mut UsageLogGuard<'_>) -> Result<(), UsageError> {
         let mut unwritten = self.unwritten();
         while let Some(booking) = unwritten.last() {
             turn.add(booking)?;
@@ -147,8 +147,8 @@ impl Ledger {
             // Settings that can't be read stop new runs, which say why. What runs goes on as before.
             match self.settings() {
                 Ok((settings, budgets)) => {
-                    if !known.spending.is_of(&budgets) {
-                        known.spending = Spending::new(self.book.impatient(), budgets);
+                    if !known.spending.matches(&budgets) {
+                        known.spending = Spending::new(self.book.non_blocking(), budgets);
                     }
                     known.settings = Some(settings);
                     known.problem = None;
@@ -174,8 +174,8 @@ fn hinted(sentence: String) -> String {
 mod tests {
     use aiw_core::{Api, provider};
     use aiw_home::{PoolOrder, lock_within, open_owned};
-    use aiw_providers::ModelAccess;
-    use aiw_usage::{BookingSource, TokenCounts};
+    use aiw_providers::ModelEndpoint;
+    use aiw_usage::{TokenCounts, UsageSource};
 
     use super::*;
     use crate::{PoolOf, Upstream};
@@ -184,9 +184,9 @@ mod tests {
     fn a_request_that_waits_for_the_book_holds_up_no_other() {
         let dir = tempfile::tempdir().unwrap();
         let home = Home::at(dir.path());
-        let settings = r#"{"budgets": {"b": {"tokens": 1000, "per": "month", "then": "refuse"}}}"#;
+        let settings = r#"{"budgets": {"b": {"tokens": 1000, "per": "month", "action": "block"}}}"#;
         std::fs::write(home.settings_path(), settings).unwrap();
-        let access = || ModelAccess {
+        let access = || ModelEndpoint {
             api: Api::Messages,
             url: "http://127.0.0.1:1".into(),
             is_granted: true,
@@ -197,11 +197,11 @@ mod tests {
         };
         let members = ["one", "two"].map(|name| Upstream::new(name, access()));
         let route = GatewayRoute::new(members.into(), Some(PoolOf::new("pool", PoolOrder::RoundRobin))).unwrap();
-        let booking = |output| Booking::new(BookingSource::Gateway, TokenCounts { output, ..TokenCounts::default() });
+        let booking = |output| UsageRecord::new(UsageSource::Gateway, TokenCounts { output, ..TokenCounts::default() });
         let ledger = Ledger::new(&home);
         let mut open = Vec::new();
         for _ in 0..2 {
-            let Ok(OpenedBooking::Booked(request)) = ledger.open(booking(600)) else { break };
+            let Ok(PendingRecord::Booked(request)) = ledger.open(booking(600)) else { break };
             open.push(request);
         }
         assert_eq!(open.len(), 1);

@@ -7,35 +7,35 @@
 //! Not for choosing a provider, or for starting anything: `launch` and `app` do that.
 
 mod body;
-mod busy;
-mod called;
 mod daemon;
+mod endpoint;
 mod error;
 mod exchange;
 mod gateway;
+mod in_flight;
 mod ledger;
 mod models;
 mod named;
 mod pool;
 mod proof;
-mod receipt;
 mod reply;
 mod route;
 mod routes;
 mod serve;
-mod shares;
 #[cfg(test)]
 mod tests;
+mod token_counts;
 mod turn;
+mod usage;
 
 pub use aiw_dialects::UPSTREAMS;
 pub use aiw_listen::Listener;
-pub use body::AnswerBody;
-pub use daemon::{GatewayState, Keeper, ensure, keep, serve_runs, state};
+pub use body::ResponseBody;
+pub use daemon::{GatewayState, GatewayWatchdog, ensure, keep, serve_runs, state};
 pub use error::GatewayError;
-pub use gateway::{Gateway, Voice};
-pub use named::{NamedGateway, NamedGateways, NamedRoute, Serving};
-pub use pool::{Resting, forget_pool, resting};
+pub use gateway::{Gateway, NotifyFn};
+pub use named::{GatewayStore, GatewayTarget, NamedGateway, Serving};
+pub use pool::{CoolingDown, cooldowns, forget_pool};
 pub use route::{GatewayRoute, PoolOf, RunOf, Upstream};
-pub use routes::{HeldRoute, IsRunning, KeptRoutes, RouteError, Routes};
+pub use routes::{IsRunning, RouteError, RouteGuard, RouteStore, Routes};
 pub use serve::{bind, serve};

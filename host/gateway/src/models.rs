@@ -17,7 +17,7 @@ const LIST_MODELS_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The longest list that is read, in bytes and in models. Routers have hundreds.
 const LIST_BYTES: usize = 8 << 20;
-const MODELS: usize = 2_000;
+const MAX_MODELS: usize = 2_000;
 
 /// The lists of all APIs, as far as they are read.
 #[derive(Deserialize)]
@@ -84,7 +84,7 @@ impl Gateway {
         let listed = listed.data.filter(|data| !data.is_empty()).or(listed.models);
         let names = listed.into_iter().flatten().filter_map(|model| model.id.or(model.name));
         let names = names.map(|name| name.strip_prefix("models/").map(str::to_owned).unwrap_or(name));
-        Ok(names.filter(|name| is_model(name) && upstream.masked(name) == *name).take(MODELS).collect())
+        Ok(names.filter(|name| is_model(name) && upstream.masked(name) == *name).take(MAX_MODELS).collect())
     }
 }
 

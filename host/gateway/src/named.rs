@@ -77,7 +77,7 @@ impl NamedGateway {
 
 /// The gateways of a home that have names, each a file that is encrypted to the vault's key.
 #[derive(Debug, Clone)]
-pub struct NamedGateways {
+pub struct GatewayStore {
     home: Home,
     directory: PathBuf,
 }
@@ -86,7 +86,7 @@ pub struct NamedGateways {
 #[derive(Debug)]
 pub struct Serving(#[expect(dead_code, reason = "its lock is what counts")] File);
 
-impl NamedGateways {
+impl GatewayStore {
     /// Returns those of a home.
     pub fn new(home: &Home) -> Self {
         Self { home: home.clone(), directory: home.gateway_dir().join("named") }
@@ -183,22 +183,22 @@ impl NamedGateways {
     }
 
     /// Returns where the token of a gateway leads, for as long as it is good.
-    pub fn routes(&self, name: GatewayName, route: Arc<GatewayRoute>) -> NamedRoute {
-        NamedRoute { gateways: self.clone(), name, route, seen: Mutex::default() }
+    pub fn routes(&self, name: GatewayName, route: Arc<GatewayRoute>) -> GatewayTarget {
+        GatewayTarget { gateways: self.clone(), name, route, seen: Mutex::default() }
     }
 }
 
 /// Where the token of a named gateway leads. Whether it is still good is looked at with each request.
 #[derive(Debug)]
-pub struct NamedRoute {
-    gateways: NamedGateways,
+pub struct GatewayTarget {
+    gateways: GatewayStore,
     name: GatewayName,
     route: Arc<GatewayRoute>,
     /// The token as it was read last.
     seen: Mutex<Option<(FileStamp, Secret)>>,
 }
 
-impl NamedRoute {
+impl GatewayTarget {
     /// Returns the token that is good now; none once it was revoked.
     fn token(&self) -> Option<Secret> {
         let mut seen = self.seen.lock();
@@ -206,7 +206,7 @@ impl NamedRoute {
             *seen = None;
             return None;
         };
-        let stamp = FileStamp::of(&about);
+        let stamp = FileStamp::from_metadata(&about);
         if let Some((_, token)) = seen.as_ref().filter(|(known, _)| *known == stamp) {
             return Some(token.clone());
         }
@@ -216,7 +216,7 @@ impl NamedRoute {
     }
 }
 
-impl Routes for NamedRoute {
+impl Routes for GatewayTarget {
     fn find(&self, token: &str) -> Option<Arc<GatewayRoute>> {
         self.token().filter(|good| is_same(token, good.expose())).map(|_| self.route.clone())
     }
@@ -230,7 +230,7 @@ mod tests {
     fn a_token_is_good_until_it_is_replaced_or_revoked() {
         let dir = tempfile::tempdir().unwrap();
         let home = Home::at(dir.path());
-        let (all, name) = (NamedGateways::new(&home), "editor".parse::<GatewayName>().unwrap());
+        let (all, name) = (GatewayStore::new(&home), "editor".parse::<GatewayName>().unwrap());
         assert!(all.names().unwrap().is_empty() && all.get(&name).unwrap().is_none() && !all.revoke(&name).unwrap());
         let address = ([127, 0, 0, 1], 7_777).into();
         let made = NamedGateway::new(name.clone(), "p".into(), Some("m".into()), address).unwrap();
@@ -239,7 +239,7 @@ mod tests {
         let routes = all.routes(name.clone(), Arc::new(GatewayRoute::new(Vec::new(), None).unwrap()));
         assert!(routes.find(first.expose()).is_some() && routes.find("aiw-0123").is_none());
         // Another process finds it as it was.
-        let again = NamedGateways::new(&home).get(&name).unwrap().unwrap();
+        let again = GatewayStore::new(&home).get(&name).unwrap().unwrap();
         assert_eq!((again.address, again.provider.as_str(), again.token()), (address, "p", first.clone()));
         assert_eq!(all.names().unwrap(), std::slice::from_ref(&name));
         let file = std::fs::read(all.path(&name)).unwrap();
@@ -255,7 +255,7 @@ mod tests {
     #[test]
     fn a_name_is_served_by_one_process_at_a_time() {
         let dir = tempfile::tempdir().unwrap();
-        let (all, name) = (NamedGateways::new(&Home::at(dir.path())), "editor".parse().unwrap());
+        let (all, name) = (GatewayStore::new(&Home::at(dir.path())), "editor".parse().unwrap());
         assert!(!all.is_served(&name));
         let serving = all.serve(&name).unwrap().unwrap();
         assert!(all.is_served(&name) && all.serve(&name).unwrap().is_none());

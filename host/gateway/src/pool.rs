@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use aiw_dialects::{FailureKind, UpstreamFailure};
 use aiw_events::{EventKind, EventLog, EventSubject, HomeEvent};
-use aiw_home::{Home, HomeError, Mode, PoolOrder, Turn, now_millis, read_capped, replace};
+use aiw_home::{ExclusiveLock, Home, HomeError, Mode, PoolOrder, now_millis, read_capped, replace};
 use serde::{Deserialize, Serialize};
 
 /// How long a session that is not used stays with its member.
@@ -84,13 +84,13 @@ struct PoolState {
     /// Which member a session is with, and when that was noted.
     sessions: BTreeMap<String, (String, u64)>,
     /// The resting accounts, by account, or by account and model.
-    rests: BTreeMap<String, Rest>,
+    cooldowns: BTreeMap<String, Cooldown>,
 }
 
 /// Why something rests, and until when. Times are in milliseconds since 1970.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-struct Rest {
+struct Cooldown {
     /// When it last had to rest.
     since: u64,
     /// When it may be used again.
@@ -109,7 +109,7 @@ struct Rest {
     is_final: bool,
 }
 
-impl Rest {
+impl Cooldown {
     fn is_over(&self, now: u64) -> bool {
         now >= self.until
     }
@@ -125,7 +125,7 @@ pub(crate) struct AccountPool {
 
 /// A member that a session has left.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct LeftMember {
+pub(crate) struct FailoverFrom {
     /// The provider.
     pub provider: String,
     /// Why it rests, if it does.
@@ -134,35 +134,36 @@ pub(crate) struct LeftMember {
 
 /// The decision about a session's request, and the member that the session leaves for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Picked {
-    pub pick: Pick,
-    pub left: Option<LeftMember>,
+pub(crate) struct Selection {
+    pub pick: Decision,
+    pub failover_from: Option<FailoverFrom>,
 }
 
 /// A decision about a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Pick {
+pub(crate) enum Decision {
     /// Ask this member.
     Member(usize),
     /// Wait: all members are limited, and the first will be free then.
     Wait(Duration),
     /// There is nobody left to ask.
-    Nobody,
+    NoneAvailable,
 }
 
 impl AccountPool {
     pub(crate) fn new(home: &Home, name: &str, order: PoolOrder) -> Self {
-        Self { path: path(home, name), order, events: EventLog::of(home.root()) }
+        Self { path: path(home, name), order, events: EventLog::new(home.root()) }
     }
 
     /// Picks a member for a request of a session. `tried` were asked already, and `busy` says how many requests each
     /// member answers now.
-    pub(crate) fn pick(&self, session: &str, members: &[PoolAccount], tried: &[usize], busy: &[usize]) -> Picked {
+    pub(crate) fn pick(&self, session: &str, members: &[PoolAccount], tried: &[usize], busy: &[usize]) -> Selection {
         let now = now_millis();
         self.change(|state| state.pick(session, members, tried, busy, self.order, now)).unwrap_or_else(|| {
             // Without the file, the order is what counts.
-            let pick = (0..members.len()).find(|at| !tried.contains(at)).map_or(Pick::Nobody, Pick::Member);
-            Picked { pick, left: None }
+            let pick =
+                (0..members.len()).find(|at| !tried.contains(at)).map_or(Decision::NoneAvailable, Decision::Member);
+            Selection { pick, failover_from: None }
         })
     }
 
@@ -185,7 +186,7 @@ impl AccountPool {
         is_alone: bool,
         sent: u64,
     ) -> bool {
-        let Some(fault) = MemberFault::of(failure) else { return false };
+        let Some(fault) = FailureClass::of(failure) else { return false };
         if !is_alone {
             let now = now_millis();
             self.change_and_tell(member, Some(fault.phrase()), |state| state.rest(member, fault, why, sent, now));
@@ -203,7 +204,7 @@ impl AccountPool {
             ((before != after).then_some(after), has_changed)
         };
         match self.change(change).flatten() {
-            Some(true) => self.announce(member, EventKind::Rests, why),
+            Some(true) => self.announce(member, EventKind::Cooldown, why),
             Some(false) => self.announce(member, EventKind::Recovered, None),
             None => {}
         }
@@ -213,7 +214,7 @@ impl AccountPool {
     fn announce(&self, member: &PoolAccount, kind: EventKind, why: Option<&str>) {
         let (name, why) = (Some(provider_of(&member.id)), why.map(str::to_owned));
         // A full disk stops no request.
-        let _ = self.events.add(&HomeEvent { name, why, ..HomeEvent::now(kind, EventSubject::Provider) });
+        let _ = self.events.add(&HomeEvent { name, reason: why, ..HomeEvent::now(kind, EventSubject::Provider) });
     }
 
     /// Looks at the file, and changes it, while no other gateway does. The second part of the result says whether it
@@ -223,7 +224,7 @@ impl AccountPool {
         if std::fs::symlink_metadata(&self.path).is_ok_and(|meta| meta.file_type().is_symlink()) {
             return None;
         }
-        let _turn = Turn::within(&self.path.with_extension("lock"), STATE_FILE_LOCK_TIMEOUT).ok().flatten()?;
+        let _turn = ExclusiveLock::within(&self.path.with_extension("lock"), STATE_FILE_LOCK_TIMEOUT).ok().flatten()?;
         let mut state = load(&self.path).unwrap_or_default();
         let (result, has_changed) = change(&mut state);
         if has_changed && let Ok(bytes) = serde_json::to_vec(&state) {
@@ -251,7 +252,7 @@ impl PoolState {
         busy: &[usize],
         order: PoolOrder,
         now: u64,
-    ) -> (Picked, bool) {
+    ) -> (Selection, bool) {
         let left: Vec<usize> = (0..members.len()).filter(|at| !tried.contains(at)).collect();
         let free: Vec<usize> = left
             .iter()
@@ -266,19 +267,19 @@ impl PoolState {
         let own = stays.as_ref().and_then(|(id, _)| free.iter().copied().find(|at| members[*at].member == *id));
         let picked = own.or_else(|| match order {
             _ if free.is_empty() => None,
-            PoolOrder::Order => free.first().copied(),
+            PoolOrder::Priority => free.first().copied(),
             // Of those that are free, so that the rest of one doubles nobody's turn.
             PoolOrder::RoundRobin => free.get(usize::try_from(self.turns % free.len() as u64).unwrap_or(0)).copied(),
             PoolOrder::LeastBusy => free.iter().copied().min_by_key(|at| busy.get(*at).copied().unwrap_or(0)),
         });
-        let at = match picked.map_or_else(|| self.none_is_free(&left, members, now), Pick::Member) {
-            Pick::Member(at) => at,
-            pick => return (Picked { pick, left: None }, false),
+        let at = match picked.map_or_else(|| self.none_is_free(&left, members, now), Decision::Member) {
+            Decision::Member(at) => at,
+            pick => return (Selection { pick, failover_from: None }, false),
         };
         let mut has_changed = false;
         // One request tries; the others wait until it has succeeded, or for the next time.
         for key in [members[at].id.clone(), members[at].with_model()] {
-            if let Some(rest) = self.rests.get_mut(&key).filter(|rest| !rest.is_over(now)) {
+            if let Some(rest) = self.cooldowns.get_mut(&key).filter(|rest| !rest.is_over(now)) {
                 rest.probe = now.saturating_add(millis(PROBE_INTERVAL));
                 has_changed = true;
             }
@@ -286,7 +287,7 @@ impl PoolState {
         let left = stays.as_ref().filter(|(id, _)| *id != members[at].member).map(|(id, _)| {
             let before = members.iter().find(|member| member.member == *id);
             let rest = before.and_then(|before| self.resting(before, now));
-            LeftMember { provider: provider_of(id), why: rest.map(|rest| aiw_core::one_line(&rest.why, 120)) }
+            FailoverFrom { provider: provider_of(id), why: rest.map(|rest| aiw_core::one_line(&rest.why, 120)) }
         });
         let noted = stays.filter(|(id, _)| *id == members[at].member).map(|(_, at)| at);
         if noted.is_none() {
@@ -297,57 +298,57 @@ impl PoolState {
             self.forget_sessions(now);
             has_changed = true;
         }
-        (Picked { pick: Pick::Member(at), left }, has_changed)
+        (Selection { pick: Decision::Member(at), failover_from: left }, has_changed)
     }
 
     /// Decides where all members that are left rest: wait for a limit that ends soon, or ask the one that has rested
     /// most.
-    fn none_is_free(&self, left: &[usize], members: &[PoolAccount], now: u64) -> Pick {
+    fn none_is_free(&self, left: &[usize], members: &[PoolAccount], now: u64) -> Decision {
         let ends = |at: &usize| self.resting(&members[*at], now).map_or(0, |rest| rest.until);
-        let Some(soonest) = left.iter().copied().min_by_key(|at| ends(at)) else { return Pick::Nobody };
+        let Some(soonest) = left.iter().copied().min_by_key(|at| ends(at)) else { return Decision::NoneAvailable };
         let wait = |at: usize| match self.resting(&members[at], now) {
             Some(rest) if rest.is_limit => Some(Duration::from_millis(rest.until.saturating_sub(now).max(1))),
             _ => None,
         };
         match wait(soonest) {
-            None => Pick::Member(soonest),
+            None => Decision::Member(soonest),
             // Rather one that fails than a client that is sent away.
             Some(time) if time > MAX_QUEUE_WAIT => {
                 let may_work =
                     |at: &usize| self.resting(&members[*at], now).is_none_or(|rest| !rest.is_limit && !rest.is_final);
                 let failing = left.iter().copied().filter(may_work).min_by_key(|at| ends(at));
-                failing.map_or(Pick::Wait(time), Pick::Member)
+                failing.map_or(Decision::Wait(time), Decision::Member)
             }
-            Some(time) => Pick::Wait(time),
+            Some(time) => Decision::Wait(time),
         }
     }
 
     /// Returns the rest of a member that ends last.
-    fn resting(&self, member: &PoolAccount, now: u64) -> Option<&Rest> {
+    fn resting(&self, member: &PoolAccount, now: u64) -> Option<&Cooldown> {
         let keys = [member.id.clone(), member.with_model()];
-        let rests = keys.iter().filter_map(|key| self.rests.get(key)).filter(|rest| !rest.is_over(now));
+        let rests = keys.iter().filter_map(|key| self.cooldowns.get(key)).filter(|rest| !rest.is_over(now));
         rests.max_by_key(|rest| rest.until)
     }
 
     fn has_rest(&self, member: &PoolAccount) -> bool {
-        self.rests.contains_key(&member.id) || self.rests.contains_key(&member.with_model())
+        self.cooldowns.contains_key(&member.id) || self.cooldowns.contains_key(&member.with_model())
     }
 
     /// Clears what began before a request was sent that has been answered.
     fn clear(&mut self, member: &PoolAccount, sent: u64) -> bool {
-        let before = self.rests.len();
+        let before = self.cooldowns.len();
         for key in [member.id.clone(), member.with_model()] {
-            if self.rests.get(&key).is_some_and(|rest| rest.since <= sent) {
-                self.rests.remove(&key);
+            if self.cooldowns.get(&key).is_some_and(|rest| rest.since <= sent) {
+                self.cooldowns.remove(&key);
             }
         }
-        self.rests.len() < before
+        self.cooldowns.len() < before
     }
 
     /// Whether an account, or a model of it, has had to rest and not answered since. That a model is not there says nothing of
     /// the account: clients name the models.
     fn is_resting(&self, account: &str, now: u64) -> bool {
-        self.rests.iter().any(|(key, rest)| {
+        self.cooldowns.iter().any(|(key, rest)| {
             let model = key.strip_prefix(account).filter(|model| model.is_empty() || model.starts_with(' '));
             let is_missing = |model: &str| rest.is_final && !model.is_empty();
             rest.until > 0
@@ -356,28 +357,28 @@ impl PoolState {
         })
     }
 
-    fn rest(&mut self, member: &PoolAccount, fault: MemberFault, why: &str, sent: u64, now: u64) -> bool {
+    fn rest(&mut self, member: &PoolAccount, fault: FailureClass, why: &str, sent: u64, now: u64) -> bool {
         let key = if fault.is_of_account() { member.id.clone() } else { member.with_model() };
         // What ended long ago says nothing any more.
-        self.rests.retain(|_, rest| now.saturating_sub(rest.until) < millis(COOLDOWN_RETENTION));
+        self.cooldowns.retain(|_, rest| now.saturating_sub(rest.until) < millis(COOLDOWN_RETENTION));
         // Clients name the models.
-        if self.rests.len() >= MAX_COOLDOWNS && !self.rests.contains_key(&key) {
-            let soonest = self.rests.iter().min_by_key(|(_, rest)| rest.until).map(|(key, _)| key.clone());
-            soonest.and_then(|key| self.rests.remove(&key));
+        if self.cooldowns.len() >= MAX_COOLDOWNS && !self.cooldowns.contains_key(&key) {
+            let soonest = self.cooldowns.iter().min_by_key(|(_, rest)| rest.until).map(|(key, _)| key.clone());
+            soonest.and_then(|key| self.cooldowns.remove(&key));
         }
-        let rest = self.rests.entry(key).or_default();
+        let rest = self.cooldowns.entry(key).or_default();
         // Requests that were sent at once are refused at once: that is one limit, and not one after the other.
-        if matches!(fault, MemberFault::Limited { wait: None, .. }) && rest.since > sent && !rest.is_over(now) {
+        if matches!(fault, FailureClass::Limited { wait: None, .. }) && rest.since > sent && !rest.is_over(now) {
             return false;
         }
         let doubled = |first: Duration| first.saturating_mul(1 << rest.strikes.min(16)).min(MAX_BACKOFF_COOLDOWN);
         let time = match fault {
-            MemberFault::Limited { wait: Some(wait), .. } => wait,
-            MemberFault::Limited { wait: None, .. } => doubled(RATE_LIMIT_COOLDOWN),
-            MemberFault::Empty => QUOTA_COOLDOWN,
-            MemberFault::Missing => MODEL_NOT_FOUND_COOLDOWN,
-            MemberFault::Silent => doubled(FAILURE_COOLDOWN),
-            MemberFault::Broken => {
+            FailureClass::Limited { wait: Some(wait), .. } => wait,
+            FailureClass::Limited { wait: None, .. } => doubled(RATE_LIMIT_COOLDOWN),
+            FailureClass::Empty => QUOTA_COOLDOWN,
+            FailureClass::Missing => MODEL_NOT_FOUND_COOLDOWN,
+            FailureClass::Timeout => doubled(FAILURE_COOLDOWN),
+            FailureClass::Broken => {
                 rest.failed.retain(|at| now.saturating_sub(*at) < millis(FAILURE_WINDOW));
                 rest.failed.push(now);
                 if rest.failed.len() < FAILURES_BEFORE_COOLDOWN {
@@ -394,10 +395,10 @@ impl PoolState {
         let until = now.saturating_add(millis(time));
         // A server's newest word counts.
         rest.until =
-            if matches!(fault, MemberFault::Limited { wait: Some(_), .. }) { until } else { rest.until.max(until) };
+            if matches!(fault, FailureClass::Limited { wait: Some(_), .. }) { until } else { rest.until.max(until) };
         rest.probe = rest.until.min(now.saturating_add(millis(PROBE_INTERVAL)));
-        rest.is_limit = matches!(fault, MemberFault::Limited { wait: Some(_), .. });
-        rest.is_final = matches!(fault, MemberFault::Empty | MemberFault::Missing);
+        rest.is_limit = matches!(fault, FailureClass::Limited { wait: Some(_), .. });
+        rest.is_final = matches!(fault, FailureClass::Empty | FailureClass::Missing);
         rest.why = aiw_core::one_line(why, 120);
         true
     }
@@ -423,7 +424,7 @@ fn millis(time: Duration) -> u64 {
 
 /// The fault of a member that a failure shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum MemberFault {
+pub(crate) enum FailureClass {
     /// It answers later.
     Limited { wait: Option<Duration>, is_of_account: bool },
     /// The account has nothing left, or its key is refused.
@@ -433,10 +434,10 @@ pub(crate) enum MemberFault {
     /// It does not work.
     Broken,
     /// It takes requests and says nothing.
-    Silent,
+    Timeout,
 }
 
-impl MemberFault {
+impl FailureClass {
     /// Returns what a failure says of the member. `None`: nothing, the request itself is what is wrong.
     fn of(failure: &UpstreamFailure) -> Option<Self> {
         let said = failure.message.to_ascii_lowercase();
@@ -452,7 +453,7 @@ impl MemberFault {
             // A key that may not use one model may use others.
             FailureKind::Permission if says(&["key", "account", "organization"]) => Self::Empty,
             FailureKind::Permission | FailureKind::NotFound => Self::Missing,
-            FailureKind::Timeout => Self::Silent,
+            FailureKind::Timeout => Self::Timeout,
             FailureKind::Overloaded | FailureKind::Upstream => Self::Broken,
         })
     }
@@ -469,25 +470,25 @@ impl MemberFault {
             Self::Empty => "it has nothing left, or refuses the key",
             Self::Missing => "it has no such model",
             Self::Broken => "it fails",
-            Self::Silent => "it does not answer",
+            Self::Timeout => "it does not answer",
         }
     }
 
     fn is_of_account(self) -> bool {
         match self {
             Self::Limited { is_of_account, .. } => is_of_account,
-            Self::Empty | Self::Broken | Self::Silent => true,
+            Self::Empty | Self::Broken | Self::Timeout => true,
             Self::Missing => false,
         }
     }
 }
 
 /// The end of the year 9999, in milliseconds since 1970.
-const LAST: u64 = 253_402_300_799_999;
+const MAX_TIMESTAMP_MS: u64 = 253_402_300_799_999;
 
 /// A resting account of a pool, for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Resting {
+pub struct CoolingDown {
     /// The provider.
     pub provider: String,
     /// The model, if only that rests.
@@ -499,19 +500,19 @@ pub struct Resting {
 }
 
 /// Returns what rests in a pool.
-pub fn resting(home: &Home, pool: &str) -> Vec<Resting> {
+pub fn cooldowns(home: &Home, pool: &str) -> Vec<CoolingDown> {
     let now = now_millis();
     let state = load(&path(home, pool)).unwrap_or_default();
-    let resting = |(key, rest): (String, Rest)| {
+    let resting = |(key, rest): (String, Cooldown)| {
         let (account, model) =
             key.split_once(' ').map_or((key.as_str(), None), |(id, model)| (id, Some(model.to_owned())));
         let provider = provider_of(account);
         // The file may have been written by hand.
-        let (until, why) = (rest.until.min(LAST), aiw_core::one_line(&rest.why, 120));
+        let (until, why) = (rest.until.min(MAX_TIMESTAMP_MS), aiw_core::one_line(&rest.why, 120));
         let model = model.map(|model| aiw_core::one_line(&model, 100));
-        (!rest.is_over(now)).then_some(Resting { provider, model, until, why })
+        (!rest.is_over(now)).then_some(CoolingDown { provider, model, until, why })
     };
-    state.rests.into_iter().filter_map(resting).collect()
+    state.cooldowns.into_iter().filter_map(resting).collect()
 }
 
 /// Forgets what rests in a pool, and which session is with whom.
@@ -559,12 +560,12 @@ mod tests {
             Self { state: PoolState::default(), members: members(count), order, now: 1_000_000 }
         }
 
-        fn pick(&mut self, session: &str) -> Pick {
+        fn pick(&mut self, session: &str) -> Decision {
             self.state.pick(session, &self.members, &[], &[2, 1, 3], self.order, self.now).0.pick
         }
 
         fn fails(&mut self, at: usize, failure: &UpstreamFailure) -> bool {
-            match MemberFault::of(failure) {
+            match FailureClass::of(failure) {
                 Some(fault) => self.state.rest(&self.members[at], fault, &failure.message, self.now, self.now),
                 None => false,
             }
@@ -578,90 +579,91 @@ mod tests {
     #[test]
     fn a_session_stays_with_its_member_while_that_works() {
         let mut world = World::new(3, PoolOrder::RoundRobin);
-        let picked: Vec<Pick> = ["a", "b", "c", "d", "a", "b"].into_iter().map(|session| world.pick(session)).collect();
-        assert_eq!(picked, [0, 1, 2, 0, 0, 1].map(Pick::Member));
+        let picked: Vec<Decision> =
+            ["a", "b", "c", "d", "a", "b"].into_iter().map(|session| world.pick(session)).collect();
+        assert_eq!(picked, [0, 1, 2, 0, 0, 1].map(Decision::Member));
         // Its member is limited: another one takes over, and keeps it.
         assert!(world.fails(1, &failure(FailureKind::RateLimit, "slow", Some(60))));
         let other = world.pick("b");
-        assert!(other != Pick::Member(1));
+        assert!(other != Decision::Member(1));
         world.wait(61);
         assert_eq!(world.pick("b"), other);
         // After an hour without a request, it may go elsewhere.
         world.wait(3_601);
-        assert!(matches!(world.pick("new"), Pick::Member(_)));
-        let mut by_order = World::new(3, PoolOrder::Order);
-        assert_eq!([by_order.pick("a"), by_order.pick("b")], [Pick::Member(0), Pick::Member(0)]);
-        assert_eq!(World::new(3, PoolOrder::LeastBusy).pick("a"), Pick::Member(1));
+        assert!(matches!(world.pick("new"), Decision::Member(_)));
+        let mut by_order = World::new(3, PoolOrder::Priority);
+        assert_eq!([by_order.pick("a"), by_order.pick("b")], [Decision::Member(0), Decision::Member(0)]);
+        assert_eq!(World::new(3, PoolOrder::LeastBusy).pick("a"), Decision::Member(1));
     }
 
     #[test]
     fn each_failure_rests_as_long_as_it_should_and_only_what_it_concerns() {
-        let mut world = World::new(2, PoolOrder::Order);
+        let mut world = World::new(2, PoolOrder::Priority);
         // The request's own fault is nobody's.
         for kind in [FailureKind::Invalid, FailureKind::TooLong, FailureKind::TooLarge] {
             assert!(!world.fails(0, &failure(kind, "no", None)));
         }
-        assert_eq!(world.pick("a"), Pick::Member(0));
+        assert_eq!(world.pick("a"), Decision::Member(0));
         // A limit without a time doubles.
         let limited = failure(FailureKind::RateLimit, "slow", None);
         for seconds in [2, 4, 8] {
             world.fails(0, &limited);
             world.wait(seconds - 1);
-            assert_eq!(world.pick("a"), Pick::Member(1), "{seconds}");
+            assert_eq!(world.pick("a"), Decision::Member(1), "{seconds}");
             world.state.sessions.clear();
             world.wait(1);
-            assert_eq!(world.pick("a"), Pick::Member(0), "{seconds}");
+            assert_eq!(world.pick("a"), Decision::Member(0), "{seconds}");
         }
         world.state.clear(&world.members[0].clone(), u64::MAX);
         // Two failures are chance.
         let broken = failure(FailureKind::Upstream, "broke off", None);
         world.fails(0, &broken);
         world.fails(0, &broken);
-        assert_eq!(world.pick("x"), Pick::Member(0));
+        assert_eq!(world.pick("x"), Decision::Member(0));
         world.fails(0, &broken);
-        assert_eq!(world.pick("x"), Pick::Member(1));
+        assert_eq!(world.pick("x"), Decision::Member(1));
         world.wait(30);
-        assert_eq!(world.pick("y"), Pick::Member(0));
+        assert_eq!(world.pick("y"), Decision::Member(0));
         // An account rests for all models, a model that is missing for itself.
         let of_account = failure(FailureKind::RateLimit, "the limit of your plan is reached", Some(600));
         world.fails(0, &of_account);
         let other = PoolAccount { model: "other".into(), ..world.members[0].clone() };
         assert!(world.state.resting(&other, world.now).is_some());
-        let mut world = World::new(2, PoolOrder::Order);
+        let mut world = World::new(2, PoolOrder::Priority);
         world.fails(0, &failure(FailureKind::NotFound, "no such model", None));
-        assert!(world.state.resting(&other, world.now).is_none() && world.pick("a") == Pick::Member(1));
+        assert!(world.state.resting(&other, world.now).is_none() && world.pick("a") == Decision::Member(1));
     }
 
     #[test]
     fn a_long_rest_is_tried_by_one_request_and_ends_with_its_success() {
-        let mut world = World::new(2, PoolOrder::Order);
+        let mut world = World::new(2, PoolOrder::Priority);
         // 18 days, as one vendor said.
         world.fails(0, &failure(FailureKind::RateLimit, "slow", Some(18 * 86_400)));
-        assert_eq!(world.pick("a"), Pick::Member(1));
+        assert_eq!(world.pick("a"), Decision::Member(1));
         world.wait(15 * 60);
         world.state.sessions.clear();
-        assert_eq!(world.pick("b"), Pick::Member(0));
-        assert_eq!(world.pick("c"), Pick::Member(1));
+        assert_eq!(world.pick("b"), Decision::Member(0));
+        assert_eq!(world.pick("c"), Decision::Member(1));
         let first = world.members[0].clone();
         assert!(world.state.clear(&first, world.now));
-        assert_eq!(world.pick("d"), Pick::Member(0));
+        assert_eq!(world.pick("d"), Decision::Member(0));
     }
 
     #[test]
     fn an_older_answer_ends_no_later_rest_and_one_account_may_be_two_members() {
-        let mut world = World::new(2, PoolOrder::Order);
+        let mut world = World::new(2, PoolOrder::Priority);
         let sent = world.now;
         world.wait(5);
         world.fails(0, &failure(FailureKind::RateLimit, "slow", Some(600)));
         let first = world.members[0].clone();
         assert!(!world.state.clear(&first, sent));
-        assert_eq!(world.pick("a"), Pick::Member(1));
+        assert_eq!(world.pick("a"), Decision::Member(1));
         assert!(world.state.clear(&first, world.now));
         let mut world = World::new(0, PoolOrder::RoundRobin);
         let member = |model: &str| PoolAccount { member: format!("p#0 {model}"), ..account(0, model) };
         world.members = vec![member("one"), member("two")];
-        let picked: Vec<Pick> = ["a", "b", "a", "b", "b"].into_iter().map(|session| world.pick(session)).collect();
-        assert_eq!(picked, [0, 1, 0, 1, 1].map(Pick::Member));
+        let picked: Vec<Decision> = ["a", "b", "a", "b", "b"].into_iter().map(|session| world.pick(session)).collect();
+        assert_eq!(picked, [0, 1, 0, 1, 1].map(Decision::Member));
         // Any number may stand in the file.
         world.state.turns = u64::MAX;
         world.pick("c");
@@ -670,24 +672,24 @@ mod tests {
 
     #[test]
     fn where_all_rest_a_limit_is_waited_for_and_a_failure_is_tried() {
-        let mut world = World::new(2, PoolOrder::Order);
+        let mut world = World::new(2, PoolOrder::Priority);
         world.fails(0, &failure(FailureKind::RateLimit, "slow", Some(60)));
         world.fails(1, &failure(FailureKind::RateLimit, "slow", Some(9)));
-        assert_eq!(world.pick("a"), Pick::Wait(Duration::from_secs(9)));
-        let mut world = World::new(2, PoolOrder::Order);
+        assert_eq!(world.pick("a"), Decision::Wait(Duration::from_secs(9)));
+        let mut world = World::new(2, PoolOrder::Priority);
         world.fails(0, &failure(FailureKind::Quota, "nothing left", None));
         let broken = failure(FailureKind::Overloaded, "too much", None);
         (0..3).for_each(|_| assert!(world.fails(1, &broken)));
-        assert_eq!(world.pick("a"), Pick::Member(1));
-        let tried = world.state.pick("a", &world.members, &[0, 1], &[], PoolOrder::Order, world.now).0;
-        assert_eq!(tried.pick, Pick::Nobody);
+        assert_eq!(world.pick("a"), Decision::Member(1));
+        let tried = world.state.pick("a", &world.members, &[0, 1], &[], PoolOrder::Priority, world.now).0;
+        assert_eq!(tried.pick, Decision::NoneAvailable);
     }
 
     #[test]
     fn what_is_refused_at_once_is_one_limit_and_where_no_end_is_said_none_is_waited_for() {
-        let mut world = World::new(2, PoolOrder::Order);
+        let mut world = World::new(2, PoolOrder::Priority);
         let (first, sent) = (world.members[0].clone(), world.now);
-        let limited = MemberFault::of(&failure(FailureKind::RateLimit, "slow", Some(0))).unwrap();
+        let limited = FailureClass::of(&failure(FailureKind::RateLimit, "slow", Some(0))).unwrap();
         world.wait(1);
         let until = world.now + millis(RATE_LIMIT_COOLDOWN);
         for _ in 0..10 {
@@ -698,21 +700,21 @@ mod tests {
         // One that was sent later is another one.
         world.state.rest(&first, limited, "slow", world.now, world.now);
         assert_eq!(world.state.resting(&first, world.now).unwrap().strikes, 2);
-        assert_eq!(world.pick("a"), Pick::Member(1));
+        assert_eq!(world.pick("a"), Decision::Member(1));
         world.fails(1, &failure(FailureKind::RateLimit, "slow", None));
-        assert_eq!(world.pick("a"), Pick::Member(1));
+        assert_eq!(world.pick("a"), Decision::Member(1));
         world.fails(1, &failure(FailureKind::RateLimit, "slow", Some(1)));
-        assert_eq!(world.pick("a"), Pick::Wait(Duration::from_secs(1)));
+        assert_eq!(world.pick("a"), Decision::Wait(Duration::from_secs(1)));
     }
 
     #[test]
     fn a_client_that_invents_models_does_not_fill_the_file() {
-        let mut world = World::new(1, PoolOrder::Order);
+        let mut world = World::new(1, PoolOrder::Priority);
         for model in 0..2 * MAX_COOLDOWNS {
             world.members[0] = account(0, &format!("{model:x<90}"));
             world.fails(0, &failure(FailureKind::NotFound, &"x".repeat(500), None));
         }
-        assert_eq!(world.state.rests.len(), MAX_COOLDOWNS);
+        assert_eq!(world.state.cooldowns.len(), MAX_COOLDOWNS);
         assert!(serde_json::to_vec(&world.state).unwrap().len() < FILE_BYTES as usize / 2);
     }
 
@@ -721,30 +723,30 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let home = Home::at(dir.path());
         home.make_dir(&home.gateway_dir().join("pools")).unwrap();
-        let pool = || AccountPool::new(&home, "work", PoolOrder::Order);
+        let pool = || AccountPool::new(&home, "work", PoolOrder::Priority);
         let members = members(2);
-        assert_eq!(pool().pick("a", &members, &[], &[]).pick, Pick::Member(0));
+        assert_eq!(pool().pick("a", &members, &[], &[]).pick, Decision::Member(0));
         assert!(pool().failed(&members[0], &failure(FailureKind::Key, "refused", None), "refused", false, 0));
         let picked = pool().pick("a", &members, &[], &[]);
-        let left = LeftMember { provider: "p0".into(), why: Some("refused".into()) };
-        assert_eq!(picked, Picked { pick: Pick::Member(1), left: Some(left) });
-        let rests = resting(&home, "work");
+        let left = FailoverFrom { provider: "p0".into(), why: Some("refused".into()) };
+        assert_eq!(picked, Selection { pick: Decision::Member(1), failover_from: Some(left) });
+        let rests = cooldowns(&home, "work");
         assert_eq!((rests.len(), rests[0].provider.as_str(), rests[0].why.as_str()), (1, "p0", "refused"));
         // A second failure, and a model that is not there, are no news.
         assert!(pool().failed(&members[0], &failure(FailureKind::Key, "words", None), "words", false, 0));
         assert!(pool().failed(&members[1], &failure(FailureKind::NotFound, "words", None), "words", false, 0));
         pool().answered(&members[0], u64::MAX);
         pool().answered(&members[1], u64::MAX);
-        let told = EventLog::of(home.root()).read(0, 10, |_| true).unwrap().events;
+        let told = EventLog::new(home.root()).read(0, 10, |_| true).unwrap().events;
         let told: Vec<String> = told.iter().map(HomeEvent::to_string).collect();
-        assert_eq!(told, ["provider p0 rests: it has nothing left, or refuses the key", "provider p0 recovered"]);
-        assert!(resting(&home, "work").is_empty());
+        assert_eq!(told, ["provider p0 cooldown: it has nothing left, or refuses the key", "provider p0 recovered"]);
+        assert!(cooldowns(&home, "work").is_empty());
         // A pool of one is never left without.
         assert!(pool().failed(&members[0], &failure(FailureKind::Key, "refused", None), "refused", true, 0));
-        assert!(resting(&home, "work").is_empty());
-        for nonsense in ["", "{", "[]", r#"{"rests": 7}"#] {
+        assert!(cooldowns(&home, "work").is_empty());
+        for nonsense in ["", "{", "[]", r#"{"cooldown": 7}"#] {
             std::fs::write(path(&home, "work"), nonsense).unwrap();
-            assert_eq!(pool().pick("a", &members, &[], &[]).pick, Pick::Member(0));
+            assert_eq!(pool().pick("a", &members, &[], &[]).pick, Decision::Member(0));
         }
         forget_pool(&home, "work").unwrap();
         forget_pool(&home, "work").unwrap();
@@ -775,9 +777,9 @@ mod tests {
                     }
                     world.wait(wait % 97);
                     match world.pick("session") {
-                        Pick::Member(at) => prop_assert!(at < 3),
-                        Pick::Wait(time) => prop_assert!(!time.is_zero()),
-                        Pick::Nobody => prop_assert!(false),
+                        Decision::Member(at) => prop_assert!(at < 3),
+                        Decision::Wait(time) => prop_assert!(!time.is_zero()),
+                        Decision::NoneAvailable => prop_assert!(false),
                     }
                 }
             }

@@ -7,6 +7,6 @@ use sha2::{Digest, Sha256};
 pub(crate) const PROOF: &str = "/aiw-gateway/";
 
 /// Returns what only a gateway that knows the key can say of a word.
-pub(crate) fn proof_of(key: &str, nonce: &str) -> String {
+pub(crate) fn compute_proof(key: &str, nonce: &str) -> String {
     hex(&Sha256::digest(format!("{key}\0{nonce}")))
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use aiw_core::{Api, CliKind, Secret};
 use aiw_dialects::SecretMask;
 use aiw_home::PoolOrder;
-use aiw_providers::ModelAccess;
+use aiw_providers::ModelEndpoint;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -99,7 +99,7 @@ impl GatewayRoute {
 
     /// Says which run it is for.
     #[must_use]
-    pub fn of_run(self, run: RunOf) -> Self {
+    pub fn with_run(self, run: RunOf) -> Self {
         Self { run: Some(run), ..self }
     }
 
@@ -161,7 +161,7 @@ impl RouteModels {
 
 impl Upstream {
     /// Makes an upstream of what a provider's component plans.
-    pub fn new(provider: &str, access: ModelAccess) -> Self {
+    pub fn new(provider: &str, access: ModelEndpoint) -> Self {
         let models = access.models;
         Self {
             provider: provider.to_owned(),
@@ -244,14 +244,14 @@ fn keys_in(value: &str) -> Vec<String> {
 }
 
 /// How often JSON may be quoted within JSON.
-const QUOTED: usize = 4;
+const MAX_JSON_ESCAPE_DEPTH: usize = 4;
 
 /// Takes keys out of a text, and the beginning of one at its end: the text may have been cut there. So it does where
 /// they are escaped as in JSON.
 fn masked(text: &str, keys: &[String]) -> String {
     let mut text = masked_as_it_is(text, keys);
     let mut meant = text.clone();
-    for _ in 0..QUOTED {
+    for _ in 0..MAX_JSON_ESCAPE_DEPTH {
         let Some(unescaped) = unescaped(&meant) else { break };
         meant = masked_as_it_is(&unescaped, keys);
         if meant != unescaped {
@@ -319,7 +319,7 @@ mod tests {
             provider::Models { main: main.map(Into::into), small: small.map(Into::into), ..Default::default() };
         Upstream::new(
             "p",
-            ModelAccess {
+            ModelEndpoint {
                 api: Api::ChatCompletions,
                 url: "https://p.example/v1/".into(),
                 is_granted: false,
@@ -344,7 +344,7 @@ mod tests {
     #[test]
     fn a_member_of_a_pool_gets_its_own_model_for_that_of_another() {
         let (one, two) = (upstream(Some("glm-4.6"), Some("glm-air")), upstream(Some("deepseek-chat"), None));
-        let route = GatewayRoute::new(vec![one, two], Some(PoolOf::new("work", PoolOrder::Order))).unwrap();
+        let route = GatewayRoute::new(vec![one, two], Some(PoolOf::new("work", PoolOrder::Priority))).unwrap();
         let model = |at: usize, asked: &str| route.model_for(&route.members[at], asked);
         assert_eq!([model(0, "glm-4.6"), model(1, "glm-4.6")], ["glm-4.6", "deepseek-chat"]);
         assert_eq!([model(0, "glm-air"), model(1, "glm-air")], ["glm-air", "deepseek-chat"]);

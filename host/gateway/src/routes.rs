@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use aiw_core::{ErrorKind, Fault, ProcessId};
+use aiw_core::{Diagnostic, ErrorKind, ProcessId};
 use aiw_home::{
     Home, HomeError, Mode, VaultError, open_append, open_plain, read_capped, read_dir, remove_file, replace,
 };
@@ -75,9 +75,9 @@ pub enum RouteError {
     Json(#[from] serde_json::Error),
 }
 
-impl Fault for RouteError {
-    fn below(&self) -> Option<&dyn Fault> {
-        aiw_core::passed_on!(self, Home, Vault)
+impl Diagnostic for RouteError {
+    fn diagnostic_source(&self) -> Option<&dyn Diagnostic> {
+        aiw_core::forward_diagnostic!(self, Home, Vault)
     }
 
     fn own_kind(&self) -> ErrorKind {
@@ -95,7 +95,7 @@ pub type IsRunning = Box<dyn Fn(ProcessId) -> bool + Send + Sync>;
 /// The routes of runs, each a file that is encrypted to the vault's key. A gateway that was killed finds them again.
 ///
 /// Beside each stands a file that says whose it is: the id of a task, or nothing while the process in the foreground holds its lock.
-pub struct KeptRoutes {
+pub struct RouteStore {
     home: Home,
     directory: PathBuf,
     known: Mutex<HashMap<String, Arc<GatewayRoute>>>,
@@ -103,20 +103,20 @@ pub struct KeptRoutes {
 
 /// The right of a run in the foreground to its route, until it is dropped.
 #[derive(Debug)]
-pub struct HeldRoute {
+pub struct RouteGuard {
     route: PathBuf,
     owner: PathBuf,
     _lock: File,
 }
 
-impl Drop for HeldRoute {
+impl Drop for RouteGuard {
     fn drop(&mut self) {
         let _ = remove_file(&self.route);
         let _ = remove_file(&self.owner);
     }
 }
 
-impl KeptRoutes {
+impl RouteStore {
     /// Returns the routes of a home.
     pub fn new(home: &Home) -> Self {
         Self { home: home.clone(), directory: home.gateway_dir().join("runs"), known: Mutex::default() }
@@ -150,12 +150,12 @@ impl KeptRoutes {
     /// # Errors
     ///
     /// Fails if that can't be written.
-    pub fn hold(&self, token: &str) -> Result<HeldRoute, RouteError> {
+    pub fn hold(&self, token: &str) -> Result<RouteGuard, RouteError> {
         let owner = self.owner_file(token);
         let io = |source| RouteError::Io { path: owner.clone(), source };
         let lock = open_append(&owner).map_err(io)?;
         lock.lock().map_err(io)?;
-        Ok(HeldRoute { route: self.route_file(token), owner: owner.clone(), _lock: lock })
+        Ok(RouteGuard { route: self.route_file(token), owner: owner.clone(), _lock: lock })
     }
 
     /// Removes the routes of runs that have ended. Returns how many are left.
@@ -215,7 +215,7 @@ fn is_alive(route: &Path, is_running: &IsRunning) -> bool {
     }
 }
 
-impl Routes for KeptRoutes {
+impl Routes for RouteStore {
     fn find(&self, token: &str) -> Option<Arc<GatewayRoute>> {
         let name = name(token);
         let known = self.known.lock().get(&name).cloned();

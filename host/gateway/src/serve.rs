@@ -7,53 +7,53 @@ use std::time::Duration;
 
 use aiw_core::one_line;
 use aiw_dialects::{Api, FailureKind, ModelRequest, UpstreamFailure, count_answer, estimate};
-use aiw_listen::{Full, HttpRoute as Path, ListenError, ListenLimits, Listener, Method, RefusedRequest, Rules};
+use aiw_listen::{Full, HttpRoute as Path, ListenError, ListenLimits, Listener, Method, RejectionResponse, Rules};
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use http::{Response, StatusCode};
 use tokio_util::sync::CancellationToken;
 
-use crate::body::AnswerBody;
-use crate::called::Called;
+use crate::body::ResponseBody;
+use crate::endpoint::Endpoint;
 use crate::exchange::IncomingRequest;
 use crate::gateway::Gateway;
 use crate::models;
-use crate::proof::{PROOF, proof_of};
-use crate::reply::{refusal, request_of, whole};
+use crate::proof::{PROOF, compute_proof};
+use crate::reply::{build_request, refusal, whole};
 use crate::route::GatewayRoute;
 
 /// The largest request: a long conversation with pictures.
 const BODY_BYTES: usize = 64 << 20;
 
 /// How long an answer may take to end after the gateway is told to stop.
-const GRACE: Duration = Duration::from_secs(2);
+const SHUTDOWN_GRACE_PERIOD: Duration = Duration::from_secs(2);
 
 impl Gateway {
     /// Answers one request.
-    pub fn answer(self: Arc<Self>, request: http::Request<Bytes>) -> BoxFuture<'static, Response<AnswerBody>> {
+    pub fn answer(self: Arc<Self>, request: http::Request<Bytes>) -> BoxFuture<'static, Response<ResponseBody>> {
         Box::pin(async move {
             let (parts, body) = request.into_parts();
-            let Some(called) = Called::of(&parts.method, &parts.uri) else {
+            let Some(called) = Endpoint::parse(&parts.method, &parts.uri) else {
                 let said = "aiw's gateway has no such address; clients speak Messages, Responses, Chat Completions or generateContent";
                 return refusal(Api::Messages, &UpstreamFailure::new(FailureKind::NotFound, said));
             };
             match &called {
-                Called::Hello => return whole(StatusCode::OK, b"{}".to_vec()),
-                Called::Prove(nonce) => {
-                    let proof = self.key.as_ref().map(|key| proof_of(key, nonce));
+                Endpoint::Hello => return whole(StatusCode::OK, b"{}".to_vec()),
+                Endpoint::Prove(nonce) => {
+                    let proof = self.key.as_ref().map(|key| compute_proof(key, nonce));
                     return whole(StatusCode::OK, proof.unwrap_or_default().into_bytes());
                 }
-                Called::Models(_) | Called::Model(_) | Called::Generate(..) | Called::Count(..) => {}
+                Endpoint::Models(_) | Endpoint::Model(_) | Endpoint::Generate(..) | Endpoint::Count(..) => {}
             }
             let Some(route) = self.route(&parts) else { return no_token(called.dialect()) };
             match called {
-                Called::Hello | Called::Prove(_) => whole(StatusCode::OK, b"{}".to_vec()),
-                Called::Models(dialect) => match self.models(&route).await {
+                Endpoint::Hello | Endpoint::Prove(_) => whole(StatusCode::OK, b"{}".to_vec()),
+                Endpoint::Models(dialect) => match self.models(&route).await {
                     Ok(models) => whole(StatusCode::OK, models::list(dialect, &models)),
                     Err(failure) => refusal(dialect, &failure),
                 },
-                Called::Model(name) => match self.models(&route).await {
+                Endpoint::Model(name) => match self.models(&route).await {
                     Ok(models) if models.contains(&name) => {
                         whole(StatusCode::OK, models::model(&name).to_string().into_bytes())
                     }
@@ -63,8 +63,8 @@ impl Gateway {
                     }
                     Err(failure) => refusal(Api::ChatCompletions, &failure),
                 },
-                Called::Count(dialect, at) => count(&request_of(dialect, &body, &at)),
-                Called::Generate(client, at) => {
+                Endpoint::Count(dialect, at) => count(&build_request(dialect, &body, &at)),
+                Endpoint::Generate(client, at) => {
                     self.generate(route, IncomingRequest { client, at, parts: &parts, body }).await
                 }
             }
@@ -72,11 +72,11 @@ impl Gateway {
     }
 
     /// Lets in who shows a token that leads somewhere.
-    pub(crate) fn admit(&self, head: &Parts) -> Result<(), RefusedRequest> {
+    pub(crate) fn admit(&self, head: &Parts) -> Result<(), RejectionResponse> {
         if self.route(head).is_some() {
             return Ok(());
         }
-        let dialect = Called::of(&head.method, &head.uri).map_or(Api::Messages, |called| called.dialect());
+        let dialect = Endpoint::parse(&head.method, &head.uri).map_or(Api::Messages, |called| called.dialect());
         Err(Box::new(no_token(dialect).map(|body| Full::new(body.whole()))))
     }
 
@@ -85,7 +85,7 @@ impl Gateway {
     }
 }
 
-fn no_token(dialect: Api) -> Response<AnswerBody> {
+fn no_token(dialect: Api) -> Response<ResponseBody> {
     let said = "the token is not one of aiw's gateway: it was revoked, or its run has ended";
     refusal(dialect, &UpstreamFailure::new(FailureKind::Key, said))
 }
@@ -107,7 +107,7 @@ pub fn serve(listener: Listener, gateway: Arc<Gateway>, stop: CancellationToken)
             body_bytes: BODY_BYTES,
             body_time: Duration::from_secs(120),
             head_time: Duration::from_secs(120),
-            grace: GRACE,
+            grace: SHUTDOWN_GRACE_PERIOD,
             ..ListenLimits::default()
         };
         let routes = [
@@ -135,7 +135,7 @@ fn token(parts: &Parts) -> Option<String> {
     Some(token.trim().to_owned())
 }
 
-fn count(request: &ModelRequest<'_>) -> Response<AnswerBody> {
+fn count(request: &ModelRequest<'_>) -> Response<ResponseBody> {
     match estimate(request) {
         Ok(tokens) => whole(StatusCode::OK, count_answer(request.client, tokens)),
         Err(e) => refusal(request.client, &UpstreamFailure::new(FailureKind::Invalid, e.to_string())),

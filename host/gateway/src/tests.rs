@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use aiw_core::{Api, CliKind, Secret, provider};
 use aiw_home::{Home, PoolOrder};
-use aiw_providers::ModelAccess;
-use aiw_usage::{Book, Booking};
+use aiw_providers::ModelEndpoint;
+use aiw_usage::{UsageLog, UsageRecord};
 use proptest::prelude::*;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde_json::{Value, json};
@@ -92,9 +92,9 @@ impl Provider {
         self.asked.load(Ordering::SeqCst)
     }
 
-    fn access(&self, api: Api) -> ModelAccess {
+    fn access(&self, api: Api) -> ModelEndpoint {
         let path = if matches!(api, Api::ChatCompletions | Api::Responses) { "/v1" } else { "" };
-        ModelAccess {
+        ModelEndpoint {
             api,
             url: format!("{}{path}", self.url),
             is_granted: true,
@@ -180,7 +180,7 @@ impl World {
         let pool = (members.len() > 1).then(|| PoolOf::new("pool", PoolOrder::RoundRobin));
         let project = (!is_private).then(|| "/project".to_owned());
         let run = RunOf { cli: CliKind::Claude, project, budgets: vec!["of-project".into()] };
-        let route = Arc::new(GatewayRoute::new(upstreams, pool).unwrap().of_run(run));
+        let route = Arc::new(GatewayRoute::new(upstreams, pool).unwrap().with_run(run));
         let said: Arc<Mutex<Vec<String>>> = Arc::default();
         let says = said.clone();
         let voice = Box::new(move |_, sentence: &str| says.lock().unwrap().push(sentence.to_owned()));
@@ -226,14 +226,14 @@ impl World {
         answer(&mut stream).await
     }
 
-    fn bookings(&self) -> Vec<Booking> {
+    fn bookings(&self) -> Vec<UsageRecord> {
         let mut all = Vec::new();
-        assert_eq!(Book::of(&self.home()).read(0, |booking| all.push(booking)).unwrap(), None);
+        assert_eq!(UsageLog::new(&self.home()).read(0, |booking| all.push(booking)).unwrap(), None);
         all
     }
 
     /// Returns the bookings once no request is open.
-    async fn closed(&self, count: usize) -> Vec<Booking> {
+    async fn closed(&self, count: usize) -> Vec<UsageRecord> {
         let wait = async {
             loop {
                 let all = self.bookings();
@@ -261,7 +261,7 @@ fn question(is_streamed: bool) -> Value {
 }
 
 fn budget(tokens: u64) -> Value {
-    json!({"budgets": {"b": {"tokens": tokens, "per": "month", "then": "refuse"}}})
+    json!({"budgets": {"b": {"tokens": tokens, "per": "month", "action": "block"}}})
 }
 
 /// The tokens that are booked for a question before it is answered.
@@ -348,7 +348,7 @@ async fn whoever_leaves_before_the_first_word_has_spent_what_was_expected() {
     assert!(open.len() == 1 && open[0].open && open[0].tokens.all() == EXPECTED, "{open:?}");
     drop(client);
     let left = world.closed(1).await;
-    assert!(left.len() == 1 && left[0].cut && left[0].estimated, "{left:?}");
+    assert!(left.len() == 1 && left[0].truncated && left[0].estimated, "{left:?}");
     assert_eq!((left[0].tokens.input, left[0].tokens.output), (EXPECTED - 90, 90));
     // What was refused, or never sent, costs nothing.
     let refuses = Provider::new(|_, _| Does::Says(401, Vec::new(), "{}".into())).await;
@@ -378,7 +378,7 @@ async fn an_answer_that_breaks_off_before_its_first_word_is_booked_as_expected()
             let booked = world.closed(usize::from(used > 0)).await;
             let tokens: u64 = booked.iter().map(|booking| booking.tokens.all()).sum();
             assert_eq!(tokens, used, "{is_streamed}: {booked:?}");
-            assert!(booked.iter().all(|booking| booking.cut && booking.estimated), "{booked:?}");
+            assert!(booked.iter().all(|booking| booking.truncated && booking.estimated), "{booked:?}");
         }
     }
 }
@@ -386,7 +386,7 @@ async fn an_answer_that_breaks_off_before_its_first_word_is_booked_as_expected()
 #[tokio::test(flavor = "multi_thread")]
 async fn a_private_run_is_held_against_the_budgets_of_its_project_and_its_directory_is_not_kept() {
     let provider = Provider::new(|_, _| events(chat("Hello", 9, 2))).await;
-    let of_project = json!({"tokens": EXPECTED + 5, "per": "month", "project": "/project", "then": "refuse"});
+    let of_project = json!({"tokens": EXPECTED + 5, "per": "month", "project": "/project", "action": "block"});
     let settings = json!({"budgets": {"of-project": of_project}});
     let world = World::new(&[("one", Api::ChatCompletions, &provider)], &settings, true).await;
     assert_eq!(world.ask("/v1/messages", &question(false)).await.0, 200);
@@ -417,9 +417,9 @@ async fn a_book_that_is_lost_or_can_not_be_written_refuses() {
     std::fs::remove_dir_all(world.home().usage()).unwrap();
     for _ in 0..2 {
         let (status, text) = ask().await;
-        assert!(status == 403 && text.contains("`aiw budget accept-loss`"), "{text}");
+        assert!(status == 403 && text.contains("`aiw budget repair`"), "{text}");
     }
-    Book::of(&world.home()).accept_loss().unwrap();
+    UsageLog::new(&world.home()).repair().unwrap();
     assert_eq!(ask().await.0, 200);
     assert_eq!(provider.asked(), 3);
 }
@@ -673,7 +673,11 @@ async fn a_server_that_ignores_whether_it_shall_stream_is_understood() {
         let data = text.lines().filter_map(|line| line.strip_prefix("data: "));
         assert!(data.into_iter().all(|data| data == "[DONE]" || serde_json::from_str::<Value>(data).is_ok()), "{text}");
         let booked = world.closed(1).await;
-        assert_eq!((booked[0].tokens.input, booked[0].tokens.output, booked[0].cut), (9, 8, false), "{api:?} {path}");
+        assert_eq!(
+            (booked[0].tokens.input, booked[0].tokens.output, booked[0].truncated),
+            (9, 8, false),
+            "{api:?} {path}"
+        );
     }
     // It streams, and may not even say so.
     let start = json!({"type": "message_start", "message": {"usage": {"input_tokens": 9, "output_tokens": 1}}});

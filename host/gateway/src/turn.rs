@@ -7,21 +7,21 @@ use aiw_dialects::{FailureKind, ModelRequest, UpstreamFailure};
 use http::request::Parts;
 use sha2::{Digest, Sha256};
 
-use crate::busy::Answering;
 use crate::gateway::Gateway;
-use crate::pool::{AccountPool, LeftMember, MAX_QUEUE_WAIT, MemberFault, Pick, Picked, PoolAccount};
+use crate::in_flight::InFlightGuard;
+use crate::pool::{AccountPool, Decision, FailoverFrom, FailureClass, MAX_QUEUE_WAIT, PoolAccount, Selection};
 use crate::route::{GatewayRoute, Upstream};
 
 /// Headers in which CLIs name their session.
-const SESSIONS: [&str; 3] = ["x-claude-code-session-id", "session-id", "thread-id"];
+const SESSION_HEADERS: [&str; 3] = ["x-claude-code-session-id", "session-id", "thread-id"];
 
 /// How often all members are asked again that may answer a moment later, and how long that moment is at first. Where they
 /// are limited, the time decides.
-const ROUNDS: u32 = 4;
+const MAX_RETRY_ROUNDS: u32 = 4;
 const RETRY_DELAY: Duration = Duration::from_millis(100);
 
 /// The upstreams of one request.
-pub(crate) struct RequestTurn {
+pub(crate) struct UpstreamAttempts {
     gateway: Arc<Gateway>,
     route: Arc<GatewayRoute>,
     accounts: Vec<PoolAccount>,
@@ -37,7 +37,7 @@ pub(crate) struct RequestTurn {
     /// How often all were asked.
     rounds: u32,
     /// The member that was picked and is not asked yet.
-    answering: Option<Answering>,
+    answering: Option<InFlightGuard>,
     /// The last failure, with its provider.
     failed: Option<(String, UpstreamFailure)>,
     /// When the last request was sent, in milliseconds since 1970.
@@ -45,7 +45,7 @@ pub(crate) struct RequestTurn {
     begun: Instant,
 }
 
-impl RequestTurn {
+impl UpstreamAttempts {
     /// Begins with all members but those that a budget refuses.
     pub(crate) fn begin(
         gateway: &Arc<Gateway>,
@@ -91,7 +91,7 @@ impl RequestTurn {
             let pause = RETRY_DELAY.saturating_mul(1 << self.rounds.min(16));
             let is_limited = self.failed.as_ref().is_some_and(|(_, failure)| failure.kind == FailureKind::RateLimit);
             let is_last = self.is_alone() || self.gone.len() >= self.accounts.len();
-            if is_over && (is_last || (!is_limited && self.rounds >= ROUNDS)) {
+            if is_over && (is_last || (!is_limited && self.rounds >= MAX_RETRY_ROUNDS)) {
                 return Err(self.last_failure());
             }
             if is_over && is_limited && pause > MAX_QUEUE_WAIT.saturating_sub(self.begun.elapsed()) {
@@ -105,11 +105,11 @@ impl RequestTurn {
             let alone = gateway.picking.lock().await;
             let busy: Vec<usize> = accounts.iter().map(|account| self.gateway.busy.count(&account.id)).collect();
             let asked = pool.clone();
-            let Picked { pick, left } =
+            let Selection { pick, failover_from: left } =
                 aiw_home::blocking(move || asked.pick(&session, &accounts, &tried, &busy)).await;
             match pick {
-                Pick::Member(at) => {
-                    self.answering = Some(Answering::begin(&self.gateway.busy, &self.accounts[at].id));
+                Decision::Member(at) => {
+                    self.answering = Some(InFlightGuard::begin(&self.gateway.busy, &self.accounts[at].id));
                     drop(alone);
                     if is_over {
                         tokio::time::sleep(pause).await;
@@ -120,8 +120,8 @@ impl RequestTurn {
                     }
                     return Ok(at);
                 }
-                Pick::Nobody => return Err(self.last_failure()),
-                Pick::Wait(time) => {
+                Decision::NoneAvailable => return Err(self.last_failure()),
+                Decision::Wait(time) => {
                     drop(alone);
                     if time > MAX_QUEUE_WAIT.saturating_sub(self.begun.elapsed()) {
                         // A failed request is not a limit.
@@ -160,7 +160,7 @@ impl RequestTurn {
         UpstreamFailure::new(FailureKind::RateLimit, message).with_retry_after(Some(time))
     }
 
-    fn say_switch(&self, left: &LeftMember, at: usize) {
+    fn say_switch(&self, left: &FailoverFrom, at: usize) {
         let own = self.failed.as_ref().filter(|(provider, _)| *provider == left.provider);
         let is_refused = self.refused.iter().any(|at| self.route.members[*at].provider == left.provider);
         let budget = || is_refused.then(|| "its budget is used up".to_owned());
@@ -190,7 +190,7 @@ impl RequestTurn {
         let (account, noted, is_alone, sent) = (self.accounts[at].clone(), failure.clone(), self.is_alone(), self.sent);
         let why = why(failure, self.route.is_private());
         let may_go_on = aiw_home::blocking(move || pool.failed(&account, &noted, &why, is_alone, sent)).await;
-        if !MemberFault::is_brief(failure) {
+        if !FailureClass::is_brief(failure) {
             self.gone.push(at);
         }
         self.failed = Some((self.route.members[at].provider.clone(), failure.clone()));
@@ -199,14 +199,14 @@ impl RequestTurn {
     }
 
     /// Returns what is noted at the end of an answer.
-    pub(crate) fn open(&mut self, at: usize) -> OpenTurn {
+    pub(crate) fn open(&mut self, at: usize) -> OpenUpstream {
         let account = self.accounts[at].clone();
         let taken = self.answering.take();
-        let answering = taken.unwrap_or_else(|| Answering::begin(&self.gateway.busy, &account.id));
+        let answering = taken.unwrap_or_else(|| InFlightGuard::begin(&self.gateway.busy, &account.id));
         let sent = aiw_home::now_millis();
         self.sent = sent;
         let (is_alone, is_private) = (self.is_alone(), self.route.is_private());
-        OpenTurn { pool: self.pool.clone(), account, is_alone, is_private, sent, _answering: answering }
+        OpenUpstream { pool: self.pool.clone(), account, is_alone, is_private, sent, _answering: answering }
     }
 
     fn is_alone(&self) -> bool {
@@ -216,17 +216,17 @@ impl RequestTurn {
 
 /// A member that answers.
 #[derive(Debug)]
-pub(crate) struct OpenTurn {
+pub(crate) struct OpenUpstream {
     pool: Option<Arc<AccountPool>>,
     account: PoolAccount,
     is_alone: bool,
     is_private: bool,
     /// When the request was sent, in milliseconds since 1970.
     sent: u64,
-    _answering: Answering,
+    _answering: InFlightGuard,
 }
 
-impl OpenTurn {
+impl OpenUpstream {
     /// The model that was asked.
     pub(crate) fn model(&self) -> &str {
         &self.account.model
@@ -257,7 +257,7 @@ fn why(failure: &UpstreamFailure, is_private: bool) -> String {
 
 /// Returns a word for the session of a request: the one that its client names, else its beginning.
 fn session(request: &ModelRequest<'_>, parts: &Parts) -> String {
-    let named = SESSIONS.iter().find_map(|name| parts.headers.get(*name)?.to_str().ok());
+    let named = SESSION_HEADERS.iter().find_map(|name| parts.headers.get(*name)?.to_str().ok());
     let word = match named {
         Some(name) => name.to_owned(),
         None => aiw_dialects::session(request).unwrap_or_default(),

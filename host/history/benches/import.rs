@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use aiw_core::CliKind;
 use aiw_history::{Import, Indexer};
-use aiw_home::{CliPlaces, Home};
+use aiw_home::{CliPaths, Home};
 
 /// How often everything is imported. The median counts.
 const ROUNDS: usize = 3;
@@ -16,7 +16,7 @@ const ROUNDS: usize = 3;
 fn main() {
     let megabytes: u64 = std::env::args().skip(1).find_map(|word| word.parse().ok()).unwrap_or(200);
     let dir = tempfile::tempdir().unwrap();
-    let places = CliPlaces::of(|name| (name == "HOME").then(|| dir.path().to_owned())).unwrap();
+    let places = CliPaths::from_variables(|name| (name == "HOME").then(|| dir.path().to_owned())).unwrap();
     let project = places.directory(CliKind::Claude).join("projects/-srv-project");
     std::fs::create_dir_all(&project).unwrap();
     let (mut written, mut number) = (0, 0);

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use aiw_core::{ErrorKind, Fault, one_line};
+use aiw_core::{Diagnostic, ErrorKind, one_line};
 use aiw_home::HomeError;
 use aiw_redact::rules::InvalidRule;
 use aiw_vectors::{ModelError, ModelsError};
@@ -37,7 +37,7 @@ pub enum HistoryError {
     },
     /// The database was made by a newer aiw.
     #[error("the history in `{}` has version {found}, and this aiw knows {known}", .path.display())]
-    Newer {
+    UnsupportedVersion {
         /// The database.
         path: PathBuf,
         /// Its version.
@@ -50,7 +50,7 @@ pub enum HistoryError {
     Rule(#[from] InvalidRule),
     /// A path is not one of a transcript.
     #[error("`{}` {reason}", .path.display())]
-    NoTranscript {
+    TranscriptNotFound {
         /// The path.
         path: PathBuf,
         /// Why, as the end of a sentence.
@@ -64,7 +64,7 @@ pub enum HistoryError {
     },
     /// There is no such session.
     #[error("no session `{}` is in the history", one_line(.session, 100))]
-    NoSession {
+    SessionNotFound {
         /// The requested session.
         session: String,
     },
@@ -78,7 +78,7 @@ pub enum HistoryError {
     },
     /// There is no such message in the session.
     #[error("no message `{}` is in session `{}`", one_line(.uuid, 100), one_line(.session, 100))]
-    NoMessage {
+    MessageNotFound {
         /// The session.
         session: String,
         /// The requested message.
@@ -89,31 +89,32 @@ pub enum HistoryError {
 impl HistoryError {
     /// Whether a newer aiw made the database.
     pub(crate) fn is_newer(&self) -> bool {
-        matches!(self, Self::Newer { .. })
+        matches!(self, Self::UnsupportedVersion { .. })
     }
 }
 
-impl Fault for HistoryError {
-    fn below(&self) -> Option<&dyn Fault> {
-        aiw_core::passed_on!(self, Home, Model, Models)
+impl Diagnostic for HistoryError {
+    fn diagnostic_source(&self) -> Option<&dyn Diagnostic> {
+        aiw_core::forward_diagnostic!(self, Home, Model, Models)
     }
 
     fn own_kind(&self) -> ErrorKind {
         match self {
             Self::Database { .. } => ErrorKind::Unavailable,
-            Self::Damaged { .. } | Self::Newer { .. } => ErrorKind::Config,
+            Self::Damaged { .. } | Self::UnsupportedVersion { .. } => ErrorKind::Config,
             Self::Rule(_) => ErrorKind::Internal,
             Self::Busy { .. } => ErrorKind::Unavailable,
-            Self::NoTranscript { .. } | Self::NoSession { .. } | Self::Ambiguous { .. } | Self::NoMessage { .. } => {
-                ErrorKind::User
-            }
+            Self::TranscriptNotFound { .. }
+            | Self::SessionNotFound { .. }
+            | Self::Ambiguous { .. }
+            | Self::MessageNotFound { .. } => ErrorKind::User,
             _ => ErrorKind::User,
         }
     }
 
-    fn own_remedy(&self) -> Option<String> {
+    fn own_fix(&self) -> Option<String> {
         match self {
-            Self::Newer { .. } => Some("aiw update".into()),
+            Self::UnsupportedVersion { .. } => Some("aiw update".into()),
             Self::Damaged { .. } => Some("aiw history import --all".into()),
             // SQLite does not say whether it is the file or the disk.
             Self::Database { path, .. } => Some(aiw_home::puts_aside(path)),
@@ -123,9 +124,9 @@ impl Fault for HistoryError {
 
     fn own_hint(&self) -> Option<String> {
         match self {
-            Self::Newer { .. } => Some("update aiw".into()),
+            Self::UnsupportedVersion { .. } => Some("update aiw".into()),
             Self::Damaged { .. } => Some("run `aiw history import --all`".into()),
-            Self::NoSession { .. } => Some("list them with `aiw history sessions`".into()),
+            Self::SessionNotFound { .. } => Some("list them with `aiw history sessions`".into()),
             Self::Ambiguous { .. } => Some("type more of it".into()),
             _ => None,
         }

@@ -16,7 +16,7 @@
 //! ```
 
 mod error;
-mod intake;
+mod ingest;
 mod message;
 mod readers;
 mod search;
@@ -25,10 +25,10 @@ mod summary;
 
 pub use aiw_core::CliKind as Cli;
 pub use error::HistoryError;
-pub use intake::{
-    FoundTranscripts, Handled, Hook, Import, Indexer, IntakeQueue, Report, Todo, Todos, TranscriptWatch,
-    VectorCoverage, detached_main, excluded, give_meaning, is_off, is_outdated, is_word_for_off, keep_private,
-    keep_private_since, log, meaning, note_launch, redactor, take_out_excluded, todos,
+pub use ingest::{
+    Handled, Hook, Import, Indexer, IntakeQueue, Report, Todo, Todos, TranscriptRoot, TranscriptWatch, VectorCoverage,
+    detached_main, embed_messages, embedding_coverage, excluded, is_off, is_outdated, is_word_for_off, keep_private,
+    keep_private_since, log, note_launch, redactor, take_out_excluded, todos,
 };
 pub use message::{MAX_TEXT, MessageAuthor, SessionMessage};
 pub use readers::Launch;
@@ -36,7 +36,7 @@ pub use search::{HistoryQuery, SessionHit, Snippet};
 #[doc(hidden)]
 pub use store::vectors::bench;
 pub use store::{
-    Appended, Forget, Forgot, PastSession, Range, ReadProgress, SessionView, Sessions, Stats, Store, Stored,
+    Appended, Forget, Forgot, MessageRange, PastSession, ReadProgress, SessionView, Sessions, Stats, Store, Stored,
     TranscriptProblem, markdown,
 };
 pub use summary::HistoryMessage;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// The most bytes of a message's text that are kept.
 pub const MAX_TEXT: usize = 256 << 10;
 
-aiw_core::words! {
+aiw_core::string_enum! {
     /// The author of a message.
     #[warn(missing_docs)]
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]

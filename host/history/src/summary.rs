@@ -1,6 +1,6 @@
 //! Messages as programs see them.
 
-use aiw_home::rfc3339_of;
+use aiw_home::format_rfc3339;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -28,10 +28,10 @@ pub struct HistoryMessage {
 
 impl HistoryMessage {
     /// A message that is stored.
-    pub fn of(message: &Stored) -> Self {
+    pub fn new(message: &Stored) -> Self {
         Self {
             uuid: message.uuid.clone(),
-            time: message.time.and_then(rfc3339_of),
+            time: message.time.and_then(format_rfc3339),
             role: message.role.as_str(),
             tools: message.tools.clone(),
             agent: message.agent.clone(),

@@ -7,8 +7,8 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
-use aiw_history::{Import, Indexer, Range, Sessions, markdown};
-use aiw_home::{CliPlaces, Home};
+use aiw_history::{Import, Indexer, MessageRange, Sessions, markdown};
+use aiw_home::{CliPaths, Home};
 
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
@@ -30,7 +30,7 @@ fn transcripts_come_to_what_they_came_to() {
     let user = dir.path().canonicalize().unwrap();
     // A file's age decides which of two copies is the original.
     copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/home"), &user);
-    let places = CliPlaces::of(|name| (name == "HOME").then(|| user.clone())).unwrap();
+    let places = CliPaths::from_variables(|name| (name == "HOME").then(|| user.clone())).unwrap();
     let indexer = Indexer::new(Home::at(user.join("aiw")));
     indexer.import(&Import::everything(&places), &places, &mut |_, _| {}).unwrap();
     let store = indexer.store().unwrap();
@@ -38,7 +38,7 @@ fn transcripts_come_to_what_they_came_to() {
     sessions.sort_by(|one, other| one.id.cmp(&other.id));
     let mut text = String::new();
     for session in &sessions {
-        let view = store.part(&session.id, &Range { around: None, most: 100 }).unwrap();
+        let view = store.part(&session.id, &MessageRange { around: None, most: 100 }).unwrap();
         writeln!(text, "{}", markdown(&view)).unwrap();
     }
     let mut problems = store.problems().unwrap();

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::{Home, HomeError, Lock, files, json, read_capped, read_dir, remove_tree};
 
 /// The digits of a digest in the name of a bundle's directory.
-const DIGITS: usize = 16;
+const DIGEST_LEN: usize = 16;
 
 /// A bundle that is being installed. Until this is dropped, no process removes it.
 #[derive(Debug)]
@@ -21,13 +21,13 @@ impl Home {
 
     /// The directory of a bundle, by its digest.
     pub fn bundle(&self, sha256: &str) -> PathBuf {
-        self.bundles().join(&sha256[..sha256.len().min(DIGITS)])
+        self.bundles().join(&sha256[..sha256.len().min(DIGEST_LEN)])
     }
 
     /// Notes that a bundle is being installed.
     pub fn use_bundle(&self, sha256: &str) -> Result<BundleUse, HomeError> {
         self.make_dir(&self.cache("trials"))?;
-        let path = self.bundle_lock(&sha256[..sha256.len().min(DIGITS)]);
+        let path = self.bundle_lock(&sha256[..sha256.len().min(DIGEST_LEN)]);
         let file = files::open_owned(&path).map_err(|e| HomeError::io("open", &path, e))?;
         file.lock_shared().map_err(|e| HomeError::io("lock", &path, e))?;
         Ok(BundleUse { _file: file })
@@ -72,7 +72,7 @@ fn bundle_name(file: &str) -> Option<(&str, bool)> {
         Some(rest) => (rest.split_once('.')?.0, true),
         None => (file, false),
     };
-    (name.len() == DIGITS && name.bytes().all(|b| b.is_ascii_hexdigit())).then_some((name, is_staged))
+    (name.len() == DIGEST_LEN && name.bytes().all(|b| b.is_ascii_hexdigit())).then_some((name, is_staged))
 }
 
 /// Whether a process works in a directory. Servers of a bundle start in it; those of a session that runs end a moment after

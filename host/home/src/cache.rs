@@ -16,7 +16,7 @@ pub struct Cache {
 }
 
 /// Expiry (milliseconds since 1970) and a digest of the value precede the value.
-const HEADER: usize = 8 + 32;
+const HEADER_LEN: usize = 8 + 32;
 
 impl Cache {
     pub(crate) fn new(dir: PathBuf, quota: u64) -> Self {
@@ -31,8 +31,8 @@ impl Cache {
 
     /// The value, unless it is absent, expired or damaged.
     pub fn get(&self, key: &str) -> Option<Vec<u8>> {
-        let bytes = read_capped(&self.file(key), self.quota + HEADER as u64).ok()??;
-        let (header, value) = bytes.split_at_checked(HEADER)?;
+        let bytes = read_capped(&self.file(key), self.quota + HEADER_LEN as u64).ok()??;
+        let (header, value) = bytes.split_at_checked(HEADER_LEN)?;
         let expires = u64::from_be_bytes(header[..8].try_into().ok()?);
         (expires > now_millis() && header[8..] == Sha256::digest(value)[..]).then(|| value.to_vec())
     }
@@ -103,7 +103,7 @@ mod tests {
         }
         cache.put("large", &[0; 2000], Duration::from_secs(60));
         let total: u64 = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().metadata().unwrap().len()).sum();
-        assert!(total <= 1000 + HEADER as u64, "{total}");
+        assert!(total <= 1000 + HEADER_LEN as u64, "{total}");
         assert_eq!(cache.get("large"), None);
     }
 }

@@ -6,7 +6,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 /// The pauses between two looks at a program, from the first to the longest.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(50));
+const POLL_INTERVAL_RANGE: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(50));
 
 /// A running program, with all that it starts in its process group. Dropping this before its end kills them.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ impl ChildGroup {
     ///
     /// The system's error.
     pub fn wait_for(&mut self, patience: Duration) -> io::Result<Option<ExitStatus>> {
-        let (begun, mut pause) = (Instant::now(), PAUSES.0);
+        let (begun, mut pause) = (Instant::now(), POLL_INTERVAL_RANGE.0);
         loop {
             if let Some(status) = self.0.try_wait()? {
                 return Ok(Some(status));
@@ -44,7 +44,7 @@ impl ChildGroup {
                 return Ok(None);
             }
             sleep(pause);
-            pause = (pause * 2).min(PAUSES.1);
+            pause = (pause * 2).min(POLL_INTERVAL_RANGE.1);
         }
     }
 }

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use aiw_core::CliKind;
 
-use crate::{Home, Surroundings};
+use crate::{ExecutionContext, Home};
 
 /// The variable that names the user's home.
-const HOME: &str = "HOME";
+const HOME_VARIABLE: &str = "HOME";
 
 /// The directory in which Claude Code keeps subagents, below a project and below the user's home.
 pub const CLAUDE_AGENTS: &str = ".claude/agents";
@@ -18,7 +18,7 @@ pub const CLAUDE_AGENTS: &str = ".claude/agents";
 pub const CLAUDE_RUNNING: &str = "sessions";
 
 /// The end of the name of a directory that is apart from the user's own.
-const ISOLATED: &str = "-isolated";
+const ISOLATED_SUFFIX: &str = "-isolated";
 
 /// Where one AI CLI keeps its files. A path is below the CLI's own directory where nothing else is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub struct CliFiles {
 /// The settings of a project that Claude Code's users keep out of the repository, below the project.
 pub const CLAUDE_LOCAL_SETTINGS: &str = ".claude/settings.local.json";
 
-const CLAUDE: CliFiles = CliFiles {
+const CLAUDE_FILES: CliFiles = CliFiles {
     variable: "CLAUDE_CONFIG_DIR",
     own: ".claude",
     is_above: false,
@@ -52,7 +52,7 @@ const CLAUDE: CliFiles = CliFiles {
     sessions: &["projects"],
 };
 
-const CODEX: CliFiles = CliFiles {
+const CODEX_FILES: CliFiles = CliFiles {
     variable: "CODEX_HOME",
     own: ".codex",
     is_above: false,
@@ -62,7 +62,7 @@ const CODEX: CliFiles = CliFiles {
     sessions: &["sessions", "archived_sessions", "history.jsonl"],
 };
 
-const GEMINI: CliFiles = CliFiles {
+const GEMINI_FILES: CliFiles = CliFiles {
     variable: "GEMINI_CLI_HOME",
     own: ".gemini",
     is_above: true,
@@ -74,16 +74,25 @@ const GEMINI: CliFiles = CliFiles {
 
 /// The variables that say where files are: aiw's own, and those of CLIs whose files it reads. A process of aiw's own that
 /// goes on alone gets these and no others: none says whose process it is, and none is secret.
-pub const PLACES: [&str; 9] =
-    ["PATH", "HOME", "LANG", "TMPDIR", "AIW_HOME", "AIW_RUNTIME_DIR", CLAUDE.variable, CODEX.variable, GEMINI.variable];
+pub const PLACES: [&str; 9] = [
+    "PATH",
+    "HOME",
+    "LANG",
+    "TMPDIR",
+    "AIW_HOME",
+    "AIW_RUNTIME_DIR",
+    CLAUDE_FILES.variable,
+    CODEX_FILES.variable,
+    GEMINI_FILES.variable,
+];
 
 impl CliFiles {
     /// Returns the row of a CLI.
-    pub const fn of(cli: CliKind) -> Self {
+    pub const fn for_cli(cli: CliKind) -> Self {
         match cli {
-            CliKind::Claude => CLAUDE,
-            CliKind::Codex => CODEX,
-            CliKind::Gemini => GEMINI,
+            CliKind::Claude => CLAUDE_FILES,
+            CliKind::Codex => CODEX_FILES,
+            CliKind::Gemini => GEMINI_FILES,
         }
     }
 
@@ -94,14 +103,14 @@ impl CliFiles {
 
     /// Returns what the CLI's variable names, else the user's home. `variable` looks up variables.
     pub fn base(&self, variable: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
-        variable(self.variable).or_else(|| variable(HOME))
+        variable(self.variable).or_else(|| variable(HOME_VARIABLE))
     }
 
     /// Returns the CLI's own directory. `variable` looks up variables.
     pub fn directory(&self, variable: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
         match variable(self.variable) {
             Some(place) => Some(self.within(&place)),
-            None => Some(variable(HOME)?.join(self.own)),
+            None => Some(variable(HOME_VARIABLE)?.join(self.own)),
         }
     }
 
@@ -116,26 +125,28 @@ impl CliFiles {
 
 /// Where a user's AI CLIs keep their files.
 #[derive(Debug, Clone)]
-pub struct CliPlaces {
+pub struct CliPaths {
     home: PathBuf,
     /// The CLIs' own directories, in the order of [`CliKind::ALL`].
     directories: [PathBuf; 3],
     servers: [PathBuf; 3],
 }
 
-impl CliPlaces {
+impl CliPaths {
     /// Returns the places that a client's variables name, or `None` if the user has no home.
-    pub fn around(client: &Surroundings) -> Option<Self> {
-        Self::of(|name| if name == HOME { client.user_home() } else { client.directory_of(name) })
+    pub fn around(client: &ExecutionContext) -> Option<Self> {
+        Self::from_variables(
+            |name| if name == HOME_VARIABLE { client.user_home() } else { client.directory_from(name) },
+        )
     }
 
-    /// Returns the places that these variables name, or `None` without `HOME`.
-    pub fn of(variable: impl Fn(&str) -> Option<PathBuf>) -> Option<Self> {
+    /// Returns the places that these variables name, or `None` without `HOME_VARIABLE`.
+    pub fn from_variables(variable: impl Fn(&str) -> Option<PathBuf>) -> Option<Self> {
         let look = &variable;
         Some(Self {
-            home: look(HOME)?,
-            directories: [CLAUDE.directory(look)?, CODEX.directory(look)?, GEMINI.directory(look)?],
-            servers: [CLAUDE.servers(look)?, CODEX.servers(look)?, GEMINI.servers(look)?],
+            home: look(HOME_VARIABLE)?,
+            directories: [CLAUDE_FILES.directory(look)?, CODEX_FILES.directory(look)?, GEMINI_FILES.directory(look)?],
+            servers: [CLAUDE_FILES.servers(look)?, CODEX_FILES.servers(look)?, GEMINI_FILES.servers(look)?],
         })
     }
 
@@ -152,13 +163,13 @@ impl CliPlaces {
     /// Returns another directory in which versions of a CLI have kept their files, if no variable names one: Claude
     /// Code's was in `~/.config` for a while.
     pub fn other_directory(&self, cli: CliKind) -> Option<PathBuf> {
-        let is_usual = self.directory(cli) == self.home.join(CliFiles::of(cli).own);
+        let is_usual = self.directory(cli) == self.home.join(CliFiles::for_cli(cli).own);
         (cli == CliKind::Claude && is_usual).then(|| self.home.join(".config/claude"))
     }
 
     /// Returns the user's settings of a CLI.
     pub fn settings(&self, cli: CliKind) -> PathBuf {
-        self.directory(cli).join(CliFiles::of(cli).settings)
+        self.directory(cli).join(CliFiles::for_cli(cli).settings)
     }
 
     /// Returns the file with the user's MCP servers of a CLI.
@@ -169,7 +180,7 @@ impl CliPlaces {
 
 /// A directory that aiw gives to a CLI in place of the user's own.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct GivenDirectory {
+pub struct RedirectedHome {
     /// The CLI's own directory.
     pub path: PathBuf,
     /// The provider that the CLI runs under there, if it is one's own.
@@ -186,20 +197,20 @@ impl Home {
 
     /// `gemini/PROVIDER`: what the variable of Gemini CLI names under a provider.
     pub fn gemini(&self, provider: &str, isolated: bool) -> PathBuf {
-        let end = if isolated { ISOLATED } else { "" };
+        let end = if isolated { ISOLATED_SUFFIX } else { "" };
         self.root().join("gemini").join(format!("{provider}{end}"))
     }
 
     /// Returns the directories that aiw gives to a CLI.
-    pub fn given(&self, cli: CliKind) -> Vec<GivenDirectory> {
-        let files = CliFiles::of(cli);
+    pub fn redirected_homes(&self, cli: CliKind) -> Vec<RedirectedHome> {
+        let files = CliFiles::for_cli(cli);
         let path = files.within(&self.isolated(cli));
-        let mut given = vec![GivenDirectory { path, provider: None, isolated: true }];
+        let mut given = vec![RedirectedHome { path, provider: None, isolated: true }];
         if cli == CliKind::Gemini {
             for entry in fs::read_dir(self.root().join("gemini")).into_iter().flatten().flatten() {
                 let Ok(name) = entry.file_name().into_string() else { continue };
-                let apart = name.strip_suffix(ISOLATED);
-                given.push(GivenDirectory {
+                let apart = name.strip_suffix(ISOLATED_SUFFIX);
+                given.push(RedirectedHome {
                     path: files.within(&entry.path()),
                     provider: Some(apart.unwrap_or(&name).to_owned()),
                     isolated: apart.is_some(),
@@ -222,7 +233,7 @@ mod tests {
                 "HOME" => Some("/me".into()),
                 name => (name == moved).then(|| "/else".into()),
             };
-            let places = CliPlaces::of(variable).unwrap();
+            let places = CliPaths::from_variables(variable).unwrap();
             CliKind::ALL.map(|cli| {
                 [places.directory(cli).to_owned(), places.settings(cli), places.servers(cli).to_owned()]
                     .map(|path| path.to_str().unwrap().to_owned())
@@ -239,7 +250,7 @@ mod tests {
         let gemini = ["/else/.gemini", "/else/.gemini/settings.json", "/else/.gemini/settings.json"];
         assert_eq!(at("GEMINI_CLI_HOME")[2], gemini);
         assert_eq!(at("GEMINI_CLI_HOME")[..2], plain[..2]);
-        assert!(CliPlaces::of(|name| (name != "HOME").then(|| "/x".into())).is_none());
+        assert!(CliPaths::from_variables(|name| (name != "HOME").then(|| "/x".into())).is_none());
     }
 
     #[test]
@@ -249,10 +260,10 @@ mod tests {
         for (provider, isolated) in [("router", true), ("router", false), ("a", false)] {
             fs::create_dir_all(home.gemini(provider, isolated)).unwrap();
         }
-        let given = home.given(CliKind::Gemini);
+        let given = home.redirected_homes(CliKind::Gemini);
         let told: Vec<_> = given.iter().map(|one| (one.provider.as_deref(), one.isolated)).collect();
         assert_eq!(told, [(None, true), (Some("a"), false), (Some("router"), false), (Some("router"), true)]);
         assert!(given.iter().all(|one| one.path.ends_with(".gemini")));
-        assert_eq!(home.given(CliKind::Codex)[0].path, home.isolated(CliKind::Codex));
+        assert_eq!(home.redirected_homes(CliKind::Codex)[0].path, home.isolated(CliKind::Codex));
     }
 }

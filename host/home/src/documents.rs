@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use Links::{Allowed, LeftToOthers, Refused};
+use SymlinkPolicy::{Allowed, Refused, Unmanaged};
 use Travels::{Always, Never, OnRequest};
 
 pub(crate) const PROVIDERS_VERSION: u64 = 1;
@@ -14,16 +14,16 @@ pub(crate) const WORKFLOWS_VERSION: u64 = 1;
 
 /// Whether a path may be a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Links {
+pub enum SymlinkPolicy {
     /// The path is configuration: it may be a link, or be in a linked directory.
     Allowed,
     /// No part of the path may be a link, and the file is ours.
     Refused,
     /// Other programs write in this directory. It is not a link itself; what is in it is left to them.
-    LeftToOthers,
+    Unmanaged,
 }
 
-aiw_core::words! {
+aiw_core::string_enum! {
     /// Whether a file or a key goes along when configuration is synchronized between machines.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
     #[serde(rename_all = "kebab-case")]
@@ -39,7 +39,7 @@ aiw_core::words! {
 
 /// A file or directory that aiw keeps in its home.
 #[derive(Debug, Clone, Copy)]
-pub struct KeptPath {
+pub struct StatePath {
     /// Its path from the home on. `*` is any one name. A directory ends in `/`.
     pub path: &'static str,
     /// The room that reads and writes it.
@@ -47,44 +47,44 @@ pub struct KeptPath {
     /// The version that aiw writes, if it has one.
     pub version: Option<u64>,
     /// Whether it may be a link. The longest path that matches decides, and the later one of two that are equally long.
-    pub links: Links,
+    pub links: SymlinkPolicy,
     /// Its secrets, if it has some.
     pub secret: &'static str,
     /// The parts that say whom or what you trust, which mean nothing on another machine.
     pub trust: &'static str,
     /// Whether it travels.
-    pub travels: Travels,
+    pub sync: Travels,
     /// Why it stays, or travels on request only.
     pub why: &'static str,
 }
 
-const STATE: &str = "state of this machine";
+const STATE_REASON: &str = "state of this machine";
 
-const WISH: &str = "installed again on each machine, and agreed to again";
+const REINSTALLED_REASON: &str = "installed again on each machine, and agreed to again";
 
-const TRUST: &str = "what you agreed to on this machine";
+const TRUST_REASON: &str = "what you agreed to on this machine";
 
 const fn kept(
     path: &'static str,
     room: &'static str,
-    links: Links,
+    links: SymlinkPolicy,
     secret: &'static str,
     trust: &'static str,
-) -> KeptPath {
-    KeptPath { path, room, version: None, links, secret, trust, travels: Never, why: STATE }
+) -> StatePath {
+    StatePath { path, room, version: None, links, secret, trust, sync: Never, why: STATE_REASON }
 }
 
-impl KeptPath {
+impl StatePath {
     const fn version(self, version: u64) -> Self {
         Self { version: Some(version), ..self }
     }
 
     const fn always(self) -> Self {
-        Self { travels: Always, why: "", ..self }
+        Self { sync: Always, why: "", ..self }
     }
 
     const fn on_request(self, why: &'static str) -> Self {
-        Self { travels: OnRequest, why, ..self }
+        Self { sync: OnRequest, why, ..self }
     }
 
     const fn stays(self, why: &'static str) -> Self {
@@ -108,7 +108,7 @@ impl KeptPath {
 }
 
 /// All of them: path, room, links, secrets, trust.
-pub const KEPT_PATHS: &[KeptPath] = &[
+pub const KEPT_PATHS: &[StatePath] = &[
     kept("mcp.json", "servers", Allowed, "what you put in it", "").always(),
     kept(
         "settings.json",
@@ -122,32 +122,38 @@ pub const KEPT_PATHS: &[KeptPath] = &[
     kept("registry.yaml", "registries", Allowed, "", "").always(),
     kept("mcp_servers.yaml", "setup", Allowed, "keys of aiw 0.6", ""),
     kept("role/", "launch", Allowed, "", "").always(),
-    kept("plugins.json", "markets", Refused, "", "the installed plugins").version(PLUGINS_VERSION).stays(WISH),
-    kept("registry.lock", "registries", Refused, "", "").version(REGISTRY_LOCK_VERSION).stays(WISH),
-    kept("extensions.lock", "extensions", Refused, "", "digests and grants").version(EXTENSIONS_VERSION).stays(WISH),
-    kept("models.lock", "vectors", Refused, "", "digests").version(MODELS_VERSION).stays(WISH),
-    kept("workflows.lock", "orchestrator", Refused, "", "what you approved").version(WORKFLOWS_VERSION).stays(TRUST),
+    kept("plugins.json", "markets", Refused, "", "the installed plugins")
+        .version(PLUGINS_VERSION)
+        .stays(REINSTALLED_REASON),
+    kept("registry.lock", "registries", Refused, "", "").version(REGISTRY_LOCK_VERSION).stays(REINSTALLED_REASON),
+    kept("extensions.lock", "extensions", Refused, "", "digests and grants")
+        .version(EXTENSIONS_VERSION)
+        .stays(REINSTALLED_REASON),
+    kept("models.lock", "vectors", Refused, "", "digests").version(MODELS_VERSION).stays(REINSTALLED_REASON),
+    kept("workflows.lock", "orchestrator", Refused, "", "what you approved")
+        .version(WORKFLOWS_VERSION)
+        .stays(TRUST_REASON),
     kept("workflows/*", "orchestrator", Allowed, "", "").always(),
     kept("workflows/runs/", "orchestrator", Refused, "what scripts read", ""),
     kept("workflows/tools.d.ts", "orchestrator", Refused, "", ""),
     kept("vault/", "home", Refused, "everything, and its key", "")
         .stays("secrets, and their key: `sync/secrets.json` takes them along"),
     kept("mcp-token", "home", Refused, "everything", "").stays("a secret of this machine"),
-    kept("servers/", "routing", Refused, "what servers wrote", "the tools that you approved").stays(TRUST),
-    kept("servers-seen.json", "routing", Refused, "", "everything").stays(TRUST),
+    kept("servers/", "routing", Refused, "what servers wrote", "the tools that you approved").stays(TRUST_REASON),
+    kept("servers-seen.json", "routing", Refused, "", "everything").stays(TRUST_REASON),
     kept("setup/", "setup", Refused, "clients' files as they were", ""),
     kept("tasks/", "tasks", Refused, "prompts and logs", ""),
     kept("processes/", "processes", Refused, "logs and input", ""),
-    kept("resident/", "supervisor", Refused, "", ""),
+    kept("daemon/", "supervisor", Refused, "", ""),
     kept("web/", "web", Refused, "", ""),
     kept("health/", "providers", Refused, "", ""),
     kept("gateway/", "gateway", Refused, "tokens and keys, encrypted", ""),
     kept("usage/", "usage", Refused, "", ""),
-    kept("usage-seal.json", "usage", Refused, "", ""),
-    kept("isolated/*", "launch", LeftToOthers, "logins of CLIs", ""),
-    kept("gemini/*", "launch", LeftToOthers, "a login", ""),
+    kept("usage-checksums.json", "usage", Refused, "", ""),
+    kept("isolated/*", "launch", Unmanaged, "logins of CLIs", ""),
+    kept("gemini/*", "launch", Unmanaged, "a login", ""),
     kept("gemini/*/.gemini/settings.json", "launch", Refused, "", ""),
-    kept("data/*", "markets", LeftToOthers, "what plugins keep", ""),
+    kept("data/*", "markets", Unmanaged, "what plugins keep", ""),
     kept("plugins/", "markets", Refused, "", ""),
     kept("bundles/", "registries", Refused, "", ""),
     kept("extensions/", "extensions", Refused, "", ""),
@@ -157,7 +163,7 @@ pub const KEPT_PATHS: &[KeptPath] = &[
     kept("history/", "history", Refused, "what was said in sessions", ""),
     kept("logs/", "home", Refused, "", ""),
     kept("sync/", "sync", Refused, "files as they were", ""),
-    kept("sync/wishes.json", "sync", Refused, "", "").always(),
+    kept("sync/pending-installs.json", "sync", Refused, "", "").always(),
     kept("sync/secrets.json", "sync", Refused, "the vault's, each sealed to the phrase", "")
         .on_request("the secrets of the vault, each sealed to the phrase"),
     kept("cache/", "home", Refused, "", ""),

@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use aiw_core::{ErrorKind, Fault, shell_word_in_line};
+use aiw_core::{Diagnostic, ErrorKind, shell_word_in_line};
 
 /// The end of the sentence about a document of a newer aiw.
 pub(crate) const NEWER: &str = "a newer aiw wrote it";
@@ -15,7 +15,7 @@ pub(crate) const NEWER: &str = "a newer aiw wrote it";
 pub enum HomeError {
     /// Neither `AIW_HOME` nor `HOME` says where the home is.
     #[error("there is no home directory: neither `AIW_HOME` nor `HOME` is set")]
-    NoHome,
+    HomeNotFound,
     /// The system refused a file operation.
     #[error("cannot {action} `{}`: {source}", .path.display())]
     Io {
@@ -69,17 +69,17 @@ impl HomeError {
     }
 }
 
-impl Fault for HomeError {
+impl Diagnostic for HomeError {
     fn own_kind(&self) -> ErrorKind {
         match self {
-            Self::NoHome | Self::Invalid { .. } | Self::Old { .. } | Self::Variable { .. } => ErrorKind::Config,
+            Self::HomeNotFound | Self::Invalid { .. } | Self::Old { .. } | Self::Variable { .. } => ErrorKind::Config,
             Self::Io { .. } | Self::Busy { .. } => ErrorKind::Unavailable,
         }
     }
 
     fn own_hint(&self) -> Option<String> {
         match self {
-            Self::NoHome => Some("set `AIW_HOME` to a directory of your own".into()),
+            Self::HomeNotFound => Some("set `AIW_HOME` to a directory of your own".into()),
             Self::Invalid { path, .. } => Some(format!("fix `{}` by hand, or move it out of the way", path.display())),
             Self::Old { .. } => Some("`aiw provider list` upgrades it".into()),
             // A directory, a link or a pipe stands where a file of ours belongs, or a file where a directory does.
@@ -102,9 +102,9 @@ impl Fault for HomeError {
         }
     }
 
-    fn own_remedy(&self) -> Option<String> {
+    fn own_fix(&self) -> Option<String> {
         Some(match self {
-            Self::NoHome => "export AIW_HOME=~/.aiw".into(),
+            Self::HomeNotFound => "export AIW_HOME=~/.aiw".into(),
             Self::Io { path, source, .. } => remedy_of_io(path, source),
             Self::Invalid { problem, .. } if problem.ends_with(NEWER) => "aiw update".into(),
             Self::Invalid { path, .. } => remedy_of_document(path),

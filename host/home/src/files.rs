@@ -26,7 +26,7 @@ pub struct FileStamp(u64, i64, i64, u64);
 #[cfg(unix)]
 impl FileStamp {
     /// Returns the stamp in a file's metadata.
-    pub fn of(meta: &fs::Metadata) -> Self {
+    pub fn from_metadata(meta: &fs::Metadata) -> Self {
         use std::os::unix::fs::MetadataExt;
         Self(meta.ino(), meta.ctime(), meta.ctime_nsec(), meta.len())
     }
@@ -59,7 +59,7 @@ impl Staged {
         content: impl FnOnce(&mut File) -> io::Result<()>,
     ) -> Result<Self, HomeError> {
         let write = || -> io::Result<Self> {
-            let parent = Parent::of(path)?.replaced()?;
+            let parent = Parent::find(path)?.replaced()?;
             note(parent.path());
             let name = OsString::from(format!(".aiw-{}", aiw_core::random_hex::<8>()?));
             let mut file = parent.open(&name, How::New)?;
@@ -124,7 +124,7 @@ pub fn replace_with(
 /// Gives a new file or directory of root's the owner of the directory that it is in. Otherwise `sudo aiw` would leave
 /// files in a user's home that the user can't change.
 pub fn inherit_owner(path: &Path) -> Result<(), HomeError> {
-    Parent::of(path)
+    Parent::find(path)
         .and_then(|parent| parent.inherit_owner())
         .map_err(|e| HomeError::io("change the owner of", path, e))
 }
@@ -200,7 +200,7 @@ pub fn find_program(command: &str, search: Option<&OsStr>, directory: &Path) -> 
 
 /// Removes a directory and everything in it; a missing one is fine.
 pub fn remove_tree(path: &Path) -> Result<(), HomeError> {
-    match Parent::of(path).and_then(|parent| parent.remove_tree()) {
+    match Parent::find(path).and_then(|parent| parent.remove_tree()) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(HomeError::io("remove", path, e)),
         _ => Ok(()),
     }
@@ -210,7 +210,7 @@ pub fn remove_tree(path: &Path) -> Result<(), HomeError> {
 /// exchange them.
 pub fn publish_dir(staged: &Path, target: &Path) -> Result<(), HomeError> {
     let publish = || -> io::Result<()> {
-        let (from, to) = (Parent::of(staged)?, Parent::of(target)?);
+        let (from, to) = (Parent::find(staged)?, Parent::find(target)?);
         if to.exists() {
             to.refuse_link()?;
             match from.exchange(&to) {

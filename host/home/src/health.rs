@@ -4,26 +4,26 @@ use std::fmt::Display;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use aiw_core::{Fault, one_line, shell_word_in_line};
+use aiw_core::{Diagnostic, one_line, shell_word_in_line};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 #[cfg(unix)]
 use crate::files::{others_may_enter, others_may_read, others_may_write};
 use crate::paths::LOCK;
-use crate::{Home, HomeError, Settings, Surroundings, edits, is_held, lock_holder};
+use crate::{ExecutionContext, Home, HomeError, Settings, edits, is_held, lock_holder};
 
 /// A problem in `aiw doctor`
 #[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct FoundProblem {
+pub struct Problem {
     /// The problem, as a sentence
     pub problem: String,
     /// The command that mends it, in backticks, and what that does
     pub next: String,
 }
 
-impl FoundProblem {
+impl Problem {
     /// Returns a problem, and the one command that mends it: a line for a shell.
     pub fn new(problem: impl Into<String>, command: impl Display) -> Self {
         Self { problem: problem.into(), next: format!("`{command}`") }
@@ -43,22 +43,22 @@ impl FoundProblem {
     }
 
     /// Returns the problem that an error tells, with the command that the error knows, else with `otherwise`.
-    pub fn of(error: &dyn Fault, otherwise: impl Display) -> Self {
-        Self::new(error.to_string(), error.remedy().unwrap_or_else(|| otherwise.to_string()))
+    pub fn from_diagnostic(error: &dyn Diagnostic, otherwise: impl Display) -> Self {
+        Self::new(error.to_string(), error.fix().unwrap_or_else(|| otherwise.to_string()))
     }
 }
 
-impl From<HomeError> for FoundProblem {
+impl From<HomeError> for Problem {
     fn from(error: HomeError) -> Self {
-        Self::of(&error, "aiw status")
+        Self::from_diagnostic(&error, "aiw status")
     }
 }
 
 impl Home {
     /// Looks whether others can write to the home, and whether its files can be read. Returns how many secrets there
     /// are, and the problems.
-    pub fn check(&self) -> (usize, Vec<FoundProblem>) {
-        let mut problems: Vec<FoundProblem> = open_to_others(self.root()).into_iter().collect();
+    pub fn check(&self) -> (usize, Vec<Problem>) {
+        let mut problems: Vec<Problem> = open_to_others(self.root()).into_iter().collect();
         problems.extend(unwritable(self.root()));
         problems.extend(exposed(self));
         problems.extend(held_lock(self));
@@ -75,30 +75,30 @@ impl Home {
             self.registry_settings().err(),
             self.registry_lock().err(),
         ];
-        problems.extend(read.into_iter().flatten().map(FoundProblem::from));
+        problems.extend(read.into_iter().flatten().map(Problem::from));
         let journal = self.damaged_journal();
         if journal.exists() {
             let (shown, word) = (journal.display(), journal.to_string_lossy());
             let sentence =
                 format!("an unfinished change could not be finished, because its journal was damaged: `{shown}`");
-            problems.push(FoundProblem::new(sentence, format!("rm {}", shell_word_in_line(&word))).that("forgets it"));
+            problems.push(Problem::new(sentence, format!("rm {}", shell_word_in_line(&word))).that("forgets it"));
         }
         let (values, unreadable) = self.vault().values();
-        problems.extend(unreadable.iter().map(|error| FoundProblem::of(error, "aiw secret list")));
+        problems.extend(unreadable.iter().map(|error| Problem::from_diagnostic(error, "aiw secret list")));
         (values.len(), problems)
     }
 }
 
 /// Whoever can write there decides what aiw runs.
 #[cfg(unix)]
-fn open_to_others(root: &Path) -> Option<FoundProblem> {
+fn open_to_others(root: &Path) -> Option<Problem> {
     let close = format!("chmod go-w {}", shell_word_in_line(&root.to_string_lossy()));
-    others_may_write(root).then(|| FoundProblem::new("others can write to aiw's home", close))
+    others_may_write(root).then(|| Problem::new("others can write to aiw's home", close))
 }
 
 /// Files that only their owner may read, and that others can get at.
 #[cfg(unix)]
-fn exposed(home: &Home) -> Vec<FoundProblem> {
+fn exposed(home: &Home) -> Vec<Problem> {
     let root = home.root();
     if !others_may_enter(root) {
         return Vec::new();
@@ -108,14 +108,13 @@ fn exposed(home: &Home) -> Vec<FoundProblem> {
     let all = files.chain([(root.join("vault"), "your secrets")]);
     let problem = |(path, what): (std::path::PathBuf, &str)| {
         let close = format!("chmod go-rwx {}", shell_word_in_line(&path.to_string_lossy()));
-        others_may_read(&path)
-            .then(|| FoundProblem::new(format!("others can read `{}`: {what}", path.display()), close))
+        others_may_read(&path).then(|| Problem::new(format!("others can read `{}`: {what}", path.display()), close))
     };
     all.filter_map(problem).collect()
 }
 
 #[cfg(not(unix))]
-fn exposed(_: &Home) -> Vec<FoundProblem> {
+fn exposed(_: &Home) -> Vec<Problem> {
     Vec::new()
 }
 
@@ -123,7 +122,7 @@ fn exposed(_: &Home) -> Vec<FoundProblem> {
 const HELD_LOCK_GRACE_PERIOD: Duration = Duration::from_secs(1);
 
 /// A lock of the home that somebody keeps.
-fn held_lock(home: &Home) -> Option<FoundProblem> {
+fn held_lock(home: &Home) -> Option<Problem> {
     let path = home.root().join(LOCK);
     let begun = Instant::now();
     while is_held(&path) {
@@ -133,9 +132,7 @@ fn held_lock(home: &Home) -> Option<FoundProblem> {
                 None => ("another process".to_owned(), format!("lsof {}", shell_word_in_line(&path.to_string_lossy()))),
             };
             let problem = format!("{holder} holds `{}`, so no command can change anything", path.display());
-            return Some(
-                FoundProblem::new(problem, next).that("ends it; the next command finishes or undoes its change"),
-            );
+            return Some(Problem::new(problem, next).that("ends it; the next command finishes or undoes its change"));
         }
         std::thread::sleep(Duration::from_millis(50));
     }
@@ -143,7 +140,7 @@ fn held_lock(home: &Home) -> Option<FoundProblem> {
 }
 
 /// The problems in `settings.json`.
-fn in_settings(settings: &Settings, around: &Surroundings) -> Vec<FoundProblem> {
+fn in_settings(settings: &Settings, around: &ExecutionContext) -> Vec<Problem> {
     let read = [
         settings.planner(around).err(),
         settings.history().err(),
@@ -158,11 +155,11 @@ fn in_settings(settings: &Settings, around: &Surroundings) -> Vec<FoundProblem> 
     let unknown = settings.unknown_keys().into_iter().map(|key| {
         let meant = key.meant.map(|meant| format!("; did you mean `{}`?", one_line(&meant, 120))).unwrap_or_default();
         let problem = format!("`{}` in settings.json means nothing{meant}", one_line(&key.path, 120));
-        FoundProblem::new(problem, edits(settings.document().path()))
+        Problem::new(problem, edits(settings.document().path()))
     });
     let path = settings.document().path();
-    let markets = settings.problems().iter().map(|problem| FoundProblem::new(problem.as_str(), edits(path)));
-    read.into_iter().flatten().map(FoundProblem::from).chain(markets).chain(unknown).collect()
+    let markets = settings.problems().iter().map(|problem| Problem::new(problem.as_str(), edits(path)));
+    read.into_iter().flatten().map(Problem::from).chain(markets).chain(unknown).collect()
 }
 
 #[cfg(unix)]
@@ -172,7 +169,7 @@ fn path_text(path: &Path) -> String {
 
 /// The problem that keeps every command from writing.
 #[cfg(unix)]
-fn unwritable(root: &Path) -> Option<FoundProblem> {
+fn unwritable(root: &Path) -> Option<Problem> {
     /// A few transcripts, logs and bookings fit into that.
     const LITTLE: u64 = 16 << 20;
     let disk = rustix::fs::statvfs(root).ok()?;
@@ -180,28 +177,28 @@ fn unwritable(root: &Path) -> Option<FoundProblem> {
     let path = root.display();
     if disk.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY) {
         let problem = format!("`{path}` is on a disk that can only be read");
-        return Some(FoundProblem::new(problem, "export AIW_HOME=/DIRECTORY").that("names another directory"));
+        return Some(Problem::new(problem, "export AIW_HOME=/DIRECTORY").that("names another directory"));
     }
     if let Err(e) = rustix::fs::access(root, rustix::fs::Access::WRITE_OK) {
         let problem = format!("you can't write in `{path}`: {}", std::io::Error::from(e));
         let word = shell_word_in_line(&path_text(root)).into_owned();
-        return Some(FoundProblem::new(problem, format!("sudo chown -R \"$(id -u)\" {word} && chmod -R u+rwX {word}")));
+        return Some(Problem::new(problem, format!("sudo chown -R \"$(id -u)\" {word} && chmod -R u+rwX {word}")));
     }
     let is_full = left < LITTLE || (disk.f_files > 0 && disk.f_favail == 0);
     is_full.then(|| {
         let (left, files) = (left >> 20, disk.f_favail);
         let problem = format!("the disk of `{path}` is full: {left} MiB and {files} files are left");
         let cache = path_text(&root.join("cache"));
-        FoundProblem::new(problem, format!("rm -rf {}", shell_word_in_line(&cache))).that("takes what is made again")
+        Problem::new(problem, format!("rm -rf {}", shell_word_in_line(&cache))).that("takes what is made again")
     })
 }
 
 #[cfg(not(unix))]
-fn open_to_others(_: &Path) -> Option<FoundProblem> {
+fn open_to_others(_: &Path) -> Option<Problem> {
     None
 }
 
 #[cfg(not(unix))]
-fn unwritable(_: &Path) -> Option<FoundProblem> {
+fn unwritable(_: &Path) -> Option<Problem> {
     None
 }

@@ -26,7 +26,7 @@ pub struct AddedServer {
     pub skipped: bool,
     /// The user had edited the entry when the plugin was disabled, so it belongs to the user.
     #[serde(default, skip_serializing_if = "is_false")]
-    pub left_to_user: bool,
+    pub is_user_owned: bool,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]

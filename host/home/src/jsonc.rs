@@ -17,7 +17,7 @@ use crate::jsonc::surrogates::MarkedText;
 use crate::splice::{Comments, Edits, inserted, newline, pretty, removed, spliced};
 
 /// Comments and trailing commas, which editors allow in their settings. Everything else is as strict as JSON.
-const LENIENT: ParseOptions = ParseOptions {
+const LENIENT_OPTIONS: ParseOptions = ParseOptions {
     allow_comments: true,
     allow_loose_object_property_names: false,
     allow_trailing_commas: true,
@@ -286,7 +286,7 @@ fn decode(bytes: &[u8]) -> Result<(bool, MarkedText), String> {
 
 /// Runs something with the object of a text.
 fn with_root<T>(text: &str, then: impl FnOnce(Option<&Object<'_>>) -> T) -> Result<T, String> {
-    let parsed = parse_to_ast(text, &CollectOptions::default(), &LENIENT);
+    let parsed = parse_to_ast(text, &CollectOptions::default(), &LENIENT_OPTIONS);
     let root = parsed.map_err(|e| format!("is not JSON: {e}"))?.value;
     Ok(then(root.as_ref().and_then(|root| root.as_object())))
 }
@@ -348,13 +348,13 @@ fn read(text: &str) -> Result<Value, String> {
     let value = match json::parse(text.as_bytes()) {
         Ok(parsed) => undoubled(parsed)?,
         Err(_) => {
-            let parsed = parse_to_ast(text, &CollectOptions::default(), &LENIENT);
+            let parsed = parse_to_ast(text, &CollectOptions::default(), &LENIENT_OPTIONS);
             let node = parsed.map_err(|e| format!("is not JSON: {e}"))?.value;
             let node = node.ok_or("is not a JSON object")?;
             if let Some(key) = doubled(&node, 0)? {
                 return Err(twice(&key));
             }
-            jsonc_parser::parse_to_serde_value(text, &LENIENT).map_err(|e| format!("is not JSON: {e}"))?
+            jsonc_parser::parse_to_serde_value(text, &LENIENT_OPTIONS).map_err(|e| format!("is not JSON: {e}"))?
         }
     };
     object(value)

@@ -19,8 +19,10 @@ mod cache;
 mod child;
 mod clis;
 mod config_tree;
+mod context;
 mod document;
 mod documents;
+mod encryption;
 mod entry;
 mod error;
 mod files;
@@ -40,11 +42,9 @@ mod positions;
 mod project;
 mod providers;
 mod registries;
-mod seal;
 mod secret_names;
 mod settings;
 mod splice;
-mod surroundings;
 mod sweep;
 mod time;
 mod token;
@@ -57,10 +57,12 @@ pub use blocking::blocking;
 pub use bundles::BundleUse;
 pub use cache::Cache;
 pub use child::ChildGroup;
-pub use clis::{CLAUDE_AGENTS, CLAUDE_LOCAL_SETTINGS, CLAUDE_RUNNING, CliFiles, CliPlaces, GivenDirectory, PLACES};
+pub use clis::{CLAUDE_AGENTS, CLAUDE_LOCAL_SETTINGS, CLAUDE_RUNNING, CliFiles, CliPaths, PLACES, RedirectedHome};
 pub use config_tree::ConfigTree;
+pub use context::ExecutionContext;
 pub use document::Document;
-pub use documents::{KEPT_PATHS, KeptPath, Links, Travels};
+pub use documents::{KEPT_PATHS, StatePath, SymlinkPolicy, Travels};
+pub use encryption::SealKey;
 pub use error::{HomeError, edits, puts_aside, remedy_of_io};
 #[cfg(unix)]
 pub use files::FileStamp;
@@ -68,10 +70,10 @@ pub use files::{
     Mode, check_own, check_writable, created, find_program, first_free, inherit_owner, is_program, make_private_dir,
     open_owned, open_plain, publish_dir, read_capped, remove_tree, replace, replace_with,
 };
-pub use health::FoundProblem;
+pub use health::Problem;
 pub use installed::{AddedServer, InstalledPlugin, Plugins, ServerKey};
 pub use jsonc::Jsonc;
-pub use lock::{Lock, LockWait, Turn, hold, is_held, lock_holder, lock_within, say_lock_waits};
+pub use lock::{ExclusiveLock, Lock, LockWait, hold, is_held, lock_holder, lock_within, say_lock_waits};
 pub use lockfile::{ExtensionsLock, LockedExtension};
 pub use models::{LockedFile, LockedModel, ModelsLock, is_model_name};
 pub use nofollow::{OpenDir, nearest, open_dir_nofollow, read_nofollow, read_nofollow_beside};
@@ -80,23 +82,23 @@ pub use paths::{HISTORY_VARIABLE, Home, TASK_VARIABLE, TrialDir};
 pub use places::{
     OpenDirectory, create_new, log_line, nofollow_path, open_append, own_directory, read_dir, remove_file, rename,
 };
-pub use positions::{position_line, position_of, whole_length};
+pub use positions::{file_position, position_line, whole_length};
 pub use project::{Project, TrustedProject};
 pub use providers::{
-    Migration, ModelFor, OWN, PoolMember, PoolOrder, Provider, ProviderPool, ProviderProblem, ProvidersFile, SecretRef,
-    TextOrSecret, base_url, check_header, new_provider_id, origin, providers_schema,
+    CLI_LOGIN_NAME, Migration, ModelFor, PoolMember, PoolOrder, Provider, ProviderPool, ProviderProblem, ProvidersFile,
+    SecretRef, TextOrSecret, base_url, check_header, new_provider_id, origin, providers_schema,
 };
 pub use registries::{InstalledServer, RegistryChoice, RegistryLock, RegistrySettings, registry_id};
-pub use seal::SealKey;
 pub use secret_names::secret_names;
 pub use settings::{
     Budget, BudgetLimit, BudgetPeriod, CiHostSettings, CiSettings, CliSettings, FileTrust, GoogleSettings,
     HealthSettings, HistorySettings, ListSettings, MarketSettings, McpSettings, ModelLimits, ModelPrice,
-    PlannerApiName, PlannerPlace, PlannerSettings, PluginSettings, ProfileSettings, ServerSettings, Settings,
+    PlannerApiName, PlannerHost, PlannerSettings, PluginSettings, ProfileSettings, ServerSettings, Settings,
     SourceSettings, SyncSettings, TaskSettings, TrustSettings, UnknownKey, UpdateSettings, ollama_host,
 };
-pub use surroundings::Surroundings;
-pub use time::{Timestamp, local_hour, millis_of, millis_of_http, now_millis, now_rfc3339, rfc3339, rfc3339_of};
+pub use time::{
+    Timestamp, format_rfc3339, local_hour, millis_of_http, now_millis, now_rfc3339, parse_rfc3339, rfc3339,
+};
 pub use toml::Toml;
 pub use vault::{MAX_SECRET_BYTES, Vault, VaultError};
 pub use workflows::{ApprovedWorkflow, WorkflowsLock};

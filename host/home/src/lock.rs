@@ -33,11 +33,11 @@ pub struct Lock {
 
 /// The right to do something that only one process at a time may do. It doesn't cover documents.
 #[derive(Debug)]
-pub struct Turn {
+pub struct ExclusiveLock {
     _lock: Lock,
 }
 
-impl Turn {
+impl ExclusiveLock {
     /// Waits for the turn that the lock file at `path` stands for.
     pub fn acquire(path: &Path) -> Result<Self, HomeError> {
         Ok(Self { _lock: Lock::acquire(path)? })
@@ -128,20 +128,20 @@ pub fn lock_within(file: File, patience: Duration) -> io::Result<Option<File>> {
 pub struct LockWait {
     file: Option<File>,
     /// Tells when the waiting thread has the lock. Absent until there was something to wait for.
-    told: Option<Receiver<io::Result<()>>>,
+    acquired: Option<Receiver<io::Result<()>>>,
 }
 
 impl LockWait {
     /// Starts to wait for the lock of `file`. Its holders are other open files, usually of other processes.
     pub fn start(file: File) -> Self {
-        Self { file: Some(file), told: None }
+        Self { file: Some(file), acquired: None }
     }
 
     /// Waits up to `patience`, and returns the locked file. `None` if somebody else still holds the lock; you can go
     /// on waiting then. After the file or an error was returned, there is nothing left to wait for.
     pub fn within(&mut self, patience: Duration) -> io::Result<Option<File>> {
         let Some(file) = &self.file else { return Ok(None) };
-        let told = match &self.told {
+        let told = match &self.acquired {
             Some(told) => told,
             None => {
                 loop {
@@ -153,7 +153,7 @@ impl LockWait {
                         Err(TryLockError::Error(e)) => return Err(e),
                     }
                 }
-                self.told.insert(wait_for(file.try_clone()?)?)
+                self.acquired.insert(wait_for(file.try_clone()?)?)
             }
         };
         match told.recv_timeout(patience) {

@@ -19,7 +19,7 @@ pub struct OldPlugins {
     /// The plugins whose records were dropped. Their servers stay in `mcp.json`.
     pub plugins: Vec<PluginId>,
     /// What could not be taken over, a sentence each. It is in the backups.
-    pub left: Vec<String>,
+    pub skipped: Vec<String>,
     /// The old files.
     pub backups: Vec<PathBuf>,
 }
@@ -68,7 +68,7 @@ impl Home {
                     settings.set(&[MARKETS, &name, "source"], &source)?;
                     done.markets.push(name);
                 }
-                Err(problem) => done.left.push(format!("marketplace `{}` {problem}", one_line(&name, 60))),
+                Err(problem) => done.skipped.push(format!("marketplace `{}` {problem}", one_line(&name, 60))),
             }
         }
         let records = old_records(plugins.value()).cloned();
@@ -76,7 +76,7 @@ impl Home {
             done.backups.push(keep(plugins.path())?);
             for (key, record) in &records {
                 let Ok(id) = key.parse::<PluginId>() else {
-                    done.left.push(format!("plugin `{}` is not named NAME@MARKET", one_line(key, 80)));
+                    done.skipped.push(format!("plugin `{}` is not named NAME@MARKET", one_line(key, 80)));
                     continue;
                 };
                 let enabled = record.get("enabled").and_then(Value::as_bool).unwrap_or(true);
@@ -200,7 +200,7 @@ mod tests {
             ["github-mcp@aiw-official", "files@team"]
         );
         assert_eq!(
-            done.left,
+            done.skipped,
             ["marketplace `odd` has a source without `path`", "plugin `odd` is not named NAME@MARKET",]
         );
         let kept: Vec<String> = done.backups.iter().map(|path| fs::read_to_string(path).unwrap()).collect();

@@ -7,15 +7,15 @@ use aiw_core::{ExtensionId, MarketName, PluginId};
 use tempfile::TempDir;
 
 use crate::{
-    Cache, Document, ExtensionsLock, HomeError, Lock, ModelsLock, Plugins, Settings, Surroundings, Turn, Vault,
-    WorkflowsLock, files, hold, vault,
+    Cache, Document, ExclusiveLock, ExecutionContext, ExtensionsLock, HomeError, Lock, ModelsLock, Plugins, Settings,
+    Vault, WorkflowsLock, files, hold, vault,
 };
 
 /// aiw's own directory: `AIW_HOME`, else `~/.aiw`. What it holds is in [`KEPT_PATHS`](crate::KEPT_PATHS) and docs/files.md.
 #[derive(Debug, Clone)]
 pub struct Home {
     root: PathBuf,
-    around: Surroundings,
+    around: ExecutionContext,
 }
 
 /// The variable that says whether sessions are kept in the history: `off` keeps those of what is started under it out.
@@ -25,7 +25,7 @@ pub const HISTORY_VARIABLE: &str = "AIW_HISTORY";
 pub const TASK_VARIABLE: &str = "AIW_TASK_ID";
 
 /// The file in the directory of a trial that is locked as long as the trial lasts.
-pub(crate) const HELD: &str = ".held";
+pub(crate) const TRIAL_LOCK_FILE: &str = ".held";
 
 /// The lock of all documents.
 pub(crate) const LOCK: &str = ".lock";
@@ -47,11 +47,11 @@ impl TrialDir {
 
 impl Home {
     /// The home that a client's variables name, as this client sees it. Nothing is created.
-    pub fn find(around: Surroundings) -> Result<Self, HomeError> {
+    pub fn find(around: ExecutionContext) -> Result<Self, HomeError> {
         let root = match (around.filled("AIW_HOME").map(PathBuf::from), around.user_home()) {
             (Some(root), _) => root,
             (None, Some(home)) => home.join(".aiw"),
-            (None, None) => return Err(HomeError::NoHome),
+            (None, None) => return Err(HomeError::HomeNotFound),
         };
         let root = around.absolute(&root).map_err(|e| HomeError::io("find", &root, e))?;
         Ok(Self::at(root).seen_by(around))
@@ -61,17 +61,17 @@ impl Home {
     pub fn at(root: impl Into<PathBuf>) -> Self {
         let root = root.into();
         crate::places::own_directory(&root);
-        Self { root, around: Surroundings::of_process() }
+        Self { root, around: ExecutionContext::from_process() }
     }
 
     /// Returns the same home, as another client sees it.
     #[must_use]
-    pub fn seen_by(&self, around: Surroundings) -> Self {
+    pub fn seen_by(&self, around: ExecutionContext) -> Self {
         Self { root: self.root.clone(), around }
     }
 
     /// Returns the surroundings of the client that uses the home.
-    pub fn around(&self) -> &Surroundings {
+    pub fn around(&self) -> &ExecutionContext {
         &self.around
     }
 
@@ -144,7 +144,7 @@ impl Home {
     /// Returns the path of the seal of the book of usage. It is not among the book's files, so that it does not go with
     /// them.
     pub fn usage_seal(&self) -> PathBuf {
-        self.root().join("usage-seal.json")
+        self.root().join("usage-checksums.json")
     }
 
     /// A bounded cache of bytes by key.
@@ -180,7 +180,7 @@ impl Home {
     /// A new directory for a server that is tried. [`Home::sweep`] removes it once nobody holds it any more.
     pub fn trial_dir(&self) -> Result<TrialDir, HomeError> {
         let directory = self.temporary_dir(&self.cache("trials"))?;
-        let path = directory.path().join(HELD);
+        let path = directory.path().join(TRIAL_LOCK_FILE);
         let held = hold(&path).map_err(|e| HomeError::io("lock", &path, e))?;
         Ok(TrialDir { _held: held, directory })
     }
@@ -196,15 +196,15 @@ impl Home {
     }
 
     /// Waits for the turn to start something. One process at a time has it, until it is dropped.
-    pub fn turn(&self) -> Result<Turn, HomeError> {
+    pub fn turn(&self) -> Result<ExclusiveLock, HomeError> {
         self.make_dir(&self.root)?;
-        Turn::acquire(&self.root.join(".turn"))
+        ExclusiveLock::acquire(&self.root.join(".turn"))
     }
 
     /// Waits for the turn to change or refresh a login at an MCP server. It doesn't cover the vault.
-    pub fn login_turn(&self, login: &str) -> Result<Turn, HomeError> {
+    pub fn login_turn(&self, login: &str) -> Result<ExclusiveLock, HomeError> {
         self.make_dir(&self.servers())?;
-        Turn::acquire(&self.servers().join(format!(".login-{login}.lock")))
+        ExclusiveLock::acquire(&self.servers().join(format!(".login-{login}.lock")))
     }
 
     fn journal(&self) -> PathBuf {

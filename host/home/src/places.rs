@@ -13,26 +13,26 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Component, Path, PathBuf};
 
-use crate::documents::{KEPT_PATHS, Links};
+use crate::documents::{KEPT_PATHS, SymlinkPolicy};
 
 #[cfg(unix)]
 pub(crate) use platform::STEP;
 pub(crate) use platform::{Parent, check_named};
 
 /// The directories in which paths are found in the table: homes, and the runtime directories, which hold only state.
-static ROOTS: RwLock<BTreeSet<PathBuf>> = RwLock::new(BTreeSet::new());
+static STATE_ROOTS: RwLock<BTreeSet<PathBuf>> = RwLock::new(BTreeSet::new());
 
 /// Declares a directory to be aiw's own: what is below it is state, but for the configuration of a home.
 pub fn own_directory(root: &Path) {
-    let is_known = || ROOTS.read().contains(root);
+    let is_known = || STATE_ROOTS.read().contains(root);
     if root.is_absolute() && !is_known() {
-        ROOTS.write().insert(root.to_owned());
+        STATE_ROOTS.write().insert(root.to_owned());
     }
 }
 
 /// A path below one of our directories.
 #[derive(Debug)]
-struct OwnPath {
+struct StateLocation {
     root: PathBuf,
     /// The names of the path below the root.
     names: Vec<OsString>,
@@ -40,10 +40,10 @@ struct OwnPath {
     nofollow_len: usize,
 }
 
-impl OwnPath {
+impl StateLocation {
     /// Finds a path. `None` if it is in none of our directories, or is one of them itself.
     fn of(path: &Path) -> io::Result<Option<Self>> {
-        let roots = ROOTS.read();
+        let roots = STATE_ROOTS.read();
         let inside = roots.iter().filter_map(|root| Some((root, path.strip_prefix(root).ok()?)));
         let Some((root, below)) = inside.min_by_key(|(_, below)| below.as_os_str().len()) else { return Ok(None) };
         let names = below.components().map(|part| match part {
@@ -60,9 +60,9 @@ impl OwnPath {
 fn nofollow_len(names: &[OsString]) -> usize {
     let found = KEPT_PATHS.iter().filter_map(|kept| Some((kept.matches(names)?, kept.links)));
     match found.max_by_key(|(length, _)| *length) {
-        Some((length, Links::Allowed)) => length - 1,
-        Some((length, Links::LeftToOthers)) => length,
-        Some((_, Links::Refused)) | None => names.len(),
+        Some((length, SymlinkPolicy::Allowed)) => length - 1,
+        Some((length, SymlinkPolicy::Unmanaged)) => length,
+        Some((_, SymlinkPolicy::Refused)) | None => names.len(),
     }
 }
 
@@ -85,8 +85,8 @@ pub(crate) enum How {
 ///
 /// The system's error, or the refusal of a link.
 pub fn nofollow_path(path: &Path) -> io::Result<PathBuf> {
-    let Some(place) = OwnPath::of(path)? else { return Ok(path.to_owned()) };
-    let parent = match Parent::of(path) {
+    let Some(place) = StateLocation::of(path)? else { return Ok(path.to_owned()) };
+    let parent = match Parent::find(path) {
         // Nothing is there, so nothing is a link.
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(path.to_owned()),
         parent => parent?,
@@ -111,7 +111,7 @@ pub fn read_dir(path: &Path) -> io::Result<fs::ReadDir> {
 ///
 /// The system's error, or the refusal of a link.
 pub fn remove_file(path: &Path) -> io::Result<()> {
-    let parent = Parent::of(path)?;
+    let parent = Parent::find(path)?;
     parent.remove(parent.name())
 }
 
@@ -121,7 +121,7 @@ pub fn remove_file(path: &Path) -> io::Result<()> {
 ///
 /// The system's error, or the refusal of a link.
 pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
-    let (from, to) = (Parent::of(from)?, Parent::of(to)?);
+    let (from, to) = (Parent::find(from)?, Parent::find(to)?);
     from.rename(from.name(), &to)
 }
 
@@ -174,7 +174,7 @@ pub(crate) fn open(path: &Path, how: How) -> io::Result<fs::File> {
 /// Opens a file by a walk through each directory, which tells what is wrong. Returns also what the system says about
 /// it.
 fn open_walking(path: &Path, how: How) -> io::Result<(fs::File, fs::Metadata)> {
-    let parent = Parent::of(path)?;
+    let parent = Parent::find(path)?;
     let file = parent.open(parent.name(), how)?;
     let meta = plain(&file)?;
     parent.check_owner(&meta)?;
@@ -186,10 +186,10 @@ fn open_walking(path: &Path, how: How) -> io::Result<(fs::File, fs::Metadata)> {
 
 /// Opens a file for reading as its place demands. Returns also what the system says about it.
 pub(crate) fn open_to_read(path: &Path) -> io::Result<(fs::File, fs::Metadata)> {
-    match OwnPath::of(path)? {
-        Some(OwnPath { root, names, nofollow_len }) if nofollow_len == names.len() => {
+    match StateLocation::of(path)? {
+        Some(StateLocation { root, names, nofollow_len }) if nofollow_len == names.len() => {
             let way: PathBuf = names.iter().collect();
-            OpenDirectory { path: root.clone(), opened: platform::OpenedDirectory::of(&root, &[]) }.open(&way)
+            OpenDirectory { path: root.clone(), opened: platform::DirHandle::open_at(&root, &[]) }.open(&way)
         }
         _ => open_walking(path, How::Read),
     }
@@ -198,15 +198,15 @@ pub(crate) fn open_to_read(path: &Path) -> io::Result<(fs::File, fs::Metadata)> 
 /// An open directory of aiw's state, for reading many files below it. None of them is reached by a link.
 pub struct OpenDirectory {
     path: PathBuf,
-    opened: Option<platform::OpenedDirectory>,
+    opened: Option<platform::DirHandle>,
 }
 
 impl OpenDirectory {
     /// Opens a directory. One that can't be opened is tried again for each file, whose error tells why.
-    pub fn of(path: &Path) -> Self {
-        let opened = match OwnPath::of(path) {
-            Ok(Some(OwnPath { root, names, nofollow_len })) if nofollow_len == names.len() => {
-                platform::OpenedDirectory::of(&root, &names)
+    pub fn new(path: &Path) -> Self {
+        let opened = match StateLocation::of(path) {
+            Ok(Some(StateLocation { root, names, nofollow_len })) if nofollow_len == names.len() => {
+                platform::DirHandle::open_at(&root, &names)
             }
             _ => None,
         };
@@ -248,7 +248,7 @@ fn plain(file: &fs::File) -> io::Result<fs::Metadata> {
 
 /// Makes a directory and those above it, accessible only to the owner.
 pub(crate) fn make_dir(directory: &Path) -> io::Result<()> {
-    match OwnPath::of(directory)? {
+    match StateLocation::of(directory)? {
         None => platform::make_outside(directory),
         Some(place) => {
             if !place.root.is_dir() {
@@ -286,7 +286,7 @@ mod platform {
     use rustix::io::Errno;
     use rustix::process::geteuid;
 
-    use super::{How, OwnPath, linked, plain};
+    use super::{How, StateLocation, linked, plain};
 
     /// Refuses a file or directory that somebody's home names and that isn't theirs, if this is root: a link or a
     /// record in their home would give them root's hand.
@@ -327,15 +327,15 @@ mod platform {
     }
 
     /// A directory that was reached by no link, in one call.
-    pub(crate) struct OpenedDirectory {
+    pub(crate) struct DirHandle {
         directory: OwnedFd,
         root: PathBuf,
     }
 
-    impl OpenedDirectory {
+    impl DirHandle {
         /// Opens a directory below a root of ours. `None` where the system can't do that, or the way is not as it
         /// should be.
-        pub(crate) fn of(root: &Path, names: &[OsString]) -> Option<Self> {
+        pub(crate) fn open_at(root: &Path, names: &[OsString]) -> Option<Self> {
             if !cfg!(target_os = "linux") {
                 return None;
             }
@@ -389,7 +389,7 @@ mod platform {
 
     impl Parent {
         /// Opens the directory of a file, by the way that is allowed.
-        pub(crate) fn of(path: &Path) -> io::Result<Self> {
+        pub(crate) fn find(path: &Path) -> io::Result<Self> {
             Self::reached(path, |_, _| Ok(()))
         }
 
@@ -400,7 +400,7 @@ mod platform {
         }
 
         fn reached(path: &Path, missing: fn(&OwnedFd, &OsStr) -> io::Result<()>) -> io::Result<Self> {
-            let Some(place) = OwnPath::of(path)? else { return Self::outside(path) };
+            let Some(place) = StateLocation::of(path)? else { return Self::outside(path) };
             let mut directory = open(&place.root, STEP, Mode::empty())?;
             let mut at = place.root.clone();
             let Some((name, above)) = place.names.split_last() else { return Self::outside(path) };
@@ -670,7 +670,7 @@ mod platform {
     pub(crate) fn make_outside(directory: &Path) -> io::Result<()> {
         let missing: Vec<&Path> = directory.ancestors().take_while(|path| !path.exists()).collect();
         fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-        missing.into_iter().rev().try_for_each(|made| Parent::of(made)?.inherit_owner())
+        missing.into_iter().rev().try_for_each(|made| Parent::find(made)?.inherit_owner())
     }
 }
 
@@ -683,13 +683,13 @@ mod platform {
     use std::io;
     use std::path::{Path, PathBuf};
 
-    use super::{How, OwnPath, linked};
+    use super::{How, StateLocation, linked};
 
     /// The system can't open a directory once and for all.
-    pub(crate) struct OpenedDirectory;
+    pub(crate) struct DirHandle;
 
-    impl OpenedDirectory {
-        pub(crate) fn of(_root: &Path, _names: &[OsString]) -> Option<Self> {
+    impl DirHandle {
+        pub(crate) fn open_at(_root: &Path, _names: &[OsString]) -> Option<Self> {
             None
         }
 
@@ -711,8 +711,8 @@ mod platform {
     }
 
     impl Parent {
-        pub(crate) fn of(path: &Path) -> io::Result<Self> {
-            let Some(place) = OwnPath::of(path)? else { return Self::outside(path) };
+        pub(crate) fn find(path: &Path) -> io::Result<Self> {
+            let Some(place) = StateLocation::of(path)? else { return Self::outside(path) };
             let mut at = place.root;
             let Some((name, above)) = place.names.split_last() else { return Self::outside(path) };
             for (n, name) in above.iter().enumerate() {
@@ -725,7 +725,7 @@ mod platform {
         }
 
         pub(crate) fn made(path: &Path) -> io::Result<Self> {
-            let parent = Self::of(path)?;
+            let parent = Self::find(path)?;
             fs::create_dir_all(&parent.path)?;
             Ok(parent)
         }
@@ -846,7 +846,7 @@ mod tests {
     use super::*;
     use std::os::unix::fs::{MetadataExt, symlink};
 
-    use aiw_core::Fault;
+    use aiw_core::Diagnostic;
 
     use crate::{
         Home, HomeError, Mode, make_private_dir, open_owned, open_plain, publish_dir, read_capped, remove_tree,
@@ -877,7 +877,7 @@ mod tests {
         ("create_new", |path| create_new(path).map(drop).map_err(|e| HomeError::io("open", path, e))),
         ("make_private_dir", |path| make_private_dir(&path.with_file_name("made/deep"))),
         ("nofollow_path", |path| nofollow_path(path).map(drop).map_err(|e| HomeError::io("open", path, e))),
-        ("turn", |path| crate::Turn::acquire(path).map(drop)),
+        ("turn", |path| crate::ExclusiveLock::acquire(path).map(drop)),
     ];
 
     #[test]

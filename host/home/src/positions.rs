@@ -4,23 +4,23 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 
-const HEAD: &str = "@";
+const POSITION_PREFIX: &str = "@";
 
 /// No file that anybody wrote begins behind this. A larger number would leave no room to count on.
-const LAST: u64 = 1 << 62;
+const MAX_POSITION: u64 = 1 << 62;
 
 /// Returns the first line of a file at this position.
 pub fn position_line(position: u64) -> String {
-    format!("{HEAD}{position}\n")
+    format!("{POSITION_PREFIX}{position}\n")
 }
 
 /// Returns the position that a file tells.
-pub fn position_of(mut file: &File) -> Option<u64> {
+pub fn file_position(mut file: &File) -> Option<u64> {
     let mut head = [0; 24];
     file.seek(SeekFrom::Start(0)).ok()?;
     let length = file.read(&mut head).ok()?;
     let line = head[..length].split(|byte| *byte == b'\n').next()?;
-    str::from_utf8(line).ok()?.strip_prefix(HEAD)?.parse().ok().filter(|position| *position <= LAST)
+    str::from_utf8(line).ok()?.strip_prefix(POSITION_PREFIX)?.parse().ok().filter(|position| *position <= MAX_POSITION)
 }
 
 /// Returns the length of a file up to its last line break.

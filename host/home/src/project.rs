@@ -120,7 +120,7 @@ impl Project {
 
     /// The provider that the project names for a CLI.
     pub fn provider(&self, cli: CliKind) -> Option<&str> {
-        self.provider.of(cli)
+        self.provider.for_cli(cli)
     }
 
     /// `mcp.profiles`: which tools a client may see, by name.

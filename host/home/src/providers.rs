@@ -26,7 +26,7 @@ pub use pool::{PoolMember, PoolOrder, ProviderPool};
 pub use schema::providers_schema;
 
 /// The name for the CLI's own configuration; no provider can have it.
-pub const OWN: &str = "own";
+pub const CLI_LOGIN_NAME: &str = "own";
 
 /// Where a secret is kept: in the vault, or in a variable of the environment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,7 +118,7 @@ pub(crate) enum CliChoice {
 }
 
 impl CliChoice {
-    pub(crate) fn of(&self, cli: CliKind) -> Option<&str> {
+    pub(crate) fn for_cli(&self, cli: CliKind) -> Option<&str> {
         match self {
             Self::None => None,
             Self::All(name) => Some(name),
@@ -266,7 +266,7 @@ pub struct Provider {
     /// `_KEY`.
     #[serde(default, deserialize_with = "variables")]
     #[schemars(with = "Option<BTreeSet<shapes::Variable>>")]
-    pub withhold: Option<Vec<EnvName>>,
+    pub scrub_env: Option<Vec<EnvName>>,
 }
 
 impl Provider {
@@ -289,7 +289,7 @@ impl Provider {
             headers: Vec::new(),
             token: None,
             secrets: BTreeMap::new(),
-            withhold: None,
+            scrub_env: None,
         }
     }
 
@@ -321,14 +321,14 @@ impl Provider {
 
     /// The error is the end of a sentence.
     fn read(name: &str, entry: &Value) -> Result<Self, String> {
-        if name == OWN {
-            return Err(format!("is called `{OWN}`, which means the CLI's own configuration"));
+        if name == CLI_LOGIN_NAME {
+            return Err(format!("is called `{CLI_LOGIN_NAME}`, which means the CLI's own configuration"));
         }
         let provider: Self = entry::read_named(name, entry)?;
         for (key, value) in &provider.headers {
             check_header(key, value).map_err(|problem| format!("has a header `{key}` that {problem}"))?;
         }
-        match provider.withhold.iter().flatten().find(|name| name.is_general()) {
+        match provider.scrub_env.iter().flatten().find(|name| name.is_general()) {
             Some(name) => Err(format!("withholds `{name}`, which programs of every kind read")),
             None => Ok(provider),
         }
@@ -521,7 +521,7 @@ impl ProvidersFile {
 
     fn forget_default(&mut self, name: &str) -> Result<(), HomeError> {
         for cli in CliKind::ALL {
-            if self.default.of(cli) == Some(name) {
+            if self.default.for_cli(cli) == Some(name) {
                 self.set_default(Some(&[cli]), None)?;
             }
         }
@@ -552,7 +552,7 @@ impl ProvidersFile {
 
     /// The provider of a CLI if nothing else names one.
     pub fn default_for(&self, cli: CliKind) -> Option<&str> {
-        self.default.of(cli)
+        self.default.for_cli(cli)
     }
 
     /// Adds or replaces a provider, and keeps unknown fields of its entry.
@@ -583,7 +583,7 @@ impl ProvidersFile {
     }
 
     /// Returns the providers that refer to a secret of the vault.
-    pub fn users_of(&self, secret: &SecretName) -> impl Iterator<Item = &Provider> {
+    pub fn providers_using(&self, secret: &SecretName) -> impl Iterator<Item = &Provider> {
         let refers = move |reference: &SecretRef| matches!(reference, SecretRef::Vault(name) if name == secret);
         self.providers.iter().filter(move |provider| provider.references().any(refers))
     }
@@ -597,7 +597,7 @@ impl ProvidersFile {
             provider.name = new.clone();
         }
         for cli in CliKind::ALL {
-            if self.default.of(cli) == Some(name) {
+            if self.default.for_cli(cli) == Some(name) {
                 self.set_default(Some(&[cli]), Some(new.as_str()))?;
             }
         }
@@ -612,7 +612,7 @@ impl ProvidersFile {
     /// Sets or clears the default, for some CLIs or (`None`) all of them.
     pub fn set_default(&mut self, clis: Option<&[CliKind]>, name: Option<&str>) -> Result<(), HomeError> {
         let mut each: BTreeMap<CliKind, String> =
-            CliKind::ALL.into_iter().filter_map(|cli| Some((cli, self.default.of(cli)?.to_owned()))).collect();
+            CliKind::ALL.into_iter().filter_map(|cli| Some((cli, self.default.for_cli(cli)?.to_owned()))).collect();
         for cli in clis.unwrap_or(&CliKind::ALL) {
             match name {
                 Some(name) => each.insert(*cli, name.to_owned()),

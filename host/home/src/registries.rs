@@ -56,11 +56,11 @@ struct WrittenChoice {
 }
 
 /// The names of aiw 0.6 for the components, which people still type.
-const ALIASES: [(&str, &str); 2] = [("registry", "registry-official"), ("smithery", "registry-smithery")];
+const REGISTRY_ALIASES: [(&str, &str); 2] = [("registry", "registry-official"), ("smithery", "registry-smithery")];
 
 /// Returns the id of the component that a name of aiw 0.6 stands for, or the name itself.
 pub fn registry_id(name: &str) -> &str {
-    ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name, |(_, id)| id)
+    REGISTRY_ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name, |(_, id)| id)
 }
 
 impl RegistrySettings {
@@ -114,7 +114,7 @@ pub struct InstalledServer {
     /// The entry of `mcp.json` that was written. Another one there belongs to the user.
     pub written: Value,
     /// Which of the ways to run it was chosen.
-    pub way: String,
+    pub method: String,
     /// The answers, by the names of the questions. A secret is a reference.
     #[serde(default)]
     pub answers: BTreeMap<String, Vec<String>>,

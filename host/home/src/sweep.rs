@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use crate::documents::KEPT_PATHS;
 use crate::files::Staged;
-use crate::paths::HELD;
+use crate::paths::TRIAL_LOCK_FILE;
 use crate::{
     Home, HomeError, Lock, Mode, is_held, json, make_private_dir, read_capped, read_dir, remove_file, replace,
 };
@@ -27,10 +27,10 @@ const LOCK_GRACE: Duration = Duration::from_secs(60);
 const ABANDONED_FILE_MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The part of the cache that names directories outside of the home in which temporary files were made.
-const ELSEWHERE: &str = "elsewhere";
+const OTHER_HOST: &str = "elsewhere";
 
 /// The names of secrets that are stored before what names them is written.
-const PENDING: &str = ".secrets.json";
+const PENDING_SECRETS_FILE: &str = ".secrets.json";
 
 /// The longest list of them.
 const MAX_PENDING: u64 = 1 << 20;
@@ -66,16 +66,16 @@ impl Home {
 
     /// Whether a process has noted secrets and not forgotten them yet: it is at work, or was killed.
     pub(crate) fn has_pending(&self) -> bool {
-        self.root().join(PENDING).exists()
+        self.root().join(PENDING_SECRETS_FILE).exists()
     }
 
     fn pending(&self) -> Vec<PendingSecrets> {
-        let bytes = read_capped(&self.root().join(PENDING), MAX_PENDING).ok().flatten();
+        let bytes = read_capped(&self.root().join(PENDING_SECRETS_FILE), MAX_PENDING).ok().flatten();
         bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
     }
 
     fn keep_pending(&self, all: &[PendingSecrets]) -> Result<(), HomeError> {
-        let path = self.root().join(PENDING);
+        let path = self.root().join(PENDING_SECRETS_FILE);
         if all.is_empty() {
             let _ = remove_file(&path);
             return Ok(());
@@ -120,7 +120,7 @@ impl Home {
         if directory.starts_with(self.root()) {
             return;
         }
-        let (notes, bytes) = (self.cache(ELSEWHERE), directory.as_os_str().as_encoded_bytes());
+        let (notes, bytes) = (self.cache(OTHER_HOST), directory.as_os_str().as_encoded_bytes());
         let note = notes.join(&aiw_core::hex(&Sha256::digest(bytes))[..32]);
         // One of many files is noted with the first of them.
         if note.exists() && !is_old(&note, TEMP_FILE_MAX_AGE / 2) {
@@ -131,7 +131,7 @@ impl Home {
 
     /// Returns the noted directories, each with its note.
     fn noted_elsewhere(&self) -> Vec<(PathBuf, PathBuf)> {
-        let Ok(notes) = read_dir(&self.cache(ELSEWHERE)) else { return Vec::new() };
+        let Ok(notes) = read_dir(&self.cache(OTHER_HOST)) else { return Vec::new() };
         let notes = notes.flatten().map(|entry| entry.path()).filter(|note| {
             let name = note.file_name().and_then(|name| name.to_str());
             name.is_some_and(|name| name.len() == 32 && name.bytes().all(|byte| byte.is_ascii_hexdigit()))
@@ -197,7 +197,7 @@ impl Home {
         let trees = self.trees();
         // They have secrets.
         let of_trials = old_entries(&trials, LOCK_GRACE, &is_tree);
-        found.extend(of_trials.into_iter().filter(|trial| !is_held(&trial.join(HELD))));
+        found.extend(of_trials.into_iter().filter(|trial| !is_held(&trial.join(TRIAL_LOCK_FILE))));
         found.extend(dirs.iter().flat_map(|dir| old_entries(dir, ABANDONED_FILE_MAX_AGE, &is_tree)));
         // A plugin's tree is there before the record of the plugin. If the file of records is gone, it may come back.
         if root.join("plugins.json").exists()
@@ -372,7 +372,7 @@ mod tests {
         let killed = home.cache("trials").join(".new-2");
         for left in [&new, &killed] {
             fs::create_dir(left).unwrap();
-            fs::write(left.join(HELD), "").unwrap();
+            fs::write(left.join(TRIAL_LOCK_FILE), "").unwrap();
         }
         for old in [lasts.path(), &killed] {
             fs::File::open(old).unwrap().set_modified(SystemTime::now() - 2 * LOCK_GRACE).unwrap();
@@ -404,6 +404,6 @@ mod tests {
         // The next reader sees only what is somebody's.
         home.recover().unwrap();
         assert_eq!(home.vault().names().unwrap(), names[2..]);
-        assert!(!home.root().join(PENDING).exists());
+        assert!(!home.root().join(PENDING_SECRETS_FILE).exists());
     }
 }

@@ -9,7 +9,7 @@ use time::format_description::well_known::{Iso8601, Rfc2822, Rfc3339};
 use time::{OffsetDateTime, UtcOffset, Weekday};
 
 /// RFC 3339 with three digits below the second, always: such times sort as text.
-const MILLISECONDS: EncodedConfig =
+const RFC3339_MILLIS: EncodedConfig =
     Config::DEFAULT.set_time_precision(TimePrecision::Second { decimal_digits: NonZeroU8::new(3) }).encode();
 
 /// The time as RFC 3339 in UTC, whole seconds. `SOURCE_DATE_EPOCH` fixes it, for
@@ -78,7 +78,7 @@ fn uptime() -> i64 {
 pub fn rfc3339(millis: u64) -> String {
     let nanos = i128::from(millis) * 1_000_000;
     let time = OffsetDateTime::from_unix_timestamp_nanos(nanos).unwrap_or(OffsetDateTime::UNIX_EPOCH);
-    time.format(&Iso8601::<MILLISECONDS>).unwrap_or_default()
+    time.format(&Iso8601::<RFC3339_MILLIS>).unwrap_or_default()
 }
 
 /// Returns the hour of a time where this machine is, and whether it is on a weekend there.
@@ -90,12 +90,12 @@ pub fn local_hour(millis: u64) -> (u8, bool) {
 }
 
 /// Formats a time that may be before 1970; `None` if it is.
-pub fn rfc3339_of(millis: i64) -> Option<String> {
+pub fn format_rfc3339(millis: i64) -> Option<String> {
     u64::try_from(millis).ok().map(rfc3339)
 }
 
 /// Milliseconds since 1970 of a time in RFC 3339, or of a date (`2026-03-01`), which is the start of its day in UTC.
-pub fn millis_of(text: &str) -> Option<i64> {
+pub fn parse_rfc3339(text: &str) -> Option<i64> {
     let text = text.trim();
     let whole = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
     let time = OffsetDateTime::parse(&whole, &Rfc3339).ok()?;
@@ -130,13 +130,13 @@ mod tests {
 
     #[test]
     fn times_are_read_as_they_are_written() {
-        assert_eq!(millis_of(&rfc3339(1_790_000_000_123)), Some(1_790_000_000_123));
-        assert_eq!(millis_of("2026-03-01"), Some(1_772_323_200_000));
-        assert_eq!(millis_of("2026-03-01T01:00:00+01:00"), Some(1_772_323_200_000));
+        assert_eq!(parse_rfc3339(&rfc3339(1_790_000_000_123)), Some(1_790_000_000_123));
+        assert_eq!(parse_rfc3339("2026-03-01"), Some(1_772_323_200_000));
+        assert_eq!(parse_rfc3339("2026-03-01T01:00:00+01:00"), Some(1_772_323_200_000));
         assert_eq!(rfc3339(1_790_000_000_000), "2026-09-21T14:13:20.000Z");
         assert!(rfc3339(1_790_000_000_000) < rfc3339(1_790_000_000_100));
         assert_eq!(millis_of_http("Sun, 01 Mar 2026 00:00:00 GMT"), Some(1_772_323_200_000));
         assert_eq!([millis_of_http("Sunday"), millis_of_http("60")], [None; 2]);
-        assert_eq!([millis_of("March"), millis_of("2026-13-01"), millis_of("")], [None; 3]);
+        assert_eq!([parse_rfc3339("March"), parse_rfc3339("2026-13-01"), parse_rfc3339("")], [None; 3]);
     }
 }

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use toml_edit::{ArrayOfTables, Document, Item, Value as Node};
 
-use self::places::{Place, entries, joined, lines_of, lines_of_table, top};
+use self::places::{Place, entries, entry_lines, joined, lines_of_table, top};
 use self::written::{canonical, name, names, section, written};
 use crate::config_tree::{ConfigTree, not_a_table};
 use crate::json;
@@ -117,7 +117,7 @@ impl Toml {
                 None => {
                     let table = place.container.as_table().ok_or("has no such table")?;
                     let mut lines = Vec::new();
-                    lines_of(table, last.as_ref(), &text, &mut lines);
+                    entry_lines(table, last.as_ref(), &text, &mut lines);
                     without(joined(lines, &text))
                 }
             };
@@ -212,7 +212,7 @@ impl Toml {
         }
         let document = parsed(&self.text)?;
         let mut edits = Vec::new();
-        places::strings_of(document.as_item(), &mut Vec::new(), &mut new, &mut edits);
+        places::string_values(document.as_item(), &mut Vec::new(), &mut new, &mut edits);
         drop(document);
         self.replace(applied(&self.text, edits), wanted, &[] as &[&str])
     }
@@ -272,7 +272,7 @@ fn insertion<K: AsRef<str>>(text: &str, place: &Place<'_>, path: &[K], value: &C
     };
     let header = table.span().filter(|_| !parents.is_empty() && !table.is_dotted());
     let (end, indent) = match (after, header) {
-        (Some(range), _) => (range.end, places::indent_of(text, range.start)),
+        (Some(range), _) => (range.end, places::indentation(text, range.start)),
         (None, Some(header)) => (places::lines(header, text).end, ""),
         (None, None) => {
             let start = top(text);

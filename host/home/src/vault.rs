@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use age::secrecy::ExposeSecret;
 use age::x25519::Identity;
-use aiw_core::{ErrorKind, Fault, Secret, SecretName, shell_word_in_line};
+use aiw_core::{Diagnostic, ErrorKind, Secret, SecretName, shell_word_in_line};
 
 use crate::{HomeError, Lock, Mode, files, read_capped, read_dir, remove_file, replace};
 
@@ -64,9 +64,9 @@ pub enum VaultError {
     Value(&'static str),
 }
 
-impl Fault for VaultError {
-    fn below(&self) -> Option<&dyn Fault> {
-        aiw_core::passed_on!(self, Home)
+impl Diagnostic for VaultError {
+    fn diagnostic_source(&self) -> Option<&dyn Diagnostic> {
+        aiw_core::forward_diagnostic!(self, Home)
     }
 
     fn own_kind(&self) -> ErrorKind {
@@ -76,7 +76,7 @@ impl Fault for VaultError {
         }
     }
 
-    fn own_remedy(&self) -> Option<String> {
+    fn own_fix(&self) -> Option<String> {
         match self {
             // Nothing opens what was encrypted to another key.
             Self::KeyMissing { path } => path.parent().map(crate::puts_aside),

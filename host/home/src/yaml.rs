@@ -10,13 +10,13 @@ use serde_saphyr::granit_parser::{ErrorKind, Event, Parser, ScalarStyle};
 use serde_saphyr::{DefaultMessageFormatter, Error, ExternalMessageSource, MessageFormatter};
 
 /// The most levels of lists and maps in each other.
-const DEPTH: usize = 16;
+const MAX_DEPTH: usize = 16;
 
 /// The most anchors, the most aliases, and the most merge keys.
-const NAMED: usize = 100;
+const MAX_ALIASES: usize = 100;
 
 /// The most values that anchors hold, and that aliases stand for.
-const REPEATED: usize = 10_000;
+const MAX_ALIASED_VALUES: usize = 10_000;
 
 /// Reads a document of YAML that a person wrote. The error is one line.
 pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T, String> {
@@ -60,19 +60,19 @@ fn is_typed(scalar: &str) -> bool {
 fn parse_with<T: DeserializeOwned>(text: &str, nodes: usize, rejects_tags: bool) -> Result<T, String> {
     let options = serde_saphyr::options! {
         budget: serde_saphyr::budget! {
-            max_depth: DEPTH,
-            flow_nesting_limit: DEPTH,
+            max_depth: MAX_DEPTH,
+            flow_nesting_limit: MAX_DEPTH,
             max_documents: 1,
             max_events: nodes,
             max_nodes: nodes,
-            max_aliases: NAMED,
-            max_anchors: NAMED,
-            max_merge_keys: NAMED,
-            max_recorded_anchor_events: REPEATED,
+            max_aliases: MAX_ALIASES,
+            max_anchors: MAX_ALIASES,
+            max_merge_keys: MAX_ALIASES,
+            max_recorded_anchor_events: MAX_ALIASED_VALUES,
             max_total_scalar_bytes: 1 << 20,
         },
         alias_limits: serde_saphyr::alias_limits! {
-            max_total_replayed_events: REPEATED,
+            max_total_replayed_events: MAX_ALIASED_VALUES,
             max_replay_stack_depth: 8,
         },
         with_snippet: false,
@@ -103,7 +103,7 @@ impl YamlLimits {
             Error::AliasReplayLimitExceeded { .. }
             | Error::AliasReplayCounterOverflow { .. }
             | Error::AliasExpansionLimitExceeded { .. } => {
-                return Some(format!("aliases that stand for more than {REPEATED} values"));
+                return Some(format!("aliases that stand for more than {MAX_ALIASED_VALUES} values"));
             }
             Error::AliasReplayStackDepthExceeded { max_depth, .. } => {
                 return Some(format!("aliases that lead to each other more than {max_depth} times"));
@@ -116,10 +116,12 @@ impl YamlLimits {
         Some(match breach {
             BudgetBreach::Depth { .. } => too_deep(),
             BudgetBreach::Events { .. } | BudgetBreach::Nodes { .. } => format!("more than {} values", self.nodes),
-            BudgetBreach::Aliases { .. } => format!("more than {NAMED} aliases"),
-            BudgetBreach::Anchors { .. } => format!("more than {NAMED} anchors"),
-            BudgetBreach::MergeKeys { .. } => format!("more than {NAMED} merge keys (`<<`)"),
-            BudgetBreach::RecordedAnchorEvents { .. } => format!("anchors that hold more than {REPEATED} values"),
+            BudgetBreach::Aliases { .. } => format!("more than {MAX_ALIASES} aliases"),
+            BudgetBreach::Anchors { .. } => format!("more than {MAX_ALIASES} anchors"),
+            BudgetBreach::MergeKeys { .. } => format!("more than {MAX_ALIASES} merge keys (`<<`)"),
+            BudgetBreach::RecordedAnchorEvents { .. } => {
+                format!("anchors that hold more than {MAX_ALIASED_VALUES} values")
+            }
             BudgetBreach::AliasAnchorRatio { .. } => "too many aliases for its anchors".into(),
             BudgetBreach::ScalarBytes { .. } => "more than 1 MiB of text".into(),
             BudgetBreach::Documents { .. } => "another one behind it".into(),
@@ -129,7 +131,7 @@ impl YamlLimits {
 }
 
 fn too_deep() -> String {
-    format!("more than {DEPTH} levels of lists and maps in each other")
+    format!("more than {MAX_DEPTH} levels of lists and maps in each other")
 }
 
 impl MessageFormatter for YamlLimits {

@@ -17,7 +17,7 @@ const PROVIDERS: &str = r#"{
   "mine": {"kept":   true},
   "default": {"claude": "router", "codex": "pair"},
   "pools": {
-    "pair": {"members": ["router", {"provider": "work", "model": "m"}], "choose": "least-busy", "note": "kept"}
+    "pair": {"members": ["router", {"provider": "work", "model": "m"}], "strategy": "least-busy", "note": "kept"}
   },
   "providers": {
     "router": {"preset": "openrouter", "token": {"secret": "router"}, "note": [1,  2]},
@@ -37,7 +37,7 @@ const PROVIDERS: &str = r#"{
       "headers": {"X-Team": "a b", "X-Key": {"secret": "k"}},
       "token": "${WORK_LLM_KEY}",
       "secrets": {"second": {"secret": "w2"}},
-      "withhold": ["WORK_LLM_KEY"]
+      "scrub_env": ["WORK_LLM_KEY"]
     }
   }
 }
@@ -66,8 +66,8 @@ const SETTINGS: &str = r#"{
   },
   "history": {"exclude": ["~/work/clients/**", "diary"], "redact": "strict"},
   "planner": {
-    "api": "messages", "url": "https://h", "key": {"secret": "planner"}, "model": "m", "seconds": 5,
-    "code_seconds": 7, "plan_tokens": 200, "context_tokens": 8000, "note": "kept"
+    "api": "messages", "url": "https://h", "key": {"secret": "planner"}, "model": "m", "timeout_seconds": 5,
+    "code_timeout_seconds": 7, "max_plan_tokens": 200, "context_tokens": 8000, "note": "kept"
   },
   "models": {
     "m": {
@@ -77,8 +77,8 @@ const SETTINGS: &str = r#"{
     "m*": {"context": 5}
   },
   "budgets": {
-    "day": {"usd": 2.5, "per": "day", "provider": "router", "project": "/p", "then": "refuse"},
-    "month": {"tokens": 7, "per": "month", "then": "warn"}
+    "day": {"usd": 2.5, "per": "day", "provider": "router", "project": "/p", "action": "block"},
+    "month": {"tokens": 7, "per": "month", "action": "warn"}
   },
   "updates": {"url": "https://releases.example.com/aiw/latest.json"},
   "sources": {"market-github": {"base_url": "https://github.example.com"}}
@@ -87,7 +87,7 @@ const SETTINGS: &str = r#"{
 
 /// What excludes something of the other document: a planning model of a provider's, and an older name.
 const OTHER_SETTINGS: &str = r#"{
-  "planner": {"provider": "router", "model": "m", "seconds": 5, "url": "not read", "key": "not read"},
+  "planner": {"provider": "router", "model": "m", "timeout_seconds": 5, "url": "not read", "key": "not read"},
   "models": {"m": {"price": {"input": 1, "output": 2}}, "m*": {"context": 5}},
   "offerDefaultMarketplace": false,
   "extraKnownMarketplaces": {"claude-code-official": {"source": {"source": "url", "url": "https://h/m.json"}}}
@@ -414,7 +414,7 @@ fn a_wrong_value_in_the_providers_of_an_older_aiw_is_left_out_and_named() {
             return Ok("not old".to_owned());
         };
         let written: Value = serde_json::from_str(&fs::read_to_string(home.providers_path()).unwrap()).unwrap();
-        Ok(format!("{written} {:?} {}", migration.secrets, migration.left.join("; ")))
+        Ok(format!("{written} {:?} {}", migration.secrets, migration.skipped.join("; ")))
     };
     let usual = read(OLD_PROVIDERS).unwrap();
     insta::assert_snapshot!(refusals(OLD_PROVIDERS, |text| read(text).map(|read| read.replace(&usual, "read"))));

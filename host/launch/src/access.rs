@@ -9,7 +9,7 @@ use aiw_core::{CliKind, HeaderName, Secret};
 use crate::LaunchError;
 
 /// An intent that can be carried out.
-pub(crate) struct ProviderAccess<'a> {
+pub(crate) struct ResolvedProvider<'a> {
     /// The provider's name.
     pub(crate) provider: &'a str,
     /// A random word that identifies the provider where its name could be ambiguous.
@@ -26,7 +26,7 @@ pub(crate) struct ProviderAccess<'a> {
 /// that to the provider.
 const NO_KEY: &str = "none";
 
-impl<'a> ProviderAccess<'a> {
+impl<'a> ResolvedProvider<'a> {
     pub(crate) fn new(
         account: &'a Account,
         id: &'a str,

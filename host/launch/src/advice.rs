@@ -12,7 +12,7 @@ pub struct Advice {
 }
 
 /// The words that stand beside a 401 where a key is refused. In lower case, as all that is compared here.
-const REFUSED: [&str; 6] =
+const REFUSED_KEY_PHRASES: [&str; 6] =
     ["unauthorized", "unauthenticated", "authentication", "invalid x-api-key", "invalid_api_key", "api key"];
 
 /// Says what to do about a run that failed. `said` is the end of what the CLI wrote, `provider` the one that it ran with.
@@ -37,7 +37,7 @@ pub fn advice(cli: CliKind, provider: Option<&str>, code: Option<i32>, said: &st
 /// A key that is refused. Gemini CLI exits with the status modulo 256.
 fn refused(cli: CliKind, provider: Option<&str>, code: Option<i32>, said: &str) -> Option<Advice> {
     let is_status = (cli == CliKind::Gemini && code == Some(401 - 256)) || said.contains("401");
-    let is_refused = is_status && REFUSED.iter().any(|word| said.contains(word));
+    let is_refused = is_status && REFUSED_KEY_PHRASES.iter().any(|word| said.contains(word));
     if !is_refused && !said.contains("invalid api key") {
         return None;
     }

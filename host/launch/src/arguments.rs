@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 
 /// Returns the values of some flags, wherever they are: `--flag value`, `--flag=value`.
-pub(crate) fn values_of<'a>(arguments: &'a [OsString], flags: &[&str]) -> Vec<&'a OsStr> {
+pub(crate) fn option_values<'a>(arguments: &'a [OsString], flags: &[&str]) -> Vec<&'a OsStr> {
     let value = |(at, argument): (usize, &'a OsString)| {
         let text = argument.to_str()?;
         flags.iter().find_map(|flag| {
@@ -20,11 +20,11 @@ pub(crate) fn values_of<'a>(arguments: &'a [OsString], flags: &[&str]) -> Vec<&'
 
 /// Returns whether a flag is given.
 pub(crate) fn has(arguments: &[OsString], flags: &[&str]) -> bool {
-    !values_of(arguments, flags).is_empty()
+    !option_values(arguments, flags).is_empty()
 }
 
 /// Returns the first of some flags that is given, as it was typed, including a value after `=`.
-pub(crate) fn first_of(arguments: &[OsString], flags: &[&str]) -> Option<String> {
+pub(crate) fn first_value(arguments: &[OsString], flags: &[&str]) -> Option<String> {
     let is =
         |text: &str, flag: &str| text.strip_prefix(flag).is_some_and(|rest| rest.is_empty() || rest.starts_with('='));
     let mut texts = arguments.iter().filter_map(|argument| argument.to_str());
@@ -33,6 +33,6 @@ pub(crate) fn first_of(arguments: &[OsString], flags: &[&str]) -> Option<String>
 
 /// Returns a flag with a value, if it is given: `--sandbox danger-full-access`.
 pub(crate) fn pair(arguments: &[OsString], flags: &[&str], value: &str) -> Option<String> {
-    let given = values_of(arguments, flags).iter().any(|given| *given == value);
+    let given = option_values(arguments, flags).iter().any(|given| *given == value);
     given.then(|| format!("{} {value}", flags.last().copied().unwrap_or_default()))
 }

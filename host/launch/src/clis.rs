@@ -11,13 +11,13 @@ mod tests;
 use aiw_core::{Api, CliKind};
 use aiw_providers::{CliApis, ServedClis};
 
-pub(crate) use cli::{AiCli, CommandLine, CommandParts, Passed, words};
+pub(crate) use cli::{AiCli, CommandLine, CommandParts, Injection, words};
 
 /// All CLIs, in the order of lists.
 const ALL: [&dyn AiCli; 3] = [&claude::Claude, &codex::Codex, &gemini::Gemini];
 
 /// Returns the module of a CLI.
-pub(crate) fn of(kind: CliKind) -> &'static dyn AiCli {
+pub(crate) fn for_kind(kind: CliKind) -> &'static dyn AiCli {
     ALL.into_iter().find(|cli| cli.kind() == kind).unwrap_or(ALL[0])
 }
 
@@ -33,5 +33,5 @@ pub fn apis() -> ServedClis {
 
 /// Returns the APIs that a CLI speaks, the preferred one first.
 pub fn speaks(cli: CliKind) -> &'static [Api] {
-    of(cli).speaks()
+    for_kind(cli).speaks()
 }

@@ -10,12 +10,12 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
 use aiw_core::{CliKind, shell_word_in_line};
-use aiw_home::{ChildGroup, Home, Mode, Surroundings, read_capped};
+use aiw_home::{ChildGroup, ExecutionContext, Home, Mode, read_capped};
 use serde::{Deserialize, Serialize};
 
 use crate::clis;
 
-aiw_core::words! {
+aiw_core::string_enum! {
     /// How a CLI was installed.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
     #[serde(rename_all = "kebab-case")]
@@ -35,7 +35,7 @@ aiw_core::words! {
 
 /// An AI CLI on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FoundCli {
+pub struct DetectedCli {
     /// The CLI.
     pub kind: CliKind,
     /// The file that a shell would start, or `None` if the CLI is not installed.
@@ -60,7 +60,7 @@ const BESIDE_PATH: [&str; 5] = [".local/bin", ".npm-global/bin", ".claude/local"
 
 impl Search {
     /// Returns `PATH`, followed by the directories where installers put CLIs outside of it.
-    pub fn around(client: &Surroundings) -> Self {
+    pub fn around(client: &ExecutionContext) -> Self {
         let mut search = Self::new(client.variable("PATH").unwrap_or_default(), client.user_home().as_deref());
         search.directories.extend(npm_prefix(client).map(|prefix| prefix.join("bin")));
         search
@@ -80,8 +80,10 @@ impl Search {
     /// Returns all programs of a CLI's name, the one that a shell would start first.
     pub fn all(&self, kind: CliKind) -> impl Iterator<Item = PathBuf> {
         let name = move |ending: &&str| format!("{}{ending}", kind.as_str());
-        let paths =
-            self.directories.iter().flat_map(move |dir| ENDINGS.iter().map(move |ending| dir.join(name(ending))));
+        let paths = self
+            .directories
+            .iter()
+            .flat_map(move |dir| EXECUTABLE_EXTENSIONS.iter().map(move |ending| dir.join(name(ending))));
         paths.filter(|path| aiw_home::is_program(path))
     }
 }
@@ -91,7 +93,7 @@ const MAX_NPMRC: u64 = 64 << 10;
 
 /// Returns where `npm install -g` installs, if the user has chosen that.
 /// <https://docs.npmjs.com/cli/v11/using-npm/config#prefix>
-fn npm_prefix(client: &Surroundings) -> Option<PathBuf> {
+fn npm_prefix(client: &ExecutionContext) -> Option<PathBuf> {
     let by_variable = ["npm_config_prefix", "NPM_CONFIG_PREFIX"].iter().find_map(|name| client.filled(name));
     if let Some(prefix) = by_variable {
         return Some(PathBuf::from(prefix)).filter(|prefix| prefix.is_absolute());
@@ -113,7 +115,7 @@ fn npm_prefix(client: &Surroundings) -> Option<PathBuf> {
 }
 
 /// The extensions of a command's file.
-const ENDINGS: &[&str] = if cfg!(windows) { &[".exe", ".cmd"] } else { &[""] };
+const EXECUTABLE_EXTENSIONS: &[&str] = if cfg!(windows) { &[".exe", ".cmd"] } else { &[""] };
 
 /// Returns the command that installs a missing CLI.
 pub fn install_command(kind: CliKind) -> String {
@@ -121,7 +123,7 @@ pub fn install_command(kind: CliKind) -> String {
 }
 
 /// Finds all CLIs. With a home, versions that only running a CLI reveals are remembered there.
-pub fn detect(search: &Search, home: Option<&Home>) -> Vec<FoundCli> {
+pub fn detect(search: &Search, home: Option<&Home>) -> Vec<DetectedCli> {
     let mut memory = KnownVersions::load(home);
     let found = CliKind::ALL.into_iter().map(|kind| one(kind, search, &mut memory)).collect();
     memory.save(home);
@@ -129,18 +131,18 @@ pub fn detect(search: &Search, home: Option<&Home>) -> Vec<FoundCli> {
 }
 
 /// Finds all CLIs and starts none: a version that only running a CLI reveals is the one that was remembered.
-pub fn detect_still(search: &Search, home: &Home) -> Vec<FoundCli> {
+pub fn detect_still(search: &Search, home: &Home) -> Vec<DetectedCli> {
     let mut memory = KnownVersions { is_still: true, ..KnownVersions::load(Some(home)) };
     CliKind::ALL.into_iter().map(|kind| one(kind, search, &mut memory)).collect()
 }
 
 /// Returns the package of a CLI in the npm registry.
 pub fn npm_package(kind: CliKind) -> &'static str {
-    clis::of(kind).npm_package()
+    clis::for_kind(kind).npm_package()
 }
 
 /// Returns the command that updates a CLI as it was installed; `None` if that is not known.
-pub fn update_command(cli: &FoundCli) -> Option<String> {
+pub fn update_command(cli: &DetectedCli) -> Option<String> {
     let package = npm_package(cli.kind);
     match cli.install? {
         Install::NpmGlobal => Some(format!("npm install -g {package}@latest")),
@@ -170,20 +172,20 @@ pub fn remove_command(kind: CliKind, path: &Path) -> String {
 }
 
 /// Finds one CLI, as [`detect`] does.
-pub fn detect_one(search: &Search, kind: CliKind, home: Option<&Home>) -> FoundCli {
+pub fn detect_one(search: &Search, kind: CliKind, home: Option<&Home>) -> DetectedCli {
     let mut memory = KnownVersions::load(home);
     let found = one(kind, search, &mut memory);
     memory.save(home);
     found
 }
 
-fn one(kind: CliKind, search: &Search, memory: &mut KnownVersions) -> FoundCli {
-    let none = FoundCli { kind, path: None, real_path: None, version: None, install: None };
+fn one(kind: CliKind, search: &Search, memory: &mut KnownVersions) -> DetectedCli {
+    let none = DetectedCli { kind, path: None, real_path: None, version: None, install: None };
     let Some(path) = search.find(kind) else { return none };
     let real = fs::canonicalize(&path).unwrap_or_else(|_| path.clone());
     let (install, version) = by_place(kind, &real);
     let version = version.or_else(|| memory.version(&real));
-    FoundCli { kind, path: Some(path), real_path: Some(real), version, install: Some(install) }
+    DetectedCli { kind, path: Some(path), real_path: Some(real), version, install: Some(install) }
 }
 
 /// Returns what the path of the file reveals.
@@ -210,7 +212,8 @@ fn by_place(kind: CliKind, real: &Path) -> (Install, Option<String>) {
 /// next to it that contains the platform's binary.
 fn package_version(kind: CliKind, real: &Path) -> Option<String> {
     let ours = |name: &str| {
-        name.strip_prefix(clis::of(kind).npm_package()).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+        name.strip_prefix(clis::for_kind(kind).npm_package())
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
     };
     real.ancestors().skip(1).take(8).find_map(|dir| {
         let bytes = read_capped(&dir.join("package.json"), 1 << 20).ok()??;
@@ -302,7 +305,7 @@ mod tests {
         std::os::unix::fs::symlink(to, from).unwrap();
     }
 
-    fn find(kind: CliKind, bin: &Path) -> FoundCli {
+    fn find(kind: CliKind, bin: &Path) -> DetectedCli {
         let search = Search { directories: vec![bin.to_owned()] };
         detect(&search, None).into_iter().find(|cli| cli.kind == kind).unwrap()
     }
@@ -319,7 +322,7 @@ mod tests {
         let last = |more: &[(&str, &str)]| {
             let variables = [&[("HOME", home.as_str()), ("PATH", "/usr/bin")], more].concat();
             let variables = variables.into_iter().map(|(name, value)| (name.into(), value.into()));
-            Search::around(&Surroundings::new(Ok("/".into()), variables)).directories.pop().unwrap()
+            Search::around(&ExecutionContext::new(Ok("/".into()), variables)).directories.pop().unwrap()
         };
         assert_eq!(last(&[("NPM_CONFIG_PREFIX", "/opt/npm")]), Path::new("/opt/npm/bin"));
         assert!(last(&[("NPM_CONFIG_PREFIX", "npm")]).ends_with(".volta/bin"));

@@ -10,7 +10,7 @@ use aiw_providers::{SET_VARIABLE, WITHHELD_VARIABLE};
 
 /// The variables by which CLIs describe themselves to their children. A CLI that finds them refuses to start, answers
 /// as a helper of the CLI above, or writes into its session.
-const NESTING: [&str; 14] = [
+const NESTED_SESSION_VARIABLES: [&str; 14] = [
     "CLAUDECODE",
     "CLAUDE_CODE_CHILD_SESSION",
     "CLAUDE_CODE_ENTRYPOINT",
@@ -34,7 +34,9 @@ pub(crate) struct Environment(BTreeMap<OsString, OsString>);
 impl Environment {
     /// Returns the given variables without those of a CLI above.
     pub(crate) fn inherited(variables: impl Iterator<Item = (OsString, OsString)>) -> Self {
-        let mut all = Self(variables.filter(|(name, _)| !NESTING.iter().any(|nesting| name == nesting)).collect());
+        let mut all = Self(
+            variables.filter(|(name, _)| !NESTED_SESSION_VARIABLES.iter().any(|nesting| name == nesting)).collect(),
+        );
         let set = all.0.remove(OsStr::new(SET_VARIABLE)).and_then(|names| names.into_string().ok()).unwrap_or_default();
         for name in set.split(',') {
             all.0.remove(OsStr::new(name));
@@ -50,7 +52,7 @@ impl Environment {
     }
 
     /// Tells an aiw that this CLI starts which variables were withheld, here or further out.
-    pub(crate) fn tell_withheld(&mut self, names: &BTreeSet<String>) {
+    pub(crate) fn export_unset_names(&mut self, names: &BTreeSet<String>) {
         let outer = self.get(WITHHELD_VARIABLE).and_then(OsStr::to_str).unwrap_or_default().to_owned();
         let outer = outer.split(',').filter(|name| !name.is_empty());
         let all: BTreeSet<&str> = outer.chain(names.iter().map(String::as_str)).collect();

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use aiw_core::{CliKind, ErrorKind, Fault, closest, one_line};
+use aiw_core::{CliKind, Diagnostic, ErrorKind, closest, one_line};
 use aiw_home::HomeError;
 use aiw_providers::ProviderError;
 use aiw_tasks::TaskError;
@@ -95,9 +95,9 @@ impl LaunchError {
     }
 }
 
-impl Fault for LaunchError {
-    fn below(&self) -> Option<&dyn Fault> {
-        aiw_core::passed_on!(self, Home, Provider, Role, Task)
+impl Diagnostic for LaunchError {
+    fn diagnostic_source(&self) -> Option<&dyn Diagnostic> {
+        aiw_core::forward_diagnostic!(self, Home, Provider, Role, Task)
     }
 
     fn own_kind(&self) -> ErrorKind {

@@ -7,23 +7,23 @@ use std::path::PathBuf;
 
 use aiw_core::{CliKind, ErrorKind, ProcessId, ProviderName, Secret};
 use aiw_home::PoolOrder;
-use aiw_providers::ModelAccess;
+use aiw_providers::ModelEndpoint;
 
 /// aiw's gateway, as this room needs it. `app` implements it.
-pub trait GatewayDoor: Send + Sync {
+pub trait GatewayAccess: Send + Sync {
     /// Lets a run in, and starts the gateway if it does not run.
-    fn admit(&self, run: RunThrough) -> Result<Admission, GatewayProblem>;
+    fn admit(&self, run: GatewayRunRequest) -> Result<GatewayCredentials, GatewayProblem>;
 
     /// Notes that what was admitted is a task: it stays in until the task ends.
-    fn give_to_task(&self, admission: &Admission, task: ProcessId) -> Result<(), GatewayProblem>;
+    fn give_to_task(&self, admission: &GatewayCredentials, task: ProcessId) -> Result<(), GatewayProblem>;
 
     /// Keeps what was admitted in until the result is dropped.
-    fn hold(&self, admission: &Admission) -> Result<Box<dyn Any>, GatewayProblem>;
+    fn hold(&self, admission: &GatewayCredentials) -> Result<Box<dyn Any>, GatewayProblem>;
 }
 
 /// A run that is to go through the gateway.
 #[derive(Debug, Clone)]
-pub struct RunThrough {
+pub struct GatewayRunRequest {
     /// Its CLI.
     pub cli: CliKind,
     /// The directory that it works in.
@@ -33,12 +33,12 @@ pub struct RunThrough {
     /// The pool, and how it chooses.
     pub pool: Option<(ProviderName, PoolOrder)>,
     /// The provider, or the pool's members in their order; at least one.
-    pub members: Vec<(ProviderName, ModelAccess)>,
+    pub members: Vec<(ProviderName, ModelEndpoint)>,
 }
 
 /// The admission of one run to the gateway.
 #[derive(Debug, Clone)]
-pub struct Admission {
+pub struct GatewayCredentials {
     /// Where the gateway listens.
     pub address: SocketAddr,
     /// The token that the run shows.

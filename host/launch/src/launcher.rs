@@ -13,31 +13,31 @@ use aiw_core::{
     one_line,
 };
 use aiw_dialects::UPSTREAMS;
-use aiw_home::{CliFiles, Home, PoolOrder, Provider, ProvidersFile, Settings, TextOrSecret, Turn, origin};
+use aiw_home::{CliFiles, ExclusiveLock, Home, PoolOrder, Provider, ProvidersFile, Settings, TextOrSecret, origin};
 use aiw_providers::{
-    ChosenProvider, ModelAccess, ProviderComponentError, ProviderError, Providers, account, is_unpinned, lacks_token,
-    look_up, name_models, pin, secrets, withheld,
+    ChosenProvider, ModelEndpoint, ProviderComponentError, ProviderError, Providers, account, is_unpinned, lacks_token,
+    name_models, pin, resolve, secrets, withheld,
 };
 
-use crate::access::ProviderAccess;
+use crate::access::ResolvedProvider;
+use crate::builder::RunBuilder;
 use crate::clis::{self, AiCli, CommandParts};
-use crate::draft::Draft;
 use crate::environment::Environment;
-use crate::gateway::{Admission, GatewayDoor, RunThrough};
+use crate::gateway::{GatewayAccess, GatewayCredentials, GatewayRunRequest};
 use crate::prepared::PreparedRun;
 use crate::request::{MAX_PROMPT_BYTES, RunRequest};
 use crate::served::Served;
 use crate::trust;
-use crate::via::{TOKEN, Via};
-use crate::workspace::Standing;
-use crate::{FoundCli, LaunchError, Permission, Roles, Search};
+use crate::via::{GatewayRoute, TOKEN};
+use crate::workspace::TrustState;
+use crate::{DetectedCli, LaunchError, Permission, Roles, Search};
 
 /// Prepares runs of CLIs, without starting anything itself.
 pub struct Launcher {
     home: Home,
     search: Search,
     providers: Providers,
-    gateway: Option<Arc<dyn GatewayDoor>>,
+    gateway: Option<Arc<dyn GatewayAccess>>,
 }
 
 /// The provider of a run, or the pool.
@@ -68,7 +68,7 @@ impl Launcher {
 
     /// Lets runs reach providers whose API their CLI does not speak.
     #[must_use]
-    pub fn with_gateway(self, gateway: Arc<dyn GatewayDoor>) -> Self {
+    pub fn with_gateway(self, gateway: Arc<dyn GatewayAccess>) -> Self {
         Self { gateway: Some(gateway), ..self }
     }
 
@@ -83,7 +83,7 @@ impl Launcher {
     pub fn prepare<'a>(&'a self, request: &'a RunRequest) -> BoxFuture<'a, Result<PreparedRun, LaunchError>> {
         Box::pin(async move {
             let request = &checked(request)?;
-            let cli = clis::of(request.cli);
+            let cli = clis::for_kind(request.cli);
             let settings = self.home.settings()?;
             let stdin = self.stdin(request, &settings)?;
             let providers = self.home.providers()?;
@@ -132,14 +132,14 @@ impl Launcher {
             }
             let workspace = trust::workspace(&self.home, &request.cwd);
             let standing = match request.trust {
-                true => Standing::Trusted,
-                false => workspace.standing(request.cli, &settings.trust()),
+                true => TrustState::Trusted,
+                false => workspace.trust_state(request.cli, &settings.trust()),
             };
             match standing.note() {
-                None if matches!(standing, Standing::Trusted) => cli.trust(request, &mut draft),
+                None if matches!(standing, TrustState::Trusted) => cli.trust(request, &mut draft),
                 Some(why) if cli.skips_trust_prompt(request) => cli.restrict(&workspace, why, &mut draft),
                 // What `aiw trust add` would not change.
-                Some(why) if matches!(standing, Standing::Unusable(_)) => draft.notes.push(why),
+                Some(why) if matches!(standing, TrustState::Unusable(_)) => draft.notes.push(why),
                 _ => {}
             }
             if let Some(server) = &request.mcp {
@@ -149,7 +149,7 @@ impl Launcher {
             let is_missing = |name: &String| draft.environment.get(name).is_none_or(OsStr::is_empty);
             let withheld: BTreeSet<String> =
                 std::mem::take(&mut draft.withheld).into_iter().filter(is_missing).collect();
-            draft.environment.tell_withheld(&withheld);
+            draft.environment.export_unset_names(&withheld);
             let permission = permission(request, &settings, &mut draft.notes);
             let line = CommandParts {
                 task: stdin.is_some(),
@@ -268,14 +268,14 @@ impl Launcher {
             let fits = self.that_fit(providers, cli).await;
             return Err(LaunchError::UnknownProvider { name: name.to_owned(), source_name, cli, fits });
         };
-        let known = self.providers.preset_of(provider).await?;
+        let known = self.providers.find_preset(provider).await?;
         if let Some(reason) = self.providers.clis().misfit(provider, &known.preset, cli) {
             let fits = self.that_fit(providers, cli).await;
             let provider = provider.name.to_string();
             return Err(LaunchError::DoesNotFit { provider, source_name, cli, reason, fits });
         }
         if lacks_token(provider, &known.preset) {
-            return Err(LaunchError::Provider(ProviderError::NoSecret {
+            return Err(LaunchError::Provider(ProviderError::SecretNotFound {
                 provider: provider.name.to_string(),
                 secret: "token".into(),
                 problem: "you have not given it one".into(),
@@ -295,7 +295,7 @@ impl Launcher {
     async fn that_fit(&self, providers: &ProvidersFile, cli: CliKind) -> Vec<String> {
         let mut fits = Vec::new();
         for provider in providers.providers() {
-            let known = self.providers.preset_of(provider).await;
+            let known = self.providers.find_preset(provider).await;
             if known.is_ok_and(|known| self.providers.clis().misfit(provider, &known.preset, cli).is_none()) {
                 fits.push(provider.name.to_string());
             }
@@ -304,7 +304,7 @@ impl Launcher {
         fits
     }
 
-    fn find(&self, cli: CliKind) -> Result<(FoundCli, PathBuf), LaunchError> {
+    fn find(&self, cli: CliKind) -> Result<(DetectedCli, PathBuf), LaunchError> {
         let found = crate::detect_one(&self.search, cli, Some(&self.home));
         let path = found
             .path
@@ -313,10 +313,10 @@ impl Launcher {
         Ok((found, path))
     }
 
-    fn draft(&self, request: &RunRequest, notes: Vec<String>, chosen: Option<&RunProvider>) -> Draft {
-        Draft {
+    fn draft(&self, request: &RunRequest, notes: Vec<String>, chosen: Option<&RunProvider>) -> RunBuilder {
+        RunBuilder {
             home: self.home.clone(),
-            provider: chosen.map_or(aiw_home::OWN, |chosen| chosen.name.as_str()).to_owned(),
+            provider: chosen.map_or(aiw_home::CLI_LOGIN_NAME, |chosen| chosen.name.as_str()).to_owned(),
             cwd: request.cwd.clone(),
             isolated: request.isolated,
             environment: Environment::inherited(self.home.around().variables()),
@@ -341,7 +341,7 @@ impl Launcher {
         version: Option<String>,
         request: &RunRequest,
         is_task: bool,
-        turn: &mut Option<Turn>,
+        turn: &mut Option<ExclusiveLock>,
     ) -> Result<Intent, LaunchError> {
         let account = &chosen.account;
         // What the CLI itself speaks, then what the gateway translates.
@@ -403,8 +403,8 @@ impl Launcher {
         planned: &[(&Member, Intent)],
         providers: &ProvidersFile,
         request: &RunRequest,
-        draft: &mut Draft,
-    ) -> Result<Option<Via>, LaunchError> {
+        draft: &mut RunBuilder,
+    ) -> Result<Option<GatewayRoute>, LaunchError> {
         let Some((first, intent)) = planned.first() else { return Err(nobody_left(&chosen.name)) };
         let provider = &first.provider;
         let id = provider.id.as_deref().unwrap_or_default();
@@ -413,7 +413,7 @@ impl Launcher {
             let secrets: BTreeMap<String, Secret> = secrets(&self.home, provider)?;
             draft.secrets.extend(secrets.values().map(|secret| secret.expose().into()));
             let headers = self.headers(provider, draft)?;
-            cli.express(&ProviderAccess::new(&first.account, id, intent, &secrets, &headers)?, draft)?;
+            cli.express(&ResolvedProvider::new(&first.account, id, intent, &secrets, &headers)?, draft)?;
             draft.notes.extend(intent.notes.iter().cloned());
             self.give_provider_variables(cli, provider, draft)?;
             return Ok(None);
@@ -439,7 +439,7 @@ impl Launcher {
         let mut common = intent.clone();
         common.tuning.context_tokens = smallest;
         let (account, intent) = via.as_seen_by(cli, &first.account, &common);
-        cli.express(&ProviderAccess::new(&account, id, &intent, &secrets, &[])?, draft)?;
+        cli.express(&ResolvedProvider::new(&account, id, &intent, &secrets, &[])?, draft)?;
         for (member, intent) in planned {
             draft.notes.extend(intent.notes.iter().cloned());
             match chosen.order {
@@ -455,7 +455,12 @@ impl Launcher {
     }
 
     /// Returns how the gateway asks a member. Its secrets are masked in what the task writes.
-    async fn access(&self, member: &Member, intent: &Intent, draft: &mut Draft) -> Result<ModelAccess, ProviderError> {
+    async fn access(
+        &self,
+        member: &Member,
+        intent: &Intent,
+        draft: &mut RunBuilder,
+    ) -> Result<ModelEndpoint, ProviderError> {
         let secrets: BTreeMap<String, Secret> = secrets(&self.home, &member.provider)?;
         draft.secrets.extend(secrets.values().map(|secret| secret.expose().into()));
         self.providers.access(&member.provider, &member.account, intent, &secrets).await
@@ -465,9 +470,9 @@ impl Launcher {
         &self,
         cli: &dyn AiCli,
         chosen: &RunProvider,
-        members: Vec<(ProviderName, ModelAccess)>,
+        members: Vec<(ProviderName, ModelEndpoint)>,
         request: &RunRequest,
-    ) -> Result<Via, LaunchError> {
+    ) -> Result<GatewayRoute, LaunchError> {
         let upstreams: Vec<(ProviderName, Api)> =
             members.iter().map(|(name, access)| (name.clone(), access.api)).collect();
         let door = self.gateway.clone().ok_or_else(|| LaunchError::Invalid {
@@ -476,19 +481,19 @@ impl Launcher {
         })?;
         let pool = chosen.order.map(|order| (chosen.name.clone(), order));
         let admission = match request.starts {
-            true => door.admit(RunThrough {
+            true => door.admit(GatewayRunRequest {
                 cli: request.cli,
                 directory: request.cwd.clone(),
                 private: request.private,
                 pool: pool.clone(),
                 members,
             })?,
-            false => Admission { address: ([127, 0, 0, 1], 0).into(), token: Secret::new("aiw-".to_owned()) },
+            false => GatewayCredentials { address: ([127, 0, 0, 1], 0).into(), token: Secret::new("aiw-".to_owned()) },
         };
         let is_spoken = |api: &&Api| upstreams.iter().any(|(_, upstream)| upstream == *api);
         let client = cli.speaks().iter().find(is_spoken).or(cli.speaks().first()).copied();
         let pool = pool.map(|(name, _)| name);
-        Ok(Via { door, admission, client: client.unwrap_or(Api::Messages), upstreams, pool })
+        Ok(GatewayRoute { access: door, admission, client: client.unwrap_or(Api::Messages), upstreams, pool })
     }
 
     /// Returns the value of a header or a variable of the provider's. A secret is masked in what the task writes.
@@ -497,12 +502,12 @@ impl Launcher {
         provider: &Provider,
         name: &str,
         text: &TextOrSecret,
-        draft: &mut Draft,
+        draft: &mut RunBuilder,
     ) -> Result<String, LaunchError> {
         match text {
             TextOrSecret::Literal(text) => Ok(text.clone()),
             TextOrSecret::Secret(reference) => {
-                let secret = look_up(&self.home, provider, name, reference)?;
+                let secret = resolve(&self.home, provider, name, reference)?;
                 draft.secrets.push(secret.expose().into());
                 Ok(secret.expose().to_owned())
             }
@@ -510,7 +515,7 @@ impl Launcher {
     }
 
     /// Returns the headers that the user added to the provider's requests.
-    fn headers(&self, provider: &Provider, draft: &mut Draft) -> Result<Vec<(HeaderName, String)>, LaunchError> {
+    fn headers(&self, provider: &Provider, draft: &mut RunBuilder) -> Result<Vec<(HeaderName, String)>, LaunchError> {
         let mut headers = Vec::new();
         for (name, text) in &provider.headers {
             let value = self.value(provider, name.as_str(), text, draft)?;
@@ -530,7 +535,7 @@ impl Launcher {
         &self,
         cli: &dyn AiCli,
         provider: &Provider,
-        draft: &mut Draft,
+        draft: &mut RunBuilder,
     ) -> Result<(), LaunchError> {
         for (name, text) in &provider.env {
             if draft.set.contains(name.as_str()) {
@@ -548,10 +553,10 @@ impl Launcher {
         Ok(())
     }
 
-    fn isolate(&self, cli: &dyn AiCli, draft: &mut Draft) -> Result<(), LaunchError> {
+    fn isolate(&self, cli: &dyn AiCli, draft: &mut RunBuilder) -> Result<(), LaunchError> {
         let dir = draft.isolated_dir(cli.kind());
         self.home.make_dir(&dir)?;
-        let variable = CliFiles::of(cli.kind()).variable;
+        let variable = CliFiles::for_cli(cli.kind()).variable;
         draft.give(variable, dir);
         draft.own.insert(variable.to_owned());
         Ok(())
@@ -614,7 +619,7 @@ fn checked(request: &RunRequest) -> Result<RunRequest, LaunchError> {
 }
 
 /// Adds the variables of this run.
-fn give_variables(cli: &dyn AiCli, request: &RunRequest, draft: &mut Draft) -> Result<(), LaunchError> {
+fn give_variables(cli: &dyn AiCli, request: &RunRequest, draft: &mut RunBuilder) -> Result<(), LaunchError> {
     for (name, value) in &request.env {
         if draft.set.contains(name.as_str()) {
             return Err(LaunchError::invalid(

@@ -14,9 +14,9 @@
 mod access;
 mod advice;
 mod arguments;
+mod builder;
 mod clis;
 mod detect;
-mod draft;
 mod environment;
 mod error;
 mod gateway;
@@ -42,24 +42,26 @@ mod workspace;
 pub use advice::{Advice, advice};
 pub use clis::{apis, speaks};
 pub use detect::{
-    FoundCli, Install, Search, detect, detect_one, detect_still, install_command, npm_package, remove_command,
+    DetectedCli, Install, Search, detect, detect_one, detect_still, install_command, npm_package, remove_command,
     update_command,
 };
 pub use error::LaunchError;
-pub use gateway::{Admission, GatewayDoor, GatewayProblem, RunThrough};
+pub use gateway::{GatewayAccess, GatewayCredentials, GatewayProblem, GatewayRunRequest};
 pub use launcher::Launcher;
 pub use permission::Permission;
 pub use prepared::{Explanation, PreparedRun, Translation};
 pub use project_files::{ProjectContent, ProjectDeclared, ProjectFile};
 pub use reader::{RunReader, interpreter};
-pub use report::{TaskDetails, TaskLog, TaskLogLine, TaskSummary, TokenUsage, WaitedTask, duration, resume, standing};
+pub use report::{
+    TaskDetails, TaskLog, TaskLogLine, TaskSummary, TokenUsage, WaitedTask, describe_state, duration, resume,
+};
 pub use request::{MAX_PROMPT_BYTES, OwnServer, RunRequest};
-pub use resume::{Continuation, Past, Resume, Resumes};
+pub use resume::{EndedSession, Resume, ResumeCommand, ResumeIndex};
 pub use roles::{
-    DELIMITER, ListedRole, MAX_ROLE_BYTES, NEW_CONTENT, NEW_DESCRIPTION, Overwrite, Role, RoleError, RoleListing,
+    DELIMITER, MAX_ROLE_BYTES, NEW_CONTENT, NEW_DESCRIPTION, Overwrite, Role, RoleEntry, RoleError, RoleListing,
     RoleProblem, RoleSource, Roles, compose,
 };
-pub use stream::{OutputPlace, Renderer, RunEvent};
+pub use stream::{OutputTarget, Renderer, RunEvent};
 pub use summary::{CliDetails, CliSummary, RoleDetails, RoleSummary};
 pub use text::{LogText, TextLine, tail};
 pub use tree::{ProcessSession, RootKind, session};

@@ -12,7 +12,7 @@ use crate::LaunchError;
 pub(crate) const HAS_DESCRIPTORS: bool = cfg!(target_os = "linux");
 
 /// Reads settings that the user gave as a path or as JSON, the two forms that Claude Code takes.
-pub(crate) fn given(settings: &OsStr, cwd: &Path) -> Result<Value, LaunchError> {
+pub(crate) fn read_settings(settings: &OsStr, cwd: &Path) -> Result<Value, LaunchError> {
     let inline = settings.to_str().filter(|text| text.trim_start().starts_with('{'));
     let invalid = |problem: String| LaunchError::Invalid { message: problem, hint: None };
     match inline {
@@ -86,12 +86,12 @@ mod tests {
     fn settings_that_the_user_gives_are_read_from_a_file_or_from_the_line() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("s.json"), r#"{"a": 1}"#).unwrap();
-        assert_eq!(given(OsStr::new("s.json"), dir.path()).unwrap(), json!({"a": 1}));
-        assert_eq!(given(OsStr::new(" {\"b\": 2}"), dir.path()).unwrap(), json!({"b": 2}));
-        assert!(given(OsStr::new("none.json"), dir.path()).is_err());
-        assert!(given(OsStr::new("{b"), dir.path()).is_err());
+        assert_eq!(read_settings(OsStr::new("s.json"), dir.path()).unwrap(), json!({"a": 1}));
+        assert_eq!(read_settings(OsStr::new(" {\"b\": 2}"), dir.path()).unwrap(), json!({"b": 2}));
+        assert!(read_settings(OsStr::new("none.json"), dir.path()).is_err());
+        assert!(read_settings(OsStr::new("{b"), dir.path()).is_err());
         std::fs::write(dir.path().join("s.json"), "{").unwrap();
-        assert!(given(OsStr::new("s.json"), dir.path()).is_err());
+        assert!(read_settings(OsStr::new("s.json"), dir.path()).is_err());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-aiw_core::words! {
+aiw_core::string_enum! {
     /// The actions that a CLI takes without asking, in each CLI's own safe modes.
     #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
     #[serde(rename_all = "lowercase")]

@@ -5,24 +5,24 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use aiw_core::{ProviderName, shell_word};
-use aiw_home::{Home, HomeError, Provider, Surroundings, Turn};
+use aiw_home::{ExclusiveLock, ExecutionContext, Home, HomeError, Provider};
 use aiw_tasks::{NamedFile, NewProcess, PassedFile, ProcessScope, Program, QueueLimit, Task, TaskDescription, Tasks};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::clis::gemini::home::GeminiHome;
-use crate::clis::{self, Passed};
+use crate::clis::{self, Injection};
 use crate::environment::Environment;
-use crate::via::Via;
+use crate::via::GatewayRoute;
 use aiw_providers::Decision;
 
-use crate::{FoundCli, LaunchError, OwnServer, Permission, ProcessSession, RunRequest, overlay};
+use crate::{DetectedCli, LaunchError, OwnServer, Permission, ProcessSession, RunRequest, overlay};
 
 /// A run that only has to be started. It contains secrets, so it has no `Debug`.
 pub struct PreparedRun {
     /// The CLI.
-    pub cli: FoundCli,
+    pub cli: DetectedCli,
     /// The provider, or `None` for the CLI's own configuration.
     pub provider: Option<ProviderName>,
     /// The model, if the run or its provider names one.
@@ -32,7 +32,7 @@ pub struct PreparedRun {
     /// Sentences for the user, to be shown before the start.
     pub notes: Vec<String>,
     /// How it gets into the gateway, if it goes through it.
-    pub(crate) via: Option<Via>,
+    pub(crate) via: Option<GatewayRoute>,
     /// Why the provider can't be reached, as far as aiw can tell; one of the notes.
     pub unreachable: Option<String>,
     /// The CLI's permissions.
@@ -48,7 +48,7 @@ pub struct PreparedRun {
     pub(crate) after: Vec<OsString>,
     pub(crate) environment: Environment,
     /// Settings that override the user's own, and how they are passed to the CLI.
-    pub(crate) settings: Option<(Passed, Value)>,
+    pub(crate) settings: Option<(Injection, Value)>,
     /// The user's own MCP servers that the CLI would leave out together with the project's.
     pub(crate) servers: Option<Value>,
     /// Variables that send the CLI to the provider.
@@ -64,7 +64,7 @@ pub struct PreparedRun {
     pub(crate) secrets: Vec<Vec<u8>>,
     pub(crate) tag: Option<String>,
     /// Held until the run has been started, or has failed to start.
-    pub(crate) turn: Option<Turn>,
+    pub(crate) turn: Option<ExclusiveLock>,
     pub(crate) request: RunRequest,
 }
 
@@ -96,7 +96,7 @@ pub struct Explanation {
     /// The names of the variables that aiw removes or empties
     pub unsets: Vec<String>,
     /// The names of the variables with keys of providers that the CLI does not get
-    pub withholds: Vec<String>,
+    pub scrub_env: Vec<String>,
     /// The keys of the settings that aiw puts over yours, joined by dots
     pub settings: Vec<String>,
     /// Notes for you, a sentence each
@@ -141,7 +141,7 @@ impl PreparedRun {
                 Decision::Named => "flag",
                 Decision::Project(_) => "project",
                 Decision::Default => "default",
-                Decision::Own => "none",
+                Decision::CliLogin => "none",
             },
             task: self.request.prompt.is_some(),
             arguments,
@@ -149,7 +149,7 @@ impl PreparedRun {
             bypass: self.bypass.clone(),
             sets,
             unsets: self.cleared.difference(&self.withheld).cloned().collect(),
-            withholds: self.withheld.iter().cloned().collect(),
+            scrub_env: self.withheld.iter().cloned().collect(),
             settings: self.settings.iter().flat_map(|(_, settings)| overlay::keys(settings)).collect(),
             notes: self.notes.clone(),
             gateway: self.via.as_ref().map(|via| Translation {
@@ -170,9 +170,9 @@ impl PreparedRun {
     }
 
     /// Returns the provider, or the pool and its members: what a budget may be for.
-    pub fn payers(&self) -> Vec<&str> {
+    pub fn budget_subjects(&self) -> Vec<&str> {
         let members = self.via.iter().flat_map(|via| via.upstreams.iter().map(|(name, _)| name.as_str()));
-        let own = self.provider.as_ref().map_or(aiw_home::OWN, |name| name.as_str());
+        let own = self.provider.as_ref().map_or(aiw_home::CLI_LOGIN_NAME, |name| name.as_str());
         std::iter::once(own).chain(members.filter(|name| *name != own)).collect()
     }
 
@@ -197,15 +197,15 @@ impl PreparedRun {
         let (mut arguments, mut variable) = (self.before.clone(), None);
         match &self.settings {
             None => {}
-            Some((Passed::Argument(argument), settings)) => {
+            Some((Injection::Argument(argument), settings)) => {
                 let path = place(settings.to_string().into_bytes())?;
                 arguments.extend([OsString::from(argument), path.into_os_string()]);
             }
-            Some((Passed::Variable(name, below), settings)) => {
+            Some((Injection::Variable(name, below), settings)) => {
                 let settings = overlay::merge(below.clone(), settings.clone());
                 variable = Some((*name, place(settings.to_string().into_bytes())?));
             }
-            Some((Passed::Home(gemini), settings)) => {
+            Some((Injection::Home(gemini), settings)) => {
                 home(gemini, settings)?;
                 let (name, path) = gemini.variable();
                 variable = Some((name, path.to_owned()));
@@ -243,7 +243,7 @@ impl PreparedRun {
         drop(turn);
         let started = started?;
         if let Some(via) = via
-            && let Err(e) = via.door.give_to_task(&via.admission, started.id)
+            && let Err(e) = via.access.give_to_task(&via.admission, started.id)
         {
             // It would lose its way to the model within a minute.
             tasks.stop(started.id, false)?;
@@ -281,7 +281,7 @@ impl PreparedRun {
             bypass: self.bypass,
             isolated: request.isolated,
             private: request.private,
-            arguments: clis::of(request.cli).kept_arguments(&request.arguments),
+            arguments: clis::for_kind(request.cli).arguments_for_resume(&request.arguments),
             ..TaskDescription::new(request.cli, self.permission.to_string(), prompt)
         };
         let process = NewProcess { timeout: request.timeout, by: request.by, ..NewProcess::within(request.cwd) };
@@ -333,8 +333,8 @@ impl PreparedRun {
     fn wants_names(&self) -> bool {
         match &self.settings {
             None if self.servers.is_none() => false,
-            None | Some((Passed::Argument(_), _)) => {
-                !overlay::HAS_DESCRIPTORS || clis::of(self.cli.kind).wants_file_names(self.cli.version.as_deref())
+            None | Some((Injection::Argument(_), _)) => {
+                !overlay::HAS_DESCRIPTORS || clis::for_kind(self.cli.kind).wants_file_names(self.cli.version.as_deref())
             }
             _ => false,
         }
@@ -342,7 +342,7 @@ impl PreparedRun {
 
     /// Returns the line that resumes an interactive run under its provider, for when it has ended. `None` if there may
     /// be nothing to resume: the user's own arguments can mean anything.
-    pub fn resume_line(&self, around: &Surroundings) -> Option<String> {
+    pub fn resume_line(&self, around: &ExecutionContext) -> Option<String> {
         let provider = self.provider.as_ref().filter(|_| self.request.arguments.is_empty())?;
         let isolated = if self.request.isolated { " --isolated" } else { "" };
         let model = self.request.model.as_deref().map(|model| format!(" -m {}", shell_word(model))).unwrap_or_default();
@@ -357,7 +357,7 @@ impl PreparedRun {
             Some(OwnServer { profile: Some(profile), .. }) => format!(" --mcp={profile}"),
         };
         let kind = self.cli.kind;
-        Some(format!("aiw {kind} -p {provider}{model}{isolated}{mcp}{cwd} -- {}", clis::of(kind).resume_latest()))
+        Some(format!("aiw {kind} -p {provider}{model}{isolated}{mcp}{cwd} -- {}", clis::for_kind(kind).resume_latest()))
     }
 
     /// Runs the CLI in the foreground of this terminal. Without a provider, the CLI of a run that is not private
@@ -367,7 +367,7 @@ impl PreparedRun {
     #[cfg(unix)]
     pub fn exec(mut self, home: &Home) -> Result<(i32, BTreeSet<String>), LaunchError> {
         self.write_pins(home)?;
-        let _held = self.via.take().map(|via| via.door.hold(&via.admission)).transpose()?;
+        let _held = self.via.take().map(|via| via.access.hold(&via.admission)).transpose()?;
         let waits = self.provider.is_some() || self.request.private;
         let failed = |path: PathBuf, reason: std::io::Error| LaunchError::Start { path, reason: reason.to_string() };
         let (mut files, by_name) = (platform::PrivateFiles::default(), self.wants_names());
@@ -380,7 +380,7 @@ impl PreparedRun {
         self.set_place(variable);
         let mut command = std::process::Command::new(&self.path);
         command.args(arguments).env_clear().envs(self.environment.clone().into_pairs()).current_dir(&self.request.cwd);
-        let (cli, environment) = (clis::of(self.cli.kind), self.environment);
+        let (cli, environment) = (clis::for_kind(self.cli.kind), self.environment);
         let session = move |process: u32| cli.running_session(&environment, process);
         files.run(command, waits, session).map_err(|e| failed(self.path, e))
     }

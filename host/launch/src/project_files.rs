@@ -14,11 +14,11 @@ use serde_json::{Map, Value};
 const MAX_SETTINGS_BYTES: u64 = 64 << 10;
 
 /// The files of a directory, each with the CLI that reads it.
-const FILES: [(CliKind, &str); 4] = [
+const PROJECT_FILES: [(CliKind, &str); 4] = [
     (CliKind::Claude, PROJECT_FILE),
-    (CliKind::Claude, CliFiles::of(CliKind::Claude).project_settings),
+    (CliKind::Claude, CliFiles::for_cli(CliKind::Claude).project_settings),
     (CliKind::Claude, CLAUDE_LOCAL_SETTINGS),
-    (CliKind::Gemini, CliFiles::of(CliKind::Gemini).project_settings),
+    (CliKind::Gemini, CliFiles::for_cli(CliKind::Gemini).project_settings),
 ];
 
 /// A file of a project, as it was read once: what is shown is what is trusted.
@@ -53,12 +53,12 @@ pub enum ProjectDeclared {
 impl ProjectFile {
     /// Reads the files that a directory can have, those that are absent included.
     pub fn read_all(directory: &Path) -> impl Iterator<Item = Self> {
-        FILES.iter().map(move |(cli, name)| Self::read(*cli, directory.join(name)))
+        PROJECT_FILES.iter().map(move |(cli, name)| Self::read(*cli, directory.join(name)))
     }
 
     /// Reads those of a directory that a CLI reads.
-    pub(crate) fn read_of(cli: CliKind, directory: &Path) -> impl Iterator<Item = Self> {
-        let own = FILES.iter().filter(move |(reader, _)| *reader == cli);
+    pub(crate) fn read_for_cli(cli: CliKind, directory: &Path) -> impl Iterator<Item = Self> {
+        let own = PROJECT_FILES.iter().filter(move |(reader, _)| *reader == cli);
         own.map(move |(cli, name)| Self::read(*cli, directory.join(name)))
     }
 

@@ -18,7 +18,7 @@ pub struct RunReader {
 impl RunReader {
     /// Returns a reader for a CLI's stream.
     pub fn new(cli: CliKind) -> Self {
-        Self { stream: clis::of(cli).stream(), found: StreamFindings::default() }
+        Self { stream: clis::for_kind(cli).stream(), found: StreamFindings::default() }
     }
 
     /// Returns the events of a line without its line break.
@@ -69,7 +69,7 @@ mod tests {
         ];
         for (cli, line) in lines {
             aiw_tests::assert_reads_odd_json(line, |bytes| {
-                let said = |event| if let RunEvent::Said { text, .. } = event { Some(text) } else { None };
+                let said = |event| if let RunEvent::Message { text, .. } = event { Some(text) } else { None };
                 RunReader::new(cli).read(Stream::Stdout, bytes).into_iter().find_map(said)
             });
         }

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::TextLine;
-use crate::resume::{Continuation, joined};
+use crate::resume::{ResumeCommand, joined};
 
 /// A task as lists show it to programs.
 #[warn(missing_docs)]
@@ -42,7 +42,7 @@ pub struct TaskSummary {
     /// When it ended
     pub ended: Option<String>,
     /// Whether it has ended and no report has shown that yet
-    pub unread: bool,
+    pub unseen: bool,
     /// The beginning of the task's text
     pub prompt: String,
     /// The directory that it works in
@@ -55,7 +55,7 @@ pub struct TaskSummary {
 
 impl TaskSummary {
     /// Returns the fields of lists for a task.
-    pub fn of(task: &Task) -> Self {
+    pub fn new(task: &Task) -> Self {
         Self {
             id: task.id.to_string(),
             pid: task.pid,
@@ -69,7 +69,7 @@ impl TaskSummary {
             signal: task.signal,
             started: rfc3339(task.started),
             ended: task.ended.map(rfc3339),
-            unread: task.unread,
+            unseen: task.unread,
             prompt: task.about.prompt.clone(),
             cwd: task.cwd.to_string_lossy().into_owned(),
             log: task.log.to_string_lossy().into_owned(),
@@ -129,7 +129,7 @@ pub struct TaskDetails {
 
 impl TaskDetails {
     /// All that is known of a task.
-    pub fn of(task: &Task) -> Self {
+    pub fn new(task: &Task) -> Self {
         let usage = |usage: aiw_tasks::TaskUsage| TokenUsage {
             input: usage.input,
             output: usage.output,
@@ -137,7 +137,7 @@ impl TaskDetails {
             reasoning: usage.reasoning,
         };
         Self {
-            summary: TaskSummary::of(task),
+            summary: TaskSummary::new(task),
             model: task.about.model.clone(),
             permission: task.about.permission.clone(),
             bypass: task.about.bypass.clone(),
@@ -192,15 +192,15 @@ pub struct TaskLogLine {
 
 impl TaskLog {
     /// Lines of a task's log as they are shown.
-    pub fn of(task: &Task, lines: &[TextLine]) -> Self {
+    pub fn new(task: &Task, lines: &[TextLine]) -> Self {
         let (id, log) = (task.id.to_string(), task.log.to_string_lossy().into_owned());
-        Self { id, log, lines: lines.iter().map(TaskLogLine::of).collect() }
+        Self { id, log, lines: lines.iter().map(TaskLogLine::new).collect() }
     }
 }
 
 impl TaskLogLine {
     /// A line as it is shown.
-    pub fn of(line: &TextLine) -> Self {
+    pub fn new(line: &TextLine) -> Self {
         Self { time: rfc3339(line.time), stream: line.stream, text: line.text.clone() }
     }
 }
@@ -213,7 +213,7 @@ pub fn duration(task: &Task) -> Duration {
 }
 
 /// How a task stands, in a few words: `succeeded`, `failed (exit code 1)`, `stopped`, `running`.
-pub fn standing(task: &Task) -> String {
+pub fn describe_state(task: &Task) -> String {
     match (task.outcome, task.exit_code, task.signal) {
         (None, ..) => task.state.to_string(),
         (Some(Outcome::Failed), Some(code), _) => format!("failed (exit code {code})"),
@@ -228,6 +228,6 @@ pub fn resume(task: &Task) -> Option<String> {
     Some(format!(
         "cd {} && {}",
         shell_word_in_line(&task.cwd.to_string_lossy()),
-        joined(&Continuation::of(task)?.words())
+        joined(&ResumeCommand::from_task(task)?.words())
     ))
 }

@@ -4,14 +4,14 @@ use std::path::Path;
 use std::process::Command;
 
 use aiw_core::{CliKind, ProviderName, shell_word_in_line};
-use aiw_home::{Home, OWN, ProvidersFile};
+use aiw_home::{CLI_LOGIN_NAME, Home, ProvidersFile};
 use aiw_tasks::Task;
 
 use crate::clis;
 
 /// A session that a CLI has ended.
 #[derive(Debug, Clone, Copy)]
-pub struct Past<'a> {
+pub struct EndedSession<'a> {
     /// The CLI.
     pub cli: CliKind,
     /// The session's id.
@@ -35,26 +35,27 @@ pub struct Resume {
 
 /// Knows which providers there are, to go on with sessions.
 #[derive(Debug)]
-pub struct Resumes {
+pub struct ResumeIndex {
     /// `None` if they can't be read: then nothing is said of them.
     providers: Option<ProvidersFile>,
 }
 
-impl Resumes {
+impl ResumeIndex {
     /// Reads the providers of a home.
     pub fn new(home: &Home) -> Self {
         Self { providers: home.providers().ok() }
     }
 
     /// Returns what goes on with a session. Without a provider, the CLI itself does.
-    pub fn of(&self, past: Past<'_>) -> Resume {
-        let Past { cli, session, directory, provider, isolated } = past;
-        let resume = clis::of(cli).resume(session);
+    pub fn resume(&self, past: EndedSession<'_>) -> Resume {
+        let EndedSession { cli, session, directory, provider, isolated } = past;
+        let resume = clis::for_kind(cli).resume(session);
         let words = match (provider, isolated) {
             (None, false) => [vec![cli.to_string()], resume.clone()].concat(),
-            _ => Continuation::new(cli, session, provider, isolated).words(),
+            _ => ResumeCommand::new(cli, session, provider, isolated).words(),
         };
-        let is_gone = |name: &&str| *name != OWN && self.providers.as_ref().is_some_and(|file| is_gone(file, name));
+        let is_gone =
+            |name: &&str| *name != CLI_LOGIN_NAME && self.providers.as_ref().is_some_and(|file| is_gone(file, name));
         let problem = provider.filter(is_gone).map(|name| {
             let own = joined(&[vec![cli.to_string()], resume].concat());
             let again = match name.parse::<ProviderName>() {
@@ -91,7 +92,7 @@ impl Resume {
 
 /// A run that goes on with a session, as aiw's command line has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Continuation {
+pub struct ResumeCommand {
     /// The CLI.
     pub cli: CliKind,
     /// The provider that the session had.
@@ -108,7 +109,7 @@ pub struct Continuation {
     pub arguments: Vec<String>,
 }
 
-impl Continuation {
+impl ResumeCommand {
     fn new(cli: CliKind, session: &str, provider: Option<&str>, isolated: bool) -> Self {
         Self {
             cli,
@@ -117,13 +118,13 @@ impl Continuation {
             isolated,
             private: false,
             // With its own configuration, Gemini CLI gets the home in which the session is only together with aiw's server.
-            mcp: cli == CliKind::Gemini && provider == Some(OWN),
-            arguments: clis::of(cli).resume(session),
+            mcp: cli == CliKind::Gemini && provider == Some(CLI_LOGIN_NAME),
+            arguments: clis::for_kind(cli).resume(session),
         }
     }
 
     /// Returns what goes on with the session of a task, if its CLI has named one.
-    pub fn of(task: &Task) -> Option<Self> {
+    pub fn from_task(task: &Task) -> Option<Self> {
         let about = &task.about;
         let mut run = Self::new(about.cli, about.session.as_deref()?, about.provider.as_deref(), about.isolated);
         run.arguments.extend(about.arguments.iter().cloned());

@@ -25,7 +25,7 @@ pub use parse::DELIMITER;
 use folder::{RoleFile, RoleFolder};
 use parse::ParsedRole;
 
-aiw_core::words! {
+aiw_core::string_enum! {
     /// Where a role comes from.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub enum RoleSource {
@@ -59,7 +59,7 @@ pub struct Role {
 
 /// A role as lists show it, or a file that should be a role.
 #[derive(Debug)]
-pub struct ListedRole {
+pub struct RoleEntry {
     /// The name, or that of the file if nothing better is known.
     pub name: String,
     /// The purpose of the role, if it can be used.
@@ -82,7 +82,7 @@ pub struct ListedRole {
 #[derive(Debug, Default)]
 pub struct RoleListing {
     /// The roles, by source, then by name.
-    pub roles: Vec<ListedRole>,
+    pub roles: Vec<RoleEntry>,
     /// Folders that could not be read. The others were.
     pub unread: Vec<RoleError>,
 }
@@ -167,9 +167,9 @@ impl Roles {
         for Agents { source, trusted, folder } in own.into_iter().chain(self.agents()) {
             match folder.and_then(|folder| folder.files()) {
                 Ok(files) => {
-                    let mut roles: Vec<ListedRole> = files
+                    let mut roles: Vec<RoleEntry> = files
                         .into_iter()
-                        .map(|file| ListedRole { trusted, ..listed(source, file, &mut first) })
+                        .map(|file| RoleEntry { trusted, ..listed(source, file, &mut first) })
                         .collect();
                     roles.sort_by(|a, b| a.name.cmp(&b.name));
                     listing.roles.append(&mut roles);
@@ -183,7 +183,7 @@ impl Roles {
     /// Returns the role with a name, to go before a task. A broken role is an error even if another role with that
     /// name would work: no other role is used in its place.
     pub fn find(&self, name: &RoleName) -> Result<Role, RoleError> {
-        match (self.look(name)?, &self.project) {
+        match (self.view(name)?, &self.project) {
             (role, Some(project)) if !role.trusted => {
                 Err(RoleError::NotTrusted { name: role.name, directory: project.root.clone() })
             }
@@ -195,7 +195,7 @@ impl Roles {
     }
 
     /// Checks all roles, or those of a name. Returns each with its problem, and why folders can't be read.
-    pub fn validate(&self, name: Option<&str>) -> (Vec<(ListedRole, Option<String>)>, Vec<RoleError>) {
+    pub fn validate(&self, name: Option<&str>) -> (Vec<(RoleEntry, Option<String>)>, Vec<RoleError>) {
         let RoleListing { roles, unread } = self.list();
         let wanted = roles.into_iter().filter(|listed| name.is_none_or(|name| listed.name == name));
         let checked = wanted.map(|listed| {
@@ -207,8 +207,8 @@ impl Roles {
     }
 
     /// Returns a problem if the placeholder text of a new role is unchanged. Such a role can be used, but says nothing.
-    fn unedited(&self, listed: &ListedRole) -> Option<String> {
-        let role = self.look(&listed.name.parse().ok()?).ok().filter(|role| role.path == listed.path)?;
+    fn unedited(&self, listed: &RoleEntry) -> Option<String> {
+        let role = self.view(&listed.name.parse().ok()?).ok().filter(|role| role.path == listed.path)?;
         let left = [
             ("description", role.description.trim() == NEW_DESCRIPTION),
             ("content", role.content.trim().as_bytes() == NEW_CONTENT.trim_ascii()),
@@ -219,7 +219,7 @@ impl Roles {
     }
 
     /// Returns the role with a name, for viewing: this may be a role of a directory that is not trusted.
-    pub fn look(&self, name: &RoleName) -> Result<Role, RoleError> {
+    pub fn view(&self, name: &RoleName) -> Result<Role, RoleError> {
         if let Some(file) = self.own()?.and_then(|folder| folder.file(name)) {
             return match file.content.and_then(|bytes| Ok((bytes.len() as u64, parse::own(&bytes)?))) {
                 Ok((bytes, text)) => Ok(role(name.clone(), text, RoleSource::Aiw, file.path, bytes)),
@@ -248,7 +248,7 @@ impl Roles {
     pub fn own_bytes(&self, name: &RoleName) -> Result<Vec<u8>, RoleError> {
         let folder = self.own()?;
         let Some((folder, file)) = folder.and_then(|folder| folder.file(name).map(|file| (folder, file))) else {
-            return Err(match self.look(name) {
+            return Err(match self.view(name) {
                 Ok(Role { path, .. }) | Err(RoleError::Broken { path, .. }) => {
                     RoleError::NotOurs { name: name.clone(), path }
                 }
@@ -303,7 +303,7 @@ fn role(name: RoleName, text: ParsedRole, source: RoleSource, path: PathBuf, byt
     Role { name, description: text.description, content: text.content, source, path, bytes, trusted: true }
 }
 
-fn listed(source: RoleSource, file: RoleFile, first: &mut HashMap<RoleName, PathBuf>) -> ListedRole {
+fn listed(source: RoleSource, file: RoleFile, first: &mut HashMap<RoleName, PathBuf>) -> RoleEntry {
     let RoleFile { name: stem, path, bytes, content } = file;
     let name = stem.parse::<RoleName>().map_err(|source| RoleProblem::Name { source });
     let read = match source {
@@ -319,7 +319,7 @@ fn listed(source: RoleSource, file: RoleFile, first: &mut HashMap<RoleName, Path
         }),
     };
     match read {
-        Ok((name, text, shadowed_by)) => ListedRole {
+        Ok((name, text, shadowed_by)) => RoleEntry {
             name: name.to_string(),
             description: Some(text.description),
             source,
@@ -329,7 +329,7 @@ fn listed(source: RoleSource, file: RoleFile, first: &mut HashMap<RoleName, Path
             shadowed_by,
             trusted: true,
         },
-        Err(problem) => ListedRole {
+        Err(problem) => RoleEntry {
             name: stem,
             description: None,
             source,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
 
-use crate::draft::Draft;
+use crate::builder::RunBuilder;
 use crate::{LaunchError, OwnServer};
 
 /// The server's name, which becomes a part of the names of its tools.
@@ -20,7 +20,7 @@ pub(crate) struct Served {
 
 impl Served {
     /// Returns what starts the server on the home of a run.
-    pub(crate) fn new(server: &OwnServer, draft: &Draft) -> Result<Self, LaunchError> {
+    pub(crate) fn new(server: &OwnServer, draft: &RunBuilder) -> Result<Self, LaunchError> {
         let not_text = |what: &str| LaunchError::invalid(format!("{what} is not text"), "leave out `--mcp`");
         let command = server.command.to_str().ok_or_else(|| not_text("the path of aiw's executable"))?.to_owned();
         let mut args = vec!["mcp".to_owned(), "serve".to_owned()];

@@ -9,21 +9,21 @@ use serde_json::Value;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RunEvent {
     /// The model said something, either complete or a part that the next event continues.
-    Said {
+    Message {
         /// The text.
         text: String,
         /// Whether more of the same text may follow.
         part: bool,
     },
     /// The model called a tool.
-    Called {
+    ToolCall {
         /// The tool's name.
         tool: String,
         /// The input of the tool, as JSON or as a command line.
         input: String,
     },
     /// A tool answered.
-    Returned {
+    ToolResult {
         /// The answer.
         text: String,
         /// Whether the tool failed.
@@ -38,7 +38,7 @@ pub enum RunEvent {
 impl RunEvent {
     /// Returns the event for a text, or `None` if the text is empty.
     pub(crate) fn said(text: &str, part: bool) -> Option<Self> {
-        (!text.is_empty()).then(|| Self::Said { text: text.to_owned(), part })
+        (!text.is_empty()).then(|| Self::Message { text: text.to_owned(), part })
     }
 }
 
@@ -94,7 +94,7 @@ fn is_session(id: &str) -> bool {
 
 /// Where a piece of rendered text belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OutputPlace {
+pub enum OutputTarget {
     /// The answer: what the model said.
     Answer,
     /// The progress: what it did on the way.
@@ -118,25 +118,29 @@ pub(crate) fn stripped(text: &str) -> String {
 }
 
 /// Longer lines about tools are truncated.
-const WIDTH: usize = 160;
+const MAX_LINE_WIDTH: usize = 160;
 
 impl Renderer {
     /// Returns the printable text of an event, with its line breaks.
-    pub fn render(&mut self, event: &RunEvent) -> Vec<(OutputPlace, String)> {
+    pub fn render(&mut self, event: &RunEvent) -> Vec<(OutputTarget, String)> {
         let mut pieces = Vec::new();
-        if let RunEvent::Said { text, part } = event {
+        if let RunEvent::Message { text, part } = event {
             let text = plain(text);
             let end = if *part || text.ends_with('\n') { "" } else { "\n" };
             self.open = *part && !text.ends_with('\n');
-            pieces.push((OutputPlace::Answer, format!("{text}{end}")));
+            pieces.push((OutputTarget::Answer, format!("{text}{end}")));
             return pieces;
         }
         let line = match event {
-            RunEvent::Said { .. } => return pieces,
-            RunEvent::Called { tool, input } => format!("> {} {}", one_line(tool, 60), one_line(&plain(input), WIDTH)),
-            RunEvent::Returned { text, failed: false } if text.trim().is_empty() => return pieces,
-            RunEvent::Returned { text, failed: false } => format!("  {}", one_line(&plain(text), WIDTH)),
-            RunEvent::Returned { text, failed: true } => format!("  failed: {}", one_line(&plain(text), WIDTH)),
+            RunEvent::Message { .. } => return pieces,
+            RunEvent::ToolCall { tool, input } => {
+                format!("> {} {}", one_line(tool, 60), one_line(&plain(input), MAX_LINE_WIDTH))
+            }
+            RunEvent::ToolResult { text, failed: false } if text.trim().is_empty() => return pieces,
+            RunEvent::ToolResult { text, failed: false } => format!("  {}", one_line(&plain(text), MAX_LINE_WIDTH)),
+            RunEvent::ToolResult { text, failed: true } => {
+                format!("  failed: {}", one_line(&plain(text), MAX_LINE_WIDTH))
+            }
             RunEvent::Failed(message) => {
                 let message = one_line(&plain(message), 1000);
                 // Some say it themselves.
@@ -145,8 +149,8 @@ impl Renderer {
             }
             RunEvent::Line(line) => plain(line),
         };
-        pieces.extend(self.finish().map(|text| (OutputPlace::Answer, text)));
-        pieces.push((OutputPlace::Progress, format!("{line}\n")));
+        pieces.extend(self.finish().map(|text| (OutputTarget::Answer, text)));
+        pieces.push((OutputTarget::Progress, format!("{line}\n")));
         pieces
     }
 
@@ -170,7 +174,7 @@ mod tests {
         for line in lines {
             for event in reader.read(Stream::Stdout, line.as_bytes()) {
                 for (place, piece) in renderer.render(&event) {
-                    text.push_str(if place == OutputPlace::Answer { "" } else { "# " });
+                    text.push_str(if place == OutputTarget::Answer { "" } else { "# " });
                     text.push_str(&piece);
                 }
             }

@@ -5,7 +5,7 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::{FoundCli, ListedRole, Role, install_command};
+use crate::{DetectedCli, Role, RoleEntry, install_command};
 
 /// An AI CLI in a list.
 #[warn(missing_docs)]
@@ -25,7 +25,7 @@ pub struct CliSummary {
 
 impl CliSummary {
     /// Returns the fields of lists for an AI CLI.
-    pub fn of(cli: &FoundCli) -> Self {
+    pub fn new(cli: &DetectedCli) -> Self {
         Self {
             kind: cli.kind.as_str(),
             path: cli.path.as_deref().map(text),
@@ -51,9 +51,9 @@ pub struct CliDetails {
 
 impl CliDetails {
     /// All that is known of an AI CLI.
-    pub fn of(cli: &FoundCli) -> Self {
+    pub fn new(cli: &DetectedCli) -> Self {
         Self {
-            summary: CliSummary::of(cli),
+            summary: CliSummary::new(cli),
             real_path: cli.real_path.as_deref().map(text),
             install_command: install_command(cli.kind),
         }
@@ -85,7 +85,7 @@ pub struct RoleSummary {
 
 impl RoleSummary {
     /// Returns the fields of lists for a role.
-    pub fn of(listed: &ListedRole) -> Self {
+    pub fn new(listed: &RoleEntry) -> Self {
         Self {
             name: listed.name.clone(),
             description: listed.description.clone(),
@@ -99,7 +99,7 @@ impl RoleSummary {
     }
 
     /// Returns the fields of lists for a role that can be used.
-    pub fn of_role(role: &Role) -> Self {
+    pub fn from_role(role: &Role) -> Self {
         Self {
             name: role.name.to_string(),
             description: Some(role.description.clone()),
@@ -126,8 +126,8 @@ pub struct RoleDetails {
 
 impl RoleDetails {
     /// A role with its text.
-    pub fn of(role: &Role) -> Self {
-        Self { summary: RoleSummary::of_role(role), content: role.content.clone() }
+    pub fn new(role: &Role) -> Self {
+        Self { summary: RoleSummary::from_role(role), content: role.content.clone() }
     }
 }
 

@@ -6,7 +6,7 @@ use aiw_core::{CliKind, one_line};
 use aiw_tasks::{LogEntry, Stream, StreamInterpreter, Task, TaskError, Tasks};
 
 use crate::stream::plain;
-use crate::{OutputPlace, Renderer, RunEvent, RunReader};
+use crate::{OutputTarget, Renderer, RunEvent, RunReader};
 
 /// Converts a log to lines of text.
 pub struct LogText {
@@ -20,10 +20,10 @@ pub struct LogText {
 }
 
 /// More than a record keeps of the final message.
-const SAID: usize = 64 << 10;
+const MAX_MESSAGE_BYTES: usize = 64 << 10;
 
 /// A longer line is split: a model may write gigabytes without a line break.
-const LINE: usize = 1 << 20;
+const MAX_LINE_BYTES: usize = 1 << 20;
 
 /// A line of text from a log.
 pub struct TextLine {
@@ -52,11 +52,12 @@ impl LogText {
     }
 
     /// Returns the pieces of text of an entry, and where each belongs.
-    pub fn pieces(&mut self, entry: &LogEntry) -> Vec<(OutputPlace, String)> {
+    pub fn pieces(&mut self, entry: &LogEntry) -> Vec<(OutputTarget, String)> {
         if entry.stream == Stream::Aiw {
             let text = format!("aiw: {}\n", one_line(&String::from_utf8_lossy(&entry.bytes), 1000));
-            let mut pieces: Vec<_> = self.renderer.finish().map(|end| (OutputPlace::Answer, end)).into_iter().collect();
-            pieces.push((OutputPlace::Progress, text));
+            let mut pieces: Vec<_> =
+                self.renderer.finish().map(|end| (OutputTarget::Answer, end)).into_iter().collect();
+            pieces.push((OutputTarget::Progress, text));
             return pieces;
         }
         let events = self.reader.read(entry.stream, &entry.bytes);
@@ -65,7 +66,7 @@ impl LogText {
     }
 
     fn note(&mut self, event: &RunEvent) {
-        let RunEvent::Said { text, part } = event else {
+        let RunEvent::Message { text, part } = event else {
             self.saying = false;
             return;
         };
@@ -73,7 +74,7 @@ impl LogText {
             self.said.clear();
         }
         self.saying = *part;
-        if self.said.len() < SAID {
+        if self.said.len() < MAX_MESSAGE_BYTES {
             self.said.push_str(&plain(text));
         }
     }
@@ -101,7 +102,7 @@ impl LogText {
         for (_, piece) in self.pieces(entry) {
             for part in piece.split_inclusive('\n') {
                 self.line.push_str(part);
-                if part.ends_with('\n') || self.line.len() > LINE {
+                if part.ends_with('\n') || self.line.len() > MAX_LINE_BYTES {
                     let text = std::mem::take(&mut self.line);
                     let text = text.trim_end_matches('\n').to_owned();
                     lines.push(TextLine { time: entry.time, stream: entry.stream, text });
@@ -143,7 +144,7 @@ mod tests {
         let (mut text, mut reader, mut lines) = (LogText::of(CliKind::Gemini), RunReader::new(CliKind::Gemini), 0);
         for _ in 0..100 {
             lines += text.lines(&entry).iter().map(|line| line.text.len()).sum::<usize>();
-            assert!(text.line.len() <= LINE);
+            assert!(text.line.len() <= MAX_LINE_BYTES);
             reader.line(Stream::Stdout, &entry.bytes);
         }
         assert_eq!(lines + text.line.len(), 100 * piece.len());
@@ -153,7 +154,7 @@ mod tests {
 
     /// Masks a stream that arrives in parts, with a pause after each part if `slowly` is set.
     fn masked(secret: &str, parts: &[&[u8]], slowly: bool) -> Vec<u8> {
-        let mut mask = Mask::of(&[secret.into()]);
+        let mut mask = Mask::new(&[secret.into()]);
         let mut out = Vec::new();
         for part in parts {
             out.extend(mask.take(part));
@@ -191,7 +192,7 @@ mod tests {
                     pieces.last_mut().unwrap().extend([code, &c]);
                 }
                 for cli in CliKind::ALL {
-                    let stream = crate::clis::of(cli).says(&pieces);
+                    let stream = crate::clis::for_kind(cli).says(&pieces);
                     let parts: Vec<&[u8]> = stream.as_bytes().chunks(size).collect();
                     let log = masked(&secret, &parts, slowly);
                     let (mut text, mut reader, mut shown) = (LogText::of(cli), RunReader::new(cli), String::new());

@@ -68,7 +68,7 @@ fn find(ancestors: impl Iterator<Item = Ancestor>, leader: impl FnOnce() -> u32)
     match (cli, ide) {
         (Some((root, kind)), _) => ProcessSession { root, kind: RootKind::Cli(kind), task: None },
         (None, Some(root)) => ProcessSession { root, kind: RootKind::Ide, task: None },
-        (None, None) => ProcessSession { root: Root::of(leader()), kind: RootKind::Session, task: None },
+        (None, None) => ProcessSession { root: Root::for_pid(leader()), kind: RootKind::Session, task: None },
     }
 }
 
@@ -81,7 +81,7 @@ fn shim(process: &Ancestor) -> Option<(Root, ProcessId)> {
         return None;
     }
     let task = task.parse().ok()?;
-    Some((Root::of(root.parse().ok()?), task))
+    Some((Root::for_pid(root.parse().ok()?), task))
 }
 
 /// Returns the CLI that a process is, by its name or by the script that Node runs.
@@ -102,7 +102,7 @@ fn cli_of(process: &Ancestor) -> Option<CliKind> {
     let script = process.arguments.iter().skip(1).find(|argument| !argument.starts_with('-'))?;
     CliKind::ALL
         .into_iter()
-        .find(|kind| script.contains(&format!("/node_modules/{}/", clis::of(*kind).npm_package())))
+        .find(|kind| script.contains(&format!("/node_modules/{}/", clis::for_kind(*kind).npm_package())))
         .or_else(|| {
             let name = file_name(script)?;
             let name = name.strip_suffix(".js").or_else(|| name.strip_suffix(".mjs")).unwrap_or(name);
@@ -111,7 +111,7 @@ fn cli_of(process: &Ancestor) -> Option<CliKind> {
 }
 
 /// Editors that run agents, by the names of their executables.
-const IDES: [&str; 18] = [
+const IDE_NAMES: [&str; 18] = [
     "code",
     "code-insiders",
     "codium",
@@ -134,7 +134,7 @@ const IDES: [&str; 18] = [
 
 fn is_ide(process: &Ancestor) -> bool {
     let first = process.arguments.first().and_then(|argument| file_name(argument));
-    let known = |name: &str| IDES.contains(&name.to_lowercase().as_str());
+    let known = |name: &str| IDE_NAMES.contains(&name.to_lowercase().as_str());
     known(&process.name)
         || first.is_some_and(known)
         || process.arguments.iter().take(2).any(|a| a.contains("/.vscode-server/"))
@@ -147,13 +147,13 @@ fn file_name(path: &str) -> Option<&str> {
 
 #[cfg(unix)]
 mod platform {
-    use aiw_tasks::{Root, SeenProcess};
+    use aiw_tasks::{ObservedProcess, Root};
 
     use super::{Ancestor, MAX_DEPTH, file_name};
 
     /// Returns the ancestors of a process, without the process itself.
     pub(super) fn ancestors(pid: u32) -> impl Iterator<Item = Ancestor> {
-        let mut next = SeenProcess::of(pid).map(|seen| seen.parent());
+        let mut next = ObservedProcess::open(pid).map(|seen| seen.parent());
         std::iter::from_fn(move || {
             let process = read(next.filter(|pid| *pid > 0)?)?;
             next = Some(process.parent);
@@ -162,15 +162,15 @@ mod platform {
     }
 
     pub(super) fn session_leader(pid: u32) -> u32 {
-        let Some(own) = SeenProcess::of(pid) else { return pid };
-        if own.session() > 0 && SeenProcess::of(own.session()).is_some_and(|leader| !leader.is_ended()) {
+        let Some(own) = ObservedProcess::open(pid) else { return pid };
+        if own.session() > 0 && ObservedProcess::open(own.session()).is_some_and(|leader| !leader.is_ended()) {
             return own.session();
         }
         // The leader is gone, or outside of the container. The highest remaining process of its session takes its
         // place, so that the commands of a script or service belong to one session.
         let mut highest = (pid, own.parent());
         for _ in 0..MAX_DEPTH {
-            match SeenProcess::of(highest.1).filter(|parent| parent.session() == own.session()) {
+            match ObservedProcess::open(highest.1).filter(|parent| parent.session() == own.session()) {
                 Some(parent) => highest = (highest.1, parent.parent()),
                 None => break,
             }
@@ -179,7 +179,7 @@ mod platform {
     }
 
     fn read(pid: u32) -> Option<Ancestor> {
-        let seen = SeenProcess::of(pid)?;
+        let seen = ObservedProcess::open(pid)?;
         let arguments = seen.arguments();
         let first = || arguments.first().and_then(|first| file_name(first)).map(str::to_owned);
         let name = seen.executable().or_else(first).unwrap_or_else(|| seen.name());

@@ -8,7 +8,7 @@ use aiw_home::{CliFiles, Home, HomeError};
 use crate::RunRequest;
 use crate::clis;
 use crate::environment::Environment;
-use crate::workspace::{Standing, Workspace};
+use crate::workspace::{TrustState, Workspace};
 
 /// Returns the directory about which the user has to be asked whether they trust it: the CLI would ask nobody, the project
 /// brings something, and neither aiw's settings nor the CLI's own record have an answer.
@@ -17,7 +17,7 @@ use crate::workspace::{Standing, Workspace};
 ///
 /// Fails if the settings can't be read.
 pub fn ask_about(home: &Home, request: &RunRequest) -> Result<Option<PathBuf>, HomeError> {
-    let cli = clis::of(request.cli);
+    let cli = clis::for_kind(request.cli);
     let cwd = match fs::canonicalize(&request.cwd) {
         Ok(cwd) if cli.skips_trust_prompt(request) && !request.trust => cwd,
         // That a directory is absent is an error of the run itself.
@@ -26,10 +26,10 @@ pub fn ask_about(home: &Home, request: &RunRequest) -> Result<Option<PathBuf>, H
     let workspace = workspace(home, &cwd);
     let mut environment = Environment::inherited(home.around().variables());
     if request.isolated {
-        environment.set(CliFiles::of(request.cli).variable, home.isolated(request.cli));
+        environment.set(CliFiles::for_cli(request.cli).variable, home.isolated(request.cli));
     }
-    match workspace.standing(request.cli, &home.settings()?.trust()) {
-        Standing::Unknown(directory) | Standing::Changed(directory)
+    match workspace.trust_state(request.cli, &home.settings()?.trust()) {
+        TrustState::Unknown(directory) | TrustState::Changed(directory)
             if !cli.has_recorded_trust(&workspace, &environment) && cli.has_project_files(&workspace, &environment) =>
         {
             Ok(Some(directory))
@@ -46,7 +46,7 @@ pub(crate) fn workspace(home: &Home, cwd: &Path) -> Workspace {
 
 #[cfg(test)]
 mod tests {
-    use aiw_home::{Surroundings, TrustSettings};
+    use aiw_home::{ExecutionContext, TrustSettings};
 
     use super::*;
     use crate::workspace::tests::repository;
@@ -56,7 +56,7 @@ mod tests {
         let (dir, workspace) = repository();
         let variables = [("HOME", "user"), ("AIW_HOME", "aiw")];
         let variables = variables.map(|(name, place)| (name.into(), dir.path().join(place).into_os_string()));
-        let home = Home::find(Surroundings::new(Ok(workspace.cwd.clone()), variables)).unwrap();
+        let home = Home::find(ExecutionContext::new(Ok(workspace.cwd.clone()), variables)).unwrap();
         let mut request = RunRequest::new(aiw_core::CliKind::Claude, &workspace.cwd);
         request.prompt = Some(b"x".to_vec());
         assert_eq!(ask_about(&home, &request).unwrap(), None);

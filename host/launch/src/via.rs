@@ -7,15 +7,15 @@ use aiw_core::{Api, CliKind, ProviderName};
 use aiw_dialects::losses;
 
 use crate::clis::AiCli;
-use crate::gateway::{Admission, GatewayDoor};
+use crate::gateway::{GatewayAccess, GatewayCredentials};
 
 /// The name of the secret that a CLI shows to the gateway.
 pub(crate) const TOKEN: &str = "gateway";
 
 /// How a run gets into the gateway, and what happens there.
-pub(crate) struct Via {
-    pub(crate) door: Arc<dyn GatewayDoor>,
-    pub(crate) admission: Admission,
+pub(crate) struct GatewayRoute {
+    pub(crate) access: Arc<dyn GatewayAccess>,
+    pub(crate) admission: GatewayCredentials,
     /// The CLI's API.
     pub(crate) client: Api,
     /// The API of the provider, or of each member of the pool, by their names.
@@ -24,7 +24,7 @@ pub(crate) struct Via {
     pub(crate) pool: Option<ProviderName>,
 }
 
-impl Via {
+impl GatewayRoute {
     /// Returns the account and the intent as the CLI sees them: the gateway is the provider.
     pub(crate) fn as_seen_by(&self, cli: &dyn AiCli, account: &Account, intent: &Intent) -> (Account, Intent) {
         let family = self.client.family();

@@ -59,11 +59,11 @@ impl MainWorktree {
 
 /// Whether the user trusts a project.
 #[derive(Debug)]
-pub(crate) enum Standing {
+pub(crate) enum TrustState {
     /// The user trusts it as it is now.
     Trusted,
     /// It is the user's home itself, and its files are their own.
-    Own,
+    UserOwned,
     /// The user has not been asked about this directory of it.
     Unknown(PathBuf),
     /// This directory of it is trusted, and has files that the user has not seen as they are now.
@@ -105,9 +105,9 @@ impl Workspace {
 
     /// Returns whether the user trusts the project, and each file there that starts programs as it is now. A no counts more
     /// than a directory above that is trusted.
-    pub(crate) fn standing(&self, cli: CliKind, trust: &TrustSettings) -> Standing {
+    pub(crate) fn trust_state(&self, cli: CliKind, trust: &TrustSettings) -> TrustState {
         if let Some(declined) = self.with_main().find(|directory| trust.is_declined(directory)) {
-            return Standing::Declined(declined.to_owned());
+            return TrustState::Declined(declined.to_owned());
         }
         let mut unusable = None;
         let mut is_other = |file: &ProjectFile| match &file.content {
@@ -122,7 +122,7 @@ impl Workspace {
         if cli == CliKind::Claude
             && let Some(file) = self.above().map(ProjectFile::read_servers).find(&mut is_other)
         {
-            return Standing::Above(file.path);
+            return TrustState::Above(file.path);
         }
         let is_home = |directory: &Path| Some(directory) == self.user_home.as_deref();
         let mut roots =
@@ -131,26 +131,26 @@ impl Workspace {
             // `aiw trust add` would refuse it.
             return match ProjectFile::read_servers(root) {
                 ProjectFile { path, content: Err(error), .. } if path.is_symlink() => {
-                    Standing::Unusable(error.to_string())
+                    TrustState::Unusable(error.to_string())
                 }
-                _ => Standing::Unknown(root.to_owned()),
+                _ => TrustState::Unknown(root.to_owned()),
             };
         }
         let mut others = self.directories().filter(|directory| !is_home(directory));
         if let Some(directory) =
-            others.find(|directory| ProjectFile::read_of(cli, directory).any(|file| is_other(&file)))
+            others.find(|directory| ProjectFile::read_for_cli(cli, directory).any(|file| is_other(&file)))
         {
-            return Standing::Changed(directory.to_owned());
+            return TrustState::Changed(directory.to_owned());
         }
         if let Some(main) = self.main.as_ref().filter(|main| cli == CliKind::Claude && !is_home(&main.root))
             && is_other(&ProjectFile::read_local(&main.root))
         {
-            return Standing::Changed(main.root.clone());
+            return TrustState::Changed(main.root.clone());
         }
         match unusable {
-            Some(problem) => Standing::Unusable(problem),
-            None if is_home(&self.root) && !trust.covers(&self.root) => Standing::Own,
-            None => Standing::Trusted,
+            Some(problem) => TrustState::Unusable(problem),
+            None if is_home(&self.root) && !trust.covers(&self.root) => TrustState::UserOwned,
+            None => TrustState::Trusted,
         }
     }
 
@@ -166,13 +166,13 @@ impl Workspace {
     }
 }
 
-impl Standing {
+impl TrustState {
     /// Returns why a run leaves out what the project brings, and what the user can do. `None` if nothing is left out.
     pub(crate) fn note(&self) -> Option<String> {
         const LEFT_OUT: &str = "the project's settings, hooks, MCP servers and `CLAUDE.md` are left out";
         let shown = |path: &Path| one_line(&path.to_string_lossy(), 200);
         match self {
-            Self::Trusted | Self::Own => None,
+            Self::Trusted | Self::UserOwned => None,
             Self::Unknown(directory) | Self::Declined(directory) => {
                 let word = directory.to_string_lossy();
                 Some(format!(
@@ -226,7 +226,7 @@ pub(crate) mod tests {
     }
 
     fn is_trusted(workspace: &Workspace, trust: &TrustSettings) -> bool {
-        matches!(workspace.standing(CliKind::Claude, trust), Standing::Trusted)
+        matches!(workspace.trust_state(CliKind::Claude, trust), TrustState::Trusted)
     }
 
     #[test]
@@ -264,25 +264,25 @@ pub(crate) mod tests {
             let file = directory.join(name);
             fs::create_dir_all(file.parent().unwrap()).unwrap();
             fs::write(&file, "{}").unwrap();
-            let standing = workspace.standing(CliKind::Claude, &trust);
-            assert!(matches!(&standing, Standing::Changed(asked) if asked == directory), "{standing:?}");
-            assert!(matches!(workspace.standing(CliKind::Gemini, &trust), Standing::Trusted));
+            let standing = workspace.trust_state(CliKind::Claude, &trust);
+            assert!(matches!(&standing, TrustState::Changed(asked) if asked == directory), "{standing:?}");
+            assert!(matches!(workspace.trust_state(CliKind::Gemini, &trust), TrustState::Trusted));
             trust.add_file(&file, b"{}");
             assert!(is_trusted(&workspace, &trust));
             fs::write(&file, "{ }").unwrap();
             assert!(!is_trusted(&workspace, &trust));
             for unusable in ["{", "[]"] {
                 fs::write(&file, unusable).unwrap();
-                let standing = workspace.standing(CliKind::Claude, &trust);
-                assert!(matches!(&standing, Standing::Unusable(why) if why.contains(name)), "{standing:?}");
+                let standing = workspace.trust_state(CliKind::Claude, &trust);
+                assert!(matches!(&standing, TrustState::Unusable(why) if why.contains(name)), "{standing:?}");
             }
             fs::write(&file, "{}").unwrap();
         }
         // One of another user's, above the repository.
         let above = workspace.root.parent().unwrap().join(".mcp.json");
         fs::write(&above, "{}").unwrap();
-        let standing = workspace.standing(CliKind::Claude, &trust);
-        assert!(matches!(&standing, Standing::Above(file) if *file == above), "{standing:?}");
+        let standing = workspace.trust_state(CliKind::Claude, &trust);
+        assert!(matches!(&standing, TrustState::Above(file) if *file == above), "{standing:?}");
         workspace.user_home = workspace.root.parent().map(Path::to_owned);
         assert!(is_trusted(&workspace, &trust));
         workspace.user_home = None;
@@ -292,8 +292,8 @@ pub(crate) mod tests {
             let file = workspace.root.join(".mcp.json");
             fs::rename(&file, dir.path().join("elsewhere")).unwrap();
             std::os::unix::fs::symlink(dir.path().join("elsewhere"), &file).unwrap();
-            let standing = workspace.standing(CliKind::Claude, &trust);
-            assert!(matches!(&standing, Standing::Unusable(why) if why.contains("is a link")), "{standing:?}");
+            let standing = workspace.trust_state(CliKind::Claude, &trust);
+            assert!(matches!(&standing, TrustState::Unusable(why) if why.contains("is a link")), "{standing:?}");
         }
     }
 
@@ -307,8 +307,8 @@ pub(crate) mod tests {
         std::os::unix::fs::symlink("config", workspace.root.join(".claude")).unwrap();
         assert!(is_trusted(&workspace, &trust));
         fs::write(workspace.root.join("config/settings.json"), "{}").unwrap();
-        let standing = workspace.standing(CliKind::Claude, &trust);
-        assert!(matches!(&standing, Standing::Unusable(why) if why.contains("a link")), "{standing:?}");
+        let standing = workspace.trust_state(CliKind::Claude, &trust);
+        assert!(matches!(&standing, TrustState::Unusable(why) if why.contains("a link")), "{standing:?}");
         fs::remove_file(workspace.root.join("config/settings.json")).unwrap();
         fs::write(workspace.root.join(".mcp.json"), " \n").unwrap();
         trust.add_file(&workspace.root.join(".mcp.json"), b" \n");
@@ -336,11 +336,11 @@ pub(crate) mod tests {
             assert_eq!(workspace.main, Some(MainWorktree { root: main.clone(), knows_link }));
             assert_eq!(workspace.recorded().any(|directory| directory == main), knows_link);
         }
-        let standing = workspace.standing(CliKind::Claude, &trust);
-        assert!(matches!(&standing, Standing::Unknown(asked) if *asked == main), "{standing:?}");
+        let standing = workspace.trust_state(CliKind::Claude, &trust);
+        assert!(matches!(&standing, TrustState::Unknown(asked) if *asked == main), "{standing:?}");
         trust.add(&main);
-        let standing = workspace.standing(CliKind::Claude, &trust);
-        assert!(matches!(&standing, Standing::Changed(asked) if *asked == main), "{standing:?}");
+        let standing = workspace.trust_state(CliKind::Claude, &trust);
+        assert!(matches!(&standing, TrustState::Changed(asked) if *asked == main), "{standing:?}");
         trust.add_file(&main.join(".claude/settings.local.json"), b"{}");
         assert!(is_trusted(&workspace, &trust));
     }
@@ -353,8 +353,8 @@ pub(crate) mod tests {
         fs::create_dir_all(user.join("unpacked/.claude")).unwrap();
         fs::write(user.join(".mcp.json"), "{}").unwrap();
         let trust = TrustSettings::default();
-        let own = Workspace::new(&user, Some(&user)).standing(CliKind::Claude, &trust);
-        assert!(matches!(own, Standing::Own), "{own:?}");
+        let own = Workspace::new(&user, Some(&user)).trust_state(CliKind::Claude, &trust);
+        assert!(matches!(own, TrustState::UserOwned), "{own:?}");
         let mut trusted = TrustSettings::default();
         trusted.add(&user);
         assert!(is_trusted(&Workspace::new(&user, Some(&user)), &trusted));

@@ -10,12 +10,12 @@ use http_body_util::BodyExt;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::refusal::Refusal;
+use crate::refusal::Rejection;
 use crate::rules::ListenLimits;
 
 /// The memory for the bodies of all requests of a listener, in bytes.
 #[derive(Debug, Clone)]
-pub(crate) struct BodyMemory {
+pub(crate) struct BodyBudget {
     free: Arc<Semaphore>,
     /// A part for small bodies alone: large ones that take their time don't keep them waiting.
     small: Arc<Semaphore>,
@@ -25,31 +25,31 @@ pub(crate) struct BodyMemory {
 
 /// The largest body that counts as small, in bytes, and the memory for all of those.
 const SMALL_BODY_BYTES: usize = 256 << 10;
-const ALL_SMALL: usize = 16 << 20;
+const SMALL_BODIES_LIMIT_BYTES: usize = 16 << 20;
 
 /// How long a client may send nothing in the middle of a body, which keeps memory from others.
 const BODY_READ_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A body with the memory that it takes up. The last of its clones gives it back.
-struct HeldBody {
+struct BudgetedBody {
     bytes: Vec<u8>,
     _memory: OwnedSemaphorePermit,
 }
 
-impl AsRef<[u8]> for HeldBody {
+impl AsRef<[u8]> for BudgetedBody {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
 }
 
-impl BodyMemory {
+impl BodyBudget {
     pub(crate) fn new(limits: &ListenLimits) -> Self {
         // A request that may be sent must fit.
         let limit = limits.body_bytes.min(u32::MAX as usize);
         let all = limits.all_bodies_bytes.clamp(limit, Semaphore::MAX_PERMITS);
         Self {
             free: Arc::new(Semaphore::new(all)),
-            small: Arc::new(Semaphore::new(ALL_SMALL)),
+            small: Arc::new(Semaphore::new(SMALL_BODIES_LIMIT_BYTES)),
             limit,
             time: limits.body_time,
         }
@@ -57,31 +57,31 @@ impl BodyMemory {
 
     /// Reads a body. What it may need at most is set aside before its first byte is read, so that no two bodies wait for each
     /// other half read.
-    pub(crate) async fn read<B>(&self, headers: &HeaderMap, mut body: B) -> Result<Bytes, Refusal>
+    pub(crate) async fn read<B>(&self, headers: &HeaderMap, mut body: B) -> Result<Bytes, Rejection>
     where
         B: Body<Data = Bytes> + Unpin,
     {
-        let announced = announced(headers).ok_or(Refusal::TooLarge(self.limit))?;
+        let announced = announced(headers).ok_or(Rejection::TooLarge(self.limit))?;
         let most = announced.unwrap_or(self.limit);
         if most > self.limit {
-            return Err(Refusal::TooLarge(self.limit));
+            return Err(Rejection::TooLarge(self.limit));
         }
         if most == 0 {
             return Ok(Bytes::new());
         }
-        let permits = u32::try_from(most).map_err(|_| Refusal::TooLarge(self.limit))?;
+        let permits = u32::try_from(most).map_err(|_| Rejection::TooLarge(self.limit))?;
         let memory = if most <= SMALL_BODY_BYTES && self.limit > SMALL_BODY_BYTES { &self.small } else { &self.free };
         let memory = tokio::time::timeout(self.time, memory.clone().acquire_many_owned(permits)).await;
-        let Ok(Ok(mut memory)) = memory else { return Err(Refusal::Full) };
+        let Ok(Ok(mut memory)) = memory else { return Err(Rejection::Full) };
         let read = async {
             let mut bytes = Vec::with_capacity(announced.unwrap_or_default());
             while let Some(frame) =
-                tokio::time::timeout(BODY_READ_TIMEOUT, body.frame()).await.map_err(|_| Refusal::Slow)?
+                tokio::time::timeout(BODY_READ_TIMEOUT, body.frame()).await.map_err(|_| Rejection::Timeout)?
             {
-                let Ok(frame) = frame else { return Err(Refusal::Broken) };
+                let Ok(frame) = frame else { return Err(Rejection::Broken) };
                 let Ok(mut data) = frame.into_data() else { continue };
                 if data.remaining() > most - bytes.len() {
-                    return Err(Refusal::TooLarge(self.limit));
+                    return Err(Rejection::TooLarge(self.limit));
                 }
                 while data.has_remaining() {
                     bytes.extend_from_slice(data.chunk());
@@ -90,10 +90,10 @@ impl BodyMemory {
             }
             Ok(bytes)
         };
-        let mut bytes = tokio::time::timeout(self.time, read).await.map_err(|_| Refusal::Slow)??;
+        let mut bytes = tokio::time::timeout(self.time, read).await.map_err(|_| Rejection::Timeout)??;
         bytes.shrink_to_fit();
         drop(memory.split(most - bytes.len()));
-        Ok(Bytes::from_owner(HeldBody { bytes, _memory: memory }))
+        Ok(Bytes::from_owner(BudgetedBody { bytes, _memory: memory }))
     }
 }
 

@@ -16,23 +16,23 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
-use crate::body::BodyMemory;
+use crate::body::BodyBudget;
 use crate::guard;
-use crate::head::{Heads, WatchedStream};
-use crate::places::ConnectionPlace;
+use crate::head::{HeadInspector, HeadState};
+use crate::places::ConnectionPermit;
 use crate::rules::Rules;
 
 /// The state that all connections of a listener share.
 pub(crate) struct SharedListener<S> {
     pub(crate) rules: Rules,
-    pub(crate) memory: BodyMemory,
+    pub(crate) memory: BodyBudget,
     pub(crate) address: SocketAddr,
     pub(crate) service: S,
     pub(crate) stop: CancellationToken,
 }
 
 /// Serves a connection until its client leaves, its time is over, or the listener stops and the running answer is sent.
-pub(crate) async fn serve<S, F, B>(stream: TcpStream, place: ConnectionPlace, shared: Arc<SharedListener<S>>)
+pub(crate) async fn serve<S, F, B>(stream: TcpStream, place: ConnectionPermit, shared: Arc<SharedListener<S>>)
 where
     S: Fn(Request<Bytes>) -> F + Send + Sync + 'static,
     F: Future<Output = Response<B>> + Send,
@@ -42,8 +42,8 @@ where
     // Answers are small and awaited.
     let _ = stream.set_nodelay(true);
     let (limits, place) = (shared.rules.limits, Arc::new(place));
-    let heads = Heads::default();
-    let io = TokioIo::new(WatchedStream { stream, heads: heads.clone() });
+    let heads = HeadState::default();
+    let io = TokioIo::new(HeadInspector { stream, heads: heads.clone() });
     let (for_requests, stop, own) = (shared.clone(), shared.stop.clone(), place.clone());
     let service = service_fn(move |request: Request<Incoming>| {
         let (shared, heads, place) = (for_requests.clone(), heads.clone(), own.clone());
@@ -63,8 +63,8 @@ where
 async fn answer<S, F, B>(
     request: Request<Incoming>,
     shared: &SharedListener<S>,
-    heads: &Heads,
-    place: &ConnectionPlace,
+    heads: &HeadState,
+    place: &ConnectionPermit,
 ) -> Response<Either<B, http_body_util::Full<Bytes>>>
 where
     S: Fn(Request<Bytes>) -> F,

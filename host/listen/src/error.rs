@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
-use aiw_core::{ErrorKind, Fault};
+use aiw_core::{Diagnostic, ErrorKind};
 
 /// Why an address can't be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -32,7 +32,7 @@ pub enum ListenError {
     },
 }
 
-impl Fault for ListenError {
+impl Diagnostic for ListenError {
     fn own_kind(&self) -> ErrorKind {
         match self {
             Self::NotLoopback { .. } => ErrorKind::Usage,

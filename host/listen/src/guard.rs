@@ -8,10 +8,10 @@ use http::request::Parts;
 use http::{Method, Request, Version};
 use http_body::Body;
 
-use crate::body::{BodyMemory, is_at_most};
-use crate::head::Heads;
-use crate::places::ConnectionPlace;
-use crate::refusal::Refusal;
+use crate::body::{BodyBudget, is_at_most};
+use crate::head::HeadState;
+use crate::places::ConnectionPermit;
+use crate::refusal::Rejection;
 use crate::rules::{HttpRoute, MatchedPath, Rules};
 
 /// Checks a request, and reads its body if its head is let in.
@@ -19,22 +19,22 @@ pub(crate) async fn admit<B>(
     request: Request<B>,
     rules: &Rules,
     address: SocketAddr,
-    heads: &Heads,
-    place: &ConnectionPlace,
-    memory: &BodyMemory,
-) -> Result<Request<Bytes>, Refusal>
+    heads: &HeadState,
+    place: &ConnectionPermit,
+    memory: &BodyBudget,
+) -> Result<Request<Bytes>, Rejection>
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    heads.verdict().map_err(Refusal::Head)?;
+    heads.verdict().map_err(Rejection::Head)?;
     let (mut parts, body) = request.into_parts();
     let route = check(&parts, rules, address)?;
     let body = match (route.needs_token, route.open_bytes) {
-        (true, _) if !place.is_known() => return Err(Refusal::Full),
+        (true, _) if !place.is_known() => return Err(Rejection::Full),
         (true, _) => memory.read(&parts.headers, body).await?,
-        (false, 0) if !is_at_most(0, &parts.headers) => return Err(Refusal::HasBody),
+        (false, 0) if !is_at_most(0, &parts.headers) => return Err(Rejection::HasBody),
         (false, 0) => Bytes::new(),
-        (false, most) if !is_at_most(most, &parts.headers) => return Err(Refusal::TooLarge(most)),
+        (false, most) if !is_at_most(most, &parts.headers) => return Err(Rejection::TooLarge(most)),
         (false, _) => memory.read(&parts.headers, body).await?,
     };
     parts.extensions.insert(MatchedPath(route.path.clone()));
@@ -42,50 +42,50 @@ where
     Ok(Request::from_parts(parts, body))
 }
 
-fn check<'r>(parts: &Parts, rules: &'r Rules, address: SocketAddr) -> Result<&'r HttpRoute, Refusal> {
+fn check<'r>(parts: &Parts, rules: &'r Rules, address: SocketAddr) -> Result<&'r HttpRoute, Rejection> {
     if parts.version != Version::HTTP_11 {
-        return Err(Refusal::Version);
+        return Err(Rejection::Version);
     }
     // `CONNECT host:port`, and `GET http://host/path`: this is not a proxy.
     if parts.uri.authority().is_some() {
-        return Err(Refusal::Head("its target is not a path"));
+        return Err(Rejection::Head("its target is not a path"));
     }
-    let host = single(parts, HOST)?.ok_or(Refusal::Head("it has no host"))?;
+    let host = single(parts, HOST)?.ok_or(Rejection::Head("it has no host"))?;
     if !is_own_host(host, address) {
-        return Err(Refusal::Host);
+        return Err(Rejection::Host);
     }
     for origin in parts.headers.get_all(ORIGIN) {
         if !rules.origins.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes()) {
-            return Err(Refusal::Origin);
+            return Err(Rejection::Origin);
         }
     }
     let mut routes = rules.routes.iter().filter(|route| route.is_for(parts.uri.path()));
-    let first = routes.next().ok_or(Refusal::Path)?;
+    let first = routes.next().ok_or(Rejection::Path)?;
     let is_wanted = |route: &HttpRoute| route.methods.contains(&parts.method);
     let route = if is_wanted(first) { first } else { routes.find(|route| is_wanted(route)).unwrap_or(first) };
     if route.needs_token {
         // Twice would be read by each in its own way.
         single(parts, AUTHORIZATION)?;
-        let gate = rules.gate.as_ref().ok_or(Refusal::Token)?;
-        gate(parts).map_err(Refusal::Gate)?;
+        let gate = rules.gate.as_ref().ok_or(Rejection::Token)?;
+        gate(parts).map_err(Rejection::Gate)?;
     }
     if !is_wanted(route) {
-        return Err(Refusal::Method(route.methods.clone()));
+        return Err(Rejection::Method(route.methods.clone()));
     }
     match route.media_type {
         Some(wanted) if parts.method == Method::POST && !is_media_type(single(parts, CONTENT_TYPE)?, wanted) => {
-            Err(Refusal::MediaType(wanted))
+            Err(Rejection::MediaType(wanted))
         }
         _ => Ok(route),
     }
 }
 
 /// A header that may be there once.
-fn single(parts: &Parts, name: HeaderName) -> Result<Option<&[u8]>, Refusal> {
+fn single(parts: &Parts, name: HeaderName) -> Result<Option<&[u8]>, Rejection> {
     let mut values = parts.headers.get_all(name).iter();
     match (values.next(), values.next()) {
         (value, None) => Ok(value.map(|value| value.as_bytes())),
-        _ => Err(Refusal::Head("a header is there twice")),
+        _ => Err(Rejection::Head("a header is there twice")),
     }
 }
 
@@ -153,10 +153,10 @@ mod tests {
         let (parts, ()) = request.body(()).unwrap().into_parts();
         for token in [None, Some(Secret::new(""))] {
             let rules = rules().with_token(move || token.clone());
-            assert!(matches!(check(&parts, &rules, address), Err(Refusal::Gate(_))));
+            assert!(matches!(check(&parts, &rules, address), Err(Rejection::Gate(_))));
         }
         let none = Rules::new([HttpRoute::new("/mcp", [Method::POST])]);
-        assert!(matches!(check(&parts, &none, address), Err(Refusal::Token)));
+        assert!(matches!(check(&parts, &none, address), Err(Rejection::Token)));
     }
 
     #[test]

@@ -12,10 +12,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// The facts about a connection's next head. Its clones share them.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Heads(Arc<Mutex<Scan>>);
+pub(crate) struct HeadState(Arc<Mutex<Scan>>);
 
-impl Heads {
-    /// The problem of the head that has just been read, or none. Until [`Heads::expect`], nothing is scanned.
+impl HeadState {
+    /// The problem of the head that has just been read, or none. Until [`HeadState::expect`], nothing is scanned.
     pub(crate) fn verdict(&self) -> Result<(), &'static str> {
         let scan = self.scan();
         match (scan.is_done, scan.problem) {
@@ -58,7 +58,7 @@ struct Scan {
 
 impl Scan {
     /// Long enough for each name that matters.
-    const KEPT: usize = 64;
+    const MAX_NAME_LEN: usize = 64;
 
     fn feed(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() && !self.is_done && self.problem.is_none() {
@@ -91,7 +91,7 @@ impl Scan {
         if self.line.last() == Some(&b'\r') {
             self.problem = Some("a carriage return stands alone");
         }
-        let room = Self::KEPT - self.line.len();
+        let room = Self::MAX_NAME_LEN - self.line.len();
         self.line.extend_from_slice(&part[..part.len().min(room)]);
         if part.len() > room {
             self.line.pop();
@@ -129,12 +129,12 @@ impl Scan {
 }
 
 /// A connection whose heads are looked at while hyper reads them.
-pub(crate) struct WatchedStream<S> {
+pub(crate) struct HeadInspector<S> {
     pub(crate) stream: S,
-    pub(crate) heads: Heads,
+    pub(crate) heads: HeadState,
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for WatchedStream<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for HeadInspector<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
@@ -146,7 +146,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for WatchedStream<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WatchedStream<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for HeadInspector<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
@@ -188,7 +188,7 @@ mod tests {
     use super::*;
 
     fn verdict(parts: &[&[u8]]) -> Result<(), &'static str> {
-        let heads = Heads::default();
+        let heads = HeadState::default();
         for part in parts {
             heads.scan().feed(part);
         }

@@ -36,7 +36,7 @@ pub use http::request::Parts;
 pub use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 pub use http_body_util::Full;
 pub use listener::Listener;
-pub use refusal::RefusedRequest;
+pub use refusal::RejectionResponse;
 pub use rules::{HttpRoute, ListenLimits, MatchedPath, Rules};
 pub use token::bearer;
 

@@ -12,9 +12,9 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::body::BodyMemory;
+use crate::body::BodyBudget;
 use crate::connection::{self, SharedListener};
-use crate::places::ConnectionPlaces;
+use crate::places::ConnectionLimit;
 use crate::{ListenError, Rules};
 
 /// A bound address. Clients can connect; they are answered once it serves.
@@ -42,7 +42,7 @@ impl Listener {
     }
 
     /// Makes it of a socket that listens already, such as one that a supervisor holds.
-    pub fn of(socket: std::net::TcpListener) -> io::Result<Self> {
+    pub fn from_socket(socket: std::net::TcpListener) -> io::Result<Self> {
         let address = socket.local_addr()?;
         if !address.ip().is_loopback() {
             return Err(io::Error::new(
@@ -68,8 +68,8 @@ impl Listener {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let places = ConnectionPlaces::new(&rules.limits);
-        let memory = BodyMemory::new(&rules.limits);
+        let places = ConnectionLimit::new(&rules.limits);
+        let memory = BodyBudget::new(&rules.limits);
         let shared = Arc::new(SharedListener { rules, memory, address: self.address, service, stop: stop.clone() });
         let mut connections = JoinSet::new();
         loop {

@@ -16,17 +16,17 @@ use crate::rules::ListenLimits;
 
 /// The places of a listener.
 #[derive(Debug)]
-pub(crate) struct ConnectionPlaces {
+pub(crate) struct ConnectionLimit {
     /// Connections that have shown no token, by their number, with what ends them.
-    strangers: Mutex<Strangers>,
-    most_strangers: usize,
+    unauthenticated: Mutex<Unauthenticated>,
+    max_unauthenticated: usize,
     stranger_time: Duration,
     /// Places of those that have shown one.
     known: Arc<Semaphore>,
 }
 
 #[derive(Debug, Default)]
-struct Strangers {
+struct Unauthenticated {
     count: u64,
     /// The oldest is first.
     all: BTreeMap<u64, EndTime>,
@@ -35,28 +35,28 @@ struct Strangers {
 /// When a connection ends, if nothing else ends it before.
 type EndTime = watch::Sender<Option<Instant>>;
 
-impl ConnectionPlaces {
+impl ConnectionLimit {
     pub(crate) fn new(limits: &ListenLimits) -> Arc<Self> {
         Arc::new(Self {
-            strangers: Mutex::default(),
-            most_strangers: limits.strangers.max(1),
+            unauthenticated: Mutex::default(),
+            max_unauthenticated: limits.max_unauthenticated.max(1),
             stranger_time: limits.stranger_time,
             known: Arc::new(Semaphore::new(limits.connections)),
         })
     }
 
     /// Gives a place to a new connection. If all are taken, the oldest stranger leaves.
-    pub(crate) fn enter(self: &Arc<Self>) -> ConnectionPlace {
+    pub(crate) fn enter(self: &Arc<Self>) -> ConnectionPermit {
         let ends = watch::Sender::new(Some(Instant::now() + self.stranger_time));
         let mut strangers = self.strangers();
-        while strangers.all.len() >= self.most_strangers {
+        while strangers.all.len() >= self.max_unauthenticated {
             strangers.oldest_leaves();
         }
         strangers.count += 1;
         let number = strangers.count;
         strangers.all.insert(number, ends.clone());
         drop(strangers);
-        ConnectionPlace { number, ends, known: Mutex::default(), places: self.clone() }
+        ConnectionPermit { number, ends, known: Mutex::default(), places: self.clone() }
     }
 
     /// Ends the oldest stranger, because the system has no room for another connection.
@@ -64,12 +64,12 @@ impl ConnectionPlaces {
         self.strangers().oldest_leaves();
     }
 
-    fn strangers(&self) -> MutexGuard<'_, Strangers> {
-        self.strangers.lock()
+    fn strangers(&self) -> MutexGuard<'_, Unauthenticated> {
+        self.unauthenticated.lock()
     }
 }
 
-impl Strangers {
+impl Unauthenticated {
     fn oldest_leaves(&mut self) {
         if let Some((_, ends)) = self.all.pop_first() {
             ends.send_replace(Some(Instant::now()));
@@ -79,14 +79,14 @@ impl Strangers {
 
 /// The place of one connection, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct ConnectionPlace {
+pub(crate) struct ConnectionPermit {
     number: u64,
     ends: EndTime,
     known: Mutex<Option<OwnedSemaphorePermit>>,
-    places: Arc<ConnectionPlaces>,
+    places: Arc<ConnectionLimit>,
 }
 
-impl ConnectionPlace {
+impl ConnectionPermit {
     /// Notes that the connection has shown a good token. Returns whether there is room for it.
     pub(crate) fn is_known(&self) -> bool {
         let mut known = self.known.lock();
@@ -131,7 +131,7 @@ impl ConnectionPlace {
     }
 }
 
-impl Drop for ConnectionPlace {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         self.places.strangers().all.remove(&self.number);
     }
@@ -141,11 +141,11 @@ impl Drop for ConnectionPlace {
 mod tests {
     use super::*;
 
-    fn places(strangers: usize, connections: usize) -> Arc<ConnectionPlaces> {
-        ConnectionPlaces::new(&ListenLimits { strangers, connections, ..ListenLimits::default() })
+    fn places(strangers: usize, connections: usize) -> Arc<ConnectionLimit> {
+        ConnectionLimit::new(&ListenLimits { max_unauthenticated: strangers, connections, ..ListenLimits::default() })
     }
 
-    fn has_ended(place: &ConnectionPlace) -> bool {
+    fn has_ended(place: &ConnectionPermit) -> bool {
         place.ends.borrow().is_some_and(|at| at <= Instant::now())
     }
 
@@ -154,7 +154,7 @@ mod tests {
         let places = places(2, 1);
         let known = places.enter();
         assert!(known.is_known() && known.is_known());
-        let strangers: Vec<ConnectionPlace> = (0..100).map(|_| places.enter()).collect();
+        let strangers: Vec<ConnectionPermit> = (0..100).map(|_| places.enter()).collect();
         let stay: Vec<usize> = (0..100).filter(|at| !has_ended(&strangers[*at])).collect();
         assert_eq!(stay, [98, 99]);
         strangers[0].ends().await;

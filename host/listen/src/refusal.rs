@@ -6,11 +6,11 @@ use http::{HeaderValue, Method, Response, StatusCode};
 use http_body_util::Full;
 
 /// The answer to a request that is not let in.
-pub type RefusedRequest = Box<Response<Full<Bytes>>>;
+pub type RejectionResponse = Box<Response<Full<Bytes>>>;
 
 /// Why a request is refused.
 #[derive(Debug)]
-pub(crate) enum Refusal {
+pub(crate) enum Rejection {
     /// The head is not written as HTTP/1.1 demands.
     Head(&'static str),
     Version,
@@ -19,20 +19,20 @@ pub(crate) enum Refusal {
     Path,
     Token,
     /// The gate has its own answer.
-    Gate(RefusedRequest),
+    Gate(RejectionResponse),
     /// A request that needs no token has a body.
     HasBody,
     Method(Vec<Method>),
     MediaType(&'static str),
     TooLarge(usize),
-    Slow,
+    Timeout,
     /// The memory for bodies, or the places for connections, are taken.
     Full,
     /// The connection broke.
     Broken,
 }
 
-impl Refusal {
+impl Rejection {
     fn status(&self) -> StatusCode {
         match self {
             Self::Head(_) | Self::Broken => StatusCode::BAD_REQUEST,
@@ -44,7 +44,7 @@ impl Refusal {
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge(_) | Self::HasBody => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Slow => StatusCode::REQUEST_TIMEOUT,
+            Self::Timeout => StatusCode::REQUEST_TIMEOUT,
             Self::Full => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -62,7 +62,7 @@ impl Refusal {
             Self::Method(_) => "this method is not allowed here".into(),
             Self::MediaType(wanted) => format!("the body must be `{wanted}`"),
             Self::TooLarge(limit) => format!("the body is larger than {limit} bytes"),
-            Self::Slow => "the body took too long".into(),
+            Self::Timeout => "the body took too long".into(),
             Self::Full => "too many requests are open here; try again".into(),
             Self::Broken => "the body could not be read".into(),
         }

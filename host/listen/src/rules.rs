@@ -8,11 +8,11 @@ use aiw_core::Secret;
 use http::request::Parts;
 use http::{HeaderMap, Method};
 
-use crate::refusal::{Refusal, RefusedRequest};
+use crate::refusal::{Rejection, RejectionResponse};
 use crate::token::has_token;
 
 /// Looks at a request's head, before a byte of its body is read: lets it in, or answers it.
-type RequestGate = Box<dyn Fn(&Parts) -> Result<(), RefusedRequest> + Send + Sync>;
+type RequestGate = Box<dyn Fn(&Parts) -> Result<(), RejectionResponse> + Send + Sync>;
 
 /// The rules for requests. Everything else is refused before the service sees it.
 pub struct Rules {
@@ -42,13 +42,13 @@ impl Rules {
     pub fn with_token(self, token: impl Fn() -> Option<Secret> + Send + Sync + 'static) -> Self {
         self.with_gate(move |head| match has_token(head, token().as_ref()) {
             true => Ok(()),
-            false => Err(Box::new(Refusal::Token.response())),
+            false => Err(Box::new(Rejection::Token.response())),
         })
     }
 
     /// Admits requests by a gate, where tokens are many, or are shown in other ways than `Authorization: Bearer …`.
     #[must_use]
-    pub fn with_gate(mut self, gate: impl Fn(&Parts) -> Result<(), RefusedRequest> + Send + Sync + 'static) -> Self {
+    pub fn with_gate(mut self, gate: impl Fn(&Parts) -> Result<(), RejectionResponse> + Send + Sync + 'static) -> Self {
         self.gate = Some(Box::new(gate));
         self
     }
@@ -164,7 +164,7 @@ pub struct ListenLimits {
     /// Open connections at once that have shown a token. More are refused.
     pub connections: usize,
     /// Open connections at once that have shown none. If there are more, the oldest one is closed.
-    pub strangers: usize,
+    pub max_unauthenticated: usize,
     /// How long such a connection may live.
     pub stranger_time: Duration,
     /// How long running answers may take to finish once the listener stops.
@@ -180,7 +180,7 @@ impl Default for ListenLimits {
             head_time: Duration::from_secs(10),
             body_time: Duration::from_secs(30),
             connections: 1024,
-            strangers: 64,
+            max_unauthenticated: 64,
             stranger_time: Duration::from_secs(5),
             grace: Duration::from_secs(2),
         }

@@ -5,10 +5,10 @@ use std::time::Duration;
 use aiw_core::one_line;
 use serde_json::Value;
 
-use crate::{LlmApi, LlmError, ModelEndpoint, Reply};
+use crate::{Completion, LlmApi, LlmError, ModelEndpoint};
 
 /// Reads an answer.
-pub(crate) fn read(endpoint: &ModelEndpoint, status: u16, body: &[u8]) -> Result<Reply, LlmError> {
+pub(crate) fn read(endpoint: &ModelEndpoint, status: u16, body: &[u8]) -> Result<Completion, LlmError> {
     if status != 200 {
         return Err(refused(endpoint, status, body));
     }
@@ -44,7 +44,7 @@ pub(crate) fn read(endpoint: &ModelEndpoint, status: u16, body: &[u8]) -> Result
     let text = text.ok_or_else(|| unusable("an answer without a text"))?;
     // A gateway may say its errors as a model's words.
     let text = masked(endpoint, without_thoughts(&text).to_owned());
-    Ok(Reply { text, is_cut, input_tokens, output_tokens, took: Duration::ZERO })
+    Ok(Completion { text, is_cut, input_tokens, output_tokens, took: Duration::ZERO })
 }
 
 fn string(value: &Value) -> Option<String> {
@@ -96,7 +96,7 @@ pub(crate) fn refused(endpoint: &ModelEndpoint, status: u16, body: &[u8]) -> Llm
         401 | 403 => LlmError::Key { status, place },
         404 if is_about_model => {
             let is_ollama = endpoint.api == LlmApi::Ollama;
-            LlmError::NoModel { model: endpoint.model.clone(), place, is_ollama }
+            LlmError::ModelNotFound { model: endpoint.model.clone(), place, is_ollama }
         }
         _ => LlmError::Refused { status, place, said: one_line(&said, 300) },
     }
@@ -104,7 +104,7 @@ pub(crate) fn refused(endpoint: &ModelEndpoint, status: u16, body: &[u8]) -> Llm
 
 #[cfg(test)]
 mod tests {
-    use aiw_core::{Fault, Secret};
+    use aiw_core::{Diagnostic, Secret};
     use serde_json::json;
 
     use super::*;

@@ -2,17 +2,17 @@
 
 use serde_json::{Value, json};
 
-use crate::{ChatMessage, KEEP_ALIVE, LlmApi, ModelEndpoint, ModelQuestion, Speaker};
+use crate::{ChatMessage, CompletionRequest, KEEP_ALIVE, LlmApi, ModelEndpoint, Role};
 
 /// The tool by which Anthropic's API answers with a schema.
 pub(crate) const ANSWER_TOOL: &str = "answer";
 
 /// Returns the body of a request. A plain one has only what every server knows.
-pub(crate) fn of(endpoint: &ModelEndpoint, question: &ModelQuestion<'_>, is_plain: bool) -> Value {
+pub(crate) fn build(endpoint: &ModelEndpoint, question: &CompletionRequest<'_>, is_plain: bool) -> Value {
     let message = |message: &ChatMessage| {
         let role = match message.role {
-            Speaker::User => "user",
-            Speaker::Assistant => "assistant",
+            Role::User => "user",
+            Role::Assistant => "assistant",
         };
         json!({"role": role, "content": message.text})
     };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aiw_core::{ErrorKind, Fault, quoted_text};
+use aiw_core::{Diagnostic, ErrorKind, quoted_text};
 use aiw_net::NetError;
 
 /// Why a model gave no answer. What a server says is quoted, and never contains a key.
@@ -16,7 +16,7 @@ pub enum LlmError {
     },
     /// The answer took too long.
     #[error("{place} did not answer within {} s", .time.as_secs_f32())]
-    TooSlow {
+    Timeout {
         /// How long it was waited for.
         time: Duration,
         /// Host and port.
@@ -24,7 +24,7 @@ pub enum LlmError {
     },
     /// The server has no such model.
     #[error("{place} has no model {}", quoted_text(.model, 80))]
-    NoModel {
+    ModelNotFound {
         /// The model.
         model: String,
         /// Host and port.
@@ -64,25 +64,25 @@ fn words(said: &str) -> String {
     if said.is_empty() { String::new() } else { format!(": {}", quoted_text(said, 200)) }
 }
 
-impl Fault for LlmError {
-    fn below(&self) -> Option<&dyn Fault> {
-        aiw_core::passed_on!(self, Unreachable { source })
+impl Diagnostic for LlmError {
+    fn diagnostic_source(&self) -> Option<&dyn Diagnostic> {
+        aiw_core::forward_diagnostic!(self, Unreachable { source })
     }
 
     fn own_kind(&self) -> ErrorKind {
         match self {
-            Self::NoModel { .. } | Self::Key { .. } => ErrorKind::Config,
-            Self::TooSlow { .. } | Self::Refused { .. } | Self::Unusable { .. } => ErrorKind::Unavailable,
+            Self::ModelNotFound { .. } | Self::Key { .. } => ErrorKind::Config,
+            Self::Timeout { .. } | Self::Refused { .. } | Self::Unusable { .. } => ErrorKind::Unavailable,
             _ => ErrorKind::User,
         }
     }
 
     fn own_hint(&self) -> Option<String> {
         match self {
-            Self::NoModel { model, is_ollama: true, .. } => {
+            Self::ModelNotFound { model, is_ollama: true, .. } => {
                 Some(format!("`ollama pull {}`", aiw_core::shell_word_in_line(model)))
             }
-            Self::NoModel { .. } => Some("`aiw planner set --model NAME` names another one".into()),
+            Self::ModelNotFound { .. } => Some("`aiw planner set --model NAME` names another one".into()),
             Self::Key { .. } => Some("`aiw planner show` says where the key comes from".into()),
             _ => None,
         }

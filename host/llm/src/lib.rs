@@ -100,7 +100,7 @@ impl ModelEndpoint {
 
 /// The speaker of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Speaker {
+pub enum Role {
     /// The one who asks.
     User,
     /// The model.
@@ -111,14 +111,14 @@ pub enum Speaker {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChatMessage {
     /// Its speaker.
-    pub role: Speaker,
+    pub role: Role,
     /// Its text.
     pub text: String,
 }
 
 /// A question to a model.
 #[derive(Debug, Clone)]
-pub struct ModelQuestion<'a> {
+pub struct CompletionRequest<'a> {
     /// The system prompt of every question of a kind. A server that keeps the beginning of its last prompt reads it
     /// once.
     pub system: &'a str,
@@ -136,7 +136,7 @@ pub struct ModelQuestion<'a> {
 
 /// A model's answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reply {
+pub struct Completion {
     /// The text, without what the model thought before it.
     pub text: String,
     /// Whether it ended because it was too long.

@@ -7,10 +7,10 @@ use aiw_net::{HttpClient, HttpRequest, Method};
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
-use crate::{KEEP_ALIVE, LlmApi, LlmError, ModelEndpoint, ModelQuestion, Reply, answer, body};
+use crate::{Completion, CompletionRequest, KEEP_ALIVE, LlmApi, LlmError, ModelEndpoint, answer, body};
 
 /// The longest answer that is read, in bytes. A plan has a few hundred.
-const ANSWER: u64 = 256 << 10;
+const MAX_RESPONSE_BYTES: u64 = 256 << 10;
 
 /// A model at an endpoint.
 #[derive(Debug)]
@@ -35,8 +35,8 @@ impl LanguageModel {
     pub fn ask<'a>(
         &'a self,
         client: &'a HttpClient,
-        question: &'a ModelQuestion<'a>,
-    ) -> BoxFuture<'a, Result<Reply, LlmError>> {
+        question: &'a CompletionRequest<'a>,
+    ) -> BoxFuture<'a, Result<Completion, LlmError>> {
         Box::pin(async move {
             let started = Instant::now();
             let asked = async {
@@ -51,13 +51,18 @@ impl LanguageModel {
                 }
             };
             let reply = tokio::time::timeout(question.time, asked).await;
-            let reply = reply.map_err(|_| LlmError::TooSlow { time: question.time, place: self.endpoint.place() })?;
-            reply.map(|reply| Reply { took: started.elapsed(), ..reply })
+            let reply = reply.map_err(|_| LlmError::Timeout { time: question.time, place: self.endpoint.place() })?;
+            reply.map(|reply| Completion { took: started.elapsed(), ..reply })
         })
     }
 
-    async fn once(&self, client: &HttpClient, question: &ModelQuestion<'_>, is_plain: bool) -> Result<Reply, LlmError> {
-        let body = body::of(&self.endpoint, question, is_plain);
+    async fn once(
+        &self,
+        client: &HttpClient,
+        question: &CompletionRequest<'_>,
+        is_plain: bool,
+    ) -> Result<Completion, LlmError> {
+        let body = body::build(&self.endpoint, question, is_plain);
         let response = client.fetch(&self.endpoint.policy, &self.request(&body)).await;
         let response = response.map_err(|source| LlmError::Unreachable { source: source.without_paths() })?;
         answer::read(&self.endpoint, response.status, &response.body)
@@ -80,7 +85,7 @@ impl LanguageModel {
             headers,
             secrets: endpoint.secrets.clone(),
             body: body.to_string().into_bytes(),
-            limit: ANSWER,
+            limit: MAX_RESPONSE_BYTES,
             ..HttpRequest::new(format!("{}{path}", endpoint.url))
         }
     }
@@ -107,7 +112,7 @@ impl LanguageModel {
             });
             let request = self.request(&body);
             let response = tokio::time::timeout(time, client.fetch(&self.endpoint.policy, &request)).await;
-            let response = response.map_err(|_| LlmError::TooSlow { time, place: self.endpoint.place() })?;
+            let response = response.map_err(|_| LlmError::Timeout { time, place: self.endpoint.place() })?;
             let response = response.map_err(|source| LlmError::Unreachable { source: source.without_paths() })?;
             match response.status {
                 200 => Ok(()),

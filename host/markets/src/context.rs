@@ -69,7 +69,7 @@ pub(crate) fn check_use(market: &MarketSettings) -> Result<(), MarketError> {
 }
 
 /// A source for messages and answers, without the query, which may hold a key.
-pub(crate) fn shown(market: &MarketSettings) -> String {
+pub(crate) fn redact_source(market: &MarketSettings) -> String {
     without_query(&market.source()).into_owned()
 }
 
@@ -108,7 +108,7 @@ impl Markets {
             (None, Some(id)) => id,
             (None, None) => {
                 return Err(MarketError::Reference {
-                    reference: shown(market),
+                    reference: redact_source(market),
                     why: format!("is of the kind `{}`, which no component reads", market.kind),
                     hint: Some("`aiw extension list` shows the components".into()),
                 });

@@ -15,7 +15,7 @@ use crate::source::PluginSource;
 pub const MARKETPLACE_JSON: &str = ".claude-plugin/marketplace.json";
 
 /// The fields of an entry that are kept in a listing.
-pub const KEPT: [&str; 16] = [
+pub const ENTRY_FIELDS: [&str; 16] = [
     "description",
     "displayName",
     "version",
@@ -162,7 +162,7 @@ impl PluginEntry {
             _ => format!("#{index}"),
         };
         let content = Self::usable(fields, plugin_root, own_forms);
-        let kept = |(key, _): &(&String, &Value)| KEPT.contains(&key.as_str());
+        let kept = |(key, _): &(&String, &Value)| ENTRY_FIELDS.contains(&key.as_str());
         let fields = fields.iter().filter(kept).map(|(k, v)| (k.clone(), v.clone())).collect();
         Self { name, content, fields }
     }
@@ -297,7 +297,7 @@ mod tests {
                 let mut names = HashSet::new();
                 for entry in &document.entries {
                     prop_assert!(is_line(&entry.name) && entry.name.chars().count() <= 128, "{:?}", entry.name);
-                    prop_assert!(entry.fields.keys().all(|key| KEPT.contains(&key.as_str())));
+                    prop_assert!(entry.fields.keys().all(|key| ENTRY_FIELDS.contains(&key.as_str())));
                     // As it is kept, so it is read again.
                     let kept: PluginEntry = serde_json::from_slice(&serde_json::to_vec(entry).unwrap()).unwrap();
                     prop_assert_eq!(&kept.content, &entry.content);
@@ -316,7 +316,7 @@ mod tests {
                             let parsed = RelPath::parse(path).unwrap();
                             prop_assert_eq!(parsed.as_str(), path);
                         }
-                        PluginSource::Own { word, .. } => prop_assert_eq!(word, "acme"),
+                        PluginSource::InMarketplace { word, .. } => prop_assert_eq!(word, "acme"),
                         PluginSource::Refused { word, reason } => {
                             prop_assert!(word != "github" && is_line(reason), "{} {}", word, reason);
                         }

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 
 use aiw_core::PluginId;
 use aiw_home::{AddedServer, Home, Lock, Plugins, ServerKey, Settings};
-use aiw_servers::{Claim, McpFile, OwnedKey, Refreshed, Released, Transport, Values, reads, safe, unique};
+use aiw_servers::{KeyClaim, McpFile, OwnedKey, Refreshed, Released, Transport, Values, reads, safe, unique};
 
-use crate::answers::{InstallAnswers, OnConflict};
 use crate::error::MarketError;
+use crate::values::{InstallAnswers, OnConflict};
 
 /// The three documents that an install changes.
 pub(crate) struct InstallDocuments {
     /// Claims that aren't recorded yet: those of the plugin being changed.
-    claims: BTreeMap<(PluginId, String), Claim>,
+    claims: BTreeMap<(PluginId, String), KeyClaim>,
     pub(crate) plugins: Plugins,
     pub(crate) mcp: McpFile,
     pub(crate) settings: Settings,
@@ -36,11 +36,11 @@ impl InstallDocuments {
         for id in known.owners {
             let recorded = || {
                 let server = self.plugins.get(&id).ok()??.servers.into_iter().find(|s| s.key == *key)?;
-                Some(claim_of(&id, &server))
+                Some(key_claim(&id, &server))
             };
             let claim = self.claims.get(&(id.clone(), key.to_owned())).cloned().or_else(recorded);
             // Never drop an owner silently, whatever its record says.
-            owners.push(claim.unwrap_or_else(|| Claim::unknown(&id, known.written.clone())));
+            owners.push(claim.unwrap_or_else(|| KeyClaim::unknown(&id, known.written.clone())));
         }
         let current = self.mcp.get(key).cloned();
         Ok(OwnedKey { owners, written: known.written, original: known.original, current })
@@ -71,7 +71,7 @@ impl InstallDocuments {
     pub(crate) fn take(
         &mut self,
         server: &mut AddedServer,
-        claim: Claim,
+        claim: KeyClaim,
         answers: &InstallAnswers,
         repair: bool,
         reserved: &[String],
@@ -79,8 +79,8 @@ impl InstallDocuments {
     ) -> Result<(), MarketError> {
         let mut key = self.key(&server.key)?;
         let id = claim.plugin.clone();
-        if std::mem::take(&mut server.left_to_user) && key.owners.is_empty() && key.current.is_some() {
-            notes.extend(note(&Released::Users, &server.key));
+        if std::mem::take(&mut server.is_user_owned) && key.owners.is_empty() && key.current.is_some() {
+            notes.extend(note(&Released::UserOwned, &server.key));
             key.adopt(claim);
             return self.set_key(&server.key, key);
         }
@@ -89,12 +89,12 @@ impl InstallDocuments {
             if key.has(&id) {
                 match key.refresh(claim, repair) {
                     Refreshed::Done => {}
-                    Refreshed::Users => notes.extend(note(&Released::Users, &server.key)),
-                    Refreshed::Ahead(other) => {
+                    Refreshed::UserModified => notes.extend(note(&Released::UserOwned, &server.key)),
+                    Refreshed::Newer(other) => {
                         notes
                             .push(format!("server `{}` is now as {id} has it; `{other}` has an older one", server.key));
                     }
-                    Refreshed::TakenOut => notes.push(format!(
+                    Refreshed::UserRemoved => notes.push(format!(
                         "server `{}` stays out of mcp.json, as you removed it: `aiw plugin install {id}` puts it back",
                         server.key
                     )),
@@ -162,21 +162,21 @@ impl InstallDocuments {
 /// A sentence about what stays.
 pub(crate) fn note(released: &Released, key: &str) -> Option<String> {
     match released {
-        Released::Gone => None,
+        Released::Deleted => None,
         Released::Restored => Some(format!("server `{key}` in mcp.json is your own again")),
-        Released::Users => Some(format!("server `{key}` stays in mcp.json: it was changed by hand")),
+        Released::UserOwned => Some(format!("server `{key}` stays in mcp.json: it was changed by hand")),
         Released::Shared(other) => Some(format!("server `{key}` stays in mcp.json: `{other}` has it as well")),
-        Released::Back(other) => Some(format!("server `{key}` in mcp.json is the one of `{other}` again")),
-        Released::Behind(other) => Some(format!("server `{key}` in mcp.json is the one of `{other}`, and stays")),
+        Released::ReturnedTo(other) => Some(format!("server `{key}` in mcp.json is the one of `{other}` again")),
+        Released::QueuedBehind(other) => Some(format!("server `{key}` in mcp.json is the one of `{other}`, and stays")),
     }
 }
 
 /// The claim of a recorded server.
-pub(crate) fn claim_of(id: &PluginId, server: &AddedServer) -> Claim {
+pub(crate) fn key_claim(id: &PluginId, server: &AddedServer) -> KeyClaim {
     let declaration = server.declaration.as_object().cloned().unwrap_or_default();
     // Everything but a process is written with a type.
-    let transport = server.written.as_object().and_then(|written| Transport::of(written).ok());
-    Claim {
+    let transport = server.written.as_object().and_then(|written| Transport::from_declaration(written).ok());
+    KeyClaim {
         plugin: id.clone(),
         own_tree: reads(&declaration).own_tree,
         plain: Values::default().plain(&declaration, transport.unwrap_or(Transport::Stdio)),

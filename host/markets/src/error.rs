@@ -1,7 +1,7 @@
 //! Why a marketplace or a plugin can't be used.
 
 use aiw_components::LibraryError;
-use aiw_core::{AskError, ErrorKind, Fault, PluginId, one_line};
+use aiw_core::{Diagnostic, ErrorKind, PluginId, PromptError, one_line};
 use aiw_home::{HomeError, VaultError};
 use aiw_net::NetError;
 use aiw_servers::AddError;
@@ -145,13 +145,13 @@ pub enum MarketError {
         what: String,
     },
     /// The person said no, or nobody can be asked.
-    #[error("{}", .0.or_done("nothing was done"))]
-    Ask(#[from] AskError),
+    #[error("{}", .0.or_declined("nothing was done"))]
+    Prompt(#[from] PromptError),
 }
 
-impl Fault for MarketError {
-    fn below(&self) -> Option<&dyn Fault> {
-        aiw_core::passed_on!(self, Home, Vault, Value, Net, Call, Library, Ask)
+impl Diagnostic for MarketError {
+    fn diagnostic_source(&self) -> Option<&dyn Diagnostic> {
+        aiw_core::forward_diagnostic!(self, Home, Vault, Value, Net, Call, Library, Prompt)
     }
 
     fn own_kind(&self) -> ErrorKind {

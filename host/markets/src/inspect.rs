@@ -35,9 +35,9 @@ pub struct Inspection {
     /// Its MCP servers.
     pub servers: Vec<DeclaredServer>,
     /// `skills`, `commands`, `agents`, `hooks`, `lsp`; none if its files were not read.
-    pub brings: Option<Vec<String>>,
+    pub contents: Option<Vec<String>>,
     /// The parts that are left out and why, one sentence each.
-    pub left_out: Vec<String>,
+    pub skipped: Vec<String>,
     /// Options that it asks for.
     pub options: BTreeMap<String, UserOption>,
     /// Why it can't be installed, as the end of a sentence about the plugin.
@@ -67,17 +67,17 @@ pub struct Files {
     /// Files that a manifest names, if they were found.
     pub named: BTreeMap<RelPath, Vec<u8>>,
     /// The contents of the plugin's own directories; none if only files were read.
-    pub brings: Option<Vec<String>>,
+    pub contents: Option<Vec<String>>,
 }
 
 impl Files {
     /// Reads them from a tree.
-    pub fn of_tree(tree: &Tree, entry: &PluginEntry) -> Result<Self, NetError> {
+    pub fn from_tree(tree: &Tree, entry: &PluginEntry) -> Result<Self, NetError> {
         let mut files = Self {
             plugin_json: read(tree, PLUGIN_JSON)?,
             mcp_json: read(tree, MCP_JSON)?,
             named: BTreeMap::new(),
-            brings: Some(in_directories(tree)?),
+            contents: Some(in_directories(tree)?),
         };
         for path in files.missing(entry) {
             if let Some(bytes) = read(tree, path.as_str())? {
@@ -123,7 +123,7 @@ fn in_directories(tree: &Tree) -> Result<Vec<String>, NetError> {
 }
 
 /// Component fields of a manifest, and the name of each.
-const COMPONENTS: [(&str, &str); 6] = [
+const COMPONENT_DIRS: [(&str, &str); 6] = [
     ("skills", "skills"),
     ("commands", "commands"),
     ("agents", "agents"),
@@ -155,7 +155,7 @@ fn fill(inspection: &mut Inspection, entry: &PluginEntry, files: &Files) -> Resu
     inspection.description = text("description");
     inspection.author = author(&manifest);
     if !entry.strict()
-        && let Some((field, _)) = COMPONENTS.iter().find(|(field, _)| manifest.contains_key(*field))
+        && let Some((field, _)) = COMPONENT_DIRS.iter().find(|(field, _)| manifest.contains_key(*field))
     {
         return Err(format!("is `strict: false` in its marketplace, but its plugin.json declares `{field}`"));
     }
@@ -180,21 +180,21 @@ fn fill(inspection: &mut Inspection, entry: &PluginEntry, files: &Files) -> Resu
             collected.add(servers, if place == "entry" { "the marketplace entry" } else { "`plugin.json`" });
         }
         for bundle in declared.bundles {
-            collected.left_out.push(format!("the bundle `{bundle}` is left out: .mcpb bundles are not installed"));
+            collected.skipped.push(format!("the bundle `{bundle}` is left out: .mcpb bundles are not installed"));
         }
     }
     inspection.servers = collected.servers;
-    inspection.left_out = at_most(collected.left_out, MAX_LEFT_OUT, "things are left out");
+    inspection.skipped = at_most(collected.skipped, MAX_LEFT_OUT, "things are left out");
     inspection.options = options(manifest.get("userConfig").or_else(|| entry.fields.get("userConfig")));
-    inspection.brings = files.brings.clone().map(|mut brings| {
+    inspection.contents = files.contents.clone().map(|mut brings| {
         for fields in [&manifest, &entry.fields] {
-            for (field, word) in COMPONENTS {
+            for (field, word) in COMPONENT_DIRS {
                 if !word.is_empty() && fields.get(field).is_some_and(|v| !v.is_null()) {
                     brings.push(word.to_owned());
                 }
             }
         }
-        let order = |word: &String| COMPONENTS.iter().position(|(_, w)| w == word);
+        let order = |word: &String| COMPONENT_DIRS.iter().position(|(_, w)| w == word);
         brings.sort_by_key(order);
         brings.dedup();
         brings
@@ -243,7 +243,7 @@ mod tests {
 
     fn files(plugin: Option<Value>, mcp: Option<Value>) -> Files {
         let bytes = |value: Option<Value>| value.map(|v| v.to_string().into_bytes());
-        Files { plugin_json: bytes(plugin), mcp_json: bytes(mcp), brings: Some(Vec::new()), ..Files::default() }
+        Files { plugin_json: bytes(plugin), mcp_json: bytes(mcp), contents: Some(Vec::new()), ..Files::default() }
     }
 
     fn names(inspection: &Inspection) -> Vec<&str> {
@@ -256,7 +256,7 @@ mod tests {
         let files = files(Some(json!({"mcpServers": {"b": server, "a": server}})), Some(json!({"a": server})));
         let found = inspect(&entry(&json!({"mcpServers": {"c": server}})), &files, None);
         assert_eq!(names(&found), ["a", "b", "c"]);
-        assert_eq!((found.broken, found.left_out.len()), (None, 0));
+        assert_eq!((found.broken, found.skipped.len()), (None, 0));
     }
 
     #[test]
@@ -269,7 +269,7 @@ mod tests {
         files.named.insert(RelPath::parse("a.json").unwrap(), br#"{"mcpServers":{"a":{"command":"x"}}}"#.to_vec());
         let found = inspect(&entry, &files, None);
         assert_eq!(names(&found), ["a", "b"]);
-        assert!(found.left_out[0].contains(".mcpb"));
+        assert!(found.skipped[0].contains(".mcpb"));
     }
 
     #[test]
@@ -293,9 +293,9 @@ mod tests {
     fn of_many_faults_some_are_said_and_the_others_counted() {
         let servers: Map<String, Value> = (0..5000).map(|n| (format!("s{n}"), json!(n))).collect();
         let found = inspect(&entry(&json!({})), &files(None, Some(json!({"mcpServers": servers}))), None);
-        assert_eq!((found.broken, found.servers.len(), found.left_out.len()), (None, 0, MAX_LEFT_OUT + 1));
-        assert_eq!(found.left_out[0], "server `s0` in `.mcp.json` is left out: it is not an object");
-        assert_eq!(found.left_out[MAX_LEFT_OUT], "4900 more things are left out");
+        assert_eq!((found.broken, found.servers.len(), found.skipped.len()), (None, 0, MAX_LEFT_OUT + 1));
+        assert_eq!(found.skipped[0], "server `s0` in `.mcp.json` is left out: it is not an object");
+        assert_eq!(found.skipped[MAX_LEFT_OUT], "4900 more things are left out");
     }
 
     mod fuzz {
@@ -310,14 +310,14 @@ mod tests {
             ) {
                 let fields = own.as_object().cloned().unwrap_or_default();
                 let entry = PluginEntry { name: "p".into(), content: Err(String::new()), fields };
-                let mut files = Files { plugin_json: plugin, mcp_json: mcp, brings: Some(Vec::new()), ..Files::default() };
+                let mut files = Files { plugin_json: plugin, mcp_json: mcp, contents: Some(Vec::new()), ..Files::default() };
                 for path in files.missing(&entry) {
                     files.named.insert(path, named.clone());
                 }
                 let found = inspect(&entry, &files, None);
-                prop_assert!(found.servers.len() <= 200 && found.left_out.len() <= MAX_LEFT_OUT + 1);
+                prop_assert!(found.servers.len() <= 200 && found.skipped.len() <= MAX_LEFT_OUT + 1);
                 prop_assert!(found.options.len() <= 64);
-                let told = found.left_out.iter().chain(&found.broken);
+                let told = found.skipped.iter().chain(&found.broken);
                 prop_assert!(told.clone().all(|line| is_line(line)), "{:?}", told.collect::<Vec<_>>());
                 let mut names = std::collections::HashSet::new();
                 for server in &found.servers {

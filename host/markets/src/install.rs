@@ -12,12 +12,12 @@ use aiw_servers::{Released, Values};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::answers::InstallAnswers;
 use crate::context::Markets;
-use crate::documents::{InstallDocuments, claim_of, note};
+use crate::documents::{InstallDocuments, key_claim, note};
 use crate::error::MarketError;
 use crate::needs::Missing;
-use crate::plan::{InstallPlan, MergedValues, defaults, given_options, given_variables, merged, missing, unused};
+use crate::plan::{InstallPlan, MergedValues, defaults, merged, missing, option_values, unused, variable_values};
+use crate::values::InstallAnswers;
 
 /// A plugin that was installed.
 #[derive(Debug)]
@@ -128,8 +128,8 @@ impl Markets {
         let substitution = Values {
             root: path_text(self.home.tree(&plan.digest))?,
             data: path_text(data.clone())?,
-            variables: given_variables(&values),
-            options: given_options(&plan, &values),
+            variables: variable_values(&values),
+            options: option_values(&plan, &values),
         };
         let enabled = present.as_ref().is_none_or(|p| p.enabled);
         let before: Vec<AddedServer> = present.as_ref().map(|p| p.servers.clone()).unwrap_or_default();
@@ -147,7 +147,7 @@ impl Markets {
                 declaration: claim.declaration.clone(),
                 written,
                 skipped: server.skipped,
-                left_to_user: before.iter().any(|old| old.name == server.name && old.left_to_user),
+                is_user_owned: before.iter().any(|old| old.name == server.name && old.is_user_owned),
             };
             let decided = answers.on_conflict.is_some() || answers.conflicts.contains_key(&server.key);
             if enabled && (!record.skipped || decided) {
@@ -205,11 +205,11 @@ impl Markets {
             let released = documents.release(&id, server)?;
             // Only if it is still the user's, and not someone else's by now.
             let stands = documents.mcp.get(&server.key).is_some();
-            if server.left_to_user && stands && documents.plugins.key(&server.key).owners.is_empty() {
-                notes.extend(note(&Released::Users, &server.key));
+            if server.is_user_owned && stands && documents.plugins.key(&server.key).owners.is_empty() {
+                notes.extend(note(&Released::UserOwned, &server.key));
             }
             notes.extend(note(&released, &server.key));
-            if stood && matches!(released, Released::Gone | Released::Restored) {
+            if stood && matches!(released, Released::Deleted | Released::Restored) {
                 servers.push(server.key.clone());
             }
         }
@@ -260,7 +260,7 @@ impl Markets {
             let reserved: Vec<String> = record.servers.iter().map(|server| server.key.clone()).collect();
             for server in record.servers.iter_mut().filter(|server| !server.skipped) {
                 if enabled {
-                    let claim = claim_of(&id, server);
+                    let claim = key_claim(&id, server);
                     documents.take(server, claim, answers, true, &reserved, &mut notes)?;
                     if !server.skipped {
                         servers.push(server.key.clone());
@@ -268,9 +268,9 @@ impl Markets {
                     continue;
                 }
                 let released = documents.release(&id, server)?;
-                server.left_to_user = released == Released::Users;
+                server.is_user_owned = released == Released::UserOwned;
                 notes.extend(note(&released, &server.key));
-                if matches!(released, Released::Gone | Released::Restored) {
+                if matches!(released, Released::Deleted | Released::Restored) {
                     servers.push(server.key.clone());
                 }
             }

@@ -6,7 +6,6 @@
 //! Data flows one way: a document becomes a [`MarketListing`], entries are inspected, an install
 //! is planned from a tree, shown, and committed under the home's lock.
 
-mod answers;
 mod context;
 mod document;
 mod documents;
@@ -24,25 +23,26 @@ mod source;
 mod summary;
 mod update;
 mod validate;
+mod values;
 
-pub use answers::{InstallAnswers, OnConflict};
 pub use context::{Markets, Observer, Quiet};
 pub use document::{MARKETPLACE_JSON, MarketDocument, PluginEntry, Usable};
 pub use error::MarketError;
 pub use inspect::{Inspection, UserOption};
 pub use install::{PluginInstallation, RemovedPlugin, SwitchedPlugin};
-pub use listing::{ListedEntry, MarketListing};
+pub use listing::{ListingEntry, MarketListing};
 pub use market::{AddOptions, AddedMarket, MarketStatus, RemovedMarket, UpdatedMarket};
 pub use needs::{Missing, ValueSource};
-pub use plan::{InstallPlan, PlannedServer};
-pub use search::{FoundPlugin, PluginQuery, SearchResult};
+pub use plan::{InstallPlan, ServerPlan};
+pub use search::{PluginMatch, PluginQuery, SearchResult};
 pub use source::PluginSource;
 pub use summary::{
-    HiddenPlugins, InstalledSummary, MarketSummary, PluginDetails, PluginSummary, SearchSummary, ServerDetails,
+    HiddenPlugins, InstalledSummary, MarketSummary, PluginDetails, PluginServerDetails, PluginSummary, SearchSummary,
     ServerSummary, UpdatedSummary,
 };
 pub use update::UpdateCheck;
 pub use validate::Validation;
+pub use values::{InstallAnswers, OnConflict};
 
 #[cfg(test)]
 mod tests {

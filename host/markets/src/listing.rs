@@ -12,7 +12,7 @@ use crate::inspect::Inspection;
 use crate::source::PluginSource;
 
 /// A listing in another format is fetched again.
-const FORMAT: u32 = 1;
+const FORMAT_VERSION: u32 = 1;
 
 /// The longest listing that aiw reads.
 const MAX_BYTES: u64 = 64 << 20;
@@ -34,19 +34,19 @@ pub struct MarketListing {
     /// Problems of the document, one sentence each.
     pub problems: Vec<String>,
     /// The entries.
-    pub plugins: Vec<ListedEntry>,
+    pub plugins: Vec<ListingEntry>,
 }
 
 /// One entry of a listing.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct ListedEntry {
+pub struct ListingEntry {
     /// As the document has it.
     pub entry: PluginEntry,
     /// Its contents; none until it is inspected.
     pub inspection: Option<Inspection>,
 }
 
-impl ListedEntry {
+impl ListingEntry {
     /// Why the plugin can't be used.
     pub fn broken(&self) -> Option<&str> {
         match &self.entry.content {
@@ -98,14 +98,14 @@ impl MarketListing {
     /// A listing of a document that was just fetched.
     pub fn new(market: &MarketSettings, document: MarketDocument, revision: String) -> Self {
         Self {
-            format: FORMAT,
+            format: FORMAT_VERSION,
             source: identity(market),
             document_name: document.name,
             revision,
             fetched_at: aiw_home::now_rfc3339(),
             renames: document.renames,
             problems: document.problems,
-            plugins: document.entries.into_iter().map(|entry| ListedEntry { entry, inspection: None }).collect(),
+            plugins: document.entries.into_iter().map(|entry| ListingEntry { entry, inspection: None }).collect(),
         }
     }
 
@@ -116,8 +116,9 @@ impl MarketListing {
         };
         let listing: Option<Self> = serde_json::from_slice(&bytes).ok();
         let usurped =
-            |listed: &ListedEntry| listed.entry.content.as_ref().is_ok_and(|usable| usable.source.is_usurped());
-        Ok(listing.filter(|l| l.format == FORMAT && l.source == identity(market) && !l.plugins.iter().any(usurped)))
+            |listed: &ListingEntry| listed.entry.content.as_ref().is_ok_and(|usable| usable.source.is_usurped());
+        Ok(listing
+            .filter(|l| l.format == FORMAT_VERSION && l.source == identity(market) && !l.plugins.iter().any(usurped)))
     }
 
     /// Stores the listing.
@@ -131,7 +132,7 @@ impl MarketListing {
     }
 
     /// An entry by name, including broken entries.
-    pub fn find(&self, name: &str) -> Option<&ListedEntry> {
+    pub fn find(&self, name: &str) -> Option<&ListingEntry> {
         let usable = self.plugins.iter().find(|p| p.entry.name == name && p.entry.content.is_ok());
         usable.or_else(|| self.plugins.iter().find(|p| p.entry.name == name))
     }

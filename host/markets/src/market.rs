@@ -4,21 +4,23 @@ use futures::future::BoxFuture;
 use futures::{Stream, StreamExt, stream};
 use std::sync::Arc;
 
-use aiw_core::{ErrorKind, ExtensionId, Fault, MarketKind, MarketName, PluginId, is_git_ref, one_line, without_query};
+use aiw_core::{
+    Diagnostic, ErrorKind, ExtensionId, MarketKind, MarketName, PluginId, is_git_ref, one_line, without_query,
+};
 use aiw_extensions::World;
-use aiw_home::{Home, MarketSettings, Settings, Surroundings, blocking};
+use aiw_home::{ExecutionContext, Home, MarketSettings, Settings, blocking};
 use aiw_wasm::limits::MARKETPLACE;
 use aiw_wasm::market_source::{EntryRef, EntrySource, Registration, SourceField};
-use aiw_wasm::{CallBudget, CallError, ComponentRefusal, MarketSource, Reach};
+use aiw_wasm::{CallBudget, CallError, ComponentReason, MarketSource, Reach};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::context::{Markets, bundled_source, check_use, lookup, registration, shown};
+use crate::context::{Markets, bundled_source, check_use, lookup, redact_source, registration};
 use crate::document::{MarketDocument, PluginEntry};
 use crate::error::MarketError;
 use crate::inspect::{Files, Inspection, inspect};
 use crate::listing::MarketListing;
-use crate::reserved::{is_anthropic, is_reserved, looks_reserved};
+use crate::reserved::{confusable_reserved_name, is_anthropic, is_reserved};
 use crate::source::{PluginSource, own_forms};
 
 /// The options of `marketplace add`.
@@ -33,7 +35,7 @@ pub struct AddOptions {
     /// Whether to inspect remote entries.
     pub inspect: bool,
     /// Whether the user accepts a name that looks like a reserved one.
-    pub take_look_alike: bool,
+    pub accept_confusable: bool,
 }
 
 /// A marketplace that was added, or that existed and was updated.
@@ -130,7 +132,7 @@ fn keep(
     let mut settings = home.settings()?;
     let known = match settings.market(market.name.as_str()) {
         Some(other) if !other.same_source(&market) => {
-            return Err(MarketError::NameTaken { name: market.name.to_string(), source_name: shown(other) });
+            return Err(MarketError::NameTaken { name: market.name.to_string(), source_name: redact_source(other) });
         }
         Some(_) => true,
         None => false,
@@ -305,7 +307,7 @@ impl Markets {
         if let Some(claimed) = &claimed
             && !self.library.is_bundled(id.as_str())
         {
-            check_foreign(claimed).map_err(|what| CallError::Misbehaved { component: id.to_string(), what })?;
+            check_foreign(claimed).map_err(|what| CallError::Trapped { component: id.to_string(), what })?;
         }
         Ok(claimed)
     }
@@ -345,7 +347,7 @@ impl Markets {
             check_use(&market)?;
             self.check_looks(&settings, &market, options)?;
             let not_official = document.name.as_deref().is_some_and(is_reserved) && !is_anthropic(&market);
-            if let Some(reserved) = looks_reserved(market.name.as_str()).filter(|_| !is_anthropic(&market)) {
+            if let Some(reserved) = confusable_reserved_name(market.name.as_str()).filter(|_| !is_anthropic(&market)) {
                 notes.push(format!("its name looks like `{reserved}`, which is Anthropic's, but it is not official"));
             }
             let listing = self.list(&settings, &market, document, snapshot.revision, None).await?;
@@ -370,8 +372,8 @@ impl Markets {
     ) -> Result<(), MarketError> {
         let name = market.name.as_str();
         let is_known = settings.market(name).is_some_and(|known| known.same_source(market));
-        match looks_reserved(name) {
-            Some(reserved) if !options.take_look_alike && !is_known && !is_anthropic(market) => {
+        match confusable_reserved_name(name) {
+            Some(reserved) if !options.accept_confusable && !is_known && !is_anthropic(market) => {
                 Err(MarketError::LooksReserved { name: name.to_owned(), reserved })
             }
             _ => Ok(()),
@@ -390,7 +392,7 @@ impl Markets {
             None => (Vec::new(), Vec::new()),
         };
         let mut document = MarketDocument::parse(bytes, &own)
-            .map_err(|problem| MarketError::Document { source_name: shown(market), problem })?;
+            .map_err(|problem| MarketError::Document { source_name: redact_source(market), problem })?;
         document.problems.extend(notes);
         Ok(document)
     }
@@ -417,10 +419,10 @@ impl Markets {
                 PluginSource::Refused { .. } => None,
                 PluginSource::Git { .. } => self.remembered(&plugin.entry).or_else(|| {
                     // An entry without a commit keeps its last result until the next round.
-                    let same = |p: &&crate::ListedEntry| p.entry == plugin.entry;
+                    let same = |p: &&crate::ListingEntry| p.entry == plugin.entry;
                     old?.plugins.iter().find(same)?.inspection.clone()
                 }),
-                source @ (PluginSource::Relative { .. } | PluginSource::Own { .. }) => {
+                source @ (PluginSource::Relative { .. } | PluginSource::InMarketplace { .. }) => {
                     self.observer.progress("reading plugins", index as u64, total);
                     let entry = entry_ref(&plugin.entry, source, &revision);
                     self.inspect_own(&reader, &reach, market, &plugin.entry, &entry).await?
@@ -443,13 +445,13 @@ impl Markets {
         let found = match source.fetch_plugin(reach, &registration(market), at).await {
             Ok(found) => found,
             // A server that is down says nothing about the plugin.
-            Err(CallError::Refused { refusal: ComponentRefusal::Unavailable { .. }, .. }) => return Ok(None),
+            Err(CallError::Refused { refusal: ComponentReason::Unavailable { .. }, .. }) => return Ok(None),
             Err(CallError::Refused { message, .. }) => return Ok(broken(format!("cannot be read: {message}"))),
             Err(e) => return Err(e.into()),
         };
         let commit = found.files.as_ref().and_then(|tree| tree.commit().cloned());
         let files = match &found.files {
-            Some(tree) => match Files::of_tree(tree, entry) {
+            Some(tree) => match Files::from_tree(tree, entry) {
                 Ok(files) => files,
                 Err(e) if e.kind() == ErrorKind::User => return Ok(broken(format!("cannot be read: {e}"))),
                 Err(e) => return Err(e.into()),
@@ -467,7 +469,7 @@ impl Markets {
             if let Some(problem) = plugin.broken() {
                 notes.push(format!("plugin `{name}` is left out: it {problem}"));
             } else if let Some(inspection) = &plugin.inspection {
-                notes.extend(inspection.left_out.iter().map(|line| format!("plugin `{name}`: {line}")));
+                notes.extend(inspection.skipped.iter().map(|line| format!("plugin `{name}`: {line}")));
             }
             if let Some(reason) = plugin.refused() {
                 notes.push(format!("plugin `{name}` is left out: {reason}"));
@@ -617,7 +619,7 @@ fn check_foreign(claimed: &Registration) -> Result<(), String> {
 /// The entry in the contract's types.
 pub(crate) fn entry_ref(entry: &PluginEntry, source: &PluginSource, revision: &str) -> EntryRef {
     let source = match source {
-        PluginSource::Own { word, fields } => EntrySource::Own {
+        PluginSource::InMarketplace { word, fields } => EntrySource::Own {
             form: word.clone(),
             fields: fields
                 .iter()
@@ -631,7 +633,7 @@ pub(crate) fn entry_ref(entry: &PluginEntry, source: &PluginSource, revision: &s
 }
 
 /// `~/x` as a shell would have expanded it.
-fn expand_home(reference: &str, around: &Surroundings) -> String {
+fn expand_home(reference: &str, around: &ExecutionContext) -> String {
     let home = around.text("HOME").unwrap_or_default();
     match reference.strip_prefix('~') {
         Some("") if !home.is_empty() => home.to_owned(),

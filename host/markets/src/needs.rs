@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aiw_core::{EnvName, PluginId, SecretName};
 use aiw_home::{Home, InstalledPlugin};
-use aiw_servers::{Given, Reads, option_variable, reads};
+use aiw_servers::{Reads, Replacement, option_variable, reads};
 
 use crate::inspect::UserOption;
 
@@ -54,7 +54,7 @@ impl Missing {
 
     /// The values that an installed plugin's servers need and that are not set. What its author says about its options
     /// is in `options`, as far as it is known.
-    pub fn of(record: &InstalledPlugin, options: &BTreeMap<String, UserOption>, home: &Home) -> Vec<Self> {
+    pub fn collect(record: &InstalledPlugin, options: &BTreeMap<String, UserOption>, home: &Home) -> Vec<Self> {
         let servers = record.servers.iter().filter(|server| !server.skipped);
         let servers: Vec<Reads> = servers.filter_map(|server| Some(reads(server.declaration.as_object()?))).collect();
         let known = |name: &String| UserOption {
@@ -70,19 +70,19 @@ impl Missing {
 
 /// Options: what the user gave (by the option's name or its variable's), else the default. An option that is or
 /// sounds sensitive is always a reference.
-pub(crate) fn options_of(
+pub(crate) fn server_options(
     servers: &[&Reads],
     declared: &BTreeMap<String, UserOption>,
     values: &BTreeMap<String, String>,
-) -> BTreeMap<String, Given> {
+) -> BTreeMap<String, Replacement> {
     let mut options = BTreeMap::new();
     for name in servers.iter().flat_map(|reads| &reads.options) {
         let declared = declared.get(name);
         let by_variable = || option_variable(name).and_then(|variable| values.get(variable.as_str()));
-        let given = values.get(name).or_else(by_variable).map(|text| Given::parse(text));
+        let given = values.get(name).or_else(by_variable).map(|text| Replacement::parse(text));
         let secret = declared.is_some_and(|option| option.sensitive) || aiw_core::is_secret_name(name);
         let given = given.filter(|given| !secret || given.is_reference());
-        let default = declared.and_then(|option| option.default.clone()).map(Given::Literal);
+        let default = declared.and_then(|option| option.default.clone()).map(Replacement::Literal);
         if let Some(given) = given.or(default) {
             options.insert(name.clone(), given);
         }
@@ -104,14 +104,14 @@ pub(crate) fn needed(
         ValueSource::Variable(name) => home.around().filled(name.as_str()).is_some(),
         ValueSource::Vault(name) => new.contains(&name) || vault.is_taken(name),
     };
-    let options = options_of(servers, declared, values);
+    let options = server_options(servers, declared, values);
     let mut missing = BTreeSet::new();
     for reads in servers {
         for (name, needed) in &reads.variables {
-            let source = match values.get(name.as_str()).map(|text| Given::parse(text)) {
-                Some(Given::Literal(_)) => continue,
-                Some(Given::Reference(other)) => ValueSource::Variable(other),
-                Some(Given::Secret(stored)) => ValueSource::Vault(stored),
+            let source = match values.get(name.as_str()).map(|text| Replacement::parse(text)) {
+                Some(Replacement::Literal(_)) => continue,
+                Some(Replacement::Reference(other)) => ValueSource::Variable(other),
+                Some(Replacement::Secret(stored)) => ValueSource::Vault(stored),
                 None if *needed => ValueSource::Variable(name.clone()),
                 None => continue,
             };
@@ -123,9 +123,9 @@ pub(crate) fn needed(
         for name in &reads.options {
             let declared = declared.get(name);
             let source = match options.get(name) {
-                Some(Given::Literal(_)) => continue,
-                Some(Given::Reference(variable)) => Some(ValueSource::Variable(variable.clone())),
-                Some(Given::Secret(stored)) => Some(ValueSource::Vault(stored.clone())),
+                Some(Replacement::Literal(_)) => continue,
+                Some(Replacement::Reference(variable)) => Some(ValueSource::Variable(variable.clone())),
+                Some(Replacement::Secret(stored)) => Some(ValueSource::Vault(stored.clone())),
                 None => option_variable(name).map(ValueSource::Variable),
             };
             let Some(source) = source.filter(|source| !is_set(source)) else { continue };

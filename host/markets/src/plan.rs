@@ -3,28 +3,29 @@
 use futures::future::BoxFuture;
 use std::collections::BTreeMap;
 
-use aiw_core::{EnvName, ErrorKind, Fault, PluginId, RelPath, Secret, SecretName, Sha};
+use aiw_core::{Diagnostic, EnvName, ErrorKind, PluginId, RelPath, Secret, SecretName, Sha};
 use aiw_home::{Home, InstalledPlugin, Vault};
 use aiw_net::{GitOrigin, Tree};
 use aiw_servers::{
-    Claim, Clash, DeclaredServer, Given, Reads, Transport, Values, option_variable, reads, safe, safe_keys, unique,
+    DeclaredServer, KeyClaim, KeyOwner, Reads, Replacement, Transport, Values, option_variable, reads, safe, safe_keys,
+    unique,
 };
 use aiw_wasm::CallError;
 use serde_json::{Map, Value};
 
-use crate::answers::InstallAnswers;
 use crate::context::{Markets, registration, repository_url};
 use crate::documents::InstallDocuments;
 use crate::error::MarketError;
 use crate::inspect::{Files, Inspection, UserOption, inspect};
 use crate::market::entry_ref;
-use crate::needs::{Missing, needed, options_of};
-use crate::search::FoundPlugin;
+use crate::needs::{Missing, needed, server_options};
+use crate::search::PluginMatch;
 use crate::source::PluginSource;
+use crate::values::InstallAnswers;
 
 /// One server of a plan.
 #[derive(Debug, Clone)]
-pub struct PlannedServer {
+pub struct ServerPlan {
     /// Its name in the plugin.
     pub name: String,
     /// Its key in mcp.json, unless the user resolves a clash differently.
@@ -34,25 +35,25 @@ pub struct PlannedServer {
     /// The placeholders that it reads.
     pub reads: Reads,
     /// The owner of the key, if it is taken.
-    pub clash: Option<Clash>,
+    pub clash: Option<KeyOwner>,
     /// The user chose to leave it out.
     pub skipped: bool,
     pub(crate) declaration: Map<String, Value>,
 }
 
-impl PlannedServer {
+impl ServerPlan {
     /// Returns it as it is declared.
     pub fn server(&self) -> DeclaredServer {
         DeclaredServer { name: self.name.clone(), transport: self.transport, declaration: self.declaration.clone() }
     }
 
     /// All that decides what it does, a line each.
-    pub fn shown(&self) -> Vec<String> {
-        self.server().shown(&self.key)
+    pub fn describe(&self) -> Vec<String> {
+        self.server().describe(&self.key)
     }
 
-    pub(crate) fn claim(&self, id: &PluginId, entry: Value) -> Claim {
-        Claim {
+    pub(crate) fn claim(&self, id: &PluginId, entry: Value) -> KeyClaim {
+        KeyClaim {
             plugin: id.clone(),
             declaration: Value::Object(self.declaration.clone()),
             entry,
@@ -73,9 +74,9 @@ pub struct InstallPlan {
     /// Where it came from, as one word.
     pub source: String,
     /// Its servers.
-    pub servers: Vec<PlannedServer>,
+    pub servers: Vec<ServerPlan>,
     /// The parts that are left out and why, one sentence each.
-    pub left_out: Vec<String>,
+    pub skipped: Vec<String>,
     /// Options of `userConfig`.
     pub options: BTreeMap<String, UserOption>,
     /// The digest of its files.
@@ -96,7 +97,7 @@ impl Markets {
         })
     }
 
-    pub(crate) async fn plan_found(&self, found: &FoundPlugin) -> Result<InstallPlan, MarketError> {
+    pub(crate) async fn plan_found(&self, found: &PluginMatch) -> Result<InstallPlan, MarketError> {
         let id = PluginId { name: found.usable()?.name.clone(), market: found.market.clone() };
         let unreadable = |e: MarketError| match e {
             MarketError::Net(_) | MarketError::Call(CallError::Refused { .. }) if e.kind() == ErrorKind::User => {
@@ -106,18 +107,18 @@ impl Markets {
         };
         let (tree, inspection) = self.inspected(found).await.map_err(unreadable)?;
         // Whoever installs or looks at a plugin knows it from then on, in the listing too.
-        if found.listed.inspection.as_ref().is_none_or(|known| known.brings.is_none()) {
+        if found.listed.inspection.as_ref().is_none_or(|known| known.contents.is_none()) {
             self.remember(found, &inspection).await?;
         }
         if let Some(problem) = &inspection.broken {
             return Err(found.unusable(problem));
         }
         if inspection.servers.is_empty() {
-            let brings = inspection.brings.clone().unwrap_or_default();
+            let brings = inspection.contents.clone().unwrap_or_default();
             let what = if brings.is_empty() { "nothing that aiw installs".into() } else { brings.join(", ") };
-            let left_out = inspection.left_out.first().map_or(String::new(), |line| format!(" ({line})"));
+            let left_out = inspection.skipped.first().map_or(String::new(), |line| format!(" ({line})"));
             return Err(MarketError::Unusable {
-                name: found.shown_id(),
+                name: found.display_id(),
                 problem: format!("brings no MCP server{left_out}; it brings {what}"),
                 hint: Some("install it with `claude plugin install`, which installs the rest".into()),
             });
@@ -125,8 +126,8 @@ impl Markets {
         let staged = self.home.temporary_dir(&self.home.trees())?;
         self.observer.progress(&format!("writing {id}"), 0, 0);
         let written = tree.materialize(staged.path()).map_err(|e| unreadable(e.into()))?;
-        let mut left_out = inspection.left_out.clone();
-        let mut rest = inspection.brings.clone().unwrap_or_default();
+        let mut left_out = inspection.skipped.clone();
+        let mut rest = inspection.contents.clone().unwrap_or_default();
         rest.retain(|kind| !kind.is_empty());
         if !rest.is_empty() {
             left_out.push(format!(
@@ -136,7 +137,7 @@ impl Markets {
         }
         left_out.extend(
             written
-                .left_out
+                .skipped
                 .iter()
                 .map(|l| format!("file `{}` is left out: {}", l.path, aiw_core::one_line(&l.reason, 200))),
         );
@@ -146,7 +147,7 @@ impl Markets {
         let present = documents.plugins.get(&id)?;
         let servers = planned(&id, &inspection, present.as_ref(), &documents)?;
         let unchanged = present.as_ref().is_some_and(|present| {
-            let stands = |server: &PlannedServer| {
+            let stands = |server: &ServerPlan| {
                 let known = present.servers.iter().find(|known| known.name == server.name);
                 known.is_some_and(|known| {
                     known.declaration.as_object() == Some(&server.declaration)
@@ -166,7 +167,7 @@ impl Markets {
             version,
             commit,
             servers,
-            left_out,
+            skipped: left_out,
             options: inspection.options,
             digest: written.digest,
             present,
@@ -177,7 +178,7 @@ impl Markets {
     }
 
     /// All files of an entry. The standard forms are resolved here, for all markets.
-    async fn tree(&self, found: &FoundPlugin, source: &PluginSource) -> Result<Tree, MarketError> {
+    async fn tree(&self, found: &PluginMatch, source: &PluginSource) -> Result<Tree, MarketError> {
         let settings = self.home.settings()?;
         let market = settings
             .market(found.market.as_str())
@@ -194,7 +195,7 @@ impl Markets {
                 };
                 Ok(self.trees.open_git(&Self::policy(&settings, market), &origin).await?)
             }
-            source @ (PluginSource::Relative { .. } | PluginSource::Own { .. }) => {
+            source @ (PluginSource::Relative { .. } | PluginSource::InMarketplace { .. }) => {
                 let listing = crate::MarketListing::load(&self.home, market)?
                     .ok_or_else(|| MarketError::NotFetched { name: market.name.to_string() })?;
                 let entry = entry_ref(&found.listed.entry, source, &listing.revision);
@@ -206,14 +207,14 @@ impl Markets {
     }
 
     /// Reads a plugin's files, and what is in them.
-    async fn inspected(&self, found: &FoundPlugin) -> Result<(Tree, Inspection), MarketError> {
+    async fn inspected(&self, found: &PluginMatch) -> Result<(Tree, Inspection), MarketError> {
         let (entry, tree) = (&found.listed.entry, self.tree(found, &found.usable()?.source).await?);
-        let inspection = inspect(entry, &Files::of_tree(&tree, entry)?, tree.commit().cloned());
+        let inspection = inspect(entry, &Files::from_tree(&tree, entry)?, tree.commit().cloned());
         Ok((tree, inspection))
     }
 
     /// Inspects one plugin now, whatever it costs. The listing keeps the result.
-    pub fn look_into<'a>(&'a self, found: &'a FoundPlugin) -> BoxFuture<'a, Result<Inspection, MarketError>> {
+    pub fn inspect<'a>(&'a self, found: &'a PluginMatch) -> BoxFuture<'a, Result<Inspection, MarketError>> {
         Box::pin(async move {
             if let Some(inspection) = &found.listed.inspection {
                 return Ok(inspection.clone());
@@ -225,7 +226,7 @@ impl Markets {
     }
 
     /// Keeps an inspection in the listing, unless its entry has changed in the meantime.
-    async fn remember(&self, found: &FoundPlugin, inspection: &Inspection) -> Result<(), MarketError> {
+    async fn remember(&self, found: &PluginMatch, inspection: &Inspection) -> Result<(), MarketError> {
         let Some(market) = self.home.settings()?.market(found.market.as_str()).cloned() else { return Ok(()) };
         let (home, entry, seen) = (self.home.clone(), found.listed.entry.clone(), inspection.clone());
         aiw_home::blocking(move || {
@@ -250,7 +251,7 @@ impl InstallPlan {
 
     /// The options that its servers use, each with its value: the answer, or the default.
     pub fn options_used(&self, answers: &InstallAnswers, home: &Home) -> Vec<(String, String)> {
-        let given = given_options(self, &merged(self, self.present.as_ref(), answers, &home.vault()).values);
+        let given = option_values(self, &merged(self, self.present.as_ref(), answers, &home.vault()).values);
         given.into_iter().map(|(name, given)| (name, given.to_string())).collect()
     }
 }
@@ -269,7 +270,7 @@ pub(crate) fn planned(
     inspection: &Inspection,
     present: Option<&InstalledPlugin>,
     documents: &InstallDocuments,
-) -> Result<Vec<PlannedServer>, MarketError> {
+) -> Result<Vec<ServerPlan>, MarketError> {
     let known = |name: &str| present.and_then(|p| p.servers.iter().find(|known| known.name == name));
     // A key that it already owns, perhaps from an earlier answer, stays its own; new ones avoid those.
     let mut used: Vec<String> =
@@ -289,7 +290,7 @@ pub(crate) fn planned(
                 key
             }
         };
-        let mut server = PlannedServer {
+        let mut server = ServerPlan {
             name: server.name.clone(),
             key,
             transport: server.transport,
@@ -322,7 +323,7 @@ pub(crate) fn merged(
     let sensitive = |name: &str| plan.options.iter().any(|(option, o)| o.sensitive && means(option, name));
     for (name, given) in &answers.values {
         match given {
-            Given::Literal(text) if sensitive(name) && !text.is_empty() => {
+            Replacement::Literal(text) if sensitive(name) && !text.is_empty() => {
                 given_secrets.insert(name, Secret::new(text));
             }
             given => drop(values.insert(name.clone(), given.to_string())),
@@ -330,14 +331,14 @@ pub(crate) fn merged(
     }
     values.retain(|name, text| {
         let secret = aiw_core::is_secret(name, text) || sensitive(name);
-        is_read(plan, name) && (!secret || Given::parse(text).is_reference())
+        is_read(plan, name) && (!secret || Replacement::parse(text).is_reference())
     });
     given_secrets.extend(answers.secrets.iter().map(|(name, secret)| (name.as_str(), secret.clone())));
     let mut secrets = Vec::new();
     for (name, secret) in given_secrets.into_iter().filter(|(name, _)| is_read(plan, name)) {
         // Without a free name it stays unset, which is said.
         let Some((kept, is_new)) = vault.name_for(plan.id.name.as_str(), name, &secret, &secrets) else { continue };
-        values.insert(name.to_owned(), Given::Secret(kept.clone()).to_string());
+        values.insert(name.to_owned(), Replacement::Secret(kept.clone()).to_string());
         if is_new {
             secrets.push((kept, secret));
         }
@@ -362,24 +363,24 @@ pub(crate) fn unused(plan: &InstallPlan, answers: &InstallAnswers) -> Vec<String
 }
 
 /// The defaults of options that servers use: a change of one changes what runs.
-pub(crate) fn defaults(servers: &[PlannedServer], options: &BTreeMap<String, UserOption>) -> BTreeMap<String, String> {
+pub(crate) fn defaults(servers: &[ServerPlan], options: &BTreeMap<String, UserOption>) -> BTreeMap<String, String> {
     let used = servers.iter().flat_map(|server| &server.reads.options);
     used.filter_map(|name| Some((name.clone(), options.get(name)?.default.clone()?))).collect()
 }
 
-fn version(inspection: &Inspection, found: &FoundPlugin, commit: Option<&Sha>, digest: &str) -> String {
+fn version(inspection: &Inspection, found: &PluginMatch, commit: Option<&Sha>, digest: &str) -> String {
     let own = inspection.version.clone().or_else(|| found.listed.entry.text("version"));
     let version = own.filter(|v| !v.trim().is_empty()).map(|v| aiw_core::one_line(&v, 100));
     version.or_else(|| commit.map(ToString::to_string)).unwrap_or_else(|| digest.to_owned())
 }
 
-pub(crate) fn given_variables(values: &BTreeMap<String, String>) -> BTreeMap<EnvName, Given> {
-    values.iter().filter_map(|(name, text)| Some((name.parse().ok()?, Given::parse(text)))).collect()
+pub(crate) fn variable_values(values: &BTreeMap<String, String>) -> BTreeMap<EnvName, Replacement> {
+    values.iter().filter_map(|(name, text)| Some((name.parse().ok()?, Replacement::parse(text)))).collect()
 }
 
 /// The options of a plan's servers: see [`options_of`].
-pub(crate) fn given_options(plan: &InstallPlan, values: &BTreeMap<String, String>) -> BTreeMap<String, Given> {
-    options_of(&plan.servers.iter().map(|server| &server.reads).collect::<Vec<_>>(), &plan.options, values)
+pub(crate) fn option_values(plan: &InstallPlan, values: &BTreeMap<String, String>) -> BTreeMap<String, Replacement> {
+    server_options(&plan.servers.iter().map(|server| &server.reads).collect::<Vec<_>>(), &plan.options, values)
 }
 
 pub(crate) fn missing(plan: &InstallPlan, merged: &MergedValues, home: &Home) -> Vec<Missing> {

@@ -18,10 +18,10 @@ use crate::listing::MarketListing;
 use crate::source::PluginSource;
 
 /// Parallel requests: as many as a browser sends to one host.
-const AT_ONCE: usize = 12;
+const MAX_PARALLEL_REQUESTS: usize = 12;
 
 /// Failures in a row after which the network, not the entry, is at fault.
-const GIVE_UP_AFTER: u32 = 3;
+const MAX_CONSECUTIVE_FAILURES: u32 = 3;
 
 /// How long a look waits for the next answer where nobody sees its progress: it must not hold up a command that has
 /// everything else. The next look goes on from there.
@@ -31,7 +31,7 @@ const BACKGROUND_FETCH_TIMEOUT: Duration = Duration::from_secs(1);
 const IMMUTABLE_TTL: Duration = Duration::from_secs(20 * 365 * 24 * 60 * 60);
 
 /// Space for the manifests of about ten thousand plugins.
-const QUOTA: u64 = 64 << 20;
+const CACHE_QUOTA_BYTES: u64 = 64 << 20;
 
 /// More files than any plugin names for its servers; a longer list is read at install time.
 const MAX_NAMED: usize = 32;
@@ -54,7 +54,7 @@ impl KeptFiles {
             plugin_json: self.plugin_json.as_ref().map(bytes),
             mcp_json: self.mcp_json.as_ref().map(bytes),
             named: named.collect(),
-            brings: None,
+            contents: None,
         }
     }
 
@@ -128,7 +128,7 @@ enum Halt {
 
 impl Markets {
     fn kept(&self) -> aiw_home::Cache {
-        self.home.byte_cache("inspected", QUOTA)
+        self.home.byte_cache("inspected", CACHE_QUOTA_BYTES)
     }
 
     /// Returns the remembered inspection of an entry that is pinned to a commit, without a request.
@@ -186,7 +186,9 @@ impl Markets {
                         false
                     }
                     Err(Halt::Throttled(_)) => true,
-                    Err(Halt::Unreachable(_)) => failures.fetch_add(1, Ordering::Relaxed) + 1 >= GIVE_UP_AFTER,
+                    Err(Halt::Unreachable(_)) => {
+                        failures.fetch_add(1, Ordering::Relaxed) + 1 >= MAX_CONSECUTIVE_FAILURES
+                    }
                 };
                 if stop {
                     stopped.store(true, Ordering::Relaxed);
@@ -195,7 +197,7 @@ impl Markets {
                 (wanted.index, result)
             }
         });
-        let mut answers = futures::stream::iter(jobs).buffer_unordered(AT_ONCE);
+        let mut answers = futures::stream::iter(jobs).buffer_unordered(MAX_PARALLEL_REQUESTS);
         let (mut results, mut note) = (Vec::new(), None);
         loop {
             let next = match self.observer.is_seen() {

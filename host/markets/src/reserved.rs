@@ -7,7 +7,7 @@ use aiw_home::MarketSettings;
 use crate::source::is_github_repo;
 use aiw_core::is_alike;
 
-const RESERVED: [&str; 16] = [
+const RESERVED_NAMES: [&str; 16] = [
     "agent-skills",
     "anthropic-agent-skills",
     "anthropic-marketplace",
@@ -31,7 +31,7 @@ pub fn is_reserved(name: &str) -> bool {
     let name: String = name.chars().map(|c| if c == '_' || c == '.' { '-' } else { c.to_ascii_lowercase() }).collect();
     let words: Vec<&str> = name.split('-').filter(|w| !w.is_empty()).collect();
     let has = |word: &str| words.contains(&word);
-    RESERVED.contains(&name.as_str())
+    RESERVED_NAMES.contains(&name.as_str())
         || has("anthropic")
         || has("anthropics")
         || (has("claude") && has("official"))
@@ -40,18 +40,18 @@ pub fn is_reserved(name: &str) -> bool {
             let version = last.trim_start_matches('v');
             !version.is_empty()
                 && version.bytes().all(|b| b.is_ascii_digit())
-                && RESERVED.contains(&stem.join("-").as_str())
+                && RESERVED_NAMES.contains(&stem.join("-").as_str())
         })
 }
 
 /// The reserved name that a name could be mistaken for, unless it is one itself.
-pub fn looks_reserved(name: &str) -> Option<&'static str> {
+pub fn confusable_reserved_name(name: &str) -> Option<&'static str> {
     if is_reserved(name) {
         return None;
     }
     let words: Vec<&str> = name.split(['-', '_', '.']).collect();
     let has = |word: &str| words.iter().any(|w| is_alike(w, word));
-    let whole = RESERVED.into_iter().find(|reserved| is_alike(name, reserved));
+    let whole = RESERVED_NAMES.into_iter().find(|reserved| is_alike(name, reserved));
     whole.or_else(|| has("anthropic").then_some("anthropic")).or_else(|| {
         let both = has("claude") && has("official");
         both.then_some("claude-plugins-official")
@@ -111,7 +111,7 @@ mod tests {
             ("antropic.tools", "anthropic"),
             ("officiaI-claude-x", "claude-plugins-official"),
         ] {
-            assert_eq!(looks_reserved(name), Some(reserved), "{name}");
+            assert_eq!(confusable_reserved_name(name), Some(reserved), "{name}");
         }
         for name in [
             // Refused by themselves.
@@ -128,7 +128,7 @@ mod tests {
             "skills",
             "health",
         ] {
-            assert_eq!(looks_reserved(name), None, "{name}");
+            assert_eq!(confusable_reserved_name(name), None, "{name}");
         }
     }
 

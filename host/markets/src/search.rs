@@ -6,7 +6,7 @@ use aiw_home::{Home, InstalledPlugin, Settings};
 use crate::context::{Markets, lookup};
 use crate::document::{MarketDocument, Usable};
 use crate::error::MarketError;
-use crate::listing::ListedEntry;
+use crate::listing::ListingEntry;
 use crate::market::MarketStatus;
 use crate::needs::Missing;
 
@@ -25,28 +25,28 @@ pub struct PluginQuery {
 
 /// One plugin of a listing.
 #[derive(Debug, Clone)]
-pub struct FoundPlugin {
+pub struct PluginMatch {
     /// Its marketplace.
     pub market: MarketName,
     /// Its entry and inside.
-    pub listed: ListedEntry,
+    pub listed: ListingEntry,
     /// Its record, when it is installed.
     pub installed: Option<InstalledPlugin>,
     /// The values that its servers need and that are not set; none unless it is installed.
     pub missing: Vec<Missing>,
 }
 
-impl FoundPlugin {
+impl PluginMatch {
     /// Returns `mcp` and whatever else it brings; nothing if it is not inspected yet.
     pub fn kinds(&self) -> Vec<String> {
         let Some(inspection) = &self.listed.inspection else { return Vec::new() };
         let mcp = (!inspection.servers.is_empty()).then(|| "mcp".to_owned());
-        mcp.into_iter().chain(inspection.brings.clone().unwrap_or_default()).collect()
+        mcp.into_iter().chain(inspection.contents.clone().unwrap_or_default()).collect()
     }
 
-    fn new(market: MarketName, listed: ListedEntry, installed: Option<InstalledPlugin>, home: &Home) -> Self {
+    fn new(market: MarketName, listed: ListingEntry, installed: Option<InstalledPlugin>, home: &Home) -> Self {
         let options = listed.inspection.as_ref().map(|inspection| inspection.options.clone()).unwrap_or_default();
-        let missing = installed.as_ref().map(|record| Missing::of(record, &options, home)).unwrap_or_default();
+        let missing = installed.as_ref().map(|record| Missing::collect(record, &options, home)).unwrap_or_default();
         Self { market, listed, installed, missing }
     }
 
@@ -56,12 +56,12 @@ impl FoundPlugin {
     }
 
     /// Its id for people. That of an entry without a usable name is not valid.
-    pub fn shown_id(&self) -> String {
+    pub fn display_id(&self) -> String {
         format!("{}@{}", self.listed.entry.name, self.market)
     }
 
     pub(crate) fn unusable(&self, problem: impl Into<String>) -> MarketError {
-        MarketError::Unusable { name: self.shown_id(), problem: problem.into(), hint: None }
+        MarketError::Unusable { name: self.display_id(), problem: problem.into(), hint: None }
     }
 
     /// Its name and source, unless they are invalid.
@@ -74,7 +74,7 @@ impl FoundPlugin {
 #[derive(Debug, Default)]
 pub struct SearchResult {
     /// Best first.
-    pub plugins: Vec<FoundPlugin>,
+    pub plugins: Vec<PluginMatch>,
     /// Plugins that match but bring no MCP server.
     pub without_servers: usize,
     /// Plugins that match but are not inspected yet.
@@ -112,7 +112,7 @@ impl Markets {
         let words: Vec<String> =
             query.text.as_deref().unwrap_or_default().split_whitespace().map(str::to_lowercase).collect();
         let mut result = SearchResult { problems, ..SearchResult::default() };
-        let mut found: Vec<(u32, FoundPlugin)> = Vec::new();
+        let mut found: Vec<(u32, PluginMatch)> = Vec::new();
         for MarketStatus { market, listing } in listings {
             let Some(listing) = listing else {
                 if is_declined && Settings::is_default(&market) {
@@ -141,11 +141,11 @@ impl Markets {
                         continue;
                     }
                 }
-                found.push((score, FoundPlugin::new(market.name.clone(), listed, record, &self.home)));
+                found.push((score, PluginMatch::new(market.name.clone(), listed, record, &self.home)));
             }
         }
         found.sort_by(|a, b| {
-            let name = |f: &FoundPlugin| (f.listed.entry.name.to_lowercase(), f.market.clone());
+            let name = |f: &PluginMatch| (f.listed.entry.name.to_lowercase(), f.market.clone());
             b.0.cmp(&a.0).then_with(|| name(&a.1).cmp(&name(&b.1)))
         });
         result.plugins = found.into_iter().map(|(_, found)| found).collect();
@@ -153,7 +153,7 @@ impl Markets {
     }
 
     /// The plugin that `name` or `name@market` means. `renames` are followed.
-    pub fn find(&self, name: &str) -> Result<FoundPlugin, MarketError> {
+    pub fn find(&self, name: &str) -> Result<PluginMatch, MarketError> {
         let (plain, market) = match name.split_once('@') {
             Some((plain, market)) => (plain, Some(market)),
             None => (name, None),
@@ -189,7 +189,7 @@ impl Markets {
                 Some(listed) => {
                     let id = listed.id(&market.name);
                     let record = installed.iter().find(|(known, _)| Some(known) == id.as_ref()).map(|(_, p)| p.clone());
-                    found.push(FoundPlugin::new(market.name, listed.clone(), record, &self.home));
+                    found.push(PluginMatch::new(market.name, listed.clone(), record, &self.home));
                 }
                 None => {
                     similar.extend(listing.plugins.iter().map(|p| p.entry.name.clone()).filter(|n| alike(n, plain)))
@@ -211,7 +211,7 @@ impl Markets {
                 }
             },
             _ => {
-                let ids = found.iter().filter_map(FoundPlugin::id).collect();
+                let ids = found.iter().filter_map(PluginMatch::id).collect();
                 Err(MarketError::Ambiguous { name: plain.to_owned(), ids })
             }
         }
@@ -231,7 +231,7 @@ impl Markets {
 }
 
 /// How well a plugin matches: every word must occur, mistyped perhaps; a match in the name counts most.
-fn score(listed: &ListedEntry, words: &[String]) -> Option<u32> {
+fn score(listed: &ListingEntry, words: &[String]) -> Option<u32> {
     if words.is_empty() {
         return Some(0);
     }

@@ -48,7 +48,7 @@ pub enum PluginSource {
         sha: Option<Sha>,
     },
     /// A form of the market's own component.
-    Own {
+    InMarketplace {
         /// The word in `source`.
         word: String,
         /// Its text, number and boolean fields.
@@ -107,7 +107,7 @@ pub(crate) fn own_forms(component: &str, named: Vec<String>) -> (Vec<String>, Ve
 impl PluginSource {
     /// Whether a component reads it with a form that only the host may read: an older aiw allowed that.
     pub(crate) fn is_usurped(&self) -> bool {
-        matches!(self, Self::Own { word, .. } if is_standard(word))
+        matches!(self, Self::InMarketplace { word, .. } if is_standard(word))
     }
 
     /// Reads a `source`; the error is the end of a sentence about the entry.
@@ -147,7 +147,7 @@ impl PluginSource {
                 _ => None,
             };
             let fields = fields.iter().filter_map(|(k, v)| Some((k.clone(), scalar(v)?))).collect();
-            return Ok(Self::Own { word, fields });
+            return Ok(Self::InMarketplace { word, fields });
         }
         let need = |key: &str| text(key)?.ok_or_else(|| format!("has a `{word}` source without `{key}`"));
         let repository = match word.as_str() {
@@ -212,7 +212,7 @@ impl PluginSource {
                     (None, None) => text,
                 }
             }
-            Self::Own { word, .. } | Self::Refused { word, .. } => word.clone(),
+            Self::InMarketplace { word, .. } | Self::Refused { word, .. } => word.clone(),
         };
         // A repository's name may contain terminal controls.
         aiw_core::printable(&text).into_owned()
@@ -301,8 +301,8 @@ mod tests {
         assert!(matches!(parse(json!({"source": "github", "repo": "o/r"})), Ok(PluginSource::Git { .. })));
         assert!(matches!(parse(json!({"source": "npm", "package": "x"})), Ok(PluginSource::Refused { .. })));
         assert!(parse(json!({"source": "github"})).is_err());
-        assert!(matches!(parse(json!({"source": "acme"})), Ok(PluginSource::Own { .. })));
-        assert!(PluginSource::Own { word: "github".into(), fields: Vec::new() }.is_usurped());
+        assert!(matches!(parse(json!({"source": "acme"})), Ok(PluginSource::InMarketplace { .. })));
+        assert!(PluginSource::InMarketplace { word: "github".into(), fields: Vec::new() }.is_usurped());
         let many = (0..1000).map(|n| format!("form-{n}")).collect();
         assert_eq!(own_forms("x", many).0.len(), MAX_FORMS);
     }

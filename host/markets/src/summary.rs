@@ -8,7 +8,7 @@ use aiw_servers::Transport;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::{FoundPlugin, MarketStatus, Missing, PluginInstallation, SearchResult};
+use crate::{MarketStatus, Missing, PluginInstallation, PluginMatch, SearchResult};
 
 /// A marketplace in a list.
 #[warn(missing_docs)]
@@ -34,7 +34,7 @@ pub struct MarketSummary {
 
 impl MarketSummary {
     /// Returns the fields of lists for a marketplace.
-    pub fn of(status: &MarketStatus) -> Self {
+    pub fn new(status: &MarketStatus) -> Self {
         let listing = status.listing.as_ref();
         Self {
             name: status.market.name.to_string(),
@@ -87,7 +87,7 @@ pub struct PluginSummary<S = ServerSummary> {
     /// Its MCP servers; null if aiw has not inspected it, or could not
     pub mcp_servers: Option<Vec<S>>,
     /// Its other contents: `skills`, `commands`, `agents`, `hooks`, `lsp`; null if aiw has not seen its files
-    pub brings: Option<Vec<String>>,
+    pub contents: Option<Vec<String>>,
     /// Whether it is installed
     pub installed: bool,
     /// Whether its servers are in mcp.json
@@ -98,14 +98,15 @@ pub struct PluginSummary<S = ServerSummary> {
     pub broken: Option<String>,
 }
 
-impl<S: From<ServerDetails>> PluginSummary<S> {
+impl<S: From<PluginServerDetails>> PluginSummary<S> {
     /// A plugin of a listing.
-    pub fn of(found: &FoundPlugin) -> Self {
+    pub fn new(found: &PluginMatch) -> Self {
         let listed = &found.listed;
         let inspection = listed.inspection.as_ref().filter(|_| listed.broken().is_none());
-        let servers = inspection.map(|i| i.servers.iter().map(|server| ServerDetails::of(server).into()).collect());
+        let servers =
+            inspection.map(|i| i.servers.iter().map(|server| PluginServerDetails::of(server).into()).collect());
         Self {
-            id: found.shown_id(),
+            id: found.display_id(),
             name: listed.entry.name.clone(),
             marketplace: found.market.to_string(),
             version: listed.version(),
@@ -115,7 +116,7 @@ impl<S: From<ServerDetails>> PluginSummary<S> {
             tags: listed.entry.words(),
             source: listed.entry.content.as_ref().ok().map(|usable| usable.source.describe()),
             mcp_servers: servers,
-            brings: inspection.and_then(|inspection| inspection.brings.clone()),
+            contents: inspection.and_then(|inspection| inspection.contents.clone()),
             installed: found.installed.is_some(),
             enabled: found.installed.as_ref().is_some_and(|record| record.enabled),
             missing_env: found.missing.iter().map(|missing| missing.name.clone()).collect(),
@@ -126,9 +127,13 @@ impl<S: From<ServerDetails>> PluginSummary<S> {
 
 impl PluginSummary {
     /// An installed plugin that its marketplace no longer lists.
-    pub fn of_installed(id: &PluginId, record: &InstalledPlugin, home: &Home) -> Self {
+    pub fn from_installed(id: &PluginId, record: &InstalledPlugin, home: &Home) -> Self {
         let transport = |server: &aiw_home::AddedServer| {
-            server.written.as_object().and_then(|written| Transport::of(written).ok()).unwrap_or(Transport::Stdio)
+            server
+                .written
+                .as_object()
+                .and_then(|written| Transport::from_declaration(written).ok())
+                .unwrap_or(Transport::Stdio)
         };
         let servers = record.servers.iter();
         let servers = servers.map(|s| ServerSummary { name: s.name.clone(), transport: transport(s).as_str() });
@@ -143,10 +148,13 @@ impl PluginSummary {
             tags: Vec::new(),
             source: Some(record.source.clone()),
             mcp_servers: Some(servers.collect()),
-            brings: None,
+            contents: None,
             installed: true,
             enabled: record.enabled,
-            missing_env: Missing::of(record, &BTreeMap::new(), home).into_iter().map(|missing| missing.name).collect(),
+            missing_env: Missing::collect(record, &BTreeMap::new(), home)
+                .into_iter()
+                .map(|missing| missing.name)
+                .collect(),
             broken: None,
         }
     }
@@ -155,7 +163,7 @@ impl PluginSummary {
 /// An MCP server of a plugin, with what it does.
 #[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct ServerDetails {
+pub struct PluginServerDetails {
     /// Its name and how it is reached.
     #[serde(flatten)]
     pub summary: ServerSummary,
@@ -167,7 +175,7 @@ pub struct ServerDetails {
     pub reads: Vec<String>,
 }
 
-impl ServerDetails {
+impl PluginServerDetails {
     fn of(server: &aiw_servers::DeclaredServer) -> Self {
         Self {
             summary: ServerSummary { name: server.name.clone(), transport: server.transport.as_str() },
@@ -178,8 +186,8 @@ impl ServerDetails {
     }
 }
 
-impl From<ServerDetails> for ServerSummary {
-    fn from(details: ServerDetails) -> Self {
+impl From<PluginServerDetails> for ServerSummary {
+    fn from(details: PluginServerDetails) -> Self {
         details.summary
     }
 }
@@ -190,11 +198,11 @@ impl From<ServerDetails> for ServerSummary {
 pub struct PluginDetails {
     /// The fields of lists, with its servers in full.
     #[serde(flatten)]
-    pub summary: PluginSummary<ServerDetails>,
+    pub summary: PluginSummary<PluginServerDetails>,
     /// The commit that was inspected
     pub commit: Option<String>,
     /// The parts that aiw leaves out, one sentence each
-    pub left_out: Vec<String>,
+    pub skipped: Vec<String>,
     /// The installed version
     pub installed_version: Option<String>,
     /// Its keys in mcp.json
@@ -203,13 +211,13 @@ pub struct PluginDetails {
 
 impl PluginDetails {
     /// All that is known of a plugin.
-    pub fn of(found: &FoundPlugin) -> Self {
+    pub fn new(found: &PluginMatch) -> Self {
         let inspection = found.listed.inspection.as_ref();
         let record = found.installed.as_ref();
         Self {
-            summary: PluginSummary::of(found),
+            summary: PluginSummary::new(found),
             commit: inspection.and_then(|inspection| inspection.commit.as_ref().map(ToString::to_string)),
-            left_out: inspection.map(|inspection| inspection.left_out.clone()).unwrap_or_default(),
+            skipped: inspection.map(|inspection| inspection.skipped.clone()).unwrap_or_default(),
             installed_version: record.map(|record| record.version.clone()),
             keys: record.map(|r| r.servers.iter().map(|server| server.key.clone()).collect()).unwrap_or_default(),
         }
@@ -242,9 +250,9 @@ pub struct HiddenPlugins {
 
 impl SearchSummary {
     /// Returns the fields of a search's result.
-    pub fn of(result: &SearchResult) -> Self {
+    pub fn new(result: &SearchResult) -> Self {
         Self {
-            plugins: result.plugins.iter().map(PluginSummary::of).collect(),
+            plugins: result.plugins.iter().map(PluginSummary::new).collect(),
             hidden: HiddenPlugins {
                 without_servers: result.without_servers,
                 not_inspected: result.not_inspected,
@@ -277,7 +285,7 @@ pub struct InstalledSummary {
 
 impl InstalledSummary {
     /// Returns the report of an install or update.
-    pub fn of(installed: &PluginInstallation) -> Self {
+    pub fn new(installed: &PluginInstallation) -> Self {
         let record = &installed.record;
         let servers = record.servers.iter().filter(|server| !server.skipped && record.enabled);
         Self {

@@ -9,11 +9,11 @@ use aiw_home::InstalledPlugin;
 use aiw_net::Tree;
 use serde_json::Value;
 
-use crate::answers::InstallAnswers;
 use crate::context::Markets;
 use crate::error::MarketError;
 use crate::plan::{InstallPlan, defaults, merged};
 use crate::source::PluginSource;
+use crate::values::InstallAnswers;
 use aiw_servers::{reads, visible_json};
 
 /// The plan of an update.
@@ -43,7 +43,7 @@ impl Markets {
                 return Err(MarketError::Unusable {
                     name: id.to_string(),
                     problem: format!("is now called `{}`", found.listed.entry.name),
-                    hint: Some(format!("install `{}`, then remove `{id}`", found.shown_id())),
+                    hint: Some(format!("install `{}`, then remove `{id}`", found.display_id())),
                 });
             }
             // A pinned commit that has not moved needs no check.
@@ -110,7 +110,7 @@ fn changes(old: &InstalledPlugin, new: &InstallPlan) -> Vec<String> {
     for server in &new.servers {
         let shown = aiw_core::one_line(&server.name, 60);
         match old.servers.iter().find(|o| o.name == server.name) {
-            None => changes.push(format!("new server {}", server.shown().join("; "))),
+            None => changes.push(format!("new server {}", server.describe().join("; "))),
             Some(old) => {
                 let before = old.declaration.as_object().cloned().unwrap_or_default();
                 let keys: BTreeSet<&String> = before.keys().chain(server.declaration.keys()).collect();

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::document::{MARKETPLACE_JSON, MarketDocument, PluginEntry};
 use crate::error::MarketError;
 use crate::inspect::{Files, PLUGIN_JSON, inspect};
-use crate::reserved::{is_reserved, looks_reserved};
+use crate::reserved::{confusable_reserved_name, is_reserved};
 use crate::source::PluginSource;
 
 /// The result of `validate`.
@@ -116,7 +116,7 @@ fn marketplace(report: &mut Validation, tree: &aiw_net::Tree, bytes: &[u8]) {
             if is_reserved(name.as_str()) {
                 report.warn(format!("the name `{name}` belongs to repositories under github.com/anthropics"));
             }
-            if let Some(reserved) = looks_reserved(name.as_str()) {
+            if let Some(reserved) = confusable_reserved_name(name.as_str()) {
                 report.warn(format!("the name `{name}` looks like `{reserved}`, which is Anthropic's"));
             }
             if !is_kebab(name.as_str()) {
@@ -164,13 +164,13 @@ fn marketplace(report: &mut Validation, tree: &aiw_net::Tree, bytes: &[u8]) {
             PluginSource::Git { sha: None, .. } => {
                 report.warn(format!("plugin `{}` is not pinned to a commit by `sha`", entry.name))
             }
-            PluginSource::Git { .. } | PluginSource::Own { .. } => {}
+            PluginSource::Git { .. } | PluginSource::InMarketplace { .. } => {}
         }
     }
 }
 
 fn plugin(report: &mut Validation, tree: &aiw_net::Tree, entry: &PluginEntry, prefix: &str) {
-    let files = match Files::of_tree(tree, entry) {
+    let files = match Files::from_tree(tree, entry) {
         Ok(files) => files,
         Err(e) => return report.error(format!("{prefix}{e}")),
     };
@@ -184,7 +184,7 @@ fn plugin(report: &mut Validation, tree: &aiw_net::Tree, entry: &PluginEntry, pr
     if let Some(problem) = inspection.broken {
         report.error(format!("{prefix}the plugin {problem}"));
     }
-    report.warnings.extend(inspection.left_out.iter().map(|line| format!("{prefix}{line}")));
+    report.warnings.extend(inspection.skipped.iter().map(|line| format!("{prefix}{line}")));
     if let (Some(own), Some(listed)) = (&inspection.version, entry.text("version"))
         && *own != listed
     {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aiw_listen::{HttpRoute, Listener, Method, Rules};
-use aiw_mcp::{Arguments, Call, Caller, HttpLimits, HttpServer, Offer, RpcError, ServerDescription, Tool, ToolAnswer};
+use aiw_mcp::{Arguments, Call, Caller, HttpLimits, HttpServer, Offer, RpcError, ServerDescription, Tool, ToolResult};
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
@@ -51,11 +51,11 @@ fn tools() -> Result<Arc<[Tool]>, Box<dyn Error>> {
     Ok(tools.collect::<Option<Vec<_>>>().ok_or("a tool is not valid")?.into())
 }
 
-fn content(items: Value) -> ToolAnswer {
-    ToolAnswer::foreign(Map::from_iter([("content".to_owned(), items)]))
+fn content(items: Value) -> ToolResult {
+    ToolResult::foreign(Map::from_iter([("content".to_owned(), items)]))
 }
 
-fn said(text: impl Into<String>) -> ToolAnswer {
+fn said(text: impl Into<String>) -> ToolResult {
     content(json!([{"type": "text", "text": text.into()}]))
 }
 
@@ -107,7 +107,7 @@ impl Offer for Fixed {
 
     async fn begun(&self, _: Caller) {}
 
-    async fn call(&self, name: &str, arguments: Arguments, call: Call) -> Result<ToolAnswer, RpcError> {
+    async fn call(&self, name: &str, arguments: Arguments, call: Call) -> Result<ToolResult, RpcError> {
         let arguments = arguments.read().unwrap_or_default();
         let text = |field: &str| arguments.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
         let resource = json!({"type": "resource", "resource": {"uri": "test://embedded-resource",
@@ -141,7 +141,7 @@ impl Offer for Fixed {
                 }
                 said("done")
             }
-            "test_error_handling" => ToolAnswer::error("This tool intentionally returns an error for testing"),
+            "test_error_handling" => ToolResult::error("This tool intentionally returns an error for testing"),
             "test_sampling" => {
                 let params = json!({"maxTokens": 100,
                     "messages": [{"role": "user", "content": {"type": "text", "text": text("prompt")}}]});
@@ -163,7 +163,7 @@ impl Offer for Fixed {
                 tokio::time::sleep(Duration::from_millis(300)).await;
                 said("Reconnection test completed successfully")
             }
-            _ => ToolAnswer::error(format!("there is no tool `{name}`")),
+            _ => ToolResult::error(format!("there is no tool `{name}`")),
         })
     }
 

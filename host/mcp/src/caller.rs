@@ -20,8 +20,8 @@ use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::client::{ClientError, RpcError, failure};
+use crate::elicitation::{ClientQuestion, QuestionSender};
 use crate::incoming;
-use crate::rounds::{Asker, ClientQuestion};
 
 /// The subscriptions of a client that follows the protocol from 2026-07-28 on: such a client receives changes only
 /// on them.
@@ -49,7 +49,7 @@ pub struct Caller {
     /// The request on whose stream questions to the client travel.
     request: Option<RequestId>,
     /// Takes questions, where the answer to the request has to ask them.
-    asker: Option<Asker>,
+    asker: Option<QuestionSender>,
     /// The log messages that the request asks for, from 2026-07-28 on: their level, and those above it.
     log_level: Option<String>,
 }
@@ -78,7 +78,7 @@ struct ClientIdentity {
 
 impl Caller {
     /// Returns the sender of a request.
-    pub(crate) fn of(context: &RequestContext<RoleServer>, session: CallerSession) -> Self {
+    pub(crate) fn from_context(context: &RequestContext<RoleServer>, session: CallerSession) -> Self {
         let request = Some(context.id.clone());
         let is_modern = context.protocol_version().is_some_and(|version| !version.has_initialize());
         let (info, can) = (context.client_info(), context.client_capabilities());
@@ -118,7 +118,7 @@ impl Caller {
     }
 
     /// Returns this client, which is asked in the answer to its request.
-    pub(crate) fn asked_by(self, asker: Asker) -> Self {
+    pub(crate) fn asked_by(self, asker: QuestionSender) -> Self {
         Self { asker: Some(asker), ..self }
     }
 
@@ -210,7 +210,7 @@ impl Caller {
                 let (answer, given) = oneshot::channel();
                 let question = ClientQuestion { method: method.to_owned(), params, answer };
                 asker.send(question).await.map_err(|_| ClientError::Closed)?;
-                let given = tokio::time::timeout(patience, given).await.map_err(|_| ClientError::Slow(patience))?;
+                let given = tokio::time::timeout(patience, given).await.map_err(|_| ClientError::Timeout(patience))?;
                 let unanswered = |_| RpcError { code: -32603, message: "the client gave no answer".into(), data: None };
                 return given.map_err(|e| unanswered(e).into());
             }
@@ -267,7 +267,7 @@ enum Source {
     /// rmcp knows it.
     Tokens { request: CancellationToken, gone: CancellationToken },
     /// The lane knows it. Two tokens for each call would cost a tenth of its time.
-    Lane(Arc<WantedCall>),
+    Queue(Arc<QueuedCall>),
 }
 
 impl Cancelled {
@@ -275,15 +275,15 @@ impl Cancelled {
         Self(Source::Tokens { request, gone })
     }
 
-    pub(crate) fn by_lane(wanted: Arc<WantedCall>) -> Self {
-        Self(Source::Lane(wanted))
+    pub(crate) fn by_queue(wanted: Arc<QueuedCall>) -> Self {
+        Self(Source::Queue(wanted))
     }
 
     /// Whether the client has cancelled the call. A client that only disconnected has not.
     pub fn is_taken_back(&self) -> bool {
         match &self.0 {
             Source::Tokens { request, .. } => request.is_cancelled(),
-            Source::Lane(wanted) => wanted.is_taken_back.load(Ordering::Acquire),
+            Source::Queue(wanted) => wanted.is_taken_back.load(Ordering::Acquire),
         }
     }
 
@@ -294,20 +294,20 @@ impl Cancelled {
                 () = request.cancelled() => {}
                 () = gone.cancelled() => {}
             },
-            Source::Lane(wanted) => wanted.nobody_waits().await,
+            Source::Queue(wanted) => wanted.nobody_waits().await,
         }
     }
 }
 
 /// Whether somebody waits for a call of a lane.
 #[derive(Debug, Default)]
-pub(crate) struct WantedCall {
+pub(crate) struct QueuedCall {
     is_taken_back: AtomicBool,
     is_over: AtomicBool,
-    told: Notify,
+    cancelled: Notify,
 }
 
-impl WantedCall {
+impl QueuedCall {
     /// The client has cancelled the call.
     pub(crate) fn take_back(&self) {
         self.is_taken_back.store(true, Ordering::Release);
@@ -317,12 +317,12 @@ impl WantedCall {
     /// The client has disconnected.
     pub(crate) fn leave(&self) {
         self.is_over.store(true, Ordering::Release);
-        self.told.notify_waiters();
+        self.cancelled.notify_waiters();
     }
 
     async fn nobody_waits(&self) {
         // It is told of what comes after its making.
-        let told = self.told.notified();
+        let told = self.cancelled.notified();
         if !self.is_over.load(Ordering::Acquire) {
             told.await;
         }

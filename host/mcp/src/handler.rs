@@ -18,9 +18,9 @@ use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::caller::{Call, Caller, CallerSession, Cancelled, Subscription, Subscriptions};
-use crate::incoming::{ASKED, TOLD, unwrapped};
-use crate::rounds::{Again, INPUT_REQUIRED, RequestOutcome, Rounds};
-use crate::{Arguments, Offer, RpcError, Tool, ToolAnswer};
+use crate::elicitation::{Elicitations, INPUT_REQUIRED, RequestOutcome, RetryParams};
+use crate::incoming::{NOTIFICATION_METHOD, REQUEST_METHOD, unwrapped};
+use crate::{Arguments, Offer, RpcError, Tool, ToolResult};
 
 /// One session's.
 #[derive(Clone)]
@@ -29,7 +29,7 @@ pub(crate) struct Handler {
     session: CallerSession,
     /// The offer knows the client.
     has_begun: Arc<AtomicBool>,
-    rounds: Arc<Rounds>,
+    rounds: Arc<Elicitations>,
 }
 
 impl Handler {
@@ -44,7 +44,7 @@ impl Handler {
             _ => Map::new(),
         };
         Call {
-            caller: Caller::of(context, self.session.clone()).logged_by(&meta),
+            caller: Caller::from_context(context, self.session.clone()).logged_by(&meta),
             cancelled: Cancelled::by_tokens(context.ct.clone(), self.session.gone.clone()),
             meta,
         }
@@ -54,7 +54,7 @@ impl Handler {
     async fn work<F>(
         &self,
         what: String,
-        again: Again,
+        again: RetryParams,
         context: RequestContext<RoleServer>,
         start: impl FnOnce(Call) -> F + Send,
     ) -> RequestOutcome
@@ -74,9 +74,9 @@ impl Handler {
     }
 
     /// A call that panics is one failed call, and its client doesn't wait forever.
-    pub(crate) async fn answer(&self, name: &str, arguments: Arguments, call: Call) -> Result<ToolAnswer, ErrorData> {
+    pub(crate) async fn answer(&self, name: &str, arguments: Arguments, call: Call) -> Result<ToolResult, ErrorData> {
         let answer = AssertUnwindSafe(self.offer.call(name, arguments, call)).catch_unwind().await;
-        let defect = |_| Ok(ToolAnswer::error("a bug in aiw ended this call; see standard error"));
+        let defect = |_| Ok(ToolResult::error("a bug in aiw ended this call; see standard error"));
         answer.unwrap_or_else(defect).map_err(ErrorData::from)
     }
 
@@ -121,7 +121,7 @@ impl ServerHandler for Handler {
         _: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        // [`Front`] puts them in.
+        // [`ToolHandler`] puts them in.
         Ok(ListToolsResult::with_all_items(Vec::new()))
     }
 
@@ -131,7 +131,7 @@ impl ServerHandler for Handler {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let arguments = Arguments::from(request.arguments.unwrap_or_default());
-        let again = Again { state: request.request_state, answers: request.input_responses.unwrap_or_default() };
+        let again = RetryParams { state: request.request_state, answers: request.input_responses.unwrap_or_default() };
         let (handler, name) = (self.clone(), request.name);
         let what = format!("tools/call {name}");
         let start = |call| async move {
@@ -164,7 +164,7 @@ impl ServerHandler for Handler {
     }
 
     async fn on_custom_notification(&self, notification: CustomNotification, _: NotificationContext<RoleServer>) {
-        if notification.method == TOLD {
+        if notification.method == NOTIFICATION_METHOD {
             let (method, params) = unwrapped(notification.params);
             self.offer.notified(&method, params).await;
         }
@@ -177,9 +177,9 @@ impl ServerHandler for Handler {
         context: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
         let method = request.method;
-        if method == ASKED {
+        if method == REQUEST_METHOD {
             let (method, mut params) = unwrapped(request.params);
-            let again = params.as_mut().and_then(Value::as_object_mut).map(Again::taken_from).unwrap_or_default();
+            let again = params.as_mut().and_then(Value::as_object_mut).map(RetryParams::taken_from).unwrap_or_default();
             let named = |field: &str| params.as_ref().and_then(|params| params[field].as_str()).unwrap_or_default();
             let what = format!("{method} {}{}", named("name"), named("uri"));
             let offer = self.offer.clone();
@@ -192,7 +192,7 @@ impl ServerHandler for Handler {
             return Ok(CustomResult::new(self.work(what, again, context, start).await?));
         }
         if method == "tools/call" {
-            let answer = ToolAnswer::error("a call needs the tool's `name`, a string, and `arguments`, an object");
+            let answer = ToolResult::error("a call needs the tool's `name`, a string, and `arguments`, an object");
             return Ok(CustomResult::new(answer.into_value().into()));
         }
         if ["initialize", "tools/list"].contains(&method.as_str()) {
@@ -204,12 +204,12 @@ impl ServerHandler for Handler {
 }
 
 /// The fields that mark a result which must say, from 2026-07-28 on, how long it may be cached.
-const CACHEABLE: [&str; 4] = ["prompts", "resources", "resourceTemplates", "contents"];
+const CACHEABLE_RESULTS: [&str; 4] = ["prompts", "resources", "resourceTemplates", "contents"];
 
 /// [`Handler`] with its tools and answers inserted unchanged: rmcp's types drop unknown fields.
-pub(crate) struct Front(pub(crate) Handler);
+pub(crate) struct ToolHandler(pub(crate) Handler);
 
-impl Service<RoleServer> for Front {
+impl Service<RoleServer> for ToolHandler {
     async fn handle_request(
         &self,
         request: ClientRequest,
@@ -217,7 +217,7 @@ impl Service<RoleServer> for Front {
     ) -> Result<ServerResult, ErrorData> {
         if !matches!(request, ClientRequest::InitializeRequest(_) | ClientRequest::DiscoverRequest(_)) {
             // From 2026-07-28 on there is no handshake.
-            self.0.introduce(|session| Caller::of(&context, session).at_large()).await;
+            self.0.introduce(|session| Caller::from_context(&context, session).at_large()).await;
         }
         let version = context.protocol_version();
         let result = Service::handle_request(&self.0, request, context).await?;
@@ -231,7 +231,7 @@ impl Service<RoleServer> for Front {
                 let mut fields = fields.clone();
                 if version.is_some_and(|version| version.as_str() >= ProtocolVersion::V_2026_07_28.as_str()) {
                     fields.entry("resultType").or_insert_with(|| "complete".into());
-                    if CACHEABLE.iter().any(|field| fields.contains_key(*field)) {
+                    if CACHEABLE_RESULTS.iter().any(|field| fields.contains_key(*field)) {
                         fields.entry("ttlMs").or_insert_with(|| 0.into());
                         fields.entry("cacheScope").or_insert_with(|| "private".into());
                     }

@@ -18,13 +18,13 @@ use crate::Arguments;
 pub(crate) const MAX_ID: usize = 64 << 10;
 
 /// The method of a wrapped request.
-pub(crate) const ASKED: &str = "aiw/asked";
+pub(crate) const REQUEST_METHOD: &str = "aiw/asked";
 
 /// The method of a wrapped notification.
-pub(crate) const TOLD: &str = "aiw/told";
+pub(crate) const NOTIFICATION_METHOD: &str = "aiw/told";
 
 /// The methods that rmcp handles itself.
-const OWN: [&str; 8] = [
+const RMCP_METHODS: [&str; 8] = [
     "initialize",
     "ping",
     "server/discover",
@@ -115,7 +115,7 @@ impl ToolCall {
 pub(crate) fn for_rmcp(mut message: Value) -> Value {
     let Some(fields) = message.as_object_mut() else { return message };
     let asked = match fields.get("method") {
-        Some(Value::String(method)) if OWN.contains(&method.as_str()) => return message,
+        Some(Value::String(method)) if RMCP_METHODS.contains(&method.as_str()) => return message,
         Some(Value::String(method)) => Some(method.clone()),
         // It can't be a message.
         Some(_) => return message,
@@ -123,7 +123,7 @@ pub(crate) fn for_rmcp(mut message: Value) -> Value {
     };
     match asked {
         Some(method) => {
-            let wrapper = if fields.contains_key("id") { ASKED } else { TOLD };
+            let wrapper = if fields.contains_key("id") { REQUEST_METHOD } else { NOTIFICATION_METHOD };
             let params = fields.shift_remove("params");
             let mut wrapped = json!({"method": method});
             // The metadata says which version of the protocol the request follows.
@@ -170,7 +170,7 @@ mod tests {
         assert_eq!(for_rmcp(ping.clone()), ping);
         let read = json!({"jsonrpc": "2.0", "id": 1, "method": "resources/read", "params": {"uri": "x", "odd": null}});
         let wrapped = for_rmcp(read);
-        assert_eq!(wrapped["method"], ASKED);
+        assert_eq!(wrapped["method"], REQUEST_METHOD);
         let (method, params) = unwrapped(wrapped.get("params").cloned());
         assert_eq!((method.as_str(), params), ("resources/read", Some(json!({"uri": "x", "odd": null}))));
         let answer = for_rmcp(json!({"jsonrpc": "2.0", "id": 1, "result": {"odd": [1]}}));
@@ -178,7 +178,7 @@ mod tests {
         let told = for_rmcp(json!({"jsonrpc": "2.0", "method": "notifications/roots/list_changed"}));
         assert_eq!(
             (&told["method"], &told["params"]["method"]),
-            (&json!(TOLD), &json!("notifications/roots/list_changed"))
+            (&json!(NOTIFICATION_METHOD), &json!("notifications/roots/list_changed"))
         );
         for odd in [json!(null), json!([1]), json!({"method": 7}), json!({})] {
             assert_eq!(for_rmcp(odd.clone()), odd);

@@ -21,13 +21,13 @@
 mod arguments;
 mod caller;
 mod client;
+mod elicitation;
 mod handler;
 mod http;
 mod incoming;
-mod lane;
 pub mod oauth;
 mod offer;
-mod rounds;
+mod queue;
 mod serve;
 mod stdio;
 mod tool;
@@ -37,9 +37,9 @@ pub use arguments::Arguments;
 pub use caller::{Call, Caller, Cancelled, LOG_LEVEL, LOG_LEVELS, UI_EXTENSION};
 pub use client::{
     Bearer, ClientError, ClientInfo, Events, Lifecycle, McpClient, McpRequest, Params, RpcError, ServerEndpoint,
-    value_of,
+    parse_result,
 };
 pub use http::{HttpLimits, HttpServer, ReplyBody};
-pub use offer::{Offer, ServerDescription, ToolAnswer};
+pub use offer::{Offer, ServerDescription, ToolResult};
 pub use serve::{serve, serve_stdio};
 pub use tool::{Tool, ToolEffect};

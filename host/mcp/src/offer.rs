@@ -34,7 +34,7 @@ pub trait Offer: Send + Sync {
     async fn begun(&self, client: Caller);
 
     /// Calls a tool. Clients hide an error of the protocol from the model, so a failure of our own is an answer too.
-    async fn call(&self, name: &str, arguments: Arguments, call: Call) -> Result<ToolAnswer, RpcError>;
+    async fn call(&self, name: &str, arguments: Arguments, call: Call) -> Result<ToolResult, RpcError>;
 
     /// Answers any other request: `prompts/get`, `resources/read`.
     async fn request(&self, method: &str, params: Option<Value>, call: Call) -> Result<Value, RpcError> {
@@ -53,17 +53,17 @@ pub trait Offer: Send + Sync {
 ///
 /// <https://modelcontextprotocol.io/specification/2025-11-25/schema#calltoolresult>
 #[derive(Debug, Clone)]
-pub struct ToolAnswer(AnswerContent);
+pub struct ToolResult(ToolResultContent);
 
 #[derive(Debug, Clone)]
-enum AnswerContent {
+enum ToolResultContent {
     Made(Map<String, Value>),
     Written(Box<RawValue>),
 }
 
-impl ToolAnswer {
+impl ToolResult {
     /// An answer whose text is its structured content.
-    pub fn of(structure: Value) -> Self {
+    pub fn from_structured(structure: Value) -> Self {
         let mut answer = text(&format!("{structure:#}"), false);
         answer.insert("structuredContent".into(), structure);
         Self::foreign(answer)
@@ -76,19 +76,19 @@ impl ToolAnswer {
 
     /// Returns another server's answer, unchanged, including unknown kinds of content and fields.
     pub fn foreign(result: Map<String, Value>) -> Self {
-        Self(AnswerContent::Made(result))
+        Self(ToolResultContent::Made(result))
     }
 
     /// Returns another server's answer as it was written. It must be an object.
     pub fn written(result: Box<RawValue>) -> Self {
-        Self(AnswerContent::Written(result))
+        Self(ToolResultContent::Written(result))
     }
 
     /// The whole answer.
     pub fn into_value(self) -> Map<String, Value> {
         match self.0 {
-            AnswerContent::Made(answer) => answer,
-            AnswerContent::Written(answer) => serde_json::from_str(answer.get())
+            ToolResultContent::Made(answer) => answer,
+            ToolResultContent::Written(answer) => serde_json::from_str(answer.get())
                 .unwrap_or_else(|_| text("the answer is nested too deeply for this version of the protocol", true)),
         }
     }
@@ -96,8 +96,8 @@ impl ToolAnswer {
     /// The whole answer as JSON.
     pub(crate) fn into_raw(self) -> Box<RawValue> {
         match self.0 {
-            AnswerContent::Made(answer) => to_raw_value(&answer).unwrap_or_default(),
-            AnswerContent::Written(answer) => answer,
+            ToolResultContent::Made(answer) => to_raw_value(&answer).unwrap_or_default(),
+            ToolResultContent::Written(answer) => answer,
         }
     }
 }

@@ -9,13 +9,13 @@ use rmcp::serve_server;
 use tokio_util::sync::CancellationToken;
 
 use crate::Offer;
-use crate::handler::{Front, Handler};
-use crate::lane::Lane;
+use crate::handler::{Handler, ToolHandler};
+use crate::queue::CallQueue;
 use crate::stdio::{StdioInput, StdioOutput};
 use crate::wire::Wire;
 
 /// How long running calls may take to finish once the client has disconnected.
-const GRACE: Duration = Duration::from_secs(2);
+const SHUTDOWN_GRACE_PERIOD: Duration = Duration::from_secs(2);
 
 /// Serves the client on standard input and output until it disconnects.
 pub async fn serve_stdio(offer: Arc<dyn Offer>) {
@@ -36,11 +36,11 @@ fn speak(offer: Arc<dyn Offer>, input: StdioInput, output: StdioOutput) -> BoxFu
                 let handler = Handler::new(offer.clone(), gone.clone());
                 // rmcp returns an error for a message that doesn't start a session (the cancellation of a probe, a stray
                 // answer). Skip it; the next message may start one.
-                if let Ok(session) = serve_server(Front(handler.clone()), wire.clone()).await {
-                    let lane = Lane::of(handler, session.peer());
-                    wire.set_lane(lane.clone());
+                if let Ok(session) = serve_server(ToolHandler(handler.clone()), wire.clone()).await {
+                    let lane = CallQueue::new(handler, session.peer());
+                    wire.set_queue(lane.clone());
                     let _ = session.waiting().await;
-                    wire.set_lane(None);
+                    wire.set_queue(None);
                     if let Some(lane) = lane {
                         lane.done().await;
                     }
@@ -50,7 +50,7 @@ fn speak(offer: Arc<dyn Offer>, input: StdioInput, output: StdioOutput) -> BoxFu
         };
         tokio::select! {
             () = sessions => {}
-            () = async { gone.cancelled().await; tokio::time::sleep(GRACE).await } => {}
+            () = async { gone.cancelled().await; tokio::time::sleep(SHUTDOWN_GRACE_PERIOD).await } => {}
         }
     })
 }
@@ -64,9 +64,9 @@ mod tests {
     use serde_json::{Map, Value, json};
 
     use super::*;
-    use crate::{Arguments, Call, Caller, RpcError, ServerDescription, Tool, ToolAnswer, ToolEffect};
+    use crate::{Arguments, Call, Caller, RpcError, ServerDescription, Tool, ToolEffect, ToolResult};
 
-    struct Odd;
+    struct MalformedLine;
 
     /// A definition that rmcp's types would lose.
     fn foreign() -> Value {
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[async_trait]
-    impl Offer for Odd {
+    impl Offer for MalformedLine {
         fn about(&self) -> ServerDescription {
             let capabilities = Map::from_iter([("prompts".to_owned(), json!({"listChanged": true}))]);
             ServerDescription { name: "odd".into(), version: "1".into(), instructions: String::new(), capabilities }
@@ -92,23 +92,23 @@ mod tests {
             let _ = client.notify("notifications/tools/list_changed", None).await;
         }
 
-        async fn call(&self, name: &str, arguments: Arguments, call: Call) -> Result<ToolAnswer, RpcError> {
+        async fn call(&self, name: &str, arguments: Arguments, call: Call) -> Result<ToolResult, RpcError> {
             assert_ne!(name, "panics");
             Ok(match name {
-                "foreign" => ToolAnswer::foreign(arguments.read().unwrap()),
+                "foreign" => ToolResult::foreign(arguments.read().unwrap()),
                 "asks" => {
                     let progress = json!({"progressToken": call.meta["progressToken"], "progress": 1});
                     call.caller.notify("notifications/progress", Some(progress)).await.unwrap();
                     let params = Some(json!({"new": [1]}));
                     let told = call.caller.ask("elicitation/create", params, Duration::from_secs(20)).await.unwrap();
-                    ToolAnswer::of(told)
+                    ToolResult::from_structured(told)
                 }
                 "fails" => return Err(RpcError { code: -32099, message: "no".into(), data: Some(json!([1])) }),
                 _ => {
                     if name == "waits" {
                         call.cancelled.nobody_waits().await;
                     }
-                    ToolAnswer::of(json!({"taken_back": call.cancelled.is_taken_back()}))
+                    ToolResult::from_structured(json!({"taken_back": call.cancelled.is_taken_back()}))
                 }
             })
         }
@@ -142,7 +142,7 @@ mod tests {
             "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}});
         let input = format!("{begin}\n{}\n{}\n", call(1, "panics"), call(2, "waits")).into_bytes();
         let written = Written::default();
-        serve(Arc::new(Odd), std::io::Cursor::new(input), written.clone()).await;
+        serve(Arc::new(MalformedLine), std::io::Cursor::new(input), written.clone()).await;
         let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
         let answers: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         let of = |id: u8| &answers.iter().find(|answer| answer["id"] == id).unwrap()["result"];
@@ -261,7 +261,7 @@ mod tests {
         let answers = asks.then_some(told).into_iter().collect();
         let input = Patient { input: std::io::Cursor::new(input), answers, written: written.clone(), least };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(serve(Arc::new(Odd), input, written.clone()));
+        runtime.block_on(serve(Arc::new(MalformedLine), input, written.clone()));
         let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
@@ -289,7 +289,7 @@ mod tests {
 
     /// One line of a client.
     #[derive(Debug, Clone)]
-    enum Sent {
+    enum ClientLine {
         /// A request with a unique number or string.
         Request {
             by_number: bool,
@@ -310,7 +310,7 @@ mod tests {
         Bytes(Vec<u8>),
     }
 
-    fn sent() -> impl Strategy<Value = Sent> {
+    fn sent() -> impl Strategy<Value = ClientLine> {
         let method = prop_oneof![
             Just("ping".to_owned()),
             Just("tools/list".into()),
@@ -338,11 +338,11 @@ mod tests {
         ];
         prop_oneof![
             4 => (any::<bool>(), "\\PC{0,80}", method.clone(), params.clone())
-                .prop_map(|(by_number, text, method, params)| Sent::Request { by_number, text, method, params }),
-            2 => (illegal, method.clone()).prop_map(|(id, method)| Sent::Nameless { id, method }),
-            1 => (method, params).prop_map(|(method, params)| Sent::Notification { method, params }),
-            1 => any_json().prop_map(Sent::Json),
-            1 => proptest::collection::vec(any::<u8>(), 0..60).prop_map(Sent::Bytes),
+                .prop_map(|(by_number, text, method, params)| ClientLine::Request { by_number, text, method, params }),
+            2 => (illegal, method.clone()).prop_map(|(id, method)| ClientLine::Nameless { id, method }),
+            1 => (method, params).prop_map(|(method, params)| ClientLine::Notification { method, params }),
+            1 => any_json().prop_map(ClientLine::Json),
+            1 => proptest::collection::vec(any::<u8>(), 0..60).prop_map(ClientLine::Bytes),
         ]
     }
 
@@ -356,23 +356,23 @@ mod tests {
                 let (mut lines, mut named, mut nameless) = (Vec::new(), Vec::new(), 0);
                 for (at, sent) in sent.into_iter().enumerate() {
                     lines.push(match sent {
-                        Sent::Request { by_number, text, method, params } => {
+                        ClientLine::Request { by_number, text, method, params } => {
                             let id = if by_number { json!(at as i64 - 5) } else { json!(format!("{at} {text}")) };
                             named.push(id.clone());
                             json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}).to_string().into_bytes()
                         }
-                        Sent::Nameless { id, method } => {
+                        ClientLine::Nameless { id, method } => {
                             nameless += 1;
                             format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{{}}}}"#).into_bytes()
                         }
-                        Sent::Notification { method, params } => {
+                        ClientLine::Notification { method, params } => {
                             json!({"jsonrpc": "2.0", "method": method, "params": params}).to_string().into_bytes()
                         }
-                        Sent::Json(value) => {
+                        ClientLine::Json(value) => {
                             nameless += usize::from(value.is_array());
                             value.to_string().into_bytes()
                         }
-                        Sent::Bytes(bytes) => {
+                        ClientLine::Bytes(bytes) => {
                             let bytes: Vec<u8> = bytes.into_iter().filter(|byte| *byte != b'\n').collect();
                             let begins = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes).trim_ascii().first().copied();
                             nameless += usize::from(matches!(begins, Some(b'[' | b'{')));

@@ -64,7 +64,7 @@ pub(crate) mod unix {
     use tokio::io::unix::AsyncFd;
 
     /// A pipe that has room for anything takes this much without blocking, and a socket does too.
-    const LEAST_ROOM: usize = 4096;
+    const MIN_PIPE_ROOM_BYTES: usize = 4096;
 
     /// A copy of a pipe's or socket's descriptor. Files and terminals can't be waited for, or not everywhere.
     fn copied(fd: &impl AsFd) -> Option<OwnedFd> {
@@ -119,7 +119,7 @@ pub(crate) mod unix {
 
         /// How much it took; none if it is too much, or there is no room.
         pub(super) fn write(&self, bytes: &[u8]) -> Option<io::Result<usize>> {
-            if bytes.is_empty() || bytes.len() > LEAST_ROOM || !is_ready(&self.0, PollFlags::OUT) {
+            if bytes.is_empty() || bytes.len() > MIN_PIPE_ROOM_BYTES || !is_ready(&self.0, PollFlags::OUT) {
                 return None;
             }
             match rustix::io::write(&self.0, bytes) {

@@ -25,7 +25,7 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::incoming::{MAX_ID, ToolCall, for_rmcp};
-use crate::lane::Lane;
+use crate::queue::CallQueue;
 use crate::stdio::unix::Readable;
 use crate::stdio::{StdioInput, StdioOutput};
 
@@ -45,7 +45,7 @@ pub(crate) struct Wire {
     /// The version of the protocol that was agreed on.
     version: Arc<parking_lot::Mutex<Option<ProtocolVersion>>>,
     /// Takes tool calls past rmcp while a session is under way.
-    lane: Arc<parking_lot::Mutex<Option<Arc<Lane>>>>,
+    queue: Arc<parking_lot::Mutex<Option<Arc<CallQueue>>>>,
 }
 
 /// The messages of a client.
@@ -74,7 +74,9 @@ impl Inbox {
                 std::thread::spawn(move || read(input, &sender));
                 Source::Thread(batches)
             }
-            StdioInput::Ready(input) => Source::Here { input, splitter: Splitter::default(), buffer: vec![0; CHUNK] },
+            StdioInput::Ready(input) => {
+                Source::Here { input, splitter: Splitter::default(), buffer: vec![0; CHUNK_BYTES] }
+            }
         };
         Self { source, next: VecDeque::new() }
     }
@@ -123,7 +125,7 @@ struct OutgoingLine {
 }
 
 /// Lines that are shorter in all are written at once.
-const BATCH: usize = 64 << 10;
+const MAX_BATCH_BYTES: usize = 64 << 10;
 
 impl Wire {
     /// Reads and writes, on separate threads if it has to. These are left behind if nothing wakes them.
@@ -131,16 +133,16 @@ impl Wire {
         let (outgoing, lines) = mpsc::unbounded_channel();
         tokio::spawn(write(lines, output, gone.clone()));
         let incoming = Arc::new(Mutex::new(Inbox::new(input)));
-        Self { incoming, outgoing, gone, version: Arc::default(), lane: Arc::default() }
+        Self { incoming, outgoing, gone, version: Arc::default(), queue: Arc::default() }
     }
 
     /// Tool calls take this lane from now on; none ends it.
-    pub(crate) fn set_lane(&self, lane: Option<Arc<Lane>>) {
-        *self.lane.lock() = lane;
+    pub(crate) fn set_queue(&self, lane: Option<Arc<CallQueue>>) {
+        *self.queue.lock() = lane;
     }
 
-    fn lane(&self) -> Option<Arc<Lane>> {
-        self.lane.lock().clone()
+    fn lane(&self) -> Option<Arc<CallQueue>> {
+        self.queue.lock().clone()
     }
 
     fn version(&self) -> MutexGuard<'_, Option<ProtocolVersion>> {
@@ -292,7 +294,7 @@ async fn write(mut lines: mpsc::UnboundedReceiver<OutgoingLine>, mut output: Std
     while let Some(first) = lines.recv().await {
         let mut batch = Batch::default();
         batch.add(first);
-        while batch.lines.len() < BATCH
+        while batch.lines.len() < MAX_BATCH_BYTES
             && let Ok(next) = lines.try_recv()
         {
             batch.add(next);
@@ -351,10 +353,10 @@ impl Thread {
 }
 
 /// How much is read at once.
-const CHUNK: usize = 32 << 10;
+const CHUNK_BYTES: usize = 32 << 10;
 
 fn read(mut input: impl Read, batches: &mpsc::Sender<VecDeque<Incoming>>) {
-    let (mut buffer, mut splitter) = (vec![0; CHUNK], Splitter::default());
+    let (mut buffer, mut splitter) = (vec![0; CHUNK_BYTES], Splitter::default());
     loop {
         let batch = match input.read(&mut buffer) {
             Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
@@ -536,13 +538,13 @@ impl<'de> Deserialize<'de> for Scalar {
 fn head(line: &[u8]) -> Option<MessageHead> {
     /// Read without interpreting it: a number may be too large to represent.
     #[derive(serde::Deserialize)]
-    struct AskedFields {
+    struct RequestFields {
         id: Option<IgnoredAny>,
         method: Option<IgnoredAny>,
     }
     let read = serde_json::from_slice(line).ok();
     read.or_else(|| {
-        let AskedFields { id, method } = serde_json::from_slice(line).ok()?;
+        let RequestFields { id, method } = serde_json::from_slice(line).ok()?;
         Some(MessageHead { id: id.map_or(Id::None, |_| Id::Illegal), asks: method.is_some() })
     })
 }

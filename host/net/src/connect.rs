@@ -12,34 +12,34 @@ use crate::http::{HttpClient, resolve};
 
 /// Why an address can't be reached.
 #[derive(Debug)]
-pub enum Unreachable {
+pub enum ConnectError {
     /// The name has no address, or the name servers don't answer.
-    Name(NetError),
+    Dns(NetError),
     /// The place accepts no connection.
-    Place(NetError),
+    Connect(NetError),
 }
 
 impl HttpClient {
     /// Connects to the host of a URL, or to the proxy on the way to it, and sends nothing. Waits for
     /// `patience`, or a second longer where the name servers are slow.
-    pub fn try_connection<'a>(&'a self, url: &'a str, patience: Duration) -> BoxFuture<'a, Result<(), Unreachable>> {
+    pub fn try_connection<'a>(&'a self, url: &'a str, patience: Duration) -> BoxFuture<'a, Result<(), ConnectError>> {
         Box::pin(async move {
-            let Some((host, port)) = self.first_hop(url).map_err(Unreachable::Place)? else { return Ok(()) };
+            let Some((host, port)) = self.first_hop(url).map_err(ConnectError::Connect)? else { return Ok(()) };
             let shown = one_line(&format!("{host}:{port}"), 120);
             let slow = format!("`{shown}` does not answer within {} s", patience.as_secs());
             let tried = detached(move || connect(&host, port, patience));
             match tokio::time::timeout(patience + Duration::from_secs(1), tried).await {
                 Ok(Ok(result)) => result,
-                _ => Err(Unreachable::Name(NetError::unavailable(slow))),
+                _ => Err(ConnectError::Dns(NetError::unavailable(slow))),
             }
         })
     }
 }
 
-fn connect(host: &str, port: u16, patience: Duration) -> Result<(), Unreachable> {
+fn connect(host: &str, port: u16, patience: Duration) -> Result<(), ConnectError> {
     let end = Instant::now() + patience;
     let shown = one_line(&format!("{host}:{port}"), 120);
-    let addresses = resolve(host).map_err(Unreachable::Name)?;
+    let addresses = resolve(host).map_err(ConnectError::Dns)?;
     let mut last = std::io::Error::from(std::io::ErrorKind::TimedOut);
     let count = addresses.len();
     for (tried, mut address) in addresses.into_iter().enumerate() {
@@ -52,5 +52,5 @@ fn connect(host: &str, port: u16, patience: Duration) -> Result<(), Unreachable>
             Err(e) => last = e,
         }
     }
-    Err(Unreachable::Place(NetError::unavailable(format!("cannot connect to `{shown}`: {last}")).because(last)))
+    Err(ConnectError::Connect(NetError::unavailable(format!("cannot connect to `{shown}`: {last}")).because(last)))
 }

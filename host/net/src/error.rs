@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-use aiw_core::{ErrorKind, Fault};
+use aiw_core::{Diagnostic, ErrorKind};
 
 /// The cause of a failure, as text and as an error. Two causes with the same text are equal.
 #[derive(Clone)]
@@ -49,10 +49,10 @@ impl Eq for FailureCause {}
 
 /// The party that denies a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Denier {
+pub enum DeniedBy {
     /// The policy, because the address is not public and nothing grants it.
     NotPublic,
-    /// The rest of the policy, or the far end.
+    /// The rest of the policy, or the server.
     Other,
 }
 
@@ -72,25 +72,25 @@ pub enum NetError {
         /// The message.
         message: String,
     },
-    /// The policy or the far end refuses.
+    /// The policy or the server refuses.
     #[error("{message}")]
     Denied {
         /// The party that refuses.
-        by: Denier,
+        by: DeniedBy,
         /// The message.
         message: String,
     },
-    /// The far end or the disk does not answer as it should. Trying again later may help.
+    /// The server or the disk does not answer as it should. Trying again later may help.
     #[error("{message}")]
     Unavailable {
         /// The message.
         message: String,
-        /// Seconds to wait, if the far end gave a number.
+        /// Seconds to wait, if the server gave a number.
         retry_after: Option<u32>,
         /// The error that caused this one, if any.
         source: Option<FailureCause>,
     },
-    /// The far end answered, but the answer makes no sense.
+    /// The server answered, but the answer makes no sense.
     #[error("{message}")]
     Malformed {
         /// The message.
@@ -110,7 +110,7 @@ pub enum NetError {
 }
 
 impl NetError {
-    /// Returns whether the far end may have got the request.
+    /// Returns whether the server may have got the request.
     pub fn may_have_sent(&self) -> bool {
         match self {
             Self::Invalid { .. } | Self::NotFound { .. } | Self::Denied { .. } => false,
@@ -143,7 +143,7 @@ impl NetError {
     }
 
     pub(crate) fn denied(message: impl Into<String>) -> Self {
-        Self::Denied { by: Denier::Other, message: message.into() }
+        Self::Denied { by: DeniedBy::Other, message: message.into() }
     }
 
     pub(crate) fn unavailable(message: impl Into<String>) -> Self {
@@ -169,7 +169,7 @@ impl NetError {
     }
 }
 
-impl Fault for NetError {
+impl Diagnostic for NetError {
     fn own_kind(&self) -> ErrorKind {
         match self {
             Self::Invalid { .. } | Self::NotFound { .. } | Self::Denied { .. } | Self::TooLarge { .. } => {

@@ -17,8 +17,8 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
 use crate::detached::detached;
-use crate::error::{Denier, NetError};
-use crate::place::shown;
+use crate::error::{DeniedBy, NetError};
+use crate::git_url::redact_url;
 use crate::policy::{Hosts, Policy, bare_name};
 
 /// The maximum length of a [`HttpClient::fetch`] body, whatever limit the caller sets. The longest files read in one
@@ -26,7 +26,7 @@ use crate::policy::{Hosts, Policy, bare_name};
 const MAX_BODY: u64 = 32 << 20;
 
 /// The limit of a request that names none. The largest known index is 5 MB.
-const DOCUMENT_BODY: u64 = 8 << 20;
+const DEFAULT_MAX_BODY_BYTES: u64 = 8 << 20;
 
 /// The maximum number of redirects. Sensible sites need no more; a longer chain is a loop.
 const MAX_REDIRECTS: usize = 5;
@@ -150,7 +150,7 @@ impl HttpRequest {
             secrets: Vec::new(),
             body: Vec::new(),
             see_other: false,
-            limit: DOCUMENT_BODY,
+            limit: DEFAULT_MAX_BODY_BYTES,
         }
     }
 
@@ -226,7 +226,7 @@ pub(crate) struct ResponseStream {
 }
 
 /// A response whose body is read piece by piece: a stream of events, or a body too long to hold in memory.
-pub struct Streamed {
+pub struct StreamingResponse {
     /// The HTTP status.
     pub status: u16,
     /// The headers, with lowercase names.
@@ -236,7 +236,7 @@ pub struct Streamed {
     stream: ResponseStream,
 }
 
-impl Streamed {
+impl StreamingResponse {
     /// Returns the first header with this name.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
@@ -306,7 +306,7 @@ impl HttpClient {
         policy: &'a Policy,
         request: &'a HttpRequest,
         patience: Duration,
-    ) -> BoxFuture<'a, Result<Streamed, NetError>> {
+    ) -> BoxFuture<'a, Result<StreamingResponse, NetError>> {
         Box::pin(async move {
             /// The caller ends the stream, which may go on for days.
             const UNBOUNDED_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -317,7 +317,12 @@ impl HttpClient {
             let mut stream = self.send(policy, outgoing, Instant::now() + UNBOUNDED_TIMEOUT, patience).await?;
             stream.idle = patience;
             let headers = headers(&stream.response);
-            Ok(Streamed { status: stream.response.status().as_u16(), headers, url: stream.url.to_string(), stream })
+            Ok(StreamingResponse {
+                status: stream.response.status().as_u16(),
+                headers,
+                url: stream.url.to_string(),
+                stream,
+            })
         })
     }
 
@@ -353,13 +358,16 @@ impl HttpClient {
             let sending = self.send(policy, request.outgoing()?, deadline, limits.idle + upload);
             let begun = tokio::time::timeout(head + upload, sending).await;
             let mut stream = begun.unwrap_or_else(|_| {
-                let place = parse_http(&request.url).map(|url| shown(&url)).unwrap_or_default();
+                let place = parse_http(&request.url).map(|url| redact_url(&url)).unwrap_or_default();
                 let seconds = (head.as_secs_f32() * 10.0).round() / 10.0;
                 Err(NetError::unavailable(format!("`{place}` sent no answer for {seconds} s")))
             })?;
             let limit = request.limit.min(MAX_BODY);
             let too_large = |url: &Url| {
-                NetError::too_large(format!("`{}` is longer than the {limit} bytes that were requested", shown(url)))
+                NetError::too_large(format!(
+                    "`{}` is longer than the {limit} bytes that were requested",
+                    redact_url(url)
+                ))
             };
             if stream.response.content_length().is_some_and(|length| length > limit) {
                 return Err(too_large(&stream.url));
@@ -418,7 +426,10 @@ impl HttpClient {
                     Some(to) if follows => {
                         let to = to.to_str().ok().and_then(|to| url.join(to).ok());
                         to.ok_or_else(|| {
-                            NetError::malformed(format!("`{}` redirects to something that is not a URL", shown(&url)))
+                            NetError::malformed(format!(
+                                "`{}` redirects to something that is not a URL",
+                                redact_url(&url)
+                            ))
                         })?
                     }
                     _ => return Ok(ResponseStream { response, url, idle: limits.idle, deadline }),
@@ -444,7 +455,7 @@ impl HttpClient {
                 }
                 url = next;
             }
-            Err(NetError::malformed(format!("`{}`: more than {MAX_REDIRECTS} redirects", shown(&url))))
+            Err(NetError::malformed(format!("`{}`: more than {MAX_REDIRECTS} redirects", redact_url(&url))))
         })
     }
 
@@ -489,14 +500,17 @@ impl HttpClient {
             "https" => true,
             "http" => false,
             other => {
-                return Err(NetError::invalid(format!("`{}`: scheme `{other}` is not `https`", shown(url))));
+                return Err(NetError::invalid(format!("`{}`: scheme `{other}` is not `https`", redact_url(url))));
             }
         };
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(NetError::invalid(format!("`{}`: a URL may not contain a user or a password", shown(url))));
+            return Err(NetError::invalid(format!(
+                "`{}`: a URL may not contain a user or a password",
+                redact_url(url)
+            )));
         }
         let (Some(host), Some(port)) = (url.host(), url.port_or_known_default()) else {
-            return Err(NetError::invalid(format!("`{}` names no host", shown(url))));
+            return Err(NetError::invalid(format!("`{}` names no host", redact_url(url))));
         };
         let name = host.to_string();
         let literal = match host {
@@ -510,7 +524,7 @@ impl HttpClient {
             if !secure {
                 return Err(NetError::denied(format!(
                     "`{}` is not encrypted, and `{name}:{port}` is not granted",
-                    shown(url)
+                    redact_url(url)
                 )));
             }
             if let Some(address) = literal.filter(|address| !is_public(*address)) {
@@ -524,7 +538,7 @@ impl HttpClient {
         }
         let intercept = match url.as_str().parse() {
             Ok(uri) => self.shared.proxies.intercept(&uri),
-            Err(_) => return Err(NetError::invalid(format!("`{}` is not a URL", shown(url)))),
+            Err(_) => return Err(NetError::invalid(format!("`{}` is not a URL", redact_url(url)))),
         };
         if let Some(intercept) = intercept {
             // The proxy resolves the name, so aiw cannot know where it leads.
@@ -593,9 +607,9 @@ impl ResponseStream {
 /// Returns how long it may take to send a body before its answer begins. Sending gets this time beside every other one.
 fn upload_time(body: usize) -> Duration {
     /// Bytes in a second: a slow line at home.
-    const SLOWEST: u64 = 128 << 10;
+    const MIN_BYTES_PER_SECOND: u64 = 128 << 10;
 
-    Duration::from_secs(body as u64 / SLOWEST)
+    Duration::from_secs(body as u64 / MIN_BYTES_PER_SECOND)
 }
 
 /// Waits for `work` for at most `pause`, and never past the deadline.
@@ -610,8 +624,10 @@ async fn within<T>(
     match tokio::time::timeout(pause.min(left), work).await {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(failure(url, error)),
-        Err(_) if left <= pause => Err(NetError::unavailable(format!("`{}` took too long", shown(url)))),
-        Err(_) => Err(NetError::unavailable(format!("`{}` sent nothing for {} s", shown(url), said.as_secs_f32()))),
+        Err(_) if left <= pause => Err(NetError::unavailable(format!("`{}` took too long", redact_url(url)))),
+        Err(_) => {
+            Err(NetError::unavailable(format!("`{}` sent nothing for {} s", redact_url(url), said.as_secs_f32())))
+        }
     }
 }
 
@@ -627,12 +643,12 @@ fn failure(url: &Url, error: reqwest::Error) -> NetError {
     let what = if error.is_timeout() {
         "no connection in time".to_owned()
     } else if error.is_decode() || error.is_body() {
-        let message = format!("`{}` sent a truncated or garbled answer: {}", shown(url), causes(&error));
+        let message = format!("`{}` sent a truncated or garbled answer: {}", redact_url(url), causes(&error));
         return NetError::malformed(message).because(error);
     } else {
         causes(&error)
     };
-    NetError::unavailable(format!("cannot reach `{}`: {what}", shown(url))).because(error)
+    NetError::unavailable(format!("cannot reach `{}`: {what}", redact_url(url))).because(error)
 }
 
 fn headers(response: &reqwest::Response) -> Vec<(String, String)> {
@@ -671,7 +687,7 @@ fn private(host: &str, address: IpAddr) -> NetError {
         format!("resolves to `{address}`, which is not a public address")
     };
     let message = format!("`{}` {address}, and nothing allows aiw to reach it", one_line(host, 120));
-    NetError::Denied { by: Denier::NotPublic, message }
+    NetError::Denied { by: DeniedBy::NotPublic, message }
 }
 
 /// Returns all addresses of a name, or an error if one of them is not public.

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use aiw_core::one_line;
 use url::Url;
 
-use crate::place::Place;
+use crate::git_url::GitUrl;
 
 /// A host pattern that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -116,8 +116,8 @@ pub fn host_and_port(url: &str) -> Option<(String, u16)> {
     {
         return Some((bare_name(parsed.host_str()?), parsed.port_or_known_default()?));
     }
-    match Place::of(url, true) {
-        Ok(Place::Ssh { host, port }) => Some((bare_name(&host), port)),
+    match GitUrl::parse(url, true) {
+        Ok(GitUrl::Ssh { host, port }) => Some((bare_name(&host), port)),
         _ => None,
     }
 }
@@ -125,11 +125,11 @@ pub fn host_and_port(url: &str) -> Option<(String, u16)> {
 /// Returns the host of a git URL (`https`, `http`, `ssh` or `git@host:path`), and the path there without slashes at its ends.
 /// Whose key would be used there is left out. `None` if it has no host.
 pub fn host_and_path(url: &str) -> Option<(String, String)> {
-    let (host, path) = match Place::of(url, true).ok()? {
-        Place::Http(parsed) => (parsed.host_str()?.to_owned(), parsed.path().to_owned()),
-        Place::Ssh { host, .. } if url.contains("://") => (host, Url::parse(url).ok()?.path().to_owned()),
-        Place::Ssh { host, .. } => (host, url.split_once(':')?.1.to_owned()),
-        Place::Local(_) => return None,
+    let (host, path) = match GitUrl::parse(url, true).ok()? {
+        GitUrl::Http(parsed) => (parsed.host_str()?.to_owned(), parsed.path().to_owned()),
+        GitUrl::Ssh { host, .. } if url.contains("://") => (host, Url::parse(url).ok()?.path().to_owned()),
+        GitUrl::Ssh { host, .. } => (host, url.split_once(':')?.1.to_owned()),
+        GitUrl::Local(_) => return None,
     };
     Some((bare_name(&host), path.trim_matches('/').to_owned()))
 }
@@ -187,11 +187,11 @@ impl Policy {
     /// Grants what the user typed: the host and port of a URL or of `git@host:path`, or a directory. Ignores
     /// anything else.
     pub fn grant_url(&mut self, url: &str) {
-        match (host_and_port(url), Place::of(url, true)) {
+        match (host_and_port(url), GitUrl::parse(url, true)) {
             (Some(place), _) => {
                 self.granted.insert(place);
             }
-            (None, Ok(Place::Local(path))) => self.directories.push(path),
+            (None, Ok(GitUrl::Local(path))) => self.directories.push(path),
             _ => {}
         }
     }

@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use aiw_core::registry::Format;
-use aiw_core::{Ask, AskError, Choice, Plan, Question, Secret, Shown, is_safe, is_secret_name, one_line, shown_line};
+use aiw_core::{
+    Choice, Plan, PromptError, Prompter, Question, QuotedText, Secret, is_safe, is_secret_name, one_line, quote_line,
+};
 use aiw_mcp::{Call, Caller};
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
@@ -28,42 +30,42 @@ pub(crate) async fn ask(
     message: String,
     fields: Map<String, Value>,
     required: &[&str],
-) -> Result<Map<String, Value>, AskError> {
-    let shown: Vec<String> = message.lines().map(shown_line).collect();
+) -> Result<Map<String, Value>, PromptError> {
+    let shown: Vec<String> = message.lines().map(quote_line).collect();
     let message = shown.join("\n");
     if message.chars().count() > MAX_MESSAGE {
-        return Err(AskError::NotHere);
+        return Err(PromptError::Unsupported);
     }
     let schema = json!({"type": "object", "properties": fields, "required": required});
     let params = json!({"mode": "form", "message": message, "requestedSchema": schema});
     // A client that fails here may not have shown anything.
     let Ok(mut said) = call.caller.ask("elicitation/create", Some(params), ELICITATION_TIMEOUT).await else {
-        return Err(AskError::NotHere);
+        return Err(PromptError::Unsupported);
     };
     match said["action"].as_str() {
         Some("accept") => {
             Ok(said.get_mut("content").and_then(Value::as_object_mut).map(std::mem::take).unwrap_or_default())
         }
-        _ => Err(AskError::Declined),
+        _ => Err(PromptError::Declined),
     }
 }
 
 /// The most questions of a form. What has more is answered in a terminal.
-const QUESTIONS: usize = 20;
+const MAX_FORM_QUESTIONS: usize = 20;
 
 /// The user, asked by forms.
-pub(crate) struct FormAsker<'a>(pub(crate) &'a Call);
+pub(crate) struct FormPrompter<'a>(pub(crate) &'a Call);
 
 #[async_trait]
-impl Ask for FormAsker<'_> {
+impl Prompter for FormPrompter<'_> {
     /// The protocol forbids forms to ask for secrets.
     fn can_ask(&self, questions: &[Question]) -> bool {
         is_askable(questions.iter())
     }
 
-    async fn agree(&self, plan: &Plan, questions: &[&Question]) -> Result<Vec<(String, Secret)>, AskError> {
+    async fn confirm(&self, plan: &Plan, questions: &[&Question]) -> Result<Vec<(String, Secret)>, PromptError> {
         if !is_askable(questions.iter().copied()) {
-            return Err(AskError::NotHere);
+            return Err(PromptError::Unsupported);
         }
         let (secret, open): (Vec<&Question>, Vec<&Question>) =
             questions.iter().partition(|question| is_secret(question));
@@ -77,9 +79,9 @@ impl Ask for FormAsker<'_> {
             message.push_str(&format!("\n\n{}", lines.join("\n")));
         }
         if let Some(text) = &plan.text {
-            let shown = Shown::of(text);
+            let shown = QuotedText::new(text);
             if !shown.is_whole() || !is_safe(text) {
-                return Err(AskError::NotHere);
+                return Err(PromptError::Unsupported);
             }
             message.push_str(&format!("\n\n{}", shown.framed()));
         }
@@ -95,20 +97,20 @@ impl Ask for FormAsker<'_> {
         Ok(given)
     }
 
-    async fn choose(&self, choice: &Choice) -> Result<usize, AskError> {
+    async fn select(&self, choice: &Choice) -> Result<usize, PromptError> {
         let shown: Vec<String> =
             choice.options.iter().zip(1..).map(|(option, number)| format!("{number}. {option}")).collect();
         let fields = Map::from_iter([(choice.name.to_owned(), json!({"type": "string", "enum": shown}))]);
         let said = ask(self.0, choice.question.clone(), fields, &[choice.name]).await?;
         let chosen = shown.iter().position(|line| said.get(choice.name).and_then(Value::as_str) == Some(line));
-        chosen.ok_or(AskError::Declined)
+        chosen.ok_or(PromptError::Declined)
     }
 }
 
 /// Whether a form can ask these questions.
 fn is_askable<'a>(questions: impl Iterator<Item = &'a Question>) -> bool {
     let is_askable = |question: &Question| !(question.required && is_secret(question));
-    questions.enumerate().all(|(at, question)| at < QUESTIONS && is_askable(question))
+    questions.enumerate().all(|(at, question)| at < MAX_FORM_QUESTIONS && is_askable(question))
 }
 
 /// Whether the answer to a question is a secret, or may be one by the words of the question.
@@ -144,15 +146,20 @@ fn field(question: &Question) -> Value {
 }
 
 /// An answer as text. None if it is empty.
-fn text(name: &str, answer: &Value) -> Result<Option<Secret>, AskError> {
+fn text(name: &str, answer: &Value) -> Result<Option<Secret>, PromptError> {
     let text = match answer {
         Value::String(text) => text.clone(),
         Value::Bool(_) | Value::Number(_) => answer.to_string(),
-        _ => return Err(AskError::Wrong { name: one_line(name, 80), what: "a text, a number or a switch".into() }),
+        _ => {
+            return Err(PromptError::InvalidReply {
+                name: one_line(name, 80),
+                what: "a text, a number or a switch".into(),
+            });
+        }
     };
     // A place in an answer would be filled from the vault or the environment.
     if text.contains("${") {
-        return Err(AskError::Wrong { name: one_line(name, 80), what: "a value without `${`".into() });
+        return Err(PromptError::InvalidReply { name: one_line(name, 80), what: "a value without `${`".into() });
     }
     Ok(Some(text).filter(|text| !text.is_empty()).map(Secret::new))
 }

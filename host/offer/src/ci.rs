@@ -118,7 +118,7 @@ fn fit<T: Serialize>(items: &mut Vec<T>, notes: &mut Vec<String>, what: &str) {
 async fn unless_cancelled<T>(call: &Call, work: impl Future<Output = Result<T, CallError>>) -> Result<T, CallError> {
     tokio::select! {
         done = work => done,
-        () = call.cancelled.nobody_waits() => Err(CallError::NobodyWaits),
+        () = call.cancelled.nobody_waits() => Err(CallError::NoWaiter),
     }
 }
 
@@ -154,11 +154,11 @@ pub(crate) async fn get_ci_failed_logs(
     let work = async {
         let mut logs = open(&context, asked.repo.as_deref()).await?.failed_logs(asked.request()).await?;
         // The last error of a job says how it ended.
-        let share = bounds::RESULT / logs.jobs.iter().filter(|job| !job.lines.is_empty()).count().max(1);
+        let share = bounds::MAX_RESULT_BYTES / logs.jobs.iter().filter(|job| !job.lines.is_empty()).count().max(1);
         for job in &mut logs.jobs {
             let all = job.lines.len();
             job.lines = bounds::last_within(std::mem::take(&mut job.lines), share);
-            job.left_out += (all - job.lines.len()) as u64;
+            job.skipped += (all - job.lines.len()) as u64;
         }
         fit(&mut logs.jobs, &mut logs.notes, "more jobs have failed, and are left out");
         Ok(logs)

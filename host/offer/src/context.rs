@@ -5,30 +5,30 @@ use std::sync::Arc;
 use aiw_app::ClientSession;
 use aiw_core::one_line;
 use aiw_home::Home;
-use aiw_mcp::{Call, ToolAnswer};
-use aiw_routing::{CurrentMeaning, DynamicToolRegistry, Finder, Pool};
+use aiw_mcp::{Call, ToolResult};
+use aiw_routing::{CurrentEmbeddings, DynamicToolRegistry, Finder, Pool};
 use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::error::CallError;
-use crate::kept::KeptResults;
-use crate::planned::PlannedTools;
+use crate::planned::PlanStore;
+use crate::results::ResultStore;
 use crate::runs::ScriptRuns;
 
 /// The state that every tool uses.
 pub(crate) struct Context {
     pub(crate) client: Arc<ClientSession>,
     pub(crate) home: Home,
-    pub(crate) lanes: Lanes,
+    pub(crate) lanes: ConcurrencyLimits,
     pub(crate) pool: Arc<Pool>,
-    pub(crate) kept: KeptResults,
+    pub(crate) results: ResultStore,
     pub(crate) finder: Finder,
     /// The model in use.
-    pub(crate) meaning: Arc<CurrentMeaning>,
+    pub(crate) embeddings: Arc<CurrentEmbeddings>,
     pub(crate) registry: DynamicToolRegistry,
     /// The tools that the user's model has planned.
-    pub(crate) planned: PlannedTools,
+    pub(crate) planned: PlanStore,
     /// The client has asked for the list of tools.
     pub(crate) listed: Notify,
     /// The scripts that run, and those whose results were not fetched.
@@ -38,7 +38,7 @@ pub(crate) struct Context {
     /// Whether the user has agreed to a start of a process in this session. Held while they are asked.
     pub(crate) agreed_to_start: tokio::sync::Mutex<bool>,
     /// The level from which the client gets events as log messages, by its place among all levels.
-    pub(crate) wanted_level: Mutex<Option<usize>>,
+    pub(crate) log_level: Mutex<Option<usize>>,
     /// Gone with this: what waits for changes ends then.
     pub(crate) here: watch::Sender<()>,
 }
@@ -59,27 +59,27 @@ impl Context {
         client: Arc<ClientSession>,
         pool: Arc<Pool>,
         registry: DynamicToolRegistry,
-        meaning: Arc<CurrentMeaning>,
+        meaning: Arc<CurrentEmbeddings>,
         asks_before_start: bool,
     ) -> Self {
         let home = client.home().clone();
         let finder = Finder::new(&home, meaning.clone());
-        let (lanes, kept, listed) = (Lanes::new(), KeptResults::default(), Notify::new());
+        let (lanes, kept, listed) = (ConcurrencyLimits::new(), ResultStore::default(), Notify::new());
         Self {
             client,
             home,
             lanes,
             pool,
-            kept,
+            results: kept,
             finder,
-            meaning,
+            embeddings: meaning,
             registry,
-            planned: PlannedTools::default(),
+            planned: PlanStore::default(),
             listed,
             runs: ScriptRuns::default(),
             asks_before_start,
             agreed_to_start: tokio::sync::Mutex::default(),
-            wanted_level: Mutex::default(),
+            log_level: Mutex::default(),
             here: watch::Sender::default(),
         }
     }
@@ -87,24 +87,24 @@ impl Context {
 
 /// How many calls of a kind may hold a thread at once; the others queue without one. The runtime has more threads
 /// than all of these together, so that no kind of call blocks another.
-pub(crate) struct Lanes {
-    pub(crate) look: CallLane,
-    pub(crate) start: CallLane,
-    pub(crate) stop: CallLane,
-    pub(crate) wait: CallLane,
+pub(crate) struct ConcurrencyLimits {
+    pub(crate) view: ConcurrencyLimit,
+    pub(crate) start: ConcurrencyLimit,
+    pub(crate) stop: ConcurrencyLimit,
+    pub(crate) wait: ConcurrencyLimit,
 }
 
-impl Lanes {
+impl ConcurrencyLimits {
     fn new() -> Self {
-        let of = |threads| CallLane(Arc::new(Semaphore::new(threads)));
-        Self { look: of(32), start: of(32), stop: of(64), wait: of(16) }
+        let of = |threads| ConcurrencyLimit(Arc::new(Semaphore::new(threads)));
+        Self { view: of(32), start: of(32), stop: of(64), wait: of(16) }
     }
 }
 
 /// The threads of one kind of call.
-pub(crate) struct CallLane(Arc<Semaphore>);
+pub(crate) struct ConcurrencyLimit(Arc<Semaphore>);
 
-impl CallLane {
+impl ConcurrencyLimit {
     /// Work over files and shared memory, off the runtime's thread.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
@@ -123,6 +123,8 @@ impl CallLane {
 }
 
 /// Returns a tool's answer, as text and as structure.
-pub(crate) fn answer(value: &impl Serialize) -> Result<ToolAnswer, CallError> {
-    Ok(ToolAnswer::of(serde_json::to_value(value).map_err(|e| CallError::Defect { problem: e.to_string() })?))
+pub(crate) fn answer(value: &impl Serialize) -> Result<ToolResult, CallError> {
+    Ok(ToolResult::from_structured(
+        serde_json::to_value(value).map_err(|e| CallError::Defect { problem: e.to_string() })?,
+    ))
 }

@@ -4,12 +4,12 @@ use aiw_app::AppError;
 use aiw_app::servers::ServerError;
 use aiw_app::workflows::ScriptError;
 use aiw_ci::CiError;
-use aiw_core::{AskError, Fault, InvalidName, ProcessId, one_line, printable};
+use aiw_core::{Diagnostic, InvalidName, ProcessId, PromptError, one_line, printable};
 use aiw_history::HistoryError;
 use aiw_home::HomeError;
 use aiw_launch::LaunchError;
 use aiw_mcp::RpcError;
-use aiw_orchestrator::KeptError;
+use aiw_orchestrator::WorkflowError;
 use aiw_processes::ProcessError;
 use aiw_registries::RegistryError;
 use aiw_routing::PoolError;
@@ -24,15 +24,15 @@ pub(crate) enum CallError {
     #[error("there is no tool `{}`", one_line(.name, 80))]
     UnknownTool { name: String, tools: Vec<String> },
     #[error("the tool `{}` is in the toolset `{toolset}`, which this session does not offer", one_line(.name, 80))]
-    NotOffered { name: String, toolset: Toolset, toolsets: String },
+    ToolsetDisabled { name: String, toolset: Toolset, toolsets: String },
     #[error("the user has not agreed to start {what}: {source}")]
-    NotAgreed { what: String, source: AskError },
+    NotAgreed { what: String, source: PromptError },
     #[error("`{}` is not an argument of this tool", one_line(.name, 80))]
     UnknownArgument { name: String, known: Vec<String> },
     #[error("the argument `{name}` is missing")]
     Missing { name: String, what: String },
     #[error("the argument `{name}` must be {what}")]
-    Wrong { name: String, what: String },
+    InvalidArgument { name: String, what: String },
     #[error("the argument `{name}` must be a whole number from {least} to {most}")]
     Range { name: String, least: u64, most: u64 },
     #[error("the arguments can't be read: {problem}")]
@@ -40,13 +40,13 @@ pub(crate) enum CallError {
     #[error("`id` and `pid` do not name one task: the process of task `{id}` is {}", process(.pid))]
     TwoTasks { id: ProcessId, pid: Option<u32> },
     #[error("the call was cancelled before anything started")]
-    TakenBack,
+    Cancelled,
     #[error("the call was cancelled; the task keeps running")]
-    NoLongerWaited,
+    Abandoned,
     #[error("the call was cancelled")]
-    NobodyWaits,
+    NoWaiter,
     #[error("there is no kept result `{}`", one_line(.handle, 40))]
-    NoResult { handle: String },
+    ResultNotFound { handle: String },
     #[error("{0}")]
     Rpc(RpcError),
     #[error(transparent)]
@@ -74,9 +74,9 @@ pub(crate) enum CallError {
     #[error(transparent)]
     Process(#[from] ProcessError),
     #[error("there is no run `{}`", one_line(.run, 40))]
-    NoRun { run: String },
+    RunNotFound { run: String },
     #[error("there is no planned tool `{}`", one_line(.name, 80))]
-    NoPlanned { name: String },
+    PlanNotFound { name: String },
     #[error("{most} scripts run already, or have results that were not fetched")]
     TooManyRuns { most: usize },
     #[error("{problem}; {made}")]
@@ -87,8 +87,8 @@ pub(crate) enum CallError {
     Web(#[from] WebError),
 }
 
-impl From<KeptError> for CallError {
-    fn from(e: KeptError) -> Self {
+impl From<WorkflowError> for CallError {
+    fn from(e: WorkflowError) -> Self {
         Self::Script(e.into())
     }
 }
@@ -97,38 +97,42 @@ fn process(pid: &Option<u32>) -> String {
     pid.map_or_else(|| "not there yet".to_owned(), |pid| pid.to_string())
 }
 
-impl Fault for CallError {
-    fn below(&self) -> Option<&dyn Fault> {
-        aiw_core::passed_on!(self, App, Ci, History, Home, Launch, Pool, Process, Registry, Script, Server, Task, Web)
+impl Diagnostic for CallError {
+    fn diagnostic_source(&self) -> Option<&dyn Diagnostic> {
+        aiw_core::forward_diagnostic!(
+            self, App, Ci, History, Home, Launch, Pool, Process, Registry, Script, Server, Task, Web
+        )
     }
 
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::UnknownTool { tools, .. } => format!("the tools are {}", tools.join(", ")),
-            Self::NotOffered { toolsets, .. } => format!(
+            Self::ToolsetDisabled { toolsets, .. } => format!(
                 "the user turns it on with `aiw setup --toolsets {toolsets}`, or with `mcp.toolsets` in settings.json"
             ),
             Self::NotAgreed { .. } => "they can start it with `aiw process start`".into(),
-            Self::Script(ScriptError::NoTool { nearest: None, unlearnt, .. }) if unlearnt.is_empty() => {
+            Self::Script(ScriptError::ToolNotFound { nearest: None, unlearnt, .. }) if unlearnt.is_empty() => {
                 "search_tools finds tools".into()
             }
             // The command is for the user.
-            Self::Script(ScriptError::Kept(e @ KeptError::NotApproved { .. })) => {
+            Self::Script(ScriptError::Workflow(e @ WorkflowError::NotApproved { .. })) => {
                 format!("the user's way: {}", e.hint()?)
             }
-            Self::Script(ScriptError::Kept(KeptError::Unknown { nearest: None, .. })) => "choose another name".into(),
-            Self::NoPlanned { .. } => "intelligent_route plans the job again".into(),
+            Self::Script(ScriptError::Workflow(WorkflowError::Unknown { nearest: None, .. })) => {
+                "choose another name".into()
+            }
+            Self::PlanNotFound { .. } => "intelligent_route plans the job again".into(),
             Self::TooManyRuns { .. } => "wait_workflow fetches a result".into(),
             Self::UnknownArgument { known, .. } if known.is_empty() => "it takes none".into(),
             Self::UnknownArgument { known, .. } => format!("it takes {}", known.join(", ")),
             Self::Missing { what, .. } => what.clone(),
             // Its own hint is for the command line.
-            Self::Task(TaskError::NoTask { .. }) => {
+            Self::Task(TaskError::TaskNotFound { .. }) => {
                 "`list_tasks` names the tasks; with `all` those of other sessions too".into()
             }
-            Self::NoResult { .. } => "call the tool again; aiw keeps only the latest results of a session".into(),
+            Self::ResultNotFound { .. } => "call the tool again; aiw keeps only the latest results of a session".into(),
             // Their own hints are for the command line.
-            Self::History(HistoryError::NoSession { .. } | HistoryError::NoMessage { .. }) => {
+            Self::History(HistoryError::SessionNotFound { .. } | HistoryError::MessageNotFound { .. }) => {
                 "search_history names the sessions and messages".into()
             }
             Self::Registry(RegistryError::UnknownServer { near, .. }) if near.is_empty() => {
@@ -144,23 +148,23 @@ impl Fault for CallError {
             Self::Process(ProcessError::Untrusted { .. }) => {
                 "ask the user to look at the file and to type `aiw up` in a terminal".into()
             }
-            Self::Process(ProcessError::NoTemplate { nearest: None, .. } | ProcessError::Template { .. }) => {
+            Self::Process(ProcessError::TemplateNotFound { nearest: None, .. } | ProcessError::Template { .. }) => {
                 "list_templates names the templates and their values".into()
             }
             Self::Process(ProcessError::SnapshotExists { .. }) => "choose another name".into(),
-            Self::Process(ProcessError::NoSnapshot { nearest: None, .. }) => "create_snapshot makes one".into(),
+            Self::Process(ProcessError::SnapshotNotFound { nearest: None, .. }) => "create_snapshot makes one".into(),
             Self::Process(ProcessError::Vault(_)) => return None,
             Self::Registry(RegistryError::Key { .. } | RegistryError::Library(_)) => return None,
             // Their own hints are for the command line.
-            Self::Ci(CiError::NoPlace { .. } | CiError::NotARepository { .. }) => {
+            Self::Ci(CiError::RepositoryNotFound { .. } | CiError::NotARepository { .. }) => {
                 "name it as `repo`: `OWNER/REPO`".into()
             }
-            Self::Ci(CiError::NoCommit { .. } | CiError::NoRun { .. }) => {
+            Self::Ci(CiError::CommitNotFound { .. } | CiError::RunNotFound { .. }) => {
                 "list_ci_runs names the runs; one begins some seconds after a push".into()
             }
             Self::Ci(e) => format!("the user's way: {}", e.hint()?),
             Self::Process(ProcessError::InFile { .. }) => "ask the user, or create a process of another id".into(),
-            _ => return self.below()?.hint(),
+            _ => return self.diagnostic_source()?.hint(),
         })
     }
 }

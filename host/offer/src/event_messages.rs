@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::context::Context;
 
 /// The sender of these messages, as the client sees it.
-const LOGGER: &str = "aiw/events";
+const LOGGER_NAME: &str = "aiw/events";
 
 /// So many are sent at once; of more, only the newest are.
 const MAX_BATCH_LEN: usize = 20;
@@ -23,7 +23,7 @@ const MIN_MESSAGE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Sends a client what happens once this has returned, from this level on, as long as its session lasts.
 pub(crate) async fn send_from(context: &Arc<Context>, level: &str, client: Caller) {
-    if context.wanted_level.lock().replace(rank(level)).is_some() {
+    if context.log_level.lock().replace(rank(level)).is_some() {
         return;
     }
     let (weak, mut here) = (Arc::downgrade(context), context.here.subscribe());
@@ -41,7 +41,7 @@ pub(crate) async fn send_from(context: &Arc<Context>, level: &str, client: Calle
 fn begin(context: &Context) -> Result<(TopicSubscription, HomeEvents, u64), AppError> {
     let reader = HomeEvents::new(&context.home, context.client.cwd(), EventsRequest::default())?;
     let changes = context.client.app().feed().changes(&[])?;
-    changes.follow_directory(EventLog::of(context.home.root()).directory());
+    changes.follow_directory(EventLog::new(context.home.root()).directory());
     let from = reader.end()?;
     Ok((changes, reader, from))
 }
@@ -63,7 +63,7 @@ async fn follow(
         reader = back;
         let Ok(list) = list else { continue };
         from = list.next;
-        let Some(wanted) = context.upgrade().and_then(|context| *context.wanted_level.lock()) else { return };
+        let Some(wanted) = context.upgrade().and_then(|context| *context.log_level.lock()) else { return };
         let events = list.events.into_iter().map(|event| (level_of(event.kind), json!(event)));
         let mut events: Vec<(&str, Value)> = events.filter(|(level, _)| rank(level) >= wanted).collect();
         let left_out = events.len().saturating_sub(MAX_BATCH_LEN);
@@ -73,7 +73,7 @@ async fn follow(
         }
         let is_much = events.len() >= MAX_BATCH_LEN;
         for (level, data) in events {
-            let params = json!({"level": level, "logger": LOGGER, "data": data});
+            let params = json!({"level": level, "logger": LOGGER_NAME, "data": data});
             if client.notify("notifications/message", Some(params)).await.is_err() {
                 return;
             }
@@ -88,16 +88,18 @@ fn level_of(kind: EventKind) -> &'static str {
     match kind {
         EventKind::Failed => "error",
         EventKind::Unhealthy
-        | EventKind::Limit
-        | EventKind::HeldBack
+        | EventKind::LimitReached
+        | EventKind::StartSkipped
         | EventKind::Missed
         | EventKind::Changed
-        | EventKind::Rests
-        | EventKind::UsedUp => "warning",
+        | EventKind::Cooldown
+        | EventKind::BudgetExceeded => "warning",
         EventKind::Exited | EventKind::Restarted | EventKind::Finished => "notice",
-        EventKind::Started | EventKind::Ready | EventKind::Recovered | EventKind::Stopped | EventKind::Defined => {
-            "info"
-        }
+        EventKind::Started
+        | EventKind::Ready
+        | EventKind::Recovered
+        | EventKind::Stopped
+        | EventKind::DefinitionChanged => "info",
     }
 }
 

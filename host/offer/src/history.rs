@@ -6,31 +6,31 @@ use std::sync::Arc;
 use aiw_app::queries::{self, NoHits, Searched, resume};
 use aiw_core::{counted, one_line};
 use aiw_history::{
-    HistoryError, HistoryQuery, MessageAuthor, PastSession, Range, SessionHit, Store, Stored, Todo, Todos, todos,
+    HistoryError, HistoryQuery, MessageAuthor, MessageRange, PastSession, SessionHit, Store, Stored, Todo, Todos, todos,
 };
-use aiw_home::{CliPlaces, HomeError, millis_of, rfc3339_of};
-use aiw_launch::Resumes;
-use aiw_mcp::{Call, ToolAnswer};
+use aiw_home::{CliPaths, HomeError, format_rfc3339, parse_rfc3339};
+use aiw_launch::ResumeIndex;
+use aiw_mcp::{Call, ToolResult};
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
 use crate::bounds::{self, length};
 use crate::context::{Context, answer};
 use crate::error::CallError;
-use crate::kept::limit;
+use crate::results::limit;
 
 /// How many hits there are by default, and at most.
-const HITS: usize = 10;
-const MOST_HITS: usize = 50;
+const DEFAULT_HITS: usize = 10;
+const MAX_HITS: usize = 50;
 
 /// How long a part of a session is by default, in bytes.
-const PART: usize = 8_000;
+const DEFAULT_PART_BYTES: usize = 8_000;
 
 /// The most bytes of one message in it.
-const MESSAGE: usize = 3_000;
+const MAX_MESSAGE_LEN: usize = 3_000;
 
 /// The most messages of a part.
-const MOST_MESSAGES: usize = 100;
+const MAX_MESSAGES: usize = 100;
 
 /// A number, without what only costs a model tokens.
 fn number(schema: &mut Schema) {
@@ -101,7 +101,7 @@ struct FoundMessage {
     /// With `**` around what was asked for.
     snippet: String,
     score: f32,
-    why: String,
+    reason: String,
 }
 
 #[derive(Serialize)]
@@ -138,7 +138,7 @@ struct SessionTodos {
     todos: Vec<Todo>,
     /// How many more there are.
     #[serde(skip_serializing_if = "is_none")]
-    left_out: usize,
+    omitted: usize,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
@@ -151,16 +151,16 @@ pub(crate) async fn search_history(
     context: Arc<Context>,
     asked: SearchHistory,
     call: Call,
-) -> Result<ToolAnswer, CallError> {
+) -> Result<ToolResult, CallError> {
     // Twice: as text and as structure.
     let room = limit(call.caller.name()) * 3 / 4;
     let shared = context.clone();
-    answer(&context.lanes.look.run(move || search(&shared, &asked, room)).await?)
+    answer(&context.lanes.view.run(move || search(&shared, &asked, room)).await?)
 }
 
 fn search(context: &Context, asked: &SearchHistory, mut room: usize) -> Result<FoundSessions, CallError> {
     let since = match &asked.since {
-        Some(since) => Some(millis_of(since).ok_or_else(|| CallError::Wrong {
+        Some(since) => Some(parse_rfc3339(since).ok_or_else(|| CallError::InvalidArgument {
             name: "since".into(),
             what: "a date (2026-03-01) or a time (2026-03-01T12:00:00Z)".into(),
         })?),
@@ -169,7 +169,7 @@ fn search(context: &Context, asked: &SearchHistory, mut room: usize) -> Result<F
     let directory = asked.project.as_ref().map(|project| queries::directory(context.client.cwd(), Path::new(project)));
     let query = HistoryQuery {
         text: &asked.query,
-        limit: asked.limit.unwrap_or(HITS).clamp(1, MOST_HITS),
+        limit: asked.limit.unwrap_or(DEFAULT_HITS).clamp(1, MAX_HITS),
         project: directory.as_deref(),
         session: asked.session_id.as_deref(),
         since,
@@ -177,10 +177,10 @@ fn search(context: &Context, asked: &SearchHistory, mut room: usize) -> Result<F
         role: asked.role.as_deref().and_then(|role| role.parse().ok()),
         ..HistoryQuery::default()
     };
-    let meaning = context.meaning.now();
+    let meaning = context.embeddings.now();
     let embedder = || Ok::<_, CallError>(meaning.as_ref().and_then(|meaning| meaning.embedder()));
-    let Searched { hits, waiting, nothing, .. } = queries::search(&context.home, &query, embedder)?;
-    let resumes = Resumes::new(&context.home);
+    let Searched { hits, waiting, empty_reason: nothing, .. } = queries::search(&context.home, &query, embedder)?;
+    let resumes = ResumeIndex::new(&context.home);
     let mut sessions: Vec<FoundSession> = Vec::new();
     let mut left_out = 0;
     for hit in &hits {
@@ -234,26 +234,26 @@ fn found_message(hit: &SessionHit) -> FoundMessage {
     };
     FoundMessage {
         uuid: hit.uuid.clone(),
-        time: hit.time.and_then(rfc3339_of),
+        time: hit.time.and_then(format_rfc3339),
         role: hit.role.as_str(),
         snippet: hit.snippet.marked("**", "**"),
         score: (hit.score * 1000.0).round() / 1000.0,
-        why: one_line(&why, 200),
+        reason: one_line(&why, 200),
     }
 }
 
 /// Shows a part of a session.
-pub(crate) async fn get_session(context: Arc<Context>, asked: GetSession, call: Call) -> Result<ToolAnswer, CallError> {
+pub(crate) async fn get_session(context: Arc<Context>, asked: GetSession, call: Call) -> Result<ToolResult, CallError> {
     let room = limit(call.caller.name()) * 3 / 4;
-    let room = asked.max_chars.unwrap_or(PART).clamp(500, room);
+    let room = asked.max_chars.unwrap_or(DEFAULT_PART_BYTES).clamp(500, room);
     let shared = context.clone();
-    let part = context.lanes.look.run(move || part(&shared, &asked, room)).await?;
+    let part = context.lanes.view.run(move || part(&shared, &asked, room)).await?;
     answer(&part)
 }
 
 fn part(context: &Context, asked: &GetSession, room: usize) -> Result<SessionPart, CallError> {
     let store = Store::open(&context.home.history())?;
-    let range = Range { around: asked.around.as_deref(), most: MOST_MESSAGES };
+    let range = MessageRange { around: asked.around.as_deref(), most: MAX_MESSAGES };
     let part = store.part(&asked.session_id, &range)?;
     let all: Vec<PartMessage> = part.messages.iter().map(part_message).collect();
     let middle = match &asked.around {
@@ -262,7 +262,7 @@ fn part(context: &Context, asked: &GetSession, room: usize) -> Result<SessionPar
     };
     let (start, end) = around(&all, middle, room);
     let PastSession { id, cli, project, title, launch, .. } = part.session;
-    let resume = resume(&Resumes::new(&context.home), cli, &id, &project, &launch);
+    let resume = resume(&ResumeIndex::new(&context.home), cli, &id, &project, &launch);
     let (earlier, later) = (part.earlier + start, part.later + all.len() - end);
     let messages = all.into_iter().take(end).skip(start).collect();
     let title = one_line(&title, 200);
@@ -284,15 +284,15 @@ pub(crate) async fn get_session_todos(
     context: Arc<Context>,
     asked: GetSessionTodos,
     call: Call,
-) -> Result<ToolAnswer, CallError> {
+) -> Result<ToolResult, CallError> {
     // Twice: as text and as structure.
     let mut room = limit(call.caller.name()) / 3;
     let home = context.home.clone();
     let find = move || {
-        let places = CliPlaces::around(home.around()).ok_or(HomeError::NoHome).map_err(HistoryError::from)?;
+        let places = CliPaths::around(home.around()).ok_or(HomeError::HomeNotFound).map_err(HistoryError::from)?;
         Ok(todos(&home, &places, asked.session_id.as_deref())?)
     };
-    let Todos { session, source, mut todos } = context.lanes.look.run(find).await?;
+    let Todos { session, source, mut todos } = context.lanes.view.run(find).await?;
     let all = todos.len();
     todos.retain(|todo| {
         let length = length(todo);
@@ -300,7 +300,7 @@ pub(crate) async fn get_session_todos(
         room = if fits { room - length } else { 0 };
         fits
     });
-    answer(&SessionTodos { session_id: session, source, left_out: all - todos.len(), todos })
+    answer(&SessionTodos { session_id: session, source, omitted: all - todos.len(), todos })
 }
 
 /// As many messages around one as fit: those before and after it in turn.
@@ -329,10 +329,10 @@ fn around(all: &[PartMessage], middle: usize, mut room: usize) -> (usize, usize)
 fn part_message(message: &Stored) -> PartMessage {
     PartMessage {
         uuid: message.uuid.clone(),
-        time: message.time.and_then(rfc3339_of),
+        time: message.time.and_then(format_rfc3339),
         role: message.role.as_str(),
         tools: message.tools.clone(),
         subagent: message.agent.clone(),
-        text: bounds::cut(message.text.clone(), MESSAGE),
+        text: bounds::cut(message.text.clone(), MAX_MESSAGE_LEN),
     }
 }

@@ -115,7 +115,7 @@ fn listed(words: &[Value]) -> String {
 
 /// A value converted to its property's schema type.
 fn meant(name: &str, value: Value, property: &Value) -> Result<Value, CallError> {
-    let wrong = |what: &str| CallError::Wrong { name: name.to_owned(), what: what.to_owned() };
+    let wrong = |what: &str| CallError::InvalidArgument { name: name.to_owned(), what: what.to_owned() };
     match property["type"].as_str() {
         Some("string") => match value {
             Value::String(text) => match property["enum"].as_array() {

@@ -4,17 +4,17 @@
 use aiw_app::AppError;
 use aiw_app::installs::{self, InstallRequest};
 use aiw_app::servers::ServerError;
-use aiw_core::{AskError, Unasked, one_line, shell_word};
+use aiw_core::{NonInteractive, PromptError, one_line, shell_word};
 use aiw_mcp::Call;
 use aiw_registries::MergedServer;
 use serde::Serialize;
 
-use crate::ask::{FormAsker, can_ask};
+use crate::ask::{FormPrompter, can_ask};
 use crate::context::Context;
 use crate::error::CallError;
 
 /// The most names of tools that the answer lists.
-const TOOLS: usize = 50;
+const MAX_TOOL_NAMES: usize = 50;
 
 /// The outcome of an installation.
 #[derive(Serialize)]
@@ -39,12 +39,15 @@ pub(crate) async fn ask_and_install(
     }
     let version = one_line(&found.server.version, 40);
     let installed =
-        installs::install(&context.client, found, InstallRequest::default(), &FormAsker(call), &Unasked).await;
+        installs::install(&context.client, found, InstallRequest::default(), &FormPrompter(call), &NonInteractive)
+            .await;
     let installed = match installed {
         Ok(installed) => installed,
         // What can't be installed at all is said with its ways.
-        Err(ServerError::App(AppError::Ask(AskError::NotHere)) | ServerError::NoWay { .. }) => return Ok(None),
-        Err(ServerError::App(AppError::Ask(AskError::Declined))) => {
+        Err(ServerError::App(AppError::Prompt(PromptError::Unsupported)) | ServerError::NoUsableMethod { .. }) => {
+            return Ok(None);
+        }
+        Err(ServerError::App(AppError::Prompt(PromptError::Declined))) => {
             let message = "the user declined: nothing was installed".into();
             return Ok(Some(InstallOutcome { message, installed: false, key: None, version, tools: Vec::new() }));
         }
@@ -57,5 +60,11 @@ pub(crate) async fn ask_and_install(
         false => "it is installed and works: its tools are here now".to_owned(),
     };
     let tools = installed.seen.iter().flat_map(|seen| seen.accepted().map(|tool| tool.name().to_owned()));
-    Ok(Some(InstallOutcome { message, installed: true, key: Some(key), tools: tools.take(TOOLS).collect(), version }))
+    Ok(Some(InstallOutcome {
+        message,
+        installed: true,
+        key: Some(key),
+        tools: tools.take(MAX_TOOL_NAMES).collect(),
+        version,
+    }))
 }

@@ -10,7 +10,6 @@
 //! ```
 
 mod ask;
-mod behind;
 mod bounds;
 mod ci;
 mod context;
@@ -20,13 +19,13 @@ mod find;
 mod history;
 mod input;
 mod install;
-mod kept;
 mod offer;
 mod planned;
 mod planning;
 mod processes;
 mod providers;
 mod registries;
+mod results;
 mod route;
 mod runs;
 mod saved;
@@ -36,6 +35,7 @@ mod start;
 mod table;
 mod tasks;
 mod toolset;
+mod upstream;
 mod web;
 mod workflows;
 

@@ -4,18 +4,18 @@ use std::sync::Arc;
 
 use aiw_app::workflows::ScriptTools;
 use aiw_app::{ClientSession, ProjectUses};
-use aiw_mcp::{Arguments, Call, Caller, Offer, RpcError, ServerDescription, Tool, ToolAnswer};
-use aiw_routing::{CurrentMeaning, DynamicToolRegistry, ListingChoice};
+use aiw_mcp::{Arguments, Call, Caller, Offer, RpcError, ServerDescription, Tool, ToolResult};
+use aiw_routing::{CurrentEmbeddings, DynamicToolRegistry, ListingChoice};
 use async_trait::async_trait;
 use parking_lot::{Mutex, RwLock};
 use serde_json::Value;
 
-use crate::behind::{Base, tokens};
 use crate::context::Context;
 use crate::error::CallError;
 use crate::shared::{SharedOffer, names, own};
 use crate::table::{ToolEntry, instructions, table};
 use crate::toolset::{SessionToolsets, Toolset, is_for_project};
+use crate::upstream::{Base, tokens};
 
 /// The offer for one client session.
 pub struct ClientOffer {
@@ -27,7 +27,7 @@ pub struct SessionSetting {
     /// The client: where it is, whose tasks it sees, and which tools it may see.
     pub client: Arc<ClientSession>,
     /// The vectors of tools by the model in use.
-    pub meaning: Arc<CurrentMeaning>,
+    pub embeddings: Arc<CurrentEmbeddings>,
     /// Which of aiw's own tools it offers.
     pub toolsets: SessionToolsets,
 }
@@ -39,7 +39,7 @@ impl ClientOffer {
         let changes = setting.client.changes();
         let SessionToolsets { toolsets, for_project } = setting.toolsets;
         let project = match for_project {
-            true => ProjectUses::of(setting.client.home(), setting.client.cwd()),
+            true => ProjectUses::collect(setting.client.home(), setting.client.cwd()),
             false => ProjectUses::default(),
         };
         let is_offered =
@@ -49,12 +49,12 @@ impl ClientOffer {
             // What is for scripts alone costs tokens.
             table.iter_mut().for_each(|entry| entry.leave_out("declarations"));
         }
-        let tools = ScriptTools::of(&pool);
-        let base = Base::of(own(&table, &pool), setting.client.home(), &pool, &tools, &toolsets);
+        let tools = ScriptTools::new(&pool);
+        let base = Base::new(own(&table, &pool), setting.client.home(), &pool, &tools, &toolsets);
         let registry = DynamicToolRegistry::new(base.tools);
         let asks_before_start = !toolsets.contains(&Toolset::Processes);
         let shared = SharedOffer {
-            context: Arc::new(Context::new(setting.client, pool, registry, setting.meaning, asks_before_start)),
+            context: Arc::new(Context::new(setting.client, pool, registry, setting.embeddings, asks_before_start)),
             changes: Mutex::new(changes),
             names: RwLock::new(names(tools.all(), &toolsets)),
             choices: RwLock::new(base.choices),
@@ -115,15 +115,15 @@ impl Offer for ClientOffer {
             tokio::task::spawn_blocking(move || orchestrator.prepare());
         }
         if self.shared.has_processes() {
-            crate::processes::look_after(&self.shared.context);
+            crate::processes::reconcile_processes(&self.shared.context);
         }
     }
 
-    async fn call(&self, name: &str, arguments: Arguments, call: Call) -> Result<ToolAnswer, RpcError> {
+    async fn call(&self, name: &str, arguments: Arguments, call: Call) -> Result<ToolResult, RpcError> {
         match self.shared.dispatch(name, arguments, call).await {
             Ok(answer) => Ok(answer),
             Err(CallError::Rpc(e)) => Err(e),
-            Err(e) => Ok(ToolAnswer::error(e.text())),
+            Err(e) => Ok(ToolResult::error(e.text())),
         }
     }
 
@@ -133,7 +133,7 @@ impl Offer for ClientOffer {
 
     async fn notified(&self, method: &str, params: Option<Value>) {
         if method == "notifications/roots/list_changed" {
-            self.shared.context.pool.tell(method, params).await;
+            self.shared.context.pool.notify(method, params).await;
         }
     }
 }

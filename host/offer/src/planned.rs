@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aiw_app::planning::PlannedJob;
+use aiw_app::planning::JobPlanResult;
 use aiw_app::workflows::ScriptTools;
 use aiw_mcp::Tool;
 use parking_lot::Mutex;
@@ -17,31 +17,31 @@ const NEW_TOOL_LIST_DELAY: Duration = Duration::from_secs(5);
 
 /// The planned tools of a session, by name. The registry of tools decides how long each is listed.
 #[derive(Default)]
-pub(crate) struct PlannedTools(Mutex<BTreeMap<String, Arc<OfferedPlan>>>);
+pub(crate) struct PlanStore(Mutex<BTreeMap<String, Arc<SessionPlan>>>);
 
 /// A planned tool.
-pub(crate) struct OfferedPlan {
-    pub(crate) job: PlannedJob,
+pub(crate) struct SessionPlan {
+    pub(crate) job: JobPlanResult,
     /// The tools that it calls, each with the digest of its definition when it was planned.
     pub(crate) digests: Vec<(String, String)>,
     pub(crate) tool: Tool,
     pub(crate) since: Instant,
 }
 
-impl OfferedPlan {
+impl SessionPlan {
     /// Whether the tools that it calls are as they were.
     pub(crate) fn is_current(&self, tools: &ScriptTools) -> bool {
         self.digests.iter().all(|(name, digest)| tools.digest(name).as_ref() == Some(digest))
     }
 }
 
-impl PlannedTools {
-    pub(crate) fn all(&self) -> parking_lot::MutexGuard<'_, BTreeMap<String, Arc<OfferedPlan>>> {
+impl PlanStore {
+    pub(crate) fn all(&self) -> parking_lot::MutexGuard<'_, BTreeMap<String, Arc<SessionPlan>>> {
         self.0.lock()
     }
 
     /// Returns a tool by its name, with or without what all of their names begin with.
-    pub(crate) fn get(&self, name: &str) -> Option<Arc<OfferedPlan>> {
+    pub(crate) fn get(&self, name: &str) -> Option<Arc<SessionPlan>> {
         let all = self.all();
         all.get(name).or_else(|| all.get(&format!("{PREFIX}{name}"))).cloned()
     }

@@ -6,16 +6,16 @@ use std::time::Instant;
 use aiw_app::planning::{NoPlan, plan as plan_job};
 use aiw_app::workflows::{ScriptTools, Writes, plan};
 use aiw_core::{one_line, quoted_text};
-use aiw_mcp::{Arguments, Call, Tool, ToolAnswer, ToolEffect};
+use aiw_mcp::{Arguments, Call, Tool, ToolEffect, ToolResult};
 use aiw_orchestrator::problem_of_arguments;
-use aiw_routing::Offered;
+use aiw_routing::CatalogItem;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::bounds::THEIRS;
+use crate::bounds::UNTRUSTED_SERVER_NOTICE;
 use crate::context::Context;
 use crate::error::CallError;
-use crate::planned::{OfferedPlan, PREFIX};
+use crate::planned::{PREFIX, SessionPlan};
 use crate::workflows::start;
 
 /// The server's name by which call_tool reaches planned tools.
@@ -23,7 +23,7 @@ pub(crate) const SERVER: &str = "planned";
 
 /// The answer that describes a planned tool.
 #[derive(Serialize)]
-pub(crate) struct PlannedAnswer {
+pub(crate) struct PlanResponse {
     message: String,
     mode: &'static str,
     tool: PlannedSummary,
@@ -43,23 +43,23 @@ struct PlannedSummary {
 }
 
 /// The longest call that is shown, in characters, and the longest script.
-const CALL: usize = 300;
-const CODE: usize = 4000;
+const MAX_CALL_LEN: usize = 300;
+const MAX_CODE_LEN: usize = 4000;
 
 /// Lets the model plan a request over the tools that were found for it. The new tool is not listed yet.
 pub(crate) async fn planned(
     context: &Arc<Context>,
     request: &str,
-    offered: &[Offered],
-) -> Result<(Tool, PlannedAnswer), NoPlan> {
+    offered: &[CatalogItem],
+) -> Result<(Tool, PlanResponse), NoPlan> {
     let (client, profile) = (&context.client, context.pool.profile());
     // A plan is a script, and one of whatever name.
     if !profile.allows_own("run_workflow", false, true) || !profile.allows_own(&format!("{PREFIX}job"), false, true) {
         return Err(NoPlan::Denied);
     }
     let job = plan_job(client, request, offered).await?;
-    let tools = ScriptTools::of(&context.pool);
-    let used: Vec<&Offered> = job.tools.iter().filter_map(|name| tools.named(name).ok()).collect();
+    let tools = ScriptTools::new(&context.pool);
+    let used: Vec<&CatalogItem> = job.tools.iter().filter_map(|name| tools.named(name).ok()).collect();
     let only_reads = used.iter().all(|tool| tool.definition.only_reads());
     let digests: Vec<_> = job.tools.iter().filter_map(|name| Some((name.clone(), tools.digest(name)?))).collect();
     let effect = match only_reads {
@@ -69,7 +69,7 @@ pub(crate) async fn planned(
     let text =
         format!("What a model has planned for this request: {} It calls {}.", sentence(request), job.tools.join(", "));
     let mut all = context.planned.all();
-    let is_same = |known: &OfferedPlan| {
+    let is_same = |known: &SessionPlan| {
         (&known.job.code, &known.job.input_schema, &known.digests) == (&job.code, &job.input_schema, &digests)
     };
     // A server may be called so, and an earlier plan may still be in use.
@@ -81,11 +81,11 @@ pub(crate) async fn planned(
     let mut names = names.chain((2..).map(|number| format!("{PREFIX}{}_{number}", job.name)));
     let name = names.find(is_free).unwrap_or_default();
     let tool = Tool::new(&name, &job.name, &text, effect, job.input_schema.clone());
-    let answer = PlannedAnswer {
+    let answer = PlanResponse {
         message: format!(
             "Use the `{name}` tool: one call does the whole job, as a model has planned it. Look whether its calls are what you \
              want. Without that name, use call_tool with server `{SERVER}` and tool `{}`. What changes something asks the user. \
-             search_tools finds single tools. {THEIRS}",
+             search_tools finds single tools. {UNTRUSTED_SERVER_NOTICE}",
             name.trim_start_matches(PREFIX)
         ),
         mode: "llm",
@@ -94,13 +94,15 @@ pub(crate) async fn planned(
             input_schema: job.input_schema.clone(),
             calls: match job.is_code {
                 true => Vec::new(),
-                false => job.steps.iter().map(|(tool, given)| one_line(&format!("{tool} {given}"), CALL)).collect(),
+                false => {
+                    job.steps.iter().map(|(tool, given)| one_line(&format!("{tool} {given}"), MAX_CALL_LEN)).collect()
+                }
             },
-            code: job.is_code.then(|| job.code.chars().take(CODE).collect()),
+            code: job.is_code.then(|| job.code.chars().take(MAX_CODE_LEN).collect()),
             read_only: only_reads,
         },
     };
-    all.insert(name, Arc::new(OfferedPlan { job, digests, tool: tool.clone(), since: Instant::now() }));
+    all.insert(name, Arc::new(SessionPlan { job, digests, tool: tool.clone(), since: Instant::now() }));
     Ok((tool, answer))
 }
 
@@ -115,8 +117,8 @@ pub(crate) async fn run_planned(
     name: &str,
     arguments: Arguments,
     call: Call,
-) -> Result<ToolAnswer, CallError> {
-    let gone = || CallError::NoPlanned { name: name.to_owned() };
+) -> Result<ToolResult, CallError> {
+    let gone = || CallError::PlanNotFound { name: name.to_owned() };
     let planned = context.planned.get(name).ok_or_else(gone)?;
     let input = arguments.read().map_err(|e| CallError::Arguments { problem: e.to_string() })?;
     let input = Value::Object(input);
@@ -127,34 +129,34 @@ pub(crate) async fn run_planned(
     let plan = {
         let (here, planned) = (context.clone(), planned.clone());
         let work = move || {
-            let tools = ScriptTools::of(&here.pool);
+            let tools = ScriptTools::new(&here.pool);
             if !planned.is_current(&tools) {
-                return Err(CallError::NoPlanned { name: planned.tool.name().to_owned() });
+                return Err(CallError::PlanNotFound { name: planned.tool.name().to_owned() });
             }
-            let used: Vec<&Offered> =
+            let used: Vec<&CatalogItem> =
                 planned.job.tools.iter().map(|tool| tools.named(tool)).collect::<Result<_, _>>()?;
             let only_reads = used.iter().all(|tool| tool.definition.only_reads());
             if !here.pool.profile().allows_own(planned.tool.name(), only_reads, true) {
-                return Err(CallError::NoPlanned { name: planned.tool.name().to_owned() });
+                return Err(CallError::PlanNotFound { name: planned.tool.name().to_owned() });
             }
             Ok(plan(planned.job.code.clone(), input, &used))
         };
-        context.lanes.look.run(work).await?
+        context.lanes.view.run(work).await?
     };
-    start(context, plan, None, Writes::AskEach, &call).await
+    start(context, plan, None, Writes::PromptEach, &call).await
 }
 
 /// Why there is no plan, for the client.
 pub(crate) fn reason(no_plan: &NoPlan) -> String {
     let text = one_line(&no_plan.to_string(), 300);
     match no_plan {
-        NoPlan::NotSet | NoPlan::Off | NoPlan::Denied | NoPlan::NoTools => text,
+        NoPlan::NotSet | NoPlan::Off | NoPlan::Denied | NoPlan::NoToolsAvailable => text,
         NoPlan::Plan(_) | NoPlan::Code { .. } => format!("the model gave no plan: {text}"),
         _ => format!("the model that plans jobs has not answered: {text}"),
     }
 }
 
 /// Returns the parts of a planned tool that save_workflow keeps.
-pub(crate) fn to_save(context: &Context, name: &str) -> Result<Arc<OfferedPlan>, CallError> {
-    context.planned.get(name).ok_or_else(|| CallError::NoPlanned { name: quoted_text(name, 80) })
+pub(crate) fn to_save(context: &Context, name: &str) -> Result<Arc<SessionPlan>, CallError> {
+    context.planned.get(name).ok_or_else(|| CallError::PlanNotFound { name: quoted_text(name, 80) })
 }

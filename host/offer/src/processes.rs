@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use aiw_app::events::{EventList, EventsRequest, HomeEvents};
 use aiw_app::feed::Topic;
 use aiw_app::own_executable;
-use aiw_core::{Ask, Heard, Plan, Unasked, one_line, star_matches};
+use aiw_core::{NonInteractive, Plan, Prompter, RecordingReporter, one_line, star_matches};
 use aiw_events::EventKind;
 use aiw_mcp::Call;
 use aiw_processes::{
     Author, DefineRequest, ExportForm, ExportRequest, HabitSuggestion, Manager, OutputRequest, ProcessError,
     ProcessOutput, ProcessProject, ProcessSummary, ProcessTemplates, RedefineRequest, RunState, TemplateRequest,
-    WaitFor, WaitedProcess, Watch, anywhere, result_of,
+    WaitFor, WaitedProcess, Watch, anywhere, single_result,
 };
 use futures::future::BoxFuture;
 use parking_lot::{Mutex, MutexGuard};
@@ -22,16 +22,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 
-use crate::ask::{FormAsker, can_ask};
+use crate::ask::{FormPrompter, can_ask};
 use crate::bounds::{self, first_that_fit};
-use crate::context::{CallLane, Context, Lanes, starter};
+use crate::context::{ConcurrencyLimit, ConcurrencyLimits, Context, starter};
 use crate::error::CallError;
 
 /// The longest that `wait_for_process` waits, in seconds: clients give a call one minute.
 const MAX_WAIT: u64 = 45;
 
 /// As many events fit into an answer.
-const EVENTS: usize = 20;
+const MAX_EVENTS: usize = 20;
 
 /// How often a call that waits looks whether anybody still wants its answer.
 const CANCEL_POLL_INTERVAL: Duration = Duration::from_millis(500);
@@ -39,7 +39,7 @@ const CANCEL_POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// No arguments.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Nothing {}
+pub(crate) struct NoArguments {}
 
 #[derive(Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -111,8 +111,8 @@ pub(crate) enum WaitUntil {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct WaitForEvent {
-    /// Only of these kinds: `started`, `ready`, `unhealthy`, `recovered`, `limit`, `exited`, `restarted`, `held_back`, `stopped`,
-    /// `failed`, `finished`, `missed`, `defined`, `changed`, `rests`, `used_up`
+    /// Only of these kinds: `started`, `ready`, `unhealthy`, `recovered`, `limit_reached`, `exited`, `restarted`, `start_skipped`, `stopped`,
+    /// `failed`, `finished`, `missed`, `definition_changed`, `changed`, `cooldown`, `budget_exceeded`
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     kinds: Vec<EventKind>,
@@ -164,7 +164,7 @@ pub(crate) struct Echo {
 }
 
 #[derive(Serialize, JsonSchema)]
-pub(crate) struct ProcessAnswer {
+pub(crate) struct ProcessResponse {
     /// The result, and the next tool to call
     message: String,
     process: ProcessSummary,
@@ -174,7 +174,7 @@ pub(crate) struct ProcessAnswer {
 pub(crate) struct ProcessList {
     processes: Vec<ProcessSummary>,
     /// How many more there are
-    left_out: usize,
+    omitted: usize,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -193,7 +193,7 @@ pub(crate) struct ProcessWait {
 pub(crate) struct SuggestionList {
     suggestions: Vec<HabitSuggestion>,
     /// How many more there are
-    left_out: usize,
+    omitted: usize,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -221,7 +221,7 @@ pub(crate) struct Status {
 fn manager(context: &Context) -> Result<Manager, CallError> {
     let manager =
         Manager::open(&context.home, ProcessProject::find(context.client.cwd())?)?.with_executable(executable()?);
-    manager.look_after()?;
+    manager.reconcile()?;
     Ok(manager)
 }
 
@@ -229,14 +229,14 @@ fn manager(context: &Context) -> Result<Manager, CallError> {
 type ProcessResult<T> = Result<T, ProcessError>;
 
 /// Returns a tool that works on the processes of the session's project, in a lane.
-pub(crate) fn in_lane<I: Send + 'static, O: Send + 'static>(
-    lane: fn(&Lanes) -> &CallLane,
+pub(crate) fn limited_tool<I: Send + 'static, O: Send + 'static>(
+    lane: fn(&ConcurrencyLimits) -> &ConcurrencyLimit,
     work: fn(&Manager, I) -> ProcessResult<O>,
 ) -> impl Fn(Arc<Context>, I, Call) -> BoxFuture<'static, Result<O, CallError>> + Clone {
     move |context, asked, call| {
         let shared = context.clone();
         let by = starter(&call);
-        let work = move || Ok(work(&manager(&shared)?.on_behalf_of(by), asked)?);
+        let work = move || Ok(work(&manager(&shared)?.with_actor(by), asked)?);
         Box::pin(async move { lane(&context.lanes).run(work).await })
     }
 }
@@ -250,7 +250,7 @@ pub(crate) trait Starts {
 impl Starts for OneProcess {
     fn started(&self, manager: &Manager) -> Option<(String, Vec<String>)> {
         let line = |id: &String| {
-            let command = manager.get(id).ok()?.definition.run.shown().line();
+            let command = manager.get(id).ok()?.definition.run.redacted().line();
             Some(format!("  {}: {}", one_line(id, 80), one_line(&command, 1000)))
         };
         let lines: Option<Vec<String>> = manager.named(std::slice::from_ref(&self.id)).iter().map(line).collect();
@@ -271,10 +271,10 @@ impl Starts for NamedSnapshot {
 /// As [`in_lane`], once the user has agreed to the first start of the session, if they have not named the tools for it and the
 /// client can ask: what a process runs, such as a script of the project, may be what the model has just written.
 pub(crate) fn once_agreed<I: Starts + Clone + Send + 'static, O: Send + 'static>(
-    lane: fn(&Lanes) -> &CallLane,
+    lane: fn(&ConcurrencyLimits) -> &ConcurrencyLimit,
     work: fn(&Manager, I) -> ProcessResult<O>,
 ) -> impl Fn(Arc<Context>, I, Call) -> BoxFuture<'static, Result<O, CallError>> + Clone {
-    let work = in_lane(lane, work);
+    let work = limited_tool(lane, work);
     move |context, asked, call| {
         let work = work.clone();
         Box::pin(async move {
@@ -296,18 +296,18 @@ async fn agree_to_start<I: Starts + Send + 'static>(
     call: &Call,
 ) -> Result<bool, CallError> {
     let shared = context.clone();
-    let started = context.lanes.look.run(move || Ok(asked.started(&manager(&shared)?))).await?;
+    let started = context.lanes.view.run(move || Ok(asked.started(&manager(&shared)?))).await?;
     // The call says that there is no such thing.
     let Some((what, mut about)) = started else { return Ok(false) };
     about.push("What it runs may have been changed by the model. A yes holds for this session.".to_owned());
-    let plan = Plan { about, ..Plan::of(format!("Start {what}, outside of the sandbox of your AI CLI?")) };
-    let agreed = FormAsker(call).agree(&plan, &[]).await;
+    let plan = Plan { about, ..Plan::new(format!("Start {what}, outside of the sandbox of your AI CLI?")) };
+    let agreed = FormPrompter(call).confirm(&plan, &[]).await;
     agreed.map(|_| true).map_err(|source| CallError::NotAgreed { what, source })
 }
 
 /// Looks after the processes of the session's project as long as the session lasts: what a dead supervisor left behind
 /// ends, and what is to run always is started again.
-pub(crate) fn look_after(context: &Arc<Context>) {
+pub(crate) fn reconcile_processes(context: &Arc<Context>) {
     let (feed, mut here) = (context.client.app().feed().clone(), context.here.subscribe());
     let context = Arc::downgrade(context);
     tokio::spawn(async move {
@@ -337,25 +337,25 @@ fn executable() -> Result<PathBuf, CallError> {
 }
 
 /// A process and what to call next.
-fn about(status: &aiw_processes::ProcessStatus, message: &str) -> ProcessAnswer {
-    ProcessAnswer { message: message.into(), process: ProcessSummary::of(status) }
+fn about(status: &aiw_processes::ProcessStatus, message: &str) -> ProcessResponse {
+    ProcessResponse { message: message.into(), process: ProcessSummary::new(status) }
 }
 
-pub(crate) fn create_process(manager: &Manager, asked: DefineRequest) -> ProcessResult<ProcessAnswer> {
+pub(crate) fn create_process(manager: &Manager, asked: DefineRequest) -> ProcessResult<ProcessResponse> {
     manager.define(&asked)?;
     Ok(about(&manager.get(&asked.id)?, "defined: start_process starts it"))
 }
 
-pub(crate) fn list_templates(manager: &Manager, _: Nothing) -> ProcessResult<ProcessTemplates> {
+pub(crate) fn list_templates(manager: &Manager, _: NoArguments) -> ProcessResult<ProcessTemplates> {
     manager.templates(None)
 }
 
-pub(crate) fn instantiate_template(manager: &Manager, asked: TemplateRequest) -> ProcessResult<ProcessAnswer> {
-    let added = Handle::current().block_on(manager.instantiate(&asked, &Unasked))?;
+pub(crate) fn instantiate_template(manager: &Manager, asked: TemplateRequest) -> ProcessResult<ProcessResponse> {
+    let added = Handle::current().block_on(manager.instantiate(&asked, &NonInteractive))?;
     Ok(about(&manager.get(&added.added)?, "defined: start_process starts it"))
 }
 
-pub(crate) fn update_process(manager: &Manager, asked: RedefineRequest) -> ProcessResult<ProcessAnswer> {
+pub(crate) fn update_process(manager: &Manager, asked: RedefineRequest) -> ProcessResult<ProcessResponse> {
     let status = manager.redefine(asked)?;
     let message = match status.pid() {
         Some(_) => "it runs as before: restart_process starts it as it is defined now",
@@ -364,11 +364,11 @@ pub(crate) fn update_process(manager: &Manager, asked: RedefineRequest) -> Proce
     Ok(about(&status, message))
 }
 
-pub(crate) fn start_process(manager: &Manager, asked: OneProcess) -> ProcessResult<ProcessAnswer> {
+pub(crate) fn start_process(manager: &Manager, asked: OneProcess) -> ProcessResult<ProcessResponse> {
     let ids = std::slice::from_ref(&asked.id);
     // A file that the user has not allowed starts nothing: they look at it in a terminal.
-    let results = Handle::current().block_on(manager.start(ids, &Unasked, &Unasked))?;
-    let started = result_of(&asked.id, results)?;
+    let results = Handle::current().block_on(manager.start(ids, &NonInteractive, &NonInteractive))?;
+    let started = single_result(&asked.id, results)?;
     let message = match (started.is_new, started.status.state) {
         (false, _) => "it runs already",
         (true, RunState::Failed) => "it did not start: get_process_output shows why",
@@ -377,21 +377,21 @@ pub(crate) fn start_process(manager: &Manager, asked: OneProcess) -> ProcessResu
     Ok(about(&started.status, message))
 }
 
-pub(crate) fn stop_process(manager: &Manager, asked: StopProcess) -> ProcessResult<ProcessAnswer> {
+pub(crate) fn stop_process(manager: &Manager, asked: StopProcess) -> ProcessResult<ProcessResponse> {
     let (status, ran) = manager.stop_within(&asked.id, asked.grace_period_ms.map(Duration::from_millis))?;
     Ok(about(&status, if ran { "stopped, with all that it started" } else { "it did not run" }))
 }
 
-pub(crate) fn restart_process(manager: &Manager, asked: OneProcess) -> ProcessResult<ProcessAnswer> {
+pub(crate) fn restart_process(manager: &Manager, asked: OneProcess) -> ProcessResult<ProcessResponse> {
     let ids = std::slice::from_ref(&asked.id);
-    let heard = Heard::default();
-    let results = Handle::current().block_on(manager.restart(ids, &Unasked, &heard))?;
-    let started = result_of(&asked.id, results)?;
+    let heard = RecordingReporter::default();
+    let results = Handle::current().block_on(manager.restart(ids, &NonInteractive, &heard))?;
+    let started = single_result(&asked.id, results)?;
     let told = heard.lines().into_iter().chain(["started again: wait_for_process waits until it is ready".into()]);
     Ok(about(&started.status, &told.collect::<Vec<String>>().join("; ")))
 }
 
-pub(crate) fn get_process_status(manager: &Manager, asked: OneProcess) -> ProcessResult<ProcessAnswer> {
+pub(crate) fn get_process_status(manager: &Manager, asked: OneProcess) -> ProcessResult<ProcessResponse> {
     let status = manager.get(&asked.id)?;
     let message = match status.state {
         RunState::NotStarted | RunState::Stopped => "start_process starts it",
@@ -400,8 +400,8 @@ pub(crate) fn get_process_status(manager: &Manager, asked: OneProcess) -> Proces
         RunState::Running | RunState::Unhealthy | RunState::Stopping => "get_process_output shows what it writes",
     };
     let process = manager.summaries(std::slice::from_ref(&status), true).pop();
-    let process = process.unwrap_or_else(|| ProcessSummary::of(&status));
-    Ok(ProcessAnswer { message: message.into(), process })
+    let process = process.unwrap_or_else(|| ProcessSummary::new(&status));
+    Ok(ProcessResponse { message: message.into(), process })
 }
 
 pub(crate) fn list_processes(manager: &Manager, asked: ListProcesses) -> ProcessResult<ProcessList> {
@@ -417,13 +417,13 @@ pub(crate) fn list_processes(manager: &Manager, asked: ListProcesses) -> Process
     };
     let all: Vec<_> = manager.list()?.into_iter().filter(is_wanted).collect();
     let (processes, left_out) = first_that_fit(manager.summaries(&all, false));
-    Ok(ProcessList { processes, left_out })
+    Ok(ProcessList { processes, omitted: left_out })
 }
 
 pub(crate) fn get_process_output(manager: &Manager, asked: OutputRequest) -> ProcessResult<ProcessOutput> {
-    let output = manager.output(&asked, bounds::RESULT / 2)?;
+    let output = manager.output(&asked, bounds::MAX_RESULT_BYTES / 2)?;
     let lines = match asked.from {
-        Some(_) => output.lines.into_iter().map(|line| bounds::cut(line, bounds::LINE)).collect(),
+        Some(_) => output.lines.into_iter().map(|line| bounds::cut(line, bounds::MAX_LINE_BYTES)).collect(),
         None => bounds::last_that_fit(output.lines),
     };
     Ok(ProcessOutput { lines, ..output })
@@ -431,7 +431,7 @@ pub(crate) fn get_process_output(manager: &Manager, asked: OutputRequest) -> Pro
 
 pub(crate) fn get_suggestions(manager: &Manager, asked: GetSuggestions) -> ProcessResult<SuggestionList> {
     let (suggestions, left_out) = first_that_fit(manager.suggestions(asked.current_process.as_deref())?.suggestions);
-    Ok(SuggestionList { suggestions, left_out })
+    Ok(SuggestionList { suggestions, omitted: left_out })
 }
 
 pub(crate) async fn wait_for_process(
@@ -446,7 +446,7 @@ pub(crate) async fn wait_for_process(
         waited = context.lanes.wait.run(work) => waited,
         () = call.cancelled.nobody_waits() => {
             sleep.cancel();
-            Err(CallError::NobodyWaits)
+            Err(CallError::NoWaiter)
         }
     }
 }
@@ -465,7 +465,7 @@ pub(crate) async fn wait_for_event(
         let mut from = asked.from.map_or_else(|| reader.end(), Ok)?;
         loop {
             let left = end.saturating_duration_since(Instant::now());
-            let list = reader.next(from, EVENTS, left.min(CANCEL_POLL_INTERVAL))?;
+            let list = reader.next(from, MAX_EVENTS, left.min(CANCEL_POLL_INTERVAL))?;
             if !list.events.is_empty() || list.gap || left.is_zero() || over.load(Ordering::Relaxed) {
                 return Ok(list);
             }
@@ -476,7 +476,7 @@ pub(crate) async fn wait_for_event(
         waited = context.lanes.wait.run(work) => waited,
         () = call.cancelled.nobody_waits() => {
             is_over.store(true, Ordering::Relaxed);
-            Err(CallError::NobodyWaits)
+            Err(CallError::NoWaiter)
         }
     }
 }
@@ -523,12 +523,12 @@ fn wait(manager: &Manager, asked: &WaitForProcess, sleep: &Sleep) -> ProcessResu
         (false, false) => "it does not run: get_process_output shows its last lines",
         (false, true) => "not yet: call wait_for_process again",
     };
-    let line = line.map(|entry| bounds::cut(entry.text(), bounds::LINE));
-    Ok(ProcessWait { done, message: message.into(), process: ProcessSummary::of(&status), line })
+    let line = line.map(|entry| bounds::cut(entry.text(), bounds::MAX_LINE_BYTES));
+    Ok(ProcessWait { done, message: message.into(), process: ProcessSummary::new(&status), line })
 }
 
 pub(crate) fn remove_process(manager: &Manager, asked: OneProcess) -> ProcessResult<Message> {
-    manager.remove(std::slice::from_ref(&asked.id), Author::Model, &Unasked)?;
+    manager.remove(std::slice::from_ref(&asked.id), Author::Model, &NonInteractive)?;
     Ok(Message { message: format!("removed `{}`, with its log", asked.id) })
 }
 
@@ -541,7 +541,7 @@ pub(crate) fn export_processes(manager: &Manager, asked: ExportProcesses) -> Pro
         exported.file.as_ref().map_or(format!("the definitions in {}", asked.format.as_str().to_uppercase()), |file| {
             format!("written to `{}`", one_line(file, 300))
         });
-    let text = exported.text.map(|text| bounds::cut(text, bounds::RESULT));
+    let text = exported.text.map(|text| bounds::cut(text, bounds::MAX_RESULT_BYTES));
     Ok(Exported { message: format!("{place}{missing}"), text })
 }
 
@@ -563,9 +563,9 @@ pub(crate) fn create_snapshot(manager: &Manager, asked: NamedSnapshot) -> Proces
 }
 
 pub(crate) fn restore_snapshot(manager: &Manager, asked: NamedSnapshot) -> ProcessResult<Message> {
-    let heard = Heard::default();
+    let heard = RecordingReporter::default();
     let results = match asked.name {
-        Some(name) => Handle::current().block_on(manager.restore(&name.parse()?, &Unasked, &heard))?,
+        Some(name) => Handle::current().block_on(manager.restore(&name.parse()?, &NonInteractive, &heard))?,
         None => manager.restore_snapshot()?,
     };
     let (mut names, mut told) = (Vec::new(), heard.lines());
@@ -584,14 +584,14 @@ pub(crate) fn restore_snapshot(manager: &Manager, asked: NamedSnapshot) -> Proce
 }
 
 pub(crate) async fn echo(_: Arc<Context>, asked: Echo, _: Call) -> Result<Message, CallError> {
-    Ok(Message { message: bounds::cut(asked.message, bounds::RESULT) })
+    Ok(Message { message: bounds::cut(asked.message, bounds::MAX_RESULT_BYTES) })
 }
 
-pub(crate) async fn ping(_: Arc<Context>, _: Nothing, _: Call) -> Result<Message, CallError> {
+pub(crate) async fn ping(_: Arc<Context>, _: NoArguments, _: Call) -> Result<Message, CallError> {
     Ok(Message { message: "pong".into() })
 }
 
-pub(crate) fn get_status(manager: &Manager, _: Nothing) -> ProcessResult<Status> {
+pub(crate) fn get_status(manager: &Manager, _: NoArguments) -> ProcessResult<Status> {
     let all = manager.list()?;
     Ok(Status {
         version: env!("CARGO_PKG_VERSION").into(),

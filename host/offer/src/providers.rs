@@ -22,7 +22,7 @@ pub(crate) struct ListProviders {}
 pub(crate) struct ProviderList {
     providers: Vec<ListedProvider>,
     /// How many more there are
-    left_out: usize,
+    omitted: usize,
     /// Providers that can't be used, and why
     problems: Vec<String>,
 }
@@ -48,7 +48,7 @@ pub(crate) async fn list_providers(
     _: Call,
 ) -> Result<ProviderList, CallError> {
     let (shared, runtime) = (context.clone(), Handle::current());
-    context.lanes.look.run(move || list(&shared, &runtime)).await
+    context.lanes.view.run(move || list(&shared, &runtime)).await
 }
 
 fn list(context: &Context, runtime: &Handle) -> Result<ProviderList, CallError> {
@@ -76,5 +76,5 @@ fn list(context: &Context, runtime: &Handle) -> Result<ProviderList, CallError> 
     problems.splice(0..0, context.client.notes());
     problems.truncate(20);
     let (providers, left_out) = bounds::first_that_fit(providers.chain(pools).collect());
-    Ok(ProviderList { providers, left_out, problems })
+    Ok(ProviderList { providers, omitted: left_out, problems })
 }

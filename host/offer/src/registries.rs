@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use aiw_app::queries::find_servers;
 use aiw_core::{one_line, shell_word};
-use aiw_mcp::{Call, ToolAnswer};
-use aiw_registries::{RegistryServer, ServerSearch, ServerWay, ways};
+use aiw_mcp::{Call, ToolResult};
+use aiw_registries::{MethodSummary, RegistryServer, ServerSearch, install_methods};
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
@@ -13,14 +13,14 @@ use crate::bounds::length;
 use crate::context::{Context, answer};
 use crate::error::CallError;
 use crate::install;
-use crate::kept::limit;
+use crate::results::limit;
 
 /// How many servers a search lists by default, and at most.
-const SERVERS: usize = 8;
-const MOST_SERVERS: usize = 30;
+const DEFAULT_SERVERS: usize = 8;
+const MAX_SERVERS: usize = 30;
 
 /// The longest description of a server, in characters.
-const DESCRIPTION: usize = 200;
+const MAX_DESCRIPTION_LEN: usize = 200;
 
 /// A number, without what only costs a model tokens.
 fn number(schema: &mut Schema) {
@@ -66,7 +66,7 @@ struct FoundServer {
     status: Option<&'static str>,
     /// Other servers of the list that it could be mistaken for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    looks_like: Vec<String>,
+    confusable_with: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -82,7 +82,7 @@ struct OfferedServer {
     publisher: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     repository: Option<String>,
-    ways: Vec<ServerWay>,
+    methods: Vec<MethodSummary>,
 }
 
 /// Searches the registries.
@@ -90,24 +90,32 @@ pub(crate) async fn search_servers(
     context: Arc<Context>,
     asked: SearchServers,
     call: Call,
-) -> Result<ToolAnswer, CallError> {
+) -> Result<ToolResult, CallError> {
     if asked.query.trim().is_empty() {
-        return Err(CallError::Wrong { name: "query".into(), what: "a few words".into() });
+        return Err(CallError::InvalidArgument { name: "query".into(), what: "a few words".into() });
     }
     let registries = context.client.registries()?;
-    let most = asked.limit.unwrap_or(SERVERS).clamp(1, MOST_SERVERS);
-    let found = find_servers(&context.home, &registries, &context.meaning, &asked.query, most, None).await?;
-    let not_asked = found.sources.iter().filter(|source| source.problem.is_some() && source.copied.is_none());
+    let most = asked.limit.unwrap_or(DEFAULT_SERVERS).clamp(1, MAX_SERVERS);
+    let found = find_servers(&context.home, &registries, &context.embeddings, &asked.query, most, None).await?;
+    let not_asked = found.sources.iter().filter(|source| source.problem.is_some() && source.cached_servers.is_none());
     let not_asked: Vec<String> = not_asked.map(|source| source.source.clone()).collect();
     // Twice: as text and as structure.
     let mut room = limit(call.caller.name()) * 3 / 4;
     let mut servers = Vec::new();
-    for found in ServerSearch::of(&found).servers {
-        let RegistryServer { name, source, version, description, kinds, status, looks_like, .. } = found;
+    for found in ServerSearch::new(&found).servers {
+        let RegistryServer { name, source, version, description, kinds, status, confusable_with: looks_like, .. } =
+            found;
         let status = Some(status).filter(|status| *status != "active");
-        let description = one_line(&description, DESCRIPTION);
-        let server =
-            FoundServer { name, source, version: one_line(&version, 40), description, kinds, status, looks_like };
+        let description = one_line(&description, MAX_DESCRIPTION_LEN);
+        let server = FoundServer {
+            name,
+            source,
+            version: one_line(&version, 40),
+            description,
+            kinds,
+            status,
+            confusable_with: looks_like,
+        };
         let needed = length(&server);
         if needed > room {
             break;
@@ -128,7 +136,7 @@ pub(crate) async fn install_server(
     context: Arc<Context>,
     asked: InstallServer,
     call: Call,
-) -> Result<ToolAnswer, CallError> {
+) -> Result<ToolResult, CallError> {
     let registries = context.client.registries()?;
     let (found, _) = registries.server(&asked.name, None, asked.source.as_deref()).await?;
     let cancelled = call.cancelled.clone();
@@ -138,15 +146,15 @@ pub(crate) async fn install_server(
                 return answer(&installed);
             }
         }
-        () = cancelled.nobody_waits() => return Err(CallError::NobodyWaits),
+        () = cancelled.nobody_waits() => return Err(CallError::NoWaiter),
     }
-    let RegistryServer { name, source, version, description, publisher, repository, .. } = RegistryServer::of(&found);
+    let RegistryServer { name, source, version, description, publisher, repository, .. } = RegistryServer::new(&found);
     // Twice: as text and as structure.
     let mut room = limit(call.caller.name()) / 2;
     let mut shown = Vec::new();
-    let ways = ways(&found.server, context.home.around());
+    let ways = install_methods(&found.server, context.home.around());
     let can_run = ways.iter().any(|way| way.refused().is_none());
-    for way in ways.iter().map(ServerWay::of) {
+    for way in ways.iter().map(MethodSummary::new) {
         let needed = length(&way);
         if needed <= room {
             room -= needed;
@@ -162,7 +170,7 @@ pub(crate) async fn install_server(
         }
         false => "it can't be installed: `ways` says why",
     };
-    let description = one_line(&description, DESCRIPTION);
+    let description = one_line(&description, MAX_DESCRIPTION_LEN);
     answer(&OfferedServer {
         message: message.to_owned(),
         command,
@@ -172,6 +180,6 @@ pub(crate) async fn install_server(
         description,
         publisher,
         repository,
-        ways,
+        methods: ways,
     })
 }

@@ -4,37 +4,37 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aiw_core::{one_line, quoted_list};
-use aiw_mcp::{Call, Tool, ToolAnswer};
+use aiw_mcp::{Call, Tool, ToolResult};
 use aiw_orchestrator::{DeclaredTool, declaration};
 use aiw_routing::definition::name;
-use aiw_routing::{FoundTools, Match, Offered};
+use aiw_routing::{CatalogItem, Match, ToolMatches};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::bounds::{THEIRS, length};
+use crate::bounds::{UNTRUSTED_SERVER_NOTICE, length};
 use crate::context::{Context, answer};
 use crate::error::CallError;
-use crate::kept::{CODEX, limit};
 use crate::planning::{planned, reason};
+use crate::results::{CODEX, limit};
 
 /// How many tools a request gets: more would fill the context that routing is to keep empty.
-const TOOLS: usize = 5;
-const MOST_TOOLS: usize = 20;
+const DEFAULT_TOOLS: usize = 5;
+const MAX_TOOLS: usize = 20;
 
 /// How many a search lists.
-const LISTED: usize = 10;
-const MOST_LISTED: usize = 100;
+const DEFAULT_LISTED_COUNT: usize = 10;
+const MAX_LISTED: usize = 100;
 
 /// The length of a line about a tool, in characters.
-const LINE: usize = 120;
+const MAX_LINE_LEN: usize = 120;
 
 /// The most words of a request that a line repeats.
 const MAX_WORDS: usize = 4;
 
 /// The length of what a server says about all of its tools, in characters, and of how many servers it is repeated.
-const NOTE: usize = 800;
-const MOST_NOTES: usize = 5;
+const MAX_NOTE_LEN: usize = 800;
+const MAX_NOTES: usize = 5;
 
 /// How long a client may take to list new tools, and then to take the list over.
 const CLIENT_LIST_TIMEOUT: Duration = Duration::from_millis(500);
@@ -71,7 +71,7 @@ pub(crate) struct SearchTools {
 #[derive(Serialize)]
 struct Routed {
     message: String,
-    /// `vector`: found by words and meaning. `llm` is a [`PlannedAnswer`](crate::planned::PlannedAnswer).
+    /// `vector`: found by words and meaning. `llm` is a [`PlanResponse`](crate::planned::PlanResponse).
     mode: &'static str,
     /// Why no model has planned the job.
     mode_reason: String,
@@ -92,7 +92,7 @@ struct DeclaredTools {
 }
 
 impl DeclaredTools {
-    fn new(context: &Context, found: &FoundTools, offered: &[Option<Offered>], client: &str) -> Self {
+    fn new(context: &Context, found: &ToolMatches, offered: &[Option<CatalogItem>], client: &str) -> Self {
         let mut declared = Self { message: message(found), declarations: String::new(), notes: notes(context, found) };
         // Twice: as text and as structure.
         let room = (limit(client) * 3 / 4).saturating_sub(length(&declared.notes));
@@ -119,7 +119,7 @@ struct ServerNote {
 }
 
 /// Returns the found servers' own words about all of their tools, up to a limit.
-fn notes(context: &Context, found: &FoundTools) -> Vec<ServerNote> {
+fn notes(context: &Context, found: &ToolMatches) -> Vec<ServerNote> {
     let mut servers: Vec<&str> = Vec::new();
     for found in &found.matches {
         if !servers.contains(&found.server.as_str()) {
@@ -128,11 +128,11 @@ fn notes(context: &Context, found: &FoundTools) -> Vec<ServerNote> {
     }
     let note =
         |server: &str| Some(ServerNote { server: server.to_owned(), says: cut(&context.pool.instructions(server)?) });
-    servers.into_iter().filter_map(note).take(MOST_NOTES).collect()
+    servers.into_iter().filter_map(note).take(MAX_NOTES).collect()
 }
 
 fn cut(text: &str) -> String {
-    match text.char_indices().nth(NOTE) {
+    match text.char_indices().nth(MAX_NOTE_LEN) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
     }
@@ -145,7 +145,7 @@ struct RoutedTool {
     name: Option<String>,
     server: String,
     tool: String,
-    why: String,
+    reason: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -180,17 +180,17 @@ pub(crate) async fn intelligent_route(
     context: Arc<Context>,
     asked: IntelligentRoute,
     call: Call,
-) -> Result<ToolAnswer, CallError> {
-    let most = asked.max_tools.unwrap_or(TOOLS).clamp(1, MOST_TOOLS);
+) -> Result<ToolResult, CallError> {
+    let most = asked.max_tools.unwrap_or(DEFAULT_TOOLS).clamp(1, MAX_TOOLS);
     let (found, offered) = find(&context, asked.user_request.clone(), most).await?;
     // A script calls tools that are not listed, too.
     if asked.declarations {
         return answer(&DeclaredTools::new(&context, &found, &offered, call.caller.name()));
     }
-    let candidates: Vec<Offered> = offered.iter().flatten().cloned().collect();
+    let candidates: Vec<CatalogItem> = offered.iter().flatten().cloned().collect();
     let planned = tokio::select! {
         planned = planned(&context, &asked.user_request, &candidates) => planned,
-        () = call.cancelled.nobody_waits() => return Err(CallError::NobodyWaits),
+        () = call.cancelled.nobody_waits() => return Err(CallError::NoWaiter),
     };
     let no_plan = match planned {
         Ok((tool, planned)) => {
@@ -220,8 +220,8 @@ pub(crate) async fn intelligent_route(
         if size > room {
             tool.input_schema = None;
             tool.output_schema = None;
-            tool.description = tool.description.and_then(|text| Some(one_line(text.as_str()?, LINE).into()));
-            tool.why.push_str("; its schema is too long to show here");
+            tool.description = tool.description.and_then(|text| Some(one_line(text.as_str()?, MAX_LINE_LEN).into()));
+            tool.reason.push_str("; its schema is too long to show here");
             size = length(&tool);
         }
         room = room.saturating_sub(size);
@@ -251,13 +251,13 @@ pub(crate) async fn search_tools(
     context: Arc<Context>,
     asked: SearchTools,
     call: Call,
-) -> Result<ToolAnswer, CallError> {
-    let most = asked.limit.unwrap_or(LISTED).clamp(1, MOST_LISTED);
+) -> Result<ToolResult, CallError> {
+    let most = asked.limit.unwrap_or(DEFAULT_LISTED_COUNT).clamp(1, MAX_LISTED);
     let (found, offered) = find(&context, asked.query, most).await?;
     if asked.declarations {
         return answer(&DeclaredTools::new(&context, &found, &offered, call.caller.name()));
     }
-    let tool = |(found, offered): (&Match, Option<Offered>)| RouteTool {
+    let tool = |(found, offered): (&Match, Option<CatalogItem>)| RouteTool {
         description: offered.as_ref().map(|offered| about(&offered.definition.value())).unwrap_or_default(),
         name: offered.map(|offered| offered.proxied),
         server: found.server.clone(),
@@ -271,7 +271,7 @@ async fn find(
     context: &Arc<Context>,
     request: String,
     most: usize,
-) -> Result<(FoundTools, Vec<Option<Offered>>), CallError> {
+) -> Result<(ToolMatches, Vec<Option<CatalogItem>>), CallError> {
     let here = context.clone();
     let work = move || {
         let found = here.pool.find(&here.finder, &request, most);
@@ -279,15 +279,15 @@ async fn find(
         let offered = here.pool.offered(&wanted);
         Ok((found, offered))
     };
-    context.lanes.look.run(work).await
+    context.lanes.view.run(work).await
 }
 
-fn message(found: &FoundTools) -> String {
+fn message(found: &ToolMatches) -> String {
     let mut message = match found.matches.len() {
         _ if !found.says_something => "There is no word to search for: say what the tool should do.".to_owned(),
         0 => format!("Found none of {} tools. Say it in other words, more generally.", found.tools),
-        1 => format!("Found 1 of {} tools. {THEIRS}", found.tools),
-        count => format!("Found {count} of {} tools, the best first. {THEIRS}", found.tools),
+        1 => format!("Found 1 of {} tools. {UNTRUSTED_SERVER_NOTICE}", found.tools),
+        count => format!("Found {count} of {} tools, the best first. {UNTRUSTED_SERVER_NOTICE}", found.tools),
     };
     if !found.unknown.is_empty() {
         let names = quoted_list(&found.unknown);
@@ -297,13 +297,13 @@ fn message(found: &FoundTools) -> String {
 }
 
 impl RoutedTool {
-    fn new(found: &Match, offered: Option<Offered>) -> Self {
+    fn new(found: &Match, offered: Option<CatalogItem>) -> Self {
         let definition = offered.as_ref().map(|offered| offered.definition.value()).unwrap_or_default();
         let part = |key: &str| definition.get(key).cloned();
         Self {
             server: found.server.clone(),
             tool: found.tool.clone(),
-            why: why(found),
+            reason: why(found),
             description: part("description"),
             input_schema: part("inputSchema"),
             output_schema: part("outputSchema"),
@@ -318,7 +318,7 @@ impl RoutedTool {
 fn why(found: &Match) -> String {
     let words: Vec<String> =
         found.matched.iter().take(MAX_WORDS).map(|word| format!("`{}`", one_line(word, 40))).collect();
-    let near = found.meaning.is_some_and(|meaning| meaning > 0.8);
+    let near = found.semantic_score.is_some_and(|meaning| meaning > 0.8);
     match (words.is_empty(), near) {
         (false, true) => format!("has {}, and is close in meaning", words.join(", ")),
         (false, false) => format!("has {}", words.join(", ")),
@@ -329,5 +329,5 @@ fn why(found: &Match) -> String {
 /// A tool in one line.
 fn about(definition: &Value) -> String {
     let text = [&definition["description"], &definition["title"]].into_iter().find_map(Value::as_str);
-    one_line(text.unwrap_or_else(|| name(definition)), LINE)
+    one_line(text.unwrap_or_else(|| name(definition)), MAX_LINE_LEN)
 }

@@ -3,17 +3,17 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use aiw_app::workflows::{ScriptError, ScriptTools, WorkflowDraft, Writes, approve, check_kept, plan_of};
+use aiw_app::workflows::{ScriptError, ScriptTools, WorkflowDraft, Writes, approve, check_workflow, script_plan};
 use aiw_core::{WorkflowName, one_line};
 use aiw_home::Home;
-use aiw_mcp::{Arguments, Call, Tool, ToolAnswer, ToolEffect};
-use aiw_orchestrator::{KeptError, KeptWorkflow, OverWorkflow, Standing, Workflows, sent_code, tool_name};
-use aiw_routing::{Offered, Pool};
+use aiw_mcp::{Arguments, Call, Tool, ToolEffect, ToolResult};
+use aiw_orchestrator::{ApprovalState, OverWorkflow, SavedWorkflow, WorkflowError, Workflows, sent_code, tool_name};
+use aiw_routing::{CatalogItem, Pool};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::ask::{FormAsker, can_ask};
+use crate::ask::{FormPrompter, can_ask};
 use crate::context::Context;
 use crate::error::CallError;
 use crate::planning::to_save;
@@ -56,7 +56,7 @@ pub(crate) struct Saved {
 /// Writes a workflow's file, and asks the user to approve it.
 pub(crate) async fn save_workflow(context: Arc<Context>, asked: SaveWorkflow, call: Call) -> Result<Saved, CallError> {
     let name: WorkflowName = asked.name.trim().parse()?;
-    let (tools, workflows) = (ScriptTools::of(&context.pool), Workflows::new(context.home.clone()));
+    let (tools, workflows) = (ScriptTools::new(&context.pool), Workflows::new(context.home.clone()));
     let planned = asked.planned.as_deref().map(|name| to_save(&context, name)).transpose()?;
     let code = match (&asked.code, &planned) {
         (Some(code), None) => sent_code(code),
@@ -77,19 +77,19 @@ pub(crate) async fn save_workflow(context: Arc<Context>, asked: SaveWorkflow, ca
     let check = async {
         let kept = draft.workflow(orchestrator, &workflows, &tools).await?;
         // The file is what runs.
-        check_kept(orchestrator, &kept, &tools).await?;
+        check_workflow(orchestrator, &kept, &tools).await?;
         Ok::<_, CallError>(kept)
     };
     let kept = tokio::select! {
         checked = check => checked?,
-        () = call.cancelled.nobody_waits() => return Err(CallError::NobodyWaits),
+        () = call.cancelled.nobody_waits() => return Err(CallError::NoWaiter),
     };
     let (written, there) = (kept.clone(), workflows.clone());
     // What somebody wrote is not replaced.
     context.lanes.start.run(move || Ok(there.write(&written, OverWorkflow::Never)?)).await?;
     let approved = can_ask(&call.caller)
-        && match approve(&workflows, &kept, &tools, &FormAsker(&call)).await {
-            Err(ScriptError::Ask(_)) => false,
+        && match approve(&workflows, &kept, &tools, &FormPrompter(&call)).await {
+            Err(ScriptError::Prompt(_)) => false,
             approved => {
                 approved?;
                 true
@@ -108,13 +108,13 @@ pub(crate) async fn save_workflow(context: Arc<Context>, asked: SaveWorkflow, ca
 }
 
 /// Returns the kept workflows that may run over these tools, as tools.
-pub(crate) fn kept_tools(home: &Home, pool: &Pool, tools: &ScriptTools) -> Vec<Tool> {
+pub(crate) fn workflow_tools(home: &Home, pool: &Pool, tools: &ScriptTools) -> Vec<Tool> {
     let workflows = Workflows::new(home.clone());
     let listed = workflows.list();
     // What can't be read approves nothing.
     let Ok(lock) = workflows.lock() else { return Vec::new() };
     let kept = listed.into_iter().filter_map(|listed| listed.workflow.ok());
-    kept.filter(|kept| kept.standing(&lock, &|tool| tools.digest(tool)) == Standing::Approved)
+    kept.filter(|kept| kept.approval_state(&lock, &|tool| tools.digest(tool)) == ApprovalState::Approved)
         .filter_map(|kept| {
             let used = kept.tools.iter().filter_map(|tool| tools.named(tool).ok()).collect::<Vec<_>>();
             let name = tool_name(&kept.name);
@@ -123,16 +123,16 @@ pub(crate) fn kept_tools(home: &Home, pool: &Pool, tools: &ScriptTools) -> Vec<T
         .collect()
 }
 
-fn only_read(tools: &[&Offered]) -> bool {
+fn only_read(tools: &[&CatalogItem]) -> bool {
     tools.iter().all(|tool| tool.definition.only_reads())
 }
 
 /// Whether the profile allows a kept workflow that calls these tools, which it allows already.
-fn is_allowed(pool: &Pool, name: &str, tools: &[&Offered]) -> bool {
+fn is_allowed(pool: &Pool, name: &str, tools: &[&CatalogItem]) -> bool {
     pool.profile().allows_own(name, only_read(tools), true)
 }
 
-fn tool(kept: &KeptWorkflow, name: &str, only_reads: bool) -> Tool {
+fn tool(kept: &SavedWorkflow, name: &str, only_reads: bool) -> Tool {
     let effect = match only_reads {
         true => ToolEffect::Reads,
         false => ToolEffect::Changes { idempotent: false, open_world: true },
@@ -142,25 +142,25 @@ fn tool(kept: &KeptWorkflow, name: &str, only_reads: bool) -> Tool {
 }
 
 /// Runs a kept workflow, if the user has approved it as it is now.
-pub(crate) async fn run_kept(
+pub(crate) async fn run_workflow(
     context: &Arc<Context>,
     name: &str,
     arguments: Arguments,
     call: Call,
-) -> Result<ToolAnswer, CallError> {
+) -> Result<ToolResult, CallError> {
     let name: WorkflowName = name.parse()?;
     let input = arguments.read().map_err(|e| CallError::Arguments { problem: e.to_string() })?;
     let plan = {
         let (here, name) = (context.clone(), name.clone());
         let plan = move || {
-            let tools = ScriptTools::of(&here.pool);
-            let (kept, used) = tools.kept(&Workflows::new(here.home.clone()), &name, true)?;
+            let tools = ScriptTools::new(&here.pool);
+            let (kept, used) = tools.saved_workflow(&Workflows::new(here.home.clone()), &name, true)?;
             if !is_allowed(&here.pool, &tool_name(&name), &used) {
-                return Err(KeptError::Unknown { name, nearest: None }.into());
+                return Err(WorkflowError::Unknown { name, nearest: None }.into());
             }
-            Ok(plan_of(&kept, input.into(), &used)?)
+            Ok(script_plan(&kept, input.into(), &used)?)
         };
-        context.lanes.look.run(plan).await?
+        context.lanes.view.run(plan).await?
     };
     start(context, plan, Some(name), Writes::Approved, &call).await
 }

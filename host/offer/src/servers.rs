@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aiw_mcp::{Arguments, Call, RpcError, ToolAnswer};
+use aiw_mcp::{Arguments, Call, RpcError, ToolResult};
 use aiw_routing::PoolError;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,8 +12,8 @@ use serde_json::{Map, Value};
 use crate::bounds;
 use crate::context::Context;
 use crate::error::CallError;
-use crate::kept::limit;
 use crate::planning;
+use crate::results::limit;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -29,7 +29,7 @@ pub(crate) struct CallTool {
 }
 
 /// Calls a tool of a server behind aiw. Its answer passes unchanged, and so does its error.
-pub(crate) async fn call_tool(context: Arc<Context>, asked: CallTool, call: Call) -> Result<ToolAnswer, CallError> {
+pub(crate) async fn call_tool(context: Arc<Context>, asked: CallTool, call: Call) -> Result<ToolResult, CallError> {
     let is_offered = |server: &str, tool: &str| {
         context.pool.offered(&[(server.to_owned(), tool.to_owned())]).iter().any(Option::is_some)
     };
@@ -69,19 +69,19 @@ pub(crate) async fn pass(
     tool: &str,
     arguments: Arguments,
     call: &Call,
-) -> Result<ToolAnswer, CallError> {
+) -> Result<ToolResult, CallError> {
     fitted(context, context.pool.call_by_client(server, tool, arguments, call).await, call)
 }
 
 /// Fits a result to the length that a client takes.
-fn fitted(context: &Context, result: Result<Box<RawValue>, PoolError>, call: &Call) -> Result<ToolAnswer, CallError> {
+fn fitted(context: &Context, result: Result<Box<RawValue>, PoolError>, call: &Call) -> Result<ToolResult, CallError> {
     let room = limit(call.caller.name());
     let result = result.map_err(|e| match e {
         PoolError::Rpc(e) => CallError::Rpc(cut(*e, room)),
-        PoolError::Cancelled => CallError::NobodyWaits,
+        PoolError::Cancelled => CallError::NoWaiter,
         e => CallError::Pool(e),
     })?;
-    context.kept.fit(result, call.caller.name()).map_err(CallError::Rpc)
+    context.results.fit(result, call.caller.name()).map_err(CallError::Rpc)
 }
 
 /// Cuts an error to the length that a client takes. Errors have no next page.
@@ -104,7 +104,7 @@ pub(crate) struct ReadResult {
 }
 
 #[derive(Serialize, JsonSchema)]
-pub(crate) struct ResultPiece {
+pub(crate) struct ResultPart {
     text: String,
     /// Where the text begins
     offset: usize,
@@ -115,16 +115,12 @@ pub(crate) struct ResultPiece {
 }
 
 /// Reads on in a result that was cut.
-pub(crate) async fn read_result(
-    context: Arc<Context>,
-    asked: ReadResult,
-    call: Call,
-) -> Result<ResultPiece, CallError> {
+pub(crate) async fn read_result(context: Arc<Context>, asked: ReadResult, call: Call) -> Result<ResultPart, CallError> {
     // As JSON it is longer.
     let most = limit(call.caller.name()) * 3 / 4;
-    let piece = context.kept.piece(&asked.handle, asked.offset, most);
-    let piece = piece.ok_or(CallError::NoResult { handle: asked.handle })?;
-    Ok(ResultPiece { text: piece.text, offset: piece.offset, next_offset: piece.next, total_bytes: piece.total })
+    let piece = context.results.piece(&asked.handle, asked.offset, most);
+    let piece = piece.ok_or(CallError::ResultNotFound { handle: asked.handle })?;
+    Ok(ResultPart { text: piece.text, offset: piece.offset, next_offset: piece.next, total_bytes: piece.total })
 }
 
 #[cfg(test)]

@@ -5,18 +5,18 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use aiw_app::ProjectUses;
-use aiw_mcp::{Arguments, Call, Tool, ToolAnswer};
+use aiw_mcp::{Arguments, Call, Tool, ToolResult};
 use aiw_orchestrator::TOOL_PREFIX;
-use aiw_routing::{ListingChoice, Offered, Pool};
+use aiw_routing::{CatalogItem, ListingChoice, Pool};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::mpsc;
 
 use crate::context::Context;
 use crate::error::CallError;
 use crate::planning::run_planned;
-use crate::saved::run_kept;
+use crate::saved::run_workflow;
 use crate::servers;
-use crate::table::{ToolEntry, toolset_of};
+use crate::table::{ToolEntry, toolset_for};
 use crate::toolset::Toolset;
 
 pub(crate) struct SharedOffer {
@@ -37,17 +37,17 @@ pub(crate) struct SharedOffer {
 pub(crate) type ProxiedNames = Arc<HashMap<String, (String, String)>>;
 
 /// The names of tools as the client knows them; none for a client that can neither list nor find them.
-pub(crate) fn names(offered: &[Offered], toolsets: &[Toolset]) -> ProxiedNames {
+pub(crate) fn names(offered: &[CatalogItem], toolsets: &[Toolset]) -> ProxiedNames {
     let reaches = [Toolset::Servers, Toolset::Routing].iter().any(|toolset| toolsets.contains(toolset));
     let offered = if reaches { offered } else { &[] };
-    let own = |tool: &Offered| (tool.server.clone(), tool.definition.name().to_owned());
+    let own = |tool: &CatalogItem| (tool.server.clone(), tool.definition.name().to_owned());
     Arc::new(offered.iter().map(|tool| (tool.proxied.clone(), own(tool))).collect())
 }
 
 /// See [`SharedOffer::own`].
 pub(crate) fn own<'a>(table: &'a [ToolEntry], pool: &Pool) -> impl Iterator<Item = &'a Tool> {
     let (has_servers, profile) = (pool.has_servers(), pool.profile());
-    let is_offered = move |entry: &&ToolEntry| (has_servers || !entry.is_door()) && entry.is_allowed(&profile);
+    let is_offered = move |entry: &&ToolEntry| (has_servers || !entry.is_passthrough()) && entry.is_allowed(&profile);
     table.iter().filter(is_offered).map(|entry| &entry.tool)
 }
 
@@ -82,7 +82,7 @@ impl SharedOffer {
         self.toolsets.contains(&Toolset::Workflows)
     }
 
-    pub(crate) async fn dispatch(&self, name: &str, arguments: Arguments, call: Call) -> Result<ToolAnswer, CallError> {
+    pub(crate) async fn dispatch(&self, name: &str, arguments: Arguments, call: Call) -> Result<ToolResult, CallError> {
         let pool = &self.context.pool;
         // Most calls are for servers, and the profile is copied.
         let own = self.table.iter().find(|entry| entry.tool.name() == name);
@@ -96,7 +96,7 @@ impl SharedOffer {
             return servers::pass(&self.context, server, tool, arguments, &call).await;
         }
         if let Some(kept) = name.strip_prefix(TOOL_PREFIX).filter(|_| self.has_workflows()) {
-            return Box::pin(run_kept(&self.context, kept, arguments, call)).await;
+            return Box::pin(run_workflow(&self.context, kept, arguments, call)).await;
         }
         if self.context.planned.get(name).is_some() {
             return Box::pin(run_planned(&self.context, name, arguments, call)).await;
@@ -104,13 +104,13 @@ impl SharedOffer {
         if let Some(withheld) = pool.withholds(name) {
             return Err(withheld.into());
         }
-        if let Some(toolset) = toolset_of(name).filter(|toolset| !self.toolsets.contains(toolset)) {
+        if let Some(toolset) = toolset_for(name).filter(|toolset| !self.toolsets.contains(toolset)) {
             let known = match self.toolsets == Toolset::DEFAULT {
                 true => vec![Toolset::DEFAULT_NAME],
                 false => self.toolsets.iter().map(|toolset| toolset.as_str()).collect(),
             };
             let toolsets = [known, vec![toolset.as_str()]].concat().join(",");
-            return Err(CallError::NotOffered { name: name.to_owned(), toolset, toolsets });
+            return Err(CallError::ToolsetDisabled { name: name.to_owned(), toolset, toolsets });
         }
         let tools = self.own().map(|tool| tool.name().to_owned()).collect();
         Err(CallError::UnknownTool { name: name.to_owned(), tools })

@@ -87,13 +87,13 @@ fn start(
     let prepared = runtime.block_on(runs::prepare(client, request))?;
     let notes = [client.notes(), prepared.notes.clone()].concat();
     if cancelled.is_taken_back() {
-        return Err(CallError::TakenBack);
+        return Err(CallError::Cancelled);
     }
     let task = runs::start(client, prepared, true)?;
     let waits = if task.state == State::Queued { " It is queued: the limit of running tasks is reached." } else { "" };
     let id = task.id;
     Ok(Started {
-        task: TaskDetails::of(&task),
+        task: TaskDetails::new(&task),
         notes,
         next: format!("call wait_task with id \"{id}\" until it has ended; get_task_logs shows what it does.{waits}"),
     })
@@ -107,7 +107,7 @@ pub(crate) struct ListRoles {}
 pub(crate) struct RoleList {
     roles: Vec<RoleSummary>,
     /// How many more there are
-    left_out: usize,
+    omitted: usize,
     /// Roles that can't be used, and why
     problems: Vec<String>,
 }
@@ -125,7 +125,7 @@ struct RoleSummary {
 /// it is trusted.
 pub(crate) async fn list_roles(context: Arc<Context>, _: ListRoles, _: Call) -> Result<RoleList, CallError> {
     let shared = context.clone();
-    context.lanes.look.run(move || roles(&shared)).await
+    context.lanes.view.run(move || roles(&shared)).await
 }
 
 fn roles(context: &Context) -> Result<RoleList, CallError> {
@@ -146,5 +146,5 @@ fn roles(context: &Context) -> Result<RoleList, CallError> {
     }
     problems.truncate(20);
     let (roles, left_out) = bounds::first_that_fit(roles);
-    Ok(RoleList { roles, left_out, problems })
+    Ok(RoleList { roles, omitted: left_out, problems })
 }

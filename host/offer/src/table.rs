@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use aiw_app::ProjectUses;
-use aiw_mcp::{Arguments, Call, Tool, ToolAnswer, ToolEffect};
+use aiw_mcp::{Arguments, Call, Tool, ToolEffect, ToolResult};
 use aiw_routing::definition::only_reads;
-use aiw_routing::{KnownTool, OWN, Profile};
+use aiw_routing::{AIW_SERVER_NAME, KnownTool, Profile};
 use futures::future::BoxFuture;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use crate::context::{Context, answer};
 use crate::error::CallError;
 use crate::input::{ToolInput, input_schema, read};
-use crate::processes::{in_lane, once_agreed};
+use crate::processes::{limited_tool, once_agreed};
 use crate::toolset::Toolset;
 use crate::{ci, history, processes, providers, registries, route, saved, servers, start, tasks, web, workflows};
 
@@ -77,8 +77,8 @@ pub(crate) fn instructions(toolsets: &[Toolset], project: ProjectUses, has_serve
 
 // Long: one table of tools.
 pub(crate) fn table() -> Vec<ToolEntry> {
-    const LOOKS: ToolEffect = ToolEffect::Reads;
-    const STARTS: ToolEffect = ToolEffect::Changes { idempotent: false, open_world: true };
+    const READ_ONLY: ToolEffect = ToolEffect::Reads;
+    const STARTS_PROCESSES: ToolEffect = ToolEffect::Changes { idempotent: false, open_world: true };
     // It runs nothing, and touches only definitions.
     const CHANGES: ToolEffect = ToolEffect::Changes { idempotent: false, open_world: false };
     const STOPS: ToolEffect = ToolEffect::Changes { idempotent: true, open_world: false };
@@ -89,7 +89,7 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             "List roles",
             "Lists the roles that start_task can put before a task: who the AI is and how it works. Call it \
              before you name a role.",
-            LOOKS,
+            READ_ONLY,
             start::list_roles,
         ),
         ToolEntry::new(
@@ -98,7 +98,7 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             "List API providers",
             "Lists the API providers for start_task: what the user uses each for, and with which CLIs. Call it before \
              you name a provider.",
-            LOOKS,
+            READ_ONLY,
             providers::list_providers,
         ),
         ToolEntry::new(
@@ -107,7 +107,7 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             "Start a task",
             "Starts an AI coding CLI on a task of its own in the directory `cwd`, and returns at once with the task's id. It asks \
              no questions. Do not let two tasks edit the same files.",
-            STARTS,
+            STARTS_PROCESSES,
             start::start_task,
         ),
         ToolEntry::new(
@@ -116,7 +116,7 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             "Wait for a task",
             "Waits until a task has ended, at most 45 seconds, and reports how it ended and the AI CLI's final \
              message. If `done` is false, call it again.",
-            LOOKS,
+            READ_ONLY,
             tasks::wait_task,
         ),
         ToolEntry::new(
@@ -124,7 +124,7 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             "get_task_logs",
             "Read a task's log",
             "Shows the last lines of what a task's AI CLI says and does, while it runs and afterwards.",
-            LOOKS,
+            READ_ONLY,
             tasks::get_task_logs,
         ),
         ToolEntry::new(
@@ -133,7 +133,7 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             "List tasks",
             "Lists the tasks of this session, no matter who started them: running tasks first, then the most \
              recently ended.",
-            LOOKS,
+            READ_ONLY,
             tasks::list_tasks,
         ),
         ToolEntry::new(
@@ -150,7 +150,7 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             "Call a tool of another server",
             "Calls a tool of an MCP server behind aiw, listed here or not. A tool that is listed as `server__tool` can \
              be called by that name instead.",
-            STARTS,
+            STARTS_PROCESSES,
             servers::call_tool,
         ),
         ToolEntry::new(
@@ -158,7 +158,7 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             "read_result",
             "Read on in a result",
             "Reads on in a result that aiw cut because it was too long. The cut result names the handle and the offset.",
-            LOOKS,
+            READ_ONLY,
             servers::read_result,
         ),
         ToolEntry::relayed(
@@ -167,7 +167,7 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             "Find the tools for a job",
             "Finds tools of the MCP servers behind aiw by what they do, and makes them callable. The answer has the best \
              with their schemas: call one by its `name`, or, if you don't have that name, with call_tool.",
-            LOOKS,
+            READ_ONLY,
             route::intelligent_route,
         ),
         ToolEntry::relayed(
@@ -175,7 +175,7 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             "search_tools",
             "Search the tools",
             "Lists tools of the MCP servers behind aiw that fit a few words, a line for each, without schemas.",
-            LOOKS,
+            READ_ONLY,
             route::search_tools,
         ),
         ToolEntry::relayed(
@@ -183,7 +183,7 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             "search_history",
             "Search past sessions",
             "Finds messages of past sessions, and how to resume each.",
-            LOOKS,
+            READ_ONLY,
             history::search_history,
         ),
         ToolEntry::relayed(
@@ -191,7 +191,7 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             "get_session",
             "Read a past session",
             "Shows a part of a past session.",
-            LOOKS,
+            READ_ONLY,
             history::get_session,
         ),
         ToolEntry::relayed(
@@ -199,7 +199,7 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             "get_session_todos",
             "Todos of a session",
             "Lists a session's todos, or the last one's.",
-            LOOKS,
+            READ_ONLY,
             history::get_session_todos,
         ),
         ToolEntry::relayed(
@@ -207,7 +207,7 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             "search_servers",
             "Search registries of MCP servers",
             "Finds MCP servers in registries, installed or not.",
-            LOOKS,
+            READ_ONLY,
             registries::search_servers,
         ),
         ToolEntry::relayed(
@@ -215,7 +215,7 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             "install_server",
             "Install an MCP server",
             "Asks the user whether to install an MCP server of a registry, or gives the command with which they do it.",
-            STARTS,
+            STARTS_PROCESSES,
             registries::install_server,
         ),
         ToolEntry::new(
@@ -224,15 +224,15 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             "Define a process",
             "Defines a long-running program of the project, without a shell. It does not start it.",
             CHANGES,
-            in_lane(|lanes| &lanes.look, processes::create_process),
+            limited_tool(|lanes| &lanes.view, processes::create_process),
         ),
         ToolEntry::new(
             Toolset::Processes,
             "list_templates",
             "List templates",
             "Lists templates of processes that fit the project's files, with their values.",
-            LOOKS,
-            in_lane(|lanes| &lanes.look, processes::list_templates),
+            READ_ONLY,
+            limited_tool(|lanes| &lanes.view, processes::list_templates),
         ),
         ToolEntry::new(
             Toolset::Processes,
@@ -240,7 +240,7 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             "Define a process by a template",
             "Defines a process as a template of list_templates has it. It does not start it.",
             CHANGES,
-            in_lane(|lanes| &lanes.look, processes::instantiate_template),
+            limited_tool(|lanes| &lanes.view, processes::instantiate_template),
         ),
         ToolEntry::new(
             Toolset::Processes,
@@ -248,14 +248,14 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             "Change a process",
             "Changes the definition of a process that create_process made.",
             CHANGES,
-            in_lane(|lanes| &lanes.look, processes::update_process),
+            limited_tool(|lanes| &lanes.view, processes::update_process),
         ),
         ToolEntry::new(
             Toolset::Processes,
             "start_process",
             "Start a process",
             "Starts a process of the project, and what it needs, under a supervisor. It runs on when this session ends.",
-            STARTS,
+            STARTS_PROCESSES,
             once_agreed(|lanes| &lanes.start, processes::start_process),
         ),
         ToolEntry::new(
@@ -264,14 +264,14 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             "Stop a process",
             "Stops a process, with all that it started.",
             STOPS,
-            in_lane(|lanes| &lanes.stop, processes::stop_process),
+            limited_tool(|lanes| &lanes.stop, processes::stop_process),
         ),
         ToolEntry::new(
             Toolset::Processes,
             "restart_process",
             "Restart a process",
             "Stops a process and starts it as it is defined now.",
-            STARTS,
+            STARTS_PROCESSES,
             once_agreed(|lanes| &lanes.stop, processes::restart_process),
         ),
         ToolEntry::new(
@@ -279,7 +279,7 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             "wait_for_process",
             "Wait for a process",
             "Waits until a process is ready, has ended, or has written a line; at most 45 seconds. If `done` is false, call it again.",
-            LOOKS,
+            READ_ONLY,
             processes::wait_for_process,
         ),
         ToolEntry::new(
@@ -288,7 +288,7 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             "Wait for an event",
             "Waits until something happens to the project's processes, tasks or monitored CI runs, to MCP servers, providers or budgets: one ends, is \
              ready, is started by somebody; at most 45 seconds. Goes on from `from`, the `next` of the answer before.",
-            LOOKS,
+            READ_ONLY,
             processes::wait_for_event,
         ),
         ToolEntry::new(
@@ -297,15 +297,15 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             "What is usually started",
             "Tells what is usually started after a process, at an hour or after a change of branch, and what fails together. Only \
              the user accepts a suggestion: `aiw process suggest accept ID` in a terminal.",
-            LOOKS,
-            in_lane(|lanes| &lanes.look, processes::get_suggestions),
+            READ_ONLY,
+            limited_tool(|lanes| &lanes.view, processes::get_suggestions),
         ),
         ToolEntry::new(
             Toolset::Processes,
             "open_web_console",
             "Open the dashboard",
             "Starts the user's dashboard of processes, tasks and all else, and opens it in their browser.",
-            STARTS,
+            STARTS_PROCESSES,
             web::open_web_console,
         ),
         ToolEntry::new(
@@ -313,24 +313,24 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             "get_process_status",
             "Look at a process",
             "Tells the state of a process, why, and what it uses.",
-            LOOKS,
-            in_lane(|lanes| &lanes.look, processes::get_process_status),
+            READ_ONLY,
+            limited_tool(|lanes| &lanes.view, processes::get_process_status),
         ),
         ToolEntry::new(
             Toolset::Processes,
             "get_process_output",
             "Read a process's output",
             "Shows the last lines that a process wrote, or those from a position on.",
-            LOOKS,
-            in_lane(|lanes| &lanes.look, processes::get_process_output),
+            READ_ONLY,
+            limited_tool(|lanes| &lanes.view, processes::get_process_output),
         ),
         ToolEntry::new(
             Toolset::Processes,
             "list_processes",
             "List processes",
             "Lists the processes of the project, no matter who started them.",
-            LOOKS,
-            in_lane(|lanes| &lanes.look, processes::list_processes),
+            READ_ONLY,
+            limited_tool(|lanes| &lanes.view, processes::list_processes),
         ),
         ToolEntry::new(
             Toolset::Processes,
@@ -338,7 +338,7 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             "Remove a process",
             "Stops a process that create_process made, and removes its definition and its log.",
             STOPS,
-            in_lane(|lanes| &lanes.stop, processes::remove_process),
+            limited_tool(|lanes| &lanes.stop, processes::remove_process),
         ),
         ToolEntry::new(
             Toolset::Processes,
@@ -346,7 +346,7 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             "Export processes",
             "Gives the definitions as a file of processes, or writes them to a file of the project. Values that look like secrets are left out.",
             CHANGES,
-            in_lane(|lanes| &lanes.look, processes::export_processes),
+            limited_tool(|lanes| &lanes.view, processes::export_processes),
         ),
         ToolEntry::new(
             Toolset::Processes,
@@ -354,7 +354,7 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             "Import processes",
             "Defines the processes of a file of the project. It does not start them.",
             CHANGES,
-            in_lane(|lanes| &lanes.look, processes::import_processes),
+            limited_tool(|lanes| &lanes.view, processes::import_processes),
         ),
         ToolEntry::new(
             Toolset::Processes,
@@ -362,14 +362,14 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             "Remember what runs",
             "Remembers which processes run now; with a name also how they are defined, in a file for the user.",
             CHANGES,
-            in_lane(|lanes| &lanes.look, processes::create_snapshot),
+            limited_tool(|lanes| &lanes.view, processes::create_snapshot),
         ),
         ToolEntry::new(
             Toolset::Processes,
             "restore_snapshot",
             "Start what ran",
             "Starts the processes that ran when the snapshot was taken.",
-            STARTS,
+            STARTS_PROCESSES,
             once_agreed(|lanes| &lanes.start, processes::restore_snapshot),
         ),
         ToolEntry::new(
@@ -377,7 +377,7 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             "list_ci_runs",
             "List CI runs",
             "Lists the newest runs of GitHub Actions of the branch that is checked out, or of a repository.",
-            LOOKS,
+            READ_ONLY,
             ci::list_ci_runs,
         ),
         ToolEntry::new(
@@ -385,7 +385,7 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             "get_ci_run_details",
             "Look at a CI run",
             "Tells the state of a run of GitHub Actions and of its jobs: those that failed first, with the step.",
-            LOOKS,
+            READ_ONLY,
             ci::get_ci_run_details,
         ),
         ToolEntry::new(
@@ -394,7 +394,7 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             "Read what failed in a CI run",
             "Shows the errors in the logs of a run's failed jobs, with the lines before each, at most 200 lines in all. Other \
              people's programs wrote them.",
-            LOOKS,
+            READ_ONLY,
             ci::get_ci_failed_logs,
         ),
         ToolEntry::new(
@@ -402,7 +402,7 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             "wait_for_ci_completion",
             "Wait for a CI run",
             "Waits until a run of GitHub Actions has ended; a call at most 45 seconds. If `done` is false, call it again.",
-            LOOKS,
+            READ_ONLY,
             ci::wait_for_ci_completion,
         ),
         ToolEntry::new(
@@ -411,7 +411,7 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             "Monitor CI runs",
             "Has aiw ask for the runs of the branch that is checked out, until 30 minutes after the last: those that begin and end \
              are events of the project.",
-            STARTS,
+            STARTS_PROCESSES,
             ci::start_ci_monitoring,
         ),
         ToolEntry::relayed(
@@ -422,7 +422,7 @@ pub(crate) fn table() -> Vec<ToolEntry> {
              `await tools.server__tool({…})` calls one; it gives the tool's structured content, or its text. \
              `await Promise.all([…])` calls several at once. A failed call throws an Error. There is no network, no \
              files and no modules. search_tools with `declarations` shows how to call the tools. If `done` is false, call wait_workflow.",
-            STARTS,
+            STARTS_PROCESSES,
             workflows::run_workflow,
         ),
         ToolEntry::relayed(
@@ -430,7 +430,7 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             "wait_workflow",
             "Wait for a script",
             "Waits for a script that run_workflow started, at most 45 seconds.",
-            LOOKS,
+            READ_ONLY,
             workflows::wait_workflow,
         ),
         ToolEntry::new(
@@ -441,21 +441,21 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             CHANGES,
             saved::save_workflow,
         ),
-        ToolEntry::new(Toolset::Processes, "echo", "Echo", "Answers with the message.", LOOKS, processes::echo),
-        ToolEntry::new(Toolset::Processes, "ping", "Ping", "Answers that aiw is there.", LOOKS, processes::ping),
+        ToolEntry::new(Toolset::Processes, "echo", "Echo", "Answers with the message.", READ_ONLY, processes::echo),
+        ToolEntry::new(Toolset::Processes, "ping", "Ping", "Answers that aiw is there.", READ_ONLY, processes::ping),
         ToolEntry::new(
             Toolset::Processes,
             "get_status",
             "Status of aiw",
             "Tells aiw's version, the project, and how many processes run.",
-            LOOKS,
-            in_lane(|lanes| &lanes.look, processes::get_status),
+            READ_ONLY,
+            limited_tool(|lanes| &lanes.view, processes::get_status),
         ),
     ]
 }
 
 /// The toolset of one of aiw's own tools, offered or not.
-pub(crate) fn toolset_of(name: &str) -> Option<Toolset> {
+pub(crate) fn toolset_for(name: &str) -> Option<Toolset> {
     table().into_iter().find(|entry| entry.tool.name() == name).map(|entry| entry.toolset)
 }
 
@@ -467,12 +467,12 @@ pub fn read_only_tools() -> Vec<String> {
 
 /// The names of aiw's own tools, and whether each only reads, for profiles.
 pub fn own_tools() -> Vec<KnownTool> {
-    let own = |entry: ToolEntry| (OWN.to_owned(), entry.tool.name().to_owned(), entry.only_reads());
+    let own = |entry: ToolEntry| (AIW_SERVER_NAME.to_owned(), entry.tool.name().to_owned(), entry.only_reads());
     table().into_iter().map(own).collect()
 }
 
 type RunTool =
-    dyn Fn(Arc<Context>, Map<String, Value>, Call) -> BoxFuture<'static, Result<ToolAnswer, CallError>> + Send + Sync;
+    dyn Fn(Arc<Context>, Map<String, Value>, Call) -> BoxFuture<'static, Result<ToolResult, CallError>> + Send + Sync;
 
 /// One tool.
 pub(crate) struct ToolEntry {
@@ -514,7 +514,7 @@ impl ToolEntry {
     ) -> Self
     where
         I: ToolInput,
-        F: Future<Output = Result<ToolAnswer, CallError>> + Send + 'static,
+        F: Future<Output = Result<ToolResult, CallError>> + Send + 'static,
     {
         let schema = input_schema::<I>();
         let tool = Tool::new(name, title, text, effect, schema.clone()).always_loaded();
@@ -522,7 +522,7 @@ impl ToolEntry {
         let run = move |context: Arc<Context>, given: Map<String, Value>, call: Call| {
             let (function, schema) = (function.clone(), schema.clone());
             let work = async move { function(context, read::<I>(given, &schema)?, call).await };
-            Box::pin(work) as BoxFuture<'static, Result<ToolAnswer, CallError>>
+            Box::pin(work) as BoxFuture<'static, Result<ToolResult, CallError>>
         };
         Self { toolset, tool, run: Box::new(run) }
     }
@@ -533,7 +533,7 @@ impl ToolEntry {
         context: Arc<Context>,
         arguments: Arguments,
         call: Call,
-    ) -> Result<ToolAnswer, CallError> {
+    ) -> Result<ToolResult, CallError> {
         let arguments = arguments.read().map_err(|e| CallError::Arguments { problem: e.to_string() })?;
         (self.run)(context, arguments, call).await
     }
@@ -556,11 +556,11 @@ impl ToolEntry {
 
     /// Whether a profile allows it.
     pub(crate) fn is_allowed(&self, profile: &Profile) -> bool {
-        profile.allows_own(self.tool.name(), self.only_reads(), self.is_door())
+        profile.allows_own(self.tool.name(), self.only_reads(), self.is_passthrough())
     }
 
     /// Whether it only reaches what the profile allows.
-    pub(crate) fn is_door(&self) -> bool {
+    pub(crate) fn is_passthrough(&self) -> bool {
         self.toolset.is_about_servers()
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use aiw_app::feed::Topic;
 use aiw_app::tasks::{self, StoppedTask};
 use aiw_core::{ProcessId, one_line};
-use aiw_launch::{TaskDetails, TaskSummary, standing, tail};
+use aiw_launch::{TaskDetails, TaskSummary, describe_state, tail};
 use aiw_mcp::Call;
 use aiw_tasks::{State, TaskError};
 use schemars::JsonSchema;
@@ -21,11 +21,11 @@ use crate::find::{TaskNames, find};
 const MAX_WAIT: u64 = 45;
 
 /// How many log lines are shown by default, and at most.
-const LINES: usize = 50;
+const DEFAULT_LINES: usize = 50;
 const MAX_LINES: usize = 1000;
 
 /// How many lines a report of `wait_task` shows.
-const LAST_LINES: usize = 10;
+const REPORT_LINE_COUNT: usize = 10;
 
 /// Cuts a task's final message.
 fn shortened(mut task: TaskDetails) -> TaskDetails {
@@ -45,7 +45,7 @@ pub(crate) struct ListTasks {
 pub(crate) struct TaskList {
     tasks: Vec<TaskSummary>,
     /// How many older ones there are
-    left_out: usize,
+    omitted: usize,
     /// Why others can't be read
     #[serde(skip_serializing_if = "Vec::is_empty")]
     problems: Vec<String>,
@@ -62,11 +62,11 @@ pub(crate) async fn list_tasks(context: Arc<Context>, asked: ListTasks, _: Call)
         let (mut tasks, problems) = tasks.list_settled_with_problems()?;
         tasks.reverse();
         tasks.sort_by_key(|task| task.state == State::Ended);
-        let (tasks, left_out) = bounds::first_that_fit(tasks.iter().map(TaskSummary::of).collect());
+        let (tasks, left_out) = bounds::first_that_fit(tasks.iter().map(TaskSummary::new).collect());
         let problems = problems.iter().take(MAX_PROBLEMS).map(|problem| one_line(&problem.to_string(), 300)).collect();
-        Ok(TaskList { tasks, left_out, problems })
+        Ok(TaskList { tasks, omitted: left_out, problems })
     };
-    context.lanes.look.run(list).await
+    context.lanes.view.run(list).await
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -92,7 +92,7 @@ pub(crate) struct Report {
     /// Whether it has ended
     done: bool,
     /// Its state, in a few words
-    standing: String,
+    state: String,
     task: TaskDetails,
     last_lines: Vec<String>,
     /// The next step
@@ -110,7 +110,7 @@ pub(crate) async fn wait_task(context: Arc<Context>, asked: WaitTask, call: Call
         tokio::select! {
             () = ended(&context, id) => {}
             () = tokio::time::sleep_until((received + limit).into()) => {}
-            () = call.cancelled.nobody_waits() => return Err(CallError::NoLongerWaited),
+            () = call.cancelled.nobody_waits() => return Err(CallError::Abandoned),
         }
     }
     let shared = context.clone();
@@ -143,9 +143,9 @@ fn report(context: &Context, id: ProcessId) -> Result<Report, CallError> {
     } else {
         format!("it has not ended yet ({}): call wait_task again with id \"{id}\"", task.state)
     };
-    let report = tasks::report(tasks, &task, LAST_LINES)?;
+    let report = tasks::report(tasks, &task, REPORT_LINE_COUNT)?;
     let last_lines = bounds::last_that_fit(report.last_lines);
-    Ok(Report { done, standing: standing(&task), task: shortened(report.task), last_lines, next })
+    Ok(Report { done, state: describe_state(&task), task: shortened(report.task), last_lines, next })
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -163,7 +163,7 @@ pub(crate) struct GetTaskLogs {
 }
 
 fn usual_lines() -> usize {
-    LINES
+    DEFAULT_LINES
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -171,7 +171,7 @@ pub(crate) struct LogLines {
     id: String,
     pid: Option<u32>,
     /// The task's state, in a few words
-    standing: String,
+    state: String,
     lines: Vec<String>,
     /// Whether there are lines before these
     earlier_lines: bool,
@@ -184,7 +184,7 @@ pub(crate) struct LogLines {
 /// The last lines of a log.
 pub(crate) async fn get_task_logs(context: Arc<Context>, asked: GetTaskLogs, _: Call) -> Result<LogLines, CallError> {
     let (shared, named) = (context.clone(), TaskNames::new(asked.id, asked.pid)?);
-    context.lanes.look.run(move || lines(&shared, &named, asked.tail_lines)).await
+    context.lanes.view.run(move || lines(&shared, &named, asked.tail_lines)).await
 }
 
 fn lines(context: &Context, named: &TaskNames, wanted: usize) -> Result<LogLines, CallError> {
@@ -209,7 +209,7 @@ fn lines(context: &Context, named: &TaskNames, wanted: usize) -> Result<LogLines
     Ok(LogLines {
         id: id.to_string(),
         pid: task.pid,
-        standing: standing(&task),
+        state: describe_state(&task),
         lines,
         earlier_lines: earlier,
         more,
@@ -232,7 +232,7 @@ pub(crate) struct StopReport {
     /// stopped, still stopping, or had already ended
     result: &'static str,
     /// Its state, in a few words
-    standing: String,
+    state: String,
     task: TaskDetails,
 }
 
@@ -245,8 +245,8 @@ pub(crate) async fn stop_task(context: Arc<Context>, asked: StopTask, _: Call) -
 fn stop(context: &Context, named: &TaskNames) -> Result<StopReport, CallError> {
     let tasks = context.client.everywhere()?;
     let id = find(tasks, named)?.id;
-    let stopped = tasks::stop(tasks, &[id])?.pop().ok_or(TaskError::NoTask { id: id.to_string() })?;
+    let stopped = tasks::stop(tasks, &[id])?.pop().ok_or(TaskError::TaskNotFound { id: id.to_string() })?;
     let StoppedTask { task, result } = stopped;
     let result = if result == "ended" { "had already ended" } else { result };
-    Ok(StopReport { result, standing: standing(&task), task: shortened(TaskDetails::of(&task)) })
+    Ok(StopReport { result, state: describe_state(&task), task: shortened(TaskDetails::new(&task)) })
 }

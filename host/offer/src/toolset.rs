@@ -5,7 +5,7 @@ use std::str::FromStr;
 use aiw_app::ProjectUses;
 use aiw_core::one_line;
 
-aiw_core::words! {
+aiw_core::string_enum! {
     /// Tools that belong together.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub enum Toolset {

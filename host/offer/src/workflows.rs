@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use aiw_app::runs::is_private_session;
 use aiw_app::workflows::{CallQuestion, ScriptReach, ScriptTools, TracedRun, Writes, plan, question, unasked};
-use aiw_core::{AskError, WorkflowName, one_line};
-use aiw_mcp::{Call, ToolAnswer};
-use aiw_orchestrator::{PlannedTool, ScriptAnswer, ScriptApprover, ScriptPlan, Trace};
+use aiw_core::{PromptError, WorkflowName, one_line};
+use aiw_mcp::{Call, ToolResult};
+use aiw_orchestrator::{CallableTool, ConsentReply, ScriptApprover, ScriptPlan, Trace};
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -24,7 +24,7 @@ use crate::runs::ScriptRun;
 const MAX_CALL_DURATION: Duration = Duration::from_secs(45);
 
 /// How many scripts of a session may run at once, and how many results wait to be fetched.
-const RUNS: usize = 8;
+const MAX_PARALLEL_RUNS: usize = 8;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -53,7 +53,7 @@ pub(crate) struct WaitWorkflow {
 }
 
 #[derive(Serialize)]
-struct RunAnswer {
+struct RunResponse {
     /// Whether the script has ended
     done: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -70,7 +70,7 @@ struct RunAnswer {
 /// A whole answer.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct WholeAnswer<'a> {
+struct FullResponse<'a> {
     content: [Value; 1],
     structured_content: &'a RawValue,
     is_error: bool,
@@ -89,19 +89,19 @@ pub(crate) async fn run_workflow(
     context: Arc<Context>,
     asked: RunWorkflow,
     call: Call,
-) -> Result<ToolAnswer, CallError> {
-    let tools = ScriptTools::of(&context.pool);
+) -> Result<ToolResult, CallError> {
+    let tools = ScriptTools::new(&context.pool);
     // A wrong name costs no call that was made before it.
     let used = tokio::select! {
         used = tools.check(context.client.app().orchestrator(), &asked.code, &asked.tools) => used?,
-        () = call.cancelled.nobody_waits() => return Err(CallError::NobodyWaits),
+        () = call.cancelled.nobody_waits() => return Err(CallError::NoWaiter),
     };
     if asked.dry_run {
         let tools = used.iter().map(|tool| tool.proxied.as_str()).collect();
         return answer(&context, &Checked { checked: true, tools }, &call);
     }
     let plan = ScriptPlan { keep_arguments: asked.trace_arguments, ..plan(asked.code, asked.input.into(), &used) };
-    start(&context, plan, None, Writes::Ask, &call).await
+    start(&context, plan, None, Writes::Prompt, &call).await
 }
 
 /// Runs a script, and waits for it.
@@ -111,9 +111,9 @@ pub(crate) async fn start(
     kept: Option<WorkflowName>,
     writes: Writes,
     call: &Call,
-) -> Result<ToolAnswer, CallError> {
-    if !context.runs.has_room(RUNS) {
-        return Err(CallError::TooManyRuns { most: RUNS });
+) -> Result<ToolResult, CallError> {
+    if !context.runs.has_room(MAX_PARALLEL_RUNS) {
+        return Err(CallError::TooManyRuns { most: MAX_PARALLEL_RUNS });
     }
     let (home, orchestrator) = (context.home.clone(), context.client.app().orchestrator().clone());
     let about = TracedRun {
@@ -123,7 +123,7 @@ pub(crate) async fn start(
     };
     // The run holds what it needs, and not the session, with which it ends.
     let reach =
-        ScriptReach::new(home.clone(), context.pool.clone(), Some(call.clone()), writes, ClientAsker(call.clone()));
+        ScriptReach::new(home.clone(), context.pool.clone(), Some(call.clone()), writes, ClientPrompter(call.clone()));
     let (tell, ended) = watch::channel(None);
     let task = tokio::spawn(async move {
         let ended = aiw_app::workflows::run(&home, &orchestrator, plan, reach, about).await;
@@ -139,28 +139,33 @@ pub(crate) async fn wait_workflow(
     context: Arc<Context>,
     asked: WaitWorkflow,
     call: Call,
-) -> Result<ToolAnswer, CallError> {
+) -> Result<ToolResult, CallError> {
     wait(&context, &asked.run, &call, false).await
 }
 
 /// Waits for a run. `is_first` is the call that began it: if nobody wants its answer, nobody knows the run.
-async fn wait(context: &Context, id: &str, call: &Call, is_first: bool) -> Result<ToolAnswer, CallError> {
+async fn wait(context: &Context, id: &str, call: &Call, is_first: bool) -> Result<ToolResult, CallError> {
     let ended = context.runs.get(id);
-    let mut ended = ended.ok_or_else(|| CallError::NoRun { run: id.to_owned() })?;
+    let mut ended = ended.ok_or_else(|| CallError::RunNotFound { run: id.to_owned() })?;
     let waited = tokio::select! {
         waited = tokio::time::timeout(MAX_CALL_DURATION, ended.wait_for(Option::is_some)) => waited,
         () = call.cancelled.nobody_waits() => {
             if is_first {
                 context.runs.remove(id);
             }
-            return Err(CallError::NobodyWaits);
+            return Err(CallError::NoWaiter);
         }
     };
     let ended = match waited {
         Err(_) => {
             let message = format!("it still runs: call wait_workflow with `run` {id}");
-            let running =
-                RunAnswer { done: false, message: Some(message), run: Some(id.to_owned()), result: None, trace: None };
+            let running = RunResponse {
+                done: false,
+                message: Some(message),
+                run: Some(id.to_owned()),
+                result: None,
+                trace: None,
+            };
             return answer(context, &running, call);
         }
         Ok(seen) => seen.ok().and_then(|seen| seen.clone()),
@@ -170,7 +175,7 @@ async fn wait(context: &Context, id: &str, call: &Call, is_first: bool) -> Resul
     match &ended.outcome {
         Ok(result) => {
             let (result, trace) = (Some(result.clone()), Some(ended.trace.clone()));
-            answer(context, &RunAnswer { done: true, message: None, run: None, result, trace }, call)
+            answer(context, &RunResponse { done: true, message: None, run: None, result, trace }, call)
         }
         Err(error) => Err(CallError::Workflow { problem: error.to_string(), made: made(&ended.trace) }),
     }
@@ -178,7 +183,7 @@ async fn wait(context: &Context, id: &str, call: &Call, is_first: bool) -> Resul
 
 /// Says which calls a failed script had made: those stay made.
 fn made(trace: &Trace) -> String {
-    const NAMED: usize = 20;
+    const MAX_NAMED_TOOLS: usize = 20;
     let one = |call: &aiw_orchestrator::CallTrace| match &call.error {
         None => one_line(&call.tool, 120),
         Some(error) => {
@@ -190,8 +195,8 @@ fn made(trace: &Trace) -> String {
         0 => all.join(", "),
         more => format!("{}, and {more} more", all.join(", ")),
     };
-    let ended = some(trace.calls.iter().take(NAMED).map(one).collect(), trace.calls.len());
-    let open = trace.cancelled.iter().take(NAMED).map(|name| one_line(name, 120)).collect();
+    let ended = some(trace.calls.iter().take(MAX_NAMED_TOOLS).map(one).collect(), trace.calls.len());
+    let open = trace.cancelled.iter().take(MAX_NAMED_TOOLS).map(|name| one_line(name, 120)).collect();
     let open = some(open, trace.cancelled.len());
     let mut parts = Vec::new();
     if !ended.is_empty() {
@@ -207,22 +212,22 @@ fn made(trace: &Trace) -> String {
     parts.join("; ")
 }
 
-fn answer(context: &Context, value: &impl Serialize, call: &Call) -> Result<ToolAnswer, CallError> {
+fn answer(context: &Context, value: &impl Serialize, call: &Call) -> Result<ToolResult, CallError> {
     let defect = |e: serde_json::Error| CallError::Defect { problem: e.to_string() };
     let structure = serde_json::value::to_raw_value(value).map_err(defect)?;
     let text = json!({"type": "text", "text": structure.get()});
-    let whole = WholeAnswer { content: [text], structured_content: &structure, is_error: false };
+    let whole = FullResponse { content: [text], structured_content: &structure, is_error: false };
     let raw = serde_json::value::to_raw_value(&whole).map_err(defect)?;
-    context.kept.fit(raw, call.caller.name()).map_err(CallError::Rpc)
+    context.results.fit(raw, call.caller.name()).map_err(CallError::Rpc)
 }
 
 /// Asks the user through the client.
-struct ClientAsker(Call);
+struct ClientPrompter(Call);
 
 #[async_trait]
-impl ScriptApprover for ClientAsker {
-    async fn ask(&self, tool: &PlannedTool, arguments: &str, calls: usize) -> ScriptAnswer {
-        let unasked = || ScriptAnswer::Unasked(unasked(tool));
+impl ScriptApprover for ClientPrompter {
+    async fn ask(&self, tool: &CallableTool, arguments: &str, calls: usize) -> ConsentReply {
+        let unasked = || ConsentReply::NotInteractive(unasked(tool));
         if !can_ask(&self.0.caller) {
             return unasked();
         }
@@ -235,9 +240,9 @@ impl ScriptApprover for ClientAsker {
             Ok(said) => {
                 let chosen =
                     choices.iter().find(|(text, _)| said.get("allow").is_some_and(|said| said == text.as_str()));
-                ScriptAnswer::Yes(chosen.map_or(1, |(_, calls)| *calls))
+                ConsentReply::Yes(chosen.map_or(1, |(_, calls)| *calls))
             }
-            Err(AskError::Declined) => ScriptAnswer::No,
+            Err(PromptError::Declined) => ConsentReply::No,
             Err(_) => unasked(),
         }
     }

@@ -1,4 +1,4 @@
-//! Arguments are checked against a tool's schema before a call leaves: the far end would say less, and later.
+//! Arguments are checked against a tool's schema before a call leaves: the remote would say less, and later.
 //!
 //! What is looked at is what models get wrong: names that are missing or not quite right, and values of another kind. The
 //! rest is left to the server. A whole validator would run the schema of somebody else's server on the only thread: one of
@@ -7,18 +7,18 @@
 use serde_json::{Map, Value};
 
 /// The longest arguments of a call.
-const LENGTH: usize = 1 << 20;
+const MAX_ARGUMENTS_BYTES: usize = 1 << 20;
 
 /// How many problems of one call are named.
-const PROBLEMS: usize = 4;
+const MAX_PROBLEMS: usize = 4;
 
 /// How many names of a schema are looked at.
-const NAMES: usize = 500;
+const MAX_SCHEMA_NAMES: usize = 500;
 
 /// Returns what is wrong with the arguments of a call, which are JSON, by the schema of a tool, as the end of a sentence.
 pub fn problem(schema: &Value, arguments: &str) -> Option<String> {
-    if arguments.len() > LENGTH {
-        return Some(format!("they have {} bytes, and at most {LENGTH} are sent", arguments.len()));
+    if arguments.len() > MAX_ARGUMENTS_BYTES {
+        return Some(format!("they have {} bytes, and at most {MAX_ARGUMENTS_BYTES} are sent", arguments.len()));
     }
     let arguments: Map<String, Value> = match serde_json::from_str(arguments) {
         Ok(Value::Object(fields)) => fields,
@@ -27,16 +27,19 @@ pub fn problem(schema: &Value, arguments: &str) -> Option<String> {
     };
     let empty = Map::new();
     let known = schema["properties"].as_object().unwrap_or(&empty);
-    let names = || known.keys().take(NAMES).map(String::as_str);
+    let names = || known.keys().take(MAX_SCHEMA_NAMES).map(String::as_str);
     let mut problems = Vec::new();
     let required = schema["required"].as_array().map(Vec::as_slice).unwrap_or_default();
-    for name in required.iter().take(NAMES).filter_map(Value::as_str).filter(|name| !arguments.contains_key(*name)) {
-        let given = arguments.keys().take(NAMES).map(String::as_str).filter(|given| !known.contains_key(*given));
+    for name in
+        required.iter().take(MAX_SCHEMA_NAMES).filter_map(Value::as_str).filter(|name| !arguments.contains_key(*name))
+    {
+        let given =
+            arguments.keys().take(MAX_SCHEMA_NAMES).map(String::as_str).filter(|given| !known.contains_key(*given));
         let meant = aiw_core::closest(name, given);
         let instead = meant.map(|given| format!(", and {} is not one of its arguments", aiw_core::quoted(given)));
         problems.push(format!("{} is missing{}", aiw_core::quoted(name), instead.unwrap_or_default()));
     }
-    for (name, value) in arguments.iter().take(NAMES) {
+    for (name, value) in arguments.iter().take(MAX_SCHEMA_NAMES) {
         match known.get(name) {
             None if schema["additionalProperties"] == false => {
                 let meant = aiw_core::closest(name, names())
@@ -51,7 +54,7 @@ pub fn problem(schema: &Value, arguments: &str) -> Option<String> {
             None => {}
         }
     }
-    problems.truncate(PROBLEMS);
+    problems.truncate(MAX_PROBLEMS);
     (!problems.is_empty()).then(|| problems.join("; "))
 }
 

@@ -8,21 +8,21 @@ use aiw_core::quoted_text;
 use async_trait::async_trait;
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::PlannedTool;
+use crate::CallableTool;
 
 /// How many calls of one tool can go with one yes, if the user says so. Nobody reads two hundred questions, and nobody
 /// should agree to two hundred calls unseen.
-pub const CALLS_OF_A_YES: usize = 10;
+pub const MAX_CALLS_PER_CONSENT: usize = 10;
 
 /// The user's answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ScriptAnswer {
+pub enum ConsentReply {
     /// Yes, to so many calls of the tool, with this one.
     Yes(usize),
     /// No.
     No,
     /// They can't be asked here, with what to do instead, as a sentence.
-    Unasked(String),
+    NotInteractive(String),
 }
 
 /// Whoever can ask the user.
@@ -30,7 +30,7 @@ pub enum ScriptAnswer {
 pub trait ScriptApprover: Send + Sync {
     /// Asks whether a tool may be called with these arguments, which are JSON. The user may agree to as many calls as
     /// this, whatever the arguments of the others.
-    async fn ask(&self, tool: &PlannedTool, arguments: &str, calls: usize) -> ScriptAnswer;
+    async fn ask(&self, tool: &CallableTool, arguments: &str, calls: usize) -> ConsentReply;
 }
 
 /// The user's consent in one run.
@@ -44,7 +44,7 @@ pub struct Consent<A> {
 #[derive(Default)]
 struct ConsentAnswers {
     /// How many calls of a tool the last yes still covers.
-    left: HashMap<String, usize>,
+    remaining_calls: HashMap<String, usize>,
     declined: HashSet<String>,
 }
 
@@ -74,14 +74,14 @@ impl<A: ScriptApprover> Consent<A> {
 
     /// Waits until the user has agreed to a call. The error is why it is not made, as a sentence. One yes covers at
     /// most so many calls; a call of which it covers one is asked about whatever was said before.
-    pub async fn agreed(&self, tool: &PlannedTool, arguments: &str, calls: usize) -> Result<(), String> {
+    pub async fn agreed(&self, tool: &CallableTool, arguments: &str, calls: usize) -> Result<(), String> {
         let name = &tool.whole_name;
         let mut answers = self.answers.lock().await;
         let declined = || format!("the user declined calls of {}", quoted_text(name, 120));
         if answers.declined.contains(name) {
             return Err(declined());
         }
-        if let Some(left) = answers.left.get_mut(name).filter(|left| calls > 1 && **left > 0) {
+        if let Some(left) = answers.remaining_calls.get_mut(name).filter(|left| calls > 1 && **left > 0) {
             *left -= 1;
             return Ok(());
         }
@@ -90,16 +90,16 @@ impl<A: ScriptApprover> Consent<A> {
         let said = self.ask.ask(tool, arguments, calls).await;
         drop(question);
         match said {
-            ScriptAnswer::Yes(agreed) if calls > 1 => {
-                answers.left.insert(name.clone(), agreed.min(calls).saturating_sub(1));
+            ConsentReply::Yes(agreed) if calls > 1 => {
+                answers.remaining_calls.insert(name.clone(), agreed.min(calls).saturating_sub(1));
                 Ok(())
             }
-            ScriptAnswer::Yes(_) => Ok(()),
-            ScriptAnswer::No => {
+            ConsentReply::Yes(_) => Ok(()),
+            ConsentReply::No => {
                 answers.declined.insert(name.clone());
                 Err(declined())
             }
-            ScriptAnswer::Unasked(instead) => Err(instead),
+            ConsentReply::NotInteractive(instead) => Err(instead),
         }
     }
 }
@@ -127,14 +127,14 @@ mod tests {
 
     #[async_trait]
     impl ScriptApprover for Asker {
-        async fn ask(&self, _: &PlannedTool, arguments: &str, calls: usize) -> ScriptAnswer {
+        async fn ask(&self, _: &CallableTool, arguments: &str, calls: usize) -> ConsentReply {
             self.1.lock().push((arguments.to_owned(), calls));
-            ScriptAnswer::Yes(self.0)
+            ConsentReply::Yes(self.0)
         }
     }
 
-    fn tool(name: &str) -> PlannedTool {
-        PlannedTool {
+    fn tool(name: &str) -> CallableTool {
+        CallableTool {
             server: "s".into(),
             name: name.into(),
             whole_name: format!("s__{name}"),

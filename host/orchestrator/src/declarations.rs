@@ -14,19 +14,19 @@ pub struct DeclaredTool<'a> {
 }
 
 /// The deepest objects that are written out.
-const DEPTH: usize = 5;
+const MAX_DEPTH: usize = 5;
 
 /// The longest type, in bytes.
-const LENGTH: usize = 4000;
+const MAX_DECLARATION_LEN: usize = 4000;
 
 /// How many fields of an object, choices of a list, and types of a union are written.
-const FIELDS: usize = 60;
+const MAX_FIELDS: usize = 60;
 
 /// How many schemas are looked at for one type. References can make a small schema mean many.
-const SCHEMAS: usize = 2000;
+const MAX_SCHEMAS: usize = 2000;
 
 /// The longest description, in characters.
-const DESCRIPTION: usize = 160;
+const MAX_DESCRIPTION_LEN: usize = 160;
 
 /// Declares a tool in one line: `tools.NAME(args: {…}): Promise<…>; // what it does`.
 pub fn declaration(tool: DeclaredTool<'_>) -> String {
@@ -36,11 +36,11 @@ pub fn declaration(tool: DeclaredTool<'_>) -> String {
 }
 
 /// The longest types of a tool that a plan may use, in bytes, and the longest description of it, in characters.
-const PLAN_TYPES: usize = 240;
-const PLAN_DESCRIPTION: usize = 80;
+const MAX_PLAN_TYPES_BYTES: usize = 240;
+const MAX_PLAN_DESCRIPTION_LEN: usize = 80;
 
 /// How many arguments of a tool that a plan may use are written.
-const PLAN_ARGUMENTS: usize = 8;
+const MAX_PLAN_ARGUMENTS: usize = 8;
 
 /// Describes a tool to a small model, in some 40 tokens: `NAME(args: {…}): {…} // what it does`. The arguments that it
 /// must have come first.
@@ -50,18 +50,23 @@ pub(crate) fn plan_line(whole_name: &str, definition: &Value) -> String {
     let fields = input["properties"].as_object();
     let (must, may): (Vec<_>, Vec<_>) =
         fields.into_iter().flatten().partition(|(name, _)| required.iter().any(|one| one == name.as_str()));
-    let fields: Map<String, Value> =
-        must.into_iter().chain(may).take(PLAN_ARGUMENTS).map(|(name, field)| (name.clone(), field.clone())).collect();
+    let fields: Map<String, Value> = must
+        .into_iter()
+        .chain(may)
+        .take(MAX_PLAN_ARGUMENTS)
+        .map(|(name, field)| (name.clone(), field.clone()))
+        .collect();
     let mut shown = input.clone();
     if !fields.is_empty() {
         shown["properties"] = Value::Object(fields);
     }
-    let arguments = if shown["properties"].is_object() { bounded_type_of(&shown, PLAN_TYPES) } else { String::new() };
+    let arguments =
+        if shown["properties"].is_object() { bounded_type_of(&shown, MAX_PLAN_TYPES_BYTES) } else { String::new() };
     let output = match &definition["outputSchema"] {
-        output if output.is_object() => format!(": {}", bounded_type_of(output, PLAN_TYPES)),
+        output if output.is_object() => format!(": {}", bounded_type_of(output, MAX_PLAN_TYPES_BYTES)),
         _ => String::new(),
     };
-    let about = about(definition).map(|text| format!(" // {}", aiw_core::one_line(&text, PLAN_DESCRIPTION)));
+    let about = about(definition).map(|text| format!(" // {}", aiw_core::one_line(&text, MAX_PLAN_DESCRIPTION_LEN)));
     format!("{whole_name}({arguments}){output}{}", about.unwrap_or_default())
 }
 
@@ -93,7 +98,7 @@ pub fn declaration_file<'a>(tools: impl IntoIterator<Item = DeclaredTool<'a>>) -
 
 fn about(definition: &Value) -> Option<String> {
     let text = ["description", "title"].into_iter().find_map(|key| definition[key].as_str())?;
-    Some(aiw_core::one_line(text.trim(), DESCRIPTION)).filter(|text| !text.is_empty())
+    Some(aiw_core::one_line(text.trim(), MAX_DESCRIPTION_LEN)).filter(|text| !text.is_empty())
 }
 
 /// `(args: {…}): Promise<…>`
@@ -117,12 +122,12 @@ fn signature(definition: &Value) -> String {
 
 /// Returns the type that a schema describes. What TypeScript can't say is `unknown`, and what is too long, too.
 fn type_of(schema: &Value) -> String {
-    bounded_type_of(schema, LENGTH)
+    bounded_type_of(schema, MAX_DECLARATION_LEN)
 }
 
 /// Returns the type in about so many bytes.
 fn bounded_type_of(schema: &Value, room: usize) -> String {
-    let mut types = Types { root: schema, open: Vec::new(), room, left: SCHEMAS };
+    let mut types = Types { root: schema, open: Vec::new(), room, remaining_bytes: MAX_SCHEMAS };
     types.of(schema, 0)
 }
 
@@ -131,7 +136,7 @@ struct Types<'a> {
     /// The references that are being followed.
     open: Vec<&'a str>,
     room: usize,
-    left: usize,
+    remaining_bytes: usize,
 }
 
 impl<'a> Types<'a> {
@@ -147,10 +152,10 @@ impl<'a> Types<'a> {
     }
 
     fn of(&mut self, schema: &'a Value, depth: usize) -> String {
-        if depth > DEPTH || self.room == 0 || self.left == 0 {
+        if depth > MAX_DEPTH || self.room == 0 || self.remaining_bytes == 0 {
             return "unknown".into();
         }
-        self.left -= 1;
+        self.remaining_bytes -= 1;
         if let Some(reference) = schema["$ref"].as_str() {
             let meant = reference.strip_prefix('#').and_then(|path| self.root.pointer(path));
             let Some(meant) = meant.filter(|_| !self.open.contains(&reference)) else { return "unknown".into() };
@@ -163,12 +168,12 @@ impl<'a> Types<'a> {
             return self.literal(&schema["const"]);
         }
         if let Some(choices) = schema["enum"].as_array() {
-            let choices: Vec<String> = choices.iter().take(FIELDS).map(|choice| self.literal(choice)).collect();
+            let choices: Vec<String> = choices.iter().take(MAX_FIELDS).map(|choice| self.literal(choice)).collect();
             return union(choices);
         }
         for key in ["anyOf", "oneOf"] {
             if let Some(all) = schema[key].as_array() {
-                let all: Vec<String> = all.iter().take(FIELDS).map(|one| self.of(one, depth + 1)).collect();
+                let all: Vec<String> = all.iter().take(MAX_FIELDS).map(|one| self.of(one, depth + 1)).collect();
                 return union(all);
             }
         }
@@ -210,7 +215,7 @@ impl<'a> Types<'a> {
         };
         let required = schema["required"].as_array().map(Vec::as_slice).unwrap_or_default();
         let mut parts = Vec::new();
-        for (name, field) in fields.iter().take(FIELDS) {
+        for (name, field) in fields.iter().take(MAX_FIELDS) {
             let name_in_type = self.taken(key(name));
             if self.room == 0 || (name_in_type == "unknown" && name != "unknown") {
                 break;

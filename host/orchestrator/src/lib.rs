@@ -17,19 +17,19 @@
 mod arguments;
 mod consent;
 mod declarations;
-mod kept;
 pub mod planning;
 mod records;
 mod run;
 mod sent;
 mod shape;
 mod trace;
+mod workflows;
 
 use futures::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aiw_core::{ErrorKind, Fault};
+use aiw_core::{Diagnostic, ErrorKind};
 use aiw_home::Home;
 use aiw_wasm::{CompiledCache, LoadError, ScriptFailure, ScriptFailureKind, Scripts};
 use async_trait::async_trait;
@@ -38,21 +38,21 @@ use tokio::sync::OnceCell;
 
 pub use aiw_wasm::{BundledScripts, ScriptLimits, ScriptTool as ToolName};
 pub use arguments::problem as problem_of_arguments;
-pub use consent::{CALLS_OF_A_YES, Consent, ScriptAnswer, ScriptApprover};
+pub use consent::{Consent, ConsentReply, MAX_CALLS_PER_CONSENT, ScriptApprover};
 pub use declarations::{DeclaredTool, declaration, declaration_file, tool_expression};
-pub use kept::{
-    KeptError, KeptWorkflow, ListedWorkflow, MOST_BYTES, OverWorkflow, Standing, TOOL_PREFIX, WorkflowSummary,
+pub use records::{RunRecord, RunRecords};
+pub use run::{EndedRun, MAX_CALLS, RUN_TIMEOUT};
+pub use sent::sent_code;
+pub use shape::result_value;
+pub use trace::{CallTrace, ScriptLogLine, Trace};
+pub use workflows::{
+    ApprovalState, MOST_BYTES, OverWorkflow, SavedWorkflow, TOOL_PREFIX, WorkflowEntry, WorkflowError, WorkflowSummary,
     Workflows, tool_name, workflow_file,
 };
-pub use records::{RunRecord, RunRecords};
-pub use run::{CALLS, EndedRun, RUN_TIMEOUT};
-pub use sent::sent_code;
-pub use shape::value_of;
-pub use trace::{CallTrace, ScriptLogLine, Trace};
 
 /// A tool that a script may call.
 #[derive(Debug, Clone)]
-pub struct PlannedTool {
+pub struct CallableTool {
     /// The name of its server.
     pub server: String,
     /// Its name at the server.
@@ -73,7 +73,7 @@ pub struct ScriptPlan {
     /// The script's input.
     pub input: Value,
     /// The only tools that it may call.
-    pub tools: Vec<PlannedTool>,
+    pub tools: Vec<CallableTool>,
     /// How much it may use.
     pub limits: ScriptLimits,
     /// Whether the trace has the arguments of its calls.
@@ -85,7 +85,7 @@ pub struct ScriptPlan {
 pub trait Tools: Send + Sync {
     /// Calls a tool with arguments that its schema allows, which are an object as JSON. Returns the whole result as MCP
     /// has it, or why there is none, as a sentence.
-    async fn call(&self, tool: &PlannedTool, arguments: String) -> Result<String, String>;
+    async fn call(&self, tool: &CallableTool, arguments: String) -> Result<String, String>;
 
     /// How long the run has waited for the user, so far. That time is not the script's.
     fn paused(&self) -> Duration {
@@ -109,7 +109,7 @@ pub enum OrchestratorError {
 
 /// Much of it is the script's own words, or a server's.
 fn said(failure: &ScriptFailure) -> String {
-    let message = aiw_core::one_line(&failure.message, MESSAGE);
+    let message = aiw_core::one_line(&failure.message, MAX_MESSAGE_LEN);
     match failure.line {
         Some(line) => format!("line {line}: {message}"),
         None => message,
@@ -117,7 +117,7 @@ fn said(failure: &ScriptFailure) -> String {
 }
 
 /// The longest that an error says.
-const MESSAGE: usize = 2000;
+const MAX_MESSAGE_LEN: usize = 2000;
 
 impl OrchestratorError {
     /// Returns the line of the script where it happened, if that is known.
@@ -134,7 +134,7 @@ impl OrchestratorError {
     }
 }
 
-impl Fault for OrchestratorError {
+impl Diagnostic for OrchestratorError {
     fn own_kind(&self) -> ErrorKind {
         match self {
             Self::Load(_) => ErrorKind::Internal,
@@ -194,8 +194,8 @@ impl Orchestrator {
 }
 
 /// Returns what a script knows of tools.
-pub fn names_of(tools: &[PlannedTool]) -> Vec<ToolName> {
-    let tool = |tool: &PlannedTool| ToolName {
+pub fn tool_names(tools: &[CallableTool]) -> Vec<ToolName> {
+    let tool = |tool: &CallableTool| ToolName {
         server: tool.server.clone(),
         name: tool.name.clone(),
         whole_name: tool.whole_name.clone(),

@@ -10,13 +10,13 @@ use crate::EndedRun;
 use crate::trace::CallTrace;
 
 /// How many runs are kept. The oldest go first.
-const RUNS: usize = 200;
+const MAX_RUNS: usize = 200;
 
 /// The largest trace.
 const MOST_BYTES: u64 = 2 << 20;
 
 /// The longest error that is kept.
-const ERROR: usize = 2000;
+const MAX_ERROR_LEN: usize = 2000;
 
 /// A run of a script
 #[warn(missing_docs)]
@@ -31,7 +31,7 @@ pub struct RunRecord {
     /// When it began, in RFC 3339
     pub started_at: String,
     /// How long it took, in milliseconds
-    pub ms: u64,
+    pub duration_ms: u64,
     /// Why it failed; none if it came to its end
     pub error: Option<String>,
     /// The length of its result as JSON, in bytes
@@ -45,7 +45,7 @@ pub struct RunRecord {
 
 impl RunRecord {
     /// Describes a run that has ended. None without random numbers.
-    pub fn of(
+    pub fn new(
         ended: &EndedRun,
         workflow: Option<String>,
         client: &str,
@@ -58,7 +58,7 @@ impl RunRecord {
         };
         let (error, bytes) = match &ended.outcome {
             Ok(result) => (None, result.get().len()),
-            Err(error) => (Some(aiw_core::one_line(&error.to_string(), ERROR)), 0),
+            Err(error) => (Some(aiw_core::one_line(&error.to_string(), MAX_ERROR_LEN)), 0),
         };
         Some(Self {
             // Sorted by time.
@@ -66,7 +66,7 @@ impl RunRecord {
             workflow,
             client: aiw_core::one_line(client, 80),
             started_at: rfc3339(started_millis),
-            ms: now_millis().saturating_sub(started_millis),
+            duration_ms: now_millis().saturating_sub(started_millis),
             error,
             bytes,
             calls: ended.trace.calls.iter().map(call).collect(),
@@ -100,7 +100,7 @@ impl RunRecords {
         let bytes = serde_json::to_vec(record).unwrap_or_default();
         replace(&directory.join(format!("{}.json", record.id)), &bytes, Mode::Private)?;
         let ids = self.ids();
-        for id in ids.iter().take(ids.len().saturating_sub(RUNS)) {
+        for id in ids.iter().take(ids.len().saturating_sub(MAX_RUNS)) {
             // Another process may have removed it.
             let _ = remove_file(&directory.join(format!("{id}.json")));
         }

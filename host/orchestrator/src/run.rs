@@ -14,22 +14,24 @@ use serde_json::value::RawValue;
 use tokio::sync::Semaphore;
 
 use crate::trace::{CallTrace, Trace};
-use crate::{Orchestrator, OrchestratorError, PlannedTool, ScriptPlan, Tools, arguments, names_of, sent_code, shape};
+use crate::{
+    CallableTool, Orchestrator, OrchestratorError, ScriptPlan, Tools, arguments, sent_code, shape, tool_names,
+};
 
 /// How long a run may take, with its calls. The time in which the user is asked does not count.
 pub const RUN_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 
 /// How many calls a run may make.
-pub const CALLS: usize = 200;
+pub const MAX_CALLS: usize = 200;
 
 /// The longest arguments of a failed call that a trace has, in characters.
-const ARGUMENTS: usize = 200;
+const MAX_TRACED_ARGUMENTS_LEN: usize = 200;
 
 /// The longest that it has if they were asked for.
-const KEPT_ARGUMENTS: usize = 2000;
+const MAX_REQUESTED_ARGUMENTS_LEN: usize = 2000;
 
 /// How many of them are under way at once. The others wait for their turn.
-const AT_ONCE: usize = 32;
+const MAX_PARALLEL_CALLS: usize = 32;
 
 /// How a run has ended.
 #[derive(Debug)]
@@ -58,14 +60,14 @@ impl Orchestrator {
         trace: Arc<Mutex<Trace>>,
     ) -> Result<Box<RawValue>, OrchestratorError> {
         let scripts = self.scripts().await?;
-        let (known, input) = (names_of(&plan.tools), plan.input.to_string());
+        let (known, input) = (tool_names(&plan.tools), plan.input.to_string());
         let calls = Box::new(OpenCalls {
             planned: plan.tools.into_iter().map(Arc::new).collect(),
             tools: tools.clone(),
-            turns: Arc::new(Semaphore::new(AT_ONCE)),
+            turns: Arc::new(Semaphore::new(MAX_PARALLEL_CALLS)),
             trace,
             open: FuturesUnordered::new(),
-            under_way: HashMap::new(),
+            in_flight: HashMap::new(),
             started: 0,
             keep_arguments: plan.keep_arguments,
         });
@@ -95,16 +97,16 @@ impl Orchestrator {
 }
 
 /// A call that has ended: its number, its tool, and what came of it, as JSON.
-type EndedCall = (u32, Arc<PlannedTool>, Instant, Result<String, String>);
+type EndedCall = (u32, Arc<CallableTool>, Instant, Result<String, String>);
 
 struct OpenCalls {
-    planned: Vec<Arc<PlannedTool>>,
+    planned: Vec<Arc<CallableTool>>,
     tools: Arc<dyn Tools>,
     turns: Arc<Semaphore>,
     trace: Arc<Mutex<Trace>>,
     open: FuturesUnordered<BoxFuture<'static, EndedCall>>,
     /// The tools of the calls under way, and their arguments.
-    under_way: HashMap<u32, (String, String)>,
+    in_flight: HashMap<u32, (String, String)>,
     started: usize,
     keep_arguments: bool,
 }
@@ -116,11 +118,11 @@ impl OpenCalls {
 
     /// Records a call, and returns its result as a script gets it.
     fn ended(&mut self, (call, tool, start, outcome): EndedCall) -> (u32, Result<String, String>) {
-        let arguments = self.under_way.remove(&call).map(|(_, arguments)| arguments);
+        let arguments = self.in_flight.remove(&call).map(|(_, arguments)| arguments);
         let ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.trace().calls.push(CallTrace {
             tool: tool.whole_name.clone(),
-            ms,
+            duration_ms: ms,
             bytes: outcome.as_ref().map_or(0, String::len),
             error: outcome.as_ref().err().map(|error| aiw_core::one_line(error, 300)),
             // Whoever reads of a failure did not see what the script made up.
@@ -137,22 +139,25 @@ impl ScriptCalls for OpenCalls {
         let planned = self.planned.get(at).cloned().ok_or("there is no such tool")?;
         // One that is refused counts, too: the check is work.
         self.started += 1;
-        if self.started > CALLS {
-            return Err(format!("a run makes at most {CALLS} calls"));
+        if self.started > MAX_CALLS {
+            return Err(format!("a run makes at most {MAX_CALLS} calls"));
         }
         if let Some(problem) = arguments::problem(&planned.input_schema, &arguments) {
             return Err(format!("the arguments of `{}` are wrong: {problem}", planned.whole_name));
         }
         let call = u32::try_from(self.started).unwrap_or(u32::MAX);
-        let shown = aiw_core::one_line(&arguments, if self.keep_arguments { KEPT_ARGUMENTS } else { ARGUMENTS });
-        self.under_way.insert(call, (planned.whole_name.clone(), shown));
+        let shown = aiw_core::one_line(
+            &arguments,
+            if self.keep_arguments { MAX_REQUESTED_ARGUMENTS_LEN } else { MAX_TRACED_ARGUMENTS_LEN },
+        );
+        self.in_flight.insert(call, (planned.whole_name.clone(), shown));
         let (tools, turns) = (self.tools.clone(), self.turns.clone());
         self.open.push(Box::pin(async move {
             let _turn = turns.acquire_owned().await;
             let start = Instant::now();
             // Only text waits until the script takes it.
             let result = tools.call(&planned, arguments).await;
-            let outcome = result.and_then(|result| shape::value_of(&result, planned.has_output_schema));
+            let outcome = result.and_then(|result| shape::result_value(&result, planned.has_output_schema));
             (call, planned, start, outcome)
         }));
         Ok(call)
@@ -183,7 +188,7 @@ impl ScriptCalls for OpenCalls {
 impl Drop for OpenCalls {
     /// Ends what is still under way.
     fn drop(&mut self) {
-        let mut calls: Vec<(u32, (String, String))> = self.under_way.drain().collect();
+        let mut calls: Vec<(u32, (String, String))> = self.in_flight.drain().collect();
         calls.sort();
         self.trace().cancelled = calls.into_iter().map(|(_, (name, _))| name).collect();
     }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 /// The languages, named behind a fence, of code that runs here.
-const LANGUAGES: [&str; 7] = ["", "js", "javascript", "mjs", "ts", "typescript", "jsx"];
+const FENCE_LANGUAGES: [&str; 7] = ["", "js", "javascript", "mjs", "ts", "typescript", "jsx"];
 
 /// Returns the code in what a model sent: the first block that can be JavaScript, or all of it but thoughts. Lines stay where
 /// they were. In a file with the head of a kept workflow nothing is looked for: what is in it is what was approved.
@@ -56,7 +56,7 @@ fn out_of_fence(text: &str) -> String {
         }
         let Some(language) = line.trim().strip_prefix("```") else { continue };
         match opened.take() {
-            None => opened = Some((at, LANGUAGES.contains(&language.trim().to_ascii_lowercase().as_str()))),
+            None => opened = Some((at, FENCE_LANGUAGES.contains(&language.trim().to_ascii_lowercase().as_str()))),
             Some((open, true)) => {
                 blank(&mut code, start, text.len());
                 blank(&mut code, 0, open);

@@ -8,10 +8,10 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 /// The longest result that a script gets, in bytes.
-const RESULT: usize = 4 << 20;
+const MAX_RESULT_BYTES: usize = 4 << 20;
 
 /// The deepest JSON that a script gets as a value. What is deeper stays text.
-const DEPTH: usize = 100;
+const MAX_DEPTH: usize = 100;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -44,9 +44,9 @@ struct ContentResource<'a> {
 /// # Errors
 ///
 /// The tool says that it failed: the error is its text. Or the result is too long, or can't be read.
-pub fn value_of(result: &str, has_output_schema: bool) -> Result<String, String> {
-    if result.len() > RESULT {
-        return Err(format!("its result has {} bytes, and a script gets at most {RESULT}", result.len()));
+pub fn result_value(result: &str, has_output_schema: bool) -> Result<String, String> {
+    if result.len() > MAX_RESULT_BYTES {
+        return Err(format!("its result has {} bytes, and a script gets at most {MAX_RESULT_BYTES}", result.len()));
     }
     let whole: WholeResult<'_> = serde_json::from_str(result).map_err(|e| format!("its result can't be read: {e}"))?;
     let parts: Vec<&RawValue> = whole.content.and_then(|all| serde_json::from_str(all.get()).ok()).unwrap_or_default();
@@ -66,7 +66,10 @@ pub fn value_of(result: &str, has_output_schema: bool) -> Result<String, String>
         });
     };
     let is_structure = text.trim_start().starts_with(['{', '[']);
-    if !has_output_schema && is_structure && depth(&text) <= DEPTH && serde_json::from_str::<IgnoredAny>(&text).is_ok()
+    if !has_output_schema
+        && is_structure
+        && depth(&text) <= MAX_DEPTH
+        && serde_json::from_str::<IgnoredAny>(&text).is_ok()
     {
         return Ok(text);
     }
@@ -106,7 +109,7 @@ mod tests {
     #[test]
     fn a_result_has_one_shape() {
         let text = |text: &str| json!({"content": [{"type": "text", "text": text}]}).to_string();
-        let value = |result: &str| value_of(result, false);
+        let value = |result: &str| result_value(result, false);
         let is = |value: &str| Ok(value.to_owned());
         // All digits of a number stay.
         assert_eq!(
@@ -118,7 +121,7 @@ mod tests {
         // A number or a word is what somebody wrote, not a structure.
         assert_eq!(value(&text("12")), is("\"12\""));
         assert_eq!(value(&text("{broken")), is("\"{broken\""));
-        assert_eq!(value_of(&text("{\"a\":1}"), true), is("\"{\\\"a\\\":1}\""));
+        assert_eq!(result_value(&text("{\"a\":1}"), true), is("\"{\\\"a\\\":1}\""));
         assert_eq!(value(r#"{"content":[]}"#), is("null"));
         assert_eq!(value("{}"), is("null"));
         assert_eq!(value(r#"{"content":"odd","structuredContent":null}"#), is("null"));
@@ -131,6 +134,6 @@ mod tests {
         let deep = format!("{}{}", "[".repeat(110), "]".repeat(110));
         assert_eq!(value(&text(&deep)), is(&format!("\"{deep}\"")));
         assert!(value("[").unwrap_err().contains("can't be read"));
-        assert!(value(&text(&"x".repeat(RESULT))).unwrap_err().contains("at most"));
+        assert!(value(&text(&"x".repeat(MAX_RESULT_BYTES))).unwrap_err().contains("at most"));
     }
 }

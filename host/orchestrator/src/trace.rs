@@ -10,7 +10,7 @@ pub struct CallTrace {
     /// The tool
     pub tool: String,
     /// How long it took, in milliseconds
-    pub ms: u64,
+    pub duration_ms: u64,
     /// The length of its result as JSON, in bytes
     pub bytes: usize,
     /// Why it failed
@@ -41,7 +41,7 @@ pub struct Trace {
     pub logs: Vec<ScriptLogLine>,
     /// How many more lines were logged
     #[serde(default, skip_serializing_if = "is_zero")]
-    pub logs_left_out: usize,
+    pub omitted_log_lines: usize,
     /// The tools of the calls that were still under way at the end, and were cancelled. They may have happened
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cancelled: Vec<String>,
@@ -53,18 +53,18 @@ fn is_zero(count: &usize) -> bool {
 }
 
 /// The most lines of a log, and the most bytes of all of them.
-const LINES: usize = 200;
-const BYTES: usize = 16 << 10;
+const MAX_LOG_LINES: usize = 200;
+const MAX_LOG_BYTES: usize = 16 << 10;
 
 impl Trace {
     /// Adds a line of the log, if there is room.
     pub(crate) fn log(&mut self, level: &str, line: &str) {
         let used: usize = self.logs.iter().map(|line| line.line.len()).sum();
-        if self.logs.len() >= LINES || used >= BYTES {
-            self.logs_left_out += 1;
+        if self.logs.len() >= MAX_LOG_LINES || used >= MAX_LOG_BYTES {
+            self.omitted_log_lines += 1;
             return;
         }
-        let line = aiw_core::one_line(line, (BYTES - used).min(2000));
+        let line = aiw_core::one_line(line, (MAX_LOG_BYTES - used).min(2000));
         self.logs.push(ScriptLogLine { level: level.to_owned(), line });
     }
 }

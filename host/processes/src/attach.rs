@@ -7,10 +7,10 @@ use crate::manager::Manager;
 use crate::reach::named;
 
 /// As many bytes of output are enough to draw the last screen again.
-const SCREEN: usize = 256 << 10;
+const REPLAY_BYTES: usize = 256 << 10;
 
 /// As many lines of a log are shown to begin with.
-const LINES: usize = 20;
+const DEFAULT_LINES: usize = 20;
 
 /// A process that somebody is attached to.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ impl Manager {
     ///
     /// It does not run, or runs under a version of aiw to which nobody can attach.
     pub fn attach(&self, id: &str, is_reader: bool) -> Result<AttachedProcess, ProcessError> {
-        let (record, status) = (self.record_of(id)?, self.get(id)?);
+        let (record, status) = (self.find_record(id)?, self.get(id)?);
         if !status.state.is_alive() {
             return Err(ProcessError::NotRunning { id: id.to_owned() });
         }
@@ -44,8 +44,8 @@ impl Manager {
         };
         let now = connection.as_ref().and_then(Attachment::terminal).or(terminal);
         let output = match terminal {
-            Some(_) => log.follow_output(SCREEN)?,
-            None => log.follow(FollowFrom::Tail(LINES))?,
+            Some(_) => log.follow_output(REPLAY_BYTES)?,
+            None => log.follow(FollowFrom::Tail(DEFAULT_LINES))?,
         };
         Ok(AttachedProcess {
             connection: connection.filter(|_| !is_reader),

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use aiw_core::shell_word_in_line;
-use aiw_home::{FoundProblem, puts_aside};
+use aiw_home::{Problem, puts_aside};
 use aiw_supervisor::{Enforced, SupervisorError};
 
 use crate::definition::EventHook;
@@ -17,10 +17,10 @@ use crate::state::{ProcessStatus, RunState};
 impl Manager {
     /// Looks at the file, at whether each definition can be started, and at what runs or has failed. Returns how many
     /// processes there are and how many of them run, and the problems.
-    pub fn check(&self) -> (usize, usize, Vec<FoundProblem>) {
+    pub fn check(&self) -> (usize, usize, Vec<Problem>) {
         let mut problems = Vec::new();
         let loaded = self.load().unwrap_or_else(|error| {
-            problems.push(FoundProblem::of(&error, "aiw process edit"));
+            problems.push(Problem::from_diagnostic(&error, "aiw process edit"));
             crate::manager::Loaded::default()
         });
         if loaded.is_to_be_allowed() {
@@ -32,25 +32,25 @@ impl Manager {
         let (supervised, unreadable) = self.processes.list_with_problems().unwrap_or_else(|e| (Vec::new(), vec![e]));
         problems.extend(unreadable.into_iter().map(|error| match &error {
             // A new start of the process does the same.
-            SupervisorError::Unreadable { id, .. } | SupervisorError::NoDirectory { id, .. } => {
-                FoundProblem::new(error.to_string(), puts_aside(&self.processes.directory_of(*id)))
+            SupervisorError::Unreadable { id, .. } | SupervisorError::DirectoryNotFound { id, .. } => {
+                Problem::new(error.to_string(), puts_aside(&self.processes.process_directory(*id)))
             }
             _ => problem_of(&error.into()),
         }));
         problems.extend(self.processes.put_aside().iter().map(|place| {
             let (shown, word) = (place.display(), place.to_string_lossy());
             let sentence = format!("the record of a process was damaged, and was put aside: `{shown}`");
-            FoundProblem::new(sentence, format!("rm -r {}", shell_word_in_line(&word))).that("removes it and its log")
+            Problem::new(sentence, format!("rm -r {}", shell_word_in_line(&word))).that("removes it and its log")
         }));
         let lost = supervised.iter().filter(|one| !one.settled).count();
         if lost > 0 {
             let supervisors = aiw_core::counted(lost, "supervisor");
             problems.push(
-                FoundProblem::new(format!("{supervisors} died, and what ran under them was not ended yet"), "aiw ps")
+                Problem::new(format!("{supervisors} died, and what ran under them was not ended yet"), "aiw ps")
                     .that("ends it, and starts again what is to run always"),
             );
         }
-        let all = self.statuses_of(&loaded, supervised);
+        let all = self.build_statuses(&loaded, supervised);
         for status in &all {
             // Whether it could start again matters for what runs, too.
             if let Some((definition, _)) = loaded.get(&status.id)
@@ -72,7 +72,7 @@ impl Manager {
 
     /// Finds ports of probes on which a program listens that is none of the project's: such a probe says that a process is
     /// ready which is not.
-    fn taken_ports(&self, all: &[ProcessStatus]) -> Vec<FoundProblem> {
+    fn taken_ports(&self, all: &[ProcessStatus]) -> Vec<Problem> {
         let records: Vec<_> = all.iter().filter_map(|status| status.record.as_ref()).collect();
         let own: BTreeSet<u16> = self.processes.ports(&records).into_iter().flatten().collect();
         let probes = |status: &ProcessStatus| {
@@ -89,7 +89,7 @@ impl Manager {
                         "a probe of `{}` asks port {port}, on which a program listens that is not of this project",
                         status.id
                     );
-                    let names = FoundProblem::new(problem, format!("lsof -nP -iTCP:{port} -sTCP:LISTEN"));
+                    let names = Problem::new(problem, format!("lsof -nP -iTCP:{port} -sTCP:LISTEN"));
                     problems.push(names.that("names the program"));
                 }
             }
@@ -101,11 +101,11 @@ impl Manager {
 /// How long a program on this machine may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(200);
 
-fn problem_of(error: &ProcessError) -> FoundProblem {
-    FoundProblem::of(error, "aiw process edit")
+fn problem_of(error: &ProcessError) -> Problem {
+    Problem::from_diagnostic(error, "aiw process edit")
 }
 
-fn problems_of(status: &ProcessStatus, defined: Option<&crate::definition::Definition>) -> Vec<FoundProblem> {
+fn problems_of(status: &ProcessStatus, defined: Option<&crate::definition::Definition>) -> Vec<Problem> {
     let id = &status.id;
     let ill = match status.state {
         RunState::Failed => Some(("has failed", "it has failed")),
@@ -114,26 +114,26 @@ fn problems_of(status: &ProcessStatus, defined: Option<&crate::definition::Defin
         _ => None,
     };
     if let Some(problem) = &status.problem {
-        return vec![FoundProblem::new(format!("hook `{id}`: {problem}"), "aiw process edit").that("changes it")];
+        return vec![Problem::new(format!("hook `{id}`: {problem}"), "aiw process edit").that("changes it")];
     }
     let ill = ill.map(|(what, usual)| {
         let reason = status.reason().unwrap_or_else(|| usual.into());
         match id.starts_with(EventHook::PREFIX) {
             // Only the next event starts it again.
-            true => FoundProblem::new(format!("hook `{id}` {what}: {reason}"), format!("aiw logs {id}"))
+            true => Problem::new(format!("hook `{id}` {what}: {reason}"), format!("aiw logs {id}"))
                 .that("shows what it wrote"),
-            false => FoundProblem::new(format!("process `{id}` {what}: {reason}"), format!("aiw restart {id}")),
+            false => Problem::new(format!("process `{id}` {what}: {reason}"), format!("aiw restart {id}")),
         }
     });
     let mut problems = Vec::from_iter(ill);
     if status.state.is_alive() && defined.is_some_and(|defined| *defined != status.definition) {
         let sentence = format!("process `{id}` runs as it was defined before");
-        problems.push(FoundProblem::new(sentence, format!("aiw restart {id}")));
+        problems.push(Problem::new(sentence, format!("aiw restart {id}")));
     }
     // Only that of processor time can be left without somebody who enforces it.
     if status.state.is_alive() && status.limits().values().any(|enforced| *enforced == Enforced::None) {
         let sentence = format!("nothing enforces the limit on the CPU time of `{id}`: no cgroup is delegated to you");
-        problems.push(FoundProblem::new(sentence, "aiw process edit").that("takes the limit out"));
+        problems.push(Problem::new(sentence, "aiw process edit").that("takes the limit out"));
     }
     problems
 }
@@ -157,7 +157,7 @@ mod tests {
                 process: ProcessId::from_number(1),
                 record: None,
                 last_lines: Vec::new(),
-                next_start: None,
+                next_run_at: None,
                 problem: None,
             };
             problems_of(&status, None)

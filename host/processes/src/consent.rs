@@ -1,6 +1,6 @@
 //! What a file of processes would start, and the user's consent to it.
 
-use aiw_core::{Ask, AskError, Effect, Plan, Sink, is_secret_name, names_code, shell_word, visible};
+use aiw_core::{Effect, Plan, PromptError, Prompter, Reporter, is_secret_name, names_code, shell_word, visible};
 
 use crate::definition::{Definition, EnvValue, EventHook, Run};
 use crate::error::ProcessError;
@@ -9,9 +9,9 @@ use crate::manager::{Loaded, Manager};
 use crate::probe::CheckOf;
 
 /// Tells which limits nobody can enforce, before anything starts.
-pub(crate) fn tell_unkept(loaded: &Loaded, ids: &[String], sink: &dyn Sink) {
-    for (id, definition) in loaded.each().filter(|(id, definition)| definition.is_wanted(id, ids)) {
-        if let Some(problem) = definition.limits.of_resources().unkept() {
+pub(crate) fn warn_unenforced_limits(loaded: &Loaded, ids: &[String], sink: &dyn Reporter) {
+    for (id, definition) in loaded.each().filter(|(id, definition)| definition.is_selected(id, ids)) {
+        if let Some(problem) = definition.limits.into_limits().unkept() {
             sink.note(format!("`{id}`: {problem}"));
         }
     }
@@ -24,31 +24,36 @@ impl Manager {
     /// # Errors
     ///
     /// There are no definitions, they make no sense, or the user declines.
-    pub async fn agreed(&self, ids: &[String], ask: &dyn Ask, sink: &dyn Sink) -> Result<Loaded, ProcessError> {
+    pub async fn agreed(
+        &self,
+        ids: &[String],
+        ask: &dyn Prompter,
+        sink: &dyn Reporter,
+    ) -> Result<Loaded, ProcessError> {
         let mut loaded = self.load()?;
         if loaded.definitions.is_empty() {
             return Err(self.empty());
         }
         match self.ask_about(&mut loaded, ask).await {
-            Ok(()) | Err(ProcessError::Ask(AskError::NotHere)) => {}
+            Ok(()) | Err(ProcessError::Prompt(PromptError::Unsupported)) => {}
             Err(error) => return Err(error),
         }
-        tell_unkept(&loaded, ids, sink);
+        warn_unenforced_limits(&loaded, ids, sink);
         Ok(loaded)
     }
 
     /// Asks whether the file may start what it says, and allows it, unless it is allowed already.
-    pub(crate) async fn ask_about(&self, loaded: &mut Loaded, ask: &dyn Ask) -> Result<(), ProcessError> {
+    pub(crate) async fn ask_about(&self, loaded: &mut Loaded, ask: &dyn Prompter) -> Result<(), ProcessError> {
         if loaded.is_to_be_allowed() {
-            ask.agree(&self.plan(loaded)?, &[]).await?;
+            ask.confirm(&self.plan(loaded)?, &[]).await?;
             self.allow(loaded)?;
         }
         Ok(())
     }
 
     fn plan(&self, loaded: &Loaded) -> Result<Plan, ProcessError> {
-        let mut plan = Plan::of("Allow this file to start these processes?");
-        plan.about.push(format!("`{}` defines:", self.project.shown_file()));
+        let mut plan = Plan::new("Allow this file to start these processes?");
+        plan.about.push(format!("`{}` defines:", self.project.display_file()));
         loaded.each().for_each(|(id, definition)| describe(&mut plan, "  ", id, definition));
         loaded.hooks.iter().for_each(|hook| describe_hook(&mut plan, "  ", hook));
         for status in self.list_running()?.iter().filter(|status| status.state.is_alive()) {
@@ -103,7 +108,7 @@ pub(crate) fn describe(plan: &mut Plan, indent: &str, id: &str, definition: &Def
         add(format!("  starts {} before it", needs.join(", ")));
     }
     policy(definition, &Definition::default()).iter().for_each(|line| add(format!("  {line}")));
-    if let Some(sentence) = aiw_supervisor::unenforced(definition.limits.of_resources()) {
+    if let Some(sentence) = aiw_supervisor::unenforced(definition.limits.into_limits()) {
         add(format!("  {sentence}"));
     }
     if !definition.auto_start {

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use aiw_core::{SecretName, Sink, one_line};
+use aiw_core::{Reporter, SecretName, one_line};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::definition::{Definition, DefinitionSource, EnvValue, NeedOf, ProcessLimits, RestartWhen, Run};
+use crate::definition::{Definition, DefinitionSource, Dependency, EnvValue, ProcessLimits, RestartWhen, Run};
 use crate::error::ProcessError;
 use crate::file;
-use crate::kept;
+use crate::home_definitions;
 use crate::manager::Manager;
 use crate::probe::{CheckOf, ProbeOf};
 use crate::state::ProcessStatus;
@@ -153,7 +153,7 @@ impl DefineRequest {
             let check = if at.contains("://") { CheckOf::Http(at) } else { CheckOf::Tcp(at) };
             definition.ready = Some(ProbeOf { check, ..ProbeOf::default() });
         }
-        definition.needs = self.needs.iter().map(|id| NeedOf { id: id.clone(), until: Until::Ready }).collect();
+        definition.needs = self.needs.iter().map(|id| Dependency { id: id.clone(), until: Until::Ready }).collect();
         if let Some(limits) = &self.limits {
             definition.limits = limits.over(definition.limits).map_err(problem)?;
         }
@@ -211,7 +211,7 @@ impl Manager {
             }
             Author::Model => self.keep(id, definition, true)?,
         };
-        self.tell_defined(id);
+        self.log_definition_change(id);
         let secrets = keys.map(|keys| keys.names().to_vec()).unwrap_or_default();
         Ok(AddedProcess { added: id.to_owned(), file: file.to_string_lossy().into_owned(), secrets })
     }
@@ -237,7 +237,7 @@ impl Manager {
         definition.cwd = cwd.or(definition.cwd);
         definition.auto_start = auto_start_on_restore.unwrap_or(definition.auto_start);
         self.keep(&id, &definition, false)?;
-        self.tell_defined(&id);
+        self.log_definition_change(&id);
         self.get(&id)
     }
 
@@ -246,11 +246,16 @@ impl Manager {
     /// # Errors
     ///
     /// One of them runs, others need it, or it is not a model's to remove. Those before it are gone then.
-    pub fn remove(&self, ids: &[String], author: Author, sink: &dyn Sink) -> Result<RemovedProcesses, ProcessError> {
+    pub fn remove(
+        &self,
+        ids: &[String],
+        author: Author,
+        sink: &dyn Reporter,
+    ) -> Result<RemovedProcesses, ProcessError> {
         for id in ids {
             let loaded = self.load()?;
-            let copies = loaded.named(std::slice::from_ref(id));
-            let all = copies.iter().map(|id| self.get(id)).collect::<Result<Vec<_>, _>>()?;
+            let replicas = loaded.named(std::slice::from_ref(id));
+            let all = replicas.iter().map(|id| self.get(id)).collect::<Result<Vec<_>, _>>()?;
             for status in &all {
                 match author {
                     Author::User if status.state.is_alive() => {
@@ -260,12 +265,12 @@ impl Manager {
                     Author::Model => self.check_models(status)?,
                 }
                 if status.definition.copy.is_some() && status.id == *id {
-                    let problem = "is a copy: `copies` in the file says how many there are".to_owned();
+                    let problem = "is a copy: `replicas` in the file says how many there are".to_owned();
                     return Err(ProcessError::Definition { id: id.clone(), problem });
                 }
             }
             let needs = |(_, definition): &(&String, &Definition)| {
-                definition.needs.iter().any(|need| copies.contains(&need.id))
+                definition.needs.iter().any(|need| replicas.contains(&need.id))
             };
             if let Some((by, _)) = loaded.each().find(needs) {
                 return Err(ProcessError::Needed { id: id.clone(), by: by.clone() });
@@ -273,13 +278,13 @@ impl Manager {
             if author == Author::Model {
                 self.stop(id)?;
             }
-            self.leave_alone(|id| copies.iter().any(|copy| copy == id), false)?;
-            kept::change(&self.home, &self.project, |kept| Ok(kept.remove(id)))?;
+            self.leave_alone(|id| replicas.iter().any(|copy| copy == id), false)?;
+            home_definitions::change(&self.home, &self.project, |kept| Ok(kept.remove(id)))?;
             if all.iter().any(|status| status.source == Some(DefinitionSource::File)) {
                 self.edit_file(|text| file::remove(text, id))?;
             }
-            copies.iter().try_for_each(|id| self.forget(id))?;
-            self.tell_defined(id);
+            replicas.iter().try_for_each(|id| self.forget(id))?;
+            self.log_definition_change(id);
             sink.done(format!("Removed `{id}`"));
         }
         Ok(RemovedProcesses { removed: ids.to_vec() })

@@ -11,9 +11,9 @@ use aiw_supervisor::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::duties::schedule;
-use crate::duties::watched::{self, WatchedFiles};
 use crate::error::ProcessError;
+use crate::jobs::schedule;
+use crate::jobs::watched::{self, WatchedFiles};
 use crate::probe::{CheckOf, ProbeOf};
 
 /// How many processes a project may define.
@@ -52,7 +52,7 @@ pub struct Definition {
     pub stop: StopPolicy,
     /// The processes that it needs before it starts.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub needs: Vec<NeedOf>,
+    pub needs: Vec<Dependency>,
     /// When it counts as ready.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ready: Option<ProbeOf>,
@@ -85,15 +85,15 @@ pub struct Definition {
     pub cron: Option<String>,
     /// How many of it there are, each a process of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub copies: Option<u32>,
+    pub replicas: Option<u32>,
     /// The copy that it is.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub copy: Option<CopyOf>,
+    pub copy: Option<ReplicaOf>,
 }
 
-/// One of several copies of a process.
+/// One of several replicas of a process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CopyOf {
+pub struct ReplicaOf {
     /// The id by which all of them are named.
     pub of: String,
     /// Its number, from 1.
@@ -101,29 +101,29 @@ pub struct CopyOf {
 }
 
 /// The variable that tells a copy its number.
-pub(crate) const COPY: &str = "AIW_PROCESS_COPY";
-/// The most copies of a process.
-pub(crate) const MAX_COPIES: u32 = 100;
+pub(crate) const COPY: &str = "AIW_PROCESS_REPLICA";
+/// The most replicas of a process.
+pub(crate) const MAX_REPLICAS: u32 = 100;
 
-/// Puts the copies of processes in their places, and the needs of all copies in the place of a need of their process.
+/// Puts the replicas of processes in their places, and the needs of all replicas in the place of a need of their process.
 ///
 /// # Errors
 ///
 /// The id of a copy, which is that of another process.
-pub(crate) fn with_copies(
+pub(crate) fn with_replicas(
     processes: BTreeMap<String, Definition>,
 ) -> Result<BTreeMap<String, Definition>, ProcessError> {
     let counts: BTreeMap<String, u32> =
-        processes.iter().filter_map(|(id, definition)| Some((id.clone(), definition.copies?))).collect();
+        processes.iter().filter_map(|(id, definition)| Some((id.clone(), definition.replicas?))).collect();
     if counts.is_empty() {
         return Ok(processes);
     }
     let problem = |id: String, problem: String| ProcessError::Definition { id, problem };
     let mut count = processes.len() - counts.len();
-    for (id, copies) in &counts {
-        count += *copies as usize;
+    for (id, replicas) in &counts {
+        count += *replicas as usize;
         if count > MAX_PROCESSES {
-            let what = format!("would make more than {MAX_PROCESSES} processes of this project, with its copies");
+            let what = format!("would make more than {MAX_PROCESSES} processes of this project, with its replicas");
             return Err(problem(id.clone(), what));
         }
     }
@@ -135,10 +135,10 @@ pub(crate) fn with_copies(
     let mut all = BTreeMap::new();
     for (id, mut definition) in processes {
         let needs = std::mem::take(&mut definition.needs);
-        let each = |NeedOf { id, until }: NeedOf| ids(&id).into_iter().map(move |id| NeedOf { id, until });
+        let each = |Dependency { id, until }: Dependency| ids(&id).into_iter().map(move |id| Dependency { id, until });
         definition.needs = needs.into_iter().flat_map(each).collect();
         for (own, number) in ids(&id).into_iter().zip(1..) {
-            let copy = definition.copies.map(|_| CopyOf { of: id.clone(), number });
+            let copy = definition.replicas.map(|_| ReplicaOf { of: id.clone(), number });
             if all.insert(own.clone(), Definition { copy, ..definition.clone() }).is_some() {
                 return Err(problem(own, "has the name of a copy of another one".into()));
             }
@@ -190,7 +190,7 @@ impl Default for Definition {
             input: false,
             watch: None,
             cron: None,
-            copies: None,
+            replicas: None,
             copy: None,
         }
     }
@@ -244,7 +244,7 @@ pub enum EnvValue {
     Secret(SecretName),
 }
 
-aiw_core::words! {
+aiw_core::string_enum! {
     /// After which ends a process is started again.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
     #[serde(rename_all = "kebab-case")]
@@ -371,7 +371,7 @@ impl EventHook {
 
 /// Another process that a process needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NeedOf {
+pub struct Dependency {
     /// Its id.
     pub id: String,
     /// The state that they must reach.
@@ -398,7 +398,7 @@ pub struct ProcessLimits {
 
 impl ProcessLimits {
     /// Returns the limits as the supervisor has them.
-    pub(crate) fn of_resources(self) -> ResourceLimits {
+    pub(crate) fn into_limits(self) -> ResourceLimits {
         let Self { memory, cpu, files, pids } = self;
         ResourceLimits { memory, cpu_percent: cpu, pids, files, watch: true }
     }
@@ -431,19 +431,19 @@ pub fn is_id(text: &str) -> bool {
 
 impl Definition {
     /// Whether a command is about it: one that names it, or one without names if it starts by itself.
-    pub(crate) fn is_wanted(&self, id: &String, names: &[String]) -> bool {
+    pub(crate) fn is_selected(&self, id: &String, names: &[String]) -> bool {
         if names.is_empty() { self.auto_start } else { self.is_named(id, names) }
     }
 
-    /// Whether it is named, by its own id or by that of all copies.
+    /// Whether it is named, by its own id or by that of all replicas.
     pub(crate) fn is_named(&self, id: &String, names: &[String]) -> bool {
         names.contains(id) || self.copy.as_ref().is_some_and(|copy| names.contains(&copy.of))
     }
 
     /// Checks what starts it without a command.
     fn check_by_itself(&self) -> Result<(), String> {
-        if self.copies.is_some_and(|copies| !(1..=MAX_COPIES).contains(&copies)) {
-            return Err(format!("has a number of copies that is not between 1 and {MAX_COPIES}"));
+        if self.replicas.is_some_and(|replicas| !(1..=MAX_REPLICAS).contains(&replicas)) {
+            return Err(format!("has a number of replicas that is not between 1 and {MAX_REPLICAS}"));
         }
         if let Some(watch) = &self.watch {
             watched::check(watch)?;

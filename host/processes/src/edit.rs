@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 
-use aiw_core::{Ask, AskError, Sink};
+use aiw_core::{PromptError, Prompter, Reporter};
 use aiw_home::{HomeError, Mode, read_nofollow, replace};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -37,8 +37,8 @@ impl Manager {
     pub async fn edit<E: From<ProcessError>>(
         &self,
         open: impl FnOnce(&Path) -> Result<(), E>,
-        ask: &dyn Ask,
-        sink: &dyn Sink,
+        ask: &dyn Prompter,
+        sink: &dyn Reporter,
     ) -> Result<EditedFile, E> {
         let before = self.before_edit()?;
         let file = self.project.file();
@@ -60,11 +60,11 @@ impl Manager {
             let before = before.bytes.as_deref().and_then(|bytes| self.parse(bytes).ok()).unwrap_or_default().processes;
             let is_new = |id: &&String| loaded.get(id).map(|(definition, _)| definition) != before.get(*id);
             let ids: BTreeSet<&String> = loaded.definitions.keys().chain(before.keys()).filter(is_new).collect();
-            ids.into_iter().for_each(|id| self.tell_defined(id));
+            ids.into_iter().for_each(|id| self.log_definition_change(id));
         }
         if changed && !loaded.definitions.is_empty() {
             match self.ask_about(&mut loaded, ask).await {
-                Err(ProcessError::Ask(AskError::NotHere)) => {
+                Err(ProcessError::Prompt(PromptError::Unsupported)) => {
                     sink.note("it was not allowed before: `aiw up` shows what it starts, and asks".into());
                 }
                 asked => asked?,

@@ -22,7 +22,7 @@ pub(crate) struct ProcessEnvironment {
 
 impl ProcessEnvironment {
     /// Returns the environment of a process, with its secrets.
-    pub fn of(home: &Home, project: &ProcessProject, id: &str, definition: &Definition) -> Result<Self, ProcessError> {
+    pub fn new(home: &Home, project: &ProcessProject, id: &str, definition: &Definition) -> Result<Self, ProcessError> {
         let passed = home.around().variables().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
         let mut all =
             Self { variables: passed.filter(|(name, _)| is_usual_variable(name)).collect(), secrets: Vec::new() };
@@ -43,7 +43,7 @@ impl ProcessEnvironment {
                 EnvValue::Literal(text) => all.set(name.clone(), text.clone()),
                 EnvValue::Secret(secret) => {
                     if !home.vault().is_taken(secret) {
-                        return Err(ProcessError::NoSecret { id: id.to_owned(), secret: secret.to_string() });
+                        return Err(ProcessError::SecretNotFound { id: id.to_owned(), secret: secret.to_string() });
                     }
                     let value = home.vault().get(secret)?;
                     all.secrets.push(value.expose().as_bytes().to_vec());
@@ -157,7 +157,7 @@ mod tests {
     #[test]
     fn values_that_their_names_say_are_secrets_are_masked() {
         let directory = tempfile::tempdir().unwrap();
-        let around = aiw_home::Surroundings::new(Ok(directory.path().to_owned()), []);
+        let around = aiw_home::ExecutionContext::new(Ok(directory.path().to_owned()), []);
         let home = Home::at(directory.path().join(".aiw")).seen_by(around);
         let file = "dbpass=hunter2x\nFILEKEY=hunter3x\nWEBHOOK=https://hooks.example/T0/B0\nHOST=db.example\n";
         std::fs::write(directory.path().join(".env"), file).unwrap();
@@ -165,7 +165,7 @@ mod tests {
         let env = [("SLACK_WEBHOOK_URL", "https://hooks.example/T1"), ("WEBHOOK_PORT", "12345678")];
         let env = env.map(|(name, value)| (name.to_owned(), EnvValue::Literal(value.to_owned())));
         let definition = Definition { env_file: Some(".env".into()), env: env.into(), ..Definition::default() };
-        let environment = ProcessEnvironment::of(&home, &project, "x", &definition).unwrap();
+        let environment = ProcessEnvironment::new(&home, &project, "x", &definition).unwrap();
         let masked: Vec<String> =
             environment.secrets.iter().map(|secret| String::from_utf8(secret.clone()).unwrap()).collect();
         let expected = ["hunter2x", "hunter3x", "https://hooks.example/T0/B0", "https://hooks.example/T1"];

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use aiw_core::{AskError, ErrorKind, Fault, InvalidName, SnapshotName, one_line, shell_word_in_line};
+use aiw_core::{Diagnostic, ErrorKind, InvalidName, PromptError, SnapshotName, one_line, shell_word_in_line};
 use aiw_home::{HomeError, VaultError, edits};
 use aiw_supervisor::SupervisorError;
 
@@ -53,13 +53,13 @@ pub enum ProcessError {
         /// The most similar id.
         nearest: Option<String>,
     },
-    /// An id names copies of a process where only one is meant.
-    #[error("`{id}` stands for its copies, and this takes one of them")]
+    /// An id names replicas of a process where only one is meant.
+    #[error("`{id}` stands for its replicas, and this takes one of them")]
     Copies {
         /// The id.
         id: String,
-        /// The ids of the copies.
-        copies: Vec<String>,
+        /// The ids of the replicas.
+        replicas: Vec<String>,
     },
     /// The project has no processes.
     #[error("`{}` has no processes", .project.display())]
@@ -89,7 +89,7 @@ pub enum ProcessError {
     },
     /// Processes need each other in a circle.
     #[error("processes need each other in a circle: {}", .0.join(" → "))]
-    Circle(Vec<String>),
+    Cycle(Vec<String>),
     /// A definition makes no sense.
     #[error("process `{id}` {problem}")]
     Definition {
@@ -136,7 +136,7 @@ pub enum ProcessError {
     },
     /// The process takes no input.
     #[error("process `{id}` takes no input")]
-    NoInput {
+    InputClosed {
         /// The process.
         id: String,
     },
@@ -148,7 +148,7 @@ pub enum ProcessError {
     },
     /// A file of another tool can't be taken over.
     #[error("{}`{}` {problem}", .line.map(|line| format!("line {line} of ")).unwrap_or_default(), .path.display())]
-    Foreign {
+    OwnedByOtherProject {
         /// The file.
         path: PathBuf,
         /// The line, if it is known.
@@ -170,7 +170,7 @@ pub enum ProcessError {
     },
     /// There is no such template.
     #[error("there is no template `{}`", one_line(.name, 60))]
-    NoTemplate {
+    TemplateNotFound {
         /// The name.
         name: String,
         /// The most similar one.
@@ -186,7 +186,7 @@ pub enum ProcessError {
     },
     /// There is no such snapshot.
     #[error("there is no snapshot `{name}`")]
-    NoSnapshot {
+    SnapshotNotFound {
         /// The name.
         name: SnapshotName,
         /// The most similar one.
@@ -222,7 +222,7 @@ pub enum ProcessError {
     TooMuchInput,
     /// There is no such signal.
     #[error("`{}` is not a signal: HUP, INT, QUIT, KILL, TERM, USR1, USR2, or a number", one_line(.signal, 40))]
-    NoSignal {
+    UnknownSignal {
         /// The signal.
         signal: String,
     },
@@ -234,7 +234,7 @@ pub enum ProcessError {
     },
     /// Another process that it needs could not be started.
     #[error("process `{id}` needs `{need}`, which did not start")]
-    HeldBack {
+    StartSkipped {
         /// The process.
         id: String,
         /// The one that it needs.
@@ -260,7 +260,7 @@ pub enum ProcessError {
     },
     /// The program is not there.
     #[error("process `{id}`: there is no program `{program}`")]
-    NoProgram {
+    ProgramNotFound {
         /// The process.
         id: String,
         /// The program.
@@ -268,7 +268,7 @@ pub enum ProcessError {
     },
     /// A secret that it reads is not stored.
     #[error("process `{id}` reads the secret `{secret}`, which is not stored")]
-    NoSecret {
+    SecretNotFound {
         /// The process.
         id: String,
         /// The secret.
@@ -301,11 +301,11 @@ pub enum ProcessError {
         source: std::io::Error,
     },
     /// The person, or nobody.
-    #[error("{}", .0.or_done("nothing was started"))]
-    Ask(#[from] AskError),
+    #[error("{}", .0.or_declined("nothing was started"))]
+    Prompt(#[from] PromptError),
     /// The person does not want what a file of another tool says, or nobody can be asked.
-    #[error("{}", .0.or_done("nothing was added"))]
-    NotAdded(AskError),
+    #[error("{}", .0.or_declined("nothing was added"))]
+    NotAdded(PromptError),
     /// A file that says what starts with the system is somebody else's.
     #[error("`{}` is not a file that aiw has written", one_line(&.path.to_string_lossy(), 1000))]
     NotOurs {
@@ -314,10 +314,10 @@ pub enum ProcessError {
     },
     /// Nobody says where the user's own files are.
     #[error("HOME is not set, so your own files can't be found")]
-    NoUserHome,
+    UserHomeNotFound,
     /// There is no such suggestion.
     #[error("there is no suggestion `{}`", one_line(.id, 80))]
-    NoSuggestion {
+    SuggestionNotFound {
         /// The id that was given.
         id: String,
     },
@@ -339,10 +339,10 @@ pub enum ProcessError {
     #[error(
         "habits are switched off: `habits` is `false` in `settings.json`, so nothing is known and nothing suggested"
     )]
-    NoHabits,
+    HabitsDisabled,
     /// The person does not want a change of the file, or nobody can be asked.
-    #[error("{}", .0.or_done("nothing was changed"))]
-    NotChanged(AskError),
+    #[error("{}", .0.or_declined("nothing was changed"))]
+    NotChanged(PromptError),
     /// An error of the home.
     #[error(transparent)]
     Home(#[from] HomeError),
@@ -354,21 +354,21 @@ pub enum ProcessError {
     Supervisor(#[from] SupervisorError),
 }
 
-impl Fault for ProcessError {
-    fn below(&self) -> Option<&dyn Fault> {
-        aiw_core::passed_on!(self, Ask, NotAdded, NotChanged, Home, Vault, Supervisor, NotSaved { source })
+impl Diagnostic for ProcessError {
+    fn diagnostic_source(&self) -> Option<&dyn Diagnostic> {
+        aiw_core::forward_diagnostic!(self, Prompt, NotAdded, NotChanged, Home, Vault, Supervisor, NotSaved { source })
     }
 
     fn own_kind(&self) -> ErrorKind {
         if matches!(self, Self::File { .. } | Self::Snapshot { .. }) { ErrorKind::Config } else { ErrorKind::User }
     }
 
-    fn own_remedy(&self) -> Option<String> {
+    fn own_fix(&self) -> Option<String> {
         let word = |path: &PathBuf| shell_word_in_line(&path.to_string_lossy()).into_owned();
         Some(match self {
             Self::EnvFile { path, .. } | Self::Outside { path, .. } => edits(path),
             Self::Untrusted { .. } => "aiw up".into(),
-            Self::NoSecret { secret, .. } => format!("aiw secret set {}", shell_word_in_line(secret)),
+            Self::SecretNotFound { secret, .. } => format!("aiw secret set {}", shell_word_in_line(secret)),
             Self::NotExecutable { path, .. } => format!("chmod +x {}", word(path)),
             Self::Directory { path, .. } if !path.exists() => format!("mkdir -p {}", word(path)),
             Self::OlderShim { id } => format!("aiw restart {id}"),
@@ -380,25 +380,25 @@ impl Fault for ProcessError {
         Some(match self {
             Self::Untrusted { .. } => "`aiw up` shows what it starts, and asks; `aiw up --yes` allows it".into(),
             Self::Unknown { nearest: Some(nearest), .. }
-            | Self::NoSnapshot { nearest: Some(nearest), .. }
-            | Self::NoTemplate { nearest: Some(nearest), .. } => {
+            | Self::SnapshotNotFound { nearest: Some(nearest), .. }
+            | Self::TemplateNotFound { nearest: Some(nearest), .. } => {
                 format!("did you mean `{nearest}`?")
             }
             Self::File { path, .. } if path.ends_with(".ichimi/processes.kdl") => "`aiw process edit` opens it".into(),
             Self::Unknown { .. } => "`aiw ps` shows the processes".into(),
-            Self::Copies { copies, .. } => {
-                format!("name one: {}", one_line(&format!("`{}`", copies.join("`, `")), 200))
+            Self::Copies { replicas, .. } => {
+                format!("name one: {}", one_line(&format!("`{}`", replicas.join("`, `")), 200))
             }
             Self::Empty { .. } => "`aiw process add ID -- COMMAND` adds one".into(),
             Self::ChangedMeanwhile { .. } => "look at it again, and repeat your change".into(),
-            Self::Taken { id } => format!("choose another id, or `aiw process rm {id}` removes it"),
+            Self::Taken { id } => format!("choose another id, or `aiw process remove {id}` removes it"),
             Self::FileExists { .. } => "choose another file, or `--force` replaces it".into(),
             Self::NotOurs { .. } => "remove it yourself if nothing needs it".into(),
             Self::OverItself { .. } => "choose another file".into(),
-            Self::NoTemplate { .. } | Self::Template { .. } => {
+            Self::TemplateNotFound { .. } | Self::Template { .. } => {
                 "`aiw process add --template` lists the templates and their values".into()
             }
-            Self::NoSnapshot { .. } => "`aiw process snapshot list --all` lists them".into(),
+            Self::SnapshotNotFound { .. } => "`aiw process snapshot list --all` lists them".into(),
             Self::SnapshotExists { .. } => "choose another name, or `--force` replaces it".into(),
             Self::OtherProject { .. } => "go to that directory, or choose another snapshot".into(),
             Self::Needed { by, .. } => format!("remove `{by}` first, or what it needs"),
@@ -407,16 +407,16 @@ impl Fault for ProcessError {
             Self::Runs { id } => format!("stop it first: `aiw stop {id}`"),
             Self::NotRunning { id } => format!("`aiw process start {id}` starts it"),
             Self::OlderShim { id } => format!("`aiw restart {id}` starts it with this one"),
-            Self::NoInput { .. } => "`input #true` in its definition lets it, once it is restarted".into(),
-            Self::NotChanged(AskError::NotHere) => "it is shown, and asked, in a terminal".into(),
-            Self::NoSuggestion { .. } => "`aiw process suggest` lists them".into(),
+            Self::InputClosed { .. } => "`input #true` in its definition lets it, once it is restarted".into(),
+            Self::NotChanged(PromptError::Unsupported) => "it is shown, and asked, in a terminal".into(),
+            Self::SuggestionNotFound { .. } => "`aiw process suggest` lists them".into(),
             Self::NothingKnown { .. } => "`aiw process suggest` lists the suggestions, `aiw ps` the processes".into(),
             Self::NothingToAdd { id, .. } => format!("`aiw process suggest dismiss {id}` takes it off the list"),
-            Self::NoSecret { secret, .. } => format!("`aiw secret set {}` stores it", shell_word_in_line(secret)),
+            Self::SecretNotFound { secret, .. } => format!("`aiw secret set {}` stores it", shell_word_in_line(secret)),
             Self::NotExecutable { path, .. } => {
                 format!("`chmod +x {}` makes it so", shell_word_in_line(&path.to_string_lossy()))
             }
-            Self::NoProgram { .. } => "name it with its path, or install it where `PATH` leads".into(),
+            Self::ProgramNotFound { .. } => "name it with its path, or install it where `PATH` leads".into(),
             Self::Supervisor(SupervisorError::StillRunning { .. }) => "`aiw restart ID` stops it first".into(),
             _ => return None,
         })

@@ -11,15 +11,15 @@ use serde::{Deserialize, Serialize};
 use crate::definition::{Definition, EnvValue, Run};
 use crate::error::{FileProblem, ProcessError};
 use crate::file::{self, Defined, Definitions, MAX_BYTES};
-use crate::kept;
+use crate::home_definitions;
 use crate::manager::Manager;
 use crate::probe::{CheckOf, ProbeOf};
 use crate::project::FILE;
-use crate::shown::HIDDEN;
+use crate::redacted::HIDDEN;
 use crate::typed::Author;
 use crate::yaml;
 
-aiw_core::words! {
+aiw_core::string_enum! {
     /// The form of an export.
     #[warn(missing_docs)]
     #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -77,7 +77,7 @@ impl Manager {
     /// The definitions can't be read, or the file can't be written or is not one for exports.
     pub fn export(&self, request: &ExportRequest) -> Result<ExportedProcesses, ProcessError> {
         let loaded = self.load()?;
-        let shown: Definitions = loaded.each().map(|(id, definition)| (id.clone(), definition.shown())).collect();
+        let shown: Definitions = loaded.each().map(|(id, definition)| (id.clone(), definition.redacted())).collect();
         let is_hidden = |(id, definition): &(&String, &Definition)| shown.get(*id) != Some(*definition);
         let hidden = loaded.each().filter(is_hidden).map(|(id, _)| id.clone()).collect();
         let text = match request.form {
@@ -194,7 +194,7 @@ impl Manager {
     pub(crate) fn check_models_words(&self, id: &str, definition: &Definition) -> Result<(), ProcessError> {
         let problem = |problem: String| ProcessError::Definition { id: id.to_owned(), problem };
         let users = |what: &str| {
-            problem(format!("has {what}, which only the user defines: in `{}`", self.project.shown_file()))
+            problem(format!("has {what}, which only the user defines: in `{}`", self.project.display_file()))
         };
         let is_exec = |probe: &Option<ProbeOf>| matches!(probe, Some(ProbeOf { check: CheckOf::Exec(_), .. }));
         if definition.has_hidden() {
@@ -210,8 +210,8 @@ impl Manager {
             return Err(users("files that start it again, or a time at which it starts"));
         }
         // The id of a copy's process names it, too: it could be that of one of the user's.
-        if definition.copies.is_some() || definition.copy.is_some() {
-            return Err(users("copies"));
+        if definition.replicas.is_some() || definition.copy.is_some() {
+            return Err(users("replicas"));
         }
         if definition.env_file.is_some() || is_exec(&definition.ready) || is_exec(&definition.live) {
             return Err(users("a file of variables, or a command as a probe"));
@@ -229,11 +229,11 @@ impl Manager {
         if let Some(id) = found.keys().find(|id| taken.get(id).is_some()) {
             return Err(ProcessError::Taken { id: id.clone() });
         }
-        kept::change(&self.home, &self.project, |kept| {
+        home_definitions::change(&self.home, &self.project, |kept| {
             kept.extend(found.clone());
             file::check(kept.iter().chain(taken.each()))
         })?;
-        found.keys().for_each(|id| self.tell_defined(id));
+        found.keys().for_each(|id| self.log_definition_change(id));
         Ok(found.into_keys().collect())
     }
 }

@@ -1,6 +1,6 @@
 //! Following the project's file: what a change of it starts, restarts and stops.
 
-use aiw_core::{Ask, Plan, Sink, Told};
+use aiw_core::{Plan, Prompter, ReportEvent, Reporter};
 
 use crate::consent::{describe, describe_hook};
 use crate::definition::Definition;
@@ -38,7 +38,7 @@ impl Manager {
         let Some(new) = self.reload(loaded).transpose()? else { return Ok(None) };
         // Somebody else may have started it again just now.
         let runs = |id: &String| shown.contains(id) && self.is_alive(id);
-        let is_wanted = |id: &String, definition: &Definition| definition.is_wanted(id, wanted);
+        let is_wanted = |id: &String, definition: &Definition| definition.is_selected(id, wanted);
         let (mut starts, mut restarts, mut others) = (Vec::new(), Vec::new(), Vec::new());
         for (id, definition) in new.each() {
             match loaded.get(id) {
@@ -63,11 +63,11 @@ impl Manager {
         &self,
         loaded: &mut Loaded,
         mut change: ChangedFile,
-        ask: &dyn Ask,
-        sink: &dyn Sink,
+        ask: &dyn Prompter,
+        sink: &dyn Reporter,
         stop: &mut dyn FnMut(Vec<String>) -> Result<(), ProcessError>,
     ) -> Vec<Started> {
-        if ask.agree(&change.plan(&self.project.shown_file()), &[]).await.is_err() {
+        if ask.confirm(&change.plan(&self.project.display_file()), &[]).await.is_err() {
             let again = "everything runs as before: `aiw restart ID` or the next `aiw up` asks again";
             sink.step(again.into());
             return Vec::new();
@@ -88,7 +88,7 @@ impl Manager {
             None => *loaded = change.new,
             Some(error) => {
                 let rest = "not everything was done, and `aiw restart ID` does the rest";
-                sink.tell(Told::Failed(format!("{error}: {rest}")));
+                sink.report(ReportEvent::Failed(format!("{error}: {rest}")));
             }
         }
         started
@@ -97,7 +97,8 @@ impl Manager {
 
 impl ChangedFile {
     fn plan(&self, file: &str) -> Plan {
-        let mut plan = Plan::of(if self.new.is_to_be_allowed() { "Allow this file, and do that?" } else { "Do that?" });
+        let mut plan =
+            Plan::new(if self.new.is_to_be_allowed() { "Allow this file, and do that?" } else { "Do that?" });
         plan.about.push(format!("`{file}` has changed:"));
         for (ids, what) in [
             (&self.starts, "is new or has changed, and starts:"),

@@ -7,23 +7,23 @@ use std::time::Duration;
 use aiw_core::ProcessId;
 use aiw_events::{EventKind, EventLog, EventSubject, HomeEvent};
 use aiw_home::{Home, Mode};
-use aiw_supervisor::{Log, Names, ProcessRecord, ProcessScope, Processes, Stream, Supervised};
+use aiw_supervisor::{Log, Namespace, ProcessRecord, ProcessScope, Processes, Stream, Supervised};
 
-use crate::definition::{Definition, DefinitionSource, EventHook, with_copies};
+use crate::definition::{Definition, DefinitionSource, EventHook, with_replicas};
 use crate::error::{FileProblem, ProcessError};
 use crate::file::{self, Defined, Definitions};
-use crate::kept;
+use crate::home_definitions;
 use crate::parsed;
 use crate::project::ProcessProject;
-use crate::shown::shown_line;
+use crate::redacted::redact_line;
 use crate::state::{About, ProcessStatus, RunState};
 use crate::typed::TypedKeys;
 
 /// The word for one of these processes, and the names of their files and variables.
-pub(crate) const NAMES: Names =
-    Names::new("processes", "process.json", "process", ["AIW_PROCESS_ID", "AIW_PROCESS_INSTANCE"]);
+pub(crate) const NAMES: Namespace =
+    Namespace::new("processes", "process.json", "process", ["AIW_PROCESS_ID", "AIW_PROCESS_INSTANCE"]);
 
-/// The starters of what the resident starts, as events say them.
+/// The starters of what the daemon starts, as events say them.
 pub(crate) const BY_WATCH: &str = "watch";
 pub(crate) const BY_CRON: &str = "cron";
 
@@ -55,21 +55,22 @@ impl Loaded {
         self.definitions.get(id)
     }
 
-    /// Returns ids, with those of all copies in place of the id that names them.
+    /// Returns ids, with those of all replicas in place of the id that names them.
     pub(crate) fn named(&self, names: &[String]) -> Vec<String> {
-        let each = names.iter().map(|name| (name, self.copies(name)));
-        each.flat_map(|(name, copies)| if copies.is_empty() { vec![name.clone()] } else { copies }).collect()
+        let each = names.iter().map(|name| (name, self.replicas(name)));
+        each.flat_map(|(name, replicas)| if replicas.is_empty() { vec![name.clone()] } else { replicas }).collect()
     }
 
-    /// Returns the ids of the copies that an id names.
-    fn copies(&self, name: &str) -> Vec<String> {
-        let copies = self.each().filter(|(_, definition)| definition.copy.as_ref().is_some_and(|copy| copy.of == name));
-        copies.map(|(id, _)| id.clone()).collect()
+    /// Returns the ids of the replicas that an id names.
+    fn replicas(&self, name: &str) -> Vec<String> {
+        let replicas =
+            self.each().filter(|(_, definition)| definition.copy.as_ref().is_some_and(|copy| copy.of == name));
+        replicas.map(|(id, _)| id.clone()).collect()
     }
 
     /// Returns the processes that are to start at their times when these are named, or when none is.
     pub(crate) fn scheduled(&self, names: &[String]) -> Vec<(&String, &Definition)> {
-        self.each().filter(|(id, definition)| definition.cron.is_some() && definition.is_wanted(id, names)).collect()
+        self.each().filter(|(id, definition)| definition.cron.is_some() && definition.is_selected(id, names)).collect()
     }
 
     /// Returns the definitions alone.
@@ -82,7 +83,7 @@ impl Loaded {
 const FILE_SETTLE_WINDOW: Duration = Duration::from_millis(100);
 
 /// The supervisor's knowledge of one of these processes.
-pub(crate) struct KnownProcess {
+pub(crate) struct ProcessInfo {
     pub(crate) about: About,
     pub(crate) record: ProcessRecord,
 }
@@ -115,7 +116,7 @@ impl Manager {
     }
 
     /// Opens the processes of a directory's project, after what a command that was cut short left to be done is done.
-    pub fn of(home: &Home, directory: &Path) -> Result<Self, ProcessError> {
+    pub fn open_in(home: &Home, directory: &Path) -> Result<Self, ProcessError> {
         home.recover()?;
         Self::open(home, ProcessProject::find(directory)?)
     }
@@ -128,30 +129,30 @@ impl Manager {
 
     /// Says of what is started and changed that somebody else than the user at a terminal did it.
     #[must_use]
-    pub fn on_behalf_of(self, by: impl Into<String>) -> Self {
+    pub fn with_actor(self, by: impl Into<String>) -> Self {
         Self { by: by.into(), ..self }
     }
 
-    /// Whether the resident starts processes here, by itself.
-    pub(crate) fn is_resident(&self) -> bool {
+    /// Whether the daemon starts processes here, by itself.
+    pub(crate) fn is_daemon(&self) -> bool {
         [BY_WATCH, BY_CRON].contains(&self.by.as_str())
     }
 
     /// Returns the events of the home.
     pub(crate) fn events(&self) -> EventLog {
-        EventLog::of(self.home.root())
+        EventLog::new(self.home.root())
     }
 
     /// Adds the event that a definition was added, changed or removed.
-    pub(crate) fn tell_defined(&self, id: &str) {
-        self.tell(EventKind::Defined, id, None);
+    pub(crate) fn log_definition_change(&self, id: &str) {
+        self.log_event(EventKind::DefinitionChanged, id, None);
     }
 
     /// Adds an event of a process.
-    pub(crate) fn tell(&self, kind: EventKind, id: &str, why: Option<String>) {
+    pub(crate) fn log_event(&self, kind: EventKind, id: &str, why: Option<String>) {
         let (name, project) = (Some(id.to_owned()), Some(self.project.directory().to_owned()));
         let by = Some(self.by.clone());
-        let event = HomeEvent { name, project, by, why, ..HomeEvent::now(kind, EventSubject::Process) };
+        let event = HomeEvent { name, project, actor: by, reason: why, ..HomeEvent::now(kind, EventSubject::Process) };
         // A full disk must not stop anything.
         let _ = self.events().add(&event);
     }
@@ -181,13 +182,13 @@ impl Manager {
 
     fn load_with(&self, file: Option<Vec<u8>>) -> Result<Loaded, ProcessError> {
         let mut loaded = Loaded::default();
-        for (id, definition) in kept::read(&self.home, &self.project)? {
+        for (id, definition) in home_definitions::read(&self.home, &self.project)? {
             loaded.definitions.insert(id, (definition, DefinitionSource::Home));
         }
         if let Some(bytes) = file {
             let Defined { processes, hooks } = self.parse(&bytes)?;
             loaded.hooks = hooks;
-            let all = with_copies(processes).map_err(|error| self.at_its_process(error, &bytes))?;
+            let all = with_replicas(processes).map_err(|error| self.at_its_process(error, &bytes))?;
             for (id, definition) in all {
                 loaded.definitions.insert(id, (definition, DefinitionSource::File));
             }
@@ -204,7 +205,7 @@ impl Manager {
     fn at_its_need(&self, error: ProcessError, loaded: &Loaded) -> ProcessError {
         let ids: Vec<&str> = match &error {
             ProcessError::Need { id, needs } => vec![id.as_str(), needs.as_str()],
-            ProcessError::Circle(ids) => ids.iter().map(String::as_str).collect(),
+            ProcessError::Cycle(ids) => ids.iter().map(String::as_str).collect(),
             _ => return error,
         };
         // A copy's id may stand there, or that of all of them.
@@ -375,14 +376,14 @@ impl Manager {
             Some(bytes) => self.parse(&bytes)?.processes,
             None => Definitions::new(),
         };
-        kept::change(&self.home, &self.project, |kept| {
+        home_definitions::change(&self.home, &self.project, |kept| {
             if is_new && (kept.contains_key(id) || in_file.contains_key(id)) {
                 return Err(ProcessError::Taken { id: id.to_owned() });
             }
             kept.insert(id.to_owned(), definition.clone());
             file::check(kept.iter().chain(&in_file))
         })?;
-        Ok(kept::path(&self.home, &self.project))
+        Ok(home_definitions::path(&self.home, &self.project))
     }
 
     /// Returns all processes of the project, by id: those that are defined, and those that still have a record.
@@ -417,14 +418,14 @@ impl Manager {
 
     /// Returns all processes of the project, given its definitions.
     pub(crate) fn statuses(&self, loaded: &Loaded) -> Result<Vec<ProcessStatus>, ProcessError> {
-        Ok(self.statuses_of(loaded, self.processes.list()?))
+        Ok(self.build_statuses(loaded, self.processes.list()?))
     }
 
-    pub(crate) fn statuses_of(&self, loaded: &Loaded, supervised: Vec<Supervised>) -> Vec<ProcessStatus> {
-        let mut known: BTreeMap<String, KnownProcess> = BTreeMap::new();
+    pub(crate) fn build_statuses(&self, loaded: &Loaded, supervised: Vec<Supervised>) -> Vec<ProcessStatus> {
+        let mut known: BTreeMap<String, ProcessInfo> = BTreeMap::new();
         for one in supervised {
             if let Some(about) = self.about(&one) {
-                known.insert(about.name.clone(), KnownProcess { about, record: one.record });
+                known.insert(about.name.clone(), ProcessInfo { about, record: one.record });
             }
         }
         let mut all = Vec::new();
@@ -442,7 +443,7 @@ impl Manager {
         all
     }
 
-    /// Returns ids, with those of all copies in place of the id that names them.
+    /// Returns ids, with those of all replicas in place of the id that names them.
     pub fn named(&self, names: &[String]) -> Vec<String> {
         self.load().map_or_else(|_| names.to_vec(), |loaded| loaded.named(names))
     }
@@ -467,33 +468,33 @@ impl Manager {
         }
     }
 
-    /// Returns why no process has an id: there is none, or it names copies.
+    /// Returns why no process has an id: there is none, or it names replicas.
     pub(crate) fn unknown(&self, loaded: &Loaded, id: &str) -> ProcessError {
-        let copies = loaded.copies(id);
-        if !copies.is_empty() {
-            return ProcessError::Copies { id: id.to_owned(), copies };
+        let replicas = loaded.replicas(id);
+        if !replicas.is_empty() {
+            return ProcessError::Copies { id: id.to_owned(), replicas };
         }
         let nearest = aiw_core::closest(id, loaded.definitions.keys().map(String::as_str)).map(str::to_owned);
         ProcessError::Unknown { id: aiw_core::one_line(id, 64), project: self.project.directory().to_owned(), nearest }
     }
 
     /// Returns what the supervisor knows of a process, after it has recorded what dead shims left behind.
-    pub(crate) fn supervised(&self, id: &str) -> Option<KnownProcess> {
+    pub(crate) fn supervised(&self, id: &str) -> Option<ProcessInfo> {
         let one = self.processes.get(self.project.process_id(id)).ok()?;
         let about = self.about(&one).filter(|about| about.name == id)?;
-        Some(KnownProcess { about, record: one.record })
+        Some(ProcessInfo { about, record: one.record })
     }
 
     /// Returns what the record of one of this project's processes says.
     fn about(&self, one: &Supervised) -> Option<About> {
-        About::of(one).filter(|about| about.project == self.project.directory())
+        About::from_supervised(one).filter(|about| about.project == self.project.directory())
     }
 
     pub(crate) fn status(
         &self,
         id: &str,
         defined: Option<(Definition, DefinitionSource)>,
-        known: Option<KnownProcess>,
+        known: Option<ProcessInfo>,
     ) -> ProcessStatus {
         let (definition, source) =
             defined.map_or((None, None), |(definition, source)| (Some(definition), Some(source)));
@@ -501,7 +502,7 @@ impl Manager {
         let process = self.project.process_id(id);
         let restart =
             recorded.as_ref().or(definition.as_ref()).map(|definition| definition.restart).unwrap_or_default();
-        let state = record.as_ref().map_or(RunState::NotStarted, |record| RunState::of(record, restart));
+        let state = record.as_ref().map_or(RunState::NotStarted, |record| RunState::new(record, restart));
         let definition = match state.is_alive() {
             true => recorded.or(definition),
             false => definition.or(recorded),
@@ -515,7 +516,7 @@ impl Manager {
             process,
             record,
             last_lines: last_lines(&self.processes, process, state),
-            next_start: None,
+            next_run_at: None,
             problem: None,
         }
     }
@@ -530,9 +531,9 @@ impl Manager {
         let processes = Self::everywhere(&self.home)?;
         let mut all = Vec::new();
         for one in processes.list()? {
-            let Some(about) = About::of(&one) else { continue };
+            let Some(about) = About::from_supervised(&one) else { continue };
             let (id, project, definition) = (about.name, about.project, about.definition);
-            let state = RunState::of(&one.record, definition.restart);
+            let state = RunState::new(&one.record, definition.restart);
             let (process, record) = (one.record.id, Some(one.record));
             let last_lines = last_lines(&processes, process, state);
             all.push(ProcessStatus {
@@ -544,7 +545,7 @@ impl Manager {
                 process,
                 record,
                 last_lines,
-                next_start: None,
+                next_run_at: None,
                 problem: None,
             });
         }
@@ -554,7 +555,7 @@ impl Manager {
 
     /// Returns the log of a process.
     pub fn log(&self, id: &str) -> Result<Log, ProcessError> {
-        Ok(self.processes.log(self.record_of(id)?)?)
+        Ok(self.processes.log(self.find_record(id)?)?)
     }
 
     /// Removes the record and the log of a process that does not run, if there is one.
@@ -569,14 +570,14 @@ impl Manager {
 /// Returns what a process wrote last, if it has failed.
 fn last_lines(processes: &Processes, id: ProcessId, state: RunState) -> Vec<String> {
     /// Lines of aiw's own stand among them.
-    const LOOKED_AT: usize = 20;
-    const LINES: usize = 3;
+    const MAX_INSPECTED_LINES: usize = 20;
+    const MAX_ERROR_LINES: usize = 3;
     if state != RunState::Failed {
         return Vec::new();
     }
-    let entries = processes.log(id).ok().and_then(|log| log.tail(LOOKED_AT).ok()).unwrap_or_default();
+    let entries = processes.log(id).ok().and_then(|log| log.tail(MAX_INSPECTED_LINES).ok()).unwrap_or_default();
     let lines = entries.iter().filter(|entry| entry.stream != Stream::Aiw);
-    let lines = lines.map(|entry| aiw_core::one_line(&shown_line(&String::from_utf8_lossy(&entry.bytes)), 200));
+    let lines = lines.map(|entry| aiw_core::one_line(&redact_line(&String::from_utf8_lossy(&entry.bytes)), 200));
     let lines: Vec<String> = lines.filter(|line| !line.trim().is_empty()).collect();
-    lines[lines.len().saturating_sub(LINES)..].to_vec()
+    lines[lines.len().saturating_sub(MAX_ERROR_LINES)..].to_vec()
 }

@@ -15,17 +15,17 @@ use crate::manager::Manager;
 use crate::state::RunState;
 
 /// How many lines of output are shown by default, and at most.
-const LINES: usize = 50;
+const DEFAULT_LINES: usize = 50;
 const MAX_LINES: usize = 1000;
 
 /// How long a search through a log may take.
 const SEARCH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// As many of what aiw says of a process are shown.
-const NOTES: usize = 10;
+const MAX_NOTES: usize = 10;
 
 /// As many lines of several logs are merged at once.
-const MERGED: usize = 10_000;
+const MAX_MERGED_LINES: usize = 10_000;
 
 /// `aiw logs` of processes
 #[warn(missing_docs)]
@@ -52,7 +52,7 @@ pub struct ProcessLine {
 
 impl ProcessLine {
     /// Returns a line of a log as it is shown.
-    pub fn of(id: &str, entry: &LogEntry) -> Self {
+    pub fn new(id: &str, entry: &LogEntry) -> Self {
         Self { id: id.to_owned(), time: rfc3339(entry.time), stream: entry.stream, text: entry.text() }
     }
 }
@@ -108,7 +108,7 @@ pub struct OutputRequest {
 
 impl OutputRequest {
     fn most(&self) -> usize {
-        self.lines.map_or(LINES, |lines| usize::try_from(lines).unwrap_or(LINES)).min(MAX_LINES)
+        self.lines.map_or(DEFAULT_LINES, |lines| usize::try_from(lines).unwrap_or(DEFAULT_LINES)).min(MAX_LINES)
     }
 
     fn wants(&self, entry: &LogEntry) -> bool {
@@ -155,9 +155,9 @@ impl Manager {
         let log = self.log(&request.id)?;
         let state = self.get(&request.id)?.state;
         let LogPart { entries, next, more, missed } = part(&log, request, bytes)?;
-        let last = log.tail(20 * NOTES)?;
+        let last = log.tail(20 * MAX_NOTES)?;
         let said: Vec<String> = last.iter().filter(|entry| entry.stream == Stream::Aiw).map(LogEntry::text).collect();
-        let said = said[said.len().saturating_sub(NOTES)..].to_vec();
+        let said = said[said.len().saturating_sub(MAX_NOTES)..].to_vec();
         let lines = entries.iter().map(LogEntry::text).collect();
         Ok(ProcessOutput { lines, said, next, more, missed, state })
     }
@@ -177,7 +177,8 @@ impl Manager {
                 part(&self.log(&request.id)?, &request, bytes)?
             }
         };
-        let line = |entry: &LogEntry| ProcessLine { text: entry.shown(true), ..ProcessLine::of(&request.id, entry) };
+        let line =
+            |entry: &LogEntry| ProcessLine { text: entry.for_terminal(true), ..ProcessLine::new(&request.id, entry) };
         let log = ProcessLog { lines: part.entries.iter().map(line).collect() };
         Ok(ProcessLogPage { log, next: part.next, more: part.more, missed: part.missed, state: status.state })
     }
@@ -198,7 +199,7 @@ impl Manager {
         let mut logs = ProcessLogs::default();
         for id in ids {
             let log = self.log(&id)?;
-            logs.push(id, if follows { log.follow(from)? } else { log.so_far(from)? });
+            logs.push(id, if follows { log.follow(from)? } else { log.existing_lines(from)? });
         }
         Ok(logs)
     }
@@ -233,7 +234,7 @@ fn newest(log: &Log, mut end: u64, request: &OutputRequest, until: Option<Instan
     let mut newest = VecDeque::new();
     let (mut from, mut missed) = (0, false);
     if request.contains.is_none() && request.stream == OutputStream::Both {
-        let (entries, position) = log.tail_with_position(most + 20 * NOTES)?;
+        let (entries, position) = log.tail_with_position(most + 20 * MAX_NOTES)?;
         missed = entries.len() >= most;
         newest.extend(entries.into_iter().filter(wants));
         (from, end) = (position, position);
@@ -296,7 +297,7 @@ impl ProcessLogs {
                     latest = entry.time.max(latest);
                     (latest, n, entry)
                 }));
-                if is_last || new.len() > MERGED {
+                if is_last || new.len() > MAX_MERGED_LINES {
                     break;
                 }
             }

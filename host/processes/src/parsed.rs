@@ -11,9 +11,9 @@ use crate::file::Defined;
 use crate::project::ProcessProject;
 
 /// A shorter file takes less time than this is worth.
-const SHORT: usize = 4 << 10;
+const MIN_CACHED_BYTES: usize = 4 << 10;
 /// Room for the longest files of some projects: definitions are longer as JSON.
-const QUOTA: u64 = 16 << 20;
+const CACHE_QUOTA_BYTES: u64 = 16 << 20;
 const CACHE_TTL: Duration = Duration::from_secs(90 * 24 * 3600);
 
 #[derive(Serialize, Deserialize)]
@@ -25,12 +25,12 @@ struct ParsedFile<'a> {
 }
 
 fn cache(home: &Home) -> Cache {
-    home.byte_cache("processes", QUOTA)
+    home.byte_cache("processes", CACHE_QUOTA_BYTES)
 }
 
 /// Returns what this text says, if it is known.
 pub(crate) fn read(home: &Home, project: &ProcessProject, text: &str) -> Option<Defined> {
-    if text.len() < SHORT {
+    if text.len() < MIN_CACHED_BYTES {
         return None;
     }
     let bytes = cache(home).get(&project.directory().to_string_lossy())?;
@@ -40,7 +40,7 @@ pub(crate) fn read(home: &Home, project: &ProcessProject, text: &str) -> Option<
 
 /// Keeps what a text says. Without a home that can be written, the next command parses it again.
 pub(crate) fn keep(home: &Home, project: &ProcessProject, text: &str, defined: &Defined) {
-    if text.len() < SHORT {
+    if text.len() < MIN_CACHED_BYTES {
         return;
     }
     let parsed =

@@ -46,7 +46,7 @@ impl ProcessProject {
     }
 
     /// Returns its file of processes on one line.
-    pub fn shown_file(&self) -> String {
+    pub fn display_file(&self) -> String {
         aiw_core::one_line(&self.file().to_string_lossy(), 1000)
     }
 

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
-use aiw_core::{ProcessId, Sink};
+use aiw_core::{ProcessId, Reporter};
 use aiw_supervisor::SupervisorError;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -40,19 +40,19 @@ pub struct WrittenInput {
 
 impl Manager {
     /// Returns where a process runs and with which variables, its secrets included.
-    pub fn surroundings(&self, id: &str) -> Result<(PathBuf, BTreeMap<String, OsString>), ProcessError> {
+    pub fn context(&self, id: &str) -> Result<(PathBuf, BTreeMap<String, OsString>), ProcessError> {
         // A file that can't be used does not matter to what runs.
         let names = [id.to_owned()];
         let loaded = self.load().or_else(|error| self.as_running(&names).map_err(|_| error))?;
         let definition = self.allowed(&loaded, id)?;
         let cwd = self.cwd(id, definition)?;
-        let environment = ProcessEnvironment::of(&self.home, &self.project, id, definition)?;
+        let environment = ProcessEnvironment::new(&self.home, &self.project, id, definition)?;
         Ok((cwd, environment.variables))
     }
 
     /// Sends a signal to a process itself.
     pub fn signal(&self, id: &str, signal: i32) -> Result<(), ProcessError> {
-        self.processes.signal(self.record_of(id)?, signal).map_err(|e| named(id, e))
+        self.processes.signal(self.find_record(id)?, signal).map_err(|e| named(id, e))
     }
 
     /// Sends a signal, which has this name or number, to processes themselves.
@@ -64,9 +64,9 @@ impl Manager {
         &self,
         ids: &[String],
         signal: &str,
-        sink: &dyn Sink,
+        sink: &dyn Reporter,
     ) -> Result<SignalledProcesses, ProcessError> {
-        let number = signal_number(signal).ok_or_else(|| ProcessError::NoSignal { signal: signal.to_owned() })?;
+        let number = signal_number(signal).ok_or_else(|| ProcessError::UnknownSignal { signal: signal.to_owned() })?;
         let ids = &self.named(ids);
         for id in ids {
             self.signal(id, number)?;
@@ -84,12 +84,12 @@ impl Manager {
         if bytes.len() > MAX_INPUT {
             return Err(ProcessError::TooMuchInput);
         }
-        self.processes.write_input(self.record_of(id)?, bytes).map_err(|e| named(id, e))?;
+        self.processes.write_input(self.find_record(id)?, bytes).map_err(|e| named(id, e))?;
         Ok(WrittenInput { id: id.to_owned(), bytes: bytes.len() })
     }
 
     /// Returns the supervisor's id of a process that was started.
-    pub(crate) fn record_of(&self, id: &str) -> Result<ProcessId, ProcessError> {
+    pub(crate) fn find_record(&self, id: &str) -> Result<ProcessId, ProcessError> {
         match self.supervised(id) {
             Some(one) => Ok(one.record.id),
             None => Err(match self.load() {
@@ -107,7 +107,7 @@ impl Manager {
 pub(crate) fn named(id: &str, error: SupervisorError) -> ProcessError {
     match error {
         SupervisorError::NotRunning { .. } => ProcessError::NotRunning { id: id.to_owned() },
-        SupervisorError::NoInput { .. } => ProcessError::NoInput { id: id.to_owned() },
+        SupervisorError::InputClosed { .. } => ProcessError::InputClosed { id: id.to_owned() },
         SupervisorError::OlderShim { .. } => ProcessError::OlderShim { id: id.to_owned() },
         SupervisorError::Io { source, .. }
             if matches!(source.kind(), ErrorKind::WouldBlock | ErrorKind::BrokenPipe) =>

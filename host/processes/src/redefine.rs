@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use aiw_core::{Ask, Effect, Plan, is_key_value, one_line, visible};
+use aiw_core::{Effect, Plan, Prompter, is_key_value, one_line, visible};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -10,10 +10,10 @@ use aiw_supervisor::Until;
 
 use crate::consent::describe;
 use crate::define::restart_when;
-use crate::definition::{Definition, DefinitionSource, EnvValue, NeedOf, RestartWhen, Run, with_copies};
+use crate::definition::{Definition, DefinitionSource, Dependency, EnvValue, RestartWhen, Run, with_replicas};
 use crate::error::ProcessError;
 use crate::file::{self, Definitions};
-use crate::kept;
+use crate::home_definitions;
 use crate::manager::Manager;
 use crate::typed::{Author, TypedKeys};
 
@@ -21,7 +21,7 @@ use crate::typed::{Author, TypedKeys};
 #[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct EditableProcess {
-    /// The id; of copies, that of all of them
+    /// The id; of replicas, that of all of them
     pub id: String,
     /// Where its definition is: `file` or `home`
     #[schemars(with = "String")]
@@ -41,8 +41,8 @@ pub struct EditableProcess {
     pub needs: Vec<String>,
     /// Whether `aiw up` starts it when it is not named
     pub auto_start: bool,
-    /// How many copies of it there are, `ID-1` and so on; null if it is a process of its own
-    pub copies: Option<u32>,
+    /// How many replicas of it there are, `ID-1` and so on; null if it is a process of its own
+    pub replicas: Option<u32>,
 }
 
 /// A change of a definition by the user. What is absent stays as it is
@@ -121,7 +121,7 @@ impl ProcessEdit {
         }
         if let Some(needs) = &self.needs {
             let known = |id: &String| new.needs.iter().find(|need| need.id == *id).cloned();
-            let need = |id: &String| known(id).unwrap_or_else(|| NeedOf { id: id.clone(), until: Until::Ready });
+            let need = |id: &String| known(id).unwrap_or_else(|| Dependency { id: id.clone(), until: Until::Ready });
             new.needs = needs.iter().map(need).collect();
         }
         new.auto_start = self.auto_start.unwrap_or(new.auto_start);
@@ -138,7 +138,7 @@ impl Manager {
     /// There is no such process, or nothing defines it any more.
     pub fn editable(&self, id: &str) -> Result<EditableProcess, ProcessError> {
         let WrittenDefinition { id, definition, source, .. } = self.written(id)?;
-        let (command, shell) = match definition.run.shown() {
+        let (command, shell) = match definition.run.redacted() {
             Run::Command(words) => (words, false),
             Run::Shell(line) => (vec![line], true),
         };
@@ -148,9 +148,9 @@ impl Manager {
         };
         let env = definition.env.iter().map(|(name, value)| (name.clone(), secret(value))).collect();
         let needs = definition.needs.iter().map(|need| need.id.clone()).collect();
-        let Definition { cwd, auto_start, copies, .. } = definition;
+        let Definition { cwd, auto_start, replicas, .. } = definition;
         let restart = definition.restart.when;
-        Ok(EditableProcess { id, source, command, shell, cwd, env, restart, needs, auto_start, copies })
+        Ok(EditableProcess { id, source, command, shell, cwd, env, restart, needs, auto_start, replicas })
     }
 
     /// Changes the definition of a process where it is written, once the user has seen what it becomes. What runs goes
@@ -163,7 +163,7 @@ impl Manager {
         &self,
         id: &str,
         edit: &ProcessEdit,
-        ask: &dyn Ask,
+        ask: &dyn Prompter,
     ) -> Result<EditedProcess, ProcessError> {
         let written = self.written(id)?;
         let problem = |problem: String| ProcessError::Definition { id: written.id.clone(), problem };
@@ -178,7 +178,7 @@ impl Manager {
         self.check_whole(beside, source)?;
         let mut plan = self.edit_plan(&id, &old, &new, source);
         keys.hold(&mut plan);
-        ask.agree(&plan, &[]).await.map_err(ProcessError::NotChanged)?;
+        ask.confirm(&plan, &[]).await.map_err(ProcessError::NotChanged)?;
         match source {
             DefinitionSource::File => {
                 let meanwhile = || ProcessError::ChangedMeanwhile { path: self.project.file() };
@@ -188,8 +188,8 @@ impl Manager {
                 })?;
             }
             DefinitionSource::Home => {
-                let path = kept::path(&self.home, &self.project);
-                kept::change(&self.home, &self.project, |kept| {
+                let path = home_definitions::path(&self.home, &self.project);
+                home_definitions::change(&self.home, &self.project, |kept| {
                     if kept.get(&id) != Some(&old) {
                         return Err(ProcessError::ChangedMeanwhile { path });
                     }
@@ -198,20 +198,20 @@ impl Manager {
                 })?;
             }
         }
-        self.tell_defined(&id);
+        self.log_definition_change(&id);
         Ok(EditedProcess { id, changed: true })
     }
 
     fn written(&self, id: &str) -> Result<WrittenDefinition, ProcessError> {
         let loaded = self.load()?;
-        let kept = kept::read(&self.home, &self.project)?;
+        let kept = home_definitions::read(&self.home, &self.project)?;
         let in_file = match self.project.read()? {
             Some(bytes) => self.parse(&bytes)?.processes,
             None => Definitions::new(),
         };
         let id = match loaded.get(id) {
             Some((definition, _)) => definition.copy.as_ref().map_or(id, |copy| copy.of.as_str()).to_owned(),
-            // All copies have one definition, whose name no process has.
+            // All replicas have one definition, whose name no process has.
             None if in_file.contains_key(id) => id.to_owned(),
             None => self.get_loaded(&loaded, id)?.id,
         };
@@ -228,15 +228,15 @@ impl Manager {
         let loaded = self.load()?;
         let others = loaded.definitions.iter().filter(|(_, (_, other))| *other != source);
         let mut all: Definitions = others.map(|(id, (definition, _))| (id.clone(), definition.clone())).collect();
-        all.extend(with_copies(changed)?);
+        all.extend(with_replicas(changed)?);
         file::check(&all)
     }
 
     fn edit_plan(&self, id: &str, old: &Definition, new: &Definition, source: DefinitionSource) -> Plan {
-        let mut plan = Plan::of("Change the definition?");
+        let mut plan = Plan::new("Change the definition?");
         let place = match source {
-            DefinitionSource::File => self.project.shown_file(),
-            DefinitionSource::Home => kept::path(&self.home, &self.project).display().to_string(),
+            DefinitionSource::File => self.project.display_file(),
+            DefinitionSource::Home => home_definitions::path(&self.home, &self.project).display().to_string(),
         };
         plan.about.push(format!("`{}` says of it now:", visible(&place)));
         describe(&mut plan, "  ", id, old);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 
-use aiw_core::{Ask, AskError, Plan, Sink, SnapshotName, closest, one_line};
+use aiw_core::{Plan, PromptError, Prompter, Reporter, SnapshotName, closest, one_line};
 use aiw_home::{HomeError, Mode, now_rfc3339, read_capped, read_dir, remove_file, replace};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -15,14 +15,14 @@ use crate::consent::describe;
 use crate::definition::{Definition, DefinitionSource, is_id};
 use crate::error::ProcessError;
 use crate::file::{self, Definitions};
-use crate::kept;
+use crate::home_definitions;
 use crate::manager::{Loaded, Manager};
 use crate::start::StartResults;
 use crate::state::ProcessStatus;
 use crate::yaml::{self, YamlProcess};
 
 /// The version of the files.
-const VERSION: u64 = 1;
+const FORMAT_VERSION: u64 = 1;
 /// The largest file.
 const MAX_BYTES: u64 = 1 << 20;
 /// How many there may be.
@@ -147,14 +147,14 @@ impl Manager {
     pub fn take_snapshot(&self) -> Result<Vec<String>, ProcessError> {
         let running: Vec<String> =
             self.list()?.into_iter().filter(|status| status.state.is_alive()).map(|status| status.id).collect();
-        kept::set_snapshot(&self.home, &self.project, &running)?;
+        home_definitions::set_snapshot(&self.home, &self.project, &running)?;
         Ok(running)
     }
 
     /// Starts the processes that ran when the snapshot was taken, and those that start by themselves.
     pub fn restore_snapshot(&self) -> Result<StartResults, ProcessError> {
         let loaded = self.load()?;
-        let mut ids = kept::snapshot(&self.home, &self.project)?;
+        let mut ids = home_definitions::snapshot(&self.home, &self.project)?;
         ids.retain(|id| loaded.get(id).is_some());
         let by_itself = loaded.each().filter(|(_, definition)| definition.auto_start);
         ids.extend(by_itself.map(|(id, _)| id.clone()));
@@ -195,7 +195,7 @@ impl Manager {
         let entry = |status: ProcessStatus| {
             // What runs may be of an earlier definition.
             let defined = loaded.get(&status.id);
-            let definition = defined.map_or(&status.definition, |(definition, _)| definition).shown();
+            let definition = defined.map_or(&status.definition, |(definition, _)| definition).redacted();
             let source = defined.map(|(_, source)| ("source".to_owned(), json!(source)));
             let running = ("running".to_owned(), status.state.is_alive().into());
             Value::from(yaml::written(&status.id, &definition, [running].into_iter().chain(source).collect()))
@@ -205,7 +205,7 @@ impl Manager {
             |status: &ProcessStatus| is_id(&status.id) && (status.source.is_some() || status.state.is_alive());
         let processes = self.statuses(&loaded)?.into_iter().filter(is_known).map(entry).collect();
         let project = self.project.directory().to_string_lossy().into_owned();
-        let file = SavedSnapshot { version: VERSION, project, saved: now_rfc3339(), processes };
+        let file = SavedSnapshot { version: FORMAT_VERSION, project, saved: now_rfc3339(), processes };
         let problem = |problem: String| ProcessError::Snapshot { name: name.clone(), problem };
         let text = aiw_home::yaml::write(&file).map_err(|why| problem(format!("can't be written: {why}")))?;
         if text.len() as u64 > MAX_BYTES {
@@ -278,8 +278,8 @@ impl Manager {
     pub async fn restore(
         &self,
         name: &SnapshotName,
-        ask: &dyn Ask,
-        sink: &dyn Sink,
+        ask: &dyn Prompter,
+        sink: &dyn Reporter,
     ) -> Result<StartResults, ProcessError> {
         let (snapshot, mut loaded) = (self.own_snapshot(name)?, self.load()?);
         for change in self.changes(&snapshot, &loaded)? {
@@ -289,7 +289,7 @@ impl Manager {
                     change.lines.iter().for_each(|line| sink.note(format!("  {line}")));
                 }
                 Some("gone") if snapshot.processes.get(&change.id).is_none_or(|kept| !kept.of_home) => {
-                    sink.note(format!("`{}` is no longer defined in `{}`", change.id, self.project.shown_file()));
+                    sink.note(format!("`{}` is no longer defined in `{}`", change.id, self.project.display_file()));
                 }
                 _ => {}
             }
@@ -304,7 +304,7 @@ impl Manager {
         if ids.iter().any(|id| matches!(loaded.get(id), Some((_, DefinitionSource::File)))) {
             match self.ask_about(&mut loaded, ask).await {
                 // The others start all the same.
-                Ok(()) | Err(ProcessError::Ask(AskError::NotHere)) => {}
+                Ok(()) | Err(ProcessError::Prompt(PromptError::Unsupported)) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -331,8 +331,8 @@ impl Manager {
         name: &SnapshotName,
         snapshot: &ReadSnapshot,
         loaded: &Loaded,
-        ask: &dyn Ask,
-        sink: &dyn Sink,
+        ask: &dyn Prompter,
+        sink: &dyn Reporter,
     ) -> Result<bool, ProcessError> {
         let gone = snapshot.processes.iter().filter(|(id, kept)| kept.of_home && loaded.get(id).is_none());
         let mut again = Definitions::new();
@@ -345,12 +345,12 @@ impl Manager {
         if again.is_empty() {
             return Ok(false);
         }
-        let mut plan = Plan::of("Define these again?");
+        let mut plan = Plan::new("Define these again?");
         plan.about.push(format!("snapshot `{name}` has processes of agents that are no longer defined:"));
         again.iter().for_each(|(id, definition)| describe(&mut plan, "  ", id, definition));
-        match ask.agree(&plan, &[]).await {
+        match ask.confirm(&plan, &[]).await {
             Ok(_) => {}
-            Err(AskError::NotHere) => {
+            Err(PromptError::Unsupported) => {
                 let ids = again.keys().cloned().collect::<Vec<_>>().join(", ");
                 sink.note(format!("no longer defined: {ids}"));
                 return Ok(false);
@@ -369,7 +369,7 @@ impl Manager {
         all.retain(|status| is_id(&status.id));
         let now: BTreeMap<&str, bool> = all.iter().map(|one| (one.id.as_str(), one.state.is_alive())).collect();
         let lines = |id: &str, definition: Option<&Definition>| -> Vec<String> {
-            let one = definition.map(|definition| (id.to_owned(), definition.shown()));
+            let one = definition.map(|definition| (id.to_owned(), definition.redacted()));
             file::whole(&one.into_iter().collect(), &[]).lines().map(|line| line.trim().to_owned()).collect()
         };
         let ids = snapshot.processes.keys().map(String::as_str).chain(now.keys().copied());
@@ -397,7 +397,7 @@ impl Manager {
     fn no_snapshot(&self, name: &SnapshotName) -> ProcessError {
         let names = self.snapshot_names().unwrap_or_default();
         let nearest = closest(name.as_str(), names.iter().map(SnapshotName::as_str)).map(str::to_owned);
-        ProcessError::NoSnapshot { name: name.clone(), nearest }
+        ProcessError::SnapshotNotFound { name: name.clone(), nearest }
     }
 
     fn read_snapshot(&self, name: &SnapshotName) -> Result<ReadSnapshot, ProcessError> {
@@ -435,7 +435,7 @@ impl Manager {
 fn parsed(text: String) -> Result<ReadSnapshot, String> {
     let file: SavedSnapshot =
         aiw_home::yaml::parse_within(&text, yaml::MAX_NODES).map_err(|why| format!("can't be read as YAML: {why}"))?;
-    if file.version != VERSION {
+    if file.version != FORMAT_VERSION {
         return Err(format!("is of version {}, which this aiw doesn't know", file.version));
     }
     let mut processes = BTreeMap::new();

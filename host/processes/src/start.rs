@@ -3,18 +3,18 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use aiw_core::{Ask, Sink};
+use aiw_core::{Prompter, Reporter};
 use aiw_events::EventSubject;
-use aiw_home::{Home, HomeError, Turn, check_writable, find_program};
+use aiw_home::{ExclusiveLock, Home, HomeError, check_writable, find_program};
 use aiw_supervisor::{
-    Announced, NewProcess, ProcessNeed, ProcessRecord, Program, QueueLimit, RestartRecord, Stopped, Supervised,
+    EventContext, NewProcess, ProcessNeed, ProcessRecord, Program, QueueLimit, RestartRecord, Stopped, Supervised,
 };
 
-use crate::consent::tell_unkept;
-use crate::definition::{Definition, DefinitionSource, EventHook, NeedOf, RestartWhen, in_order, signal_number};
+use crate::consent::warn_unenforced_limits;
+use crate::definition::{Definition, DefinitionSource, Dependency, EventHook, RestartWhen, in_order, signal_number};
 use crate::environment::ProcessEnvironment;
 use crate::error::ProcessError;
-use crate::manager::{KnownProcess, Loaded, Manager, NAMES};
+use crate::manager::{Loaded, Manager, NAMES, ProcessInfo};
 use crate::probe::ProbeOf;
 use crate::state::{About, ProcessStatus};
 
@@ -33,12 +33,12 @@ pub struct Started {
 pub type StartResults = Vec<(String, Result<Started, ProcessError>)>;
 
 /// Returns the result of the process that was named, or why what it needs could not be started.
-pub fn result_of(id: &str, results: StartResults) -> Result<Started, ProcessError> {
+pub fn single_result(id: &str, results: StartResults) -> Result<Started, ProcessError> {
     let mut last = Err(ProcessError::NotRunning { id: id.to_owned() });
     // What it needs comes before it.
     for (name, result) in results {
         match result {
-            Err(error) if !matches!(error, ProcessError::HeldBack { .. }) => return Err(error),
+            Err(error) if !matches!(error, ProcessError::StartSkipped { .. }) => return Err(error),
             result if name == id => last = result,
             _ => {}
         }
@@ -91,7 +91,12 @@ impl Manager {
     /// # Errors
     ///
     /// The user declines, there is no such process, or the user has not allowed it.
-    pub async fn start(&self, ids: &[String], ask: &dyn Ask, sink: &dyn Sink) -> Result<StartResults, ProcessError> {
+    pub async fn start(
+        &self,
+        ids: &[String],
+        ask: &dyn Prompter,
+        sink: &dyn Reporter,
+    ) -> Result<StartResults, ProcessError> {
         let loaded = self.agreed(ids, ask, sink).await?;
         let results = self.start_named(&loaded, ids)?;
         self.note_starts(ids, &results);
@@ -109,12 +114,17 @@ impl Manager {
     /// # Errors
     ///
     /// The user declines, or one of them can't be started: then none was stopped.
-    pub async fn restart(&self, ids: &[String], ask: &dyn Ask, sink: &dyn Sink) -> Result<StartResults, ProcessError> {
+    pub async fn restart(
+        &self,
+        ids: &[String],
+        ask: &dyn Prompter,
+        sink: &dyn Reporter,
+    ) -> Result<StartResults, ProcessError> {
         let loaded = match self.load() {
             Err(error @ ProcessError::File { .. }) => {
                 let Ok(running) = self.as_running(ids) else { return Err(error) };
                 sink.note(format!("{error}; they are started again as they ran"));
-                tell_unkept(&running, ids, sink);
+                warn_unenforced_limits(&running, ids, sink);
                 running
             }
             _ => self.agreed(ids, ask, sink).await?,
@@ -170,20 +180,20 @@ impl Manager {
             return Err(self.unknown(loaded, unknown));
         }
         let waits = |id: &String| scheduled.iter().any(|(waits, _)| *waits == id);
-        let wanted = loaded.each().filter(|(id, definition)| definition.is_wanted(id, names) && !waits(id));
+        let wanted = loaded.each().filter(|(id, definition)| definition.is_selected(id, names) && !waits(id));
         let wanted = wanted.map(|(id, _)| id.as_str());
         let needs = |id: &str| -> Vec<&str> {
             let needs = loaded.get(id).into_iter().flat_map(|(definition, _)| &definition.needs);
             needs.map(|need| need.id.as_str()).collect()
         };
         let order = in_order(wanted, &needs)
-            .map_err(|circle| ProcessError::Circle(circle.into_iter().map(str::to_owned).collect()))?;
+            .map_err(|circle| ProcessError::Cycle(circle.into_iter().map(str::to_owned).collect()))?;
         let order = order.into_iter().map(|id| Ok((id, self.allowed(loaded, id)?)));
         let order = order.collect::<Result<Vec<_>, ProcessError>>()?;
         scheduled.iter().try_for_each(|(id, _)| self.allowed(loaded, id).map(drop))?;
         // One process at a time decides, so that nothing is started twice.
         let turn = self.turn_after_stops(&order)?;
-        if self.is_resident() && !names.iter().all(|id| self.is_attended(id)) {
+        if self.is_daemon() && !names.iter().all(|id| self.is_monitored(id)) {
             // Somebody has stopped it while this waited.
             return Ok(StartResults::new());
         }
@@ -193,7 +203,7 @@ impl Manager {
             let failed = |need: &&&str| started.iter().any(|(name, result)| name == **need && result.is_err());
             let held_back = needs(id).iter().find(failed).map(|need| (*need).to_owned());
             let result = match held_back {
-                Some(need) => Err(ProcessError::HeldBack { id: id.to_owned(), need }),
+                Some(need) => Err(ProcessError::StartSkipped { id: id.to_owned(), need }),
                 None => {
                     let by = match names {
                         [] if self.by == "you" => "up",
@@ -206,7 +216,7 @@ impl Manager {
             };
             started.push((id.to_owned(), result));
         }
-        self.have_attended(turn, loaded, &started, scheduled, position)?;
+        self.monitor(turn, loaded, &started, scheduled, position)?;
         Ok(started)
     }
 
@@ -223,7 +233,7 @@ impl Manager {
 
     /// Waits for the turn, and before that for those of these processes that are being stopped: they do not run on, and
     /// only what has ended can be started.
-    fn turn_after_stops(&self, order: &[(&str, &Definition)]) -> Result<Turn, ProcessError> {
+    fn turn_after_stops(&self, order: &[(&str, &Definition)]) -> Result<ExclusiveLock, ProcessError> {
         loop {
             let turn = self.home.turn()?;
             let known = order.iter().filter_map(|(id, _)| self.supervised(id));
@@ -233,7 +243,7 @@ impl Manager {
                 return Ok(turn);
             }
             drop(turn);
-            for KnownProcess { about, record } in stopping {
+            for ProcessInfo { about, record } in stopping {
                 // Who asked may be gone. This waits, resumes what is suspended, and ends a supervisor that hangs.
                 let processes = self.processes.clone().with_grace(about.definition.stop.grace);
                 if let Stopped::Stopping(_) = processes.stop(record.id, true)? {
@@ -290,7 +300,7 @@ impl Manager {
         causes: Vec<RestartRecord>,
     ) -> Result<PreparedStart, ProcessError> {
         let cwd = self.cwd(id, definition)?;
-        let environment = ProcessEnvironment::of(&self.home, &self.project, id, definition)?;
+        let environment = ProcessEnvironment::new(&self.home, &self.project, id, definition)?;
         let mut argv = definition.run.argv();
         let name = argv.remove(0);
         let search = environment.variables.get("PATH");
@@ -299,12 +309,12 @@ impl Manager {
             let file = cwd.join(&name);
             match name.contains('/') && file.is_file() {
                 true => ProcessError::NotExecutable { id: id.to_owned(), path: file },
-                false => ProcessError::NoProgram { id: id.to_owned(), program: name },
+                false => ProcessError::ProgramNotFound { id: id.to_owned(), program: name },
             }
         })?;
         let problem = |problem: String| ProcessError::Definition { id: id.to_owned(), problem };
         let probe = |probe: &Option<ProbeOf>| probe.as_ref().map(ProbeOf::probe).transpose().map_err(problem);
-        let need = |NeedOf { id, until }: &NeedOf| ProcessNeed {
+        let need = |Dependency { id, until }: &Dependency| ProcessNeed {
             id: self.project.process_id(id),
             name: id.clone(),
             until: *until,
@@ -325,7 +335,7 @@ impl Manager {
             restart_on_request: definition.watch.is_some(),
             terminal: definition.terminal,
             log: definition.log,
-            announced: Some(Announced {
+            announced: Some(EventContext {
                 of: EventSubject::Process,
                 name: Some(id.to_owned()),
                 project: Some(self.project.directory().to_owned()),
@@ -337,9 +347,9 @@ impl Manager {
         let program = Program {
             arguments: argv.into_iter().map(Into::into).collect(),
             environment: environment.variables.into_iter().map(|(name, value)| (name.into(), value)).collect(),
-            limits: definition.limits.of_resources(),
+            limits: definition.limits.into_limits(),
             secrets: environment.secrets,
-            ..Program::of(path)
+            ..Program::new(path)
         };
         Ok(PreparedStart { new, program, grace: definition.stop.grace })
     }
@@ -349,18 +359,18 @@ impl Manager {
 
     /// Ends and records what dead shims have left behind, and starts again what was lost and is to be started again.
     /// Returns the ids of those. Every command does this; a process that stays does it after each change.
-    pub fn look_after(&self) -> Result<Vec<String>, ProcessError> {
+    pub fn reconcile(&self) -> Result<Vec<String>, ProcessError> {
         // A listing that is kept takes a dead supervisor for alive until the system has forgotten it.
         self.look_after_these(&self.processes.list_with_problems()?.0)
     }
 
     /// Does what [`Self::look_after`] does, and returns the processes with these definitions.
-    pub(crate) fn looked_after(&self, loaded: &Loaded) -> Result<Vec<ProcessStatus>, ProcessError> {
+    pub(crate) fn reconciled_statuses(&self, loaded: &Loaded) -> Result<Vec<ProcessStatus>, ProcessError> {
         let all = self.processes.list()?;
         // What can't be started again is shown as it is.
         match self.look_after_these(&all) {
             Ok(again) if !again.is_empty() => self.statuses(loaded),
-            _ => Ok(self.statuses_of(loaded, all)),
+            _ => Ok(self.build_statuses(loaded, all)),
         }
     }
 
@@ -381,7 +391,8 @@ impl Manager {
         };
         let mut again = Vec::new();
         for one in self.processes.list()? {
-            let Some(about) = About::of(&one).filter(|about| about.project == self.project.directory()) else {
+            let Some(about) = About::from_supervised(&one).filter(|about| about.project == self.project.directory())
+            else {
                 continue;
             };
             let policy = about.definition.restart;

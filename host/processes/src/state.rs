@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 use crate::definition::{Definition, DefinitionSource, RestartPolicy};
 
 /// From how many restarts in a row on a process is in a loop of crashes.
-const LOOPING: u32 = 3;
+const CRASH_LOOP_THRESHOLD: u32 = 3;
 
-aiw_core::words! {
+aiw_core::string_enum! {
     /// The state of a process.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
     #[serde(rename_all = "snake_case")]
@@ -42,16 +42,18 @@ impl RunState {
         matches!(self, Self::Starting | Self::CrashLooping | Self::Running | Self::Unhealthy | Self::Stopping)
     }
 
-    pub(crate) fn of(record: &ProcessRecord, restart: RestartPolicy) -> Self {
+    pub(crate) fn new(record: &ProcessRecord, restart: RestartPolicy) -> Self {
         let is_starting = record.state == ProcessState::Starting
             || (record.state == ProcessState::Running && record.ready == Some(false));
         match record.state {
             _ if !record.is_since_boot() => Self::NotStarted,
-            _ if is_starting && restart.supervised().counted(&record.causes, aiw_home::now_millis()) >= LOOPING => {
+            _ if is_starting
+                && restart.supervised().counted(&record.causes, aiw_home::now_millis()) >= CRASH_LOOP_THRESHOLD =>
+            {
                 Self::CrashLooping
             }
             ProcessState::Queued | ProcessState::Starting => Self::Starting,
-            ProcessState::Running if record.trouble.is_some() => Self::Unhealthy,
+            ProcessState::Running if record.last_error.is_some() => Self::Unhealthy,
             ProcessState::Running if record.ready == Some(false) => Self::Starting,
             ProcessState::Running => Self::Running,
             ProcessState::Stopping => Self::Stopping,
@@ -81,7 +83,7 @@ pub struct ProcessStatus {
     /// Its last lines, if it has failed.
     pub last_lines: Vec<String>,
     /// When it is started next by its times, in RFC 3339 format.
-    pub next_start: Option<String>,
+    pub next_run_at: Option<String>,
     /// Why the program of a hook did not run for an event.
     pub problem: Option<String>,
 }
@@ -123,10 +125,13 @@ impl ProcessStatus {
             (None, None) => None,
         };
         match self.state {
-            RunState::Starting | RunState::CrashLooping | RunState::Unhealthy => record.trouble.clone().or_else(|| {
-                let last = record.causes.last().filter(|_| record.running_since.is_none() || record.child.is_none())?;
-                Some(format!("starts again: {}", last.why))
-            }),
+            RunState::Starting | RunState::CrashLooping | RunState::Unhealthy => {
+                record.last_error.clone().or_else(|| {
+                    let last =
+                        record.causes.last().filter(|_| record.running_since.is_none() || record.child.is_none())?;
+                    Some(format!("starts again: {}", last.why))
+                })
+            }
             RunState::Failed => record.note.clone().or_else(ended),
             RunState::Stopped if record.outcome == Some(ProcessOutcome::Succeeded) => ended(),
             _ => None,
@@ -143,7 +148,7 @@ pub(crate) struct About {
 }
 
 impl About {
-    pub fn of(one: &Supervised) -> Option<Self> {
+    pub fn from_supervised(one: &Supervised) -> Option<Self> {
         Self::deserialize(&one.record.labels).ok()
     }
 

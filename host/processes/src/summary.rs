@@ -48,7 +48,7 @@ pub struct ProcessSummary {
     /// Whether a shell reads the command line
     pub shell: bool,
     /// Whether it takes input: its standard input stays open, or it has a terminal
-    pub takes_input: bool,
+    pub stdin_open: bool,
     /// Where its definition is: `file` or `home`; absent if it is gone
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
@@ -78,19 +78,19 @@ pub struct ProcessSummary {
     pub restarts: u32,
     /// The newest restarts, oldest first
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub causes: Vec<RestartCause>,
+    pub restart_reasons: Vec<RestartCause>,
     /// When it was started
     #[serde(skip_serializing_if = "Option::is_none")]
     pub started: Option<String>,
     /// Since when it runs
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub running_since: Option<String>,
+    pub started_at: Option<String>,
     /// When it ended
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ended: Option<String>,
     /// When it is started next, by its `cron`
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub next_start: Option<String>,
+    pub next_run_at: Option<String>,
     /// Its last lines, if it has failed
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub last_lines: Vec<String>,
@@ -113,7 +113,7 @@ pub struct RestartCause {
     /// When
     pub time: String,
     /// Why, as a phrase
-    pub why: String,
+    pub reason: String,
 }
 
 /// The usage of a process
@@ -130,7 +130,7 @@ pub struct UsageSummary {
 
 impl ProcessSummary {
     /// Returns a process as it is shown. Texts that others wrote are made short.
-    pub fn of(status: &ProcessStatus) -> Self {
+    pub fn new(status: &ProcessStatus) -> Self {
         let record = status.record.as_ref().filter(|record| record.is_since_boot());
         let time = |time: Option<u64>| time.map(rfc3339);
         let definition = &status.definition;
@@ -141,9 +141,9 @@ impl ProcessSummary {
             project: status.project.to_string_lossy().into_owned(),
             state: status.state,
             reason: status.reason().map(|reason| one_line(&reason, 300)),
-            command: one_line(&definition.run.shown().line(), 300),
+            command: one_line(&definition.run.redacted().line(), 300),
             shell: matches!(definition.run, Run::Shell(_)),
-            takes_input: definition.takes_input(),
+            stdin_open: definition.takes_input(),
             source: status.source,
             group: definition.group.clone(),
             ports: BTreeSet::new(),
@@ -153,13 +153,15 @@ impl ProcessSummary {
             signal: record.and_then(|record| record.signal),
             restart: definition.restart.when,
             restarts: status.restarts(),
-            causes: causes.map(|c| RestartCause { time: rfc3339(c.time), why: one_line(&c.why, 200) }).collect(),
+            restart_reasons: causes
+                .map(|c| RestartCause { time: rfc3339(c.time), reason: one_line(&c.why, 200) })
+                .collect(),
             started: time(record.map(|record| record.started)),
-            running_since: time(record.filter(|_| status.pid().is_some()).and_then(|record| record.running_since)),
+            started_at: time(record.filter(|_| status.pid().is_some()).and_then(|record| record.running_since)),
             ended: time(record.filter(|_| !alive).and_then(|record| record.ended)),
             limits: status.limits(),
             last_lines: status.last_lines.clone(),
-            next_start: status.next_start.clone(),
+            next_run_at: status.next_run_at.clone(),
             usage: None,
             is_gone: false,
         }
@@ -193,7 +195,7 @@ impl Manager {
             Ok(loaded) => (loaded, None),
             Err(error) => (Loaded::default(), Some(error)),
         };
-        let own = self.looked_after(&loaded)?;
+        let own = self.reconciled_statuses(&loaded)?;
         let listed = if all { self.list_all()? } else { own };
         let mut processes = self.summaries(&listed, with_usage);
         // A list of all projects does not read their files.
@@ -210,7 +212,7 @@ impl Manager {
         let mut used = if with_usage { self.processes.usage(&records) } else { Vec::new() }.into_iter();
         let mut ports = if is_alive { self.processes.ports(&records) } else { Vec::new() }.into_iter();
         let of = |status: &ProcessStatus| {
-            let mut summary = ProcessSummary::of(status);
+            let mut summary = ProcessSummary::new(status);
             if status.record.is_some() {
                 summary.usage = used.next().flatten().map(UsageSummary::of);
                 summary.ports = ports.next().unwrap_or_default();

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use aiw_core::{Ask, closest, one_line, quoted, quoted_list, shell_word_in_line};
+use aiw_core::{Prompter, closest, one_line, quoted, quoted_list, shell_word_in_line};
 use aiw_home::read_nofollow;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,8 +13,8 @@ use serde_json::Value;
 use crate::define::AddedProcess;
 use crate::definition::{Definition, EnvValue, RestartWhen, Run};
 use crate::error::ProcessError;
+use crate::import::added_lines;
 use crate::manager::Manager;
-use crate::others::gains;
 use crate::probe::{CheckOf, ProbeOf};
 use crate::typed::Author;
 
@@ -471,11 +471,15 @@ impl Manager {
     /// # Errors
     ///
     /// There is no such template or value, the template doesn't fit, the id is taken, or the user declines.
-    pub async fn instantiate(&self, request: &TemplateRequest, ask: &dyn Ask) -> Result<AddedProcess, ProcessError> {
+    pub async fn instantiate(
+        &self,
+        request: &TemplateRequest,
+        ask: &dyn Prompter,
+    ) -> Result<AddedProcess, ProcessError> {
         let names = || TEMPLATES.iter().map(|template| template.name);
         let template = TEMPLATES.iter().find(|template| template.name == request.template).ok_or_else(|| {
             let nearest = closest(&request.template, names()).map(str::to_owned);
-            ProcessError::NoTemplate { name: request.template.clone(), nearest }
+            ProcessError::TemplateNotFound { name: request.template.clone(), nearest }
         })?;
         let place = self.place(request.cwd.as_deref())?;
         if let Some(file) = template.file.filter(|file| !place.has(file)) {
@@ -491,7 +495,7 @@ impl Manager {
             let first = template.first.and_then(|first| filled(first, &words));
             let first = first.map(|first| format!("before the first start, once: {first}"));
             let gained = [(id.to_owned(), definition.clone())].into();
-            ask.agree(&gains(&self.project, &gained, first), &[]).await.map_err(ProcessError::NotAdded)?;
+            ask.confirm(&added_lines(&self.project, &gained, first), &[]).await.map_err(ProcessError::NotAdded)?;
         }
         self.add(id, &definition, request.author, None)
     }

@@ -13,7 +13,7 @@ use crate::state::{ProcessStatus, RunState};
 const COALESCE_WINDOW: Duration = Duration::from_millis(10);
 
 /// How long a process lives at least that has no probe to say that it is ready: many end at once.
-const SETTLES: u64 = 1000;
+const MIN_UPTIME_MS: u64 = 1000;
 
 /// The end of a wait.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,5 +109,5 @@ impl Manager {
 fn settles(status: &ProcessStatus) -> Duration {
     let since = status.record.as_ref().and_then(|record| record.running_since.or(Some(record.started)));
     let age = since.map_or(0, |since| aiw_home::now_millis().saturating_sub(since));
-    Duration::from_millis(SETTLES.saturating_sub(age))
+    Duration::from_millis(MIN_UPTIME_MS.saturating_sub(age))
 }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::definition::{Definition, MAX_PROCESSES};
 use crate::file::{Definitions, FIELDS, duration, written_time};
-use crate::others::values::{ObjectFields, pairs, text, texts};
+use crate::import::values::{ObjectFields, pairs, text, texts};
 use crate::probe::ProbeOf;
 
 /// The most nodes of a file: as many as the longest list of processes may need.

@@ -9,7 +9,9 @@ mod person;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use aiw_core::{Ask, AskError, Choice, Effect, Fault, Plan, Question, Secret, SnapshotName, Unasked};
+use aiw_core::{
+    Choice, Diagnostic, Effect, NonInteractive, Plan, PromptError, Prompter, Question, Secret, SnapshotName,
+};
 use aiw_home::Home;
 use aiw_processes::{
     Author, DefineRequest, ExportForm, ExportRequest, Manager, ProcessEdit, ProcessError, ProcessProject,
@@ -59,7 +61,7 @@ impl Place {
     }
 
     fn allow(&self) {
-        now(self.manager.agreed(&[], &Recorded::agreeing(), &Unasked)).unwrap();
+        now(self.manager.agreed(&[], &Recorded::agreeing(), &NonInteractive)).unwrap();
         assert!(self.is_allowed());
     }
 
@@ -93,7 +95,7 @@ fn what_a_file_starts_is_shown_and_the_answer_counts() {
     let place = Place::new(FILE);
     let start = |person: &Recorded| place.manager.start(&[], person, person).now_or_never();
     let before = place.settings();
-    assert!(matches!(start(&Recorded::new(0, Does::Declines)), Some(Err(ProcessError::Ask(AskError::Declined)))));
+    assert!(matches!(start(&Recorded::new(0, Does::Declines)), Some(Err(ProcessError::Prompt(PromptError::Declined)))));
     // Where nobody is asked, nothing of the file starts.
     assert!(matches!(start(&Recorded::new(0, Does::Absent)), Some(Err(ProcessError::Untrusted { .. }))));
     // Who goes away at the question has allowed nothing.
@@ -168,18 +170,18 @@ fn a_yes_to_a_file_holds_for_all_that_it_says() {
 struct Meanwhile<'a>(&'a Place, &'a str);
 
 #[async_trait::async_trait]
-impl Ask for Meanwhile<'_> {
+impl Prompter for Meanwhile<'_> {
     fn can_ask(&self, _: &[Question]) -> bool {
         true
     }
 
-    async fn agree(&self, _: &Plan, _: &[&Question]) -> Result<Vec<(String, Secret)>, AskError> {
+    async fn confirm(&self, _: &Plan, _: &[&Question]) -> Result<Vec<(String, Secret)>, PromptError> {
         self.0.write(self.1);
         Ok(Vec::new())
     }
 
-    async fn choose(&self, _: &Choice) -> Result<usize, AskError> {
-        Err(AskError::NotHere)
+    async fn select(&self, _: &Choice) -> Result<usize, PromptError> {
+        Err(PromptError::Unsupported)
     }
 }
 
@@ -200,20 +202,20 @@ fn a_definition_that_changed_while_its_form_was_open_stays_and_the_user_is_told(
 
 #[test]
 fn copies_are_edited_by_the_name_of_all_and_by_that_of_each() {
-    let place = Place::new("process \"m\" { command \"true\"; copies 2 }\nprocess \"n-1\" { command \"true\" }\n");
+    let place = Place::new("process \"m\" { command \"true\"; replicas 2 }\nprocess \"n-1\" { command \"true\" }\n");
     let edited = |name: &str, cwd: &str| {
         let edit = ProcessEdit { cwd: Some(cwd.into()), ..ProcessEdit::default() };
         now(place.manager.edit_process(name, &edit, &Recorded::agreeing()))
     };
     for (name, cwd) in [("m", "one"), ("m-1", "two"), ("m-2", "three")] {
         let shown = place.manager.editable(name).unwrap();
-        assert_eq!((shown.id.as_str(), shown.copies), ("m", Some(2)));
+        assert_eq!((shown.id.as_str(), shown.replicas), ("m", Some(2)));
         let done = edited(name, cwd).unwrap();
         assert_eq!((done.id.as_str(), done.changed), ("m", true));
         assert!(place.text().contains(&format!("process \"m\" {{ cwd \"{cwd}\";")), "{}", place.text());
     }
     assert_eq!(place.ids(), ["m-1", "m-2", "n-1"]);
-    assert_eq!(place.manager.editable("n-1").unwrap().copies, None);
+    assert_eq!(place.manager.editable("n-1").unwrap().replicas, None);
     for unknown in ["m-3", "n"] {
         assert!(matches!(place.manager.editable(unknown), Err(ProcessError::Unknown { .. })), "{unknown}");
         assert!(matches!(edited(unknown, "four"), Err(ProcessError::Unknown { .. })), "{unknown}");
@@ -223,8 +225,8 @@ fn copies_are_edited_by_the_name_of_all_and_by_that_of_each() {
 #[test]
 fn what_can_not_start_is_neither_started_nor_stopped() {
     let place = Place::new("process \"a\" { command \"no-such-program-anywhere\" }");
-    let restart = |ids: &[&str]| now(place.manager.restart(&names(ids), &Recorded::agreeing(), &Unasked));
-    assert!(matches!(restart(&["a"]), Err(ProcessError::NoProgram { .. })));
+    let restart = |ids: &[&str]| now(place.manager.restart(&names(ids), &Recorded::agreeing(), &NonInteractive));
+    assert!(matches!(restart(&["a"]), Err(ProcessError::ProgramNotFound { .. })));
     assert!(matches!(restart(&["b"]), Err(ProcessError::Unknown { .. })));
     // As what runs: nothing does.
     place.write("process {");
@@ -239,15 +241,15 @@ fn what_makes_no_sense_together_is_named_with_its_place() {
     for (file, problem) in [
         ("process \"a\" {\n command \"x\"\n needs \"b\"\n}", "3:2: process `a` needs `b`, and there is none"),
         (
-            "process \"a\" { command \"x\"; copies 2; needs \"b\" }\nprocess \"b\" { command \"x\"; needs \"a\" }",
+            "process \"a\" { command \"x\"; replicas 2; needs \"b\" }\nprocess \"b\" { command \"x\"; needs \"a\" }",
             "2:28: processes need each other in a circle: b → a-2 → b",
         ),
         (
-            "process \"a\" { command \"x\"; copies 2; needs \"a-2\" }",
-            "1:38: processes need each other in a circle: a-2 → a-2",
+            "process \"a\" { command \"x\"; replicas 2; needs \"a-2\" }",
+            "1:40: processes need each other in a circle: a-2 → a-2",
         ),
         (
-            "process \"a\" { command \"x\"; copies 2 }\nprocess \"a-2\" { command \"y\" }",
+            "process \"a\" { command \"x\"; replicas 2 }\nprocess \"a-2\" { command \"y\" }",
             "2:1: process `a-2` has the name of a copy of another one",
         ),
     ] {
@@ -493,12 +495,12 @@ fn a_restore_shows_what_changed_and_adds_what_is_gone_only_after_a_yes() {
     define("keyed", json!({"args": ["--token", "hunter2x"]}));
     place.save("s");
     place.as_if_they_ran("s");
-    place.manager.remove(&names(&["p", "keyed"]), Author::Model, &Unasked).unwrap();
+    place.manager.remove(&names(&["p", "keyed"]), Author::Model, &NonInteractive).unwrap();
     place.write("process \"a\" { command \"no-such-program\" \"more\" }\n");
     let (settings, ids) = (place.settings(), place.ids());
     // Who declines has added, started and allowed nothing.
     let no = Recorded::new(0, Does::Declines);
-    assert!(matches!(place.restore("s", &no), Err(ProcessError::Ask(AskError::Declined))));
+    assert!(matches!(place.restore("s", &no), Err(ProcessError::Prompt(PromptError::Declined))));
     assert_eq!((place.settings(), place.ids()), (settings.clone(), ids.clone()));
     let heard = no.heard().join("\n");
     assert!(
@@ -510,7 +512,7 @@ fn a_restore_shows_what_changed_and_adds_what_is_gone_only_after_a_yes() {
     assert_eq!((plan.question.as_str(), plan.effects.len()), ("Define these again?", 1));
     assert_eq!(plan.about[1], "  p: no-such-program");
     // Where nobody can be asked, nothing is added, and nothing of a file that is not allowed starts.
-    let results = now(place.manager.restore(&"s".parse().unwrap(), &Unasked, &Unasked)).unwrap();
+    let results = now(place.manager.restore(&"s".parse().unwrap(), &NonInteractive, &NonInteractive)).unwrap();
     assert!(matches!(results.as_slice(), [(id, Err(ProcessError::Untrusted { .. }))] if id == "a"), "{results:?}");
     assert_eq!((place.settings(), place.ids()), (settings, ids));
     // A yes to the first question is not one to the second.
@@ -518,7 +520,7 @@ fn a_restore_shows_what_changed_and_adds_what_is_gone_only_after_a_yes() {
     assert!(place.restore("s", &second).is_err() && !place.is_allowed());
     assert_eq!(place.ids(), ["a", "p"]);
     let results = place.restore("s", &Recorded::agreeing()).unwrap();
-    let failed = |(_, result): &(String, Result<_, _>)| matches!(result, Err(ProcessError::NoProgram { .. }));
+    let failed = |(_, result): &(String, Result<_, _>)| matches!(result, Err(ProcessError::ProgramNotFound { .. }));
     assert!(results.len() == 2 && results.iter().all(failed), "{results:?}");
     assert!(place.is_allowed() && place.text().contains("more"));
 }
@@ -588,13 +590,14 @@ fn an_editor_allows_only_what_the_user_changed_in_a_file_that_was_allowed() {
             Ok(())
         }
     };
-    let looked = now(place.manager.edit(|_| Ok::<_, ProcessError>(()), &Recorded::agreeing(), &Unasked)).unwrap();
+    let looked =
+        now(place.manager.edit(|_| Ok::<_, ProcessError>(()), &Recorded::agreeing(), &NonInteractive)).unwrap();
     assert_eq!((looked.changed, looked.processes, place.is_allowed()), (false, 1, false));
     // Of a file that was not allowed, the user is asked.
     let edit = |text: &str, person: &Recorded| place.manager.edit(new(text), person, person).now_or_never();
     let text = "process \"a\" { command \"y\" }\n";
     let declined = edit(text, &Recorded::new(0, Does::Declines));
-    assert!(matches!(declined, Some(Err(ProcessError::Ask(AskError::Declined)))));
+    assert!(matches!(declined, Some(Err(ProcessError::Prompt(PromptError::Declined)))));
     assert_eq!((place.text().as_str(), place.is_allowed()), (text, false));
     assert!(edit("process \"a\" { command \"z\" }\n", &Recorded::new(0, Does::Waits)).is_none());
     assert!(!place.is_allowed());
@@ -692,8 +695,13 @@ fn what_was_not_started_gets_no_signal_and_no_input() {
     let place = Place::new("process \"a\" { command \"x\" }");
     let ids = names(&["a"]);
     let error = |result: Result<(), ProcessError>| result.unwrap_err().to_string();
-    assert!(error(place.manager.signal_each(&ids, "NOPE", &Unasked).map(drop)).starts_with("`NOPE` is not a signal"));
-    assert_eq!(error(place.manager.signal_each(&ids, "TERM", &Unasked).map(drop)), "process `a` was not started");
+    assert!(
+        error(place.manager.signal_each(&ids, "NOPE", &NonInteractive).map(drop)).starts_with("`NOPE` is not a signal")
+    );
+    assert_eq!(
+        error(place.manager.signal_each(&ids, "TERM", &NonInteractive).map(drop)),
+        "process `a` was not started"
+    );
     assert_eq!(error(place.manager.write_input("a", b"x").map(drop)), "process `a` was not started");
     let much = vec![0; aiw_processes::MAX_INPUT + 1];
     assert!(matches!(place.manager.write_input("a", &much), Err(ProcessError::TooMuchInput)));
@@ -705,17 +713,17 @@ fn what_was_not_started_gets_no_signal_and_no_input() {
 
 #[test]
 fn an_id_of_copies_names_them_where_one_is_meant() {
-    let place = Place::new("process \"c\" { command \"x\"; copies 2 }");
+    let place = Place::new("process \"c\" { command \"x\"; replicas 2 }");
     let errors = [
         place.manager.write_input("c", b"x").map(drop),
         place.manager.attach("c", false).map(drop),
-        place.manager.surroundings("c").map(drop),
+        place.manager.context("c").map(drop),
     ];
     for error in errors.map(Result::unwrap_err) {
-        assert_eq!(error.to_string(), "`c` stands for its copies, and this takes one of them");
+        assert_eq!(error.to_string(), "`c` stands for its replicas, and this takes one of them");
         assert_eq!(error.hint().unwrap(), "name one: `c-1`, `c-2`");
     }
-    let unknown = place.manager.surroundings("nope").unwrap_err();
+    let unknown = place.manager.context("nope").unwrap_err();
     assert!(matches!(unknown, ProcessError::Unknown { .. }));
 }
 
@@ -758,18 +766,18 @@ fn a_suggestion_changes_the_file_once_it_was_shown_and_is_made_no_more() {
         place.manager.suggestions(None).unwrap().suggestions.into_iter().map(|suggestion| suggestion.id).collect()
     };
     let suggestion = place.manager.suggestions(Some("a")).unwrap().suggestions.remove(0);
-    assert_eq!((suggestion.id.as_str(), suggestion.strength.as_str()), ("after:a:b", "suggested"));
+    assert_eq!((suggestion.id.as_str(), suggestion.confidence_level.as_str()), ("after:a:b", "high"));
     assert_eq!((suggestion.times, suggestion.of, suggestion.events.len()), (8, 8, 8));
-    assert_eq!(suggestion.gains.as_deref(), Some("needs \"a\""));
+    assert_eq!(suggestion.added_line.as_deref(), Some("needs \"a\""));
     assert!(place.manager.suggestions(Some("b")).unwrap().suggestions.is_empty());
     let accept = |person: &Recorded| now(place.manager.accept_suggestion("after:a:b", person));
     let declined = Recorded::new(0, Does::Declines);
-    assert!(matches!(accept(&declined), Err(ProcessError::NotChanged(AskError::Declined))));
+    assert!(matches!(accept(&declined), Err(ProcessError::NotChanged(PromptError::Declined))));
     let absent = Recorded::new(0, Does::Absent);
-    assert!(matches!(accept(&absent), Err(ProcessError::NotChanged(AskError::NotHere))));
+    assert!(matches!(accept(&absent), Err(ProcessError::NotChanged(PromptError::Unsupported))));
     assert_eq!((place.text(), ids()), (file.to_owned(), vec!["after:a:b".to_owned()]));
     let unknown = now(place.manager.accept_suggestion("after:b:a", &Recorded::agreeing()));
-    assert!(matches!(unknown, Err(ProcessError::NoSuggestion { .. })));
+    assert!(matches!(unknown, Err(ProcessError::SuggestionNotFound { .. })));
     let person = Recorded::agreeing();
     accept(&person).unwrap();
     let about = person.plans.lock().unwrap()[0].about.clone();
@@ -801,7 +809,7 @@ fn habits_that_are_switched_off_are_not_read() {
     note_pair(&place, 8);
     let settings = place.directory.path().join("home/settings.json");
     fs::write(&settings, r#"{"habits": false}"#).unwrap();
-    assert!(matches!(place.manager.suggestions(None), Err(ProcessError::NoHabits)));
+    assert!(matches!(place.manager.suggestions(None), Err(ProcessError::HabitsDisabled)));
     // What was noted before can be removed.
     place.manager.forget_habits(None).unwrap();
     fs::write(&settings, "{}").unwrap();
@@ -809,11 +817,11 @@ fn habits_that_are_switched_off_are_not_read() {
 }
 
 #[cfg(all(unix, not(target_vendor = "apple")))]
-mod at_boot {
+mod autostart {
     use std::os::unix::fs::symlink;
 
-    use aiw_home::Surroundings;
-    use aiw_processes::AtBoot;
+    use aiw_home::ExecutionContext;
+    use aiw_processes::Autostart;
 
     use super::*;
 
@@ -821,18 +829,18 @@ mod at_boot {
     fn seen(file: &str) -> (Place, Manager) {
         let place = Place::new(file);
         let user = place.directory.path().join("user");
-        let around = Surroundings::new(Ok(user.clone()), [("HOME".into(), user.into())]);
+        let around = ExecutionContext::new(Ok(user.clone()), [("HOME".into(), user.into())]);
         let manager = Manager::open(&place.manager.home().seen_by(around), place.manager.project().clone()).unwrap();
         (place, manager)
     }
 
-    fn on(manager: &Manager) -> Result<AtBoot, ProcessError> {
+    fn on(manager: &Manager) -> Result<Autostart, ProcessError> {
         now(manager.start_at_boot(Path::new("/opt/aiw"), &Recorded::agreeing()))
     }
 
     /// Where the unit is, and the link to it.
     fn paths(manager: &Manager) -> (PathBuf, PathBuf) {
-        let file = PathBuf::from(manager.at_boot().unwrap().file);
+        let file = PathBuf::from(manager.autostart().unwrap().file);
         let link = file.parent().unwrap().join("default.target.wants").join(file.file_name().unwrap());
         (file, link)
     }
@@ -865,7 +873,7 @@ mod at_boot {
     fn a_project_starts_at_boot_only_while_the_link_leads_to_its_unit() {
         let (_place, manager) = seen("process \"a\" { command \"x\" }");
         let (file, link) = paths(&manager);
-        let is_on = || manager.at_boot().unwrap().on;
+        let is_on = || manager.autostart().unwrap().on;
         assert!(on(&manager).unwrap().on && is_on());
         // As `systemctl --user disable` does.
         fs::remove_file(&link).unwrap();
@@ -899,10 +907,10 @@ mod at_boot {
         place.write("process \"a\" { command \"x\" }");
         let answer = on(&manager).unwrap();
         assert_eq!((answer.on, answer.allowed), (true, false));
-        let why = || manager.at_boot().unwrap().problem.unwrap_or_default();
+        let why = || manager.autostart().unwrap().problem.unwrap_or_default();
         assert!(answer.problem.unwrap().ends_with("until you allow it: `aiw up` shows it, and asks"));
         place.allow();
-        assert!(manager.at_boot().unwrap().allowed);
+        assert!(manager.autostart().unwrap().allowed);
         assert_eq!(why(), "");
         place.write("process \"a\" {");
         assert!(why().contains("processes.kdl:1:"), "{}", why());

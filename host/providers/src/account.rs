@@ -7,7 +7,7 @@ use aiw_core::provider::{Account, Need, Preset};
 use aiw_core::{Api, CliKind, Family};
 use aiw_home::{Provider, new_provider_id, origin};
 
-use crate::{KnownPreset, ProviderError};
+use crate::{PresetEntry, ProviderError};
 
 /// The account: the user's addresses and model, else the preset's.
 ///
@@ -16,7 +16,7 @@ use crate::{KnownPreset, ProviderError};
 /// # Errors
 ///
 /// If the preset now points elsewhere than when the user agreed to it: secrets don't follow automatically.
-pub fn account(provider: &Provider, known: &KnownPreset) -> Result<Account, ProviderError> {
+pub fn account(provider: &Provider, known: &PresetEntry) -> Result<Account, ProviderError> {
     let preset = &known.preset;
     let mut account = unchecked_account(provider, known);
     if is_unpinned(provider) {
@@ -26,7 +26,7 @@ pub fn account(provider: &Provider, known: &KnownPreset) -> Result<Account, Prov
     for (family, now) in preset_origins(provider, preset) {
         match provider.origins.get(&family) {
             Some(pinned) if origin(pinned) != now => {
-                return Err(ProviderError::Moved {
+                return Err(ProviderError::UrlChanged {
                     provider: provider.name.to_string(),
                     preset: preset.id.clone(),
                     pinned: pinned.clone(),
@@ -50,7 +50,7 @@ pub fn agreed_origins(provider: &Provider) -> BTreeSet<String> {
 }
 
 /// Returns the account wherever the preset points: for lists, and if no secret is sent.
-pub fn unchecked_account(provider: &Provider, known: &KnownPreset) -> Account {
+pub fn unchecked_account(provider: &Provider, known: &PresetEntry) -> Account {
     let mut base_urls = provider.base_urls.clone();
     for (family, url) in &known.preset.base_urls {
         if let Some(url) = url {
@@ -127,7 +127,7 @@ impl ServedClis {
     }
 
     /// Returns those of the CLIs that it can serve, with their APIs.
-    pub(crate) fn of(&self, clis: &[CliKind]) -> Vec<CliApis> {
+    pub(crate) fn for_clis(&self, clis: &[CliKind]) -> Vec<CliApis> {
         clis.iter().filter_map(|cli| self.0.iter().find(|known| known.cli == *cli).copied()).collect()
     }
 
@@ -154,7 +154,7 @@ impl ServedClis {
     }
 
     /// The CLIs that a preset works with: those whose API it speaks.
-    pub fn of_preset(&self, preset: &Preset) -> Vec<CliKind> {
+    pub fn clis_for_preset(&self, preset: &Preset) -> Vec<CliKind> {
         self.all().filter(|cli| self.family_for(*cli, preset).is_some()).collect()
     }
 
@@ -176,7 +176,7 @@ impl ServedClis {
         }
         let own = self.apis(cli).iter().map(|api| api.family());
         let added = own.chain(Family::ALL).find_map(|family| preset.base_urls.get(&family)?.as_deref());
-        Err(ProviderError::Gained {
+        Err(ProviderError::UrlAdded {
             provider: provider.name.to_string(),
             preset: preset.id.clone(),
             cli,
@@ -236,8 +236,8 @@ mod tests {
         }
     }
 
-    fn known(preset: Preset) -> KnownPreset {
-        KnownPreset { component: "c".parse().unwrap(), bundled: false, preset }
+    fn known(preset: Preset) -> PresetEntry {
+        PresetEntry { component: "c".parse().unwrap(), bundled: false, preset }
     }
 
     fn clis() -> ServedClis {
@@ -290,7 +290,7 @@ mod tests {
         for url in ["https://b/x", "http://a/x", "https://a:8443/x"] {
             let moved = preset(&[(Family::Anthropic, Some(url))]);
             let error = account(&provider, &known(moved)).unwrap_err();
-            assert!(matches!(error, ProviderError::Moved { .. }), "{url}: {error}");
+            assert!(matches!(error, ProviderError::UrlChanged { .. }), "{url}: {error}");
         }
         let moved = preset(&[(Family::Anthropic, Some("https://b/x"))]);
         assert!(pin(&mut provider, &moved) && account(&provider, &known(moved)).is_ok());
@@ -302,7 +302,7 @@ mod tests {
         clis().check_agreed(&with, &provider, &gained("https://evil/x"), CliKind::Gemini).unwrap();
         let nothing = Account { base_urls: BTreeMap::new(), ..with };
         let refused = clis().check_agreed(&nothing, &provider, &gained("https://evil/x"), CliKind::Gemini);
-        assert!(matches!(refused, Err(ProviderError::Gained { now, .. }) if now == "https://evil"));
+        assert!(matches!(refused, Err(ProviderError::UrlAdded { now, .. }) if now == "https://evil"));
         let with = account(&provider, &known(gained("https://b/y"))).unwrap();
         assert_eq!(with.base_urls[&Family::Gemini], "https://b/y");
         // The preset can't move the user's own address.

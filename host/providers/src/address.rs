@@ -24,7 +24,7 @@ pub(crate) fn addresses(
     if let Some(family) = family {
         return match preset.base_urls.contains_key(&family) {
             true => Ok(vec![(family, url.to_owned())]),
-            false => Err(ProviderError::NotSpoken { preset: preset.id.clone(), family }),
+            false => Err(ProviderError::UnsupportedApi { preset: preset.id.clone(), family }),
         };
     }
     let families: Vec<Family> = match wanted {
@@ -34,7 +34,7 @@ pub(crate) fn addresses(
     match families.as_slice() {
         [family] => Ok(vec![(*family, url.to_owned())]),
         // Only the address of a custom provider is known.
-        _ if preset.id == "custom" && wanted.is_empty() => Err(ProviderError::WhichApi { url: url.to_owned() }),
+        _ if preset.id == "custom" && wanted.is_empty() => Err(ProviderError::AmbiguousApi { url: url.to_owned() }),
         families => {
             let root = url.strip_suffix("/v1").unwrap_or(url);
             let of = |family: &Family| match family {

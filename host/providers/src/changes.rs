@@ -6,7 +6,7 @@ use aiw_core::{Api, CliKind, EnvName, Family, HeaderName, SecretName};
 use aiw_home::{ModelFor, Provider, TextOrSecret, origin};
 
 use crate::account::unchecked_account;
-use crate::{KnownPreset, ProviderError};
+use crate::{PresetEntry, ProviderError};
 
 /// The changes to a provider. Empty fields stay as they are.
 #[derive(Debug, Clone, Default)]
@@ -45,7 +45,7 @@ pub struct ProviderChanges {
     pub keep_token: bool,
     /// Whether runs with other providers must not see the variables that its secrets are read from. If absent, the
     /// user is asked.
-    pub withhold: Option<bool>,
+    pub scrub_env: Option<bool>,
     /// Make it the default for the CLIs that it works with.
     pub default: bool,
 }
@@ -56,18 +56,18 @@ pub enum NewTokenSource {
     /// A variable, read at each run.
     Variable(EnvName),
     /// It is asked for, and stored in the vault.
-    Given,
+    Prompted,
 }
 
 /// Why a token is wanted.
 #[derive(Clone, Copy)]
-pub(crate) enum WantedToken {
+pub(crate) enum TokenPurpose {
     /// It has not changed.
     No,
     /// The provider is new.
     New,
     /// The provider now points elsewhere, and its secrets don't move with it.
-    Moved {
+    UrlChanged {
         /// Whether it had any secrets.
         had_one: bool,
     },
@@ -86,13 +86,13 @@ pub(crate) fn is_same(one: &HeaderName, other: &HeaderName) -> bool {
 }
 
 /// Where a provider's secrets go.
-pub(crate) fn origins(provider: &Provider, known: &KnownPreset) -> BTreeSet<String> {
+pub(crate) fn origins(provider: &Provider, known: &PresetEntry) -> BTreeSet<String> {
     unchecked_account(provider, known).base_urls.values().map(|url| origin(url)).collect()
 }
 
 /// Removes the secrets that were given for another place, and keeps those from the same command. Returns sentences
 /// for the user.
-pub(crate) fn leave_behind(provider: &mut Provider, changes: &ProviderChanges) -> (WantedToken, Vec<String>) {
+pub(crate) fn leave_behind(provider: &mut Provider, changes: &ProviderChanges) -> (TokenPurpose, Vec<String>) {
     let mut notes = Vec::new();
     let mut left: Vec<String> = provider.token.take().iter().map(|_| "`token`".to_owned()).collect();
     provider.secrets.retain(|name, _| {
@@ -125,5 +125,5 @@ pub(crate) fn leave_behind(provider: &mut Provider, changes: &ProviderChanges) -
     if !env.is_empty() {
         notes.push(format!("its runs still get the secret variables {}", env.join(", ")));
     }
-    (WantedToken::Moved { had_one: !left.is_empty() }, notes)
+    (TokenPurpose::UrlChanged { had_one: !left.is_empty() }, notes)
 }

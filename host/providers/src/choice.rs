@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use aiw_core::{CliKind, one_line, shell_word};
-use aiw_home::{HomeError, OWN, Project, ProvidersFile, Settings, TrustedProject};
+use aiw_home::{CLI_LOGIN_NAME, HomeError, Project, ProvidersFile, Settings, TrustedProject};
 
 /// The source of a choice.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,14 +16,14 @@ pub enum Decision {
     /// The default in `providers.json`.
     Default,
     /// The CLI's own configuration.
-    Own,
+    CliLogin,
 }
 
 impl Decision {
     /// Human-readable: `the default`; none for what the user typed.
     pub fn source_name(&self) -> Option<String> {
         match self {
-            Self::Named | Self::Own => None,
+            Self::Named | Self::CliLogin => None,
             Self::Project(root) => Some(format!("named by `{}`", root.join(".aiw.json").display())),
             Self::Default => Some("the default".into()),
         }
@@ -51,9 +51,9 @@ impl ChosenProvider {
         cwd: &Path,
         user_home: Option<&Path>,
     ) -> Result<Self, HomeError> {
-        let own = |note| Self { name: None, decision: Decision::Own, note };
+        let own = |note| Self { name: None, decision: Decision::CliLogin, note };
         let chosen = |name: &str, decision: Decision, note| match name {
-            OWN => Self { name: None, decision, note },
+            CLI_LOGIN_NAME => Self { name: None, decision, note },
             name => Self { name: Some(name.to_owned()), decision, note },
         };
         if let Some(name) = named {
@@ -116,7 +116,7 @@ mod tests {
         fs::create_dir_all(project.join("src")).unwrap();
         fs::write(project.join(".aiw.json"), r#"{"provider": {"claude": "theirs", "gemini": "own"}}"#).unwrap();
         let cwd = project.join("src");
-        assert_eq!(choose(&home, CliKind::Claude, None, &cwd), (None, Decision::Own, true));
+        assert_eq!(choose(&home, CliKind::Claude, None, &cwd), (None, Decision::CliLogin, true));
         fs::write(home.providers_path(), r#"{"version": 1, "default": "mine"}"#).unwrap();
         assert_eq!(choose(&home, CliKind::Claude, None, &cwd), (Some("mine".into()), Decision::Default, true));
         let mut settings = home.settings().unwrap();
@@ -141,7 +141,7 @@ mod tests {
         fs::create_dir_all(home.root()).unwrap();
         let project = fs::canonicalize(dir.path()).unwrap();
         fs::write(project.join(".aiw.json"), "{").unwrap();
-        assert_eq!(choose(&home, CliKind::Claude, None, &project), (None, Decision::Own, true));
+        assert_eq!(choose(&home, CliKind::Claude, None, &project), (None, Decision::CliLogin, true));
         let mut settings = home.settings().unwrap();
         let mut trust = settings.trust();
         trust.add(&project);

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::error::Error;
 
 use aiw_core::provider::{Account, Health, Intent, Model, Preset, Target};
-use aiw_core::{ErrorKind, ExtensionId, Fault, Secret, closest, one_line};
+use aiw_core::{Diagnostic, ErrorKind, ExtensionId, Secret, closest, one_line};
 use async_trait::async_trait;
 
 /// A preset, and the component that knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KnownPreset {
+pub struct PresetEntry {
     /// The component.
     pub component: ExtensionId,
     /// Whether the component is part of aiw.
@@ -22,14 +22,14 @@ pub struct KnownPreset {
 #[async_trait]
 pub trait ProviderComponents: Send + Sync {
     /// All presets, each id once. Components that don't answer are left out, each with its error.
-    async fn presets(&self) -> Result<(Vec<KnownPreset>, Vec<ProviderComponentError>), ProviderComponentError>;
+    async fn presets(&self) -> Result<(Vec<PresetEntry>, Vec<ProviderComponentError>), ProviderComponentError>;
 
     /// A preset by its id, from one component or from any.
     async fn preset(
         &self,
         preset: &str,
         component: Option<&ExtensionId>,
-    ) -> Result<KnownPreset, ProviderComponentError>;
+    ) -> Result<PresetEntry, ProviderComponentError>;
 
     /// Refuses an address that no one typed and that points to this machine or a private network.
     async fn check_address(&self, url: &str) -> Result<(), ProviderComponentError>;
@@ -105,7 +105,7 @@ pub enum ProviderComponentError {
     },
 }
 
-impl Fault for ProviderComponentError {
+impl Diagnostic for ProviderComponentError {
     fn own_kind(&self) -> ErrorKind {
         match self {
             Self::UnknownPreset { .. } => ErrorKind::User,

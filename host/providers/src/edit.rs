@@ -4,17 +4,19 @@ use futures::future::BoxFuture;
 use std::collections::{BTreeMap, BTreeSet};
 
 use aiw_core::provider::{Need, Preset};
-use aiw_core::{Ask, AskError, CliKind, EnvName, HeaderName, ProviderName, Secret, SecretName, Sink, one_line};
-use aiw_home::{Lock, OWN, Provider, ProvidersFile, SecretRef, TextOrSecret, blocking, check_header};
+use aiw_core::{
+    CliKind, EnvName, HeaderName, PromptError, Prompter, ProviderName, Reporter, Secret, SecretName, one_line,
+};
+use aiw_home::{CLI_LOGIN_NAME, Lock, Provider, ProvidersFile, SecretRef, TextOrSecret, blocking, check_header};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::account::{agreed_origins, is_unpinned, pin, unchecked_account};
 use crate::address::{addresses, base_url, is_loopback};
-use crate::changes::{ProviderChanges, WantedToken, is_same, leave_behind, origins, refuse_general};
+use crate::changes::{ProviderChanges, TokenPurpose, is_same, leave_behind, origins, refuse_general};
 use crate::questions::{again, agree_to_private, agree_to_removal, ask_clis, nobody, token, withhold};
 use crate::secrets::{forget, free_name, in_vault};
-use crate::{KnownPreset, ProviderError, ProviderSummary, Providers};
+use crate::{PresetEntry, ProviderError, ProviderSummary, Providers};
 
 #[cfg(test)]
 mod tests;
@@ -67,7 +69,7 @@ struct Pending {
     /// The existing entry.
     before: Option<Provider>,
     provider: Provider,
-    known: KnownPreset,
+    known: PresetEntry,
     /// For the vault.
     token: Option<Secret>,
     default: bool,
@@ -99,7 +101,7 @@ impl PreparedProvider {
 
 pub(crate) fn refuse_name(file: &ProvidersFile, name: &ProviderName) -> Result<(), ProviderError> {
     match name.as_str() {
-        OWN => Err(ProviderError::Reserved),
+        CLI_LOGIN_NAME => Err(ProviderError::Reserved),
         _ => refuse_taken(file, name),
     }
 }
@@ -120,8 +122,8 @@ impl Providers {
         &'a self,
         name: Option<ProviderName>,
         changes: &'a ProviderChanges,
-        ask: &'a dyn Ask,
-        sink: &'a dyn Sink,
+        ask: &'a dyn Prompter,
+        sink: &'a dyn Reporter,
     ) -> BoxFuture<'a, Result<AddedProvider, ProviderError>> {
         Box::pin(async move { self.add_prepared(self.prepare(name, changes, ask, sink).await?).await })
     }
@@ -131,8 +133,8 @@ impl Providers {
         &'a self,
         name: Option<ProviderName>,
         changes: &'a ProviderChanges,
-        ask: &'a dyn Ask,
-        sink: &'a dyn Sink,
+        ask: &'a dyn Prompter,
+        sink: &'a dyn Reporter,
     ) -> BoxFuture<'a, Result<PreparedProvider, ProviderError>> {
         Box::pin(async move {
             if let Some(name) = &name {
@@ -148,12 +150,12 @@ impl Providers {
             };
             let mut provider = Provider::new(name.clone(), known.preset.id.clone());
             provider.component = Some(known.component.clone());
-            let asks = ask.is_there() && changes.preset.is_none();
+            let asks = ask.is_interactive() && changes.preset.is_none();
             self.apply(&mut provider, &known.preset, changes, asks.then_some((ask, sink))).await?;
             agree_to_private(&mut provider, &known, ask).await?;
             pin(&mut provider, &known.preset);
             let places = origins(&provider, &known);
-            let token = token(&mut provider, &known.preset, changes, WantedToken::New, &places, ask).await?;
+            let token = token(&mut provider, &known.preset, changes, TokenPurpose::New, &places, ask).await?;
             let mut notes = Vec::new();
             withhold(None, &mut provider, changes, ask, &mut notes).await?;
             let pending =
@@ -182,20 +184,20 @@ impl Providers {
         .await
     }
 
-    async fn ask_preset(&self, ask: &dyn Ask, sink: &dyn Sink) -> Result<KnownPreset, ProviderError> {
-        if !ask.is_there() {
+    async fn ask_preset(&self, ask: &dyn Prompter, sink: &dyn Reporter) -> Result<PresetEntry, ProviderError> {
+        if !ask.is_interactive() {
             return Err(nobody("what to add", "use `--preset PRESET`; `aiw provider presets` lists them"));
         }
         let presets = self.components.presets().await?.0;
         let width = presets.iter().map(|known| known.preset.id.len()).max().unwrap_or_default();
         let list = || {
-            presets.iter().for_each(|KnownPreset { preset, .. }| {
+            presets.iter().for_each(|PresetEntry { preset, .. }| {
                 sink.step(format!("{:width$}  {}", preset.id, preset.label));
             });
         };
         list();
         loop {
-            let preset = ask.text("Preset:").await?.ok_or(AskError::Declined)?;
+            let preset = ask.text("Preset:").await?.ok_or(PromptError::Declined)?;
             match self.components.preset(&preset, None).await {
                 Ok(known) => return Ok(known),
                 Err(error) => {
@@ -207,8 +209,13 @@ impl Providers {
         }
     }
 
-    async fn ask_name(&self, preset: &str, ask: &dyn Ask, sink: &dyn Sink) -> Result<ProviderName, ProviderError> {
-        if !ask.is_there() {
+    async fn ask_name(
+        &self,
+        preset: &str,
+        ask: &dyn Prompter,
+        sink: &dyn Reporter,
+    ) -> Result<ProviderName, ProviderError> {
+        if !ask.is_interactive() {
             return Err(nobody("what to call it", "give it a name: `aiw provider add NAME`"));
         }
         loop {
@@ -228,7 +235,7 @@ impl Providers {
         &'a self,
         name: &'a ProviderName,
         changes: &'a ProviderChanges,
-        ask: &'a dyn Ask,
+        ask: &'a dyn Prompter,
     ) -> BoxFuture<'a, Result<AddedProvider, ProviderError>> {
         Box::pin(async move {
             let mut given: Option<GivenToken> = None;
@@ -240,7 +247,7 @@ impl Providers {
                 let leaves = moved && !changes.keep_token;
                 let (wanted, mut notes) = match leaves {
                     true => leave_behind(&mut provider, changes),
-                    false => (WantedToken::No, Vec::new()),
+                    false => (TokenPurpose::No, Vec::new()),
                 };
                 let places = origins(&provider, &known);
                 let token = match given {
@@ -251,12 +258,12 @@ impl Providers {
                     None => token(&mut provider, &known.preset, changes, wanted, &places, ask).await?,
                 };
                 let left = if leaves { self.left(&file, &before, &provider) } else { Vec::new() };
-                if ask.is_there() && left != agreed {
+                if ask.is_interactive() && left != agreed {
                     agree_to_removal(&before, &left, &places, ask).await?;
                     agreed.clone_from(&left);
                 }
                 // Nobody has agreed to their removal, or given another one.
-                let keeps = !left.is_empty() && !ask.is_there() && changes.token.is_none();
+                let keeps = !left.is_empty() && !ask.is_interactive() && changes.token.is_none();
                 withhold(Some(&before), &mut provider, changes, ask, &mut notes).await?;
                 let renewed = changes.preset.is_some() || changes.default;
                 if provider == before && token.is_none() && !renewed {
@@ -286,7 +293,7 @@ impl Providers {
     fn left(&self, file: &ProvidersFile, before: &Provider, provider: &Provider) -> Vec<SecretName> {
         let (mut left, kept) = (in_vault(before), in_vault(provider));
         let is_left = |name: &SecretName| {
-            let is_others = file.users_of(name).any(|user| user.name != before.name);
+            let is_others = file.providers_using(name).any(|user| user.name != before.name);
             !kept.contains(name) && !is_others && self.home.vault().is_taken(name)
         };
         left.retain(is_left);
@@ -356,14 +363,14 @@ impl Providers {
         Box::pin(async move {
             let is_pool = self.file()?.pool(name)?.is_some();
             let fitting = match name {
-                OWN => self.clis.all().collect(),
+                CLI_LOGIN_NAME => self.clis.all().collect(),
                 // Any CLI reaches its members through the gateway.
                 _ if is_pool => self.clis.all().collect(),
                 name => {
                     let provider = Self::get(&self.file()?, name)?;
-                    let preset = self.preset_of(&provider).await?.preset;
+                    let preset = self.find_preset(&provider).await?.preset;
                     if let Some(cli) = wanted.iter().find(|cli| self.clis.misfit(&provider, &preset, **cli).is_some()) {
-                        return Err(ProviderError::Misfit { provider: name.to_owned(), cli: *cli });
+                        return Err(ProviderError::Incompatible { provider: name.to_owned(), cli: *cli });
                     }
                     self.clis.fitting(&provider, &preset)
                 }
@@ -373,11 +380,11 @@ impl Providers {
             blocking(move || {
                 let lock = this.home.lock()?;
                 let mut file = this.file()?;
-                if name != OWN && file.pool(&name)?.is_none() {
+                if name != CLI_LOGIN_NAME && file.pool(&name)?.is_none() {
                     // Another process may have removed it in the meantime.
                     Self::get(&file, &name)?;
                 }
-                file.set_default(Some(&clis), (name != OWN).then_some(name.as_str()))?;
+                file.set_default(Some(&clis), (name != CLI_LOGIN_NAME).then_some(name.as_str()))?;
                 Ok(file.save(&lock)?)
             })
             .await
@@ -389,31 +396,31 @@ impl Providers {
         &self,
         before: &Provider,
         changes: &ProviderChanges,
-        ask: &dyn Ask,
-    ) -> Result<(Provider, KnownPreset, bool), ProviderError> {
+        ask: &dyn Prompter,
+    ) -> Result<(Provider, PresetEntry, bool), ProviderError> {
         let mut provider = before.clone();
         for name in &changes.unset_env {
             let count = provider.env.len();
             provider.env.retain(|(known, _)| known != name);
             if provider.env.len() == count {
-                return Err(ProviderError::NoVariable { provider: before.name.clone(), name: name.clone() });
+                return Err(ProviderError::VariableNotFound { provider: before.name.clone(), name: name.clone() });
             }
         }
         for name in &changes.unset_secrets {
             if provider.secrets.remove(name).is_none() {
-                return Err(ProviderError::NoFurtherSecret { provider: before.name.clone(), name: name.clone() });
+                return Err(ProviderError::TooManySecrets { provider: before.name.clone(), name: name.clone() });
             }
         }
         for name in &changes.unset_headers {
             let count = provider.headers.len();
             provider.headers.retain(|(known, _)| !is_same(known, name));
             if provider.headers.len() == count {
-                return Err(ProviderError::NoHeader { provider: before.name.clone(), name: name.clone() });
+                return Err(ProviderError::HeaderNotFound { provider: before.name.clone(), name: name.clone() });
             }
         }
         let mut moved = false;
         if let Some(preset) = &changes.preset {
-            let KnownPreset { component, preset, .. } = self.components.preset(preset, None).await?;
+            let PresetEntry { component, preset, .. } = self.components.preset(preset, None).await?;
             // Addresses belong to the preset that they were given for.
             if preset.id != provider.preset {
                 provider.base_urls.clear();
@@ -424,7 +431,7 @@ impl Providers {
             provider.preset = preset.id;
             provider.component = Some(component);
         }
-        let known = self.preset_of(&provider).await?;
+        let known = self.find_preset(&provider).await?;
         self.apply(&mut provider, &known.preset, changes, None).await?;
         agree_to_private(&mut provider, &known, ask).await?;
         let agreed = match is_unpinned(before) {
@@ -443,9 +450,9 @@ impl Providers {
         provider: &mut Provider,
         preset: &Preset,
         changes: &ProviderChanges,
-        person: Option<(&dyn Ask, &dyn Sink)>,
+        person: Option<(&dyn Prompter, &dyn Reporter)>,
     ) -> Result<(), ProviderError> {
-        let wanted = self.clis.of(&changes.clis);
+        let wanted = self.clis.for_clis(&changes.clis);
         for (family, url) in &changes.base_urls {
             let url = base_url(url)?;
             for (family, url) in addresses(*family, &url, preset, &wanted)? {
@@ -542,7 +549,7 @@ impl Providers {
             if aiw_core::is_secret(name.as_str(), text) {
                 return Err(ProviderError::SecretHeader { name: name.clone() });
             }
-            let mut fitting = self.clis.of(&self.clis.fitting(provider, preset)).into_iter();
+            let mut fitting = self.clis.for_clis(&self.clis.fitting(provider, preset)).into_iter();
             if let Some(known) = fitting.find(|known| text.contains(known.not_in_headers)) {
                 let problem = format!("has a comma in its value, which `{}` can't send", known.cli);
                 return Err(bad(problem));
@@ -553,7 +560,7 @@ impl Providers {
 
     /// Errors for a variable that aiw itself sets for a CLI that the provider works with: the provider's would be lost.
     fn check_variable(&self, provider: &Provider, preset: &Preset, name: &EnvName) -> Result<(), ProviderError> {
-        let mut fitting = self.clis.of(&self.clis.fitting(provider, preset)).into_iter();
+        let mut fitting = self.clis.for_clis(&self.clis.fitting(provider, preset)).into_iter();
         match fitting.find(|known| known.sets.contains(&name.as_str())) {
             Some(known) => Err(ProviderError::SetByAiw { name: name.clone(), cli: known.cli }),
             None => Ok(()),
@@ -568,12 +575,12 @@ impl Providers {
         changes: &ProviderChanges,
     ) -> Result<(), ProviderError> {
         let works = |cli: CliKind| self.clis.misfit(provider, preset, cli).is_none();
-        let misfit = self.clis.of(&changes.clis).into_iter().find(|known| !works(known.cli));
+        let misfit = self.clis.for_clis(&changes.clis).into_iter().find(|known| !works(known.cli));
         if let Some((cli, family)) = misfit.and_then(|known| Some((known.cli, known.family()?))) {
-            return Err(ProviderError::NoAddressFor { preset: preset.id.clone(), cli, family });
+            return Err(ProviderError::MissingUrlFor { preset: preset.id.clone(), cli, family });
         }
         match self.clis.all().any(works) {
-            false => Err(ProviderError::NoAddress {
+            false => Err(ProviderError::MissingUrl {
                 preset: preset.id.clone(),
                 families: preset.base_urls.keys().copied().collect(),
             }),
@@ -610,7 +617,7 @@ impl Providers {
         let gone = if keeps { Vec::new() } else { forget(&self.home, &file, &lock, unused.clone())? };
         drop(lock);
         if keeps {
-            let unused = unused.iter().filter(|name| file.users_of(name).next().is_none());
+            let unused = unused.iter().filter(|name| file.providers_using(name).next().is_none());
             notes.extend(unused.map(|name| {
                 format!("the secret `{name}` stays in the vault, unused: `aiw secret remove {name}` removes it")
             }));

@@ -1,9 +1,9 @@
 //! What can go wrong with providers.
 
 use aiw_core::{
-    AskError, CliKind, EnvName, Family, Fault, HeaderName, ProviderName, SecretName, did_you_mean, one_line,
+    CliKind, Diagnostic, EnvName, Family, HeaderName, PromptError, ProviderName, SecretName, did_you_mean, one_line,
 };
-use aiw_home::{HomeError, OWN, ProvidersFile, VaultError};
+use aiw_home::{CLI_LOGIN_NAME, HomeError, ProvidersFile, VaultError};
 
 use crate::ProviderComponentError;
 
@@ -20,8 +20,8 @@ pub enum ProviderError {
     #[error(transparent)]
     Component(#[from] ProviderComponentError),
     /// An unanswered question.
-    #[error("{}", .0.or_done("nothing was changed"))]
-    Ask(#[from] AskError),
+    #[error("{}", .0.or_declined("nothing was changed"))]
+    Prompt(#[from] PromptError),
     /// No provider has that name.
     #[error("there is no provider `{}`", one_line(.name, 80))]
     Unknown {
@@ -76,11 +76,11 @@ pub enum ProviderError {
         pool: ProviderName,
     },
     /// The name means something else.
-    #[error("`{OWN}` means the CLI's own configuration")]
+    #[error("`{CLI_LOGIN_NAME}` means the CLI's own configuration")]
     Reserved,
     /// The provider is not for that CLI, or does not speak its API.
     #[error("provider `{provider}` does not work with `{cli}`")]
-    Misfit {
+    Incompatible {
         /// The provider.
         provider: String,
         /// The CLI.
@@ -88,7 +88,7 @@ pub enum ProviderError {
     },
     /// The preset now points somewhere other than the user agreed to.
     #[error("the preset `{preset}` of provider `{provider}` now leads to `{now}`; you agreed to `{pinned}`")]
-    Moved {
+    UrlChanged {
         /// The provider.
         provider: String,
         /// Its preset.
@@ -102,7 +102,7 @@ pub enum ProviderError {
     #[error(
         "for `{cli}`, the preset `{preset}` of provider `{provider}` now leads to `{now}`, which you have not agreed to"
     )]
-    Gained {
+    UrlAdded {
         /// The provider.
         provider: String,
         /// Its preset.
@@ -122,7 +122,7 @@ pub enum ProviderError {
     },
     /// A secret that the provider refers to is missing.
     #[error("provider `{provider}` has no secret `{secret}`: {problem}")]
-    NoSecret {
+    SecretNotFound {
         /// The provider.
         provider: String,
         /// The component's name for it: `token`.
@@ -150,7 +150,7 @@ pub enum ProviderError {
     },
     /// The preset has no address for an API.
     #[error("`{preset}` does not speak the API `{family}`")]
-    NotSpoken {
+    UnsupportedApi {
         /// The preset.
         preset: String,
         /// The API's family.
@@ -158,13 +158,13 @@ pub enum ProviderError {
     },
     /// An address alone does not say which API it speaks.
     #[error("which API does `{}` speak?", one_line(.url, 120))]
-    WhichApi {
+    AmbiguousApi {
         /// The address.
         url: String,
     },
     /// A CLI needs an address that neither the preset nor the user gave.
     #[error("`{preset}` has no address for the API of `{cli}` ({family})")]
-    NoAddressFor {
+    MissingUrlFor {
         /// The preset.
         preset: String,
         /// The CLI.
@@ -174,7 +174,7 @@ pub enum ProviderError {
     },
     /// There is no address at all.
     #[error("`{preset}` needs an address")]
-    NoAddress {
+    MissingUrl {
         /// The preset.
         preset: String,
         /// The families that it speaks.
@@ -194,7 +194,7 @@ pub enum ProviderError {
     },
     /// The provider has no such variable.
     #[error("provider `{provider}` has no variable `{name}`")]
-    NoVariable {
+    VariableNotFound {
         /// The provider.
         provider: ProviderName,
         /// The variable.
@@ -230,7 +230,7 @@ pub enum ProviderError {
     },
     /// The provider has no such header.
     #[error("provider `{provider}` has no header `{name}`")]
-    NoHeader {
+    HeaderNotFound {
         /// The provider.
         provider: ProviderName,
         /// The header.
@@ -238,7 +238,7 @@ pub enum ProviderError {
     },
     /// The provider has no such further secret.
     #[error("provider `{provider}` has no secret `{name}`")]
-    NoFurtherSecret {
+    TooManySecrets {
         /// The provider.
         provider: ProviderName,
         /// The secret.
@@ -276,13 +276,13 @@ pub enum ProviderError {
     NotAgreed,
     /// The provider speaks no API by which aiw asks a model.
     #[error("provider `{provider}` speaks neither OpenAI Chat Completions nor Anthropic Messages")]
-    NoModelApi {
+    UnsupportedModelApi {
         /// The provider.
         provider: String,
     },
     /// No model is named.
     #[error("provider `{provider}` names no model")]
-    NoModelName {
+    MissingModelName {
         /// The provider.
         provider: String,
     },
@@ -306,14 +306,22 @@ impl ProviderError {
     }
 }
 
-impl Fault for ProviderError {
-    fn below(&self) -> Option<&dyn Fault> {
-        aiw_core::passed_on!(self, Home, Vault, Component, Ask, Unreadable { source }, Unreachable { source })
+impl Diagnostic for ProviderError {
+    fn diagnostic_source(&self) -> Option<&dyn Diagnostic> {
+        aiw_core::forward_diagnostic!(
+            self,
+            Home,
+            Vault,
+            Component,
+            Prompt,
+            Unreadable { source },
+            Unreachable { source }
+        )
     }
 
     fn own_hint(&self) -> Option<String> {
         Some(match self {
-            Self::Model { .. } | Self::NotAgreed | Self::Misfit { .. } | Self::NotSpoken { .. } => {
+            Self::Model { .. } | Self::NotAgreed | Self::Incompatible { .. } | Self::UnsupportedApi { .. } => {
                 return None;
             }
             Self::Unknown { name, known } => {
@@ -327,28 +335,30 @@ impl Fault for ProviderError {
                 meant.unwrap_or_else(|| "`aiw pool add NAME PROVIDER…` adds one".into())
             }
             Self::IsPool { name } => format!("`aiw pool show {name}` shows it, and `aiw pool edit` changes it"),
-            Self::PoolUnchanged => "`--member PROVIDER` names its members, `--choose HOW` how it chooses".into(),
+            Self::PoolUnchanged => "`--member PROVIDER` names its members, `--strategy HOW` how it chooses".into(),
             Self::InPool { pool, .. } => {
                 format!(
                     "`aiw pool edit {pool} --member PROVIDER` names its other members, `aiw pool remove {pool}` removes it"
                 )
             }
             Self::Reserved => "choose another name".into(),
-            Self::NoModelName { provider } => format!("`aiw planner set --provider {provider} --model NAME` names one"),
-            Self::Moved { provider, .. } | Self::Gained { provider, .. } => format!(
+            Self::MissingModelName { provider } => {
+                format!("`aiw planner set --provider {provider} --model NAME` names one")
+            }
+            Self::UrlChanged { provider, .. } | Self::UrlAdded { provider, .. } => format!(
                 "if you trust the new address, `aiw provider edit {provider} --keep-token` sends the token there; `--token-stdin` gives another"
             ),
-            Self::NoSecret { hint, .. } => hint.clone(),
+            Self::SecretNotFound { hint, .. } => hint.clone(),
             Self::Unreachable { provider, .. } => {
                 format!("`aiw provider test {provider}` tries again")
             }
-            Self::WhichApi { url } => {
+            Self::AmbiguousApi { url } => {
                 format!("`--base-url anthropic={url}`, `openai=…` or `gemini=…`; or name the CLIs with `--clis`")
             }
-            Self::NoAddressFor { family, .. } => {
+            Self::MissingUrlFor { family, .. } => {
                 format!("if it speaks that API, add `--base-url {family}=URL`")
             }
-            Self::NoAddress { families, .. } => {
+            Self::MissingUrl { families, .. } => {
                 let families: Vec<&str> = families.iter().map(|family| family.as_str()).collect();
                 format!("`--base-url FAMILY=URL`, for one or more of {}", families.join(", "))
             }
@@ -369,9 +379,9 @@ impl Fault for ProviderError {
             Self::SecretHeader { name } => {
                 format!("store it with `aiw secret set NAME`, then `--header {name}=@NAME`")
             }
-            Self::NoVariable { provider, .. }
-            | Self::NoFurtherSecret { provider, .. }
-            | Self::NoHeader { provider, .. } => {
+            Self::VariableNotFound { provider, .. }
+            | Self::TooManySecrets { provider, .. }
+            | Self::HeaderNotFound { provider, .. } => {
                 format!("`aiw provider show {provider}` lists what it has")
             }
             Self::Unchanged => "`aiw provider edit --help` lists what you can change".into(),

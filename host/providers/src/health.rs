@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::{ProviderComponentError, ProviderError, Providers, account, secrets};
 
 /// The most providers that are checked at once.
-const AT_ONCE: usize = 4;
+const MAX_PARALLEL_CHECKS: usize = 4;
 
 /// How long a provider may take to answer.
 const HEALTH_CHECK_TIMEOUT: Duration = Duration::from_secs(20);
@@ -47,7 +47,7 @@ pub enum HealthChange {
 }
 
 /// The last checks of all providers, by [`health_key`].
-pub type HealthBook = BTreeMap<String, ProviderHealth>;
+pub type HealthRecords = BTreeMap<String, ProviderHealth>;
 
 impl ProviderHealth {
     fn of(answer: Result<(), &'static str>) -> Self {
@@ -100,7 +100,7 @@ pub fn health_key(provider: &Provider) -> &str {
 /// # Errors
 ///
 /// The file can't be read: it is a link, for example.
-pub fn health_book(home: &Home) -> Result<HealthBook, HomeError> {
+pub fn health_book(home: &Home) -> Result<HealthRecords, HomeError> {
     let bytes = read_capped(&path(home), MAX_FILE_BYTES)?;
     Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default())
 }
@@ -110,7 +110,7 @@ pub fn health_book(home: &Home) -> Result<HealthBook, HomeError> {
 /// # Errors
 ///
 /// The home can't be written.
-pub fn keep_health_book(home: &Home, book: &HealthBook) -> Result<(), HomeError> {
+pub fn keep_health_book(home: &Home, book: &HealthRecords) -> Result<(), HomeError> {
     home.make_dir(&health_dir(home))?;
     replace(&path(home), &serde_json::to_vec(book).unwrap_or_default(), Mode::Private)
 }
@@ -125,7 +125,7 @@ impl Providers {
         let file = self.file()?;
         let checks =
             file.providers().iter().map(|provider| async { (provider.clone(), self.health_of(provider).await) });
-        Ok(stream::iter(checks).buffer_unordered(AT_ONCE).collect().await)
+        Ok(stream::iter(checks).buffer_unordered(MAX_PARALLEL_CHECKS).collect().await)
     }
 
     async fn health_of(&self, provider: &Provider) -> ProviderHealth {
@@ -153,7 +153,7 @@ impl Providers {
 
     /// Asks a provider whether it accepts its key.
     async fn ask(&self, provider: &Provider) -> Result<KeyState, ProviderError> {
-        let known = self.preset_of(provider).await?;
+        let known = self.find_preset(provider).await?;
         let (account, secrets) = (account(provider, &known)?, secrets(&self.home, provider)?);
         Ok(self.components.check(&known.component, &account, &secrets).await?.key)
     }
@@ -162,7 +162,7 @@ impl Providers {
 /// Returns what is wrong, in words of ours: those of a provider may quote anything.
 fn phrase(error: &ProviderError) -> &'static str {
     match error {
-        ProviderError::NoSecret { .. } => "its key is missing",
+        ProviderError::SecretNotFound { .. } => "its key is missing",
         ProviderError::Unreadable { .. } => "its key can't be read",
         ProviderError::Component(
             ProviderComponentError::Unreachable { .. } | ProviderComponentError::Unresolved { .. },
@@ -207,11 +207,11 @@ mod tests {
     fn what_is_kept_is_read_again_and_nonsense_is_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let home = Home::at(dir.path());
-        assert_eq!(health_book(&home).unwrap(), HealthBook::new());
-        let book: HealthBook = [("a".to_owned(), health(Some(false)))].into();
+        assert_eq!(health_book(&home).unwrap(), HealthRecords::new());
+        let book: HealthRecords = [("a".to_owned(), health(Some(false)))].into();
         keep_health_book(&home, &book).unwrap();
         assert_eq!(health_book(&home).unwrap(), book);
         std::fs::write(path(&home), "{").unwrap();
-        assert_eq!(health_book(&home).unwrap(), HealthBook::new());
+        assert_eq!(health_book(&home).unwrap(), HealthRecords::new());
     }
 }

@@ -5,7 +5,7 @@ use aiw_home::{Provider, SecretRef};
 
 /// Vendors of models, gateways to them and clients of theirs, as variables begin that hold their keys:
 /// `OPENAI_API_KEY`, `OPENAI_ADMIN_KEY`, `MY_OPENAI_API_KEY_2`.
-const VENDORS: &[&str] = &[
+const VENDOR_PREFIXES: &[&str] = &[
     "AI21",
     "AIHUBMIX",
     "AIML",
@@ -137,7 +137,7 @@ const VENDORS: &[&str] = &[
 ];
 
 /// Variables of vendors whose names are too short, or too much like others, to stand for all that begins with them.
-const EXACT: &[&str] = &[
+const EXACT_VARIABLES: &[&str] = &[
     "AA_TOKEN",
     "ABACUS_API_KEY",
     "AICORE_SERVICE_KEY",
@@ -200,11 +200,11 @@ const EXACT: &[&str] = &[
 ];
 
 /// The words in a variable that holds a key. Limits, such as `OPENAI_MAX_TOKENS`, hold none.
-const FORMS: &[&str] =
+const KEY_SUFFIXES: &[&str] =
     &["KEY", "KEYS", "APIKEY", "TOKEN", "APITOKEN", "SECRET", "PASSWORD", "CREDENTIALS", "PAT", "SECRETKEY"];
 
 /// The last words of settings about keys: `CLAUDE_CODE_API_KEY_HELPER_TTL_MS`, `OPENAI_TOKEN_LIMIT`.
-const SETTINGS: &[&str] = &["BUDGET", "COUNT", "HELPER", "LIMIT", "MAX", "MS", "SECONDS", "TTL", "URL"];
+const SETTING_SUFFIXES: &[&str] = &["BUDGET", "COUNT", "HELPER", "LIMIT", "MAX", "MS", "SECONDS", "TTL", "URL"];
 
 /// The variable that tells a nested aiw which variables a run did not get, as names with commas between them.
 pub const WITHHELD_VARIABLE: &str = "AIW_WITHHELD";
@@ -216,15 +216,16 @@ pub const SET_VARIABLE: &str = "AIW_SET";
 /// Returns whether the variable holds a key of a vendor of models: by a table of vendors and the form of its name.
 pub fn is_vendor_key(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
-    if EXACT.contains(&name.as_str()) {
+    if EXACT_VARIABLES.contains(&name.as_str()) {
         return true;
     }
     // `OPENAI_API_KEY_2`, `GEMINI_API_KEY_PROD_EU`
     let mut words = name.split('_');
-    let is_key = words.clone().any(|word| FORMS.contains(&word)) && !words.any(|word| SETTINGS.contains(&word));
+    let is_key =
+        words.clone().any(|word| KEY_SUFFIXES.contains(&word)) && !words.any(|word| SETTING_SUFFIXES.contains(&word));
     // `VITE_OPENAI_API_KEY`: whole words, wherever they are.
     let within = format!("_{name}_");
-    is_key && VENDORS.iter().any(|vendor| within.contains(&format!("_{vendor}_")))
+    is_key && VENDOR_PREFIXES.iter().any(|vendor| within.contains(&format!("_{vendor}_")))
 }
 
 /// Returns whether a variable is hidden from runs with other providers if the user has not decided: its name says
@@ -236,7 +237,7 @@ pub(crate) fn is_hidden_by_default(name: &EnvName) -> bool {
 /// Returns the variables of a provider that runs with other providers don't get.
 pub(crate) fn hidden(provider: &Provider) -> Vec<EnvName> {
     let by_name = || variables(provider).filter(|name| is_hidden_by_default(name)).cloned().collect();
-    provider.withhold.clone().unwrap_or_else(by_name)
+    provider.scrub_env.clone().unwrap_or_else(by_name)
 }
 
 /// Returns what tells the variables that runs under a provider don't get: the vendors' keys, and those of the user's

@@ -28,15 +28,15 @@ use aiw_home::{Home, Provider, ProvidersFile};
 pub use account::{CliApis, ServedClis, account, agreed_origins, is_unpinned, lacks_token, pin, unchecked_account};
 pub use changes::{NewTokenSource, ProviderChanges};
 pub use choice::{ChosenProvider, Decision};
-pub use components::{KnownPreset, ProviderComponentError, ProviderComponents};
+pub use components::{PresetEntry, ProviderComponentError, ProviderComponents};
 pub use edit::{AddedProvider, PreparedProvider, RemovedProvider, RenamedProvider};
 pub use error::ProviderError;
-pub use health::{HealthBook, HealthChange, ProviderHealth, health_book, health_dir, health_key, keep_health_book};
+pub use health::{HealthChange, HealthRecords, ProviderHealth, health_book, health_dir, health_key, keep_health_book};
 pub use keys::{SET_VARIABLE, WITHHELD_VARIABLE, is_vendor_key, withheld};
-pub use list::{PresetSummary, ProviderDetails, ProviderSummary, SecretState, ShownVariable};
-pub use model::{ModelAccess, name_models};
+pub use list::{PresetSummary, ProviderDetails, ProviderSummary, RedactedVariable, SecretState};
+pub use model::{ModelEndpoint, name_models};
 pub use pools::{PoolMemberSummary, PoolSummary};
-pub use secrets::{RemovedSecret, has_secrets, look_up, remove_secret, secrets};
+pub use secrets::{RemovedSecret, has_secrets, remove_secret, resolve, secrets};
 pub use test::{TestSummary, Tested};
 
 /// The providers of a home.
@@ -69,7 +69,7 @@ impl Providers {
     }
 
     /// The preset of a provider.
-    pub fn preset_of<'a>(&'a self, provider: &'a Provider) -> BoxFuture<'a, Result<KnownPreset, ProviderError>> {
+    pub fn find_preset<'a>(&'a self, provider: &'a Provider) -> BoxFuture<'a, Result<PresetEntry, ProviderError>> {
         Box::pin(async move { Ok(self.components.preset(&provider.preset, provider.component.as_ref()).await?) })
     }
 

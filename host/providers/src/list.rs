@@ -9,9 +9,9 @@ use aiw_home::{Provider, ProvidersFile, SecretRef, TextOrSecret};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::health::{HealthBook, ProviderHealth, health_book, health_key};
+use crate::health::{HealthRecords, ProviderHealth, health_book, health_key};
 use crate::secrets::has_secrets;
-use crate::{KnownPreset, ProviderComponentError, ProviderError, Providers, unchecked_account};
+use crate::{PresetEntry, ProviderComponentError, ProviderError, Providers, unchecked_account};
 
 /// A provider in a list.
 #[warn(missing_docs)]
@@ -72,7 +72,7 @@ pub struct ProviderDetails {
     #[serde(skip)]
     pub label: String,
     /// Whether CLIs that speak its API go through aiw's gateway all the same, which keeps its key
-    pub keeps_key: bool,
+    pub via_gateway: bool,
     /// The model for its runs
     pub model: Option<String>,
     /// Its models by size (`large`, `medium`, `small`), and the main one for single CLIs
@@ -90,7 +90,7 @@ pub struct ProviderDetails {
     /// The names of the headers of its requests
     pub headers: Vec<String>,
     /// The variables that runs with other providers don't get
-    pub withhold: Vec<String>,
+    pub scrub_env: Vec<String>,
     /// The names of its secrets
     pub secrets: Vec<String>,
     /// Where each secret comes from.
@@ -98,15 +98,15 @@ pub struct ProviderDetails {
     pub references: Vec<(String, SecretRef)>,
     /// The variables with their values.
     #[serde(skip)]
-    pub variables: Vec<(String, ShownVariable)>,
+    pub variables: Vec<(String, RedactedVariable)>,
     /// The headers with their values.
     #[serde(skip)]
-    pub header_values: Vec<(String, ShownVariable)>,
+    pub header_values: Vec<(String, RedactedVariable)>,
 }
 
 /// The value of a variable, in a form that may be shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ShownVariable {
+pub enum RedactedVariable {
     /// As it stands.
     Plain(String),
     /// The value looks like a secret that someone wrote there by hand.
@@ -150,16 +150,16 @@ impl Providers {
     pub async fn list(&self) -> Result<(Vec<ProviderSummary>, Vec<String>), ProviderError> {
         let file = self.file()?;
         let (mut summaries, mut problems) = (Vec::new(), Vec::new());
-        let kept = |every: Option<u32>| every.map_or_else(|| Ok(HealthBook::new()), |_| health_book(&self.home));
+        let kept = |every: Option<u32>| every.map_or_else(|| Ok(HealthRecords::new()), |_| health_book(&self.home));
         let mut book = match self.home.settings().and_then(|settings| kept(settings.health()?.every)) {
             Ok(book) => book,
             Err(error) => {
                 problems.push(format!("no provider is checked from time to time: {error}"));
-                HealthBook::new()
+                HealthRecords::new()
             }
         };
         for provider in file.providers() {
-            let known = self.preset_of(provider).await;
+            let known = self.find_preset(provider).await;
             if let Err(error) = &known {
                 problems.push(format!("provider `{}`: {error}", provider.name));
             }
@@ -178,12 +178,12 @@ impl Providers {
         Box::pin(async move {
             let file = self.file()?;
             let provider = Self::get(&file, name)?;
-            let known = self.preset_of(&provider).await?;
-            fn variable(name: &str, text: &TextOrSecret) -> (String, ShownVariable) {
+            let known = self.find_preset(&provider).await?;
+            fn variable(name: &str, text: &TextOrSecret) -> (String, RedactedVariable) {
                 let value = match text {
-                    TextOrSecret::Literal(text) if aiw_core::is_secret(name, text) => ShownVariable::LooksSecret,
-                    TextOrSecret::Literal(text) => ShownVariable::Plain(text.clone()),
-                    TextOrSecret::Secret(reference) => ShownVariable::Reference(reference.clone()),
+                    TextOrSecret::Literal(text) if aiw_core::is_secret(name, text) => RedactedVariable::LooksSecret,
+                    TextOrSecret::Literal(text) => RedactedVariable::Plain(text.clone()),
+                    TextOrSecret::Secret(reference) => RedactedVariable::Reference(reference.clone()),
                 };
                 (name.to_owned(), value)
             }
@@ -192,7 +192,7 @@ impl Providers {
             Ok(ProviderDetails {
                 summary: self.summary(&file, &provider, Some(&known)),
                 label: known.preset.label,
-                keeps_key: provider.gateway,
+                via_gateway: provider.gateway,
                 models: provider.models.iter().map(|(of, model)| (of.to_string(), model.clone())).collect(),
                 model: provider.model.clone(),
                 scenario: provider.scenario.clone(),
@@ -203,7 +203,7 @@ impl Providers {
                 references: references.collect(),
                 variables: provider.env.iter().map(|(name, text)| variable(name.as_str(), text)).collect(),
                 headers: provider.headers.iter().map(|(name, _)| name.to_string()).collect(),
-                withhold: crate::keys::hidden(&provider).iter().map(ToString::to_string).collect(),
+                scrub_env: crate::keys::hidden(&provider).iter().map(ToString::to_string).collect(),
                 header_values: provider.headers.iter().map(|(name, text)| variable(name.as_str(), text)).collect(),
             })
         })
@@ -212,8 +212,8 @@ impl Providers {
     /// All presets, and the components that don't answer.
     pub async fn presets(&self) -> Result<(Vec<PresetSummary>, Vec<ProviderComponentError>), ProviderError> {
         let (presets, problems) = self.components.presets().await?;
-        let summary = |KnownPreset { component, preset, .. }: KnownPreset| PresetSummary {
-            clis: self.clis.of_preset(&preset),
+        let summary = |PresetEntry { component, preset, .. }: PresetEntry| PresetSummary {
+            clis: self.clis.clis_for_preset(&preset),
             gateway: self.clis.beside(&preset),
             id: preset.id,
             label: preset.label,
@@ -230,7 +230,7 @@ impl Providers {
         &self,
         file: &ProvidersFile,
         provider: &Provider,
-        known: Option<&KnownPreset>,
+        known: Option<&PresetEntry>,
     ) -> ProviderSummary {
         let name = provider.name.as_str();
         let has_none = provider.token.is_none() && provider.secrets.is_empty();

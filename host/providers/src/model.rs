@@ -7,11 +7,11 @@ use aiw_core::provider::{Account, Auth, Header, Intent, Models, Target, Tuning, 
 use aiw_core::{Api, CliKind, Secret};
 use aiw_home::{ModelFor, Provider, TextOrSecret};
 
-use crate::{ProviderError, Providers, account, look_up, secrets};
+use crate::{ProviderError, Providers, account, resolve, secrets};
 
 /// Where a provider's model is asked, and with what.
 #[derive(Debug, Clone)]
-pub struct ModelAccess {
+pub struct ModelEndpoint {
     /// The API that it speaks.
     pub api: Api,
     /// The provider's address for that API.
@@ -37,12 +37,12 @@ impl Providers {
         cli: Option<CliKind>,
         speaks: &'a [Api],
         model: Option<&'a str>,
-    ) -> BoxFuture<'a, Result<ModelAccess, ProviderError>> {
+    ) -> BoxFuture<'a, Result<ModelEndpoint, ProviderError>> {
         Box::pin(async move {
             let provider = Self::get(&self.file()?, name)?;
-            let known = self.preset_of(&provider).await?;
+            let known = self.find_preset(&provider).await?;
             let (account, secrets) = (account(&provider, &known)?, secrets(&self.home, &provider)?);
-            let no_api = || ProviderError::NoModelApi { provider: name.to_owned() };
+            let no_api = || ProviderError::UnsupportedModelApi { provider: name.to_owned() };
             if !speaks.iter().any(|api| account.base_urls.contains_key(&api.family())) {
                 return Err(no_api());
             }
@@ -61,10 +61,10 @@ impl Providers {
         account: &'a Account,
         intent: &'a Intent,
         secrets: &'a BTreeMap<String, Secret>,
-    ) -> BoxFuture<'a, Result<ModelAccess, ProviderError>> {
+    ) -> BoxFuture<'a, Result<ModelEndpoint, ProviderError>> {
         Box::pin(async move {
             let url = account.base_urls.get(&intent.api.family());
-            let no_api = || ProviderError::NoModelApi { provider: provider.name.to_string() };
+            let no_api = || ProviderError::UnsupportedModelApi { provider: provider.name.to_string() };
             let url = url.ok_or_else(no_api)?.clone();
             let is_granted = account.granted.contains(&intent.api.family());
             if !is_granted {
@@ -76,7 +76,7 @@ impl Providers {
                 match text {
                     TextOrSecret::Literal(value) => headers.push((header.to_string(), value.clone())),
                     TextOrSecret::Secret(reference) => {
-                        hidden.push((header.to_string(), look_up(&self.home, provider, header.as_str(), reference)?));
+                        hidden.push((header.to_string(), resolve(&self.home, provider, header.as_str(), reference)?));
                     }
                 }
             }
@@ -95,7 +95,7 @@ impl Providers {
             let (api, tuning) = (intent.api, intent.tuning);
             let mut models = intent.models.clone();
             models.main = models.main.or_else(|| account.model.clone());
-            Ok(ModelAccess { api, url, is_granted, models, tuning, headers, secrets: hidden })
+            Ok(ModelEndpoint { api, url, is_granted, models, tuning, headers, secrets: hidden })
         })
     }
 }
@@ -134,7 +134,7 @@ fn credentials(intent: &Intent) -> Option<(String, &'static str, &str)> {
 }
 
 fn no_secret(provider: &str, secret: &str) -> ProviderError {
-    ProviderError::NoSecret {
+    ProviderError::SecretNotFound {
         provider: provider.to_owned(),
         secret: secret.to_owned(),
         problem: "you have not given it one".into(),

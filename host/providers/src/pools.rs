@@ -17,8 +17,8 @@ pub struct PoolSummary {
     /// Its members, the preferred one first
     pub members: Vec<PoolMemberSummary>,
     /// How it chooses a member for a new session
-    #[schemars(extend("enum" = ["order", "round-robin", "least-busy"]))]
-    pub choose: &'static str,
+    #[schemars(extend("enum" = ["priority", "round-robin", "least-busy"]))]
+    pub strategy: &'static str,
     /// The CLIs that it is the default for
     #[schemars(with = "Vec<String>")]
     pub default_for: Vec<CliKind>,
@@ -118,7 +118,7 @@ impl Providers {
         PoolSummary {
             name: pool.name.to_string(),
             members: pool.members.iter().map(member).collect(),
-            choose: pool.order.as_str(),
+            strategy: pool.order.as_str(),
             default_for: self.clis.all().filter(is_default).collect(),
         }
     }

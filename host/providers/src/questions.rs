@@ -4,26 +4,26 @@ use std::collections::BTreeSet;
 use std::fmt::Display;
 
 use aiw_core::provider::{Need, Preset};
-use aiw_core::{Ask, AskError, CliKind, EnvName, Plan, ProviderName, Secret, SecretName, Sink, one_line};
+use aiw_core::{CliKind, EnvName, Plan, PromptError, Prompter, ProviderName, Reporter, Secret, SecretName, one_line};
 use aiw_home::{Provider, SecretRef};
 
 use crate::account::unchecked_account;
 use crate::address::is_private;
-use crate::changes::{NewTokenSource, ProviderChanges, WantedToken, refuse_general};
+use crate::changes::{NewTokenSource, ProviderChanges, TokenPurpose, refuse_general};
 use crate::keys::{hidden, is_hidden_by_default, is_vendor_key, variables};
-use crate::{KnownPreset, ProviderError};
+use crate::{PresetEntry, ProviderError};
 
 /// Nobody is there to answer a question that has an option of its own.
 pub(crate) fn nobody(question: &str, hint: &str) -> ProviderError {
-    AskError::Nobody { question: question.into(), hint: hint.into() }.into()
+    PromptError::NotInteractive { question: question.into(), hint: hint.into() }.into()
 }
 
-fn no_token() -> AskError {
-    AskError::Unreadable("no token was typed".into())
+fn no_token() -> PromptError {
+    PromptError::Unreadable("no token was typed".into())
 }
 
 /// Says why an answer is of no use, before the question is asked again.
-pub(crate) fn again(sink: &dyn Sink, error: impl Display) {
+pub(crate) fn again(sink: &dyn Reporter, error: impl Display) {
     sink.step(error.to_string());
 }
 
@@ -31,8 +31,8 @@ pub(crate) fn again(sink: &dyn Sink, error: impl Display) {
 pub(crate) async fn ask_clis(
     name: &ProviderName,
     fitting: &[CliKind],
-    ask: &dyn Ask,
-    sink: &dyn Sink,
+    ask: &dyn Prompter,
+    sink: &dyn Reporter,
 ) -> Result<Option<Vec<CliKind>>, ProviderError> {
     let all = fitting.iter().map(CliKind::to_string).collect::<Vec<_>>().join(",");
     loop {
@@ -73,7 +73,7 @@ pub(crate) async fn agree_to_removal(
     before: &Provider,
     left: &[SecretName],
     places: &BTreeSet<String>,
-    ask: &dyn Ask,
+    ask: &dyn Prompter,
 ) -> Result<(), ProviderError> {
     if left.is_empty() {
         return Ok(());
@@ -82,9 +82,9 @@ pub(crate) async fn agree_to_removal(
     let to = Vec::from_iter(places.iter().cloned()).join(", ");
     let mut about = vec![format!("~ provider `{name}`: leads to {to} now")];
     about.extend(left.iter().map(|secret| format!("- the secret `{secret}` of the vault, for the old address")));
-    let plan = Plan { about, ..Plan::of(format!("Change `{name}`, and remove its old key?")) };
-    match ask.agree(&plan, &[]).await {
-        Err(AskError::Declined) => Err(ProviderError::NotAgreed),
+    let plan = Plan { about, ..Plan::new(format!("Change `{name}`, and remove its old key?")) };
+    match ask.confirm(&plan, &[]).await {
+        Err(PromptError::Declined) => Err(ProviderError::NotAgreed),
         agreed => Ok(agreed.map(drop)?),
     }
 }
@@ -94,9 +94,9 @@ pub(crate) async fn token(
     provider: &mut Provider,
     preset: &Preset,
     changes: &ProviderChanges,
-    wanted: WantedToken,
+    wanted: TokenPurpose,
     places: &BTreeSet<String>,
-    ask: &dyn Ask,
+    ask: &dyn Prompter,
 ) -> Result<Option<Secret>, ProviderError> {
     match &changes.token {
         Some(NewTokenSource::Variable(variable)) => {
@@ -104,7 +104,7 @@ pub(crate) async fn token(
             provider.token = Some(SecretRef::Variable(variable.clone()));
             return Ok(None);
         }
-        Some(NewTokenSource::Given) => {
+        Some(NewTokenSource::Prompted) => {
             let words = token_of(provider, places, true, "");
             return Ok(Some(ask.secret(&words).await?.ok_or_else(no_token)?));
         }
@@ -112,18 +112,18 @@ pub(crate) async fn token(
     }
     let required = preset.token == Need::Required;
     let needed = match wanted {
-        WantedToken::No => return Ok(None),
+        TokenPurpose::No => return Ok(None),
         _ if preset.token == Need::Never || !provider.secrets.is_empty() => return Ok(None),
-        WantedToken::Moved { had_one: false } if !required => return Ok(None),
-        WantedToken::New => required,
+        TokenPurpose::UrlChanged { had_one: false } if !required => return Ok(None),
+        TokenPurpose::New => required,
         // Don't guess that it works without one.
-        WantedToken::Moved { had_one } => required || had_one,
+        TokenPurpose::UrlChanged { had_one } => required || had_one,
     };
-    if ask.is_there() {
+    if ask.is_interactive() {
         let page = preset.token_page.as_ref().map(|page| format!(" ({page})")).unwrap_or_default();
         let words = match wanted {
-            WantedToken::Moved { had_one } => token_for(provider, places, had_one, required, &page),
-            WantedToken::New | WantedToken::No => token_of(provider, places, required, &page),
+            TokenPurpose::UrlChanged { had_one } => token_for(provider, places, had_one, required, &page),
+            TokenPurpose::New | TokenPurpose::No => token_of(provider, places, required, &page),
         };
         let token = ask.secret(&words).await?;
         return match token {
@@ -133,7 +133,7 @@ pub(crate) async fn token(
     }
     match (needed, wanted) {
         (false, _) => Ok(None),
-        (true, WantedToken::Moved { had_one: true }) => {
+        (true, TokenPurpose::UrlChanged { had_one: true }) => {
             Err(ProviderError::NeedsNewToken { provider: provider.name.clone() })
         }
         (true, _) => Err(ProviderError::NeedsToken { preset: preset.id.clone() }),
@@ -146,7 +146,7 @@ pub(crate) async fn withhold(
     before: Option<&Provider>,
     provider: &mut Provider,
     changes: &ProviderChanges,
-    ask: &dyn Ask,
+    ask: &dyn Prompter,
     notes: &mut Vec<String>,
 ) -> Result<(), ProviderError> {
     let is_open = |name: &&EnvName| !is_vendor_key(name.as_str()) && !name.is_general();
@@ -155,13 +155,13 @@ pub(crate) async fn withhold(
     // Names that were written by hand stay; those that the provider no longer reads go.
     let is_kept = |name: &EnvName| all.contains(name) || !known.contains(name);
     let mut hidden: BTreeSet<EnvName> = hidden(provider).into_iter().filter(is_kept).collect();
-    let mut decided = provider.withhold.is_some();
-    match changes.withhold {
+    let mut decided = provider.scrub_env.is_some();
+    match changes.scrub_env {
         Some(hide) => {
             decided = decided || !all.is_empty();
             hidden = if hide { all } else { BTreeSet::new() };
         }
-        None if ask.is_there() => {
+        None if ask.is_interactive() => {
             for name in all.difference(&known) {
                 let question = format!(
                     "Hide `{name}`, which `{}` reads, from runs with other providers? Say no if other programs need it, such as git.",
@@ -179,16 +179,16 @@ pub(crate) async fn withhold(
             }
             match hidden.contains(name) {
                 true => format!(
-                    "runs with other providers don't get `{name}`; `aiw provider edit {provider} --no-withhold` lets them"
+                    "runs with other providers don't get `{name}`; `aiw provider edit {provider} --no-scrub-env` lets them"
                 ),
                 false => format!(
-                    "runs with other providers see `{name}`; `aiw provider edit {provider} --withhold` hides it"
+                    "runs with other providers see `{name}`; `aiw provider edit {provider} --scrub-env` hides it"
                 ),
             }
         })),
     }
     if decided {
-        provider.withhold = Some(hidden.into_iter().collect());
+        provider.scrub_env = Some(hidden.into_iter().collect());
     }
     Ok(())
 }
@@ -197,8 +197,8 @@ pub(crate) async fn withhold(
 /// agree, as if it were typed.
 pub(crate) async fn agree_to_private(
     provider: &mut Provider,
-    known: &KnownPreset,
-    ask: &dyn Ask,
+    known: &PresetEntry,
+    ask: &dyn Prompter,
 ) -> Result<(), ProviderError> {
     let account = unchecked_account(provider, known);
     for (family, url) in account.base_urls {
@@ -209,8 +209,8 @@ pub(crate) async fn agree_to_private(
             "The preset `{}` of component `{}` leads to `{url}`, on this machine or in a private network. Send the token of `{}` there?",
             known.preset.id, known.component, provider.name
         );
-        match ask.agree(&Plan::of(question), &[]).await {
-            Err(AskError::Declined) => return Err(ProviderError::NotAgreed),
+        match ask.confirm(&Plan::new(question), &[]).await {
+            Err(PromptError::Declined) => return Err(ProviderError::NotAgreed),
             agreed => agreed?,
         };
         provider.base_urls.insert(family, url);

@@ -15,7 +15,7 @@ use crate::{ProviderError, SET_VARIABLE, WITHHELD_VARIABLE};
 pub fn secrets(home: &Home, provider: &Provider) -> Result<BTreeMap<String, Secret>, ProviderError> {
     provider
         .secret_refs()
-        .map(|(name, reference)| Ok((name.to_owned(), look_up(home, provider, name, reference)?)))
+        .map(|(name, reference)| Ok((name.to_owned(), resolve(home, provider, name, reference)?)))
         .collect()
 }
 
@@ -28,8 +28,8 @@ pub fn has_secrets(home: &Home, provider: &Provider) -> bool {
 }
 
 /// One value.
-pub fn look_up(home: &Home, provider: &Provider, secret: &str, reference: &SecretRef) -> Result<Secret, ProviderError> {
-    let missing = |problem: String, hint: String| ProviderError::NoSecret {
+pub fn resolve(home: &Home, provider: &Provider, secret: &str, reference: &SecretRef) -> Result<Secret, ProviderError> {
+    let missing = |problem: String, hint: String| ProviderError::SecretNotFound {
         provider: provider.name.to_string(),
         secret: secret.to_owned(),
         problem,
@@ -85,7 +85,7 @@ pub(crate) fn forget(
 ) -> Result<Vec<SecretName>, ProviderError> {
     let mut gone = Vec::new();
     for secret in secrets {
-        if file.users_of(&secret).next().is_none() && home.vault().is_taken(&secret) {
+        if file.providers_using(&secret).next().is_none() && home.vault().is_taken(&secret) {
             home.vault().remove(lock, &secret)?;
             gone.push(secret);
         }
@@ -100,7 +100,7 @@ pub(crate) fn free_name(
     provider: &Provider,
 ) -> Result<SecretName, aiw_core::InvalidName> {
     let wanted: SecretName = provider.name.as_str().parse()?;
-    if file.users_of(&wanted).next().is_none() && !home.vault().is_taken(&wanted) {
+    if file.providers_using(&wanted).next().is_none() && !home.vault().is_taken(&wanted) {
         return Ok(wanted);
     }
     // Don't lose one that was stored earlier, or for a removed provider of that name.
@@ -129,7 +129,7 @@ pub struct RemovedSecret {
 pub fn remove_secret(home: &Home, name: &SecretName) -> Result<RemovedSecret, ProviderError> {
     let lock = home.lock()?;
     let file = home.providers()?;
-    let providers: Vec<String> = file.users_of(name).map(|provider| provider.name.to_string()).collect();
+    let providers: Vec<String> = file.providers_using(name).map(|provider| provider.name.to_string()).collect();
     home.vault().remove(&lock, name)?;
     Ok(RemovedSecret { removed: name.clone(), providers })
 }

@@ -59,7 +59,7 @@ impl Providers {
     pub fn test<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Tested, ProviderError>> {
         Box::pin(async move {
             let provider = Self::get(&self.file()?, name)?;
-            let known = self.preset_of(&provider).await?;
+            let known = self.find_preset(&provider).await?;
             let (account, secrets) = (account(&provider, &known)?, secrets(&self.home, &provider)?);
             let start = Instant::now();
             let health = self.components.check(&known.component, &account, &secrets).await?;

@@ -200,7 +200,7 @@ fn masking() -> (Duration, Duration) {
         };
         let lines: String = texts.iter().map(line).collect();
         let stream = lines.repeat(BYTES / lines.len() + 1);
-        let mut mask = Mask::of(&secrets);
+        let mut mask = Mask::new(&secrets);
         let start = Instant::now();
         for part in stream.as_bytes().chunks(64 << 10) {
             std::hint::black_box(mask.take(part));

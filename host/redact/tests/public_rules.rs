@@ -61,7 +61,7 @@ fn table() -> String {
         let entropy = rule.get("entropy").and_then(number).unwrap_or_default();
         writeln!(
             table,
-            "    Public {{ id: {id:?}, marks: &{marks:?}, is_exact: {is_exact}, is_word: {is_word}, pattern: {pattern:?}, entropy: {entropy:?} }},"
+            "    ImportedRule {{ id: {id:?}, marks: &{marks:?}, is_exact: {is_exact}, is_word: {is_word}, pattern: {pattern:?}, entropy: {entropy:?} }},"
         ).unwrap();
     }
     table.push_str("]\n");

@@ -8,10 +8,10 @@ use aiw_home::{Home, HomeError, PLACES, SecretRef, TASK_VARIABLE};
 use crate::RegistryError;
 
 /// The words after which `aiw` brings copies up to date.
-const ARGUMENTS: [&str; 2] = ["mcp", "__sync"];
+const SYNC_ARGUMENTS: [&str; 2] = ["mcp", "__sync"];
 
 /// How the network is reached.
-const NETWORK: [&str; 10] = [
+const NETWORK_VARIABLES: [&str; 10] = [
     "HTTPS_PROXY",
     "https_proxy",
     "HTTP_PROXY",
@@ -36,14 +36,14 @@ pub fn start_sync(home: &Home, aiw: &Path) -> Result<(), RegistryError> {
         Some(SecretRef::Variable(name)) => Some(OsString::from(name.as_str())),
         _ => None,
     });
-    let variables = home.around().only(PLACES.into_iter().chain(NETWORK).map(OsString::from).chain(keys));
-    aiw_supervisor::start_unattended(aiw, &ARGUMENTS, variables).map_err(|e| HomeError::io("start", aiw, e).into())
+    let variables = home.around().only(PLACES.into_iter().chain(NETWORK_VARIABLES).map(OsString::from).chain(keys));
+    aiw_supervisor::start_unattended(aiw, &SYNC_ARGUMENTS, variables).map_err(|e| HomeError::io("start", aiw, e).into())
 }
 
 /// Becomes the process that brings copies up to date, if `arguments` (without the program's name) ask for that. False in the
 /// process that was there before, which should end. This must come before any thread is started.
 pub fn become_sync(arguments: &[OsString]) -> bool {
-    if !arguments.iter().map(OsString::as_os_str).eq(ARGUMENTS) {
+    if !arguments.iter().map(OsString::as_os_str).eq(SYNC_ARGUMENTS) {
         return true;
     }
     if !matches!(aiw_supervisor::detach(), Ok(true)) {

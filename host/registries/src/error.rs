@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use aiw_components::LibraryError;
-use aiw_core::{ErrorKind, ExtensionId, Fault, one_line, quoted_text};
+use aiw_core::{Diagnostic, ErrorKind, ExtensionId, one_line, quoted_text};
 use aiw_home::{HomeError, VaultError};
-use aiw_wasm::{CallError, ComponentRefusal};
+use aiw_wasm::{CallError, ComponentReason};
 
 /// An error of this room.
 #[derive(Debug, thiserror::Error)]
@@ -26,7 +26,7 @@ pub enum RegistryError {
     },
     /// The secret of a registry is a variable that is not set.
     #[error("the key of `{id}` is not set: registry.yaml takes it from `{variable}`")]
-    NoKey {
+    MissingKey {
         /// The component.
         id: ExtensionId,
         /// The variable.
@@ -42,7 +42,7 @@ pub enum RegistryError {
     },
     /// The registry took too long.
     #[error("`{id}` gave no answer within {seconds} s")]
-    Late {
+    Timeout {
         /// The component.
         id: ExtensionId,
         /// How long it was waited for.
@@ -66,7 +66,7 @@ pub enum RegistryError {
     },
     /// All registries are switched off.
     #[error("no registry of MCP servers is switched on")]
-    NoRegistry,
+    RegistryNotFound,
     /// There is no such registry.
     #[error("there is no registry `{}`", one_line(.id, 60))]
     UnknownRegistry {
@@ -109,7 +109,7 @@ fn but(failed: &[RegistryError]) -> String {
 
 impl RegistryError {
     /// The error where its registry is named already.
-    pub(crate) fn of_its_registry(&self) -> String {
+    pub(crate) fn registry_suffix(&self) -> String {
         match self {
             Self::Call { source, .. } => source.to_string(),
             other => other.to_string(),
@@ -118,19 +118,19 @@ impl RegistryError {
 
     /// Whether the registry has answered, with a row that makes no sense.
     fn is_malformed(&self) -> bool {
-        matches!(self, Self::Call { source: CallError::Refused { refusal: ComponentRefusal::Malformed, .. }, .. })
+        matches!(self, Self::Call { source: CallError::Refused { refusal: ComponentReason::Malformed, .. }, .. })
     }
 }
 
-impl Fault for RegistryError {
-    fn below(&self) -> Option<&dyn Fault> {
-        aiw_core::passed_on!(self, Home, Library, Key { source }, Call { source })
+impl Diagnostic for RegistryError {
+    fn diagnostic_source(&self) -> Option<&dyn Diagnostic> {
+        aiw_core::forward_diagnostic!(self, Home, Library, Key { source }, Call { source })
     }
 
     fn own_kind(&self) -> ErrorKind {
         match self {
-            Self::Late { .. } | Self::Feed { .. } | Self::Database { .. } => ErrorKind::Unavailable,
-            Self::NoKey { .. } | Self::NoRegistry => ErrorKind::Config,
+            Self::Timeout { .. } | Self::Feed { .. } | Self::Database { .. } => ErrorKind::Unavailable,
+            Self::MissingKey { .. } | Self::RegistryNotFound => ErrorKind::Config,
             Self::UnknownRegistry { .. } => ErrorKind::User,
             Self::UnknownServer { failed, .. } if failed.iter().all(Self::is_malformed) => ErrorKind::User,
             Self::UnknownServer { .. } => ErrorKind::Unavailable,
@@ -141,8 +141,8 @@ impl Fault for RegistryError {
 
     fn own_hint(&self) -> Option<String> {
         match self {
-            Self::NoKey { variable, .. } => Some(format!("set `{variable}`, or change registry.yaml")),
-            Self::NoRegistry => Some("`enabled: true` in registry.yaml switches one on".into()),
+            Self::MissingKey { variable, .. } => Some(format!("set `{variable}`, or change registry.yaml")),
+            Self::RegistryNotFound => Some("`enabled: true` in registry.yaml switches one on".into()),
             Self::UnknownRegistry { .. } => Some("`aiw extension list` shows them".into()),
             Self::UnknownServer { near, .. } if !near.is_empty() => {
                 let near: Vec<String> = near.iter().map(|name| quoted_text(name, 200)).collect();

@@ -8,7 +8,7 @@ use std::time::Duration;
 use aiw_components::Library;
 use aiw_core::ExtensionId;
 use aiw_core::registry::ServerVersion;
-use aiw_home::{Cache, Home, RegistrySettings, Turn, now_millis, registry_id};
+use aiw_home::{Cache, ExclusiveLock, Home, RegistrySettings, now_millis, registry_id};
 use futures::future::join_all;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -25,19 +25,19 @@ use crate::{terms, vendor};
 const SEARCH_CACHE_TTL: Duration = Duration::from_secs(60 * 60);
 
 /// The bytes of such answers.
-const QUOTA: u64 = 16 << 20;
+const CACHE_QUOTA_BYTES: u64 = 16 << 20;
 
 /// How long a server of a registry without a feed is kept after a search last saw it, and how many are.
-const SEEN_DAYS: i64 = 30;
-const SEEN_SERVERS: u64 = 20_000;
+const MAX_SEEN_AGE_DAYS: i64 = 30;
+const MAX_SEEN_SERVERS: u64 = 20_000;
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// The servers that each registry is asked for, and that are ranked.
-const EACH: u32 = 100;
-const FROM_COPY: usize = 200;
+const MAX_RESULTS_PER_REGISTRY: u32 = 100;
+const MAX_CACHED_RESULTS: usize = 200;
 
 /// How many servers are named that could be meant, and how long they are looked for.
-const NEAR: usize = 3;
+const MAX_SUGGESTIONS: usize = 3;
 const EXTRA_SEARCH_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How long a search waits for the others once one registry or copy has found something.
@@ -52,16 +52,16 @@ pub struct Registries {
 /// How a registry answered a search.
 #[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Answered {
+pub struct RegistrySearchStatus {
     /// The registry
     pub source: String,
     /// How many servers it found
     pub found: usize,
     /// How old its answer is, in seconds; 0 if it was asked now
-    pub age_seconds: u64,
+    pub cache_age_seconds: u64,
     /// The number of servers in the local copy, if that answered
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub copied: Option<u64>,
+    pub cached_servers: Option<u64>,
     /// Why it could not be asked, or why its copy can't be brought up to date
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
@@ -73,24 +73,25 @@ pub struct MergedSearch {
     /// The servers, the best first.
     pub servers: Vec<MergedServer>,
     /// How each registry answered, the first in order of priority first.
-    pub sources: Vec<Answered>,
+    pub sources: Vec<RegistrySearchStatus>,
     /// Whether a local copy should be brought up to date.
     pub wants_sync: bool,
 }
 
 /// One registry's answer to a search.
-struct RegistryReply {
+struct RegistrySearchResult {
     id: ExtensionId,
     priority: u32,
     servers: Vec<ServerVersion>,
-    answered: Answered,
+    answered: RegistrySearchStatus,
     wants_sync: bool,
 }
 
 impl MergedSearch {
     /// Whether no registry and no whole copy has answered.
     pub fn is_unanswered(&self) -> bool {
-        self.servers.is_empty() && self.sources.iter().all(|source| source.problem.is_some() && source.copied.is_none())
+        self.servers.is_empty()
+            && self.sources.iter().all(|source| source.problem.is_some() && source.cached_servers.is_none())
     }
 }
 
@@ -111,13 +112,13 @@ impl Registries {
         match (ids.is_empty(), source) {
             (false, _) => Ok((settings, ids)),
             (true, Some(id)) => Err(RegistryError::UnknownRegistry { id: id.to_owned() }),
-            (true, None) => Err(RegistryError::NoRegistry),
+            (true, None) => Err(RegistryError::RegistryNotFound),
         }
     }
 
     /// Opens a registry, within the time that one may take.
     async fn open(&self, settings: &RegistrySettings, id: &ExtensionId) -> Result<Registry, RegistryError> {
-        let late = RegistryError::Late { id: id.clone(), seconds: REGISTRY_TIMEOUT.as_secs() };
+        let late = RegistryError::Timeout { id: id.clone(), seconds: REGISTRY_TIMEOUT.as_secs() };
         let open = Registry::open(&self.home, &self.library, settings, id);
         tokio::time::timeout(REGISTRY_TIMEOUT, open).await.unwrap_or(Err(late))
     }
@@ -154,15 +155,21 @@ impl Registries {
         id: &ExtensionId,
         query: &str,
         found: &watch::Sender<bool>,
-    ) -> RegistryReply {
-        let mut answer = RegistryReply {
+    ) -> RegistrySearchResult {
+        let mut answer = RegistrySearchResult {
             id: id.clone(),
             priority: u32::MAX,
             servers: Vec::new(),
-            answered: Answered { source: id.to_string(), found: 0, age_seconds: 0, copied: None, problem: None },
+            answered: RegistrySearchStatus {
+                source: id.to_string(),
+                found: 0,
+                cache_age_seconds: 0,
+                cached_servers: None,
+                problem: None,
+            },
             wants_sync: false,
         };
-        let late = |patience: Duration| RegistryError::Late { id: id.clone(), seconds: patience.as_secs() };
+        let late = |patience: Duration| RegistryError::Timeout { id: id.clone(), seconds: patience.as_secs() };
         let mut others = found.subscribe();
         let enough = async {
             tokio::time::sleep(STRAGGLER_TIMEOUT).await;
@@ -175,7 +182,7 @@ impl Registries {
             () = tokio::time::sleep(REGISTRY_TIMEOUT) => Err(late(REGISTRY_TIMEOUT)),
         };
         if let Err(e) = filled {
-            answer.answered.problem = Some(e.of_its_registry());
+            answer.answered.problem = Some(e.registry_suffix());
         }
         answer.servers.retain(is_there);
         answer.answered.found = answer.servers.len();
@@ -190,26 +197,26 @@ impl Registries {
         settings: &RegistrySettings,
         id: &ExtensionId,
         query: &str,
-        answer: &mut RegistryReply,
+        answer: &mut RegistrySearchResult,
         found: &watch::Sender<bool>,
     ) -> Result<(), RegistryError> {
         let registry = Registry::open(&self.home, &self.library, settings, id).await?;
         answer.priority = registry.priority;
         // A copy that can't be read is as good as none.
         let (copy, now) = (Copy::open_existing(&self.home, id).ok().flatten(), now_millis());
-        let part = copy.as_ref().and_then(|copy| copy.search(&terms::of_query(query), FROM_COPY).ok());
+        let part = copy.as_ref().and_then(|copy| copy.search(&terms::query_terms(query), MAX_CACHED_RESULTS).ok());
         if !registry.info.changes {
             // What it gave to earlier searches stands for an answer that does not come.
             answer.servers = part.unwrap_or_default();
-            (answer.servers, answer.answered.age_seconds) = self.cached(&registry, query).await?;
+            (answer.servers, answer.answered.cache_age_seconds) = self.cached(&registry, query).await?;
             return Ok(());
         }
         let state = copy.as_ref().and_then(|copy| copy.state().ok()).unwrap_or_default();
         answer.wants_sync = state.is_due(now);
         if let (Some(finished), Some(copy)) = (state.finished, &copy) {
             answer.servers = part.unwrap_or_default();
-            answer.answered.age_seconds = now.saturating_sub(finished) / 1000;
-            answer.answered.copied = Some(copy.count()?);
+            answer.answered.cache_age_seconds = now.saturating_sub(finished) / 1000;
+            answer.answered.cached_servers = Some(copy.count()?);
             answer.answered.problem = state.problem;
             return Ok(());
         }
@@ -220,7 +227,7 @@ impl Registries {
         }
         let live = self.cached(&registry, query).await;
         let (servers, age) = live?;
-        answer.answered.age_seconds = age;
+        answer.answered.cache_age_seconds = age;
         // Without a copy, a registry finds a part of what it has.
         answer.answered.problem = state.problem.filter(|_| servers.is_empty());
         answer.servers.retain(|known| !servers.iter().any(|server| is_called(server, &known.name)));
@@ -235,7 +242,7 @@ impl Registries {
         if let Some((time, servers)) = kept {
             return Ok((servers, now_millis().saturating_sub(time) / 1000));
         }
-        let servers = registry.search(query, EACH).await?;
+        let servers = registry.search(query, MAX_RESULTS_PER_REGISTRY).await?;
         if let Ok(bytes) = postcard::to_allocvec(&(now_millis(), &servers)) {
             cache.put(&key, &bytes, SEARCH_CACHE_TTL);
         }
@@ -247,18 +254,18 @@ impl Registries {
     }
 
     /// Keeps what a registry without a feed of changes gave to a search, and forgets what no search has seen for
-    /// [`SEEN_DAYS`] or all of it beyond [`SEEN_SERVERS`].
+    /// [`MAX_SEEN_AGE_DAYS`] or all of it beyond [`MAX_SEEN_SERVERS`].
     fn keep(&self, id: &ExtensionId, servers: &[ServerVersion]) -> Result<(), RegistryError> {
         let mut copy = Copy::open(&self.home, id)?;
         let today = i64::try_from(now_millis() / DAY_MS).unwrap_or_default();
-        let old = if copy.count()? > SEEN_SERVERS { i64::MAX } else { today - SEEN_DAYS };
+        let old = if copy.count()? > MAX_SEEN_SERVERS { i64::MAX } else { today - MAX_SEEN_AGE_DAYS };
         let gone = copy.unseen(old)?;
         // The pass that saw a server is the day.
         copy.take(servers, &gone, &CopyState { pass: today, ..CopyState::default() })
     }
 
     fn cache(&self) -> Cache {
-        self.home.byte_cache("registries/answers", QUOTA)
+        self.home.byte_cache("registries/answers", CACHE_QUOTA_BYTES)
     }
 
     /// Returns a server as [`Self::known`] does. Where there is none, the error says which ones could be meant.
@@ -283,10 +290,10 @@ impl Registries {
     /// first.
     async fn near(&self, name: &str, source: Option<&str>) -> Vec<String> {
         let last = vendor::plain(terms::last(name));
-        let search = self.search(terms::without_usual(terms::last(name)), EACH as usize, source);
+        let search = self.search(terms::without_usual(terms::last(name)), MAX_RESULTS_PER_REGISTRY as usize, source);
         let Ok(Ok(found)) = tokio::time::timeout(EXTRA_SEARCH_TIMEOUT, search).await else { return Vec::new() };
         let names = found.servers.into_iter().map(|found| found.server.name);
-        names.filter(|other| other != name && vendor::plain(terms::last(other)) == last).take(NEAR).collect()
+        names.filter(|other| other != name && vendor::plain(terms::last(other)) == last).take(MAX_SUGGESTIONS).collect()
     }
 
     /// Returns a server by its name, from the first registry that has it, and that registry. It is asked now; if it
@@ -358,7 +365,7 @@ impl Registries {
         Box::pin(async move {
             let (settings, ids) = self.chosen(None)?;
             self.home.make_dir(&self.home.cache("registries"))?;
-            let Some(_turn) = Turn::within(&self.lock(), Duration::ZERO)? else { return Ok(()) };
+            let Some(_turn) = ExclusiveLock::within(&self.lock(), Duration::ZERO)? else { return Ok(()) };
             for id in ids {
                 // One that fails does not keep the others from it.
                 let _ = self.sync_one(&settings, &id).await;
@@ -386,6 +393,6 @@ impl Registries {
 
     /// Whether another process brings copies up to date now.
     pub fn is_syncing(&self) -> bool {
-        self.lock().exists() && matches!(Turn::within(&self.lock(), Duration::ZERO), Ok(None))
+        self.lock().exists() && matches!(ExclusiveLock::within(&self.lock(), Duration::ZERO), Ok(None))
     }
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::merge::MergedServer;
-use crate::plan::{PlannedEntry, Way, WayKind, split_image};
+use crate::plan::{EntryPlan, InstallMethod, MethodKind, split_image};
 use crate::terms;
 
 /// Returns the sha256 of what a registry says of how a server runs. What else it says changes from day to day.
@@ -31,7 +31,7 @@ pub fn usual_key(server: &ServerVersion) -> String {
 }
 
 /// Returns the record of an installation.
-pub fn record(found: &MergedServer, way: &Way, entry: &PlannedEntry) -> InstalledServer {
+pub fn record(found: &MergedServer, way: &InstallMethod, entry: &EntryPlan) -> InstalledServer {
     let written = Value::Object(entry.declaration.clone());
     let secrets: Vec<SecretName> = entry.secrets.iter().map(|(name, _)| name.clone()).collect();
     InstalledServer {
@@ -41,7 +41,7 @@ pub fn record(found: &MergedServer, way: &Way, entry: &PlannedEntry) -> Installe
         publisher: found.server.publisher.clone(),
         digest: digest(&found.server),
         written,
-        way: way_id(way),
+        method: method_id(way),
         answers: entry.answers.clone(),
         secrets,
         installed_at: now_rfc3339(),
@@ -49,14 +49,14 @@ pub fn record(found: &MergedServer, way: &Way, entry: &PlannedEntry) -> Installe
 }
 
 /// Returns the name of a way that stays the same from version to version: its kind, and what it runs or reaches.
-pub fn way_id(way: &Way) -> String {
+pub fn method_id(way: &InstallMethod) -> String {
     let target = way.target();
     let version = match way.kind() {
-        WayKind::Npm | WayKind::Nuget => target.rfind('@').filter(|at| *at > 0),
-        WayKind::Pypi => target.find("=="),
-        WayKind::Oci => Some(split_image(target).0.len()),
-        WayKind::Bundle => Some(0),
-        WayKind::Remote | WayKind::Other => None,
+        MethodKind::Npm | MethodKind::Nuget => target.rfind('@').filter(|at| *at > 0),
+        MethodKind::Pypi => target.find("=="),
+        MethodKind::Oci => Some(split_image(target).0.len()),
+        MethodKind::Bundle => Some(0),
+        MethodKind::Remote | MethodKind::Other => None,
     };
     let base = version.map_or(target, |at| &target[..at]);
     format!("{} {base}", way.kind().as_str()).trim_end().to_owned()
@@ -66,7 +66,7 @@ pub fn way_id(way: &Way) -> String {
 #[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(tag = "what", rename_all = "kebab-case")]
-pub enum News {
+pub enum UpdateStatus {
     /// There is a newer version
     Newer {
         /// The version
@@ -84,7 +84,7 @@ pub enum News {
         reason: Option<String>,
     },
     /// The registry no longer has it
-    Gone,
+    Removed,
     /// Somebody else publishes it now
     Publisher {
         /// The publisher
@@ -94,7 +94,7 @@ pub enum News {
     Changed,
 }
 
-impl News {
+impl UpdateStatus {
     /// Says it in a sentence about the server.
     pub fn sentence(&self) -> String {
         match self {
@@ -102,7 +102,7 @@ impl News {
             Self::Older { version } => format!("has an older version now: {}", aiw_core::one_line(version, 40)),
             Self::Deprecated { reason: Some(reason) } => format!("is deprecated: {reason}"),
             Self::Deprecated { reason: None } => "is deprecated".to_owned(),
-            Self::Gone => "is no longer in its registry".to_owned(),
+            Self::Removed => "is no longer in its registry".to_owned(),
             Self::Publisher { publisher } => {
                 format!("has another publisher now: {}", aiw_core::quoted(publisher))
             }
@@ -115,29 +115,31 @@ impl News {
         match self {
             Self::Newer { .. } | Self::Changed => format!("aiw mcp update {}", shell_word(key)),
             Self::Older { .. } | Self::Publisher { .. } => format!("aiw mcp info {}", shell_word(name)),
-            Self::Deprecated { .. } | Self::Gone => format!("aiw mcp remove {}", shell_word(key)),
+            Self::Deprecated { .. } | Self::Removed => format!("aiw mcp remove {}", shell_word(key)),
         }
     }
 }
 
 /// Compares what was installed with what the registry says now.
-pub fn news(installed: &InstalledServer, now: Option<&ServerVersion>) -> Vec<News> {
-    let Some(now) = now.filter(|server| server.status != RegistryStatus::Deleted) else { return vec![News::Gone] };
+pub fn news(installed: &InstalledServer, now: Option<&ServerVersion>) -> Vec<UpdateStatus> {
+    let Some(now) = now.filter(|server| server.status != RegistryStatus::Deleted) else {
+        return vec![UpdateStatus::Removed];
+    };
     let mut news = Vec::new();
     if now.publisher != installed.publisher {
         let publisher = now.publisher.clone().unwrap_or_else(|| "nobody".to_owned());
-        news.push(News::Publisher { publisher });
+        news.push(UpdateStatus::Publisher { publisher });
     }
     if now.status == RegistryStatus::Deprecated {
-        news.push(News::Deprecated { reason: now.status_message.clone() });
+        news.push(UpdateStatus::Deprecated { reason: now.status_message.clone() });
     }
     let version = now.version.clone();
     if is_lower(&now.version, &installed.version) {
-        news.push(News::Older { version });
+        news.push(UpdateStatus::Older { version });
     } else if now.version != installed.version {
-        news.push(News::Newer { version });
+        news.push(UpdateStatus::Newer { version });
     } else if digest(now) != installed.digest && now.status == RegistryStatus::Active {
-        news.push(News::Changed);
+        news.push(UpdateStatus::Changed);
     }
     news
 }

@@ -36,7 +36,7 @@ impl MergedServer {
     }
 
     /// Whether its name looks like another server's, and is another one.
-    pub(crate) fn looks_like(&self, other: &Self) -> bool {
+    pub(crate) fn is_confusable_with(&self, other: &Self) -> bool {
         imitates(&self.server.name, &other.server.name)
     }
 }
@@ -47,13 +47,14 @@ fn imitates(name: &str, other: &str) -> bool {
 }
 
 /// Fields of a server, and how a word in each counts.
-const FIELDS: [FieldWeight; 2] = [FieldWeight { weight: 5.0, length: 0.6 }, FieldWeight { weight: 1.0, length: 0.4 }];
+const FIELD_WEIGHTS: [FieldWeight; 2] =
+    [FieldWeight { weight: 5.0, length: 0.6 }, FieldWeight { weight: 1.0, length: 0.4 }];
 
 /// How much a word counts of which the query has only the beginning, or another form.
-const BEGINNING: f32 = 0.6;
+const PREFIX_MATCH_WEIGHT: f32 = 0.6;
 
 /// Two servers are equally good if their scores differ by less than this part of the best.
-const STEP: f32 = 0.05;
+const SCORE_STEP: f32 = 0.05;
 
 /// Merges what registries found. The first of equally good ones is that of the registry that comes first.
 pub(crate) fn merge(query: &str, answers: Vec<RegistryResults<'_>>, limit: usize) -> Vec<MergedServer> {
@@ -72,7 +73,7 @@ pub(crate) fn merge(query: &str, answers: Vec<RegistryResults<'_>>, limit: usize
     let rank = |at: usize| {
         let (priority, _, server) = &all[at];
         // Whole numbers: so that there is an order whatever a score is.
-        let step = (scores[at] / best / STEP) as u32;
+        let step = (scores[at] / best / SCORE_STEP) as u32;
         let is_deprecated = server.status == RegistryStatus::Deprecated;
         let is_called = is_called(server, query);
         let uses = std::cmp::Reverse(server.uses);
@@ -94,7 +95,7 @@ pub(crate) fn merge(query: &str, answers: Vec<RegistryResults<'_>>, limit: usize
             let known = places.get(*key)?;
             let is_other =
                 || found.get(known.0).is_some_and(|known| known.names().any(|name| imitates(name, &server.name)));
-            (key.starts_with(NAME) || (known.1 != source && !is_other())).then_some(known.0)
+            (key.starts_with(NAME_PREFIX) || (known.1 != source && !is_other())).then_some(known.0)
         };
         let place = keys.iter().find_map(|key| is_same(&key)).unwrap_or(found.len());
         for key in keys {
@@ -121,16 +122,16 @@ pub(crate) fn merge(query: &str, answers: Vec<RegistryResults<'_>>, limit: usize
 
 fn scores(query: &str, all: &[(u32, &ExtensionId, ServerVersion)]) -> Vec<f32> {
     let terms: Vec<[Vec<String>; 2]> =
-        all.iter().map(|(_, _, server)| [terms::of_name(server), terms::of_rest(server)]).collect();
+        all.iter().map(|(_, _, server)| [terms::name_terms(server), terms::description_terms(server)]).collect();
     let records = terms.iter().map(|fields| {
         fields.iter().enumerate().flat_map(|(field, terms)| terms.iter().map(move |term| (field, term.as_str())))
     });
-    let index = Index::new(FIELDS, records);
-    let asked = terms::of_query(query);
+    let index = Index::new(FIELD_WEIGHTS, records);
+    let asked = terms::query_terms(query);
     let mut request: Vec<(&str, f32)> = Vec::new();
     for term in &asked {
         request.push((term, 1.0));
-        request.extend(index.alike(term).chain(index.beginning_with(term)).map(|other| (other, BEGINNING)));
+        request.extend(index.alike(term).chain(index.beginning_with(term)).map(|other| (other, PREFIX_MATCH_WEIGHT)));
     }
     let mut scores = Scores::default();
     index.score(request, &mut scores);
@@ -138,7 +139,7 @@ fn scores(query: &str, all: &[(u32, &ExtensionId, ServerVersion)]) -> Vec<f32> {
     for ((_, _, server), score) in all.iter().zip(&mut scores) {
         // The server that is called like the query is meant.
         let last = terms::last(&server.name);
-        if terms::of_query(last).concat() == whole {
+        if terms::query_terms(last).concat() == whole {
             *score *= if last.eq_ignore_ascii_case(query.trim()) { 1.8 } else { 1.5 };
         }
     }
@@ -146,12 +147,12 @@ fn scores(query: &str, all: &[(u32, &ExtensionId, ServerVersion)]) -> Vec<f32> {
 }
 
 /// The prefix of keys that are names.
-const NAME: &str = "name ";
+const NAME_PREFIX: &str = "name ";
 
 /// Returns the keys by which two rows are the same server: a name, a package, or an address. Names that differ in case,
 /// or that only look alike, are two, unless those who resolve them say otherwise.
 fn keys(server: &ServerVersion) -> Vec<String> {
-    let names = std::iter::once(&server.name).chain(&server.aliases).map(|name| format!("{NAME}{name}"));
+    let names = std::iter::once(&server.name).chain(&server.aliases).map(|name| format!("{NAME_PREFIX}{name}"));
     let packages = server.packages.iter().filter(|package| is_own(package)).map(|package| {
         let identifier = package.identifier.as_str();
         let name = match package.kind.as_str() {
@@ -299,7 +300,12 @@ mod tests {
             assert_eq!(found.len(), 3, "{:?}", names(&found));
             let of = |name: &str| found.iter().find(|found| found.server.name == name).unwrap();
             let (own, other) = (of("io.github.acme/weather"), of("io.github.Acme/weather"));
-            assert!(own.also.is_empty() && own.looks_like(other) && other.looks_like(own) && !own.looks_like(own));
+            assert!(
+                own.also.is_empty()
+                    && own.is_confusable_with(other)
+                    && other.is_confusable_with(own)
+                    && !own.is_confusable_with(own)
+            );
         }
         // Of one registry, the plainer name comes first, and one that is typed whole before all.
         let rows = || vec![at("io.github.Acme/weather"), at("io.github.acme/Weather"), at("io.github.acme/weather")];

@@ -4,7 +4,7 @@
 use aiw_core::registry::ServerVersion;
 
 /// Under a country's domain, these are no names: `uk.co.acme`.
-const SECOND: [&str; 7] = ["ac", "co", "com", "edu", "gov", "net", "org"];
+const SECOND_LEVEL_DOMAINS: [&str; 7] = ["ac", "co", "com", "edu", "gov", "net", "org"];
 
 /// The part of a publisher that the registry has checked.
 pub(crate) enum Publisher<'a> {
@@ -30,7 +30,7 @@ fn publisher_of(publisher: &str) -> Publisher<'_> {
     let labels: Vec<&str> = publisher.split('.').collect();
     let at = match labels[..] {
         [] | [_] => return Publisher::Account(publisher.trim_start_matches('@')),
-        [country, second, _, ..] if country.len() == 2 && SECOND.contains(&second) => 2,
+        [country, second, _, ..] if country.len() == 2 && SECOND_LEVEL_DOMAINS.contains(&second) => 2,
         _ => 1,
     };
     Publisher::Domain(labels[at], labels[at + 1..].to_vec())

@@ -10,7 +10,7 @@ use aiw_core::{ExtensionId, Secret};
 use aiw_extensions::World;
 use aiw_home::{Home, RegistrySettings, SecretRef};
 use aiw_wasm::limits::Allowance;
-use aiw_wasm::{BoundSecret, CallBudget, CallError, Component, ComponentRefusal, Reach};
+use aiw_wasm::{BoundSecret, CallBudget, CallError, Component, ComponentReason, Reach};
 
 use crate::RegistryError;
 
@@ -18,7 +18,7 @@ use crate::RegistryError;
 pub(crate) const REGISTRY_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The allowance of a registry for one question.
-const ANSWER: Allowance = Allowance {
+const RESPONSE_ALLOWANCE: Allowance = Allowance {
     of: "for one answer",
     guest: Duration::from_secs(5),
     wall: REGISTRY_TIMEOUT,
@@ -28,7 +28,7 @@ const ANSWER: Allowance = Allowance {
 
 /// The variables that bundled components take their keys from if registry.yaml names none. A component can't choose
 /// one: it would choose somebody else's.
-const KEYS: [(&str, &str); 1] = [("registry-smithery", "SMITHERY_API_KEY")];
+const KEY_VARIABLES: [(&str, &str); 1] = [("registry-smithery", "SMITHERY_API_KEY")];
 
 /// A registry of MCP servers.
 pub struct Registry {
@@ -66,7 +66,7 @@ impl Registry {
     }
 
     fn once(&self) -> Reach {
-        self.reach(Arc::new(CallBudget::new(ANSWER)))
+        self.reach(Arc::new(CallBudget::new(RESPONSE_ALLOWANCE)))
     }
 
     fn failed(&self, source: CallError) -> RegistryError {
@@ -111,7 +111,7 @@ impl Registry {
             // One that answers with another server is not asked for its name again.
             Ok(server) if !is_called(&server, name) => Ok(None),
             Ok(server) => Ok(Some(server)),
-            Err(CallError::Refused { refusal: ComponentRefusal::NotFound | ComponentRefusal::Invalid, .. }) => Ok(None),
+            Err(CallError::Refused { refusal: ComponentReason::NotFound | ComponentReason::Invalid, .. }) => Ok(None),
             Err(e) => Err(self.failed(e)),
         }
     }
@@ -149,10 +149,10 @@ fn key(
         }
         Some(SecretRef::Variable(name)) => match variable(name.as_str()) {
             Some(key) => Ok(Some(key)),
-            None => Err(RegistryError::NoKey { id: id.clone(), variable: name.to_string() }),
+            None => Err(RegistryError::MissingKey { id: id.clone(), variable: name.to_string() }),
         },
         None => {
-            let usual = KEYS.iter().find(|(known, _)| *known == id.as_str() && library.is_bundled(known));
+            let usual = KEY_VARIABLES.iter().find(|(known, _)| *known == id.as_str() && library.is_bundled(known));
             Ok(usual.and_then(|(_, name)| variable(name)))
         }
     }

@@ -6,9 +6,9 @@ use aiw_home::rfc3339;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::find::{Answered, MergedSearch};
+use crate::find::{MergedSearch, RegistrySearchStatus};
 use crate::merge::MergedServer;
-use crate::plan::{Way, WayKind};
+use crate::plan::{InstallMethod, MethodKind};
 
 /// `aiw mcp search`
 #[warn(missing_docs)]
@@ -17,7 +17,7 @@ pub struct ServerSearch {
     /// The servers, the best first
     pub servers: Vec<RegistryServer>,
     /// How each registry answered
-    pub sources: Vec<Answered>,
+    pub sources: Vec<RegistrySearchStatus>,
 }
 
 /// A server in a registry.
@@ -59,10 +59,10 @@ pub struct RegistryServer {
     pub kinds: Vec<String>,
     /// Other names of the same server, or other registries that have it, as `SOURCE NAME`
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub also: Vec<String>,
+    pub aliases: Vec<String>,
     /// Other servers that were found and whose names look like its own, as `SOURCE NAME`
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub looks_like: Vec<String>,
+    pub confusable_with: Vec<String>,
     /// Steps after the installation
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub instructions: Vec<String>,
@@ -71,7 +71,7 @@ pub struct RegistryServer {
 /// A way to run a server of a registry.
 #[warn(missing_docs)]
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct ServerWay {
+pub struct MethodSummary {
     /// `remote`, `npm`, `pypi`, `oci`, `nuget`, `mcpb` or `other`
     pub kind: &'static str,
     /// The program that would run, or the address that would be reached
@@ -85,7 +85,7 @@ pub struct ServerWay {
     /// Whether each start runs the same version
     pub pinned: bool,
     /// Its questions
-    pub asks: Vec<Asked>,
+    pub asks: Vec<RequiredValue>,
     /// The variables or headers that it sets, as `NAME=VALUE`, with open places as `<NAME>`
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sets: Vec<String>,
@@ -100,7 +100,7 @@ pub struct ServerWay {
 /// A value that a server asks for.
 #[warn(missing_docs)]
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct Asked {
+pub struct RequiredValue {
     /// The name to answer it by, with `--set`
     pub name: String,
     /// Its purpose
@@ -118,7 +118,7 @@ pub struct Asked {
     pub choices: Vec<String>,
 }
 
-impl Asked {
+impl RequiredValue {
     /// Says it in a line for people.
     pub fn line(&self) -> String {
         let mut line = format!("{} {}", if self.required { "needs" } else { "takes" }, one_line(&self.name, 60));
@@ -135,9 +135,9 @@ impl Asked {
     }
 }
 
-impl ServerWay {
+impl MethodSummary {
     /// A way to run a server.
-    pub fn of(way: &Way) -> Self {
+    pub fn new(way: &InstallMethod) -> Self {
         Self {
             kind: way.kind().as_str(),
             target: way.target().to_owned(),
@@ -152,8 +152,8 @@ impl ServerWay {
     }
 }
 
-fn asked(question: &Question) -> Asked {
-    Asked {
+fn asked(question: &Question) -> RequiredValue {
+    RequiredValue {
         name: question.name.clone(),
         description: question.description.clone(),
         required: question.required,
@@ -164,12 +164,14 @@ fn asked(question: &Question) -> Asked {
 }
 
 /// The questions of a way, in lines for people. What may stay without an answer is in one line: it can be much.
-fn asks(way: &Way) -> Vec<String> {
+fn asks(way: &InstallMethod) -> Vec<String> {
     let all = way.questions().iter().map(asked);
-    let (said, open): (Vec<Asked>, Vec<Asked>) = all.partition(|asked| asked.required || asked.default.is_some());
-    let mut lines: Vec<String> = said.iter().map(Asked::line).collect();
-    let short =
-        |asked: &Asked| format!("{}{}", one_line(&asked.name, 60), if asked.secret { " (a secret)" } else { "" });
+    let (said, open): (Vec<RequiredValue>, Vec<RequiredValue>) =
+        all.partition(|asked| asked.required || asked.default.is_some());
+    let mut lines: Vec<String> = said.iter().map(RequiredValue::line).collect();
+    let short = |asked: &RequiredValue| {
+        format!("{}{}", one_line(&asked.name, 60), if asked.secret { " (a secret)" } else { "" })
+    };
     match &open[..] {
         [] => {}
         [one] => lines.push(one.line()),
@@ -180,8 +182,8 @@ fn asks(way: &Way) -> Vec<String> {
 
 /// The facts that decide whether to install a server, in lines for people: where it is from, what it runs, and what it
 /// asks for.
-pub fn about(found: &MergedServer, way: &Way) -> Vec<String> {
-    let server = RegistryServer::of(found);
+pub fn about(found: &MergedServer, way: &InstallMethod) -> Vec<String> {
+    let server = RegistryServer::new(found);
     let mut lines = vec![format!("{} {} from {}", server.name, server.version, server.source)];
     if !server.description.is_empty() {
         lines.push(format!("  {}", server.description));
@@ -190,7 +192,7 @@ pub fn about(found: &MergedServer, way: &Way) -> Vec<String> {
     lines.push(format!("  source code: {}", server.repository.as_deref().unwrap_or("unknown")));
     let does = match way.kind() {
         _ if way.bundle().is_some() => "fetches",
-        WayKind::Remote => "reaches",
+        MethodKind::Remote => "reaches",
         _ => "runs",
     };
     lines.push(format!("  {does}: {}", way.command().unwrap_or_else(|| way.target().to_owned())));
@@ -203,12 +205,12 @@ pub fn about(found: &MergedServer, way: &Way) -> Vec<String> {
 
 impl ServerSearch {
     /// The answer to a search.
-    pub fn of(found: &MergedSearch) -> Self {
+    pub fn new(found: &MergedSearch) -> Self {
         let all = &found.servers;
         let one = |found: &MergedServer| {
-            let alike = all.iter().filter(|other| found.looks_like(other));
+            let alike = all.iter().filter(|other| found.is_confusable_with(other));
             let looks_like = alike.map(|other| format!("{} {}", other.source, other.server.name)).collect();
-            RegistryServer { looks_like, ..RegistryServer::of(found) }
+            RegistryServer { confusable_with: looks_like, ..RegistryServer::new(found) }
         };
         Self { servers: all.iter().map(one).collect(), sources: found.sources.clone() }
     }
@@ -216,7 +218,7 @@ impl ServerSearch {
 
 impl RegistryServer {
     /// A server that was found.
-    pub fn of(found: &MergedServer) -> Self {
+    pub fn new(found: &MergedServer) -> Self {
         let ServerVersion {
             name,
             title,
@@ -246,8 +248,8 @@ impl RegistryServer {
             updated: updated.map(rfc3339),
             uses,
             kinds: kinds(&found.server),
-            looks_like: Vec::new(),
-            also: found.also.iter().map(|(source, name)| format!("{source} {name}")).collect(),
+            confusable_with: Vec::new(),
+            aliases: found.also.iter().map(|(source, name)| format!("{source} {name}")).collect(),
             instructions: instructions.into_iter().map(sentence).collect(),
         }
     }

@@ -18,7 +18,7 @@ use crate::copy::{Copy, CopyState};
 use crate::registry::{Registry, is_there};
 
 /// The allowance of one run. A registry of 50,000 servers has 500 pages.
-const RUN: Allowance = Allowance {
+const RUN_ALLOWANCE: Allowance = Allowance {
     of: "in one run",
     guest: Duration::from_secs(120),
     wall: Duration::from_secs(30 * 60),
@@ -27,7 +27,7 @@ const RUN: Allowance = Allowance {
 };
 
 /// The requests after which a run ends, before it is ended.
-const ENOUGH: u32 = 600;
+const MAX_REQUESTS_PER_RUN: u32 = 600;
 
 /// The most servers of a copy: four times as many as the largest registry has.
 const MAX_SERVERS: u64 = 200_000;
@@ -36,38 +36,38 @@ const MAX_SERVERS: u64 = 200_000;
 const PAGE_DELAY: Duration = Duration::from_millis(100);
 
 /// How old a copy may be before it is brought up to date, and how soon after a failure it is tried again.
-pub(crate) const HOUR: u64 = 60 * 60 * 1000;
+pub(crate) const MAX_AGE_MS: u64 = 60 * 60 * 1000;
 const RETRY: u64 = 5 * 60 * 1000;
 
 /// The overlap that the next pass asks for again, in milliseconds.
-const OVERLAP: u64 = 60 * 1000;
+const OVERLAP_WINDOW_MS: u64 = 60 * 1000;
 
 /// Pages without a server after which there is no end to be expected.
-const EMPTY: usize = 3;
+const MAX_EMPTY_PAGES: usize = 3;
 
 /// Servers that a pass over everything did not see, and that are asked for by name before they are forgotten. With
 /// more, the registry was reset.
-const DOUBTFUL: usize = 50;
+const MAX_UNSEEN_LOOKUPS: usize = 50;
 
 impl CopyState {
     /// Whether a run has something to do, at a time in milliseconds since 1970.
     pub(crate) fn is_due(&self, now: u64) -> bool {
         // A time in the future is a clock that was wrong.
         let age = |time: Option<u64>| time.filter(|time| *time <= now).map_or(u64::MAX, |time| now - time);
-        if self.rests_until.is_some_and(|time| now < time && time - now <= HOUR) {
+        if self.cooldown_until.is_some_and(|time| now < time && time - now <= MAX_AGE_MS) {
             return false;
         }
         let is_unfinished = self.cursor.is_some() || self.finished.is_none();
         match self.problem.is_some() || is_unfinished {
             true => age(self.begun) >= RETRY,
-            false => age(self.finished) >= HOUR,
+            false => age(self.finished) >= MAX_AGE_MS,
         }
     }
 }
 
 /// Brings a copy up to date. What was taken in before a failure stays.
 pub(crate) async fn sync(registry: &Registry, copy: &mut Copy) -> Result<(), RegistryError> {
-    let run = SyncRun { registry, reach: registry.reach(Arc::new(CallBudget::new(RUN))) };
+    let run = SyncRun { registry, reach: registry.reach(Arc::new(CallBudget::new(RUN_ALLOWANCE))) };
     let result = run.pass(copy).await;
     if let Err(e) = &result {
         let state = copy.state()?;
@@ -104,7 +104,7 @@ impl SyncRun<'_> {
             state.newest = state.newest.max(newest);
             let problem = match &next {
                 Some(next) if !cursors.insert(next.clone()) => Some("gives the same cursor again"),
-                Some(_) if empty >= EMPTY => Some("gives one page after another without a server"),
+                Some(_) if empty >= MAX_EMPTY_PAGES => Some("gives one page after another without a server"),
                 _ => None,
             };
             // A cursor that leads nowhere is not followed again.
@@ -116,8 +116,8 @@ impl SyncRun<'_> {
             if state.cursor.is_some() {
                 copy.take(&put, &gone, &state)?;
                 // The next run goes on at the cursor.
-                if self.reach.budget.as_ref().is_some_and(|budget| budget.requests() >= ENOUGH) {
-                    return copy.set_state(&CopyState { rests_until: Some(now_millis() + HOUR), ..state });
+                if self.reach.budget.as_ref().is_some_and(|budget| budget.requests() >= MAX_REQUESTS_PER_RUN) {
+                    return copy.set_state(&CopyState { cooldown_until: Some(now_millis() + MAX_AGE_MS), ..state });
                 }
                 if copy.count()? > MAX_SERVERS {
                     let what = format!("has more than {MAX_SERVERS} servers");
@@ -126,7 +126,7 @@ impl SyncRun<'_> {
                 tokio::time::sleep(PAGE_DELAY).await;
                 continue;
             }
-            let newest = state.newest.map(|time| time.saturating_sub(OVERLAP)).max(state.since);
+            let newest = state.newest.map(|time| time.saturating_sub(OVERLAP_WINDOW_MS)).max(state.since);
             let whole = CopyState { newest, finished: Some(now_millis()), ..state.clone() };
             if state.since.is_some() {
                 return copy.take(&put, &gone, &whole);
@@ -171,7 +171,7 @@ impl SyncRun<'_> {
     async fn forget_unseen(&self, copy: &mut Copy, whole: &CopyState) -> Result<(), RegistryError> {
         let unseen = copy.unseen(whole.pass)?;
         let (mut put, mut gone) = (Vec::new(), Vec::new());
-        let is_reset = unseen.len() > DOUBTFUL;
+        let is_reset = unseen.len() > MAX_UNSEEN_LOOKUPS;
         for name in unseen {
             let found = if is_reset { None } else { self.registry.server_within(&self.reach, &name, None).await? };
             match found.filter(is_there) {

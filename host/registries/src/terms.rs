@@ -6,10 +6,10 @@ use aiw_search::words;
 use crate::publisher::publisher_words;
 
 /// Parts of names that nearly every server has, as terms.
-const EMPTY: [&str; 9] = ["mcp", "server", "io", "com", "ai", "dev", "org", "net", "github"];
+const GENERIC_TERMS: [&str; 9] = ["mcp", "server", "io", "com", "ai", "dev", "org", "net", "github"];
 
 /// The terms of a server's name and title. The owner's part of the name is not among them.
-pub(crate) fn of_name(server: &ServerVersion) -> Vec<String> {
+pub(crate) fn name_terms(server: &ServerVersion) -> Vec<String> {
     let mut terms = words(last(&server.name));
     for term in server.title.iter().flat_map(|title| words(title)) {
         if !terms.contains(&term) {
@@ -20,19 +20,19 @@ pub(crate) fn of_name(server: &ServerVersion) -> Vec<String> {
 }
 
 /// The terms of what else a server says of itself: its owner's name and its description.
-pub(crate) fn of_rest(server: &ServerVersion) -> Vec<String> {
+pub(crate) fn description_terms(server: &ServerVersion) -> Vec<String> {
     let mut terms = words(&publisher_words(&server.name));
     terms.extend(words(&server.description));
     terms
 }
 
 /// The terms of a query. Those that nearly every server has count only if there are no others.
-pub(crate) fn of_query(query: &str) -> Vec<String> {
+pub(crate) fn query_terms(query: &str) -> Vec<String> {
     let mut terms = words(query);
     let mut seen = std::collections::BTreeSet::new();
     terms.retain(|term| seen.insert(term.clone()));
-    if terms.iter().any(|term| !EMPTY.contains(&term.as_str())) {
-        terms.retain(|term| !EMPTY.contains(&term.as_str()));
+    if terms.iter().any(|term| !GENERIC_TERMS.contains(&term.as_str())) {
+        terms.retain(|term| !GENERIC_TERMS.contains(&term.as_str()));
     }
     if terms.is_empty() {
         // A name may be made of words that say nothing: `only`, `use`.

@@ -12,7 +12,7 @@ use crate::terms::last;
 
 /// How surely a server is what a query names, from the publisher of that name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Own {
+pub(crate) enum PublisherMatch {
     /// No sign of it.
     No,
     /// It is called so, and its publisher has the source code under that name, `io.github.acme/tool` for `tool`, or an
@@ -26,7 +26,7 @@ pub(crate) enum Own {
     Domain,
 }
 
-impl Own {
+impl PublisherMatch {
     /// The addition to a score, in scores of the best server by words.
     pub(crate) fn weight(self) -> f32 {
         match self {
@@ -43,12 +43,12 @@ impl Own {
 const MAX_WORDS: usize = 3;
 
 /// Words that nearly every server has in its name.
-const USUAL: [&str; 3] = ["mcp", "server", "servers"];
+const GENERIC_NAME_PARTS: [&str; 3] = ["mcp", "server", "servers"];
 
 /// A name as it is compared: letters and digits, without what nearly every server has in its name.
 pub(crate) fn plain(text: &str) -> String {
     let words = || text.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase).filter(|word| !word.is_empty());
-    let said: String = words().filter(|word| !USUAL.contains(&word.as_str())).collect();
+    let said: String = words().filter(|word| !GENERIC_NAME_PARTS.contains(&word.as_str())).collect();
     if said.is_empty() { words().collect() } else { said }
 }
 
@@ -59,19 +59,19 @@ pub(crate) fn name_in(query: &str) -> Option<String> {
 }
 
 /// Whether a server is what a name says, from the publisher of that name.
-pub(crate) fn own(name: &str, server: &ServerVersion) -> Own {
-    let Some(publisher) = publisher(server) else { return Own::No };
+pub(crate) fn own(name: &str, server: &ServerVersion) -> PublisherMatch {
+    let Some(publisher) = publisher(server) else { return PublisherMatch::No };
     let (of_publisher, nearly) = match &publisher {
-        Publisher::Domain(domain, parts) if parts.is_empty() && plain(domain) == name => return Own::Domain,
-        Publisher::Domain(domain, _) => (domain, Own::Nearly),
-        Publisher::Account(account) => (account, Own::Project),
+        Publisher::Domain(domain, parts) if parts.is_empty() && plain(domain) == name => return PublisherMatch::Domain,
+        Publisher::Domain(domain, _) => (domain, PublisherMatch::Nearly),
+        Publisher::Account(account) => (account, PublisherMatch::Project),
     };
     let label = plain(of_publisher);
     if label == name {
-        return Own::Account;
+        return PublisherMatch::Account;
     }
     if plain(last(&server.name)) != name {
-        return Own::No;
+        return PublisherMatch::No;
     }
     if label.starts_with(name) || label.ends_with(name) {
         return nearly;
@@ -83,8 +83,8 @@ pub(crate) fn own(name: &str, server: &ServerVersion) -> Own {
         Some(plain(owner) == label && plain(project.trim_end_matches(".git")) == name)
     };
     match server.repository.as_ref().and_then(is_source) {
-        Some(true) => Own::Project,
-        _ => Own::No,
+        Some(true) => PublisherMatch::Project,
+        _ => PublisherMatch::No,
     }
 }
 
@@ -112,27 +112,27 @@ mod tests {
     #[test]
     fn a_server_is_somebodys_own_by_what_the_registry_has_checked() {
         for (query, name, repository, expected) in [
-            ("acme", "com.acme/mcp", "", Own::Domain),
-            ("Acme MCP server", "com.acme/anything", "", Own::Domain),
-            ("acme", "uk.co.acme/mcp", "", Own::Domain),
-            ("big acme", "com.big-acme/mcp", "", Own::Domain),
-            ("acme", "com.acme.mcp/mcp", "", Own::Account),
-            ("acme", "io.github.Acme/tool", "", Own::Account),
-            ("acme", "com.getacme/acme-mcp", "", Own::Nearly),
-            ("acme", "io.github.acme-labs/mcp-server-acme", "", Own::Project),
-            ("tool", "io.github.acme/tool", "https://github.com/acme/tool", Own::Project),
-            ("tool", "io.github.acme/tool", "https://github.com/acme/tool-mcp.git", Own::Project),
+            ("acme", "com.acme/mcp", "", PublisherMatch::Domain),
+            ("Acme MCP server", "com.acme/anything", "", PublisherMatch::Domain),
+            ("acme", "uk.co.acme/mcp", "", PublisherMatch::Domain),
+            ("big acme", "com.big-acme/mcp", "", PublisherMatch::Domain),
+            ("acme", "com.acme.mcp/mcp", "", PublisherMatch::Account),
+            ("acme", "io.github.Acme/tool", "", PublisherMatch::Account),
+            ("acme", "com.getacme/acme-mcp", "", PublisherMatch::Nearly),
+            ("acme", "io.github.acme-labs/mcp-server-acme", "", PublisherMatch::Project),
+            ("tool", "io.github.acme/tool", "https://github.com/acme/tool", PublisherMatch::Project),
+            ("tool", "io.github.acme/tool", "https://github.com/acme/tool-mcp.git", PublisherMatch::Project),
             // What anybody can write.
-            ("acme", "io.github.someone/acme", "https://github.com/acme/acme", Own::No),
-            ("tool", "io.github.someone/tool", "https://github.com/acme/tool", Own::No),
-            ("tool", "io.github.acme/tool", "https://github.com/acme/all", Own::No),
-            ("acme", "com.getacme/other", "", Own::No),
+            ("acme", "io.github.someone/acme", "https://github.com/acme/acme", PublisherMatch::No),
+            ("tool", "io.github.someone/tool", "https://github.com/acme/tool", PublisherMatch::No),
+            ("tool", "io.github.acme/tool", "https://github.com/acme/all", PublisherMatch::No),
+            ("acme", "com.getacme/other", "", PublisherMatch::No),
             // Who is at somebody's place is not that somebody.
-            ("smithery", "com.example.smithery/x", "", Own::No),
-            ("acme", "ai.smithery/someone-acme", "", Own::No),
-            ("github", "io.github.someone/github-issues", "", Own::No),
-            ("github", "io.github.github/github-mcp-server", "", Own::Account),
-            ("co", "uk.co.acme/mcp", "", Own::No),
+            ("smithery", "com.example.smithery/x", "", PublisherMatch::No),
+            ("acme", "ai.smithery/someone-acme", "", PublisherMatch::No),
+            ("github", "io.github.someone/github-issues", "", PublisherMatch::No),
+            ("github", "io.github.github/github-mcp-server", "", PublisherMatch::Account),
+            ("co", "uk.co.acme/mcp", "", PublisherMatch::No),
         ] {
             let name_in = name_in(query).unwrap();
             assert_eq!(own(&name_in, &at(name, repository)), expected, "{query}: {name} {repository}");
@@ -205,7 +205,7 @@ mod tests {
             real.iter().cloned().chain(domains.iter().flat_map(|name| copied(name))).collect();
         let (plain, crowded) = (filled("plain", &real), filled("crowded", &crowd));
         let first = |copy: &Copy, query: &str, limit: usize| -> Vec<String> {
-            let servers = copy.search(&terms::of_query(query), 200).unwrap();
+            let servers = copy.search(&terms::query_terms(query), 200).unwrap();
             let found = merge(query, vec![RegistryResults { id: &id, priority: 1, servers }], limit);
             found.into_iter().map(|found| found.server.name).collect()
         };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aiw_home::Home;
-use aiw_routing::{CurrentMeaning, Finder, KnownServer, ServerRecord, ToolDefinition};
+use aiw_routing::{CurrentEmbeddings, Finder, KnownServer, ServerRecord, ToolDefinition};
 use serde_json::json;
 
 const ROUNDS: usize = 15;
@@ -61,7 +61,7 @@ fn main() {
         let servers = servers(tools);
         let everything = |_: &str, _: &ToolDefinition| true;
         let prepared = |home: &Home| {
-            let finder = Finder::new(home, Arc::new(CurrentMeaning::none(home)));
+            let finder = Finder::new(home, Arc::new(CurrentEmbeddings::none(home)));
             let begun = Instant::now();
             finder.prepare(&servers, &everything, Duration::ZERO);
             (finder, begun.elapsed())

@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aiw_routing::{CurrentMeaning, Finder, ServerRecord, ToolDefinition};
+use aiw_routing::{CurrentEmbeddings, Finder, ServerRecord, ToolDefinition};
 use aiw_vectors::ModelFiles;
 use apis::Way;
 use serde_json::{Value, json};
@@ -168,11 +168,11 @@ impl Set {
         let home = tempfile::tempdir().unwrap();
         let home = aiw_home::Home::at(home.path());
         let mut modes = serde_json::Map::new();
-        modes.insert("lexical".into(), self.measure(&Finder::new(&home, Arc::new(CurrentMeaning::none(&home)))));
+        modes.insert("lexical".into(), self.measure(&Finder::new(&home, Arc::new(CurrentEmbeddings::none(&home)))));
         match std::env::var_os("AIW_TEST_MODEL").map(PathBuf::from) {
             Some(dir) => {
                 let files = ModelFiles::new(dir.join("all-MiniLM-L6-v2"), dir.join("libonnxruntime.so"));
-                let chosen = CurrentMeaning::new(&home, Box::new(move || Some(files.clone())));
+                let chosen = CurrentEmbeddings::new(&home, Box::new(move || Some(files.clone())));
                 modes.insert("model".into(), self.measure(&Finder::new(&home, Arc::new(chosen))));
             }
             None => eprintln!("without a model: AIW_TEST_MODEL names no directory with one"),
@@ -195,7 +195,7 @@ impl Set {
         for ((text, relevant), found) in self.queries.iter().zip(answers) {
             let key = |found: &aiw_routing::Match| self.ids[&(found.server.clone(), found.tool.clone())].clone();
             // The first tool that will do for a thing counts.
-            let hits_of = |found: &aiw_routing::FoundTools| -> Vec<bool> {
+            let hits_of = |found: &aiw_routing::ToolMatches| -> Vec<bool> {
                 let mut open: Vec<&Vec<String>> = relevant.iter().collect();
                 let mut is_hit = |key: String| {
                     let place = open.iter().position(|tools| tools.contains(&key));

@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
 /// The beginning of the names of logins in the vault.
-const PREFIX: &str = "mcp-login.";
+const LOGIN_SECRET_PREFIX: &str = "mcp-login.";
 
 /// How long tokens that were read from the vault are used without a look there.
 const TOKEN_CACHE_TTL: Duration = Duration::from_secs(1);
@@ -25,7 +25,7 @@ pub(crate) fn mark(text: &str) -> String {
 
 /// The beginning of the names of all logins of a key.
 fn names_of(key: &str) -> String {
-    format!("{PREFIX}{}.", mark(key))
+    format!("{LOGIN_SECRET_PREFIX}{}.", mark(key))
 }
 
 fn name_of(key: &str, url: &str) -> Option<SecretName> {
@@ -34,7 +34,7 @@ fn name_of(key: &str, url: &str) -> Option<SecretName> {
 
 /// Whether a secret of the vault is a login, which no declaration may name.
 pub(crate) fn is_login(name: &SecretName) -> bool {
-    name.as_str().starts_with(PREFIX)
+    name.as_str().starts_with(LOGIN_SECRET_PREFIX)
 }
 
 pub(crate) fn read(home: &Home, key: &str, url: &str) -> Option<OAuthTokens> {
@@ -67,13 +67,13 @@ pub fn forget_logins(home: &Home, key: &str) -> Result<usize, VaultError> {
 
 /// Why a server does not take what it got.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum TokenRefusal {
+pub(crate) enum TokenError {
     /// The server wants a login.
     Login,
     /// The server wants a login that allows more.
     Scopes(Vec<String>),
     /// The token could not be refreshed for now.
-    Trouble(String),
+    Unavailable(String),
 }
 
 /// The token of a connection.
@@ -85,13 +85,13 @@ struct AccessParts {
     net: aiw_net::HttpClient,
     key: String,
     url: String,
-    seen: Mutex<SeenTokens>,
+    seen: Mutex<TokenCache>,
 }
 
 #[derive(Default)]
-struct SeenTokens {
+struct TokenCache {
     tokens: Option<(Instant, Option<OAuthTokens>)>,
-    refusal: Option<TokenRefusal>,
+    refusal: Option<TokenError>,
 }
 
 impl ServerAccess {
@@ -100,11 +100,11 @@ impl ServerAccess {
     }
 
     /// Why the server refused last, once.
-    pub(crate) fn refusal(&self) -> Option<TokenRefusal> {
+    pub(crate) fn refusal(&self) -> Option<TokenError> {
         self.seen(|seen| seen.refusal.take())
     }
 
-    fn seen<T>(&self, look: impl FnOnce(&mut SeenTokens) -> T) -> T {
+    fn seen<T>(&self, look: impl FnOnce(&mut TokenCache) -> T) -> T {
         look(&mut self.0.seen.lock())
     }
 
@@ -163,7 +163,7 @@ impl ServerAccess {
         }
     }
 
-    fn refuse(&self, refusal: TokenRefusal) {
+    fn refuse(&self, refusal: TokenError) {
         self.seen(|seen| seen.refusal = Some(refusal));
     }
 
@@ -171,8 +171,8 @@ impl ServerAccess {
     fn noted(&self, found: Result<Option<OAuthTokens>, String>) -> Option<Secret> {
         match found {
             Ok(Some(tokens)) => return Some(tokens.access()),
-            Ok(None) => self.refuse(TokenRefusal::Login),
-            Err(problem) => self.refuse(TokenRefusal::Trouble(problem)),
+            Ok(None) => self.refuse(TokenError::Login),
+            Err(problem) => self.refuse(TokenError::Unavailable(problem)),
         }
         None
     }
@@ -191,7 +191,7 @@ impl Bearer for ServerAccess {
 
     async fn refused(&self, token: Option<Secret>, again: bool) -> Option<Secret> {
         if again {
-            self.refuse(TokenRefusal::Login);
+            self.refuse(TokenError::Login);
             return None;
         }
         let found = match token {
@@ -209,7 +209,7 @@ impl Bearer for ServerAccess {
     async fn too_little(&self, challenge: &str) {
         let challenge = Challenge::parse(challenge);
         if challenge.error.as_deref() == Some("insufficient_scope") {
-            self.refuse(TokenRefusal::Scopes(challenge.scopes));
+            self.refuse(TokenError::Scopes(challenge.scopes));
         }
     }
 }

@@ -10,11 +10,11 @@ use serde_json::{Map, Value};
 
 use crate::access::{forget_logins, mark, read, write};
 use crate::error::PoolError;
-use crate::start::{Ground, headers, resolved, url};
+use crate::start::{ServerContext, headers, resolved, url};
 
 /// The user's wishes for a login, which override the server's entry.
 #[derive(Debug, Clone, Default)]
-pub struct LoginWishes {
+pub struct LoginOptions {
     /// The id of a registered client.
     pub client_id: Option<String>,
     /// Its secret.
@@ -67,7 +67,7 @@ impl OAuthField {
 
 /// The place of a login: a server that is reached over HTTP.
 pub struct LoginAccount {
-    ground: Ground,
+    ground: ServerContext,
     key: String,
     url: String,
     headers: Vec<(String, Secret)>,
@@ -82,7 +82,11 @@ impl fmt::Debug for LoginAccount {
 
 impl LoginAccount {
     /// The account of a server.
-    pub(crate) fn of(ground: &Ground, key: &str, server: &aiw_servers::DeclaredServer) -> Result<Self, PoolError> {
+    pub(crate) fn new(
+        ground: &ServerContext,
+        key: &str,
+        server: &aiw_servers::DeclaredServer,
+    ) -> Result<Self, PoolError> {
         let problem = |problem: String| PoolError::Declaration { server: key.to_owned(), problem };
         if server.transport != aiw_servers::Transport::Http {
             return Err(problem("is not reached over HTTP, so there is nothing to log in to".into()));
@@ -102,12 +106,12 @@ impl LoginAccount {
     }
 
     /// Whether the client is registered by hand, with a redirect that has a fixed path.
-    pub fn is_registered(&self, wishes: &LoginWishes) -> bool {
+    pub fn is_registered(&self, wishes: &LoginOptions) -> bool {
         wishes.client_id.is_some() || self.said.client_id.is_some()
     }
 
     /// Begins a login whose code comes back to `redirect`.
-    pub fn begin(&self, wishes: LoginWishes, redirect: String) -> BoxFuture<'_, Result<Login, PoolError>> {
+    pub fn begin(&self, wishes: LoginOptions, redirect: String) -> BoxFuture<'_, Result<Login, PoolError>> {
         Box::pin(async move {
             let before = self.tokens().await;
             let before = before.map(|tokens| tokens.scopes().to_vec()).unwrap_or_default();

@@ -9,8 +9,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use crate::injection::InjectionPatterns;
 use crate::shape::Kind;
-use crate::signs::Signs;
 
 /// The longest definition that is passed on.
 pub(crate) const MAX_BYTES: usize = 256 << 10;
@@ -81,7 +81,7 @@ impl ToolDefinition {
 
     /// About how many tokens it costs a client that knows it by a name.
     pub fn tokens_as(&self, name: &str) -> usize {
-        tokens_of((self.0.text.len() + name.len()).saturating_sub(self.0.name.len()))
+        estimate_tokens((self.0.text.len() + name.len()).saturating_sub(self.0.name.len()))
     }
 
     /// The JSON object.
@@ -91,7 +91,7 @@ impl ToolDefinition {
 
     /// A digest of what decides how the tool is used. The order of keys makes no difference.
     pub fn digest(&self) -> &[u8; 32] {
-        self.0.digest.get_or_init(|| digest_of(&self.value()))
+        self.0.digest.get_or_init(|| digest(&self.value()))
     }
 
     /// Its length as JSON, in bytes.
@@ -124,7 +124,7 @@ impl<'de> Deserialize<'de> for ToolDefinition {
 }
 
 /// About how many tokens a definition of so many bytes costs a client: four bytes a token.
-pub fn tokens_of(bytes: usize) -> usize {
+pub fn estimate_tokens(bytes: usize) -> usize {
     bytes.div_ceil(4)
 }
 
@@ -139,24 +139,25 @@ pub fn only_reads(definition: &Value) -> bool {
 }
 
 /// A digest in which the order of keys makes no difference, nor that of what is a set in a schema.
-pub(crate) fn digest_of(value: &Value) -> [u8; 32] {
+pub(crate) fn digest(value: &Value) -> [u8; 32] {
     let mut text = String::new();
     write_sorted(value, Part::Definition, &mut text);
     Sha256::digest(text.as_bytes()).into()
 }
 
 /// The fields of a tool that are schemas.
-const SCHEMAS: [&str; 2] = ["inputSchema", "outputSchema"];
+const SCHEMA_FIELDS: [&str; 2] = ["inputSchema", "outputSchema"];
 
 /// The keywords of JSON Schema whose lists have no order.
 /// Source: <https://json-schema.org/draft/2020-12/json-schema-validation>, section 6, and its core, section 10.2.
-const SETS: [&str; 6] = ["required", "type", "enum", "anyOf", "oneOf", "allOf"];
+const UNORDERED_KEYWORDS: [&str; 6] = ["required", "type", "enum", "anyOf", "oneOf", "allOf"];
 
 /// The keywords of JSON Schema that hold data.
-const DATA: [&str; 4] = ["default", "const", "enum", "examples"];
+const DATA_KEYWORDS: [&str; 4] = ["default", "const", "enum", "examples"];
 
 /// The keywords of JSON Schema that hold schemas by names, which are no keywords.
-const NAMED: [&str; 5] = ["properties", "patternProperties", "$defs", "definitions", "dependentSchemas"];
+const NAMED_SCHEMA_KEYWORDS: [&str; 5] =
+    ["properties", "patternProperties", "$defs", "definitions", "dependentSchemas"];
 
 /// What a value is a part of.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -173,11 +174,11 @@ impl Part {
     /// What the value of a key is.
     fn of(self, key: &str) -> Self {
         match self {
-            Self::Definition if SCHEMAS.contains(&key) => Self::Schema,
+            Self::Definition if SCHEMA_FIELDS.contains(&key) => Self::Schema,
             Self::Definition | Self::Data => Self::Data,
             Self::Named => Self::Schema,
-            Self::Schema if DATA.contains(&key) => Self::Data,
-            Self::Schema if NAMED.contains(&key) => Self::Named,
+            Self::Schema if DATA_KEYWORDS.contains(&key) => Self::Data,
+            Self::Schema if NAMED_SCHEMA_KEYWORDS.contains(&key) => Self::Named,
             Self::Schema => Self::Schema,
         }
     }
@@ -192,7 +193,7 @@ fn write_sorted(value: &Value, part: Part, text: &mut String) {
                 text.push_str(&Value::from(key).to_string());
                 text.push(':');
                 match value {
-                    Value::Array(items) if part == Part::Schema && SETS.contains(&key) => {
+                    Value::Array(items) if part == Part::Schema && UNORDERED_KEYWORDS.contains(&key) => {
                         write_set(items, part.of(key), text);
                     }
                     value => write_sorted(value, part.of(key), text),
@@ -272,21 +273,25 @@ fn is_deeper(value: &Value, levels: usize) -> bool {
 }
 
 /// Returns the suspicious signs in an item that a server defines: the end of a sentence for each kind of sign.
-pub(crate) fn signs_in(item: &Value, signs: &Signs) -> Vec<String> {
+pub(crate) fn injection_findings(item: &Value, signs: &InjectionPatterns) -> Vec<String> {
     let mut texts = Vec::new();
     each_text(item, &mut texts);
     // A sentence may go on from one text to the next.
     let whole = texts.join(" ");
-    signs.of(texts.into_iter().chain([whole.as_str()]))
+    signs.find_all(texts.into_iter().chain([whole.as_str()]))
 }
 
-/// Returns the suspicions about a definition: one sentence each, about the tool. `others` are the names of all tools of
+/// Returns the findings about a definition: one sentence each, about the tool. `others` are the names of all tools of
 /// all other servers.
-pub(crate) fn suspicions(definition: &Value, signs: &Signs, others: &dyn Fn(&str) -> bool) -> Vec<String> {
+pub(crate) fn definition_findings(
+    definition: &Value,
+    signs: &InjectionPatterns,
+    others: &dyn Fn(&str) -> bool,
+) -> Vec<String> {
     let mut texts = Vec::new();
     each_text(definition, &mut texts);
     let said = texts.join("\n").to_lowercase();
-    let mut found = signs.of(texts);
+    let mut found = signs.find_all(texts);
     let words = said.split(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '-' | '.')));
     let own = name(definition).to_lowercase();
     // Ignore ordinary words that are not tool names.
@@ -353,7 +358,7 @@ mod tests {
     fn what_hides_or_commands_is_flagged_and_ordinary_text_is_not() {
         let flagged = |text: &str| {
             let tool = json!({"name": "add", "description": text, "inputSchema": {"type": "object"}});
-            suspicions(&tool, &Signs::new(), &|word| word == "send_email").len()
+            definition_findings(&tool, &InjectionPatterns::new(), &|word| word == "send_email").len()
         };
         assert_eq!(flagged("Adds two numbers.\n\tReturns their sum, as an integer."), 0);
         assert_eq!(flagged("Adds\u{200b} two numbers."), 1);

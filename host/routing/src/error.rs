@@ -3,13 +3,13 @@
 use std::fmt;
 use std::time::Duration;
 
-use aiw_core::{ErrorKind, Fault, closest, one_line, quoted, quoted_list, shell_word};
+use aiw_core::{Diagnostic, ErrorKind, closest, one_line, quoted, quoted_list, shell_word};
 use aiw_home::{HomeError, VaultError};
 use aiw_mcp::oauth::OAuthError;
 use aiw_mcp::{ClientError, RpcError};
 use aiw_supervisor::SupervisorError;
 
-use crate::access::TokenRefusal;
+use crate::access::TokenError;
 use crate::definition::ToolDefinition;
 use crate::record::ServerRecord;
 
@@ -17,14 +17,14 @@ use crate::record::ServerRecord;
 #[derive(Debug, thiserror::Error)]
 pub enum PoolError {
     /// No server has that name.
-    NoServer {
+    ServerNotFound {
         /// The name as given.
         name: String,
         /// The names there are.
         known: Vec<String>,
     },
     /// The server has no such tool.
-    NoTool {
+    ToolNotFound {
         /// The server.
         server: String,
         /// The tool as given.
@@ -80,7 +80,7 @@ pub enum PoolError {
         source: Box<SupervisorError>,
     },
     /// There is no such program.
-    NoProgram {
+    ProgramNotFound {
         /// The server.
         server: String,
         /// The command of its entry.
@@ -123,7 +123,7 @@ pub enum PoolError {
         last: Option<String>,
     },
     /// The server didn't answer in time.
-    Slow {
+    Timeout {
         /// The server.
         server: String,
         /// How long it had.
@@ -178,14 +178,14 @@ pub enum PoolError {
 }
 
 /// A command about a server, in backticks. An unusual name is not repeated: it could be a sentence.
-pub(crate) fn shown_command(command: &str, server: &str) -> String {
+pub(crate) fn display_command(command: &str, server: &str) -> String {
     let is_plain = server.len() <= 60 && aiw_servers::safe(server) == server;
     format!("`aiw mcp {command} {}`", if is_plain { server } else { "NAME" })
 }
 
 /// The command that logs in for further scopes.
 fn login(server: &str, scopes: &[String]) -> String {
-    let scopes = scopes.iter().take(MOST_NAMES).map(|scope| one_line(scope, 80));
+    let scopes = scopes.iter().take(MAX_NAMES).map(|scope| one_line(scope, 80));
     let scopes: String = scopes.map(|scope| format!(" --scope {}", shell_word(&scope))).collect();
     format!("aiw mcp login {}{scopes}", shell_word(&one_line(server, 60)))
 }
@@ -197,11 +197,11 @@ impl From<RpcError> for PoolError {
 }
 
 /// The most names of one error.
-const MOST_NAMES: usize = 20;
+const MAX_NAMES: usize = 20;
 
 fn listed(names: &[String]) -> String {
-    let shown: Vec<String> = names.iter().take(MOST_NAMES).map(|name| one_line(name, 80)).collect();
-    let more = names.len().saturating_sub(MOST_NAMES);
+    let shown: Vec<String> = names.iter().take(MAX_NAMES).map(|name| one_line(name, 80)).collect();
+    let more = names.len().saturating_sub(MAX_NAMES);
     if more == 0 { shown.join(", ") } else { format!("{}, and {more} more", shown.join(", ")) }
 }
 
@@ -209,7 +209,7 @@ impl PoolError {
     /// The error for a tool that a server does not have. `known` are those that it has.
     pub fn no_tool<'a>(server: &str, tool: &str, known: impl Iterator<Item = &'a ToolDefinition>) -> Self {
         let known = known.map(|tool| tool.name().to_owned()).collect();
-        Self::NoTool { server: server.to_owned(), tool: tool.to_owned(), known }
+        Self::ToolNotFound { server: server.to_owned(), tool: tool.to_owned(), known }
     }
 
     /// Why a tool of a record is withheld.
@@ -221,12 +221,12 @@ impl PoolError {
         }
     }
 
-    pub(crate) fn refused(refusal: TokenRefusal, server: &str) -> Self {
+    pub(crate) fn refused(refusal: TokenError, server: &str) -> Self {
         let server = server.to_owned();
         match refusal {
-            TokenRefusal::Login => Self::Login { server },
-            TokenRefusal::Scopes(scopes) => Self::Scopes { server, scopes },
-            TokenRefusal::Trouble(problem) => Self::Refresh { server, problem },
+            TokenError::Login => Self::Login { server },
+            TokenError::Scopes(scopes) => Self::Scopes { server, scopes },
+            TokenError::Unavailable(problem) => Self::Refresh { server, problem },
         }
     }
 
@@ -243,7 +243,7 @@ impl PoolError {
     /// The server that a sentence about the failure begins with, if it does, and the rest of the sentence.
     fn words(&self) -> (Option<&str>, String) {
         let (server, rest) = match self {
-            Self::NoTool { server, tool, .. } => (server, format!("has no tool {}", quoted(tool))),
+            Self::ToolNotFound { server, tool, .. } => (server, format!("has no tool {}", quoted(tool))),
             Self::Withheld { server, tool } => {
                 (server, format!("has changed its tool {}, so aiw withholds it", quoted(tool)))
             }
@@ -253,7 +253,7 @@ impl PoolError {
             | Self::Failed { server, problem, .. } => (server, problem.clone()),
             Self::Missing { server, names } => (server, format!("needs {}", listed(names))),
             Self::Spawn { server, source } => (server, format!("does not start: {source}")),
-            Self::NoProgram { server, program } => {
+            Self::ProgramNotFound { server, program } => {
                 (server, format!("does not start: there is no program `{}`", one_line(program, 200)))
             }
             Self::Start { server, problem } => (server, format!("does not start: {problem}")),
@@ -266,15 +266,15 @@ impl PoolError {
                 let last = last.as_ref().map(|last| format!(": {last}")).unwrap_or_default();
                 (server, format!("ended before it answered{last}"))
             }
-            Self::Slow { server, after } => (server, format!("did not answer within {} s", after.as_secs())),
+            Self::Timeout { server, after } => (server, format!("did not answer within {} s", after.as_secs())),
             Self::Login { server } => {
-                (server, format!("needs a login: the user runs {}", shown_command("login", server)))
+                (server, format!("needs a login: the user runs {}", display_command("login", server)))
             }
             Self::Scopes { server, scopes } => {
                 (server, format!("wants a login that allows more: the user runs `{}`", login(server, scopes)))
             }
             Self::Client { server, source } => (server, format!("can't be asked: {source}")),
-            Self::NoServer { name, .. } => return (None, format!("there is no MCP server {}", quoted(name))),
+            Self::ServerNotFound { name, .. } => return (None, format!("there is no MCP server {}", quoted(name))),
             Self::NotAllowed { server, tool } => {
                 let (server, tool) = (quoted(server), quoted(tool));
                 let text =
@@ -301,22 +301,22 @@ impl PoolError {
     }
 }
 
-impl Fault for PoolError {
-    fn below(&self) -> Option<&dyn Fault> {
-        aiw_core::passed_on!(self, Home, Vault { source })
+impl Diagnostic for PoolError {
+    fn diagnostic_source(&self) -> Option<&dyn Diagnostic> {
+        aiw_core::forward_diagnostic!(self, Home, Vault { source })
     }
 
     fn own_kind(&self) -> ErrorKind {
         match self {
-            Self::NoServer { .. }
-            | Self::NoTool { .. }
+            Self::ServerNotFound { .. }
+            | Self::ToolNotFound { .. }
             | Self::NotAllowed { .. }
             | Self::Disabled { .. }
             | Self::Withheld { .. }
             | Self::Suspicious { .. }
             | Self::Login { .. }
             | Self::Scopes { .. } => ErrorKind::User,
-            Self::Declaration { .. } | Self::Missing { .. } | Self::NoProgram { .. } => ErrorKind::Config,
+            Self::Declaration { .. } | Self::Missing { .. } | Self::ProgramNotFound { .. } => ErrorKind::Config,
             Self::Failed { kind, .. } => *kind,
             _ => ErrorKind::Unavailable,
         }
@@ -324,29 +324,29 @@ impl Fault for PoolError {
 
     fn own_hint(&self) -> Option<String> {
         Some(match self {
-            Self::NoServer { known, .. } if known.is_empty() => "`aiw mcp add NAME -- COMMAND` adds one".into(),
-            Self::NoServer { name, known } => match closest(name, known.iter().map(String::as_str)) {
+            Self::ServerNotFound { known, .. } if known.is_empty() => "`aiw mcp add NAME -- COMMAND` adds one".into(),
+            Self::ServerNotFound { name, known } => match closest(name, known.iter().map(String::as_str)) {
                 Some(meant) => format!("did you mean {}?", quoted(meant)),
                 None => format!("your servers: {}", quoted_list(known)),
             },
-            Self::NoTool { known, .. } if known.is_empty() => "it offers no tools".into(),
-            Self::NoTool { tool, known, .. } => match closest(tool, known.iter().map(String::as_str)) {
+            Self::ToolNotFound { known, .. } if known.is_empty() => "it offers no tools".into(),
+            Self::ToolNotFound { tool, known, .. } => match closest(tool, known.iter().map(String::as_str)) {
                 Some(meant) => format!("did you mean {}?", quoted(meant)),
                 None => format!("its tools are {}", quoted_list(known)),
             },
             Self::Withheld { server, .. } | Self::Suspicious { server, .. } => {
-                format!("the user can look at it and accept it: {}", shown_command("approve", server))
+                format!("the user can look at it and accept it: {}", display_command("approve", server))
             }
-            Self::Disabled { server } => shown_command("enable", server),
+            Self::Disabled { server } => display_command("enable", server),
             Self::Missing { names, .. } => {
                 format!("set {} where aiw starts, or store a secret and name it in mcp.json", listed(names))
             }
-            Self::NoProgram { .. } => "install it, or correct `command` in mcp.json".into(),
+            Self::ProgramNotFound { .. } => "install it, or correct `command` in mcp.json".into(),
             Self::Start { server, .. } | Self::Open { server, .. } | Self::Ended { server, .. } => {
-                let (logs, doctor) = (shown_command("logs", server), shown_command("doctor", server));
+                let (logs, doctor) = (display_command("logs", server), display_command("doctor", server));
                 format!("{logs} shows what it wrote; {doctor} tries it")
             }
-            Self::Slow { server, .. } => {
+            Self::Timeout { server, .. } => {
                 format!("`timeout` of the server {} in settings.json allows more seconds", quoted(server))
             }
             Self::LoginFailed { source, .. } => return source.hint().map(str::to_owned),

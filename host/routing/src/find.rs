@@ -3,9 +3,9 @@
 
 mod choose;
 mod current;
+mod embeddings;
 mod finder;
 mod indexed;
-mod meaning;
 mod names;
 mod related;
 mod request;
@@ -15,7 +15,7 @@ mod synonyms;
 mod texts;
 mod vectors;
 
-pub use current::{CurrentMeaning, ModelSource};
-pub use finder::{Finder, FoundTools};
+pub use current::{CurrentEmbeddings, ModelSource};
+pub use embeddings::ToolEmbeddings;
+pub use finder::{Finder, ToolMatches};
 pub use indexed::{Allows, KnownServer, Match};
-pub use meaning::ToolMeaning;

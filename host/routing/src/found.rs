@@ -47,7 +47,7 @@ impl Configured {
 
 /// Servers of a project that a session does not have, and why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum LeftOutServers {
+pub enum SkippedServers {
     /// The user has not trusted the file that declares them.
     #[error("the servers of `{}` are left out until you trust them: `{}`", file.display(), trusts(file))]
     Untrusted {
@@ -76,7 +76,7 @@ pub enum LeftOutServers {
     },
 }
 
-impl LeftOutServers {
+impl SkippedServers {
     /// Returns the command that trusts the file, where that is what they lack.
     pub fn trusted_by(&self) -> Option<String> {
         match self {
@@ -93,17 +93,17 @@ fn trusts(file: &Path) -> String {
 
 /// Where to look.
 #[derive(Debug, Clone)]
-pub struct ServerPlaces {
+pub struct ServerSearchPaths {
     home: Home,
     project: Option<PathBuf>,
     /// The project's settings.
     settings: Option<PathBuf>,
 }
 
-impl ServerPlaces {
+impl ServerSearchPaths {
     /// Returns the places of a home and of the project that a directory belongs to: by the nearest `.mcp.json` in it or
     /// above it, not beyond the root of a repository and not in the user's home.
-    pub fn of(home: Home, directory: &Path) -> Self {
+    pub fn load(home: Home, directory: &Path) -> Self {
         let stop = home.around().user_home();
         // Trust belongs to a path without links.
         let real = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
@@ -125,12 +125,12 @@ impl ServerPlaces {
     }
 
     /// The servers, and what is left out of them. Whatever a project's file is, it costs only its own servers.
-    pub fn read(&self) -> Result<(Vec<Configured>, Vec<LeftOutServers>), HomeError> {
+    pub fn read(&self) -> Result<(Vec<Configured>, Vec<SkippedServers>), HomeError> {
         self.read_with(&self.home.settings()?)
     }
 
-    /// Reads them as [`ServerPlaces::read`] does, with these settings.
-    pub fn read_with(&self, settings: &Settings) -> Result<(Vec<Configured>, Vec<LeftOutServers>), HomeError> {
+    /// Reads them as [`ServerSearchPaths::read`] does, with these settings.
+    pub fn read_with(&self, settings: &Settings) -> Result<(Vec<Configured>, Vec<SkippedServers>), HomeError> {
         let known = settings.mcp()?;
         let mut problems = Vec::new();
         // A file of the user's that makes no sense is an error, not a home without servers.
@@ -147,7 +147,7 @@ impl ServerPlaces {
         for (scope, directory, opened, declared) in all {
             for found in ScopedServer::all(scope, declared) {
                 if servers.iter().any(|other| other.key == found.key) {
-                    problems.push(LeftOutServers::Named { key: found.key });
+                    problems.push(SkippedServers::Named { key: found.key });
                     continue;
                 }
                 let mut settings = known.servers.get(&found.key).cloned().unwrap_or_default();
@@ -173,29 +173,29 @@ type DeclaredHere = (OpenDir, Map<String, Value>);
 /// # Errors
 ///
 /// Why there are none.
-fn declared(file: &Path, trust: &TrustSettings) -> Result<Option<DeclaredHere>, LeftOutServers> {
+fn declared(file: &Path, trust: &TrustSettings) -> Result<Option<DeclaredHere>, SkippedServers> {
     let file = file.to_owned();
     let root = file.parent().unwrap_or(&file);
     // It can't be trusted.
     if fs::symlink_metadata(&file).is_ok_and(|meta| meta.is_symlink()) {
         let why = "the file is a link, which aiw doesn't follow in a project".to_owned();
-        return Err(LeftOutServers::Unusable { file, why });
+        return Err(SkippedServers::Unusable { file, why });
     }
     if !trust.covers(root) {
-        return Err(LeftOutServers::Untrusted { file });
+        return Err(SkippedServers::Untrusted { file });
     }
     let (opened, bytes) = match read_nofollow_beside(&file, MAX_PROJECT_FILE) {
         Ok(Some(read)) => read,
         Ok(None) => return Ok(None),
-        Err(e) => return Err(LeftOutServers::Unusable { file, why: e.to_string() }),
+        Err(e) => return Err(SkippedServers::Unusable { file, why: e.to_string() }),
     };
     match trust.file(&file, &bytes) {
         FileTrust::Trusted => match in_file(&bytes) {
             Ok(servers) => Ok(Some((opened, servers))),
-            Err(problem) => Err(LeftOutServers::Unusable { file, why: format!("it {problem}") }),
+            Err(problem) => Err(SkippedServers::Unusable { file, why: format!("it {problem}") }),
         },
-        FileTrust::Changed => Err(LeftOutServers::Changed { file }),
-        FileTrust::Unknown => Err(LeftOutServers::Untrusted { file }),
+        FileTrust::Changed => Err(SkippedServers::Changed { file }),
+        FileTrust::Unknown => Err(SkippedServers::Untrusted { file }),
     }
 }
 
@@ -234,7 +234,7 @@ mod tests {
         let entry = r#"{"command": "x"}"#;
         let servers = ["workflows", "planned", "aiw", "Workflows", "a"].map(|name| format!("\"{name}\": {entry}"));
         fs::write(home.mcp_path(), format!("{{\"mcpServers\": {{{}}}}}", servers.join(","))).unwrap();
-        let (servers, problems) = ServerPlaces::of(home, dir.path()).read().unwrap();
+        let (servers, problems) = ServerSearchPaths::load(home, dir.path()).read().unwrap();
         assert_eq!(problems, []);
         for server in servers {
             let problem = if server.key == "a" { None } else { Some("has aiw's own name: rename it".to_owned()) };
@@ -258,7 +258,7 @@ mod tests {
         .unwrap();
         let file = root.join(".mcp.json");
         fs::write(&file, r#"{"mcpServers": {"b": {"command": "y"}, "a": {"command": "z"}}}"#).unwrap();
-        let places = ServerPlaces::of(home.clone(), &deep);
+        let places = ServerSearchPaths::load(home.clone(), &deep);
         let seen = || {
             let (servers, problems) = places.read().unwrap();
             let keys = servers.iter().filter(|s| s.server.is_ok() && s.settings.enabled).map(|s| s.key.clone());

@@ -9,13 +9,13 @@ use aiw_home::ListSettings;
 
 /// The tokens of all listed tools, unless the settings say otherwise: their definitions are in a model's context from
 /// the first message on.
-const TOKENS: usize = 5000;
+const DEFAULT_MAX_TOKENS: usize = 5000;
 
 /// The most listed tools, unless the settings say otherwise.
-const TOOLS: usize = 100;
+const DEFAULT_MAX_TOOLS: usize = 100;
 
 /// A server that was called within this time was used lately.
-const LATELY: u64 = 30 * 24 * 60 * 60;
+const RECENT_USE_WINDOW_SECS: u64 = 30 * 24 * 60 * 60;
 
 /// Some tools: how many, and their tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -28,7 +28,7 @@ pub struct Cost {
 
 impl Cost {
     /// The cost of tools that cost so many tokens each.
-    pub fn of(tools: impl IntoIterator<Item = usize>) -> Self {
+    pub fn new(tools: impl IntoIterator<Item = usize>) -> Self {
         tools.into_iter().fold(Self::default(), |sum, tokens| Self {
             tools: sum.tools + 1,
             tokens: sum.tokens.saturating_add(tokens),
@@ -54,14 +54,14 @@ pub struct ListingLimits {
 
 impl ListingLimits {
     /// The limits of the settings, and of a profile where it says otherwise.
-    pub fn of(settings: &ListSettings, profile: &ListSettings) -> Self {
+    pub fn from_settings(settings: &ListSettings, profile: &ListSettings) -> Self {
         let names = |profile: &Option<Vec<String>>, settings: &Option<Vec<String>>| {
             profile.as_ref().or(settings.as_ref()).into_iter().flatten().map(|name| name.to_lowercase()).collect()
         };
         Self {
             most: Cost {
-                tools: profile.tools.or(settings.tools).unwrap_or(TOOLS),
-                tokens: profile.tokens.or(settings.tokens).unwrap_or(TOKENS),
+                tools: profile.tools.or(settings.tools).unwrap_or(DEFAULT_MAX_TOOLS),
+                tokens: profile.tokens.or(settings.tokens).unwrap_or(DEFAULT_MAX_TOKENS),
             },
             always: names(&profile.always, &settings.always),
             never: names(&profile.never, &settings.never),
@@ -99,7 +99,7 @@ impl ListableServer {
         }
         let candidate = |(server, tokens): (&str, Vec<usize>)| Self {
             server: server.to_owned(),
-            cost: Cost::of(tokens),
+            cost: Cost::new(tokens),
             used: used(server),
         };
         servers.into_iter().map(candidate).collect()
@@ -129,7 +129,7 @@ pub enum ListingReason {
     /// The settings exclude it.
     Never,
     /// There is no room: what was left, and of how much.
-    NoRoom {
+    OverBudget {
         /// The cost that was left when its turn came.
         left: Cost,
         /// The limits.
@@ -151,12 +151,12 @@ impl fmt::Display for ListingChoice {
             ListingReason::Used => f.write_str("used lately"),
             ListingReason::Fits => f.write_str("there is room"),
             ListingReason::Never => f.write_str("`never` in `mcp.list`"),
-            ListingReason::NoRoom { left, most } if self.cost.tokens > left.tokens => write!(
+            ListingReason::OverBudget { left, most } if self.cost.tokens > left.tokens => write!(
                 f,
                 "{} tokens, and {} of {} are left (`tokens` in `mcp.list`)",
                 self.cost.tokens, left.tokens, most.tokens
             ),
-            ListingReason::NoRoom { left, most } => write!(
+            ListingReason::OverBudget { left, most } => write!(
                 f,
                 "{}, and there is room for {} of {} (`tools` in `mcp.list`)",
                 counted(self.cost.tools, "tool"),
@@ -172,7 +172,8 @@ impl fmt::Display for ListingChoice {
 /// has the room that it leaves. The answer has the order of `servers`.
 pub fn choose(servers: &[ListableServer], own: Cost, limits: &ListingLimits, now: u64) -> Vec<ListingChoice> {
     let is_in = |names: &[String], server: &str| names.iter().any(|name| star_matches(name, &server.to_lowercase()));
-    let lately = |server: &ListableServer| server.used.filter(|used| now.saturating_sub(*used) < LATELY);
+    let lately =
+        |server: &ListableServer| server.used.filter(|used| now.saturating_sub(*used) < RECENT_USE_WINDOW_SECS);
     let mut turns: Vec<usize> = (0..servers.len()).collect();
     turns.sort_by_key(|at| {
         let server = &servers[*at];
@@ -194,7 +195,7 @@ pub fn choose(servers: &[ListableServer], own: Cost, limits: &ListingLimits, now
         } else if is_in(&limits.always, &server.server) {
             ListingReason::Always
         } else if !server.cost.fits(left) {
-            ListingReason::NoRoom { left, most: limits.most }
+            ListingReason::OverBudget { left, most: limits.most }
         } else if lately(server).is_some() {
             ListingReason::Used
         } else {
@@ -219,7 +220,7 @@ mod tests {
 
     use super::*;
 
-    const NOW: u64 = 100 * LATELY;
+    const NOW: u64 = 100 * RECENT_USE_WINDOW_SECS;
 
     fn candidate(server: &str, tools: usize, tokens: usize, used: Option<u64>) -> ListableServer {
         ListableServer { server: server.to_owned(), cost: Cost { tools, tokens }, used }
@@ -229,7 +230,7 @@ mod tests {
         let owned = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect());
         let settings =
             ListSettings { tokens: Some(tokens), tools: Some(tools), always: owned(always), never: owned(never) };
-        ListingLimits::of(&settings, &ListSettings::default())
+        ListingLimits::from_settings(&settings, &ListSettings::default())
     }
 
     fn listed(choices: &[ListingChoice]) -> Vec<&str> {
@@ -241,7 +242,7 @@ mod tests {
         let servers = [
             candidate("big", 40, 4000, None),
             candidate("mid", 10, 1500, Some(NOW - 10)),
-            candidate("old", 10, 1500, Some(NOW - LATELY)),
+            candidate("old", 10, 1500, Some(NOW - RECENT_USE_WINDOW_SECS)),
             candidate("small", 2, 200, None),
             candidate("tiny", 1, 100, None),
         ];
@@ -275,14 +276,15 @@ mod tests {
     fn a_profile_says_otherwise_field_by_field() {
         let settings = ListSettings { tokens: Some(1), always: Some(vec!["a".into()]), ..ListSettings::default() };
         let profile = ListSettings { tokens: Some(7), always: Some(Vec::new()), ..ListSettings::default() };
-        let limits = ListingLimits::of(&settings, &profile);
-        assert_eq!((limits.most, limits.always.len()), (Cost { tools: TOOLS, tokens: 7 }, 0));
-        let limits = ListingLimits::of(&settings, &ListSettings::default());
+        let limits = ListingLimits::from_settings(&settings, &profile);
+        assert_eq!((limits.most, limits.always.len()), (Cost { tools: DEFAULT_MAX_TOOLS, tokens: 7 }, 0));
+        let limits = ListingLimits::from_settings(&settings, &ListSettings::default());
         assert_eq!((limits.most.tokens, limits.unknown(["b", "c"].into_iter())), (1, vec!["a"]));
     }
 
     fn servers() -> impl Strategy<Value = Vec<ListableServer>> {
-        let one = ("[a-d]{1,2}", 1..80usize, 1..6000usize, proptest::option::of(NOW - 2 * LATELY..NOW + 5));
+        let one =
+            ("[a-d]{1,2}", 1..80usize, 1..6000usize, proptest::option::of(NOW - 2 * RECENT_USE_WINDOW_SECS..NOW + 5));
         proptest::collection::btree_map("[a-d]{1,3}", one, 0..12).prop_map(|all| {
             let of = |(name, (_, tools, tokens, used)): (String, _)| candidate(&name, tools, tokens, used);
             all.into_iter().map(of).collect()
@@ -318,7 +320,7 @@ mod tests {
             prop_assert_eq!(&again, &choices);
             // Whatever is left out would not fit beside what is listed.
             let room = limits.most.without(all);
-            for choice in choices.iter().filter(|c| matches!(c.reason, ListingReason::NoRoom { .. })) {
+            for choice in choices.iter().filter(|c| matches!(c.reason, ListingReason::OverBudget { .. })) {
                 prop_assert!(!choice.cost.fits(room), "{choice:?} {room:?}");
             }
         }

@@ -15,7 +15,7 @@ const MAX_LINE: usize = 16 << 10;
 /// Copies a stream to a log, line by line, until it ends. It runs on a thread of its own. A log that can't be written
 /// must not block the server, so the stream is read on.
 pub(crate) fn keep(mut stream: impl Read, path: &Path, secrets: &[Vec<u8>], last: &dyn Fn(String)) {
-    let mut mask = Mask::of(secrets);
+    let mut mask = Mask::new(secrets);
     let (mut line, mut piece) = (Vec::new(), vec![0; 16 << 10]);
     loop {
         let read = stream.read(&mut piece).unwrap_or(0);
@@ -51,14 +51,14 @@ pub(crate) fn note(path: &Path, text: &str) {
 
 /// The last lines that a server wrote to standard error, which may say why it ended.
 #[derive(Default)]
-pub(crate) struct LastWords {
+pub(crate) struct StderrTail {
     error: Option<String>,
     last: String,
     /// Whether it has begun to serve: what went wrong before ended nothing.
     serves: bool,
 }
 
-impl LastWords {
+impl StderrTail {
     pub(crate) fn take(&mut self, line: String) {
         if self.error.is_none() && !self.serves && names_error(&line) {
             self.error = Some(line.clone());
@@ -72,7 +72,7 @@ impl LastWords {
     }
 
     /// Returns the line that names an error if one does: programs go on with a trace, a version or the path of a log.
-    pub(crate) fn told(&self) -> Option<String> {
+    pub(crate) fn error_line(&self) -> Option<String> {
         let (what, line) = match &self.error {
             Some(error) => ("it wrote", error),
             None => ("it last wrote", &self.last),
@@ -83,12 +83,12 @@ impl LastWords {
 
 /// Whether a line of a program says what has gone wrong.
 fn names_error(line: &str) -> bool {
-    const SIGNS: [&str; 8] =
+    const ERROR_MARKERS: [&str; 8] =
         ["error:", "npm error ", "npm err! ", "fatal", "cannot ", "not found", "no such file", "panicked"];
     let line = line.to_lowercase();
     // npm says the code alone first, and then what it means.
     let is_code = ["npm error code ", "npm err! code "].iter().any(|begin| line.starts_with(begin));
-    !is_code && SIGNS.iter().any(|sign| line.contains(sign))
+    !is_code && ERROR_MARKERS.iter().any(|sign| line.contains(sign))
 }
 
 #[cfg(test)]
@@ -99,9 +99,9 @@ mod tests {
     #[test]
     fn the_line_that_names_the_error_tells_more_than_the_last_one() {
         let told = |text: &str| {
-            let mut words = LastWords::default();
+            let mut words = StderrTail::default();
             text.lines().for_each(|line| words.take(line.to_owned()));
-            words.told().unwrap()
+            words.error_line().unwrap()
         };
         let node = "node:internal/modules/cjs/loader:1210\n  throw err;\n  ^\nError: Cannot find module '/srv/index.js'\n    \
                     at Module._load\n  code: 'MODULE_NOT_FOUND'\n}\nNode.js v20.20.2";
@@ -113,11 +113,11 @@ mod tests {
         assert_eq!(told(python), "it wrote `ModuleNotFoundError: No module named 'x'`");
         assert_eq!(told("starting\nno license"), "it last wrote `no license`");
         // An error that it lived with is not why it ended.
-        let mut words = LastWords::default();
+        let mut words = StderrTail::default();
         words.take("error: no cache, going on".into());
         words.begins_to_serve();
         words.take("bye".into());
-        assert_eq!(words.told().as_deref(), Some("it last wrote `bye`"));
+        assert_eq!(words.error_line().as_deref(), Some("it last wrote `bye`"));
     }
 
     #[test]

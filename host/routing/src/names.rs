@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 use crate::record::ServerRecord;
 
 /// The longest name that every client and model API takes.
-const MAX: usize = 64;
+const MAX_NAME_LEN: usize = 64;
 
 /// The name of a server's tool or prompt: `server__tool`. It has only letters, digits, `_` and `-`, at most 64 of them,
 /// and stays the same from run to run. Where that changes or shortens a name, a digest of both keeps it unique.
@@ -13,7 +13,7 @@ pub fn proxied(server: &str, name: &str) -> String {
     let plain = format!("{}__{}", safe(server), safe(name));
     // The first `__` must be the one between the two: `a_` and `b` are not `a` and `_b`.
     let is_plain = !server.contains("__") && !server.ends_with('_');
-    let is_exact = plain.len() <= MAX && safe(server) == server && safe(name) == name && is_plain;
+    let is_exact = plain.len() <= MAX_NAME_LEN && safe(server) == server && safe(name) == name && is_plain;
     if is_exact {
         return plain;
     }
@@ -22,7 +22,7 @@ pub fn proxied(server: &str, name: &str) -> String {
     digest.update([0]);
     digest.update(name.as_bytes());
     let mark = &aiw_core::hex(&digest.finalize())[..8];
-    let room = MAX - mark.len() - 1;
+    let room = MAX_NAME_LEN - mark.len() - 1;
     format!("{}_{mark}", &plain[..plain.len().min(room)])
 }
 
@@ -33,14 +33,14 @@ fn safe(text: &str) -> String {
 
 /// A server, and one of its tools if one is named.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NamedTool {
+pub struct ToolRef {
     /// The server.
     pub server: String,
     /// The tool's own name.
     pub tool: Option<String>,
 }
 
-impl NamedTool {
+impl ToolRef {
     /// Finds the server or tool that a word names among servers and their records: `SERVER/TOOL`, as all lists show them;
     /// and `SERVER__TOOL`, as clients do. A server's whole name counts first, since it may have a `/` or `__` in it.
     pub fn find(word: &str, servers: &[(&str, Option<&ServerRecord>)]) -> Option<Self> {
@@ -85,7 +85,7 @@ mod tests {
         assert_ne!(proxied("a__b", "c"), proxied("a", "b__c"));
         assert_ne!(proxied("a_", "b"), proxied("a", "_b"));
         let long = "x".repeat(200);
-        assert_eq!(proxied("a", &long).len(), MAX);
+        assert_eq!(proxied("a", &long).len(), MAX_NAME_LEN);
     }
 
     mod fuzz {
@@ -99,7 +99,7 @@ mod tests {
                 let mut seen = BTreeMap::new();
                 for (server, tool) in names {
                     let name = proxied(&server, &tool);
-                    prop_assert!(name.len() <= MAX && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b)));
+                    prop_assert!(name.len() <= MAX_NAME_LEN && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b)));
                     prop_assert_eq!(&name, &proxied(&server, &tool));
                     let other = seen.insert(name, (server, tool));
                     prop_assert_eq!(other, None);

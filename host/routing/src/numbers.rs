@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::definition;
 
 /// The place of a number that may change.
-const PLACE: char = '#';
+const NUMBER_PLACEHOLDER: char = '#';
 
 /// The most digits of a number.
 const MAX_DIGITS: usize = 19;
@@ -15,7 +15,7 @@ pub(crate) fn is_like_otherwise(one: &Value, other: &Value) -> bool {
     let plain = |definition: &Value| {
         let mut definition = definition.clone();
         definition["description"] = Value::Null;
-        definition::digest_of(&definition)
+        definition::digest(&definition)
     };
     plain(one) == plain(other)
 }
@@ -23,16 +23,18 @@ pub(crate) fn is_like_otherwise(one: &Value, other: &Value) -> bool {
 /// Returns a text with `#` for each number that differs in another one; `before` may have such places. `None` if something
 /// else differs, or the places can't be told from what stands there.
 pub(crate) fn pattern(before: &str, now: &str) -> Option<String> {
-    if now.contains(PLACE) || now.is_empty() {
+    if now.contains(NUMBER_PLACEHOLDER) || now.is_empty() {
         return None;
     }
     let (mut before, mut now) = (parts(before).into_iter(), parts(now).into_iter());
     let mut pattern = String::new();
     loop {
         match (before.next(), now.next()) {
-            (None, None) => return Some(pattern).filter(|pattern| pattern.contains(PLACE)),
+            (None, None) => return Some(pattern).filter(|pattern| pattern.contains(NUMBER_PLACEHOLDER)),
             (Some(one), Some(other)) if one == other => pattern.push_str(one),
-            (Some(one), Some(other)) if is_number(other) && (is_number(one) || one == "#") => pattern.push(PLACE),
+            (Some(one), Some(other)) if is_number(other) && (is_number(one) || one == "#") => {
+                pattern.push(NUMBER_PLACEHOLDER)
+            }
             _ => return None,
         }
     }
@@ -51,7 +53,7 @@ fn is_number(part: &str) -> bool {
 
 /// The numbers and places of a text, and what is between them.
 fn parts(text: &str) -> Vec<&str> {
-    let kind = |c: char| if c == PLACE { 1 } else { 2 * u8::from(c.is_ascii_digit()) };
+    let kind = |c: char| if c == NUMBER_PLACEHOLDER { 1 } else { 2 * u8::from(c.is_ascii_digit()) };
     let (mut parts, mut start) = (Vec::new(), 0);
     let mut last = None;
     for (at, c) in text.char_indices() {
@@ -103,7 +105,7 @@ mod tests {
         #[test]
         fn what_a_pattern_is_of_fits_it(one in "[a-c0-9# ]{0,30}", other in "[a-c0-9# ]{0,30}") {
             if let Some(pattern) = pattern(&one, &other) {
-                prop_assert!(matches(&pattern, &other) && !other.contains(PLACE));
+                prop_assert!(matches(&pattern, &other) && !other.contains(NUMBER_PLACEHOLDER));
             }
             let _ = matches(&one, &other);
         }

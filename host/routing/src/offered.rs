@@ -9,7 +9,7 @@ use crate::uris::UriClaim;
 
 /// A tool, prompt or resource of a server, as a client may see it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Offered<D = ToolDefinition> {
+pub struct CatalogItem<D = ToolDefinition> {
     /// The server's key.
     pub server: String,
     /// The name under which the client sees it.
@@ -18,7 +18,7 @@ pub struct Offered<D = ToolDefinition> {
     pub definition: D,
 }
 
-impl Offered {
+impl CatalogItem {
     /// The definition under the name that the client sees.
     pub fn renamed(&self) -> Value {
         let mut definition = self.definition.value();
@@ -32,7 +32,7 @@ impl Offered {
     }
 }
 
-impl Offered<Value> {
+impl CatalogItem<Value> {
     /// The definition under the name that the client sees.
     pub fn renamed(&self) -> Value {
         let mut definition = self.definition.clone();
@@ -41,26 +41,26 @@ impl Offered<Value> {
     }
 }
 
-pub(crate) fn offered<D: Clone>(server: &str, name: &str, definition: &D) -> Offered<D> {
-    Offered { server: server.to_owned(), proxied: proxied(server, name), definition: definition.clone() }
+pub(crate) fn offered<D: Clone>(server: &str, name: &str, definition: &D) -> CatalogItem<D> {
+    CatalogItem { server: server.to_owned(), proxied: proxied(server, name), definition: definition.clone() }
 }
 
 /// Each name once. A server can choose a name that is another's proxied name; the first in the order of servers has it.
-pub(crate) fn distinct<D>(mut offered: Vec<Offered<D>>) -> Vec<Offered<D>> {
+pub(crate) fn distinct<D>(mut offered: Vec<CatalogItem<D>>) -> Vec<CatalogItem<D>> {
     let mut seen = std::collections::HashSet::new();
     offered.retain(|offered| seen.insert(offered.proxied.clone()));
     offered
 }
 
 /// The field with the URI of a resource or template.
-pub(crate) fn field_of(offered: &Offered<Value>) -> &'static str {
+pub(crate) fn list_field(offered: &CatalogItem<Value>) -> &'static str {
     let kind = if offered.definition.get("uri").is_some() { Kind::Resource } else { Kind::Template };
     kind.identity()
 }
 
 /// Returns a server's claim by a resource or template.
-pub(crate) fn claim_of(offered: &Offered<Value>) -> Option<UriClaim<'_>> {
-    let field = field_of(offered);
+pub(crate) fn uri_claim(offered: &CatalogItem<Value>) -> Option<UriClaim<'_>> {
+    let field = list_field(offered);
     let text = offered.definition[field].as_str()?;
     if field == Kind::Resource.identity() {
         return Some(UriClaim::resource(&offered.server, text));
@@ -70,8 +70,8 @@ pub(crate) fn claim_of(offered: &Offered<Value>) -> Option<UriClaim<'_>> {
 
 /// Returns the claims of all servers by their resources and templates.
 pub(crate) fn claims<'a>(
-    resources: &'a [Offered<Value>],
-    templates: &'a [Offered<Value>],
+    resources: &'a [CatalogItem<Value>],
+    templates: &'a [CatalogItem<Value>],
 ) -> impl Iterator<Item = UriClaim<'a>> {
-    resources.iter().chain(templates).filter_map(claim_of)
+    resources.iter().chain(templates).filter_map(uri_claim)
 }

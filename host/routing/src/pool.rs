@@ -20,26 +20,26 @@ use tokio::sync::{mpsc, watch};
 
 use crate::account::LoginAccount;
 use crate::definition::{ToolDefinition, name};
-use crate::error::{PoolError, shown_command};
-use crate::find::{Finder, FoundTools, KnownServer};
-use crate::found::{Configured, ServerPlaces};
+use crate::error::{PoolError, display_command};
+use crate::find::{Finder, KnownServer, ToolMatches};
+use crate::found::{Configured, ServerSearchPaths};
 use crate::listing::{Cost, ListableServer, ListingChoice, ListingLimits, choose};
 use crate::log;
-use crate::names::{NamedTool, proxied};
-use crate::offered::{Offered, claim_of, claims, distinct, field_of, offered};
-use crate::profile::{OWN, Profile, ProfileSource};
+use crate::names::{ToolRef, proxied};
+use crate::notifications::KnownCaller;
+use crate::offered::{CatalogItem, claims, distinct, list_field, offered, uri_claim};
+use crate::profile::{AIW_SERVER_NAME, Profile, ProfileSource};
 use crate::record::{LOST, Records, ServerRecord};
-use crate::relay::KnownCaller;
 use crate::slot::Slot;
-use crate::start::Ground;
+use crate::start::ServerContext;
 use crate::status::{SlotStatus, status};
 use crate::uris::{UriClaim, contested, marked};
 
 /// How many servers are looked into at once.
-const AT_ONCE: usize = 8;
+const MAX_PARALLEL_STARTS: usize = 8;
 
 /// How many servers with withheld tools a model is told of.
-const MOST_SENTENCES: usize = 5;
+const MAX_NOTICES: usize = 5;
 
 /// Servers that several sessions of one process share: `mcp.servers.KEY.shared`.
 #[derive(Clone, Default)]
@@ -51,8 +51,8 @@ pub struct Pool {
 }
 
 struct PoolParts {
-    ground: Ground,
-    places: ServerPlaces,
+    ground: ServerContext,
+    places: ServerSearchPaths,
     records: Records,
     profile: RwLock<Profile>,
     source: ProfileSource,
@@ -73,12 +73,12 @@ impl Pool {
     /// The servers that a session has in its directory. Nothing is started. Changes of what the pool lists arrive at
     /// `changes`; the profile is read again when files change.
     pub fn new(
-        ground: Ground,
+        ground: ServerContext,
         source: ProfileSource,
         shared: SharedServers,
         changes: mpsc::UnboundedSender<()>,
     ) -> Self {
-        let places = ServerPlaces::of(ground.home.clone(), &ground.cwd);
+        let places = ServerSearchPaths::load(ground.home.clone(), &ground.cwd);
         let records = Records::new(ground.home.clone());
         let inner = PoolParts {
             ground,
@@ -145,8 +145,8 @@ impl Pool {
     }
 
     /// The tools that the profile allows and the servers have not changed, by server and in their order.
-    pub fn tools(&self) -> Vec<Offered> {
-        let of = |slot: &Arc<Slot>, record: Arc<ServerRecord>| -> Vec<Offered> {
+    pub fn tools(&self) -> Vec<CatalogItem> {
+        let of = |slot: &Arc<Slot>, record: Arc<ServerRecord>| -> Vec<CatalogItem> {
             let allowed = record.accepted().filter(|tool| self.allows(slot.key(), tool));
             allowed.map(|tool| offered(slot.key(), tool.name(), tool)).collect()
         };
@@ -155,7 +155,7 @@ impl Pool {
 
     /// Returns the tools that apps alone may use, if the session's client supports MCP Apps.
     /// `others` are the tools of all clients: a name that one of them has is taken.
-    pub fn app_only_tools(&self, others: &[Offered]) -> Vec<Offered> {
+    pub fn app_only_tools(&self, others: &[CatalogItem]) -> Vec<CatalogItem> {
         if !self.inner.client.read().as_ref().is_some_and(Caller::supports_apps) {
             return Vec::new();
         }
@@ -169,12 +169,12 @@ impl Pool {
     }
 
     /// The keys of the servers whose tools are not known yet: nobody has looked into them so far, or nobody could.
-    pub fn unlearnt(&self) -> Vec<String> {
+    pub fn servers_without_tools(&self) -> Vec<String> {
         self.known().1
     }
 
     /// Decides which of these servers' tools a client's list has, where aiw's own tools cost `own`.
-    pub fn choose(&self, offered: &[Offered], own: Cost) -> Vec<ListingChoice> {
+    pub fn choose(&self, offered: &[CatalogItem], own: Cost) -> Vec<ListingChoice> {
         let mut used = self.inner.used.lock();
         for tool in offered {
             if !used.contains_key(&tool.server) {
@@ -189,7 +189,7 @@ impl Pool {
     /// Returns the limits of a listing, by the settings and the profile.
     fn limits(&self) -> ListingLimits {
         let list = self.inner.list.read();
-        ListingLimits::of(&list, &self.inner.profile.read().list)
+        ListingLimits::from_settings(&list, &self.inner.profile.read().list)
     }
 
     /// One sentence for each name in `mcp.list` that no server has.
@@ -207,10 +207,10 @@ impl Pool {
 
     /// The tools that fit a request best, at most `most` of those that the profile allows. Blocks while the index is
     /// made.
-    pub fn find(&self, finder: &Finder, request: &str, most: usize) -> FoundTools {
+    pub fn find(&self, finder: &Finder, request: &str, most: usize) -> ToolMatches {
         let (known, unknown) = self.known();
         let found = finder.find(&known, &|server, tool| self.allows(server, tool), request, most);
-        FoundTools { unknown, ..found }
+        ToolMatches { unknown, ..found }
     }
 
     /// Makes the index for [`Pool::find`], and waits until the model has seen all tools, or for so long. Returns how
@@ -232,7 +232,7 @@ impl Pool {
     }
 
     /// Some of the [`Pool::tools`], by server and own name; none where a client can't see it.
-    pub fn offered(&self, wanted: &[(String, String)]) -> Vec<Option<Offered>> {
+    pub fn offered(&self, wanted: &[(String, String)]) -> Vec<Option<CatalogItem>> {
         let key = |server: &str, tool: &str| proxied(server, tool);
         let mut owners: BTreeMap<String, Option<(String, String)>> =
             wanted.iter().map(|(server, tool)| (key(server, tool), None)).collect();
@@ -254,7 +254,7 @@ impl Pool {
     }
 
     /// Their prompts.
-    pub fn prompts(&self) -> Vec<Offered<Value>> {
+    pub fn prompts(&self) -> Vec<CatalogItem<Value>> {
         distinct(self.each(|slot, record| {
             let open = record.prompts().filter(|prompt| self.allows_content(slot.key(), name(prompt)));
             open.map(|prompt| offered(slot.key(), name(prompt), prompt)).collect()
@@ -262,17 +262,17 @@ impl Pool {
     }
 
     /// Their resources. Each keeps its URI, unless another server could answer for it.
-    pub fn resources(&self) -> Vec<Offered<Value>> {
+    pub fn resources(&self) -> Vec<CatalogItem<Value>> {
         self.located().0
     }
 
     /// Their resource templates. Each keeps its URIs, unless another server could answer for one of them.
-    pub fn templates(&self) -> Vec<Offered<Value>> {
+    pub fn templates(&self) -> Vec<CatalogItem<Value>> {
         self.located().1
     }
 
     /// The resources and templates, as their servers define them.
-    fn content(&self) -> (Vec<Offered<Value>>, Vec<Offered<Value>>) {
+    fn content(&self) -> (Vec<CatalogItem<Value>>, Vec<CatalogItem<Value>>) {
         let of = |list: fn(&ServerRecord) -> Vec<Value>| {
             self.each(|slot, record| {
                 let open = if self.allows_content(slot.key(), "*") { list(&record) } else { Vec::new() };
@@ -285,15 +285,15 @@ impl Pool {
     }
 
     /// Their resources, and their resource templates.
-    pub fn located(&self) -> (Vec<Offered<Value>>, Vec<Offered<Value>>) {
+    pub fn located(&self) -> (Vec<CatalogItem<Value>>, Vec<CatalogItem<Value>>) {
         let (mut resources, mut templates) = self.content();
         let claims = claims(&resources, &templates).collect();
         let contested = contested(claims);
         let is_plain = |claim: Option<UriClaim<'_>>| claim.is_some_and(|claim| !contested.contains(&claim));
-        let plain = |offered: &Offered<Value>| is_plain(claim_of(offered));
+        let plain = |offered: &CatalogItem<Value>| is_plain(uri_claim(offered));
         let keep: Vec<bool> = resources.iter().chain(&templates).map(plain).collect();
         for (offered, keep) in resources.iter_mut().chain(&mut templates).zip(keep) {
-            let field = field_of(offered);
+            let field = list_field(offered);
             if !keep {
                 let uri = offered.definition[field].as_str().unwrap_or_default();
                 offered.definition[field] = marked(&offered.server, uri).into();
@@ -302,7 +302,7 @@ impl Pool {
         (resources, templates)
     }
 
-    fn each<D>(&self, of: impl Fn(&Arc<Slot>, Arc<ServerRecord>) -> Vec<Offered<D>>) -> Vec<Offered<D>> {
+    fn each<D>(&self, of: impl Fn(&Arc<Slot>, Arc<ServerRecord>) -> Vec<CatalogItem<D>>) -> Vec<CatalogItem<D>> {
         let slots = self.inner.slots();
         let offered = slots.iter().filter(|slot| slot.is_offered());
         offered.filter_map(|slot| Some(of(slot, slot.record()?))).flatten().collect()
@@ -409,9 +409,9 @@ impl Pool {
     }
 
     /// Tells all running servers something.
-    pub async fn tell(&self, method: &str, params: Option<Value>) {
+    pub async fn notify(&self, method: &str, params: Option<Value>) {
         for slot in self.inner.slots() {
-            slot.tell(method, params.clone()).await;
+            slot.notify(method, params.clone()).await;
         }
     }
 
@@ -424,8 +424,8 @@ impl Pool {
     }
 
     /// Starts a server and reads what it offers.
-    pub fn look<'a>(&'a self, server: &'a str) -> BoxFuture<'a, Result<Duration, PoolError>> {
-        Box::pin(async move { self.inner.slot(server)?.look().await })
+    pub fn refresh<'a>(&'a self, server: &'a str) -> BoxFuture<'a, Result<Duration, PoolError>> {
+        Box::pin(async move { self.inner.slot(server)?.refresh().await })
     }
 
     /// Waits for the answer to a ping.
@@ -447,11 +447,11 @@ impl Pool {
     }
 
     /// Returns the server or tool that a word of a person's names.
-    pub fn named(&self, word: &str) -> Result<NamedTool, PoolError> {
+    pub fn named(&self, word: &str) -> Result<ToolRef, PoolError> {
         let statuses = self.status();
         let servers =
             statuses.iter().map(|status| (status.name.as_str(), status.record.as_deref())).collect::<Vec<_>>();
-        NamedTool::find(word, &servers).ok_or_else(|| PoolError::NoServer {
+        ToolRef::find(word, &servers).ok_or_else(|| PoolError::ServerNotFound {
             name: word.split('/').next().unwrap_or(word).to_owned(),
             known: statuses.iter().map(|status| status.name.clone()).collect(),
         })
@@ -460,8 +460,8 @@ impl Pool {
     /// The file with what a server wrote to standard error. Under aiw's own name, that of the files that sessions could
     /// not use.
     pub fn log(&self, server: &str) -> Result<PathBuf, PoolError> {
-        if server == OWN {
-            return Ok(self.inner.records.file(OWN, "log"));
+        if server == AIW_SERVER_NAME {
+            return Ok(self.inner.records.file(AIW_SERVER_NAME, "log"));
         }
         Ok(self.inner.slot(server)?.log())
     }
@@ -470,7 +470,7 @@ impl Pool {
     pub fn account(&self, server: &str) -> Result<LoginAccount, PoolError> {
         let slot = self.inner.slot(server)?;
         let problem = |problem: &String| PoolError::Declaration { server: server.to_owned(), problem: problem.clone() };
-        LoginAccount::of(&slot.ground, server, slot.configured.server.as_ref().map_err(problem)?)
+        LoginAccount::new(&slot.ground, server, slot.configured.server.as_ref().map_err(problem)?)
     }
 
     /// A sentence for each server, up to some, with tools that are withheld and that the profile allows, or of which
@@ -483,7 +483,7 @@ impl Pool {
                 sentences.push(format!(
                     "Of the MCP server {}, {LOST} ({} accepts them).",
                     quoted(slot.key()),
-                    shown_command("approve", slot.key())
+                    display_command("approve", slot.key())
                 ));
             }
             let withheld = record.withheld().filter(|tool| self.allows(slot.key(), tool));
@@ -494,7 +494,7 @@ impl Pool {
             };
             let them = |tools: &[&ToolDefinition]| if tools.len() == 1 { "it" } else { "them" };
             let server = quoted(slot.key());
-            let approve = shown_command("approve", slot.key());
+            let approve = display_command("approve", slot.key());
             if !changed.is_empty() {
                 sentences.push(format!(
                     "The MCP server {server} has changed its {}, so aiw withholds {} until the user accepts the change \
@@ -513,8 +513,8 @@ impl Pool {
                 ));
             }
         }
-        let more = sentences.len().saturating_sub(MOST_SENTENCES);
-        sentences.truncate(MOST_SENTENCES);
+        let more = sentences.len().saturating_sub(MAX_NOTICES);
+        sentences.truncate(MAX_NOTICES);
         if more > 0 {
             sentences.push("aiw withholds tools of further MCP servers (`aiw mcp status`).".to_owned());
         }
@@ -543,7 +543,7 @@ impl PoolParts {
     fn slot(&self, key: &str) -> Result<Arc<Slot>, PoolError> {
         let slots = self.slots.read();
         let known = || slots.values().filter(|s| s.configured.settings.enabled).map(|s| s.key().to_owned()).collect();
-        slots.get(key).cloned().ok_or_else(|| PoolError::NoServer { name: key.to_owned(), known: known() })
+        slots.get(key).cloned().ok_or_else(|| PoolError::ServerNotFound { name: key.to_owned(), known: known() })
     }
 
     /// Reads the files again. Servers that did not change are not touched.
@@ -593,7 +593,7 @@ impl PoolParts {
 
     /// Writes a line into the log that `aiw mcp logs aiw` shows.
     fn note(&self, problem: &str) {
-        log::note(&self.records.file(OWN, "log"), problem);
+        log::note(&self.records.file(AIW_SERVER_NAME, "log"), problem);
     }
 
     fn new_slot(&self, configured: Configured) -> Arc<Slot> {
@@ -631,14 +631,14 @@ impl PoolParts {
         if new.is_empty() {
             return;
         }
-        let turns = Arc::new(tokio::sync::Semaphore::new(AT_ONCE));
+        let turns = Arc::new(tokio::sync::Semaphore::new(MAX_PARALLEL_STARTS));
         for slot in new {
             let (slot, turns) = (Arc::downgrade(&slot), turns.clone());
             tokio::spawn(async move {
                 let Ok(_turn) = turns.acquire().await else { return };
                 let Some(slot) = slot.upgrade() else { return };
                 // Its failure is in its log and its status.
-                let _ = slot.look().await;
+                let _ = slot.refresh().await;
             });
         }
     }

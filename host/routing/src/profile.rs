@@ -85,7 +85,7 @@ impl Profile {
     }
 
     /// A profile of the settings.
-    pub fn of(settings: &ProfileSettings) -> Self {
+    pub fn from_settings(settings: &ProfileSettings) -> Self {
         let parsed = |patterns: &[String]| patterns.iter().map(|text| Pattern::parse(text)).collect();
         Self {
             allow: settings.allow.as_deref().map(parsed),
@@ -108,8 +108,8 @@ impl Profile {
 
     /// Whether it allows a tool of aiw's own. Tools that only reach what the profile allows need no permission.
     pub fn allows_own(&self, tool: &str, only_reads: bool, is_door: bool) -> bool {
-        let denied = self.deny.iter().any(|pattern| pattern.matches(OWN, tool, only_reads));
-        !denied && (is_door || self.allows(OWN, tool, only_reads))
+        let denied = self.deny.iter().any(|pattern| pattern.matches(AIW_SERVER_NAME, tool, only_reads));
+        !denied && (is_door || self.allows(AIW_SERVER_NAME, tool, only_reads))
     }
 }
 
@@ -123,7 +123,7 @@ pub fn scripts_may_call(patterns: &[String], server: &str, tool: &str) -> bool {
 }
 
 /// The name of aiw's own tools in patterns.
-pub const OWN: &str = "aiw";
+pub const AIW_SERVER_NAME: &str = "aiw";
 
 #[cfg(test)]
 mod tests {
@@ -131,7 +131,11 @@ mod tests {
 
     fn profile(allow: Option<&[&str]>, deny: &[&str]) -> Profile {
         let owned = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
-        Profile::of(&ProfileSettings { allow: allow.map(owned), deny: owned(deny), ..ProfileSettings::default() })
+        Profile::from_settings(&ProfileSettings {
+            allow: allow.map(owned),
+            deny: owned(deny),
+            ..ProfileSettings::default()
+        })
     }
 
     #[test]

@@ -226,8 +226,9 @@ fn field(name: &str, asked: &Value, message: &str) -> Result<Value, QuestionProb
 
 /// Whether a sentence names something that is a secret, or that can be one as a number.
 fn names_secret(text: &str, is_number: bool) -> bool {
-    const WHOLE: [&str; 8] = ["pin", "otp", "cvv", "cvc", "card number", "credit card number", "senha", "heslo"];
-    const WORDS: [&str; 37] = [
+    const SECRET_PHRASES: [&str; 8] =
+        ["pin", "otp", "cvv", "cvc", "card number", "credit card number", "senha", "heslo"];
+    const SECRET_WORDS: [&str; 37] = [
         "passw",
         "passphrase",
         "passcode",
@@ -272,8 +273,8 @@ fn names_secret(text: &str, is_number: bool) -> bool {
     let is_word = |word: &&&str| !(is_number && **word == "token");
     // A description may say that none is to be given.
     let forms = [&text, &latin, &spelled];
-    WHOLE.iter().any(|word| latin.trim() == *word || spelled.trim() == *word)
-        || WORDS.iter().filter(is_word).any(|word| forms.iter().any(|form| form.contains(word)))
+    SECRET_PHRASES.iter().any(|word| latin.trim() == *word || spelled.trim() == *word)
+        || SECRET_WORDS.iter().filter(is_word).any(|word| forms.iter().any(|form| form.contains(word)))
 }
 
 /// Returns the words of a text that are spelled out: `p a s s w o r d`.

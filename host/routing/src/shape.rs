@@ -15,7 +15,7 @@ const MAX_URI: usize = 2048;
 /// The scheme of the URIs by which aiw tells servers apart.
 pub(crate) const OWN_SCHEME: &str = "aiw";
 
-aiw_core::words! {
+aiw_core::string_enum! {
     /// A kind of item that a server lists, with the word for one of them.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
     #[serde(rename_all = "lowercase")]
@@ -173,7 +173,7 @@ impl Kind {
     }
 
     /// Returns the field that tells an item from the others of a server; empty if nothing does.
-    pub(crate) fn id_of(self, item: &Value) -> &str {
+    pub(crate) fn id(self, item: &Value) -> &str {
         item[self.identity()].as_str().unwrap_or_default()
     }
 
@@ -407,7 +407,7 @@ pub(crate) fn words_of_uri(uri: &str) -> String {
 }
 
 /// The drafts of JSON Schema that are known here, without what may stand around their names.
-const DRAFTS: [&str; 6] = [
+const SCHEMA_DRAFTS: [&str; 6] = [
     "json-schema.org/schema",
     "json-schema.org/draft-04/schema",
     "json-schema.org/draft-06/schema",
@@ -418,17 +418,18 @@ const DRAFTS: [&str; 6] = [
 
 fn is_known_draft(text: &str) -> bool {
     let name = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-    name.is_some_and(|name| DRAFTS.contains(&name.trim_end_matches('#')))
+    name.is_some_and(|name| SCHEMA_DRAFTS.contains(&name.trim_end_matches('#')))
 }
 
 /// The keywords below which names stand, each with a schema.
-const NAMED: [&str; 5] = ["properties", "patternProperties", "$defs", "definitions", "dependentSchemas"];
+const NAMED_SCHEMA_KEYWORDS: [&str; 5] =
+    ["properties", "patternProperties", "$defs", "definitions", "dependentSchemas"];
 
 /// The keywords below which no schema stands, but values of what the schema describes.
-const DATA: [&str; 5] = ["const", "default", "enum", "example", "examples"];
+const DATA_KEYWORDS: [&str; 5] = ["const", "default", "enum", "example", "examples"];
 
 /// The keywords that name a place.
-const REFERENCES: [&str; 3] = ["$ref", "$dynamicRef", "$recursiveRef"];
+const REFERENCE_KEYWORDS: [&str; 3] = ["$ref", "$dynamicRef", "$recursiveRef"];
 
 /// Checks a keyword that names a place or the schema itself. A reader of the schema may fetch what another document has,
 /// or look there for what stands here.
@@ -454,8 +455,8 @@ fn is_in_data(at: &str) -> bool {
     let decoded: String = url::form_urlencoded::parse(at.as_bytes()).flat_map(|(name, value)| [name, value]).collect();
     let mut is_name = false;
     decoded.split('/').skip(1).any(|part| {
-        let is_data = !is_name && DATA.contains(&part);
-        is_name = !is_name && NAMED.contains(&part);
+        let is_data = !is_name && DATA_KEYWORDS.contains(&part);
+        is_name = !is_name && NAMED_SCHEMA_KEYWORDS.contains(&part);
         is_data
     })
 }
@@ -468,7 +469,7 @@ fn stays_within(value: &Value, path: &mut Vec<String>) -> ShapeCheck {
                 // It is the name of something, and no keyword.
                 _ if !field.is_string() => stays_within(field, path),
                 keyword @ ("$id" | "$schema") => leads_within(keyword, field),
-                keyword if REFERENCES.contains(&keyword) => leads_within(keyword, field),
+                keyword if REFERENCE_KEYWORDS.contains(&keyword) => leads_within(keyword, field),
                 "id" if refers(value) => leads_within("id", field),
                 _ => Ok(()),
             })
@@ -491,11 +492,11 @@ fn refers(value: &Value) -> bool {
 }
 
 fn refer(fields: &Map<String, Value>) -> bool {
-    fields.iter().any(|(name, field)| refers(field) || field.is_string() && REFERENCES.contains(&name.as_str()))
+    fields.iter().any(|(name, field)| refers(field) || field.is_string() && REFERENCE_KEYWORDS.contains(&name.as_str()))
 }
 
 /// The types of JSON Schema.
-const TYPES: [&str; 7] = ["array", "boolean", "integer", "null", "number", "object", "string"];
+const SCHEMA_TYPES: [&str; 7] = ["array", "boolean", "integer", "null", "number", "object", "string"];
 
 /// Whether the keywords of a JSON Schema have the types that a draft from 4 to 2020-12 gives them.
 fn schema_of(schema: &Value, path: &mut Vec<String>) -> ShapeCheck {
@@ -507,11 +508,11 @@ fn schema_of(schema: &Value, path: &mut Vec<String>) -> ShapeCheck {
     for (keyword, value) in schema {
         within(path, keyword, |path| match keyword.as_str() {
             "type" => {
-                let is_type = |value: &Value| value.as_str().is_some_and(|name| TYPES.contains(&name));
+                let is_type = |value: &Value| value.as_str().is_some_and(|name| SCHEMA_TYPES.contains(&name));
                 let some = value.as_array().is_some_and(|names| !names.is_empty() && names.iter().all(is_type));
                 must(is_type(value) || some, "a type of JSON Schema")
             }
-            keyword if NAMED.contains(&keyword) => {
+            keyword if NAMED_SCHEMA_KEYWORDS.contains(&keyword) => {
                 let Some(named) = value.as_object() else { return Err("is not an object".into()) };
                 named.iter().try_for_each(|(name, schema)| within(path, name, |path| schema_of(schema, path)))
             }
@@ -538,7 +539,7 @@ fn schema_of(schema: &Value, path: &mut Vec<String>) -> ShapeCheck {
             "const" | "default" | "example" => Ok(()),
             "uniqueItems" | "readOnly" | "writeOnly" | "deprecated" => must(value.is_boolean(), "`true` or `false`"),
             keyword @ ("$id" | "$schema") => leads_within(keyword, value),
-            keyword if REFERENCES.contains(&keyword) => leads_within(keyword, value),
+            keyword if REFERENCE_KEYWORDS.contains(&keyword) => leads_within(keyword, value),
             "id" if value.is_string() && !refer(schema) => Ok(()),
             "id" if value.is_string() => leads_within("id", value),
             "title" | "description" | "format" | "pattern" | "$anchor" | "$comment" => {

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use aiw_core::{ErrorKind, Fault, one_line};
+use aiw_core::{Diagnostic, ErrorKind, one_line};
 use aiw_events::{EventKind, EventLog, EventSubject, HomeEvent};
 use aiw_home::HomeError;
-use aiw_mcp::{Call, ClientError, LOG_LEVEL, McpRequest, Params, value_of};
+use aiw_mcp::{Call, ClientError, LOG_LEVEL, Lifecycle, McpRequest, Params, parse_result};
 use aiw_servers::{DeclaredServer, ServerScope};
 use parking_lot::Mutex;
 use serde_json::value::RawValue;
@@ -23,14 +23,14 @@ use crate::access::ServerAccess;
 use crate::error::PoolError;
 use crate::found::Configured;
 use crate::log;
+use crate::notifications::{During, KnownCaller, NotificationRouter};
 use crate::record::{MAX_ITEMS, Records, ServerRecord};
-use crate::relay::{During, KnownCaller, Relay};
 use crate::shape::Kind;
-use crate::start::{Connection, Ground, ServerProcess, ServerStart};
+use crate::start::{Connection, ServerContext, ServerProcess, ServerStart};
 use crate::trace;
 
 /// After so many failures in a row a server is left alone for [`COOLDOWN`].
-const FAILURES: u32 = 5;
+const MAX_CONSECUTIVE_FAILURES: u32 = 5;
 
 /// How long it is left alone.
 const COOLDOWN: Duration = Duration::from_secs(30);
@@ -42,7 +42,7 @@ const INITIAL_BACKOFF: Duration = Duration::from_millis(200);
 const LIST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The methods that a subscription takes the place of, from protocol version 2026-07-28 on.
-const SUBSCRIBES: [&str; 2] = ["resources/subscribe", "resources/unsubscribe"];
+const SUBSCRIBE_METHODS: [&str; 2] = ["resources/subscribe", "resources/unsubscribe"];
 
 /// How long a client waits until a server knows the level of messages that it wants.
 const SET_LEVEL_TIMEOUT: Duration = Duration::from_millis(100);
@@ -51,29 +51,29 @@ const SET_LEVEL_TIMEOUT: Duration = Duration::from_millis(100);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How many definitions that are left out its log names at once.
-const MOST_NOTES: usize = 20;
+const MAX_LOGGED_DEFINITIONS: usize = 20;
 
 /// How long a server that has closed its pipes may take to exit before it is said without its exit code.
 const EXIT_CODE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How often it is noted that a server is used, in seconds.
-const NOTED: u64 = 60 * 60;
+const USE_RECORD_INTERVAL_SECS: u64 = 60 * 60;
 
 /// One server of a session.
 pub(crate) struct Slot {
-    pub(crate) ground: Ground,
+    pub(crate) ground: ServerContext,
     records: Records,
     pub(crate) configured: Configured,
-    pub(crate) relay: Arc<Relay>,
+    pub(crate) relay: Arc<NotificationRouter>,
     /// Held while the server starts.
     connection: tokio::sync::Mutex<Option<Arc<Connection>>>,
     /// The last start.
     starting: Mutex<Option<AbortHandle>>,
-    standing: Mutex<ServerStanding>,
+    state: Mutex<ServerProcessState>,
     record: Mutex<Option<Arc<ServerRecord>>>,
     in_flight: AtomicUsize,
     /// Whether an event says that it has failed, and none that it works again.
-    has_told: AtomicBool,
+    has_logged_failure: AtomicBool,
     /// When it was noted last that a tool of it was called, in seconds of Unix time.
     noted: AtomicU64,
     /// The last note of that.
@@ -93,7 +93,7 @@ struct LastFailure {
 
 /// The state of its process.
 #[derive(Debug, Clone, Default)]
-struct ServerStanding {
+struct ServerProcessState {
     state: ServerState,
     /// How often it was started, with or without success.
     attempts: u64,
@@ -108,7 +108,7 @@ struct ServerStanding {
 
 /// The state of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum ServerState {
     /// The server is not running; the next call starts it.
     #[default]
@@ -120,14 +120,14 @@ pub enum ServerState {
     /// The server could not be started, or has ended by itself. The next call tries again.
     Failed,
     /// The server has failed too often, and rests.
-    Resting,
+    Backoff,
     /// The server wants the user to log in. The next call tries again.
-    Login,
+    AuthRequired,
 }
 
 impl Slot {
     pub(crate) fn new(
-        ground: Ground,
+        ground: ServerContext,
         records: Records,
         configured: Configured,
         client: Option<KnownCaller>,
@@ -135,21 +135,21 @@ impl Slot {
     ) -> Arc<Self> {
         let ground = match configured.scope {
             ServerScope::Aiw => ground,
-            ServerScope::Project => Ground { cwd: configured.directory.clone(), ..ground },
+            ServerScope::Project => ServerContext { cwd: configured.directory.clone(), ..ground },
         };
         let digest = configured.digest();
         let record = records.load(&configured.key).filter(|record| record.declaration == digest).map(Arc::new);
         Arc::new(Self {
             ground,
             records,
-            relay: Relay::new(&configured.key, client),
+            relay: NotificationRouter::new(&configured.key, client),
             configured,
             connection: tokio::sync::Mutex::default(),
             starting: Mutex::default(),
-            standing: Mutex::default(),
+            state: Mutex::default(),
             record: Mutex::new(record),
             in_flight: AtomicUsize::new(0),
-            has_told: AtomicBool::new(false),
+            has_logged_failure: AtomicBool::new(false),
             noted: AtomicU64::new(0),
             noting: Mutex::default(),
             changes,
@@ -159,7 +159,7 @@ impl Slot {
     /// Notes that a tool of it was called, once in a while. The call does not wait for it.
     pub(crate) fn note_use(self: &Arc<Self>) {
         let now = aiw_home::now_millis() / 1000;
-        if now.saturating_sub(self.noted.load(Ordering::Relaxed)) < NOTED {
+        if now.saturating_sub(self.noted.load(Ordering::Relaxed)) < USE_RECORD_INTERVAL_SECS {
             return;
         }
         self.noted.store(now, Ordering::Relaxed);
@@ -199,8 +199,8 @@ impl Slot {
         }
     }
 
-    fn standing<T>(&self, look: impl FnOnce(&mut ServerStanding) -> T) -> T {
-        look(&mut self.standing.lock())
+    fn standing<T>(&self, look: impl FnOnce(&mut ServerProcessState) -> T) -> T {
+        look(&mut self.state.lock())
     }
 
     /// Its state, its process, and why it failed last.
@@ -266,7 +266,7 @@ impl Slot {
         }
         let (attempts, error) = self.standing(|standing| (standing.attempts, standing.error.clone()));
         if let Some(LastFailure { brief: problem, kind, hint }) = error.filter(|_| attempts > before) {
-            if self.standing(|standing| standing.state == ServerState::Login) {
+            if self.standing(|standing| standing.state == ServerState::AuthRequired) {
                 return Err(PoolError::Login { server: self.key().to_owned() });
             }
             return Err(PoolError::Failed { server: self.key().to_owned(), problem, kind, hint });
@@ -278,17 +278,17 @@ impl Slot {
         });
         let started = self.start().await;
         let connection = started.inspect_err(|e| self.failed(e))?;
-        if self.has_told.swap(false, Ordering::Relaxed) {
+        if self.has_logged_failure.swap(false, Ordering::Relaxed) {
             self.announce(EventKind::Recovered, None);
         }
         self.standing(|standing| {
-            *standing = ServerStanding {
+            *standing = ServerProcessState {
                 state: ServerState::Ready,
                 attempts: standing.attempts,
                 used: Some(Instant::now()),
                 pid: connection.process.as_ref().map(ServerProcess::pid),
                 log_level: standing.log_level.take(),
-                ..ServerStanding::default()
+                ..ServerProcessState::default()
             };
         });
         *held = Some(connection.clone());
@@ -299,7 +299,7 @@ impl Slot {
         if connection.client.is_modern() {
             self.follow(&connection);
         }
-        self.attend(&connection);
+        self.watch_lists(&connection);
         Ok(connection)
     }
 
@@ -307,9 +307,12 @@ impl Slot {
         let capabilities = self.relay.capabilities();
         let events = self.relay.clone();
         self.server()?;
-        let protocol = self.record().map(|record| record.protocol.clone()).unwrap_or_default();
+        let known = self.record().map_or(Lifecycle::Auto, |record| Lifecycle::from_version(&record.protocol));
+        // A server that has failed was started for each lifecycle. Most failures have another cause, and one start shows them.
+        let has_failed = self.standing(|standing| standing.failures > 0);
+        let lifecycle = if known == Lifecycle::Auto && has_failed { Lifecycle::Initialize } else { known };
         let (ground, configured) = (&self.ground, &self.configured);
-        let start = ServerStart { ground, configured, log: self.log(), capabilities, events, protocol };
+        let start = ServerStart { ground, configured, log: self.log(), capabilities, events, lifecycle };
         let connection = Arc::new(start.run().await?);
         self.learn(&connection).await?;
         Ok(connection)
@@ -321,7 +324,7 @@ impl Slot {
             self.standing(|s| (s.failures, s.not_before, s.error.as_ref().map(|error| error.brief.clone())));
         let last = last.unwrap_or_default();
         let wait = not_before.map(|at| at.saturating_duration_since(Instant::now())).unwrap_or_default();
-        if failures >= FAILURES && !wait.is_zero() {
+        if failures >= MAX_CONSECUTIVE_FAILURES && !wait.is_zero() {
             return Err(PoolError::Open { server: self.key().to_owned(), failures, wait, last });
         }
         tokio::time::sleep(wait).await;
@@ -335,20 +338,20 @@ impl Slot {
         if error.is_login() {
             // Only the user can help, so neither waiting nor resting does.
             self.standing(|standing| {
-                *standing = ServerStanding {
-                    state: ServerState::Login,
+                *standing = ServerProcessState {
+                    state: ServerState::AuthRequired,
                     attempts: standing.attempts,
                     error: Some(failure),
                     log_level: standing.log_level.take(),
-                    ..ServerStanding::default()
+                    ..ServerProcessState::default()
                 };
             });
             return;
         }
         self.standing(|standing| {
             standing.failures += 1;
-            let open = standing.failures >= FAILURES;
-            standing.state = if open { ServerState::Resting } else { ServerState::Failed };
+            let open = standing.failures >= MAX_CONSECUTIVE_FAILURES;
+            standing.state = if open { ServerState::Backoff } else { ServerState::Failed };
             let wait = if open { COOLDOWN } else { INITIAL_BACKOFF * 2u32.pow(standing.failures - 1) };
             standing.not_before = Some(Instant::now() + jittered(wait));
             standing.error = Some(failure);
@@ -358,7 +361,7 @@ impl Slot {
 
     /// Adds the event that it has failed. Only the first of several failures is news.
     fn tell_failure(&self, why: Option<&str>) {
-        if !self.has_told.swap(true, Ordering::Relaxed) {
+        if !self.has_logged_failure.swap(true, Ordering::Relaxed) {
             self.announce(EventKind::Failed, why);
         }
     }
@@ -367,9 +370,9 @@ impl Slot {
     fn announce(&self, kind: EventKind, why: Option<&str>) {
         let project = (self.configured.scope == ServerScope::Project).then(|| self.configured.directory.clone());
         let (name, why) = (Some(self.key().to_owned()), why.map(str::to_owned));
-        let event = HomeEvent { name, project, why, ..HomeEvent::now(kind, EventSubject::Server) };
+        let event = HomeEvent { name, project, reason: why, ..HomeEvent::now(kind, EventSubject::Server) };
         // A full disk stops no server.
-        let _ = EventLog::of(self.ground.home.root()).add(&event);
+        let _ = EventLog::new(self.ground.home.root()).add(&event);
     }
 
     /// Reads the server's tools, before anything is called: one that has changed must not be.
@@ -421,8 +424,8 @@ impl Slot {
         };
         let record = aiw_home::blocking(update).await?;
         let known = self.record();
-        let is_known = |sentence: &str| known.iter().any(|known| known.left_out().any(|known| known == sentence));
-        for sentence in record.left_out().filter(|sentence| !is_known(sentence)).take(MOST_NOTES) {
+        let is_known = |sentence: &str| known.iter().any(|known| known.skipped().any(|known| known == sentence));
+        for sentence in record.skipped().filter(|sentence| !is_known(sentence)).take(MAX_LOGGED_DEFINITIONS) {
             log::note(&self.log(), sentence);
         }
         self.set_record(record);
@@ -464,7 +467,7 @@ impl Slot {
     }
 
     /// Starts it, if it does not run, and reads everything that it offers. Returns how long its start took.
-    pub(crate) async fn look(self: &Arc<Self>) -> Result<Duration, PoolError> {
+    pub(crate) async fn refresh(self: &Arc<Self>) -> Result<Duration, PoolError> {
         let connection = self.connected().await?;
         self.learn_more(&connection).await?;
         Ok(connection.took)
@@ -522,12 +525,12 @@ impl Slot {
         call: Option<&Call>,
     ) -> Result<Value, PoolError> {
         let connection = self.connected_within(call).await?;
-        if connection.client.is_modern() && SUBSCRIBES.contains(&method) {
+        if connection.client.is_modern() && SUBSCRIBE_METHODS.contains(&method) {
             self.relay.followed.notify_one();
             return Ok(json!({}));
         }
         let params = Params::Values(params.into());
-        value_of(&self.pass(method, params, call, connection, None).await?).map_err(PoolError::from)
+        parse_result(&self.pass(method, params, call, connection, None).await?).map_err(PoolError::from)
     }
 
     /// Forwards a request over a connection. The result is as the server wrote it. Without a client's call, its progress goes to
@@ -541,7 +544,7 @@ impl Slot {
         steps: Option<mpsc::Sender<Value>>,
     ) -> Result<Box<RawValue>, PoolError> {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
-        let _one = OneLess(&self.in_flight);
+        let _one = InFlightGuard(&self.in_flight);
         let during = call.map(|call| self.relay.during(call.caller.clone()));
         let (mut request, token) = self.request(method, params, call);
         request.call = during.as_ref().map(During::number);
@@ -595,11 +598,20 @@ impl Slot {
             }
         }
         let patience = self.configured.settings.timeout;
-        (McpRequest { method: method.to_owned(), params: Some(params), patience, call: None, progress: None }, token)
+        (
+            McpRequest {
+                method: method.to_owned(),
+                params: Some(params),
+                timeout: patience,
+                call: None,
+                progress: None,
+            },
+            token,
+        )
     }
 
     /// Tells a running server something, if it runs.
-    pub(crate) async fn tell(&self, method: &str, params: Option<Value>) {
+    pub(crate) async fn notify(&self, method: &str, params: Option<Value>) {
         let connection = self.connection.try_lock().ok().and_then(|held| held.clone());
         // Without `initialize`, a server asks for roots where it needs them.
         if let Some(connection) = connection.filter(|connection| !connection.client.is_modern()) {
@@ -637,7 +649,7 @@ impl Slot {
         }
         match error {
             ClientError::Rpc(e) => e.into(),
-            ClientError::Slow(_) | ClientError::SlowStart(_) => PoolError::Slow { server, after: patience },
+            ClientError::Timeout(_) | ClientError::StartTimeout(_) => PoolError::Timeout { server, after: patience },
             ClientError::Closed => {
                 let fault = connection.client.fault();
                 let connection = connection.clone();
@@ -664,7 +676,7 @@ async fn wait<T>(work: impl Future<Output = T>, call: Option<&Call>) -> Result<T
 
 /// Sends a request and passes its progress on, under the client's own token.
 async fn send_with_progress(
-    relay: &Relay,
+    relay: &NotificationRouter,
     connection: &Connection,
     request: McpRequest,
     call: &Call,
@@ -690,9 +702,9 @@ async fn send_with_progress(
 }
 
 /// One request less in flight, however it ended.
-struct OneLess<'a>(&'a AtomicUsize);
+struct InFlightGuard<'a>(&'a AtomicUsize);
 
-impl Drop for OneLess<'_> {
+impl Drop for InFlightGuard<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use aiw_core::{EnvName, Secret, SecretName};
-use aiw_home::{Home, OpenDir, Surroundings, find_program};
+use aiw_home::{ExecutionContext, Home, OpenDir, find_program};
 use aiw_mcp::{ClientError, ClientInfo, Events, Lifecycle, McpClient, ServerEndpoint};
 use aiw_net::{HttpRequest, NetError, Policy};
 use aiw_redact::known::Mask;
@@ -19,7 +19,7 @@ use tokio::process::{ChildStdin, ChildStdout};
 use crate::access::{ServerAccess, is_login};
 use crate::error::PoolError;
 use crate::found::Configured;
-use crate::log::{self, LastWords};
+use crate::log::{self, StderrTail};
 
 /// How long a server has to begin a session. Package runners download what they run first.
 const INITIALIZE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -28,11 +28,11 @@ const INITIALIZE_TIMEOUT: Duration = Duration::from_secs(60);
 const STDERR_DRAIN_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The time between SIGTERM and SIGKILL.
-const GRACE: Duration = Duration::from_secs(2);
+const KILL_GRACE_PERIOD: Duration = Duration::from_secs(2);
 
 /// The parts that every server of a session starts with.
 #[derive(Clone)]
-pub struct Ground {
+pub struct ServerContext {
     /// The home.
     pub home: Home,
     /// The client for requests that leave the machine.
@@ -56,7 +56,7 @@ pub(crate) struct Connection {
 /// The process of a server. Dropping it ends the process and all that it started.
 pub(crate) struct ServerProcess {
     attached: Mutex<Attached>,
-    last_words: Arc<Mutex<LastWords>>,
+    last_words: Arc<Mutex<StderrTail>>,
     /// Disconnected once all that it wrote to standard error was read.
     heard: Mutex<mpsc::Receiver<()>>,
 }
@@ -72,7 +72,7 @@ impl ServerProcess {
         };
         // Its last words may still be on their way. A process that it left behind may hold the pipe open.
         let _ = self.heard.lock().recv_timeout(STDERR_DRAIN_TIMEOUT);
-        let told = self.last_words.lock().told();
+        let told = self.last_words.lock().error_line();
         Some(told.map_or_else(|| how.clone(), |told| format!("{how}; {told}")))
     }
 
@@ -114,15 +114,15 @@ impl ValueLookup for DeclaredValues<'_> {
 
 /// What a server is started with.
 pub(crate) struct ServerStart<'a> {
-    pub(crate) ground: &'a Ground,
+    pub(crate) ground: &'a ServerContext,
     pub(crate) configured: &'a Configured,
     /// Where its standard error goes.
     pub(crate) log: PathBuf,
     /// The client's capabilities.
     pub(crate) capabilities: Value,
     pub(crate) events: Arc<dyn Events>,
-    /// The version of the protocol that it spoke last; empty if that is not known.
-    pub(crate) protocol: String,
+    /// How to begin the session. If that fails, another way may be tried.
+    pub(crate) lifecycle: Lifecycle,
 }
 
 /// A start that failed.
@@ -147,8 +147,7 @@ impl ServerStart<'_> {
         let unusable = |problem: &String| PoolError::Declaration { server: key.clone(), problem: problem.clone() };
         let server = server.as_ref().map_err(unusable)?;
         let resolved = resolved(self.ground, key, server)?;
-        let first = Lifecycle::from_version(&self.protocol);
-        let started = match self.begin(server, &resolved, first).await {
+        let started = match self.begin(server, &resolved, self.lifecycle).await {
             Err(FailedStart { error, next: Some(next) }) => {
                 // Of a server that fails both ways, what it says to `initialize` is known best.
                 let second = self.begin(server, &resolved, next).await;
@@ -198,8 +197,9 @@ impl ServerStart<'_> {
         lifecycle: Lifecycle,
     ) -> Result<Connection, FailedStart> {
         let Configured { key, directory, opened, .. } = self.configured;
-        let program = program(self.ground.home.around(), directory, opened.is_some(), expanded)
-            .map_err(|program| PoolError::NoProgram { server: key.to_owned(), program: masked(&program, secrets) })?;
+        let program = program(self.ground.home.around(), directory, opened.is_some(), expanded).map_err(|program| {
+            PoolError::ProgramNotFound { server: key.to_owned(), program: masked(&program, secrets) }
+        })?;
         let place = WorkDir::of(&self.ground.cwd, directory, opened.as_ref(), expanded);
         let (process, input, output) = self.spawn(place, program, secrets).await?;
         match McpClient::over(input, output, info, self.events.clone(), lifecycle, INITIALIZE_TIMEOUT).await {
@@ -210,7 +210,7 @@ impl ServerStart<'_> {
             Err(e) => {
                 // Whoever closed the connection is about to exit.
                 let patience =
-                    if matches!(e, ClientError::SlowStart(_)) { Duration::ZERO } else { Duration::from_secs(1) };
+                    if matches!(e, ClientError::StartTimeout(_)) { Duration::ZERO } else { Duration::from_secs(1) };
                 let end = aiw_home::blocking(move || process.end(patience)).await;
                 Err(FailedStart { error: not_begun(key, &e, end, secrets), next: e.next_lifecycle(lifecycle) })
             }
@@ -225,7 +225,7 @@ impl ServerStart<'_> {
         secrets: &[Vec<u8>],
     ) -> Result<(ServerProcess, ChildStdout, ChildStdin), PoolError> {
         let key = &self.configured.key;
-        let (executable, words) = (self.ground.executable.clone(), Arc::<Mutex<LastWords>>::default());
+        let (executable, words) = (self.ground.executable.clone(), Arc::<Mutex<StderrTail>>::default());
         let (heard, (hears, all_heard)) = (words.clone(), mpsc::channel::<()>());
         let (log, hidden) = (self.log.clone(), secrets.to_vec());
         let spawned = aiw_home::blocking(move || {
@@ -267,7 +267,7 @@ fn not_begun(key: &str, error: &ClientError, end: Option<String>, secrets: &[Vec
 
 /// A text without what must not be shown.
 fn masked(text: &str, secrets: &[Vec<u8>]) -> String {
-    let mut mask = Mask::of(secrets);
+    let mut mask = Mask::new(secrets);
     let text = [mask.take(text.as_bytes()), mask.rest()].concat();
     String::from_utf8_lossy(&text).into_owned()
 }
@@ -275,7 +275,11 @@ fn masked(text: &str, secrets: &[Vec<u8>]) -> String {
 /// A declaration with its values, and those of them that must not be shown.
 pub(crate) type ResolvedServer = (Map<String, Value>, Vec<Vec<u8>>);
 
-pub(crate) fn resolved(ground: &Ground, key: &str, server: &DeclaredServer) -> Result<ResolvedServer, PoolError> {
+pub(crate) fn resolved(
+    ground: &ServerContext,
+    key: &str,
+    server: &DeclaredServer,
+) -> Result<ResolvedServer, PoolError> {
     let values = DeclaredValues { home: &ground.home, cwd: &ground.cwd, secrets: Mutex::default() };
     let expanded = expand(&server.declaration, &values).map_err(|absent| {
         let variables = absent.variables.iter().map(|name| format!("the variable `{name}`"));
@@ -286,7 +290,11 @@ pub(crate) fn resolved(ground: &Ground, key: &str, server: &DeclaredServer) -> R
 }
 
 /// A key in the entry is sent as it is; without one, the server may want a login.
-fn endpoint(ground: &Ground, key: &str, expanded: &Map<String, Value>) -> (ServerEndpoint, Option<ServerAccess>) {
+fn endpoint(
+    ground: &ServerContext,
+    key: &str,
+    expanded: &Map<String, Value>,
+) -> (ServerEndpoint, Option<ServerAccess>) {
     let (url, headers) = (url(expanded), headers(expanded));
     let mut policy = Policy::none();
     policy.grant_url(url);
@@ -350,8 +358,10 @@ impl WorkDir {
 
     fn start(&self, executable: &Path, program: Program) -> Result<Attached, Box<SupervisorError>> {
         match self {
-            Self::At(cwd) => Attached::start(executable, cwd, program, GRACE),
-            Self::Beneath(opened, cwd) => Attached::start_beneath(executable, opened.file(), cwd, program, GRACE),
+            Self::At(cwd) => Attached::start(executable, cwd, program, KILL_GRACE_PERIOD),
+            Self::Beneath(opened, cwd) => {
+                Attached::start_beneath(executable, opened.file(), cwd, program, KILL_GRACE_PERIOD)
+            }
         }
         .map_err(Box::new)
     }
@@ -360,7 +370,7 @@ impl WorkDir {
 /// The environment has what programs need to run and what the entry names, and nothing else of aiw's. The error is the
 /// command that is not there.
 fn program(
-    around: &Surroundings,
+    around: &ExecutionContext,
     directory: &Path,
     is_beneath: bool,
     expanded: &Map<String, Value>,
@@ -379,7 +389,7 @@ fn program(
         is_beneath && command.contains('/') && Path::new(command).is_relative() && !expanded.contains_key("cwd");
     let path = if is_own { Path::new(".").join(command) } else { path };
     let arguments = texts(expanded, "args").map(OsString::from).collect();
-    Ok(Program { arguments, environment, ..Program::of(path) })
+    Ok(Program { arguments, environment, ..Program::new(path) })
 }
 
 #[cfg(test)]
@@ -407,7 +417,7 @@ mod tests {
         assert_eq!(place(None, json!({})), (false, "/s".into()));
         assert_eq!(place(None, json!({"cwd": "sub"})), (false, root.join("sub")));
         // Its own program is found there too, and others by their paths.
-        let around = Surroundings::of_process();
+        let around = ExecutionContext::from_process();
         let path = |is_beneath, command: &str| {
             program(&around, &root, is_beneath, &entry(json!({"command": command}))).unwrap().path
         };
@@ -416,8 +426,10 @@ mod tests {
         assert!(path(true, "sh").is_absolute());
         assert!(program(&around, &root, true, &entry(json!({"command": "./none"}))).is_err());
         // What it gets is its client's.
-        let around =
-            Surroundings::new(Ok(root.clone()), [("PATH".into(), "/usr/bin:/bin".into()), ("KEY".into(), "k".into())]);
+        let around = ExecutionContext::new(
+            Ok(root.clone()),
+            [("PATH".into(), "/usr/bin:/bin".into()), ("KEY".into(), "k".into())],
+        );
         let started = program(&around, &root, true, &entry(json!({"command": "sh", "env": {"A": "b"}}))).unwrap();
         assert_eq!(started.environment, [("PATH".into(), "/usr/bin:/bin".into()), ("A".into(), "b".into())]);
     }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use aiw_servers::{ServerScope, Transport};
 
 use crate::definition;
+use crate::injection::InjectionPatterns;
 use crate::names::proxied;
 use crate::record::ServerRecord;
-use crate::signs::Signs;
 use crate::slot::{ServerState, Slot};
 
 /// The state of a server.
@@ -60,8 +60,8 @@ fn tokens(server: &str, record: &ServerRecord) -> usize {
     record.accepted().map(|tool| tool.tokens_as(&proxied(server, tool.name()))).sum()
 }
 
-/// Returns the suspicions about the tools of each server.
-pub fn suspicions(statuses: &[SlotStatus]) -> Vec<(String, String, String)> {
+/// Returns the injection_findings about the tools of each server.
+pub fn server_findings(statuses: &[SlotStatus]) -> Vec<(String, String, String)> {
     let names: BTreeMap<String, Vec<&str>> = statuses
         .iter()
         .flat_map(|status| status.record.iter().flat_map(|r| &r.tools).map(move |tool| (status, tool.name())))
@@ -69,11 +69,11 @@ pub fn suspicions(statuses: &[SlotStatus]) -> Vec<(String, String, String)> {
             all.entry(tool.to_lowercase()).or_insert_with(Vec::new).push(status.name.as_str());
             all
         });
-    let (mut found, signs) = (Vec::new(), Signs::new());
+    let (mut found, signs) = (Vec::new(), InjectionPatterns::new());
     for status in statuses {
         let others = |word: &str| names.get(word).is_some_and(|servers| servers.iter().any(|s| *s != status.name));
         for tool in status.record.iter().flat_map(|record| &record.tools) {
-            let sentences = definition::suspicions(&tool.value(), &signs, &others);
+            let sentences = definition::definition_findings(&tool.value(), &signs, &others);
             found.extend(sentences.into_iter().map(|s| (status.name.clone(), tool.name().to_owned(), s)));
         }
     }

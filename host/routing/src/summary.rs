@@ -34,7 +34,7 @@ pub struct ServerEntry {
 impl ServerEntry {
     /// An entry of a file that declares servers. `shown` takes out secrets that stand in the target; `plugin` is the
     /// plugin that brought it.
-    pub fn of(found: &Configured, records: &Records, plugin: Option<String>, shown: impl Fn(&str) -> String) -> Self {
+    pub fn new(found: &Configured, records: &Records, plugin: Option<String>, shown: impl Fn(&str) -> String) -> Self {
         let server = found.server.as_ref();
         Self {
             name: found.key.clone(),
@@ -57,14 +57,14 @@ pub struct ServerStatus {
     pub name: String,
     /// `stdio` or `http`; null if its entry can't be used
     pub transport: Option<&'static str>,
-    /// `ready`, `failed`, `disabled`, or `login` if it waits for `aiw mcp login`
+    /// `ready`, `failed`, `disabled`, or `auth_required` if it waits for `aiw mcp login`
     pub state: &'static str,
     /// How many tools it offers to clients
     pub tools: usize,
     /// The tools that it has changed or that are suspicious: they are withheld until you accept them
-    pub withheld: Vec<String>,
+    pub blocked: Vec<String>,
     /// The items that it lists and clients can't use: a sentence each
-    pub left_out: Vec<String>,
+    pub skipped: Vec<String>,
     /// The cost of its tools' definitions for a client, in tokens
     pub tokens: usize,
     /// Whether clients list its tools, with the toolsets and `mcp.list` of settings.json. If not, they are found and
@@ -81,13 +81,13 @@ pub struct ServerStatus {
     /// How long it takes to answer a ping, in milliseconds
     pub latency_ms: Option<f64>,
     /// How long its start took, in milliseconds
-    pub start_ms: Option<u64>,
+    pub startup_duration_ms: Option<u64>,
 }
 
 impl ServerStatus {
     /// The state of a server after it was tried: why that failed, if it did, and how long it took to answer a ping.
     /// `choices` are what becomes of the servers in lists.
-    pub fn of(
+    pub fn new(
         status: &SlotStatus,
         failure: Option<&PoolError>,
         ping: Option<Duration>,
@@ -98,7 +98,7 @@ impl ServerStatus {
         let (state, error) = match failure {
             None => ("ready", None),
             Some(PoolError::Disabled { .. }) => ("disabled", None),
-            Some(e) if e.is_login() => ("login", Some(e.brief())),
+            Some(e) if e.is_login() => ("auth_required", Some(e.brief())),
             Some(e) => ("failed", Some(e.brief())),
         };
         Self {
@@ -106,8 +106,8 @@ impl ServerStatus {
             transport: status.transport.map(Transport::as_str),
             state,
             tools: record.map_or(0, |record| record.accepted().count()),
-            withheld: record.iter().flat_map(|r| r.withheld()).map(|tool| tool.name().to_owned()).collect(),
-            left_out: record.iter().flat_map(|r| r.left_out()).map(str::to_owned).collect(),
+            blocked: record.iter().flat_map(|r| r.withheld()).map(|tool| tool.name().to_owned()).collect(),
+            skipped: record.iter().flat_map(|r| r.skipped()).map(str::to_owned).collect(),
             tokens: record.map_or(0, |_| status.tokens),
             listed: choice.is_some_and(ListingChoice::is_listed),
             listing: choice.map(ListingChoice::to_string),
@@ -115,7 +115,7 @@ impl ServerStatus {
             protocol: record.map(|record| record.protocol.clone()),
             error,
             latency_ms: ping.map(|ping| (ping.as_secs_f64() * 1e6).round() / 1e3),
-            start_ms: record.map(|record| record.started_ms),
+            startup_duration_ms: record.map(|record| record.started_ms),
         }
     }
 }
@@ -137,9 +137,9 @@ pub struct ServerTool {
     /// The cost of its definition for a client, in tokens
     pub tokens: usize,
     /// Whether it has changed or is suspicious, and is withheld until you accept it
-    pub withheld: bool,
+    pub blocked: bool,
     /// The suspicious signs in its definition
-    pub suspicions: Vec<String>,
+    pub injection_findings: Vec<String>,
     /// Its parameters: a JSON schema
     pub input_schema: Value,
     /// The JSON schema of its answers, if it has one
@@ -149,15 +149,15 @@ pub struct ServerTool {
 }
 
 impl ServerTool {
-    /// A tool of a server. `suspicions` are those of all servers.
-    pub fn of(
+    /// A tool of a server. `injection_findings` are those of all servers.
+    pub fn new(
         server: &str,
         tool: &ToolDefinition,
         record: &ServerRecord,
-        suspicions: &[(String, String, String)],
+        injection_findings: &[(String, String, String)],
     ) -> Self {
         let mut value = tool.value();
-        let of_it = suspicions.iter().filter(|(of, known, _)| of == server && known == tool.name());
+        let of_it = injection_findings.iter().filter(|(of, known, _)| of == server && known == tool.name());
         Self {
             server: server.to_owned(),
             name: tool.name().to_owned(),
@@ -168,8 +168,8 @@ impl ServerTool {
             annotations: value.get_mut("annotations").map(Value::take),
             read_only: tool.only_reads(),
             tokens: tool.tokens_as(&proxied(server, tool.name())),
-            withheld: !record.is_accepted(tool),
-            suspicions: of_it.map(|(.., sentence)| sentence.clone()).collect(),
+            blocked: !record.is_accepted(tool),
+            injection_findings: of_it.map(|(.., sentence)| sentence.clone()).collect(),
         }
     }
 }
@@ -177,7 +177,7 @@ impl ServerTool {
 /// A tool in `aiw mcp route`
 #[warn(missing_docs)]
 #[derive(Serialize, JsonSchema)]
-pub struct FoundTool {
+pub struct ToolMatch {
     /// Its server
     pub server: String,
     /// Its own name
@@ -187,9 +187,9 @@ pub struct FoundTool {
     /// How well it fits: 1 is the best of those found
     pub score: f32,
     /// How well its words fit, from 0 to 1
-    pub words: f32,
+    pub keyword_score: f32,
     /// How near its meaning is, from 0 to 1; none without a model
-    pub meaning: Option<f32>,
+    pub semantic_score: Option<f32>,
     /// The words of the request that it has, those that tell most first
     pub matched: Vec<String>,
     /// Tools that do about the same and are left out, as `server/tool`
@@ -202,9 +202,9 @@ pub struct FoundTool {
     pub output_schema: Option<Value>,
 }
 
-impl FoundTool {
+impl ToolMatch {
     /// A tool that a search found, with what is known of its definition.
-    pub fn of(found: &Match, statuses: &[SlotStatus]) -> Self {
+    pub fn new(found: &Match, statuses: &[SlotStatus]) -> Self {
         let status = statuses.iter().find(|status| status.name == found.server);
         let record = status.and_then(|status| status.record.as_ref());
         let mut value =
@@ -217,8 +217,8 @@ impl FoundTool {
             tool: found.tool.clone(),
             proxied: proxied(&found.server, &found.tool),
             score: found.score,
-            words: found.words,
-            meaning: found.meaning,
+            keyword_score: found.words,
+            semantic_score: found.semantic_score,
             matched: found.matched.clone(),
             similar: found.similar(),
         }

@@ -15,13 +15,13 @@ pub struct FieldWeight {
 }
 
 /// How quickly more of the same word stops to count.
-const SATURATION: f32 = 1.6;
+const BM25_K1: f32 = 1.6;
 
 /// The beginning that two words have in common at least, if one is to stand for the other.
-const HEAD: usize = 4;
+const MIN_COMMON_PREFIX_LEN: usize = 4;
 
 /// Records that there could be: in a handful, a word that most of them have still tells of them.
-const OTHERS: usize = 20;
+const MIN_RECORD_COUNT: usize = 20;
 
 /// Records by the words in their fields.
 #[derive(Debug, Default)]
@@ -34,7 +34,7 @@ pub struct Index {
 
 /// A term of a request.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Sought<'a> {
+pub struct QueryTerm<'a> {
     /// The term itself.
     pub term: &'a str,
     /// How much it counts.
@@ -43,7 +43,7 @@ pub struct Sought<'a> {
     pub instead: Vec<(&'a str, f32)>,
 }
 
-impl<'a> From<(&'a str, f32)> for Sought<'a> {
+impl<'a> From<(&'a str, f32)> for QueryTerm<'a> {
     fn from((term, counts): (&'a str, f32)) -> Self {
         Self { term, counts, instead: Vec::new() }
     }
@@ -78,7 +78,7 @@ impl Index {
                 *counts.entry(term).or_default() += weight / (1.0 - length + length * lengths[field] / average[field]);
             }
             for (term, count) in counts.drain() {
-                index.postings[term as usize].push((record, count / (SATURATION + count)));
+                index.postings[term as usize].push((record, count / (BM25_K1 + count)));
             }
         }
         index
@@ -98,7 +98,7 @@ impl Index {
     /// alike and have another ending (`recogn` and `recognit`).
     pub fn alike<'a>(&'a self, term: &'a str) -> impl Iterator<Item = &'a str> {
         let is_word = |word: &str| word.bytes().all(|b| b.is_ascii_alphabetic());
-        let head = term.get(..HEAD).filter(|_| is_word(term));
+        let head = term.get(..MIN_COMMON_PREFIX_LEN).filter(|_| is_word(term));
         let from = |head: &'a str| self.terms.range::<str, _>((Bound::Included(head), Bound::Unbounded));
         let near = head
             .into_iter()
@@ -121,7 +121,7 @@ impl Index {
     ///
     /// Scores the records. A term's substitute never counts more than the term itself would, however rare it is, and a
     /// record that has several such terms has not said more than one: together they count as the root of their squares.
-    pub fn score<'a, S: Into<Sought<'a>>>(&self, request: impl IntoIterator<Item = S>, scores: &mut Scores) -> f32 {
+    pub fn score<'a, S: Into<QueryTerm<'a>>>(&self, request: impl IntoIterator<Item = S>, scores: &mut Scores) -> f32 {
         scores.clear();
         scores.resize(self.records, 0.0);
         let mut squares = Scores::new();
@@ -157,12 +157,13 @@ fn is_alike(term: &str, word: &str) -> bool {
     let common = term.bytes().zip(word.bytes()).take_while(|(one, two)| one == two).count();
     let (short, long) = (term.len().min(word.len()), term.len().max(word.len()));
     // Two letters may differ at the end of the shorter one, and three may follow.
-    let has_another_ending = common > HEAD && 4 * common >= 3 * long && long - common <= 3 && short - common <= 2;
+    let has_another_ending =
+        common > MIN_COMMON_PREFIX_LEN && 4 * common >= 3 * long && long - common <= 3 && short - common <= 2;
     common == word.len() || has_another_ending
 }
 
 fn rarity(records: usize, having: usize) -> f32 {
-    let (records, having) = ((records + OTHERS) as f32, having as f32);
+    let (records, having) = ((records + MIN_RECORD_COUNT) as f32, having as f32);
     (1.0 + (records - having + 0.5) / (having + 0.5)).ln()
 }
 
@@ -214,7 +215,7 @@ mod tests {
         let index = Index::new(fields, records.iter().map(|record| record.iter().map(|term| (0, *term))));
         let mut scores = Scores::new();
         let instead = instead.iter().map(|term| (*term, 0.7)).collect();
-        index.score([Sought { term, counts: 1.0, instead }], &mut scores);
+        index.score([QueryTerm { term, counts: 1.0, instead }], &mut scores);
         scores
     }
 

@@ -6,5 +6,5 @@ mod index;
 mod words;
 
 pub use clauses::clauses;
-pub use index::{FieldWeight, Index, Scores, Sought};
+pub use index::{FieldWeight, Index, QueryTerm, Scores};
 pub use words::words;

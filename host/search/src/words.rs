@@ -14,7 +14,7 @@ const MAX_WORD: usize = 40;
 const MAX_RUN: usize = 4096;
 
 /// Words that say nothing about what somebody looks for. Requests are full of them.
-const STOP: &str = "a about above after again all also am an and any are as at be because been before being below \
+const STOP_WORD_LIST: &str = "a about above after again all also am an and any are as at be because been before being below \
 between both but by can could did do does doing down during each few for from further had has have having he her here \
 hers him his how i if in into is it its itself just me more most my no nor not now of off on once only or other our out \
 over own same she should so some such than that the their them then there these they this those through to too under \
@@ -55,8 +55,8 @@ fn term(word: &str) -> Option<String> {
 }
 
 fn stop_words() -> &'static HashSet<&'static str> {
-    static WORDS: OnceLock<HashSet<&'static str>> = OnceLock::new();
-    WORDS.get_or_init(|| STOP.split(' ').collect())
+    static STOP_WORDS: OnceLock<HashSet<&'static str>> = OnceLock::new();
+    STOP_WORDS.get_or_init(|| STOP_WORD_LIST.split(' ').collect())
 }
 
 fn stemmer() -> &'static Stemmer {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use aiw_core::{ErrorKind, Fault, InvalidName, PluginId, Secret, SecretName, quoted, quoted_list};
+use aiw_core::{Diagnostic, ErrorKind, InvalidName, PluginId, Secret, SecretName, quoted, quoted_list};
 use aiw_home::{Home, HomeError, InstalledServer, VaultError};
 use serde_json::Value;
 
@@ -36,7 +36,7 @@ pub enum AddError {
     },
     /// There is no such secret.
     #[error("there is no secret `{name}` in the vault")]
-    NoSecret {
+    SecretNotFound {
         /// The secret.
         name: SecretName,
     },
@@ -45,7 +45,7 @@ pub enum AddError {
     Name(#[from] InvalidName),
     /// The name stands for what aiw itself offers.
     #[error("`{name}` can't be the name of a server: it is aiw's own")]
-    Own {
+    AiwItself {
         /// The name.
         name: String,
     },
@@ -57,7 +57,7 @@ pub enum AddError {
     },
     /// A text holds no entry.
     #[error("{problem}")]
-    NoEntry {
+    EntryNotFound {
         /// The problem, as a sentence.
         problem: String,
     },
@@ -71,17 +71,19 @@ pub enum AddError {
     },
 }
 
-impl Fault for AddError {
-    fn below(&self) -> Option<&dyn Fault> {
-        aiw_core::passed_on!(self, Home, Vault)
+impl Diagnostic for AddError {
+    fn diagnostic_source(&self) -> Option<&dyn Diagnostic> {
+        aiw_core::forward_diagnostic!(self, Home, Vault)
     }
 
     fn own_kind(&self) -> ErrorKind {
         match self {
-            Self::Key | Self::Unsafe { .. } | Self::Own { .. } | Self::NoEntry { .. } | Self::NotInText { .. } => {
-                ErrorKind::Usage
-            }
-            Self::NoSecret { .. } | Self::Name(_) | Self::OfPlugin { .. } | Self::Taken { .. } => ErrorKind::User,
+            Self::Key
+            | Self::Unsafe { .. }
+            | Self::AiwItself { .. }
+            | Self::EntryNotFound { .. }
+            | Self::NotInText { .. } => ErrorKind::Usage,
+            Self::SecretNotFound { .. } | Self::Name(_) | Self::OfPlugin { .. } | Self::Taken { .. } => ErrorKind::User,
             _ => ErrorKind::User,
         }
     }
@@ -90,9 +92,9 @@ impl Fault for AddError {
         match self {
             Self::Key => Some("give the name first, the key with `--env` or `--header`".into()),
             Self::Unsafe { name } => Some(format!("for example `{}`", safe(name))),
-            Self::NoSecret { name } => Some(format!("`aiw secret set {name}` stores it")),
+            Self::SecretNotFound { name } => Some(format!("`aiw secret set {name}` stores it")),
             Self::NotInText { .. } => Some("without a name, all of them are added".into()),
-            Self::Own { name } => Some(format!("for example `{}`", safe(name))),
+            Self::AiwItself { name } => Some(format!("for example `{}`", safe(name))),
             Self::OfPlugin { .. } => Some("choose another name".into()),
             Self::Taken { .. } => Some("choose another name, or replace it with `--force`".into()),
             _ => None,
@@ -104,7 +106,7 @@ impl Fault for AddError {
 pub fn check_name(name: &str) -> Result<(), AddError> {
     match () {
         () if is_key(name) => Err(AddError::Key),
-        () if is_own_name(name) => Err(AddError::Own { name: name.to_owned() }),
+        () if is_own_name(name) => Err(AddError::AiwItself { name: name.to_owned() }),
         () if safe(name) != name => Err(AddError::Unsafe { name: name.to_owned() }),
         () => Ok(()),
     }
@@ -116,7 +118,7 @@ pub fn entry_value(value: &str, home: &Home) -> Result<String, AddError> {
     let name: SecretName = name.parse()?;
     match home.vault().is_taken(&name) {
         true => Ok(secret_reference(&name)),
-        false => Err(AddError::NoSecret { name }),
+        false => Err(AddError::SecretNotFound { name }),
     }
 }
 
@@ -138,7 +140,7 @@ pub fn unused_secrets(home: &Home, gone: &[Value]) -> Vec<SecretName> {
     let is_unused = |name: &SecretName| {
         vault.is_taken(name)
             && servers_with(home, name).is_empty()
-            && providers.users_of(name).next().is_none()
+            && providers.providers_using(name).next().is_none()
             && !kept.contains(&secret_reference(name))
     };
     named.into_iter().filter(is_unused).collect()
@@ -147,7 +149,7 @@ pub fn unused_secrets(home: &Home, gone: &[Value]) -> Vec<SecretName> {
 /// Fails if a server can't have this name.
 pub fn check_free(home: &Home, file: &McpFile, name: &str, declaration: Option<&Value>) -> Result<(), AddError> {
     if is_own_name(name) {
-        return Err(AddError::Own { name: name.to_owned() });
+        return Err(AddError::AiwItself { name: name.to_owned() });
     }
     let Some(known) = file.get(name) else { return Ok(()) };
     if let Some(plugin) = home.plugins()?.key(name).owners.last() {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::names::is_own_name;
-use crate::transport::{Transport, text_of};
+use crate::transport::{Transport, string_field};
 
 /// The file in which a project declares servers.
 pub const PROJECT_FILE: &str = ".mcp.json";
@@ -33,7 +33,7 @@ pub struct DeclaredServer {
 
 impl DeclaredServer {
     /// Returns its declaration as it may be shown: no key stands in its addresses.
-    pub fn shown_declaration(&self) -> Value {
+    pub fn redacted_declaration(&self) -> Value {
         Value::Object(self.declaration.iter().map(|(key, value)| (key.clone(), without_keys(value))).collect())
     }
 
@@ -76,7 +76,7 @@ impl DeclaredServer {
 
     /// All that decides what it does, a line each, for the user to judge before it runs under this key: nothing is
     /// folded, cut or left out.
-    pub fn shown(&self, key: &str) -> Vec<String> {
+    pub fn describe(&self, key: &str) -> Vec<String> {
         let verb = if self.transport == Transport::Stdio { "runs" } else { "reaches" };
         let mut lines = vec![format!("{} ({}) {verb}: {}", visible(key), self.transport, self.target())];
         lines.extend(self.details().into_iter().map(|detail| format!("  {detail}")));
@@ -105,7 +105,7 @@ impl DeclaredServer {
         // `python3.12`
         let program = program.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
         let flags =
-            INTERPRETERS.iter().find(|(names, _)| names.contains(&program)).map_or(&[][..], |(_, flags)| *flags);
+            INTERPRETER_OPTIONS.iter().find(|(names, _)| names.contains(&program)).map_or(&[][..], |(_, flags)| *flags);
         let args =
             self.declaration.get("args").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
         let is_option = |arg: &&str| flags.iter().any(|flag| *arg == *flag || arg.split('=').next() == Some(*flag));
@@ -148,7 +148,7 @@ pub fn is_same(one: &Value, two: &Value) -> bool {
 }
 
 /// Options with which an interpreter or a runner of packages takes code from elsewhere than its script.
-const INTERPRETERS: [(&[&str], &[&str]); 6] = [
+const INTERPRETER_OPTIONS: [(&[&str], &[&str]); 6] = [
     (
         &["node", "bun", "tsx", "ts-node"],
         &[
@@ -212,11 +212,11 @@ pub struct Collected {
     /// By name, in the order of declaration.
     pub servers: Vec<DeclaredServer>,
     /// The parts that were left out and why, one sentence each.
-    pub left_out: Vec<String>,
+    pub skipped: Vec<String>,
 }
 
 /// Where one `mcpServers` value points: its own content, and files that it names.
-pub struct Declared<'a> {
+pub struct DeclarationSource<'a> {
     /// Objects of servers.
     pub objects: Vec<&'a Map<String, Value>>,
     /// JSON files in the plugin.
@@ -227,8 +227,8 @@ pub struct Declared<'a> {
 
 /// Reads an `mcpServers` value: an object, a path, or a list of them.
 /// The error is the end of a sentence about the manifest that holds it.
-pub fn declared(value: &Value) -> Result<Declared<'_>, String> {
-    let mut found = Declared { objects: Vec::new(), files: Vec::new(), bundles: Vec::new() };
+pub fn declared(value: &Value) -> Result<DeclarationSource<'_>, String> {
+    let mut found = DeclarationSource { objects: Vec::new(), files: Vec::new(), bundles: Vec::new() };
     let items = match value {
         Value::Array(items) if items.len() <= 64 => items.iter().collect(),
         Value::Array(_) => return Err("has an `mcpServers` list of more than 64 items".into()),
@@ -273,17 +273,17 @@ impl Collected {
         for (name, declaration) in servers {
             let shown = one_line(name, 60);
             match server(name, declaration).and_then(without_secrets) {
-                Err(why) => self.left_out.push(format!("server `{shown}` in {place} is left out: it {why}")),
+                Err(why) => self.skipped.push(format!("server `{shown}` in {place} is left out: it {why}")),
                 Ok(new) => match self.servers.iter().position(|s| s.name == new.name) {
                     Some(at) if self.servers[at] == new => {}
                     Some(at) => {
-                        self.left_out.push(format!(
+                        self.skipped.push(format!(
                             "server `{shown}` is declared in several places; the one in {place} is used"
                         ));
                         self.servers[at] = new;
                     }
                     None if self.servers.len() == MAX_SERVERS => {
-                        self.left_out
+                        self.skipped
                             .push(format!("server `{shown}` is left out: the plugin has more than {MAX_SERVERS}"));
                         return;
                     }
@@ -319,8 +319,8 @@ pub fn server(name: &str, declaration: &Value) -> Result<DeclaredServer, String>
     if declaration.to_string().len() > MAX_DECLARATION {
         return Err(format!("has a declaration of more than {} KiB", MAX_DECLARATION >> 10));
     }
-    let (command, url) = (text_of(fields, "command")?, text_of(fields, "url")?);
-    let transport = Transport::of(fields)?;
+    let (command, url) = (string_field(fields, "command")?, string_field(fields, "url")?);
+    let transport = Transport::from_declaration(fields)?;
     if transport == Transport::Stdio {
         if command.is_none_or(|c| c.trim().is_empty()) {
             return Err("has no `command`".into());
@@ -367,8 +367,8 @@ mod tests {
         }));
         let types: Vec<_> = collected.servers.iter().map(|s| (s.name.as_str(), s.transport.as_str())).collect();
         assert_eq!(types, [("a", "stdio"), ("b", "http"), ("c", "http"), ("d", "sse"), ("e", "ws")]);
-        assert_eq!(collected.left_out.len(), 6);
-        assert!(collected.left_out[0].contains("`empty`") && collected.left_out[0].contains("empty `url`"));
+        assert_eq!(collected.skipped.len(), 6);
+        assert!(collected.skipped[0].contains("`empty`") && collected.skipped[0].contains("empty `url`"));
         assert_eq!(collected.servers[4].declaration["odd"], 1);
     }
 
@@ -378,25 +378,25 @@ mod tests {
             "a": {"command": "x", "env": {"K": "${secret:openrouter}"}},
             "b": {"type": "http", "url": "https://h/${secret:openrouter}"},
         }));
-        assert_eq!((collected.servers.len(), collected.left_out.len()), (0, 2));
-        assert!(collected.left_out[0].contains("asks for the secret `openrouter`"), "{}", collected.left_out[0]);
+        assert_eq!((collected.servers.len(), collected.skipped.len()), (0, 2));
+        assert!(collected.skipped[0].contains("asks for the secret `openrouter`"), "{}", collected.skipped[0]);
     }
 
     #[test]
     fn no_plugin_takes_the_place_of_what_aiw_offers() {
         let collected =
             collect(&json!({"workflows": {"command": "x"}, "Planned": {"command": "x"}, "a": {"command": "x"}}));
-        assert_eq!((collected.servers.len(), collected.left_out.len()), (1, 2));
-        assert!(collected.left_out[0].contains("has aiw's own name"), "{}", collected.left_out[0]);
+        assert_eq!((collected.servers.len(), collected.skipped.len()), (1, 2));
+        assert!(collected.skipped[0].contains("has aiw's own name"), "{}", collected.skipped[0]);
     }
 
     #[test]
     fn identical_declarations_are_one() {
         let mut collected = collect(&json!({"a": {"command": "x"}}));
         collected.add(json!({"a": {"command": "x"}}).as_object().unwrap(), "`plugin.json`");
-        assert_eq!((collected.servers.len(), collected.left_out.len()), (1, 0));
+        assert_eq!((collected.servers.len(), collected.skipped.len()), (1, 0));
         collected.add(json!({"a": {"command": "y"}}).as_object().unwrap(), "the entry");
-        assert_eq!((collected.servers.len(), collected.left_out.len()), (1, 1));
+        assert_eq!((collected.servers.len(), collected.skipped.len()), (1, 1));
         assert_eq!(collected.servers[0].declaration["command"], "y");
     }
 
@@ -414,7 +414,7 @@ mod tests {
         let declaration = json!({"command": "python3", "args": ["-c", "x"], "cwd": "../else", "oauth": {"issuer": "https://i"},
             "env": {"NODE_OPTIONS": "--require ./x.js", "A": "${SECRET_OF_MINE:-\u{1b}[2K}\nb"}});
         assert_eq!(
-            server("a\n", &declaration).unwrap().shown("a\n"),
+            server("a\n", &declaration).unwrap().describe("a\n"),
             [
                 r"a\n (stdio) runs: python3 -c x",
                 "  cwd: ../else",
@@ -426,7 +426,7 @@ mod tests {
             ]
         );
         let remote = json!({"url": "https://h", "headers": {"X": "${A}"}});
-        let shown = server("r", &remote).unwrap().shown("r");
+        let shown = server("r", &remote).unwrap().describe("r");
         assert_eq!(shown, ["r (http) reaches: https://h", "  headers X: ${A}", "  reads A"]);
     }
 

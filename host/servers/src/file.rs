@@ -3,7 +3,7 @@
 use aiw_home::{Document, Home, HomeError};
 use serde_json::{Map, Value};
 
-const SERVERS: &str = "mcpServers";
+const SERVERS_KEY: &str = "mcpServers";
 
 /// `mcp.json`, edited in place; unknown content stays as it is.
 #[derive(Debug)]
@@ -15,10 +15,10 @@ impl McpFile {
     /// Reads it; a missing file has no servers.
     pub fn load(home: &Home) -> Result<Self, HomeError> {
         let document = home.mcp()?;
-        match document.get(&[SERVERS]) {
+        match document.get(&[SERVERS_KEY]) {
             Some(servers) if !servers.is_object() => Err(HomeError::Invalid {
                 path: home.mcp_path(),
-                problem: format!("has an `{SERVERS}` that is not an object"),
+                problem: format!("has an `{SERVERS_KEY}` that is not an object"),
             }),
             _ => Ok(Self { document }),
         }
@@ -26,7 +26,7 @@ impl McpFile {
 
     /// The declarations, by key.
     pub fn servers(&self) -> impl Iterator<Item = (&str, &Value)> {
-        let servers = self.document.get(&[SERVERS]).and_then(Value::as_object);
+        let servers = self.document.get(&[SERVERS_KEY]).and_then(Value::as_object);
         servers.into_iter().flatten().map(|(key, server)| (key.as_str(), server))
     }
 
@@ -37,14 +37,14 @@ impl McpFile {
 
     /// The declaration under a key.
     pub fn get(&self, key: &str) -> Option<&Value> {
-        self.document.get(&[SERVERS, key])
+        self.document.get(&[SERVERS_KEY, key])
     }
 
     /// Puts a declaration under a key, or removes the key.
     pub fn put(&mut self, key: &str, declaration: Option<&Value>) -> Result<(), HomeError> {
         match declaration {
-            Some(declaration) => self.document.set(&[SERVERS, key], declaration),
-            None => self.document.remove(&[SERVERS, key]).map(drop),
+            Some(declaration) => self.document.set(&[SERVERS_KEY, key], declaration),
+            None => self.document.remove(&[SERVERS_KEY, key]).map(drop),
         }
     }
 

@@ -473,17 +473,17 @@ fn is_digest(before: &str, piece: &str) -> bool {
 
 /// Whether a word is a key by its beginning: `ghp_…`, not `sk-learn`.
 pub fn is_key(piece: &str) -> bool {
-    const BEGINNINGS: [&str; 11] =
+    const SECRET_TOKEN_PREFIXES: [&str; 11] =
         ["sk-", "pk-", "ghp_", "gho_", "ghs_", "github_pat_", "glpat-", "xox", "AKIA", "AIza", "eyJ"];
     let is_random = |part: &str| {
         part.len() >= 12 && part.bytes().any(|b| b.is_ascii_digit()) && part.bytes().any(|b| b.is_ascii_alphabetic())
     };
-    BEGINNINGS.iter().any(|beginning| piece.starts_with(beginning))
+    SECRET_TOKEN_PREFIXES.iter().any(|beginning| piece.starts_with(beginning))
         && piece.split(|c: char| !c.is_ascii_alphanumeric()).any(is_random)
 }
 
 /// Whether a declaration still has a text that looks like a key, and where.
-pub fn left_in_clear(declaration: &Map<String, Value>) -> Option<String> {
+pub fn find_plaintext_secret(declaration: &Map<String, Value>) -> Option<String> {
     fn is_clear(value: &Value) -> bool {
         match value {
             Value::String(text) => placeholders(text).is_empty() && is_secret_value(text) && !text.starts_with('/'),
@@ -570,7 +570,7 @@ mod tests {
             let (after, new) = hidden(&declaration);
             assert_eq!(new, [KEY], "{declaration}");
             assert!(!after.to_string().contains(KEY) && after.to_string().contains("${secret:srv"), "{after}");
-            assert_eq!(left_in_clear(after.as_object().unwrap()), None, "{after}");
+            assert_eq!(find_plaintext_secret(after.as_object().unwrap()), None, "{after}");
         }
     }
 

@@ -16,17 +16,17 @@ mod watch;
 
 pub use add::{AddError, add, check_free, check_name, entry_value, servers_with, unused_secrets};
 pub use declaration::{
-    Collected, Declared, DeclaredServer, MAX_PROJECT_FILE, MAX_SERVERS, PROJECT_FILE, declared, in_file, is_same,
-    server, visible_json,
+    Collected, DeclarationSource, DeclaredServer, MAX_PROJECT_FILE, MAX_SERVERS, PROJECT_FILE, declared, in_file,
+    is_same, server, visible_json,
 };
 pub use file::McpFile;
-pub use keys::{Keys, SecretFields, is_key, left_in_clear, names_secret};
+pub use keys::{Keys, SecretFields, find_plaintext_secret, is_key, names_secret};
 pub use names::{is_own_name, safe, safe_keys, unique};
-pub use owners::{Claim, Clash, OwnedKey, Refreshed, Released};
+pub use owners::{KeyClaim, KeyOwner, OwnedKey, Refreshed, Released};
 pub use scopes::{ScopedServer, ServerScope};
 pub use substitute::{
-    Absent, Given, PLUGIN_DATA, PLUGIN_ROOT, Reads, ValueLookup, Values, expand, option_variable, placeholders, reads,
-    secret_reference,
+    Absent, PLUGIN_DATA, PLUGIN_ROOT, Reads, Replacement, ValueLookup, Values, expand, option_variable, placeholders,
+    reads, secret_reference,
 };
 pub use transport::Transport;
 pub use watch::{FileWatch, WatchError};

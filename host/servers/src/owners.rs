@@ -8,7 +8,7 @@ use serde_json::Value;
 
 /// The entry that a plugin wants under a key.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Claim {
+pub struct KeyClaim {
     /// The plugin that owns it.
     pub plugin: PluginId,
     /// The declaration, before substitution.
@@ -21,7 +21,7 @@ pub struct Claim {
     pub plain: Value,
 }
 
-impl Claim {
+impl KeyClaim {
     /// For an owner whose record is gone: only the current entry is known.
     pub fn unknown(plugin: &PluginId, written: Option<Value>) -> Self {
         let entry = written.unwrap_or_default();
@@ -31,14 +31,14 @@ impl Claim {
 
 /// The owner of a taken key of mcp.json.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Clash {
+pub enum KeyOwner {
     /// The user's own entry.
     User,
     /// Another plugin's entry, with a different declaration.
     Plugin(PluginId),
 }
 
-impl std::fmt::Display for Clash {
+impl std::fmt::Display for KeyOwner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::User => f.write_str("an entry of your own"),
@@ -51,17 +51,17 @@ impl std::fmt::Display for Clash {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Released {
     /// The entry is removed from mcp.json, or was already gone.
-    Gone,
+    Deleted,
     /// The user's own earlier entry is back.
     Restored,
     /// The user has changed it, so it belongs to the user.
-    Users,
+    UserOwned,
     /// Another plugin owns it too, with the same declaration.
     Shared(PluginId),
     /// The entry goes back to another plugin, whose entry it had replaced.
-    Back(PluginId),
+    ReturnedTo(PluginId),
     /// The entry was behind another plugin's entry, which stays.
-    Behind(PluginId),
+    QueuedBehind(PluginId),
 }
 
 /// The fate of the entry when its plugin was updated.
@@ -70,18 +70,18 @@ pub enum Refreshed {
     /// The new entry, or another owner's, is in place.
     Done,
     /// The user has changed it, so the user's stays.
-    Users,
+    UserModified,
     /// The user has removed it, so it stays removed.
-    TakenOut,
+    UserRemoved,
     /// Another plugin shares the key with an older declaration; the newer one is now in place.
-    Ahead(PluginId),
+    Newer(PluginId),
 }
 
 /// A key with everything known about it.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct OwnedKey {
     /// Enabled plugins that own it. When one goes, the previous one gets it back.
-    pub owners: Vec<Claim>,
+    pub owners: Vec<KeyClaim>,
     /// The value that aiw wrote last.
     pub written: Option<Value>,
     /// The user's own earlier entry.
@@ -102,13 +102,13 @@ impl OwnedKey {
     }
 
     /// Returns the owner that is in the way of a claim.
-    pub fn clash(&self, claim: &Claim) -> Option<Clash> {
+    pub fn clash(&self, claim: &KeyClaim) -> Option<KeyOwner> {
         let current = self.current.as_ref()?;
         let own = self.owners.iter().find(|owner| owner.plugin == claim.plugin);
         if !self.is_ours() {
             // An entry of ours that the user changed stays the user's; one that equals ours is not a clash.
             let same = *current == claim.entry || (!claim.own_tree && *current == claim.plain);
-            return (own.is_none() && !same).then_some(Clash::User);
+            return (own.is_none() && !same).then_some(KeyOwner::User);
         }
         // An owner doesn't block itself, and neither do owners that share the key: an update of one goes ahead of the
         // others, and theirs comes back when it goes.
@@ -117,11 +117,11 @@ impl OwnedKey {
         }
         let top = self.owners.last()?;
         let same = top.declaration == claim.declaration && !claim.own_tree;
-        (!same).then(|| Clash::Plugin(top.plugin.clone()))
+        (!same).then(|| KeyOwner::Plugin(top.plugin.clone()))
     }
 
     /// Gives the key to a plugin: nothing is in the way, or the user chose to overwrite.
-    pub fn claim(&mut self, claim: Claim, overwrite: bool) {
+    pub fn claim(&mut self, claim: KeyClaim, overwrite: bool) {
         self.owners.retain(|owner| owner.plugin != claim.plugin);
         match &self.current {
             // Whoever owned it before, the user has removed it.
@@ -149,7 +149,7 @@ impl OwnedKey {
     }
 
     /// Gives the key back to a plugin whose entry the user had changed; the user's entry stays.
-    pub fn adopt(&mut self, claim: Claim) {
+    pub fn adopt(&mut self, claim: KeyClaim) {
         self.owners.retain(|owner| owner.plugin != claim.plugin);
         if self.owners.is_empty() {
             self.written = Some(claim.entry.clone());
@@ -158,7 +158,7 @@ impl OwnedKey {
     }
 
     /// Updates a plugin's own claim if nothing is in the way. `repair` puts back an entry that the user has removed.
-    pub fn refresh(&mut self, claim: Claim, repair: bool) -> Refreshed {
+    pub fn refresh(&mut self, claim: KeyClaim, repair: bool) -> Refreshed {
         if self.current.is_none() && repair {
             self.claim(claim, false);
             return Refreshed::Done;
@@ -169,25 +169,25 @@ impl OwnedKey {
         };
         let old = std::mem::replace(&mut self.owners[at], claim.clone());
         if self.current.is_none() {
-            return Refreshed::TakenOut;
+            return Refreshed::UserRemoved;
         }
         // This also covers a user's entry that equals ours: don't move it.
         if !ours || (self.original.is_some() && self.original == self.written) {
-            return Refreshed::Users;
+            return Refreshed::UserModified;
         }
         if self.written.as_ref() == Some(&old.entry) {
             self.write(&claim);
             return Refreshed::Done;
         }
         let shares =
-            |owner: &Claim| Some(&owner.entry) == self.written.as_ref() && owner.declaration == old.declaration;
+            |owner: &KeyClaim| Some(&owner.entry) == self.written.as_ref() && owner.declaration == old.declaration;
         let sharing = self.owners.iter().find(|owner| shares(owner)).map(|owner| owner.plugin.clone());
         match sharing {
             Some(other) if old.declaration != claim.declaration => {
                 self.owners.remove(at);
                 self.write(&claim);
                 self.owners.push(claim);
-                Refreshed::Ahead(other)
+                Refreshed::Newer(other)
             }
             _ => Refreshed::Done,
         }
@@ -196,24 +196,24 @@ impl OwnedKey {
     /// Releases a plugin's claim to the key.
     pub fn release(&mut self, plugin: &PluginId) -> Released {
         let ours = self.is_ours();
-        let Some(at) = self.owners.iter().position(|owner| owner.plugin == *plugin) else { return Released::Gone };
+        let Some(at) = self.owners.iter().position(|owner| owner.plugin == *plugin) else { return Released::Deleted };
         let gone = self.owners.remove(at);
         let next = self.owners.last().cloned();
         let released = match (&self.current, next) {
-            (None, _) => Released::Gone,
-            (Some(_), _) if !ours => Released::Users,
+            (None, _) => Released::Deleted,
+            (Some(_), _) if !ours => Released::UserOwned,
             (Some(_), Some(next)) => {
                 if self.written.as_ref() == Some(&gone.entry) {
                     self.write(&next);
                     let same = next.declaration == gone.declaration;
-                    return if same { Released::Shared(next.plugin) } else { Released::Back(next.plugin) };
+                    return if same { Released::Shared(next.plugin) } else { Released::ReturnedTo(next.plugin) };
                 }
                 let same = next.declaration == gone.declaration;
-                return if same { Released::Shared(next.plugin) } else { Released::Behind(next.plugin) };
+                return if same { Released::Shared(next.plugin) } else { Released::QueuedBehind(next.plugin) };
             }
             (Some(_), None) => {
                 self.current = self.original.take();
-                if self.current.is_some() { Released::Restored } else { Released::Gone }
+                if self.current.is_some() { Released::Restored } else { Released::Deleted }
             }
         };
         if self.owners.is_empty() {
@@ -223,7 +223,7 @@ impl OwnedKey {
         released
     }
 
-    fn write(&mut self, claim: &Claim) {
+    fn write(&mut self, claim: &KeyClaim) {
         self.current = Some(claim.entry.clone());
         self.written = Some(claim.entry.clone());
     }
@@ -235,12 +235,12 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
-    fn claim(plugin: &str, text: &str) -> Claim {
+    fn claim(plugin: &str, text: &str) -> KeyClaim {
         let declaration = json!({ "command": text });
         // As with a process: each plugin has its own directories.
         let entry = json!({"command": text, "env": {"ROOT": plugin}});
         let plugin = format!("{plugin}@m").parse().unwrap();
-        Claim { plugin, plain: declaration.clone(), declaration, entry, own_tree: false }
+        KeyClaim { plugin, plain: declaration.clone(), declaration, entry, own_tree: false }
     }
 
     fn id(plugin: &str) -> PluginId {
@@ -254,7 +254,7 @@ mod tests {
     #[test]
     fn the_users_own_entry_comes_back_with_the_last_owner() {
         let mut key = users("mine");
-        assert_eq!(key.clash(&claim("a", "x")), Some(Clash::User));
+        assert_eq!(key.clash(&claim("a", "x")), Some(KeyOwner::User));
         key.claim(claim("a", "x"), true);
         assert_eq!(key.clash(&claim("b", "x")), None);
         key.claim(claim("b", "x"), false);
@@ -269,12 +269,12 @@ mod tests {
     fn a_plugin_that_was_overwritten_has_the_key_again() {
         let mut key = OwnedKey::default();
         key.claim(claim("a", "x"), false);
-        assert_eq!(key.clash(&claim("b", "y")), Some(Clash::Plugin(id("a"))));
+        assert_eq!(key.clash(&claim("b", "y")), Some(KeyOwner::Plugin(id("a"))));
         key.claim(claim("b", "y"), true);
         assert_eq!(key.current, Some(claim("b", "y").entry));
-        assert_eq!(key.release(&id("b")), Released::Back(id("a")));
+        assert_eq!(key.release(&id("b")), Released::ReturnedTo(id("a")));
         assert_eq!(key.current, Some(claim("a", "x").entry));
-        assert_eq!(key.release(&id("a")), Released::Gone);
+        assert_eq!(key.release(&id("a")), Released::Deleted);
         assert_eq!(key, OwnedKey::default());
     }
 
@@ -295,9 +295,9 @@ mod tests {
         key.current = Some(json!("edited"));
         for version in ["y", "z"] {
             assert_eq!(key.clash(&claim("a", version)), None);
-            assert_eq!(key.refresh(claim("a", version), false), Refreshed::Users);
+            assert_eq!(key.refresh(claim("a", version), false), Refreshed::UserModified);
         }
-        assert_eq!(key.release(&id("a")), Released::Users);
+        assert_eq!(key.release(&id("a")), Released::UserOwned);
         assert_eq!(key.current, Some(json!("edited")));
     }
 
@@ -306,7 +306,7 @@ mod tests {
         let mut key = OwnedKey::default();
         key.claim(claim("a", "x"), false);
         key.current = None;
-        assert_eq!(key.refresh(claim("a", "x"), false), Refreshed::TakenOut);
+        assert_eq!(key.refresh(claim("a", "x"), false), Refreshed::UserRemoved);
         assert_eq!(key.clone().refresh(claim("a", "x"), true), Refreshed::Done);
         assert_eq!(key.clash(&claim("b", "y")), None);
         key.claim(claim("b", "y"), false);
@@ -319,7 +319,7 @@ mod tests {
         let mut key = OwnedKey::default();
         key.claim(claim("a", "x"), false);
         key.claim(claim("b", "x"), false);
-        assert_eq!(key.refresh(claim("b", "y"), false), Refreshed::Ahead(id("a")));
+        assert_eq!(key.refresh(claim("b", "y"), false), Refreshed::Newer(id("a")));
         assert_eq!(key.current, Some(claim("b", "y").entry));
         assert_eq!(key.refresh(claim("a", "y"), false), Refreshed::Done);
         assert_eq!(key.release(&id("b")), Released::Shared(id("a")));
@@ -330,7 +330,7 @@ mod tests {
     fn an_entry_of_the_user_that_said_the_same_is_not_moved_by_an_update() {
         let mut key = users("x");
         key.claim(claim("a", "x"), false);
-        assert_eq!(key.refresh(claim("a", "y"), false), Refreshed::Users);
+        assert_eq!(key.refresh(claim("a", "y"), false), Refreshed::UserModified);
         assert_eq!(key.current, users("x").current);
         assert_eq!(key.release(&id("a")), Released::Restored);
     }
@@ -391,9 +391,9 @@ mod tests {
                             if key.has(&claim.plugin) && key.clash(&claim).is_none() {
                                 let before = key.clone();
                                 match key.refresh(claim, repair) {
-                                    Refreshed::Users => prop_assert_eq!(&key.current, &before.current),
-                                    Refreshed::TakenOut => prop_assert!(key.current.is_none()),
-                                    Refreshed::Done | Refreshed::Ahead(_) => prop_assert!(key.current.is_some()),
+                                    Refreshed::UserModified => prop_assert_eq!(&key.current, &before.current),
+                                    Refreshed::UserRemoved => prop_assert!(key.current.is_none()),
+                                    Refreshed::Done | Refreshed::Newer(_) => prop_assert!(key.current.is_some()),
                                 }
                                 if before.current.is_none() && key.current.is_some() {
                                     expected = None;

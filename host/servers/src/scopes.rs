@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::declaration::{DeclaredServer, server, without_secrets};
 
-aiw_core::words! {
+aiw_core::string_enum! {
     /// The file that holds a declaration.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
     pub enum ServerScope {

@@ -33,21 +33,21 @@ enum Placeholder<'a> {
 }
 
 /// The beginning of a reference to the vault, after `${`.
-const SECRET: &str = "secret:";
+const SECRET_REFERENCE_PREFIX: &str = "secret:";
 
-enum TextPiece<'a> {
+enum TextPart<'a> {
     Text(&'a str),
     Placeholder { whole: &'a str, what: Placeholder<'a> },
 }
 
 /// Splits text into literal pieces and placeholders. What only looks like a placeholder is literal.
-fn pieces(text: &str) -> Vec<TextPiece<'_>> {
+fn pieces(text: &str) -> Vec<TextPart<'_>> {
     let mut pieces = Vec::new();
     let (mut from, mut at) = (0, 0);
     while let Some(start) = text[at..].find("${").map(|i| at + i) {
         let Some(end) = closing(&text[start + 2..]).map(|i| start + 2 + i) else { break };
         let inner = &text[start + 2..end];
-        let what = match (inner.strip_prefix("user_config."), inner.strip_prefix(SECRET)) {
+        let what = match (inner.strip_prefix("user_config."), inner.strip_prefix(SECRET_REFERENCE_PREFIX)) {
             (Some(option), _) if is_option_name(option) => Some(Placeholder::Option(option)),
             (Some(_), _) => None,
             (None, Some(secret)) => secret.parse().ok().map(Placeholder::Secret),
@@ -61,15 +61,15 @@ fn pieces(text: &str) -> Vec<TextPiece<'_>> {
         };
         at = match what {
             Some(what) => {
-                pieces.push(TextPiece::Text(&text[from..start]));
-                pieces.push(TextPiece::Placeholder { whole: &text[start..=end], what });
+                pieces.push(TextPart::Text(&text[from..start]));
+                pieces.push(TextPart::Placeholder { whole: &text[start..=end], what });
                 from = end + 1;
                 from
             }
             None => start + 2,
         };
     }
-    pieces.push(TextPiece::Text(&text[from..]));
+    pieces.push(TextPart::Text(&text[from..]));
     pieces
 }
 
@@ -95,7 +95,7 @@ fn closing(text: &str) -> Option<usize> {
 /// Visits the placeholders of a text, and those in their defaults, which may not be needed.
 fn each_placeholder(text: &str, depth: usize, visit: &mut impl FnMut(&Placeholder<'_>, usize)) {
     for piece in pieces(text) {
-        let TextPiece::Placeholder { what, .. } = piece else { continue };
+        let TextPart::Placeholder { what, .. } = piece else { continue };
         visit(&what, depth);
         if let Placeholder::Variable { default: Some(default), .. } = &what
             && depth < MAX_NESTED
@@ -127,8 +127,8 @@ impl ShellScript {
         // What stands in a placeholder may be gone when the server starts: it sets nothing.
         let literal = |text: &str| {
             let pieces = pieces(text).into_iter().map(|piece| match piece {
-                TextPiece::Text(text) => text,
-                TextPiece::Placeholder { .. } => "$",
+                TextPart::Text(text) => text,
+                TextPart::Placeholder { .. } => "$",
             });
             pieces.collect::<String>()
         };
@@ -167,8 +167,8 @@ pub fn placeholders(text: &str) -> Vec<Range<usize>> {
     let (mut found, mut at) = (Vec::new(), 0);
     for piece in pieces(text) {
         match piece {
-            TextPiece::Text(text) => at += text.len(),
-            TextPiece::Placeholder { whole, .. } => {
+            TextPart::Text(text) => at += text.len(),
+            TextPart::Placeholder { whole, .. } => {
                 found.push(at..at + whole.len());
                 at += whole.len();
             }
@@ -233,7 +233,7 @@ pub fn reads(declaration: &Map<String, Value>) -> Reads {
 
 /// The reference to a secret of the vault, as declarations contain it: `${secret:NAME}`.
 pub fn secret_reference(name: &SecretName) -> String {
-    format!("${{{SECRET}{name}}}")
+    format!("${{{SECRET_REFERENCE_PREFIX}{name}}}")
 }
 
 /// Where the values of placeholders come from when a server starts. A function of a variable's name knows no secrets.
@@ -265,7 +265,7 @@ pub struct Absent {
 /// The secrets that a text names.
 fn secrets_of(text: &str) -> Vec<SecretName> {
     let mut secrets = Vec::new();
-    if text.contains(SECRET) {
+    if text.contains(SECRET_REFERENCE_PREFIX) {
         each_placeholder(text, 0, &mut |what, _| match what {
             Placeholder::Secret(name) => secrets.push(name.clone()),
             Placeholder::Variable { .. } | Placeholder::Option(_) => {}
@@ -309,15 +309,15 @@ impl<L: ValueLookup> Expansion<'_, L> {
         let mut result = String::with_capacity(part.len());
         for piece in pieces(part) {
             match piece {
-                TextPiece::Text(text) | TextPiece::Placeholder { whole: text, what: Placeholder::Option(_) } => {
+                TextPart::Text(text) | TextPart::Placeholder { whole: text, what: Placeholder::Option(_) } => {
                     result.push_str(text);
                 }
-                TextPiece::Placeholder { whole, what: Placeholder::Variable { name, .. } }
+                TextPart::Placeholder { whole, what: Placeholder::Variable { name, .. } }
                     if self.script.has(whole_text, &name) =>
                 {
                     result.push_str(whole);
                 }
-                TextPiece::Placeholder { what: Placeholder::Variable { name, default }, .. } => {
+                TextPart::Placeholder { what: Placeholder::Variable { name, default }, .. } => {
                     match (self.lookup.variable(&name), default) {
                         (Some(found), _) if !found.is_empty() => result.push_str(&found),
                         (_, Some(default)) if depth < MAX_NESTED => {
@@ -329,8 +329,8 @@ impl<L: ValueLookup> Expansion<'_, L> {
                     }
                 }
                 // In a default it is text: entries were accepted when nothing was looked for there.
-                TextPiece::Placeholder { whole, what: Placeholder::Secret(_) } if depth > 0 => result.push_str(whole),
-                TextPiece::Placeholder { what: Placeholder::Secret(name), .. } => match self.lookup.secret(&name) {
+                TextPart::Placeholder { whole, what: Placeholder::Secret(_) } if depth > 0 => result.push_str(whole),
+                TextPart::Placeholder { what: Placeholder::Secret(name), .. } => match self.lookup.secret(&name) {
                     Some(secret) => result.push_str(secret.expose()),
                     None => drop(self.absent.secrets.insert(name)),
                 },
@@ -342,7 +342,7 @@ impl<L: ValueLookup> Expansion<'_, L> {
 
 /// The replacement of a variable or option after the install.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Given {
+pub enum Replacement {
     /// `${NAME}`: read from the environment when the client starts.
     Reference(EnvName),
     /// `${secret:NAME}`: a secret of the vault.
@@ -351,11 +351,11 @@ pub enum Given {
     Literal(String),
 }
 
-impl Given {
+impl Replacement {
     /// Reads what the user typed: `${NAME}` and `${secret:NAME}` are references.
     pub fn parse(text: &str) -> Self {
         let name = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
-        let reference = name.and_then(|name| match name.strip_prefix(SECRET) {
+        let reference = name.and_then(|name| match name.strip_prefix(SECRET_REFERENCE_PREFIX) {
             Some(secret) => secret.parse().ok().map(Self::Secret),
             None => name.parse().ok().map(Self::Reference),
         });
@@ -368,7 +368,7 @@ impl Given {
     }
 }
 
-impl std::fmt::Display for Given {
+impl std::fmt::Display for Replacement {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Reference(name) => write!(f, "${{{name}}}"),
@@ -393,9 +393,9 @@ pub struct Values {
     /// Its data directory.
     pub data: String,
     /// Given variables.
-    pub variables: BTreeMap<EnvName, Given>,
+    pub variables: BTreeMap<EnvName, Replacement>,
     /// Given options.
-    pub options: BTreeMap<String, Given>,
+    pub options: BTreeMap<String, Replacement>,
 }
 
 impl Values {
@@ -412,8 +412,8 @@ impl Values {
         let mut result = String::with_capacity(part.len());
         for piece in pieces(part) {
             match piece {
-                TextPiece::Text(text) => result.push_str(text),
-                TextPiece::Placeholder { whole, what } => match what {
+                TextPart::Text(text) => result.push_str(text),
+                TextPart::Placeholder { whole, what } => match what {
                     Placeholder::Variable { name, default } => match (name.as_str(), self.variables.get(&name)) {
                         (PLUGIN_ROOT | AGENT_PLUGIN_ROOT, _) => result.push_str(&self.root),
                         (PLUGIN_DATA | AGENT_PLUGIN_DATA, _) => result.push_str(&self.data),
@@ -427,7 +427,7 @@ impl Values {
                         },
                         (_, Some(given)) if given.is_reference() => result.push_str(&given.to_string()),
                         // As a default: the environment may still say otherwise.
-                        (_, Some(Given::Literal(value))) if !value.contains(['}', '$']) => {
+                        (_, Some(Replacement::Literal(value))) if !value.contains(['}', '$']) => {
                             result.push_str(&format!("${{{name}:-{value}}}"));
                         }
                         (_, Some(given)) => result.push_str(&given.to_string()),
@@ -584,10 +584,10 @@ mod tests {
     #[test]
     fn given_values_become_references_or_defaults() {
         let mut values = Values::default();
-        values.variables.insert("A".parse().unwrap(), Given::parse("${OTHER}"));
-        values.variables.insert("B".parse().unwrap(), Given::parse("eu"));
-        values.variables.insert("C".parse().unwrap(), Given::parse("a}b"));
-        values.options.insert("host".into(), Given::parse("h"));
+        values.variables.insert("A".parse().unwrap(), Replacement::parse("${OTHER}"));
+        values.variables.insert("B".parse().unwrap(), Replacement::parse("eu"));
+        values.variables.insert("C".parse().unwrap(), Replacement::parse("a}b"));
+        values.options.insert("host".into(), Replacement::parse("h"));
         let declaration =
             map(&json!({"type": "streamable-http", "url": "https://${user_config.host}/${user_config.pass-word}",
             "headers": {"x": "${A} ${B} ${C} ${B:-us}"}}));
@@ -648,9 +648,9 @@ mod tests {
     #[test]
     fn an_install_resolves_no_reference_that_the_user_did_not_write() {
         let mut values = Values::default();
-        values.options.insert("x".into(), Given::parse("openrouter"));
-        values.options.insert("y".into(), Given::parse("{secret:openrouter}"));
-        values.variables.insert("MINE".parse().unwrap(), Given::parse("${secret:github}"));
+        values.options.insert("x".into(), Replacement::parse("openrouter"));
+        values.options.insert("y".into(), Replacement::parse("{secret:openrouter}"));
+        values.variables.insert("MINE".parse().unwrap(), Replacement::parse("${secret:github}"));
         let given = map(&json!({"env": {
             "A": "${secret:${user_config.x}}", "B": "$${user_config.y}", "C": "${secret:${user_config.x}", "D": "${MINE}"
         }}));
@@ -669,8 +669,8 @@ mod tests {
             #[test]
             fn cutting_loses_nothing(text in "[${}:a-zA-Z_.é-]{0,40}") {
                 let back: String = pieces(&text).iter().map(|piece| match piece {
-                    TextPiece::Text(text) => *text,
-                    TextPiece::Placeholder { whole, .. } => *whole,
+                    TextPart::Text(text) => *text,
+                    TextPart::Placeholder { whole, .. } => *whole,
                 }).collect();
                 prop_assert_eq!(back, text);
             }

@@ -4,7 +4,7 @@ use aiw_core::one_line;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-aiw_core::words! {
+aiw_core::string_enum! {
     /// How a server is reached: the `type` of a declaration.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
     #[serde(rename_all = "lowercase")]
@@ -26,21 +26,21 @@ impl Transport {
     /// # Errors
     ///
     /// The end of a sentence about the server.
-    pub fn of(declaration: &Map<String, Value>) -> Result<Self, String> {
-        match text_of(declaration, "type")? {
+    pub fn from_declaration(declaration: &Map<String, Value>) -> Result<Self, String> {
+        match string_field(declaration, "type")? {
             Some("stdio") => Ok(Self::Stdio),
             Some("http" | "streamable-http") => Ok(Self::Http),
             Some("sse") => Ok(Self::Sse),
             Some("ws") => Ok(Self::Ws),
             Some(other) => Err(format!("is of the type `{}`, which is unknown", one_line(other, 40))),
-            None if text_of(declaration, "command")?.is_some() => Ok(Self::Stdio),
-            None if text_of(declaration, "url")?.is_some() => Ok(Self::Http),
+            None if string_field(declaration, "command")?.is_some() => Ok(Self::Stdio),
+            None if string_field(declaration, "url")?.is_some() => Ok(Self::Http),
             None => Err("has neither a `command` nor a `url`".into()),
         }
     }
 }
 
-pub(crate) fn text_of<'a>(declaration: &'a Map<String, Value>, key: &str) -> Result<Option<&'a str>, String> {
+pub(crate) fn string_field<'a>(declaration: &'a Map<String, Value>, key: &str) -> Result<Option<&'a str>, String> {
     match declaration.get(key) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),

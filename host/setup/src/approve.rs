@@ -6,7 +6,7 @@ use aiw_home::Jsonc;
 use serde_json::Value;
 
 use crate::SetupError;
-use crate::clients::{Approval, SetupClient};
+use crate::clients::{AutoApprove, SetupClient};
 use crate::config::Config;
 use crate::ours::NAME;
 use crate::plan::{FileChange, SetupPlan};
@@ -22,7 +22,7 @@ impl Setup {
         scope: &SetupScope,
         plan: &mut SetupPlan,
     ) -> Result<(), SetupError> {
-        let Approval::Item { list, item, .. } = &client.approval else {
+        let AutoApprove::Item { list, item, .. } = &client.approval else {
             if !client.can_approve() {
                 plan.notes
                     .push(format!("{} has no setting for this: it asks, and you can tell it to stop", client.name));
@@ -46,12 +46,12 @@ impl Setup {
     /// Whether the client was told before not to ask.
     pub(crate) fn is_approved(&self, client: &SetupClient, scope: &SetupScope, config: &Config) -> bool {
         match &client.approval {
-            Approval::None => false,
-            Approval::Field(field, value) => {
+            AutoApprove::None => false,
+            AutoApprove::Field(field, value) => {
                 let servers = config.servers(client.servers).unwrap_or_default();
                 servers.get(NAME).and_then(|entry| entry.get(*field)) == Some(&value())
             }
-            Approval::Item { list, item, .. } => {
+            AutoApprove::Item { list, item, .. } => {
                 let bytes = self.approval_file(client, scope).and_then(|path| scope.read(&path).ok()?);
                 let settings = Jsonc::parse(&bytes.unwrap_or_default()).ok();
                 let items = settings.as_ref().and_then(|settings| settings.get(list)?.as_array());
@@ -63,8 +63,8 @@ impl Setup {
     /// The other file in which a client is told not to ask.
     fn approval_file(&self, client: &SetupClient, scope: &SetupScope) -> Option<PathBuf> {
         match (&client.approval, scope) {
-            (Approval::Item { user, .. }, SetupScope::User) => Some(user(&self.places)),
-            (Approval::Item { project, .. }, SetupScope::Project(root)) => Some(root.join(project)),
+            (AutoApprove::Item { user, .. }, SetupScope::User) => Some(user(&self.places)),
+            (AutoApprove::Item { project, .. }, SetupScope::Project(root)) => Some(root.join(project)),
             _ => None,
         }
     }

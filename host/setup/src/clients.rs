@@ -11,8 +11,8 @@ mod vscode;
 mod windsurf;
 mod zed;
 
-pub(crate) use client::{Approval, PLAIN, Read, read_plain, unlimited};
-pub use client::{ClientPlaces, SetupClient};
+pub(crate) use client::{AutoApprove, PLAIN, Read, read_plain, unlimited};
+pub use client::{ClientPaths, SetupClient};
 
 /// All clients, in the order of lists.
 static ALL: [&SetupClient; 9] = [

@@ -9,13 +9,13 @@ use crate::clients::{Read, SetupClient, client};
 
 /// An entry of a server in the form of `mcp.json`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct NamedEntry {
+pub struct ServerConfigEntry {
     /// Its name; `None` if the text has none.
     pub name: Option<String>,
     /// The entry.
     pub entry: Map<String, Value>,
     /// The fields that only the client understands, which are left out.
-    pub left_out: Vec<String>,
+    pub skipped: Vec<String>,
 }
 
 /// The keys under which clients keep their servers, and the client whose form the entries have, if it is one of its own.
@@ -33,8 +33,8 @@ const KEPT_UNDER: [(&str, Option<&str>); 5] = [
 /// # Errors
 ///
 /// The text is not one of these, or an entry can't be written as `mcp.json` does.
-pub fn entries_in(text: &str) -> Result<Vec<NamedEntry>, AddError> {
-    let wrong = |problem: String| AddError::NoEntry { problem };
+pub fn entries_in(text: &str) -> Result<Vec<ServerConfigEntry>, AddError> {
+    let wrong = |problem: String| AddError::EntryNotFound { problem };
     let fields = parsed(text).map_err(wrong)?;
     if is_entry(&fields) {
         return Ok(vec![read(None, fields, None).map_err(wrong)?]);
@@ -98,7 +98,11 @@ fn servers_in(mut fields: Map<String, Value>) -> (Map<String, Value>, Option<&'s
 }
 
 /// Reads an entry: as a client does whose file it is from, then in the forms that occur anywhere.
-fn read(name: Option<String>, entry: Map<String, Value>, of: Option<&SetupClient>) -> Result<NamedEntry, String> {
+fn read(
+    name: Option<String>,
+    entry: Map<String, Value>,
+    of: Option<&SetupClient>,
+) -> Result<ServerConfigEntry, String> {
     // OpenCode's own form is not that of others; an old Zed's is plain.
     let is_opencode = of.is_some_and(|client| client.id == "opencode");
     let entry = if is_opencode { entry } else { plain(entry)? };
@@ -108,9 +112,9 @@ fn read(name: Option<String>, entry: Map<String, Value>, of: Option<&SetupClient
     // Who adds a server that is disabled there wants it as it is.
     let as_on: Map<String, Value> =
         entry.iter().filter(|(key, _)| *key != "enabled").map(|(k, v)| (k.clone(), v.clone())).collect();
-    let Read { mut declaration, left } = match of {
+    let Read { mut declaration, skipped: left } = match of {
         Some(client) => (client.read)(&as_on).map_err(|why| format!("{} {why}", shown()))?,
-        None => Read { declaration: as_on, left: Vec::new() },
+        None => Read { declaration: as_on, skipped: Vec::new() },
     };
     if is_opencode {
         declaration = plain(declaration)?;
@@ -118,7 +122,7 @@ fn read(name: Option<String>, entry: Map<String, Value>, of: Option<&SetupClient
     if is_off {
         declaration.insert("disabled".into(), true.into());
     }
-    Ok(NamedEntry { name, entry: declaration, left_out: left })
+    Ok(ServerConfigEntry { name, entry: declaration, skipped: left })
 }
 
 /// Writes the fields of an entry as `mcp.json` does.
@@ -195,7 +199,7 @@ mod tests {
     fn one(text: &str) -> (Option<String>, Value) {
         let mut all = entries_in(text).unwrap_or_else(|e| panic!("{text}: {e}"));
         assert_eq!(all.len(), 1, "{text}");
-        let NamedEntry { name, entry, .. } = all.remove(0);
+        let ServerConfigEntry { name, entry, .. } = all.remove(0);
         (name, entry.into())
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use aiw_core::{ErrorKind, Fault};
+use aiw_core::{Diagnostic, ErrorKind};
 use aiw_home::{HomeError, VaultError};
 
 /// An error that concerns a client's file.
@@ -24,7 +24,7 @@ pub enum SetupError {
     },
     /// The client reads no servers of projects.
     #[error("{name} has no configuration for projects")]
-    NoProject {
+    ProjectNotFound {
         /// The client.
         name: &'static str,
     },
@@ -36,7 +36,7 @@ pub enum SetupError {
     },
     /// No client is on this machine.
     #[error("no MCP client was found")]
-    NoClient,
+    ClientNotFound,
     /// A path can't be written into a configuration.
     #[error("`{}` is not text, so no configuration can name it", .path.display())]
     NotText {
@@ -51,16 +51,16 @@ pub enum SetupError {
     },
 }
 
-impl Fault for SetupError {
-    fn below(&self) -> Option<&dyn Fault> {
-        aiw_core::passed_on!(self, Home, Vault)
+impl Diagnostic for SetupError {
+    fn diagnostic_source(&self) -> Option<&dyn Diagnostic> {
+        aiw_core::forward_diagnostic!(self, Home, Vault)
     }
 
     fn own_kind(&self) -> ErrorKind {
         if matches!(self, Self::Changed { .. }) { ErrorKind::Unavailable } else { ErrorKind::User }
     }
 
-    fn own_remedy(&self) -> Option<String> {
+    fn own_fix(&self) -> Option<String> {
         match self {
             Self::Invalid { path, .. } | Self::Taken { path } => Some(aiw_home::edits(path)),
             _ => None,
@@ -70,9 +70,9 @@ impl Fault for SetupError {
     fn own_hint(&self) -> Option<String> {
         match self {
             Self::Invalid { path, .. } => Some(format!("fix `{}` by hand; aiw left it alone", path.display())),
-            Self::NoProject { .. } => Some("leave out `--project`".into()),
+            Self::ProjectNotFound { .. } => Some("leave out `--project`".into()),
             Self::Changed { .. } => Some("run the command again".into()),
-            Self::NoClient => Some("name one: `aiw setup claude`".into()),
+            Self::ClientNotFound => Some("name one: `aiw setup claude`".into()),
             Self::Taken { .. } => Some("rename it there, or remove it".into()),
             _ => None,
         }

@@ -11,9 +11,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::SetupError;
-use crate::clients::ClientPlaces;
-use crate::plan::{After, FileChange};
-use crate::record::{Record, Role, digest, stem_of};
+use crate::clients::ClientPaths;
+use crate::plan::{FileChange, RecordAction};
+use crate::record::{Record, Role, digest, file_stem};
 use crate::scope::SetupScope;
 use crate::setup::{unchanged, write};
 use crate::summary::ClientChange;
@@ -25,7 +25,7 @@ const TIMEOUT_SECONDS: u64 = 10;
 /// Codex's file of hooks, in its directory.
 const CODEX_HOOKS: &str = "hooks.json";
 
-const HOOKS: &str = "hooks";
+const HOOKS_KEY: &str = "hooks";
 
 /// Which settings of Claude Code's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,14 +94,14 @@ impl HookScope {
 
     fn stem(&self) -> String {
         let (name, scope) = self.setup();
-        stem_of(name, &scope)
+        file_stem(name, &scope)
     }
 }
 
 /// Puts aiw's hooks into the settings of AI CLIs, and takes them out.
 pub struct Hooks {
     home: Home,
-    places: ClientPlaces,
+    places: ClientPaths,
     /// How the CLI's shell starts aiw, without the arguments.
     program: String,
 }
@@ -111,7 +111,7 @@ pub struct HookPlan {
     scope: HookScope,
     path: PathBuf,
     file: Option<FileChange>,
-    after: After,
+    after: RecordAction,
 }
 
 /// The changes to a CLI's settings.
@@ -150,7 +150,7 @@ pub struct HookStatus {
 
 impl Hooks {
     /// Hooks that run `program history hooks handle`; `program` is in the words of a shell.
-    pub fn new(home: Home, places: ClientPlaces, program: String) -> Self {
+    pub fn new(home: Home, places: ClientPaths, program: String) -> Self {
         Self { home, places, program }
     }
 
@@ -158,7 +158,7 @@ impl Hooks {
     pub fn file(&self, scope: &HookScope) -> PathBuf {
         match scope {
             HookScope::User => self.places.clis.settings(CliKind::Claude),
-            HookScope::Project(root) => root.join(CliFiles::of(CliKind::Claude).project_settings),
+            HookScope::Project(root) => root.join(CliFiles::for_cli(CliKind::Claude).project_settings),
             HookScope::Local(root) => root.join(CLAUDE_LOCAL_SETTINGS),
             HookScope::Codex => self.places.clis.directory(CliKind::Codex).join(CODEX_HOOKS),
             HookScope::Gemini => self.places.clis.settings(CliKind::Gemini),
@@ -184,11 +184,11 @@ impl Hooks {
             // aiw is elsewhere now.
             remove(&mut settings, event).map_err(invalid)?;
             let hook = json!({"type": "command", "command": command, "timeout": scope.timeout()});
-            settings.append(&[HOOKS, event], &json!({"hooks": [hook]})).map_err(invalid)?;
-            lines.extend(found.iter().map(|(_, other)| format!("- {HOOKS}.{event}: {other}")));
-            lines.push(format!("+ {HOOKS}.{event}: {command}"));
+            settings.append(&[HOOKS_KEY, event], &json!({"hooks": [hook]})).map_err(invalid)?;
+            lines.extend(found.iter().map(|(_, other)| format!("- {HOOKS_KEY}.{event}: {other}")));
+            lines.push(format!("+ {HOOKS_KEY}.{event}: {command}"));
         }
-        let mut plan = HookPlan { scope: scope.clone(), path: path.clone(), file: None, after: After::Keep };
+        let mut plan = HookPlan { scope: scope.clone(), path: path.clone(), file: None, after: RecordAction::Keep };
         if !lines.is_empty() {
             let is_shared = matches!(scope, HookScope::Project(_));
             let file =
@@ -200,7 +200,7 @@ impl Hooks {
             let mut record = before.unwrap_or_else(|| Record::new(name, &owner));
             record.note([&file]);
             plan.file = Some(file);
-            plan.after = After::Write(record);
+            plan.after = RecordAction::Write(record);
         }
         Ok(plan)
     }
@@ -225,17 +225,17 @@ impl Hooks {
                 let before = Jsonc::parse(before.as_deref().unwrap_or_default()).map_err(invalid)?;
                 for event in scope.events() {
                     let found = ours(&settings, event);
-                    lines.extend(found.iter().map(|(_, command)| format!("- {HOOKS}.{event}: {command}")));
+                    lines.extend(found.iter().map(|(_, command)| format!("- {HOOKS_KEY}.{event}: {command}")));
                     remove(&mut settings, event).map_err(invalid)?;
                     if !found.is_empty()
-                        && is_empty(&settings, &[HOOKS, event])
-                        && before.get(&[HOOKS, event]).is_none()
+                        && is_empty(&settings, &[HOOKS_KEY, event])
+                        && before.get(&[HOOKS_KEY, event]).is_none()
                     {
-                        settings.remove(&[HOOKS, event]).map_err(invalid)?;
+                        settings.remove(&[HOOKS_KEY, event]).map_err(invalid)?;
                     }
                 }
-                if !lines.is_empty() && is_empty(&settings, &[HOOKS]) && before.get(&[HOOKS]).is_none() {
-                    settings.remove(&[HOOKS]).map_err(invalid)?;
+                if !lines.is_empty() && is_empty(&settings, &[HOOKS_KEY]) && before.get(&[HOOKS_KEY]).is_none() {
+                    settings.remove(&[HOOKS_KEY]).map_err(invalid)?;
                 }
                 Some(settings.text().into_bytes())
             }
@@ -248,7 +248,7 @@ impl Hooks {
             lines,
             is_shared: false,
         });
-        let after = record.map_or(After::Keep, After::Remove);
+        let after = record.map_or(RecordAction::Keep, RecordAction::Remove);
         Ok(HookPlan { scope: scope.clone(), path, file, after })
     }
 
@@ -258,11 +258,11 @@ impl Hooks {
         let files: Vec<FileChange> = plan.file.iter().cloned().collect();
         unchanged(&files)?;
         let stem = plan.scope.stem();
-        if let After::Write(record) = &plan.after {
+        if let RecordAction::Write(record) = &plan.after {
             record.begin(&self.home, &stem, &files)?;
         }
         files.iter().try_for_each(|file| write(&self.home, &lock, file))?;
-        if let After::Remove(record) = &plan.after {
+        if let RecordAction::Remove(record) = &plan.after {
             record.end(&self.home, &stem)?;
         }
         Ok(())
@@ -320,7 +320,7 @@ impl HookPlan {
 
     /// Returns the changes for people.
     pub fn changes(&self) -> Vec<String> {
-        self.file.as_ref().map(FileChange::shown).unwrap_or_default()
+        self.file.as_ref().map(FileChange::diff_lines).unwrap_or_default()
     }
 
     /// Returns what the yes to it holds for.
@@ -334,14 +334,14 @@ impl HookPlan {
             scope: self.scope.as_str(),
             path: self.path.display().to_string(),
             changed: !self.is_empty(),
-            changes: self.file.iter().map(ClientChange::of).collect(),
+            changes: self.file.iter().map(ClientChange::new).collect(),
         }
     }
 }
 
 /// Our hooks for an event: the group that each is in, and its command.
 fn ours(settings: &Jsonc, event: &str) -> Vec<(Value, String)> {
-    let groups = settings.get(&[HOOKS, event]).and_then(Value::as_array);
+    let groups = settings.get(&[HOOKS_KEY, event]).and_then(Value::as_array);
     let mut found = Vec::new();
     for group in groups.into_iter().flatten() {
         for hook in group["hooks"].as_array().into_iter().flatten() {
@@ -368,9 +368,9 @@ fn remove(settings: &mut Jsonc, event: &str) -> Result<(), String> {
         let Some(hooks) = rest["hooks"].as_array_mut() else { continue };
         hooks.retain(|hook| !hook["command"].as_str().is_some_and(is_ours));
         let is_alone = hooks.is_empty();
-        settings.remove_item(&[HOOKS, event], &group)?;
+        settings.remove_item(&[HOOKS_KEY, event], &group)?;
         if !is_alone {
-            settings.append(&[HOOKS, event], &rest)?;
+            settings.append(&[HOOKS_KEY, event], &rest)?;
         }
     }
     Ok(())

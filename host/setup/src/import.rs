@@ -5,14 +5,15 @@ use std::path::{Path, PathBuf};
 use aiw_core::{CliKind, Secret, SecretName, one_line, shell_word};
 use aiw_home::{Jsonc, Vault, json, read_capped};
 use aiw_servers::{
-    Keys, McpFile, SecretFields, Transport, is_key, is_own_name, is_same, left_in_clear, placeholders, reads, safe,
+    Keys, McpFile, SecretFields, Transport, find_plaintext_secret, is_key, is_own_name, is_same, placeholders, reads,
+    safe,
 };
 use serde_json::{Map, Value};
 
 use crate::SetupError;
 use crate::clients::{Read, SetupClient};
 use crate::config::Config;
-use crate::ours::Ours;
+use crate::ours::AiwEntry;
 use crate::plan::{FileChange, SetupPlan};
 use crate::record::{Imported, Record, Role, digest, stem};
 use crate::scope::SetupScope;
@@ -26,13 +27,13 @@ pub(crate) struct Moved {
     pub(crate) declaration: Value,
     /// The lines that the user sees of it: the command or the address, and for a project's server everything that
     /// decides.
-    shown: Vec<String>,
+    display_lines: Vec<String>,
     /// The fields whose values go to the vault, and the secrets' names.
     hidden: SecretFields,
 }
 
 /// Fields without which a server would start differently.
-const UNREAD: [&str; 2] = ["envFile", "headersHelper"];
+const UNSUPPORTED_FIELDS: [&str; 2] = ["envFile", "headersHelper"];
 
 /// The variables that a declaration needs, but for those that every client passes on.
 fn variables(declaration: &Map<String, Value>) -> Vec<String> {
@@ -69,7 +70,7 @@ impl ImportPlan {
         client: &SetupClient,
         servers: &Map<String, Value>,
         config: &Config,
-        ours: &Ours,
+        ours: &AiwEntry,
         vault: &Vault,
         project: Option<&Path>,
     ) -> Self {
@@ -103,7 +104,7 @@ impl ImportPlan {
         project: Option<&Path>,
     ) -> Result<(), String> {
         let mut declaration = read.declaration;
-        if let Some(field) = UNREAD.iter().find(|field| declaration.contains_key(**field)) {
+        if let Some(field) = UNSUPPORTED_FIELDS.iter().find(|field| declaration.contains_key(**field)) {
             return Err(format!("has `{field}`, which aiw does not read"));
         }
         let variables = variables(&declaration);
@@ -115,8 +116,8 @@ impl ImportPlan {
         if let Transport::Sse | Transport::Ws = server.transport {
             return Err(format!("speaks {}, which aiw does not", server.transport));
         }
-        if !read.left.is_empty() {
-            let fields: Vec<String> = read.left.iter().map(|field| format!("`{}`", one_line(field, 40))).collect();
+        if !read.skipped.is_empty() {
+            let fields: Vec<String> = read.skipped.iter().map(|field| format!("`{}`", one_line(field, 40))).collect();
             self.notes.push(format!("server `{}` comes without {}", one_line(name, 60), fields.join(", ")));
         }
         if !variables.is_empty()
@@ -129,17 +130,22 @@ impl ImportPlan {
                 client.name
             ));
         }
-        let clear = left_in_clear(&declaration);
+        let clear = find_plaintext_secret(&declaration);
         if let Some(field) = &clear {
             let (name, field) = (one_line(name, 60), one_line(field, 40));
             self.notes.push(format!("server `{name}` may have a secret in its `{field}`; it stays there"));
         }
         let target = if clear.is_some() { "…".to_owned() } else { one_line(&server.target(), 200) };
         let shown = match project {
-            Some(_) => server.shown(name),
+            Some(_) => server.describe(name),
             None => vec![target],
         };
-        self.moved.push(Moved { name: name.to_owned(), declaration: Value::Object(declaration), shown, hidden });
+        self.moved.push(Moved {
+            name: name.to_owned(),
+            declaration: Value::Object(declaration),
+            display_lines: shown,
+            hidden,
+        });
         Ok(())
     }
 }
@@ -225,10 +231,10 @@ impl Setup {
                 mcp.set(&[SERVERS, &target], &moved.declaration).map_err(invalid)?;
                 let target = one_line(&target, 60);
                 match &plan.scope {
-                    SetupScope::User => added.push(format!("+ {SERVERS}.{target}: {}", moved.shown.join("; "))),
+                    SetupScope::User => added.push(format!("+ {SERVERS}.{target}: {}", moved.display_lines.join("; "))),
                     SetupScope::Project(_) => {
                         added.push(format!("+ {SERVERS}.{target}, which then starts in all your sessions:"));
-                        added.extend(moved.shown.iter().map(|line| format!("  {line}")));
+                        added.extend(moved.display_lines.iter().map(|line| format!("  {line}")));
                     }
                 }
                 let hidden = moved.hidden.iter();

@@ -39,13 +39,13 @@ mod summary;
 mod translate;
 mod undo;
 
-pub use clients::{ClientPlaces, SetupClient, all, client};
-pub use entries::{NamedEntry, entries_in};
+pub use clients::{ClientPaths, SetupClient, all, client};
+pub use entries::{ServerConfigEntry, entries_in};
 pub use error::SetupError;
 pub use hooks::{HookPlan, HookScope, HookStatus, HookSummary, Hooks};
 pub use old::{OldServers, move_old_servers};
-pub use ours::Ours;
+pub use ours::AiwEntry;
 pub use plan::{FileChange, SetupPlan};
 pub use scope::{SetupOptions, SetupScope};
-pub use setup::{ClientLook, Setup};
+pub use setup::{ClientCheck, Setup};
 pub use summary::{ClientChange, ClientSummary};

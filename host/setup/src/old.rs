@@ -11,11 +11,11 @@ use serde_json::{Map, Value};
 use crate::SetupError;
 use crate::clients::read_plain;
 use crate::import::ImportPlan;
-use crate::ours::{NAME, Ours};
+use crate::ours::{AiwEntry, NAME};
 use crate::setup::SERVERS;
-use crate::translate::Style;
+use crate::translate::EnvSyntax;
 
-const FILE: &str = "mcp_servers.yaml";
+const OLD_SERVERS_FILE: &str = "mcp_servers.yaml";
 
 /// The longest file: a server has a few lines.
 const MAX_BYTES: u64 = 1 << 20;
@@ -43,7 +43,7 @@ pub struct OldServers {
 ///
 /// The old file can't be read, and was left alone; or `mcp.json` or the vault can't be written.
 pub fn move_old_servers(home: &Home) -> Result<Option<OldServers>, SetupError> {
-    let path = home.root().join(FILE);
+    let path = home.root().join(OLD_SERVERS_FILE);
     if fs::symlink_metadata(&path).is_err() {
         return Ok(None);
     }
@@ -60,7 +60,7 @@ pub fn move_old_servers(home: &Home) -> Result<Option<OldServers>, SetupError> {
             keys.truncate(before);
             // A name that is a key is not shown.
             let name = one_line(name, if is_key(name) { 6 } else { 60 });
-            done.notes.push(format!("server `{name}` of {FILE} is left out: it {why}"));
+            done.notes.push(format!("server `{name}` of {OLD_SERVERS_FILE} is left out: it {why}"));
         }
     }
     done.notes.append(&mut import.notes);
@@ -86,8 +86,8 @@ pub fn move_old_servers(home: &Home) -> Result<Option<OldServers>, SetupError> {
 /// A name that no backup has. An older one may hold what was left out.
 fn free_backup(home: &Home) -> PathBuf {
     let name = |number: u32| match number {
-        1 => format!("{FILE}.v0.age"),
-        number => format!("{FILE}.v0.{number}.age"),
+        1 => format!("{OLD_SERVERS_FILE}.v0.age"),
+        number => format!("{OLD_SERVERS_FILE}.v0.{number}.age"),
     };
     first_free(|number| home.root().join(name(number)))
 }
@@ -116,15 +116,15 @@ fn read(path: &Path) -> Result<Option<OldFile>, SetupError> {
 /// Takes one server, unless `mcp.json` has it. The error is the end of a sentence about it.
 fn take(import: &mut ImportPlan, keys: &mut Keys<'_>, mcp: &McpFile, name: &str, entry: &Value) -> Result<(), String> {
     let fields = entry.as_object().ok_or("is not an object")?;
-    if name == NAME || Ours::default().is_started_by(entry) {
+    if name == NAME || AiwEntry::default().is_started_by(entry) {
         return Err("is aiw itself".to_owned());
     }
     if [("enabled", false), ("disabled", true)].iter().any(|(key, off)| fields.get(*key) == Some(&Value::Bool(*off))) {
         return Err("is disabled there".to_owned());
     }
     // Which registry it came from says nothing of how it runs.
-    let mut read = read_plain(fields, Style::Shell, &["source", "enabled", "disabled"])?;
-    read.left.clear();
+    let mut read = read_plain(fields, EnvSyntax::Shell, &["source", "enabled", "disabled"])?;
+    read.skipped.clear();
     import.add(None, name, read, keys, None)?;
     let Some(there) = mcp.get(name) else { return Ok(()) };
     // A killed call may have written the same server already.

@@ -10,7 +10,7 @@ pub(crate) const NAME: &str = "aiw";
 
 /// How a client starts aiw's server.
 #[derive(Debug, Clone, Default)]
-pub struct Ours {
+pub struct AiwEntry {
     /// The executable: an absolute path, or a name that the client finds.
     pub command: String,
     /// Variables that the server needs.
@@ -24,12 +24,12 @@ pub struct Ours {
 }
 
 /// The flag of the server that names toolsets.
-const TOOLSETS: &str = "--toolsets";
+const TOOLSETS_FLAG: &str = "--toolsets";
 
 /// The word for the usual ones alone.
 const USUAL_TOOLSETS: &str = "default";
 
-impl Ours {
+impl AiwEntry {
     /// The arguments.
     pub(crate) fn args() -> [&'static str; 2] {
         ["mcp", "serve"]
@@ -58,7 +58,7 @@ impl Ours {
     pub(crate) fn choose_toolsets(&self, entry: &mut Map<String, Value>, approves_calls: bool) {
         let names_some = || {
             let options = self.options_in(&Value::Object(entry.clone())).unwrap_or_default();
-            options.iter().any(|option| option.starts_with(TOOLSETS))
+            options.iter().any(|option| option.starts_with(TOOLSETS_FLAG))
         };
         let usual = || (approves_calls && !self.has_toolsets && !names_some()).then(|| USUAL_TOOLSETS.to_owned());
         let Some(toolsets) = &self.toolsets.clone().or_else(usual) else { return };
@@ -68,7 +68,7 @@ impl Ours {
             let Some(start) = words.windows(2).position(|two| two == Self::args()).map(|at| at + 2) else { continue };
             let (mut at, mut place) = (start, words.len());
             while let Some(word) = words.get(at).and_then(Value::as_str) {
-                let length = match word.strip_prefix(TOOLSETS) {
+                let length = match word.strip_prefix(TOOLSETS_FLAG) {
                     Some("") => 2,
                     Some(rest) if rest.starts_with('=') => 1,
                     _ => 0,
@@ -81,7 +81,7 @@ impl Ours {
                 }
             }
             let place = place.min(words.len());
-            words.splice(place..place, [json!(TOOLSETS), json!(toolsets)]);
+            words.splice(place..place, [json!(TOOLSETS_FLAG), json!(toolsets)]);
         }
     }
 

@@ -34,7 +34,7 @@ impl FileChange {
     }
 
     /// Returns the file, followed by the lines that are added and removed, for people.
-    pub(crate) fn shown(&self) -> Vec<String> {
+    pub(crate) fn diff_lines(&self) -> Vec<String> {
         let what = match (&self.old, &self.new) {
             (None, _) => " (new)",
             (_, None) => " (removed)",
@@ -46,7 +46,7 @@ impl FileChange {
 }
 
 /// The fate of the record.
-pub(crate) enum After {
+pub(crate) enum RecordAction {
     Keep,
     Write(Record),
     Remove(Record),
@@ -69,9 +69,9 @@ pub struct SetupPlan {
     pub(crate) old_secrets: Vec<SecretName>,
     /// The names of the servers that move.
     pub(crate) imported: Vec<String>,
-    pub(crate) after: After,
+    pub(crate) after: RecordAction,
     /// The fate of the record of `mcp.json`.
-    pub(crate) mcp: After,
+    pub(crate) mcp: RecordAction,
     /// Sentences for the user.
     pub notes: Vec<String>,
 }
@@ -94,8 +94,8 @@ impl SetupPlan {
             shared_secrets: Vec::new(),
             old_secrets: Vec::new(),
             imported: Vec::new(),
-            after: After::Keep,
-            mcp: After::Keep,
+            after: RecordAction::Keep,
+            mcp: RecordAction::Keep,
             notes: Vec::new(),
         }
     }
@@ -117,7 +117,7 @@ impl SetupPlan {
 
     /// Returns the changes for people: each file, followed by the lines that are added and removed.
     pub fn changes(&self) -> Vec<String> {
-        let mut lines: Vec<String> = self.files.iter().flat_map(FileChange::shown).collect();
+        let mut lines: Vec<String> = self.files.iter().flat_map(FileChange::diff_lines).collect();
         for (name, _) in &self.new_secrets {
             lines.push(format!("vault  + {name}"));
         }

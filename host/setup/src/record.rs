@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use crate::clients::SetupClient;
 use crate::scope::SetupScope;
 
-const VERSION: u32 = 1;
+const FORMAT_VERSION: u32 = 1;
 
 /// The record of `mcp.json`, which all clients and projects share.
 pub(crate) const MCP: &str = "mcp";
@@ -108,11 +108,11 @@ fn directory(home: &Home) -> PathBuf {
 
 /// The name of a record, without an ending.
 pub(crate) fn stem(client: &SetupClient, scope: &SetupScope) -> String {
-    stem_of(client.id, scope)
+    file_stem(client.id, scope)
 }
 
 /// The name of a record of something that was done, without an ending.
-pub(crate) fn stem_of(what: &str, scope: &SetupScope) -> String {
+pub(crate) fn file_stem(what: &str, scope: &SetupScope) -> String {
     match scope {
         SetupScope::User => what.to_owned(),
         SetupScope::Project(root) => format!("{what}-{}", &digest(root.as_os_str().as_encoded_bytes())[..12]),
@@ -126,7 +126,7 @@ impl Record {
             SetupScope::Project(root) => Some(root.clone()),
         };
         let (client, files, imported, secrets) = (what.to_owned(), Vec::new(), Vec::new(), Vec::new());
-        Self { version: VERSION, client, project, files, imported, secrets }
+        Self { version: FORMAT_VERSION, client, project, files, imported, secrets }
     }
 
     /// Reads a record; none if nothing was done.
@@ -212,7 +212,7 @@ fn read(path: &Path) -> Result<Option<Record>, HomeError> {
     let Some(bytes) = read_capped(path, 2 * json::MAX_BYTES)? else { return Ok(None) };
     let record: Record = serde_json::from_slice(&bytes).map_err(|e| invalid(path, &format!("is damaged: {e}")))?;
     let is_plain = |name: &String| !name.contains(['/', '\\']);
-    if record.version != VERSION || !record.files.iter().filter_map(|kept| kept.backup.as_ref()).all(is_plain) {
+    if record.version != FORMAT_VERSION || !record.files.iter().filter_map(|kept| kept.backup.as_ref()).all(is_plain) {
         return Err(invalid(path, "was written by another version of aiw"));
     }
     Ok(Some(record))

@@ -9,10 +9,10 @@ use aiw_home::{Home, HomeError, Lock, Mode, inherit_owner, json, read_capped, re
 use serde_json::{Map, Value};
 
 use crate::SetupError;
-use crate::clients::{Approval, ClientPlaces, SetupClient};
+use crate::clients::{AutoApprove, ClientPaths, SetupClient};
 use crate::config::Config;
-use crate::ours::{NAME, Ours};
-use crate::plan::{After, FileChange, SetupPlan};
+use crate::ours::{AiwEntry, NAME};
+use crate::plan::{FileChange, RecordAction, SetupPlan};
 use crate::record::{Imported, MCP, Record, Role, stem};
 use crate::scope::{SetupOptions, SetupScope};
 
@@ -22,15 +22,15 @@ pub(crate) const SERVERS: &str = "mcpServers";
 /// Registers aiw in clients.
 pub struct Setup {
     pub(crate) home: Home,
-    pub(crate) places: ClientPlaces,
-    pub(crate) ours: Ours,
+    pub(crate) places: ClientPaths,
+    pub(crate) ours: AiwEntry,
     /// The names that servers get in `mcp.json`, by those that they have in a client.
     pub(crate) renames: BTreeMap<String, String>,
 }
 
 /// The servers in a client's own file, as far as something may be wrong with them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClientLook {
+pub struct ClientCheck {
     /// The program that the client starts as aiw's server.
     pub aiw: Option<String>,
     /// The names of other servers with a key in clear.
@@ -39,7 +39,7 @@ pub struct ClientLook {
 
 impl Setup {
     /// A setup for a home, the user's directories, and what is to be registered.
-    pub fn new(home: Home, places: ClientPlaces, ours: Ours) -> Self {
+    pub fn new(home: Home, places: ClientPaths, ours: AiwEntry) -> Self {
         Self { home, places, ours, renames: BTreeMap::new() }
     }
 
@@ -55,7 +55,7 @@ impl Setup {
             SetupScope::User => Ok((client.user)(&self.places)),
             SetupScope::Project(root) => match client.project {
                 Some(file) => Ok(root.join(file)),
-                None => Err(SetupError::NoProject { name: client.name }),
+                None => Err(SetupError::ProjectNotFound { name: client.name }),
             },
         }
     }
@@ -70,8 +70,8 @@ impl Setup {
     }
 
     /// Looks at the servers in a client's own file.
-    pub fn look(&self, client: &SetupClient) -> Result<ClientLook, SetupError> {
-        let (scope, mut looked) = (SetupScope::User, ClientLook { aiw: None, in_clear: Vec::new() });
+    pub fn check(&self, client: &SetupClient) -> Result<ClientCheck, SetupError> {
+        let (scope, mut looked) = (SetupScope::User, ClientCheck { aiw: None, in_clear: Vec::new() });
         let path = self.file(client, &scope)?;
         let invalid = |problem: String| SetupError::Invalid { path: path.clone(), problem };
         let config = Config::parse(client.format, &scope.read(&path)?.unwrap_or_default()).map_err(invalid)?;
@@ -79,7 +79,7 @@ impl Setup {
             if name == NAME && self.ours.is_started_by(&entry) {
                 let command = &entry["command"];
                 looked.aiw = command.as_str().or_else(|| command[0].as_str()).map(str::to_owned);
-            } else if entry.as_object().is_some_and(|entry| aiw_servers::left_in_clear(entry).is_some()) {
+            } else if entry.as_object().is_some_and(|entry| aiw_servers::find_plaintext_secret(entry).is_some()) {
                 looked.in_clear.push(name);
             }
         }
@@ -149,7 +149,7 @@ impl Setup {
             plan.notes.extend(client.about_calls.filter(|_| asks).map(str::to_owned));
         }
         if !plan.is_empty() {
-            plan.after = After::Write(self.record(&plan, imported)?);
+            plan.after = RecordAction::Write(self.record(&plan, imported)?);
             plan.mcp = self.mcp_record(&plan)?;
         }
         Ok(plan)
@@ -158,7 +158,7 @@ impl Setup {
     /// Our entry on top of one that is there: what the user added to it stays. None if that is another program's.
     fn entry(&self, client: &SetupClient, options: &SetupOptions, old: Option<&Value>) -> Option<Map<String, Value>> {
         let mut entry = (client.entry)(&self.ours);
-        if let (Approval::Field(field, value), true) = (&client.approval, options.approve_calls) {
+        if let (AutoApprove::Field(field, value), true) = (&client.approval, options.approve_calls) {
             entry.insert((*field).to_owned(), value());
         }
         let Some(old) = old else {
@@ -209,11 +209,11 @@ impl Setup {
     }
 
     /// The record of `mcp.json` on top of what all clients and projects did to it.
-    fn mcp_record(&self, plan: &SetupPlan) -> Result<After, SetupError> {
-        let Some(file) = plan.files.iter().find(|file| file.role == Role::Mcp) else { return Ok(After::Keep) };
+    fn mcp_record(&self, plan: &SetupPlan) -> Result<RecordAction, SetupError> {
+        let Some(file) = plan.files.iter().find(|file| file.role == Role::Mcp) else { return Ok(RecordAction::Keep) };
         let mut record = Record::load(&self.home, MCP)?.unwrap_or_else(|| Record::new(MCP, &SetupScope::User));
         record.note([file]);
-        Ok(After::Write(record))
+        Ok(RecordAction::Write(record))
     }
 
     /// Renews a plan after others were carried out, which may have changed `mcp.json` too.
@@ -244,7 +244,7 @@ impl Setup {
 
     /// Writes what was planned, unless a file was changed meanwhile.
     pub fn apply(&self, plan: &SetupPlan) -> Result<(), SetupError> {
-        if plan.is_empty() && !matches!(plan.after, After::Remove(_)) {
+        if plan.is_empty() && !matches!(plan.after, RecordAction::Remove(_)) {
             return Ok(());
         }
         let lock = self.home.lock()?;
@@ -252,7 +252,7 @@ impl Setup {
         let stem = stem(plan.client, &plan.scope);
         let records = [(&plan.after, stem.as_str()), (&plan.mcp, MCP)];
         for (after, stem) in &records {
-            if let After::Write(record) = after {
+            if let RecordAction::Write(record) = after {
                 record.begin(&self.home, stem, &plan.files)?;
             }
         }
@@ -271,7 +271,7 @@ impl Setup {
             let _ = vault.remove(&lock, name);
         }
         for (after, stem) in &records {
-            if let After::Remove(record) = after {
+            if let RecordAction::Remove(record) = after {
                 record.end(&self.home, stem)?;
             }
         }
@@ -310,10 +310,10 @@ pub(crate) fn write(home: &Home, lock: &Lock, file: &FileChange) -> Result<(), H
 /// The lines of an entry that is added: one, or one for each of its members if it is long.
 fn entry_lines(path: &str, value: &Value, lines: &mut Vec<String>) {
     /// The longest line that is read at a glance.
-    const SHORT: usize = 160;
+    const MAX_SHORT_LINE_LEN: usize = 160;
     let line = format!("+ {path} = {value}");
     match value {
-        Value::Object(members) if !members.is_empty() && line.len() > SHORT => {
+        Value::Object(members) if !members.is_empty() && line.len() > MAX_SHORT_LINE_LEN => {
             members.iter().for_each(|(name, value)| entry_lines(&format!("{path}.{name}"), value, lines));
         }
         _ => lines.push(line),

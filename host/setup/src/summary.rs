@@ -17,7 +17,7 @@ pub struct ClientChange {
 
 impl ClientChange {
     /// Returns the change of a file.
-    pub(crate) fn of(file: &FileChange) -> Self {
+    pub(crate) fn new(file: &FileChange) -> Self {
         Self { path: file.path.display().to_string(), lines: file.lines.clone() }
     }
 }
@@ -44,12 +44,12 @@ pub struct ClientSummary {
 
 impl ClientSummary {
     /// Returns the changes of a plan.
-    pub fn of(plan: &SetupPlan) -> Self {
+    pub fn new(plan: &SetupPlan) -> Self {
         Self {
             client: plan.client.id.to_owned(),
             file: plan.file.display().to_string(),
             changed: !plan.is_empty(),
-            changes: plan.files().iter().map(ClientChange::of).collect(),
+            changes: plan.files().iter().map(ClientChange::new).collect(),
             imported: plan.imported.clone(),
             secrets: plan.new_secrets.iter().map(|(name, _)| name.to_string()).collect(),
             notes: plan.notes.clone(),

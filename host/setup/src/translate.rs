@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 /// How a client refers to a variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Style {
+pub(crate) enum EnvSyntax {
     /// `${VAR}` and `${VAR:-default}`, as `mcp.json`.
     Shell,
     /// `$VAR` too.
@@ -18,7 +18,7 @@ pub(crate) enum Style {
 }
 
 /// A value with the placeholders of `mcp.json`. The error is the end of a sentence about a server.
-pub(crate) fn translated(value: &Value, style: Style) -> Result<Value, String> {
+pub(crate) fn translated(value: &Value, style: EnvSyntax) -> Result<Value, String> {
     Ok(match value {
         Value::String(text) => Value::String(text_of(text, style)?),
         Value::Array(items) => items.iter().map(|item| translated(item, style)).collect::<Result<Vec<_>, _>>()?.into(),
@@ -43,19 +43,19 @@ fn is_name(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
-fn text_of(text: &str, style: Style) -> Result<String, String> {
+fn text_of(text: &str, style: EnvSyntax) -> Result<String, String> {
     let (open, inside) = match style {
-        Style::Braces => ("{", "env:"),
-        Style::Env => ("${", "env:"),
+        EnvSyntax::Braces => ("{", "env:"),
+        EnvSyntax::Env => ("${", "env:"),
         _ => ("${", ""),
     };
     let foreign =
         |what: &str| format!("contains `{}`, which only that client understands", aiw_core::one_line(named(what), 60));
     // What `mcp.json` would read as a reference to the vault, or the client as text.
-    if text.contains("${secret:") || (matches!(style, Style::Plain | Style::Braces) && text.contains("${")) {
+    if text.contains("${secret:") || (matches!(style, EnvSyntax::Plain | EnvSyntax::Braces) && text.contains("${")) {
         return Err("contains `${`, which means something else in mcp.json".into());
     }
-    if style == Style::Plain {
+    if style == EnvSyntax::Plain {
         return Ok(text.to_owned());
     }
     let (mut out, mut rest) = (String::with_capacity(text.len()), text);
@@ -70,7 +70,7 @@ fn text_of(text: &str, style: Style) -> Result<String, String> {
                 out.push_str(whole);
             }
             // Other braces are text, but `{file:…}` is not.
-            _ if style == Style::Braces && !inner.starts_with("file:") && !inner.starts_with("env:") => {
+            _ if style == EnvSyntax::Braces && !inner.starts_with("file:") && !inner.starts_with("env:") => {
                 out.push_str(whole);
             }
             _ => return Err(foreign(whole)),
@@ -78,7 +78,7 @@ fn text_of(text: &str, style: Style) -> Result<String, String> {
         rest = &rest[end + 1..];
     }
     out.push_str(rest);
-    if style == Style::BareShell { with_braces(&out) } else { Ok(out) }
+    if style == EnvSyntax::BareShell { with_braces(&out) } else { Ok(out) }
 }
 
 /// `$VAR` as `${VAR}`. A key behind the name of a variable does not belong to the name: names are shown, and stand in files.
@@ -109,24 +109,24 @@ mod tests {
     #[test]
     fn each_style_becomes_that_of_mcp_json() {
         let to = |text: &str, style| text_of(text, style).ok();
-        assert_eq!(to("a ${B} ${C:-d} $E", Style::Shell).as_deref(), Some("a ${B} ${C:-d} $E"));
-        assert_eq!(to("a ${B} $E-$1 $", Style::BareShell).as_deref(), Some("a ${B} ${E}-$1 $"));
-        assert_eq!(to("a ${env:B} $E", Style::Env).as_deref(), Some("a ${B} $E"));
-        assert_eq!(to("a {env:B} {\"x\": 1}", Style::Braces).as_deref(), Some("a ${B} {\"x\": 1}"));
-        assert_eq!(to("a $B {c}", Style::Plain).as_deref(), Some("a $B {c}"));
-        assert_eq!(to("pa{ss {env:B} w{rd", Style::Braces).as_deref(), Some("pa{ss {env:B} w{rd"));
-        assert_eq!(to("{env:B} w{rd", Style::Braces).as_deref(), Some("${B} w{rd"));
-        assert_eq!(to("${B} pa${ss", Style::Shell).as_deref(), Some("${B} pa${ss"));
+        assert_eq!(to("a ${B} ${C:-d} $E", EnvSyntax::Shell).as_deref(), Some("a ${B} ${C:-d} $E"));
+        assert_eq!(to("a ${B} $E-$1 $", EnvSyntax::BareShell).as_deref(), Some("a ${B} ${E}-$1 $"));
+        assert_eq!(to("a ${env:B} $E", EnvSyntax::Env).as_deref(), Some("a ${B} $E"));
+        assert_eq!(to("a {env:B} {\"x\": 1}", EnvSyntax::Braces).as_deref(), Some("a ${B} {\"x\": 1}"));
+        assert_eq!(to("a $B {c}", EnvSyntax::Plain).as_deref(), Some("a $B {c}"));
+        assert_eq!(to("pa{ss {env:B} w{rd", EnvSyntax::Braces).as_deref(), Some("pa{ss {env:B} w{rd"));
+        assert_eq!(to("{env:B} w{rd", EnvSyntax::Braces).as_deref(), Some("${B} w{rd"));
+        assert_eq!(to("${B} pa${ss", EnvSyntax::Shell).as_deref(), Some("${B} pa${ss"));
         for (text, style) in [
-            ("${input:key}", Style::Env),
-            ("${workspaceFolder}", Style::Env),
-            ("{file:x}", Style::Braces),
-            ("${B}", Style::Braces),
-            ("${B}", Style::Plain),
-            ("${secret:x}", Style::Shell),
-            ("${a b}", Style::Shell),
-            ("$Xghp_0123456789abcdefABCDEF0123456789abcd", Style::BareShell),
-            ("${Xghp_0123456789abcdefABCDEF0123456789abcd}", Style::Shell),
+            ("${input:key}", EnvSyntax::Env),
+            ("${workspaceFolder}", EnvSyntax::Env),
+            ("{file:x}", EnvSyntax::Braces),
+            ("${B}", EnvSyntax::Braces),
+            ("${B}", EnvSyntax::Plain),
+            ("${secret:x}", EnvSyntax::Shell),
+            ("${a b}", EnvSyntax::Shell),
+            ("$Xghp_0123456789abcdefABCDEF0123456789abcd", EnvSyntax::BareShell),
+            ("${Xghp_0123456789abcdefABCDEF0123456789abcd}", EnvSyntax::Shell),
         ] {
             assert_eq!(to(text, style), None, "{text}");
         }

@@ -8,10 +8,10 @@ use aiw_home::{Jsonc, json, read_capped};
 use serde_json::Value;
 
 use crate::SetupError;
-use crate::clients::{Approval, SetupClient, all};
+use crate::clients::{AutoApprove, SetupClient, all};
 use crate::config::Config;
 use crate::ours::NAME;
-use crate::plan::{After, FileChange, SetupPlan};
+use crate::plan::{FileChange, RecordAction, SetupPlan};
 use crate::record::{Imported, MCP, Record, Role, TouchedFile, digest, stem};
 use crate::scope::SetupScope;
 use crate::setup::{SERVERS, Setup};
@@ -66,7 +66,7 @@ impl Setup {
         plan.files.reverse();
         plan.files.sort_by_key(|file| file.role == Role::Mcp);
         self.drop_unused(&record, &mut plan)?;
-        plan.after = After::Remove(record);
+        plan.after = RecordAction::Remove(record);
         Ok(Some(plan))
     }
 
@@ -108,12 +108,12 @@ impl Setup {
             }
         }
         plan.mcp = match (shared, &change) {
-            (Some(shared), _) if is_last => After::Remove(shared),
+            (Some(shared), _) if is_last => RecordAction::Remove(shared),
             (Some(mut shared), Some(change)) => {
                 shared.note([change]);
-                After::Write(shared)
+                RecordAction::Write(shared)
             }
-            _ => After::Keep,
+            _ => RecordAction::Keep,
         };
         plan.files.extend(change);
         Ok(())
@@ -153,7 +153,9 @@ impl Setup {
     /// The other file of a client without our item.
     fn without_approval(&self, client: &SetupClient, kept: &TouchedFile, now: &[u8]) -> Result<Changed, SetupError> {
         let invalid = |problem: String| SetupError::Invalid { path: kept.path.clone(), problem };
-        let Approval::Item { list, item, .. } = &client.approval else { return Ok((Some(now.to_owned()), Vec::new())) };
+        let AutoApprove::Item { list, item, .. } = &client.approval else {
+            return Ok((Some(now.to_owned()), Vec::new()));
+        };
         let before = Record::backup(&self.home, kept)?;
         let before = Jsonc::parse(before.as_deref().unwrap_or_default()).map_err(invalid)?;
         let mut settings = Jsonc::parse(now).map_err(invalid)?;
@@ -215,7 +217,7 @@ impl Setup {
         for name in record.secrets.iter().filter(|name| !named.contains(name)) {
             let is_stored = |secret: Secret| record.imported.iter().any(|s| has_text(&s.entry, secret.expose()));
             let is_changed = vault.get(name).is_ok_and(|secret| !is_stored(secret));
-            if let Some(provider) = providers.users_of(name).next() {
+            if let Some(provider) = providers.providers_using(name).next() {
                 plan.notes
                     .push(format!("secret `{name}` stays in the vault: the provider `{}` uses it", provider.name));
             } else if is_changed {

@@ -36,12 +36,12 @@ fn main() {
 }
 
 fn processes(dir: &Path) -> Processes {
-    let scope = ProcessScope::Root(Root::of(std::process::id()));
+    let scope = ProcessScope::Root(Root::for_pid(std::process::id()));
     Processes::open(&Home::at(dir.join("home")), testing::NAMES, scope).unwrap().with_runtime(dir.join("run"))
 }
 
 fn sleep(seconds: &str) -> Program {
-    Program { arguments: vec![seconds.into()], ..Program::of("/bin/sleep") }
+    Program { arguments: vec![seconds.into()], ..Program::new("/bin/sleep") }
 }
 
 fn shims(dir: &Path, aiw: &Path) {
@@ -97,7 +97,7 @@ fn queue(dir: &Path, aiw: &Path) {
     let start = |number: u32| -> Supervised {
         let program = if number < PLACES {
             let script = format!(": < {}; exec sleep {seconds}", gate.display());
-            Program { arguments: vec!["-c".into(), script.into()], ..Program::of("/bin/sh") }
+            Program { arguments: vec!["-c".into(), script.into()], ..Program::new("/bin/sh") }
         } else {
             sleep(&seconds)
         };

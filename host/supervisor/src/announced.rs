@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// The part of a process's events that does not depend on what happens to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Announced {
+pub struct EventContext {
     /// Its kind.
     pub of: EventSubject,
     /// Its name. A private run has none.

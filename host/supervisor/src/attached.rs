@@ -15,19 +15,19 @@ use std::time::Duration;
 
 use aiw_core::ProcessId;
 
-use crate::error::{ShimProblem, SupervisorError};
+use crate::error::{ShimError, SupervisorError};
 use crate::files::random;
 use crate::platform;
 use crate::program::Program;
 use crate::request::{ATTACHED, Attachment, HERE, ReaperReport};
-use crate::signal::{Marks, ProcessProof, Target, end_marked, instance};
+use crate::signal::{ProcessMarkers, ProcessProof, Target, end_marked, instance};
 
 /// The variable that marks everything an attached process starts.
-const VARIABLE: &str = "AIW_ATTACHED";
+const ATTACHED_VARIABLE: &str = "AIW_ATTACHED";
 
 /// Returns the variable of everything that an attached process starts.
 pub(crate) fn mark(number: u64) -> [(&'static str, String); 1] {
-    [(VARIABLE, instance(number))]
+    [(ATTACHED_VARIABLE, instance(number))]
 }
 
 /// A process that belongs to this process alone. When the value is dropped, or this process ends in any way, the
@@ -90,7 +90,7 @@ impl Attached {
     ) -> Result<Self, SupervisorError> {
         crate::request::check(&program, &crate::runtime::runtime_dir().unwrap_or_default())?;
         let failed = |source| SupervisorError::Shim { noun: None, source };
-        let (ours, theirs) = UnixStream::pair().map_err(|e| failed(ShimProblem::NotTold(e)))?;
+        let (ours, theirs) = UnixStream::pair().map_err(|e| failed(ShimError::RequestFailed(e)))?;
         let mut command = crate::program::command(aiw);
         command
             .arg("shim")
@@ -103,13 +103,13 @@ impl Attached {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         platform::pass(&mut command, theirs.as_raw_fd(), directory.map(File::as_raw_fd));
-        let not_run = |source| failed(ShimProblem::NotRun { path: aiw.to_owned(), source });
+        let not_run = |source| failed(ShimError::SpawnFailed { path: aiw.to_owned(), source });
         let mut reaper = command.spawn().map_err(not_run)?;
         // From now on only our end is open, so that a closed socket means the reaper has died.
         drop(theirs);
         let mark = random();
         let (stdin, stdout, stderr) = (reaper.stdin.take(), reaper.stdout.take(), reaper.stderr.take());
-        let since = platform::start_of(reaper.id()).unwrap_or(0);
+        let since = platform::start_time(reaper.id()).unwrap_or(0);
         let control = BufReader::new(ours);
         let mut attached =
             Self { reaper: Some(reaper), control, pid: 0, mark, since, exit: None, stdin, stdout, stderr };
@@ -124,7 +124,7 @@ impl Attached {
             Some(ReaperReport::NotStarted(told)) => {
                 Err(SupervisorError::NotStarted { id: ProcessId::from_number(0), path, source: told.into() })
             }
-            Some(ReaperReport::Ended { .. }) | None => Err(failed(ShimProblem::Silent(PathBuf::from(aiw)))),
+            Some(ReaperReport::Ended { .. }) | None => Err(failed(ShimError::NoResponse(PathBuf::from(aiw)))),
         }
     }
 
@@ -148,7 +148,7 @@ impl Attached {
             self.exit = match self.control.read_until(b'\n', &mut line) {
                 Ok(0) => {
                     // The reaper was killed, and the process with it, but the processes it started don't know that.
-                    end_left(self.mark, self.since);
+                    kill_descendants(self.mark, self.since);
                     Some(Exit { code: None, signal: None })
                 }
                 Ok(_) => match serde_json::from_slice(&line) {
@@ -164,7 +164,7 @@ impl Attached {
 
     fn tell(&mut self, attachment: Attachment) -> Result<(), SupervisorError> {
         let told = attachment.encode().and_then(|bytes| self.control.get_ref().write_all(&bytes));
-        told.map_err(|e| SupervisorError::Shim { noun: None, source: ShimProblem::NotTold(e) })
+        told.map_err(|e| SupervisorError::Shim { noun: None, source: ShimError::RequestFailed(e) })
     }
 
     fn hear(&mut self) -> Option<ReaperReport> {
@@ -175,9 +175,9 @@ impl Attached {
 }
 
 /// Ends what an attached process has left, if it started no earlier than `since`.
-pub(crate) fn end_left(number: u64, since: u64) {
-    let marks = Marks { variables: mark(number).into(), number };
-    end_marked(&marks, since, &|pid, start| Target::of(pid, start, ProcessProof::Shows(&marks)).ok().flatten());
+pub(crate) fn kill_descendants(number: u64, since: u64) {
+    let marks = ProcessMarkers { variables: mark(number).into(), number };
+    end_marked(&marks, since, &|pid, start| Target::find(pid, start, ProcessProof::Shows(&marks)).ok().flatten());
 }
 
 impl Drop for Attached {

@@ -14,13 +14,13 @@ use crate::new::Terminal;
 /// The version of these frames.
 pub(crate) const VERSION: u8 = 1;
 /// A version, then the size of the terminal, or four zeros.
-pub(crate) const HELLO: usize = 5;
+pub(crate) const HELLO_LEN: usize = 5;
 /// The most bytes in a frame.
 pub(crate) const MAX_FRAME_BYTES: usize = 4096;
 /// The bytes before those of a frame.
-pub(crate) const HEAD: usize = 3;
+pub(crate) const FRAME_HEADER_LEN: usize = 3;
 /// The process has got the input.
-pub(crate) const TAKEN: u8 = b'k';
+pub(crate) const INPUT_ACK: u8 = b'k';
 /// Nobody will read the input.
 pub(crate) const REFUSED: u8 = b'x';
 
@@ -72,12 +72,12 @@ impl<'a> Frame<'a> {
             b'r' => Self::Restart(u64::from_be_bytes(bytes.try_into().map_err(|_| BrokenFrame)?)),
             _ => Self::Size(decode_size(bytes).ok_or(BrokenFrame)?),
         };
-        Ok(Some((frame, HEAD + length)))
+        Ok(Some((frame, FRAME_HEADER_LEN + length)))
     }
 }
 
 /// Returns what a shim says first.
-pub(crate) fn hello(terminal: Option<Terminal>) -> [u8; HELLO] {
+pub(crate) fn hello(terminal: Option<Terminal>) -> [u8; HELLO_LEN] {
     let [a, b, c, d] = encode_size(terminal);
     [VERSION, a, b, c, d]
 }

@@ -11,7 +11,7 @@ use aiw_core::{ProcessId, ProcessState as State};
 use aiw_home::{Home, PLACES, hold, is_held, open_plain};
 
 use crate::error::SupervisorError;
-use crate::names::Names;
+use crate::names::Namespace;
 use crate::new::{NewProcess, QueueLimit, Restart, RestartAfter};
 use crate::processes::{Processes, Stopped, Supervised};
 use crate::program::Program;
@@ -21,7 +21,7 @@ use crate::root::{ProcessScope, Root, digest};
 #[derive(Debug, Clone)]
 pub struct Daemon {
     /// The names of its files and variables.
-    pub names: Names,
+    pub names: Namespace,
     /// The command of aiw that it is.
     pub arguments: &'static [&'static str],
     /// Whether a variable of its starter is for it, by its name. Those that say where files are always are.
@@ -42,7 +42,7 @@ impl Daemon {
         let mut environment: Vec<_> = taken.collect();
         environment.push(("AIW_HOME".into(), home.root().into()));
         let arguments = self.arguments.iter().map(Into::into).collect();
-        let program = Program { arguments, environment, ..Program::of(aiw) };
+        let program = Program { arguments, environment, ..Program::new(aiw) };
         let new = NewProcess {
             restart: Restart {
                 when: RestartAfter::Failed,
@@ -93,22 +93,22 @@ impl Daemon {
 
 /// The process of a home that is awake for what needs somebody awake. It goes when nothing needs it any more.
 #[derive(Debug)]
-pub struct Resident;
+pub struct HomeDaemon;
 
-/// The right to be the resident of a home. Two are never awake.
+/// The right to be the daemon of a home. Two are never awake.
 #[derive(Debug)]
-pub struct OnDuty {
+pub struct DaemonLock {
     lock: File,
 }
 
-impl Resident {
+impl HomeDaemon {
     /// How long a new one may take.
     const START_TIMEOUT: Duration = Duration::from_secs(10);
 
     /// Variables of its starter that it gets, and that what it starts gets from it: none that holds a secret.
     const DAEMON: Daemon = Daemon {
-        names: Names::new("resident", "resident.json", "resident", ["AIW_RESIDENT_ID", "AIW_RESIDENT_INSTANCE"]),
-        arguments: &["__resident"],
+        names: Namespace::new("daemon", "daemon.json", "daemon", ["AIW_DAEMON_ID", "AIW_DAEMON_INSTANCE"]),
+        arguments: &["__daemon"],
         takes_variable: crate::program::is_usual_variable,
     };
 
@@ -168,11 +168,11 @@ impl Resident {
     /// # Errors
     ///
     /// The home can't be written.
-    pub fn enter(home: &Home) -> Result<Option<OnDuty>, SupervisorError> {
+    pub fn enter(home: &Home) -> Result<Option<DaemonLock>, SupervisorError> {
         let path = Self::lock_path(home);
         path.parent().map_or(Ok(()), |directory| home.make_dir(directory))?;
         let held = hold(&path).map_err(|e| SupervisorError::io("lock", &path, e))?;
-        Ok(held.map(|lock| OnDuty { lock }))
+        Ok(held.map(|lock| DaemonLock { lock }))
     }
 
     /// Returns it as it is, if it was ever started.
@@ -181,7 +181,7 @@ impl Resident {
     }
 }
 
-impl OnDuty {
+impl DaemonLock {
     /// Gives back what only the beginning of its duties needed.
     pub fn has_begun(&self) {
         crate::platform::give_code_back();

@@ -32,30 +32,30 @@ pub(crate) const PROMPT: &str = "prompt";
 /// The FIFO that shims had before they had a socket.
 pub(crate) const INPUT: &str = "input";
 /// The file of other processes' remarks, which go into the log.
-const REMARKS: &str = "remarks";
+const REMARKS_FILE: &str = "remarks";
 /// The largest such file that is read.
 const REMARK_BYTES: u64 = 64 << 10;
 /// Asks for the end of the process.
-const STOP: &str = "stop";
+const STOP_FILE: &str = "stop";
 /// Marks that a report has shown the end.
-const SHOWN: &str = "read";
+const SEEN_MARKER: &str = "read";
 /// Enough for a record whose texts have a usual length.
-const RESERVED: usize = 64 << 10;
+const RESERVED_BYTES: usize = 64 << 10;
 
 /// Disk space reserved for the last record.
-pub(crate) struct Reserve {
+pub(crate) struct ReservedSpace {
     path: PathBuf,
 }
 
-impl Reserve {
+impl ReservedSpace {
     /// Returns the reserve of a directory.
-    pub fn of(directory: &Path) -> Self {
+    pub fn read(directory: &Path) -> Self {
         Self { path: directory.join("reserve") }
     }
 
     /// Reserves the space. If that fails, the record has to do without it.
     pub fn make(&self) {
-        let _ = reserve(&self.path, RESERVED);
+        let _ = reserve(&self.path, RESERVED_BYTES);
     }
 
     /// Replaces the content of a file, using up the reserved space.
@@ -69,8 +69,8 @@ impl Reserve {
 }
 
 /// Marks an end as shown by a report, if the disk allows it.
-pub(crate) fn mark_shown(directory: &Path) {
-    let _ = create_private(&directory.join(SHOWN));
+pub(crate) fn mark_seen(directory: &Path) {
+    let _ = create_private(&directory.join(SEEN_MARKER));
     touch_all(directory);
 }
 
@@ -85,20 +85,20 @@ pub(crate) fn touch_all(directory: &Path) {
 }
 
 /// Returns whether a report has shown the end.
-pub(crate) fn is_shown(directory: &Path) -> bool {
-    directory.join(SHOWN).exists()
+pub(crate) fn is_seen(directory: &Path) -> bool {
+    directory.join(SEEN_MARKER).exists()
 }
 
 /// Removes the stop request and the mark of a report from an earlier incarnation.
 pub(crate) fn forget(directory: &Path) {
-    for name in [STOP, SHOWN, REMARKS] {
+    for name in [STOP_FILE, SEEN_MARKER, REMARKS_FILE] {
         let _ = remove_file(&directory.join(name));
     }
 }
 
 /// Leaves a sentence for the log, which the shim alone writes. It is there within some seconds, or at the end.
 pub(crate) fn add_remark(directory: &Path, sentence: &str) -> io::Result<()> {
-    let mut file = open_append(&directory.join(REMARKS))?;
+    let mut file = open_append(&directory.join(REMARKS_FILE))?;
     if file.metadata()?.len() > REMARK_BYTES {
         return Ok(());
     }
@@ -107,7 +107,7 @@ pub(crate) fn add_remark(directory: &Path, sentence: &str) -> io::Result<()> {
 
 /// Returns the remarks behind a position, which is moved behind them.
 pub(crate) fn remarks(directory: &Path, from: &mut usize) -> Vec<String> {
-    let bytes = read_capped(&directory.join(REMARKS), 2 * REMARK_BYTES).ok().flatten().unwrap_or_default();
+    let bytes = read_capped(&directory.join(REMARKS_FILE), 2 * REMARK_BYTES).ok().flatten().unwrap_or_default();
     let new = bytes.get(*from..).unwrap_or_default();
     let whole = new.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
     *from += whole;
@@ -116,35 +116,35 @@ pub(crate) fn remarks(directory: &Path, from: &mut usize) -> Vec<String> {
 
 /// Asks for the end of a process through its directory. The next one with the same id is not meant.
 pub(crate) fn ask_to_stop(directory: &Path, instance: u64) -> Result<(), SupervisorError> {
-    write_atomically(&directory.join(STOP), &instance.to_le_bytes())
+    write_atomically(&directory.join(STOP_FILE), &instance.to_le_bytes())
 }
 
 /// Returns whether the end of a process was requested through its directory.
 pub(crate) fn is_asked_to_stop(directory: &Path, instance: u64) -> bool {
-    let asked = read_capped(&directory.join(STOP), 8).ok().flatten();
+    let asked = read_capped(&directory.join(STOP_FILE), 8).ok().flatten();
     asked.is_some_and(|asked| asked == instance.to_le_bytes())
 }
 
 /// Returns whether a shim supervises the process of a directory, even if its record is damaged. A shim locks only a
 /// plain file.
 pub(crate) fn is_supervised(directory: &Path) -> Result<bool, SupervisorError> {
-    match fs::symlink_metadata(directory.join(ALIVE)) {
-        Ok(meta) if meta.is_file() => Ok(Alive::take(directory)?.is_none()),
+    match fs::symlink_metadata(directory.join(LIVENESS_LOCK_FILE)) {
+        Ok(meta) if meta.is_file() => Ok(LivenessLock::take(directory)?.is_none()),
         Ok(_) => Ok(false),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(e) => Err(SupervisorError::io("look at", &directory.join(ALIVE), e)),
+        Err(e) => Err(SupervisorError::io("look at", &directory.join(LIVENESS_LOCK_FILE), e)),
     }
 }
 
-const ALIVE: &str = "alive";
+const LIVENESS_LOCK_FILE: &str = "alive";
 
 /// The lock that a shim holds for its whole life. It looks the same from all namespaces.
 #[derive(Debug)]
-pub(crate) struct Alive {
+pub(crate) struct LivenessLock {
     _file: File,
 }
 
-impl Alive {
+impl LivenessLock {
     /// Takes the lock. Returns `None` if the shim is alive, or if another process is cleaning up after it.
     pub fn take(directory: &Path) -> Result<Option<Self>, SupervisorError> {
         Self::lock(directory, FlockOperation::NonBlockingLockExclusive)
@@ -157,7 +157,7 @@ impl Alive {
     /// locks a file meanwhile.
     pub fn is_free(all: &OpenDirectory, directory: &Path) -> Result<bool, SupervisorError> {
         let how = FlockOperation::NonBlockingLockShared;
-        let name = Path::new(directory.file_name().unwrap_or_default()).join(ALIVE);
+        let name = Path::new(directory.file_name().unwrap_or_default()).join(LIVENESS_LOCK_FILE);
         // A read-only descriptor is enough to ask.
         let lock = match all.open_plain(&name) {
             Ok(file) => Self::locked(directory, file, how),
@@ -167,7 +167,7 @@ impl Alive {
     }
 
     fn lock(directory: &Path, how: FlockOperation) -> Result<Option<Self>, SupervisorError> {
-        let path = directory.join(ALIVE);
+        let path = directory.join(LIVENESS_LOCK_FILE);
         let file = match open_owned(&path) {
             Ok(file) => file,
             // It was removed in the meantime.
@@ -178,7 +178,7 @@ impl Alive {
     }
 
     fn locked(directory: &Path, file: File, how: FlockOperation) -> Result<Option<Self>, SupervisorError> {
-        let path = directory.join(ALIVE);
+        let path = directory.join(LIVENESS_LOCK_FILE);
         match flock(&file, how) {
             Ok(()) => Ok(Some(Self { _file: file })),
             Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),

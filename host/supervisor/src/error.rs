@@ -3,9 +3,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use aiw_core::{ErrorKind, Fault, ProcessId, ProcessState, shell_word_in_line};
+use aiw_core::{Diagnostic, ErrorKind, ProcessId, ProcessState, shell_word_in_line};
 
-use crate::names::Noun;
+use crate::names::ResourceKind;
 
 /// An error that concerns supervised processes. Messages call a process by the noun of its room.
 #[derive(Debug, thiserror::Error)]
@@ -14,7 +14,7 @@ pub enum SupervisorError {
     #[error("there is no {noun} `{id}`")]
     Absent {
         /// The noun.
-        noun: Noun,
+        noun: ResourceKind,
         /// The requested id.
         id: ProcessId,
     },
@@ -22,11 +22,11 @@ pub enum SupervisorError {
     #[error("{noun} `{id}` cannot be read: {source}")]
     Unreadable {
         /// The noun.
-        noun: Noun,
+        noun: ResourceKind,
         /// The process.
         id: ProcessId,
         /// The reason.
-        source: RecordProblem,
+        source: RecordError,
     },
     /// A link is in the place of a process's directory.
     #[error("`{}` is a symbolic link, and aiw does not follow it", .path.display())]
@@ -36,9 +36,9 @@ pub enum SupervisorError {
     },
     /// Something other than a directory is in the place of a process's directory.
     #[error("`{}` is {what}, not the directory of a {noun}", .path.display())]
-    NoDirectory {
+    DirectoryNotFound {
         /// The noun.
-        noun: Noun,
+        noun: ResourceKind,
         /// The process that the path is named after.
         id: ProcessId,
         /// The path.
@@ -50,7 +50,7 @@ pub enum SupervisorError {
     #[error("{noun} `{id}` cannot be removed: its record cannot be read, and a process holds its lock `{}`", .lock.display())]
     Supervised {
         /// The noun.
-        noun: Noun,
+        noun: ResourceKind,
         /// The process.
         id: ProcessId,
         /// The lock.
@@ -58,15 +58,15 @@ pub enum SupervisorError {
     },
     /// A process is started under one root, not under all of them.
     #[error("a {noun} is started under one root, and none was given")]
-    NoRoot {
+    RootNotFound {
         /// The noun.
-        noun: Noun,
+        noun: ResourceKind,
     },
     /// The limit of running processes is reached, and the process was not allowed to wait.
     #[error("{limit} {noun}s run already")]
     Limit {
         /// The noun.
-        noun: Noun,
+        noun: ResourceKind,
         /// How many processes may run.
         limit: u32,
     },
@@ -74,7 +74,7 @@ pub enum SupervisorError {
     #[error("all {slots} places for running and queued {noun}s of this {set} are taken")]
     Full {
         /// The noun.
-        noun: Noun,
+        noun: ResourceKind,
         /// The word for all processes of the root, such as `session`.
         set: &'static str,
         /// The number of slots.
@@ -108,15 +108,15 @@ pub enum SupervisorError {
     #[error("the {}supervisor did not start: {source}", .noun.as_ref().map(|noun| format!("{noun}'s ")).unwrap_or_default())]
     Shim {
         /// The noun. An attached process has none.
-        noun: Option<Noun>,
+        noun: Option<ResourceKind>,
         /// The reason.
-        source: ShimProblem,
+        source: ShimError,
     },
     /// The process has not ended.
     #[error("{noun} `{id}` is still {state}")]
     StillRunning {
         /// The noun.
-        noun: Noun,
+        noun: ResourceKind,
         /// The process.
         id: ProcessId,
         /// Its state.
@@ -126,15 +126,15 @@ pub enum SupervisorError {
     #[error("{noun} `{id}` does not run")]
     NotRunning {
         /// The noun.
-        noun: Noun,
+        noun: ResourceKind,
         /// The process.
         id: ProcessId,
     },
     /// The process takes no input while it runs.
     #[error("{noun} `{id}` takes no input")]
-    NoInput {
+    InputClosed {
         /// The noun.
-        noun: Noun,
+        noun: ResourceKind,
         /// The process.
         id: ProcessId,
     },
@@ -142,7 +142,7 @@ pub enum SupervisorError {
     #[error("{noun} `{id}` runs under an older aiw, to which nobody can attach")]
     OlderShim {
         /// The noun.
-        noun: Noun,
+        noun: ResourceKind,
         /// The process.
         id: ProcessId,
     },
@@ -150,11 +150,11 @@ pub enum SupervisorError {
     #[error("{noun} `{id}` runs where it cannot be reached: {source}")]
     OutOfReach {
         /// The noun.
-        noun: Noun,
+        noun: ResourceKind,
         /// The process.
         id: ProcessId,
         /// The reason.
-        source: SignalRefusal,
+        source: SignalError,
     },
     /// The runtime directory, or a file in it, is not what it must be.
     #[error("`{}` {problem}", .path.display())]
@@ -184,7 +184,7 @@ pub enum SupervisorError {
         /// The name of the shared memory.
         name: String,
         /// The reason.
-        source: MemoryProblem,
+        source: ShmError,
     },
     /// The system refused an operation.
     #[error("cannot {action} `{}`: {source}", .path.display())]
@@ -203,7 +203,7 @@ pub enum SupervisorError {
     #[error("supervised {noun}s do not work on this system yet")]
     Unsupported {
         /// The noun.
-        noun: Noun,
+        noun: ResourceKind,
     },
 }
 
@@ -213,9 +213,9 @@ impl SupervisorError {
     }
 }
 
-impl Fault for SupervisorError {
-    fn below(&self) -> Option<&dyn Fault> {
-        aiw_core::passed_on!(self, Home)
+impl Diagnostic for SupervisorError {
+    fn diagnostic_source(&self) -> Option<&dyn Diagnostic> {
+        aiw_core::forward_diagnostic!(self, Home)
     }
 
     fn own_kind(&self) -> ErrorKind {
@@ -224,17 +224,17 @@ impl Fault for SupervisorError {
             | Self::Limit { .. }
             | Self::StillRunning { .. }
             | Self::NotRunning { .. }
-            | Self::NoInput { .. }
+            | Self::InputClosed { .. }
             | Self::OlderShim { .. }
             | Self::Cwd { .. }
             | Self::Invalid { .. } => ErrorKind::User,
             Self::Runtime { .. } | Self::RelativeRuntime { .. } => ErrorKind::Config,
-            Self::NoRoot { .. } => ErrorKind::Internal,
+            Self::RootNotFound { .. } => ErrorKind::Internal,
             _ => ErrorKind::Unavailable,
         }
     }
 
-    fn own_remedy(&self) -> Option<String> {
+    fn own_fix(&self) -> Option<String> {
         let word = |path: &Path| shell_word_in_line(&path.to_string_lossy()).into_owned();
         let is_directory = |path: &Path| path.symlink_metadata().is_ok_and(|meta| meta.is_dir());
         Some(match self {
@@ -245,7 +245,7 @@ impl Fault for SupervisorError {
             Self::Link { path } => format!("rm {}", word(path)),
             Self::Supervised { lock: path, .. } | Self::Busy { path, .. } => format!("lsof {}", word(path)),
             Self::Io { path, source, .. } | Self::Cwd { path, source } => aiw_home::remedy_of_io(path, source),
-            Self::Memory { source: MemoryProblem::NoPlace(place), .. } => {
+            Self::Memory { source: ShmError::ShmUnavailable(place), .. } => {
                 format!("sudo mkdir -p {0} && sudo mount -t tmpfs tmpfs {0}", word(place))
             }
             _ => return None,
@@ -255,16 +255,16 @@ impl Fault for SupervisorError {
 
 /// Why a record cannot be read.
 #[derive(Debug, thiserror::Error)]
-pub enum RecordProblem {
+pub enum RecordError {
     /// A newer version of aiw wrote it, so its fields may have another meaning.
     #[error("a newer version of aiw has written its record")]
-    Newer,
+    UnsupportedVersion,
     /// The record was copied here from another process.
     #[error("its record is of another one")]
-    Foreign,
+    WrongKind,
     /// The file is not a valid record.
     #[error("its record makes no sense: {0}")]
-    Nonsense(#[from] serde_json::Error),
+    Corrupt(#[from] serde_json::Error),
     /// The file is too large, or not a plain file.
     #[error(transparent)]
     Home(#[from] aiw_home::HomeError),
@@ -274,16 +274,16 @@ pub enum RecordProblem {
 }
 
 #[cfg(unix)]
-impl RecordProblem {
+impl RecordError {
     /// Whether the record is worth nothing to any aiw.
     pub(crate) fn is_damage(&self) -> bool {
-        matches!(self, Self::Foreign | Self::Nonsense(_))
+        matches!(self, Self::WrongKind | Self::Corrupt(_))
     }
 }
 
 /// Why shared memory cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum MemoryProblem {
+pub enum ShmError {
     /// The system's error.
     #[error("{0}")]
     System(#[from] io::Error),
@@ -293,10 +293,10 @@ pub enum MemoryProblem {
     Mapping(#[from] shared_memory::ShmemError),
     /// The directory for segments does not exist.
     #[error("there is no `{}`; mount a tmpfs at `{}`", .0.display(), .0.display())]
-    NoPlace(PathBuf),
+    ShmUnavailable(PathBuf),
     /// There is not enough memory for the segment's pages.
     #[error("{bytes} bytes cannot be had: {source}")]
-    NoRoom {
+    ShmFull {
         /// The number of bytes.
         bytes: usize,
         /// The system's error.
@@ -307,15 +307,15 @@ pub enum MemoryProblem {
     Unfit(&'static str),
     /// The reason that the shim gave.
     #[error("{0}")]
-    Told(String),
+    Reported(String),
 }
 
 /// Why a shim did not start.
 #[derive(Debug, thiserror::Error)]
-pub enum ShimProblem {
+pub enum ShimError {
     /// The executable could not be run.
     #[error("`{}`: {source}", .path.display())]
-    NotRun {
+    SpawnFailed {
         /// The executable.
         path: PathBuf,
         /// The system's error.
@@ -323,42 +323,42 @@ pub enum ShimProblem {
     },
     /// The starter could not tell the shim what to run.
     #[error(transparent)]
-    NotTold(io::Error),
+    RequestFailed(io::Error),
     /// The shim ended without an answer.
     #[error("`{}` ended without an answer", .0.display())]
-    Silent(PathBuf),
+    NoResponse(PathBuf),
     /// The shim's answer could not be understood.
     #[error("`{}` answered something else", .0.display())]
-    Strange(PathBuf),
+    InvalidResponse(PathBuf),
     /// The shim's directory was removed before the shim had begun.
     #[error("it was swept away")]
-    SweptAway,
+    Removed,
     /// The reason that the shim gave.
     #[error("{0}")]
-    Told(String),
+    Reported(String),
 }
 
 /// Why a process gets no signal.
 #[derive(Debug, thiserror::Error)]
-pub enum SignalRefusal {
+pub enum SignalError {
     /// Its process id has no meaning here.
     #[error("it belongs to another container, or to an earlier start of the system")]
-    Elsewhere,
+    OtherPidNamespace,
     /// The record has no start time, and a process id alone does not identify a process.
     #[error("the record does not say when process {pid} started")]
-    NoStart {
+    UnknownStartTime {
         /// The process.
         pid: u32,
     },
     /// The system does not show what the process is.
     #[error("process {pid} cannot be inspected")]
-    Hidden {
+    NotVisible {
         /// The process.
         pid: u32,
     },
     /// The process does not show the expected marks.
     #[error("process {pid} does not belong to it, whatever the record says")]
-    Stranger {
+    PidReused {
         /// The process.
         pid: u32,
     },

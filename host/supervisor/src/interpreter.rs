@@ -7,7 +7,7 @@ use crate::record::{Labels, ProcessRecord};
 #[derive(Clone, Copy)]
 pub struct ProcessKind {
     /// The word for one of the processes, as in their [`Names`](crate::Names).
-    pub noun: &'static str,
+    pub kind: &'static str,
     /// Returns the interpreter for the output of a process with this record, if it has one.
     pub interpreter: fn(&ProcessRecord) -> Option<Box<dyn OutputInterpreter>>,
     /// Called at the end of a process, once its record says so and nothing of it is left: what this starts outlives the
@@ -19,8 +19,8 @@ pub struct ProcessKind {
 impl ProcessKind {
     /// Returns the kind with this noun. Processes that are of none of these are only supervised.
     pub(crate) fn find(kinds: &[Self], noun: &str) -> Self {
-        let plain = Self { noun: "process", interpreter: |_| None, after: || {} };
-        kinds.iter().find(|kind| kind.noun == noun).copied().unwrap_or(plain)
+        let plain = Self { kind: "process", interpreter: |_| None, after: || {} };
+        kinds.iter().find(|kind| kind.kind == noun).copied().unwrap_or(plain)
     }
 }
 

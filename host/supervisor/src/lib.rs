@@ -14,7 +14,7 @@
 //! use aiw_supervisor::{Names, NewProcess, ProcessScope, Processes, Program, QueueLimit, Root};
 //! const SERVERS: Names = Names::new("servers", "server.json", "server", ["AIW_SERVER_ID", "AIW_SERVER_INSTANCE"]);
 //! let home = aiw_home::Home::find(aiw_home::Surroundings::of_process())?;
-//! let servers = Processes::open(&home, SERVERS, ProcessScope::Root(Root::of(4711)))?;
+//! let servers = Processes::open(&home, SERVERS, ProcessScope::Root(Root::for_pid(4711)))?;
 //! let program = Program { arguments: vec!["-m".into(), "http.server".into()], ..Program::of("/usr/bin/python3") };
 //! let server = servers.start("aiw".as_ref(), NewProcess::within("/srv"), program, QueueLimit::default())?;
 //! eprintln!("{} {}", server.record.id, server.record.state);
@@ -27,6 +27,7 @@ mod attached;
 #[cfg(unix)]
 mod control;
 mod daemon;
+mod daemon_record;
 #[cfg(unix)]
 mod directory;
 mod error;
@@ -45,7 +46,6 @@ mod record;
 mod records;
 #[cfg(unix)]
 mod request;
-mod resident_record;
 mod root;
 #[cfg(unix)]
 mod runtime;
@@ -65,27 +65,27 @@ mod unenforced;
 mod watch;
 
 pub use aiw_core::{ProcessOutcome as Outcome, ProcessState as State};
-pub use announced::Announced;
+pub use announced::EventContext;
 #[cfg(unix)]
 pub use attached::{Attached, Exit};
-pub use daemon::{Daemon, OnDuty, Resident};
-pub use error::{MemoryProblem, RecordProblem, ShimProblem, SignalRefusal, SupervisorError};
+pub use daemon::{Daemon, DaemonLock, HomeDaemon};
+pub use daemon_record::DaemonRecord;
+pub use error::{RecordError, ShimError, ShmError, SignalError, SupervisorError};
 pub use interpreter::{Findings, OutputInterpreter, ProcessKind};
 pub use log::{Follow, FollowFrom, Log, LogEntry, LogPage, PageLimits, Positioned, Stream};
 #[cfg(unix)]
 pub use memory::memory_file;
 pub use memory::memory_path;
-pub use names::{Names, Noun};
+pub use names::{Namespace, ResourceKind};
 pub use new::{
     Check, LogPolicy, NewProcess, Probe, ProbeAddress, ProcessNeed, QueueLimit, Restart, RestartAfter, Terminal, Until,
 };
 #[cfg(unix)]
-pub use platform::SeenProcess;
+pub use platform::ObservedProcess;
 pub use processes::{Attachment, Keep, ProcessUsage, Processes, Stopped, Supervised, WaitMode, Waited};
 pub use program::{Enforced, NamedFile, PassedFile, Program, Resource, ResourceLimits, is_usual_variable};
 pub use record::boot;
 pub use record::{Labels, MAX_CAUSES, ProcessRecord, RestartRecord};
-pub use resident_record::ResidentRecord;
 pub use root::{ProcessScope, Root, digest};
 #[cfg(unix)]
 pub use runtime::runtime_dir;

@@ -20,16 +20,16 @@ const MEMORY_PREFIX: &str = "aiw-file-";
 
 /// The directory of named files in memory.
 #[cfg(unix)]
-const MEMORY: &str = "/dev/shm";
+const SHM_DIR: &str = "/dev/shm";
 
 /// Returns an unused path for a file that only this user can reach: in a file system in memory or, where the system has
 /// none, in the runtime directory. The path names this process: once this process has died and no process holds the
 /// file, it is swept.
 #[cfg(unix)]
 pub fn memory_path() -> Result<PathBuf, SupervisorError> {
-    let directory = directory(Path::new(MEMORY), || RuntimeDir::find("aiw".into()))?;
+    let directory = directory(Path::new(SHM_DIR), || RuntimeDir::find("aiw".into()))?;
     let pid = std::process::id();
-    let start = crate::platform::start_of(pid).unwrap_or(0);
+    let start = crate::platform::start_time(pid).unwrap_or(0);
     let (one, two) = (random(), random());
     Ok(directory.join(format!("{MEMORY_PREFIX}{pid}-{start}-{one:016x}{two:016x}.json")))
 }
@@ -66,7 +66,7 @@ pub fn memory_file() -> std::io::Result<std::fs::File> {
 pub(crate) fn sweep_memory(runtime: &Path, keep: impl FnOnce() -> Vec<PathBuf>) {
     // There is rarely such a file, and reading the records takes time.
     let keep = std::cell::LazyCell::new(keep);
-    let entries = [Path::new(MEMORY), runtime].map(|directory| std::fs::read_dir(directory).into_iter().flatten());
+    let entries = [Path::new(SHM_DIR), runtime].map(|directory| std::fs::read_dir(directory).into_iter().flatten());
     for entry in entries.into_iter().flatten().flatten() {
         let path = entry.path();
         let Some((pid, start)) = owner(&path) else { continue };
@@ -114,7 +114,7 @@ fn owner(path: &Path) -> Option<(u32, u64)> {
 /// Returns whether a path is one of [`memory_path`]. No other file is created or removed.
 #[cfg(unix)]
 pub(crate) fn is_memory_path(path: &Path, runtime: &Path) -> bool {
-    [Path::new(MEMORY), runtime].map(Some).contains(&path.parent()) && owner(path).is_some()
+    [Path::new(SHM_DIR), runtime].map(Some).contains(&path.parent()) && owner(path).is_some()
 }
 
 /// Named files that were created, and locked so that nobody sweeps them. They are removed on drop.
@@ -165,7 +165,7 @@ mod tests {
         assert_eq!(found(&dir.path().join("shm")), runtime);
         // Of a maker that is dead, of one that lives, and files of others.
         let at = |name: &str| runtime.join(name);
-        let own = (std::process::id(), crate::platform::start_of(std::process::id()).unwrap());
+        let own = (std::process::id(), crate::platform::start_time(std::process::id()).unwrap());
         let [held, left, ours] = [(u32::MAX, 1, "a"), (u32::MAX, 1, "b"), (own.0, own.1, "c")]
             .map(|(pid, start, word)| at(&format!("{MEMORY_PREFIX}{pid}-{start}-{word}.json")));
         let others = [at("aiw-file-x.json"), at("4711"), dir.path().join("aiw-file-1-1-x.json")];

@@ -5,23 +5,23 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 /// The word for one process of a room.
-pub type Noun = Cow<'static, str>;
+pub type ResourceKind = Cow<'static, str>;
 
 /// The names of a room's processes. Two rooms with different names never see each other's processes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Names {
+pub struct Namespace {
     /// The directory in the home that holds a directory for each process, such as `servers`.
     pub directory: Cow<'static, str>,
     /// The file name of a record, such as `server.json`.
     pub record: Cow<'static, str>,
     /// The word for one of the processes, such as `server`: in the names of segments, in messages, and to find what the shim
     /// does for them. Letters only, and its plural ends with `s`.
-    pub noun: Noun,
+    pub kind: ResourceKind,
     /// The variables that hold a process's id and its instance, in the environment of everything it starts.
     pub variables: [Cow<'static, str>; 2],
 }
 
-impl Names {
+impl Namespace {
     /// Returns these names.
     pub const fn new(
         directory: &'static str,
@@ -33,7 +33,7 @@ impl Names {
         Self {
             directory: Cow::Borrowed(directory),
             record: Cow::Borrowed(record),
-            noun: Cow::Borrowed(noun),
+            kind: Cow::Borrowed(noun),
             variables: [Cow::Borrowed(id), Cow::Borrowed(instance)],
         }
     }

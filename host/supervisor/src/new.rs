@@ -7,7 +7,7 @@ use std::time::Duration;
 use aiw_core::ProcessId;
 use serde::{Deserialize, Serialize};
 
-use crate::announced::Announced;
+use crate::announced::EventContext;
 use crate::record::{Labels, RestartRecord};
 
 /// A process that is to be started. All of this may be shown: secrets belong in [`Program`](crate::Program).
@@ -53,7 +53,7 @@ pub struct NewProcess {
     /// How much of its output is kept.
     pub log: LogPolicy,
     /// How events name the process. Without it, there are none.
-    pub announced: Option<Announced>,
+    pub announced: Option<EventContext>,
     /// Its starter, as events say it.
     pub by: String,
 }
@@ -114,7 +114,7 @@ impl Restart {
         let (mut count, mut next) = (0, now);
         // The pause before the latest of them was the longest.
         for (cause, streak) in causes.iter().rev().zip((1..=u32::try_from(causes.len()).unwrap_or(u32::MAX)).rev()) {
-            let apart = within.saturating_add(self.pause_of(streak));
+            let apart = within.saturating_add(self.restart_delay(streak));
             if u128::from(next.saturating_sub(cause.time)) > apart.as_millis() {
                 break;
             }
@@ -124,7 +124,7 @@ impl Restart {
     }
 
     /// Returns the pause before a restart, by its place in a row from 1: they double, up to the longest.
-    pub fn pause_of(&self, streak: u32) -> Duration {
+    pub fn restart_delay(&self, streak: u32) -> Duration {
         let longest = self.longest.max(self.pause);
         let doubled = 1_u32.checked_shl(streak.saturating_sub(1)).and_then(|times| self.pause.checked_mul(times));
         doubled.map_or(longest, |pause| pause.min(longest))
@@ -149,7 +149,7 @@ pub struct ProcessNeed {
     pub until: Until,
 }
 
-aiw_core::words! {
+aiw_core::string_enum! {
     /// A state that a process waits for.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
     #[serde(rename_all = "lowercase")]

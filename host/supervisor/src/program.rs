@@ -45,7 +45,7 @@ pub struct Program {
 
 impl Program {
     /// Returns an executable without arguments, environment or input.
-    pub fn of(path: impl Into<PathBuf>) -> Self {
+    pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
             arguments: Vec::new(),
@@ -60,7 +60,7 @@ impl Program {
 }
 
 /// The variables that say who the user is, where programs and their caches are, and how to reach the network.
-const USUAL: &str = "\
+const DEFAULT_VARIABLES: &str = "\
     PATH HOME USER LOGNAME SHELL LANG LANGUAGE TZ TERM COLORTERM TMPDIR TMP TEMP HTTP_PROXY HTTPS_PROXY NO_PROXY \
     http_proxy https_proxy no_proxy SSL_CERT_FILE SSL_CERT_DIR SSH_AUTH_SOCK CARGO_HOME RUSTUP_HOME GOPATH \
     GOROOT JAVA_HOME NVM_DIR PNPM_HOME VOLTA_HOME BUN_INSTALL DENO_DIR PYENV_ROOT VIRTUAL_ENV UV_CACHE_DIR \
@@ -69,7 +69,7 @@ const USUAL: &str = "\
 /// Whether this is the name of a variable that every process may have: of who the user is, where programs and their caches
 /// are, and how to reach the network. Keys of APIs are not among them.
 pub fn is_usual_variable(name: &str) -> bool {
-    USUAL.split(' ').any(|usual| usual == name) || name.starts_with("LC_") || name.starts_with("XDG_")
+    DEFAULT_VARIABLES.split(' ').any(|usual| usual == name) || name.starts_with("LC_") || name.starts_with("XDG_")
 }
 
 #[cfg(unix)]

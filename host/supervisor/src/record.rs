@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use aiw_core::{ProcessId, ProcessOutcome, ProcessState};
 use serde::{Deserialize, Serialize};
 
-use crate::announced::Announced;
+use crate::announced::EventContext;
 use crate::program::{Enforced, Resource};
 use crate::root::Root;
 
@@ -91,7 +91,7 @@ pub struct ProcessRecord {
     pub ready: Option<bool>,
     /// Why the process runs but does not work, or what it waits for before it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub trouble: Option<String>,
+    pub last_error: Option<String>,
     /// How each limit on resources is enforced.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub limits: BTreeMap<Resource, Enforced>,
@@ -100,7 +100,7 @@ pub struct ProcessRecord {
     pub incarnation: u32,
     /// How events name it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub announced: Option<Announced>,
+    pub announced: Option<EventContext>,
     /// The shim that supervises the process.
     pub shim: Pid,
     /// The process, which is also the leader of its process group.

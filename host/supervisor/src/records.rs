@@ -10,11 +10,11 @@ use aiw_home::{Home, OpenDirectory};
 use serde::Deserialize;
 
 use crate::MAX_ABOVE;
-use crate::announced::Announced;
-use crate::directory::Reserve;
-use crate::error::{RecordProblem, SupervisorError};
+use crate::announced::EventContext;
+use crate::directory::ReservedSpace;
+use crate::error::{RecordError, SupervisorError};
 use crate::files::{create_private, write_atomically};
-use crate::names::{Names, Noun};
+use crate::names::{Namespace, ResourceKind};
 use crate::record::{Labels, ProcessRecord};
 
 /// The version of the records that this aiw writes and understands. A change that older versions would misread needs
@@ -34,7 +34,7 @@ pub(crate) enum Lookup {
     /// No file, or an empty one.
     Nothing,
     /// A record that this aiw does not understand, or cannot read at the moment.
-    Unreadable(RecordProblem),
+    Unreadable(RecordError),
     /// A link, which is not followed.
     Link,
     /// Something else that is not a directory, with its kind.
@@ -45,16 +45,16 @@ pub(crate) enum Lookup {
 #[derive(Debug, Clone)]
 pub(crate) struct Records {
     root: PathBuf,
-    names: Names,
+    names: Namespace,
     understands: Understands,
 }
 
 impl Records {
-    pub fn of(home: &Home, names: Names) -> Self {
+    pub fn open(home: &Home, names: Namespace) -> Self {
         Self::at(home.root().join(&*names.directory), names)
     }
 
-    pub fn at(root: PathBuf, names: Names) -> Self {
+    pub fn at(root: PathBuf, names: Namespace) -> Self {
         let records = Self { root, names, understands: |_| Ok(()) };
         // A shim is told this directory, and not the home.
         records.home().map(aiw_home::own_directory);
@@ -66,7 +66,7 @@ impl Records {
         Self { understands, ..self }
     }
 
-    pub fn names(&self) -> &Names {
+    pub fn names(&self) -> &Namespace {
         &self.names
     }
 
@@ -75,9 +75,9 @@ impl Records {
     }
 
     /// Adds an event about one of the processes, if events tell of it.
-    pub fn tell(&self, record: &ProcessRecord, kind: EventKind, more: impl FnOnce(HomeEvent) -> HomeEvent) {
+    pub fn log_event(&self, record: &ProcessRecord, kind: EventKind, more: impl FnOnce(HomeEvent) -> HomeEvent) {
         let (Some(announced), Some(home)) = (&record.announced, self.home()) else { return };
-        let Announced { of, name, project, failures_only } = announced.clone();
+        let EventContext { of, name, project, failures_only } = announced.clone();
         if failures_only && kind != EventKind::Failed {
             return;
         }
@@ -85,7 +85,7 @@ impl Records {
         // Of a private run, which has no name, no more is said.
         let event = if name.is_some() { more(HomeEvent { name, ..event }) } else { event };
         // A full disk must not stop a process.
-        let _ = EventLog::of(home).add(&event);
+        let _ = EventLog::new(home).add(&event);
     }
 
     /// Returns the root of the home.
@@ -94,8 +94,8 @@ impl Records {
     }
 
     /// Returns the word for one of the processes.
-    pub fn noun(&self) -> Noun {
-        self.names.noun.clone()
+    pub fn kind(&self) -> ResourceKind {
+        self.names.kind.clone()
     }
 
     /// Returns the directory of a process.
@@ -105,7 +105,7 @@ impl Records {
 
     /// Returns the path where a process's directory is made until it is complete.
     pub fn staging(&self, id: ProcessId) -> PathBuf {
-        self.root.join(format!("{STAGING}{id}"))
+        self.root.join(format!("{STAGING_PREFIX}{id}"))
     }
 
     /// Returns all processes that have a directory.
@@ -115,7 +115,7 @@ impl Records {
 
     /// Returns the processes whose directories are being made, or were when their makers died.
     pub fn staged(&self) -> Result<Vec<ProcessId>, SupervisorError> {
-        Ok(self.file_names()?.iter().filter_map(|name| name.strip_prefix(STAGING)?.parse().ok()).collect())
+        Ok(self.file_names()?.iter().filter_map(|name| name.strip_prefix(STAGING_PREFIX)?.parse().ok()).collect())
     }
 
     fn file_names(&self) -> Result<Vec<String>, SupervisorError> {
@@ -148,12 +148,12 @@ impl Records {
     /// Returns what is in place of a process's record. Every operation on a process begins here, so a directory that is
     /// a link is never followed.
     pub fn find(&self, id: ProcessId) -> Lookup {
-        self.find_in(&self.open(), id)
+        self.find_in(&self.open_dir(), id)
     }
 
     /// Opens the directory of all processes, for looking at many.
-    pub fn open(&self) -> OpenDirectory {
-        OpenDirectory::of(&self.root)
+    pub fn open_dir(&self) -> OpenDirectory {
+        OpenDirectory::new(&self.root)
     }
 
     /// Like [`find`](Self::find), in the open directory of all processes.
@@ -168,14 +168,14 @@ impl Records {
             none => return self.instead(id, none.err()),
         };
         match serde_json::from_slice::<ProcessRecord>(&bytes) {
-            Ok(record) if record.version > VERSION => Lookup::Unreadable(RecordProblem::Newer),
+            Ok(record) if record.version > VERSION => Lookup::Unreadable(RecordError::UnsupportedVersion),
             Ok(record) if record.id == id => match (self.understands)(&record.labels) {
                 Ok(()) => Lookup::Record(Box::new(record)),
                 Err(error) => Lookup::Unreadable(error.into()),
             },
-            Ok(_) => Lookup::Unreadable(RecordProblem::Foreign),
+            Ok(_) => Lookup::Unreadable(RecordError::WrongKind),
             Err(error) => match serde_json::from_slice::<RecordHead>(&bytes) {
-                Ok(head) if head.version > VERSION => Lookup::Unreadable(RecordProblem::Newer),
+                Ok(head) if head.version > VERSION => Lookup::Unreadable(RecordError::UnsupportedVersion),
                 _ => Lookup::Unreadable(error.into()),
             },
         }
@@ -193,13 +193,13 @@ impl Records {
 
     /// Returns the record that was found, or the error for what was found instead.
     pub fn understood(&self, id: ProcessId, found: Lookup) -> Result<ProcessRecord, SupervisorError> {
-        let (noun, path) = (self.noun(), || self.directory(id));
+        let (noun, path) = (self.kind(), || self.directory(id));
         Err(match found {
             Lookup::Record(record) => return Ok(*record),
             Lookup::Nothing => SupervisorError::Absent { noun, id },
             Lookup::Unreadable(source) => SupervisorError::Unreadable { noun, id, source },
             Lookup::Link => SupervisorError::Link { path: path() },
-            Lookup::NoDirectory(what) => SupervisorError::NoDirectory { noun, id, path: path(), what },
+            Lookup::NoDirectory(what) => SupervisorError::DirectoryNotFound { noun, id, path: path(), what },
         })
     }
 
@@ -221,7 +221,7 @@ impl Records {
     /// Writes the final record. If the disk is full, it is written into the reserved space, without its longest label
     /// if necessary.
     pub fn save_last(&self, directory: &Path, record: &ProcessRecord) -> Result<(), SupervisorError> {
-        let reserve = Reserve::of(directory);
+        let reserve = ReservedSpace::read(directory);
         self.save(directory, record).or_else(|error| {
             let path = directory.join(&*self.names.record);
             let into_reserve = |record: &ProcessRecord| reserve.write(&path, &serde_json::to_vec(record)?);
@@ -229,7 +229,7 @@ impl Records {
             let length = |value: &serde_json::Value| value.as_str().map_or(0, str::len);
             let longest = short.labels.iter().max_by_key(|(_, value)| length(value)).map(|(name, _)| name.clone());
             if let Some(longest) =
-                longest.filter(|name| short.labels.get(name).is_some_and(|value| length(value) > TEXT))
+                longest.filter(|name| short.labels.get(name).is_some_and(|value| length(value) > MAX_LABEL_BYTES))
             {
                 short.labels.insert(longest, serde_json::Value::Null);
                 short.note("the disk was full: its last words are only in the log, if at all");
@@ -253,6 +253,6 @@ fn name_of(kind: fs::FileType) -> &'static str {
 }
 
 /// On a full disk, the longest label is left out if it is longer than this.
-const TEXT: usize = 1 << 10;
+const MAX_LABEL_BYTES: usize = 1 << 10;
 /// The prefix of directories that are being made.
-const STAGING: &str = ".new-";
+const STAGING_PREFIX: &str = ".new-";

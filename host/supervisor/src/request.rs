@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::error::SupervisorError;
-use crate::names::Names;
+use crate::names::Namespace;
 use crate::new::{NewProcess, QueueLimit};
 use crate::program::{NamedFile, PassedFile, Program, ResourceLimits};
 use crate::record::ProcessRecord;
@@ -34,7 +34,7 @@ pub(crate) struct StartRequest {
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct RequestText {
     pub root: Root,
-    pub names: Names,
+    pub names: Namespace,
     pub queue: QueueLimit,
     /// The time between SIGTERM and SIGKILL.
     pub grace: Duration,
@@ -334,7 +334,7 @@ mod tests {
             parent: Some(aiw_core::ProcessId::from_number(7)),
             ..NewProcess::within(OsString::from_vec(argument.clone()))
         };
-        let names = Names::new("servers", "server.json", "server", ["A", "B"]);
+        let names = Namespace::new("servers", "server.json", "server", ["A", "B"]);
         let (root, queue, grace) = (Root::Process { pid: 7, start: 9 }, QueueLimit::default(), Duration::from_secs(5));
         StartRequest {
             head: RequestText { root, names, queue, grace, new, again: false },

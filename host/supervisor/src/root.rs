@@ -50,8 +50,8 @@ impl From<Root> for Numbers {
 
 impl Root {
     /// Returns the root with this process id, after looking up its start.
-    pub fn of(pid: u32) -> Self {
-        Self::Process { pid, start: platform::start_of(pid).unwrap_or(0) }
+    pub fn for_pid(pid: u32) -> Self {
+        Self::Process { pid, start: platform::start_time(pid).unwrap_or(0) }
     }
 
     /// Returns the root for a directory, by whatever path.
@@ -99,14 +99,15 @@ impl Root {
 
     /// Returns whether a text is a root's name.
     pub(crate) fn is_name(name: &str) -> bool {
-        let is_directory = |digits: &str| digits.len() == DIGITS && digits.bytes().all(|b| b.is_ascii_alphanumeric());
+        let is_directory =
+            |digits: &str| digits.len() == DIGEST_LEN && digits.bytes().all(|b| b.is_ascii_alphanumeric());
         name.parse::<u32>().is_ok() || name.strip_prefix('d').is_some_and(is_directory)
     }
 }
 
 /// How many digits of a directory's digest are in its name: macOS limits the names of segments to 31
 /// characters.
-const DIGITS: usize = 6;
+const DIGEST_LEN: usize = 6;
 
 /// The name of a root, for files and command lines: a process id, or `d` with the end of a directory's digest. Two
 /// directories may have the same name.
@@ -114,7 +115,9 @@ impl fmt::Display for Root {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Process { pid, .. } => pid.fmt(f),
-            Self::Directory { digest } => write!(f, "d{}", &ProcessId::from_number(*digest).as_str()[12 - DIGITS..]),
+            Self::Directory { digest } => {
+                write!(f, "d{}", &ProcessId::from_number(*digest).as_str()[12 - DIGEST_LEN..])
+            }
         }
     }
 }

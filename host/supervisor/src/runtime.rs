@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rustix::process::geteuid;
 
 use crate::error::SupervisorError;
-use crate::names::Noun;
+use crate::names::ResourceKind;
 use crate::platform;
 
 /// The runtime directory of this user, checked to be ours, private and not a link.
@@ -15,13 +15,13 @@ use crate::platform;
 pub(crate) struct RuntimeDir {
     path: PathBuf,
     /// The word in the names of the room's segments.
-    noun: Noun,
+    kind: ResourceKind,
 }
 
 impl RuntimeDir {
     /// Finds the directory without creating anything. `XDG_RUNTIME_DIR` is not used: some programs pass it on
     /// to their children and some do not, which would split a set.
-    pub fn find(noun: Noun) -> Result<Self, SupervisorError> {
+    pub fn find(noun: ResourceKind) -> Result<Self, SupervisorError> {
         if let Some(path) = std::env::var_os("AIW_RUNTIME_DIR").filter(|v| !v.is_empty()).map(PathBuf::from) {
             // A path relative to the current directory would split sets.
             return if path.is_absolute() {
@@ -39,14 +39,14 @@ impl RuntimeDir {
     }
 
     /// Returns the given directory, as a starter names it to its shim.
-    pub fn at(path: PathBuf, noun: Noun) -> Self {
+    pub fn at(path: PathBuf, noun: ResourceKind) -> Self {
         aiw_home::own_directory(&path);
-        Self { path, noun }
+        Self { path, kind: noun }
     }
 
     /// Returns the word in the names of the room's segments.
-    pub fn noun(&self) -> &str {
-        &self.noun
+    pub fn kind(&self) -> &str {
+        &self.kind
     }
 
     /// Returns the path.

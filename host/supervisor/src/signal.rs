@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, kill_process_group};
 
-use crate::error::SignalRefusal;
-use crate::names::Names;
-use crate::platform::{self, OpenedProcess, Process, SeenProcess, Signal};
+use crate::error::SignalError;
+use crate::names::Namespace;
+use crate::platform::{self, ObservedProcess, OpenedProcess, Process, Signal};
 use crate::record::ProcessRecord;
 
 /// How a process shows that it belongs to a record.
@@ -18,22 +18,22 @@ pub(crate) enum ProcessProof<'a> {
     /// By its command line: it is the supervisor of this record.
     Supervisor(&'a ProcessRecord),
     /// By its environment or its number: this record's process started it.
-    Marked(&'a ProcessRecord, &'a Names),
+    Marked(&'a ProcessRecord, &'a Namespace),
     /// By its environment or its number: it has these marks.
-    Shows(&'a Marks<'a>),
+    Shows(&'a ProcessMarkers<'a>),
     /// By its parents: it is a descendant of this process.
     Descendant,
 }
 
 /// The marks of everything that a process starts.
-pub(crate) struct Marks<'a> {
+pub(crate) struct ProcessMarkers<'a> {
     /// Variables of the environment.
     pub variables: Vec<(&'a str, String)>,
     /// The mark that survives a cleared environment, where the system has a place for one: see [`platform::mark`].
     pub number: u64,
 }
 
-impl Marks<'_> {
+impl ProcessMarkers<'_> {
     fn are_shown_by(&self, pid: u32) -> Option<bool> {
         match platform::has_mark(pid, self.number) {
             Some(true) => Some(true),
@@ -50,19 +50,19 @@ pub(crate) struct Target {
 
 impl Target {
     /// Returns the process with this id and start if it gives the proof, or `None` if it is gone.
-    pub fn of(pid: u32, start: u64, proof: ProcessProof<'_>) -> Result<Option<Self>, SignalRefusal> {
+    pub fn find(pid: u32, start: u64, proof: ProcessProof<'_>) -> Result<Option<Self>, SignalError> {
         if let ProcessProof::Supervisor(record) | ProcessProof::Marked(record, _) = proof
             && !is_here(record)
         {
-            return Err(SignalRefusal::Elsewhere);
+            return Err(SignalError::OtherPidNamespace);
         }
         if start == 0 {
-            return Err(SignalRefusal::NoStart { pid });
+            return Err(SignalError::UnknownStartTime { pid });
         }
         // The handle is opened first, so that the information read below belongs to the process behind it.
         let process = match Process::open(pid, start)? {
             OpenedProcess::Gone => return Ok(None),
-            OpenedProcess::Hidden => return Err(SignalRefusal::Hidden { pid }),
+            OpenedProcess::Hidden => return Err(SignalError::NotVisible { pid }),
             OpenedProcess::Is(process) => process,
         };
         let shown = match proof {
@@ -76,8 +76,8 @@ impl Target {
         };
         match shown {
             Some(true) => Ok(Some(Self { process })),
-            Some(false) => Err(SignalRefusal::Stranger { pid }),
-            None => Err(SignalRefusal::Hidden { pid }),
+            Some(false) => Err(SignalError::PidReused { pid }),
+            None => Err(SignalError::NotVisible { pid }),
         }
     }
 
@@ -111,20 +111,20 @@ pub(crate) fn supervisor(record: &ProcessRecord) -> [String; 4] {
 /// supervisor of a record.
 fn is_below_supervisor(pid: u32, record: &ProcessRecord) -> bool {
     let shim = record.shim;
-    SeenProcess::of(pid).is_some_and(|seen| seen.parent() == shim.pid)
+    ObservedProcess::open(pid).is_some_and(|seen| seen.parent() == shim.pid)
         && shim.start != 0
         && platform::is_alive(shim.pid, shim.start)
         && platform::was_started_as(shim.pid, &supervisor(record)) == Some(true)
 }
 
 /// Returns the variables of everything that a process starts, under the names that its room gives them.
-pub(crate) fn marks<'a>(record: &ProcessRecord, names: &'a Names) -> [(&'a str, String); 2] {
+pub(crate) fn marks<'a>(record: &ProcessRecord, names: &'a Namespace) -> [(&'a str, String); 2] {
     let [id, instance_name] = &names.variables;
     [(id, record.id.to_string()), (instance_name, instance(record.instance))]
 }
 
-fn all_marks<'a>(record: &ProcessRecord, names: &'a Names) -> Marks<'a> {
-    Marks { variables: marks(record, names).into(), number: record.instance }
+fn all_marks<'a>(record: &ProcessRecord, names: &'a Namespace) -> ProcessMarkers<'a> {
+    ProcessMarkers { variables: marks(record, names).into(), number: record.instance }
 }
 
 /// Returns an instance as it is written in command lines and variables.
@@ -140,7 +140,7 @@ pub(crate) fn signal_group_of_child(pid: u32, signal: Signal) {
 }
 
 /// How many checks in a row must find nothing before nothing counts as left.
-pub(crate) const QUIET: usize = 3;
+pub(crate) const MIN_EMPTY_CHECKS: usize = 3;
 
 /// The result of ending descendants.
 pub(crate) enum Descendants {
@@ -165,7 +165,7 @@ pub(crate) fn end_descendants(
         let left = platform::descendants(std::process::id(), leave);
         let Some(first) = left.first().copied() else {
             quiet += 1;
-            if !reap() || quiet == QUIET {
+            if !reap() || quiet == MIN_EMPTY_CHECKS {
                 return Descendants::Ended(told.len());
             }
             std::thread::sleep(Duration::from_millis(1));
@@ -180,14 +180,14 @@ pub(crate) fn end_descendants(
             if !told.contains(&process) {
                 told.push(process);
             }
-            if let Ok(Some(handle)) = Target::of(process.0, process.1, ProcessProof::Descendant) {
+            if let Ok(Some(handle)) = Target::find(process.0, process.1, ProcessProof::Descendant) {
                 let _ = handle.signal(if kill { Signal::KILL } else { Signal::TERM });
             }
         }
         if Instant::now() >= give_up {
             return Descendants::Stay(told.len());
         }
-        if let Ok(Some(handle)) = Target::of(first.0, first.1, ProcessProof::Descendant) {
+        if let Ok(Some(handle)) = Target::find(first.0, first.1, ProcessProof::Descendant) {
             handle.wait(Duration::from_millis(50));
         }
         reap();
@@ -195,19 +195,19 @@ pub(crate) fn end_descendants(
 }
 
 /// Ends all processes that carry the marks of a record whose shim is dead. Returns how many that were.
-pub(crate) fn end_orphans(record: &ProcessRecord, names: &Names) -> usize {
+pub(crate) fn end_orphans(record: &ProcessRecord, names: &Namespace) -> usize {
     // No process survives a reboot of the system.
     if !is_here(record) {
         return 0;
     }
     end_marked(&all_marks(record, names), record.shim.start, &|pid, start| {
-        Target::of(pid, start, ProcessProof::Marked(record, names)).ok().flatten()
+        Target::find(pid, start, ProcessProof::Marked(record, names)).ok().flatten()
     })
 }
 
 /// Ends all processes with these marks that started no earlier than `since`, if `target` returns a handle to them.
 /// Returns how many that were.
-pub(crate) fn end_marked(marks: &Marks<'_>, since: u64, target: &dyn Fn(u32, u64) -> Option<Target>) -> usize {
+pub(crate) fn end_marked(marks: &ProcessMarkers<'_>, since: u64, target: &dyn Fn(u32, u64) -> Option<Target>) -> usize {
     let mut ended = Vec::new();
     // A process being ended may start others, and may be gone when it is checked, so a single check is not enough to
     // know that nothing is left.
@@ -216,7 +216,7 @@ pub(crate) fn end_marked(marks: &Marks<'_>, since: u64, target: &dyn Fn(u32, u64
         let (left, unsure) = platform::marked(&marks.variables, marks.number, since);
         if left.is_empty() {
             quiet += usize::from(!unsure);
-            if quiet == QUIET {
+            if quiet == MIN_EMPTY_CHECKS {
                 break;
             }
             std::thread::sleep(Duration::from_millis(1));

@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::error::SupervisorError;
 use crate::files::random;
-use crate::names::Names;
+use crate::names::Namespace;
 use crate::platform;
 use crate::program::Program;
 use crate::root::Root;
@@ -18,7 +18,7 @@ use crate::runtime::RuntimeDir;
 use crate::segment::{Live, Owner, Segment, open};
 
 /// The names of processes in tests and benches.
-pub const NAMES: Names = Names::new("tested", "record.json", "test", ["AIW_TESTED_ID", "AIW_TESTED_INSTANCE"]);
+pub const NAMES: Namespace = Namespace::new("tested", "record.json", "test", ["AIW_TESTED_ID", "AIW_TESTED_INSTANCE"]);
 
 /// How long the operations on a segment take, each as the mean of many.
 #[derive(Debug, Clone, Copy)]
@@ -37,11 +37,11 @@ pub struct Figures {
 
 /// Measures in a segment of its own, created in `directory`, which must not exist yet.
 pub fn measure(directory: &Path) -> Result<Figures, SupervisorError> {
-    const TIMES: u32 = 100_000;
+    const UPDATE_COUNT: u32 = 100_000;
     let pid = std::process::id();
-    let root = Root::of(pid);
-    let segment = crate::segment::attach(&RuntimeDir::at(directory.to_owned(), NAMES.noun.clone()), root)?;
-    let mut live = live(pid, platform::start_of(pid).unwrap_or(0));
+    let root = Root::for_pid(pid);
+    let segment = crate::segment::attach(&RuntimeDir::at(directory.to_owned(), NAMES.kind.clone()), root)?;
+    let mut live = live(pid, platform::start_time(pid).unwrap_or(0));
     let start = Instant::now();
     for _ in 0..10_000 {
         drop(segment.claim(&live));
@@ -55,16 +55,16 @@ pub fn measure(directory: &Path) -> Result<Figures, SupervisorError> {
     }
     let register = (start.elapsed() / 1000).min(with_wake);
     let start = Instant::now();
-    for i in 0..TIMES {
+    for i in 0..UPDATE_COUNT {
         live.started = i.into();
         slots[0].update(&live);
     }
-    let update = start.elapsed() / TIMES;
+    let update = start.elapsed() / UPDATE_COUNT;
     let start = Instant::now();
-    for i in 0..TIMES {
+    for i in 0..UPDATE_COUNT {
         std::hint::black_box(segment.read(i as usize % 1000));
     }
-    let read = start.elapsed() / TIMES;
+    let read = start.elapsed() / UPDATE_COUNT;
     let start = Instant::now();
     for _ in 0..100 {
         let running = segment.scan().filter(|slot| slot.state() == Some(State::Running)).count();
@@ -76,7 +76,7 @@ pub fn measure(directory: &Path) -> Result<Figures, SupervisorError> {
 }
 
 fn wake(segment: &Arc<Segment>) -> Duration {
-    const TIMES: u32 = 1000;
+    const ROUND_COUNT: u32 = 1000;
     let done = Arc::new(AtomicBool::new(false));
     let (there, is_done) = (segment.clone(), done.clone());
     let (tell, told) = std::sync::mpsc::channel();
@@ -92,7 +92,7 @@ fn wake(segment: &Arc<Segment>) -> Duration {
         }
     });
     let mut total = Duration::ZERO;
-    for _ in 0..TIMES {
+    for _ in 0..ROUND_COUNT {
         // Gives the sleeper time to fall asleep.
         std::thread::sleep(Duration::from_micros(200));
         let start = Instant::now();
@@ -104,20 +104,20 @@ fn wake(segment: &Arc<Segment>) -> Duration {
     done.store(true, Ordering::Relaxed);
     segment.wake();
     let _ = sleeper.join();
-    total / TIMES
+    total / ROUND_COUNT
 }
 
 /// Returns how many slots of a root are taken.
-pub fn taken(runtime: &Path, names: &Names, root: Root) -> usize {
+pub fn taken(runtime: &Path, names: &Namespace, root: Root) -> usize {
     let segment = open(&at(runtime, names), root).ok().flatten();
     segment.map_or(0, |segment| segment.scan().filter_map(|slot| slot.decode()).count())
 }
 
 /// Fills a root's table with slots that this process owns, until it is full. Returns how many those were.
-pub fn fill(runtime: &Path, names: &Names, root: Root) -> Result<usize, SupervisorError> {
+pub fn fill(runtime: &Path, names: &Namespace, root: Root) -> Result<usize, SupervisorError> {
     let segment = crate::segment::attach(&at(runtime, names), root)?;
     let pid = std::process::id();
-    let live = live(pid, platform::start_of(pid).unwrap_or(0));
+    let live = live(pid, platform::start_time(pid).unwrap_or(0));
     let mut count = 0;
     while let Some(slot) = segment.claim(&live) {
         // The slot stays taken for as long as this process lives.
@@ -146,7 +146,7 @@ fn live(pid: u32, start: u64) -> Live {
 
 /// Creates or finds a root's segment as starters do, whether or not its link exists, again and again, for tests
 /// that kill the process in between.
-pub fn attach_forever(runtime: &Path, names: &Names, root: Root) -> Result<(), SupervisorError> {
+pub fn attach_forever(runtime: &Path, names: &Namespace, root: Root) -> Result<(), SupervisorError> {
     let runtime = at(runtime, names);
     loop {
         let segment = crate::segment::attach(&runtime, root)?;
@@ -156,7 +156,7 @@ pub fn attach_forever(runtime: &Path, names: &Names, root: Root) -> Result<(), S
 }
 
 /// Returns the name of a root's segment, creating the segment if it does not exist.
-pub fn attach(runtime: &Path, names: &Names, root: Root) -> Result<String, SupervisorError> {
+pub fn attach(runtime: &Path, names: &Namespace, root: Root) -> Result<String, SupervisorError> {
     let segment = crate::segment::attach(&at(runtime, names), root)?;
     Ok(segment.name().to_owned())
 }
@@ -166,19 +166,19 @@ pub fn be_newer() {
     crate::segment::NEWER.store(1, Ordering::Relaxed);
 }
 
-fn at(runtime: &Path, names: &Names) -> RuntimeDir {
-    RuntimeDir::at(runtime.to_owned(), names.noun.clone())
+fn at(runtime: &Path, names: &Namespace) -> RuntimeDir {
+    RuntimeDir::at(runtime.to_owned(), names.kind.clone())
 }
 
 /// A limit that no test reaches. It turns a hang into a failure.
-pub const GUARD: Duration = Duration::from_secs(60);
+pub const HANG_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Returns a program that runs a shell script.
 pub fn program(script: &str) -> Program {
     Program {
         arguments: vec!["-c".into(), script.into()],
         environment: vec![("PATH".into(), std::env::var_os("PATH").unwrap_or_default())],
-        ..Program::of("/bin/sh")
+        ..Program::new("/bin/sh")
     }
 }
 
@@ -189,7 +189,7 @@ pub fn until<T>(mut there: impl FnMut() -> Option<T>) -> T {
         if let Some(value) = there() {
             return value;
         }
-        assert!(start.elapsed() < GUARD, "it does not come");
+        assert!(start.elapsed() < HANG_TIMEOUT, "it does not come");
         std::thread::sleep(Duration::from_millis(5));
     }
 }

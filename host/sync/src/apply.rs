@@ -4,35 +4,35 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use aiw_core::Fault;
+use aiw_core::Diagnostic;
 use aiw_home::{Home, HomeError, Mode, make_private_dir, now_rfc3339, read_capped, remove_file, replace};
 use serde::{Deserialize, Serialize};
 
 use crate::content::KeyChange;
 use crate::error::SyncError;
-use crate::made::{SealedSecrets, is_sealed};
+use crate::generated::{EncryptedSecrets, is_sealed};
 use crate::place::{Roots, SyncPath, SyncRoot};
+use crate::policy::SyncImpact;
 use crate::snapshot::{FileContent, digest};
 use crate::state::{MergedState, SyncDirectory, SyncState};
-use crate::travel::TravelEffect;
 
-const MOST_RECORD: u64 = 16 << 20;
-const MOST_FILE: u64 = 64 << 20;
+const MAX_RECORD_BYTES: u64 = 16 << 20;
+const MAX_FILE_BYTES: u64 = 64 << 20;
 
 /// A change of a file that comes from elsewhere.
 #[derive(Debug, Clone)]
-pub(crate) struct TravelChange {
+pub(crate) struct IncomingChange {
     pub(crate) path: SyncPath,
     pub(crate) old: Option<FileContent>,
     pub(crate) new: Option<FileContent>,
     /// Its changes.
     pub(crate) changes: Vec<KeyChange>,
     /// The most that any of it does.
-    pub(crate) effect: TravelEffect,
+    pub(crate) effect: SyncImpact,
 }
 
 /// How many changes can be undone, one after the other.
-const KEPT: usize = 50;
+const MAX_UNDO_RECORDS: usize = 50;
 
 /// A change of files here by one pull or restore.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -81,19 +81,19 @@ fn journal(directory: &SyncDirectory) -> PathBuf {
 pub(crate) struct Applied {
     pub(crate) changed: Vec<SyncPath>,
     /// Files that stay as they are: somebody else changed them meanwhile, or they are the user's links.
-    pub(crate) left: Vec<SyncPath>,
+    pub(crate) skipped: Vec<SyncPath>,
     /// Files of `left` that are merged later. A link is not: it would stay again.
     waits: Vec<SyncPath>,
 }
 
 /// Carries out a change of files and of the state.
 pub(crate) fn apply(
-    secrets: &SealedSecrets<'_>,
+    secrets: &EncryptedSecrets<'_>,
     directory: &SyncDirectory,
     roots: &Roots,
     state: &mut SyncState,
     what: &str,
-    files: &[TravelChange],
+    files: &[IncomingChange],
     after: MergedState,
 ) -> Result<Applied, SyncError> {
     let home = secrets.home;
@@ -124,7 +124,7 @@ fn write_down(
     state: &SyncState,
     id: &str,
     what: &str,
-    files: &[TravelChange],
+    files: &[IncomingChange],
     after: MergedState,
 ) -> Result<ChangeRecord, SyncError> {
     let kept = directory.change(id);
@@ -173,12 +173,12 @@ fn take(
     applied: &Applied,
     undo: bool,
     state: &mut SyncState,
-    secrets: Option<&SealedSecrets<'_>>,
+    secrets: Option<&EncryptedSecrets<'_>>,
 ) -> Result<(), SyncError> {
     let is_it = |file: &&RecordedChange| is_sealed(&file.path) && applied.changed.contains(&file.path);
     let (Some(secrets), Some(file)) = (secrets, record.files.iter().find(is_it)) else { return Ok(()) };
     let bytes = |kept: &Option<KeptFile>| {
-        let read = |kept: &KeptFile| read_capped(&directory.change(&record.id).join(&kept.sha256), MOST_FILE);
+        let read = |kept: &KeptFile| read_capped(&directory.change(&record.id).join(&kept.sha256), MAX_FILE_BYTES);
         kept.as_ref().map(read).transpose().map(Option::flatten)
     };
     let (from, to) = if undo { (&file.new, &file.old) } else { (&file.old, &file.new) };
@@ -191,7 +191,7 @@ fn taken_back(home: &Home, directory: &SyncDirectory, record: &ChangeRecord, und
     // Where there is no room for it, a kill before the end lets the next command carry the change out.
     let _ = begin(directory, &Journal { id: record.id.clone(), undo: !undo });
     let back = carry_out(home, directory, record, !undo).and_then(|back| end(directory).map(|()| back));
-    if !undo && back.as_ref().is_ok_and(|back| back.left.is_empty()) {
+    if !undo && back.as_ref().is_ok_and(|back| back.skipped.is_empty()) {
         forget(directory, &record.id);
     }
     SyncError::NotApplied { problem: e.to_string(), back: back.err().map(|e| e.to_string()), hint: e.hint() }
@@ -202,7 +202,7 @@ pub(crate) fn undo(
     home: &Home,
     directory: &SyncDirectory,
     state: &mut SyncState,
-    secrets: Option<&SealedSecrets<'_>>,
+    secrets: Option<&EncryptedSecrets<'_>>,
 ) -> Result<(ChangeRecord, Applied), SyncError> {
     let id = state.change.clone().ok_or(SyncError::NothingToUndo)?;
     let record = read_record(directory, &id)?.ok_or(SyncError::NothingToUndo)?;
@@ -215,7 +215,7 @@ pub(crate) fn undo(
     };
     if applied.changed.is_empty() {
         end(directory)?;
-        return Err(SyncError::ChangedSince { paths: applied.left.iter().map(SyncPath::to_string).collect() });
+        return Err(SyncError::ChangedSince { paths: applied.skipped.iter().map(SyncPath::to_string).collect() });
     }
     finish(directory, state, record.clone(), &applied, true)?;
     Ok((record, applied))
@@ -226,9 +226,9 @@ pub(crate) fn recover(
     home: &Home,
     directory: &SyncDirectory,
     state: &mut SyncState,
-    secrets: Option<&SealedSecrets<'_>>,
+    secrets: Option<&EncryptedSecrets<'_>>,
 ) -> Result<Option<(ChangeRecord, Applied)>, SyncError> {
-    let Some(bytes) = read_capped(&journal(directory), MOST_RECORD)? else { return Ok(None) };
+    let Some(bytes) = read_capped(&journal(directory), MAX_RECORD_BYTES)? else { return Ok(None) };
     let journal = serde_json::from_slice::<Journal>(&bytes).ok();
     let record = journal.as_ref().map(|journal| read_record(directory, &journal.id)).transpose()?.flatten();
     let (Some(journal), Some(record)) = (journal, record) else { return end(directory).map(|()| None) };
@@ -254,7 +254,7 @@ pub(crate) fn records(
         next = record.as_ref().ok().and_then(|record| record.previous.clone());
         Some(record)
     };
-    std::iter::from_fn(record).take(KEPT)
+    std::iter::from_fn(record).take(MAX_UNDO_RECORDS)
 }
 
 impl ChangeRecord {
@@ -289,10 +289,10 @@ fn finish(
         if state.files == record.after {
             state.files = record.before.clone();
             // What stayed as it is was merged, and is.
-            state.files.held.extend(applied.left.iter().map(|path| (path.clone(), record.after.waiting(path))));
+            state.files.held.extend(applied.skipped.iter().map(|path| (path.clone(), record.after.waiting(path))));
         } else {
             // Something was merged or pushed since: these files alone are offered again.
-            let undone = record.paths().filter(|path| !applied.left.contains(path));
+            let undone = record.paths().filter(|path| !applied.skipped.contains(path));
             let waiting: Vec<_> = undone.map(|path| (path.clone(), record.before.waiting(path))).collect();
             state.files.held.extend(waiting);
         }
@@ -334,7 +334,7 @@ fn write_record(directory: &SyncDirectory, record: &ChangeRecord) -> Result<(), 
 fn read_record(directory: &SyncDirectory, id: &str) -> Result<Option<ChangeRecord>, SyncError> {
     let is_id = id.len() == 16 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
     let path = directory.change(id).join("record.json");
-    let bytes = if is_id { read_capped(&path, MOST_RECORD)? } else { None };
+    let bytes = if is_id { read_capped(&path, MAX_RECORD_BYTES)? } else { None };
     let read = bytes.map(|bytes| serde_json::from_slice(&bytes)).transpose();
     read.map_err(|e| HomeError::Invalid { path, problem: e.to_string() }.into())
 }
@@ -352,12 +352,12 @@ fn carry_out(home: &Home, directory: &SyncDirectory, record: &ChangeRecord, undo
     }
     for file in files {
         let (from, to) = if undo { (&file.new, &file.old) } else { (&file.old, &file.new) };
-        let now = match read_capped(&file.place, MOST_FILE) {
+        let now = match read_capped(&file.place, MAX_FILE_BYTES) {
             Ok(bytes) => {
                 bytes.map(|bytes| KeptFile { sha256: digest(&bytes), mode: mode_of(&file.place).unwrap_or(0) })
             }
             Err(HomeError::Invalid { .. }) => {
-                applied.left.push(file.path.clone());
+                applied.skipped.push(file.path.clone());
                 applied.waits.push(file.path.clone());
                 continue;
             }
@@ -369,19 +369,19 @@ fn carry_out(home: &Home, directory: &SyncDirectory, record: &ChangeRecord, undo
         // The link of a configuration is the user's own.
         let is_link = fs::symlink_metadata(&file.place).is_ok_and(|meta| meta.file_type().is_symlink());
         if to.is_none() && is_link {
-            applied.left.push(file.path.clone());
+            applied.skipped.push(file.path.clone());
         } else if is(to) && is_mode(to) {
             applied.changed.push(file.path.clone());
         } else if is(from) || is(to) {
             put(home, directory, record, file, to.as_ref())?;
             applied.changed.push(file.path.clone());
         } else {
-            applied.left.push(file.path.clone());
+            applied.skipped.push(file.path.clone());
             applied.waits.push(file.path.clone());
         }
     }
     applied.changed.sort();
-    applied.left.sort();
+    applied.skipped.sort();
     Ok(applied)
 }
 
@@ -402,7 +402,7 @@ fn put(
         return Ok(());
     };
     let source = directory.change(&record.id).join(&kept.sha256);
-    let bytes = read_capped(&source, MOST_FILE)?.filter(|bytes| digest(bytes) == kept.sha256);
+    let bytes = read_capped(&source, MAX_FILE_BYTES)?.filter(|bytes| digest(bytes) == kept.sha256);
     let bytes = bytes.ok_or_else(|| HomeError::Invalid { path: source, problem: "is gone or damaged".into() })?;
     if let Some(parent) = file.place.parent() {
         make_private_dir(parent)?;

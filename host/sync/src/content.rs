@@ -26,7 +26,7 @@ use self::structured::Structured;
 
 /// The part of a file that travels.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Travelling {
+pub struct SyncedContent {
     /// The file without the keys that stay. Comments stay in it.
     pub bytes: Vec<u8>,
     /// Where the user's home was replaced: keys, and places in lists.
@@ -38,9 +38,9 @@ pub struct Travelling {
 /// # Errors
 ///
 /// The end of a sentence about the file.
-pub fn travelling(form: ContentForm, text: &[u8], rules: &KeyRules<'_>, home: &Path) -> Result<Travelling, String> {
+pub fn travelling(form: ContentForm, text: &[u8], rules: &KeyRules<'_>, home: &Path) -> Result<SyncedContent, String> {
     if !form.has_keys() {
-        return Ok(Travelling { bytes: text.to_vec(), tokens: Vec::new() });
+        return Ok(SyncedContent { bytes: text.to_vec(), tokens: Vec::new() });
     }
     let mut file = Structured::parse(form, text)?;
     let travels = keys::travelling(&file.tree()?, rules);
@@ -59,7 +59,7 @@ pub fn travelling(form: ContentForm, text: &[u8], rules: &KeyRules<'_>, home: &P
     })?;
     tokens.sort();
     tokens.dedup();
-    Ok(Travelling { bytes: file.text().into_bytes(), tokens })
+    Ok(SyncedContent { bytes: file.text().into_bytes(), tokens })
 }
 
 /// Returns what a file that travelled says here: the reverse of [`travelling`]. It filters nothing; [`merge`] does.
@@ -77,7 +77,7 @@ pub fn arriving(form: ContentForm, bytes: &[u8], home: &Path) -> Result<Vec<u8>,
 }
 
 /// Returns the meaning of a file as bytes: the same for two files that differ in order, format and comments alone.
-pub fn meaning(form: ContentForm, bytes: &[u8], is_set: &dyn Fn(&[String]) -> bool) -> Vec<u8> {
+pub fn canonical_bytes(form: ContentForm, bytes: &[u8], is_set: &dyn Fn(&[String]) -> bool) -> Vec<u8> {
     let tree = form.has_keys().then(|| Structured::parse(form, bytes).and_then(|file| file.tree()));
     match tree {
         Some(Ok(tree)) => keys::canonical(&mut Vec::new(), &tree, is_set).into_bytes(),

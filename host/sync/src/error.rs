@@ -2,11 +2,11 @@
 
 use std::io;
 
-use aiw_core::{AskError, ErrorKind, Fault};
+use aiw_core::{Diagnostic, ErrorKind, PromptError};
 use aiw_home::{HomeError, VaultError};
 
-use crate::far::FarError;
 use crate::keys::InvalidPhrase;
+use crate::remote::RemoteError;
 
 /// Why configuration was not synchronized.
 #[derive(Debug, thiserror::Error)]
@@ -17,9 +17,9 @@ pub enum SyncError {
     /// The vault.
     #[error(transparent)]
     Vault(#[from] VaultError),
-    /// The far end.
+    /// The remote.
     #[error(transparent)]
-    Far(#[from] FarError),
+    Remote(#[from] RemoteError),
     /// The typed words are no phrase.
     #[error(transparent)]
     Phrase(#[from] InvalidPhrase),
@@ -28,37 +28,37 @@ pub enum SyncError {
     System(io::Error),
     /// This machine has no store yet.
     #[error("this machine synchronizes with nothing yet")]
-    NoStore,
-    /// The far end needs no login.
-    #[error("that far end needs no login")]
-    NoLogin,
+    NotSetUp,
+    /// The remote needs no login.
+    #[error("that remote needs no login")]
+    NotLoggedIn,
     /// This machine has a store.
-    #[error("this machine synchronizes with `{far_end}` already")]
+    #[error("this machine synchronizes with `{remote}` already")]
     HasStore {
-        /// The far end.
-        far_end: String,
+        /// The remote.
+        remote: String,
     },
-    /// The far end holds a store, and a new one was to begin there.
-    #[error("`{far_end}` holds a store already")]
+    /// The remote holds a store, and a new one was to begin there.
+    #[error("`{remote}` holds a store already")]
     NotEmpty {
-        /// The far end.
-        far_end: String,
+        /// The remote.
+        remote: String,
     },
-    /// The far end holds no store, and one was to be joined.
-    #[error("`{far_end}` holds no store yet")]
+    /// The remote holds no store, and one was to be joined.
+    #[error("`{remote}` holds no store yet")]
     Empty {
-        /// The far end.
-        far_end: String,
+        /// The remote.
+        remote: String,
     },
     /// The words are a phrase, but of another store.
-    #[error("these words are without a typing error, but open no store at `{far_end}`: they are another store's")]
+    #[error("these words are without a typing error, but open no store at `{remote}`: they are another store's")]
     OtherStore {
-        /// The far end.
-        far_end: String,
+        /// The remote.
+        remote: String,
     },
     /// The phrase is not in the vault.
     #[error("the phrase of the store is not in the vault")]
-    NoPhrase,
+    MissingRecoveryPhrase,
     /// A snapshot can't be used.
     #[error("snapshot `{name}` {problem}")]
     Snapshot {
@@ -75,7 +75,7 @@ pub enum SyncError {
         /// Its name, shortened.
         name: String,
         /// The remote's error.
-        source: FarError,
+        source: RemoteError,
     },
     /// A snapshot can't be written to the remote.
     #[error("cannot write snapshot `{name}`: {source}")]
@@ -83,11 +83,11 @@ pub enum SyncError {
         /// Its name, shortened.
         name: String,
         /// The remote's error.
-        source: FarError,
+        source: RemoteError,
     },
     /// Two machines have the same id.
     #[error("there are two different snapshots `{name}`: `{}` and `{}`", .objects[0], .objects[1])]
-    Twice {
+    DuplicateMachine {
         /// Their name, shortened.
         name: String,
         /// The names of their objects.
@@ -95,34 +95,34 @@ pub enum SyncError {
     },
     /// The files here can't be a snapshot.
     #[error("what travels from this machine {0}")]
-    Own(String),
-    /// The far end doesn't show what it showed before.
+    SelfReference(String),
+    /// The remote doesn't show what it showed before.
     #[error("{0}")]
-    Doubt(String),
+    Integrity(String),
     /// Other machines have pushed what is not merged here.
     #[error("{} pushed, and that is not merged here yet", .machines.join(", "))]
-    Unmerged {
+    UnmergedChanges {
         /// Their names.
         machines: Vec<String>,
     },
     /// Conflicts wait for an answer.
     #[error("{} with what other machines pushed, and that is not decided yet", if .paths.len() == 1 { format!("`{}` conflicts", .paths[0]) } else { format!("{} files conflict", .paths.len()) })]
-    Undecided {
+    UnresolvedConflicts {
         /// The files.
         paths: Vec<String>,
     },
     /// More travels than when this machine merged last.
     #[error("something travels from this machine now that did not when it merged last")]
-    Wider,
+    PermissionsWidened,
     /// Another phrase opens the store now.
     #[error("the store was replaced on `{machine}` by `aiw sync rekey`")]
-    Moved {
+    RemoteChanged {
         /// The machine.
         machine: String,
     },
     /// No snapshot has that name.
     #[error("there is no snapshot `{0}`")]
-    NoSnapshot(String),
+    SnapshotNotFound(String),
     /// Several have.
     #[error("`{0}` is the beginning of several snapshots' names")]
     Ambiguous(String),
@@ -148,13 +148,13 @@ pub enum SyncError {
     },
     /// Programs would be started, and nobody agreed.
     #[error("what comes in starts programs, says where secrets go or widens what may be done, and nobody agreed to it")]
-    Starts {
+    ExecutableChanges {
         /// The digest of the plan.
         digest: String,
     },
     /// A push would take much away from others.
     #[error("this push would take away {0}")]
-    Shrinks(String),
+    DestructivePush(String),
     /// Secrets would be pushed.
     #[error("{} would be pushed in clear text inside the sealed snapshot: {}", aiw_core::counted(.places.len() as u64, "secret"), .places.join(", "))]
     Secrets {
@@ -173,43 +173,43 @@ pub enum SyncError {
     },
     /// The user's home is not known.
     #[error("no home directory is known: `HOME` is not set")]
-    NoHome,
+    HomeNotFound,
     /// The answer to a question.
     #[error(transparent)]
-    Ask(#[from] AskError),
+    Prompt(#[from] PromptError),
     /// A thread failed.
     #[error("a part of the work failed: {0}")]
     Internal(String),
 }
 
-impl Fault for SyncError {
-    fn below(&self) -> Option<&dyn Fault> {
-        aiw_core::passed_on!(self, Home, Vault, Far, Unread { source }, Unwritten { source }, Ask)
+impl Diagnostic for SyncError {
+    fn diagnostic_source(&self) -> Option<&dyn Diagnostic> {
+        aiw_core::forward_diagnostic!(self, Home, Vault, Remote, Unread { source }, Unwritten { source }, Prompt)
     }
 
     fn own_kind(&self) -> ErrorKind {
         match self {
             Self::Internal(_) => ErrorKind::Internal,
             Self::System(_) | Self::NotApplied { .. } => ErrorKind::Unavailable,
-            Self::NoPhrase | Self::NoHome => ErrorKind::Config,
+            Self::MissingRecoveryPhrase | Self::HomeNotFound => ErrorKind::Config,
             _ => ErrorKind::User,
         }
     }
 
     fn own_hint(&self) -> Option<String> {
         Some(match self {
-            Self::NoStore => "`aiw sync init FAR-END` begins a store, `aiw sync join FAR-END` joins one".into(),
+            Self::NotSetUp => "`aiw sync init REMOTE` begins a store, `aiw sync join REMOTE` joins one".into(),
             Self::HasStore { .. } => "`aiw sync status` shows it; `aiw sync leave` forgets it".into(),
-            Self::NotEmpty { far_end } => format!("`aiw sync join {}`", aiw_core::shell_word_in_line(far_end)),
-            Self::Empty { far_end } => format!("`aiw sync init {}`", aiw_core::shell_word_in_line(far_end)),
+            Self::NotEmpty { remote } => format!("`aiw sync join {}`", aiw_core::shell_word_in_line(remote)),
+            Self::Empty { remote } => format!("`aiw sync init {}`", aiw_core::shell_word_in_line(remote)),
             Self::OtherStore { .. } => "`aiw sync phrase` on a machine of that store shows its words".into(),
-            Self::NoPhrase => "`aiw sync leave`, and join again with the words".into(),
-            Self::Doubt(_) => {
-                "if you know why, for example because the far end was restored from a backup: `aiw sync pull --accept-older`".into()
+            Self::MissingRecoveryPhrase => "`aiw sync leave`, and join again with the words".into(),
+            Self::Integrity(_) => {
+                "if you know why, for example because the remote was restored from a backup: `aiw sync pull --allow-rollback`".into()
             }
-            Self::Unmerged { .. } | Self::Undecided { .. } | Self::Wider => "`aiw sync pull`".into(),
-            Self::Moved { .. } => "`aiw sync leave`, and join again with the new words".into(),
-            Self::NoSnapshot(_) | Self::Ambiguous(_) => "`aiw sync list`".into(),
+            Self::UnmergedChanges { .. } | Self::UnresolvedConflicts { .. } | Self::PermissionsWidened => "`aiw sync pull`".into(),
+            Self::RemoteChanged { .. } => "`aiw sync leave`, and join again with the new words".into(),
+            Self::SnapshotNotFound(_) | Self::Ambiguous(_) => "`aiw sync list`".into(),
             Self::ChangedSince { .. } => {
                 "`aiw sync restore SNAPSHOT` makes the files here those of one that `aiw sync list` names".into()
             }
@@ -218,24 +218,24 @@ impl Fault for SyncError {
                 "`aiw sync pull` on a terminal asks; both versions are in `{}`; `--partial` writes the rest",
                 directory.display()
             ),
-            Self::Starts { digest } => {
+            Self::ExecutableChanges { digest } => {
                 format!("`aiw sync pull --dry-run` shows it; `--allow-executable {digest}` agrees to exactly that")
             }
             Self::Snapshot { object, .. } => format!(
-                "`aiw sync push` on the machine that wrote it puts it again; if that one can't, delete `{object}` at the remote, and pull with `--accept-older`"
+                "`aiw sync push` on the machine that wrote it puts it again; if that one can't, delete `{object}` at the remote, and pull with `--allow-rollback`"
             ),
-            Self::Twice { .. } => {
+            Self::DuplicateMachine { .. } => {
                 "if a copy of a machine's home is in use as well, `aiw sync leave` and join again there; then delete one of the two at the remote".into()
             }
             Self::Home(e @ HomeError::Io { source, .. }) => match source.kind() {
                 io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::StorageFull => {
-                    format!("`{}`", e.remedy()?)
+                    format!("`{}`", e.fix()?)
                 }
                 _ => return None,
             },
             Self::NotApplied { back: Some(_), .. } => "the next `aiw sync` command tries again".into(),
             Self::NotApplied { back: None, hint, .. } => return hint.clone(),
-            Self::Shrinks(_) => "if that is meant: `--yes-shrink`".into(),
+            Self::DestructivePush(_) => "if that is meant: `--allow-deletions`".into(),
             Self::Secrets { .. } => {
                 "put them into the vault (`aiw secret set`), leave the file out (`aiw sync exclude`), or agree on a terminal".into()
             }
@@ -254,7 +254,7 @@ mod tests {
     fn what_may_not_be_read_or_written_has_a_next_step() {
         let refused = |kind: io::ErrorKind| HomeError::io("write in", Path::new("/nowhere/a"), kind.into());
         let hint = |error: SyncError| error.hint().unwrap();
-        let far = |kind| hint(SyncError::Far(refused(kind).into()));
+        let far = |kind| hint(SyncError::Remote(refused(kind).into()));
         assert_eq!(
             far(io::ErrorKind::PermissionDenied),
             "if it is yours, `chmod u+rwX /nowhere/a`; else `aiw sync leave`, and another folder"
@@ -266,10 +266,11 @@ mod tests {
 
     #[test]
     fn a_question_that_nobody_answers_says_what_would() {
-        let nobody = AskError::Nobody { question: "showing the phrase".into(), hint: "`aiw sync phrase`".into() };
+        let nobody =
+            PromptError::NotInteractive { question: "showing the phrase".into(), hint: "`aiw sync phrase`".into() };
         let error = SyncError::from(nobody);
         assert_eq!(error.hint().as_deref(), Some("`aiw sync phrase`"));
-        assert!(matches!(error.unanswered(), Some(AskError::Nobody { .. })));
-        assert_eq!(SyncError::from(AskError::Interrupted).kind(), ErrorKind::Interrupted);
+        assert!(matches!(error.prompt_error(), Some(PromptError::NotInteractive { .. })));
+        assert_eq!(SyncError::from(PromptError::Interrupted).kind(), ErrorKind::Interrupted);
     }
 }

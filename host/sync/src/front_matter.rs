@@ -9,7 +9,7 @@ use serde_json::Value;
 /// Keys that say how instructions are called and who reads them. Without `tools`, an agent has all of them.
 const PLAIN_KEYS: [&str; 5] = ["name", "description", "model", "color", "tools"];
 
-const FENCE: &str = "---";
+const FRONT_MATTER_FENCE: &str = "---";
 
 /// The longest front matter that is parsed.
 const MAX_FRONT_MATTER: usize = 64 << 10;
@@ -20,7 +20,7 @@ pub(crate) fn is_plain(bytes: &[u8]) -> bool {
     let Ok(text) = str::from_utf8(bytes) else { return false };
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let begins = |c: char| !c.is_whitespace() && !is_unsafe(c);
-    if !text[text.find(begins).unwrap_or(text.len())..].starts_with(FENCE) {
+    if !text[text.find(begins).unwrap_or(text.len())..].starts_with(FRONT_MATTER_FENCE) {
         return true;
     }
     front_matter(text).is_some_and(|(front, rest)| {
@@ -36,14 +36,14 @@ pub(crate) fn is_plain(bytes: &[u8]) -> bool {
 fn has_plain_lines(text: &str) -> bool {
     let is_key = |line: &str| line.split_once(':').is_some_and(|(key, _)| PLAIN_KEYS.contains(&key));
     let mut lines = text.lines().filter(|line| !line.trim().is_empty());
-    !text.contains(FENCE)
+    !text.contains(FRONT_MATTER_FENCE)
         && lines.next().is_none_or(is_key)
         && lines.all(|line| line.starts_with([' ', '#', '-']) || is_key(line))
 }
 
 /// Returns the text between two lines that are nothing but `---`, the first of which begins the text, and what is behind them.
 fn front_matter(text: &str) -> Option<(&str, &str)> {
-    let is_fence = |line: &str| line.trim_end_matches('\n').trim_end_matches('\r') == FENCE;
+    let is_fence = |line: &str| line.trim_end_matches('\n').trim_end_matches('\r') == FRONT_MATTER_FENCE;
     let mut lines = text.split_inclusive('\n');
     let begin = lines.next().filter(|line| is_fence(line))?.len();
     let mut end = begin;

@@ -11,10 +11,10 @@ use aiw_home::{Home, read_capped};
 use serde_json::Value;
 
 use crate::content::{KeyRules, top_level_keys, travelling};
-use crate::made::Made;
+use crate::generated::Made;
 use crate::place::{Roots, SyncPath, SyncRoot};
-use crate::snapshot::{FileContent, MAX_FILE, MOST_FILES, MachineFiles};
-use crate::travel::{Scope, TravelRow};
+use crate::policy::{Scope, SyncRule};
+use crate::snapshot::{FileContent, MAX_FILE, MAX_FILES, MachineFiles};
 
 /// How deep directories are walked.
 const MAX_DEPTH: usize = 16;
@@ -37,7 +37,7 @@ pub(crate) struct Gathered {
     /// Paths of which nothing is known: they count as deleted nowhere.
     pub(crate) silent: Vec<String>,
     /// Why.
-    pub(crate) left_out: Vec<LeftOutFile>,
+    pub(crate) skipped: Vec<SkippedFile>,
     /// The servers of `mcp.json` that something else installs: they are installed again elsewhere.
     pub(crate) stays: BTreeSet<String>,
 }
@@ -47,7 +47,7 @@ impl Gathered {
     fn leave(&mut self, root: SyncRoot, below: &str, why: &str) {
         let path = format!("{}:{}", root.as_str(), below);
         self.silent.push(path.clone());
-        self.left_out.push(LeftOutFile { path: aiw_core::one_line(&path, 240), why: why.into() });
+        self.skipped.push(SkippedFile { path: aiw_core::one_line(&path, 240), reason: why.into() });
     }
 
     /// Returns the names in a directory. Of one that can't be read, nothing is known.
@@ -72,11 +72,11 @@ impl Gathered {
 /// A file that doesn't travel although its row does.
 #[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
-pub struct LeftOutFile {
+pub struct SkippedFile {
     /// The file.
     pub path: String,
     /// Why, as the end of a sentence about it.
-    pub why: String,
+    pub reason: String,
 }
 
 /// Gathers files. `rules` says of what it reads which keys travel.
@@ -116,7 +116,7 @@ impl Gatherer<'_> {
             young.retain(|path| {
                 let Some(before) = gathered.local.remove(path) else { return false };
                 gathered.files.remove(path);
-                if let Some(row) = self.scope.travels(path) {
+                if let Some(row) = self.scope.rule(path) {
                     self.file(row, path.clone(), gathered);
                 }
                 gathered.local.get(path) != Some(&before)
@@ -132,7 +132,7 @@ impl Gatherer<'_> {
         self.roots.directory(root).is_dir()
     }
 
-    fn of_row(&self, row: &TravelRow, gathered: &mut Gathered) {
+    fn of_row(&self, row: &SyncRule, gathered: &mut Gathered) {
         let mut found = Vec::new();
         let parts: Vec<&str> = row.path.trim_end_matches('/').split('/').collect();
         let is_directory = row.path.ends_with('/');
@@ -143,14 +143,14 @@ impl Gatherer<'_> {
         for below in found {
             let Ok(path) = SyncPath::new(row.root, &below) else {
                 let path = format!("{}:{}", row.root.as_str(), aiw_core::one_line(&below, 120));
-                gathered.left_out.push(LeftOutFile { path, why: "has a name that not every system can have".into() });
+                gathered.skipped.push(SkippedFile { path, reason: "has a name that not every system can have".into() });
                 continue;
             };
             // An earlier row may say something else of it.
-            if self.scope.travels(&path).is_none_or(|own| own.pattern() != row.pattern()) {
+            if self.scope.rule(&path).is_none_or(|own| own.pattern() != row.pattern()) {
                 continue;
             }
-            if gathered.local.len() >= MOST_FILES {
+            if gathered.local.len() >= MAX_FILES {
                 gathered.leave(path.root, path.below(), "is one file too many");
                 continue;
             }
@@ -199,14 +199,14 @@ impl Gatherer<'_> {
         }
     }
 
-    fn file(&self, row: &TravelRow, path: SyncPath, gathered: &mut Gathered) {
+    fn file(&self, row: &SyncRule, path: SyncPath, gathered: &mut Gathered) {
         let place = self.roots.file(&path);
         let made = self.made.get(&path).cloned();
         let read = made.map_or_else(|| read(&place), |made| Ok(Some(made))).and_then(|read| {
             let Some(bytes) = read else { return Ok(None) };
-            let travels = |key: &[String]| key_travels(row, &gathered.stays, key);
+            let travels = |key: &[String]| is_key_synced(row, &gathered.stays, key);
             let is_set = |key: &[String]| row.is_set(key);
-            let rules = KeyRules { travels: &travels, is_set: &is_set };
+            let rules = KeyRules { is_synced: &travels, is_set: &is_set };
             let travelling = travelling(row.form, &bytes, &rules, self.roots.home())?.bytes;
             Ok(Some((bytes, travelling)))
         });
@@ -237,7 +237,7 @@ pub(crate) fn servers_that_stay(home: &Home) -> BTreeSet<String> {
 }
 
 /// Whether a key travels. `None` means that the keys below it decide.
-pub(crate) fn key_travels(row: &TravelRow, stays: &BTreeSet<String>, key: &[String]) -> Option<bool> {
+pub(crate) fn is_key_synced(row: &SyncRule, stays: &BTreeSet<String>, key: &[String]) -> Option<bool> {
     if row.root == SyncRoot::Aiw && row.path == "mcp.json" && !stays.is_empty() {
         match key {
             [] => return None,
@@ -246,7 +246,7 @@ pub(crate) fn key_travels(row: &TravelRow, stays: &BTreeSet<String>, key: &[Stri
             _ => {}
         }
     }
-    row.key_travels(key)
+    row.is_key_synced(key)
 }
 
 fn has_text(value: &Value, is_it: &impl Fn(&str) -> bool, depth: usize) -> bool {

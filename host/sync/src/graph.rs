@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::object::{ObjectName, SeenSnapshot};
 use crate::place::SyncPath;
+use crate::policy::{is_covered, is_within};
 use crate::snapshot::{Clock, Snapshot, is_in};
-use crate::travel::{is_covered, is_within};
 
 /// The objects of a store, by machine and counter.
 #[derive(Debug, Default)]
@@ -14,17 +14,17 @@ pub(crate) struct Listing {
     /// Never an empty list. There are several objects with one number until they were read: without the key, anybody who can
     /// write to the remote can add one.
     there: BTreeMap<String, BTreeMap<u64, Vec<ObjectName>>>,
-    /// Objects that this machine has, and the far end may have no more.
-    kept: BTreeSet<ObjectName>,
+    /// Objects that this machine has, and the remote may have no more.
+    known_objects: BTreeSet<ObjectName>,
 }
 
 /// Why a list of objects is not to be trusted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Doubt {
+pub(crate) enum IntegrityError {
     /// A snapshot that was seen, or that another one names, is gone, and no newer one of its machine is there.
-    Gone { machine: String, counter: u64 },
+    Missing { machine: String, counter: u64 },
     /// A snapshot that was seen has other bytes now.
-    Changed { machine: String, counter: u64 },
+    Tampered { machine: String, counter: u64 },
 }
 
 impl Listing {
@@ -45,7 +45,7 @@ impl Listing {
 
     /// Drops an object that is gone, or that no machine of the store wrote.
     pub(crate) fn remove(&mut self, name: &ObjectName) {
-        self.kept.remove(name);
+        self.known_objects.remove(name);
         self.retain(name, |other| other != name);
     }
 
@@ -75,12 +75,12 @@ impl Listing {
 
     /// Takes in an object that is kept here.
     pub(crate) fn keep(&mut self, name: ObjectName) {
-        self.kept.insert(name);
+        self.known_objects.insert(name);
     }
 
     /// Whether an object is there, or kept here.
     pub(crate) fn has(&self, name: &ObjectName) -> bool {
-        self.kept.contains(name) || self.is_listed(name)
+        self.known_objects.contains(name) || self.is_listed(name)
     }
 
     /// Whether the remote has an object.
@@ -124,12 +124,12 @@ impl Listing {
     /// Returns the newest object of a machine up to a number.
     fn up_to(&self, machine: &str, counter: u64) -> Option<&ObjectName> {
         let there = self.there.get(machine).and_then(|own| own.range(..=counter).next_back()?.1.first());
-        let kept = self.kept.iter().filter(|name| name.machine == machine && name.counter <= counter);
+        let kept = self.known_objects.iter().filter(|name| name.machine == machine && name.counter <= counter);
         there.into_iter().chain(kept).max_by_key(|name| name.counter)
     }
 
     /// Compares the list with what is known: no machine has an older newest snapshot than before, and none another one.
-    pub(crate) fn check(&self, known: &Clock) -> Result<(), Doubt> {
+    pub(crate) fn check(&self, known: &Clock) -> Result<(), IntegrityError> {
         known.iter().try_for_each(|(machine, seen)| self.check_machine(machine, seen))
     }
 
@@ -138,14 +138,18 @@ impl Listing {
         known.iter().filter(|(machine, seen)| self.check_machine(machine, seen).is_err())
     }
 
-    fn check_machine(&self, machine: &str, SeenSnapshot { counter, digest }: &SeenSnapshot) -> Result<(), Doubt> {
+    fn check_machine(
+        &self,
+        machine: &str,
+        SeenSnapshot { counter, digest }: &SeenSnapshot,
+    ) -> Result<(), IntegrityError> {
         let counters = self.there.get(machine);
         if counters.and_then(|counters| counters.keys().next_back()).is_none_or(|newest| newest < counter) {
-            return Err(Doubt::Gone { machine: machine.to_owned(), counter: *counter });
+            return Err(IntegrityError::Missing { machine: machine.to_owned(), counter: *counter });
         }
         let same_number = counters.and_then(|counters| counters.get(counter));
         if same_number.is_some_and(|names| names.iter().all(|name| name.digest != *digest)) {
-            return Err(Doubt::Changed { machine: machine.to_owned(), counter: *counter });
+            return Err(IntegrityError::Tampered { machine: machine.to_owned(), counter: *counter });
         }
         Ok(())
     }
@@ -200,22 +204,22 @@ pub(crate) fn hold(snapshots: &[&Snapshot], one: &Clock, other: &Clock) -> bool 
 }
 
 /// Finds who says something of a path: a snapshot, or its parents where it says nothing.
-pub(crate) struct Speakers<'a> {
+pub(crate) struct PathHeads<'a> {
     /// All snapshots that were read, by name.
     pub(crate) read: &'a BTreeMap<String, Snapshot>,
 }
 
-impl<'a> Speakers<'a> {
+impl<'a> PathHeads<'a> {
     /// Returns the newest snapshots among these and their ancestors that say something of a path, none of which is merged into
     /// another one. The names of those that would have to be read for that come second.
-    pub(crate) fn of(&self, path: &SyncPath, from: &[&'a Snapshot]) -> (Vec<&'a Snapshot>, Vec<String>) {
+    pub(crate) fn heads(&self, path: &SyncPath, from: &[&'a Snapshot]) -> (Vec<&'a Snapshot>, Vec<String>) {
         let (mut found, mut missing, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
         let mut next: Vec<&Snapshot> = from.to_vec();
         while let Some(snapshot) = next.pop() {
             if !seen.insert(snapshot.name.to_string()) {
                 continue;
             }
-            if speaks_of(snapshot, path) {
+            if mentions(snapshot, path) {
                 found.push(snapshot);
                 continue;
             }
@@ -233,7 +237,7 @@ impl<'a> Speakers<'a> {
 }
 
 /// Whether a snapshot says something of a path.
-pub(crate) fn speaks_of(snapshot: &Snapshot, path: &SyncPath) -> bool {
+pub(crate) fn mentions(snapshot: &Snapshot, path: &SyncPath) -> bool {
     speaks(&snapshot.manifest.covers, &snapshot.manifest.silent, path)
 }
 

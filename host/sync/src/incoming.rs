@@ -4,28 +4,28 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::apply::TravelChange;
+use crate::apply::IncomingChange;
 use crate::content::{
     ContentChoice, ContentConflict, KeyChange, KeyRules, Resolved, Versions, arriving, merge, travelling,
     whole_difference,
 };
 use crate::error::SyncError;
 use crate::front_matter;
-use crate::gather::{Gathered, key_travels};
-use crate::graph::{Speakers, common, hold, joined, speaks};
+use crate::gather::{Gathered, is_key_synced};
+use crate::graph::{PathHeads, common, hold, joined, speaks};
 use crate::object::ObjectName;
 use crate::place::{Roots, SyncPath};
+use crate::policy::{Scope, SyncImpact, SyncRule};
 use crate::snapshot::{Clock, FileContent, MAX_FILE, Snapshot, is_in};
-use crate::state::{HeldKey, HeldKeys, MergedState};
+use crate::state::{MergedState, UndecidedKey, UndecidedKeys};
 use crate::store::SyncStore;
-use crate::travel::{Scope, TravelEffect, TravelRow};
 
 /// How many sets of snapshots are made one for a merge of one file.
-const MOST_UNITED: usize = 500;
+const MAX_MERGE_BASES: usize = 500;
 
 /// An answer to a conflict.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum ConflictAnswer {
+pub(crate) enum ConflictResolution {
     /// Mine stays, and the next pull asks again.
     Skip,
     /// Mine stays.
@@ -37,16 +37,16 @@ pub(crate) enum ConflictAnswer {
 }
 
 /// The place of a conflict: a file, a key of it (none: all of it), and the snapshot that has another value.
-pub(crate) type ConflictPlace = (SyncPath, Vec<String>, String);
+pub(crate) type ConflictLocation = (SyncPath, Vec<String>, String);
 
 /// A conflict.
 #[derive(Debug, Clone)]
-pub(crate) struct FoundConflict {
-    pub(crate) place: ConflictPlace,
+pub(crate) struct Conflict {
+    pub(crate) place: ConflictLocation,
     pub(crate) conflict: ContentConflict,
     /// The machine that has the other value, and when it wrote it by its clock.
     pub(crate) from: String,
-    pub(crate) answer: ConflictAnswer,
+    pub(crate) answer: ConflictResolution,
     /// The other machine's version of the whole file.
     pub(crate) theirs: Option<Vec<u8>>,
 }
@@ -54,12 +54,12 @@ pub(crate) struct FoundConflict {
 /// The work of a pull.
 #[derive(Debug, Default)]
 pub(crate) struct PullWork {
-    pub(crate) files: Vec<TravelChange>,
-    pub(crate) conflicts: Vec<FoundConflict>,
+    pub(crate) files: Vec<IncomingChange>,
+    pub(crate) conflicts: Vec<Conflict>,
     /// Files that can't be merged, and why.
     pub(crate) unreadable: Vec<(SyncPath, String)>,
     /// Keys that are not decided once this is applied.
-    pub(crate) held: HeldKeys,
+    pub(crate) held: UndecidedKeys,
     /// Files of others that don't travel to this machine.
     pub(crate) ignored: usize,
 }
@@ -74,7 +74,7 @@ impl PullWork {
 impl PullWork {
     fn add(
         &mut self,
-        row: &TravelRow,
+        row: &SyncRule,
         path: &SyncPath,
         old: Option<FileContent>,
         new: Option<FileContent>,
@@ -82,12 +82,12 @@ impl PullWork {
     ) {
         if old != new {
             let effect = effect(row, old.as_ref(), new.as_ref(), &changes);
-            if row.effect == TravelEffect::Instructs && effect == TravelEffect::Starts {
+            if row.effect == SyncImpact::Instructs && effect == SyncImpact::Starts {
                 // One line may make keys of lines far below it.
                 let bytes = |file: &Option<FileContent>| file.as_ref().map(|file| file.bytes.clone());
                 changes = whole_difference(row.form, bytes(&old).as_deref(), bytes(&new).as_deref());
             }
-            self.files.push(TravelChange { path: path.clone(), old, new, changes, effect });
+            self.files.push(IncomingChange { path: path.clone(), old, new, changes, effect });
         }
     }
 }
@@ -114,7 +114,7 @@ impl Merger<'_> {
         for _ in 0..10_000 {
             let mut missing: BTreeSet<ObjectName> = BTreeSet::new();
             for path in self.paths(store) {
-                let Some(row) = self.scope.travels(&path) else { continue };
+                let Some(row) = self.scope.rule(&path) else { continue };
                 for pass in self.passes(&path) {
                     for (_, bases) in self.sources(store, &path, &pass.merged, &mut missing) {
                         self.united(store, row, &path, &bases.unwrap_or_default(), &mut missing, &mut BTreeMap::new());
@@ -126,7 +126,7 @@ impl Merger<'_> {
                 return Ok(());
             }
         }
-        Err(SyncError::Doubt("the snapshots at the far end name each other without end".into()))
+        Err(SyncError::Integrity("the snapshots at the remote name each other without end".into()))
     }
 
     /// Returns all paths that anybody has. One path of each kind would be enough to load, but they are few.
@@ -137,7 +137,7 @@ impl Merger<'_> {
 
     /// Whether this machine says something of a path, and takes it.
     fn speaks(&self, path: &SyncPath) -> bool {
-        self.scope.travels(path).is_some() && speaks(&self.mine.covers, &self.mine.silent, path)
+        self.scope.rule(path).is_some() && speaks(&self.mine.covers, &self.mine.silent, path)
     }
 
     /// Returns the ways through a file: one for each key that was not decided, and one for the rest.
@@ -177,7 +177,7 @@ impl Merger<'_> {
     fn bases(
         &self,
         store: &SyncStore<'_>,
-        row: &TravelRow,
+        row: &SyncRule,
         path: &SyncPath,
         (theirs, snapshots): (&Snapshot, Option<Vec<&Snapshot>>),
         mine: Option<&FileContent>,
@@ -190,10 +190,10 @@ impl Merger<'_> {
     }
 
     /// Returns a file of this machine as it would travel, if it can.
-    fn leaving(&self, row: &TravelRow, file: Option<&FileContent>) -> Option<FileContent> {
-        let travels = |key: &[String]| key_travels(row, &self.mine.stays, key);
+    fn leaving(&self, row: &SyncRule, file: Option<&FileContent>) -> Option<FileContent> {
+        let travels = |key: &[String]| is_key_synced(row, &self.mine.stays, key);
         let is_set = |key: &[String]| row.is_set(key);
-        let rules = KeyRules { travels: &travels, is_set: &is_set };
+        let rules = KeyRules { is_synced: &travels, is_set: &is_set };
         let FileContent { bytes, executable } = file?;
         let bytes = travelling(row.form, bytes, &rules, self.roots.home()).ok()?.bytes;
         Some(FileContent { bytes, executable: *executable })
@@ -204,7 +204,7 @@ impl Merger<'_> {
     fn united(
         &self,
         store: &SyncStore<'_>,
-        row: &TravelRow,
+        row: &SyncRule,
         path: &SyncPath,
         snapshots: &[&Snapshot],
         missing: &mut BTreeSet<ObjectName>,
@@ -218,7 +218,7 @@ impl Merger<'_> {
         if let Some(known) = known.get(&names) {
             return known.clone();
         }
-        if known.len() >= MOST_UNITED {
+        if known.len() >= MAX_MERGE_BASES {
             return None;
         }
         // Hostile ones may come from themselves.
@@ -240,15 +240,15 @@ impl Merger<'_> {
     /// Makes one of two versions that travelled; `None` if they conflict.
     fn between(
         &self,
-        row: &TravelRow,
+        row: &SyncRule,
         base: Option<&FileContent>,
         one: Option<&FileContent>,
         other: Option<&FileContent>,
     ) -> Option<Option<FileContent>> {
         let home = self.roots.home();
-        let travels = |key: &[String]| key_travels(row, &self.mine.stays, key);
+        let travels = |key: &[String]| is_key_synced(row, &self.mine.stays, key);
         let is_set = |key: &[String]| row.is_set(key);
-        let rules = KeyRules { travels: &travels, is_set: &is_set };
+        let rules = KeyRules { is_synced: &travels, is_set: &is_set };
         let bytes = |file: Option<&FileContent>| file.map(|file| file.bytes.clone());
         // As it would be here.
         let mine = one.map(|file| arriving(row.form, &file.bytes, home)).transpose().ok()?;
@@ -269,13 +269,17 @@ impl Merger<'_> {
     }
 
     /// Merges everything. A conflict that has no answer is skipped.
-    pub(crate) fn merge(&self, store: &SyncStore<'_>, answers: &BTreeMap<ConflictPlace, ConflictAnswer>) -> PullWork {
+    pub(crate) fn merge(
+        &self,
+        store: &SyncStore<'_>,
+        answers: &BTreeMap<ConflictLocation, ConflictResolution>,
+    ) -> PullWork {
         let mut incoming = PullWork::default();
         let heads = store.heads();
         let foreign = heads.iter().flat_map(|head| head.manifest.files.keys());
         incoming.ignored = foreign.filter(|path| !self.speaks(path)).count();
         for path in self.paths(store) {
-            if let Some(row) = self.scope.travels(&path) {
+            if let Some(row) = self.scope.rule(&path) {
                 self.file(store, row, path.clone(), answers, &mut incoming);
             }
         }
@@ -286,11 +290,11 @@ impl Merger<'_> {
     pub(crate) fn towards(&self, snapshot: &Snapshot) -> PullWork {
         let mut incoming = PullWork::default();
         let paths: BTreeSet<&SyncPath> = snapshot.manifest.files.keys().chain(self.mine.local.keys()).collect();
-        for path in paths.into_iter().filter(|path| self.speaks(path) && crate::graph::speaks_of(snapshot, path)) {
-            let Some(row) = self.scope.travels(path) else { continue };
+        for path in paths.into_iter().filter(|path| self.speaks(path) && crate::graph::mentions(snapshot, path)) {
+            let Some(row) = self.scope.rule(path) else { continue };
             let old = self.mine.local.get(path).cloned();
             let base = self.mine.files.get(path).map(parts);
-            let keys = |key: &[String]| key_travels(row, &self.mine.stays, key);
+            let keys = |key: &[String]| is_key_synced(row, &self.mine.stays, key);
             match self.version(row, path, old.as_ref(), snapshot, &[base], &keys, &BTreeMap::new()) {
                 Ok(merged) => incoming.add(row, path, old, merged.new, merged.changes),
                 Err(problem) => incoming.unreadable.push((path.clone(), problem)),
@@ -302,9 +306,9 @@ impl Merger<'_> {
     fn file(
         &self,
         store: &SyncStore<'_>,
-        row: &TravelRow,
+        row: &SyncRule,
         path: SyncPath,
-        answers: &BTreeMap<ConflictPlace, ConflictAnswer>,
+        answers: &BTreeMap<ConflictLocation, ConflictResolution>,
         incoming: &mut PullWork,
     ) {
         let old = self.mine.local.get(&path).cloned();
@@ -319,15 +323,16 @@ impl Merger<'_> {
                     Ok(merged) => {
                         new = merged.new;
                         changes.extend(merged.changes);
-                        let skipped = merged.conflicts.iter().filter(|found| found.answer == ConflictAnswer::Skip);
+                        let skipped = merged.conflicts.iter().filter(|found| found.answer == ConflictResolution::Skip);
                         held.extend(
-                            skipped.map(|found| HeldKey { key: found.place.1.clone(), merged: pass.merged.clone() }),
+                            skipped
+                                .map(|found| UndecidedKey { key: found.place.1.clone(), merged: pass.merged.clone() }),
                         );
                         conflicts.extend(merged.conflicts);
                     }
                     Err(why) => {
                         let key = pass.only.map(<[String]>::to_vec).unwrap_or_default();
-                        held.push(HeldKey { key, merged: pass.merged.clone() });
+                        held.push(UndecidedKey { key, merged: pass.merged.clone() });
                         problem = Some(why);
                     }
                 }
@@ -338,7 +343,10 @@ impl Merger<'_> {
             // Half of a file is not merged: all of it waits as it did.
             incoming.unreadable.push((path.clone(), problem));
             held = self.state.held.get(&path).cloned().unwrap_or_else(|| {
-                self.passes(&path).into_iter().map(|pass| HeldKey { key: Vec::new(), merged: pass.merged }).collect()
+                self.passes(&path)
+                    .into_iter()
+                    .map(|pass| UndecidedKey { key: Vec::new(), merged: pass.merged })
+                    .collect()
             });
             (new, changes) = (old.clone(), Vec::new());
         } else {
@@ -351,8 +359,8 @@ impl Merger<'_> {
     }
 
     /// Whether a key is looked at in one way through a file.
-    fn key_travels(&self, row: &TravelRow, path: &SyncPath, pass: &MergePass<'_>, key: &[String]) -> Option<bool> {
-        let travels = key_travels(row, &self.mine.stays, key);
+    fn key_travels(&self, row: &SyncRule, path: &SyncPath, pass: &MergePass<'_>, key: &[String]) -> Option<bool> {
+        let travels = is_key_synced(row, &self.mine.stays, key);
         match pass.only {
             Some(only) if !only.is_empty() => match (key.starts_with(only), only.starts_with(key)) {
                 (true, _) => travels,
@@ -375,16 +383,16 @@ impl Merger<'_> {
     #[expect(clippy::too_many_arguments, reason = "a merge has three sides, rules and answers")]
     fn version(
         &self,
-        row: &TravelRow,
+        row: &SyncRule,
         path: &SyncPath,
         mine: Option<&FileContent>,
         theirs: &Snapshot,
         bases: &[Option<(&[u8], bool)>],
         travels: &dyn Fn(&[String]) -> Option<bool>,
-        answers: &BTreeMap<ConflictPlace, ConflictAnswer>,
+        answers: &BTreeMap<ConflictLocation, ConflictResolution>,
     ) -> Result<MergedFile, String> {
         let is_set = |key: &[String]| row.is_set(key);
-        let rules = KeyRules { travels, is_set: &is_set };
+        let rules = KeyRules { is_synced: travels, is_set: &is_set };
         let there = theirs.file(path);
         let base_bytes: Vec<Option<&[u8]>> = bases.iter().map(|base| base.map(|(bytes, _)| bytes)).collect();
         // Keys of a snapshot that don't travel are passed over.
@@ -397,12 +405,12 @@ impl Merger<'_> {
         let snapshot = theirs.name.to_string();
         let answer = |conflict: &ContentConflict| {
             let place = (path.clone(), conflict.key.clone(), snapshot.clone());
-            answers.get(&place).cloned().unwrap_or(ConflictAnswer::Skip)
+            answers.get(&place).cloned().unwrap_or(ConflictResolution::Skip)
         };
-        let conflicts: Vec<FoundConflict> = merging
+        let conflicts: Vec<Conflict> = merging
             .conflicts()
             .iter()
-            .map(|conflict| FoundConflict {
+            .map(|conflict| Conflict {
                 place: (path.clone(), conflict.key.clone(), snapshot.clone()),
                 conflict: conflict.clone(),
                 from: theirs.manifest.machine_name.clone(),
@@ -411,9 +419,9 @@ impl Merger<'_> {
             })
             .collect();
         let resolved = merging.resolve(&mut |conflict| match answer(conflict) {
-            ConflictAnswer::Theirs => ContentChoice::Theirs,
-            ConflictAnswer::Edited(value) => ContentChoice::Edited(value),
-            ConflictAnswer::Skip | ConflictAnswer::Mine => ContentChoice::Mine,
+            ConflictResolution::Theirs => ContentChoice::Theirs,
+            ConflictResolution::Edited(value) => ContentChoice::Edited(value),
+            ConflictResolution::Skip | ConflictResolution::Mine => ContentChoice::Mine,
         });
         let bytes = match resolved.map_err(|e| e.to_string())? {
             Resolved::Unchanged => mine.map(|file| file.bytes.clone()),
@@ -439,7 +447,7 @@ impl Merger<'_> {
 struct MergedFile {
     new: Option<FileContent>,
     changes: Vec<KeyChange>,
-    conflicts: Vec<FoundConflict>,
+    conflicts: Vec<Conflict>,
 }
 
 fn parts(file: &FileContent) -> (&[u8], bool) {
@@ -458,7 +466,7 @@ fn speakers<'s>(
     from: &[&'s Snapshot],
     missing: &mut BTreeSet<ObjectName>,
 ) -> Vec<&'s Snapshot> {
-    let (found, unread) = Speakers { read: &store.read }.of(path, from);
+    let (found, unread) = PathHeads { read: &store.read }.heads(path, from);
     missing.extend(unread.iter().filter_map(|name| ObjectName::parse(name)));
     found
 }
@@ -478,7 +486,7 @@ fn before<'s>(
             None => drop(missing.insert(name.clone())),
         }
     }
-    let (speakers, unread) = Speakers { read: &store.read }.of(path, &bases);
+    let (speakers, unread) = PathHeads { read: &store.read }.heads(path, &bases);
     missing.extend(unread.iter().filter_map(|name| ObjectName::parse(name)));
     (unread.is_empty() && hold(&bases, one, other)).then_some(speakers)
 }
@@ -501,36 +509,31 @@ fn executable(mine: Option<&FileContent>, theirs: Option<bool>, bases: impl Iter
 }
 
 /// Returns the most that a change of a file does.
-fn effect(
-    row: &TravelRow,
-    old: Option<&FileContent>,
-    new: Option<&FileContent>,
-    changes: &[KeyChange],
-) -> TravelEffect {
+fn effect(row: &SyncRule, old: Option<&FileContent>, new: Option<&FileContent>, changes: &[KeyChange]) -> SyncImpact {
     let Some(new) = new else { return row.effect };
     if row.form.has_keys() {
         // A guard that goes away counts as much as a program that comes.
         let values =
             changes.iter().flat_map(|change| change.old.iter().chain(&change.new).map(|value| (&change.key, value)));
-        return values.map(|(key, value)| value_effect(row, key, value)).max().unwrap_or(TravelEffect::Starts);
+        return values.map(|(key, value)| value_effect(row, key, value)).max().unwrap_or(SyncImpact::Starts);
     }
     let declares_more =
-        |file: &FileContent| row.effect == TravelEffect::Instructs && !front_matter::is_plain(&file.bytes);
+        |file: &FileContent| row.effect == SyncImpact::Instructs && !front_matter::is_plain(&file.bytes);
     // A guard that goes away counts here, too.
     if new.executable || declares_more(new) || old.is_some_and(declares_more) {
-        return TravelEffect::Starts;
+        return SyncImpact::Starts;
     }
     row.effect
 }
 
 /// Returns the most that a value at a key does: of a table, that of what is in it.
-fn value_effect(row: &TravelRow, key: &[String], value: &Value) -> TravelEffect {
+fn value_effect(row: &SyncRule, key: &[String], value: &Value) -> SyncImpact {
     match value {
         Value::Object(fields) if !row.is_leaf(key) => {
             let below = fields
                 .iter()
                 .map(|(name, value)| value_effect(row, &[key, std::slice::from_ref(name)].concat(), value));
-            below.max().unwrap_or(TravelEffect::Nothing)
+            below.max().unwrap_or(SyncImpact::Nothing)
         }
         _ => row.key_effect(key),
     }

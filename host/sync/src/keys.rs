@@ -85,7 +85,7 @@ impl Phrase {
         };
         let tag = derive(b"store")?;
         Some(StoreKeys {
-            seal: SealKey::of(&*derive(b"age")?)?,
+            seal: SealKey::from_bytes(&*derive(b"age")?)?,
             mac: derive(b"mac")?,
             store: hex(&tag[..4]),
             fingerprint: fingerprint(&*derive(b"fingerprint")?),

@@ -1,7 +1,7 @@
 //! Configuration that travels: settings of AI CLIs and of aiw on every machine of yours, encrypted, merged, shown before they
 //! are applied, and undone byte for byte.
 //!
-//! Each machine writes snapshots of what travels from it, sealed to a phrase, to a far end that can do no more than keep files.
+//! Each machine writes snapshots of what travels from it, sealed to a phrase, to a remote that can do no more than keep files.
 //! No object is ever replaced. A pull merges what others wrote, file by file and key by key, with what all had before.
 //!
 //! Not for trust: what you agreed to on one machine stays there.
@@ -9,28 +9,28 @@
 mod apply;
 mod content;
 mod error;
-mod far;
 mod front_matter;
 mod gather;
+mod generated;
 mod graph;
 mod incoming;
 mod keys;
-mod made;
 mod object;
 mod place;
+mod policy;
+mod remote;
 mod snapshot;
 mod state;
 mod store;
 #[cfg(test)]
 mod tests;
-mod travel;
 mod verbs;
 
 pub use error::SyncError;
-pub use far::FarError;
-pub use gather::LeftOutFile;
+pub use gather::SkippedFile;
+pub use generated::PendingInstall;
 pub use keys::{InvalidPhrase, Phrase};
-pub use made::SyncWish;
+pub use remote::RemoteError;
 pub use verbs::{
     PullRequest, PushRequest, SeenMachine, SnapshotFile, StoreBegun, StoreListing, StoreSnapshot, StoreStatus,
     SyncChange, SyncConflict, SyncDifference, SyncLog, SyncLogEntry, SyncPull, SyncPush, SyncRekeyed, SyncUndone,
@@ -39,7 +39,7 @@ pub use verbs::{
 
 /// Whether this machine has a store. It is not opened.
 pub fn has_store(home: &aiw_home::Home) -> bool {
-    state::SyncDirectory::of(home).has_store()
+    state::SyncDirectory::new(home).has_store()
 }
 
 /// Returns how many files of this machine were not pushed, from local state alone; `None` if it synchronizes with nothing.

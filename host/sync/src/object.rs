@@ -9,16 +9,16 @@ use sha2::{Digest, Sha256};
 use crate::keys::StoreKeys;
 
 /// The beginning of every name.
-const PREFIX: &str = "s-";
-const SUFFIX: &str = ".age";
+const OBJECT_PREFIX: &str = "s-";
+const OBJECT_SUFFIX: &str = ".age";
 
 /// The reason for an object whose bytes don't have the digest in its name.
 pub(crate) const DAMAGED: &str = "is not whole, or was replaced by another one";
 
-const STORE: usize = 8;
-const MACHINE: usize = 16;
-const COUNTER: usize = 10;
-const DIGEST: usize = 64;
+const STORE_ID_LEN: usize = 8;
+const MACHINE_ID_LEN: usize = 16;
+const COUNTER_LEN: usize = 10;
+const DIGEST_LEN: usize = 64;
 
 /// A snapshot of a machine, as another one names it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,14 +51,14 @@ pub(crate) struct ObjectName {
 impl ObjectName {
     /// Reads a name. `None` for that of anything else.
     pub(crate) fn parse(name: &str) -> Option<Self> {
-        let mut parts = name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?.split('-');
+        let mut parts = name.strip_prefix(OBJECT_PREFIX)?.strip_suffix(OBJECT_SUFFIX)?.split('-');
         let mut part = |length: usize, is_digits: bool| {
             let part = parts.next()?;
             let fits = |byte: u8| byte.is_ascii_digit() || (!is_digits && matches!(byte, b'a'..=b'f'));
             (part.len() == length && part.bytes().all(fits)).then(|| part.to_owned())
         };
-        let (store, machine) = (part(STORE, false)?, part(MACHINE, false)?);
-        let (counter, digest) = (part(COUNTER, true)?.parse().ok()?, part(DIGEST, false)?);
+        let (store, machine) = (part(STORE_ID_LEN, false)?, part(MACHINE_ID_LEN, false)?);
+        let (counter, digest) = (part(COUNTER_LEN, true)?.parse().ok()?, part(DIGEST_LEN, false)?);
         (counter > 0 && parts.next().is_none()).then_some(Self { store, machine, counter, digest })
     }
 
@@ -83,17 +83,17 @@ impl ObjectName {
 
 impl fmt::Display for ObjectName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{PREFIX}{}-{}{SUFFIX}", self.place(), self.digest)
+        write!(f, "{OBJECT_PREFIX}{}-{}{OBJECT_SUFFIX}", self.place(), self.digest)
     }
 }
 
 fn place(store: &str, machine: &str, counter: u64) -> String {
-    format!("{store}-{machine}-{counter:0COUNTER$}")
+    format!("{store}-{machine}-{counter:0COUNTER_LEN$}")
 }
 
 /// Returns a new id of a machine.
 pub(crate) fn new_machine() -> std::io::Result<String> {
-    Ok(aiw_core::random_hex::<{ MACHINE / 2 }>()?)
+    Ok(aiw_core::random_hex::<{ MACHINE_ID_LEN / 2 }>()?)
 }
 
 /// Seals a content as an object. Returns its name and bytes.

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use aiw_core::{CliKind, RelPath};
-use aiw_home::{CliPlaces, Home};
+use aiw_home::{CliPaths, Home};
 use serde::{Deserialize, Serialize};
 
 /// The most bytes of a path.
-pub(crate) const MOST_PATH: usize = 240;
+pub(crate) const MAX_PATH_BYTES: usize = 240;
 
-aiw_core::words! {
+aiw_core::string_enum! {
     /// A directory of which files travel.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
     pub enum SyncRoot, "root" {
@@ -95,8 +95,8 @@ pub(crate) struct Roots {
 
 impl Roots {
     /// Returns those of a client, or `None` if it has no home.
-    pub(crate) fn of(home: &Home) -> Option<Self> {
-        let places = CliPlaces::around(home.around())?;
+    pub(crate) fn new(home: &Home) -> Option<Self> {
+        let places = CliPaths::around(home.around())?;
         let of = |cli| places.directory(cli).to_owned();
         let directories = BTreeMap::from([
             (SyncRoot::Claude, of(CliKind::Claude)),
@@ -129,7 +129,7 @@ impl Roots {
 fn relative(path: &str) -> Result<RelPath, String> {
     let parsed = RelPath::parse(path).map_err(|e| e.to_string())?;
     // One way to write it.
-    if parsed.as_str() != path || path.is_empty() || path.len() > MOST_PATH {
+    if parsed.as_str() != path || path.is_empty() || path.len() > MAX_PATH_BYTES {
         return Err(format!("path `{}` is not a path of a snapshot", aiw_core::one_line(path, 120)));
     }
     Ok(parsed)

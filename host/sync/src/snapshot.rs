@@ -13,25 +13,25 @@ use sha2::{Digest, Sha256};
 use tar::{Archive, Builder, EntryType, Header};
 
 use crate::object::{ObjectName, SeenSnapshot};
-use crate::place::{MOST_PATH, SyncPath};
+use crate::place::{MAX_PATH_BYTES, SyncPath};
 
 /// The form of the archives that are written.
-pub(crate) const FORMAT: u64 = 1;
+pub(crate) const FORMAT_VERSION: u64 = 1;
 
 /// The most bytes of a snapshot's contents together.
-pub(crate) const MOST_UNPACKED: u64 = 64 << 20;
+pub(crate) const MAX_UNPACKED_BYTES: u64 = 64 << 20;
 
 /// The most files of a snapshot.
-pub(crate) const MOST_FILES: usize = 5000;
+pub(crate) const MAX_FILES: usize = 5000;
 
 /// The most bytes of a file, on its way out and in.
 pub(crate) const MAX_FILE: u64 = 4 << 20;
 
 /// The most bytes of a manifest: 5,000 files of 240 bytes, and the machines.
-const MOST_MANIFEST: u64 = 8 << 20;
+const MAX_MANIFEST_BYTES: u64 = 8 << 20;
 
-const MANIFEST: &str = "manifest.json";
-const CONTENTS: &str = "f/";
+const MANIFEST_PATH: &str = "manifest.json";
+const CONTENTS_PREFIX: &str = "f/";
 
 /// The newest snapshot that is known of each machine.
 pub(crate) type Clock = BTreeMap<String, SeenSnapshot>;
@@ -128,11 +128,11 @@ pub(crate) fn digest(bytes: &[u8]) -> String {
 /// The end of a sentence about the snapshot.
 pub(crate) fn pack(manifest: &SnapshotManifest, files: &MachineFiles) -> Result<Vec<u8>, String> {
     let total: usize = files.values().map(|file| file.bytes.len()).sum();
-    if files.len() > MOST_FILES {
-        return Err(format!("has more than {MOST_FILES} files"));
+    if files.len() > MAX_FILES {
+        return Err(format!("has more than {MAX_FILES} files"));
     }
-    if total as u64 > MOST_UNPACKED {
-        return Err(format!("has more than {} MiB", MOST_UNPACKED >> 20));
+    if total as u64 > MAX_UNPACKED_BYTES {
+        return Err(format!("has more than {} MiB", MAX_UNPACKED_BYTES >> 20));
     }
     let contents: BTreeMap<String, &[u8]> =
         files.values().map(|file| (digest(&file.bytes), file.bytes.as_slice())).collect();
@@ -151,8 +151,8 @@ pub(crate) fn pack(manifest: &SnapshotManifest, files: &MachineFiles) -> Result<
         })
     };
     let mut all = || {
-        add(MANIFEST, &text)?;
-        contents.iter().try_for_each(|(digest, bytes)| add(&format!("{CONTENTS}{digest}"), bytes))
+        add(MANIFEST_PATH, &text)?;
+        contents.iter().try_for_each(|(digest, bytes)| add(&format!("{CONTENTS_PREFIX}{digest}"), bytes))
     };
     all().map_err(|e: std::io::Error| format!("can't be packed: {e}"))?;
     let gzip = archive.into_inner().map_err(|e| format!("can't be packed: {e}"))?;
@@ -167,8 +167,8 @@ pub(crate) fn pack(manifest: &SnapshotManifest, files: &MachineFiles) -> Result<
 pub(crate) fn unpack(name: ObjectName, packed: &[u8]) -> Result<Snapshot, String> {
     let damaged = |e: std::io::Error| format!("can't be unpacked: {}", aiw_core::one_line(&e.to_string(), 120));
     let mut archive =
-        Archive::new(GzDecoder::new(packed).take(MOST_UNPACKED + MOST_MANIFEST + (MOST_FILES as u64 * 1024)));
-    let (mut manifest, mut contents, mut left) = (None, BTreeMap::new(), MOST_UNPACKED);
+        Archive::new(GzDecoder::new(packed).take(MAX_UNPACKED_BYTES + MAX_MANIFEST_BYTES + (MAX_FILES as u64 * 1024)));
+    let (mut manifest, mut contents, mut left) = (None, BTreeMap::new(), MAX_UNPACKED_BYTES);
     for entry in archive.entries().map_err(damaged)? {
         let mut entry = entry.map_err(damaged)?;
         if entry.header().entry_type() != EntryType::Regular {
@@ -177,7 +177,7 @@ pub(crate) fn unpack(name: ObjectName, packed: &[u8]) -> Result<Snapshot, String
         let path = entry.path_bytes().into_owned();
         let path = str::from_utf8(&path).map_err(|_| "holds a file with a name that is not its own")?;
         if manifest.is_none() {
-            if path != MANIFEST || entry.size() > MOST_MANIFEST {
+            if path != MANIFEST_PATH || entry.size() > MAX_MANIFEST_BYTES {
                 return Err("doesn't begin with its manifest".into());
             }
             let mut text = Vec::new();
@@ -190,11 +190,11 @@ pub(crate) fn unpack(name: ObjectName, packed: &[u8]) -> Result<Snapshot, String
         }
         left = left
             .checked_sub(entry.size())
-            .ok_or_else(|| format!("unpacks to more than {} MiB", MOST_UNPACKED >> 20))?;
+            .ok_or_else(|| format!("unpacks to more than {} MiB", MAX_UNPACKED_BYTES >> 20))?;
         let mut bytes = Vec::new();
         entry.read_to_end(&mut bytes).map_err(damaged)?;
         let of = digest(&bytes);
-        if path.strip_prefix(CONTENTS) != Some(of.as_str()) || contents.len() >= MOST_FILES {
+        if path.strip_prefix(CONTENTS_PREFIX) != Some(of.as_str()) || contents.len() >= MAX_FILES {
             return Err("holds a file with a name that is not its own".into());
         }
         contents.insert(of, bytes);
@@ -217,18 +217,18 @@ fn read_manifest(text: &[u8]) -> Result<SnapshotManifest, String> {
     };
     // The form first: a newer one may have other fields.
     let ManifestFormat { format } = serde_json::from_slice(text).map_err(wrong)?;
-    if format > FORMAT {
+    if format > FORMAT_VERSION {
         return Err("was written by a newer aiw; update this one".into());
     }
     let manifest: SnapshotManifest = serde_json::from_slice(text).map_err(wrong)?;
-    if manifest.files.len() > MOST_FILES {
-        return Err(format!("has more than {MOST_FILES} files"));
+    if manifest.files.len() > MAX_FILES {
+        return Err(format!("has more than {MAX_FILES} files"));
     }
     let bounded = manifest.seen.len() <= 1000
         && manifest.parents.len() <= 1000
         && manifest.covers.len() <= 1000
-        && manifest.silent.len() <= MOST_FILES
-        && manifest.covers.iter().chain(&manifest.silent).all(|text| text.len() <= MOST_PATH)
+        && manifest.silent.len() <= MAX_FILES
+        && manifest.covers.iter().chain(&manifest.silent).all(|text| text.len() <= MAX_PATH_BYTES)
         && manifest.seen.iter().all(|(machine, seen)| machine.len() <= 64 && seen.digest.len() <= 64)
         && manifest.machine_name.len() <= 200
         && manifest.time.len() <= 64
@@ -268,7 +268,7 @@ mod tests {
             let bytes = vec![b'x'; usize::try_from(size).unwrap()];
             let entry = FileEntry { sha256: digest(&bytes), executable: false };
             let manifest = SnapshotManifest {
-                format: FORMAT,
+                format: FORMAT_VERSION,
                 machine_name: "a".into(),
                 time: String::new(),
                 aiw: String::new(),

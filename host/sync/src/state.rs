@@ -3,27 +3,27 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use aiw_home::{Home, HomeError, Mode, Turn, make_private_dir, read_capped, remove_file, replace};
+use aiw_home::{ExclusiveLock, Home, HomeError, Mode, make_private_dir, read_capped, remove_file, replace};
 use serde::{Deserialize, Serialize};
 
+use crate::generated::EncryptedDigests;
 use crate::graph::speaks;
-use crate::made::SealedDigests;
 use crate::object::{ObjectName, SeenSnapshot};
 use crate::place::SyncPath;
+use crate::policy::is_within;
 use crate::snapshot::Clock;
-use crate::travel::is_within;
 
-const MOST_STATE: u64 = 16 << 20;
+const MAX_STATE_BYTES: u64 = 16 << 20;
 
-const VERSION: u64 = 1;
+const FORMAT_VERSION: u64 = 1;
 
 /// The knowledge of this machine.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct SyncState {
     version: u64,
-    /// The far end, as the user gave it.
-    pub(crate) far_end: String,
+    /// The remote, as the user gave it.
+    pub(crate) remote: String,
     /// The id of this machine in the store.
     pub(crate) machine: String,
     /// Its name, as people call it.
@@ -37,8 +37,8 @@ pub(crate) struct SyncState {
     /// The part that a merge or a push moves.
     pub(crate) files: MergedState,
     /// The sealed secrets that are those of the vault.
-    #[serde(default, skip_serializing_if = "SealedDigests::is_empty")]
-    pub(crate) secrets: SealedDigests,
+    #[serde(default, skip_serializing_if = "EncryptedDigests::is_empty")]
+    pub(crate) secrets: EncryptedDigests,
     /// The snapshot that is being written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) pushing: Option<Pushing>,
@@ -64,8 +64,8 @@ pub(crate) struct MergedState {
     pub(crate) silent: Silent,
     /// Keys that were not decided when everything else was merged.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(crate) held: HeldKeys,
-    /// The digests of the travelling contents that the far end has. What differs is not pushed.
+    pub(crate) held: UndecidedKeys,
+    /// The digests of the travelling contents that the remote has. What differs is not pushed.
     pub(crate) pushed: BTreeMap<SyncPath, String>,
 }
 
@@ -86,25 +86,25 @@ impl MergedState {
     }
 
     /// Returns what waits of a file that is not merged after all.
-    pub(crate) fn waiting(&self, path: &SyncPath) -> Vec<HeldKey> {
-        let whole = || vec![HeldKey { key: Vec::new(), merged: self.merged_into(path) }];
+    pub(crate) fn waiting(&self, path: &SyncPath) -> Vec<UndecidedKey> {
+        let whole = || vec![UndecidedKey { key: Vec::new(), merged: self.merged_into(path) }];
         self.held.get(path).cloned().unwrap_or_else(whole)
     }
 }
 
 /// Keys that are not decided yet, by file.
-pub(crate) type HeldKeys = BTreeMap<SyncPath, Vec<HeldKey>>;
+pub(crate) type UndecidedKeys = BTreeMap<SyncPath, Vec<UndecidedKey>>;
 
 /// A key of a file that is not merged like the rest, or the whole file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct HeldKey {
+pub(crate) struct UndecidedKey {
     /// The key; empty for the whole file.
     pub(crate) key: Vec<String>,
     /// The snapshots that are merged into it.
     pub(crate) merged: Clock,
 }
 
-/// A snapshot that is being written: it may be at the far end, or not.
+/// A snapshot that is being written: it may be at the remote, or not.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Pushing {
@@ -124,17 +124,17 @@ pub(crate) struct RemoteId {
 
 impl SyncState {
     /// Returns the state of a machine that joins a store.
-    pub(crate) fn new(far_end: String, machine: String, machine_name: String, store: String) -> Self {
+    pub(crate) fn new(remote: String, machine: String, machine_name: String, store: String) -> Self {
         Self {
-            version: VERSION,
-            far_end,
+            version: FORMAT_VERSION,
+            remote,
             machine,
             machine_name,
             store,
             counter: 0,
             known: Clock::new(),
             files: MergedState::default(),
-            secrets: SealedDigests::new(),
+            secrets: EncryptedDigests::new(),
             pushing: None,
             remote_id: None,
             change: None,
@@ -170,7 +170,7 @@ impl SyncState {
 pub(crate) struct SyncDirectory(PathBuf);
 
 impl SyncDirectory {
-    pub(crate) fn of(home: &Home) -> Self {
+    pub(crate) fn new(home: &Home) -> Self {
         Self(home.root().join("sync"))
     }
 
@@ -183,9 +183,9 @@ impl SyncDirectory {
     }
 
     /// Waits for the turn to synchronize: one process at a time does.
-    pub(crate) fn turn(&self) -> Result<Turn, HomeError> {
+    pub(crate) fn turn(&self) -> Result<ExclusiveLock, HomeError> {
         make_private_dir(&self.0)?;
-        Turn::acquire(&self.0.join(".turn"))
+        ExclusiveLock::acquire(&self.0.join(".turn"))
     }
 
     /// Whether this machine has a store. One call of `stat`.
@@ -196,10 +196,10 @@ impl SyncDirectory {
     /// Reads the state; `None` if this machine has no store.
     pub(crate) fn load(&self) -> Result<Option<SyncState>, HomeError> {
         let path = self.state();
-        let Some(bytes) = read_capped(&path, MOST_STATE)? else { return Ok(None) };
+        let Some(bytes) = read_capped(&path, MAX_STATE_BYTES)? else { return Ok(None) };
         let invalid = |e: serde_json::Error| HomeError::Invalid { path: path.clone(), problem: e.to_string() };
         let state: SyncState = serde_json::from_slice(&bytes).map_err(invalid)?;
-        if state.version > VERSION {
+        if state.version > FORMAT_VERSION {
             let problem = "was written by a newer aiw".to_owned();
             return Err(HomeError::Invalid { path, problem });
         }

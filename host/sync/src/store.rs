@@ -1,32 +1,32 @@
-//! The store at the far end, as this machine may trust it.
+//! The store at the remote, as this machine may trust it.
 
 mod reading;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aiw_core::{Sink, quoted_text};
+use aiw_core::{Reporter, quoted_text};
 use aiw_home::{HomeError, Mode, make_private_dir, read_capped, replace};
 
 use crate::apply::records;
 use crate::error::SyncError;
-use crate::far::{FarEnd, FarError, MAX_OBJECT, fetch};
-use crate::graph::{Doubt, Listing, heads};
+use crate::graph::{IntegrityError, Listing, heads};
 use crate::keys::StoreKeys;
 use crate::object::{ObjectName, SeenSnapshot};
+use crate::remote::{MAX_OBJECT, Remote, RemoteError, fetch};
 use crate::snapshot::{Clock, Snapshot};
 use crate::state::{MergedState, SyncDirectory, SyncState};
 
 /// A store, with what was read of it.
 pub(crate) struct SyncStore<'a> {
-    far: &'a dyn FarEnd,
+    remote: &'a dyn Remote,
     pub(crate) keys: &'a StoreKeys,
     directory: &'a SyncDirectory,
     pub(crate) listing: Listing,
     pub(crate) read: BTreeMap<String, Snapshot>,
     /// The names of the snapshots that are in no other one.
     pub(crate) heads: Vec<String>,
-    /// The newest object of this machine, if it was damaged at the far end and put there again.
-    pub(crate) mended: Option<ObjectName>,
+    /// The newest object of this machine, if it was damaged at the remote and put there again.
+    pub(crate) repaired: Option<ObjectName>,
     /// Objects with the name of a snapshot that no machine of the store wrote.
     forged: BTreeSet<ObjectName>,
 }
@@ -42,31 +42,31 @@ fn short_of(machine: &str, counter: u64) -> String {
     format!("{}-{counter}", aiw_core::one_line(&machine, 9))
 }
 
-/// Lists the objects of a far end.
-pub(crate) async fn list(far: &dyn FarEnd) -> Result<Vec<String>, SyncError> {
+/// Lists the objects of a remote.
+pub(crate) async fn list(far: &dyn Remote) -> Result<Vec<String>, SyncError> {
     let objects = far.list().await?;
     Ok(objects.into_iter().map(|object| object.name).collect())
 }
 
 impl<'a> SyncStore<'a> {
-    /// Looks at the far end, and refuses one that shows an older state than before.
-    pub(crate) async fn look(
-        far: &'a dyn FarEnd,
+    /// Looks at the remote, and refuses one that shows an older state than before.
+    pub(crate) async fn list(
+        far: &'a dyn Remote,
         keys: &'a StoreKeys,
         directory: &'a SyncDirectory,
         state: &SyncState,
-        accept_older: bool,
+        allow_rollback: bool,
     ) -> Result<Self, SyncError> {
         let objects = far.list().await?;
         let listing = Listing::new(&keys.store, objects.iter().map(|object| object.name.as_str()));
         let (read, forged) = (BTreeMap::new(), BTreeSet::new());
-        let mut store = Self { far, keys, directory, listing, read, heads: Vec::new(), mended: None, forged };
+        let mut store = Self { remote: far, keys, directory, listing, read, heads: Vec::new(), repaired: None, forged };
         store.keep_merged(state);
-        let settled = store.settle(state, accept_older).await;
+        let settled = store.settle(state, allow_rollback).await;
         // Nobody else can merge anything while it is damaged, so it does not wait for other damaged ones. Where it can't be
         // put again, a push says why.
         let size = |name: &str| objects.iter().find(|own| own.name == name)?.size;
-        let _ = store.mend(&state.machine, |name, copy| size(name).is_none_or(|size| size == copy)).await;
+        let _ = store.repair(&state.machine, |name, copy| size(name).is_none_or(|size| size == copy)).await;
         settled?;
         store.heads = heads(store.newest()).into_iter().map(|head| head.name.to_string()).collect();
         Ok(store)
@@ -102,9 +102,13 @@ impl<'a> SyncStore<'a> {
         newest.map(|name| (name.machine.clone(), SeenSnapshot::from(name))).collect()
     }
 
-    /// Puts the newest object of this machine again if the far end has other bytes under its name. It is not fetched if it is
+    /// Puts the newest object of this machine again if the remote has other bytes under its name. It is not fetched if it is
     /// taken for whole, by its name and the size of the copy here.
-    pub(crate) async fn mend(&mut self, machine: &str, is_whole: impl Fn(&str, u64) -> bool) -> Result<(), SyncError> {
+    pub(crate) async fn repair(
+        &mut self,
+        machine: &str,
+        is_whole: impl Fn(&str, u64) -> bool,
+    ) -> Result<(), SyncError> {
         let Some(own) = self.listing.newest().into_iter().find(|own| own.machine == machine).cloned() else {
             return Ok(());
         };
@@ -114,21 +118,21 @@ impl<'a> SyncStore<'a> {
         if is_whole(&name, copy.len() as u64) {
             return Ok(());
         }
-        match fetch(self.far, &name).await {
+        match fetch(self.remote, &name).await {
             Ok(bytes) if bytes == copy => return Ok(()),
-            Ok(_) | Err(FarError::NotFound { .. } | FarError::TooLarge { .. }) => {}
+            Ok(_) | Err(RemoteError::NotFound { .. } | RemoteError::TooLarge { .. }) => {}
             Err(e) => return Err(unread(&own)(e)),
         }
-        self.far.delete(&name).await.map_err(unwritten(&own))?;
-        self.far.put(&name, &copy).await.map_err(unwritten(&own))?;
-        self.mended = Some(own);
+        self.remote.delete(&name).await.map_err(unwritten(&own))?;
+        self.remote.put(&name, &copy).await.map_err(unwritten(&own))?;
+        self.repaired = Some(own);
         Ok(())
     }
 
     /// Tells which objects were put again, and which ones are ignored.
-    pub(crate) fn report(&self, sink: &dyn Sink) {
-        if let Some(name) = &self.mended {
-            sink.note(format!("snapshot `{}` was damaged at the far end, and is whole there again", short(name)));
+    pub(crate) fn report(&self, sink: &dyn Reporter) {
+        if let Some(name) = &self.repaired {
+            sink.note(format!("snapshot `{}` was damaged at the remote, and is whole there again", short(name)));
         }
         for name in &self.forged {
             let file = quoted_text(&name.to_string(), 200);
@@ -138,14 +142,14 @@ impl<'a> SyncStore<'a> {
 
     /// Writes an object, and keeps it here too. Returns the remote's id of it, if it has one.
     pub(crate) async fn put(&self, name: &ObjectName, bytes: &[u8]) -> Result<Option<String>, SyncError> {
-        let id = self.far.put(&name.to_string(), bytes).await.map_err(unwritten(name))?;
+        let id = self.remote.put(&name.to_string(), bytes).await.map_err(unwritten(name))?;
         self.keep(name, bytes)?;
         Ok(id)
     }
 
     /// Returns `true` if an object that is not listed can't appear any more.
     pub(crate) fn is_consistent(&self) -> bool {
-        self.far.is_consistent()
+        self.remote.is_consistent()
     }
 
     fn keep(&self, name: &ObjectName, bytes: &[u8]) -> Result<(), SyncError> {
@@ -154,7 +158,7 @@ impl<'a> SyncStore<'a> {
         Ok(replace(&kept, bytes, Mode::Private)?)
     }
 
-    /// Forgets the copies of objects that the far end has no more, and that no merge here looks for.
+    /// Forgets the copies of objects that the remote has no more, and that no merge here looks for.
     pub(crate) fn forget_old(&self) -> Result<(), SyncError> {
         let Ok(entries) = std::fs::read_dir(self.directory.objects()) else { return Ok(()) };
         let is_old = |name: &str| ObjectName::parse(name).is_some_and(|name| !self.listing.has(&name));
@@ -165,31 +169,31 @@ impl<'a> SyncStore<'a> {
     }
 
     /// Deletes an object.
-    pub(crate) async fn delete(&self, name: &ObjectName) -> Result<(), FarError> {
-        self.far.delete(&name.to_string()).await
+    pub(crate) async fn delete(&self, name: &ObjectName) -> Result<(), RemoteError> {
+        self.remote.delete(&name.to_string()).await
     }
 }
 
 /// Returns the error for a snapshot that can't be read.
-pub(crate) fn unread(name: &ObjectName) -> impl Fn(FarError) -> SyncError {
+pub(crate) fn unread(name: &ObjectName) -> impl Fn(RemoteError) -> SyncError {
     let name = short(name);
     move |source| SyncError::Unread { name: name.clone(), source }
 }
 
 /// Returns the error for a snapshot that can't be written.
-fn unwritten(name: &ObjectName) -> impl Fn(FarError) -> SyncError {
+fn unwritten(name: &ObjectName) -> impl Fn(RemoteError) -> SyncError {
     let name = short(name);
     move |source| SyncError::Unwritten { name: name.clone(), source }
 }
 
-impl From<Doubt> for SyncError {
-    fn from(doubt: Doubt) -> Self {
-        Self::Doubt(match doubt {
-            Doubt::Gone { machine, counter } => {
+impl From<IntegrityError> for SyncError {
+    fn from(doubt: IntegrityError) -> Self {
+        Self::Integrity(match doubt {
+            IntegrityError::Missing { machine, counter } => {
                 let name = short_of(&machine, counter);
                 format!("the remote shows an older state than before: snapshot `{name}` is gone")
             }
-            Doubt::Changed { machine, counter } => {
+            IntegrityError::Tampered { machine, counter } => {
                 format!("snapshot `{}` is another one than before", short_of(&machine, counter))
             }
         })

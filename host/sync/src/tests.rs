@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use aiw_core::{Ask, AskError, Choice, Heard, Plan, Question, Secret};
-use aiw_home::{Home, Surroundings};
+use aiw_core::{Choice, Plan, PromptError, Prompter, Question, RecordingReporter, Secret};
+use aiw_home::{ExecutionContext, Home};
 use aiw_net::HttpClient;
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -34,33 +34,33 @@ impl Person {
 }
 
 #[async_trait]
-impl Ask for Person {
+impl Prompter for Person {
     fn can_ask(&self, _: &[Question]) -> bool {
         true
     }
 
-    async fn agree(&self, plan: &Plan, _: &[&Question]) -> Result<Vec<(String, Secret)>, AskError> {
+    async fn confirm(&self, plan: &Plan, _: &[&Question]) -> Result<Vec<(String, Secret)>, PromptError> {
         assert_eq!(plan.uncovered(), None, "{plan:?}");
         self.plans.lock().push(plan.clone());
         Ok(Vec::new())
     }
 
-    async fn choose(&self, choice: &Choice) -> Result<usize, AskError> {
+    async fn select(&self, choice: &Choice) -> Result<usize, PromptError> {
         assert_eq!(choice.uncovered(), None, "{choice:?}");
         self.asked.lock().push(choice.clone());
         Ok(self.answers.lock().pop().unwrap_or(0))
     }
 
-    fn is_there(&self) -> bool {
+    fn is_interactive(&self) -> bool {
         true
     }
 
-    async fn secret(&self, words: &str) -> Result<Option<Secret>, AskError> {
+    async fn secret(&self, words: &str) -> Result<Option<Secret>, PromptError> {
         self.text(words).await?;
         Ok(Some(Secret::new("canary")))
     }
 
-    async fn text(&self, words: &str) -> Result<Option<String>, AskError> {
+    async fn text(&self, words: &str) -> Result<Option<String>, PromptError> {
         // The words of a new phrase are asked back.
         let number: usize =
             words.rsplit("Word ").next().and_then(|end| end.trim_end_matches(": ").parse().ok()).unwrap_or(0);
@@ -104,7 +104,7 @@ impl Machine {
         for name in [".claude", ".codex", ".gemini", ".aiw"] {
             fs::create_dir(at.join(name)).unwrap();
         }
-        let around = Surroundings::new(Ok(at.clone()), [("HOME".into(), at.clone().into())]);
+        let around = ExecutionContext::new(Ok(at.clone()), [("HOME".into(), at.clone().into())]);
         let home = Home::at(at.join(".aiw")).seen_by(around);
         Self { directory, home }
     }
@@ -135,29 +135,31 @@ impl Machine {
 
     async fn init(&self, far: &Path) -> Secret {
         self.sync()
-            .init(far.to_str().unwrap(), Some("first".into()), &Person::default(), &Heard::default())
+            .init(far.to_str().unwrap(), Some("first".into()), &Person::default(), &RecordingReporter::default())
             .await
             .unwrap();
         self.home.vault().get(&"sync-phrase".parse().unwrap()).unwrap()
     }
 
     async fn join(&self, far: &Path, phrase: &Secret) -> Result<(), SyncError> {
-        let (phrase, sync, heard) = (Some(phrase.clone()), self.sync(), Heard::default());
-        sync.join(far.to_str().unwrap(), Some("other".into()), phrase, &aiw_core::Unasked, &heard).await.map(drop)
+        let (phrase, sync, heard) = (Some(phrase.clone()), self.sync(), RecordingReporter::default());
+        sync.join(far.to_str().unwrap(), Some("other".into()), phrase, &aiw_core::NonInteractive, &heard)
+            .await
+            .map(drop)
     }
 
     async fn push(&self) -> Result<SyncPush, SyncError> {
-        self.sync().push(&PushRequest::default(), &aiw_core::Unasked, &Heard::default()).await
+        self.sync().push(&PushRequest::default(), &aiw_core::NonInteractive, &RecordingReporter::default()).await
     }
 
     /// Pushes although it takes much away.
     async fn push_all(&self) -> Result<SyncPush, SyncError> {
-        let request = PushRequest { yes_shrink: true, ..PushRequest::default() };
-        self.sync().push(&request, &aiw_core::Unasked, &Heard::default()).await
+        let request = PushRequest { allow_deletions: true, ..PushRequest::default() };
+        self.sync().push(&request, &aiw_core::NonInteractive, &RecordingReporter::default()).await
     }
 
     async fn pull_with(&self, person: &Person) -> SyncPull {
-        self.sync().pull(&PullRequest::default(), person, &Heard::default()).await.unwrap()
+        self.sync().pull(&PullRequest::default(), person, &RecordingReporter::default()).await.unwrap()
     }
 
     async fn pull(&self) -> SyncPull {
@@ -165,7 +167,7 @@ impl Machine {
     }
 
     async fn pull_alone(&self, request: &PullRequest) -> Result<SyncPull, SyncError> {
-        self.sync().pull(request, &aiw_core::Unasked, &Heard::default()).await
+        self.sync().pull(request, &aiw_core::NonInteractive, &RecordingReporter::default()).await
     }
 }
 
@@ -203,7 +205,7 @@ async fn what_one_machine_pushes_another_one_gets_and_nothing_else() {
     for stays in [".claude/settings.local.json", ".claude/history.jsonl", ".codex/auth.json", ".aiw/servers/x.json"] {
         assert_eq!(other.read(stays), None, "{stays}");
     }
-    // The far end has neither names nor contents.
+    // The remote has neither names nor contents.
     for entry in fs::read_dir(far.path()).unwrap().flatten() {
         let bytes = fs::read(entry.path()).unwrap();
         for canary in ["brief", "CLAUDE", "canary", "first"] {
@@ -223,7 +225,7 @@ async fn edits_on_both_sides_meet_and_a_conflict_is_asked_until_it_is_answered()
     other.write(MEMORY, "mine\n");
     assert_eq!(other.sync().status().unwrap().unpushed.len(), 2);
     let error = other.push().await.unwrap_err();
-    assert!(matches!(&error, SyncError::Unmerged { machines } if machines == &["first"]), "{error}");
+    assert!(matches!(&error, SyncError::UnmergedChanges { machines } if machines == &["first"]), "{error}");
     // Nobody to ask: nothing is written.
     let error = other.pull_alone(&PullRequest::default()).await.unwrap_err();
     assert!(matches!(error, SyncError::Conflicts { conflicts: 1, .. }), "{error}");
@@ -284,7 +286,7 @@ async fn undo_gives_bytes_and_modes_back_where_nobody_changed_them_since() {
     other.pull().await;
     other.write(MEMORY, "since\n");
     let undone = other.sync().undo().unwrap();
-    assert_eq!(undone.left, ["claude:CLAUDE.md"]);
+    assert_eq!(undone.skipped, ["claude:CLAUDE.md"]);
     assert_eq!((other.read(MEMORY).as_deref(), other.read(RULES).as_deref()), (Some("since\n"), Some("base\n")));
     // What stayed was merged, so that it does not come back when it goes.
     other.remove(MEMORY);
@@ -343,7 +345,8 @@ async fn stores_begin_empty_and_are_joined_with_their_own_words() {
     assert!(matches!(other.join(far.path(), &strangers).await, Err(SyncError::OtherStore { .. })));
     assert!(!other.path(".aiw/vault").exists(), "nothing is written before an object opens");
     let again = other.sync();
-    let begun = again.init(far.path().to_str().unwrap(), None, &aiw_core::Unasked, &Heard::default()).await;
+    let begun =
+        again.init(far.path().to_str().unwrap(), None, &aiw_core::NonInteractive, &RecordingReporter::default()).await;
     assert!(matches!(begun, Err(SyncError::NotEmpty { .. })));
     other.join(far.path(), &phrase).await.unwrap();
     assert!(matches!(other.join(far.path(), &phrase).await, Err(SyncError::HasStore { .. })));
@@ -376,12 +379,12 @@ async fn programs_need_an_agreement_to_exactly_them() {
     one.write(".claude/skills/x/run.sh", "#!/bin/sh\necho hi\n");
     one.push().await.unwrap();
     let error = other.pull_alone(&PullRequest::default()).await.unwrap_err();
-    let SyncError::Starts { digest } = error else { panic!("{error}") };
+    let SyncError::ExecutableChanges { digest } = error else { panic!("{error}") };
     assert_eq!(other.read(".claude/skills/x/run.sh"), None);
     one.write(".claude/skills/x/run.sh", "#!/bin/sh\necho other\n");
     one.push().await.unwrap();
     let with = |digest: &str| PullRequest { allow_executable: Some(digest.into()), ..PullRequest::default() };
-    assert!(matches!(other.pull_alone(&with(&digest)).await, Err(SyncError::Starts { .. })));
+    assert!(matches!(other.pull_alone(&with(&digest)).await, Err(SyncError::ExecutableChanges { .. })));
     let shown = other.pull_alone(&PullRequest { dry_run: true, ..PullRequest::default() }).await.unwrap();
     assert!(shown.changes[0].lines.iter().any(|line| line.contains("echo other")));
     other.pull_alone(&with(&shown.executable.unwrap())).await.unwrap();
@@ -404,7 +407,7 @@ async fn what_was_excluded_and_comes_back_is_no_deletion() {
     third.pull().await;
     assert_eq!(third.read(RULES).as_deref(), Some("base\n"));
     other.write(".aiw/settings.json", "{}");
-    assert!(matches!(other.push().await, Err(SyncError::Wider)));
+    assert!(matches!(other.push().await, Err(SyncError::PermissionsWidened)));
     other.pull().await;
     assert_eq!(other.read(RULES).as_deref(), Some("base\n"));
 }
@@ -412,10 +415,10 @@ async fn what_was_excluded_and_comes_back_is_no_deletion() {
 #[tokio::test]
 async fn a_new_phrase_begins_a_new_store_and_the_old_one_says_so() {
     let (far, one, other) = two(&[(MEMORY, "base\n")]).await;
-    one.sync().rekey(&Person::default(), &Heard::default()).await.unwrap();
+    one.sync().rekey(&Person::default(), &RecordingReporter::default()).await.unwrap();
     let phrase = one.home.vault().get(&"sync-phrase".parse().unwrap()).unwrap();
     let error = other.pull_alone(&PullRequest::default()).await.unwrap_err();
-    assert!(matches!(error, SyncError::Moved { .. }), "{error}");
+    assert!(matches!(error, SyncError::RemoteChanged { .. }), "{error}");
     other.sync().leave().unwrap();
     other.join(far.path(), &phrase).await.unwrap();
     other.pull().await;
@@ -429,21 +432,21 @@ async fn a_new_phrase_begins_a_new_store_and_the_old_one_says_so() {
 struct Busy<'a>(&'a (dyn Fn() + Sync));
 
 #[async_trait]
-impl Ask for Busy<'_> {
+impl Prompter for Busy<'_> {
     fn can_ask(&self, _: &[Question]) -> bool {
         true
     }
 
-    async fn agree(&self, _: &Plan, _: &[&Question]) -> Result<Vec<(String, Secret)>, AskError> {
+    async fn confirm(&self, _: &Plan, _: &[&Question]) -> Result<Vec<(String, Secret)>, PromptError> {
         (self.0)();
         Ok(Vec::new())
     }
 
-    async fn choose(&self, _: &Choice) -> Result<usize, AskError> {
+    async fn select(&self, _: &Choice) -> Result<usize, PromptError> {
         Ok(0)
     }
 
-    fn is_there(&self) -> bool {
+    fn is_interactive(&self) -> bool {
         true
     }
 }
@@ -454,9 +457,9 @@ async fn a_file_that_changes_while_its_plan_is_agreed_to_is_merged_later() {
     one.write(MEMORY, "one\n2\n3\n4\n5\n");
     one.push().await.unwrap();
     let edit = || other.write(MEMORY, "1\n2\n3\n4\nother\n");
-    let pulled = other.sync().pull(&PullRequest::default(), &Busy(&edit), &Heard::default()).await.unwrap();
-    assert_eq!(pulled.left, ["claude:CLAUDE.md"]);
-    assert!(matches!(other.push().await, Err(SyncError::Undecided { .. })));
+    let pulled = other.sync().pull(&PullRequest::default(), &Busy(&edit), &RecordingReporter::default()).await.unwrap();
+    assert_eq!(pulled.skipped, ["claude:CLAUDE.md"]);
+    assert!(matches!(other.push().await, Err(SyncError::UnresolvedConflicts { .. })));
     other.pull().await;
     assert_eq!(other.read(MEMORY).as_deref(), Some("one\n2\n3\n4\nother\n"));
 }
@@ -502,7 +505,7 @@ async fn what_cannot_be_read_is_not_deleted_and_much_is_asked_about() {
     fs::set_permissions(one.path(".claude/rules"), fs::Permissions::from_mode(0o755)).unwrap();
     (0..7).for_each(|file| one.remove(&format!(".claude/rules/{file}.md")));
     let error = one.push().await.unwrap_err();
-    assert!(matches!(&error, SyncError::Shrinks(what) if what.contains("7 of 8 files of claude")), "{error}");
+    assert!(matches!(&error, SyncError::DestructivePush(what) if what.contains("7 of 8 files of claude")), "{error}");
     one.push_all().await.unwrap();
     other.pull().await;
     assert!(!other.path(".claude/rules/0.md").exists() && other.path(".claude/rules/7.md").exists());
@@ -520,7 +523,7 @@ async fn a_link_of_the_user_stays_where_its_file_is_removed_elsewhere() {
     one.remove(MEMORY);
     one.push().await.unwrap();
     let pulled = other.pull().await;
-    assert_eq!(pulled.left, ["claude:CLAUDE.md"]);
+    assert_eq!(pulled.skipped, ["claude:CLAUDE.md"]);
     assert!(other.path(MEMORY).is_symlink());
     // It holds up nothing.
     other.push().await.unwrap();
@@ -549,17 +552,17 @@ async fn a_new_phrase_waits_for_what_others_pushed() {
     let (_far, one, other) = two(&[(MEMORY, "base\n")]).await;
     other.write(MEMORY, "other\n");
     other.push().await.unwrap();
-    let error = one.sync().rekey(&Person::default(), &Heard::default()).await.unwrap_err();
-    assert!(matches!(error, SyncError::Unmerged { .. }), "{error}");
+    let error = one.sync().rekey(&Person::default(), &RecordingReporter::default()).await.unwrap_err();
+    assert!(matches!(error, SyncError::UnmergedChanges { .. }), "{error}");
     one.pull().await;
-    one.sync().rekey(&Person::default(), &Heard::default()).await.unwrap();
+    one.sync().rekey(&Person::default(), &RecordingReporter::default()).await.unwrap();
     one.write(MEMORY, "new\n");
     one.push().await.unwrap();
 }
 
 #[test]
 fn each_section_of_the_settings_has_a_row() {
-    let rows = crate::travel::travel_rows();
+    let rows = crate::policy::travel_rows();
     let row = rows.iter().find(|row| row.pattern() == "aiw:settings.json").unwrap();
     for section in aiw_home::Settings::sections() {
         let named = row.keys.iter().any(|key| key.key.split('.').next() == Some(section.as_str()));

@@ -1,40 +1,40 @@
 //! What a person does with a store.
 
-mod answers;
 mod begin;
 mod login;
 mod look;
 mod pull;
 mod push;
+mod results;
 mod scope;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aiw_core::{Ask, SecretName, Sink};
-use aiw_home::{Home, Turn};
+use aiw_core::{Prompter, Reporter, SecretName};
+use aiw_home::{ExclusiveLock, Home};
 use aiw_net::HttpClient;
 
-pub use answers::{
+pub use pull::PullRequest;
+pub use push::PushRequest;
+pub use results::{
     SeenMachine, SnapshotFile, StoreBegun, StoreListing, StoreSnapshot, StoreStatus, SyncChange, SyncConflict,
     SyncDifference, SyncLog, SyncLogEntry, SyncPull, SyncPush, SyncRekeyed, SyncUndone,
 };
-pub use pull::PullRequest;
-pub use push::PushRequest;
 
 use crate::apply::{is_unfinished, recover};
-use crate::content::meaning;
+use crate::content::canonical_bytes;
 use crate::error::SyncError;
-use crate::far::{FarAddress, FarContext, FarEnd, FarWaits, WAIT_INTERVAL, open};
 use crate::gather::{Gathered, Gatherer, servers_that_stay};
+use crate::generated::{EncryptedDigests, EncryptedSecrets, Made, SECRETS, WISHES, generated_path, wished};
 use crate::graph::{joined, speaks};
 use crate::keys::{Phrase, StoreKeys};
-use crate::made::{Made, SECRETS, SealedDigests, SealedSecrets, WISHES, path_of, wished};
 use crate::object::ObjectName;
 use crate::place::{Roots, SyncPath, SyncRoot};
+use crate::policy::Scope;
+use crate::remote::{PendingRequests, Remote, RemoteContext, RemoteUrl, WAIT_INTERVAL, open};
 use crate::snapshot::{Clock, FileContent, MachineFiles, Snapshot, digest};
 use crate::state::{Pushing, Silent, SyncDirectory, SyncState};
 use crate::store::SyncStore;
-use crate::travel::Scope;
 
 /// The name of the phrase in the vault.
 const PHRASE: &str = "sync-phrase";
@@ -49,21 +49,21 @@ pub struct Synchronizer {
     directory: SyncDirectory,
     roots: Roots,
     scope: Scope,
-    waits: FarWaits,
+    waits: PendingRequests,
     /// Puts another remote around the one of an address.
     #[cfg(test)]
     pub(crate) wrap: Option<WrapRemote>,
 }
 
 #[cfg(test)]
-pub(crate) type WrapRemote = std::sync::Arc<dyn Fn(Box<dyn FarEnd>) -> Box<dyn FarEnd> + Send + Sync>;
+pub(crate) type WrapRemote = std::sync::Arc<dyn Fn(Box<dyn Remote>) -> Box<dyn Remote> + Send + Sync>;
 
 /// A store that is open: one process at a time has it.
 struct OpenStore {
     state: SyncState,
     keys: StoreKeys,
-    far: Box<dyn FarEnd>,
-    _turn: Turn,
+    remote: Box<dyn Remote>,
+    _turn: ExclusiveLock,
 }
 
 impl Synchronizer {
@@ -77,10 +77,10 @@ impl Synchronizer {
         Ok(Self {
             home: home.clone(),
             client: client.clone(),
-            directory: SyncDirectory::of(home),
-            roots: Roots::of(home).ok_or(SyncError::NoHome)?,
+            directory: SyncDirectory::new(home),
+            roots: Roots::new(home).ok_or(SyncError::HomeNotFound)?,
             scope: Scope::new(settings.include, settings.exclude),
-            waits: FarWaits::default(),
+            waits: PendingRequests::default(),
             #[cfg(test)]
             wrap: None,
         })
@@ -96,25 +96,25 @@ impl Synchronizer {
         (gathered, unpushed)
     }
 
-    fn sealed<'a>(&'a self, keys: Option<&'a StoreKeys>) -> Option<SealedSecrets<'a>> {
-        keys.map(|keys| SealedSecrets { home: &self.home, keys })
+    fn sealed<'a>(&'a self, keys: Option<&'a StoreKeys>) -> Option<EncryptedSecrets<'a>> {
+        keys.map(|keys| EncryptedSecrets { home: &self.home, keys })
     }
 
     /// Whether the secrets of the vault travel from and to this machine.
     fn takes_secrets(&self) -> bool {
-        path_of(SECRETS).is_some_and(|path| self.scope.travels(&path).is_some())
+        generated_path(SECRETS).is_some_and(|path| self.scope.rule(&path).is_some())
     }
 
     /// Returns what synchronization makes, as it is to be. `merged` and `seen` are snapshots that are merged here, and all heads.
     fn made(
         &self,
-        taken: &mut SealedDigests,
+        taken: &mut EncryptedDigests,
         keys: Option<&StoreKeys>,
         merged: &[&Snapshot],
         seen: &[&Snapshot],
     ) -> Result<Made, SyncError> {
         let of = |snapshots: &[&Snapshot], below: &str| -> Vec<Vec<u8>> {
-            let path = path_of(below);
+            let path = generated_path(below);
             let file = |snapshot: &&Snapshot| Some(snapshot.file(path.as_ref()?)?.0.to_vec());
             snapshots.iter().filter_map(file).collect()
         };
@@ -130,11 +130,11 @@ impl Synchronizer {
         let heads = store.heads();
         let merged: Vec<&Snapshot> = heads.iter().copied().filter(|head| head.is_in(&state.files.merged)).collect();
         let made = self.made(&mut state.secrets, Some(keys), &merged, &heads)?;
-        Ok(crate::made::write(&self.home, &made, &self.home.lock()?)?)
+        Ok(crate::generated::write(&self.home, &made, &self.home.lock()?)?)
     }
 
-    async fn far(&self, address: &str) -> Result<Box<dyn FarEnd>, SyncError> {
-        let address = FarAddress::parse(address, self.home.around())?;
+    async fn far(&self, address: &str) -> Result<Box<dyn Remote>, SyncError> {
+        let address = RemoteUrl::parse(address, self.home.around())?;
         let far = open(&address, &self.context()?).await?;
         #[cfg(test)]
         let far = match &self.wrap {
@@ -144,13 +144,13 @@ impl Synchronizer {
         Ok(far)
     }
 
-    fn context(&self) -> Result<FarContext, SyncError> {
-        let context = FarContext::new(self.home.clone(), self.client.clone())?;
-        Ok(FarContext { waits: self.waits.clone(), ..context })
+    fn context(&self) -> Result<RemoteContext, SyncError> {
+        let context = RemoteContext::new(self.home.clone(), self.client.clone())?;
+        Ok(RemoteContext { waits: self.waits.clone(), ..context })
     }
 
-    /// Does work, and tells every few seconds which far end it waits for.
-    async fn telling<T>(&self, sink: &dyn Sink, work: impl Future<Output = T>) -> T {
+    /// Does work, and tells every few seconds which remote it waits for.
+    async fn telling<T>(&self, sink: &dyn Reporter, work: impl Future<Output = T>) -> T {
         self.waits.telling(WAIT_INTERVAL, sink, work).await
     }
 
@@ -160,12 +160,12 @@ impl Synchronizer {
             let _turn = self.directory.turn()?;
             return self.state();
         }
-        self.directory.load()?.ok_or(SyncError::NoStore)
+        self.directory.load()?.ok_or(SyncError::NotSetUp)
     }
 
     /// Returns the state after what a killed process left is finished.
     fn state(&self) -> Result<SyncState, SyncError> {
-        let mut state = self.directory.load()?.ok_or(SyncError::NoStore)?;
+        let mut state = self.directory.load()?.ok_or(SyncError::NotSetUp)?;
         let keys = self.keys(&state).ok();
         recover(&self.home, &self.directory, &mut state, self.sealed(keys.as_ref()).as_ref())?;
         Ok(state)
@@ -175,7 +175,7 @@ impl Synchronizer {
         let name = secret_name(name)?;
         match self.home.vault().get(&name) {
             Ok(words) => Ok(Phrase::parse(words.expose())?),
-            Err(aiw_home::VaultError::Unknown { .. }) => Err(SyncError::NoPhrase),
+            Err(aiw_home::VaultError::Unknown { .. }) => Err(SyncError::MissingRecoveryPhrase),
             Err(e) => Err(e.into()),
         }
     }
@@ -190,7 +190,7 @@ impl Synchronizer {
     fn keys(&self, state: &SyncState) -> Result<StoreKeys, SyncError> {
         for name in [PHRASE, NEW_PHRASE] {
             let phrase = match self.phrase(name) {
-                Err(SyncError::NoPhrase) => continue,
+                Err(SyncError::MissingRecoveryPhrase) => continue,
                 phrase => phrase?,
             };
             let keys = phrase.keys().ok_or_else(|| SyncError::Internal("keys can't be made".into()))?;
@@ -202,22 +202,22 @@ impl Synchronizer {
                 return Ok(keys);
             }
         }
-        Err(SyncError::NoPhrase)
+        Err(SyncError::MissingRecoveryPhrase)
     }
 
-    /// Looks at the far end, and remembers the newest that it shows of each machine. A push that was killed is finished if its
+    /// Looks at the remote, and remembers the newest that it shows of each machine. A push that was killed is finished if its
     /// object arrived.
     async fn look<'a>(
         &'a self,
-        far: &'a dyn FarEnd,
+        far: &'a dyn Remote,
         keys: &'a StoreKeys,
         state: &mut SyncState,
-        accept_older: bool,
+        allow_rollback: bool,
     ) -> Result<SyncStore<'a>, SyncError> {
-        let store = SyncStore::look(far, keys, &self.directory, state, accept_older).await?;
+        let store = SyncStore::list(far, keys, &self.directory, state, allow_rollback).await?;
         store.forget_old()?;
         self.finish_push(&store, state)?;
-        let known = if accept_older { store.known() } else { joined(&store.known(), &state.known) };
+        let known = if allow_rollback { store.known() } else { joined(&store.known(), &state.known) };
         if let Some(own) = known.get(&state.machine) {
             // This home may be an older copy of itself.
             state.counter = state.counter.max(own.counter);
@@ -270,8 +270,8 @@ impl Synchronizer {
         let turn = self.directory.turn()?;
         let state = self.state()?;
         let keys = self.keys(&state)?;
-        let far = self.far(&state.far_end).await?;
-        Ok(OpenStore { state, keys, far, _turn: turn })
+        let far = self.far(&state.remote).await?;
+        Ok(OpenStore { state, keys, remote: far, _turn: turn })
     }
 }
 
@@ -296,7 +296,7 @@ fn digests(files: &MachineFiles, scope: &Scope) -> BTreeMap<SyncPath, String> {
 }
 
 fn meaning_digest(scope: &Scope, path: &SyncPath, bytes: &[u8], executable: bool) -> String {
-    let meant = scope.row(path).map(|row| meaning(row.form, bytes, &|key| row.is_set(key)));
+    let meant = scope.row(path).map(|row| canonical_bytes(row.form, bytes, &|key| row.is_set(key)));
     content_digest(meant.as_deref().unwrap_or(bytes), executable)
 }
 
@@ -304,7 +304,7 @@ fn content_digest(bytes: &[u8], executable: bool) -> String {
     format!("{}{}", digest(bytes), if executable { "x" } else { "" })
 }
 
-/// Returns the files that differ from what the far end has.
+/// Returns the files that differ from what the remote has.
 fn unpushed(gathered: &Gathered, state: &SyncState, scope: &Scope) -> Vec<SyncPath> {
     let own = digests(&gathered.files, scope);
     let differs =
@@ -352,7 +352,7 @@ fn new_roots(state: &SyncState) -> BTreeSet<SyncRoot> {
 }
 
 /// Whom a verb asks, and whom it tells.
-pub(crate) struct VerbTalk<'a> {
-    pub(crate) ask: &'a dyn Ask,
-    pub(crate) sink: &'a dyn Sink,
+pub(crate) struct SyncUi<'a> {
+    pub(crate) ask: &'a dyn Prompter,
+    pub(crate) sink: &'a dyn Reporter,
 }

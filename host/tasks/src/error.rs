@@ -2,7 +2,7 @@
 
 use std::io;
 
-use aiw_core::{Fault, ProcessId};
+use aiw_core::{Diagnostic, ProcessId};
 use aiw_supervisor::SupervisorError;
 
 /// An error that concerns tasks.
@@ -10,7 +10,7 @@ use aiw_supervisor::SupervisorError;
 pub enum TaskError {
     /// The task does not exist, or was removed.
     #[error("there is no task `{id}`")]
-    NoTask {
+    TaskNotFound {
         /// The requested id.
         id: String,
     },
@@ -38,20 +38,20 @@ pub enum TaskError {
 impl From<SupervisorError> for TaskError {
     fn from(error: SupervisorError) -> Self {
         match error {
-            SupervisorError::Absent { id, .. } => Self::NoTask { id: id.to_string() },
+            SupervisorError::Absent { id, .. } => Self::TaskNotFound { id: id.to_string() },
             error => Self::Process(error),
         }
     }
 }
 
-impl Fault for TaskError {
-    fn below(&self) -> Option<&dyn Fault> {
-        aiw_core::passed_on!(self, Process)
+impl Diagnostic for TaskError {
+    fn diagnostic_source(&self) -> Option<&dyn Diagnostic> {
+        aiw_core::forward_diagnostic!(self, Process)
     }
 
-    fn own_remedy(&self) -> Option<String> {
+    fn own_fix(&self) -> Option<String> {
         match self {
-            Self::Process(SupervisorError::Unreadable { id, .. } | SupervisorError::NoDirectory { id, .. }) => {
+            Self::Process(SupervisorError::Unreadable { id, .. } | SupervisorError::DirectoryNotFound { id, .. }) => {
                 Some(format!("aiw task remove {id}"))
             }
             _ => None,
@@ -60,7 +60,7 @@ impl Fault for TaskError {
 
     fn own_hint(&self) -> Option<String> {
         Some(match self {
-            Self::NoTask { .. } => "`aiw task list` shows the tasks".into(),
+            Self::TaskNotFound { .. } => "`aiw task list` shows the tasks".into(),
             Self::Ambiguous { ids, .. } => {
                 let ids: Vec<&str> = ids.iter().map(ProcessId::as_str).collect();
                 format!("they are {}", ids.join(", "))
@@ -76,7 +76,7 @@ fn hint(error: &SupervisorError) -> Option<String> {
         SupervisorError::Unreadable { id, .. } => {
             format!("if no newer `aiw` has written it, `aiw task remove {id}` takes it away")
         }
-        SupervisorError::NoDirectory { id, .. } => format!("`aiw task remove {id}` takes it away"),
+        SupervisorError::DirectoryNotFound { id, .. } => format!("`aiw task remove {id}` takes it away"),
         SupervisorError::Supervised { lock, .. } => {
             format!("wait until it has ended; `lsof {}` names the process", lock.display())
         }

@@ -14,7 +14,7 @@ impl Tasks {
     /// newest.
     pub fn find_by_pid(&self, pid: u32) -> Result<Task, TaskError> {
         let all = self.of_all_sessions()?;
-        by_pid(&all, pid).cloned().ok_or_else(|| TaskError::NoTask { id: pid.to_string() })
+        by_pid(&all, pid).cloned().ok_or_else(|| TaskError::TaskNotFound { id: pid.to_string() })
     }
 
     /// Returns the task with this id, beginning of an id (at least four characters), or process id. Tasks of other
@@ -37,7 +37,7 @@ impl Tasks {
         }
         match meant.as_slice() {
             [task] => Ok((*task).clone()),
-            [] => Err(TaskError::NoTask { id: aiw_core::one_line(text, 60) }),
+            [] => Err(TaskError::TaskNotFound { id: aiw_core::one_line(text, 60) }),
             several => Err(TaskError::Ambiguous {
                 text: aiw_core::one_line(text, 60),
                 ids: several.iter().take(8).map(|task| task.id).collect(),
@@ -58,7 +58,7 @@ impl Tasks {
     }
 
     fn of_all_sessions(&self) -> Result<Vec<Task>, TaskError> {
-        Self { processes: self.processes.of(ProcessScope::All) }.list()
+        Self { processes: self.processes.scoped(ProcessScope::All) }.list()
     }
 }
 

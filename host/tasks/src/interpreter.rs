@@ -12,7 +12,7 @@ use crate::task::{TaskDescription, TaskUsage};
 /// The maximum number of bytes of a final message in a record. The complete message is in the log.
 const FINAL_MESSAGE: usize = 32 << 10;
 /// The maximum number of characters of a session's id.
-const SESSION: usize = 200;
+const MAX_SESSION_ID_LEN: usize = 200;
 
 /// The facts that a CLI's structured stream has told so far.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -127,7 +127,7 @@ impl aiw_supervisor::OutputInterpreter for Labelled {
 
     fn early(&self, mask: &dyn Fn(&str) -> String) -> Option<Labels> {
         let session = self.interpreter.facts().session?;
-        Some(Labels::from_iter([("session".to_owned(), one_line(&mask(&session), SESSION).into())]))
+        Some(Labels::from_iter([("session".to_owned(), one_line(&mask(&session), MAX_SESSION_ID_LEN).into())]))
     }
 
     fn findings(&self, mask: &dyn Fn(&str) -> String) -> Findings {
@@ -139,7 +139,7 @@ impl aiw_supervisor::OutputInterpreter for Labelled {
         let mut labels = Labels::new();
         let mut add = |name: &str, value: Value| drop(labels.insert(name.to_owned(), value));
         if let Some(session) = facts.session {
-            add("session", one_line(&mask(&session), SESSION).into());
+            add("session", one_line(&mask(&session), MAX_SESSION_ID_LEN).into());
         }
         add("final_message", json!(facts.final_message.map(|message| cut(mask(&message), FINAL_MESSAGE))));
         add("usage", json!(counted.usage));
@@ -162,7 +162,7 @@ pub fn interpreter(
     make: fn(CliKind) -> Box<dyn StreamInterpreter>,
     listeners: Listeners,
 ) -> Option<Box<dyn aiw_supervisor::OutputInterpreter>> {
-    let about = TaskDescription::of(&record.labels).ok()?;
+    let about = TaskDescription::from_labels(&record.labels).ok()?;
     (listeners.on_begin)(&about);
     Some(Box::new(Labelled {
         id: record.id,

@@ -10,7 +10,7 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use aiw_tasks::{ProcessScope, Root, Tasks};
 //! let home = aiw_home::Home::find(aiw_home::Surroundings::of_process())?;
-//! let tasks = Tasks::open(&home, ProcessScope::Root(Root::of(4711)))?;
+//! let tasks = Tasks::open(&home, ProcessScope::Root(Root::for_pid(4711)))?;
 //! for task in tasks.list()? {
 //!     eprintln!("{} {} {}", task.id, task.state, task.about.prompt);
 //! }
@@ -32,9 +32,9 @@ pub use aiw_supervisor::{
     WaitMode, Watch, memory_path, shim_main,
 };
 #[cfg(unix)]
-pub use aiw_supervisor::{SeenProcess, memory_file, unenforced};
+pub use aiw_supervisor::{ObservedProcess, memory_file, unenforced};
 pub use error::TaskError;
 pub use interpreter::{Counted, EndedTask, Facts, Listeners, StreamInterpreter, interpreter};
 pub use names::{INSTANCE_VARIABLE, NOTE, NOUN, TASK_VARIABLE};
 pub use task::{Task, TaskDescription, TaskStop, TaskUsage, TaskWait};
-pub use tasks::{MAX_DEPTH, TaskLook, Tasks};
+pub use tasks::{MAX_DEPTH, Tasks, TasksSnapshot};

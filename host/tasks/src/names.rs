@@ -1,6 +1,6 @@
 //! The names of tasks for the supervisor.
 
-use aiw_supervisor::Names;
+use aiw_supervisor::Namespace;
 
 pub use aiw_home::TASK_VARIABLE;
 
@@ -12,7 +12,7 @@ pub const INSTANCE_VARIABLE: &str = "AIW_TASK_INSTANCE";
 pub const NOUN: &str = "task";
 
 /// `~/.aiw/tasks/<id>/task.json`, and `<pid>_task…` in the runtime directory.
-pub(crate) const NAMES: Names = Names::new("tasks", "task.json", NOUN, [TASK_VARIABLE, INSTANCE_VARIABLE]);
+pub(crate) const NAMES: Namespace = Namespace::new("tasks", "task.json", NOUN, [TASK_VARIABLE, INSTANCE_VARIABLE]);
 
 /// The prefix of aiw's own lines in a task's log that are for people who watch the task.
 pub const NOTE: &str = "note: ";

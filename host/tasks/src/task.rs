@@ -7,7 +7,7 @@ use aiw_supervisor::{Labels, ProcessRecord, Supervised};
 use serde::{Deserialize, Serialize};
 
 /// The maximum number of characters of each text that describes a task.
-const TEXT: usize = 400;
+const MAX_TEXT_LEN: usize = 400;
 
 /// The tokens that a CLI says it used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,7 +114,7 @@ impl TaskDescription {
         let Ok(serde_json::Value::Object(mut labels)) = serde_json::to_value(self) else { return Labels::new() };
         for value in labels.values_mut() {
             if let Some(text) = value.as_str() {
-                *value = one_line(text, TEXT).into();
+                *value = one_line(text, MAX_TEXT_LEN).into();
             }
         }
         labels
@@ -123,12 +123,12 @@ impl TaskDescription {
     /// Returns a short form for the table in shared memory. That outlives the task, so it has no word of a private one.
     pub(crate) fn label(&self) -> Vec<u8> {
         let provider = self.provider.as_deref().unwrap_or("-");
-        let prompt = if self.private { "-".to_owned() } else { one_line(&self.prompt, TEXT) };
+        let prompt = if self.private { "-".to_owned() } else { one_line(&self.prompt, MAX_TEXT_LEN) };
         format!("{} {provider} {prompt}", self.cli).into_bytes()
     }
 
     /// Reads the properties from labels. Returns an error if the labels are not those of a task that this aiw knows.
-    pub fn of(labels: &Labels) -> Result<Self, serde_json::Error> {
+    pub fn from_labels(labels: &Labels) -> Result<Self, serde_json::Error> {
         use serde::de::IntoDeserializer;
         Self::deserialize(serde_json::Value::Object(labels.clone()).into_deserializer())
     }
@@ -181,8 +181,8 @@ pub struct Task {
 impl TryFrom<Supervised> for Task {
     type Error = serde_json::Error;
 
-    fn try_from(Supervised { record, directory, shown, .. }: Supervised) -> Result<Self, Self::Error> {
-        let about = TaskDescription::of(&record.labels)?;
+    fn try_from(Supervised { record, directory, is_seen: shown, .. }: Supervised) -> Result<Self, Self::Error> {
+        let about = TaskDescription::from_labels(&record.labels)?;
         let ProcessRecord {
             id, state, outcome, exit_code, signal, stopped, started, running_since, ended, note, ..
         } = record;

@@ -8,8 +8,8 @@ use aiw_core::{ProcessId, ProcessState};
 use aiw_events::EventSubject;
 use aiw_home::Home;
 use aiw_supervisor::{
-    Announced, Keep, Log, NewProcess, ProcessScope, Processes, Program, QueueLimit, RecordProblem, Sources, Supervised,
-    SupervisorError, WaitMode,
+    EventContext, Keep, Log, NewProcess, ProcessScope, Processes, Program, QueueLimit, RecordError, Sources,
+    Supervised, SupervisorError, WaitMode,
 };
 
 use crate::error::TaskError;
@@ -27,7 +27,7 @@ pub struct Tasks {
 
 /// The state of all tasks.
 #[derive(Debug)]
-pub struct TaskLook {
+pub struct TasksSnapshot {
     /// How many there are.
     pub all: usize,
     /// How many have not ended.
@@ -42,7 +42,7 @@ impl Tasks {
     /// Returns the tasks of a scope. Nothing is created until a task is started.
     pub fn open(home: &Home, scope: ProcessScope) -> Result<Self, TaskError> {
         let processes = Processes::open(home, NAMES, scope)?;
-        Ok(Self { processes: processes.understood_by(|labels| TaskDescription::of(labels).map(drop)) })
+        Ok(Self { processes: processes.understood_by(|labels| TaskDescription::from_labels(labels).map(drop)) })
     }
 
     /// Starts a task below a shim of its own, and returns once the task runs, is queued or has been refused. `aiw` is
@@ -58,7 +58,7 @@ impl Tasks {
         if process.depth > MAX_DEPTH {
             return Err(TaskError::Depth { depth: process.depth, limit: MAX_DEPTH });
         }
-        let announced = Announced {
+        let announced = EventContext {
             of: EventSubject::Task,
             name: (!about.private).then(|| about.cli.to_string()),
             project: (!about.private).then(|| process.cwd.clone()),
@@ -109,10 +109,10 @@ impl Tasks {
     }
 
     /// Looks at all tasks, and changes nothing.
-    pub fn look(&self) -> Result<TaskLook, TaskError> {
+    pub fn snapshot(&self) -> Result<TasksSnapshot, TaskError> {
         let (all, unreadable) = self.processes.list_with_problems()?;
         let is_running = |one: &&Supervised| one.record.state != ProcessState::Ended;
-        Ok(TaskLook {
+        Ok(TasksSnapshot {
             all: all.len(),
             running: all.iter().filter(is_running).count(),
             lost: all.iter().filter(|one| !one.settled).count(),
@@ -189,7 +189,7 @@ impl Tasks {
     /// Marks ended tasks as shown by a report. Other tasks are not changed. A mark that cannot be written, or a task
     /// that is gone, is not an error: what counts is that the report was shown.
     pub fn mark_read(&self, ids: &[ProcessId]) -> Result<(), TaskError> {
-        Ok(self.processes.mark_shown(ids)?)
+        Ok(self.processes.mark_seen(ids)?)
     }
 
     /// Removes the directory of an ended task, or whatever is in its place: a directory with a damaged record that
@@ -223,14 +223,14 @@ impl Tasks {
     /// Uses another time until a shim is considered stuck.
     #[cfg(all(unix, feature = "testing"))]
     #[must_use]
-    pub fn with_patience(self, patience: Duration) -> Self {
-        Self { processes: self.processes.with_patience(patience) }
+    pub fn with_timeout(self, patience: Duration) -> Self {
+        Self { processes: self.processes.with_timeout(patience) }
     }
 }
 
 /// Converts a process to the task that it is.
 fn task(one: Supervised) -> Result<Task, TaskError> {
     let id = one.record.id;
-    let source = |error| SupervisorError::Unreadable { noun: NAMES.noun, id, source: RecordProblem::Nonsense(error) };
+    let source = |error| SupervisorError::Unreadable { noun: NAMES.kind, id, source: RecordError::Corrupt(error) };
     Ok(Task::try_from(one).map_err(source)?)
 }

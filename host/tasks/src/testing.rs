@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-pub use aiw_supervisor::testing::{GUARD, be_newer, is_there, program, signal, until};
+pub use aiw_supervisor::testing::{HANG_TIMEOUT, be_newer, is_there, program, signal, until};
 use aiw_supervisor::{Root, SupervisorError, testing};
 
 use crate::names::NAMES;

@@ -22,7 +22,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::prompt::Prompt;
-use crate::screen::{Effect, JobLink, Screen, ScreenError, StepProgress, TerminalProgram, Worker};
+use crate::screen::{Effect, JobHandle, Screen, ScreenError, StepProgress, TerminalProgram, Worker};
 use crate::terminal;
 use crate::watch::ScreenListeners;
 
@@ -204,10 +204,10 @@ impl<S: Screen> LoopDesk<'_, S> {
                 }
                 return Ok(next);
             }
-            LoopMessage::Signal(signal) => match terminal::Asks::of(signal) {
-                terminal::Asks::Leave => return Err(ScreenError::Signal(signal)),
-                terminal::Asks::Stop => Some(Effect::Suspend),
-                terminal::Asks::Continue => {
+            LoopMessage::Signal(signal) => match terminal::TerminalRequest::from_signal(signal) {
+                terminal::TerminalRequest::Leave => return Err(ScreenError::Signal(signal)),
+                terminal::TerminalRequest::Stop => Some(Effect::Suspend),
+                terminal::TerminalRequest::Continue => {
                     terminal::take_again()?;
                     return Ok(Next::Repaint);
                 }
@@ -302,7 +302,7 @@ impl<S: Screen> LoopDesk<'_, S> {
         let undone = job.clone();
         let thread = thread::Builder::new().name("aiw-screen".to_owned()).spawn(move || {
             let asks = sender.clone();
-            let way = JobLink {
+            let way = JobHandle {
                 report: Arc::new(move |step| *progress.lock() = Some(step)),
                 // If the user has left, the question is dropped, which is a no.
                 ask: Arc::new(move |prompt| drop(asks.send(LoopMessage::Asked(prompt)))),

@@ -14,17 +14,17 @@
 
 mod app;
 mod browse;
+mod context;
 mod event_loop;
-mod ground;
 mod list;
 mod open;
 mod page;
 mod pages;
 mod paint;
-mod person;
 mod pick;
 mod progress;
 mod prompt;
+mod prompter;
 mod screen;
 mod terminal;
 mod text;
@@ -35,7 +35,7 @@ pub use app::bench::ScreenFrame;
 #[doc(hidden)]
 pub use browse::bench;
 pub use browse::{Backend, BackendError, BrowserOptions, Plugin, PluginServer, Preview, browse, browse_markets};
-pub use ground::LooksForProblems;
+pub use context::Inspector;
 pub use open::{ScreenOptions, open, screens};
 pub use pick::{Previews, pick};
 pub use progress::ScreenProgress;

@@ -10,10 +10,10 @@ use crate::paint::{BOLD, Theme, column, put, row};
 use crate::text::width;
 
 /// The widest that a column gets by itself; the last one takes what is left.
-const WIDEST: usize = 36;
+const MAX_COLUMN_WIDTH: usize = 36;
 
 /// The least that the last column keeps.
-const LAST: usize = 12;
+const MIN_LAST_COLUMN_WIDTH: usize = 12;
 
 /// The state of a list.
 pub(crate) struct List {
@@ -57,7 +57,7 @@ impl List {
         self.widths = self.columns.iter().map(|column| width(column.name)).collect();
         for row in &rows {
             for (widest, cell) in self.widths.iter_mut().zip(&row.cells) {
-                *widest = (*widest).max(width(cell).min(WIDEST));
+                *widest = (*widest).max(width(cell).min(MAX_COLUMN_WIDTH));
             }
         }
         self.rows = rows;
@@ -143,7 +143,8 @@ impl List {
         let mut all: Vec<_> =
             self.columns.iter().zip(&self.widths).enumerate().map(|(at, (c, w))| (at, *c, w + 2)).collect();
         let needs = |all: &[(usize, Column, usize)]| {
-            all.iter().rev().skip(1).map(|(.., cells)| cells).sum::<usize>() + all.last().map_or(0, |_| LAST)
+            all.iter().rev().skip(1).map(|(.., cells)| cells).sum::<usize>()
+                + all.last().map_or(0, |_| MIN_LAST_COLUMN_WIDTH)
         };
         while needs(&all) > room {
             let Some(extra) = all.iter().rposition(|(_, column, _)| column.is_extra) else { break };

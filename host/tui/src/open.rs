@@ -6,8 +6,8 @@ use aiw_app::ClientSession;
 
 use crate::app::{Screens, Tab};
 use crate::browse::{Browser, BrowserOptions};
+use crate::context::{AppContext, Inspector};
 use crate::event_loop::show;
-use crate::ground::{Ground, LooksForProblems};
 use crate::pages;
 use crate::paint::Theme;
 use crate::progress::ScreenProgress;
@@ -35,7 +35,7 @@ pub(crate) fn tabs(color: bool) -> Vec<Tab> {
 /// Returns the words that name a screen, each with the command that prints what it shows. It costs nothing: every command
 /// line is parsed with them.
 pub fn screens() -> &'static [(&'static str, &'static str)] {
-    &pages::WORDS
+    &pages::PAGE_NAMES
 }
 
 /// Shows the application of a client until the user leaves. Standard input and output must be a terminal. `progress` is
@@ -48,7 +48,7 @@ pub fn screens() -> &'static [(&'static str, &'static str)] {
 /// As [`crate::browse`].
 pub fn open(
     client: Arc<ClientSession>,
-    doctor: LooksForProblems,
+    doctor: Inspector,
     progress: Arc<ScreenProgress>,
     options: &ScreenOptions,
 ) -> Result<(), ScreenError> {
@@ -56,5 +56,5 @@ pub fn open(
     let first = options.first.as_deref();
     let at = tabs.iter().position(|tab| Some(tab.about().word) == first).unwrap_or(0);
     let theme = Theme { color: options.color, ascii: options.ascii };
-    show(Screens::new(Arc::new(Ground::new(client, doctor, progress)), tabs, at, theme, options.mouse))
+    show(Screens::new(Arc::new(AppContext::new(client, doctor, progress)), tabs, at, theme, options.mouse))
 }

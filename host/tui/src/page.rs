@@ -4,17 +4,17 @@ use std::path::PathBuf;
 
 use aiw_app::feed::Topic;
 
-use crate::ground::Ground;
-use crate::paint::{Fact, Tone};
-use crate::person::AtScreen;
+use crate::context::AppContext;
+use crate::paint::{Fact, TextStyle};
+use crate::prompter::TuiPrompter;
 use crate::screen::TerminalProgram;
 use crate::text::{clean, clean_output, without_styles};
 
 /// The most characters of a cell.
-const CELL: usize = 300;
+const MAX_CELL_LEN: usize = 300;
 
 /// The most characters of a line of output.
-const LINE: usize = 4_000;
+const MAX_LINE_LEN: usize = 4_000;
 
 /// A column of a list.
 #[derive(Debug, Clone, Copy)]
@@ -47,7 +47,7 @@ pub(crate) struct Row {
     pub(crate) id: String,
     /// Its cells, clean.
     pub(crate) cells: Vec<String>,
-    pub(crate) tone: Tone,
+    pub(crate) tone: TextStyle,
     /// The keys of the actions that make sense for it.
     pub(crate) keys: &'static str,
 }
@@ -55,18 +55,18 @@ pub(crate) struct Row {
 impl Row {
     pub(crate) fn new(
         id: impl Into<String>,
-        tone: Tone,
+        tone: TextStyle,
         keys: &'static str,
         cells: impl IntoIterator<Item = String>,
     ) -> Self {
-        let cells = cells.into_iter().map(|cell| clean(&without_styles(&cell), CELL)).collect();
+        let cells = cells.into_iter().map(|cell| clean(&without_styles(&cell), MAX_CELL_LEN)).collect();
         Self { id: id.into(), cells, tone, keys }
     }
 }
 
 /// The things of a list, and what stands above them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Listed {
+pub(crate) struct ListContent {
     pub(crate) rows: Vec<Row>,
     /// Notes about the list, a line each.
     pub(crate) notes: Vec<String>,
@@ -74,9 +74,9 @@ pub(crate) struct Listed {
     pub(crate) idle: String,
 }
 
-impl Listed {
-    pub(crate) fn of(rows: Vec<Row>, notes: impl IntoIterator<Item = String>) -> Self {
-        Self { rows, notes: notes.into_iter().map(|note| clean(&note, CELL)).collect(), idle: String::new() }
+impl ListContent {
+    pub(crate) fn new(rows: Vec<Row>, notes: impl IntoIterator<Item = String>) -> Self {
+        Self { rows, notes: notes.into_iter().map(|note| clean(&note, MAX_CELL_LEN)).collect(), idle: String::new() }
     }
 
     /// Takes an action on all away as long as it has nothing to act on.
@@ -99,22 +99,22 @@ pub(crate) struct Detail {
 
 impl Detail {
     /// The most lines that are kept.
-    pub(crate) const LINES: usize = 500;
+    pub(crate) const MAX_LINES: usize = 500;
 
-    pub(crate) fn of(facts: Vec<Fact>) -> Self {
+    pub(crate) fn new(facts: Vec<Fact>) -> Self {
         Self { facts, ..Self::default() }
     }
 
     /// Puts lines from outside below the facts.
     #[must_use]
     pub(crate) fn with_lines<T: AsRef<str>>(mut self, lines: impl IntoIterator<Item = T>) -> Self {
-        self.lines = lines.into_iter().map(|line| clean_output(line.as_ref(), LINE)).collect();
+        self.lines = lines.into_iter().map(|line| clean_output(line.as_ref(), MAX_LINE_LEN)).collect();
         self
     }
 
     /// Returns the detail of a thing that can't be looked at.
     pub(crate) fn failed(why: impl AsRef<str>) -> Self {
-        Self::of(vec![Fact::new("", why).toned(Tone::Bad)])
+        Self::new(vec![Fact::new("", why).toned(TextStyle::Bad)])
     }
 }
 
@@ -137,7 +137,7 @@ impl Action {
         Self { key, name, help, asks: None, is_of_one: true }
     }
 
-    pub(crate) const fn of_all(key: char, name: &'static str, help: &'static str) -> Self {
+    pub(crate) const fn global(key: char, name: &'static str, help: &'static str) -> Self {
         Self { is_of_one: false, ..Self::new(key, name, help) }
     }
 
@@ -153,7 +153,7 @@ pub(crate) enum Outcome {
     /// A line for the user.
     Said(String),
     /// A text for the user, in place of the details.
-    Shown(Detail),
+    Details(Detail),
     /// A program gets the terminal.
     Run(TerminalProgram),
     /// Another page is opened, by its word, with this thing selected if there is one.
@@ -201,13 +201,13 @@ pub(crate) trait Page: Send + Sync {
     fn about(&self) -> &'static PageAbout;
 
     /// Reads the list. `query` is what the user searches for, where the page is searched.
-    fn list(&self, ground: &Ground, query: &str) -> Result<Listed, String>;
+    fn list(&self, ground: &AppContext, query: &str) -> Result<ListContent, String>;
 
     /// Reads what is known of one thing.
-    fn detail(&self, ground: &Ground, id: &str) -> Detail;
+    fn detail(&self, ground: &AppContext, id: &str) -> Detail;
 
     /// Does what a key says, with the id of the selected thing, or none.
-    fn act(&self, _ground: &Ground, _key: char, _id: &str, _person: &AtScreen) -> Result<Outcome, String> {
+    fn act(&self, _ground: &AppContext, _key: char, _id: &str, _person: &TuiPrompter) -> Result<Outcome, String> {
         Err("nothing to do".to_owned())
     }
 }

@@ -7,14 +7,14 @@ use ratatui::style::{Color, Modifier, Style};
 use crate::text::{char_width, clean, width, wrap};
 
 /// The number of cells for labels in details.
-const LABEL: usize = 10;
+const LABEL_WIDTH: usize = 10;
 
 /// The style of titles and of what is pressed.
 pub(crate) const BOLD: Style = Style::new().add_modifier(Modifier::BOLD);
 
 /// The style of a line or a cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Tone {
+pub(crate) enum TextStyle {
     Title,
     Plain,
     Good,
@@ -35,14 +35,14 @@ impl Theme {
         if self.color { Style::new().fg(color) } else { Style::new() }
     }
 
-    pub(crate) fn tone(self, tone: Tone) -> Style {
+    pub(crate) fn tone(self, tone: TextStyle) -> Style {
         match tone {
-            Tone::Title => BOLD,
-            Tone::Plain => Style::new(),
-            Tone::Good => self.paint(Color::Green),
-            Tone::Warn => self.paint(Color::Yellow),
-            Tone::Bad => self.paint(Color::Red).add_modifier(Modifier::BOLD),
-            Tone::Faint => self.paint(Color::Cyan),
+            TextStyle::Title => BOLD,
+            TextStyle::Plain => Style::new(),
+            TextStyle::Good => self.paint(Color::Green),
+            TextStyle::Warn => self.paint(Color::Yellow),
+            TextStyle::Bad => self.paint(Color::Red).add_modifier(Modifier::BOLD),
+            TextStyle::Faint => self.paint(Color::Cyan),
         }
     }
 
@@ -72,23 +72,23 @@ impl Theme {
 pub(crate) struct Fact {
     pub(crate) label: &'static str,
     pub(crate) text: String,
-    pub(crate) tone: Tone,
+    pub(crate) tone: TextStyle,
 }
 
 impl Fact {
     /// The most characters of a fact.
-    const LONG: usize = 2_000;
+    const MAX_FACT_LEN: usize = 2_000;
 
     pub(crate) fn new(label: &'static str, text: impl AsRef<str>) -> Self {
-        Self { label, text: clean(text.as_ref(), Self::LONG), tone: Tone::Plain }
+        Self { label, text: clean(text.as_ref(), Self::MAX_FACT_LEN), tone: TextStyle::Plain }
     }
 
     pub(crate) fn title(text: impl AsRef<str>) -> Self {
-        Self { tone: Tone::Title, ..Self::new("", text) }
+        Self { tone: TextStyle::Title, ..Self::new("", text) }
     }
 
     #[must_use]
-    pub(crate) fn toned(self, tone: Tone) -> Self {
+    pub(crate) fn toned(self, tone: TextStyle) -> Self {
         Self { tone, ..self }
     }
 }
@@ -122,13 +122,13 @@ impl<'a> Line<'a> {
 
     /// Breaks what a key of the help does into lines that stand beside the key.
     pub(crate) fn beside(lines: &mut Vec<Self>, mut label: &'a str, text: &'a str, room: usize) {
-        const KEYS: usize = 15;
+        const KEY_WIDTH: usize = 15;
 
-        let line = |label, text| Line { label, indent: KEYS, text, style: Style::new() };
+        let line = |label, text| Line { label, indent: KEY_WIDTH, text, style: Style::new() };
         if text.is_empty() {
             lines.push(line(label, text));
         }
-        for piece in wrap(text, room.saturating_sub(KEYS)) {
+        for piece in wrap(text, room.saturating_sub(KEY_WIDTH)) {
             lines.push(line(std::mem::take(&mut label), piece));
         }
     }
@@ -138,9 +138,9 @@ impl<'a> Line<'a> {
 pub(crate) fn paragraph<'a>(lines: &mut Vec<Line<'a>>, fact: &'a Fact, room: usize, theme: Theme) {
     let style = theme.tone(fact.tone);
     let continues = fact.label.is_empty() && lines.last().is_some_and(|line| line.indent > 0);
-    let indent = match (fact.label.is_empty(), room >= LABEL * 3) {
-        (false, true) => LABEL,
-        (true, true) if continues => LABEL,
+    let indent = match (fact.label.is_empty(), room >= LABEL_WIDTH * 3) {
+        (false, true) => LABEL_WIDTH,
+        (true, true) if continues => LABEL_WIDTH,
         (false, false) => 2,
         (true, false) if continues => 2,
         (true, _) => 0,
@@ -276,7 +276,7 @@ pub(crate) fn progress(title: &str, ticks: usize, step: &str, done: u64, total: 
 
 /// Returns the characters of a frame, a line each.
 #[cfg(test)]
-pub(crate) fn text_of(buffer: &Buffer) -> String {
+pub(crate) fn buffer_text(buffer: &Buffer) -> String {
     use ratatui::buffer::CellWidth;
 
     let mut text = String::new();

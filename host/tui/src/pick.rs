@@ -14,13 +14,13 @@ use crate::screen::{self, Screen, ScreenError, StepProgress, Worker};
 use crate::text::{clean, wrap};
 
 /// The most characters of a line that are shown.
-const LINE: usize = 4_000;
+const MAX_LINE_LEN: usize = 4_000;
 /// The most lines of a preview.
-const LINES: usize = 2_000;
+const MAX_PREVIEW_LINES: usize = 2_000;
 /// With fewer rows, there is no preview.
-const PREVIEW: u16 = 12;
+const MIN_PREVIEW_HEIGHT: u16 = 12;
 
-const BOLD: Style = Style::new().add_modifier(Modifier::BOLD);
+const BOLD_STYLE: Style = Style::new().add_modifier(Modifier::BOLD);
 
 /// Returns the lines of the preview of a choice, by its place. It may take time.
 pub type Previews = dyn Fn(usize) -> Vec<String> + Send + Sync;
@@ -45,11 +45,11 @@ struct PickScreen {
     title: String,
     choices: Vec<String>,
     previews: Arc<Previews>,
-    shown: Vec<Option<Vec<String>>>,
+    visible: Vec<Option<Vec<String>>>,
     /// The typed words, all of which a choice must have.
     typed: String,
     /// The places of the choices that have them.
-    left: Vec<usize>,
+    remaining: Vec<usize>,
     /// The selected one of these.
     selected: usize,
     top: usize,
@@ -61,12 +61,12 @@ struct PickScreen {
 impl PickScreen {
     fn new(title: &str, choices: &[String], previews: Arc<Previews>, chosen: Arc<Mutex<Option<usize>>>) -> Self {
         Self {
-            title: clean(title, LINE),
-            choices: choices.iter().map(|choice| clean(choice, LINE)).collect(),
+            title: clean(title, MAX_LINE_LEN),
+            choices: choices.iter().map(|choice| clean(choice, MAX_LINE_LEN)).collect(),
             previews,
-            shown: vec![None; choices.len()],
+            visible: vec![None; choices.len()],
             typed: String::new(),
-            left: (0..choices.len()).collect(),
+            remaining: (0..choices.len()).collect(),
             selected: 0,
             top: 0,
             scroll: 0,
@@ -76,14 +76,14 @@ impl PickScreen {
     }
 
     fn select(&mut self, selected: usize) -> Option<Effect> {
-        self.selected = selected.min(self.left.len().saturating_sub(1));
+        self.selected = selected.min(self.remaining.len().saturating_sub(1));
         self.scroll = 0;
         self.next().map(Effect::Start)
     }
 
     /// The place of the selected choice; `None` if there is none that has what was typed.
     fn place(&self) -> Option<usize> {
-        self.left.get(self.selected).copied()
+        self.remaining.get(self.selected).copied()
     }
 
     /// Leaves the choices that have what was typed. The selected one stays so if it is among them.
@@ -95,15 +95,15 @@ impl PickScreen {
             let choice = choice.to_lowercase();
             words.iter().all(|word| choice.contains(word))
         };
-        self.left = (0..self.choices.len()).filter(|place| has_all(&self.choices[*place])).collect();
-        let selected = self.left.iter().position(|place| Some(*place) == before);
+        self.remaining = (0..self.choices.len()).filter(|place| has_all(&self.choices[*place])).collect();
+        let selected = self.remaining.iter().position(|place| Some(*place) == before);
         self.select(selected.unwrap_or_default())
     }
 
     /// The job that reads the preview of the selected choice, unless it is there or another one is being read.
     fn next(&mut self) -> Option<usize> {
         let place = self.place()?;
-        let is_missing = self.shown.get(place).is_some_and(Option::is_none);
+        let is_missing = self.visible.get(place).is_some_and(Option::is_none);
         let job = (is_missing && !self.is_working).then_some(place)?;
         self.is_working = true;
         Some(job)
@@ -170,13 +170,13 @@ impl Screen for PickScreen {
     }
 
     fn paste(&mut self, text: &str) -> Option<Effect> {
-        self.narrow(format!("{}{}", self.typed, clean(text, LINE)))
+        self.narrow(format!("{}{}", self.typed, clean(text, MAX_LINE_LEN)))
     }
 
     fn reply(&mut self, (place, lines): (usize, Vec<String>)) -> Option<Effect> {
         self.is_working = false;
-        if let Some(shown) = self.shown.get_mut(place) {
-            *shown = Some(lines.into_iter().take(LINES).map(|line| clean(&line, LINE)).collect());
+        if let Some(shown) = self.visible.get_mut(place) {
+            *shown = Some(lines.into_iter().take(MAX_PREVIEW_LINES).map(|line| clean(&line, MAX_LINE_LEN)).collect());
         }
         // Another one may have been selected meanwhile.
         self.next().map(Effect::Start)
@@ -193,20 +193,23 @@ impl Screen for PickScreen {
         let buffer = frame.buffer_mut();
         let title = match self.typed.as_str() {
             "" => self.title.clone(),
-            typed => format!("{}   {} with: {typed}", self.title, self.left.len()),
+            typed => format!("{}   {} with: {typed}", self.title, self.remaining.len()),
         };
-        put(buffer, area, 0, &title, BOLD);
+        put(buffer, area, 0, &title, BOLD_STYLE);
         let leave = if self.typed.is_empty() { "Esc leave" } else { "Esc show all" };
         let keys = format!("type to narrow   ↑↓ move   PgUp PgDn scroll the preview   Enter resume   {leave}");
         let keys = keys.as_str();
         put(buffer, area, area.height.saturating_sub(1), keys, Style::new());
         let body = area.height.saturating_sub(2);
-        let rows =
-            if body < PREVIEW { body } else { (body / 2).min(u16::try_from(self.choices.len()).unwrap_or(body)) };
+        let rows = if body < MIN_PREVIEW_HEIGHT {
+            body
+        } else {
+            (body / 2).min(u16::try_from(self.choices.len()).unwrap_or(body))
+        };
         let page = usize::from(rows).max(1);
         self.top = self.top.clamp((self.selected + 1).saturating_sub(page), self.selected);
-        for (y, at) in (1..=rows).zip(self.top..self.left.len()) {
-            let (is_selected, place) = (at == self.selected, self.left[at]);
+        for (y, at) in (1..=rows).zip(self.top..self.remaining.len()) {
+            let (is_selected, place) = (at == self.selected, self.remaining[at]);
             let line = format!("{} {}", if is_selected { "›" } else { " " }, self.choices[place]);
             let style = if is_selected { Style::new().add_modifier(Modifier::REVERSED) } else { Style::new() };
             put(buffer, area, y, &line, style);
@@ -217,7 +220,7 @@ impl Screen for PickScreen {
         }
         put(buffer, area, rows + 1, &"─".repeat(usize::from(area.width)), Style::new());
         let room = usize::from(area.width).max(1);
-        let preview = self.place().map(|place| self.shown.get(place).and_then(Option::as_ref));
+        let preview = self.place().map(|place| self.visible.get(place).and_then(Option::as_ref));
         let lines: Vec<&str> = match preview {
             Some(Some(lines)) => lines.iter().flat_map(|line| wrap(line, room)).collect(),
             Some(None) => vec!["…"],
@@ -268,8 +271,8 @@ mod tests {
         assert!(drawn(&mut pick, 40, 20).contains('…'));
         // While one preview is read, no other is.
         assert_eq!(press(&mut pick, KeyCode::Down), None);
-        assert_eq!(pick.reply(worker(0, &crate::person::quiet())), Some(Effect::Start(1)));
-        assert_eq!(pick.reply(worker(1, &crate::person::quiet())), None);
+        assert_eq!(pick.reply(worker(0, &crate::prompter::quiet())), Some(Effect::Start(1)));
+        assert_eq!(pick.reply(worker(1, &crate::prompter::quiet())), None);
         let frame = drawn(&mut pick, 40, 20);
         assert!(frame.contains("› choice 1") && frame.contains("preview of 1") && !frame.contains('\u{1b}'), "{frame}");
         assert_eq!(press(&mut pick, KeyCode::End), Some(Effect::Start(4)));

@@ -1,6 +1,6 @@
 //! How far the parts of the application have come, and what went wrong, as lines.
 
-use aiw_core::Fault;
+use aiw_core::Diagnostic;
 use aiw_markets::Observer;
 use parking_lot::Mutex;
 
@@ -29,6 +29,6 @@ impl Observer for ScreenProgress {
 }
 
 /// Returns an error as a line, with the next step.
-pub(crate) fn said(error: &dyn Fault) -> String {
+pub(crate) fn said(error: &dyn Diagnostic) -> String {
     error.hint().map_or_else(|| error.to_string(), |hint| format!("{error}; {hint}"))
 }

@@ -4,7 +4,7 @@ use tokio::sync::oneshot;
 
 /// The form of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Form {
+pub(crate) enum PromptKind {
     /// A yes or a no.
     Agree,
     /// One of these.
@@ -17,7 +17,7 @@ pub(crate) enum Form {
 
 /// An answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum PromptAnswer {
+pub(crate) enum PromptReply {
     Yes,
     Chosen(usize),
     Text(String),
@@ -26,9 +26,9 @@ pub(crate) enum PromptAnswer {
 /// A question, and where its answer goes. If it is dropped, the answer is no.
 #[derive(Debug)]
 pub(crate) struct Prompt {
-    pub(crate) form: Form,
+    pub(crate) form: PromptKind,
     pub(crate) question: String,
     /// The lines that decide the answer, clean.
     pub(crate) lines: Vec<String>,
-    pub(crate) answer: oneshot::Sender<PromptAnswer>,
+    pub(crate) answer: oneshot::Sender<PromptReply>,
 }

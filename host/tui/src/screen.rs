@@ -8,12 +8,12 @@ use std::process::Command;
 use std::sync::Arc;
 
 use aiw_app::feed::Topic;
-use aiw_core::{ErrorKind, Fault};
+use aiw_core::{Diagnostic, ErrorKind};
 use crossterm::event::{KeyEvent, MouseEvent};
 use ratatui::Frame;
 
 use crate::prompt::Prompt;
-use crate::watch::Heeded;
+use crate::watch::Subscription;
 
 /// A step of work that is under way.
 #[derive(Debug, Clone, Default)]
@@ -46,7 +46,7 @@ pub(crate) struct TerminalProgram {
 }
 
 impl TerminalProgram {
-    pub(crate) fn of(command: &Command) -> Self {
+    pub(crate) fn from_command(command: &Command) -> Self {
         let words = [command.get_program()].into_iter().chain(command.get_args()).map(Into::into).collect();
         Self { words, directory: command.get_current_dir().map(Into::into) }
     }
@@ -54,7 +54,7 @@ impl TerminalProgram {
     /// Returns aiw itself with arguments.
     pub(crate) fn own<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Result<Self, String> {
         let aiw = aiw_app::own_executable().map_err(|e| e.to_string())?;
-        Ok(Self::of(Command::new(aiw).args(arguments)))
+        Ok(Self::from_command(Command::new(aiw).args(arguments)))
     }
 
     pub(crate) fn command(&self) -> Command {
@@ -102,7 +102,7 @@ pub(crate) trait Screen {
     fn draw(&mut self, frame: &mut Frame<'_>);
 
     /// Returns the changes that it wants to hear of now.
-    fn heeds(&self) -> Option<Heeded> {
+    fn heeds(&self) -> Option<Subscription> {
         None
     }
 
@@ -142,7 +142,7 @@ pub(crate) trait Screen {
 
 /// The way from a job to its screen while it works.
 #[derive(Clone)]
-pub(crate) struct JobLink {
+pub(crate) struct JobHandle {
     /// Takes a step.
     pub(crate) report: Arc<dyn Fn(StepProgress) + Send + Sync>,
     /// Takes a question.
@@ -150,7 +150,7 @@ pub(crate) struct JobLink {
 }
 
 /// A function that does a screen's jobs.
-pub(crate) type Worker<J, R> = Arc<dyn Fn(J, &JobLink) -> R + Send + Sync>;
+pub(crate) type Worker<J, R> = Arc<dyn Fn(J, &JobHandle) -> R + Send + Sync>;
 
 /// Why a screen ended other than by the user leaving.
 #[derive(Debug, thiserror::Error)]
@@ -168,7 +168,7 @@ pub enum ScreenError {
     Signal(i32),
 }
 
-impl Fault for ScreenError {
+impl Diagnostic for ScreenError {
     fn own_kind(&self) -> ErrorKind {
         match self {
             Self::Terminal { .. } => ErrorKind::Unavailable,

@@ -19,10 +19,10 @@ use ratatui::backend::CrosstermBackend;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// Whether the screen is ours. This is a static because the panic hook has no access to a guard.
-static OURS: AtomicBool = AtomicBool::new(false);
+static IS_RAW_MODE: AtomicBool = AtomicBool::new(false);
 
 /// Whether the mouse is ours, while the screen is.
-static MOUSE: AtomicBool = AtomicBool::new(false);
+static IS_MOUSE_CAPTURED: AtomicBool = AtomicBool::new(false);
 
 /// The terminal as ratatui draws on it. A frame is a single write.
 pub(crate) type Screen = ratatui::Terminal<CrosstermBackend<BufWriter<Stdout>>>;
@@ -41,7 +41,7 @@ pub(crate) fn repaint(screen: &mut Screen) -> io::Result<()> {
 
 /// Turns on raw mode and the alternate screen. Does nothing if they are on already.
 pub(crate) fn take() -> io::Result<()> {
-    if OURS.swap(true, Ordering::SeqCst) {
+    if IS_RAW_MODE.swap(true, Ordering::SeqCst) {
         return Ok(());
     }
     let taken =
@@ -54,10 +54,10 @@ pub(crate) fn take() -> io::Result<()> {
 
 /// Restores the terminal to its state before [`take`]. Does nothing the second time.
 pub(crate) fn give_back() {
-    if OURS.swap(false, Ordering::SeqCst) {
+    if IS_RAW_MODE.swap(false, Ordering::SeqCst) {
         // Each step runs independently: a terminal that refuses one may still accept the other, and nobody is left to
         // receive an error.
-        if MOUSE.swap(false, Ordering::SeqCst) {
+        if IS_MOUSE_CAPTURED.swap(false, Ordering::SeqCst) {
             let _ = execute!(io::stdout(), DisableMouseCapture);
         }
         let _ = execute!(io::stdout(), DisableBracketedPaste, Show, LeaveAlternateScreen);
@@ -67,11 +67,11 @@ pub(crate) fn give_back() {
 
 /// Takes the terminal again in the foreground: the shell, or whatever stopped us, may have changed the modes.
 pub(crate) fn take_again() -> io::Result<()> {
-    if OURS.load(Ordering::SeqCst) {
+    if IS_RAW_MODE.load(Ordering::SeqCst) {
         disable_raw_mode()?;
         enable_raw_mode()?;
         // Whatever stopped us may have left them off.
-        MOUSE.store(false, Ordering::SeqCst);
+        IS_MOUSE_CAPTURED.store(false, Ordering::SeqCst);
         execute!(io::stdout(), EnableBracketedPaste, Hide)
     } else {
         take()
@@ -80,7 +80,7 @@ pub(crate) fn take_again() -> io::Result<()> {
 
 /// Takes the mouse, or gives it back, if that is not done yet. The screen must be ours.
 pub(crate) fn point(wanted: bool) -> io::Result<()> {
-    match (wanted, MOUSE.swap(wanted, Ordering::SeqCst)) {
+    match (wanted, IS_MOUSE_CAPTURED.swap(wanted, Ordering::SeqCst)) {
         (true, false) => execute!(io::stdout(), EnableMouseCapture),
         (false, true) => execute!(io::stdout(), DisableMouseCapture),
         _ => Ok(()),
@@ -98,7 +98,7 @@ type BoxedHook = Box<dyn Fn(&PanicHookInfo<'_>) + Sync + Send + 'static>;
 pub(crate) struct PanicHook {
     previous: Arc<BoxedHook>,
     /// The panics of other threads while the screen was in use.
-    kept: Arc<Mutex<Vec<String>>>,
+    panics: Arc<Mutex<Vec<String>>>,
 }
 
 impl PanicHook {
@@ -109,7 +109,7 @@ impl PanicHook {
         set_hook(Box::new({
             let (previous, kept) = (Arc::clone(&previous), Arc::clone(&kept));
             move |info| {
-                if thread::current().id() != ours && OURS.load(Ordering::SeqCst) {
+                if thread::current().id() != ours && IS_RAW_MODE.load(Ordering::SeqCst) {
                     kept.lock().push(info.to_string());
                 } else {
                     give_back();
@@ -117,7 +117,7 @@ impl PanicHook {
                 }
             }
         }));
-        Self { previous, kept }
+        Self { previous, panics: kept }
     }
 
     /// Restores the previous hook, and prints the kept panics. Must not be called from a panicking thread, and only
@@ -129,7 +129,7 @@ impl PanicHook {
             Ok(previous) => previous,
             Err(shared) => Box::new(move |info| shared(info)),
         });
-        for message in self.kept.lock().drain(..) {
+        for message in self.panics.lock().drain(..) {
             let _ = writeln!(io::stderr(), "{}", printable(&message));
         }
     }
@@ -268,14 +268,14 @@ fn takes_bytes() -> bool {
 
 /// The request of a signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Asks {
+pub(crate) enum TerminalRequest {
     Stop,
     Continue,
     Leave,
 }
 
-impl Asks {
-    pub(crate) fn of(signal: i32) -> Self {
+impl TerminalRequest {
+    pub(crate) fn from_signal(signal: i32) -> Self {
         match signal {
             signal_hook::consts::SIGTSTP => Self::Stop,
             signal_hook::consts::SIGCONT => Self::Continue,
@@ -287,11 +287,11 @@ impl Asks {
 /// Whether a shell of this session waits for us: without one, nobody would continue a stopped process, and the system itself
 /// doesn't stop it on Ctrl-Z.
 pub fn has_shell() -> bool {
-    use aiw_supervisor::SeenProcess;
+    use aiw_supervisor::ObservedProcess;
     // A session that began outside of this container is 0, which rustix's `getsid` can't return.
-    let own = SeenProcess::of(std::process::id());
-    let session = |seen: &SeenProcess| Some(seen.session()).filter(|session| *session != 0);
-    own.and_then(|own| Some((session(&own)?, session(&SeenProcess::of(own.parent())?)?)))
+    let own = ObservedProcess::open(std::process::id());
+    let session = |seen: &ObservedProcess| Some(seen.session()).filter(|session| *session != 0);
+    own.and_then(|own| Some((session(&own)?, session(&ObservedProcess::open(own.parent())?)?)))
         .is_some_and(|(own, parent)| own == parent)
 }
 

@@ -6,7 +6,7 @@ use aiw_core::{is_unsafe, one_line, printable};
 use ratatui::buffer::CellWidth;
 
 /// More marks than this on one base character are an attack on the line above, not a language.
-const MARKS: usize = 2;
+const MAX_COMBINING_MARKS: usize = 2;
 
 /// Returns `text` on one line of at most `limit` characters, without anything that controls a terminal, changes the
 /// reading direction, or hides.
@@ -41,7 +41,7 @@ fn without_stacks(line: String) -> String {
         }
         if char_width(c) == 0 {
             marks += 1;
-            if marks <= MARKS {
+            if marks <= MAX_COMBINING_MARKS {
                 safe.push(c);
             }
         } else {

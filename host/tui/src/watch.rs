@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 
 /// The changes that a screen wants to hear of.
 #[derive(Debug, Clone)]
-pub(crate) struct Heeded {
+pub(crate) struct Subscription {
     pub(crate) feed: Feed,
     pub(crate) topics: &'static [Topic],
     /// A directory of logs.
@@ -81,11 +81,11 @@ impl ScreenListeners {
     /// Listens to this from now on. `tell` returns whether anybody still hears it.
     pub(crate) fn heed(
         &mut self,
-        heeded: Option<Heeded>,
+        heeded: Option<Subscription>,
         tell: impl Fn(BTreeSet<Topic>) -> bool + Clone + Send + 'static,
     ) -> io::Result<()> {
         let feed = heeded.as_ref().map(|heeded| heeded.feed.clone());
-        let parts = heeded.map_or([None, None], |Heeded { topics, logs, .. }| {
+        let parts = heeded.map_or([None, None], |Subscription { topics, logs, .. }| {
             [(!topics.is_empty()).then_some(WatchPart::Topics(topics)), logs.map(WatchPart::Logs)]
         });
         for (now, part) in self.now.iter_mut().zip(parts) {

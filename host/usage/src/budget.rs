@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 use aiw_events::{EventKind, EventLog, EventSubject, HomeEvent};
 use aiw_home::{Budget, BudgetLimit, BudgetPeriod, Settings, now_millis, rfc3339};
 
-use crate::book::{Book, BookTurn, Mark, OpenRequest, UsageError};
-use crate::booking::{Booking, plausible_cost};
-use crate::seal::Loss;
+use crate::checksums::Loss;
+use crate::log::{Mark, OpenRequest, UsageError, UsageLog, UsageLogGuard};
+use crate::record::{UsageRecord, plausible_cost};
 use crate::sum::{Sum, Summing, dollars};
 
 /// How far the clock of another process may be ahead, in milliseconds.
-const SKEW: u64 = 60_000;
+const MAX_CLOCK_SKEW_MS: u64 = 60_000;
 
 /// The shortest time between two readings of a whole book that has lost something.
 const REREAD_INTERVAL: Duration = Duration::from_secs(5);
@@ -22,7 +22,7 @@ const REREAD_INTERVAL: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone, PartialEq)]
 pub struct OverBudget {
     /// Whether nothing new begins.
-    pub refuses: bool,
+    pub blocks: bool,
     /// Its name.
     pub name: String,
     /// A sentence that says it.
@@ -46,7 +46,7 @@ pub enum NotOpened {
 /// The spending of budgets. It reads on where it stopped, so it can be asked before each request.
 #[derive(Debug)]
 pub struct Spending {
-    book: Book,
+    book: UsageLog,
     mark: Mark,
     /// The budgets, with what was spent in the current period by requests that have ended.
     budgets: Vec<(Budget, Summing)>,
@@ -56,15 +56,15 @@ pub struct Spending {
     /// When all was last read because of a loss.
     reread: Option<Instant>,
     /// The budgets whose end was told, and when the period began for which it was.
-    told: BTreeMap<String, u64>,
+    notified: BTreeMap<String, u64>,
 }
 
 impl Spending {
     /// Begins with nothing read.
-    pub fn new(book: Book, budgets: Vec<Budget>) -> Self {
+    pub fn new(book: UsageLog, budgets: Vec<Budget>) -> Self {
         let budgets = budgets.into_iter().map(|budget| (budget, Summing::default())).collect();
         let (day, told) = (String::new(), BTreeMap::new());
-        Self { book, mark: Mark::default(), budgets, day, loss: None, reread: None, told }
+        Self { book, mark: Mark::default(), budgets, day, loss: None, reread: None, notified: told }
     }
 
     /// Returns whether there are no budgets.
@@ -74,11 +74,11 @@ impl Spending {
 
     /// Returns whether one of them refuses.
     pub fn has_refusing(&self) -> bool {
-        self.budgets.iter().any(|(budget, _)| budget.refuses)
+        self.budgets.iter().any(|(budget, _)| budget.blocks)
     }
 
     /// Returns whether these are its budgets.
-    pub fn is_of(&self, budgets: &[Budget]) -> bool {
+    pub fn matches(&self, budgets: &[Budget]) -> bool {
         self.budgets.iter().map(|(budget, _)| budget).eq(budgets)
     }
 
@@ -94,7 +94,7 @@ impl Spending {
     fn refresh_by(
         &mut self,
         settings: &Settings,
-        read_on: impl Fn(&Book, &mut Mark, u64, &mut dyn FnMut(Booking)) -> Result<Option<Loss>, UsageError>,
+        read_on: impl Fn(&UsageLog, &mut Mark, u64, &mut dyn FnMut(UsageRecord)) -> Result<Option<Loss>, UsageError>,
     ) -> Result<(), UsageError> {
         if self.budgets.is_empty() {
             return Ok(());
@@ -128,7 +128,7 @@ impl Spending {
         &mut self,
         settings: &Settings,
         now: u64,
-        read_on: impl Fn(&Book, &mut Mark, u64, &mut dyn FnMut(Booking)) -> Result<Option<Loss>, UsageError>,
+        read_on: impl Fn(&UsageLog, &mut Mark, u64, &mut dyn FnMut(UsageRecord)) -> Result<Option<Loss>, UsageError>,
     ) -> Result<(), UsageError> {
         let period = match self.budgets.iter().any(|(budget, _)| budget.period == BudgetPeriod::Month) {
             true => BudgetPeriod::Month,
@@ -157,18 +157,18 @@ impl Spending {
     pub fn open(
         &mut self,
         settings: &Settings,
-        turn: Result<BookTurn<'_>, UsageError>,
-        booking: Booking,
+        turn: Result<UsageLogGuard<'_>, UsageError>,
+        booking: UsageRecord,
     ) -> Result<OpenRequest, NotOpened> {
-        let is_limited = self.budgets.iter().any(|(budget, _)| budget.refuses && concerns(budget, &booking));
+        let is_limited = self.budgets.iter().any(|(budget, _)| budget.blocks && concerns(budget, &booking));
         let unknown = |e| if is_limited { NotOpened::Unknown(e) } else { NotOpened::NotBooked(e) };
         let mut turn = turn.map_err(unknown)?;
         // Another request may have been waited for, for longer than a day has left.
-        let booking = Booking { at: now_millis(), open: true, ..booking };
+        let booking = UsageRecord { at: now_millis(), open: true, ..booking };
         if is_limited {
             self.refresh_by(settings, |_, mark, since, each| turn.read_on(mark, since, each)).map_err(unknown)?;
             let refuses = |(budget, spent): &(Budget, Summing)| self.judge(budget, spent.sum, Some(&booking));
-            let concerned = self.budgets.iter().filter(|(budget, _)| budget.refuses && concerns(budget, &booking));
+            let concerned = self.budgets.iter().filter(|(budget, _)| budget.blocks && concerns(budget, &booking));
             if let Some(over) = { concerned }.find_map(refuses) {
                 return Err(NotOpened::Over(over));
             }
@@ -190,11 +190,12 @@ impl Spending {
     }
 
     /// Adds an event for each budget that is used up, unless there was one in its day or month.
-    pub fn tell_used_up(&mut self, events: &EventLog) {
+    pub fn log_exceeded(&mut self, events: &EventLog) {
         let now = now_millis();
         for (budget, spent) in self.budgets.iter().filter(|_| self.loss.is_none()) {
             let since = start(now, budget.period);
-            if !is_used_up(budget.limit, &spent.sum) || self.told.insert(budget.name.clone(), since) == Some(since) {
+            if !is_used_up(budget.limit, &spent.sum) || self.notified.insert(budget.name.clone(), since) == Some(since)
+            {
                 continue;
             }
             let limit = match budget.limit {
@@ -203,8 +204,15 @@ impl Spending {
             };
             let (name, project) = (Some(aiw_core::one_line(&budget.name, 60)), budget.project.clone());
             let why = Some(format!("{limit} a {}", budget.period.as_str()));
-            let event = HomeEvent { name, project, why, ..HomeEvent::now(EventKind::UsedUp, EventSubject::Budget) };
-            let is_it = |known: &HomeEvent| (known.of, known.kind, &known.name) == (event.of, event.kind, &event.name);
+            let event = HomeEvent {
+                name,
+                project,
+                reason: why,
+                ..HomeEvent::now(EventKind::BudgetExceeded, EventSubject::Budget)
+            };
+            let is_it = |known: &HomeEvent| {
+                (known.subject, known.kind, &known.name) == (event.subject, event.kind, &event.name)
+            };
             // Another process may have told it.
             if events.since(&rfc3339(since), 1, is_it).is_ok_and(|page| page.events.is_empty()) {
                 // A full disk stops no request.
@@ -214,9 +222,9 @@ impl Spending {
     }
 
     /// Returns what a budget says, if it has nothing left, or too little for a request.
-    fn judge(&self, budget: &Budget, ended: Sum, request: Option<&Booking>) -> Option<OverBudget> {
+    fn judge(&self, budget: &Budget, ended: Sum, request: Option<&UsageRecord>) -> Option<OverBudget> {
         let name = aiw_core::one_line(&budget.name, 60);
-        let over = |sentence| Some(OverBudget { refuses: budget.refuses, name: budget.name.clone(), sentence });
+        let over = |sentence| Some(OverBudget { blocks: budget.blocks, name: budget.name.clone(), sentence });
         if let Some(loss) = &self.loss {
             return over(format!("what was spent of the budget `{name}` is not known: {loss}; {}", Loss::HINT));
         }
@@ -271,12 +279,12 @@ fn is_used_up(limit: BudgetLimit, sum: &Sum) -> bool {
 }
 
 /// Returns whether a booking counts in the current period. A clock that was wrong may have booked in the future.
-fn is_in_period(budget: &Budget, booking: &Booking, now: u64) -> bool {
-    (start(now, budget.period)..=now.saturating_add(SKEW)).contains(&booking.at)
+fn is_in_period(budget: &Budget, booking: &UsageRecord, now: u64) -> bool {
+    (start(now, budget.period)..=now.saturating_add(MAX_CLOCK_SKEW_MS)).contains(&booking.at)
 }
 
-fn concerns(budget: &Budget, booking: &Booking) -> bool {
-    let by = |name: &Option<String>, wanted: &str| name.as_deref().unwrap_or(aiw_home::OWN) == wanted;
+fn concerns(budget: &Budget, booking: &UsageRecord) -> bool {
+    let by = |name: &Option<String>, wanted: &str| name.as_deref().unwrap_or(aiw_home::CLI_LOGIN_NAME) == wanted;
     budget
         .provider
         .as_deref()
@@ -304,7 +312,7 @@ fn start(now: u64, period: BudgetPeriod) -> u64 {
     if period == BudgetPeriod::Month {
         date.push_str("-01");
     }
-    aiw_home::millis_of(&date).and_then(|millis| u64::try_from(millis).ok()).unwrap_or(now)
+    aiw_home::parse_rfc3339(&date).and_then(|millis| u64::try_from(millis).ok()).unwrap_or(now)
 }
 
 #[cfg(test)]
@@ -312,7 +320,7 @@ mod tests {
     use aiw_home::Home;
 
     use super::*;
-    use crate::booking::{BookingSource, TokenCounts};
+    use crate::record::{TokenCounts, UsageSource};
 
     #[test]
     fn a_budget_counts_what_it_is_for_in_its_time() {
@@ -321,20 +329,20 @@ mod tests {
         let settings = r#"{
             "models": {"m": {"price": {"input": 0, "output": 1}}},
             "budgets": {
-                "all": {"usd": 3, "per": "day", "then": "refuse"},
+                "all": {"usd": 3, "per": "day", "action": "block"},
                 "p": {"tokens": 1500000, "per": "month", "provider": "p"},
                 "here": {"usd": 0.5, "per": "day", "project": "/here"}
             }
         }"#;
         std::fs::write(home.settings_path(), settings).unwrap();
-        let (book, settings) = (Book::of(&home), home.settings().unwrap());
+        let (book, settings) = (UsageLog::new(&home), home.settings().unwrap());
         let mut spending = Spending::new(book.clone(), settings.budgets().unwrap());
         let tokens = TokenCounts { output: 1_000_000, ..TokenCounts::default() };
-        let booking = |provider: &str, project: &str| Booking {
+        let booking = |provider: &str, project: &str| UsageRecord {
             provider: Some(provider.into()),
             project: Some(project.into()),
             model: Some("m".into()),
-            ..Booking::new(BookingSource::Gateway, tokens)
+            ..UsageRecord::new(UsageSource::Gateway, tokens)
         };
         let names = |spending: &Spending, providers: &[&str], project: &str| -> Vec<String> {
             spending.over(providers, Some(Path::new(project)), &[]).into_iter().map(|over| over.name).collect()
@@ -343,23 +351,23 @@ mod tests {
         assert!(names(&spending, &["p"], "/here").is_empty());
         book.add(&booking("p", "/here/below")).unwrap();
         // The day before does not count today.
-        book.add(&Booking { at: start(now_millis(), BudgetPeriod::Day) - 1, ..booking("q", "/here") }).unwrap();
+        book.add(&UsageRecord { at: start(now_millis(), BudgetPeriod::Day) - 1, ..booking("q", "/here") }).unwrap();
         spending.refresh(&settings).unwrap();
         assert_eq!(names(&spending, &["p"], "/here"), ["here"]);
         assert!(names(&spending, &["p"], "/hereabouts").is_empty());
-        book.add(&Booking { pool: Some("p".into()), ..booking("q", "/elsewhere") }).unwrap();
+        book.add(&UsageRecord { pool: Some("p".into()), ..booking("q", "/elsewhere") }).unwrap();
         book.add(&booking("q", "/elsewhere")).unwrap();
         spending.refresh(&settings).unwrap();
         assert_eq!(names(&spending, &["p"], "/elsewhere"), ["all", "p"]);
         assert_eq!(names(&spending, &["q"], "/here"), ["all", "here"]);
         let over = spending.over(&["q"], None, &[]);
         // It is told once in a day, by whoever sees it first.
-        let events = EventLog::of(home.root());
-        spending.tell_used_up(&events);
-        spending.tell_used_up(&events);
+        let events = EventLog::new(home.root());
+        spending.log_exceeded(&events);
+        spending.log_exceeded(&events);
         let mut other = Spending::new(book.clone(), settings.budgets().unwrap());
         other.refresh(&settings).unwrap();
-        other.tell_used_up(&events);
+        other.log_exceeded(&events);
         let told = events.read(0, 10, |_| true).unwrap().events;
         let told: Vec<String> = told.iter().map(HomeEvent::to_string).collect();
         let expected = [
@@ -368,7 +376,7 @@ mod tests {
             "budget here is used up: $0.5000 a day",
         ];
         assert_eq!(told, expected);
-        assert!(over[0].refuses, "{over:?}");
+        assert!(over[0].blocks, "{over:?}");
         assert_eq!(over[0].sentence, "the budget `all` of $3.00 a day is used up: $3.00 so far");
         // A private run has the names of its directory's budgets in its place.
         let budgets = settings.budgets().unwrap();
@@ -382,7 +390,7 @@ mod tests {
             sums.next().unwrap().1.sum.cost_usd
         };
         let before = of(&spending);
-        book.add(&Booking { project: None, budgets: named.clone(), ..booking("q", "") }).unwrap();
+        book.add(&UsageRecord { project: None, budgets: named.clone(), ..booking("q", "") }).unwrap();
         spending.refresh(&settings).unwrap();
         assert!(of(&spending) > before);
         let private: Vec<String> = spending.over(&["q"], None, &named).into_iter().map(|over| over.name).collect();

@@ -9,16 +9,16 @@
 //!
 //! Not for reading the CLIs' streams (`launch`) or answers of models (`dialects`): they count.
 
-mod book;
-mod booking;
 mod budget;
-mod seal;
+mod checksums;
+mod log;
+mod record;
 mod sum;
 #[cfg(test)]
 mod tests;
 
-pub use book::{Book, BookTurn, OpenRequest, UsageError};
-pub use booking::{Booking, BookingSource, TokenCounts, plausible_cost};
 pub use budget::{NotOpened, OverBudget, Spending, budgets_for};
-pub use seal::Loss;
+pub use checksums::Loss;
+pub use log::{OpenRequest, UsageError, UsageLog, UsageLogGuard};
+pub use record::{TokenCounts, UsageRecord, UsageSource, plausible_cost};
 pub use sum::{By, Sum, Sums, UsageRow, sum_by};

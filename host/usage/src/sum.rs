@@ -7,10 +7,10 @@ use aiw_home::{Settings, rfc3339};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::book::{Book, UsageError};
-use crate::booking::{Booking, BookingSource};
+use crate::log::{UsageError, UsageLog};
+use crate::record::{UsageRecord, UsageSource};
 
-aiw_core::words! {
+aiw_core::string_enum! {
     /// A key to sum bookings up by.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
     pub enum By, "grouping" {
@@ -31,10 +31,10 @@ aiw_core::words! {
 }
 
 impl By {
-    fn key(self, booking: &Booking) -> Option<String> {
+    fn key(self, booking: &UsageRecord) -> Option<String> {
         match self {
             // What a CLI asks without a provider of aiw's goes to its own login.
-            Self::Provider => Some(booking.provider.clone().unwrap_or_else(|| aiw_home::OWN.to_owned())),
+            Self::Provider => Some(booking.provider.clone().unwrap_or_else(|| aiw_home::CLI_LOGIN_NAME.to_owned())),
             Self::Pool => booking.pool.clone(),
             Self::Model => booking.model.clone(),
             Self::Task => booking.task.map(|task| task.to_string()),
@@ -69,7 +69,7 @@ pub struct Sum {
     /// How many of the bookings have no known price
     pub unpriced: u64,
     /// How many of the answers broke off
-    pub cut: u64,
+    pub truncated: u64,
     /// For how many the tokens are an estimate, because the provider has not counted them
     pub estimated: u64,
     #[serde(skip)]
@@ -77,10 +77,10 @@ pub struct Sum {
 }
 
 impl Sum {
-    pub(crate) fn add(&mut self, booking: &Booking, cost: Option<f64>) {
+    pub(crate) fn add(&mut self, booking: &UsageRecord, cost: Option<f64>) {
         let tokens = &booking.tokens;
         self.bookings += 1;
-        self.requests += u64::from(booking.source == BookingSource::Gateway);
+        self.requests += u64::from(booking.source == UsageSource::Gateway);
         for (sum, more) in [
             (&mut self.input, tokens.input),
             (&mut self.cached, tokens.cached),
@@ -96,7 +96,7 @@ impl Sum {
             // What used nothing costs nothing.
             None => self.unpriced += u64::from(tokens.all() > 0),
         }
-        self.cut += u64::from(booking.cut);
+        self.truncated += u64::from(booking.truncated);
         self.estimated += u64::from(booking.estimated);
     }
 
@@ -133,11 +133,11 @@ pub(crate) struct Summing {
 }
 
 impl Summing {
-    pub(crate) fn add(&mut self, booking: &Booking, cost: Option<f64>) {
+    pub(crate) fn add(&mut self, booking: &UsageRecord, cost: Option<f64>) {
         self.sum.add(booking, cost);
         let is_new = match booking.task {
             Some(task) => self.tasks.insert(task),
-            None => booking.source == BookingSource::Cli,
+            None => booking.source == UsageSource::Cli,
         };
         self.sum.tasks += u64::from(is_new);
     }
@@ -180,11 +180,11 @@ pub struct Sums {
 ///
 /// Fails if the book can't be read.
 pub fn sum_by(
-    book: &Book,
+    book: &UsageLog,
     settings: &Settings,
     by: By,
     since: u64,
-    is_wanted: impl Fn(&Booking) -> bool,
+    is_wanted: impl Fn(&UsageRecord) -> bool,
 ) -> Result<Sums, UsageError> {
     let mut rows: BTreeMap<Option<String>, Summing> = BTreeMap::new();
     let mut pools: BTreeMap<Option<String>, Summing> = BTreeMap::new();
@@ -215,7 +215,7 @@ pub fn sum_by(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::booking::TokenCounts;
+    use crate::record::TokenCounts;
 
     #[test]
     fn what_stays_in_the_cache_for_an_hour_has_its_own_price() {
@@ -224,10 +224,11 @@ mod tests {
         let own =
             r#"{"models": {"m": {"price": {"input": 1, "cache_written": 3, "cache_written_1h": 7, "output": 10}}}}"#;
         std::fs::write(home.settings_path(), own).unwrap();
-        let (book, settings) = (Book::of(&home), home.settings().unwrap());
+        let (book, settings) = (UsageLog::new(&home), home.settings().unwrap());
         let tokens = TokenCounts { cache_written: 3_000_000, cache_written_1h: 1_000_000, ..TokenCounts::default() };
         for model in ["m", "claude-sonnet-4-5"] {
-            book.add(&Booking { model: Some(model.into()), ..Booking::new(BookingSource::Gateway, tokens) }).unwrap();
+            book.add(&UsageRecord { model: Some(model.into()), ..UsageRecord::new(UsageSource::Gateway, tokens) })
+                .unwrap();
         }
         let rows = sum_by(&book, &settings, By::Model, 0, |_| true).unwrap().rows;
         // Of Claude: twice the price of input for an hour, else a quarter more than that of input.
@@ -241,17 +242,18 @@ mod tests {
         let home = aiw_home::Home::at(dir.path());
         let settings = r#"{"models": {"m": {"price": {"input": 1, "cached": 0.5, "output": 10}}}}"#;
         std::fs::write(home.settings_path(), settings).unwrap();
-        let (book, settings) = (Book::of(&home), home.settings().unwrap());
+        let (book, settings) = (UsageLog::new(&home), home.settings().unwrap());
         let tokens =
             TokenCounts { input: 1_000_000, cached: 2_000_000, output: 100_000, thinking: 5, ..TokenCounts::default() };
-        let of = |model: &str, provider: Option<&str>| Booking {
+        let of = |model: &str, provider: Option<&str>| UsageRecord {
             model: Some(model.into()),
             provider: provider.map(Into::into),
-            ..Booking::new(BookingSource::Gateway, tokens)
+            ..UsageRecord::new(UsageSource::Gateway, tokens)
         };
-        let direct = Booking { source: BookingSource::Cli, cost_usd: Some(0.5), ..of("other", None) };
-        let task = Booking { task: Some(ProcessId::from_number(7)), pool: Some("always".into()), ..of("m", Some("p")) };
-        let fell_back = Booking { model: Some("unheard-of".into()), ..task.clone() };
+        let direct = UsageRecord { source: UsageSource::Cli, cost_usd: Some(0.5), ..of("other", None) };
+        let task =
+            UsageRecord { task: Some(ProcessId::from_number(7)), pool: Some("always".into()), ..of("m", Some("p")) };
+        let fell_back = UsageRecord { model: Some("unheard-of".into()), ..task.clone() };
         for booking in [task.clone(), task, fell_back, direct] {
             book.add(&booking).unwrap();
         }
@@ -262,7 +264,7 @@ mod tests {
         // A task that sent three requests is one, also where rows are summed up.
         assert_eq!((total.requests, total.tasks), (3, 2));
         assert_eq!(pools, [UsageRow { key: Some("always".into()), sum: rows[1].sum }]);
-        let rows = sum_by(&book, &settings, By::Model, 0, |booking| booking.source == BookingSource::Gateway).unwrap();
+        let rows = sum_by(&book, &settings, By::Model, 0, |booking| booking.source == UsageSource::Gateway).unwrap();
         assert_eq!(rows.rows.iter().map(|row| row.sum.cost()).collect::<Vec<_>>(), ["$6.00", "?"]);
         assert_eq!(sum_by(&book, &settings, By::Day, u64::MAX, |_| true).unwrap(), Sums::default());
     }

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use aiw_home::{Budget, BudgetLimit, BudgetPeriod, Home, Settings, now_millis, rfc3339};
 use proptest::prelude::*;
 
-use crate::{Book, Booking, BookingSource, Loss, NotOpened, OpenRequest, Spending, TokenCounts};
+use crate::{Loss, NotOpened, OpenRequest, Spending, TokenCounts, UsageLog, UsageRecord, UsageSource};
 
 /// Says to a process that the tests start which home it spends in.
 const HOME: &str = "AIW_TEST_USAGE_HOME";
@@ -21,12 +21,12 @@ fn rounds() -> usize {
 
 fn budget(limit: u64, refuses: bool) -> Budget {
     let limit = BudgetLimit::Tokens(limit);
-    Budget { name: "b".into(), limit, period: BudgetPeriod::Month, provider: None, project: None, refuses }
+    Budget { name: "b".into(), limit, period: BudgetPeriod::Month, provider: None, project: None, blocks: refuses }
 }
 
 /// A client of a book, as a process is one.
 struct Client {
-    book: Book,
+    book: UsageLog,
     settings: Settings,
     spending: Spending,
 }
@@ -34,7 +34,7 @@ struct Client {
 impl Client {
     fn of(home: &Path, limit: u64, refuses: bool) -> Self {
         let home = Home::at(home);
-        let (book, settings) = (Book::of(&home), home.settings().unwrap());
+        let (book, settings) = (UsageLog::new(&home), home.settings().unwrap());
         Self { spending: Spending::new(book.clone(), vec![budget(limit, refuses)]), book, settings }
     }
 
@@ -54,15 +54,15 @@ impl Client {
     /// Returns a budget's answer to a new run.
     fn says(&mut self) -> Option<(bool, String)> {
         self.spending.refresh(&self.settings).unwrap();
-        self.spending.over(&["p"], None, &[]).into_iter().next().map(|over| (over.refuses, over.sentence))
+        self.spending.over(&["p"], None, &[]).into_iter().next().map(|over| (over.blocks, over.sentence))
     }
 }
 
-fn used(output: u64) -> Booking {
-    Booking::new(BookingSource::Gateway, TokenCounts { output, ..TokenCounts::default() })
+fn used(output: u64) -> UsageRecord {
+    UsageRecord::new(UsageSource::Gateway, TokenCounts { output, ..TokenCounts::default() })
 }
 
-fn month(book: &Book) -> PathBuf {
+fn month(book: &UsageLog) -> PathBuf {
     book.directory().join(rfc3339(now_millis()).chars().take(7).collect::<String>()).with_extension("jsonl")
 }
 
@@ -106,7 +106,7 @@ fn a_request_counts_once_whether_it_is_open_or_ended() {
 
 #[test]
 fn a_book_that_lost_something_says_so_and_refuses_until_that_is_accepted() {
-    type Damage = fn(&Path, &Book);
+    type Damage = fn(&Path, &UsageLog);
     let damages: [(&str, Damage); 13] = [
         ("lost bookings of", |_, book| fs::remove_file(month(book)).unwrap()),
         ("lost bookings of", |_, book| fs::remove_dir_all(book.directory()).unwrap()),
@@ -173,8 +173,8 @@ fn a_book_that_lost_something_says_so_and_refuses_until_that_is_accepted() {
             client.book.add(&used(400)).unwrap();
         }
         let mut client = Client::of(dir.path(), 1_000_000, true);
-        assert!(client.book.accept_loss().unwrap().is_some(), "{at}");
-        assert_eq!(client.book.accept_loss().unwrap(), None, "{at}");
+        assert!(client.book.repair().unwrap().is_some(), "{at}");
+        assert_eq!(client.book.repair().unwrap(), None, "{at}");
         assert_eq!(client.says(), None);
         assert!(client.spent() >= 1_200, "{at}");
         client.open(1).unwrap();

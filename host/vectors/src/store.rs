@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use aiw_core::{ErrorKind, Fault};
+use aiw_core::{Diagnostic, ErrorKind};
 use aiw_home::HomeError;
 
 /// The largest number of dimensions of a collection.
@@ -91,9 +91,9 @@ pub enum StoreError {
     Home(#[from] HomeError),
 }
 
-impl Fault for StoreError {
-    fn below(&self) -> Option<&dyn Fault> {
-        aiw_core::passed_on!(self, Home)
+impl Diagnostic for StoreError {
+    fn diagnostic_source(&self) -> Option<&dyn Diagnostic> {
+        aiw_core::forward_diagnostic!(self, Home)
     }
 
     fn own_kind(&self) -> ErrorKind {

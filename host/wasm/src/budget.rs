@@ -93,7 +93,7 @@ impl CallBudget {
         self.requests.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn left(&self) -> Duration {
+    pub(crate) fn remaining(&self) -> Duration {
         self.end.saturating_duration_since(Instant::now())
     }
 

@@ -14,7 +14,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use aiw_home::{Mode, Turn, replace_with};
+use aiw_home::{ExclusiveLock, Mode, replace_with};
 use sha2::{Digest, Sha256};
 use wasmtime::component::Component;
 
@@ -22,8 +22,8 @@ use crate::limits;
 
 const MAGIC: &[u8; 16] = b"aiw-compiled-v3\n";
 /// As many parts as the code is hashed in.
-const PARTS: usize = 4;
-const TRAILER: usize = MAGIC.len() + PARTS * 32;
+const HASH_CHUNK_COUNT: usize = 4;
+const TRAILER_LEN: usize = MAGIC.len() + HASH_CHUNK_COUNT * 32;
 
 /// A directory of compiled components. At [`limits::COMPILED_CACHE`], the least recently used are deleted. If
 /// anything is wrong with the directory, code is compiled in memory.
@@ -74,10 +74,10 @@ impl CompiledCache {
 
     /// Waits until no other process compiles this code, for as long as that may take; it may be in the cache then.
     /// `None` without a cache, or if the wait was in vain: who compiles twice only loses time.
-    pub(crate) fn turn(&self, key: &str, patience: Duration) -> Option<CompileTurn> {
+    pub(crate) fn turn(&self, key: &str, patience: Duration) -> Option<CompileLock> {
         let dir = self.private_dir()?;
         let path = dir.join(format!("{key}.lock"));
-        Turn::within(&path, patience).ok().flatten().map(|turn| CompileTurn { path, _turn: turn })
+        ExclusiveLock::within(&path, patience).ok().flatten().map(|turn| CompileLock { path, _turn: turn })
     }
 
     /// The directory, made private if it is not there.
@@ -90,7 +90,7 @@ impl CompiledCache {
     /// Stores compiled code. A failure is not an error: the next process compiles again.
     pub(crate) fn store(&self, key: &str, code: &[u8]) {
         let (Some(dir), Some(path)) = (self.private_dir(), self.file(key)) else { return };
-        make_room(dir, (code.len() + TRAILER) as u64);
+        make_room(dir, (code.len() + TRAILER_LEN) as u64);
         let _ = replace_with(&path, Mode::Private, |file| {
             file.write_all(code)?;
             file.write_all(MAGIC)?;
@@ -101,12 +101,12 @@ impl CompiledCache {
 
 /// The right to compile certain code while others wait for the result.
 #[derive(Debug)]
-pub(crate) struct CompileTurn {
+pub(crate) struct CompileLock {
     path: PathBuf,
-    _turn: Turn,
+    _turn: ExclusiveLock,
 }
 
-impl Drop for CompileTurn {
+impl Drop for CompileLock {
     /// Whoever waits has the file open. Somebody who comes later finds the result, and makes a new one if there is none.
     fn drop(&mut self) {
         let _ = aiw_home::remove_file(&self.path);
@@ -123,13 +123,13 @@ fn is_ours(path: &Path, directory: bool) -> bool {
 
 /// The parts that this many bytes of code are hashed in.
 fn parts(length: usize) -> impl Iterator<Item = Range<usize>> {
-    (0..PARTS).map(move |n| length * n / PARTS..length * (n + 1) / PARTS)
+    (0..HASH_CHUNK_COUNT).map(move |n| length * n / HASH_CHUNK_COUNT..length * (n + 1) / HASH_CHUNK_COUNT)
 }
 
 /// Looks whether a file is as it was written.
 fn intact(file: &fs::File) -> Option<()> {
-    let length = usize::try_from(file.metadata().ok()?.len()).ok()?.checked_sub(TRAILER)?;
-    let mut trailer = [0; TRAILER];
+    let length = usize::try_from(file.metadata().ok()?.len()).ok()?.checked_sub(TRAILER_LEN)?;
+    let mut trailer = [0; TRAILER_LEN];
     file.read_exact_at(&mut trailer, length as u64).ok()?;
     let digests = trailer.strip_prefix(MAGIC)?.chunks(32);
     let whole = std::thread::scope(|scope| {
@@ -171,7 +171,7 @@ fn copied(engine: &wasmtime::Engine, mut file: &fs::File) -> Option<Component> {
     let mut bytes = Vec::new();
     file.rewind().ok()?;
     file.read_to_end(&mut bytes).ok()?;
-    deserialize(engine, bytes.get(..bytes.len().checked_sub(TRAILER)?)?)
+    deserialize(engine, bytes.get(..bytes.len().checked_sub(TRAILER_LEN)?)?)
 }
 
 /// Loads compiled code.
@@ -192,7 +192,7 @@ fn make_room(dir: &Path, wanted: u64) {
     let mut total: u64 = files.iter().map(|f| f.1).sum::<u64>() + wanted;
     files.sort();
     for (_, size, path) in files {
-        if total <= limits::COMPILED_CACHE {
+        if total <= limits::MAX_CACHE_BYTES {
             return;
         }
         if aiw_home::remove_file(&path).is_ok() {

@@ -4,18 +4,18 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use aiw_extensions::{CapabilityKind, Grants, World};
-use aiw_net::{Denier, HostPattern, NetError, Policy};
+use aiw_net::{DeniedBy, HostPattern, NetError, Policy};
 use wasmtime::component::ResourceTable;
 
 use crate::budget::{CallBudget, OverLimit, Purpose};
-use crate::error::{ComponentRefusal, RefusedCall};
+use crate::error::{CallRejection, ComponentReason};
 use crate::limits::{self, CallLimits};
 
 /// A component's id, and the two keys to what it may do: what it asks for, and what the user agreed to.
 #[derive(Clone)]
 pub(crate) struct GrantKeys {
     pub(crate) id: Arc<str>,
-    pub(crate) wanted: Arc<Grants>,
+    pub(crate) requested: Arc<Grants>,
     pub(crate) granted: Arc<Grants>,
 }
 
@@ -23,12 +23,12 @@ impl GrantKeys {
     /// Returns the values that the component asks for and the user agreed to.
     pub(crate) fn both(&self, kind: CapabilityKind) -> Vec<String> {
         let granted = self.granted.values(kind);
-        self.wanted.values(kind).into_iter().filter(|value| granted.contains(value)).collect()
+        self.requested.values(kind).into_iter().filter(|value| granted.contains(value)).collect()
     }
 
     /// Returns whether the component asks for a value and the user agreed to it.
     pub(crate) fn allow(&self, kind: CapabilityKind, value: &str) -> bool {
-        self.wanted.allows(kind, value) && self.granted.allows(kind, value)
+        self.requested.allows(kind, value) && self.granted.allows(kind, value)
     }
 
     /// Checks that the component names something and the user agreed to it. `covers` decides whether a value names
@@ -38,10 +38,10 @@ impl GrantKeys {
         kind: CapabilityKind,
         to: &str,
         covers: impl Fn(&str) -> bool,
-    ) -> Result<(), RefusedCall> {
+    ) -> Result<(), CallRejection> {
         let id = &self.id;
         let allows = |grants: &Grants| grants.values(kind).iter().any(|value| covers(value));
-        let message = match (allows(&self.wanted), allows(&self.granted)) {
+        let message = match (allows(&self.requested), allows(&self.granted)) {
             (true, true) => return Ok(()),
             (true, false) => format!(
                 "component `{id}` may not {to}: its manifest names it, but you did not agree to it; run `aiw extension update {id} --accept-changes`"
@@ -50,11 +50,11 @@ impl GrantKeys {
                 format!("component `{id}` may not {to}: its manifest does not name it under `{}`", kind.as_str())
             }
         };
-        Err(RefusedCall { refusal: ComponentRefusal::Denied, message })
+        Err(CallRejection { refusal: ComponentReason::Denied, message })
     }
 
     /// Checks that the component names the host of a URL and the user agreed to it, unless the user typed its address.
-    pub(crate) fn check_host(&self, policy: &Policy, kind: CapabilityKind, url: &str) -> Result<(), RefusedCall> {
+    pub(crate) fn check_host(&self, policy: &Policy, kind: CapabilityKind, url: &str) -> Result<(), CallRejection> {
         let Some((host, port)) = aiw_net::host_and_port(url) else { return Ok(()) };
         if policy.granted.contains(&(host.clone(), port)) {
             return Ok(());
@@ -76,10 +76,10 @@ impl GrantKeys {
     }
 
     /// Converts an error of the network, and says how the user grants an address that is not public.
-    pub(crate) fn explain(&self, error: NetError) -> RefusedCall {
-        let not_public = matches!(error, NetError::Denied { by: Denier::NotPublic, .. });
-        let mut refused = RefusedCall::from(error);
-        if not_public && let Some(setting) = self.wanted.values(CapabilityKind::Settings).first() {
+    pub(crate) fn explain(&self, error: NetError) -> CallRejection {
+        let not_public = matches!(error, NetError::Denied { by: DeniedBy::NotPublic, .. });
+        let mut refused = CallRejection::from(error);
+        if not_public && let Some(setting) = self.requested.values(CapabilityKind::Settings).first() {
             let hint = format!("; one that you set in settings.json as `sources.{}.{setting}` is allowed", self.id);
             refused.message.push_str(&hint);
         }

@@ -13,7 +13,7 @@ use crate::budget::{OverLimit, Purpose};
 use crate::call::GrantKeys;
 use crate::compile::{self, Origin};
 use crate::compute::begun_here;
-use crate::error::{CallError, Failed, LoadError, RefusedCall};
+use crate::error::{CallError, CallFailure, CallRejection, LoadError};
 use crate::host::{self, CallState, Capabilities};
 use crate::kind::Guest;
 use crate::limits::CallLimits;
@@ -48,7 +48,7 @@ impl Component {
             if wasmtime::Engine::detect_precompiled(bytes).is_some() {
                 return Err(ExtensionError::Precompiled.into());
             }
-            let wanted = Grants::wanted(about);
+            let wanted = Grants::requested(about);
             if let Some(more) =
                 wanted.beyond(&granted).into_iter().find(|capability| capability.kind == CapabilityKind::Imports)
             {
@@ -61,7 +61,7 @@ impl Component {
             for world in &about.worlds {
                 since_v0_1::check_exports(*world, &pre).map_err(|e| fail(&e))?;
             }
-            let keys = GrantKeys { id, wanted: Arc::new(wanted), granted: Arc::new(granted) };
+            let keys = GrantKeys { id, requested: Arc::new(wanted), granted: Arc::new(granted) };
             Ok(Self { keys, worlds: about.worlds.as_slice().into(), engine: engine.clone(), pre, capabilities })
         })
     }
@@ -86,7 +86,7 @@ impl Component {
     pub(crate) fn check_kind(&self, world: World) -> Result<(), CallError> {
         match self.worlds.contains(&world) {
             true => Ok(()),
-            false => Err(CallError::NotOffered { component: self.keys.id.to_string(), world: world.as_str() }),
+            false => Err(CallError::Unsupported { component: self.keys.id.to_string(), world: world.as_str() }),
         }
     }
 
@@ -95,7 +95,7 @@ impl Component {
         &self,
         reach: &Reach,
         purpose: Purpose,
-        call: impl for<'a> FnOnce(&'a G, &'a mut Store<CallState>) -> BoxFuture<'a, Result<T, Failed>> + Send + 'static,
+        call: impl for<'a> FnOnce(&'a G, &'a mut Store<CallState>) -> BoxFuture<'a, Result<T, CallFailure>> + Send + 'static,
     ) -> Result<T, CallError>
     where
         G: Guest + Send + Sync + 'static,
@@ -125,7 +125,7 @@ impl Component {
             let result = result.await;
             (result, store.data().states.last_error().map(str::to_owned))
         });
-        let shared = reach.budget.as_ref().map(|budget| budget.left());
+        let shared = reach.budget.as_ref().map(|budget| budget.remaining());
         let limit = purpose.time(&limits).min(shared.unwrap_or(Duration::MAX));
         let (outcome, last_error) = match tokio::time::timeout(limit, run).await {
             Ok(Some(ended)) => ended,
@@ -141,16 +141,16 @@ impl Component {
             }
         };
         outcome.map_err(|failed| match failed {
-            Failed::Ended(e) => self.misbehaved(explain(&e, last_error.as_deref(), &limits)),
-            Failed::Refused(RefusedCall { refusal, message }) => {
+            CallFailure::Ended(e) => self.misbehaved(explain(&e, last_error.as_deref(), &limits)),
+            CallFailure::Refused(CallRejection { refusal, message }) => {
                 CallError::Refused { refusal, message: aiw_core::one_line(&message, 500) }
             }
-            Failed::Bad(phrase, rule) => self.misbehaved(format!("{phrase} {rule}")),
+            CallFailure::Invalid(phrase, rule) => self.misbehaved(format!("{phrase} {rule}")),
         })
     }
 
     fn misbehaved(&self, what: String) -> CallError {
-        CallError::Misbehaved { component: self.keys.id.to_string(), what }
+        CallError::Trapped { component: self.keys.id.to_string(), what }
     }
 }
 

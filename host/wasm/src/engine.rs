@@ -42,9 +42,9 @@ impl Engine {
             .wasm_component_model(true)
             .epoch_interruption(true)
             .cranelift_opt_level(OptLevel::Speed)
-            .max_wasm_stack(limits::STACK)
+            .max_wasm_stack(limits::MAX_STACK_BYTES)
             // Small machines cannot map the default of 4 GiB for each memory.
-            .memory_reservation(limits::MEMORY as u64)
+            .memory_reservation(limits::MAX_MEMORY_BYTES as u64)
             .allocation_strategy(InstanceAllocationStrategy::OnDemand)
             .wasm_backtrace_details(WasmBacktraceDetails::Disable)
             // Disable features that no guest needs, to reduce the attack surface.
@@ -83,7 +83,7 @@ impl Engine {
 
     /// Returns the limits of the calls of a kind of component.
     pub(crate) fn limits(&self, world: World) -> CallLimits {
-        let limits = *CallLimits::of_kind(world);
+        let limits = *CallLimits::for_kind(world);
         CallLimits { guest_cpu: self.guest_cpu.unwrap_or(limits.guest_cpu), ..limits }
     }
 

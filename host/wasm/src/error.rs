@@ -2,11 +2,11 @@
 
 use std::fmt::Display;
 
-use aiw_core::{ErrorKind, Fault};
+use aiw_core::{Diagnostic, ErrorKind};
 use aiw_extensions::ExtensionError;
 use aiw_net::NetError;
 
-use crate::bad_answer::BadAnswer;
+use crate::invalid_response::InvalidResponse;
 
 /// Why a component cannot be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -53,49 +53,49 @@ pub enum LoadError {
 
 /// The reason given instead of a result: the contract's `error`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ComponentRefusal {
+pub enum ComponentReason {
     /// The request or the settings must change.
     Invalid,
     /// The requested item does not exist.
     NotFound,
-    /// The far end refuses, or a grant is missing.
+    /// The remote refuses, or a grant is missing.
     Denied,
-    /// The far end is down or throttles requests.
+    /// The remote is down or throttles requests.
     Unavailable {
         /// Seconds after which to try again.
         retry_after: Option<u32>,
     },
-    /// The far end's answer makes no sense.
+    /// The remote's answer makes no sense.
     Malformed,
 }
 
 /// A reason, and the sentence that says it: by a capability to a component, or by a component to its caller.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
-pub struct RefusedCall {
+pub struct CallRejection {
     /// The reason.
-    pub refusal: ComponentRefusal,
+    pub refusal: ComponentReason,
     /// The sentence.
     pub message: String,
 }
 
-impl RefusedCall {
+impl CallRejection {
     /// Refuses a request that must change.
     pub(crate) fn invalid(why: impl Display) -> Self {
-        Self { refusal: ComponentRefusal::Invalid, message: why.to_string() }
+        Self { refusal: ComponentReason::Invalid, message: why.to_string() }
     }
 }
 
-impl From<NetError> for RefusedCall {
+impl From<NetError> for CallRejection {
     fn from(error: NetError) -> Self {
         let message = error.to_string();
         let refusal = match error {
-            NetError::Invalid { .. } | NetError::TooLarge { .. } => ComponentRefusal::Invalid,
-            NetError::NotFound { .. } => ComponentRefusal::NotFound,
-            NetError::Denied { .. } => ComponentRefusal::Denied,
-            NetError::Unavailable { retry_after, .. } => ComponentRefusal::Unavailable { retry_after },
-            NetError::Cancelled => ComponentRefusal::Unavailable { retry_after: None },
-            NetError::Malformed { .. } => ComponentRefusal::Malformed,
+            NetError::Invalid { .. } | NetError::TooLarge { .. } => ComponentReason::Invalid,
+            NetError::NotFound { .. } => ComponentReason::NotFound,
+            NetError::Denied { .. } => ComponentReason::Denied,
+            NetError::Unavailable { retry_after, .. } => ComponentReason::Unavailable { retry_after },
+            NetError::Cancelled => ComponentReason::Unavailable { retry_after: None },
+            NetError::Malformed { .. } => ComponentReason::Malformed,
         };
         Self { refusal, message }
     }
@@ -103,16 +103,16 @@ impl From<NetError> for RefusedCall {
 
 /// Why an exported function gave no result.
 #[derive(Debug)]
-pub(crate) enum Failed {
+pub(crate) enum CallFailure {
     /// A trap, a limit or the time ended it.
     Ended(wasmtime::Error),
     /// An error that it returned.
-    Refused(RefusedCall),
+    Refused(CallRejection),
     /// Its answer breaks a rule. A phrase comes before the rule: `describes itself with`.
-    Bad(&'static str, BadAnswer),
+    Invalid(&'static str, InvalidResponse),
 }
 
-impl From<wasmtime::Error> for Failed {
+impl From<wasmtime::Error> for CallFailure {
     fn from(error: wasmtime::Error) -> Self {
         Self::Ended(error)
     }
@@ -125,13 +125,13 @@ pub enum CallError {
     #[error("{message}")]
     Refused {
         /// Which error of the contract it is.
-        refusal: ComponentRefusal,
+        refusal: ComponentReason,
         /// The component's message, made printable.
         message: String,
     },
     /// The component exceeded a limit or failed.
     #[error("component `{component}` {what}")]
-    Misbehaved {
+    Trapped {
         /// The component.
         component: String,
         /// The event, as the end of a sentence.
@@ -139,7 +139,7 @@ pub enum CallError {
     },
     /// The component does not offer the world that was called.
     #[error("component `{component}` is not a `{world}`")]
-    NotOffered {
+    Unsupported {
         /// The component.
         component: String,
         /// The world whose function was called.
@@ -150,12 +150,12 @@ pub enum CallError {
     Load(#[from] LoadError),
 }
 
-impl Fault for CallError {
+impl Diagnostic for CallError {
     fn own_kind(&self) -> ErrorKind {
         match self {
-            Self::Refused { refusal: ComponentRefusal::Unavailable { .. }, .. } => ErrorKind::Unavailable,
-            Self::Refused { .. } | Self::NotOffered { .. } => ErrorKind::User,
-            Self::Misbehaved { .. } => ErrorKind::Internal,
+            Self::Refused { refusal: ComponentReason::Unavailable { .. }, .. } => ErrorKind::Unavailable,
+            Self::Refused { .. } | Self::Unsupported { .. } => ErrorKind::User,
+            Self::Trapped { .. } => ErrorKind::Internal,
             Self::Load(_) => ErrorKind::Config,
         }
     }

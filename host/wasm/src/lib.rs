@@ -14,7 +14,6 @@
 //!   places: `aiw extension show`, `call` and `new`, and the testkit.
 //! - The bindings of a version of the contract are one module, `since_v0_1`. No other names a generated type.
 
-mod bad_answer;
 mod budget;
 mod cache;
 mod call;
@@ -24,6 +23,7 @@ mod compute;
 mod engine;
 mod error;
 pub mod host;
+mod invalid_response;
 mod kind;
 pub mod limits;
 pub mod market_source;
@@ -39,7 +39,7 @@ pub use cache::CompiledCache;
 pub use compile::{COMPILE_ARGUMENT, Origin, compile_main};
 pub use component::Component;
 pub use engine::{Engine, OnCompile};
-pub use error::{CallError, ComponentRefusal, LoadError, RefusedCall};
+pub use error::{CallError, CallRejection, ComponentReason, LoadError};
 pub use market_source::MarketSource;
 pub use provider::Provider;
 pub use reach::Reach;

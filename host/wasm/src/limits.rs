@@ -38,11 +38,11 @@ pub struct CallLimits {
 
 impl CallLimits {
     /// The usual limits. The time for a whole call includes the 10 minutes that fetching a tree may take.
-    pub const USUAL: Self = Self {
+    pub const DEFAULT: Self = Self {
         guest_cpu: Duration::from_secs(2),
         whole_call: Duration::from_secs(12 * 60),
         pure_call: Duration::from_secs(5),
-        memory: MEMORY,
+        memory: MAX_MEMORY_BYTES,
         table_elements: 20_000,
         instances: 64,
         hostcall_bytes: 20 << 20,
@@ -53,19 +53,19 @@ impl CallLimits {
     };
 
     /// The limits for a registry: somebody waits for its answer, and a page of it is one request or a few.
-    pub const REGISTRY: Self = Self { whole_call: Duration::from_secs(15), requests: 20, ..Self::USUAL };
+    pub const REGISTRY: Self = Self { whole_call: Duration::from_secs(15), requests: 20, ..Self::DEFAULT };
 
     /// The limits of the calls of a kind of component.
-    pub(crate) const fn of_kind(world: World) -> &'static Self {
+    pub(crate) const fn for_kind(world: World) -> &'static Self {
         match world {
-            World::MarketSource | World::Provider => &Self::USUAL,
+            World::MarketSource | World::Provider => &Self::DEFAULT,
             World::RegistrySource => &Self::REGISTRY,
         }
     }
 }
 
 /// The largest [`CallLimits::memory`]: the address space reserved for each memory.
-pub const MEMORY: usize = 64 << 20;
+pub const MAX_MEMORY_BYTES: usize = 64 << 20;
 
 /// The interval of the epoch: fine enough for a deadline of seconds. One wake-up every 10 ms has no measurable
 /// cost.
@@ -97,7 +97,7 @@ pub const MARKETPLACE: Allowance = Allowance {
 
 /// The native stack of a guest. This is also wasmtime's default; it is set here because recursion in a guest must
 /// end in the guest's own trap.
-pub const STACK: usize = 512 << 10;
+pub const MAX_STACK_BYTES: usize = 512 << 10;
 
 /// The limits of compiling a component in a separate process. An honest component needs time and memory in proportion
 /// to its size; a crafted one of 1.8 MB took 130 s and 2.9 GB. A JavaScript guest of 12 MB takes 60 s of processor
@@ -112,14 +112,14 @@ pub struct CompileLimits {
 
 impl CompileLimits {
     /// The limits for a component of so many bytes: 10 s and 5 s a MiB, 512 MiB and 64 MiB a MiB.
-    pub const fn of(bytes: u64) -> Self {
+    pub const fn new(bytes: u64) -> Self {
         let time = Duration::from_millis(10_000 + bytes.saturating_mul(5_000) / (1 << 20));
         Self { time, memory: (512 << 20) + bytes.saturating_mul(64) }
     }
 }
 
 /// The longest code that is read back from that process. That of a JavaScript guest has 46 MB.
-pub const COMPILED_CODE: u64 = 64 << 20;
+pub const MAX_COMPILED_CODE_BYTES: u64 = 64 << 20;
 
 /// The bytes of compiled code on disk: some dozen JavaScript guests (37 MB each), or hundreds in Rust.
-pub const COMPILED_CACHE: u64 = 512 << 20;
+pub const MAX_CACHE_BYTES: u64 = 512 << 20;

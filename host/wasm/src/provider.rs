@@ -68,7 +68,7 @@ impl Provider<'_> {
         })
     }
 
-    /// Asks the far end once whether it is reachable and whether the key is good. Secrets that the account does not
+    /// Asks the remote once whether it is reachable and whether the key is good. Secrets that the account does not
     /// name are left out.
     pub fn check<'a>(
         &'a self,
@@ -85,7 +85,7 @@ impl Provider<'_> {
         })
     }
 
-    /// Returns the models that the far end offers.
+    /// Returns the models that the remote offers.
     pub fn models<'a>(
         &'a self,
         account: &'a Account,

@@ -121,18 +121,18 @@ pub struct ScriptLimits {
 
 impl ScriptLimits {
     /// The limits of every run.
-    pub const USUAL: Self = Self { cpu: Duration::from_secs(10), output: 4 << 20 };
+    pub const DEFAULT: Self = Self { cpu: Duration::from_secs(10), output: 4 << 20 };
 }
 
 /// The memory of one runtime, and of what crosses its border at once.
-static LIMITS: CallLimits = CallLimits { hostcall_bytes: 64 << 20, ..CallLimits::USUAL };
+static LIMITS: CallLimits = CallLimits { hostcall_bytes: 64 << 20, ..CallLimits::DEFAULT };
 
 /// The stack of the engine's own code. Its parser keeps the deep part in the memory of the component, and this much
 /// here.
-const STACK: usize = 6 << 20;
+const STACK_SIZE: usize = 6 << 20;
 
 /// How many runtimes wait for a script.
-const POOL: usize = 5;
+const MAX_IDLE_RUNTIMES: usize = 5;
 
 /// The component that runs scripts, as this program carries it.
 #[derive(Debug, Clone, Copy)]
@@ -273,14 +273,14 @@ impl Scripts {
             return Ok(component);
         }
         let bytes = inflated(bundled.component).ok_or_else(|| not_compiled("it is damaged".into()))?;
-        compile::component(engine, &bytes, bundled.sha256, ID, compile::Origin::Bundled).await
+        compile::component(engine, &bytes, bundled.sha256, ORCHESTRATOR_ID, compile::Origin::Bundled).await
     }
 
     /// The engine of scripts. `target` is the system to compile for, with what its processors have in common; else this
     /// machine.
     fn engine(cache: CompiledCache, target: Option<&str>) -> Result<Engine, LoadError> {
         Engine::configured(cache, |config: &mut Config| {
-            config.max_wasm_stack(STACK).async_stack_size(STACK + (2 << 20));
+            config.max_wasm_stack(STACK_SIZE).async_stack_size(STACK_SIZE + (2 << 20));
             target.map_or(Ok(()), |target| config.target(target).map(drop))
         })
     }
@@ -305,7 +305,7 @@ impl Scripts {
             let state = ScriptState {
                 usage: Usage::new(LIMITS),
                 calls: None,
-                cpu: ScriptLimits::USUAL.cpu,
+                cpu: ScriptLimits::DEFAULT.cpu,
                 ticks: 0,
                 waited: Duration::ZERO,
             };
@@ -329,7 +329,7 @@ impl Scripts {
     pub fn fill(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             loop {
-                if self.pool.lock().len() >= POOL {
+                if self.pool.lock().len() >= MAX_IDLE_RUNTIMES {
                     return;
                 }
                 let scripts = self.clone();
@@ -399,10 +399,10 @@ impl Scripts {
 }
 
 /// The name of the component in errors.
-const ID: &str = "orchestrator";
+const ORCHESTRATOR_ID: &str = "orchestrator";
 
 fn not_compiled(reason: String) -> LoadError {
-    LoadError::Compile { id: ID.into(), reason }
+    LoadError::Compile { id: ORCHESTRATOR_ID.into(), reason }
 }
 
 fn tools_of(tools: &[ScriptTool]) -> Vec<generated::Tool> {

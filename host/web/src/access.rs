@@ -12,12 +12,12 @@ use aiw_core::{ErrorKind, hex, random_hex};
 use aiw_home::{Home, HomeError, Mode, Timestamp, check_own, read_capped, remove_file, replace};
 use aiw_listen::header::{CONTENT_TYPE, HOST, ORIGIN};
 use aiw_listen::{
-    Bytes, Full, HeaderMap, HeaderName, HeaderValue, Method, Parts, RefusedRequest, Response, StatusCode, bearer,
+    Bytes, Full, HeaderMap, HeaderName, HeaderValue, Method, Parts, RejectionResponse, Response, StatusCode, bearer,
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::api::{Failed, FailedAnswer};
+use crate::api::{ErrorBody, ErrorResponse};
 
 const CODE_TTL: Duration = Duration::from_secs(60);
 pub(crate) const SESSION_TTL: Duration = Duration::from_secs(12 * 60 * 60);
@@ -26,7 +26,7 @@ pub(crate) const SESSION_TTL: Duration = Duration::from_secs(12 * 60 * 60);
 const MAX_DIGESTS: usize = 64;
 
 /// Headers by which some servers let a request pass for one of another method.
-const OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
+const METHOD_OVERRIDE_HEADERS: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
 
 /// The codes and sessions of a listening socket. Files hold only digests of them, so that a server that its supervisor starts
 /// again on the same socket knows its pages, and nobody who reads the files becomes one.
@@ -173,7 +173,7 @@ impl Access {
     }
 
     /// Lets a request in, or says why not.
-    pub(crate) fn admit(&self, head: &Parts) -> Result<(), RefusedRequest> {
+    pub(crate) fn admit(&self, head: &Parts) -> Result<(), RejectionResponse> {
         let refuse = |status, words| Err(Box::new(refusal(status, words)));
         if let Err((status, words)) = self.is_from_page(head) {
             return refuse(status, words);
@@ -198,7 +198,7 @@ impl Access {
         if text(HOST) != Some(&own_host) {
             return Err((StatusCode::MISDIRECTED_REQUEST, "this host has no API"));
         }
-        if OVERRIDES.iter().any(|name| head.headers.contains_key(*name)) {
+        if METHOD_OVERRIDE_HEADERS.iter().any(|name| head.headers.contains_key(*name)) {
             return Err((StatusCode::FORBIDDEN, "a request has the method that it says"));
         }
         if text(HeaderName::from_static("sec-fetch-site")) != Some("same-origin")
@@ -237,8 +237,8 @@ pub(crate) fn new_socket(home: &Home) -> Result<String, HomeError> {
 
 /// Returns an answer of one sentence, in the shape of all errors.
 pub(crate) fn refusal(status: StatusCode, words: &str) -> Response<Full<Bytes>> {
-    let error = Failed { kind: ErrorKind::User.as_str().to_owned(), message: words.to_owned(), hint: None };
-    let body = serde_json::to_vec(&FailedAnswer { error }).unwrap_or_default();
+    let error = ErrorBody { kind: ErrorKind::User.as_str().to_owned(), message: words.to_owned(), hint: None };
+    let body = serde_json::to_vec(&ErrorResponse { error }).unwrap_or_default();
     let mut response = Response::new(Full::new(Bytes::from(body)));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use aiw_app::ClientSession;
 use aiw_app::doctor::Doctor;
 use aiw_app::servers::profiles::allowed_by;
-use aiw_core::{ErrorKind, Fault};
+use aiw_core::{Diagnostic, ErrorKind};
 use aiw_home::Home;
 use aiw_listen::{Method, StatusCode};
 use aiw_routing::KnownTool;
@@ -17,7 +17,7 @@ use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use crate::person::{AnswerOfPerson, AskedOnPage, PagePerson};
+use crate::person::{PagePerson, PromptForm, PromptReply};
 use crate::projects::Projects;
 
 /// Looks for problems of the parts of aiw.
@@ -36,7 +36,7 @@ pub(crate) struct ApiCall {
     pub(crate) person: PagePerson,
     pub(crate) runtime: Handle,
     /// Cancelled when whoever asked is gone, or the dashboard ends.
-    pub(crate) left: CancellationToken,
+    pub(crate) cancellation: CancellationToken,
     /// The segments that stand for the braces of the path, in their order.
     pub(crate) segments: Vec<String>,
     pub(crate) query: BTreeMap<String, String>,
@@ -45,18 +45,18 @@ pub(crate) struct ApiCall {
 
 /// Why a request has no answer.
 #[derive(Debug)]
-pub(crate) enum NoAnswer {
+pub(crate) enum ApiError {
     /// The error of a verb.
-    Failed(Failed),
+    Failed(ErrorBody),
     /// The body, or a word of the query, has another form.
     Malformed(String),
     /// Nobody waits for it any more.
-    Left,
+    Cancelled,
 }
 
 /// An error of a verb, as `--json` prints it
 #[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct Failed {
+pub(crate) struct ErrorBody {
     /// `user`, `config`, `unavailable`, `internal`, `interrupted`
     pub(crate) kind: String,
     /// The problem
@@ -67,26 +67,26 @@ pub(crate) struct Failed {
 
 /// An answer that tells of a failure
 #[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct FailedAnswer {
+pub(crate) struct ErrorResponse {
     /// The error
-    pub(crate) error: Failed,
+    pub(crate) error: ErrorBody,
 }
 
 /// A question in place of an answer: the request is sent again with `person`, an object of answers by digest
 #[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct AskedAnswer {
+pub(crate) struct PromptRequired {
     /// The question
-    pub(crate) ask: AskedOnPage,
+    pub(crate) ask: PromptForm,
 }
 
-impl<E: Fault> From<E> for NoAnswer {
+impl<E: Diagnostic> From<E> for ApiError {
     fn from(error: E) -> Self {
         let kind = error.kind();
-        Self::Failed(Failed { kind: kind.as_str().to_owned(), message: error.to_string(), hint: error.hint() })
+        Self::Failed(ErrorBody { kind: kind.as_str().to_owned(), message: error.to_string(), hint: error.hint() })
     }
 }
 
-impl NoAnswer {
+impl ApiError {
     pub(crate) fn status(&self) -> StatusCode {
         let Self::Failed(failed) = self else { return StatusCode::BAD_REQUEST };
         match failed.kind.as_str() {
@@ -96,18 +96,20 @@ impl NoAnswer {
         }
     }
 
-    pub(crate) fn answer(self) -> FailedAnswer {
+    pub(crate) fn answer(self) -> ErrorResponse {
         let error = match self {
             Self::Failed(failed) => failed,
-            Self::Malformed(message) => Failed { kind: "usage".into(), message, hint: None },
-            Self::Left => Failed { kind: "interrupted".into(), message: "nobody waits for it".into(), hint: None },
+            Self::Malformed(message) => ErrorBody { kind: "usage".into(), message, hint: None },
+            Self::Cancelled => {
+                ErrorBody { kind: "interrupted".into(), message: "nobody waits for it".into(), hint: None }
+            }
         };
-        FailedAnswer { error }
+        ErrorResponse { error }
     }
 }
 
 /// The result of a verb, for the page.
-pub(crate) type Reply<A> = Result<A, NoAnswer>;
+pub(crate) type Reply<A> = Result<A, ApiError>;
 
 impl ApiCall {
     pub(crate) fn home(&self) -> &Home {
@@ -127,7 +129,7 @@ impl ApiCall {
     /// Returns a number of the query.
     pub(crate) fn number(&self, name: &str) -> Reply<Option<u64>> {
         let read = |word: &str| {
-            word.parse().map_err(|_| NoAnswer::Malformed(format!("`{name}` must be a whole number, 0 or more")))
+            word.parse().map_err(|_| ApiError::Malformed(format!("`{name}` must be a whole number, 0 or more")))
         };
         self.word(name).map(read).transpose()
     }
@@ -140,12 +142,12 @@ impl ApiCall {
     /// has a thread of its own.
     pub(crate) fn wait<T, E>(&self, work: impl Future<Output = Result<T, E>>) -> Reply<T>
     where
-        NoAnswer: From<E>,
+        ApiError: From<E>,
     {
         self.runtime.block_on(async {
             tokio::select! {
                 done = work => Ok(done?),
-                () = self.left.cancelled() => Err(NoAnswer::Left),
+                () = self.cancellation.cancelled() => Err(ApiError::Cancelled),
             }
         })
     }
@@ -164,7 +166,7 @@ impl ApiCall {
         verb: impl AsyncFnOnce(&Arc<ClientSession>) -> Result<T, E>,
     ) -> Reply<T>
     where
-        NoAnswer: From<E>,
+        ApiError: From<E>,
     {
         let client = self.alone(profile)?;
         let done = self.wait(verb(&client));
@@ -182,9 +184,9 @@ impl ApiCall {
 /// They have another form.
 pub(crate) fn take_person(body: &mut Value) -> Reply<PagePerson> {
     let given = body.as_object_mut().and_then(|body| body.remove("person"));
-    let answers: BTreeMap<String, AnswerOfPerson> = match given {
+    let answers: BTreeMap<String, PromptReply> = match given {
         None => BTreeMap::new(),
-        Some(given) => serde_json::from_value(given).map_err(|e| NoAnswer::Malformed(format!("`person`: {e}")))?,
+        Some(given) => serde_json::from_value(given).map_err(|e| ApiError::Malformed(format!("`person`: {e}")))?,
     };
     Ok(PagePerson::new(answers))
 }
@@ -207,7 +209,7 @@ pub(crate) struct ApiRoute {
 }
 
 fn value(answer: impl Serialize) -> Reply<Value> {
-    serde_json::to_value(answer).map_err(|e| NoAnswer::Malformed(format!("the answer can't be written: {e}")))
+    serde_json::to_value(answer).map_err(|e| ApiError::Malformed(format!("the answer can't be written: {e}")))
 }
 
 fn schema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
@@ -232,7 +234,7 @@ impl ApiRoute {
     ) -> Self {
         let run: VerbHandler = Box::new(move |call| {
             let request = serde_json::from_value(call.body.clone());
-            value(run(call, request.map_err(|e| NoAnswer::Malformed(format!("the request is not valid: {e}")))?)?)
+            value(run(call, request.map_err(|e| ApiError::Malformed(format!("the request is not valid: {e}")))?)?)
         });
         Self { method: Method::POST, request: Some(schema::<Q>), ..Self::of(path, command, schema::<A>, run) }
     }
@@ -265,17 +267,17 @@ impl ApiRoute {
 /// An empty object: a request that says nothing.
 #[derive(Debug, Default, serde::Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Nothing {}
+pub(crate) struct Empty {}
 
 /// Sentences about what was done
 #[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct DoneOnPage {
+pub(crate) struct MessagesResponse {
     /// The sentences
     pub(crate) done: Vec<String>,
 }
 
-impl DoneOnPage {
-    pub(crate) fn of(line: impl Into<String>) -> Self {
+impl MessagesResponse {
+    pub(crate) fn new(line: impl Into<String>) -> Self {
         Self { done: vec![line.into()] }
     }
 }

@@ -3,7 +3,7 @@
 use std::io;
 
 use aiw_app::AppError;
-use aiw_core::{ErrorKind, Fault, passed_on};
+use aiw_core::{Diagnostic, ErrorKind, forward_diagnostic};
 use aiw_home::HomeError;
 use aiw_listen::ListenError;
 use aiw_supervisor::SupervisorError;
@@ -33,28 +33,28 @@ pub enum WebError {
     },
     /// The dashboard was started in the background, and does not answer.
     #[error("the dashboard was started, and does not answer")]
-    Silent,
+    StartTimeout,
     /// A dashboard runs already, on another port than the wanted one.
     #[error("the dashboard of this home runs already, at {url}")]
-    Elsewhere {
+    OtherNetwork {
         /// Its address.
         url: String,
     },
 }
 
-impl Fault for WebError {
-    fn below(&self) -> Option<&dyn Fault> {
-        passed_on!(self, App, Home, Listen, Supervisor)
+impl Diagnostic for WebError {
+    fn diagnostic_source(&self) -> Option<&dyn Diagnostic> {
+        forward_diagnostic!(self, App, Home, Listen, Supervisor)
     }
 
     fn own_kind(&self) -> ErrorKind {
-        if matches!(self, Self::Elsewhere { .. }) { ErrorKind::User } else { ErrorKind::Unavailable }
+        if matches!(self, Self::OtherNetwork { .. }) { ErrorKind::User } else { ErrorKind::Unavailable }
     }
 
     fn own_hint(&self) -> Option<String> {
         Some(match self {
-            Self::Elsewhere { .. } => "`aiw web` opens it; `aiw web stop` ends it".into(),
-            Self::Silent => "`aiw web` serves it in the foreground, and says what is wrong".into(),
+            Self::OtherNetwork { .. } => "`aiw web` opens it; `aiw web stop` ends it".into(),
+            Self::StartTimeout => "`aiw web` serves it in the foreground, and says what is wrong".into(),
             _ => return None,
         })
     }

@@ -5,7 +5,7 @@ use aiw_listen::Method;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
-use crate::api::{API, ApiRoute, AskedAnswer, FailedAnswer};
+use crate::api::{API, ApiRoute, ErrorResponse, PromptRequired};
 use crate::routes::table;
 
 /// Returns the description.
@@ -17,8 +17,8 @@ pub fn description() -> Value {
     // What may be left out of a request is there in an answer, and the other way round.
     let mut requests = settings.clone().for_deserialize().into_generator();
     let mut generator = settings.for_serialize().into_generator();
-    let failed = generator.subschema_for::<FailedAnswer>().to_value();
-    let asked = generator.subschema_for::<AskedAnswer>().to_value();
+    let failed = generator.subschema_for::<ErrorResponse>().to_value();
+    let asked = generator.subschema_for::<PromptRequired>().to_value();
     let mut paths = Map::new();
     for route in table() {
         let answer = (route.answer)(&mut generator).to_value();

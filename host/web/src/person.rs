@@ -10,7 +10,8 @@
 use std::collections::BTreeMap;
 
 use aiw_core::{
-    Ask, AskError, Choice, Heard, Page, Plan, Question, Secret, Sink, Told, framed_line, hex, shown_line, shown_lines,
+    BrowserStep, Choice, Plan, PromptError, Prompter, Question, RecordingReporter, ReportEvent, Reporter, Secret,
+    framed_line, hex, quote_line, quote_lines,
 };
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -20,7 +21,7 @@ use sha2::{Digest, Sha256};
 
 /// A question of a verb
 #[derive(Debug, Clone, Serialize, JsonSchema)]
-pub(crate) struct AskedOnPage {
+pub(crate) struct PromptForm {
     /// The digest of all that is asked: the name of its answer
     pub digest: String,
     /// `plan`, `choice`, `text`, `secret` or `decision`
@@ -30,18 +31,18 @@ pub(crate) struct AskedOnPage {
     /// Somebody else's text, to be shown whole and apart
     pub text: Option<String>,
     /// The lines that decide the answer
-    pub about: Vec<String>,
+    pub details: Vec<String>,
     /// The effects of a yes: runs, reads, writes, reaches
     pub effects: Vec<String>,
     /// The options of a choice
     pub options: Vec<String>,
     /// The values that the plan needs
-    pub values: Vec<AskedValue>,
+    pub values: Vec<PromptField>,
 }
 
 /// A value that a plan needs
 #[derive(Debug, Clone, Serialize, JsonSchema)]
-pub(crate) struct AskedValue {
+pub(crate) struct PromptField {
     /// Its name
     pub name: String,
     /// Its purpose, in its publisher's words
@@ -61,7 +62,7 @@ pub(crate) struct AskedValue {
 /// An answer of the person
 #[derive(Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct AnswerOfPerson {
+pub(crate) struct PromptReply {
     /// Whether it is a yes, for a plan or a decision
     #[serde(default)]
     yes: bool,
@@ -77,29 +78,29 @@ pub(crate) struct AnswerOfPerson {
 /// The person, with what they have answered so far.
 #[derive(Default)]
 pub(crate) struct PagePerson {
-    answers: BTreeMap<String, AnswerOfPerson>,
+    answers: BTreeMap<String, PromptReply>,
     /// How often each question was asked in this request, by its digest.
     times: Mutex<BTreeMap<String, u64>>,
-    open: Mutex<Option<AskedOnPage>>,
-    heard: Heard,
+    open: Mutex<Option<PromptForm>>,
+    heard: RecordingReporter,
 }
 
 impl PagePerson {
-    pub(crate) fn new(answers: BTreeMap<String, AnswerOfPerson>) -> Self {
+    pub(crate) fn new(answers: BTreeMap<String, PromptReply>) -> Self {
         Self { answers, ..Self::default() }
     }
 
     /// Returns the question that was asked and not answered yet.
-    pub(crate) fn open(&self) -> Option<AskedOnPage> {
+    pub(crate) fn open(&self) -> Option<PromptForm> {
         self.open.lock().take()
     }
 
     /// Returns what was told meanwhile.
-    pub(crate) fn told(&self) -> Vec<String> {
+    pub(crate) fn reported(&self) -> Vec<String> {
         self.heard.lines()
     }
 
-    fn answer(&self, mut asked: AskedOnPage) -> Result<&AnswerOfPerson, AskError> {
+    fn answer(&self, mut asked: PromptForm) -> Result<&PromptReply, PromptError> {
         let before = {
             let mut times = self.times.lock();
             let count = times.entry(asked.digest.clone()).or_default();
@@ -114,24 +115,24 @@ impl PagePerson {
             Some(answer) => Ok(answer),
             None => {
                 *self.open.lock() = Some(asked);
-                Err(AskError::NotHere)
+                Err(PromptError::Unsupported)
             }
         }
     }
 }
 
-fn asked(kind: &'static str, question: &str, parts: &[&str]) -> AskedOnPage {
+fn asked(kind: &'static str, question: &str, parts: &[&str]) -> PromptForm {
     let mut digest = Sha256::new();
     for part in [kind, question].iter().chain(parts) {
         digest.update((part.len() as u64).to_le_bytes());
         digest.update(part);
     }
-    AskedOnPage {
+    PromptForm {
         digest: hex(&digest.finalize()),
         kind,
-        question: shown_line(question),
+        question: quote_line(question),
         text: None,
-        about: Vec::new(),
+        details: Vec::new(),
         effects: Vec::new(),
         options: Vec::new(),
         values: Vec::new(),
@@ -140,18 +141,18 @@ fn asked(kind: &'static str, question: &str, parts: &[&str]) -> AskedOnPage {
 
 /// Returns somebody else's text in a frame, so that none of its lines looks like one of ours.
 fn framed(text: &str) -> String {
-    shown_lines(text).iter().map(|line| framed_line(line)).collect::<Vec<_>>().join("\n")
+    quote_lines(text).iter().map(|line| framed_line(line)).collect::<Vec<_>>().join("\n")
 }
 
-fn shown_value(question: &Question) -> AskedValue {
-    AskedValue {
-        name: shown_line(&question.name),
-        description: question.description.as_deref().map(shown_line),
+fn shown_value(question: &Question) -> PromptField {
+    PromptField {
+        name: quote_line(&question.name),
+        description: question.description.as_deref().map(quote_line),
         required: question.required,
         secret: question.secret,
-        default: question.default.as_deref().map(shown_line),
-        placeholder: question.placeholder.as_deref().map(shown_line),
-        choices: question.choices.iter().map(|choice| shown_line(choice)).collect(),
+        default: question.default.as_deref().map(quote_line),
+        placeholder: question.placeholder.as_deref().map(quote_line),
+        choices: question.choices.iter().map(|choice| quote_line(choice)).collect(),
     }
 }
 
@@ -163,7 +164,7 @@ fn are_told_apart(questions: &[&Question]) -> bool {
 
 fn differ_as_shown<'a>(mut texts: impl Iterator<Item = &'a String>) -> bool {
     let mut seen = BTreeMap::new();
-    texts.all(|text| seen.insert(shown_line(text), text).is_none_or(|other| other == text))
+    texts.all(|text| seen.insert(quote_line(text), text).is_none_or(|other| other == text))
 }
 
 /// Returns the choice that was meant, which was sent as it is shown. Other values are meant as they were typed.
@@ -172,40 +173,40 @@ fn meant<'a>(question: &'a Question, value: &'a str) -> &'a str {
         return value;
     }
     let mut offered = question.choices.iter().chain(&question.default);
-    offered.find(|offer| shown_line(offer) == value).map_or(value, String::as_str)
+    offered.find(|offer| quote_line(offer) == value).map_or(value, String::as_str)
 }
 
 #[async_trait]
-impl Ask for PagePerson {
+impl Prompter for PagePerson {
     fn can_ask(&self, _: &[Question]) -> bool {
         true
     }
 
-    async fn agree(&self, plan: &Plan, questions: &[&Question]) -> Result<Vec<(String, Secret)>, AskError> {
+    async fn confirm(&self, plan: &Plan, questions: &[&Question]) -> Result<Vec<(String, Secret)>, PromptError> {
         if !are_told_apart(questions) {
-            return Err(AskError::NotHere);
+            return Err(PromptError::Unsupported);
         }
-        let shown = AskedOnPage {
+        let shown = PromptForm {
             text: plan.text.as_deref().map(framed),
-            about: plan.about.iter().flat_map(|line| shown_lines(line)).collect(),
-            effects: plan.effects.iter().map(|effect| shown_line(&effect.to_string())).collect(),
+            details: plan.about.iter().flat_map(|line| quote_lines(line)).collect(),
+            effects: plan.effects.iter().map(|effect| quote_line(&effect.to_string())).collect(),
             values: questions.iter().map(|question| shown_value(question)).collect(),
             ..asked("plan", &plan.question, &[&plan.digest(), &format!("{questions:?}")])
         };
         let answer = self.answer(shown)?;
         if !answer.yes {
-            return Err(AskError::Declined);
+            return Err(PromptError::Declined);
         }
         let mut given = Vec::new();
         for question in questions {
-            let values = answer.values.get(&shown_line(&question.name)).into_iter().flatten();
+            let values = answer.values.get(&quote_line(&question.name)).into_iter().flatten();
             let values = values.filter(|value| !value.is_empty());
             let values: Vec<Secret> = values.map(|value| Secret::new(meant(question, value))).collect();
             match (values.is_empty(), question.usual_answer()) {
                 (true, Some(usual)) => given.push((question.name.clone(), usual)),
                 (true, None) if question.required => {
                     let what = "given".to_owned();
-                    return Err(AskError::Wrong { name: question.name.clone(), what });
+                    return Err(PromptError::InvalidReply { name: question.name.clone(), what });
                 }
                 _ => given.extend(values.into_iter().map(|value| (question.name.clone(), value))),
             }
@@ -213,37 +214,37 @@ impl Ask for PagePerson {
         Ok(given)
     }
 
-    async fn choose(&self, choice: &Choice) -> Result<usize, AskError> {
+    async fn select(&self, choice: &Choice) -> Result<usize, PromptError> {
         let parts: Vec<&str> = choice.options.iter().chain(&choice.unshown).map(String::as_str).collect();
-        let options = choice.options.iter().map(|option| shown_line(option)).collect();
-        let shown = AskedOnPage { options, ..asked("choice", &choice.question, &parts) };
-        self.answer(shown)?.chosen.filter(|at| *at < choice.options.len()).ok_or(AskError::Declined)
+        let options = choice.options.iter().map(|option| quote_line(option)).collect();
+        let shown = PromptForm { options, ..asked("choice", &choice.question, &parts) };
+        self.answer(shown)?.chosen.filter(|at| *at < choice.options.len()).ok_or(PromptError::Declined)
     }
 
-    fn is_there(&self) -> bool {
+    fn is_interactive(&self) -> bool {
         true
     }
 
-    async fn text(&self, words: &str) -> Result<Option<String>, AskError> {
+    async fn text(&self, words: &str) -> Result<Option<String>, PromptError> {
         Ok(self.answer(asked("text", words, &[]))?.typed.clone().filter(|typed| !typed.is_empty()))
     }
 
-    async fn secret(&self, words: &str) -> Result<Option<Secret>, AskError> {
+    async fn secret(&self, words: &str) -> Result<Option<Secret>, PromptError> {
         let typed = self.answer(asked("secret", words, &[]))?.typed.clone();
         Ok(typed.filter(|typed| !typed.is_empty()).map(Secret::new))
     }
 
-    async fn decide(&self, question: &str, _: bool) -> Result<bool, AskError> {
+    async fn decide(&self, question: &str, _: bool) -> Result<bool, PromptError> {
         Ok(self.answer(asked("decision", question, &[]))?.yes)
     }
 
-    async fn visit(&self, _: &Page<'_>) -> Result<String, AskError> {
-        Err(AskError::NotHere)
+    async fn open_page(&self, _: &BrowserStep<'_>) -> Result<String, PromptError> {
+        Err(PromptError::Unsupported)
     }
 }
 
-impl Sink for PagePerson {
-    fn tell(&self, told: Told) {
-        self.heard.tell(told);
+impl Reporter for PagePerson {
+    fn report(&self, told: ReportEvent) {
+        self.heard.report(told);
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use aiw_app::browser::opens;
 use aiw_home::{Home, HomeError, Mode, check_own, hold, is_held, read_capped, remove_file, replace};
 use aiw_listen::ListenError;
-use aiw_supervisor::{Daemon, Names, is_usual_variable};
+use aiw_supervisor::{Daemon, Namespace, is_usual_variable};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -17,18 +17,18 @@ use crate::access::{Access, forget};
 use crate::error::WebError;
 
 /// The dashboard in the background. What it starts gets the variables of whoever started it, but none that holds a secret.
-const DAEMON: Daemon = Daemon {
-    names: Names::new("web", "web.json", "web", ["AIW_WEB_ID", INSTANCE]),
+const WEB_DAEMON: Daemon = Daemon {
+    names: Namespace::new("web", "web.json", "web", ["AIW_WEB_ID", INSTANCE_VARIABLE]),
     arguments: &["__web"],
     takes_variable: is_usual_variable,
 };
 
 /// The variable that says which supervisor it has.
-const INSTANCE: &str = "AIW_WEB_INSTANCE";
+const INSTANCE_VARIABLE: &str = "AIW_WEB_INSTANCE";
 
 /// Returns the name of the socket that the supervisor of this process holds: it has one, for as long as it lives.
 pub(crate) fn supervised_socket(home: &Home) -> Option<String> {
-    home.around().text(INSTANCE).map(str::to_owned)
+    home.around().text(INSTANCE_VARIABLE).map(str::to_owned)
 }
 
 /// How long one in the background may take to start, and any one to stop.
@@ -36,7 +36,7 @@ const START_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Where it listens.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct WebPlace {
+pub(crate) struct WebEndpoint {
     pub(crate) port: u16,
     pub(crate) in_background: bool,
     /// The name of the listening socket, which is that of no other: sessions and codes are good for it alone.
@@ -44,7 +44,7 @@ pub(crate) struct WebPlace {
     pub(crate) socket: String,
 }
 
-impl WebPlace {
+impl WebEndpoint {
     pub(crate) fn path(home: &Home) -> PathBuf {
         home.web().join("place.json")
     }
@@ -78,11 +78,11 @@ impl WebPlace {
 
 /// Where the one in the background was started: a supervised process of a home has no directory.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct StartPlace {
+pub(crate) struct StartDirectory {
     directory: PathBuf,
 }
 
-impl StartPlace {
+impl StartDirectory {
     fn path(home: &Home) -> PathBuf {
         home.web().join("begun.json")
     }
@@ -161,8 +161,8 @@ pub struct WebStopped {
 /// The home can't be read.
 pub fn state(home: &Home) -> Result<WebState, WebError> {
     // Between two lives, nobody serves.
-    let is_there = || is_held(&ServingDashboard::path(home)) || DAEMON.is_alive(home);
-    let place = WebPlace::read(home)?.filter(|_| is_there());
+    let is_there = || is_held(&ServingDashboard::path(home)) || WEB_DAEMON.is_alive(home);
+    let place = WebEndpoint::read(home)?.filter(|_| is_there());
     Ok(WebState {
         running: place.is_some(),
         url: place.as_ref().map(|place| place.access(home).origin()),
@@ -182,25 +182,25 @@ pub fn open(home: &Home, aiw: Option<&Path>, port: Option<u16>) -> Result<Option
         let _turn = home.turn()?;
         // What keeps the one in the background from serving is told here, and not in its log alone. One that was just
         // started would find the right to serve taken.
-        if !DAEMON.is_alive(home) && ServingDashboard::enter(home)?.is_some() {
-            WebPlace::remove(home);
-            StartPlace::here(home)?;
+        if !WEB_DAEMON.is_alive(home) && ServingDashboard::enter(home)?.is_some() {
+            WebEndpoint::remove(home);
+            StartDirectory::here(home)?;
             // Those of a socket that is closed are good for nothing.
             forget(home)?;
-            DAEMON.start(home, aiw, Some(free_address(port)?))?;
+            WEB_DAEMON.start(home, aiw, Some(free_address(port)?))?;
         }
     }
     let begun = Instant::now();
     let place = loop {
-        match WebPlace::read(home)? {
+        match WebEndpoint::read(home)? {
             Some(place) => break place,
-            None if begun.elapsed() > START_TIMEOUT => return Err(WebError::Silent),
+            None if begun.elapsed() > START_TIMEOUT => return Err(WebError::StartTimeout),
             None => std::thread::sleep(Duration::from_millis(5)),
         }
     };
     let access = place.access(home);
     if port.is_some_and(|port| port != place.port && port != 0) {
-        return Err(WebError::Elsewhere { url: access.origin() });
+        return Err(WebError::OtherNetwork { url: access.origin() });
     }
     Ok(Some(format!("{}/#code={}", access.origin(), access.new_code()?)))
 }
@@ -228,11 +228,11 @@ pub fn lead(home: &Home, url: &str) -> Result<bool, WebError> {
 ///
 /// The home can't be written, or it does not end.
 pub fn stop(home: &Home) -> Result<WebStopped, WebError> {
-    let place = WebPlace::read(home)?;
+    let place = WebEndpoint::read(home)?;
     let port = place.map_or(0, |place| place.port);
     forget(home)?;
     let was = is_held(&ServingDashboard::path(home));
-    WebPlace::remove(home);
+    WebEndpoint::remove(home);
     let begun = Instant::now();
     // Its supervisor gives the address up a moment later.
     let is_taken = || was && port != 0 && TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_err();
@@ -244,7 +244,7 @@ pub fn stop(home: &Home) -> Result<WebStopped, WebError> {
         std::thread::sleep(Duration::from_millis(10));
     }
     // One that crashes again and again serves nothing just now, and would be started once more.
-    let crashes = DAEMON.stop(home)?;
-    WebPlace::remove(home);
+    let crashes = WEB_DAEMON.stop(home)?;
+    WebEndpoint::remove(home);
     Ok(WebStopped { stopped: was || crashes })
 }

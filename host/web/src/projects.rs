@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 /// As many clients are kept: each may hold open servers.
-const CLIENTS: usize = 8;
+const MAX_CLIENTS: usize = 8;
 
 /// The projects of a home
 #[derive(Debug, Serialize, JsonSchema)]
@@ -42,7 +42,7 @@ impl Projects {
         let home: &Home = self.app.home();
         let own = self.own();
         let mut known = BTreeSet::new();
-        if let Ok(manager) = Manager::of(home, &own)
+        if let Ok(manager) = Manager::open_in(home, &own)
             && let Ok((all, _)) = manager.ps(true, false)
         {
             known.extend(all.processes.into_iter().map(|process| PathBuf::from(process.project)));
@@ -74,7 +74,7 @@ impl Projects {
             return Ok(Some(one.1));
         }
         let client = self.own_client(&path, Arc::new(Profile::everything))?;
-        if open.len() >= CLIENTS {
+        if open.len() >= MAX_CLIENTS {
             open.remove(0);
         }
         open.push((path, client.clone()));

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aiw_app::App;
-use aiw_home::{Home, Surroundings};
+use aiw_home::{ExecutionContext, Home};
 use aiw_listen::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION};
 use aiw_listen::{
     Bytes, HeaderMap, HeaderName, HeaderValue, HttpRoute, ListenLimits, Listener, MatchedPath, Method, Request,
@@ -29,12 +29,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::access::{Access, NO_SESSION, forget, new_socket, refusal, token};
-use crate::api::{API, ApiCall, ApiRoute, AskedAnswer, FindsProblems, NoAnswer, take_person};
+use crate::api::{API, ApiCall, ApiError, ApiRoute, FindsProblems, PromptRequired, take_person};
 use crate::assets::{PAGE, file};
 use crate::error::WebError;
 use crate::openapi::description;
 use crate::person::PagePerson;
-use crate::place::{ServingDashboard, StartPlace, WebPlace, free_address, supervised_socket};
+use crate::place::{ServingDashboard, StartDirectory, WebEndpoint, free_address, supervised_socket};
 use crate::projects::Projects;
 use crate::routes::table;
 use crate::stream::{Listens, OpenStreams};
@@ -43,24 +43,24 @@ use crate::stream::{Listens, OpenStreams};
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 
 /// As many calls of one session are answered at once, and as many streams are open.
-const CALLS: usize = 16;
-const STREAMS: usize = 32;
+const MAX_CALLS_PER_SESSION: usize = 16;
+const MAX_STREAMS_PER_SESSION: usize = 32;
 
 /// As many connections are open, and as many streams of all sessions: the others are for requests.
-const CONNECTIONS: usize = 512;
-const ALL_STREAMS: usize = CONNECTIONS / 2;
+const MAX_CONNECTIONS: usize = 512;
+const MAX_STREAMS: usize = MAX_CONNECTIONS / 2;
 
 /// The longest request.
-const BODY: usize = 4 << 20;
+const MAX_BODY_BYTES: usize = 4 << 20;
 
 /// Where a code becomes a session.
-const SESSION: &str = "/api/v1/session";
+const SESSION_PATH: &str = "/api/v1/session";
 
 /// The longest body there.
 const CODE_BYTES: usize = 256;
 
 /// Headers of every answer. Nothing but the page's own files is loaded, and nothing of it is framed.
-const HEADERS: [(&str, &str); 7] = [
+const SECURITY_HEADERS: [(&str, &str); 7] = [
     (
         "content-security-policy",
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; font-src \
@@ -85,7 +85,7 @@ pub struct WebOptions {
 
 /// Returns a home as the dashboard in the background sees it: from where it was started.
 pub fn as_begun(home: &Home) -> Home {
-    StartPlace::seen_there(&without_credentials(home))
+    StartDirectory::seen_there(&without_credentials(home))
 }
 
 /// Returns a home as the dashboard sees it: with what surrounds whoever starts it, but for variables that hold a secret.
@@ -93,7 +93,7 @@ pub fn without_credentials(home: &Home) -> Home {
     let around = home.around();
     let usual = around.variables().filter(|(name, _)| name.to_str().is_some_and(aiw_supervisor::is_usual_variable));
     let directory = around.directory().map(Path::to_owned);
-    home.seen_by(Surroundings::new(directory, usual))
+    home.seen_by(ExecutionContext::new(directory, usual))
 }
 
 /// The state that all requests share.
@@ -121,7 +121,7 @@ struct SessionLimits {
 /// A dashboard that listens.
 pub struct WebServer {
     listener: Listener,
-    place: WebPlace,
+    place: WebEndpoint,
     shared: Arc<Shared>,
     serving: ServingDashboard,
 }
@@ -150,7 +150,7 @@ impl WebServer {
         serving: ServingDashboard,
         (socket, in_background): (String, bool),
     ) -> Self {
-        let place = WebPlace { port: listener.address().port(), in_background, socket };
+        let place = WebEndpoint { port: listener.address().port(), in_background, socket };
         let access = place.access(app.home());
         let shared = Shared {
             projects: Arc::new(Projects::new(app.clone())),
@@ -188,9 +188,9 @@ impl WebServer {
         let Self { listener, place, shared, serving } = self;
         place.write(shared.app.home())?;
         let watched = shared.app.feed().changes(&[])?;
-        watched.follow_file(&WebPlace::path(shared.app.home()));
+        watched.follow_file(&WebEndpoint::path(shared.app.home()));
         let removed = async {
-            while WebPlace::read(shared.app.home()).is_ok_and(|place| place.is_some()) {
+            while WebEndpoint::read(shared.app.home()).is_ok_and(|place| place.is_some()) {
                 watched.next().await;
             }
         };
@@ -220,7 +220,7 @@ impl WebServer {
         };
         let serves = listener.serve(rules(&shared), answer, shared.stop.clone());
         tokio::join!(serves, ended, redirects(&shared, place.port));
-        WebPlace::remove(shared.app.home());
+        WebEndpoint::remove(shared.app.home());
         let forgotten = forget(shared.app.home());
         drop(serving);
         Ok(forgotten?)
@@ -236,7 +236,7 @@ impl WebServer {
 pub async fn run_in_background(home: &Home, app: Arc<App>, options: WebOptions) -> Result<(), WebError> {
     let system = |source| WebError::System { what: "there is no socket on standard input", source };
     let socket = std::os::fd::AsFd::as_fd(&io::stdin()).try_clone_to_owned().map(TcpListener::from).map_err(system)?;
-    let listener = Listener::of(socket).map_err(system)?;
+    let listener = Listener::from_socket(socket).map_err(system)?;
     let Some(serving) = ServingDashboard::enter(app.home())? else { return Ok(()) };
     let socket = supervised_socket(home).map_or_else(|| new_socket(home), Ok)?;
     WebServer::of(app, listener, options, serving, (socket, true)).serve(CancellationToken::new()).await
@@ -249,8 +249,8 @@ fn rules(shared: &Arc<Shared>) -> Rules {
         .map(|route| HttpRoute::new(route.whole_path(), [route.method.clone()]).with_media_type("application/json"));
     let more = [
         HttpRoute::open("/", [Method::GET]),
-        HttpRoute::open(SESSION, [Method::POST]).with_open_body(CODE_BYTES).with_media_type("application/json"),
-        HttpRoute::new(SESSION, [Method::GET, Method::DELETE]),
+        HttpRoute::open(SESSION_PATH, [Method::POST]).with_open_body(CODE_BYTES).with_media_type("application/json"),
+        HttpRoute::new(SESSION_PATH, [Method::GET, Method::DELETE]),
         HttpRoute::new(format!("{API}/events"), [Method::GET]),
         HttpRoute::new(format!("{API}/openapi.json"), [Method::GET]),
     ];
@@ -259,11 +259,18 @@ fn rules(shared: &Arc<Shared>) -> Rules {
         .with_origins([shared.access.origin()])
         .with_gate(move |head| access.admit(head))
         .with_headers(headers())
-        .with_limits(ListenLimits { body_bytes: BODY, connections: CONNECTIONS, ..ListenLimits::default() })
+        .with_limits(ListenLimits {
+            body_bytes: MAX_BODY_BYTES,
+            connections: MAX_CONNECTIONS,
+            ..ListenLimits::default()
+        })
 }
 
 fn headers() -> HeaderMap {
-    HEADERS.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
+    SECURITY_HEADERS
+        .iter()
+        .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+        .collect()
 }
 
 /// Sends whoever comes by the machine's other loopback address to the one that has the page.
@@ -315,7 +322,7 @@ async fn answer(shared: &Arc<Shared>, request: Request<Bytes>) -> Answer {
             None => refused(StatusCode::NOT_FOUND, "this aiw was built without its page"),
         };
     }
-    if matched == SESSION && request.method() == Method::POST {
+    if matched == SESSION_PATH && request.method() == Method::POST {
         return begin(shared, request).await;
     }
     // The gate has let it in.
@@ -329,14 +336,14 @@ async fn answer(shared: &Arc<Shared>, request: Request<Bytes>) -> Answer {
         "/session" => json_of(StatusCode::OK, &about(shared)),
         "/openapi.json" => json_of(StatusCode::OK, &description()),
         "/events" => match limits.streams.try_acquire_owned() {
-            _ if shared.streams.count() >= ALL_STREAMS => {
-                let why = format!("{ALL_STREAMS} pages of this dashboard listen already: close one");
+            _ if shared.streams.count() >= MAX_STREAMS => {
+                let why = format!("{MAX_STREAMS} pages of this dashboard listen already: close one");
                 refused(StatusCode::TOO_MANY_REQUESTS, &why)
             }
             Ok(permit) => events(shared, &request, session, (permit, limits.over)),
             Err(_) => {
                 let why = format!(
-                    "{STREAMS} pages of this session listen already: close one, or open another session with `aiw web`"
+                    "{MAX_STREAMS_PER_SESSION} pages of this session listen already: close one, or open another session with `aiw web`"
                 );
                 refused(StatusCode::TOO_MANY_REQUESTS, &why)
             }
@@ -356,9 +363,9 @@ fn limits(shared: &Shared, session: &str) -> SessionLimits {
     }
     let semaphore = |count| Arc::new(Semaphore::new(count));
     let new = || SessionLimits {
-        reads: semaphore(CALLS),
-        calls: semaphore(CALLS),
-        streams: semaphore(STREAMS),
+        reads: semaphore(MAX_CALLS_PER_SESSION),
+        calls: semaphore(MAX_CALLS_PER_SESSION),
+        streams: semaphore(MAX_STREAMS_PER_SESSION),
         over: CancellationToken::new(),
     };
     sessions.entry(session.to_owned()).or_insert_with(new).clone()
@@ -472,7 +479,7 @@ fn events(
     response
 }
 
-fn failed(problem: NoAnswer) -> Answer {
+fn failed(problem: ApiError) -> Answer {
     let status = problem.status();
     json_of(status, &serde_json::to_value(problem.answer()).unwrap_or_default())
 }
@@ -508,24 +515,24 @@ fn called(
         let mut body = match request.body().is_empty() {
             true => json!({}),
             false => serde_json::from_slice(request.body())
-                .map_err(|e| NoAnswer::Malformed(format!("the body is not JSON: {e}")))?,
+                .map_err(|e| ApiError::Malformed(format!("the body is not JSON: {e}")))?,
         };
         let person = take_person(&mut body)?;
         let client = shared.projects.client(query.get("project").map(String::as_str))?;
-        let client = client.ok_or_else(|| NoAnswer::Malformed("aiw knows no such project".into()))?;
+        let client = client.ok_or_else(|| ApiError::Malformed("aiw knows no such project".into()))?;
         let own = route.whole_path();
         let pairs = own.split('/').zip(request.uri().path().split('/'));
         let segments = pairs.filter(|(own, _)| own.starts_with('{')).map(|(_, given)| unescaped(given));
         let segments = segments.collect::<Option<Vec<String>>>();
-        let segments = segments.ok_or_else(|| NoAnswer::Malformed("the path is not valid".into()))?;
-        Ok::<_, NoAnswer>(ApiCall {
+        let segments = segments.ok_or_else(|| ApiError::Malformed("the path is not valid".into()))?;
+        Ok::<_, ApiError>(ApiCall {
             projects: shared.projects.clone(),
             doctor: shared.options.doctor.clone(),
             own_tools: shared.options.own_tools,
             client,
             person,
             runtime,
-            left,
+            cancellation: left,
             segments,
             query: query.clone(),
             body,
@@ -537,7 +544,9 @@ fn called(
     };
     let answer = (route.run)(&call);
     let mut response = match (call.person.open(), answer) {
-        (Some(ask), _) => json_of(StatusCode::CONFLICT, &serde_json::to_value(AskedAnswer { ask }).unwrap_or_default()),
+        (Some(ask), _) => {
+            json_of(StatusCode::CONFLICT, &serde_json::to_value(PromptRequired { ask }).unwrap_or_default())
+        }
         (None, Ok(value)) => json_of(StatusCode::OK, &value),
         (None, Err(problem)) => failed(problem),
     };
@@ -546,7 +555,7 @@ fn called(
 }
 
 /// The header with what a verb told: an array of texts, with escapes for all that is not ASCII.
-const TOLD: HeaderName = HeaderName::from_static("x-aiw-told");
+const PROGRESS_HEADER: HeaderName = HeaderName::from_static("x-aiw-told");
 
 /// The longest.
 const TOLD_BYTES: usize = 6 << 10;
@@ -554,7 +563,7 @@ const TOLD_BYTES: usize = 6 << 10;
 fn tell(person: &PagePerson, response: &mut Answer) {
     let mut kept = Vec::new();
     let mut bytes = 0;
-    for line in person.told() {
+    for line in person.reported() {
         let line = aiw_core::one_line(&line, 400);
         bytes += line.len() * 2;
         if bytes > TOLD_BYTES {
@@ -574,6 +583,6 @@ fn tell(person: &PagePerson, response: &mut Answer) {
         })
         .collect();
     if let Ok(value) = HeaderValue::from_str(&escaped) {
-        response.headers_mut().insert(TOLD, value);
+        response.headers_mut().insert(PROGRESS_HEADER, value);
     }
 }

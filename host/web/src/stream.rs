@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(25);
 
 /// The topics, by their names in the query and in events.
-const TOPICS: [(&str, Topic); 9] = [
+const TOPIC_NAMES: [(&str, Topic); 9] = [
     ("tasks", Topic::Tasks),
     ("processes", Topic::Processes),
     ("servers", Topic::Servers),
@@ -34,7 +34,7 @@ const TOPICS: [(&str, Topic); 9] = [
 ];
 
 /// The word for what is written to logs.
-const LOGS: &str = "logs";
+const LOGS_TOPIC: &str = "logs";
 
 /// The open streams of a server.
 #[derive(Debug, Clone, Default)]
@@ -76,7 +76,7 @@ pub(crate) struct Listens {
 impl Listens {
     /// Returns the first word that does not name a topic.
     pub(crate) fn unknown(&self) -> Option<&str> {
-        let is_known = |word: &str| word == LOGS || TOPICS.iter().any(|(name, _)| *name == word);
+        let is_known = |word: &str| word == LOGS_TOPIC || TOPIC_NAMES.iter().any(|(name, _)| *name == word);
         self.topics.iter().map(String::as_str).find(|word| !is_known(word))
     }
 
@@ -87,7 +87,7 @@ impl Listens {
         open: &OpenStreams,
         stop: CancellationToken,
     ) -> Result<impl Stream<Item = Bytes> + Send + 'static, AppError> {
-        let wanted = TOPICS.iter().filter(|(name, _)| self.topics.iter().any(|word| word == name));
+        let wanted = TOPIC_NAMES.iter().filter(|(name, _)| self.topics.iter().any(|word| word == name));
         let wanted: Vec<Topic> = wanted.map(|(_, topic)| *topic).collect();
         let changes = feed.changes(&wanted)?;
         self.logs.iter().for_each(|directory| changes.follow_directory(directory));
@@ -133,10 +133,10 @@ impl Following {
                 if (self.is_over)() {
                     return None;
                 }
-                let name = |topic: &Topic| match TOPICS.iter().find(|(_, known)| known == topic) {
+                let name = |topic: &Topic| match TOPIC_NAMES.iter().find(|(_, known)| known == topic) {
                     Some((name, _)) => *name,
                     None if *topic == Topic::Files => "processes",
-                    None => LOGS,
+                    None => LOGS_TOPIC,
                 };
                 let names: BTreeSet<&str> = topics.iter().map(name).collect();
                 let data = serde_json::json!({ "topics": names });

@@ -10,14 +10,14 @@ use std::time::Duration;
 
 use aiw_app::doctor::Doctor;
 use aiw_app::{App, BundledScripts};
-use aiw_home::{Home, Surroundings, Timestamp};
+use aiw_home::{ExecutionContext, Home, Timestamp};
 use aiw_markets::Quiet;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::{Access, SESSION_TTL};
-use crate::place::WebPlace;
+use crate::place::WebEndpoint;
 use crate::{WebOptions, WebServer};
 
 mod asking;
@@ -111,7 +111,7 @@ impl Served {
             ("AIW_RUNTIME_DIR", directory.path().join("run")),
             ("PATH", std::env::var_os("PATH").unwrap_or_default().into()),
         ];
-        let around = Surroundings::new(Ok(project), variables.map(|(name, value)| (name.into(), value.into())));
+        let around = ExecutionContext::new(Ok(project), variables.map(|(name, value)| (name.into(), value.into())));
         let home = Home::at(directory.path().join(".aiw")).seen_by(around);
         let app = App::open(home.clone(), &[], NO_SCRIPTS, Arc::new(Quiet));
         let options = WebOptions { doctor: Arc::new(|_| Doctor { parts: Vec::new() }), own_tools: Vec::new };
@@ -135,7 +135,7 @@ impl Served {
     fn access(&self) -> Access {
         loop {
             // It is written once the server serves.
-            match WebPlace::read(&self.home).unwrap() {
+            match WebEndpoint::read(&self.home).unwrap() {
                 Some(place) => return place.access(&self.home),
                 None => std::thread::sleep(Duration::from_millis(5)),
             }
@@ -431,7 +431,7 @@ fn check(value: &Value, schema: &Value, root: &Value, at: &str, problems: &mut V
 fn what_keeps_it_from_serving_is_told_where_it_is_started() {
     let closed = |home: &Home, mode| std::fs::set_permissions(home.web(), Permissions::from_mode(mode)).unwrap();
     let directory = tempfile::tempdir().unwrap();
-    let home = Home::at(directory.path().join(".aiw")).seen_by(Surroundings::new(Ok("/".into()), []));
+    let home = Home::at(directory.path().join(".aiw")).seen_by(ExecutionContext::new(Ok("/".into()), []));
     home.make_dir(&home.web()).unwrap();
     let said = || crate::open(&home, Some("/nowhere".as_ref()), None).unwrap_err().to_string();
     for mode in [0o777, 0o722, 0o720] {

@@ -33,7 +33,7 @@ pub struct Document<'a> {
 
 impl<'a> Document<'a> {
     /// Finds the root for a document: the parent of its `.claude-plugin`, otherwise its own directory.
-    pub fn of_file(file: &'a str) -> Option<Self> {
+    pub fn from_file(file: &'a str) -> Option<Self> {
         let (directory, name) = split_last(file)?;
         if let Some((root, ".claude-plugin")) = split_last(directory) {
             return Some(Self { root, path: Some(format!(".claude-plugin/{name}")) });
@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn the_root_of_a_file_is_above_its_claude_plugin() {
         let document =
-            |file| Document::of_file(file).map(|document| (document.root, document.path.unwrap_or_default()));
+            |file| Document::from_file(file).map(|document| (document.root, document.path.unwrap_or_default()));
         let found = |root, path: &str| Some((root, path.to_owned()));
         assert_eq!(document("/x/.claude-plugin/marketplace.json"), found("/x", ".claude-plugin/marketplace.json"));
         assert_eq!(document("/.claude-plugin/marketplace.json"), found("/", ".claude-plugin/marketplace.json"));

@@ -45,7 +45,7 @@ impl MarketSource for Local {
 fn document(at: &Registration) -> Result<Document<'_>, Error> {
     match at.kind.as_str() {
         claim::DIRECTORY => Ok(Document { root: &at.location, path: None }),
-        claim::FILE => Document::of_file(&at.location)
+        claim::FILE => Document::from_file(&at.location)
             .ok_or_else(|| Error::invalid(format!("`{}` is not an absolute path of a file", at.location))),
         kind => Err(Error::invalid(format!("`market-local` reads no marketplace of the kind `{kind}`"))),
     }

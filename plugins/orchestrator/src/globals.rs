@@ -226,7 +226,7 @@ pub(crate) const NO_MODULES: &str =
     "there are no modules; `setTimeout`, `URL`, `crypto` and the like are built in, and tools do what needs a system";
 
 /// Returns what to do about an error of the engine's that names something that is not there.
-pub(crate) fn way_around(message: &str) -> Option<&'static str> {
+pub(crate) fn workaround(message: &str) -> Option<&'static str> {
     if message == "TypeError: module resolution is disabled for this context" {
         return Some(NO_MODULES);
     }

@@ -10,15 +10,15 @@ use boa_engine::{
 const NAMES: [&str; 5] = ["URLSearchParams", "Event", "EventTarget", "AbortSignal", "AbortController"];
 
 /// What the source evaluates to, once it has.
-struct Late(JsObject);
+struct DeferredValue(JsObject);
 
 fn late(context: &mut Context) -> JsResult<JsObject> {
-    if let Some(Late(made)) = context.get_data::<Late>() {
+    if let Some(DeferredValue(made)) = context.get_data::<DeferredValue>() {
         return Ok(made.clone());
     }
     let made = context.eval(Source::from_bytes(include_str!("late.js")))?;
     let made = made.as_object().ok_or_else(|| JsNativeError::typ().with_message("no such names"))?.clone();
-    context.insert_data(Late(made.clone()));
+    context.insert_data(DeferredValue(made.clone()));
     Ok(made)
 }
 

@@ -16,10 +16,10 @@ use crate::tools::{self, Calls};
 use crate::{Failure, FailureKind, Start, calls, globals, json, randomness, source};
 
 /// Calls within calls. The stack holds more, so this is an error of the script's own.
-const RECURSION: usize = 400;
+const MAX_RECURSION_DEPTH: usize = 400;
 
 /// The largest buffer. Whatever it holds counts against the memory of the component anyway.
-const BUFFER: u64 = 32 << 20;
+const MAX_BUFFER_BYTES: u64 = 32 << 20;
 
 thread_local! {
     static WARM: RefCell<Option<Runtime>> = const { RefCell::new(None) };
@@ -59,7 +59,7 @@ impl HostHooks for Hooks {
     }
 
     fn max_buffer_size(&self, _: &mut Context) -> u64 {
-        BUFFER
+        MAX_BUFFER_BYTES
     }
 
     fn promise_rejection_tracker(
@@ -100,7 +100,7 @@ impl Runtime {
             .module_loader(Rc::new(IdleModuleLoader))
             .can_block(false)
             .build()?;
-        context.runtime_limits_mut().set_recursion_limit(RECURSION);
+        context.runtime_limits_mut().set_recursion_limit(MAX_RECURSION_DEPTH);
         globals::register(&mut context)?;
         let json = context.intrinsics().objects().json();
         let stringify = json.get(js_string!("stringify"), &mut context)?;
@@ -122,7 +122,7 @@ impl Runtime {
         })
     }
 
-    fn run_prepared(&mut self, prepared: &source::Prepared, input: &str, calls: &Calls) -> Result<String, Ended> {
+    fn run_prepared(&mut self, prepared: &source::PreparedScript, input: &str, calls: &Calls) -> Result<String, Ended> {
         tools::register(calls, &mut self.context)?;
         let input = json::parse(input, &mut self.context)
             .map_err(|e| Failure::new(FailureKind::Syntax, format!("the input is not JSON: {e}"), None))?;
@@ -202,9 +202,9 @@ impl Runtime {
     }
 
     /// Says why a script has ended.
-    fn explain(&mut self, error: &JsError, prepared: &source::Prepared, calls: &Calls) -> Failure {
+    fn explain(&mut self, error: &JsError, prepared: &source::PreparedScript, calls: &Calls) -> Failure {
         let whole = error.to_string();
-        let place = source::place_of(&whole);
+        let place = source::parse_position(&whole);
         let opaque = error.clone().into_opaque(&mut self.context).ok();
         let object = opaque.as_ref().and_then(JsValue::as_object);
         let field = |name: JsString, context: &mut Context| {
@@ -222,8 +222,8 @@ impl Runtime {
             // Whatever was thrown.
             _ => whole.lines().next().unwrap_or_default().to_owned(),
         };
-        let line = place.map(|place| source::line_of(&message, place, prepared));
-        let message = match globals::way_around(&message) {
+        let line = place.map(|place| source::source_line(&message, place, prepared));
+        let message = match globals::workaround(&message) {
             Some(hint) => format!("{message}: {hint}"),
             None => message,
         };

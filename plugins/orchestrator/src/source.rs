@@ -23,26 +23,26 @@ use crate::types;
 use crate::{Failure, FailureKind, Tool, globals, repairs, tools};
 
 /// A script as it is run.
-pub(crate) struct Prepared {
+pub(crate) struct PreparedScript {
     /// An expression whose value is a function of the input. Its lines are those of the script.
     pub text: String,
 }
 
 /// The parser's stack holds 200.
-const DEPTH: usize = 150;
+const MAX_DEPTH: usize = 150;
 
 /// Scripts are short. The parser reads a megabyte in a second.
-const LENGTH: usize = 256 << 10;
+const MAX_SOURCE_BYTES: usize = 256 << 10;
 
 /// What stands before a script of statements, on its first line.
-const HEAD: &str = "(async function workflow(input) {";
+const WRAPPER_HEADER: &str = "(async function workflow(input) {";
 
 fn wrong(message: impl Into<String>, line: Option<u32>) -> Failure {
     Failure::new(FailureKind::Syntax, message, line)
 }
 
 /// Makes a function of a script, and refuses what the engine would get wrong without a word.
-pub(crate) fn prepare(source: &str) -> Result<Prepared, Failure> {
+pub(crate) fn prepare(source: &str) -> Result<PreparedScript, Failure> {
     let mut prepared = function_of_source(source)?;
     let text = &prepared.text;
     if !text.contains("...") && !text.contains(r"\W") && !text.contains("```") {
@@ -133,9 +133,9 @@ impl<'ast> Visitor<'ast> for Faults<'_> {
 }
 
 /// Makes a function of a script. It is taken as it is where that makes sense, so that nothing in a string is touched.
-fn function_of_source(source: &str) -> Result<Prepared, Failure> {
-    if source.len() > LENGTH {
-        return Err(wrong(format!("the script has {} bytes, and at most {LENGTH} are read", source.len()), None));
+fn function_of_source(source: &str) -> Result<PreparedScript, Failure> {
+    if source.len() > MAX_SOURCE_BYTES {
+        return Err(wrong(format!("the script has {} bytes, and at most {MAX_SOURCE_BYTES} are read", source.len()), None));
     }
     check_depth(source)?;
     // That makes sense, too, and fails when it runs.
@@ -162,18 +162,18 @@ fn function_of_source(source: &str) -> Result<Prepared, Failure> {
 
 /// Returns where a script stops to be JavaScript, in bytes.
 fn problem(text: &str) -> types::Problem {
-    let body = format!("{HEAD}{text}\n}})");
+    let body = format!("{WRAPPER_HEADER}{text}\n}})");
     let at = match parse(&body).err()? {
         Error::Expected { span, .. } | Error::Unexpected { span, .. } => span.start(),
         Error::General { position, .. } => position,
         // Nothing can be done about it.
         _ => return Some(text.len()),
     };
-    Some(offset(&body, at).saturating_sub(HEAD.len()).min(text.len()))
+    Some(offset(&body, at).saturating_sub(WRAPPER_HEADER.len()).min(text.len()))
 }
 
 /// Makes a function of code.
-fn function(text: &str) -> Result<Prepared, Failure> {
+fn function(text: &str) -> Result<PreparedScript, Failure> {
     if text.trim().is_empty() {
         return Err(wrong("there is no script", None));
     }
@@ -182,9 +182,9 @@ fn function(text: &str) -> Result<Prepared, Failure> {
     if let Ok((script, _)) = parse(&expression)
         && is_function(&script)
     {
-        return Ok(Prepared { text: expression });
+        return Ok(PreparedScript { text: expression });
     }
-    let body = format!("{HEAD}{text}\n}})");
+    let body = format!("{WRAPPER_HEADER}{text}\n}})");
     let (script, interner) = parse(&body).map_err(|error| explain(&error, text))?;
     let statements =
         body_of(&script).ok_or_else(|| wrong("its brackets do not match: one closes what it did not open", None))?;
@@ -204,12 +204,12 @@ fn function(text: &str) -> Result<Prepared, Failure> {
     if let Some(start) = ends_with_expression {
         // An expression in parentheses begins before what it says.
         let mut at = offset(&body, start);
-        while let Some(before) = body[..at].trim_end().strip_suffix('(').filter(|before| before.len() >= HEAD.len()) {
+        while let Some(before) = body[..at].trim_end().strip_suffix('(').filter(|before| before.len() >= WRAPPER_HEADER.len()) {
             at = before.len();
         }
         let returning = format!("{}return {}", &body[..at], &body[at..]);
         return match parse(&returning).is_ok_and(|(script, _)| returns(&script, statements.len())) {
-            true => Ok(Prepared { text: returning }),
+            true => Ok(PreparedScript { text: returning }),
             false => Err(wrong("end the script with `return`, so that it has a result", Some(start.line_number()))),
         };
     }
@@ -228,10 +228,10 @@ fn function(text: &str) -> Result<Prepared, Failure> {
         (None, [_, _, ..]) if declares_only => {
             return Err(wrong("it declares several functions: call the one to run `workflow`", None));
         }
-        _ => return Ok(Prepared { text: body }),
+        _ => return Ok(PreparedScript { text: body }),
     };
     let end = body.len() - "})".len();
-    Ok(Prepared { text: format!("{}return {called}(input);{}", &body[..end], &body[end..]) })
+    Ok(PreparedScript { text: format!("{}return {called}(input);{}", &body[..end], &body[end..]) })
 }
 
 /// The first place of an expression and all that is in it.
@@ -262,11 +262,11 @@ fn parse(text: &str) -> Result<(Script, Interner), Error> {
 /// Takes `export default`, `export` and `module.exports =` out, where a line begins with them.
 fn without_export(text: &str) -> String {
     // What is exported as an object is an expression, and stays one.
-    const WORDS: [(&str, &str); 4] =
+    const KEYWORDS: [(&str, &str); 4] =
         [("export default ", ""), ("export ", ""), ("module.exports = ", "0,"), ("module.exports=", "0,")];
     let mut out = String::with_capacity(text.len());
     for line in text.split_inclusive('\n') {
-        let word = WORDS.into_iter().find(|(word, _)| line.starts_with(word) && !line.starts_with("export {"));
+        let word = KEYWORDS.into_iter().find(|(word, _)| line.starts_with(word) && !line.starts_with("export {"));
         let (taken, instead) = word.map_or((0, ""), |(word, instead)| (word.len(), instead));
         out.push_str(instead);
         out.extend(std::iter::repeat_n(' ', taken - instead.len()));
@@ -286,8 +286,8 @@ fn check_depth(text: &str) -> Result<(), Failure> {
             b'\n' => line += 1,
             _ => {}
         }
-        if depth > DEPTH {
-            return Err(wrong(format!("brackets are nested more than {DEPTH} deep"), Some(line)));
+        if depth > MAX_DEPTH {
+            return Err(wrong(format!("brackets are nested more than {MAX_DEPTH} deep"), Some(line)));
         }
     }
     Ok(())
@@ -392,7 +392,7 @@ pub(crate) const PATH: &str = "script";
 
 /// Returns the innermost place in the script, out of the engine's account of an error: its text, and a line for each function
 /// that was under way, innermost first.
-pub(crate) fn place_of(account: &str) -> Option<Position> {
+pub(crate) fn parse_position(account: &str) -> Option<Position> {
     // The text of the error may have lines of that form, too: those of the account come last.
     let frames = account.lines().rev().take_while(|line| line.starts_with("    at "));
     frames.filter_map(place_of_frame).last()
@@ -408,7 +408,7 @@ fn place_of_frame(frame: &str) -> Option<Position> {
 
 /// Returns the line of an error. The engine knows where calls, accesses and `throw` are; of a name that is not there, only what
 /// it knew before: the first place from there that names it is where it was.
-pub(crate) fn line_of(message: &str, place: Position, prepared: &Prepared) -> u32 {
+pub(crate) fn source_line(message: &str, place: Position, prepared: &PreparedScript) -> u32 {
     let named = message.strip_prefix("ReferenceError: ").and_then(|said| said.strip_suffix(" is not defined"));
     let reference = named.and_then(|name| {
         let (script, interner) = parse(&prepared.text).ok()?;
@@ -449,7 +449,7 @@ impl<'ast> Visitor<'ast> for References<'_> {
 }
 
 /// Returns the numbers of the tools that a script names, and refuses names that are none.
-pub(crate) fn named_tools(prepared: &Prepared, known: &[Tool]) -> Result<Vec<u32>, Failure> {
+pub(crate) fn named_tools(prepared: &PreparedScript, known: &[Tool]) -> Result<Vec<u32>, Failure> {
     let (script, interner) = parse(&prepared.text).map_err(|error| explain(&error, &prepared.text))?;
     if is_bound(&prepared.text) {
         // Whatever these names mean there, they are not ours.

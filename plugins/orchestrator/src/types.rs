@@ -4,7 +4,7 @@
 //! place after the other, until the parser is content. So nothing is touched that means something in JavaScript.
 
 /// More than this many types are in no script.
-const PLACES: usize = 400;
+const MAX_TYPES: usize = 400;
 
 /// A place where the parser gave up, in bytes, or none if it is content.
 pub(crate) type Problem = Option<usize>;
@@ -12,7 +12,7 @@ pub(crate) type Problem = Option<usize>;
 /// Returns a script without its types; none if that can't be done safely. `problem` is the parser.
 pub(crate) fn strip(text: &str, mut problem: impl FnMut(&str) -> Problem) -> Option<String> {
     let mut text = text.to_owned();
-    for places in 0..PLACES {
+    for places in 0..MAX_TYPES {
         let Some(at) = problem(&text) else {
             // What is left of calls with types reads as comparisons.
             return (places > 0 && !has_generic_call(&text)).then_some(text);

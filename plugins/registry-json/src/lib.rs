@@ -9,14 +9,14 @@ use aiw_extension::{Error, Response, settings};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-pub use fields::{Bad, Object};
+pub use fields::{InvalidRow, Object};
 pub use time::{from_rfc3339, to_rfc3339};
 
 /// The longest answer that is parsed. A page of 100 rows has 100 to 300 kB.
 pub const MAX_ANSWER: u32 = 4 << 20;
 
 /// The longest text of a registry in an error message, in characters.
-const REASON: usize = 200;
+const MAX_REASON_LEN: usize = 200;
 
 /// Returns the address of the registry's API without a slash at the end: the user's setting `base_url`, or the usual one.
 pub fn base_url(usual: &str) -> String {
@@ -70,7 +70,7 @@ fn reason(body: &[u8]) -> Option<String> {
         (Some(said), Some(first)) => format!("{said} ({first})"),
         (said, first) => said.or(first).or_else(|| text(body.get("message")?))?,
     };
-    let line: String = said.chars().map(|c| if c.is_control() { ' ' } else { c }).take(REASON).collect();
+    let line: String = said.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_REASON_LEN).collect();
     Some(line.trim().to_owned()).filter(|line| !line.is_empty())
 }
 
@@ -128,7 +128,7 @@ mod tests {
             assert_eq!(message(404, silent), gone, "{silent}");
         }
         let long = format!(r#"{{"error": "{}"}}"#, "é".repeat(10_000));
-        assert_eq!(message(500, &long).chars().filter(|c| *c == 'é').count(), REASON);
+        assert_eq!(message(500, &long).chars().filter(|c| *c == 'é').count(), MAX_REASON_LEN);
         assert!(matches!(answer(503, "{}"), Err(Error::Unavailable(_))));
         assert!(matches!(answer(401, "{}"), Err(Error::Denied(_))));
     }

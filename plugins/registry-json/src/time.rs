@@ -1,6 +1,6 @@
 //! Times of registries: RFC 3339, to and from milliseconds since 1970.
 
-const DAY: u64 = 86_400_000;
+const DAY_MS: u64 = 86_400_000;
 
 /// Reads a time such as `2025-10-09T17:05:17.793149Z`. `None` if it is none from 1970 on.
 pub fn from_rfc3339(text: &str) -> Option<u64> {
@@ -22,7 +22,7 @@ pub fn from_rfc3339(text: &str) -> Option<u64> {
     let zone = &rest[if fraction.is_empty() { 0 } else { fraction.len() + 1 }..];
     let millis: u64 = format!("{fraction:0<3}").get(..3)?.parse().ok()?;
     let days = days_before(year, month) + day - 1;
-    let time = days * DAY + (hour * 3600 + minute * 60 + second) * 1000 + millis;
+    let time = days * DAY_MS + (hour * 3600 + minute * 60 + second) * 1000 + millis;
     match zone {
         "Z" | "z" => Some(time),
         _ => {
@@ -42,8 +42,8 @@ pub fn from_rfc3339(text: &str) -> Option<u64> {
 
 /// Writes a time, at most that of the year 9999.
 pub fn to_rfc3339(millis: u64) -> String {
-    let millis = millis.min(days_before(10_000, 1) * DAY - 1);
-    let (days, rest) = (millis / DAY, millis % DAY);
+    let millis = millis.min(days_before(10_000, 1) * DAY_MS - 1);
+    let (days, rest) = (millis / DAY_MS, millis % DAY_MS);
     // An average year is a little shorter than 366 days, so this is the year or one before it.
     let mut year = 1970 + days / 366;
     while days_before(year + 1, 1) <= days {
@@ -57,12 +57,12 @@ pub fn to_rfc3339(millis: u64) -> String {
 
 /// Returns the days from 1970 to the beginning of a month.
 fn days_before(year: u64, month: u64) -> u64 {
-    const BEFORE: [u64; 12] = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334];
+    const DAYS_BEFORE_MONTH: [u64; 12] = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334];
     let leap_years = |year: u64| year / 4 - year / 100 + year / 400;
     let leap = leap_years(year) - leap_years(year - 1);
     let leap_day = if month > 2 { leap } else { 0 };
     let month = usize::try_from(month - 1).unwrap_or_default() % 12;
-    (year - 1970) * 365 + leap_years(year - 1) - leap_years(1969) + BEFORE[month] + leap_day
+    (year - 1970) * 365 + leap_years(year - 1) - leap_years(1969) + DAYS_BEFORE_MONTH[month] + leap_day
 }
 
 #[cfg(test)]
@@ -106,7 +106,7 @@ mod tests {
             assert_eq!(to_rfc3339(millis), text);
         }
         for day in 0..200_000 {
-            let millis = day * DAY + day * 431;
+            let millis = day * DAY_MS + day * 431;
             assert_eq!(from_rfc3339(&to_rfc3339(millis)), Some(millis));
         }
     }

@@ -9,10 +9,10 @@ use aiw_extension::{Error, RegistrySource, Request, http, log};
 use registry_json::{MAX_ANSWER, base_url, encode, json, place, to_rfc3339};
 use serde_json::Value;
 
-const USUAL: &str = "https://registry.modelcontextprotocol.io";
+const DEFAULT_BASE_URL: &str = "https://registry.modelcontextprotocol.io";
 
 /// The most rows of a page that the registry gives.
-const PAGE: u32 = 100;
+const PAGE_SIZE: u32 = 100;
 
 struct Official;
 
@@ -24,7 +24,7 @@ impl RegistrySource for Official {
     }
 
     fn search(query: &str, limit: u32) -> Result<Vec<Server>, Error> {
-        let mut url = format!("{}?version=latest&limit={}", servers_url(), limit.clamp(1, PAGE));
+        let mut url = format!("{}?version=latest&limit={}", servers_url(), limit.clamp(1, PAGE_SIZE));
         // The registry takes an empty text for one that no name contains.
         if !query.is_empty() {
             url.push_str(&format!("&search={}", encode(query)));
@@ -39,7 +39,7 @@ impl RegistrySource for Official {
             None => "version=latest".to_owned(),
         };
         let cursor = cursor.map(|cursor| format!("&cursor={}", encode(cursor))).unwrap_or_default();
-        page(&format!("{}?{which}&limit={PAGE}{cursor}", servers_url()))
+        page(&format!("{}?{which}&limit={PAGE_SIZE}{cursor}", servers_url()))
     }
 
     fn server(name: &str, version: Option<&str>) -> Result<Server, Error> {
@@ -60,7 +60,7 @@ impl RegistrySource for Official {
 }
 
 fn servers_url() -> String {
-    format!("{}/v0.1/servers", base_url(USUAL))
+    format!("{}/v0.1/servers", base_url(DEFAULT_BASE_URL))
 }
 
 fn get(url: &str) -> Result<Value, Error> {

@@ -4,7 +4,7 @@
 use aiw_extension::registry_source::{
     Argument, Endpoint, Format, Input, Instruction, Package, Page, Server, Setting, Status, Transport, Variable,
 };
-use registry_json::{Bad, Object, from_rfc3339};
+use registry_json::{InvalidRow, Object, from_rfc3339};
 use serde_json::Value;
 
 /// Where the registry itself says something about a row.
@@ -14,33 +14,33 @@ const OFFICIAL: [&str; 2] = ["io.modelcontextprotocol.registry/official", "io.mo
 const OLD_OFFICIAL: &str = "x-io.modelcontextprotocol.registry";
 
 /// Reads a page. Returns the malformed rows' problems too.
-pub fn page(answer: &Value) -> Result<(Page, Vec<Bad>), Bad> {
-    let answer = Object::of(answer, "the answer")?;
+pub fn page(answer: &Value) -> Result<(Page, Vec<InvalidRow>), InvalidRow> {
+    let answer = Object::new(answer, "the answer")?;
     let rows = answer.list("servers", Ok)?;
     let next = match answer.object("metadata")? {
         Some(metadata) => metadata.string("nextCursor")?,
         // Without rows either, it is something else.
-        None if rows.is_empty() => return Err(Bad("it has neither `servers` nor `metadata`".to_owned())),
+        None if rows.is_empty() => return Err(InvalidRow("it has neither `servers` nor `metadata`".to_owned())),
         None => None,
     };
     let (mut servers, mut bad) = (Vec::with_capacity(rows.len()), Vec::new());
     for (index, row) in rows.into_iter().enumerate() {
         match server(row) {
             Ok(server) => servers.push(server),
-            Err(problem) => bad.push(Bad(format!("row {}: {problem}", index + 1))),
+            Err(problem) => bad.push(InvalidRow(format!("row {}: {problem}", index + 1))),
         }
     }
     Ok((Page { servers, next }, bad))
 }
 
 /// Reads a row.
-pub fn server(row: &Value) -> Result<Server, Bad> {
-    let row = Object::of(row, "it")?;
+pub fn server(row: &Value) -> Result<Server, InvalidRow> {
+    let row = Object::new(row, "it")?;
     let server = row.object("server")?.unwrap_or(row);
     let meta = official(row)?.or(official(server)?).or(row.object(OLD_OFFICIAL)?);
     let detail = server.object("versionDetail")?;
     let of_meta = |name: &str| meta.map(|meta| meta.text(name)).transpose().map(Option::flatten);
-    let name = server.text("name")?.ok_or_else(|| Bad("it has no `name`".to_owned()))?;
+    let name = server.text("name")?.ok_or_else(|| InvalidRow("it has no `name`".to_owned()))?;
     let version = server.text("version")?.or(detail.map(|detail| detail.text("version")).transpose()?.flatten());
     let latest = meta.map(|meta| meta.maybe_flag("isLatest")).transpose()?.flatten();
     let latest = latest.or(detail.map(|detail| detail.maybe_flag("isLatest")).transpose()?.flatten());
@@ -71,24 +71,24 @@ pub fn server(row: &Value) -> Result<Server, Bad> {
         updated: updated.and_then(from_rfc3339),
         uses: None,
         packages: server.list("packages", package)?,
-        remotes: server.list("remotes", |remote| transport(Object::of(remote, "a remote")?, "streamable-http"))?,
+        remotes: server.list("remotes", |remote| transport(Object::new(remote, "a remote")?, "streamable-http"))?,
         instructions: server.list("postInstallInstructions", instruction)?,
         aliases: Vec::new(),
     })
 }
 
-fn official<'a>(of: Object<'a>) -> Result<Option<Object<'a>>, Bad> {
+fn official<'a>(of: Object<'a>) -> Result<Option<Object<'a>>, InvalidRow> {
     let Some(meta) = of.object("_meta")? else { return Ok(None) };
     Ok(meta.object(OFFICIAL[0])?.or(meta.object(OFFICIAL[1])?))
 }
 
-fn package(package: &Value) -> Result<Package, Bad> {
-    let package = Object::of(package, "a package")?;
+fn package(package: &Value) -> Result<Package, InvalidRow> {
+    let package = Object::new(package, "a package")?;
     // The schema of 2025-06 has `registry_name` and `name`.
     let kind = package.text("registryType")?.or(package.text("registryName")?);
     let identifier = package.text("identifier")?.or(package.text("name")?);
     let (Some(kind), Some(identifier)) = (kind, identifier) else {
-        return Err(Bad("a package has no `registryType` or no `identifier`".to_owned()));
+        return Err(InvalidRow("a package has no `registryType` or no `identifier`".to_owned()));
     };
     Ok(Package {
         base_url: package.string("registryBaseUrl")?,
@@ -104,7 +104,7 @@ fn package(package: &Value) -> Result<Package, Bad> {
 }
 
 /// Reads a transport. An address without a URL is none.
-fn transport(at: Object<'_>, usual: &str) -> Result<Transport, Bad> {
+fn transport(at: Object<'_>, usual: &str) -> Result<Transport, InvalidRow> {
     let word = at.text("type")?.or(at.text("transportType")?).unwrap_or(usual);
     let endpoint = match at.string("url")? {
         Some(url) => {
@@ -121,8 +121,8 @@ fn transport(at: Object<'_>, usual: &str) -> Result<Transport, Bad> {
     })
 }
 
-fn setting(setting: &Value) -> Result<Setting, Bad> {
-    let object = Object::of(setting, "a variable or header")?;
+fn setting(setting: &Value) -> Result<Setting, InvalidRow> {
+    let object = Object::new(setting, "a variable or header")?;
     Ok(Setting {
         name: object.string("name")?.unwrap_or_default(),
         input: input(object)?,
@@ -130,8 +130,8 @@ fn setting(setting: &Value) -> Result<Setting, Bad> {
     })
 }
 
-fn argument(argument: &Value) -> Result<Argument, Bad> {
-    let object = Object::of(argument, "an argument")?;
+fn argument(argument: &Value) -> Result<Argument, InvalidRow> {
+    let object = Object::new(argument, "an argument")?;
     let name = match object.text("type")? {
         Some("positional") => None,
         _ => object.string("name")?,
@@ -145,11 +145,11 @@ fn argument(argument: &Value) -> Result<Argument, Bad> {
     })
 }
 
-fn variable(name: &str, value: &Value) -> Result<Variable, Bad> {
-    Ok(Variable { name: name.to_owned(), input: input(Object::of(value, "a variable")?)? })
+fn variable(name: &str, value: &Value) -> Result<Variable, InvalidRow> {
+    Ok(Variable { name: name.to_owned(), input: input(Object::new(value, "a variable")?)? })
 }
 
-fn input(object: Object<'_>) -> Result<Input, Bad> {
+fn input(object: Object<'_>) -> Result<Input, InvalidRow> {
     Ok(Input {
         description: object.string("description")?,
         required: object.flag("isRequired")?,
@@ -167,8 +167,8 @@ fn input(object: Object<'_>) -> Result<Input, Bad> {
     })
 }
 
-fn instruction(step: &Value) -> Result<Instruction, Bad> {
-    let step = Object::of(step, "an instruction")?;
+fn instruction(step: &Value) -> Result<Instruction, InvalidRow> {
+    let step = Object::new(step, "an instruction")?;
     Ok(Instruction {
         description: step.string("description")?.unwrap_or_default(),
         command: step.string("command")?,
@@ -381,7 +381,7 @@ mod tests {
             };
             match bad.as_slice() {
                 [] => assert_eq!(others(&read.servers), others(&whole)),
-                [Bad(problem)] => {
+                [InvalidRow(problem)] => {
                     assert_eq!(read.servers, others(&whole));
                     assert!(problem.starts_with(&format!("row {}: ", at + 1)), "{problem}");
                 }

@@ -7,30 +7,30 @@ mod server;
 
 use aiw_extension::registry_source::{RegistryInfo, Server};
 use aiw_extension::{Error, RegistrySource, Request, Response, Secret, http, log};
-use registry_json::{Bad, MAX_ANSWER, Object, base_url, encode, json, place};
+use registry_json::{InvalidRow, MAX_ANSWER, Object, base_url, encode, json, place};
 use serde_json::Value;
 
-const USUAL: &str = "https://api.smithery.ai";
+const DEFAULT_BASE_URL: &str = "https://api.smithery.ai";
 
 /// The name of the key.
-const KEY: &str = "key";
+const KEY_SETTING: &str = "key";
 
 /// The most servers that a search asks for.
-const PAGE: u32 = 100;
+const PAGE_SIZE: u32 = 100;
 
 struct Smithery;
 
 impl RegistrySource for Smithery {
     fn describe() -> RegistryInfo {
         RegistryInfo::new("Smithery", 2).name("OWNER/NAME", "smithery-ai/fetch").secret(
-            KEY,
+            KEY_SETTING,
             false,
             Some("https://smithery.ai/account/api-keys"),
         )
     }
 
     fn search(query: &str, limit: u32) -> Result<Vec<Server>, Error> {
-        let url = format!("{}/servers?q={}&pageSize={}", base_url(USUAL), encode(query), limit.clamp(1, PAGE));
+        let url = format!("{}/servers?q={}&pageSize={}", base_url(DEFAULT_BASE_URL), encode(query), limit.clamp(1, PAGE_SIZE));
         let answer = get(&url)?;
         let malformed = |bad| Error::malformed(format!("`{}` is not a list of servers: {bad}", place(&url)));
         let (servers, bad) = rows(&answer).map_err(malformed)?;
@@ -46,7 +46,7 @@ impl RegistrySource for Smithery {
         }
         // `@` needs no encoding, and older names begin with it.
         let path: Vec<String> = name.split('/').map(|part| encode(part).replace("%40", "@")).collect();
-        let answer = get(&format!("{}/servers/{}", base_url(USUAL), path.join("/"))).map_err(|error| match error {
+        let answer = get(&format!("{}/servers/{}", base_url(DEFAULT_BASE_URL), path.join("/"))).map_err(|error| match error {
             Error::NotFound(_) => Error::not_found(format!("there is no server `{name}` at Smithery")),
             error => error,
         })?;
@@ -59,8 +59,8 @@ impl RegistrySource for Smithery {
 }
 
 /// Reads the rows of a list, and the malformed ones' problems.
-fn rows(answer: &Value) -> Result<(Vec<Server>, Vec<Bad>), Bad> {
-    let answer = Object::of(answer, "the answer")?;
+fn rows(answer: &Value) -> Result<(Vec<Server>, Vec<InvalidRow>), InvalidRow> {
+    let answer = Object::new(answer, "the answer")?;
     let (mut servers, mut bad) = (Vec::new(), Vec::new());
     for row in answer.list("servers", Ok)? {
         match server::listed(row) {
@@ -79,7 +79,7 @@ fn get(url: &str) -> Result<Value, Error> {
 /// the settings: most of Smithery can be read without one.
 fn send(url: &str) -> Result<Response, Error> {
     let request = || Request::new(url).header("accept", "application/json").limit(MAX_ANSWER);
-    match http::send(&request().header("authorization", Secret::bearer(KEY))) {
+    match http::send(&request().header("authorization", Secret::bearer(KEY_SETTING))) {
         Err(Error::Denied(_)) => http::send(&request()),
         answer => answer,
     }

@@ -12,19 +12,19 @@
 //! A connection of the kind `stdio` is a bundle (MCPB) without a digest. Its own manifest says what it needs.
 
 use aiw_extension::registry_source::{Endpoint, Format, Input, Package, Server, Transport};
-use registry_json::{Bad, Object, encode};
+use registry_json::{InvalidRow, Object, encode};
 use serde_json::Value;
 
 /// Reads a row of a list, which has no connections.
-pub fn listed(row: &Value) -> Result<Server, Bad> {
-    described(Object::of(row, "it")?)
+pub fn listed(row: &Value) -> Result<Server, InvalidRow> {
+    described(Object::new(row, "it")?)
 }
 
 /// Reads the description of one server.
-pub fn whole(row: &Value) -> Result<Server, Bad> {
-    let row = Object::of(row, "it")?;
+pub fn whole(row: &Value) -> Result<Server, InvalidRow> {
+    let row = Object::new(row, "it")?;
     let mut server = described(row)?;
-    for connection in row.list("connections", |connection| Object::of(connection, "a connection"))? {
+    for connection in row.list("connections", |connection| Object::new(connection, "a connection"))? {
         match connection.text("type")? {
             Some("http") => server.remotes.extend(remote(connection)?),
             Some("stdio") => server.packages.extend(bundle(connection)?),
@@ -39,8 +39,8 @@ pub fn whole(row: &Value) -> Result<Server, Bad> {
     Ok(server)
 }
 
-fn described(row: Object<'_>) -> Result<Server, Bad> {
-    let name = row.text("qualifiedName")?.ok_or_else(|| Bad("it has no `qualifiedName`".to_owned()))?;
+fn described(row: Object<'_>) -> Result<Server, InvalidRow> {
+    let name = row.text("qualifiedName")?.ok_or_else(|| InvalidRow("it has no `qualifiedName`".to_owned()))?;
     // `@owner/name` and `owner/name` are one server.
     let parts = name.split_once('/').map(|(owner, name)| (owner.trim_start_matches('@'), name));
     let server = Server::new(name, "").description(row.text("description")?.unwrap_or_default());
@@ -54,19 +54,19 @@ fn described(row: Object<'_>) -> Result<Server, Bad> {
     })
 }
 
-fn bundle(connection: Object<'_>) -> Result<Option<Package>, Bad> {
+fn bundle(connection: Object<'_>) -> Result<Option<Package>, InvalidRow> {
     let Some(url) = connection.text("bundleUrl")? else { return Ok(None) };
     Ok(Some(Package { runtime: connection.string("runtime")?, ..Package::new("mcpb", url, None) }))
 }
 
-fn remote(connection: Object<'_>) -> Result<Option<Transport>, Bad> {
+fn remote(connection: Object<'_>) -> Result<Option<Transport>, InvalidRow> {
     let Some(url) = connection.text("deploymentUrl")? else { return Ok(None) };
     let mut endpoint = Endpoint::new(url);
     if let Some(schema) = connection.object("configSchema")? {
         let required = schema.scalars("required")?;
         let properties = schema.entries("properties", |name, property| Ok((name, property)))?;
         for (name, property) in properties {
-            let property = Object::of(property, "a property of the configuration")?;
+            let property = Object::new(property, "a property of the configuration")?;
             let required = required.iter().any(|required| required == name);
             let input = input(name, property, required)?;
             let from = property.object("x-from")?;
@@ -86,11 +86,11 @@ fn remote(connection: Object<'_>) -> Result<Option<Transport>, Bad> {
     Ok(Some(Transport::StreamableHttp(endpoint)))
 }
 
-fn input(name: &str, property: Object<'_>, required: bool) -> Result<Input, Bad> {
-    const SECRET: [&str; 5] = ["key", "token", "secret", "password", "credential"];
+fn input(name: &str, property: Object<'_>, required: bool) -> Result<Input, InvalidRow> {
+    const SECRET_WORDS: [&str; 5] = ["key", "token", "secret", "password", "credential"];
 
     let name = name.to_ascii_lowercase();
-    let named_so = SECRET.iter().any(|word| name.contains(word));
+    let named_so = SECRET_WORDS.iter().any(|word| name.contains(word));
     Ok(Input {
         description: property.string("description")?.or(property.string("title")?),
         required,

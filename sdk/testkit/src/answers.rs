@@ -10,7 +10,7 @@ use crate::TestkitError;
 
 /// An answer from the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
+pub struct RecordedResponse {
     /// The status code.
     pub status: u16,
     /// The header fields, with lowercase names.
@@ -19,7 +19,7 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
-impl Answer {
+impl RecordedResponse {
     /// Creates an answer with status 200 and a body.
     pub fn ok(body: impl Into<Vec<u8>>) -> Self {
         Self { status: 200, headers: Vec::new(), body: body.into() }
@@ -39,7 +39,7 @@ impl Answer {
 }
 
 /// Recorded answers by URL.
-pub type Answers = BTreeMap<String, Answer>;
+pub type RecordedResponses = BTreeMap<String, RecordedResponse>;
 
 /// An answer in the file format.
 #[derive(Deserialize)]
@@ -52,7 +52,7 @@ struct Recorded {
     body: Value,
 }
 
-impl From<Recorded> for Answer {
+impl From<Recorded> for RecordedResponse {
     fn from(recorded: Recorded) -> Self {
         let body = match recorded.body {
             Value::Null => Vec::new(),
@@ -66,12 +66,12 @@ impl From<Recorded> for Answer {
 
 /// Reads `{"URL": {"status": 200, "headers": {"etag": "x"}, "body": "…"}, …}`. `headers` and `body` are optional; a
 /// body that is an object or a list is sent as JSON.
-pub(crate) fn read(path: &Path) -> Result<Answers, TestkitError> {
+pub(crate) fn read(path: &Path) -> Result<RecordedResponses, TestkitError> {
     let bytes = std::fs::read(path).map_err(|source| TestkitError::Read { path: path.to_owned(), source })?;
     parse(&bytes).map_err(|source| TestkitError::Answers { path: path.to_owned(), source })
 }
 
-fn parse(bytes: &[u8]) -> Result<Answers, serde_json::Error> {
+fn parse(bytes: &[u8]) -> Result<RecordedResponses, serde_json::Error> {
     let recorded: BTreeMap<String, Recorded> = serde_json::from_slice(bytes)?;
     Ok(recorded.into_iter().map(|(url, recorded)| (url, recorded.into())).collect())
 }
@@ -91,15 +91,15 @@ mod tests {
         )
         .unwrap();
         assert_eq!(answers["https://a.example/text"].body, b"gone");
-        assert_eq!(answers["https://a.example/json"], Answer::ok(r#"{"b":1,"a":[]}"#).header("etag", "x"));
-        assert_eq!(answers["https://a.example/none"], Answer::status(204));
+        assert_eq!(answers["https://a.example/json"], RecordedResponse::ok(r#"{"b":1,"a":[]}"#).header("etag", "x"));
+        assert_eq!(answers["https://a.example/none"], RecordedResponse::status(204));
     }
 
     #[test]
     fn the_template_of_an_extension_holds_answers() {
         let template = include_str!("../../templates/market-source/http.json.tmpl").replace("{{name}}", "notes");
         let answers = parse(template.as_bytes()).unwrap();
-        assert_eq!(answers["https://notes.example/absent/marketplace.json"], Answer::status(404));
+        assert_eq!(answers["https://notes.example/absent/marketplace.json"], RecordedResponse::status(404));
         assert_eq!(answers["https://notes.example/demo/marketplace.json"].status, 200);
     }
 

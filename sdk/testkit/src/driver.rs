@@ -8,7 +8,7 @@ use aiw_wasm::{Component, Reach};
 use tempfile::TempDir;
 
 use crate::StartTask;
-use crate::played::{Asked, Kept, LogLine, PlayedHttp, PlayedTasks};
+use crate::played::{LogLine, PlayedHttp, PlayedTasks, RecordedRequest, StoredLogLines};
 
 /// A loaded component. Each call runs in a fresh instance, as in aiw.
 pub struct Driver {
@@ -19,7 +19,7 @@ pub struct Driver {
     pub(crate) hosts: Vec<String>,
     pub(crate) http: Arc<PlayedHttp>,
     pub(crate) tasks: Arc<PlayedTasks>,
-    pub(crate) log: Arc<Kept>,
+    pub(crate) log: Arc<StoredLogLines>,
     /// Holds the component's cache and repositories. Removed with the driver.
     pub(crate) _home: TempDir,
 }
@@ -27,7 +27,7 @@ pub struct Driver {
 impl Driver {
     /// Returns the tasks that the component asked to start.
     pub fn started(&self) -> Vec<StartTask> {
-        self.tasks.started.all().iter().map(StartTask::of).collect()
+        self.tasks.started.all().iter().map(StartTask::new).collect()
     }
 
     /// Returns what the component has logged so far.
@@ -41,7 +41,7 @@ impl Driver {
     }
 
     /// Returns the same requests with their headers and bodies. Secrets appear as the server would get them.
-    pub fn asked(&self) -> Vec<Asked> {
+    pub fn asked(&self) -> Vec<RecordedRequest> {
         self.http.requests.all()
     }
 }

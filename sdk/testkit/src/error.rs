@@ -4,8 +4,8 @@ use std::error::Error;
 use std::fmt::Display;
 use std::path::PathBuf;
 
-use aiw_core::Fault;
-pub use aiw_wasm::{CallError, ComponentRefusal as Refusal};
+use aiw_core::Diagnostic;
+pub use aiw_wasm::{CallError, ComponentReason as Refusal};
 
 /// An error of the host, of a type that tests need not know.
 type HostError = Box<dyn Error + Send + Sync>;
@@ -48,4 +48,4 @@ pub(crate) fn invalid<E: Display>(why: E) -> CallError {
     CallError::Refused { refusal: Refusal::Invalid, message: why.to_string() }
 }
 
-impl Fault for TestkitError {}
+impl Diagnostic for TestkitError {}

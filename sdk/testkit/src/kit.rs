@@ -12,8 +12,8 @@ use aiw_home::Home;
 use aiw_wasm::host::{Capabilities, Http};
 use aiw_wasm::{CompiledCache, Component, Engine, OnCompile, Origin, Reach};
 
-use crate::played::{Given, Kept, Notes, PlayedHttp, PlayedTasks, PlayedTrees, Standing};
-use crate::{Answer, Answers, Driver, Task, TestkitError, answers};
+use crate::played::{FixedClock, Notes, PlayedHttp, PlayedTasks, PlayedTrees, SettingsMap, StoredLogLines};
+use crate::{Driver, RecordedResponse, RecordedResponses, Task, TestkitError, answers};
 
 /// What a component says about itself, read without running it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub struct About {
     /// The kinds of component that it is: `market-source`, `provider`, `registry-source`.
     pub worlds: Vec<String>,
     /// What it asks the user to agree to, by kind, as in `extensions.lock`: `{"imports": ["http"], …}`.
-    pub wanted: BTreeMap<String, Vec<String>>,
+    pub requested: BTreeMap<String, Vec<String>>,
 }
 
 /// The setup for driving a component. By default, it has all grants that it asks for, a clock stopped at January 1,
@@ -36,7 +36,7 @@ pub struct Testkit {
     bytes: Vec<u8>,
     about: aiw_extensions::ComponentFacts,
     grants: Grants,
-    answers: Answers,
+    answers: RecordedResponses,
     clock: SystemTime,
     settings: BTreeMap<String, String>,
     reach: Reach,
@@ -57,10 +57,10 @@ impl Testkit {
         let bytes = bytes.into();
         let about = inspect(&bytes).map_err(|e| TestkitError::Component(e.into()))?;
         Ok(Self {
-            grants: Grants::wanted(&about),
+            grants: Grants::requested(&about),
             bytes,
             about,
-            answers: Answers::new(),
+            answers: RecordedResponses::new(),
             clock: SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600),
             settings: BTreeMap::new(),
             reach: Reach::default(),
@@ -90,14 +90,14 @@ impl Testkit {
             version: manifest.version.clone(),
             label: manifest.label.clone(),
             worlds: self.about.worlds.iter().map(|world| world.as_str().to_owned()).collect(),
-            wanted: Grants::wanted(&self.about).to_map(),
+            requested: Grants::requested(&self.about).to_map(),
         }
     }
 
     /// Grants everything that the component asks for.
     #[must_use]
     pub fn grant_all(mut self) -> Self {
-        self.grants = Grants::wanted(&self.about);
+        self.grants = Grants::requested(&self.about);
         self
     }
 
@@ -110,7 +110,7 @@ impl Testkit {
 
     /// Adds the server's answer for a URL. A URL without a recorded answer can't be reached.
     #[must_use]
-    pub fn answer(mut self, url: impl Into<String>, answer: Answer) -> Self {
+    pub fn answer(mut self, url: impl Into<String>, answer: RecordedResponse) -> Self {
         self.answers.insert(url.into(), answer);
         self
     }
@@ -227,7 +227,7 @@ impl Testkit {
             let tasks: Result<Vec<_>, _> = self.tasks.into_iter().map(Task::into_host).collect();
             let tasks = tasks.map_err(|e| TestkitError::Task(e.into()))?;
             let tasks = Arc::new(PlayedTasks::new(tasks, self.clock));
-            let log = Arc::new(Kept::default());
+            let log = Arc::new(StoredLogLines::default());
             let trees = PlayedTrees {
                 trees: aiw_net::Trees::new(client()?, home.path().join("git")),
                 repositories: self.repositories,
@@ -236,9 +236,9 @@ impl Testkit {
             let capabilities = Capabilities {
                 http: asked,
                 trees: Arc::new(trees),
-                clock: Arc::new(Standing(self.clock)),
+                clock: Arc::new(FixedClock(self.clock)),
                 log: log.clone(),
-                settings: Arc::new(Given(self.settings)),
+                settings: Arc::new(SettingsMap(self.settings)),
                 tasks: tasks.clone(),
                 task_starts: tasks.clone(),
                 cache: Arc::new(Home::at(home.path())),

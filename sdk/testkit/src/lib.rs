@@ -33,14 +33,14 @@ pub mod provider;
 pub mod registry_source;
 mod tasks;
 
-pub use answers::{Answer, Answers};
+pub use answers::{RecordedResponse, RecordedResponses};
 pub use driver::Driver;
 pub use error::{CallError, Refusal, TestkitError};
 pub use kit::{About, Testkit};
 pub use market_source::{
     EntryRef, EntrySource, Field, Files, Manifests, MarketSource, ReferenceForm, Registration, Snapshot, SourceInfo,
 };
-pub use played::{Asked, LogLevel, LogLine};
+pub use played::{LogLevel, LogLine, RecordedRequest};
 pub use provider::Provider;
 pub use registry_source::RegistrySource;
 pub use tasks::{Cli, StartTask, Task, TaskOutcome, TaskState};

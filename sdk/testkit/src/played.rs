@@ -7,18 +7,18 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use aiw_core::{ProcessId as TaskId, ProcessState as TaskState};
-use aiw_net::{Denier, Hosts, HttpRequest, Method, NetError, Policy, Response, Tree, host_and_port};
+use aiw_net::{DeniedBy, Hosts, HttpRequest, Method, NetError, Policy, Response, Tree, host_and_port};
 use aiw_wasm::host::{
     Clock, ComponentLog, ComponentTask, Http, SettingsSource, TaskCapability, TaskStarts, TaskToStart, TreeCapability,
     TreeOrigin,
 };
-use aiw_wasm::{ComponentRefusal, RefusedCall};
+use aiw_wasm::{CallRejection, ComponentReason};
 use async_trait::async_trait;
 use parking_lot::Mutex;
 
 pub use aiw_wasm::host::LogLevel;
 
-use crate::Answers;
+use crate::RecordedResponses;
 
 /// A list that is written while the component runs and read by the test.
 pub(crate) struct Notes<T>(Mutex<Vec<T>>);
@@ -41,7 +41,7 @@ impl<T: Clone> Notes<T> {
 
 /// A request that the server would have received.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Asked {
+pub struct RecordedRequest {
     /// Whether it is a `POST`.
     pub post: bool,
     /// The URL.
@@ -54,8 +54,8 @@ pub struct Asked {
 
 /// Recorded answers, and the requests so far.
 pub(crate) struct PlayedHttp {
-    pub(crate) answers: Answers,
-    pub(crate) requests: Notes<Asked>,
+    pub(crate) answers: RecordedResponses,
+    pub(crate) requests: Notes<RecordedRequest>,
 }
 
 #[async_trait]
@@ -66,7 +66,7 @@ impl Http for PlayedHttp {
         let secrets = request.secrets.iter().map(|(name, value)| (name.clone(), value.expose().to_owned()));
         let headers = request.headers.iter().cloned().chain(secrets).collect();
         let post = request.method == Method::Post;
-        self.requests.add(Asked { post, url: url.clone(), headers, body: request.body.clone() });
+        self.requests.add(RecordedRequest { post, url: url.clone(), headers, body: request.body.clone() });
         let Some(answer) = self.answers.get(url) else {
             return Err(NetError::Unavailable {
                 message: format!("no recorded answer for `{url}`"),
@@ -96,7 +96,7 @@ fn admit(policy: &Policy, url: &str) -> Result<(), NetError> {
     if policy.granted.contains(&(host.clone(), port)) {
         return Ok(());
     }
-    let denied = |message| Err(NetError::Denied { by: Denier::Other, message });
+    let denied = |message| Err(NetError::Denied { by: DeniedBy::Other, message });
     let named = match &policy.hosts {
         Hosts::Any => true,
         Hosts::Only(patterns) => patterns.iter().any(|pattern| pattern.matches(&host, port, default_port)),
@@ -144,9 +144,9 @@ impl TreeCapability for PlayedTrees {
 }
 
 /// A stopped clock.
-pub(crate) struct Standing(pub(crate) SystemTime);
+pub(crate) struct FixedClock(pub(crate) SystemTime);
 
-impl Clock for Standing {
+impl Clock for FixedClock {
     fn now(&self) -> SystemTime {
         self.0
     }
@@ -169,18 +169,18 @@ impl fmt::Display for LogLine {
 
 /// Stored log lines.
 #[derive(Default)]
-pub(crate) struct Kept(pub(crate) Notes<LogLine>);
+pub(crate) struct StoredLogLines(pub(crate) Notes<LogLine>);
 
-impl ComponentLog for Kept {
+impl ComponentLog for StoredLogLines {
     fn write(&self, _component: &str, level: LogLevel, line: &str) {
         self.0.add(LogLine { level, line: line.to_owned() });
     }
 }
 
 /// Settings by key.
-pub(crate) struct Given(pub(crate) BTreeMap<String, String>);
+pub(crate) struct SettingsMap(pub(crate) BTreeMap<String, String>);
 
-impl SettingsSource for Given {
+impl SettingsSource for SettingsMap {
     fn get(&self, _component: &str, key: &str) -> Option<String> {
         self.0.get(key).cloned()
     }
@@ -205,26 +205,26 @@ impl PlayedTasks {
 
 #[async_trait]
 impl TaskCapability for PlayedTasks {
-    async fn list(&self) -> Result<Vec<ComponentTask>, RefusedCall> {
+    async fn list(&self) -> Result<Vec<ComponentTask>, CallRejection> {
         Ok(self.all().clone())
     }
 
-    async fn get(&self, id: TaskId) -> Result<ComponentTask, RefusedCall> {
+    async fn get(&self, id: TaskId) -> Result<ComponentTask, CallRejection> {
         let found = self.all().iter().find(|task| task.id == id).cloned();
-        found.ok_or_else(|| RefusedCall {
-            refusal: ComponentRefusal::NotFound,
+        found.ok_or_else(|| CallRejection {
+            refusal: ComponentReason::NotFound,
             message: format!("there is no task `{id}`"),
         })
     }
 
-    async fn wait(&self, id: TaskId, _time: Duration) -> Result<ComponentTask, RefusedCall> {
+    async fn wait(&self, id: TaskId, _time: Duration) -> Result<ComponentTask, CallRejection> {
         self.get(id).await
     }
 }
 
 #[async_trait]
 impl TaskStarts for PlayedTasks {
-    async fn start(&self, request: &TaskToStart) -> Result<TaskId, RefusedCall> {
+    async fn start(&self, request: &TaskToStart) -> Result<TaskId, CallRejection> {
         self.started.add(request.clone());
         let number = self.started.all().len() as u64;
         let task = ComponentTask {

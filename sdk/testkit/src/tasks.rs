@@ -68,7 +68,7 @@ pub struct StartTask {
 }
 
 impl StartTask {
-    pub(crate) fn of(request: &host::TaskToStart) -> Self {
+    pub(crate) fn new(request: &host::TaskToStart) -> Self {
         Self {
             cli: request.cli,
             prompt: request.prompt.clone(),

@@ -7,7 +7,7 @@ mod common;
 
 use common::{fetch, hostile};
 
-/// Returns the resident memory of this process in bytes.
+/// Returns the daemon memory of this process in bytes.
 fn resident() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();

@@ -1,4 +1,4 @@
-//! What continuous integration says: commands and their exit codes, tools, the resident, and the real `gh`.
+//! What continuous integration says: commands and their exit codes, tools, the daemon, and the real `gh`.
 
 mod real;
 
@@ -235,7 +235,7 @@ fn a_model_waits_for_a_run_and_reads_what_failed() {
 
 fn events(host: &Host) -> Vec<String> {
     let all = host.json(&["events"]);
-    let all = all["events"].as_array().unwrap().iter().filter(|event| event["of"] == "ci");
+    let all = all["events"].as_array().unwrap().iter().filter(|event| event["subject"] == "ci");
     all.map(|event| format!("{} {}", event["kind"].as_str().unwrap(), event["name"].as_str().unwrap())).collect()
 }
 
@@ -250,7 +250,7 @@ fn the_resident_tells_what_begins_and_ends_and_is_one_after_a_kill() {
     until(|| events(&host) == ["started run #12, attempt 2"]);
     let status = host.run(&["status"]).ok().stdout;
     assert!(status.contains("1 asked for at CI"), "{status}");
-    let pid = || host.json(&["status"])["resident"]["pid"].as_u64();
+    let pid = || host.json(&["status"])["daemon"]["pid"].as_u64();
     let first = until(pid);
     let before = host.requests();
     kill_process(Pid::from_raw(i32::try_from(first).unwrap()).unwrap(), Signal::KILL).unwrap();
@@ -270,8 +270,8 @@ fn the_resident_tells_what_begins_and_ends_and_is_one_after_a_kill() {
     assert_eq!(stopped["stopped"].as_array().unwrap().len(), 1);
     let after = host.requests();
     std::thread::sleep(Duration::from_secs(2));
-    assert!(host.requests() == after && host.json(&["status"])["resident"]["ci"] == json!([]));
-    for file in ["events/events.jsonl", "resident"] {
+    assert!(host.requests() == after && host.json(&["status"])["daemon"]["ci"] == json!([]));
+    for file in ["events/events.jsonl", "daemon"] {
         let text = text_below(&host.env.home().join(file));
         assert!(!text.contains("the-token"), "{file}");
     }

@@ -35,7 +35,7 @@ fn add_providers(env: &mut Environment, url: &str) {
     for (api, family, path) in PROVIDERS {
         let base_url = format!("{family}{url}{path}");
         let preset = ["--preset", "custom", "--base-url", &base_url, "--model", "up-model"];
-        let own = ["provider", "add", api, "--api", api, "--token-env", "THE_KEY", "--no-withhold"];
+        let own = ["provider", "add", api, "--api", api, "--token-env", "THE_KEY", "--no-scrub-env"];
         env.run(&[&own[..], &preset].concat()).ok();
     }
 }

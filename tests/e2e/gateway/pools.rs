@@ -14,7 +14,7 @@ pub(super) fn add(env: &mut Environment, name: &str, upstream: &Upstream) {
     env.set("THE_KEY", KEY);
     let url = format!("openai={}/v1", upstream.server.url());
     let own = ["provider", "add", name, "--preset", "custom", "--api", "chat-completions", "--base-url", &url];
-    env.run(&[&own[..], &["--model", &format!("{name}-model"), "--token-env", "THE_KEY", "--no-withhold"]].concat())
+    env.run(&[&own[..], &["--model", &format!("{name}-model"), "--token-env", "THE_KEY", "--no-scrub-env"]].concat())
         .ok();
 }
 
@@ -58,7 +58,7 @@ fn pool(order: &str) -> (Environment, Vec<(Upstream, Arc<AtomicU16>)>) {
     let upstreams = vec![named("one"), named("two")];
     add(&mut env, "one", &upstreams[0].0);
     add(&mut env, "two", &upstreams[1].0);
-    env.run(&["pool", "add", "work", "one", "two", "--choose", order]).ok();
+    env.run(&["pool", "add", "work", "one", "two", "--strategy", order]).ok();
     (env, upstreams)
 }
 
@@ -77,7 +77,7 @@ fn ask(gateway: &Gateway, session: &str) -> (u16, String) {
 #[test]
 fn a_session_goes_on_with_the_next_member_where_one_is_limited_or_fails_and_stays_there() {
     for status in [429, 401, 404, 1, 2, 500, 503, 529] {
-        let (env, upstreams) = pool("order");
+        let (env, upstreams) = pool("priority");
         let gateway = Gateway::start(&env, "work");
         assert_eq!(ask(&gateway, "a"), (200, "one".to_owned()), "{status}");
         upstreams[0].1.store(status, Ordering::Relaxed);
@@ -89,14 +89,14 @@ fn a_session_goes_on_with_the_next_member_where_one_is_limited_or_fails_and_stay
         let rests = matches!(status, 429 | 401 | 404);
         let other = if rests { "two" } else { "one" };
         assert_eq!(ask(&gateway, "b"), (200, other.to_owned()), "{status}");
-        let shown = env.json(&["pool", "show", "work"])["pool"]["resting"].clone();
+        let shown = env.json(&["pool", "show", "work"])["pool"]["cooldowns"].clone();
         assert_eq!(shown.as_array().unwrap().len(), usize::from(rests), "{status}: {shown}");
         if rests {
             assert_eq!(shown[0]["provider"], "one");
             assert!(!shown.to_string().contains(KEY), "{shown}");
             let status = env.json(&["gateway", "status"]);
             assert_eq!(
-                (&status["resting"][0]["pool"], &status["resting"][0]["provider"]),
+                (&status["cooldowns"][0]["pool"], &status["cooldowns"][0]["provider"]),
                 (&json!("work"), &json!("one"))
             );
         }
@@ -113,7 +113,7 @@ fn a_session_goes_on_with_the_next_member_where_one_is_limited_or_fails_and_stay
 
 #[test]
 fn a_request_that_is_wrong_and_an_answer_that_has_begun_go_to_nobody_else() {
-    let (env, upstreams) = pool("order");
+    let (env, upstreams) = pool("priority");
     let gateway = Gateway::start(&env, "work");
     upstreams[0].1.store(400, Ordering::Relaxed);
     let (status, said) = ask(&gateway, "a");
@@ -130,7 +130,7 @@ fn a_request_that_is_wrong_and_an_answer_that_has_begun_go_to_nobody_else() {
 
 #[test]
 fn where_all_are_limited_a_short_wait_is_waited_and_a_long_one_is_said() {
-    let (env, upstreams) = pool("order");
+    let (env, upstreams) = pool("priority");
     let gateway = Gateway::start(&env, "work");
     upstreams.iter().for_each(|(_, status)| status.store(430, Ordering::Relaxed));
     // A member in its cooldown is not asked: an answer means that the gateway waited.
@@ -156,7 +156,7 @@ fn where_all_are_limited_a_short_wait_is_waited_and_a_long_one_is_said() {
 
 #[test]
 fn what_rests_outlives_the_gateway_and_another_key_is_another_account() {
-    let (mut env, upstreams) = pool("order");
+    let (mut env, upstreams) = pool("priority");
     upstreams[0].1.store(401, Ordering::Relaxed);
     assert_eq!(ask(&Gateway::start(&env, "work"), "a"), (200, "two".to_owned()));
     upstreams[0].1.store(200, Ordering::Relaxed);
@@ -169,9 +169,9 @@ fn what_rests_outlives_the_gateway_and_another_key_is_another_account() {
     assert_eq!(upstreams[0].0.asked().len(), asked + 1);
     let files = std::fs::read_to_string(env.home().join("gateway/pools/work.json")).unwrap();
     assert!(!files.contains("canary"), "{files}");
-    let events = env.json(&["events", "--kind", "rests"])["events"].clone();
+    let events = env.json(&["events", "--kind", "cooldown"])["events"].clone();
     assert_eq!(
-        (events.as_array().unwrap().len(), &events[0]["of"], &events[0]["name"]),
+        (events.as_array().unwrap().len(), &events[0]["subject"], &events[0]["name"]),
         (1, &json!("provider"), &json!("one"))
     );
     assert!(!events.to_string().contains("canary"));
@@ -205,7 +205,7 @@ fn sessions_are_spread_and_a_member_that_rests_is_passed_over() {
 
 #[test]
 fn a_pool_is_added_shown_changed_renamed_with_its_members_and_removed() {
-    let (env, _upstreams) = pool("order");
+    let (env, _upstreams) = pool("priority");
     let said = env.run(&["pool", "list"]).ok().stdout;
     assert!(said.contains("work") && said.contains("one, two"), "{said}");
     for (arguments, said) in [
@@ -216,7 +216,7 @@ fn a_pool_is_added_shown_changed_renamed_with_its_members_and_removed() {
         (vec!["pool", "add", "x", "work"], "which is a pool itself"),
         (vec!["pool", "add", "x", "one", "one"], "has a member twice"),
         (vec!["pool", "show", "x"], "there is no pool `x`"),
-        (vec!["pool", "edit", "work", "--choose", "order"], "nothing to change"),
+        (vec!["pool", "edit", "work", "--strategy", "priority"], "nothing to change"),
         (vec!["provider", "remove", "one"], "is a member of pool `work`"),
         (vec!["provider", "add", "work", "--preset", "ollama"], "there is a pool `work`"),
     ] {
@@ -224,10 +224,10 @@ fn a_pool_is_added_shown_changed_renamed_with_its_members_and_removed() {
         assert!(run.code == 2 && run.stderr.contains(said), "{arguments:?}: {}", run.whole());
     }
     env.run(&["provider", "rename", "one", "uno"]).ok();
-    env.run(&["pool", "edit", "work", "--member", "two=large", "--member", "uno", "--choose", "least-busy"]).ok();
+    env.run(&["pool", "edit", "work", "--member", "two=large", "--member", "uno", "--strategy", "least-busy"]).ok();
     let shown = env.json(&["pool", "show", "work"])["pool"].clone();
     assert_eq!(shown["members"][0], json!({"provider": "two", "model": "large", "exists": true}));
-    assert_eq!((&shown["members"][1]["provider"], &shown["choose"]), (&json!("uno"), &json!("least-busy")));
+    assert_eq!((&shown["members"][1]["provider"], &shown["strategy"]), (&json!("uno"), &json!("least-busy")));
     env.run(&["provider", "default", "work"]).ok();
     assert_eq!(env.json(&["pool", "show", "work"])["pool"]["default_for"], json!(["claude", "codex", "gemini"]));
     env.run(&["pool", "remove", "work"]).ok();
@@ -274,7 +274,7 @@ fn a_name_of_a_model_leads_to_no_other_address() {
     let upstream = Upstream::new(|_, _| Scripted::status(404));
     let url = format!("gemini={}", upstream.server.url());
     let own = ["provider", "add", "g", "--preset", "custom", "--api", "generate-content", "--base-url", &url];
-    env.run(&[&own[..], &["--token-env", "THE_KEY", "--no-withhold"]].concat()).ok();
+    env.run(&[&own[..], &["--token-env", "THE_KEY", "--no-scrub-env"]].concat()).ok();
     let gateway = Gateway::start(&env, "g");
     for model in ["../../v1/secrets?x=1#", "a/../../b", "%2e%2e/x", "", "a\nb", "/x", &"x".repeat(300)] {
         let asked = json!({"model": model, "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]});
@@ -287,7 +287,7 @@ fn a_name_of_a_model_leads_to_no_other_address() {
 
 #[test]
 fn a_limit_that_ends_soon_is_waited_for_by_the_request_that_met_it() {
-    let (_env, upstreams) = pool("order");
+    let (_env, upstreams) = pool("priority");
     let gateway = Gateway::start(&_env, "work");
     upstreams[0].1.store(430, Ordering::Relaxed);
     upstreams[1].1.store(429, Ordering::Relaxed);

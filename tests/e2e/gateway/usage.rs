@@ -53,7 +53,7 @@ fn each_request_is_booked_with_what_it_used_and_cost() {
     status.store(500, Ordering::Relaxed);
     assert_eq!(gateway.ask("/v1/messages", &question(true)).status, 502);
     let sum = &rows_of("day")[0];
-    assert_eq!((&sum["requests"], &sum["cut"], &sum["estimated"]), (&json!(3), &json!(1), &json!(1)), "{sum}");
+    assert_eq!((&sum["requests"], &sum["truncated"], &sum["estimated"]), (&json!(3), &json!(1), &json!(1)), "{sum}");
     assert!(sum["output"].as_u64().unwrap() > 4);
     let month: String = aiw_home_month(&env);
     let book = std::fs::read_to_string(&month).unwrap();
@@ -80,7 +80,7 @@ fn a_provider_that_does_not_count_is_estimated() {
     let gateway = Gateway::start(&env, "one");
     assert_eq!(gateway.ask("/v1/messages", &question(false)).status, 200);
     let sum = rows(&env, &[])[0].clone();
-    assert_eq!((&sum["requests"], &sum["estimated"], &sum["cut"]), (&json!(1), &json!(1), &json!(0)));
+    assert_eq!((&sum["requests"], &sum["estimated"], &sum["truncated"]), (&json!(1), &json!(1), &json!(0)));
     assert!(sum["input"].as_u64().unwrap() > 0 && sum["output"].as_u64().unwrap() > 0, "{sum}");
 }
 
@@ -132,7 +132,7 @@ fn a_budget_warns_or_stops_new_runs_and_requests() {
     add(&mut env, "two", &two);
     prices(&env, &json!({}));
     env.run(&["budget", "set", "soft", "--usd", "2", "--per", "day"]).ok();
-    env.run(&["budget", "set", "hard", "--tokens", "20", "--per", "day", "-p", "one", "--refuse"]).ok();
+    env.run(&["budget", "set", "hard", "--tokens", "20", "--per", "day", "-p", "one", "--block"]).ok();
     let gateway = Gateway::start(&env, "one");
     assert_eq!(gateway.ask("/v1/messages", &small()).status, 200);
     let said = env.run(&["claude", "hi", "-p", "one"]).ok().stderr;
@@ -144,7 +144,7 @@ fn a_budget_warns_or_stops_new_runs_and_requests() {
     assert!(status == 403 && text.contains("the budget `hard` of 20 tokens a day is used up"), "{text}");
     // Each is told once, however many requests follow.
     let told = || -> Vec<String> {
-        let events = env.json(&["events", "--kind", "used_up"])["events"].clone();
+        let events = env.json(&["events", "--kind", "budget_exceeded"])["events"].clone();
         let mut names: Vec<String> =
             events.as_array().unwrap().iter().map(|event| event["name"].as_str().unwrap().to_owned()).collect();
         names.sort();
@@ -169,7 +169,7 @@ fn a_budget_warns_or_stops_new_runs_and_requests() {
     assert!(env.run(&["usage"]).ok().stdout.contains("through pool work"));
     let budgets = env.json(&["budget", "list"])["budgets"].clone();
     let hard = budgets.as_array().unwrap().iter().find(|budget| budget["name"] == "hard").unwrap();
-    assert_eq!((&hard["tokens"], &hard["refuses"], &hard["spent"]["requests"]), (&json!(20), &json!(true), &json!(2)));
+    assert_eq!((&hard["tokens"], &hard["blocks"], &hard["spent"]["requests"]), (&json!(20), &json!(true), &json!(2)));
     env.run(&["budget", "remove", "hard"]).ok();
     std::thread::sleep(std::time::Duration::from_millis(2_100));
     assert_eq!(gateway.ask("/v1/messages", &small()).status, 200);
@@ -208,7 +208,7 @@ fn what_was_paid_for_is_booked_whoever_left_and_whatever_broke() {
     // It gets nothing of an answer that breaks off, which was paid for.
     assert_eq!(gateway.ask("/v1/messages", &question(false)).status, 502);
     let sum = rows(&env, &[])[0].clone();
-    assert_eq!((&sum["requests"], &sum["cut"], &sum["input"]), (&json!(2), &json!(2), &json!(18)), "{sum}");
+    assert_eq!((&sum["requests"], &sum["truncated"], &sum["input"]), (&json!(2), &json!(2), &json!(18)), "{sum}");
 }
 
 #[test]
@@ -216,7 +216,7 @@ fn a_gateway_that_is_killed_forgets_no_request_that_was_open() {
     let mut env = Environment::new();
     let silent = Upstream::new(|_, _| Scripted::Part(200, Vec::new(), String::new().into(), Then::Silence));
     add(&mut env, "one", &silent);
-    env.run(&["budget", "set", "b", "--tokens", "5", "--per", "day", "--refuse"]).ok();
+    env.run(&["budget", "set", "b", "--tokens", "5", "--per", "day", "--block"]).ok();
     let gateway = Gateway::start(&env, "one");
     std::thread::scope(|scope| {
         scope.spawn(|| gateway.leave("/v1/messages", &small()));
@@ -226,7 +226,7 @@ fn a_gateway_that_is_killed_forgets_no_request_that_was_open() {
         kill_process(Pid::from_child(&gateway.process), Signal::KILL).unwrap();
     });
     let sum = rows(&env, &[])[0].clone();
-    assert_eq!((&sum["requests"], &sum["cut"], &sum["estimated"]), (&json!(1), &json!(1), &json!(1)), "{sum}");
+    assert_eq!((&sum["requests"], &sum["truncated"], &sum["estimated"]), (&json!(1), &json!(1), &json!(1)), "{sum}");
     assert_eq!((&sum["input"], &sum["output"]), (&json!(1), &json!(2)), "{sum}");
     let refused = Gateway::start(&env, "one").ask("/v1/messages", &small());
     let (status, said) = (refused.status, refused.text());
@@ -242,14 +242,14 @@ fn absurd_numbers_and_a_book_that_was_cut_or_can_not_be_read_are_no_way_around_a
     let (two, _) = named("two");
     add(&mut env, "absurd", &absurd);
     add(&mut env, "two", &two);
-    env.run(&["budget", "set", "b", "--tokens", "1000000000000", "--per", "day", "--refuse"]).ok();
+    env.run(&["budget", "set", "b", "--tokens", "1000000000000", "--per", "day", "--block"]).ok();
     let gateway = Gateway::start(&env, "absurd");
     for _ in 0..3 {
         assert_eq!(gateway.ask("/v1/messages", &question(false)).status, 200);
     }
     assert!(env.json(&["budget", "list"])["budgets"][0]["spent"]["input"].as_u64().unwrap() <= 300_000_000);
     // Twenty-two tokens of the other one use this up.
-    env.run(&["budget", "set", "b", "--tokens", "20", "--per", "day", "-p", "two", "--refuse"]).ok();
+    env.run(&["budget", "set", "b", "--tokens", "20", "--per", "day", "-p", "two", "--block"]).ok();
     let gateway = Gateway::start(&env, "two");
     let status = || gateway.ask("/v1/messages", &small()).status;
     assert_eq!([status(), status(), status()], [200, 200, 403]);
@@ -263,12 +263,12 @@ fn absurd_numbers_and_a_book_that_was_cut_or_can_not_be_read_are_no_way_around_a
     std::fs::write(&month, book.lines().take(8).map(|line| format!("{line}\n")).collect::<String>()).unwrap();
     let refused = gateway.ask("/v1/messages", &small());
     let (status_of, said) = (refused.status, refused.text());
-    assert!(status_of == 403 && said.contains("has lost bookings of") && said.contains("budget accept-loss"), "{said}");
+    assert!(status_of == 403 && said.contains("has lost bookings of") && said.contains("budget repair"), "{said}");
     let run = env.run(&["usage"]).ok();
     assert!(run.stderr.contains("has lost bookings of"), "{}", run.whole());
-    let accepted = env.json(&["budget", "accept-loss"])["accepted"].clone();
+    let accepted = env.json(&["budget", "repair"])["accepted"].clone();
     assert!(accepted.as_str().unwrap().contains("has lost bookings of"), "{accepted}");
-    assert_eq!(env.json(&["budget", "accept-loss"])["accepted"], Value::Null);
+    assert_eq!(env.json(&["budget", "repair"])["accepted"], Value::Null);
     assert_eq!([status(), status()], [200, 403]);
     // Settings that nobody can read may hold any budget.
     let settings = std::fs::read_to_string(env.home().join("settings.json")).unwrap();

@@ -33,7 +33,7 @@ fn the_inspector_lists_and_calls_tools_over_both() {
         let with = |more: &[&str]| -> Value { run(&[&target, more].concat()).ok().json() };
         assert_eq!(with(&["--method", "tools/list"])["tools"].as_array().unwrap().len(), server.tools());
         let called = with(&["--method", "tools/call", "--tool-name", "list_tasks"]);
-        assert_eq!(called["structuredContent"], json!({"tasks": [], "left_out": 0}));
+        assert_eq!(called["structuredContent"], json!({"tasks": [], "omitted": 0}));
     }
     let refused = run(&[&url, "--transport", "http", "--header", "Authorization: Bearer x", "--method", "tools/list"]);
     assert_ne!(refused.code, 0, "{}", refused.whole());

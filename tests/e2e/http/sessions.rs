@@ -30,7 +30,7 @@ fn a_session_of_each_version_works_from_beginning_to_end() {
         assert!(session.id.len() >= 32 && ids.insert(session.id.clone()));
         assert_eq!(session.ask(1, "tools/list", &json!({}))["result"]["tools"].as_array().unwrap().len(), 10);
         assert_eq!(session.ask(2, "ping", &json!({}))["result"], json!({}));
-        assert_eq!(session.call(3, "list_tasks", json!({})), json!({"tasks": [], "left_out": 0}));
+        assert_eq!(session.call(3, "list_tasks", json!({})), json!({"tasks": [], "omitted": 0}));
         assert_eq!(session.ask(4, "nothing/known", &json!({}))["error"]["code"], -32601);
         let failed = session.ask(5, "tools/call", &json!({"name": "none"}));
         assert_eq!(failed["result"]["isError"], true);

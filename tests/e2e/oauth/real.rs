@@ -120,7 +120,7 @@ fn one_login_serves_running_sessions_steps_up_and_ends() {
     let mut client = Client::initialized(env);
     let sentence = "the MCP server `g` needs a login: the user runs `aiw mcp login g`";
     assert!(call(&mut client, "echo").contains(sentence));
-    assert_eq!(world.state(), "login");
+    assert_eq!(world.state(), "auth_required");
     assert!(env.run(&["mcp", "doctor"]).stdout.contains("aiw mcp login g"));
     assert_eq!(world.tokens(), [""; 0]);
 

@@ -48,7 +48,7 @@ impl Api {
             Self::OpenAi => ("chat-completions", format!("{url}/v1")),
             Self::Anthropic => ("messages", url.to_owned()),
         };
-        json!({"api": api, "url": url, "model": "tiny", "key": "${MODEL_KEY}", "seconds": 2, "code_seconds": 5})
+        json!({"api": api, "url": url, "model": "tiny", "key": "${MODEL_KEY}", "timeout_seconds": 2, "code_timeout_seconds": 5})
     }
 }
 
@@ -461,7 +461,7 @@ fn a_slow_ollama_is_loaded_once_for_the_same_context() {
         Some(none) if none.is_empty() => Answer::ok("{}"),
         _ => Answer::Silence,
     });
-    let mut client = client(&servers, &json!({"api": "ollama", "url": model.url(), "seconds": 1}));
+    let mut client = client(&servers, &json!({"api": "ollama", "url": model.url(), "timeout_seconds": 1}));
     route(&mut client, REQUEST);
     until(|| model.asked().len() == 2);
     assert_eq!(model.asked()[1]["options"], json!({"num_ctx": 4096}));
@@ -517,13 +517,13 @@ fn a_model_is_set_shown_tested_and_switched_off() {
         assert!(said.code != 0 && said.stderr.contains(hint) && !said.stderr.contains("canary"), "{}", said.whole());
     }
     env.run_with_input(
-        &["planner", "set", "--ollama", &url, "--model", "tiny", "--token-stdin", "--seconds", "5"],
+        &["planner", "set", "--ollama", &url, "--model", "tiny", "--token-stdin", "--timeout", "5"],
         "sk-canary-typed\n",
     )
     .ok();
     let shown = env.json(&["planner", "show"]);
     assert_eq!(
-        (&shown["planner"]["model"], &shown["planner"]["key"], &shown["planner"]["seconds"]),
+        (&shown["planner"]["model"], &shown["planner"]["key"], &shown["planner"]["timeout_seconds"]),
         (&json!("tiny"), &json!("set"), &json!(5))
     );
     let tested = env.json(&["planner", "test"]);

@@ -63,7 +63,7 @@ fn the_json_of_every_command_has_its_shape() {
               "type": "stdio"
             }
           ],
-          "brings": [],
+          "contents": [],
           "installed": false,
           "enabled": false,
           "missing_env": [],
@@ -103,13 +103,13 @@ fn the_json_of_every_command_has_its_shape() {
             ]
           }
         ],
-        "brings": [],
+        "contents": [],
         "installed": false,
         "enabled": false,
         "missing_env": [],
         "broken": null,
         "commit": null,
-        "left_out": [],
+        "skipped": [],
         "installed_version": null,
         "keys": []
       }
@@ -160,7 +160,7 @@ fn the_json_of_every_command_has_its_shape() {
               "type": "stdio"
             }
           ],
-          "brings": [],
+          "contents": [],
           "installed": true,
           "enabled": true,
           "missing_env": [

@@ -152,7 +152,7 @@ fn a_pinned_entry_is_inspected_by_two_reads_and_a_third_where_plugin_json_names_
     // No file at all says nothing about a plugin, because a private repository answers in the same way.
     assert_eq!(found("none")["mcp_servers"], Value::Null);
     // The plugins' other files were not read.
-    assert!(plugins.iter().all(|p| p["brings"].is_null()));
+    assert!(plugins.iter().all(|p| p["contents"].is_null()));
 
     let before = (raw_reads(&server, "two").len(), raw_reads(&server, "three").len());
     env.run(&["plugin", "marketplace", "update", "m"]).ok();

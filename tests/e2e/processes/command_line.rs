@@ -16,7 +16,7 @@ fn a_list_says_what_takes_input() {
     let text = "process \"none\" { command \"sleep\" \"9\" }; process \"lines\" { command \"cat\"; input #true }
                 process \"screen\" { command \"cat\"; terminal #true }";
     let project = Project::new(text);
-    let takes = ["none", "lines", "screen"].map(|id| project.ps(id)["takes_input"].clone());
+    let takes = ["none", "lines", "screen"].map(|id| project.ps(id)["stdin_open"].clone());
     assert_eq!(takes, [false, true, true]);
 }
 
@@ -124,7 +124,7 @@ fn the_doctor_says_what_keeps_processes_from_running_and_what_to_do() {
     assert_eq!(problems.len(), 2, "{problems:?}");
     assert_eq!(project.ps("web")["pid"], before);
 
-    project.run(&["process", "rm", "dies"]).ok();
+    project.run(&["process", "remove", "dies"]).ok();
     project.run(&["restart", "web"]).ok();
     let well = project.run(&["doctor"]).ok().stdout;
     assert!(well.contains("1 in this project, 1 running") && well.ends_with("no problems\n"), "{well}");
@@ -476,9 +476,9 @@ fn a_process_is_added_and_removed_and_the_rest_of_the_file_stays() {
     assert_eq!(project.run(&["process", "start", "b"]).ok().code, 0);
     assert_eq!(project.ps("b")["restart"], "on-failure");
     assert_eq!(project.run(&["process", "add", "b", "--", "x"]).code, 2);
-    assert_eq!(project.run(&["process", "rm", "b"]).code, 2);
+    assert_eq!(project.run(&["process", "remove", "b"]).code, 2);
     project.run(&["stop", "b"]).ok();
-    project.run(&["process", "rm", "b"]).ok();
+    project.run(&["process", "remove", "b"]).ok();
     assert_eq!(fs::read_to_string(project.path(".ichimi/processes.kdl")).unwrap(), file);
     assert_eq!(project.json(&["ps"])["processes"].as_array().unwrap().len(), 1);
 }

@@ -36,7 +36,7 @@ fn a_shim_that_is_killed_leaves_nothing_and_always_starts_it_again_once() {
     // The next command ends what is left, and starts again what is to run always.
     let always = until(|| Some(project.ps("always")).filter(|now| now["state"] == "running"));
     assert!(!is_there(before[0]["pid"].as_u64().unwrap()) && !is_there(before[1]["pid"].as_u64().unwrap()));
-    assert_eq!(always["causes"][0]["why"], "its supervisor died");
+    assert_eq!(always["restart_reasons"][0]["reason"], "its supervisor died");
     assert_eq!(project.ps("always")["pid"], always["pid"]);
     let once = project.ps("once");
     assert!(once["state"] == "failed" && once["reason"].as_str().unwrap().contains("supervisor died"), "{once}");

@@ -18,7 +18,7 @@ fn short(events: &Value) -> Vec<String> {
     let word = |event: &Value, field: &str| event[field].as_str().map(|word| format!(" {word}")).unwrap_or_default();
     let events = events["events"].as_array().unwrap().iter();
     events
-        .map(|event| format!("{}{}{}", event["kind"].as_str().unwrap(), word(event, "name"), word(event, "by")))
+        .map(|event| format!("{}{}{}", event["kind"].as_str().unwrap(), word(event, "name"), word(event, "actor")))
         .collect()
 }
 
@@ -41,12 +41,12 @@ fn what_happens_to_processes_is_told_with_who_started_them() {
     project.run(&["process", "start", "--yes", "late"]);
     until(|| project.ps("late")["state"] == "failed");
     let all = project.json(&["events"]);
-    let of = |name: &str| short(&project.json(&["events", "--of", name]));
+    let of = |name: &str| short(&project.json(&["events", "--subject", name]));
     assert_eq!(of("db"), ["started db need", "ready db"], "{all:#}");
     assert_eq!(of("api"), ["started api you", "exited api", "restarted api", "exited api", "stopped api"], "{all:#}");
     assert_eq!(of("odd"), ["started odd need", "exited odd", "failed odd"], "{all:#}");
-    assert_eq!(of("late"), ["held_back late", "failed late"], "{all:#}");
-    let exits = project.json(&["events", "--of", "api", "--kind", "exited"]);
+    assert_eq!(of("late"), ["start_skipped late", "failed late"], "{all:#}");
+    let exits = project.json(&["events", "--subject", "api", "--kind", "exited"]);
     assert_eq!((&exits["events"][0]["signal"], &exits["events"][1]["signal"]), (&json!(9), &json!(15)));
     let lines = project.run(&["events"]).ok().stdout;
     assert!(lines.contains("process odd exited: exit code 3\n"), "{lines}");
@@ -72,7 +72,7 @@ fn a_reader_that_waits_is_told_and_no_value_is_in_an_event() {
     project.up(&[]);
     let line = lines.next().unwrap().unwrap();
     let event: Value = serde_json::from_str(&line).unwrap();
-    assert_eq!((&event["kind"], &event["by"]), (&json!("started"), &json!("up")));
+    assert_eq!((&event["kind"], &event["actor"]), (&json!("started"), &json!("up")));
     assert!(!line.contains("-word"), "{line}");
     project.run(&["down"]).ok();
     assert!(lines.next().unwrap().unwrap().contains("\"exited\""));
@@ -104,8 +104,8 @@ fn a_need_that_was_not_met_says_nothing_of_what_it_runs() {
     );
     project.up(&[]);
     until(|| project.ps("n")["state"] == "failed");
-    let held = project.json(&["events", "--kind", "held_back"]);
-    assert_eq!(held["events"][0]["why"], "held back by `g`", "{held:#}");
+    let held = project.json(&["events", "--kind", "start_skipped"]);
+    assert_eq!(held["events"][0]["reason"], "held back by `g`", "{held:#}");
     assert!(!project.json(&["events"]).to_string().contains("-word"));
 }
 
@@ -155,7 +155,10 @@ fn what_is_started_in_the_same_way_again_and_again_is_suggested() {
     }
     let all = project.json(&["process", "suggest"]);
     let one = &all["suggestions"][0];
-    assert_eq!((&one["id"], &one["times"], &one["strength"]), (&json!("after:db:api"), &json!(4), &json!("suggested")));
+    assert_eq!(
+        (&one["id"], &one["times"], &one["confidence_level"]),
+        (&json!("after:db:api"), &json!(4), &json!("high"))
+    );
     assert_eq!(one["events"][3]["by"], "you", "{all:#}");
     let mut client = client(&project);
     assert_eq!(client.good("get_suggestions", json!({"current_process": "db"}))["suggestions"], all["suggestions"]);
@@ -230,7 +233,7 @@ fn no_event_is_torn_or_lost_whoever_is_killed() {
     let text: String = (0..groups)
         .map(|group| {
             format!(
-                "process \"p{group}\" {{ shell \"sleep {lives}; exit 1\"; copies 10; \
+                "process \"p{group}\" {{ shell \"sleep {lives}; exit 1\"; replicas 10; \
                  restart \"on-failure\" max=100 within=\"1s\" backoff=\"50ms..100ms\" }}\n"
             )
         })

@@ -134,7 +134,7 @@ fn a_file_that_can_not_be_read_is_not_written_over() {
     fs::create_dir_all(project.path(".ichimi")).unwrap();
     let bytes = b"// caf\xe9\nprocess \"a\" { command \"x\" }\n";
     fs::write(project.path(".ichimi/processes.kdl"), bytes).unwrap();
-    for words in [&["process", "add", "b", "--", "x"][..], &["process", "edit"], &["process", "rm", "a"]] {
+    for words in [&["process", "add", "b", "--", "x"][..], &["process", "edit"], &["process", "remove", "a"]] {
         assert_eq!(project.run(words).code, 3, "{words:?}");
         assert_eq!(fs::read(project.path(".ichimi/processes.kdl")).unwrap(), bytes);
     }

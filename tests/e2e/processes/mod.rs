@@ -3,13 +3,13 @@
 mod attach;
 mod command_line;
 mod crash;
+mod daemon;
 mod events;
 mod file;
 mod offered;
 mod others;
 mod policy;
 mod real;
-mod resident;
 mod rotation;
 mod snapshots;
 mod templates;

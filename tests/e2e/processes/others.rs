@@ -49,7 +49,7 @@ fn a_compose_file_of_images_alone_is_refused_and_a_service_with_a_command_runs()
     let text = "services:\n  db: { image: postgres }\n  say:\n    command: [echo, 'a b']\n    depends_on: [db]\n";
     fs::write(project.path("compose.yaml"), text).unwrap();
     let added = project.json(&["process", "add", "--from", "compose.yaml", "--yes"]);
-    assert_eq!(added["left_out"].as_array().unwrap().len(), 2, "{added}");
+    assert_eq!(added["skipped"].as_array().unwrap().len(), 2, "{added}");
     project.up(&[]);
     until(|| project.lines("say") == ["a b"]);
 }

@@ -36,7 +36,10 @@ fn what_fails_is_started_again_in_a_row_of_its_length_and_says_why() {
     project.up(&[]);
     let failed = project.until("p", "failed");
     assert_eq!((failed["restarts"].as_u64(), failed["exit_code"].as_u64()), (Some(3), Some(7)), "{failed}");
-    assert!(failed["causes"].as_array().unwrap().iter().all(|cause| cause["why"] == "exit code 7"), "{failed}");
+    assert!(
+        failed["restart_reasons"].as_array().unwrap().iter().all(|cause| cause["reason"] == "exit code 7"),
+        "{failed}"
+    );
     assert!(failed["reason"].as_str().unwrap().contains("3 times in a row"), "{failed}");
     assert_eq!(project.lines("p").len(), 4);
     // Whoever starts it again begins anew.
@@ -92,9 +95,12 @@ fn what_is_not_ready_in_time_and_what_no_longer_works_is_started_again() {
     ));
     project.up(&[]);
     let never = project.until("never", "failed");
-    assert!(never["causes"][0]["why"].as_str().unwrap().starts_with("it was not ready in 200 ms"), "{never}");
+    assert!(
+        never["restart_reasons"][0]["reason"].as_str().unwrap().starts_with("it was not ready in 200 ms"),
+        "{never}"
+    );
     let live = until(|| Some(project.ps("live")).filter(|now| now["restarts"].as_u64() > Some(0)));
-    assert!(live["causes"][0]["why"].as_str().unwrap().starts_with("its probe failed 2 times"), "{live}");
+    assert!(live["restart_reasons"][0]["reason"].as_str().unwrap().starts_with("its probe failed 2 times"), "{live}");
     // Without a policy, it is told, and left alone.
     let left = project.until("left", "unhealthy");
     assert!(is_there(left["pid"].as_u64().unwrap()) && left["restarts"] == 0, "{left}");

@@ -235,7 +235,7 @@ fn a_file_that_a_model_imports_gives_it_no_more_than_it_has() {
         "process \"a\" { command \"env\"; ready exec=\"sh\" \"-c\" \"id\" }",
         "process \"a\" { command \"env\"; watch \"src/**\" }",
         "process \"a\" { command \"env\"; cron \"@daily\" }",
-        "process \"a\" { command \"env\"; copies 2 }",
+        "process \"a\" { command \"env\"; replicas 2 }",
         "on \"failed\" { command \"env\" }",
     ] {
         fs::write(project.path("in.kdl"), text).unwrap();
@@ -245,7 +245,7 @@ fn a_file_that_a_model_imports_gives_it_no_more_than_it_has() {
     for field in [
         "watch: {files: [src], debounce: 1s}",
         "cron: \"@daily\"",
-        "copies: 2",
+        "replicas: 2",
         "copy: {of: db, number: 1}",
         "shell: x",
     ] {

@@ -253,8 +253,8 @@ fn of_several_ways_the_user_chooses_one_and_a_row_cannot_speak_for_aiw() {
     let mut client = client(&env, &json!({"elicitation": {}}));
     let call = install(&mut client);
     let two = "2. remote https://two.invalid/mcp";
-    let which = asked(&mut client, &json!({"action": "accept", "content": {"way": two}}));
-    assert_eq!(which["requestedSchema"]["properties"]["way"]["enum"][1], two, "{which}");
+    let which = asked(&mut client, &json!({"action": "accept", "content": {"method": two}}));
+    assert_eq!(which["requestedSchema"]["properties"]["method"]["enum"][1], two, "{which}");
     let question = asked(&mut client, &json!({"action": "decline"}));
     let message = question["message"].as_str().unwrap();
     assert!(message.contains("reaches: https://two.invalid/mcp") && !message.contains("one.invalid"), "{message}");

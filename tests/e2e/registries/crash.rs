@@ -45,7 +45,7 @@ fn a_copy_goes_on_where_its_process_was_killed() {
         age_copy(&env);
     }
     let found = until_copied(&env, "weather-07");
-    assert_eq!(found["sources"][0]["copied"], 40, "{found}");
+    assert_eq!(found["sources"][0]["cached_servers"], 40, "{found}");
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn of_several_processes_one_copies() {
     }
     let pages = registry.server.as_ref().unwrap().seen();
     assert_eq!(pages.len(), 10, "{pages:?}");
-    assert_eq!(until_copied(&env, "weather-19")["sources"][0]["copied"], 20);
+    assert_eq!(until_copied(&env, "weather-19")["sources"][0]["cached_servers"], 20);
 }
 
 #[test]

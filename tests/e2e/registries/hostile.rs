@@ -108,7 +108,7 @@ fn a_feed_without_an_end_is_left_and_what_was_there_stays() {
             assert!(begun.elapsed() < BOUND, "{said}: {found}");
             std::thread::sleep(Duration::from_millis(100));
         };
-        assert!(found["sources"][0].get("copied").is_none(), "{found}");
+        assert!(found["sources"][0].get("cached_servers").is_none(), "{found}");
         let asked = pages.load(Ordering::Relaxed);
         std::thread::sleep(Duration::from_millis(1500));
         assert!(pages.load(Ordering::Relaxed) <= asked.max(6), "{said}: it goes on asking");

@@ -175,7 +175,7 @@ fn a_server_whose_name_looks_like_another_ones_stays_apart_and_says_what_it_repl
     assert!(said.contains("it is not `io.github.acme/sample`"), "{said}");
     let keys: Vec<String> = env.mcp()["mcpServers"].as_object().unwrap().keys().cloned().collect();
     assert_eq!(keys, ["sample", "Sample-2", "sample-3"]);
-    let said = install(names[2], &["--as", "sample", "--force"]);
+    let said = install(names[2], &["--name", "sample", "--force"]);
     assert!(said.contains("replaces `sample`: `io.github.acme/sample` 1.0.0 from registry-official"), "{said}");
 }
 
@@ -266,7 +266,7 @@ fn a_model_finds_servers_and_leaves_the_installation_to_the_user() {
     assert_eq!(found["servers"][0]["name"], "io.github.acme/sample-mcp", "{found}");
     let offer = call("install_server", json!({"name": "io.github.acme/sample-mcp"}));
     assert_eq!(offer["command"], "aiw mcp install io.github.acme/sample-mcp --source registry-official", "{offer}");
-    assert_eq!(offer["ways"][0]["kind"], "mcpb", "{offer}");
+    assert_eq!(offer["methods"][0]["kind"], "mcpb", "{offer}");
     assert!(env.mcp()["mcpServers"].as_object().is_none_or(serde_json::Map::is_empty));
     client.leave_whatever_comes();
     // It is no part of what is offered unasked.

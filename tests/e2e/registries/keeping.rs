@@ -26,7 +26,7 @@ fn synced(env: &Environment, is_so: impl Fn(&Value) -> bool) {
     loop {
         let found = env.json(&["mcp", "search", "sample"]);
         // The last page is there before the pass is over, and the doctor asks when that was.
-        if found["sources"][0]["copied"].is_u64() && is_so(&found) && copying(env).is_empty() {
+        if found["sources"][0]["cached_servers"].is_u64() && is_so(&found) && copying(env).is_empty() {
             return;
         }
         assert!(begun.elapsed() < aiw_tests::HANG_TIMEOUT, "{found}");
@@ -77,7 +77,7 @@ fn the_doctor_tells_from_the_copy_alone_what_has_become_of_a_server() {
     change("2.0.0", "deleted");
     synced(&env, |found| found["servers"] == json!([]));
     registry.server = None;
-    assert_eq!(news(&env).0, json!([{"what": "gone"}]));
+    assert_eq!(news(&env).0, json!([{"what": "removed"}]));
     let run = env.run(&["mcp", "doctor"]).ok();
     assert!(run.stdout.contains("  it is no longer in its registry (`aiw mcp remove sample`)\n"), "{}", run.whole());
 }
@@ -184,7 +184,7 @@ fn bundles_go_with_their_servers_and_what_broken_installations_left_goes_too() {
     }
     // A server that does not work.
     registry.rows.lock().unwrap()[0] = listed(&registry.url(), "3.0.0", &sha256(&liar));
-    let broken = ["mcp", "install", "io.github.acme/sample-mcp", "--yes", "--set", "key=x", "--as", "other"];
+    let broken = ["mcp", "install", "io.github.acme/sample-mcp", "--yes", "--set", "key=x", "--name", "other"];
     let run = env.run(&broken);
     assert!(run.code == 2 && run.stderr.contains("does not work"), "{}", run.whole());
     assert_eq!(left(&env), [directory(&good), "mine".to_owned()]);

@@ -129,7 +129,7 @@ pub fn until_copied(env: &Environment, query: &str) -> Value {
     let begun = Instant::now();
     loop {
         let found = env.json(&["mcp", "search", query]);
-        if found["sources"][0]["copied"].is_u64() {
+        if found["sources"][0]["cached_servers"].is_u64() {
             return found;
         }
         assert!(begun.elapsed() < aiw_tests::HANG_TIMEOUT, "{found}");
@@ -157,11 +157,11 @@ fn a_search_asks_the_registry_until_its_copy_is_whole_and_then_the_copy() {
     let env = machine(&registry.url());
     let live = env.json(&["mcp", "search", "weather"]);
     assert_eq!(names(&live), ["io.github.acme/weather", "io.github.acme/notes"]);
-    assert!(live["sources"][0].get("copied").is_none(), "{live}");
+    assert!(live["sources"][0].get("cached_servers").is_none(), "{live}");
     // The copy knows beginnings of words, which the registry's own search matches anywhere.
     let copied = until_copied(&env, "forec");
     assert_eq!(names(&copied), ["com.other/forecaster", "io.github.acme/weather"]);
-    assert_eq!(copied["sources"][0]["copied"], 5);
+    assert_eq!(copied["sources"][0]["cached_servers"], 5);
     // Without a network too.
     registry.server = None;
     let offline = env.json(&["mcp", "search", "database"]);
@@ -288,7 +288,7 @@ fn a_copy_follows_new_changed_withdrawn_and_deleted_servers() {
         std::thread::sleep(Duration::from_millis(100));
     }
     let found = env.json(&["mcp", "search", "notes"]);
-    assert_eq!((names(&found), &found["sources"][0]["copied"]), (Vec::new(), &json!(5)));
+    assert_eq!((names(&found), &found["sources"][0]["cached_servers"]), (Vec::new(), &json!(5)));
 }
 
 /// Makes a copy two hours old, if there is one.
@@ -340,7 +340,7 @@ fn servers_whose_names_look_alike_have_each_their_number_and_say_whose_they_are(
                 source code: https://github.com/Acme/weather";
     assert!(run.stderr.contains(said), "{}", run.whole());
     let found = env.json(&["mcp", "search", "weather"]);
-    assert_eq!(found["servers"][0]["looks_like"], json!(["registry-official io.github.Acme/weather"]), "{found}");
+    assert_eq!(found["servers"][0]["confusable_with"], json!(["registry-official io.github.Acme/weather"]), "{found}");
     // The number is that of the server that is shown beside it.
     let mut terminal = Terminal::start(&env, &["mcp", "search", "weather"]);
     terminal.wait("the question", |shown| shown.contains("Install which one?"));

@@ -101,7 +101,7 @@ fn a_request_gets_tools_with_schemas_that_can_be_called() {
     for wanted in ["invoices__approve_invoice", "flights__cancel_flight"] {
         let tool = &tools[found.iter().position(|name| *name == wanted).unwrap_or_else(|| panic!("{routed:#}"))];
         assert_eq!(tool["input_schema"]["properties"]["id"]["type"], "string");
-        assert!(tool["why"].as_str().unwrap().contains('`'), "{tool:#}");
+        assert!(tool["reason"].as_str().unwrap().contains('`'), "{tool:#}");
         assert_eq!(
             text(&client.call(wanted, json!({"id": "7"}))),
             format!("called {} with {{\"id\": \"7\"}}", tool["tool"].as_str().unwrap())
@@ -144,7 +144,7 @@ fn a_profile_holds_and_so_does_a_change_of_the_servers() {
     assert_eq!(names(&route(&[]))[0], "send_mail");
     // A server that is switched off is not searched.
     servers.env.run(&["mcp", "disable", "mail"]).ok();
-    assert_eq!(route(&[])["searched"], 0);
+    assert_eq!(route(&[])["total_tools"], 0);
 }
 
 #[test]

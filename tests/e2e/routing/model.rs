@@ -37,7 +37,10 @@ fn first(servers: &Servers) -> Value {
 fn a_model_finds_what_shares_no_word_and_takes_part_as_it_arrives() {
     let Some(servers) = with_model() else { return };
     let found = first(&servers);
-    assert_eq!((&found["tool"], &found["meaning"], &found["words"]), (&json!("look"), &json!(1.0), &json!(0.0)));
+    assert_eq!(
+        (&found["tool"], &found["semantic_score"], &found["keyword_score"]),
+        (&json!("look"), &json!(1.0), &json!(0.0))
+    );
     // The vectors are kept: the next process makes none.
     let dir = servers.env.home().join("cache/vectors");
     let file = std::fs::read_dir(&dir).unwrap().next().unwrap().unwrap().path();

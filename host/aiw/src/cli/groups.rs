@@ -21,7 +21,7 @@ const GROUPS: [(&str, &[&str]); 8] = [
 ];
 
 /// The columns of a name, with the blanks around it.
-const NAME: usize = 15;
+const NAME_WIDTH: usize = 15;
 
 /// Parses a command line as [`clap::Parser::try_parse_from`] does, with groups in the help of `aiw` itself. They take
 /// time, so it is for a command line without a command.
@@ -45,8 +45,8 @@ fn template(commands: &clap::Command) -> StyledStr {
         for name in names {
             let about = commands.find_subcommand(name).and_then(clap::Command::get_about);
             let about = about.map(ToString::to_string).unwrap_or_default();
-            let lead = format!("{:NAME$}", format!("  {name}"));
-            let about = layout::hanging(&lead, NAME, &about, columns + 1).join("\n");
+            let lead = format!("{:NAME_WIDTH$}", format!("  {name}"));
+            let about = layout::hanging(&lead, NAME_WIDTH, &about, columns + 1).join("\n");
             // The name has a style, which takes no columns.
             let about = about.strip_prefix(&lead).unwrap_or(&about);
             let _ = writeln!(text, "  {literal}{name}{literal:#}{}{about}", &lead[2 + name.len()..]);

@@ -120,7 +120,7 @@ pub struct SearchArgs {
     pub tool: Option<String>,
     /// Search by words alone, without the model
     #[arg(long)]
-    pub words: bool,
+    pub keyword: bool,
     /// Choose among the hits on a screen, with a preview, and resume the session
     ///
     /// Typing narrows the list: each word must be in a hit's line.

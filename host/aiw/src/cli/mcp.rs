@@ -220,11 +220,11 @@ pub struct McpInstallArgs {
     #[arg(long, value_name = "ID", add = complete::registries())]
     pub source: Option<String>,
     /// The name under which clients see it: letters, digits, `_` and `-`
-    #[arg(long = "as", value_name = "NAME")]
+    #[arg(long = "name", value_name = "NAME")]
     pub key: Option<String>,
     /// How it runs, if there are several ways: `npm`, `pypi`, `oci`, `nuget`, `mcpb`, `remote`, or a number
     #[arg(long, value_name = "KIND|NUMBER")]
-    pub way: Option<String>,
+    pub method: Option<String>,
     /// A value that it needs. `${VARIABLE}` takes it from the environment, `@SECRET` from the vault
     #[arg(long, visible_alias = "env", value_name = "NAME=VALUE", value_parser = parse_variable, allow_hyphen_values = true)]
     pub set: Vec<(String, String)>,
@@ -241,13 +241,13 @@ pub struct McpInstallArgs {
 
 impl McpInstallArgs {
     /// The installation of a server of a registry, without more.
-    pub fn of(name: &str, source: &str) -> Self {
+    pub fn new(name: &str, source: &str) -> Self {
         Self {
             name: name.to_owned(),
             source: Some(source.to_owned()),
             version: None,
             key: None,
-            way: None,
+            method: None,
             set: Vec::new(),
             no_check: false,
             force: false,
@@ -352,7 +352,7 @@ pub struct McpAddJsonArgs {
 pub struct McpAddHow {
     /// Keep what looks like a key in mcp.json, in clear, instead of in the vault
     #[arg(long)]
-    pub plain: bool,
+    pub plaintext: bool,
     /// Replace a server of that name
     #[arg(long)]
     pub force: bool,

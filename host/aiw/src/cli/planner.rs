@@ -56,11 +56,11 @@ pub struct PlannerSetArgs {
     pub token_env: Option<EnvName>,
     /// How long a plan may take, in seconds; after that the tools are found without the model
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=120))]
-    pub seconds: Option<u64>,
+    pub timeout: Option<u64>,
     /// How long the code of a plan with loops or conditions may take, in seconds
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=120))]
-    pub code_seconds: Option<u64>,
+    pub code_timeout: Option<u64>,
     /// The most tokens of a plan
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(50..=4000))]
-    pub plan_tokens: Option<u32>,
+    pub max_plan_tokens: Option<u32>,
 }

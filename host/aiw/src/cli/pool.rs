@@ -21,9 +21,9 @@ pub enum PoolCommand {
         /// Its members, the preferred one first, each with its own model or that of the provider
         #[arg(required = true, value_name = "PROVIDER[=MODEL]", add = complete::providers())]
         members: Vec<PoolMember>,
-        /// How it chooses a member for a new session: order, round-robin, least-busy
-        #[arg(long, value_name = "HOW", default_value = "order")]
-        choose: PoolOrder,
+        /// How it chooses a member for a new session: priority, round-robin, least-busy
+        #[arg(long, value_name = "HOW", default_value = "priority")]
+        strategy: PoolOrder,
     },
     /// Change a pool; what you leave out stays as it is
     Edit {
@@ -33,9 +33,9 @@ pub enum PoolCommand {
         /// A member; name all of them, the preferred one first
         #[arg(long = "member", value_name = "PROVIDER[=MODEL]")]
         members: Vec<PoolMember>,
-        /// How it chooses a member for a new session: order, round-robin, least-busy
+        /// How it chooses a member for a new session: priority, round-robin, least-busy
         #[arg(long, value_name = "HOW")]
-        choose: Option<PoolOrder>,
+        strategy: Option<PoolOrder>,
     },
     /// Remove pools; their members stay
     Remove {

@@ -30,9 +30,10 @@ pub enum ProcessCommand {
     /// It writes a unit of systemd's user manager, or an agent of launchd, that runs `aiw up -d` here; nothing else of aiw
     /// starts by itself. To start with the system and not with your login, say `loginctl enable-linger` once.
     #[command(subcommand)]
-    AtBoot(AtBootCommand),
+    Autostart(AutostartCommand),
     /// Remove processes, with their logs
-    Rm(RmArgs),
+    #[command(visible_alias = "rm")]
+    Remove(RemoveProcessArgs),
     /// Start processes, and what they need
     Start(StartArgs),
     /// Run a command where a process runs, with its variables
@@ -272,15 +273,15 @@ pub struct NewProcessArgs {
 }
 
 #[derive(Debug, Subcommand)]
-pub enum AtBootCommand {
+pub enum AutostartCommand {
     /// Write the file, after you have seen it
-    On {
+    Enable {
         /// Write it without asking
         #[arg(short, long)]
         yes: bool,
     },
     /// Remove the file: what runs goes on
-    Off,
+    Disable,
     /// Show whether this project starts by itself, and by which file
     Status,
 }
@@ -353,7 +354,7 @@ pub struct ExportProcessesArgs {
 }
 
 #[derive(Debug, Args)]
-pub struct RmArgs {
+pub struct RemoveProcessArgs {
     /// Ids of processes
     #[arg(required = true, add = complete::processes())]
     pub ids: Vec<String>,
@@ -367,13 +368,13 @@ pub struct EventsArgs {
     /// Only since this time: 10m, or 2026-01-31T12:00:00Z
     #[arg(long, value_name = "TIME", value_parser = parse_since)]
     pub since: Option<u64>,
-    /// Only of this kind: started, ready, unhealthy, recovered, limit, exited, restarted, held_back, stopped, failed,
-    /// finished, missed, defined, changed, rests, used_up; may be repeated
+    /// Only of this kind: started, ready, unhealthy, recovered, limit_reached, exited, restarted, start_skipped, stopped, failed,
+    /// finished, missed, definition_changed, changed, cooldown, budget_exceeded; may be repeated
     #[arg(long = "kind", value_name = "KIND")]
     pub kinds: Vec<EventKind>,
     /// Only of the process with this id, or the task, MCP server, provider, budget or run of CI of this name
     #[arg(long, value_name = "ID", add = complete::processes())]
-    pub of: Option<String>,
+    pub subject: Option<String>,
     /// Include the events of all projects
     #[arg(long)]
     pub all: bool,

@@ -119,11 +119,11 @@ pub struct ProviderArgs {
     ///
     /// Names that vendors define for their keys, such as `OPENAI_API_KEY`, are always hidden. Leave a variable visible
     /// if other programs need it, such as `GITHUB_TOKEN`.
-    #[arg(long, conflicts_with = "no_withhold")]
-    pub withhold: bool,
+    #[arg(long, conflicts_with = "no_scrub_env")]
+    pub scrub_env: bool,
     /// Let runs with other providers see those variables
     #[arg(long)]
-    pub no_withhold: bool,
+    pub no_scrub_env: bool,
     /// Use it for runs without `-p`
     #[arg(long)]
     pub default: bool,

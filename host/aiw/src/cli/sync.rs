@@ -4,20 +4,20 @@ use clap::{Args, Subcommand};
 
 #[derive(Debug, Subcommand)]
 pub enum SyncCommand {
-    /// Begin a store at a far end that holds none
+    /// Begin a store at a remote that holds none
     ///
-    /// It makes a phrase of 12 words, which opens the store on each of your machines. FAR-END is `gdrive:`, a path (also
+    /// It makes a phrase of 12 words, which opens the store on each of your machines. REMOTE is `gdrive:`, a path (also
     /// a synchronized or mounted folder), `git:URL`, `webdav:URL` or `s3:URL`.
     Init(BeginArgs),
     /// Join a store with its phrase
     ///
     /// Without a terminal, the words are read from standard input. Nothing is written before an object of the store opens.
     Join(BeginArgs),
-    /// Log in at a far end that needs it: Google, WebDAV or S3
-    Login(LoginFarArgs),
-    /// Log out of Google, and forget the far end's password
-    Logout(LoginFarArgs),
-    /// Seal what travels from this machine, and write it to the far end
+    /// Log in at a remote that needs it: Google, WebDAV or S3
+    Login(RemoteLoginArgs),
+    /// Log out of Google, and forget the remote's password
+    Logout(RemoteLoginArgs),
+    /// Seal what travels from this machine, and write it to the remote
     Push(PushArgs),
     /// Merge what your other machines pushed into the files here
     ///
@@ -39,12 +39,12 @@ pub enum SyncCommand {
     /// List the pulls and restores that can be undone, the newest first
     Log,
     /// Let something travel that does on request only, or that you excluded
-    Include(TravelArgs),
+    Include(SyncPolicyArgs),
     /// Keep something on this machine: your other machines keep theirs
-    Exclude(TravelArgs),
+    Exclude(SyncPolicyArgs),
     /// Show the phrase, on a terminal alone
     Phrase,
-    /// Begin a new store with a new phrase at the same far end
+    /// Begin a new store with a new phrase at the same remote
     ///
     /// Your other machines leave the old store and join with the new words. What a lost machine could read stays read.
     Rekey,
@@ -55,28 +55,28 @@ pub enum SyncCommand {
 #[derive(Debug, Args)]
 pub struct BeginArgs {
     /// `gdrive:`, a path, `git:URL`, `webdav:URL` or `s3:URL`
-    #[arg(value_name = "FAR-END")]
-    pub far_end: String,
+    #[arg(value_name = "REMOTE")]
+    pub remote: String,
     /// How this machine is called on the others [default: its host name]
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
 }
 
 #[derive(Debug, Args)]
-pub struct LoginFarArgs {
-    /// The far end [default: that of this machine's store]
-    #[arg(value_name = "FAR-END")]
-    pub far_end: Option<String>,
+pub struct RemoteLoginArgs {
+    /// The remote [default: that of this machine's store]
+    #[arg(value_name = "REMOTE")]
+    pub remote: Option<String>,
 }
 
 #[derive(Debug, Args)]
 pub struct PushArgs {
     /// Take hooks, or half of a file's keys, away from your other machines too
     #[arg(long)]
-    pub yes_shrink: bool,
-    /// Go on although the far end shows an older state than before
+    pub allow_deletions: bool,
+    /// Go on although the remote shows an older state than before
     #[arg(long)]
-    pub accept_older: bool,
+    pub allow_rollback: bool,
 }
 
 #[derive(Debug, Args)]
@@ -87,9 +87,9 @@ pub struct ApplyArgs {
     /// Agree to what starts programs: the digest that `--dry-run` shows
     #[arg(long, value_name = "DIGEST")]
     pub allow_executable: Option<String>,
-    /// Go on although the far end shows an older state than before
+    /// Go on although the remote shows an older state than before
     #[arg(long)]
-    pub accept_older: bool,
+    pub allow_rollback: bool,
     /// Show what would change, and change nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -131,7 +131,7 @@ pub struct RestoreArgs {
 }
 
 #[derive(Debug, Args)]
-pub struct TravelArgs {
+pub struct SyncPolicyArgs {
     /// A row of `aiw sync list --what`, or a path: `claude:plans/`, `codex:skills/mine`
     #[arg(value_name = "WHAT")]
     pub what: String,

@@ -30,9 +30,9 @@ pub struct UsageArgs {
 pub enum BudgetCommand {
     /// Add a budget, or replace the one with this name
     ///
-    /// Once it is used up, new runs say so. With `--refuse` they don't start, and the gateway refuses further requests.
+    /// Once it is used up, new runs say so. With `--block` they don't start, and the gateway refuses further requests.
     #[command(
-        after_help = "aiw budget set daily --usd 20 --per day --refuse\naiw budget set router --tokens 5000000 --per month -p router"
+        after_help = "aiw budget set daily --usd 20 --per day --block\naiw budget set router --tokens 5000000 --per month -p router"
     )]
     Set(BudgetArgs),
     /// List budgets, and what was spent of each
@@ -40,9 +40,9 @@ pub enum BudgetCommand {
     /// Go on although a part of what was used is not known any more
     ///
     /// The book of usage knows how long it is and what it says. If a file of it is gone, cut or changed, budgets with
-    /// `--refuse` refuse, because what was spent is not known. This command takes what the book says now as all that
+    /// `--block` refuse, because what was spent is not known. This command takes what the book says now as all that
     /// was spent.
-    AcceptLoss,
+    Repair,
     /// Remove budgets
     Remove {
         /// Their names
@@ -74,5 +74,5 @@ pub struct BudgetArgs {
     pub project: Option<PathBuf>,
     /// Start nothing new once it is used up
     #[arg(long)]
-    pub refuse: bool,
+    pub block: bool,
 }

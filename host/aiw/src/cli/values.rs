@@ -21,8 +21,8 @@ pub fn parse_since(text: &str) -> Result<u64, String> {
         _ => None,
     };
     if let Some(days) = days_ago {
-        const DAY: u64 = 24 * 60 * 60 * 1000;
-        return Ok((aiw_home::now_millis() / DAY).saturating_sub(days) * DAY);
+        const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+        return Ok((aiw_home::now_millis() / DAY_MS).saturating_sub(days) * DAY_MS);
     }
     let now = std::time::SystemTime::now();
     let time = match humantime::parse_duration(text) {
@@ -33,7 +33,7 @@ pub fn parse_since(text: &str) -> Result<u64, String> {
     let since = time.and_then(|time| time.duration_since(std::time::SystemTime::UNIX_EPOCH).ok());
     since
         .and_then(|since| u64::try_from(since.as_millis()).ok())
-        .or_else(|| aiw_home::millis_of(text).and_then(|millis| u64::try_from(millis).ok()))
+        .or_else(|| aiw_home::parse_rfc3339(text).and_then(|millis| u64::try_from(millis).ok()))
         .ok_or_else(|| {
             "expected a time ago (`10m`, `2w`), `today`, `yesterday` or a date (`2026-01-31`, `2026-01-31T12:00:00Z`)"
                 .into()

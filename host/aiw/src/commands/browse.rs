@@ -11,20 +11,20 @@ use aiw_tui::{BrowserOptions, ScreenProgress};
 
 use crate::ask::{Person, PluginNotes};
 use crate::components::app;
-use crate::failure::Failure;
+use crate::failure::CliError;
 use crate::output::Output;
 use crate::runtime;
 
 /// Runs by itself, not under the signal handling of other commands: the view gives the
 /// terminal back first.
-pub fn run(query: Option<String>, all: bool, no_color: bool, home: &Home, output: &Output) -> Result<(), Failure> {
+pub fn run(query: Option<String>, all: bool, no_color: bool, home: &Home, output: &Output) -> Result<(), CliError> {
     if output.is_json() {
         return Err(
-            Failure::new(ErrorKind::Usage, "browsing has no JSON output").with_hint("`aiw plugin search --json`")
+            CliError::new(ErrorKind::Usage, "browsing has no JSON output").with_hint("`aiw plugin search --json`")
         );
     }
     if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
-        return Err(Failure::user("browsing needs a terminal").with_hint("`aiw plugin search` prints a list"));
+        return Err(CliError::user("browsing needs a terminal").with_hint("`aiw plugin search` prints a list"));
     }
     let progress = Arc::new(ScreenProgress::default());
     let client = ClientSession::here(app(home, progress.clone()))?;

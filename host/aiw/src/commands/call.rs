@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::cli::{Function, FunctionArgs};
-use crate::failure::Failure;
+use crate::failure::CliError;
 use crate::output::Output;
 use aiw_app::own_executable;
 
@@ -22,9 +22,9 @@ use aiw_app::own_executable;
 const SEARCH_LIMIT: u32 = 50;
 
 /// The usual secret.
-const TOKEN: &str = "token";
+const TOKEN_KEY: &str = "token";
 
-pub async fn run(file: &Path, mut args: FunctionArgs, home: Option<&Home>, output: &Output) -> Result<(), Failure> {
+pub async fn run(file: &Path, mut args: FunctionArgs, home: Option<&Home>, output: &Output) -> Result<(), CliError> {
     let mut kit = Testkit::read(file)?.compile_with(own_executable()?).on_compile({
         let progress = aiw_app::compile_progress(output.observer());
         move |id, time| progress(id, time)
@@ -40,7 +40,7 @@ pub async fn run(file: &Path, mut args: FunctionArgs, home: Option<&Home>, outpu
         kit = kit.setting(key, value);
     }
     // Only recorded answers are sent these.
-    for name in args.secret.iter().map(String::as_str).chain([TOKEN]) {
+    for name in args.secret.iter().map(String::as_str).chain([TOKEN_KEY]) {
         kit = kit.secret(name, format!("recorded-{name}"));
     }
     let worlds = kit.about().worlds;
@@ -55,10 +55,10 @@ pub async fn run(file: &Path, mut args: FunctionArgs, home: Option<&Home>, outpu
     Ok(())
 }
 
-async fn call(driver: &Driver, worlds: &[String], args: &FunctionArgs) -> Result<Value, Failure> {
+async fn call(driver: &Driver, worlds: &[String], args: &FunctionArgs) -> Result<Value, CliError> {
     let (source, provider, registry) = (driver.market_source(), driver.provider(), driver.registry_source());
     let reference = args.reference.as_deref();
-    let needed = |what: &str| reference.ok_or_else(|| Failure::new(ErrorKind::Usage, format!("{what} is missing")));
+    let needed = |what: &str| reference.ok_or_else(|| CliError::new(ErrorKind::Usage, format!("{what} is missing")));
     let of_market = || needed("the reference of a marketplace");
     match args.function {
         Function::Describe => {
@@ -77,8 +77,9 @@ async fn call(driver: &Driver, worlds: &[String], args: &FunctionArgs) -> Result
         Function::FetchMarketplace => {
             let reference = of_market()?;
             let at = source.claim(reference).await?;
-            let at = at
-                .ok_or_else(|| Failure::user(format!("the component does not claim `{}`", one_line(reference, 200))))?;
+            let at = at.ok_or_else(|| {
+                CliError::user(format!("the component does not claim `{}`", one_line(reference, 200)))
+            })?;
             let snapshot = source.fetch_marketplace(&at).await?;
             let document = match serde_json::from_slice(&snapshot.document) {
                 Ok(document) => document,
@@ -107,22 +108,22 @@ async fn call(driver: &Driver, worlds: &[String], args: &FunctionArgs) -> Result
 }
 
 /// The account of somebody who added a provider from a preset and gave a token.
-async fn account(driver: &Driver, args: &FunctionArgs) -> Result<Account, Failure> {
+async fn account(driver: &Driver, args: &FunctionArgs) -> Result<Account, CliError> {
     let presets = driver.provider().describe().await?.presets;
     let known = || presets.iter().map(|preset| format!("`{}`", preset.id)).collect::<Vec<_>>().join(", ");
     let preset = match &args.reference {
         Some(id) => presets.iter().find(|preset| preset.id == *id).ok_or_else(|| {
-            Failure::user(format!("the component has no preset `{}`", one_line(id, 80)))
+            CliError::user(format!("the component has no preset `{}`", one_line(id, 80)))
                 .with_hint(format!("its presets: {}", known()))
         })?,
-        None => presets.first().ok_or_else(|| Failure::user("the component has no preset"))?,
+        None => presets.first().ok_or_else(|| CliError::user("the component has no preset"))?,
     };
     let given: BTreeMap<Family, String> = args.base_url.iter().map(|(of, url)| (*of, url.clone())).collect();
     let own = preset.base_urls.iter().filter_map(|(family, url)| Some((*family, url.clone()?)));
     let secrets: BTreeSet<String> = match preset.token {
         _ if !args.secret.is_empty() => args.secret.iter().cloned().collect(),
         Need::Never => BTreeSet::new(),
-        _ => BTreeSet::from([TOKEN.to_owned()]),
+        _ => BTreeSet::from([TOKEN_KEY.to_owned()]),
     };
     Ok(Account {
         name: "mine".to_owned(),

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::cli::ci::{CiCommand, ListRunsArgs, OneRunArgs, RepositoryArgs, RunLogArgs, WatchArgs};
 use crate::components::session;
-use crate::failure::Failure;
+use crate::failure::CliError;
 use crate::output::Output;
 
 /// A line of `aiw ci logs --all`, printed as it comes
@@ -26,7 +26,7 @@ pub struct CiLogLine {
     pub note: Option<String>,
 }
 
-pub async fn run(command: CiCommand, home: &Home, output: &Output) -> Result<(), Failure> {
+pub async fn run(command: CiCommand, home: &Home, output: &Output) -> Result<(), CliError> {
     match command {
         CiCommand::List(args) => list(&args, home, output).await,
         CiCommand::Show(args) => show(&args, home, output).await,
@@ -44,7 +44,7 @@ impl OneRunArgs {
     }
 }
 
-async fn open(args: &RepositoryArgs, home: &Home, output: &Output) -> Result<Ci, Failure> {
+async fn open(args: &RepositoryArgs, home: &Home, output: &Output) -> Result<Ci, CliError> {
     let client = session(home, output)?;
     Ok(ci::open(client.app(), client.home(), args.repo.as_deref()).await?)
 }
@@ -53,7 +53,7 @@ fn say(notes: &[String], output: &Output) {
     notes.iter().for_each(|note| output.note(note));
 }
 
-async fn list(args: &ListRunsArgs, home: &Home, output: &Output) -> Result<(), Failure> {
+async fn list(args: &ListRunsArgs, home: &Home, output: &Output) -> Result<(), CliError> {
     let request = CiListRequest { limit: args.limit.into(), branch: args.branch.clone() };
     let list = open(&args.repository, home, output).await?.list(&request).await?;
     let row = |run: &CiRun| {
@@ -77,7 +77,7 @@ async fn list(args: &ListRunsArgs, home: &Home, output: &Output) -> Result<(), F
     Ok(())
 }
 
-async fn show(args: &OneRunArgs, home: &Home, output: &Output) -> Result<(), Failure> {
+async fn show(args: &OneRunArgs, home: &Home, output: &Output) -> Result<(), CliError> {
     let details = open(&args.repository, home, output).await?.details(args.request()).await?;
     describe(&details.run, &details.repository, output);
     beside(&details.others, output);
@@ -105,7 +105,7 @@ fn beside(others: &[CiRun], output: &Output) {
     }
 }
 
-async fn logs(args: &RunLogArgs, home: &Home, output: &Output) -> Result<(), Failure> {
+async fn logs(args: &RunLogArgs, home: &Home, output: &Output) -> Result<(), CliError> {
     let logs = open(&args.run.repository, home, output).await?.failed_logs(args.run.request()).await?;
     output.line(format!("{}: {} is `{}` ({})", logs.repository, logs.run.label(), logs.run.state(), logs.run.id));
     beside(&logs.others, output);
@@ -121,7 +121,7 @@ async fn logs(args: &RunLogArgs, home: &Home, output: &Output) -> Result<(), Fai
     Ok(())
 }
 
-async fn all_logs(args: &RunLogArgs, home: &Home, output: &Output) -> Result<(), Failure> {
+async fn all_logs(args: &RunLogArgs, home: &Home, output: &Output) -> Result<(), CliError> {
     let ci = open(&args.run.repository, home, output).await?;
     let (mut stdout, mut current, mut written) = (io::BufWriter::new(io::stdout()), 0, Ok(()));
     let is_json = output.is_json();
@@ -147,13 +147,13 @@ async fn all_logs(args: &RunLogArgs, home: &Home, output: &Output) -> Result<(),
     match written.and_then(|()| stdout.flush()) {
         // Whoever read has read enough.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::user(format!("standard output can't be written: {error}")))
+            Err(CliError::user(format!("standard output can't be written: {error}")))
         }
         _ => Ok(()),
     }
 }
 
-async fn watch(args: &WatchArgs, home: &Home, output: &Output) -> Result<(), Failure> {
+async fn watch(args: &WatchArgs, home: &Home, output: &Output) -> Result<(), CliError> {
     let begun = Instant::now();
     let ci = open(&args.run.repository, home, output).await?;
     let observer = output.observer();
@@ -179,8 +179,8 @@ async fn watch(args: &WatchArgs, home: &Home, output: &Output) -> Result<(), Fai
 }
 
 /// Returns why a run that was waited for did not succeed.
-fn problem(waited: &CiWait) -> Option<Failure> {
-    let user = |message: String, code| Failure::new(ErrorKind::User, message).with_code(code);
+fn problem(waited: &CiWait) -> Option<CliError> {
+    let user = |message: String, code| CliError::new(ErrorKind::User, message).with_code(code);
     match (&waited.run, waited.done) {
         (Some(run), true) if run.has_succeeded() => None,
         (Some(run), true) => {
@@ -199,7 +199,7 @@ fn problem(waited: &CiWait) -> Option<Failure> {
     }
 }
 
-fn background(args: WatchArgs, home: &Home, output: &Output) -> Result<(), Failure> {
+fn background(args: WatchArgs, home: &Home, output: &Output) -> Result<(), CliError> {
     let monitored = ci::start(home, args.run.repository.repo, ci::CI_INTERVAL)?;
     output.line(format!("{}: until 30 minutes after the last run; `aiw events` shows them", shown(&monitored)));
     say(&monitored.notes, output);
@@ -207,7 +207,7 @@ fn background(args: WatchArgs, home: &Home, output: &Output) -> Result<(), Failu
     Ok(())
 }
 
-fn stop(home: &Home, output: &Output) -> Result<(), Failure> {
+fn stop(home: &Home, output: &Output) -> Result<(), CliError> {
     let stopped = ci::stop(home)?;
     stopped.stopped.iter().for_each(|one| output.line(format!("{}: no longer", shown(one))));
     if stopped.stopped.is_empty() {

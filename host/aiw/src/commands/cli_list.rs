@@ -1,15 +1,15 @@
 //! `aiw cli …`
 
-use aiw_app::cli_news::{self, CliNews};
+use aiw_app::cli_updates::{self, CliUpdate};
 use aiw_core::CliKind;
-use aiw_home::{Home, Surroundings};
-use aiw_launch::{CliDetails, CliSummary, FoundCli, Search, detect, install_command};
+use aiw_home::{ExecutionContext, Home};
+use aiw_launch::{CliDetails, CliSummary, DetectedCli, Search, detect, install_command};
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cli::CliCommand;
-use crate::failure::Failure;
+use crate::failure::CliError;
 use crate::output::{Output, under};
 use crate::runtime;
 
@@ -17,12 +17,12 @@ use crate::runtime;
 #[derive(Serialize, JsonSchema)]
 pub struct OutdatedClis {
     /// The CLIs that are installed
-    pub clis: Vec<CliNews>,
+    pub clis: Vec<CliUpdate>,
 }
 
-pub async fn outdated(home: &Home, output: &Output) -> Result<(), Failure> {
-    let clis = cli_news::outdated(home, output).await?;
-    clis.iter().flat_map(CliNews::lines).for_each(|line| output.line(line));
+pub async fn outdated(home: &Home, output: &Output) -> Result<(), CliError> {
+    let clis = cli_updates::outdated(home, output).await?;
+    clis.iter().flat_map(CliUpdate::lines).for_each(|line| output.line(line));
     if clis.is_empty() {
         output.line("no AI CLI is installed; `aiw cli list` shows the commands that install them");
     }
@@ -30,7 +30,12 @@ pub async fn outdated(home: &Home, output: &Output) -> Result<(), Failure> {
     Ok(())
 }
 
-pub fn run(command: &CliCommand, home: Option<&Home>, around: &Surroundings, output: &Output) -> Result<(), Failure> {
+pub fn run(
+    command: &CliCommand,
+    home: Option<&Home>,
+    around: &ExecutionContext,
+    output: &Output,
+) -> Result<(), CliError> {
     // Without a home nothing is remembered, and the answer is the same.
     let found = detect(&Search::around(around), home);
     match command {
@@ -39,15 +44,15 @@ pub fn run(command: &CliCommand, home: Option<&Home>, around: &Surroundings, out
             found.iter().filter(|cli| cli.kind == *name).for_each(|cli| info(cli, output));
         }
         CliCommand::Outdated => {
-            let home = home.ok_or_else(|| Failure::from(aiw_home::HomeError::NoHome))?;
+            let home = home.ok_or_else(|| CliError::from(aiw_home::HomeError::HomeNotFound))?;
             return runtime::run(output, outdated(home, output));
         }
     }
     Ok(())
 }
 
-fn list(found: &[FoundCli], output: &Output) {
-    let row = |cli: &FoundCli| {
+fn list(found: &[DetectedCli], output: &Output) {
+    let row = |cli: &DetectedCli| {
         let version = cli.version.as_deref().unwrap_or("?");
         let install = cli.install.map_or("", |install| install.as_str());
         match &cli.path {
@@ -57,14 +62,14 @@ fn list(found: &[FoundCli], output: &Output) {
     };
     let rows: Vec<Vec<String>> = found.iter().map(row).collect();
     output.table(&["CLI", "VERSION", "INSTALLED", "PATH"], &rows);
-    output.answer(under("clis", found.iter().map(CliSummary::of).collect::<Vec<_>>()));
+    output.answer(under("clis", found.iter().map(CliSummary::new).collect::<Vec<_>>()));
 }
 
 fn missing(kind: CliKind) -> String {
     format!("not installed: `{}`", install_command(kind))
 }
 
-fn info(cli: &FoundCli, output: &Output) {
+fn info(cli: &DetectedCli, output: &Output) {
     match (&cli.path, &cli.real_path) {
         (Some(path), real) => {
             output.line(format!("{} {}", cli.kind, cli.version.as_deref().unwrap_or("of an unknown version")));
@@ -76,5 +81,5 @@ fn info(cli: &FoundCli, output: &Output) {
         }
         (None, _) => output.line(format!("{} is {}", cli.kind, missing(cli.kind))),
     }
-    output.answer(under("cli", CliDetails::of(cli)));
+    output.answer(under("cli", CliDetails::new(cli)));
 }

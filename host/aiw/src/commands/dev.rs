@@ -6,13 +6,13 @@ use aiw_home::Home;
 
 use crate::cli::DevArgs;
 use crate::commands::call;
-use crate::failure::Failure;
+use crate::failure::CliError;
 use crate::output::Output;
 
 /// Ends by a signal alone.
-pub async fn run(args: DevArgs, home: Option<&Home>, output: &Output) -> Result<(), Failure> {
+pub async fn run(args: DevArgs, home: Option<&Home>, output: &Output) -> Result<(), CliError> {
     if output.is_json() {
-        return Err(Failure::new(ErrorKind::Usage, "`aiw extension dev` has no JSON: it never ends")
+        return Err(CliError::new(ErrorKind::Usage, "`aiw extension dev` has no JSON: it never ends")
             .with_hint("`aiw extension call` calls once"));
     }
     let project = ExtensionProject::at(&args.project)?;

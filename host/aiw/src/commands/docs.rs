@@ -4,38 +4,38 @@ use std::fmt::Write;
 use std::path::Path;
 
 use aiw_core::ErrorKind;
-use aiw_home::{KEPT_PATHS, Links};
+use aiw_home::{KEPT_PATHS, SymlinkPolicy};
 use clap::Command;
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
 use crate::cli::groups;
-use crate::failure::Failure;
+use crate::failure::CliError;
 
-pub fn write(directory: &Path) -> Result<(), Failure> {
+pub fn write(directory: &Path) -> Result<(), CliError> {
     let mut text =
         String::from("# Commands\n\nWritten by `cargo xtask docs` from the command line's own definition.\n");
     let mut root = groups::command().term_width(100);
     root.build();
     describe(&root, &mut text);
     let io = |e: std::io::Error| {
-        Failure::new(ErrorKind::Unavailable, format!("cannot write `{}`: {e}", directory.display()))
+        CliError::new(ErrorKind::Unavailable, format!("cannot write `{}`: {e}", directory.display()))
     };
     std::fs::create_dir_all(directory).map_err(io)?;
     std::fs::write(directory.join("cli.md"), text).map_err(io)?;
-    std::fs::write(directory.join("json.md"), with_fields(JSON)).map_err(io)?;
-    std::fs::write(directory.join("files.md"), with_paths(FILES)).map_err(io)?;
+    std::fs::write(directory.join("json.md"), with_fields(JSON_DOC)).map_err(io)?;
+    std::fs::write(directory.join("files.md"), with_paths(FILES_DOC)).map_err(io)?;
     std::fs::write(directory.join("openapi.json"), format!("{:#}\n", aiw_web::description())).map_err(io)?;
     let schema = format!("{:#}\n", aiw_home::providers_schema());
     std::fs::write(directory.join("providers.schema.json"), schema).map_err(io)
 }
 
 /// The document with the fields of each shape between its marks: `<!-- fields: NAME -->` … `<!-- end -->`.
-const JSON: &str = include_str!("../../../../docs/json.md");
+const JSON_DOC: &str = include_str!("../../../../docs/json.md");
 
 /// The document with the table of the home's paths between its marks: `<!-- paths -->` … `<!-- end -->`.
-const FILES: &str = include_str!("../../../../docs/files.md");
+const FILES_DOC: &str = include_str!("../../../../docs/files.md");
 
 fn with_paths(document: &str) -> String {
     let (before, rest) = document.split_once("<!-- paths -->").unwrap_or((document, ""));
@@ -45,9 +45,9 @@ fn with_paths(document: &str) -> String {
     for kept in KEPT_PATHS {
         let version = kept.version.map(|version| version.to_string()).unwrap_or_default();
         let links = match kept.links {
-            Links::Allowed => "yes",
-            Links::Refused => "no",
-            Links::LeftToOthers => "no; what is in it is left to the programs that write there",
+            SymlinkPolicy::Allowed => "yes",
+            SymlinkPolicy::Refused => "no",
+            SymlinkPolicy::Unmanaged => "no; what is in it is left to the programs that write there",
         };
         let _ = writeln!(
             table,
@@ -73,50 +73,50 @@ fn shapes() -> Vec<(&'static str, Value)> {
     }
     named! {
         aiw_app { FailedId }
-        aiw_app::accounts { UsageAnswer }
-        aiw_app::cli_news { CliNews }
-        aiw_app::budgets { BudgetAcceptLoss BudgetSummary }
-        aiw_app::doctor { CheckedPart Doctor FoundProblem }
+        aiw_app::accounts { UsageReport }
+        aiw_app::cli_updates { CliUpdate }
+        aiw_app::budgets { BudgetRepair BudgetSummary }
+        aiw_app::doctor { CheckedPart Doctor Problem }
         aiw_app::events { EventList }
         aiw_app::extensions { ExtensionDetails ExtensionRemove ExtensionSummary MarketReference UpdatedExtension VerifiedExtension }
-        aiw_app::gateways { GatewayList GatewayStatus GatewaySummary GatewayToken PoolRest }
+        aiw_app::gateways { GatewayList GatewayStatus GatewaySummary GatewayToken MemberCooldown }
         aiw_app::init { InitLacking LackingPart }
         aiw_app::installation { Update }
-        aiw_app::installs { ServerInstalled ServerNews }
+        aiw_app::installs { ServerInstalled ServerUpdate }
         aiw_app::models { ModelPull ModelStatus ModelSummary }
         aiw_app::overview { HistoryCounts Overview ProcessCounts }
-        aiw_app::past { HistoryDoctor HistoryForget HistoryImport HistorySessions HistoryShow HistorySkipped }
+        aiw_app::history { HistoryDoctor HistoryForget HistoryImport HistorySessions HistoryShow HistorySkipped }
         aiw_app::planners { PlannerShow PlannerSummary }
         aiw_app::pools { PoolDetails }
         aiw_app::queries { HistoryHit HistorySearch HistorySession }
         aiw_app::secrets { SecretRemove }
         aiw_app::servers::login { McpLogin McpLogout }
         aiw_app::servers::look { ServerCheck }
-        aiw_app::setup { HooksAnswer SetupAnswer }
+        aiw_app::setup { HooksResult SetupResult }
         aiw_app::tasks { TaskCounts TaskStatus }
-        aiw_app::workflows { RanWorkflow }
+        aiw_app::workflows { WorkflowResult }
         aiw_history { HistoryMessage Stats Todo Todos }
         aiw_launch { CliDetails Explanation RoleDetails TaskDetails TaskLog TaskLogLine WaitedTask }
         aiw_markets {
             HiddenPlugins InstalledSummary MarketSummary PluginDetails PluginSummary RemovedMarket RemovedPlugin
-            ServerDetails SwitchedPlugin UpdatedMarket UpdatedSummary Validation
+            PluginServerDetails SwitchedPlugin UpdatedMarket UpdatedSummary Validation
         }
         aiw_ci { CiFailedLogs CiJob CiJobLog CiLimit CiRun CiRunDetails CiRunList CiStep CiWait MonitoredBranch StoppedMonitoring }
         aiw_sync {
-            LeftOutFile SeenMachine SnapshotFile StoreBegun StoreListing StoreSnapshot StoreStatus SyncChange SyncConflict SyncDifference
-            SyncLog SyncLogEntry SyncPull SyncPush SyncRekeyed SyncUndone SyncWish
+            SkippedFile SeenMachine SnapshotFile StoreBegun StoreListing StoreSnapshot StoreStatus SyncChange SyncConflict SyncDifference
+            SyncLog SyncLogEntry SyncPull SyncPush SyncRekeyed SyncUndone PendingInstall
         }
         aiw_events { HomeEvent }
         aiw_orchestrator { CallTrace RunRecord WorkflowSummary }
         aiw_processes {
-            AddedProcess BroughtProcesses AtBoot EditedFile ExportedProcesses ForgottenHabits GraphNode HabitEvent HabitSuggestion HabitSuggestions SnapshotChange ProcessGraph ProcessLine ProcessLog ProcessSummaries ProcessSummary
+            AddedProcess ImportedProcesses Autostart EditedFile ExportedProcesses ForgottenHabits GraphNode HabitEvent HabitSuggestion HabitSuggestions SnapshotChange ProcessGraph ProcessLine ProcessLog ProcessSummaries ProcessSummary
             ProcessTemplate ProcessTemplates RemovedProcesses SignalledProcesses SnapshotDifference SnapshotList SnapshotSummary SnapshotText StoppedProcesses TemplateValue WrittenInput
         }
         aiw_providers {
             PoolMemberSummary PoolSummary PresetSummary ProviderDetails RemovedProvider RenamedProvider TestSummary
         }
-        aiw_registries { Answered Asked RegistryServer ServerWay }
-        aiw_routing { DefinitionChange FoundTool ServerEntry ServerStatus ServerTool }
+        aiw_registries { RegistrySearchStatus RequiredValue RegistryServer MethodSummary }
+        aiw_routing { DefinitionChange ToolMatch ServerEntry ServerStatus ServerTool }
         aiw_setup { ClientChange ClientSummary HookStatus }
         aiw_usage { Sum UsageRow }
         super::ci { CiLogLine }
@@ -126,17 +126,17 @@ fn shapes() -> Vec<(&'static str, Value)> {
         super::hooks { HooksStatus }
         super::mcp::http { Listening McpToken }
         super::mcp::registry { ServerInfo }
-        super::mcp::session { ListedServer ListedTool SessionTools }
+        super::mcp::session { ClientServerEntry ClientToolEntry SessionTools }
         super::model { ModelRemove }
         super::new { NewProject }
         super::planner { PlannerTest }
         super::pool { PoolRemove }
-        super::sync { SyncLeft SyncScope SyncTable }
+        super::sync { SyncLeaveResult SyncScope SyncTable }
         super::task { Wait }
         aiw_web { WebState WebStopped }
         super::web { WebAddress }
         super::usage { BudgetRemove }
-        super::workflow { ListedRuns ListedWorkflows ShownWorkflow }
+        super::workflow { WorkflowRunList WorkflowList WorkflowDetails }
     }
 }
 

@@ -3,14 +3,14 @@
 use std::io::{self, IsTerminal};
 use std::time::Duration;
 
-use aiw_app::doctor::{Doctor, ViewKnows, ask_others, look};
+use aiw_app::doctor::{Doctor, ViewKnows, ask_others, inspect};
 use aiw_core::{ErrorKind, counted};
 use aiw_home::Home;
 use aiw_offer::{Toolset, own_tools};
 
 use super::mcp::{client, serve};
 use crate::components::is_bundled;
-use crate::failure::Failure;
+use crate::failure::CliError;
 use crate::output::Output;
 
 /// How long servers may take to end.
@@ -23,11 +23,11 @@ pub fn found(home: &Home) -> Doctor {
         Some(format!("{unknown}; {}", unknown.hint()))
     };
     let on_terminal = io::stdout().is_terminal();
-    look(home, ViewKnows { own_tools: own_tools(), toolsets, is_bundled, on_terminal })
+    inspect(home, ViewKnows { own_tools: own_tools(), toolsets, is_bundled, on_terminal })
 }
 
 /// Looks for problems, and asks those who know more.
-pub async fn online(home: &Home, output: &Output) -> Result<(), Failure> {
+pub async fn online(home: &Home, output: &Output) -> Result<(), CliError> {
     let client = client::client(home, None, output)?;
     // Settings that can't be read are a problem that is found without asking.
     let asked = match serve::choices(&client, output) {
@@ -43,7 +43,7 @@ pub async fn online(home: &Home, output: &Output) -> Result<(), Failure> {
     doctor(answer, output)
 }
 
-pub fn doctor(answer: Doctor, output: &Output) -> Result<(), Failure> {
+pub fn doctor(answer: Doctor, output: &Output) -> Result<(), CliError> {
     for part in &answer.parts {
         output.line(format!("{:<10} {}", part.name, part.summary));
         for found in &part.problems {
@@ -55,7 +55,7 @@ pub fn doctor(answer: Doctor, output: &Output) -> Result<(), Failure> {
     if count == 0 {
         output.line("no problems");
     }
-    let failure =
-        (count > 0).then(|| Failure::new(ErrorKind::User, format!("{} found", counted(count, "problem"))).with_code(1));
+    let failure = (count > 0)
+        .then(|| CliError::new(ErrorKind::User, format!("{} found", counted(count, "problem"))).with_code(1));
     output.conclude(answer, failure)
 }

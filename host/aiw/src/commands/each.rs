@@ -6,17 +6,17 @@ pub use aiw_app::{FailedId, FailedName};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::failure::Failure;
+use crate::failure::CliError;
 use crate::output::Output;
 
 /// The failures of a command over several things. The command ends with the first; the others are printed at once.
-pub type CommandFailures<F> = aiw_app::Failures<F, Failure>;
+pub type CommandFailures<F> = aiw_app::Failures<F, CliError>;
 
 /// Removes one after the other. Returns what was removed, and the failures.
 pub fn remove_each<T>(
     names: &[String],
     output: &Output,
-    remove: impl Fn(&str) -> Result<T, Failure>,
+    remove: impl Fn(&str) -> Result<T, CliError>,
 ) -> (Vec<T>, CommandFailures<FailedName>) {
     let (mut removed, mut failures) = (Vec::new(), CommandFailures::default());
     for name in names {
@@ -41,8 +41,8 @@ pub struct RemovedFiles {
 pub fn remove_files(
     names: &[String],
     output: &Output,
-    remove: impl Fn(&str) -> Result<PathBuf, Failure>,
-) -> Result<(), Failure> {
+    remove: impl Fn(&str) -> Result<PathBuf, CliError>,
+) -> Result<(), CliError> {
     let (removed, CommandFailures { failed, first }) = remove_each(names, output, |name| {
         output.line(format!("Removed `{}`", remove(name)?.display()));
         Ok(name.to_owned())

@@ -10,21 +10,21 @@ use aiw_events::HomeEvent;
 use aiw_home::Home;
 
 use crate::cli::process::EventsArgs;
-use crate::failure::Failure;
+use crate::failure::CliError;
 use crate::output::Output;
 use crate::runtime::Signals;
 
 /// So many are shown if no time is named.
-const LAST: usize = 50;
+const DEFAULT_EVENT_COUNT: usize = 50;
 
 /// `aiw events`
-pub fn events(args: &EventsArgs, home: &Home, output: &Output) -> Result<(), Failure> {
+pub fn events(args: &EventsArgs, home: &Home, output: &Output) -> Result<(), CliError> {
     let request = EventsRequest {
         since: args.since,
         kinds: args.kinds.clone(),
-        process: args.of.clone(),
+        process: args.subject.clone(),
         all: args.all,
-        last: args.since.is_none().then_some(LAST),
+        last: args.since.is_none().then_some(DEFAULT_EVENT_COUNT),
     };
     let mut reader = HomeEvents::new(home, directory(home)?, request)?;
     let list = reader.list()?;
@@ -59,7 +59,7 @@ pub fn events(args: &EventsArgs, home: &Home, output: &Output) -> Result<(), Fai
     match printed {
         // Whoever read has read enough.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::user(format!("standard output can't be written: {error}")))
+            Err(CliError::user(format!("standard output can't be written: {error}")))
         }
         _ => Ok(()),
     }

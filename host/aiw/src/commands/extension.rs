@@ -12,7 +12,7 @@ use crate::ask::Person;
 use crate::cli::ExtensionCommand;
 use crate::commands::{call, dev, new};
 use crate::components::session;
-use crate::failure::Failure;
+use crate::failure::CliError;
 use crate::output::{Output, under};
 
 /// `aiw extension update`
@@ -35,13 +35,13 @@ pub struct SwitchedExtension {
     pub enabled: bool,
 }
 
-pub async fn run(command: ExtensionCommand, home: Result<Home, Failure>, output: &Output) -> Result<(), Failure> {
+pub async fn run(command: ExtensionCommand, home: Result<Home, CliError>, output: &Output) -> Result<(), CliError> {
     // Only some of these need the components, or a home.
-    let client = |home: Result<Home, Failure>| session(&home?, output);
+    let client = |home: Result<Home, CliError>| session(&home?, output);
     match command {
         ExtensionCommand::Add { source, yes } => {
             let added = extensions::add(&*client(home)?, &source, &Person::new(output, yes), output).await;
-            let added = added.map_err(|e| Failure::from(e).declined_as("nothing was done"))?;
+            let added = added.map_err(|e| CliError::from(e).declined_as("nothing was done"))?;
             output.conclude(under("extension", added), None)
         }
         ExtensionCommand::List => list(&*client(home)?, output),
@@ -55,7 +55,7 @@ pub async fn run(command: ExtensionCommand, home: Result<Home, Failure>, output:
         ExtensionCommand::Verify { id } => {
             let checked = extensions::verify(&*client(home)?, id.as_deref(), output).await?;
             let bad = checked.extensions.iter().filter(|one| !one.good).map(|one| one.id.as_str()).collect::<Vec<_>>();
-            let failure = Failure::new(ErrorKind::Config, format!("invalid: {}", bad.join(", ")));
+            let failure = CliError::new(ErrorKind::Config, format!("invalid: {}", bad.join(", ")));
             let failure = (!bad.is_empty()).then_some(failure);
             output.conclude(checked, failure)
         }
@@ -65,7 +65,7 @@ pub async fn run(command: ExtensionCommand, home: Result<Home, Failure>, output:
     }
 }
 
-fn list(client: &ClientSession, output: &Output) -> Result<(), Failure> {
+fn list(client: &ClientSession, output: &Output) -> Result<(), CliError> {
     let known = client.library()?.list()?;
     let rows: Vec<Vec<String>> = known
         .iter()
@@ -83,11 +83,11 @@ fn list(client: &ClientSession, output: &Output) -> Result<(), Failure> {
         .collect();
     output.table(&["ID", "VERSION", "STATE", "LABEL"], &rows);
     known.iter().filter_map(|k| k.problem.as_ref()).for_each(|problem| output.note(problem));
-    output.answer(under("extensions", known.iter().map(ExtensionSummary::of).collect::<Vec<_>>()));
+    output.answer(under("extensions", known.iter().map(ExtensionSummary::new).collect::<Vec<_>>()));
     Ok(())
 }
 
-async fn info(client: &ClientSession, id: &str, output: &Output) -> Result<(), Failure> {
+async fn info(client: &ClientSession, id: &str, output: &Output) -> Result<(), CliError> {
     let (details, lines, silent) = extensions::info(client, id).await?;
     lines.iter().for_each(|line| output.line(line));
     match silent {
@@ -112,7 +112,7 @@ fn show_offers(details: &ExtensionDetails, output: &Output) {
     }
 }
 
-async fn update(client: &ClientSession, id: Option<&str>, accept: bool, output: &Output) -> Result<(), Failure> {
+async fn update(client: &ClientSession, id: Option<&str>, accept: bool, output: &Output) -> Result<(), CliError> {
     let ids: Vec<String> = match id {
         Some(id) => vec![id.to_owned()],
         None => {
@@ -132,7 +132,7 @@ async fn update(client: &ClientSession, id: Option<&str>, accept: bool, output: 
                 unchanged.push(id);
             }
             Err(e) => {
-                let failure = Failure::from(e).declined_as("nothing was done");
+                let failure = CliError::from(e).declined_as("nothing was done");
                 failures.add(&id, Some(&id), failure, output);
             }
         }
@@ -144,7 +144,7 @@ async fn update(client: &ClientSession, id: Option<&str>, accept: bool, output: 
     }
 }
 
-fn set_enabled(client: &ClientSession, id: &str, enabled: bool, output: &Output) -> Result<(), Failure> {
+fn set_enabled(client: &ClientSession, id: &str, enabled: bool, output: &Output) -> Result<(), CliError> {
     client.library()?.set_enabled(id, enabled)?;
     output.line(format!("{id}: {}", if enabled { "enabled" } else { "disabled" }));
     output.answer(under("extension", SwitchedExtension { id: id.to_owned(), enabled }));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aiw_tasks::{FollowFrom, LogEntry, State, Task, TaskError, Tasks};
 
-use crate::failure::Failure;
+use crate::failure::CliError;
 
 /// A step of the loop.
 pub enum FollowStep<'a> {
@@ -30,13 +30,13 @@ pub fn follow(
     task: &Task,
     from: FollowFrom,
     wait: bool,
-    mut each: impl FnMut(FollowStep<'_>) -> Result<(), Failure>,
-) -> Result<Followed, Failure> {
+    mut each: impl FnMut(FollowStep<'_>) -> Result<(), CliError>,
+) -> Result<Followed, CliError> {
     /// Its end and its lines wake the loop; a signal is seen within this time.
     const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
     let log = tasks.log(task.id)?;
-    let mut log = if wait { log.follow(from) } else { log.so_far(from) }.map_err(TaskError::from)?;
+    let mut log = if wait { log.follow(from) } else { log.existing_lines(from) }.map_err(TaskError::from)?;
     let mut caught_up = false;
     let task = loop {
         let now = tasks.get(task.id)?;

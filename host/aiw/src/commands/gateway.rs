@@ -1,7 +1,7 @@
 //! `aiw gateway`
 
 use aiw_app::gateways::{
-    self, GatewaySummary, PoolResting, ServeRequest, ServedGateway, is_running, open_gateway, revoke, until_revoked,
+    self, GatewaySummary, PoolCooldowns, ServeRequest, ServedGateway, is_running, open_gateway, revoke, until_revoked,
     voice,
 };
 use aiw_core::{GatewayName, counted};
@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::each::{FailedName, remove_each};
 use crate::cli::gateway::{GatewayCommand, ServeArgs};
 use crate::components::session;
-use crate::failure::Failure;
+use crate::failure::CliError;
 use crate::output::{self, Output};
 
 /// `aiw gateway serve`, printed once it listens
@@ -46,7 +46,7 @@ pub struct RevokedGateway {
     pub name: String,
 }
 
-pub async fn run(command: GatewayCommand, home: &Home, output: &Output) -> Result<(), Failure> {
+pub async fn run(command: GatewayCommand, home: &Home, output: &Output) -> Result<(), CliError> {
     match command {
         GatewayCommand::Serve(args) if args.runs => {
             // Its supervisor keeps what it says in its log.
@@ -61,7 +61,7 @@ pub async fn run(command: GatewayCommand, home: &Home, output: &Output) -> Resul
     }
 }
 
-async fn provider(args: ServeArgs, home: &Home, output: &Output) -> Result<(), Failure> {
+async fn provider(args: ServeArgs, home: &Home, output: &Output) -> Result<(), CliError> {
     let ServeArgs { provider, name, model, listen, runs: _ } = args;
     let client = session(home, output)?;
     let providers = client.providers()?;
@@ -111,7 +111,7 @@ fn say_where(served: &ServedGateway, output: &Output) {
     });
 }
 
-fn list(home: &Home, output: &Output) -> Result<(), Failure> {
+fn list(home: &Home, output: &Output) -> Result<(), CliError> {
     let answer = gateways::list(home)?;
     let gateways = &answer.gateways;
     if gateways.is_empty() {
@@ -132,7 +132,7 @@ fn list(home: &Home, output: &Output) -> Result<(), Failure> {
     Ok(())
 }
 
-fn token(home: &Home, name: &GatewayName, rotate: bool, output: &Output) -> Result<(), Failure> {
+fn token(home: &Home, name: &GatewayName, rotate: bool, output: &Output) -> Result<(), CliError> {
     let answer = gateways::token(home, name, rotate)?;
     output.line(&answer.token);
     output.answer(answer);
@@ -142,7 +142,7 @@ fn token(home: &Home, name: &GatewayName, rotate: bool, output: &Output) -> Resu
     Ok(())
 }
 
-fn revoke_all(home: &Home, names: &[String], output: &Output) -> Result<(), Failure> {
+fn revoke_all(home: &Home, names: &[String], output: &Output) -> Result<(), CliError> {
     let (revoked, failures) = remove_each(names, output, |name| {
         revoke(home, &name.parse()?)?;
         output.line(format!("Revoked gateway `{name}`"));
@@ -151,13 +151,13 @@ fn revoke_all(home: &Home, names: &[String], output: &Output) -> Result<(), Fail
     output.conclude(GatewayRevoke { revoked, failed: failures.failed }, failures.first)
 }
 
-fn status(home: &Home, output: &Output) -> Result<(), Failure> {
+fn status(home: &Home, output: &Output) -> Result<(), CliError> {
     let status = gateways::status(home)?;
     output.line(match &status.url {
         Some(url) => format!("the gateway listens at {url} for {}", counted(status.runs, "run")),
         None => "the gateway does not run; a run that needs it starts it".to_owned(),
     });
-    for PoolResting { pool, rest } in &status.resting {
+    for PoolCooldowns { pool, rest } in &status.cooldowns {
         output.line(format!("pool `{pool}`: {}", rest.line()));
     }
     output.answer(status);

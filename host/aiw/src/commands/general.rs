@@ -13,7 +13,7 @@ use clap::{CommandFactory, Parser};
 use clap_complete::env::{CompleteEnv, Shells};
 
 use crate::cli::{Cli, Shell, groups};
-use crate::failure::Failure;
+use crate::failure::CliError;
 use crate::output::{self, Output};
 
 /// Does as `aiw COMMAND --help`.
@@ -28,8 +28,8 @@ pub fn help(command: &[String], output: &Output) -> ExitCode {
 }
 
 /// `aiw` alone: the state in five lines, and the next step.
-pub fn overview(home: &Home, output: &Output) -> Result<(), Failure> {
-    let seen = Overview::look(home, directory(home)?);
+pub fn overview(home: &Home, output: &Output) -> Result<(), CliError> {
+    let seen = Overview::collect(home, directory(home)?);
     for (name, state) in seen.lines() {
         output.line(format!("{name:<10} {state}"));
     }
@@ -47,7 +47,7 @@ pub fn complete() {
 }
 
 /// The script that makes a shell ask. It is for the shell, with `--json` too.
-pub fn completions(shell: Shell) -> Result<(), Failure> {
+pub fn completions(shell: Shell) -> Result<(), CliError> {
     let name = match shell {
         Shell::Bash => "bash",
         Shell::Fish => "fish",
@@ -65,7 +65,7 @@ pub fn completions(shell: Shell) -> Result<(), Failure> {
 }
 
 /// Writes a manual page for each command.
-pub fn manual(directory: &Path) -> Result<(), Failure> {
+pub fn manual(directory: &Path) -> Result<(), CliError> {
     let write = || {
         std::fs::create_dir_all(directory)?;
         clap_mangen::generate_to(Cli::command(), directory)
@@ -73,8 +73,8 @@ pub fn manual(directory: &Path) -> Result<(), Failure> {
     write().map_err(|e| unavailable(&directory.display().to_string(), &e))
 }
 
-fn unavailable(what: &str, error: &std::io::Error) -> Failure {
-    Failure::new(ErrorKind::Unavailable, format!("cannot write `{what}`: {error}"))
+fn unavailable(what: &str, error: &std::io::Error) -> CliError {
+    CliError::new(ErrorKind::Unavailable, format!("cannot write `{what}`: {error}"))
 }
 
 /// Names that other programs have for commands of ours.

@@ -6,30 +6,30 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use aiw_app::history::{self, ForgetRequest, HistoryForget, HistoryShow, amount};
 use aiw_app::models::{Embedder, EmbeddingModels};
-use aiw_app::past::{self, ForgetRequest, HistoryForget, HistoryShow, amount};
 use aiw_app::queries::{self, HistoryHit, HistorySearch, HistorySession, Searched, resume};
 use aiw_app::{directory, own_executable};
 use aiw_core::{ErrorKind, counted, one_line};
-use aiw_history::{Forgot, HistoryError, HistoryQuery, Range, SessionHit, Sessions, Stats, Store};
-use aiw_home::{Home, rfc3339_of};
-use aiw_launch::Resumes;
+use aiw_history::{Forgot, HistoryError, HistoryQuery, MessageRange, SessionHit, Sessions, Stats, Store};
+use aiw_home::{Home, format_rfc3339};
+use aiw_launch::ResumeIndex;
 
 use crate::ask::Person;
 use crate::cli::history::{ExportFormat, FilterArgs, HistoryCommand, SearchArgs};
-use crate::failure::Failure;
+use crate::failure::CliError;
 use crate::output::Output;
 use crate::terminal;
 use aiw_app::phrases::short;
 
-pub async fn run(command: HistoryCommand, home: &Home, output: &Output) -> Result<(), Failure> {
+pub async fn run(command: HistoryCommand, home: &Home, output: &Output) -> Result<(), CliError> {
     match command {
         HistoryCommand::Search(args) => search(&args, home, output),
         HistoryCommand::Show { session, around, limit } => show(home, &session, around.as_deref(), limit, output),
         HistoryCommand::Sessions { filter, limit } => sessions(home, &filter, limit, output),
-        HistoryCommand::Import { path, all: _, yes } => super::intake::import(home, path.as_deref(), yes, output).await,
-        HistoryCommand::Watch { interval, once } => super::intake::watch(home.clone(), interval, once, output).await,
-        HistoryCommand::Todos { session } => super::intake::todos(home, session.as_deref(), output),
+        HistoryCommand::Import { path, all: _, yes } => super::import::import(home, path.as_deref(), yes, output).await,
+        HistoryCommand::Watch { interval, once } => super::import::watch(home.clone(), interval, once, output).await,
+        HistoryCommand::Todos { session } => super::import::todos(home, session.as_deref(), output),
         HistoryCommand::Hooks(command) => super::hooks::run(home, command, output).await,
         HistoryCommand::Doctor => super::history_doctor::doctor(home, output),
         HistoryCommand::Stats => stats(home, output),
@@ -39,15 +39,15 @@ pub async fn run(command: HistoryCommand, home: &Home, output: &Output) -> Resul
 }
 
 /// Opens the store of what was indexed so far, which is empty if nothing was.
-fn store(home: &Home) -> Result<Store, Failure> {
+fn store(home: &Home) -> Result<Store, CliError> {
     Ok(Store::open(&home.history())?)
 }
 
 /// The directory that `--project` names, as sessions name theirs.
-fn project(filter: &FilterArgs) -> Result<Option<PathBuf>, Failure> {
+fn project(filter: &FilterArgs) -> Result<Option<PathBuf>, CliError> {
     let Some(project) = &filter.project else { return Ok(None) };
     let whole = std::path::absolute(project)
-        .map_err(|e| Failure::new(ErrorKind::Unavailable, format!("`{}` can't be found: {e}", project.display())))?;
+        .map_err(|e| CliError::new(ErrorKind::Unavailable, format!("`{}` can't be found: {e}", project.display())))?;
     Ok(Some(queries::directory(Path::new("/"), &whole)))
 }
 
@@ -57,7 +57,7 @@ fn millis(time: Option<u64>) -> Option<i64> {
 
 /// A time for people: the day and the minute.
 fn minute(time: Option<i64>) -> String {
-    minute_in(time.and_then(rfc3339_of).as_deref())
+    minute_in(time.and_then(format_rfc3339).as_deref())
 }
 
 /// Formats the minute of an RFC 3339 time.
@@ -76,7 +76,7 @@ fn embedder(home: &Home, output: &Output) -> Option<Embedder> {
     })
 }
 
-pub fn search(args: &SearchArgs, home: &Home, output: &Output) -> Result<(), Failure> {
+pub fn search(args: &SearchArgs, home: &Home, output: &Output) -> Result<(), CliError> {
     let begun = Instant::now();
     if args.interactive {
         check_screen(output)?;
@@ -93,8 +93,8 @@ pub fn search(args: &SearchArgs, home: &Home, output: &Output) -> Result<(), Fai
         cli: args.filter.cli,
         tool: args.tool.as_deref(),
     };
-    let model = || Ok::<_, Failure>(if args.words { None } else { embedder(home, output) });
-    let Searched { hits, waiting, is_outdated, nothing } = queries::search(home, &query, model)?;
+    let model = || Ok::<_, CliError>(if args.keyword { None } else { embedder(home, output) });
+    let Searched { hits, waiting, is_outdated, empty_reason: nothing } = queries::search(home, &query, model)?;
     if waiting > 0 {
         let wait = if waiting == 1 { "waits" } else { "wait" };
         output.note(format!("note: {} {wait} to be taken in: search again soon", counted(waiting, "session")));
@@ -105,33 +105,33 @@ pub fn search(args: &SearchArgs, home: &Home, output: &Output) -> Result<(), Fai
     if args.interactive && !hits.is_empty() {
         return choose(home, &text, hits);
     }
-    let took_ms = begun.elapsed().as_secs_f64() * 1000.0;
-    let resumes = Resumes::new(home);
-    let answers: Vec<HistoryHit> = hits.iter().map(|hit| HistoryHit::of(hit, &resumes)).collect();
+    let duration_ms = begun.elapsed().as_secs_f64() * 1000.0;
+    let resumes = ResumeIndex::new(home);
+    let answers: Vec<HistoryHit> = hits.iter().map(|hit| HistoryHit::new(hit, &resumes)).collect();
     show_hits(&hits, &answers, output);
     if let Some(nothing) = nothing {
         output.line(nothing.sentence("`aiw history import` reads the sessions of your AI CLIs"));
     }
-    let took_ms = (took_ms * 10.0).round() / 10.0;
-    output.answer(HistorySearch { hits: answers, waiting, took_ms });
+    let duration_ms = (duration_ms * 10.0).round() / 10.0;
+    output.answer(HistorySearch { hits: answers, waiting, duration_ms });
     Ok(())
 }
 
 /// A screen needs a terminal, and gives no JSON.
-fn check_screen(output: &Output) -> Result<(), Failure> {
+fn check_screen(output: &Output) -> Result<(), CliError> {
     if output.is_json() {
         return Err(
-            Failure::new(ErrorKind::Usage, "a screen has no JSON output").with_hint("leave `--interactive` out")
+            CliError::new(ErrorKind::Usage, "a screen has no JSON output").with_hint("leave `--interactive` out")
         );
     }
     if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
-        return Err(Failure::user("`--interactive` needs a terminal").with_hint("leave it out to print a list"));
+        return Err(CliError::user("`--interactive` needs a terminal").with_hint("leave it out to print a list"));
     }
     Ok(())
 }
 
 /// Lets the user choose a hit, and goes on with its session in place of this process.
-fn choose(home: &Home, text: &str, hits: Vec<SessionHit>) -> Result<(), Failure> {
+fn choose(home: &Home, text: &str, hits: Vec<SessionHit>) -> Result<(), CliError> {
     let line = |hit: &SessionHit| {
         format!("{}  {:<6}  {:<9}  {}", minute(hit.time), hit.cli.as_str(), hit.role.as_str(), hit.snippet.text)
     };
@@ -144,21 +144,21 @@ fn choose(home: &Home, text: &str, hits: Vec<SessionHit>) -> Result<(), Failure>
     let title = format!("{} for `{}`", counted(lines.len(), "hit"), one_line(text, 200));
     let chosen = aiw_tui::pick(&title, &lines, previews)?;
     let Some(hit) = chosen.and_then(|place| hits.get(place)) else { return Ok(()) };
-    let resume = resume(&Resumes::new(home), hit.cli, &hit.session, &hit.project, &hit.launch);
+    let resume = resume(&ResumeIndex::new(home), hit.cli, &hit.session, &hit.project, &hit.launch);
     if let Some(problem) = resume.problem {
-        return Err(Failure::user(problem));
+        return Err(CliError::user(problem));
     }
     let line = resume.line();
-    terminal::tell(&line);
+    terminal::print_prompt_line(&line);
     let mut command = resume.command(&own_executable()?);
     let failed = std::os::unix::process::CommandExt::exec(&mut command);
-    Err(Failure::new(ErrorKind::Unavailable, format!("`{line}` can't be run: {failed}")))
+    Err(CliError::new(ErrorKind::Unavailable, format!("`{line}` can't be run: {failed}")))
 }
 
 /// Returns the messages before and after a hit.
 fn preview(directory: &Path, hit: &SessionHit) -> Result<Vec<String>, HistoryError> {
     let store = Store::open(directory)?;
-    let part = store.part(&hit.session, &Range { around: Some(&hit.uuid), most: 9 })?;
+    let part = store.part(&hit.session, &MessageRange { around: Some(&hit.uuid), most: 9 })?;
     let mut lines = vec![format!("{}  {}  {}", part.session.id, part.session.cli, part.session.project)];
     for message in &part.messages {
         let mark = if message.uuid == hit.uuid { "▶ " } else { "" };
@@ -197,9 +197,9 @@ fn say_resume(line: &str, problem: Option<&str>, indent: &str, output: &Output) 
     }
 }
 
-fn show(home: &Home, id: &str, around: Option<&str>, most: usize, output: &Output) -> Result<(), Failure> {
-    let part = store(home)?.part(id, &Range { around, most: most.clamp(1, 10_000) })?;
-    let answer = HistoryShow::of(&part, &Resumes::new(home));
+fn show(home: &Home, id: &str, around: Option<&str>, most: usize, output: &Output) -> Result<(), CliError> {
+    let part = store(home)?.part(id, &MessageRange { around, most: most.clamp(1, 10_000) })?;
+    let answer = HistoryShow::new(&part, &ResumeIndex::new(home));
     output.line(format!("{}  {}  {}", part.session.id, part.session.cli, short(&part.session.project)));
     say_resume(&answer.session.resume, answer.session.problem.as_deref(), "", output);
     if part.earlier > 0 {
@@ -218,11 +218,11 @@ fn show(home: &Home, id: &str, around: Option<&str>, most: usize, output: &Outpu
     Ok(())
 }
 
-fn sessions(home: &Home, filter: &FilterArgs, limit: usize, output: &Output) -> Result<(), Failure> {
+fn sessions(home: &Home, filter: &FilterArgs, limit: usize, output: &Output) -> Result<(), CliError> {
     let project = project(filter)?;
     let wanted =
         Sessions { project: project.as_deref(), cli: filter.cli, since: millis(filter.since), limit: Some(limit) };
-    let answer = past::sessions(home, &wanted)?;
+    let answer = history::sessions(home, &wanted)?;
     let row = |session: &HistorySession| {
         vec![
             session.session.clone(),
@@ -242,16 +242,16 @@ fn sessions(home: &Home, filter: &FilterArgs, limit: usize, output: &Output) -> 
     Ok(())
 }
 
-fn stats(home: &Home, output: &Output) -> Result<(), Failure> {
+fn stats(home: &Home, output: &Output) -> Result<(), CliError> {
     let store = store(home)?;
-    let stats = Stats { meaning: aiw_history::meaning(home, &store)?, ..store.stats()? };
+    let stats = Stats { embeddings: aiw_history::embedding_coverage(home, &store)?, ..store.stats()? };
     for (what, value) in [
         ("sessions", stats.sessions.to_string()),
         ("messages", stats.messages.to_string()),
         ("projects", stats.projects.to_string()),
         ("transcripts", stats.transcripts.to_string()),
         ("vectors", stats.vectors.to_string()),
-        ("meaning", stats.meaning.as_ref().map_or_else(|| "no model is in use".into(), ToString::to_string)),
+        ("meaning", stats.embeddings.as_ref().map_or_else(|| "no model is in use".into(), ToString::to_string)),
         ("from", minute(stats.first)),
         ("to", minute(stats.last)),
         ("size", format!("{:.1} MB", stats.bytes as f64 / 1e6)),
@@ -268,22 +268,22 @@ async fn forget(
     before: Option<u64>,
     yes: bool,
     output: &Output,
-) -> Result<(), Failure> {
+) -> Result<(), CliError> {
     let request = match (what, millis(before)) {
         (Some(name), _) => ForgetRequest::Named(name),
         (None, Some(before)) => ForgetRequest::Before(before),
-        (None, None) => return Err(Failure::user("nothing was named")),
+        (None, None) => return Err(CliError::user("nothing was named")),
     };
-    let answer = past::forget(home, directory(home)?, &request, &Person::new(output, yes)).await?;
+    let answer = history::forget(home, directory(home)?, &request, &Person::new(output, yes)).await?;
     let HistoryForget { sessions, messages } = answer;
     output.line(format!("Forgot {}", amount(&Forgot { sessions, messages })));
     output.answer(answer);
     Ok(())
 }
 
-fn export(home: &Home, id: &str, format: ExportFormat, output: &Output) -> Result<(), Failure> {
-    let part = store(home)?.part(id, &Range { around: None, most: usize::MAX })?;
-    let answer = HistoryShow::of(&part, &Resumes::new(home));
+fn export(home: &Home, id: &str, format: ExportFormat, output: &Output) -> Result<(), CliError> {
+    let part = store(home)?.part(id, &MessageRange { around: None, most: usize::MAX })?;
+    let answer = HistoryShow::new(&part, &ResumeIndex::new(home));
     match format {
         ExportFormat::Markdown => output.line(aiw_history::markdown(&part)),
         ExportFormat::Json => output.document(&answer),

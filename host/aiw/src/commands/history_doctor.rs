@@ -1,18 +1,18 @@
 //! `aiw history doctor`
 
-use aiw_app::past::{HistoryDoctor, amount, look};
+use aiw_app::history::{HistoryDoctor, amount, inspect};
 use aiw_app::setup::hook_statuses;
 use aiw_home::Home;
 
-use crate::failure::Failure;
+use crate::failure::CliError;
 use crate::output::Output;
 
 /// Looks at what the history is made of.
-pub fn found(home: &Home) -> Result<HistoryDoctor, Failure> {
-    Ok(look(home, hook_statuses(home)?)?)
+pub fn found(home: &Home) -> Result<HistoryDoctor, CliError> {
+    Ok(inspect(home, hook_statuses(home)?)?)
 }
 
-pub fn doctor(home: &Home, output: &Output) -> Result<(), Failure> {
+pub fn doctor(home: &Home, output: &Output) -> Result<(), CliError> {
     let answer = found(home)?;
     output.line(match answer.hooks_installed {
         true => "hooks: installed",
@@ -24,7 +24,7 @@ pub fn doctor(home: &Home, output: &Output) -> Result<(), Failure> {
     }
     output.line(format!("transcripts: {}, of which {} were not read yet", answer.transcripts, answer.unread));
     output.line(format!("waiting requests: {}", answer.queued));
-    if let Some(meaning) = &answer.meaning {
+    if let Some(meaning) = &answer.embeddings {
         output.line(format!("meaning: {meaning}"));
     }
     if answer.excluded > 0 {

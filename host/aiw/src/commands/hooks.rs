@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use aiw_app::past::{self, tell};
+use aiw_app::history::{self, report_import};
 use aiw_app::setup::{change_hooks, hook_statuses, hooks};
 use aiw_app::{directory, own_executable};
 use aiw_history::{Handled, Hook, Indexer, Report};
@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::ask::Person;
 use crate::cli::hooks::{HooksArgs, HooksCommand, SettingsScope};
-use crate::failure::Failure;
+use crate::failure::CliError;
 use crate::output::Output;
 
 /// `aiw history hooks status`
@@ -25,7 +25,7 @@ pub struct HooksStatus {
     pub settings: Vec<HookStatus>,
 }
 
-pub async fn run(home: &Home, command: HooksCommand, output: &Output) -> Result<(), Failure> {
+pub async fn run(home: &Home, command: HooksCommand, output: &Output) -> Result<(), CliError> {
     match command {
         HooksCommand::Install(args) => change(home, &args, false, output).await,
         HooksCommand::Uninstall(args) => change(home, &args, true, output).await,
@@ -37,7 +37,7 @@ pub async fn run(home: &Home, command: HooksCommand, output: &Output) -> Result<
     }
 }
 
-fn scope(home: &Home, scope: SettingsScope) -> Result<HookScope, Failure> {
+fn scope(home: &Home, scope: SettingsScope) -> Result<HookScope, CliError> {
     Ok(match scope {
         SettingsScope::User => HookScope::User,
         SettingsScope::Project => HookScope::Project(directory(home)?.into()),
@@ -47,14 +47,14 @@ fn scope(home: &Home, scope: SettingsScope) -> Result<HookScope, Failure> {
     })
 }
 
-async fn change(home: &Home, args: &HooksArgs, undo: bool, output: &Output) -> Result<(), Failure> {
+async fn change(home: &Home, args: &HooksArgs, undo: bool, output: &Output) -> Result<(), CliError> {
     let (scope, person) = (scope(home, args.scope)?, Person::new(output, args.yes));
     let done = change_hooks(home, &hooks(home)?, &scope, undo, args.dry_run, &person, output).await;
-    output.answer(done.map_err(|e| Failure::from(e).declined_as("nothing was written"))?);
+    output.answer(done.map_err(|e| CliError::from(e).declined_as("nothing was written"))?);
     Ok(())
 }
 
-fn status(home: &Home, only: Option<SettingsScope>, output: &Output) -> Result<(), Failure> {
+fn status(home: &Home, only: Option<SettingsScope>, output: &Output) -> Result<(), CliError> {
     let all = match only {
         Some(only) => vec![hooks(home)?.status(&scope(home, only)?)],
         None => hook_statuses(home)?,
@@ -107,12 +107,12 @@ fn handle(home: &Home, wait: bool, output: &Output) {
         return;
     }
     match waited(home) {
-        Ok(report) => tell(&report, output),
+        Ok(report) => report_import(&report, output),
         Err(failure) => output.note(format!("error: {}", failure.message())),
     }
 }
 
 /// Reads what is queued, after whatever another process reads.
-fn waited(home: &Home) -> Result<Report, Failure> {
-    Ok(past::indexer(home.clone()).run(&past::places(home)?, true)?)
+fn waited(home: &Home) -> Result<Report, CliError> {
+    Ok(history::indexer(home.clone()).run(&history::places(home)?, true)?)
 }

@@ -1,34 +1,35 @@
 //! `aiw init`
 
 use aiw_app::AppError;
-use aiw_app::init::{InitDone, InitRequest, init, look, tell_news};
-use aiw_core::{Ask, Fault, counted};
+use aiw_app::init::{InitDone, InitRequest, init, inspect, report_updates};
+use aiw_core::{Diagnostic, Prompter, counted};
 use aiw_home::Home;
 use aiw_offer::read_only_tools;
 
 use crate::ask::Person;
 use crate::cli::setup::InitArgs;
 use crate::components::session;
-use crate::failure::Failure;
+use crate::failure::CliError;
 use crate::output::Output;
 
-pub async fn run(args: &InitArgs, home: &Home, output: &Output) -> Result<(), Failure> {
-    let (lacking, person) = (look(home).map_err(unreadable)?, Person::new(output, args.yes));
+pub async fn run(args: &InitArgs, home: &Home, output: &Output) -> Result<(), CliError> {
+    let (lacking, person) = (inspect(home).map_err(unreadable)?, Person::new(output, args.yes));
     if lacking.lacking.is_empty() {
         output.line("nothing is lacking; `aiw doctor` looks for problems");
-        if person.is_there() && !output.is_json() {
-            tell_news(home, output).await;
+        if person.is_interactive() && !output.is_json() {
+            report_updates(home, output).await;
         }
-    } else if output.is_json() || !person.is_there() {
+    } else if output.is_json() || !person.is_interactive() {
         lacking.lacking.iter().for_each(|lacks| output.line(&lacks.command));
     } else {
         let client = session(home, output)?;
         let request = InitRequest { read_only: read_only_tools() };
         let done = init(&client, &lacking, &request, &person, output).await;
-        let InitDone { done, failed, first } = done.map_err(|e| Failure::from(e).declined_as("nothing was written"))?;
+        let InitDone { done, failed, first } =
+            done.map_err(|e| CliError::from(e).declined_as("nothing was written"))?;
         if let Some(first) = first {
             let all = counted(done.len() + failed.len(), "step");
-            return Err(Failure::from(first).saying(format!("{} of {all} could not be done", failed.len())));
+            return Err(CliError::from(first).saying(format!("{} of {all} could not be done", failed.len())));
         }
     }
     output.answer(lacking);
@@ -36,9 +37,9 @@ pub async fn run(args: &InitArgs, home: &Home, output: &Output) -> Result<(), Fa
 }
 
 /// Returns the failure where nobody can find out what is lacking: the hint is the command that `aiw doctor` prints for it.
-fn unreadable(error: AppError) -> Failure {
-    let remedy = error.remedy();
-    let failure = Failure::from(error);
+fn unreadable(error: AppError) -> CliError {
+    let remedy = error.fix();
+    let failure = CliError::from(error);
     match remedy.filter(|_| failure.hint().is_none()) {
         Some(command) => failure.with_hint(format!("`{command}`")),
         None => failure,

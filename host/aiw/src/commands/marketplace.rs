@@ -13,7 +13,7 @@ use futures::StreamExt;
 
 use crate::ask::Person;
 use crate::cli::{AddArgs, MarketplaceCommand};
-use crate::failure::Failure;
+use crate::failure::CliError;
 use crate::output::{Output, under};
 
 /// `aiw plugin marketplace add`
@@ -34,7 +34,7 @@ pub struct MarketUpdate {
     pub failed: Vec<FailedName>,
 }
 
-pub async fn run(markets: &Markets, command: MarketplaceCommand, output: &Output) -> Result<(), Failure> {
+pub async fn run(markets: &Markets, command: MarketplaceCommand, output: &Output) -> Result<(), CliError> {
     match command {
         MarketplaceCommand::Add(args) => add(markets, args, output).await,
         MarketplaceCommand::Remove { name } => remove(markets, &name, output).await,
@@ -43,13 +43,13 @@ pub async fn run(markets: &Markets, command: MarketplaceCommand, output: &Output
     }
 }
 
-async fn add(markets: &Markets, args: AddArgs, output: &Output) -> Result<(), Failure> {
+async fn add(markets: &Markets, args: AddArgs, output: &Output) -> Result<(), CliError> {
     let options = AddOptions {
         name: args.name,
         reference: args.git_ref,
         source: args.source,
         inspect: !args.no_inspect,
-        take_look_alike: args.yes,
+        accept_confusable: args.yes,
     };
     let added = add_market(markets, &args.reference, options, &Person::new(output, args.yes)).await?;
     let (verb, with) = (if added.known { "Updated" } else { "Added" }, with_servers(&added.listing));
@@ -59,7 +59,7 @@ async fn add(markets: &Markets, args: AddArgs, output: &Output) -> Result<(), Fa
         notes.push(format!("it calls itself `{own}`, and is not official"));
     }
     let status = MarketStatus { market: added.market, listing: Some(added.listing) };
-    let market = MarketSummary::of(&status);
+    let market = MarketSummary::new(&status);
     let count = counted(market.plugins.unwrap_or_default(), "plugin");
     output.line(format!("{verb} marketplace {} from {}: {count}", market.name, market.source));
     let bring = if with == 1 { "brings" } else { "bring" };
@@ -84,7 +84,7 @@ fn not_inspected(count: usize) -> String {
     }
 }
 
-async fn remove(markets: &Markets, name: &str, output: &Output) -> Result<(), Failure> {
+async fn remove(markets: &Markets, name: &str, output: &Output) -> Result<(), CliError> {
     let done = markets.remove(name).await?;
     output.line(format!("Removed marketplace {}", done.removed));
     if !done.installed_plugins.is_empty() {
@@ -95,7 +95,7 @@ async fn remove(markets: &Markets, name: &str, output: &Output) -> Result<(), Fa
     Ok(())
 }
 
-async fn update(markets: &Markets, name: Option<&str>, inspect: bool, output: &Output) -> Result<(), Failure> {
+async fn update(markets: &Markets, name: Option<&str>, inspect: bool, output: &Output) -> Result<(), CliError> {
     let names: Vec<String> = match name {
         Some(name) => vec![name.to_owned()],
         None => {
@@ -104,7 +104,7 @@ async fn update(markets: &Markets, name: Option<&str>, inspect: bool, output: &O
             statuses.iter().filter(|s| s.market.enabled).map(|s| s.market.name.to_string()).collect()
         }
     };
-    let (mut answer, mut first) = (MarketUpdate::default(), None::<Failure>);
+    let (mut answer, mut first) = (MarketUpdate::default(), None::<CliError>);
     let count = names.len();
     let mut updates = pin!(markets.update_each(names, inspect));
     while let Some((market, updated)) = updates.next().await {
@@ -123,7 +123,7 @@ async fn update(markets: &Markets, name: Option<&str>, inspect: bool, output: &O
                 answer.marketplaces.push(done);
             }
             Err(e) => {
-                let failure = Failure::from(e);
+                let failure = CliError::from(e);
                 let (error, hint) = (failure.message().to_owned(), failure.hint().map(str::to_owned));
                 answer.failed.push(FailedName { name: market.clone(), error, hint });
                 // Of one that was named, the error alone.
@@ -144,9 +144,9 @@ async fn update(markets: &Markets, name: Option<&str>, inspect: bool, output: &O
     output.conclude(answer, failure)
 }
 
-fn list(markets: &Markets, output: &Output) -> Result<(), Failure> {
+fn list(markets: &Markets, output: &Output) -> Result<(), CliError> {
     let (statuses, problems) = markets.statuses()?;
-    let markets: Vec<MarketSummary> = statuses.iter().map(MarketSummary::of).collect();
+    let markets: Vec<MarketSummary> = statuses.iter().map(MarketSummary::new).collect();
     let mut rows = Vec::new();
     for (status, market) in statuses.iter().zip(&markets) {
         let state = match (&status.listing, market.enabled) {

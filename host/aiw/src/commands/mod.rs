@@ -16,8 +16,8 @@ pub mod general;
 pub mod history;
 pub mod history_doctor;
 pub mod hooks;
+pub mod import;
 pub mod init;
-pub mod intake;
 pub mod marketplace;
 pub mod mcp;
 pub mod model;
@@ -44,11 +44,11 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use crate::failure::Failure;
+use crate::failure::CliError;
 
 /// Reads what the user gives, from a file or, for `-`, from standard input; one byte more than `most` shows that it is too
 /// large.
-fn given(from: &Path, most: u64) -> Result<Vec<u8>, Failure> {
+fn given(from: &Path, most: u64) -> Result<Vec<u8>, CliError> {
     let mut bytes = Vec::new();
     let result = match from == Path::new("-") {
         true => io::stdin().lock().take(most + 1).read_to_end(&mut bytes),
@@ -56,6 +56,6 @@ fn given(from: &Path, most: u64) -> Result<Vec<u8>, Failure> {
     };
     match result {
         Ok(_) => Ok(bytes),
-        Err(e) => Err(Failure::user(format!("cannot read `{}`: {e}", from.display()))),
+        Err(e) => Err(CliError::user(format!("cannot read `{}`: {e}", from.display()))),
     }
 }

@@ -1,14 +1,14 @@
 //! `aiw model …`
 
 use aiw_app::models::{EmbeddingModels, ModelStatus, ModelSummary, StateName, pull, remove_collected};
-use aiw_history::{Indexer, Store, VectorCoverage, meaning};
+use aiw_history::{Indexer, Store, VectorCoverage, embedding_coverage};
 use aiw_home::Home;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::each::{FailedName, remove_each};
 use crate::cli::model::ModelCommand;
-use crate::failure::Failure;
+use crate::failure::CliError;
 use crate::output::{Output, under};
 use aiw_app::own_executable;
 
@@ -30,7 +30,7 @@ pub struct ModelRemove {
     pub failed: Vec<FailedName>,
 }
 
-pub async fn run(command: ModelCommand, home: &Home, output: &Output) -> Result<(), Failure> {
+pub async fn run(command: ModelCommand, home: &Home, output: &Output) -> Result<(), CliError> {
     home.recover()?;
     let models = EmbeddingModels::at(home.clone());
     if let Some(directory) = remove_collected(home.around()) {
@@ -65,7 +65,7 @@ pub async fn run(command: ModelCommand, home: &Home, output: &Output) -> Result<
 }
 
 /// Shows the model that is used from now on, and lets the messages that there are get their vectors meanwhile.
-fn used(home: &Home, models: &EmbeddingModels, output: &Output) -> Result<(), Failure> {
+fn used(home: &Home, models: &EmbeddingModels, output: &Output) -> Result<(), CliError> {
     status(home, models, output)?;
     if home.history().exists() {
         Indexer::start_unwatched(home, own_executable);
@@ -73,7 +73,7 @@ fn used(home: &Home, models: &EmbeddingModels, output: &Output) -> Result<(), Fa
     Ok(())
 }
 
-fn list(models: &EmbeddingModels, output: &Output) -> Result<(), Failure> {
+fn list(models: &EmbeddingModels, output: &Output) -> Result<(), CliError> {
     let all = models.list()?;
     let row = |model: &ModelSummary| {
         let state = match (model.pulled, model.used) {
@@ -92,11 +92,11 @@ fn megabytes(bytes: u64) -> String {
     if bytes < 1_000_000 { "< 1 MB".into() } else { format!("{} MB", bytes / 1_000_000) }
 }
 
-fn status(home: &Home, models: &EmbeddingModels, output: &Output) -> Result<(), Failure> {
+fn status(home: &Home, models: &EmbeddingModels, output: &Output) -> Result<(), CliError> {
     let status = models.status()?;
     // A history that can't be read is told by its own commands.
     let store = Store::open_existing(&home.history()).ok().flatten();
-    let meaning = store.and_then(|store| meaning(home, &store).ok().flatten());
+    let meaning = store.and_then(|store| embedding_coverage(home, &store).ok().flatten());
     output.line(&status.message);
     for (what, value) in [
         ("model", status.name.clone()),
@@ -118,7 +118,7 @@ fn status(home: &Home, models: &EmbeddingModels, output: &Output) -> Result<(), 
     Ok(())
 }
 
-fn remove(models: &EmbeddingModels, names: &[String], output: &Output) -> Result<(), Failure> {
+fn remove(models: &EmbeddingModels, names: &[String], output: &Output) -> Result<(), CliError> {
     let (removed, failures) = remove_each(names, output, |name| {
         models.remove(name)?;
         output.line(format!("Removed {name}"));

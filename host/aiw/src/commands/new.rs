@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cli::{ComponentKind, Lang};
-use crate::failure::Failure;
+use crate::failure::CliError;
 use crate::output::Output;
 
 /// `aiw extension new`
@@ -68,21 +68,21 @@ macro_rules! in_javascript {
 }
 
 /// The place of the contract in the example and in a project in JavaScript.
-const CONTRACT: (&str, &str) = ("../../wit/aiw-plugin-0.1", "wit");
+const CONTRACT_DIRS: (&str, &str) = ("../../wit/aiw-plugin-0.1", "wit");
 
 /// Of the contract; as they are.
-const WIT: [(&str, &str); 5] = files!("wit/" <- "wit/aiw-plugin-0.1/": "host.wit" "market-source.wit" "provider.wit" "registry-source.wit" "types.wit");
+const WIT_FILES: [(&str, &str); 5] = files!("wit/" <- "wit/aiw-plugin-0.1/": "host.wit" "market-source.wit" "provider.wit" "registry-source.wit" "types.wit");
 
 /// Of the SDK; as they are.
-const SDK: [(&str, &str); 12] = files!("sdk/" <- "sdk/rust/":
+const SDK_FILES: [(&str, &str); 12] = files!("sdk/" <- "sdk/rust/":
     "Cargo.toml" "src/error.rs" "src/git.rs" "src/intent.rs" "src/http.rs" "src/lib.rs" "src/listing.rs"
     "src/market_source.rs" "src/provider.rs" "src/registry_source.rs" "src/trees.rs" "src/value.rs");
 
 /// Names of types that the templates use already.
-const TAKEN: &str = "Account Api Auth Box Error Family Input Intent MarketSource Option Package Preset Provider \
+const RESERVED_TYPE_NAMES: &str = "Account Api Auth Box Error Family Input Intent MarketSource Option Package Preset Provider \
                      ProviderInfo Registration RegistryInfo RegistrySource Result Row Server Snapshot SourceInfo String Target Vec";
 
-pub fn run(name: &ExtensionId, kind: ComponentKind, lang: Lang, output: &Output) -> Result<(), Failure> {
+pub fn run(name: &ExtensionId, kind: ComponentKind, lang: Lang, output: &Output) -> Result<(), CliError> {
     let (world, suffix, template): (_, _, &[(&str, &str)]) = match (kind, lang) {
         (ComponentKind::MarketSource, Lang::Rust) => {
             (World::MarketSource, "Source", in_rust!("market-source", "market-source"))
@@ -95,32 +95,32 @@ pub fn run(name: &ExtensionId, kind: ComponentKind, lang: Lang, output: &Output)
         (ComponentKind::Provider, Lang::Js) => (World::Provider, "", in_javascript!("provider")),
         (ComponentKind::RegistrySource, Lang::Js) => (World::RegistrySource, "", in_javascript!("registry-source")),
     };
-    let (sdk, wit) = if matches!(lang, Lang::Rust) { (&SDK[..], "sdk/") } else { (&[][..], "") };
+    let (sdk, wit) = if matches!(lang, Lang::Rust) { (&SDK_FILES[..], "sdk/") } else { (&[][..], "") };
     let root = Path::new(name.as_str());
     if root.exists() {
         return Err(
-            Failure::user(format!("`{name}` already exists")).with_hint("choose another name, or another directory")
+            CliError::user(format!("`{name}` already exists")).with_hint("choose another name, or another directory")
         );
     }
     let snake = name.as_str().replace('-', "_");
     let mut type_name: String = name.as_str().split('-').map(capital).collect();
-    if TAKEN.split(' ').any(|taken| taken == type_name) {
+    if RESERVED_TYPE_NAMES.split(' ').any(|taken| taken == type_name) {
         type_name.push_str(suffix);
     }
     let fill = |text: &str| {
         let text = text.replace("{{name}}", name.as_str()).replace("{{snake}}", &snake).replace("{{Type}}", &type_name);
-        let text = text.replace("acme-index-js", name.as_str()).replace(CONTRACT.0, CONTRACT.1);
+        let text = text.replace("acme-index-js", name.as_str()).replace(CONTRACT_DIRS.0, CONTRACT_DIRS.1);
         // What the example says of its world.
         text.replace("\"market-source-extension\"", &format!("\"{}-extension\"", world.as_str()))
     };
     // Beside its place first: a directory that is there is a whole one.
-    let io = |e: std::io::Error| Failure::new(aiw_core::ErrorKind::Unavailable, format!("cannot write `{name}`: {e}"));
+    let io = |e: std::io::Error| CliError::new(aiw_core::ErrorKind::Unavailable, format!("cannot write `{name}`: {e}"));
     let staged = root.with_file_name(format!(".{name}.new"));
     let write = || -> std::io::Result<()> {
         let _ = fs::remove_dir_all(&staged);
         let template = template.iter().map(|(to, text)| ((*to).to_owned(), fill(text)));
         let sdk = sdk.iter().map(|(to, text)| ((*to).to_owned(), (*text).to_owned()));
-        let wit = WIT.iter().map(|(to, text)| (format!("{wit}{to}"), (*text).to_owned()));
+        let wit = WIT_FILES.iter().map(|(to, text)| (format!("{wit}{to}"), (*text).to_owned()));
         for (to, text) in template.chain(sdk).chain(wit) {
             let path = staged.join(to);
             if let Some(parent) = path.parent() {

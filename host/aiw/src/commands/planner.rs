@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aiw_app::planners::{self, PlannerSet, WantedKey, WantedPlace};
-use aiw_app::planning::{PlannedJob, load_now, plan, plan_sample};
-use aiw_app::servers::learn;
+use aiw_app::planners::{self, PlannerKey, PlannerLocation, PlannerSet};
+use aiw_app::planning::{JobPlanResult, load_now, plan, plan_sample};
+use aiw_app::servers::fetch_tools;
 use aiw_core::quoted_text;
 use aiw_home::{Home, PlannerApiName};
-use aiw_routing::{Finder, Offered};
+use aiw_routing::{CatalogItem, Finder};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::ask::Person;
 use crate::cli::planner::{PlannerCommand, PlannerSetArgs};
 use crate::components::session;
-use crate::failure::Failure;
+use crate::failure::CliError;
 use crate::output::Output;
 
 /// `aiw planner test`
@@ -25,7 +25,7 @@ pub struct PlannerTest {
     /// The model
     pub model: String,
     /// How long it took, in milliseconds
-    pub took_ms: u64,
+    pub duration_ms: u64,
     /// The tokens that it read, if its server counts them
     pub input_tokens: Option<u64>,
     /// The tokens that it wrote
@@ -40,7 +40,7 @@ pub struct PlannerTest {
     pub code: String,
 }
 
-pub async fn run(command: PlannerCommand, home: &Home, output: &Output) -> Result<(), Failure> {
+pub async fn run(command: PlannerCommand, home: &Home, output: &Output) -> Result<(), CliError> {
     home.recover()?;
     match command {
         PlannerCommand::Set(args) => {
@@ -62,27 +62,27 @@ pub async fn run(command: PlannerCommand, home: &Home, output: &Output) -> Resul
 fn wanted(args: PlannerSetArgs) -> PlannerSet {
     use PlannerApiName::{ChatCompletions, Messages, Ollama};
     let server =
-        |api, url: Option<String>| url.map(|url| WantedPlace::Server(api, Some(url).filter(|url| !url.is_empty())));
+        |api, url: Option<String>| url.map(|url| PlannerLocation::Server(api, Some(url).filter(|url| !url.is_empty())));
     let place = server(Ollama, args.ollama)
         .or_else(|| server(ChatCompletions, args.openai))
         .or_else(|| server(Messages, args.anthropic))
-        .or_else(|| args.provider.map(WantedPlace::Provider));
+        .or_else(|| args.provider.map(PlannerLocation::Provider));
     let key = match args.token_env {
-        Some(variable) => Some(WantedKey::Variable(variable)),
-        None if args.token_stdin => Some(WantedKey::Given),
+        Some(variable) => Some(PlannerKey::Variable(variable)),
+        None if args.token_stdin => Some(PlannerKey::Prompted),
         None => None,
     };
     PlannerSet {
         place,
         model: args.model,
         key,
-        plan_time: args.seconds.map(Duration::from_secs),
-        code_time: args.code_seconds.map(Duration::from_secs),
-        plan_tokens: args.plan_tokens,
+        plan_time: args.timeout.map(Duration::from_secs),
+        code_time: args.code_timeout.map(Duration::from_secs),
+        max_plan_tokens: args.max_plan_tokens,
     }
 }
 
-fn show(home: &Home, output: &Output) -> Result<(), Failure> {
+fn show(home: &Home, output: &Output) -> Result<(), CliError> {
     let answer = planners::show(home)?;
     match &answer.planner {
         None if planners::is_from_variable(home) => {
@@ -96,7 +96,7 @@ fn show(home: &Home, output: &Output) -> Result<(), Failure> {
             };
             let time = format!(
                 "{} s for a plan of {} tokens, {} s for code",
-                planner.seconds, planner.plan_tokens, planner.code_seconds
+                planner.timeout_seconds, planner.max_plan_tokens, planner.code_timeout_seconds
             );
             let rows = [
                 ("model", Some(planner.model.as_deref().unwrap_or("the provider's"))),
@@ -114,7 +114,7 @@ fn show(home: &Home, output: &Output) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn test(request: &str, most: usize, home: &Home, output: &Output) -> Result<(), Failure> {
+async fn test(request: &str, most: usize, home: &Home, output: &Output) -> Result<(), CliError> {
     let client = session(home, output)?;
     output.observer().progress("loading the model", 0, 0);
     let loaded = load_now(&client).await;
@@ -124,14 +124,14 @@ async fn test(request: &str, most: usize, home: &Home, output: &Output) -> Resul
         "" => plan_sample(&client).await?,
         request => {
             let pool = client.pool();
-            learn(pool, &[], output).await;
-            let finder = Finder::new(client.home(), Arc::new(aiw_app::models::meaning(client.home(), output)));
+            fetch_tools(pool, &[], output).await;
+            let finder = Finder::new(client.home(), Arc::new(aiw_app::models::tool_embeddings(client.home(), output)));
             let (here, wanted) = (pool.clone(), request.to_owned());
             let find = move || {
                 let found = here.find(&finder, &wanted, most);
                 finder.end();
                 let wanted: Vec<_> = found.matches.iter().map(|m| (m.server.clone(), m.tool.clone())).collect();
-                here.offered(&wanted).into_iter().flatten().collect::<Vec<Offered>>()
+                here.offered(&wanted).into_iter().flatten().collect::<Vec<CatalogItem>>()
             };
             let offered = aiw_home::blocking(find).await;
             let planned = plan(&client, request, &offered).await;
@@ -150,7 +150,16 @@ async fn test(request: &str, most: usize, home: &Home, output: &Output) -> Resul
     ));
     output.line("");
     output.line(job.code.trim_end());
-    let PlannedJob { model, input_tokens, output_tokens, name, tools, input_schema, code, .. } = job;
-    output.answer(PlannerTest { model, took_ms: took, input_tokens, output_tokens, name, tools, input_schema, code });
+    let JobPlanResult { model, input_tokens, output_tokens, name, tools, input_schema, code, .. } = job;
+    output.answer(PlannerTest {
+        model,
+        duration_ms: took,
+        input_tokens,
+        output_tokens,
+        name,
+        tools,
+        input_schema,
+        code,
+    });
     Ok(())
 }

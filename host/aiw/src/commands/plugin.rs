@@ -13,11 +13,11 @@ use crate::ask::{Person, PluginNotes};
 use crate::cli::{EnableArgs, InstallArgs, PluginCommand, UpdateArgs};
 use crate::commands::{browse, marketplace};
 use crate::components::session;
-use crate::failure::Failure;
+use crate::failure::CliError;
 use crate::output::Output;
 use crate::runtime;
 
-pub fn run(command: PluginCommand, home: &Home, output: &Output) -> Result<(), Failure> {
+pub fn run(command: PluginCommand, home: &Home, output: &Output) -> Result<(), CliError> {
     match command {
         // It has a runtime of its own, under its screen.
         PluginCommand::Browse { query, all, no_color } => browse::run(query, all, no_color, home, output),
@@ -78,8 +78,8 @@ pub fn run(command: PluginCommand, home: &Home, output: &Output) -> Result<(), F
 fn on_markets(
     home: &Home,
     output: &Output,
-    work: impl AsyncFnOnce(&Markets) -> Result<(), Failure>,
-) -> Result<(), Failure> {
+    work: impl AsyncFnOnce(&Markets) -> Result<(), CliError>,
+) -> Result<(), CliError> {
     runtime::run(output, async {
         let client = session(home, output)?;
         let markets = client.markets()?;
@@ -89,7 +89,7 @@ fn on_markets(
     })
 }
 
-fn switch(args: EnableArgs, enabled: bool, home: &Home, output: &Output) -> Result<(), Failure> {
+fn switch(args: EnableArgs, enabled: bool, home: &Home, output: &Output) -> Result<(), CliError> {
     let EnableArgs { plugins: names, on_conflict } = args;
     let request = PluginRequest { names, on_conflict: on_conflict.map(Into::into), ..PluginRequest::default() };
     on_markets(home, output, async |markets| {
@@ -98,7 +98,7 @@ fn switch(args: EnableArgs, enabled: bool, home: &Home, output: &Output) -> Resu
     })
 }
 
-async fn validate(markets: &Markets, path: &Path, output: &Output) -> Result<(), Failure> {
+async fn validate(markets: &Markets, path: &Path, output: &Output) -> Result<(), CliError> {
     let report = markets.validate(path).await?;
     report.errors.iter().for_each(|line| output.line(format!("error: {line}")));
     report.warnings.iter().for_each(|line| output.line(format!("warning: {line}")));
@@ -107,7 +107,7 @@ async fn validate(markets: &Markets, path: &Path, output: &Output) -> Result<(),
             output.line(format!("The {} is valid", report.kind));
             None
         }
-        n => Some(Failure::user(format!("the {} has {}", report.kind, aiw_core::counted(n, "error")))),
+        n => Some(CliError::user(format!("the {} has {}", report.kind, aiw_core::counted(n, "error")))),
     };
     output.conclude(report, failure)
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::each::{FailedName, remove_each};
 use crate::cli::pool::PoolCommand;
 use crate::components::session;
-use crate::failure::Failure;
+use crate::failure::CliError;
 use crate::output::{Output, under};
 
 /// `aiw pool remove`
@@ -29,16 +29,16 @@ pub struct RemovedPool {
     pub name: String,
 }
 
-pub async fn run(command: PoolCommand, home: &Home, output: &Output) -> Result<(), Failure> {
+pub async fn run(command: PoolCommand, home: &Home, output: &Output) -> Result<(), CliError> {
     let client = session(home, output)?;
     let providers = client.providers()?;
     client.notes().iter().for_each(|note| output.note(note));
     match command {
-        PoolCommand::Add { name, members, choose } => {
+        PoolCommand::Add { name, members, strategy: choose } => {
             let pool = providers.add_pool(&ProviderPool { name, members, order: choose })?;
             said("Added", &pool, output);
         }
-        PoolCommand::Edit { name, members, choose } => {
+        PoolCommand::Edit { name, members, strategy: choose } => {
             said("Changed", &providers.edit_pool(&name, members, choose)?, output);
         }
         PoolCommand::Remove { names } => {
@@ -55,7 +55,7 @@ pub async fn run(command: PoolCommand, home: &Home, output: &Output) -> Result<(
             if pools.is_empty() {
                 output.line("no pools: `aiw pool add NAME PROVIDER…` adds one");
             } else {
-                let row = |pool: &PoolSummary| vec![pool.name.clone(), members(pool), pool.choose.to_owned()];
+                let row = |pool: &PoolSummary| vec![pool.name.clone(), members(pool), pool.strategy.to_owned()];
                 output.table(&["NAME", "MEMBERS", "CHOOSES"], &pools.iter().map(row).collect::<Vec<_>>());
             }
             output.answer(under("pools", pools));
@@ -86,7 +86,7 @@ fn said(word: &str, pool: &PoolSummary, output: &Output) {
 fn show(details: PoolDetails, output: &Output) {
     let pool = &details.pool;
     output.line(format!("{}: {}", pool.name, members(pool)));
-    output.line(format!("  chooses by: {}", pool.choose));
+    output.line(format!("  strategy: {}", pool.strategy));
     if !pool.default_for.is_empty() {
         let clis: Vec<String> = pool.default_for.iter().map(ToString::to_string).collect();
         output.line(format!("  default for: {}", clis.join(", ")));
@@ -94,6 +94,6 @@ fn show(details: PoolDetails, output: &Output) {
     for gone in pool.members.iter().filter(|member| !member.exists) {
         output.line(format!("  there is no provider `{}`", gone.provider));
     }
-    details.resting.iter().for_each(|rest| output.line(format!("  {}", rest.line())));
+    details.cooldowns.iter().for_each(|rest| output.line(format!("  {}", rest.line())));
     output.answer(under("pool", details));
 }

@@ -12,7 +12,7 @@ use super::each::{FailedName, remove_each};
 use crate::ask::Person;
 use crate::cli::provider::{ProviderArgs, ProviderCommand};
 use crate::components::session;
-use crate::failure::Failure;
+use crate::failure::CliError;
 use crate::output::{Output, under};
 
 /// `aiw provider remove`
@@ -24,7 +24,7 @@ pub struct ProviderRemove {
     pub failed: Vec<FailedName>,
 }
 
-pub async fn run(command: ProviderCommand, home: &Home, output: &Output) -> Result<(), Failure> {
+pub async fn run(command: ProviderCommand, home: &Home, output: &Output) -> Result<(), CliError> {
     let client = session(home, output)?;
     let providers = client.providers()?;
     client.notes().iter().for_each(|note| output.note(note));
@@ -67,22 +67,22 @@ pub async fn run(command: ProviderCommand, home: &Home, output: &Output) -> Resu
     Ok(())
 }
 
-/// Has the resident check providers, if the settings ask for it.
+/// Has the daemon check providers, if the settings ask for it.
 pub fn check_from_now_on(home: &Home, output: &Output) {
     if let Err(error) = aiw_app::health::have_checked(home) {
         output.note(format!("providers are not checked: {error}"));
     }
 }
 
-/// Checks all providers once, for the resident.
-pub async fn check_each(home: &Home, output: &Output) -> Result<(), Failure> {
+/// Checks all providers once, for the daemon.
+pub async fn check_each(home: &Home, output: &Output) -> Result<(), CliError> {
     Ok(aiw_app::health::check_providers(&*session(home, output)?).await?)
 }
 
 fn changes(args: ProviderArgs) -> ProviderChanges {
     let token = match (args.token_env, args.token_stdin) {
         (Some(variable), _) => Some(NewTokenSource::Variable(variable)),
-        (None, true) => Some(NewTokenSource::Given),
+        (None, true) => Some(NewTokenSource::Prompted),
         (None, false) => None,
     };
     ProviderChanges {
@@ -99,7 +99,7 @@ fn changes(args: ProviderArgs) -> ProviderChanges {
         scenario: args.scenario,
         env: args.env,
         headers: args.header,
-        withhold: match (args.withhold, args.no_withhold) {
+        scrub_env: match (args.scrub_env, args.no_scrub_env) {
             (false, false) => None,
             (withhold, _) => Some(withhold),
         },
@@ -110,7 +110,7 @@ fn changes(args: ProviderArgs) -> ProviderChanges {
     }
 }
 
-fn remove(home: &Home, providers: &Providers, names: &[String], output: &Output) -> Result<(), Failure> {
+fn remove(home: &Home, providers: &Providers, names: &[String], output: &Output) -> Result<(), CliError> {
     let (removed, failures) = remove_each(names, output, |name| {
         let removed = aiw_app::providers::remove(home, providers, name)?;
         view::removed(&removed, output);
@@ -119,7 +119,7 @@ fn remove(home: &Home, providers: &Providers, names: &[String], output: &Output)
     output.conclude(ProviderRemove { removed, failed: failures.failed }, failures.first)
 }
 
-fn defaults(providers: &Providers, output: &Output) -> Result<(), Failure> {
+fn defaults(providers: &Providers, output: &Output) -> Result<(), CliError> {
     let defaults = providers.defaults()?;
     for (cli, name) in &defaults {
         output.line(format!("{cli}: {}", name.as_deref().unwrap_or("its own configuration")));
@@ -128,7 +128,7 @@ fn defaults(providers: &Providers, output: &Output) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn test(providers: &Providers, name: &str, output: &Output) -> Result<(), Failure> {
+async fn test(providers: &Providers, name: &str, output: &Output) -> Result<(), CliError> {
     let tested = providers.test(name).await?;
     let refused = tested.health.key == aiw_core::provider::KeyState::Refused;
     let failure = refused.then(|| ProviderError::KeyRefused { provider: name.to_owned() }.into());
@@ -137,11 +137,11 @@ async fn test(providers: &Providers, name: &str, output: &Output) -> Result<(), 
 }
 
 /// Every user of the machine can read a token on a command line, and the shell remembers it.
-fn refuse_token(args: &ProviderArgs) -> Result<(), Failure> {
+fn refuse_token(args: &ProviderArgs) -> Result<(), CliError> {
     if args.token.is_none() {
         return Ok(());
     }
-    let failure = Failure::new(
+    let failure = CliError::new(
         ErrorKind::Usage,
         "don't pass a token as an argument: every user of this machine can read it there, and your shell remembers it",
     );

@@ -6,10 +6,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use aiw_app::usable_settings;
-use aiw_core::{ErrorKind, Fault, RoleName, one_line};
+use aiw_core::{Diagnostic, ErrorKind, RoleName, one_line};
 use aiw_home::Home;
 use aiw_launch::{
-    ListedRole, MAX_ROLE_BYTES, NEW_CONTENT, NEW_DESCRIPTION, Overwrite, RoleDetails, RoleError, RoleSummary, Roles,
+    MAX_ROLE_BYTES, NEW_CONTENT, NEW_DESCRIPTION, Overwrite, RoleDetails, RoleEntry, RoleError, RoleSummary, Roles,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -18,7 +18,7 @@ use super::each::remove_files;
 use super::given;
 use crate::cli::{NewRoleArgs, RoleCommand};
 use crate::editor::Editor;
-use crate::failure::Failure;
+use crate::failure::CliError;
 use crate::output::{Output, under};
 
 /// `aiw role edit`
@@ -30,7 +30,7 @@ pub struct RoleEdit {
     pub changed: bool,
 }
 
-pub fn run(command: RoleCommand, home: &Home, output: &Output) -> Result<(), Failure> {
+pub fn run(command: RoleCommand, home: &Home, output: &Output) -> Result<(), CliError> {
     let here = home.around().directory().ok();
     let roles = Roles::at(home.clone(), &usable_settings(home, output)?, here);
     match command {
@@ -43,9 +43,9 @@ pub fn run(command: RoleCommand, home: &Home, output: &Output) -> Result<(), Fai
     }
 }
 
-fn list(roles: &Roles, output: &Output) -> Result<(), Failure> {
+fn list(roles: &Roles, output: &Output) -> Result<(), CliError> {
     let listing = roles.list();
-    let row = |listed: &ListedRole| {
+    let row = |listed: &RoleEntry| {
         let said = match (&listed.problem, &listed.shadowed_by) {
             (Some(_), _) => "(broken)".to_owned(),
             (None, Some(by)) => format!("(not used: `{}` takes precedence)", by.display()),
@@ -66,12 +66,12 @@ fn list(roles: &Roles, output: &Output) -> Result<(), Failure> {
     if listing.roles.iter().any(|listed| !listed.trusted) {
         output.note("`aiw trust add` lets the roles of this directory be used");
     }
-    output.answer(under("roles", listing.roles.iter().map(RoleSummary::of).collect::<Vec<_>>()));
+    output.answer(under("roles", listing.roles.iter().map(RoleSummary::new).collect::<Vec<_>>()));
     Ok(())
 }
 
-fn show(roles: &Roles, name: &RoleName, output: &Output) -> Result<(), Failure> {
-    let role = roles.look(name)?;
+fn show(roles: &Roles, name: &RoleName, output: &Output) -> Result<(), CliError> {
+    let role = roles.view(name)?;
     // A carriage return would be shown as what it is; it belongs to the line's end.
     let lines = |text: &str| text.replace("\r\n", "\n");
     output.line(lines(&role.description));
@@ -80,11 +80,11 @@ fn show(roles: &Roles, name: &RoleName, output: &Output) -> Result<(), Failure> 
     if !role.trusted {
         output.note("no run gets this role: the directory is not trusted (`aiw trust add`)");
     }
-    output.answer(under("role", RoleDetails::of(&role)));
+    output.answer(under("role", RoleDetails::new(&role)));
     Ok(())
 }
 
-fn new(roles: &Roles, args: &NewRoleArgs, output: &Output) -> Result<(), Failure> {
+fn new(roles: &Roles, args: &NewRoleArgs, output: &Output) -> Result<(), CliError> {
     let name: RoleName = args.name.parse()?;
     let given = args.from.as_deref().map(|from| given(from, MAX_ROLE_BYTES)).transpose()?;
     let is_template = given.is_none();
@@ -100,14 +100,14 @@ fn new(roles: &Roles, args: &NewRoleArgs, output: &Output) -> Result<(), Failure
     if is_template {
         output.line(format!("Edit it with `aiw role edit {name}`"));
     }
-    output.answer(under("role", RoleSummary::of_role(&role)));
+    output.answer(under("role", RoleSummary::from_role(&role)));
     Ok(())
 }
 
-fn edit(roles: &Roles, name: &RoleName, output: &Output) -> Result<(), Failure> {
+fn edit(roles: &Roles, name: &RoleName, output: &Output) -> Result<(), CliError> {
     let old = roles.own_bytes(name)?;
     if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
-        return Err(Failure::user("editing needs a terminal")
+        return Err(CliError::user("editing needs a terminal")
             .with_hint(format!("`aiw role new {name} --from FILE --force` replaces it without one")));
     }
     let editor = Editor::find()?;
@@ -115,7 +115,7 @@ fn edit(roles: &Roles, name: &RoleName, output: &Output) -> Result<(), Failure> 
     let ended = editor.open(&copy.path)?;
     let new = copy.read();
     if !ended.success() {
-        let failure = Failure::user(format!("the role was not changed, because the editor exited with {ended}"));
+        let failure = CliError::user(format!("the role was not changed, because the editor exited with {ended}"));
         return Err(match new {
             Ok(new) if new == old => failure,
             _ => failure.with_hint(copy.keep()),
@@ -129,7 +129,7 @@ fn edit(roles: &Roles, name: &RoleName, output: &Output) -> Result<(), Failure> 
     }
     roles
         .write(name, &new, Overwrite::IfStill(&old))
-        .map_err(|e| Failure::new(e.kind(), format!("the role was not changed: {e}")).with_hint(copy.keep()))?;
+        .map_err(|e| CliError::new(e.kind(), format!("the role was not changed: {e}")).with_hint(copy.keep()))?;
     output.line(format!("Changed {name}"));
     output.answer(RoleEdit { role: name.to_string(), changed: true });
     Ok(())
@@ -142,7 +142,7 @@ struct EditorCopy {
 }
 
 impl EditorCopy {
-    fn new(name: &RoleName, bytes: &[u8]) -> Result<Self, Failure> {
+    fn new(name: &RoleName, bytes: &[u8]) -> Result<Self, CliError> {
         let make = || {
             let private = fs::Permissions::from_mode(0o700);
             let dir = tempfile::Builder::new().prefix("aiw-role-").permissions(private).tempdir()?;
@@ -150,16 +150,16 @@ impl EditorCopy {
             fs::write(&path, bytes)?;
             Ok(Self { dir, path })
         };
-        make().map_err(|e: io::Error| Failure::new(ErrorKind::Unavailable, format!("cannot make a copy to edit: {e}")))
+        make().map_err(|e: io::Error| CliError::new(ErrorKind::Unavailable, format!("cannot make a copy to edit: {e}")))
     }
 
     /// Reads the edited text; of an endless file, just enough to refuse it.
-    fn read(&self) -> Result<Vec<u8>, Failure> {
+    fn read(&self) -> Result<Vec<u8>, CliError> {
         let mut bytes = Vec::new();
         let read = fs::File::open(&self.path).and_then(|file| file.take(MAX_ROLE_BYTES + 1).read_to_end(&mut bytes));
         match read {
             Ok(_) => Ok(bytes),
-            Err(e) => Err(Failure::user(format!("the role was not changed, because its copy is gone: {e}"))),
+            Err(e) => Err(CliError::user(format!("the role was not changed, because its copy is gone: {e}"))),
         }
     }
 
@@ -170,7 +170,7 @@ impl EditorCopy {
     }
 }
 
-fn validate(roles: &Roles, name: Option<&str>, output: &Output) -> Result<(), Failure> {
+fn validate(roles: &Roles, name: Option<&str>, output: &Output) -> Result<(), CliError> {
     let (checked, unread) = roles.validate(name);
     if let (Some(name), true) = (name, checked.is_empty()) {
         return Err(RoleError::Unknown { name: name.parse()? }.into());
@@ -179,12 +179,12 @@ fn validate(roles: &Roles, name: Option<&str>, output: &Output) -> Result<(), Fa
     for (listed, problem) in checked {
         output.line(format!("{}: {}", one_line(&listed.name, 129), problem.as_deref().unwrap_or("good")));
         bad.extend(problem.is_some().then(|| format!("`{}`", listed.path.display())));
-        roles.push(RoleSummary { problem, ..RoleSummary::of(&listed) });
+        roles.push(RoleSummary { problem, ..RoleSummary::new(&listed) });
     }
     for unread in unread.iter().map(ToString::to_string) {
         output.line(&unread);
         bad.push(unread);
     }
-    let failure = (!bad.is_empty()).then(|| Failure::user(format!("invalid: {}", bad.join(", "))));
+    let failure = (!bad.is_empty()).then(|| CliError::user(format!("invalid: {}", bad.join(", "))));
     output.conclude(under("roles", roles), failure)
 }

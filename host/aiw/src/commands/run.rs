@@ -8,27 +8,27 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{IsTerminal, Read, Write};
 
-use aiw_app::runs::{self, Attendance, Stopping, TaskProblem};
+use aiw_app::runs::{self, Stopping, TaskProblem, TaskWatcher};
 use aiw_app::{directory, own_path};
 use aiw_core::{CliKind, ErrorKind, shell_word};
 use aiw_home::Home;
-use aiw_launch::{LogText, MAX_PROMPT_BYTES, OutputPlace, OwnServer, PreparedRun, RunRequest, TaskDetails};
+use aiw_launch::{LogText, MAX_PROMPT_BYTES, OutputTarget, OwnServer, PreparedRun, RunRequest, TaskDetails};
 use aiw_offer::Toolset;
 use aiw_providers::Decision;
 use aiw_tasks::{FollowFrom, LogEntry, NOTE, Outcome, ResourceLimits, State, Stream, Task, Tasks};
 
 use self::progress::LiveLine;
-use crate::ask::{Beside, Person};
+use crate::ask::{Person, StderrReporter};
 use crate::cli::run::{RunArgs, RunOutput};
 use crate::commands::follow::{FollowStep, follow};
 use crate::commands::secret::variable;
 use crate::components::session;
-use crate::failure::Failure;
+use crate::failure::CliError;
 use crate::output::{Output, under};
 use crate::runtime::{self, Signals};
 use crate::terminal;
 
-pub fn run(cli: CliKind, args: RunArgs, home: &Home, output: &Output) -> Result<(), Failure> {
+pub fn run(cli: CliKind, args: RunArgs, home: &Home, output: &Output) -> Result<(), CliError> {
     let prompt = prompt(cli, &args)?;
     let is_task = prompt.is_some();
     if !is_task && !args.explain {
@@ -42,7 +42,7 @@ pub fn run(cli: CliKind, args: RunArgs, home: &Home, output: &Output) -> Result<
             ("--json", output.is_json()),
         ];
         if let Some((flag, _)) = unfit.iter().find(|(_, given)| *given) {
-            let failure = Failure::user(format!("`{flag}` is for tasks, but there is no prompt"));
+            let failure = CliError::user(format!("`{flag}` is for tasks, but there is no prompt"));
             return Err(line::without_prompt(cli, &args, home, failure));
         }
         if !std::io::stdin().is_terminal() {
@@ -55,7 +55,7 @@ pub fn run(cli: CliKind, args: RunArgs, home: &Home, output: &Output) -> Result<
     if !args.explain && terminal::can_ask() {
         let mut person = Person::new(output, false);
         person.beside = true;
-        runtime.block_on(runs::ask_for_trust(home, &request, &person, &Beside(output)))?;
+        runtime.block_on(runs::ask_for_trust(home, &request, &person, &StderrReporter(output)))?;
     }
     let prepared = runtime.block_on(runs::prepare(&client, request));
     client.notes().iter().for_each(|note| output.note(note));
@@ -80,11 +80,11 @@ pub fn run(cli: CliKind, args: RunArgs, home: &Home, output: &Output) -> Result<
     // Before the start: a Ctrl-C right after it stops the task, and not this process alone.
     let signals = Signals::listen()?;
     let (provider, model) = progress::describe(&prepared);
-    let attendance = Attendance::begin(prepared.unreachable.clone());
+    let attendance = TaskWatcher::begin(prepared.unreachable.clone());
     let task = runs::start(&client, prepared, !args.no_queue)?;
     let ended = if args.detach {
         output.line(task.id.as_str());
-        output.answer(under("task", TaskDetails::of(&task)));
+        output.answer(under("task", TaskDetails::new(&task)));
         Ok(())
     } else {
         output.note(progress::started(task.id.as_str(), cli.as_str(), provider.as_deref(), model.as_deref()));
@@ -95,12 +95,12 @@ pub fn run(cli: CliKind, args: RunArgs, home: &Home, output: &Output) -> Result<
 }
 
 /// The failure of a run that has nothing to do and nobody to ask.
-pub(super) fn no_terminal() -> Failure {
-    Failure::user("there is no prompt, and no terminal for the interactive mode")
+pub(super) fn no_terminal() -> CliError {
+    CliError::user("there is no prompt, and no terminal for the interactive mode")
 }
 
 /// The prompt's bytes; none for the interactive mode.
-fn prompt(cli: CliKind, args: &RunArgs) -> Result<Option<Vec<u8>>, Failure> {
+fn prompt(cli: CliKind, args: &RunArgs) -> Result<Option<Vec<u8>>, CliError> {
     match args.prompt.as_slice() {
         [] => Ok(None),
         [dash] if dash == "-" => {
@@ -108,26 +108,26 @@ fn prompt(cli: CliKind, args: &RunArgs) -> Result<Option<Vec<u8>>, Failure> {
             let mut stdin = std::io::stdin().lock().take(MAX_PROMPT_BYTES as u64 + 1);
             stdin
                 .read_to_end(&mut bytes)
-                .map_err(|e| Failure::new(ErrorKind::Unavailable, format!("cannot read standard input: {e}")))?;
+                .map_err(|e| CliError::new(ErrorKind::Unavailable, format!("cannot read standard input: {e}")))?;
             Ok(Some(bytes))
         }
         [dash, ..] if dash == "-" => {
             let failure =
-                Failure::new(ErrorKind::Usage, "`-` reads the prompt from standard input, but other words follow it");
+                CliError::new(ErrorKind::Usage, "`-` reads the prompt from standard input, but other words follow it");
             Err(failure.with_hint("use only one of them"))
         }
         words => {
             let mut texts = words.iter().skip(1).map(|word| word.to_string_lossy());
             if let Some(flag) = texts.find(|word| line::is_flag(word)) {
-                let message = format!("`{}` comes after the prompt's first word", line::shown(&flag));
-                return Err(Failure::new(ErrorKind::Usage, message).with_hint(line::right_line(cli)));
+                let message = format!("`{}` comes after the prompt's first word", line::redact_flag(&flag));
+                return Err(CliError::new(ErrorKind::Usage, message).with_hint(line::right_line(cli)));
             }
             Ok(Some(words.join(&OsString::from(" ")).into_encoded_bytes()))
         }
     }
 }
 
-fn request(home: &Home, cli: CliKind, args: &RunArgs, prompt: Option<Vec<u8>>) -> Result<RunRequest, Failure> {
+fn request(home: &Home, cli: CliKind, args: &RunArgs, prompt: Option<Vec<u8>>) -> Result<RunRequest, CliError> {
     let cwd = match &args.cwd {
         Some(dir) if dir.is_absolute() => dir.clone(),
         Some(dir) => directory(home)?.join(dir),
@@ -178,7 +178,7 @@ fn explain(prepared: &PreparedRun, output: &Output) {
         Decision::Named => "named by `-p`".to_owned(),
         Decision::Project(root) => format!("named by `{}`", root.join(".aiw.json").display()),
         Decision::Default => "the default".to_owned(),
-        Decision::Own => "nothing names one".to_owned(),
+        Decision::CliLogin => "nothing names one".to_owned(),
     };
     output.line(match &plan.provider {
         Some(name) => format!("provider: {name} ({source})"),
@@ -210,8 +210,8 @@ fn explain(prepared: &PreparedRun, output: &Output) {
     for (word, names) in [("sets", &plan.sets), ("removes", &plan.unsets)] {
         groups(word, names, output);
     }
-    if !plan.withholds.is_empty() {
-        output.line(format!("withholds, because they hold keys of providers: {}", plan.withholds.join(" ")));
+    if !plan.scrub_env.is_empty() {
+        output.line(format!("withholds, because they hold keys of providers: {}", plan.scrub_env.join(" ")));
     }
     // Claude Code's own settings hold variables too, and they beat the environment.
     let (variables, settings): (Vec<String>, Vec<String>) =
@@ -267,10 +267,10 @@ fn attend(
     tasks: &Tasks,
     task: &Task,
     form: RunOutput,
-    attendance: Attendance,
+    attendance: TaskWatcher,
     signals: &Signals,
     output: &Output,
-) -> Result<(), Failure> {
+) -> Result<(), CliError> {
     let form = if output.is_json() { RunOutput::Json } else { form };
     let attendance = RefCell::new(attendance);
     let (mut text, mut live) = (LogText::new(task), LiveLine::new());
@@ -320,10 +320,10 @@ fn attend(
                 if signals.has_hung_up() {
                     live.clear();
                     let hint = format!("task {0} keeps running: `aiw wait {0}` waits for it", now.id);
-                    return Err(Failure::interrupted(129).with_hint(hint));
+                    return Err(CliError::interrupted(129).with_hint(hint));
                 }
                 let is_asked = signals.last() != 0;
-                let stopping = attendance.borrow_mut().look(tasks, now, live.has_answered(), is_asked)?;
+                let stopping = attendance.borrow_mut().check(tasks, now, live.has_answered(), is_asked)?;
                 if stopping.is_some() {
                     live.clear();
                 }
@@ -340,15 +340,15 @@ fn attend(
     }
     let task = followed.task;
     if form == RunOutput::Text {
-        text.finish().iter().for_each(|end| write_piece(OutputPlace::Answer, end));
+        text.finish().iter().for_each(|end| write_piece(OutputTarget::Answer, end));
         if task.outcome == Some(Outcome::Succeeded) {
-            text.untold(&task).iter().for_each(|answer| write_piece(OutputPlace::Answer, &format!("{answer}\n")));
+            text.untold(&task).iter().for_each(|answer| write_piece(OutputTarget::Answer, &format!("{answer}\n")));
         }
     }
     tasks.mark_read(&[task.id])?;
     // This is the report.
     let task = Task { unread: false, ..task };
-    let answer = under("task", TaskDetails::of(&task));
+    let answer = under("task", TaskDetails::new(&task));
     if form == RunOutput::Json {
         output.document(&answer);
     }
@@ -362,17 +362,17 @@ fn attend(
         output.answer(answer);
         return Ok(());
     };
-    let failure = Failure::new(kind, message).with_code(ending.code).with_hint(hint);
+    let failure = CliError::new(kind, message).with_code(ending.code).with_hint(hint);
     output.conclude(answer, Some(failure))
 }
 
 /// Writes to standard output or standard error, by what it is.
-fn write_piece(place: OutputPlace, text: &str) {
+fn write_piece(place: OutputTarget, text: &str) {
     match place {
-        OutputPlace::Answer => {
+        OutputTarget::Answer => {
             crate::output::write(text);
         }
-        OutputPlace::Progress => {
+        OutputTarget::Progress => {
             let _ = std::io::stderr().lock().write_all(text.as_bytes());
         }
     }

@@ -6,11 +6,11 @@ use aiw_home::Home;
 
 use crate::ask::Person;
 use crate::cli::provider::SecretCommand;
-use crate::failure::Failure;
+use crate::failure::CliError;
 use crate::output::Output;
 use crate::terminal;
 
-pub async fn run(command: SecretCommand, home: &Home, output: &Output) -> Result<(), Failure> {
+pub async fn run(command: SecretCommand, home: &Home, output: &Output) -> Result<(), CliError> {
     home.recover()?;
     match command {
         SecretCommand::Set { name, env } => {
@@ -33,7 +33,7 @@ pub async fn run(command: SecretCommand, home: &Home, output: &Output) -> Result
         }
         SecretCommand::Remove { name, yes } => {
             let answer = secrets::remove(home, &name, &Person::new(output, yes), output).await;
-            let answer = answer.map_err(|e| Failure::from(e).declined_as("nothing was removed"))?;
+            let answer = answer.map_err(|e| CliError::from(e).declined_as("nothing was removed"))?;
             output.line(format!("Removed `{name}`"));
             for (kind, users) in [("providers", &answer.removed.providers), ("MCP servers", &answer.servers)] {
                 if !users.is_empty() {
@@ -47,7 +47,7 @@ pub async fn run(command: SecretCommand, home: &Home, output: &Output) -> Result
 }
 
 /// Returns the value of a variable that the user named.
-pub fn variable<'a>(home: &'a Home, name: &EnvName) -> Result<&'a str, Failure> {
-    let unset = || Failure::user(format!("the variable `{name}` is not set, or is not text"));
+pub fn variable<'a>(home: &'a Home, name: &EnvName) -> Result<&'a str, CliError> {
+    let unset = || CliError::user(format!("the variable `{name}` is not set, or is not text"));
     home.around().text(name.as_str()).ok_or_else(unset)
 }

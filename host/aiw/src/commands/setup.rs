@@ -10,10 +10,10 @@ use aiw_offer::{Toolset, UnknownToolset, read_only_tools};
 
 use crate::ask::Person;
 use crate::cli::setup::SetupArgs;
-use crate::failure::Failure;
+use crate::failure::CliError;
 use crate::output::Output;
 
-pub async fn run(args: SetupArgs, home: &Home, output: &Output) -> Result<(), Failure> {
+pub async fn run(args: SetupArgs, home: &Home, output: &Output) -> Result<(), CliError> {
     let SetupArgs { clients, project, import, rename, toolsets: names, approve_calls, undo, dry_run, yes } = args;
     let request = SetupRequest {
         clients,
@@ -27,14 +27,14 @@ pub async fn run(args: SetupArgs, home: &Home, output: &Output) -> Result<(), Fa
         dry_run,
     };
     let done = set_up(home, &places(home)?, &request, &Person::new(output, yes), output).await;
-    let (answer, first) = done.map_err(|e| Failure::from(e).declined_as("nothing was written"))?;
+    let (answer, first) = done.map_err(|e| CliError::from(e).declined_as("nothing was written"))?;
     output.conclude(answer, first.map(Into::into))
 }
 
 /// The toolsets as a client's entry names them. One that does not exist would keep the server from starting.
-fn toolsets(names: Option<&[String]>) -> Result<Option<String>, Failure> {
+fn toolsets(names: Option<&[String]>) -> Result<Option<String>, CliError> {
     let Some(names) = names else { return Ok(None) };
-    let unknown = |e: UnknownToolset| Failure::new(ErrorKind::Usage, e.to_string()).with_hint(e.hint());
+    let unknown = |e: UnknownToolset| CliError::new(ErrorKind::Usage, e.to_string()).with_hint(e.hint());
     Toolset::named(names).map_err(unknown)?;
     let names: Vec<&str> = names.iter().map(|name| name.trim()).collect();
     Ok(Some(names.join(",")))

@@ -1,10 +1,10 @@
 //! `aiw sync …`
 
 use aiw_app::sync;
-use aiw_core::{Sink, counted, framed_line};
+use aiw_core::{Reporter, counted, framed_line};
 use aiw_home::Home;
 use aiw_sync::{
-    PullRequest, PushRequest, SnapshotFile, StoreBegun, StoreSnapshot, SyncChange, SyncPull, SyncPush, SyncWish,
+    PendingInstall, PullRequest, PushRequest, SnapshotFile, StoreBegun, StoreSnapshot, SyncChange, SyncPull, SyncPush,
     Synchronizer,
 };
 use schemars::JsonSchema;
@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::ask::Person;
 use crate::cli::sync::{ApplyArgs, ListSnapshotsArgs, PullArgs, PushArgs, SyncCommand};
 use crate::components::session;
-use crate::failure::Failure;
+use crate::failure::CliError;
 use crate::output::Output;
 
 /// The answer of `aiw sync list --what`
@@ -34,25 +34,25 @@ pub struct SyncScope {
 
 /// The answer of `aiw sync leave`
 #[derive(Serialize, JsonSchema)]
-pub struct SyncLeft {
-    /// The far end, which keeps its snapshots
-    pub far_end: String,
+pub struct SyncLeaveResult {
+    /// The remote, which keeps its snapshots
+    pub remote: String,
 }
 
-pub async fn run(command: SyncCommand, home: &Home, output: &Output) -> Result<(), Failure> {
+pub async fn run(command: SyncCommand, home: &Home, output: &Output) -> Result<(), CliError> {
     home.recover()?;
     let client = session(home, output)?;
     let own = sync::open(client.app(), client.home())?;
     let person = Person::new(output, false);
     match command {
-        SyncCommand::Init(args) => begun(&own.init(&args.far_end, args.name, &person, output).await?, output),
-        SyncCommand::Join(args) => begun(&own.join(&args.far_end, args.name, None, &person, output).await?, output),
+        SyncCommand::Init(args) => begun(&own.init(&args.remote, args.name, &person, output).await?, output),
+        SyncCommand::Join(args) => begun(&own.join(&args.remote, args.name, None, &person, output).await?, output),
         SyncCommand::Login(args) => {
-            own.login(args.far_end.as_deref(), &person, output).await?;
+            own.login(args.remote.as_deref(), &person, output).await?;
             output.line("logged in");
         }
         SyncCommand::Logout(args) => {
-            own.logout(args.far_end.as_deref(), output).await?;
+            own.logout(args.remote.as_deref(), output).await?;
             output.line("logged out");
         }
         SyncCommand::Push(args) => push(&own, &args, &person, output).await?,
@@ -75,14 +75,15 @@ pub async fn run(command: SyncCommand, home: &Home, output: &Output) -> Result<(
         }
         SyncCommand::Undo => {
             let answer = own.undo()?;
-            output.line(format!("Undid the {} of {}: {}", answer.what, answer.time, files(answer.files.len())));
-            answer.left.iter().for_each(|path| output.note(format!("{path} was changed since, and stays as it is")));
+            output.line(format!("Undid the {} of {}: {}", answer.operation, answer.time, files(answer.files.len())));
+            answer.skipped.iter().for_each(|path| output.note(format!("{path} was changed since, and stays as it is")));
             output.answer(answer);
         }
         SyncCommand::Log => {
             let answer = own.log()?;
-            let row =
-                |entry: &aiw_sync::SyncLogEntry| vec![entry.time.clone(), entry.what.clone(), entry.files.join(", ")];
+            let row = |entry: &aiw_sync::SyncLogEntry| {
+                vec![entry.time.clone(), entry.operation.clone(), entry.files.join(", ")]
+            };
             output.table(&["TIME", "WHAT", "FILES"], &answer.entries.iter().map(row).collect::<Vec<_>>());
             if answer.entries.is_empty() {
                 output.line("no pull or restore has changed a file here");
@@ -102,9 +103,9 @@ pub async fn run(command: SyncCommand, home: &Home, output: &Output) -> Result<(
             output.answer(answer);
         }
         SyncCommand::Leave => {
-            let far_end = own.leave()?;
-            output.line(format!("This machine has left the store at `{far_end}`; nothing there or here was deleted"));
-            output.answer(SyncLeft { far_end });
+            let remote = own.leave()?;
+            output.line(format!("This machine has left the store at `{remote}`; nothing there or here was deleted"));
+            output.answer(SyncLeaveResult { remote });
         }
     }
     Ok(())
@@ -115,17 +116,17 @@ fn files(count: usize) -> String {
 }
 
 fn begun(answer: &StoreBegun, output: &Output) {
-    output.line(format!("`{}` synchronizes with `{}` now", answer.machine, answer.far_end));
+    output.line(format!("`{}` synchronizes with `{}` now", answer.machine, answer.remote));
     output.line(format!("The fingerprint, the same on each of your machines: {}", answer.fingerprint));
     let next = if answer.snapshots == 0 { "aiw sync push" } else { "aiw sync pull" };
     output.line(format!("Next: `{next}`"));
     output.answer(answer.clone());
 }
 
-async fn push(own: &Synchronizer, args: &PushArgs, person: &Person<'_>, output: &Output) -> Result<(), Failure> {
-    let request = PushRequest { yes_shrink: args.yes_shrink, accept_older: args.accept_older };
+async fn push(own: &Synchronizer, args: &PushArgs, person: &Person<'_>, output: &Output) -> Result<(), CliError> {
+    let request = PushRequest { allow_deletions: args.allow_deletions, allow_rollback: args.allow_rollback };
     let answer: SyncPush = own.push(&request, person, output).await?;
-    answer.left_out.iter().for_each(|left| output.note(format!("{} {}; it is left out", left.path, left.why)));
+    answer.skipped.iter().for_each(|left| output.note(format!("{} {}; it is left out", left.path, left.reason)));
     match &answer.snapshot {
         Some(name) => output.line(format!(
             "Pushed `{name}`: {}, {} kB sealed, {} changed",
@@ -140,14 +141,14 @@ async fn push(own: &Synchronizer, args: &PushArgs, person: &Person<'_>, output: 
 }
 
 fn request(args: ApplyArgs, all: Option<bool>) -> PullRequest {
-    let ApplyArgs { partial, allow_executable, accept_older, dry_run } = args;
-    PullRequest { dry_run, partial, allow_executable, accept_older, all }
+    let ApplyArgs { partial, allow_executable, allow_rollback, dry_run } = args;
+    PullRequest { dry_run, partial, allow_executable, allow_rollback, all }
 }
 
-async fn pull(own: &Synchronizer, args: PullArgs, person: &Person<'_>, output: &Output) -> Result<(), Failure> {
+async fn pull(own: &Synchronizer, args: PullArgs, person: &Person<'_>, output: &Output) -> Result<(), CliError> {
     let all = (args.mine || args.theirs).then_some(args.mine);
     let answer = own.pull(&request(args.apply, all), person, output).await;
-    pulled(answer.map_err(|e| Failure::from(aiw_app::AppError::from(e)).declined_as("nothing was changed"))?, output);
+    pulled(answer.map_err(|e| CliError::from(aiw_app::AppError::from(e)).declined_as("nothing was changed"))?, output);
     Ok(())
 }
 
@@ -162,8 +163,8 @@ fn pulled(answer: SyncPull, output: &Output) {
             conflict.path, conflict.machine
         ));
     }
-    answer.unreadable.iter().for_each(|file| output.note(format!("{} is not merged: {}", file.path, file.why)));
-    answer.left.iter().for_each(|path| output.note(format!("{path} was changed meanwhile, and stays as it is")));
+    answer.unreadable.iter().for_each(|file| output.note(format!("{} is not merged: {}", file.path, file.reason)));
+    answer.skipped.iter().for_each(|path| output.note(format!("{path} was changed meanwhile, and stays as it is")));
     let count = answer.changes.len();
     match (answer.applied, count) {
         (true, _) => output.line(format!("Changed {}; `aiw sync undo` gives them back as they were", files(count))),
@@ -175,11 +176,11 @@ fn pulled(answer: SyncPull, output: &Output) {
             }
         }
     }
-    wishes(&answer.wishes, output);
+    wishes(&answer.pending_installs, output);
     output.answer(answer);
 }
 
-fn wishes(wishes: &[SyncWish], output: &Output) {
+fn wishes(wishes: &[PendingInstall], output: &Output) {
     if !wishes.is_empty() {
         output.line("Installed on other machines of yours, and not here:");
     }
@@ -195,9 +196,9 @@ fn changes(changes: &[SyncChange], output: &Output) {
     }
 }
 
-fn status(own: &Synchronizer, output: &Output) -> Result<(), Failure> {
+fn status(own: &Synchronizer, output: &Output) -> Result<(), CliError> {
     let answer = own.status()?;
-    output.line(format!("`{}` synchronizes with `{}`", answer.machine, answer.far_end));
+    output.line(format!("`{}` synchronizes with `{}`", answer.machine, answer.remote));
     if let Some(fingerprint) = &answer.fingerprint {
         output.line(format!("Fingerprint: {fingerprint}"));
     }
@@ -206,18 +207,18 @@ fn status(own: &Synchronizer, output: &Output) -> Result<(), Failure> {
         count => output.line(format!("{} not pushed: `aiw sync push`", counted(count as u64, "change"))),
     }
     answer.unpushed.iter().for_each(|path| output.line(format!("  {path}")));
-    answer.left_out.iter().for_each(|left| output.note(format!("{} {}; it is left out", left.path, left.why)));
-    wishes(&answer.wishes, output);
+    answer.skipped.iter().for_each(|left| output.note(format!("{} {}; it is left out", left.path, left.reason)));
+    wishes(&answer.pending_installs, output);
     output.answer(answer);
     Ok(())
 }
 
-async fn list(own: &Synchronizer, args: &ListSnapshotsArgs, output: &Output) -> Result<(), Failure> {
+async fn list(own: &Synchronizer, args: &ListSnapshotsArgs, output: &Output) -> Result<(), CliError> {
     if args.what {
         let rows = own.table();
         let row = |row: &SnapshotFile| {
             let is = if row.included { "yes" } else { "no" };
-            vec![row.path.clone(), is.to_owned(), row.travels.clone(), row.effect.clone(), row.why.clone()]
+            vec![row.path.clone(), is.to_owned(), row.policy.clone(), row.effect.clone(), row.reason.clone()]
         };
         let shown: Vec<Vec<String>> = rows.iter().map(row).collect();
         output.table(&["WHAT", "TRAVELS", "RULE", "EFFECT", "WHY"], &shown);

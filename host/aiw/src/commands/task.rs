@@ -6,11 +6,13 @@ use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 use std::time::Instant;
 
-use aiw_app::resident::ResidentState;
-use aiw_app::tasks::{self, ListedTasks, StoppedTask, TaskCounts};
-use aiw_core::{ErrorKind, Fault, ProcessId, counted, one_line};
+use aiw_app::daemon::DaemonState;
+use aiw_app::tasks::{self, StoppedTask, TaskCounts, TaskList};
+use aiw_core::{Diagnostic, ErrorKind, ProcessId, counted, one_line};
 use aiw_home::{Home, rfc3339};
-use aiw_launch::{LogText, TaskDetails, TaskLog, TaskSummary, TextLine, WaitedTask, duration, resume, standing, tail};
+use aiw_launch::{
+    LogText, TaskDetails, TaskLog, TaskSummary, TextLine, WaitedTask, describe_state, duration, resume, tail,
+};
 use aiw_tasks::{FollowFrom, Keep, Outcome, State, Stream, Task, TaskError, Tasks, WaitMode};
 use clap::builder::styling::{AnsiColor, Style};
 use schemars::JsonSchema;
@@ -19,7 +21,7 @@ use serde::Serialize;
 use crate::cli::run::RunArgs;
 use crate::cli::task::{LogArgs, PruneArgs, TaskCommand, WaitArgs};
 use crate::commands::follow::{FollowStep, follow};
-use crate::failure::Failure;
+use crate::failure::CliError;
 use crate::layout;
 use crate::output::{Output, under};
 use crate::runtime::Signals;
@@ -35,7 +37,7 @@ pub struct Wait {
     pub done: bool,
 }
 
-pub fn run(command: TaskCommand, home: &Home, output: &Output) -> Result<(), Failure> {
+pub fn run(command: TaskCommand, home: &Home, output: &Output) -> Result<(), CliError> {
     match command {
         TaskCommand::List(scope) => list(&tasks::open(home, scope.all_namespaces)?, output),
         TaskCommand::Show { id } => show(&tasks::open(home, true)?, &id, output),
@@ -55,7 +57,7 @@ fn rows(tasks: &[Task]) -> Vec<Vec<String>> {
     let row = |task: &Task| {
         vec![
             task.id.to_string(),
-            standing(task),
+            describe_state(task),
             task.about.cli.to_string(),
             one_line(task.about.provider.as_deref().unwrap_or("-"), 24),
             took(duration(task)),
@@ -92,14 +94,14 @@ fn show_list(tasks: &[Task], output: &Output) {
     }
 }
 
-fn list(tasks: &Tasks, output: &Output) -> Result<(), Failure> {
-    let ListedTasks { tasks: all, problems } = tasks::list(tasks)?;
+fn list(tasks: &Tasks, output: &Output) -> Result<(), CliError> {
+    let TaskList { tasks: all, problems } = tasks::list(tasks)?;
     show_list(&all, output);
     say(&problems, output);
     if all.is_empty() && problems.is_empty() {
         output.line("no tasks: `aiw claude \"…\"` starts one");
     }
-    output.answer(under("tasks", all.iter().map(TaskSummary::of).collect::<Vec<_>>()));
+    output.answer(under("tasks", all.iter().map(TaskSummary::new).collect::<Vec<_>>()));
     Ok(())
 }
 
@@ -112,18 +114,18 @@ fn say(problems: &[TaskError], output: &Output) {
 }
 
 /// `aiw status`: what is running, and what finished since you last looked.
-pub fn status(all_namespaces: bool, home: &Home, output: &Output) -> Result<(), Failure> {
+pub fn status(all_namespaces: bool, home: &Home, output: &Output) -> Result<(), CliError> {
     super::provider::check_from_now_on(home, output);
-    let (status, ListedTasks { tasks: shown, problems }) = tasks::status(home, all_namespaces)?;
+    let (status, TaskList { tasks: shown, problems }) = tasks::status(home, all_namespaces)?;
     say(&problems, output);
     show_list(&shown, output);
-    let TaskCounts { running, queued, unread } = status.counts;
+    let TaskCounts { running, queued, unseen: unread } = status.counts;
     output.line(format!("{running} running, {queued} queued, {unread} finished since you last looked"));
     if status.processes > 0 {
         let run = if status.processes == 1 { "process of this project runs" } else { "processes of this project run" };
         output.line(format!("{} {run}: `aiw ps`", status.processes));
     }
-    if let Some(line) = status.resident.as_ref().and_then(ResidentState::line) {
+    if let Some(line) = status.daemon.as_ref().and_then(DaemonState::line) {
         output.line(line);
     }
     if let Some(count) = status.unpushed {
@@ -137,14 +139,14 @@ pub fn status(all_namespaces: bool, home: &Home, output: &Output) -> Result<(), 
     Ok(())
 }
 
-fn show(tasks: &Tasks, id: &str, output: &Output) -> Result<(), Failure> {
+fn show(tasks: &Tasks, id: &str, output: &Output) -> Result<(), CliError> {
     let task = tasks.find(id)?;
     let line = |name: &str, value: Option<String>| {
         if let Some(value) = value {
             output.line(format!("  {name}: {}", one_line(&value, 400)));
         }
     };
-    output.line(format!("{} {}, {} after {}", task.id, task.about.cli, standing(&task), took(duration(&task))));
+    output.line(format!("{} {}, {} after {}", task.id, task.about.cli, describe_state(&task), took(duration(&task))));
     line("prompt", Some(task.about.prompt.clone()));
     line("provider", task.about.provider.clone());
     line("model", task.about.model.clone());
@@ -168,7 +170,7 @@ fn show(tasks: &Tasks, id: &str, output: &Output) -> Result<(), Failure> {
         output.line("");
         output.line(message);
     }
-    output.answer(under("task", TaskDetails::of(&task)));
+    output.answer(under("task", TaskDetails::new(&task)));
     if task.unread {
         tasks.mark_read(&[task.id])?;
     }
@@ -176,19 +178,19 @@ fn show(tasks: &Tasks, id: &str, output: &Output) -> Result<(), Failure> {
 }
 
 /// `aiw logs`, of a task
-pub fn logs(args: &LogArgs, home: &Home, output: &Output) -> Result<(), Failure> {
+pub fn logs(args: &LogArgs, home: &Home, output: &Output) -> Result<(), CliError> {
     let tasks = &tasks::open(home, true)?;
     let [id] = args.ids.as_slice() else {
-        return Err(Failure::user("one task has one log: name one").with_hint("`aiw task list` lists them"));
+        return Err(CliError::user("one task has one log: name one").with_hint("`aiw task list` lists them"));
     };
     let task = tasks.find(id).map_err(|e| unnamed(home, e))?;
     if output.is_json() && args.follow {
-        return Err(Failure::user("`--json` prints one object, which has no end with `--follow`")
+        return Err(CliError::user("`--json` prints one object, which has no end with `--follow`")
             .with_hint("use only one of them"));
     }
     if args.raw {
         if output.is_json() {
-            return Err(Failure::user("`--raw` prints the CLI's own stream, and `--json` one object of aiw's")
+            return Err(CliError::user("`--raw` prints the CLI's own stream, and `--json` one object of aiw's")
                 .with_hint("use only one of them"));
         }
         return raw(tasks, &task, args);
@@ -230,28 +232,28 @@ pub fn logs(args: &LogArgs, home: &Home, output: &Output) -> Result<(), Failure>
     }
 }
 
-fn print_lines(task: &Task, lines: &[TextLine], output: &Output) -> Result<(), Failure> {
+fn print_lines(task: &Task, lines: &[TextLine], output: &Output) -> Result<(), CliError> {
     lines.iter().for_each(|line| output.line(&line.text));
-    output.answer(TaskLog::of(task, lines));
+    output.answer(TaskLog::new(task, lines));
     Ok(())
 }
 
 /// Writes at once; a reader that went away ends the command, and is not a failure.
-fn write_line(text: &str) -> Result<(), Failure> {
+fn write_line(text: &str) -> Result<(), CliError> {
     write_bytes(format!("{text}\n").as_bytes())
 }
 
-fn write_bytes(bytes: &[u8]) -> Result<(), Failure> {
+fn write_bytes(bytes: &[u8]) -> Result<(), CliError> {
     let mut stdout = std::io::stdout().lock();
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
         Ok(()) => Ok(()),
         Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
-        Err(e) => Err(Failure::new(ErrorKind::Unavailable, format!("cannot write to standard output: {e}"))),
+        Err(e) => Err(CliError::new(ErrorKind::Unavailable, format!("cannot write to standard output: {e}"))),
     }
 }
 
 /// Standard output and standard error of the CLI, as they were.
-fn raw(tasks: &Tasks, task: &Task, args: &LogArgs) -> Result<(), Failure> {
+fn raw(tasks: &Tasks, task: &Task, args: &LogArgs) -> Result<(), CliError> {
     let from = match (args.tail, args.since) {
         (Some(lines), _) => FollowFrom::Tail(lines),
         (None, Some(since)) => FollowFrom::Since(since),
@@ -268,15 +270,15 @@ fn raw(tasks: &Tasks, task: &Task, args: &LogArgs) -> Result<(), Failure> {
 }
 
 /// Why no task is named so. Processes have the same commands: a word that is neither is looked for in both.
-fn unnamed(home: &Home, error: TaskError) -> Failure {
+fn unnamed(home: &Home, error: TaskError) -> CliError {
     match &error {
-        TaskError::NoTask { id } => super::process::neither(home, id).unwrap_or_else(|| error.into()),
+        TaskError::TaskNotFound { id } => super::process::neither(home, id).unwrap_or_else(|| error.into()),
         _ => error.into(),
     }
 }
 
 /// `aiw stop`, of tasks
-pub fn stop(ids: &[String], all: bool, home: &Home, output: &Output) -> Result<(), Failure> {
+pub fn stop(ids: &[String], all: bool, home: &Home, output: &Output) -> Result<(), CliError> {
     let everywhere = tasks::open(home, true)?;
     let wanted: Vec<Task> = match all {
         true => tasks::others(&tasks::open(home, false)?, aiw_launch::session().task)?
@@ -288,19 +290,19 @@ pub fn stop(ids: &[String], all: bool, home: &Home, output: &Output) -> Result<(
     let wanted: Vec<ProcessId> = wanted.iter().map(|task| task.id).collect();
     let stopped = tasks::stop(&everywhere, &wanted)?;
     for StoppedTask { task, result } in &stopped {
-        let standing = standing(task);
+        let standing = describe_state(task);
         let how = if standing == *result { String::new() } else { format!(": {standing}") };
         output.line(format!("{} {result}{how}", task.id));
     }
     if wanted.is_empty() {
         output.line("nothing is running");
     }
-    output.answer(under("tasks", stopped.iter().map(|one| TaskSummary::of(&one.task)).collect::<Vec<_>>()));
+    output.answer(under("tasks", stopped.iter().map(|one| TaskSummary::new(&one.task)).collect::<Vec<_>>()));
     Ok(())
 }
 
 /// Runs what [`resume`] prints, with a prompt and more arguments for the CLI.
-fn go_on(tasks: &Tasks, id: &str, more: RunArgs, home: &Home, output: &Output) -> Result<(), Failure> {
+fn go_on(tasks: &Tasks, id: &str, more: RunArgs, home: &Home, output: &Output) -> Result<(), CliError> {
     let (task, run) = tasks::resume(tasks, id)?;
     if more.prompt.is_empty() && !std::io::stdin().is_terminal() {
         return Err(super::run::no_terminal().with_hint(format!("aiw task resume {} \"what to do\"", task.id)));
@@ -318,7 +320,7 @@ fn go_on(tasks: &Tasks, id: &str, more: RunArgs, home: &Home, output: &Output) -
     super::run::run(run.cli, args, home, output)
 }
 
-fn prune(tasks: &Tasks, args: &PruneArgs, output: &Output) -> Result<(), Failure> {
+fn prune(tasks: &Tasks, args: &PruneArgs, output: &Output) -> Result<(), CliError> {
     let keep = Keep { count: args.keep, age: args.age };
     let answer = tasks::prune(tasks, keep, args.dry_run)?;
     if args.dry_run {
@@ -338,7 +340,7 @@ fn prune(tasks: &Tasks, args: &PruneArgs, output: &Output) -> Result<(), Failure
 struct LiveTasks {
     /// How many lines the last frame has.
     drawn: usize,
-    shown: bool,
+    is_printed: bool,
     /// The states that were seen last.
     states: BTreeMap<ProcessId, State>,
     /// The tasks, those that changed last first.
@@ -347,11 +349,11 @@ struct LiveTasks {
 
 impl LiveTasks {
     fn new(shown: bool) -> Self {
-        Self { drawn: 0, shown, states: BTreeMap::new(), order: Vec::new() }
+        Self { drawn: 0, is_printed: shown, states: BTreeMap::new(), order: Vec::new() }
     }
 
     fn draw(&mut self, tasks: &[Task]) {
-        if !self.shown {
+        if !self.is_printed {
             return;
         }
         let Size { rows, columns } = terminal::size();
@@ -401,14 +403,14 @@ impl LiveTasks {
 }
 
 /// The number of log lines that a report shows of a task without a final message.
-const LAST_LINES: usize = 5;
+const REPORT_LINE_COUNT: usize = 5;
 
 /// `aiw wait`
-pub fn wait(args: &WaitArgs, home: &Home, output: &Output) -> Result<(), Failure> {
+pub fn wait(args: &WaitArgs, home: &Home, output: &Output) -> Result<(), CliError> {
     let tasks = tasks::open(home, args.all || !args.ids.is_empty())?;
     if args.ready {
         tasks.find_each(&args.ids).map_err(|e| unnamed(home, e))?;
-        let failure = Failure::user("`--ready` is for processes, and a task ends");
+        let failure = CliError::user("`--ready` is for processes, and a task ends");
         return Err(failure.with_hint("`aiw wait ID --ready` waits for a process that `aiw ps` shows"));
     }
     let wanted: Vec<Task> = match args.ids.is_empty() {
@@ -430,14 +432,14 @@ pub fn wait(args: &WaitArgs, home: &Home, output: &Output) -> Result<(), Failure
     let mode = if args.any { WaitMode::Any } else { WaitMode::All };
     let waited = tasks.wait(&ids, mode, deadline, signals.came(), &mut |tasks| live.draw(tasks))?;
     if waited.cancelled {
-        let failure = Failure::new(ErrorKind::Interrupted, "no longer waiting");
+        let failure = CliError::new(ErrorKind::Interrupted, "no longer waiting");
         return Err(failure.with_code(signals.code()).with_hint("the tasks keep running"));
     }
     let ended: Vec<&Task> = waited.all.iter().filter(|task| task.state == State::Ended).collect();
     let (mut reports, mut unread) = (Vec::new(), None);
     for task in &waited.all {
         // A log that can't be read hides no other task.
-        let report = match tasks::report(&tasks, task, LAST_LINES) {
+        let report = match tasks::report(&tasks, task, REPORT_LINE_COUNT) {
             Ok(report) => report,
             Err(e) => {
                 unread = unread.or(Some(e));
@@ -453,12 +455,12 @@ pub fn wait(args: &WaitArgs, home: &Home, output: &Output) -> Result<(), Failure
             "{} {} {} after {}: {}",
             task.id,
             task.about.cli,
-            standing(task),
+            describe_state(task),
             took(duration(task)),
             one_line(&task.about.prompt, 60)
         ));
         let said = match &task.about.final_message {
-            Some(message) => message.lines().rev().take(LAST_LINES).map(str::to_owned).collect::<Vec<_>>(),
+            Some(message) => message.lines().rev().take(REPORT_LINE_COUNT).map(str::to_owned).collect::<Vec<_>>(),
             None => last_lines.iter().rev().cloned().collect(),
         };
         said.iter().rev().for_each(|line| output.line(format!("  {line}")));
@@ -471,12 +473,12 @@ pub fn wait(args: &WaitArgs, home: &Home, output: &Output) -> Result<(), Failure
     }
     if !waited.done {
         let left = waited.all.len() - ended.len();
-        let failure = Failure::new(ErrorKind::User, format!("{left} not ended yet")).with_code(124);
+        let failure = CliError::new(ErrorKind::User, format!("{left} not ended yet")).with_code(124);
         return output.conclude(answer, Some(failure.with_hint("`aiw status` shows them; `aiw wait` keeps waiting")));
     }
     let failed = ended.iter().filter(|task| task.outcome != Some(Outcome::Succeeded)).count();
     let failure = (failed > 0)
-        .then(|| Failure::new(ErrorKind::User, format!("{failed} of {} did not succeed", ended.len())).with_code(1));
+        .then(|| CliError::new(ErrorKind::User, format!("{failed} of {} did not succeed", ended.len())).with_code(1));
     output.conclude(answer, failure)
 }
 

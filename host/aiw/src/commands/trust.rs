@@ -7,10 +7,10 @@ use aiw_home::Home;
 
 use crate::ask::Person;
 use crate::cli::provider::TrustCommand;
-use crate::failure::Failure;
+use crate::failure::CliError;
 use crate::output::Output;
 
-pub async fn run(command: TrustCommand, home: &Home, output: &Output) -> Result<(), Failure> {
+pub async fn run(command: TrustCommand, home: &Home, output: &Output) -> Result<(), CliError> {
     let here = |directory: Option<PathBuf>| directory.unwrap_or_else(|| ".".into());
     match command {
         TrustCommand::Add { directory, yes } => {

@@ -2,11 +2,11 @@
 
 use aiw_app::installation::Update;
 
-use crate::failure::Failure;
+use crate::failure::CliError;
 use crate::output::Output;
 
-pub async fn run(check: bool, output: &Output) -> Result<(), Failure> {
-    let update = Update::look(check).await?;
+pub async fn run(check: bool, output: &Output) -> Result<(), CliError> {
+    let update = Update::detect(check).await?;
     let path = update.path.display();
     output.line(format!("aiw {} was installed by {}: `{path}`", update.version, update.installed_by.as_str()));
     match (&update.newest, update.is_newer) {

@@ -7,14 +7,14 @@ use aiw_app::budgets;
 use aiw_app::phrases::tokens;
 use aiw_app::{directory as client_directory, usable_settings};
 use aiw_core::{counted, one_line};
-use aiw_home::{Budget, BudgetLimit, Home, OWN, rfc3339};
-use aiw_usage::{Book, Loss, Sum};
+use aiw_home::{Budget, BudgetLimit, CLI_LOGIN_NAME, Home, rfc3339};
+use aiw_usage::{Loss, Sum, UsageLog};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::each::{FailedName, remove_each};
 use crate::cli::usage::{BudgetCommand, UsageArgs};
-use crate::failure::Failure;
+use crate::failure::CliError;
 use crate::output::Output;
 
 /// `aiw budget remove`
@@ -26,13 +26,14 @@ pub struct BudgetRemove {
     pub failed: Vec<FailedName>,
 }
 
-pub fn usage(args: &UsageArgs, home: &Home, output: &Output) -> Result<(), Failure> {
+pub fn usage(args: &UsageArgs, home: &Home, output: &Output) -> Result<(), CliError> {
     usable_settings(home, output)?;
     let since = args.since.unwrap_or_else(this_month);
     let project = args.project.as_deref().map(|directory| whole(home, directory)).transpose()?;
     let answer = sums(home, args.by, Some(since), |booking| {
-        let is_by =
-            |name: &str| booking.provider.as_deref().unwrap_or(OWN) == name || booking.pool.as_deref() == Some(name);
+        let is_by = |name: &str| {
+            booking.provider.as_deref().unwrap_or(CLI_LOGIN_NAME) == name || booking.pool.as_deref() == Some(name)
+        };
         args.provider.as_deref().is_none_or(is_by) && is_below(booking, project.as_deref())
     })?;
     let sums = &answer.sums;
@@ -52,11 +53,11 @@ pub fn usage(args: &UsageArgs, home: &Home, output: &Output) -> Result<(), Failu
         if total.unpriced > 0 {
             output.note("?: a model without a known price; `models` in settings.json can name it: `docs/files.md`");
         }
-        if total.cut > 0 || total.estimated > 0 {
+        if total.truncated > 0 || total.estimated > 0 {
             output.note(broken_off(total));
         }
     }
-    if let Some(loss) = Book::of(home).read(since, |_| {})? {
+    if let Some(loss) = UsageLog::new(home).read(since, |_| {})? {
         output.note(format!("note: {loss}; {}", Loss::HINT));
     }
     output.note("Interactive runs that don't go through aiw's gateway are not counted.");
@@ -66,13 +67,13 @@ pub fn usage(args: &UsageArgs, home: &Home, output: &Output) -> Result<(), Failu
 
 /// Says which of the sums are not exact, and why.
 fn broken_off(total: &Sum) -> String {
-    let cut = (total.cut > 0).then(|| format!("{} broke off", counted(total.cut, "answer")));
+    let cut = (total.truncated > 0).then(|| format!("{} broke off", counted(total.truncated, "answer")));
     let estimated = (total.estimated > 0).then(|| format!("the tokens of {} are an estimate", total.estimated));
     cut.into_iter().chain(estimated).collect::<Vec<_>>().join("; ")
 }
 
 /// A directory, as bookings name theirs.
-fn whole(home: &Home, directory: &Path) -> Result<PathBuf, Failure> {
+fn whole(home: &Home, directory: &Path) -> Result<PathBuf, CliError> {
     let directory = client_directory(home)?.join(directory);
     Ok(std::fs::canonicalize(&directory).unwrap_or(directory))
 }
@@ -89,7 +90,7 @@ fn line(key: &str, sum: &Sum) -> Vec<String> {
     ]
 }
 
-pub fn budget(command: BudgetCommand, home: &Home, output: &Output) -> Result<(), Failure> {
+pub fn budget(command: BudgetCommand, home: &Home, output: &Output) -> Result<(), CliError> {
     home.recover()?;
     match command {
         BudgetCommand::Set(args) => {
@@ -102,7 +103,7 @@ pub fn budget(command: BudgetCommand, home: &Home, output: &Output) -> Result<()
                 period: args.per,
                 provider: args.provider,
                 project: args.project.as_deref().map(|directory| whole(home, directory)).transpose()?,
-                refuses: args.refuse,
+                blocks: args.block,
             };
             let answer = budgets::set(home, &budget)?;
             output.line(format!("Set {}", answer.budget.line()));
@@ -119,8 +120,8 @@ pub fn budget(command: BudgetCommand, home: &Home, output: &Output) -> Result<()
             }
             output.answer(answer);
         }
-        BudgetCommand::AcceptLoss => {
-            let answer = budgets::accept_loss(home)?;
+        BudgetCommand::Repair => {
+            let answer = budgets::repair(home)?;
             output.line(match &answer.accepted {
                 Some(loss) => format!("Accepted that {loss}: budgets go on with what it says now"),
                 None => "nothing was lost".to_owned(),
@@ -147,7 +148,7 @@ mod tests {
     fn sums_that_are_not_exact_say_only_what_happened() {
         let said = |cut, estimated| {
             let mut total = Sum::default();
-            (total.cut, total.estimated) = (cut, estimated);
+            (total.truncated, total.estimated) = (cut, estimated);
             broken_off(&total)
         };
         assert_eq!(said(0, 2), "the tokens of 2 are an estimate");

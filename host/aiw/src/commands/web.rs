@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::cli::web::{WebArgs, WebCommand};
 use crate::components::app;
-use crate::failure::Failure;
+use crate::failure::CliError;
 use crate::output::{self, Output};
 use crate::runtime;
 
@@ -23,10 +23,10 @@ pub struct WebAddress {
     pub url: String,
 }
 
-pub async fn run(args: WebArgs, home: &Home, output: &Output) -> Result<(), Failure> {
+pub async fn run(args: WebArgs, home: &Home, output: &Output) -> Result<(), CliError> {
     if args.command.is_some() && (args.open || args.detach || args.port.is_some()) {
         let problem = "`--open`, `--detach` and `--port` go with `aiw web` alone";
-        return Err(Failure::new(ErrorKind::Usage, problem).with_hint("leave them out"));
+        return Err(CliError::new(ErrorKind::Usage, problem).with_hint("leave them out"));
     }
     match args.command {
         Some(WebCommand::Status) => {
@@ -67,7 +67,7 @@ fn quiet(home: &Home) -> Arc<App> {
     app(home, Arc::new(Quiet))
 }
 
-async fn serve(args: &WebArgs, home: &Home, output: &Output) -> Result<(), Failure> {
+async fn serve(args: &WebArgs, home: &Home, output: &Output) -> Result<(), CliError> {
     let Some(server) = WebServer::bind(quiet(&without_credentials(home)), args.port, options()).await? else {
         // A second one points at the first.
         let url = aiw_web::open(home, None, args.port)?;
@@ -79,7 +79,7 @@ async fn serve(args: &WebArgs, home: &Home, output: &Output) -> Result<(), Failu
 }
 
 /// Leads the browser to an address, or prints it.
-fn show(url: &str, open: bool, home: &Home, output: &Output) -> Result<(), Failure> {
+fn show(url: &str, open: bool, home: &Home, output: &Output) -> Result<(), CliError> {
     let is_open = open && aiw_web::lead(home, url)?;
     let shown = if is_open { url.split('#').next().unwrap_or(url) } else { url };
     if output.is_json() {
@@ -98,6 +98,6 @@ fn show(url: &str, open: bool, home: &Home, output: &Output) -> Result<(), Failu
 }
 
 /// Serves the dashboard on the socket that its supervisor holds.
-pub async fn in_background(home: &Home) -> Result<(), Failure> {
+pub async fn in_background(home: &Home) -> Result<(), CliError> {
     Ok(run_in_background(home, quiet(&as_begun(home)), options()).await?)
 }

@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use aiw_app::ClientSession;
 use aiw_app::workflows::{
-    self, RanWorkflow, ScriptError, ScriptTools, WorkflowDraft, WorkflowRequest, check_kept, fresh,
+    self, ScriptError, ScriptTools, WorkflowDraft, WorkflowRequest, WorkflowResult, check_workflow, fresh,
 };
 use aiw_core::{ErrorKind, WorkflowName, counted, one_line, quoted_text};
 use aiw_home::Home;
 use aiw_orchestrator::{
-    DeclaredTool, KeptWorkflow, MOST_BYTES, Orchestrator, OverWorkflow, RunRecord, RunRecords, WorkflowSummary,
+    DeclaredTool, MOST_BYTES, Orchestrator, OverWorkflow, RunRecord, RunRecords, SavedWorkflow, WorkflowSummary,
     Workflows, declaration_file, sent_code, tool_expression, tool_name, workflow_file,
 };
-use aiw_routing::{Offered, Pool};
+use aiw_routing::{CatalogItem, Pool};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -23,20 +23,20 @@ use super::given;
 use crate::ask::Person;
 use crate::cli::workflow::{NewWorkflowArgs, RunWorkflowArgs, RunsArgs, SaveWorkflowArgs, WorkflowCommand};
 use crate::components::session;
-use crate::failure::Failure;
+use crate::failure::CliError;
 use crate::output::Output;
 use aiw_app::phrases::{ago, since_rfc3339};
 
 /// `aiw workflow list`
 #[derive(Serialize, JsonSchema)]
-pub struct ListedWorkflows {
+pub struct WorkflowList {
     /// The workflows, by name
     pub workflows: Vec<WorkflowSummary>,
 }
 
 /// `aiw workflow show`, `new`, `save`, `approve`
 #[derive(Serialize, JsonSchema)]
-pub struct ShownWorkflow {
+pub struct WorkflowDetails {
     /// The workflow
     pub workflow: WorkflowSummary,
     /// Its file's text, of `show` alone
@@ -46,7 +46,7 @@ pub struct ShownWorkflow {
 
 /// `aiw workflow runs`
 #[derive(Serialize, JsonSchema)]
-pub struct ListedRuns {
+pub struct WorkflowRunList {
     /// The runs, the newest first
     pub runs: Vec<RunRecord>,
 }
@@ -58,7 +58,7 @@ struct CommandValues {
 }
 
 impl CommandValues {
-    fn new(home: &Home, output: &Output) -> Result<Self, Failure> {
+    fn new(home: &Home, output: &Output) -> Result<Self, CliError> {
         let client = session(home, output)?;
         let workflows = Workflows::new(client.home().clone());
         Ok(Self { client, workflows })
@@ -73,7 +73,7 @@ impl CommandValues {
     }
 }
 
-pub async fn run(command: WorkflowCommand, home: &Home, output: &Output) -> Result<(), Failure> {
+pub async fn run(command: WorkflowCommand, home: &Home, output: &Output) -> Result<(), CliError> {
     let here = CommandValues::new(home, output)?;
     match command {
         WorkflowCommand::List => list(&here, output),
@@ -90,7 +90,7 @@ pub async fn run(command: WorkflowCommand, home: &Home, output: &Output) -> Resu
     }
 }
 
-fn list(here: &CommandValues, output: &Output) -> Result<(), Failure> {
+fn list(here: &CommandValues, output: &Output) -> Result<(), CliError> {
     let workflows = workflows::list(&here.client)?;
     let row = |workflow: &WorkflowSummary| {
         let about = workflow.description.clone().or_else(|| workflow.problem.as_ref().map(|p| format!("it {p}")));
@@ -100,25 +100,25 @@ fn list(here: &CommandValues, output: &Output) -> Result<(), Failure> {
     if workflows.is_empty() {
         output.line("no workflows: `aiw workflow new NAME` writes one");
     }
-    output.answer(ListedWorkflows { workflows });
+    output.answer(WorkflowList { workflows });
     Ok(())
 }
 
-fn show(here: &CommandValues, name: &WorkflowName, output: &Output) -> Result<(), Failure> {
+fn show(here: &CommandValues, name: &WorkflowName, output: &Output) -> Result<(), CliError> {
     let workflow = here.workflows.get(name)?;
-    let summary = workflows::summary(&here.workflows, &workflow, &ScriptTools::of(here.pool()))?;
+    let summary = workflows::summary(&here.workflows, &workflow, &ScriptTools::new(here.pool()))?;
     workflow.text.lines().for_each(|line| output.line(line));
     if let Some(problem) = &summary.problem {
         output.note(format!("note: it {problem}"));
     }
-    output.answer(ShownWorkflow { workflow: summary, text: Some(workflow.text) });
+    output.answer(WorkflowDetails { workflow: summary, text: Some(workflow.text) });
     Ok(())
 }
 
-async fn new(here: &CommandValues, args: NewWorkflowArgs, output: &Output) -> Result<(), Failure> {
+async fn new(here: &CommandValues, args: NewWorkflowArgs, output: &Output) -> Result<(), CliError> {
     let name: WorkflowName = args.name.parse()?;
     let tools = fresh(here.pool(), &args.tools, output).await;
-    let used = args.tools.iter().map(|tool| tools.named(tool)).collect::<Result<Vec<&Offered>, _>>()?;
+    let used = args.tools.iter().map(|tool| tools.named(tool)).collect::<Result<Vec<&CatalogItem>, _>>()?;
     let calls: Vec<String> = used
         .iter()
         .enumerate()
@@ -148,53 +148,53 @@ async fn new(here: &CommandValues, args: NewWorkflowArgs, output: &Output) -> Re
     output.line(format!(
         "When it is done, try it with `aiw workflow test {name}`, and `aiw workflow approve {name}` makes it a tool"
     ));
-    output.answer(ShownWorkflow { workflow: workflows::summary(&here.workflows, &workflow, &tools)?, text: None });
+    output.answer(WorkflowDetails { workflow: workflows::summary(&here.workflows, &workflow, &tools)?, text: None });
     Ok(())
 }
 
-async fn save(here: &CommandValues, args: SaveWorkflowArgs, output: &Output) -> Result<(), Failure> {
+async fn save(here: &CommandValues, args: SaveWorkflowArgs, output: &Output) -> Result<(), CliError> {
     let name: WorkflowName = args.name.parse()?;
     let bytes = given(&args.from, MOST_BYTES)?;
     if bytes.len() as u64 > MOST_BYTES {
-        return Err(Failure::user(format!("`{}` is larger than {} kB", args.from.display(), MOST_BYTES >> 10)));
+        return Err(CliError::user(format!("`{}` is larger than {} kB", args.from.display(), MOST_BYTES >> 10)));
     }
     let tools = fresh(here.pool(), &args.tools, output).await;
-    let parsed = KeptWorkflow::parse(name.clone(), here.workflows.path(&name), bytes.clone());
+    let parsed = SavedWorkflow::parse(name.clone(), here.workflows.path(&name), bytes.clone());
     let workflow = match (parsed, args.description) {
         (Ok(workflow), None) if args.tools.is_empty() => workflow,
         (Ok(_), _) => {
-            return Err(Failure::new(ErrorKind::Usage, "the file has a head that says what it does and calls")
+            return Err(CliError::new(ErrorKind::Usage, "the file has a head that says what it does and calls")
                 .with_hint("leave `--description` and `--tool` out, or the head"));
         }
         (Err(problem), None) => {
-            return Err(Failure::new(ErrorKind::Usage, format!("the file {problem}"))
+            return Err(CliError::new(ErrorKind::Usage, format!("the file {problem}"))
                 .with_hint("`--description` gives it one, with the tools that the script names"));
         }
         (Err(_), Some(description)) => {
             let text = String::from_utf8(bytes)
-                .map_err(|_| Failure::user(format!("`{}` is not UTF-8", args.from.display())))?;
+                .map_err(|_| CliError::user(format!("`{}` is not UTF-8", args.from.display())))?;
             let (code, name) = (&sent_code(&text), name.clone());
             let input_schema = &json!({"type": "object"});
             let draft = WorkflowDraft { name, description: &description, input_schema, code, tools: &args.tools };
             draft.workflow(here.orchestrator(), &here.workflows, &tools).await?
         }
     };
-    check_kept(here.orchestrator(), &workflow, &tools).await?;
+    check_workflow(here.orchestrator(), &workflow, &tools).await?;
     here.workflows.write(&workflow, if args.force { OverWorkflow::Always } else { OverWorkflow::Never })?;
     output.line(format!("Wrote `{}`", workflow.path.display()));
     output.line(format!("`aiw workflow approve {name}` makes it a tool"));
-    output.answer(ShownWorkflow { workflow: workflows::summary(&here.workflows, &workflow, &tools)?, text: None });
+    output.answer(WorkflowDetails { workflow: workflows::summary(&here.workflows, &workflow, &tools)?, text: None });
     Ok(())
 }
 
-async fn execute(here: &CommandValues, args: RunWorkflowArgs, is_test: bool, output: &Output) -> Result<(), Failure> {
+async fn execute(here: &CommandValues, args: RunWorkflowArgs, is_test: bool, output: &Output) -> Result<(), CliError> {
     let RunWorkflowArgs { name, input, trace_arguments } = args;
     let request = WorkflowRequest { name: name.parse()?, input, keep_arguments: trace_arguments, is_test };
     let ended = workflows::run_named(&here.client, request, output).await?;
     for line in &ended.trace.logs {
         output.note(&line.line);
     }
-    let answer = RanWorkflow::of(&ended);
+    let answer = WorkflowResult::new(&ended);
     match ended.outcome {
         Ok(result) => {
             match serde_json::from_str::<String>(result.get()) {
@@ -204,7 +204,7 @@ async fn execute(here: &CommandValues, args: RunWorkflowArgs, is_test: bool, out
             output.answer(answer);
             Ok(())
         }
-        Err(error) => Err(Failure::from(ScriptError::from(error)).with_answer(answer)),
+        Err(error) => Err(CliError::from(ScriptError::from(error)).with_answer(answer)),
     }
 }
 
@@ -218,18 +218,18 @@ fn pretty(result: &RawValue) -> String {
     }
 }
 
-async fn approve(here: &CommandValues, name: &WorkflowName, yes: bool, output: &Output) -> Result<(), Failure> {
+async fn approve(here: &CommandValues, name: &WorkflowName, yes: bool, output: &Output) -> Result<(), CliError> {
     let workflow = workflows::approve_named(&here.client, name, &Person::new(output, yes), output).await?;
     output.line(format!("Approved `{name}`: it is the tool `{}` of the toolset `workflows`", tool_name(name)));
-    output.answer(ShownWorkflow { workflow, text: None });
+    output.answer(WorkflowDetails { workflow, text: None });
     Ok(())
 }
 
-fn runs(here: &CommandValues, args: &RunsArgs, output: &Output) -> Result<(), Failure> {
+fn runs(here: &CommandValues, args: &RunsArgs, output: &Output) -> Result<(), CliError> {
     let records = RunRecords::new(here.client.home().clone());
     if let Some(id) = &args.run {
         let run = records.get(id).ok_or_else(|| {
-            Failure::user(format!("no run is {}, or several begin so", quoted_text(id, 40)))
+            CliError::user(format!("no run is {}, or several begin so", quoted_text(id, 40)))
                 .with_hint("`aiw workflow runs` lists them")
         })?;
         output.line(format!("{}  {}", run.id, about(&run)));
@@ -237,7 +237,7 @@ fn runs(here: &CommandValues, args: &RunsArgs, output: &Output) -> Result<(), Fa
             let said = call.error.clone().or_else(|| call.arguments.clone()).unwrap_or_default();
             vec![
                 one_line(&call.tool, 80),
-                format!("{} ms", call.ms),
+                format!("{} ms", call.duration_ms),
                 format!("{} bytes", call.bytes),
                 one_line(&said, 200),
             ]
@@ -246,7 +246,7 @@ fn runs(here: &CommandValues, args: &RunsArgs, output: &Output) -> Result<(), Fa
         for tool in &run.cancelled {
             output.line(format!("{} was cancelled", quoted_text(tool, 120)));
         }
-        output.answer(ListedRuns { runs: vec![run] });
+        output.answer(WorkflowRunList { runs: vec![run] });
         return Ok(());
     }
     let runs = records.list(args.workflow.as_deref(), args.tail.into());
@@ -270,13 +270,13 @@ fn runs(here: &CommandValues, args: &RunsArgs, output: &Output) -> Result<(), Fa
             None => "no script has run".to_owned(),
         });
     }
-    output.answer(ListedRuns { runs });
+    output.answer(WorkflowRunList { runs });
     Ok(())
 }
 
 fn about(run: &RunRecord) -> String {
     match &run.error {
-        None => format!("after {} ms, with {} bytes", run.ms, run.bytes),
-        Some(error) => format!("failed after {} ms: {}", run.ms, one_line(error, 120)),
+        None => format!("after {} ms, with {} bytes", run.duration_ms, run.bytes),
+        Some(error) => format!("failed after {} ms: {}", run.duration_ms, one_line(error, 120)),
     }
 }

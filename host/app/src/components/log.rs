@@ -6,7 +6,7 @@ use aiw_home::Home;
 use aiw_wasm::host::{ComponentLog, LogLevel};
 
 /// Enough for weeks of honest components; a flooding one replaces its own noise.
-const ROTATE_AT: u64 = 1 << 20;
+const MAX_LOG_BYTES: u64 = 1 << 20;
 
 pub(super) struct FileLog {
     path: PathBuf,
@@ -21,6 +21,6 @@ impl FileLog {
 impl ComponentLog for FileLog {
     fn write(&self, component: &str, level: LogLevel, line: &str) {
         // A log that can't be written stops nothing.
-        let _ = aiw_home::log_line(&self.path, &format!("{} {component}: {line}", level.as_str()), ROTATE_AT);
+        let _ = aiw_home::log_line(&self.path, &format!("{} {component}: {line}", level.as_str()), MAX_LOG_BYTES);
     }
 }

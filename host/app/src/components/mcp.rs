@@ -3,10 +3,10 @@
 use std::sync::{Arc, Weak};
 
 use aiw_core::one_line;
-use aiw_mcp::value_of;
+use aiw_mcp::parse_result;
 use aiw_routing::{Pool, PoolError, ToolDefinition};
 use aiw_wasm::host::{Mcp, McpResult, McpTool};
-use aiw_wasm::{ComponentRefusal, RefusedCall};
+use aiw_wasm::{CallRejection, ComponentReason};
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 
@@ -16,20 +16,20 @@ use crate::reach::ComponentClient;
 /// The servers and tools that the component's client may use. None is started before a component calls it.
 pub(crate) struct SessionMcp(pub(crate) Weak<dyn ComponentClient>);
 
-fn error(e: PoolError) -> RefusedCall {
+fn error(e: PoolError) -> CallRejection {
     let refusal = match &e {
-        PoolError::NoServer { .. } | PoolError::NoTool { .. } => ComponentRefusal::NotFound,
+        PoolError::ServerNotFound { .. } | PoolError::ToolNotFound { .. } => ComponentReason::NotFound,
         PoolError::NotAllowed { .. } | PoolError::Withheld { .. } | PoolError::Disabled { .. } => {
-            ComponentRefusal::Denied
+            ComponentReason::Denied
         }
-        PoolError::Rpc(_) => ComponentRefusal::Invalid,
-        _ => ComponentRefusal::Unavailable { retry_after: None },
+        PoolError::Rpc(_) => ComponentReason::Invalid,
+        _ => ComponentReason::Unavailable { retry_after: None },
     };
     refused(refusal, e.to_string())
 }
 
 impl SessionMcp {
-    fn pool(&self) -> Result<Arc<Pool>, RefusedCall> {
+    fn pool(&self) -> Result<Arc<Pool>, CallRejection> {
         Ok(self.0.upgrade().ok_or_else(gone)?.servers())
     }
 }
@@ -54,35 +54,35 @@ fn known(pool: &Pool, server: &str, wanted: &str) -> Option<McpTool> {
 
 #[async_trait]
 impl Mcp for SessionMcp {
-    async fn list(&self) -> Result<Vec<McpTool>, RefusedCall> {
+    async fn list(&self) -> Result<Vec<McpTool>, CallRejection> {
         let offered = self.pool()?.tools();
         Ok(offered.iter().map(|offered| tool(&offered.server, &offered.definition)).collect())
     }
 
-    async fn find(&self, server: &str, wanted: &str) -> Result<McpTool, RefusedCall> {
+    async fn find(&self, server: &str, wanted: &str) -> Result<McpTool, CallRejection> {
         let pool = &*self.pool()?;
         if let Some(tool) = known(pool, server, wanted) {
             return Ok(tool);
         }
-        pool.look(server).await.map_err(error)?;
+        pool.refresh(server).await.map_err(error)?;
         known(pool, server, wanted).ok_or_else(|| {
             let wanted = one_line(wanted, 80);
-            refused(ComponentRefusal::NotFound, format!("the MCP server `{server}` offers no tool `{wanted}`"))
+            refused(ComponentReason::NotFound, format!("the MCP server `{server}` offers no tool `{wanted}`"))
         })
     }
 
-    async fn call(&self, server: &str, tool: &str, arguments: &str) -> Result<McpResult, RefusedCall> {
+    async fn call(&self, server: &str, tool: &str, arguments: &str) -> Result<McpResult, CallRejection> {
         let arguments: Map<String, Value> = match arguments.trim() {
             "" => Map::new(),
             text => serde_json::from_str(text).map_err(|e| {
                 refused(
-                    ComponentRefusal::Invalid,
+                    ComponentReason::Invalid,
                     format!("the arguments are not a JSON object: {}", one_line(&e.to_string(), 200)),
                 )
             })?,
         };
         let result = self.pool()?.call(server, tool, arguments.into(), None, None).await.map_err(error)?;
-        let is_error = value_of(&result).is_ok_and(|result| result["isError"] == true);
+        let is_error = parse_result(&result).is_ok_and(|result| result["isError"] == true);
         Ok(McpResult { is_error, json: result.get().to_owned() })
     }
 }

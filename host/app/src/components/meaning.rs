@@ -8,7 +8,7 @@ use aiw_vectors::{
     Embedder, EmbeddingModels, FileVectors, ModelError, StoreError, VectorEntry, VectorStore, remove_collection,
 };
 use aiw_wasm::host::{Collection, Embeddings, Vectors};
-use aiw_wasm::{ComponentRefusal, RefusedCall};
+use aiw_wasm::{CallRejection, ComponentReason};
 use async_trait::async_trait;
 use parking_lot::Mutex;
 
@@ -29,7 +29,7 @@ impl ComponentModel {
     async fn with<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Embedder) -> Result<T, ModelError> + Send + 'static,
-    ) -> Result<T, RefusedCall> {
+    ) -> Result<T, CallRejection> {
         let (home, loaded) = (self.home.clone(), self.loaded.clone());
         blocking(move || {
             let mut loaded = loaded.lock();
@@ -51,11 +51,11 @@ impl ComponentModel {
 
 #[async_trait]
 impl Embeddings for ComponentModel {
-    async fn model(&self) -> Result<(String, usize), RefusedCall> {
+    async fn model(&self) -> Result<(String, usize), CallRejection> {
         self.with(|embedder| Ok((embedder.identity().to_owned(), embedder.dimensions()))).await
     }
 
-    async fn embed(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>, RefusedCall> {
+    async fn embed(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>, CallRejection> {
         self.with(move |embedder| embedder.embed(&texts.iter().map(String::as_str).collect::<Vec<_>>())).await
     }
 }
@@ -69,13 +69,13 @@ pub(super) struct ComponentVectors {
     opened: Arc<Mutex<OpenCollections>>,
 }
 
-fn error(e: StoreError) -> RefusedCall {
+fn error(e: StoreError) -> CallRejection {
     let refusal = match &e {
         StoreError::Vector { .. }
         | StoreError::Id { .. }
         | StoreError::Dimensions { .. }
-        | StoreError::OtherDimensions { .. } => ComponentRefusal::Invalid,
-        _ => ComponentRefusal::Unavailable { retry_after: None },
+        | StoreError::OtherDimensions { .. } => ComponentReason::Invalid,
+        _ => ComponentReason::Unavailable { retry_after: None },
     };
     let message = match e {
         // The path is nothing that a component needs to know.
@@ -98,14 +98,14 @@ impl ComponentVectors {
         &self,
         of: Collection,
         dimensions: Option<usize>,
-        work: impl FnOnce(&FileVectors) -> Result<T, RefusedCall> + Send + 'static,
-    ) -> Result<T, RefusedCall> {
+        work: impl FnOnce(&FileVectors) -> Result<T, CallRejection> + Send + 'static,
+    ) -> Result<T, CallRejection> {
         let (home, opened) = (self.home.clone(), self.opened.clone());
         blocking(move || {
             let path = path(&home, &of)?;
             let store = {
                 let mut opened = opened.lock();
-                let there = FileVectors::dimensions_of(&path).map_err(error)?;
+                let there = FileVectors::read_dimensions(&path).map_err(error)?;
                 let Some(dimensions) = there.or(dimensions) else { return Ok(T::default()) };
                 match opened.get(&of) {
                     Some(store) if store.dimensions() == dimensions => store.clone(),
@@ -122,21 +122,21 @@ impl ComponentVectors {
     }
 }
 
-fn path(home: &Home, of: &Collection) -> Result<std::path::PathBuf, RefusedCall> {
+fn path(home: &Home, of: &Collection) -> Result<std::path::PathBuf, CallRejection> {
     let owner =
-        of.owner.parse().map_err(|e: aiw_core::InvalidName| refused(ComponentRefusal::Invalid, e.to_string()))?;
+        of.owner.parse().map_err(|e: aiw_core::InvalidName| refused(ComponentReason::Invalid, e.to_string()))?;
     Ok(home.vectors(&owner).join(format!("{}.vec", of.name)))
 }
 
 #[async_trait]
 impl Vectors for ComponentVectors {
-    async fn upsert(&self, of: Collection, entries: Vec<(String, Vec<f32>)>, limit: u64) -> Result<(), RefusedCall> {
+    async fn upsert(&self, of: Collection, entries: Vec<(String, Vec<f32>)>, limit: u64) -> Result<(), CallRejection> {
         let Some(dimensions) = entries.first().map(|(_, vector)| vector.len()) else { return Ok(()) };
         self.with(of, Some(dimensions), move |store| {
             let count = store.count().map_err(error)? + entries.len();
             if (count * store.dimensions() * size_of::<f32>()) as u64 > limit {
                 let message = format!("a collection may hold {} MiB of vectors", limit >> 20);
-                return Err(refused(ComponentRefusal::Invalid, message));
+                return Err(refused(ComponentReason::Invalid, message));
             }
             let entries: Vec<VectorEntry<'_>> = entries.iter().map(|(id, vector)| VectorEntry { id, vector }).collect();
             store.upsert(&entries).map_err(error)
@@ -144,21 +144,21 @@ impl Vectors for ComponentVectors {
         .await
     }
 
-    async fn delete(&self, of: Collection, ids: Vec<String>) -> Result<usize, RefusedCall> {
+    async fn delete(&self, of: Collection, ids: Vec<String>) -> Result<usize, CallRejection> {
         let delete =
             move |store: &FileVectors| store.delete(&ids.iter().map(String::as_str).collect::<Vec<_>>()).map_err(error);
         self.with(of, None, delete).await
     }
 
-    async fn get(&self, of: Collection, id: String) -> Result<Option<Vec<f32>>, RefusedCall> {
+    async fn get(&self, of: Collection, id: String) -> Result<Option<Vec<f32>>, CallRejection> {
         self.with(of, None, move |store| store.get(&id).map_err(error)).await
     }
 
-    async fn count(&self, of: Collection) -> Result<usize, RefusedCall> {
+    async fn count(&self, of: Collection) -> Result<usize, CallRejection> {
         self.with(of, None, |store| store.count().map_err(error)).await
     }
 
-    async fn search(&self, of: Collection, query: Vec<f32>, limit: usize) -> Result<Vec<(String, f32)>, RefusedCall> {
+    async fn search(&self, of: Collection, query: Vec<f32>, limit: usize) -> Result<Vec<(String, f32)>, CallRejection> {
         let search = move |store: &FileVectors| {
             let hits = store.search(&query, limit, None).map_err(error)?;
             Ok(hits.into_iter().map(|hit| (hit.id, hit.score)).collect())
@@ -166,7 +166,7 @@ impl Vectors for ComponentVectors {
         self.with(of, None, search).await
     }
 
-    async fn clear(&self, of: Collection) -> Result<(), RefusedCall> {
+    async fn clear(&self, of: Collection) -> Result<(), CallRejection> {
         let (home, opened) = (self.home.clone(), self.opened.clone());
         blocking(move || {
             let path = path(&home, &of)?;

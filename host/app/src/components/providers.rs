@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use aiw_components::{Library, LibraryError};
 use aiw_core::provider::{Account, Health, Intent, Model, Target};
-use aiw_core::{ExtensionId, Fault, Secret};
+use aiw_core::{Diagnostic, ExtensionId, Secret};
 use aiw_extensions::World;
-use aiw_net::{HttpClient, Policy, Unreachable};
-use aiw_providers::{KnownPreset, ProviderComponentError, ProviderComponents};
+use aiw_net::{ConnectError, HttpClient, Policy};
+use aiw_providers::{PresetEntry, ProviderComponentError, ProviderComponents};
 use aiw_wasm::{CallError, Component};
 use async_trait::async_trait;
 
@@ -24,11 +24,11 @@ impl LibraryProviders {
         Self { library, client }
     }
 
-    async fn of(&self, id: &ExtensionId) -> Result<Vec<KnownPreset>, ProviderComponentError> {
+    async fn of(&self, id: &ExtensionId) -> Result<Vec<PresetEntry>, ProviderComponentError> {
         let presets =
             self.component(id).await?.provider().map_err(call_error)?.describe().await.map_err(call_error)?.presets;
         let bundled = self.library.is_bundled(id.as_str());
-        Ok(presets.into_iter().map(|preset| KnownPreset { component: id.clone(), bundled, preset }).collect())
+        Ok(presets.into_iter().map(|preset| PresetEntry { component: id.clone(), bundled, preset }).collect())
     }
 
     async fn component(&self, id: &ExtensionId) -> Result<Arc<Component>, ProviderComponentError> {
@@ -39,8 +39,8 @@ impl LibraryProviders {
 #[async_trait]
 impl ProviderComponents for LibraryProviders {
     /// Of two presets with one id the first counts, and those inside the binary come first.
-    async fn presets(&self) -> Result<(Vec<KnownPreset>, Vec<ProviderComponentError>), ProviderComponentError> {
-        let (mut presets, mut problems): (Vec<KnownPreset>, Vec<ProviderComponentError>) = Default::default();
+    async fn presets(&self) -> Result<(Vec<PresetEntry>, Vec<ProviderComponentError>), ProviderComponentError> {
+        let (mut presets, mut problems): (Vec<PresetEntry>, Vec<ProviderComponentError>) = Default::default();
         for id in self.library.enabled(World::Provider).map_err(library_error)? {
             match self.of(&id).await {
                 Ok(found) => {
@@ -60,7 +60,7 @@ impl ProviderComponents for LibraryProviders {
         &self,
         preset: &str,
         component: Option<&ExtensionId>,
-    ) -> Result<KnownPreset, ProviderComponentError> {
+    ) -> Result<PresetEntry, ProviderComponentError> {
         let ids = match component {
             Some(id) => vec![id.clone()],
             None => self.library.enabled(World::Provider).map_err(library_error)?,
@@ -92,8 +92,8 @@ impl ProviderComponents for LibraryProviders {
         const CONNECT_CHECK_TIMEOUT: Duration = Duration::from_secs(3);
 
         match self.client.try_connection(url, CONNECT_CHECK_TIMEOUT).await {
-            Err(Unreachable::Place(e)) => Err(ProviderComponentError::Unreachable { source: Box::new(e) }),
-            Err(Unreachable::Name(e)) => Err(ProviderComponentError::Unresolved { source: Box::new(e) }),
+            Err(ConnectError::Connect(e)) => Err(ProviderComponentError::Unreachable { source: Box::new(e) }),
+            Err(ConnectError::Dns(e)) => Err(ProviderComponentError::Unresolved { source: Box::new(e) }),
             Ok(()) => Ok(()),
         }
     }

@@ -4,11 +4,11 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
-use aiw_core::{ErrorKind, Fault, ProcessId, one_line};
+use aiw_core::{Diagnostic, ErrorKind, ProcessId, one_line};
 use aiw_launch::RunRequest;
 use aiw_tasks::{Tasks as Table, WaitMode};
 use aiw_wasm::host::{ComponentTask, TaskCapability, TaskStarts, TaskToStart};
-use aiw_wasm::{ComponentRefusal, RefusedCall};
+use aiw_wasm::{CallRejection, ComponentReason};
 use async_trait::async_trait;
 use tokio::runtime::Handle;
 
@@ -19,23 +19,23 @@ use crate::reach::ComponentClient;
 /// The tasks of the session of the component's client.
 pub(crate) struct SessionTasks(pub(crate) Weak<dyn ComponentClient>);
 
-fn error(e: aiw_tasks::TaskError) -> RefusedCall {
+fn error(e: aiw_tasks::TaskError) -> CallRejection {
     match &e {
-        aiw_tasks::TaskError::NoTask { .. } => refused(ComponentRefusal::NotFound, e.to_string()),
+        aiw_tasks::TaskError::TaskNotFound { .. } => refused(ComponentReason::NotFound, e.to_string()),
         _ => unavailable(&e),
     }
 }
 
 /// Why a task does not start. What a component asked wrongly is told apart from what may work later.
-fn not_started(e: &AppError) -> RefusedCall {
+fn not_started(e: &AppError) -> CallRejection {
     match e.kind() {
         ErrorKind::Unavailable | ErrorKind::Internal => unavailable(e),
-        _ => refused(ComponentRefusal::Invalid, one_line(&e.to_string(), 400)),
+        _ => refused(ComponentReason::Invalid, one_line(&e.to_string(), 400)),
     }
 }
 
 impl SessionTasks {
-    fn client(&self) -> Result<Arc<dyn ComponentClient>, RefusedCall> {
+    fn client(&self) -> Result<Arc<dyn ComponentClient>, CallRejection> {
         self.0.upgrade().ok_or_else(gone)
     }
 
@@ -43,7 +43,7 @@ impl SessionTasks {
     async fn with<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Table) -> Result<T, aiw_tasks::TaskError> + Send + 'static,
-    ) -> Result<T, RefusedCall> {
+    ) -> Result<T, CallRejection> {
         let client = self.client()?;
         let done = tokio::task::spawn_blocking(move || {
             let table = client.tasks().map_err(|e| unavailable(&e))?;
@@ -55,16 +55,16 @@ impl SessionTasks {
 
 #[async_trait]
 impl TaskCapability for SessionTasks {
-    async fn list(&self) -> Result<Vec<ComponentTask>, RefusedCall> {
+    async fn list(&self) -> Result<Vec<ComponentTask>, CallRejection> {
         let tasks = self.with(Table::list_settled).await?;
         Ok(tasks.into_iter().rev().map(convert).collect())
     }
 
-    async fn get(&self, id: ProcessId) -> Result<ComponentTask, RefusedCall> {
+    async fn get(&self, id: ProcessId) -> Result<ComponentTask, CallRejection> {
         self.with(move |table| table.get(id)).await.map(convert)
     }
 
-    async fn wait(&self, id: ProcessId, time: Duration) -> Result<ComponentTask, RefusedCall> {
+    async fn wait(&self, id: ProcessId, time: Duration) -> Result<ComponentTask, CallRejection> {
         let cancelled = Arc::new(AtomicBool::new(false));
         // A call that is given up must not leave a thread that waits on.
         let _cancel = CancelOnDrop(cancelled.clone());
@@ -78,7 +78,7 @@ impl TaskCapability for SessionTasks {
 
 #[async_trait]
 impl TaskStarts for SessionTasks {
-    async fn start(&self, request: &TaskToStart) -> Result<ProcessId, RefusedCall> {
+    async fn start(&self, request: &TaskToStart) -> Result<ProcessId, CallRejection> {
         let client = self.client()?;
         let cwd = request.cwd.clone().unwrap_or_else(|| client.cwd());
         let request = RunRequest {

@@ -4,16 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use aiw_core::{CliKind, ExtensionId, counted, quoted, shell_word_in_line};
-use aiw_gateway::resting;
+use aiw_gateway::cooldowns;
 use aiw_home::{
-    CliPlaces, ExtensionsLock, FoundProblem, Home, OWN, ProviderProblem, ProvidersFile, SecretRef, TrustedProject,
+    CLI_LOGIN_NAME, CliPaths, ExtensionsLock, Home, Problem, ProviderProblem, ProvidersFile, SecretRef, TrustedProject,
     edits,
 };
 use aiw_launch::{Roles, Search, detect_still, remove_command};
 use aiw_vectors::{EmbeddingModels, StateName};
 
 use super::part::CheckedPart;
-use crate::cli_news::last_known;
+use crate::cli_updates::last_known;
 
 /// Looks at the AI CLIs: which are installed, and whether one is installed twice.
 pub(super) fn clis(home: &Home) -> CheckedPart {
@@ -35,7 +35,7 @@ pub(super) fn clis(home: &Home) -> CheckedPart {
                 path.display(),
                 other.display()
             );
-            problems.push(FoundProblem::new(problem, remove_command(cli.kind, &other)).that("removes the other one"));
+            problems.push(Problem::new(problem, remove_command(cli.kind, &other)).that("removes the other one"));
         }
     }
     // Who uses aiw as an MCP server alone needs none.
@@ -47,12 +47,12 @@ pub(super) fn clis(home: &Home) -> CheckedPart {
 /// Looks at the providers and pools: entries that can't be used, secrets that are missing, pools of which all rest.
 pub(super) fn providers(home: &Home) -> CheckedPart {
     let name = "providers";
-    let Ok(file) = home.providers() else { return CheckedPart::told(name) };
+    let Ok(file) = home.providers() else { return CheckedPart::already_reported(name) };
     let entry = |kind: &str, command: &str, found: &ProviderProblem| {
         let (named, word) = (quoted(&found.name), shell_word_in_line(&found.name));
-        FoundProblem::new(format!("{kind} {named} can't be used: {}", found.problem), format!("aiw {command} {word}"))
+        Problem::new(format!("{kind} {named} can't be used: {}", found.problem), format!("aiw {command} {word}"))
     };
-    let mut problems: Vec<FoundProblem> =
+    let mut problems: Vec<Problem> =
         file.problems().iter().map(|found| entry("provider", "provider edit", found)).collect();
     problems.extend(file.pool_problems().iter().map(|found| entry("pool", "pool remove", found)));
     for provider in file.providers() {
@@ -66,19 +66,19 @@ pub(super) fn providers(home: &Home) -> CheckedPart {
                 }
                 _ => continue,
             };
-            problems.push(FoundProblem::new(format!("provider `{}` lacks {}", provider.name, missing.0), missing.1));
+            problems.push(Problem::new(format!("provider `{}` lacks {}", provider.name, missing.0), missing.1));
         }
     }
     problems.extend(absent_defaults(home, &file));
     problems.extend(nobody_signed_in(home).filter(|_| file.providers().is_empty()));
     let mut rests = 0;
     for pool in file.pools() {
-        let resting = resting(home, pool.name.as_str());
-        rests += resting.len();
-        if !resting.is_empty() && resting.len() >= pool.members.len() {
+        let cooldowns = cooldowns(home, pool.name.as_str());
+        rests += cooldowns.len();
+        if !cooldowns.is_empty() && cooldowns.len() >= pool.members.len() {
             let problem = format!("all {} of the pool `{}` rest", counted(pool.members.len(), "member"), pool.name);
             let reset = format!("aiw pool reset {}", pool.name);
-            problems.push(FoundProblem::new(problem, reset).that("asks them again at once"));
+            problems.push(Problem::new(problem, reset).that("asks them again at once"));
         }
     }
     let pools =
@@ -89,8 +89,9 @@ pub(super) fn providers(home: &Home) -> CheckedPart {
 }
 
 /// Finds defaults, of the user and of the project that they trust, which name no provider and no pool.
-fn absent_defaults(home: &Home, file: &ProvidersFile) -> Vec<FoundProblem> {
-    let is_absent = |name: &str| name != OWN && !file.has(name) && !file.problems().iter().any(|p| p.name == name);
+fn absent_defaults(home: &Home, file: &ProvidersFile) -> Vec<Problem> {
+    let is_absent =
+        |name: &str| name != CLI_LOGIN_NAME && !file.has(name) && !file.problems().iter().any(|p| p.name == name);
     let mut absent: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for cli in CliKind::ALL {
         if let Some(name) = file.default_for(cli).filter(|name| is_absent(name)) {
@@ -101,10 +102,9 @@ fn absent_defaults(home: &Home, file: &ProvidersFile) -> Vec<FoundProblem> {
         let problem = format!("the default provider {} does not exist", quoted(name));
         // The defaults of other CLIs stay.
         let only = if clis.len() == CliKind::ALL.len() { String::new() } else { format!(" --clis {}", clis.join(",")) };
-        FoundProblem::new(problem, format!("aiw provider default own{only}"))
-            .that("has runs use the CLIs' own settings")
+        Problem::new(problem, format!("aiw provider default own{only}")).that("has runs use the CLIs' own settings")
     };
-    let mut problems: Vec<FoundProblem> = absent.into_iter().map(problem).collect();
+    let mut problems: Vec<Problem> = absent.into_iter().map(problem).collect();
     let trust = home.settings().map(|settings| settings.trust()).unwrap_or_default();
     let project = crate::directory(home)
         .ok()
@@ -113,14 +113,14 @@ fn absent_defaults(home: &Home, file: &ProvidersFile) -> Vec<FoundProblem> {
         let names: BTreeSet<&str> = project.providers().map(|(_, name)| name).filter(|name| is_absent(name)).collect();
         problems.extend(names.into_iter().map(|name| {
             let problem = format!("the project's provider {} does not exist here", quoted(name));
-            FoundProblem::new(problem, format!("aiw provider add {}", shell_word_in_line(name)))
+            Problem::new(problem, format!("aiw provider add {}", shell_word_in_line(name)))
         }));
     }
     problems
 }
 
 /// Files in which CLIs keep a login, or what stands for one, below their directories or beside them.
-const LOGINS: [(CliKind, &[&str]); 3] = [
+const LOGIN_FILES: [(CliKind, &[&str]); 3] = [
     (CliKind::Claude, &[".credentials.json", "../.claude.json"]),
     (CliKind::Codex, &["auth.json"]),
     (
@@ -130,25 +130,25 @@ const LOGINS: [(CliKind, &[&str]); 3] = [
 ];
 
 /// The beginnings of variables with which CLIs get to their models.
-const ACCESS: [&str; 8] =
+const ACCESS_VARIABLES: [&str; 8] =
     ["ANTHROPIC_", "AWS_", "CLAUDE_CODE_", "OPENAI_", "CODEX_API", "GEMINI_API", "GOOGLE_", "AZURE_"];
 
 /// Looks whether a CLI is installed, and none has a login. A Mac keeps logins in its keychain.
-fn nobody_signed_in(home: &Home) -> Option<FoundProblem> {
-    let (around, places) = (home.around(), CliPlaces::around(home.around())?);
+fn nobody_signed_in(home: &Home) -> Option<Problem> {
+    let (around, places) = (home.around(), CliPaths::around(home.around())?);
     let search = Search::around(around);
     let installed: Vec<CliKind> = CliKind::ALL.into_iter().filter(|kind| search.all(*kind).next().is_some()).collect();
     let has_login = |(kind, files): &(CliKind, &[&str])| {
         installed.contains(kind) && files.iter().any(|file| places.directory(*kind).join(file).exists())
     };
-    let is_given = |name: &str| ACCESS.iter().any(|start| name.starts_with(start));
+    let is_given = |name: &str| ACCESS_VARIABLES.iter().any(|start| name.starts_with(start));
     let is_told = around.variables().any(|(name, _)| name.to_str().is_some_and(is_given));
-    if installed.is_empty() || cfg!(target_os = "macos") || is_told || LOGINS.iter().any(has_login) {
+    if installed.is_empty() || cfg!(target_os = "macos") || is_told || LOGIN_FILES.iter().any(has_login) {
         return None;
     }
     let names: Vec<&str> = installed.iter().map(|kind| kind.as_str()).collect();
     let problem = format!("there is no provider, and nobody is signed in with {}", names.join(", "));
-    Some(FoundProblem::new(problem, "aiw provider add"))
+    Some(Problem::new(problem, "aiw provider add"))
 }
 
 /// Looks at the roles: those that can't be used, or still have the text of the template.
@@ -162,9 +162,9 @@ pub(super) fn roles(home: &Home) -> Option<CheckedPart> {
     }
     let broken = all.iter().filter_map(|(listed, problem)| {
         let problem = format!("the role {} can't be used as it is: {}", quoted(&listed.name), problem.as_ref()?);
-        Some(FoundProblem::new(problem, edits(&listed.path)))
+        Some(Problem::new(problem, edits(&listed.path)))
     });
-    let unread = unread.iter().map(|e| FoundProblem::of(e, "aiw role list"));
+    let unread = unread.iter().map(|e| Problem::from_diagnostic(e, "aiw role list"));
     let problems = broken.chain(unread).collect();
     Some(CheckedPart { name, summary: counted(all.len(), "role"), problems })
 }
@@ -173,23 +173,23 @@ pub(super) fn roles(home: &Home) -> Option<CheckedPart> {
 pub(super) fn budgets(home: &Home) -> Option<CheckedPart> {
     let name = "budgets";
     if home.settings().and_then(|settings| settings.budgets()).is_err() {
-        return Some(CheckedPart::told(name));
+        return Some(CheckedPart::already_reported(name));
     }
     let (list, loss) = match crate::budgets::list(home) {
         Ok(read) => read,
-        Err(e) => return Some(CheckedPart::unread(name, FoundProblem::of(&e, "aiw budget list"))),
+        Err(e) => return Some(CheckedPart::unread(name, Problem::from_diagnostic(&e, "aiw budget list"))),
     };
     if list.budgets.is_empty() {
         return None;
     }
-    let mut problems: Vec<FoundProblem> = loss
+    let mut problems: Vec<Problem> = loss
         .iter()
-        .map(|loss| FoundProblem::new(loss.to_string(), "aiw budget accept-loss").that("counts on from here"))
+        .map(|loss| Problem::new(loss.to_string(), "aiw budget repair").that("counts on from here"))
         .collect();
     let unpriced = list.budgets.iter().filter(|budget| budget.usd.is_some() && budget.spent.unpriced > 0);
     problems.extend(unpriced.map(|budget| {
         let problem = format!("the budget `{}` does not count what has no known price", budget.name);
-        FoundProblem::new(problem, edits(&home.settings_path())).that("gives the models a `price`, under `models`")
+        Problem::new(problem, edits(&home.settings_path())).that("gives the models a `price`, under `models`")
     }));
     Some(CheckedPart { name, summary: counted(list.budgets.len(), "budget"), problems })
 }
@@ -198,21 +198,21 @@ pub(super) fn budgets(home: &Home) -> Option<CheckedPart> {
 pub(super) fn models(home: &Home) -> CheckedPart {
     let name = "models";
     if home.models_lock().is_err() {
-        return CheckedPart::told(name);
+        return CheckedPart::already_reported(name);
     }
     let status = match EmbeddingModels::at(home.clone()).status() {
         Ok(status) => status,
-        Err(e) => return CheckedPart::unread(name, FoundProblem::of(&e, "aiw model list")),
+        Err(e) => return CheckedPart::unread(name, Problem::from_diagnostic(&e, "aiw model list")),
     };
     let is_broken = matches!(status.state, StateName::Missing | StateName::Changed | StateName::Unusable);
     let own = status.name.as_deref().map(shell_word_in_line).unwrap_or_default();
-    let broken = is_broken.then(|| FoundProblem::new(status.message.clone(), format!("aiw model pull {own}")));
+    let broken = is_broken.then(|| Problem::new(status.message.clone(), format!("aiw model pull {own}")));
     let summary = status.name.unwrap_or_else(|| "none: search goes by words alone".to_owned());
     CheckedPart { name, summary, problems: broken.into_iter().collect() }
 }
 
 /// Finds components that marketplaces and providers name, and that are not installed any more.
-fn removed_components(home: &Home, lock: &ExtensionsLock, is_bundled: fn(&str) -> bool) -> Vec<FoundProblem> {
+fn removed_components(home: &Home, lock: &ExtensionsLock, is_bundled: fn(&str) -> bool) -> Vec<Problem> {
     let is_gone = |id: &ExtensionId| !is_bundled(id.as_str()) && !lock.extensions.contains_key(id);
     let markets = home.settings().map(|settings| settings.markets().to_vec()).unwrap_or_default();
     let providers = home.providers().map(|file| file.providers().to_vec()).unwrap_or_default();
@@ -230,7 +230,7 @@ fn removed_components(home: &Home, lock: &ExtensionsLock, is_bundled: fn(&str) -
     });
     let problem = |(user, id, remove): (String, &ExtensionId, String)| {
         let problem = format!("{user} uses the extension `{id}`, which is not installed");
-        FoundProblem::new(problem, remove).that("forgets it; `aiw extension add` brings the extension back")
+        Problem::new(problem, remove).that("forgets it; `aiw extension add` brings the extension back")
     };
     markets.chain(providers).map(problem).collect()
 }
@@ -245,7 +245,7 @@ pub(super) fn installed(home: &Home, is_bundled: fn(&str) -> bool) -> CheckedPar
         counts.push(counted(lock.extensions.len(), "extension"));
         problems.extend(removed_components(home, &lock, is_bundled));
         for (id, problem) in aiw_components::damaged(home, &lock) {
-            problems.push(FoundProblem::new(problem.to_string(), format!("aiw extension update {id}")));
+            problems.push(Problem::new(problem.to_string(), format!("aiw extension update {id}")));
         }
     }
     match home.plugins().map(|plugins| plugins.all()) {
@@ -255,10 +255,7 @@ pub(super) fn installed(home: &Home, is_bundled: fn(&str) -> bool) -> CheckedPar
             counts.push(counted(plugins.len(), "plugin"));
             let gone = plugins.iter().filter(|(_, plugin)| !home.tree(&plugin.digest).is_dir());
             problems.extend(gone.map(|(id, _)| {
-                FoundProblem::new(
-                    format!("the files of the plugin `{id}` are gone"),
-                    format!("aiw plugin install {id}"),
-                )
+                Problem::new(format!("the files of the plugin `{id}` are gone"), format!("aiw plugin install {id}"))
             }));
         }
     }

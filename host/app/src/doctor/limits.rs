@@ -5,22 +5,22 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-use aiw_home::FoundProblem;
+use aiw_home::Problem;
 use parking_lot::Mutex;
 
 use super::part::CheckedPart;
 
 /// How many times longer checks may take in a build that is not optimized, which runs beside many others in tests.
-const SLACK: u64 = if cfg!(debug_assertions) { 10 } else { 1 };
+const TIMEOUT_FACTOR: u64 = if cfg!(debug_assertions) { 10 } else { 1 };
 
 /// How long a check may take.
-const CHECK_TIMEOUT: Duration = Duration::from_secs(SLACK);
+const CHECK_TIMEOUT: Duration = Duration::from_secs(TIMEOUT_FACTOR);
 
 /// How long all of them may take. What still waits for its turn then is not begun.
-const TOTAL_TIMEOUT: Duration = Duration::from_secs(3 * SLACK);
+const TOTAL_TIMEOUT: Duration = Duration::from_secs(3 * TIMEOUT_FACTOR);
 
 /// How many checks run at once. With more of them, each takes longer on a small machine.
-const AT_ONCE: usize = 4;
+const MAX_PARALLEL_CHECKS: usize = 4;
 
 /// A check of one part.
 pub(super) struct PartCheck {
@@ -41,10 +41,10 @@ struct BegunCheck {
 
 /// Checks that took too long and have not come to an end in this process, by their home. They are not begun again: a screen
 /// asks often, and a thread can't be ended.
-static HANGING: Mutex<Option<HashSet<(PathBuf, &'static str)>>> = Mutex::new(None);
+static HUNG_CHECKS: Mutex<Option<HashSet<(PathBuf, &'static str)>>> = Mutex::new(None);
 
 fn hangs(key: &(PathBuf, &'static str)) -> bool {
-    HANGING.lock().as_ref().is_some_and(|hanging| hanging.contains(key))
+    HUNG_CHECKS.lock().as_ref().is_some_and(|hanging| hanging.contains(key))
 }
 
 /// Does all checks, and returns what each found, in their order.
@@ -56,14 +56,14 @@ fn check_within(home: &Path, checks: Vec<PartCheck>, longest: Duration, all: Dur
     let about: Vec<(&'static str, &'static str)> = checks.iter().map(|check| (check.name, check.by_hand)).collect();
     let late = |at: usize, what: String| {
         let (name, by_hand) = about[at];
-        let problem = FoundProblem::new(what, by_hand).that("takes the time that it needs");
+        let problem = Problem::new(what, by_hand).that("takes the time that it needs");
         CheckedPart { summary: "not checked".to_owned(), ..CheckedPart::unread(name, problem) }
     };
     let mut found: Vec<Option<CheckedPart>> = about.iter().map(|_| None).collect();
     let (began, mut waiting) = (Instant::now(), checks.into_iter().enumerate());
     let mut running: Vec<BegunCheck> = Vec::new();
     loop {
-        while running.len() < AT_ONCE
+        while running.len() < MAX_PARALLEL_CHECKS
             && let Some((at, check)) = waiting.next()
         {
             let key = (home.to_owned(), check.name);
@@ -92,7 +92,7 @@ fn check_within(home: &Path, checks: Vec<PartCheck>, longest: Duration, all: Dur
             }
             Err(RecvTimeoutError::Timeout) => {
                 // Whoever answers takes itself off the list afterwards.
-                let mut hanging = HANGING.lock();
+                let mut hanging = HUNG_CHECKS.lock();
                 found[at] = first.answer.try_recv().unwrap_or_else(|_| {
                     hanging.get_or_insert_default().insert((home.to_owned(), name));
                     Some(late(at, format!("the check of `{name}` took too long, and was left")))
@@ -109,7 +109,7 @@ fn begin(at: usize, check: PartCheck, key: (PathBuf, &'static str)) -> std::io::
     let work = move || {
         let part = (check.work)();
         let _ = say.send(part);
-        if let Some(hanging) = HANGING.lock().as_mut() {
+        if let Some(hanging) = HUNG_CHECKS.lock().as_mut() {
             hanging.remove(&key);
         }
     };

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use aiw_home::{FoundProblem, Home};
+use aiw_home::{Home, Problem};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -17,21 +17,21 @@ pub struct CheckedPart {
     /// A summary, in a few words
     pub summary: String,
     /// The problems
-    pub problems: Vec<FoundProblem>,
+    pub problems: Vec<Problem>,
 }
 
 impl CheckedPart {
     /// Returns a part whose document can't be read: the home's part tells why.
-    pub(super) fn told(name: &'static str) -> Self {
+    pub(super) fn already_reported(name: &'static str) -> Self {
         Self { name, summary: "can't be read".to_owned(), problems: Vec::new() }
     }
 
-    pub(super) fn unread(name: &'static str, problem: FoundProblem) -> Self {
+    pub(super) fn unread(name: &'static str, problem: Problem) -> Self {
         Self { name, summary: "can't be read".to_owned(), problems: vec![problem] }
     }
 }
 
 /// Returns the current directory, or the part that can't be looked at without one.
 pub(super) fn here<'a>(home: &'a Home, name: &'static str) -> Result<&'a Path, CheckedPart> {
-    directory(home).map_err(|e| CheckedPart::unread(name, FoundProblem::of(&e, "cd")))
+    directory(home).map_err(|e| CheckedPart::unread(name, Problem::from_diagnostic(&e, "cd")))
 }

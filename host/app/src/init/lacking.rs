@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::AppError;
 use crate::models::{DEFAULT_MODEL, EmbeddingModels, ModelStatus, RUNTIME, StateName};
-use crate::setup::{hook_statuses, installed_kinds, is_in_any, left_out};
+use crate::setup::{clients_without_aiw, hook_statuses, installed_kinds, is_in_any};
 
 /// A part of aiw that may be lacking.
 #[warn(missing_docs)]
@@ -24,7 +24,7 @@ pub enum InitPart {
     Hooks,
     /// A model for search by meaning
     Model,
-    /// A far end for configuration
+    /// A remote for configuration
     Sync,
 }
 
@@ -76,7 +76,7 @@ pub struct InitLacking {
 /// # Errors
 ///
 /// The home can't be read, the files of the clients have no place, or this aiw is not to be found.
-pub fn look(home: &Home) -> Result<InitLacking, AppError> {
+pub fn inspect(home: &Home) -> Result<InitLacking, AppError> {
     let part = |part, about: &str, command: &str| LackingPart {
         part,
         about: about.to_owned(),
@@ -96,7 +96,7 @@ pub fn look(home: &Home) -> Result<InitLacking, AppError> {
         };
         lacking.push(missing_key(home, &providers).map_or_else(added, filled));
     }
-    let clients = left_out(home)?;
+    let clients = clients_without_aiw(home)?;
     if !clients.is_empty() {
         let about = format!("aiw is not set up in {}", names(&clients));
         let lacks = part(InitPart::Clients, &about, &setup_command(&clients));
@@ -110,8 +110,8 @@ pub fn look(home: &Home) -> Result<InitLacking, AppError> {
         lacking.push(LackingPart { bytes, ..part(InitPart::Model, &about, "aiw model pull") });
     }
     if !has_store(home) {
-        let about = "no far end for your configuration";
-        lacking.push(part(InitPart::Sync, about, "aiw sync init FAR-END"));
+        let about = "no remote for your configuration";
+        lacking.push(part(InitPart::Sync, about, "aiw sync init REMOTE"));
     }
     Ok(InitLacking { lacking })
 }

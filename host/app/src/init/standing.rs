@@ -1,6 +1,6 @@
 //! An answer to a verb's plan, on behalf of somebody who sees the plans of several verbs as one.
 
-use aiw_core::{Ask, AskError, Choice, Plan, Question, Secret};
+use aiw_core::{Choice, Plan, PromptError, Prompter, Question, Secret};
 use async_trait::async_trait;
 use parking_lot::Mutex;
 
@@ -13,7 +13,7 @@ pub(super) enum PlanConsent {
 }
 
 impl PlanConsent {
-    pub fn looks() -> Self {
+    pub fn dry_run() -> Self {
         Self::Looks(Mutex::default())
     }
 
@@ -27,29 +27,29 @@ impl PlanConsent {
 }
 
 #[async_trait]
-impl Ask for PlanConsent {
+impl Prompter for PlanConsent {
     fn can_ask(&self, _: &[Question]) -> bool {
         true
     }
 
-    async fn agree(&self, plan: &Plan, _: &[&Question]) -> Result<Vec<(String, Secret)>, AskError> {
+    async fn confirm(&self, plan: &Plan, _: &[&Question]) -> Result<Vec<(String, Secret)>, PromptError> {
         match self {
             Self::Looks(seen) => {
                 *seen.lock() = Some(plan.clone());
-                Err(AskError::Declined)
+                Err(PromptError::Declined)
             }
             Self::Agreed(digest) if *digest == plan.digest() => Ok(Vec::new()),
             Self::Agreed(_) => {
-                Err(AskError::Unreadable("it would change something else by now than you agreed to".into()))
+                Err(PromptError::Unreadable("it would change something else by now than you agreed to".into()))
             }
         }
     }
 
-    async fn choose(&self, _: &Choice) -> Result<usize, AskError> {
-        Err(AskError::NotHere)
+    async fn select(&self, _: &Choice) -> Result<usize, PromptError> {
+        Err(PromptError::Unsupported)
     }
 
-    fn is_there(&self) -> bool {
+    fn is_interactive(&self) -> bool {
         true
     }
 }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use aiw_core::{Ask, AskError, Effect, Fault, Plan, ProviderName, Secret, SecretName, Sink, shell_word_in_line};
+use aiw_core::{
+    Diagnostic, Effect, Plan, PromptError, Prompter, ProviderName, Reporter, Secret, SecretName, shell_word_in_line,
+};
 use aiw_home::Home;
 use aiw_providers::{PreparedProvider, ProviderChanges, ProviderError, ProviderSummary, agreed_origins};
 use aiw_setup::{HookScope, SetupClient};
@@ -45,7 +47,7 @@ pub(super) enum InitWork {
     Clients(SetupRequest, PlanConsent),
     Hooks(PlanConsent),
     Model,
-    /// A far end.
+    /// A remote.
     Sync(String),
 }
 
@@ -55,8 +57,8 @@ impl InitStep {
         client: &ClientSession,
         lacks: &LackingPart,
         request: &InitRequest,
-        ask: &dyn Ask,
-        sink: &dyn Sink,
+        ask: &dyn Prompter,
+        sink: &dyn Reporter,
     ) -> Result<Option<Self>, AppError> {
         let home = client.home();
         match lacks.part {
@@ -67,7 +69,7 @@ impl InitStep {
             InitPart::Clients => clients(home, &lacks.clients, request, ask).await,
             InitPart::Hooks => history_hooks(home, ask).await,
             InitPart::Model => model(lacks.bytes, ask).await,
-            InitPart::Sync => far_end(client, ask, sink).await,
+            InitPart::Sync => remote(client, ask, sink).await,
         }
     }
 
@@ -76,8 +78,8 @@ impl InitStep {
         self,
         client: &ClientSession,
         request: &InitRequest,
-        ask: &dyn Ask,
-        sink: &dyn Sink,
+        ask: &dyn Prompter,
+        sink: &dyn Reporter,
     ) -> Result<Option<String>, AppError> {
         let home = client.home();
         match self.work {
@@ -109,13 +111,13 @@ impl InitStep {
                 let observer = client.app().observer();
                 models::pull(&EmbeddingModels::at(home.clone()), None, None, &*observer, sink).await?;
             }
-            InitWork::Sync(far_end) => {
+            InitWork::Sync(remote) => {
                 let own = sync::open(client.app(), home)?;
-                let begun = sync::begin_or_join(&own, &far_end, ask, sink).await?;
+                let begun = sync::begin_or_join(&own, &remote, ask, sink).await?;
                 let next = if begun.snapshots == 0 { "push" } else { "pull" };
                 sink.done(format!(
                     "`{}` synchronizes with `{}` now; `aiw sync {next}` begins",
-                    begun.machine, begun.far_end
+                    begun.machine, begun.remote
                 ));
             }
         }
@@ -124,17 +126,21 @@ impl InitStep {
 }
 
 /// Asks whether a part is wanted. Enter skips it.
-async fn wants(question: &str, ask: &dyn Ask) -> Result<bool, AskError> {
+async fn wants(question: &str, ask: &dyn Prompter) -> Result<bool, PromptError> {
     ask.decide(question, false).await
 }
 
-async fn provider(client: &ClientSession, ask: &dyn Ask, sink: &dyn Sink) -> Result<Option<InitStep>, AppError> {
+async fn provider(
+    client: &ClientSession,
+    ask: &dyn Prompter,
+    sink: &dyn Reporter,
+) -> Result<Option<InitStep>, AppError> {
     sink.step("API providers, by preset: which one do you have a key of? Enter skips this".into());
     let providers = client.providers()?;
     client.notes().into_iter().for_each(|note| sink.note(note));
     let prepared = match providers.prepare(None, &ProviderChanges::default(), ask, sink).await {
         Ok(prepared) => prepared,
-        Err(error) if matches!(error.unanswered(), Some(AskError::Declined)) => return Ok(None),
+        Err(error) if matches!(error.prompt_error(), Some(PromptError::Declined)) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
     let name = prepared.name().clone();
@@ -160,7 +166,7 @@ async fn key(
     home: &Home,
     provider: &ProviderName,
     secret: &SecretName,
-    ask: &dyn Ask,
+    ask: &dyn Prompter,
 ) -> Result<Option<InitStep>, AppError> {
     let origins = agreed(home, provider)?;
     let at = match origins.is_empty() {
@@ -185,15 +191,15 @@ async fn clients(
     home: &Home,
     clients: &[&'static SetupClient],
     request: &InitRequest,
-    ask: &dyn Ask,
+    ask: &dyn Prompter,
 ) -> Result<Option<InitStep>, AppError> {
     if !wants(&format!("Register aiw as an MCP server in {}?", names(clients)), ask).await? {
         return Ok(None);
     }
     let ids = clients.iter().map(|client| client.id.to_owned()).collect();
     let setup = SetupRequest { clients: ids, read_only: request.read_only.clone(), ..SetupRequest::default() };
-    let looks = PlanConsent::looks();
-    let planned = set_up(home, &places(home)?, &setup, &looks, &aiw_core::Unasked).await;
+    let looks = PlanConsent::dry_run();
+    let planned = set_up(home, &places(home)?, &setup, &looks, &aiw_core::NonInteractive).await;
     let Some(plan) = planned_by(looks, planned.and_then(|(_, first)| first.map_or(Ok(()), |e| Err(e.into()))))? else {
         return Ok(None);
     };
@@ -209,13 +215,13 @@ async fn clients(
     }))
 }
 
-async fn history_hooks(home: &Home, ask: &dyn Ask) -> Result<Option<InitStep>, AppError> {
+async fn history_hooks(home: &Home, ask: &dyn Prompter) -> Result<Option<InitStep>, AppError> {
     let question = "Have Claude Code's sessions read for `aiw history search` when they end, by hooks in its settings?";
     if !wants(question, ask).await? {
         return Ok(None);
     }
-    let (looks, scope) = (PlanConsent::looks(), HookScope::User);
-    let planned = change_hooks(home, &hooks(home)?, &scope, false, false, &looks, &aiw_core::Unasked).await;
+    let (looks, scope) = (PlanConsent::dry_run(), HookScope::User);
+    let planned = change_hooks(home, &hooks(home)?, &scope, false, false, &looks, &aiw_core::NonInteractive).await;
     let Some(plan) = planned_by(looks, planned.map(drop))? else { return Ok(None) };
     Ok(Some(InitStep {
         part: InitPart::Hooks,
@@ -228,7 +234,7 @@ async fn history_hooks(home: &Home, ask: &dyn Ask) -> Result<Option<InitStep>, A
     }))
 }
 
-async fn model(bytes: u64, ask: &dyn Ask) -> Result<Option<InitStep>, AppError> {
+async fn model(bytes: u64, ask: &dyn Prompter) -> Result<Option<InitStep>, AppError> {
     let size = format!("{} MB", bytes / 1_000_000);
     if !wants(&format!("Download a model ({size}, once), so that search goes by meaning too?"), ask).await? {
         return Ok(None);
@@ -244,28 +250,28 @@ async fn model(bytes: u64, ask: &dyn Ask) -> Result<Option<InitStep>, AppError> 
     }))
 }
 
-/// Asks for a far end until its address can be used. It is looked at when the step is carried out.
-async fn far_end(client: &ClientSession, ask: &dyn Ask, sink: &dyn Sink) -> Result<Option<InitStep>, AppError> {
+/// Asks for a remote until its address can be used. It is looked at when the step is carried out.
+async fn remote(client: &ClientSession, ask: &dyn Prompter, sink: &dyn Reporter) -> Result<Option<InitStep>, AppError> {
     let own = sync::open(client.app(), client.home())?;
     sink.step("Your configuration can travel to your other machines, encrypted, by a folder, a git repository, WebDAV, S3 or Google Drive".into());
     loop {
-        let Some(said) = ask.text("Address of the far end (empty for none):").await? else { return Ok(None) };
+        let Some(said) = ask.text("Address of the remote (empty for none):").await? else { return Ok(None) };
         // As an address, it would be a folder of that name.
         if ["y", "n", "yes", "no"].contains(&said.to_lowercase().as_str()) {
-            sink.step(format!("`{said}` is not an address: type one, or nothing for no far end"));
+            sink.step(format!("`{said}` is not an address: type one, or nothing for no remote"));
             continue;
         }
         match own.check_address(&said) {
-            Ok(far_end) => {
-                let word = shell_word_in_line(&far_end);
+            Ok(remote) => {
+                let word = shell_word_in_line(&remote);
                 return Ok(Some(InitStep {
                     part: InitPart::Sync,
-                    about: headed("Sync", vec![format!("begin a store at {far_end}, or join the one that is there")]),
-                    effects: vec![Effect::Reaches(far_end.clone())],
+                    about: headed("Sync", vec![format!("begin a store at {remote}, or join the one that is there")]),
+                    effects: vec![Effect::Reaches(remote.clone())],
                     unshown: Vec::new(),
                     again: format!("aiw sync init {word}"),
                     undo: "aiw sync leave".into(),
-                    work: InitWork::Sync(far_end),
+                    work: InitWork::Sync(remote),
                 }));
             }
             Err(error) => sink.step(error.to_string()),

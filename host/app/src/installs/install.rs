@@ -1,9 +1,10 @@
 //! Installing a server: what it would run is shown and agreed to, what it needs is asked for, it is tried, and then written.
 
-use aiw_core::{Ask, Choice, Effect, Plan, Question, Secret, Sink, counted, is_inner, one_line, quoted};
+use aiw_core::{Choice, Effect, Plan, Prompter, Question, Reporter, Secret, counted, is_inner, one_line, quoted};
 use aiw_home::{Home, InstalledServer};
 use aiw_registries::{
-    EntryAnswers, MergedServer, PlannedEntry, RegistryServer, Way, entry, how_to_get, record, way_id, ways,
+    EntryPlan, EntryValues, InstallMethod, MergedServer, RegistryServer, entry, how_to_get, install_methods, method_id,
+    record,
 };
 use aiw_routing::{Records, ServerRecord};
 use aiw_servers::{check_name, entry_value};
@@ -26,7 +27,7 @@ pub struct InstallRequest {
     /// Its name in mcp.json; else one that is made of its name in the registry
     pub key: Option<String>,
     /// How it runs, by kind or number, if there are several ways
-    pub way: Option<String>,
+    pub method: Option<String>,
     /// Answers to what it needs, by name; `@NAME` is a secret of the vault
     pub set: Vec<(String, String)>,
     /// Whether it may replace another server of its name
@@ -48,7 +49,7 @@ pub struct ServerInstalled {
     /// Its version in the registry
     pub version: String,
     /// How it runs
-    pub way: String,
+    pub method: String,
     /// The secrets that were stored for it
     pub secrets: Vec<String>,
     /// The tools that it was seen with; none if it was not started, or did not work
@@ -77,15 +78,15 @@ pub fn install<'a>(
     client: &'a ClientSession,
     found: &'a MergedServer,
     request: InstallRequest,
-    ask: &'a dyn Ask,
-    sink: &'a dyn Sink,
+    ask: &'a dyn Prompter,
+    sink: &'a dyn Reporter,
 ) -> BoxFuture<'a, Result<ServerInstallation>> {
     Box::pin(async move {
         let home = client.home();
         request.key.as_deref().map_or(Ok(()), check_name)?;
         let (key, replaces) = key_for(home, found, request.key.as_deref(), request.force)?;
-        let way = chosen(home, found, request.way.as_deref(), ask).await?;
-        let mut answers = EntryAnswers::default();
+        let way = chosen(home, found, request.method.as_deref(), ask).await?;
+        let mut answers = EntryValues::default();
         for (name, value) in &request.set {
             answers.give(name, Secret::new(entry_value(value, home)?));
         }
@@ -108,30 +109,30 @@ pub(super) struct Installing<'a> {
 impl Installing<'_> {
     pub(super) async fn run(
         self,
-        mut way: Way,
-        mut answers: EntryAnswers,
-        ask: &dyn Ask,
-        sink: &dyn Sink,
+        mut way: InstallMethod,
+        mut answers: EntryValues,
+        ask: &dyn Prompter,
+        sink: &dyn Reporter,
     ) -> Result<ServerInstallation> {
         let (home, key, found) = (self.client.home(), self.key, self.found);
         let net = self.client.app().client()?;
-        let id = way_id(&way);
+        let id = method_id(&way);
         let mut fetched = None;
         if way.bundle().is_some() {
             let plan = self.plan("Fetch this bundle to see what it runs?", &way)?;
-            ask.agree(&plan, &[]).await?;
+            ask.confirm(&plan, &[]).await?;
             fetched = fetch(home, net, found, &way).await?;
         }
         if let Some(fetched) = &fetched {
             // What a bundle runs stands in the bundle.
-            way = fetched.way.clone();
+            way = fetched.method.clone();
         }
         if let Some(reason) = way.refused() {
-            return Err(ServerError::NoWay { name: key.to_owned(), why: reason.to_string() });
+            return Err(ServerError::NoUsableMethod { name: key.to_owned(), why: reason.to_string() });
         }
         if let Some(program) = missing_program(home, &way) {
             if self.check {
-                return Err(ServerError::NoProgram { program: program.to_owned() });
+                return Err(ServerError::ProgramNotFound { program: program.to_owned() });
             }
             sink.note(format!("`{program}` is not on this machine: {}", how_to_get(program)));
         }
@@ -147,10 +148,10 @@ impl Installing<'_> {
             (None, _) => format!("Replace the MCP server `{key}`{start}?"),
         };
         let open: Vec<&Question> = way.questions().iter().filter(|question| !answers.has(&question.name)).collect();
-        let given = ask.agree(&self.plan(&question, &way)?, &open).await?;
+        let given = ask.confirm(&self.plan(&question, &way)?, &open).await?;
         given.into_iter().for_each(|(name, answer)| answers.give(name, answer));
         let vault = home.vault();
-        let entry_of = |way: &Way| {
+        let entry_of = |way: &InstallMethod| {
             entry(way, &answers, key, |name| vault.is_taken(name))
                 .map_err(|source| ServerError::Answers { key: key.to_owned(), source })
         };
@@ -158,20 +159,20 @@ impl Installing<'_> {
         // An answer, or its publisher's default, may have made the address.
         if let Some(host) = way.inner_host().map(str::to_owned).or_else(|| inner_host(&entry)) {
             let question = format!("`{key}` reaches {host}, inside a private or local network. May it?");
-            let mut plan = Plan::of(question);
+            let mut plan = Plan::new(question);
             plan.hold_for(entry.declaration.get("url").map(Value::to_string).unwrap_or_default().as_bytes());
-            ask.agree(&plan, &[]).await?;
+            ask.confirm(&plan, &[]).await?;
         }
         if let Some(fetched) = &mut fetched {
             fetched.bundle.unpack(&fetched.directory)?;
         }
         let tried = match self.tried(&entry, sink).await {
             Err(ServerError::Broken { key, problem }) => {
-                let Some((renamed, program)) = way.with_program_of(&problem.to_string()) else {
+                let Some((renamed, program)) = way.with_program_from(&problem.to_string()) else {
                     return Err(ServerError::Broken { key, problem });
                 };
                 let question = format!("Its package has no program of its own name, but `{program}`. Start that?");
-                ask.agree(&self.plan(&question, &renamed)?, &[]).await?;
+                ask.confirm(&self.plan(&question, &renamed)?, &[]).await?;
                 (way, entry) = (renamed.clone(), entry_of(&renamed)?);
                 self.tried(&entry, sink).await
             }
@@ -184,15 +185,15 @@ impl Installing<'_> {
     /// Writes the server, its secrets and what is known of it, and says so.
     fn write(
         self,
-        way: &Way,
+        way: &InstallMethod,
         id: String,
-        entry: &PlannedEntry,
+        entry: &EntryPlan,
         seen: Option<ServerRecord>,
         wants_login: bool,
-        sink: &dyn Sink,
+        sink: &dyn Reporter,
     ) -> Result<ServerInstallation> {
         let (home, key, found) = (self.client.home(), self.key, self.found);
-        let record = InstalledServer { way: id, ..record(found, way, entry) };
+        let record = InstalledServer { method: id, ..record(found, way, entry) };
         let (declaration, secrets) = (Value::Object(entry.declaration.clone()), &entry.secrets);
         let may_replace = |known: &Value| self.replaces.covers(known);
         let replaced = aiw_servers::add(home, key, &declaration, secrets, Some(&record), may_replace)?;
@@ -208,12 +209,12 @@ impl Installing<'_> {
         if let Some(tools) = tools {
             done(format!("  it works and has {}", counted(tools as u64, "tool")));
         }
-        RegistryServer::of(found).instructions.iter().for_each(|step| done(format!("  afterwards: {step}")));
+        RegistryServer::new(found).instructions.iter().for_each(|step| done(format!("  afterwards: {step}")));
         Ok(ServerInstallation { server: server(key, found, record, tools, wants_login), seen, wants_login })
     }
 
     /// Starts the server once, if that is wanted. Returns what it has shown, and whether it wants a login before it works.
-    async fn tried(&self, entry: &PlannedEntry, sink: &dyn Sink) -> Result<(Option<ServerRecord>, bool)> {
+    async fn tried(&self, entry: &EntryPlan, sink: &dyn Reporter) -> Result<(Option<ServerRecord>, bool)> {
         let (home, key) = (self.client.home(), self.key);
         if !self.check {
             return Ok((None, false));
@@ -226,12 +227,12 @@ impl Installing<'_> {
     }
 
     /// Returns the plan that the person agrees to.
-    fn plan(&self, question: &str, way: &Way) -> Result<Plan> {
+    fn plan(&self, question: &str, way: &InstallMethod) -> Result<Plan> {
         let mut lines = self.before.clone().unwrap_or_default();
         lines.extend(about(self.found, way));
         lines.extend(beside(self.client.home(), self.found, self.key, &self.replaces)?);
         let effects = vec![effect(way), Effect::Writes("mcp.json".into())];
-        let mut plan = Plan { about: lines, effects, ..Plan::of(question) };
+        let mut plan = Plan { about: lines, effects, ..Plan::new(question) };
         // Long values are cut, and what is asked for is told in short.
         plan.hold_for(format!("{way:?}").as_bytes());
         Ok(plan)
@@ -239,12 +240,12 @@ impl Installing<'_> {
 }
 
 /// The host of an entry's address, if it is inside a private or local network.
-fn inner_host(entry: &PlannedEntry) -> Option<String> {
+fn inner_host(entry: &EntryPlan) -> Option<String> {
     let url = Url::parse(entry.declaration.get("url")?.as_str()?).ok()?;
     Some(quoted(url.host_str()?)).filter(|_| is_inner(&url))
 }
 
-fn effect(way: &Way) -> Effect {
+fn effect(way: &InstallMethod) -> Effect {
     match way.program() {
         Some(_) => Effect::Runs(way.target().to_owned()),
         None => Effect::Reaches(way.target().to_owned()),
@@ -263,7 +264,7 @@ fn server(
         name: found.server.name.clone(),
         source: found.source.to_string(),
         version: found.server.version.clone(),
-        way: record.way,
+        method: record.method,
         secrets: record.secrets.iter().map(ToString::to_string).collect(),
         tools,
         problem: wants_login.then(|| "it wants a login".to_owned()),
@@ -271,11 +272,11 @@ fn server(
 }
 
 /// Chooses how a server runs: as the request says, else the only way, else as the person chooses.
-async fn chosen(home: &Home, found: &MergedServer, wanted: Option<&str>, ask: &dyn Ask) -> Result<Way> {
-    let all = ways(&found.server, home.around());
+async fn chosen(home: &Home, found: &MergedServer, wanted: Option<&str>, ask: &dyn Prompter) -> Result<InstallMethod> {
+    let all = install_methods(&found.server, home.around());
     let name = &found.server.name;
-    let no_way = |why: String| ServerError::NoWay { name: name.clone(), why };
-    let usable: Vec<&Way> = all.iter().filter(|way| way.refused().is_none()).collect();
+    let no_way = |why: String| ServerError::NoUsableMethod { name: name.clone(), why };
+    let usable: Vec<&InstallMethod> = all.iter().filter(|way| way.refused().is_none()).collect();
     if usable.is_empty() {
         let refused: Vec<String> = all.iter().map(refusal).collect();
         let why =
@@ -285,30 +286,30 @@ async fn chosen(home: &Home, found: &MergedServer, wanted: Option<&str>, ask: &d
     if let Some(wanted) = wanted {
         let number = wanted.parse::<usize>().ok().and_then(|number| usable.get(number.checked_sub(1)?));
         let kind = usable.iter().find(|way| way.kind().as_str() == wanted);
-        return number.or(kind).map(|way| (*way).clone()).ok_or_else(|| ServerError::UnknownWay {
+        return number.or(kind).map(|way| (*way).clone()).ok_or_else(|| ServerError::UnknownMethod {
             name: name.clone(),
             way: wanted.to_owned(),
             known: usable.iter().map(|way| way.kind().as_str()).collect(),
         });
     }
-    let askable: Vec<&Way> = usable.into_iter().filter(|way| ask.can_ask(way.questions())).collect();
+    let askable: Vec<&InstallMethod> = usable.into_iter().filter(|way| ask.can_ask(way.questions())).collect();
     match &askable[..] {
-        [] => Err(aiw_core::AskError::NotHere.into()),
+        [] => Err(aiw_core::PromptError::Unsupported.into()),
         [way] => Ok((*way).clone()),
         several => {
             let options = several.iter().map(|way| format!("{} {}", way.kind().as_str(), way.target())).collect();
             let question = format!("The MCP server {} runs in several ways. Which?", one_line(name, 200));
-            let (short, flag) = ("How shall it run?".to_owned(), "--way KIND|NUMBER".to_owned());
-            let mut choice = Choice { name: "way", question, short, options, flag, unshown: Vec::new() };
+            let (short, flag) = ("How shall it run?".to_owned(), "--method KIND|NUMBER".to_owned());
+            let mut choice = Choice { name: "method", question, short, options, flag, unshown: Vec::new() };
             // The name may be cut, and a way is more than its kind and target.
             choice.hold_for(format!("{name} {several:?}").as_bytes());
-            let chosen = ask.choose(&choice).await?;
-            several.get(chosen).map(|way| (*way).clone()).ok_or_else(|| aiw_core::AskError::Declined.into())
+            let chosen = ask.select(&choice).await?;
+            several.get(chosen).map(|way| (*way).clone()).ok_or_else(|| aiw_core::PromptError::Declined.into())
         }
     }
 }
 
-fn refusal(way: &Way) -> String {
+fn refusal(way: &InstallMethod) -> String {
     let reason = way.refused().map(ToString::to_string).unwrap_or_default();
     format!("{} {}: {reason}", way.kind().as_str(), way.target())
 }

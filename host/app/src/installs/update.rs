@@ -1,8 +1,10 @@
 //! What registries say of servers that were installed from them, and bringing those up to date.
 
-use aiw_core::{Ask, Secret, Sink, one_line, quoted};
+use aiw_core::{Prompter, Reporter, Secret, one_line, quoted};
 use aiw_home::{Home, InstalledServer};
-use aiw_registries::{EntryAnswers, MergedServer, News, RegistryError, Way, news, way_id, ways};
+use aiw_registries::{
+    EntryValues, InstallMethod, MergedServer, RegistryError, UpdateStatus, install_methods, method_id, news,
+};
 use aiw_servers::{McpFile, entry_value};
 use futures::{StreamExt, stream};
 use schemars::JsonSchema;
@@ -15,14 +17,14 @@ use crate::failures::{FailedId, Failures, unless_stopped};
 use crate::servers::{Result, ServerError};
 
 /// How many servers registries are asked for at once.
-const AT_ONCE: usize = 8;
+const MAX_PARALLEL_QUERIES: usize = 8;
 
 /// The news of installed servers.
 #[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ServersOutdated {
     /// The servers of which there is news
-    pub servers: Vec<ServerNews>,
+    pub servers: Vec<ServerUpdate>,
     /// The servers whose registry could not be asked
     pub failed: Vec<FailedId>,
 }
@@ -30,7 +32,7 @@ pub struct ServersOutdated {
 /// The news of a server since it was installed.
 #[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
-pub struct ServerNews {
+pub struct ServerUpdate {
     /// Its name in mcp.json
     pub key: String,
     /// Its name in the registry
@@ -40,7 +42,7 @@ pub struct ServerNews {
     /// The version that is installed
     pub version: String,
     /// The news
-    pub news: Vec<News>,
+    pub news: Vec<UpdateStatus>,
 }
 
 /// Which servers are updated, and how.
@@ -73,7 +75,7 @@ struct Compared {
     key: String,
     record: InstalledServer,
     now: Option<MergedServer>,
-    news: Vec<News>,
+    news: Vec<UpdateStatus>,
 }
 
 /// Asks registries about servers, or about all that came from them.
@@ -81,7 +83,7 @@ async fn compared(
     client: &ClientSession,
     names: &[String],
     failures: &mut Failures<FailedId, ServerError>,
-    sink: &dyn Sink,
+    sink: &dyn Reporter,
 ) -> Result<Vec<Compared>> {
     let (registries, installed) = (client.registries()?, client.home().registry_lock()?.all());
     for name in names.iter().filter(|name| !installed.contains_key(*name)) {
@@ -92,7 +94,7 @@ async fn compared(
         let now = registries.known(&record.name, None, Some(&record.source)).await;
         (key, record, now)
     });
-    let (mut answers, mut all) = (stream::iter(answers).buffered(AT_ONCE), Vec::new());
+    let (mut answers, mut all) = (stream::iter(answers).buffered(MAX_PARALLEL_QUERIES), Vec::new());
     while let Some((key, record, now)) = answers.next().await {
         let now = match now {
             Ok((found, None)) => Some(found),
@@ -116,7 +118,7 @@ async fn compared(
 pub async fn outdated(
     client: &ClientSession,
     names: &[String],
-    sink: &dyn Sink,
+    sink: &dyn Reporter,
 ) -> Result<(ServersOutdated, Option<ServerError>)> {
     let mut failures = Failures::default();
     let mut servers = Vec::new();
@@ -128,7 +130,7 @@ pub async fn outdated(
         for one in &news {
             sink.done(format!("{} {} {}", quoted(&key), one_line(&version, 40), one.sentence()));
         }
-        servers.push(ServerNews { key, name, source, version, news });
+        servers.push(ServerUpdate { key, name, source, version, news });
     }
     Ok((ServersOutdated { servers, failed: failures.failed }, failures.first))
 }
@@ -141,14 +143,14 @@ pub async fn outdated(
 pub async fn update(
     client: &ClientSession,
     request: &UpdateRequest,
-    ask: &dyn Ask,
-    sink: &dyn Sink,
+    ask: &dyn Prompter,
+    sink: &dyn Reporter,
 ) -> Result<(ServersUpdate, Option<ServerError>)> {
     let mut failures = Failures::default();
     let (mut updated, mut unchanged) = (Vec::new(), Vec::new());
     for one in compared(client, &request.names, &mut failures, sink).await? {
         let Compared { key, record, now, news } = one;
-        let is_newer = news.iter().any(|news| matches!(news, News::Newer { .. } | News::Changed));
+        let is_newer = news.iter().any(|news| matches!(news, UpdateStatus::Newer { .. } | UpdateStatus::Changed));
         let Some(found) = now.filter(|_| is_newer) else {
             news.iter().for_each(|news| sink.note(format!("{} {}", quoted(&key), news.sentence())));
             if news.is_empty() {
@@ -171,23 +173,23 @@ async fn update_one(
     key: &str,
     record: &InstalledServer,
     found: &MergedServer,
-    news: &[News],
+    news: &[UpdateStatus],
     request: &UpdateRequest,
-    ask: &dyn Ask,
-    sink: &dyn Sink,
+    ask: &dyn Prompter,
+    sink: &dyn Reporter,
 ) -> Result<ServerInstalled> {
     let home = client.home();
     let (key_of, name) = (|| key.to_owned(), || record.name.clone());
     if !is_as_written(home, key, record) {
         return Err(ServerError::Edited { key: key_of(), name: name() });
     }
-    let usable = ways(&found.server, home.around()).into_iter().filter(|way| way.refused().is_none());
-    let same: Vec<Way> = usable.filter(|way| way_id(way) == record.way).collect();
+    let usable = install_methods(&found.server, home.around()).into_iter().filter(|way| way.refused().is_none());
+    let same: Vec<InstallMethod> = usable.filter(|way| method_id(way) == record.method).collect();
     let [way] = &same[..] else {
         let what = if same.is_empty() { "no longer runs" } else { "runs in several ways" };
-        return Err(ServerError::OtherWay { key: key_of(), name: name(), what, way: record.way.clone() });
+        return Err(ServerError::MethodChanged { key: key_of(), name: name(), what, way: record.method.clone() });
     };
-    let mut answers = EntryAnswers::recorded(&record.answers);
+    let mut answers = EntryValues::recorded(&record.answers);
     for (name, value) in &request.set {
         answers.replace(name, Secret::new(entry_value(value, home)?));
     }

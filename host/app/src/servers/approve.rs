@@ -1,11 +1,11 @@
 //! The definitions that a server changed or that are suspicious, and the tools that scripts call without asking.
 
-use aiw_core::{Ask, AskError, ErrorKind, Plan, Sink, counted, quoted, quoted_list, shown_lines};
+use aiw_core::{ErrorKind, Plan, PromptError, Prompter, Reporter, counted, quote_lines, quoted, quoted_list};
 use aiw_routing::{DefinitionChange, PoolError, Records, ServerRecord};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Result, ServerError, look_again, pool, word};
+use super::{Result, ServerError, pool, refresh_tools, word};
 use crate::ClientSession;
 
 /// `aiw mcp approve`
@@ -49,16 +49,16 @@ pub async fn approve(
     client: &ClientSession,
     name: &str,
     numbers: bool,
-    ask: &dyn Ask,
-    sink: &dyn Sink,
+    ask: &dyn Prompter,
+    sink: &dyn Reporter,
 ) -> Result<Approval> {
     // What it offers now. One that does not start can still have a change that was seen before.
-    look_again(pool(client, sink), name, sink).await?;
+    refresh_tools(pool(client, sink), name, sink).await?;
     let records = Records::new(client.home().clone());
     let seen = records.load(name).unwrap_or_default();
     let (approved, shown) = (seen.changes(), quoted(name));
     if !approved.is_empty() {
-        ask.agree(&plan(name, &approved, numbers), &[]).await?;
+        ask.confirm(&plan(name, &approved, numbers), &[]).await?;
     }
     if !approved.is_empty() || seen.lost {
         accept(&records, name, &seen, numbers)?;
@@ -76,16 +76,16 @@ pub async fn approve(
 /// # Errors
 ///
 /// Fails if the person stops, or the record can't be written.
-pub async fn accept_new(client: &ClientSession, name: &str, ask: &dyn Ask, sink: &dyn Sink) -> Result<()> {
+pub async fn accept_new(client: &ClientSession, name: &str, ask: &dyn Prompter, sink: &dyn Reporter) -> Result<()> {
     let records = Records::new(client.home().clone());
     let seen = records.load(name).unwrap_or_default();
     let changes = seen.changes();
     if changes.is_empty() {
         return Ok(());
     }
-    match ask.agree(&plan(name, &changes, false), &[]).await {
+    match ask.confirm(&plan(name, &changes, false), &[]).await {
         Ok(_) => return accept(&records, name, &seen, false),
-        Err(AskError::Declined | AskError::Nobody { .. } | AskError::NotHere) => {}
+        Err(PromptError::Declined | PromptError::NotInteractive { .. } | PromptError::Unsupported) => {}
         Err(e) => return Err(e.into()),
     }
     let what = if changes.len() == 1 { "this definition" } else { "these definitions" };
@@ -101,11 +101,11 @@ pub async fn accept_new(client: &ClientSession, name: &str, ask: &dyn Ask, sink:
 pub async fn approve_for_scripts(
     client: &ClientSession,
     request: &ScriptsRequest,
-    ask: &dyn Ask,
-    sink: &dyn Sink,
+    ask: &dyn Prompter,
+    sink: &dyn Reporter,
 ) -> Result<ScriptsAllowed> {
     let (home, ScriptsRequest { server, allow, revoke }) = (client.home(), request);
-    pool(client, sink).look(server).await?;
+    pool(client, sink).refresh(server).await?;
     let seen = Records::new(home.clone()).load(server).unwrap_or_default();
     let pattern = |tool: &String| format!("{server}/{tool}");
     if let Some(pattern) = allow.iter().map(pattern).find(|pattern| pattern.contains('*')) {
@@ -118,10 +118,10 @@ pub async fn approve_for_scripts(
     if !allow.is_empty() {
         let tools = quoted_list(allow);
         let question = format!("Let scripts call {tools} of {} without asking?", quoted(server));
-        let mut plan = Plan::of(question);
+        let mut plan = Plan::new(question);
         // Long names are cut, and of many some.
         plan.hold_for(format!("{server} {allow:?}").as_bytes());
-        ask.agree(&plan, &[]).await?;
+        ask.confirm(&plan, &[]).await?;
     }
     let lock = home.lock()?;
     let mut settings = home.settings()?;
@@ -150,7 +150,7 @@ pub async fn approve_for_scripts(
 /// The question about a server's definitions. All of each is shown: what is accepted is what was shown, of this server.
 fn plan(server: &str, changes: &[DefinitionChange], numbers: bool) -> Plan {
     let whole = serde_json::to_vec(changes).unwrap_or_default();
-    let mut plan = Plan::of(String::new());
+    let mut plan = Plan::new(String::new());
     plan.hold_for(server.as_bytes());
     plan.hold_for(&[numbers.into()]);
     plan.hold_for(&whole);
@@ -159,17 +159,17 @@ fn plan(server: &str, changes: &[DefinitionChange], numbers: bool) -> Plan {
     for change in changes {
         let state = if change.is_new { "is new and suspicious" } else { "has changed" };
         plan.about.push(format!("{} {} {state}", change.kind, quoted(&change.name)));
-        plan.about.extend(change.signs.iter().map(|sign| format!("  it {sign}")));
+        plan.about.extend(change.injection_findings.iter().map(|sign| format!("  it {sign}")));
         if let Some(pattern) = change.numbers.as_ref().filter(|_| numbers) {
             plan.about.push("  from now on, each `#` may be another number without a question:".to_owned());
-            plan.about.extend(shown_lines(pattern).iter().map(|line| format!("  = {line}")));
+            plan.about.extend(quote_lines(pattern).iter().map(|line| format!("  = {line}")));
         }
         for field in &change.fields {
             plan.about.push(format!("  {}", field.field));
             for (mark, text) in
                 [("-", &field.before), ("+", &field.now)].into_iter().filter(|(_, text)| !text.is_empty())
             {
-                plan.about.extend(shown_lines(text).iter().map(|line| format!("  {mark} {line}")));
+                plan.about.extend(quote_lines(text).iter().map(|line| format!("  {mark} {line}")));
             }
         }
     }
@@ -200,7 +200,7 @@ mod tests {
             kind: "tool",
             name: name.to_owned(),
             is_new: false,
-            signs: Vec::new(),
+            injection_findings: Vec::new(),
             fields: vec![Difference { field: "description".into(), before: "a".into(), now: now.to_owned() }],
             numbers: None,
         };

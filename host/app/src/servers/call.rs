@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use aiw_core::registry::Format;
-use aiw_core::{Question, Sink, one_line};
+use aiw_core::{Question, Reporter, one_line};
 use aiw_markets::Observer;
-use aiw_mcp::{Arguments, value_of};
-use aiw_routing::{NamedTool, PoolError, ToolDefinition};
+use aiw_mcp::{Arguments, parse_result};
+use aiw_routing::{PoolError, ToolDefinition, ToolRef};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
@@ -21,12 +21,12 @@ pub struct ToolCallRequest {
     /// The tool, as `SERVER/TOOL`, or the server, whose tool is then the first of `given`.
     pub name: String,
     /// `NAME=VALUE` for each argument, or one JSON object.
-    pub given: Vec<String>,
+    pub arguments: Vec<String>,
 }
 
 /// The result of a call.
 #[derive(Debug, Clone)]
-pub struct ToolCalled {
+pub struct ToolCallResult {
     /// The tool's name.
     pub tool: String,
     /// The result as the server wrote it.
@@ -44,7 +44,7 @@ pub struct ToolCalled {
 /// # Errors
 ///
 /// Fails if there is no such tool, if the arguments can't be read, and if the server doesn't answer.
-pub async fn call(client: &ClientSession, request: &ToolCallRequest, sink: &dyn Sink) -> Result<ToolCalled> {
+pub async fn call(client: &ClientSession, request: &ToolCallRequest, sink: &dyn Reporter) -> Result<ToolCallResult> {
     call_observed(client, request, sink, None).await
 }
 
@@ -56,15 +56,15 @@ pub async fn call(client: &ClientSession, request: &ToolCallRequest, sink: &dyn 
 pub async fn call_observed(
     client: &ClientSession,
     request: &ToolCallRequest,
-    sink: &dyn Sink,
+    sink: &dyn Reporter,
     observer: Option<Arc<dyn Observer>>,
-) -> Result<ToolCalled> {
+) -> Result<ToolCallResult> {
     let pool = pool(client, sink);
-    let NamedTool { server, tool } = pool.named(&request.name)?;
-    let (tool, given) = match (tool, request.given.split_first()) {
-        (Some(tool), _) => (tool, &request.given[..]),
+    let ToolRef { server, tool } = pool.named(&request.name)?;
+    let (tool, given) = match (tool, request.arguments.split_first()) {
+        (Some(tool), _) => (tool, &request.arguments[..]),
         (None, Some((tool, given))) => (tool.clone(), given),
-        (None, None) => return Err(ServerError::NoToolNamed { server }),
+        (None, None) => return Err(ServerError::ToolNameNotFound { server }),
     };
     let definition = definition(client, &server, &tool, sink).await?;
     let arguments = arguments(given, &definition["inputSchema"])?;
@@ -86,7 +86,7 @@ pub async fn call_observed(
         Err(e) => return Err(e.into()),
     };
     pool.end().await;
-    let result = value_of(&written).map_err(|e| answered(e.to_string()))?;
+    let result = parse_result(&written).map_err(|e| answered(e.to_string()))?;
     let items = result.get("content").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let text = items.iter().map(shown).collect::<Vec<_>>().join("\n");
     let text = match result.get("structuredContent") {
@@ -94,7 +94,7 @@ pub async fn call_observed(
         _ => text,
     };
     let failed = result.get("isError") == Some(&true.into());
-    Ok(ToolCalled { tool, written, result, text, failed })
+    Ok(ToolCallResult { tool, written, result, text, failed })
 }
 
 /// Shows a step of a call: its message, else the tool's name, and how far it is.
@@ -109,7 +109,7 @@ fn show_step(observer: &dyn Observer, tool: &str, step: &Value) {
 /// # Errors
 ///
 /// Fails if the server doesn't answer, and has never been seen.
-pub async fn questions(client: &ClientSession, server: &str, tool: &str, sink: &dyn Sink) -> Result<Vec<Question>> {
+pub async fn questions(client: &ClientSession, server: &str, tool: &str, sink: &dyn Reporter) -> Result<Vec<Question>> {
     let definition = definition(client, server, tool, sink).await?;
     let question = |parameter: ToolParameter<'_>| {
         let about = parameter.about;
@@ -159,9 +159,9 @@ fn typed(value: &Value) -> String {
 }
 
 /// Returns what a server says of a tool, as it was seen last; nothing if it doesn't have it.
-async fn definition(client: &ClientSession, server: &str, tool: &str, sink: &dyn Sink) -> Result<Value> {
+async fn definition(client: &ClientSession, server: &str, tool: &str, sink: &dyn Reporter) -> Result<Value> {
     let pool = pool(client, sink);
-    pool.look(server).await?;
+    pool.refresh(server).await?;
     let status = pool.status().into_iter().find(|status| status.name == server);
     let record = status.and_then(|status| status.record);
     Ok(record.and_then(|record| record.tool(tool).map(ToolDefinition::value)).unwrap_or_default())
@@ -213,7 +213,7 @@ pub fn arguments(given: &[String], schema: &Value) -> Result<Arguments, Argument
             None => serde_json::from_str(value).or_else(|_| to_raw_value(value))?,
         };
         if arguments.0.iter().any(|(known, _)| known == name) {
-            return Err(ArgumentError::Twice { name: name.to_owned() });
+            return Err(ArgumentError::Duplicate { name: name.to_owned() });
         }
         arguments.0.push((name.to_owned(), value));
     }

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use aiw_core::{Ask, ErrorKind, Fault, SecretName, Sink, counted, one_line, shell_word};
+use aiw_core::{Diagnostic, ErrorKind, Prompter, Reporter, SecretName, counted, one_line, shell_word};
 use aiw_home::{Home, ProfileSettings};
-use aiw_routing::{PoolError, Records, ServerPlaces, check_remote, forget_logins};
+use aiw_routing::{PoolError, Records, ServerSearchPaths, check_remote, forget_logins};
 use aiw_servers::{
-    Keys, McpFile, PROJECT_FILE, SecretFields, ServerScope, check_name, left_in_clear, placeholders, server,
+    Keys, McpFile, PROJECT_FILE, SecretFields, ServerScope, check_name, find_plaintext_secret, placeholders, server,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -104,8 +104,8 @@ pub struct ServersSwitch {
 pub async fn add(
     client: &ClientSession,
     request: AddRequest,
-    ask: &dyn Ask,
-    sink: &dyn Sink,
+    ask: &dyn Prompter,
+    sink: &dyn Reporter,
 ) -> Result<(ServerAdd, Option<ServerError>)> {
     let (home, AddRequest { name, mut entry, plain, force, unchecked }) = (client.home(), request);
     check_name(&name)?;
@@ -120,7 +120,7 @@ pub async fn add(
     let vault = home.vault();
     let mut keys = Keys::new(&vault);
     let hidden = if plain { SecretFields::new() } else { keys.hide(&name, &mut entry).map_err(unusable)? };
-    let clear = left_in_clear(&entry);
+    let clear = find_plaintext_secret(&entry);
     let entry = Value::Object(entry);
     server(&name, &entry).map_err(unusable)?;
     let replaced = aiw_servers::add(home, &name, &entry, &keys.into_new(), None, |_| force)?;
@@ -146,8 +146,8 @@ pub async fn add(
 pub async fn add_all(
     client: &ClientSession,
     requests: Vec<AddRequest>,
-    ask: &dyn Ask,
-    sink: &dyn Sink,
+    ask: &dyn Prompter,
+    sink: &dyn Reporter,
 ) -> Result<(Option<ServerAdd>, Option<ServerError>)> {
     let (mut added, mut problem) = (None::<ServerAdd>, None);
     for request in requests {
@@ -162,12 +162,12 @@ pub async fn add_all(
 }
 
 /// Starts a server that was added, and says what it is like.
-async fn try_added(client: &ClientSession, name: &str, ask: &dyn Ask, sink: &dyn Sink) -> Result<()> {
+async fn try_added(client: &ClientSession, name: &str, ask: &dyn Prompter, sink: &dyn Reporter) -> Result<()> {
     let pool = client.pool();
     // It may have been read before the server was written.
     pool.reload().await;
     notes(pool.problems(), sink);
-    if let Err(e) = pool.look(name).await {
+    if let Err(e) = pool.refresh(name).await {
         sink.note(format!("it does not work yet: it {}", e.brief()));
         e.hint().into_iter().for_each(|hint| sink.step(format!("hint: {hint}")));
         return Ok(());
@@ -194,7 +194,12 @@ fn absolute(command: &str, cwd: &Path) -> Result<String> {
 /// # Errors
 ///
 /// Fails if there is no such server in `mcp.json`, or it is a plugin's. Then none is removed.
-pub async fn remove(client: &ClientSession, names: &[String], ask: &dyn Ask, sink: &dyn Sink) -> Result<ServersRemove> {
+pub async fn remove(
+    client: &ClientSession,
+    names: &[String],
+    ask: &dyn Prompter,
+    sink: &dyn Reporter,
+) -> Result<ServersRemove> {
     let home = client.home();
     let lock = home.lock()?;
     let (mut file, mut settings, mut installed) = (McpFile::load(home)?, home.settings()?, home.registry_lock()?);
@@ -221,7 +226,7 @@ pub async fn remove(client: &ClientSession, names: &[String], ask: &dyn Ask, sin
 /// # Errors
 ///
 /// Fails if there is no such server in `mcp.json`, it is a plugin's, or the name is taken or can't be one.
-pub fn rename(client: &ClientSession, name: &str, new: &str, sink: &dyn Sink) -> Result<ServerRename> {
+pub fn rename(client: &ClientSession, name: &str, new: &str, sink: &dyn Reporter) -> Result<ServerRename> {
     check_name(new)?;
     let home = client.home();
     let lock = home.lock()?;
@@ -265,11 +270,11 @@ pub fn rename(client: &ClientSession, name: &str, new: &str, sink: &dyn Sink) ->
 /// # Errors
 ///
 /// Fails if the directory has no such server, or the settings can't be written. Then none is changed.
-pub fn switch(client: &ClientSession, names: &[String], enabled: bool, sink: &dyn Sink) -> Result<ServersSwitch> {
+pub fn switch(client: &ClientSession, names: &[String], enabled: bool, sink: &dyn Reporter) -> Result<ServersSwitch> {
     let home = client.home();
     let lock = home.lock()?;
     let (file, mut settings) = (McpFile::load(home)?, home.settings()?);
-    let (configured, _) = ServerPlaces::of(home.clone(), client.cwd()).read()?;
+    let (configured, _) = ServerSearchPaths::load(home.clone(), client.cwd()).read()?;
     for name in names {
         if !configured.iter().any(|server| server.key == *name) {
             return Err(unknown(client, &file, name));
@@ -303,11 +308,13 @@ fn users(client: &ClientSession, file: &McpFile, name: &str) -> Result<Value> {
 
 /// Why there is no such server in `mcp.json`.
 fn unknown(client: &ClientSession, file: &McpFile, name: &str) -> ServerError {
-    let (configured, _) = ServerPlaces::of(client.home().clone(), client.cwd()).read().unwrap_or_default();
+    let (configured, _) = ServerSearchPaths::load(client.home().clone(), client.cwd()).read().unwrap_or_default();
     let theirs = configured.iter().find(|server| server.key == name && server.scope == ServerScope::Project);
     let name = name.to_owned();
     match theirs {
         Some(found) => ServerError::OfProject { name, path: found.directory.join(PROJECT_FILE) },
-        None => PoolError::NoServer { name, known: file.servers().map(|(key, _)| key.to_owned()).collect() }.into(),
+        None => {
+            PoolError::ServerNotFound { name, known: file.servers().map(|(key, _)| key.to_owned()).collect() }.into()
+        }
     }
 }

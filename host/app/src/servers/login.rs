@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use aiw_core::{Ask, Page, SecretName, Sink, quoted};
+use aiw_core::{BrowserStep, Prompter, Reporter, SecretName, quoted};
 use aiw_listen::{Bytes, Full, HttpRoute, Listener, Method, Request, Response, Rules};
-use aiw_routing::LoginWishes;
+use aiw_routing::LoginOptions;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
@@ -63,7 +63,7 @@ pub struct McpLogout {
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// The path of the redirect of a client that is registered by hand.
-const PATH: &str = "/callback";
+const CALLBACK_PATH: &str = "/callback";
 
 /// Sends the person to the authorization server of an MCP server, keeps the tokens that they bring, and looks at the
 /// server's tools.
@@ -71,18 +71,23 @@ const PATH: &str = "/callback";
 /// # Errors
 ///
 /// Fails if the server wants no login, nobody comes back, or the tokens can't be had or kept.
-pub async fn login(client: &ClientSession, request: LoginRequest, ask: &dyn Ask, sink: &dyn Sink) -> Result<McpLogin> {
+pub async fn login(
+    client: &ClientSession,
+    request: LoginRequest,
+    ask: &dyn Prompter,
+    sink: &dyn Reporter,
+) -> Result<McpLogin> {
     let LoginRequest { server, scopes, client_id, client_secret, no_browser } = request;
     let pool = pool(client, sink);
     let account = pool.account(&server)?;
     let client_secret = client_secret.map(|secret| client.home().vault().get(&secret)).transpose()?;
-    let wishes = LoginWishes { client_id, client_secret, scopes };
+    let wishes = LoginOptions { client_id, client_secret, scopes };
     let listener = Listener::bind(([127, 0, 0, 1], account.port().unwrap_or(0)).into()).await?;
     // The path is secret, and a request that guesses it still lacks the state.
     let path = if account.is_registered(&wishes) {
-        PATH.to_owned()
+        CALLBACK_PATH.to_owned()
     } else {
-        format!("{PATH}/{}", client.home().random_token()?)
+        format!("{CALLBACK_PATH}/{}", client.home().random_token()?)
     };
     let redirect = format!("http://{}{path}", listener.address());
     let begun = account.begin(wishes, redirect).await?;
@@ -107,12 +112,12 @@ pub async fn login(client: &ClientSession, request: LoginRequest, ask: &dyn Ask,
     if let Some(host) = begun.other_host() {
         step(format!("The page is on another host than the one that you log in at: {}", quoted(&host)));
     }
-    let read = |pasted: &str| begun.query_of(pasted);
-    let visited = Page { url: begun.url(), opens: !no_browser, read: &read };
+    let read = |pasted: &str| begun.query_from(pasted);
+    let visited = BrowserStep { url: begun.url(), opens: !no_browser, read: &read };
     let query = tokio::select! {
         query = coming.recv() => query.unwrap_or_default(),
-        pasted = ask.visit(&visited) => pasted?,
-        () = tokio::time::sleep(LOGIN_TIMEOUT) => return Err(ServerError::NoLogin { minutes: LOGIN_TIMEOUT.as_secs() / 60 }),
+        pasted = ask.open_page(&visited) => pasted?,
+        () = tokio::time::sleep(LOGIN_TIMEOUT) => return Err(ServerError::LoginNotFound { minutes: LOGIN_TIMEOUT.as_secs() / 60 }),
     };
     let tokens = account.finish(begun, &query).await;
     stop.cancel();
@@ -121,7 +126,7 @@ pub async fn login(client: &ClientSession, request: LoginRequest, ask: &dyn Ask,
     let tokens = tokens?;
     sink.done(format!("Logged in to `{server}`"));
     // Running sessions learn its tools from this.
-    if let Err(e) = pool.look(&server).await {
+    if let Err(e) = pool.refresh(&server).await {
         sink.note(format!("it does not work yet: it {}", e.brief()));
     }
     let (issuer, scopes) = (tokens.issuer().to_owned(), tokens.scopes().to_vec());
@@ -133,7 +138,7 @@ pub async fn login(client: &ClientSession, request: LoginRequest, ask: &dyn Ask,
 /// # Errors
 ///
 /// Fails if the server wants no login, or the vault can't be written.
-pub async fn logout(client: &ClientSession, server: &str, sink: &dyn Sink) -> Result<McpLogout> {
+pub async fn logout(client: &ClientSession, server: &str, sink: &dyn Reporter) -> Result<McpLogout> {
     let (removed, revoked) = pool(client, sink).account(server)?.log_out().await?;
     sink.done(match &revoked {
         _ if !removed => format!("You are not logged in to `{server}`"),

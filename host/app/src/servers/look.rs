@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use aiw_core::{Fault, Sink, quoted, shell_word_in_line, visible};
+use aiw_core::{Diagnostic, Reporter, quoted, shell_word_in_line, visible};
 use aiw_history::redactor;
-use aiw_registries::{CopyProblem, KeptServers, News};
+use aiw_registries::{CachedServers, CopyProblem, UpdateStatus};
 use aiw_routing::{
-    Configured, KnownTool, LOST, ListingChoice, NamedTool, PoolError, Records, ServerEntry, ServerPlaces, ServerRecord,
-    ServerStatus, ServerTool, ToolDefinition, suspicions,
+    Configured, KnownTool, LOST, ListingChoice, PoolError, Records, ServerEntry, ServerRecord, ServerSearchPaths,
+    ServerStatus, ServerTool, ToolDefinition, ToolRef, server_findings,
 };
 use aiw_servers::{PROJECT_FILE, ServerScope};
 use futures::future::join_all;
@@ -16,7 +16,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::profiles::{idle_denials, profiles};
-use super::{Result, learn, note_left_out, notes, pool};
+use super::{Result, fetch_tools, note_left_out, notes, pool};
 use crate::{ClientSession, usable_settings};
 
 /// `aiw mcp list`
@@ -32,7 +32,7 @@ pub struct ServerList {
 /// `aiw mcp show`
 #[warn(missing_docs)]
 #[derive(Serialize, JsonSchema)]
-pub struct ShownServer {
+pub struct ServerDetails {
     /// Its name
     pub name: String,
     /// `aiw` or `project`: whose file declares it
@@ -51,7 +51,7 @@ pub struct ShownServer {
     pub instructions: Option<String>,
     /// All that decides what it does, in lines.
     #[serde(skip)]
-    pub shown: Vec<String>,
+    pub definition_lines: Vec<String>,
     /// The plugin that brought it.
     #[serde(skip)]
     pub plugin: Option<String>,
@@ -93,7 +93,7 @@ pub struct ServerCheck {
     pub problems: Vec<String>,
     /// Changes in its registry since the installation, by the local copy
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub news: Vec<News>,
+    pub news: Vec<UpdateStatus>,
 }
 
 /// `aiw mcp tools`
@@ -108,18 +108,18 @@ pub struct ToolList {
 pub type Choices<'a> = &'a (dyn Fn() -> Vec<ListingChoice> + Sync);
 
 /// Definitions beyond this cost every request of a client that lists them.
-const MANY_TOKENS: usize = 20_000;
+const TOKENS_WARNING_THRESHOLD: usize = 20_000;
 
 /// A start that takes longer than clients wait for, in milliseconds.
-const SLOW: u64 = 10_000;
+const SLOW_START_THRESHOLD_MS: u64 = 10_000;
 
 /// The servers of a directory, what is left out of them, and what takes out the secrets that somebody wrote there in
 /// clear.
 type DeclaredServers = (Vec<Configured>, Vec<String>, Box<dyn Fn(&str) -> String>);
 
-fn declared(client: &ClientSession, sink: &dyn Sink) -> Result<DeclaredServers> {
+fn declared(client: &ClientSession, sink: &dyn Reporter) -> Result<DeclaredServers> {
     let settings = usable_settings(client.home(), sink)?;
-    let (servers, problems) = ServerPlaces::of(client.home().clone(), client.cwd()).read_with(&settings)?;
+    let (servers, problems) = ServerSearchPaths::load(client.home().clone(), client.cwd()).read_with(&settings)?;
     let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
     notes(problems.clone(), sink);
     let redactor = redactor(client.home(), &settings)?;
@@ -131,12 +131,12 @@ fn declared(client: &ClientSession, sink: &dyn Sink) -> Result<DeclaredServers> 
 /// # Errors
 ///
 /// Fails if a file of the home can't be read.
-pub fn list(client: &ClientSession, sink: &dyn Sink) -> Result<ServerList> {
+pub fn list(client: &ClientSession, sink: &dyn Reporter) -> Result<ServerList> {
     let (servers, problems, redact) = declared(client, sink)?;
     let (plugins, records) = (client.home().plugins()?, Records::new(client.home().clone()));
     let entry = |found: &Configured| {
         let plugin = plugins.key(&found.key).owners.last().map(ToString::to_string);
-        ServerEntry::of(found, &records, plugin, &redact)
+        ServerEntry::new(found, &records, plugin, &redact)
     };
     Ok(ServerList { servers: servers.iter().map(entry).collect(), problems })
 }
@@ -146,11 +146,11 @@ pub fn list(client: &ClientSession, sink: &dyn Sink) -> Result<ServerList> {
 /// # Errors
 ///
 /// Fails if there is no such server, or a file of the home can't be read.
-pub fn show(client: &ClientSession, name: &str, sink: &dyn Sink) -> Result<ShownServer> {
+pub fn show(client: &ClientSession, name: &str, sink: &dyn Reporter) -> Result<ServerDetails> {
     let (home, (servers, _, redact)) = (client.home(), declared(client, sink)?);
     let Some(found) = servers.iter().find(|server| server.key == name) else {
         let known = servers.into_iter().map(|server| server.key).collect();
-        return Err(PoolError::NoServer { name: name.to_owned(), known }.into());
+        return Err(PoolError::ServerNotFound { name: name.to_owned(), known }.into());
     };
     let record = Records::new(home.clone()).load(name);
     let file = match found.scope {
@@ -159,14 +159,14 @@ pub fn show(client: &ClientSession, name: &str, sink: &dyn Sink) -> Result<Shown
     };
     let (shown, declaration, error) = match &found.server {
         Ok(server) => {
-            let declaration = redact(&server.shown_declaration().to_string());
-            let lines = server.shown(name).iter().map(|line| redact(line)).collect();
+            let declaration = redact(&server.redacted_declaration().to_string());
+            let lines = server.describe(name).iter().map(|line| redact(line)).collect();
             (lines, serde_json::from_str(&declaration).ok(), None)
         }
         Err(problem) => (vec![format!("{} can't be used: it {problem}", visible(name))], None, Some(problem.clone())),
     };
     let version = |record: &ServerRecord| record.server["version"].as_str().unwrap_or("unknown").to_owned();
-    Ok(ShownServer {
+    Ok(ServerDetails {
         name: name.to_owned(),
         scope: found.scope.as_str(),
         file: file.to_string_lossy().into_owned(),
@@ -175,7 +175,7 @@ pub fn show(client: &ClientSession, name: &str, sink: &dyn Sink) -> Result<Shown
         error,
         tools: record.as_ref().map(|record| record.accepted().count()),
         instructions: record.as_ref().and_then(|record| record.instructions().map(str::to_owned)),
-        shown,
+        definition_lines: shown,
         plugin: home.plugins()?.key(name).owners.last().map(ToString::to_string),
         version: record.as_ref().map(version),
     })
@@ -190,11 +190,11 @@ async fn tried(
     let pool = client.pool();
     let known: Vec<String> = pool.status().into_iter().map(|status| status.name).collect();
     if let Some(name) = names.iter().find(|name| !known.contains(name)) {
-        return Err(PoolError::NoServer { name: name.clone(), known }.into());
+        return Err(PoolError::ServerNotFound { name: name.clone(), known }.into());
     }
     let names = if names.is_empty() { &known } else { names };
     let looked = names.iter().map(async |name| {
-        let failure = pool.look(name).await.err();
+        let failure = pool.refresh(name).await.err();
         let ping = if failure.is_none() { pool.ping(name).await.ok() } else { None };
         (name, failure, ping)
     });
@@ -203,7 +203,7 @@ async fn tried(
     let answer = |(name, failure, ping): (&String, Option<PoolError>, Option<Duration>)| {
         let status = after.iter().find(|status| status.name == *name)?;
         let hint = failure.as_ref().filter(|e| !matches!(e, PoolError::Disabled { .. })).and_then(PoolError::hint);
-        Some((ServerStatus::of(status, failure.as_ref(), ping, &choices), hint))
+        Some((ServerStatus::new(status, failure.as_ref(), ping, &choices), hint))
     };
     Ok(looked.into_iter().filter_map(answer).collect())
 }
@@ -217,7 +217,7 @@ pub async fn status(
     client: &ClientSession,
     names: &[String],
     choices: Choices<'_>,
-    sink: &dyn Sink,
+    sink: &dyn Reporter,
 ) -> Result<ServersStatus> {
     let pool = pool(client, sink);
     let unknown = pool.unknown_in_list();
@@ -237,13 +237,13 @@ pub async fn check(
     names: &[String],
     choices: Choices<'_>,
     own: Vec<KnownTool>,
-    sink: &dyn Sink,
+    sink: &dyn Reporter,
 ) -> Result<ServersCheck> {
     let (home, cwd, pool) = (client.home(), client.cwd(), pool(client, sink));
     let mut problems = pool.problems();
     let tried = tried(client, names, choices).await?;
     let statuses = pool.status();
-    let (suspicious, kept) = (suspicions(&statuses), kept(client, sink));
+    let (suspicious, kept) = (server_findings(&statuses), kept(client, sink));
     let check = |(status, hint): (ServerStatus, Option<String>)| {
         let record = statuses.iter().find(|known| known.name == status.name).and_then(|known| known.record.clone());
         let mut problems: Vec<String> = status.error.iter().map(|error| format!("it {error}")).collect();
@@ -256,7 +256,7 @@ pub async fn check(
         }
         let of_it = kept.servers.iter().find(|(key, ..)| *key == status.name);
         let news = of_it.map_or_else(Vec::new, |(key, record, news)| {
-            let line = |one: &News| format!("it {} (`{}`)", one.sentence(), one.command(key, &record.name));
+            let line = |one: &UpdateStatus| format!("it {} (`{}`)", one.sentence(), one.command(key, &record.name));
             problems.extend(news.iter().map(line));
             news.clone()
         });
@@ -279,7 +279,7 @@ pub async fn check(
 
 /// Lists the problems of a working server: tools that it offers and clients don't get.
 fn problems_of(status: &ServerStatus, record: &ServerRecord) -> Vec<String> {
-    let mut problems: Vec<String> = record.left_out().map(str::to_owned).collect();
+    let mut problems: Vec<String> = record.skipped().map(str::to_owned).collect();
     if record.lost {
         problems.push(format!("{LOST}: `aiw mcp approve {}` accepts them", status.name));
     }
@@ -300,17 +300,21 @@ fn problems_of(status: &ServerStatus, record: &ServerRecord) -> Vec<String> {
 fn costs_of(status: &ServerStatus) -> impl Iterator<Item = String> {
     let many = format!("the definitions of its tools cost a client {} tokens", status.tokens);
     let slow = "it starts slowly: the first call of a session waits for it".to_owned();
-    let costs = [(status.tokens > MANY_TOKENS, many), (status.start_ms.is_some_and(|ms| ms > SLOW), slow)];
+    let costs = [
+        (status.tokens > TOKENS_WARNING_THRESHOLD, many),
+        (status.startup_duration_ms.is_some_and(|ms| ms > SLOW_START_THRESHOLD_MS), slow),
+    ];
     costs.into_iter().filter(|(is, _)| *is).map(|(_, sentence)| sentence)
 }
 
 /// Reads the servers' entries in local copies of registries; the doctor asks no registry.
-fn kept(client: &ClientSession, sink: &dyn Sink) -> KeptServers {
+fn kept(client: &ClientSession, sink: &dyn Reporter) -> CachedServers {
     let looked = client.library().map_err(|e| e.to_string());
-    let looked = looked.and_then(|library| aiw_registries::kept(client.home(), library).map_err(|e| e.to_string()));
+    let looked =
+        looked.and_then(|library| aiw_registries::cached_servers(client.home(), library).map_err(|e| e.to_string()));
     looked.unwrap_or_else(|e| {
         sink.note(format!("what registries say of servers is not known: {e}"));
-        KeptServers::default()
+        CachedServers::default()
     })
 }
 
@@ -320,13 +324,13 @@ fn kept(client: &ClientSession, sink: &dyn Sink) -> KeptServers {
 /// # Errors
 ///
 /// Fails if there is no server or tool of a name.
-pub async fn tools(client: &ClientSession, names: &[String], sink: &dyn Sink) -> Result<ToolList> {
+pub async fn tools(client: &ClientSession, names: &[String], sink: &dyn Reporter) -> Result<ToolList> {
     let (pool, profile) = (pool(client, sink), client.pool().profile());
     let wanted = names.iter().map(|name| pool.named(name)).collect::<Result<Vec<_>, _>>()?;
     let servers: Vec<String> = wanted.iter().map(|named| named.server.clone()).collect();
-    learn(pool, &servers, sink).await;
+    fetch_tools(pool, &servers, sink).await;
     let statuses = pool.status();
-    let suspicious = suspicions(&statuses);
+    let suspicious = server_findings(&statuses);
     let mut tools = Vec::new();
     for status in statuses.iter().filter(|status| status.enabled) {
         let Some(record) = &status.record else { continue };
@@ -338,10 +342,10 @@ pub async fn tools(client: &ClientSession, names: &[String], sink: &dyn Sink) ->
             note_left_out(record, &status.name, sink);
         }
         let shown = record.tools.iter().filter(is_wanted);
-        tools.extend(shown.map(|tool| ServerTool::of(&status.name, tool, record, &suspicious)));
+        tools.extend(shown.map(|tool| ServerTool::new(&status.name, tool, record, &suspicious)));
     }
     // A tool that is named and not there.
-    for NamedTool { server, tool } in &wanted {
+    for ToolRef { server, tool } in &wanted {
         if let Some(tool) =
             tool.as_ref().filter(|name| !tools.iter().any(|of| of.server == *server && of.name == **name))
         {

@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use aiw_core::{ErrorKind, Sink, one_line, quoted};
+use aiw_core::{ErrorKind, Reporter, one_line, quoted};
 use aiw_home::{Home, ListSettings, Lock, ProfileSettings, TrustedProject};
-use aiw_routing::{KnownTool, Profile, ProfileSource, Records, ServerPlaces, SlotStatus, idle_patterns};
+use aiw_routing::{KnownTool, Profile, ProfileSource, Records, ServerSearchPaths, SlotStatus, idle_patterns};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Result, ServerError, learn, pool, word};
+use super::{Result, ServerError, fetch_tools, pool, word};
 use crate::ClientSession;
 
-const SETTINGS: &str = "settings";
+const SETTINGS_SCOPE: &str = "settings";
 
 /// The longest name of a profile, and the longest pattern.
 const MAX_NAME_LEN: usize = 200;
@@ -23,7 +23,7 @@ const MAX_NAME_LEN: usize = 200;
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ProfileList {
     /// The profiles
-    pub profiles: Vec<ShownProfile>,
+    pub profiles: Vec<ProfileDetails>,
     /// How many tools there are for them to allow.
     #[serde(skip)]
     pub tools: usize,
@@ -34,7 +34,7 @@ pub struct ProfileList {
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ProfileShow {
     /// The profile
-    pub profile: ShownProfile,
+    pub profile: ProfileDetails,
 }
 
 /// `aiw mcp profile remove`
@@ -48,7 +48,7 @@ pub struct ProfilesRemove {
 /// A profile, and which file defines it.
 #[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
-pub struct KnownProfile {
+pub struct ProfileEntry {
     /// Its name
     pub name: String,
     /// `settings` or `project`: which file defines it
@@ -61,33 +61,33 @@ pub struct KnownProfile {
 /// A profile in `aiw mcp profile list` and `show`
 #[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
-pub struct ShownProfile {
+pub struct ProfileDetails {
     /// The profile
     #[serde(flatten)]
-    pub known: KnownProfile,
+    pub known: ProfileEntry,
     /// The tools that it allows, as `server/tool`
     pub tools: Vec<String>,
     /// The patterns that no known tool matches
     pub unmatched: Vec<String>,
 }
 
-impl KnownProfile {
+impl ProfileEntry {
     /// Returns what it allows.
     pub fn profile(&self) -> Profile {
-        Profile::of(&self.settings)
+        Profile::from_settings(&self.settings)
     }
 
     /// Whether the user's own settings define it.
     fn is_users(&self) -> bool {
-        self.scope == SETTINGS
+        self.scope == SETTINGS_SCOPE
     }
 
-    fn shown(self, tools: &[KnownTool]) -> ShownProfile {
+    fn shown(self, tools: &[KnownTool]) -> ProfileDetails {
         let (profile, ProfileSettings { allow, deny, scripts, .. }) = (self.profile(), &self.settings);
         let allowed = tools.iter().filter(|(server, tool, reads)| profile.allows(server, tool, *reads));
         let allowed = allowed.map(|(server, tool, _)| format!("{server}/{tool}")).collect();
         let unmatched = idle_patterns(allow.iter().flatten().chain(deny).chain(scripts), tools, &[]);
-        ShownProfile { unmatched: unmatched.into_iter().cloned().collect(), tools: allowed, known: self }
+        ProfileDetails { unmatched: unmatched.into_iter().cloned().collect(), tools: allowed, known: self }
     }
 }
 
@@ -96,14 +96,14 @@ impl KnownProfile {
 /// # Errors
 ///
 /// Fails if a file that defines some can't be used.
-pub fn profiles(home: &Home, cwd: &Path) -> Result<Vec<KnownProfile>> {
+pub fn profiles(home: &Home, cwd: &Path) -> Result<Vec<ProfileEntry>> {
     let settings = home.settings()?;
     let project = TrustedProject::find(cwd, home.around().user_home().as_deref(), &settings.trust())?.trusted();
     let theirs = project.iter().flat_map(|project| project.profiles().clone()).map(|of| ("project", of));
-    let own = settings.mcp()?.profiles.into_iter().map(|of| (SETTINGS, of));
-    let all: BTreeMap<String, KnownProfile> = theirs
+    let own = settings.mcp()?.profiles.into_iter().map(|of| (SETTINGS_SCOPE, of));
+    let all: BTreeMap<String, ProfileEntry> = theirs
         .chain(own)
-        .map(|(scope, (name, settings))| (name.clone(), KnownProfile { name, scope, settings }))
+        .map(|(scope, (name, settings))| (name.clone(), ProfileEntry { name, scope, settings }))
         .collect();
     Ok(all.into_values().collect())
 }
@@ -113,13 +113,13 @@ pub fn profiles(home: &Home, cwd: &Path) -> Result<Vec<KnownProfile>> {
 /// # Errors
 ///
 /// Fails if there is none, or the files can't be used.
-pub fn find(home: &Home, cwd: &Path, name: &str, missing: ErrorKind) -> Result<KnownProfile> {
+pub fn find(home: &Home, cwd: &Path, name: &str, missing: ErrorKind) -> Result<ProfileEntry> {
     let mut all = profiles(home, cwd)?;
     match all.iter().position(|known| known.name == name) {
         Some(at) => Ok(all.swap_remove(at)),
         None => {
             let known = all.into_iter().map(|known| known.name).collect();
-            Err(ServerError::NoProfile { name: name.to_owned(), known, kind: missing })
+            Err(ServerError::ProfileNotFound { name: name.to_owned(), known, kind: missing })
         }
     }
 }
@@ -154,19 +154,19 @@ pub fn followed(home: Home, cwd: PathBuf, name: Option<String>) -> ProfileSource
 /// # Errors
 ///
 /// Fails if the files that declare servers can't be used.
-pub fn idle_denials(home: &Home, cwd: &Path, profiles: &[KnownProfile], own: Vec<KnownTool>) -> Result<Vec<String>> {
+pub fn idle_denials(home: &Home, cwd: &Path, profiles: &[ProfileEntry], own: Vec<KnownTool>) -> Result<Vec<String>> {
     if profiles.iter().all(|known| known.settings.deny.is_empty()) {
         return Ok(Vec::new());
     }
     let (mut tools, mut unknown) = (own, Vec::new());
     let records = Records::new(home.clone());
-    for server in ServerPlaces::of(home.clone(), cwd).read()?.0 {
+    for server in ServerSearchPaths::load(home.clone(), cwd).read()?.0 {
         match records.load(&server.key) {
             Some(record) => tools.extend(record.known_tools(&server.key)),
             None => unknown.push(server.key),
         }
     }
-    let of = |known: &KnownProfile| -> Vec<String> {
+    let of = |known: &ProfileEntry| -> Vec<String> {
         let sentence = |pattern: &String| {
             format!("the profile {} denies {}, which no known tool matches", quoted(&known.name), quoted(pattern))
         };
@@ -180,7 +180,7 @@ pub fn idle_denials(home: &Home, cwd: &Path, profiles: &[KnownProfile], own: Vec
 /// # Errors
 ///
 /// Fails if there is one of its name, it would allow everything, or the settings can't be written.
-pub fn add(client: &ClientSession, name: &str, profile: ProfileSettings, sink: &dyn Sink) -> Result<()> {
+pub fn add(client: &ClientSession, name: &str, profile: ProfileSettings, sink: &dyn Reporter) -> Result<()> {
     let is_plain = !name.is_empty()
         && name.len() <= MAX_NAME_LEN
         && one_line(name, MAX_NAME_LEN) == name
@@ -195,7 +195,7 @@ pub fn add(client: &ClientSession, name: &str, profile: ProfileSettings, sink: &
         return Err(word(ErrorKind::User, name, why));
     }
     if profile.allow.is_none() && profile.deny.is_empty() && profile.list == ListSettings::default() {
-        return Err(ServerError::NoPatterns);
+        return Err(ServerError::MissingPatterns);
     }
     save(home, &lock, name, &changed(ProfileSettings::default(), profile, &[])?)?;
     sink.done(format!("Added the profile `{name}`"));
@@ -212,12 +212,12 @@ pub fn edit(
     name: &str,
     more: ProfileSettings,
     without: &[String],
-    sink: &dyn Sink,
+    sink: &dyn Reporter,
 ) -> Result<()> {
     let home = client.home();
     let (lock, before) = (home.lock()?, users(client, name)?);
     if more == ProfileSettings::default() && without.is_empty() {
-        return Err(ServerError::NoChange);
+        return Err(ServerError::NothingToChange);
     }
     save(home, &lock, name, &changed(before, more, without)?)?;
     sink.done(format!("Changed the profile `{name}`"));
@@ -229,7 +229,7 @@ pub fn edit(
 /// # Errors
 ///
 /// Fails if there is no such profile, or it is a project's. Then none is removed.
-pub fn remove(client: &ClientSession, names: &[String], sink: &dyn Sink) -> Result<ProfilesRemove> {
+pub fn remove(client: &ClientSession, names: &[String], sink: &dyn Reporter) -> Result<ProfilesRemove> {
     let lock = client.home().lock()?;
     let mut settings = client.home().settings()?;
     for name in names {
@@ -247,7 +247,7 @@ pub fn remove(client: &ClientSession, names: &[String], sink: &dyn Sink) -> Resu
 /// # Errors
 ///
 /// Fails if a file that defines profiles can't be used.
-pub async fn list(client: &ClientSession, own: Vec<KnownTool>, sink: &dyn Sink) -> Result<ProfileList> {
+pub async fn list(client: &ClientSession, own: Vec<KnownTool>, sink: &dyn Reporter) -> Result<ProfileList> {
     let all = profiles(client.home(), client.cwd())?;
     let tools = if all.is_empty() { Vec::new() } else { known_tools(client, own, sink).await };
     let profiles = all.into_iter().map(|known| known.shown(&tools)).collect();
@@ -259,15 +259,15 @@ pub async fn list(client: &ClientSession, own: Vec<KnownTool>, sink: &dyn Sink) 
 /// # Errors
 ///
 /// Fails if there is no such profile.
-pub async fn show(client: &ClientSession, name: &str, own: Vec<KnownTool>, sink: &dyn Sink) -> Result<ProfileShow> {
+pub async fn show(client: &ClientSession, name: &str, own: Vec<KnownTool>, sink: &dyn Reporter) -> Result<ProfileShow> {
     let known = find(client.home(), client.cwd(), name, ErrorKind::User)?;
     Ok(ProfileShow { profile: known.shown(&known_tools(client, own, sink).await) })
 }
 
 /// The tools that are known here, aiw's own among them.
-async fn known_tools(client: &ClientSession, own: Vec<KnownTool>, sink: &dyn Sink) -> Vec<KnownTool> {
+async fn known_tools(client: &ClientSession, own: Vec<KnownTool>, sink: &dyn Reporter) -> Vec<KnownTool> {
     let pool = pool(client, sink);
-    learn(pool, &[], sink).await;
+    fetch_tools(pool, &[], sink).await;
     let statuses = pool.status();
     let of = |status: &SlotStatus| {
         status.record.iter().flat_map(|record| record.known_tools(&status.name)).collect::<Vec<_>>()

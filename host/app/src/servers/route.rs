@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aiw_core::{Sink, counted};
-use aiw_routing::{Finder, FoundTool};
+use aiw_core::{Reporter, counted};
+use aiw_routing::{Finder, ToolMatch};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{learn, pool};
+use super::{fetch_tools, pool};
 use crate::ClientSession;
-use crate::models::meaning;
+use crate::models::tool_embeddings;
 
 /// The sentence where no server has a tool to offer.
 pub const NO_TOOLS: &str = "no tools: `aiw mcp status` shows your servers, `aiw mcp add NAME -- COMMAND` adds one";
@@ -23,22 +23,22 @@ const MODEL_LOAD_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Serialize, JsonSchema)]
 pub struct RoutedTools {
     /// The tools, the best first
-    pub tools: Vec<FoundTool>,
+    pub tools: Vec<ToolMatch>,
     /// How many tools were looked at
-    pub searched: usize,
+    pub total_tools: usize,
     /// How long that took, in milliseconds
-    pub took_ms: f64,
+    pub duration_ms: f64,
     /// Why there are none
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub nothing: Option<&'static str>,
+    pub empty_reason: Option<&'static str>,
 }
 
 /// Returns the tools that a request gets, at most so many, with how well each fits. Servers that were never seen are
 /// started.
-pub async fn route(client: &ClientSession, request: &str, most: usize, sink: &dyn Sink) -> RoutedTools {
+pub async fn route(client: &ClientSession, request: &str, most: usize, sink: &dyn Reporter) -> RoutedTools {
     let pool = pool(client, sink);
-    learn(pool, &[], sink).await;
-    let finder = Finder::new(client.home(), Arc::new(meaning(client.home(), sink)));
+    fetch_tools(pool, &[], sink).await;
+    let finder = Finder::new(client.home(), Arc::new(tool_embeddings(client.home(), sink)));
     let (here, request) = (pool.clone(), request.to_owned());
     let work = move || {
         let unseen = here.prepare(&finder, MODEL_LOAD_TIMEOUT);
@@ -60,12 +60,12 @@ pub async fn route(client: &ClientSession, request: &str, most: usize, sink: &dy
             counted(found.tools, "tool")
         ));
     }
-    let tools: Vec<FoundTool> = found.matches.iter().map(|found| FoundTool::of(found, &statuses)).collect();
+    let tools: Vec<ToolMatch> = found.matches.iter().map(|found| ToolMatch::new(found, &statuses)).collect();
     let nothing = match (found.says_something, tools.is_empty()) {
         (false, _) => Some("no word to search for: say what the tool should do"),
         (true, true) if found.tools == 0 => Some(NO_TOOLS),
         (true, true) => Some("none of them fits: say it in other words"),
         (true, false) => None,
     };
-    RoutedTools { tools, searched: found.tools, took_ms: took.as_secs_f64() * 1e3, nothing }
+    RoutedTools { tools, total_tools: found.tools, duration_ms: took.as_secs_f64() * 1e3, empty_reason: nothing }
 }

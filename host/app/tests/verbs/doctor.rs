@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use aiw_app::cli_news::outdated;
-use aiw_app::doctor::{FoundProblem, ViewKnows, look};
-use aiw_home::{Home, Surroundings};
+use aiw_app::cli_updates::outdated;
+use aiw_app::doctor::{Problem, ViewKnows, inspect};
+use aiw_home::{ExecutionContext, Home};
 
 use crate::person::Recorded;
 use crate::state;
@@ -22,7 +22,7 @@ fn found_by(home: &Home) -> Vec<String> {
         on_terminal: false,
     };
     let before = state(home);
-    let parts = look(home, knows).parts;
+    let parts = inspect(home, knows).parts;
     assert_eq!(state(home), before);
     let names: Vec<_> =
         parts.iter().map(|part| part.name).filter(|name| !["trust", "clients"].contains(name)).collect();
@@ -42,7 +42,7 @@ fn found_by(home: &Home) -> Vec<String> {
             "history"
         ]
     );
-    let line = |found: &FoundProblem| format!("{} → {}", found.problem, found.next);
+    let line = |found: &Problem| format!("{} → {}", found.problem, found.next);
     parts.iter().flat_map(|part| part.problems.iter().map(|one| format!("{}: {}", part.name, line(one)))).collect()
 }
 
@@ -85,7 +85,7 @@ async fn a_registry_that_cannot_be_reached_is_told_once_and_not_for_each_cli() {
         fs::write(&path, "#!/bin/sh\necho 1.2.3\n").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     }
-    let around = Surroundings::new(Ok(place.path().into()), [("PATH".into(), place.path().into())]);
+    let around = ExecutionContext::new(Ok(place.path().into()), [("PATH".into(), place.path().into())]);
     let home = Home::at(place.path().join("home")).seen_by(around);
     drop(home.lock().unwrap());
     fs::write(home.settings_path(), r#"{"updates": {"npm_url": "http://127.0.0.1:1"}}"#).unwrap();
@@ -100,7 +100,7 @@ fn what_every_command_meets_first_is_told() {
     let place = tempfile::tempdir().unwrap();
     let home = Home::at(place.path().join("home"));
     drop(home.lock().unwrap());
-    let gone = Surroundings::new(Err(std::io::ErrorKind::NotFound.into()), []);
+    let gone = ExecutionContext::new(Err(std::io::ErrorKind::NotFound.into()), []);
     let all = found_by(&home.seen_by(gone));
     assert_eq!(
         all.iter().map(|line| line.split(':').next().unwrap()).collect::<Vec<_>>(),
@@ -185,7 +185,7 @@ fn a_role_that_cannot_be_used_is_told() {
     fs::create_dir(&project).unwrap();
     let home = home.seen_by(home.around().in_directory(&project));
     let knows = ViewKnows { own_tools: Vec::new(), toolsets: |_| None, is_bundled: |_| false, on_terminal: false };
-    let parts = look(&home, knows).parts;
+    let parts = inspect(&home, knows).parts;
     let roles = parts.iter().find(|part| part.name == "roles").unwrap();
     let problem = &roles.problems[0];
     assert!(problem.problem.starts_with("the role `reviewer` can't be used as it is: "), "{problem:?}");

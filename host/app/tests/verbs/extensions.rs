@@ -2,7 +2,7 @@
 
 use aiw_app::AppError;
 use aiw_app::extensions::{add, info};
-use aiw_core::AskError;
+use aiw_core::PromptError;
 use aiw_tests::component;
 
 use crate::person::{Does, Recorded};
@@ -18,7 +18,7 @@ async fn nothing_of_a_component_is_kept_before_the_person_agrees_to_what_it_may_
     for does in [Does::Declines, Does::Absent] {
         let person = Recorded::new(0, does);
         let refused = add(&client, &source, &person, &person).await.unwrap_err();
-        assert!(matches!(refused, AppError::Ask(AskError::Declined | AskError::NotHere)), "{refused}");
+        assert!(matches!(refused, AppError::Prompt(PromptError::Declined | PromptError::Unsupported)), "{refused}");
         let plan = person.plans.lock().unwrap()[0].clone();
         assert_eq!((plan.question.as_str(), &plan.about), ("Add knowing?", &lines));
         assert!(lines.contains(&"  may:".to_owned()), "{lines:?}");

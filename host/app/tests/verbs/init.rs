@@ -7,10 +7,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use aiw_app::init::{InitDone, InitLacking, InitPart, InitRequest, init, look};
+use aiw_app::init::{InitDone, InitLacking, InitPart, InitRequest, init, inspect};
 use aiw_app::{App, AppError, BundledScripts, ClientSession};
-use aiw_core::{Ask, AskError, Choice, Plan, Question, Secret, Unasked};
-use aiw_home::{Home, LockedModel, Surroundings};
+use aiw_core::{Choice, NonInteractive, Plan, PromptError, Prompter, Question, Secret};
+use aiw_home::{ExecutionContext, Home, LockedModel};
 use aiw_markets::Quiet;
 use async_trait::async_trait;
 use tempfile::TempDir;
@@ -37,7 +37,7 @@ impl Machine {
         // Clients start aiw by this name.
         std::os::unix::fs::symlink(std::env::current_exe().unwrap(), bin.join("aiw")).unwrap();
         let variables = [("HOME", user.clone()), ("PATH", bin)].map(|(name, value)| (name.into(), value.into()));
-        let around = Surroundings::new(Ok(user.clone()), variables as [(OsString, OsString); 2]);
+        let around = ExecutionContext::new(Ok(user.clone()), variables as [(OsString, OsString); 2]);
         let home = Home::at(user.join(".aiw")).seen_by(around);
         // No test asks a registry for newer versions.
         fs::create_dir(user.join(".aiw")).unwrap();
@@ -51,7 +51,7 @@ impl Machine {
     }
 
     fn lacking(&self) -> Vec<InitPart> {
-        look(self.home()).unwrap().lacking.iter().map(|lacks| lacks.part).collect()
+        inspect(self.home()).unwrap().lacking.iter().map(|lacks| lacks.part).collect()
     }
 
     /// Everything there is.
@@ -65,7 +65,7 @@ impl Machine {
 
     /// Walks through the questions about some parts.
     async fn walk(&self, parts: &[InitPart], person: &Person<'_>) -> Result<InitDone, AppError> {
-        let InitLacking { mut lacking } = look(self.home()).unwrap();
+        let InitLacking { mut lacking } = inspect(self.home()).unwrap();
         lacking.retain(|lacks| parts.contains(&lacks.part));
         init(&self.client, &InitLacking { lacking }, &InitRequest::default(), person, &person.heard).await
     }
@@ -104,31 +104,31 @@ impl<'a> Person<'a> {
 }
 
 #[async_trait]
-impl Ask for Person<'_> {
+impl Prompter for Person<'_> {
     fn can_ask(&self, _: &[Question]) -> bool {
         true
     }
 
-    async fn agree(&self, plan: &Plan, _: &[&Question]) -> Result<Vec<(String, Secret)>, AskError> {
+    async fn confirm(&self, plan: &Plan, _: &[&Question]) -> Result<Vec<(String, Secret)>, PromptError> {
         self.heard.plans.lock().unwrap().push(plan.clone());
-        if (self.agrees)() { Ok(Vec::new()) } else { Err(AskError::Declined) }
+        if (self.agrees)() { Ok(Vec::new()) } else { Err(PromptError::Declined) }
     }
 
-    async fn choose(&self, _: &Choice) -> Result<usize, AskError> {
-        Err(AskError::NotHere)
+    async fn select(&self, _: &Choice) -> Result<usize, PromptError> {
+        Err(PromptError::Unsupported)
     }
 
-    fn is_there(&self) -> bool {
+    fn is_interactive(&self) -> bool {
         true
     }
 
-    async fn text(&self, words: &str) -> Result<Option<String>, AskError> {
+    async fn text(&self, words: &str) -> Result<Option<String>, PromptError> {
         // The words of a new store, which it asks back.
         if let Some(number) =
             words.rsplit_once("Word ").and_then(|(_, rest)| rest.split_once(':')?.0.parse::<u8>().ok())
         {
             if self.stops_at_words {
-                return Err(AskError::Interrupted);
+                return Err(PromptError::Interrupted);
             }
             if self.waits_at_words {
                 std::future::pending::<()>().await;
@@ -143,12 +143,12 @@ impl Ask for Person<'_> {
         Ok(self.texts.lock().unwrap().pop().filter(|text| !text.is_empty()))
     }
 
-    async fn secret(&self, words: &str) -> Result<Option<Secret>, AskError> {
+    async fn secret(&self, words: &str) -> Result<Option<Secret>, PromptError> {
         self.asked.lock().unwrap().push(words.to_owned());
         Ok(self.texts.lock().unwrap().pop().map(Secret::new))
     }
 
-    async fn decide(&self, _: &str, usual: bool) -> Result<bool, AskError> {
+    async fn decide(&self, _: &str, usual: bool) -> Result<bool, PromptError> {
         Ok(if self.wants { true } else { usual })
     }
 }
@@ -159,7 +159,7 @@ const MOST: [InitPart; 3] = [InitPart::Clients, InitPart::Hooks, InitPart::Sync]
 fn each_part_that_is_lacking_is_found_and_nothing_is_started_or_written_for_it() {
     let machine = Machine::new(&["claude", "gemini"]);
     let before = machine.all();
-    let found = look(machine.home()).unwrap();
+    let found = inspect(machine.home()).unwrap();
     let lines: Vec<&str> = found.lacking.iter().map(|lacks| lacks.command.as_str()).collect();
     assert_eq!(
         lines,
@@ -168,7 +168,7 @@ fn each_part_that_is_lacking_is_found_and_nothing_is_started_or_written_for_it()
             "aiw setup claude gemini",
             "aiw history hooks install",
             "aiw model pull",
-            "aiw sync init FAR-END"
+            "aiw sync init REMOTE"
         ]
     );
     assert!(found.lacking[1].about.contains("Claude Code, Gemini CLI"), "{found:?}");
@@ -200,7 +200,7 @@ async fn a_provider_is_lacking_until_one_has_its_key() {
     assert!(machine.lacking().contains(&InitPart::Provider));
     assert!(write(r#""token": {"secret": "KEY"}"#));
     // A provider that is there is not added once more.
-    let found = look(machine.home()).unwrap().lacking.remove(0);
+    let found = inspect(machine.home()).unwrap().lacking.remove(0);
     assert_eq!(found.command, "aiw secret set KEY");
     let person = Person::new(&["sk-typed"], || true);
     let done = machine.walk(&[InitPart::Provider], &person).await.unwrap();
@@ -210,7 +210,7 @@ async fn a_provider_is_lacking_until_one_has_its_key() {
     assert!(machine.home().vault().get(&"KEY".parse().unwrap()).unwrap().expose() == "sk-typed");
     // What can't be read is said, and nothing is asked about it.
     fs::write(machine.home().providers_path(), "{").unwrap();
-    assert!(look(machine.home()).unwrap_err().to_string().contains("providers.json"));
+    assert!(inspect(machine.home()).unwrap_err().to_string().contains("providers.json"));
 }
 
 #[test]
@@ -259,7 +259,7 @@ async fn what_is_agreed_to_is_done_and_is_not_lacking_any_more() {
     // Another machine joins what is there now.
     let other = Machine::new(&[]);
     let own = aiw_app::sync::open(machine.client.app(), machine.home()).unwrap();
-    own.push(&Default::default(), &Unasked, &Unasked).await.unwrap();
+    own.push(&Default::default(), &NonInteractive, &NonInteractive).await.unwrap();
     let phrase = machine.home().vault().get(&"sync-phrase".parse().unwrap()).unwrap();
     let person = Person::new(&[far.to_str().unwrap(), phrase.expose()], || true);
     let done = other.walk(&MOST, &person).await.unwrap();
@@ -275,7 +275,7 @@ async fn until_all_of_it_is_agreed_to_nothing_is_written() {
         false
     });
     let declined = machine.walk(&MOST, &person).await;
-    assert!(matches!(declined, Err(AppError::Ask(AskError::Declined))), "{declined:?}");
+    assert!(matches!(declined, Err(AppError::Prompt(PromptError::Declined))), "{declined:?}");
     assert_eq!(machine.all(), before);
     // Who skips all of it is not asked once more.
     let person = Person { wants: false, ..Person::new(&[], || panic!("nothing is to be agreed to")) };
@@ -289,7 +289,7 @@ async fn until_all_of_it_is_agreed_to_nothing_is_written() {
 async fn a_step_that_fails_stops_no_other_and_says_how_to_try_again() {
     let machine = Machine::new(&["claude", "codex"]);
     let far = machine.place.path().join("far");
-    // A program changes what the plan was about, and the far end's place goes.
+    // A program changes what the plan was about, and the remote's place goes.
     let person = Person::new(&[far.join("gone/far").to_str().unwrap()], || {
         fs::write(machine.user(".claude.json"), r#"{"mcpServers": {"aiw": {"command": "other"}}}"#).unwrap();
         true

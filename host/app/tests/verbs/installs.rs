@@ -4,7 +4,7 @@ use aiw_app::installs::{InstallRequest, ServerInstallation, install};
 use aiw_app::servers::ServerError;
 use aiw_app::{AppError, ClientSession};
 use aiw_core::registry::{Endpoint, Input, RegistryTransport, ServerSetting, ServerVariable, ServerVersion};
-use aiw_core::{AskError, Effect, ErrorKind, Fault, Told};
+use aiw_core::{Diagnostic, Effect, ErrorKind, PromptError, ReportEvent};
 use aiw_registries::MergedServer;
 
 use crate::person::{Does, Recorded};
@@ -57,7 +57,7 @@ async fn what_is_agreed_to_is_written_with_its_secret_in_the_vault() {
     let plan = person.plans.lock().unwrap()[1].clone();
     assert!(plan.effects.contains(&Effect::Reaches("https://10.1.2.3/mcp".into())), "{plan:?}");
     assert!(plan.about.iter().any(|line| line.contains("io.github.acme/weather 1.2.3")), "{plan:?}");
-    assert!(person.told.lock().unwrap().contains(&Told::Done("Installed `weather`".into())));
+    assert!(person.told.lock().unwrap().contains(&ReportEvent::Done("Installed `weather`".into())));
     // Once more: it is the same server, and takes its own place.
     let again = Recorded::agreeing();
     installs(&client, &again).await.unwrap();
@@ -89,7 +89,7 @@ async fn nothing_is_written_whatever_question_is_declined_or_never_answered() {
         let before = state(client.home());
         let person = Recorded::new(at, Does::Declines);
         let declined = installs(&client, &person).await.map(|installed| installed.server.key);
-        assert!(matches!(declined, Err(ServerError::App(AppError::Ask(AskError::Declined)))), "{declined:?}");
+        assert!(matches!(declined, Err(ServerError::App(AppError::Prompt(PromptError::Declined)))), "{declined:?}");
         assert_eq!((person.questions().len(), state(client.home())), (at + 1, before.clone()));
         // Ctrl-C, or a client that is gone.
         let person = Recorded::new(at, Does::Waits);
@@ -123,7 +123,7 @@ async fn a_view_that_may_not_ask_for_a_secret_asks_nothing() {
     let (_place, client) = client();
     let person = Recorded { has_secrets: false, ..Recorded::agreeing() };
     let refused = installs(&client, &person).await.map(|installed| installed.server.key);
-    assert!(matches!(refused, Err(ServerError::App(AppError::Ask(AskError::NotHere)))), "{refused:?}");
+    assert!(matches!(refused, Err(ServerError::App(AppError::Prompt(PromptError::Unsupported)))), "{refused:?}");
     assert!(person.questions().is_empty());
 }
 
@@ -131,12 +131,12 @@ async fn a_view_that_may_not_ask_for_a_secret_asks_nothing() {
 async fn a_request_that_makes_no_sense_asks_nothing() {
     let (_place, client) = client();
     let cases = [
-        (InstallRequest { way: Some("9".into()), ..request() }, ErrorKind::Usage, "has no way"),
-        (InstallRequest { way: Some("npm".into()), ..request() }, ErrorKind::Usage, "has no way"),
+        (InstallRequest { method: Some("9".into()), ..request() }, ErrorKind::Usage, "has no way"),
+        (InstallRequest { method: Some("npm".into()), ..request() }, ErrorKind::Usage, "has no way"),
         (InstallRequest { key: Some("a b".into()), ..request() }, ErrorKind::Usage, "can't be the name of a server"),
         (InstallRequest { key: Some("workflows".into()), ..request() }, ErrorKind::Usage, "it is aiw's own"),
         (
-            InstallRequest { way: Some("1".into()), set: vec![("X-Api-Key".into(), "@NONE".into())], ..request() },
+            InstallRequest { method: Some("1".into()), set: vec![("X-Api-Key".into(), "@NONE".into())], ..request() },
             ErrorKind::User,
             "there is no secret `NONE` in the vault",
         ),
@@ -161,7 +161,7 @@ async fn an_address_that_an_answer_makes_is_asked_about_like_any_other() {
     // Whoever presses Enter takes the publisher's default.
     let person = Recorded { answer: "https://10.99.0.1/mcp", ..Recorded::new(1, Does::Declines) };
     let declined = install(&client, &found, request(), &person, &person).await.map(|installed| installed.server.key);
-    assert!(matches!(declined, Err(ServerError::App(AppError::Ask(AskError::Declined)))), "{declined:?}");
+    assert!(matches!(declined, Err(ServerError::App(AppError::Prompt(PromptError::Declined)))), "{declined:?}");
     assert_eq!(person.questions()[1], QUESTIONS[2].replace("10.1.2.3", "10.99.0.1"));
     assert_eq!(state(client.home()), before);
 }

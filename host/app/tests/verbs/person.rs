@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use aiw_core::{Ask, AskError, Choice, Plan, Question, Secret, Sink, Told};
+use aiw_core::{Choice, Plan, PromptError, Prompter, Question, ReportEvent, Reporter, Secret};
 use async_trait::async_trait;
 
 /// What the person does when they are asked for the nth time.
@@ -20,7 +20,7 @@ pub enum Does {
 pub struct Recorded {
     pub other: (usize, Does),
     pub plans: Mutex<Vec<Plan>>,
-    pub told: Mutex<Vec<Told>>,
+    pub told: Mutex<Vec<ReportEvent>>,
     pub has_secrets: bool,
     /// What they answer to each question.
     pub answer: &'static str,
@@ -41,7 +41,7 @@ impl Recorded {
         self.told.lock().unwrap().iter().map(|told| format!("{told:?}")).collect()
     }
 
-    async fn does(&self, plan: Plan) -> Result<(), AskError> {
+    async fn does(&self, plan: Plan) -> Result<(), PromptError> {
         assert_eq!(plan.uncovered(), None, "{plan:?}");
         let at = {
             let mut plans = self.plans.lock().unwrap();
@@ -49,8 +49,8 @@ impl Recorded {
             plans.len() - 1
         };
         match self.other {
-            (other, Does::Declines) if other == at => Err(AskError::Declined),
-            (other, Does::Absent) if other == at => Err(AskError::NotHere),
+            (other, Does::Declines) if other == at => Err(PromptError::Declined),
+            (other, Does::Absent) if other == at => Err(PromptError::Unsupported),
             (other, Does::Waits) if other == at => std::future::pending().await,
             _ => Ok(()),
         }
@@ -62,44 +62,44 @@ impl Recorded {
 }
 
 #[async_trait]
-impl Ask for Recorded {
+impl Prompter for Recorded {
     fn can_ask(&self, questions: &[Question]) -> bool {
         self.has_secrets || !questions.iter().any(|question| question.secret && question.required)
     }
 
-    async fn agree(&self, plan: &Plan, questions: &[&Question]) -> Result<Vec<(String, Secret)>, AskError> {
+    async fn confirm(&self, plan: &Plan, questions: &[&Question]) -> Result<Vec<(String, Secret)>, PromptError> {
         self.does(plan.clone()).await?;
         Ok(questions.iter().map(|question| (question.name.clone(), Secret::new(self.answer))).collect())
     }
 
-    async fn choose(&self, choice: &Choice) -> Result<usize, AskError> {
+    async fn select(&self, choice: &Choice) -> Result<usize, PromptError> {
         assert_eq!(choice.uncovered(), None, "{choice:?}");
-        self.does(Plan { unshown: choice.unshown.clone(), ..Plan::of(&choice.question) }).await?;
+        self.does(Plan { unshown: choice.unshown.clone(), ..Plan::new(&choice.question) }).await?;
         Ok(choice.options.len() - 1)
     }
 
-    fn is_there(&self) -> bool {
+    fn is_interactive(&self) -> bool {
         true
     }
 
-    async fn text(&self, words: &str) -> Result<Option<String>, AskError> {
-        self.does(Plan::of(words)).await?;
+    async fn text(&self, words: &str) -> Result<Option<String>, PromptError> {
+        self.does(Plan::new(words)).await?;
         Ok(Some(self.answer.to_owned()))
     }
 
-    async fn secret(&self, words: &str) -> Result<Option<Secret>, AskError> {
-        self.does(Plan::of(words)).await?;
+    async fn secret(&self, words: &str) -> Result<Option<Secret>, PromptError> {
+        self.does(Plan::new(words)).await?;
         Ok(Some(Secret::new(self.answer)))
     }
 
-    async fn decide(&self, question: &str, usual: bool) -> Result<bool, AskError> {
-        self.does(Plan::of(question)).await?;
+    async fn decide(&self, question: &str, usual: bool) -> Result<bool, PromptError> {
+        self.does(Plan::new(question)).await?;
         Ok(usual || self.answer == "y")
     }
 }
 
-impl Sink for Recorded {
-    fn tell(&self, told: Told) {
+impl Reporter for Recorded {
+    fn report(&self, told: ReportEvent) {
         self.told.lock().unwrap().push(told);
     }
 }

@@ -2,20 +2,20 @@
 
 use std::time::Duration;
 
-use aiw_app::planners::{PlannerSet, PlannerSetError, WantedKey, WantedPlace, off, set, show};
-use aiw_core::{Fault, Secret, SecretName};
+use aiw_app::planners::{PlannerKey, PlannerLocation, PlannerSet, PlannerSetError, off, set, show};
+use aiw_core::{Diagnostic, Secret, SecretName};
 use aiw_home::{Home, PlannerApiName};
 use serde_json::json;
 
 use crate::person::Recorded;
 use crate::state;
 
-fn server(url: Option<&str>) -> Option<WantedPlace> {
-    Some(WantedPlace::Server(PlannerApiName::ChatCompletions, url.map(str::to_owned)))
+fn server(url: Option<&str>) -> Option<PlannerLocation> {
+    Some(PlannerLocation::Server(PlannerApiName::ChatCompletions, url.map(str::to_owned)))
 }
 
 fn at(url: &str, model: Option<&str>) -> PlannerSet {
-    let key = Some(WantedKey::Given);
+    let key = Some(PlannerKey::Prompted);
     PlannerSet { place: server(Some(url)), model: model.map(str::to_owned), key, ..PlannerSet::default() }
 }
 
@@ -29,11 +29,11 @@ async fn a_key_and_a_model_go_with_the_place_that_they_were_given_for() {
     // Without a word, that is Ollama here.
     set(&home, PlannerSet { code_time: Some(Duration::from_secs(7)), ..PlannerSet::default() }, &person).await.unwrap();
     let ollama = show(&home).unwrap().planner.unwrap();
-    assert_eq!((ollama.api, ollama.key, ollama.code_seconds), (Some("ollama"), Some("none"), 7));
+    assert_eq!((ollama.api, ollama.key, ollama.code_timeout_seconds), (Some("ollama"), Some("none"), 7));
     set(&home, at("https://one.example/v1", Some("small")), &person).await.unwrap();
     let one = serde_json::to_value(show(&home).unwrap()).unwrap();
     let expected = json!({"api": "chat-completions", "url": "https://one.example/v1", "provider": null, "model": "small",
-        "key": "set", "from_variable": false, "seconds": ollama.seconds, "code_seconds": 7, "plan_tokens": ollama.plan_tokens});
+        "key": "set", "from_variable": false, "timeout_seconds": ollama.timeout_seconds, "code_timeout_seconds": 7, "max_plan_tokens": ollama.max_plan_tokens});
     assert_eq!(one["planner"], expected);
     assert_eq!(home.vault().get(&name).unwrap().expose(), "sk-planner");
     let before = state(&home);
@@ -46,7 +46,7 @@ async fn a_key_and_a_model_go_with_the_place_that_they_were_given_for() {
         (at("https://two.example/v1", None), "no model is named"),
         (at("https://two.example/v1", Some("a\nb")), "is not a valid model name"),
         (
-            PlannerSet { place: Some(WantedPlace::Provider("router".parse().unwrap())), ..PlannerSet::default() },
+            PlannerSet { place: Some(PlannerLocation::Provider("router".parse().unwrap())), ..PlannerSet::default() },
             "there is no provider `router`",
         ),
     ];

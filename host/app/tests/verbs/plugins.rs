@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use aiw_app::ClientSession;
 use aiw_app::plugins::{PluginRequest, add_market, install, remove, switch, update};
-use aiw_core::{AskError, Effect, ErrorKind, Fault, Plan, Told, Unasked};
+use aiw_core::{Diagnostic, Effect, ErrorKind, NonInteractive, Plan, PromptError, ReportEvent};
 use aiw_home::Home;
 use aiw_markets::{AddOptions, MarketDocument, MarketError, MarketListing, Markets, OnConflict};
 use aiw_routing::{Records, ToolDefinition};
@@ -88,10 +88,10 @@ async fn what_is_agreed_to_is_installed_with_the_values_that_were_given() {
     assert!(plan.effects.contains(&Effect::Runs("serve ${ALPHA_REGION}".into())), "{plan:?}");
     assert!(plan.about[0].starts_with("alpha@m 1.0.0 from file://"), "{plan:?}");
     // The yes holds for all files, of which the plan shows some.
-    let mut held = Plan::of("");
+    let mut held = Plan::new("");
     held.hold_for(world.markets.plan("alpha").await.unwrap().digest.as_bytes());
     assert_eq!(plan.unshown, held.unshown);
-    assert!(person.told.lock().unwrap().contains(&Told::Done("Installed alpha@m 1.0.0: alpha".into())));
+    assert!(person.told.lock().unwrap().contains(&ReportEvent::Done("Installed alpha@m 1.0.0: alpha".into())));
     assert_eq!(world.declared()["alpha"]["args"], json!(["${ALPHA_REGION:-given}"]));
     // Once more: nothing is to be asked.
     let again = Recorded::agreeing();
@@ -108,7 +108,7 @@ async fn nothing_is_written_whatever_question_is_declined_or_never_answered() {
     for at in 0..2 {
         let person = Recorded { answer: "rename", ..Recorded::new(at, Does::Declines) };
         let declined = world.installs(&person).await;
-        assert!(matches!(declined, Some(MarketError::Ask(AskError::Declined))), "{declined:?}");
+        assert!(matches!(declined, Some(MarketError::Prompt(PromptError::Declined))), "{declined:?}");
         assert_eq!((person.questions().len(), state(world.home())), (at + 1, before.clone()));
         let person = Recorded { answer: "rename", ..Recorded::new(at, Does::Waits) };
         tokio::select! {
@@ -120,7 +120,7 @@ async fn nothing_is_written_whatever_question_is_declined_or_never_answered() {
     }
     // What is no answer stops it, too.
     let person = Recorded { answer: "what?", ..Recorded::agreeing() };
-    assert!(matches!(world.installs(&person).await, Some(MarketError::Ask(AskError::Declined))));
+    assert!(matches!(world.installs(&person).await, Some(MarketError::Prompt(PromptError::Declined))));
     assert_eq!(state(world.home()), before);
     let person = Recorded { answer: "rename", ..Recorded::agreeing() };
     assert!(world.installs(&person).await.is_none());
@@ -145,8 +145,8 @@ async fn a_home_that_can_t_be_written_keeps_what_it_had() {
         let before = state(world.home());
         let failed = match verb {
             "install" => world.installs(&Recorded::agreeing()).await,
-            "remove" => remove(&world.markets, &["alpha".into()], &Unasked).await.unwrap().1,
-            _ => switch(&world.markets, &request(&["alpha"]), false, &Unasked).await.unwrap().1,
+            "remove" => remove(&world.markets, &["alpha".into()], &NonInteractive).await.unwrap().1,
+            _ => switch(&world.markets, &request(&["alpha"]), false, &NonInteractive).await.unwrap().1,
         };
         assert!(failed.is_some(), "{verb} without {path}");
         assert_eq!(state(world.home()), before, "{verb} without {path}");
@@ -201,7 +201,7 @@ async fn a_secret_is_told_and_kept_nowhere_but_in_the_vault() {
         assert!(!told.contains(secret) && !format!("{answer:?}").contains(secret), "{name}: {told}");
         let kept = state(world.home()).into_iter().find(|(_, file)| String::from_utf8_lossy(file).contains(secret));
         assert!(kept.is_none(), "{name}: {:?}", kept.map(|(path, _)| path));
-        remove(&world.markets, &["alpha".into()], &Unasked).await.unwrap();
+        remove(&world.markets, &["alpha".into()], &NonInteractive).await.unwrap();
     }
 }
 
@@ -237,11 +237,12 @@ async fn an_update_that_changes_what_runs_is_agreed_to() {
         assert_eq!(state(world.home()), before, "{what}");
         let declined = Recorded::new(0, Does::Declines);
         let (_, first) = updates(&declined, false).await;
-        assert!(matches!(first, Some(MarketError::Ask(AskError::Declined))), "{what}: {first:?}");
+        assert!(matches!(first, Some(MarketError::Prompt(PromptError::Declined))), "{what}: {first:?}");
         assert_eq!(declined.questions(), ["Accept the changes of alpha@m?"]);
         let shown = declined.plans.lock().unwrap()[0].about.concat();
         assert!(shown.starts_with("the update of `alpha@m` changes its servers: "), "{what}: {shown}");
-        let nobody = update(&world.markets, &all, false, false, &Unasked, &Unasked).await.unwrap().1.unwrap();
+        let nobody =
+            update(&world.markets, &all, false, false, &NonInteractive, &NonInteractive).await.unwrap().1.unwrap();
         assert_eq!((nobody.to_string(), nobody.kind()), (shown, ErrorKind::User));
         assert!(nobody.hint().unwrap().contains("aiw plugin update alpha@m --accept-changes"), "{what}");
         assert_eq!(state(world.home()), before, "{what}");
@@ -270,7 +271,7 @@ async fn an_update_keeps_what_was_decided_and_a_removal_undoes_it() {
         let servers = json!({"alpha": {"command": "serve"}, "beta": {"command": "beta"}, "gone": {"command": "x"}});
         world.publish("1.0.0", &servers);
         fs::write(world.home().mcp_path(), r#"{"mcpServers": {"alpha": {"command": "mine"}}}"#).unwrap();
-        let nobody = install(&world.markets, &request(&["alpha"]), &Yes, &Unasked).await.unwrap().1;
+        let nobody = install(&world.markets, &request(&["alpha"]), &Yes, &NonInteractive).await.unwrap().1;
         assert!(matches!(nobody, Some(MarketError::Clash { .. })), "{nobody:?}");
         let chosen = PluginRequest { on_conflict: Some(chosen), ..request(&["alpha"]) };
         let person = Recorded::agreeing();
@@ -285,7 +286,7 @@ async fn an_update_keeps_what_was_decided_and_a_removal_undoes_it() {
             declared.as_object().unwrap().iter().map(|(key, entry)| (key.clone(), entry["command"].clone())).collect()
         };
         assert_eq!(commands(), after, "{chosen:?}");
-        remove(&world.markets, &["alpha".into()], &Unasked).await.unwrap();
+        remove(&world.markets, &["alpha".into()], &NonInteractive).await.unwrap();
         assert_eq!(commands(), json!({"alpha": "mine"}), "{chosen:?}");
     }
 }
@@ -295,17 +296,17 @@ async fn an_update_keeps_the_answers_of_the_install_and_a_disabled_plugin_disabl
     let world = World::new().await;
     let set = vec![("ALPHA_REGION".to_owned(), "${REGION}".to_owned())];
     let given = PluginRequest { set, ..request(&["alpha"]) };
-    assert!(install(&world.markets, &given, &Yes, &Unasked).await.unwrap().1.is_none());
+    assert!(install(&world.markets, &given, &Yes, &NonInteractive).await.unwrap().1.is_none());
     let declared = || world.declared()["alpha"]["args"].take();
     assert_eq!(declared(), json!(["${REGION}"]));
-    switch(&world.markets, &request(&["alpha"]), false, &Unasked).await.unwrap();
+    switch(&world.markets, &request(&["alpha"]), false, &NonInteractive).await.unwrap();
     world.publish("2.0.0", &json!({"alpha": {"command": "serve", "args": ["${ALPHA_REGION}"]}}));
     let person = Recorded::agreeing();
     let all = PluginRequest::default();
     let (answer, first) = update(&world.markets, &all, false, false, &person, &person).await.unwrap();
     assert!(first.is_none() && answer.updated.len() == 1 && person.questions().is_empty());
     assert_eq!(world.declared(), json!({}));
-    switch(&world.markets, &request(&["alpha"]), true, &Unasked).await.unwrap();
+    switch(&world.markets, &request(&["alpha"]), true, &NonInteractive).await.unwrap();
     assert_eq!(declared(), json!(["${REGION}"]));
 }
 
@@ -338,26 +339,30 @@ async fn what_is_removed_is_forgotten_and_what_is_switched_off_comes_back() {
 struct Yes;
 
 #[async_trait::async_trait]
-impl aiw_core::Ask for Yes {
+impl aiw_core::Prompter for Yes {
     fn can_ask(&self, _: &[aiw_core::Question]) -> bool {
         false
     }
 
-    async fn agree(&self, _: &Plan, _: &[&aiw_core::Question]) -> Result<Vec<(String, aiw_core::Secret)>, AskError> {
+    async fn confirm(
+        &self,
+        _: &Plan,
+        _: &[&aiw_core::Question],
+    ) -> Result<Vec<(String, aiw_core::Secret)>, PromptError> {
         Ok(Vec::new())
     }
 
-    async fn choose(&self, _: &aiw_core::Choice) -> Result<usize, AskError> {
-        Err(AskError::NotHere)
+    async fn select(&self, _: &aiw_core::Choice) -> Result<usize, PromptError> {
+        Err(PromptError::Unsupported)
     }
 }
 
 #[tokio::test]
 async fn a_marketplace_that_anybody_can_change_on_its_way_is_asked_about_before_it_is_reached() {
     let world = World::new().await;
-    let options = AddOptions { name: None, reference: None, source: None, inspect: false, take_look_alike: false };
+    let options = AddOptions { name: None, reference: None, source: None, inspect: false, accept_confusable: false };
     let person = Recorded::new(0, Does::Declines);
     let declined = add_market(&world.markets, "http://127.0.0.1:9/m.json", options, &person).await;
-    assert!(matches!(declined, Err(MarketError::Ask(AskError::Declined))));
+    assert!(matches!(declined, Err(MarketError::Prompt(PromptError::Declined))));
     assert!(person.questions()[0].starts_with("The address is not encrypted"), "{:?}", person.questions());
 }

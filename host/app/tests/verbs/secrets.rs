@@ -39,7 +39,7 @@ async fn what_a_server_uses_is_removed_after_a_yes() {
     let servers = json!({"mcpServers": {"files": {"command": "x", "env": {"KEY": "${secret:KEY}"}}}});
     std::fs::write(home.mcp_path(), servers.to_string()).unwrap();
     for person in [Recorded::new(0, Does::Declines), Recorded::new(0, Does::Absent)] {
-        assert!(matches!(secrets::remove(&home, &name, &person, &person).await, Err(AppError::Ask(_))));
+        assert!(matches!(secrets::remove(&home, &name, &person, &person).await, Err(AppError::Prompt(_))));
         assert_eq!(person.questions(), ["`KEY` is used by the MCP server `files`. Remove it?"]);
         assert_eq!(home.vault().get(&name).unwrap().expose(), "two");
     }

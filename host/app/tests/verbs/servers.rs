@@ -7,7 +7,7 @@ use aiw_app::servers::edit::{AddRequest, add, remove, rename, switch};
 use aiw_app::servers::look::{list, show};
 use aiw_app::servers::{ServerError, login, profiles};
 use aiw_app::{AppError, ClientSession};
-use aiw_core::{Ask, AskError, Choice, ErrorKind, Fault, Plan, PluginId, Question, Secret};
+use aiw_core::{Choice, Diagnostic, ErrorKind, Plan, PluginId, PromptError, Prompter, Question, Secret};
 use aiw_home::{Home, ListSettings, ProfileSettings, ServerKey};
 use aiw_routing::{PoolError, Records, ServerRecord, ToolDefinition};
 use async_trait::async_trait;
@@ -148,7 +148,7 @@ async fn a_renamed_server_keeps_its_place_in_the_settings_and_what_is_known_of_i
         assert!(error.to_string().contains(says), "{error}");
     }
     let unknown = switch(&client, &["one".to_owned(), "none".to_owned()], false, &person).unwrap_err();
-    assert!(matches!(unknown, ServerError::Pool(PoolError::NoServer { .. })), "{unknown}");
+    assert!(matches!(unknown, ServerError::Pool(PoolError::ServerNotFound { .. })), "{unknown}");
     assert_eq!((state(home), person.heard().len()), (before, 0));
     let off = switch(&client, &["one".to_owned()], false, &person).unwrap();
     assert_eq!(value(off), json!({"servers": ["one"], "enabled": false}));
@@ -183,7 +183,8 @@ async fn definitions_are_shown_whole_and_accepted_only_by_a_yes() {
     for does in [Does::Declines, Does::Absent] {
         let person = Recorded::new(0, does);
         let refused = approve(&client, "one", false, &person, &person).await.unwrap_err();
-        let asked = matches!(refused, ServerError::App(AppError::Ask(AskError::Declined | AskError::NotHere)));
+        let asked =
+            matches!(refused, ServerError::App(AppError::Prompt(PromptError::Declined | PromptError::Unsupported)));
         assert!(asked && state(home) == before, "{refused}");
         // What was added is only noted then.
         let person = Recorded::new(0, does);
@@ -208,25 +209,25 @@ async fn definitions_are_shown_whole_and_accepted_only_by_a_yes() {
     let approval = value(approve(&client, "one", false, &again, &again).await.unwrap());
     assert_eq!((approval, again.questions().len()), (json!({"server": "one", "approved": []}), 0));
     let unknown = approve(&client, "none", false, &again, &again).await.unwrap_err();
-    assert!(matches!(unknown, ServerError::Pool(PoolError::NoServer { .. })), "{unknown}");
+    assert!(matches!(unknown, ServerError::Pool(PoolError::ServerNotFound { .. })), "{unknown}");
 }
 
 /// Agrees to all, but not before the server has changed its tool.
 struct Slow<'a>(&'a Home);
 
 #[async_trait]
-impl Ask for Slow<'_> {
+impl Prompter for Slow<'_> {
     fn can_ask(&self, _: &[Question]) -> bool {
         true
     }
 
-    async fn agree(&self, _: &Plan, _: &[&Question]) -> Result<Vec<(String, Secret)>, AskError> {
+    async fn confirm(&self, _: &Plan, _: &[&Question]) -> Result<Vec<(String, Secret)>, PromptError> {
         suspicious(self.0, "one", "Another text");
         Ok(Vec::new())
     }
 
-    async fn choose(&self, _: &Choice) -> Result<usize, AskError> {
-        Err(AskError::NotHere)
+    async fn select(&self, _: &Choice) -> Result<usize, PromptError> {
+        Err(PromptError::Unsupported)
     }
 }
 

@@ -6,18 +6,18 @@ use std::path::{Path, PathBuf};
 
 use aiw_app::setup::{SetupRequest, change_hooks, set_up};
 use aiw_app::{AppError, ClientSession};
-use aiw_core::{AskError, Unasked};
-use aiw_home::CliPlaces;
-use aiw_setup::{ClientPlaces, HookScope, Hooks, SetupError};
+use aiw_core::{NonInteractive, PromptError};
+use aiw_home::CliPaths;
+use aiw_setup::{ClientPaths, HookScope, Hooks, SetupError};
 
 use crate::person::{Does, Recorded};
 use crate::{client, in_the_way, state, state_of};
 
-fn places(client: &ClientSession) -> (ClientPlaces, PathBuf) {
+fn places(client: &ClientSession) -> (ClientPaths, PathBuf) {
     let user = client.cwd().join("user");
     fs::create_dir_all(&user).unwrap();
-    let clis = CliPlaces::of(|name| (name == "HOME").then(|| user.clone())).unwrap();
-    (ClientPlaces { clis, config: user.join(".config") }, user)
+    let clis = CliPaths::from_variables(|name| (name == "HOME").then(|| user.clone())).unwrap();
+    (ClientPaths { clis, config: user.join(".config") }, user)
 }
 
 fn request(clients: &[&str]) -> SetupRequest {
@@ -42,11 +42,11 @@ async fn nothing_is_written_unless_all_of_it_is_agreed_to() {
     }
     let person = Recorded::new(1, Does::Declines);
     let declined = set_up(client.home(), &places, &request, &person, &person).await.map(|_| ());
-    assert!(matches!(declined, Err(AppError::Ask(AskError::Declined))), "{declined:?}");
+    assert!(matches!(declined, Err(AppError::Prompt(PromptError::Declined))), "{declined:?}");
     let plan = person.plans.lock().unwrap()[1].clone();
     assert!(plan.about.iter().any(|line| line == "Gemini CLI:") && plan.effects.len() >= 2, "{plan:?}");
     let shown = SetupRequest { dry_run: true, ..request.clone() };
-    let (answer, first) = set_up(client.home(), &places, &shown, &Unasked, &person).await.unwrap();
+    let (answer, first) = set_up(client.home(), &places, &shown, &NonInteractive, &person).await.unwrap();
     assert!(first.is_none() && answer.dry_run && answer.clients.iter().all(|client| client.changed));
     assert_eq!((state(client.home()), fs::read_dir(&user).unwrap().count()), (before, 0));
 }
@@ -141,10 +141,10 @@ async fn hooks_are_written_once_they_are_agreed_to_and_at_once_where_nobody_can_
     let before = state(home);
     let person = Recorded::new(0, Does::Declines);
     let declined = change_hooks(home, &hooks, &scope, false, false, &person, &person).await.map(|_| ());
-    assert!(matches!(declined, Err(AppError::Ask(AskError::Declined))), "{declined:?}");
+    assert!(matches!(declined, Err(AppError::Prompt(PromptError::Declined))), "{declined:?}");
     assert!(change_hooks(home, &hooks, &scope, false, true, &person, &person).await.unwrap().settings.changed);
     assert_eq!((person.questions().len(), settings.exists(), state(home)), (1, false, before));
-    assert!(change_hooks(home, &hooks, &scope, false, false, &Unasked, &person).await.unwrap().settings.changed);
+    assert!(change_hooks(home, &hooks, &scope, false, false, &NonInteractive, &person).await.unwrap().settings.changed);
     assert!(hooks.status(&scope).installed);
     let again = Recorded::agreeing();
     assert!(!change_hooks(home, &hooks, &scope, false, false, &again, &again).await.unwrap().settings.changed);

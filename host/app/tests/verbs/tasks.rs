@@ -3,8 +3,8 @@
 use std::fs;
 use std::time::Duration;
 
-use aiw_app::tasks::{ListedTasks, list, others, prune, remove, report, resume, status, stop};
-use aiw_core::{Fault, ProcessId};
+use aiw_app::tasks::{TaskList, list, others, prune, remove, report, resume, status, stop};
+use aiw_core::{Diagnostic, ProcessId};
 use aiw_home::Home;
 use aiw_tasks::{Keep, ProcessScope, TaskError, Tasks};
 use serde_json::{Value, json};
@@ -53,18 +53,18 @@ impl Ended {
 fn what_ended_unseen_is_told_until_a_report_shows_it() {
     let ended = Ended::new();
     let (first, second) = (ended.add(1, json!({})), ended.add(2, json!({"outcome": "failed", "exit_code": 3})));
-    let unread = || status(&ended.home, true).unwrap().0.counts.unread;
+    let unread = || status(&ended.home, true).unwrap().0.counts.unseen;
     assert_eq!(unread(), 2);
     let tasks = ended.tasks();
     let told = report(&tasks, &tasks.get(second).unwrap(), 3).unwrap();
     assert_eq!(told.last_lines, ["line 7", "line 8", "line 9"]);
-    assert_eq!((told.task.summary.exit_code, told.task.summary.unread), (Some(3), true));
+    assert_eq!((told.task.summary.exit_code, told.task.summary.unseen), (Some(3), true));
     assert_eq!(unread(), 1);
     // Who stops what has ended is told so, and has seen it.
     let stopped = stop(&tasks, &[first, second]).unwrap();
     assert!(stopped.iter().all(|one| one.result == "ended"), "{stopped:?}");
     assert_eq!(unread(), 0);
-    let (status, ListedTasks { tasks, .. }) = status(&ended.home, true).unwrap();
+    let (status, TaskList { tasks, .. }) = status(&ended.home, true).unwrap();
     assert!(status.tasks.is_empty() && tasks.is_empty());
 }
 
@@ -76,7 +76,7 @@ fn an_end_that_came_after_the_look_stays_news() {
     let mut seen = tasks.get(id).unwrap();
     seen.state = aiw_core::ProcessState::Running;
     assert!(report(&tasks, &seen, 3).is_ok());
-    assert_eq!(status(&ended.home, true).unwrap().0.counts.unread, 1);
+    assert_eq!(status(&ended.home, true).unwrap().0.counts.unseen, 1);
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn a_task_is_meant_by_its_names_and_neither_itself_nor_what_is_above_it() {
     let names = [own.as_str(), "4000002", own.as_str()].map(str::to_owned);
     assert_eq!(tasks.find_each(&names).unwrap().len(), 1);
     let unknown = tasks.find_each(&[own.to_string(), "web".into()]).unwrap_err();
-    assert!(matches!(unknown, TaskError::NoTask { id } if id == "web"));
+    assert!(matches!(unknown, TaskError::TaskNotFound { id } if id == "web"));
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn what_is_removed_is_told_once_and_a_damaged_record_stands_in_no_ones_way() {
     let ids = [1, 2, 3].map(|number| ended.add(number, json!({})));
     fs::write(ended.home.root().join("tasks").join(ids[0].as_str()).join("task.json"), "{").unwrap();
     let tasks = ended.tasks();
-    let ListedTasks { tasks: listed, problems } = list(&tasks).unwrap();
+    let TaskList { tasks: listed, problems } = list(&tasks).unwrap();
     assert_eq!((listed.len(), problems.len()), (2, 1));
     let keep = Keep { count: 0, age: Duration::MAX };
     let would = prune(&tasks, keep, true).unwrap();

@@ -3,7 +3,7 @@
 use std::fs;
 
 use aiw_app::trust::{TrustError, add, list, remove};
-use aiw_core::{AskError, Fault};
+use aiw_core::{Diagnostic, PromptError};
 use aiw_home::Home;
 use serde_json::json;
 
@@ -28,7 +28,7 @@ async fn what_its_files_start_is_shown_and_the_answer_counts() {
     for does in [Does::Declines, Does::Absent] {
         let person = Recorded::new(0, does);
         let refused = add(&home, project.clone(), &person, &person).await;
-        assert!(matches!(refused, Err(TrustError::Ask(AskError::Declined | AskError::NotHere))));
+        assert!(matches!(refused, Err(TrustError::Prompt(PromptError::Declined | PromptError::Unsupported))));
         assert_eq!(state(&home), before);
     }
     let person = Recorded::agreeing();

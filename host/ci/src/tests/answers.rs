@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use aiw_core::{ErrorKind, Fault};
+use aiw_core::{Diagnostic, ErrorKind};
 use aiw_net::NetError;
 
 use super::*;
@@ -12,7 +12,7 @@ use crate::CiListRequest;
 fn listed(answer: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> (Result<crate::CiRunList, CiError>, World) {
     let world = World::new(answer).set("GH_ENTERPRISE_TOKEN", "the-token");
     let mut ci = world.open(None).unwrap();
-    ci.connection.patience = Duration::from_millis(1500);
+    ci.connection.timeout = Duration::from_millis(1500);
     let list = wait(ci.list(&CiListRequest { limit: 10, branch: None }));
     if let Err(error) = &list {
         let (said, hint) = (error.to_string(), error.hint().unwrap_or_default());
@@ -267,5 +267,5 @@ fn the_commit_that_is_checked_out_is_meant() {
     let error = wait(world.open(None).unwrap().details(None)).unwrap_err();
     assert_eq!(error.to_string(), "commit `0123456789` has no run in `ghe.test/o/r`");
     let error = wait(world.open(Some("ghe.test/else/r")).unwrap().details(None)).unwrap_err();
-    assert!(matches!(error, CiError::NoCommit { .. }));
+    assert!(matches!(error, CiError::CommitNotFound { .. }));
 }

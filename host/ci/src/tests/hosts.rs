@@ -3,12 +3,12 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use aiw_core::{Fault, Secret};
+use aiw_core::{Diagnostic, Secret};
 use proptest::prelude::*;
 
 use super::*;
 use crate::CiRepository;
-use crate::place::CiPlace;
+use crate::place::CiLocation;
 use crate::source::TokenSource;
 use crate::token::CiToken;
 
@@ -63,7 +63,7 @@ fn no_token_follows_a_remote_to_a_host_that_the_user_does_not_know() {
         let world = with_gh(with_variables(World::new(|_| runs(&[]))), "github.com:\n    oauth_token: x\n");
         let world = world.remote(remote);
         let error = world.open(None).err().unwrap_or_else(|| panic!("{remote} is known"));
-        assert!(matches!(error, CiError::NoPlace { .. }), "{remote}: {error}");
+        assert!(matches!(error, CiError::RepositoryNotFound { .. }), "{remote}: {error}");
         assert_eq!(error.exit_code(), 2);
         assert!(error.hint().unwrap().contains("--repo OWNER/REPO"));
         assert!(!world.path("asked").exists() && world.seen().is_empty(), "{remote}");
@@ -129,7 +129,7 @@ fn the_repository_is_the_one_that_the_branch_is_pushed_to_and_others_are_named()
     let world = with_gh(World::new(|_| runs(&[])), "corp.test:\n    user: me\nt.ghe.com:\n    user: me\n");
     let find = |config: &str, named: Option<&str>| {
         fs::write(world.path("repo/.git/config"), config).unwrap();
-        CiPlace::find(&world.home(), &world.path("repo"), named).unwrap()
+        CiLocation::find(&world.home(), &world.path("repo"), named).unwrap()
     };
     let both = "[remote \"upstream\"]\nurl = https://github.com/them/app.git\n[remote \"origin\"]\nurl = git@github.com:me/app\n";
     let place = find(both, None);

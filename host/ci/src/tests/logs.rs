@@ -7,7 +7,7 @@ use aiw_tests::Then;
 use proptest::prelude::*;
 
 use super::*;
-use crate::log::{Cutter, LINES, plain_lines};
+use crate::log::{Cutter, MAX_LINES, plain_lines};
 
 const TIME: &str = "2026-11-27T10:00:00.1234567Z ";
 
@@ -115,7 +115,7 @@ fn two_hundred_lines_are_shown_of_all_jobs_together() {
     let world = failed(&NAMES, |_| Answer::ok(format!("{}{TIME}##[error]failed\n", lines(0..5000))));
     let found = logs(&world);
     let all: usize = found.jobs.iter().map(|job| job.lines.len()).sum();
-    assert!(all <= LINES && all > LINES / 2 && found.jobs.len() == 30, "{all}");
+    assert!(all <= MAX_LINES && all > MAX_LINES / 2 && found.jobs.len() == 30, "{all}");
     assert!(found.jobs[0].lines.last().unwrap().contains("##[error]"));
     assert_eq!(found.jobs[0].step.as_deref(), Some("2 Run make"));
     assert!(found.jobs[29].note.as_deref().unwrap().contains("left out"));

@@ -11,7 +11,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use aiw_home::{Home, Surroundings};
+use aiw_home::{ExecutionContext, Home};
 use aiw_net::HttpClient;
 use aiw_tests::{Answer, Request, Server};
 use serde_json::{Value, json};
@@ -65,7 +65,7 @@ impl World {
     }
 
     pub fn home(&self) -> Home {
-        let around = Surroundings::new(Ok(self.path("repo")), self.variables.clone());
+        let around = ExecutionContext::new(Ok(self.path("repo")), self.variables.clone());
         Home::at(self.path("home")).seen_by(around)
     }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use aiw_events::{EventLog, HomeEvent};
-use aiw_supervisor::ResidentRecord;
+use aiw_supervisor::DaemonRecord;
 
 use super::*;
 use crate::monitor::{Monitor, Poller};
@@ -34,7 +34,7 @@ fn short(events: &[HomeEvent]) -> Vec<String> {
 
 fn quiet(_: &str) {}
 
-/// Polls once, as the resident does as long as somebody wants it.
+/// Polls once, as the daemon does as long as somebody wants it.
 async fn poll(poller: &mut Poller, home: &Home, client: &HttpClient, path: &Path) {
     if let Some(record) = Monitor::read_at(path) {
         poller.poll(home, client, &record, quiet).await;
@@ -107,7 +107,7 @@ fn an_unchanged_poll_is_one_request_and_a_change_an_event() {
     assert!(world.seen()[0].query.contains("branch=main"));
     // Slower while nothing changes, and not too slow while something runs.
     assert!(rests.windows(2).take(3).all(|two| two[0] <= two[1]) && rests[3] <= 60.0 && rests[4] == 30.0, "{rests:?}");
-    let log = EventLog::of(home.root()).read(0, 100, |_| true).unwrap();
+    let log = EventLog::new(home.root()).read(0, 100, |_| true).unwrap();
     assert_eq!(short(&log.events), ["ci run #7 started", "ci run #7 failed"]);
     assert_eq!((log.events[0].id.as_deref(), log.events[0].project.clone()), (Some("7"), Some(world.path("repo"))));
     assert!(!fs::read_to_string(world.path("home/events/events.jsonl")).unwrap().contains("the-token"));
@@ -140,7 +140,7 @@ fn what_is_on_other_pages_or_on_none_is_not_lost() {
         poll(&mut poller, &home, &client, &path).await;
         poll(&mut poller, &home, &client, &path).await;
     });
-    let log = EventLog::of(home.root()).read(0, 1000, |_| true).unwrap();
+    let log = EventLog::new(home.root()).read(0, 1000, |_| true).unwrap();
     let told: BTreeSet<String> = short(&log.events).into_iter().collect();
     assert_eq!(told.len(), 2 + 251 + 1);
     for id in [7, 10, 100, NEWEST] {
@@ -184,7 +184,7 @@ fn a_mark_from_before_a_stop_hides_nothing() {
     stop_monitoring(&home, &world.path("repo")).unwrap();
     record(&world);
     wait(poll(&mut poller, &home, &client, &path));
-    let log = EventLog::of(home.root()).read(0, 100, |_| true).unwrap();
+    let log = EventLog::new(home.root()).read(0, 100, |_| true).unwrap();
     assert_eq!(short(&log.events), ["ci run #7 started", "ci run #7 started"]);
 }
 

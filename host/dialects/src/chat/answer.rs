@@ -5,14 +5,14 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::carrier::{Carried, Proof};
-use crate::collected::{CollectedAnswer, CollectedPart, text_in};
+use crate::collected::{CollectedPart, CollectedResponse, text_in};
 use crate::conversation::ToolKind;
 use crate::dialect::Writer;
-use crate::event::{Event, RequestUsage, Stop};
+use crate::event::{Event, RequestUsage, StopReason};
 use crate::exchange::Exchange;
 use crate::json::write_string;
 use crate::names::ClientTool;
+use crate::reasoning::{Proof, ReasoningBlob};
 use crate::sse::send;
 
 /// A call that is open.
@@ -26,19 +26,19 @@ struct Open {
 
 /// Writes chunks, one after the other.
 #[derive(Debug, Default)]
-pub(crate) struct AnswerWriter {
+pub(crate) struct ResponseWriter {
     is_begun: bool,
     thought: String,
     /// Proofs of the call that follows, if one does.
-    waiting: Vec<Carried>,
+    waiting: Vec<ReasoningBlob>,
     details: u64,
     call: Option<Open>,
     calls: u64,
     usage: RequestUsage,
-    stop: Option<Stop>,
+    stop: Option<StopReason>,
 }
 
-impl Writer for AnswerWriter {
+impl Writer for ResponseWriter {
     fn write(&mut self, event: Event<'_>, exchange: &mut Exchange, out: &mut Vec<u8>) {
         match event {
             Event::Usage(usage) => self.usage.grow(usage),
@@ -100,7 +100,7 @@ impl Writer for AnswerWriter {
     }
 }
 
-impl AnswerWriter {
+impl ResponseWriter {
     fn begin(&mut self, exchange: &Exchange, out: &mut Vec<u8>) {
         if !std::mem::replace(&mut self.is_begun, true) {
             send(&chunk(json!({"role": "assistant", "content": ""}), None, exchange), out);
@@ -182,25 +182,25 @@ fn call(id: &str, named: &ClientTool, arguments: &str) -> Value {
 
 /// Makes the record of a thought, where its upstream wants it back. Within one API, the client's own field is enough, unless
 /// another upstream may answer next.
-fn recorded(proof: Proof, thought: String, exchange: &Exchange) -> Option<Carried> {
+fn recorded(proof: Proof, thought: String, exchange: &Exchange) -> Option<ReasoningBlob> {
     let is_needed = proof != Proof::Nothing || (exchange.marks_thoughts && exchange.upstream == exchange.client);
     is_needed.then(|| exchange.record(proof, thought))
 }
 
 /// Formats a record as the detail of a message's reasoning that a client gives back. `call` is the id of the call that it proves.
-pub(crate) fn detail(carried: &Carried, call: &str, at: u64) -> Value {
+pub(crate) fn detail(carried: &ReasoningBlob, call: &str, at: u64) -> Value {
     let id = if call.is_empty() { Value::Null } else { call.into() };
     json!({"type": "reasoning.encrypted", "data": carried.encode(), "id": id, "format": "aiw", "index": at})
 }
 
-fn stop(stop: Option<Stop>, has_calls: bool) -> &'static str {
+fn stop(stop: Option<StopReason>, has_calls: bool) -> &'static str {
     match stop {
         // Some upstreams stop for their calls without saying so.
-        None | Some(Stop::Done) if has_calls => "tool_calls",
-        None | Some(Stop::Done | Stop::Sequence) => "stop",
-        Some(Stop::Calls) => "tool_calls",
-        Some(Stop::Limit | Stop::Context) => "length",
-        Some(Stop::Refused) => "content_filter",
+        None | Some(StopReason::EndTurn) if has_calls => "tool_calls",
+        None | Some(StopReason::EndTurn | StopReason::Sequence) => "stop",
+        Some(StopReason::ToolUse) => "tool_calls",
+        Some(StopReason::MaxTokens | StopReason::ContextWindow) => "length",
+        Some(StopReason::Refusal) => "content_filter",
     }
 }
 
@@ -214,10 +214,10 @@ fn usage(usage: RequestUsage) -> Value {
 }
 
 /// Formats a whole answer.
-pub(crate) fn write_whole(answer: &CollectedAnswer, exchange: &mut Exchange) -> Vec<u8> {
+pub(crate) fn write_whole(answer: &CollectedResponse, exchange: &mut Exchange) -> Vec<u8> {
     let (mut text, mut thought) = (String::new(), String::new());
     let (mut details, mut calls, mut waiting) = (Vec::new(), Vec::new(), Vec::new());
-    let mut flush = |waiting: &mut Vec<Carried>, call: &str| {
+    let mut flush = |waiting: &mut Vec<ReasoningBlob>, call: &str| {
         for carried in waiting.drain(..) {
             let at = details.len() as u64;
             details.push(detail(&carried, call, at));

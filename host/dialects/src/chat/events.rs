@@ -6,11 +6,11 @@ use std::collections::VecDeque;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::carrier::Proof;
 use crate::dialect::Reader;
-use crate::event::{Event, InputDetails, JsonEnd, OutputDetails, RequestUsage, Stop};
+use crate::event::{Event, InputDetails, JsonEnd, OutputDetails, RequestUsage, StopReason};
 use crate::failure::UpstreamFailure;
 use crate::json::{Text, filled, parse, string, word};
+use crate::reasoning::Proof;
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -102,7 +102,7 @@ pub(crate) struct EventReader {
     in_thought: bool,
     has_content: bool,
     has_calls: bool,
-    stop: Option<Stop>,
+    stop: Option<StopReason>,
     is_over: bool,
 }
 
@@ -128,15 +128,15 @@ impl Reader for EventReader {
                 self.thought_ends(sink);
                 self.calls_end(sink);
                 let stop = match &*reason {
-                    "length" => Stop::Limit,
-                    "content_filter" => Stop::Refused,
-                    "tool_calls" | "function_call" => Stop::Calls,
+                    "length" => StopReason::MaxTokens,
+                    "content_filter" => StopReason::Refusal,
+                    "tool_calls" | "function_call" => StopReason::ToolUse,
                     "error" => {
                         self.is_over = true;
                         return sink(Event::Failed(UpstreamFailure::cut()));
                     }
-                    _ if self.has_calls => Stop::Calls,
-                    _ => Stop::Done,
+                    _ if self.has_calls => StopReason::ToolUse,
+                    _ => StopReason::EndTurn,
                 };
                 self.stop = Some(stop);
             }
@@ -151,8 +151,8 @@ impl Reader for EventReader {
 
     fn holds(&self) -> usize {
         /// The memory of a call beside its words, in bytes. Each new call is compared with those before it.
-        const CALL: usize = 4 << 10;
-        self.calls.iter().map(|call| call.id.len() + call.name.len() + call.waiting.len() + CALL).sum()
+        const CALL_OVERHEAD_BYTES: usize = 4 << 10;
+        self.calls.iter().map(|call| call.id.len() + call.name.len() + call.waiting.len() + CALL_OVERHEAD_BYTES).sum()
     }
 
     /// Ends the stream of bytes. Some servers leave out `[DONE]`.

@@ -6,11 +6,11 @@ use std::collections::{HashMap, HashSet};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::carrier::Carried;
 use crate::conversation::{
-    AnswerFormat, Choice, Conversation, Grammar, Media, MediaSource, Part, PastCall, Role, Thinking, Tool, ToolResult,
+    Choice, Conversation, Grammar, Media, MediaSource, Part, ResponseFormat, Role, Thinking, Tool, ToolCall, ToolResult,
 };
 use crate::json::{Text, parse, string, text_or_list, word};
+use crate::reasoning::ReasoningBlob;
 use crate::request::{RequestError, StreamOptions};
 
 // Clients write `null` for what they leave out, so each field is an `Option`.
@@ -209,8 +209,8 @@ pub(crate) fn read(body: &[u8]) -> Result<Conversation<'_>, RequestError> {
         ..Conversation::default()
     };
     conversation.format = request.response_format.and_then(|format| match format.kind.as_str() {
-        "json_object" => Some(AnswerFormat::new(None, None)),
-        "json_schema" => format.json_schema.map(|of| AnswerFormat::new(of.name, of.schema)),
+        "json_object" => Some(ResponseFormat::new(None, None)),
+        "json_schema" => format.json_schema.map(|of| ResponseFormat::new(of.name, of.schema)),
         _ => None,
     });
     for tool in request.tools.unwrap_or_default() {
@@ -232,13 +232,13 @@ pub(crate) fn read(body: &[u8]) -> Result<Conversation<'_>, RequestError> {
 fn thinking(request: &ModelRequest<'_>) -> Thinking {
     let effort = request.reasoning_effort.and_then(string);
     if let Some(effort) = effort {
-        return Thinking::of_effort(&effort);
+        return Thinking::from_effort(&effort);
     }
     let more = request.reasoning.or(request.thinking).and_then(parse::<ThinkingOf<'_>>);
-    let Some(more) = more else { return Thinking::Unsaid };
+    let Some(more) = more else { return Thinking::Unspecified };
     match (word(more.kind.as_ref()), more.enabled, more.effort, more.max_tokens) {
         ("disabled", ..) | (_, Some(false), ..) => Thinking::Off,
-        (_, _, Some(effort), _) => Thinking::of_effort(effort.as_str()),
+        (_, _, Some(effort), _) => Thinking::from_effort(effort.as_str()),
         (_, _, _, Some(tokens)) => Thinking::Budget(tokens),
         _ => Thinking::Effort(None),
     }
@@ -246,9 +246,9 @@ fn thinking(request: &ModelRequest<'_>) -> Thinking {
 
 fn chosen(choice: &RawValue) -> Choice<'_> {
     if let Some(word) = string(choice) {
-        return Choice::of_word(&word);
+        return Choice::from_name(&word);
     }
-    let Some(choice) = parse::<Chosen<'_>>(choice) else { return Choice::Unsaid };
+    let Some(choice) = parse::<Chosen<'_>>(choice) else { return Choice::Unspecified };
     let function = choice.function.and_then(|function| function.name);
     let name = function.or_else(|| choice.custom.and_then(|custom| custom.name)).or(choice.name);
     match (name, choice.allowed_tools) {
@@ -307,10 +307,10 @@ fn assistant<'a>(message: PastMessage<'a>, contents: Vec<Content<'a>>, conversat
     let calls = message.tool_calls.unwrap_or_default();
     let called_ids: HashSet<String> = calls.iter().map(|call| word(call.id.as_ref()).to_owned()).collect();
     // What proves a call stays with it.
-    let mut of_calls: HashMap<String, Vec<Carried>> = HashMap::new();
+    let mut of_calls: HashMap<String, Vec<ReasoningBlob>> = HashMap::new();
     let mut has_records = false;
     for detail in message.reasoning_details.and_then(parse::<Vec<ReasoningDetail<'_>>>).unwrap_or_default() {
-        let Some(carried) = Carried::of(detail.data.as_ref()) else { continue };
+        let Some(carried) = ReasoningBlob::decode_field(detail.data.as_ref()) else { continue };
         has_records = true;
         match detail.id.filter(|id| called_ids.contains(id.as_str())) {
             Some(id) => of_calls.entry(id.0.into_owned()).or_default().push(carried),
@@ -338,11 +338,11 @@ fn assistant<'a>(message: PastMessage<'a>, contents: Vec<Content<'a>>, conversat
             }
             (None, None) => continue,
         };
-        say(Part::Call(PastCall { id, namespace: None, name, arguments, carried }));
+        say(Part::Call(ToolCall { id, namespace: None, name, arguments, carried }));
     }
     if let Some(function) = message.function_call {
         let (name, arguments) = called(function);
-        say(Part::Call(PastCall { id: name.clone(), namespace: None, name, arguments, carried: None }));
+        say(Part::Call(ToolCall { id: name.clone(), namespace: None, name, arguments, carried: None }));
     }
 }
 

@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
-use crate::carrier::Proof;
 use crate::conversation::{Choice, Conversation, Effort, Ids, NO_RESULT, Part, Tool, Turn, reminder};
 use crate::exchange::Exchange;
 use crate::json::{Array, object};
+use crate::reasoning::Proof;
 use crate::request::UpstreamTarget;
 
 /// Writes a request.
@@ -19,7 +19,7 @@ pub(crate) fn write(conversation: &Conversation<'_>, exchange: &Exchange, to: &U
             request
                 .array("tools", |tools| conversation.tools.iter().for_each(|tool| write_tool(tools, tool, exchange)));
             let choice = match &conversation.choice {
-                Choice::Unsaid | Choice::Auto => None,
+                Choice::Unspecified | Choice::Auto => None,
                 Choice::Any => Some(json!("required")),
                 Choice::None => Some(json!("none")),
                 Choice::Tool(name) => {
@@ -104,7 +104,7 @@ fn write_messages(messages: &mut Array<'_>, conversation: &Conversation<'_>, exc
 /// Writes what the model said. Returns the ids of its calls.
 fn assistant(messages: &mut Array<'_>, parts: &[&Part<'_>], exchange: &Exchange, ids: &mut Ids) -> Vec<String> {
     let texts: Vec<&str> = parts.iter().filter_map(|part| part.text()).collect();
-    let records = parts.iter().flat_map(|part| exchange.own_of(part));
+    let records = parts.iter().flat_map(|part| exchange.own_parts(part));
     let thoughts = records.filter(|(one, _)| one.proof == Proof::Nothing);
     let thoughts = thoughts.map(|(one, kept)| one.thought(kept).into_owned()).filter(|text| !text.is_empty());
     let thoughts: Vec<String> = thoughts.collect();

@@ -4,26 +4,26 @@
 
 use serde_json::{Value, json};
 
-use crate::carrier::{Carried, Proof};
-use crate::collected::{CollectedAnswer, CollectedPart, object_of};
+use crate::collected::{CollectedPart, CollectedResponse, parse_object};
 use crate::dialect::Writer;
-use crate::event::{Event, RequestUsage, Stop};
+use crate::event::{Event, RequestUsage, StopReason};
 use crate::exchange::Exchange;
 use crate::json::write_string;
+use crate::reasoning::{Proof, ReasoningBlob};
 use crate::sse::send;
 
 /// Writes chunks, one after the other. Calls are written whole.
 #[derive(Debug, Default)]
-pub(crate) struct AnswerWriter {
+pub(crate) struct ResponseWriter {
     thought: String,
     /// Records that wait for a part that carries them.
-    waiting: Vec<Carried>,
+    waiting: Vec<ReasoningBlob>,
     call: Option<(String, String, String)>,
     usage: RequestUsage,
-    stop: Option<Stop>,
+    stop: Option<StopReason>,
 }
 
-impl Writer for AnswerWriter {
+impl Writer for ResponseWriter {
     fn write(&mut self, event: Event<'_>, exchange: &mut Exchange, out: &mut Vec<u8>) {
         match event {
             Event::Usage(usage) => self.usage.grow(usage),
@@ -48,7 +48,7 @@ impl Writer for AnswerWriter {
                 let record = self.record();
                 send(&chunk(&[call_part(&id, &name, &arguments, record)], exchange), out);
             }
-            Event::Failed(failure) => send(&json!({"error": failure.of_generate_content()}), out),
+            Event::Failed(failure) => send(&json!({"error": failure.for_generate_content()}), out),
             Event::End => {
                 self.open_thought_ends(exchange);
                 let parts = match self.record() {
@@ -68,7 +68,7 @@ impl Writer for AnswerWriter {
     }
 }
 
-impl AnswerWriter {
+impl ResponseWriter {
     fn proof(&mut self, proof: Proof, exchange: &Exchange) {
         self.waiting.push(exchange.record(proof, std::mem::take(&mut self.thought)));
     }
@@ -85,7 +85,7 @@ impl AnswerWriter {
 }
 
 fn call_part(id: &str, name: &str, arguments: &str, record: Option<String>) -> Value {
-    let mut part = json!({"functionCall": {"id": id, "name": name, "args": object_of(arguments)}});
+    let mut part = json!({"functionCall": {"id": id, "name": name, "args": parse_object(arguments)}});
     if let Some(record) = record {
         part["thoughtSignature"] = record.into();
     }
@@ -93,7 +93,7 @@ fn call_part(id: &str, name: &str, arguments: &str, record: Option<String>) -> V
 }
 
 /// Makes one record of several.
-fn joined(records: Vec<Carried>) -> Option<String> {
+fn joined(records: Vec<ReasoningBlob>) -> Option<String> {
     let mut records = records.into_iter();
     let mut first = records.next()?;
     first.next = records.collect();
@@ -115,10 +115,10 @@ fn chunk(parts: &[Value], exchange: &Exchange) -> Value {
     json!({"candidates": [{"content": {"role": "model", "parts": parts}, "index": 0}], "modelVersion": exchange.asked})
 }
 
-fn stop(stop: Option<Stop>) -> &'static str {
+fn stop(stop: Option<StopReason>) -> &'static str {
     match stop {
-        Some(Stop::Limit | Stop::Context) => "MAX_TOKENS",
-        Some(Stop::Refused) => "SAFETY",
+        Some(StopReason::MaxTokens | StopReason::ContextWindow) => "MAX_TOKENS",
+        Some(StopReason::Refusal) => "SAFETY",
         _ => "STOP",
     }
 }
@@ -132,7 +132,7 @@ fn usage(usage: RequestUsage) -> Value {
 }
 
 /// Formats a whole answer.
-pub(crate) fn write_whole(answer: &CollectedAnswer, exchange: &mut Exchange) -> Vec<u8> {
+pub(crate) fn write_whole(answer: &CollectedResponse, exchange: &mut Exchange) -> Vec<u8> {
     let mut parts = Vec::new();
     let mut waiting = Vec::new();
     for part in &answer.parts {

@@ -3,11 +3,11 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::carrier::Proof;
 use crate::dialect::Reader;
-use crate::event::{Event, RequestUsage, Stop};
+use crate::event::{Event, RequestUsage, StopReason};
 use crate::failure::{FailureKind, UpstreamFailure};
 use crate::json::{Text, filled, word};
+use crate::reasoning::Proof;
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -73,7 +73,7 @@ struct UsageOf {
 /// Reads chunks, one after the other. Calls come whole.
 #[derive(Debug, Default)]
 pub(crate) struct EventReader {
-    stop: Option<Stop>,
+    stop: Option<StopReason>,
     has_calls: bool,
     in_thought: bool,
     is_over: bool,
@@ -94,20 +94,22 @@ impl Reader for EventReader {
             let reason = candidate.finish_reason;
             let stop = match word(reason.as_ref()) {
                 "" | "FINISH_REASON_UNSPECIFIED" => continue,
-                "MAX_TOKENS" => Stop::Limit,
-                "SAFETY" | "PROHIBITED_CONTENT" | "BLOCKLIST" | "SPII" | "RECITATION" | "IMAGE_SAFETY" => Stop::Refused,
+                "MAX_TOKENS" => StopReason::MaxTokens,
+                "SAFETY" | "PROHIBITED_CONTENT" | "BLOCKLIST" | "SPII" | "RECITATION" | "IMAGE_SAFETY" => {
+                    StopReason::Refusal
+                }
                 "MALFORMED_FUNCTION_CALL" | "UNEXPECTED_TOOL_CALL" => {
                     let said = "the model made a tool call that cannot be read";
                     self.is_over = true;
                     return sink(Event::Failed(UpstreamFailure::new(FailureKind::Upstream, said)));
                 }
-                _ if self.has_calls => Stop::Calls,
-                _ => Stop::Done,
+                _ if self.has_calls => StopReason::ToolUse,
+                _ => StopReason::EndTurn,
             };
             self.stop = Some(stop);
         }
         if chunk.prompt_feedback.is_some_and(|feedback| feedback.block_reason.is_some()) {
-            self.stop = Some(Stop::Refused);
+            self.stop = Some(StopReason::Refusal);
         }
         if let Some(usage) = chunk.usage_metadata {
             let output = usage.candidates_token_count.saturating_add(usage.thoughts_token_count);

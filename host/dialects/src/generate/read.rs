@@ -7,11 +7,11 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::schema::from_gemini;
-use crate::carrier::Carried;
 use crate::conversation::{
-    AnswerFormat, Choice, Conversation, Effort, Media, Part, PastCall, Role, Thinking, Tool, ToolResult,
+    Choice, Conversation, Effort, Media, Part, ResponseFormat, Role, Thinking, Tool, ToolCall, ToolResult,
 };
 use crate::json::{Text, filled, parse, string, word};
+use crate::reasoning::ReasoningBlob;
 use crate::request::RequestError;
 
 #[derive(Deserialize)]
@@ -182,7 +182,7 @@ pub(crate) fn read(body: &[u8]) -> Result<Conversation<'_>, RequestError> {
         let schema = config.response_json_schema.or(config.response_schema);
         if schema.is_some() || word(config.response_mime_type.as_ref()) == "application/json" {
             let schema = schema.map(|raw| from_gemini(raw.get()));
-            conversation.format = Some(AnswerFormat { name: "answer".into(), schema });
+            conversation.format = Some(ResponseFormat { name: "answer".into(), schema });
         }
         if let Some(thinking) = config.thinking_config {
             let effort = Effort::parse(word(thinking.thinking_level.as_ref()));
@@ -204,7 +204,7 @@ fn read_part<'a>(
     made: &mut u32,
     conversation: &mut Conversation<'a>,
 ) {
-    let carried = Carried::of(part.thought_signature.as_ref());
+    let carried = ReasoningBlob::decode_field(part.thought_signature.as_ref());
     if let Some(call) = part.function_call {
         let id = filled(call.id).unwrap_or_else(|| {
             *made += 1;
@@ -212,7 +212,7 @@ fn read_part<'a>(
         });
         unanswered.entry(call.name.0.clone().into_owned()).or_default().push(id.clone().into_owned());
         let arguments = call.args.map_or("{}", RawValue::get).into();
-        let call = PastCall { id, namespace: None, name: call.name.0, arguments, carried };
+        let call = ToolCall { id, namespace: None, name: call.name.0, arguments, carried };
         conversation.parts.push((role, Part::Call(call)));
         return;
     }
@@ -261,7 +261,7 @@ fn read_part<'a>(
 
 fn media(part: PartOf<'_>) -> Option<Part<'_>> {
     let data = part.inline_data.or(part.file_data)?;
-    let media = Media::given(data.mime_type, data.file_uri, data.data)?;
+    let media = Media::from_url_or_base64(data.mime_type, data.file_uri, data.data)?;
     let is_image = media.kind.is_empty() || media.kind.starts_with("image/");
     Some(if is_image { Part::Image(media) } else { Part::File(media) })
 }

@@ -8,13 +8,13 @@ use serde_json::{Map, Value, json};
 const MAX_SCHEMA_DEPTH: u32 = 32;
 
 /// The largest schema that is made by inlining, in values.
-const LARGEST: u32 = 20_000;
+const MAX_SCHEMA_VALUES: u32 = 20_000;
 
-const TYPES: [&str; 7] = ["OBJECT", "STRING", "NUMBER", "INTEGER", "BOOLEAN", "ARRAY", "NULL"];
+const SCHEMA_TYPES: [&str; 7] = ["OBJECT", "STRING", "NUMBER", "INTEGER", "BOOLEAN", "ARRAY", "NULL"];
 
 /// Turns Gemini's older form, with `OBJECT` and `nullable`, into a JSON schema.
 pub(super) fn from_gemini(schema: &str) -> Cow<'_, str> {
-    if !TYPES.iter().any(|name| schema.contains(&format!("\"{name}\""))) {
+    if !SCHEMA_TYPES.iter().any(|name| schema.contains(&format!("\"{name}\""))) {
         return Cow::Borrowed(schema);
     }
     let Ok(mut value) = serde_json::from_str::<Value>(schema) else { return Cow::Borrowed(schema) };
@@ -26,7 +26,7 @@ fn lower(value: &mut Value, depth: u32) {
     match value {
         Value::Object(map) if depth < MAX_SCHEMA_DEPTH => {
             if let Some(Value::String(kind)) = map.get_mut("type")
-                && TYPES.contains(&kind.as_str())
+                && SCHEMA_TYPES.contains(&kind.as_str())
             {
                 kind.make_ascii_lowercase();
             }
@@ -50,7 +50,7 @@ pub(super) fn inlined(schema: &str) -> Cow<'_, str> {
         return Cow::Borrowed(schema);
     }
     let Ok(value) = serde_json::from_str::<Value>(schema) else { return Cow::Borrowed(schema) };
-    Cow::Owned(inline(&value, &value, 0, &mut LARGEST.clone()).to_string())
+    Cow::Owned(inline(&value, &value, 0, &mut MAX_SCHEMA_VALUES.clone()).to_string())
 }
 
 fn inline(value: &Value, root: &Value, depth: u32, left: &mut u32) -> Value {
@@ -82,7 +82,7 @@ fn inline(value: &Value, root: &Value, depth: u32, left: &mut u32) -> Value {
 /// Writes a JSON schema as the older field `parameters` takes it: a part of OpenAPI 3.0.
 pub(super) fn subset(schema: &str) -> String {
     let value: Value = serde_json::from_str(schema).unwrap_or_else(|_| json!({"type": "object"}));
-    let value = inline(&value, &value, 0, &mut LARGEST.clone());
+    let value = inline(&value, &value, 0, &mut MAX_SCHEMA_VALUES.clone());
     reduced(&value).to_string()
 }
 

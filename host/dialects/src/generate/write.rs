@@ -1,13 +1,13 @@
 //! Requests to upstreams.
 
-use crate::carrier::Proof;
 use crate::conversation::{
-    AnsweredCall, Choice, Conversation, Effort, Ids, Media, MediaSource, NO_RESULT, OPENING, Part, Thinking, Turn,
-    reminder,
+    Choice, Conversation, Effort, Ids, Media, MediaSource, NO_RESULT, OPENING, Part, Thinking, ToolCallWithResult,
+    Turn, reminder,
 };
 use crate::exchange::Exchange;
 use crate::generate::schema::{inlined, subset};
 use crate::json::{Array, Object, made, object};
+use crate::reasoning::Proof;
 use crate::request::UpstreamTarget;
 
 /// Stands for the signature of a call that another model made. Google documents it for this.
@@ -47,7 +47,7 @@ pub(crate) fn write(conversation: &Conversation<'_>, exchange: &Exchange, to: &U
                 });
             });
             let (mode, only) = match &conversation.choice {
-                Choice::Unsaid | Choice::Auto => ("AUTO", None),
+                Choice::Unspecified | Choice::Auto => ("AUTO", None),
                 Choice::Any => ("ANY", None),
                 Choice::None => ("NONE", None),
                 Choice::Tool(name) => ("ANY", Some(exchange.names.upstream(None, name))),
@@ -89,7 +89,7 @@ fn generation<'x, 'y>(
     }
     let takes_levels = to.model.contains("gemini-3");
     match conversation.thinking {
-        Thinking::Unsaid | Thinking::Effort(None) => out,
+        Thinking::Unspecified | Thinking::Effort(None) => out,
         // Not every model can be kept from thinking.
         Thinking::Off if takes_levels || !to.model.contains("flash") => out,
         Thinking::Off => out.object("thinkingConfig", |out| out.number("thinkingBudget", 0)),
@@ -145,7 +145,7 @@ fn model_parts(parts: &[&Part<'_>], exchange: &Exchange, ids: &mut Ids) -> (Vec<
     let mut calls = Vec::new();
     let mut signature: Option<String> = None;
     for part in parts {
-        for (one, _) in exchange.own_of(part) {
+        for (one, _) in exchange.own_parts(part) {
             if let Proof::OfPart(of_part) = one.proof {
                 signature = Some(of_part);
             }
@@ -175,7 +175,7 @@ fn model_parts(parts: &[&Part<'_>], exchange: &Exchange, ids: &mut Ids) -> (Vec<
     (written, calls)
 }
 
-fn results_of(results: &[AnsweredCall<'_, '_>], calls: &[String], exchange: &Exchange) -> Vec<Vec<u8>> {
+fn results_of(results: &[ToolCallWithResult<'_, '_>], calls: &[String], exchange: &Exchange) -> Vec<Vec<u8>> {
     let mut written = Vec::new();
     let mut media = Vec::new();
     for (answered, id) in results.iter().zip(calls) {

@@ -3,12 +3,12 @@
 use serde_json::{Value, json};
 
 use super::events::STOPS;
-use crate::carrier::Proof;
-use crate::collected::CollectedAnswer;
+use crate::collected::CollectedResponse;
 use crate::dialect::Writer;
-use crate::event::{Event, RequestUsage, Stop};
+use crate::event::{Event, RequestUsage, StopReason};
 use crate::exchange::Exchange;
 use crate::json::{Fill, object, write_string};
+use crate::reasoning::Proof;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Open {
@@ -19,16 +19,16 @@ enum Open {
 
 /// Writes events, one after the other.
 #[derive(Debug, Default)]
-pub(crate) struct AnswerWriter {
+pub(crate) struct ResponseWriter {
     is_begun: bool,
     open: Option<Open>,
     index: u32,
     usage: RequestUsage,
-    stop: Option<Stop>,
+    stop: Option<StopReason>,
     has_calls: bool,
 }
 
-impl Writer for AnswerWriter {
+impl Writer for ResponseWriter {
     fn write(&mut self, event: Event<'_>, exchange: &mut Exchange, out: &mut Vec<u8>) {
         match event {
             Event::Usage(usage) => self.usage.grow(usage),
@@ -59,7 +59,7 @@ impl Writer for AnswerWriter {
             }
             Event::CallEnd => self.close(exchange, out),
             Event::Failed(failure) => {
-                send(out, "error", |data| data.value("error", &failure.of_messages()));
+                send(out, "error", |data| data.value("error", &failure.for_messages()));
             }
             Event::End => {
                 self.begin(exchange, out);
@@ -80,7 +80,7 @@ impl Writer for AnswerWriter {
     }
 }
 
-impl AnswerWriter {
+impl ResponseWriter {
     fn begin(&mut self, exchange: &Exchange, out: &mut Vec<u8>) {
         if std::mem::replace(&mut self.is_begun, true) {
             return;
@@ -165,11 +165,11 @@ fn send(out: &mut Vec<u8>, kind: &str, fill: impl Fill) {
     out.extend_from_slice(b"\n\n");
 }
 
-fn stop(stop: Option<Stop>, has_calls: bool) -> &'static str {
+fn stop(stop: Option<StopReason>, has_calls: bool) -> &'static str {
     let stop = match stop {
         // Some upstreams stop for their calls without saying so.
-        None | Some(Stop::Done) if has_calls => Stop::Calls,
-        stop => stop.unwrap_or(Stop::Done),
+        None | Some(StopReason::EndTurn) if has_calls => StopReason::ToolUse,
+        stop => stop.unwrap_or(StopReason::EndTurn),
     };
     STOPS.iter().find(|(_, known)| *known == stop).map_or("end_turn", |(name, _)| name)
 }
@@ -182,7 +182,7 @@ fn usage(usage: RequestUsage) -> Value {
 }
 
 /// Formats a whole answer.
-pub(crate) fn write_whole(answer: &CollectedAnswer, exchange: &mut Exchange) -> Vec<u8> {
+pub(crate) fn write_whole(answer: &CollectedResponse, exchange: &mut Exchange) -> Vec<u8> {
     let mut content = Vec::new();
     for part in &answer.parts {
         use crate::collected::CollectedPart as Part;
@@ -197,7 +197,7 @@ pub(crate) fn write_whole(answer: &CollectedAnswer, exchange: &mut Exchange) -> 
             }
             Part::Call { id, name, arguments } => {
                 let (id, name) = (exchange.call_id(id), exchange.names.client(name).name);
-                json!({"type": "tool_use", "id": id, "name": name, "input": crate::collected::object_of(arguments)})
+                json!({"type": "tool_use", "id": id, "name": name, "input": crate::collected::parse_object(arguments)})
             }
         });
     }

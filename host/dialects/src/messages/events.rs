@@ -3,21 +3,21 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::carrier::Proof;
 use crate::dialect::Reader;
-use crate::event::{Event, RequestUsage, Stop};
+use crate::event::{Event, RequestUsage, StopReason};
 use crate::failure::UpstreamFailure;
 use crate::json::{Text, filled, word};
+use crate::reasoning::Proof;
 
 /// The name of each reason to stop.
-pub(super) const STOPS: [(&str, Stop); 7] = [
-    ("end_turn", Stop::Done),
-    ("stop_sequence", Stop::Sequence),
-    ("tool_use", Stop::Calls),
-    ("max_tokens", Stop::Limit),
-    ("model_context_window_exceeded", Stop::Context),
-    ("refusal", Stop::Refused),
-    ("pause_turn", Stop::Done),
+pub(super) const STOPS: [(&str, StopReason); 7] = [
+    ("end_turn", StopReason::EndTurn),
+    ("stop_sequence", StopReason::Sequence),
+    ("tool_use", StopReason::ToolUse),
+    ("max_tokens", StopReason::MaxTokens),
+    ("model_context_window_exceeded", StopReason::ContextWindow),
+    ("refusal", StopReason::Refusal),
+    ("pause_turn", StopReason::EndTurn),
 ];
 
 #[derive(Default, Deserialize)]
@@ -199,7 +199,8 @@ impl EventReader {
     fn stop(&mut self, reason: Option<Text<'_>>, sink: &mut dyn FnMut(Event<'_>)) {
         let Some(reason) = reason else { return };
         self.block_ends(sink);
-        let stop = STOPS.iter().find(|(name, _)| *name == reason.as_str()).map_or(Stop::Done, |(_, stop)| *stop);
+        let stop =
+            STOPS.iter().find(|(name, _)| *name == reason.as_str()).map_or(StopReason::EndTurn, |(_, stop)| *stop);
         sink(Event::Stop(stop));
     }
 

@@ -5,11 +5,11 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::carrier::Carried;
 use crate::conversation::{
-    AnswerFormat, Choice, Conversation, Effort, Media, Part, PastCall, Role, Thinking, Tool, ToolResult,
+    Choice, Conversation, Effort, Media, Part, ResponseFormat, Role, Thinking, Tool, ToolCall, ToolResult,
 };
 use crate::json::{Text, parse, text_or_list, word};
+use crate::reasoning::ReasoningBlob;
 use crate::request::RequestError;
 
 #[derive(Deserialize)]
@@ -118,7 +118,7 @@ struct Metadata<'a> {
 }
 
 /// Claude Code's first block of `system`. It changes with each request, so no upstream could cache what follows.
-const BILLING: &str = "x-anthropic-billing-header:";
+const BILLING_HEADER_PREFIX: &str = "x-anthropic-billing-header:";
 
 /// Reads a request.
 // Long: one arm for each kind of block.
@@ -126,7 +126,7 @@ pub(crate) fn read(body: &[u8]) -> Result<Conversation<'_>, RequestError> {
     let request: ModelRequest<'_> = serde_json::from_slice(body)?;
     let effort = request.output_config.as_ref().and_then(|config| Effort::parse(word(config.effort.as_ref())));
     let thinking = match &request.thinking {
-        None => effort.map_or(Thinking::Unsaid, |effort| Thinking::Effort(Some(effort))),
+        None => effort.map_or(Thinking::Unspecified, |effort| Thinking::Effort(Some(effort))),
         Some(thinking) => match (thinking.kind.as_str(), thinking.budget_tokens) {
             ("disabled", _) => Thinking::Off,
             ("enabled", Some(tokens)) if effort.is_none() => Thinking::Budget(tokens),
@@ -146,12 +146,12 @@ pub(crate) fn read(body: &[u8]) -> Result<Conversation<'_>, RequestError> {
         ..Conversation::default()
     };
     let format = request.output_config.and_then(|config| config.format);
-    conversation.format = format.map(|format| AnswerFormat::new(None, format.schema));
+    conversation.format = format.map(|format| ResponseFormat::new(None, format.schema));
     let blocks =
         request.system.map(|raw| text_or_list(raw, of_text).ok_or(RequestError::Shape("system"))).transpose()?;
     for block in blocks.unwrap_or_default() {
         let text = block.text.unwrap_or_default().0;
-        if !text.starts_with(BILLING) && !text.trim().is_empty() {
+        if !text.starts_with(BILLING_HEADER_PREFIX) && !text.trim().is_empty() {
             conversation.system.push(text);
         }
     }
@@ -198,7 +198,7 @@ pub(crate) fn read(body: &[u8]) -> Result<Conversation<'_>, RequestError> {
 }
 
 /// The tags around a reminder of Claude Code.
-const REMINDER: (&str, &str) = ("<system-reminder>", "</system-reminder>");
+const REMINDER_TAGS: (&str, &str) = ("<system-reminder>", "</system-reminder>");
 
 /// Returns the place of a part in what is said between two answers. Claude Code puts reminders behind the prompt; a model of
 /// another vendor would answer them instead of it. Results stay directly behind their calls.
@@ -228,8 +228,8 @@ fn without_reminders(text: Cow<'_, str>) -> Vec<Cow<'_, str>> {
 /// Returns where the reminders at the end of a text begin.
 fn reminders_at_end(text: &str) -> Option<usize> {
     let (mut end, mut begun) = (text.trim_end().len(), None);
-    while text[..end].ends_with(REMINDER.1)
-        && let Some(start) = text[..end].rfind(REMINDER.0)
+    while text[..end].ends_with(REMINDER_TAGS.1)
+        && let Some(start) = text[..end].rfind(REMINDER_TAGS.0)
     {
         begun = Some(start);
         end = text[..start].trim_end().len();
@@ -270,7 +270,7 @@ fn part(block: Block<'_>) -> Option<Part<'_>> {
         "text" => Part::Text(block.text?.0),
         "image" => {
             let source: SourceOf<'_> = parse(block.source?)?;
-            Part::Image(Media::given(source.media_type, source.url, source.data)?)
+            Part::Image(Media::from_url_or_base64(source.media_type, source.url, source.data)?)
         }
         "document" => {
             let source: SourceOf<'_> = parse(block.source?)?;
@@ -280,14 +280,16 @@ fn part(block: Block<'_>) -> Option<Part<'_>> {
                 _ => {}
             }
             let name = block.title.map(|title| title.0);
-            Part::File(Media { name, ..Media::given(source.media_type, source.url, source.data)? })
+            Part::File(Media { name, ..Media::from_url_or_base64(source.media_type, source.url, source.data)? })
         }
         "thinking" => {
-            let carried = Carried::of(block.signature.as_ref());
+            let carried = ReasoningBlob::decode_field(block.signature.as_ref());
             Part::Thought { text: block.thinking.unwrap_or_default().0, carried }
         }
-        "redacted_thinking" => Part::Thought { text: "".into(), carried: Carried::of(block.data.as_ref()) },
-        "tool_use" => Part::Call(PastCall {
+        "redacted_thinking" => {
+            Part::Thought { text: "".into(), carried: ReasoningBlob::decode_field(block.data.as_ref()) }
+        }
+        "tool_use" => Part::Call(ToolCall {
             id: block.id.unwrap_or_default().0,
             namespace: None,
             name: block.name.unwrap_or_default().0,
@@ -343,9 +345,9 @@ mod tests {
     #[test]
     fn a_text_is_split_from_the_reminders_at_its_end() {
         let of = |text: &str| -> Vec<String> {
-            let text = text.replace('[', REMINDER.0).replace(']', REMINDER.1);
+            let text = text.replace('[', REMINDER_TAGS.0).replace(']', REMINDER_TAGS.1);
             let parts = without_reminders(text.as_str().into());
-            parts.iter().map(|part| part.replace(REMINDER.0, "[").replace(REMINDER.1, "]")).collect()
+            parts.iter().map(|part| part.replace(REMINDER_TAGS.0, "[").replace(REMINDER_TAGS.1, "]")).collect()
         };
         assert_eq!(of("prompt\n[a]\n[b]\n"), ["prompt\n", "[a]\n[b]\n"]);
         assert_eq!(of("[a] prompt [b]"), ["[a] prompt ", "[b]"]);
@@ -353,7 +355,9 @@ mod tests {
             assert_eq!(of(whole), [whole]);
         }
         assert!(
-            is_reminder(" <system-reminder>a</system-reminder>\n") && !is_reminder("a") && !is_reminder(REMINDER.1)
+            is_reminder(" <system-reminder>a</system-reminder>\n")
+                && !is_reminder("a")
+                && !is_reminder(REMINDER_TAGS.1)
         );
     }
 

@@ -1,17 +1,17 @@
 //! Requests to upstreams.
 
-use crate::carrier::{Carried, Proof};
 use crate::conversation::{
-    AnsweredCall, Choice, Conversation, Effort, Ids, Media, MediaSource, NO_RESULT, OPENING, Part, Thinking, ToolKind,
-    Turn, reminder,
+    Choice, Conversation, Effort, Ids, Media, MediaSource, NO_RESULT, OPENING, Part, Thinking, ToolCallWithResult,
+    ToolKind, Turn, reminder,
 };
 use crate::exchange::Exchange;
 use crate::json::{Array, Object, made, object};
 use crate::names::ToolNames;
+use crate::reasoning::{Proof, ReasoningBlob};
 use crate::request::UpstreamTarget;
 
 /// Where a cache may end, at most.
-const BREAKPOINTS: usize = 4;
+const MAX_CACHE_BREAKPOINTS: usize = 4;
 
 /// Writes a request.
 // Long: one arm for each kind of part.
@@ -96,9 +96,9 @@ enum ThinkingMode {
 fn thinking(conversation: &Conversation<'_>, to: &UpstreamTarget) -> Option<ThinkingMode> {
     let is_adaptive = decides_itself(&to.model);
     match conversation.thinking {
-        Thinking::Unsaid | Thinking::Off => None,
+        Thinking::Unspecified | Thinking::Off => None,
         Thinking::Effort(effort) if is_adaptive => Some(ThinkingMode::Adaptive(effort)),
-        Thinking::Budget(tokens) if is_adaptive => Some(ThinkingMode::Adaptive(Some(Effort::of_budget(tokens)))),
+        Thinking::Budget(tokens) if is_adaptive => Some(ThinkingMode::Adaptive(Some(Effort::from_budget(tokens)))),
         Thinking::Effort(effort) => effort.map(|effort| ThinkingMode::Budget(effort.budget())),
         Thinking::Budget(tokens) => Some(ThinkingMode::Budget(tokens)),
     }
@@ -117,7 +117,7 @@ fn decides_itself(model: &str) -> bool {
 /// think then, unless it decides itself.
 fn goes_on_without_thought(turns: &[Turn<'_, '_>], exchange: &Exchange) -> bool {
     let [.., Turn::Assistant(parts), Turn::Results(_)] = turns else { return false };
-    let mut records = parts.iter().flat_map(|part| exchange.own_of(part));
+    let mut records = parts.iter().flat_map(|part| exchange.own_parts(part));
     !records.any(|(one, _)| matches!(one.proof, Proof::Signature(_) | Proof::Redacted(_)))
 }
 
@@ -151,7 +151,7 @@ fn write_turns(messages: &mut Array<'_>, turns: &[Turn<'_, '_>], conversation: &
         }
     }
     let of_user = groups.iter().enumerate().filter(|(_, (is_assistant, _))| !is_assistant).map(|(at, _)| at);
-    let ends: Vec<usize> = of_user.rev().take((BREAKPOINTS - used).min(2)).collect();
+    let ends: Vec<usize> = of_user.rev().take((MAX_CACHE_BREAKPOINTS - used).min(2)).collect();
     if groups.first().is_none_or(|(is_assistant, _)| *is_assistant) {
         messages.object(|out| out.string("role", "user").string("content", OPENING));
     }
@@ -189,7 +189,7 @@ fn write_turns(messages: &mut Array<'_>, turns: &[Turn<'_, '_>], conversation: &
 /// Writes thoughts first, then texts, then calls: a call between texts is refused. Returns the ids of the calls.
 fn assistant(blocks: &mut Vec<Vec<u8>>, parts: &[&Part<'_>], exchange: &Exchange, ids: &mut Ids) -> Vec<String> {
     for part in parts {
-        blocks.extend(exchange.own_of(part).iter().filter_map(|(one, kept)| thought(one, kept)));
+        blocks.extend(exchange.own_parts(part).iter().filter_map(|(one, kept)| thought(one, kept)));
     }
     blocks.extend(parts.iter().filter_map(|part| part.text()).map(text_block));
     let mut calls = Vec::new();
@@ -207,7 +207,7 @@ fn assistant(blocks: &mut Vec<Vec<u8>>, parts: &[&Part<'_>], exchange: &Exchange
     calls
 }
 
-fn thought(carried: &Carried, kept: &str) -> Option<Vec<u8>> {
+fn thought(carried: &ReasoningBlob, kept: &str) -> Option<Vec<u8>> {
     match &carried.proof {
         Proof::Signature(signature) => Some(made(|out| {
             let thought = carried.thought(kept);
@@ -247,7 +247,7 @@ fn media_block(kind: &str, media: &Media<'_>) -> Vec<u8> {
     })
 }
 
-fn result(answered: &AnsweredCall<'_, '_>, id: &str) -> Vec<u8> {
+fn result(answered: &ToolCallWithResult<'_, '_>, id: &str) -> Vec<u8> {
     made(|out| {
         out.string("type", "tool_result").string("tool_use_id", id);
         match answered.result {

@@ -2,18 +2,18 @@
 
 use serde_json::{Value, json};
 
-use crate::carrier::Proof;
-use crate::collected::{CollectedAnswer, CollectedPart, object_of, text_in};
+use crate::collected::{CollectedPart, CollectedResponse, parse_object, text_in};
 use crate::conversation::ToolKind;
 use crate::dialect::Writer;
-use crate::event::{Event, RequestUsage, Stop};
+use crate::event::{Event, RequestUsage, StopReason};
 use crate::exchange::Exchange;
 use crate::json::{Object, object, write_string};
 use crate::names::ClientTool;
+use crate::reasoning::Proof;
 
 /// The fields that count the parts of an item.
-const CONTENT: &str = "content_index";
-const SUMMARY: &str = "summary_index";
+const CONTENT_INDEX_FIELD: &str = "content_index";
+const SUMMARY_INDEX_FIELD: &str = "summary_index";
 
 #[derive(Debug)]
 enum Open {
@@ -24,17 +24,17 @@ enum Open {
 
 /// Writes events, one after the other.
 #[derive(Debug, Default)]
-pub(crate) struct AnswerWriter {
+pub(crate) struct ResponseWriter {
     is_begun: bool,
     open: Option<Open>,
     /// The finished items, as JSON.
     output: Vec<Value>,
     number: u64,
     usage: RequestUsage,
-    stop: Option<Stop>,
+    stop: Option<StopReason>,
 }
 
-impl Writer for AnswerWriter {
+impl Writer for ResponseWriter {
     // Long: one arm for each kind of event.
     fn write(&mut self, event: Event<'_>, exchange: &mut Exchange, out: &mut Vec<u8>) {
         match event {
@@ -46,23 +46,29 @@ impl Writer for AnswerWriter {
                     self.begin(exchange, out);
                     let item = self.item_id(exchange, "msg");
                     self.added(&json!({"type": "message", "id": item, "status": "in_progress", "role": "assistant", "content": []}), out);
-                    self.part("response.content_part.added", &item, CONTENT, ("part", &said("")), out);
+                    self.part("response.content_part.added", &item, CONTENT_INDEX_FIELD, ("part", &said("")), out);
                     self.open = Some(Open::Text(String::new()));
                 }
                 if let Some(Open::Text(all)) = &mut self.open {
                     all.push_str(&text);
                 }
-                self.delta("response.output_text.delta", "msg", CONTENT, &text, exchange, out);
+                self.delta("response.output_text.delta", "msg", CONTENT_INDEX_FIELD, &text, exchange, out);
             }
             Event::Thought(text) => {
                 if !matches!(self.open, Some(Open::Thought(_))) {
                     let item = self.open_thought(exchange, out);
-                    self.part("response.reasoning_summary_part.added", &item, SUMMARY, ("part", &thought("")), out);
+                    self.part(
+                        "response.reasoning_summary_part.added",
+                        &item,
+                        SUMMARY_INDEX_FIELD,
+                        ("part", &thought("")),
+                        out,
+                    );
                 }
                 if let Some(Open::Thought(all)) = &mut self.open {
                     all.push_str(&text);
                 }
-                self.delta("response.reasoning_summary_text.delta", "rs", SUMMARY, &text, exchange, out);
+                self.delta("response.reasoning_summary_text.delta", "rs", SUMMARY_INDEX_FIELD, &text, exchange, out);
             }
             Event::Proof(proof) => {
                 if !matches!(self.open, Some(Open::Thought(_))) {
@@ -113,7 +119,7 @@ impl Writer for AnswerWriter {
     }
 }
 
-impl AnswerWriter {
+impl ResponseWriter {
     fn begin(&mut self, exchange: &Exchange, out: &mut Vec<u8>) {
         if std::mem::replace(&mut self.is_begun, true) {
             return;
@@ -149,16 +155,22 @@ impl AnswerWriter {
             Some(Open::Text(text)) => {
                 let id = self.item_id(exchange, "msg");
                 let part = said(&text);
-                self.part("response.output_text.done", &id, CONTENT, ("text", &part["text"]), out);
-                self.part("response.content_part.done", &id, CONTENT, ("part", &part), out);
+                self.part("response.output_text.done", &id, CONTENT_INDEX_FIELD, ("text", &part["text"]), out);
+                self.part("response.content_part.done", &id, CONTENT_INDEX_FIELD, ("part", &part), out);
                 json!({"type": "message", "id": id, "status": "completed", "role": "assistant", "content": [part]})
             }
             Some(Open::Thought(text)) => {
                 let id = self.item_id(exchange, "rs");
                 if !text.is_empty() {
                     let part = thought(&text);
-                    self.part("response.reasoning_summary_text.done", &id, SUMMARY, ("text", &part["text"]), out);
-                    self.part("response.reasoning_summary_part.done", &id, SUMMARY, ("part", &part), out);
+                    self.part(
+                        "response.reasoning_summary_text.done",
+                        &id,
+                        SUMMARY_INDEX_FIELD,
+                        ("text", &part["text"]),
+                        out,
+                    );
+                    self.part("response.reasoning_summary_part.done", &id, SUMMARY_INDEX_FIELD, ("part", &part), out);
                 }
                 reasoning(&id, &text, proof, exchange)
             }
@@ -231,10 +243,12 @@ impl AnswerWriter {
     }
 }
 
-fn status(stop: Option<Stop>) -> (&'static str, Option<Value>) {
+fn status(stop: Option<StopReason>) -> (&'static str, Option<Value>) {
     match stop {
-        Some(Stop::Limit | Stop::Context) => ("incomplete", Some(json!({"reason": "max_output_tokens"}))),
-        Some(Stop::Refused) => ("incomplete", Some(json!({"reason": "content_filter"}))),
+        Some(StopReason::MaxTokens | StopReason::ContextWindow) => {
+            ("incomplete", Some(json!({"reason": "max_output_tokens"})))
+        }
+        Some(StopReason::Refusal) => ("incomplete", Some(json!({"reason": "content_filter"}))),
         _ => ("completed", None),
     }
 }
@@ -273,7 +287,7 @@ fn call(item: &str, id: &str, named: &ClientTool, arguments: &str, status: &str)
         }
         ToolKind::Search => json!({
             "type": "tool_search_call", "id": item, "call_id": id, "execution": "client",
-            "arguments": object_of(arguments), "status": status,
+            "arguments": parse_object(arguments), "status": status,
         }),
     }
 }
@@ -302,7 +316,7 @@ fn response(
 }
 
 /// Formats a whole answer.
-pub(crate) fn write_whole(answer: &CollectedAnswer, exchange: &mut Exchange) -> Vec<u8> {
+pub(crate) fn write_whole(answer: &CollectedResponse, exchange: &mut Exchange) -> Vec<u8> {
     let mut output = Vec::new();
     for (at, part) in answer.parts.iter().enumerate() {
         let id = |kind: &str, exchange: &Exchange| format!("{kind}_{}_{at}", exchange.seed);

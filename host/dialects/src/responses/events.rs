@@ -5,12 +5,12 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::carrier::Proof;
 use crate::conversation::Tool;
 use crate::dialect::Reader;
-use crate::event::{Event, InputDetails, OutputDetails, RequestUsage, Stop};
+use crate::event::{Event, InputDetails, OutputDetails, RequestUsage, StopReason};
 use crate::failure::{FailureKind, UpstreamFailure};
 use crate::json::{Text, filled, parse, string, word};
+use crate::reasoning::Proof;
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -163,12 +163,13 @@ impl EventReader {
             }
             "incomplete" => {
                 let reason = response.incomplete_details.and_then(|of| of.reason);
-                let stop = if word(reason.as_ref()) == "content_filter" { Stop::Refused } else { Stop::Limit };
+                let stop =
+                    if word(reason.as_ref()) == "content_filter" { StopReason::Refusal } else { StopReason::MaxTokens };
                 sink(Event::Stop(stop));
             }
-            _ if self.has_calls => sink(Event::Stop(Stop::Calls)),
-            _ if self.was_refused => sink(Event::Stop(Stop::Refused)),
-            _ => sink(Event::Stop(Stop::Done)),
+            _ if self.has_calls => sink(Event::Stop(StopReason::ToolUse)),
+            _ if self.was_refused => sink(Event::Stop(StopReason::Refusal)),
+            _ => sink(Event::Stop(StopReason::EndTurn)),
         }
         sink(Event::End);
     }

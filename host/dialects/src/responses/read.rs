@@ -5,11 +5,11 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::carrier::Carried;
 use crate::conversation::{
-    AnswerFormat, Choice, Conversation, Grammar, Media, Part, PastCall, Role, Thinking, Tool, ToolKind, ToolResult,
+    Choice, Conversation, Grammar, Media, Part, ResponseFormat, Role, Thinking, Tool, ToolCall, ToolKind, ToolResult,
 };
 use crate::json::{Text, parse, string, text_or_list, word};
+use crate::reasoning::ReasoningBlob;
 use crate::request::RequestError;
 
 #[derive(Deserialize)]
@@ -115,7 +115,7 @@ const MAX_NAMESPACE_DEPTH: usize = 4;
 pub(crate) fn read(body: &[u8]) -> Result<Conversation<'_>, RequestError> {
     let request: ModelRequest<'_> = serde_json::from_slice(body)?;
     let effort = request.reasoning.map(|reasoning| reasoning.effort.unwrap_or_default());
-    let thinking = effort.map_or(Thinking::Unsaid, |effort| Thinking::of_effort(effort.as_str()));
+    let thinking = effort.map_or(Thinking::Unspecified, |effort| Thinking::from_effort(effort.as_str()));
     let mut conversation = Conversation {
         model: request.model.0,
         thinking,
@@ -128,7 +128,7 @@ pub(crate) fn read(body: &[u8]) -> Result<Conversation<'_>, RequestError> {
         ..Conversation::default()
     };
     conversation.format = request.text.and_then(|text| text.format).and_then(|format| match format.kind.as_str() {
-        "json_schema" | "json_object" => Some(AnswerFormat::new(format.name, format.schema)),
+        "json_schema" | "json_object" => Some(ResponseFormat::new(format.name, format.schema)),
         _ => None,
     });
     conversation.system.extend(request.instructions.filter(|text| !text.as_str().trim().is_empty()).map(|text| text.0));
@@ -141,7 +141,7 @@ pub(crate) fn read(body: &[u8]) -> Result<Conversation<'_>, RequestError> {
     }
     if let Some(choice) = request.tool_choice {
         conversation.choice = match (string(choice), parse::<Chosen<'_>>(choice).and_then(|chosen| chosen.name)) {
-            (Some(word), _) => Choice::of_word(&word),
+            (Some(word), _) => Choice::from_name(&word),
             (None, Some(name)) if conversation.tools.iter().any(|tool| tool.name == name.0) => Choice::Tool(name.0),
             (None, _) => Choice::Auto,
         };
@@ -177,7 +177,7 @@ fn read_item<'a>(item: InputItem<'a>, conversation: &mut Conversation<'a>) {
     let id = item.call_id.unwrap_or_default().0;
     let namespace = item.namespace.map(|namespace| namespace.0);
     let call = |name: Cow<'a, str>, namespace, arguments: Cow<'a, str>| {
-        (Role::Assistant, Part::Call(PastCall { id: id.clone(), namespace, name, arguments, carried: None }))
+        (Role::Assistant, Part::Call(ToolCall { id: id.clone(), namespace, name, arguments, carried: None }))
     };
     let name = item.name.unwrap_or_default().0;
     match word(item.kind.as_ref()) {
@@ -235,7 +235,7 @@ fn read_item<'a>(item: InputItem<'a>, conversation: &mut Conversation<'a>) {
             let texts: Vec<Content<'_>> = item.summary.and_then(parse).unwrap_or_default();
             let texts: Vec<Cow<'_, str>> = texts.into_iter().filter_map(|content| Some(content.text?.0)).collect();
             let text = texts.join("\n\n").into();
-            let carried = Carried::of(item.encrypted_content.as_ref());
+            let carried = ReasoningBlob::decode_field(item.encrypted_content.as_ref());
             conversation.parts.push((Role::Assistant, Part::Thought { text, carried }));
         }
         // What OpenAI's own tools did.

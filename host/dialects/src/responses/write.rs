@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
-use crate::carrier::{Carried, Proof};
 use crate::conversation::{Choice, Conversation, Effort, Ids, NO_RESULT, Part, Thinking, Turn};
 use crate::exchange::Exchange;
 use crate::json::{Array, made, object};
+use crate::reasoning::{Proof, ReasoningBlob};
 use crate::request::UpstreamTarget;
 
 /// Writes a request.
@@ -27,7 +27,7 @@ pub(crate) fn write(conversation: &Conversation<'_>, exchange: &Exchange, to: &U
                 }
             });
             let choice = match &conversation.choice {
-                Choice::Unsaid | Choice::Auto => json!("auto"),
+                Choice::Unspecified | Choice::Auto => json!("auto"),
                 Choice::Any => json!("required"),
                 Choice::None => json!("none"),
                 Choice::Tool(name) => json!({"type": "function", "name": exchange.names.upstream(None, name)}),
@@ -36,7 +36,7 @@ pub(crate) fn write(conversation: &Conversation<'_>, exchange: &Exchange, to: &U
             request.flag("parallel_tool_calls", !conversation.one_call);
         }
         match conversation.thinking {
-            Thinking::Unsaid => {}
+            Thinking::Unspecified => {}
             Thinking::Off => {
                 request.object("reasoning", |out| out.string("effort", "none"));
             }
@@ -90,7 +90,7 @@ fn write_items(items: &mut Array<'_>, conversation: &Conversation<'_>, exchange:
             Turn::Assistant(parts) => {
                 calls.clear();
                 for part in parts {
-                    exchange.own_of(part).iter().for_each(|(one, kept)| thought(items, one, kept));
+                    exchange.own_parts(part).iter().for_each(|(one, kept)| thought(items, one, kept));
                     if let Part::Call(call) = part {
                         let id = ids.unique(&call.id);
                         items.object(|out| {
@@ -124,7 +124,7 @@ fn write_items(items: &mut Array<'_>, conversation: &Conversation<'_>, exchange:
     }
 }
 
-fn thought(items: &mut Array<'_>, carried: &Carried, kept: &str) {
+fn thought(items: &mut Array<'_>, carried: &ReasoningBlob, kept: &str) {
     let Proof::Encrypted { id, content } = &carried.proof else { return };
     items.object(|out| {
         out.string("type", "reasoning");

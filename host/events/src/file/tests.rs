@@ -17,7 +17,7 @@ fn names(page: &EventPage) -> Vec<&str> {
 #[test]
 fn a_reader_goes_on_where_it_ended_and_is_told_of_a_gap() {
     let dir = tempfile::tempdir().unwrap();
-    let events = EventLog::of(dir.path());
+    let events = EventLog::new(dir.path());
     assert_eq!((events.end().unwrap(), events.read(0, 10, |_| true).unwrap().next), (0, 0));
     (0..5).for_each(|number| events.add(&event(&number.to_string())).unwrap());
     let page = events.read(0, 3, |_| true).unwrap();
@@ -26,13 +26,13 @@ fn a_reader_goes_on_where_it_ended_and_is_told_of_a_gap() {
     assert_eq!((names(&rest), rest.next, rest.has_gap), (vec!["4"], events.end().unwrap(), false));
     // Both files are full twice: the first events are gone.
     let long = "x".repeat(TEXT_THAT_FITS);
-    let count = 3 * FULL as usize / (TEXT_THAT_FITS + 60);
+    let count = 3 * MAX_FILE_BYTES as usize / (TEXT_THAT_FITS + 60);
     (0..count).for_each(|_| events.add(&event(&long)).unwrap());
     let late = events.read(page.next, usize::MAX, |_| true).unwrap();
     assert!(late.has_gap && late.events.len() < count, "{}", late.events.len());
     assert_eq!(late.next, events.end().unwrap());
     let size = |path: PathBuf| std::fs::metadata(path).unwrap().len();
-    assert!(size(events.files.live()) <= FULL && size(events.files.older()) <= FULL);
+    assert!(size(events.files.live()) <= MAX_FILE_BYTES && size(events.files.older()) <= MAX_FILE_BYTES);
     // Somebody removed them: positions from before are of no use, and that is said.
     std::fs::remove_dir_all(events.directory()).unwrap();
     events.add(&event("again")).unwrap();
@@ -45,12 +45,12 @@ const TEXT_THAT_FITS: usize = 150;
 #[test]
 fn events_of_a_name_are_found_however_it_is_written() {
     let dir = tempfile::tempdir().unwrap();
-    let events = EventLog::of(dir.path());
+    let events = EventLog::new(dir.path());
     let all = ["api", "api-1", "\"api\"", "a\\pi", "ä\u{1f600}", "ready"];
     all.iter().for_each(|name| events.add(&event(name)).unwrap());
     for name in all {
         let (named, is_it) =
-            (EventLog::of(dir.path()).named(name), |event: &HomeEvent| event.name.as_deref() == Some(name));
+            (EventLog::new(dir.path()).named(name), |event: &HomeEvent| event.name.as_deref() == Some(name));
         assert_eq!(names(&named.read(0, 10, is_it).unwrap()), [name]);
         assert_eq!(names(&named.since("2026", 10, is_it).unwrap()), [name]);
         // Where reading goes on does not depend on it.
@@ -61,7 +61,7 @@ fn events_of_a_name_are_found_however_it_is_written() {
 #[test]
 fn what_a_writer_left_unfinished_is_no_event_and_spoils_none() {
     let dir = tempfile::tempdir().unwrap();
-    let events = EventLog::of(dir.path());
+    let events = EventLog::new(dir.path());
     events.add(&event("one")).unwrap();
     let whole = std::fs::read(events.files.live()).unwrap();
     for torn in [&b"{\"time\":\"2026"[..], b"\0\0\0", b"@"] {
@@ -103,7 +103,7 @@ fn many_writers_and_readers_lose_nothing_while_files_are_put_aside() {
     const WRITERS: usize = 8;
     const EACH: usize = 3000;
     let dir = tempfile::tempdir().unwrap();
-    let events = EventLog::of(dir.path());
+    let events = EventLog::new(dir.path());
     let long = "y".repeat(TEXT_THAT_FITS);
     std::thread::scope(|scope| {
         for writer in 0..WRITERS {
@@ -133,7 +133,7 @@ fn many_writers_and_readers_lose_nothing_while_files_are_put_aside() {
 #[test]
 fn events_of_a_time_are_found() {
     let dir = tempfile::tempdir().unwrap();
-    let events = EventLog::of(dir.path());
+    let events = EventLog::new(dir.path());
     let at = |time: &str| HomeEvent { time: time.into(), ..event(time) };
     for time in ["2026-01-01T00:00:00.000Z", "2026-01-02T00:00:00.000Z", "2026-01-03T00:00:00.000Z"] {
         events.add(&at(time)).unwrap();
@@ -145,8 +145,8 @@ fn events_of_a_time_are_found() {
 #[test]
 fn what_is_taken_out_is_in_no_file_and_positions_go_on() {
     let dir = tempfile::tempdir().unwrap();
-    let events = EventLog::of(dir.path());
-    let files = LineFiles::of(events.directory().to_owned(), "events", 1000);
+    let events = EventLog::new(dir.path());
+    let files = LineFiles::new(events.directory().to_owned(), "events", 1000);
     files.retain(|_: &HomeEvent| true).unwrap();
     assert!(!events.directory().exists());
     (0..16).for_each(|number| files.add(&event(&format!("name-{number}"))).unwrap());

@@ -13,10 +13,12 @@ use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::parts::{Talk, directory, is_own_call, message_id, milliseconds, parse, session_id, tool_name, untyped};
+use super::parts::{
+    MessageText, directory, is_own_call, message_id, milliseconds, parse, session_id, tool_name, untyped,
+};
 use super::{LineReader, Sessions, Transcript, stem};
-use crate::intake::findings::Junk;
-use crate::intake::scan::string_at;
+use crate::ingest::findings::LineError;
+use crate::ingest::scan::string_at;
 use crate::{Cli, MessageAuthor, SessionMessage};
 
 pub(super) struct ClaudeSessions;
@@ -123,7 +125,7 @@ struct ClaudeLine {
 }
 
 /// Claude Code's word for a prompt that was typed while the model worked.
-const QUEUED: &str = "queued_command";
+const QUEUED_COMMAND_TYPE: &str = "queued_command";
 
 #[derive(Deserialize)]
 struct ClaudeAttachment {
@@ -144,12 +146,14 @@ struct Body {
 }
 
 impl LineReader for Claudes {
-    fn line(&mut self, offset: u64, line: &[u8], out: &mut Vec<SessionMessage>) -> Result<(), Junk> {
+    fn line(&mut self, offset: u64, line: &[u8], out: &mut Vec<SessionMessage>) -> Result<(), LineError> {
         let role = match string_at(line, "type") {
             Some(b"user") => MessageAuthor::User,
             Some(b"assistant") => MessageAuthor::Assistant,
             // What is typed while the model works is kept nowhere else.
-            Some(b"attachment") if memchr::memmem::find(line, QUEUED.as_bytes()).is_some() => MessageAuthor::User,
+            Some(b"attachment") if memchr::memmem::find(line, QUEUED_COMMAND_TYPE.as_bytes()).is_some() => {
+                MessageAuthor::User
+            }
             Some(b"custom-title") => return self.title(MessageAuthor::User, offset, line, out),
             Some(b"summary" | b"ai-title") => return self.title(MessageAuthor::Assistant, offset, line, out),
             Some(_) => return Ok(()),
@@ -157,12 +161,12 @@ impl LineReader for Claudes {
         };
         let mut line: ClaudeLine = parse(line)?;
         if let Some(attachment) = line.attachment.take() {
-            if attachment.kind != QUEUED || attachment.mode != "prompt" {
+            if attachment.kind != QUEUED_COMMAND_TYPE || attachment.mode != "prompt" {
                 return Ok(());
             }
             line.message = Some(Body { content: attachment.prompt, model: Value::Null });
         }
-        let body = line.message.as_ref().ok_or(Junk::Misshapen)?;
+        let body = line.message.as_ref().ok_or(LineError::InvalidSchema)?;
         let is_said_by_nobody = [&line.is_meta, &line.is_compact_summary, &line.is_api_error_message]
             .iter()
             .any(|flag| flag.as_bool() == Some(true))
@@ -172,7 +176,7 @@ impl LineReader for Claudes {
         }
         let mut tools = Vec::new();
         let redactor = self.redactor.clone();
-        let mut talk = Talk::new(&redactor);
+        let mut talk = MessageText::new(&redactor);
         let mut is_answer = false;
         match &body.content {
             Value::String(text) => say(&mut talk, text),
@@ -181,7 +185,7 @@ impl LineReader for Claudes {
                     is_answer |= self.block(block, &mut talk, &mut tools);
                 }
             }
-            _ => return Err(Junk::Misshapen),
+            _ => return Err(LineError::InvalidSchema),
         }
         let text = match talk.into_text() {
             Some(text) => text,
@@ -189,19 +193,19 @@ impl LineReader for Claudes {
             None => String::new(),
         };
         if let Some(named) = line.session_id.as_str() {
-            let named = session_id(named).ok_or(Junk::NoSession)?;
+            let named = session_id(named).ok_or(LineError::NoSession)?;
             if !self.is_known {
                 (self.session, self.is_known) = (named.to_owned(), true);
             }
         }
-        let session = session_id(&self.session).ok_or(Junk::NoSession)?.to_owned();
+        let session = session_id(&self.session).ok_or(LineError::NoSession)?.to_owned();
         let uuid = message_id(Some(&line.uuid), &session, offset, 0);
         let time = line.timestamp.as_str().and_then(milliseconds);
         let agent = line.agent_id.as_str().and_then(session_id).map(str::to_owned).or_else(|| self.agent.clone());
         let role = if is_answer { MessageAuthor::Tool } else { role };
         let junk = match (time, line.timestamp.is_string()) {
-            (None, true) => Err(Junk::NoTime),
-            _ if self.is_circle(&uuid, line.parent_uuid.as_str()) => Err(Junk::Circle),
+            (None, true) => Err(LineError::NoTime),
+            _ if self.is_circle(&uuid, line.parent_uuid.as_str()) => Err(LineError::Circle),
             _ => Ok(()),
         };
         if self.seen.len() >= MAX_REMEMBERED {
@@ -246,11 +250,11 @@ impl Claudes {
         offset: u64,
         line: &[u8],
         out: &mut Vec<SessionMessage>,
-    ) -> Result<(), Junk> {
+    ) -> Result<(), LineError> {
         let title: TitleLine = parse(line)?;
         let is_other = title.session_id.as_str().is_some_and(|named| named != self.session);
         let redactor = self.redactor.clone();
-        let mut talk = Talk::new(&redactor);
+        let mut talk = MessageText::new(&redactor);
         talk.say(title.summary.as_str().unwrap_or_default().trim());
         let Some(text) = talk.into_text().filter(|_| !is_other && self.is_known) else { return Ok(()) };
         if self.titles.len() < MAX_TITLES {
@@ -274,7 +278,7 @@ impl Claudes {
     }
 
     /// Takes in a block of a message; returns whether it is what a tool answered.
-    fn block(&mut self, block: &Value, talk: &mut Talk<'_>, tools: &mut Vec<String>) -> bool {
+    fn block(&mut self, block: &Value, talk: &mut MessageText<'_>, tools: &mut Vec<String>) -> bool {
         match block["type"].as_str() {
             Some("text") => say(talk, block["text"].as_str().unwrap_or_default()),
             Some("tool_use") => {
@@ -326,9 +330,9 @@ impl Claudes {
 }
 
 /// The notes that the CLI writes in the user's name.
-const NOTES: [&str; 7] = [
+const INJECTED_NOTE_PREFIXES: [&str; 7] = [
     "<local-command-",
-    REMINDER.0,
+    REMINDER_TAGS.0,
     "<task-notification>",
     "<bash-stdout>",
     "<bash-stderr>",
@@ -337,20 +341,20 @@ const NOTES: [&str; 7] = [
 ];
 
 /// The marks around text that the CLI puts before a person's words.
-const REMINDER: (&str, &str) = ("<system-reminder>", "</system-reminder>");
+const REMINDER_TAGS: (&str, &str) = ("<system-reminder>", "</system-reminder>");
 
 /// A text without the reminders that it begins with. One without an end is all that there is.
 fn without_reminders(mut text: &str) -> &str {
-    while let Some((_, rest)) = text.strip_prefix(REMINDER.0).and_then(|inner| inner.split_once(REMINDER.1)) {
+    while let Some((_, rest)) = text.strip_prefix(REMINDER_TAGS.0).and_then(|inner| inner.split_once(REMINDER_TAGS.1)) {
         text = rest.trim_start();
     }
     text
 }
 
 /// Adds what a person or a model said.
-fn say(talk: &mut Talk<'_>, text: &str) {
+fn say(talk: &mut MessageText<'_>, text: &str) {
     let text = without_reminders(text.trim());
-    if text.is_empty() || NOTES.iter().any(|note| text.starts_with(note)) {
+    if text.is_empty() || INJECTED_NOTE_PREFIXES.iter().any(|note| text.starts_with(note)) {
         return;
     }
     let between = |tag: &str| {

@@ -13,16 +13,16 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::parts::{
-    Talk, directory, is_own_call, message_id, milliseconds, parse, plausible, session_id, tool_name, untyped,
+    MessageText, directory, is_own_call, message_id, milliseconds, parse, plausible, session_id, tool_name, untyped,
 };
 use super::{LineReader, Sessions, Transcript, stem};
-use crate::intake::findings::Junk;
-use crate::intake::scan::string_at;
+use crate::ingest::findings::LineError;
+use crate::ingest::scan::string_at;
 use crate::{Cli, MessageAuthor, SessionMessage};
 
 pub(super) struct CodexSessions;
 
-const HISTORY: &str = "history.jsonl";
+const HISTORY_FILE: &str = "history.jsonl";
 
 impl Sessions for CodexSessions {
     fn cli(&self) -> Cli {
@@ -31,14 +31,14 @@ impl Sessions for CodexSessions {
 
     fn is_transcript(&self, path: &str) -> bool {
         let is_below = path.starts_with("sessions/") || path.starts_with("archived_sessions/");
-        (is_below && path.ends_with(".jsonl")) || path == HISTORY
+        (is_below && path.ends_with(".jsonl")) || path == HISTORY_FILE
     }
 
     fn open(&self, file: &Transcript<'_>) -> Box<dyn LineReader> {
-        if file.path == HISTORY {
+        if file.path == HISTORY_FILE {
             return Box::new(Prompts {
                 redactor: file.redactor.clone(),
-                kept: HashMap::new(),
+                has_own_file: HashMap::new(),
                 names: file.names.clone(),
             });
         }
@@ -71,7 +71,7 @@ struct Rollout {
 }
 
 /// The types of items in lines that have nothing around them.
-const BARE: [&[u8]; 6] = [
+const SKIPPED_TYPES: [&[u8]; 6] = [
     b"message",
     b"function_call",
     b"function_call_output",
@@ -96,10 +96,10 @@ struct CodexLine {
 }
 
 impl LineReader for Rollout {
-    fn line(&mut self, offset: u64, line: &[u8], out: &mut Vec<SessionMessage>) -> Result<(), Junk> {
+    fn line(&mut self, offset: u64, line: &[u8], out: &mut Vec<SessionMessage>) -> Result<(), LineError> {
         let (kind, is_bare): (&[u8], bool) = match string_at(line, "type") {
             Some(kind @ (b"session_meta" | b"turn_context" | b"response_item")) => (kind, false),
-            Some(kind) if BARE.contains(&kind) => (b"response_item", true),
+            Some(kind) if SKIPPED_TYPES.contains(&kind) => (b"response_item", true),
             Some(_) => return Ok(()),
             None if string_at(line, "record_type").is_some() => return Ok(()),
             None => match parse::<BareHead>(line) {
@@ -131,14 +131,14 @@ impl LineReader for Rollout {
             return Ok(());
         }
         let redactor = self.redactor.clone();
-        let mut talk = Talk::new(&redactor);
+        let mut talk = MessageText::new(&redactor);
         let Some((role, tools)) = self.item(payload, &mut talk)? else { return Ok(()) };
         let text = match talk.into_text() {
             Some(text) => text,
             None if tools.is_empty() => return Ok(()),
             None => String::new(),
         };
-        let session = session_id(&self.session).ok_or(Junk::NoSession)?.to_owned();
+        let session = session_id(&self.session).ok_or(LineError::NoSession)?.to_owned();
         let time = line.timestamp.as_str().and_then(milliseconds).or(self.started.filter(|_| is_bare));
         let id = payload.get("id").filter(|id| id.is_string()).or_else(|| payload.get("call_id"));
         let mut uuid = message_id(id, &session, offset, 0);
@@ -148,13 +148,17 @@ impl LineReader for Rollout {
         }
         let project = self.project.clone();
         out.push(SessionMessage { uuid, session, project, time, role, tools, text, agent: None, offset });
-        if time.is_none() && line.timestamp.is_string() { Err(Junk::NoTime) } else { Ok(()) }
+        if time.is_none() && line.timestamp.is_string() { Err(LineError::NoTime) } else { Ok(()) }
     }
 }
 
 impl Rollout {
     /// Returns the author and the tools of an item of the conversation, and adds its text.
-    fn item(&mut self, item: &Value, talk: &mut Talk<'_>) -> Result<Option<(MessageAuthor, Vec<String>)>, Junk> {
+    fn item(
+        &mut self,
+        item: &Value,
+        talk: &mut MessageText<'_>,
+    ) -> Result<Option<(MessageAuthor, Vec<String>)>, LineError> {
         let call = item["call_id"].as_str().unwrap_or_default();
         match item["type"].as_str() {
             Some("message") => {
@@ -162,12 +166,14 @@ impl Rollout {
                     Some("user") => MessageAuthor::User,
                     Some("assistant") => MessageAuthor::Assistant,
                     Some(_) => return Ok(None),
-                    None => return Err(Junk::Misshapen),
+                    None => return Err(LineError::InvalidSchema),
                 };
-                for part in item["content"].as_array().ok_or(Junk::Misshapen)? {
+                for part in item["content"].as_array().ok_or(LineError::InvalidSchema)? {
                     let text = part["text"].as_str().unwrap_or_default().trim();
                     // What the CLI tells the model in the user's name.
-                    if role == MessageAuthor::Assistant || !NOTES.iter().any(|note| text.starts_with(note)) {
+                    if role == MessageAuthor::Assistant
+                        || !INJECTED_NOTE_PREFIXES.iter().any(|note| text.starts_with(note))
+                    {
                         talk.say(text);
                     }
                 }
@@ -209,7 +215,7 @@ impl Rollout {
 }
 
 /// How what the CLI itself puts into a user's mouth begins.
-const NOTES: [&str; 9] = [
+const INJECTED_NOTE_PREFIXES: [&str; 9] = [
     "<environment_context>",
     "<user_instructions>",
     "<permissions",
@@ -225,7 +231,7 @@ const NOTES: [&str; 9] = [
 struct Prompts {
     redactor: Arc<Redactor>,
     /// Whether a session has a file of its own.
-    kept: HashMap<String, bool>,
+    has_own_file: HashMap<String, bool>,
     names: Arc<[String]>,
 }
 
@@ -238,21 +244,21 @@ struct CodexPrompt {
 }
 
 impl LineReader for Prompts {
-    fn line(&mut self, offset: u64, line: &[u8], out: &mut Vec<SessionMessage>) -> Result<(), Junk> {
+    fn line(&mut self, offset: u64, line: &[u8], out: &mut Vec<SessionMessage>) -> Result<(), LineError> {
         if line.iter().all(u8::is_ascii_whitespace) {
             return Ok(());
         }
         let prompt: CodexPrompt = parse(line)?;
-        let session = session_id(&prompt.session_id).ok_or(Junk::NoSession)?.to_owned();
+        let session = session_id(&prompt.session_id).ok_or(LineError::NoSession)?.to_owned();
         let names = &self.names;
-        let is_kept = || names.iter().any(|name| stem(name).ends_with(&session) && name != HISTORY);
-        if self.kept.len() >= 4096 {
-            self.kept.clear();
+        let is_kept = || names.iter().any(|name| stem(name).ends_with(&session) && name != HISTORY_FILE);
+        if self.has_own_file.len() >= 4096 {
+            self.has_own_file.clear();
         }
-        if *self.kept.entry(session.clone()).or_insert_with(is_kept) {
+        if *self.has_own_file.entry(session.clone()).or_insert_with(is_kept) {
             return Ok(());
         }
-        let mut talk = Talk::new(&self.redactor);
+        let mut talk = MessageText::new(&self.redactor);
         talk.say(&prompt.text);
         let Some(text) = talk.into_text() else { return Ok(()) };
         let time = prompt.ts.checked_mul(1000).and_then(plausible);
@@ -268,6 +274,6 @@ impl LineReader for Prompts {
             agent: None,
             offset,
         });
-        if time.is_none() { Err(Junk::NoTime) } else { Ok(()) }
+        if time.is_none() { Err(LineError::NoTime) } else { Ok(()) }
     }
 }

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use aiw_redact::rules::Redactor;
 use serde_json::Value;
 
-use super::parts::{Talk, is_own_call, message_id, milliseconds, parse, session_id, start, tool_name};
+use super::parts::{MessageText, is_own_call, message_id, milliseconds, parse, session_id, start, tool_name};
 use super::{LineReader, Sessions, Transcript};
-use crate::intake::findings::Junk;
+use crate::ingest::findings::LineError;
 use crate::{Cli, MessageAuthor, SessionMessage};
 
 pub(super) struct GeminiSessions;
@@ -58,12 +58,12 @@ struct Chat {
 }
 
 impl LineReader for Chat {
-    fn line(&mut self, offset: u64, line: &[u8], out: &mut Vec<SessionMessage>) -> Result<(), Junk> {
+    fn line(&mut self, offset: u64, line: &[u8], out: &mut Vec<SessionMessage>) -> Result<(), LineError> {
         if line.iter().all(u8::is_ascii_whitespace) {
             return Ok(());
         }
         let line: Value = parse(line)?;
-        let Value::Object(fields) = &line else { return Err(Junk::Misshapen) };
+        let Value::Object(fields) = &line else { return Err(LineError::InvalidSchema) };
         let changes = fields.get("$set").unwrap_or(&line);
         // A later line that names another session is forged: nothing of it gets into that one.
         if let Some(session) = changes.get("sessionId").and_then(Value::as_str)
@@ -79,7 +79,7 @@ impl LineReader for Chat {
                     junk = junk.and(said);
                 }
             }
-            Some(_) => return Err(Junk::Misshapen),
+            Some(_) => return Err(LineError::InvalidSchema),
             None if fields.contains_key("type") => return self.message(offset, 0, &line, out),
             None => {}
         }
@@ -94,15 +94,15 @@ impl Chat {
         part: usize,
         message: &Value,
         out: &mut Vec<SessionMessage>,
-    ) -> Result<(), Junk> {
+    ) -> Result<(), LineError> {
         let role = match message["type"].as_str() {
             Some("user") => MessageAuthor::User,
             Some("gemini") => MessageAuthor::Assistant,
             // Notes on the screen.
             Some(_) => return Ok(()),
-            None => return Err(Junk::Misshapen),
+            None => return Err(LineError::InvalidSchema),
         };
-        let session = session_id(&self.session).ok_or(Junk::NoSession)?.to_owned();
+        let session = session_id(&self.session).ok_or(LineError::NoSession)?.to_owned();
         let time = message["timestamp"].as_str().and_then(milliseconds);
         let new = |uuid: String, role, tools, text| SessionMessage {
             uuid,
@@ -116,7 +116,7 @@ impl Chat {
             offset,
         };
         let (mut talk, mut answers, mut tools) =
-            (Talk::new(&self.redactor), Talk::new(&self.redactor), Vec::<String>::new());
+            (MessageText::new(&self.redactor), MessageText::new(&self.redactor), Vec::<String>::new());
         match &message["content"] {
             Value::String(text) => say(&mut talk, text),
             Value::Array(parts) => {
@@ -133,7 +133,7 @@ impl Chat {
                 }
             }
             Value::Null => {}
-            _ => return Err(Junk::Misshapen),
+            _ => return Err(LineError::InvalidSchema),
         }
         let uuid = message_id(message.get("id"), &session, offset, part);
         match (talk.into_text(), answers.into_text()) {
@@ -152,7 +152,7 @@ impl Chat {
                 own.extend(call["id"].as_str().map(str::to_owned));
                 continue;
             }
-            let mut talk = Talk::new(&self.redactor);
+            let mut talk = MessageText::new(&self.redactor);
             talk.input(&call["args"]);
             let uuid = message_id(call.get("id"), &session, offset, part + number + 1);
             out.push(new(uuid, MessageAuthor::Assistant, vec![name], talk.into_text().unwrap_or_default()));
@@ -160,7 +160,7 @@ impl Chat {
         if self.own.len() < 4096 {
             self.own.extend(own);
         }
-        if time.is_none() && message["timestamp"].is_string() { Err(Junk::NoTime) } else { Ok(()) }
+        if time.is_none() && message["timestamp"].is_string() { Err(LineError::NoTime) } else { Ok(()) }
     }
 }
 
@@ -171,7 +171,7 @@ fn response(answer: &Value) -> &Value {
 }
 
 /// Adds what a person or a model said, and not what the CLI tells the model first.
-fn say(talk: &mut Talk<'_>, text: &str) {
+fn say(talk: &mut MessageText<'_>, text: &str) {
     if !text.trim_start().starts_with("<session_context>") {
         talk.say(text);
     }

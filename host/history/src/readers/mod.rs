@@ -8,7 +8,7 @@ mod reader;
 
 use std::path::PathBuf;
 
-use aiw_home::{CliPlaces, Home};
+use aiw_home::{CliPaths, Home};
 use serde::{Deserialize, Serialize};
 
 use crate::Cli;
@@ -26,8 +26,8 @@ pub struct Launch {
 
 impl Launch {
     /// The directories that aiw gives to CLIs, each with how a CLI is run that keeps its sessions there.
-    pub(crate) fn given(home: &Home) -> Vec<(PathBuf, Self)> {
-        let given = Cli::ALL.into_iter().flat_map(|cli| home.given(cli));
+    pub(crate) fn redirected_homes(home: &Home) -> Vec<(PathBuf, Self)> {
+        let given = Cli::ALL.into_iter().flat_map(|cli| home.redirected_homes(cli));
         given.map(|one| (one.path, Self { provider: one.provider, isolated: one.isolated })).collect()
     }
 
@@ -38,16 +38,16 @@ impl Launch {
 }
 
 /// The user's directories in which a CLI keeps sessions.
-pub(crate) fn own_roots(places: &CliPlaces, cli: Cli) -> Vec<PathBuf> {
+pub(crate) fn own_roots(places: &CliPaths, cli: Cli) -> Vec<PathBuf> {
     let mut roots = vec![places.directory(cli).to_owned()];
     roots.extend(places.other_directory(cli).filter(|other| other.is_dir()));
     roots
 }
 
 /// The directories in which a CLI keeps sessions: the user's own, and those that aiw gave it.
-pub(crate) fn roots(places: &CliPlaces, home: &Home, cli: Cli) -> Vec<PathBuf> {
+pub(crate) fn roots(places: &CliPaths, home: &Home, cli: Cli) -> Vec<PathBuf> {
     let mut roots = own_roots(places, cli);
-    roots.extend(home.given(cli).into_iter().map(|given| given.path));
+    roots.extend(home.redirected_homes(cli).into_iter().map(|given| given.path));
     roots.dedup();
     roots
 }
@@ -58,7 +58,7 @@ pub(crate) fn all() -> [&'static dyn Sessions; 3] {
 }
 
 /// The sessions of a CLI.
-pub(crate) fn of(cli: Cli) -> &'static dyn Sessions {
+pub(crate) fn for_cli(cli: Cli) -> &'static dyn Sessions {
     all().into_iter().find(|sessions| sessions.cli() == cli).unwrap_or(&claude::ClaudeSessions)
 }
 
@@ -107,7 +107,7 @@ mod tests {
                 let (first, beside) = (first.as_bytes(), &|_: &str| None);
                 let file = Transcript { path: &path, first, before: b"", redactor, beside, names };
                 let mut found = Vec::new();
-                of(cli).open(&file).line(0, bytes, &mut found).unwrap();
+                for_cli(cli).open(&file).line(0, bytes, &mut found).unwrap();
                 found.pop().map(|message| message.text)
             });
         }

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::MAX_TEXT;
-use crate::intake::findings::Junk;
+use crate::ingest::findings::LineError;
 
 /// The bytes that are kept of a tool's input, and of its answer.
 const MAX_TOOL: usize = 1 << 10;
@@ -31,12 +31,12 @@ pub(super) fn start(text: &str, limit: usize) -> &str {
 }
 
 /// The kept text of a message. Secrets are taken out before anything is cut: half of one would not be recognised.
-pub(super) struct Talk<'a> {
+pub(super) struct MessageText<'a> {
     redactor: &'a Redactor,
     text: String,
 }
 
-impl<'a> Talk<'a> {
+impl<'a> MessageText<'a> {
     pub(super) fn new(redactor: &'a Redactor) -> Self {
         Self { redactor, text: String::new() }
     }
@@ -157,18 +157,18 @@ pub(super) fn message_id(id: Option<&Value>, session: &str, offset: u64, part: u
 }
 
 /// Parses a line of JSON.
-pub(crate) fn parse<T: serde::de::DeserializeOwned>(line: &[u8]) -> Result<T, Junk> {
-    aiw_core::from_foreign_json(line).map_err(|error| Junk::of(line, &error))
+pub(crate) fn parse<T: serde::de::DeserializeOwned>(line: &[u8]) -> Result<T, LineError> {
+    aiw_core::from_foreign_json(line).map_err(|error| LineError::classify(line, &error))
 }
 
 /// Refuses a line that has no type: it is of another program, or damaged.
-pub(super) fn untyped(line: &[u8]) -> Result<(), Junk> {
+pub(super) fn untyped(line: &[u8]) -> Result<(), LineError> {
     if line.iter().all(u8::is_ascii_whitespace) {
         return Ok(());
     }
     match aiw_core::from_foreign_json::<serde::de::IgnoredAny>(line) {
-        Ok(_) => Err(Junk::Misshapen),
-        Err(e) => Err(Junk::of(line, &e)),
+        Ok(_) => Err(LineError::InvalidSchema),
+        Err(e) => Err(LineError::classify(line, &e)),
     }
 }
 
@@ -194,11 +194,11 @@ fn is_before_a_program(word: &str) -> bool {
 }
 
 /// The tools by which agents search this very history. To find what was found before is of no use.
-const OWN: [&str; 3] = ["search_history", "get_session", "get_session_todos"];
+const HISTORY_TOOLS: [&str; 3] = ["search_history", "get_session", "get_session_todos"];
 
 /// Whether a call searches this history: by aiw's tools, whatever a CLI puts before their names, or in a shell.
 pub(crate) fn is_own_call(tool: &str, input: &Value) -> bool {
-    let is_ours = OWN.iter().any(|own| {
+    let is_ours = HISTORY_TOOLS.iter().any(|own| {
         tool.strip_suffix(own).is_some_and(|before| before.is_empty() || before.ends_with(['_', '.', '-', '/', ':']))
     });
     if is_ours {
@@ -275,11 +275,11 @@ mod tests {
     #[test]
     fn long_results_keep_both_ends_and_whole_characters() {
         let redactor = Redactor::new(&[]).unwrap();
-        let mut talk = Talk::new(&redactor);
+        let mut talk = MessageText::new(&redactor);
         talk.result(&json!([{"type": "text", "text": format!("begin {} the end", "日本".repeat(2000))}]));
         let text = talk.into_text().unwrap();
         assert!(text.starts_with("begin ") && text.ends_with("the end") && text.len() < 1200, "{}", text.len());
-        let mut talk = Talk::new(&redactor);
+        let mut talk = MessageText::new(&redactor);
         for _ in 0..3 {
             talk.say(&"é".repeat(MAX_TEXT));
         }
@@ -292,14 +292,14 @@ mod tests {
         for before in MAX_TOOL * 2 / 3 - 40..MAX_TOOL * 2 / 3 + 4 {
             let secret = format!("ghp_{}", "a1B2".repeat(9));
             let text = format!("{} {secret} {}", "x ".repeat(before / 2), "y ".repeat(2000));
-            let mut talk = Talk::new(&redactor);
+            let mut talk = MessageText::new(&redactor);
             talk.result(&Value::from(text));
             assert!(!talk.into_text().unwrap().contains("ghp_"));
         }
-        let mut talk = Talk::new(&redactor);
+        let mut talk = MessageText::new(&redactor);
         talk.input(&json!({"a": {"password": "hunter2", "user": "me"}, "header": ["api_key=hunter2"]}));
         assert_eq!(talk.into_text().unwrap(), "[redacted]\nme\napi_key=[redacted]");
-        let mut talk = Talk::new(&redactor);
+        let mut talk = MessageText::new(&redactor);
         talk.input(&json!({
             "command": ["mysql", "--password", "hunter2x9", "-h", "db"],
             "env": [{"name": "DB_PASSWORD", "value": "hunter2"}],

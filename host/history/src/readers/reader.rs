@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aiw_home::CliFiles;
 use aiw_redact::rules::Redactor;
 
-use crate::intake::findings::Junk;
+use crate::ingest::findings::LineError;
 use crate::{Cli, SessionMessage};
 
 /// The sessions of one CLI.
@@ -15,7 +15,7 @@ pub(crate) trait Sessions: Sync {
 
     /// The directories and files below the CLI's own directory in which there are transcripts.
     fn directories(&self) -> &'static [&'static str] {
-        CliFiles::of(self.cli()).sessions
+        CliFiles::for_cli(self.cli()).sessions
     }
 
     /// Whether a file below the root is a transcript. `/` separates the names.
@@ -49,7 +49,7 @@ pub(crate) struct Transcript<'a> {
 /// Reads one transcript line by line.
 pub(crate) trait LineReader {
     /// Takes in a line. Messages of it are added to `out`; most lines have none.
-    fn line(&mut self, offset: u64, line: &[u8], out: &mut Vec<SessionMessage>) -> Result<(), Junk>;
+    fn line(&mut self, offset: u64, line: &[u8], out: &mut Vec<SessionMessage>) -> Result<(), LineError>;
 }
 
 /// The name of a file without its directories and its ending.

@@ -5,19 +5,19 @@
 
 use rusqlite::Connection;
 
+use super::filter::MessageFilter;
 use super::spelling::ParsedQuery;
-use super::wanted::WantedFacts;
 use crate::store::{MessageFacts, length};
 
 /// The most entries of the index that a search reads: some 0.1 µs each.
 const MAX_READ: u64 = 150_000;
 
 /// The weight of a message whose text was there before.
-const COPY: f32 = 0.5;
+const COPY_WEIGHT: f32 = 0.5;
 
 /// How much less a word counts in a message that is longer than others. Less than usual, because how often it occurs is
 /// not known yet.
-const LENGTH: f32 = 0.35;
+const LENGTH_NORMALIZATION: f32 = 0.35;
 
 /// Messages with words of a request.
 pub(super) struct GatheredMessages {
@@ -32,7 +32,7 @@ impl GatheredMessages {
         connection: &Connection,
         request: &ParsedQuery,
         facts: &MessageFacts,
-        wanted: &WantedFacts,
+        wanted: &MessageFilter,
     ) -> rusqlite::Result<Self> {
         let mut gathered = Self { scores: vec![0.0; facts.end()], ids: Vec::new() };
         let mut left = MAX_READ;
@@ -73,7 +73,7 @@ impl GatheredMessages {
         Ok(())
     }
 
-    fn weigh(&mut self, request: &ParsedQuery, facts: &MessageFacts, wanted: &WantedFacts) {
+    fn weigh(&mut self, request: &ParsedQuery, facts: &MessageFacts, wanted: &MessageFilter) {
         let scores = &mut self.scores;
         self.ids.retain(|id| {
             let place = *id as usize;
@@ -82,8 +82,9 @@ impl GatheredMessages {
                 return false;
             };
             let relative = length(fact.length) / request.mean_length;
-            let counts = if fact.is_copy && wanted.is_everything() { COPY } else { 1.0 };
-            scores[place] *= counts * 2.2 / (1.0 + 1.2 * (1.0 - LENGTH + LENGTH * relative));
+            let counts = if fact.is_copy && wanted.is_everything() { COPY_WEIGHT } else { 1.0 };
+            scores[place] *=
+                counts * 2.2 / (1.0 + 1.2 * (1.0 - LENGTH_NORMALIZATION + LENGTH_NORMALIZATION * relative));
             true
         });
     }

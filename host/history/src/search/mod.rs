@@ -3,6 +3,7 @@
 //! Words bring candidates (`gather`), whose texts are then read and scored (`score`); vectors, where there are any,
 //! bring more and count as much (`rank`). A message also counts for what its session and its neighbours say.
 
+mod filter;
 mod gather;
 mod query;
 mod rank;
@@ -11,7 +12,6 @@ mod snippet;
 mod spelling;
 #[cfg(test)]
 mod tests;
-mod wanted;
 
 use aiw_vectors::Embedder;
 
@@ -46,7 +46,7 @@ impl Store {
             // One view of the database, whatever is stored meanwhile.
             let transaction = self.connection.unchecked_transaction()?;
             let facts = MessageFacts::load(&transaction)?;
-            let wanted = wanted::WantedFacts::new(&transaction, query, session)?;
+            let wanted = filter::MessageFilter::new(&transaction, query, session)?;
             let request = spelling::ParsedQuery::new(&transaction, text)?;
             let gathered = GatheredMessages::new(&transaction, &request, &facts, &wanted)?;
             let near = match (&vector, embedder) {

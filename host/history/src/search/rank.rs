@@ -4,50 +4,52 @@ use std::collections::{HashMap, HashSet};
 
 use rusqlite::{Connection, params};
 
+use super::filter::MessageFilter;
 use super::gather::GatheredMessages;
 use super::query::SessionHit;
 use super::score;
 use super::snippet::Snippet;
 use super::spelling::ParsedQuery;
-use super::wanted::WantedFacts;
 use crate::Launch;
-use crate::store::{MessageFact, MessageFacts, StoredText, Uuid, cli_of, path_of, role_of, text_hash};
+use crate::store::{
+    MessageFact, MessageFacts, StoredText, Uuid, cli_from_number, path_from_key, role_from_number, text_hash,
+};
 
 /// How many candidates' texts are read.
-const READ: usize = 160;
+const MAX_READ_CANDIDATES: usize = 160;
 
 /// The most bytes of them: reading words takes time. The best by their first scores are read first.
 const MAX_BYTES: usize = 512 << 10;
 
 /// How many of the nearest in meaning become candidates.
-const NEAREST: usize = 100;
+const MAX_NEAREST_CANDIDATES: usize = 100;
 
 /// The share of the mean of its session's three best scores that is added to a message's score.
-const SESSION: f32 = 0.75;
+const SESSION_WEIGHT: f32 = 0.75;
 
 /// The share of each neighbour's score that is added to a message's score.
-const NEIGHBOUR: f32 = 0.25;
+const NEIGHBOR_WEIGHT: f32 = 0.25;
 
 /// The gain of the newest messages, and the minutes in which it falls to about a third.
-const RECENT: f32 = 0.06;
-const RECENTLY: f32 = 60.0 * 24.0 * 60.0;
+const RECENCY_WEIGHT: f32 = 0.06;
+const RECENCY_HALF_LIFE_MINUTES: f32 = 60.0 * 24.0 * 60.0;
 
 /// The weight of meaning; words have the rest.
-const MEANING: f32 = 0.5;
+const SEMANTIC_WEIGHT: f32 = 0.5;
 
 /// From which part of what all words of a request count the best hit by words stays the first, whatever means the same:
 /// whoever types a name or an error message wants the text that has it.
-const STRONG: f32 = 0.8;
+const STRONG_MATCH_SCORE: f32 = 0.8;
 
 /// Of how many copies of a text, one counts half as much as the first.
-const COPIES: f32 = 20.0;
+const COPIES_HALF_WEIGHT: f32 = 20.0;
 
 /// In how many copies of a text its context counts half.
 const COPIES_CONTEXT: f32 = 10.0;
 
 /// Which part of what all words of a request count is worth as much as the best meaning. A text with one word of five,
 /// and that one misspelt, is not a good answer only because no other has more.
-const ENOUGH: f32 = 0.4;
+const FULL_COVERAGE_SHARE: f32 = 0.4;
 
 /// How near in meaning a message is at least that has none of the words: a cosine. With all-MiniLM-L6-v2, what means the
 /// same has 0.23 and more, and the nearest of what doesn't has 0.17 and less.
@@ -70,16 +72,16 @@ pub(super) fn hits(
     connection: &Connection,
     request: &ParsedQuery,
     facts: &MessageFacts,
-    wanted: &WantedFacts,
+    wanted: &MessageFilter,
     gathered: &GatheredMessages,
     near: Option<&[f32]>,
     limit: usize,
 ) -> rusqlite::Result<Vec<SessionHit>> {
-    let mut ids = best_with_context(gathered, facts, wanted, READ.max(limit * 2));
+    let mut ids = best_with_context(gathered, facts, wanted, MAX_READ_CANDIDATES.max(limit * 2));
     let near_of = |id: u32| near.and_then(|near| near.get(id as usize).copied()).filter(|near| !near.is_nan());
     if let Some(near) = near {
         let known: HashSet<u32> = ids.iter().copied().collect();
-        ids.extend(nearest(near, facts, wanted, NEAREST).into_iter().filter(|id| !known.contains(id)));
+        ids.extend(nearest(near, facts, wanted, MAX_NEAREST_CANDIDATES).into_iter().filter(|id| !known.contains(id)));
     }
     let mut find = connection.prepare_cached("SELECT text, tools FROM messages WHERE id = ?")?;
     let mut candidates = Vec::with_capacity(ids.len());
@@ -105,7 +107,7 @@ pub(super) fn hits(
         two.total_cmp(one).then(candidates[*b].id.cmp(&candidates[*a].id))
     };
     let best = candidates.iter().map(|candidate| candidate.words).fold(0.0, f32::max);
-    if near.is_some() && request.whole > 0.0 && best >= STRONG * request.whole {
+    if near.is_some() && request.whole > 0.0 && best >= STRONG_MATCH_SCORE * request.whole {
         let by_words = with_context(request, &candidates, &copies, gathered, facts, None);
         let first = by_words.iter().min_by(|one, two| order(one, two)).map(|(place, _)| *place);
         let most = ranked.iter().map(|(_, score)| *score).fold(0.0, f32::max);
@@ -120,7 +122,7 @@ pub(super) fn hits(
         let hash = candidates[*place].hash;
         let earlier = earlier.entry(hash).or_default();
         // What a few messages say is found in each of them; what hundreds say only hides the rest.
-        *score /= 1.0 + *earlier as f32 * (copies[&hash] - 1) as f32 / COPIES;
+        *score /= 1.0 + *earlier as f32 * (copies[&hash] - 1) as f32 / COPIES_HALF_WEIGHT;
         *earlier += 1;
     }
     ranked.sort_by(order);
@@ -132,7 +134,7 @@ pub(super) fn hits(
 }
 
 /// Whether a text was there before. Where not everything is searched, the one before may not be found.
-fn is_repeated(fact: &MessageFact, wanted: &WantedFacts) -> bool {
+fn is_repeated(fact: &MessageFact, wanted: &MessageFilter) -> bool {
     fact.is_copy && wanted.is_everything()
 }
 
@@ -166,7 +168,12 @@ fn neighbours(id: u32, fact: &MessageFact, facts: &MessageFacts, score: impl Fn(
 }
 
 /// The ids of those that are best by their first scores, with what their context adds.
-fn best_with_context(gathered: &GatheredMessages, facts: &MessageFacts, wanted: &WantedFacts, most: usize) -> Vec<u32> {
+fn best_with_context(
+    gathered: &GatheredMessages,
+    facts: &MessageFacts,
+    wanted: &MessageFilter,
+    most: usize,
+) -> Vec<u32> {
     let ids = gathered.best(most * 20);
     let first = |id: u32| gathered.scores.get(id as usize).copied().unwrap_or_default();
     let mut sessions = SessionSums::default();
@@ -182,7 +189,8 @@ fn best_with_context(gathered: &GatheredMessages, facts: &MessageFacts, wanted: 
             if is_repeated(&fact, wanted) {
                 return Some((id, first(id)));
             }
-            let context = SESSION * sessions.mean(fact.session) + NEIGHBOUR * neighbours(id, &fact, facts, first);
+            let context =
+                SESSION_WEIGHT * sessions.mean(fact.session) + NEIGHBOR_WEIGHT * neighbours(id, &fact, facts, first);
             Some((id, first(id) + context))
         })
         .collect();
@@ -192,7 +200,7 @@ fn best_with_context(gathered: &GatheredMessages, facts: &MessageFacts, wanted: 
 }
 
 /// The ids that are nearest in meaning.
-fn nearest(near: &[f32], facts: &MessageFacts, wanted: &WantedFacts, most: usize) -> Vec<u32> {
+fn nearest(near: &[f32], facts: &MessageFacts, wanted: &MessageFilter, most: usize) -> Vec<u32> {
     let is_wanted = |id: usize| facts.get(id).is_some_and(|fact| wanted.has(id, &fact));
     let mut ids: Vec<u32> = (0..near.len())
         .filter(|id| !near[*id].is_nan() && is_wanted(*id))
@@ -216,12 +224,13 @@ fn with_context(
     near: Option<&[f32]>,
 ) -> Vec<(usize, f32)> {
     // What has none of the words is not among the candidates.
-    let words = Range::of(candidates.iter().map(|candidate| candidate.words).chain([0.0, ENOUGH * request.whole]));
+    let words =
+        Range::of(candidates.iter().map(|candidate| candidate.words).chain([0.0, FULL_COVERAGE_SHARE * request.whole]));
     let meaning = Range::of(candidates.iter().filter_map(|candidate| candidate.near));
     let blend = |score: f32, near: Option<f32>| {
         let words = words.place(score);
         match near {
-            Some(near) => (1.0 - MEANING) * words + MEANING * meaning.place(near),
+            Some(near) => (1.0 - SEMANTIC_WEIGHT) * words + SEMANTIC_WEIGHT * meaning.place(near),
             None => words,
         }
     };
@@ -244,10 +253,12 @@ fn with_context(
     let newest = candidates.iter().map(|candidate| candidate.fact.minutes).max().unwrap_or_default();
     let mut ranked = Vec::with_capacity(candidates.len());
     for (place, RankedMessage { id, fact, hash, .. }) in candidates.iter().enumerate() {
-        let context = SESSION * sessions.mean(fact.session) + NEIGHBOUR * neighbours(*id, fact, facts, any);
+        let context =
+            SESSION_WEIGHT * sessions.mean(fact.session) + NEIGHBOR_WEIGHT * neighbours(*id, fact, facts, any);
         let context = context * is_rare(hash);
         let age = newest.saturating_sub(fact.minutes) as f32;
-        let recent = if fact.minutes == 0 { 1.0 } else { 1.0 + RECENT * (-age / RECENTLY).exp() };
+        let recent =
+            if fact.minutes == 0 { 1.0 } else { 1.0 + RECENCY_WEIGHT * (-age / RECENCY_HALF_LIFE_MINUTES).exp() };
         ranked.push((place, (any(*id) + context) * recent));
     }
     ranked
@@ -286,14 +297,14 @@ fn hit(
     find.query_row(params![candidate.id], |row| {
         Ok(SessionHit {
             session: row.get(0)?,
-            cli: cli_of(row.get(1)?),
+            cli: cli_from_number(row.get(1)?),
             project: row.get(2)?,
             launch: Launch { provider: row.get(7)?, isolated: row.get(8)? },
             time: row.get(3)?,
-            role: role_of(row.get(4)?),
-            snippet: Snippet::of(&candidate.text, &weights),
+            role: role_from_number(row.get(4)?),
+            snippet: Snippet::new(&candidate.text, &weights),
             score,
-            path: path_of(&row.get::<_, Vec<u8>>(5)?),
+            path: path_from_key(&row.get::<_, Vec<u8>>(5)?),
             uuid: row.get::<_, Uuid>(6)?.0,
             words: terms.iter().map(|term| term.trim_start_matches('§').to_owned()).collect(),
             is_near: candidate.near.is_some_and(|near| near > 0.4),

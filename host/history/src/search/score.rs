@@ -6,13 +6,13 @@ use super::spelling::ParsedQuery;
 use crate::store::terms;
 
 /// How quickly more of the same word stops to count.
-const SATURATION: f32 = 1.2;
+const BM25_K1: f32 = 1.2;
 
 /// How much less a word counts in a text that is longer than others.
-const LENGTH: f32 = 0.6;
+const BM25_B: f32 = 0.6;
 
 /// The weight of two words that follow each other in the request and in a text, as a share of theirs.
-const TOGETHER: f32 = 0.35;
+const PROXIMITY_WEIGHT: f32 = 0.35;
 
 /// The score of a text, and which of the request's terms it has.
 pub(super) fn score(request: &ParsedQuery, text: &str, tools: Option<&str>) -> (f32, Vec<usize>) {
@@ -37,15 +37,15 @@ pub(super) fn score(request: &ParsedQuery, text: &str, tools: Option<&str>) -> (
         last = Some((found, place));
     }
     let relative = all.len() as f32 / request.mean_length;
-    let norm = SATURATION * (1.0 - LENGTH + LENGTH * relative.min(8.0));
+    let norm = BM25_K1 * (1.0 - BM25_B + BM25_B * relative.min(8.0));
     let mut sum = 0.0;
     for (term, count) in request.terms.iter().zip(&counts) {
         let count = *count as f32;
-        sum += term.weight * count * (SATURATION + 1.0) / (count + norm);
+        sum += term.weight * count * (BM25_K1 + 1.0) / (count + norm);
     }
     for ((one, two), is_together) in request.pairs.iter().zip(together) {
         if is_together {
-            sum += TOGETHER * request.terms[*one].weight.min(request.terms[*two].weight);
+            sum += PROXIMITY_WEIGHT * request.terms[*one].weight.min(request.terms[*two].weight);
         }
     }
     let has = counts.iter().enumerate().filter(|(_, count)| **count > 0).map(|(place, _)| place).collect();

@@ -6,7 +6,7 @@ use std::ops::Range;
 use aiw_core::is_unsafe;
 
 /// The bytes of a snippet, about.
-const LENGTH: usize = 240;
+const MAX_SNIPPET_LEN: usize = 240;
 
 /// The most matches in a text that are looked at.
 const MAX_MATCHES: usize = 2000;
@@ -22,7 +22,7 @@ pub struct Snippet {
 
 impl Snippet {
     /// Cuts the part with the most telling words, each with what it counts.
-    pub(super) fn of(text: &str, words: &[(&str, f32)]) -> Self {
+    pub(super) fn new(text: &str, words: &[(&str, f32)]) -> Self {
         let matches = matches(text, words);
         let window = best_window(&matches, text.len());
         let start = text.floor_char_boundary(window.start);
@@ -136,13 +136,13 @@ fn runs(text: &str) -> impl Iterator<Item = Range<usize>> {
 
 /// The stretch with the greatest sum of different words.
 fn best_window(matches: &[(Range<usize>, usize, f32)], length: usize) -> Range<usize> {
-    let mut best = (0.0, 0..length.min(LENGTH));
+    let mut best = (0.0, 0..length.min(MAX_SNIPPET_LEN));
     for (first, (place, ..)) in matches.iter().enumerate() {
         let mut sum = 0.0;
         let mut seen = Vec::new();
         let mut end = place.end;
         for (other, word, weight) in &matches[first..] {
-            if other.end > place.start + LENGTH * 3 / 4 {
+            if other.end > place.start + MAX_SNIPPET_LEN * 3 / 4 {
                 break;
             }
             end = other.end;
@@ -152,9 +152,9 @@ fn best_window(matches: &[(Range<usize>, usize, f32)], length: usize) -> Range<u
             }
         }
         if sum > best.0 {
-            let spare = LENGTH.saturating_sub(end - place.start);
+            let spare = MAX_SNIPPET_LEN.saturating_sub(end - place.start);
             let start = place.start.saturating_sub(spare / 3);
-            best = (sum, start..(start + LENGTH).max(end).min(length));
+            best = (sum, start..(start + MAX_SNIPPET_LEN).max(end).min(length));
         }
     }
     best.1
@@ -168,12 +168,12 @@ mod tests {
     #[test]
     fn the_part_with_the_most_telling_words_is_shown_on_one_line() {
         let text = format!("{} the TLS handshake\nfails in getUserName {}", "filler ".repeat(90), "more ".repeat(90));
-        let snippet = Snippet::of(&text, &[("handshak", 3.0), ("tls", 3.0), ("filler", 0.5), ("user", 1.0)]);
+        let snippet = Snippet::new(&text, &[("handshak", 3.0), ("tls", 3.0), ("filler", 0.5), ("user", 1.0)]);
         assert!(snippet.marked("[", "]").contains("the [TLS] [handshake] fails in get[User]Name"), "{snippet:?}");
         assert!(snippet.text.starts_with('…') && snippet.text.ends_with('…') && snippet.text.len() < 400);
-        let chinese = Snippet::of("请修复登录页面的错误", &[("登录", 2.0)]);
+        let chinese = Snippet::new("请修复登录页面的错误", &[("登录", 2.0)]);
         assert_eq!(chinese.marked("[", "]"), "请修复[登录]页面的错误");
-        assert_eq!(Snippet::of("", &[]).text, "");
+        assert_eq!(Snippet::new("", &[]).text, "");
     }
 
     mod fuzz {
@@ -182,7 +182,7 @@ mod tests {
         proptest! {
             #[test]
             fn any_text_has_a_snippet(text in "(\\PC|[a-z登录İß ]){0,600}", word in "[a-z]{1,4}") {
-                let snippet = Snippet::of(&text, &[(&word, 1.0), ("登录", 1.0)]);
+                let snippet = Snippet::new(&text, &[(&word, 1.0), ("登录", 1.0)]);
                 prop_assert!(snippet.text.len() < 1200);
                 let _ = snippet.marked("<", ">");
             }

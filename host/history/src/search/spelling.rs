@@ -16,10 +16,10 @@ const MAX_COMPARED: usize = 20_000;
 const MAX_VARIANTS: usize = 3;
 
 /// The weight of a word that is only similar to that of the request.
-const VARIANT: f32 = 0.6;
+const VARIANT_WEIGHT: f32 = 0.6;
 
 /// The weight of a whole name: its parts count as well.
-const NAME: f32 = 0.8;
+const NAME_WEIGHT: f32 = 0.8;
 
 /// A term to look for.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,9 +52,9 @@ impl ParsedQuery {
         let mut seen = HashSet::new();
         let mut terms: Vec<Term> = Vec::new();
         let mut whole = 0.0;
-        let asked = sequence.iter().cloned().map(|word| (word, 1.0)).chain(names(text).map(|name| (name, NAME)));
+        let asked = sequence.iter().cloned().map(|word| (word, 1.0)).chain(names(text).map(|name| (name, NAME_WEIGHT)));
         // People type names without what parts them.
-        let asked = asked.chain(run_together(text).map(|name| (name, NAME)));
+        let asked = asked.chain(run_together(text).map(|name| (name, NAME_WEIGHT)));
         for (word, counts) in asked {
             if terms.len() >= MAX_TERMS || !seen.insert(word.clone()) {
                 continue;
@@ -68,7 +68,11 @@ impl ParsedQuery {
             } else if !word.starts_with('§') {
                 for (variant, known) in variants(connection, &word)? {
                     if seen.insert(variant.clone()) {
-                        terms.push(Term { term: variant, messages: known, weight: VARIANT * rarity(messages, known) });
+                        terms.push(Term {
+                            term: variant,
+                            messages: known,
+                            weight: VARIANT_WEIGHT * rarity(messages, known),
+                        });
                     }
                 }
             }

@@ -10,7 +10,7 @@ use super::facts::{FactWriter, MessageFact, length_code, minutes};
 use super::forgotten::Forgotten;
 use super::packed::{Key, Packed, StoredText};
 use super::vectors::drop_vectors;
-use super::{PRIVATE, ReadProgress, Store, database, role_of, terms};
+use super::{PRIVATE, ReadProgress, Store, database, role_from_number, terms};
 use crate::{Cli, HistoryError, MAX_TEXT, MessageAuthor, SessionMessage};
 
 /// The most bytes of a title.
@@ -200,7 +200,7 @@ struct Writing<'a> {
     /// Whether other files came to be later than this one.
     younger: HashMap<i64, bool>,
     /// Sessions that lost messages to another, or got them back.
-    mend: BTreeSet<i64>,
+    sessions_to_repair: BTreeSet<i64>,
     facts: FactWriter<'a>,
     sessions: HashMap<String, i64>,
     forks: HashMap<i64, SessionFork>,
@@ -219,7 +219,7 @@ impl<'a> Writing<'a> {
             path,
             file,
             younger: HashMap::new(),
-            mend: BTreeSet::new(),
+            sessions_to_repair: BTreeSet::new(),
             facts: FactWriter::new(connection),
             sessions: HashMap::new(),
             forks: HashMap::new(),
@@ -369,7 +369,7 @@ impl<'a> Writing<'a> {
         }
         let mut find = self.connection.prepare_cached("SELECT path FROM files WHERE id = ?")?;
         let path: Option<Vec<u8>> = find.query_row([other], |row| row.get(0)).optional()?;
-        let other_since = path.and_then(|path| created(&database::path_of(&path)));
+        let other_since = path.and_then(|path| created(&database::path_from_key(&path)));
         let is_younger = created(self.path).zip(other_since).is_some_and(|(own, other)| own < other);
         self.younger.insert(other, is_younger);
         Ok(is_younger)
@@ -385,7 +385,7 @@ impl<'a> Writing<'a> {
         count.execute([from, -1])?;
         count.execute([session, 1])?;
         self.facts.give(id, u32::try_from(session).unwrap_or_default())?;
-        self.mend.extend([from, session]);
+        self.sessions_to_repair.extend([from, session]);
         Ok(())
     }
 
@@ -418,7 +418,7 @@ impl<'a> Writing<'a> {
 
     fn finish(mut self) -> rusqlite::Result<()> {
         self.facts.flush()?;
-        mend_sessions(self.connection, &self.mend)?;
+        mend_sessions(self.connection, &self.sessions_to_repair)?;
         count_terms(self.connection, &self.terms)?;
         count(self.connection, self.messages, self.length)
     }
@@ -502,7 +502,7 @@ pub(super) fn rewrite(connection: &Connection, texts: &BTreeMap<i64, String>) ->
                 session: u32::try_from(session).unwrap_or_default(),
                 minutes: minutes(time),
                 length: length_code(after),
-                role: role_of(role),
+                role: role_from_number(role),
                 is_copy,
             };
             facts.put(*id, Some(fact))?;
@@ -799,19 +799,19 @@ mod tests {
         // A newer one has it now, also while this one has it open.
         store.connection.pragma_update(None, "user_version", 99).unwrap();
         let appended = store.append(Cli::Codex, Path::new("/t"), &[message("s", "2", "text")], &progress(1));
-        assert!(matches!(appended, Err(HistoryError::Newer { found: 99, .. })));
-        assert!(matches!(store.redo(Path::new("/t")), Err(HistoryError::Newer { .. })));
-        assert!(matches!(store.skipped(Path::new("/t"), "x"), Err(HistoryError::Newer { .. })));
+        assert!(matches!(appended, Err(HistoryError::UnsupportedVersion { found: 99, .. })));
+        assert!(matches!(store.redo(Path::new("/t")), Err(HistoryError::UnsupportedVersion { .. })));
+        assert!(matches!(store.skipped(Path::new("/t"), "x"), Err(HistoryError::UnsupportedVersion { .. })));
         assert_eq!(count(&store, "messages") + count(&store, "problems"), 0);
         store.connection.execute("ALTER TABLE messages RENAME TO sayings", []).unwrap();
         let read = store.would_forget(&Forget::Before(0));
-        assert!(matches!(read, Err(HistoryError::Newer { found: 99, .. })), "{read:?}");
+        assert!(matches!(read, Err(HistoryError::UnsupportedVersion { found: 99, .. })), "{read:?}");
         drop(store);
-        assert!(matches!(Store::open(home.path()), Err(HistoryError::Newer { found: 99, .. })));
+        assert!(matches!(Store::open(home.path()), Err(HistoryError::UnsupportedVersion { found: 99, .. })));
         // Nor is it set aside if somebody saw damage in it.
         let before = std::fs::read(&place).unwrap();
         std::fs::write(home.path().join("damaged"), "seen").unwrap();
-        assert!(matches!(Store::open(home.path()), Err(HistoryError::Newer { found: 99, .. })));
+        assert!(matches!(Store::open(home.path()), Err(HistoryError::UnsupportedVersion { found: 99, .. })));
         assert!(home.path().join("damaged").exists() && std::fs::read(&place).unwrap() == before);
     }
 

@@ -12,15 +12,15 @@ use crate::HistoryError;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Present if damage was seen. It says what was wrong.
-const DAMAGED: &str = "damaged";
+const DAMAGED_MARKER: &str = "damaged";
 
 /// A damaged database, until the next one is set aside.
-const ASIDE: &str = "history.db.damaged";
+const DAMAGED_DATABASE_FILE: &str = "history.db.damaged";
 
 /// A database that is not there is not made.
-const FLAGS: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE.union(UNLINKED);
+const WRITE_FLAGS: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE.union(NOFOLLOW_FLAGS);
 /// No part of the path is a link.
-const UNLINKED: OpenFlags = OpenFlags::SQLITE_OPEN_NO_MUTEX.union(OpenFlags::SQLITE_OPEN_NOFOLLOW);
+const NOFOLLOW_FLAGS: OpenFlags = OpenFlags::SQLITE_OPEN_NO_MUTEX.union(OpenFlags::SQLITE_OPEN_NOFOLLOW);
 
 pub(super) struct OpenedDatabase {
     pub connection: Connection,
@@ -39,7 +39,7 @@ pub(super) fn open(directory: &Path) -> Result<OpenedDatabase, HistoryError> {
         return Ok(OpenedDatabase { connection });
     }
     aiw_home::make_private_dir(directory)?;
-    if directory.join(DAMAGED).exists() {
+    if directory.join(DAMAGED_MARKER).exists() {
         return anew(directory);
     }
     match attempt(directory) {
@@ -58,7 +58,7 @@ fn attempt(directory: &Path) -> Result<OpenedDatabase, HistoryError> {
             aiw_home::replace(&place, b"", aiw_home::Mode::Private)?;
         }
     }
-    let mut connection = Connection::open_with_flags(nofollow_path(&place)?, FLAGS).map_err(failed)?;
+    let mut connection = Connection::open_with_flags(nofollow_path(&place)?, WRITE_FLAGS).map_err(failed)?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
     connection.set_prepared_statement_cache_capacity(64);
     // What a newer aiw made stays as it is.
@@ -93,7 +93,7 @@ fn may_write(directory: &Path) -> bool {
 }
 
 /// Opens the database for reading alone; `None` for one of an older version, which is migrated before it is read.
-pub(super) fn to_look(directory: &Path) -> Result<Option<Connection>, HistoryError> {
+pub(super) fn open_read_only(directory: &Path) -> Result<Option<Connection>, HistoryError> {
     let connection = read_only(directory)?;
     refuse_newer(directory, &connection)?;
     let is_older = schema::is_older(&connection).map_err(|error| failed(directory, error))?;
@@ -120,7 +120,7 @@ fn read_only(directory: &Path) -> Result<Connection, HistoryError> {
         }
     }
     name.push_str(if has_log { "?mode=ro" } else { "?mode=ro&immutable=1" });
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | UNLINKED;
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | NOFOLLOW_FLAGS;
     let connection = Connection::open_with_flags(name, flags).map_err(failed)?;
     connection.pragma_update(None, "temp_store", "MEMORY").map_err(failed)?;
     Ok(connection)
@@ -132,15 +132,15 @@ fn nofollow_path(place: &Path) -> Result<PathBuf, HistoryError> {
 }
 
 /// The right to make the database.
-fn turn_to_make(directory: &Path) -> Result<aiw_home::Turn, HistoryError> {
-    Ok(aiw_home::Turn::acquire(&directory.join(".create.lock"))?)
+fn turn_to_make(directory: &Path) -> Result<aiw_home::ExclusiveLock, HistoryError> {
+    Ok(aiw_home::ExclusiveLock::acquire(&directory.join(".create.lock"))?)
 }
 
 /// An error if a newer aiw made the database, or has changed it since it was opened.
 pub(super) fn refuse_newer(directory: &Path, connection: &Connection) -> Result<(), HistoryError> {
     match schema::newer(connection).map_err(|error| failed(directory, error))? {
         None => Ok(()),
-        Some(found) => Err(HistoryError::Newer { path: path(directory), found, known: schema::VERSION }),
+        Some(found) => Err(HistoryError::UnsupportedVersion { path: path(directory), found, known: schema::VERSION }),
     }
 }
 
@@ -150,7 +150,7 @@ pub(super) fn another(directory: &Path) -> rusqlite::Result<Connection> {
     if !may_write(directory) {
         return read_only(directory).map_err(invalid);
     }
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | UNLINKED;
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | NOFOLLOW_FLAGS;
     let connection = Connection::open_with_flags(nofollow_path(&path(directory)).map_err(invalid)?, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     Ok(connection)
@@ -158,9 +158,9 @@ pub(super) fn another(directory: &Path) -> rusqlite::Result<Connection> {
 
 /// Sets the damaged database aside, and opens an empty one that is to be filled again.
 fn anew(directory: &Path) -> Result<OpenedDatabase, HistoryError> {
-    let turn = aiw_home::Turn::acquire(&directory.join(".rebuild.lock"))?;
+    let turn = aiw_home::ExclusiveLock::acquire(&directory.join(".rebuild.lock"))?;
     // Another process may have been faster.
-    if !directory.join(DAMAGED).exists() {
+    if !directory.join(DAMAGED_MARKER).exists() {
         match attempt(directory) {
             Err(HistoryError::Damaged { .. }) => {}
             result => return result,
@@ -168,19 +168,19 @@ fn anew(directory: &Path) -> Result<OpenedDatabase, HistoryError> {
     }
     let place = path(directory);
     // A newer aiw sets its own aside, and fills it again.
-    if let Ok(connection) = Connection::open_with_flags(nofollow_path(&place)?, FLAGS)
+    if let Ok(connection) = Connection::open_with_flags(nofollow_path(&place)?, WRITE_FLAGS)
         && let Ok(Some(found)) = schema::newer(&connection)
     {
-        return Err(HistoryError::Newer { path: place, found, known: schema::VERSION });
+        return Err(HistoryError::UnsupportedVersion { path: place, found, known: schema::VERSION });
     }
     let with = |suffix: &str| directory.join(format!("history.db{suffix}"));
     let io =
         |action: &'static str, path: &Path, error| HistoryError::Home(aiw_home::HomeError::io(action, path, error));
-    match aiw_home::rename(&place, &directory.join(ASIDE)) {
+    match aiw_home::rename(&place, &directory.join(DAMAGED_DATABASE_FILE)) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io("rename", &place, error)),
         _ => {}
     }
-    for rest in [with("-wal"), with("-shm"), directory.join(DAMAGED)] {
+    for rest in [with("-wal"), with("-shm"), directory.join(DAMAGED_MARKER)] {
         match aiw_home::remove_file(&rest) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io("remove", &rest, error)),
             _ => {}
@@ -194,7 +194,7 @@ fn anew(directory: &Path) -> Result<OpenedDatabase, HistoryError> {
 
 /// Removes a database that was set aside.
 pub(super) fn remove_aside(directory: &Path) -> Result<(), HistoryError> {
-    let aside = directory.join(ASIDE);
+    let aside = directory.join(DAMAGED_DATABASE_FILE);
     match aiw_home::remove_file(&aside) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(aiw_home::HomeError::io("remove", &aside, error).into())
@@ -214,7 +214,7 @@ pub(super) fn failed(directory: &Path, error: rusqlite::Error) -> HistoryError {
 /// Notes damage, so that the database is set aside when it is opened next.
 pub(super) fn mark_damaged(directory: &Path, reason: &str) -> HistoryError {
     // If this fails, the next process finds the damage itself.
-    let _ = aiw_home::replace(&directory.join(DAMAGED), reason.as_bytes(), aiw_home::Mode::Private);
+    let _ = aiw_home::replace(&directory.join(DAMAGED_MARKER), reason.as_bytes(), aiw_home::Mode::Private);
     HistoryError::Damaged { path: path(directory), reason: reason.to_owned() }
 }
 
@@ -224,6 +224,6 @@ pub(super) fn path_key(path: &Path) -> &[u8] {
 }
 
 /// The path that the database keeps.
-pub(crate) fn path_of(key: &[u8]) -> PathBuf {
+pub(crate) fn path_from_key(key: &[u8]) -> PathBuf {
     PathBuf::from(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(key))
 }

@@ -5,13 +5,13 @@ use rusqlite::{Connection, OptionalExtension, params};
 use crate::MessageAuthor;
 
 /// The bytes of a record.
-const RECORD: usize = 8;
+const RECORD_BYTES: usize = 8;
 
 /// Records of a block.
-const BLOCK: i64 = 4096;
+const BLOCK_RECORD_COUNT: i64 = 4096;
 
 /// Minutes are counted from here: 2020-01-01.
-const START: i64 = 1_577_836_800_000;
+const EPOCH_OFFSET_MS: i64 = 1_577_836_800_000;
 
 const MINUTE: i64 = 60_000;
 
@@ -31,7 +31,7 @@ pub(crate) struct MessageFact {
 }
 
 impl MessageFact {
-    fn bytes(self) -> [u8; RECORD] {
+    fn bytes(self) -> [u8; RECORD_BYTES] {
         let ([s0, s1, s2, _], [m0, m1, m2, _]) = (self.session.to_le_bytes(), self.minutes.to_le_bytes());
         let role = match self.role {
             MessageAuthor::User => 1,
@@ -41,7 +41,7 @@ impl MessageFact {
         [s0, s1, s2, m0, m1, m2, self.length, role | u8::from(self.is_copy) << 2]
     }
 
-    fn parse([s0, s1, s2, m0, m1, m2, length, flags]: [u8; RECORD]) -> Option<Self> {
+    fn parse([s0, s1, s2, m0, m1, m2, length, flags]: [u8; RECORD_BYTES]) -> Option<Self> {
         let role = match flags & 3 {
             1 => MessageAuthor::User,
             2 => MessageAuthor::Assistant,
@@ -60,8 +60,8 @@ impl MessageFact {
 
 /// The minutes of a time in milliseconds since 1970.
 pub(crate) fn minutes(time: Option<i64>) -> u32 {
-    const LAST: i64 = (1 << 24) - 1;
-    time.map_or(0, |time| u32::try_from(((time - START) / MINUTE).clamp(1, LAST)).unwrap_or_default())
+    const MAX_MINUTE: i64 = (1 << 24) - 1;
+    time.map_or(0, |time| u32::try_from(((time - EPOCH_OFFSET_MS) / MINUTE).clamp(1, MAX_MINUTE)).unwrap_or_default())
 }
 
 /// A number of terms in a byte: a sixteenth of a power of two is told from the next.
@@ -89,7 +89,7 @@ impl<'a> FactWriter<'a> {
 
     /// Writes the record of a message; none if it can't be found any more.
     pub fn put(&mut self, message: i64, fact: Option<MessageFact>) -> rusqlite::Result<()> {
-        self.record(message, |record| *record = fact.map_or([0; RECORD], MessageFact::bytes))
+        self.record(message, |record| *record = fact.map_or([0; RECORD_BYTES], MessageFact::bytes))
     }
 
     /// Writes that a message belongs to another session.
@@ -101,8 +101,11 @@ impl<'a> FactWriter<'a> {
         })
     }
 
-    fn record(&mut self, message: i64, change: impl FnOnce(&mut [u8; RECORD])) -> rusqlite::Result<()> {
-        let (block, place) = (message / BLOCK, usize::try_from(message % BLOCK).unwrap_or_default() * RECORD);
+    fn record(&mut self, message: i64, change: impl FnOnce(&mut [u8; RECORD_BYTES])) -> rusqlite::Result<()> {
+        let (block, place) = (
+            message / BLOCK_RECORD_COUNT,
+            usize::try_from(message % BLOCK_RECORD_COUNT).unwrap_or_default() * RECORD_BYTES,
+        );
         if self.open.as_ref().is_none_or(|(open, _)| *open != block) {
             self.flush()?;
             let mut find = self.connection.prepare_cached("SELECT records FROM facts WHERE block = ?")?;
@@ -110,8 +113,8 @@ impl<'a> FactWriter<'a> {
             self.open = Some((block, records.unwrap_or_default()));
         }
         if let Some((_, records)) = &mut self.open {
-            if records.len() < place + RECORD {
-                records.resize(place + RECORD, 0);
+            if records.len() < place + RECORD_BYTES {
+                records.resize(place + RECORD_BYTES, 0);
             }
             if let Some(record) = records[place..].first_chunk_mut() {
                 change(record);
@@ -140,14 +143,15 @@ impl MessageFacts {
         let blocks: i64 = count.query_row([], |row| row.get(0))?;
         let mut list = connection.prepare_cached("SELECT block, records FROM facts ORDER BY block")?;
         let mut rows = list.query([])?;
-        let mut all = Vec::with_capacity(usize::try_from(blocks * BLOCK).unwrap_or_default() * RECORD);
+        let mut all =
+            Vec::with_capacity(usize::try_from(blocks * BLOCK_RECORD_COUNT).unwrap_or_default() * RECORD_BYTES);
         while let Some(row) = rows.next()? {
             let block: i64 = row.get(0)?;
             // Ids are given one after the other, so none is far from those before it.
             if block < 0 || block > blocks * 2 {
                 return Err(rusqlite::Error::IntegralValueOutOfRange(0, block));
             }
-            let start = usize::try_from(block * BLOCK).unwrap_or_default() * RECORD;
+            let start = usize::try_from(block * BLOCK_RECORD_COUNT).unwrap_or_default() * RECORD_BYTES;
             let records = row.get_ref(1)?.as_blob()?;
             all.resize(start, 0);
             all.extend_from_slice(records);
@@ -157,12 +161,12 @@ impl MessageFacts {
 
     /// One more than the largest id.
     pub fn end(&self) -> usize {
-        self.records.len() / RECORD
+        self.records.len() / RECORD_BYTES
     }
 
     /// Returns the facts of a message.
     pub fn get(&self, message: usize) -> Option<MessageFact> {
-        let (records, _) = self.records.as_chunks::<RECORD>();
+        let (records, _) = self.records.as_chunks::<RECORD_BYTES>();
         records.get(message).and_then(|record| MessageFact::parse(*record))
     }
 }
@@ -181,7 +185,7 @@ mod tests {
             is_copy: true,
         };
         assert_eq!(MessageFact::parse(fact.bytes()), Some(fact));
-        assert_eq!(MessageFact::parse([0; RECORD]), None);
+        assert_eq!(MessageFact::parse([0; RECORD_BYTES]), None);
         assert_eq!((minutes(None), minutes(Some(0)), minutes(Some(i64::MAX))), (0, 1, (1 << 24) - 1));
         for terms in [0, 1, 7, 100, 4000] {
             let back = length(length_code(terms));

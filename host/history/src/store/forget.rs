@@ -89,7 +89,7 @@ impl Store {
     }
 
     /// How much of projects there is.
-    pub(crate) fn count_of(&self, projects: &[i64]) -> Result<Forgot, HistoryError> {
+    pub(crate) fn count_messages(&self, projects: &[i64]) -> Result<Forgot, HistoryError> {
         self.count(&of_projects(projects))
     }
 
@@ -124,7 +124,7 @@ impl Store {
 
     /// Writes down what must not come back, before it goes.
     fn remember_forgetting(&self, what: &Forget<'_>, which: &str) -> Result<(), HistoryError> {
-        let _turn = aiw_home::Turn::acquire(&self.directory().join(".forget.lock"))?;
+        let _turn = aiw_home::ExclusiveLock::acquire(&self.directory().join(".forget.lock"))?;
         let mut forgotten = Forgotten::load(self.directory())?;
         let time = now();
         match what {
@@ -223,7 +223,7 @@ mod tests {
         }
         assert_eq!(found(&store, "accordion"), 1);
         assert_eq!(append(&store, &messages), 0);
-        assert!(matches!(store.forget(&Forget::Session("one")), Err(HistoryError::NoSession { .. })));
+        assert!(matches!(store.forget(&Forget::Session("one")), Err(HistoryError::SessionNotFound { .. })));
         // The session goes on.
         let later = message("one", "/p/a", "9", now() + 60_000, "a new marimba");
         assert_eq!(append(&store, &[later]), 1);

@@ -7,7 +7,7 @@ mod forget;
 pub(crate) mod forgotten;
 mod markdown;
 mod packed;
-mod renew;
+mod reprocess;
 mod schema;
 mod terms;
 pub(crate) mod vectors;
@@ -22,13 +22,13 @@ use crate::{Cli, HistoryError, Launch, MessageAuthor};
 pub use append::Appended;
 pub(crate) use append::{cli_number, text_hash};
 use database::OpenedDatabase;
-pub(crate) use database::path_of;
+pub(crate) use database::path_from_key;
 pub(crate) use facts::{MessageFact, MessageFacts, length, minutes};
 pub use forget::{Forget, Forgot};
 pub use markdown::markdown;
 pub(crate) use packed::{StoredText, Uuid};
 pub(crate) use terms::{names, terms, words};
-pub use view::{PastSession, Range, SessionView, Sessions, Stats, Stored};
+pub use view::{MessageRange, PastSession, SessionView, Sessions, Stats, Stored};
 
 /// The directory of the sessions that ran in private mode, one empty file each.
 pub(crate) const PRIVATE: &str = "private";
@@ -83,11 +83,11 @@ impl Store {
     }
 
     /// Opens the store to look at it, if there is one of this version or a newer one. Nothing is made, migrated or set aside.
-    pub fn open_to_look(directory: &Path) -> Result<Option<Self>, HistoryError> {
+    pub fn open_read_only(directory: &Path) -> Result<Option<Self>, HistoryError> {
         if !database::path(directory).exists() {
             return Ok(None);
         }
-        let connection = database::to_look(directory)?;
+        let connection = database::open_read_only(directory)?;
         Ok(connection.map(|connection| Self { connection, directory: directory.to_owned() }))
     }
 
@@ -152,7 +152,7 @@ impl Store {
             let mut list =
                 self.connection.prepare_cached("SELECT path FROM files WHERE head IS NOT NULL ORDER BY id")?;
             let paths = list.query_map([], |row| row.get::<_, Vec<u8>>(0))?;
-            paths.map(|path| path.map(|path| path_of(&path))).collect()
+            paths.map(|path| path.map(|path| path_from_key(&path))).collect()
         };
         list().map_err(|e| self.failed(e))
     }
@@ -179,7 +179,7 @@ impl Store {
                 .prepare_cached("SELECT path, reason, count, time FROM problems ORDER BY time DESC, path LIMIT 1000")?;
             let problems = list.query_map([], |row| {
                 Ok(TranscriptProblem {
-                    path: path_of(&row.get::<_, Vec<u8>>(0)?),
+                    path: path_from_key(&row.get::<_, Vec<u8>>(0)?),
                     reason: row.get(1)?,
                     count: row.get::<_, i64>(2)?.cast_unsigned(),
                     time: row.get(3)?,
@@ -209,7 +209,7 @@ impl Store {
     }
 
     /// Returns the names of some sessions.
-    pub(crate) fn names_of<'a>(
+    pub(crate) fn names_by_id<'a>(
         &self,
         names: impl IntoIterator<Item = &'a String>,
     ) -> Result<Vec<String>, HistoryError> {
@@ -247,7 +247,7 @@ impl Store {
         match &found[..] {
             [(id, name), ..] if name == session => Ok(*id),
             [(id, _)] if !session.is_empty() => Ok(*id),
-            [] => Err(HistoryError::NoSession { session: session.to_owned() }),
+            [] => Err(HistoryError::SessionNotFound { session: session.to_owned() }),
             several => Err(HistoryError::Ambiguous { start: session.to_owned(), count: several.len() }),
         }
     }
@@ -271,7 +271,7 @@ impl Store {
 }
 
 /// The CLI that a number of the database stands for.
-pub(crate) const fn cli_of(number: i64) -> Cli {
+pub(crate) const fn cli_from_number(number: i64) -> Cli {
     match number {
         2 => Cli::Codex,
         3 => Cli::Gemini,
@@ -280,7 +280,7 @@ pub(crate) const fn cli_of(number: i64) -> Cli {
 }
 
 /// The role that a number of the database stands for.
-pub(crate) const fn role_of(number: i64) -> MessageAuthor {
+pub(crate) const fn role_from_number(number: i64) -> MessageAuthor {
     match number {
         1 => MessageAuthor::User,
         3 => MessageAuthor::Tool,

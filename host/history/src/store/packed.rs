@@ -9,7 +9,7 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRe
 use crate::MAX_TEXT;
 
 /// Shorter ones hardly shrink.
-const LEAST: usize = 120;
+const MIN_PACKED_BYTES: usize = 120;
 
 /// A text, compressed or not.
 pub(super) enum Packed {
@@ -34,7 +34,7 @@ thread_local! {
 }
 
 fn deflated(text: &str) -> Option<Vec<u8>> {
-    if text.len() < LEAST {
+    if text.len() < MIN_PACKED_BYTES {
         return None;
     }
     // Otherwise packing would save nothing.

@@ -4,12 +4,12 @@ use aiw_redact::rules;
 use rusqlite::{Connection, TransactionBehavior};
 
 /// Each brings a database from the version of its place to the next one.
-const MIGRATIONS: [&str; 3] = [FIRST, SECOND, THIRD];
+const MIGRATIONS: [&str; 3] = [SCHEMA_V1, SCHEMA_V2, SCHEMA_V3];
 
 /// The version that this aiw reads and writes.
 pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
 
-const FIRST: &str = "
+const SCHEMA_V1: &str = "
 -- One row: sums over all messages that can be found, and whether the transcripts must be read again.
 CREATE TABLE state (messages INTEGER NOT NULL, terms INTEGER NOT NULL, rebuild INTEGER NOT NULL);
 INSERT INTO state VALUES (0, 0, 0);
@@ -63,7 +63,7 @@ CREATE TABLE vectors (
 
 /// Codex's transcripts name a provider, and Gemini CLI's have one in their place: they are read once more. So are those
 /// that nothing was stored from, because their project was excluded.
-const SECOND: &str = "
+const SCHEMA_V2: &str = "
 -- How aiw ran the CLI: the name of a provider, and whether with a configuration directory of its own.
 ALTER TABLE sessions ADD COLUMN provider TEXT;
 ALTER TABLE sessions ADD COLUMN isolated INTEGER NOT NULL DEFAULT 0;
@@ -80,7 +80,7 @@ UPDATE files SET head = NULL WHERE cli IN (2, 3)
 
 /// Titles of Claude Code's sessions, Codex's transcripts of before autumn 2025, and objects in damaged lines were passed
 /// over: their transcripts are read once more.
-const THIRD: &str = "
+const SCHEMA_V3: &str = "
 UPDATE files SET head = NULL WHERE cli IN (1, 2);
 ";
 
@@ -160,7 +160,7 @@ mod tests {
         // This very test is also the process that is killed.
         const DIRECTORY: &str = "AIW_TEST_MIGRATION";
         if let Some(directory) = std::env::var_os(DIRECTORY) {
-            migrate_by(&mut open(Path::new(&directory)), &[FIRST, SECOND, THIRD, LATER]).unwrap();
+            migrate_by(&mut open(Path::new(&directory)), &[SCHEMA_V1, SCHEMA_V2, SCHEMA_V3, LATER]).unwrap();
             return;
         }
         let home = tempfile::tempdir().unwrap();
@@ -186,7 +186,7 @@ mod tests {
         child.kill().unwrap();
         child.wait().unwrap();
         assert_eq!(state(&open(home.path())), (VERSION, 0, false));
-        migrate_by(&mut open(home.path()), &[FIRST, SECOND, THIRD, LATER]).unwrap();
+        migrate_by(&mut open(home.path()), &[SCHEMA_V1, SCHEMA_V2, SCHEMA_V3, LATER]).unwrap();
         assert_eq!(state(&open(home.path())), (VERSION + 1, 1, true));
         // To this aiw, it is newer; nothing is changed.
         assert_eq!(newer(&open(home.path())).unwrap(), Some(VERSION + 1));

@@ -53,9 +53,9 @@ fn plain(text: &str) -> Cow<'_, str> {
                 let is_letter = |c: char| c.is_alphabetic();
                 let before = text[..at].rsplit(|c| !is_letter(c)).next().unwrap_or_default();
                 let after = text[at + c.len_utf8()..].split(|c| !is_letter(c)).next().unwrap_or_default();
-                if before.is_empty() || after.is_empty() || ELIDED.contains(&before.to_ascii_lowercase().as_str()) {
+                if before.is_empty() || after.is_empty() || ELISIONS.contains(&before.to_ascii_lowercase().as_str()) {
                     made.push(' ');
-                } else if ENDINGS.contains(&after.to_ascii_lowercase().as_str()) {
+                } else if CONTRACTION_SUFFIXES.contains(&after.to_ascii_lowercase().as_str()) {
                     // They say nothing.
                     while rest.next_if(|(_, c)| is_letter(*c)).is_some() {}
                     made.push(' ');
@@ -75,13 +75,13 @@ fn plain(text: &str) -> Cow<'_, str> {
 }
 
 /// The elided words that French and Italian put before a word.
-const ELIDED: [&str; 18] = [
+const ELISIONS: [&str; 18] = [
     "l", "d", "j", "m", "t", "s", "c", "n", "qu", "jusqu", "lorsqu", "puisqu", "quelqu", "dell", "nell", "all", "un",
     "sull",
 ];
 
 /// The endings that English puts after an apostrophe.
-const ENDINGS: [&str; 6] = ["s", "m", "re", "ve", "ll", "d"];
+const CONTRACTION_SUFFIXES: [&str; 6] = ["s", "m", "re", "ve", "ll", "d"];
 
 /// A letter that is one of its own for Unicode, as it is typed without a key for it.
 const fn spelled(c: char) -> Option<&'static str> {

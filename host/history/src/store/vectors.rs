@@ -10,10 +10,10 @@ use super::{Store, database};
 use crate::HistoryError;
 
 /// Vectors in a row.
-const CHUNK: usize = 256;
+const CHUNK_SIZE: usize = 256;
 
 /// Messages that are embedded before they are stored.
-const BATCH: usize = 64;
+const BATCH_SIZE: usize = 64;
 
 /// Bytes of a message that are embedded: more than the model's tokens.
 const MAX_EMBEDDED: usize = 2048;
@@ -37,7 +37,7 @@ impl Store {
         let mut made = 0;
         while made < most {
             let after = last_embedded(&self.connection, model).map_err(failed)?;
-            let texts = texts_after(&self.connection, after, BATCH.min(most - made)).map_err(failed)?;
+            let texts = texts_after(&self.connection, after, BATCH_SIZE.min(most - made)).map_err(failed)?;
             if texts.is_empty() {
                 let others = |transaction: Transaction<'_>| -> rusqlite::Result<()> {
                     transaction.execute("DELETE FROM vectors WHERE model <> ?", [model])?;
@@ -71,7 +71,7 @@ impl Store {
     }
 
     /// How many messages have a vector of the model with this identity, and how many have none yet.
-    pub(crate) fn vectors_of(&self, identity: &str) -> Result<(u64, u64), HistoryError> {
+    pub(crate) fn count_vectors(&self, identity: &str) -> Result<(u64, u64), HistoryError> {
         let count = || -> rusqlite::Result<(i64, i64)> {
             let (done, messages) = self.connection.query_row(
                 "SELECT (SELECT coalesce(sum(length(ids) / 8), 0) FROM vectors
@@ -132,13 +132,13 @@ impl Store {
             })
             .optional()?;
         let (mut first, mut chunk): (i64, VectorChunk) =
-            last.filter(|(_, chunk)| chunk.len() < CHUNK).unwrap_or_default();
+            last.filter(|(_, chunk)| chunk.len() < CHUNK_SIZE).unwrap_or_default();
         for (id, vector) in entries {
             if chunk.len() == 0 {
                 first = *id;
             }
             chunk.push(*id, vector);
-            if chunk.len() == CHUNK {
+            if chunk.len() == CHUNK_SIZE {
                 chunk.save(&transaction, model, first)?;
                 chunk = VectorChunk::default();
             }
@@ -299,7 +299,7 @@ fn scan(
     let mut list =
         connection.prepare_cached("SELECT ids, units, codes FROM vectors WHERE model = ? AND first BETWEEN ? AND ?")?;
     let mut found = list.query([model, *least, *most])?;
-    let mut near = Vec::with_capacity(rows.len() * CHUNK);
+    let mut near = Vec::with_capacity(rows.len() * CHUNK_SIZE);
     let mut signed: Vec<i8> = Vec::new();
     while let Some(row) = found.next()? {
         let (ids, units) = (row.get_ref(0)?.as_blob()?, row.get_ref(1)?.as_blob()?);
@@ -335,7 +335,7 @@ pub mod bench {
             )?;
             let model = transaction.last_insert_rowid();
             let ids: Vec<i64> = ids(&transaction)?;
-            for ids in ids.chunks(super::CHUNK) {
+            for ids in ids.chunks(super::CHUNK_SIZE) {
                 let mut chunk = VectorChunk::default();
                 ids.iter().for_each(|id| chunk.push(*id, &make()));
                 chunk.save(&transaction, model, ids[0])?;

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::append::cli_number;
 use super::packed::{Key, StoredText, Uuid};
-use super::{Store, cli_of, database, role_of};
+use super::{Store, cli_from_number, database, role_from_number};
 use crate::{Cli, HistoryError, Launch, MessageAuthor, VectorCoverage};
 
 /// A session as a whole.
@@ -81,7 +81,7 @@ pub struct Sessions<'a> {
 
 /// Which messages of a session to get.
 #[derive(Debug, Clone, Copy)]
-pub struct Range<'a> {
+pub struct MessageRange<'a> {
     /// The message in the middle; else the last ones.
     pub around: Option<&'a str>,
     /// The most messages.
@@ -103,7 +103,7 @@ pub struct Stats {
     /// How many messages have a vector
     pub vectors: u64,
     /// How far that is, for the model in use
-    pub meaning: Option<VectorCoverage>,
+    pub embeddings: Option<VectorCoverage>,
     /// The first message's time, in milliseconds since 1970
     pub first: Option<i64>,
     /// The last message's time
@@ -112,13 +112,13 @@ pub struct Stats {
     pub bytes: u64,
 }
 
-const SESSION: &str = "sessions.name, sessions.cli, projects.path, sessions.title, sessions.first, sessions.last,
+const SESSION_COLUMNS: &str = "sessions.name, sessions.cli, projects.path, sessions.title, sessions.first, sessions.last,
     sessions.messages, sessions.provider, sessions.isolated FROM sessions JOIN projects ON projects.id = sessions.project";
 
 fn session(row: &rusqlite::Row<'_>) -> rusqlite::Result<PastSession> {
     Ok(PastSession {
         id: row.get(0)?,
-        cli: cli_of(row.get(1)?),
+        cli: cli_from_number(row.get(1)?),
         project: row.get(2)?,
         title: row.get::<_, Option<String>>(3)?.unwrap_or_default(),
         first: row.get(4)?,
@@ -133,7 +133,7 @@ impl Store {
     pub fn sessions(&self, wanted: &Sessions<'_>) -> Result<Vec<PastSession>, HistoryError> {
         let list = || -> rusqlite::Result<Vec<PastSession>> {
             let sql = format!(
-                "SELECT {SESSION} WHERE sessions.messages > 0 AND (?1 IS NULL OR sessions.cli = ?1)
+                "SELECT {SESSION_COLUMNS} WHERE sessions.messages > 0 AND (?1 IS NULL OR sessions.cli = ?1)
                  AND (?2 IS NULL OR sessions.last >= ?2) ORDER BY sessions.last DESC, sessions.id DESC"
             );
             let mut list = self.connection.prepare_cached(&sql)?;
@@ -148,11 +148,11 @@ impl Store {
     }
 
     /// A session, or the only one whose id starts like this, with the messages that are wanted of it.
-    pub fn part(&self, id: &str, range: &Range<'_>) -> Result<SessionView, HistoryError> {
+    pub fn part(&self, id: &str, range: &MessageRange<'_>) -> Result<SessionView, HistoryError> {
         let number = self.session_number(id)?;
         let failed = |e| self.failed(e);
         let session = || -> rusqlite::Result<PastSession> {
-            let sql = format!("SELECT {SESSION} WHERE sessions.id = ?");
+            let sql = format!("SELECT {SESSION_COLUMNS} WHERE sessions.id = ?");
             self.connection.prepare_cached(&sql)?.query_row([number], session)
         };
         let session = session().map_err(failed)?;
@@ -160,7 +160,7 @@ impl Store {
         let (start, end) = match range.around {
             None => (order.len().saturating_sub(range.most), order.len()),
             Some(uuid) => {
-                let missing = || HistoryError::NoMessage { session: session.id.clone(), uuid: uuid.to_owned() };
+                let missing = || HistoryError::MessageNotFound { session: session.id.clone(), uuid: uuid.to_owned() };
                 let message = self.message_number(number, uuid).map_err(failed)?;
                 let place = message.and_then(|message| order.iter().position(|id| *id == message));
                 let start = place.ok_or_else(missing)?.saturating_sub(range.most / 2);
@@ -202,11 +202,11 @@ impl Store {
             Ok(Stored {
                 uuid: row.get::<_, Uuid>(0)?.0,
                 time: row.get(1)?,
-                role: role_of(row.get(2)?),
+                role: role_from_number(row.get(2)?),
                 tools: tools.iter().flat_map(|tools| tools.split(' ')).map(str::to_owned).collect(),
                 agent: row.get(4)?,
                 text: row.get::<_, StoredText>(5)?.0,
-                path: database::path_of(&row.get::<_, Vec<u8>>(6)?),
+                path: database::path_from_key(&row.get::<_, Vec<u8>>(6)?),
                 offset: row.get::<_, i64>(7)?.cast_unsigned(),
             })
         })
@@ -228,7 +228,7 @@ impl Store {
                 projects: count("SELECT count(DISTINCT project) FROM sessions WHERE messages > 0")?,
                 transcripts: count("SELECT count(*) FROM files WHERE head IS NOT NULL")?,
                 vectors: count("SELECT sum(length(ids) / 8) FROM vectors")?,
-                meaning: None,
+                embeddings: None,
                 first,
                 last,
                 bytes: 0,

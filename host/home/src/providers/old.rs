@@ -18,13 +18,13 @@ pub struct Migration {
     /// Names of the secrets that were moved to the vault.
     pub secrets: Vec<SecretName>,
     /// Entries that could not be migrated, one sentence each. They are in the backup.
-    pub left: Vec<String>,
+    pub skipped: Vec<String>,
     /// The old file, encrypted.
     pub backup: std::path::PathBuf,
 }
 
 /// The fields of a provider of aiw 0.6.
-const FIELDS: [&str; 5] = ["token", "base_url", "scenario", "env", "compatible_with"];
+const KNOWN_FIELDS: [&str; 5] = ["token", "base_url", "scenario", "env", "compatible_with"];
 
 impl Home {
     /// Upgrades the `providers.json` of aiw 0.6: moves tokens to the vault, and turns the old file into an encrypted
@@ -44,13 +44,13 @@ impl Home {
         let sealed = vault.seal(&lock, old.text().as_bytes())?;
         replace(&backup, &sealed, Mode::Private)?;
         let mut taken: BTreeSet<SecretName> = vault.names()?.into_iter().collect();
-        let mut migration = Migration { providers: Vec::new(), secrets: Vec::new(), left: Vec::new(), backup };
+        let mut migration = Migration { providers: Vec::new(), secrets: Vec::new(), skipped: Vec::new(), backup };
         let mut found = Vec::new();
         for (name, value) in old.value()["providers"].as_object().into_iter().flatten() {
-            let (provider, secrets) = match one(name, value, &mut migration.left) {
+            let (provider, secrets) = match one(name, value, &mut migration.skipped) {
                 Ok(taken_over) => taken_over,
                 Err(problem) => {
-                    migration.left.push(format!("provider `{}` {problem}", aiw_core::one_line(name, 80)));
+                    migration.skipped.push(format!("provider `{}` {problem}", aiw_core::one_line(name, 80)));
                     continue;
                 }
             };
@@ -79,7 +79,7 @@ impl Home {
                 _ => false,
             };
             if !taken {
-                migration.left.push(format!("the field `{}` was left out", aiw_core::one_line(key, 80)));
+                migration.skipped.push(format!("the field `{}` was left out", aiw_core::one_line(key, 80)));
             }
         }
         // The rest of the old file has no meaning anymore.
@@ -132,7 +132,7 @@ struct Maker {
     origin: &'static str,
 }
 
-const MAKERS: [Maker; 3] = [
+const MIGRATED_VENDORS: [Maker; 3] = [
     Maker { cli: CliKind::Claude, family: Family::Anthropic, preset: "anthropic", origin: "https://api.anthropic.com" },
     Maker { cli: CliKind::Codex, family: Family::Openai, preset: "openai", origin: "https://api.openai.com" },
     Maker {
@@ -158,7 +158,7 @@ fn one(name: &str, value: &Value, left: &mut Vec<String>) -> Result<OldEntry, St
     let is_taken = |key: &str, value: &Value| match key {
         "env" => value.is_object(),
         "compatible_with" => words.is_some_and(|words| words.len() == clis.len()),
-        key => FIELDS.contains(&key) && value.is_string(),
+        key => KNOWN_FIELDS.contains(&key) && value.is_string(),
     };
     for (key, _) in object.iter().filter(|(key, value)| !value.is_null() && !is_taken(key, value)) {
         left.push(format!("`{}` of provider `{name}` was left out, at least in part", aiw_core::one_line(key, 80)));
@@ -170,7 +170,7 @@ fn one(name: &str, value: &Value, left: &mut Vec<String>) -> Result<OldEntry, St
     let fits = if clis.is_empty() { &[CliKind::Claude][..] } else { &clis };
     // Without an address it used the CLI's maker, which takes the key in its own header.
     let maker = match fits {
-        [cli] => MAKERS.into_iter().find(|maker| maker.cli == *cli).map(|maker| (maker.preset, maker.origin)),
+        [cli] => MIGRATED_VENDORS.into_iter().find(|maker| maker.cli == *cli).map(|maker| (maker.preset, maker.origin)),
         _ if url.is_none() => Some(("anthropic", "")),
         _ => None,
     };
@@ -181,7 +181,7 @@ fn one(name: &str, value: &Value, left: &mut Vec<String>) -> Result<OldEntry, St
     let preset = maker.filter(|(_, origin)| is_there(origin)).map(|(preset, _)| preset);
     let mut provider = Provider::new(name, preset.unwrap_or("custom"));
     if let (None, Some(url)) = (preset, url) {
-        let makers = MAKERS.into_iter().filter(|maker| fits.contains(&maker.cli));
+        let makers = MIGRATED_VENDORS.into_iter().filter(|maker| fits.contains(&maker.cli));
         provider.base_urls = makers.map(|maker| (maker.family, url.clone())).collect();
     }
     provider.clis = (!clis.is_empty()).then_some(clis);
@@ -235,7 +235,7 @@ mod tests {
         assert!(matches!(home.providers(), Err(HomeError::Old { .. })));
         let migration = home.migrate_providers().unwrap().unwrap();
         assert_eq!(migration.providers.len(), 2);
-        assert_eq!(migration.left.len(), 1);
+        assert_eq!(migration.skipped.len(), 1);
         let providers = home.providers().unwrap();
         let router = providers.get("openrouter").unwrap().unwrap();
         assert_eq!(router.preset, "custom");
@@ -306,13 +306,13 @@ mod tests {
         }"#;
         fs::write(home.providers_path(), old).unwrap();
         let migration = home.migrate_providers().unwrap().unwrap();
-        let left = migration.left.join("\n");
+        let left = migration.skipped.join("\n");
         let named =
             ["`model` of provider `x`", "`env` of", "`compatible_with` of", "`token` of provider `y`", "`scenario` of"];
         for part in named.into_iter().chain(["provider `z` was left out", "field `default`", "field `theme`"]) {
             assert!(left.contains(part), "{part}: {left}");
         }
-        assert!(migration.left.len() == 8 && !left.contains("canary"), "{left}");
+        assert!(migration.skipped.len() == 8 && !left.contains("canary"), "{left}");
         assert_eq!(migration.secrets.len(), 1);
     }
 

@@ -9,18 +9,18 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Value, json};
 
-use super::{OWN, said};
+use super::{CLI_LOGIN_NAME, said};
 use crate::entry;
 
-aiw_core::words! {
+aiw_core::string_enum! {
     /// How a pool chooses a member for a new session. A session stays with its member while that works.
     #[warn(missing_docs)]
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
     #[serde(rename_all = "kebab-case")]
     pub enum PoolOrder, "order" {
-        /// The first member that works: `order`.
+        /// The first member that works: `priority`.
         #[default]
-        Order = "order",
+        Priority = "priority",
         /// The next one each time: `round-robin`.
         RoundRobin = "round-robin",
         /// The one with the fewest open requests: `least-busy`.
@@ -84,8 +84,8 @@ impl TryFrom<Value> for PoolMember {
             }
             _ => return Err("is neither a name nor an object".into()),
         };
-        if name == OWN {
-            return Err(format!("is `{OWN}`, which means the CLI's own configuration"));
+        if name == CLI_LOGIN_NAME {
+            return Err(format!("is `{CLI_LOGIN_NAME}`, which means the CLI's own configuration"));
         }
         Ok(Self { provider: name.parse().map_err(said)?, model })
     }
@@ -112,7 +112,7 @@ pub struct ProviderPool {
     #[schemars(length(min = 1, max = Self::MAX_MEMBERS))]
     pub members: Vec<PoolMember>,
     /// How it chooses.
-    #[serde(default, deserialize_with = "entry::word", rename = "choose")]
+    #[serde(default, deserialize_with = "entry::word", rename = "strategy")]
     pub order: PoolOrder,
 }
 
@@ -122,8 +122,8 @@ impl ProviderPool {
 
     /// The error is the end of a sentence.
     pub(super) fn read(name: &str, entry: &Value) -> Result<Self, String> {
-        if name == OWN {
-            return Err(format!("is called `{OWN}`, which means the CLI's own configuration"));
+        if name == CLI_LOGIN_NAME {
+            return Err(format!("is called `{CLI_LOGIN_NAME}`, which means the CLI's own configuration"));
         }
         let pool: Self = entry::read_named(name, entry)?;
         pool.problem().map_or(Ok(pool), Err)
@@ -148,11 +148,11 @@ mod tests {
   "default": "work",
   "providers": {"a": {"preset": "custom"}, "b": {"preset": "custom", "models": {"small": "b-s", "codex": "b-c"}}},
   "pools": {
-    "work": {"members": ["a", {"provider": "b", "model": "m"}], "choose": "round-robin", "mine": 1},
+    "work": {"members": ["a", {"provider": "b", "model": "m"}], "strategy": "round-robin", "mine": 1},
     "a": {"members": ["b"]},
     "empty": {"members": []},
     "twice": {"members": ["a", "a"]},
-    "odd": {"members": ["a"], "choose": "dice"}
+    "odd": {"members": ["a"], "strategy": "dice"}
   }
 }
 "#;
@@ -169,7 +169,7 @@ mod tests {
         assert_eq!(file.providers()[1].models.len(), 2);
         assert!(file.pool("none").unwrap().is_none() && file.has("work") && file.has("a") && !file.has("odd"));
         for (name, said) in
-            [("a", "like a provider"), ("empty", "1 to 32 members"), ("twice", "twice"), ("odd", "`choose`")]
+            [("a", "like a provider"), ("empty", "1 to 32 members"), ("twice", "twice"), ("odd", "`strategy`")]
         {
             let error = file.pool(name).unwrap_err().to_string();
             assert!(error.contains(said), "{name}: {error}");

@@ -23,7 +23,7 @@ pub enum BudgetLimit {
     Tokens(u64),
 }
 
-aiw_core::words! {
+aiw_core::string_enum! {
     /// How long a budget lasts. Periods begin at midnight in UTC.
     #[warn(missing_docs)]
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -57,9 +57,9 @@ pub struct Budget {
     #[serde(default, deserialize_with = "directory", skip_serializing_if = "Option::is_none")]
     pub project: Option<PathBuf>,
     /// Whether nothing new begins once it is used up; otherwise that is only said.
-    #[serde(default, rename = "then", deserialize_with = "refuses", serialize_with = "then")]
+    #[serde(default, rename = "action", deserialize_with = "blocks", serialize_with = "action")]
     #[schemars(with = "String")]
-    pub refuses: bool,
+    pub blocks: bool,
 }
 
 impl Budget {
@@ -109,14 +109,14 @@ fn directory<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBu
     Ok(Some(path.into()))
 }
 
-fn refuses<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    let word: String = entry::text(deserializer, |word| ["warn", "refuse"].contains(&word), "`warn` or `refuse`")?;
-    Ok(word == "refuse")
+fn blocks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    let word: String = entry::text(deserializer, |word| ["warn", "block"].contains(&word), "`warn` or `block`")?;
+    Ok(word == "block")
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
-fn then<S: Serializer>(refuses: &bool, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(if *refuses { "refuse" } else { "warn" })
+fn action<S: Serializer>(refuses: &bool, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(if *refuses { "block" } else { "warn" })
 }
 
 impl Settings {
@@ -182,7 +182,7 @@ mod tests {
             period: BudgetPeriod::Day,
             provider: Some("router".into()),
             project: Some("/p".into()),
-            refuses: true,
+            blocks: true,
         };
         let month = Budget {
             name: "month".into(),
@@ -190,7 +190,7 @@ mod tests {
             period: BudgetPeriod::Month,
             provider: None,
             project: None,
-            refuses: false,
+            blocks: false,
         };
         let text = json!({"budgets": {"day": day, "month": month}}).to_string();
         assert_eq!(budgets(&text).unwrap(), [day, month]);
@@ -203,7 +203,7 @@ mod tests {
             r#"{"usd": "1", "per": "day"}"#,
             r#"{"tokens": 1.5, "per": "day"}"#,
             r#"{"usd": 1, "per": "week"}"#,
-            r#"{"usd": 1, "per": "day", "then": "stop"}"#,
+            r#"{"usd": 1, "per": "day", "action": "stop"}"#,
             r#"{"usd": 1, "per": "day", "project": "here"}"#,
             r#"{"usd": 1, "per": "day", "provider": 7}"#,
             "7",

@@ -44,10 +44,10 @@ pub struct ListSettings {
     #[serde(deserialize_with = "limit")]
     pub tools: Option<usize>,
     /// The servers that are listed whatever they cost: names, with `*` for any text.
-    #[serde(deserialize_with = "entry::given")]
+    #[serde(deserialize_with = "entry::some_or_null")]
     pub always: Option<Vec<String>>,
     /// The servers that are not listed.
-    #[serde(deserialize_with = "entry::given")]
+    #[serde(deserialize_with = "entry::some_or_null")]
     pub never: Option<Vec<String>>,
 }
 
@@ -95,7 +95,7 @@ impl Default for ServerSettings {
 #[schemars(!default, !deny_unknown_fields)]
 pub struct ProfileSettings {
     /// The allowed patterns; everything, if there is no list.
-    #[serde(deserialize_with = "entry::given")]
+    #[serde(deserialize_with = "entry::some_or_null")]
     pub allow: Option<Vec<String>>,
     /// The denied patterns, even of allowed tools.
     pub deny: Vec<String>,

@@ -37,7 +37,7 @@ pub use known::UnknownKey;
 pub use markets::MarketSettings;
 pub use mcp::{ListSettings, McpSettings, ProfileSettings, ServerSettings};
 pub use models::{ModelLimits, ModelPrice};
-pub use planner::{PlannerApiName, PlannerPlace, PlannerSettings, ollama_host};
+pub use planner::{PlannerApiName, PlannerHost, PlannerSettings, ollama_host};
 pub use plugins::PluginSettings;
 pub use sources::SourceSettings;
 pub use sync::{GoogleSettings, SyncSettings};

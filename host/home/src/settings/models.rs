@@ -79,7 +79,7 @@ impl From<Written> for ModelPrice {
 
 /// List prices, as vendors' pages have them, by the name without its date. The next version of a model has another
 /// price, so a beginning is not enough.
-const PRICES: [(&str, ModelPrice); 59] = [
+const MODEL_PRICES: [(&str, ModelPrice); 59] = [
     // https://docs.claude.com/en/docs/about-claude/pricing
     ("claude-opus-4", ModelPrice::of(15.0, 1.5, 18.75, 75.0)),
     ("claude-opus-4-0", ModelPrice::of(15.0, 1.5, 18.75, 75.0)),
@@ -151,7 +151,7 @@ const PRICES: [(&str, ModelPrice); 59] = [
 
 /// The vendors' limits of their models, by the beginning of the name. The line with the longest beginning counts.
 /// Models of the CLIs' own vendors are left out: their CLIs know them.
-const KNOWN: [(&str, u32, u32); 22] = [
+const KNOWN_MODELS: [(&str, u32, u32); 22] = [
     // https://api-docs.deepseek.com/quick_start/pricing
     ("deepseek-chat", 131_072, 8_192),
     ("deepseek-reasoner", 131_072, 65_536),
@@ -194,7 +194,8 @@ impl Settings {
     ///
     /// An entry of `models` is not what it should be.
     pub fn model_limits(&self, model: &str) -> Result<ModelLimits, HomeError> {
-        let known = KNOWN.iter().filter(|(start, ..)| bare(model).starts_with(start) || model.starts_with(start));
+        let known =
+            KNOWN_MODELS.iter().filter(|(start, ..)| bare(model).starts_with(start) || model.starts_with(start));
         let known = known.max_by_key(|(start, ..)| start.len());
         let known = known.map_or_else(ModelLimits::default, |(_, context, output)| ModelLimits {
             context: Some(*context),
@@ -219,7 +220,7 @@ impl Settings {
             return Ok(Some(ModelPrice::of(0.0, 0.0, 0.0, 0.0)));
         }
         let name = bare(model).split(':').next().unwrap_or_default();
-        Ok(PRICES.iter().find(|(known, _)| is_version_of(name, known)).map(|(_, price)| *price))
+        Ok(MODEL_PRICES.iter().find(|(known, _)| is_version_of(name, known)).map(|(_, price)| *price))
     }
 
     /// Returns the name in `models` that is for a model: its own, else the longest beginning of it.

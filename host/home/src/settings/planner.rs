@@ -9,15 +9,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Settings;
-use crate::{HomeError, SecretRef, Surroundings, base_url, entry};
+use crate::{ExecutionContext, HomeError, SecretRef, base_url, entry};
 
 /// The model that Ollama is asked for, if none is named.
 const DEFAULT_MODEL: &str = "qwen3:1.7b";
 
 /// Anthropic's own address.
-const ANTHROPIC: &str = "https://api.anthropic.com";
+const ANTHROPIC_URL: &str = "https://api.anthropic.com";
 
-aiw_core::words! {
+aiw_core::string_enum! {
     /// The APIs by which a model is asked at an address.
     #[warn(missing_docs)]
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -34,7 +34,7 @@ aiw_core::words! {
 
 /// Where the model is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PlannerPlace {
+pub enum PlannerHost {
     /// At an address. Without one, Ollama is where `OLLAMA_HOST` says.
     Url {
         /// The API.
@@ -52,15 +52,15 @@ pub enum PlannerPlace {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannerSettings {
     /// Where it is.
-    pub place: PlannerPlace,
+    pub place: PlannerHost,
     /// Its name. None for the usual one.
     pub model: Option<String>,
     /// How long a plan may take: `seconds`.
     pub plan_time: Duration,
-    /// How long the code of a plan that is more than steps one after the other may take: `code_seconds`.
+    /// How long the code of a plan that is more than steps one after the other may take: `code_timeout_seconds`.
     pub code_time: Duration,
-    /// The most tokens of a plan: `plan_tokens`.
-    pub plan_tokens: u32,
+    /// The most tokens of a plan: `max_plan_tokens`.
+    pub max_plan_tokens: u32,
     /// The tokens that prompt and answer need together: `context_tokens`.
     pub context: u32,
 }
@@ -81,11 +81,11 @@ pub(super) struct Written {
     #[serde(deserialize_with = "entry::model")]
     model: Option<String>,
     #[serde(deserialize_with = "entry::number::<1, 120, _, _>")]
-    seconds: u64,
+    timeout_seconds: u64,
     #[serde(deserialize_with = "entry::number::<1, 120, _, _>")]
-    code_seconds: u64,
+    code_timeout_seconds: u64,
     #[serde(deserialize_with = "entry::number::<50, 4000, _, _>")]
-    plan_tokens: u32,
+    max_plan_tokens: u32,
     #[serde(deserialize_with = "entry::number::<1024, 200_000, _, _>", skip_serializing)]
     context_tokens: u32,
 }
@@ -93,51 +93,72 @@ pub(super) struct Written {
 impl Default for Written {
     fn default() -> Self {
         let (api, url, key, provider, model) = Default::default();
-        let (plan_tokens, context_tokens) = (120, 4096);
-        Self { api, url, key, provider, model, seconds: 3, code_seconds: 3, plan_tokens, context_tokens }
+        let (max_plan_tokens, context_tokens) = (120, 4096);
+        Self {
+            api,
+            url,
+            key,
+            provider,
+            model,
+            timeout_seconds: 3,
+            code_timeout_seconds: 3,
+            max_plan_tokens,
+            context_tokens,
+        }
     }
 }
 
 impl From<&PlannerSettings> for Written {
     fn from(planner: &PlannerSettings) -> Self {
         let (api, url, key, provider) = match planner.place.clone() {
-            PlannerPlace::Url { api, url, key } => (Some(api), url, key, None),
-            PlannerPlace::Provider(name) => (None, None, None, Some(name)),
+            PlannerHost::Url { api, url, key } => (Some(api), url, key, None),
+            PlannerHost::Provider(name) => (None, None, None, Some(name)),
         };
-        let (seconds, code_seconds) = (planner.plan_time.as_secs(), planner.code_time.as_secs());
-        let (plan_tokens, context_tokens) = (planner.plan_tokens, planner.context);
+        let (seconds, code_timeout_seconds) = (planner.plan_time.as_secs(), planner.code_time.as_secs());
+        let (max_plan_tokens, context_tokens) = (planner.max_plan_tokens, planner.context);
         let model = planner.model.clone();
-        Self { api, url, key, provider, model, seconds, code_seconds, plan_tokens, context_tokens }
+        Self {
+            api,
+            url,
+            key,
+            provider,
+            model,
+            timeout_seconds: seconds,
+            code_timeout_seconds,
+            max_plan_tokens,
+            context_tokens,
+        }
     }
 }
 
 impl PlannerSettings {
     /// A model at a place, with the usual limits.
-    pub fn new(place: PlannerPlace, model: Option<String>) -> Self {
+    pub fn new(place: PlannerHost, model: Option<String>) -> Self {
         Self::limited(place, model, &Written::default())
     }
 
-    fn limited(place: PlannerPlace, model: Option<String>, by: &Written) -> Self {
-        let (plan_time, code_time) = (Duration::from_secs(by.seconds), Duration::from_secs(by.code_seconds));
-        Self { place, model, plan_time, code_time, plan_tokens: by.plan_tokens, context: by.context_tokens }
+    fn limited(place: PlannerHost, model: Option<String>, by: &Written) -> Self {
+        let (plan_time, code_time) =
+            (Duration::from_secs(by.timeout_seconds), Duration::from_secs(by.code_timeout_seconds));
+        Self { place, model, plan_time, code_time, max_plan_tokens: by.max_plan_tokens, context: by.context_tokens }
     }
 
     /// Returns the name of the model, if it is known without asking the provider.
     pub fn model(&self) -> Option<&str> {
         let usual = match &self.place {
-            PlannerPlace::Url { api: PlannerApiName::Ollama, .. } => Some(DEFAULT_MODEL),
+            PlannerHost::Url { api: PlannerApiName::Ollama, .. } => Some(DEFAULT_MODEL),
             _ => None,
         };
         self.model.as_deref().or(usual)
     }
 
     /// Returns the address, and none for a provider.
-    pub fn url(&self, around: &Surroundings) -> Option<String> {
+    pub fn url(&self, around: &ExecutionContext) -> Option<String> {
         match &self.place {
-            PlannerPlace::Url { url: Some(url), .. } => Some(url.clone()),
-            PlannerPlace::Url { api: PlannerApiName::Messages, .. } => Some(ANTHROPIC.to_owned()),
-            PlannerPlace::Url { .. } => Some(ollama_host(around.text("OLLAMA_HOST").unwrap_or_default())),
-            PlannerPlace::Provider(_) => None,
+            PlannerHost::Url { url: Some(url), .. } => Some(url.clone()),
+            PlannerHost::Url { api: PlannerApiName::Messages, .. } => Some(ANTHROPIC_URL.to_owned()),
+            PlannerHost::Url { .. } => Some(ollama_host(around.text("OLLAMA_HOST").unwrap_or_default())),
+            PlannerHost::Provider(_) => None,
         }
     }
 
@@ -152,8 +173,8 @@ impl PlannerSettings {
             word if ["off", "none", "no", "0"].contains(&word.to_lowercase().as_str()) && model.is_none() => {
                 return Ok(None);
             }
-            "ollama" => PlannerPlace::Url { api: PlannerApiName::Ollama, url: None, key: None },
-            name => PlannerPlace::Provider(name.parse().map_err(|_| {
+            "ollama" => PlannerHost::Url { api: PlannerApiName::Ollama, url: None, key: None },
+            name => PlannerHost::Provider(name.parse().map_err(|_| {
                 format!("`AIW_PLANNER` is `off`, `ollama` or the name of a provider, not `{}`", one_line(text, 80))
             })?),
         };
@@ -166,10 +187,10 @@ impl PlannerSettings {
 
         let model = written.model.take();
         let place = match (written.provider.take(), written.api) {
-            (Some(name), None) => PlannerPlace::Provider(name),
+            (Some(name), None) => PlannerHost::Provider(name),
             (None, Some(ChatCompletions)) if written.url.is_none() => return Err("has no `url`"),
             (None, Some(api)) if api != Ollama && model.is_none() => return Err("has no `model`"),
-            (None, Some(api)) => PlannerPlace::Url { api, url: written.url.take(), key: written.key.take() },
+            (None, Some(api)) => PlannerHost::Url { api, url: written.url.take(), key: written.key.take() },
             _ => return Err("has neither an `api` nor a `provider`, or both"),
         };
         Ok(Self::limited(place, model, &written))
@@ -178,14 +199,14 @@ impl PlannerSettings {
 
 impl Settings {
     /// Returns the model that plans jobs, if there is one. The variable `AIW_PLANNER` comes first.
-    pub fn planner(&self, around: &Surroundings) -> Result<Option<PlannerSettings>, HomeError> {
+    pub fn planner(&self, around: &ExecutionContext) -> Result<Option<PlannerSettings>, HomeError> {
         match around.text("AIW_PLANNER") {
             Some(text) if !text.trim().is_empty() => {
                 let named =
                     PlannerSettings::from_variable(text.trim()).map_err(|problem| HomeError::Variable { problem })?;
                 let Some(named) = named else { return Ok(None) };
                 let is_same = |written: &PlannerSettings| match (&written.place, &named.place) {
-                    (PlannerPlace::Url { api, .. }, PlannerPlace::Url { api: named, .. }) => api == named,
+                    (PlannerHost::Url { api, .. }, PlannerHost::Url { api: named, .. }) => api == named,
                     (written, named) => written == named,
                 };
                 // Another model at the same place, or another place with the same limits.
@@ -297,13 +318,13 @@ mod tests {
             home.settings().and_then(|settings| settings.written_planner())
         };
         assert_eq!(read("null").unwrap(), None);
-        let ollama = read(r#"{"api": "ollama", "seconds": 5}"#).unwrap().unwrap();
-        assert_eq!((ollama.model(), ollama.plan_time.as_secs(), ollama.plan_tokens), (Some("qwen3:1.7b"), 5, 120));
+        let ollama = read(r#"{"api": "ollama", "timeout_seconds": 5}"#).unwrap().unwrap();
+        assert_eq!((ollama.model(), ollama.plan_time.as_secs(), ollama.max_plan_tokens), (Some("qwen3:1.7b"), 5, 120));
         let key = r#"{"api": "messages", "model": "m", "key": {"secret": "planner"}}"#;
         let messages = read(key).unwrap().unwrap();
         let around = home.around();
         assert_eq!(messages.url(around).unwrap(), "https://api.anthropic.com");
-        assert!(matches!(messages.place, PlannerPlace::Url { key: Some(SecretRef::Vault(_)), .. }));
+        assert!(matches!(messages.place, PlannerHost::Url { key: Some(SecretRef::Vault(_)), .. }));
         assert!(read(r#"{"provider": "router"}"#).unwrap().unwrap().url(around).is_none());
         for (bad, said) in [
             ("3", "not an object"),
@@ -314,7 +335,7 @@ mod tests {
             (r#"{"api": "chat-completions", "url": "https://h/v1"}"#, "no `model`"),
             (r#"{"api": "ollama", "url": "http://u:canary@h"}"#, "credentials"),
             (r#"{"api": "messages", "model": "m", "key": "sk-canary"}"#, "a secret instead of a reference"),
-            (r#"{"api": "ollama", "seconds": 0}"#, "from 1 to 120"),
+            (r#"{"api": "ollama", "timeout_seconds": 0}"#, "from 1 to 120"),
             (r#"{"api": "ollama", "model": 3}"#, "not a valid model name"),
         ] {
             let error = read(bad).unwrap_err().to_string();
@@ -324,7 +345,7 @@ mod tests {
             read(r#"{"api": "ollama", "mine": 2, "url": "http://gpu"}"#).unwrap();
             home.settings().unwrap()
         };
-        let router = PlannerSettings::new(PlannerPlace::Provider("router".parse().unwrap()), None);
+        let router = PlannerSettings::new(PlannerHost::Provider("router".parse().unwrap()), None);
         settings.set_planner(Some(&router)).unwrap();
         settings.save(&home.lock().unwrap()).unwrap();
         let settings = home.settings().unwrap();
@@ -338,7 +359,7 @@ mod tests {
         let read = PlannerSettings::from_variable;
         assert_eq!(read("off"), Ok(None));
         assert_eq!(read("ollama/hf.co/a/b:q4").unwrap().unwrap().model(), Some("hf.co/a/b:q4"));
-        assert!(matches!(read("router").unwrap().unwrap().place, PlannerPlace::Provider(_)));
+        assert!(matches!(read("router").unwrap().unwrap().place, PlannerHost::Provider(_)));
         assert!(read("no such thing!").is_err() && read("ollama/ ").is_err());
     }
 }

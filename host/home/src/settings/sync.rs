@@ -1,4 +1,4 @@
-//! `sync`: what the far ends of configuration that travels need to be told.
+//! `sync`: what the remotes of configuration that travels need to be told.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer};
 use super::Settings;
 use crate::{HomeError, entry};
 
-/// Choices of what travels, and settings of far ends: `sync`.
+/// Choices of what travels, and settings of remotes: `sync`.
 #[warn(missing_docs)]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default)]

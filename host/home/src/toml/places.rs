@@ -102,13 +102,13 @@ pub(super) fn lines(range: Range<usize>, text: &str) -> Range<usize> {
 }
 
 /// The blanks at the beginning of the line that begins there.
-pub(super) fn indent_of(text: &str, start: usize) -> &str {
+pub(super) fn indentation(text: &str, start: usize) -> &str {
     let line = &text[start..];
     &line[..line.len() - line.trim_start_matches([' ', '\t']).len()]
 }
 
 /// Collects the lines that an entry of a table consists of: headers and values, wherever they are.
-pub(super) fn lines_of(table: &Table, key: &str, text: &str, places: &mut Vec<Range<usize>>) {
+pub(super) fn entry_lines(table: &Table, key: &str, text: &str, places: &mut Vec<Range<usize>>) {
     let Some((key, item)) = table.get_key_value(key) else { return };
     match item {
         Item::Table(inner) => lines_of_table(inner, text, places),
@@ -124,7 +124,7 @@ pub(super) fn lines_of_table(table: &Table, text: &str, places: &mut Vec<Range<u
     let header = table.span().filter(|_| !table.is_implicit() && !table.is_dotted());
     places.extend(header.map(|header| lines(header, text)));
     for (key, _) in table.iter() {
-        lines_of(table, key, text, places);
+        entry_lines(table, key, text, places);
     }
 }
 
@@ -192,7 +192,7 @@ pub(super) fn joined(mut places: Vec<Range<usize>>, text: &str) -> Vec<Range<usi
 }
 
 /// The edits that replace strings.
-pub(super) fn strings_of(
+pub(super) fn string_values(
     item: &Item,
     path: &mut Vec<String>,
     new: &mut impl FnMut(&[String], &str) -> Option<String>,
@@ -220,7 +220,7 @@ fn strings_of_table(
 ) {
     for (key, item) in table.iter() {
         path.push(key.to_owned());
-        strings_of(item, path, new, edits);
+        string_values(item, path, new, edits);
         path.pop();
     }
 }

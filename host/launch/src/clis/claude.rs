@@ -15,10 +15,10 @@ use aiw_tasks::TaskUsage;
 use serde_json::{Value, json};
 
 use self::login::{HEADERS, KEY, TOKEN};
-use super::{AiCli, CommandLine, CommandParts, Passed, words};
-use crate::access::ProviderAccess;
+use super::{AiCli, CommandLine, CommandParts, Injection, words};
+use crate::access::ResolvedProvider;
 use crate::arguments;
-use crate::draft::Draft;
+use crate::builder::RunBuilder;
 use crate::environment::Environment;
 use crate::served::{NAME, Served};
 use crate::stream::{CliStream, RunEvent, StreamFindings, flat, text};
@@ -27,11 +27,11 @@ use crate::{LaunchError, Permission, RunRequest, overlay};
 
 pub(super) struct Claude;
 
-const FILES: CliFiles = CliFiles::of(CliKind::Claude);
+const CLAUDE_FILES: CliFiles = CliFiles::for_cli(CliKind::Claude);
 
 /// Tells Claude Code that the provider is managed by aiw, so that settings can't choose one. In versions that don't
 /// know this variable, the settings that override the user's own have to do.
-const MANAGED: &str = "CLAUDE_CODE_PROVIDER_MANAGED_BY_HOST";
+const MANAGED_VARIABLE: &str = "CLAUDE_CODE_PROVIDER_MANAGED_BY_HOST";
 
 /// Disables requests to hosts other than the provider's: telemetry, feature flags, updates, surveys.
 const NO_OTHER_TRAFFIC: &str = "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC";
@@ -40,13 +40,13 @@ const NO_OTHER_TRAFFIC: &str = "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC";
 const NO_MARKETPLACE: &str = "CLAUDE_CODE_DISABLE_OFFICIAL_MARKETPLACE_AUTOINSTALL";
 
 /// The variables with the models for the three sizes.
-const LARGE: [&str; 2] = ["ANTHROPIC_DEFAULT_OPUS_MODEL", "ANTHROPIC_DEFAULT_FABLE_MODEL"];
-const MEDIUM: &str = "ANTHROPIC_DEFAULT_SONNET_MODEL";
-const SMALL: &str = "ANTHROPIC_DEFAULT_HAIKU_MODEL";
+const LARGE_MODEL_VARIABLES: [&str; 2] = ["ANTHROPIC_DEFAULT_OPUS_MODEL", "ANTHROPIC_DEFAULT_FABLE_MODEL"];
+const MEDIUM_MODEL_VARIABLE: &str = "ANTHROPIC_DEFAULT_SONNET_MODEL";
+const SMALL_MODEL_VARIABLE: &str = "ANTHROPIC_DEFAULT_HAIKU_MODEL";
 
 /// The user's own variables that could send it elsewhere, with another key or for another model, or tell another host
 /// about the run. <https://code.claude.com/docs/en/env-vars>, and the names in its binary. The user's proxies stay.
-const COMPETES: &[&str] = &[
+const CONFLICTING_VARIABLES: &[&str] = &[
     // Addresses, headers, sockets.
     "ANTHROPIC_BASE_URL",
     "ANTHROPIC_BETAS",
@@ -161,11 +161,11 @@ const COMPETES: &[&str] = &[
 ];
 
 /// Regions by model, such as `VERTEX_REGION_CLAUDE_4_5_SONNET`.
-const REGIONS: &str = "VERTEX_REGION_CLAUDE_";
+const REGION_VARIABLE_PREFIX: &str = "VERTEX_REGION_CLAUDE_";
 
 /// Commands in the user's settings that fetch credentials or headers. They are set to an empty string, because `null`
 /// would break the file.
-const HELPERS: [&str; 5] =
+const HELPER_SETTINGS: [&str; 5] =
     ["apiKeyHelper", "awsAuthRefresh", "awsCredentialExport", "gcpAuthRefresh", "otelHeadersHelper"];
 
 impl AiCli for Claude {
@@ -185,14 +185,18 @@ impl AiCli for Claude {
         &["ANTHROPIC_BASE_URL", HEADERS, KEY, TOKEN]
     }
 
-    fn express(&self, access: &ProviderAccess<'_>, draft: &mut Draft) -> Result<(), LaunchError> {
-        let regions: Vec<String> =
-            draft.environment.names().filter(|name| name.starts_with(REGIONS)).map(str::to_owned).collect();
-        for name in COMPETES.iter().copied().chain(regions.iter().map(String::as_str)) {
+    fn express(&self, access: &ResolvedProvider<'_>, draft: &mut RunBuilder) -> Result<(), LaunchError> {
+        let regions: Vec<String> = draft
+            .environment
+            .names()
+            .filter(|name| name.starts_with(REGION_VARIABLE_PREFIX))
+            .map(str::to_owned)
+            .collect();
+        for name in CONFLICTING_VARIABLES.iter().copied().chain(regions.iter().map(String::as_str)) {
             draft.unset(name);
             draft.put_over(json!({"env": {name: ""}}));
         }
-        for helper in HELPERS {
+        for helper in HELPER_SETTINGS {
             draft.put_over(json!({helper: ""}));
         }
         let mut set = |name: &str, value: &str| {
@@ -212,10 +216,10 @@ impl AiCli for Claude {
         }
         let models = &access.intent.models;
         let sized = |model: &Option<String>| model.clone().or_else(|| models.main.clone());
-        let by_size = LARGE.map(|name| (name, sized(&models.large))).into_iter().chain([
+        let by_size = LARGE_MODEL_VARIABLES.map(|name| (name, sized(&models.large))).into_iter().chain([
             ("ANTHROPIC_MODEL", models.main.clone()),
-            (MEDIUM, sized(&models.medium)),
-            (SMALL, sized(&models.small)),
+            (MEDIUM_MODEL_VARIABLE, sized(&models.medium)),
+            (SMALL_MODEL_VARIABLE, sized(&models.small)),
         ]);
         for (name, model) in by_size {
             if let Some(model) = model {
@@ -241,7 +245,7 @@ impl AiCli for Claude {
                 set(name, value);
             }
         }
-        set(MANAGED, "1");
+        set(MANAGED_VARIABLE, "1");
         for name in [NO_OTHER_TRAFFIC, NO_MARKETPLACE] {
             self.give(name, "1", draft);
             draft.own.insert(name.to_owned());
@@ -249,14 +253,14 @@ impl AiCli for Claude {
         Ok(())
     }
 
-    fn give(&self, name: &str, value: &str, draft: &mut Draft) {
+    fn give(&self, name: &str, value: &str, draft: &mut RunBuilder) {
         draft.give(name, value);
         draft.put_over(json!({"env": {name: value}}));
     }
 
     /// Strict: a server of the user's could ask for a login, or be slow to start, in a run that nobody watches. Each
     /// flag holds its value, because it would take the words after it too.
-    fn pass_server(&self, server: &Served, draft: &mut Draft) {
+    fn pass_server(&self, server: &Served, draft: &mut RunBuilder) {
         draft.servers = None;
         let config = json!({"mcpServers": {NAME: server.entry()}});
         draft.arguments.extend([
@@ -266,9 +270,9 @@ impl AiCli for Claude {
         ]);
     }
 
-    fn command(&self, line: CommandParts<'_>, draft: &mut Draft) -> Result<CommandLine, LaunchError> {
+    fn command(&self, line: CommandParts<'_>, draft: &mut RunBuilder) -> Result<CommandLine, LaunchError> {
         if line.provider.is_some() {
-            login::outdo(line.task, draft);
+            login::override_login(line.task, draft);
         }
         let mut before = Vec::new();
         if line.task {
@@ -281,15 +285,17 @@ impl AiCli for Claude {
             before.extend(words(&["--model", model]));
         }
         before.append(&mut draft.arguments);
-        let mut bypass =
-            arguments::first_of(line.own, &["--dangerously-skip-permissions", "--allow-dangerously-skip-permissions"])
-                .or_else(|| arguments::pair(line.own, &["--permission-mode"], "bypassPermissions"));
+        let mut bypass = arguments::first_value(
+            line.own,
+            &["--dangerously-skip-permissions", "--allow-dangerously-skip-permissions"],
+        )
+        .or_else(|| arguments::pair(line.own, &["--permission-mode"], "bypassPermissions"));
         if !draft.restrictions.is_empty() {
             draft.put_beneath(json!({}));
         }
         let (rest, given) = take_settings(line.own);
         for settings in given {
-            let settings = overlay::given(&settings, &draft.cwd)?;
+            let settings = overlay::read_settings(&settings, &draft.cwd)?;
             bypass = bypass.or_else(|| bypass_in(&settings));
             if draft.settings.is_some() {
                 draft.put_beneath(settings);
@@ -302,8 +308,8 @@ impl AiCli for Claude {
         Ok(CommandLine { before, after, bypass })
     }
 
-    fn pass_settings(&self, _settings: &Value, _draft: &Draft) -> Result<Passed, LaunchError> {
-        Ok(Passed::Argument("--settings"))
+    fn pass_settings(&self, _settings: &Value, _draft: &RunBuilder) -> Result<Injection, LaunchError> {
+        Ok(Injection::Argument("--settings"))
     }
 
     /// 2.1.197 looks up names, 2.1.328 does not; the versions between them were not tried.
@@ -322,7 +328,7 @@ impl AiCli for Claude {
     /// Reads the file that Claude Code keeps about each of its processes. The session changes with `/clear` and
     /// `/resume`.
     fn running_session(&self, environment: &Environment, process: u32) -> Option<String> {
-        let directory = FILES.directory(|name| environment.path(name))?;
+        let directory = CLAUDE_FILES.directory(|name| environment.path(name))?;
         let path = directory.join(CLAUDE_RUNNING).join(format!("{process}.json"));
         let bytes = aiw_home::read_capped(&path, 64 << 10).ok()??;
         let value: Value = aiw_core::from_foreign_json(&bytes).ok()?;
@@ -341,7 +347,7 @@ impl AiCli for Claude {
         project::has_project_files(workspace, environment)
     }
 
-    fn restrict(&self, workspace: &Workspace, why: String, draft: &mut Draft) {
+    fn restrict(&self, workspace: &Workspace, why: String, draft: &mut RunBuilder) {
         project::restrict(workspace, why, draft);
     }
 
@@ -487,10 +493,10 @@ fn event(speaker: &str, block: &Value) -> Option<RunEvent> {
         ("assistant", "tool_use") => {
             let input = &block["input"];
             let input = input["command"].as_str().map_or_else(|| input.to_string(), str::to_owned);
-            Some(RunEvent::Called { tool: text(&block["name"]).to_owned(), input })
+            Some(RunEvent::ToolCall { tool: text(&block["name"]).to_owned(), input })
         }
         ("user", "tool_result") => {
-            Some(RunEvent::Returned { text: flat(&block["content"]), failed: block["is_error"] == true })
+            Some(RunEvent::ToolResult { text: flat(&block["content"]), failed: block["is_error"] == true })
         }
         ("user", "text") => Some(RunEvent::Line(text(&block["text"]).to_owned())),
         _ => None,

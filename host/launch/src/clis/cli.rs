@@ -6,8 +6,8 @@ use aiw_core::{Api, CliKind};
 use serde_json::Value;
 
 use super::gemini::home::GeminiHome;
-use crate::access::ProviderAccess;
-use crate::draft::Draft;
+use crate::access::ResolvedProvider;
+use crate::builder::RunBuilder;
 use crate::environment::Environment;
 use crate::served::Served;
 use crate::stream::CliStream;
@@ -35,15 +35,15 @@ pub(crate) trait AiCli: Sync {
 
     /// Turns an intent into variables, arguments and settings, and neutralizes what the user's own environment and
     /// settings could add. Returns an error if the CLI has no way to do what the intent asks.
-    fn express(&self, access: &ProviderAccess<'_>, draft: &mut Draft) -> Result<(), LaunchError>;
+    fn express(&self, access: &ResolvedProvider<'_>, draft: &mut RunBuilder) -> Result<(), LaunchError>;
 
     /// Gives the CLI a variable of the user's, which takes precedence over cleared variables.
-    fn give(&self, name: &str, value: &str, draft: &mut Draft) {
+    fn give(&self, name: &str, value: &str, draft: &mut RunBuilder) {
         draft.give(name, value);
     }
 
     /// Gives the CLI aiw's own MCP server as the only one, so that it calls the server's tools without asking.
-    fn pass_server(&self, server: &Served, draft: &mut Draft);
+    fn pass_server(&self, server: &Served, draft: &mut RunBuilder);
 
     /// Returns whether a run uses what the project brings without asking anybody.
     fn skips_trust_prompt(&self, _request: &RunRequest) -> bool {
@@ -61,17 +61,17 @@ pub(crate) trait AiCli: Sync {
     }
 
     /// Leaves out what a project brings, but for what it forbids, unless the CLI's own record trusts it. `why` is the note.
-    fn restrict(&self, _workspace: &Workspace, _why: String, _draft: &mut Draft) {}
+    fn restrict(&self, _workspace: &Workspace, _why: String, _draft: &mut RunBuilder) {}
 
     /// Tells the CLI for this run that the user trusts the project.
-    fn trust(&self, _request: &RunRequest, _draft: &mut Draft) {}
+    fn trust(&self, _request: &RunRequest, _draft: &mut RunBuilder) {}
 
     /// Returns the CLI's arguments that choose which session it goes on with, each with whether a value follows it.
     fn session_arguments(&self) -> &'static [(&'static str, bool)];
 
     /// Returns the user's own arguments that also hold when the session goes on: all but those that choose a session. None
     /// of them if one is not text, or they are many.
-    fn kept_arguments(&self, own: &[OsString]) -> Vec<String> {
+    fn arguments_for_resume(&self, own: &[OsString]) -> Vec<String> {
         /// The bytes of arguments that are recorded.
         const MAX_ARGUMENT_BYTES: usize = 4 << 10;
         let texts: Option<Vec<&str>> = own.iter().map(|argument| argument.to_str()).collect();
@@ -91,10 +91,10 @@ pub(crate) trait AiCli: Sync {
     }
 
     /// Returns the command line, including the meaning of the user's own arguments.
-    fn command(&self, line: CommandParts<'_>, draft: &mut Draft) -> Result<CommandLine, LaunchError>;
+    fn command(&self, line: CommandParts<'_>, draft: &mut RunBuilder) -> Result<CommandLine, LaunchError>;
 
     /// Returns how to pass the CLI settings that override the user's own.
-    fn pass_settings(&self, settings: &Value, draft: &Draft) -> Result<Passed, LaunchError>;
+    fn pass_settings(&self, settings: &Value, draft: &RunBuilder) -> Result<Injection, LaunchError>;
 
     /// Returns whether the CLI looks up the real path of a file that it is given, which a descriptor does not have.
     fn wants_file_names(&self, _version: Option<&str>) -> bool {
@@ -148,7 +148,7 @@ pub(crate) struct CommandLine {
 
 /// How settings are passed to a CLI.
 #[derive(Clone)]
-pub(crate) enum Passed {
+pub(crate) enum Injection {
     /// As a file in memory, named after this argument.
     Argument(&'static str),
     /// As a file in memory, named by this variable, on top of what the variable's original file contains.

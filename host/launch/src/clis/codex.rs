@@ -14,25 +14,25 @@ use aiw_home::CliFiles;
 use aiw_tasks::TaskUsage;
 use serde_json::Value;
 
-use super::{AiCli, CommandLine, CommandParts, Passed, words};
-use crate::access::ProviderAccess;
+use super::{AiCli, CommandLine, CommandParts, Injection, words};
+use crate::access::ResolvedProvider;
 use crate::arguments;
-use crate::draft::Draft;
+use crate::builder::RunBuilder;
 use crate::served::{NAME, Served};
 use crate::stream::{CliStream, RunEvent, StreamFindings, flat, text};
 use crate::{LaunchError, Permission, RunRequest};
 
 pub(super) struct Codex;
 
-const FILES: CliFiles = CliFiles::of(CliKind::Codex);
+const CODEX_FILES: CliFiles = CliFiles::for_cli(CliKind::Codex);
 
 /// The variable that holds the provider's key.
-const KEY: &str = "AIW_CODEX_KEY";
+const KEY_VARIABLE: &str = "AIW_CODEX_KEY";
 /// The variables that hold its headers, with a number each, because headers must not be on a command line.
-const HEADER: &str = "AIW_CODEX_HEADER_";
+const HEADER_VARIABLE_PREFIX: &str = "AIW_CODEX_HEADER_";
 
 /// Variables of other services. Codex passes them on to the commands that it runs.
-const COMPETES: &[&str] = &[
+const CONFLICTING_VARIABLES: &[&str] = &[
     "AWS_BEARER_TOKEN_BEDROCK",
     "AZURE_OPENAI_API_KEY",
     "CODEX_ACCESS_TOKEN",
@@ -50,7 +50,7 @@ const COMPETES: &[&str] = &[
 /// Disables what it would tell others about the run: the user's own exporters, the maker's analytics (which go to the
 /// provider's address), and the check for a newer version. Also disables the user's own login: with it, Codex asks
 /// ChatGPT for settings, plugins and apps, and offers those to the provider's model.
-const QUIET: [&str; 7] = [
+const TELEMETRY_OFF_ARGUMENTS: [&str; 7] = [
     "cli_auth_credentials_store=\"ephemeral\"",
     "otel.exporter=\"none\"",
     "otel.trace_exporter=\"none\"",
@@ -74,10 +74,10 @@ impl AiCli for Codex {
     }
 
     fn sets(&self) -> &'static [&'static str] {
-        &[KEY]
+        &[KEY_VARIABLE]
     }
 
-    fn express(&self, access: &ProviderAccess<'_>, draft: &mut Draft) -> Result<(), LaunchError> {
+    fn express(&self, access: &ResolvedProvider<'_>, draft: &mut RunBuilder) -> Result<(), LaunchError> {
         let cannot = |what: &str| Err(access.cannot(self.kind(), what));
         let tuning = &access.intent.tuning;
         match tuning {
@@ -89,7 +89,7 @@ impl AiCli for Codex {
         }
         let users = users_config(draft);
         refuse_profile(&users, draft)?;
-        for name in COMPETES.iter().copied() {
+        for name in CONFLICTING_VARIABLES.iter().copied() {
             draft.unset(name);
         }
         let mut fields = vec![
@@ -99,12 +99,12 @@ impl AiCli for Codex {
         ];
         // Without a key, `env_key` is left out: Codex fails if the variable that it names is unset.
         if let Auth::Bearer(_) | Auth::ApiKey(_) = access.intent.auth {
-            draft.set(KEY, access.key()?);
-            fields.push(format!("env_key={}", toml_string(KEY)));
+            draft.set(KEY_VARIABLE, access.key()?);
+            fields.push(format!("env_key={}", toml_string(KEY_VARIABLE)));
         }
         let mut headers = Vec::new();
         for (number, (name, value)) in access.headers()?.into_iter().enumerate() {
-            let variable = format!("{HEADER}{}", number + 1);
+            let variable = format!("{HEADER_VARIABLE_PREFIX}{}", number + 1);
             draft.set(&variable, value);
             headers.push(format!("{}={}", toml_string(name), toml_string(&variable)));
         }
@@ -118,7 +118,7 @@ impl AiCli for Codex {
         let mut settings =
             vec![format!("model_provider=\"{id}\""), format!("model_providers.{id}={{{}}}", fields.join(","))];
         settings.extend(tuning.context_tokens.map(|tokens| format!("model_context_window={tokens}")));
-        settings.extend(QUIET.map(str::to_owned));
+        settings.extend(TELEMETRY_OFF_ARGUMENTS.map(str::to_owned));
         // If the user has no plugins, the feature only makes Codex fetch its maker's list of them.
         if users.table.get("plugins").is_none() {
             settings.push("features.plugins=false".to_owned());
@@ -133,7 +133,7 @@ impl AiCli for Codex {
     }
 
     /// Its trust also decides what it may write, so only its own record gives that.
-    fn trust(&self, request: &RunRequest, draft: &mut Draft) {
+    fn trust(&self, request: &RunRequest, draft: &mut RunBuilder) {
         if request.trust {
             draft
                 .notes
@@ -143,7 +143,7 @@ impl AiCli for Codex {
 
     /// Without approval, `codex exec` refuses tools that change something. Without `required`, it starts without a
     /// server that is not ready at once.
-    fn pass_server(&self, server: &Served, draft: &mut Draft) {
+    fn pass_server(&self, server: &Served, draft: &mut RunBuilder) {
         let list = |items: &[String]| items.iter().map(|item| toml_string(item)).collect::<Vec<_>>().join(",");
         let mut fields = vec![
             format!("command={}", toml_string(&server.command)),
@@ -165,7 +165,7 @@ impl AiCli for Codex {
         draft.arguments.extend(settings.into_iter().flat_map(|setting| ["-c".into(), setting.into()]));
     }
 
-    fn command(&self, line: CommandParts<'_>, draft: &mut Draft) -> Result<CommandLine, LaunchError> {
+    fn command(&self, line: CommandParts<'_>, draft: &mut RunBuilder) -> Result<CommandLine, LaunchError> {
         if let Some(provider) = line.provider {
             refuse_another_provider(line.own, provider)?;
         }
@@ -186,7 +186,7 @@ impl AiCli for Codex {
             let mut texts = line.own.iter().filter_map(|argument| argument.to_str());
             texts.find(|text| text.contains("danger-full-access") || text.contains("dangerously")).map(str::to_owned)
         };
-        let bypass = arguments::first_of(line.own, &flags)
+        let bypass = arguments::first_value(line.own, &flags)
             .or_else(|| arguments::pair(line.own, &["-s", "--sandbox"], "danger-full-access"))
             .or_else(setting);
         let mut after = line.own.to_vec();
@@ -196,7 +196,7 @@ impl AiCli for Codex {
         Ok(CommandLine { before, after, bypass })
     }
 
-    fn pass_settings(&self, _settings: &Value, _draft: &Draft) -> Result<Passed, LaunchError> {
+    fn pass_settings(&self, _settings: &Value, _draft: &RunBuilder) -> Result<Injection, LaunchError> {
         Err(LaunchError::Invalid { message: "`codex` takes settings as arguments only".into(), hint: None })
     }
 
@@ -237,20 +237,20 @@ struct UsersConfig {
 }
 
 /// Reads the user's configuration.
-fn users_config(draft: &Draft) -> UsersConfig {
+fn users_config(draft: &RunBuilder) -> UsersConfig {
     let dir = match draft.isolated {
         true => Some(draft.isolated_dir(CliKind::Codex)),
-        false => FILES.directory(|name| draft.environment.path(name)),
+        false => CODEX_FILES.directory(|name| draft.environment.path(name)),
     };
     let Some(dir) = dir else { return UsersConfig::default() };
-    let path = dir.join(FILES.settings);
+    let path = dir.join(CODEX_FILES.settings);
     let table = config(&path);
     UsersConfig { path, table }
 }
 
 /// Refuses a profile in the user's configuration, because it chooses its own provider over ours: old versions use
 /// that provider silently, newer ones refuse to start.
-fn refuse_profile(users: &UsersConfig, draft: &Draft) -> Result<(), LaunchError> {
+fn refuse_profile(users: &UsersConfig, draft: &RunBuilder) -> Result<(), LaunchError> {
     // The error message recommends `--isolated`.
     if draft.isolated || !users.table.contains_key("profile") {
         return Ok(());
@@ -266,7 +266,7 @@ fn refuse_another_provider(own: &[OsString], provider: &str) -> Result<(), Launc
     let refuse = |argument: &str| {
         Err(LaunchError::invalid(
             format!("`{argument}` chooses another provider than `{provider}`"),
-            format!("leave out one of the two; `-p {}` means the CLI's own configuration", aiw_home::OWN),
+            format!("leave out one of the two; `-p {}` means the CLI's own configuration", aiw_home::CLI_LOGIN_NAME),
         ))
     };
     for (at, argument) in own.iter().enumerate() {
@@ -300,8 +300,8 @@ fn chooses_provider(key: &str) -> bool {
 }
 
 /// Returns the names of the user's and the project's own servers, each with the key of how it is reached.
-fn other_servers(draft: &Draft) -> Vec<(String, &'static str)> {
-    let projects = draft.cwd.ancestors().map(|dir| config(&dir.join(FILES.project_settings)));
+fn other_servers(draft: &RunBuilder) -> Vec<(String, &'static str)> {
+    let projects = draft.cwd.ancestors().map(|dir| config(&dir.join(CODEX_FILES.project_settings)));
     let mut servers = Vec::new();
     for table in std::iter::once(users_config(draft).table).chain(projects) {
         let Some(named) = table.get("mcp_servers").and_then(toml::Value::as_table) else { continue };
@@ -339,11 +339,11 @@ impl CliStream for CodexStream {
             }
             "item.started" => match text(&item["type"]) {
                 "command_execution" => {
-                    vec![RunEvent::Called { tool: "exec".into(), input: text(&item["command"]).to_owned() }]
+                    vec![RunEvent::ToolCall { tool: "exec".into(), input: text(&item["command"]).to_owned() }]
                 }
                 "mcp_tool_call" => {
                     let tool = format!("{}.{}", text(&item["server"]), text(&item["tool"]));
-                    vec![RunEvent::Called { tool, input: item["arguments"].to_string() }]
+                    vec![RunEvent::ToolCall { tool, input: item["arguments"].to_string() }]
                 }
                 _ => Vec::new(),
             },
@@ -380,18 +380,18 @@ fn completed(item: &Value, found: &mut StreamFindings) -> Vec<RunEvent> {
         }
         "command_execution" => {
             let failed = item["exit_code"].as_i64().is_some_and(|code| code != 0) || item["status"] == "failed";
-            vec![RunEvent::Returned { text: text(&item["aggregated_output"]).to_owned(), failed }]
+            vec![RunEvent::ToolResult { text: text(&item["aggregated_output"]).to_owned(), failed }]
         }
         "mcp_tool_call" => {
             let failed = item["status"] == "failed";
             let answer = if failed { &item["error"]["message"] } else { &item["result"]["content"] };
-            vec![RunEvent::Returned { text: flat(answer), failed }]
+            vec![RunEvent::ToolResult { text: flat(answer), failed }]
         }
         "file_change" => {
             let paths = item["changes"].as_array().into_iter().flatten().map(|change| text(&change["path"]));
-            vec![RunEvent::Called { tool: "edit".into(), input: paths.collect::<Vec<_>>().join(" ") }]
+            vec![RunEvent::ToolCall { tool: "edit".into(), input: paths.collect::<Vec<_>>().join(" ") }]
         }
-        "web_search" => vec![RunEvent::Called { tool: "search".into(), input: text(&item["query"]).to_owned() }],
+        "web_search" => vec![RunEvent::ToolCall { tool: "search".into(), input: text(&item["query"]).to_owned() }],
         "error" => vec![RunEvent::Line(text(&item["message"]).to_owned())],
         _ => Vec::new(),
     }

@@ -13,10 +13,10 @@ use aiw_tasks::TaskUsage;
 use serde_json::{Map, Value, json};
 
 use self::home::{FILES, GeminiHome};
-use super::{AiCli, CommandLine, CommandParts, Passed, words};
-use crate::access::ProviderAccess;
+use super::{AiCli, CommandLine, CommandParts, Injection, words};
+use crate::access::ResolvedProvider;
 use crate::arguments;
-use crate::draft::Draft;
+use crate::builder::RunBuilder;
 use crate::served::{NAME, Served};
 use crate::stream::{CliStream, RunEvent, StreamFindings, flat, text};
 use crate::{LaunchError, Permission, RunRequest, overlay};
@@ -24,12 +24,12 @@ use crate::{LaunchError, Permission, RunRequest, overlay};
 pub(super) struct Gemini;
 
 /// The variable that trusts the working directory for a run.
-const TRUST: &str = "GEMINI_CLI_TRUST_WORKSPACE";
+const TRUST_VARIABLE: &str = "GEMINI_CLI_TRUST_WORKSPACE";
 
-const KEY: &str = "GEMINI_API_KEY";
+const KEY_VARIABLE: &str = "GEMINI_API_KEY";
 const BASE_URL: &str = "GOOGLE_GEMINI_BASE_URL";
-const HEADERS: &str = "GEMINI_CLI_CUSTOM_HEADERS";
-const MECHANISM: &str = "GEMINI_API_KEY_AUTH_MECHANISM";
+const HEADERS_VARIABLE: &str = "GEMINI_CLI_CUSTOM_HEADERS";
+const AUTH_MECHANISM_VARIABLE: &str = "GEMINI_API_KEY_AUTH_MECHANISM";
 
 /// The variable that names a file of settings that override the user's own, and the default path of that file.
 const SYSTEM_SETTINGS: &str = "GEMINI_CLI_SYSTEM_SETTINGS_PATH";
@@ -42,13 +42,13 @@ const SYSTEM_FILE: &str = if cfg!(target_os = "macos") {
 /// The user's own variables that could send it elsewhere, with another login or for another model, or tell another
 /// host about the run. <https://geminicli.com/docs/reference/configuration>, and the names in its bundle. The user's
 /// proxies stay.
-const COMPETES: &[&str] = &[
+const CONFLICTING_VARIABLES: &[&str] = &[
     "CLOUD_SHELL",
     "CODE_ASSIST_API_VERSION",
     "CODE_ASSIST_ENDPOINT",
-    HEADERS,
+    HEADERS_VARIABLE,
     "GEMINI_CLI_USE_COMPUTE_ADC",
-    MECHANISM,
+    AUTH_MECHANISM_VARIABLE,
     "GEMINI_DEFAULT_AUTH_TYPE",
     "GEMINI_MODEL",
     "GEMINI_TELEMETRY_LOG_PROMPTS",
@@ -91,14 +91,14 @@ impl AiCli for Gemini {
     }
 
     fn sets(&self) -> &'static [&'static str] {
-        &[KEY, BASE_URL, HEADERS, MECHANISM]
+        &[KEY_VARIABLE, BASE_URL, HEADERS_VARIABLE, AUTH_MECHANISM_VARIABLE]
     }
 
     fn not_in_headers(&self) -> &'static [char] {
         &[',']
     }
 
-    fn express(&self, access: &ProviderAccess<'_>, draft: &mut Draft) -> Result<(), LaunchError> {
+    fn express(&self, access: &ResolvedProvider<'_>, draft: &mut RunBuilder) -> Result<(), LaunchError> {
         let cannot = |what: &str| Err(access.cannot(self.kind(), what));
         // It never asks for betas, caching or tool search, so those need no check.
         match &access.intent.tuning {
@@ -107,13 +107,13 @@ impl AiCli for Gemini {
             tuning if tuning.timeout_seconds.is_some() => return cannot("wait for a set time"),
             _ => {}
         }
-        for name in COMPETES.iter().copied() {
+        for name in CONFLICTING_VARIABLES.iter().copied() {
             draft.empty(name);
         }
-        draft.set(KEY, access.key()?);
+        draft.set(KEY_VARIABLE, access.key()?);
         draft.set(BASE_URL, access.base_url);
         if let Auth::Bearer(_) = access.intent.auth {
-            draft.set(MECHANISM, "bearer");
+            draft.set(AUTH_MECHANISM_VARIABLE, "bearer");
         }
         let headers = access.headers()?;
         if headers.iter().any(|(_, value)| value.contains(self.not_in_headers())) {
@@ -121,7 +121,7 @@ impl AiCli for Gemini {
         }
         if !headers.is_empty() {
             let pairs: Vec<String> = headers.iter().map(|(name, value)| format!("{name}:{value}")).collect();
-            draft.set(HEADERS, pairs.join(","));
+            draft.set(HEADERS_VARIABLE, pairs.join(","));
         }
         // While starting, it sends telemetry to where the settings say, and only then reads these variables. It exits
         // if the target or the protocol is unknown or empty.
@@ -140,16 +140,16 @@ impl AiCli for Gemini {
         Ok(())
     }
 
-    fn trust(&self, _request: &RunRequest, draft: &mut Draft) {
+    fn trust(&self, _request: &RunRequest, draft: &mut RunBuilder) {
         // A word of the user's own counts.
-        if draft.environment.get(TRUST).is_none() {
-            self.give(TRUST, "true", draft);
-            draft.own.insert(TRUST.to_owned());
+        if draft.environment.get(TRUST_VARIABLE).is_none() {
+            self.give(TRUST_VARIABLE, "true", draft);
+            draft.own.insert(TRUST_VARIABLE.to_owned());
         }
     }
 
     /// Without trust, it offers no tools in a run with a prompt. The flag outdoes every setting about servers.
-    fn pass_server(&self, server: &Served, draft: &mut Draft) {
+    fn pass_server(&self, server: &Served, draft: &mut RunBuilder) {
         let mut entry = server.entry();
         entry.insert("trust".to_owned(), json!(true));
         draft.put_over(json!({"mcpServers": {NAME: entry}}));
@@ -163,7 +163,7 @@ impl AiCli for Gemini {
         }
     }
 
-    fn command(&self, line: CommandParts<'_>, draft: &mut Draft) -> Result<CommandLine, LaunchError> {
+    fn command(&self, line: CommandParts<'_>, draft: &mut RunBuilder) -> Result<CommandLine, LaunchError> {
         let mut before = Vec::new();
         if line.task {
             before.extend(words(&["--output-format", "stream-json"]));
@@ -184,24 +184,24 @@ impl AiCli for Gemini {
             line.own.iter().filter_map(|argument| argument.to_str()).find(is_cluster).map(str::to_owned)
         };
         // Its parser accepts `--approvalMode` as well.
-        let bypass = arguments::first_of(line.own, &["--yolo", "--skip-trust", "--skipTrust"])
+        let bypass = arguments::first_value(line.own, &["--yolo", "--skip-trust", "--skipTrust"])
             .or_else(|| arguments::pair(line.own, &["--approvalMode", "--approval-mode"], "yolo"))
             .or_else(cluster);
         Ok(CommandLine { before, after: line.own.to_vec(), bypass })
     }
 
     /// Only system settings override the user's. Where aiw can't provide them, the CLI gets a separate home.
-    fn pass_settings(&self, settings: &Value, draft: &Draft) -> Result<Passed, LaunchError> {
+    fn pass_settings(&self, settings: &Value, draft: &RunBuilder) -> Result<Injection, LaunchError> {
         if beats_projects() {
             let present = draft.environment.path(SYSTEM_SETTINGS);
             let path = present.unwrap_or_else(|| Path::new(SYSTEM_FILE).to_owned());
             let below = overlay::read(&path)?.unwrap_or_else(|| Value::Object(Map::new()));
-            return Ok(Passed::Variable(SYSTEM_SETTINGS, below));
+            return Ok(Injection::Variable(SYSTEM_SETTINGS, below));
         }
         let root = draft.home.gemini(&draft.provider, draft.isolated);
         let home = GeminiHome::new(&draft.home, root, &draft.environment);
         home.check(settings, &draft.cwd)?;
-        Ok(Passed::Home(home))
+        Ok(Injection::Home(home))
     }
 
     fn stream(&self) -> Box<dyn CliStream> {
@@ -249,7 +249,7 @@ pub(super) fn is_taken_as_systems(is_root: bool, has_descriptors: bool) -> bool 
 }
 
 /// More than a record keeps of the final message. A model may write gigabytes.
-const SAYING: usize = 1 << 20;
+const MAX_MESSAGE_BYTES: usize = 1 << 20;
 
 /// Reads its `stream-json`.
 #[derive(Default)]
@@ -275,7 +275,7 @@ impl CliStream for GeminiStream {
                 if !part {
                     self.saying.clear();
                 }
-                if self.saying.len() < SAYING {
+                if self.saying.len() < MAX_MESSAGE_BYTES {
                     self.saying.push_str(said);
                 }
                 RunEvent::said(said, part).into_iter().collect()
@@ -283,12 +283,12 @@ impl CliStream for GeminiStream {
             "tool_use" => {
                 let input = &value["parameters"];
                 let input = input["command"].as_str().map_or_else(|| input.to_string(), str::to_owned);
-                vec![RunEvent::Called { tool: text(&value["tool_name"]).to_owned(), input }]
+                vec![RunEvent::ToolCall { tool: text(&value["tool_name"]).to_owned(), input }]
             }
             "tool_result" => {
                 let failed = value["status"] != "success";
                 let answer = if failed { &value["error"]["message"] } else { &value["output"] };
-                vec![RunEvent::Returned { text: flat(answer), failed }]
+                vec![RunEvent::ToolResult { text: flat(answer), failed }]
             }
             "error" => vec![RunEvent::Line(text(&value["message"]).to_owned())],
             "result" => {

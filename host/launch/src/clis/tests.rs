@@ -10,16 +10,16 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::OwnServer;
-use crate::access::ProviderAccess;
-use crate::draft::Draft;
+use crate::access::ResolvedProvider;
+use crate::builder::RunBuilder;
 use crate::environment::Environment;
 use crate::served::Served;
 use crate::{LaunchError, Permission};
 
 /// Returns a run of a user whose own environment contains `variables`.
-pub(super) fn draft(dir: &std::path::Path, variables: &[(&str, &str)]) -> Draft {
+pub(super) fn draft(dir: &std::path::Path, variables: &[(&str, &str)]) -> RunBuilder {
     let pairs = variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
-    Draft {
+    RunBuilder {
         home: Home::at(dir.join("aiw")),
         provider: "mine".into(),
         cwd: dir.to_owned(),
@@ -50,7 +50,7 @@ fn intent(api: Api) -> Intent {
     }
 }
 
-pub(super) fn express(kind: CliKind, intent: &Intent, draft: &mut Draft) -> Result<(), LaunchError> {
+pub(super) fn express(kind: CliKind, intent: &Intent, draft: &mut RunBuilder) -> Result<(), LaunchError> {
     let base_urls: BTreeMap<Family, String> =
         Family::ALL.into_iter().map(|family| (family, format!("https://{family}.example/"))).collect();
     let account = Account {
@@ -63,14 +63,14 @@ pub(super) fn express(kind: CliKind, intent: &Intent, draft: &mut Draft) -> Resu
     };
     let secrets =
         BTreeMap::from([("token".to_owned(), Secret::new("canary-1")), ("more".to_owned(), Secret::new("canary-2"))]);
-    of(kind).express(&ProviderAccess::new(&account, "aiw-id", intent, &secrets, &[])?, draft)
+    for_kind(kind).express(&ResolvedProvider::new(&account, "aiw-id", intent, &secrets, &[])?, draft)
 }
 
-pub(super) fn variable(draft: &Draft, name: &str) -> Option<String> {
+pub(super) fn variable(draft: &RunBuilder, name: &str) -> Option<String> {
     draft.environment.get(name).map(|value| value.to_string_lossy().into_owned())
 }
 
-pub(super) fn arguments(draft: &Draft) -> Vec<String> {
+pub(super) fn arguments(draft: &RunBuilder) -> Vec<String> {
     draft.arguments.iter().map(|argument| argument.to_string_lossy().into_owned()).collect()
 }
 
@@ -133,7 +133,7 @@ fn nothing_of_the_users_own_competes_with_a_provider_of_claude() {
         assert_eq!(settings[helper], "");
     }
     // Variables that the user gives for the provider or the run are the user's choice.
-    of(CliKind::Claude).give("CLAUDE_CODE_USE_BEDROCK", "1", &mut draft);
+    for_kind(CliKind::Claude).give("CLAUDE_CODE_USE_BEDROCK", "1", &mut draft);
     assert_eq!(variable(&draft, "CLAUDE_CODE_USE_BEDROCK").as_deref(), Some("1"));
     assert_eq!(draft.settings.unwrap()["env"]["CLAUDE_CODE_USE_BEDROCK"], "1");
 }
@@ -225,7 +225,7 @@ fn a_profile_in_the_users_configuration_of_codex_is_refused() {
     let config = dir.path().join("config.toml");
     let home = dir.path().display().to_string();
     let run = |isolated: bool| {
-        let mut draft = Draft { isolated, ..draft(dir.path(), &[("CODEX_HOME", &home)]) };
+        let mut draft = RunBuilder { isolated, ..draft(dir.path(), &[("CODEX_HOME", &home)]) };
         express(CliKind::Codex, &intent(Api::Responses), &mut draft)
     };
     for (text, fine) in
@@ -259,7 +259,7 @@ fn no_login_of_the_users_own_takes_the_place_of_claudes_key() {
         express(CliKind::Claude, &Intent { auth, ..intent(Api::Messages) }, &mut draft).unwrap();
         let line =
             CommandParts { task, permission: Permission::Default, model: None, provider: Some("mine"), own: &[] };
-        of(CliKind::Claude).command(line, &mut draft).ok().unwrap();
+        for_kind(CliKind::Claude).command(line, &mut draft).ok().unwrap();
         let env = draft.settings.as_ref().unwrap()["env"].clone();
         ["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_CUSTOM_HEADERS"].map(|name| {
             let value = variable(&draft, name).unwrap_or_default();
@@ -390,9 +390,9 @@ fn command(
     provider: Option<&str>,
 ) -> Result<CommandLine, LaunchError> {
     let dir = tempfile::tempdir().unwrap();
-    let mut draft = Draft { arguments: os(&["PLAN"]), ..draft(dir.path(), &[]) };
+    let mut draft = RunBuilder { arguments: os(&["PLAN"]), ..draft(dir.path(), &[]) };
     let own = os(own);
-    of(kind).command(CommandParts { task, permission, model: Some("m"), provider, own: &own }, &mut draft)
+    for_kind(kind).command(CommandParts { task, permission, model: Some("m"), provider, own: &own }, &mut draft)
 }
 
 #[test]
@@ -477,10 +477,10 @@ fn the_users_settings_go_beneath_aiws() {
     std::fs::write(dir.path().join("x.json"), r#"{"a": 1, "env": {"K": "users", "L": "users"}}"#).unwrap();
     let own = os(&["--a", "--settings", "x.json", "b", "--settings={\"c\": 2}"]);
     let line = |settings: Option<Value>| {
-        let mut draft = Draft { settings, ..draft(dir.path(), &[]) };
+        let mut draft = RunBuilder { settings, ..draft(dir.path(), &[]) };
         let line =
             CommandParts { task: false, permission: Permission::Default, model: None, provider: None, own: &own };
-        let line = of(CliKind::Claude).command(line, &mut draft).ok().unwrap();
+        let line = for_kind(CliKind::Claude).command(line, &mut draft).ok().unwrap();
         (line.after, draft.settings)
     };
     let (after, settings) = line(Some(json!({"env": {"K": "ours"}})));
@@ -490,7 +490,7 @@ fn the_users_settings_go_beneath_aiws() {
     assert_eq!(line(None), (own.clone(), None));
 }
 
-fn served(draft: &Draft) -> Served {
+fn served(draft: &RunBuilder) -> Served {
     let server = OwnServer { command: "/opt/a\"iw".into(), profile: Some("small".into()), toolsets: None };
     Served::new(&server, draft).unwrap()
 }
@@ -499,7 +499,7 @@ fn served(draft: &Draft) -> Served {
 fn claude_gets_aiw_as_its_only_server() {
     let dir = tempfile::tempdir().unwrap();
     let mut draft = draft(dir.path(), &[]);
-    of(CliKind::Claude).pass_server(&served(&draft), &mut draft);
+    for_kind(CliKind::Claude).pass_server(&served(&draft), &mut draft);
     let home = dir.path().join("aiw");
     let config = json!({"mcpServers": {"aiw": {
         "command": "/opt/a\"iw", "args": ["mcp", "serve", "--profile", "small"], "env": {"AIW_HOME": home}
@@ -525,12 +525,12 @@ fn codex_gets_aiw_as_its_only_server() {
         std::fs::write(at.join(".codex/config.toml"), text).unwrap();
     }
     let home = user.to_string_lossy().into_owned();
-    let mut draft = Draft {
+    let mut draft = RunBuilder {
         // Its own default: nothing to say.
         home: Home::at(user.join(".aiw")),
         ..draft(&project, &[("HOME", &home), ("AIW_RUNTIME_DIR", "/run/x")])
     };
-    of(CliKind::Codex).pass_server(&served(&draft), &mut draft);
+    for_kind(CliKind::Codex).pass_server(&served(&draft), &mut draft);
     assert_eq!(
         arguments(&draft),
         [
@@ -548,7 +548,7 @@ fn codex_gets_aiw_as_its_only_server() {
 fn gemini_gets_aiw_as_its_only_server() {
     let dir = tempfile::tempdir().unwrap();
     let mut draft = draft(dir.path(), &[]);
-    of(CliKind::Gemini).pass_server(&served(&draft), &mut draft);
+    for_kind(CliKind::Gemini).pass_server(&served(&draft), &mut draft);
     let aiw = &draft.settings.as_ref().unwrap()["mcpServers"]["aiw"];
     assert_eq!((&aiw["trust"], &aiw["args"][1]), (&json!(true), &json!("serve")));
     assert_eq!(arguments(&draft), ["--allowed-mcp-server-names=aiw"]);
@@ -564,9 +564,9 @@ fn an_older_claude_code_looks_names_up() {
         (Some("2.2.0"), false),
         (Some("3.0.0-beta.1"), false),
     ] {
-        assert_eq!(of(CliKind::Claude).wants_file_names(version), wants, "{version:?}");
+        assert_eq!(for_kind(CliKind::Claude).wants_file_names(version), wants, "{version:?}");
     }
-    assert!(!of(CliKind::Codex).wants_file_names(None));
+    assert!(!for_kind(CliKind::Codex).wants_file_names(None));
 }
 
 /// A file in the runtime directory is below `/tmp`, where anyone can write: Gemini CLI skips it, and would use the user's own
@@ -581,8 +581,8 @@ fn gemini_gets_a_home_of_its_own_where_it_would_skip_system_settings() {
     let dir = tempfile::tempdir().unwrap();
     let mut draft = draft(dir.path(), &[]);
     express(CliKind::Gemini, &intent(Api::GenerateContent), &mut draft).unwrap();
-    let passed = of(CliKind::Gemini).pass_settings(draft.settings.as_ref().unwrap(), &draft).unwrap();
+    let passed = for_kind(CliKind::Gemini).pass_settings(draft.settings.as_ref().unwrap(), &draft).unwrap();
     let is_systems = cfg!(target_os = "linux") && rustix::process::geteuid().is_root();
-    assert_eq!(matches!(passed, Passed::Variable(..)), is_systems);
-    assert_eq!(matches!(passed, Passed::Home(_)), !is_systems);
+    assert_eq!(matches!(passed, Injection::Variable(..)), is_systems);
+    assert_eq!(matches!(passed, Injection::Home(_)), !is_systems);
 }

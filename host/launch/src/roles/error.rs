@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use aiw_core::{ErrorKind, Fault, InvalidName, RoleName, one_line};
+use aiw_core::{Diagnostic, ErrorKind, InvalidName, RoleName, one_line};
 use aiw_home::HomeError;
 
 /// The maximum size of a role's file: 1 MB.
@@ -26,13 +26,13 @@ pub enum RoleProblem {
     },
     /// No line separates the description from the content.
     #[error("has no line of exactly 12 dashes{near}")]
-    NoDelimiter {
+    MissingDelimiter {
         /// The line that may have been meant, as the end of the sentence; empty if there is none.
         near: String,
     },
     /// The content is empty.
     #[error("has a description but no content")]
-    NoContent,
+    Empty,
     /// The file is a directory, a pipe, a socket or a device.
     #[error("is not a regular file")]
     NotAFile,
@@ -49,7 +49,7 @@ pub enum RoleProblem {
     },
     /// A subagent's file does not begin with front matter.
     #[error("does not begin with front matter (a line `---`)")]
-    NoFrontMatter,
+    MissingFrontMatter,
     /// The closing line of the front matter is missing.
     #[error("has front matter without a closing line `---`")]
     OpenFrontMatter,
@@ -139,7 +139,7 @@ pub enum RoleError {
     },
     /// The path of the role is taken by something that is not a regular file.
     #[error("`{}` is a link or not a regular file, so aiw does not replace it", .path.display())]
-    InTheWay {
+    NotAFile {
         /// The path.
         path: PathBuf,
     },
@@ -172,9 +172,9 @@ pub enum RoleError {
     Home(#[from] HomeError),
 }
 
-impl Fault for RoleError {
-    fn below(&self) -> Option<&dyn Fault> {
-        aiw_core::passed_on!(self, Home, Broken { problem }, Invalid { problem })
+impl Diagnostic for RoleError {
+    fn diagnostic_source(&self) -> Option<&dyn Diagnostic> {
+        aiw_core::forward_diagnostic!(self, Home, Broken { problem }, Invalid { problem })
     }
 
     fn own_kind(&self) -> ErrorKind {
@@ -200,9 +200,9 @@ impl Fault for RoleError {
     }
 }
 
-impl Fault for RoleProblem {
+impl Diagnostic for RoleProblem {
     fn own_hint(&self) -> Option<String> {
-        matches!(self, Self::NoDelimiter { .. })
+        matches!(self, Self::MissingDelimiter { .. })
             .then(|| "a role is a description, a line of exactly 12 dashes, and the content".into())
     }
 }

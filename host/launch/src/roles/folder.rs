@@ -26,7 +26,7 @@ const MAX_FILES: usize = 4096;
 
 /// New content before it is put in place. It is written only under the home's lock, so one name is enough; a file
 /// left by a killed process is replaced.
-const STAGED: &str = ".aiw-new";
+const STAGED_SUFFIX: &str = ".aiw-new";
 
 /// An open folder.
 pub(super) struct RoleFolder {
@@ -139,7 +139,7 @@ impl RoleFolder {
             }
             (Err(source), _) => Err(RoleError::Io { action: "read", path, source }),
             (Ok(_), Overwrite::Never) => Err(RoleError::Exists { name: name.clone(), path }),
-            (Ok(meta), _) if !meta.is_file() => Err(RoleError::InTheWay { path }),
+            (Ok(meta), _) if !meta.is_file() => Err(RoleError::NotAFile { path }),
             (Ok(_), Overwrite::Always) => Ok(()),
             (Ok(_), Overwrite::IfStill(old)) => match self.read(Path::new(&file)) {
                 Ok(now) if now == old => Ok(()),
@@ -162,7 +162,7 @@ impl RoleFolder {
     pub(super) fn replace(&self, name: &RoleName, bytes: &[u8]) -> Result<PathBuf, RoleError> {
         let file = format!("{name}.md");
         let write = || -> io::Result<()> {
-            match self.dir.remove_file(STAGED) {
+            match self.dir.remove_file(STAGED_SUFFIX) {
                 Err(e) if e.kind() != ErrorKind::NotFound => return Err(e),
                 _ => {}
             }
@@ -170,19 +170,19 @@ impl RoleFolder {
             options.write(true).create_new(true);
             #[cfg(unix)]
             cap_std::fs::OpenOptionsExt::mode(&mut options, 0o600);
-            let mut staged = self.dir.open_with(STAGED, &options)?;
+            let mut staged = self.dir.open_with(STAGED_SUFFIX, &options)?;
             if let Ok(old) = self.dir.symlink_metadata(&file) {
                 staged.set_permissions(old.permissions())?;
             }
             staged.write_all(bytes)?;
             staged.sync_all()?;
-            self.dir.rename(STAGED, &self.dir, &file)?;
+            self.dir.rename(STAGED_SUFFIX, &self.dir, &file)?;
             // The handle itself only has a path to the directory, which cannot be synced.
             self.dir.open(".")?.sync_all()
         };
         let path = self.path.join(&file);
         write().map_err(|source| {
-            let _ = self.dir.remove_file(STAGED);
+            let _ = self.dir.remove_file(STAGED_SUFFIX);
             RoleError::Io { action: "write", path: path.clone(), source }
         })?;
         Ok(path)

@@ -29,7 +29,7 @@ pub(super) fn own(bytes: &[u8]) -> Result<ParsedRole, RoleProblem> {
         }
         at = next;
     }
-    Err(RoleProblem::NoDelimiter { near: near(text) })
+    Err(RoleProblem::MissingDelimiter { near: near(text) })
 }
 
 /// Parses a subagent of Claude Code: front matter between two lines `---`, and the rest.
@@ -42,7 +42,7 @@ pub(super) fn subagent(bytes: &[u8], stem: &str) -> Result<(RoleName, ParsedRole
         }
     }
     let mut lines = text.split_inclusive('\n');
-    let first = lines.next().filter(|line| is_fence(line)).ok_or(RoleProblem::NoFrontMatter)?;
+    let first = lines.next().filter(|line| is_fence(line)).ok_or(RoleProblem::MissingFrontMatter)?;
     let mut end = first.len();
     for line in lines {
         if is_fence(line) {
@@ -69,7 +69,7 @@ fn utf8(bytes: &[u8]) -> Result<&str, RoleProblem> {
 
 fn parts(description: &str, content: &str) -> Result<ParsedRole, RoleProblem> {
     if content.trim().is_empty() {
-        return Err(RoleProblem::NoContent);
+        return Err(RoleProblem::Empty);
     }
     let content = content.trim_matches(['\r', '\n']).to_owned();
     Ok(ParsedRole { description: description.trim().to_owned(), content })

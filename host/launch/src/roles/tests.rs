@@ -198,8 +198,8 @@ fn nothing_outside_the_folder_is_opened() {
     // Nothing is written through a link either.
     for link in ["absolute", "within", "dangling"] {
         let result = machine.roles().write(&name(link), good.as_bytes(), Overwrite::Always);
-        assert!(matches!(result, Err(RoleError::InTheWay { .. })), "{link}: {result:?}");
-        assert!(matches!(machine.roles().own_bytes(&name(link)), Err(RoleError::InTheWay { .. })), "{link}");
+        assert!(matches!(result, Err(RoleError::NotAFile { .. })), "{link}: {result:?}");
+        assert!(matches!(machine.roles().own_bytes(&name(link)), Err(RoleError::NotAFile { .. })), "{link}");
     }
 }
 
@@ -347,7 +347,7 @@ fn roles_of_a_directory_that_is_not_trusted_are_seen_and_not_used() {
     let roles = machine.roles_with(machine.path("project"), false);
     let Err(RoleError::NotTrusted { directory, .. }) = roles.find(&name("x")) else { panic!("it is used") };
     assert_eq!(directory, machine.path("project"));
-    assert_eq!(roles.look(&name("x")).unwrap().content, "theirs");
+    assert_eq!(roles.view(&name("x")).unwrap().content, "theirs");
     // An untrusted role takes no name away.
     let ours = machine.write("user/.claude/agents/x.md", "---\nname: x\n---\nours");
     assert_eq!(roles.find(&name("x")).unwrap().content, "ours");

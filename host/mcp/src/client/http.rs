@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use aiw_core::Secret;
-use aiw_net::{HttpRequest, Method, NetError, Policy, Streamed};
+use aiw_net::{HttpRequest, Method, NetError, Policy, StreamingResponse};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{BoxStream, StreamExt};
@@ -23,12 +23,12 @@ use rmcp::transport::streamable_http_client::{
 use serde_json::Value;
 use sse_stream::{Sse, SseStream};
 
-use super::raw::Raw;
+use super::in_flight::InFlightRequests;
 use super::request::UNANSWERED;
 
-const EVENTS: &str = "text/event-stream";
-const JSON: &str = "application/json";
-const SESSION: &str = "mcp-session-id";
+const EVENT_STREAM_TYPE: &str = "text/event-stream";
+const JSON_TYPE: &str = "application/json";
+const SESSION_HEADER: &str = "mcp-session-id";
 
 /// The longest accepted answer or stream event.
 const MAX_MESSAGE: usize = 64 << 20;
@@ -78,11 +78,11 @@ impl ServerEndpoint {
     }
 
     /// An address may hold a key, so no error names more of it than its origin.
-    async fn open(&self, request: &HttpRequest) -> Result<Streamed, NetError> {
+    async fn open(&self, request: &HttpRequest) -> Result<StreamingResponse, NetError> {
         self.client.open(&self.policy, request, STREAM_IDLE_TIMEOUT).await.map_err(NetError::without_paths)
     }
 
-    pub(crate) fn transport(self, raw: Raw) -> StreamableHttpClientTransport<HttpTransport> {
+    pub(crate) fn transport(self, raw: InFlightRequests) -> StreamableHttpClientTransport<HttpTransport> {
         let config = StreamableHttpClientTransportConfig::with_uri(self.url.as_str());
         StreamableHttpClientTransport::with_client(HttpTransport { endpoint: Arc::new(self), raw }, config)
     }
@@ -92,7 +92,7 @@ impl ServerEndpoint {
 #[derive(Clone)]
 pub(crate) struct HttpTransport {
     endpoint: Arc<ServerEndpoint>,
-    raw: Raw,
+    raw: InFlightRequests,
 }
 
 type HttpFailure = StreamableHttpError<NetError>;
@@ -112,7 +112,7 @@ impl HttpTransport {
         accept: &str,
         body: Vec<u8>,
         given: RequestExtras,
-    ) -> Result<Streamed, HttpFailure> {
+    ) -> Result<StreamingResponse, HttpFailure> {
         let mut request = HttpRequest { method, body, ..HttpRequest::new(url) };
         let secrets = &mut request.secrets;
         secrets.extend(self.endpoint.secrets.iter().cloned());
@@ -121,7 +121,7 @@ impl HttpTransport {
         }
         // Anyone who knows a session's id can use it.
         if let Some(session) = given.session {
-            secrets.push((SESSION.into(), Secret::new(session.to_string())));
+            secrets.push((SESSION_HEADER.into(), Secret::new(session.to_string())));
         }
         for (name, value) in &given.headers {
             let value = value.to_str().map_err(|_| HttpFailure::ReservedHeaderConflict(name.to_string()))?;
@@ -131,7 +131,7 @@ impl HttpTransport {
             request.headers.push(("accept".into(), accept.into()));
         }
         if method == Method::Post {
-            request.headers.push(("content-type".into(), JSON.into()));
+            request.headers.push(("content-type".into(), JSON_TYPE.into()));
         }
         let answer = match &self.endpoint.bearer {
             Some(bearer) => self.send_with(bearer.as_ref(), request).await,
@@ -141,7 +141,7 @@ impl HttpTransport {
     }
 
     /// Sends a request with a token, and once more if the server refuses it and there is another.
-    async fn send_with(&self, bearer: &dyn Bearer, request: HttpRequest) -> Result<Streamed, NetError> {
+    async fn send_with(&self, bearer: &dyn Bearer, request: HttpRequest) -> Result<StreamingResponse, NetError> {
         let open = async |token: Option<&Secret>| {
             let mut request = request.clone();
             if let Some(token) = token {
@@ -166,7 +166,7 @@ impl HttpTransport {
     }
 
     /// The events of a stream, each with its message as rmcp takes it.
-    fn events(&self, answer: Streamed) -> BoxStream<'static, Result<Sse, SseError>> {
+    fn events(&self, answer: StreamingResponse) -> BoxStream<'static, Result<Sse, SseError>> {
         let raw = self.raw.clone();
         let held = Arc::new(AtomicUsize::new(0));
         let counted = held.clone();
@@ -205,12 +205,12 @@ impl HttpTransport {
 }
 
 /// The answer, unless its status is an error.
-fn checked(answer: Streamed) -> Result<Streamed, HttpFailure> {
+fn checked(answer: StreamingResponse) -> Result<StreamingResponse, HttpFailure> {
     let challenge = answer.header("www-authenticate").map(str::to_owned);
     match (answer.status, challenge) {
         (401, challenge) => Err(HttpFailure::AuthRequired(AuthRequiredError::new(challenge.unwrap_or_default()))),
         (403, Some(challenge)) => Err(HttpFailure::InsufficientScope(InsufficientScopeError::new(challenge, None))),
-        (429 | 500..=599, _) if !is(&answer, JSON) => {
+        (429 | 500..=599, _) if !is(&answer, JSON_TYPE) => {
             let wait = answer.header("retry-after").map(str::to_owned);
             Err(HttpStatusError::new(answer.status, wait).into())
         }
@@ -221,13 +221,13 @@ fn checked(answer: Streamed) -> Result<Streamed, HttpFailure> {
     }
 }
 
-fn is(answer: &Streamed, kind: &str) -> bool {
+fn is(answer: &StreamingResponse, kind: &str) -> bool {
     let found = answer.header("content-type").unwrap_or_default().split(';').next().unwrap_or_default().trim();
     found.eq_ignore_ascii_case(kind)
 }
 
 /// A whole body.
-async fn whole(mut answer: Streamed) -> Result<Vec<u8>, HttpFailure> {
+async fn whole(mut answer: StreamingResponse) -> Result<Vec<u8>, HttpFailure> {
     let mut body = Vec::new();
     while let Some(piece) = answer.chunk().await.map_err(|e| HttpFailure::Client(e.without_paths()))? {
         if body.len() + piece.len() > MAX_MESSAGE {
@@ -269,7 +269,7 @@ fn no_discovery(message: &ClientJsonRpcMessage, body: Option<&[u8]>) -> Streamab
     StreamableHttpPostResponse::Json(JsonRpcMessage::error(error, id), None)
 }
 
-fn status(answer: &Streamed) -> HttpFailure {
+fn status(answer: &StreamingResponse) -> HttpFailure {
     HttpFailure::UnexpectedServerResponse(Cow::from(format!("it answers with status {}", answer.status)))
 }
 
@@ -288,7 +288,7 @@ impl StreamableHttpClient for HttpTransport {
         let in_session = session.is_some();
         let body = serde_json::to_vec(&message)?;
         let given = RequestExtras { session, token, headers };
-        let accepted = format!("{EVENTS}, {JSON}");
+        let accepted = format!("{EVENT_STREAM_TYPE}, {JSON_TYPE}");
         let sending = self.send(Method::Post, &uri, &accepted, body, given);
         let answer = match self.raw.discovery_timeout().filter(|_| is_discovery(&message, in_session)) {
             // rmcp sends nothing else before the answer to its first request.
@@ -299,12 +299,12 @@ impl StreamableHttpClient for HttpTransport {
             None => sending.await?,
         };
         let asked = matches!(message, ClientJsonRpcMessage::Request(_));
-        let session = answer.header(SESSION).map(str::to_owned);
+        let session = answer.header(SESSION_HEADER).map(str::to_owned);
         match answer.status {
             202 | 204 => return Ok(StreamableHttpPostResponse::Accepted),
             404 if in_session => return Err(HttpFailure::SessionExpired),
-            200..=299 if !asked && !is(&answer, EVENTS) => return Ok(StreamableHttpPostResponse::Accepted),
-            200..=299 if is(&answer, EVENTS) => {
+            200..=299 if !asked && !is(&answer, EVENT_STREAM_TYPE) => return Ok(StreamableHttpPostResponse::Accepted),
+            200..=299 if is(&answer, EVENT_STREAM_TYPE) => {
                 return Ok(StreamableHttpPostResponse::Sse(self.events(answer), session));
             }
             _ => {}
@@ -313,7 +313,7 @@ impl StreamableHttpClient for HttpTransport {
         if is_discovery(&message, in_session) && (400..500).contains(&refused) && ![401, 403, 429].contains(&refused) {
             return Ok(no_discovery(&message, Some(&whole(answer).await?)));
         }
-        if !is(&answer, JSON) {
+        if !is(&answer, JSON_TYPE) {
             let kind = answer.header("content-type").map(str::to_owned);
             return Err(if (200..=299).contains(&answer.status) {
                 HttpFailure::UnexpectedContentType(kind)
@@ -368,9 +368,9 @@ impl StreamableHttpClient for HttpTransport {
             headers.insert(HeaderName::from_static("last-event-id"), last);
         }
         let given = RequestExtras { session, token, headers };
-        let answer = self.send(Method::Get, &uri, EVENTS, Vec::new(), given).await?;
+        let answer = self.send(Method::Get, &uri, EVENT_STREAM_TYPE, Vec::new(), given).await?;
         match answer.status {
-            200..=299 if is(&answer, EVENTS) => Ok(self.events(answer)),
+            200..=299 if is(&answer, EVENT_STREAM_TYPE) => Ok(self.events(answer)),
             404 => Err(HttpFailure::SessionExpired),
             405 => Err(HttpFailure::ServerDoesNotSupportSse),
             200..=299 => Err(HttpFailure::UnexpectedContentType(answer.header("content-type").map(str::to_owned))),

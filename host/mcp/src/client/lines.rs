@@ -16,17 +16,17 @@ use serde_json::{Map, json};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::sync::{mpsc, oneshot};
 
-use super::raw::{Raw, RpcResult};
+use super::in_flight::{InFlightRequests, RpcResult};
 use super::request::{CANCELLED, ClientError, McpRequest, Params, cancellation};
 
 /// The longest message that is taken from a server.
 const MAX_LINE: usize = 64 << 20;
 
 /// Room for most messages.
-const LINE: usize = 512;
+const INITIAL_LINE_CAPACITY: usize = 512;
 
 /// Lines that are shorter in all are written at once.
-const BATCH: usize = 64 << 10;
+const MAX_BATCH_BYTES: usize = 64 << 10;
 
 /// The stream from a server.
 pub(crate) type ServerInput = Box<dyn AsyncRead + Send + Unpin>;
@@ -37,14 +37,14 @@ pub(crate) type ServerOutput = Box<dyn AsyncWrite + Send + Unpin>;
 /// Both ways to a server, as rmcp sees them.
 pub(crate) struct LineTransport {
     input: BufReader<ServerInput>,
-    outbox: Outbox,
-    raw: Raw,
+    outbox: SendQueue,
+    raw: InFlightRequests,
     /// The bytes of a line that were read so far. They are kept here, because a read may be given up in the middle.
     line: Vec<u8>,
 }
 
 impl LineTransport {
-    pub(crate) fn new(input: ServerInput, outbox: Outbox, raw: Raw) -> Self {
+    pub(crate) fn new(input: ServerInput, outbox: SendQueue, raw: InFlightRequests) -> Self {
         Self { input: BufReader::with_capacity(64 << 10, input), outbox, raw, line: Vec::new() }
     }
 
@@ -128,11 +128,11 @@ impl Transport<RoleClient> for LineTransport {
 
 /// The lines for a server: whole ones, in order.
 #[derive(Clone)]
-pub(crate) struct Outbox(mpsc::UnboundedSender<Option<Vec<u8>>>);
+pub(crate) struct SendQueue(mpsc::UnboundedSender<Option<Vec<u8>>>);
 
-impl Outbox {
+impl SendQueue {
     /// Writes until it is closed, dropped, or nobody reads any more.
-    pub(crate) fn new(output: ServerOutput, raw: Raw) -> Self {
+    pub(crate) fn new(output: ServerOutput, raw: InFlightRequests) -> Self {
         let (sender, lines) = mpsc::unbounded_channel();
         tokio::spawn(async move {
             let _ = write(output, lines).await;
@@ -142,7 +142,7 @@ impl Outbox {
     }
 
     fn put(&self, message: &impl Serialize) -> io::Result<()> {
-        let mut line = Vec::with_capacity(LINE);
+        let mut line = Vec::with_capacity(INITIAL_LINE_CAPACITY);
         serde_json::to_writer(&mut line, message)?;
         line.push(b'\n');
         self.0.send(Some(line)).map_err(|_| io::ErrorKind::BrokenPipe.into())
@@ -158,7 +158,7 @@ async fn write(mut output: ServerOutput, mut lines: mpsc::UnboundedReceiver<Opti
     while let Some(Some(mut batch)) = lines.recv().await {
         let mut is_closed = false;
         // What has come meanwhile goes with it.
-        while batch.len() < BATCH
+        while batch.len() < MAX_BATCH_BYTES
             && !is_closed
             && let Ok(next) = lines.try_recv()
         {
@@ -178,9 +178,9 @@ async fn write(mut output: ServerOutput, mut lines: mpsc::UnboundedReceiver<Opti
 
 /// Requests to a server, past rmcp.
 #[derive(Clone)]
-pub(crate) struct Direct {
-    raw: Raw,
-    outbox: Outbox,
+pub(crate) struct DirectRequests {
+    raw: InFlightRequests,
+    outbox: SendQueue,
 }
 
 /// A request as it is written.
@@ -193,8 +193,8 @@ struct Sent<'a> {
     params: Option<Params>,
 }
 
-impl Direct {
-    pub(crate) fn new(raw: Raw, outbox: Outbox) -> Self {
+impl DirectRequests {
+    pub(crate) fn new(raw: InFlightRequests, outbox: SendQueue) -> Self {
         Self { raw, outbox }
     }
 
@@ -203,11 +203,11 @@ impl Direct {
     }
 
     /// Writes a request. What is left, its answer, is smaller than it: a future is moved several times.
-    pub(crate) fn send(&self, request: McpRequest) -> Result<Unanswered, ClientError> {
-        let McpRequest { method, mut params, patience, progress, .. } = request;
+    pub(crate) fn send(&self, request: McpRequest) -> Result<InFlightGuard, ClientError> {
+        let McpRequest { method, mut params, timeout: patience, progress, .. } = request;
         let has_progress = progress.is_some();
         let (id, answer) = self.raw.expect(progress).ok_or(ClientError::Closed)?;
-        let unanswered = Unanswered { direct: self.clone(), id: Some(id), answer, patience };
+        let unanswered = InFlightGuard { direct: self.clone(), id: Some(id), answer, timeout: patience };
         if let Some(meta) = self.raw.request_meta() {
             params.get_or_insert_with(|| Params::Values(json!({}))).extend_meta(meta.clone());
         }
@@ -222,23 +222,23 @@ impl Direct {
 }
 
 /// A request that was written. It is cancelled if nobody waits for its answer any more.
-pub(crate) struct Unanswered {
-    direct: Direct,
+pub(crate) struct InFlightGuard {
+    direct: DirectRequests,
     id: Option<i64>,
     answer: oneshot::Receiver<RpcResult>,
-    patience: Duration,
+    timeout: Duration,
 }
 
-impl Unanswered {
+impl InFlightGuard {
     pub(crate) async fn answer(mut self) -> Result<Box<RawValue>, ClientError> {
-        let answer = tokio::time::timeout(self.patience, &mut self.answer).await;
-        let answer = answer.map_err(|_| ClientError::Slow(self.patience))?;
+        let answer = tokio::time::timeout(self.timeout, &mut self.answer).await;
+        let answer = answer.map_err(|_| ClientError::Timeout(self.timeout))?;
         self.id = None;
         Ok(answer.map_err(|_| ClientError::Closed)??)
     }
 }
 
-impl Drop for Unanswered {
+impl Drop for InFlightGuard {
     fn drop(&mut self) {
         let Some(id) = self.id else { return };
         self.direct.raw.forget(&RequestId::Number(id));

@@ -10,13 +10,13 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::events::RpcError;
-use crate::rounds::INPUT_REQUIRED;
+use crate::elicitation::INPUT_REQUIRED;
 
 /// The deepest nesting of an answer that is looked into. Parsers give up at 128.
 const MAX_DEPTH: usize = 100;
 
 /// The answers of which items may be cut.
-const LISTS: [&str; 4] = ["tools", "prompts", "resources", "resourceTemplates"];
+const LIST_RESULT_FIELDS: [&str; 4] = ["tools", "prompts", "resources", "resourceTemplates"];
 
 /// The code of an answer that no client could use.
 pub(super) const INTERNAL: i32 = -32603;
@@ -51,7 +51,7 @@ pub(super) fn message(bytes: &[u8]) -> Option<Value> {
 }
 
 /// Parses a result. Items of a list that can't be read are cut; another result that can't be read is an error.
-pub fn value_of(result: &RawValue) -> Result<Value, RpcError> {
+pub fn parse_result(result: &RawValue) -> Result<Value, RpcError> {
     let text = well_formed_json(result.get().as_bytes());
     serde_json::from_slice(&text).or_else(|error| {
         let (list, why) = list_of(&text, &error);
@@ -166,7 +166,7 @@ fn by_items(result: &[u8]) -> Option<Value> {
     for (key, value) in fields {
         let read = match serde_json::from_str::<Value>(value.get()) {
             Ok(value) => value,
-            Err(_) if LISTS.contains(&key.as_str()) => {
+            Err(_) if LIST_RESULT_FIELDS.contains(&key.as_str()) => {
                 let items: Vec<&RawValue> = serde_json::from_str(value.get()).ok()?;
                 items.into_iter().filter_map(item).collect()
             }
@@ -237,7 +237,7 @@ fn shallow(json: &[u8]) -> Option<Vec<u8>> {
 
 /// Of a list, the items that can be read are worth having.
 fn is_list(result: &Value) -> bool {
-    LISTS.iter().any(|list| result[list].is_array())
+    LIST_RESULT_FIELDS.iter().any(|list| result[list].is_array())
 }
 
 fn too_deep() -> String {
@@ -290,7 +290,7 @@ mod tests {
         let read = read(text).unwrap();
         assert_eq!((&read["id"], &read["result"]), (&json!(1), &list));
         let raw: &RawValue = serde_json::from_str(&text[r#"{"id":1,"result":"#.len()..text.len() - 1]).unwrap();
-        assert_eq!(value_of(raw).unwrap(), list);
+        assert_eq!(parse_result(raw).unwrap(), list);
     }
 
     #[test]

@@ -5,9 +5,9 @@
 
 mod events;
 mod http;
+mod in_flight;
 mod lines;
 mod malformed;
-mod raw;
 mod request;
 mod resume;
 mod sender;
@@ -27,9 +27,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use self::events::{Events, RpcError};
 pub use self::http::{Bearer, ServerEndpoint};
-use self::lines::{Direct, LineTransport, Outbox, ServerInput, ServerOutput};
-pub use self::malformed::value_of;
-use self::raw::{ClientService, Raw};
+use self::in_flight::{ClientService, InFlightRequests};
+use self::lines::{DirectRequests, LineTransport, SendQueue, ServerInput, ServerOutput};
+pub use self::malformed::parse_result;
 pub(crate) use self::request::failure;
 pub use self::request::{ClientError, Lifecycle, McpRequest, Params};
 use self::sender::RequestSender;
@@ -79,12 +79,12 @@ impl McpClient {
         lifecycle: Lifecycle,
         patience: Duration,
     ) -> BoxFuture<'static, Result<Self, ClientError>> {
-        let raw = Raw::new(events.clone(), lifecycle);
-        let outbox = Outbox::new(output, raw.clone());
+        let raw = InFlightRequests::new(events.clone(), lifecycle);
+        let outbox = SendQueue::new(output, raw.clone());
         let lines = LineTransport::new(input, outbox.clone(), raw.clone());
         Box::pin(async move {
             let mut begun = Self::begin(lines, raw.clone(), info, events, lifecycle, patience).await?;
-            begun.sender.direct = Some(Direct::new(raw, outbox));
+            begun.sender.direct = Some(DirectRequests::new(raw, outbox));
             Ok(begun)
         })
     }
@@ -98,14 +98,14 @@ impl McpClient {
         patience: Duration,
     ) -> BoxFuture<'static, Result<Self, ClientError>> {
         Box::pin(async move {
-            let raw = Raw::new(events.clone(), lifecycle);
+            let raw = InFlightRequests::new(events.clone(), lifecycle);
             Self::begin(endpoint.transport(raw.clone()), raw, info, events, lifecycle, patience).await
         })
     }
 
     async fn begin<T: Transport<RoleClient> + 'static>(
         transport: T,
-        raw: Raw,
+        raw: InFlightRequests,
         info: ClientInfo,
         events: Arc<dyn Events>,
         lifecycle: Lifecycle,
@@ -123,7 +123,7 @@ impl McpClient {
         let serving = serve_client_with_lifecycle(ClientService::new(info, events), transport, lifecycle);
         let service = tokio::time::timeout(patience, serving)
             .await
-            .map_err(|_| ClientError::SlowStart(patience))?
+            .map_err(|_| ClientError::StartTimeout(patience))?
             .map_err(|error| ClientError::Begin(Box::new(error)))?;
         let server = raw.server();
         let sender = RequestSender { peer: service.peer().clone(), raw, direct: None };
@@ -163,7 +163,7 @@ impl McpClient {
         let request = McpRequest {
             method: "subscriptions/listen".into(),
             params,
-            patience: Duration::MAX,
+            timeout: Duration::MAX,
             call: None,
             progress: None,
         };
@@ -173,8 +173,8 @@ impl McpClient {
     /// Sends a request without progress.
     pub async fn request(&self, method: &str, params: Option<Value>, patience: Duration) -> Result<Value, ClientError> {
         let params = params.map(Params::Values);
-        let request = McpRequest { method: method.to_owned(), params, patience, call: None, progress: None };
-        Ok(value_of(&self.send(request).await?)?)
+        let request = McpRequest { method: method.to_owned(), params, timeout: patience, call: None, progress: None };
+        Ok(parse_result(&self.send(request).await?)?)
     }
 
     /// Sends a request. The result is as the server wrote it. What the server asks for in its answer is asked for, and
@@ -228,7 +228,7 @@ impl McpClient {
 
     /// Whether the connection is gone.
     pub fn is_closed(&self) -> bool {
-        self.service.is_transport_closed() || self.sender.direct.as_ref().is_some_and(Direct::is_over)
+        self.service.is_transport_closed() || self.sender.direct.as_ref().is_some_and(DirectRequests::is_over)
     }
 
     /// Returns the server's fault, if the connection was ended for it: the middle of a sentence, "it …".

@@ -22,13 +22,13 @@ pub enum ClientError {
     Begin(#[source] Box<ClientInitializeError>),
     /// The server did not start a session in time.
     #[error("it did not begin a session within {} s", .0.as_secs_f32())]
-    SlowStart(Duration),
+    StartTimeout(Duration),
     /// The server answered with an error.
     #[error(transparent)]
     Rpc(#[from] RpcError),
     /// The server did not answer in time. It was sent a cancellation.
     #[error("the MCP server did not answer within {} s", .0.as_secs_f32())]
-    Slow(Duration),
+    Timeout(Duration),
     /// The connection is gone.
     #[error("the connection to the MCP server has ended")]
     Closed,
@@ -48,8 +48,8 @@ impl ClientError {
         use ClientInitializeError::{JsonRpcError, LegacyFallbackFailed};
         let error = match self {
             Self::Begin(error) => &**error,
-            // One that answers nothing to what it does not know any more.
-            Self::SlowStart(_) if tried == Lifecycle::Discover => return Some(Lifecycle::Initialize),
+            // Some servers hang after a request that they don't know.
+            Self::StartTimeout(_) if tried != Lifecycle::Initialize => return Some(Lifecycle::Initialize),
             _ => return None,
         };
         match (tried, error) {
@@ -157,7 +157,7 @@ pub struct McpRequest {
     /// Its parameters; `_meta` passes unchanged except for the progress token, which is the connection's own.
     pub params: Option<Params>,
     /// How long it may take. A request that takes longer is cancelled, and so is one whose future is dropped.
-    pub patience: Duration,
+    pub timeout: Duration,
     /// The caller's number for it, with which [`Events`](crate::Events) is asked for what the server needs.
     pub call: Option<u64>,
     /// Receives the parameters of progress notifications. Those that come faster than they are taken are dropped.
@@ -256,7 +256,7 @@ pub(super) fn cancellation(id: &RequestId) -> Value {
 pub(crate) fn failure(error: ServiceError) -> ClientError {
     match error {
         ServiceError::McpError(error) => ClientError::Rpc(error.into()),
-        ServiceError::Timeout { timeout } => ClientError::Slow(timeout),
+        ServiceError::Timeout { timeout } => ClientError::Timeout(timeout),
         ServiceError::TransportClosed | ServiceError::Cancelled { .. } => ClientError::Closed,
         other => ClientError::Service(Box::new(other)),
     }

@@ -8,10 +8,10 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::events::RpcError;
-use super::malformed::{INTERNAL, result_type, value_of};
+use super::malformed::{INTERNAL, parse_result, result_type};
 use super::request::{ClientError, McpRequest, Params};
 use super::sender::RequestSender;
-use crate::rounds::INPUT_REQUIRED;
+use crate::elicitation::INPUT_REQUIRED;
 
 /// How often a server may ask before it answers.
 const MAX_ROUNDS: usize = 16;
@@ -32,9 +32,9 @@ pub(super) fn send(
 ) -> BoxFuture<'_, Result<Box<RawValue>, ClientError>> {
     Box::pin(async move {
         for _ in 0..MAX_ROUNDS {
-            let McpRequest { method, params, patience, call, progress } = &request;
+            let McpRequest { method, params, timeout: patience, call, progress } = &request;
             let (method, params, progress) = (method.clone(), params.clone(), progress.clone());
-            let result = sender.send(McpRequest { method, params, patience: *patience, call: *call, progress }).await?;
+            let result = sender.send(McpRequest { method, params, timeout: *patience, call: *call, progress }).await?;
             let Some(required) = InputRequired::in_result(&result)? else { return Ok(result) };
             let mut answers = Map::new();
             for (name, asked) in required.requests {
@@ -55,7 +55,7 @@ impl InputRequired {
         if result_type(result.get()).as_deref() != Some(INPUT_REQUIRED) {
             return Ok(None);
         }
-        let mut fields = value_of(result)?;
+        let mut fields = parse_result(result)?;
         let requests = match fields.get_mut("inputRequests").map(Value::take) {
             Some(Value::Object(requests)) => requests,
             _ => Map::new(),

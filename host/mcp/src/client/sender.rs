@@ -9,17 +9,17 @@ use rmcp::service::{Peer, PeerRequestOptions, RoleClient};
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::lines::Direct;
-use super::raw::{ProgressSender, Raw};
+use super::in_flight::{InFlightRequests, ProgressSender};
+use super::lines::DirectRequests;
 use super::request::{ClientError, McpRequest, NOT_AWAITED, Params, failure};
 
 /// Sends requests over one connection.
 #[derive(Clone)]
 pub(super) struct RequestSender {
     pub(super) peer: Peer<RoleClient>,
-    pub(super) raw: Raw,
+    pub(super) raw: InFlightRequests,
     /// Takes requests, where rmcp does not have to.
-    pub(super) direct: Option<Direct>,
+    pub(super) direct: Option<DirectRequests>,
 }
 
 impl RequestSender {
@@ -39,10 +39,10 @@ impl RequestSender {
                 sent.extensions_mut().insert(ProgressSender(progress));
             }
             let sent = ClientRequest::CustomRequest(sent);
-            let options = PeerRequestOptions::with_timeout(request.patience);
+            let options = PeerRequestOptions::with_timeout(request.timeout);
             let handle = self.peer.send_cancellable_request(sent, options).await.map_err(failure)?;
             let mut unanswered =
-                Unanswered { peer: self.peer.clone(), raw: self.raw.clone(), id: Some(handle.id.clone()) };
+                InFlightGuard { peer: self.peer.clone(), raw: self.raw.clone(), id: Some(handle.id.clone()) };
             let answer = handle.await_response().await;
             if let Some(id) = unanswered.id.take() {
                 self.raw.forget(&id);
@@ -59,13 +59,13 @@ impl RequestSender {
 }
 
 /// Cancels a request that nobody waits for anymore.
-struct Unanswered {
+struct InFlightGuard {
     peer: Peer<RoleClient>,
-    raw: Raw,
+    raw: InFlightRequests,
     id: Option<RequestId>,
 }
 
-impl Drop for Unanswered {
+impl Drop for InFlightGuard {
     fn drop(&mut self) {
         let Some(id) = self.id.take() else { return };
         self.raw.forget(&id);

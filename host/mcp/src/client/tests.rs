@@ -128,7 +128,7 @@ async fn what_a_server_says_passes_unchanged_and_what_it_asks_is_answered() {
     let ClientError::Rpc(error) = failed else { panic!("{failed}") };
     assert_eq!(error, RpcError { code: -32099, message: "no".into(), data: Some(json!({"why": [1]})) });
     let slow = client.request("never", None, Duration::from_millis(50)).await.unwrap_err();
-    assert!(matches!(slow, ClientError::Slow(_)), "{slow}");
+    assert!(matches!(slow, ClientError::Timeout(_)), "{slow}");
     client.notify("notifications/odd", Some(json!({"x": 1}))).await.unwrap();
     let answers = || heard.lock().unwrap().clone();
     let find = |wanted: &dyn Fn(&Value) -> bool| answers().into_iter().find(|message| wanted(message));
@@ -148,7 +148,7 @@ async fn what_a_server_says_passes_unchanged_and_what_it_asks_is_answered() {
 async fn a_result_is_one_line_whatever_its_reader_takes_for_the_end_of_one() {
     let (client, ..) = connected().await;
     let request =
-        McpRequest { method: "returns".into(), params: None, patience: HANG_TIMEOUT, call: None, progress: None };
+        McpRequest { method: "returns".into(), params: None, timeout: HANG_TIMEOUT, call: None, progress: None };
     assert_eq!(client.send(request).await.unwrap().get(), r#"{"a":{"id":1}}"#);
     client.close().await;
 }
@@ -184,7 +184,7 @@ async fn a_server_that_is_gone_or_never_begins_is_an_error() {
     let (input, output) = tokio::io::split(ours);
     let told = Arc::new(Told::default());
     let begun = McpClient::over(input, output, info(), told.clone(), Lifecycle::Auto, Duration::from_millis(50)).await;
-    assert!(matches!(begun, Err(ClientError::SlowStart(_))));
+    assert!(matches!(begun, Err(ClientError::StartTimeout(_))));
     drop(theirs);
     let (ours, theirs) = tokio::io::duplex(1 << 10);
     drop(theirs);
@@ -424,11 +424,11 @@ async fn without_a_handshake_each_request_is_complete_and_is_sent_again_with_wha
     let request = McpRequest {
         method: "tools/call".into(),
         params: Some(params),
-        patience: HANG_TIMEOUT,
+        timeout: HANG_TIMEOUT,
         call: None,
         progress: None,
     };
-    let result = value_of(&client.send(request).await.unwrap()).unwrap();
+    let result = parse_result(&client.send(request).await.unwrap()).unwrap();
     let again = &result["heard"];
     assert_eq!((&again["name"], &again["requestState"]), (&json!("a"), &json!("s-7")));
     let answered = json!({"q": {"heard": {"n": 1}, "content": {"type": "hologram"}}});

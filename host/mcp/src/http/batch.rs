@@ -44,7 +44,7 @@ impl HttpSession {
         for message in taken {
             match message {
                 Incoming::Call(call) => self.begin(call).await?,
-                Incoming::Message(message) => self.tell(*message).await?,
+                Incoming::Message(message) => self.forward(*message).await?,
                 Incoming::Refused(..) | Incoming::Batch(_) => {}
             }
         }

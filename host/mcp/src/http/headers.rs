@@ -10,15 +10,15 @@ use rmcp::model::{ClientRequest, ErrorData, GetMeta, JsonRpcMessage, ProtocolVer
 use rmcp::service::RxJsonRpcMessage;
 use serde_json::{Map, Value};
 
-use super::reply::{RefusedMessage, error, no_method, refused};
-use super::sessions::Unbound;
+use super::reply::{Rejection, error, no_method, refused};
+use super::sessions::StatelessUse;
 
 pub(super) const SESSION: &str = "mcp-session-id";
 pub(super) const VERSION: &str = "mcp-protocol-version";
 pub(super) const LAST_EVENT: &str = "last-event-id";
 
 /// Returns the version in the header, which may be an unknown one.
-pub(super) fn version(headers: &HeaderMap) -> Result<Option<ProtocolVersion>, RefusedMessage> {
+pub(super) fn version(headers: &HeaderMap) -> Result<Option<ProtocolVersion>, Rejection> {
     let text = single(headers, VERSION).map_err(|problem| error(StatusCode::BAD_REQUEST, &problem))?;
     Ok(text.and_then(|text| serde_json::from_value(text.into()).ok()))
 }
@@ -54,7 +54,7 @@ pub(super) fn check_handshake(
     header: Option<&ProtocolVersion>,
     body: &ProtocolVersion,
     id: &RequestId,
-) -> Result<(), RefusedMessage> {
+) -> Result<(), Rejection> {
     if header.is_some_and(|header| header != body) {
         let message = "the header `MCP-Protocol-Version` and `params.protocolVersion` differ";
         return Err(refused(ErrorData::invalid_request(message, None), Some(id.clone())));
@@ -66,7 +66,7 @@ pub(super) fn check_handshake(
 }
 
 /// A message in a session: its version must be one that has sessions.
-pub(super) fn check_session(header: Option<&ProtocolVersion>) -> Result<(), RefusedMessage> {
+pub(super) fn check_session(header: Option<&ProtocolVersion>) -> Result<(), Rejection> {
     match header {
         Some(version) if !ProtocolVersion::KNOWN_VERSIONS.contains(version) => {
             Err(error(StatusCode::BAD_REQUEST, &format!("`MCP-Protocol-Version: {version}` is not supported")))
@@ -76,7 +76,8 @@ pub(super) fn check_session(header: Option<&ProtocolVersion>) -> Result<(), Refu
 }
 
 /// The methods that versions without sessions no longer have.
-const REMOVED: [&str; 5] = ["initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"];
+const REMOVED_METHODS: [&str; 5] =
+    ["initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"];
 
 /// A message without a session: its headers repeat what its body says.
 pub(super) fn check(
@@ -84,8 +85,8 @@ pub(super) fn check(
     header: Option<&ProtocolVersion>,
     message: &RxJsonRpcMessage<RoleServer>,
     body: &[u8],
-    unbound: &Unbound,
-) -> Result<(), RefusedMessage> {
+    unbound: &StatelessUse,
+) -> Result<(), Rejection> {
     let id = match message {
         JsonRpcMessage::Request(request) => Some(request.id.clone()),
         JsonRpcMessage::Notification(_) => None,
@@ -107,7 +108,7 @@ pub(super) fn check(
     }
     let Ok(body) = aiw_core::from_foreign_json::<Value>(body) else { return Ok(()) };
     let method = body["method"].as_str().unwrap_or_default();
-    if id.is_some() && REMOVED.contains(&method) {
+    if id.is_some() && REMOVED_METHODS.contains(&method) {
         return Err(no_method(method, id));
     }
     agree(headers, &body, |tool| unbound.schema(tool)).map_err(|problem| mismatch(problem, id))
@@ -121,7 +122,7 @@ fn version_of(message: &RxJsonRpcMessage<RoleServer>) -> Option<ProtocolVersion>
     }
 }
 
-fn mismatch(problem: String, id: Option<RequestId>) -> RefusedMessage {
+fn mismatch(problem: String, id: Option<RequestId>) -> Rejection {
     refused(ErrorData::header_mismatch(problem, None), id)
 }
 

@@ -8,7 +8,7 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 /// How much of a stream is kept. Beyond it, the oldest messages are dropped.
-const KEPT_MESSAGES: usize = 1000;
+const MAX_STORED_MESSAGES: usize = 1000;
 const KEPT_BYTES: usize = 8 << 20;
 
 /// How often a silent stream shows that it is alive.
@@ -94,7 +94,7 @@ impl StreamLog {
             }
             state.bytes += message.len();
             state.messages.push_back(message);
-            while state.messages.len() > 1 && (state.messages.len() > KEPT_MESSAGES || state.bytes > KEPT_BYTES) {
+            while state.messages.len() > 1 && (state.messages.len() > MAX_STORED_MESSAGES || state.bytes > KEPT_BYTES) {
                 let dropped = state.messages.pop_front().unwrap_or_default();
                 state.bytes -= dropped.len();
                 state.first += 1;

@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 use self::headers::{LAST_EVENT, SESSION};
 use self::log::StreamLog;
 pub use self::reply::ReplyBody;
-use self::reply::{JSON, RefusedMessage, SSE, accepted, error, failed, refused, unavailable};
+use self::reply::{JSON, Rejection, SSE, accepted, error, failed, refused, unavailable};
 use self::session::{HttpSession, SessionError};
 pub use self::sessions::HttpLimits;
 use self::sessions::{HttpSessions, STOPPING};
@@ -95,7 +95,7 @@ impl HttpServer {
         })
     }
 
-    async fn post(&self, headers: &HeaderMap, body: &Bytes) -> Result<Response<ReplyBody>, RefusedMessage> {
+    async fn post(&self, headers: &HeaderMap, body: &Bytes) -> Result<Response<ReplyBody>, Rejection> {
         if !(accepts(headers, JSON) && accepts(headers, SSE)) {
             let message = "the header `Accept` must list application/json and text/event-stream";
             return Err(error(StatusCode::NOT_ACCEPTABLE, message));
@@ -122,7 +122,7 @@ impl HttpServer {
         headers: &HeaderMap,
         message: RxJsonRpcMessage<RoleServer>,
         body: &Bytes,
-    ) -> Result<Response<ReplyBody>, RefusedMessage> {
+    ) -> Result<Response<ReplyBody>, Rejection> {
         let version = headers::version(headers)?;
         if headers::is_modern(&message, version.as_ref()) {
             let unbound = self.sessions.without_session(&meta_of(&message)).await;
@@ -142,7 +142,7 @@ impl HttpServer {
     }
 
     /// A tool call. One of a version without sessions is left to rmcp.
-    async fn call(&self, headers: &HeaderMap, call: ToolCall) -> Result<CallOutcome, RefusedMessage> {
+    async fn call(&self, headers: &HeaderMap, call: ToolCall) -> Result<CallOutcome, Rejection> {
         let version = headers::version(headers)?;
         if !call.is_of_a_session() || version.as_ref().is_some_and(headers::is_late) {
             let invalid = || refused(ErrorData::invalid_request("this is not a request of JSON-RPC 2.0", None), None);
@@ -156,7 +156,7 @@ impl HttpServer {
     }
 
     /// Several messages at once.
-    async fn batch(&self, headers: &HeaderMap, batch: Vec<Incoming>) -> Result<Response<ReplyBody>, RefusedMessage> {
+    async fn batch(&self, headers: &HeaderMap, batch: Vec<Incoming>) -> Result<Response<ReplyBody>, Rejection> {
         let version = headers::version(headers)?;
         if !version.as_ref().is_none_or(takes_batches) {
             return Err(refused(no_batches(), None));
@@ -177,7 +177,7 @@ impl HttpServer {
         &self,
         headers: &HeaderMap,
         message: RxJsonRpcMessage<RoleServer>,
-    ) -> Result<Response<ReplyBody>, RefusedMessage> {
+    ) -> Result<Response<ReplyBody>, Rejection> {
         if headers.contains_key(SESSION) {
             return Err(error(StatusCode::BAD_REQUEST, "this session has begun already"));
         }
@@ -195,7 +195,7 @@ impl HttpServer {
         Ok(response)
     }
 
-    fn get(&self, headers: &HeaderMap) -> Result<Response<ReplyBody>, RefusedMessage> {
+    fn get(&self, headers: &HeaderMap) -> Result<Response<ReplyBody>, Rejection> {
         if !accepts(headers, SSE) {
             return Err(error(StatusCode::NOT_ACCEPTABLE, "the header `Accept` must list text/event-stream"));
         }
@@ -213,14 +213,14 @@ impl HttpServer {
         Ok(reply::stream(reader, session))
     }
 
-    fn delete(&self, headers: &HeaderMap) -> Result<Response<ReplyBody>, RefusedMessage> {
+    fn delete(&self, headers: &HeaderMap) -> Result<Response<ReplyBody>, Rejection> {
         has_sessions(headers)?;
         self.session(headers)?.end();
         Ok(accepted())
     }
 
     /// The session that a request names.
-    fn session(&self, headers: &HeaderMap) -> Result<Arc<HttpSession>, RefusedMessage> {
+    fn session(&self, headers: &HeaderMap) -> Result<Arc<HttpSession>, Rejection> {
         let mut ids = headers.get_all(SESSION).iter();
         let (Some(id), None) = (ids.next(), ids.next()) else {
             return Err(error(StatusCode::BAD_REQUEST, "the header `Mcp-Session-Id` is missing"));
@@ -240,9 +240,9 @@ enum CallOutcome {
 async fn speak(
     session: &Arc<HttpSession>,
     message: RxJsonRpcMessage<RoleServer>,
-) -> Result<Response<ReplyBody>, RefusedMessage> {
+) -> Result<Response<ReplyBody>, Rejection> {
     if !matches!(message, JsonRpcMessage::Request(_)) {
-        session.tell(message).await.map_err(failed)?;
+        session.forward(message).await.map_err(failed)?;
         return Ok(accepted());
     }
     answer_in(session, session.ask(message).await).await
@@ -252,7 +252,7 @@ async fn speak(
 async fn answer_in(
     session: &Arc<HttpSession>,
     asked: Result<Arc<StreamLog>, SessionError>,
-) -> Result<Response<ReplyBody>, RefusedMessage> {
+) -> Result<Response<ReplyBody>, Rejection> {
     let log = asked.map_err(failed)?;
     if let Some(answer) = log.whole(session.soon()).await {
         session.forget(&log);
@@ -270,7 +270,7 @@ fn meta_of(message: &RxJsonRpcMessage<RoleServer>) -> RequestMetaObject {
 }
 
 /// Versions with sessions have GET and DELETE; later ones have neither.
-fn has_sessions(headers: &HeaderMap) -> Result<(), RefusedMessage> {
+fn has_sessions(headers: &HeaderMap) -> Result<(), Rejection> {
     match headers::version(headers)? {
         Some(version) if !version.has_initialize() => {
             Err(error(StatusCode::METHOD_NOT_ALLOWED, "this version of the protocol has no sessions"))

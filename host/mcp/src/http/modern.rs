@@ -17,15 +17,15 @@ use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::log::KEEP_ALIVE;
-use super::reply::{self, ReplyBody, accepted, events_of, frame, refused, unavailable};
-use super::sessions::{STOPPING, Unbound};
+use super::reply::{self, ReplyBody, accepted, event_response, frame, refused, unavailable};
+use super::sessions::{STOPPING, StatelessUse};
 
 /// How long an answer's beginning may take. Then a stream begins, so that clients don't give up.
 const FIRST_BYTE_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Answers a request without a session.
 pub(super) async fn answer(
-    unbound: Unbound,
+    unbound: StatelessUse,
     message: RxJsonRpcMessage<RoleServer>,
     version: Option<ProtocolVersion>,
 ) -> Response<ReplyBody> {
@@ -56,14 +56,14 @@ pub(super) async fn answer(
         };
         Some((frame(event), (None, messages)))
     });
-    events_of(StreamBody::new(events).boxed_unsync())
+    event_response(StreamBody::new(events).boxed_unsync())
 }
 
 /// The messages for one request. Dropping them cancels the request.
 struct Messages {
     receiver: mpsc::Receiver<TxJsonRpcMessage<RoleServer>>,
     is_done: bool,
-    _unbound: Unbound,
+    _unbound: StatelessUse,
     _cancel: DropGuard,
 }
 
@@ -78,7 +78,7 @@ impl Messages {
     }
 }
 
-fn begin(unbound: Unbound, request: JsonRpcRequest<ClientRequest>, version: Option<ProtocolVersion>) -> Messages {
+fn begin(unbound: StatelessUse, request: JsonRpcRequest<ClientRequest>, version: Option<ProtocolVersion>) -> Messages {
     let mut client = InitializeRequestParams::default();
     let meta = request.request.get_meta();
     client.protocol_version = version.or_else(|| meta.protocol_version()).unwrap_or_default();

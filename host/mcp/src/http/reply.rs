@@ -37,35 +37,35 @@ pub(super) fn accepted() -> Response<ReplyBody> {
 }
 
 /// The answer to a message that is refused.
-pub(super) type RefusedMessage = Box<Response<ReplyBody>>;
+pub(super) type Rejection = Box<Response<ReplyBody>>;
 
 /// A refusal that no id belongs to.
-pub(super) fn error(status: StatusCode, message: &str) -> RefusedMessage {
+pub(super) fn error(status: StatusCode, message: &str) -> Rejection {
     let code = if status == StatusCode::NOT_FOUND { -32001 } else { -32000 };
     let message = json!({"jsonrpc": "2.0", "id": null, "error": {"code": code, "message": message}});
     Box::new(json(status, message.to_string()))
 }
 
 /// The server can't take it now.
-pub(super) fn unavailable(why: &'static str) -> RefusedMessage {
+pub(super) fn unavailable(why: &'static str) -> Rejection {
     error(StatusCode::SERVICE_UNAVAILABLE, why)
 }
 
 /// A message that is not valid.
-pub(super) fn refused(problem: ErrorData, id: Option<RequestId>) -> RefusedMessage {
+pub(super) fn refused(problem: ErrorData, id: Option<RequestId>) -> Rejection {
     let message = TxJsonRpcMessage::<RoleServer>::error(problem, id);
     Box::new(json(StatusCode::BAD_REQUEST, serde_json::to_string(&message).unwrap_or_default()))
 }
 
 /// The method is not one of this version's.
-pub(super) fn no_method(method: &str, id: Option<RequestId>) -> RefusedMessage {
+pub(super) fn no_method(method: &str, id: Option<RequestId>) -> Rejection {
     let problem = ErrorData::new(ErrorCode::METHOD_NOT_FOUND, format!("there is no method `{method}`"), None);
     let mut response = refused(problem, id);
     *response.status_mut() = StatusCode::NOT_FOUND;
     response
 }
 
-pub(super) fn failed(problem: SessionError) -> RefusedMessage {
+pub(super) fn failed(problem: SessionError) -> Rejection {
     let message = problem.message();
     match problem {
         SessionError::Ended => error(StatusCode::NOT_FOUND, message),
@@ -84,7 +84,7 @@ pub(super) fn stream(reader: LogReader, session: Arc<HttpSession>) -> Response<R
         };
         Some((frame(event), (reader, hold)))
     });
-    events_of(StreamBody::new(events).boxed_unsync())
+    event_response(StreamBody::new(events).boxed_unsync())
 }
 
 pub(super) fn is_stream(response: &Response<ReplyBody>) -> bool {
@@ -99,10 +99,10 @@ pub(super) fn until_cut(response: Response<ReplyBody>, mut cut: watch::Receiver<
 
 /// A stream without events, for a place that is not known any more.
 pub(super) fn no_events() -> Response<ReplyBody> {
-    events_of(Empty::new().boxed_unsync())
+    event_response(Empty::new().boxed_unsync())
 }
 
-pub(super) fn events_of(body: ReplyBody) -> Response<ReplyBody> {
+pub(super) fn event_response(body: ReplyBody) -> Response<ReplyBody> {
     with(StatusCode::OK, SSE, body)
 }
 

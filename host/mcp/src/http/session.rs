@@ -17,16 +17,16 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::log::{LogReader, StreamLog, place};
-use super::ticks::Ticks;
+use super::ticks::KeepAliveTimer;
 use crate::incoming::ToolCall;
-use crate::lane::Lane;
+use crate::queue::CallQueue;
 use crate::wire::takes_batches;
 
 /// Requests of a session that have no answer yet.
-const OPEN: usize = 4096;
+const MAX_OPEN_REQUESTS: usize = 4096;
 
 /// Streams that have ended and are kept for a client that reads on.
-const KEPT: usize = 64;
+const MAX_ENDED_STREAMS: usize = 64;
 const KEPT_BYTES: usize = 32 << 20;
 const EVENT_RETENTION: Duration = Duration::from_secs(5 * 60);
 
@@ -52,16 +52,16 @@ impl SessionError {
 pub(super) struct HttpSession {
     id: String,
     inbox: mpsc::Sender<RxJsonRpcMessage<RoleServer>>,
-    desk: Mutex<SessionDesk>,
+    desk: Mutex<SessionState>,
     /// The messages that belong to no request.
     general: Arc<StreamLog>,
     end: CancellationToken,
     /// Takes tool calls past rmcp, once the session has begun.
-    lane: OnceLock<Arc<Lane>>,
-    ticks: Arc<Ticks>,
+    queue: OnceLock<Arc<CallQueue>>,
+    ticks: Arc<KeepAliveTimer>,
 }
 
-struct SessionDesk {
+struct SessionState {
     streams: u64,
     version: Option<ProtocolVersion>,
     open: HashMap<RequestId, Arc<StreamLog>>,
@@ -76,9 +76,9 @@ struct SessionDesk {
 
 impl HttpSession {
     /// A session and its server's side.
-    pub(super) fn new(id: String, end: CancellationToken, ticks: Arc<Ticks>) -> (Arc<Self>, Link) {
+    pub(super) fn new(id: String, end: CancellationToken, ticks: Arc<KeepAliveTimer>) -> (Arc<Self>, SessionHandle) {
         let (inbox, messages) = mpsc::channel(16);
-        let desk = SessionDesk {
+        let desk = SessionState {
             streams: 0,
             version: None,
             open: HashMap::new(),
@@ -89,15 +89,15 @@ impl HttpSession {
             used: Instant::now(),
         };
         let (desk, general, lane) = (Mutex::new(desk), StreamLog::new(0), OnceLock::new());
-        let session = Arc::new(Self { id, inbox, desk, general, end, lane, ticks });
-        (session.clone(), Link { session, messages })
+        let session = Arc::new(Self { id, inbox, desk, general, end, queue: lane, ticks });
+        (session.clone(), SessionHandle { session, messages })
     }
 
     pub(super) fn id(&self) -> &str {
         &self.id
     }
 
-    fn desk(&self) -> MutexGuard<'_, SessionDesk> {
+    fn desk(&self) -> MutexGuard<'_, SessionState> {
         self.desk.lock()
     }
 
@@ -138,9 +138,9 @@ impl HttpSession {
     }
 
     /// Keeps it in use.
-    pub(super) fn hold(self: &Arc<Self>) -> Hold {
+    pub(super) fn hold(self: &Arc<Self>) -> SessionGuard {
         self.desk().holds += 1;
-        Hold(self.clone())
+        SessionGuard(self.clone())
     }
 
     /// Waits for as long as an answer may take to be sent as one document.
@@ -167,7 +167,7 @@ impl HttpSession {
 
     /// Passes on a tool call whose stream is open.
     pub(super) async fn begin(self: &Arc<Self>, call: ToolCall) -> Result<(), SessionError> {
-        let Some(lane) = self.lane.get() else {
+        let Some(lane) = self.queue.get() else {
             return Box::pin(self.send(call.for_rmcp().ok_or(SessionError::Ended)?)).await;
         };
         let (session, id) = (self.clone(), call.id.clone());
@@ -176,8 +176,8 @@ impl HttpSession {
     }
 
     /// Tool calls take this lane from now on.
-    pub(super) fn set_lane(&self, lane: Arc<Lane>) {
-        let _ = self.lane.set(lane);
+    pub(super) fn set_queue(&self, lane: Arc<CallQueue>) {
+        let _ = self.queue.set(lane);
     }
 
     /// A new stream.
@@ -198,7 +198,7 @@ impl HttpSession {
         if desk.open.contains_key(id) {
             return Err(SessionError::TakenId(id.clone()));
         }
-        if desk.open.len() >= OPEN {
+        if desk.open.len() >= MAX_OPEN_REQUESTS {
             return Err(SessionError::Busy);
         }
         log.expect();
@@ -215,7 +215,7 @@ impl HttpSession {
     }
 
     /// Passes on a notification, or an answer to the server's own request.
-    pub(super) async fn tell(&self, message: RxJsonRpcMessage<RoleServer>) -> Result<(), SessionError> {
+    pub(super) async fn forward(&self, message: RxJsonRpcMessage<RoleServer>) -> Result<(), SessionError> {
         let cancelled = match &message {
             JsonRpcMessage::Notification(told) => match &told.notification {
                 ClientNotification::CancelledNotification(cancelled) => cancelled.params.request_id.clone(),
@@ -223,7 +223,7 @@ impl HttpSession {
             },
             _ => None,
         };
-        let is_a_call = |id: &RequestId| self.lane.get().is_some_and(|lane| lane.cancel(id));
+        let is_a_call = |id: &RequestId| self.queue.get().is_some_and(|lane| lane.cancel(id));
         if !cancelled.as_ref().is_some_and(is_a_call) {
             self.send(message).await?;
         }
@@ -257,7 +257,9 @@ impl HttpSession {
         desk.ended_bytes += bytes;
         while let Some((since, bytes)) = desk.ended.front().map(|(since, bytes, _)| (*since, *bytes))
             && desk.ended.len() > 1
-            && (desk.ended.len() > KEPT || desk.ended_bytes > KEPT_BYTES || now.duration_since(since) > EVENT_RETENTION)
+            && (desk.ended.len() > MAX_ENDED_STREAMS
+                || desk.ended_bytes > KEPT_BYTES
+                || now.duration_since(since) > EVENT_RETENTION)
         {
             desk.ended_bytes -= bytes;
             desk.ended.pop_front();
@@ -343,15 +345,15 @@ impl HttpSession {
 }
 
 /// Somebody uses a session.
-pub(super) struct Hold(Arc<HttpSession>);
+pub(super) struct SessionGuard(Arc<HttpSession>);
 
-impl Hold {
+impl SessionGuard {
     pub(super) fn session(&self) -> &HttpSession {
         &self.0
     }
 }
 
-impl Drop for Hold {
+impl Drop for SessionGuard {
     fn drop(&mut self) {
         let mut desk = self.0.desk();
         desk.holds -= 1;
@@ -360,12 +362,12 @@ impl Drop for Hold {
 }
 
 /// The server's side of a session.
-pub(super) struct Link {
+pub(super) struct SessionHandle {
     session: Arc<HttpSession>,
     messages: mpsc::Receiver<RxJsonRpcMessage<RoleServer>>,
 }
 
-impl Transport<RoleServer> for Link {
+impl Transport<RoleServer> for SessionHandle {
     type Error = Infallible;
 
     fn send(

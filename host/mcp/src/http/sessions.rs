@@ -14,12 +14,12 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::session::{HttpSession, Link};
-use super::ticks::Ticks;
+use super::session::{HttpSession, SessionHandle};
+use super::ticks::KeepAliveTimer;
 use crate::Offer;
 use crate::caller::Caller;
-use crate::handler::{Front, Handler};
-use crate::lane::Lane;
+use crate::handler::{Handler, ToolHandler};
+use crate::queue::CallQueue;
 
 /// How long an answer may take, at least, to be sent as one JSON document. One that takes longer gets a stream, which
 /// survives a broken connection.
@@ -56,7 +56,7 @@ pub(super) struct HttpSessions {
     shared: tokio::sync::Mutex<Option<SharedHandler>>,
     /// How many sessions have not quite ended.
     alive: watch::Sender<usize>,
-    ticks: Arc<Ticks>,
+    ticks: Arc<KeepAliveTimer>,
 }
 
 struct SharedHandler {
@@ -85,7 +85,7 @@ impl HttpSessions {
             running: Mutex::default(),
             shared: tokio::sync::Mutex::default(),
             alive: watch::Sender::new(0),
-            ticks: Ticks::new(JSON_RESPONSE_DEADLINE),
+            ticks: KeepAliveTimer::new(JSON_RESPONSE_DEADLINE),
         });
         let swept = Arc::downgrade(&sessions);
         let interval = SWEEP_INTERVAL.min(limits.idle);
@@ -163,7 +163,7 @@ impl HttpSessions {
     }
 
     /// Returns the session for requests without one: all of them have one offer, since they come with one token.
-    pub(super) async fn without_session(&self, meta: &RequestMetaObject) -> Unbound {
+    pub(super) async fn without_session(&self, meta: &RequestMetaObject) -> StatelessUse {
         let mut shared = self.shared.lock().await;
         let current = match shared.as_ref() {
             Some(current) => current,
@@ -171,14 +171,14 @@ impl HttpSessions {
         };
         current.uses.lock().now += 1;
         let (handler, offer) = (current.handler.clone(), current.offer.clone());
-        Unbound { handler, offer, uses: current.uses.clone() }
+        StatelessUse { handler, offer, uses: current.uses.clone() }
     }
 
     async fn share(&self, meta: &RequestMetaObject) -> SharedHandler {
         let (offer, gone) = ((self.make)(), self.stop.child_token());
         let handler = Handler::new(offer.clone(), gone.clone());
         // Requests come and go. What the offer tells its client outside of them goes to subscriptions, or nowhere.
-        let running = serve_directly(Front(handler.clone()), Nowhere(gone.clone()), None);
+        let running = serve_directly(ToolHandler(handler.clone()), NullClient(gone.clone()), None);
         let peer = running.peer().clone();
         tokio::spawn(running.waiting());
         handler.introduce(|session| Caller::unbound(peer, session, meta)).await;
@@ -194,15 +194,15 @@ impl HttpSessions {
 }
 
 /// The use of the shared offer by a request.
-pub(super) struct Unbound {
+pub(super) struct StatelessUse {
     handler: Handler,
     offer: Arc<dyn Offer>,
     uses: Arc<Mutex<Uses>>,
 }
 
-impl Unbound {
-    pub(super) fn front(&self) -> Front {
-        Front(self.handler.clone())
+impl StatelessUse {
+    pub(super) fn front(&self) -> ToolHandler {
+        ToolHandler(self.handler.clone())
     }
 
     /// The input schema of a tool.
@@ -212,7 +212,7 @@ impl Unbound {
     }
 }
 
-impl Drop for Unbound {
+impl Drop for StatelessUse {
     fn drop(&mut self) {
         let mut uses = self.uses.lock();
         uses.now -= 1;
@@ -221,9 +221,9 @@ impl Drop for Unbound {
 }
 
 /// A client that says nothing and hears nothing.
-struct Nowhere(CancellationToken);
+struct NullClient(CancellationToken);
 
-impl Transport<RoleServer> for Nowhere {
+impl Transport<RoleServer> for NullClient {
     type Error = Infallible;
 
     fn send(
@@ -252,11 +252,11 @@ impl Drop for CountedSession {
     }
 }
 
-async fn run(handler: Handler, link: Link, session: Arc<HttpSession>, alive: CountedSession) {
+async fn run(handler: Handler, link: SessionHandle, session: Arc<HttpSession>, alive: CountedSession) {
     let mut lane = None;
-    if let Ok(running) = serve_server(Front(handler.clone()), link).await {
-        lane = Lane::of(handler, running.peer());
-        lane.iter().for_each(|lane| session.set_lane(lane.clone()));
+    if let Ok(running) = serve_server(ToolHandler(handler.clone()), link).await {
+        lane = CallQueue::new(handler, running.peer());
+        lane.iter().for_each(|lane| session.set_queue(lane.clone()));
         let _ = running.waiting().await;
     }
     session.end();

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::headers::VERSION;
 use super::*;
-use crate::{Arguments, Call, Caller, RpcError, ServerDescription, Tool, ToolAnswer};
+use crate::{Arguments, Call, Caller, RpcError, ServerDescription, Tool, ToolResult};
 
 /// How many offers there are.
 static ALIVE: AtomicUsize = AtomicUsize::new(0);
@@ -61,7 +61,7 @@ impl Offer for Odd {
         *self.client.lock().unwrap() = Some(client);
     }
 
-    async fn call(&self, name: &str, arguments: Arguments, call: Call) -> Result<ToolAnswer, RpcError> {
+    async fn call(&self, name: &str, arguments: Arguments, call: Call) -> Result<ToolResult, RpcError> {
         match name {
             "changes" => self.client().unwrap().notify(CHANGED, None).await.unwrap(),
             "counts" => {
@@ -72,12 +72,12 @@ impl Offer for Odd {
             }
             "asks" => {
                 let asked = call.caller.ask("elicitation/create", Some(json!({"new": [1]})), Duration::from_secs(20));
-                return Ok(ToolAnswer::of(asked.await.unwrap()));
+                return Ok(ToolResult::from_structured(asked.await.unwrap()));
             }
             "waits" => call.cancelled.nobody_waits().await,
             _ => {}
         }
-        Ok(ToolAnswer::foreign(arguments.read().unwrap()))
+        Ok(ToolResult::foreign(arguments.read().unwrap()))
     }
 
     async fn request(&self, method: &str, params: Option<Value>, _: Call) -> Result<Value, RpcError> {

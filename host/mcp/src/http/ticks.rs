@@ -9,18 +9,18 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 /// The clock runs on for so many ticks after it was last used.
-const REST: u32 = 20;
+const IDLE_TICKS_LIMIT: u32 = 20;
 
 /// Ticks while somebody waits.
 #[derive(Debug)]
-pub(super) struct Ticks {
+pub(super) struct KeepAliveTimer {
     every: Duration,
     ticked: Notify,
     runs: AtomicBool,
     is_used: AtomicBool,
 }
 
-impl Ticks {
+impl KeepAliveTimer {
     pub(super) fn new(every: Duration) -> Arc<Self> {
         Arc::new(Self { every, ticked: Notify::new(), runs: AtomicBool::new(false), is_used: AtomicBool::new(false) })
     }
@@ -44,7 +44,7 @@ impl Ticks {
             tokio::time::sleep(self.every).await;
             unused = if self.is_used.swap(false, Ordering::AcqRel) { 0 } else { unused + 1 };
             self.ticked.notify_waiters();
-            if unused < REST {
+            if unused < IDLE_TICKS_LIMIT {
                 continue;
             }
             self.runs.store(false, Ordering::Release);
@@ -63,7 +63,7 @@ mod tests {
     #[tokio::test]
     async fn it_ticks_for_all_who_wait_and_rests_in_between() {
         let every = Duration::from_millis(2);
-        let ticks = Ticks::new(every);
+        let ticks = KeepAliveTimer::new(every);
         for _ in 0..3 {
             let begun = std::time::Instant::now();
             let waiting = (0..50).map(|_| {

@@ -8,12 +8,12 @@ use super::OAuthError;
 use super::challenge::{Challenge, scopes};
 use super::reach::{Reach, object};
 
-const SERVER: &str = "the metadata of the server";
-const ISSUER: &str = "the metadata of the authorization server";
+const SERVER_METADATA: &str = "the metadata of the server";
+const ISSUER_METADATA: &str = "the metadata of the authorization server";
 
 /// The parameters that aiw gives to the authorization endpoint.
 /// <https://www.rfc-editor.org/rfc/rfc6749#section-4.1.1>
-const PARAMETERS: [&str; 10] = [
+const KNOWN_PARAMETERS: [&str; 10] = [
     "response_type",
     "response_mode",
     "client_id",
@@ -63,10 +63,10 @@ pub(super) async fn resource(
         Some(named) => {
             let named = reach.check("the address of its metadata", named)?;
             let problem = "is not there, where its challenge says";
-            let found = document(reach, SERVER, &named).await?;
-            Some(found.ok_or_else(|| OAuthError::Answer { what: SERVER, problem: problem.into() })?)
+            let found = document(reach, SERVER_METADATA, &named).await?;
+            Some(found.ok_or_else(|| OAuthError::Answer { what: SERVER_METADATA, problem: problem.into() })?)
         }
-        None => first(reach, SERVER, &well_known(own, "oauth-protected-resource", true)).await?,
+        None => first(reach, SERVER_METADATA, &well_known(own, "oauth-protected-resource", true)).await?,
     };
     let Some(said) = said else {
         let mut origin = own.clone();
@@ -78,10 +78,10 @@ pub(super) async fn resource(
     let resource = text(&said, "resource").unwrap_or_default();
     if !covers(resource, own) {
         let problem = "is for another resource".to_owned();
-        return Err(OAuthError::Answer { what: SERVER, problem });
+        return Err(OAuthError::Answer { what: SERVER_METADATA, problem });
     }
     let named = said.get("authorization_servers").and_then(Value::as_array).and_then(|all| all.first()?.as_str());
-    let issuer = issuer.or(named).ok_or(OAuthError::NoLogin)?;
+    let issuer = issuer.or(named).ok_or(OAuthError::NotLoggedIn)?;
     Ok(Resource { resource: resource.to_owned(), issuer: issuer.to_owned(), scopes: list(&said, "scopes_supported") })
 }
 
@@ -95,9 +95,9 @@ pub(super) async fn authorization_server(reach: &Reach, issuer: &str) -> Result<
         appended.set_path(&format!("{}/.well-known/openid-configuration", path(&url)));
         places.push(appended);
     }
-    let said = first(reach, ISSUER, &places).await?;
-    let said = said.ok_or(OAuthError::NoLogin)?;
-    let wrong = |problem: &str| Err(OAuthError::Answer { what: ISSUER, problem: problem.into() });
+    let said = first(reach, ISSUER_METADATA, &places).await?;
+    let said = said.ok_or(OAuthError::NotLoggedIn)?;
+    let wrong = |problem: &str| Err(OAuthError::Answer { what: ISSUER_METADATA, problem: problem.into() });
     let own = text(&said, "issuer").unwrap_or_default();
     // Only a missing slash after the host makes no difference.
     if own != issuer && Url::parse(own).ok().as_ref() != Some(&url) {
@@ -118,7 +118,9 @@ pub(super) async fn authorization_server(reach: &Reach, issuer: &str) -> Result<
         return wrong("lacks an endpoint");
     };
     // Which of two values counts is up to the authorization server.
-    if let Some(name) = PARAMETERS.into_iter().find(|name| authorization.query_pairs().any(|(key, _)| key == *name)) {
+    if let Some(name) =
+        KNOWN_PARAMETERS.into_iter().find(|name| authorization.query_pairs().any(|(key, _)| key == *name))
+    {
         return wrong(&format!("has an authorization endpoint that brings its own `{name}`"));
     }
     Ok(AuthorizationServer {

@@ -26,7 +26,7 @@ pub enum OAuthError {
     },
     /// A request took too long.
     #[error("{what} took longer than {seconds} s to answer")]
-    Slow {
+    Timeout {
         /// The server that was asked.
         what: &'static str,
         /// How long it had.
@@ -50,10 +50,10 @@ pub enum OAuthError {
     },
     /// The server offers no login.
     #[error("it offers no login: it names no authorization server")]
-    NoLogin,
+    NotLoggedIn,
     /// The authorization server knows no client like this one.
     #[error("its authorization server registers no clients")]
-    NoRegistration,
+    RegistrationUnsupported,
     /// The browser's answer does not belong to this login.
     #[error("the answer from the browser {0}")]
     Redirect(&'static str),
@@ -87,10 +87,10 @@ impl OAuthError {
     /// Returns the next step, if there is just one.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::NoRegistration => {
+            Self::RegistrationUnsupported => {
                 Some("register a client there by hand, and give its id: `aiw mcp login NAME --client-id ID`")
             }
-            Self::NoLogin => {
+            Self::NotLoggedIn => {
                 Some("if it takes a key, put it into a header: `aiw mcp add NAME --url URL --header H=@SECRET`")
             }
             _ => None,

@@ -19,7 +19,7 @@ use super::tokens::Source;
 use super::{OAuthError, OAuthTokens};
 
 /// The scope that asks for a refresh token, where an authorization server knows it.
-const OFFLINE: &str = "offline_access";
+const OFFLINE_SCOPE: &str = "offline_access";
 
 /// The most of what comes back from the browser.
 const MAX_QUERY: usize = 8 << 10;
@@ -52,7 +52,7 @@ pub struct Login {
     source: Source,
     names_itself: bool,
     redirect: String,
-    given: String,
+    pasted: String,
     state: Secret,
     verifier: Secret,
     url: String,
@@ -77,7 +77,7 @@ impl Login {
                 (_, wanted) if !wanted.is_empty() => wanted,
                 _ => resource.scopes,
             };
-            let offline = server.scopes.iter().any(|scope| scope == OFFLINE).then(|| OFFLINE.to_owned());
+            let offline = server.scopes.iter().any(|scope| scope == OFFLINE_SCOPE).then(|| OFFLINE_SCOPE.to_owned());
             for scope in request.more_scopes.into_iter().chain(offline) {
                 if !scopes.contains(&scope) {
                     scopes.push(scope);
@@ -103,7 +103,7 @@ impl Login {
                 if !scope.is_empty() {
                     query.append_pair("scope", &scope);
                 }
-                if scopes.iter().any(|scope| scope == OFFLINE) {
+                if scopes.iter().any(|scope| scope == OFFLINE_SCOPE) {
                     // OpenID: without it the scope is not granted.
                     query.append_pair("prompt", "consent");
                 }
@@ -122,7 +122,7 @@ impl Login {
                 source,
                 names_itself: server.names_itself,
                 redirect: request.redirect,
-                given: request.url,
+                pasted: request.url,
                 state: Secret::new(state),
                 verifier: Secret::new(verifier),
                 url: url.into(),
@@ -148,7 +148,7 @@ impl Login {
     }
 
     /// The query of the address that the browser came back to, as a user pastes it; none if it is another address.
-    pub fn query_of(&self, pasted: &str) -> Option<String> {
+    pub fn query_from(&self, pasted: &str) -> Option<String> {
         let (redirect, pasted) = (Url::parse(&self.redirect).ok()?, Url::parse(pasted.trim()).ok()?);
         let is_it = pasted.origin() == redirect.origin() && pasted.path() == redirect.path();
         is_it.then(|| pasted.query().unwrap_or_default().to_owned())
@@ -159,7 +159,7 @@ impl Login {
         Box::pin(async move {
             let code = self.code(query)?;
             let (verifier, redirect) = (self.verifier.expose(), &self.redirect);
-            OAuthTokens::exchange(&self.reach, self.source, self.given, code.expose(), verifier, redirect).await
+            OAuthTokens::exchange(&self.reach, self.source, self.pasted, code.expose(), verifier, redirect).await
         })
     }
 
@@ -231,7 +231,7 @@ async fn register(
     scopes: &[String],
 ) -> Result<Registered, OAuthError> {
     let what = "the registration endpoint";
-    let endpoint = server.registration.as_ref().ok_or(OAuthError::NoRegistration)?;
+    let endpoint = server.registration.as_ref().ok_or(OAuthError::RegistrationUnsupported)?;
     let wrong = |problem: &str| OAuthError::Answer { what, problem: problem.into() };
     let offers = |method: &str| server.methods.as_ref().is_none_or(|all| all.iter().any(|offered| offered == method));
     // A secret that every client gets proves nothing, so prefer none.

@@ -78,7 +78,7 @@ impl Reach {
         let is_inside = class(&url) != Class::Public && class(&url) != class(&self.server);
         if is_inside && !self.is_named(&url) {
             let problem = "is inside this machine or its networks, and the server is not";
-            return Err(OAuthError::Address { what, url: shown(&url), problem });
+            return Err(OAuthError::Address { what, url: redact_url(&url), problem });
         }
         Ok(url)
     }
@@ -97,7 +97,7 @@ impl Reach {
         let place = format!("{}:{}", url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or(443));
         let pattern = HostPattern::parse(&place).map_err(|_| OAuthError::Address {
             what,
-            url: shown(url),
+            url: redact_url(url),
             problem: "names no valid host",
         })?;
         policy.hosts = Hosts::Only(vec![pattern]);
@@ -124,7 +124,7 @@ impl Reach {
             }
             // The path may be that of the server, and hold a key.
             Ok(Err(source)) => Err(OAuthError::Net { what, source: Box::new(source.without_paths()) }),
-            Err(_) => Err(OAuthError::Slow { what, seconds: REQUEST_TIMEOUT.as_secs() }),
+            Err(_) => Err(OAuthError::Timeout { what, seconds: REQUEST_TIMEOUT.as_secs() }),
         }
     }
 
@@ -138,7 +138,7 @@ impl Reach {
             Ok(Ok(answer)) if answer.status == 401 => Ok(answer.header("www-authenticate").map(str::to_owned)),
             Ok(Ok(_)) => Ok(None),
             Ok(Err(source)) => Err(OAuthError::Net { what, source: Box::new(source.without_paths()) }),
-            Err(_) => Err(OAuthError::Slow { what, seconds: REQUEST_TIMEOUT.as_secs() }),
+            Err(_) => Err(OAuthError::Timeout { what, seconds: REQUEST_TIMEOUT.as_secs() }),
         }
     }
 }
@@ -151,20 +151,20 @@ fn parse(what: &'static str, text: &str) -> Result<Url, OAuthError> {
     }
     let Ok(url) = Url::parse(text) else { return refuse("…".into(), "is not a URL") };
     if !url.username().is_empty() || url.password().is_some() {
-        return refuse(shown(&url), "contains a user or a password");
+        return refuse(redact_url(&url), "contains a user or a password");
     }
     if url.fragment().is_some() {
-        return refuse(shown(&url), "has a fragment");
+        return refuse(redact_url(&url), "has a fragment");
     }
     match url.scheme() {
         "https" if url.has_host() => Ok(url),
         "http" if url.has_host() && class(&url) == Class::Loopback => Ok(url),
-        _ => refuse(shown(&url), "is not encrypted: it must begin with `https://`"),
+        _ => refuse(redact_url(&url), "is not encrypted: it must begin with `https://`"),
     }
 }
 
 /// A URL as messages name it: the rest of the server's own may hold a key.
-pub(super) fn shown(url: &Url) -> String {
+pub(super) fn redact_url(url: &Url) -> String {
     let host = url.host_str().unwrap_or("…");
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
     format!("{}://{host}{port}", url.scheme())

@@ -15,7 +15,7 @@ use super::challenge::scopes;
 use super::form::Registered;
 use super::reach::Reach;
 
-const ENDPOINT: &str = "the token endpoint";
+const TOKEN_ENDPOINT: &str = "the token endpoint";
 
 /// A token with less time left is refreshed before it is used.
 const REFRESH_LEEWAY: Duration = Duration::from_secs(60);
@@ -77,7 +77,7 @@ impl OAuthTokens {
             ("code_verifier", verifier),
             ("resource", &source.resource),
         ];
-        let answer = source.client.post(reach, ENDPOINT, &source.token, &fields).await?;
+        let answer = source.client.post(reach, TOKEN_ENDPOINT, &source.token, &fields).await?;
         let mut tokens = Self {
             url,
             resource: source.resource,
@@ -98,7 +98,7 @@ impl OAuthTokens {
 
     /// Takes over an answer of the token endpoint.
     fn take(&mut self, answer: &Map<String, Value>) -> Result<(), OAuthError> {
-        let wrong = |problem: &str| OAuthError::Answer { what: ENDPOINT, problem: problem.into() };
+        let wrong = |problem: &str| OAuthError::Answer { what: TOKEN_ENDPOINT, problem: problem.into() };
         let text = |key: &str| answer.get(key).and_then(Value::as_str);
         let is_token =
             |token: &&str| (1..=16 << 10).contains(&token.len()) && token.bytes().all(|b| b.is_ascii_graphic());
@@ -135,9 +135,9 @@ impl OAuthTokens {
                     description: "there is no refresh token".into(),
                 });
             };
-            let endpoint = reach.check(ENDPOINT, &self.token)?;
+            let endpoint = reach.check(TOKEN_ENDPOINT, &self.token)?;
             let fields = [("grant_type", "refresh_token"), ("refresh_token", refresh), ("resource", &self.resource)];
-            let answer = self.client.post(&reach, ENDPOINT, &endpoint, &fields).await?;
+            let answer = self.client.post(&reach, TOKEN_ENDPOINT, &endpoint, &fields).await?;
             let mut tokens = self.clone();
             tokens.take(&answer)?;
             Ok(tokens)

@@ -6,13 +6,13 @@ use aiw_core::{is_git_ref, one_line};
 
 use super::packet::{Packet, Packets, line, packet};
 use super::refs::GitRef;
-use super::transfer::Refused;
+use super::transfer::RejectedBy;
 use crate::error::{NetError, size};
 use crate::http::RequestLimits;
 
 /// The server capabilities that libgit2 may know of. Each leads to a request whose answer we can read. `thin-pack`
 /// is not among them, because only a self-contained pack can be checked on its own.
-const KNOWN: [&str; 8] = [
+const KNOWN_CAPABILITIES: [&str; 8] = [
     "multi_ack",
     "multi_ack_detailed",
     "side-band",
@@ -67,7 +67,7 @@ enum Stage {
 /// Parses an advertisement as it arrives.
 pub(super) struct AdvertisementReader {
     /// The repository, for messages.
-    shown: String,
+    repository: String,
     limits: RequestLimits,
     packets: Packets,
     bytes: u64,
@@ -78,13 +78,13 @@ pub(super) struct AdvertisementReader {
 impl AdvertisementReader {
     pub(super) fn new(shown: String, limits: RequestLimits) -> Self {
         let found = Advertisement { refs: Vec::new(), capabilities: Vec::new() };
-        Self { shown, limits, packets: Packets::default(), bytes: 0, stage: Stage::Service, found }
+        Self { repository: shown, limits, packets: Packets::default(), bytes: 0, stage: Stage::Service, found }
     }
 
-    pub(super) fn push(&mut self, bytes: &[u8]) -> Result<(), Refused> {
+    pub(super) fn push(&mut self, bytes: &[u8]) -> Result<(), RejectedBy> {
         self.bytes += bytes.len() as u64;
         if self.bytes > self.limits.listing {
-            return Err(Refused::ByUs(too_long(&self.shown, &self.limits)));
+            return Err(RejectedBy::ByClient(too_long(&self.repository, &self.limits)));
         }
         self.packets.push(bytes);
         while self.stage != Stage::Done {
@@ -94,14 +94,14 @@ impl AdvertisementReader {
         Ok(())
     }
 
-    pub(super) fn end(self) -> Result<Advertisement, Refused> {
+    pub(super) fn end(self) -> Result<Advertisement, RejectedBy> {
         match self.stage {
             Stage::Done => Ok(self.found),
             _ => Err(self.malformed("the list of branches and tags ends too early")),
         }
     }
 
-    fn take(&mut self, packet: &Packet) -> Result<(), Refused> {
+    fn take(&mut self, packet: &Packet) -> Result<(), RejectedBy> {
         let content = match (packet, self.stage) {
             (Packet::Flush, Stage::ServiceEnd) => {
                 self.stage = Stage::First;
@@ -115,7 +115,7 @@ impl AdvertisementReader {
             _ => return Err(self.malformed("the list of branches and tags has an invalid start")),
         };
         if let Some(said) = content.strip_prefix(b"ERR ") {
-            return Err(refused(&self.shown, said));
+            return Err(refused(&self.repository, said));
         }
         match self.stage {
             Stage::Service if line(content) == b"# service=git-upload-pack" => self.stage = Stage::ServiceEnd,
@@ -136,39 +136,39 @@ impl AdvertisementReader {
         Ok(())
     }
 
-    fn capabilities(&mut self, said: &str) -> Result<(), Refused> {
+    fn capabilities(&mut self, said: &str) -> Result<(), RejectedBy> {
         for word in said.split(' ') {
             if let Some(format) = word.strip_prefix("object-format=")
                 && format != "sha1"
             {
-                return Err(other_format(&self.shown, format));
+                return Err(other_format(&self.repository, format));
             }
-            self.found.capabilities.extend(KNOWN.iter().find(|known| **known == word));
+            self.found.capabilities.extend(KNOWN_CAPABILITIES.iter().find(|known| **known == word));
         }
         Ok(())
     }
 
-    fn reference(&mut self, content: &[u8]) -> Result<(), Refused> {
+    fn reference(&mut self, content: &[u8]) -> Result<(), RejectedBy> {
         let content = line(content);
         // Such a line says where the history of a shallow repository ends.
         if content.starts_with(b"shallow ") {
             return Ok(());
         }
-        self.found.refs.extend(reference(&self.shown, content, b' ')?);
+        self.found.refs.extend(reference(&self.repository, content, b' ')?);
         match self.found.refs.len() > self.limits.refs {
-            true => Err(Refused::ByUs(too_many(&self.shown, &self.limits))),
+            true => Err(RejectedBy::ByClient(too_many(&self.repository, &self.limits))),
             false => Ok(()),
         }
     }
 
-    fn malformed(&self, why: &str) -> Refused {
-        malformed(&self.shown, why)
+    fn malformed(&self, why: &str) -> RejectedBy {
+        malformed(&self.repository, why)
     }
 }
 
 /// Parses a line of a list: an id, a separator and a name. Returns `None` if the name could not be requested,
 /// because git would not accept it or it is not UTF-8.
-pub(super) fn reference(shown: &str, line: &[u8], between: u8) -> Result<Option<GitRef>, Refused> {
+pub(super) fn reference(shown: &str, line: &[u8], between: u8) -> Result<Option<GitRef>, RejectedBy> {
     let mut halves = line.splitn(2, |byte| *byte == between);
     let (id, name) = (halves.next().unwrap_or_default(), halves.next().unwrap_or_default());
     if id.len() == 64 && id.iter().all(u8::is_ascii_hexdigit) {
@@ -199,19 +199,22 @@ fn is_name(name: &str) -> bool {
 }
 
 /// Returns the error for an answer that is not git's protocol.
-pub(super) fn malformed(shown: &str, why: &str) -> Refused {
-    Refused::ByFarEnd(NetError::malformed(format!("`{shown}` does not speak git's protocol: {}", one_line(why, 120))))
+pub(super) fn malformed(shown: &str, why: &str) -> RejectedBy {
+    RejectedBy::ByRemote(NetError::malformed(format!(
+        "`{shown}` does not speak git's protocol: {}",
+        one_line(why, 120)
+    )))
 }
 
-/// Returns the error for a refusal of the far end, in its own words.
-pub(super) fn refused(shown: &str, said: &[u8]) -> Refused {
+/// Returns the error for a refusal of the server, in its own words.
+pub(super) fn refused(shown: &str, said: &[u8]) -> RejectedBy {
     let said = one_line(String::from_utf8_lossy(said).trim(), 200);
-    Refused::ByFarEnd(NetError::malformed(format!("`{shown}` refuses: {said}")))
+    RejectedBy::ByRemote(NetError::malformed(format!("`{shown}` refuses: {said}")))
 }
 
 /// Returns the error for a repository whose ids are not SHA-1.
-fn other_format(shown: &str, format: &str) -> Refused {
-    Refused::ByUs(unsupported_format(shown, format))
+fn other_format(shown: &str, format: &str) -> RejectedBy {
+    RejectedBy::ByClient(unsupported_format(shown, format))
 }
 
 /// Like [`other_format`], but for a repository on this machine.
@@ -233,7 +236,7 @@ mod tests {
 
     fn read(wire: &[u8], limits: RequestLimits, piece: usize) -> Result<Advertisement, String> {
         let mut reader = AdvertisementReader::new("R".to_owned(), limits);
-        let said = |refused: Refused| refused.into_error().to_string();
+        let said = |refused: RejectedBy| refused.into_error().to_string();
         for bytes in wire.chunks(piece) {
             reader.push(bytes).map_err(said)?;
         }

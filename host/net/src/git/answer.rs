@@ -3,9 +3,9 @@
 //! the pack. <https://git-scm.com/docs/pack-protocol#_packfile_negotiation>
 
 use super::advertisement::{malformed, refused};
-use super::pack::{BadPack, PackCheck};
+use super::pack::{PackCheck, PackError};
 use super::packet::{Packet, Packets, line, packet};
-use super::transfer::Refused;
+use super::transfer::RejectedBy;
 use crate::error::NetError;
 use crate::http::RequestLimits;
 
@@ -14,7 +14,7 @@ use crate::http::RequestLimits;
 const MAX_LINES: u32 = 10_000;
 
 /// The line that ends a request for the pack.
-const DONE: &[u8] = b"0009done\n";
+const DONE_PACKET: &[u8] = b"0009done\n";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
@@ -30,9 +30,9 @@ enum Stage {
 }
 
 /// Checks an answer as it arrives.
-pub(super) struct AnswerCheck {
+pub(super) struct ResponseCheck {
     /// The repository, for messages.
-    shown: String,
+    repository: String,
     /// Whether the request asked for the pack.
     is_last: bool,
     packets: Packets,
@@ -41,11 +41,11 @@ pub(super) struct AnswerCheck {
     pack: PackCheck,
 }
 
-impl AnswerCheck {
+impl ResponseCheck {
     pub(super) fn new(shown: String, limits: RequestLimits, request: &[u8]) -> Self {
         Self {
-            shown,
-            is_last: request.ends_with(DONE),
+            repository: shown,
+            is_last: request.ends_with(DONE_PACKET),
             packets: Packets::default(),
             stage: Stage::Lines,
             lines: 0,
@@ -54,7 +54,7 @@ impl AnswerCheck {
     }
 
     /// Takes the bytes that arrived and returns what libgit2 may see of them.
-    pub(super) fn push(&mut self, bytes: &[u8]) -> Result<Vec<u8>, Refused> {
+    pub(super) fn push(&mut self, bytes: &[u8]) -> Result<Vec<u8>, RejectedBy> {
         let mut seen = Vec::new();
         self.packets.push(bytes);
         while self.stage != Stage::Done {
@@ -66,33 +66,33 @@ impl AnswerCheck {
                 seen.extend(rest);
                 break;
             }
-            let Some(packet) = self.packets.next().map_err(|why| malformed(&self.shown, &why))? else { break };
+            let Some(packet) = self.packets.next().map_err(|why| malformed(&self.repository, &why))? else { break };
             self.packet(packet, &mut seen)?;
         }
         Ok(seen)
     }
 
     /// Checks that the answer may end here.
-    pub(super) fn end(&self) -> Result<(), Refused> {
+    pub(super) fn end(&self) -> Result<(), RejectedBy> {
         match self.stage {
             Stage::Done => Ok(()),
             _ if !self.packets.rest().is_empty() => {
-                Err(malformed(&self.shown, "the answer ends in the middle of a packet"))
+                Err(malformed(&self.repository, "the answer ends in the middle of a packet"))
             }
             _ => self.has_all(),
         }
     }
 
     /// Checks that a requested pack is complete.
-    fn has_all(&self) -> Result<(), Refused> {
+    fn has_all(&self) -> Result<(), RejectedBy> {
         match self.stage {
             Stage::Packets | Stage::Raw if !self.pack.is_done() => Err(self.damaged("it ends too early")),
-            Stage::Lines | Stage::Agreed if self.is_last => Err(malformed(&self.shown, "no pack follows")),
+            Stage::Lines | Stage::Agreed if self.is_last => Err(malformed(&self.repository, "no pack follows")),
             _ => Ok(()),
         }
     }
 
-    fn packet(&mut self, taken: Packet, seen: &mut Vec<u8>) -> Result<(), Refused> {
+    fn packet(&mut self, taken: Packet, seen: &mut Vec<u8>) -> Result<(), RejectedBy> {
         let content = match taken {
             Packet::Flush => {
                 if matches!(self.stage, Stage::Packets | Stage::Agreed) && self.is_last {
@@ -113,11 +113,11 @@ impl AnswerCheck {
             }
             // Progress messages for people.
             Some((2, _)) => return Ok(()),
-            Some((3, said)) => return Err(refused(&self.shown, said)),
+            Some((3, said)) => return Err(refused(&self.repository, said)),
             _ => {}
         }
         if let Some(said) = content.strip_prefix(b"ERR ") {
-            return Err(refused(&self.shown, said));
+            return Err(refused(&self.repository, said));
         }
         let text = line(&content);
         match words(text).as_slice() {
@@ -125,30 +125,32 @@ impl AnswerCheck {
             [b"NAK"] if self.stage != Stage::Packets => self.stage = Stage::Agreed,
             [b"ACK", id] if self.stage != Stage::Packets && is_id(id) => self.stage = Stage::Agreed,
             [b"ACK", id, b"continue" | b"common" | b"ready"] if self.stage != Stage::Packets && is_id(id) => {}
-            _ => return Err(malformed(&self.shown, "the answer contains an unrequested packet")),
+            _ => return Err(malformed(&self.repository, "the answer contains an unrequested packet")),
         }
         // libgit2 does not recognize a `shallow` line that ends with a line break.
         seen.extend(packet(text));
         self.count()
     }
 
-    fn count(&mut self) -> Result<(), Refused> {
+    fn count(&mut self) -> Result<(), RejectedBy> {
         self.lines += 1;
         if self.lines > MAX_LINES {
-            return Err(malformed(&self.shown, "the negotiation of what to send does not end"));
+            return Err(malformed(&self.repository, "the negotiation of what to send does not end"));
         }
         Ok(())
     }
 
-    fn bad(&self, bad: BadPack) -> Refused {
+    fn bad(&self, bad: PackError) -> RejectedBy {
         match bad {
-            BadPack::Damaged(why) => self.damaged(why),
-            BadPack::TooLarge(what) => Refused::ByUs(NetError::too_large(format!("`{}` {what}", self.shown))),
+            PackError::Damaged(why) => self.damaged(why),
+            PackError::TooLarge(what) => {
+                RejectedBy::ByClient(NetError::too_large(format!("`{}` {what}", self.repository)))
+            }
         }
     }
 
-    fn damaged(&self, why: &str) -> Refused {
-        Refused::ByFarEnd(NetError::malformed(format!("`{}` sends a damaged pack: {why}", self.shown)))
+    fn damaged(&self, why: &str) -> RejectedBy {
+        RejectedBy::ByRemote(NetError::malformed(format!("`{}` sends a damaged pack: {why}", self.repository)))
     }
 }
 
@@ -171,8 +173,8 @@ mod tests {
         b"PACK\0\0\0\x02\0\0\0\0\x02\x9d\x08\x82\x3b\xd8\xa8\xea\xb5\x10\xad\x6a\xc7\x5c\x82\x3c\xfd\x3e\xd3\x1e";
 
     fn take(request: &[u8], wire: &[u8], piece: usize) -> Result<Vec<u8>, String> {
-        let said = |refused: Refused| refused.into_error().to_string();
-        let mut answer = AnswerCheck::new("R".to_owned(), RequestLimits::default(), request);
+        let said = |refused: RejectedBy| refused.into_error().to_string();
+        let mut answer = ResponseCheck::new("R".to_owned(), RequestLimits::default(), request);
         let mut seen = Vec::new();
         for bytes in wire.chunks(piece) {
             seen.extend(answer.push(bytes).map_err(said)?);

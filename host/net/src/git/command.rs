@@ -35,7 +35,7 @@ pub(super) enum MemoryBound {
 const MAX_MEMORY: u64 = 1 << 30;
 
 /// Variables that would lead `git` to another repository, or start a program.
-const MISLEADING: [&str; 10] = [
+const MISLEADING_VARIABLES: [&str; 10] = [
     "GIT_DIR",
     "GIT_WORK_TREE",
     "GIT_INDEX_FILE",
@@ -50,7 +50,7 @@ const MISLEADING: [&str; 10] = [
 
 /// Lets a `git` command ask nothing, run no hooks and belong to none of the caller's repositories.
 pub fn quiet_git(command: &mut Command) -> &mut Command {
-    for misleading in MISLEADING {
+    for misleading in MISLEADING_VARIABLES {
         command.env_remove(misleading);
     }
     command
@@ -77,7 +77,7 @@ pub(super) fn git(directory: &Path) -> Command {
 pub(super) struct EndedCommand {
     pub(super) status: ExitStatus,
     pub(super) output: Vec<u8>,
-    pub(super) complaint: String,
+    pub(super) stderr: String,
     /// Whether the command, or a process that it started, ran out of memory.
     pub(super) lacks_memory: bool,
 }
@@ -129,10 +129,10 @@ pub(super) fn run(
         Some(signal) => format!("ended by signal {signal}"),
         None => one_line(last.trim_start_matches("fatal: ").trim_start_matches("error: "), 200),
     };
-    Ok(EndedCommand { status, output: collected(output, cancel)?, complaint, lacks_memory })
+    Ok(EndedCommand { status, output: collected(output, cancel)?, stderr: complaint, lacks_memory })
 }
 
-/// Limits the memory of `git` and its child processes, before the far end can have sent anything.
+/// Limits the memory of `git` and its child processes, before the server can have sent anything.
 #[cfg(target_os = "linux")]
 fn bound_memory(child: &Child) {
     use rustix::process::{Pid, Resource, Rlimit, prlimit};

@@ -9,16 +9,16 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName
 use url::Url;
 
 use super::advertisement::{Advertisement, AdvertisementReader};
-use super::answer::AnswerCheck;
+use super::answer::ResponseCheck;
 use super::command;
 use super::session::FetchSession;
-use super::transfer::Refused;
+use super::transfer::RejectedBy;
 use crate::error::NetError;
+use crate::git_url::redact_url;
 use crate::http::{Method, ResponseStream, SentRequest, parse_http};
-use crate::place::shown;
 
 /// The number of bytes of an answer that show which kind of list it is.
-const BEGINNING: usize = 200;
+const SNIFF_BYTES: usize = 200;
 
 /// One request and its answer. libgit2 writes the request and reads an answer that was checked.
 pub(super) struct GitExchange {
@@ -27,20 +27,20 @@ pub(super) struct GitExchange {
     /// Whether the request is for refs rather than commits.
     advertise: bool,
     out: Vec<u8>,
-    stream: Option<(ResponseStream, AnswerCheck)>,
+    stream: Option<(ResponseStream, ResponseCheck)>,
     /// Whether everything was handed over.
-    is_told: bool,
+    is_sent: bool,
     chunk: Vec<u8>,
     at: usize,
 }
 
 /// Returns a repository's list of refs, which is requested once per session.
-pub(super) fn advertised(session: &Arc<FetchSession>, remote: &str) -> Result<Arc<Advertisement>, Refused> {
+pub(super) fn advertised(session: &Arc<FetchSession>, remote: &str) -> Result<Arc<Advertisement>, RejectedBy> {
     if let Some(known) = session.state().advertised.clone() {
         return Ok(known);
     }
     let mut stream = GitExchange::listing(session.clone(), remote).start()?;
-    let mut reader = AdvertisementReader::new(session.shown.clone(), session.client.limits());
+    let mut reader = AdvertisementReader::new(session.repository.clone(), session.client.limits());
     // Read to the end: only then is the connection free for the next request.
     while let Some(piece) = session.wait(stream.chunk())? {
         session.receive(piece.len() as u64)?;
@@ -69,7 +69,7 @@ impl GitExchange {
             advertise,
             out: Vec::new(),
             stream: None,
-            is_told: false,
+            is_sent: false,
             chunk: Vec::new(),
             at: 0,
         }
@@ -158,14 +158,14 @@ impl GitExchange {
             Some((user, password)) => basic(&user, &password),
             None => Err(NetError::denied(format!(
                 "`{}` needs credentials, but no git credential helper has any for it",
-                shown(repository)
+                redact_url(repository)
             ))),
         }
     }
 
     fn check_answer(&self, stream: &mut ResponseStream, repository: &Url) -> Result<(), NetError> {
         let header = |name: HeaderName| stream.response.headers().get(name).and_then(|value| value.to_str().ok());
-        let shown = shown(repository);
+        let shown = redact_url(repository);
         match stream.response.status().as_u16() {
             200 => {}
             401 => {
@@ -208,10 +208,10 @@ impl GitExchange {
     /// tab, a ref.
     fn is_static(&self, stream: &mut ResponseStream) -> Result<bool, NetError> {
         let mut beginning = Vec::new();
-        while beginning.len() < BEGINNING
+        while beginning.len() < SNIFF_BYTES
             && let Some(piece) = self.session.wait(stream.chunk())?
         {
-            beginning.extend_from_slice(&piece[..piece.len().min(BEGINNING)]);
+            beginning.extend_from_slice(&piece[..piece.len().min(SNIFF_BYTES)]);
         }
         let mut halves = beginning.splitn(2, |byte| *byte == b'\t');
         let (id, name) = (halves.next().unwrap_or_default(), halves.next().unwrap_or_default());
@@ -219,18 +219,18 @@ impl GitExchange {
     }
 
     /// Gets the next piece that libgit2 may see; empty at the end.
-    fn fill(&mut self) -> Result<(), Refused> {
+    fn fill(&mut self) -> Result<(), RejectedBy> {
         (self.at, self.chunk) = (0, Vec::new());
-        if self.advertise && !self.is_told {
-            self.is_told = true;
+        if self.advertise && !self.is_sent {
+            self.is_sent = true;
             self.chunk = advertised(&self.session, &self.remote)?.to_wire();
         }
-        while !self.advertise && !self.is_told && self.chunk.is_empty() {
+        while !self.advertise && !self.is_sent && self.chunk.is_empty() {
             let (mut stream, mut answer) = match self.stream.take() {
                 Some(stream) => stream,
                 None => {
                     let limits = self.session.client.limits();
-                    (self.start()?, AnswerCheck::new(self.session.shown.clone(), limits, &self.out))
+                    (self.start()?, ResponseCheck::new(self.session.repository.clone(), limits, &self.out))
                 }
             };
             match self.session.wait(stream.chunk())? {
@@ -240,7 +240,7 @@ impl GitExchange {
                 }
                 None => {
                     answer.end()?;
-                    self.is_told = true;
+                    self.is_sent = true;
                 }
             }
             self.stream = Some((stream, answer));

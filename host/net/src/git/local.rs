@@ -75,7 +75,7 @@ pub(super) fn within<T: Send + 'static>(
 /// Opens a bare repository or a directory with `.git`. Does not search the directories above.
 pub(super) fn open(path: &Path, shown: &str) -> Result<Repository, NetError> {
     let (seen, alternates) = (BTreeSet::new(), BTreeSet::new());
-    Looking { path, shown, files: MAX_FILES, configs: MAX_CONFIGS, seen, alternates }.look()?;
+    RepositoryCheck { path, repository: shown, files: MAX_FILES, configs: MAX_CONFIGS, seen, alternates }.look()?;
     let nothing_above: [&OsStr; 0] = [];
     let opened = Repository::open_ext(path, RepositoryOpenFlags::NO_SEARCH, nothing_above);
     opened.map_err(|error| match error.code() {
@@ -89,10 +89,10 @@ pub(super) fn open(path: &Path, shown: &str) -> Result<Repository, NetError> {
 }
 
 /// Checks everything that libgit2 is going to open.
-struct Looking<'a> {
+struct RepositoryCheck<'a> {
     /// The only directory that was granted.
     path: &'a Path,
-    shown: &'a str,
+    repository: &'a str,
     /// The number of files that may still be checked.
     files: usize,
     /// The number of configuration files that may still be read.
@@ -103,7 +103,7 @@ struct Looking<'a> {
     alternates: BTreeSet<PathBuf>,
 }
 
-impl Looking<'_> {
+impl RepositoryCheck<'_> {
     fn look(mut self) -> Result<(), NetError> {
         // In libgit2's order: `.git` inside, then the directory itself.
         let inner = self.path.join(".git");
@@ -171,7 +171,7 @@ impl Looking<'_> {
     fn is_directory(&mut self, entry: &DirEntry) -> Result<bool, NetError> {
         let more =
             |shown| NetError::too_large(format!("the git repository at `{shown}` has more than {MAX_FILES} files"));
-        self.files = self.files.checked_sub(1).ok_or_else(|| more(self.shown))?;
+        self.files = self.files.checked_sub(1).ok_or_else(|| more(self.repository))?;
         match entry.file_type() {
             // The directory entry usually tells the kind, which saves time: a repository may have a hundred
             // thousand objects.
@@ -205,7 +205,7 @@ impl Looking<'_> {
             let place = one_line(&place.display().to_string(), 200);
             NetError::denied(format!(
                 "the git repository at `{}` keeps its objects elsewhere, in `{place}`",
-                self.shown
+                self.repository
             ))
         })
     }
@@ -238,10 +238,10 @@ impl Looking<'_> {
                 "the configuration of the git repository at `{shown}` has more than {MAX_CONFIGS} files"
             ))
         };
-        self.configs = self.configs.checked_sub(1).ok_or_else(|| more(self.shown))?;
+        self.configs = self.configs.checked_sub(1).ok_or_else(|| more(self.repository))?;
         for GitSetting { section, key, value, .. } in settings(&text) {
             if (section.as_str(), key.as_str()) == ("extensions", "objectformat") && value != b"sha1" {
-                return Err(unsupported_format(self.shown, &String::from_utf8_lossy(&value)));
+                return Err(unsupported_format(self.repository, &String::from_utf8_lossy(&value)));
             }
             // Do not look at the section: checking one file too many does no harm.
             if key != "path" {
@@ -265,8 +265,11 @@ impl Looking<'_> {
     fn read(&self, file: &Path) -> Result<Option<Vec<u8>>, NetError> {
         let failed = |error: std::io::Error| {
             let file = one_line(&file.display().to_string(), 200);
-            NetError::unavailable(format!("cannot read `{file}` of the git repository at `{}`: {error}", self.shown))
-                .because(error)
+            NetError::unavailable(format!(
+                "cannot read `{file}` of the git repository at `{}`: {error}",
+                self.repository
+            ))
+            .because(error)
         };
         let mut options = OpenOptions::new();
         options.read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed());
@@ -290,7 +293,7 @@ impl Looking<'_> {
             let file = one_line(&file.display().to_string(), 200);
             return Err(NetError::too_large(format!(
                 "`{file}` of the git repository at `{}` is longer than {}",
-                self.shown,
+                self.repository,
                 crate::error::size(MAX_CONFIG)
             )));
         }
@@ -299,7 +302,7 @@ impl Looking<'_> {
 
     fn no_file(&self, path: &Path) -> NetError {
         let path = one_line(&path.display().to_string(), 200);
-        NetError::invalid(format!("the git repository at `{}` can't be read: `{path}` is not a file", self.shown))
+        NetError::invalid(format!("the git repository at `{}` can't be read: `{path}` is not a file", self.repository))
     }
 }
 

@@ -36,11 +36,11 @@ pub use refs::{GitOrigin, GitRef, GitRefs};
 use remote::{Depth, Remote};
 use session::FetchSession;
 pub use transfer::TransferProgress;
-use transfer::{Cancel, OnProgress, Refused};
+use transfer::{Cancel, OnProgress, RejectedBy};
 
 use crate::error::NetError;
+use crate::git_url::{GitUrl, redact_git_url};
 use crate::http::{HttpClient, RequestLimits, check_host, resolve_public};
-use crate::place::{Place, shown_git};
 use crate::policy::Policy;
 use crate::tree::Tree;
 
@@ -150,7 +150,7 @@ struct FetchJob {
     cancel: Cancel,
     deadline: Instant,
     remote: Remote,
-    shown: String,
+    repository: String,
     /// The repository in the cache.
     path: PathBuf,
 }
@@ -165,34 +165,34 @@ impl FetchJob {
     ) -> Result<Self, NetError> {
         transport::prepare()?;
         // Check the URL both as written and as the user's configuration rewrites it.
-        Place::of(&url, false)?;
+        GitUrl::parse(&url, false)?;
         let known = trees.known().rewritten.get(&url).cloned();
         let to = known.unwrap_or_else(|| rewritten(&url));
         trees.known().rewritten.insert(url.clone(), to.clone());
         let real = to.clone().unwrap_or_else(|| url.clone());
-        let mut place = Place::of(&real, to.is_some())?;
+        let mut place = GitUrl::parse(&real, to.is_some())?;
         if to.is_some() {
             policy.grant_url(&real);
         }
         match &mut place {
             // The client checks each request, including redirects and addresses. This check only keeps a cached
             // tree from a caller that may not contact the host.
-            Place::Http(at) => {
+            GitUrl::Http(at) => {
                 let (host, port) = (at.host_str().unwrap_or_default(), at.port_or_known_default().unwrap_or(443));
                 if !policy.is_granted(host, port) {
                     check_host(&policy, host, port, if at.scheme() == "http" { 80 } else { 443 })?;
                 }
             }
-            Place::Ssh { host, port } if !policy.is_granted(host, *port) => check_host(&policy, host, *port, 22)?,
-            Place::Ssh { .. } => {}
+            GitUrl::Ssh { host, port } if !policy.is_granted(host, *port) => check_host(&policy, host, *port, 22)?,
+            GitUrl::Ssh { .. } => {}
             // Use the checked path from here on, wherever its links lead later.
-            Place::Local(path) => *path = allowed_path(&policy, path, to.is_some())?,
+            GitUrl::Local(path) => *path = allowed_path(&policy, path, to.is_some())?,
         }
         let deadline = Instant::now() + trees.client.limits().tree;
         let path = trees.cache.join(cache_name(&real));
-        let shown = shown_git(&real);
+        let shown = redact_git_url(&real);
         let proxy = match place {
-            Place::Http(_) => git2::Config::open_default().and_then(|config| config.get_string("http.proxy")).ok(),
+            GitUrl::Http(_) => git2::Config::open_default().and_then(|config| config.get_string("http.proxy")).ok(),
             _ => None,
         };
         let client = match proxy.filter(|proxy| !proxy.is_empty()) {
@@ -202,7 +202,7 @@ impl FetchJob {
         let directory = trees.cache.clone();
         let session = FetchSession::new(client, policy, runtime, cancel.clone(), deadline, directory, shown.clone());
         let remote = Remote { url, real, place, session: Arc::new(session), progress: trees.progress.clone() };
-        Ok(Self { trees, cancel, deadline, remote, shown, path })
+        Ok(Self { trees, cancel, deadline, remote, repository: shown, path })
     }
 
     /// Runs `work` on the repository itself if it is on this machine.
@@ -210,10 +210,10 @@ impl FetchJob {
         &self,
         work: impl FnOnce(Repository, &str) -> Result<T, NetError> + Send + 'static,
     ) -> Option<Result<T, NetError>> {
-        let Place::Local(path) = &self.remote.place else { return None };
-        let (path, shown) = (path.clone(), self.shown.clone());
+        let GitUrl::Local(path) = &self.remote.place else { return None };
+        let (path, shown) = (path.clone(), self.repository.clone());
         let limit = self.trees.client.limits().idle;
-        Some(local::within(limit, &self.shown, &self.cancel, move || work(local::open(&path, &shown)?, &shown)))
+        Some(local::within(limit, &self.repository, &self.cancel, move || work(local::open(&path, &shown)?, &shown)))
     }
 
     fn refs(&self) -> Result<GitRefs, NetError> {
@@ -225,7 +225,7 @@ impl FetchJob {
                 self.reach().and_then(|()| self.remote.list())?
             }
         };
-        Ok(GitRefs { url: self.shown.clone(), refs })
+        Ok(GitRefs { url: self.repository.clone(), refs })
     }
 
     fn open(&self, origin: &GitOrigin) -> Result<Tree, NetError> {
@@ -282,7 +282,7 @@ impl FetchJob {
     /// configuration has to be granted.)
     fn reach(&self) -> Result<(), NetError> {
         match &self.remote.place {
-            Place::Ssh { host, port } if !self.remote.session.policy.is_granted(host, *port) => {
+            GitUrl::Ssh { host, port } if !self.remote.session.policy.is_granted(host, *port) => {
                 resolve_public(host).map(drop)
             }
             _ => Ok(()),
@@ -295,7 +295,7 @@ impl FetchJob {
         repository.find_reference(&anchor(sha)).is_ok() && has_commit(&repository, sha)
     }
 
-    /// Fetches a commit, trying the cheapest way first and the surest last. The far end's answer is not trusted:
+    /// Fetches a commit, trying the cheapest way first and the surest last. The server's answer is not trusted:
     /// after each step, the commit itself is looked up.
     fn fetch(&self, sha: &Sha, reference: Option<&str>, is_tip: bool) -> Result<(), NetError> {
         self.make_cache()?;
@@ -339,8 +339,8 @@ impl FetchJob {
         for (specs, depth) in ways {
             match self.remote.fetch(&repository, &specs, depth) {
                 Ok(()) => answered = true,
-                Err(Refused::ByFarEnd(error)) => refused = Some(error),
-                Err(Refused::ByUs(error)) => return Err(error),
+                Err(RejectedBy::ByRemote(error)) => refused = Some(error),
+                Err(RejectedBy::ByClient(error)) => return Err(error),
             }
             if has_commit(&repository, sha) {
                 let oid = git2::Oid::from_str(sha.as_str()).map_err(|error| self.broken(&error))?;
@@ -350,7 +350,7 @@ impl FetchJob {
         }
         match refused {
             Some(error) if !answered => Err(error),
-            _ => Err(no_commit(&self.shown, sha)),
+            _ => Err(no_commit(&self.repository, sha)),
         }
     }
 
@@ -397,14 +397,14 @@ impl FetchJob {
             }
             self.cancel.check()?;
             if Instant::now() >= self.deadline {
-                return Err(NetError::unavailable(format!("another aiw is still fetching `{}`", self.shown)));
+                return Err(NetError::unavailable(format!("another aiw is still fetching `{}`", self.repository)));
             }
         }
     }
 
     fn broken(&self, error: &git2::Error) -> NetError {
         let why = one_line(error.message(), 200);
-        NetError::unavailable(format!("the cache of `{}` cannot be used: {why}", self.shown))
+        NetError::unavailable(format!("the cache of `{}` cannot be used: {why}", self.repository))
     }
 }
 

@@ -14,7 +14,7 @@ use crate::http::RequestLimits;
 pub(super) const MAX_OBJECT: u64 = 128 << 20;
 
 /// The size of the buffer for unpacked bytes. Only the beginnings of deltas are examined.
-const PIECE: usize = 32 << 10;
+const BUFFER_BYTES: usize = 32 << 10;
 
 /// The maximum length of a number in a delta. Nine bytes of seven bits each hold more than any size.
 const MAX_DIGITS: usize = 9;
@@ -24,7 +24,7 @@ const LARGE_OBJECT_BYTES: u64 = 1 << 20;
 
 /// A problem with a pack. The text is the end of a sentence about the repository.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum BadPack {
+pub(super) enum PackError {
     /// The pack breaks the format.
     Damaged(&'static str),
     /// The pack exceeds a limit.
@@ -54,7 +54,7 @@ pub(super) struct PackCheck {
     stage: Stage,
     /// The bytes received so far of a header, a distance, an id or the checksum.
     head: Vec<u8>,
-    objects_left: u32,
+    remaining_objects: u32,
     /// The length of the stream according to the object's header, and the length received so far.
     declared: u64,
     unpacked: u64,
@@ -83,7 +83,7 @@ impl PackCheck {
             limits,
             stage: Stage::Head,
             head: Vec::new(),
-            objects_left: 0,
+            remaining_objects: 0,
             declared: 0,
             unpacked: 0,
             delta: None,
@@ -96,7 +96,7 @@ impl PackCheck {
             by_id: 0,
             work: 0,
             stream: Decompress::new(true),
-            piece: vec![0; PIECE].into_boxed_slice(),
+            piece: vec![0; BUFFER_BYTES].into_boxed_slice(),
         }
     }
 
@@ -106,7 +106,7 @@ impl PackCheck {
     }
 
     /// Checks the next bytes.
-    pub(super) fn push(&mut self, mut bytes: &[u8]) -> Result<(), BadPack> {
+    pub(super) fn push(&mut self, mut bytes: &[u8]) -> Result<(), PackError> {
         while let Some((first, rest)) = bytes.split_first() {
             if self.stage == Stage::Stream {
                 bytes = self.unpack(bytes)?;
@@ -119,14 +119,14 @@ impl PackCheck {
         Ok(())
     }
 
-    fn byte(&mut self, byte: u8) -> Result<(), BadPack> {
+    fn byte(&mut self, byte: u8) -> Result<(), PackError> {
         self.head.push(byte);
         match self.stage {
             Stage::Head if self.head.len() == 12 => self.begin(),
             Stage::Object if byte & 0x80 == 0 => self.object(),
             // libgit2 reads a size into a machine word.
             Stage::Object | Stage::Distance if self.head.len() >= MAX_DIGITS && byte & 0x80 != 0 => {
-                Err(BadPack::Damaged("a number in it is too long"))
+                Err(PackError::Damaged("a number in it is too long"))
             }
             Stage::Distance if byte & 0x80 == 0 => {
                 let base = self.start.wrapping_sub(distance(&self.head));
@@ -141,21 +141,21 @@ impl PackCheck {
                 self.stage = Stage::Done;
                 Ok(())
             }
-            Stage::Done => Err(BadPack::Damaged("it continues after its end")),
+            Stage::Done => Err(PackError::Damaged("it continues after its end")),
             _ => Ok(()),
         }
     }
 
-    fn begin(&mut self) -> Result<(), BadPack> {
+    fn begin(&mut self) -> Result<(), PackError> {
         let number = |at: usize| -> u32 { self.head[at..at + 4].iter().fold(0, |n, byte| n << 8 | u32::from(*byte)) };
         if !self.head.starts_with(b"PACK") || !matches!(number(4), 2 | 3) {
-            return Err(BadPack::Damaged("it has an invalid start"));
+            return Err(PackError::Damaged("it has an invalid start"));
         }
         let objects = number(8);
         if objects > self.limits.objects {
-            return Err(BadPack::TooLarge(format!("sends more than {} objects", self.limits.objects)));
+            return Err(PackError::TooLarge(format!("sends more than {} objects", self.limits.objects)));
         }
-        self.objects_left = objects;
+        self.remaining_objects = objects;
         self.next();
         Ok(())
     }
@@ -163,13 +163,13 @@ impl PackCheck {
     /// Starts the next object, or the checksum after the last one.
     fn next(&mut self) {
         self.head.clear();
-        self.stage = match self.objects_left {
+        self.stage = match self.remaining_objects {
             0 => Stage::Checksum,
             _ => Stage::Object,
         };
     }
 
-    fn object(&mut self) -> Result<(), BadPack> {
+    fn object(&mut self) -> Result<(), PackError> {
         let Some((first, more)) = self.head.split_first() else { return Ok(()) };
         self.start = self.at - more.len() as u64;
         let low = u64::from(first & 0x0f);
@@ -177,7 +177,7 @@ impl PackCheck {
         let kind = first >> 4 & 7;
         self.check_object(declared)?;
         (self.declared, self.unpacked) = (declared, 0);
-        self.objects_left -= 1;
+        self.remaining_objects -= 1;
         self.head.clear();
         match kind {
             1..=4 => {
@@ -192,19 +192,19 @@ impl PackCheck {
                 self.stage = if kind == 6 { Stage::Distance } else { Stage::Base };
                 Ok(())
             }
-            _ => Err(BadPack::Damaged("it contains an object of an unknown kind")),
+            _ => Err(PackError::Damaged("it contains an object of an unknown kind")),
         }
     }
 
-    fn open(&mut self) -> Result<(), BadPack> {
+    fn open(&mut self) -> Result<(), PackError> {
         self.stream.reset(true);
         self.stage = Stage::Stream;
         Ok(())
     }
 
     /// Unpacks as much of an object as has arrived, and returns the bytes after it.
-    fn unpack<'b>(&mut self, mut bytes: &'b [u8]) -> Result<&'b [u8], BadPack> {
-        const NOT_ZLIB: BadPack = BadPack::Damaged("an object can't be unpacked");
+    fn unpack<'b>(&mut self, mut bytes: &'b [u8]) -> Result<&'b [u8], PackError> {
+        const NOT_ZLIB: PackError = PackError::Damaged("an object can't be unpacked");
         loop {
             let (read, written) = (self.stream.total_in(), self.stream.total_out());
             let status = self.stream.decompress(bytes, &mut self.piece, FlushDecompress::None);
@@ -215,15 +215,15 @@ impl PackCheck {
             self.at += read as u64;
             self.unpacked += written as u64;
             if self.unpacked > self.declared {
-                return Err(BadPack::Damaged("an object is longer than it says"));
+                return Err(PackError::Damaged("an object is longer than it says"));
             }
             self.sizes(written)?;
             match status {
                 Status::StreamEnd if self.unpacked < self.declared => {
-                    return Err(BadPack::Damaged("an object is shorter than it says"));
+                    return Err(PackError::Damaged("an object is shorter than it says"));
                 }
                 Status::StreamEnd if self.delta.is_some() => {
-                    return Err(BadPack::Damaged("a delta does not say what it makes"));
+                    return Err(PackError::Damaged("a delta does not say what it makes"));
                 }
                 Status::StreamEnd => {
                     self.next();
@@ -238,14 +238,14 @@ impl PackCheck {
     }
 
     /// Reads the two sizes at the beginning of a delta: that of its base and that of its result.
-    fn sizes(&mut self, written: usize) -> Result<(), BadPack> {
+    fn sizes(&mut self, written: usize) -> Result<(), PackError> {
         let Some(delta) = &mut self.delta else { return Ok(()) };
         let wanted = 2 * MAX_DIGITS - delta.len();
         delta.extend_from_slice(&self.piece[..written.min(wanted)]);
         let mut rest = delta.as_slice();
         let (Some(base), Some(result)) = (number(&mut rest), number(&mut rest)) else {
             return match delta.len() {
-                length if length >= 2 * MAX_DIGITS => Err(BadPack::Damaged("a number in it is too long")),
+                length if length >= 2 * MAX_DIGITS => Err(PackError::Damaged("a number in it is too long")),
                 _ => Ok(()),
             };
         };
@@ -261,7 +261,7 @@ impl PackCheck {
         self.cost(cost);
         self.work += cost;
         if self.work > self.limits.work {
-            return Err(BadPack::TooLarge("builds so many large files on each other that it takes too long".into()));
+            return Err(PackError::TooLarge("builds so many large files on each other that it takes too long".into()));
         }
         Ok(())
     }
@@ -273,17 +273,17 @@ impl PackCheck {
         }
     }
 
-    fn check_object(&self, bytes: u64) -> Result<(), BadPack> {
+    fn check_object(&self, bytes: u64) -> Result<(), PackError> {
         if bytes > MAX_OBJECT {
-            return Err(BadPack::TooLarge(format!("contains an object larger than {}", size(MAX_OBJECT))));
+            return Err(PackError::TooLarge(format!("contains an object larger than {}", size(MAX_OBJECT))));
         }
         Ok(())
     }
 
-    fn add(&mut self, bytes: u64) -> Result<(), BadPack> {
+    fn add(&mut self, bytes: u64) -> Result<(), PackError> {
         self.total += bytes;
         if self.total > self.limits.unpacked {
-            return Err(BadPack::TooLarge(format!("unpacks to more than {}", size(self.limits.unpacked))));
+            return Err(PackError::TooLarge(format!("unpacks to more than {}", size(self.limits.unpacked))));
         }
         Ok(())
     }
@@ -382,7 +382,7 @@ mod tests {
         let at = |work: u64| check(&pack(&objects), RequestLimits { work, ..RequestLimits::default() }, 1000);
         assert_eq!(at(expected), Ok(true));
         let sentence = "builds so many large files on each other that it takes too long";
-        assert_eq!(at(expected - 1), Err(BadPack::TooLarge(sentence.to_owned())));
+        assert_eq!(at(expected - 1), Err(PackError::TooLarge(sentence.to_owned())));
         // When named by id, each may be based on all before it.
         let by_id =
             || [object(7, delta), vec![9; 20], zlib(&[digits(BIG), digits(BIG), vec![0x90, 1]].concat())].concat();
@@ -403,7 +403,7 @@ mod tests {
         assert_eq!(distance(&[0x80, 0x80, 0x00]), 16512);
     }
 
-    fn check(pack: &[u8], limits: RequestLimits, piece: usize) -> Result<bool, BadPack> {
+    fn check(pack: &[u8], limits: RequestLimits, piece: usize) -> Result<bool, PackError> {
         let mut check = PackCheck::new(limits);
         pack.chunks(piece).try_for_each(|bytes| check.push(bytes))?;
         Ok(check.is_done())
@@ -434,7 +434,7 @@ mod tests {
             (vec![blob(&[0; 600]), blob(&[0; 600])], "unpacks to more than 1000 bytes"),
             (vec![blob(b"x"), delta(3, 1, 600), delta(3, 1, 600)], "unpacks to more than 1000 bytes"),
         ] {
-            assert_eq!(check(&pack(&objects), limits, 7), Err(BadPack::TooLarge(sentence.to_owned())));
+            assert_eq!(check(&pack(&objects), limits, 7), Err(PackError::TooLarge(sentence.to_owned())));
         }
     }
 
@@ -458,7 +458,7 @@ mod tests {
             (pack(&[[object(3, 7), b"no zlib".to_vec()].concat()]), "an object can't be unpacked"),
             (pack(&[damaged]), "an object can't be unpacked"),
         ] {
-            assert_eq!(check(&pack, RequestLimits::default(), 5), Err(BadPack::Damaged(sentence)));
+            assert_eq!(check(&pack, RequestLimits::default(), 5), Err(PackError::Damaged(sentence)));
         }
     }
 

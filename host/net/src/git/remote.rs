@@ -11,10 +11,10 @@ use git2::{AutotagOption, FetchOptions, RemoteCallbacks, Repository};
 use super::command::{EndedCommand, MemoryBound};
 use super::refs::GitRef;
 use super::session::FetchSession;
-use super::transfer::{OnProgress, Refused, TransferProgress};
+use super::transfer::{OnProgress, RejectedBy, TransferProgress};
 use super::{advertisement, command, exchange, transport};
 use crate::error::{NetError, size};
-use crate::place::{Place, shown_git};
+use crate::git_url::{GitUrl, redact_git_url};
 
 /// How often to measure the download of the user's git.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
@@ -31,32 +31,32 @@ pub(super) struct Remote {
     pub(super) url: String,
     /// The URL as rewritten by the user's configuration.
     pub(super) real: String,
-    pub(super) place: Place,
+    pub(super) place: GitUrl,
     pub(super) session: Arc<FetchSession>,
     pub(super) progress: Option<OnProgress>,
 }
 
 impl Remote {
     pub(super) fn list(&self) -> Result<Vec<GitRef>, NetError> {
-        if let Place::Ssh { .. } = self.place {
+        if let GitUrl::Ssh { .. } = self.place {
             return self.list_by_command();
         }
         let listed = exchange::advertised(&self.session, &self.real);
-        listed.map(|listed| listed.refs.clone()).map_err(Refused::into_error)
+        listed.map(|listed| listed.refs.clone()).map_err(RejectedBy::into_error)
     }
 
     /// Returns whether commits may be requested by id. Over ssh, `git` finds out by itself.
     pub(super) fn takes_ids(&self) -> Result<bool, NetError> {
         match self.place {
-            Place::Ssh { .. } => Ok(true),
+            GitUrl::Ssh { .. } => Ok(true),
             _ => exchange::advertised(&self.session, &self.real)
                 .map(|listed| listed.takes_ids())
-                .map_err(Refused::into_error),
+                .map_err(RejectedBy::into_error),
         }
     }
 
-    pub(super) fn fetch(&self, repository: &Repository, specs: &[String], depth: Depth) -> Result<(), Refused> {
-        if let Place::Ssh { .. } = self.place {
+    pub(super) fn fetch(&self, repository: &Repository, specs: &[String], depth: Depth) -> Result<(), RejectedBy> {
+        if let GitUrl::Ssh { .. } = self.place {
             return self.fetch_by_command(repository.path(), specs, depth);
         }
         transport::with(&self.session, || {
@@ -69,14 +69,14 @@ impl Remote {
             });
             remote.fetch(specs, Some(&mut options), None).map_err(|error| self.unwrap(error))
         })
-        .map_err(Refused::ByUs)?
+        .map_err(RejectedBy::ByClient)?
     }
 
     /// Checks that libgit2, which rewrites URLs itself, arrives at the URL that the policy was checked for.
-    fn checked<'r>(&self, remote: Result<git2::Remote<'r>, git2::Error>) -> Result<git2::Remote<'r>, Refused> {
+    fn checked<'r>(&self, remote: Result<git2::Remote<'r>, git2::Error>) -> Result<git2::Remote<'r>, RejectedBy> {
         let remote = remote.map_err(|error| self.unwrap(error))?;
         if remote.url().ok() != Some(self.real.as_str()) {
-            return Err(Refused::ByUs(NetError::unavailable("git's configuration changed in the meantime")));
+            return Err(RejectedBy::ByClient(NetError::unavailable("git's configuration changed in the meantime")));
         }
         Ok(remote)
     }
@@ -98,7 +98,7 @@ impl Remote {
             }
             true
         });
-        // Called with the far end's messages while it counts objects.
+        // Called with the server's messages while it counts objects.
         callbacks.sideband_progress(|_| self.session.check().is_ok());
         callbacks
     }
@@ -106,26 +106,33 @@ impl Remote {
     fn check_size(&self, bytes: u64) -> Result<(), NetError> {
         let limit = self.session.client.limits().pack;
         if bytes > limit {
-            return Err(NetError::too_large(format!("`{}` sends more than {}", shown_git(&self.real), size(limit))));
+            return Err(NetError::too_large(format!(
+                "`{}` sends more than {}",
+                redact_git_url(&self.real),
+                size(limit)
+            )));
         }
         Ok(())
     }
 
-    fn unwrap(&self, error: git2::Error) -> Refused {
+    fn unwrap(&self, error: git2::Error) -> RejectedBy {
         if let Some(refused) = self.session.failure() {
             return refused;
         }
-        if let Some(ours) = transport::too_large(&format!("`{}`", self.session.shown)) {
-            return Refused::ByUs(ours);
+        if let Some(ours) = transport::too_large(&format!("`{}`", self.session.repository)) {
+            return RejectedBy::ByClient(ours);
         }
         if let Err(ours) = self.session.check() {
-            return Refused::ByUs(ours);
+            return RejectedBy::ByClient(ours);
         }
         let why = one_line(error.message(), 200);
         if error.class() == git2::ErrorClass::Os {
-            return Refused::ByUs(NetError::unavailable(format!("cannot fetch `{}`: {why}", shown_git(&self.real))));
+            return RejectedBy::ByClient(NetError::unavailable(format!(
+                "cannot fetch `{}`: {why}",
+                redact_git_url(&self.real)
+            )));
         }
-        Refused::ByFarEnd(NetError::malformed(format!("cannot fetch `{}`: {why}", shown_git(&self.real))))
+        RejectedBy::ByRemote(NetError::malformed(format!("cannot fetch `{}`: {why}", redact_git_url(&self.real))))
     }
 
     /// Returns a `git` command that speaks only ssh and asks nothing.
@@ -147,23 +154,23 @@ impl Remote {
         let limits = session.client.limits();
         let ended = command::run(git, &[], MemoryBound::Bounded, &session.cancel, session.deadline, || Ok(()))?;
         if ended.output.len() as u64 > limits.listing {
-            return Err(advertisement::too_long(&session.shown, &limits));
+            return Err(advertisement::too_long(&session.repository, &limits));
         }
         if !ended.status.success() {
             return Err(self.complained(&ended));
         }
         let mut refs = Vec::new();
         for line in ended.output.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-            let found = advertisement::reference(&session.shown, line, b'\t').map_err(Refused::into_error)?;
+            let found = advertisement::reference(&session.repository, line, b'\t').map_err(RejectedBy::into_error)?;
             refs.extend(found);
             if refs.len() > limits.refs {
-                return Err(advertisement::too_many(&session.shown, &limits));
+                return Err(advertisement::too_many(&session.repository, &limits));
             }
         }
         Ok(refs)
     }
 
-    fn fetch_by_command(&self, repository: &Path, specs: &[String], depth: Depth) -> Result<(), Refused> {
+    fn fetch_by_command(&self, repository: &Path, specs: &[String], depth: Depth) -> Result<(), RejectedBy> {
         let mut git = self.git(repository);
         git.args(["-c", "gc.auto=0", "-c", "maintenance.auto=false"]);
         git.arg("--git-dir").arg(repository);
@@ -192,23 +199,23 @@ impl Remote {
                     tell(TransferProgress { received_bytes: bytes, ..TransferProgress::default() });
                 }
             } else if bytes == 0 && last.1.elapsed() > idle {
-                return Err(NetError::unavailable(format!("`{}` sends nothing", shown_git(&self.real))));
+                return Err(NetError::unavailable(format!("`{}` sends nothing", redact_git_url(&self.real))));
             }
             self.check_size(bytes)
         });
-        let ended = ended.map_err(Refused::ByUs)?;
+        let ended = ended.map_err(RejectedBy::ByClient)?;
         if ended.status.success() {
             return Ok(());
         }
-        Err(Refused::ByFarEnd(self.complained(&ended)))
+        Err(RejectedBy::ByRemote(self.complained(&ended)))
     }
 
     fn complained(&self, ended: &EndedCommand) -> NetError {
-        let shown = &self.session.shown;
+        let shown = &self.session.repository;
         if ended.lacks_memory {
             return NetError::too_large(format!("`git` needs too much memory to unpack `{shown}`"));
         }
-        NetError::unavailable(format!("`git` cannot reach `{shown}`: {}", ended.complaint))
+        NetError::unavailable(format!("`git` cannot reach `{shown}`: {}", ended.stderr))
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::runtime::Handle;
 use url::Url;
 
 use super::advertisement::Advertisement;
-use super::transfer::{Cancel, Refused};
+use super::transfer::{Cancel, RejectedBy};
 use crate::error::{NetError, size};
 use crate::http::HttpClient;
 use crate::policy::Policy;
@@ -27,7 +27,7 @@ pub(super) struct FetchSession {
     /// The directory in which `git credential` runs. It is in none of the user's repositories.
     pub(super) directory: PathBuf,
     /// The repository, for messages.
-    pub(super) shown: String,
+    pub(super) repository: String,
     received: AtomicU64,
     state: Mutex<SessionState>,
 }
@@ -35,10 +35,10 @@ pub(super) struct FetchSession {
 #[derive(Default)]
 pub(super) struct SessionState {
     /// The reason for our own failure, because libgit2 passes on only the text of an error.
-    failure: Option<Refused>,
-    /// The URL to which the far end redirected us, in place of the remote's URL.
+    failure: Option<RejectedBy>,
+    /// The URL to which the server redirected us, in place of the remote's URL.
     pub(super) base: Option<Url>,
-    /// `Basic …`, once the far end has asked for it.
+    /// `Basic …`, once the server has asked for it.
     pub(super) authorization: Option<HeaderValue>,
     /// The list of refs. Listing and fetching both need it, but it is requested only once.
     pub(super) advertised: Option<Arc<Advertisement>>,
@@ -61,7 +61,7 @@ impl FetchSession {
             cancel,
             deadline,
             directory,
-            shown,
+            repository: shown,
             received: AtomicU64::new(0),
             state: Mutex::default(),
         }
@@ -72,12 +72,12 @@ impl FetchSession {
     }
 
     /// Takes the reason for the last failure, if it was ours.
-    pub(super) fn failure(&self) -> Option<Refused> {
+    pub(super) fn failure(&self) -> Option<RejectedBy> {
         self.state().failure.take()
     }
 
     /// Records the reason, and returns an error for libgit2 to fail with.
-    pub(super) fn fail(&self, error: impl Into<Refused>) -> io::Error {
+    pub(super) fn fail(&self, error: impl Into<RejectedBy>) -> io::Error {
         self.state().failure.get_or_insert(error.into());
         io::Error::other("stopped by aiw")
     }
@@ -95,7 +95,7 @@ impl FetchSession {
     pub(super) fn receive(&self, bytes: u64) -> Result<(), NetError> {
         let limit = self.client.limits().pack;
         if self.received.fetch_add(bytes, Ordering::Relaxed) + bytes > limit {
-            return Err(NetError::too_large(format!("`{}` sends more than {}", self.shown, size(limit))));
+            return Err(NetError::too_large(format!("`{}` sends more than {}", self.repository, size(limit))));
         }
         Ok(())
     }

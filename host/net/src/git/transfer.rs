@@ -6,7 +6,7 @@ use tokio::sync::watch;
 
 use crate::error::NetError;
 
-/// The progress of a transfer. The number of objects is known only after the far end has counted them.
+/// The progress of a transfer. The number of objects is known only after the server has counted them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TransferProgress {
     /// Objects that have arrived.
@@ -20,23 +20,23 @@ pub struct TransferProgress {
 /// The callback for the progress of a transfer. It is called on the thread that transfers.
 pub(super) type OnProgress = Arc<dyn Fn(TransferProgress) + Send + Sync>;
 
-/// Which side refused. After a refusal by the far end, another way may still work.
-pub(super) enum Refused {
-    ByFarEnd(NetError),
-    ByUs(NetError),
+/// Which side refused. After a refusal by the server, another way may still work.
+pub(super) enum RejectedBy {
+    ByRemote(NetError),
+    ByClient(NetError),
 }
 
-impl Refused {
+impl RejectedBy {
     pub(super) fn into_error(self) -> NetError {
         match self {
-            Self::ByFarEnd(error) | Self::ByUs(error) => error,
+            Self::ByRemote(error) | Self::ByClient(error) => error,
         }
     }
 }
 
-impl From<NetError> for Refused {
+impl From<NetError> for RejectedBy {
     fn from(error: NetError) -> Self {
-        Self::ByUs(error)
+        Self::ByClient(error)
     }
 }
 

@@ -23,19 +23,19 @@ const MAX_PIECE: usize = (MAX_OBJECT as usize) + (1 << 20);
 const MAX_HELD: usize = 1 << 30;
 
 /// The amount of memory that libgit2 holds.
-static HELD: AtomicUsize = AtomicUsize::new(0);
+static CACHED_BYTES: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
     /// libgit2 passes no context to a transport, so the transport finds its session here.
     static SESSION: RefCell<Option<Arc<FetchSession>>> = const { RefCell::new(None) };
 
     /// The reason that memory was refused. libgit2 reports at most that there was none.
-    static REFUSED: Cell<Option<MemoryRefusal>> = const { Cell::new(None) };
+    static REFUSED: Cell<Option<AllocationError>> = const { Cell::new(None) };
 }
 
 /// Why libgit2 was refused a piece of memory.
 #[derive(Debug, Clone, Copy)]
-enum MemoryRefusal {
+enum AllocationError {
     /// The piece alone is too large.
     Piece,
     /// With this piece, the total would be too large.
@@ -60,8 +60,8 @@ pub(super) fn with<T>(session: &Arc<FetchSession>, work: impl FnOnce() -> T) -> 
 /// Returns an error if libgit2 asked for too much memory on this thread since the last call.
 pub(crate) fn too_large(repository: &str) -> Option<NetError> {
     let message = match REFUSED.take()? {
-        MemoryRefusal::Piece => format!("{repository} contains an object larger than {}", size(MAX_OBJECT)),
-        MemoryRefusal::Held => format!("{repository} takes more than {} of memory to read", size(MAX_HELD as u64)),
+        AllocationError::Piece => format!("{repository} contains an object larger than {}", size(MAX_OBJECT)),
+        AllocationError::Held => format!("{repository} takes more than {} of memory to read", size(MAX_HELD as u64)),
     };
     Some(NetError::too_large(message))
 }
@@ -101,9 +101,9 @@ struct Allocator {
 /// Returns whether libgit2 may have `size` bytes in place of `instead_of` bytes.
 fn may_have(size: usize, instead_of: usize) -> bool {
     let refusal = if size > MAX_PIECE {
-        MemoryRefusal::Piece
-    } else if HELD.load(Ordering::Relaxed).saturating_sub(instead_of).saturating_add(size) > MAX_HELD {
-        MemoryRefusal::Held
+        AllocationError::Piece
+    } else if CACHED_BYTES.load(Ordering::Relaxed).saturating_sub(instead_of).saturating_add(size) > MAX_HELD {
+        AllocationError::Held
     } else {
         return true;
     };
@@ -133,14 +133,14 @@ fn size_of(piece: *mut c_void) -> usize {
 
 /// Counts a piece as held, in place of `instead_of` bytes.
 fn held(piece: *mut c_void, instead_of: usize) -> *mut c_void {
-    HELD.fetch_add(size_of(piece), Ordering::Relaxed);
+    CACHED_BYTES.fetch_add(size_of(piece), Ordering::Relaxed);
     let_go(instead_of);
     piece
 }
 
 /// Subtracts from the count, but never below zero: memory that libgit2 got without our allocator was not counted.
 fn let_go(size: usize) {
-    let _ = HELD.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |held| Some(held.saturating_sub(size)));
+    let _ = CACHED_BYTES.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |held| Some(held.saturating_sub(size)));
 }
 
 extern "C" fn allocate(size: usize, _: *const c_char, _: c_int) -> *mut c_void {

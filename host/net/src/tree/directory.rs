@@ -11,7 +11,7 @@ use cap_std::fs::{Dir, Metadata, MetadataExt, OpenOptions, OpenOptionsExt};
 use rustix::fs::OFlags;
 use sha2::{Digest, Sha256};
 
-use super::files::{ByteSink, ItemKind, MAX_DEPTH, MAX_ITEMS, Revision, TreeEntry, TreeFiles, is_git};
+use super::files::{ItemKind, MAX_DEPTH, MAX_ITEMS, Revision, TreeEntry, TreeFiles, WriteChunk, is_git};
 use super::git::longer;
 use crate::error::NetError;
 
@@ -147,7 +147,7 @@ impl TreeFiles for DirectoryFiles {
             .map_err(|_| NetError::invalid(format!("link `{}` has a target that is not text", one_line(path, 120))))
     }
 
-    fn content(&self, path: &str, limit: u64, sink: ByteSink<'_>) -> Result<(), NetError> {
+    fn content(&self, path: &str, limit: u64, sink: WriteChunk<'_>) -> Result<(), NetError> {
         let failed = |error: io::Error| unreadable(path, error);
         let mut options = OpenOptions::new();
         // If a pipe has replaced the file, do not wait for its writer.

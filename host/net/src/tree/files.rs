@@ -26,12 +26,12 @@ pub(super) trait TreeFiles: Send + Sync {
     /// Returns the target of a link.
     fn link_target(&self, path: &str) -> Result<String, NetError>;
     /// Passes a file's bytes to `sink`. Returns an error before or during that if there are more than `limit`.
-    fn content(&self, path: &str, limit: u64, sink: ByteSink<'_>) -> Result<(), NetError>;
+    fn content(&self, path: &str, limit: u64, sink: WriteChunk<'_>) -> Result<(), NetError>;
     /// Returns the files beneath a directory, which becomes the root that nothing can leave.
     fn beneath(&self, path: &str) -> Result<Arc<dyn TreeFiles>, NetError>;
 }
 
-pub(super) type ByteSink<'a> = &'a mut dyn FnMut(&[u8]) -> Result<(), NetError>;
+pub(super) type WriteChunk<'a> = &'a mut dyn FnMut(&[u8]) -> Result<(), NetError>;
 
 pub(super) trait Revision: Send + Sync {
     fn text(&self) -> &str;

@@ -6,7 +6,7 @@ use aiw_core::{Sha, one_line};
 use git2::{ErrorCode, ObjectType, Oid, Repository, Tree as GitTree};
 use parking_lot::{Mutex, MutexGuard};
 
-use super::files::{ByteSink, ItemKind, MAX_ITEMS, MAX_TARGET, TreeEntry, TreeFiles};
+use super::files::{ItemKind, MAX_ITEMS, MAX_TARGET, TreeEntry, TreeFiles, WriteChunk};
 use crate::error::NetError;
 use crate::git::transport::too_large;
 
@@ -32,9 +32,9 @@ impl GitFiles {
 
     /// Returns the id and mode of the entry at a path.
     fn find(&self, repository: &Repository, path: &str) -> Result<Option<(Oid, i32)>, NetError> {
-        let mut at = (self.root, DIRECTORY);
+        let mut at = (self.root, DIRECTORY_MODE);
         for part in path.split('/').filter(|part| !part.is_empty()) {
-            if at.1 != DIRECTORY {
+            if at.1 != DIRECTORY_MODE {
                 return Ok(None);
             }
             let tree = repository.find_tree(at.0).map_err(|error| unreadable(&error))?;
@@ -48,12 +48,12 @@ impl GitFiles {
 
     fn tree<'r>(&self, repository: &'r Repository, path: &str) -> Result<GitTree<'r>, NetError> {
         match self.find(repository, path)? {
-            Some((oid, DIRECTORY)) => repository.find_tree(oid).map_err(|error| unreadable(&error)),
+            Some((oid, DIRECTORY_MODE)) => repository.find_tree(oid).map_err(|error| unreadable(&error)),
             _ => Err(missing(path)),
         }
     }
 
-    fn blob(&self, path: &str, limit: u64, sink: ByteSink<'_>) -> Result<(), NetError> {
+    fn blob(&self, path: &str, limit: u64, sink: WriteChunk<'_>) -> Result<(), NetError> {
         let repository = self.lock();
         let Some((oid, _)) = self.find(&repository, path)? else { return Err(missing(path)) };
         let odb = repository.odb().map_err(|error| unreadable(&error))?;
@@ -70,11 +70,11 @@ impl GitFiles {
     }
 }
 
-const DIRECTORY: i32 = 0o040_000;
+const DIRECTORY_MODE: i32 = 0o040_000;
 
 fn entry(repository: &Repository, name: &str, oid: Oid, mode: i32) -> Result<TreeEntry, NetError> {
     let (kind, executable) = match mode {
-        DIRECTORY => (ItemKind::Directory, false),
+        DIRECTORY_MODE => (ItemKind::Directory, false),
         0o100_755 => (ItemKind::File, true),
         // Very old versions of git wrote the second mode.
         0o100_644 | 0o100_664 => (ItemKind::File, false),
@@ -134,7 +134,7 @@ impl TreeFiles for GitFiles {
             .ok_or_else(|| NetError::invalid(format!("link `{}` has a target that is not text", one_line(path, 120))))
     }
 
-    fn content(&self, path: &str, limit: u64, sink: ByteSink<'_>) -> Result<(), NetError> {
+    fn content(&self, path: &str, limit: u64, sink: WriteChunk<'_>) -> Result<(), NetError> {
         self.blob(path, limit, sink)
     }
 

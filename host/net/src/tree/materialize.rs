@@ -9,7 +9,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
 use sha2::{Digest, Sha256};
 
-use super::{ItemKind, LeftOut, MAX_BYTES, Tree, Walk, WalkItem};
+use super::{ItemKind, MAX_BYTES, SkippedEntry, Tree, Walk, WalkItem};
 use crate::error::NetError;
 
 /// The result of writing a tree.
@@ -22,7 +22,7 @@ pub struct Materialized {
     /// The size of the files in bytes.
     pub bytes: u64,
     /// The items that were not written, sorted by path.
-    pub left_out: Vec<LeftOut>,
+    pub skipped: Vec<SkippedEntry>,
 }
 
 /// The digest of a tree that is read in path order. Directories do not count, because git has no empty ones.
@@ -74,7 +74,7 @@ impl Tree {
     /// Writes the tree into an empty directory. An item that cannot be written safely is left out and listed, or is
     /// an error.
     pub fn materialize(&self, into: &Path) -> Result<Materialized, NetError> {
-        let Walk { items, left_out } = self.plan()?;
+        let Walk { items, skipped: left_out } = self.plan()?;
         check_case(&items)?;
         let root = Dir::open_ambient_dir(into, ambient_authority()).map_err(|error| unwritable(".", error))?;
         let late = fails_late(&root);
@@ -111,7 +111,7 @@ impl Tree {
                 _ => {}
             }
         }
-        Ok(Materialized { digest: hex(&digest.0.finalize()), files, bytes, left_out })
+        Ok(Materialized { digest: hex(&digest.0.finalize()), files, bytes, skipped: left_out })
     }
 }
 

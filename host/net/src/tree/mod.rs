@@ -55,7 +55,7 @@ pub struct WalkItem {
 
 /// An item that was not written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LeftOut {
+pub struct SkippedEntry {
     /// The path in the tree.
     pub path: RelPath,
     /// The reason, in a few words.
@@ -83,7 +83,7 @@ enum LinkEnd {
 /// The result of a walk: the items that can be written, and those that cannot, with reasons.
 struct Walk {
     items: Vec<WalkItem>,
-    left_out: Vec<LeftOut>,
+    skipped: Vec<SkippedEntry>,
 }
 
 impl Tree {
@@ -249,7 +249,7 @@ impl Tree {
 
     /// Walks the tree within the limits.
     fn scan(&self) -> Result<Walk, NetError> {
-        let mut plan = Walk { items: Vec::new(), left_out: Vec::new() };
+        let mut plan = Walk { items: Vec::new(), skipped: Vec::new() };
         let mut bytes = 0_u64;
         let mut ahead = vec![(RelPath::root(), 0_usize)];
         while let Some((directory, depth)) = ahead.pop() {
@@ -259,12 +259,12 @@ impl Tree {
             for TreeEntry { name, kind, size, executable } in self.files.children(directory.as_str())? {
                 let whole = if directory.is_root() { name } else { format!("{directory}/{name}") };
                 let path = RelPath::parse(&whole).map_err(|error| NetError::invalid(error.to_string()))?;
-                if plan.items.len() + plan.left_out.len() >= MAX_ITEMS {
+                if plan.items.len() + plan.skipped.len() >= MAX_ITEMS {
                     return Err(NetError::too_large(format!("there are more than {MAX_ITEMS} files")));
                 }
                 let Some(kind) = kind else {
-                    plan.left_out
-                        .push(LeftOut { path, reason: "neither a file nor a directory nor a link".to_owned() });
+                    plan.skipped
+                        .push(SkippedEntry { path, reason: "neither a file nor a directory nor a link".to_owned() });
                     continue;
                 };
                 bytes = bytes.saturating_add(size);
@@ -290,7 +290,7 @@ impl Tree {
 
     /// Returns what [`Tree::materialize`] writes.
     fn plan(&self) -> Result<Walk, NetError> {
-        let Walk { items, mut left_out } = self.scan()?;
+        let Walk { items, skipped: mut left_out } = self.scan()?;
         let mut kept = Vec::with_capacity(items.len());
         for item in items {
             let reason = match item.kind {
@@ -308,12 +308,12 @@ impl Tree {
                 }
             };
             match reason {
-                Some(reason) => left_out.push(LeftOut { path: item.path, reason }),
+                Some(reason) => left_out.push(SkippedEntry { path: item.path, reason }),
                 None => kept.push(item),
             }
         }
         left_out.sort_unstable_by(|a, b| a.path.cmp(&b.path));
-        Ok(Walk { items: kept, left_out })
+        Ok(Walk { items: kept, skipped: left_out })
     }
 }
 

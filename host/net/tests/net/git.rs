@@ -532,7 +532,7 @@ fn child_with_a_credential_helper() {
 fn ssh_is_the_users_git() {
     let (world, commits) = history();
     world.git(&["config", "uploadpack.allowReachableSHA1InWant", "true"]);
-    // The last argument is the command for the far end.
+    // The last argument is the command for the server.
     world.write("ssh", "#!/bin/sh\nfor last; do :; done\nexec sh -c \"$last\"\n");
     std::fs::set_permissions(world.path("ssh"), PermissionsExt::from_mode(0o755)).unwrap();
     std::fs::write(world.path("home/.gitconfig"), "[safe]\n\tdirectory = *\n").unwrap();

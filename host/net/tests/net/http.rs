@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use aiw_core::Secret;
-use aiw_net::{Denier, HostPattern, Hosts, HttpClient, HttpRequest, Method, NetError, Policy, Response};
+use aiw_net::{DeniedBy, HostPattern, Hosts, HttpClient, HttpRequest, Method, NetError, Policy, Response};
 
 use crate::world::{Server, in_child, reply, run, short, variable};
 
@@ -48,7 +48,7 @@ fn only_what_is_public_or_granted_is_asked() {
         assert!(message.contains("is not a public address"), "{message}");
     }
     let error = get(&all, &HttpRequest::new(format!("https://127.0.0.1:{port}/"))).unwrap_err();
-    assert!(matches!(error, NetError::Denied { by: Denier::NotPublic, .. }), "{error}");
+    assert!(matches!(error, NetError::Denied { by: DeniedBy::NotPublic, .. }), "{error}");
     let message = ask(&all, format!("https://localhost:{port}/"));
     assert!(message.starts_with("`localhost` resolves to `"), "{message}");
     let message = ask(&all, format!("http://example.com:{port}/"));

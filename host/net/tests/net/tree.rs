@@ -36,7 +36,7 @@ fn materialized(tree: &Tree) -> (tempfile::TempDir, aiw_net::Materialized) {
 }
 
 fn left_out(done: &aiw_net::Materialized) -> Vec<String> {
-    done.left_out.iter().map(|left| format!("{}: {}", left.path, left.reason)).collect()
+    done.skipped.iter().map(|left| format!("{}: {}", left.path, left.reason)).collect()
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn links_that_leave_are_refused_and_left_out() {
         assert!(matches!(tree.read(&at("dangling"), 99), Err(NetError::NotFound { .. })));
         assert_eq!(tree.read(&at("sub/inside"), 99).unwrap(), b"one");
         let (into, done) = materialized(&tree);
-        let names: BTreeSet<_> = done.left_out.iter().map(|left| left.path.to_string()).collect();
+        let names: BTreeSet<_> = done.skipped.iter().map(|left| left.path.to_string()).collect();
         let expected = ["absolute", "chain", "loop", "round", "sub/up", "unknown", "up"];
         assert_eq!(names.iter().map(String::as_str).collect::<Vec<_>>(), expected);
         assert_eq!(std::fs::read(into.path().join("sub/inside")).unwrap(), b"one");

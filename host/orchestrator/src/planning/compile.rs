@@ -4,13 +4,13 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::template::{Expression, PathKey, TemplatePiece, TemplateReference};
+use super::template::{Expression, PathKey, TemplatePart, TemplateReference};
 use super::{JobPlan, PlanStep};
 use crate::tool_expression;
 
 /// A way into a result. What is not there is said with what is. A text is its own `text`, `content` and `result`: models know
 /// results as MCP has them.
-const PART: &str = r#"
+const PART_HELPER: &str = r#"
 function part(value, step, path) {
   for (const key of path) {
     if (typeof value === "string" && [0, "text", "content", "result", "output"].includes(key)) continue;
@@ -26,7 +26,7 @@ function part(value, step, path) {
 "#;
 
 /// A value within a text.
-const TEXT: &str = r#"
+const TEXT_HELPER: &str = r#"
 function text(value) {
   return typeof value === "string" ? value : JSON.stringify(value);
 }
@@ -34,7 +34,7 @@ function text(value) {
 
 /// Returns the script of a plan that needs no code of the model's. It returns what no later step has used: one result, or
 /// each by its step.
-pub fn script_of(plan: &JobPlan) -> String {
+pub fn compile(plan: &JobPlan) -> String {
     let mut script = Script { text: String::from("async function workflow(input) {\n"), used: Vec::new() };
     for (at, PlanStep { tool, arguments, .. }) in plan.steps.iter().enumerate() {
         let arguments = script.fields(arguments);
@@ -46,9 +46,9 @@ pub fn script_of(plan: &JobPlan) -> String {
         [one] => writeln!(script.text, "  return {one};\n}}"),
         all => writeln!(script.text, "  return {{ {} }};\n}}", all.join(", ")),
     };
-    for helper in [PART, TEXT] {
+    for helper in [PART_HELPER, TEXT_HELPER] {
         // A text of the model's may have these words too, which does no harm.
-        let name = if helper == PART { "part(" } else { "text(" };
+        let name = if helper == PART_HELPER { "part(" } else { "text(" };
         if script.text.contains(name) {
             script.text.push_str(helper);
         }
@@ -71,11 +71,11 @@ impl Script {
                 let mut parts = Vec::new();
                 for piece in pieces {
                     parts.push(match piece {
-                        TemplatePiece::Text(text) => quoted(text),
-                        TemplatePiece::Reference(reference) if *is_text => {
+                        TemplatePart::Text(text) => quoted(text),
+                        TemplatePart::Reference(reference) if *is_text => {
                             format!("text({})", self.reference(reference))
                         }
-                        TemplatePiece::Reference(reference) => self.reference(reference),
+                        TemplatePart::Reference(reference) => self.reference(reference),
                     });
                 }
                 parts.join(" + ")
@@ -153,7 +153,7 @@ mod tests {
             PlanStep { tool: step[0].as_str().unwrap().into(), arguments, written: step[1].clone() }
         };
         let steps = steps.as_array().unwrap().iter().map(step).collect();
-        script_of(&JobPlan { name: "x".into(), input_schema: json!({}), steps, needs_code: false })
+        compile(&JobPlan { name: "x".into(), input_schema: json!({}), steps, needs_code: false })
     }
 
     #[test]

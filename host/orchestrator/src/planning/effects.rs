@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::CandidateTool;
 
 /// Verbs that only look.
-const READS: [&str; 44] = [
+const READ_VERBS: [&str; 44] = [
     "analyse",
     "analyze",
     "browse",
@@ -56,7 +56,7 @@ const READS: [&str; 44] = [
 ];
 
 /// Verbs that change something, and are hardly ever something else.
-const WRITES: [&str; 43] = [
+const WRITE_VERBS: [&str; 43] = [
     "add",
     "append",
     "apply",
@@ -110,13 +110,13 @@ const LEADING_WRITES: [&str; 26] = [
 ];
 
 /// Verbs that add, and leave what was there.
-const ADDS: [&str; 16] = [
+const CREATE_VERBS: [&str; 16] = [
     "add", "append", "comment", "create", "email", "insert", "invite", "message", "notify", "open", "post", "reply",
     "send", "start", "tell", "text",
 ];
 
 /// Verbs that destroy.
-const DESTROYS: [&str; 12] = [
+const DELETE_VERBS: [&str; 12] = [
     "clear",
     "delete",
     "destroy",
@@ -136,13 +136,13 @@ const ASKS_TO_DESTROY: [&str; 10] =
     ["cancel", "discard", "empty", "forget", "rid", "scrap", "throw", "trash", "undo", "void"];
 
 /// Words that may come before the verb of a request.
-const BEFORE: [&str; 17] = [
+const LEADING_WORDS: [&str; 17] = [
     "also", "can", "could", "finally", "first", "i", "just", "like", "need", "now", "please", "then", "to", "want",
     "we", "would", "you",
 ];
 
 /// Words that begin a part which continues the part before: the authors, with their names.
-const GOES_ON: [&str; 34] = [
+const CONTINUATION_WORDS: [&str; 34] = [
     "a", "all", "an", "any", "are", "at", "between", "both", "by", "each", "every", "for", "from", "if", "in", "into",
     "its", "of", "on", "only", "or", "per", "sorted", "than", "that", "the", "their", "these", "those", "was", "were",
     "whether", "with", "without",
@@ -154,7 +154,7 @@ pub(super) fn objection(request: &str, tool: &CandidateTool<'_>) -> Option<&'sta
     if !seems_to_read(tool, &name) && only_reads(request) {
         return Some("may change something, and the request only asks to look");
     }
-    if !tool.only_reads && has(&name, &DESTROYS) && !asks_to_destroy(&words(request)) {
+    if !tool.only_reads && has(&name, &DELETE_VERBS) && !asks_to_destroy(&words(request)) {
         return Some("destroys something, and the request does not ask for that");
     }
     None
@@ -165,13 +165,15 @@ pub(super) fn objection(request: &str, tool: &CandidateTool<'_>) -> Option<&'sta
 pub fn destroys(whole_name: &str, definition: &Value) -> bool {
     let annotations = &definition["annotations"];
     let name = name_of(whole_name);
-    let is_verb = |word: &&String| [&READS[..], &WRITES, &LEADING_WRITES].iter().any(|verbs| is_in(word, verbs));
-    let is_harmless = || name.iter().find(is_verb).is_some_and(|verb| is_in(verb, &READS) || is_in(verb, &ADDS));
+    let is_verb =
+        |word: &&String| [&READ_VERBS[..], &WRITE_VERBS, &LEADING_WRITES].iter().any(|verbs| is_in(word, verbs));
+    let is_harmless =
+        || name.iter().find(is_verb).is_some_and(|verb| is_in(verb, &READ_VERBS) || is_in(verb, &CREATE_VERBS));
     match (annotations["readOnlyHint"] == true, annotations["destructiveHint"].as_bool()) {
         (true, _) => false,
         (false, Some(true)) => true,
-        (false, Some(false)) => has(&name, &DESTROYS),
-        (false, None) => has(&name, &DESTROYS) || !is_harmless(),
+        (false, Some(false)) => has(&name, &DELETE_VERBS),
+        (false, None) => has(&name, &DELETE_VERBS) || !is_harmless(),
     }
 }
 
@@ -189,7 +191,7 @@ fn asks_to_destroy(request: &[String]) -> bool {
     request
         .iter()
         .enumerate()
-        .any(|(at, word)| (is_in(word, &DESTROYS) || is_in(word, &ASKS_TO_DESTROY)) && !is_past(at, word))
+        .any(|(at, word)| (is_in(word, &DELETE_VERBS) || is_in(word, &ASKS_TO_DESTROY)) && !is_past(at, word))
 }
 
 /// Whether a request only asks to look: each of its parts begins with such a verb or goes on with the one before, and
@@ -199,13 +201,13 @@ fn only_reads(request: &str) -> bool {
     for part in request.split(['.', ',', ';', ':', '!', '?', '\n']) {
         let words = words(part);
         for clause in words.split(|word| word == "and" || word == "then") {
-            let clause = &clause[clause.iter().take_while(|word| BEFORE.contains(&word.as_str())).count()..];
+            let clause = &clause[clause.iter().take_while(|word| LEADING_WORDS.contains(&word.as_str())).count()..];
             let Some(lead) = clause.first() else { continue };
             // "Tell me" asks, "tell Anna" sends.
             let is_to_me = clause.get(1).is_some_and(|next| next == "me" || next == "us");
-            let asks = (is_to_me && is_in(lead, &LEADING_WRITES)) || is_in(lead, &READS);
-            let goes_on = GOES_ON.contains(&lead.as_str()) || lead.chars().all(char::is_numeric);
-            if !(asks || goes_on) || has(clause, &WRITES) || asks_to_destroy(clause) {
+            let asks = (is_to_me && is_in(lead, &LEADING_WRITES)) || is_in(lead, &READ_VERBS);
+            let goes_on = CONTINUATION_WORDS.contains(&lead.as_str()) || lead.chars().all(char::is_numeric);
+            if !(asks || goes_on) || has(clause, &WRITE_VERBS) || asks_to_destroy(clause) {
                 return false;
             }
             looks |= asks;
@@ -223,12 +225,13 @@ fn seems_to_read(tool: &CandidateTool<'_>, name: &[String]) -> bool {
     if annotations["readOnlyHint"] == false || annotations["destructiveHint"] == true {
         return false;
     }
-    let is_verb =
-        |word: &&String| [&READS[..], &WRITES, &LEADING_WRITES, &DESTROYS].iter().any(|verbs| is_in(word, verbs));
+    let is_verb = |word: &&String| {
+        [&READ_VERBS[..], &WRITE_VERBS, &LEADING_WRITES, &DELETE_VERBS].iter().any(|verbs| is_in(word, verbs))
+    };
     match name.iter().find(is_verb) {
-        Some(verb) if is_in(verb, &READS) => !name.iter().any(|word| word == "and" || word == "or"),
+        Some(verb) if is_in(verb, &READ_VERBS) => !name.iter().any(|word| word == "and" || word == "or"),
         // A store's search.
-        Some(verb) if is_in(verb, &LEADING_WRITES) => name.last().is_some_and(|last| is_in(last, &READS)),
+        Some(verb) if is_in(verb, &LEADING_WRITES) => name.last().is_some_and(|last| is_in(last, &READ_VERBS)),
         Some(_) => false,
         // A name without a verb, as `forecast`, tells what one gets.
         None => true,
@@ -338,7 +341,15 @@ mod tests {
             let candidate = CandidateTool { whole_name: tool, definition, only_reads };
             assert_eq!(objection(request, &candidate).is_some(), objects, "{request} {tool}");
         }
-        for words in [&READS[..], &WRITES, &LEADING_WRITES, &DESTROYS, &ASKS_TO_DESTROY, &BEFORE, &GOES_ON] {
+        for words in [
+            &READ_VERBS[..],
+            &WRITE_VERBS,
+            &LEADING_WRITES,
+            &DELETE_VERBS,
+            &ASKS_TO_DESTROY,
+            &LEADING_WORDS,
+            &CONTINUATION_WORDS,
+        ] {
             assert!(words.is_sorted());
         }
     }

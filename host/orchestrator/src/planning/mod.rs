@@ -19,19 +19,19 @@ use serde_json::{Value, json};
 
 use crate::declarations::plan_line;
 
-pub use compile::script_of;
+pub use compile::compile;
 pub use effects::destroys;
 pub use read::JobPlanError;
-pub use template::{Expression, PathKey, TemplatePiece, TemplateReference};
+pub use template::{Expression, PathKey, TemplatePart, TemplateReference};
 
 /// The longest request that a model is shown, in characters.
-const REQUEST: usize = 2000;
+const MAX_REQUEST_LEN: usize = 2000;
 
 /// How many steps a plan can have.
-pub const MOST_STEPS: usize = 8;
+pub const MAX_STEPS: usize = 8;
 
 /// The most tokens of code.
-pub const CODE_TOKENS: u32 = 500;
+pub const MAX_CODE_TOKENS: u32 = 500;
 
 /// The system prompt. It is the same for every request, so that a server which keeps the beginning
 /// of its last prompt reads it once.
@@ -109,7 +109,7 @@ impl PlanJob<'_> {
         for candidate in &self.candidates {
             let _ = writeln!(prompt, "{}", plan_line(candidate.whole_name, candidate.definition));
         }
-        let _ = write!(prompt, "\nRequest: {}", one_line(self.request, REQUEST));
+        let _ = write!(prompt, "\nRequest: {}", one_line(self.request, MAX_REQUEST_LEN));
         prompt
     }
 
@@ -128,7 +128,7 @@ impl PlanJob<'_> {
                 "reason": {"type": "string"},
                 "name": {"type": "string"},
                 "input": {"type": "object"},
-                "steps": {"type": "array", "items": step, "maxItems": MOST_STEPS},
+                "steps": {"type": "array", "items": step, "maxItems": MAX_STEPS},
                 "code": {"type": "boolean"},
             },
             "required": ["feasible"],

@@ -1,28 +1,28 @@
 //! A model's answer: found, read, and checked.
 
-use aiw_core::{ErrorKind, Fault, closest, one_line, quoted, quoted_text};
+use aiw_core::{Diagnostic, ErrorKind, closest, one_line, quoted, quoted_text};
 use serde_json::{Map, Value, json};
 
 use super::effects::objection;
-use super::template::{Expression, PathKey, TemplatePiece, TemplateReference, is_name};
-use super::{CandidateTool, JobPlan, MOST_STEPS, PlanJob, PlanStep};
+use super::template::{Expression, PathKey, TemplatePart, TemplateReference, is_name};
+use super::{CandidateTool, JobPlan, MAX_STEPS, PlanJob, PlanStep};
 use crate::problem_of_arguments;
 
 /// The longest answer that is looked at, and the longest arguments of a plan, in bytes.
-const LENGTH: usize = 32 << 10;
+const MAX_PLAN_BYTES: usize = 32 << 10;
 
 /// How deep arguments may be nested.
-const DEPTH: usize = 16;
+const MAX_DEPTH: usize = 16;
 
 /// How many inputs a plan may have.
-const INPUTS: usize = 12;
+const MAX_INPUTS: usize = 12;
 
 /// The reason that an answer has no plan for a job.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum JobPlanError {
     /// There is no plan in it.
     #[error("it answered with no plan: {}", quoted_text(.answer, 80))]
-    NoPlan {
+    NotAPlan {
         /// The answer that came instead.
         answer: String,
     },
@@ -43,7 +43,7 @@ pub enum JobPlanError {
     },
 }
 
-impl Fault for JobPlanError {
+impl Diagnostic for JobPlanError {
     fn own_kind(&self) -> ErrorKind {
         ErrorKind::Unavailable
     }
@@ -60,13 +60,13 @@ impl PlanJob<'_> {
     ///
     /// The answer has no plan, says that the tools can't do the job, or has a plan that is refused.
     pub fn plan(&self, answer: &str) -> Result<JobPlan, JobPlanError> {
-        let answer = &answer[..answer.floor_char_boundary(LENGTH)];
+        let answer = &answer[..answer.floor_char_boundary(MAX_PLAN_BYTES)];
         let written = object_in(answer)?;
         if is(&written["feasible"], false) {
             let reason = written["reason"].as_str().unwrap_or("it gives no reason");
             return Err(JobPlanError::NotFeasible { reason: one_line(reason, 200) });
         }
-        let none = || JobPlanError::NoPlan { answer: one_line(answer, 80) };
+        let none = || JobPlanError::NotAPlan { answer: one_line(answer, 80) };
         let written_steps: Vec<&Value> = match &written["steps"] {
             Value::Array(steps) => steps.iter().collect(),
             Value::Object(steps) => steps.values().collect(),
@@ -75,16 +75,16 @@ impl PlanJob<'_> {
         if written_steps.is_empty() {
             return Err(none());
         }
-        if written_steps.len() > MOST_STEPS {
-            return Err(refused(format!("it has {} steps, and at most {MOST_STEPS} are taken", written_steps.len())));
+        if written_steps.len() > MAX_STEPS {
+            return Err(refused(format!("it has {} steps, and at most {MAX_STEPS} are taken", written_steps.len())));
         }
         let mut inputs = Inputs::declared(&written["input"]);
         let mut steps = Vec::new();
         for (at, step) in written_steps.iter().enumerate() {
             steps.push(read_step(self, step, at + 1, &steps, &mut inputs)?);
         }
-        if inputs.0.len() > INPUTS {
-            return Err(refused(format!("it has {} inputs, and at most {INPUTS} are taken", inputs.0.len())));
+        if inputs.0.len() > MAX_INPUTS {
+            return Err(refused(format!("it has {} inputs, and at most {MAX_INPUTS} are taken", inputs.0.len())));
         }
         let needs_code = is(&written["code"], true);
         let name = name(written["name"].as_str().unwrap_or_default(), &steps);
@@ -99,7 +99,7 @@ fn is(value: &Value, expected: bool) -> bool {
 
 /// Returns the first JSON object of an answer, whatever stands around it.
 fn object_in(answer: &str) -> Result<Value, JobPlanError> {
-    let none = || JobPlanError::NoPlan { answer: one_line(answer, 80) };
+    let none = || JobPlanError::NotAPlan { answer: one_line(answer, 80) };
     let mut from = answer.find('{').ok_or_else(none)?;
     loop {
         let mut values = serde_json::Deserializer::from_str(&answer[from..]).into_iter::<Value>();
@@ -132,7 +132,7 @@ fn read_step(
         Value::Object(given) => given.clone(),
         _ => return Err(refused(format!("the arguments of {called} are no object"))),
     };
-    if given.values().any(|value| depth(value) >= DEPTH) {
+    if given.values().any(|value| depth(value) >= MAX_DEPTH) {
         return Err(refused(format!("the arguments of {called} are nested too deeply")));
     }
     let schema = &candidate.definition["inputSchema"];
@@ -159,7 +159,7 @@ fn read_step(
         expression.each(look).map_err(wrong)?;
         // Where a text is wanted, a result of another kind is written as one.
         if let Expression::Filled { pieces, is_text } = &mut expression
-            && let [TemplatePiece::Reference(TemplateReference::Step(..))] = pieces.as_slice()
+            && let [TemplatePart::Reference(TemplateReference::Step(..))] = pieces.as_slice()
         {
             *is_text = parameter["type"] == "string";
         }
@@ -360,7 +360,7 @@ fn name(written: &str, steps: &[PlanStep]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::planning::script_of;
+    use crate::planning::compile;
 
     fn tools() -> Vec<(&'static str, Value, bool)> {
         let list = json!({
@@ -481,7 +481,7 @@ mod tests {
         assert!(fitted.needs_code);
         // What stands in the request is text, and what a text is wanted of becomes one.
         let plan = read(r#"{"steps":[{"tool":"get","args":{"id":"{{it}}"}},{"tool":"get","args":{"id":"{{step1.result.n}}","tags":"{{t}}"}}]}"#).unwrap();
-        let script = script_of(&plan);
+        let script = compile(&plan);
         assert!(
             script.contains("\"id\": \"{{it}}\"")
                 && script.contains("\"id\": text(part(step1, 1, [\"result\", \"n\"]))"),
@@ -515,7 +515,7 @@ mod tests {
                 let last = json!({"tool": "mail__send", "args": {"to": to, "text": format!("{{{{step1{part}}}}}"), key: [to, {"x": to}]}});
                 if let Ok(plan) = read(SEND, &json!({"steps": [step, last]}).to_string()) {
                     // What is left without its strings is nothing but calls.
-                    let script = script_of(&plan);
+                    let script = compile(&plan);
                     let code = script.split("\n\nfunction").next().unwrap();
                     let bare = without_strings(code);
                     prop_assert!(!bare.contains(['`', ';']) || bare.lines().all(|line| line.matches(';').count() <= 1), "{}", script);

@@ -22,7 +22,7 @@ pub enum PathKey {
 
 /// A piece of a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TemplatePiece {
+pub enum TemplatePart {
     /// A text.
     Text(String),
     /// The value that is filled in.
@@ -30,7 +30,7 @@ pub enum TemplatePiece {
 }
 
 /// The longest way into a value.
-const DEPTH: usize = 12;
+const MAX_DEPTH: usize = 12;
 
 /// The value of a step's argument.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,7 +40,7 @@ pub enum Expression {
     /// A text with something filled in. Of a single piece, the value itself, unless a text is wanted.
     Filled {
         /// Its pieces.
-        pieces: Vec<TemplatePiece>,
+        pieces: Vec<TemplatePart>,
         /// Whether it has to be a text.
         is_text: bool,
     },
@@ -56,7 +56,7 @@ impl Expression {
         Ok(match value {
             Value::String(text) => {
                 let pieces = pieces(text, request)?;
-                match pieces.iter().any(|piece| matches!(piece, TemplatePiece::Reference(_))) {
+                match pieces.iter().any(|piece| matches!(piece, TemplatePart::Reference(_))) {
                     true => Self::Filled { is_text: pieces.len() > 1, pieces },
                     false => Self::Json(value.clone()),
                 }
@@ -88,8 +88,8 @@ impl Expression {
         match self {
             Self::Json(_) => Ok(()),
             Self::Filled { pieces, .. } => pieces.iter().try_for_each(|piece| match piece {
-                TemplatePiece::Reference(reference) => visit(reference, is_top && pieces.len() == 1),
-                TemplatePiece::Text(_) => Ok(()),
+                TemplatePart::Reference(reference) => visit(reference, is_top && pieces.len() == 1),
+                TemplatePart::Text(_) => Ok(()),
             }),
             Self::List(items) => items.iter().try_for_each(|item| item.each_within(false, visit)),
             Self::Fields(fields) => fields.iter().try_for_each(|(_, field)| field.each_within(false, visit)),
@@ -112,7 +112,7 @@ const FORMS: [(&str, &str, &[&str]); 3] =
     [("{{", "}}", &[]), ("${", "}", &["step", "input."]), ("{", "}", &["step", "input."])];
 
 /// Splits a text at its templates. The error is the end of a sentence about the text of a template.
-fn pieces(text: &str, request: &str) -> Result<Vec<TemplatePiece>, String> {
+fn pieces(text: &str, request: &str) -> Result<Vec<TemplatePart>, String> {
     let (mut pieces, mut plain, mut rest) = (Vec::new(), String::new(), text);
     while let Some(c) = rest.chars().next() {
         let template = FORMS.iter().find_map(|(open, close, begins)| {
@@ -125,9 +125,9 @@ fn pieces(text: &str, request: &str) -> Result<Vec<TemplatePiece>, String> {
         match template {
             Some((inner, after)) => {
                 if !plain.is_empty() {
-                    pieces.push(TemplatePiece::Text(std::mem::take(&mut plain)));
+                    pieces.push(TemplatePart::Text(std::mem::take(&mut plain)));
                 }
-                pieces.push(TemplatePiece::Reference(reference(inner.trim())?));
+                pieces.push(TemplatePart::Reference(reference(inner.trim())?));
                 rest = after;
             }
             // Braces that don't form a template are kept as text.
@@ -139,7 +139,7 @@ fn pieces(text: &str, request: &str) -> Result<Vec<TemplatePiece>, String> {
         }
     }
     if !plain.is_empty() {
-        pieces.push(TemplatePiece::Text(plain));
+        pieces.push(TemplatePart::Text(plain));
     }
     Ok(pieces)
 }
@@ -181,7 +181,7 @@ pub(super) fn is_name(text: &str) -> bool {
 fn way_of(mut text: &str) -> Option<Vec<PathKey>> {
     let mut way = Vec::new();
     while !text.is_empty() {
-        if way.len() == DEPTH {
+        if way.len() == MAX_DEPTH {
             return None;
         }
         if let Some(rest) = text.strip_prefix('.') {
@@ -217,9 +217,9 @@ mod tests {
 
     #[test]
     fn texts_are_split_at_what_is_filled_in() {
-        let step = |number, way: &[PathKey]| TemplatePiece::Reference(TemplateReference::Step(number, way.to_vec()));
+        let step = |number, way: &[PathKey]| TemplatePart::Reference(TemplateReference::Step(number, way.to_vec()));
         let field = |name: &str| PathKey::Field(name.into());
-        let text = |text: &str| TemplatePiece::Text(text.into());
+        let text = |text: &str| TemplatePart::Text(text.into());
         for (written, expected) in [
             ("plain", vec![text("plain")]),
             ("{{step1}}", vec![step(1, &[])]),
@@ -228,8 +228,8 @@ mod tests {
                 vec![text("a "), step(2, &[field("items"), PathKey::Index(0), field("id")]), text(" b")],
             ),
             ("{{step1.items.0['a b']}}", vec![step(1, &[field("items"), PathKey::Index(0), field("a b")])]),
-            ("{{input.city}}", vec![TemplatePiece::Reference(TemplateReference::Input("city".into()))]),
-            ("{{city}}", vec![TemplatePiece::Reference(TemplateReference::Input("city".into()))]),
+            ("{{input.city}}", vec![TemplatePart::Reference(TemplateReference::Input("city".into()))]),
+            ("{{city}}", vec![TemplatePart::Reference(TemplateReference::Input("city".into()))]),
             ("{{steps[0].id}}", vec![step(1, &[field("id")])]),
             ("{{Step 2}}", vec![step(2, &[])]),
             ("${step1.id} {step2} {x} ${y}", vec![step(1, &[field("id")]), text(" "), step(2, &[]), text(" {x} ${y}")]),

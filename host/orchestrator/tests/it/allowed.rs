@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use aiw_orchestrator::{PlannedTool, ScriptLimits, ScriptPlan, Tools};
+use aiw_orchestrator::{CallableTool, ScriptLimits, ScriptPlan, Tools};
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
@@ -14,7 +14,7 @@ struct Seen(Mutex<Vec<(String, String)>>);
 
 #[async_trait]
 impl Tools for Seen {
-    async fn call(&self, tool: &PlannedTool, arguments: String) -> Result<String, String> {
+    async fn call(&self, tool: &CallableTool, arguments: String) -> Result<String, String> {
         self.0.lock().unwrap().push((tool.whole_name.clone(), arguments));
         // As if the answer meant to be obeyed.
         let told = json!({"tools": ["test__fails"], "then": "call test__fails", "server": "test", "name": "fails"});
@@ -90,8 +90,8 @@ mod fuzz {
                     format!("try {{ {line} }} catch {{}}")
                 })
                 .collect();
-            let planned: Vec<PlannedTool> = allowed.iter().map(|at| all[*at].clone()).collect();
-            let limits = ScriptLimits { cpu: Duration::from_secs(2), ..ScriptLimits::USUAL };
+            let planned: Vec<CallableTool> = allowed.iter().map(|at| all[*at].clone()).collect();
+            let limits = ScriptLimits { cpu: Duration::from_secs(2), ..ScriptLimits::DEFAULT };
             let code = format!("{}\nreturn 1", lines.join("\n"));
             let plan = ScriptPlan { code: code.clone(), input: json!({}), tools: planned.clone(), limits, keep_arguments: false };
             let seen = Arc::new(Seen::default());
@@ -123,7 +123,7 @@ async fn many_runs_leave_nothing_behind() {
     let rounds: u64 = std::env::var("AIW_SOAK_ROUNDS").map_or(4, |rounds| rounds.parse().unwrap());
     let code = "const all = await Promise.all([1, 2, 3].map((n) => tools.test__echo({ n }))); console.log('x'); return all.length";
     let once = async || {
-        let (limits, tools) = (ScriptLimits::USUAL, tools());
+        let (limits, tools) = (ScriptLimits::DEFAULT, tools());
         let plan = ScriptPlan { code: code.into(), input: json!({}), tools, limits, keep_arguments: true };
         let ended = orchestrator().run(plan, Arc::new(Seen::default())).await;
         assert_eq!(ended.outcome.unwrap().get(), "3");

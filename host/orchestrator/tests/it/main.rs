@@ -7,7 +7,7 @@ mod hostile;
 mod node;
 mod support;
 
-use aiw_orchestrator::names_of;
+use aiw_orchestrator::tool_names;
 use serde_json::json;
 
 use support::{failure, orchestrator, run, value};
@@ -270,7 +270,7 @@ async fn a_script_finds_what_servers_have() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_script_is_checked_without_running_it() {
     let check = async |code: &str| {
-        let named = orchestrator().check(code, &names_of(&support::tools())).await;
+        let named = orchestrator().check(code, &tool_names(&support::tools())).await;
         named.map(|numbers| numbers.iter().map(|at| support::tools()[*at].whole_name.clone()).collect::<Vec<_>>())
     };
     let named =

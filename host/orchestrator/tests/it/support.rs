@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Duration;
 
 use aiw_home::Home;
-use aiw_orchestrator::{BundledScripts, EndedRun, Orchestrator, PlannedTool, ScriptLimits, ScriptPlan, Tools};
+use aiw_orchestrator::{BundledScripts, CallableTool, EndedRun, Orchestrator, ScriptLimits, ScriptPlan, Tools};
 use aiw_tests::scripts_part;
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -21,8 +21,8 @@ pub fn orchestrator() -> &'static Orchestrator {
     })
 }
 
-pub fn tools() -> Vec<PlannedTool> {
-    let tool = |name: &str, input_schema: Value| PlannedTool {
+pub fn tools() -> Vec<CallableTool> {
+    let tool = |name: &str, input_schema: Value| CallableTool {
         server: "test".into(),
         name: name.into(),
         whole_name: format!("test__{name}"),
@@ -46,7 +46,7 @@ struct Answers;
 
 #[async_trait]
 impl Tools for Answers {
-    async fn call(&self, tool: &PlannedTool, arguments: String) -> Result<String, String> {
+    async fn call(&self, tool: &CallableTool, arguments: String) -> Result<String, String> {
         let text = |text: &str| json!([{"type": "text", "text": text}]);
         match tool.name.as_str() {
             "text" => Ok(json!({"content": text("plain")}).to_string()),
@@ -71,7 +71,7 @@ impl Tools for Answers {
 
 pub async fn run(code: &str, input: Value) -> EndedRun {
     // Time enough for all that means well, on a machine with much else to do.
-    let limits = ScriptLimits { cpu: Duration::from_secs(1), ..ScriptLimits::USUAL };
+    let limits = ScriptLimits { cpu: Duration::from_secs(1), ..ScriptLimits::DEFAULT };
     orchestrator()
         .run(ScriptPlan { code: code.into(), input, tools: tools(), limits, keep_arguments: false }, Arc::new(Answers))
         .await

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::edit::{
-    begin_of, break_before, checked, defaults, end_of, env, line_end, line_of, need, node_of, quoted, restart,
+    break_before, checked, defaults, env, find_node, line_end, line_start, need, node_end, node_start, quoted, restart,
     variable, words,
 };
 use super::parse;
@@ -47,7 +47,7 @@ fn with_lines(text: &str, id: &str, names: &[&str], lines: &[String]) -> Result<
     let children = children_of(&document, id)?;
     let mut own = children.iter().filter(|child| names.contains(&child.name().value()));
     let place = own.next();
-    let start = begin_of(place.or(children.first()).ok_or_else(|| format!("`{id}` says nothing"))?, text);
+    let start = node_start(place.or(children.first()).ok_or_else(|| format!("`{id}` says nothing"))?, text);
     let between = break_before(text, start);
     let mut lines = lines.join(&between);
     let mut new = text.to_owned();
@@ -59,7 +59,7 @@ fn with_lines(text: &str, id: &str, names: &[&str], lines: &[String]) -> Result<
     match place {
         None => new.insert_str(start, &(lines + &between)),
         Some(place) if lines.is_empty() => new.replace_range(without_line(text, place), ""),
-        Some(place) => new.replace_range(at(place)..end_of(place, text), &lines),
+        Some(place) => new.replace_range(at(place)..node_end(place, text), &lines),
     }
     Ok(new)
 }
@@ -88,13 +88,13 @@ fn with_variable(text: &str, id: &str, name: &str, value: Option<&EnvValue>) -> 
     }
     let mut new = text.to_owned();
     match (place, value) {
-        (Some(node), Some(value)) => new.replace_range(at(node)..end_of(node, text), &variable(name, value)),
+        (Some(node), Some(value)) => new.replace_range(at(node)..node_end(node, text), &variable(name, value)),
         (Some(node), None) => new.replace_range(without_line(text, node), ""),
         (None, Some(value)) => {
-            let first = nodes().next().map(|node| (begin_of(node, text), ""));
+            let first = nodes().next().map(|node| (node_start(node, text), ""));
             // A block of nothing but comments keeps them.
             let in_block =
-                || text[..end_of(blocks().next()?, text)].strip_suffix('}').map(|inside| (inside.len(), "    "));
+                || text[..node_end(blocks().next()?, text)].strip_suffix('}').map(|inside| (inside.len(), "    "));
             let (start, deeper) = first.or_else(in_block)?;
             let between = break_before(text, start);
             let deeper = if between.trim().is_empty() { deeper } else { "" };
@@ -111,19 +111,19 @@ fn has_more_in_block(text: &str, id: &str) -> bool {
     let mut blocks = children_of(&document, id).into_iter().flatten().filter(|child| child.name().value() == "env");
     blocks.any(|block| {
         let name = block.name().span();
-        let behind = &text[name.offset() + name.len()..end_of(block, text)];
+        let behind = &text[name.offset() + name.len()..node_end(block, text)];
         !behind.chars().filter(|c| !c.is_whitespace() && *c != ';').eq("{}".chars())
     })
 }
 
 fn children_of<'a>(document: &'a kdl::KdlDocument, id: &str) -> Result<&'a [kdl::KdlNode], String> {
-    Ok(node_of(document, id)?.children().map(kdl::KdlDocument::nodes).unwrap_or_default())
+    Ok(find_node(document, id)?.children().map(kdl::KdlDocument::nodes).unwrap_or_default())
 }
 
 /// Returns the range of a node with the rest of its line, if nothing else stands there.
 fn without_line(text: &str, node: &kdl::KdlNode) -> Range<usize> {
-    let (start, end) = (begin_of(node, text), end_of(node, text));
-    let line = line_of(text, start);
+    let (start, end) = (node_start(node, text), node_end(node, text));
+    let line = line_start(text, start);
     let rest = text[end..].len() - text[end..].trim_start_matches([' ', '\t', '\r']).len();
     match text[end + rest..].chars().next() {
         Some('\n') if text[line..start].trim().is_empty() => line..end + rest + 1,

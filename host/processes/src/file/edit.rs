@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::read::{at, document};
 use super::values::{after_quoted, size};
 use super::{Defined, Definitions, parse};
-use crate::definition::{Definition, EnvValue, EventHook, NeedOf, RestartPolicy, Run, StopPolicy};
-use crate::duties::watched::WatchedFiles;
+use crate::definition::{Definition, Dependency, EnvValue, EventHook, RestartPolicy, Run, StopPolicy};
+use crate::jobs::watched::WatchedFiles;
 use crate::probe::{CheckOf, ProbeOf};
 use aiw_events::EventKind;
 use aiw_supervisor::{LogPolicy, Until};
@@ -42,10 +42,10 @@ pub(crate) fn remove(text: &str, id: &str) -> Result<String, String> {
     let mut wanted = parse(text).map_err(|problem| problem.to_string())?;
     wanted.processes.remove(id).ok_or_else(|| format!("there is no process `{id}`"))?;
     let document = document(text).map_err(|(_, problem)| problem)?;
-    let node = node_of(&document, id)?;
-    let start = begin_of(node, text);
-    let mut end = end_of(node, text);
-    let line = line_of(text, start);
+    let node = find_node(&document, id)?;
+    let start = node_start(node, text);
+    let mut end = node_end(node, text);
+    let line = line_start(text, start);
     let is_first = text[line..start].trim().is_empty();
     let blank = |from: usize| text[from..].len() - text[from..].trim_start_matches([' ', '\t', '\r']).len();
     // What ends the node goes with it, and the line if nothing else stands there.
@@ -90,7 +90,7 @@ impl fmt::Display for Addition {
 impl Addition {
     pub fn add_to(&self, definition: &mut Definition) {
         match self {
-            Self::Needs(id) => definition.needs.push(NeedOf { id: id.clone(), until: Until::Ready }),
+            Self::Needs(id) => definition.needs.push(Dependency { id: id.clone(), until: Until::Ready }),
             Self::AutoStart => definition.auto_start = true,
             // It stands beside the processes.
             Self::OnFailure { .. } => {}
@@ -121,18 +121,18 @@ pub(crate) fn extend(text: &str, id: &str, addition: &Addition) -> Result<String
         return checked(format!("{text}{gap}{addition}{end}"), &wanted);
     }
     let document = document(text).map_err(|(_, problem)| problem)?;
-    let children = node_of(&document, id)?.children().map(kdl::KdlDocument::nodes).unwrap_or_default();
+    let children = find_node(&document, id)?.children().map(kdl::KdlDocument::nodes).unwrap_or_default();
     let said = children.iter().find(|child| *addition == Addition::AutoStart && child.name().value() == "auto-start");
     let first = said.or(children.first()).ok_or_else(|| format!("`{id}` says nothing"))?;
-    let start = begin_of(first, text);
+    let start = node_start(first, text);
     let (end, after) = match said {
-        Some(said) => (end_of(said, text), String::new()),
+        Some(said) => (node_end(said, text), String::new()),
         None => (start, break_before(text, start)),
     };
     checked(format!("{}{addition}{after}{}", &text[..start], &text[end..]), &wanted)
 }
 
-pub(super) fn node_of<'a>(document: &'a kdl::KdlDocument, id: &str) -> Result<&'a kdl::KdlNode, String> {
+pub(super) fn find_node<'a>(document: &'a kdl::KdlDocument, id: &str) -> Result<&'a kdl::KdlNode, String> {
     let is_it = |node: &&kdl::KdlNode| {
         node.name().value() == "process" && node.get(0).and_then(|value| value.as_string()) == Some(id)
     };
@@ -140,13 +140,13 @@ pub(super) fn node_of<'a>(document: &'a kdl::KdlDocument, id: &str) -> Result<&'
 }
 
 /// Returns where a node begins: with its annotation, if it has one.
-pub(super) fn begin_of(node: &kdl::KdlNode, text: &str) -> usize {
+pub(super) fn node_start(node: &kdl::KdlNode, text: &str) -> usize {
     let annotated = node.ty().and_then(|ty| text.get(..ty.span().offset())?.rfind('('));
     annotated.unwrap_or_else(|| at(node))
 }
 
 /// Returns where the line of a place begins.
-pub(super) fn line_of(text: &str, place: usize) -> usize {
+pub(super) fn line_start(text: &str, place: usize) -> usize {
     text[..place].rfind('\n').map_or(0, |at| at + 1)
 }
 
@@ -157,12 +157,12 @@ pub(super) fn line_end(text: &str) -> &'static str {
 
 /// Returns what stands between a node and one that is written before it.
 pub(super) fn break_before(text: &str, start: usize) -> String {
-    let indent = &text[line_of(text, start)..start];
+    let indent = &text[line_start(text, start)..start];
     if indent.trim().is_empty() { format!("{}{indent}", line_end(text)) } else { "; ".to_owned() }
 }
 
 /// Returns where a node ends: after its braces, or after its last word.
-pub(super) fn end_of(node: &kdl::KdlNode, text: &str) -> usize {
+pub(super) fn node_end(node: &kdl::KdlNode, text: &str) -> usize {
     let entries = node.entries().iter().map(|entry| entry.span().offset() + entry.span().len());
     let name = node.name().span();
     let words = entries.chain([name.offset() + name.len()]).max().unwrap_or_default();
@@ -170,7 +170,7 @@ pub(super) fn end_of(node: &kdl::KdlNode, text: &str) -> usize {
         None => words,
         // The span of what is in braces may leave out what surrounds it, so the brace is looked for.
         Some(children) => {
-            let inside = children.nodes().iter().map(|child| end_of(child, text)).max().unwrap_or(words);
+            let inside = children.nodes().iter().map(|child| node_end(child, text)).max().unwrap_or(words);
             closing(text, words, inside)
         }
     }
@@ -230,15 +230,15 @@ fn hook(hook: &EventHook) -> String {
     format!("on \"{on}\"{of} {{\n    command {}\n    timeout \"{}\"\n}}\n", words(command), time(*timeout))
 }
 
-/// Returns the lines of what starts a process without a command, and of its copies.
+/// Returns the lines of what starts a process without a command, and of its replicas.
 fn by_itself(definition: &Definition) -> Vec<String> {
     let watch = definition.watch.iter().map(|WatchedFiles { files, ignore, debounce }| {
         let ignore: String = ignore.iter().map(|glob| format!(" {}", quoted(&format!("!{glob}")))).collect();
         format!("watch {}{ignore} debounce=\"{}\"", words(files), time(*debounce))
     });
-    let copies = definition.copies.iter().map(|copies| format!("copies {copies}"));
+    let replicas = definition.replicas.iter().map(|replicas| format!("replicas {replicas}"));
     let cron = definition.cron.iter().map(|cron| format!("cron {}", quoted(cron)));
-    watch.chain(copies).chain(cron).collect()
+    watch.chain(replicas).chain(cron).collect()
 }
 
 pub(super) fn words(words: &[String]) -> String {
@@ -329,7 +329,7 @@ pub(super) fn variable(name: &str, value: &EnvValue) -> String {
     }
 }
 
-pub(super) fn need(NeedOf { id, until }: &NeedOf) -> String {
+pub(super) fn need(Dependency { id, until }: &Dependency) -> String {
     format!("needs {} until=\"{until}\"", quoted(id))
 }
 
@@ -475,11 +475,11 @@ process "api" { command "api"; needs "db" until="healthy" }; process "one-line" 
     fn what_runs_by_itself_is_written_so_that_it_is_read_again() {
         let text = "process \"api\" { command \"x\"; cron \"0 7 * * 1-5\"; watch \"a\" ignore=\"b\" }
                     on \"failed\" of=\"api\" { command \"notify-send\" \"api failed\"; timeout \"5s\" }
-                    on \"limit\" { command \"x\" }
+                    on \"limit_reached\" { command \"x\" }
                     on \"failed\" of=\"api\" { command \"y\" }";
         let defined = parse(text).unwrap();
         let ids: Vec<_> = defined.hooks.iter().map(EventHook::id).collect();
-        assert_eq!(ids, ["on:failed:api", "on:limit", "on:failed:api#2"]);
+        assert_eq!(ids, ["on:failed:api", "on:limit_reached", "on:failed:api#2"]);
         assert_eq!(parse(&whole(&defined.processes, &defined.hooks)).unwrap(), defined);
         // An edit touches neither.
         let edited = add(text, "web", &Definition { run: Run::Command(vec!["y".into()]), ..Definition::default() });
@@ -504,23 +504,23 @@ process "api" { command "api"; needs "db" until="healthy" }; process "one-line" 
 
     #[test]
     fn copies_stand_for_themselves_are_needed_together_and_are_written_once() {
-        let text = "process \"api\" { command \"x\"; copies 2; needs \"db\" }; process \"db\" { command \"y\" }
+        let text = "process \"api\" { command \"x\"; replicas 2; needs \"db\" }; process \"db\" { command \"y\" }
                     process \"web\" { command \"z\"; needs \"api\" }";
         let defined = parse(text).unwrap().processes;
-        let all = crate::definition::with_copies(defined.clone()).unwrap();
+        let all = crate::definition::with_replicas(defined.clone()).unwrap();
         assert_eq!(all.keys().collect::<Vec<_>>(), ["api-1", "api-2", "db", "web"]);
         assert_eq!(all["web"].needs.iter().map(|need| &need.id).collect::<Vec<_>>(), ["api-1", "api-2"]);
         assert_eq!(
-            crate::definition::with_copies(parse(&whole(&all, &[])).unwrap().processes).unwrap()["api-2"],
+            crate::definition::with_replicas(parse(&whole(&all, &[])).unwrap().processes).unwrap()["api-2"],
             all["api-2"]
         );
         let double = format!("{text}; process \"api-2\" {{ command \"x\" }}");
-        let error = crate::definition::with_copies(parse(&double).unwrap().processes).unwrap_err();
+        let error = crate::definition::with_replicas(parse(&double).unwrap().processes).unwrap_err();
         assert!(matches!(&error, crate::error::ProcessError::Definition { id, .. } if id == "api-2"), "{error}");
-        let many: String = (0..6).map(|at| format!("process \"p{at}\" {{ command \"x\"; copies 100 }}\n")).collect();
-        let error = crate::definition::with_copies(parse(&many).unwrap().processes).unwrap_err().to_string();
+        let many: String = (0..6).map(|at| format!("process \"p{at}\" {{ command \"x\"; replicas 100 }}\n")).collect();
+        let error = crate::definition::with_replicas(parse(&many).unwrap().processes).unwrap_err().to_string();
         assert!(error.contains("`p5`") && error.contains("more than 500"), "{error}");
-        assert!(parse("process \"a\" { command \"x\"; copies 0 }").is_err());
+        assert!(parse("process \"a\" { command \"x\"; replicas 0 }").is_err());
     }
 
     mod fuzz {

@@ -51,7 +51,7 @@ pub(crate) fn check_needs<'a>(
     };
     match in_order(definitions.keys().copied(), &needs) {
         Ok(_) => Ok(()),
-        Err(circle) => Err(ProcessError::Circle(circle.into_iter().map(str::to_owned).collect())),
+        Err(circle) => Err(ProcessError::Cycle(circle.into_iter().map(str::to_owned).collect())),
     }
 }
 
@@ -62,13 +62,13 @@ pub(crate) fn at_need(text: &str, id: &str, need: [&str; 2], problem: String) ->
         let is_need = |value: &kdl::KdlEntry| value.value().as_string().is_some_and(|value| need.contains(&value));
         node.name().value() == "needs" && node.entries().iter().any(is_need)
     };
-    let node = edit::node_of(&document, id).ok()?.children()?.nodes().iter().find(is_it)?;
+    let node = edit::find_node(&document, id).ok()?.children()?.nodes().iter().find(is_it)?;
     Some(read::placed(text, (read::at(node), problem)))
 }
 
 /// Returns a problem of a process with its place in a file; `None` if the file doesn't define it.
 pub(crate) fn at_process(text: &str, id: &str, problem: String) -> Option<FileProblem> {
     let document = read::document(text).ok()?;
-    let at = read::at(edit::node_of(&document, id).ok()?);
+    let at = read::at(edit::find_node(&document, id).ok()?);
     Some(read::placed(text, (at, problem)))
 }

@@ -9,9 +9,9 @@ use kdl::{KdlDocument, KdlEntry, KdlNode, KdlValue};
 use serde::{Deserialize, Serialize};
 
 use super::values::{self, bytes, duration};
-use crate::definition::{Definition, EnvValue, EventHook, MAX_PROCESSES, NeedOf, RestartWhen, Run, is_id};
-use crate::duties::watched::WatchedFiles;
+use crate::definition::{Definition, Dependency, EnvValue, EventHook, MAX_PROCESSES, RestartWhen, Run, is_id};
 use crate::error::FileProblem;
+use crate::jobs::watched::WatchedFiles;
 use crate::probe::{CheckOf, ProbeOf};
 
 /// The longest file, in bytes.
@@ -21,7 +21,7 @@ const MAX_DEPTH: usize = 64;
 /// How many braces and comments in `/*` a file may have.
 const MAX_BRACES: usize = 2000;
 /// Enough for as many in each other: the parser takes about 4 kB of stack for one.
-const STACK: usize = 128 << 20;
+const STACK_SIZE: usize = 128 << 20;
 
 /// The definitions of a file, by id.
 pub type Definitions = BTreeMap<String, Definition>;
@@ -80,7 +80,8 @@ pub(super) fn document(text: &str) -> Result<KdlDocument, At> {
         return Err((0, format!("the file has more than {MAX_BRACES} braces")));
     }
     let parsed = std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, || KdlDocument::parse(text));
+        let thread =
+            std::thread::Builder::new().stack_size(STACK_SIZE).spawn_scoped(scope, || KdlDocument::parse(text));
         thread.ok()?.join().ok()
     });
     let parsed = parsed.ok_or_else(|| (0, "the file could not be parsed".to_owned()))?;
@@ -130,7 +131,7 @@ fn definitions(text: &str) -> Result<Defined, At> {
     let mut found = Defined::default();
     // Defaults count wherever they stand.
     for node in document.nodes().iter().filter(|node| node.name().value() == "defaults") {
-        let words = NodeWords::of(node)?;
+        let words = NodeReader::of(node)?;
         words.expect(0, 0, &[])?;
         let Some(children) = node.children() else { continue };
         fields(&mut defaults, children, &["log", "stop", "restart", "limits", "env", "env-file"])?;
@@ -164,14 +165,14 @@ fn definitions(text: &str) -> Result<Defined, At> {
 
 /// Reads what runs when something happens.
 fn hook(node: &KdlNode) -> Result<EventHook, At> {
-    let words = NodeWords::of(node)?;
+    let words = NodeReader::of(node)?;
     words.expect(1, 1, &["of"])?;
     let kinds: Vec<(EventKind, &str)> = EventKind::ALL.into_iter().map(|kind| (kind, kind.as_str())).collect();
     let on = one_of(words.arguments[0], &kinds)?;
     let of = words.property("of", text)?.map(str::to_owned);
     let (mut command, mut timeout) = (Vec::new(), EventHook::TIMEOUT);
     for child in node.children().into_iter().flat_map(KdlDocument::nodes) {
-        let words = NodeWords::of(child)?;
+        let words = NodeReader::of(child)?;
         match child.name().value() {
             "command" => {
                 words.expect(1, usize::MAX, &[])?;
@@ -207,13 +208,13 @@ fn unknown(node: &KdlNode, name: &str, known: &[&str]) -> At {
 }
 
 /// The arguments and properties of a node, each of which is taken once.
-struct NodeWords<'a> {
+struct NodeReader<'a> {
     node: &'a KdlNode,
     arguments: Vec<&'a KdlEntry>,
     properties: BTreeMap<&'a str, &'a KdlEntry>,
 }
 
-impl<'a> NodeWords<'a> {
+impl<'a> NodeReader<'a> {
     fn of(node: &'a KdlNode) -> Result<Self, At> {
         let (mut arguments, mut properties) = (Vec::new(), BTreeMap::new());
         for entry in node.entries() {
@@ -340,11 +341,11 @@ pub(crate) const FIELDS: [&str; 22] = [
     "input",
     "watch",
     "cron",
-    "copies",
+    "replicas",
 ];
 
 fn process(node: &KdlNode, defaults: &Definition) -> Result<(String, Definition), At> {
-    let words = NodeWords::of(node)?;
+    let words = NodeReader::of(node)?;
     // The form of ichimi 0.2.1 has all of it in properties.
     words.expect(1, 1, &["name", "command", "args", "cwd", "auto_start"])?;
     let id = words.text(0)?.to_owned();
@@ -400,7 +401,7 @@ fn fields(definition: &mut Definition, children: &KdlDocument, known: &[&str]) -
 
 // Long: one arm for each field of a definition.
 fn field(definition: &mut Definition, node: &KdlNode, name: &str) -> Result<(), At> {
-    let words = NodeWords::of(node)?;
+    let words = NodeReader::of(node)?;
     if !matches!(name, "env" | "labels" | "state")
         && node.children().is_some_and(|children| !children.nodes().is_empty())
     {
@@ -456,9 +457,9 @@ fn field(definition: &mut Definition, node: &KdlNode, name: &str) -> Result<(), 
             words.expect(1, 1, &[])?;
             definition.cron = Some(words.text(0)?.to_owned());
         }
-        "copies" => {
+        "replicas" => {
             words.expect(1, 1, &[])?;
-            definition.copies = Some(number(words.arguments[0])?);
+            definition.replicas = Some(number(words.arguments[0])?);
         }
         "watch" => {
             words.expect(1, usize::MAX, &["ignore", "debounce"])?;
@@ -479,7 +480,7 @@ fn field(definition: &mut Definition, node: &KdlNode, name: &str) -> Result<(), 
         "labels" => {
             words.expect(0, 0, &[])?;
             for label in node.children().into_iter().flat_map(KdlDocument::nodes) {
-                let words = NodeWords::of(label)?;
+                let words = NodeReader::of(label)?;
                 words.expect(1, 1, &[])?;
                 definition.labels.insert(label.name().value().to_owned(), word(words.arguments[0])?);
             }
@@ -488,7 +489,7 @@ fn field(definition: &mut Definition, node: &KdlNode, name: &str) -> Result<(), 
             words.expect(1, 1, &["until"])?;
             let until =
                 words.property("until", |entry| one_of(entry, &Until::ALL.map(|until| (until, until.as_str()))))?;
-            definition.needs.push(NeedOf { id: words.text(0)?.to_owned(), until: until.unwrap_or(Until::Ready) });
+            definition.needs.push(Dependency { id: words.text(0)?.to_owned(), until: until.unwrap_or(Until::Ready) });
         }
         "restart" => {
             words.expect(1, 1, &["max", "within", "backoff"])?;
@@ -544,7 +545,7 @@ fn backoff(entry: &KdlEntry) -> Result<(Duration, Duration), At> {
     parsed.ok_or_else(|| (entry.span().offset(), "this is a time, or two: \"200ms..30s\"".into()))
 }
 
-fn env(definition: &mut Definition, node: &KdlNode, words: &NodeWords<'_>) -> Result<(), At> {
+fn env(definition: &mut Definition, node: &KdlNode, words: &NodeReader<'_>) -> Result<(), At> {
     // Variables as properties, or as nodes; `var "K" "V"` is the form of ichimi 0.2.1.
     for (name, entry) in &words.properties {
         definition.env.insert((*name).to_owned(), EnvValue::Literal(word(entry)?));
@@ -553,7 +554,7 @@ fn env(definition: &mut Definition, node: &KdlNode, words: &NodeWords<'_>) -> Re
         return Err((extra.span().offset(), "`env` takes `NAME=\"value\"`, or names and values in braces".into()));
     }
     for variable in node.children().into_iter().flat_map(KdlDocument::nodes) {
-        let words = NodeWords::of(variable)?;
+        let words = NodeReader::of(variable)?;
         let name = variable.name().value();
         if name == "var" && words.arguments.len() == 2 {
             definition.env.insert(words.text(0)?.to_owned(), EnvValue::Literal(word(words.arguments[1])?));
@@ -579,7 +580,7 @@ fn env(definition: &mut Definition, node: &KdlNode, words: &NodeWords<'_>) -> Re
     Ok(())
 }
 
-fn probe(words: &NodeWords<'_>, is_ready: bool) -> Result<ProbeOf, At> {
+fn probe(words: &NodeReader<'_>, is_ready: bool) -> Result<ProbeOf, At> {
     let mut kinds = vec!["http", "tcp", "exec"];
     if is_ready {
         kinds.push("line");

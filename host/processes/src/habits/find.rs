@@ -5,39 +5,39 @@ use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
-use super::store::NotedStart;
+use super::store::StartRecord;
 use crate::definition::is_id;
 
 /// How soon after a cue a process has to start or fail to count, in milliseconds.
 const WINDOW: u64 = 10_000;
 
 /// At most so many starts after a cue are looked at.
-const FOLLOWERS: usize = 16;
+const MAX_FOLLOWERS: usize = 16;
 
 /// So often a habit was seen at least.
-const TIMES: usize = 4;
+const MIN_OCCURRENCES: usize = 4;
 
 /// From this bound on a habit may be one.
-const MAYBE: f64 = 0.35;
+const MIN_LOW_CONFIDENCE: f64 = 0.35;
 
 /// From this bound on a habit is suggested.
-const SUGGESTED: f64 = 0.5;
+const MIN_HIGH_CONFIDENCE: f64 = 0.5;
 
 /// So many times as often as by chance.
-const LIFT: f64 = 3.0;
+const MIN_LIFT: f64 = 3.0;
 
-const HOUR: u64 = 3_600_000;
-const DAY: u64 = 24 * HOUR;
+const HOUR_MS: u64 = 3_600_000;
+const DAY_MS: u64 = 24 * HOUR_MS;
 
 /// After this time, a start counts half.
-const HALF_LIFE: f64 = 30.0 * DAY as f64;
+const HALF_LIFE: f64 = 30.0 * DAY_MS as f64;
 
 /// The normal deviate of 90 %.
-const DEVIATE: f64 = 1.645;
+const CONFIDENCE_Z: f64 = 1.645;
 
 /// The thing after which, or the time at which, a process is started or fails.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Cue {
+pub(crate) enum Trigger {
     /// Another process was started.
     After(String),
     /// Another process has failed, and this one fails.
@@ -55,20 +55,20 @@ pub(crate) enum Cue {
 /// The name of a habit: `after:db:api`, `weekday:9:api`, `branch:api`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct HabitId {
-    pub cue: Cue,
+    pub trigger: Trigger,
     pub process: String,
 }
 
 impl fmt::Display for HabitId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.cue {
-            Cue::After(id) => write!(f, "after:{id}")?,
-            Cue::Fails(id) => write!(f, "fails:{id}")?,
-            Cue::AfterFailed(id) => write!(f, "after-failed:{id}")?,
-            Cue::Hour { weekend: false, hour } => write!(f, "weekday:{hour}")?,
-            Cue::Hour { weekend: true, hour } => write!(f, "weekend:{hour}")?,
-            Cue::Branch => f.write_str("branch")?,
-            Cue::Directory => f.write_str("directory")?,
+        match &self.trigger {
+            Trigger::After(id) => write!(f, "after:{id}")?,
+            Trigger::Fails(id) => write!(f, "fails:{id}")?,
+            Trigger::AfterFailed(id) => write!(f, "after-failed:{id}")?,
+            Trigger::Hour { weekend: false, hour } => write!(f, "weekday:{hour}")?,
+            Trigger::Hour { weekend: true, hour } => write!(f, "weekend:{hour}")?,
+            Trigger::Branch => f.write_str("branch")?,
+            Trigger::Directory => f.write_str("directory")?,
         }
         write!(f, ":{}", self.process)
     }
@@ -83,15 +83,15 @@ impl FromStr for HabitId {
         let id = || Some(detail.to_owned()).filter(|id| is_id(id)).ok_or(());
         let hour = || detail.parse().ok().filter(|hour| *hour < 24).ok_or(());
         let cue = match (kind, detail) {
-            ("after", _) => Cue::After(id()?),
-            ("fails", _) => Cue::Fails(id()?),
-            ("after-failed", _) => Cue::AfterFailed(id()?),
-            ("weekday" | "weekend", _) => Cue::Hour { weekend: kind == "weekend", hour: hour()? },
-            ("branch", "") => Cue::Branch,
-            ("directory", "") => Cue::Directory,
+            ("after", _) => Trigger::After(id()?),
+            ("fails", _) => Trigger::Fails(id()?),
+            ("after-failed", _) => Trigger::AfterFailed(id()?),
+            ("weekday" | "weekend", _) => Trigger::Hour { weekend: kind == "weekend", hour: hour()? },
+            ("branch", "") => Trigger::Branch,
+            ("directory", "") => Trigger::Directory,
             _ => return Err(()),
         };
-        if is_id(process) { Ok(Self { cue, process: process.to_owned() }) } else { Err(()) }
+        if is_id(process) { Ok(Self { trigger: cue, process: process.to_owned() }) } else { Err(()) }
     }
 }
 
@@ -111,13 +111,13 @@ pub(crate) struct Habit {
 
 impl Habit {
     pub fn is_suggested(&self) -> bool {
-        self.confidence >= SUGGESTED
+        self.confidence >= MIN_HIGH_CONFIDENCE
     }
 }
 
 /// The start or failure of a process.
 #[derive(Debug, Clone, Copy)]
-struct Moment<'a> {
+struct Occurrence<'a> {
     time: u64,
     process: &'a str,
     by: Option<&'a str>,
@@ -126,7 +126,7 @@ struct Moment<'a> {
 /// A cue that was there at a time.
 #[derive(Debug)]
 struct CueAt<'a> {
-    cue: Cue,
+    trigger: Trigger,
     time: u64,
     /// Who has to start what follows, if it matters.
     by: Option<&'a str>,
@@ -141,13 +141,14 @@ struct Tally<'a> {
     /// As `of`, where old ones count less.
     whole: f64,
     share: f64,
-    seen: Vec<Moment<'a>>,
+    seen: Vec<Occurrence<'a>>,
 }
 
 impl Tally<'_> {
     fn judge(self, id: HabitId, chance: f64) -> Option<Habit> {
         let confidence = wilson(self.share, self.whole);
-        let is_one = self.seen.len() >= TIMES && confidence >= MAYBE && confidence >= LIFT * chance;
+        let is_one =
+            self.seen.len() >= MIN_OCCURRENCES && confidence >= MIN_LOW_CONFIDENCE && confidence >= MIN_LIFT * chance;
         is_one.then(|| {
             let seen = self.seen.iter().map(|moment| (moment.time, moment.by.map(str::to_owned))).collect();
             Habit { id, times: self.seen.len(), of: self.of, confidence, seen }
@@ -157,24 +158,24 @@ impl Tally<'_> {
 
 /// Returns the habits of a project, the surest first, given all starts of the home and the failures of the project, each
 /// oldest first.
-pub(crate) fn find(starts: &[NotedStart], project: &Path, failures: &[(u64, String)], now: u64) -> Vec<Habit> {
+pub(crate) fn find(starts: &[StartRecord], project: &Path, failures: &[(u64, String)], now: u64) -> Vec<Habit> {
     let (own, cues) = starts_of(starts, project);
     let mut found = pairs(&own, &cues, now);
     let mut last: HashMap<&str, u64> = HashMap::new();
     let failed = failures.iter().filter_map(|(time, process)| {
         // One that fails again and again has failed once.
         let is_first = last.insert(process, *time).is_none_or(|last| time - last > WINDOW);
-        is_first.then_some(Moment { time: *time, process, by: None })
+        is_first.then_some(Occurrence { time: *time, process, by: None })
     });
-    let failed: Vec<Moment<'_>> = failed.collect();
-    let cue = |kind: fn(String) -> Cue, failure: &Moment<'_>, from| {
+    let failed: Vec<Occurrence<'_>> = failed.collect();
+    let cue = |kind: fn(String) -> Trigger, failure: &Occurrence<'_>, from| {
         let cue = kind(failure.process.to_owned());
-        CueAt { cue, time: failure.time, by: None, from }
+        CueAt { trigger: cue, time: failure.time, by: None, from }
     };
-    let fails = failed.iter().enumerate().map(|(at, failure)| cue(Cue::Fails, failure, at + 1));
+    let fails = failed.iter().enumerate().map(|(at, failure)| cue(Trigger::Fails, failure, at + 1));
     found.extend(pairs(&failed, &fails.collect::<Vec<_>>(), now));
-    let started_since = |failure: &Moment<'_>| own.partition_point(|start| start.time < failure.time);
-    let rescues = failed.iter().map(|failure| cue(Cue::AfterFailed, failure, started_since(failure)));
+    let started_since = |failure: &Occurrence<'_>| own.partition_point(|start| start.time < failure.time);
+    let rescues = failed.iter().map(|failure| cue(Trigger::AfterFailed, failure, started_since(failure)));
     found.extend(pairs(&own, &rescues.collect::<Vec<_>>(), now));
     found.extend(hours(starts.iter().filter(|start| start.project == project), now));
     let mut found = without_implied(found);
@@ -183,7 +184,7 @@ pub(crate) fn find(starts: &[NotedStart], project: &Path, failures: &[(u64, Stri
 }
 
 /// Returns the starts of a project, and the cues among them.
-fn starts_of<'a>(starts: &'a [NotedStart], project: &Path) -> (Vec<Moment<'a>>, Vec<CueAt<'a>>) {
+fn starts_of<'a>(starts: &'a [StartRecord], project: &Path) -> (Vec<Occurrence<'a>>, Vec<CueAt<'a>>) {
     let (mut own, mut cues) = (Vec::new(), Vec::new());
     let mut projects: HashMap<&str, &Path> = HashMap::new();
     let mut branch = None;
@@ -193,25 +194,25 @@ fn starts_of<'a>(starts: &'a [NotedStart], project: &Path) -> (Vec<Moment<'a>>, 
             continue;
         }
         let (at, by) = (own.len(), Some(start.by.as_str()));
-        own.push(Moment { time: start.time, process: &start.process, by });
-        let mut add = |cue, from| cues.push(CueAt { cue, time: start.time, by, from });
-        add(Cue::After(start.process.clone()), at + 1);
+        own.push(Occurrence { time: start.time, process: &start.process, by });
+        let mut add = |cue, from| cues.push(CueAt { trigger: cue, time: start.time, by, from });
+        add(Trigger::After(start.process.clone()), at + 1);
         // What is started first is what shows the change, so it counts too.
         if before.is_some_and(|before| before != project) {
-            add(Cue::Directory, at);
+            add(Trigger::Directory, at);
         }
         if start.branch.is_some() && branch.replace(start.branch).is_some_and(|before| before != start.branch) {
-            add(Cue::Branch, at);
+            add(Trigger::Branch, at);
         }
     }
     (own, cues)
 }
 
 /// Finds what follows cues more often than by chance.
-fn pairs(moments: &[Moment<'_>], cues: &[CueAt<'_>], now: u64) -> Vec<Habit> {
-    let mut all: HashMap<&Cue, (usize, f64)> = HashMap::new();
-    let mut tallies: HashMap<(&Cue, &str), Tally<'_>> = HashMap::new();
-    for &CueAt { ref cue, time, by, from } in cues {
+fn pairs(moments: &[Occurrence<'_>], cues: &[CueAt<'_>], now: u64) -> Vec<Habit> {
+    let mut all: HashMap<&Trigger, (usize, f64)> = HashMap::new();
+    let mut tallies: HashMap<(&Trigger, &str), Tally<'_>> = HashMap::new();
+    for &CueAt { trigger: ref cue, time, by, from } in cues {
         let weight = weight(time, now);
         // It may still be followed.
         let is_over = now.saturating_sub(time) > WINDOW;
@@ -220,8 +221,8 @@ fn pairs(moments: &[Moment<'_>], cues: &[CueAt<'_>], now: u64) -> Vec<Habit> {
             *of += 1;
             *whole += weight;
         }
-        let soon = moments[from..].iter().take(FOLLOWERS).take_while(|next| next.time - time <= WINDOW);
-        let mut followers: Vec<&Moment<'_>> = Vec::new();
+        let soon = moments[from..].iter().take(MAX_FOLLOWERS).take_while(|next| next.time - time <= WINDOW);
+        let mut followers: Vec<&Occurrence<'_>> = Vec::new();
         for next in soon.filter(|next| by.is_none() || next.by == by) {
             let is_itself = cue.process() == Some(next.process);
             if !is_itself && followers.iter().all(|known| known.process != next.process) {
@@ -243,15 +244,15 @@ fn pairs(moments: &[Moment<'_>], cues: &[CueAt<'_>], now: u64) -> Vec<Habit> {
         let (of, whole) = all.get(cue).copied().unwrap_or_default();
         let tally = Tally { of: tally.of + of, whole: tally.whole + whole, ..tally };
         let chance = rates.get(process).copied().unwrap_or_default();
-        tally.judge(HabitId { cue: cue.clone(), process: process.to_owned() }, chance)
+        tally.judge(HabitId { trigger: cue.clone(), process: process.to_owned() }, chance)
     });
     judged.collect()
 }
 
 /// Returns how likely each process is in as much time as may pass after a cue, whatever happened.
-fn rates<'a>(moments: &[Moment<'a>], now: u64) -> HashMap<&'a str, f64> {
+fn rates<'a>(moments: &[Occurrence<'a>], now: u64) -> HashMap<&'a str, f64> {
     let mut rates = HashMap::new();
-    let since = now.saturating_sub(moments.first().map_or(now, |first| first.time)).max(DAY);
+    let since = now.saturating_sub(moments.first().map_or(now, |first| first.time)).max(DAY_MS);
     let decay = std::f64::consts::LN_2 / HALF_LIFE;
     let whole = (1.0 - (-decay * since as f64).exp()) / decay;
     for moment in moments {
@@ -261,12 +262,12 @@ fn rates<'a>(moments: &[Moment<'a>], now: u64) -> HashMap<&'a str, f64> {
 }
 
 /// Finds the hours at which processes are started.
-fn hours<'a>(starts: impl Iterator<Item = &'a NotedStart>, now: u64) -> Vec<Habit> {
-    let mut days: BTreeMap<(&str, bool), Vec<&NotedStart>> = BTreeMap::new();
+fn hours<'a>(starts: impl Iterator<Item = &'a StartRecord>, now: u64) -> Vec<Habit> {
+    let mut days: BTreeMap<(&str, bool), Vec<&StartRecord>> = BTreeMap::new();
     for start in starts {
         let of = days.entry((&start.process, start.weekend)).or_default();
         // One that is started again and again in an hour was started once in it.
-        if of.last().is_none_or(|last| last.time / HOUR != start.time / HOUR) {
+        if of.last().is_none_or(|last| last.time / HOUR_MS != start.time / HOUR_MS) {
             of.push(start);
         }
     }
@@ -276,10 +277,10 @@ fn hours<'a>(starts: impl Iterator<Item = &'a NotedStart>, now: u64) -> Vec<Habi
         for start in &starts {
             let cell = cells.entry(start.hour).or_insert_with(|| Tally { of: starts.len(), whole, ..Tally::default() });
             cell.share += weight(start.time, now);
-            cell.seen.push(Moment { time: start.time, process, by: Some(&start.by) });
+            cell.seen.push(Occurrence { time: start.time, process, by: Some(&start.by) });
         }
         cells.into_iter().filter_map(move |(hour, tally)| {
-            let id = HabitId { cue: Cue::Hour { weekend, hour }, process: process.to_owned() };
+            let id = HabitId { trigger: Trigger::Hour { weekend, hour }, process: process.to_owned() };
             tally.judge(id, 1.0 / 24.0)
         })
     });
@@ -290,22 +291,23 @@ fn hours<'a>(starts: impl Iterator<Item = &'a NotedStart>, now: u64) -> Vec<Habi
 fn without_implied(found: Vec<Habit>) -> Vec<Habit> {
     let known: HashMap<HabitId, f64> = found.iter().map(|habit| (habit.id.clone(), habit.confidence)).collect();
     let is_weaker = |habit: &Habit| {
-        let back = |cue: fn(String) -> Cue, id: &String| {
-            let back = known.get(&HabitId { cue: cue(habit.id.process.clone()), process: id.clone() });
+        let back = |cue: fn(String) -> Trigger, id: &String| {
+            let back = known.get(&HabitId { trigger: cue(habit.id.process.clone()), process: id.clone() });
             back.is_some_and(|confidence| *confidence > habit.confidence)
         };
-        match &habit.id.cue {
-            Cue::After(id) => back(Cue::After, id),
-            Cue::Fails(id) => back(Cue::Fails, id),
+        match &habit.id.trigger {
+            Trigger::After(id) => back(Trigger::After, id),
+            Trigger::Fails(id) => back(Trigger::Fails, id),
             _ => false,
         }
     };
     let stronger: Vec<Habit> = found.into_iter().filter(|habit| !is_weaker(habit)).collect();
     let is_implied = |habit: &Habit| {
-        let from = |id: &String| known.contains_key(&HabitId { cue: habit.id.cue.clone(), process: id.clone() });
-        let leads = |other: &Habit| match &other.id.cue {
-            Cue::After(id) => !matches!(habit.id.cue, Cue::Fails(_)) && from(id),
-            Cue::Fails(id) => matches!(habit.id.cue, Cue::Fails(_)) && from(id),
+        let from =
+            |id: &String| known.contains_key(&HabitId { trigger: habit.id.trigger.clone(), process: id.clone() });
+        let leads = |other: &Habit| match &other.id.trigger {
+            Trigger::After(id) => !matches!(habit.id.trigger, Trigger::Fails(_)) && from(id),
+            Trigger::Fails(id) => matches!(habit.id.trigger, Trigger::Fails(_)) && from(id),
             _ => false,
         };
         stronger.iter().any(|other| other.id.process == habit.id.process && leads(other))
@@ -323,8 +325,8 @@ fn wilson(share: f64, whole: f64) -> f64 {
     if whole <= 0.0 {
         return 0.0;
     }
-    let (p, z) = ((share / whole).min(1.0), DEVIATE * DEVIATE / whole);
-    let spread = DEVIATE * (p * (1.0 - p) / whole + z / (4.0 * whole)).sqrt();
+    let (p, z) = ((share / whole).min(1.0), CONFIDENCE_Z * CONFIDENCE_Z / whole);
+    let spread = CONFIDENCE_Z * (p * (1.0 - p) / whole + z / (4.0 * whole)).sqrt();
     (p + z / 2.0 - spread) / (1.0 + z)
 }
 

@@ -4,23 +4,23 @@
 mod find;
 mod store;
 
-use aiw_core::{Ask, Plan, one_line, visible};
+use aiw_core::{Plan, Prompter, one_line, visible};
 use aiw_events::EventKind;
 use aiw_home::{HomeError, now_millis, rfc3339};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use self::find::{Cue, Habit, HabitId, find};
-use self::store::{NotedStart, NotedStarts, failures};
+use self::find::{Habit, HabitId, Trigger, find};
+use self::store::{StartLog, StartRecord, failures};
 use crate::definition::{Definition, DefinitionSource, EventHook};
 use crate::error::ProcessError;
 use crate::file::{self, Addition, Definitions};
-use crate::kept::{self, Answers};
+use crate::home_definitions::{self, Answers};
 use crate::manager::{Loaded, Manager};
 use crate::start::StartResults;
 
 /// So many of the events behind a suggestion are shown, the newest ones.
-const EVENTS: usize = 10;
+const MAX_SHOWN_EVENTS: usize = 10;
 
 /// Suggestions from what is usually started
 #[warn(missing_docs)]
@@ -43,8 +43,8 @@ pub struct HabitSuggestion {
     pub after: Option<String>,
     /// The habit, as a sentence
     pub habit: String,
-    /// `suggested`, or `maybe` where it is less sure
-    pub strength: String,
+    /// `high` or `low`
+    pub confidence_level: String,
     /// How often it was so
     pub times: usize,
     /// How often it could have been
@@ -53,7 +53,7 @@ pub struct HabitSuggestion {
     pub confidence: f64,
     /// The line that the process gains in `processes.kdl` if you accept
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub gains: Option<String>,
+    pub added_line: Option<String>,
     /// The newest of the starts or failures behind it
     pub events: Vec<HabitEvent>,
 }
@@ -86,10 +86,10 @@ impl Manager {
         if chosen.peek().is_none() || !self.home.settings().is_ok_and(|settings| settings.has_habits()) {
             return;
         }
-        let starts = NotedStarts::of(&self.home);
+        let starts = StartLog::new(&self.home);
         for (id, started) in chosen {
             let time = started.status.record.as_ref().map_or_else(now_millis, |record| record.started);
-            starts.add(&NotedStart::new(time, self.project.directory(), id, &self.by));
+            starts.add(&StartRecord::new(time, self.project.directory(), id, &self.by));
         }
     }
 
@@ -111,7 +111,7 @@ impl Manager {
     /// # Errors
     ///
     /// There is no such suggestion, it changes nothing of the file, or the user declines.
-    pub async fn accept_suggestion(&self, id: &str, ask: &dyn Ask) -> Result<HabitSuggestion, ProcessError> {
+    pub async fn accept_suggestion(&self, id: &str, ask: &dyn Prompter) -> Result<HabitSuggestion, ProcessError> {
         let loaded = self.load()?;
         let habit = self.habit(&loaded, id)?;
         let process = habit.id.process.clone();
@@ -122,18 +122,18 @@ impl Manager {
         definitions.entry(process.clone()).and_modify(|definition| addition.add_to(definition));
         file::check(&definitions)?;
         let suggestion = suggestion(&loaded, habit);
-        let mut plan = Plan::of("Add this to the file?");
+        let mut plan = Plan::new("Add this to the file?");
         plan.about.push(format!("{}: {} of {} times", suggestion.habit, suggestion.times, suggestion.of));
         let place = match addition {
             Addition::OnFailure { .. } => String::new(),
             _ => format!(" in `{process}`"),
         };
-        plan.about.push(format!("`{}` gains{place}:", self.project.shown_file()));
+        plan.about.push(format!("`{}` gains{place}:", self.project.display_file()));
         plan.about.push(format!("  {}", visible(&addition.to_string())));
         plan.hold_for(id.as_bytes());
-        ask.agree(&plan, &[]).await.map_err(ProcessError::NotChanged)?;
+        ask.confirm(&plan, &[]).await.map_err(ProcessError::NotChanged)?;
         self.edit_file(|text| file::extend(text, &process, &addition))?;
-        self.tell_defined(&process);
+        self.log_definition_change(&process);
         self.answer(id, "accepted")?;
         Ok(suggestion)
     }
@@ -162,12 +162,12 @@ impl Manager {
                 return Err(ProcessError::NothingKnown { id: id.to_owned() });
             }
         }
-        let starts = NotedStarts::of(&self.home);
+        let starts = StartLog::new(&self.home);
         let forgotten = starts.forget(self.project.directory(), process);
         forgotten.map_err(|e| HomeError::io("write", starts.directory(), e))?;
         let now = now_millis();
         let is_about = |id: &HabitId| process.is_none_or(|process| id.is_about(process));
-        kept::answer(&self.home, &self.project, |Answers { said, forgotten }| {
+        home_definitions::answer(&self.home, &self.project, |Answers { said, forgotten }| {
             said.retain(|id, _| id.parse().is_ok_and(|id| !is_about(&id)));
             match process {
                 // An id has at least one letter.
@@ -185,17 +185,17 @@ impl Manager {
         if self.load().is_ok_and(|loaded| loaded.each().any(is_named)) {
             return Ok(true);
         }
-        let (starts, project) = (NotedStarts::of(&self.home), self.project.directory());
+        let (starts, project) = (StartLog::new(&self.home), self.project.directory());
         let all = starts.all().map_err(|e| HomeError::io("read", starts.directory(), e))?;
         let is_answered = |id: &String| id.parse().is_ok_and(|id: HabitId| id.is_about(process));
         Ok(all.iter().any(|start| start.project == project && start.process == process)
-            || kept::answers(&self.home, &self.project)?.said.keys().any(is_answered)
+            || home_definitions::answers(&self.home, &self.project)?.said.keys().any(is_answered)
             || self.failures()?.iter().any(|(_, id)| id == process))
     }
 
     /// Returns the failures of processes that were not forgotten, as [`failures`] does.
     fn failures(&self) -> Result<Vec<(u64, String)>, ProcessError> {
-        let Answers { forgotten, .. } = kept::answers(&self.home, &self.project)?;
+        let Answers { forgotten, .. } = home_definitions::answers(&self.home, &self.project)?;
         let found = failures(&self.home, self.project.directory());
         let mut found = found.map_err(|e| HomeError::io("read", self.home.root(), e))?;
         found.retain(|(time, id)| ["", id].iter().all(|id| forgotten.get(*id).is_none_or(|since| time > since)));
@@ -203,7 +203,7 @@ impl Manager {
     }
 
     fn answer(&self, id: &str, word: &str) -> Result<(), ProcessError> {
-        kept::answer(&self.home, &self.project, |answers| {
+        home_definitions::answer(&self.home, &self.project, |answers| {
             answers.said.insert(id.to_owned(), word.to_owned());
         })
     }
@@ -211,18 +211,18 @@ impl Manager {
     /// Returns the habits of processes that are defined, but for those that the user has answered or the definitions say.
     fn habits(&self, loaded: &Loaded) -> Result<Vec<Habit>, ProcessError> {
         if !self.home.settings()?.has_habits() {
-            return Err(ProcessError::NoHabits);
+            return Err(ProcessError::HabitsDisabled);
         }
-        let (starts, project) = (NotedStarts::of(&self.home), self.project.directory());
+        let (starts, project) = (StartLog::new(&self.home), self.project.directory());
         let all = starts.all().map_err(|e| HomeError::io("read", starts.directory(), e))?;
-        let Answers { said, .. } = kept::answers(&self.home, &self.project)?;
+        let Answers { said, .. } = home_definitions::answers(&self.home, &self.project)?;
         let mut habits = find(&all, project, &self.failures()?, now_millis());
         habits.retain(|habit| {
-            let HabitId { cue, process } = &habit.id;
+            let HabitId { trigger: cue, process } = &habit.id;
             let is_defined =
                 [Some(process.as_str()), cue.process()].into_iter().flatten().all(|id| loaded.get(id).is_some());
             let is_said = match cue {
-                Cue::AfterFailed(of) => starts_on_failure(loaded, of, process),
+                Trigger::AfterFailed(of) => starts_on_failure(loaded, of, process),
                 cue => cue.process().is_some_and(|cue| needs(loaded, process, cue) || needs(loaded, cue, process)),
             };
             is_defined && !is_said && !said.contains_key(&habit.id.to_string())
@@ -232,18 +232,18 @@ impl Manager {
 
     fn habit(&self, loaded: &Loaded, id: &str) -> Result<Habit, ProcessError> {
         let habit = self.habits(loaded)?.into_iter().find(|habit| habit.id.to_string() == id);
-        habit.ok_or_else(|| ProcessError::NoSuggestion { id: id.to_owned() })
+        habit.ok_or_else(|| ProcessError::SuggestionNotFound { id: id.to_owned() })
     }
 }
 
 impl HabitId {
     /// Whether a process has to do with it.
     fn is_about(&self, process: &str) -> bool {
-        self.process == process || self.cue.process() == Some(process)
+        self.process == process || self.trigger.process() == Some(process)
     }
 }
 
-impl Cue {
+impl Trigger {
     /// Returns the process that it is about.
     pub(crate) fn process(&self) -> Option<&str> {
         match self {
@@ -275,7 +275,7 @@ fn needs(loaded: &Loaded, process: &str, other: &str) -> bool {
 }
 
 /// Returns what a habit adds to the project's file, or why it adds nothing.
-fn addition(loaded: &Loaded, HabitId { cue, process }: &HabitId) -> Result<Addition, String> {
+fn addition(loaded: &Loaded, HabitId { trigger: cue, process }: &HabitId) -> Result<Addition, String> {
     match (cue.process(), loaded.get(process)) {
         (_, None) => Err(format!("there is no process `{process}`")),
         (_, Some((_, DefinitionSource::Home))) => Err(format!("`{process}` is not defined in the project's file")),
@@ -283,7 +283,7 @@ fn addition(loaded: &Loaded, HabitId { cue, process }: &HabitId) -> Result<Addit
             Err(format!("`aiw up` starts `{process}` already when it is not named"))
         }
         (None, Some(_)) => Ok(Addition::AutoStart),
-        (Some(of), Some(_)) if matches!(cue, Cue::AfterFailed(_)) => {
+        (Some(of), Some(_)) if matches!(cue, Trigger::AfterFailed(_)) => {
             Ok(Addition::OnFailure { of: of.to_owned(), process: process.clone() })
         }
         (Some(cue), Some(_)) => Ok(Addition::Needs(cue.to_owned())),
@@ -291,28 +291,32 @@ fn addition(loaded: &Loaded, HabitId { cue, process }: &HabitId) -> Result<Addit
 }
 
 fn suggestion(loaded: &Loaded, habit: Habit) -> HabitSuggestion {
-    let HabitId { cue, process } = &habit.id;
+    let HabitId { trigger: cue, process } = &habit.id;
     let sentence = match cue {
-        Cue::After(id) => format!("`{process}` is started after `{id}`"),
-        Cue::Fails(id) => format!("`{process}` fails after `{id}` has failed"),
-        Cue::AfterFailed(id) => format!("`{process}` is started after `{id}` has failed"),
-        Cue::Hour { weekend: false, hour } => format!("`{process}` is started on weekdays from {hour}:00 to {hour}:59"),
-        Cue::Hour { weekend: true, hour } => format!("`{process}` is started on weekends from {hour}:00 to {hour}:59"),
-        Cue::Branch => format!("`{process}` is started after another branch was checked out"),
-        Cue::Directory => format!("`{process}` is started first when you come from another project"),
+        Trigger::After(id) => format!("`{process}` is started after `{id}`"),
+        Trigger::Fails(id) => format!("`{process}` fails after `{id}` has failed"),
+        Trigger::AfterFailed(id) => format!("`{process}` is started after `{id}` has failed"),
+        Trigger::Hour { weekend: false, hour } => {
+            format!("`{process}` is started on weekdays from {hour}:00 to {hour}:59")
+        }
+        Trigger::Hour { weekend: true, hour } => {
+            format!("`{process}` is started on weekends from {hour}:00 to {hour}:59")
+        }
+        Trigger::Branch => format!("`{process}` is started after another branch was checked out"),
+        Trigger::Directory => format!("`{process}` is started first when you come from another project"),
     };
-    let newest = habit.seen.len().saturating_sub(EVENTS);
+    let newest = habit.seen.len().saturating_sub(MAX_SHOWN_EVENTS);
     let event = |(time, by): &(u64, Option<String>)| HabitEvent { time: rfc3339(*time), by: by.clone() };
     HabitSuggestion {
         id: habit.id.to_string(),
         process: process.clone(),
         after: cue.process().map(str::to_owned),
         habit: one_line(&sentence, 400),
-        strength: if habit.is_suggested() { "suggested" } else { "maybe" }.to_owned(),
+        confidence_level: if habit.is_suggested() { "high" } else { "low" }.to_owned(),
         times: habit.times,
         of: habit.of,
         confidence: (habit.confidence * 100.0).round() / 100.0,
-        gains: addition(loaded, &habit.id).ok().map(|addition| addition.to_string()),
+        added_line: addition(loaded, &habit.id).ok().map(|addition| addition.to_string()),
         events: habit.seen[newest..].iter().map(event).collect(),
     }
 }

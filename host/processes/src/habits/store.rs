@@ -6,24 +6,24 @@ use std::path::{Path, PathBuf};
 
 use aiw_core::one_line;
 use aiw_events::{EventKind, EventLog, EventSubject, HomeEvent, LineFiles};
-use aiw_home::{Home, local_hour, millis_of, read_capped};
+use aiw_home::{Home, local_hour, parse_rfc3339, read_capped};
 use aiw_supervisor::digest;
 use serde::{Deserialize, Serialize};
 
 use crate::definition::is_id;
 
 /// The size at which a file is full, in bytes: both hold some 25,000 starts.
-const FULL: u64 = 2_000_000;
+const MAX_FILE_BYTES: u64 = 2_000_000;
 
 /// The most characters of a starter's name.
-const NAME: usize = 60;
+const MAX_NAME_LEN: usize = 60;
 
-/// The largest `HEAD` of a repository, or file that says where a repository is.
-const HEAD: u64 = 4096;
+/// The largest `MAX_GIT_HEAD_BYTES` of a repository, or file that says where a repository is.
+const MAX_GIT_HEAD_BYTES: u64 = 4096;
 
 /// The start of a process by somebody.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct NotedStart {
+pub(crate) struct StartRecord {
     /// In milliseconds since 1970.
     pub time: u64,
     pub project: PathBuf,
@@ -38,36 +38,36 @@ pub(crate) struct NotedStart {
     pub weekend: bool,
 }
 
-impl NotedStart {
+impl StartRecord {
     pub fn new(time: u64, project: &Path, process: &str, by: &str) -> Self {
         let (hour, weekend) = local_hour(time);
-        let (project, process, by) = (project.to_owned(), process.to_owned(), one_line(by, NAME));
+        let (project, process, by) = (project.to_owned(), process.to_owned(), one_line(by, MAX_NAME_LEN));
         let branch = branch(&project);
         Self { time, project, process, by, branch, hour, weekend }
     }
 
     /// Whether it could have been written by aiw.
     fn is_sound(&self) -> bool {
-        is_id(&self.process) && self.hour < 24 && self.by == one_line(&self.by, NAME)
+        is_id(&self.process) && self.hour < 24 && self.by == one_line(&self.by, MAX_NAME_LEN)
     }
 }
 
 /// The starts of a home.
-pub(crate) struct NotedStarts(LineFiles);
+pub(crate) struct StartLog(LineFiles);
 
-impl NotedStarts {
-    pub fn of(home: &Home) -> Self {
-        Self(LineFiles::of(home.root().join("processes").join("habits"), "starts", FULL))
+impl StartLog {
+    pub fn new(home: &Home) -> Self {
+        Self(LineFiles::new(home.root().join("processes").join("habits"), "starts", MAX_FILE_BYTES))
     }
 
     /// Adds a start. A full disk stops no process, so an error is nobody's.
-    pub fn add(&self, start: &NotedStart) {
+    pub fn add(&self, start: &StartRecord) {
         let _ = self.0.add(start);
     }
 
     /// Returns all of them, oldest first.
-    pub fn all(&self) -> io::Result<Vec<NotedStart>> {
-        let mut starts = self.0.read_lines(0, usize::MAX, |_| true, NotedStart::is_sound)?.lines;
+    pub fn all(&self) -> io::Result<Vec<StartRecord>> {
+        let mut starts = self.0.read_lines(0, usize::MAX, |_| true, StartRecord::is_sound)?.lines;
         starts.sort_by_key(|start| start.time);
         Ok(starts)
     }
@@ -75,7 +75,7 @@ impl NotedStarts {
     /// Removes starts of a project: of one process, or all.
     pub fn forget(&self, project: &Path, process: Option<&str>) -> io::Result<()> {
         let is_forgotten =
-            |start: &NotedStart| start.project == project && process.is_none_or(|id| start.process == id);
+            |start: &StartRecord| start.project == project && process.is_none_or(|id| start.process == id);
         self.0.retain(|start| !is_forgotten(start))
     }
 
@@ -88,14 +88,15 @@ impl NotedStarts {
 pub(crate) fn failures(home: &Home, project: &Path) -> io::Result<Vec<(u64, String)>> {
     let is_failure = |event: &HomeEvent| {
         // What is lost is found later, and all of it at once.
-        let is_bad = event.kind == EventKind::Failed && event.why.is_none();
+        let is_bad = event.kind == EventKind::Failed && event.reason.is_none();
         // A restart that somebody or something asked for does not count.
-        let is_ill = event.kind == EventKind::Unhealthy || (event.kind == EventKind::Restarted && event.by.is_none());
-        event.of == EventSubject::Process && (is_bad || is_ill) && event.project.as_deref() == Some(project)
+        let is_ill =
+            event.kind == EventKind::Unhealthy || (event.kind == EventKind::Restarted && event.actor.is_none());
+        event.subject == EventSubject::Process && (is_bad || is_ill) && event.project.as_deref() == Some(project)
     };
-    let page = EventLog::of(home.root()).read(0, usize::MAX, is_failure)?;
+    let page = EventLog::new(home.root()).read(0, usize::MAX, is_failure)?;
     let failure = |event: HomeEvent| {
-        let time = u64::try_from(millis_of(&event.time)?).ok()?;
+        let time = u64::try_from(parse_rfc3339(&event.time)?).ok()?;
         Some((time, event.name.filter(|name| is_id(name))?))
     };
     let mut failures: Vec<_> = page.events.into_iter().filter_map(failure).collect();
@@ -106,7 +107,7 @@ pub(crate) fn failures(home: &Home, project: &Path) -> io::Result<Vec<(u64, Stri
 /// Returns a digest of the branch that is checked out where a directory is. None between branches, such as in a rebase.
 fn branch(directory: &Path) -> Option<u64> {
     let git = directory.ancestors().map(|above| above.join(".git")).find(|git| git.exists())?;
-    let read = |path: &Path| String::from_utf8(read_capped(path, HEAD).ok()??).ok();
+    let read = |path: &Path| String::from_utf8(read_capped(path, MAX_GIT_HEAD_BYTES).ok()??).ok();
     // In a worktree or a submodule it is a file, which says where the rest is.
     let git = match git.is_dir() {
         true => git,
@@ -154,7 +155,7 @@ mod tests {
     fn a_restart_for_a_changed_file_is_no_failure() {
         let dir = tempfile::tempdir().unwrap();
         let home = Home::at(dir.path());
-        let (project, log) = (Some(dir.path().to_owned()), EventLog::of(home.root()));
+        let (project, log) = (Some(dir.path().to_owned()), EventLog::new(home.root()));
         for (kind, name, by) in [
             (EventKind::Restarted, "crashed", None),
             (EventKind::Restarted, "edited", Some("watch")),
@@ -162,7 +163,7 @@ mod tests {
             (EventKind::Started, "begun", Some("you")),
         ] {
             let (name, by) = (Some(name.to_owned()), by.map(str::to_owned));
-            let event = HomeEvent { name, by, ..HomeEvent::now(kind, EventSubject::Process) };
+            let event = HomeEvent { name, actor: by, ..HomeEvent::now(kind, EventSubject::Process) };
             log.add(&HomeEvent { project: project.clone(), ..event }).unwrap();
         }
         let failures = failures(&home, dir.path()).unwrap();
@@ -173,8 +174,8 @@ mod tests {
     fn what_aiw_did_not_write_is_skipped() {
         let dir = tempfile::tempdir().unwrap();
         let home = Home::at(dir.path());
-        let starts = NotedStarts::of(&home);
-        let start = NotedStart::new(1_790_000_000_000, dir.path(), "api", "you");
+        let starts = StartLog::new(&home);
+        let start = StartRecord::new(1_790_000_000_000, dir.path(), "api", "you");
         starts.add(&start);
         let path = starts.directory().join("starts.jsonl");
         let whole = fs::read_to_string(&path).unwrap();

@@ -1,6 +1,6 @@
 //! What comes out of templates, whatever the project's files say.
 
-use aiw_core::{AskError, Unasked};
+use aiw_core::{NonInteractive, PromptError};
 use aiw_home::Home;
 use futures::FutureExt;
 use proptest::prelude::*;
@@ -30,7 +30,7 @@ impl Files {
         let id = format!("p{}", self.manager.load().unwrap().definitions.len());
         let request =
             TemplateRequest { template: template.into(), id: Some(id.clone()), values, ..TemplateRequest::default() };
-        self.manager.instantiate(&request, &Unasked).now_or_never().unwrap()?;
+        self.manager.instantiate(&request, &NonInteractive).now_or_never().unwrap()?;
         Ok(self.manager.load().unwrap().get(&id).unwrap().0.clone())
     }
 
@@ -146,8 +146,8 @@ fn a_hostile_package_gives_a_sentence() {
 fn a_user_is_asked_and_the_file_gains_what_was_shown() {
     let files = Files::new(&[]);
     let request = TemplateRequest { template: "postgres".into(), author: Author::User, ..TemplateRequest::default() };
-    let unasked = files.manager.instantiate(&request, &Unasked).now_or_never().unwrap();
-    assert!(matches!(unasked, Err(ProcessError::NotAdded(AskError::NotHere))), "{unasked:?}");
+    let unasked = files.manager.instantiate(&request, &NonInteractive).now_or_never().unwrap();
+    assert!(matches!(unasked, Err(ProcessError::NotAdded(PromptError::Unsupported))), "{unasked:?}");
     assert!(files.manager.load().unwrap().definitions.is_empty());
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use aiw_core::provider::{Account, Health, Intent, Model, Target};
-use aiw_core::{Api, Choice, ExtensionId, Family, Heard, Plan, Question};
+use aiw_core::{Api, Choice, ExtensionId, Family, Plan, Question, RecordingReporter};
 use aiw_home::Home;
 use async_trait::async_trait;
 
@@ -16,11 +16,11 @@ struct OnePreset(Need);
 
 #[async_trait]
 impl ProviderComponents for OnePreset {
-    async fn presets(&self) -> Result<(Vec<KnownPreset>, Vec<ProviderComponentError>), ProviderComponentError> {
+    async fn presets(&self) -> Result<(Vec<PresetEntry>, Vec<ProviderComponentError>), ProviderComponentError> {
         Ok((vec![self.preset("any", None).await?], Vec::new()))
     }
 
-    async fn preset(&self, id: &str, _: Option<&ExtensionId>) -> Result<KnownPreset, ProviderComponentError> {
+    async fn preset(&self, id: &str, _: Option<&ExtensionId>) -> Result<PresetEntry, ProviderComponentError> {
         if id != "any" {
             return Err(ProviderComponentError::UnknownPreset { preset: id.to_owned(), known: vec!["any".into()] });
         }
@@ -32,7 +32,7 @@ impl ProviderComponents for OnePreset {
             token_page: None,
             model: None,
         };
-        Ok(KnownPreset { component: "c".parse().unwrap(), bundled: true, preset })
+        Ok(PresetEntry { component: "c".parse().unwrap(), bundled: true, preset })
     }
 
     async fn check_address(&self, _: &str) -> Result<(), ProviderComponentError> {
@@ -82,32 +82,32 @@ impl Typing {
 }
 
 #[async_trait]
-impl Ask for Typing {
+impl Prompter for Typing {
     fn can_ask(&self, _: &[Question]) -> bool {
         true
     }
 
-    async fn agree(&self, plan: &Plan, _: &[&Question]) -> Result<Vec<(String, Secret)>, AskError> {
+    async fn confirm(&self, plan: &Plan, _: &[&Question]) -> Result<Vec<(String, Secret)>, PromptError> {
         assert_eq!(plan.uncovered(), None, "{plan:?}");
         self.plans.lock().unwrap().push(plan.clone());
-        if self.agrees { Ok(Vec::new()) } else { Err(AskError::Declined) }
+        if self.agrees { Ok(Vec::new()) } else { Err(PromptError::Declined) }
     }
 
-    async fn choose(&self, _: &Choice) -> Result<usize, AskError> {
-        Err(AskError::NotHere)
+    async fn select(&self, _: &Choice) -> Result<usize, PromptError> {
+        Err(PromptError::Unsupported)
     }
 
-    fn is_there(&self) -> bool {
+    fn is_interactive(&self) -> bool {
         self.is_there
     }
 
     /// Types a wrong word first.
-    async fn text(&self, words: &str) -> Result<Option<String>, AskError> {
+    async fn text(&self, words: &str) -> Result<Option<String>, PromptError> {
         self.words.lock().unwrap().push(words.to_owned());
         Ok(Some(if self.words.lock().unwrap().len() == 1 { "wrong" } else { "any" }.to_owned()))
     }
 
-    async fn secret(&self, words: &str) -> Result<Option<Secret>, AskError> {
+    async fn secret(&self, words: &str) -> Result<Option<Secret>, PromptError> {
         self.words.lock().unwrap().push(words.to_owned());
         Ok(Some(self.key).filter(|key| !key.is_empty()).map(Secret::new))
     }
@@ -173,7 +173,7 @@ async fn a_key_is_asked_for_by_the_name_and_the_places_that_it_is_for() {
     let given = ProviderChanges {
         preset: Some("any".into()),
         base_urls: vec![(Some(Family::Anthropic), "https://new.example/v1".to_owned())],
-        token: Some(NewTokenSource::Given),
+        token: Some(NewTokenSource::Prompted),
         ..ProviderChanges::default()
     };
     let other_place = ProviderChanges { base_urls: vec![(None, "https://other.example".into())], ..given.clone() };
@@ -186,7 +186,7 @@ async fn a_key_is_asked_for_by_the_name_and_the_places_that_it_is_for() {
     ] {
         let (_place, providers) = with_one(need);
         let (person, name) = (Typing::new("sk-new", true), name.parse().unwrap());
-        providers.add(Some(name), changes, &person, &Heard::default()).await.unwrap();
+        providers.add(Some(name), changes, &person, &RecordingReporter::default()).await.unwrap();
         asked.extend(person.words.lock().unwrap().drain(..));
     }
     assert_eq!(
@@ -201,7 +201,7 @@ async fn a_key_is_asked_for_by_the_name_and_the_places_that_it_is_for() {
     // And where a provider is changed that leads elsewhere by now.
     let (_place, providers) = with_one(Need::Required);
     let (person, name) = (Typing::new("sk-new", true), "x".parse().unwrap());
-    let key = ProviderChanges { token: Some(NewTokenSource::Given), ..ProviderChanges::default() };
+    let key = ProviderChanges { token: Some(NewTokenSource::Prompted), ..ProviderChanges::default() };
     providers.edit(&name, &key, &person).await.unwrap();
     providers.edit(&name, &ProviderChanges { token: key.token.clone(), ..moves() }, &person).await.unwrap();
     assert_eq!(
@@ -245,7 +245,7 @@ async fn a_provider_that_has_changed_since_it_was_seen_is_not_removed() {
 #[tokio::test]
 async fn who_mistypes_a_preset_sees_the_list_of_them_again() {
     let (_place, providers) = with_one(Need::Optional);
-    let (person, heard) = (Typing::new("", true), Heard::default());
+    let (person, heard) = (Typing::new("", true), RecordingReporter::default());
     assert_eq!(providers.ask_preset(&person, &heard).await.unwrap().preset.id, "any");
     assert_eq!(*person.words.lock().unwrap(), ["Preset:"; 2]);
     assert_eq!(heard.lines(), ["any  Any", "any  Any", "there is no preset `wrong`"]);

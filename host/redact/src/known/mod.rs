@@ -12,7 +12,7 @@
 //! - At the end of a JSON string, until the next string of the same text, but no longer than [`MAX_HOLD_DURATION`] and no more
 //!   than [`HELD`] bytes. After that a long beginning ([`matters`]) is masked: masking an innocent word does no harm,
 //!   but showing most of a key does. A short beginning is passed on.
-//! - Fewer than [`RARE`] characters at the end of a string are not held back. Ordinary words end like that all the
+//! - Fewer than [`MIN_SUFFIX_LEN`] characters at the end of a string are not held back. Ordinary words end like that all the
 //!   time, and the output has to stay live.
 //!
 //! When the rest of a secret follows a beginning that was passed on, the rest is masked.
@@ -27,8 +27,8 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use escape::Escape;
-use shape::{Edge, LineShape, Site, StringPlace};
-use trail::{Span, StreamPosition, Trail, TrailPlace};
+use shape::{LineState, StringContext, TextContext, Transition};
+use trail::{MatchLocation, PartialMatch, Span, StreamPosition};
 
 /// The replacement for a secret.
 const MASK: &[u8] = b"[secret]";
@@ -37,12 +37,12 @@ const MIN_SECRET_LEN: usize = 8;
 /// How long complete lines are held back.
 const MAX_HOLD_DURATION: Duration = Duration::from_secs(1);
 /// A string rarely ends with this many bytes of a secret by chance.
-const RARE: usize = 3;
+const MIN_SUFFIX_LEN: usize = 3;
 /// The maximum number of bytes that are held back.
-const HELD: usize = 64 << 10;
+const MAX_HELD_BYTES: usize = 64 << 10;
 /// The number of places where beginnings are remembered, and of beginnings at each place.
-const PLACES: usize = 256;
-const BEGINNINGS: usize = 64;
+const MAX_POSITIONS: usize = 256;
+const MAX_MATCHES_PER_POSITION: usize = 64;
 
 /// Returns how many bytes of a secret must not be shown even without the rest.
 fn matters(secret: &[u8]) -> usize {
@@ -59,7 +59,7 @@ struct Secrets {
 /// Masks one stream.
 pub struct Mask {
     secrets: Rc<Secrets>,
-    shape: LineShape,
+    shape: LineState,
     /// Bytes that were not passed on yet. The first byte is at offset `base` of the stream.
     text: Vec<u8>,
     base: u64,
@@ -68,9 +68,9 @@ pub struct Mask {
     /// The last escape that was found.
     escape: Span,
     /// Possible secrets in the current line.
-    trails: Vec<Trail>,
+    trails: Vec<PartialMatch>,
     /// Possible secrets that a later string may continue, keyed by the path of the string.
-    parked: HashMap<u64, Vec<ParkedSecret>>,
+    parked: HashMap<u64, Vec<PendingMatch>>,
     /// Numbers the strings that left an entry in `parked`.
     parkings: u64,
     hits: Vec<SecretHit>,
@@ -79,8 +79,8 @@ pub struct Mask {
 }
 
 /// The beginning of a secret at the end of a string.
-struct ParkedSecret {
-    trail: Trail,
+struct PendingMatch {
+    trail: PartialMatch,
     shape: u64,
     number: u64,
 }
@@ -98,7 +98,7 @@ struct SecretHit {
 
 impl Mask {
     /// Returns a mask for these secrets. Each line of a secret with several lines counts as a secret.
-    pub fn of(secrets: &[Vec<u8>]) -> Self {
+    pub fn new(secrets: &[Vec<u8>]) -> Self {
         let lines = secrets.iter().flat_map(|secret| secret.split(|byte| *byte == b'\n')).map(<[u8]>::trim_ascii);
         let mut secrets: Vec<Vec<u8>> = lines.filter(|line| line.len() >= MIN_SECRET_LEN).map(<[u8]>::to_vec).collect();
         secrets.sort();
@@ -118,7 +118,7 @@ impl Mask {
     fn with(secrets: Rc<Secrets>) -> Self {
         Self {
             secrets,
-            shape: LineShape::default(),
+            shape: LineState::default(),
             text: Vec::new(),
             base: 0,
             at: 0,
@@ -142,7 +142,7 @@ impl Mask {
         self.look(false);
         let mut out = Vec::with_capacity(self.text.len());
         self.pass(&mut out);
-        if self.text.len() > HELD {
+        if self.text.len() > MAX_HELD_BYTES {
             self.let_go(u64::MAX);
             self.pass(&mut out);
         }
@@ -205,16 +205,16 @@ impl Mask {
             let site = self.shape.site();
             let edge = self.shape.next(here.byte);
             match edge {
-                Edge::LineEnd => self.trails.clear(),
-                Edge::Closes(place) => {
+                Transition::LineEnd => self.trails.clear(),
+                Transition::Closes(place) => {
                     place.into_iter().for_each(|place| self.park(place));
-                    self.trails.retain_mut(Trail::leave_string);
+                    self.trails.retain_mut(PartialMatch::leave_string);
                 }
-                Edge::None | Edge::Opens(_) => {}
+                Transition::None | Transition::Opens(_) => {}
             }
             self.follow(&here);
             self.begin(&here, site);
-            if let Edge::Opens(place) = edge {
+            if let Transition::Opens(place) = edge {
                 self.wake(place, here.at + 1);
             }
             self.at += 1;
@@ -278,7 +278,7 @@ impl Mask {
     }
 
     /// Adds the possible secrets that begin here.
-    fn begin(&mut self, here: &StreamPosition, site: Site) {
+    fn begin(&mut self, here: &StreamPosition, site: TextContext) {
         if !self.secrets.stops[usize::from(here.byte)] {
             return;
         }
@@ -287,38 +287,42 @@ impl Mask {
         let open = second.is_none_or(|byte| !(0x20..0x7f).contains(&byte) || matches!(byte, b'\\' | b'"'));
         for (number, secret) in self.secrets.secrets.iter().enumerate() {
             if secret[0] == here.byte && (open || second == secret.get(1).copied()) {
-                self.trails.push(Trail::begin(number, 1, here, 1, site));
+                self.trails.push(PartialMatch::begin(number, 1, here, 1, site));
             }
             if let Escape::Of(character, length) = here.escape
                 && secret.starts_with(character.as_bytes())
             {
                 let matched = character.as_bytes().len();
-                self.trails.push(Trail::begin(number, matched, here, length, site));
+                self.trails.push(PartialMatch::begin(number, matched, here, length, site));
             }
         }
     }
 
     /// Handles the end of a string: a later string may continue a secret at its end.
-    fn park(&mut self, place: StringPlace) {
-        let mut parked: Vec<Trail> =
-            self.trails.iter().filter(|trail| trail.way != TrailPlace::Bytes).flat_map(Trail::park).collect();
+    fn park(&mut self, place: StringContext) {
+        let mut parked: Vec<PartialMatch> = self
+            .trails
+            .iter()
+            .filter(|trail| trail.location != MatchLocation::Bytes)
+            .flat_map(PartialMatch::park)
+            .collect();
         if parked.is_empty() {
             return;
         }
         parked.sort_by_key(|trail| (trail.key(), trail.start().unwrap_or(u64::MAX)));
         parked.dedup_by_key(|trail| trail.key());
         self.parkings += 1;
-        if self.parked.len() >= PLACES && !self.parked.contains_key(&place.path) {
+        if self.parked.len() >= MAX_POSITIONS && !self.parked.contains_key(&place.path) {
             self.forget_oldest();
         }
         let there = self.parked.entry(place.path).or_default();
         for mut trail in parked {
-            if trail.matched < RARE {
+            if trail.matched < MIN_SUFFIX_LEN {
                 trail.let_go();
             }
-            there.push(ParkedSecret { trail, shape: place.shape, number: self.parkings });
+            there.push(PendingMatch { trail, shape: place.shape, number: self.parkings });
         }
-        let surplus = there.len().saturating_sub(BEGINNINGS);
+        let surplus = there.len().saturating_sub(MAX_MATCHES_PER_POSITION);
         for mut parked in there.drain(..surplus) {
             give_up(&self.secrets, &mut self.hits, &mut parked.trail);
         }
@@ -326,7 +330,7 @@ impl Mask {
 
     /// Forgets the place that has been unused for the longest time.
     fn forget_oldest(&mut self) {
-        let last = |there: &[ParkedSecret]| there.last().map_or(0, |parked| parked.number);
+        let last = |there: &[PendingMatch]| there.last().map_or(0, |parked| parked.number);
         let oldest = self.parked.iter().min_by_key(|(_, there)| last(there)).map(|(path, _)| *path);
         for mut parked in oldest.and_then(|path| self.parked.remove(&path)).unwrap_or_default() {
             give_up(&self.secrets, &mut self.hits, &mut parked.trail);
@@ -336,9 +340,9 @@ impl Mask {
     /// Handles the beginning of a string. It may continue a secret that earlier strings at its path ended with. If it
     /// belongs to the same text, it settles whether that was a secret. If not, it settles nothing, and only a long
     /// rest counts as a match: a short one would match too easily.
-    fn wake(&mut self, place: StringPlace, next: u64) {
+    fn wake(&mut self, place: StringContext, next: u64) {
         let Some(there) = self.parked.get_mut(&place.path) else { return };
-        let may_go_on = |parked: &&ParkedSecret| {
+        let may_go_on = |parked: &&PendingMatch| {
             let secret = &self.secrets.secrets[parked.trail.secret];
             parked.shape == place.shape || secret.len() - parked.trail.matched >= matters(secret)
         };
@@ -360,7 +364,7 @@ impl Mask {
     /// Passes on everything that is not held back.
     fn pass(&mut self, out: &mut Vec<u8>) {
         let parked = self.parked.values().flatten().map(|parked| &parked.trail);
-        let held = self.trails.iter().chain(parked).filter_map(Trail::start).min();
+        let held = self.trails.iter().chain(parked).filter_map(PartialMatch::start).min();
         let looked = self.base + self.at as u64;
         let looked = if looked < self.escape.1 { self.escape.0 } else { looked };
         let mut end = held.unwrap_or(u64::MAX).min(looked);
@@ -390,23 +394,23 @@ impl Mask {
         self.base += passed as u64;
         self.at -= passed;
         // Do not keep the memory of a long line forever.
-        self.text.shrink_to(2 * HELD);
+        self.text.shrink_to(2 * MAX_HELD_BYTES);
     }
 }
 
 /// Records that a secret was found. `next` is the site of the byte after it. Where the match includes JSON quotes,
 /// they are written again.
-fn hit(hits: &mut Vec<SecretHit>, trail: &Trail, next: Site) {
+fn hit(hits: &mut Vec<SecretHit>, trail: &PartialMatch, next: TextContext) {
     for (number, (from, to)) in trail.spans().enumerate() {
         let is_said = number == 0 && !trail.is_masked;
-        let opens = trail.site == Site::Value;
-        let closes = trail.site != Site::Other && next != Site::String;
+        let opens = trail.site == TextContext::Value;
+        let closes = trail.site != TextContext::Other && next != TextContext::String;
         hits.push(SecretHit { from, to, is_said, opens, closes });
     }
 }
 
 /// Stops holding back a beginning, masking it if it is long.
-fn give_up(secrets: &Secrets, hits: &mut Vec<SecretHit>, trail: &mut Trail) {
+fn give_up(secrets: &Secrets, hits: &mut Vec<SecretHit>, trail: &mut PartialMatch) {
     if trail.matched >= matters(&secrets.secrets[trail.secret]) {
         hit(hits, trail, trail.site);
         trail.is_masked = true;

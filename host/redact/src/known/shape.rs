@@ -3,11 +3,11 @@
 /// Lines with deeper nesting are text. `serde_json` refuses them, too.
 const MAX_DEPTH: usize = 128;
 /// Longer strings do not name a kind or a text.
-const WORD: usize = 40;
+const MAX_NAME_LEN: usize = 40;
 
 /// The place of a string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct StringPlace {
+pub(super) struct StringContext {
     /// A hash of the keys that lead to the string. All items of a list have the same path.
     pub path: u64,
     /// Like `path`, but with the names before the string that distinguish one text from another: `"role":"user"`,
@@ -17,19 +17,19 @@ pub(super) struct StringPlace {
 
 /// The effect of a byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Edge {
+pub(super) enum Transition {
     None,
     /// A string value begins after the byte.
-    Opens(StringPlace),
+    Opens(StringContext),
     /// A string ended before the byte. A key has no place.
-    Closes(Option<StringPlace>),
+    Closes(Option<StringContext>),
     /// The line ended before the byte.
     LineEnd,
 }
 
 /// The part of a text that a byte belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Site {
+pub(super) enum TextContext {
     /// A JSON string, or the quote that ends it.
     String,
     /// The start of a JSON value, or a value without quotes.
@@ -39,7 +39,7 @@ pub(super) enum Site {
 
 /// The line so far.
 #[derive(Debug, Default)]
-pub(super) struct LineShape {
+pub(super) struct LineState {
     kind: LineKind,
     levels: Vec<Level>,
     string: Option<OpenString>,
@@ -60,7 +60,7 @@ enum LineKind {
 #[derive(Debug)]
 struct Level {
     is_object: bool,
-    place: StringPlace,
+    place: StringContext,
     key: u64,
     /// Whether the next string is a key.
     at_key: bool,
@@ -70,7 +70,7 @@ struct Level {
 #[derive(Debug)]
 struct OpenString {
     is_key: bool,
-    place: StringPlace,
+    place: StringContext,
     hash: u64,
     length: usize,
     is_word: bool,
@@ -78,27 +78,27 @@ struct OpenString {
     is_escaped: bool,
 }
 
-impl LineShape {
+impl LineState {
     /// Takes the next byte.
-    pub fn next(&mut self, byte: u8) -> Edge {
+    pub fn next(&mut self, byte: u8) -> Transition {
         if byte == b'\n' {
             self.kind = LineKind::Blank;
             self.levels.clear();
             self.string = None;
             self.at_value = false;
-            return Edge::LineEnd;
+            return Transition::LineEnd;
         }
         match (self.kind, byte) {
-            (LineKind::Text, _) | (LineKind::Blank, b' ' | b'\t' | b'\r') => return Edge::None,
+            (LineKind::Text, _) | (LineKind::Blank, b' ' | b'\t' | b'\r') => return Transition::None,
             (LineKind::Blank, b'{' | b'[') => self.kind = LineKind::Json,
             (LineKind::Blank, _) => {
                 self.kind = LineKind::Text;
-                return Edge::None;
+                return Transition::None;
             }
             // JSON escapes control characters, so this line is not JSON.
             (LineKind::Json, 0..0x20) if self.string.is_some() || !byte.is_ascii_whitespace() => {
                 self.be_text();
-                return Edge::None;
+                return Transition::None;
             }
             (LineKind::Json, _) => {}
         }
@@ -108,17 +108,17 @@ impl LineShape {
     /// Returns whether no byte but `"`, backslash and line break has an effect.
     pub fn is_steady(&self) -> bool {
         match &self.string {
-            Some(text) => text.length >= WORD && !text.is_escaped,
+            Some(text) => text.length >= MAX_NAME_LEN && !text.is_escaped,
             None => self.kind == LineKind::Text,
         }
     }
 
     /// Returns what the next byte is part of.
-    pub fn site(&self) -> Site {
+    pub fn site(&self) -> TextContext {
         match (&self.string, self.at_value) {
-            (Some(_), _) => Site::String,
-            (None, true) => Site::Value,
-            (None, false) => Site::Other,
+            (Some(_), _) => TextContext::String,
+            (None, true) => TextContext::Value,
+            (None, false) => TextContext::Other,
         }
     }
 
@@ -126,20 +126,20 @@ impl LineShape {
         (self.kind, self.string, self.at_value) = (LineKind::Text, None, false);
     }
 
-    fn within(&mut self, byte: u8) -> Edge {
-        let Some(text) = &mut self.string else { return Edge::None };
+    fn within(&mut self, byte: u8) -> Transition {
+        let Some(text) = &mut self.string else { return Transition::None };
         if byte != b'"' || text.is_escaped {
             text.is_escaped = !text.is_escaped && byte == b'\\';
-            if text.length < WORD {
+            if text.length < MAX_NAME_LEN {
                 text.hash = mix(text.hash, byte.into());
                 // A timestamp is not a word: it differs from line to line.
                 text.is_word &= byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
                 text.length += 1;
             }
-            return Edge::None;
+            return Transition::None;
         }
         let (is_key, place, hash) = (text.is_key, text.place, text.hash);
-        let is_word = text.is_word && (1..WORD).contains(&text.length);
+        let is_word = text.is_word && (1..MAX_NAME_LEN).contains(&text.length);
         self.string = None;
         if let Some(level) = self.levels.last_mut() {
             if is_key {
@@ -148,10 +148,10 @@ impl LineShape {
                 level.place.shape = mix(mix(level.place.shape, level.key), hash);
             }
         }
-        Edge::Closes((!is_key).then_some(place))
+        Transition::Closes((!is_key).then_some(place))
     }
 
-    fn between(&mut self, byte: u8) -> Edge {
+    fn between(&mut self, byte: u8) -> Transition {
         let place = self.place();
         self.at_value = match byte {
             b'{' | b'[' | b',' | b':' => true,
@@ -174,31 +174,37 @@ impl LineShape {
             }
             b'"' => {
                 let is_key = self.levels.last().is_some_and(|level| level.at_key);
-                self.string =
-                    Some(OpenString { is_key, place, hash: SEED, length: 0, is_word: true, is_escaped: false });
+                self.string = Some(OpenString {
+                    is_key,
+                    place,
+                    hash: FNV_OFFSET_BASIS,
+                    length: 0,
+                    is_word: true,
+                    is_escaped: false,
+                });
                 if !is_key {
-                    return Edge::Opens(place);
+                    return Transition::Opens(place);
                 }
             }
             _ => {}
         }
-        Edge::None
+        Transition::None
     }
 
     /// Returns the place of the next value.
-    fn place(&self) -> StringPlace {
+    fn place(&self) -> StringContext {
         match self.levels.last() {
-            None => StringPlace { path: SEED, shape: SEED },
+            None => StringContext { path: FNV_OFFSET_BASIS, shape: FNV_OFFSET_BASIS },
             Some(level) => {
                 let step = if level.is_object { level.key } else { 1 };
-                StringPlace { path: mix(level.place.path, step), shape: mix(level.place.shape, step) }
+                StringContext { path: mix(level.place.path, step), shape: mix(level.place.shape, step) }
             }
         }
     }
 }
 
 /// FNV-1a. Mistaking one place for another does no harm.
-const SEED: u64 = 0xcbf2_9ce4_8422_2325;
+const FNV_OFFSET_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
 
 fn mix(hash: u64, more: u64) -> u64 {
     (hash ^ more).wrapping_mul(0x0100_0000_01b3)
@@ -209,11 +215,11 @@ mod tests {
     use super::*;
 
     /// Returns the places of the strings, a list for each line.
-    fn places(lines: &[&str]) -> Vec<Vec<StringPlace>> {
-        let mut shape = LineShape::default();
+    fn places(lines: &[&str]) -> Vec<Vec<StringContext>> {
+        let mut shape = LineState::default();
         let places = |line: &&str| {
             let edges = line.bytes().chain([b'\n']).map(|byte| shape.next(byte));
-            edges.filter_map(|edge| if let Edge::Closes(place) = edge { place } else { None }).collect()
+            edges.filter_map(|edge| if let Transition::Closes(place) = edge { place } else { None }).collect()
         };
         lines.iter().map(places).collect()
     }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::*;
 
 fn of(secrets: &[&str]) -> Mask {
-    Mask::of(&secrets.iter().map(|secret| secret.as_bytes().to_vec()).collect::<Vec<_>>())
+    Mask::new(&secrets.iter().map(|secret| secret.as_bytes().to_vec()).collect::<Vec<_>>())
 }
 
 fn masked(secrets: &[&str], pieces: &[&str]) -> String {
@@ -133,7 +133,7 @@ fn what_never_ends_is_not_held_back_for_ever() {
     let mut out = mask.take(b"sk-1234567\x1b]");
     for _ in 0..100 {
         out.extend(mask.take(&[b'x'; 4096]));
-        assert!(mask.text.len() <= HELD + 4096);
+        assert!(mask.text.len() <= MAX_HELD_BYTES + 4096);
     }
     out.extend(mask.take(b"\x078\n"));
     out.extend(mask.rest());
@@ -141,7 +141,7 @@ fn what_never_ends_is_not_held_back_for_ever() {
     for number in 0..10_000 {
         out.extend(mask.take(format!("{{\"key {number}\":\"sk-1\"}}\n").as_bytes()));
     }
-    assert!(mask.parked.len() <= PLACES && mask.text.len() <= HELD);
+    assert!(mask.parked.len() <= MAX_POSITIONS && mask.text.len() <= MAX_HELD_BYTES);
 }
 
 /// How a character is written.
@@ -326,7 +326,7 @@ mod fuzz {
             let secret: Vec<u8> = secret.into_iter().map(|byte| if byte.is_ascii_whitespace() { b'x' } else { byte }).collect();
             let at = at.index(bytes.len() + 1);
             let text = [&bytes[..at], &secret, &bytes[at..]].concat();
-            let mut mask = Mask::of(std::slice::from_ref(&secret));
+            let mut mask = Mask::new(std::slice::from_ref(&secret));
             let mut out: Vec<u8> = text.chunks(7).flat_map(|part| mask.take(part)).collect();
             out.extend(mask.rest());
             prop_assert!(!out.windows(secret.len()).any(|part| part == secret));

@@ -3,14 +3,14 @@
 use anstyle_parse::state::{Action, State, state_change};
 
 use super::escape::Escape;
-use super::shape::Site;
+use super::shape::TextContext;
 
 /// A range of offsets in the stream.
 pub(super) type Span = (u64, u64);
 
 /// A possible secret whose beginning was found.
 #[derive(Debug, Clone)]
-pub(super) struct Trail {
+pub(super) struct PartialMatch {
     /// The index of the secret.
     pub secret: usize,
     /// The number of its bytes that have matched.
@@ -25,13 +25,13 @@ pub(super) struct Trail {
     /// Whether the beginning was masked and passed on.
     pub is_masked: bool,
     /// The part that the first byte belongs to.
-    pub site: Site,
-    pub way: TrailPlace,
+    pub site: TextContext,
+    pub location: MatchLocation,
 }
 
 /// A place that a trail leads through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum TrailPlace {
+pub(super) enum MatchLocation {
     /// The text of one string.
     Text,
     /// The texts of several strings.
@@ -51,9 +51,9 @@ pub(super) struct StreamPosition {
     pub unseen: Option<(char, usize)>,
 }
 
-impl Trail {
+impl PartialMatch {
     /// Returns the trail of a secret whose first `matched` bytes are here, written with `length` bytes.
-    pub fn begin(secret: usize, matched: usize, here: &StreamPosition, length: usize, site: Site) -> Self {
+    pub fn begin(secret: usize, matched: usize, here: &StreamPosition, length: usize, site: TextContext) -> Self {
         let trail = Self {
             secret,
             matched: 0,
@@ -63,7 +63,7 @@ impl Trail {
             now: None,
             is_masked: false,
             site,
-            way: if site == Site::String { TrailPlace::Text } else { TrailPlace::Bytes },
+            location: if site == TextContext::String { MatchLocation::Text } else { MatchLocation::Bytes },
         };
         trail.advance(matched, here, length)
     }
@@ -142,8 +142,8 @@ impl Trail {
 
     /// Moves past the quote that ends a string. Returns whether the trail continues there.
     pub fn leave_string(&mut self) -> bool {
-        let goes_on = self.way != TrailPlace::Texts && !self.is_in_code();
-        self.way = TrailPlace::Bytes;
+        let goes_on = self.location != MatchLocation::Texts && !self.is_in_code();
+        self.location = MatchLocation::Bytes;
         goes_on
     }
 
@@ -158,7 +158,7 @@ impl Trail {
 
     /// Returns this trail, continued by the string that begins at an offset.
     pub fn wake(&self, next: u64) -> Self {
-        Self { next, way: TrailPlace::Texts, ..self.clone() }
+        Self { next, location: MatchLocation::Texts, ..self.clone() }
     }
 
     /// Returns the matched bytes that were not passed on.
@@ -178,7 +178,7 @@ impl Trail {
     }
 
     /// Returns a key that is equal for two trails that continue in the same way.
-    pub fn key(&self) -> (u64, usize, usize, u8, TrailPlace) {
-        (self.next, self.secret, self.matched, self.code as u8, self.way)
+    pub fn key(&self) -> (u64, usize, usize, u8, MatchLocation) {
+        (self.next, self.secret, self.matched, self.code as u8, self.location)
     }
 }

@@ -97,7 +97,7 @@ impl<'a> Name<'a> {
 }
 
 /// Words after that of a secret, which say which one it is.
-const WHICH: [&str; 30] = [
+const QUALIFIER_WORDS: [&str; 30] = [
     "prod",
     "production",
     "dev",
@@ -131,15 +131,15 @@ const WHICH: [&str; 30] = [
 ];
 
 /// The parts of secrets' names, in whatever case: one of them is in each word that [`kind`] knows.
-const PARTS: [&[u8]; 11] =
+const ASSIGNMENT_OPERATORS: [&[u8]; 11] =
     [b"pass", b"phrase", b"pw", b"psk", b"pat", b"mnemonic", b"kennwort", b"key", b"secret", b"token", b"credential"];
 
-/// Whether a name has one of [`PARTS`], which is told faster than its words.
+/// Whether a name has one of [`ASSIGNMENT_OPERATORS`], which is told faster than its words.
 fn may_be_secret(name: &[u8]) -> bool {
     let has = |at: usize, part: &[u8]| name[at..].get(..part.len()).is_some_and(|it| it.eq_ignore_ascii_case(part));
     (0..name.len()).any(|at| {
         let is_first = matches!(name[at] | 0x20, b'p' | b'm' | b'k' | b's' | b't' | b'c');
-        is_first && PARTS.iter().any(|part| has(at, part))
+        is_first && ASSIGNMENT_OPERATORS.iter().any(|part| has(at, part))
     })
 }
 
@@ -153,7 +153,7 @@ pub(super) fn kind(name: &str) -> Option<ValueKind> {
     while end > 1 {
         let word = words[end - 1].as_str();
         let is_number = word.strip_prefix('v').unwrap_or(word).bytes().all(|byte| byte.is_ascii_digit());
-        if !(is_number || WHICH.contains(&word)) {
+        if !(is_number || QUALIFIER_WORDS.contains(&word)) {
             break;
         }
         end -= 1;
@@ -169,7 +169,7 @@ pub(super) fn kind(name: &str) -> Option<ValueKind> {
     if ends(&["password", "passwords", "passwd", "passcode", "pwd", "passwort", "kennwort"]) {
         return Some(ValueKind::Password);
     }
-    let is_glued = |end: &str| last.strip_suffix(end).is_some_and(|owner| OWNERS.contains(&owner));
+    let is_glued = |end: &str| last.strip_suffix(end).is_some_and(|owner| OWNER_WORDS.contains(&owner));
     if is_one(&["pass", "pw", "psk"]) || (last == "word" && before == "pass") || is_glued("pass") || is_glued("pw") {
         // `two-pass`, `multi_pass`
         return (!matches!(before, "two" | "one" | "first" | "second" | "multi" | "single" | "by" | "render" | "next"))
@@ -202,7 +202,7 @@ pub(super) fn kind(name: &str) -> Option<ValueKind> {
 }
 
 /// The words before `pass` and `pw` in a name without a gap.
-const OWNERS: [&str; 39] = [
+const OWNER_WORDS: [&str; 39] = [
     "require", "app", "rds", "db", "database", "user", "admin", "root", "ftp", "sftp", "smtp", "imap", "mail", "email",
     "my", "sql", "mysql", "pg", "postgres", "redis", "mongo", "proxy", "ssh", "vpn", "ldap", "wifi", "wlan", "sudo",
     "login", "key", "store", "bind", "http", "web", "api", "auth", "oc", "test", "default",

@@ -5,10 +5,10 @@
 use super::text::{Span, is_word};
 
 /// Whether a pattern may match around a mark that stands there.
-pub(super) type Gate = fn(&[u8], Span) -> bool;
+pub(super) type Guard = fn(&[u8], Span) -> bool;
 
 /// The gate of a mark of [`super::named::steps`].
-pub(super) fn gate(mark: &str) -> Gate {
+pub(super) fn gate(mark: &str) -> Guard {
     match mark {
         "value" => is_value_of_name,
         "://" => has_login,

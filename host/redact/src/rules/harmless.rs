@@ -9,10 +9,10 @@ use base64::Engine as _;
 use super::text::Span;
 
 /// How far before a token the word is looked for that says what it is.
-const BEFORE: usize = 64;
+const MAX_PREFIX_BYTES: usize = 64;
 
 /// How far before a line of a public key its first line may be.
-const KEY: usize = 16 << 10;
+const MAX_PUBLIC_KEY_BYTES: usize = 16 << 10;
 
 /// The lengths of digests as hexadecimal digits: MD5, SHA-1, SHA-224 to SHA-512.
 const HEX_DIGESTS: [usize; 6] = [32, 40, 56, 64, 96, 128];
@@ -47,13 +47,14 @@ const SSH_KEYS: [&str; 5] = ["AAAAB3NzaC1", "AAAAC3NzaC1", "AAAAE2VjZHNh", "AAAA
 const PUBLIC_BLOCKS: [&str; 5] = ["PUBLIC", "CERTIFICATE", "SIGNATURE", "MESSAGE", "ENCRYPTED FILE"];
 
 /// The beginnings of images, fonts and modules of WebAssembly in base64.
-const MEDIA: [&str; 9] = ["iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR", "PHN2Zy", "PD94bWwg", "d09GM", "AAEAAAA", "AGFzbQ"];
+const MEDIA_PREFIXES: [&str; 9] =
+    ["iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR", "PHN2Zy", "PD94bWwg", "d09GM", "AAEAAAA", "AGFzbQ"];
 
 /// The beginnings of types of media.
 const MEDIA_TYPES: [&str; 5] = ["image/", "audio/", "video/", "font/", "application/pdf"];
 
 /// The beginnings of identifiers that APIs hand out, and of keys that they call public.
-const IDENTIFIERS: [&str; 40] = [
+const IDENTIFIER_WORDS: [&str; 40] = [
     "toolu_",
     "srvtoolu_",
     "msg_",
@@ -101,7 +102,7 @@ const SECRET_WORDS: [&str; 12] =
     ["sk", "key", "token", "secret", "pat", "api", "apikey", "auth", "access", "private", "priv", "password"];
 
 /// Words before a token that say that it is a secret, whatever its form.
-const TELLING: [&str; 14] = [
+const LABEL_WORDS: [&str; 14] = [
     "token",
     "secret",
     "passw",
@@ -119,13 +120,13 @@ const TELLING: [&str; 14] = [
 ];
 
 /// How far before a token such a word is looked for.
-const NEAR: usize = 28;
+const MAX_LABEL_OFFSET: usize = 28;
 
 /// The words in an address of the web that say that who knows it may use it.
 const SECRET_ADDRESSES: [&str; 5] = ["hook", "/bot", "token", "secret", "/key"];
 
 /// The endings of files whose names have a digest of what is in them.
-const ENDINGS: [&str; 35] = [
+const HASHED_FILE_EXTENSIONS: [&str; 35] = [
     "js", "mjs", "cjs", "css", "map", "ts", "json", "jsonl", "html", "txt", "log", "md", "lock", "png", "jpg", "jpeg",
     "gif", "svg", "webp", "ico", "woff", "woff2", "ttf", "wasm", "rlib", "rmeta", "so", "d", "o", "tgz", "gz", "zip",
     "whl", "crate", "pack",
@@ -253,14 +254,14 @@ impl TokenRun<'_> {
         let is_own = own
             .split(|byte| !byte.is_ascii_alphanumeric())
             .any(|word| SECRET_WORDS.iter().any(|secret| word == secret.as_bytes()));
-        static TOLD: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| any_of(&TELLING));
-        let is_told = || TOLD.as_ref().is_some_and(|words| words.is_match(self.before(at, NEAR)));
+        static LABEL_MATCHER: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| any_of(&LABEL_WORDS));
+        let is_told = || LABEL_MATCHER.as_ref().is_some_and(|words| words.is_match(self.before(at, MAX_LABEL_OFFSET)));
         is_own || (is_told() && !self.is_told_digest(at))
     }
 
     fn is_told_digest(&self, at: usize) -> bool {
-        static WORDS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| any_of(&DIGEST_WORDS));
-        WORDS.as_ref().is_some_and(|words| words.is_match(self.before(at, BEFORE)))
+        static DIGEST_WORD_MATCHER: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| any_of(&DIGEST_WORDS));
+        DIGEST_WORD_MATCHER.as_ref().is_some_and(|words| words.is_match(self.before(at, MAX_PREFIX_BYTES)))
     }
 
     /// Whether a name of a file follows, as `sha256sum` prints it.
@@ -281,7 +282,7 @@ impl TokenRun<'_> {
 
     /// An image, or something else whose type is before it.
     fn is_media(&self) -> bool {
-        if MEDIA.iter().any(|begin| starts(self.run(), begin)) {
+        if MEDIA_PREFIXES.iter().any(|begin| starts(self.run(), begin)) {
             return true;
         }
         let before = &self.bytes[self.start.saturating_sub(120)..self.start];
@@ -291,7 +292,7 @@ impl TokenRun<'_> {
     /// An identifier that its beginning tells, or its place.
     fn is_identifier(&self, (start, end): Span) -> bool {
         let run = self.run();
-        let begins = |from: usize| IDENTIFIERS.iter().any(|begin| starts(&self.bytes[from..end], begin));
+        let begins = |from: usize| IDENTIFIER_WORDS.iter().any(|begin| starts(&self.bytes[from..end], begin));
         if begins(start) || begins(self.start) || run.ends_with(b".apps.googleusercontent.com") {
             return true;
         }
@@ -321,7 +322,7 @@ impl TokenRun<'_> {
         if SSH_KEYS.iter().any(|begin| starts(self.run(), begin)) {
             return true;
         }
-        let before = &self.bytes[self.start.saturating_sub(KEY)..self.start];
+        let before = &self.bytes[self.start.saturating_sub(MAX_PUBLIC_KEY_BYTES)..self.start];
         let Some(begin) = memchr::memmem::rfind(before, b"-----BEGIN ") else { return false };
         let block = &before[begin + 11..];
         let kind = block.split(|byte| *byte == b'-').next().unwrap_or_default();
@@ -332,7 +333,7 @@ impl TokenRun<'_> {
     fn is_file(&self, (start, _): Span) -> bool {
         let run = self.run();
         let ending = run.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
-        if ending.len() < run.len() && ENDINGS.iter().any(|known| known.as_bytes() == ending) {
+        if ending.len() < run.len() && HASHED_FILE_EXTENSIONS.iter().any(|known| known.as_bytes() == ending) {
             return true;
         }
         let path = &self.bytes[self.start..start];

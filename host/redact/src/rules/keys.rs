@@ -7,7 +7,7 @@ use regex::Regex;
 use super::text::{Span, is_mixed};
 
 /// How the base64 of private keys begins: PKCS #1, PKCS #8 of RSA, of elliptic curves and of Ed25519, OpenSSH.
-const BODIES: [&str; 8] = [
+const KEY_HEADERS: [&str; 8] = [
     "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC",
     "MIIEvgIBADANBgkqhkiG9w0BAQEFAASC",
     "MIIJQgIBADANBgkqhkiG9w0BAQEFAASC",
@@ -77,7 +77,7 @@ pub(super) fn private(text: &str, _: &[Span]) -> Vec<Span> {
                     continue;
                 }
                 let is_known =
-                    BODIES.iter().any(|start| whole.as_str().starts_with(start)) || whole.as_str() == "MHcCAQEEI";
+                    KEY_HEADERS.iter().any(|start| whole.as_str().starts_with(start)) || whole.as_str() == "MHcCAQEEI";
                 body(part(whole.start()))
                     .filter(|length| is_known && *length >= 40)
                     .map(|length| (whole.start(), whole.start() + length))

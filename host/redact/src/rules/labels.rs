@@ -7,7 +7,7 @@ use super::public::PUBLIC;
 use super::text::{MAX_LOOKED, REDACTED, Span};
 
 /// The beginning of a replacement with a name.
-const LABELLED: &str = "[redacted: ";
+const LABEL_PREFIX: &str = "[redacted: ";
 
 /// The longest name, in bytes.
 const MAX_NAME: usize = 64;
@@ -23,22 +23,22 @@ pub(super) struct Labels {
 
 impl Labels {
     /// Takes the names out of a text that was looked through before.
-    pub(super) fn of(text: &str) -> (Cow<'_, str>, Self) {
+    pub(super) fn find(text: &str) -> (Cow<'_, str>, Self) {
         let mut labels = Self::default();
         let (mut out, mut last) = (String::new(), 0);
-        for at in memchr::memmem::find_iter(text.as_bytes(), LABELLED) {
+        for at in memchr::memmem::find_iter(text.as_bytes(), LABEL_PREFIX) {
             // What stands behind that is cut off.
             if out.len() + (at - last) > MAX_LOOKED {
                 break;
             }
-            let rest = &text[at + LABELLED.len()..];
+            let rest = &text[at + LABEL_PREFIX.len()..];
             let Some(end) = rest.bytes().take(MAX_NAME + 1).position(|byte| byte == b']') else { continue };
             let name = &rest[..end];
             let Some(rule) = PUBLIC.iter().find(|rule| rule.id == name) else { continue };
             out.push_str(&text[last..at]);
             labels.add(out.len(), rule.id);
             out.push_str(REDACTED);
-            last = at + LABELLED.len() + end + 1;
+            last = at + LABEL_PREFIX.len() + end + 1;
         }
         if labels.names.is_empty() {
             return (Cow::Borrowed(text), labels);
@@ -68,7 +68,7 @@ impl Labels {
                 continue;
             }
             out.push_str(&text[last..start]);
-            out.push_str(LABELLED);
+            out.push_str(LABEL_PREFIX);
             out.push_str(name);
             out.push(']');
             last = start + REDACTED.len();

@@ -9,26 +9,26 @@ use aho_corasick::dfa::DFA;
 use aho_corasick::{Anchored, MatchKind, StartKind};
 
 /// How many kinds of bytes there are: as many as a number has bits.
-const KINDS: usize = u32::BITS as usize;
+const BYTE_CLASS_COUNT: usize = u32::BITS as usize;
 
 /// How many places are asked for three kinds before those that were found are looked at: a branch for each byte would be
 /// guessed wrong at every twentieth. A number has a bit for each.
-const BLOCK: usize = u64::BITS as usize;
+const BLOCK_LEN: usize = u64::BITS as usize;
 
 /// The first bytes of marks, and all marks as a tree.
-pub(super) struct Marks {
+pub(super) struct KeywordTrie {
     /// A bit for each three kinds that a mark begins with: a number for the first two, in it a bit for the third.
-    three: Box<[u32; KINDS * KINDS]>,
+    three: Box<[u32; BYTE_CLASS_COUNT * BYTE_CLASS_COUNT]>,
     /// The marks of two, three and four bytes, and the first five bytes of longer ones: too much would follow a short one to
     /// have it among the long ones.
-    begins: [BeginSet; 4],
+    begins: [PrefixSet; 4],
     tree: DFA,
 }
 
 /// Some of all beginnings of so many bytes, among them those of marks.
-struct BeginSet(Box<[u64; Self::BITS / 64]>);
+struct PrefixSet(Box<[u64; Self::BITS / 64]>);
 
-impl BeginSet {
+impl PrefixSet {
     const BITS: usize = 1 << 14;
 
     fn bit(begin: u64) -> usize {
@@ -60,7 +60,7 @@ fn first(count: usize, eight: u64) -> u64 {
     eight & ((1 << (8 * count)) - 1)
 }
 
-impl Marks {
+impl KeywordTrie {
     /// Marks in small letters, of two bytes at least.
     pub(super) fn new(marks: &[String]) -> Result<Self, aho_corasick::BuildError> {
         let tree = DFA::builder()
@@ -68,8 +68,8 @@ impl Marks {
             .match_kind(MatchKind::Standard)
             .start_kind(StartKind::Anchored)
             .build(marks)?;
-        let mut three = Box::new([0; KINDS * KINDS]);
-        let mut begins = [(); 4].map(|()| BeginSet(Box::new([0; BeginSet::BITS / 64])));
+        let mut three = Box::new([0; BYTE_CLASS_COUNT * BYTE_CLASS_COUNT]);
+        let mut begins = [(); 4].map(|()| PrefixSet(Box::new([0; PrefixSet::BITS / 64])));
         for mark in marks.iter().map(String::as_bytes).filter(|mark| mark.len() >= 2) {
             let count = mark.len().min(5);
             begins[count - 2].add(first(count, eight(mark, 0)));
@@ -84,12 +84,12 @@ impl Marks {
     pub(super) fn each(&self, bytes: &[u8], mut take: impl FnMut(usize, usize, usize)) {
         let Some((begin, rest)) = bytes.split_first_chunk::<2>() else { return };
         let mut kinds = begin.iter().fold(0, |kinds, byte| and_kind(kinds, kind(*byte)));
-        let (blocks, last) = rest.as_chunks::<BLOCK>();
+        let (blocks, last) = rest.as_chunks::<BLOCK_LEN>();
         let mut look = |number: usize, mut places: u64| {
             while places != 0 {
                 let place = places.leading_zeros();
-                places ^= 1 << (BLOCK as u32 - 1 - place);
-                let at = number * BLOCK + place as usize;
+                places ^= 1 << (BLOCK_LEN as u32 - 1 - place);
+                let at = number * BLOCK_LEN + place as usize;
                 if self.may_begin(bytes, at) {
                     self.follow(bytes, at, &mut take);
                 }
@@ -99,7 +99,7 @@ impl Marks {
             look(number, self.places(block, &mut kinds));
         }
         if !last.is_empty() {
-            look(blocks.len(), self.places(last, &mut kinds) << (BLOCK - last.len()));
+            look(blocks.len(), self.places(last, &mut kinds) << (BLOCK_LEN - last.len()));
         }
         // A mark of two bytes may be the end.
         self.follow(bytes, bytes.len() - 2, &mut take);
@@ -110,7 +110,7 @@ impl Marks {
     fn places(&self, block: &[u8], kinds: &mut u32) -> u64 {
         block.iter().fold(0, |places, byte| {
             let third = kind(*byte);
-            let is_begin = self.three[*kinds as usize % (KINDS * KINDS)] >> third & 1;
+            let is_begin = self.three[*kinds as usize % (BYTE_CLASS_COUNT * BYTE_CLASS_COUNT)] >> third & 1;
             *kinds = and_kind(*kinds, third);
             places << 1 | u64::from(is_begin)
         })
@@ -142,20 +142,20 @@ impl Marks {
 
 /// The kind of each byte. The signs of `//` and `::`, which most code has, are apart from those of `&#`, and those of `",`
 /// from the ones of `\\n`.
-static KIND: [u8; 256] = kinds();
+static BYTE_CLASSES: [u8; 256] = kinds();
 
 fn kind(byte: u8) -> u32 {
-    u32::from(KIND[usize::from(byte)])
+    u32::from(BYTE_CLASSES[usize::from(byte)])
 }
 
 /// The kinds of bytes that follow each other, and of the next one: the last of them are the lowest.
 fn and_kind(kinds: u32, next: u32) -> u32 {
-    kinds << KINDS.ilog2() | next
+    kinds << BYTE_CLASS_COUNT.ilog2() | next
 }
 
 const fn kinds() -> [u8; 256] {
     // The signs that share the last kinds, which come after the letters.
-    const SIGNS: [&[u8]; 6] = [b"-_&$", b"0123456789", b"\\", b"\"'", b" ", b"%~*#\x1b"];
+    const BYTE_GROUPS: [&[u8]; 6] = [b"-_&$", b"0123456789", b"\\", b"\"'", b" ", b"%~*#\x1b"];
     // Other signs have the first kind, other languages the last one.
     let mut kinds = [0; 256];
     let (mut letter, mut next) = (0, 1);
@@ -168,16 +168,16 @@ const fn kinds() -> [u8; 256] {
         letter += 1;
     }
     let mut set = 0;
-    while set < SIGNS.len() {
+    while set < BYTE_GROUPS.len() {
         let mut sign = 0;
-        while sign < SIGNS[set].len() {
-            kinds[SIGNS[set][sign] as usize] = next;
+        while sign < BYTE_GROUPS[set].len() {
+            kinds[BYTE_GROUPS[set][sign] as usize] = next;
             sign += 1;
         }
         next += 1;
         set += 1;
     }
-    assert!(next as usize <= KINDS, "each kind is a bit");
+    assert!(next as usize <= BYTE_CLASS_COUNT, "each kind is a bit");
     let mut byte = 128;
     while byte < 256 {
         kinds[byte] = next - 1;
@@ -212,7 +212,7 @@ mod tests {
             let text = parts.concat();
             let marks = MARKS.map(str::to_owned);
             let mut found = Vec::new();
-            Marks::new(&marks).unwrap().each(text.as_bytes(), |mark, start, end| found.push((start, end, mark)));
+            KeywordTrie::new(&marks).unwrap().each(text.as_bytes(), |mark, start, end| found.push((start, end, mark)));
             let plain = AhoCorasick::builder().ascii_case_insensitive(true).build(marks).unwrap();
             let all = plain.find_overlapping_iter(&text);
             let mut expected: Vec<_> = all.map(|it| (it.start(), it.end(), it.pattern().as_usize())).collect();

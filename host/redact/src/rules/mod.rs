@@ -26,14 +26,14 @@ use std::collections::BTreeMap;
 
 use aho_corasick::{AhoCorasick, MatchKind};
 
-use self::gates::Gate;
+use self::gates::Guard;
 use self::labels::Labels;
-use self::marks::Marks;
+use self::marks::KeywordTrie;
 use self::public::PUBLIC;
-use self::seeds::Seeds;
+use self::seeds::Prefilter;
 use self::seen::DerivedText;
 use self::services::RULES;
-use self::step::{LOOK_AFTER, SpanFinder, Step, Work, windows, windows_of_tokens};
+use self::step::{Detector, MIN_SUFFIX_BYTES, Matcher, SpanFinder, windows, windows_of_tokens};
 pub use self::text::{MAX_LOOKED, REDACTED};
 use self::text::{Span, is_word};
 
@@ -50,7 +50,7 @@ const MAX_LAYERS: usize = 3;
 const MAX_PASSES: usize = 4;
 
 /// From how many escapes on a text is decoded that has no mark of a rule: each letter of it may be one.
-const MANY_CODES: usize = 12;
+const MIN_ESCAPES_TO_DECODE: usize = 12;
 
 /// A defect in a rule.
 #[derive(Debug, thiserror::Error)]
@@ -63,17 +63,17 @@ pub struct InvalidRule {
 /// Takes secrets out of texts.
 pub struct Redactor {
     /// Finds in one pass which rules can match at all.
-    marks: Marks,
+    marks: KeywordTrie,
     /// The owners of each mark.
     owners: Vec<Vec<MarkOwner>>,
     /// Rules without a mark, which look for theirs themselves.
     always: Vec<usize>,
-    rules: Vec<Step>,
+    rules: Vec<Matcher>,
     /// The rule about names and their values.
     names: usize,
     /// The values that the caller knows, in all their forms.
     values: Option<AhoCorasick>,
-    seeds: Seeds,
+    seeds: Prefilter,
     /// Whether what only looks random is taken out too, if it has a form that is known to be harmless.
     is_strict: bool,
 }
@@ -82,7 +82,7 @@ pub struct Redactor {
 #[derive(Clone, Copy)]
 enum MarkOwner {
     /// A rule that looks at names, commands and sentences, if what is around the mark is as it needs it.
-    Rule(usize, Gate),
+    Rule(usize, Guard),
     /// A rule for tokens, of which one may go on in the next line.
     Form(usize, Begin),
     /// Colours or escapes, behind which secrets may be.
@@ -167,12 +167,12 @@ impl Redactor {
     /// Returns a redactor that takes out these values too, in whatever encoding.
     pub fn new(values: &[String]) -> Result<Self, InvalidRule> {
         let (mut always, mut rules) = (Vec::new(), Vec::new());
-        let mut owners = Owners::default();
-        let any: Gate = |_, _| true;
+        let mut owners = RuleIndex::default();
+        let any: Guard = |_, _| true;
         let first: [ByHand; 2] = [(&["AKIA", "ASIA"], keys::beside_aws), (keys::MARKS, keys::private)];
         for (marks, find) in first {
             owners.add(marks, |_| MarkOwner::Rule(rules.len(), any));
-            rules.push(Step::new(Work::Spans(find)));
+            rules.push(Matcher::new(Detector::Spans(find)));
         }
         for rule in &RULES {
             let is_exact = !rule.pattern.starts_with("(?i)");
@@ -180,38 +180,38 @@ impl Redactor {
             let begin = |mark| Begin { exact: is_exact.then_some(mark), is_word };
             owners.add(rule.marks, |mark| MarkOwner::Form(rules.len(), begin(mark)));
             always.extend(rule.marks.is_empty().then_some(rules.len()));
-            rules.push(Step::new(Work::Form(rule)));
+            rules.push(Matcher::new(Detector::Form(rule)));
         }
         for rule in PUBLIC {
             let begin = |mark| Begin { exact: rule.is_exact.then_some(mark), is_word: rule.is_word };
             owners.add(rule.marks, |mark| MarkOwner::Form(rules.len(), begin(mark)));
-            rules.push(Step::new(Work::Public(rule)));
+            rules.push(Matcher::new(Detector::Public(rule)));
         }
         for (marks, pattern, replace) in named::steps().into_iter().chain(placed::steps()) {
             owners.add(marks, |mark| MarkOwner::Rule(rules.len(), gates::gate(mark)));
-            rules.push(Step::new(Work::Named(pattern, replace)));
+            rules.push(Matcher::new(Detector::Named(pattern, replace)));
         }
         // The last rules are those by hand, of which the first is about names.
         let names = rules.len();
         let last: [ByHand; 3] =
-            [(named::MARKS, assigned::spans), (named::MARKS, tables::spans), (prose::WORDS, prose::spans)];
+            [(named::MARKS, assigned::spans), (named::MARKS, tables::spans), (prose::SECRET_WORDS, prose::spans)];
         for (marks, find) in last {
             owners.add(marks, |_| MarkOwner::Rule(rules.len(), any));
-            rules.push(Step::new(Work::Spans(find)));
+            rules.push(Matcher::new(Detector::Spans(find)));
         }
         owners.add(seen::HIDING, |_| MarkOwner::Coded);
         owners.add(seen::ESCAPES, |_| MarkOwner::Escaped);
-        owners.add(seen::LISTS, |_| MarkOwner::List);
+        owners.add(seen::ARGUMENT_LIST_PATTERNS, |_| MarkOwner::List);
         let (marks, owners): (Vec<String>, Vec<Vec<MarkOwner>>) = owners.0.into_iter().unzip();
         let reason = |e: aho_corasick::BuildError| InvalidRule { reason: e.to_string() };
-        let marks = Marks::new(&marks).map_err(reason)?;
+        let marks = KeywordTrie::new(&marks).map_err(reason)?;
         let known = values.iter().map(|value| value.trim()).filter(|value| value.len() >= MIN_VALUE);
         let known: Vec<String> = known.flat_map(values::forms).filter(|form| form.len() >= MIN_VALUE).collect();
         let values = match known.is_empty() {
             true => None,
             false => Some(AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&known).map_err(reason)?),
         };
-        Ok(Self { marks, owners, always, rules, names, values, seeds: Seeds::new(), is_strict: false })
+        Ok(Self { marks, owners, always, rules, names, values, seeds: Prefilter::new(), is_strict: false })
     }
 
     /// Whether what only looks random is taken out too: `history.redact` is `strict`.
@@ -224,7 +224,7 @@ impl Redactor {
     /// The text without secrets, at most [`MAX_LOOKED`] of it. A rule of another scanner leaves its name:
     /// `[redacted: duffel-api-token]`.
     pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        let (text, mut labels) = Labels::of(text);
+        let (text, mut labels) = Labels::find(text);
         let out = match text {
             Cow::Borrowed(text) => self.passes(text, &mut labels),
             Cow::Owned(text) => Cow::Owned(self.passes(&text, &mut labels).into_owned()),
@@ -263,8 +263,11 @@ impl Redactor {
         }
         // What is taken out moves the rest.
         let mut lists = std::mem::take(&mut look.lists);
-        let mut coded =
-            if look.is_marked || look.coded.len() >= MANY_CODES { std::mem::take(&mut look.coded) } else { Vec::new() };
+        let mut coded = if look.is_marked || look.coded.len() >= MIN_ESCAPES_TO_DECODE {
+            std::mem::take(&mut look.coded)
+        } else {
+            Vec::new()
+        };
         self.clean(&mut out, look.hits, None, false, &mut [&mut lists, &mut coded], Some(&mut *labels));
         if !lists.is_empty() {
             let around = windows(&out, &lists);
@@ -381,8 +384,8 @@ impl Redactor {
         look.hits.extend(self.always.iter().map(|rule| (*rule, 0, 0)));
         look.hits.sort_unstable();
         let is_near = |(start, _): &Span| {
-            let next = names.partition_point(|name| *name + 4 * LOOK_AFTER < *start);
-            names.get(next).is_some_and(|name| *name < *start + LOOK_AFTER)
+            let next = names.partition_point(|name| *name + 4 * MIN_SUFFIX_BYTES < *start);
+            names.get(next).is_some_and(|name| *name < *start + MIN_SUFFIX_BYTES)
         };
         look.coded.extend(escaped.into_iter().filter(is_near));
         look.coded.sort_unstable();
@@ -465,9 +468,9 @@ struct MarkedText {
 
 /// The owners of marks, each mark in small letters and once.
 #[derive(Default)]
-struct Owners(BTreeMap<String, Vec<MarkOwner>>);
+struct RuleIndex(BTreeMap<String, Vec<MarkOwner>>);
 
-impl Owners {
+impl RuleIndex {
     fn add(&mut self, marks: &[&'static str], owner: impl Fn(&'static str) -> MarkOwner) {
         for mark in marks {
             self.0.entry(mark.to_ascii_lowercase()).or_default().push(owner(mark));
@@ -478,17 +481,17 @@ impl Owners {
 /// The surroundings of each place of a long text where something was taken out, so that it need not be looked through again
 /// whole. A short text has none.
 fn around_taken(text: &str) -> Option<String> {
-    const BESIDE: usize = 512;
-    if text.len() <= 4 * BESIDE {
+    const CONTEXT_BYTES: usize = 512;
+    if text.len() <= 4 * CONTEXT_BYTES {
         return None;
     }
     let (mut around, mut end) = (String::new(), 0);
     for (at, taken) in text.match_indices(REDACTED) {
-        let start = text.floor_char_boundary(at.saturating_sub(BESIDE)).max(end);
+        let start = text.floor_char_boundary(at.saturating_sub(CONTEXT_BYTES)).max(end);
         if start > end {
             around.push('\n');
         }
-        end = text.ceil_char_boundary((at + taken.len() + BESIDE).min(text.len())).max(start);
+        end = text.ceil_char_boundary((at + taken.len() + CONTEXT_BYTES).min(text.len())).max(start);
         around.push_str(&text[start..end]);
     }
     Some(around)

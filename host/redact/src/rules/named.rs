@@ -172,7 +172,7 @@ pub(super) fn steps() -> Vec<NamedSearch> {
         ),
         // The password is X.
         (
-            TOLD,
+            SENTENCE_PREFIXES,
             concat!(
                 r"(?i)(\b(?:",
                 names!(),
@@ -532,7 +532,7 @@ pub(super) fn steps() -> Vec<NamedSearch> {
 /// The value of the header, after a scheme or without one.
 fn authorization(found: &Captures<'_>) -> Option<String> {
     let (name, whole) = (&found[1], &found[4]);
-    let is_scheme = |text: &str| SCHEMES.iter().any(|known| text.eq_ignore_ascii_case(known));
+    let is_scheme = |text: &str| AUTH_SCHEMES.iter().any(|known| text.eq_ignore_ascii_case(known));
     let scheme = found.get(2).map(|scheme| scheme.as_str());
     // `token="X"`, `username="a", response="X"`: any of the parameters may be the secret.
     let is_of_list = |scheme: &str| PARAMETER_SCHEMES.iter().any(|known| scheme.eq_ignore_ascii_case(known));
@@ -581,7 +581,8 @@ fn end_of_first(whole: &str) -> usize {
 }
 
 /// The schemes after which anything is the secret.
-const SCHEMES: [&str; 10] = ["bearer", "basic", "token", "bot", "digest", "apikey", "negotiate", "ssws", "ntlm", "key"];
+const AUTH_SCHEMES: [&str; 10] =
+    ["bearer", "basic", "token", "bot", "digest", "apikey", "negotiate", "ssws", "ntlm", "key"];
 
 /// Whether it is what a parameter of a header has, and not a place for it: `"+token+"` is code.
 fn is_value_of_parameter(text: &str) -> bool {
@@ -709,11 +710,11 @@ fn is_told(text: &str) -> bool {
 /// Whether it is named after how secrets are kept.
 fn is_method(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
-    METHODS.iter().any(|method| lower.starts_with(method))
+    HTTP_METHODS_AND_CALLS.iter().any(|method| lower.starts_with(method))
 }
 
 /// Words with a digit that sentences about secrets have.
-const METHODS: [&str; 14] = [
+const HTTP_METHODS_AND_CALLS: [&str; 14] = [
     "sha", "md5", "base", "argon", "oauth", "utf", "hs256", "rs256", "es256", "x509", "pbkdf", "ed25519", "http",
     "uuid",
 ];
@@ -772,7 +773,7 @@ pub(super) const SENTENCE: [&str; 40] = [
 ];
 
 /// How a sentence begins that tells one.
-const TOLD: &[&str] = &[
+const SENTENCE_PREFIXES: &[&str] = &[
     "wort ist",
     "wort lautet",
     "word is",
@@ -831,7 +832,7 @@ pub(super) fn is_value(text: &str) -> bool {
 }
 
 /// The word in other languages, at the end of a field's name.
-const FOREIGN: [&str; 13] = [
+const FOREIGN_WORDS: [&str; 13] = [
     "passwort",
     "kennwort",
     "mot de passe",
@@ -850,7 +851,7 @@ const FOREIGN: [&str; 13] = [
 /// Whether a field of this name holds a secret.
 pub(super) fn is_secret(name: &str) -> bool {
     let lower = name.to_lowercase();
-    if FOREIGN.iter().any(|word| lower.ends_with(word)) || lower == "senha" {
+    if FOREIGN_WORDS.iter().any(|word| lower.ends_with(word)) || lower == "senha" {
         return true;
     }
     // `Set-Cookie`, `Authorization`

@@ -3,7 +3,7 @@
 use super::text::{REDACTED, Span, has_digit, is_mixed};
 
 /// Words for secrets. A sentence tells one near such a word.
-pub(super) const WORDS: &[&str] = &[
+pub(super) const SECRET_WORDS: &[&str] = &[
     "password",
     "passwd",
     "passcode",

@@ -3,7 +3,7 @@
 use super::text::{Span, entropy, has_digit};
 
 /// A rule of another scanner.
-pub(super) struct Public {
+pub(super) struct ImportedRule {
     /// Its name there, which stands in the place of what it takes out.
     pub(super) id: &'static str,
     /// Every match begins with one of these.
@@ -19,9 +19,9 @@ pub(super) struct Public {
 }
 
 /// All of them.
-pub(super) static PUBLIC: &[Public] = &include!("public.in");
+pub(super) static PUBLIC: &[ImportedRule] = &include!("public.in");
 
-impl Public {
+impl ImportedRule {
     /// Whether a token that the pattern matches is a secret.
     pub(super) fn is_secret(&self, text: &str, (start, end): Span) -> bool {
         let token = text.get(start..end).unwrap_or_default();

@@ -9,34 +9,34 @@ use super::text::{Span, has_digit_in};
 
 /// How often a sign follows another in identifiers and prose, as the binary logarithm in eighths: a row for each sign
 /// before, a column for each one after. `cargo bench -p aiw-redact -- --pairs` makes it of the texts of the bench.
-static PAIRS: [[i8; SIGNS]; SIGNS] = include!("pairs.in");
+static PAIR_SCORES: [[i8; CLASS_MASK]; CLASS_MASK] = include!("pairs.in");
 
 /// The start of a part, small letters, large letters and digits.
-const SIGNS: usize = 63;
+const CLASS_MASK: usize = 63;
 
 /// The fewest letters and digits of a token.
-const LEAST_SIGNS: usize = 16;
+const MIN_TOKEN_LEN: usize = 16;
 
 /// The fewest digits of a hexadecimal token: sixteen are an identifier of whatever a program counts.
-const LEAST_HEX: usize = 24;
+const MIN_HEX_LEN: usize = 24;
 
 /// By how many eighths of a bit a token must be more likely to be random than to be written, in all.
 const THRESHOLD: i32 = 8 * 24;
 
 /// By how many eighths of a bit at least for each of its signs.
-const EACH: i32 = 5;
+const MIN_ENTROPY_EIGHTH_BITS: i32 = 5;
 
 /// A sign's row of the table, and what else it can be in a token.
-static CLASS: [u8; 256] = classes();
+static BYTE_CLASSES: [u8; 256] = classes();
 
 /// The class of what parts a token, but doesn't end it.
-const APART: u8 = 64;
+const SEPARATOR_CLASS_BITS: u8 = 64;
 
 /// The class of what is of no token.
-const NONE: u8 = 255;
+const NO_CLASS: u8 = 255;
 
 const fn classes() -> [u8; 256] {
-    let mut classes = [NONE; 256];
+    let mut classes = [NO_CLASS; 256];
     let mut n = 0;
     while n < 26 {
         classes[b'a' as usize + n] = 1 + n as u8;
@@ -51,7 +51,7 @@ const fn classes() -> [u8; 256] {
     let apart = b"_-.+/=~";
     n = 0;
     while n < apart.len() {
-        classes[apart[n] as usize] = APART;
+        classes[apart[n] as usize] = SEPARATOR_CLASS_BITS;
         n += 1;
     }
     classes
@@ -61,7 +61,7 @@ const fn classes() -> [u8; 256] {
 /// which a token may be the code of.
 pub(super) fn spans(text: &str, is_strict: bool, has_secret: impl Fn(&str) -> bool) -> Vec<Span> {
     let bytes = text.as_bytes();
-    let is_of = |byte: &&u8| CLASS[usize::from(**byte)] != NONE;
+    let is_of = |byte: &&u8| BYTE_CLASSES[usize::from(**byte)] != NO_CLASS;
     let mut spans = Vec::new();
     let mut last = 0;
     for (number, part) in bytes.chunks(8).enumerate() {
@@ -76,7 +76,7 @@ pub(super) fn spans(text: &str, is_strict: bool, has_secret: impl Fn(&str) -> bo
             let start = at - bytes[last..at].iter().rev().take_while(is_of).count();
             let end = at + bytes[at..].iter().take_while(is_of).count();
             last = end;
-            if end - start < LEAST_SIGNS {
+            if end - start < MIN_TOKEN_LEN {
                 continue;
             }
             let run = TokenRun { bytes, start, end };
@@ -110,7 +110,7 @@ fn tokens(bytes: &[u8], (start, end): Span, is_known: impl Fn(usize) -> Option<u
         }
     };
     while at < end {
-        if CLASS[usize::from(bytes[at])] == APART {
+        if BYTE_CLASSES[usize::from(bytes[at])] == SEPARATOR_CLASS_BITS {
             now.score -= if bytes[at] == b'=' { 80 } else { 6 };
             now.is_name |= bytes[at] == b'_';
             at += 1;
@@ -139,7 +139,7 @@ fn tokens(bytes: &[u8], (start, end): Span, is_known: impl Fn(usize) -> Option<u
 /// Letters and digits without a break.
 struct SignRun {
     end: usize,
-    signs: usize,
+    symbols: usize,
     score: i32,
     seen: u64,
 }
@@ -149,8 +149,8 @@ impl SignRun {
         let (mut at, mut before, mut likely, mut seen) = (start, 0_usize, 0_i32, 0_u64);
         let mut steady = 0;
         while at < most {
-            let class = CLASS[usize::from(bytes[at])];
-            if class >= APART {
+            let class = BYTE_CLASSES[usize::from(bytes[at])];
+            if class >= SEPARATOR_CLASS_BITS {
                 break;
             }
             let sign = usize::from(class);
@@ -158,42 +158,44 @@ impl SignRun {
             if sign == before + 1 && before > 0 || sign == before {
                 steady += 1;
             }
-            likely += i32::from(PAIRS[before][sign]);
+            likely += i32::from(PAIR_SCORES[before][sign]);
             seen |= 1 << sign;
             before = sign;
             at += 1;
         }
         let signs = at - start;
-        let dice = match (seen & SMALL != 0, seen & LARGE != 0, seen & DIGITS != 0) {
+        let dice = match (seen & LOWERCASE_MASK != 0, seen & UPPERCASE_MASK != 0, seen & DIGIT_MASK != 0) {
             (true, true, _) => 48,
-            (_, _, true) if seen & (SMALL | LARGE) == 0 => return Self { end: at, signs, score: 0, seen },
-            (true, false, true) if seen & !HEX == 0 => 32,
-            (false, true, true) if seen & !HEX_LARGE == 0 => 32,
+            (_, _, true) if seen & (LOWERCASE_MASK | UPPERCASE_MASK) == 0 => {
+                return Self { end: at, symbols: signs, score: 0, seen };
+            }
+            (true, false, true) if seen & !HEX_LOWERCASE_MASK == 0 => 32,
+            (false, true, true) if seen & !HEX_UPPERCASE_MASK == 0 => 32,
             (_, _, true) => 41,
             _ => 38,
         };
         let score = -likely - dice * signs as i32 - steady * 48;
-        Self { end: at, signs, score, seen }
+        Self { end: at, symbols: signs, score, seen }
     }
 
     /// Whether it may begin an identifier of a known form: those are hexadecimal, or begin with a zero.
     fn may_be_known(&self, first: u8) -> bool {
-        first == b'0' || (self.seen & !(HEX | HEX_LARGE) == 0 && self.signs >= 8)
+        first == b'0' || (self.seen & !(HEX_LOWERCASE_MASK | HEX_UPPERCASE_MASK) == 0 && self.symbols >= 8)
     }
 }
 
-const SMALL: u64 = ((1 << 26) - 1) << 1;
-const LARGE: u64 = ((1 << 26) - 1) << 27;
-const DIGITS: u64 = ((1 << 10) - 1) << 53;
-const HEX: u64 = DIGITS | (0b11_1111 << 1);
-const HEX_LARGE: u64 = DIGITS | (0b11_1111 << 27);
+const LOWERCASE_MASK: u64 = ((1 << 26) - 1) << 1;
+const UPPERCASE_MASK: u64 = ((1 << 26) - 1) << 27;
+const DIGIT_MASK: u64 = ((1 << 10) - 1) << 53;
+const HEX_LOWERCASE_MASK: u64 = DIGIT_MASK | (0b11_1111 << 1);
+const HEX_UPPERCASE_MASK: u64 = DIGIT_MASK | (0b11_1111 << 27);
 
 /// Parts that follow each other.
 #[derive(Clone, Copy, Default)]
 struct SignGroup {
     start: usize,
     end: usize,
-    signs: usize,
+    symbols: usize,
     score: i32,
     seen: u64,
     longest: usize,
@@ -204,19 +206,19 @@ struct SignGroup {
 impl SignGroup {
     fn add(&mut self, part: &SignRun) {
         self.end = part.end;
-        self.signs += part.signs;
-        self.longest = self.longest.max(part.signs);
+        self.symbols += part.symbols;
+        self.longest = self.longest.max(part.symbols);
         self.score += part.score;
         self.seen |= part.seen;
     }
 
     fn is_random(&self) -> bool {
-        let is_hex = self.seen & !HEX == 0 || self.seen & !HEX_LARGE == 0;
-        self.signs >= if is_hex { LEAST_HEX } else { LEAST_SIGNS }
+        let is_hex = self.seen & !HEX_LOWERCASE_MASK == 0 || self.seen & !HEX_UPPERCASE_MASK == 0;
+        self.symbols >= if is_hex { MIN_HEX_LEN } else { MIN_TOKEN_LEN }
             && self.score >= THRESHOLD
-            && self.score >= EACH * self.signs as i32
+            && self.score >= MIN_ENTROPY_EIGHTH_BITS * self.symbols as i32
             // Words of a language that the table doesn't know have no digits.
-            && self.seen & DIGITS != 0
+            && self.seen & DIGIT_MASK != 0
             && self.seen.count_ones() >= 8
             // Names of constants have short words.
             && (self.longest >= 8 || !self.is_name)

@@ -7,27 +7,27 @@ use bip39::Language;
 use super::text::Span;
 
 /// The fewest words of a phrase.
-const LEAST: usize = 12;
+const MIN_WORDS: usize = 12;
 
 /// How many bytes are asked at once whether they may be of a phrase.
-const WINDOW: usize = 22;
+const MAX_WINDOW_BYTES: usize = 22;
 
 /// How far apart such stretches begin. One of them is within any twelve words: those of the list have five letters and
 /// more on average.
-const STEP: usize = 38;
+const SAMPLE_STEP: usize = 38;
 
 /// The longest word of the list.
 const MAX_WORD_LEN: usize = 8;
 
 /// The most bytes between two words: `, `, a line with its number, quotes.
-const MOST_BETWEEN: usize = 8;
+const MAX_GAP_BYTES: usize = 8;
 
 /// A bit for each word of the list, among those that other words share.
-pub(super) struct Seeds {
+pub(super) struct Prefilter {
     bits: Box<[u64; 1 << 10]>,
 }
 
-impl Seeds {
+impl Prefilter {
     pub(super) fn new() -> Self {
         let mut bits = Box::new([0; 1 << 10]);
         for word in Language::English.word_list() {
@@ -42,9 +42,9 @@ impl Seeds {
         let bytes = text.as_bytes();
         let mut spans = Vec::new();
         let mut after = 0;
-        for from in (0..bytes.len().saturating_sub(WINDOW)).step_by(STEP) {
-            let part = &bytes[from..from + WINDOW];
-            let is_of_phrase = |at: usize| KINDS[usize::from(part[at])];
+        for from in (0..bytes.len().saturating_sub(MAX_WINDOW_BYTES)).step_by(SAMPLE_STEP) {
+            let part = &bytes[from..from + MAX_WINDOW_BYTES];
+            let is_of_phrase = |at: usize| BYTE_CLASSES[usize::from(part[at])];
             // Code has other signs among its words.
             if from < after
                 || is_of_phrase(0).min(is_of_phrase(5)).min(is_of_phrase(9)).min(is_of_phrase(13)) == 0
@@ -52,7 +52,7 @@ impl Seeds {
             {
                 continue;
             }
-            let Some(word) = self.word_at(bytes, from + WINDOW / 2) else { continue };
+            let Some(word) = self.word_at(bytes, from + MAX_WINDOW_BYTES / 2) else { continue };
             // Most words have a neighbour that isn't of the list.
             let next = self.after(bytes, word.1);
             let before = self.before(bytes, word.0);
@@ -69,7 +69,7 @@ impl Seeds {
                 (start, words) = (word.0, words + 1);
                 back = self.before(bytes, start);
             }
-            if words >= LEAST && are_listed(&text[start..end]) {
+            if words >= MIN_WORDS && are_listed(&text[start..end]) {
                 spans.push((start, end));
             }
             after = end;
@@ -87,13 +87,13 @@ impl Seeds {
     }
 
     fn after(&self, bytes: &[u8], end: usize) -> Option<Span> {
-        let between = bytes[end..].iter().take(MOST_BETWEEN + 1).take_while(|byte| is_between(**byte)).count();
-        (1..=MOST_BETWEEN).contains(&between).then(|| self.listed(bytes, end + between))?
+        let between = bytes[end..].iter().take(MAX_GAP_BYTES + 1).take_while(|byte| is_between(**byte)).count();
+        (1..=MAX_GAP_BYTES).contains(&between).then(|| self.listed(bytes, end + between))?
     }
 
     fn before(&self, bytes: &[u8], start: usize) -> Option<Span> {
-        let between = bytes[..start].iter().rev().take(MOST_BETWEEN + 1).take_while(|byte| is_between(**byte)).count();
-        if !(1..=MOST_BETWEEN).contains(&between) {
+        let between = bytes[..start].iter().rev().take(MAX_GAP_BYTES + 1).take_while(|byte| is_between(**byte)).count();
+        if !(1..=MAX_GAP_BYTES).contains(&between) {
             return None;
         }
         let end = start - between;
@@ -121,7 +121,7 @@ fn are_listed(phrase: &str) -> bool {
         let is_listed = Language::English.find_word(&word.to_ascii_lowercase()).is_some();
         (all + 1, listed + usize::from(is_listed))
     });
-    listed >= LEAST - 1 && listed + 1 + all / 24 >= all
+    listed >= MIN_WORDS - 1 && listed + 1 + all / 24 >= all
 }
 
 /// The number of the bit of a word, whose letters are the bytes of a number.
@@ -130,12 +130,12 @@ fn bit(packed: u64) -> usize {
 }
 
 /// The possible roles of a byte in a phrase.
-static KINDS: [u8; 256] = kinds();
+static BYTE_CLASSES: [u8; 256] = kinds();
 
-const LETTER: u8 = 1;
+const LETTER_CLASS: u8 = 1;
 
 /// A byte between two words. An escaped end of a line is written with a letter.
-const BETWEEN: u8 = 2;
+const SEPARATOR_CLASS: u8 = 2;
 
 const fn kinds() -> [u8; 256] {
     let mut kinds = [0; 256];
@@ -143,25 +143,25 @@ const fn kinds() -> [u8; 256] {
     while byte < 128 {
         let it = byte as u8;
         if it.is_ascii_alphabetic() {
-            kinds[byte] = LETTER;
+            kinds[byte] = LETTER_CLASS;
         } else if it.is_ascii_whitespace() || it.is_ascii_digit() {
-            kinds[byte] = BETWEEN;
+            kinds[byte] = SEPARATOR_CLASS;
         }
         byte += 1;
     }
     let signs = b",.)\"'-:;|\\*`[]";
     byte = 0;
     while byte < signs.len() {
-        kinds[signs[byte] as usize] = BETWEEN;
+        kinds[signs[byte] as usize] = SEPARATOR_CLASS;
         byte += 1;
     }
     kinds
 }
 
 fn is_between(byte: u8) -> bool {
-    KINDS[usize::from(byte)] == BETWEEN
+    BYTE_CLASSES[usize::from(byte)] == SEPARATOR_CLASS
 }
 
 fn is_letter(byte: u8) -> bool {
-    KINDS[usize::from(byte)] == LETTER
+    BYTE_CLASSES[usize::from(byte)] == LETTER_CLASS
 }

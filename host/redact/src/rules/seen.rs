@@ -16,7 +16,8 @@ pub(super) const ESCAPES: &[&str] =
     &["\\\"", "\\n", "&quot;", "&#", "&amp;", "&lt;", "%3d", "%22", "%3a", "%27", "%3c"];
 
 /// Lists of words, such as a command line, that have an option.
-pub(super) const LISTS: &[&str] = &["\", \"-", "\", \\\"-", "\",\\\"-", "\",\"-", "', '-", "','-", "\",\n"];
+pub(super) const ARGUMENT_LIST_PATTERNS: &[&str] =
+    &["\", \"-", "\", \\\"-", "\",\\\"-", "\",\"-", "', '-", "','-", "\",\n"];
 
 /// The longest token that is put together from several lines.
 const MAX_TOKEN: usize = 4096;
@@ -25,10 +26,10 @@ const MAX_TOKEN: usize = 4096;
 const MAX_UNSEEN: usize = 64;
 
 /// The fewest signs of a token in a line.
-const LEAST_JOINED: usize = 4;
+const MIN_TOKEN_LEN: usize = 4;
 
 /// How many bytes are asked at once whether all of them are ASCII.
-const BLOCK: usize = 64;
+const BLOCK_LEN: usize = 64;
 
 /// A text that was made from another one.
 #[derive(Debug, Default)]
@@ -254,13 +255,13 @@ fn merged(mut spans: Vec<Span>) -> Vec<Span> {
 /// Calls a function with each sign of a text that nobody sees, but for those that its writing needs.
 pub(super) fn unseen(text: &str, mut take: impl FnMut(Span)) {
     let bytes = text.as_bytes();
-    for (number, block) in bytes.chunks(BLOCK).enumerate() {
+    for (number, block) in bytes.chunks(BLOCK_LEN).enumerate() {
         // As most are.
         if block.is_ascii() {
             continue;
         }
         // A sign of more bytes begins with one of these.
-        for at in (number * BLOCK..).zip(block).filter(|(_, byte)| **byte >= 0xc2).map(|(at, _)| at) {
+        for at in (number * BLOCK_LEN..).zip(block).filter(|(_, byte)| **byte >= 0xc2).map(|(at, _)| at) {
             if let Some(sign) = text[at..].chars().next().filter(|sign| is_unsafe(*sign))
                 && is_unsafe_at(text, at)
             {
@@ -397,7 +398,7 @@ pub(super) fn joins(text: &str, start: usize, joins: &mut Vec<Span>) -> usize {
         let first = *first.get_or_insert(end);
         let Some(rest) = text.get(end..) else { return first };
         // The rest is as it was from an earlier place in the token, up to where that one was followed.
-        if length >= LEAST_JOINED
+        if length >= MIN_TOKEN_LEN
             && let Ok(_) = joins.binary_search_by_key(&end, |(end, _)| *end)
             && let Some((_, next)) = joins.last()
         {
@@ -433,7 +434,7 @@ pub(super) fn joins(text: &str, start: usize, joins: &mut Vec<Span>) -> usize {
         let is_odd =
             count(u8::is_ascii_digit) > 0 || (count(u8::is_ascii_uppercase) > 1 && count(u8::is_ascii_lowercase) > 0);
         // A token does not go on over the end of a sentence or into the next line.
-        if length < LEAST_JOINED || follows < LEAST_JOINED || !is_odd || next >= most {
+        if length < MIN_TOKEN_LEN || follows < MIN_TOKEN_LEN || !is_odd || next >= most {
             return first;
         }
         joins.push((end, next));

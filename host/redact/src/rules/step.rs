@@ -6,18 +6,18 @@ use regex::{Captures, Regex};
 use regex_automata::meta;
 use regex_automata::{Anchored, Input};
 
-use super::public::Public;
+use super::public::ImportedRule;
 use super::services::Rule;
 use super::text::{REDACTED, Span, is_mixed, is_word};
 
 /// How far before a mark a pattern looks: the rest of a command, another name.
-pub(super) const LOOK_BEFORE: usize = 300;
+pub(super) const PREFIX_WINDOW_BYTES: usize = 300;
 
 /// How far behind a mark a pattern looks at least: a value, also in the next line.
-pub(super) const LOOK_AFTER: usize = 400;
+pub(super) const MIN_SUFFIX_BYTES: usize = 400;
 
 /// How far a token is followed at first. One that goes on behind that is followed to its end.
-const FAR: usize = 16 << 10;
+const INITIAL_TOKEN_WINDOW_BYTES: usize = 16 << 10;
 
 /// How many marks are tried in four kilobytes without a space. Nothing but marks would take time by the square of them.
 const MAX_TRIES: u32 = 256;
@@ -31,17 +31,17 @@ pub(super) type SpanFinder = fn(&str, &[Span]) -> Vec<Span>;
 /// Returns the replacement of a match, if it is a secret after all.
 pub(super) type Replace = fn(&Captures<'_>) -> Option<String>;
 
-pub(super) struct Step {
-    work: Work,
+pub(super) struct Matcher {
+    work: Detector,
     /// Compiled when a text has a mark of it: most processes need few of them.
     pattern: OnceLock<Option<StepPattern>>,
 }
 
-pub(super) enum Work {
+pub(super) enum Detector {
     /// The tokens of a service.
     Form(&'static Rule),
     /// A rule of another scanner.
-    Public(&'static Public),
+    Public(&'static ImportedRule),
     /// A match of a pattern near its marks is a secret where the function puts [`REDACTED`] in its place.
     Named(&'static str, Replace),
     /// A function finds the secrets itself.
@@ -53,20 +53,20 @@ enum StepPattern {
     Near(Regex),
 }
 
-impl Step {
-    pub(super) fn new(work: Work) -> Self {
+impl Matcher {
+    pub(super) fn new(work: Detector) -> Self {
         Self { work, pattern: OnceLock::new() }
     }
 
     /// Whether it is for tokens, by their form.
     pub(super) fn is_form(&self) -> bool {
-        matches!(self.work, Work::Form(_) | Work::Public(_))
+        matches!(self.work, Detector::Form(_) | Detector::Public(_))
     }
 
     /// The name that stands in the place of what it takes out, if it has one.
     pub(super) fn label(&self) -> Option<&'static str> {
         match &self.work {
-            Work::Public(rule) => Some(rule.id),
+            Detector::Public(rule) => Some(rule.id),
             _ => None,
         }
     }
@@ -78,25 +78,25 @@ impl Step {
     fn compile(&self) -> Option<StepPattern> {
         Some(match &self.work {
             // Tokens are ASCII, and such patterns are compiled ten times as fast.
-            Work::Form(rule) => StepPattern::Token(meta::Regex::new(&format!("(?-u){}", rule.pattern)).ok()?),
-            Work::Public(rule) => StepPattern::Token(meta::Regex::new(rule.pattern).ok()?),
-            Work::Named(pattern, _) => StepPattern::Near(Regex::new(pattern).ok()?),
-            Work::Spans(_) => return None,
+            Detector::Form(rule) => StepPattern::Token(meta::Regex::new(&format!("(?-u){}", rule.pattern)).ok()?),
+            Detector::Public(rule) => StepPattern::Token(meta::Regex::new(rule.pattern).ok()?),
+            Detector::Named(pattern, _) => StepPattern::Near(Regex::new(pattern).ok()?),
+            Detector::Spans(_) => return None,
         })
     }
 
     /// Whether it has no pattern: a test asks for all of them.
     #[cfg(test)]
     pub(super) fn is_broken(&self) -> bool {
-        !matches!(self.work, Work::Spans(_)) && self.compiled().is_none()
+        !matches!(self.work, Detector::Spans(_)) && self.compiled().is_none()
     }
 
     /// The secrets of a text around these marks, in their order.
     pub(super) fn spans(&self, text: &str, places: &[Span]) -> Vec<Span> {
         let mut spans = Vec::new();
         match (&self.work, self.compiled()) {
-            (Work::Spans(find), _) => return find(text, places),
-            (Work::Form(rule), Some(StepPattern::Token(pattern))) => {
+            (Detector::Spans(find), _) => return find(text, places),
+            (Detector::Form(rule), Some(StepPattern::Token(pattern))) => {
                 let mut take = |(start, end)| {
                     let is_secret = !rule.is_mixed || is_mixed(&text[start..end]);
                     spans.extend(is_secret.then_some((start, end)));
@@ -109,7 +109,7 @@ impl Step {
                     at_marks(pattern, text, places, &mut take);
                 }
             }
-            (Work::Public(rule), Some(StepPattern::Token(pattern))) => {
+            (Detector::Public(rule), Some(StepPattern::Token(pattern))) => {
                 let mut groups = pattern.create_captures();
                 at_marks(pattern, text, places, |whole| {
                     let mut secret = whole;
@@ -121,7 +121,7 @@ impl Step {
                     spans.extend(rule.is_secret(text, secret).then_some(secret));
                 });
             }
-            (Work::Named(text_of, replace), Some(StepPattern::Near(pattern))) => {
+            (Detector::Named(text_of, replace), Some(StepPattern::Near(pattern))) => {
                 // Such a pattern goes on to the end of a long secret.
                 let is_far = text_of.contains("(?s:.)");
                 let all = if is_far { vec![(0, text.len())] } else { windows(text, places) };
@@ -163,7 +163,7 @@ fn at_marks(pattern: &meta::Regex, text: &str, places: &[Span], mut take: impl F
             continue;
         }
         let search = |end: usize| pattern.search(&Input::new(text).range(*place..end).anchored(Anchored::Yes));
-        let far = place.saturating_add(FAR);
+        let far = place.saturating_add(INITIAL_TOKEN_WINDOW_BYTES);
         let mut found = search(far.min(bytes.len()));
         let is_cut = far < bytes.len() && found.as_ref().map_or(end >= far, |found| found.end() == far);
         if is_cut && (found.is_some() || far_tries < MAX_FAR_TRIES) {
@@ -242,16 +242,16 @@ pub(super) fn windows(text: &str, places: &[Span]) -> Vec<Span> {
     let mut token = 0..0;
     for (place, _) in places {
         let place = (*place).min(text.len());
-        let from = place.saturating_sub(LOOK_BEFORE);
+        let from = place.saturating_sub(PREFIX_WINDOW_BYTES);
         // The line before may have the name of a value.
         let line = |to: usize| memchr::memrchr(b'\n', &bytes[from..to]).map_or(from, |end| from + end);
         let start = line(line(line(place)));
         if !token.contains(&place) {
             token = place..place + bytes[place..].iter().take_while(|byte| !byte.is_ascii_whitespace()).count();
         }
-        let least = (place + LOOK_AFTER).max(token.end + 64).min(text.len());
-        let end =
-            memchr::memchr(b'\n', &bytes[least..(least + LOOK_AFTER).min(text.len())]).map_or(least, |end| least + end);
+        let least = (place + MIN_SUFFIX_BYTES).max(token.end + 64).min(text.len());
+        let end = memchr::memchr(b'\n', &bytes[least..(least + MIN_SUFFIX_BYTES).min(text.len())])
+            .map_or(least, |end| least + end);
         let (start, end) = (text.floor_char_boundary(start), text.ceil_char_boundary(end));
         match windows.last_mut() {
             Some(last) if start <= last.1 => last.1 = last.1.max(end),

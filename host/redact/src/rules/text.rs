@@ -43,7 +43,7 @@ pub(super) fn is_mixed(text: &str) -> bool {
 }
 
 /// The words that stand where a secret could, in code and in descriptions.
-const WORDS: [&str; 32] = [
+const PLACEHOLDER_WORDS: [&str; 32] = [
     "self",
     "unsafe",
     "string",
@@ -87,7 +87,7 @@ pub(super) fn is_word_for_one(text: &str) -> bool {
     // Pointers to strings of Windows.
     let string = bare.trim_start_matches(['l', 'p', 'c', 'b', 't']);
     let is_string = text == text.to_ascii_uppercase() && ["wstr", "str", "void"].contains(&string);
-    is_sized || is_string || WORDS.iter().any(|word| text.eq_ignore_ascii_case(word))
+    is_sized || is_string || PLACEHOLDER_WORDS.iter().any(|word| text.eq_ignore_ascii_case(word))
 }
 
 /// Whether it reads like an expression.
@@ -101,9 +101,11 @@ pub(super) fn is_code(text: &str) -> bool {
 
 /// Whether any of eight bytes is a digit, asked of all at once.
 pub(super) fn has_digit_in(part: [u8; 8]) -> bool {
-    const ALL: u64 = u64::MAX / 255;
+    const LOW_BITS_MASK: u64 = u64::MAX / 255;
     let bytes = u64::from_le_bytes(part);
-    let low = bytes & (ALL * 127);
+    let low = bytes & (LOW_BITS_MASK * 127);
     // The highest bit of each byte tells whether it is below `:`, and whether it is above `/`.
-    ((ALL * (127 + u64::from(b':')) - low) & (low + ALL * (127 - u64::from(b'/'))) & !bytes) & (ALL * 128) != 0
+    ((LOW_BITS_MASK * (127 + u64::from(b':')) - low) & (low + LOW_BITS_MASK * (127 - u64::from(b'/'))) & !bytes)
+        & (LOW_BITS_MASK * 128)
+        != 0
 }

@@ -18,10 +18,10 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How many servers with the words are ranked: ranking takes about a microsecond for each, and words that more have say
 /// little.
-const RANKED: i64 = 12_000;
+const MAX_RANKED_ROWS: i64 = 12_000;
 
 /// The shortest beginning of a word that is looked for.
-const START: usize = 3;
+const MIN_PREFIX_LEN: usize = 3;
 
 /// How far a copy is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub struct CopyState {
     /// When a pass was last begun or continued.
     pub(crate) begun: Option<u64>,
     /// Before this time, nothing is asked for.
-    pub(crate) rests_until: Option<u64>,
+    pub(crate) cooldown_until: Option<u64>,
     /// Why the last one did not come to its end.
     pub problem: Option<String>,
 }
@@ -170,7 +170,7 @@ impl Copy {
                     since: time(row, 3)?,
                     finished: time(row, 4)?,
                     begun: time(row, 5)?,
-                    rests_until: time(row, 6)?,
+                    cooldown_until: time(row, 6)?,
                     problem: row.get(7)?,
                 })
             },
@@ -236,12 +236,12 @@ impl Copy {
     }
 
     /// Returns servers that have the terms, or words that begin with them: first those that have all of them. Of words
-    /// that more than [`RANKED`] servers have, the rest are left out.
+    /// that more than [`MAX_RANKED_ROWS`] servers have, the rest are left out.
     pub(crate) fn search(&self, terms: &[String], limit: usize) -> Result<Vec<ServerVersion>, RegistryError> {
         let one = |term: &String| {
             // Terms have no quotes, but what made them may change.
             let term = term.replace('"', "");
-            if term.chars().count() < START { format!("\"{term}\"") } else { format!("\"{term}\" *") }
+            if term.chars().count() < MIN_PREFIX_LEN { format!("\"{term}\"") } else { format!("\"{term}\" *") }
         };
         let each: Vec<String> = terms.iter().map(one).collect();
         let find = |between: &str, limit: usize| -> rusqlite::Result<Vec<i64>> {
@@ -250,7 +250,7 @@ impl Copy {
                  LIMIT ?3) ORDER BY score LIMIT ?2",
             )?;
             let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            find.query_map(params![each.join(between), limit, RANKED], |row| row.get(0))?.collect()
+            find.query_map(params![each.join(between), limit, MAX_RANKED_ROWS], |row| row.get(0))?.collect()
         };
         let read = || -> rusqlite::Result<Vec<ServerVersion>> {
             let mut ids = find(" AND ", limit)?;
@@ -294,7 +294,7 @@ fn write_state(transaction: &Transaction<'_>, state: &CopyState) -> rusqlite::Re
             time(state.since),
             time(state.finished),
             time(state.begun),
-            time(state.rests_until),
+            time(state.cooldown_until),
             state.problem
         ],
     )?;
@@ -319,7 +319,7 @@ fn write(transaction: &Transaction<'_>, server: &ServerVersion, pass: i64) -> ru
     let mut put = transaction.prepare_cached("INSERT INTO servers (name, pass, row) VALUES (?, ?, ?)")?;
     let id = put.insert(params![server.name, pass, row])?;
     let mut put = transaction.prepare_cached("INSERT INTO words (rowid, name, about) VALUES (?, ?, ?)")?;
-    put.execute(params![id, terms::of_name(server).join(" "), terms::of_rest(server).join(" ")])?;
+    put.execute(params![id, terms::name_terms(server).join(" "), terms::description_terms(server).join(" ")])?;
     let mut put = transaction.prepare_cached("INSERT OR IGNORE INTO aliases (name, server) VALUES (?, ?)")?;
     server.aliases.iter().try_for_each(|alias| put.execute(params![alias, id]).map(drop))
 }
@@ -359,7 +359,7 @@ pub(crate) mod tests {
     }
 
     fn found(copy: &Copy, query: &str) -> Vec<String> {
-        let servers = copy.search(&terms::of_query(query), 10).unwrap();
+        let servers = copy.search(&terms::query_terms(query), 10).unwrap();
         servers.into_iter().map(|server| server.name).collect()
     }
 

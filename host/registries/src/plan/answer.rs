@@ -3,7 +3,7 @@
 use aiw_core::registry::Format;
 use aiw_core::{Question, SecretName, quoted_list};
 use aiw_home::MAX_SECRET_BYTES;
-use aiw_servers::Given;
+use aiw_servers::Replacement;
 
 /// The longest answer that isn't a secret.
 const MAX_ANSWER: usize = 4 << 10;
@@ -35,5 +35,6 @@ pub(super) fn check(question: &Question, answer: &str) -> Result<(), String> {
 /// Whether an answer is exactly `${NAME}` or `${secret:NAME}`.
 pub(super) fn is_reference(answer: &str) -> bool {
     let secret = answer.strip_prefix("${secret:").and_then(|rest| rest.strip_suffix('}'));
-    secret.is_some_and(|name| name.parse::<SecretName>().is_ok()) || matches!(Given::parse(answer), Given::Reference(_))
+    secret.is_some_and(|name| name.parse::<SecretName>().is_ok())
+        || matches!(Replacement::parse(answer), Replacement::Reference(_))
 }

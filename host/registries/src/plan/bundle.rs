@@ -7,19 +7,19 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use aiw_core::registry::{Format, Package};
-use aiw_core::{EnvName, ErrorKind, Fault, Question, RelPath, hex, one_line, quoted};
-use aiw_home::{HomeError, Surroundings};
+use aiw_core::{Diagnostic, EnvName, ErrorKind, Question, RelPath, hex, one_line, quoted};
+use aiw_home::{ExecutionContext, HomeError};
 use serde_json::{Map, Value as Json};
 use sha2::{Digest, Sha256};
 use zip::ZipArchive;
 
+use super::builder::{CommandBuilder, OpenCommand};
 use super::command::{Arg, Env, check_variable, environment, without_secrets};
-use super::error::{Note, UnusableReason};
-use super::inputs::{Piece, Questions, Value, check_fixed, is_offered};
-use super::making::{Making, OpenCommand};
+use super::error::{Note, UnsupportedReason};
+use super::inputs::{Questions, TemplatePart, Value, check_fixed, is_offered};
+use super::method::{InstallAction, InstallMethod};
 use super::remote::check_address;
 use super::runtime::Runtime;
-use super::way::{Recipe, Way};
 
 /// The largest bundle. The largest seen has some 60 MB.
 pub const MAX_BUNDLE: u64 = 256 << 20;
@@ -45,7 +45,7 @@ pub struct TargetMachine {
 
 impl TargetMachine {
     /// This machine, for a client.
-    pub fn this(around: &Surroundings) -> Self {
+    pub fn this(around: &ExecutionContext) -> Self {
         let os = match std::env::consts::OS {
             "macos" => "darwin",
             "windows" => "win32",
@@ -101,7 +101,7 @@ pub enum BundleError {
     Home(#[from] HomeError),
 }
 
-impl Fault for BundleError {
+impl Diagnostic for BundleError {
     fn own_kind(&self) -> ErrorKind {
         if matches!(self, Self::Read(_) | Self::Home(_)) { ErrorKind::Unavailable } else { ErrorKind::User }
     }
@@ -124,9 +124,12 @@ struct BundleFile {
 }
 
 /// Prepares a bundle before it is downloaded.
-pub(super) fn fetch(making: &mut Making<'_>, machine: &TargetMachine) -> Result<Recipe, UnusableReason> {
+pub(super) fn fetch(
+    making: &mut CommandBuilder<'_>,
+    machine: &TargetMachine,
+) -> Result<InstallAction, UnsupportedReason> {
     let package = making.package;
-    let refused = |why| UnusableReason::Url { url: quoted(&package.identifier), why };
+    let refused = |why| UnsupportedReason::Url { url: quoted(&package.identifier), why };
     let url = check_address(package.identifier.trim()).map_err(refused)?;
     check_fixed("the address", &package.identifier)?;
     making.target = url.to_string();
@@ -139,12 +142,12 @@ pub(super) fn fetch(making: &mut Making<'_>, machine: &TargetMachine) -> Result<
     }
     let hint = package.runtime.as_deref().unwrap_or_default().to_ascii_lowercase();
     if let Some(platform) = [file.as_str(), &hint].into_iter().find_map(|name| other_platform(name, machine)) {
-        return Err(UnusableReason::Platform { platform: quoted(&platform) });
+        return Err(UnsupportedReason::Platform { platform: quoted(&platform) });
     }
     if package.sha256.is_none() {
         making.note(Note::NotChecked);
     }
-    Ok(Recipe::Fetch { url: url.into(), package: Box::new(package.clone()) })
+    Ok(InstallAction::Fetch { url: url.into(), package: Box::new(package.clone()) })
 }
 
 /// The words of a file's name that say that it is for another machine.
@@ -196,12 +199,12 @@ impl<R: Read + Seek> Bundle<R> {
     }
 
     /// How the bundle runs from a directory, for the way that led to it.
-    pub fn way(&self, way: &Way, directory: &Path, machine: &TargetMachine) -> Way {
-        let Ok(Recipe::Fetch { package, .. }) = &way.recipe else { return way.clone() };
+    pub fn unpacked_method(&self, way: &InstallMethod, directory: &Path, machine: &TargetMachine) -> InstallMethod {
+        let Ok(InstallAction::Fetch { package, .. }) = &way.recipe else { return way.clone() };
         let mut questions = Questions::default();
         questions.notes = way.notes().to_vec();
-        let recipe = self.run(package, directory, machine, &mut questions).map(Recipe::Run);
-        Way::new(way.kind(), way.target(), recipe, questions, way.reaches().to_vec())
+        let recipe = self.run(package, directory, machine, &mut questions).map(InstallAction::Run);
+        InstallMethod::new(way.kind(), way.target(), recipe, questions, way.reaches().to_vec())
     }
 
     /// Unpacks it. The directory is there as a whole or not at all; an older one is replaced.
@@ -268,14 +271,14 @@ impl<R: Read + Seek> Bundle<R> {
         directory: &Path,
         machine: &TargetMachine,
         questions: &mut Questions<'_>,
-    ) -> Result<OpenCommand, UnusableReason> {
-        let bad = |why: &str| UnusableReason::Manifest { why: why.to_owned() };
+    ) -> Result<OpenCommand, UnsupportedReason> {
+        let bad = |why: &str| UnsupportedReason::Manifest { why: why.to_owned() };
         let directory = directory.to_str().ok_or_else(|| bad("can't be used: the directory's name is not UTF-8"))?;
         let server = self.manifest.get("server").and_then(Json::as_object).ok_or_else(|| bad("has no `server`"))?;
         let platforms = self.manifest.get("compatibility").and_then(|c| c.get("platforms")).and_then(Json::as_array);
         if let Some(platforms) = platforms.filter(|list| !list.is_empty() && !list.iter().any(|p| p == machine.os)) {
             let names: Vec<&str> = platforms.iter().filter_map(Json::as_str).collect();
-            return Err(UnusableReason::Platform { platform: quoted(&names.join(", ")) });
+            return Err(UnsupportedReason::Platform { platform: quoted(&names.join(", ")) });
         }
         let config = McpConfig::of(server, machine).map_err(bad)?;
         let reading =
@@ -306,7 +309,7 @@ impl<R: Read + Seek> Bundle<R> {
         directory: &str,
         words: &[Value],
         env: &[Env],
-    ) -> Result<String, UnusableReason> {
+    ) -> Result<String, UnsupportedReason> {
         let inner = command.strip_prefix(directory).map(|rest| rest.trim_start_matches('/')).unwrap_or(command);
         if let Some(file) = RelPath::parse(inner).ok().filter(|path| self.has(path)) {
             return Ok(format!("{directory}/{file}"));
@@ -321,7 +324,7 @@ impl<R: Read + Seek> Bundle<R> {
             modules: modules.filter_map(inside).collect(),
             is_apart: fixed("PYTHONSAFEPATH").is_some(),
         };
-        run.check(words).map_err(|why| UnusableReason::Manifest { why })?;
+        run.check(words).map_err(|why| UnsupportedReason::Manifest { why })?;
         Ok(command.to_owned())
     }
 }
@@ -391,11 +394,12 @@ impl ManifestValues<'_> {
         }
     }
 
-    fn template(&self, questions: &mut Questions<'_>, text: &str, what: &str) -> Result<Value, UnusableReason> {
+    fn template(&self, questions: &mut Questions<'_>, text: &str, what: &str) -> Result<Value, UnsupportedReason> {
         let (mut found, mut plain, mut rest) = (Vec::new(), String::new(), text);
         while let Some(start) = rest.find("${") {
-            let unknown =
-                |name: &str| UnusableReason::Manifest { why: format!("uses {}, which nothing explains", quoted(name)) };
+            let unknown = |name: &str| UnsupportedReason::Manifest {
+                why: format!("uses {}, which nothing explains", quoted(name)),
+            };
             let end = rest[start..].find('}').map(|at| start + at).ok_or_else(|| unknown(&rest[start..]))?;
             plain.push_str(&rest[..start]);
             let name = &rest[start + 2..end];
@@ -418,25 +422,25 @@ impl ManifestValues<'_> {
                 None => return Err(unknown(name)),
             };
             if !plain.is_empty() {
-                found.push(Piece::Text(std::mem::take(&mut plain)));
+                found.push(TemplatePart::Text(std::mem::take(&mut plain)));
             }
-            found.push(Piece::Answer(asked.to_owned()));
+            found.push(TemplatePart::Answer(asked.to_owned()));
         }
         plain.push_str(rest);
         if !plain.is_empty() {
-            found.push(Piece::Text(plain));
+            found.push(TemplatePart::Text(plain));
         }
         for piece in &found {
-            if let Piece::Text(text) = piece {
+            if let TemplatePart::Text(text) = piece {
                 check_fixed(what, text)?;
             }
         }
         Ok(Value(found))
     }
 
-    fn question(&self, key: &str, option: &Json) -> Result<Question, UnusableReason> {
+    fn question(&self, key: &str, option: &Json) -> Result<Question, UnsupportedReason> {
         if key.is_empty() || key.len() > 100 || key.contains(aiw_core::is_unsafe_in_line) {
-            return Err(UnusableReason::Name { name: quoted(key), what: "an option" });
+            return Err(UnsupportedReason::Name { name: quoted(key), what: "an option" });
         }
         let text = |name: &str| option.get(name).and_then(Json::as_str).filter(|text| !text.is_empty());
         let is = |name: &str| option.get(name).and_then(Json::as_bool).unwrap_or_default();
@@ -483,7 +487,7 @@ fn paired(questions: &Questions<'_>, words: Vec<Value>) -> Vec<Arg> {
     let mut args: Vec<Arg> = Vec::new();
     for value in words {
         let required = value.questions().any(|name| questions.is_required(name)) || value.fixed().is_some();
-        let is_open = matches!(&value.0[..], [Piece::Answer(_)]);
+        let is_open = matches!(&value.0[..], [TemplatePart::Answer(_)]);
         let flag = args.last().and_then(|last| match last {
             Arg::Word { value, .. } => value.fixed().filter(|flag| flag.starts_with('-') && !flag.contains('=')),
             _ => None,
@@ -503,13 +507,13 @@ fn environment_of(
     reading: &ManifestValues<'_>,
     questions: &mut Questions<'_>,
     given: &BTreeMap<String, String>,
-) -> Result<Vec<Env>, UnusableReason> {
+) -> Result<Vec<Env>, UnsupportedReason> {
     /// Where interpreters and loaders look for code. A bundle brings its own.
-    const OWN: [&str; 4] = ["PYTHONPATH", "NODE_PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"];
+    const SEARCH_PATH_VARIABLES: [&str; 4] = ["PYTHONPATH", "NODE_PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"];
     let mut env = Vec::new();
     for (name, text) in given {
         if name.parse::<EnvName>().is_err() {
-            return Err(UnusableReason::Name { name: quoted(name), what: "a variable" });
+            return Err(UnsupportedReason::Name { name: quoted(name), what: "a variable" });
         }
         let value = reading.template(questions, text, name)?;
         let is_inside = |text: &str| {
@@ -519,7 +523,7 @@ fn environment_of(
             };
             text.split(':').all(inside)
         };
-        if !(OWN.contains(&name.as_str()) && value.fixed().is_some_and(is_inside)) {
+        if !(SEARCH_PATH_VARIABLES.contains(&name.as_str()) && value.fixed().is_some_and(is_inside)) {
             check_variable(name, &value)?;
         }
         env.push(Env { name: name.clone(), value });

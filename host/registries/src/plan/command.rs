@@ -3,14 +3,14 @@
 use aiw_core::registry::{Argument, Format, Input, ServerSetting};
 use aiw_core::{EnvName, one_line, quoted};
 
-use super::error::UnusableReason;
-use super::inputs::{Place, Questions, Value, check_fixed, pieces};
+use super::error::UnsupportedReason;
+use super::inputs::{Questions, Value, ValueSlot, check_fixed, pieces};
 
 /// More than any real package has, and more than anybody would look through.
 const MAX_INPUTS: usize = 100;
 
 /// Flags that take no value, however they are described.
-const BARE: [&str; 4] = ["--mcp", "--stdio", "-y", "--yes"];
+const FLAGS_WITHOUT_VALUE: [&str; 4] = ["--mcp", "--stdio", "-y", "--yes"];
 
 /// One or two words of a command, or none if nobody answers what they are for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,11 +44,11 @@ impl Arg {
     }
 
     /// For people: open places as `<NAME>`.
-    pub(super) fn shown(&self) -> Vec<String> {
+    pub(super) fn display_words(&self) -> Vec<String> {
         match self {
-            Self::Word { value, .. } => vec![value.shown()],
-            Self::Named { flag, value, joined: true, .. } => vec![format!("{flag}={}", value.shown())],
-            Self::Named { flag, value, .. } => vec![flag.clone(), value.shown()],
+            Self::Word { value, .. } => vec![value.display()],
+            Self::Named { flag, value, joined: true, .. } => vec![format!("{flag}={}", value.display())],
+            Self::Named { flag, value, .. } => vec![flag.clone(), value.display()],
             Self::Switch { flag, .. } => vec![format!("[{flag}]")],
             Self::Pass(name) => vec!["-e".to_owned(), name.clone()],
         }
@@ -63,9 +63,9 @@ pub(super) struct Env {
 }
 
 /// Reads arguments of a row. A fixed value is put in; what is asked for is left open.
-pub(super) fn arguments(questions: &mut Questions<'_>, given: &[Argument]) -> Result<Vec<Arg>, UnusableReason> {
+pub(super) fn arguments(questions: &mut Questions<'_>, given: &[Argument]) -> Result<Vec<Arg>, UnsupportedReason> {
     if given.len() > MAX_INPUTS {
-        return Err(UnusableReason::TooMany { most: MAX_INPUTS, what: "arguments" });
+        return Err(UnsupportedReason::TooMany { most: MAX_INPUTS, what: "arguments" });
     }
     let mut args = Vec::new();
     for (number, argument) in (1..).zip(given) {
@@ -83,10 +83,14 @@ fn shown_name(number: usize, argument: &Argument) -> String {
     hint.map_or_else(|| format!("argument {number}"), |hint| one_line(hint, 60))
 }
 
-fn argument(questions: &mut Questions<'_>, number: usize, argument: &Argument) -> Result<Option<Arg>, UnusableReason> {
+fn argument(
+    questions: &mut Questions<'_>,
+    number: usize,
+    argument: &Argument,
+) -> Result<Option<Arg>, UnsupportedReason> {
     let input = &argument.input;
     let text = input.value.as_deref().filter(|text| !text.is_empty());
-    let place = |name| Place { repeated: argument.repeated, ..Place::named(name) };
+    let place = |name| ValueSlot { repeated: argument.repeated, ..ValueSlot::named(name) };
     let Some(name) = &argument.name else {
         let value = questions.value(place(&shown_name(number, argument)), input)?;
         return Ok(value.map(|value| {
@@ -97,19 +101,21 @@ fn argument(questions: &mut Questions<'_>, number: usize, argument: &Argument) -
     let flag = flag(name)?;
     let said = input.description.as_ref().or(input.default.as_ref()).or(input.placeholder.as_ref());
     let is_plain = input.format == Format::Text && input.choices.is_empty() && !input.required && !input.secret;
-    if text.is_none() && (BARE.contains(&flag.as_str()) || flag.contains('=') || (is_plain && said.is_none())) {
+    if text.is_none()
+        && (FLAGS_WITHOUT_VALUE.contains(&flag.as_str()) || flag.contains('=') || (is_plain && said.is_none()))
+    {
         return Ok(Some(Arg::word(flag)));
     }
     if input.format == Format::Boolean && text.is_none_or(|text| text == "true") {
         if text.is_some() {
             return Ok(Some(Arg::word(flag)));
         }
-        questions.ask(&flag, input, Place { secret: false, repeated: false, ..place(&flag) }, input.required);
+        questions.ask(&flag, input, ValueSlot { secret: false, repeated: false, ..place(&flag) }, input.required);
         let is_on = input.default.as_deref() == Some("true");
         return Ok(Some(Arg::Switch { question: flag.clone(), flag, is_on }));
     }
     let bare = text.is_none() && is_plain;
-    let value = questions.value(Place { bare, ..place(&flag) }, input)?;
+    let value = questions.value(ValueSlot { bare, ..place(&flag) }, input)?;
     Ok(value.map(|value| {
         let required = input.required || value.questions().any(|name| questions.is_required(name));
         Arg::Named { joined: flag.starts_with("--"), flag, value, required }
@@ -117,7 +123,7 @@ fn argument(questions: &mut Questions<'_>, number: usize, argument: &Argument) -
 }
 
 /// The flag as it is passed. A name without dashes gets them: real rows have `port` for `--port`.
-fn flag(name: &str) -> Result<String, UnusableReason> {
+fn flag(name: &str) -> Result<String, UnsupportedReason> {
     let bare = name.trim_start_matches('-');
     let dashes = name.len() - bare.len();
     // Some rows have the value in the name.
@@ -127,12 +133,12 @@ fn flag(name: &str) -> Result<String, UnusableReason> {
         && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.:-".contains(&b))
         && word.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
     if !fits {
-        return Err(UnusableReason::Name { name: quoted(name), what: "an argument" });
+        return Err(UnsupportedReason::Name { name: quoted(name), what: "an argument" });
     }
     if let Some(value) = value {
         check_fixed(name, value)?;
         if pieces(value).questions().next().is_some() {
-            return Err(UnusableReason::Name { name: quoted(name), what: "an argument" });
+            return Err(UnsupportedReason::Name { name: quoted(name), what: "an argument" });
         }
     }
     Ok(match dashes {
@@ -143,12 +149,12 @@ fn flag(name: &str) -> Result<String, UnusableReason> {
 }
 
 /// Takes out the arguments that would show a secret. Every program on the machine can read arguments.
-pub(super) fn without_secrets(questions: &mut Questions<'_>, args: Vec<Arg>) -> Result<Vec<Arg>, UnusableReason> {
+pub(super) fn without_secrets(questions: &mut Questions<'_>, args: Vec<Arg>) -> Result<Vec<Arg>, UnsupportedReason> {
     let mut kept = Vec::new();
     for arg in args {
         match arg.questions().into_iter().find(|name| questions.is_secret(name)).map(str::to_owned) {
             None => kept.push(arg),
-            Some(name) if arg.is_required() => return Err(UnusableReason::SecretArgument { name: quoted(&name) }),
+            Some(name) if arg.is_required() => return Err(UnsupportedReason::SecretArgument { name: quoted(&name) }),
             Some(name) => questions.leave_out(&name, "as an argument, every program on this machine could read it"),
         }
     }
@@ -156,9 +162,12 @@ pub(super) fn without_secrets(questions: &mut Questions<'_>, args: Vec<Arg>) -> 
 }
 
 /// Reads the variables of a row.
-pub(super) fn environment(questions: &mut Questions<'_>, given: &[ServerSetting]) -> Result<Vec<Env>, UnusableReason> {
+pub(super) fn environment(
+    questions: &mut Questions<'_>,
+    given: &[ServerSetting],
+) -> Result<Vec<Env>, UnsupportedReason> {
     if given.len() > MAX_INPUTS {
-        return Err(UnusableReason::TooMany { most: MAX_INPUTS, what: "variables" });
+        return Err(UnsupportedReason::TooMany { most: MAX_INPUTS, what: "variables" });
     }
     let mut env: Vec<Env> = Vec::new();
     for setting in given {
@@ -173,32 +182,32 @@ pub(super) fn environment(questions: &mut Questions<'_>, given: &[ServerSetting]
     Ok(env)
 }
 
-fn variable(questions: &mut Questions<'_>, name: &str, input: &Input) -> Result<Option<Env>, UnusableReason> {
+fn variable(questions: &mut Questions<'_>, name: &str, input: &Input) -> Result<Option<Env>, UnsupportedReason> {
     if name.parse::<EnvName>().is_err() {
-        return Err(UnusableReason::Name { name: quoted(name), what: "a variable" });
+        return Err(UnsupportedReason::Name { name: quoted(name), what: "a variable" });
     }
     // What decides where code comes from is not offered by the publisher.
     let bare = Input { default: None, ..input.clone() };
     let input = if aiw_core::names_code(name) { &bare } else { input };
-    let Some(value) = questions.value(Place::named(name), input)? else { return Ok(None) };
+    let Some(value) = questions.value(ValueSlot::named(name), input)? else { return Ok(None) };
     check_variable(name, &value)?;
     Ok(Some(Env { name: name.to_owned(), value }))
 }
 
 /// Refuses a variable that decides what code runs: any that the row fixes, and the plainest ones if they are asked for.
-pub(super) fn check_variable(name: &str, value: &Value) -> Result<(), UnusableReason> {
+pub(super) fn check_variable(name: &str, value: &Value) -> Result<(), UnsupportedReason> {
     let is_stage = |text: &str| name == "ENV" && text.bytes().all(|b| b.is_ascii_alphanumeric());
     let steers = match value.fixed() {
         Some(text) => (aiw_core::names_code(name) || is_steering(name)) && !is_stage(text),
         None => is_steering(name),
     };
-    if steers { Err(UnusableReason::Steers { name: quoted(name) }) } else { Ok(()) }
+    if steers { Err(UnsupportedReason::Steers { name: quoted(name) }) } else { Ok(()) }
 }
 
 /// Whether a server has no reason to ask for a variable: a loader, an interpreter or aiw itself reads it. Those that
 /// servers do ask for (`DOCKER_HOST`, `GIT_SSH_COMMAND`, `HOME`) are the person's to answer.
 fn is_steering(name: &str) -> bool {
-    const ASKED: [&str; 18] = [
+    const VALUE_OPTIONS: [&str; 18] = [
         "AWS_CONFIG_FILE",
         "AWS_SHARED_CREDENTIALS_FILE",
         "BROWSER",
@@ -218,9 +227,10 @@ fn is_steering(name: &str) -> bool {
         "TNS_ADMIN",
         "VIRTUAL_ENV",
     ];
-    const BEGINNINGS: [&str; 10] =
+    const SECRET_TOKEN_PREFIXES: [&str; 10] =
         ["ANSIBLE_", "CARGO_", "COMPOSER_", "CONDA_", "DOCKER_", "GIT_", "NUGET_", "PIP_", "UV_", "YARN_"];
     let upper = name.to_ascii_uppercase();
-    let is_asked = ASKED.contains(&upper.as_str()) || BEGINNINGS.iter().any(|beginning| upper.starts_with(beginning));
+    let is_asked = VALUE_OPTIONS.contains(&upper.as_str())
+        || SECRET_TOKEN_PREFIXES.iter().any(|beginning| upper.starts_with(beginning));
     upper.starts_with("AIW_") || (aiw_core::names_code(&upper) && !is_asked)
 }

@@ -2,14 +2,14 @@
 
 use aiw_core::{quoted, quoted_text};
 
+use super::builder::{CommandBuilder, Token};
 use super::command::Arg;
-use super::error::{Note, UnusableReason};
+use super::error::{Note, UnsupportedReason};
 use super::inputs::Value;
-use super::making::{Making, Token};
 use super::names::{Image, is_digest, is_tag, other_registry};
 
 /// Options that keep the container apart from the machine, or only name it.
-const SAFE: [&str; 27] = [
+const SAFE_OPTIONS: [&str; 27] = [
     "--cap-drop",
     "--cpus",
     "-c",
@@ -40,7 +40,7 @@ const SAFE: [&str; 27] = [
 ];
 
 /// Options that stand alone. Each other one that is written as a word takes the word that follows.
-const ALONE: [&str; 12] = [
+const OPTIONS_WITHOUT_VALUE: [&str; 12] = [
     "--disable-content-trust",
     "--init",
     "--no-healthcheck",
@@ -57,7 +57,7 @@ const ALONE: [&str; 12] = [
 
 /// `docker run -i --rm OPTIONS -e NAME… IMAGE ARGUMENTS`. Variables pass through Docker's own environment, so that no
 /// value is in the arguments.
-pub(super) fn run(making: &mut Making<'_>) -> Result<Vec<Arg>, UnusableReason> {
+pub(super) fn run(making: &mut CommandBuilder<'_>) -> Result<Vec<Arg>, UnsupportedReason> {
     let image = image(making)?;
     let mut args = ["run", "-i", "--rm"].map(Arg::word).to_vec();
     let mut tokens = making.tokens("docker", is_option)?;
@@ -70,11 +70,11 @@ pub(super) fn run(making: &mut Making<'_>) -> Result<Vec<Arg>, UnusableReason> {
             Token::Word(word) if ["docker", "run"].contains(&word.as_str()) || is_own(&word) => {}
             Token::Word(word) => return Err(tokens.refused(&word)),
             Token::Switch(arg) => {
-                let Arg::Switch { flag, .. } = &arg else { return Err(tokens.refused(&arg.shown().concat())) };
+                let Arg::Switch { flag, .. } = &arg else { return Err(tokens.refused(&arg.display_words().concat())) };
                 if !is_option(flag) {
                     return Err(tokens.refused(flag));
                 }
-                if !SAFE.contains(&flag.as_str()) {
+                if !SAFE_OPTIONS.contains(&flag.as_str()) {
                     making.reaches.push(reach(flag, None));
                 }
                 args.push(arg);
@@ -86,10 +86,10 @@ pub(super) fn run(making: &mut Making<'_>) -> Result<Vec<Arg>, UnusableReason> {
                 }
                 "-e" | "--env" => {
                     let value = tokens.value(&flag, value)?;
-                    making.set_variable(&value, required, tokens.refused(&format!("{flag} {}", value.shown())))?;
+                    making.set_variable(&value, required, tokens.refused(&format!("{flag} {}", value.display())))?;
                 }
-                _ if value.is_none() && (ALONE.contains(&flag.as_str())) => {
-                    if !SAFE.contains(&flag.as_str()) {
+                _ if value.is_none() && (OPTIONS_WITHOUT_VALUE.contains(&flag.as_str())) => {
+                    if !SAFE_OPTIONS.contains(&flag.as_str()) {
                         making.reaches.push(reach(&flag, None));
                     }
                     args.push(Arg::word(flag));
@@ -100,7 +100,7 @@ pub(super) fn run(making: &mut Making<'_>) -> Result<Vec<Arg>, UnusableReason> {
                     if !is_option(&flag) {
                         return Err(tokens.refused(&flag));
                     }
-                    let is_safe = SAFE.contains(&flag.as_str())
+                    let is_safe = SAFE_OPTIONS.contains(&flag.as_str())
                         || (["--network", "--net"].contains(&flag.as_str())
                             && matches!(value.fixed(), Some("none" | "bridge")));
                     if !is_safe {
@@ -124,10 +124,10 @@ fn is_option(flag: &str) -> bool {
     fits && ((flag.starts_with("--") && word.len() > 1) || (flag.len() == 2 && flag.starts_with('-')))
 }
 
-fn image(making: &mut Making<'_>) -> Result<Image, UnusableReason> {
+fn image(making: &mut CommandBuilder<'_>) -> Result<Image, UnsupportedReason> {
     let package = making.package;
     let given = package.identifier.trim();
-    let invalid = || UnusableReason::Identifier { identifier: quoted(given), what: "reference of an image" };
+    let invalid = || UnsupportedReason::Identifier { identifier: quoted(given), what: "reference of an image" };
     let mut image = Image::parse(given).ok_or_else(invalid)?;
     if let Some(url) = other_registry("oci", package.base_url.as_deref())? {
         let host = url.trim_start_matches("https://").trim_end_matches('/');
@@ -136,13 +136,13 @@ fn image(making: &mut Making<'_>) -> Result<Image, UnusableReason> {
             let is_bare =
                 !given.split('/').next().is_some_and(|first| first.contains(['.', ':']) && given.contains('/'));
             let whole = Image::parse(&format!("{host}/{image}")).filter(|_| is_bare);
-            image = whole.ok_or_else(|| UnusableReason::Registry { url: quoted(&url) })?;
+            image = whole.ok_or_else(|| UnsupportedReason::Registry { url: quoted(&url) })?;
         }
     }
     // Old rows have the tag apart.
     let version = package.version.as_deref().map(str::trim).filter(|version| !version.is_empty());
     if let (None, None, Some(version)) = (&image.tag, &image.digest, version) {
-        let unusable = || UnusableReason::Version { version: quoted(version) };
+        let unusable = || UnsupportedReason::Version { version: quoted(version) };
         match version.split_once('@') {
             // `sha256:…`, or a tag and the digest that it had.
             _ if is_digest(version) => image.digest = Some(version.to_owned()),
@@ -162,7 +162,7 @@ fn image(making: &mut Making<'_>) -> Result<Image, UnusableReason> {
 
 /// Returns the access that an option gives the container.
 fn reach(flag: &str, value: Option<&Value>) -> String {
-    let value = value.map(Value::shown).unwrap_or_default();
+    let value = value.map(Value::display).unwrap_or_default();
     let joined = if value.is_empty() { flag.to_owned() } else { format!("{flag} {value}") };
     let what = match flag {
         _ if value.contains("docker.sock") => "the container controls Docker, and with it this machine",

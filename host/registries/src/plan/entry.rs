@@ -11,16 +11,16 @@ use serde_json::{Map, Value as Json, json};
 use super::answer::{check, is_reference};
 use super::command::Arg;
 use super::error::EntryPlanError;
-use super::inputs::{Piece, Value, is_host};
+use super::inputs::{TemplatePart, Value, is_host};
+use super::method::{InstallAction, InstallMethod};
 use super::remote::check_address;
-use super::way::{Recipe, Way};
 
 /// The person's answers, by the questions' names. An answer of exactly `${NAME}` is read from the environment when the
 /// server starts, one of exactly `${secret:NAME}` from the vault.
 #[derive(Debug, Clone, Default)]
-pub struct EntryAnswers(BTreeMap<String, Vec<Secret>>);
+pub struct EntryValues(BTreeMap<String, Vec<Secret>>);
 
-impl EntryAnswers {
+impl EntryValues {
     /// Adds an answer; a question that is repeated takes several.
     pub fn give(&mut self, question: impl Into<String>, answer: Secret) {
         self.0.entry(question.into()).or_default().push(answer);
@@ -53,7 +53,7 @@ impl EntryAnswers {
 
 /// An entry of `mcp.json`, and the secrets that it refers to.
 #[derive(Debug, Clone, PartialEq)]
-pub struct PlannedEntry {
+pub struct EntryPlan {
     /// The entry: `command`, `args` and `env`, or `type`, `url` and `headers`.
     pub declaration: Map<String, Json>,
     /// The secrets to store before the entry is written.
@@ -69,20 +69,20 @@ pub struct PlannedEntry {
 ///
 /// The way can't be used, an answer is missing, or one doesn't fit. No error repeats an answer.
 pub fn entry(
-    way: &Way,
-    answers: &EntryAnswers,
+    way: &InstallMethod,
+    answers: &EntryValues,
     key: &str,
     is_taken: impl Fn(&SecretName) -> bool,
-) -> Result<PlannedEntry, EntryPlanError> {
+) -> Result<EntryPlan, EntryPlanError> {
     let recipe = way.recipe.as_ref().map_err(|reason| EntryPlanError::Refused(reason.clone()))?;
     let mut filling = Filling::new(way.questions(), answers, key, &is_taken)?;
     let mut declaration = Map::new();
     match recipe {
-        Recipe::Fetch { .. } => return Err(EntryPlanError::NotRead),
-        Recipe::Run(run) => {
+        InstallAction::Fetch { .. } => return Err(EntryPlanError::NotRead),
+        InstallAction::Run(run) => {
             let mut env = Map::new();
             for variable in &run.env {
-                if let Some(text) = filling.once(&variable.value, &quoted(&variable.name), Spot::Variable)? {
+                if let Some(text) = filling.once(&variable.value, &quoted(&variable.name), ValueTarget::Variable)? {
                     env.insert(variable.name.clone(), text.into());
                 }
             }
@@ -99,11 +99,11 @@ pub fn entry(
                 declaration.insert("cwd".into(), directory.as_str().into());
             }
         }
-        Recipe::Reach(reach) => {
-            let address = filling.once(&reach.url, "the address", Spot::Address)?.unwrap_or_default();
+        InstallAction::Reach(reach) => {
+            let address = filling.once(&reach.url, "the address", ValueTarget::Address)?.unwrap_or_default();
             let mut headers = Map::new();
             for header in &reach.headers {
-                if let Some(text) = filling.once(&header.value, &quoted(&header.name), Spot::Header)? {
+                if let Some(text) = filling.once(&header.value, &quoted(&header.name), ValueTarget::Header)? {
                     headers.insert(header.name.clone(), text.into());
                 }
             }
@@ -116,12 +116,12 @@ pub fn entry(
     }
     aiw_servers::server(key, &json!(declaration)).map_err(EntryPlanError::Entry)?;
     let answers = filling.recorded();
-    Ok(PlannedEntry { declaration, secrets: filling.secrets, answers })
+    Ok(EntryPlan { declaration, secrets: filling.secrets, answers })
 }
 
 /// Where a value goes.
 #[derive(Clone, Copy, PartialEq)]
-enum Spot {
+enum ValueTarget {
     Variable,
     Header,
     Address,
@@ -131,14 +131,14 @@ enum Spot {
 }
 
 /// One answer.
-enum GivenAnswer<'a> {
+enum ProvidedValue<'a> {
     Text(&'a str),
     Reference(String),
 }
 
 struct Filling<'a> {
     asked: BTreeMap<&'a str, (&'a Question, Vec<&'a str>)>,
-    answers: &'a EntryAnswers,
+    answers: &'a EntryValues,
     key: &'a str,
     is_taken: &'a dyn Fn(&SecretName) -> bool,
     secrets: Vec<(SecretName, Secret)>,
@@ -149,7 +149,7 @@ struct Filling<'a> {
 impl<'a> Filling<'a> {
     fn new(
         questions: &'a [Question],
-        answers: &'a EntryAnswers,
+        answers: &'a EntryValues,
         key: &'a str,
         is_taken: &'a dyn Fn(&SecretName) -> bool,
     ) -> Result<Self, EntryPlanError> {
@@ -216,7 +216,7 @@ impl<'a> Filling<'a> {
     }
 
     /// A value that there is once or not at all.
-    fn once(&mut self, value: &Value, place: &str, spot: Spot) -> Result<Option<String>, EntryPlanError> {
+    fn once(&mut self, value: &Value, place: &str, spot: ValueTarget) -> Result<Option<String>, EntryPlanError> {
         match self.times(value)? {
             0 => Ok(None),
             1 => self.text(value, 0, place, spot).map(Some),
@@ -228,12 +228,17 @@ impl<'a> Filling<'a> {
         match arg {
             Arg::Word { value, .. } => {
                 for number in 0..self.times(value)? {
-                    args.push(self.text(value, number, "an argument", Spot::Word)?);
+                    args.push(self.text(value, number, "an argument", ValueTarget::Word)?);
                 }
             }
             Arg::Named { flag, value, joined, .. } => {
                 for number in 0..self.times(value)? {
-                    let text = self.text(value, number, flag, if *joined { Spot::Argument } else { Spot::Word })?;
+                    let text = self.text(
+                        value,
+                        number,
+                        flag,
+                        if *joined { ValueTarget::Argument } else { ValueTarget::Word },
+                    )?;
                     match (text.is_empty(), joined) {
                         (true, _) => args.push(flag.clone()),
                         (false, true) => args.push(format!("{flag}={text}")),
@@ -261,37 +266,38 @@ impl<'a> Filling<'a> {
     }
 
     /// A value with its answers. What is not a reference is never read as one.
-    fn text(&mut self, value: &Value, number: usize, place: &str, spot: Spot) -> Result<String, EntryPlanError> {
+    fn text(&mut self, value: &Value, number: usize, place: &str, spot: ValueTarget) -> Result<String, EntryPlanError> {
         let (mut text, mut plain) = (String::new(), String::new());
         for (at, piece) in value.0.iter().enumerate() {
             let name = match piece {
-                Piece::Text(fixed) => {
+                TemplatePart::Text(fixed) => {
                     plain.push_str(fixed);
                     text.push_str(fixed);
                     continue;
                 }
-                Piece::Answer(name) => name,
+                TemplatePart::Answer(name) => name,
             };
             let wrong = |why: &str| EntryPlanError::Answer { name: quoted(name), why: why.to_owned() };
             match self.said(name, number, spot)? {
-                GivenAnswer::Text(answer) => {
-                    if spot == Spot::Word && at == 0 && answer.starts_with('-') && answer.parse::<f64>().is_err() {
+                ProvidedValue::Text(answer) => {
+                    if spot == ValueTarget::Word && at == 0 && answer.starts_with('-') && answer.parse::<f64>().is_err()
+                    {
                         return Err(wrong("begins with `-`, so it would be read as an option"));
                     }
                     check_plain(answer, &quoted(name))?;
                     let is_sent = answer.bytes().all(|b| matches!(b, b' '..=b'~'));
                     let answer = match spot {
-                        Spot::Address => placed(&value.0, at, answer).map_err(wrong)?,
-                        Spot::Header if !is_sent => return Err(wrong("can't be sent in a header")),
+                        ValueTarget::Address => placed(&value.0, at, answer).map_err(wrong)?,
+                        ValueTarget::Header if !is_sent => return Err(wrong("can't be sent in a header")),
                         _ => answer.to_owned(),
                     };
                     plain.push_str(&answer);
                     text.push_str(&answer);
                 }
-                GivenAnswer::Reference(_) if spot == Spot::Address && is_host(&value.0, at) => {
+                ProvidedValue::Reference(_) if spot == ValueTarget::Address && is_host(&value.0, at) => {
                     return Err(wrong("decides where your data goes, so it can't come from a variable or the vault"));
                 }
-                GivenAnswer::Reference(reference) => {
+                ProvidedValue::Reference(reference) => {
                     // A text before it can't reach into a reference.
                     check_plain(&std::mem::take(&mut plain), place)?;
                     text.push_str(&reference);
@@ -299,14 +305,15 @@ impl<'a> Filling<'a> {
             }
         }
         check_plain(&plain, place)?;
-        if spot == Spot::Header && plain.len() == text.len() && !HeaderName::allows(&text) {
+        if spot == ValueTarget::Header && plain.len() == text.len() && !HeaderName::allows(&text) {
             return Err(EntryPlanError::Answer { name: place.to_owned(), why: "can't be sent in a header".into() });
         }
-        if spot == Spot::Address && plain.len() == text.len() {
+        if spot == ValueTarget::Address && plain.len() == text.len() {
             let why = |why: &str| EntryPlanError::Answer { name: place.to_owned(), why: why.to_owned() };
             let url = check_address(&text).map_err(why)?;
             // Who gives the whole host means it. An end of one must not lead elsewhere than its beginning says.
-            let is_part = |at| at > 0 && matches!(value.0.get(at), Some(Piece::Answer(_))) && is_host(&value.0, at);
+            let is_part =
+                |at| at > 0 && matches!(value.0.get(at), Some(TemplatePart::Answer(_))) && is_host(&value.0, at);
             if is_inner(&url) && (1..value.0.len()).any(is_part) {
                 return Err(why(
                     "leads into a private or local network; `aiw mcp add NAME --url URL` adds such a server",
@@ -317,24 +324,26 @@ impl<'a> Filling<'a> {
     }
 
     /// The answer to a question, as it goes to a place.
-    fn said(&mut self, name: &str, number: usize, spot: Spot) -> Result<GivenAnswer<'a>, EntryPlanError> {
-        let Some((&name, (question, given))) = self.asked.get_key_value(name) else { return Ok(GivenAnswer::Text("")) };
+    fn said(&mut self, name: &str, number: usize, spot: ValueTarget) -> Result<ProvidedValue<'a>, EntryPlanError> {
+        let Some((&name, (question, given))) = self.asked.get_key_value(name) else {
+            return Ok(ProvidedValue::Text(""));
+        };
         let number = if given.len() == 1 { 0 } else { number };
         let answer = given.get(number).copied().unwrap_or_default();
-        let is_argument = matches!(spot, Spot::Argument | Spot::Word);
+        let is_argument = matches!(spot, ValueTarget::Argument | ValueTarget::Word);
         if is_argument && answer.starts_with("${secret:") {
             let why = "is a secret, and every program on this machine can read arguments".to_owned();
             return Err(EntryPlanError::Answer { name: quoted(name), why });
         }
         if is_reference(answer) {
-            return Ok(GivenAnswer::Reference(answer.to_owned()));
+            return Ok(ProvidedValue::Reference(answer.to_owned()));
         }
         // A choice is public. A path may look like a key, and a key may be asked for as a path.
         let is_path = question.format == Format::FilePath && answer.contains(['/', '\\']);
         let is_named = question.format == Format::FilePath && is_secret_name(&question.name);
         let looks = question.choices.is_empty() && !is_path && (is_named || is_secret_value(answer));
         if !(question.secret || looks) {
-            return Ok(GivenAnswer::Text(answer));
+            return Ok(ProvidedValue::Text(answer));
         }
         let wrong = |why: &str| EntryPlanError::Answer { name: quoted(name), why: why.to_owned() };
         if is_argument {
@@ -344,14 +353,14 @@ impl<'a> Filling<'a> {
             ));
         }
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%=:+,@!*".contains(&byte);
-        if spot == Spot::Address && !answer.bytes().all(allowed) {
+        if spot == ValueTarget::Address && !answer.bytes().all(allowed) {
             return Err(wrong("can't stand in an address as it is; write other characters as `%` and two digits"));
         }
-        if spot == Spot::Header && !HeaderName::allows(answer) {
+        if spot == ValueTarget::Header && !HeaderName::allows(answer) {
             return Err(wrong("can't be sent in a header"));
         }
         if let Some(stored) = self.named.get(&(name, number)) {
-            return Ok(GivenAnswer::Reference(secret_reference(stored)));
+            return Ok(ProvidedValue::Reference(secret_reference(stored)));
         }
         let is_free = |new: &SecretName| !(self.is_taken)(new) && !self.secrets.iter().any(|(other, _)| other == new);
         let stored =
@@ -359,7 +368,7 @@ impl<'a> Filling<'a> {
         self.secrets.push((stored.clone(), Secret::new(answer)));
         let reference = secret_reference(&stored);
         self.named.insert((name, number), stored);
-        Ok(GivenAnswer::Reference(reference))
+        Ok(ProvidedValue::Reference(reference))
     }
 }
 
@@ -373,7 +382,7 @@ fn check_plain(text: &str, place: &str) -> Result<(), EntryPlanError> {
 }
 
 /// An answer within an address: a whole beginning, a part of the host, or one part of the path or the query.
-fn placed(pieces: &[Piece], at: usize, answer: &str) -> Result<String, &'static str> {
+fn placed(pieces: &[TemplatePart], at: usize, answer: &str) -> Result<String, &'static str> {
     if at == 0 {
         return match check_address(answer) {
             Ok(_) if !answer.contains(['?', '#', '{', '}', '\\']) => Ok(answer.trim_end_matches('/').to_owned()),

@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 
-use aiw_core::{Fault, quoted_list};
+use aiw_core::{Diagnostic, quoted_list};
 
 /// Why a way can't be used. Texts of the row are quoted already, and in one line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum UnusableReason {
+pub enum UnsupportedReason {
     /// The server is no longer offered.
     #[error("its publisher withdrew it")]
     Withdrawn,
@@ -168,7 +168,7 @@ pub enum Note {
     },
     /// A part of the row that does nothing, or would do harm.
     #[error("{part} is left out: {why}")]
-    LeftOut {
+    Skipped {
         /// The argument, variable or header.
         part: String,
         /// The reason.
@@ -176,9 +176,9 @@ pub enum Note {
     },
 }
 
-impl UnusableReason {
+impl UnsupportedReason {
     /// Why one part of the row is left out, as the end of a sentence about it.
-    pub(super) fn of_part(&self) -> Cow<'static, str> {
+    pub(super) fn part_suffix(&self) -> Cow<'static, str> {
         match self {
             Self::Name { what, .. } => format!("that is not a valid name of {what}").into(),
             Self::Value { why, .. } => format!("its value {why}").into(),
@@ -194,7 +194,7 @@ impl UnusableReason {
 pub enum EntryPlanError {
     /// The way can't be used.
     #[error("the server can't be installed like this: {0}")]
-    Refused(#[from] UnusableReason),
+    Refused(#[from] UnsupportedReason),
     /// A bundle that has not been read.
     #[error("what the bundle runs is not known before it is read")]
     NotRead,
@@ -225,4 +225,4 @@ pub enum EntryPlanError {
     Entry(String),
 }
 
-impl Fault for EntryPlanError {}
+impl Diagnostic for EntryPlanError {}

@@ -6,11 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use aiw_core::registry::{Format, Input, ServerVariable};
 use aiw_core::{Question, is_unsafe_in_line, quoted};
 
-use super::error::{Note, UnusableReason};
+use super::error::{Note, UnsupportedReason};
 
 /// A part of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Piece {
+pub(super) enum TemplatePart {
     /// As the row has it.
     Text(String),
     /// The answer to a question.
@@ -19,57 +19,57 @@ pub(super) enum Piece {
 
 /// A text with places for answers.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Value(pub(super) Vec<Piece>);
+pub(super) struct Value(pub(super) Vec<TemplatePart>);
 
 impl Value {
     pub(super) fn text(text: impl Into<String>) -> Self {
-        Self(vec![Piece::Text(text.into())])
+        Self(vec![TemplatePart::Text(text.into())])
     }
 
     pub(super) fn answer(name: &str) -> Self {
-        Self(vec![Piece::Answer(name.to_owned())])
+        Self(vec![TemplatePart::Answer(name.to_owned())])
     }
 
     /// The text, if nothing is open.
     pub(super) fn fixed(&self) -> Option<&str> {
         match &self.0[..] {
             [] => Some(""),
-            [Piece::Text(text)] => Some(text),
+            [TemplatePart::Text(text)] => Some(text),
             _ => None,
         }
     }
 
     pub(super) fn questions(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|piece| match piece {
-            Piece::Answer(name) => Some(name.as_str()),
-            Piece::Text(_) => None,
+            TemplatePart::Answer(name) => Some(name.as_str()),
+            TemplatePart::Text(_) => None,
         })
     }
 
     /// Splits at the first such sign in the leading text, and returns what is before it and the rest.
     pub(super) fn split(&self, sign: char) -> Option<(&str, Self)> {
         let (first, others) = self.0.split_first()?;
-        let Piece::Text(text) = first else { return None };
+        let TemplatePart::Text(text) = first else { return None };
         let (before, after) = text.split_once(sign)?;
-        let first = (!after.is_empty()).then(|| Piece::Text(after.to_owned()));
+        let first = (!after.is_empty()).then(|| TemplatePart::Text(after.to_owned()));
         Some((before, Self(first.into_iter().chain(others.iter().cloned()).collect())))
     }
 
     /// For people: open places as `<NAME>`.
-    pub(super) fn shown(&self) -> String {
-        let piece = |piece: &Piece| match piece {
-            Piece::Text(text) => text.clone(),
-            Piece::Answer(name) => format!("<{name}>"),
+    pub(super) fn display(&self) -> String {
+        let piece = |piece: &TemplatePart| match piece {
+            TemplatePart::Text(text) => text.clone(),
+            TemplatePart::Answer(name) => format!("<{name}>"),
         };
         self.0.iter().map(piece).collect()
     }
 }
 
 /// Whether a place is in the part of an address that says where it is.
-pub(super) fn is_host(pieces: &[Piece], at: usize) -> bool {
+pub(super) fn is_host(pieces: &[TemplatePart], at: usize) -> bool {
     let before = pieces[..at].iter().map(|piece| match piece {
-        Piece::Text(text) => text.as_str(),
-        Piece::Answer(_) => "x",
+        TemplatePart::Text(text) => text.as_str(),
+        TemplatePart::Answer(_) => "x",
     });
     let before: String = before.collect();
     before.split_once("://").map_or(at == 0, |(_, rest)| !rest.contains(['/', '?', '#']))
@@ -85,9 +85,9 @@ pub(super) fn pieces(text: &str) -> Value {
             (Some(name), Some(end)) => {
                 plain.push_str(&rest[..start]);
                 if !plain.is_empty() {
-                    found.push(Piece::Text(std::mem::take(&mut plain)));
+                    found.push(TemplatePart::Text(std::mem::take(&mut plain)));
                 }
-                found.push(Piece::Answer(name.to_owned()));
+                found.push(TemplatePart::Answer(name.to_owned()));
                 rest = &rest[end + 1..];
             }
             _ => {
@@ -98,7 +98,7 @@ pub(super) fn pieces(text: &str) -> Value {
     }
     plain.push_str(rest);
     if !plain.is_empty() {
-        found.push(Piece::Text(plain));
+        found.push(TemplatePart::Text(plain));
     }
     Value(found)
 }
@@ -116,7 +116,7 @@ pub(super) fn is_offered(text: &str) -> bool {
 }
 
 /// Checks a text of the row that becomes part of a command or a request.
-pub(super) fn check_fixed(name: &str, text: &str) -> Result<(), UnusableReason> {
+pub(super) fn check_fixed(name: &str, text: &str) -> Result<(), UnsupportedReason> {
     let why = if text.contains(is_unsafe_in_line) {
         "has control characters or invisible ones"
     } else if text.contains("${") {
@@ -125,7 +125,7 @@ pub(super) fn check_fixed(name: &str, text: &str) -> Result<(), UnusableReason> 
     } else {
         return Ok(());
     };
-    Err(UnusableReason::Value { name: quoted(name), why })
+    Err(UnsupportedReason::Value { name: quoted(name), why })
 }
 
 /// The questions of one way, each asked once.
@@ -139,7 +139,7 @@ pub(super) struct Questions<'a> {
 
 /// The place of a value.
 #[derive(Clone, Copy)]
-pub(super) struct Place<'a> {
+pub(super) struct ValueSlot<'a> {
     /// The name to ask by, if the row gives no value.
     pub(super) name: &'a str,
     /// Whether its name or its place says that it is a secret.
@@ -148,7 +148,7 @@ pub(super) struct Place<'a> {
     pub(super) bare: bool,
 }
 
-impl<'a> Place<'a> {
+impl<'a> ValueSlot<'a> {
     pub(super) fn named(name: &'a str) -> Self {
         Self { name, secret: aiw_servers::names_secret(name), repeated: false, bare: false }
     }
@@ -160,7 +160,7 @@ impl<'a> Questions<'a> {
     }
 
     /// The value of an input: fixed, or open where it is asked for. None leaves out all that it is for.
-    pub(super) fn value(&mut self, place: Place<'_>, input: &Input) -> Result<Option<Value>, UnusableReason> {
+    pub(super) fn value(&mut self, place: ValueSlot<'_>, input: &Input) -> Result<Option<Value>, UnsupportedReason> {
         // Some publishers leave a value empty that is to be filled in.
         let Some(text) = input.value.as_ref().filter(|text| !text.is_empty()) else {
             self.ask(place.name, input, place, input.required);
@@ -169,29 +169,39 @@ impl<'a> Questions<'a> {
         let value = pieces(text);
         for piece in &value.0 {
             match piece {
-                Piece::Text(text) => check_fixed(place.name, text)?,
-                Piece::Answer(name) if !self.declared.contains_key(name.as_str()) => {
+                TemplatePart::Text(text) => check_fixed(place.name, text)?,
+                TemplatePart::Answer(name) if !self.declared.contains_key(name.as_str()) => {
                     if !(input.required || input.secret || place.secret) {
                         self.leave_out(place.name, "nothing says what the name in braces stands for");
                         return Ok(None);
                     }
                 }
-                Piece::Answer(_) => {}
+                TemplatePart::Answer(_) => {}
             }
         }
         self.open(place, value, input, input.required).map(Some)
     }
 
     /// An address: each open place in it has to be filled.
-    pub(super) fn places(&mut self, place: Place<'_>, value: Value) -> Result<Value, UnusableReason> {
+    pub(super) fn places(&mut self, place: ValueSlot<'_>, value: Value) -> Result<Value, UnsupportedReason> {
         self.open(place, value, &Input::default(), true)
     }
 
     /// Asks for what is open in a value, and puts in what is not.
-    fn open(&mut self, place: Place<'_>, value: Value, input: &Input, required: bool) -> Result<Value, UnusableReason> {
+    fn open(
+        &mut self,
+        place: ValueSlot<'_>,
+        value: Value,
+        input: &Input,
+        required: bool,
+    ) -> Result<Value, UnsupportedReason> {
         // `$` before a brace would make a variable of what is put there.
-        if value.0.windows(2).any(|two| matches!(two, [Piece::Text(text), Piece::Answer(_)] if text.ends_with('$'))) {
-            return Err(UnusableReason::Value {
+        if value
+            .0
+            .windows(2)
+            .any(|two| matches!(two, [TemplatePart::Text(text), TemplatePart::Answer(_)] if text.ends_with('$')))
+        {
+            return Err(UnsupportedReason::Value {
                 name: quoted(place.name),
                 why: "contains `${`, which aiw would read as a variable of yours",
             });
@@ -201,13 +211,13 @@ impl<'a> Questions<'a> {
                 Some(variable) if variable.value.is_some() => {}
                 Some(variable) => {
                     let secret = variable.secret || aiw_servers::names_secret(name);
-                    self.ask(name, variable, Place { secret, bare: false, ..place }, variable.required || required);
+                    self.ask(name, variable, ValueSlot { secret, bare: false, ..place }, variable.required || required);
                 }
                 None => {
                     let bare =
                         Input { description: input.description.clone(), secret: input.secret, ..Input::default() };
                     let secret = place.secret || aiw_servers::names_secret(name);
-                    self.ask(name, &bare, Place { secret, bare: false, ..place }, required);
+                    self.ask(name, &bare, ValueSlot { secret, bare: false, ..place }, required);
                 }
             }
         }
@@ -215,33 +225,36 @@ impl<'a> Questions<'a> {
     }
 
     /// Puts in what the row fixes for a variable.
-    fn fill(&self, place: &str, value: Value) -> Result<Value, UnusableReason> {
+    fn fill(&self, place: &str, value: Value) -> Result<Value, UnsupportedReason> {
         let fixed = |name: &str| self.declared.get(name).and_then(|variable| variable.value.as_deref());
-        let mut filled: Vec<Piece> = Vec::new();
+        let mut filled: Vec<TemplatePart> = Vec::new();
         for piece in value.0 {
             let piece = match piece {
-                Piece::Answer(name) => {
-                    fixed(&name).map_or(Piece::Answer(name.clone()), |text| Piece::Text(text.to_owned()))
+                TemplatePart::Answer(name) => {
+                    fixed(&name).map_or(TemplatePart::Answer(name.clone()), |text| TemplatePart::Text(text.to_owned()))
                 }
                 text => text,
             };
             match (filled.last_mut(), piece) {
-                (Some(Piece::Text(before)), Piece::Text(text)) => before.push_str(&text),
+                (Some(TemplatePart::Text(before)), TemplatePart::Text(text)) => before.push_str(&text),
                 (_, piece) => filled.push(piece),
             }
         }
         for piece in &filled {
-            if let Piece::Text(text) = piece {
+            if let TemplatePart::Text(text) = piece {
                 check_fixed(place, text)?;
                 if pieces(text).questions().next().is_some() {
-                    return Err(UnusableReason::Value { name: quoted(place), why: "has a variable within a variable" });
+                    return Err(UnsupportedReason::Value {
+                        name: quoted(place),
+                        why: "has a variable within a variable",
+                    });
                 }
             }
         }
         Ok(Value(filled))
     }
 
-    pub(super) fn ask(&mut self, name: &str, input: &Input, place: Place<'_>, required: bool) {
+    pub(super) fn ask(&mut self, name: &str, input: &Input, place: ValueSlot<'_>, required: bool) {
         let default = input.default.clone().filter(|text| is_offered(text));
         let choices: Vec<String> = input.choices.iter().filter(|text| is_offered(text)).cloned().collect();
         let secret = input.secret || (place.secret && input.format == Format::Text && input.choices.is_empty());
@@ -274,7 +287,7 @@ impl<'a> Questions<'a> {
 
     /// Asks for a variable of which the row says nothing but the name.
     pub(super) fn ask_variable(&mut self, name: &str) {
-        self.ask(name, &Input::default(), Place::named(name), false);
+        self.ask(name, &Input::default(), ValueSlot::named(name), false);
     }
 
     pub(super) fn add(&mut self, question: Question) {
@@ -309,11 +322,11 @@ impl<'a> Questions<'a> {
         &mut self,
         part: &str,
         is_needed: bool,
-        made: Result<Option<T>, UnusableReason>,
-    ) -> Result<Option<T>, UnusableReason> {
+        made: Result<Option<T>, UnsupportedReason>,
+    ) -> Result<Option<T>, UnsupportedReason> {
         match made {
             Err(reason) if !is_needed => {
-                self.leave_out(part, reason.of_part());
+                self.leave_out(part, reason.part_suffix());
                 Ok(None)
             }
             made => made,
@@ -321,7 +334,7 @@ impl<'a> Questions<'a> {
     }
 
     pub(super) fn leave_out(&mut self, part: &str, why: impl Into<Cow<'static, str>>) {
-        let note = Note::LeftOut { part: quoted(part), why: why.into() };
+        let note = Note::Skipped { part: quoted(part), why: why.into() };
         if !self.notes.contains(&note) {
             self.notes.push(note);
         }

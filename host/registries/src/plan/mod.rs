@@ -21,13 +21,15 @@
 //! - There is no escape for `${` in `mcp.json`, so a row that fixes one is refused.
 
 mod answer;
+mod builder;
 mod bundle;
 mod command;
 mod docker;
 mod entry;
 mod error;
 mod inputs;
-mod making;
+mod method;
+mod methods;
 mod names;
 mod passed;
 mod remote;
@@ -35,12 +37,10 @@ mod runners;
 mod runtime;
 #[cfg(test)]
 pub(crate) mod tests;
-mod way;
-mod ways;
 
 pub use bundle::{Bundle, BundleError, MAX_BUNDLE, TargetMachine};
-pub use entry::{EntryAnswers, PlannedEntry, entry};
-pub use error::{EntryPlanError, Note, UnusableReason};
+pub use entry::{EntryPlan, EntryValues, entry};
+pub use error::{EntryPlanError, Note, UnsupportedReason};
+pub use method::{InstallMethod, MethodKind, how_to_get};
+pub use methods::install_methods;
 pub(crate) use names::split_image;
-pub use way::{Way, WayKind, how_to_get};
-pub use ways::ways;

@@ -3,7 +3,7 @@
 use aiw_core::quoted;
 use url::Url;
 
-use super::error::UnusableReason;
+use super::error::UnsupportedReason;
 
 /// Longer than any name in the registries seen.
 const MAX_NAME: usize = 255;
@@ -181,7 +181,7 @@ fn is_registry(host: &str) -> bool {
 /// # Errors
 ///
 /// It can't be used.
-pub(super) fn other_registry(kind: &str, base: Option<&str>) -> Result<Option<String>, UnusableReason> {
+pub(super) fn other_registry(kind: &str, base: Option<&str>) -> Result<Option<String>, UnsupportedReason> {
     let usual: &[&str] = match kind {
         "npm" => &["registry.npmjs.org", "registry.npmjs.com", "npmjs.com", "npmjs.org", "registry.yarnpkg.com"],
         "pypi" => &["pypi.org", "pypi.python.org"],
@@ -192,7 +192,7 @@ pub(super) fn other_registry(kind: &str, base: Option<&str>) -> Result<Option<St
         _ => &[],
     };
     let Some(base) = base.map(str::trim).filter(|base| !base.is_empty()) else { return Ok(None) };
-    let unusable = || UnusableReason::Registry { url: quoted(base) };
+    let unusable = || UnsupportedReason::Registry { url: quoted(base) };
     // `docker.io` is not a URL, and means what it says.
     let url = Url::parse(base).or_else(|_| Url::parse(&format!("https://{base}"))).map_err(|_| unusable())?;
     let host = url.host_str().unwrap_or_default();

@@ -7,8 +7,8 @@ use aiw_core::{HeaderName, is_inner, is_loopback, quoted, quoted_text};
 use url::Url;
 
 use super::command::Env;
-use super::error::{Note, UnusableReason};
-use super::inputs::{Piece, Place, Questions, Value, check_fixed, is_host, pieces};
+use super::error::{Note, UnsupportedReason};
+use super::inputs::{Questions, TemplatePart, Value, ValueSlot, check_fixed, is_host, pieces};
 
 const MAX_HEADERS: usize = 50;
 
@@ -19,31 +19,38 @@ pub(super) struct OpenAddress {
     pub(super) headers: Vec<Env>,
 }
 
-pub(super) fn reach<'a>(questions: &mut Questions<'a>, endpoint: &'a Endpoint) -> Result<OpenAddress, UnusableReason> {
+pub(super) fn reach<'a>(
+    questions: &mut Questions<'a>,
+    endpoint: &'a Endpoint,
+) -> Result<OpenAddress, UnsupportedReason> {
     questions.declare(&endpoint.variables);
     endpoint.headers.iter().for_each(|header| questions.declare(&header.variables));
     let url = address(questions, &endpoint.url)?;
     Ok(OpenAddress { url, headers: headers(questions, &endpoint.headers)? })
 }
 
-fn address(questions: &mut Questions<'_>, text: &str) -> Result<Value, UnusableReason> {
-    let refused = |why| UnusableReason::Url { url: quoted_text(text, 200), why };
+fn address(questions: &mut Questions<'_>, text: &str) -> Result<Value, UnsupportedReason> {
+    let refused = |why| UnsupportedReason::Url { url: quoted_text(text, 200), why };
     check_fixed("the address", text)?;
     let value = pieces(text);
-    let value = questions.places(Place { secret: false, repeated: false, bare: false, name: "the address" }, value)?;
+    let value =
+        questions.places(ValueSlot { secret: false, repeated: false, bare: false, name: "the address" }, value)?;
     // Something in each open place, to see what stays the same.
     let mut plain = String::new();
     for (at, piece) in value.0.iter().enumerate() {
         match piece {
-            Piece::Text(text) => plain.push_str(text),
-            Piece::Answer(_) if at == 0 => plain.push_str("https://x1.example"),
+            TemplatePart::Text(text) => plain.push_str(text),
+            TemplatePart::Answer(_) if at == 0 => plain.push_str("https://x1.example"),
             // A port, or a part of a name or a path.
-            Piece::Answer(_) => plain.push_str(if plain.ends_with(':') { "1" } else { "x1" }),
+            TemplatePart::Answer(_) => plain.push_str(if plain.ends_with(':') { "1" } else { "x1" }),
         }
     }
     let url = check_address(&plain).map_err(refused)?;
-    let has_host =
-        !value.0.iter().enumerate().any(|(at, piece)| matches!(piece, Piece::Answer(_)) && is_host(&value.0, at));
+    let has_host = !value
+        .0
+        .iter()
+        .enumerate()
+        .any(|(at, piece)| matches!(piece, TemplatePart::Answer(_)) && is_host(&value.0, at));
     if is_loopback(&url) {
         questions.notes.push(Note::Local);
     } else if has_host && is_inner(&url) {
@@ -58,7 +65,7 @@ fn address(questions: &mut Questions<'_>, text: &str) -> Result<Value, UnusableR
         return Err(refused("is not written as it would be asked"));
     }
     questions.notes.push(Note::Rewritten { written: quoted_text(text, 200) });
-    Ok(Value(vec![Piece::Text(asked.to_owned())]))
+    Ok(Value(vec![TemplatePart::Text(asked.to_owned())]))
 }
 
 /// Checks an address without open places: https, or http on this machine. The error is the end of a sentence.
@@ -80,9 +87,9 @@ pub(super) fn check_address(text: &str) -> Result<Url, &'static str> {
     Ok(url)
 }
 
-fn headers(questions: &mut Questions<'_>, given: &[ServerSetting]) -> Result<Vec<Env>, UnusableReason> {
+fn headers(questions: &mut Questions<'_>, given: &[ServerSetting]) -> Result<Vec<Env>, UnsupportedReason> {
     if given.len() > MAX_HEADERS {
-        return Err(UnusableReason::TooMany { most: MAX_HEADERS, what: "headers" });
+        return Err(UnsupportedReason::TooMany { most: MAX_HEADERS, what: "headers" });
     }
     let (mut headers, mut seen) = (Vec::new(), BTreeSet::new());
     for setting in given {
@@ -104,17 +111,17 @@ fn header(
     name: &str,
     is_name: bool,
     input: &Input,
-) -> Result<Option<Env>, UnusableReason> {
+) -> Result<Option<Env>, UnsupportedReason> {
     if !is_name {
-        return Err(UnusableReason::Name { name: quoted(name), what: "a header" });
+        return Err(UnsupportedReason::Name { name: quoted(name), what: "a header" });
     }
-    let Some(value) = questions.value(Place::named(name), input)? else { return Ok(None) };
-    let is_allowed = |piece: &Piece| match piece {
-        Piece::Text(text) => text.bytes().all(|b| matches!(b, b' '..=b'~')),
-        Piece::Answer(_) => true,
+    let Some(value) = questions.value(ValueSlot::named(name), input)? else { return Ok(None) };
+    let is_allowed = |piece: &TemplatePart| match piece {
+        TemplatePart::Text(text) => text.bytes().all(|b| matches!(b, b' '..=b'~')),
+        TemplatePart::Answer(_) => true,
     };
     if !value.0.iter().all(is_allowed) {
-        return Err(UnusableReason::Value { name: quoted(name), why: "can't be sent in a header" });
+        return Err(UnsupportedReason::Value { name: quoted(name), why: "can't be sent in a header" });
     }
     Ok(Some(Env { name: name.to_owned(), value }))
 }

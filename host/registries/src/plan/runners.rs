@@ -2,10 +2,10 @@
 
 use aiw_core::quoted;
 
+use super::builder::{CommandBuilder, OpenCommand, Token, Tokens};
 use super::command::{Arg, environment, without_secrets};
 use super::docker;
-use super::error::{Note, UnusableReason};
-use super::making::{Making, OpenCommand, Token, Tokens};
+use super::error::{Note, UnsupportedReason};
 use super::names::{is_npm, is_nuget, is_pep440, is_pypi, is_same_pypi, is_semver};
 
 /// Whether an option sets a variable: the only one of a runner's that is left to the person.
@@ -13,16 +13,16 @@ fn is_env(flag: &str) -> bool {
     ["-e", "--env"].contains(&flag)
 }
 
-impl Making<'_> {
+impl CommandBuilder<'_> {
     /// The command that runs the package.
-    pub(super) fn run(&mut self) -> Result<OpenCommand, UnusableReason> {
+    pub(super) fn run(&mut self) -> Result<OpenCommand, UnsupportedReason> {
         self.env = environment(&mut self.questions, &self.package.environment)?;
         let (program, args) = match self.package.kind.as_str() {
             "npm" => self.npx()?,
             "pypi" => ("uvx", self.uvx()?),
             "nuget" => ("dnx", self.dnx()?),
             "oci" => ("docker", docker::run(self)?),
-            other => return Err(UnusableReason::Kind { word: quoted(other) }),
+            other => return Err(UnsupportedReason::Kind { word: quoted(other) }),
         };
         let args = without_secrets(&mut self.questions, args)?;
         Ok(OpenCommand { program: program.to_owned(), args, env: std::mem::take(&mut self.env), directory: None })
@@ -30,7 +30,7 @@ impl Making<'_> {
 
     /// `npx -y [--registry=URL] NAME@VERSION ARGUMENTS`, or `bunx NAME@VERSION ARGUMENTS` where the row wants Bun. Bun takes another
     /// registry from its own configuration only.
-    fn npx(&mut self) -> Result<(&'static str, Vec<Arg>), UnusableReason> {
+    fn npx(&mut self) -> Result<(&'static str, Vec<Arg>), UnsupportedReason> {
         let (name, version) = self.pinned("@", is_npm, is_semver, "name of an npm package")?;
         let spec = format!("{name}{version}");
         let registry = self.registry()?.map(|url| Arg::word(format!("--registry={url}")));
@@ -49,7 +49,7 @@ impl Making<'_> {
                 Token::Flag { flag, value, .. } if ["-p", "--package"].contains(&flag.as_str()) => {
                     let value = tokens.value(&flag, value)?;
                     if !value.fixed().is_some_and(is_own) {
-                        return Err(tokens.refused(&format!("{flag} {}", value.shown())));
+                        return Err(tokens.refused(&format!("{flag} {}", value.display())));
                     }
                     is_chosen = true;
                 }
@@ -71,7 +71,7 @@ impl Making<'_> {
     }
 
     /// `uvx [--default-index=URL] NAME==VERSION ARGUMENTS`
-    fn uvx(&mut self) -> Result<Vec<Arg>, UnusableReason> {
+    fn uvx(&mut self) -> Result<Vec<Arg>, UnsupportedReason> {
         let (name, version) = self.pinned("==", is_pypi, is_pep440, "name of a Python package")?;
         let mut spec = format!("{name}{version}");
         let mut args: Vec<Arg> =
@@ -85,7 +85,7 @@ impl Making<'_> {
                     let from = value.fixed().unwrap_or_default();
                     let extras = from.split("==").next().unwrap_or_default();
                     if !is_same_pypi(from, &name) || !is_pypi(extras) {
-                        return Err(tokens.refused(&format!("--from {}", value.shown())));
+                        return Err(tokens.refused(&format!("--from {}", value.display())));
                     }
                     spec = format!("{extras}{version}");
                     is_chosen = true;
@@ -95,7 +95,7 @@ impl Making<'_> {
                     let with = value.fixed().unwrap_or_default();
                     let (other, exact) = with.split_once("==").map_or((with, None), |(name, v)| (name, Some(v)));
                     if !is_pypi(other) || !exact.is_none_or(is_pep440) {
-                        return Err(tokens.refused(&format!("--with {}", value.shown())));
+                        return Err(tokens.refused(&format!("--with {}", value.display())));
                     }
                     self.note(Note::AlsoInstalls { package: quoted(with), pinned: exact.is_some() });
                     args.push(Arg::word(format!("--with={with}")));
@@ -105,7 +105,7 @@ impl Making<'_> {
                     let version = value.fixed().unwrap_or_default();
                     // Anything else may be the path of a program.
                     if !version.starts_with('3') || !version.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
-                        return Err(tokens.refused(&format!("--python {}", value.shown())));
+                        return Err(tokens.refused(&format!("--python {}", value.display())));
                     }
                     args.push(Arg::word(format!("--python={version}")));
                 }
@@ -118,7 +118,7 @@ impl Making<'_> {
                         starts && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
                     };
                     if !module.split('.').all(part) {
-                        return Err(tokens.refused(&format!("-m {}", value.shown())));
+                        return Err(tokens.refused(&format!("-m {}", value.display())));
                     }
                     program = ["python", "-m", module].map(str::to_owned).to_vec();
                 }
@@ -140,7 +140,7 @@ impl Making<'_> {
     }
 
     /// `dnx NAME@VERSION --yes [--source URL] -- ARGUMENTS`
-    fn dnx(&mut self) -> Result<Vec<Arg>, UnusableReason> {
+    fn dnx(&mut self) -> Result<Vec<Arg>, UnsupportedReason> {
         let (name, version) = self.pinned("@", is_nuget, is_semver, "id of a NuGet package")?;
         let mut args = vec![Arg::word(format!("{name}{version}")), Arg::word("--yes")];
         if let Some(url) = self.registry()? {
@@ -173,11 +173,11 @@ impl Making<'_> {
 
     /// Handles Docker's arguments, which npx, uvx and dnx all get by mistake. Its variables are kept, the rest means
     /// nothing here.
-    fn runner_token(&mut self, token: Token, tokens: &mut Tokens) -> Result<(), UnusableReason> {
+    fn runner_token(&mut self, token: Token, tokens: &mut Tokens) -> Result<(), UnsupportedReason> {
         match token {
             Token::Flag { flag, value, required } if is_env(&flag) => {
                 let value = tokens.value(&flag, value)?;
-                self.set_variable(&value, required, tokens.refused(&format!("{flag} {}", value.shown())))
+                self.set_variable(&value, required, tokens.refused(&format!("{flag} {}", value.display())))
             }
             Token::Flag { flag, value: None, .. }
                 if ["-i", "--interactive", "--rm", "-it", "--init"].contains(&flag.as_str()) =>
@@ -190,11 +190,11 @@ impl Making<'_> {
                 Ok(())
             }
             Token::Flag { flag, value, .. } => {
-                let value = value.map(|value| format!("={}", value.shown())).unwrap_or_default();
+                let value = value.map(|value| format!("={}", value.display())).unwrap_or_default();
                 Err(tokens.refused(&format!("{flag}{value}")))
             }
             Token::Word(word) => Err(tokens.refused(&word)),
-            Token::Switch(arg) => Err(tokens.refused(&arg.shown().concat())),
+            Token::Switch(arg) => Err(tokens.refused(&arg.display_words().concat())),
         }
     }
 }

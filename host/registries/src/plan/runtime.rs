@@ -6,10 +6,10 @@ use aiw_core::{RelPath, quoted};
 use super::inputs::Value;
 
 /// The programs that run a bundle's files.
-const RUNTIMES: [&str; 4] = ["node", "python3", "python", "uv"];
+const RUNTIME_PROGRAMS: [&str; 4] = ["node", "python3", "python", "uv"];
 
 /// Options that only set how a runtime works.
-const NODE: KnownOptions = KnownOptions {
+const NODE_OPTIONS: KnownOptions = KnownOptions {
     bare: &[
         "--no-warnings",
         "--no-deprecation",
@@ -29,11 +29,11 @@ const NODE: KnownOptions = KnownOptions {
     ],
     valued: &["--max-old-space-size", "--unhandled-rejections", "--disable-warning", "--dns-result-order"],
 };
-const PYTHON: KnownOptions = KnownOptions {
+const PYTHON_OPTIONS: KnownOptions = KnownOptions {
     bare: &["-u", "-B", "-E", "-I", "-P", "-s", "-S", "-O", "-OO", "-q", "-b", "-bb"],
     valued: &["-X", "-W"],
 };
-const UV: KnownOptions = KnownOptions {
+const UV_OPTIONS: KnownOptions = KnownOptions {
     bare: &[
         "--quiet",
         "-q",
@@ -60,7 +60,7 @@ const XOPTIONS: [&str; 7] =
     ["utf8", "utf8=0", "utf8=1", "dev", "faulthandler", "frozen_modules=on", "frozen_modules=off"];
 
 /// After these, Python looks for modules elsewhere.
-const APART: [&str; 3] = ["-E", "-I", "-P"];
+const ISOLATION_FLAGS: [&str; 3] = ["-E", "-I", "-P"];
 
 struct KnownOptions {
     bare: &'static [&'static str],
@@ -93,13 +93,13 @@ impl Runtime<'_> {
         let root = RelPath::root();
         match self.program {
             "node" => {
-                let (_, script, _) = self.options(&NODE, words)?;
+                let (_, script, _) = self.options(&NODE_OPTIONS, words)?;
                 self.script(&root, script)
             }
             "python" | "python3" => self.python(&root, words),
             "uv" => self.uv(words),
             other => {
-                let known = aiw_core::quoted_list(&RUNTIMES);
+                let known = aiw_core::quoted_list(&RUNTIME_PROGRAMS);
                 Err(format!("runs {}, which is neither a file of the bundle nor one of {known}", quoted(other)))
             }
         }
@@ -153,7 +153,7 @@ impl Runtime<'_> {
     }
 
     fn python(&self, base: &RelPath, words: &[Value]) -> Result<(), String> {
-        let (given, script, _) = self.options(&PYTHON, words)?;
+        let (given, script, _) = self.options(&PYTHON_OPTIONS, words)?;
         for (flag, value) in given.iter().filter_map(|(flag, value)| Some((flag, (*value)?))) {
             let is_fine = match *flag {
                 // A category could be a module's.
@@ -166,7 +166,9 @@ impl Runtime<'_> {
             }
         }
         match given.iter().find(|(flag, _)| *flag == "-m") {
-            Some((_, Some(module))) if !given.iter().any(|(flag, _)| APART.contains(flag)) => self.module(base, module),
+            Some((_, Some(module))) if !given.iter().any(|(flag, _)| ISOLATION_FLAGS.contains(flag)) => {
+                self.module(base, module)
+            }
             Some(_) => Err(self.with("-m")),
             None => self.script(base, script),
         }
@@ -190,11 +192,11 @@ impl Runtime<'_> {
 
     /// `uv [--directory D] run [--directory D] FILE`
     fn uv(&self, words: &[Value]) -> Result<(), String> {
-        let (before, command, words) = self.options(&UV, words)?;
+        let (before, command, words) = self.options(&UV_OPTIONS, words)?;
         if command != Some("run") {
             return Err(self.with(command.unwrap_or_default()));
         }
-        let (after, script, rest) = self.options(&UV, words)?;
+        let (after, script, rest) = self.options(&UV_OPTIONS, words)?;
         let mut base = RelPath::root();
         for (flag, value) in before.iter().chain(&after) {
             let value = value.unwrap_or_default();

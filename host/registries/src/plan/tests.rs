@@ -1,6 +1,6 @@
 //! From rows to entries, by the public surface.
 
-use aiw_home::Surroundings;
+use aiw_home::ExecutionContext;
 use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 
@@ -8,15 +8,15 @@ use aiw_core::registry::{
     Argument, Endpoint, Format, Input, Package, RegistryStatus, RegistryTransport, ServerSetting, ServerVariable,
     ServerVersion,
 };
-use aiw_core::{Fault, Question, Secret, SecretName};
+use aiw_core::{Diagnostic, Question, Secret, SecretName};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
-use super::ways::ways_on;
+use super::methods::install_methods_on;
 use super::*;
 
 /// Answers as somebody who presses Enter: with a publisher's default what has no answer yet.
-fn take_defaults(answers: &mut EntryAnswers, questions: &[Question]) {
+fn take_defaults(answers: &mut EntryValues, questions: &[Question]) {
     for question in questions.iter().filter(|question| !answers.has(&question.name)).collect::<Vec<_>>() {
         if let Some(default) = question.usual_answer() {
             answers.give(&question.name, default);
@@ -117,34 +117,34 @@ pub(crate) fn server_of(json: &Json) -> ServerVersion {
 }
 
 /// The one way of a package.
-fn way(package: Json) -> Way {
-    let mut ways = ways_on(&server_of(&json!({"packages": [package]})), &machine());
+fn way(package: Json) -> InstallMethod {
+    let mut ways = install_methods_on(&server_of(&json!({"packages": [package]})), &machine());
     assert_eq!(ways.len(), 1);
     ways.remove(0)
 }
 
-fn remote(remote: Json) -> Way {
-    ways_on(&server_of(&json!({"remotes": [remote]})), &machine()).remove(0)
+fn remote(remote: Json) -> InstallMethod {
+    install_methods_on(&server_of(&json!({"remotes": [remote]})), &machine()).remove(0)
 }
 
-fn answers(given: &[(&str, &str)]) -> EntryAnswers {
-    let mut answers = EntryAnswers::default();
+fn answers(given: &[(&str, &str)]) -> EntryValues {
+    let mut answers = EntryValues::default();
     given.iter().for_each(|(name, answer)| answers.give(*name, Secret::new(*answer)));
     answers
 }
 
-fn fill(way: &Way, given: &[(&str, &str)]) -> Result<PlannedEntry, EntryPlanError> {
+fn fill(way: &InstallMethod, given: &[(&str, &str)]) -> Result<EntryPlan, EntryPlanError> {
     entry(way, &answers(given), "srv", |_| false)
 }
 
 /// The entry as JSON, and the secrets to store.
-fn made(way: &Way, given: &[(&str, &str)]) -> (Json, Vec<(String, String)>) {
+fn made(way: &InstallMethod, given: &[(&str, &str)]) -> (Json, Vec<(String, String)>) {
     let entry = fill(way, given).unwrap_or_else(|problem| panic!("{problem}"));
     let secrets = entry.secrets.iter().map(|(name, secret)| (name.to_string(), secret.expose().to_owned())).collect();
     (json!(entry.declaration), secrets)
 }
 
-fn args(way: &Way, given: &[(&str, &str)]) -> String {
+fn args(way: &InstallMethod, given: &[(&str, &str)]) -> String {
     let (entry, _) = made(way, given);
     let args = entry["args"].as_array().unwrap().iter().map(|arg| arg.as_str().unwrap().replace(' ', "␣"));
     std::iter::once(entry["command"].as_str().unwrap().to_owned()).chain(args).collect::<Vec<_>>().join(" ")
@@ -172,15 +172,15 @@ fn word(value: &str) -> Json {
     json!({"type": "positional", "value": value})
 }
 
-fn problem(way: &Way) -> String {
+fn problem(way: &InstallMethod) -> String {
     way.refused().map(ToString::to_string).unwrap_or_else(|| panic!("not refused: {:?}", way.command()))
 }
 
-fn asked(way: &Way) -> Vec<&str> {
+fn asked(way: &InstallMethod) -> Vec<&str> {
     way.questions().iter().map(|question| question.name.as_str()).collect()
 }
 
-fn notes(way: &Way) -> Vec<String> {
+fn notes(way: &InstallMethod) -> Vec<String> {
     way.notes().iter().map(ToString::to_string).collect()
 }
 
@@ -330,7 +330,7 @@ fn dockers_variables_are_in_the_environment_and_never_in_arguments() {
 }
 
 /// A row whose container is told its variables in this way.
-fn passing(arguments: Json) -> Way {
+fn passing(arguments: Json) -> InstallMethod {
     way(kind("oci", "a/srv:1", json!({"runtimeArguments": arguments})))
 }
 
@@ -429,14 +429,14 @@ fn a_default_is_the_answer_where_none_is_given_and_only_if_it_can_be_one() {
     let way = way(npm(json!({"environmentVariables": variables})));
     let mut given = answers(&[]);
     take_defaults(&mut given, way.questions());
-    let entry = |given: &EntryAnswers| entry(&way, given, "srv", |_| false).unwrap();
+    let entry = |given: &EntryValues| entry(&way, given, "srv", |_| false).unwrap();
     assert_eq!(entry(&given).declaration["env"], json!({"REGION": "eu", "LEVEL": "info"}));
     // Another answer stays, and one that was declined is declined at the next update, too.
     let mut given = answers(&[("REGION", "us"), ("LEVEL", "")]);
     take_defaults(&mut given, way.questions());
     let made = entry(&given);
     assert_eq!(made.declaration["env"], json!({"REGION": "us"}));
-    let mut later = EntryAnswers::recorded(&made.answers);
+    let mut later = EntryValues::recorded(&made.answers);
     take_defaults(&mut later, way.questions());
     assert_eq!(entry(&later), made);
 }
@@ -592,15 +592,18 @@ fn a_default_never_hands_over_a_secret_or_a_variable_of_the_person() {
         assert!(twice.questions().iter().all(|question| question.default.is_none()), "{stolen}");
         let manifest = json!({"server": {"mcp_config": {"command": "node", "args": ["x.js", "${user_config.x}"]}},
             "user_config": {"x": {"type": "string", "default": stolen}}});
-        let unpacked =
-            bundle(&manifest, &[("x.js", "", 0o644)]).unwrap().way(&bundle_way(json!({})), Path::new("/b"), &machine());
+        let unpacked = bundle(&manifest, &[("x.js", "", 0o644)]).unwrap().unpacked_method(
+            &bundle_way(json!({})),
+            Path::new("/b"),
+            &machine(),
+        );
         // `${HOME}` is a directory in manifests.
         let expected = stolen.contains("HOME").then(|| "x/home/me".to_owned());
         assert_eq!(unpacked.questions()[0].default, expected, "{stolen}");
     }
 }
 
-fn way_of_two(variable: Json, argument: Json) -> Way {
+fn way_of_two(variable: Json, argument: Json) -> InstallMethod {
     let variable = with(variable, json!({"name": "MODE"}));
     way(npm(json!({"environmentVariables": [variable], "packageArguments": [argument]})))
 }
@@ -625,8 +628,11 @@ fn what_is_named_like_a_secret_is_one_whether_the_row_says_so_or_not() {
         }
         let manifest = json!({"server": {"mcp_config": {"command": "node", "args": ["x.js"], "env": {"X": format!("${{user_config.{name}}}")}}},
             "user_config": {name: {"type": "string"}}});
-        let bundle =
-            bundle(&manifest, &[("x.js", "", 0o644)]).unwrap().way(&bundle_way(json!({})), Path::new("/b"), &machine());
+        let bundle = bundle(&manifest, &[("x.js", "", 0o644)]).unwrap().unpacked_method(
+            &bundle_way(json!({})),
+            Path::new("/b"),
+            &machine(),
+        );
         assert!(bundle.questions()[0].secret, "{name}: {:?}", bundle.questions());
     }
     let plain = ["tokenFile", "TOKEN_PATH", "keyboard", "region"];
@@ -759,10 +765,13 @@ fn what_aiw_does_not_run_is_refused_with_a_sentence() {
     assert!(problem(&way(kind("cargo", "srv; rm -rf ~", json!({})))).contains("not a valid name of a crate"));
     let mut server = server_of(&json!({"packages": [npm(json!({}))]}));
     server.status = RegistryStatus::Deleted;
-    assert!(problem(&ways(&server, &Surroundings::of_process())[0]).contains("withdrew"));
+    assert!(problem(&install_methods(&server, &ExecutionContext::from_process())[0]).contains("withdrew"));
     server.status = RegistryStatus::Deprecated;
     server.status_message = Some("use\nanother".into());
-    assert_eq!(notes(&ways(&server, &Surroundings::of_process())[0]), ["it is deprecated: use another"]);
+    assert_eq!(
+        notes(&install_methods(&server, &ExecutionContext::from_process())[0]),
+        ["it is deprecated: use another"]
+    );
 }
 
 #[test]
@@ -771,7 +780,7 @@ fn usable_ways_come_first_and_remotes_before_packages() {
         "packages": [npm(json!({"version": "^1"})), kind("pypi", "srv", json!({})), npm(json!({}))],
         "remotes": [{"type": "sse", "url": "https://h.example/sse"}, {"type": "streamable-http", "url": "https://h.example/mcp"}],
     }));
-    let kinds: Vec<_> = ways(&server, &Surroundings::of_process())
+    let kinds: Vec<_> = install_methods(&server, &ExecutionContext::from_process())
         .iter()
         .map(|way| (way.kind().as_str(), way.refused().is_none()))
         .collect();
@@ -800,7 +809,7 @@ fn a_remote_has_an_address_and_headers() {
 fn an_address_keeps_its_host_whatever_is_answered() {
     let at =
         |url: &str, variables: Json| remote(json!({"type": "streamable-http", "url": url, "variables": variables}));
-    let url = |way: &Way, given: &[(&str, &str)]| {
+    let url = |way: &InstallMethod, given: &[(&str, &str)]| {
         fill(way, given).map(|entry| entry.declaration["url"].as_str().unwrap().to_owned())
     };
     let tenant = at("https://h.example/{tenant}/mcp?key={key}", json!({"tenant": {}, "key": {"isSecret": true}}));
@@ -995,8 +1004,8 @@ mod fuzz {
     }
 
     /// Every question answered, secrets with texts that are found again.
-    fn all(way: &Way, plain: &str) -> (EntryAnswers, Vec<String>) {
-        let (mut answers, mut secrets) = (EntryAnswers::default(), Vec::new());
+    fn all(way: &InstallMethod, plain: &str) -> (EntryValues, Vec<String>) {
+        let (mut answers, mut secrets) = (EntryValues::default(), Vec::new());
         for (number, question) in way.questions().iter().enumerate() {
             let answer = match question.format {
                 _ if question.secret => {
@@ -1012,7 +1021,7 @@ mod fuzz {
         (answers, secrets)
     }
 
-    fn words(entry: &PlannedEntry) -> Vec<&str> {
+    fn words(entry: &EntryPlan) -> Vec<&str> {
         entry
             .declaration
             .get("args")
@@ -1049,7 +1058,7 @@ mod fuzz {
         fn no_row_and_no_answer_adds_an_argument_changes_the_program_or_shows_a_secret(
             package in package(), hostile in nasty()
         ) {
-            let way = Way::package(&package, &machine());
+            let way = InstallMethod::package(&package, &machine());
             if let Some(reason) = way.refused() {
                 let sentence = reason.to_string();
                 prop_assert!(!sentence.chars().any(char::is_control) && sentence.len() > 10, "{}", sentence);
@@ -1125,7 +1134,7 @@ fn bundle(manifest: &Json, more: &[(&str, &str, u32)]) -> Result<Bundle<Cursor<V
     Bundle::read(Cursor::new(archive(&files)), None)
 }
 
-fn bundle_way(more: Json) -> Way {
+fn bundle_way(more: Json) -> InstallMethod {
     let url = "https://github.com/a/b/releases/download/v1/srv-linux-amd64.mcpb";
     way(with(json!({"registryType": "mcpb", "identifier": url, "transport": {"type": "stdio"}}), more))
 }
@@ -1168,7 +1177,7 @@ fn a_bundles_manifest_says_what_runs_and_what_is_asked() {
     });
     let bundle = bundle(&manifest, &[("server/index.js", "", 0o644)]).unwrap();
     let row = bundle_way(json!({"environmentVariables": [{"name": "REGION"}, {"name": "TIER", "value": "row"}]}));
-    let way = bundle.way(&row, Path::new("/b/srv"), &machine());
+    let way = bundle.unpacked_method(&row, Path::new("/b/srv"), &machine());
     assert_eq!(asked(&way), ["root", "dirs", "api_key", "REGION"]);
     let root = &way.questions()[0];
     assert_eq!((root.default.as_deref(), root.format), (Some("/home/me/Desktop"), Format::FilePath));
@@ -1190,7 +1199,7 @@ fn a_bundles_manifest_says_what_runs_and_what_is_asked() {
 fn a_bundle_runs_its_own_file_or_a_runtime_and_no_shell() {
     let run = |server: Json, files: &[(&str, &str, u32)]| {
         let bundle = bundle(&json!({"server": server}), files).unwrap();
-        bundle.way(&bundle_way(json!({})), Path::new("/b"), &machine())
+        bundle.unpacked_method(&bundle_way(json!({})), Path::new("/b"), &machine())
     };
     let file = [("server/srv", "", 0o644)];
     for server in [
@@ -1222,7 +1231,7 @@ fn a_bundle_runs_its_own_file_or_a_runtime_and_no_shell() {
     }
     let elsewhere =
         json!({"server": {"type": "binary", "entry_point": "a"}, "compatibility": {"platforms": ["win32"]}});
-    let way = bundle(&elsewhere, &[]).unwrap().way(&bundle_way(json!({})), Path::new("/b"), &machine());
+    let way = bundle(&elsewhere, &[]).unwrap().unpacked_method(&bundle_way(json!({})), Path::new("/b"), &machine());
     assert!(problem(&way).contains("win32"));
 }
 
@@ -1237,7 +1246,7 @@ fn a_runtime_runs_a_file_of_the_bundle_and_nothing_else() {
             "user_config": {"x": {"type": "string"}},
         });
         let bundle = bundle(&manifest, &files.map(|name| (name, "", 0o644))).unwrap();
-        bundle.way(&bundle_way(json!({})), Path::new("/b"), &machine())
+        bundle.unpacked_method(&bundle_way(json!({})), Path::new("/b"), &machine())
     };
     let plain = json!({});
     for line in [
@@ -1381,7 +1390,7 @@ fn every_real_row_runs_or_says_why_not() {
     };
     for row in rows["servers"].as_array().unwrap() {
         let server = server_of(&row["server"]);
-        let ways = ways_on(&server, &machine());
+        let ways = install_methods_on(&server, &machine());
         assert_eq!(ways.len(), server.packages.len() + server.remotes.len());
         let usable = ways.iter().filter(|way| way.refused().is_none()).count();
         count(format!("server: {}", if usable > 0 { "usable" } else { "not usable" }), &server.name);
@@ -1408,7 +1417,7 @@ fn every_real_row_runs_or_says_why_not() {
                 continue;
             }
             for everything in [false, true] {
-                let mut answers = EntryAnswers::default();
+                let mut answers = EntryValues::default();
                 for question in way.questions().iter().filter(|question| everything || question.required) {
                     let given = match question.format {
                         Format::Number => "7",

@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 
 /// Tools that share so much of their name and description are variants of one.
-const SIMILAR: f32 = 0.8;
+const MIN_SIMILARITY: f32 = 0.8;
 
 /// Of so many places one is not for the server that has most of the others.
-const FOR_OTHERS: usize = 5;
+const MIN_PLACES_FOR_VARIETY: usize = 5;
 
 /// The most variants of one tool that are chosen: a user may have a reason to prefer the second.
-const VARIANTS: usize = 2;
+const MAX_VARIANTS: usize = 2;
 
 /// How much each term of a tool tells of it.
 pub(super) type Weights<'a> = HashMap<&'a str, f32>;
@@ -33,15 +33,16 @@ pub(super) struct SelectedTool {
 /// from the others: one of five stays for them, if they have anything. Those that are `wanted` have a place in any case,
 /// the first of them first.
 pub(super) fn choose(candidates: &[CandidateTool<'_>], wanted: &[usize], most: usize) -> Vec<SelectedTool> {
-    let most_of_one = most - most / FOR_OTHERS;
+    let most_of_one = most - most / MIN_PLACES_FOR_VARIETY;
     let mut chosen: Vec<SelectedTool> = Vec::new();
     let mut left: Vec<usize> = Vec::new();
     for (number, candidate) in candidates.iter().enumerate() {
-        let similar =
-            |choice: &SelectedTool| similarity(&candidates[choice.candidate].weights, &candidate.weights) >= SIMILAR;
+        let similar = |choice: &SelectedTool| {
+            similarity(&candidates[choice.candidate].weights, &candidate.weights) >= MIN_SIMILARITY
+        };
         let of_kind = chosen.iter().filter(|choice| similar(choice)).count();
         let of_server = chosen.iter().filter(|choice| candidates[choice.candidate].server == candidate.server).count();
-        if of_kind >= VARIANTS {
+        if of_kind >= MAX_VARIANTS {
             if let Some(first) = chosen.iter_mut().find(|choice| similar(choice)) {
                 first.variants.push(number);
             }

@@ -6,19 +6,19 @@ use aiw_home::Home;
 use aiw_vectors::ModelFiles;
 use parking_lot::Mutex;
 
-use super::meaning::ToolMeaning;
+use super::embeddings::ToolEmbeddings;
 
 /// Names the model in use, if there is one. Asked at every request, so it must be cheap.
 pub type ModelSource = Box<dyn Fn() -> Option<ModelFiles> + Send + Sync>;
 
 /// The vectors of tools by the model in use. The sessions of a process share it.
-pub struct CurrentMeaning {
+pub struct CurrentEmbeddings {
     home: Home,
     source: ModelSource,
-    last: Mutex<Option<Arc<ToolMeaning>>>,
+    last: Mutex<Option<Arc<ToolEmbeddings>>>,
 }
 
-impl CurrentMeaning {
+impl CurrentEmbeddings {
     /// That of the model which `source` names from time to time. Nothing is loaded yet.
     pub fn new(home: &Home, source: ModelSource) -> Self {
         Self { home: home.clone(), source, last: Mutex::default() }
@@ -31,11 +31,11 @@ impl CurrentMeaning {
 
     /// Returns the vectors of the model in use now: the same as before, unless another model was chosen. The memory of
     /// a model is freed after its last use.
-    pub fn now(&self) -> Option<Arc<ToolMeaning>> {
+    pub fn now(&self) -> Option<Arc<ToolEmbeddings>> {
         let mut last = self.last.lock();
         let files = (self.source)();
         if last.as_ref().map(|meaning| meaning.files()) != files.as_ref() {
-            *last = files.map(|files| Arc::new(ToolMeaning::new(&self.home, files)));
+            *last = files.map(|files| Arc::new(ToolEmbeddings::new(&self.home, files)));
         }
         last.clone()
     }

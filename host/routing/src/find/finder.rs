@@ -6,18 +6,18 @@ use std::time::Duration;
 use aiw_home::{Cache, Home};
 use parking_lot::Mutex;
 
-use super::current::CurrentMeaning;
+use super::current::CurrentEmbeddings;
+use super::embeddings::ToolEmbeddings;
 use super::indexed::{Allows, Indexed, KnownServer, Match};
-use super::meaning::ToolMeaning;
 use super::request::Request;
 
 /// The most bytes of all servers' segments.
-const QUOTA: u64 = 64 << 20;
+const CACHE_QUOTA_BYTES: u64 = 64 << 20;
 
 /// Finds tools by what they do.
 pub struct Finder {
     cache: Cache,
-    current: Arc<CurrentMeaning>,
+    current: Arc<CurrentEmbeddings>,
     last: Mutex<LastIndex>,
 }
 
@@ -25,12 +25,12 @@ pub struct Finder {
 #[derive(Default)]
 struct LastIndex {
     indexed: Arc<Indexed>,
-    meaning: Option<Arc<ToolMeaning>>,
+    embeddings: Option<Arc<ToolEmbeddings>>,
 }
 
 /// The result of a search for tools.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct FoundTools {
+pub struct ToolMatches {
     /// The tools, best first.
     pub matches: Vec<Match>,
     /// The request has a word to look for.
@@ -44,26 +44,26 @@ pub struct FoundTools {
 impl Finder {
     /// One that keeps what it learns about servers in a home's cache. With a model in use, it knows what tools mean
     /// as soon as the model is loaded.
-    pub fn new(home: &Home, current: Arc<CurrentMeaning>) -> Self {
-        Self { cache: home.byte_cache("tools", QUOTA), current, last: Mutex::default() }
+    pub fn new(home: &Home, current: Arc<CurrentEmbeddings>) -> Self {
+        Self { cache: home.byte_cache("tools", CACHE_QUOTA_BYTES), current, last: Mutex::default() }
     }
 
     /// The tools of these servers that fit a request best, at most `most`. Blocks while the index is made: the first
     /// time, and after a change.
-    pub fn find(&self, servers: &[KnownServer], allows: Allows<'_>, request: &str, most: usize) -> FoundTools {
+    pub fn find(&self, servers: &[KnownServer], allows: Allows<'_>, request: &str, most: usize) -> ToolMatches {
         let (indexed, meaning) = self.indexed(servers, allows);
         let request = Request::new(request);
-        let found = FoundTools {
+        let found = ToolMatches {
             says_something: request.says_something(),
             tools: indexed.tools.len(),
-            ..FoundTools::default()
+            ..ToolMatches::default()
         };
         if most == 0 || !found.says_something {
             return found;
         }
         let meaning = meaning.map(|meaning| meaning.near(&indexed.vectors, &request.texts));
         let scored = indexed.score(&request, &meaning.unwrap_or_default());
-        FoundTools { matches: indexed.matches(&request, &scored, most), ..found }
+        ToolMatches { matches: indexed.matches(&request, &scored, most), ..found }
     }
 
     /// Makes the index of these servers, and waits until the model has seen all their tools, or for so long. Returns how
@@ -81,33 +81,33 @@ impl Finder {
     pub fn end(self) {
         let last = self.last.into_inner();
         drop(last.indexed);
-        if let Some(meaning) = last.meaning {
+        if let Some(meaning) = last.embeddings {
             meaning.rest();
         }
     }
 
     /// Why the model can't be used, in one sentence.
     pub fn problem(&self) -> Option<String> {
-        self.last.lock().meaning.as_ref()?.problem()
+        self.last.lock().embeddings.as_ref()?.problem()
     }
 
     /// The index of these servers, and the model in use: the last ones, if they are the same.
-    fn indexed(&self, servers: &[KnownServer], allows: Allows<'_>) -> (Arc<Indexed>, Option<Arc<ToolMeaning>>) {
+    fn indexed(&self, servers: &[KnownServer], allows: Allows<'_>) -> (Arc<Indexed>, Option<Arc<ToolEmbeddings>>) {
         let mut last = self.last.lock();
         let meaning = self.current.now();
         let is_same = |(one, two): (&KnownServer, &KnownServer)| one.0 == two.0 && Arc::ptr_eq(&one.1, &two.1);
         let known = &last.indexed.servers;
         let same_servers = known.len() == servers.len() && known.iter().zip(servers).all(is_same);
         // An index has the vectors of one model, and those of a replaced index are no longer made.
-        let same_model = last.meaning.as_ref().map(Arc::as_ptr) == meaning.as_ref().map(Arc::as_ptr);
+        let same_model = last.embeddings.as_ref().map(Arc::as_ptr) == meaning.as_ref().map(Arc::as_ptr);
         if !same_servers || !same_model {
             last.indexed = Arc::new(Indexed::new(servers, allows, &self.cache));
             if let Some(meaning) = &meaning {
                 meaning.follow(&last.indexed);
             }
-            last.meaning = meaning;
+            last.embeddings = meaning;
         }
-        (last.indexed.clone(), last.meaning.clone())
+        (last.indexed.clone(), last.embeddings.clone())
     }
 }
 
@@ -133,7 +133,7 @@ mod tests {
     fn found(tools: &[(&str, &str)], request: &str) -> Vec<String> {
         let home = tempfile::tempdir().unwrap();
         let at = Home::at(home.path());
-        let finder = Finder::new(&at, Arc::new(CurrentMeaning::none(&at)));
+        let finder = Finder::new(&at, Arc::new(CurrentEmbeddings::none(&at)));
         let found = finder.find(&servers(tools), &|_, _| true, request, 5);
         found.matches.into_iter().map(|found| found.tool).collect()
     }
@@ -150,7 +150,7 @@ mod tests {
         let tools =
             servers(&[("price_history", "The price, each day a price"), ("price", "What a thing is worth today")]);
         let home = tempfile::tempdir().unwrap();
-        let cache = Home::at(home.path()).byte_cache("tools", QUOTA);
+        let cache = Home::at(home.path()).byte_cache("tools", CACHE_QUOTA_BYTES);
         let indexed = Indexed::new(&tools, &|_, _| true, &cache);
         let other = |meaning: &[Vec<Option<f32>>]| {
             let request = Request::new("the price");

@@ -10,34 +10,34 @@ use aiw_search::{Index, Scores};
 use super::choose::{CandidateTool, SelectedTool, Weights, choose};
 use super::names::NameWords;
 use super::request::Request;
-use super::segment::{ServerWords, ToolTerms};
+use super::segment::{ServerTerms, ToolTerms};
 use super::texts::{FIELDS, ToolField, is_number, passages};
 use super::vectors::ToolVectors;
 use crate::definition::ToolDefinition;
 use crate::record::ServerRecord;
 
 /// How many of the best are looked at for variants.
-const CANDIDATES: usize = 60;
+const MAX_CANDIDATES: usize = 60;
 
 /// How much more a tool counts whose whole name is said. Not beside its meaning, which is made from its name too.
-const NAME: f32 = 1.0;
+const NAME_WEIGHT: f32 = 1.0;
 
 /// How much the average of the clauses counts beside the request as a whole.
-const CLAUSES: f32 = 0.5;
+const CLAUSE_WEIGHT: f32 = 0.5;
 
 /// How much it counts that a tool is the best, or nearly, for one clause: a request for two things needs two tools that
 /// are each bad for the other.
-const PEAK: f32 = 0.4;
+const PEAK_WEIGHT: f32 = 0.4;
 const PEAK_POWER: i32 = 8;
 
 /// How much the meaning counts, where it is known, beside the words.
-const MEANING: f32 = 0.65;
+const SEMANTIC_WEIGHT: f32 = 0.65;
 
 /// A clause whose best tool fits it less than this, compared with the clause that a tool fits most, asks for no tool.
-const ENOUGH: f32 = 0.4;
+const MIN_CLAUSE_SCORE: f32 = 0.4;
 
 /// The share of the best score below which a tool is left out.
-const WORST: f32 = 0.2;
+const MIN_SEMANTIC_SCORE: f32 = 0.2;
 
 /// A server's key, and what is known of it.
 pub type KnownServer = (String, Arc<ServerRecord>);
@@ -57,7 +57,7 @@ pub struct Match {
     /// How well its words fit, and how near its meaning is, each from 0 to 1, where 1 is the best of all.
     pub words: f32,
     /// See [`Match::words`]; none without a model.
-    pub meaning: Option<f32>,
+    pub semantic_score: Option<f32>,
     /// The words of the request that it has, those that tell most first.
     pub matched: Vec<String>,
     /// Variants that it stands for: server and tool.
@@ -75,7 +75,7 @@ impl Match {
 #[derive(Default)]
 pub(super) struct Indexed {
     pub(super) servers: Vec<KnownServer>,
-    segments: Vec<ServerWords>,
+    segments: Vec<ServerTerms>,
     /// For each tool its segment and its place there.
     pub(super) tools: Vec<(u32, u32)>,
     index: Index,
@@ -84,19 +84,19 @@ pub(super) struct Indexed {
 }
 
 /// The scores of all tools.
-pub(super) struct Scored {
+pub(super) struct ToolScores {
     total: Scores,
     /// For the request as a whole.
     words: Scores,
-    meaning: Vec<Option<f32>>,
+    semantic: Vec<Option<f32>>,
     /// The best tool for each clause that says enough.
     best: Vec<usize>,
 }
 
 impl Indexed {
     pub(super) fn new(servers: &[KnownServer], allows: Allows<'_>, cache: &Cache) -> Self {
-        let segments: Vec<ServerWords> =
-            servers.iter().map(|(key, record)| ServerWords::of(key, record, cache)).collect();
+        let segments: Vec<ServerTerms> =
+            servers.iter().map(|(key, record)| ServerTerms::load(key, record, cache)).collect();
         let mut tools = Vec::new();
         for (number, ((key, record), segment)) in (0..).zip(servers.iter().zip(&segments)) {
             // A segment has the accepted tools in their order.
@@ -110,10 +110,10 @@ impl Indexed {
         let index = Index::new(FIELDS, tools.iter().map(terms));
         let name = |(segment, tool): &(u32, u32)| {
             let segment = &segments[*segment as usize];
-            segment.terms_of(&segment.tools[*tool as usize], &[ToolField::Name])
+            segment.tool_terms(&segment.tools[*tool as usize], &[ToolField::Name])
         };
         let names = NameWords::new(&index, tools.iter().map(name));
-        let vectors = ToolVectors::of(tools.len());
+        let vectors = ToolVectors::with_len(tools.len());
         Self { servers: servers.to_vec(), segments, tools, index, names, vectors }
     }
 
@@ -124,16 +124,20 @@ impl Indexed {
         Some(passages(key, record, &definition.value()))
     }
 
-    fn terms(&self, tool: usize) -> (&ServerWords, &ToolTerms) {
+    fn terms(&self, tool: usize) -> (&ServerTerms, &ToolTerms) {
         let (segment, tool) = self.tools[tool];
         let segment = &self.segments[segment as usize];
         (segment, &segment.tools[tool as usize])
     }
 
     /// Scores every tool, part by part of the request: by its words, and by its meaning where that is known.
-    pub(super) fn score(&self, request: &Request<'_>, meaning: &[Vec<Option<f32>>]) -> Scored {
-        let mut scored =
-            Scored { total: vec![0.0; self.tools.len()], words: Scores::new(), meaning: Vec::new(), best: Vec::new() };
+    pub(super) fn score(&self, request: &Request<'_>, meaning: &[Vec<Option<f32>>]) -> ToolScores {
+        let mut scored = ToolScores {
+            total: vec![0.0; self.tools.len()],
+            words: Scores::new(),
+            semantic: Vec::new(),
+            best: Vec::new(),
+        };
         let mut most = 0.0_f32;
         let mut firsts: Vec<(usize, f32)> = Vec::new();
         let mut scores = Scores::new();
@@ -143,7 +147,7 @@ impl Indexed {
             if meaning.is_empty() {
                 let said = self.names.said(&terms);
                 self.index.score(terms, &mut scores);
-                scores.iter_mut().zip(said).for_each(|(score, said)| *score *= 1.0 + NAME * said);
+                scores.iter_mut().zip(said).for_each(|(score, said)| *score *= 1.0 + NAME_WEIGHT * said);
             } else {
                 self.index.score(terms, &mut scores);
             }
@@ -151,10 +155,10 @@ impl Indexed {
             scores.iter_mut().for_each(|score| *score /= strength.max(f32::MIN_POSITIVE));
             if number == 0 {
                 scored.words.clone_from(&scores);
-                scored.meaning = meaning.first().cloned().unwrap_or_default();
+                scored.semantic = meaning.first().cloned().unwrap_or_default();
             }
             for (score, near) in scores.iter_mut().zip(meaning.get(number).into_iter().flatten()) {
-                *score = near.map_or(*score, |near| (1.0 - MEANING) * *score + MEANING * near);
+                *score = near.map_or(*score, |near| (1.0 - SEMANTIC_WEIGHT) * *score + SEMANTIC_WEIGHT * near);
             }
             let best = scores.iter().copied().fold(f32::MIN_POSITIVE, f32::max);
             if number > 0 && strength > 0.0 {
@@ -166,20 +170,23 @@ impl Indexed {
                 let score = score / best;
                 *total += match number {
                     0 => score,
-                    _ => CLAUSES * score / clauses + PEAK * score.powi(PEAK_POWER),
+                    _ => CLAUSE_WEIGHT * score / clauses + PEAK_WEIGHT * score.powi(PEAK_POWER),
                 };
             }
         }
-        scored.best =
-            firsts.into_iter().filter(|(_, strength)| *strength >= ENOUGH * most).map(|(tool, _)| tool).collect();
+        scored.best = firsts
+            .into_iter()
+            .filter(|(_, strength)| *strength >= MIN_CLAUSE_SCORE * most)
+            .map(|(tool, _)| tool)
+            .collect();
         scored
     }
 
-    pub(super) fn matches(&self, request: &Request<'_>, scored: &Scored, most: usize) -> Vec<Match> {
+    pub(super) fn matches(&self, request: &Request<'_>, scored: &ToolScores, most: usize) -> Vec<Match> {
         let scores = &scored.total;
         let mut ranked: Vec<usize> = (0..scores.len()).filter(|tool| scores[*tool] > 0.0).collect();
         let better = |one: &usize, two: &usize| scores[*two].total_cmp(&scores[*one]).then(one.cmp(two));
-        let candidates = CANDIDATES.max(most);
+        let candidates = MAX_CANDIDATES.max(most);
         if ranked.len() > candidates {
             ranked.select_nth_unstable_by(candidates, better);
             // One server may have all of these.
@@ -191,7 +198,7 @@ impl Indexed {
         let Some(best) = ranked.first().map(|tool| scores[*tool]) else { return Vec::new() };
         ranked.extend(scored.best.iter().filter(|tool| !ranked.contains(tool)).copied().collect::<Vec<_>>());
         ranked.sort_by(better);
-        ranked.retain(|tool| scores[*tool] >= WORST * best || scored.best.contains(tool));
+        ranked.retain(|tool| scores[*tool] >= MIN_SEMANTIC_SCORE * best || scored.best.contains(tool));
         let candidate = |tool: &usize| {
             let server = self.tools[*tool].0;
             CandidateTool {
@@ -213,7 +220,7 @@ impl Indexed {
                 tool,
                 score: scores[place] / best,
                 words: scored.words[place],
-                meaning: scored.meaning.get(place).copied().flatten(),
+                semantic_score: scored.semantic.get(place).copied().flatten(),
                 matched: self.matched(request, place),
                 variants: choice.variants.into_iter().map(named).collect(),
             }
@@ -241,7 +248,7 @@ impl Indexed {
     fn weights(&self, tool: usize) -> Weights<'_> {
         let (segment, tool) = self.terms(tool);
         segment
-            .terms_of(tool, &[ToolField::Name, ToolField::Description])
+            .tool_terms(tool, &[ToolField::Name, ToolField::Description])
             .filter(|term| !is_number(term))
             .map(|term| (term, self.index.rarity(term)))
             .collect()

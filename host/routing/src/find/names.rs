@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use aiw_search::{Index, Scores, Sought};
+use aiw_search::{Index, QueryTerm, Scores};
 
 use super::texts::is_number;
 
@@ -38,7 +38,7 @@ impl NameWords {
 
     /// How much a request says each tool's name, from 0 to 1: the square of the share that it says, because half of a name
     /// is that of many tools. Words that stand in the place of others say a part of it at most.
-    pub(super) fn said(&self, request: &[Sought<'_>]) -> Scores {
+    pub(super) fn said(&self, request: &[QueryTerm<'_>]) -> Scores {
         let mut said = vec![0.0; self.tools];
         for sought in request {
             let instead = sought.instead.iter().map(|(term, less)| (*term, sought.counts * less));
@@ -59,13 +59,13 @@ mod tests {
     use aiw_search::FieldWeight;
 
     /// How much a request says each of these names.
-    fn said(names: &[&[&'static str]], request: &[Sought<'_>]) -> Scores {
+    fn said(names: &[&[&'static str]], request: &[QueryTerm<'_>]) -> Scores {
         let records = names.iter().map(|name| name.iter().map(|word| (0, *word)));
         let index = Index::new([FieldWeight { weight: 1.0, length: 0.0 }], records);
         NameWords::new(&index, names.iter().map(|name| name.iter().copied())).said(request)
     }
 
-    fn words<const N: usize>(words: [&str; N]) -> [Sought<'_>; N] {
+    fn words<const N: usize>(words: [&str; N]) -> [QueryTerm<'_>; N] {
         words.map(|word| (word, 1.0).into())
     }
 
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn words_in_the_place_of_others_do_not_say_a_name() {
-        let instead = |term, other| Sought { term, counts: 1.0, instead: vec![(other, 0.7)] };
+        let instead = |term, other| QueryTerm { term, counts: 1.0, instead: vec![(other, 0.7)] };
         let names: [&[&str]; 1] = [&["send", "messag"]];
         let only_related = said(&names, &[instead("tell", "send"), instead("text", "messag")]);
         let one_said = said(&names, &[instead("send", "post"), instead("text", "messag")]);

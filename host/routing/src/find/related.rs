@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use aiw_search::words;
 
 /// Words of people and the words of tools for them; and the meaning of file endings.
-const WORDS: &[(&str, &str)] = &[
+const SYNONYMS: &[(&str, &str)] = &[
     ("find locate look lookup discover", "search find lookup query list"),
     ("search", "find query lookup"),
     ("open visit browse load", "navigate open browse goto url"),
@@ -135,7 +135,7 @@ pub(super) fn related(term: &str) -> &'static [String] {
     static TABLE: OnceLock<HashMap<String, Vec<String>>> = OnceLock::new();
     let table = TABLE.get_or_init(|| {
         let mut table: HashMap<String, Vec<String>> = HashMap::new();
-        for (said, meant) in WORDS {
+        for (said, meant) in SYNONYMS {
             for said in words(said) {
                 let known = table.entry(said.clone()).or_default();
                 for meant in words(meant) {
@@ -166,6 +166,6 @@ mod tests {
         assert!(related("zebra").is_empty());
         // Words of one stem are one word here, but a request for information sends nothing.
         assert!(!related(&words("information")[0]).contains(&words("send")[0]));
-        assert!(WORDS.iter().all(|(said, meant)| !words(said).is_empty() && !words(meant).is_empty()));
+        assert!(SYNONYMS.iter().all(|(said, meant)| !words(said).is_empty() && !words(meant).is_empty()));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use aiw_search::{Index, Sought, clauses, words};
+use aiw_search::{Index, QueryTerm, clauses, words};
 
 use super::related::related;
 use super::shapes::address;
@@ -10,19 +10,19 @@ use super::synonyms::synonyms;
 use super::texts::{cut, pairs};
 
 /// The most bytes of a request that count.
-const MAX: usize = 16 << 10;
+const MAX_REQUEST_BYTES: usize = 16 << 10;
 
 /// How much a word of the tools counts that people use another one for; that means the same in general; and that may be
 /// one of the request's in another form.
-const RELATED: f32 = 0.7;
-const SYNONYM: f32 = 0.5;
-const ALIKE: f32 = 0.4;
+const RELATED_WEIGHT: f32 = 0.7;
+const SYNONYM_WEIGHT: f32 = 0.5;
+const SIMILAR_WEIGHT: f32 = 0.4;
 
 /// How much two neighbouring words count beside each of them.
-const PAIR: f32 = 0.3;
+const PAIR_WEIGHT: f32 = 0.3;
 
 /// How much it counts that two neighbouring words are one word of the tools: `screen shot`.
-const JOINED: f32 = 0.5;
+const COMPOUND_WEIGHT: f32 = 0.5;
 
 /// The shortest words that make one together.
 const MIN_JOINED: usize = 3;
@@ -51,15 +51,15 @@ struct Word {
 
 impl Word {
     fn new(term: String, counts: f32) -> Self {
-        let related = related(&term).iter().map(|other| (other.clone(), RELATED));
-        let instead = related.chain(synonyms(&term).map(|other| (other, SYNONYM))).collect();
+        let related = related(&term).iter().map(|other| (other.clone(), RELATED_WEIGHT));
+        let instead = related.chain(synonyms(&term).map(|other| (other, SYNONYM_WEIGHT))).collect();
         Self { term, counts, instead }
     }
 }
 
 impl<'a> Request<'a> {
     pub(super) fn new(text: &'a str) -> Self {
-        let text = cut(text, MAX);
+        let text = cut(text, MAX_REQUEST_BYTES);
         let texts: Vec<&str> = std::iter::once(text).chain(clauses(text)).collect();
         Self {
             parts: texts.iter().map(|text| RequestTerms::new(text)).collect(),
@@ -112,18 +112,18 @@ impl RequestTerms {
 
     /// Returns the terms to look up: the words, each with those that mean the same or may be the same in another form,
     /// and the pairs of neighbours; each once.
-    pub(super) fn terms<'s>(&'s self, index: &'s Index) -> Vec<Sought<'s>> {
+    pub(super) fn terms<'s>(&'s self, index: &'s Index) -> Vec<QueryTerm<'s>> {
         let mut seen: HashSet<&str> = self.words.iter().map(|word| word.term.as_str()).collect();
-        let mut terms: Vec<Sought<'_>> = Vec::with_capacity(self.words.len());
+        let mut terms: Vec<QueryTerm<'_>> = Vec::with_capacity(self.words.len());
         for Word { term, counts, instead } in &self.words {
             let instead = instead.iter().map(|(other, less)| (other.as_str(), *less));
-            let instead = instead.chain(index.alike(term).map(|alike| (alike, ALIKE)));
+            let instead = instead.chain(index.alike(term).map(|alike| (alike, SIMILAR_WEIGHT)));
             let instead = instead.filter(|(other, _)| seen.insert(other)).collect();
-            terms.push(Sought { term, counts: *counts, instead });
+            terms.push(QueryTerm { term, counts: *counts, instead });
         }
-        let pairs = self.pairs.iter().map(|pair| (pair.as_str(), PAIR));
-        let together = pairs.chain(self.joined.iter().map(|joined| (joined.as_str(), JOINED)));
-        terms.extend(together.filter(|(term, _)| seen.insert(term)).map(Sought::from));
+        let pairs = self.pairs.iter().map(|pair| (pair.as_str(), PAIR_WEIGHT));
+        let together = pairs.chain(self.joined.iter().map(|joined| (joined.as_str(), COMPOUND_WEIGHT)));
+        terms.extend(together.filter(|(term, _)| seen.insert(term)).map(QueryTerm::from));
         terms
     }
 }
@@ -151,12 +151,12 @@ mod tests {
     #[test]
     fn words_count_and_what_stands_for_them_counts_less() {
         assert_eq!(counts("the forecasts", &[], "forecast"), 1.0);
-        assert_eq!(counts("open it", &[], "navig"), RELATED);
-        assert_eq!(counts("the physician", &[], "doctor"), SYNONYM);
-        assert_eq!(counts("administration", &["admin"], "admin"), ALIKE);
+        assert_eq!(counts("open it", &[], "navig"), RELATED_WEIGHT);
+        assert_eq!(counts("the physician", &[], "doctor"), SYNONYM_WEIGHT);
+        assert_eq!(counts("administration", &["admin"], "admin"), SIMILAR_WEIGHT);
         assert_eq!(counts("administration, admin", &["admin"], "admin"), 1.0);
-        assert_eq!(counts("a word cloud", &[], "word cloud"), PAIR);
-        assert_eq!(counts("take a screen shot", &[], "screenshot"), JOINED);
+        assert_eq!(counts("a word cloud", &[], "word cloud"), PAIR_WEIGHT);
+        assert_eq!(counts("take a screen shot", &[], "screenshot"), COMPOUND_WEIGHT);
         assert_eq!(counts("go to it", &[], "goto"), 0.0);
     }
 

@@ -12,13 +12,13 @@ use crate::definition::ToolDefinition;
 use crate::record::ServerRecord;
 
 /// Part of each key: another way to take texts apart makes other segments.
-const VERSION: &str = "tools 2";
+const SEGMENT_VERSION: &str = "tools 2";
 
 const SEGMENT_TTL: Duration = Duration::from_secs(60 * 24 * 3600);
 
 /// The words of one server's tools.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct ServerWords {
+pub(super) struct ServerTerms {
     terms: Vec<String>,
     /// For each field of the server the numbers of its terms.
     server: Vec<(u8, Vec<u32>)>,
@@ -31,9 +31,9 @@ pub(super) struct ToolTerms {
     fields: Vec<(u8, Vec<u32>)>,
 }
 
-impl ServerWords {
+impl ServerTerms {
     /// That of a server: from the cache if it is there, else made and put there.
-    pub(super) fn of(key: &str, record: &ServerRecord, cache: &Cache) -> Self {
+    pub(super) fn load(key: &str, record: &ServerRecord, cache: &Cache) -> Self {
         let digest = digest(key, record);
         if let Some(segment) = cache.get(&digest).and_then(|bytes| Self::read(&bytes)) {
             return segment;
@@ -82,7 +82,11 @@ impl ServerWords {
     }
 
     /// The terms of some of a tool's fields.
-    pub(super) fn terms_of<'a>(&'a self, tool: &'a ToolTerms, parts: &'a [ToolField]) -> impl Iterator<Item = &'a str> {
+    pub(super) fn tool_terms<'a>(
+        &'a self,
+        tool: &'a ToolTerms,
+        parts: &'a [ToolField],
+    ) -> impl Iterator<Item = &'a str> {
         let is_of = |field: usize| parts.iter().any(|part| *part as usize == field);
         self.terms(tool).filter(move |(field, _)| is_of(*field)).map(|(_, term)| term)
     }
@@ -95,7 +99,7 @@ fn digest(key: &str, record: &ServerRecord) -> String {
         digest.update((bytes.len() as u64).to_le_bytes());
         digest.update(bytes);
     };
-    for text in [VERSION, key, &super::texts::about(record)] {
+    for text in [SEGMENT_VERSION, key, &super::texts::about(record)] {
         add(text.as_bytes());
     }
     for tool in record.accepted() {

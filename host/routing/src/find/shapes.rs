@@ -8,11 +8,11 @@ use aiw_search::words;
 const IN_ADDRESS: f32 = 0.5;
 
 /// How much it counts that there is a file, a folder or a URL at all; and that it has a path.
-const THING: f32 = 0.8;
-const PATH: f32 = 0.4;
+const ENTITY_WEIGHT: f32 = 0.8;
+const PATH_WEIGHT: f32 = 0.4;
 
 /// Endings by which a word is the name of a file, even without its folder.
-const ENDINGS: &str = "avi bib bmp c cfg conf cpp cs css csv db doc docx epub flac gif go gz h heic htm html ini ipynb java \
+const FILE_EXTENSIONS: &str = "avi bib bmp c cfg conf cpp cs css csv db doc docx epub flac gif go gz h heic htm html ini ipynb java \
 jpeg jpg js json jsonl jsx key kt log m4a md mkv mov mp3 mp4 odp ods odt ogg parquet pdf pem php png ppt pptx ps1 psd py \
 rb rs rtf sh sql sqlite srt svg swift tar tex tif tiff toml ts tsv tsx txt wav webm webp xls xlsx xml yaml yml zip";
 
@@ -31,7 +31,9 @@ pub(super) fn address(token: &str) -> Option<Vec<(String, f32)>> {
         !is_url && {
             let is_short =
                 (1..=MAX_ENDING).contains(&ending.len()) && ending.bytes().all(|b| b.is_ascii_alphanumeric());
-            is_short && (is_path || (!token.contains('@') && ENDINGS.split_whitespace().any(|known| known == ending)))
+            is_short
+                && (is_path
+                    || (!token.contains('@') && FILE_EXTENSIONS.split_whitespace().any(|known| known == ending)))
         }
     });
     if !is_url && !is_path && ending.is_none() {
@@ -44,9 +46,9 @@ pub(super) fn address(token: &str) -> Option<Vec<(String, f32)>> {
         .map(|word| if kind.contains(&word) { (word, 1.0) } else { (word, IN_ADDRESS) })
         .collect();
     let stands_for: &[_] = match (is_url, is_file) {
-        (true, _) => &[("url", THING)],
-        (_, true) => &[("file", THING), ("path", PATH)],
-        _ => &[("directory", PATH), ("path", PATH)],
+        (true, _) => &[("url", ENTITY_WEIGHT)],
+        (_, true) => &[("file", ENTITY_WEIGHT), ("path", PATH_WEIGHT)],
+        _ => &[("directory", PATH_WEIGHT), ("path", PATH_WEIGHT)],
     };
     all.extend(stands_for.iter().flat_map(|(word, counts)| words(word).into_iter().map(|word| (word, *counts))));
     Some(all)
@@ -66,14 +68,21 @@ mod tests {
             ["/srv/sales.xlsx", "(~/sales.xlsx).", "C:\\data\\sales.xlsx", "sales.xlsx", "`data/2024/sales.xlsx`"]
         {
             assert_eq!([counts(file, "sales"), counts(file, "xlsx")], [Some(IN_ADDRESS), Some(1.0)], "{file}");
-            assert_eq!([counts(file, "file"), counts(file, "path")], [Some(THING), Some(PATH)], "{file}");
+            assert_eq!(
+                [counts(file, "file"), counts(file, "path")],
+                [Some(ENTITY_WEIGHT), Some(PATH_WEIGHT)],
+                "{file}"
+            );
         }
-        assert_eq!([counts("/srv/unknown.bin", "file"), counts("/srv/sales", "file")], [Some(THING), None]);
-        assert_eq!([counts("/srv/sales", "directory"), counts("/srv/sales", "sales")], [Some(PATH), Some(IN_ADDRESS)]);
+        assert_eq!([counts("/srv/unknown.bin", "file"), counts("/srv/sales", "file")], [Some(ENTITY_WEIGHT), None]);
+        assert_eq!(
+            [counts("/srv/sales", "directory"), counts("/srv/sales", "sales")],
+            [Some(PATH_WEIGHT), Some(IN_ADDRESS)]
+        );
         for url in ["https://example.com/a.html", "www.example.com"] {
             assert_eq!(
                 [counts(url, "url"), counts(url, "file"), counts(url, "html")],
-                [Some(THING), None, counts(url, "a.html")]
+                [Some(ENTITY_WEIGHT), None, counts(url, "a.html")]
             );
         }
     }

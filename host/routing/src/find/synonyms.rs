@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use aiw_search::words;
 
 /// WordNet's licence asks that its notice is in each copy: it stands at the beginning.
-const TEXT: &str = include_str!("synonyms.txt");
+const SYNONYMS_TEXT: &str = include_str!("synonyms.txt");
 
 /// The terms that mean the same as one, as an index has them.
 pub(super) fn synonyms(term: &str) -> impl Iterator<Item = String> {
@@ -17,7 +17,7 @@ pub(super) fn synonyms(term: &str) -> impl Iterator<Item = String> {
     static TABLE: OnceLock<HashMap<String, Vec<&str>>> = OnceLock::new();
     let table = TABLE.get_or_init(|| {
         let mut table: HashMap<String, Vec<&str>> = HashMap::new();
-        for line in TEXT.lines().filter(|line| !line.starts_with('#')) {
+        for line in SYNONYMS_TEXT.lines().filter(|line| !line.starts_with('#')) {
             let Some((said, meant)) = line.split_once(' ') else { continue };
             for said in words(said) {
                 table.entry(said).or_default().push(meant);
@@ -44,6 +44,9 @@ mod tests {
 
     #[test]
     fn the_notice_that_the_licence_asks_for_is_kept() {
-        assert!(TEXT.contains("Copyright 2011 by Princeton University") && TEXT.contains("appear on ALL copies"));
+        assert!(
+            SYNONYMS_TEXT.contains("Copyright 2011 by Princeton University")
+                && SYNONYMS_TEXT.contains("appear on ALL copies")
+        );
     }
 }

@@ -44,14 +44,14 @@ const MAX_TEXT: usize = 4096;
 const MAX_DEPTH: usize = 5;
 
 /// The most characters of each text: a model's vector of a long text says little of any part of it.
-const SHORT: usize = 200;
-const LONG: usize = 400;
+const MAX_SHORT_TEXT_LEN: usize = 200;
+const MAX_LONG_TEXT_LEN: usize = 400;
 
 /// Collects words up to the limit.
 #[derive(Default)]
-pub(super) struct CollectedWords(pub(super) Vec<String>);
+pub(super) struct WordCollector(pub(super) Vec<String>);
 
-impl CollectedWords {
+impl WordCollector {
     fn add(&mut self, text: &str) {
         if self.0.len() < MAX_WORDS {
             self.0.extend(words(cut(text, MAX_TEXT)));
@@ -87,13 +87,13 @@ pub(super) fn cut(text: &str, most: usize) -> &str {
 }
 
 /// The words of a tool's own fields.
-pub(super) fn tool_words(definition: &Value) -> [(ToolField, CollectedWords); 6] {
-    let (mut names, mut texts) = (CollectedWords::default(), CollectedWords::default());
+pub(super) fn tool_words(definition: &Value) -> [(ToolField, WordCollector); 6] {
+    let (mut names, mut texts) = (WordCollector::default(), WordCollector::default());
     parameters(&definition["inputSchema"], 0, &mut |name, text| {
         names.add(name);
         texts.add(text);
     });
-    let (name, description) = (CollectedWords::of(name(definition)), CollectedWords::of(&description(definition)));
+    let (name, description) = (WordCollector::of(name(definition)), WordCollector::of(&description(definition)));
     [
         (ToolField::NamePairs, name.pairs()),
         (ToolField::DescriptionPairs, description.pairs()),
@@ -105,8 +105,8 @@ pub(super) fn tool_words(definition: &Value) -> [(ToolField, CollectedWords); 6]
 }
 
 /// The words of a server's fields, which count for each of its tools.
-pub(super) fn server_words(key: &str, record: &ServerRecord) -> [(ToolField, CollectedWords); 2] {
-    [(ToolField::Server, CollectedWords::of(key)), (ToolField::ServerTexts, CollectedWords::of(&about(record)))]
+pub(super) fn server_words(key: &str, record: &ServerRecord) -> [(ToolField, WordCollector); 2] {
+    [(ToolField::Server, WordCollector::of(key)), (ToolField::ServerTexts, WordCollector::of(&about(record)))]
 }
 
 /// Returns a server's description of itself.
@@ -145,12 +145,16 @@ pub(super) fn passages(key: &str, record: &ServerRecord, tool: &Value) -> Vec<St
     let passages = [
         name.clone(),
         format!("{server}: {name}"),
-        format!("{name}: {}", cut(first, SHORT)),
-        cut(&description, LONG).to_owned(),
-        format!("{name} ({})", cut(&parameters, LONG)),
-        format!("{server} {}: {name}", cut(&about, SHORT)),
+        format!("{name}: {}", cut(first, MAX_SHORT_TEXT_LEN)),
+        cut(&description, MAX_LONG_TEXT_LEN).to_owned(),
+        format!("{name} ({})", cut(&parameters, MAX_LONG_TEXT_LEN)),
+        format!("{server} {}: {name}", cut(&about, MAX_SHORT_TEXT_LEN)),
     ];
-    passages.map(|passage| aiw_core::one_line(&passage, LONG + SHORT)).into_iter().filter(|p| !p.is_empty()).collect()
+    passages
+        .map(|passage| aiw_core::one_line(&passage, MAX_LONG_TEXT_LEN + MAX_SHORT_TEXT_LEN))
+        .into_iter()
+        .filter(|p| !p.is_empty())
+        .collect()
 }
 
 /// A name as words: `getUserName` and `get_user_name` are `get user name`.

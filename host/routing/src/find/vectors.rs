@@ -13,7 +13,7 @@ pub(super) struct ToolVectors {
 }
 
 impl ToolVectors {
-    pub(super) fn of(tools: usize) -> Self {
+    pub(super) fn with_len(tools: usize) -> Self {
         Self { tools: (0..tools).map(|_| OnceLock::new()).collect(), ..Self::default() }
     }
 

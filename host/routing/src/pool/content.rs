@@ -10,10 +10,10 @@ use futures::StreamExt;
 use futures::future::BoxFuture;
 use serde_json::{Map, Value};
 
-use super::{AT_ONCE, Pool};
+use super::{MAX_PARALLEL_STARTS, Pool};
 use crate::definition::ToolDefinition;
 use crate::error::PoolError;
-use crate::offered::{Offered, claims};
+use crate::offered::{CatalogItem, claims};
 use crate::slot::Slot;
 use crate::uris::{UriClaim, marked, own};
 
@@ -79,9 +79,9 @@ impl Pool {
     async fn read_lists(&self) {
         let is_unread = |slot: &Arc<Slot>| slot.is_offered() && slot.record().is_none_or(|record| !record.is_whole);
         let unread: Vec<_> = self.inner.slots().into_iter().filter(is_unread).collect();
-        let reading = futures::stream::iter(unread).for_each_concurrent(AT_ONCE, |slot| async move {
+        let reading = futures::stream::iter(unread).for_each_concurrent(MAX_PARALLEL_STARTS, |slot| async move {
             // It may not work.
-            let _ = slot.look().await;
+            let _ = slot.refresh().await;
         });
         let _ = tokio::time::timeout(READ_LISTS_TIMEOUT, reading).await;
     }
@@ -143,7 +143,7 @@ impl Pool {
                 prompt.server.clone()
             } else {
                 let templates = self.templates();
-                let is_it = |template: &&Offered<Value>| template.definition["uriTemplate"] == reference["uri"];
+                let is_it = |template: &&CatalogItem<Value>| template.definition["uriTemplate"] == reference["uri"];
                 let server = templates.iter().find(is_it).map(|template| template.server.clone()).ok_or_else(none)?;
                 if let Some(own) = reference["uri"].as_str().and_then(|uri| own(&server, uri)) {
                     params["ref"]["uri"] = own.into();

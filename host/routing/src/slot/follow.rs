@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::{PING_TIMEOUT, Slot};
 use crate::error::PoolError;
-use crate::relay::Relay;
+use crate::notifications::NotificationRouter;
 use crate::start::Connection;
 
 /// The pause before changes are followed again.
@@ -50,10 +50,10 @@ impl Slot {
     }
 
     /// Watches for the server's other lists and their changes.
-    pub(super) fn attend(self: &Arc<Self>, connection: &Arc<Connection>) {
+    pub(super) fn watch_lists(self: &Arc<Self>, connection: &Arc<Connection>) {
         let (slot, connection) = (Arc::downgrade(self), Arc::downgrade(connection));
         tokio::spawn(async move {
-            let mut news = LookCause::Started;
+            let mut news = RefreshReason::Started;
             loop {
                 let Some((slot, connection)) = slot.upgrade().zip(connection.upgrade()) else { return };
                 if connection.client.is_closed() {
@@ -65,9 +65,9 @@ impl Slot {
                     return;
                 }
                 let looked = match news {
-                    LookCause::Started => slot.learn_more(&connection).await,
-                    LookCause::Changed => slot.look_again(&connection).await,
-                    LookCause::Quiet => slot.test(&connection).await,
+                    RefreshReason::Started => slot.learn_more(&connection).await,
+                    RefreshReason::Changed => slot.look_again(&connection).await,
+                    RefreshReason::Quiet => slot.test(&connection).await,
                 };
                 if looked.is_err() {
                     slot.stop().await;
@@ -76,8 +76,8 @@ impl Slot {
                 let relay = slot.relay.clone();
                 drop((slot, connection));
                 let changed = tokio::time::timeout(PING_INTERVAL, relay.changed.notified()).await;
-                news = if changed.is_ok() { LookCause::Changed } else { LookCause::Quiet };
-                if news == LookCause::Changed {
+                news = if changed.is_ok() { RefreshReason::Changed } else { RefreshReason::Quiet };
+                if news == RefreshReason::Changed {
                     // A server that changes all the time is not looked at all the time.
                     tokio::time::sleep(LIST_CHANGED_DEBOUNCE).await;
                 }
@@ -105,14 +105,14 @@ impl Slot {
 
 /// Why a running server is looked at.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum LookCause {
+enum RefreshReason {
     Started,
     Changed,
     Quiet,
 }
 
 /// What a server is to report, in the protocol's form.
-fn subscription(capabilities: &Value, relay: &Relay) -> Value {
+fn subscription(capabilities: &Value, relay: &NotificationRouter) -> Value {
     let changes = |list: &str| capabilities[list]["listChanged"] == true;
     let mut filter = Map::new();
     for (key, list) in

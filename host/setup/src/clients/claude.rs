@@ -3,9 +3,9 @@
 use aiw_core::CliKind;
 use aiw_home::CliFiles;
 
-use super::{Approval, PLAIN, SetupClient, read_plain};
-use crate::ours::Ours;
-use crate::translate::Style;
+use super::{AutoApprove, PLAIN, SetupClient, read_plain};
+use crate::ours::AiwEntry;
+use crate::translate::EnvSyntax;
 
 pub(super) static CLIENT: SetupClient = SetupClient {
     id: "claude",
@@ -17,11 +17,11 @@ pub(super) static CLIENT: SetupClient = SetupClient {
     ),
     user: |places| places.clis.servers(CliKind::Claude).to_owned(),
     project: Some(".mcp.json"),
-    entry: Ours::typed_entry,
-    read: |entry| read_plain(entry, Style::Shell, &["alwaysLoad"]),
-    approval: Approval::Item {
+    entry: AiwEntry::typed_entry,
+    read: |entry| read_plain(entry, EnvSyntax::Shell, &["alwaysLoad"]),
+    approval: AutoApprove::Item {
         user: |places| places.clis.settings(CliKind::Claude),
-        project: CliFiles::of(CliKind::Claude).project_settings,
+        project: CliFiles::for_cli(CliKind::Claude).project_settings,
         list: &["permissions", "allow"],
         item: "mcp__aiw",
     },

@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use aiw_core::CliKind;
-use aiw_home::{CliPlaces, Surroundings};
+use aiw_home::{CliPaths, ExecutionContext};
 use serde_json::{Map, Value};
 
 use crate::config::{Config, ConfigFormat};
-use crate::ours::Ours;
-use crate::translate::{Style, translated};
+use crate::ours::AiwEntry;
+use crate::translate::{EnvSyntax, translated};
 
 /// A client: where it keeps its servers, and how it writes them.
 pub struct SetupClient {
@@ -26,14 +26,14 @@ pub struct SetupClient {
     /// The key of its servers.
     pub(crate) servers: &'static str,
     /// The file of the user.
-    pub(crate) user: fn(&ClientPlaces) -> PathBuf,
+    pub(crate) user: fn(&ClientPaths) -> PathBuf,
     /// The file of a project, below its directory.
     pub(crate) project: Option<&'static str>,
     /// Writes our entry in its form.
-    pub(crate) entry: fn(&Ours) -> Map<String, Value>,
+    pub(crate) entry: fn(&AiwEntry) -> Map<String, Value>,
     /// Reads an entry of its into the form of `mcp.json`.
     pub(crate) read: fn(&Map<String, Value>) -> Result<Read, String>,
-    pub(crate) approval: Approval,
+    pub(crate) approval: AutoApprove,
     /// Why the client offers a server to nobody, by its whole file: the end of a sentence about the server.
     pub(crate) off: fn(&Config, &str) -> Option<&'static str>,
 }
@@ -42,11 +42,11 @@ pub struct SetupClient {
 pub(crate) struct Read {
     pub(crate) declaration: Map<String, Value>,
     /// The fields that mean something to the client alone, and don't come along.
-    pub(crate) left: Vec<String>,
+    pub(crate) skipped: Vec<String>,
 }
 
 /// How a client is told not to ask before aiw's tools are called.
-pub(crate) enum Approval {
+pub(crate) enum AutoApprove {
     /// The client has no such setting in a file.
     None,
     /// By a field of our entry.
@@ -54,7 +54,7 @@ pub(crate) enum Approval {
     /// By an item in a list of another JSON file.
     Item {
         /// The file of the user.
-        user: fn(&ClientPlaces) -> PathBuf,
+        user: fn(&ClientPaths) -> PathBuf,
         /// The file of a project.
         project: &'static str,
         /// The list's path.
@@ -66,22 +66,22 @@ pub(crate) enum Approval {
 
 /// Where the clients of a user keep their files.
 #[derive(Debug, Clone)]
-pub struct ClientPlaces {
+pub struct ClientPaths {
     /// The files of AI CLIs.
-    pub clis: CliPlaces,
+    pub clis: CliPaths,
     /// Where desktop programs keep their configuration.
     pub config: PathBuf,
 }
 
-impl ClientPlaces {
+impl ClientPaths {
     /// The directories that the variables of aiw's own client name; none without a home.
-    pub fn around(client: &Surroundings) -> Option<Self> {
-        let clis = CliPlaces::around(client)?;
+    pub fn around(client: &ExecutionContext) -> Option<Self> {
+        let clis = CliPaths::around(client)?;
         let home = clis.home();
         let config = match std::env::consts::OS {
             "macos" => home.join("Library/Application Support"),
-            "windows" => client.directory_of("APPDATA").unwrap_or_else(|| home.join("AppData/Roaming")),
-            _ => client.directory_of("XDG_CONFIG_HOME").unwrap_or_else(|| home.join(".config")),
+            "windows" => client.directory_from("APPDATA").unwrap_or_else(|| home.join("AppData/Roaming")),
+            _ => client.directory_from("XDG_CONFIG_HOME").unwrap_or_else(|| home.join(".config")),
         };
         Some(Self { config, clis })
     }
@@ -108,15 +108,15 @@ pub(crate) const PLAIN: SetupClient = SetupClient {
     servers: "mcpServers",
     user: |places| places.home().to_owned(),
     project: None,
-    entry: Ours::entry,
-    read: |entry| read_plain(entry, Style::Env, &[]),
-    approval: Approval::None,
+    entry: AiwEntry::entry,
+    read: |entry| read_plain(entry, EnvSyntax::Env, &[]),
+    approval: AutoApprove::None,
     off: |_, _| None,
 };
 
 impl SetupClient {
     /// Whether it seems to be installed. `installed` are the AI CLIs that were found.
-    pub fn is_installed(&self, places: &ClientPlaces, installed: &[CliKind]) -> bool {
+    pub fn is_installed(&self, places: &ClientPaths, installed: &[CliKind]) -> bool {
         match self.cli {
             Some(cli) => installed.contains(&cli),
             None => (self.user)(places).parent().is_some_and(Path::is_dir),
@@ -130,7 +130,7 @@ impl SetupClient {
 
     /// Whether it can be told not to ask before aiw's tools are called.
     pub fn can_approve(&self) -> bool {
-        !matches!(self.approval, Approval::None)
+        !matches!(self.approval, AutoApprove::None)
     }
 }
 
@@ -150,11 +150,11 @@ pub(crate) fn unlimited(entry: &Map<String, Value>, fields: &[&str]) -> Result<(
 }
 
 /// An entry that is in the form of `mcp.json` already, except for placeholders and fields of the client's own.
-pub(crate) fn read_plain(entry: &Map<String, Value>, style: Style, own: &[&str]) -> Result<Read, String> {
-    let mut read = Read { declaration: Map::new(), left: Vec::new() };
+pub(crate) fn read_plain(entry: &Map<String, Value>, style: EnvSyntax, own: &[&str]) -> Result<Read, String> {
+    let mut read = Read { declaration: Map::new(), skipped: Vec::new() };
     for (key, value) in entry {
         if own.contains(&key.as_str()) {
-            read.left.push(key.clone());
+            read.skipped.push(key.clone());
         } else {
             read.declaration.insert(key.clone(), translated(value, style)?);
         }

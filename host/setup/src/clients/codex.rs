@@ -4,9 +4,9 @@ use aiw_core::CliKind;
 use aiw_home::CliFiles;
 use serde_json::{Map, Value, json};
 
-use super::{Approval, Read, SetupClient, unlimited};
+use super::{AutoApprove, Read, SetupClient, unlimited};
 use crate::config::ConfigFormat;
-use crate::translate::{Style, translated};
+use crate::translate::{EnvSyntax, translated};
 
 pub(super) static CLIENT: SetupClient = SetupClient {
     id: "codex",
@@ -19,7 +19,7 @@ pub(super) static CLIENT: SetupClient = SetupClient {
     format: ConfigFormat::Toml,
     servers: "mcp_servers",
     user: |places| places.clis.servers(CliKind::Codex).to_owned(),
-    project: Some(CliFiles::of(CliKind::Codex).project_settings),
+    project: Some(CliFiles::for_cli(CliKind::Codex).project_settings),
     entry: |ours| {
         let mut entry = ours.entry();
         let tools: Map<String, Value> =
@@ -30,14 +30,14 @@ pub(super) static CLIENT: SetupClient = SetupClient {
         entry
     },
     read,
-    approval: Approval::Field("default_tools_approval_mode", || json!("approve")),
+    approval: AutoApprove::Field("default_tools_approval_mode", || json!("approve")),
     off: |_, _| None,
 };
 
 /// Codex names the variables that it passes on, and expands nothing.
 fn read(entry: &Map<String, Value>) -> Result<Read, String> {
-    const KEPT: [&str; 5] = ["command", "args", "cwd", "env", "url"];
-    const READ: [&str; 5] = ["env_vars", "bearer_token_env_var", "http_headers", "env_http_headers", "enabled"];
+    const PORTABLE_KEYS: [&str; 5] = ["command", "args", "cwd", "env", "url"];
+    const READ_KEYS: [&str; 5] = ["env_vars", "bearer_token_env_var", "http_headers", "env_http_headers", "enabled"];
 
     if entry.get("enabled") == Some(&Value::Bool(false)) {
         return Err("is disabled there".into());
@@ -47,9 +47,9 @@ fn read(entry: &Map<String, Value>) -> Result<Read, String> {
     if entry.contains_key("url") {
         declaration.insert("type".into(), json!("http"));
     }
-    for key in KEPT {
+    for key in PORTABLE_KEYS {
         if let Some(value) = entry.get(key) {
-            declaration.insert(key.into(), translated(value, Style::Plain)?);
+            declaration.insert(key.into(), translated(value, EnvSyntax::Plain)?);
         }
     }
     let mut add = |to: &str, key: &str, value: String| match declaration.entry(to).or_insert_with(|| json!({})) {
@@ -67,14 +67,14 @@ fn read(entry: &Map<String, Value>) -> Result<Read, String> {
         add("headers", "Authorization", format!("Bearer ${{{name}}}"))?;
     }
     for (key, value) in entry.get("http_headers").and_then(Value::as_object).into_iter().flatten() {
-        let value = translated(value, Style::Plain)?;
+        let value = translated(value, EnvSyntax::Plain)?;
         add("headers", key, value.as_str().unwrap_or_default().to_owned())?;
     }
     for (key, name) in entry.get("env_http_headers").and_then(Value::as_object).into_iter().flatten() {
         add("headers", key, format!("${{{}}}", name.as_str().unwrap_or_default()))?;
     }
-    let is_read = |key: &str| KEPT.contains(&key) || READ.contains(&key);
-    Ok(Read { declaration, left: entry.keys().filter(|key| !is_read(key)).cloned().collect() })
+    let is_read = |key: &str| PORTABLE_KEYS.contains(&key) || READ_KEYS.contains(&key);
+    Ok(Read { declaration, skipped: entry.keys().filter(|key| !is_read(key)).cloned().collect() })
 }
 
 #[cfg(test)]
@@ -93,7 +93,7 @@ mod tests {
             json!({"type": "http", "url": "https://h/mcp",
                 "headers": {"Authorization": "Bearer ${TOKEN}", "X-A": "b", "X-C": "${D}"}})
         );
-        assert_eq!(got.left, ["tool_timeout_sec"]);
+        assert_eq!(got.skipped, ["tool_timeout_sec"]);
         let entry = json!({"command": "x", "args": ["y"], "env": {"A": "1"}, "env_vars": ["B"]});
         let got = read(entry.as_object().unwrap()).unwrap();
         assert_eq!(

@@ -4,9 +4,9 @@ use aiw_core::CliKind;
 use aiw_home::CliFiles;
 use serde_json::{Map, Value, json};
 
-use super::{Approval, PLAIN, Read, SetupClient, read_plain, unlimited};
+use super::{AutoApprove, PLAIN, Read, SetupClient, read_plain, unlimited};
 use crate::config::Config;
-use crate::translate::Style;
+use crate::translate::EnvSyntax;
 
 pub(super) static CLIENT: SetupClient = SetupClient {
     id: "gemini",
@@ -17,9 +17,9 @@ pub(super) static CLIENT: SetupClient = SetupClient {
         "with a prompt (`-p`), Gemini CLI does not offer aiw's tools; `aiw setup gemini --approve-calls` makes it trust them",
     ),
     user: |places| places.clis.servers(CliKind::Gemini).to_owned(),
-    project: Some(CliFiles::of(CliKind::Gemini).project_settings),
+    project: Some(CliFiles::for_cli(CliKind::Gemini).project_settings),
     read,
-    approval: Approval::Field("trust", || json!(true)),
+    approval: AutoApprove::Field("trust", || json!(true)),
     off,
     ..PLAIN
 };
@@ -43,7 +43,7 @@ fn off(config: &Config, name: &str) -> Option<&'static str> {
 fn read(entry: &Map<String, Value>) -> Result<Read, String> {
     unlimited(entry, &["includeTools", "excludeTools"])?;
     let own = ["trust", "includeTools", "excludeTools", "timeout", "description"];
-    let mut read = read_plain(entry, Style::BareShell, &own)?;
+    let mut read = read_plain(entry, EnvSyntax::BareShell, &own)?;
     let kind = if let Some(url) = read.declaration.shift_remove("httpUrl") {
         read.declaration.insert("url".into(), url);
         "http"

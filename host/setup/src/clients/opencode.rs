@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::{PLAIN, Read, SetupClient};
-use crate::ours::Ours;
-use crate::translate::{Style, translated};
+use crate::ours::AiwEntry;
+use crate::translate::{EnvSyntax, translated};
 
 pub(super) static CLIENT: SetupClient = SetupClient {
     id: "opencode",
@@ -17,7 +17,7 @@ pub(super) static CLIENT: SetupClient = SetupClient {
     },
     project: Some("opencode.json"),
     entry: |ours| {
-        let command: Vec<&str> = std::iter::once(ours.command.as_str()).chain(Ours::args()).collect();
+        let command: Vec<&str> = std::iter::once(ours.command.as_str()).chain(AiwEntry::args()).collect();
         let mut entry = Map::new();
         entry.insert("type".into(), json!("local"));
         entry.insert("command".into(), json!(command));
@@ -37,7 +37,7 @@ fn read(entry: &Map<String, Value>) -> Result<Read, String> {
         return Err("is disabled there".into());
     }
     let mut declaration = Map::new();
-    let field = |key: &str| entry.get(key).map(|value| translated(value, Style::Braces)).transpose();
+    let field = |key: &str| entry.get(key).map(|value| translated(value, EnvSyntax::Braces)).transpose();
     if let Some(Value::Array(words)) = field("command")? {
         let mut words = words.into_iter();
         declaration.insert("command".into(), words.next().unwrap_or_default());
@@ -53,5 +53,5 @@ fn read(entry: &Map<String, Value>) -> Result<Read, String> {
         }
     }
     let known = ["type", "command", "url", "environment", "headers", "enabled"];
-    Ok(Read { declaration, left: entry.keys().filter(|key| !known.contains(&key.as_str())).cloned().collect() })
+    Ok(Read { declaration, skipped: entry.keys().filter(|key| !known.contains(&key.as_str())).cloned().collect() })
 }

@@ -1,8 +1,8 @@
 //! Visual Studio Code. <https://code.visualstudio.com/docs/agents/reference/mcp-configuration>
 
 use super::{PLAIN, SetupClient, read_plain};
-use crate::ours::Ours;
-use crate::translate::Style;
+use crate::ours::AiwEntry;
+use crate::translate::EnvSyntax;
 
 pub(super) static CLIENT: SetupClient = SetupClient {
     id: "vscode",
@@ -10,7 +10,7 @@ pub(super) static CLIENT: SetupClient = SetupClient {
     servers: "servers",
     user: |places| places.config.join("Code/User/mcp.json"),
     project: Some(".vscode/mcp.json"),
-    entry: Ours::typed_entry,
-    read: |entry| read_plain(entry, Style::Env, &["dev", "gallery", "version"]),
+    entry: AiwEntry::typed_entry,
+    read: |entry| read_plain(entry, EnvSyntax::Env, &["dev", "gallery", "version"]),
     ..PLAIN
 };

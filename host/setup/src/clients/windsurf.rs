@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{PLAIN, Read, SetupClient, read_plain, unlimited};
-use crate::translate::Style;
+use crate::translate::EnvSyntax;
 
 pub(super) static CLIENT: SetupClient = SetupClient {
     id: "windsurf",
@@ -18,7 +18,7 @@ fn read(entry: &Map<String, Value>) -> Result<Read, String> {
         return Err("is disabled there".into());
     }
     unlimited(entry, &["disabledTools"])?;
-    let mut read = read_plain(entry, Style::Env, &["disabled", "disabledTools", "alwaysAllow"])?;
+    let mut read = read_plain(entry, EnvSyntax::Env, &["disabled", "disabledTools", "alwaysAllow"])?;
     if let Some(url) = read.declaration.shift_remove("serverUrl") {
         read.declaration.insert("type".into(), json!("http"));
         read.declaration.insert("url".into(), url);

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{PLAIN, Read, SetupClient, read_plain};
-use crate::translate::Style;
+use crate::translate::EnvSyntax;
 
 pub(super) static CLIENT: SetupClient = SetupClient {
     id: "zed",
@@ -32,5 +32,5 @@ fn read(entry: &Map<String, Value>) -> Result<Read, String> {
     if entry.get("command").is_some_and(Value::is_object) {
         return Err("is written as an old Zed wrote it".into());
     }
-    read_plain(entry, Style::Plain, &["source", "enabled", "settings"])
+    read_plain(entry, EnvSyntax::Plain, &["source", "enabled", "settings"])
 }

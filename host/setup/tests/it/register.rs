@@ -3,8 +3,8 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-use aiw_core::Fault;
-use aiw_setup::{Ours, Setup, SetupError, SetupScope, all, client};
+use aiw_core::Diagnostic;
+use aiw_setup::{AiwEntry, Setup, SetupError, SetupScope, all, client};
 
 use crate::world::{APPROVE, REGISTER, World, setup, text};
 
@@ -150,7 +150,7 @@ fn toolsets_replace_those_that_an_entry_names() {
         let entry = |args: &str| format!(r#"{{"mcp": {{"aiw": {{"command": ["aiw", "mcp", {args}]}}}}}}"#);
         let path = world.write("opencode", entry(before));
         let toolsets = Some("tasks,history".to_owned());
-        let setup = Setup::new(world.home.clone(), world.places("", ""), Ours { toolsets, ..world.ours() });
+        let setup = Setup::new(world.home.clone(), world.places("", ""), AiwEntry { toolsets, ..world.ours() });
         let plan = || setup.plan(client("opencode").unwrap(), &SetupScope::User, &REGISTER).unwrap();
         setup.apply(&plan()).unwrap();
         assert!(text(&path).contains(&format!(r#"["/opt/aiw", "mcp", {after}]"#)), "{}", text(&path));

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use aiw_home::{CliPlaces, Home};
-use aiw_setup::{ClientPlaces, Ours, Setup, SetupError, SetupOptions, SetupPlan, SetupScope, client};
+use aiw_home::{CliPaths, Home};
+use aiw_setup::{AiwEntry, ClientPaths, Setup, SetupError, SetupOptions, SetupPlan, SetupScope, client};
 
 pub struct World {
     pub dir: tempfile::TempDir,
@@ -35,11 +35,11 @@ impl World {
     }
 
     /// Where clients keep their files, with a directory that a variable names.
-    pub fn places(&self, variable: &str, directory: &str) -> ClientPlaces {
+    pub fn places(&self, variable: &str, directory: &str) -> ClientPaths {
         places(self.dir.path(), |name| (name == variable).then(|| self.dir.path().join(directory)))
     }
 
-    pub fn ours(&self) -> Ours {
+    pub fn ours(&self) -> AiwEntry {
         ours(&self.home, "/opt/aiw")
     }
 
@@ -72,16 +72,17 @@ pub fn setup(home: &Home, user: &Path, command: &str) -> Setup {
     Setup::new(home.clone(), places(user, |_| None), ours(home, command))
 }
 
-fn places(dir: &Path, variable: impl Fn(&str) -> Option<PathBuf>) -> ClientPlaces {
+fn places(dir: &Path, variable: impl Fn(&str) -> Option<PathBuf>) -> ClientPaths {
     let user = dir.join("user");
-    let clis = CliPlaces::of(|name| if name == "HOME" { Some(user.clone()) } else { variable(name) }).unwrap();
-    ClientPlaces { clis, config: user.join(".config") }
+    let clis =
+        CliPaths::from_variables(|name| if name == "HOME" { Some(user.clone()) } else { variable(name) }).unwrap();
+    ClientPaths { clis, config: user.join(".config") }
 }
 
-fn ours(home: &Home, command: &str) -> Ours {
+fn ours(home: &Home, command: &str) -> AiwEntry {
     let env = BTreeMap::from([("AIW_HOME".to_owned(), home.root().display().to_string())]);
     let read_only = vec!["list_roles".into(), "wait_task".into()];
-    Ours { command: command.into(), env, read_only, ..Ours::default() }
+    AiwEntry { command: command.into(), env, read_only, ..AiwEntry::default() }
 }
 
 pub fn text(path: &Path) -> String {

@@ -67,7 +67,7 @@ pub struct Log {
 
 impl Log {
     #[cfg(unix)]
-    pub(crate) fn of(directory: &Path) -> Self {
+    pub(crate) fn new(directory: &Path) -> Self {
         Self { directory: directory.to_owned() }
     }
 
@@ -83,7 +83,7 @@ impl Log {
 }
 
 /// The maximum number of files of a log, including the live one.
-const FILES: usize = 16;
+const MAX_FILES: usize = 16;
 
 /// Returns the path of an older part.
 fn numbered(path: &Path, age: usize) -> PathBuf {

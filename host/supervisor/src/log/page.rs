@@ -8,7 +8,7 @@ use super::{Log, LogEntry};
 use crate::error::SupervisorError;
 
 /// How much is read at once.
-const CHUNK: u64 = 256 << 10;
+const CHUNK_BYTES: u64 = 256 << 10;
 
 /// How much a page holds at most.
 #[derive(Debug, Clone, Copy)]
@@ -73,7 +73,7 @@ impl Log {
         for (file, start) in files.iter_mut().zip(starts).rev() {
             // A file that a killed writer did not finish may leave a gap before the next one.
             page.next = page.next.max(start);
-            let mut size = CHUNK;
+            let mut size = CHUNK_BYTES;
             loop {
                 let part = read_part(file, page.next - start, size);
                 let part = part.map_err(|e| SupervisorError::io("read", &path, e))?;
@@ -139,7 +139,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let policy = LogPolicy { file_bytes: 200, files: 3 };
         let mut log = LogWriter::open(dir.path(), policy).unwrap();
-        let reader = Log::of(dir.path());
+        let reader = Log::new(dir.path());
         log.write(Stream::Stdout, b"first\n").unwrap();
         let at = reader.page(0, &|_| true, ALL).unwrap().next;
         log.write(Stream::Stdout, b"second\n").unwrap();
@@ -164,7 +164,7 @@ mod tests {
     fn no_part_of_a_line_is_lost_between_pages() {
         let dir = tempfile::tempdir().unwrap();
         let mut log = LogWriter::open(dir.path(), LogPolicy::default()).unwrap();
-        let (reader, mut from, mut seen) = (Log::of(dir.path()), 0, String::new());
+        let (reader, mut from, mut seen) = (Log::new(dir.path()), 0, String::new());
         for part in ["first half,", " second half\n", "prompt> "] {
             log.write(Stream::Stdout, part.as_bytes()).unwrap();
             log.write(Stream::Stderr, b"between\n").unwrap();
@@ -182,7 +182,7 @@ mod tests {
         std::fs::write(dir.path().join("log"), "2 o= older aiw\n").unwrap();
         let mut log = LogWriter::open(dir.path(), LogPolicy::default()).unwrap();
         log.write(Stream::Stdout, b"new\n").unwrap();
-        let page = Log::of(dir.path()).page(0, &|_| true, ALL).unwrap();
+        let page = Log::new(dir.path()).page(0, &|_| true, ALL).unwrap();
         assert_eq!(page.lines.iter().map(text).collect::<Vec<_>>(), ["old", "older aiw", "new"]);
         assert_eq!((page.missed, page.lines[1].position), (false, 9));
     }
@@ -197,7 +197,7 @@ mod tests {
                 for line in &lines {
                     log.write(Stream::Stdout, format!("{line}\n").as_bytes()).unwrap();
                 }
-                let (reader, mut seen, mut from) = (Log::of(dir.path()), Vec::new(), 0);
+                let (reader, mut seen, mut from) = (Log::new(dir.path()), Vec::new(), 0);
                 loop {
                     let page = reader.page(from, &|_| true, PageLimits { lines: most, ..ALL }).unwrap();
                     prop_assert!(!page.missed || lines.len() > 40);
@@ -214,7 +214,7 @@ mod tests {
             fn any_file_is_read(bytes: Vec<u8>, from: u64) {
                 let dir = tempfile::tempdir().unwrap();
                 std::fs::write(dir.path().join("log"), bytes).unwrap();
-                let _ = Log::of(dir.path()).page(from, &|_| true, ALL);
+                let _ = Log::new(dir.path()).page(from, &|_| true, ALL);
             }
         }
     }

@@ -6,25 +6,25 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use aiw_home::position_of;
+use aiw_home::file_position;
 
 use super::format::Assembler;
-use super::{FILES, FollowFrom, Log, LogEntry, Stream};
+use super::{FollowFrom, Log, LogEntry, MAX_FILES, Stream};
 use crate::error::SupervisorError;
 use crate::platform;
 use crate::watch::{Sources, Watch};
 
 /// How much to read at first when reading from the end.
-const WINDOW: u64 = 64 << 10;
+const WINDOW_BYTES: u64 = 64 << 10;
 /// How much to read at once when reading on.
-const CHUNK: usize = 256 << 10;
+const CHUNK_BYTES: usize = 256 << 10;
 /// How many files may be open and not yet read. Open files that the log has dropped keep their place on the disk.
-const WAITING: usize = 2 * FILES;
+const MAX_OPEN_FILES: usize = 2 * MAX_FILES;
 
 /// Opens the existing files of a log, newest first. Each file appears once, even if files are renamed meanwhile.
 pub(super) fn files(path: &Path) -> Result<Vec<File>, SupervisorError> {
     let mut files: Vec<File> = Vec::new();
-    for age in 0..FILES {
+    for age in 0..MAX_FILES {
         let path = if age == 0 { path.to_owned() } else { super::numbered(path, age) };
         match aiw_home::open_plain(&path) {
             Ok(file) if files.iter().any(|other| platform::same_file(other, &file)) => {}
@@ -49,7 +49,7 @@ pub(super) fn positions(files: &[File]) -> Vec<u64> {
     let mut positions = Vec::new();
     let mut end = 0;
     for file in files.iter().rev() {
-        let start = position_of(file).unwrap_or(end);
+        let start = file_position(file).unwrap_or(end);
         end = start + file.metadata().map_or(0, |meta| meta.len());
         positions.push(start);
     }
@@ -60,7 +60,7 @@ pub(super) fn positions(files: &[File]) -> Vec<u64> {
 /// Returns how many bytes are missing between two files, as far as they tell; `None` if none are.
 fn lost_between(older: &File, newer: &File) -> Option<u64> {
     let length = older.metadata().map(|meta| meta.len());
-    match (position_of(older), position_of(newer), length) {
+    match (file_position(older), file_position(newer), length) {
         (Some(older), Some(newer), Ok(length)) => Some(newer.saturating_sub(older + length)).filter(|lost| *lost > 0),
         _ => Some(0),
     }
@@ -94,7 +94,7 @@ impl Log {
         let lengths = lengths.map_err(fail)?;
         let total: u64 = lengths.iter().sum();
         let base = positions(&files).first().copied().unwrap_or(0);
-        let mut window = WINDOW;
+        let mut window = WINDOW_BYTES;
         loop {
             let mut parts = Vec::new();
             let mut left = window.min(total);
@@ -171,7 +171,7 @@ impl Log {
     }
 
     /// Returns a reader of the lines that are there now, however much is written meanwhile.
-    pub fn so_far(&self, from: FollowFrom) -> Result<Follow, SupervisorError> {
+    pub fn existing_lines(&self, from: FollowFrom) -> Result<Follow, SupervisorError> {
         // The files are open before the end is looked up, so none of what is before it is missed.
         let mut follow = self.follow(from)?;
         let end = self.end_position()?;
@@ -280,8 +280,8 @@ impl Follow {
         let Some((file, at)) = &mut self.current else { return Ok(self.go_on()) };
         // A file that does not say its position was there before any end that is asked for.
         let left =
-            self.until.and_then(|until| Some(until.saturating_sub(position_of(file)? + *at))).unwrap_or(u64::MAX);
-        let mut size = (CHUNK as u64).min(left);
+            self.until.and_then(|until| Some(until.saturating_sub(file_position(file)? + *at))).unwrap_or(u64::MAX);
+        let mut size = (CHUNK_BYTES as u64).min(left);
         loop {
             let part = read_part(file, *at, size).map_err(fail)?;
             let before = self.ready.len();
@@ -318,7 +318,7 @@ impl Follow {
     /// Goes on to the next file, if there is one.
     fn go_on(&mut self) -> bool {
         let is_late =
-            |file: &File| self.until.is_some_and(|until| position_of(file).is_some_and(|start| start >= until));
+            |file: &File| self.until.is_some_and(|until| file_position(file).is_some_and(|start| start >= until));
         if self.newer.front().is_some_and(|(file, _)| is_late(file)) {
             return false;
         }
@@ -334,7 +334,7 @@ impl Follow {
 
     /// Opens the files that are new. An open file stays readable, however often the log is rotated.
     fn look(&mut self) -> Result<(), SupervisorError> {
-        if self.until.is_some() || self.newer.len() >= WAITING {
+        if self.until.is_some() || self.newer.len() >= MAX_OPEN_FILES {
             return Ok(());
         }
         let files = files(&self.path)?;
@@ -389,14 +389,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut log = LogWriter::open(dir.path(), LogPolicy { file_bytes: 1, files: 3 }).unwrap();
         rotate(&mut log, 0..3).unwrap();
-        let mut follow = Log::of(dir.path()).follow(FollowFrom::Start).unwrap();
+        let mut follow = Log::new(dir.path()).follow(FollowFrom::Start).unwrap();
         let mut written = 3;
         for _ in 0..200 {
             // One line is read while two are written.
             follow.next(Duration::ZERO).unwrap();
             rotate(&mut log, written..written + 2).unwrap();
             written += 2;
-            assert!(follow.newer.len() < WAITING + FILES, "{} files are open", follow.newer.len());
+            assert!(follow.newer.len() < MAX_OPEN_FILES + MAX_FILES, "{} files are open", follow.newer.len());
         }
         let rest = read(&mut follow).unwrap();
         assert!(
@@ -410,7 +410,7 @@ mod tests {
     fn each_line_is_read_or_stands_for_the_bytes_that_are_missing_in_its_place() {
         let dir = tempfile::tempdir().unwrap();
         let mut log = LogWriter::open(dir.path(), LogPolicy { file_bytes: 200, files: 3 }).unwrap();
-        let mut follow = Log::of(dir.path()).follow(FollowFrom::Start).unwrap();
+        let mut follow = Log::new(dir.path()).follow(FollowFrom::Start).unwrap();
         let (mut written, mut seen, mut state) = (0, Vec::new(), 7_u64);
         for _ in 0..300 {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
@@ -448,7 +448,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut log = LogWriter::open(dir.path(), LogPolicy { file_bytes: 1, files: 3 }).unwrap();
         rotate(&mut log, 0..3).unwrap();
-        let mut so_far = Log::of(dir.path()).so_far(FollowFrom::Start).unwrap();
+        let mut so_far = Log::new(dir.path()).existing_lines(FollowFrom::Start).unwrap();
         let open = so_far.newer.len();
         let mut seen = Vec::new();
         for number in 3..100 {

@@ -23,7 +23,7 @@ impl LogEntry {
     }
 
     /// The line for a terminal: printable, and with no codes but colours, if the terminal shows them.
-    pub fn shown(&self, has_colour: bool) -> String {
+    pub fn for_terminal(&self, has_colour: bool) -> String {
         let text = String::from_utf8_lossy(&self.bytes);
         let text = text.strip_suffix('\r').unwrap_or(&text);
         // Most lines have no codes.
@@ -78,23 +78,23 @@ mod tests {
         let vite =
             entry("  \x1b[32m➜\x1b[39m  \x1b[1mLocal\x1b[22m: \x1b[36mhttp://localhost:\x1b[1m5173\x1b[22m/\x1b[39m\r");
         assert_eq!(vite.text().trim_end(), "  ➜  Local: http://localhost:5173/");
-        assert_eq!(vite.shown(false), "  ➜  Local: http://localhost:5173/");
+        assert_eq!(vite.for_terminal(false), "  ➜  Local: http://localhost:5173/");
         assert_eq!(
-            vite.shown(true),
+            vite.for_terminal(true),
             "  \x1b[32m➜\x1b[39m  \x1b[1mLocal\x1b[22m: \x1b[36mhttp://localhost:\x1b[1m5173\x1b[22m/\x1b[39m\x1b[0m"
         );
         let hostile = entry("\x1b[2J\x1b]0;title\x07a\x1b[31mb\x1b[10;10Hc\u{202e}");
         assert_eq!(hostile.text(), "abc\u{202e}");
-        assert_eq!(hostile.shown(true), "a\x1b[31mbc\\u{202e}\x1b[0m");
-        assert_eq!(hostile.shown(false), "abc\\u{202e}");
+        assert_eq!(hostile.for_terminal(true), "a\x1b[31mbc\\u{202e}\x1b[0m");
+        assert_eq!(hostile.for_terminal(false), "abc\\u{202e}");
     }
 
     proptest! {
         #[test]
         fn nothing_steers_a_terminal(text in "([a-z ]|\x1b|\\[|\\]|m|;|[0-9]|\x07|\u{9b}|\r){0,60}") {
             let entry = entry(&text);
-            prop_assert!(aiw_core::is_safe(&entry.shown(false)));
-            let mut shown = entry.shown(true);
+            prop_assert!(aiw_core::is_safe(&entry.for_terminal(false)));
+            let mut shown = entry.for_terminal(true);
             while let Some((before, _, after)) = next_colour(&shown) {
                 shown = format!("{before}{after}");
             }

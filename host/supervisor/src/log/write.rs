@@ -8,7 +8,7 @@ use aiw_core::one_line;
 use aiw_home::{now_millis, position_line, remove_file, rename, whole_length};
 
 use super::format::LinePiece;
-use super::{CHUNK, FILES, Stream};
+use super::{CHUNK, MAX_FILES, Stream};
 use crate::new::LogPolicy;
 
 /// The only writer of a log.
@@ -100,7 +100,7 @@ impl LogWriter {
         let _ = remove_file(&new);
         let (mut file, head) = (open(&new)?, position_line(base));
         file.write_all(head.as_bytes())?;
-        let files = FILES.min(self.policy.files.into());
+        let files = MAX_FILES.min(self.policy.files.into());
         // Some file systems write a file to the disk before another one may take its name.
         if files > 1 {
             let _ = remove_file(&super::numbered(&self.path, files - 1));

@@ -35,18 +35,18 @@ fn length(bytes: &[u8], words: usize) -> Option<usize> {
 /// The size of a `socket_fdinfo` in `sys/proc_info.h`.
 pub(super) const SOCKET_SIZE: usize = 792;
 /// Where its `soi_kind` is.
-const KIND: usize = 256;
+const SOI_KIND_OFFSET: usize = 256;
 /// Where its `insi_lport` is.
 const PORT: usize = 268;
 /// Where its `tcpsi_state` is.
-const STATE: usize = 344;
+const TCPSI_STATE_OFFSET: usize = 344;
 
 /// Returns the port of a TCP socket that listens, from a `socket_fdinfo`.
 pub(super) fn listening(info: &[u8]) -> Option<u16> {
     const TCP: [u8; 4] = 2_i32.to_ne_bytes();
     const LISTENS: [u8; 4] = 1_i32.to_ne_bytes();
     let number = |at: usize| info.get(at..)?.first_chunk::<4>();
-    let is_it = *number(KIND)? == TCP && *number(STATE)? == LISTENS;
+    let is_it = *number(SOI_KIND_OFFSET)? == TCP && *number(TCPSI_STATE_OFFSET)? == LISTENS;
     // The first two bytes of an `int` hold it in the network's order.
     let [high, low, ..] = number(PORT)?;
     is_it.then_some(u16::from_be_bytes([*high, *low]))
@@ -85,7 +85,7 @@ mod tests {
     fn only_tcp_sockets_that_listen_have_a_port() {
         let socket = |kind: u8, state: u8| {
             let mut info = vec![0; SOCKET_SIZE];
-            (info[KIND], info[STATE]) = (kind, state);
+            (info[SOI_KIND_OFFSET], info[TCPSI_STATE_OFFSET]) = (kind, state);
             info[PORT..PORT + 4].copy_from_slice(&[0x1f, 0x90, 0, 0]);
             info
         };

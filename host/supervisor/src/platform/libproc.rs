@@ -159,7 +159,7 @@ pub(super) fn name(pid: u32) -> String {
 }
 
 /// Returns how much memory a process has in use, in bytes.
-pub(super) fn resident(pid: u32) -> Option<u64> {
+pub(super) fn memory_in_use(pid: u32) -> Option<u64> {
     info::<libc::proc_taskinfo>(pid).map(|info| info.pti_resident_size)
 }
 
@@ -213,7 +213,7 @@ impl TcpListeners {
     }
 
     /// Looks at nothing yet, so there may be one.
-    pub fn of(_port: u16) -> Option<Self> {
+    pub fn find(_port: u16) -> Option<Self> {
         Some(Self)
     }
 

@@ -49,11 +49,11 @@ fn set_mark(current: Option<u64>) {
 }
 
 /// Whether the kernel took this process's wish to adopt orphans.
-static ADOPTS: AtomicBool = AtomicBool::new(true);
+static IS_SUBREAPER: AtomicBool = AtomicBool::new(true);
 
 /// Returns whether orphans among the descendants of this process become its children.
 pub(crate) fn adopts() -> bool {
-    ADOPTS.load(Ordering::Relaxed)
+    IS_SUBREAPER.load(Ordering::Relaxed)
 }
 
 /// Returns how long the system has been up.
@@ -159,7 +159,7 @@ pub(crate) fn hide_memory() {
 pub(crate) fn become_subreaper() -> io::Result<()> {
     match rustix::process::set_child_subreaper(Some(rustix::process::getpid())) {
         Err(rustix::io::Errno::INVAL) => {
-            ADOPTS.store(false, Ordering::Relaxed);
+            IS_SUBREAPER.store(false, Ordering::Relaxed);
             Ok(())
         }
         done => Ok(done?),

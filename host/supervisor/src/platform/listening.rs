@@ -16,13 +16,13 @@ const TCP: u8 = 6;
 const LISTENS: u32 = 1 << 10;
 
 /// The length of `nlmsghdr`.
-const HEADER: usize = 16;
+const NLMSGHDR_LEN: usize = 16;
 /// The length of `nlmsghdr` and `inet_diag_req_v2`.
-const REQUEST: usize = HEADER + 56;
+const REQUEST_LEN: usize = NLMSGHDR_LEN + 56;
 /// Where the port is behind the header: `inet_diag_msg.id.idiag_sport`, in the network's order.
-const PORT: usize = HEADER + 4;
+const PORT: usize = NLMSGHDR_LEN + 4;
 /// Where the inode is: `inet_diag_msg.idiag_inode`.
-const INODE: usize = HEADER + 68;
+const INODE_OFFSET: usize = NLMSGHDR_LEN + 68;
 
 /// Returns the port and the inode of each. `None` where the kernel doesn't tell.
 pub(super) fn listening() -> Option<Vec<(u16, u64)>> {
@@ -41,14 +41,14 @@ pub(super) fn listening() -> Option<Vec<(u16, u64)>> {
     Some(found)
 }
 
-fn request(family: AddressFamily) -> [u8; REQUEST] {
-    let mut request = [0; REQUEST];
-    request[..4].copy_from_slice(&(REQUEST as u32).to_ne_bytes());
+fn request(family: AddressFamily) -> [u8; REQUEST_LEN] {
+    let mut request = [0; REQUEST_LEN];
+    request[..4].copy_from_slice(&(REQUEST_LEN as u32).to_ne_bytes());
     request[4..6].copy_from_slice(&BY_FAMILY.to_ne_bytes());
     request[6..8].copy_from_slice(&ALL.to_ne_bytes());
-    request[HEADER] = family.as_raw() as u8;
-    request[HEADER + 1] = TCP;
-    request[HEADER + 4..HEADER + 8].copy_from_slice(&LISTENS.to_ne_bytes());
+    request[NLMSGHDR_LEN] = family.as_raw() as u8;
+    request[NLMSGHDR_LEN + 1] = TCP;
+    request[NLMSGHDR_LEN + 4..NLMSGHDR_LEN + 8].copy_from_slice(&LISTENS.to_ne_bytes());
     request
 }
 
@@ -61,7 +61,7 @@ fn add(mut answer: &[u8], found: &mut Vec<(u16, u64)>) -> Option<bool> {
             DONE => return Some(true),
             BY_FAMILY => {
                 let port = u16::from_be_bytes(message.get(PORT..PORT + 2)?.try_into().ok()?);
-                let inode = u32::from_ne_bytes(message.get(INODE..INODE + 4)?.try_into().ok()?);
+                let inode = u32::from_ne_bytes(message.get(INODE_OFFSET..INODE_OFFSET + 4)?.try_into().ok()?);
                 found.push((port, inode.into()));
             }
             _ => return None,
@@ -79,12 +79,12 @@ mod tests {
 
     #[test]
     fn an_answer_of_any_bytes_is_read_or_refused() {
-        let mut message = vec![0; HEADER + 72];
+        let mut message = vec![0; NLMSGHDR_LEN + 72];
         let length = u32::try_from(message.len()).unwrap();
         message[..4].copy_from_slice(&length.to_ne_bytes());
         message[4..6].copy_from_slice(&BY_FAMILY.to_ne_bytes());
         message[PORT..PORT + 2].copy_from_slice(&8080_u16.to_be_bytes());
-        message[INODE..INODE + 4].copy_from_slice(&4242_u32.to_ne_bytes());
+        message[INODE_OFFSET..INODE_OFFSET + 4].copy_from_slice(&4242_u32.to_ne_bytes());
         let mut found = Vec::new();
         assert_eq!(add(&[message.clone(), message.clone()].concat(), &mut found), Some(false));
         assert_eq!(found, [(8080, 4242); 2]);

@@ -41,15 +41,15 @@ pub(crate) use other::*;
 #[cfg(target_os = "linux")]
 use procfs as source;
 #[cfg(unix)]
-pub(crate) use raw::{Entrance, Fork, close_inherited, dup_to, fork, give_code_back, pass, passed, prepare};
+pub(crate) use raw::{ForkResult, SpawnContext, close_inherited, dup_to, fork, give_code_back, pass, passed, prepare};
 #[cfg(unix)]
-pub use seen::SeenProcess;
+pub use seen::ObservedProcess;
 #[cfg(unix)]
 pub(crate) use seen::{
-    Holder, Parents, condition, descendants, has_variables, holder, is_alive, is_shim, marked, resident, sample,
-    start_of, was_started_as,
+    Parents, PortOwner, condition, descendants, has_variables, holder, is_alive, is_shim, marked, memory_in_use,
+    sample, start_time, was_started_as,
 };
 #[cfg(unix)]
 pub(crate) use source::{TcpListeners, has_mark};
 #[cfg(unix)]
-pub(crate) use unix::{Condition, OpenedProcess, Signal, peer, same_file, timespec};
+pub(crate) use unix::{OpenedProcess, ProcessCondition, Signal, peer, same_file, timespec};

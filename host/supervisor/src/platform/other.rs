@@ -4,7 +4,7 @@
 pub(crate) fn give_code_back() {}
 
 /// Never called.
-pub(crate) fn start_of(_pid: u32) -> Option<u64> {
+pub(crate) fn start_time(_pid: u32) -> Option<u64> {
     None
 }
 

@@ -23,7 +23,7 @@ pub(super) fn stat(pid: u32) -> Option<Stat> {
 }
 
 /// Returns how much memory a process has in use, in bytes.
-pub(super) fn resident(pid: u32) -> Option<u64> {
+pub(super) fn memory_in_use(pid: u32) -> Option<u64> {
     let pages: u64 = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?.split(' ').nth(1)?.parse().ok()?;
     Some(pages * u64::try_from(rustix::param::page_size()).unwrap_or(4096))
 }
@@ -106,7 +106,7 @@ impl TcpListeners {
     }
 
     /// Looks for those of one port. Returns `None` if there is none.
-    pub fn of(port: u16) -> Option<Self> {
+    pub fn find(port: u16) -> Option<Self> {
         let mut listeners = Self::now();
         listeners.0.retain(|_, listened| *listened == port);
         (!listeners.0.is_empty()).then_some(listeners)
@@ -119,7 +119,7 @@ impl TcpListeners {
 
     fn open(&self, pid: u32) -> rustix::io::Result<Vec<u16>> {
         /// An entry takes 24 bytes of the room, and no number of a file takes twice as many.
-        const HALF_FULL: usize = 80;
+        const FD_TABLE_THRESHOLD: usize = 80;
         let directory = open(format!("/proc/{pid}/fd"), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
         let (mut room, mut name, mut found) = ([MaybeUninit::uninit(); 4096], Vec::new(), Vec::new());
         let mut entries = RawDir::new(&directory, &mut room);
@@ -135,7 +135,7 @@ impl TcpListeners {
                 name = target.into_bytes();
             }
             // The kernel fills the room while there is more, so asking again would only say that there is none.
-            if entries.is_buffer_empty() && count < HALF_FULL {
+            if entries.is_buffer_empty() && count < FD_TABLE_THRESHOLD {
                 break;
             }
         }

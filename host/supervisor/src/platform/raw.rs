@@ -8,20 +8,20 @@ use std::process::Command;
 use rustix::process::{Resource, Rlimit, getpid, getrlimit, setrlimit};
 
 /// Which of the two processes this is after a fork.
-pub(crate) enum Fork {
+pub(crate) enum ForkResult {
     Parent,
     Child,
 }
 
 /// Forks this process, which must have only one thread.
-pub(crate) fn fork() -> io::Result<Fork> {
+pub(crate) fn fork() -> io::Result<ForkResult> {
     #[expect(unsafe_code, reason = "no safe crate offers fork")]
     // SAFETY: called as the first thing of `aiw shim`, before it has started a thread; so all locks (the allocator's
     // too) are free in the child, which may go on as usual.
     match unsafe { libc::fork() } {
         -1 => Err(io::Error::last_os_error()),
-        0 => Ok(Fork::Child),
-        _ => Ok(Fork::Parent),
+        0 => Ok(ForkResult::Child),
+        _ => Ok(ForkResult::Parent),
     }
 }
 
@@ -76,7 +76,7 @@ pub(crate) fn dup_to(file: &OwnedFd, number: RawFd) -> io::Result<OwnedFd> {
 }
 
 /// The cgroup and the terminal that a new process enters.
-pub(crate) struct Entrance {
+pub(crate) struct SpawnContext {
     /// The file that moves a process into a cgroup.
     pub cgroup: Option<OwnedFd>,
     /// How many files it may have open.
@@ -87,7 +87,7 @@ pub(crate) struct Entrance {
 
 /// Prepares what a process does between fork and exec: it is set to die with us, gets its core file limit back, and
 /// enters its cgroup and terminal.
-pub(crate) fn prepare(command: &mut Command, core: Rlimit, entrance: Entrance) {
+pub(crate) fn prepare(command: &mut Command, core: Rlimit, entrance: SpawnContext) {
     let parent = getpid();
     // Nobody may raise a limit that the system has set.
     let files = entrance.files.map(|most| {

@@ -11,28 +11,28 @@ use super::libproc as source;
 #[cfg(target_os = "linux")]
 use super::procfs as source;
 use super::stat::Stat;
-use super::unix::Condition;
+use super::unix::ProcessCondition;
 use crate::record;
 use crate::side_by_side::side_by_side;
 
 /// Returns when a process started, or `None` if it is gone. A zombie counts as gone.
-pub(crate) fn start_of(pid: u32) -> Option<u64> {
+pub(crate) fn start_time(pid: u32) -> Option<u64> {
     source::stat(pid).filter(|stat| stat.is_alive(0)).map(|stat| stat.start)
 }
 
 /// Returns the condition of the process with this id and start. A start of 0 is not compared.
-pub(crate) fn condition(pid: u32, start: u64) -> Condition {
+pub(crate) fn condition(pid: u32, start: u64) -> ProcessCondition {
     match source::stat(pid) {
-        None if is_hidden(pid) => Condition::Runs,
-        Some(stat) if stat.is_alive(start) && stat.is_stopped => Condition::Stopped,
-        Some(stat) if stat.is_alive(start) => Condition::Runs,
-        _ => Condition::Gone,
+        None if is_hidden(pid) => ProcessCondition::Runs,
+        Some(stat) if stat.is_alive(start) && stat.is_stopped => ProcessCondition::Stopped,
+        Some(stat) if stat.is_alive(start) => ProcessCondition::Runs,
+        _ => ProcessCondition::Gone,
     }
 }
 
 /// Returns whether the process with this id and start exists. A start of 0 is not compared.
 pub(crate) fn is_alive(pid: u32, start: u64) -> bool {
-    condition(pid, start) != Condition::Gone
+    condition(pid, start) != ProcessCondition::Gone
 }
 
 /// Returns whether a process of ours exists that the system does not show: if `/proc` is mounted so that it hides the
@@ -130,14 +130,14 @@ pub(crate) fn descendants(of: u32, skip: &dyn Fn(u32, u64) -> bool) -> Vec<(u32,
 }
 
 /// Returns how much memory a process has in use, in bytes.
-pub(crate) fn resident(pid: u32) -> Option<u64> {
-    source::resident(pid)
+pub(crate) fn memory_in_use(pid: u32) -> Option<u64> {
+    source::memory_in_use(pid)
 }
 
 /// Returns the memory that a process has in use, in bytes, and its processor time so far, in milliseconds.
 pub(crate) fn sample(pid: u32) -> Option<(u64, u64)> {
     let time = source::cpu_millis(pid)?;
-    Some((resident(pid)?, time))
+    Some((memory_in_use(pid)?, time))
 }
 
 /// Returns the processes of this user that were started with these values of variables or have the mark of this number,
@@ -156,7 +156,7 @@ pub(crate) fn marked(wanted: &[(&str, String)], number: u64, since: u64) -> (Vec
         }
         match source::variables(pid) {
             // macOS keeps back those of its own programs, so nothing follows from it there.
-            Some(variables) if variables.is_empty() => unsure |= cfg!(target_os = "linux") && start_of(pid).is_some(),
+            Some(variables) if variables.is_empty() => unsure |= cfg!(target_os = "linux") && start_time(pid).is_some(),
             Some(variables) if has_all(&variables, wanted) => found.push((pid, stat.start)),
             _ => {}
         }
@@ -165,11 +165,11 @@ pub(crate) fn marked(wanted: &[(&str, String)], number: u64, since: u64) -> (Vec
 }
 
 /// The process that listens on a port of this machine.
-pub(crate) enum Holder {
+pub(crate) enum PortOwner {
     /// A descendant of this process.
     Ours,
     /// Another process.
-    Stranger {
+    PidReused {
         /// Its id.
         pid: u32,
         /// The name of its program.
@@ -180,16 +180,16 @@ pub(crate) enum Holder {
 }
 
 /// Returns who listens on a TCP port of this machine.
-pub(crate) fn holder(port: u16) -> Holder {
-    let Some(listeners) = source::TcpListeners::of(port) else { return Holder::Unknown };
+pub(crate) fn holder(port: u16) -> PortOwner {
+    let Some(listeners) = source::TcpListeners::find(port) else { return PortOwner::Unknown };
     let has = |pid: u32| listeners.ports(pid).any(|listened| listened == port);
     let ours = descendants(std::process::id(), &|_, _| false);
     if ours.iter().any(|(pid, _)| has(*pid)) {
-        return Holder::Ours;
+        return PortOwner::Ours;
     }
     match source::pids().find(|pid| has(*pid)) {
-        Some(pid) => Holder::Stranger { pid, name: aiw_core::one_line(source::name(pid).trim(), 40) },
-        None => Holder::Unknown,
+        Some(pid) => PortOwner::PidReused { pid, name: aiw_core::one_line(source::name(pid).trim(), 40) },
+        None => PortOwner::Unknown,
     }
 }
 
@@ -220,14 +220,14 @@ fn names_a_process(command: &[u8]) -> bool {
 
 /// A process, as far as the system shows it to this user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SeenProcess {
+pub struct ObservedProcess {
     pid: u32,
     stat: Stat,
 }
 
-impl SeenProcess {
+impl ObservedProcess {
     /// Looks at a process. Returns `None` if it is gone, or hidden from this user.
-    pub fn of(pid: u32) -> Option<Self> {
+    pub fn open(pid: u32) -> Option<Self> {
         Some(Self { pid, stat: source::stat(pid)? })
     }
 
@@ -300,10 +300,10 @@ mod tests {
         let mut child = Command::new("sleep").arg("60").env("MARK", "one two").stdin(Stdio::null()).spawn().unwrap();
         let pid = child.id();
         // It shows other arguments until it has become `sleep`.
-        while !SeenProcess::of(pid).unwrap().arguments().iter().eq(&["sleep", "60"]) {
+        while !ObservedProcess::open(pid).unwrap().arguments().iter().eq(&["sleep", "60"]) {
             std::thread::yield_now();
         }
-        let (seen, own) = (SeenProcess::of(pid).unwrap(), SeenProcess::of(std::process::id()).unwrap());
+        let (seen, own) = (ObservedProcess::open(pid).unwrap(), ObservedProcess::open(std::process::id()).unwrap());
         assert_eq!((seen.parent(), seen.session(), seen.is_ended()), (std::process::id(), own.session(), false));
         assert!(own.start() > 0 && own.start() <= seen.start(), "{own:?} {seen:?}");
         assert!(seen.executable().is_some() && !seen.name().is_empty());
@@ -320,11 +320,11 @@ mod tests {
             assert!(begun.elapsed().as_secs() < 60, "{:?}", sample(pid));
             std::thread::yield_now();
         }
-        assert_eq!(condition(pid, seen.start()), Condition::Runs);
+        assert_eq!(condition(pid, seen.start()), ProcessCondition::Runs);
         assert!(!is_alive(pid, seen.start() + 1) && !is_shim(pid));
         child.kill().unwrap();
         child.wait().unwrap();
-        assert_eq!((SeenProcess::of(pid), condition(pid, seen.start())), (None, Condition::Gone));
+        assert_eq!((ObservedProcess::open(pid), condition(pid, seen.start())), (None, ProcessCondition::Gone));
     }
 
     #[test]
@@ -332,9 +332,11 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         assert!(source::TcpListeners::now().ports(std::process::id()).any(|listened| listened == port));
-        let Holder::Stranger { pid, .. } = holder(port) else { panic!("it is this process, and no descendant of it") };
+        let PortOwner::PidReused { pid, .. } = holder(port) else {
+            panic!("it is this process, and no descendant of it")
+        };
         assert_eq!(pid, std::process::id());
         drop(listener);
-        assert!(matches!(holder(port), Holder::Unknown));
+        assert!(matches!(holder(port), PortOwner::Unknown));
     }
 }

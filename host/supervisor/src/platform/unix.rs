@@ -13,7 +13,7 @@ use crate::program::ResourceLimits;
 
 /// The condition of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Condition {
+pub(crate) enum ProcessCondition {
     Runs,
     /// A signal has stopped the process, so it does nothing.
     Stopped,

@@ -9,7 +9,7 @@ use aiw_core::{ProcessId, ProcessState as State};
 use parking_lot::Mutex;
 
 use super::table::Processes;
-use crate::control::{Frame, HELLO, MAX_FRAME_BYTES, TAKEN, VERSION, decode_size, socket};
+use crate::control::{Frame, HELLO_LEN, INPUT_ACK, MAX_FRAME_BYTES, VERSION, decode_size, socket};
 use crate::directory::INPUT;
 use crate::error::SupervisorError;
 use crate::new::Terminal;
@@ -34,7 +34,7 @@ impl Processes {
     /// It does not run, takes no input, or runs under the shim of a version of aiw that has no such connections.
     pub fn attach(&self, id: ProcessId) -> Result<Attachment, SupervisorError> {
         let record = self.settled(id)?;
-        let noun = self.records.noun();
+        let noun = self.records.kind();
         if record.state == State::Ended {
             return Err(SupervisorError::NotRunning { noun, id });
         }
@@ -47,7 +47,7 @@ impl Processes {
                 // Older shims have a FIFO in the directory of their process.
                 return Err(match self.records.directory(id).join(INPUT).exists() {
                     true => SupervisorError::OlderShim { noun, id },
-                    false => SupervisorError::NoInput { noun, id },
+                    false => SupervisorError::InputClosed { noun, id },
                 });
             }
             Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => {
@@ -57,7 +57,7 @@ impl Processes {
         };
         stream.set_read_timeout(Some(STDIN_WRITE_TIMEOUT)).map_err(fail)?;
         stream.set_write_timeout(Some(STDIN_WRITE_TIMEOUT)).map_err(fail)?;
-        let mut hello = [0; HELLO];
+        let mut hello = [0; HELLO_LEN];
         match stream.read_exact(&mut hello) {
             Ok(()) if hello[0] == VERSION => {}
             Ok(()) => return Err(SupervisorError::OlderShim { noun, id }),
@@ -113,7 +113,7 @@ impl Attachment {
     fn answered(&self) -> io::Result<()> {
         let mut answer = [0];
         match (&self.stream).read(&mut answer)? {
-            1 if answer == [TAKEN] => Ok(()),
+            1 if answer == [INPUT_ACK] => Ok(()),
             _ => Err(io::ErrorKind::BrokenPipe.into()),
         }
     }

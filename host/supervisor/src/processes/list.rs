@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use aiw_core::{ProcessId, ProcessState as State};
 use aiw_home::OpenDirectory;
 
-use super::kept::Before;
+use super::listing_cache::Before;
 use super::outcome::Supervised;
 use super::table::Processes;
-use crate::directory::is_shown;
+use crate::directory::is_seen;
 use crate::error::SupervisorError;
 use crate::record::ProcessRecord;
 use crate::records::Lookup;
@@ -19,7 +19,7 @@ use crate::side_by_side::side_by_side;
 impl Processes {
     /// Returns all processes, oldest first. Asking the same value again is cheap unless something has happened since.
     pub fn list(&self) -> Result<Vec<Supervised>, SupervisorError> {
-        if let Some(kept) = self.kept.current(&self.records) {
+        if let Some(kept) = self.listing_cache.current(&self.records) {
             return Ok(kept);
         }
         self.list_with_problems().map(|(all, _)| all)
@@ -29,17 +29,17 @@ impl Processes {
     pub fn list_with_problems(&self) -> Result<(Vec<Supervised>, Vec<SupervisorError>), SupervisorError> {
         let (mut all, mut problems) = (Vec::new(), Vec::new());
         let before = Before::looking(&self.records, &self.runtime, self.scope);
-        let mut segments = Segments::of(self);
+        let mut segments = Segments::new(self);
         let ids = self.records.ids()?;
-        let open = self.records.open();
+        let open = self.records.open_dir();
         for found in side_by_side(&ids, |ids| self.find_all(&open, ids)) {
             match found {
-                Ok((record, settled)) => all.push(Supervised { settled, ..self.look(record, &mut segments) }),
+                Ok((record, settled)) => all.push(Supervised { settled, ..self.refresh(record, &mut segments) }),
                 Err(problem) => problems.push(problem),
             }
         }
         all.sort_by_key(|one| (one.record.started, one.record.id));
-        self.kept.keep(before, &all);
+        self.listing_cache.keep(before, &all);
         Ok((all, problems))
     }
 
@@ -65,11 +65,11 @@ impl Processes {
     /// Returns one process. A process of another root is found too, because its id was known. If its shim has
     /// died, that is recorded.
     pub fn get(&self, id: ProcessId) -> Result<Supervised, SupervisorError> {
-        Ok(self.look(self.settled(id)?, &mut Segments::of(self)))
+        Ok(self.refresh(self.settled(id)?, &mut Segments::new(self)))
     }
 
     /// Returns a process as it is now: the record, updated with what the shim wrote to its slot.
-    pub(super) fn look(&self, mut record: ProcessRecord, segments: &mut Segments) -> Supervised {
+    pub(super) fn refresh(&self, mut record: ProcessRecord, segments: &mut Segments) -> Supervised {
         let directory = self.records.directory(record.id);
         let has_ended = record.state == State::Ended;
         // Only the slot tells that a process is about to start; only the record tells an end.
@@ -82,7 +82,7 @@ impl Processes {
             record.state = state;
             record.running_since = record.running_since.or(slot.running_since());
         }
-        Supervised { shown: has_ended && is_shown(&directory), record, directory, settled: true }
+        Supervised { is_seen: has_ended && is_seen(&directory), record, directory, settled: true }
     }
 }
 
@@ -93,7 +93,7 @@ pub(super) struct Segments {
 }
 
 impl Segments {
-    pub fn of(processes: &Processes) -> Self {
+    pub fn new(processes: &Processes) -> Self {
         Self { processes: processes.clone(), slots: HashMap::new() }
     }
 

@@ -7,7 +7,7 @@ use aiw_events::{EventKind, HomeEvent};
 use aiw_home::{OpenDirectory, now_millis};
 
 use super::table::Processes;
-use crate::directory::Alive;
+use crate::directory::LivenessLock;
 use crate::error::SupervisorError;
 use crate::log::{Log, LogWriter, Stream};
 use crate::new::LogPolicy;
@@ -17,7 +17,7 @@ use crate::segment::open;
 use crate::signal::{ProcessProof, Target, end_orphans};
 
 /// The last log line of such a process.
-const LOST: &str = "lost: the supervisor died";
+const LOST_REASON: &str = "lost: the supervisor died";
 
 impl Processes {
     /// Returns the record as it should be, and whether it is recorded that way already. If the shim has died, the
@@ -25,7 +25,7 @@ impl Processes {
     /// `all` is the directory of all processes.
     pub(super) fn seen(&self, all: &OpenDirectory, record: ProcessRecord) -> (ProcessRecord, bool) {
         let directory = self.records.directory(record.id);
-        if record.state == State::Ended || !self.is_dead(&record, Alive::is_free(all, &directory)) {
+        if record.state == State::Ended || !self.is_dead(&record, LivenessLock::is_free(all, &directory)) {
             return (record, true);
         }
         // The process may have ended normally since the record was read.
@@ -50,7 +50,7 @@ impl Processes {
         }
         let directory = self.records.directory(record.id);
         // The shim holds the lock for as long as it lives, so no process id can be mistaken here.
-        let alive = Alive::take(&directory);
+        let alive = LivenessLock::take(&directory);
         if !self.is_dead(&record, alive.as_ref().map(Option::is_some)) {
             return Ok(record);
         }
@@ -71,16 +71,16 @@ impl Processes {
         let _ = aiw_home::remove_file(&crate::control::socket(self.runtime.path(), record.id));
         record.ended = Some(now_millis());
         // If the record cannot be written, this code runs again for every caller, so the line may be there already.
-        let last = Log::of(&directory).tail(1).ok().and_then(|mut entries| entries.pop());
-        if last.is_none_or(|entry| (entry.stream, entry.bytes.as_slice()) != (Stream::Aiw, LOST.as_bytes()))
+        let last = Log::new(&directory).tail(1).ok().and_then(|mut entries| entries.pop());
+        if last.is_none_or(|entry| (entry.stream, entry.bytes.as_slice()) != (Stream::Aiw, LOST_REASON.as_bytes()))
             && let Ok(mut log) = LogWriter::open(&directory, LogPolicy::default())
         {
-            let _ = log.say(LOST);
+            let _ = log.say(LOST_REASON);
         }
         let saved = self.records.save_last(&directory, &record);
         if saved.is_ok() {
             let why = Some("its supervisor died".to_owned());
-            self.records.tell(&record, EventKind::Failed, |event| HomeEvent { why, ..event });
+            self.records.log_event(&record, EventKind::Failed, |event| HomeEvent { reason: why, ..event });
         }
         if saved.is_err() {
             // The disk is full or read-only, but the answer is true nevertheless. Its time has to be the same for all
@@ -99,9 +99,10 @@ impl Processes {
     fn is_dead(&self, record: &ProcessRecord, is_free: Result<bool, impl Sized>) -> bool {
         match is_free {
             // In a copy of a home nobody holds the locks, but the processes may still run.
-            Ok(true) => {
-                !matches!(Target::of(record.shim.pid, record.shim.start, ProcessProof::Supervisor(record)), Ok(Some(_)))
-            }
+            Ok(true) => !matches!(
+                Target::find(record.shim.pid, record.shim.start, ProcessProof::Supervisor(record)),
+                Ok(Some(_))
+            ),
             Ok(false) => false,
             // If the lock cannot be checked, the process decides. An error about one process must not hide the
             // others.

@@ -3,16 +3,16 @@
 #[cfg(unix)]
 mod attach;
 #[cfg(unix)]
-mod keep;
-#[cfg(unix)]
-mod kept;
-#[cfg(unix)]
 mod list;
+#[cfg(unix)]
+mod listing_cache;
 #[cfg(unix)]
 mod lost;
 mod outcome;
 #[cfg(unix)]
 mod reach;
+#[cfg(unix)]
+mod retention;
 #[cfg(unix)]
 mod sources;
 #[cfg(unix)]

@@ -15,7 +15,7 @@ pub struct Supervised {
     /// The directory with its files.
     pub directory: PathBuf,
     /// Whether the process has ended and a report has shown that.
-    pub shown: bool,
+    pub is_seen: bool,
     /// Whether the end is written in the record on disk. If not, the supervisor has died and nobody has swept yet.
     pub settled: bool,
 }

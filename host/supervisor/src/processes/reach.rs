@@ -7,7 +7,7 @@ use aiw_core::{ProcessId, ProcessState as State};
 use super::outcome::ProcessUsage;
 use super::table::Processes;
 use crate::directory::add_remark;
-use crate::error::{SignalRefusal, SupervisorError};
+use crate::error::{SignalError, SupervisorError};
 use crate::log::add_line;
 use crate::platform::{self, Signal};
 use crate::record::ProcessRecord;
@@ -18,14 +18,15 @@ impl Processes {
     /// Sends a signal to a running process itself, not to its descendants.
     pub fn signal(&self, id: ProcessId, signal: i32) -> Result<(), SupervisorError> {
         let record = self.settled(id)?;
-        let noun = self.records.noun();
+        let noun = self.records.kind();
         let signal = Signal::from_named_raw(signal)
             .ok_or_else(|| SupervisorError::Invalid { problem: format!("{signal} is not the number of a signal") })?;
-        let out_of_reach = |source: SignalRefusal| SupervisorError::OutOfReach { noun: noun.clone(), id, source };
+        let out_of_reach = |source: SignalError| SupervisorError::OutOfReach { noun: noun.clone(), id, source };
         let child = record.child.filter(|_| record.state != State::Ended);
         let child = child.ok_or_else(|| SupervisorError::NotRunning { noun: noun.clone(), id })?;
         let names = self.records.names();
-        let target = Target::of(child.pid, child.start, ProcessProof::Marked(&record, names)).map_err(&out_of_reach)?;
+        let target =
+            Target::find(child.pid, child.start, ProcessProof::Marked(&record, names)).map_err(&out_of_reach)?;
         let target = target.ok_or_else(|| SupervisorError::NotRunning { noun: noun.clone(), id })?;
         target.signal(signal).map_err(|e| out_of_reach(e.into()))
     }

@@ -14,11 +14,11 @@ use crate::watch::Sources;
 /// Returns how many shims are listened to. Each takes a file that this process may open, and the others are looked at.
 fn heard() -> usize {
     let most = getrlimit(Resource::Nofile).current.and_then(|most| usize::try_from(most).ok());
-    most.map_or(MOST_HEARD, |most| MOST_HEARD.min(most / 8))
+    most.map_or(MAX_SUBSCRIPTIONS, |most| MAX_SUBSCRIPTIONS.min(most / 8))
 }
 
 /// So many shims are listened to at most.
-const MOST_HEARD: usize = 128;
+const MAX_SUBSCRIPTIONS: usize = 128;
 
 impl Processes {
     /// Returns the directory of all processes, which changes when one starts, is removed or was reported.
@@ -46,7 +46,7 @@ impl Processes {
         for record in records.iter().filter(|record| record.state != State::Ended) {
             let directory = self.records.directory(record.id);
             let is_full = sources.shims.len() >= most;
-            match Target::of(record.shim.pid, record.shim.start, ProcessProof::Supervisor(record)) {
+            match Target::find(record.shim.pid, record.shim.start, ProcessProof::Supervisor(record)) {
                 Ok(Some(shim)) if shim.as_fd().is_some() && !is_full => {
                     sources.shims.push((directory.clone(), Arc::new(shim)));
                 }

@@ -10,7 +10,7 @@ use aiw_home::PLACES;
 
 use super::outcome::Supervised;
 use super::table::Processes;
-use crate::error::{MemoryProblem, ShimProblem, SupervisorError};
+use crate::error::{ShimError, ShmError, SupervisorError};
 use crate::files::random;
 use crate::new::{NewProcess, QueueLimit};
 use crate::program::{Program, command};
@@ -19,7 +19,7 @@ use crate::request::{Answer, RequestText, StartRequest, check};
 use crate::root::{ProcessScope, Root};
 
 /// The maximum length of a shim's answer.
-const ANSWER: u64 = 1 << 20;
+const MAX_REPLY_BYTES: u64 = 1 << 20;
 
 impl Processes {
     /// Starts a process below a shim of its own, and returns once the process runs, is queued or has been refused.
@@ -77,8 +77,8 @@ impl Processes {
         program: Program,
         queue: QueueLimit,
     ) -> Result<Supervised, SupervisorError> {
-        let noun = self.records.noun();
-        let ProcessScope::Root(root) = self.scope else { return Err(SupervisorError::NoRoot { noun }) };
+        let noun = self.records.kind();
+        let ProcessScope::Root(root) = self.scope else { return Err(SupervisorError::RootNotFound { noun }) };
         check(&program, self.runtime.path())?;
         self.runtime.create()?;
         let (path, cwd) = (program.path.clone(), new.cwd.clone());
@@ -92,31 +92,31 @@ impl Processes {
         let bytes = request.encode();
         drop(request);
         let failed = |source| SupervisorError::Shim { noun: Some(noun.clone()), source };
-        let bytes = bytes.map_err(|e| failed(ShimProblem::NotTold(e)))?;
+        let bytes = bytes.map_err(|e| failed(ShimError::RequestFailed(e)))?;
         let answer = ask(aiw, root, id, random() | 1, &bytes);
         drop(bytes);
         match answer.map_err(failed)? {
             Answer::Started(record) => {
-                Ok(Supervised { record: *record, directory: self.records.directory(id), shown: false, settled: true })
+                Ok(Supervised { record: *record, directory: self.records.directory(id), is_seen: false, settled: true })
             }
             Answer::NotStarted(told) => Err(SupervisorError::NotStarted { id, path, source: told.into() }),
             Answer::Limit(limit) => Err(SupervisorError::Limit { noun, limit }),
             Answer::Full(slots) => Err(SupervisorError::Full { noun, set: root.set(), slots }),
             Answer::StillRunning(state) => Err(SupervisorError::StillRunning { noun, id, state }),
-            Answer::Memory(name, reason) => Err(SupervisorError::Memory { name, source: MemoryProblem::Told(reason) }),
+            Answer::Memory(name, reason) => Err(SupervisorError::Memory { name, source: ShmError::Reported(reason) }),
             Answer::Cwd(told) => Err(SupervisorError::Cwd { path: cwd, source: told.into() }),
             Answer::Io(path, told) => Err(SupervisorError::io("write", &path, told.into())),
             Answer::Runtime(path, problem) => Err(SupervisorError::Runtime { path, problem }),
             Answer::Busy(path, seconds) => Err(SupervisorError::Busy { path, seconds }),
             Answer::Failed(reason) => {
-                Err(SupervisorError::Shim { noun: Some(noun), source: ShimProblem::Told(reason) })
+                Err(SupervisorError::Shim { noun: Some(noun), source: ShimError::Reported(reason) })
             }
         }
     }
 }
 
 /// Starts the shim and waits for its answer.
-fn ask(aiw: &Path, root: Root, id: ProcessId, instance: u64, request: &[u8]) -> Result<Answer, ShimProblem> {
+fn ask(aiw: &Path, root: Root, id: ProcessId, instance: u64, request: &[u8]) -> Result<Answer, ShimError> {
     let mut shim = command(aiw)
         .arg("shim")
         .arg(root.to_string())
@@ -132,19 +132,19 @@ fn ask(aiw: &Path, root: Root, id: ProcessId, instance: u64, request: &[u8]) -> 
         // session.
         .process_group(0)
         .spawn()
-        .map_err(|source| ShimProblem::NotRun { path: aiw.to_owned(), source })?;
+        .map_err(|source| ShimError::SpawnFailed { path: aiw.to_owned(), source })?;
     let (stdin, stdout) = (shim.stdin.take(), shim.stdout.take());
     // The first process forks and exits at once. It must not stay as a zombie of a long-lived starter.
     let told = stdin.map(|mut pipe| pipe.write_all(request));
     let _ = shim.wait();
     let mut answer = Vec::new();
-    let heard = stdout.map(|pipe| pipe.take(ANSWER).read_to_end(&mut answer));
+    let heard = stdout.map(|pipe| pipe.take(MAX_REPLY_BYTES).read_to_end(&mut answer));
     if let Some(Err(error)) = told {
-        return Err(ShimProblem::NotTold(error));
+        return Err(ShimError::RequestFailed(error));
     }
     match (heard, serde_json::from_slice(&answer)) {
         (Some(Ok(_)), Ok(answer)) => Ok(answer),
-        _ if answer.is_empty() => Err(ShimProblem::Silent(aiw.to_owned())),
-        _ => Err(ShimProblem::Strange(aiw.to_owned())),
+        _ if answer.is_empty() => Err(ShimError::NoResponse(aiw.to_owned())),
+        _ => Err(ShimError::InvalidResponse(aiw.to_owned())),
     }
 }

@@ -8,7 +8,7 @@ use aiw_core::{ProcessId, ProcessState as State};
 use super::outcome::{Stopped, Supervised, WaitMode};
 use super::table::Processes;
 use crate::directory::{DIRECTORY_POLL_INTERVAL, ask_to_stop, is_asked_to_stop};
-use crate::error::{SignalRefusal, SupervisorError};
+use crate::error::{SignalError, SupervisorError};
 use crate::platform::Signal;
 use crate::record::ProcessRecord;
 use crate::signal::{ProcessProof, Target};
@@ -35,15 +35,14 @@ impl Processes {
         if record.state == State::Ended {
             return Ok(Stopped::AlreadyEnded(self.get(id)?));
         }
-        let out_of_reach =
-            |source: SignalRefusal| SupervisorError::OutOfReach { noun: self.records.noun(), id, source };
-        let shim = match Target::of(record.shim.pid, record.shim.start, ProcessProof::Supervisor(&record)) {
+        let out_of_reach = |source: SignalError| SupervisorError::OutOfReach { noun: self.records.kind(), id, source };
+        let shim = match Target::find(record.shim.pid, record.shim.start, ProcessProof::Supervisor(&record)) {
             Ok(shim) => shim,
             // `/proc` may be mounted so that it hides supervisors. They read their directories nevertheless.
-            Err(SignalRefusal::Hidden { .. }) => {
+            Err(SignalError::NotVisible { .. }) => {
                 ask_to_stop(&self.records.directory(id), record.instance)?;
                 if wait {
-                    let limit = Instant::now() + DIRECTORY_POLL_INTERVAL + self.grace + self.patience;
+                    let limit = Instant::now() + DIRECTORY_POLL_INTERVAL + self.grace + self.timeout;
                     self.wait(&[id], WaitMode::All, Some(limit), &AtomicBool::new(false), &mut |_| {})?;
                 }
                 None
@@ -57,7 +56,7 @@ impl Processes {
             shim.signal(Signal::TERM).map_err(|e| out_of_reach(e.into()))?;
             // A stopped shim would not even handle the SIGTERM.
             let _ = shim.signal(Signal::CONT);
-            if wait && !shim.wait(self.grace + self.patience) {
+            if wait && !shim.wait(self.grace + self.timeout) {
                 let _ = shim.signal(Signal::CONT);
                 if !shim.wait(POST_KILL_TIMEOUT) && shim.signal(Signal::KILL).is_ok() {
                     // The call of `get` below ends what the shim leaves behind.

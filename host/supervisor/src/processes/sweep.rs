@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use aiw_core::ProcessState as State;
 
 use super::table::Processes;
-use crate::directory::Alive;
+use crate::directory::LivenessLock;
 use crate::error::SupervisorError;
 use crate::memory::sweep_memory;
 use crate::records::Lookup;
@@ -44,7 +44,7 @@ impl Processes {
                 .filter(fs::Metadata::is_dir)
                 .and_then(|m| m.modified().ok())
                 .and_then(|t| SystemTime::now().duration_since(t).ok());
-            if age.is_some_and(|age| age > STAGING_AGE) && matches!(Alive::take(&directory), Ok(Some(_))) {
+            if age.is_some_and(|age| age > STAGING_AGE) && matches!(LivenessLock::take(&directory), Ok(Some(_))) {
                 let _ = aiw_home::remove_tree(&directory);
             }
         }

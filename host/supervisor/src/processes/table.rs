@@ -6,10 +6,10 @@ use std::time::Duration;
 use aiw_core::ProcessId;
 use aiw_home::Home;
 
-use super::kept::KeptListing;
+use super::listing_cache::ListingCache;
 use crate::error::SupervisorError;
 use crate::log::Log;
-use crate::names::Names;
+use crate::names::Namespace;
 use crate::record::ProcessRecord;
 use crate::records::{Records, Understands};
 use crate::root::ProcessScope;
@@ -25,21 +25,21 @@ pub struct Processes {
     pub(super) runtime: RuntimeDir,
     pub(super) scope: ProcessScope,
     pub(super) grace: Duration,
-    pub(super) patience: Duration,
+    pub(super) timeout: Duration,
     /// The last listing of this scope.
-    pub(super) kept: KeptListing,
+    pub(super) listing_cache: ListingCache,
 }
 
 impl Processes {
     /// Returns the processes of a scope. Nothing is created until a process is started.
-    pub fn open(home: &Home, names: Names, scope: ProcessScope) -> Result<Self, SupervisorError> {
+    pub fn open(home: &Home, names: Namespace, scope: ProcessScope) -> Result<Self, SupervisorError> {
         Ok(Self {
-            runtime: RuntimeDir::find(names.noun.clone())?,
-            records: Records::of(home, names),
+            runtime: RuntimeDir::find(names.kind.clone())?,
+            records: Records::open(home, names),
             scope,
             grace: Duration::from_secs(5),
-            patience: SHIM_EXIT_TIMEOUT,
-            kept: KeptListing::default(),
+            timeout: SHIM_EXIT_TIMEOUT,
+            listing_cache: ListingCache::default(),
         })
     }
 
@@ -52,15 +52,15 @@ impl Processes {
 
     /// Returns the processes of another scope.
     #[must_use]
-    pub fn of(&self, scope: ProcessScope) -> Self {
-        Self { scope, kept: KeptListing::default(), ..self.clone() }
+    pub fn scoped(&self, scope: ProcessScope) -> Self {
+        Self { scope, listing_cache: ListingCache::default(), ..self.clone() }
     }
 
     /// Uses another runtime directory than the one from the environment.
     #[must_use]
     pub fn with_runtime(mut self, directory: impl Into<PathBuf>) -> Self {
-        self.kept = KeptListing::default();
-        self.runtime = RuntimeDir::at(directory.into(), self.records.names().noun.clone());
+        self.listing_cache = ListingCache::default();
+        self.runtime = RuntimeDir::at(directory.into(), self.records.names().kind.clone());
         self
     }
 
@@ -74,15 +74,15 @@ impl Processes {
     /// Uses another time until a shim is considered stuck.
     #[cfg(feature = "testing")]
     #[must_use]
-    pub fn with_patience(mut self, patience: Duration) -> Self {
-        self.patience = patience;
+    pub fn with_timeout(mut self, patience: Duration) -> Self {
+        self.timeout = patience;
         self
     }
 
     /// Returns the log of a process.
     pub fn log(&self, id: ProcessId) -> Result<Log, SupervisorError> {
         self.record(id)?;
-        Ok(Log::of(&self.records.directory(id)))
+        Ok(Log::new(&self.records.directory(id)))
     }
 
     pub(super) fn record(&self, id: ProcessId) -> Result<ProcessRecord, SupervisorError> {

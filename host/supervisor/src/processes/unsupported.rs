@@ -11,7 +11,7 @@ use aiw_home::Home;
 use super::outcome::{Keep, ProcessUsage, Stopped, Supervised, WaitMode, Waited};
 use crate::error::SupervisorError;
 use crate::log::Log;
-use crate::names::{Names, Noun};
+use crate::names::{Namespace, ResourceKind};
 use crate::new::{NewProcess, QueueLimit, Terminal};
 use crate::program::Program;
 use crate::record::{Labels, ProcessRecord};
@@ -21,7 +21,7 @@ use crate::watch::Sources;
 /// The supervised processes of a room. There are none on this system.
 #[derive(Debug, Clone)]
 pub struct Processes {
-    noun: Noun,
+    kind: ResourceKind,
 }
 
 /// The result of an operation.
@@ -29,11 +29,11 @@ type Answer<T> = Result<T, SupervisorError>;
 
 impl Processes {
     fn refuse<T>(&self) -> Answer<T> {
-        Err(SupervisorError::Unsupported { noun: self.noun.clone() })
+        Err(SupervisorError::Unsupported { noun: self.kind.clone() })
     }
     /// Always refused.
-    pub fn open(_home: &Home, names: Names, _scope: ProcessScope) -> Answer<Self> {
-        Err(SupervisorError::Unsupported { noun: names.noun })
+    pub fn open(_home: &Home, names: Namespace, _scope: ProcessScope) -> Answer<Self> {
+        Err(SupervisorError::Unsupported { noun: names.kind })
     }
     /// Returns `self`: there are no labels to understand.
     #[must_use]
@@ -42,7 +42,7 @@ impl Processes {
     }
     /// Returns `self`: no scope has any processes.
     #[must_use]
-    pub fn of(&self, _scope: ProcessScope) -> Self {
+    pub fn scoped(&self, _scope: ProcessScope) -> Self {
         self.clone()
     }
     /// Returns `self`: there is no runtime directory.
@@ -110,7 +110,7 @@ impl Processes {
         self.refuse()
     }
     /// Always refused.
-    pub fn mark_shown(&self, _ids: &[ProcessId]) -> Answer<()> {
+    pub fn mark_seen(&self, _ids: &[ProcessId]) -> Answer<()> {
         self.refuse()
     }
     /// Always refused.
@@ -145,7 +145,7 @@ impl Processes {
         Vec::new()
     }
     /// Returns the directory of a process.
-    pub fn directory_of(&self, id: ProcessId) -> PathBuf {
+    pub fn process_directory(&self, id: ProcessId) -> PathBuf {
         PathBuf::from(id.as_str())
     }
     /// Always refused.

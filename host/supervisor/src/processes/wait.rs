@@ -57,7 +57,7 @@ impl Processes {
         loop {
             // Listening begins before checking, so that no change is missed.
             ears.forget();
-            let mut segments = Segments::of(self);
+            let mut segments = Segments::new(self);
             let mut has_changed = all.is_empty();
             for id in &ids {
                 let known = watched.get(id);
@@ -102,11 +102,11 @@ impl Processes {
         if record.state != State::Ended {
             ears.listen(self, record.root);
             // Only the shim itself is listened to. A record can name any process, whose life says nothing about this one.
-            shim = Target::of(record.shim.pid, record.shim.start, ProcessProof::Supervisor(&record)).ok().flatten();
+            shim = Target::find(record.shim.pid, record.shim.start, ProcessProof::Supervisor(&record)).ok().flatten();
         }
         // Read again, because the process may have ended before we listened to its shim.
         let record = self.settled(id)?;
-        Ok(Awaited { seen: self.look(record, segments), shim, sequence })
+        Ok(Awaited { seen: self.refresh(record, segments), shim, sequence })
     }
 }
 
@@ -134,14 +134,14 @@ fn gone(mut one: Supervised) -> Supervised {
         record.ended = Some(now_millis());
         record.note = Some("its record was removed before anybody here saw how it ended".into());
     }
-    one.shown = true;
+    one.is_seen = true;
     one
 }
 
 /// Turns futex wakes into events that can be polled.
 struct FutexPoll {
     heard: PipeReader,
-    tell: Arc<PipeWriter>,
+    notify_pipe: Arc<PipeWriter>,
     roots: Vec<Root>,
     done: Arc<AtomicBool>,
 }
@@ -151,7 +151,7 @@ impl FutexPoll {
         let (heard, tell) = std::io::pipe()?;
         rustix::io::ioctl_fionbio(&heard, true)?;
         rustix::io::ioctl_fionbio(&tell, true)?;
-        Ok(Self { heard, tell: Arc::new(tell), roots: Vec::new(), done: Arc::new(AtomicBool::new(false)) })
+        Ok(Self { heard, notify_pipe: Arc::new(tell), roots: Vec::new(), done: Arc::new(AtomicBool::new(false)) })
     }
 
     /// Listens to a root with a thread, because a futex and a descriptor cannot be waited for at once. If that
@@ -162,7 +162,7 @@ impl FutexPoll {
         }
         self.roots.push(root);
         let Ok(Some(segment)) = open(&processes.runtime, root) else { return };
-        let (tell, done) = (self.tell.clone(), self.done.clone());
+        let (tell, done) = (self.notify_pipe.clone(), self.done.clone());
         let mut seen = segment.generation();
         let listen = move || {
             while !done.load(Ordering::Relaxed) {

@@ -11,11 +11,11 @@ use std::time::Duration;
 use aiw_home::remove_file;
 use rustix::process::geteuid;
 
-use super::layout::{PID_NAMESPACE, READY, ROOT_PID, ROOT_START, SIZE, magic, version};
+use super::layout::{PID_NAMESPACE_INDEX, READY_INDEX, ROOT_PID_INDEX, ROOT_START_INDEX, SIZE, magic, version};
 use super::lock::RootLock;
-use super::mapped::{Segment, prefix_of, read_link};
+use super::mapped::{Segment, name_prefix, read_link};
 use super::memory::Memory;
-use crate::error::{MemoryProblem, SupervisorError};
+use crate::error::{ShmError, SupervisorError};
 use crate::platform;
 use crate::root::{Numbers, ProcessScope, Root};
 use crate::runtime::RuntimeDir;
@@ -29,7 +29,7 @@ const STALE_SEGMENT_AGE: Duration = Duration::from_secs(24 * 3600);
 /// Returns how the names of a room's segments continue after the root. They contain no `-`, because that ends
 /// the name within a segment's id.
 fn ending(dir: &RuntimeDir) -> String {
-    format!("_{}{}", dir.noun(), version())
+    format!("_{}{}", dir.kind(), version())
 }
 
 /// Returns the file that names a root's segment.
@@ -69,7 +69,7 @@ pub(crate) fn sweep_dead(dir: &RuntimeDir) -> Result<(), SupervisorError> {
         if in_use() {
             continue;
         }
-        let Ok(lock) = RootLock::of(&segment.link, Duration::ZERO) else { continue };
+        let Ok(lock) = RootLock::acquire(&segment.link, Duration::ZERO) else { continue };
         // Another process may have joined in the meantime.
         if segment.is_current() && !in_use() {
             let _ = remove_file(&segment.link);
@@ -150,7 +150,7 @@ pub(crate) fn attach(dir: &RuntimeDir, root: Root) -> Result<Arc<Segment>, Super
     if let Ok(Some(segment)) = open(dir, root) {
         return Ok(segment);
     }
-    let lock = RootLock::of(&link, LOCK_TIMEOUT)?;
+    let lock = RootLock::acquire(&link, LOCK_TIMEOUT)?;
     if let Ok(Some(segment)) = open(dir, root) {
         return Ok(segment);
     }
@@ -182,23 +182,23 @@ fn refuse_others(link: &Path, root: Root) -> Result<(), SupervisorError> {
 /// Creates a segment, under the lock. If this process dies at any point, the old link remains, or a segment that the
 /// next call removes.
 fn make(link: &Path, root: Root) -> Result<Segment, SupervisorError> {
-    let prefix = prefix_of(link);
+    let prefix = name_prefix(link);
     sweep_segments(&prefix, link);
     let id = format!("{prefix}{}", unique());
-    let refuse = |source: MemoryProblem| SupervisorError::Memory { name: id.clone(), source };
+    let refuse = |source: ShmError| SupervisorError::Memory { name: id.clone(), source };
     let memory =
-        Memory::create(&id).map_err(|e| refuse(no_place().map_or_else(|| e.into(), MemoryProblem::NoPlace)))?;
+        Memory::create(&id).map_err(|e| refuse(no_place().map_or_else(|| e.into(), ShmError::ShmUnavailable)))?;
     // The file is still sparse: without allocating its pages now, a later access could kill us.
     if let Err(error) = platform::allocate_segment(&id, SIZE as u64) {
         unlink(&id);
-        return Err(refuse(MemoryProblem::NoRoom { bytes: SIZE, source: error }));
+        return Err(refuse(ShmError::ShmFull { bytes: SIZE, source: error }));
     }
     let words = memory.words();
     let Numbers { pid, start } = root.into();
-    words[ROOT_PID].store(u64::from(pid), Ordering::Relaxed);
-    words[ROOT_START].store(start, Ordering::Relaxed);
-    words[PID_NAMESPACE].store(platform::pid_namespace(), Ordering::Relaxed);
-    words[READY].store(magic(), Ordering::Release);
+    words[ROOT_PID_INDEX].store(u64::from(pid), Ordering::Relaxed);
+    words[ROOT_START_INDEX].store(start, Ordering::Relaxed);
+    words[PID_NAMESPACE_INDEX].store(platform::pid_namespace(), Ordering::Relaxed);
+    words[READY_INDEX].store(magic(), Ordering::Release);
     crate::files::write_atomically(link, id.as_bytes())?;
     Ok(Segment { memory, id, link: link.to_owned(), root })
 }

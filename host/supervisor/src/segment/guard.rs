@@ -7,10 +7,10 @@ use std::sync::{Once, OnceLock};
 use super::layout::SIZE;
 
 /// The addresses of mapped segments; 0 is a free entry. A process maps one segment at a time, or a few.
-static MAPPED: [AtomicUsize; 64] = [const { AtomicUsize::new(0) }; 64];
+static MAPPED_REGIONS: [AtomicUsize; 64] = [const { AtomicUsize::new(0) }; 64];
 
 /// The previous action for SIGBUS, and the size of a page.
-static BEFORE: OnceLock<(libc::sigaction, usize)> = OnceLock::new();
+static PREVIOUS_HANDLER: OnceLock<(libc::sigaction, usize)> = OnceLock::new();
 
 /// Guards one mapping for as long as it lives. More than 64 mappings are not guarded.
 pub(super) struct Guard {
@@ -23,13 +23,13 @@ impl Guard {
         static INSTALL: Once = Once::new();
 
         INSTALL.call_once(install);
-        if BEFORE.get().is_none() {
+        if PREVIOUS_HANDLER.get().is_none() {
             return Self { place: None };
         }
         let take = |place: &&AtomicUsize| {
             place.compare_exchange(0, address as usize, Ordering::AcqRel, Ordering::Relaxed).is_ok()
         };
-        Self { place: MAPPED.iter().find(take) }
+        Self { place: MAPPED_REGIONS.iter().find(take) }
     }
 }
 
@@ -52,7 +52,7 @@ fn install() {
         if libc::sigaction(libc::SIGBUS, std::ptr::null(), &raw mut before) != 0 {
             return;
         }
-        let _ = BEFORE.set((before, rustix::param::page_size()));
+        let _ = PREVIOUS_HANDLER.set((before, rustix::param::page_size()));
         let mut ours: libc::sigaction = std::mem::zeroed();
         ours.sa_sigaction = handler as usize;
         // The handler runs on an alternate stack, if the thread has one.
@@ -63,10 +63,10 @@ fn install() {
 
 /// Replaces a missing page of a segment. Any other fault is left to the previous action.
 extern "C" fn on_bus(_signal: libc::c_int, info: *mut libc::siginfo_t, _context: *mut libc::c_void) {
-    let Some((before, page)) = BEFORE.get() else { return };
+    let Some((before, page)) = PREVIOUS_HANDLER.get() else { return };
     #[expect(unsafe_code, reason = "a signal handler")]
     // SAFETY: the kernel gives a valid `info`. Only pages of live mappings are replaced: each mapping is taken out of
-    // `MAPPED` before it is unmapped, and a fault in one means that a reference to it is in use. Nothing here locks
+    // `MAPPED_REGIONS` before it is unmapped, and a fault in one means that a reference to it is in use. Nothing here locks
     // or allocates.
     unsafe {
         let address = (*info).si_addr() as usize;
@@ -74,7 +74,7 @@ extern "C" fn on_bus(_signal: libc::c_int, info: *mut libc::siginfo_t, _context:
             let base = place.load(Ordering::Acquire);
             base != 0 && (base..base.saturating_add(SIZE)).contains(&address)
         };
-        if MAPPED.iter().any(is_in) {
+        if MAPPED_REGIONS.iter().any(is_in) {
             let flags = libc::MAP_FIXED | libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
             let at = (address & !(page - 1)) as *mut libc::c_void;
             if libc::mmap(at, *page, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0) == at {

@@ -19,7 +19,7 @@ pub(super) struct RootLock {
 
 impl RootLock {
     /// Takes the lock of the root whose segment is named by this link file.
-    pub fn of(link: &Path, patience: Duration) -> Result<Self, SupervisorError> {
+    pub fn acquire(link: &Path, patience: Duration) -> Result<Self, SupervisorError> {
         let path = link.with_added_extension("lock");
         let flags = OFlags::CREATE | OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let busy = || SupervisorError::Busy { path: path.clone(), seconds: patience.as_secs() };

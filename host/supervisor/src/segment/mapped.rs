@@ -10,9 +10,9 @@ use rustix::fs::{Mode, OFlags, open};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
-use super::layout::{PID_NAMESPACE, READY, ROOT_PID, ROOT_START, SIZE, magic};
+use super::layout::{PID_NAMESPACE_INDEX, READY_INDEX, ROOT_PID_INDEX, ROOT_START_INDEX, SIZE, magic};
 use super::memory::Memory;
-use crate::error::{MemoryProblem, SupervisorError};
+use crate::error::{ShmError, SupervisorError};
 use crate::platform;
 use crate::root::{Numbers, Root, digest};
 
@@ -53,13 +53,13 @@ impl Segment {
 
     /// Returns whether the process ids of the segment are valid here.
     pub(super) fn is_here(&self) -> bool {
-        self.memory.words()[PID_NAMESPACE].load(Ordering::Relaxed) == platform::pid_namespace()
+        self.memory.words()[PID_NAMESPACE_INDEX].load(Ordering::Relaxed) == platform::pid_namespace()
     }
 
     /// Maps the segment that a link names, whatever its root is.
     pub(super) fn map(id: &str, link: &Path) -> Result<Self, SupervisorError> {
-        let refuse = |source: MemoryProblem| SupervisorError::Memory { name: id.to_owned(), source };
-        let unfit = |what: &'static str| refuse(MemoryProblem::Unfit(what));
+        let refuse = |source: ShmError| SupervisorError::Memory { name: id.to_owned(), source };
+        let unfit = |what: &'static str| refuse(ShmError::Unfit(what));
         if let Some(path) = platform::segment_file(id) {
             let meta = fs::symlink_metadata(&path).map_err(|e| refuse(e.into()))?;
             if !meta.is_file() || meta.uid() != geteuid().as_raw() || meta.mode() & 0o777 != 0o600 {
@@ -71,18 +71,19 @@ impl Segment {
         }
         let memory = Memory::open(id).map_err(|e| refuse(e.into()))?.ok_or_else(|| unfit("it is truncated"))?;
         let words = memory.words();
-        if words[READY].load(Ordering::Acquire) != magic() {
+        if words[READY_INDEX].load(Ordering::Acquire) != magic() {
             return Err(unfit("it is not of this version of aiw, or was never finished"));
         }
         let word = |index: usize| words[index].load(Ordering::Relaxed);
-        let root = Numbers { pid: u32::try_from(word(ROOT_PID)).unwrap_or(0), start: word(ROOT_START) }.into();
+        let root =
+            Numbers { pid: u32::try_from(word(ROOT_PID_INDEX)).unwrap_or(0), start: word(ROOT_START_INDEX) }.into();
         Ok(Self { memory, id: id.to_owned(), link: link.to_owned(), root })
     }
 }
 
 /// Returns how the ids of a root's segments begin: with the user, the root and, where segments are swept by
 /// this prefix, the runtime directory. Two runtime directories are separate worlds.
-pub(super) fn prefix_of(link: &Path) -> String {
+pub(super) fn name_prefix(link: &Path) -> String {
     let uid = geteuid().as_raw();
     let name = link.file_name().unwrap_or_default().to_string_lossy();
     if !cfg!(target_os = "linux") {
@@ -110,7 +111,7 @@ pub(super) fn read_link(link: &Path) -> Result<Option<String>, SupervisorError> 
     if file.take(256).read_to_string(&mut id).is_err() {
         return Err(refuse("does not name a segment"));
     }
-    match id.strip_prefix(&prefix_of(link)) {
+    match id.strip_prefix(&name_prefix(link)) {
         Some(rest) if !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_alphanumeric()) && id.len() < 200 => {
             Ok(Some(id))
         }

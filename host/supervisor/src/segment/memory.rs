@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 use shared_memory::{Shmem, ShmemConf, ShmemError};
 
 use super::guard::Guard;
-use super::layout::{SIZE, WORDS};
+use super::layout::{SEGMENT_SIZE, SIZE};
 
 /// A mapping of at least [`SIZE`] bytes, accessed only as atomics: other processes write to it at any time, so
 /// nothing in it is ever borrowed as plain data.
@@ -57,7 +57,7 @@ impl Memory {
         // in this process makes other references to it than to atomics. What other processes do
         // to it is, for us, a value that an atomic load may yield.
         unsafe {
-            std::slice::from_raw_parts(self.mapping.as_ptr().cast::<AtomicU64>(), WORDS)
+            std::slice::from_raw_parts(self.mapping.as_ptr().cast::<AtomicU64>(), SEGMENT_SIZE)
         }
     }
 

@@ -15,7 +15,7 @@ mod table;
 pub(crate) use attach::{attach, open, segments, sweep_dead};
 #[cfg(feature = "testing")]
 pub(crate) use layout::NEWER;
-pub(crate) use layout::SLOTS;
+pub(crate) use layout::SLOT_COUNT;
 pub(crate) use mapped::Segment;
 pub(crate) use slot::{Live, Owner, SlotCopy};
 pub(crate) use table::OwnedSlot;

@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use aiw_core::{ProcessId, ProcessState as State};
 
-use super::layout::{HEADER, LOOKED, OWNER, SLOT, SLOTS, TURN};
+use super::layout::{FUTEX_OFFSET, HEADER_LEN, LAST_CHECK_INDEX, OWNER_OFFSET, SLOT_COUNT, SLOT_LEN};
 use super::lock::RootLock;
 use super::mapped::Segment;
-use super::slot::{Owner, Phase, SlotCopy};
+use super::slot::{Owner, QueueState, SlotCopy};
 use super::table::OwnedSlot;
-use crate::platform::{self, Condition};
+use crate::platform::{self, ProcessCondition};
 
 /// How often the processes that have a place are checked for being alive.
 const LIVENESS_CHECK_INTERVAL: Duration = Duration::from_secs(1);
@@ -40,7 +40,7 @@ impl Waiter {
 
     /// Returns the condition of the waiter's shim. A stopped shim would not take its turn, and would hold up all
     /// waiters behind it.
-    fn condition(&self) -> Condition {
+    fn condition(&self) -> ProcessCondition {
         let Owner { pid, start } = self.slot.shim();
         platform::condition(pid, start)
     }
@@ -48,20 +48,20 @@ impl Waiter {
 
 impl Segment {
     fn turn(&self, index: usize) -> &AtomicU32 {
-        self.memory.futex(HEADER + (index % SLOTS) * SLOT + TURN)
+        self.memory.futex(HEADER_LEN + (index % SLOT_COUNT) * SLOT_LEN + FUTEX_OFFSET)
     }
 
     /// Returns the word that holds the owner of a slot.
     fn owner(&self, index: usize) -> &AtomicU64 {
-        &self.slot(index)[OWNER]
+        &self.slot(index)[OWNER_OFFSET]
     }
 
-    fn phase(&self, index: usize) -> Phase {
-        Phase::of(self.turn(index).load(Ordering::Acquire))
+    fn phase(&self, index: usize) -> QueueState {
+        QueueState::from_word(self.turn(index).load(Ordering::Acquire))
     }
 
     /// Moves a waiter from one phase to another and wakes it, if the slot still has the same owner.
-    fn change(&self, waiter: &Waiter, from: Phase, to: Phase) -> bool {
+    fn change(&self, waiter: &Waiter, from: QueueState, to: QueueState) -> bool {
         let (word, ticket) = (self.turn(waiter.index), waiter.slot.ticket());
         let changed =
             word.compare_exchange(from.word(ticket), to.word(ticket), Ordering::AcqRel, Ordering::Relaxed).is_ok();
@@ -73,7 +73,7 @@ impl Segment {
 
     /// Hands on free places now. If that cannot be decided, the first waiter does it within a second.
     pub fn hand_on(&self) {
-        if let Ok(lock) = RootLock::of(&self.link, LOCK_TIMEOUT) {
+        if let Ok(lock) = RootLock::acquire(&self.link, LOCK_TIMEOUT) {
             self.advance(&lock);
         }
     }
@@ -89,11 +89,13 @@ impl Segment {
         let mut unknown = 0;
         let mut running: Vec<Option<ProcessId>> = Vec::new();
         let mut waiters = Vec::new();
-        for index in 0..SLOTS {
+        for index in 0..SLOT_COUNT {
             match self.read(index) {
                 None => unknown += u32::from(self.owner(index).load(Ordering::Relaxed) != 0),
                 Some(slot) => match (slot.state(), self.phase(index)) {
-                    (Some(State::Queued), Phase::Waits | Phase::Watches) => waiters.push(Waiter { index, slot }),
+                    (Some(State::Queued), QueueState::Waits | QueueState::Watches) => {
+                        waiters.push(Waiter { index, slot })
+                    }
                     (Some(State::Queued | State::Starting | State::Running | State::Stopping), _) => {
                         running.push(slot.id());
                     }
@@ -115,15 +117,15 @@ impl Segment {
             let taken = u32::try_from(running.iter().filter(counts).count()).unwrap_or(u32::MAX);
             let has_room = taken.saturating_add(unknown) < waiter.slot.limit();
             match waiter.condition() {
-                Condition::Runs => {}
-                Condition::Stopped => continue,
-                Condition::Gone => {
+                ProcessCondition::Runs => {}
+                ProcessCondition::Stopped => continue,
+                ProcessCondition::Gone => {
                     self.free_if_dead(waiter.index, waiter.slot.shim().word());
                     continue;
                 }
             }
             let phase = self.phase(waiter.index);
-            if has_room && self.change(waiter, phase, Phase::Has) {
+            if has_room && self.change(waiter, phase, QueueState::Has) {
                 running.push(waiter.slot.id());
             } else {
                 held_up.insert(line);
@@ -131,7 +133,7 @@ impl Segment {
             }
         }
         if let Some(waiter) = first {
-            self.change(waiter, Phase::Waits, Phase::Watches);
+            self.change(waiter, QueueState::Waits, QueueState::Watches);
         }
     }
 
@@ -140,33 +142,33 @@ impl Segment {
         let due = self.is_unwatched_for(LIVENESS_CHECK_INTERVAL);
         if due {
             let now = u64::try_from(platform::uptime().as_millis()).unwrap_or(0);
-            self.memory.words()[LOOKED].store(now, Ordering::Relaxed);
+            self.memory.words()[LAST_CHECK_INDEX].store(now, Ordering::Relaxed);
         }
         due
     }
 
     /// Returns whether nobody has checked them for this long.
     fn is_unwatched_for(&self, limit: Duration) -> bool {
-        let last = Duration::from_millis(self.memory.words()[LOOKED].load(Ordering::Relaxed));
+        let last = Duration::from_millis(self.memory.words()[LAST_CHECK_INDEX].load(Ordering::Relaxed));
         // None of our processes wrote a time in the future.
         platform::uptime().checked_sub(last).is_none_or(|age| age >= limit)
     }
 
     /// Frees the places of dead processes, and takes back a place that was handed to a waiter that was stopped since.
     fn look_after(&self) {
-        for index in 0..SLOTS {
+        for index in 0..SLOT_COUNT {
             let word = self.owner(index).load(Ordering::Relaxed);
             let slot = self.read(index);
             let waits = |slot: &SlotCopy| slot.state() == Some(State::Queued);
             // Of the waiters, only the next one is checked, when there is a place for it.
-            if word == 0 || slot.as_ref().is_some_and(waits) && self.phase(index) == Phase::Waits {
+            if word == 0 || slot.as_ref().is_some_and(waits) && self.phase(index) == QueueState::Waits {
                 continue;
             }
             self.free_if_dead(index, word);
             if let Some(slot) = slot.filter(waits) {
                 let waiter = Waiter { index, slot };
-                if self.phase(index) == Phase::Has && waiter.condition() == Condition::Stopped {
-                    self.change(&waiter, Phase::Has, Phase::Waits);
+                if self.phase(index) == QueueState::Has && waiter.condition() == ProcessCondition::Stopped {
+                    self.change(&waiter, QueueState::Has, QueueState::Waits);
                 }
             }
         }
@@ -176,15 +178,15 @@ impl Segment {
 impl OwnedSlot {
     /// Takes the place that was handed to us. Returns whether there was one.
     pub fn take_turn(&self) -> bool {
-        let (has, taken) = (Phase::Has.word(self.ticket), Phase::Taken.word(self.ticket));
+        let (has, taken) = (QueueState::Has.word(self.ticket), QueueState::Taken.word(self.ticket));
         let word = self.segment().turn(self.index());
         word.compare_exchange(has, taken, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
     /// Returns whether it is up to us to check the others: we are the first waiter, or the first does not check.
-    pub fn is_to_look(&self) -> bool {
-        let phase = Phase::of(self.segment().turn(self.index()).load(Ordering::Acquire));
-        phase == Phase::Watches || self.segment().is_unwatched_for(3 * LIVENESS_CHECK_INTERVAL)
+    pub fn is_checker(&self) -> bool {
+        let phase = QueueState::from_word(self.segment().turn(self.index()).load(Ordering::Acquire));
+        phase == QueueState::Watches || self.segment().is_unwatched_for(3 * LIVENESS_CHECK_INTERVAL)
     }
 
     /// Sleeps until a place is handed to us, a signal comes, or it is time to check. Returns `false` if a place was
@@ -192,12 +194,12 @@ impl OwnedSlot {
     pub fn sleep_until_turn(&self) -> bool {
         let word = self.segment().turn(self.index());
         let seen = word.load(Ordering::Acquire);
-        let limit = match Phase::of(seen) {
-            Phase::Waits => MAX_POLL_INTERVAL,
-            Phase::Watches => LIVENESS_CHECK_INTERVAL,
-            Phase::Has | Phase::Taken => Duration::ZERO,
+        let limit = match QueueState::from_word(seen) {
+            QueueState::Waits => MAX_POLL_INTERVAL,
+            QueueState::Watches => LIVENESS_CHECK_INTERVAL,
+            QueueState::Has | QueueState::Taken => Duration::ZERO,
         };
-        if seen == Phase::Has.word(self.ticket) {
+        if seen == QueueState::Has.word(self.ticket) {
             return false;
         }
         // A corrupted word must not make us spin.

@@ -3,8 +3,8 @@
 use aiw_core::{ProcessId, ProcessState as State};
 
 use super::layout::{
-    ABOVE, CHECK, CHILD, ID, INSTANCE, KIND, LABEL, LABEL_BYTES, LENGTH, LIMIT, OWNER, RUNNING, SEQUENCE, SLOT,
-    STARTED, TICKET, TURN,
+    ANCESTORS_OFFSET, CHECK_OFFSET, CHILD_OFFSET, FUTEX_OFFSET, ID_OFFSET, INSTANCE_OFFSET, KIND_OFFSET, LABEL_BYTES,
+    LABEL_OFFSET, LENGTH, LIMIT, OWNER_OFFSET, RUNNING_OFFSET, SEQUENCE_OFFSET, SLOT_LEN, STARTED_OFFSET, TICKET,
 };
 use crate::MAX_ABOVE;
 
@@ -23,14 +23,14 @@ impl Owner {
         u64::from(self.pid) & ((1 << PID_BITS) - 1) | self.start << PID_BITS
     }
 
-    pub(super) fn of(word: u64) -> Self {
+    pub(super) fn from_word(word: u64) -> Self {
         Self { pid: (word & ((1 << PID_BITS) - 1)) as u32, start: word >> PID_BITS }
     }
 }
 
 /// The phase of a waiter on its way to a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Phase {
+pub(super) enum QueueState {
     Waits,
     /// The process waits and is the first, so it checks for dead processes.
     Watches,
@@ -40,7 +40,7 @@ pub(super) enum Phase {
     Taken,
 }
 
-impl Phase {
+impl QueueState {
     /// Returns the phase with the ticket, so that the word of one owner of a slot is not mistaken for that of the
     /// next.
     pub(super) fn word(self, ticket: u64) -> u32 {
@@ -49,7 +49,7 @@ impl Phase {
         ticket << 2 | self as u32
     }
 
-    pub(super) fn of(word: u32) -> Self {
+    pub(super) fn from_word(word: u32) -> Self {
         [Self::Waits, Self::Watches, Self::Has, Self::Taken][(word & 3) as usize]
     }
 }
@@ -77,21 +77,21 @@ pub(crate) struct Live {
 /// A consistent copy of a slot's words, whose meaning is not checked yet.
 #[derive(Clone, Copy)]
 pub(crate) struct SlotCopy {
-    pub(super) words: [u64; SLOT],
+    pub(super) words: [u64; SLOT_LEN],
 }
 
 impl SlotCopy {
     pub fn shim(&self) -> Owner {
-        Owner::of(self.words[OWNER])
+        Owner::from_word(self.words[OWNER_OFFSET])
     }
 
     /// Returns how often the slot was written, as an even number.
     pub fn sequence(&self) -> u64 {
-        self.words[SEQUENCE]
+        self.words[SEQUENCE_OFFSET]
     }
 
     pub fn instance(&self) -> u64 {
-        self.words[INSTANCE]
+        self.words[INSTANCE_OFFSET]
     }
 
     pub fn ticket(&self) -> u64 {
@@ -100,16 +100,16 @@ impl SlotCopy {
 
     /// Returns the id, if the words are a valid id.
     pub fn id(&self) -> Option<ProcessId> {
-        id(&self.words[ID..])
+        id(&self.words[ID_OFFSET..])
     }
 
     /// Returns the number of processes above it.
     pub fn depth(&self) -> u8 {
-        (self.words[KIND] >> 8 & 0xff) as u8
+        (self.words[KIND_OFFSET] >> 8 & 0xff) as u8
     }
 
     pub fn state(&self) -> Option<State> {
-        State::ALL.get((self.words[KIND] & 0xff) as usize).copied()
+        State::ALL.get((self.words[KIND_OFFSET] & 0xff) as usize).copied()
     }
 
     /// Returns how many processes may run at once, as the owner was told.
@@ -119,25 +119,25 @@ impl SlotCopy {
 
     /// Returns the processes above it, the nearest first.
     pub fn above(&self) -> impl Iterator<Item = ProcessId> + '_ {
-        (0..MAX_ABOVE).map_while(|i| id(&self.words[ABOVE + 2 * i..]))
+        (0..MAX_ABOVE).map_while(|i| id(&self.words[ANCESTORS_OFFSET + 2 * i..]))
     }
 
     /// Returns the process id, once there is a process.
     #[cfg(any(test, feature = "testing"))]
     pub fn pid(&self) -> Option<u32> {
-        Some(self.words[CHILD]).filter(|pid| *pid != 0).and_then(|pid| u32::try_from(pid).ok())
+        Some(self.words[CHILD_OFFSET]).filter(|pid| *pid != 0).and_then(|pid| u32::try_from(pid).ok())
     }
 
     /// Returns since when it runs, in milliseconds since 1970.
     pub fn running_since(&self) -> Option<u64> {
-        Some(self.words[RUNNING]).filter(|time| *time != 0)
+        Some(self.words[RUNNING_OFFSET]).filter(|time| *time != 0)
     }
 
     /// Returns everything in the slot, or `None` if that makes no sense.
     #[cfg(any(test, feature = "testing"))]
     pub fn decode(&self) -> Option<Live> {
         let length = usize::try_from(self.words[LENGTH]).ok().filter(|length| *length <= LABEL_BYTES)?;
-        let bytes = self.words[LABEL..].iter().flat_map(|word| word.to_le_bytes());
+        let bytes = self.words[LABEL_OFFSET..].iter().flat_map(|word| word.to_le_bytes());
         Some(Live {
             id: self.id()?,
             shim: self.shim(),
@@ -148,7 +148,7 @@ impl SlotCopy {
             ticket: self.ticket(),
             limit: self.limit(),
             above: self.above().collect(),
-            started: self.words[STARTED],
+            started: self.words[STARTED_OFFSET],
             running_since: self.running_since(),
             label: bytes.take(length).collect(),
         })
@@ -172,13 +172,13 @@ fn put_id(words: &mut [u64], id: ProcessId) {
 }
 
 /// Returns the value that [`CHECK`] must hold.
-pub(super) fn check_word(words: &[u64; SLOT]) -> u64 {
-    words[OWNER].rotate_left(17) ^ words[INSTANCE]
+pub(super) fn check_word(words: &[u64; SLOT_LEN]) -> u64 {
+    words[OWNER_OFFSET].rotate_left(17) ^ words[INSTANCE_OFFSET]
 }
 
 /// Returns how many words of a slot with a label of this length are in use.
 pub(super) fn used(length: u64) -> usize {
-    LABEL + usize::try_from(length.div_ceil(8)).unwrap_or(SLOT).min(SLOT - LABEL)
+    LABEL_OFFSET + usize::try_from(length.div_ceil(8)).unwrap_or(SLOT_LEN).min(SLOT_LEN - LABEL_OFFSET)
 }
 
 /// Returns the word at [`KIND`].
@@ -188,26 +188,26 @@ pub(super) fn kind_word(live: &Live) -> u64 {
 }
 
 /// Returns the words of a slot with this content. The caller stores the sequence.
-pub(super) fn encode(live: &Live) -> [u64; SLOT] {
-    let mut words = [0; SLOT];
-    put_id(&mut words[ID..], live.id);
-    words[OWNER] = live.shim.word();
-    words[INSTANCE] = live.instance;
-    words[CHECK] = check_word(&words);
-    words[KIND] = kind_word(live);
-    words[CHILD] = u64::from(live.pid.unwrap_or(0));
+pub(super) fn encode(live: &Live) -> [u64; SLOT_LEN] {
+    let mut words = [0; SLOT_LEN];
+    put_id(&mut words[ID_OFFSET..], live.id);
+    words[OWNER_OFFSET] = live.shim.word();
+    words[INSTANCE_OFFSET] = live.instance;
+    words[CHECK_OFFSET] = check_word(&words);
+    words[KIND_OFFSET] = kind_word(live);
+    words[CHILD_OFFSET] = u64::from(live.pid.unwrap_or(0));
     words[TICKET] = live.ticket;
-    words[STARTED] = live.started;
-    words[RUNNING] = live.running_since.unwrap_or(0);
-    let phase = if live.state == State::Queued { Phase::Waits } else { Phase::Taken };
-    words[TURN] = u64::from(phase.word(live.ticket));
+    words[STARTED_OFFSET] = live.started;
+    words[RUNNING_OFFSET] = live.running_since.unwrap_or(0);
+    let phase = if live.state == State::Queued { QueueState::Waits } else { QueueState::Taken };
+    words[FUTEX_OFFSET] = u64::from(phase.word(live.ticket));
     words[LIMIT] = u64::from(live.limit);
     for (i, id) in live.above.iter().take(MAX_ABOVE).enumerate() {
-        put_id(&mut words[ABOVE + 2 * i..], *id);
+        put_id(&mut words[ANCESTORS_OFFSET + 2 * i..], *id);
     }
     let label = &live.label[..live.label.len().min(LABEL_BYTES)];
     words[LENGTH] = label.len() as u64;
-    for (word, bytes) in words[LABEL..].iter_mut().zip(label.chunks(8)) {
+    for (word, bytes) in words[LABEL_OFFSET..].iter_mut().zip(label.chunks(8)) {
         let mut whole = [0; 8];
         whole[..bytes.len()].copy_from_slice(bytes);
         *word = u64::from_le_bytes(whole);
@@ -240,8 +240,8 @@ mod tests {
             }
 
             #[test]
-            fn any_words_are_answered(words in proptest::collection::vec(any::<u64>(), SLOT)) {
-                let words: [u64; SLOT] = words.try_into().unwrap();
+            fn any_words_are_answered(words in proptest::collection::vec(any::<u64>(), SLOT_LEN)) {
+                let words: [u64; SLOT_LEN] = words.try_into().unwrap();
                 let _ = SlotCopy { words }.decode();
             }
         }

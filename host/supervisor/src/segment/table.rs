@@ -5,41 +5,41 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 use std::time::Duration;
 
 use super::layout::{
-    CHECK, CHILD, GENERATION, HEADER, INSTANCE, KIND, LABEL, LENGTH, OWNER, RUNNING, SEQUENCE, SLOT, SLOTS, STARTED,
-    TICKETS,
+    CHECK_OFFSET, CHILD_OFFSET, GENERATION_INDEX, HEADER_LEN, INSTANCE_OFFSET, KIND_OFFSET, LABEL_OFFSET, LENGTH,
+    OWNER_OFFSET, RUNNING_OFFSET, SEQUENCE_OFFSET, SLOT_COUNT, SLOT_LEN, STARTED_OFFSET, TICKETS,
 };
 use super::mapped::Segment;
 use super::slot::{Live, Owner, SlotCopy, check_word, encode, kind_word, used};
 use crate::platform;
 
 /// How often a reader retries a slot that is being written. The writer may have been stopped or killed meanwhile.
-const PATIENCE: usize = 64;
+const MAX_READ_RETRIES: usize = 64;
 
 impl Segment {
     pub(super) fn slot(&self, index: usize) -> &[AtomicU64] {
-        let at = HEADER + (index % SLOTS) * SLOT;
-        &self.memory.words()[at..at + SLOT]
+        let at = HEADER_LEN + (index % SLOT_COUNT) * SLOT_LEN;
+        &self.memory.words()[at..at + SLOT_LEN]
     }
 
     /// Reads a slot. Returns `None` if the slot is free, or if its owner does not finish writing.
     pub fn read(&self, index: usize) -> Option<SlotCopy> {
         let slot = self.slot(index);
-        for _ in 0..PATIENCE {
-            if slot[OWNER].load(Ordering::Relaxed) == 0 {
+        for _ in 0..MAX_READ_RETRIES {
+            if slot[OWNER_OFFSET].load(Ordering::Relaxed) == 0 {
                 return None;
             }
-            let before = slot[SEQUENCE].load(Ordering::Acquire);
+            let before = slot[SEQUENCE_OFFSET].load(Ordering::Acquire);
             if before & 1 == 1 {
                 std::hint::spin_loop();
                 continue;
             }
-            let mut words = [0; SLOT];
+            let mut words = [0; SLOT_LEN];
             let used = used(slot[LENGTH].load(Ordering::Relaxed));
             for (word, shared) in words.iter_mut().zip(slot).take(used) {
                 *word = shared.load(Ordering::Relaxed);
             }
             fence(Ordering::Acquire);
-            if slot[SEQUENCE].load(Ordering::Relaxed) == before && words[CHECK] == check_word(&words) {
+            if slot[SEQUENCE_OFFSET].load(Ordering::Relaxed) == before && words[CHECK_OFFSET] == check_word(&words) {
                 return Some(SlotCopy { words });
             }
         }
@@ -48,12 +48,12 @@ impl Segment {
 
     /// Returns all slots that are taken and readable.
     pub fn scan(&self) -> impl Iterator<Item = SlotCopy> + '_ {
-        (0..SLOTS).filter_map(|index| self.read(index))
+        (0..SLOT_COUNT).filter_map(|index| self.read(index))
     }
 
     /// Returns whether any slot has an owner.
     pub fn is_taken(&self) -> bool {
-        (0..SLOTS).any(|index| self.slot(index)[OWNER].load(Ordering::Relaxed) != 0)
+        (0..SLOT_COUNT).any(|index| self.slot(index)[OWNER_OFFSET].load(Ordering::Relaxed) != 0)
     }
 
     /// Takes a free slot and writes `live` to it. If there is none, the slots of dead owners are freed first. Returns `None`
@@ -66,16 +66,16 @@ impl Segment {
                 self.reclaim();
             }
             // Different shims start at different places, so that they do not race for the same slot.
-            let first = (live.shim.pid as usize).wrapping_mul(31) % SLOTS;
-            for index in (0..SLOTS).map(|i| (first + i) % SLOTS) {
+            let first = (live.shim.pid as usize).wrapping_mul(31) % SLOT_COUNT;
+            for index in (0..SLOT_COUNT).map(|i| (first + i) % SLOT_COUNT) {
                 let slot = self.slot(index);
-                if slot[OWNER].load(Ordering::Relaxed) != 0
-                    || slot[OWNER].compare_exchange(0, word, Ordering::AcqRel, Ordering::Relaxed).is_err()
+                if slot[OWNER_OFFSET].load(Ordering::Relaxed) != 0
+                    || slot[OWNER_OFFSET].compare_exchange(0, word, Ordering::AcqRel, Ordering::Relaxed).is_err()
                 {
                     continue;
                 }
                 write(slot, |slot| {
-                    for (shared, word) in slot.iter().zip(&words).skip(OWNER) {
+                    for (shared, word) in slot.iter().zip(&words).skip(OWNER_OFFSET) {
                         shared.store(*word, Ordering::Relaxed);
                     }
                 });
@@ -88,15 +88,15 @@ impl Segment {
 
     /// Frees the slots whose owners are dead. Returns how many that were.
     pub fn reclaim(&self) -> usize {
-        let taken = (0..SLOTS).map(|index| (index, self.slot(index)[OWNER].load(Ordering::Relaxed)));
+        let taken = (0..SLOT_COUNT).map(|index| (index, self.slot(index)[OWNER_OFFSET].load(Ordering::Relaxed)));
         taken.filter(|(index, word)| *word != 0 && self.free_if_dead(*index, *word)).count()
     }
 
     /// Frees a slot if this owner of it is dead. Returns whether it was freed.
     pub(super) fn free_if_dead(&self, index: usize, word: u64) -> bool {
-        let Owner { pid, start } = Owner::of(word);
+        let Owner { pid, start } = Owner::from_word(word);
         let freed = !platform::is_alive(pid, start)
-            && self.slot(index)[OWNER].compare_exchange(word, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+            && self.slot(index)[OWNER_OFFSET].compare_exchange(word, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok();
         if freed {
             self.wake();
         }
@@ -105,11 +105,11 @@ impl Segment {
 
     /// Frees the slot of a shim that is known to be dead.
     pub fn free(&self, instance: u64) {
-        for index in 0..SLOTS {
+        for index in 0..SLOT_COUNT {
             let slot = self.slot(index);
-            let word = slot[OWNER].load(Ordering::Relaxed);
-            if word != 0 && slot[INSTANCE].load(Ordering::Relaxed) == instance {
-                let _ = slot[OWNER].compare_exchange(word, 0, Ordering::AcqRel, Ordering::Relaxed);
+            let word = slot[OWNER_OFFSET].load(Ordering::Relaxed);
+            if word != 0 && slot[INSTANCE_OFFSET].load(Ordering::Relaxed) == instance {
+                let _ = slot[OWNER_OFFSET].compare_exchange(word, 0, Ordering::AcqRel, Ordering::Relaxed);
             }
         }
     }
@@ -120,7 +120,7 @@ impl Segment {
     }
 
     fn generation_word(&self) -> &AtomicU32 {
-        self.memory.futex(GENERATION)
+        self.memory.futex(GENERATION_INDEX)
     }
 
     /// Tells all listeners that something changed.
@@ -145,11 +145,11 @@ impl Segment {
 /// this.
 fn write(slot: &[AtomicU64], change: impl FnOnce(&[AtomicU64])) {
     // A previous owner that was killed in here has left it odd.
-    let odd = slot[SEQUENCE].load(Ordering::Relaxed) | 1;
-    slot[SEQUENCE].store(odd, Ordering::Relaxed);
+    let odd = slot[SEQUENCE_OFFSET].load(Ordering::Relaxed) | 1;
+    slot[SEQUENCE_OFFSET].store(odd, Ordering::Relaxed);
     fence(Ordering::Release);
     change(slot);
-    slot[SEQUENCE].store(odd.wrapping_add(1), Ordering::Release);
+    slot[SEQUENCE_OFFSET].store(odd.wrapping_add(1), Ordering::Release);
 }
 
 /// A slot that we own.
@@ -178,17 +178,18 @@ impl OwnedSlot {
             return;
         }
         write(slot, |slot| {
-            slot[KIND].store(kind_word(live), Ordering::Relaxed);
-            slot[CHILD].store(u64::from(live.pid.unwrap_or(0)), Ordering::Relaxed);
-            slot[STARTED].store(live.started, Ordering::Relaxed);
-            slot[RUNNING].store(live.running_since.unwrap_or(0), Ordering::Relaxed);
+            slot[KIND_OFFSET].store(kind_word(live), Ordering::Relaxed);
+            slot[CHILD_OFFSET].store(u64::from(live.pid.unwrap_or(0)), Ordering::Relaxed);
+            slot[STARTED_OFFSET].store(live.started, Ordering::Relaxed);
+            slot[RUNNING_OFFSET].store(live.running_since.unwrap_or(0), Ordering::Relaxed);
         });
     }
 
     /// Returns whether the slot is still ours. If another program has overwritten the table, the slot must not be
     /// changed.
     fn is_ours(&self, slot: &[AtomicU64]) -> bool {
-        slot[OWNER].load(Ordering::Relaxed) == self.owner && slot[INSTANCE].load(Ordering::Relaxed) == self.instance
+        slot[OWNER_OFFSET].load(Ordering::Relaxed) == self.owner
+            && slot[INSTANCE_OFFSET].load(Ordering::Relaxed) == self.instance
     }
 }
 
@@ -199,9 +200,9 @@ impl Drop for OwnedSlot {
             // What it said of its process goes with it.
             write(slot, |slot| {
                 slot[LENGTH].store(0, Ordering::Relaxed);
-                slot[LABEL..].iter().for_each(|word| word.store(0, Ordering::Relaxed));
+                slot[LABEL_OFFSET..].iter().for_each(|word| word.store(0, Ordering::Relaxed));
             });
-            let _ = slot[OWNER].compare_exchange(self.owner, 0, Ordering::AcqRel, Ordering::Relaxed);
+            let _ = slot[OWNER_OFFSET].compare_exchange(self.owner, 0, Ordering::AcqRel, Ordering::Relaxed);
         }
         self.segment.wake();
     }
@@ -219,7 +220,7 @@ mod tests {
     fn a_slot_that_is_being_written_is_taken() {
         let dir = tempfile::tempdir().unwrap();
         let pid = std::process::id();
-        let segment = attach(&RuntimeDir::at(dir.path().join("run"), "test".into()), Root::of(pid)).unwrap();
+        let segment = attach(&RuntimeDir::at(dir.path().join("run"), "test".into()), Root::for_pid(pid)).unwrap();
         let live = Live {
             id: ProcessId::from_number(7),
             shim: Owner { pid, start: 1 },
@@ -237,14 +238,14 @@ mod tests {
         let slot = segment.claim(&live).unwrap();
         assert_eq!((segment.scan().count(), segment.is_taken()), (1, true));
         // The owner is held up in the middle of a change.
-        segment.slot(slot.index)[SEQUENCE].fetch_or(1, Ordering::Relaxed);
+        segment.slot(slot.index)[SEQUENCE_OFFSET].fetch_or(1, Ordering::Relaxed);
         assert_eq!((segment.scan().count(), segment.is_taken()), (0, true));
         let index = slot.index;
         drop(slot);
         assert!(!segment.is_taken());
         // The table outlives it, and none of its words stays there.
         assert!(segment.slot(index)[LENGTH].load(Ordering::Relaxed) == 0);
-        assert!(segment.slot(index)[LABEL..].iter().all(|word| word.load(Ordering::Relaxed) == 0));
+        assert!(segment.slot(index)[LABEL_OFFSET..].iter().all(|word| word.load(Ordering::Relaxed) == 0));
         let _ = std::fs::remove_file(std::path::Path::new("/dev/shm").join(&segment.name()[1..]));
     }
 }

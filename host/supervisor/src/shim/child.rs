@@ -15,7 +15,7 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
 use crate::new::Terminal;
-use crate::platform::{self, Entrance};
+use crate::platform::{self, SpawnContext};
 use crate::program::{PassedFile, Program, command};
 
 /// Passed files have numbers below this. Other open files have numbers from here on, or lower numbers that no passed
@@ -106,7 +106,7 @@ pub(super) fn spawn(program: &Program, setting: ChildSetting<'_>) -> io::Result<
         }
     };
     let files = program.limits.files;
-    let entrance = Entrance { cgroup: setting.cgroup, files, terminal: master.is_some() };
+    let entrance = SpawnContext { cgroup: setting.cgroup, files, terminal: master.is_some() };
     platform::prepare(&mut command, setting.core, entrance);
     // From here on the files are inherited; this process starts nothing else.
     for file in setting.files {
@@ -177,7 +177,7 @@ pub(super) fn spawn_beside(
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .process_group(0);
-    platform::prepare(&mut command, core, Entrance { cgroup: None, files: program.limits.files, terminal: false });
+    platform::prepare(&mut command, core, SpawnContext { cgroup: None, files: program.limits.files, terminal: false });
     command.spawn().map(|child| child.id())
 }
 
@@ -203,7 +203,7 @@ pub(super) fn spawn_inherited(program: &Program, setting: Inherited<'_>) -> io::
     platform::prepare(
         &mut command,
         setting.core,
-        Entrance { cgroup: setting.cgroup, files: program.limits.files, terminal: false },
+        SpawnContext { cgroup: setting.cgroup, files: program.limits.files, terminal: false },
     );
     for file in setting.files {
         rustix::io::fcntl_setfd(file, FdFlags::empty())?;

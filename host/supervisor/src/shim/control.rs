@@ -10,7 +10,7 @@ use aiw_home::remove_file;
 use rustix::process::geteuid;
 
 use super::input::Stdin;
-use crate::control::{Frame, HEAD, MAX_FRAME_BYTES, REFUSED, TAKEN, hello, socket};
+use crate::control::{FRAME_HEADER_LEN, Frame, INPUT_ACK, MAX_FRAME_BYTES, REFUSED, hello, socket};
 use crate::new::Terminal;
 use crate::platform;
 
@@ -34,7 +34,7 @@ struct Viewer {
     size: Option<Terminal>,
     /// The life in whose place it wants another one.
     restart: Option<u64>,
-    has_left: bool,
+    is_disconnected: bool,
 }
 
 impl Control {
@@ -97,7 +97,7 @@ impl Control {
                 break;
             }
         }
-        self.viewers.retain(|viewer| !viewer.has_left);
+        self.viewers.retain(|viewer| !viewer.is_disconnected);
         is_to_restart
     }
 
@@ -116,7 +116,7 @@ impl Control {
                     received: Vec::new(),
                     size: None,
                     restart: None,
-                    has_left: false,
+                    is_disconnected: false,
                 });
             }
         }
@@ -126,7 +126,8 @@ impl Control {
     fn has_place(&mut self) -> bool {
         if self.viewers.len() >= MAX_VIEWERS {
             self.viewers.iter_mut().for_each(Viewer::receive);
-            self.viewers.retain(|viewer| !viewer.has_left || matches!(Frame::first(&viewer.received), Ok(Some(_))));
+            self.viewers
+                .retain(|viewer| !viewer.is_disconnected || matches!(Frame::first(&viewer.received), Ok(Some(_))));
         }
         self.viewers.len() < MAX_VIEWERS
     }
@@ -147,25 +148,25 @@ impl Drop for Control {
 
 impl Viewer {
     fn has_room(&self) -> bool {
-        !self.has_left && self.received.len() < HEAD + MAX_FRAME_BYTES
+        !self.is_disconnected && self.received.len() < FRAME_HEADER_LEN + MAX_FRAME_BYTES
     }
 
     fn receive(&mut self) {
-        let mut buffer = [0; HEAD + MAX_FRAME_BYTES];
+        let mut buffer = [0; FRAME_HEADER_LEN + MAX_FRAME_BYTES];
         while self.has_room() {
             let room = buffer.len() - self.received.len();
             match self.stream.read(&mut buffer[..room]) {
-                Ok(0) => self.has_left = true,
+                Ok(0) => self.is_disconnected = true,
                 Ok(length) => self.received.extend_from_slice(&buffer[..length]),
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
-                Err(_) => self.has_left = true,
+                Err(_) => self.is_disconnected = true,
             }
         }
     }
 
     fn answer(&mut self, is_taken: bool) {
-        let _ = self.stream.write(&[if is_taken { TAKEN } else { REFUSED }]);
+        let _ = self.stream.write(&[if is_taken { INPUT_ACK } else { REFUSED }]);
     }
 
     /// Passes on the first frame, if it can be passed on now. Returns whether there was one.
@@ -185,7 +186,7 @@ impl Viewer {
             }
             (Ok(_), _) => return false,
             (Err(_), _) => {
-                (self.has_left, self.size) = (true, None);
+                (self.is_disconnected, self.size) = (true, None);
                 self.received.len()
             }
         };

@@ -11,7 +11,7 @@ use crate::platform::{self, Signal};
 use crate::signal::{Descendants, end_descendants, end_orphans};
 
 /// The time between SIGTERM and SIGKILL for processes that were left behind.
-const GRACE: Duration = Duration::from_secs(1);
+const EXIT_GRACE_PERIOD: Duration = Duration::from_secs(1);
 
 impl Supervisor {
     /// Cleans up after the end of the process. Returns the outcome.
@@ -101,7 +101,7 @@ impl Supervisor {
             platform::is_shim(pid)
                 || segment.as_ref().is_some_and(|s| s.scan().any(|o| (o.shim().pid, o.shim().start) == (pid, start)))
         };
-        let kill_at = Instant::now() + GRACE.min(self.grace);
+        let kill_at = Instant::now() + EXIT_GRACE_PERIOD.min(self.grace);
         // The descendants' last output belongs in the log, and a full pipe would block them.
         let ended = end_descendants(&is_shim, kill_at, &mut || {
             self.drain(running);

@@ -11,7 +11,7 @@ use super::register::register;
 use super::signals::ShimSignals;
 use super::starter::{Identity, Starter};
 use crate::interpreter::ProcessKind;
-use crate::platform::{self, Fork};
+use crate::platform::{self, ForkResult};
 use crate::request::StartRequest;
 
 /// Leaves the starter's session, learns what to run, and supervises it to its end.
@@ -23,7 +23,7 @@ pub(super) fn enter(mut words: impl Iterator<Item = String>, kinds: &[ProcessKin
 
     platform::close_inherited(None);
     // The starter waits for the parent, which leaves no zombie; and a group leader could not leave its session.
-    if let Fork::Parent = platform::fork()? {
+    if let ForkResult::Parent = platform::fork()? {
         return Ok(());
     }
     setsid()?;
@@ -37,7 +37,7 @@ pub(super) fn enter(mut words: impl Iterator<Item = String>, kinds: &[ProcessKin
     if request.head.root.to_string() != root {
         return Err(invalid("another root"));
     }
-    let kind = ProcessKind::find(kinds, &request.head.names.noun);
+    let kind = ProcessKind::find(kinds, &request.head.names.kind);
     match register(Identity { id, instance, root: request.head.root }, request, kind.interpreter, signals, core) {
         Ok(supervisor) => {
             supervisor.live(&mut starter);
@@ -53,7 +53,7 @@ pub(super) fn enter(mut words: impl Iterator<Item = String>, kinds: &[ProcessKin
 /// was there before, which should end.
 pub fn detach() -> io::Result<bool> {
     platform::close_inherited(None);
-    if let Fork::Parent = platform::fork()? {
+    if let ForkResult::Parent = platform::fork()? {
         return Ok(false);
     }
     setsid()?;

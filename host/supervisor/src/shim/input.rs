@@ -13,7 +13,7 @@ pub(super) struct Stdin {
 }
 
 impl Stdin {
-    pub fn of(to: File) -> Self {
+    pub fn new(to: File) -> Self {
         Self { to: Some(to), waiting: Vec::new(), from: None }
     }
 

@@ -16,7 +16,7 @@ use crate::request::Answer;
 const MAX_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How far a need is.
-enum Met {
+enum NeedState {
     Yes,
     /// Not yet, and what it waits for.
     NotYet(String),
@@ -37,7 +37,7 @@ impl Supervisor {
             if self.is_to_stop() {
                 self.streams.say("stopped while it waited");
                 self.record.stopped = true;
-                self.record.trouble = None;
+                self.record.last_error = None;
                 self.close(Outcome::Signalled);
                 return false;
             }
@@ -47,27 +47,27 @@ impl Supervisor {
             let mut waits = None;
             for need in &self.new.needs {
                 match self.met(need) {
-                    Met::Yes => {}
-                    Met::NotYet(what) => waits = waits.or(Some(what)),
-                    Met::Never(why) => {
+                    NeedState::Yes => {}
+                    NeedState::NotYet(what) => waits = waits.or(Some(what)),
+                    NeedState::Never(why) => {
                         let why = format!("held back by {why}");
                         self.streams.say(&why);
-                        self.record.trouble = None;
+                        self.record.last_error = None;
                         self.record.note(&why);
                         starter.answer(&Answer::Started(Box::new(self.record.clone())));
                         // The reason may name what the other process runs.
                         let why = Some(format!("held back by `{}`", need.name));
-                        self.tell(EventKind::HeldBack, |event| HomeEvent { why, ..event });
+                        self.log_event(EventKind::StartSkipped, |event| HomeEvent { reason: why, ..event });
                         self.close(Outcome::Failed);
                         return false;
                     }
                 }
             }
-            if self.record.trouble != waits {
+            if self.record.last_error != waits {
                 if let Some(what) = &waits {
                     self.streams.say(what);
                 }
-                self.record.trouble.clone_from(&waits);
+                self.record.last_error.clone_from(&waits);
                 self.publish();
                 starter.answer(&Answer::Started(Box::new(self.record.clone())));
             }
@@ -85,29 +85,29 @@ impl Supervisor {
         }
     }
 
-    fn met(&self, need: &ProcessNeed) -> Met {
+    fn met(&self, need: &ProcessNeed) -> NeedState {
         match self.records.read(need.id) {
             Some(other) => met(&other, need),
-            None => Met::Never(format!("`{}`, which is not there", need.name)),
+            None => NeedState::Never(format!("`{}`, which is not there", need.name)),
         }
     }
 }
 
 /// Judges the present state of another process. One that is between two lives, or was lost and may be found again, is
 /// waited for: only when its policy gives up does it end.
-fn met(other: &ProcessRecord, need: &ProcessNeed) -> Met {
+fn met(other: &ProcessRecord, need: &ProcessNeed) -> NeedState {
     let name = &need.name;
-    let not_yet = |what: &str| Met::NotYet(format!("waits until `{name}` {what}"));
+    let not_yet = |what: &str| NeedState::NotYet(format!("waits until `{name}` {what}"));
     let has_succeeded = other.state == State::Ended && other.outcome == Some(Outcome::Succeeded);
     let has_ended = other.state == State::Ended && other.outcome != Some(Outcome::Lost);
     if has_ended && need.until == Until::Ended {
-        return Met::Yes;
+        return NeedState::Yes;
     }
     if other.state == State::Ended && !has_succeeded {
         return match other.outcome {
             Some(Outcome::Lost) => not_yet("runs again"),
-            _ if other.stopped => Met::Never(format!("`{name}`, which was stopped")),
-            _ => Met::Never(match (other.exit_code, other.signal, &other.note) {
+            _ if other.stopped => NeedState::Never(format!("`{name}`, which was stopped")),
+            _ => NeedState::Never(match (other.exit_code, other.signal, &other.note) {
                 (Some(code), _, _) if code != 0 => format!("`{name}`: exit code {code}"),
                 (None, Some(signal), _) => format!("`{name}`: signal {signal}"),
                 (_, _, Some(note)) => format!("`{name}`: {note}"),
@@ -116,16 +116,18 @@ fn met(other: &ProcessRecord, need: &ProcessNeed) -> Met {
         };
     }
     match need.until {
-        Until::Ready if has_succeeded || (other.state == State::Running && other.ready != Some(false)) => Met::Yes,
+        Until::Ready if has_succeeded || (other.state == State::Running && other.ready != Some(false)) => {
+            NeedState::Yes
+        }
         Until::Ready => not_yet("is ready"),
-        Until::Started if has_succeeded || other.state == State::Running => Met::Yes,
+        Until::Started if has_succeeded || other.state == State::Running => NeedState::Yes,
         Until::Started => not_yet("runs"),
-        Until::Healthy if has_succeeded => Met::Never(format!("`{name}`, which has ended")),
-        Until::Healthy if other.state == State::Running && other.ready != Some(false) && other.trouble.is_none() => {
-            Met::Yes
+        Until::Healthy if has_succeeded => NeedState::Never(format!("`{name}`, which has ended")),
+        Until::Healthy if other.state == State::Running && other.ready != Some(false) && other.last_error.is_none() => {
+            NeedState::Yes
         }
         Until::Healthy => not_yet("is healthy"),
-        Until::Completed if has_succeeded => Met::Yes,
+        Until::Completed if has_succeeded => NeedState::Yes,
         Until::Completed | Until::Ended => not_yet("has ended"),
     }
 }

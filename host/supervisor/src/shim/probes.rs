@@ -11,7 +11,7 @@ use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketType};
 use rustix::process::WaitStatus;
 
 use crate::new::{Check, Probe, ProbeAddress};
-use crate::platform::{self, Holder, Signal};
+use crate::platform::{self, PortOwner, Signal};
 use crate::signal::signal_group_of_child;
 use aiw_events::EventKind;
 
@@ -20,7 +20,7 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The time between two checks, if none is given or it is shorter.
 const MIN_PROBE_INTERVAL: Duration = Duration::from_millis(10);
 /// How much of an HTTP answer is read.
-const ANSWER: usize = 4 << 10;
+const MAX_RESPONSE_BYTES: usize = 4 << 10;
 
 /// The probes' verdict.
 #[derive(Debug, PartialEq, Eq)]
@@ -59,7 +59,7 @@ pub(super) struct Probes {
     /// When it must be ready.
     deadline: Option<Instant>,
     /// How long that is.
-    patience: Duration,
+    timeout: Duration,
     has_failed: bool,
 }
 
@@ -73,7 +73,7 @@ impl Probes {
                 Prober::new(probe, first, probe.timeout.unwrap_or(PROBE_TIMEOUT))
             }),
             deadline: limit.and_then(|limit| now.checked_add(limit)),
-            patience: limit.unwrap_or_default(),
+            timeout: limit.unwrap_or_default(),
             has_failed: false,
         }
     }
@@ -110,7 +110,7 @@ impl Probes {
                 _ if self.deadline.is_some_and(|at| now >= at) => {
                     self.deadline = None;
                     let why = ready.last.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
-                    Some(Verdict::Failed(format!("it was not ready in {}{why}", seconds(self.patience))))
+                    Some(Verdict::Failed(format!("it was not ready in {}{why}", seconds(self.timeout))))
                 }
                 _ => None,
             };
@@ -352,7 +352,10 @@ fn ask(socket: &OwnedFd, left: &mut Vec<u8>, answer: &mut Vec<u8>) -> Option<Res
 
 /// Returns the status of an HTTP answer, once its first line is there.
 fn status(answer: &[u8]) -> Option<Option<u16>> {
-    let end = answer.iter().position(|byte| *byte == b'\n').or((answer.len() > ANSWER).then_some(ANSWER))?;
+    let end = answer
+        .iter()
+        .position(|byte| *byte == b'\n')
+        .or((answer.len() > MAX_RESPONSE_BYTES).then_some(MAX_RESPONSE_BYTES))?;
     let line = str::from_utf8(&answer[..end]).unwrap_or_default();
     let mut words = line.strip_prefix("HTTP/").unwrap_or_default().split_ascii_whitespace();
     let version = words.next();
@@ -375,8 +378,8 @@ fn is_ours(check: &Check) -> Result<(), String> {
         ProbeAddress::Address(_) => return Ok(()),
     };
     match platform::holder(port) {
-        Holder::Ours | Holder::Unknown => Ok(()),
-        Holder::Stranger { pid, name } => Err(format!("port {port} is in use by process {pid} ({name})")),
+        PortOwner::Ours | PortOwner::Unknown => Ok(()),
+        PortOwner::PidReused { pid, name } => Err(format!("port {port} is in use by process {pid} ({name})")),
     }
 }
 
@@ -451,7 +454,7 @@ mod tests {
         assert_eq!(status(b"HTTP/1.0 500\nX: y"), Some(Some(500)));
         assert_eq!(status(b"HTTP/1.1 2"), None);
         assert_eq!(status(b"SSH-2.0-OpenSSH\r\n"), Some(None));
-        assert_eq!(status(&[b'x'; ANSWER + 1]), Some(None));
+        assert_eq!(status(&[b'x'; MAX_RESPONSE_BYTES + 1]), Some(None));
     }
 
     mod fuzz {

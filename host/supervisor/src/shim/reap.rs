@@ -47,7 +47,7 @@ pub(super) fn reap(mut words: impl Iterator<Item = String>) -> io::Result<()> {
     let kill_at = Instant::now() + KILL_GRACE_PERIOD.min(grace);
     end_descendants(&|pid, _| platform::is_shim(pid), kill_at, &mut || reaper.reap());
     if !platform::adopts() {
-        crate::attached::end_left(mark, 0);
+        crate::attached::kill_descendants(mark, 0);
     }
     if let Some(group) = group {
         group.end();

@@ -16,8 +16,8 @@ use super::signals::ShimSignals;
 use super::starter::Identity;
 use super::streams::Streams;
 use super::supervisor::Supervisor;
-use crate::directory::{self, Alive, PROMPT, Reserve};
-use crate::error::{ShimProblem, SupervisorError};
+use crate::directory::{self, LivenessLock, PROMPT, ReservedSpace};
+use crate::error::{ShimError, SupervisorError};
 use crate::files::{create_private, write_atomically};
 use crate::interpreter::OutputInterpreter;
 use crate::log::LogWriter;
@@ -27,7 +27,7 @@ use crate::record::{Pid, ProcessRecord};
 use crate::records::{Records, VERSION};
 use crate::request::{Answer, StartRequest};
 use crate::runtime::RuntimeDir;
-use crate::segment::{Live, Owner, SLOTS, attach};
+use crate::segment::{Live, Owner, SLOT_COUNT, attach};
 
 /// Registers a process. Nobody ever sees a half-registered one.
 // Long: the order in which a process is registered.
@@ -53,8 +53,8 @@ pub(super) fn register(
         Err(e) => return Err(Answer::Cwd(e.into())),
     }
     let pid = std::process::id();
-    let shim = Pid { pid, start: platform::start_of(pid).unwrap_or(0) };
-    let runtime = RuntimeDir::at(runtime, head.names.noun.clone());
+    let shim = Pid { pid, start: platform::start_time(pid).unwrap_or(0) };
+    let runtime = RuntimeDir::at(runtime, head.names.kind.clone());
     let records = Records::at(records, head.names);
     let mut record = first(&identity, &head.new, shim);
     record.files = program.named_files.iter().map(|file| file.path.clone()).collect();
@@ -88,7 +88,7 @@ pub(super) fn register(
     };
     let slot = segment.claim(&live).ok_or_else(|| {
         place.give_up();
-        Answer::Full(SLOTS)
+        Answer::Full(SLOT_COUNT)
     })?;
     let appear = || place.appear(&records, &record, &stdin);
     let directory = appear().map_err(refuse)?;
@@ -147,7 +147,7 @@ fn first(identity: &Identity, new: &NewProcess, shim: Pid) -> ProcessRecord {
         restarts: u32::try_from(new.causes.len()).unwrap_or(u32::MAX),
         causes: new.causes.clone(),
         ready: new.ready.is_some().then_some(false),
-        trouble: None,
+        last_error: None,
         limits: std::collections::BTreeMap::new(),
         incarnation: 0,
         announced: new.announced.clone(),
@@ -170,7 +170,7 @@ struct StagedDirectory {
     at: PathBuf,
     /// The record of an earlier incarnation.
     before: Option<ProcessRecord>,
-    alive: Alive,
+    alive: LivenessLock,
 }
 
 impl StagedDirectory {
@@ -188,9 +188,9 @@ impl StagedDirectory {
             refusal(error)
         };
         make().map_err(|e| refuse(SupervisorError::io("write", records.root(), e)))?;
-        let alive = Alive::take(&at).map_err(refuse)?.ok_or_else(|| {
+        let alive = LivenessLock::take(&at).map_err(refuse)?.ok_or_else(|| {
             let _ = remove_tree(&at);
-            Answer::Failed(ShimProblem::SweptAway.to_string())
+            Answer::Failed(ShimError::Removed.to_string())
         })?;
         Ok(Self { at, before: None, alive })
     }
@@ -202,7 +202,7 @@ impl StagedDirectory {
         let before = records.understood(record.id, found).map_err(refusal)?;
         let begun = Instant::now();
         let alive = loop {
-            match Alive::take(&at).map_err(refusal)? {
+            match LivenessLock::take(&at).map_err(refusal)? {
                 Some(alive) if before.state == State::Ended => break alive,
                 // Its shim has recorded the end, and is about to exit.
                 None if before.state == State::Ended && begun.elapsed() < SHIM_EXIT_TIMEOUT => {
@@ -220,12 +220,12 @@ impl StagedDirectory {
         if self.before.is_some() {
             directory::forget(&directory);
             write_atomically(&directory.join(PROMPT), stdin)?;
-            Reserve::of(&directory).make();
+            ReservedSpace::read(&directory).make();
             records.save(&directory, record)?;
             directory::touch_all(&directory);
         } else {
             records.create(&self.at, record)?;
-            Reserve::of(&self.at).make();
+            ReservedSpace::read(&self.at).make();
             rename(&self.at, &directory).map_err(|e| SupervisorError::io("write", &directory, e))?;
         }
         Ok(directory)

@@ -105,7 +105,7 @@ impl Supervisor {
                         continue;
                     }
                     let (exit_code, signal) = (self.record.exit_code, self.record.signal);
-                    self.tell(EventKind::Exited, |event| HomeEvent { exit_code, signal, ..event });
+                    self.log_event(EventKind::Exited, |event| HomeEvent { exit_code, signal, ..event });
                     let told = matches!(running.stop, Some(StopCause::Requested | StopCause::Timeout));
                     let mut why = self.cause(&running);
                     if outcome != Outcome::Succeeded
@@ -202,16 +202,16 @@ impl Supervisor {
             }
         };
         let (pid, mut started) = (started.pid, started);
-        self.record.child = Some(Pid { pid, start: platform::start_of(pid).unwrap_or(0) });
+        self.record.child = Some(Pid { pid, start: platform::start_time(pid).unwrap_or(0) });
         self.record.state = State::Running;
         let is_again = self.record.running_since.is_some();
         self.record.running_since = Some(aiw_home::now_millis());
-        (self.record.exit_code, self.record.signal, self.record.trouble) = (None, None, None);
+        (self.record.exit_code, self.record.signal, self.record.last_error) = (None, None, None);
         self.record.ready = self.new.ready.is_some().then_some(false);
         let now = Instant::now();
         let is_reachable = (self.new.restart_on_request || started.stdin.is_some()) && self.is_reachable();
-        let input = started.stdin.take().filter(|_| is_reachable).map(Stdin::of);
-        let watched = WatchedLimits::of(self.program.limits, &self.record.limits, now);
+        let input = started.stdin.take().filter(|_| is_reachable).map(Stdin::new);
+        let watched = WatchedLimits::new(self.program.limits, &self.record.limits, now);
         let probes = Probes::new(self.new.ready.as_ref(), self.new.live.as_ref(), now);
         // Published first, so that a starter that gets the answer finds the process running.
         self.publish();
@@ -241,9 +241,9 @@ impl Supervisor {
         let kind = if is_again { EventKind::Restarted } else { EventKind::Started };
         let by = match (is_again, std::mem::take(&mut self.was_asked)) {
             (false, _) => Some(self.new.by.clone()),
-            (true, was_asked) => was_asked.then(|| WATCH.to_owned()),
+            (true, was_asked) => was_asked.then(|| WATCH_ACTOR.to_owned()),
         };
-        self.tell(kind, |event| HomeEvent { pid: Some(pid), by, ..event });
+        self.log_event(kind, |event| HomeEvent { pid: Some(pid), actor: by, ..event });
     }
 
     /// Returns what is to be done after an end.
@@ -286,7 +286,7 @@ impl Supervisor {
     fn pause(&mut self, streak: u32) -> bool {
         self.begin_anew();
         let restart = self.new.restart;
-        let until = Instant::now().checked_add(restart.pause_of(streak));
+        let until = Instant::now().checked_add(restart.restart_delay(streak));
         loop {
             self.signals.clear();
             if self.is_to_stop() {
@@ -355,13 +355,13 @@ impl Supervisor {
 
     /// Looks at what the process does and uses.
     fn look(&mut self, running: &mut Running, now: Instant) {
-        if let Some(why) = running.watched.look(now) {
+        if let Some(why) = running.watched.check(now) {
             // It is taking what others need, so it gets no time.
             self.streams.say(&format!("{why}: SIGKILL"));
             self.record.note(&why);
             self.record.state = State::Stopping;
             self.publish();
-            self.tell(EventKind::Limit, |event| HomeEvent { why: Some(why.clone()), ..event });
+            self.log_event(EventKind::LimitReached, |event| HomeEvent { reason: Some(why.clone()), ..event });
             running.stop = Some(StopCause::Failure(why));
             running.kill_at = Instant::now().checked_add(Duration::from_secs(5));
             signal_group(running, Signal::KILL);
@@ -369,25 +369,25 @@ impl Supervisor {
         }
         let beside = ProbedSupervisor { supervisor: self };
         let Some(verdict) = running.probes.step(now, &beside) else { return };
-        self.tell(verdict.event(), |event| event);
+        self.log_event(verdict.event(), |event| event);
         match verdict {
             Verdict::Ready => {
                 self.streams.say("ready");
                 self.record.ready = Some(true);
-                self.record.trouble = None;
+                self.record.last_error = None;
             }
             Verdict::Recovered => {
                 self.streams.say("works again");
-                self.record.trouble = None;
+                self.record.last_error = None;
             }
             // Without a policy that starts it again, it is not ended either.
             Verdict::Failed(why) if self.new.restart.when == RestartAfter::Never => {
                 self.streams.say(&why);
-                self.record.trouble = Some(why);
+                self.record.last_error = Some(why);
             }
             Verdict::Failed(why) => {
                 self.streams.say(&why);
-                self.record.trouble = Some(why.clone());
+                self.record.last_error = Some(why.clone());
                 return self.stop(running, StopCause::Failure(why));
             }
         }
@@ -542,7 +542,7 @@ impl Supervisor {
 }
 
 /// The starter of a life that begins because a file has changed, as events say it.
-const WATCH: &str = "watch";
+const WATCH_ACTOR: &str = "watch";
 
 /// A life longer than this, without a window, makes the pauses short again.
 const BACKOFF_RESET_WINDOW: Duration = Duration::from_secs(60);

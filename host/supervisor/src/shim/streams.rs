@@ -21,7 +21,7 @@ pub(super) struct Streams {
     pub log: LogWriter,
     interpreter: Option<Box<dyn OutputInterpreter>>,
     /// Whether the interpreter has already returned its early labels.
-    told_early: bool,
+    has_early_labels: bool,
     lines: [OpenLine; 2],
     masks: [Mask; 2],
     /// Its memory is that of the longest read: most processes write little at once.
@@ -30,7 +30,7 @@ pub(super) struct Streams {
     awaited: Option<String>,
     has_seen_awaited: bool,
     /// Why the log is incomplete.
-    pub trouble: Option<String>,
+    pub log_error: Option<String>,
 }
 
 /// An incomplete line.
@@ -43,17 +43,17 @@ struct OpenLine {
 
 impl Streams {
     pub fn new(log: LogWriter, interpreter: Option<Box<dyn OutputInterpreter>>, secrets: &[Vec<u8>]) -> Self {
-        let mask = Mask::of(secrets);
+        let mask = Mask::new(secrets);
         Self {
             log,
             interpreter,
-            told_early: false,
+            has_early_labels: false,
             lines: Default::default(),
             masks: [mask.again(), mask],
             buffer: Vec::with_capacity(CHUNK),
             awaited: None,
             has_seen_awaited: false,
-            trouble: None,
+            log_error: None,
         }
     }
 
@@ -104,7 +104,7 @@ impl Streams {
             return;
         }
         if let Err(error) = self.log.write(stream, bytes) {
-            self.trouble.get_or_insert_with(|| format!("the log is not whole: {error}"));
+            self.log_error.get_or_insert_with(|| format!("the log is not whole: {error}"));
         }
         let awaited = self.awaited.as_deref().filter(|_| !self.has_seen_awaited);
         if (self.interpreter.is_some() || awaited.is_some())
@@ -142,14 +142,14 @@ impl Streams {
     /// Writes a line of aiw's own.
     pub fn say(&mut self, text: &str) {
         if let Err(error) = self.log.say(text) {
-            self.trouble.get_or_insert_with(|| format!("the log is not whole: {error}"));
+            self.log_error.get_or_insert_with(|| format!("the log is not whole: {error}"));
         }
     }
 
     /// Prepares for the output of a process that is started again, with a new interpreter.
     pub fn begin_again(&mut self, interpreter: Option<Box<dyn OutputInterpreter>>) {
         self.interpreter = interpreter;
-        self.told_early = false;
+        self.has_early_labels = false;
         self.has_seen_awaited = false;
         self.lines = Default::default();
         self.masks = [self.masks[0].again(), self.masks[1].again()];
@@ -157,11 +157,11 @@ impl Streams {
 
     /// Returns labels that are worth knowing already, once.
     pub fn early(&mut self) -> Option<Labels> {
-        if self.told_early {
+        if self.has_early_labels {
             return None;
         }
         let labels = self.ask(|interpreter, mask| interpreter.early(mask))??;
-        self.told_early = true;
+        self.has_early_labels = true;
         Some(self.masked(labels))
     }
 
@@ -214,7 +214,7 @@ impl Streams {
     /// Drops an interpreter that panicked. Its defect must not affect the process.
     fn give_up(&mut self) {
         self.interpreter = None;
-        self.trouble.get_or_insert_with(|| "its stream could not be understood".to_owned());
+        self.log_error.get_or_insert_with(|| "its stream could not be understood".to_owned());
     }
 }
 

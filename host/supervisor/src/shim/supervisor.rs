@@ -12,7 +12,7 @@ use rustix::process::Rlimit;
 use super::control::Control;
 use super::signals::ShimSignals;
 use super::streams::Streams;
-use crate::directory::{Alive, is_asked_to_stop, remarks};
+use crate::directory::{LivenessLock, is_asked_to_stop, remarks};
 use crate::interpreter::OutputInterpreter;
 use crate::new::{NewProcess, QueueLimit};
 use crate::program::Program;
@@ -52,7 +52,7 @@ pub(super) struct Supervisor {
     /// How far the remarks of others were read.
     pub remarked: usize,
     /// Held until this process ends.
-    pub _alive: Alive,
+    pub _alive: LivenessLock,
 }
 
 impl Supervisor {
@@ -62,7 +62,7 @@ impl Supervisor {
         self.live.pid = self.record.child.map(|child| child.pid);
         self.live.running_since = self.record.running_since;
         if let Err(error) = self.records.save(&self.directory, &self.record) {
-            self.streams.trouble.get_or_insert_with(|| error.to_string());
+            self.streams.log_error.get_or_insert_with(|| error.to_string());
         }
         if let Some(slot) = &self.slot {
             slot.update(&self.live);
@@ -71,8 +71,8 @@ impl Supervisor {
     }
 
     /// Adds an event. One that can't be written stops nothing.
-    pub fn tell(&self, kind: EventKind, more: impl FnOnce(HomeEvent) -> HomeEvent) {
-        self.records.tell(&self.record, kind, more);
+    pub fn log_event(&self, kind: EventKind, more: impl FnOnce(HomeEvent) -> HomeEvent) {
+        self.records.log_event(&self.record, kind, more);
     }
 
     /// Returns whether the end of the process was requested, by a signal or through its directory.
@@ -132,7 +132,7 @@ impl Supervisor {
         self.record.state = State::Ended;
         self.record.outcome = Some(outcome);
         self.record.ended = Some(aiw_home::now_millis());
-        if let Some(trouble) = self.streams.trouble.take() {
+        if let Some(trouble) = self.streams.log_error.take() {
             self.record.note(&trouble);
         }
         // If the record cannot be written, the process counts as lost after our death. A full disk may have space
@@ -145,9 +145,9 @@ impl Supervisor {
             std::thread::sleep(Duration::from_millis(200));
         }
         match outcome {
-            _ if self.record.stopped => self.tell(EventKind::Stopped, |event| event),
+            _ if self.record.stopped => self.log_event(EventKind::Stopped, |event| event),
             Outcome::Succeeded => {}
-            _ => self.tell(EventKind::Failed, |event| event),
+            _ => self.log_event(EventKind::Failed, |event| event),
         }
         self.leave_table();
     }

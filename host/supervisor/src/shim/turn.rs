@@ -19,7 +19,7 @@ impl Supervisor {
             starter.answer(&Answer::Limit(self.queue.limit));
             return false;
         }
-        let noun = self.records.noun();
+        let noun = self.records.kind();
         self.streams.say(&format!("queued: as many {noun}s run as may run"));
         starter.answer(&Answer::Started(Box::new(self.record.clone())));
         loop {
@@ -37,7 +37,7 @@ impl Supervisor {
             if has_slept {
                 // Nothing wakes us for the death of another process, or for a replaced segment.
                 self.stay_attached();
-                if self.slot.as_ref().is_some_and(OwnedSlot::is_to_look) {
+                if self.slot.as_ref().is_some_and(OwnedSlot::is_checker) {
                     self.hand_on();
                 }
             }

@@ -21,7 +21,7 @@ pub(super) struct WatchedLimits {
 
 impl WatchedLimits {
     /// Returns what to watch, given what is enforced by others.
-    pub fn of(limits: ResourceLimits, enforced: &BTreeMap<Resource, Enforced>, now: Instant) -> Self {
+    pub fn new(limits: ResourceLimits, enforced: &BTreeMap<Resource, Enforced>, now: Instant) -> Self {
         let is_ours = |resource| enforced.get(&resource) == Some(&Enforced::Watched);
         Self {
             memory: limits.memory.filter(|_| is_ours(Resource::Memory)).map(|most| (most, now)),
@@ -35,7 +35,7 @@ impl WatchedLimits {
     }
 
     /// Looks, if it is time. Returns which limit is exceeded.
-    pub fn look(&mut self, now: Instant) -> Option<String> {
+    pub fn check(&mut self, now: Instant) -> Option<String> {
         if let Some((most, due)) = &mut self.pids
             && now >= *due
         {
@@ -50,7 +50,7 @@ impl WatchedLimits {
         {
             *due = now + MEMORY_POLL_INTERVAL;
             let all = platform::descendants(std::process::id(), &|pid, _| platform::is_shim(pid));
-            let used: u64 = all.iter().filter_map(|(pid, _)| platform::resident(*pid)).sum();
+            let used: u64 = all.iter().filter_map(|(pid, _)| platform::memory_in_use(*pid)).sum();
             if used > *most {
                 return Some(format!("it used {} MB of memory, and may use {}", used >> 20, *most >> 20));
             }

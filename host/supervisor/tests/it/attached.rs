@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use aiw_supervisor::{Attached, Exit, Program, SupervisorError};
 
-use crate::environment::{Environment, GUARD, is_there, kill, number, program, shim, until};
+use crate::environment::{Environment, HANG_TIMEOUT, is_there, kill, number, program, shim, until};
 
 fn attach(script: &str) -> Attached {
     Attached::start(shim(), "/".as_ref(), program(script), Duration::from_millis(200)).unwrap()
@@ -36,8 +36,8 @@ fn bytes_go_to_and_fro_as_they_are() {
     let mut said = String::new();
     attached.stderr.take().unwrap().read_to_string(&mut said).unwrap();
     assert_eq!(said, "over\n");
-    assert_eq!(attached.wait(GUARD), Some(Exit { code: Some(5), signal: None }));
-    assert_eq!(attached.wait(GUARD), Some(Exit { code: Some(5), signal: None }));
+    assert_eq!(attached.wait(HANG_TIMEOUT), Some(Exit { code: Some(5), signal: None }));
+    assert_eq!(attached.wait(HANG_TIMEOUT), Some(Exit { code: Some(5), signal: None }));
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn a_reaper_that_is_killed_leaves_nothing_either() {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", attached.pid())).unwrap();
     let reaper: u32 = stat.rsplit_once(") ").unwrap().1.split(' ').nth(1).unwrap().parse().unwrap();
     kill(reaper);
-    assert_eq!(attached.wait(GUARD), Some(Exit { code: None, signal: None }));
+    assert_eq!(attached.wait(HANG_TIMEOUT), Some(Exit { code: None, signal: None }));
     until(|| (!is_there(far) && !is_there(attached.pid())).then_some(()));
 }
 
@@ -80,7 +80,7 @@ fn what_is_stopped_or_dropped_ends_with_all_it_has_started() {
         assert_eq!(attached.wait(Duration::from_millis(20)), None);
         if stops {
             attached.stop();
-            assert_eq!(attached.wait(GUARD), Some(Exit { code: None, signal: Some(15) }));
+            assert_eq!(attached.wait(HANG_TIMEOUT), Some(Exit { code: None, signal: Some(15) }));
             assert!(!is_there(far) && !is_there(pid));
         } else {
             drop(attached);
@@ -94,7 +94,7 @@ fn what_it_leaves_behind_at_its_own_end_is_ended() {
     let env = Environment::new();
     let path = env.path("far");
     let mut attached = attach(&format!("{}; while [ ! -s {} ]; do sleep 0.01; done", away(&path), path.display()));
-    assert_eq!(attached.wait(GUARD), Some(Exit { code: Some(0), signal: None }));
+    assert_eq!(attached.wait(HANG_TIMEOUT), Some(Exit { code: Some(0), signal: None }));
     assert!(!is_there(number(&path)));
 }
 
@@ -103,12 +103,12 @@ fn it_has_its_environment_and_no_descriptor_of_others() {
     let mut program = program("env | grep -c KEY=; ls /proc/self/fd | wc -l; cat /proc/self/fd/7");
     program.environment.push(("KEY".into(), "canary-31b2".into()));
     program.files.push(aiw_supervisor::PassedFile { fd: 7, bytes: b"seven".to_vec() });
-    let mut attached = Attached::start(shim(), "/".as_ref(), program, GUARD).unwrap();
+    let mut attached = Attached::start(shim(), "/".as_ref(), program, HANG_TIMEOUT).unwrap();
     let mut said = String::new();
     attached.stdout.take().unwrap().read_to_string(&mut said).unwrap();
     // The standard ones, the passed one, and the one through which `ls` reads the directory.
     assert_eq!(said, "1\n5\nseven");
-    attached.wait(GUARD).unwrap();
+    attached.wait(HANG_TIMEOUT).unwrap();
 }
 
 #[test]
@@ -123,29 +123,29 @@ fn it_starts_in_the_directory_that_was_opened_and_not_in_what_has_its_path_now()
     std::fs::create_dir(&at).unwrap();
     std::fs::write(at.join("theirs"), "").unwrap();
     let said = |cwd: &str, script: &str| {
-        let started = Attached::start_beneath(shim(), &opened, cwd.as_ref(), program(script), GUARD);
+        let started = Attached::start_beneath(shim(), &opened, cwd.as_ref(), program(script), HANG_TIMEOUT);
         let mut attached = started.unwrap();
         let mut said = String::new();
         attached.stdout.take().unwrap().read_to_string(&mut said).unwrap();
-        attached.wait(GUARD).unwrap();
+        attached.wait(HANG_TIMEOUT).unwrap();
         said
     };
     assert_eq!(said(".", "ls"), "mine\nsub\n");
     assert_eq!(said("sub", "ls .."), "mine\nsub\n");
     assert_eq!(said("/", "pwd"), "/\n");
-    let error = Attached::start_beneath(shim(), &opened, "none".as_ref(), program("true"), GUARD).unwrap_err();
+    let error = Attached::start_beneath(shim(), &opened, "none".as_ref(), program("true"), HANG_TIMEOUT).unwrap_err();
     assert_eq!(error.to_string(), "cannot work in `none`: No such file or directory (os error 2)");
 }
 
 #[test]
 fn what_cannot_be_started_says_why() {
-    let start = |cwd: &str, program: Program| Attached::start(shim(), cwd.as_ref(), program, GUARD).unwrap_err();
+    let start = |cwd: &str, program: Program| Attached::start(shim(), cwd.as_ref(), program, HANG_TIMEOUT).unwrap_err();
     assert_eq!(
-        start("/", Program::of("/no/such")).to_string(),
+        start("/", Program::new("/no/such")).to_string(),
         "cannot start `/no/such`: No such file or directory (os error 2)"
     );
     let error = start("/no/where", program("true"));
     assert_eq!(error.to_string(), "cannot work in `/no/where`: No such file or directory (os error 2)");
-    let silent = Attached::start("/bin/true".as_ref(), "/".as_ref(), program("true"), GUARD).unwrap_err();
+    let silent = Attached::start("/bin/true".as_ref(), "/".as_ref(), program("true"), HANG_TIMEOUT).unwrap_err();
     assert!(matches!(silent, SupervisorError::Shim { .. }), "{silent}");
 }

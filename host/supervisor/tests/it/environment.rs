@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use aiw_core::ProcessId;
 use aiw_home::Home;
-use aiw_supervisor::{Names, NewProcess, ProcessScope, Processes, QueueLimit, Root, State, Supervised, WaitMode};
+use aiw_supervisor::{Namespace, NewProcess, ProcessScope, Processes, QueueLimit, Root, State, Supervised, WaitMode};
 use tempfile::TempDir;
 
-pub use aiw_supervisor::testing::{GUARD, is_there, program, until};
+pub use aiw_supervisor::testing::{HANG_TIMEOUT, is_there, program, until};
 
-pub const SERVERS: Names = Names::new("servers", "server.json", "server", ["TEST_SERVER_ID", "TEST_SERVER_INSTANCE"]);
+pub const SERVERS: Namespace =
+    Namespace::new("servers", "server.json", "server", ["TEST_SERVER_ID", "TEST_SERVER_INSTANCE"]);
 
 pub struct Environment {
     directory: TempDir,
@@ -27,7 +28,7 @@ impl Environment {
     }
 
     pub fn servers(&self) -> Processes {
-        let scope = ProcessScope::Root(Root::of(std::process::id()));
+        let scope = ProcessScope::Root(Root::for_pid(std::process::id()));
         let servers = Processes::open(&Home::at(self.path("home")), SERVERS, scope).unwrap();
         servers.with_runtime(self.path("run")).with_grace(Duration::from_millis(300))
     }
@@ -38,7 +39,7 @@ impl Environment {
 
     pub fn ended(&self, id: ProcessId) -> Supervised {
         let never = AtomicBool::new(false);
-        let deadline = Some(Instant::now() + GUARD);
+        let deadline = Some(Instant::now() + HANG_TIMEOUT);
         let waited = self.servers().wait(&[id], WaitMode::All, deadline, &never, &mut |_| {}).unwrap();
         assert!(waited.done, "{:?}", waited.all);
         waited.all.into_iter().next().unwrap()

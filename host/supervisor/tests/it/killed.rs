@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use aiw_supervisor::{NewProcess, Outcome, QueueLimit, State, WaitMode};
 
-use crate::environment::{Environment, GUARD, kill, program, shim, until};
+use crate::environment::{Environment, HANG_TIMEOUT, kill, program, shim, until};
 
 /// A random number generator with the same numbers every time.
 struct Seed(u64);
@@ -49,7 +49,7 @@ fn a_queue_of_which_some_are_killed_loses_no_place() {
             killed.insert(at);
         }
         let ids: Vec<_> = started.iter().map(|one| one.record.id).collect();
-        let (never, deadline) = (AtomicBool::new(false), Some(Instant::now() + GUARD));
+        let (never, deadline) = (AtomicBool::new(false), Some(Instant::now() + HANG_TIMEOUT));
         let waited = env.servers().wait(&ids, WaitMode::All, deadline, &never, &mut |_| {}).unwrap();
         assert!(waited.done, "round {round}: {:?}", waited.all.iter().map(|one| one.record.state).collect::<Vec<_>>());
         for (at, one) in waited.all.iter().enumerate() {

@@ -16,7 +16,7 @@ fn a_list_that_is_asked_again_sees_all_that_has_happened() {
     }
     // Long enough for the list to be kept.
     std::thread::sleep(std::time::Duration::from_millis(150));
-    let states = || kept.list().unwrap().iter().map(|one| (one.record.state, one.shown)).collect::<Vec<_>>();
+    let states = || kept.list().unwrap().iter().map(|one| (one.record.state, one.is_seen)).collect::<Vec<_>>();
     for _ in 0..3 {
         assert_eq!(states(), [(State::Running, false); 3]);
     }
@@ -25,7 +25,7 @@ fn a_list_that_is_asked_again_sees_all_that_has_happened() {
     assert_eq!(states()[0], (State::Ended, false));
     std::thread::sleep(std::time::Duration::from_millis(150));
     assert_eq!((states(), states()[0]), (states(), (State::Ended, false)));
-    env.servers().mark_shown(&[servers[0].record.id]).unwrap();
+    env.servers().mark_seen(&[servers[0].record.id]).unwrap();
     assert_eq!(states()[0], (State::Ended, true));
     std::thread::sleep(std::time::Duration::from_millis(150));
     states();

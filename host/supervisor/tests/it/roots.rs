@@ -6,13 +6,15 @@ use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use aiw_home::Home;
-use aiw_supervisor::{Names, NewProcess, Outcome, ProcessScope, Processes, QueueLimit, Root, State, SupervisorError};
+use aiw_supervisor::{
+    Namespace, NewProcess, Outcome, ProcessScope, Processes, QueueLimit, Root, State, SupervisorError,
+};
 
 use crate::environment::{Environment, SERVERS, is_there, program, shim, until};
 
-const JOBS: Names = Names::new("jobs", "job.json", "job", ["TEST_JOB_ID", "TEST_JOB_INSTANCE"]);
+const JOBS: Namespace = Namespace::new("jobs", "job.json", "job", ["TEST_JOB_ID", "TEST_JOB_INSTANCE"]);
 
-fn of(env: &Environment, names: Names, root: Root) -> Processes {
+fn of(env: &Environment, names: Namespace, root: Root) -> Processes {
     let all = Processes::open(&Home::at(env.path("home")), names, ProcessScope::Root(root)).unwrap();
     all.with_runtime(env.path("run")).with_grace(Duration::from_millis(300))
 }
@@ -46,7 +48,7 @@ fn processes_of_a_directory_need_no_process_above_them() {
     assert!(ids(env.servers()).is_empty());
     at("one").check().unwrap();
     for one in [one, two] {
-        let stopped = env.servers().of(ProcessScope::All).stop(one.record.id, true).unwrap();
+        let stopped = env.servers().scoped(ProcessScope::All).stop(one.record.id, true).unwrap();
         assert!(matches!(stopped, aiw_supervisor::Stopped::Ended(_)));
     }
     // Segments without processes stay for those to come, and are not kept for ever.
@@ -110,7 +112,7 @@ fn a_shim_does_for_a_process_what_its_kind_needs() {
     let server = env.ended(env.start(NewProcess::within("/"), "echo one; echo yes").record.id);
     assert!(server.record.labels.is_empty());
     // Processes of an unknown kind are only supervised.
-    let tested = of(&env, aiw_supervisor::testing::NAMES, Root::of(std::process::id()));
+    let tested = of(&env, aiw_supervisor::testing::NAMES, Root::for_pid(std::process::id()));
     let one = tested.start(shim(), NewProcess::within("/"), program("echo no"), QueueLimit::default()).unwrap();
     let ended = until(|| Some(tested.get(one.record.id).unwrap()).filter(|one| one.record.state == State::Ended));
     assert_eq!((ended.record.labels.is_empty(), ended.record.outcome), (true, Some(Outcome::Succeeded)));

@@ -212,7 +212,7 @@ fn an_id_has_one_life_after_the_other() {
     let again =
         |script: &str| env.servers().start_again(shim(), id, new.clone(), program(script), QueueLimit::default());
     env.ended(id);
-    env.servers().mark_shown(&[id]).unwrap();
+    env.servers().mark_seen(&[id]).unwrap();
     let second = again("echo second; exec sleep 1000").unwrap();
     assert_eq!((second.record.id, second.record.incarnation, second.record.exit_code), (id, 1, None));
     assert_ne!(second.record.instance, first.record.instance);
@@ -228,7 +228,7 @@ fn an_id_has_one_life_after_the_other() {
     let third = again("echo third").unwrap();
     assert_eq!(third.record.incarnation, 2);
     let third = env.ended(id);
-    assert_eq!((third.record.outcome, third.shown), (Some(Outcome::Succeeded), false));
+    assert_eq!((third.record.outcome, third.is_seen), (Some(Outcome::Succeeded), false));
     assert_eq!(env.lines(id, Stream::Stdout), ["first", "second", "third"]);
     assert_eq!(third.record.labels["name"], "web");
     assert_eq!(env.servers().list().unwrap().len(), 1);

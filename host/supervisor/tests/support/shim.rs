@@ -16,9 +16,9 @@ fn main() -> ExitCode {
                 let is_counted = record.labels.get("counts").is_some();
                 is_counted.then(|| Box::new(counter::Counter::default()) as Box<dyn aiw_supervisor::OutputInterpreter>)
             };
-            let server = aiw_supervisor::ProcessKind { noun: "server", interpreter, after: || {} };
+            let server = aiw_supervisor::ProcessKind { kind: "server", interpreter, after: || {} };
             let job = aiw_supervisor::ProcessKind {
-                noun: "job",
+                kind: "job",
                 interpreter: |_| Some(Box::new(counter::Counter::default())),
                 after: || {},
             };
@@ -72,7 +72,7 @@ mod own {
         let (Some(script), Ok(aiw)) = (std::env::args_os().nth(2), std::env::current_exe()) else {
             return ExitCode::FAILURE;
         };
-        let program = Program { arguments: vec!["-c".into(), script], environment: path(), ..Program::of("/bin/sh") };
+        let program = Program { arguments: vec!["-c".into(), script], environment: path(), ..Program::new("/bin/sh") };
         let Ok(mut attached) = Attached::start(&aiw, "/".as_ref(), program, Duration::from_millis(200)) else {
             return ExitCode::FAILURE;
         };

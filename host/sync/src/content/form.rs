@@ -25,7 +25,7 @@ impl ContentForm {
 pub struct KeyRules<'a> {
     /// Says for a path of keys whether it travels: `Some(true)` with all beneath, `Some(false)` never with all beneath,
     /// `None`: look deeper. The empty path is the whole file. A value that is not a table, and of which nothing is said, stays.
-    pub travels: &'a dyn Fn(&[String]) -> Option<bool>,
+    pub is_synced: &'a dyn Fn(&[String]) -> Option<bool>,
     /// Whether the list at this path is a set: merged by its items.
     pub is_set: &'a dyn Fn(&[String]) -> bool,
 }

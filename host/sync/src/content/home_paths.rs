@@ -3,13 +3,13 @@
 use std::path::{MAIN_SEPARATOR, Path};
 
 /// Stands for the home.
-const HOME: &str = "${aiw:home}";
+const HOME_PLACEHOLDER: &str = "${aiw:home}";
 
 /// Stands before a value that looks like one of aiw's own, and is the user's.
-const LITERAL: &str = "${aiw:literal}";
+const LITERAL_PLACEHOLDER: &str = "${aiw:literal}";
 
 /// How values of aiw's own begin.
-const OURS: &str = "${aiw:";
+const PLACEHOLDER_PREFIX: &str = "${aiw:";
 
 /// The home of this machine, in values.
 pub(super) struct HomePaths {
@@ -24,28 +24,28 @@ impl HomePaths {
 
     /// The value that travels, if it is another one.
     pub(super) fn leave(&self, text: &str) -> Option<String> {
-        if text.starts_with(OURS) {
-            return Some(format!("{LITERAL}{text}"));
+        if text.starts_with(PLACEHOLDER_PREFIX) {
+            return Some(format!("{LITERAL_PLACEHOLDER}{text}"));
         }
         // A home that is the root says nothing about a path.
         let home = self.home.as_ref().filter(|home| !home.is_empty())?;
         let rest = text.strip_prefix(home.as_str()).filter(|rest| is_end(rest))?;
-        Some(format!("{HOME}{rest}"))
+        Some(format!("{HOME_PLACEHOLDER}{rest}"))
     }
 
     /// The value on this machine, if it is another one.
     pub(super) fn arrive(&self, text: &str) -> Result<Option<String>, String> {
-        if let Some(text) = text.strip_prefix(LITERAL).filter(|rest| rest.starts_with(OURS)) {
+        if let Some(text) = text.strip_prefix(LITERAL_PLACEHOLDER).filter(|rest| rest.starts_with(PLACEHOLDER_PREFIX)) {
             return Ok(Some(text.to_owned()));
         }
-        let Some(rest) = text.strip_prefix(HOME).filter(|rest| is_end(rest)) else { return Ok(None) };
+        let Some(rest) = text.strip_prefix(HOME_PLACEHOLDER).filter(|rest| is_end(rest)) else { return Ok(None) };
         let home = self.home.as_ref().ok_or("has a path in the home, and the home of this machine is not text")?;
         Ok(Some(if home.is_empty() && rest.is_empty() { "/".into() } else { format!("{home}{rest}") }))
     }
 
     /// Whether a value that travels has a path in the home.
     pub(super) fn is_token(&self, text: &str) -> bool {
-        text.strip_prefix(HOME).is_some_and(is_end)
+        text.strip_prefix(HOME_PLACEHOLDER).is_some_and(is_end)
     }
 }
 

@@ -13,7 +13,7 @@ pub(super) fn travelling(tree: &ConfigTree, rules: &KeyRules<'_>) -> ConfigTree 
 }
 
 fn travelling_at(path: &mut Vec<String>, tree: &ConfigTree, rules: &KeyRules<'_>) -> Option<ConfigTree> {
-    match ((rules.travels)(path), tree) {
+    match ((rules.is_synced)(path), tree) {
         (Some(true), tree) => Some(tree.clone()),
         (None, ConfigTree::Table(fields)) => {
             let mut kept = Vec::new();
@@ -39,7 +39,7 @@ pub(super) fn staying(tree: &ConfigTree, rules: &KeyRules<'_>) -> Vec<Vec<String
 pub(super) fn parted(tree: &ConfigTree, rules: &KeyRules<'_>) -> (Vec<Vec<String>>, Vec<Vec<String>>) {
     let mut parts = (Vec::new(), Vec::new());
     let Some(fields) = tree.as_table() else { return parts };
-    let root = (rules.travels)(&[]);
+    let root = (rules.is_synced)(&[]);
     for (key, value) in fields {
         let mut path = vec![key.clone()];
         match root {
@@ -57,7 +57,7 @@ fn part(
     rules: &KeyRules<'_>,
     parts: &mut (Vec<Vec<String>>, Vec<Vec<String>>),
 ) {
-    match ((rules.travels)(path), tree) {
+    match ((rules.is_synced)(path), tree) {
         (Some(true), _) => parts.1.push(path.clone()),
         (None, ConfigTree::Table(fields)) if travelling_at(path, tree, rules).is_some() => {
             for (key, value) in fields {
@@ -72,7 +72,7 @@ fn part(
 
 /// A value that both sides changed.
 #[derive(Debug, Clone)]
-pub(super) struct KeyClash {
+pub(super) struct KeyConflict {
     pub(super) path: Vec<String>,
     pub(super) base: Option<ConfigTree>,
     pub(super) mine: Option<ConfigTree>,
@@ -85,7 +85,7 @@ pub(super) struct Merged {
     /// The changes of mine.
     pub(super) edits: Vec<Edit>,
     /// The values that both sides changed.
-    pub(super) clashes: Vec<KeyClash>,
+    pub(super) clashes: Vec<KeyConflict>,
 }
 
 type Maybe<'a> = Option<&'a ConfigTree>;
@@ -116,7 +116,7 @@ impl Merger<'_> {
             return;
         }
         let empty = ConfigTree::empty();
-        let is_open = (self.rules.travels)(path).is_none();
+        let is_open = (self.rules.is_synced)(path).is_none();
         // Where only some of the keys beneath travel, no table and an empty one are the same.
         let table = |value: Maybe<'_>| value.map_or(is_open, |value| value.as_table().is_some());
         let in_the_way = self.local.get(path).filter(|local| is_open && local.as_table().is_none());
@@ -151,7 +151,7 @@ impl Merger<'_> {
 
     fn clash(&mut self, path: &[String], base: Maybe<'_>, mine: Maybe<'_>, theirs: Maybe<'_>) {
         let [base, mine, theirs] = [base, mine, theirs].map(|value| value.cloned());
-        self.merged.clashes.push(KeyClash { path: path.to_vec(), base, mine, theirs });
+        self.merged.clashes.push(KeyConflict { path: path.to_vec(), base, mine, theirs });
     }
 
     fn take(&mut self, path: &[String], theirs: Maybe<'_>) {

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use aiw_core::Shown;
+use aiw_core::QuotedText;
 use aiw_home::ConfigTree;
 
 use super::difference::measured;
 use super::home_paths::HomePaths;
-use super::keys::{KeyClash, merged, parted, same, staying, travelling};
+use super::keys::{KeyConflict, merged, parted, same, staying, travelling};
 use super::structured::{Edit, Structured, pruned};
 use super::{ContentError, ContentForm, ContentSide, KeyRules, lines};
 
@@ -30,11 +30,11 @@ pub struct ContentConflict {
     /// The keys that lead to it; none for the whole file.
     pub key: Vec<String>,
     /// The value from which both sides come.
-    pub base: Option<Shown>,
+    pub base: Option<QuotedText>,
     /// The value on this machine.
-    pub mine: Option<Shown>,
+    pub mine: Option<QuotedText>,
     /// The value in the snapshot.
-    pub theirs: Option<Shown>,
+    pub theirs: Option<QuotedText>,
 }
 
 /// A decision on a conflict.
@@ -196,10 +196,10 @@ fn merge_whole(form: ContentForm, versions: &Versions<'_>) -> Merging {
     Merging { form, conflicts: vec![conflict], plan }
 }
 
-fn shown(form: ContentForm, bytes: &[u8]) -> Shown {
+fn shown(form: ContentForm, bytes: &[u8]) -> QuotedText {
     match str::from_utf8(bytes) {
-        Ok(text) if form != ContentForm::Binary => Shown::of(text),
-        _ => Shown::of(&measured(bytes)),
+        Ok(text) if form != ContentForm::Binary => QuotedText::new(text),
+        _ => QuotedText::new(&measured(bytes)),
     }
 }
 
@@ -309,8 +309,9 @@ impl<'a> Keyed<'a> {
         let (conflicts, theirs) = match conflict {
             None => (Vec::new(), Resolved::Unchanged),
             Some((base, theirs)) => {
-                let text =
-                    |side: &Option<(Structured, ConfigTree)>| side.as_ref().map(|(file, _)| Shown::of(&file.text()));
+                let text = |side: &Option<(Structured, ConfigTree)>| {
+                    side.as_ref().map(|(file, _)| QuotedText::new(&file.text()))
+                };
                 let base = base.map(shown_value);
                 let conflict =
                     ContentConflict { key: Vec::new(), base, mine: text(&self.mine), theirs: text(&self.theirs) };
@@ -378,7 +379,7 @@ impl<'a> Keyed<'a> {
     }
 }
 
-fn conflict(clash: &KeyClash) -> ContentConflict {
+fn conflict(clash: &KeyConflict) -> ContentConflict {
     let shown = |value: &Option<ConfigTree>| value.as_ref().map(shown_value);
     ContentConflict {
         key: clash.path.clone(),
@@ -388,6 +389,6 @@ fn conflict(clash: &KeyClash) -> ContentConflict {
     }
 }
 
-fn shown_value(value: &ConfigTree) -> Shown {
-    Shown::of(&serde_json::to_string_pretty(&value.to_json()).unwrap_or_default())
+fn shown_value(value: &ConfigTree) -> QuotedText {
+    QuotedText::new(&serde_json::to_string_pretty(&value.to_json()).unwrap_or_default())
 }

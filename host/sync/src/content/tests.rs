@@ -27,7 +27,7 @@ fn is_set(path: &[String]) -> bool {
     path.last().is_some_and(|last| last == "set")
 }
 
-const RULES: KeyRules<'static> = KeyRules { travels: &travels, is_set: &is_set };
+const RULES: KeyRules<'static> = KeyRules { is_synced: &travels, is_set: &is_set };
 
 fn merging(form: ContentForm, base: Option<&str>, mine: &str, theirs: &str) -> Merging {
     let base = base.map(|base| vec![Some(base.as_bytes())]).unwrap_or_default();

@@ -6,14 +6,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aiw_core::{Sink, Unasked};
+use aiw_core::{NonInteractive, Reporter};
 use aiw_home::read_capped;
 use futures::{StreamExt, stream};
 
 use super::{SyncStore, short, unread};
 use crate::error::SyncError;
-use crate::far::{FarError, MAX_OBJECT, fetch};
 use crate::object::{self, DAMAGED, ObjectName, SeenSnapshot};
+use crate::remote::{MAX_OBJECT, RemoteError, fetch};
 use crate::snapshot::{Clock, Snapshot, unpack};
 use crate::state::SyncState;
 
@@ -24,7 +24,7 @@ const MAX_PARALLEL_READS: usize = 8;
 const MAX_RIVALS: usize = 16;
 
 /// Progress is shown each time so many snapshots were read, if at least so many are fetched.
-const PROGRESS_STEP: usize = 25;
+const PROGRESS_BATCH: usize = 25;
 
 /// The objects with one number, after they were read.
 struct NumberResult {
@@ -51,13 +51,13 @@ enum ReadFailure {
 
 impl SyncStore<'_> {
     /// Reads the newest snapshot of each machine. Refuses a remote that shows an older state than before.
-    pub(super) async fn settle(&mut self, state: &SyncState, accept_older: bool) -> Result<(), SyncError> {
+    pub(super) async fn settle(&mut self, state: &SyncState, allow_rollback: bool) -> Result<(), SyncError> {
         let mut looked_up = BTreeSet::new();
         let is_known =
             |name: &ObjectName| state.known.get(&name.machine).is_some_and(|seen| *seen == SeenSnapshot::from(name));
         // Each turn reads, adds or removes at least one object, so a hostile listing ends, too.
         loop {
-            self.find_unlisted(&state.known, state, accept_older, &mut looked_up).await?;
+            self.find_unlisted(&state.known, state, allow_rollback, &mut looked_up).await?;
             let pushing = state.pushing.as_ref().and_then(|pushing| ObjectName::parse(&pushing.object));
             if let Some(name) = pushing.filter(|name| !self.listing.is_listed(name) && name.store == self.keys.store) {
                 self.look_up(name, state, &mut looked_up).await?;
@@ -69,7 +69,7 @@ impl SyncStore<'_> {
             if self.load(&wanted).await? {
                 continue;
             }
-            if accept_older {
+            if allow_rollback {
                 return Ok(());
             }
             self.listing.check(&state.known)?;
@@ -77,7 +77,7 @@ impl SyncStore<'_> {
             let seen: Vec<Clock> = self.newest().into_iter().map(|own| own.manifest.seen.clone()).collect();
             let mut found = false;
             for seen in &seen {
-                found |= self.find_unlisted(seen, state, accept_older, &mut looked_up).await?;
+                found |= self.find_unlisted(seen, state, allow_rollback, &mut looked_up).await?;
                 self.listing.check(seen)?;
             }
             if !found {
@@ -91,7 +91,7 @@ impl SyncStore<'_> {
         &mut self,
         known: &Clock,
         state: &SyncState,
-        accept_older: bool,
+        allow_rollback: bool,
         looked_up: &mut BTreeSet<ObjectName>,
     ) -> Result<bool, SyncError> {
         let store = &self.keys.store;
@@ -105,7 +105,7 @@ impl SyncStore<'_> {
                 None => false,
             };
             found |= is_there;
-            if !is_there && !accept_older {
+            if !is_there && !allow_rollback {
                 break;
             }
         }
@@ -124,7 +124,7 @@ impl SyncStore<'_> {
         }
         let object = name.to_string();
         let id = state.remote_id.as_ref().filter(|own| own.object == object).map(|own| own.id.as_str());
-        let is_there = self.far.contains(&object, id).await.map_err(unread(&name))?;
+        let is_there = self.remote.contains(&object, id).await.map_err(unread(&name))?;
         if is_there {
             self.listing.add(name);
         }
@@ -133,11 +133,11 @@ impl SyncStore<'_> {
 
     /// Reads snapshots that were not read yet. Returns `true` if that changed which ones are read or listed.
     pub(crate) async fn load(&mut self, names: &[ObjectName]) -> Result<bool, SyncError> {
-        self.load_visibly(names, &Unasked).await
+        self.load_visibly(names, &NonInteractive).await
     }
 
     /// Reads snapshots as [`Self::load`] does, and shows progress.
-    pub(crate) async fn load_visibly(&mut self, names: &[ObjectName], sink: &dyn Sink) -> Result<bool, SyncError> {
+    pub(crate) async fn load_visibly(&mut self, names: &[ObjectName], sink: &dyn Reporter) -> Result<bool, SyncError> {
         let numbers = self.unread_numbers(names);
         let is_copied = |name: &ObjectName| self.directory.object(&name.to_string()).exists();
         let fetched = numbers.iter().filter(|objects| !objects.iter().all(is_copied)).count();
@@ -147,7 +147,7 @@ impl SyncStore<'_> {
         let mut reads = stream::iter(reads).buffer_unordered(MAX_PARALLEL_READS);
         while let Some(result) = reads.next().await {
             results.push(result?);
-            if fetched >= PROGRESS_STEP && results.len().is_multiple_of(PROGRESS_STEP) {
+            if fetched >= PROGRESS_BATCH && results.len().is_multiple_of(PROGRESS_BATCH) {
                 sink.step(format!("read {} of {total} snapshots", results.len()));
             }
         }
@@ -194,7 +194,7 @@ impl SyncStore<'_> {
                 Ok(snapshot) => {
                     if let Some(first) = &result.snapshot {
                         let objects = [&first.name, &snapshot.name].map(ToString::to_string);
-                        return Err(SyncError::Twice { name: short(&name), objects });
+                        return Err(SyncError::DuplicateMachine { name: short(&name), objects });
                     }
                     result.snapshot = Some(snapshot);
                 }
@@ -227,10 +227,10 @@ impl SyncStore<'_> {
         let content = match own {
             Some(content) => content,
             None => {
-                let bytes = match fetch(self.far, &object).await {
+                let bytes = match fetch(self.remote, &object).await {
                     Ok(bytes) if name.is_intact(&bytes) => bytes,
                     Ok(_) => return Err(ReadFailure::Damaged(wrong(DAMAGED.into()))),
-                    Err(FarError::NotFound { .. }) => return Err(ReadFailure::Missing),
+                    Err(RemoteError::NotFound { .. }) => return Err(ReadFailure::Missing),
                     Err(error) => return Err(ReadFailure::Unreadable(unread(name)(error))),
                 };
                 let content = object::open(self.keys, name, &bytes).map_err(|_| ReadFailure::Forged)?;

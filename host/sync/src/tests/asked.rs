@@ -1,23 +1,23 @@
 //! What questions name, what an answer to them holds for, and what is asked about.
 
 use super::*;
-use crate::FarError;
+use crate::RemoteError;
 
 #[tokio::test]
 async fn a_login_is_for_one_server_and_a_line_that_others_can_read_is_said_first() {
     let machine = Machine::new();
-    let (person, heard) = (Person::default(), Heard::default());
+    let (person, heard) = (Person::default(), RecordingReporter::default());
     let login = async |address: &str| machine.sync().login(Some(address), &person, &heard).await;
     let asked = || person.asked.lock().drain(..).map(|asked| asked.question).collect::<Vec<_>>();
     login("webdav:https://cloud.example/x").await.unwrap();
     assert_eq!(heard.lines(), Vec::<String>::new());
     assert_eq!(asked(), ["User at https://cloud.example: ", "Password for https://cloud.example: "]);
-    for far_end in ["webdav:http://nas:8080/x", "webdav:https://other.example/x", "webdav:https://cloud.example:8443/x"]
+    for remote in ["webdav:http://nas:8080/x", "webdav:https://other.example/x", "webdav:https://cloud.example:8443/x"]
     {
-        let error = machine.sync().init(far_end, None, &person, &heard).await.unwrap_err();
-        assert!(matches!(error, SyncError::Far(FarError::LoginElsewhere { .. })), "{error}");
+        let error = machine.sync().init(remote, None, &person, &heard).await.unwrap_err();
+        assert!(matches!(error, SyncError::Remote(RemoteError::LoginElsewhere { .. })), "{error}");
         assert!(!error.to_string().contains("canary"), "{error}");
-        assert_eq!(heard.lines().iter().any(|line| line.contains("is not encrypted")), far_end.contains("http://"));
+        assert_eq!(heard.lines().iter().any(|line| line.contains("is not encrypted")), remote.contains("http://"));
     }
     login("s3:http://10.1.2.3:9000/bucket").await.unwrap();
     assert!(heard.lines()[0].starts_with("`http://10.1.2.3:9000` is not encrypted"));
@@ -88,7 +88,7 @@ async fn front_matter_that_parsers_read_differently_is_agreed_to_and_shown_whole
         one.write(path, &text);
         one.push().await.unwrap();
         let refused = other.pull_alone(&PullRequest::default()).await;
-        assert!(matches!(refused, Err(SyncError::Starts { .. })), "{text:?}");
+        assert!(matches!(refused, Err(SyncError::ExecutableChanges { .. })), "{text:?}");
         let person = Person::default();
         other.pull_with(&person).await;
         let shown = person.plans.lock()[0].text.clone().unwrap();
@@ -100,7 +100,7 @@ async fn front_matter_that_parsers_read_differently_is_agreed_to_and_shown_whole
     // And where it goes away.
     one.write(path, "---\nname: a\n---\n");
     one.push_all().await.unwrap();
-    assert!(matches!(other.pull_alone(&PullRequest::default()).await, Err(SyncError::Starts { .. })));
+    assert!(matches!(other.pull_alone(&PullRequest::default()).await, Err(SyncError::ExecutableChanges { .. })));
 }
 
 #[tokio::test]
@@ -109,12 +109,16 @@ async fn guards_that_go_and_instructions_that_start_something_are_agreed_to() {
     let refused = async |file: &str, text: &str| {
         one.write(file, text);
         one.sync()
-            .push(&PushRequest { yes_shrink: true, ..PushRequest::default() }, &aiw_core::Unasked, &Heard::default())
+            .push(
+                &PushRequest { allow_deletions: true, ..PushRequest::default() },
+                &aiw_core::NonInteractive,
+                &RecordingReporter::default(),
+            )
             .await
             .unwrap();
         let pulled = other.pull_alone(&PullRequest::default()).await;
         other.pull().await;
-        matches!(pulled, Err(SyncError::Starts { .. }))
+        matches!(pulled, Err(SyncError::ExecutableChanges { .. }))
     };
     assert!(refused(".claude/settings.json", r#"{"theme": "dark"}"#).await);
     assert!(!refused(".claude/settings.json", r#"{"theme": "light"}"#).await);

@@ -1,4 +1,4 @@
-//! What is gone: snapshots that others come from, objects at the far end, changes that can't be undone.
+//! What is gone: snapshots that others come from, objects at the remote, changes that can't be undone.
 
 use super::*;
 
@@ -24,7 +24,7 @@ async fn what_an_undo_comes_back_to_is_still_known_after_the_far_end_forgot_it()
     let pulled = (other.read(SETTINGS), other.read(RULES), other.read(MEMORY));
     assert_eq!((&pulled.1, pulled.2.as_deref()), (&None, Some("60\n")));
     // Copies that nobody needs are forgotten by the next command.
-    other.sync().list(&Heard::default()).await.unwrap();
+    other.sync().list(&RecordingReporter::default()).await.unwrap();
     other.sync().undo().unwrap();
     assert_eq!(other.read(RULES).as_deref(), Some("x\n"));
     let again = other.pull().await;
@@ -45,11 +45,11 @@ async fn an_older_state_is_accepted_once() {
     }
     assert!(other.push().await.unwrap_err().to_string().contains("older state"));
     other.write(RULES, "other\n");
-    let request = PushRequest { accept_older: true, ..PushRequest::default() };
-    other.sync().push(&request, &aiw_core::Unasked, &Heard::default()).await.unwrap();
+    let request = PushRequest { allow_rollback: true, ..PushRequest::default() };
+    other.sync().push(&request, &aiw_core::NonInteractive, &RecordingReporter::default()).await.unwrap();
     other.write(RULES, "again\n");
     other.push().await.unwrap();
-    one.pull_alone(&PullRequest { accept_older: true, ..PullRequest::default() }).await.unwrap();
+    one.pull_alone(&PullRequest { allow_rollback: true, ..PullRequest::default() }).await.unwrap();
     assert_eq!((one.read(MEMORY).as_deref(), one.read(RULES).as_deref()), (Some("one\n"), Some("again\n")));
     one.push().await.unwrap();
     other.pull_alone(&PullRequest::default()).await.unwrap();
@@ -120,8 +120,8 @@ async fn what_is_gone_of_this_machine_is_pushed_again() {
         fs::remove_file(far.path().join(name)).unwrap();
     }
     assert!(one.push().await.unwrap_err().to_string().contains("older state"));
-    let request = PushRequest { accept_older: true, yes_shrink: true };
-    let pushed = one.sync().push(&request, &aiw_core::Unasked, &Heard::default()).await.unwrap();
+    let request = PushRequest { allow_rollback: true, allow_deletions: true };
+    let pushed = one.sync().push(&request, &aiw_core::NonInteractive, &RecordingReporter::default()).await.unwrap();
     assert_eq!(pushed.changed, ["claude:CLAUDE.md", "claude:rules/a.md"]);
     assert!(pushed.snapshot.is_some() && one.push().await.unwrap().snapshot.is_none());
     other.pull().await;
@@ -145,9 +145,9 @@ async fn a_damaged_object_of_this_machine_is_put_again() {
         fs::write(&newest, damaged).unwrap();
         let error = other.pull_alone(&PullRequest::default()).await.unwrap_err();
         assert!(error.to_string().contains("not whole"), "{error}");
-        assert!(aiw_core::Fault::hint(&error).unwrap().contains("`aiw sync push` on the machine that wrote it"));
-        let heard = Heard::default();
-        let pushed = one.sync().push(&PushRequest::default(), &aiw_core::Unasked, &heard).await.unwrap();
+        assert!(aiw_core::Diagnostic::hint(&error).unwrap().contains("`aiw sync push` on the machine that wrote it"));
+        let heard = RecordingReporter::default();
+        let pushed = one.sync().push(&PushRequest::default(), &aiw_core::NonInteractive, &heard).await.unwrap();
         assert!(pushed.snapshot.is_none() && fs::read(&newest).unwrap() == whole);
         assert!(format!("{heard:?}").contains("is whole there again"), "{heard:?}");
     }
@@ -164,7 +164,11 @@ async fn a_pull_that_fails_and_is_taken_back_leaves_nothing_behind() {
     one.write(RULES, "x\n");
     one.push().await.unwrap();
     let in_the_way = || std::os::unix::fs::symlink("/nowhere", other.path(".claude/rules")).unwrap();
-    let error = other.sync().pull(&PullRequest::default(), &Busy(&in_the_way), &Heard::default()).await.unwrap_err();
+    let error = other
+        .sync()
+        .pull(&PullRequest::default(), &Busy(&in_the_way), &RecordingReporter::default())
+        .await
+        .unwrap_err();
     assert!(matches!(error, SyncError::NotApplied { back: None, .. }), "{error}");
     assert_eq!((other.read(MEMORY).as_deref(), changes()), (Some("base\n"), before));
     fs::remove_file(other.path(".claude/rules")).unwrap();

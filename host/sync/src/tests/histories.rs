@@ -56,7 +56,7 @@ proptest! {
                     }
                     Step::Push(machine) => match machines[machine].push_all().await {
                         Ok(_) => clean[machine] = all(&machines[machine]),
-                        Err(SyncError::Unmerged { .. } | SyncError::Undecided { .. } | SyncError::Wider) => {}
+                        Err(SyncError::UnmergedChanges { .. } | SyncError::UnresolvedConflicts { .. } | SyncError::PermissionsWidened) => {}
                         Err(e) => panic!("{e}"),
                     },
                     Step::Pull(machine) => {

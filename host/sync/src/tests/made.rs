@@ -51,7 +51,7 @@ impl Machine {
     }
 }
 
-fn commands(wishes: &[crate::SyncWish]) -> Vec<&str> {
+fn commands(wishes: &[crate::PendingInstall]) -> Vec<&str> {
     wishes.iter().map(|wish| wish.next.as_str()).collect()
 }
 
@@ -66,7 +66,7 @@ async fn what_is_installed_elsewhere_is_named_with_its_command_and_starts_nothin
     one.write(".aiw/mcp.json", &servers.to_string());
     let record = |name: &str| {
         serde_json::json!({"source": "registry-official", "name": name, "version": "1", "digest": "d",
-            "written": {}, "way": "mcpb", "installedAt": "2026-01-01T00:00:00Z"})
+            "written": {}, "method": "mcpb", "installedAt": "2026-01-01T00:00:00Z"})
     };
     let lock =
         serde_json::json!({"version": 1, "servers": {"files": record("io.acme/files"), "own": record("io.acme/own")}});
@@ -87,7 +87,7 @@ async fn what_is_installed_elsewhere_is_named_with_its_command_and_starts_nothin
     let pulled = other.pull().await;
     let place = other.directory.path().display().to_string();
     assert_eq!(
-        commands(&pulled.wishes),
+        commands(&pulled.pending_installs),
         [
             &format!("aiw extension add \"{place}/it's.wasm\""),
             "aiw model pull small",
@@ -98,28 +98,28 @@ async fn what_is_installed_elsewhere_is_named_with_its_command_and_starts_nothin
     // The entry of a server that runs by itself came with mcp.json.
     let servers: serde_json::Value = serde_json::from_str(&other.read(".aiw/mcp.json").unwrap()).unwrap();
     assert_eq!(servers["mcpServers"].as_object().unwrap().keys().collect::<Vec<_>>(), ["own"]);
-    let wish = pulled.changes.iter().find(|change| change.path == "aiw:sync/wishes.json").unwrap();
+    let wish = pulled.changes.iter().find(|change| change.path == "aiw:sync/pending-installs.json").unwrap();
     assert_eq!(wish.effect, "sets");
     assert_eq!(other.sync().status().unwrap().unpushed, Vec::<String>::new());
 
     // Once it is installed, it is not a wish any more; and what the other machine has alone becomes one here.
     other.install_plugin("tools@acme");
     other.install_plugin("more@acme");
-    assert_eq!(other.sync().status().unwrap().wishes.len(), 3);
-    assert_eq!(other.sync().status().unwrap().unpushed, ["aiw:sync/wishes.json"]);
+    assert_eq!(other.sync().status().unwrap().pending_installs.len(), 3);
+    assert_eq!(other.sync().status().unwrap().unpushed, ["aiw:sync/pending-installs.json"]);
     other.push().await.unwrap();
     let more = "aiw plugin marketplace update acme && aiw plugin install more@acme";
-    assert_eq!(commands(&one.pull().await.wishes), [more]);
+    assert_eq!(commands(&one.pull().await.pending_installs), [more]);
 
     // A file of wishes that is gone or damaged takes nothing from anybody.
     for damaged in [None, Some("{}"), Some("[]")] {
         match damaged {
-            None => one.remove(".aiw/sync/wishes.json"),
-            Some(text) => one.write(".aiw/sync/wishes.json", text),
+            None => one.remove(".aiw/sync/pending-installs.json"),
+            Some(text) => one.write(".aiw/sync/pending-installs.json", text),
         }
         one.push().await.unwrap();
         other.pull().await;
-        let wishes = other.read(".aiw/sync/wishes.json").unwrap();
+        let wishes = other.read(".aiw/sync/pending-installs.json").unwrap();
         for name in ["tools@acme", "more@acme", "small", "io.acme/files", "acme-index"] {
             assert!(wishes.contains(name), "{damaged:?}: {wishes}");
         }
@@ -127,9 +127,9 @@ async fn what_is_installed_elsewhere_is_named_with_its_command_and_starts_nothin
 
     // Removed on one machine, it is wished nowhere, also where it stays.
     one.uninstall_all();
-    assert!(one.sync().status().unwrap().wishes.iter().all(|wish| wish.name != "tools@acme"));
+    assert!(one.sync().status().unwrap().pending_installs.iter().all(|wish| wish.name != "tools@acme"));
     one.push().await.unwrap();
-    assert!(one.sync().status().unwrap().wishes.iter().all(|wish| wish.name != "tools@acme"));
+    assert!(one.sync().status().unwrap().pending_installs.iter().all(|wish| wish.name != "tools@acme"));
     other.pull().await;
     assert!(other.push().await.unwrap().snapshot.is_none(), "an installed plugin is not wished again");
 }
@@ -137,13 +137,13 @@ async fn what_is_installed_elsewhere_is_named_with_its_command_and_starts_nothin
 #[tokio::test]
 async fn a_wish_is_no_option_and_no_second_command() {
     let (_far, one, other) = two(&[(MEMORY, "base\n")]).await;
-    let wishes = serde_json::json!({"wishes": {"plugins": ["--yes", "a@b; rm -rf ~", "a@b\u{1b}[2J"], "models": ["-x"],
+    let wishes = serde_json::json!({"pending_installs": {"plugins": ["--yes", "a@b; rm -rf ~", "a@b\u{1b}[2J"], "models": ["-x"],
         "unknown": ["y"], "extensions": ["--yes acme-index", ";reboot acme-index"],
         "servers": ["registry-official --yes", "one", "registry-official a$(reboot)"]}, "here": {}});
-    one.write(".aiw/sync/wishes.json", &wishes.to_string());
+    one.write(".aiw/sync/pending-installs.json", &wishes.to_string());
     one.push().await.unwrap();
     let pulled = other.pull().await;
-    assert_eq!(commands(&pulled.wishes), ["aiw extension add ';reboot'"]);
+    assert_eq!(commands(&pulled.pending_installs), ["aiw extension add ';reboot'"]);
 }
 
 #[tokio::test]
@@ -161,7 +161,7 @@ async fn secrets_travel_on_request_sealed_and_are_agreed_to_and_undone() {
     assert!(pulled.changes.iter().all(|change| change.path != "aiw:sync/secrets.json"));
     other.take_secrets_along();
     let error = other.pull_alone(&PullRequest::default()).await.unwrap_err();
-    assert!(matches!(error, SyncError::Starts { .. }), "{error}");
+    assert!(matches!(error, SyncError::ExecutableChanges { .. }), "{error}");
     assert_eq!(other.secret("acme-key"), None);
     let pulled = other.pull().await;
     let shown: Vec<&String> = pulled.changes.iter().flat_map(|change| &change.lines).collect();
@@ -217,7 +217,7 @@ async fn a_new_phrase_seals_secrets_again_and_a_store_that_was_left_brings_nothi
     one.take_secrets_along();
     one.pull().await;
     one.push().await.unwrap();
-    one.sync().rekey(&Person::default(), &Heard::default()).await.unwrap();
+    one.sync().rekey(&Person::default(), &RecordingReporter::default()).await.unwrap();
     let phrase = one.home.vault().get(&"sync-phrase".parse().unwrap()).unwrap();
     other.sync().leave().unwrap();
     other.take_secrets_along();
@@ -290,20 +290,20 @@ async fn a_secret_that_somebody_set_since_is_not_overwritten() {
     struct Busy<'a>(&'a Machine);
 
     #[async_trait]
-    impl Ask for Busy<'_> {
+    impl Prompter for Busy<'_> {
         fn can_ask(&self, _: &[Question]) -> bool {
             true
         }
 
-        fn is_there(&self) -> bool {
+        fn is_interactive(&self) -> bool {
             true
         }
 
-        async fn choose(&self, _: &Choice) -> Result<usize, AskError> {
+        async fn select(&self, _: &Choice) -> Result<usize, PromptError> {
             Ok(0)
         }
 
-        async fn agree(&self, _: &Plan, _: &[&Question]) -> Result<Vec<(String, Secret)>, AskError> {
+        async fn confirm(&self, _: &Plan, _: &[&Question]) -> Result<Vec<(String, Secret)>, PromptError> {
             self.0.set("a-key", "set while asked");
             Ok(Vec::new())
         }
@@ -325,7 +325,7 @@ async fn a_secret_that_somebody_set_since_is_not_overwritten() {
 
     one.set("a-key", "fourth");
     one.push().await.unwrap();
-    other.sync().pull(&PullRequest::default(), &Busy(&other), &Heard::default()).await.unwrap();
+    other.sync().pull(&PullRequest::default(), &Busy(&other), &RecordingReporter::default()).await.unwrap();
     assert_eq!(other.secret("a-key").as_deref(), Some("set while asked"));
     other.push().await.unwrap();
     one.pull().await;
@@ -338,7 +338,7 @@ async fn a_push_that_takes_many_secrets_away_asks_and_a_conflict_has_no_editor()
     one.unset("a-key");
     one.unset("b-key");
     let error = one.push().await.unwrap_err();
-    assert!(matches!(&error, SyncError::Shrinks(what) if what.contains("2 of 2 secrets")), "{error}");
+    assert!(matches!(&error, SyncError::DestructivePush(what) if what.contains("2 of 2 secrets")), "{error}");
     assert_eq!(crate::unpushed_files(&one.home), Some(1));
     one.push_all().await.unwrap();
     other.set("a-key", "another");
@@ -352,7 +352,7 @@ async fn a_push_that_takes_many_secrets_away_asks_and_a_conflict_has_no_editor()
 async fn a_new_phrase_leaves_removed_secrets_behind() {
     let (far, one, other) = two_with(&[("a-key", "value of a"), ("b-key", "value of b")]).await;
     one.unset("a-key");
-    one.sync().rekey(&Person::default(), &Heard::default()).await.unwrap();
+    one.sync().rekey(&Person::default(), &RecordingReporter::default()).await.unwrap();
     let phrase = one.home.vault().get(&"sync-phrase".parse().unwrap()).unwrap();
     other.sync().leave().unwrap();
     other.join(far.path(), &phrase).await.unwrap();
@@ -429,11 +429,11 @@ async fn the_name_of_a_secret_is_pushed_without_a_question_and_a_secret_in_its_p
 
 #[tokio::test]
 async fn a_phrase_that_could_not_be_kept_is_not_said_to_be_in_the_vault() {
-    let (far, one, heard) = (tempfile::tempdir().unwrap(), Machine::new(), Heard::default());
+    let (far, one, heard) = (tempfile::tempdir().unwrap(), Machine::new(), RecordingReporter::default());
     one.write(".aiw/vault", "not a directory");
-    let begun = one.sync().init(far.path().to_str().unwrap(), None, &aiw_core::Unasked, &heard).await;
+    let begun = one.sync().init(far.path().to_str().unwrap(), None, &aiw_core::NonInteractive, &heard).await;
     assert!(begun.is_err() && !heard.lines().iter().any(|line| line.contains("aiw sync phrase")));
     one.remove(".aiw/vault");
-    one.sync().init(far.path().to_str().unwrap(), None, &aiw_core::Unasked, &heard).await.unwrap();
+    one.sync().init(far.path().to_str().unwrap(), None, &aiw_core::NonInteractive, &heard).await.unwrap();
     assert!(heard.lines().iter().any(|line| line.contains("aiw sync phrase")));
 }

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use crate::graph::{Listing, common, heads, joined, meeting, newest_first, unneeded};
 use crate::object::{ObjectName, SeenSnapshot};
-use crate::snapshot::{Clock, FORMAT, MachineFiles, Snapshot, SnapshotManifest, pack, unpack};
+use crate::snapshot::{Clock, FORMAT_VERSION, MachineFiles, Snapshot, SnapshotManifest, pack, unpack};
 
 #[tokio::test]
 async fn a_machine_that_pulls_seldom_still_knows_what_it_had() {
@@ -58,7 +58,7 @@ impl History {
         let name = ObjectName { store: "5".repeat(8), machine: machine.clone(), counter: member.counter, digest };
         member.merged.insert(machine, SeenSnapshot::from(&name));
         let manifest = SnapshotManifest {
-            format: FORMAT,
+            format: FORMAT_VERSION,
             machine_name: "one".into(),
             // No two clocks say the same.
             time: format!("20{}-01-{:02}T00:00:00Z", 20 + at * 7 % 9, 28 - member.counter % 28),

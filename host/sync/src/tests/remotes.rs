@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use aiw_core::Fault;
+use aiw_core::Diagnostic;
 use sha2::{Digest, Sha256};
 
-use crate::far::{FarEnd, FarError, FarObject, fetch, fits_name};
 use crate::keys::{Phrase, StoreKeys};
 use crate::object::{self, ObjectName};
+use crate::remote::{Remote, RemoteError, RemoteObject, fetch, fits_name};
 use crate::store::short;
 
 /// A folder behind a server with faults. All machines of a test share them.
@@ -27,7 +27,7 @@ struct FaultyRemote {
 #[derive(Default)]
 struct Faults {
     /// The listing, if it lags.
-    listing: Option<Vec<FarObject>>,
+    listing: Option<Vec<RemoteObject>>,
     /// Objects that are neither listed nor found, as if they had not arrived.
     hidden: BTreeSet<String>,
     /// `true` if objects have ids, by which also hidden ones are found.
@@ -43,17 +43,17 @@ struct Faults {
 }
 
 struct FaultyFolder {
-    folder: Box<dyn FarEnd>,
+    folder: Box<dyn Remote>,
     remote: FaultyRemote,
 }
 
-fn unavailable(message: &str) -> FarError {
-    FarError::Net(aiw_net::NetError::Unavailable { message: message.into(), retry_after: None, source: None })
+fn unavailable(message: &str) -> RemoteError {
+    RemoteError::Net(aiw_net::NetError::Unavailable { message: message.into(), retry_after: None, source: None })
 }
 
 #[async_trait]
-impl FarEnd for FaultyFolder {
-    async fn put(&self, name: &str, bytes: &[u8]) -> Result<Option<String>, FarError> {
+impl Remote for FaultyFolder {
+    async fn put(&self, name: &str, bytes: &[u8]) -> Result<Option<String>, RemoteError> {
         self.folder.put(name, bytes).await?;
         let faults = self.remote.faults.lock();
         match faults.loses_answers {
@@ -62,25 +62,25 @@ impl FarEnd for FaultyFolder {
         }
     }
 
-    async fn contains(&self, name: &str, id: Option<&str>) -> Result<bool, FarError> {
+    async fn contains(&self, name: &str, id: Option<&str>) -> Result<bool, RemoteError> {
         if id.is_some_and(|id| id == format!("id-{name}")) {
             return self.folder.contains(name, None).await;
         }
         match fetch(self, name).await {
             Ok(bytes) => Ok(fits_name(name, &bytes)),
-            Err(FarError::NotFound { .. }) => Ok(false),
+            Err(RemoteError::NotFound { .. }) => Ok(false),
             Err(error) => Err(error),
         }
     }
 
-    async fn list(&self) -> Result<Vec<FarObject>, FarError> {
+    async fn list(&self) -> Result<Vec<RemoteObject>, RemoteError> {
         let now = self.folder.list().await?;
         let faults = self.remote.faults.lock();
         let listed = faults.listing.clone().unwrap_or(now);
         Ok(listed.into_iter().filter(|object| !faults.hidden.contains(&object.name)).collect())
     }
 
-    async fn get(&self, name: &str, limit: u64) -> Result<Vec<u8>, FarError> {
+    async fn get(&self, name: &str, limit: u64) -> Result<Vec<u8>, RemoteError> {
         self.remote.reads.fetch_add(1, Ordering::SeqCst);
         let parallel = self.remote.parallel.fetch_add(1, Ordering::SeqCst) + 1;
         self.remote.most_parallel.fetch_max(parallel, Ordering::SeqCst);
@@ -90,7 +90,7 @@ impl FarEnd for FaultyFolder {
         self.remote.parallel.fetch_sub(1, Ordering::SeqCst);
         let mut faults = self.remote.faults.lock();
         if faults.hidden.contains(name) {
-            return Err(FarError::NotFound { name: name.into(), place: "x".into() });
+            return Err(RemoteError::NotFound { name: name.into(), place: "x".into() });
         }
         if faults.stalled.contains(name) {
             return Err(unavailable("`https://x` sent nothing for 30 s"));
@@ -104,7 +104,7 @@ impl FarEnd for FaultyFolder {
         Ok(bytes)
     }
 
-    async fn delete(&self, name: &str) -> Result<(), FarError> {
+    async fn delete(&self, name: &str) -> Result<(), RemoteError> {
         self.folder.delete(name).await
     }
 }
@@ -117,21 +117,21 @@ impl FaultyRemote {
     }
 
     async fn push(&self, machine: &Machine) -> Result<SyncPush, SyncError> {
-        self.of(machine).push(&PushRequest::default(), &aiw_core::Unasked, &Heard::default()).await
+        self.of(machine).push(&PushRequest::default(), &aiw_core::NonInteractive, &RecordingReporter::default()).await
     }
 
     async fn pull(&self, machine: &Machine) -> Result<SyncPull, SyncError> {
-        self.of(machine).pull(&PullRequest::default(), &aiw_core::Unasked, &Heard::default()).await
+        self.of(machine).pull(&PullRequest::default(), &aiw_core::NonInteractive, &RecordingReporter::default()).await
     }
 
     async fn pull_older(&self, machine: &Machine) -> Result<SyncPull, SyncError> {
-        let request = PullRequest { accept_older: true, ..PullRequest::default() };
-        self.of(machine).pull(&request, &aiw_core::Unasked, &Heard::default()).await
+        let request = PullRequest { allow_rollback: true, ..PullRequest::default() };
+        self.of(machine).pull(&request, &aiw_core::NonInteractive, &RecordingReporter::default()).await
     }
 
     /// Lets the listing stay as it is now.
     fn freeze(&self, far: &Path) {
-        let listing = names(far).into_iter().map(|name| FarObject { name, size: None }).collect();
+        let listing = names(far).into_iter().map(|name| RemoteObject { name, size: None }).collect();
         self.faults.lock().listing = Some(listing);
     }
 
@@ -223,7 +223,7 @@ async fn what_another_snapshot_names_is_found_where_the_listing_lags() {
     other.write(RULES, "other\n");
     other.push().await.unwrap();
     let listed = names(far.path()).into_iter().filter(|name| *name != hidden.to_string());
-    remote.faults.lock().listing = Some(listed.map(|name| FarObject { name, size: None }).collect());
+    remote.faults.lock().listing = Some(listed.map(|name| RemoteObject { name, size: None }).collect());
     remote.pull(&third).await.unwrap();
     assert_eq!((third.read(MEMORY).as_deref(), third.read(RULES).as_deref()), (Some("one\n"), Some("other\n")));
     // Where it is gone, that is said.
@@ -358,7 +358,7 @@ async fn snapshots_that_are_listed_and_deleted_are_passed_over() {
     for name in &old[1..3] {
         fs::remove_file(far.path().join(name.to_string())).unwrap();
     }
-    let listed = remote.of(&other).list(&Heard::default()).await.unwrap();
+    let listed = remote.of(&other).list(&RecordingReporter::default()).await.unwrap();
     assert_eq!(listed.snapshots.len(), 2);
     remote.pull(&other).await.unwrap();
     assert_eq!(other.read(MEMORY).as_deref(), Some("2\n"));
@@ -377,10 +377,10 @@ async fn an_object_that_needs_no_key_blocks_nobody_and_replaces_nothing() {
         let third = Machine::new();
         let phrase = one.home.vault().get(&"sync-phrase".parse().unwrap()).unwrap();
         third.join(far.path(), &phrase).await.unwrap();
-        let heard = Heard::default();
+        let heard = RecordingReporter::default();
         for machine in [&other, &third] {
             let sync = remote.of(machine);
-            sync.pull(&PullRequest::default(), &aiw_core::Unasked, &heard).await.unwrap();
+            sync.pull(&PullRequest::default(), &aiw_core::NonInteractive, &heard).await.unwrap();
             assert_eq!(machine.read(MEMORY).as_deref(), Some("new\n"), "{number} {fits}");
             assert_eq!(sync.list(&heard).await.unwrap().snapshots.len(), 2);
             sync.diff(Some(&short(&new)), &heard).await.unwrap();
@@ -464,10 +464,12 @@ async fn a_read_that_fails_its_digest_is_tried_once_more() {
     let phrase = one.home.vault().get(&"sync-phrase".parse().unwrap()).unwrap();
     remote.faults.lock().flips = 1;
     let (sync, phrase) = (remote.of(&third), Some(phrase));
-    sync.join(far.path().to_str().unwrap(), None, phrase, &aiw_core::Unasked, &Heard::default()).await.unwrap();
+    sync.join(far.path().to_str().unwrap(), None, phrase, &aiw_core::NonInteractive, &RecordingReporter::default())
+        .await
+        .unwrap();
     remote.faults.lock().flips = 1;
-    let heard = Heard::default();
-    remote.of(&one).push(&PushRequest::default(), &aiw_core::Unasked, &heard).await.unwrap();
+    let heard = RecordingReporter::default();
+    remote.of(&one).push(&PushRequest::default(), &aiw_core::NonInteractive, &heard).await.unwrap();
     assert!(!format!("{heard:?}").contains("is whole there again"), "{heard:?}");
 }
 
@@ -496,7 +498,7 @@ async fn the_first_list_of_a_machine_reads_in_parallel_and_shows_progress() {
         one.write(MEMORY, &format!("{round}\n"));
         one.push().await.unwrap();
     }
-    let (third, remote, heard) = (Machine::new(), FaultyRemote::default(), Heard::default());
+    let (third, remote, heard) = (Machine::new(), FaultyRemote::default(), RecordingReporter::default());
     let phrase = one.home.vault().get(&"sync-phrase".parse().unwrap()).unwrap();
     third.join(far.path(), &phrase).await.unwrap();
     remote.faults.lock().delay = Duration::from_millis(2);
@@ -504,7 +506,7 @@ async fn the_first_list_of_a_machine_reads_in_parallel_and_shows_progress() {
     assert_eq!((remote.reads.load(Ordering::SeqCst), remote.most_parallel.load(Ordering::SeqCst)), (30, 8));
     assert!(heard.lines().iter().any(|line| line == "read 25 of 29 snapshots"), "{heard:?}");
     // What is here is not fetched again.
-    let heard = Heard::default();
+    let heard = RecordingReporter::default();
     remote.of(&third).list(&heard).await.unwrap();
     assert_eq!(remote.reads.load(Ordering::SeqCst), 30);
     assert!(!format!("{heard:?}").contains("of 29"), "{heard:?}");

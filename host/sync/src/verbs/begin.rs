@@ -2,15 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use aiw_core::{Ask, Secret, Sink};
+use aiw_core::{Prompter, Reporter, Secret};
 
 use super::login::say_unencrypted;
 use super::{NEW_PHRASE, OpenStore, PHRASE, StoreBegun, SyncRekeyed, Synchronizer, push, secret_name};
 use crate::error::SyncError;
-use crate::far::{FarAddress, FarEnd, FarError, fetch};
 use crate::graph::Listing;
 use crate::keys::{Phrase, StoreKeys};
 use crate::object::{self, ObjectName, new_machine};
+use crate::remote::{Remote, RemoteError, RemoteUrl, fetch};
 use crate::state::SyncState;
 use crate::store::{list, unread};
 
@@ -18,37 +18,37 @@ use crate::store::{list, unread};
 const MAX_TRIED: usize = 200;
 
 impl Synchronizer {
-    /// Begins a store at a far end that holds none.
+    /// Begins a store at a remote that holds none.
     ///
     /// # Errors
     ///
-    /// The far end holds a store or can't be reached, or this machine has one.
+    /// The remote holds a store or can't be reached, or this machine has one.
     pub async fn init(
         &self,
-        far_end: &str,
+        remote: &str,
         machine: Option<String>,
-        ask: &dyn Ask,
-        sink: &dyn Sink,
+        ask: &dyn Prompter,
+        sink: &dyn Reporter,
     ) -> Result<StoreBegun, SyncError> {
-        self.telling(sink, self.init_told(far_end, machine, ask, sink)).await
+        self.telling(sink, self.init_told(remote, machine, ask, sink)).await
     }
 
     async fn init_told(
         &self,
-        far_end: &str,
+        remote: &str,
         machine: Option<String>,
-        ask: &dyn Ask,
-        sink: &dyn Sink,
+        ask: &dyn Prompter,
+        sink: &dyn Reporter,
     ) -> Result<StoreBegun, SyncError> {
         let _turn = self.directory.turn()?;
-        let (far_end, far) = self.new_far(far_end, sink).await?;
-        sink.step(format!("looking at {far_end}"));
+        let (remote, far) = self.new_far(remote, sink).await?;
+        sink.step(format!("looking at {remote}"));
         if list(&*far).await?.iter().any(|name| ObjectName::parse(name).is_some()) {
-            return Err(SyncError::NotEmpty { far_end });
+            return Err(SyncError::NotEmpty { remote });
         }
         let phrase = Phrase::new().map_err(SyncError::System)?;
         show(&phrase, ask).await?;
-        let begun = self.begin(far_end, machine, &phrase, 0)?;
+        let begun = self.begin(remote, machine, &phrase, 0)?;
         note_phrase(ask, sink);
         Ok(begun)
     }
@@ -57,71 +57,71 @@ impl Synchronizer {
     ///
     /// # Errors
     ///
-    /// The far end holds no store, or another one; the words have a typing error; this machine has a store.
+    /// The remote holds no store, or another one; the words have a typing error; this machine has a store.
     pub async fn join(
         &self,
-        far_end: &str,
+        remote: &str,
         machine: Option<String>,
         phrase: Option<Secret>,
-        ask: &dyn Ask,
-        sink: &dyn Sink,
+        ask: &dyn Prompter,
+        sink: &dyn Reporter,
     ) -> Result<StoreBegun, SyncError> {
-        self.telling(sink, self.join_told(far_end, machine, phrase, ask, sink)).await
+        self.telling(sink, self.join_told(remote, machine, phrase, ask, sink)).await
     }
 
     async fn join_told(
         &self,
-        far_end: &str,
+        remote: &str,
         machine: Option<String>,
         phrase: Option<Secret>,
-        ask: &dyn Ask,
-        sink: &dyn Sink,
+        ask: &dyn Prompter,
+        sink: &dyn Reporter,
     ) -> Result<StoreBegun, SyncError> {
         let _turn = self.directory.turn()?;
-        let (far_end, far) = self.new_far(far_end, sink).await?;
-        sink.step(format!("looking at {far_end}"));
+        let (remote, far) = self.new_far(remote, sink).await?;
+        sink.step(format!("looking at {remote}"));
         let names: Vec<ObjectName> = list(&*far).await?.iter().filter_map(|name| ObjectName::parse(name)).collect();
         if names.is_empty() {
-            return Err(SyncError::Empty { far_end });
+            return Err(SyncError::Empty { remote });
         }
         let words = match phrase {
             Some(words) => Some(words),
-            None => ask.secret(&format!("The 12 words of the store at {far_end}: ")).await?,
+            None => ask.secret(&format!("The 12 words of the store at {remote}: ")).await?,
         };
-        let words = words.ok_or(SyncError::Ask(aiw_core::AskError::Declined))?;
+        let words = words.ok_or(SyncError::Prompt(aiw_core::PromptError::Declined))?;
         let phrase = Phrase::parse(words.expose())?;
         let keys = keys_of(&phrase)?;
         // One of its objects opens, or nothing is written here.
         let own: Vec<ObjectName> = names.into_iter().filter(|name| name.store == keys.store).collect();
         let opened = opens(&*far, &keys, &own).await?;
         if !opened {
-            return Err(SyncError::OtherStore { far_end });
+            return Err(SyncError::OtherStore { remote });
         }
-        self.begin(far_end, machine, &phrase, own.len())
+        self.begin(remote, machine, &phrase, own.len())
     }
 
-    /// Checks the form of a far end's address. Nothing is looked at. Returns the address as it is kept.
+    /// Checks the form of a remote's address. Nothing is looked at. Returns the address as it is kept.
     ///
     /// # Errors
     ///
     /// It has none of the forms.
-    pub fn check_address(&self, far_end: &str) -> Result<String, SyncError> {
-        Ok(FarAddress::parse(far_end, self.home.around())?.to_string())
+    pub fn check_address(&self, remote: &str) -> Result<String, SyncError> {
+        Ok(RemoteUrl::parse(remote, self.home.around())?.to_string())
     }
 
-    async fn new_far(&self, far_end: &str, sink: &dyn Sink) -> Result<(String, Box<dyn FarEnd>), SyncError> {
+    async fn new_far(&self, remote: &str, sink: &dyn Reporter) -> Result<(String, Box<dyn Remote>), SyncError> {
         if let Some(state) = self.directory.load()? {
-            return Err(SyncError::HasStore { far_end: state.far_end });
+            return Err(SyncError::HasStore { remote: state.remote });
         }
-        let address = self.check_address(far_end)?;
-        say_unencrypted(&FarAddress::parse(&address, self.home.around())?, sink);
+        let address = self.check_address(remote)?;
+        say_unencrypted(&RemoteUrl::parse(&address, self.home.around())?, sink);
         let far = self.far(&address).await?;
         Ok((address, far))
     }
 
     fn begin(
         &self,
-        far_end: String,
+        remote: String,
         machine: Option<String>,
         phrase: &Phrase,
         snapshots: usize,
@@ -130,10 +130,10 @@ impl Synchronizer {
         let id = new_machine().map_err(SyncError::System)?;
         let machine = machine.or_else(host_name).unwrap_or_else(|| id[..8].to_owned());
         let machine = aiw_core::one_line(&machine, 60);
-        crate::made::forget(&self.home)?;
+        crate::generated::forget(&self.home)?;
         self.home.vault().set(&self.home.lock()?, &secret_name(PHRASE)?, &phrase.line())?;
-        self.directory.save(&SyncState::new(far_end.clone(), id, machine.clone(), keys.store.clone()))?;
-        Ok(StoreBegun { far_end, machine, fingerprint: keys.fingerprint, snapshots })
+        self.directory.save(&SyncState::new(remote.clone(), id, machine.clone(), keys.store.clone()))?;
+        Ok(StoreBegun { remote, machine, fingerprint: keys.fingerprint, snapshots })
     }
 
     /// Forgets the store on this machine. Its objects and the files here stay.
@@ -146,8 +146,8 @@ impl Synchronizer {
         let state = self.state()?;
         self.forget_secret(PHRASE)?;
         self.directory.forget()?;
-        crate::made::forget(&self.home)?;
-        Ok(state.far_end)
+        crate::generated::forget(&self.home)?;
+        Ok(state.remote)
     }
 
     /// Shows the phrase, on a terminal alone.
@@ -155,28 +155,28 @@ impl Synchronizer {
     /// # Errors
     ///
     /// There is no terminal, or no phrase.
-    pub async fn show_phrase(&self, ask: &dyn Ask) -> Result<(), SyncError> {
+    pub async fn show_phrase(&self, ask: &dyn Prompter) -> Result<(), SyncError> {
         self.seen_state()?;
         let phrase = self.phrase(PHRASE)?;
-        if !ask.is_there() {
+        if !ask.is_interactive() {
             let (question, hint) = ("showing the phrase".to_owned(), "`aiw sync phrase` on a terminal".to_owned());
-            return Err(aiw_core::AskError::Nobody { question, hint }.into());
+            return Err(aiw_core::PromptError::NotInteractive { question, hint }.into());
         }
         ask.text(&format!("{}\nPress Enter when you have it. ", numbered(&phrase))).await?;
         Ok(())
     }
 
-    /// Begins a new store with a new phrase at the same far end. Machines that have the old words can read nothing new.
+    /// Begins a new store with a new phrase at the same remote. Machines that have the old words can read nothing new.
     ///
     /// # Errors
     ///
     /// As for a push.
-    pub async fn rekey(&self, ask: &dyn Ask, sink: &dyn Sink) -> Result<SyncRekeyed, SyncError> {
+    pub async fn rekey(&self, ask: &dyn Prompter, sink: &dyn Reporter) -> Result<SyncRekeyed, SyncError> {
         self.telling(sink, self.rekey_told(ask, sink)).await
     }
 
-    async fn rekey_told(&self, ask: &dyn Ask, sink: &dyn Sink) -> Result<SyncRekeyed, SyncError> {
-        let OpenStore { mut state, keys: old_keys, far, _turn } = self.open().await?;
+    async fn rekey_told(&self, ask: &dyn Prompter, sink: &dyn Reporter) -> Result<SyncRekeyed, SyncError> {
+        let OpenStore { mut state, keys: old_keys, remote: far, _turn } = self.open().await?;
         // What others pushed would stay in the old store, which nobody opens any more.
         let gathered = self.gather(BTreeSet::new()).await?;
         let store = self.look(&*far, &old_keys, &mut state, false).await?;
@@ -186,10 +186,10 @@ impl Synchronizer {
         show(&phrase, ask).await?;
         let keys = keys_of(&phrase)?;
         let id = new_machine().map_err(SyncError::System)?;
-        let mut new = SyncState::new(state.far_end.clone(), id, state.machine_name.clone(), keys.store.clone());
+        let mut new = SyncState::new(state.remote.clone(), id, state.machine_name.clone(), keys.store.clone());
         new.change = state.change.clone();
-        let request = push::PushRequest { yes_shrink: true, ..push::PushRequest::default() };
-        let talk = super::VerbTalk { ask, sink };
+        let request = push::PushRequest { allow_deletions: true, ..push::PushRequest::default() };
+        let talk = super::SyncUi { ask, sink };
         sink.step("writing the first snapshot of the new store".into());
         // Nothing here changes before it is there: until then, the old store goes on.
         let pushed = self.push_to(&mut new, &keys, &*far, &request, &talk, false).await?;
@@ -204,7 +204,7 @@ impl Synchronizer {
 }
 
 /// Whether one of these objects is of the store. Damaged ones, and those that no machine of it wrote, are passed over.
-async fn opens(far: &dyn FarEnd, keys: &StoreKeys, names: &[ObjectName]) -> Result<bool, SyncError> {
+async fn opens(far: &dyn Remote, keys: &StoreKeys, names: &[ObjectName]) -> Result<bool, SyncError> {
     let objects: Vec<String> = names.iter().map(ToString::to_string).collect();
     let listing = Listing::new(&keys.store, objects.iter().map(String::as_str));
     // The newest ones first: those are not deleted while they are read.
@@ -213,7 +213,7 @@ async fn opens(far: &dyn FarEnd, keys: &StoreKeys, names: &[ObjectName]) -> Resu
     for name in newest.iter().copied().chain(others).take(MAX_TRIED) {
         match fetch(far, &name.to_string()).await {
             Ok(bytes) if object::open(keys, name, &bytes).is_ok() => return Ok(true),
-            Ok(_) | Err(FarError::NotFound { .. } | FarError::TooLarge { .. }) => {}
+            Ok(_) | Err(RemoteError::NotFound { .. } | RemoteError::TooLarge { .. }) => {}
             Err(error) => return Err(unread(name)(error)),
         }
     }
@@ -236,15 +236,15 @@ fn numbered(phrase: &Phrase) -> String {
 }
 
 /// Says where a new phrase is that nobody has seen, once it is there.
-fn note_phrase(ask: &dyn Ask, sink: &dyn Sink) {
-    if !ask.is_there() {
+fn note_phrase(ask: &dyn Prompter, sink: &dyn Reporter) {
+    if !ask.is_interactive() {
         sink.note("the phrase is in the vault: `aiw sync phrase` shows it on a terminal; write it down there".into());
     }
 }
 
 /// Shows a new phrase to whoever is there, and asks two words back.
-async fn show(phrase: &Phrase, ask: &dyn Ask) -> Result<(), SyncError> {
-    if !ask.is_there() {
+async fn show(phrase: &Phrase, ask: &dyn Prompter) -> Result<(), SyncError> {
+    if !ask.is_interactive() {
         return Ok(());
     }
     let words: Vec<&str> = phrase.words().collect();

@@ -1,39 +1,39 @@
-//! Logging in at far ends that need it, and out again.
+//! Logging in at remotes that need it, and out again.
 
-use aiw_core::{Ask, AskError, Secret, Sink};
+use aiw_core::{PromptError, Prompter, Reporter, Secret};
 use aiw_home::origin;
 use qrcode::render::unicode::Dense1x2;
 use url::Url;
 
 use super::{Synchronizer, secret_name};
 use crate::error::SyncError;
-use crate::far::google::{self, DeviceCode, LoginEnd, Logout};
-use crate::far::{FarAddress, S3_SECRET, WEBDAV_SECRET, bound, is_readable};
+use crate::remote::google::{self, DeviceCode, LoginEnd, Logout};
+use crate::remote::{RemoteUrl, S3_SECRET, WEBDAV_SECRET, bound, is_readable};
 
 impl Synchronizer {
-    /// Logs in at a far end, that of this machine's store if none is named.
+    /// Logs in at a remote, that of this machine's store if none is named.
     ///
     /// # Errors
     ///
-    /// The login was denied, or the far end needs none.
-    pub async fn login(&self, far_end: Option<&str>, ask: &dyn Ask, sink: &dyn Sink) -> Result<(), SyncError> {
-        self.telling(sink, self.login_told(far_end, ask, sink)).await
+    /// The login was denied, or the remote needs none.
+    pub async fn login(&self, remote: Option<&str>, ask: &dyn Prompter, sink: &dyn Reporter) -> Result<(), SyncError> {
+        self.telling(sink, self.login_told(remote, ask, sink)).await
     }
 
-    async fn login_told(&self, far_end: Option<&str>, ask: &dyn Ask, sink: &dyn Sink) -> Result<(), SyncError> {
-        let address = self.address(far_end)?;
+    async fn login_told(&self, remote: Option<&str>, ask: &dyn Prompter, sink: &dyn Reporter) -> Result<(), SyncError> {
+        let address = self.address(remote)?;
         say_unencrypted(&address, sink);
         match &address {
-            FarAddress::GoogleDrive => {
+            RemoteUrl::GoogleDrive => {
                 self.say_places(sink)?;
-                let show = |code: &DeviceCode| show(code, ask.is_there(), sink);
+                let show = |code: &DeviceCode| show(code, ask.is_interactive(), sink);
                 let login = google::login(&self.context()?, &show).await?;
                 say_end(login.end, sink);
                 Ok(())
             }
-            FarAddress::WebDav(url) => self.keep(WEBDAV_SECRET, url, ["User", "Password"], ask).await,
-            FarAddress::S3(at) => self.keep(S3_SECRET, &at.endpoint, ["Access key id", "Secret access key"], ask).await,
-            FarAddress::Folder(_) | FarAddress::Git(_) => Err(SyncError::NoLogin),
+            RemoteUrl::WebDav(url) => self.keep(WEBDAV_SECRET, url, ["User", "Password"], ask).await,
+            RemoteUrl::S3(at) => self.keep(S3_SECRET, &at.endpoint, ["Access key id", "Secret access key"], ask).await,
+            RemoteUrl::Folder(_) | RemoteUrl::Git(_) => Err(SyncError::NotLoggedIn),
         }
     }
 
@@ -42,30 +42,30 @@ impl Synchronizer {
     /// # Errors
     ///
     /// The vault can't be changed.
-    pub async fn logout(&self, far_end: Option<&str>, sink: &dyn Sink) -> Result<(), SyncError> {
-        self.telling(sink, self.logout_told(far_end, sink)).await
+    pub async fn logout(&self, remote: Option<&str>, sink: &dyn Reporter) -> Result<(), SyncError> {
+        self.telling(sink, self.logout_told(remote, sink)).await
     }
 
-    async fn logout_told(&self, far_end: Option<&str>, sink: &dyn Sink) -> Result<(), SyncError> {
-        match self.address(far_end)? {
-            FarAddress::GoogleDrive => match google::logout(&self.context()?).await? {
+    async fn logout_told(&self, remote: Option<&str>, sink: &dyn Reporter) -> Result<(), SyncError> {
+        match self.address(remote)? {
+            RemoteUrl::GoogleDrive => match google::logout(&self.context()?).await? {
                 Logout::Revoked => {}
-                Logout::NoLogin => sink.note("there was no login".into()),
+                Logout::NotLoggedIn => sink.note("there was no login".into()),
                 Logout::Removed(e) => {
                     sink.note(format!("the login is removed here, but Google did not revoke it: {e}"))
                 }
             },
-            FarAddress::WebDav(_) => self.forget_secret(WEBDAV_SECRET)?,
-            FarAddress::S3(_) => self.forget_secret(S3_SECRET)?,
-            FarAddress::Folder(_) | FarAddress::Git(_) => return Err(SyncError::NoLogin),
+            RemoteUrl::WebDav(_) => self.forget_secret(WEBDAV_SECRET)?,
+            RemoteUrl::S3(_) => self.forget_secret(S3_SECRET)?,
+            RemoteUrl::Folder(_) | RemoteUrl::Git(_) => return Err(SyncError::NotLoggedIn),
         }
         Ok(())
     }
 
-    fn address(&self, far_end: Option<&str>) -> Result<FarAddress, SyncError> {
-        let own = || Ok::<_, SyncError>(self.directory.load()?.ok_or(SyncError::NoStore)?.far_end);
-        let text = far_end.map_or_else(own, |text| Ok(text.to_owned()))?;
-        Ok(FarAddress::parse(&text, self.home.around())?)
+    fn address(&self, remote: Option<&str>) -> Result<RemoteUrl, SyncError> {
+        let own = || Ok::<_, SyncError>(self.directory.load()?.ok_or(SyncError::NotSetUp)?.remote);
+        let text = remote.map_or_else(own, |text| Ok(text.to_owned()))?;
+        Ok(RemoteUrl::parse(&text, self.home.around())?)
     }
 
     /// Keeps a name and a secret in the vault, for the server of an address. Without a terminal, both are a line of standard
@@ -75,11 +75,11 @@ impl Synchronizer {
         name: &'static str,
         url: &Url,
         [user, password]: [&str; 2],
-        ask: &dyn Ask,
+        ask: &dyn Prompter,
     ) -> Result<(), SyncError> {
         let server = origin(url.as_str());
-        let user = if ask.is_there() { ask.text(&format!("{user} at {server}: ")).await? } else { None };
-        let secret = ask.secret(&format!("{password} for {server}: ")).await?.ok_or(AskError::Declined)?;
+        let user = if ask.is_interactive() { ask.text(&format!("{user} at {server}: ")).await? } else { None };
+        let secret = ask.secret(&format!("{password} for {server}: ")).await?.ok_or(PromptError::Declined)?;
         let both = match user {
             Some(user) => Secret::new(format!("{user}:{}", secret.expose())),
             None => secret,
@@ -88,8 +88,8 @@ impl Synchronizer {
     }
 
     /// Says where a login of Google's goes, if that is not Google.
-    fn say_places(&self, sink: &dyn Sink) -> Result<(), SyncError> {
-        let google::GooglePlaces { oauth, api } = google::GooglePlaces::of(&self.context()?)?;
+    fn say_places(&self, sink: &dyn Reporter) -> Result<(), SyncError> {
+        let google::GoogleEndpoints { oauth, api } = google::GoogleEndpoints::new(&self.context()?)?;
         let settings = self.home.settings()?.sync()?.google;
         for (url, what) in [(oauth, settings.oauth_url), (api, settings.api_url)] {
             if what.is_some() {
@@ -107,7 +107,7 @@ impl Synchronizer {
 }
 
 /// Says that a password can be read on its way, before one goes there.
-pub(super) fn say_unencrypted(address: &FarAddress, sink: &dyn Sink) {
+pub(super) fn say_unencrypted(address: &RemoteUrl, sink: &dyn Reporter) {
     if let Some(url) = address.unencrypted() {
         sink.note(in_clear(&url));
     }
@@ -120,7 +120,7 @@ fn in_clear(url: &Url) -> String {
     )
 }
 
-fn show(code: &DeviceCode, is_terminal: bool, sink: &dyn Sink) {
+fn show(code: &DeviceCode, is_terminal: bool, sink: &dyn Reporter) {
     let DeviceCode { url, code, seconds, .. } = code;
     if is_terminal {
         picture(url).unwrap_or_default().lines().for_each(|line| sink.note(line.to_owned()));
@@ -137,9 +137,11 @@ fn picture(url: &str) -> Option<String> {
 }
 
 /// Says that a login ends soon.
-pub(super) fn say_end(end: Option<LoginEnd>, sink: &dyn Sink) {
+pub(super) fn say_end(end: Option<LoginEnd>, sink: &dyn Reporter) {
     match end {
-        Some(LoginEnd::NoRefresh) => sink.note("Google gave a login of an hour alone, which can't be renewed".into()),
+        Some(LoginEnd::MissingRefreshToken) => {
+            sink.note("Google gave a login of an hour alone, which can't be renewed".into())
+        }
         Some(LoginEnd::At(at)) => sink.note(format!(
             "Google ends this login at {}: the consent screen of the OAuth client is in \"Testing\"",
             aiw_home::rfc3339(at)

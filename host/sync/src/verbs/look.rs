@@ -2,28 +2,28 @@
 
 use std::collections::BTreeSet;
 
-use aiw_core::Sink;
+use aiw_core::Reporter;
 
 use super::login::say_end;
-use super::pull::change_of;
+use super::pull::describe_change;
 use super::{
     OpenStore, SeenMachine, SnapshotFile, StoreListing, StoreSnapshot, StoreStatus, SyncDifference, SyncLog,
     SyncLogEntry, Synchronizer,
 };
 use crate::apply::{ChangeRecord, records};
 use crate::error::SyncError;
-use crate::far::google;
-use crate::gather::LeftOutFile;
+use crate::gather::SkippedFile;
+use crate::generated::{SECRETS, missing};
 use crate::graph::newest_first;
-use crate::made::{SECRETS, missing};
 use crate::object::ObjectName;
 use crate::place::SyncPath;
+use crate::policy::travel_rows;
+use crate::remote::google;
 use crate::snapshot::{Snapshot, is_in};
 use crate::store::{SyncStore, short};
-use crate::travel::travel_rows;
 
 /// How many snapshots are listed.
-const LISTED: usize = 300;
+const MAX_LISTED_SNAPSHOTS: usize = 300;
 
 impl Synchronizer {
     /// Returns how this machine stands, from what it knows itself.
@@ -36,7 +36,7 @@ impl Synchronizer {
         let opened = self.keys(&state);
         let closed = opened.as_ref().err().filter(|_| self.takes_secrets());
         let closed =
-            closed.map(|e| LeftOutFile { path: format!("aiw:{SECRETS}"), why: format!("can't be compared: {e}") });
+            closed.map(|e| SkippedFile { path: format!("aiw:{SECRETS}"), reason: format!("can't be compared: {e}") });
         let keys = opened.ok();
         let (gathered, unpushed) = self.unpushed(&state, keys.as_ref());
         let machines = state.known.iter().map(|(id, seen)| SeenMachine {
@@ -45,13 +45,13 @@ impl Synchronizer {
             merged: state.files.merged.get(id).is_some_and(|own| own.counter >= seen.counter),
         });
         Ok(StoreStatus {
-            far_end: state.far_end.clone(),
+            remote: state.remote.clone(),
             machine: state.machine_name.clone(),
             fingerprint: keys.map(|keys| keys.fingerprint),
             unpushed: unpushed.iter().map(SyncPath::to_string).collect(),
-            left_out: gathered.left_out.iter().cloned().chain(closed).collect(),
+            skipped: gathered.skipped.iter().cloned().chain(closed).collect(),
             machines: machines.collect(),
-            wishes: missing(&self.home, &gathered.stays),
+            pending_installs: missing(&self.home, &gathered.stays),
         })
     }
 
@@ -67,15 +67,15 @@ impl Synchronizer {
     ///
     /// # Errors
     ///
-    /// The far end can't be reached.
-    pub async fn list(&self, sink: &dyn Sink) -> Result<StoreListing, SyncError> {
+    /// The remote can't be reached.
+    pub async fn list(&self, sink: &dyn Reporter) -> Result<StoreListing, SyncError> {
         self.telling(sink, self.list_told(sink)).await
     }
 
-    async fn list_told(&self, sink: &dyn Sink) -> Result<StoreListing, SyncError> {
-        let OpenStore { mut state, keys, far, _turn } = self.open().await?;
-        sink.step(format!("looking at {}", state.far_end));
-        if state.far_end == "gdrive:"
+    async fn list_told(&self, sink: &dyn Reporter) -> Result<StoreListing, SyncError> {
+        let OpenStore { mut state, keys, remote: far, _turn } = self.open().await?;
+        sink.step(format!("looking at {}", state.remote));
+        if state.remote == "gdrive:"
             && let Some(login) = google::current(&self.context()?).await?
         {
             say_end(login.end, sink);
@@ -83,7 +83,7 @@ impl Synchronizer {
         let mut store = self.look(&*far, &keys, &mut state, false).await?;
         let mut names: Vec<ObjectName> = store.listing.names().cloned().collect();
         names.sort_by_key(|name| std::cmp::Reverse(name.counter));
-        names.truncate(LISTED);
+        names.truncate(MAX_LISTED_SNAPSHOTS);
         store.load_visibly(&names, sink).await?;
         store.report(sink);
         let read = names.iter().filter_map(|name| store.read.get(&name.to_string())).collect();
@@ -106,23 +106,26 @@ impl Synchronizer {
     /// # Errors
     ///
     /// There is no such snapshot.
-    pub async fn diff(&self, snapshot: Option<&str>, sink: &dyn Sink) -> Result<SyncDifference, SyncError> {
+    pub async fn diff(&self, snapshot: Option<&str>, sink: &dyn Reporter) -> Result<SyncDifference, SyncError> {
         self.telling(sink, self.diff_told(snapshot, sink)).await
     }
 
-    async fn diff_told(&self, snapshot: Option<&str>, sink: &dyn Sink) -> Result<SyncDifference, SyncError> {
-        let OpenStore { mut state, keys, far, _turn } = self.open().await?;
-        sink.step(format!("looking at {}", state.far_end));
+    async fn diff_told(&self, snapshot: Option<&str>, sink: &dyn Reporter) -> Result<SyncDifference, SyncError> {
+        let OpenStore { mut state, keys, remote: far, _turn } = self.open().await?;
+        sink.step(format!("looking at {}", state.remote));
         let mine = self.gather(BTreeSet::new()).await?;
         let mut store = self.look(&*far, &keys, &mut state, false).await?;
         let found = self.find(&mut store, snapshot).await?;
         let incoming = self.towards(&found, &mine);
-        Ok(SyncDifference { snapshot: short(&found.name), changes: incoming.files.iter().map(change_of).collect() })
+        Ok(SyncDifference {
+            snapshot: short(&found.name),
+            changes: incoming.files.iter().map(describe_change).collect(),
+        })
     }
 
     /// Finds a snapshot by its name or the beginning of it; the newest one without a name.
     pub(super) async fn find(&self, store: &mut SyncStore<'_>, name: Option<&str>) -> Result<Snapshot, SyncError> {
-        let missing = || SyncError::NoSnapshot(name.unwrap_or("newest").to_owned());
+        let missing = || SyncError::SnapshotNotFound(name.unwrap_or("newest").to_owned());
         let found = match name {
             None => store.heads().first().map(|head| head.name.clone()).ok_or_else(missing)?,
             Some(name) => {
@@ -151,7 +154,7 @@ impl Synchronizer {
         let entry = |record: ChangeRecord| SyncLogEntry {
             files: record.paths().map(SyncPath::to_string).collect(),
             time: record.time,
-            what: record.what,
+            operation: record.what,
         };
         let entries: Result<_, SyncError> = records(&self.directory, &state).map(|record| record.map(entry)).collect();
         Ok(SyncLog { entries: entries? })
@@ -162,14 +165,14 @@ impl Synchronizer {
         let included: BTreeSet<String> = self.scope.rows().map(|row| row.pattern()).collect();
         let rows = travel_rows().into_iter().map(|row| SnapshotFile {
             path: row.pattern(),
-            travels: row.travels.as_str().into(),
+            policy: row.policy.as_str().into(),
             included: included.contains(&row.pattern()) && !self.scope.excluded().contains(&row.pattern()),
             effect: row.effect.as_str().into(),
-            why: row.why.into(),
+            reason: row.why.into(),
             keys: row
                 .keys
                 .iter()
-                .map(|key| format!("{} {} {}", key.key, key.travels.as_str(), key.effect.as_str()))
+                .map(|key| format!("{} {} {}", key.key, key.policy.as_str(), key.effect.as_str()))
                 .collect(),
         });
         rows.collect()

@@ -2,33 +2,33 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aiw_core::{Ask, AskError, Choice, Effect, Plan, Shown, Sink};
+use aiw_core::{Choice, Effect, Plan, PromptError, Prompter, QuotedText, Reporter};
 use aiw_home::{Mode, make_private_dir, replace};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::{
-    OpenStore, SyncChange, SyncConflict, SyncPull, SyncUndone, Synchronizer, VerbTalk, content_digest, coverage,
+    OpenStore, SyncChange, SyncConflict, SyncPull, SyncUi, SyncUndone, Synchronizer, content_digest, coverage,
     new_roots,
 };
-use crate::apply::TravelChange;
+use crate::apply::IncomingChange;
 use crate::apply::{apply, recover, undo};
 use crate::content::KeyChange;
 use crate::error::SyncError;
-use crate::gather::{Gathered, LeftOutFile};
+use crate::gather::{Gathered, SkippedFile};
+use crate::generated::{EncryptedSecrets, is_sealed, missing};
 use crate::graph::joined;
-use crate::incoming::{ConflictAnswer, ConflictPlace, FoundConflict, Merger, PullWork};
+use crate::incoming::{Conflict, ConflictLocation, ConflictResolution, Merger, PullWork};
 use crate::keys::StoreKeys;
-use crate::made::{SealedSecrets, is_sealed, missing};
 use crate::object::ObjectName;
 use crate::place::{SyncPath, SyncRoot};
+use crate::policy::SyncImpact;
 use crate::snapshot::{FileContent, Snapshot};
 use crate::state::{MergedState, SyncState};
 use crate::store::{SyncStore, short};
-use crate::travel::TravelEffect;
 
 /// How many lines of a change are shown where all of it is not.
-const LINES: usize = 40;
+const MAX_DIFF_LINES: usize = 40;
 
 /// How a pull or a restore goes.
 #[derive(Debug, Clone, Default)]
@@ -39,8 +39,8 @@ pub struct PullRequest {
     pub partial: bool,
     /// The digest of what starts programs, to agree to exactly that.
     pub allow_executable: Option<String>,
-    /// Go on although the far end shows an older state than before.
-    pub accept_older: bool,
+    /// Go on although the remote shows an older state than before.
+    pub allow_rollback: bool,
     /// Take mine, or theirs, in every conflict.
     pub all: Option<bool>,
 }
@@ -50,22 +50,32 @@ impl Synchronizer {
     ///
     /// # Errors
     ///
-    /// The far end can't be reached or shows an older state; files conflict and there is nobody to ask; nobody agrees.
-    pub async fn pull(&self, request: &PullRequest, ask: &dyn Ask, sink: &dyn Sink) -> Result<SyncPull, SyncError> {
+    /// The remote can't be reached or shows an older state; files conflict and there is nobody to ask; nobody agrees.
+    pub async fn pull(
+        &self,
+        request: &PullRequest,
+        ask: &dyn Prompter,
+        sink: &dyn Reporter,
+    ) -> Result<SyncPull, SyncError> {
         self.telling(sink, self.pull_told(request, ask, sink)).await
     }
 
-    async fn pull_told(&self, request: &PullRequest, ask: &dyn Ask, sink: &dyn Sink) -> Result<SyncPull, SyncError> {
-        let OpenStore { mut state, keys, far, _turn } = self.open().await?;
-        sink.step(format!("looking at {}", state.far_end));
-        let mut store = self.look(&*far, &keys, &mut state, request.accept_older).await?;
+    async fn pull_told(
+        &self,
+        request: &PullRequest,
+        ask: &dyn Prompter,
+        sink: &dyn Reporter,
+    ) -> Result<SyncPull, SyncError> {
+        let OpenStore { mut state, keys, remote: far, _turn } = self.open().await?;
+        sink.step(format!("looking at {}", state.remote));
+        let mut store = self.look(&*far, &keys, &mut state, request.allow_rollback).await?;
         store.report(sink);
         sink.step("reading what travels from this machine".into());
         self.make(&mut state, &keys, &store)?;
         self.directory.save(&state)?;
         let mine = self.gather(new_roots(&state)).await?;
         if let Some(moved) = store.heads().into_iter().find(|head| head.manifest.moved.is_some()) {
-            return Err(SyncError::Moved { machine: moved.manifest.machine_name.clone() });
+            return Err(SyncError::RemoteChanged { machine: moved.manifest.machine_name.clone() });
         }
         let before = state.files.clone();
         let merger = Merger { scope: &self.scope, roots: &self.roots, mine: &mine, state: &before };
@@ -73,12 +83,12 @@ impl Synchronizer {
         let mut answers = BTreeMap::new();
         let mut incoming = merger.merge(&store, &answers);
         if !request.dry_run && !incoming.conflicts.is_empty() {
-            self.answer(&incoming, request, &VerbTalk { ask, sink }, &mut answers).await?;
+            self.answer(&incoming, request, &SyncUi { ask, sink }, &mut answers).await?;
             incoming = merger.merge(&store, &answers);
         }
         let after = self.after(&store, &state, &mine, &incoming);
         let mut answer = self.settle("pull", &mut state, &keys, incoming, after, request, ask, sink).await?;
-        answer.wishes = missing(&self.home, &mine.stays);
+        answer.pending_installs = missing(&self.home, &mine.stays);
         Ok(answer)
     }
 
@@ -91,8 +101,8 @@ impl Synchronizer {
         &self,
         snapshot: &str,
         request: &PullRequest,
-        ask: &dyn Ask,
-        sink: &dyn Sink,
+        ask: &dyn Prompter,
+        sink: &dyn Reporter,
     ) -> Result<SyncPull, SyncError> {
         self.telling(sink, self.restore_told(snapshot, request, ask, sink)).await
     }
@@ -101,11 +111,11 @@ impl Synchronizer {
         &self,
         snapshot: &str,
         request: &PullRequest,
-        ask: &dyn Ask,
-        sink: &dyn Sink,
+        ask: &dyn Prompter,
+        sink: &dyn Reporter,
     ) -> Result<SyncPull, SyncError> {
-        let OpenStore { mut state, keys, far, _turn } = self.open().await?;
-        let mut store = self.look(&*far, &keys, &mut state, request.accept_older).await?;
+        let OpenStore { mut state, keys, remote: far, _turn } = self.open().await?;
+        let mut store = self.look(&*far, &keys, &mut state, request.allow_rollback).await?;
         self.make(&mut state, &keys, &store)?;
         self.directory.save(&state)?;
         let mine = self.gather(BTreeSet::new()).await?;
@@ -122,7 +132,7 @@ impl Synchronizer {
     /// There is none.
     pub fn undo(&self) -> Result<SyncUndone, SyncError> {
         let _turn = self.directory.turn()?;
-        let mut state = self.directory.load()?.ok_or(SyncError::NoStore)?;
+        let mut state = self.directory.load()?.ok_or(SyncError::NotSetUp)?;
         // One that had begun and did not end is the one that is meant, not the change before it.
         let keys = self.keys(&state).ok();
         let secrets = self.sealed(keys.as_ref());
@@ -132,14 +142,14 @@ impl Synchronizer {
             None => undo(&self.home, &self.directory, &mut state, secrets.as_ref())?,
         };
         Ok(SyncUndone {
-            what: record.what,
+            operation: record.what,
             time: record.time,
             files: names(&applied.changed),
-            left: names(&applied.left),
+            skipped: names(&applied.skipped),
         })
     }
 
-    /// Returns the state once everything is merged: what the far end has then.
+    /// Returns the state once everything is merged: what the remote has then.
     fn after(&self, store: &SyncStore<'_>, state: &SyncState, mine: &Gathered, incoming: &PullWork) -> MergedState {
         let mut after = state.files.clone();
         // What is not decided waits by itself; all the rest is merged.
@@ -149,7 +159,7 @@ impl Synchronizer {
             after.pushed.extend(self.meant(head));
             after
                 .pushed
-                .retain(|path, _| !crate::graph::speaks_of(head, path) || head.manifest.files.contains_key(path));
+                .retain(|path, _| !crate::graph::mentions(head, path) || head.manifest.files.contains_key(path));
         }
         // A root that nothing came for is still not there.
         let is_there = |root: &SyncRoot| {
@@ -165,14 +175,14 @@ impl Synchronizer {
         &self,
         incoming: &PullWork,
         request: &PullRequest,
-        VerbTalk { ask, sink }: &VerbTalk<'_>,
-        answers: &mut BTreeMap<ConflictPlace, ConflictAnswer>,
+        SyncUi { ask, sink }: &SyncUi<'_>,
+        answers: &mut BTreeMap<ConflictLocation, ConflictResolution>,
     ) -> Result<(), SyncError> {
         for (at, found) in incoming.conflicts.iter().enumerate() {
             let answer = match request.all {
-                Some(true) => ConflictAnswer::Mine,
-                Some(false) => ConflictAnswer::Theirs,
-                None if !ask.is_there() => {
+                Some(true) => ConflictResolution::Mine,
+                Some(false) => ConflictResolution::Theirs,
+                None if !ask.is_interactive() => {
                     if request.partial {
                         continue;
                     }
@@ -180,7 +190,7 @@ impl Synchronizer {
                     return Err(SyncError::Conflicts { conflicts: incoming.conflicts.len(), directory });
                 }
                 None => {
-                    let shown = |version: &Option<Shown>| match version {
+                    let shown = |version: &Option<QuotedText>| match version {
                         None => "is not there".to_owned(),
                         Some(_) if is_sealed(&found.place.0) => "(sealed)".to_owned(),
                         Some(version) => version.framed_whole(),
@@ -216,14 +226,14 @@ impl Synchronizer {
                     };
                     // Sealed values are not shown, and long ones in part.
                     choice.hold_for(format!("{:?} {:?}", found.place, found.conflict).as_bytes());
-                    match ask.choose(&choice).await? {
-                        1 => ConflictAnswer::Mine,
-                        2 => ConflictAnswer::Theirs,
+                    match ask.select(&choice).await? {
+                        1 => ConflictResolution::Mine,
+                        2 => ConflictResolution::Theirs,
                         3 => match ask.text(&words_for(&place, found)).await? {
-                            Some(value) => ConflictAnswer::Edited(value.into_bytes()),
-                            None => ConflictAnswer::Skip,
+                            Some(value) => ConflictResolution::Edited(value.into_bytes()),
+                            None => ConflictResolution::Skip,
                         },
-                        _ => ConflictAnswer::Skip,
+                        _ => ConflictResolution::Skip,
                     }
                 }
             };
@@ -265,8 +275,8 @@ impl Synchronizer {
         incoming: PullWork,
         after: MergedState,
         request: &PullRequest,
-        ask: &dyn Ask,
-        sink: &dyn Sink,
+        ask: &dyn Prompter,
+        sink: &dyn Reporter,
     ) -> Result<SyncPull, SyncError> {
         let digest = executable_digest(&incoming.files);
         let mut answer = answer_of(&incoming, digest.clone());
@@ -280,10 +290,10 @@ impl Synchronizer {
         for cli in &answer.running {
             sink.note(format!("{cli} is running: it reads some of these files only when it starts"));
         }
-        let secrets = SealedSecrets { home: &self.home, keys };
+        let secrets = EncryptedSecrets { home: &self.home, keys };
         let applied = apply(&secrets, &self.directory, &self.roots, state, what, &incoming.files, after)?;
         answer.applied = !applied.changed.is_empty();
-        answer.left = names(&applied.left);
+        answer.skipped = names(&applied.skipped);
         Ok(answer)
     }
 
@@ -296,20 +306,20 @@ impl Synchronizer {
         answer: &SyncPull,
         digest: Option<&str>,
         request: &PullRequest,
-        ask: &dyn Ask,
-        sink: &dyn Sink,
+        ask: &dyn Prompter,
+        sink: &dyn Reporter,
     ) -> Result<(), SyncError> {
         let is_given = digest.is_none_or(|digest| request.allow_executable.as_deref() == Some(digest));
-        if !ask.is_there() {
+        if !ask.is_interactive() {
             for change in &answer.changes {
                 sink.note(format!("{} {}", change.path, change.change));
             }
             return match digest {
-                Some(digest) if !is_given => Err(SyncError::Starts { digest: digest.into() }),
+                Some(digest) if !is_given => Err(SyncError::ExecutableChanges { digest: digest.into() }),
                 _ => Ok(()),
             };
         }
-        let mut plan = Plan::of(match what {
+        let mut plan = Plan::new(match what {
             "restore" => "Make the files here what they were in that snapshot?",
             _ => "Apply this to the files here?",
         });
@@ -326,20 +336,20 @@ impl Synchronizer {
         for file in &incoming.files {
             let place = self.roots.file(&file.path).display().to_string();
             plan.effects.push(match file.effect {
-                TravelEffect::Starts => Effect::Runs(format!("what {} says", file.path)),
-                TravelEffect::Instructs | TravelEffect::Nothing => Effect::Writes(place),
+                SyncImpact::Starts => Effect::Runs(format!("what {} says", file.path)),
+                SyncImpact::Instructs | SyncImpact::Nothing => Effect::Writes(place),
             });
         }
-        ask.agree(&plan, &[]).await.map(drop).map_err(|e| match e {
-            AskError::Nobody { .. } | AskError::NotHere if digest.is_some() => {
-                SyncError::Starts { digest: digest.unwrap_or_default().into() }
+        ask.confirm(&plan, &[]).await.map(drop).map_err(|e| match e {
+            PromptError::NotInteractive { .. } | PromptError::Unsupported if digest.is_some() => {
+                SyncError::ExecutableChanges { digest: digest.unwrap_or_default().into() }
             }
             e => e.into(),
         })
     }
 
     /// Returns the AI CLIs that run now and whose files change.
-    fn running(&self, files: &[TravelChange]) -> Vec<String> {
+    fn running(&self, files: &[IncomingChange]) -> Vec<String> {
         let directory = self.roots.directory(SyncRoot::Claude).join(aiw_home::CLAUDE_RUNNING);
         let is_running = std::fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_some());
         let changes = files.iter().any(|file| file.path.root == SyncRoot::Claude);
@@ -354,9 +364,9 @@ impl Synchronizer {
 }
 
 /// Returns the digest of everything that starts something: what it was, and what it becomes.
-fn executable_digest(files: &[TravelChange]) -> Option<String> {
+fn executable_digest(files: &[IncomingChange]) -> Option<String> {
     let mut digest = Sha256::new();
-    let starts: Vec<&TravelChange> = files.iter().filter(|file| file.effect == TravelEffect::Starts).collect();
+    let starts: Vec<&IncomingChange> = files.iter().filter(|file| file.effect == SyncImpact::Starts).collect();
     for file in &starts {
         let whole = whole_of(file);
         digest.update((whole.len() as u64).to_le_bytes());
@@ -366,14 +376,14 @@ fn executable_digest(files: &[TravelChange]) -> Option<String> {
 }
 
 /// Returns all of a change: its file, and the digests of what it was and what it becomes.
-fn whole_of(file: &TravelChange) -> String {
+fn whole_of(file: &IncomingChange) -> String {
     let content = |file: &Option<FileContent>| file.as_ref().map(|file| content_digest(&file.bytes, file.executable));
     format!("{} {:?} {:?}", file.path, content(&file.old), content(&file.new))
 }
 
 /// Asks for another value of a conflict. A view that is answered later knows the question by its words, so the value is
 /// written there and nowhere else.
-fn words_for(place: &str, found: &FoundConflict) -> String {
+fn words_for(place: &str, found: &Conflict) -> String {
     format!(
         "The value of {place}, in the place of that of {} in snapshot {}, as it is written in the file: ",
         found.from, found.place.2
@@ -387,22 +397,22 @@ fn short_name(snapshot: &str) -> String {
 fn answer_of(incoming: &PullWork, executable: Option<String>) -> SyncPull {
     SyncPull {
         applied: false,
-        changes: incoming.files.iter().map(change_of).collect(),
+        changes: incoming.files.iter().map(describe_change).collect(),
         conflicts: incoming.conflicts.iter().map(conflict_of).collect(),
         unreadable: incoming
             .unreadable
             .iter()
-            .map(|(path, why)| LeftOutFile { path: path.to_string(), why: why.clone() })
+            .map(|(path, why)| SkippedFile { path: path.to_string(), reason: why.clone() })
             .collect(),
-        left: Vec::new(),
+        skipped: Vec::new(),
         ignored: incoming.ignored,
         executable,
         running: Vec::new(),
-        wishes: Vec::new(),
+        pending_installs: Vec::new(),
     }
 }
 
-pub(super) fn change_of(file: &TravelChange) -> SyncChange {
+pub(super) fn describe_change(file: &IncomingChange) -> SyncChange {
     let change = match (&file.old, &file.new) {
         (None, _) => "added",
         (_, None) => "removed",
@@ -448,9 +458,9 @@ fn unreadable(change: &KeyChange) -> KeyChange {
     KeyChange { key: change.key.clone(), old: of(&change.old), new: of(&change.new), diff: None }
 }
 
-fn conflict_of(found: &FoundConflict) -> SyncConflict {
+fn conflict_of(found: &Conflict) -> SyncConflict {
     let (path, key, _) = &found.place;
-    let text_of = |shown: &Shown| if is_sealed(path) { "(sealed)".into() } else { text_of(shown) };
+    let text_of = |shown: &QuotedText| if is_sealed(path) { "(sealed)".into() } else { text_of(shown) };
     SyncConflict {
         path: path.to_string(),
         key: (!key.is_empty()).then(|| key.join(".")),
@@ -458,15 +468,15 @@ fn conflict_of(found: &FoundConflict) -> SyncConflict {
         theirs: found.conflict.theirs.as_ref().map(text_of),
         machine: found.from.clone(),
         answer: match &found.answer {
-            ConflictAnswer::Skip => "skip",
-            ConflictAnswer::Mine => "mine",
-            ConflictAnswer::Theirs => "theirs",
-            ConflictAnswer::Edited(_) => "edited",
+            ConflictResolution::Skip => "skip",
+            ConflictResolution::Mine => "mine",
+            ConflictResolution::Theirs => "theirs",
+            ConflictResolution::Edited(_) => "edited",
         },
     }
 }
 
-fn text_of(shown: &Shown) -> String {
+fn text_of(shown: &QuotedText) -> String {
     shown.framed()
 }
 
@@ -479,7 +489,7 @@ fn whole_text(answer: &SyncPull) -> String {
     let mut text = String::new();
     for change in &answer.changes {
         text.push_str(&format!("{} ({}, {})\n", change.path, change.change, change.effect));
-        let most = if change.effect == TravelEffect::Starts.as_str() { usize::MAX } else { LINES };
+        let most = if change.effect == SyncImpact::Starts.as_str() { usize::MAX } else { MAX_DIFF_LINES };
         for line in change.lines.iter().take(most) {
             text.push_str(&format!("  {line}\n"));
         }

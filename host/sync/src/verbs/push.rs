@@ -2,35 +2,35 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aiw_core::{Ask, Plan, Sink};
+use aiw_core::{Plan, Prompter, Reporter};
 use aiw_home::now_rfc3339;
 use aiw_redact::rules::Redactor;
 
-use super::{OpenStore, SyncPush, Synchronizer, VerbTalk, coverage, digests, unpushed};
+use super::{OpenStore, SyncPush, SyncUi, Synchronizer, coverage, digests, unpushed};
 use crate::content::{ContentForm, strings, top_level_keys};
 use crate::error::SyncError;
-use crate::far::{FarEnd, MAX_OBJECT};
 use crate::gather::Gathered;
+use crate::generated::{Made, is_sealed, lost_secrets};
 use crate::graph::{meeting, speaks, unneeded};
 use crate::keys::StoreKeys;
-use crate::made::{Made, is_sealed, lost_secrets};
 use crate::object::{self, ObjectName, SeenSnapshot};
 use crate::place::{SyncPath, SyncRoot};
-use crate::snapshot::{Clock, FORMAT, FileEntry, MachineFiles, Snapshot, SnapshotManifest, digest, pack};
+use crate::remote::{MAX_OBJECT, Remote};
+use crate::snapshot::{Clock, FORMAT_VERSION, FileEntry, MachineFiles, Snapshot, SnapshotManifest, digest, pack};
 use crate::state::{MergedState, Pushing, SyncState};
 use crate::store::{SyncStore, short};
 
 /// How many snapshots of a machine are kept.
-const KEPT: usize = 50;
+const MAX_SNAPSHOTS_PER_MACHINE: usize = 50;
 
 /// How many places with secrets are named.
-const SHOWN: usize = 20;
+const MAX_NAMED_SECRETS: usize = 20;
 
 /// The key of a reference to the vault.
-const REFERENCE: &str = "secret";
+const REFERENCE_KEY: &str = "secret";
 
 /// The key as it stands in JSON.
-const KEY: &str = "\"secret\"";
+const QUOTED_REFERENCE_KEY: &str = "\"secret\"";
 
 /// From this sealed size on, a push says how large it is, in bytes.
 const LARGE_PUSH_BYTES: usize = 5 << 20;
@@ -39,9 +39,9 @@ const LARGE_PUSH_BYTES: usize = 5 << 20;
 #[derive(Debug, Clone, Copy, Default)]
 pub struct PushRequest {
     /// Take away hooks or many keys from others.
-    pub yes_shrink: bool,
-    /// Go on although the far end shows an older state than before.
-    pub accept_older: bool,
+    pub allow_deletions: bool,
+    /// Go on although the remote shows an older state than before.
+    pub allow_rollback: bool,
 }
 
 impl Synchronizer {
@@ -49,15 +49,25 @@ impl Synchronizer {
     ///
     /// # Errors
     ///
-    /// Others pushed what is not merged here; the far end can't be reached or shows an older state; a file holds a secret in
+    /// Others pushed what is not merged here; the remote can't be reached or shows an older state; a file holds a secret in
     /// clear text.
-    pub async fn push(&self, request: &PushRequest, ask: &dyn Ask, sink: &dyn Sink) -> Result<SyncPush, SyncError> {
+    pub async fn push(
+        &self,
+        request: &PushRequest,
+        ask: &dyn Prompter,
+        sink: &dyn Reporter,
+    ) -> Result<SyncPush, SyncError> {
         self.telling(sink, self.push_told(request, ask, sink)).await
     }
 
-    async fn push_told(&self, request: &PushRequest, ask: &dyn Ask, sink: &dyn Sink) -> Result<SyncPush, SyncError> {
-        let OpenStore { mut state, keys, far, _turn } = self.open().await?;
-        self.push_to(&mut state, &keys, &*far, request, &VerbTalk { ask, sink }, true).await
+    async fn push_told(
+        &self,
+        request: &PushRequest,
+        ask: &dyn Prompter,
+        sink: &dyn Reporter,
+    ) -> Result<SyncPush, SyncError> {
+        let OpenStore { mut state, keys, remote: far, _turn } = self.open().await?;
+        self.push_to(&mut state, &keys, &*far, request, &SyncUi { ask, sink }, true).await
     }
 
     /// Pushes to a store. The state is written if it is this machine's already.
@@ -65,15 +75,15 @@ impl Synchronizer {
         &self,
         state: &mut SyncState,
         keys: &StoreKeys,
-        far: &dyn FarEnd,
+        far: &dyn Remote,
         request: &PushRequest,
-        talk: &VerbTalk<'_>,
+        talk: &SyncUi<'_>,
         is_own: bool,
     ) -> Result<SyncPush, SyncError> {
-        talk.sink.step(format!("looking at {}", state.far_end));
+        talk.sink.step(format!("looking at {}", state.remote));
         let mut store = match is_own {
-            true => self.look(far, keys, state, request.accept_older).await?,
-            false => SyncStore::look(far, keys, &self.directory, state, request.accept_older).await?,
+            true => self.look(far, keys, state, request.allow_rollback).await?,
+            false => SyncStore::list(far, keys, &self.directory, state, request.allow_rollback).await?,
         };
         talk.sink.step("reading what travels from this machine".into());
         self.make(state, keys, &store)?;
@@ -94,12 +104,12 @@ impl Synchronizer {
             files: gathered.files.len(),
             bytes: 0,
             changed: changed.iter().map(SyncPath::to_string).collect(),
-            left_out: gathered.left_out.clone(),
+            skipped: gathered.skipped.clone(),
             pruned: 0,
         };
         if is_there {
-            // Whoever is told that the far end has all of it can rely on that.
-            store.mend(&state.machine, |_, _| false).await?;
+            // Whoever is told that the remote has all of it can rely on that.
+            store.repair(&state.machine, |_, _| false).await?;
         }
         store.report(talk.sink);
         if is_there {
@@ -136,21 +146,23 @@ impl Synchronizer {
         gathered: &Gathered,
     ) -> Result<(), SyncError> {
         if let Some(moved) = store.heads().into_iter().find(|head| head.manifest.moved.is_some()) {
-            return Err(SyncError::Moved { machine: moved.manifest.machine_name.clone() });
+            return Err(SyncError::RemoteChanged { machine: moved.manifest.machine_name.clone() });
         }
         let unmerged = |head: &&Snapshot| !head.is_in(&state.files.merged);
         let machines: Vec<String> =
             store.heads().into_iter().filter(unmerged).map(|head| head.manifest.machine_name.clone()).collect();
         if let (true, false) = (machines.is_empty(), state.files.held.is_empty()) {
-            return Err(SyncError::Undecided { paths: state.files.held.keys().map(ToString::to_string).collect() });
+            return Err(SyncError::UnresolvedConflicts {
+                paths: state.files.held.keys().map(ToString::to_string).collect(),
+            });
         }
         // What travels since now was never merged: without a pull, what is not here would count as deleted.
         let is_wider = gathered.covers.iter().any(|pattern| !state.files.covers.contains(pattern))
             || state.files.silent.keys().any(|left_out| !gathered.silent.contains(left_out) && self.is_back(left_out));
         if machines.is_empty() && is_wider && !state.files.merged.is_empty() {
-            return Err(SyncError::Wider);
+            return Err(SyncError::PermissionsWidened);
         }
-        if machines.is_empty() { Ok(()) } else { Err(SyncError::Unmerged { machines }) }
+        if machines.is_empty() { Ok(()) } else { Err(SyncError::UnmergedChanges { machines }) }
     }
 
     /// Whether a path that was left out can be read again: a root that is still gone can't.
@@ -166,9 +178,9 @@ impl Synchronizer {
         state: &SyncState,
         gathered: &Gathered,
         request: &PushRequest,
-        talk: &VerbTalk<'_>,
+        talk: &SyncUi<'_>,
     ) -> Result<(), SyncError> {
-        if request.yes_shrink {
+        if request.allow_deletions {
             return Ok(());
         }
         let mut lost = Vec::new();
@@ -182,13 +194,15 @@ impl Synchronizer {
             return Ok(());
         }
         let what = lost.join(", ");
-        let mut plan = Plan::of("Push that to your other machines?");
+        let mut plan = Plan::new("Push that to your other machines?");
         plan.about = lost.iter().map(|lost| format!("takes away {lost}")).collect();
         // The counts are those of exactly these files.
         plan.hold_for(format!("{:?}", digests(&gathered.files, &self.scope)).as_bytes());
-        match talk.ask.agree(&plan, &[]).await {
+        match talk.ask.confirm(&plan, &[]).await {
             Ok(_) => Ok(()),
-            Err(aiw_core::AskError::Nobody { .. } | aiw_core::AskError::NotHere) => Err(SyncError::Shrinks(what)),
+            Err(aiw_core::PromptError::NotInteractive { .. } | aiw_core::PromptError::Unsupported) => {
+                Err(SyncError::DestructivePush(what))
+            }
             Err(e) => Err(e.into()),
         }
     }
@@ -197,7 +211,7 @@ impl Synchronizer {
     fn lost_keys(&self, head: &Snapshot, gathered: &Gathered) -> Vec<String> {
         let mut lost = Vec::new();
         for path in head.manifest.files.keys() {
-            let (Some(row), Some((old, _))) = (self.scope.travels(path), head.file(path)) else { continue };
+            let (Some(row), Some((old, _))) = (self.scope.rule(path), head.file(path)) else { continue };
             let is_here = speaks(&gathered.covers, &gathered.silent, path);
             let Ok(before) = top_level_keys(row.form, old) else { continue };
             let now = gathered.files.get(path).map(|file| file.bytes.as_slice());
@@ -231,11 +245,11 @@ impl Synchronizer {
     }
 
     /// Asks before a secret in clear text becomes part of a snapshot.
-    async fn check_secrets(&self, files: &MachineFiles, talk: &VerbTalk<'_>) -> Result<(), SyncError> {
+    async fn check_secrets(&self, files: &MachineFiles, talk: &SyncUi<'_>) -> Result<(), SyncError> {
         let redactor = Redactor::new(&[]).map_err(|e| SyncError::Internal(e.to_string()))?;
         let mut places = Vec::new();
         for (path, file) in files {
-            let Some(row) = self.scope.travels(path) else { continue };
+            let Some(row) = self.scope.rule(path) else { continue };
             // A login travels because somebody asked for it.
             if row.form == ContentForm::Binary || is_sealed(path) {
                 continue;
@@ -245,15 +259,17 @@ impl Synchronizer {
         if places.is_empty() {
             return Ok(());
         }
-        let mut plan = Plan::of("Push them, sealed with the rest?");
+        let mut plan = Plan::new("Push them, sealed with the rest?");
         plan.hold_for(format!("{places:?} {:?}", digests(files, &self.scope)).as_bytes());
-        let more = places.len().saturating_sub(SHOWN);
-        places.truncate(SHOWN);
+        let more = places.len().saturating_sub(MAX_NAMED_SECRETS);
+        places.truncate(MAX_NAMED_SECRETS);
         places.extend((more > 0).then(|| format!("and {}", aiw_core::counted(more, "more place"))));
         plan.about = places.iter().map(|place| format!("a secret in clear text: {place}")).collect();
-        match talk.ask.agree(&plan, &[]).await {
+        match talk.ask.confirm(&plan, &[]).await {
             Ok(_) => Ok(()),
-            Err(aiw_core::AskError::Nobody { .. } | aiw_core::AskError::NotHere) => Err(SyncError::Secrets { places }),
+            Err(aiw_core::PromptError::NotInteractive { .. } | aiw_core::PromptError::Unsupported) => {
+                Err(SyncError::Secrets { places })
+            }
             Err(e) => Err(e.into()),
         }
     }
@@ -269,11 +285,11 @@ impl Synchronizer {
     ) -> Result<Pushing, SyncError> {
         let parents: Vec<String> = store.heads.clone();
         let manifest = manifest(state, parents, gathered, None);
-        let content = pack(&manifest, &gathered.files).map_err(SyncError::Own)?;
+        let content = pack(&manifest, &gathered.files).map_err(SyncError::SelfReference)?;
         let counter = state.counter + 1;
-        let (name, bytes) = object::seal(keys, &state.machine, counter, &content).map_err(SyncError::Own)?;
+        let (name, bytes) = object::seal(keys, &state.machine, counter, &content).map_err(SyncError::SelfReference)?;
         if bytes.len() as u64 > MAX_OBJECT {
-            return Err(SyncError::Own(format!("has more than {} MiB when it is packed", MAX_OBJECT >> 20)));
+            return Err(SyncError::SelfReference(format!("has more than {} MiB when it is packed", MAX_OBJECT >> 20)));
         }
         let mut merged = state.files.merged.clone();
         merged.insert(state.machine.clone(), SeenSnapshot::from(&name));
@@ -296,13 +312,14 @@ impl Synchronizer {
         &self,
         state: &mut SyncState,
         keys: &StoreKeys,
-        far: &dyn FarEnd,
+        far: &dyn Remote,
         new: &str,
     ) -> Result<(), SyncError> {
-        let store = SyncStore::look(far, keys, &self.directory, state, true).await?;
+        let store = SyncStore::list(far, keys, &self.directory, state, true).await?;
         let manifest = manifest(state, store.heads.clone(), &Gathered::default(), Some(new.to_owned()));
-        let content = pack(&manifest, &MachineFiles::new()).map_err(SyncError::Own)?;
-        let (name, bytes) = object::seal(keys, &state.machine, state.counter + 1, &content).map_err(SyncError::Own)?;
+        let content = pack(&manifest, &MachineFiles::new()).map_err(SyncError::SelfReference)?;
+        let (name, bytes) =
+            object::seal(keys, &state.machine, state.counter + 1, &content).map_err(SyncError::SelfReference)?;
         store.put(&name, &bytes).await.map(drop)
     }
 }
@@ -312,7 +329,7 @@ fn manifest(state: &SyncState, parents: Vec<String>, gathered: &Gathered, moved:
         |file: &crate::snapshot::FileContent| FileEntry { sha256: digest(&file.bytes), executable: file.executable };
     let seen: Clock = state.files.merged.clone();
     SnapshotManifest {
-        format: FORMAT,
+        format: FORMAT_VERSION,
         machine_name: state.machine_name.clone(),
         time: now_rfc3339(),
         aiw: env!("CARGO_PKG_VERSION").into(),
@@ -333,7 +350,7 @@ fn secrets(redactor: &Redactor, path: &SyncPath, form: ContentForm, bytes: &[u8]
     let has_references = path.root == SyncRoot::Aiw && matches!(path.below(), "providers.json" | "settings.json");
     let is_reference = |key: &[String]| {
         has_references
-            && matches!(key, [.., of, name] if name == REFERENCE && !["env", "headers"].contains(&of.as_str()))
+            && matches!(key, [.., of, name] if name == REFERENCE_KEY && !["env", "headers"].contains(&of.as_str()))
     };
     for (key, text) in strings.iter().filter(|(_, text)| !text.contains("${")) {
         let name = key.last().map(String::as_str).unwrap_or_default();
@@ -356,9 +373,9 @@ fn secrets(redactor: &Redactor, path: &SyncPath, form: ContentForm, bytes: &[u8]
 /// Returns a line of JSON without the names of secrets in it: the key before one makes it look like the secret itself.
 fn without_references(line: &str, names: &[&str]) -> String {
     let (mut kept, mut rest) = (String::new(), line);
-    while let Some((before, after)) = rest.split_once(KEY) {
+    while let Some((before, after)) = rest.split_once(QUOTED_REFERENCE_KEY) {
         kept.push_str(before);
-        kept.push_str(KEY);
+        kept.push_str(QUOTED_REFERENCE_KEY);
         let value = after.trim_start_matches([' ', '\t', ':']);
         let name = value.strip_prefix('"').and_then(|value| value.split_once('"'));
         rest = match name {
@@ -370,7 +387,7 @@ fn without_references(line: &str, names: &[&str]) -> String {
 }
 
 /// Deletes what nobody needs any more. What can't be deleted stays until the next push.
-async fn prune(store: &mut SyncStore<'_>, sink: &dyn Sink) -> usize {
+async fn prune(store: &mut SyncStore<'_>, sink: &dyn Reporter) -> usize {
     let old = match old(store).await {
         Ok(old) => old,
         Err(e) => {
@@ -389,10 +406,10 @@ async fn prune(store: &mut SyncStore<'_>, sink: &dyn Sink) -> usize {
 
 /// Returns the objects that nobody needs any more, which are few at a time.
 async fn old(store: &mut SyncStore<'_>) -> Result<Vec<ObjectName>, SyncError> {
-    while store.listing.has_more_than(KEPT) {
+    while store.listing.has_more_than(MAX_SNAPSHOTS_PER_MACHINE) {
         let missing = match meeting(&store.listing, &store.read) {
             Ok(Some(meeting)) => {
-                let old = unneeded(&store.listing, &store.newest(), meeting, KEPT);
+                let old = unneeded(&store.listing, &store.newest(), meeting, MAX_SNAPSHOTS_PER_MACHINE);
                 return Ok(old.into_iter().cloned().collect());
             }
             Ok(None) => break,

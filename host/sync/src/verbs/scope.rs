@@ -2,7 +2,7 @@
 
 use super::Synchronizer;
 use crate::error::SyncError;
-use crate::travel::{TravelRow, travel_rows};
+use crate::policy::{SyncRule, travel_rows};
 use aiw_home::Travels;
 
 impl Synchronizer {
@@ -17,13 +17,13 @@ impl Synchronizer {
             let was_excluded = exclude.contains(&what);
             exclude.retain(|left_out| *left_out != what);
             match row_of(&what) {
-                Some(row) if row.travels == Travels::OnRequest => {
+                Some(row) if row.policy == Travels::OnRequest => {
                     if !include.contains(&row.pattern()) {
                         include.push(row.pattern());
                     }
                     Ok(())
                 }
-                Some(row) if row.travels == Travels::Always => Ok(()),
+                Some(row) if row.policy == Travels::Always => Ok(()),
                 _ if was_excluded => Ok(()),
                 _ => Err(SyncError::NothingThere(aiw_core::one_line(&what, 120))),
             }
@@ -46,7 +46,7 @@ impl Synchronizer {
             let is_root = root.is_some_and(|root| root.parse::<crate::place::SyncRoot>().is_ok());
             // A whole root, a row, a path of a row, or a directory with rows in it.
             let rows = travel_rows();
-            let leads = |row: &TravelRow| row.pattern().starts_with(what.trim_end_matches('/'));
+            let leads = |row: &SyncRule| row.pattern().starts_with(what.trim_end_matches('/'));
             if !is_root || (row_of(&what).is_none() && !rows.iter().any(leads)) {
                 return Err(SyncError::NothingThere(aiw_core::one_line(&what, 120)));
             }
@@ -77,12 +77,12 @@ fn normal(what: &str) -> String {
 }
 
 /// Returns the row that a pattern or a path means.
-fn row_of(what: &str) -> Option<TravelRow> {
-    let named = |row: &TravelRow| row.pattern().trim_end_matches('/') == what.trim_end_matches('/');
+fn row_of(what: &str) -> Option<SyncRule> {
+    let named = |row: &SyncRule| row.pattern().trim_end_matches('/') == what.trim_end_matches('/');
     let rows = travel_rows();
     let path = what.trim_end_matches('/').parse().ok();
     rows.iter().find(|row| named(row)).copied().or_else(|| {
         let path = path?;
-        rows.into_iter().find(|row| crate::travel::is_covered(&row.pattern(), &path))
+        rows.into_iter().find(|row| crate::policy::is_covered(&row.pattern(), &path))
     })
 }

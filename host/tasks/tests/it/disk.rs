@@ -9,7 +9,7 @@ use std::time::Instant;
 use aiw_tasks::{Outcome, State, WaitMode};
 use rustix::process::Signal;
 
-use crate::environment::{Environment, GUARD, assert_ended, is_there, kill, shim, shim_of, until};
+use crate::environment::{Environment, HANG_TIMEOUT, assert_ended, is_there, kill, shim, shim_of, until};
 
 /// A small disk for one test. Only root can mount one.
 struct Disk(PathBuf);
@@ -105,7 +105,7 @@ fn a_lost_task_that_cannot_be_recorded_hides_no_others() {
     let waited = tasks.wait(
         &[good.id, lost.id],
         WaitMode::All,
-        Some(Instant::now() + GUARD),
+        Some(Instant::now() + HANG_TIMEOUT),
         &AtomicBool::new(false),
         &mut |_| {},
     );

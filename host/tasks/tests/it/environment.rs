@@ -12,7 +12,7 @@ use aiw_tasks::{
 };
 use tempfile::TempDir;
 
-pub use aiw_tasks::testing::{GUARD, is_there, program, signal as kill, until};
+pub use aiw_tasks::testing::{HANG_TIMEOUT, is_there, program, signal as kill, until};
 
 pub struct Environment {
     directory: TempDir,
@@ -23,7 +23,7 @@ pub struct Environment {
 impl Environment {
     pub fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        Self { directory, root: Root::of(std::process::id()), grace: Duration::from_secs(5) }
+        Self { directory, root: Root::for_pid(std::process::id()), grace: Duration::from_secs(5) }
     }
 
     pub fn home(&self) -> PathBuf {
@@ -63,7 +63,7 @@ impl Environment {
     /// Waits until a task has ended, and returns it. Each change is told, and the state at the beginning too.
     pub fn ended_after(&self, id: ProcessId, mut on_change: impl FnMut()) -> Task {
         let tasks = self.of(ProcessScope::All);
-        let deadline = Some(Instant::now() + GUARD);
+        let deadline = Some(Instant::now() + HANG_TIMEOUT);
         let waited = tasks.wait(&[id], WaitMode::All, deadline, &AtomicBool::new(false), &mut |_| on_change()).unwrap();
         assert!(waited.done, "{:?}", waited.all);
         waited.all.into_iter().next().unwrap()

@@ -8,7 +8,7 @@ use std::process::{Child, Command};
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use aiw_core::{Fault, ProcessId};
+use aiw_core::{Diagnostic, ProcessId};
 use aiw_supervisor::SupervisorError;
 use aiw_tasks::{Keep, Outcome, ProcessScope, Root, State, TaskError, WaitMode};
 use proptest::prelude::*;
@@ -32,7 +32,7 @@ impl Stranger {
     }
 
     fn pid(&self) -> Value {
-        let Root::Process { pid, start } = Root::of(self.0.id()) else { panic!() };
+        let Root::Process { pid, start } = Root::for_pid(self.0.id()) else { panic!() };
         json!({"pid": pid, "start": start})
     }
 
@@ -100,13 +100,13 @@ fn a_supervisor_that_does_not_show_its_task_is_not_signalled() {
         ("a stranger", stranger.pid()),
         ("a stranger without a start", json!({"pid": stranger.0.id(), "start": 0})),
         ("another task's", record_of(&other)["shim"].clone()),
-        ("this very process", json!(Root::of(std::process::id()))),
+        ("this very process", json!(Root::for_pid(std::process::id()))),
     ] {
         let id = dead(&env);
         tamper(&env, id, |record| record["shim"] = shim);
         let held = lock(&env, id);
         for wait in [false, true] {
-            let error = env.tasks().with_patience(Duration::ZERO).stop(id, wait).unwrap_err();
+            let error = env.tasks().with_timeout(Duration::ZERO).stop(id, wait).unwrap_err();
             assert!(matches!(error, TaskError::Process(SupervisorError::OutOfReach { .. })), "{what}: {error}");
         }
         // The wait begins while the lock is held. That the named process lives must not make it last.
@@ -230,7 +230,7 @@ fn what_stands_in_the_place_of_a_directory_can_be_removed() {
         assert_eq!(tasks.prune(Keep::default()).unwrap(), []);
         tasks.remove(id).unwrap();
         assert!(fs::symlink_metadata(&path).is_err());
-        assert!(matches!(tasks.remove(id), Err(TaskError::NoTask { .. })));
+        assert!(matches!(tasks.remove(id), Err(TaskError::TaskNotFound { .. })));
     }
     assert_eq!(tasks.list().unwrap().len(), 1);
 }
@@ -359,7 +359,7 @@ const FIELDS: [&str; 32] = [
 
 /// Calls all operations on a task, ignoring most results.
 fn do_all(env: &Environment, id: ProcessId, runs: bool) {
-    let tasks = env.of(ProcessScope::All).with_grace(Duration::ZERO).with_patience(Duration::ZERO);
+    let tasks = env.of(ProcessScope::All).with_grace(Duration::ZERO).with_timeout(Duration::ZERO);
     let _ = tasks.list_with_problems();
     let _ = env.tasks().sweep();
     if let Ok(task) = tasks.get(id) {

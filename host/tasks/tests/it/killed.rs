@@ -74,7 +74,7 @@ fn a_stranger_with_the_numbers_of_a_cli_is_left_alone() {
             stranger.env(aiw_tasks::TASK_VARIABLE, task.id.as_str());
         }
         let mut stranger = stranger.arg("100").spawn().unwrap();
-        let root = aiw_tasks::Root::of(stranger.id());
+        let root = aiw_tasks::Root::for_pid(stranger.id());
         tamper(task.id, &|record| {
             record["child"] = serde_json::json!(root);
             if marked {
@@ -129,7 +129,7 @@ fn whoever_is_killed_whenever_nothing_leaks() {
         let mut env = Environment::new();
         // The test needs a session of its own, because shims are identified by their session.
         let mut root = Command::new("sleep").arg("1000").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        env.root = aiw_tasks::Root::of(root.id());
+        env.root = aiw_tasks::Root::for_pid(root.id());
         let marker = format!("AIW_TEST_ROUND={}", env.home().display());
         let script = "i=0; (setsid sleep 1000 &) ; while [ $i -lt 40 ]; do i=$((i+1)); echo line $i; [ $((i%10)) = 0 ] && sleep 0.01; done; exit 0";
         let mut starters: Vec<_> = (0..3)

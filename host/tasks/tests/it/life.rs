@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use aiw_core::{ErrorKind, Fault};
+use aiw_core::{Diagnostic, ErrorKind};
 use aiw_supervisor::SupervisorError;
 use aiw_tasks::{
     FollowFrom, INSTANCE_VARIABLE, Keep, NamedFile, NewProcess, Outcome, PassedFile, ProcessScope, Program, QueueLimit,
@@ -212,7 +212,7 @@ fn a_named_file_whose_maker_is_dead_is_swept_away() {
     let ours = memory_path().unwrap();
     let mut maker =
         std::process::Command::new("sleep").arg("1000").stdout(std::process::Stdio::null()).spawn().unwrap();
-    let Root::Process { pid, start } = Root::of(maker.id()) else { panic!() };
+    let Root::Process { pid, start } = Root::for_pid(maker.id()) else { panic!() };
     let path = |word: &str| ours.with_file_name(format!("aiw-file-{pid}-{start}-{word}.json"));
     let stranger = ours.with_file_name(format!("aiw-file-{pid}-{start}.json"));
     // A file of a task in this home, one of a task in another home, and one of no task.
@@ -368,7 +368,7 @@ fn what_cannot_be_started_says_why() {
     assert!(error.to_string().starts_with("the task's supervisor did not start: "), "{error}");
     assert!(matches!(
         env.of(ProcessScope::All).start(shim(), &about, task().process, program(""), QueueLimit::default()),
-        Err(TaskError::Process(SupervisorError::NoRoot { .. }))
+        Err(TaskError::Process(SupervisorError::RootNotFound { .. }))
     ));
     // Only a task that already had its directory is listed.
     assert_eq!(env.tasks().list().unwrap().len(), 1);
@@ -429,7 +429,7 @@ fn a_task_that_is_removed_meanwhile_ends_no_wait() {
     assert_ended(&waited.all[1], Outcome::Lost, None, None);
     env.tasks().mark_read(&[short.id, long.id]).unwrap();
     let never = env.tasks().wait(&[short.id], WaitMode::All, None, &AtomicBool::new(false), &mut |_| {});
-    assert!(matches!(never, Err(TaskError::NoTask { .. })));
+    assert!(matches!(never, Err(TaskError::TaskNotFound { .. })));
 }
 
 #[test]

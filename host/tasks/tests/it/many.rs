@@ -9,7 +9,7 @@ use aiw_tasks::{Outcome, ProcessScope, QueueLimit, State, Task, TaskError, TaskS
 use rustix::process::Signal;
 
 use crate::environment::{
-    Environment, GUARD, assert_ended, is_there, kill, program, shim, shim_of, swept, task, until,
+    Environment, HANG_TIMEOUT, assert_ended, is_there, kill, program, shim, shim_of, swept, task, until,
 };
 
 fn starter(env: &Environment, count: usize, limit: u32, script: &str) -> Command {
@@ -35,7 +35,7 @@ fn fifty_tasks_of_ten_processes_are_one_session() {
     assert_eq!(all.len(), 50);
     let waited = env
         .tasks()
-        .wait(&all, WaitMode::All, Some(Instant::now() + GUARD), &AtomicBool::new(false), &mut |_| {})
+        .wait(&all, WaitMode::All, Some(Instant::now() + HANG_TIMEOUT), &AtomicBool::new(false), &mut |_| {})
         .unwrap();
     assert!(waited.done);
     for (at, task) in waited.all.iter().enumerate() {
@@ -187,7 +187,7 @@ fn a_shim_that_does_nothing_is_killed() {
                 kill(shim, Signal::STOP);
             }
         });
-        let stopped = env.tasks().with_patience(Duration::from_millis(1)).stop(task.id, true);
+        let stopped = env.tasks().with_timeout(Duration::from_millis(1)).stop(task.id, true);
         done.store(true, std::sync::atomic::Ordering::Relaxed);
         assert!(matches!(stopped.unwrap(), TaskStop::Ended(_)));
     });
@@ -200,7 +200,7 @@ fn sessions_do_not_see_each_other_and_all_sees_all() {
     let one = env.start("exit 0");
     let mut other = Command::new("sleep").arg("100").spawn().unwrap();
     let ours = env.root;
-    env.root = aiw_tasks::Root::of(other.id());
+    env.root = aiw_tasks::Root::for_pid(other.id());
     let two = env.start("sleep 100");
     assert_eq!(env.tasks().list().unwrap().iter().map(|task| task.id).collect::<Vec<_>>(), [two.id]);
     assert_eq!(env.of(ProcessScope::All).list().unwrap().len(), 2);
@@ -220,7 +220,7 @@ fn sessions_do_not_see_each_other_and_all_sees_all() {
 fn two_versions_of_the_table_do_not_disturb_each_other() {
     let mut env = Environment::new();
     let mut root = Command::new("sleep").arg("1000").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    env.root = aiw_tasks::Root::of(root.id());
+    env.root = aiw_tasks::Root::for_pid(root.id());
     let next = env.path("aiw-next");
     // Copied by another process: while this process has a file open for writing, its other children briefly have it
     // open too.
@@ -263,7 +263,7 @@ fn a_waiter_in_another_thread_hears_every_end() {
     for _ in 0..10 {
         let started: Vec<_> = (0..4).map(|_| env.start("sleep 0.02").id).collect();
         let tasks = env.tasks();
-        let deadline = Instant::now() + GUARD;
+        let deadline = Instant::now() + HANG_TIMEOUT;
         let waited = tasks.wait(&started, WaitMode::All, Some(deadline), &AtomicBool::new(false), &mut |_| {}).unwrap();
         assert!(waited.done);
     }
@@ -274,13 +274,13 @@ fn a_waiter_in_another_thread_hears_every_end() {
 fn a_segment_that_no_link_leads_to_goes_with_its_session() {
     let mut env = Environment::new();
     let mut root = Command::new("sleep").arg("100").spawn().unwrap();
-    env.root = aiw_tasks::Root::of(root.id());
+    env.root = aiw_tasks::Root::for_pid(root.id());
     env.run("exit 0");
     let segment = env.segments().remove(0);
     // The shim may just be leaving, and removes its own files there.
     let start = Instant::now();
     while std::fs::remove_dir_all(env.runtime()).is_err() && env.runtime().exists() {
-        assert!(start.elapsed() < GUARD, "the directory stays");
+        assert!(start.elapsed() < HANG_TIMEOUT, "the directory stays");
     }
     let other = Environment::new();
     other.run("exit 0");

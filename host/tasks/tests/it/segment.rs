@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
 use std::sync::atomic::AtomicBool;
 
-use aiw_core::Fault;
+use aiw_core::Diagnostic;
 use aiw_supervisor::SupervisorError;
 use aiw_tasks::{Outcome, State, TaskError, WaitMode};
 

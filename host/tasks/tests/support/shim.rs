@@ -13,7 +13,7 @@ fn main() -> ExitCode {
     match std::env::args_os().nth(1).as_deref().and_then(|word| word.to_str()) {
         Some("shim") => {
             let task = aiw_tasks::ProcessKind {
-                noun: aiw_tasks::NOUN,
+                kind: aiw_tasks::NOUN,
                 interpreter: |record| {
                     let on_end = |ended: &aiw_tasks::EndedTask| aiw_tasks::Counted {
                         usage: ended.facts.usage,
@@ -95,7 +95,7 @@ mod start {
         let [runtime, root] = words.as_slice() else { return ExitCode::FAILURE };
         let Ok(pid) = root.parse() else { return ExitCode::FAILURE };
         // It returns only with an error.
-        let _ = aiw_tasks::testing::attach_forever(runtime.as_ref(), Root::of(pid));
+        let _ = aiw_tasks::testing::attach_forever(runtime.as_ref(), Root::for_pid(pid));
         ExitCode::FAILURE
     }
 
@@ -104,7 +104,7 @@ mod start {
         let [home, runtime, root, id] = words.as_slice() else { return ExitCode::FAILURE };
         let (Ok(pid), Ok(id)) = (root.parse(), id.parse()) else { return ExitCode::FAILURE };
         let follow = || {
-            let tasks = Tasks::open(&Home::at(home), ProcessScope::Root(Root::of(pid)))?.with_runtime(runtime);
+            let tasks = Tasks::open(&Home::at(home), ProcessScope::Root(Root::for_pid(pid)))?.with_runtime(runtime);
             let mut follow = tasks.log(id)?.follow(aiw_tasks::FollowFrom::Start)?;
             while !follow.next(Duration::ZERO)?.is_empty() {}
             let told = std::sync::Arc::<std::sync::atomic::AtomicBool>::default();
@@ -124,7 +124,7 @@ mod start {
         let words: Vec<String> = std::env::args().skip(2).collect();
         let [home, runtime, root, id] = words.as_slice() else { return ExitCode::FAILURE };
         let (Ok(pid), Ok(id)) = (root.parse(), id.parse()) else { return ExitCode::FAILURE };
-        let tasks = Tasks::open(&Home::at(home), ProcessScope::Root(Root::of(pid)));
+        let tasks = Tasks::open(&Home::at(home), ProcessScope::Root(Root::for_pid(pid)));
         let stopped = tasks.and_then(|tasks| tasks.with_runtime(runtime).stop(id, true));
         let line = match stopped {
             Ok(aiw_tasks::TaskStop::Ended(task)) => format!("{:?}", task.outcome),
@@ -140,7 +140,7 @@ mod start {
         let (Ok(pid), Ok(count), Ok(limit)) = (root.parse(), count.parse(), limit.parse()) else {
             return ExitCode::FAILURE;
         };
-        let Ok(tasks) = Tasks::open(&Home::at(home), ProcessScope::Root(Root::of(pid))) else {
+        let Ok(tasks) = Tasks::open(&Home::at(home), ProcessScope::Root(Root::for_pid(pid))) else {
             return ExitCode::FAILURE;
         };
         let tasks = tasks.with_runtime(runtime).with_grace(Duration::from_millis(300));
@@ -152,7 +152,7 @@ mod start {
             let program = Program {
                 arguments: vec!["-c".into(), script.into()],
                 environment: std::env::vars_os().collect(),
-                ..Program::of("/bin/sh")
+                ..Program::new("/bin/sh")
             };
             let line = match tasks.start(&own, &about, process, program, QueueLimit { limit, may_queue: true }) {
                 Ok(task) => task.id.to_string(),

@@ -8,10 +8,10 @@ use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 
 use crate::paint::{BOLD, Line, text};
-use crate::prompt::{Form, Prompt, PromptAnswer};
+use crate::prompt::{Prompt, PromptKind, PromptReply};
 
 /// The most bytes of an answer.
-const TYPED: usize = 4_000;
+const MAX_REPLY_BYTES: usize = 4_000;
 
 /// The sentence for those who typed more.
 const TOO_LONG: &str = "This is too long: an answer has at most 4,000 bytes. Backspace empties it.";
@@ -20,7 +20,7 @@ const TOO_LONG: &str = "This is too long: an answer has at most 4,000 bytes. Bac
 const TYPE_AHEAD_GUARD_DELAY: Duration = Duration::from_millis(if cfg!(test) { 0 } else { 400 });
 
 /// A question that is being answered.
-pub(super) struct Asking {
+pub(super) struct ActivePrompt {
     prompt: Prompt,
     typed: String,
     /// Whether more was typed than is kept. A piece of a key is not a key, so it does not count as an answer.
@@ -40,7 +40,7 @@ pub(super) enum AskingState {
     Over,
 }
 
-impl Asking {
+impl ActivePrompt {
     pub(super) fn new(prompt: Prompt) -> Self {
         let typed = String::new();
         Self { prompt, typed, is_too_long: false, selected: 0, scroll: 0, seen: None, is_offered: false }
@@ -49,24 +49,26 @@ impl Asking {
     /// Returns the prompt before what is typed, and how that is shown.
     pub(super) fn line(&self) -> Option<(&'static str, String)> {
         match self.prompt.form {
-            Form::Text | Form::Secret if self.is_too_long => Some(("too long> ", "at most 4,000 bytes".to_owned())),
-            Form::Text => Some(("> ", self.typed.clone())),
+            PromptKind::Text | PromptKind::Secret if self.is_too_long => {
+                Some(("too long> ", "at most 4,000 bytes".to_owned()))
+            }
+            PromptKind::Text => Some(("> ", self.typed.clone())),
             // Neither the secret nor its length.
-            Form::Secret if self.typed.is_empty() => Some(("hidden> ", String::new())),
-            Form::Secret => Some(("hidden> ", "***".to_owned())),
-            Form::Agree | Form::Choose(_) => None,
+            PromptKind::Secret if self.typed.is_empty() => Some(("hidden> ", String::new())),
+            PromptKind::Secret => Some(("hidden> ", "***".to_owned())),
+            PromptKind::Agree | PromptKind::Choose(_) => None,
         }
     }
 
     pub(super) fn keys(&self) -> &'static [(&'static str, &'static str)] {
         match self.prompt.form {
-            Form::Agree if self.is_offered => &[("y", "yes"), ("n Esc", "no"), ("↑↓", "scroll")],
-            Form::Agree if self.seen.is_some() => &[("n Esc", "no"), ("↑↓", "scroll")],
-            Form::Agree => &[("↓", "read on"), ("n Esc", "no")],
-            Form::Choose(_) if self.is_offered => &[("↑↓", "move"), ("Enter", "take it"), ("Esc", "none")],
-            Form::Choose(_) => &[("↑↓", "move"), ("Esc", "none")],
-            Form::Text | Form::Secret if self.is_too_long => &[("Backspace", "empty it"), ("Esc", "stop")],
-            Form::Text | Form::Secret => &[("Enter", "next"), ("Esc", "stop")],
+            PromptKind::Agree if self.is_offered => &[("y", "yes"), ("n Esc", "no"), ("↑↓", "scroll")],
+            PromptKind::Agree if self.seen.is_some() => &[("n Esc", "no"), ("↑↓", "scroll")],
+            PromptKind::Agree => &[("↓", "read on"), ("n Esc", "no")],
+            PromptKind::Choose(_) if self.is_offered => &[("↑↓", "move"), ("Enter", "take it"), ("Esc", "none")],
+            PromptKind::Choose(_) => &[("↑↓", "move"), ("Esc", "none")],
+            PromptKind::Text | PromptKind::Secret if self.is_too_long => &[("Backspace", "empty it"), ("Esc", "stop")],
+            PromptKind::Text | PromptKind::Secret => &[("Enter", "next"), ("Esc", "stop")],
         }
     }
 
@@ -77,7 +79,7 @@ impl Asking {
     }
 
     fn push(&mut self, c: char) {
-        self.is_too_long |= !c.is_control() && self.typed.len() + c.len_utf8() > TYPED;
+        self.is_too_long |= !c.is_control() && self.typed.len() + c.len_utf8() > MAX_REPLY_BYTES;
         if !c.is_control() && !self.is_too_long {
             self.typed.push(c);
         }
@@ -105,9 +107,9 @@ impl Asking {
             return AskingState::Over;
         }
         match self.prompt.form.clone() {
-            Form::Agree => match code {
+            PromptKind::Agree => match code {
                 // A question is only agreed to by those who could read all of it.
-                KeyCode::Char('y' | 'Y') if self.counts() => return self.answer(PromptAnswer::Yes),
+                KeyCode::Char('y' | 'Y') if self.counts() => return self.answer(PromptReply::Yes),
                 KeyCode::Char('n' | 'N' | 'q') => return AskingState::Over,
                 KeyCode::Enter if self.counts() => return AskingState::Over,
                 code => {
@@ -115,19 +117,19 @@ impl Asking {
                     self.scroll_by(code);
                 }
             },
-            Form::Choose(options) => match code {
-                KeyCode::Enter if self.counts() => return self.answer(PromptAnswer::Chosen(self.selected)),
+            PromptKind::Choose(options) => match code {
+                KeyCode::Enter if self.counts() => return self.answer(PromptReply::Chosen(self.selected)),
                 KeyCode::Up | KeyCode::Char('k') => self.selected = self.selected.saturating_sub(1),
                 KeyCode::Down | KeyCode::Char('j') => {
                     self.selected = (self.selected + 1).min(options.len().saturating_sub(1));
                 }
                 _ => {}
             },
-            Form::Text | Form::Secret => match code {
+            PromptKind::Text | PromptKind::Secret => match code {
                 KeyCode::Backspace if self.is_too_long => self.clear(),
                 KeyCode::Enter if self.seen.is_some() && !self.is_too_long => {
                     let typed = std::mem::take(&mut self.typed);
-                    return self.answer(PromptAnswer::Text(typed));
+                    return self.answer(PromptReply::Text(typed));
                 }
                 KeyCode::Backspace => drop(self.typed.pop()),
                 KeyCode::Char(c) => self.push(c),
@@ -137,7 +139,7 @@ impl Asking {
         AskingState::Stays
     }
 
-    fn answer(&mut self, answer: PromptAnswer) -> AskingState {
+    fn answer(&mut self, answer: PromptReply) -> AskingState {
         let (none, _) = tokio::sync::oneshot::channel();
         // If the job has ended meanwhile, nobody needs it.
         let _ = std::mem::replace(&mut self.prompt.answer, none).send(answer);
@@ -166,7 +168,7 @@ impl Asking {
         for line in &self.prompt.lines {
             Line::wrapped(&mut lines, line, 2, room, Style::new());
         }
-        if let Form::Choose(options) = &self.prompt.form {
+        if let PromptKind::Choose(options) = &self.prompt.form {
             for (at, option) in options.iter().enumerate() {
                 let is_selected = at == self.selected;
                 let style = if is_selected { Style::new().add_modifier(Modifier::REVERSED) } else { Style::new() };
@@ -180,7 +182,7 @@ impl Asking {
         }
         self.scroll = text(buffer, area, &lines, self.scroll);
         let below = lines.len().saturating_sub(self.scroll + usize::from(area.height));
-        if below == 0 || self.prompt.form != Form::Agree {
+        if below == 0 || self.prompt.form != PromptKind::Agree {
             self.seen.get_or_insert_with(Instant::now);
         }
         self.is_offered = self.counts();
@@ -194,27 +196,27 @@ mod tests {
 
     #[test]
     fn an_answer_that_is_too_long_is_refused_and_no_piece_of_it_is_taken() {
-        for form in [Form::Secret, Form::Text] {
+        for form in [PromptKind::Secret, PromptKind::Text] {
             let (answer, mut given) = tokio::sync::oneshot::channel();
-            let mut asking = Asking::new(Prompt { form, question: "Key:".to_owned(), lines: Vec::new(), answer });
+            let mut asking = ActivePrompt::new(Prompt { form, question: "Key:".to_owned(), lines: Vec::new(), answer });
             let area = Rect::new(0, 0, 80, 10);
-            let shown = |asking: &mut Asking| {
+            let shown = |asking: &mut ActivePrompt| {
                 let mut buffer = Buffer::empty(area);
                 asking.draw(&mut buffer, area);
                 buffer.content.iter().map(|cell| cell.symbol()).collect::<String>()
             };
             assert!(!shown(&mut asking).contains("too long"));
-            asking.paste(&"k".repeat(TYPED + 1));
+            asking.paste(&"k".repeat(MAX_REPLY_BYTES + 1));
             assert!(matches!(asking.key(KeyCode::Enter), AskingState::Stays));
             assert!(shown(&mut asking).contains("at most 4,000 bytes"), "{}", shown(&mut asking));
             assert!(given.try_recv().is_err());
             asking.key(KeyCode::Backspace);
             // The longest one is taken whole.
-            let whole = format!("{}é", "k".repeat(TYPED - 2));
+            let whole = format!("{}é", "k".repeat(MAX_REPLY_BYTES - 2));
             asking.paste(&whole);
             assert!(!shown(&mut asking).contains("too long"));
             assert!(matches!(asking.key(KeyCode::Enter), AskingState::Over));
-            assert_eq!(given.try_recv(), Ok(PromptAnswer::Text(whole)));
+            assert_eq!(given.try_recv(), Ok(PromptReply::Text(whole)));
         }
     }
 }

@@ -12,8 +12,8 @@ use ratatui::backend::TestBackend;
 
 use super::jobs::Reply;
 use super::state::{Screens, Tab};
-use crate::ground::Ground;
-use crate::page::{Detail, Listed};
+use crate::context::AppContext;
+use crate::page::{Detail, ListContent};
 use crate::pages::{TasksPage, task_row};
 use crate::paint::{Fact, Theme};
 use crate::progress::ScreenProgress;
@@ -35,7 +35,7 @@ impl ScreenFrame {
         let home = Home::at("/nowhere/at/all");
         let client = ClientSession::here(App::open(home, &[], NO_SCRIPTS, progress.clone())).ok()?;
         let doctor = Arc::new(|_: &Home| aiw_app::doctor::Doctor { parts: Vec::new() });
-        let ground = Arc::new(Ground::new(client, doctor, progress));
+        let ground = Arc::new(AppContext::new(client, doctor, progress));
         let theme = Theme { color: true, ascii: false };
         let app = Screens::new(ground, vec![Tab::page(Arc::new(TasksPage))], 0, theme, false);
         let tasks = (0..count).filter_map(task).collect();
@@ -50,11 +50,11 @@ impl ScreenFrame {
         if let Some(task) = self.tasks.get_mut(at) {
             task.unread = !task.unread;
         }
-        self.app.reply(Reply::Listed(0, Ok(Listed::of(self.tasks.iter().map(task_row).collect(), []))));
+        self.app.reply(Reply::Listed(0, Ok(ListContent::new(self.tasks.iter().map(task_row).collect(), []))));
         let id = self.tasks.get(at).map(|task| task.id.to_string()).unwrap_or_default();
         let lines =
             (0..300).map(|n| format!("line {n} of turn {turn}: what a model says in a line of the usual length"));
-        self.app.reply(Reply::Looked(0, id, Detail::of(vec![Fact::title("a task")]).with_lines(lines)));
+        self.app.reply(Reply::Looked(0, id, Detail::new(vec![Fact::title("a task")]).with_lines(lines)));
         self.draw();
     }
 

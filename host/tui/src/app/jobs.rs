@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use crate::browse;
-use crate::ground::Ground;
-use crate::page::{Detail, Listed, Outcome, Page};
-use crate::person::AtScreen;
-use crate::screen::JobLink;
+use crate::context::AppContext;
+use crate::page::{Detail, ListContent, Outcome, Page};
+use crate::prompter::TuiPrompter;
+use crate::screen::JobHandle;
 
 /// Work for a thread. A number is the place of a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub(crate) enum Job {
     /// Read a list; with what is searched for.
     List(usize, String),
     /// Look at a thing.
-    Look(usize, String),
+    Inspect(usize, String),
     /// Do what a key says with a thing.
     Act(usize, char, String),
     Browse(browse::Job),
@@ -22,26 +22,26 @@ pub(crate) enum Job {
 
 /// The result of a job.
 pub(crate) enum Reply {
-    Listed(usize, Result<Listed, String>),
+    Listed(usize, Result<ListContent, String>),
     Looked(usize, String, Detail),
     Acted(usize, char, Result<Outcome, String>),
     Browse(browse::Reply),
 }
 
 /// Does a job. `pages` are those of the screens, in their places.
-pub(super) fn perform(ground: &Ground, pages: &[Option<Arc<dyn Page>>], job: Job, way: &JobLink) -> Reply {
+pub(super) fn perform(ground: &AppContext, pages: &[Option<Arc<dyn Page>>], job: Job, way: &JobHandle) -> Reply {
     let page = |at: usize| pages.get(at).and_then(Option::as_ref);
     let gone = || "there is no such screen".to_owned();
     match job {
         Job::List(at, query) => {
             Reply::Listed(at, page(at).map_or_else(|| Err(gone()), |page| page.list(ground, &query)))
         }
-        Job::Look(at, id) => {
+        Job::Inspect(at, id) => {
             let detail = page(at).map_or_else(|| Detail::failed(gone()), |page| page.detail(ground, &id));
             Reply::Looked(at, id, detail)
         }
         Job::Act(at, key, id) => {
-            let person = AtScreen::new(way);
+            let person = TuiPrompter::new(way);
             Reply::Acted(at, key, page(at).map_or_else(|| Err(gone()), |page| page.act(ground, key, &id, &person)))
         }
         Job::Browse(job) => Reply::Browse(match ground.plugins() {

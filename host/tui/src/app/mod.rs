@@ -17,16 +17,16 @@ use aiw_app::feed::Topic;
 use crossterm::event::{KeyEvent, KeyEventKind, MouseEvent, MouseEventKind};
 use ratatui::Frame;
 
-use self::asking::Asking;
+use self::asking::ActivePrompt;
 use self::jobs::{Job, Reply, perform};
-use self::state::{Effect, Mode, QUERY, browsed};
+use self::state::{Effect, MAX_QUERY_LEN, Mode, browsed};
 pub(crate) use self::state::{Screens, Tab};
 use crate::browse;
 use crate::page::{Detail, Page};
 use crate::prompt::Prompt;
 use crate::screen::{Screen, StepProgress, Worker};
 use crate::text::clean;
-use crate::watch::Heeded;
+use crate::watch::Subscription;
 
 impl Screen for Screens {
     type Job = Job;
@@ -52,7 +52,7 @@ impl Screen for Screens {
     fn failed(job: Job, why: &str) -> Reply {
         match job {
             Job::List(at, _) => Reply::Listed(at, Err(why.to_owned())),
-            Job::Look(at, id) => Reply::Looked(at, id, Detail::failed(why)),
+            Job::Inspect(at, id) => Reply::Looked(at, id, Detail::failed(why)),
             Job::Act(at, key, _) => Reply::Acted(at, key, Err(why.to_owned())),
             Job::Browse(job) => Reply::Browse(browse::failed(job, why)),
         }
@@ -77,7 +77,7 @@ impl Screen for Screens {
             asking.paste(text);
         } else if self.mode == Mode::Filter {
             let panel = self.panel()?;
-            let query = panel.query().chars().chain(clean(text, QUERY).chars()).take(QUERY).collect();
+            let query = panel.query().chars().chain(clean(text, MAX_QUERY_LEN).chars()).take(MAX_QUERY_LEN).collect();
             return panel.find(at, query).map(Effect::Start);
         } else if let Some(browser) = self.browser() {
             browser.paste(text);
@@ -88,7 +88,7 @@ impl Screen for Screens {
     fn reply(&mut self, reply: Reply) -> Option<Effect> {
         let (job, is_changed) = match reply {
             Reply::Listed(at, listed) => self.panel_at(at)?.listed(at, listed),
-            Reply::Looked(at, id, detail) => self.panel_at(at)?.looked(at, id, detail),
+            Reply::Looked(at, id, detail) => self.panel_at(at)?.set_detail(at, id, detail),
             Reply::Acted(at, key, outcome) => return self.acted(at, key, outcome),
             Reply::Browse(reply) => {
                 self.is_changed = true;
@@ -110,7 +110,7 @@ impl Screen for Screens {
 
     fn is_working(&self) -> bool {
         !self.works.is_empty() && self.asking.is_empty()
-            || self.asking.front().is_some_and(Asking::is_settling)
+            || self.asking.front().is_some_and(ActivePrompt::is_settling)
             || self.tabs.iter().any(|tab| matches!(tab, Tab::Plugins(browser) if browser.is_working()))
     }
 
@@ -131,12 +131,12 @@ impl Screen for Screens {
         view::draw(frame, self);
     }
 
-    fn heeds(&self) -> Option<Heeded> {
+    fn heeds(&self) -> Option<Subscription> {
         let feed = self.ground.client.app().feed().clone();
         match self.tabs.get(self.at)? {
             Tab::Page(panel) => {
                 let logs = panel.detail().and_then(|detail| detail.logs.clone());
-                Some(Heeded { feed, topics: panel.page.about().topics, logs })
+                Some(Subscription { feed, topics: panel.page.about().topics, logs })
             }
             Tab::Plugins(_) => None,
         }
@@ -159,7 +159,7 @@ impl Screen for Screens {
             self.has_declined = true;
         } else {
             self.works.iter_mut().for_each(|work| work.has_asked = true);
-            self.asking.push_back(Asking::new(prompt));
+            self.asking.push_back(ActivePrompt::new(prompt));
         }
     }
 

@@ -11,7 +11,7 @@ use crossterm::event::KeyCode;
 use super::find::TextFind;
 use super::jobs::Job;
 use crate::list::List;
-use crate::page::{Action, Detail, Listed, Page, Row};
+use crate::page::{Action, Detail, ListContent, Page, Row};
 use crate::text::wrap;
 
 /// How often a list is read for its ages alone.
@@ -59,7 +59,7 @@ pub(crate) struct Panel {
     /// The detail that was read last, with the id of its thing.
     detail: Option<(String, Detail)>,
     /// A text that an action shows in its place.
-    shown: Option<Detail>,
+    action_text: Option<Detail>,
     pub(super) focus: Focus,
     /// The first line of the details that is on the screen; none if it follows the end of logs.
     pub(super) scroll: Option<usize>,
@@ -72,7 +72,7 @@ pub(crate) struct Panel {
     /// The search of the text beside the list.
     pub(super) inside: TextFind,
     /// The id of what is to be selected when the list is there.
-    wanted: Option<String>,
+    selection_id: Option<String>,
     /// Whether a list is being read, and whether it is out of date already.
     is_listing: bool,
     is_outdated: bool,
@@ -93,14 +93,14 @@ impl Panel {
             problem: None,
             is_read: false,
             detail: None,
-            shown: None,
+            action_text: None,
             focus: Focus::List,
             scroll: None,
             furthest: 0,
             wrapped: None,
             search: String::new(),
             inside: TextFind::default(),
-            wanted: None,
+            selection_id: None,
             is_listing: false,
             is_outdated: false,
             is_looking: false,
@@ -112,7 +112,7 @@ impl Panel {
     /// Returns what stands beside the list.
     pub(super) fn detail(&self) -> Option<&Detail> {
         let is_current = |(id, _): &&(String, Detail)| self.list.current().is_some_and(|row| row.id == *id);
-        self.shown.as_ref().or_else(|| self.detail.as_ref().filter(is_current).map(|(_, detail)| detail))
+        self.action_text.as_ref().or_else(|| self.detail.as_ref().filter(is_current).map(|(_, detail)| detail))
     }
 
     /// Wraps the lines of what stands beside the list. Those of a long log are wrapped once for a width, and not for each frame.
@@ -173,14 +173,14 @@ impl Panel {
     }
 
     /// Returns the job that looks at the selected thing, if something of it is missing.
-    pub(super) fn look(&mut self, at: usize) -> Option<Job> {
+    pub(super) fn inspect_selected(&mut self, at: usize) -> Option<Job> {
         let id = &self.list.current()?.id;
         let is_known = self.detail.as_ref().is_some_and(|(known, _)| known == id) && !self.is_stale;
         if is_known || std::mem::replace(&mut self.is_looking, true) {
             return None;
         }
         self.is_stale = false;
-        Some(Job::Look(at, id.clone()))
+        Some(Job::Inspect(at, id.clone()))
     }
 
     /// Handles changes. Returns what to read again.
@@ -189,7 +189,7 @@ impl Panel {
             return self.read(at);
         }
         self.is_stale = true;
-        self.look(at)
+        self.inspect_selected(at)
     }
 
     /// Returns the job that reads the list for its ages, which are older by now.
@@ -199,54 +199,54 @@ impl Panel {
     }
 
     /// Takes a list that was read. Returns the next job, and whether anything differs.
-    pub(super) fn listed(&mut self, at: usize, listed: Result<Listed, String>) -> (Option<Job>, bool) {
+    pub(super) fn listed(&mut self, at: usize, listed: Result<ListContent, String>) -> (Option<Job>, bool) {
         self.is_listing = false;
         self.read = Some(Instant::now());
         let mut is_changed = !std::mem::replace(&mut self.is_read, true);
         match listed {
-            Ok(Listed { rows, notes, idle }) => {
+            Ok(ListContent { rows, notes, idle }) => {
                 is_changed |= self.problem.take().is_some() || notes != self.notes || idle != self.idle;
                 (self.notes, self.idle) = (notes, idle);
                 is_changed |= self.list.set(rows);
-                self.wanted.take().iter().for_each(|id| self.list.select_id(id));
+                self.selection_id.take().iter().for_each(|id| self.list.select_id(id));
             }
             Err(problem) => {
                 is_changed |= self.problem.as_ref() != Some(&problem);
                 self.problem = Some(problem);
                 // It is selected again when it can be read again.
                 let selected = self.list.current().map(|row| row.id.clone());
-                self.wanted = self.wanted.take().or(selected);
+                self.selection_id = self.selection_id.take().or(selected);
                 is_changed |= self.list.set(Vec::new());
             }
         }
         if std::mem::take(&mut self.is_outdated) {
             return (self.read(at), is_changed);
         }
-        (self.look(at), is_changed)
+        (self.inspect_selected(at), is_changed)
     }
 
     /// Takes what is known of a thing.
-    pub(super) fn looked(&mut self, at: usize, id: String, detail: Detail) -> (Option<Job>, bool) {
+    pub(super) fn set_detail(&mut self, at: usize, id: String, detail: Detail) -> (Option<Job>, bool) {
         self.is_looking = false;
         let looked = Some((id, detail));
         let is_changed = self.detail != looked;
-        if is_changed && self.shown.is_none() {
+        if is_changed && self.action_text.is_none() {
             self.wrapped = None;
         }
         self.detail = looked;
-        (self.look(at), is_changed)
+        (self.inspect_selected(at), is_changed)
     }
 
     /// Selects a thing as soon as the list has it.
     pub(super) fn want(&mut self, id: String) {
         self.list.find(String::new());
         self.forget_place();
-        self.wanted = Some(id);
+        self.selection_id = Some(id);
     }
 
     /// Shows a text in place of what is known of the selected thing.
     pub(super) fn show(&mut self, detail: Detail) {
-        self.shown = Some(detail);
+        self.action_text = Some(detail);
         self.wrapped = None;
         self.focus = Focus::Detail;
         self.scroll = None;
@@ -289,7 +289,7 @@ impl Panel {
 
     /// Shows another thing from its beginning, or its end.
     pub(super) fn forget_place(&mut self) {
-        if self.shown.take().is_some() {
+        if self.action_text.take().is_some() {
             self.wrapped = None;
         }
         self.inside = TextFind::default();
@@ -312,7 +312,7 @@ impl Panel {
             self.inside = TextFind::default();
             return true;
         }
-        let is_inside = self.focus == Focus::Detail || self.shown.is_some();
+        let is_inside = self.focus == Focus::Detail || self.action_text.is_some();
         if is_inside {
             self.back();
         }
@@ -365,6 +365,6 @@ impl Panel {
             return self.read(at);
         }
         self.list.find(query);
-        self.look(at)
+        self.inspect_selected(at)
     }
 }

@@ -7,33 +7,33 @@ use std::time::{Duration, Instant};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use ratatui::layout::Rect;
 
-use super::asking::{Asking, AskingState};
+use super::asking::{ActivePrompt, AskingState};
 use super::jobs::Job;
 use super::panel::{Focus, Panel};
 use crate::browse::{self, Browser};
-use crate::ground::Ground;
+use crate::context::AppContext;
 use crate::page::{Outcome, PLUGINS, Page, PageAbout};
 use crate::paint::Theme;
 use crate::screen::{self, StepProgress};
 use crate::text::clean;
 
 /// The most characters of a query.
-pub(super) const QUERY: usize = 200;
+pub(super) const MAX_QUERY_LEN: usize = 200;
 
 /// The most characters of a message.
-const LINE: usize = 2_000;
+const MAX_MESSAGE_LEN: usize = 2_000;
 
 /// How long after an action letters are not taken for other actions.
 const TYPE_AHEAD_WINDOW: Duration = Duration::from_millis(if cfg!(test) { 0 } else { 300 });
 
 /// The smallest screen that can be used.
-pub(crate) const SMALLEST: (u16, u16) = (60, 20);
+pub(crate) const MIN_SCREEN_SIZE: (u16, u16) = (60, 20);
 
 pub(super) type Effect = screen::Effect<Job>;
 
 /// Where a frame shows what can be clicked.
 #[derive(Debug, Default)]
-pub(super) struct ClickPlaces {
+pub(super) struct ClickAreas {
     pub(super) tabs: Vec<Rect>,
     pub(super) list: Rect,
     pub(super) detail: Rect,
@@ -50,7 +50,7 @@ pub(super) enum Mode {
 }
 
 /// An action under way.
-pub(super) struct ActionUnderWay {
+pub(super) struct RunningAction {
     pub(super) at: usize,
     pub(super) key: char,
     /// The thing that it is done to; empty if it is done to all.
@@ -61,7 +61,7 @@ pub(super) struct ActionUnderWay {
     pub(super) has_asked: bool,
 }
 
-impl ActionUnderWay {
+impl RunningAction {
     /// Whether what is typed now may be meant for a question of it.
     fn takes_letters(&self) -> bool {
         self.has_asked || self.begun.elapsed() < TYPE_AHEAD_WINDOW
@@ -96,15 +96,15 @@ impl Tab {
 
 /// All screens, and which one is seen.
 pub(crate) struct Screens {
-    pub(super) ground: Arc<Ground>,
+    pub(super) ground: Arc<AppContext>,
     pub(super) tabs: Vec<Tab>,
     pub(super) at: usize,
     pub(super) theme: Theme,
     pub(super) has_mouse: bool,
     pub(super) mode: Mode,
     /// The questions of jobs, the first of which is asked.
-    pub(super) asking: VecDeque<Asking>,
-    pub(super) works: Vec<ActionUnderWay>,
+    pub(super) asking: VecDeque<ActivePrompt>,
+    pub(super) works: Vec<RunningAction>,
     pub(super) ticks: usize,
     pub(super) step: StepProgress,
     pub(super) status: Option<LastMessage>,
@@ -121,11 +121,11 @@ pub(crate) struct Screens {
     /// Whether the last frame was too small for anything.
     pub(super) is_small: bool,
     /// Where the last frame showed what can be clicked.
-    pub(super) places: ClickPlaces,
+    pub(super) places: ClickAreas,
 }
 
 impl Screens {
-    pub(crate) fn new(ground: Arc<Ground>, tabs: Vec<Tab>, at: usize, theme: Theme, has_mouse: bool) -> Self {
+    pub(crate) fn new(ground: Arc<AppContext>, tabs: Vec<Tab>, at: usize, theme: Theme, has_mouse: bool) -> Self {
         Self {
             ground,
             tabs,
@@ -145,7 +145,7 @@ impl Screens {
             is_lent: false,
             is_changed: true,
             is_small: false,
-            places: ClickPlaces::default(),
+            places: ClickAreas::default(),
         }
     }
 
@@ -168,7 +168,7 @@ impl Screens {
     }
 
     pub(super) fn say(&mut self, text: &str, is_bad: bool) {
-        self.status = Some(LastMessage { text: clean(text, LINE), is_bad });
+        self.status = Some(LastMessage { text: clean(text, MAX_MESSAGE_LEN), is_bad });
         self.is_changed = true;
     }
 
@@ -266,13 +266,13 @@ impl Screens {
             KeyCode::Char('u') if control => query.clear(),
             KeyCode::Backspace => drop(query.pop()),
             KeyCode::Char(c) if !control => {
-                if query.chars().count() < QUERY {
+                if query.chars().count() < MAX_QUERY_LEN {
                     query.push(c);
                 }
             }
             code @ (KeyCode::Up | KeyCode::Down | KeyCode::PageUp | KeyCode::PageDown) => {
                 panel.step(code);
-                return panel.look(at).map(Effect::Start);
+                return panel.inspect_selected(at).map(Effect::Start);
             }
             _ => return None,
         }
@@ -311,7 +311,7 @@ impl Screens {
             }
             KeyCode::Tab => return self.open((at + 1) % count),
             KeyCode::BackTab => return self.open((at + count - 1) % count),
-            KeyCode::Char('q') if self.works.iter().any(ActionUnderWay::takes_letters) => self.say_busy(),
+            KeyCode::Char('q') if self.works.iter().any(RunningAction::takes_letters) => self.say_busy(),
             KeyCode::Char('q') => return self.leave(false),
             KeyCode::Char('?') | KeyCode::F(1) => {
                 self.scroll = 0;
@@ -332,7 +332,7 @@ impl Screens {
             code => {
                 let panel = self.panel()?;
                 if panel.step(code) {
-                    return panel.look(at).map(Effect::Start);
+                    return panel.inspect_selected(at).map(Effect::Start);
                 }
                 let KeyCode::Char(letter) = code else { return None };
                 return self.act(letter);
@@ -343,7 +343,7 @@ impl Screens {
 
     /// Does what a letter says, after a question if it destroys.
     fn act(&mut self, letter: char) -> Option<Effect> {
-        if self.works.iter().any(ActionUnderWay::takes_letters) {
+        if self.works.iter().any(RunningAction::takes_letters) {
             self.say_busy();
             return None;
         }
@@ -372,12 +372,12 @@ impl Screens {
         let action = panel.page.about().actions.iter().find(|action| action.key == key)?;
         let name = panel.list.with_id(&id).and_then(|row| row.cells.first()).map_or("", String::as_str);
         let title = format!("{} {name}", action.name).trim_end().to_owned();
-        self.works.push(ActionUnderWay { at, key, id: id.clone(), title, begun: Instant::now(), has_asked: false });
+        self.works.push(RunningAction { at, key, id: id.clone(), title, begun: Instant::now(), has_asked: false });
         Some(Effect::Start(Job::Act(at, key, id)))
     }
 
     pub(super) fn acted(&mut self, at: usize, key: char, outcome: Result<Outcome, String>) -> Option<Effect> {
-        let is_it = |work: &ActionUnderWay| work.at == at && work.key == key;
+        let is_it = |work: &RunningAction| work.at == at && work.key == key;
         let id = self.works.iter().find(|work| is_it(work)).map(|work| work.id.clone()).unwrap_or_default();
         self.works.retain(|work| !is_it(work));
         self.step = StepProgress::default();
@@ -391,7 +391,7 @@ impl Screens {
             }
             Ok(_) if self.is_leaving && is_last => return Some(Effect::Quit),
             Ok(Outcome::Said(text)) => self.say(&text, false),
-            Ok(Outcome::Shown(detail)) => {
+            Ok(Outcome::Details(detail)) => {
                 let panel = self.panel_at(at)?;
                 if id.is_empty() || panel.list.current().is_some_and(|row| row.id == id) {
                     panel.show(detail);
@@ -452,7 +452,7 @@ impl Screens {
             panel.focus = Focus::Detail;
             scrolls.map(|code| panel.step(code));
         }
-        panel.look(at).map(Effect::Start)
+        panel.inspect_selected(at).map(Effect::Start)
     }
 }
 

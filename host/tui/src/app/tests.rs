@@ -14,14 +14,14 @@ use ratatui::buffer::Buffer;
 use ratatui::style::{Color, Modifier};
 
 use super::jobs::{Job, Reply};
-use super::state::{Mode, SMALLEST, Screens, Tab};
-use crate::ground::Ground;
-use crate::page::{Action, Column, Detail, Listed, Outcome, Page, PageAbout, Row};
-use crate::paint::{Fact, Theme, Tone, text_of};
-use crate::person::AtScreen;
+use super::state::{MIN_SCREEN_SIZE, Mode, Screens, Tab};
+use crate::context::AppContext;
+use crate::page::{Action, Column, Detail, ListContent, Outcome, Page, PageAbout, Row};
+use crate::paint::{Fact, TextStyle, Theme, buffer_text};
 use crate::progress::ScreenProgress;
-use crate::prompt::{Form, Prompt, PromptAnswer};
-use crate::screen::{Effect, JobLink, Screen as _};
+use crate::prompt::{Prompt, PromptKind, PromptReply};
+use crate::prompter::TuiPrompter;
+use crate::screen::{Effect, JobHandle, Screen as _};
 use crate::text::WRAPPED;
 use aiw_app::feed::Topic;
 
@@ -33,11 +33,11 @@ impl Page for Canned {
         self.0.about()
     }
 
-    fn list(&self, _: &Ground, _: &str) -> Result<Listed, String> {
+    fn list(&self, _: &AppContext, _: &str) -> Result<ListContent, String> {
         Err("a canned page is not read".to_owned())
     }
 
-    fn detail(&self, _: &Ground, _: &str) -> Detail {
+    fn detail(&self, _: &AppContext, _: &str) -> Detail {
         Detail::failed("a canned page is not read")
     }
 }
@@ -61,12 +61,12 @@ impl Page for SearchedFruit {
         &ABOUT
     }
 
-    fn list(&self, _: &Ground, _: &str) -> Result<Listed, String> {
+    fn list(&self, _: &AppContext, _: &str) -> Result<ListContent, String> {
         Ok(fruit())
     }
 
-    fn detail(&self, _: &Ground, id: &str) -> Detail {
-        Detail::of(vec![Fact::title(id)])
+    fn detail(&self, _: &AppContext, id: &str) -> Detail {
+        Detail::new(vec![Fact::title(id)])
     }
 }
 
@@ -84,7 +84,7 @@ static FRUIT: PageAbout = PageAbout {
     actions: &[
         Action::new('e', "eat", "eat it: asks").asking("Eat `{}`? (y/N)"),
         Action::new('p', "peel", "peel it"),
-        Action::of_all('w', "wash", "wash all"),
+        Action::global('w', "wash", "wash all"),
     ],
     is_searched: false,
 };
@@ -94,32 +94,33 @@ impl Page for Fruit {
         &FRUIT
     }
 
-    fn list(&self, _: &Ground, _: &str) -> Result<Listed, String> {
+    fn list(&self, _: &AppContext, _: &str) -> Result<ListContent, String> {
         Ok(fruit())
     }
 
-    fn detail(&self, _: &Ground, id: &str) -> Detail {
-        Detail::of(vec![Fact::title(id)])
+    fn detail(&self, _: &AppContext, id: &str) -> Detail {
+        Detail::new(vec![Fact::title(id)])
     }
 
-    fn act(&self, _: &Ground, _: char, _: &str, _: &AtScreen) -> Result<Outcome, String> {
+    fn act(&self, _: &AppContext, _: char, _: &str, _: &TuiPrompter) -> Result<Outcome, String> {
         Ok(Outcome::Said("done".to_owned()))
     }
 }
 
-fn fruit() -> Listed {
-    let row = |name: &str, keys| Row::new(name, Tone::Good, keys, [name, "ripe", "grows on trees"].map(str::to_owned));
-    Listed::of(vec![row("apple", "ep"), row("banana", "ep"), row("cherry", "e")], [])
+fn fruit() -> ListContent {
+    let row =
+        |name: &str, keys| Row::new(name, TextStyle::Good, keys, [name, "ripe", "grows on trees"].map(str::to_owned));
+    ListContent::new(vec![row("apple", "ep"), row("banana", "ep"), row("cherry", "e")], [])
 }
 
 /// Returns what jobs stand on, over a home that is not there.
-pub(crate) fn ground() -> Arc<Ground> {
+pub(crate) fn ground() -> Arc<AppContext> {
     const NO_SCRIPTS: BundledScripts = BundledScripts { component: &[], code: &[], sha256: "" };
     let progress = Arc::new(ScreenProgress::default());
     let home = Home::at("/nowhere/at/all");
     let client = ClientSession::here(App::open(home, &[], NO_SCRIPTS, progress.clone())).unwrap();
     let doctor = Arc::new(|_: &Home| aiw_app::doctor::Doctor { parts: Vec::new() });
-    Arc::new(Ground::new(client, doctor, progress))
+    Arc::new(AppContext::new(client, doctor, progress))
 }
 
 /// An application on a screen in memory.
@@ -139,8 +140,11 @@ impl Screen {
         let tabs = vec![Tab::page(Arc::new(Fruit)), Tab::page(Arc::new(Canned(Arc::new(Fruit))))];
         let mut screen = Self::new(tabs, Theme { color: true, ascii: false }, (80, 24));
         assert_eq!(screen.app.begin(), Some(Job::List(0, String::new())));
-        assert_eq!(screen.app.reply(Reply::Listed(0, Ok(fruit()))), Some(Effect::Start(Job::Look(0, "apple".into()))));
-        let detail = Detail::of(vec![Fact::title("apple")]);
+        assert_eq!(
+            screen.app.reply(Reply::Listed(0, Ok(fruit()))),
+            Some(Effect::Start(Job::Inspect(0, "apple".into())))
+        );
+        let detail = Detail::new(vec![Fact::title("apple")]);
         assert_eq!(screen.app.reply(Reply::Looked(0, "apple".into(), detail)), None);
         screen.draw();
         screen
@@ -161,10 +165,10 @@ impl Screen {
     }
 
     fn frame(&mut self) -> String {
-        text_of(&self.draw())
+        buffer_text(&self.draw())
     }
 
-    fn ask(&mut self, form: Form, lines: usize) -> tokio::sync::oneshot::Receiver<PromptAnswer> {
+    fn ask(&mut self, form: PromptKind, lines: usize) -> tokio::sync::oneshot::Receiver<PromptReply> {
         let (answer, given) = tokio::sync::oneshot::channel();
         let lines = (0..lines).map(|n| format!("line {n}")).collect();
         self.app.asked(Prompt { form, question: "Really?".into(), lines, answer });
@@ -194,7 +198,7 @@ fn painted(buffer: &Buffer) -> String {
 
 /// Draws a page with these things in it at all sizes and in all manners. Returns the frames in colour, and what has which
 /// colour; the others differ from them in nothing but that.
-pub(crate) fn shots(page: Arc<dyn Page>, listed: &Listed, detail: &Detail) -> String {
+pub(crate) fn shots(page: Arc<dyn Page>, listed: &ListContent, detail: &Detail) -> String {
     let shot = |theme: Theme, size: (u16, u16)| {
         let mut screen = Screen::new(vec![Tab::page(Arc::new(Canned(page.clone())))], theme, size);
         screen.app.begin();
@@ -204,21 +208,21 @@ pub(crate) fn shots(page: Arc<dyn Page>, listed: &Listed, detail: &Detail) -> St
         screen.draw()
     };
     let mut all = String::new();
-    for size in [SMALLEST, (80, 24), (200, 60)] {
+    for size in [MIN_SCREEN_SIZE, (80, 24), (200, 60)] {
         let color = shot(Theme { color: true, ascii: false }, size);
         let mono = shot(Theme { color: false, ascii: false }, size);
-        assert_eq!(text_of(&color), text_of(&mono));
+        assert_eq!(buffer_text(&color), buffer_text(&mono));
         assert!(mono.content.iter().all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset));
-        let ascii = text_of(&shot(Theme { color: true, ascii: true }, size));
+        let ascii = buffer_text(&shot(Theme { color: true, ascii: true }, size));
         assert!(ascii.is_ascii(), "{ascii}");
         let columns = |text: &str| text.lines().map(crate::text::width).collect::<Vec<_>>();
-        assert_eq!(columns(&text_of(&color)), columns(&ascii));
-        let frame = text_of(&color);
+        assert_eq!(columns(&buffer_text(&color)), columns(&ascii));
+        let frame = buffer_text(&color);
         // Lines that say nothing more than the one before are left out.
         let mut lines: Vec<&str> = frame.lines().collect();
         lines.dedup();
         writeln!(all, "== {} x {}\n{}\n", size.0, size.1, lines.join("\n")).unwrap();
-        if size == SMALLEST {
+        if size == MIN_SCREEN_SIZE {
             writeln!(all, "== colours\n{}", painted(&color)).unwrap();
         }
     }
@@ -228,12 +232,12 @@ pub(crate) fn shots(page: Arc<dyn Page>, listed: &Listed, detail: &Detail) -> St
 #[test]
 fn a_list_moves_filters_and_shows_what_is_known() {
     let mut screen = Screen::of_fruit();
-    assert_eq!(screen.key(KeyCode::Down), Some(Effect::Start(Job::Look(0, "banana".into()))));
+    assert_eq!(screen.key(KeyCode::Down), Some(Effect::Start(Job::Inspect(0, "banana".into()))));
     assert_snapshot!(screen.frame().replace("\n\n\n\n", "\n"));
     // One that is being looked at is not looked at again; the next one follows when its answer is there.
     assert_eq!(screen.key(KeyCode::Down), None);
     let next = screen.app.reply(Reply::Looked(0, "banana".into(), Detail::default()));
-    assert_eq!(next, Some(Effect::Start(Job::Look(0, "cherry".into()))));
+    assert_eq!(next, Some(Effect::Start(Job::Inspect(0, "cherry".into()))));
     screen.app.reply(Reply::Looked(0, "cherry".into(), Detail::default()));
     // The selected one stays so while the list narrows; letters are no actions meanwhile.
     assert_eq!(screen.keys("/rr"), None);
@@ -301,19 +305,19 @@ fn what_has_not_changed_is_not_drawn() {
     let topics = [Topic::Tasks].into();
     assert_eq!(screen.app.changed(&topics), Some(Effect::Start(Job::List(0, String::new()))));
     let look = screen.app.reply(Reply::Listed(0, Ok(fruit())));
-    assert_eq!(look, Some(Effect::Start(Job::Look(0, "apple".into()))));
-    screen.app.reply(Reply::Looked(0, "apple".into(), Detail::of(vec![Fact::title("apple")])));
+    assert_eq!(look, Some(Effect::Start(Job::Inspect(0, "apple".into()))));
+    screen.app.reply(Reply::Looked(0, "apple".into(), Detail::new(vec![Fact::title("apple")])));
     assert!(!screen.app.is_changed());
-    screen.app.reply(Reply::Looked(0, "apple".into(), Detail::of(vec![Fact::title("pear")])));
+    screen.app.reply(Reply::Looked(0, "apple".into(), Detail::new(vec![Fact::title("pear")])));
     assert!(screen.app.is_changed());
     // A topic of logs alone reads no list.
-    assert_eq!(screen.app.changed(&[Topic::Logs].into()), Some(Effect::Start(Job::Look(0, "apple".into()))));
+    assert_eq!(screen.app.changed(&[Topic::Logs].into()), Some(Effect::Start(Job::Inspect(0, "apple".into()))));
 }
 
 #[test]
 fn a_question_is_agreed_to_only_when_all_of_it_was_seen() {
     let mut screen = Screen::of_fruit();
-    let mut given = screen.ask(Form::Agree, 60);
+    let mut given = screen.ask(PromptKind::Agree, 60);
     // What is typed before it is on the screen answers nothing.
     screen.app.key(KeyEvent::new(KeyCode::Char('y'), KeyModifiers::NONE));
     screen.draw();
@@ -327,8 +331,8 @@ fn a_question_is_agreed_to_only_when_all_of_it_was_seen() {
     screen.app.key(KeyEvent::new(KeyCode::Char('y'), KeyModifiers::CONTROL));
     assert!(given.try_recv().is_err() && screen.app.asking.len() == 1);
     screen.keys("y");
-    assert_eq!(given.try_recv(), Ok(PromptAnswer::Yes));
-    let mut given = screen.ask(Form::Agree, 1);
+    assert_eq!(given.try_recv(), Ok(PromptReply::Yes));
+    let mut given = screen.ask(PromptKind::Agree, 1);
     screen.draw();
     screen.key(KeyCode::Enter);
     assert_eq!(given.try_recv(), Err(tokio::sync::oneshot::error::TryRecvError::Closed));
@@ -337,19 +341,19 @@ fn a_question_is_agreed_to_only_when_all_of_it_was_seen() {
 #[test]
 fn a_secret_is_typed_and_never_shown() {
     let mut screen = Screen::of_fruit();
-    let mut given = screen.ask(Form::Secret, 0);
+    let mut given = screen.ask(PromptKind::Secret, 0);
     screen.draw();
     screen.keys("sk-123");
     screen.app.paste("456\n");
     let frame = screen.frame();
     assert!(frame.contains("hidden> ***") && !frame.contains("sk-"), "{frame}");
     screen.key(KeyCode::Enter);
-    assert_eq!(given.try_recv(), Ok(PromptAnswer::Text("sk-123456".into())));
-    let mut given = screen.ask(Form::Choose(vec!["mine".into(), "theirs".into()]), 0);
+    assert_eq!(given.try_recv(), Ok(PromptReply::Text("sk-123456".into())));
+    let mut given = screen.ask(PromptKind::Choose(vec!["mine".into(), "theirs".into()]), 0);
     screen.draw();
     screen.keys("j");
     screen.key(KeyCode::Enter);
-    assert_eq!(given.try_recv(), Ok(PromptAnswer::Chosen(1)));
+    assert_eq!(given.try_recv(), Ok(PromptReply::Chosen(1)));
 }
 
 #[test]
@@ -382,8 +386,8 @@ fn pasted_text_presses_no_keys() {
 fn ten_thousand_things_are_moved_through_and_found() {
     let mut screen = Screen::of_fruit();
     let row =
-        |n: usize| Row::new(n.to_string(), Tone::Good, "e", [format!("fruit-{n}"), "ripe".into(), "x".repeat(50)]);
-    screen.app.reply(Reply::Listed(0, Ok(Listed::of((0..10_000).map(row).collect(), []))));
+        |n: usize| Row::new(n.to_string(), TextStyle::Good, "e", [format!("fruit-{n}"), "ripe".into(), "x".repeat(50)]);
+    screen.app.reply(Reply::Listed(0, Ok(ListContent::new((0..10_000).map(row).collect(), []))));
     screen.key(KeyCode::End);
     assert!(screen.frame().contains("› fruit-9999"));
     for _ in 0..3 {
@@ -401,7 +405,7 @@ fn words_are_found_in_a_long_text_one_after_the_other() {
     let mut screen = Screen::of_fruit();
     let line = |n: usize| if n % 100 == 50 { format!("line {n}: Error: {n}") } else { format!("line {n}") };
     let (lines, logs) = ((0..1000).map(line).collect(), Some("/nowhere".into()));
-    screen.app.panel().unwrap().show(Detail { lines, logs, ..Detail::of(Vec::new()) });
+    screen.app.panel().unwrap().show(Detail { lines, logs, ..Detail::new(Vec::new()) });
     assert!(screen.frame().contains("line 999"));
     // From the end it begins again at the first.
     screen.keys("/error: 9");
@@ -477,7 +481,7 @@ fn each_sign_of_the_screens_has_one_of_ascii() {
     let mut screen = Screen::new(vec![Tab::page(Arc::new(Fruit))], Theme { color: true, ascii: true }, (80, 40));
     screen.app.begin();
     screen.app.reply(Reply::Listed(0, Ok(fruit())));
-    screen.app.reply(Reply::Looked(0, "apple".into(), Detail::of(vec![Fact::title("apple")])));
+    screen.app.reply(Reply::Looked(0, "apple".into(), Detail::new(vec![Fact::title("apple")])));
     screen.draw();
     screen.key(KeyCode::Enter);
     let frame = screen.frame();
@@ -505,7 +509,7 @@ fn logs_follow_their_end_until_the_user_scrolls() {
     let mut screen = Screen::of_fruit();
     let logs = |count: usize| {
         let lines = (0..count).map(|n| format!("line {n}"));
-        Detail { logs: Some("/logs".into()), ..Detail::of(vec![Fact::title("apple")]).with_lines(lines) }
+        Detail { logs: Some("/logs".into()), ..Detail::new(vec![Fact::title("apple")]).with_lines(lines) }
     };
     let looked = |screen: &mut Screen, count| {
         screen.app.reply(Reply::Looked(0, "apple".into(), logs(count)));
@@ -525,7 +529,7 @@ fn logs_follow_their_end_until_the_user_scrolls() {
 fn the_lines_of_a_long_text_are_wrapped_once_for_a_width() {
     let mut screen = Screen::of_fruit();
     let text = |count: usize, what: &str| {
-        Detail::of(vec![Fact::title("all")]).with_lines((0..count).map(|n| format!("{what} {n}")))
+        Detail::new(vec![Fact::title("all")]).with_lines((0..count).map(|n| format!("{what} {n}")))
     };
     let wraps = |screen: &mut Screen, act: &dyn Fn(&mut Screen)| {
         let before = WRAPPED.get();
@@ -535,7 +539,7 @@ fn the_lines_of_a_long_text_are_wrapped_once_for_a_width() {
     let lines = 20_000;
     let all = |screen: &mut Screen| {
         screen.keys("p");
-        screen.app.reply(Reply::Acted(0, 'p', Ok(Outcome::Shown(text(lines, "a line")))));
+        screen.app.reply(Reply::Acted(0, 'p', Ok(Outcome::Details(text(lines, "a line")))));
         screen.draw();
     };
     assert!(wraps(&mut screen, &all) >= lines);
@@ -566,9 +570,9 @@ fn the_names_of_the_screens_differ_at_every_width() {
     let pages = || crate::pages::all(Tab::Plugins(Box::new(crate::browse::Browser::new(Default::default()))));
     let count = pages().len();
     for at in 0..count {
-        let mut screen = Screen::new(pages(), Theme { color: false, ascii: false }, SMALLEST);
+        let mut screen = Screen::new(pages(), Theme { color: false, ascii: false }, MIN_SCREEN_SIZE);
         screen.app.at = at;
-        for width in SMALLEST.0..=160 {
+        for width in MIN_SCREEN_SIZE.0..=160 {
             screen.terminal = Terminal::new(TestBackend::new(width, 24)).unwrap();
             let frame = screen.frame();
             let line = frame.lines().next().unwrap();
@@ -584,7 +588,7 @@ fn the_names_of_the_screens_differ_at_every_width() {
             assert!(width < 80 || named == count, "{width}: {line}");
         }
     }
-    let mut screen = Screen::new(pages(), Theme { color: false, ascii: false }, SMALLEST);
+    let mut screen = Screen::new(pages(), Theme { color: false, ascii: false }, MIN_SCREEN_SIZE);
     let mut lines = Vec::new();
     for (width, at) in [(60, 0), (80, 0), (80, 3), (120, 0)] {
         screen.terminal = Terminal::new(TestBackend::new(width, 24)).unwrap();
@@ -609,7 +613,7 @@ fn the_mouse_selects_and_can_be_given_back() {
         effect
     };
     let left = MouseEventKind::Down(MouseButton::Left);
-    assert_eq!(click(&mut screen, left, 5, 3), Some(Effect::Start(Job::Look(0, "banana".into()))));
+    assert_eq!(click(&mut screen, left, 5, 3), Some(Effect::Start(Job::Inspect(0, "banana".into()))));
     click(&mut screen, MouseEventKind::ScrollDown, 5, 3);
     assert!(screen.frame().contains("› cherry"));
     assert_eq!(click(&mut screen, left, 12, 0), Some(Effect::Start(Job::List(1, String::new()))));
@@ -620,25 +624,26 @@ fn the_mouse_selects_and_can_be_given_back() {
 
 #[test]
 fn a_job_asks_on_the_screen_and_what_it_notes_is_part_of_the_question() {
-    use aiw_core::{Ask, Plan, Question, Sink};
+    use aiw_core::{Plan, Prompter, Question, Reporter};
     let (sender, asked) = std::sync::mpsc::channel();
-    let way = JobLink { report: Arc::new(drop), ask: Arc::new(move |prompt| drop(sender.send(prompt))) };
-    let person = AtScreen::new(&way);
+    let way = JobHandle { report: Arc::new(drop), ask: Arc::new(move |prompt| drop(sender.send(prompt))) };
+    let person = TuiPrompter::new(&way);
     let job = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         person.note("mind the dog\u{202e}".to_owned());
-        let plan = Plan { text: Some("rm -rf /\nyes? [y/N]".into()), about: vec!["it runs".into()], ..Plan::of("Go?") };
+        let plan =
+            Plan { text: Some("rm -rf /\nyes? [y/N]".into()), about: vec!["it runs".into()], ..Plan::new("Go?") };
         let question = Question { name: "TOKEN".into(), secret: true, required: true, ..Question::default() };
-        runtime.block_on(person.agree(&plan, &[&question]))
+        runtime.block_on(person.confirm(&plan, &[&question]))
     });
     let prompt = asked.recv().unwrap();
     let expected =
         ["mind the dog\\u{202e}", "it runs", "│ rm -rf /", "│ yes? [y/N]", "`TOKEN` is not set: you are asked next"];
     assert_eq!((prompt.question.as_str(), prompt.lines), ("Go?", expected.map(str::to_owned).to_vec()));
-    prompt.answer.send(PromptAnswer::Yes).unwrap();
+    prompt.answer.send(PromptReply::Yes).unwrap();
     let prompt = asked.recv().unwrap();
-    assert_eq!((prompt.form, prompt.question.as_str()), (Form::Secret, "Value of `TOKEN`"));
-    prompt.answer.send(PromptAnswer::Text("hush".into())).unwrap();
+    assert_eq!((prompt.form, prompt.question.as_str()), (PromptKind::Secret, "Value of `TOKEN`"));
+    prompt.answer.send(PromptReply::Text("hush".into())).unwrap();
     let given = job.join().unwrap().unwrap();
     assert_eq!((given[0].0.as_str(), given[0].1.expose()), ("TOKEN", "hush"));
 }
@@ -675,7 +680,7 @@ proptest! {
             let mut effect = screen.key(key);
             // What a job answers.
             while let Some(Effect::Start(job)) = effect {
-                let way = crate::person::quiet();
+                let way = crate::prompter::quiet();
                 effect = screen.app.reply(screen.app.worker()(job, &way));
             }
             prop_assert!(screen.app.at < 2);

@@ -6,26 +6,26 @@ use ratatui::layout::{Position, Rect};
 use ratatui::style::{Modifier, Style};
 
 use super::panel::{Focus, Panel};
-use super::state::{ClickPlaces, Mode, SMALLEST, Screens, Tab};
+use super::state::{ClickAreas, MIN_SCREEN_SIZE, Mode, Screens, Tab};
 use crate::browse;
 use crate::page::PageAbout;
-use crate::paint::{BOLD, Line, Theme, Tone, keys, paragraph, progress, put, row, rule, text, typed};
+use crate::paint::{BOLD, Line, TextStyle, Theme, keys, paragraph, progress, put, row, rule, text, typed};
 use crate::text::{width, wrap};
 
 /// With so many columns, a list and its details stand side by side.
-const BESIDE: u16 = 120;
+const MIN_SPLIT_WIDTH: u16 = 120;
 
 /// With so many rows for both, details stand below their list.
-const BELOW: u16 = 20;
+const MIN_STACKED_HEIGHT: u16 = 20;
 
 /// How many screens have a key.
-const KEYED: usize = 10;
+const MAX_KEYED_PAGES: usize = 10;
 
 /// The most lines of what is said.
-const SAID: usize = 6;
+const MAX_NOTE_LINES: usize = 6;
 
 /// The keys that are the same in all screens, for the help.
-const KEYS: [(&str, &str); 13] = [
+const KEY_HELP: [(&str, &str); 13] = [
     ("Tab Shift-Tab", "the next screen, the one before"),
     ("↑ ↓ j k", "move; PgUp, PgDn, Home, End, g, G go further"),
     ("Enter → l", "to the details, which the arrows scroll then"),
@@ -62,7 +62,7 @@ impl Areas {
 pub(super) fn draw(frame: &mut Frame<'_>, app: &mut Screens) {
     let area = frame.area();
     let theme = app.theme;
-    app.is_small = area.width < SMALLEST.0 || area.height < SMALLEST.1;
+    app.is_small = area.width < MIN_SCREEN_SIZE.0 || area.height < MIN_SCREEN_SIZE.1;
     let cursor = if app.is_small {
         too_small(frame.buffer_mut(), area);
         None
@@ -76,7 +76,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, app: &mut Screens) {
 }
 
 fn too_small(buffer: &mut Buffer, area: Rect) {
-    let (columns, rows) = SMALLEST;
+    let (columns, rows) = MIN_SCREEN_SIZE;
     let said = format!("this needs {columns} × {rows} cells, and has {} × {}; q leaves", area.width, area.height);
     let lines: Vec<Line<'_>> = wrap(&said, usize::from(area.width)).into_iter().map(Line::plain).collect();
     text(buffer, area, &lines, 0);
@@ -84,7 +84,7 @@ fn too_small(buffer: &mut Buffer, area: Rect) {
 
 fn screen(buffer: &mut Buffer, area: Rect, app: &mut Screens) -> Option<Position> {
     let (areas, theme) = (Areas::of(area), app.theme);
-    app.places = ClickPlaces { tabs: tabs(buffer, areas.tabs, app), ..ClickPlaces::default() };
+    app.places = ClickAreas { tabs: tabs(buffer, areas.tabs, app), ..ClickAreas::default() };
     if let Some(asking) = app.asking.front_mut() {
         let below = asking.draw(buffer, areas.body);
         keys(buffer, areas.keys, asking.keys().iter().copied());
@@ -104,7 +104,7 @@ fn screen(buffer: &mut Buffer, area: Rect, app: &mut Screens) -> Option<Position
             return None;
         }
         Mode::Confirm(question, ..) => {
-            put(buffer, areas.status, 0, question, theme.tone(Tone::Bad));
+            put(buffer, areas.status, 0, question, theme.tone(TextStyle::Bad));
             keys(buffer, areas.keys, [("y", "yes"), ("n", "no")]);
             app.is_confirm_seen = true;
         }
@@ -129,7 +129,7 @@ fn screen(buffer: &mut Buffer, area: Rect, app: &mut Screens) -> Option<Position
 
 /// Returns a screen's name behind the key that opens it, if one does.
 fn numbered(at: usize, title: &str) -> String {
-    let key = if at < KEYED { ((at + 1) % 10).to_string() } else { String::new() };
+    let key = if at < MAX_KEYED_PAGES { ((at + 1) % 10).to_string() } else { String::new() };
     format!("{key} {title}").trim().to_owned()
 }
 
@@ -155,7 +155,7 @@ impl TabNames {
             _ if is_whole => numbered(at, about.title),
             Self::Cut(most) => numbered(at, &about.title.chars().take(most).collect::<String>()),
             // Without a key it needs a name.
-            Self::Keys if at < KEYED => numbered(at, ""),
+            Self::Keys if at < MAX_KEYED_PAGES => numbered(at, ""),
             Self::Short | Self::AllShort | Self::Keys => numbered(at, about.short),
         }
     }
@@ -185,18 +185,18 @@ fn body(buffer: &mut Buffer, area: Rect, panel: &mut Panel, theme: Theme) -> (Re
     let mut area = area;
     for note in panel.notes.clone().iter().take(3) {
         if let Some(line) = row(area, 0) {
-            put(buffer, line, 0, note, theme.tone(Tone::Warn));
+            put(buffer, line, 0, note, theme.tone(TextStyle::Warn));
             area = Rect { y: area.y + 1, height: area.height - 1, ..area };
         }
     }
     let is_empty = panel.list.counts().1 == 0;
     let (list, divider, detail) = if is_empty && panel.detail().is_none() {
         (area, Rect::ZERO, Rect::ZERO)
-    } else if area.width >= BESIDE {
+    } else if area.width >= MIN_SPLIT_WIDTH {
         let left = (area.width * 9 / 20).min(96);
         let rule = Rect { x: area.x + left, width: 1, ..area };
         (Rect { width: left - 1, ..area }, rule, Rect { x: rule.x + 2, width: area.width - left - 2, ..area })
-    } else if area.height >= BELOW {
+    } else if area.height >= MIN_STACKED_HEIGHT {
         let rows = u16::try_from(panel.list.counts().1 + 1).unwrap_or(u16::MAX).clamp(5, area.height * 2 / 5);
         let rule = Rect { y: area.y + rows, height: 1, ..area };
         (Rect { height: rows, ..area }, rule, Rect { y: rule.y + 1, height: area.height - rows - 1, ..area })
@@ -228,10 +228,10 @@ fn body(buffer: &mut Buffer, area: Rect, panel: &mut Panel, theme: Theme) -> (Re
 /// Draws what stands in place of an empty list.
 fn empty(buffer: &mut Buffer, area: Rect, panel: &Panel, theme: Theme) {
     let (said, tone) = match &panel.problem {
-        Some(problem) => (problem.as_str(), Tone::Bad),
-        None if !panel.is_read => ("…", Tone::Plain),
-        None if !panel.query().is_empty() => ("nothing has these words; Esc shows all", Tone::Plain),
-        None => (panel.page.about().empty, Tone::Plain),
+        Some(problem) => (problem.as_str(), TextStyle::Bad),
+        None if !panel.is_read => ("…", TextStyle::Plain),
+        None if !panel.query().is_empty() => ("nothing has these words; Esc shows all", TextStyle::Plain),
+        None => (panel.page.about().empty, TextStyle::Plain),
     };
     for (y, line) in wrap(said, usize::from(area.width.saturating_sub(2))).into_iter().enumerate() {
         let Some(area) = row(area, y + 1) else { break };
@@ -257,7 +257,7 @@ fn details(buffer: &mut Buffer, area: Rect, panel: &mut Panel, theme: Theme) {
     let (below, gap) = if above > 0 { (above + 1, 1) } else { (0, 0) };
     if gap > 0 {
         let line = Rect { y: area.y + above, height: 1, ..area };
-        put(buffer, line, 0, &"─".repeat(room), theme.tone(Tone::Faint));
+        put(buffer, line, 0, &"─".repeat(room), theme.tone(TextStyle::Faint));
     }
     let area = Rect { y: area.y + below, height: area.height - below, ..area };
     lines(buffer, area, panel);
@@ -299,7 +299,7 @@ fn help(buffer: &mut Buffer, area: Rect, app: &Screens) -> usize {
     let names = app.tabs.iter().enumerate().map(|(at, tab)| numbered(at, tab.about().title));
     let names = names.collect::<Vec<_>>().join(", ");
     Line::beside(&mut lines, "screens", &names, room);
-    KEYS.iter().for_each(|(key, help)| Line::beside(&mut lines, key, help, room));
+    KEY_HELP.iter().for_each(|(key, help)| Line::beside(&mut lines, key, help, room));
     text(buffer, area, &lines, app.scroll)
 }
 
@@ -332,7 +332,7 @@ fn said(buffer: &mut Buffer, area: Rect, x: u16, said: &str, style: Style) {
         return;
     }
     let lines = wrap(said, room);
-    let shown = lines.len().min(SAID);
+    let shown = lines.len().min(MAX_NOTE_LINES);
     // Work that goes on keeps the last line.
     let below = usize::from(x > 0);
     for (at, line) in lines.into_iter().take(shown).enumerate() {
@@ -357,16 +357,16 @@ fn status(buffer: &mut Buffer, area: Rect, app: &Screens) -> Option<Position> {
         Tab::Page(_) => None,
     });
     if let Some(line) = elsewhere.filter(|_| app.works.is_empty()) {
-        x = put(buffer, area, 0, &line, theme.tone(Tone::Faint)) + 2;
+        x = put(buffer, area, 0, &line, theme.tone(TextStyle::Faint)) + 2;
     } else if let Some(work) = app.works.last() {
         let others = app.works.len() - 1;
         let title = if others > 0 { format!("{} and {others} more", work.title) } else { work.title.clone() };
         let step = &app.step;
         let line = progress(&title, app.ticks, &step.what, step.done, step.total);
-        x = put(buffer, area, 0, &line, theme.tone(Tone::Faint)) + 2;
+        x = put(buffer, area, 0, &line, theme.tone(TextStyle::Faint)) + 2;
     }
     if let Some(status) = &app.status {
-        let style = theme.tone(if status.is_bad { Tone::Bad } else { Tone::Good });
+        let style = theme.tone(if status.is_bad { TextStyle::Bad } else { TextStyle::Good });
         let text = if status.is_bad { format!("! {}", status.text) } else { status.text.clone() };
         said(buffer, area, x, &text, style);
     } else if x == 0 {
@@ -381,7 +381,7 @@ fn status(buffer: &mut Buffer, area: Rect, app: &Screens) -> Option<Position> {
             (true, all) => format!("{all}"),
             (false, all) => format!("{shown} of {all} with: {query}"),
         };
-        put(buffer, area, 0, &line, theme.tone(Tone::Faint));
+        put(buffer, area, 0, &line, theme.tone(TextStyle::Faint));
     }
     None
 }

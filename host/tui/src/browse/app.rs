@@ -15,13 +15,13 @@ use crate::text::clean;
 pub(crate) type Effect = screen::Effect<Job>;
 
 /// The maximum number of characters in a query.
-const QUERY: usize = 100;
+const MAX_QUERY_LEN: usize = 100;
 /// The maximum number of characters in a message, a step or a line of a preview.
-const LINE: usize = 4_000;
+const MAX_LINE_LEN: usize = 4_000;
 /// The maximum number of characters in a value.
-const VALUE: usize = 1_000;
+const MAX_VALUE_LEN: usize = 1_000;
 /// The maximum number of lines in a preview.
-const LINES: usize = 2_000;
+const MAX_PREVIEW_LINES: usize = 2_000;
 
 /// Work for the rooms below. It may block, so the loop gives it to a thread.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,14 +94,14 @@ pub(crate) struct Confirm {
 pub(crate) struct InstallForm {
     id: String,
     asks: Vec<Question>,
-    given: Vec<(String, Secret)>,
+    values: Vec<(String, Secret)>,
     pub(crate) typed: String,
 }
 
 impl InstallForm {
     /// The value that is being typed: its name and what its author calls it.
     pub(crate) fn current(&self) -> Option<&Question> {
-        self.asks.get(self.given.len())
+        self.asks.get(self.values.len())
     }
 
     /// The prompt, and what is typed as it is shown: of a secret, not even its length.
@@ -115,7 +115,7 @@ impl InstallForm {
 
     /// How many were asked for, including this one, and how many there are.
     pub(crate) fn position(&self) -> (usize, usize) {
-        (self.given.len() + 1, self.asks.len())
+        (self.values.len() + 1, self.asks.len())
     }
 }
 
@@ -128,7 +128,7 @@ pub(crate) enum Focus {
 
 /// A job under way.
 #[derive(Debug)]
-pub(crate) struct JobUnderWay {
+pub(crate) struct RunningJob {
     pub(crate) title: String,
     pub(crate) step: String,
     pub(crate) done: u64,
@@ -183,7 +183,7 @@ pub(crate) struct BrowseApp {
     /// The first visible line of the details, the help or a question.
     pub(crate) scroll: usize,
     pub(crate) mode: Mode,
-    pub(crate) work: Option<JobUnderWay>,
+    pub(crate) work: Option<RunningJob>,
     pub(crate) status: Option<LastMessage>,
     leaving: bool,
 }
@@ -196,7 +196,7 @@ impl BrowseApp {
             loaded: LoadedList::new(Vec::new()),
             load_error: None,
             filter: ListFilter { all: options.all, ..ListFilter::default() },
-            query: clean(&options.query, QUERY),
+            query: clean(&options.query, MAX_QUERY_LEN),
             visible: Vec::new(),
             shows_unknown: false,
             selected: 0,
@@ -219,7 +219,7 @@ impl BrowseApp {
     }
 
     /// Returns the number of rows that pass the query and the filters.
-    pub(crate) fn shown(&self) -> usize {
+    pub(crate) fn visible_rows(&self) -> usize {
         self.visible.len()
     }
 
@@ -277,11 +277,11 @@ impl BrowseApp {
     /// Handles pasted text. Only a search and a value accept it, so that pasted text cannot press keys.
     pub(crate) fn paste(&mut self, text: &str) {
         if let Mode::Fill(fill) = &mut self.mode {
-            clean(text, VALUE).chars().for_each(|c| type_char(&mut fill.typed, c, VALUE));
+            clean(text, MAX_VALUE_LEN).chars().for_each(|c| type_char(&mut fill.typed, c, MAX_VALUE_LEN));
         }
         if matches!(self.mode, Mode::Search) {
-            let text = clean(text, QUERY);
-            self.retype(|query| text.chars().for_each(|c| type_char(query, c, QUERY)));
+            let text = clean(text, MAX_QUERY_LEN);
+            self.retype(|query| text.chars().for_each(|c| type_char(query, c, MAX_QUERY_LEN)));
         }
     }
 
@@ -308,7 +308,7 @@ impl BrowseApp {
                 self.refine(selected.as_deref());
             }
             Reply::Loaded(Err(error)) => {
-                let text = clean(&error, LINE);
+                let text = clean(&error, MAX_LINE_LEN);
                 // If the list is empty, the error is shown in its place.
                 if self.count() > 0 {
                     self.status = Some(LastMessage { text: text.clone(), bad: true });
@@ -322,9 +322,11 @@ impl BrowseApp {
                     self.say(format!("`{shown}` is ready to install, press i again"));
                     return None;
                 }
-                let clean_all = |lines: Vec<String>| lines.iter().take(LINES).map(|line| clean(line, LINE)).collect();
+                let clean_all = |lines: Vec<String>| {
+                    lines.iter().take(MAX_PREVIEW_LINES).map(|line| clean(line, MAX_LINE_LEN)).collect()
+                };
                 let mut lines: Vec<String> = clean_all(preview.lines);
-                if lines.len() == LINES {
+                if lines.len() == MAX_PREVIEW_LINES {
                     lines.push("… and more".to_owned());
                 }
                 let asks = preview.asks.iter().map(|asked| Question {
@@ -346,7 +348,7 @@ impl BrowseApp {
                 });
             }
             Reply::Done(Ok(said)) => {
-                self.say(clean(&said, LINE));
+                self.say(clean(&said, MAX_LINE_LEN));
                 if self.leaving {
                     return Some(Effect::Quit);
                 }
@@ -356,7 +358,7 @@ impl BrowseApp {
             Reply::Previewed(_, Err(error)) | Reply::Done(Err(error)) => {
                 // A user who wanted to leave should still see what went wrong.
                 self.leaving = false;
-                self.status = Some(LastMessage { text: clean(&error, LINE), bad: true });
+                self.status = Some(LastMessage { text: clean(&error, MAX_LINE_LEN), bad: true });
             }
         }
         None
@@ -378,7 +380,7 @@ impl BrowseApp {
 
     fn begin(&mut self, job: &Job, title: String) {
         let changes = matches!(job, Job::Install(..) | Job::Remove(_) | Job::Enable(..));
-        self.work = Some(JobUnderWay { title, step: String::new(), done: 0, total: None, ticks: 0, changes });
+        self.work = Some(RunningJob { title, step: String::new(), done: 0, total: None, ticks: 0, changes });
     }
 
     fn start(&mut self, job: Job, title: String) -> Option<Effect> {
@@ -535,7 +537,7 @@ impl BrowseApp {
             // Some terminals send this for Backspace.
             KeyCode::Char('h') if control => self.retype(backspace),
             KeyCode::Backspace => self.retype(backspace),
-            KeyCode::Char(c) if !control => self.retype(|query| type_char(query, c, QUERY)),
+            KeyCode::Char(c) if !control => self.retype(|query| type_char(query, c, MAX_QUERY_LEN)),
             KeyCode::Char(_) => {}
             other => self.move_by(other),
         }
@@ -571,7 +573,7 @@ impl BrowseApp {
                     Job::Remove(id) => ("Removing", id),
                     Job::Install(id, _) if !confirm.asks.is_empty() => {
                         let (id, asks) = (id.clone(), confirm.asks);
-                        self.mode = Mode::Fill(InstallForm { id, asks, given: Vec::new(), typed: String::new() });
+                        self.mode = Mode::Fill(InstallForm { id, asks, values: Vec::new(), typed: String::new() });
                         return None;
                     }
                     Job::Install(id, _) | Job::Preview(id) | Job::Enable(id, _) => ("Installing", id),
@@ -601,7 +603,7 @@ impl BrowseApp {
             KeyCode::Enter => {
                 let typed = std::mem::take(&mut fill.typed).trim().to_owned();
                 let name = fill.current().map(|ask| ask.name.clone()).unwrap_or_default();
-                fill.given.push((name, Secret::new(typed)));
+                fill.values.push((name, Secret::new(typed)));
                 if fill.current().is_some() {
                     return None;
                 }
@@ -609,7 +611,7 @@ impl BrowseApp {
                 if !self.idle() {
                     return None;
                 }
-                let given = fill.given.into_iter().filter(|(_, value)| !value.expose().is_empty()).collect();
+                let given = fill.values.into_iter().filter(|(_, value)| !value.expose().is_empty()).collect();
                 let title = format!("Installing {}", clean(&fill.id, 120));
                 return self.start(Job::Install(fill.id, given), title);
             }
@@ -617,7 +619,7 @@ impl BrowseApp {
             // Some terminals send this for Backspace.
             KeyCode::Char('h') if control => backspace(&mut fill.typed),
             KeyCode::Backspace => backspace(&mut fill.typed),
-            KeyCode::Char(c) if !control => type_char(&mut fill.typed, c, VALUE),
+            KeyCode::Char(c) if !control => type_char(&mut fill.typed, c, MAX_VALUE_LEN),
             _ => {}
         }
         None

@@ -25,7 +25,7 @@ impl BenchFrame {
 
     /// Selects the next row (after the last row, the first) and draws the frame.
     pub fn draw(&mut self) {
-        let last = self.app.selected + 1 >= self.app.shown();
+        let last = self.app.selected + 1 >= self.app.visible_rows();
         self.key(if last { KeyCode::Home } else { KeyCode::Down });
         self.frame();
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use aiw_app::ClientSession;
 use aiw_app::plugins::{self, PluginRequest};
-use aiw_core::{Ask, AskError, Choice, Heard, Plan, Question, Secret};
-use aiw_markets::{FoundPlugin, MarketError, Markets, OnConflict, PluginDetails, PluginQuery, ServerDetails};
+use aiw_core::{Choice, Plan, PromptError, Prompter, Question, RecordingReporter, Secret};
+use aiw_markets::{MarketError, Markets, OnConflict, PluginDetails, PluginMatch, PluginQuery, PluginServerDetails};
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::runtime::Runtime;
@@ -37,7 +37,7 @@ type GivenSecrets = Vec<(String, Secret)>;
 /// An install that waits for the user's answer.
 struct WaitingInstall {
     id: String,
-    given: oneshot::Sender<GivenSecrets>,
+    values: oneshot::Sender<GivenSecrets>,
     ended: JoinHandle<Result<String, BackendError>>,
 }
 
@@ -76,28 +76,28 @@ impl MarketBackend {
 struct InstallView {
     /// Where the question goes.
     asked: Mutex<Option<oneshot::Sender<AskedPreview>>>,
-    heard: Arc<Heard>,
+    heard: Arc<RecordingReporter>,
 }
 
 #[async_trait]
-impl Ask for InstallView {
+impl Prompter for InstallView {
     fn can_ask(&self, _: &[Question]) -> bool {
         true
     }
 
-    async fn agree(&self, plan: &Plan, questions: &[&Question]) -> Result<GivenSecrets, AskError> {
+    async fn confirm(&self, plan: &Plan, questions: &[&Question]) -> Result<GivenSecrets, PromptError> {
         let next = |asked: &&Question| format!("`{}` is not set: you are asked for it next", asked.name);
         let warnings = self.heard.lines().into_iter().chain(questions.iter().map(next)).collect();
         let asks = questions.iter().map(|asked| (*asked).clone()).collect();
         let (sender, given) = oneshot::channel();
-        let asked = self.asked.lock().take().ok_or(AskError::NotHere)?;
+        let asked = self.asked.lock().take().ok_or(PromptError::Unsupported)?;
         let preview = Preview { lines: plan.about.clone(), warnings, asks };
-        asked.send((preview, sender)).map_err(|_| AskError::Declined)?;
-        given.await.map_err(|_| AskError::Declined)
+        asked.send((preview, sender)).map_err(|_| PromptError::Declined)?;
+        given.await.map_err(|_| PromptError::Declined)
     }
 
-    async fn choose(&self, _: &Choice) -> Result<usize, AskError> {
-        Err(AskError::NotHere)
+    async fn select(&self, _: &Choice) -> Result<usize, PromptError> {
+        Err(PromptError::Unsupported)
     }
 }
 
@@ -106,7 +106,10 @@ fn backend_error(error: MarketError) -> BackendError {
 }
 
 /// The line of the view for one that a verb told.
-fn line<T>(done: Result<(T, Option<MarketError>), MarketError>, heard: &Heard) -> Result<String, BackendError> {
+fn line<T>(
+    done: Result<(T, Option<MarketError>), MarketError>,
+    heard: &RecordingReporter,
+) -> Result<String, BackendError> {
     match done {
         Ok((_, None)) => Ok(heard.lines().join("; ")),
         Ok((_, Some(e))) | Err(e) => Err(backend_error(e)),
@@ -128,7 +131,7 @@ impl Backend for MarketBackend {
         // The one that waited so far is not agreed to any more.
         drop(self.waiting.lock().take());
         let (sender, asked) = oneshot::channel();
-        let (markets, request, heard) = (self.markets.clone(), request(id), Arc::new(Heard::default()));
+        let (markets, request, heard) = (self.markets.clone(), request(id), Arc::new(RecordingReporter::default()));
         let view = InstallView { asked: Mutex::new(Some(sender)), heard: heard.clone() };
         let install = async move { line(plugins::install(&markets, &request, &view, &*heard).await, &heard) };
         let ended = self.runtime.lock().spawn(install);
@@ -136,7 +139,7 @@ impl Backend for MarketBackend {
             // It has ended without a question.
             return Err(self.block_on(tell, ended)?.map_or_else(|e| e, BackendError::from));
         };
-        *self.waiting.lock() = Some(WaitingInstall { id: id.to_owned(), given, ended });
+        *self.waiting.lock() = Some(WaitingInstall { id: id.to_owned(), values: given, ended });
         Ok(preview)
     }
 
@@ -144,25 +147,25 @@ impl Backend for MarketBackend {
         let waiting = self.waiting.lock().take().filter(|waiting| waiting.id == id);
         let waiting = waiting.ok_or("it was not looked at: press i again")?;
         // If nobody takes them, the end says why.
-        let _ = waiting.given.send(values);
+        let _ = waiting.values.send(values);
         self.block_on(tell, waiting.ended)?
     }
 
     fn remove(&self, id: &str, tell: &dyn Fn(StepProgress)) -> Result<String, BackendError> {
-        let heard = Heard::default();
+        let heard = RecordingReporter::default();
         line(self.block_on(tell, plugins::remove(&self.markets, &[id.to_owned()], &heard)), &heard)
     }
 
     fn set_enabled(&self, id: &str, enabled: bool) -> Result<String, BackendError> {
-        let heard = Heard::default();
+        let heard = RecordingReporter::default();
         line(self.block_on(&|_| {}, plugins::switch(&self.markets, &request(id), enabled, &heard)), &heard)
     }
 }
 
-fn plugin(found: &FoundPlugin) -> Plugin {
-    let (listed, PluginDetails { summary, left_out, .. }) = (&found.listed, PluginDetails::of(found));
+fn plugin(found: &PluginMatch) -> Plugin {
+    let (listed, PluginDetails { summary, skipped: left_out, .. }) = (&found.listed, PluginDetails::new(found));
     let missing = found.id().into_iter().flat_map(|id| found.missing.iter().map(move |one| one.advice(&id)));
-    let server = |server: ServerDetails| PluginServer {
+    let server = |server: PluginServerDetails| PluginServer {
         name: server.summary.name,
         transport: server.summary.transport.to_owned(),
         target: server.target,

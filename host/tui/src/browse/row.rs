@@ -1,13 +1,13 @@
 //! A [`Plugin`] prepared for display: every string is cleaned once, when the list is read, instead of in every frame.
 
 use super::model::Plugin;
-use crate::paint::{Fact, Tone};
+use crate::paint::{Fact, TextStyle};
 use crate::text::clean;
 
 /// The maximum number of characters in a name in the list.
-const NAME: usize = 120;
+const MAX_NAME_LEN: usize = 120;
 /// The maximum number of characters in a description, a target or a note.
-const LONG: usize = 2_000;
+const MAX_TEXT_LEN: usize = 2_000;
 /// The maximum number of servers, notes or kinds that are shown for one plugin.
 const MAX_ITEMS: usize = 100;
 
@@ -50,12 +50,13 @@ impl Row {
         let inspected = plugin.kinds.is_some();
         let kinds: Vec<String> =
             plugin.kinds.unwrap_or_default().iter().take(MAX_ITEMS).map(|kind| clean(kind, 40)).collect();
-        let title = clean(&plugin.id, NAME);
-        let name = clean(&plugin.name, NAME);
-        let market = clean(&plugin.market, NAME);
-        let category = plugin.category.as_deref().map(|category| clean(category, NAME)).filter(|c| !c.is_empty());
-        let description = clean(&plugin.description, LONG);
-        let broken = plugin.broken.as_deref().map(|reason| clean(reason, LONG));
+        let title = clean(&plugin.id, MAX_NAME_LEN);
+        let name = clean(&plugin.name, MAX_NAME_LEN);
+        let market = clean(&plugin.market, MAX_NAME_LEN);
+        let category =
+            plugin.category.as_deref().map(|category| clean(category, MAX_NAME_LEN)).filter(|c| !c.is_empty());
+        let description = clean(&plugin.description, MAX_TEXT_LEN);
+        let broken = plugin.broken.as_deref().map(|reason| clean(reason, MAX_TEXT_LEN));
         let serves = !inspected || !plugin.servers.is_empty() || kinds.iter().any(|kind| kind == "mcp");
         let mark = match (&broken, plugin.installed, plugin.enabled) {
             (Some(_), ..) => RowMark::Broken,
@@ -70,21 +71,29 @@ impl Row {
                 facts.push(Fact { label, text, tone });
             }
         };
-        fact("", title.clone(), Tone::Title);
+        fact("", title.clone(), TextStyle::Title);
         if let Some(reason) = &broken {
-            fact("", format!("! broken: {reason}"), Tone::Bad);
+            fact("", format!("! broken: {reason}"), TextStyle::Bad);
         }
-        fact("", description.clone(), Tone::Plain);
+        fact("", description.clone(), TextStyle::Plain);
         let (state, tone) = match (plugin.installed, plugin.enabled) {
-            (true, true) => ("installed, enabled", Tone::Good),
-            (true, false) => ("installed, disabled", Tone::Plain),
-            (false, _) => ("not installed", Tone::Plain),
+            (true, true) => ("installed, enabled", TextStyle::Good),
+            (true, false) => ("installed, disabled", TextStyle::Plain),
+            (false, _) => ("not installed", TextStyle::Plain),
         };
         fact("state", state.to_owned(), tone);
-        fact("version", plugin.version.as_deref().map(|v| clean(v, NAME)).unwrap_or_default(), Tone::Plain);
-        fact("author", plugin.author.as_deref().map(|author| clean(author, NAME)).unwrap_or_default(), Tone::Plain);
-        fact("category", category.clone().unwrap_or_default(), Tone::Plain);
-        fact("tags", clean(&plugin.tags.join(", "), LONG), Tone::Plain);
+        fact(
+            "version",
+            plugin.version.as_deref().map(|v| clean(v, MAX_NAME_LEN)).unwrap_or_default(),
+            TextStyle::Plain,
+        );
+        fact(
+            "author",
+            plugin.author.as_deref().map(|author| clean(author, MAX_NAME_LEN)).unwrap_or_default(),
+            TextStyle::Plain,
+        );
+        fact("category", category.clone().unwrap_or_default(), TextStyle::Plain);
+        fact("tags", clean(&plugin.tags.join(", "), MAX_TEXT_LEN), TextStyle::Plain);
         let brings = if inspected && kinds.is_empty() {
             "nothing".to_owned()
         } else if inspected {
@@ -92,23 +101,28 @@ impl Row {
         } else {
             "not inspected yet".to_owned()
         };
-        fact("brings", brings, Tone::Plain);
-        fact("source", clean(&plugin.source, LONG), Tone::Plain);
-        fact("homepage", plugin.homepage.as_deref().map(|h| clean(h, LONG)).unwrap_or_default(), Tone::Plain);
+        fact("brings", brings, TextStyle::Plain);
+        fact("source", clean(&plugin.source, MAX_TEXT_LEN), TextStyle::Plain);
+        fact(
+            "homepage",
+            plugin.homepage.as_deref().map(|h| clean(h, MAX_TEXT_LEN)).unwrap_or_default(),
+            TextStyle::Plain,
+        );
         let mut words = format!("{market} {} {} {description}", category.as_deref().unwrap_or(""), kinds.join(" "));
         for (at, server) in plugin.servers.iter().take(MAX_ITEMS).enumerate() {
-            let server_name = clean(&server.name, NAME);
+            let server_name = clean(&server.name, MAX_NAME_LEN);
             words.push(' ');
             words.push_str(&server_name);
             let label = if at == 0 { "servers" } else { "" };
-            let line = format!("{server_name} ({}) {}", clean(&server.transport, 40), clean(&server.target, LONG));
-            fact(label, line, Tone::Plain);
+            let line =
+                format!("{server_name} ({}) {}", clean(&server.transport, 40), clean(&server.target, MAX_TEXT_LEN));
+            fact(label, line, TextStyle::Plain);
         }
         if plugin.servers.len() > MAX_ITEMS {
-            fact("", format!("… and {} more", plugin.servers.len() - MAX_ITEMS), Tone::Plain);
+            fact("", format!("… and {} more", plugin.servers.len() - MAX_ITEMS), TextStyle::Plain);
         }
         for (at, note) in plugin.notes.iter().take(MAX_ITEMS).enumerate() {
-            fact(if at == 0 { "notes" } else { "" }, clean(note, LONG), Tone::Plain);
+            fact(if at == 0 { "notes" } else { "" }, clean(note, MAX_TEXT_LEN), TextStyle::Plain);
         }
 
         Self {

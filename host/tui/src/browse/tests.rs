@@ -12,7 +12,7 @@ use ratatui::style::Color;
 use super::app::{BrowseApp, Effect, Focus, Job, LoadedList, Mode, Reply};
 use super::{BrowserOptions, Plugin, PluginServer, Preview, view};
 use crate::StepProgress;
-use crate::paint::text_of;
+use crate::paint::buffer_text;
 
 pub(crate) fn plugin(name: &str) -> Plugin {
     Plugin {
@@ -92,7 +92,7 @@ impl Screen {
     }
 
     fn frame(&mut self) -> String {
-        text_of(&self.buffer())
+        buffer_text(&self.buffer())
     }
 }
 
@@ -272,10 +272,10 @@ fn a_search_narrows_as_one_types() {
         /tim
         Enter keep  Esc clear  ↑↓ move  Ctrl-C quit
         "#);
-    assert_eq!(screen.app.shown(), 1);
+    assert_eq!(screen.app.visible_rows(), 1);
     screen.key(KeyCode::Backspace);
     screen.key(KeyCode::Backspace);
-    assert_eq!(screen.app.shown(), 3);
+    assert_eq!(screen.app.visible_rows(), 3);
     screen.keys("xyz");
     assert_snapshot!(screen.frame(), @r#"
         aiw plugins  0/0 of 4 · with MCP servers · search txyz
@@ -290,7 +290,7 @@ fn a_search_narrows_as_one_types() {
         Enter keep  Esc clear  ↑↓ move  Ctrl-C quit
         "#);
     screen.key(KeyCode::Esc);
-    assert_eq!((screen.app.shown(), screen.app.query.as_str()), (3, ""));
+    assert_eq!((screen.app.visible_rows(), screen.app.query.as_str()), (3, ""));
 }
 
 #[test]
@@ -792,7 +792,7 @@ mod fuzz {
                 }
                 prop_assert_eq!(screen.app.work.is_some(), job.is_some());
                 assert_plain(&screen.buffer());
-                let shown = screen.app.shown();
+                let shown = screen.app.visible_rows();
                 prop_assert!(screen.app.selected < shown.max(1));
                 prop_assert!(screen.app.top <= screen.app.selected);
                 prop_assert_eq!(screen.app.current().is_some(), shown > 0);

@@ -8,13 +8,14 @@ use ratatui::style::{Color, Modifier, Style};
 use super::app::{BrowseApp, Focus, InstallForm, Mode};
 use super::row::RowMark;
 use crate::paint::{
-    BOLD, Line, Theme, Tone, column, keys as key_line, paragraph, progress, put, row, rule, text, typed as typed_line,
+    BOLD, Line, TextStyle, Theme, column, keys as key_line, paragraph, progress, put, row, rule, text,
+    typed as typed_line,
 };
 use crate::text::wrap;
 
 /// If there are fewer columns, only the list or the details are shown.
-const TWO_PANES: u16 = 80;
-const HELP: &[(&str, &str)] = &[
+const MIN_TWO_PANE_WIDTH: u16 = 80;
+const KEY_HELP: &[(&str, &str)] = &[
     ("↑ ↓ j k", "move"),
     ("PgUp PgDn", "move a page"),
     ("Home End g G", "first, last"),
@@ -59,7 +60,7 @@ impl Areas {
         let status = if height >= 2 { row(height - 1 - keys.height) } else { Rect::ZERO };
         let body =
             Rect { y: screen.y + title.height, height: height - title.height - status.height - keys.height, ..screen };
-        let (list, rule, details) = if body.width >= TWO_PANES {
+        let (list, rule, details) = if body.width >= MIN_TWO_PANE_WIDTH {
             let left = (body.width / 2).min(72);
             let rule = Rect { x: body.x + left, width: 1, ..body };
             let right = Rect { x: rule.x + 2, width: body.width - left - 2, ..body };
@@ -115,9 +116,9 @@ pub(crate) fn draw_in(buffer: &mut Buffer, area: Rect, app: &mut BrowseApp) -> O
 }
 
 fn title(buffer: &mut Buffer, area: Rect, app: &BrowseApp, theme: Theme) {
-    let position = if app.shown() == 0 { 0 } else { app.selected + 1 };
+    let position = if app.visible_rows() == 0 { 0 } else { app.selected + 1 };
     let mut x = put(buffer, area, 0, "aiw plugins ", BOLD);
-    x = put(buffer, area, x, &format!(" {position}/{} of {}", app.shown(), app.count()), Style::new());
+    x = put(buffer, area, x, &format!(" {position}/{} of {}", app.visible_rows(), app.count()), Style::new());
     let filter = &app.filter;
     let mut part = |name: &str, value: &str| {
         x = put(buffer, area, x, " · ", Style::new());
@@ -143,7 +144,7 @@ fn title(buffer: &mut Buffer, area: Rect, app: &BrowseApp, theme: Theme) {
 }
 
 fn list(buffer: &mut Buffer, area: Rect, app: &BrowseApp, theme: Theme) {
-    if app.shown() == 0 {
+    if app.visible_rows() == 0 {
         empty(buffer, area, app, theme);
         return;
     }
@@ -155,20 +156,20 @@ fn list(buffer: &mut Buffer, area: Rect, app: &BrowseApp, theme: Theme) {
         _ => (room * 9 / 20, room * 6 / 20),
     };
     let kinds_width = room - name_width - market_width;
-    for (y, position) in (app.top..app.shown()).enumerate() {
+    for (y, position) in (app.top..app.visible_rows()).enumerate() {
         let (Some(area), Some(entry)) = (row(area, y), app.row(position)) else { break };
         let selected = position == app.selected;
         put(buffer, area, 0, if selected { "›" } else { " " }, BOLD);
         let (mark, style) = match entry.mark {
             RowMark::None => (" ", Style::new()),
-            RowMark::Enabled => ("✓", theme.tone(Tone::Good)),
+            RowMark::Enabled => ("✓", theme.tone(TextStyle::Good)),
             RowMark::Disabled => ("•", Style::new()),
-            RowMark::Broken => ("!", theme.tone(Tone::Bad)),
+            RowMark::Broken => ("!", theme.tone(TextStyle::Bad)),
         };
         put(buffer, area, 2, mark, style);
         let mut x = 4;
         column(buffer, area, &mut x, &entry.name, name_width, Style::new());
-        column(buffer, area, &mut x, &entry.market, market_width, theme.tone(Tone::Faint));
+        column(buffer, area, &mut x, &entry.market, market_width, theme.tone(TextStyle::Faint));
         column(buffer, area, &mut x, &entry.badges, kinds_width, Style::new());
         if selected {
             buffer.set_style(area, Style::new().add_modifier(Modifier::REVERSED));
@@ -178,14 +179,17 @@ fn list(buffer: &mut Buffer, area: Rect, app: &BrowseApp, theme: Theme) {
 
 fn empty(buffer: &mut Buffer, area: Rect, app: &BrowseApp, theme: Theme) {
     let (message, tone) = match (&app.load_error, &app.work) {
-        (_, Some(work)) if app.count() == 0 => (work.title.as_str(), Tone::Plain),
-        (Some(error), _) if app.count() == 0 => (error.as_str(), Tone::Bad),
-        _ if app.count() == 0 => {
-            ("No plugins: `aiw plugin marketplace update` fetches their lists, `add` adds a marketplace", Tone::Plain)
+        (_, Some(work)) if app.count() == 0 => (work.title.as_str(), TextStyle::Plain),
+        (Some(error), _) if app.count() == 0 => (error.as_str(), TextStyle::Bad),
+        _ if app.count() == 0 => (
+            "No plugins: `aiw plugin marketplace update` fetches their lists, `add` adds a marketplace",
+            TextStyle::Plain,
+        ),
+        _ if !app.query.is_empty() => ("Nothing matches, Esc clears the search", TextStyle::Plain),
+        _ if !app.filter.all => {
+            ("Nothing passes the filters, a shows plugins without MCP servers too", TextStyle::Plain)
         }
-        _ if !app.query.is_empty() => ("Nothing matches, Esc clears the search", Tone::Plain),
-        _ if !app.filter.all => ("Nothing passes the filters, a shows plugins without MCP servers too", Tone::Plain),
-        _ => ("Nothing passes the filters, m c t change them", Tone::Plain),
+        _ => ("Nothing passes the filters, m c t change them", TextStyle::Plain),
     };
     let room = usize::from(area.width.saturating_sub(2));
     for (y, line) in wrap(message, room).into_iter().enumerate() {
@@ -211,7 +215,7 @@ fn question(buffer: &mut Buffer, area: Rect, app: &BrowseApp, theme: Theme) -> (
         .into_iter()
         .map(|text| Line { label: "", indent: 0, text, style: BOLD })
         .collect();
-    let bad = theme.tone(Tone::Bad);
+    let bad = theme.tone(TextStyle::Bad);
     for warning in &confirm.warnings {
         for (at, text) in wrap(warning, room.saturating_sub(2)).into_iter().enumerate() {
             lines.push(Line { label: if at == 0 { "!" } else { "" }, indent: 2, text, style: bad });
@@ -246,7 +250,7 @@ fn value(buffer: &mut Buffer, area: Rect, fill: &InstallForm) {
 
 fn help(room: usize) -> Vec<Line<'static>> {
     let mut lines = Vec::new();
-    HELP.iter().for_each(|(key, help)| Line::beside(&mut lines, key, help, room));
+    KEY_HELP.iter().for_each(|(key, help)| Line::beside(&mut lines, key, help, room));
     lines
 }
 
@@ -266,12 +270,12 @@ fn status(buffer: &mut Buffer, area: Rect, app: &BrowseApp, theme: Theme) -> Opt
     }
     if let Some(work) = &app.work {
         let line = progress(&work.title, work.ticks, &work.step, work.done, work.total);
-        let end = put(buffer, area, 0, &line, theme.tone(Tone::Faint));
+        let end = put(buffer, area, 0, &line, theme.tone(TextStyle::Faint));
         if let Some(status) = &app.status {
             put(buffer, area, end, &format!("  {}", status.text), BOLD);
         }
     } else if let Some(status) = &app.status {
-        let style = if status.bad { theme.tone(Tone::Bad) } else { theme.tone(Tone::Good) };
+        let style = if status.bad { theme.tone(TextStyle::Bad) } else { theme.tone(TextStyle::Good) };
         let x = if status.bad { put(buffer, area, 0, "! ", style) } else { 0 };
         put(buffer, area, x, &status.text, style);
     }

@@ -5,7 +5,7 @@ use aiw_app::overview::{FIRST, Overview};
 use aiw_app::phrases::tokens;
 use aiw_app::{accounts, tasks};
 use aiw_core::counted;
-use aiw_launch::{Search, detect, standing};
+use aiw_launch::{Search, describe_state, detect};
 use aiw_processes::{ProcessSummary, RunState};
 use aiw_tasks::{State, Task};
 
@@ -13,16 +13,16 @@ use super::mcp::McpServers;
 use super::processes::{self, ProcessesPage};
 use super::providers::ProvidersPage;
 use super::tasks::{self as task_page, TasksPage};
-use crate::ground::Ground;
-use crate::page::{Action, Column, Detail, Listed, Outcome, Page, PageAbout, Row};
-use crate::paint::{Fact, Tone};
-use crate::person::AtScreen;
+use crate::context::AppContext;
+use crate::page::{Action, Column, Detail, ListContent, Outcome, Page, PageAbout, Row};
+use crate::paint::{Fact, TextStyle};
 use crate::progress::said;
+use crate::prompter::TuiPrompter;
 use crate::screen::TerminalProgram;
 
 /// The beginnings of the ids of rows.
-const TASK: &str = "task:";
-const PROCESS: &str = "process:";
+const TASK_ID_PREFIX: &str = "task:";
+const PROCESS_ID_PREFIX: &str = "process:";
 
 /// The page of everything.
 #[derive(Default)]
@@ -31,7 +31,7 @@ pub(crate) struct Dashboard {
 }
 
 /// The screen in words.
-pub(super) static ABOUT: PageAbout = PageAbout {
+pub(super) static PAGE: PageAbout = PageAbout {
     title: "Dashboard",
     short: "Das",
     word: "dashboard",
@@ -48,27 +48,27 @@ pub(super) static ABOUT: PageAbout = PageAbout {
 
 impl Page for Dashboard {
     fn about(&self) -> &'static PageAbout {
-        &ABOUT
+        &PAGE
     }
 
-    fn list(&self, ground: &Ground, _: &str) -> Result<Listed, String> {
+    fn list(&self, ground: &AppContext, _: &str) -> Result<ListContent, String> {
         let mut rows = task_rows(ground);
         rows.extend(process_rows(ground));
         rows.extend(parts(ground));
-        Ok(Listed::of(rows, []))
+        Ok(ListContent::new(rows, []))
     }
 
-    fn detail(&self, ground: &Ground, id: &str) -> Detail {
-        if let Some(task) = id.strip_prefix(TASK) {
+    fn detail(&self, ground: &AppContext, id: &str) -> Detail {
+        if let Some(task) = id.strip_prefix(TASK_ID_PREFIX) {
             return TasksPage.detail(ground, task);
         }
-        if let Some(process) = id.strip_prefix(PROCESS) {
+        if let Some(process) = id.strip_prefix(PROCESS_ID_PREFIX) {
             return self.processes.detail(ground, process);
         }
         part_detail(ground, id)
     }
 
-    fn act(&self, _: &Ground, key: char, id: &str, _: &AtScreen) -> Result<Outcome, String> {
+    fn act(&self, _: &AppContext, key: char, id: &str, _: &TuiPrompter) -> Result<Outcome, String> {
         if key == 'i' {
             return Ok(Outcome::Run(TerminalProgram::own(["init"])?));
         }
@@ -86,11 +86,11 @@ impl Page for Dashboard {
 
 /// Returns a line for a part that can't be read.
 fn unread(part: &'static str, why: String) -> Row {
-    Row::new(part, Tone::Bad, "o", [part.to_owned(), "unreadable".to_owned(), String::new(), why])
+    Row::new(part, TextStyle::Bad, "o", [part.to_owned(), "unreadable".to_owned(), String::new(), why])
 }
 
 /// Returns the tasks that run, wait, or have ended unseen, the newest first.
-fn task_rows(ground: &Ground) -> Vec<Row> {
+fn task_rows(ground: &AppContext) -> Vec<Row> {
     let listed =
         ground.client.everywhere().map_err(|e| said(&e)).and_then(|all| tasks::list(all).map_err(|e| said(&e)));
     match listed {
@@ -105,12 +105,12 @@ fn task_rows(ground: &Ground) -> Vec<Row> {
 pub(super) fn task_row(task: &Task) -> Row {
     let Row { tone, .. } = task_page::row(task);
     let name = format!("{} {}", task.about.cli, task.id);
-    let cells = ["task".to_owned(), standing(task), name, task.about.prompt.clone()];
-    Row::new(format!("{TASK}{}", task.id), tone, "o", cells)
+    let cells = ["task".to_owned(), describe_state(task), name, task.about.prompt.clone()];
+    Row::new(format!("{TASK_ID_PREFIX}{}", task.id), tone, "o", cells)
 }
 
 /// Returns the processes of the project that run or have failed.
-fn process_rows(ground: &Ground) -> Vec<Row> {
+fn process_rows(ground: &AppContext) -> Vec<Row> {
     let listed = processes::manager(ground).and_then(|manager| manager.ps(false, false).map_err(|e| said(&e)));
     match listed {
         Err(why) => vec![unread("process", why)],
@@ -126,11 +126,11 @@ pub(super) fn process_row(process: &ProcessSummary) -> Row {
     let Row { tone, cells, .. } = processes::row(process, None);
     let about = cells.last().cloned().unwrap_or_default();
     let cells = ["process".to_owned(), process.state.to_string(), process.id.clone(), about];
-    Row::new(format!("{PROCESS}{}", process.id), tone, "o", cells)
+    Row::new(format!("{PROCESS_ID_PREFIX}{}", process.id), tone, "o", cells)
 }
 
 /// Returns what is known of another part: what its screen lists, if that is not much to read.
-fn part_detail(ground: &Ground, id: &str) -> Detail {
+fn part_detail(ground: &AppContext, id: &str) -> Detail {
     let row = parts(ground).into_iter().find(|row| row.id == id);
     let mut facts: Vec<Fact> =
         row.iter().map(|row| Fact::title(row.cells.first().map_or("", String::as_str))).collect();
@@ -138,17 +138,17 @@ fn part_detail(ground: &Ground, id: &str) -> Detail {
     let page: &dyn Page = match id {
         "servers" => &McpServers,
         "providers" => &ProvidersPage,
-        _ => return Detail::of(facts),
+        _ => return Detail::new(facts),
     };
     let lines = match page.list(ground, "") {
         Ok(listed) => listed.rows.into_iter().map(|row| row.cells.join("  ")).collect(),
         Err(why) => vec![why],
     };
-    Detail::of(facts).with_lines(lines)
+    Detail::new(facts).with_lines(lines)
 }
 
 /// Returns a line for each of the other parts.
-fn parts(ground: &Ground) -> Vec<Row> {
+fn parts(ground: &AppContext) -> Vec<Row> {
     let home = ground.home();
     let line = |id: &str, state: &str, tone, name: String, about: String| {
         Row::new(id, tone, "o", [id.split(':').next().unwrap_or(id).to_owned(), state.to_owned(), name, about])
@@ -159,24 +159,24 @@ fn parts(ground: &Ground) -> Vec<Row> {
         rows.push(match &cli.path {
             Some(path) => {
                 let version = cli.version.clone().unwrap_or_else(|| "?".to_owned());
-                line(&id, "installed", Tone::Good, format!("{} {version}", cli.kind), path.display().to_string())
+                line(&id, "installed", TextStyle::Good, format!("{} {version}", cli.kind), path.display().to_string())
             }
-            None => line(&id, "missing", Tone::Plain, cli.kind.to_string(), aiw_launch::install_command(cli.kind)),
+            None => line(&id, "missing", TextStyle::Plain, cli.kind.to_string(), aiw_launch::install_command(cli.kind)),
         });
     }
-    let seen = Overview::look(home, ground.client.cwd());
+    let seen = Overview::collect(home, ground.client.cwd());
     if seen.is_new {
         let cells = ["start".to_owned(), "first".to_owned(), String::new(), FIRST.to_owned()];
-        rows.insert(0, Row::new("start", Tone::Warn, "i", cells));
+        rows.insert(0, Row::new("start", TextStyle::Warn, "i", cells));
     }
     for (name, about) in seen.lines().into_iter().filter(|(name, _)| !["tasks", "processes"].contains(name)) {
-        rows.push(line(name, "", Tone::Plain, String::new(), about));
+        rows.push(line(name, "", TextStyle::Plain, String::new(), about));
     }
     if let Ok(sum) = accounts::today(home)
         && sum.bookings() > 0
     {
         let used = format!("{} tokens read, {} written, {}", tokens(sum.read()), tokens(sum.output), sum.cost());
-        rows.push(line("usage", "today", Tone::Plain, counted(sum.bookings(), "record"), used));
+        rows.push(line("usage", "today", TextStyle::Plain, counted(sum.bookings(), "record"), used));
     }
     rows
 }

@@ -4,21 +4,21 @@ use aiw_app::events::{EventsRequest, HomeEvents};
 use aiw_app::feed::Topic;
 use aiw_events::{EventKind, HomeEvent};
 
-use crate::ground::Ground;
-use crate::page::{Action, Column, Detail, Listed, Outcome, Page, PageAbout, Row};
-use crate::paint::{Fact, Tone};
-use crate::person::AtScreen;
+use crate::context::AppContext;
+use crate::page::{Action, Column, Detail, ListContent, Outcome, Page, PageAbout, Row};
+use crate::paint::{Fact, TextStyle};
 use crate::progress::said;
+use crate::prompter::TuiPrompter;
 
 /// How many events are shown.
-const EVENTS: usize = 1_000;
+const MAX_EVENTS: usize = 1_000;
 
 /// The page of events.
 #[derive(Default)]
 pub(crate) struct EventsPage;
 
-fn newest(ground: &Ground) -> Result<Vec<HomeEvent>, String> {
-    let request = EventsRequest { all: true, last: Some(EVENTS), ..EventsRequest::default() };
+fn newest(ground: &AppContext) -> Result<Vec<HomeEvent>, String> {
+    let request = EventsRequest { all: true, last: Some(MAX_EVENTS), ..EventsRequest::default() };
     let reader = HomeEvents::new(ground.home(), ground.client.cwd(), request).map_err(|e| said(&e))?;
     Ok(reader.list().map_err(|e| said(&e))?.events)
 }
@@ -29,7 +29,7 @@ fn id(event: &HomeEvent) -> String {
 }
 
 /// The screen in words.
-pub(super) static ABOUT: PageAbout = PageAbout {
+pub(super) static PAGE: PageAbout = PageAbout {
     title: "Events",
     short: "Eve",
     word: "events",
@@ -38,22 +38,22 @@ pub(super) static ABOUT: PageAbout = PageAbout {
     columns: &[Column::new("TIME"), Column::state("WHAT"), Column::extra("OF"), Column::new("NAME AND WHY")],
     empty: "no events",
     actions: &[
-        Action::of_all('t', "tasks", "the tasks"),
-        Action::of_all('p', "processes", "the processes of the project"),
+        Action::global('t', "tasks", "the tasks"),
+        Action::global('p', "processes", "the processes of the project"),
     ],
     is_searched: false,
 };
 
 impl Page for EventsPage {
     fn about(&self) -> &'static PageAbout {
-        &ABOUT
+        &PAGE
     }
 
-    fn list(&self, ground: &Ground, _: &str) -> Result<Listed, String> {
-        Ok(Listed::of(newest(ground)?.iter().rev().map(row).collect(), []))
+    fn list(&self, ground: &AppContext, _: &str) -> Result<ListContent, String> {
+        Ok(ListContent::new(newest(ground)?.iter().rev().map(row).collect(), []))
     }
 
-    fn detail(&self, ground: &Ground, wanted: &str) -> Detail {
+    fn detail(&self, ground: &AppContext, wanted: &str) -> Detail {
         match newest(ground) {
             Err(why) => Detail::failed(why),
             Ok(events) => match events.iter().rev().find(|event| id(event) == wanted) {
@@ -63,28 +63,28 @@ impl Page for EventsPage {
         }
     }
 
-    fn act(&self, _: &Ground, key: char, _: &str, _: &AtScreen) -> Result<Outcome, String> {
+    fn act(&self, _: &AppContext, key: char, _: &str, _: &TuiPrompter) -> Result<Outcome, String> {
         Ok(Outcome::Open(if key == 't' { "tasks" } else { "processes" }, None))
     }
 }
 
-fn tone(kind: EventKind) -> Tone {
+fn tone(kind: EventKind) -> TextStyle {
     match kind.to_string().as_str() {
-        "failed" | "unhealthy" | "used_up" | "missed" => Tone::Bad,
-        "limit" | "held_back" | "restarted" | "rests" => Tone::Warn,
-        "ready" | "recovered" | "finished" => Tone::Good,
-        _ => Tone::Plain,
+        "failed" | "unhealthy" | "budget_exceeded" | "missed" => TextStyle::Bad,
+        "limit_reached" | "start_skipped" | "restarted" | "cooldown" => TextStyle::Warn,
+        "ready" | "recovered" | "finished" => TextStyle::Good,
+        _ => TextStyle::Plain,
     }
 }
 
 /// Returns an event in the list.
 pub(super) fn row(event: &HomeEvent) -> Row {
-    let why = event.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+    let why = event.reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
     let name = event.name.as_deref().or(event.id.as_deref()).unwrap_or_default();
     let cells = [
         event.time.chars().take(19).collect::<String>().replace('T', " "),
         event.kind.to_string(),
-        event.of.to_string(),
+        event.subject.to_string(),
         format!("{name}{why}"),
     ];
     Row::new(id(event), tone(event.kind), "", cells)
@@ -94,14 +94,14 @@ fn detail(event: &HomeEvent) -> Detail {
     let mut facts = vec![Fact::title(event.to_string())];
     let mut fact = |label, text: Option<String>| facts.extend(text.map(|text| Fact::new(label, text)));
     fact("time", Some(event.time.clone()));
-    fact("of", Some(event.of.to_string()));
+    fact("of", Some(event.subject.to_string()));
     fact("name", event.name.clone());
     fact("project", event.project.as_ref().map(|path| path.display().to_string()));
     fact("id", event.id.clone());
-    fact("by", event.by.clone());
+    fact("by", event.actor.clone());
     fact("process", event.pid.map(|pid| pid.to_string()));
     fact("exit code", event.exit_code.map(|code| code.to_string()));
     fact("signal", event.signal.map(|signal| signal.to_string()));
-    fact("why", event.why.clone());
-    Detail::of(facts)
+    fact("why", event.reason.clone());
+    Detail::new(facts)
 }

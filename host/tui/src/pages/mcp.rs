@@ -1,28 +1,28 @@
 //! MCP servers behind aiw: whether they work, their tools, and what waits to be accepted; and the workflows over them.
 
 use aiw_app::feed::Topic;
-use aiw_app::servers::call::{self, ToolCallRequest, ToolCalled, ToolParameter};
+use aiw_app::servers::call::{self, ToolCallRequest, ToolCallResult, ToolParameter};
 use aiw_app::servers::{approve, edit, look};
 use aiw_app::workflows;
-use aiw_core::{Ask, Choice, Plan, Question, WorkflowName, counted, one_line};
+use aiw_core::{Choice, Plan, Prompter, Question, WorkflowName, counted, one_line};
 use aiw_orchestrator::{WorkflowSummary, Workflows};
 use aiw_routing::{Records, ServerEntry, ServerTool};
 
-use crate::ground::Ground;
-use crate::page::{Action, Column, Detail, Listed, Outcome, Page, PageAbout, Row};
-use crate::paint::{Fact, Tone};
-use crate::person::AtScreen;
+use crate::context::AppContext;
+use crate::page::{Action, Column, Detail, ListContent, Outcome, Page, PageAbout, Row};
+use crate::paint::{Fact, TextStyle};
 use crate::progress::said;
+use crate::prompter::TuiPrompter;
 use crate::screen::TerminalProgram;
 
 /// The beginning of the id of a workflow's row. No server has a name with it.
-const WORKFLOW: &str = "\nworkflow ";
+const WORKFLOW_ID_PREFIX: &str = "\nworkflow ";
 
 /// The page of MCP servers.
 pub(crate) struct McpServers;
 
 /// The screen in words.
-pub(super) static ABOUT: PageAbout = PageAbout {
+pub(super) static PAGE: PageAbout = PageAbout {
     title: "MCP",
     short: "MCP",
     word: "mcp",
@@ -51,11 +51,11 @@ pub(super) static ABOUT: PageAbout = PageAbout {
 
 impl Page for McpServers {
     fn about(&self) -> &'static PageAbout {
-        &ABOUT
+        &PAGE
     }
 
-    fn list(&self, ground: &Ground, _: &str) -> Result<Listed, String> {
-        let answer = look::list(&ground.client, &aiw_core::Unasked).map_err(|e| said(&e))?;
+    fn list(&self, ground: &AppContext, _: &str) -> Result<ListContent, String> {
+        let answer = look::list(&ground.client, &aiw_core::NonInteractive).map_err(|e| said(&e))?;
         let records = Records::new(ground.home().clone());
         let waits = |name: &str| records.load(name).map_or(0, |record| record.changes().len());
         let rows = answer.servers.iter().map(|server| row(server, waits(&server.name)));
@@ -64,14 +64,14 @@ impl Page for McpServers {
             Err(e) => (Vec::new(), Some(said(&e))),
         };
         let rows = rows.chain(workflows.iter().map(workflow_row)).collect();
-        Ok(Listed::of(rows, answer.problems.into_iter().chain(problem)))
+        Ok(ListContent::new(rows, answer.problems.into_iter().chain(problem)))
     }
 
-    fn detail(&self, ground: &Ground, id: &str) -> Detail {
-        if let Some(name) = id.strip_prefix(WORKFLOW) {
+    fn detail(&self, ground: &AppContext, id: &str) -> Detail {
+        if let Some(name) = id.strip_prefix(WORKFLOW_ID_PREFIX) {
             return workflow_detail(ground, name);
         }
-        match look::show(&ground.client, id, &aiw_core::Unasked) {
+        match look::show(&ground.client, id, &aiw_core::NonInteractive) {
             Err(e) => Detail::failed(said(&e)),
             Ok(shown) => {
                 let record = Records::new(ground.home().clone()).load(id).unwrap_or_default();
@@ -85,7 +85,7 @@ impl Page for McpServers {
                 fact("version", shown.version);
                 fact("plugin", shown.plugin);
                 fact("file", Some(shown.file));
-                shown.shown.into_iter().for_each(|line| fact("", Some(line)));
+                shown.definition_lines.into_iter().for_each(|line| fact("", Some(line)));
                 let waiting = record.changes().len();
                 let waits = format!("{} of it; a shows and accepts", counted(waiting, "new definition"));
                 fact("waits", (waiting > 0).then_some(waits));
@@ -94,13 +94,13 @@ impl Page for McpServers {
                 if lines.is_empty() {
                     lines.push("no tools are known: s starts it and looks".to_owned());
                 }
-                Detail::of(facts).with_lines(lines)
+                Detail::new(facts).with_lines(lines)
             }
         }
     }
 
-    fn act(&self, ground: &Ground, key: char, id: &str, person: &AtScreen) -> Result<Outcome, String> {
-        if let Some(name) = id.strip_prefix(WORKFLOW) {
+    fn act(&self, ground: &AppContext, key: char, id: &str, person: &TuiPrompter) -> Result<Outcome, String> {
+        if let Some(name) = id.strip_prefix(WORKFLOW_ID_PREFIX) {
             return act_on_workflow(ground, key, name, person).map(Outcome::Said);
         }
         let (client, names) = (&*ground.client, [id.to_owned()]);
@@ -120,7 +120,7 @@ impl Page for McpServers {
                 person.outcome(|| "nothing waits".to_owned()).map(Outcome::Said)
             }
             'e' => {
-                let listed = look::list(client, &aiw_core::Unasked).map_err(|e| said(&e))?;
+                let listed = look::list(client, &aiw_core::NonInteractive).map_err(|e| said(&e))?;
                 let is_on = listed.servers.iter().any(|server| server.name == id && server.enabled);
                 edit::switch(client, &names, !is_on, person).map_err(|e| said(&e))?;
                 let now = if is_on { "hidden from clients" } else { "offered to clients" };
@@ -128,7 +128,7 @@ impl Page for McpServers {
             }
             't' => {
                 let answer = ground.block_on(look::tools(client, &names, person))?;
-                Ok(Outcome::Shown(tools(id, &answer.tools)))
+                Ok(Outcome::Details(tools(id, &answer.tools)))
             }
             'o' => Ok(Outcome::Run(TerminalProgram::own(["mcp", "login", "--", id])?)),
             _ => {
@@ -146,10 +146,10 @@ fn description(tool: &aiw_routing::ToolDefinition) -> String {
 /// Returns a server in the list, of which so many definitions wait to be accepted.
 pub(super) fn row(server: &ServerEntry, waits: usize) -> Row {
     let (state, tone) = match (&server.error, server.enabled, waits) {
-        (Some(_), ..) => ("can't be used", Tone::Bad),
-        (None, false, _) => ("hidden", Tone::Plain),
-        (None, true, 1..) => ("to approve", Tone::Warn),
-        (None, true, 0) => ("offered", Tone::Good),
+        (Some(_), ..) => ("can't be used", TextStyle::Bad),
+        (None, false, _) => ("hidden", TextStyle::Plain),
+        (None, true, 1..) => ("to approve", TextStyle::Warn),
+        (None, true, 0) => ("offered", TextStyle::Good),
     };
     let cells = [
         server.name.clone(),
@@ -170,9 +170,9 @@ pub(super) fn row(server: &ServerEntry, waits: usize) -> Row {
 /// Returns a workflow in the list.
 fn workflow_row(workflow: &WorkflowSummary) -> Row {
     let (tone, keys) = match workflow.state {
-        "approved" => (Tone::Good, "d"),
-        "broken" => (Tone::Bad, "d"),
-        _ => (Tone::Warn, "ad"),
+        "approved" => (TextStyle::Good, "d"),
+        "broken" => (TextStyle::Bad, "d"),
+        _ => (TextStyle::Warn, "ad"),
     };
     let problem = workflow.problem.as_ref().map(|problem| format!("it {problem}"));
     let cells = [
@@ -183,10 +183,10 @@ fn workflow_row(workflow: &WorkflowSummary) -> Row {
         "script".to_owned(),
         problem.or_else(|| workflow.description.clone()).unwrap_or_default(),
     ];
-    Row::new(format!("{WORKFLOW}{}", workflow.name), tone, keys, cells)
+    Row::new(format!("{WORKFLOW_ID_PREFIX}{}", workflow.name), tone, keys, cells)
 }
 
-fn workflow_detail(ground: &Ground, name: &str) -> Detail {
+fn workflow_detail(ground: &AppContext, name: &str) -> Detail {
     let listed = match workflows::list(&ground.client) {
         Ok(listed) => listed,
         Err(e) => return Detail::failed(said(&e)),
@@ -201,10 +201,10 @@ fn workflow_detail(ground: &Ground, name: &str) -> Detail {
     facts.push(Fact::new("file", workflow.path.display().to_string()));
     let kept = name.parse::<WorkflowName>().ok().map(|name| Workflows::new(ground.home().clone()).get(&name));
     let text = kept.and_then(Result::ok).map(|kept| kept.text).unwrap_or_default();
-    Detail::of(facts).with_lines(text.lines())
+    Detail::new(facts).with_lines(text.lines())
 }
 
-fn act_on_workflow(ground: &Ground, key: char, name: &str, person: &AtScreen) -> Result<String, String> {
+fn act_on_workflow(ground: &AppContext, key: char, name: &str, person: &TuiPrompter) -> Result<String, String> {
     let own = name.parse::<WorkflowName>().map_err(|e| e.to_string())?;
     if key == 'a' {
         ground.block_on(workflows::approve_named(&ground.client, &own, person, person))?;
@@ -215,10 +215,10 @@ fn act_on_workflow(ground: &Ground, key: char, name: &str, person: &AtScreen) ->
 }
 
 /// Calls one of a server's tools: which one, and with what, is asked.
-fn call_tool(ground: &Ground, server: &str, person: &AtScreen) -> Result<Outcome, String> {
+fn call_tool(ground: &AppContext, server: &str, person: &TuiPrompter) -> Result<Outcome, String> {
     let client = &*ground.client;
     let known = ground.block_on(look::tools(client, &[server.to_owned()], person))?.tools;
-    let known: Vec<&ServerTool> = known.iter().filter(|tool| !tool.withheld).collect();
+    let known: Vec<&ServerTool> = known.iter().filter(|tool| !tool.blocked).collect();
     if known.is_empty() {
         return Err(format!("{server} has no tool that can be called"));
     }
@@ -232,26 +232,26 @@ fn call_tool(ground: &Ground, server: &str, person: &AtScreen) -> Result<Outcome
         unshown: Vec::new(),
     };
     choice.hold_for(known.iter().map(|tool| &*tool.description).collect::<Vec<_>>().join("\n").as_bytes());
-    let chosen = ground.block_on(person.choose(&choice))?;
+    let chosen = ground.block_on(person.select(&choice))?;
     let tool = known.get(chosen).ok_or("there is no such tool")?;
     let questions = ground.block_on(call::questions(client, server, &tool.name, person))?;
     let does = if tool.read_only { "it says that it only reads" } else { "it may change something" };
     let plan = Plan {
         text: Some(tool.description.clone()),
         about: vec![does.to_owned()],
-        ..Plan::of(format!("Call the tool {} of {server}?", tool.name))
+        ..Plan::new(format!("Call the tool {} of {server}?", tool.name))
     };
     let asked: Vec<&Question> = questions.iter().collect();
-    let given = ground.block_on(person.agree(&plan, &asked))?;
+    let given = ground.block_on(person.confirm(&plan, &asked))?;
     let given = given.iter().map(|(name, value)| format!("{name}={}", value.expose())).collect();
-    let request = ToolCallRequest { name: format!("{server}/{}", tool.name), given };
-    Ok(Outcome::Shown(called(&ground.block_on(call::call(client, &request, person))?)))
+    let request = ToolCallRequest { name: format!("{server}/{}", tool.name), arguments: given };
+    Ok(Outcome::Details(called(&ground.block_on(call::call(client, &request, person))?)))
 }
 
-fn called(called: &ToolCalled) -> Detail {
-    let (state, tone) = if called.failed { ("it failed", Tone::Bad) } else { ("it answered", Tone::Good) };
+fn called(called: &ToolCallResult) -> Detail {
+    let (state, tone) = if called.failed { ("it failed", TextStyle::Bad) } else { ("it answered", TextStyle::Good) };
     let facts = vec![Fact::title(format!("the tool {}", called.tool)), Fact::new("", state).toned(tone)];
-    Detail::of(facts).with_lines(called.text.lines().take(Detail::LINES))
+    Detail::new(facts).with_lines(called.text.lines().take(Detail::MAX_LINES))
 }
 
 /// Returns the tools of a server with their parameters.
@@ -261,16 +261,16 @@ fn tools(server: &str, tools: &[ServerTool]) -> Detail {
     let facts = vec![Fact::title(format!("the tools of {server}")), Fact::new("in all", total)];
     let mut lines = Vec::new();
     // Those that wait for the user go first.
-    let (waiting, others): (Vec<&ServerTool>, Vec<&ServerTool>) = tools.iter().partition(|tool| tool.withheld);
+    let (waiting, others): (Vec<&ServerTool>, Vec<&ServerTool>) = tools.iter().partition(|tool| tool.blocked);
     for tool in waiting.into_iter().chain(others) {
         let reads = if tool.read_only { "  only reads" } else { "" };
-        let withheld = if tool.withheld { "  withheld: a shows why" } else { "" };
+        let withheld = if tool.blocked { "  withheld: a shows why" } else { "" };
         lines.push(format!("{}{reads}{withheld}", tool.name));
         lines.push(format!("  {}", one_line(&tool.description, 600)));
-        lines.extend(tool.suspicions.iter().map(|sentence| format!("  ! it {sentence}")));
+        lines.extend(tool.injection_findings.iter().map(|sentence| format!("  ! it {sentence}")));
         lines.extend(call::parameters(&tool.input_schema).map(parameter_line));
     }
-    Detail::of(facts).with_lines(lines)
+    Detail::new(facts).with_lines(lines)
 }
 
 fn parameter_line(parameter: ToolParameter<'_>) -> String {

@@ -22,18 +22,18 @@ use crate::page::{PLUGINS, PageAbout};
 
 /// The words that name the screens, in the order of their numbers, the last without one, each with the command that prints what it
 /// shows.
-pub(crate) static WORDS: [(&str, &str); 11] = [
-    words(&dashboard::ABOUT),
-    words(&tasks::ABOUT),
-    words(&processes::ABOUT),
-    words(&mcp::ABOUT),
-    words(&providers::ABOUT),
-    words(&history::ABOUT),
+pub(crate) static PAGE_NAMES: [(&str, &str); 11] = [
+    words(&dashboard::PAGE),
+    words(&tasks::PAGE),
+    words(&processes::PAGE),
+    words(&mcp::PAGE),
+    words(&providers::PAGE),
+    words(&history::PAGE),
     words(&PLUGINS),
-    words(&sync::ABOUT),
-    words(&status::ABOUT),
-    words(&events::ABOUT),
-    words(&sources::ABOUT),
+    words(&sync::PAGE),
+    words(&status::PAGE),
+    words(&events::PAGE),
+    words(&sources::PAGE),
 ];
 
 const fn words(about: &PageAbout) -> (&'static str, &'static str) {

@@ -13,18 +13,18 @@ use aiw_processes::{
 use aiw_supervisor::SupervisorError;
 use parking_lot::Mutex;
 
-use crate::ground::Ground;
-use crate::page::{Action, Column, Detail, Listed, Outcome, Page, PageAbout, Row};
-use crate::paint::{Fact, Tone};
-use crate::person::AtScreen;
+use crate::context::AppContext;
+use crate::page::{Action, Column, Detail, ListContent, Outcome, Page, PageAbout, Row};
+use crate::paint::{Fact, TextStyle};
 use crate::progress::said;
+use crate::prompter::TuiPrompter;
 use crate::screen::TerminalProgram;
 
 /// How many lines of output are shown.
-const LINES: usize = 300;
+const MAX_LINES: usize = 300;
 
 /// How many lines of output are shown to those who ask for more.
-const MORE: usize = 10_000;
+const MAX_EXPANDED_LINES: usize = 10_000;
 
 /// The processor time that a process had used, in milliseconds, and when that was looked at.
 type UsedTime = (Instant, u64);
@@ -36,13 +36,13 @@ pub(crate) struct ProcessesPage {
 }
 
 /// Returns what manages the processes of the client's project.
-pub(super) fn manager(ground: &Ground) -> Result<Manager, String> {
-    let manager = Manager::of(ground.home(), ground.client.cwd()).map_err(|e| said(&e))?;
+pub(super) fn manager(ground: &AppContext) -> Result<Manager, String> {
+    let manager = Manager::open_in(ground.home(), ground.client.cwd()).map_err(|e| said(&e))?;
     Ok(manager.with_executable(own_executable().map_err(|e| said(&e))?))
 }
 
 /// The screen in words.
-pub(super) static ABOUT: PageAbout = PageAbout {
+pub(super) static PAGE: PageAbout = PageAbout {
     title: "Processes",
     short: "Prc",
     word: "processes",
@@ -66,19 +66,19 @@ pub(super) static ABOUT: PageAbout = PageAbout {
         Action::new('r', "restart", "stop it and start it as it is defined now"),
         Action::new('a', "attach", "put its terminal, or its log and input, in this one; Ctrl-] comes back"),
         Action::new('L', "output", "the last 10000 lines of its output; `aiw logs ID` prints all that is kept"),
-        Action::of_all('u', "up", "start all that start by themselves"),
-        Action::of_all('D', "down", "stop all of the project: asks").asking("Stop all processes of the project? (y/N)"),
-        Action::of_all('e', "edit", "edit the project's file in your editor"),
+        Action::global('u', "up", "start all that start by themselves"),
+        Action::global('D', "down", "stop all of the project: asks").asking("Stop all processes of the project? (y/N)"),
+        Action::global('e', "edit", "edit the project's file in your editor"),
     ],
     is_searched: false,
 };
 
 impl Page for ProcessesPage {
     fn about(&self) -> &'static PageAbout {
-        &ABOUT
+        &PAGE
     }
 
-    fn list(&self, ground: &Ground, _: &str) -> Result<Listed, String> {
+    fn list(&self, ground: &AppContext, _: &str) -> Result<ListContent, String> {
         let (answer, problem) = manager(ground)?.ps(false, true).map_err(|e| said(&e))?;
         let now = Instant::now();
         let mut used = self.used.lock();
@@ -91,27 +91,27 @@ impl Page for ProcessesPage {
         let rows = answer.processes.iter().zip(shares).map(|(process, share)| row(process, share));
         let lives = answer.processes.iter().any(|process| process.state.is_alive());
         let rests = answer.processes.iter().any(|process| !process.state.is_alive() && process.can_start());
-        let listed = Listed::of(rows.collect(), problem.map(|problem| said(&problem)));
+        let listed = ListContent::new(rows.collect(), problem.map(|problem| said(&problem)));
         Ok(listed.without('u', !rests).without('D', !lives))
     }
 
-    fn detail(&self, ground: &Ground, id: &str) -> Detail {
+    fn detail(&self, ground: &AppContext, id: &str) -> Detail {
         let looked = manager(ground).and_then(|manager| {
             let status = manager.get(id).map_err(|e| said(&e))?;
             // One that was never started has no log.
             let log = manager.log(id).ok();
-            let lines = log.as_ref().map(|log| log.tail(LINES)).transpose().map_err(|e| e.to_string())?;
+            let lines = log.as_ref().map(|log| log.tail(MAX_LINES)).transpose().map_err(|e| e.to_string())?;
             let lines = lines.unwrap_or_default();
-            let detail = detail(&ProcessSummary::of(&status)).with_lines(lines.iter().map(|line| line.text()));
+            let detail = detail(&ProcessSummary::new(&status)).with_lines(lines.iter().map(|line| line.text()));
             Ok(Detail { logs: log.map(|log| log.directory().to_owned()), ..detail })
         });
         looked.unwrap_or_else(Detail::failed)
     }
 
-    fn act(&self, ground: &Ground, key: char, id: &str, person: &AtScreen) -> Result<Outcome, String> {
+    fn act(&self, ground: &AppContext, key: char, id: &str, person: &TuiPrompter) -> Result<Outcome, String> {
         let manager = manager(ground)?;
         if ['s', 'r', 'u'].contains(&key) {
-            manager.look_after().map_err(|e| said(&e))?;
+            manager.reconcile().map_err(|e| said(&e))?;
         }
         let ids = [id.to_owned()];
         let said = match key {
@@ -124,9 +124,10 @@ impl Page for ProcessesPage {
             'e' => return Ok(Outcome::Run(TerminalProgram::own(["process", "edit"])?)),
             _ => {
                 let log = manager.log(id).map_err(|e| said(&e))?;
-                let (last, count) = log.so_far(FollowFrom::Start).and_then(newest).map_err(|e| e.to_string())?;
-                let detail = Detail::of(output_facts(id, last.len(), count));
-                return Ok(Outcome::Shown(detail.with_lines(last.iter().map(|line| line.text()))));
+                let (last, count) =
+                    log.existing_lines(FollowFrom::Start).and_then(newest).map_err(|e| e.to_string())?;
+                let detail = Detail::new(output_facts(id, last.len(), count));
+                return Ok(Outcome::Details(detail.with_lines(last.iter().map(|line| line.text()))));
             }
         };
         Ok(Outcome::Said(said))
@@ -139,7 +140,7 @@ fn newest(mut log: Follow) -> Result<(VecDeque<LogEntry>, usize), SupervisorErro
     let mut keep = |entries: Vec<LogEntry>| {
         count += entries.len();
         last.extend(entries);
-        last.drain(..last.len().saturating_sub(MORE));
+        last.drain(..last.len().saturating_sub(MAX_EXPANDED_LINES));
     };
     loop {
         let entries = log.next(Duration::ZERO)?;
@@ -167,12 +168,12 @@ fn share(cpu_ms: u64, time: Duration) -> Option<f64> {
     (millis >= 100.0).then(|| cpu_ms as f64 / millis * 100.0)
 }
 
-fn tone(state: RunState) -> Tone {
+fn tone(state: RunState) -> TextStyle {
     match state {
-        RunState::Running => Tone::Good,
-        RunState::Failed | RunState::Unhealthy | RunState::CrashLooping => Tone::Bad,
-        RunState::Starting | RunState::Stopping => Tone::Warn,
-        _ => Tone::Plain,
+        RunState::Running => TextStyle::Good,
+        RunState::Failed | RunState::Unhealthy | RunState::CrashLooping => TextStyle::Bad,
+        RunState::Starting | RunState::Stopping => TextStyle::Warn,
+        _ => TextStyle::Plain,
     }
 }
 
@@ -180,14 +181,14 @@ fn tone(state: RunState) -> Tone {
 pub(super) fn row(process: &ProcessSummary, share: Option<f64>) -> Row {
     let usage = process.usage.as_ref();
     let why = process.why();
-    let next = process.next_start.as_deref().and_then(soon);
+    let next = process.next_run_at.as_deref().and_then(soon);
     let cells = [
         process.id.clone(),
         process.state.to_string(),
         process.ports.iter().map(u16::to_string).collect::<Vec<_>>().join(" "),
         share.map(|share| format!("{share:.0} %")).unwrap_or_default(),
         usage.map(|used| format!("{} MB", used.memory >> 20)).unwrap_or_default(),
-        process.running_since.as_deref().and_then(since_rfc3339).map(up).or(next).unwrap_or_default(),
+        process.started_at.as_deref().and_then(since_rfc3339).map(up).or(next).unwrap_or_default(),
         if process.restarts > 0 { process.restarts.to_string() } else { String::new() },
         process.pid.map(|pid| pid.to_string()).unwrap_or_default(),
         if why.is_empty() { process.command.clone() } else { why },
@@ -225,11 +226,11 @@ pub(super) fn detail(process: &ProcessSummary) -> Detail {
     fact("group", process.group.clone().unwrap_or_default());
     fact("started", process.started.clone().unwrap_or_default());
     fact("ended", process.ended.clone().unwrap_or_default());
-    fact("next", process.next_start.clone().unwrap_or_default());
-    for cause in process.causes.iter().rev().take(3) {
-        fact("again", format!("{} {}", cause.time, cause.why));
+    fact("next", process.next_run_at.clone().unwrap_or_default());
+    for cause in process.restart_reasons.iter().rev().take(3) {
+        fact("again", format!("{} {}", cause.time, cause.reason));
     }
-    Detail::of(facts)
+    Detail::new(facts)
 }
 
 /// Says what was started.
@@ -244,7 +245,7 @@ fn started(results: StartResults) -> Result<String, String> {
 /// Stops processes, or all, and says which.
 fn stopped(manager: &Manager, ids: &[String]) -> Result<String, String> {
     // What can't be started again keeps nothing from being stopped.
-    let _ = manager.look_after();
+    let _ = manager.reconcile();
     let mut names = Vec::new();
     for (id, result) in manager.down(ids).map_err(|e| said(&e))? {
         if result.map_err(|e| format!("{id}: {}", said(&e)))? {

@@ -4,31 +4,31 @@ use aiw_app::feed::Topic;
 use aiw_app::phrases::{ago, since_rfc3339};
 use aiw_app::{budgets, pools};
 use aiw_core::provider::KeyState;
-use aiw_core::{Ask, AskError, CliKind, Family, Plan, ProviderName, Sink, counted, is_model};
+use aiw_core::{CliKind, Family, Plan, PromptError, Prompter, ProviderName, Reporter, counted, is_model};
 use aiw_home::{ModelFor, SecretRef};
 use aiw_providers::{
     NewTokenSource, PoolSummary, ProviderChanges, ProviderDetails, ProviderError, ProviderSummary, Providers as Verbs,
     SecretState, TestSummary,
 };
 
-use crate::ground::Ground;
-use crate::page::{Action, Column, Detail, Listed, Outcome, Page, PageAbout, Row};
-use crate::paint::{Fact, Tone};
-use crate::person::AtScreen;
+use crate::context::AppContext;
+use crate::page::{Action, Column, Detail, ListContent, Outcome, Page, PageAbout, Row};
+use crate::paint::{Fact, TextStyle};
 use crate::progress::said;
+use crate::prompter::TuiPrompter;
 
 /// The beginning of the id of a pool's row. No provider has a name with it.
-const POOL: &str = "pool:";
+const POOL_ID_PREFIX: &str = "pool:";
 
 /// The page of providers.
 pub(crate) struct ProvidersPage;
 
-fn verbs(ground: &Ground) -> Result<Verbs, String> {
+fn verbs(ground: &AppContext) -> Result<Verbs, String> {
     ground.client.providers().map_err(|e| said(&e))
 }
 
 /// The screen in words.
-pub(super) static ABOUT: PageAbout = PageAbout {
+pub(super) static PAGE: PageAbout = PageAbout {
     title: "Providers",
     short: "Prv",
     word: "providers",
@@ -48,41 +48,41 @@ pub(super) static ABOUT: PageAbout = PageAbout {
         Action::new('c', "change key", "type another key, which is not shown"),
         Action::new('w', "wake", "ask all members of the pool again"),
         Action::new('d', "remove", "remove it, with its secret: asks"),
-        Action::of_all('n', "new", "add a provider, by questions"),
+        Action::global('n', "new", "add a provider, by questions"),
         Action::new('e', "edit", "its addresses, models and the words for its use, by questions"),
-        Action::of_all('b', "budgets", "what runs may use, and what is left"),
+        Action::global('b', "budgets", "what runs may use, and what is left"),
     ],
     is_searched: false,
 };
 
 impl Page for ProvidersPage {
     fn about(&self) -> &'static PageAbout {
-        &ABOUT
+        &PAGE
     }
 
-    fn list(&self, ground: &Ground, _: &str) -> Result<Listed, String> {
+    fn list(&self, ground: &AppContext, _: &str) -> Result<ListContent, String> {
         let verbs = verbs(ground)?;
         let (providers, mut problems) = ground.block_on(verbs.list())?;
         let (pools, more) = verbs.pools().map_err(|e| said(&e))?;
         problems.extend(more);
         problems.extend(ground.client.notes());
         let rests =
-            |pool: &PoolSummary| pools::show(ground.home(), &verbs, &pool.name).map_or(0, |it| it.resting.len());
+            |pool: &PoolSummary| pools::show(ground.home(), &verbs, &pool.name).map_or(0, |it| it.cooldowns.len());
         let rows = providers.iter().map(row).chain(pools.iter().map(|pool| pool_row(pool, rests(pool))));
-        Ok(Listed::of(rows.collect(), problems))
+        Ok(ListContent::new(rows.collect(), problems))
     }
 
-    fn detail(&self, ground: &Ground, id: &str) -> Detail {
-        let looked = verbs(ground).and_then(|verbs| match id.strip_prefix(POOL) {
+    fn detail(&self, ground: &AppContext, id: &str) -> Detail {
+        let looked = verbs(ground).and_then(|verbs| match id.strip_prefix(POOL_ID_PREFIX) {
             Some(pool) => pools::show(ground.home(), &verbs, pool).map(|it| pool_detail(&it)).map_err(|e| said(&e)),
             None => ground.block_on(verbs.show(id)).map(|provider| detail(&provider)),
         });
         looked.unwrap_or_else(Detail::failed)
     }
 
-    fn act(&self, ground: &Ground, key: char, id: &str, person: &AtScreen) -> Result<Outcome, String> {
+    fn act(&self, ground: &AppContext, key: char, id: &str, person: &TuiPrompter) -> Result<Outcome, String> {
         let verbs = verbs(ground)?;
-        let name = id.strip_prefix(POOL).unwrap_or(id);
+        let name = id.strip_prefix(POOL_ID_PREFIX).unwrap_or(id);
         Ok(Outcome::Said(match key {
             't' => {
                 let tested = TestSummary::of(name, &ground.block_on(verbs.test(name))?);
@@ -104,7 +104,7 @@ impl Page for ProvidersPage {
                 format!("{name} is the default of {}", clis.collect::<Vec<_>>().join(", "))
             }
             'c' => {
-                let changes = ProviderChanges { token: Some(NewTokenSource::Given), ..ProviderChanges::default() };
+                let changes = ProviderChanges { token: Some(NewTokenSource::Prompted), ..ProviderChanges::default() };
                 let own = name.parse::<ProviderName>().map_err(|e| e.to_string())?;
                 let changed = ground.block_on(verbs.edit(&own, &changes, person))?;
                 added(&format!("{name} has another key"), &changed.notes)
@@ -123,9 +123,9 @@ impl Page for ProvidersPage {
                 pools::reset(ground.home(), &verbs, name).map_err(|e| said(&e))?;
                 format!("all members of {name} are asked again")
             }
-            'b' => return budgets_shown(ground).map(Outcome::Shown),
-            _ if id.starts_with(POOL) => {
-                let plan = Plan::of(format!("Remove the pool `{name}`?"));
+            'b' => return budgets_shown(ground).map(Outcome::Details),
+            _ if id.starts_with(POOL_ID_PREFIX) => {
+                let plan = Plan::new(format!("Remove the pool `{name}`?"));
                 ground.block_on(agreed(&plan, person))?;
                 pools::remove(ground.home(), &verbs, name).map_err(|e| said(&e))?;
                 format!("removed {name}")
@@ -136,34 +136,39 @@ impl Page for ProvidersPage {
 }
 
 /// Agrees to a plan or fails.
-async fn agreed(plan: &Plan, ask: &dyn Ask) -> Result<(), AskError> {
-    ask.agree(plan, &[]).await.map(drop)
+async fn agreed(plan: &Plan, ask: &dyn Prompter) -> Result<(), PromptError> {
+    ask.confirm(plan, &[]).await.map(drop)
 }
 
 /// Removes the provider that the person has agreed to, and no other that has its name by then.
-fn removed(ground: &Ground, verbs: &Verbs, name: &str, ask: &dyn Ask) -> Result<String, String> {
+fn removed(ground: &AppContext, verbs: &Verbs, name: &str, ask: &dyn Prompter) -> Result<String, String> {
     let file = verbs.file().map_err(|e| said(&e))?;
     let seen = file.get(name).map_err(|e| said(&e))?.ok_or_else(|| format!("there is no provider `{name}`"))?;
     let about = |(family, url): (&Family, &String)| format!("{family}: {url}");
     let about = seen.base_urls.iter().map(about).collect();
-    let plan = Plan { about, ..Plan::of(format!("Remove `{name}` with its secret?")) };
+    let plan = Plan { about, ..Plan::new(format!("Remove `{name}` with its secret?")) };
     ground.block_on(agreed(&plan, ask))?;
     aiw_app::providers::remove_seen(ground.home(), verbs, seen).map_err(|e| said(&e))?;
     Ok(format!("removed {name}"))
 }
 
 /// Asks for what is to be different of a provider. Whoever types nothing leaves it as it is.
-async fn asked(verbs: &Verbs, name: &str, ask: &dyn Ask, sink: &dyn Sink) -> Result<ProviderChanges, ProviderError> {
+async fn asked(
+    verbs: &Verbs,
+    name: &str,
+    ask: &dyn Prompter,
+    sink: &dyn Reporter,
+) -> Result<ProviderChanges, ProviderError> {
     let now = verbs.show(name).await?;
     let mut changes = ProviderChanges::default();
     for (family, url) in &now.summary.base_urls {
         let words = format!("Address for the {family} API (empty for {url}):");
-        changes.base_urls.extend(of_use(&words, address, ask, sink).await?.map(|url| (Some(*family), url)));
+        changes.base_urls.extend(usage_detail(&words, address, ask, sink).await?.map(|url| (Some(*family), url)));
     }
     changes.model = of_or_none(&now.model, "Model", "the CLI's own choice", model, ask, sink).await?;
     for (of, now) in &now.models {
         let words = format!("Model for {of} (empty for {now}, `-` for none):");
-        let given = of_use(&words, model, ask, sink).await?;
+        let given = usage_detail(&words, model, ask, sink).await?;
         changes.models.extend(given.and_then(|model| Some((ModelFor::try_from(of.clone()).ok()?, model))));
     }
     let scenario = |typed: &str| Ok(without_dash(typed));
@@ -177,23 +182,23 @@ async fn of_or_none(
     what: &str,
     none: &str,
     read: impl Fn(&str) -> Result<String, String>,
-    ask: &dyn Ask,
-    sink: &dyn Sink,
-) -> Result<Option<String>, AskError> {
+    ask: &dyn Prompter,
+    sink: &dyn Reporter,
+) -> Result<Option<String>, PromptError> {
     let words = match now {
         Some(now) => format!("{what} (empty for {now}, `-` for {none}):"),
         None => format!("{what} (empty for {none}):"),
     };
-    of_use(&words, read, ask, sink).await
+    usage_detail(&words, read, ask, sink).await
 }
 
 /// Asks until the answer is of use, and says at once why one is not.
-pub(super) async fn of_use(
+pub(super) async fn usage_detail(
     words: &str,
     read: impl Fn(&str) -> Result<String, String>,
-    ask: &dyn Ask,
-    sink: &dyn Sink,
-) -> Result<Option<String>, AskError> {
+    ask: &dyn Prompter,
+    sink: &dyn Reporter,
+) -> Result<Option<String>, PromptError> {
     while let Some(typed) = ask.text(words).await? {
         match read(&typed) {
             Ok(value) => return Ok(Some(value)),
@@ -238,10 +243,10 @@ pub(super) fn row(provider: &ProviderSummary) -> Row {
     let health = provider.health.as_ref();
     let when = health.and_then(|health| since_rfc3339(&health.checked)).map(ago).unwrap_or_default();
     let (state, tone) = match (provider.secret, health.and_then(|health| health.healthy)) {
-        (SecretState::Missing, _) if !provider.needs_none => ("key missing".to_owned(), Tone::Bad),
-        (_, Some(true)) => (format!("answered {when}"), Tone::Good),
-        (_, Some(false)) => (format!("failed {when}"), Tone::Bad),
-        (_, None) => ("ready".to_owned(), Tone::Plain),
+        (SecretState::Missing, _) if !provider.needs_none => ("key missing".to_owned(), TextStyle::Bad),
+        (_, Some(true)) => (format!("answered {when}"), TextStyle::Good),
+        (_, Some(false)) => (format!("failed {when}"), TextStyle::Bad),
+        (_, None) => ("ready".to_owned(), TextStyle::Plain),
     };
     let cells = [
         format!("{}{}", provider.name, if provider.default { " (default)" } else { "" }),
@@ -258,13 +263,14 @@ pub(super) fn pool_row(pool: &PoolSummary, resting: usize) -> Row {
     let members = pool.members.iter().map(|member| member.provider.as_str()).collect::<Vec<_>>().join(", ");
     let is_broken = pool.members.iter().any(|member| !member.exists);
     let (state, tone) = match (is_broken, resting) {
-        (true, _) => ("member missing".to_owned(), Tone::Bad),
-        (false, 0) => ("ready".to_owned(), Tone::Plain),
-        (false, count) => (format!("{count} of {} rest", pool.members.len()), Tone::Warn),
+        (true, _) => ("member missing".to_owned(), TextStyle::Bad),
+        (false, 0) => ("ready".to_owned(), TextStyle::Plain),
+        (false, count) => (format!("{count} of {} rest", pool.members.len()), TextStyle::Warn),
     };
     let name = format!("{}{}", pool.name, if pool.default_for.is_empty() { "" } else { " (default)" });
-    let cells = [name, state, "pool".to_owned(), names(&pool.default_for, &[]), format!("{}: {members}", pool.choose)];
-    Row::new(format!("{POOL}{}", pool.name), tone, "mwd", cells)
+    let cells =
+        [name, state, "pool".to_owned(), names(&pool.default_for, &[]), format!("{}: {members}", pool.strategy)];
+    Row::new(format!("{POOL_ID_PREFIX}{}", pool.name), tone, "mwd", cells)
 }
 
 fn detail(provider: &ProviderDetails) -> Detail {
@@ -301,31 +307,31 @@ fn detail(provider: &ProviderDetails) -> Detail {
         fact("checked", health.checked.clone());
         fact("problem", health.problem.clone().unwrap_or_default());
     }
-    Detail::of(facts)
+    Detail::new(facts)
 }
 
 fn pool_detail(details: &pools::PoolDetails) -> Detail {
     let pool = &details.pool;
     let mut facts =
-        vec![Fact::title(format!("pool {}", pool.name)), Fact::new("chooses", format!("by {}", pool.choose))];
+        vec![Fact::title(format!("pool {}", pool.name)), Fact::new("chooses", format!("by {}", pool.strategy))];
     for member in &pool.members {
         let model = member.model.as_ref().map(|model| format!(" with {model}")).unwrap_or_default();
         let gone = if member.exists { "" } else { ": there is no such provider" };
         facts.push(Fact::new("member", format!("{}{model}{gone}", member.provider)));
     }
-    facts.extend(details.resting.iter().map(|rest| Fact::new("rests", rest.line()).toned(Tone::Warn)));
-    Detail::of(facts)
+    facts.extend(details.cooldowns.iter().map(|rest| Fact::new("cooldown", rest.line()).toned(TextStyle::Warn)));
+    Detail::new(facts)
 }
 
 /// Returns what runs may use, and what is left of that.
-fn budgets_shown(ground: &Ground) -> Result<Detail, String> {
+fn budgets_shown(ground: &AppContext) -> Result<Detail, String> {
     let (list, loss) = budgets::list(ground.home()).map_err(|e| said(&e))?;
     let mut facts = vec![Fact::title("budgets")];
-    facts.extend(loss.map(|loss| Fact::new("lost", loss.to_string()).toned(Tone::Bad)));
+    facts.extend(loss.map(|loss| Fact::new("lost", loss.to_string()).toned(TextStyle::Bad)));
     facts
         .extend(list.budgets.iter().map(|budget| Fact::new("", format!("{}; {}", budget.line(), budget.spent_line()))));
     if list.budgets.is_empty() {
         facts.push(Fact::new("", "none: `aiw budget set` limits what runs may use"));
     }
-    Ok(Detail::of(facts))
+    Ok(Detail::new(facts))
 }

@@ -3,33 +3,33 @@
 use aiw_app::feed::Topic;
 use aiw_app::phrases::{ago, since, since_rfc3339};
 use aiw_app::plugins::add_market;
-use aiw_core::{Ask, counted};
+use aiw_core::{Prompter, counted};
 use aiw_markets::{AddOptions, MarketSummary, Markets};
-use aiw_registries::KnownRegistry;
+use aiw_registries::RegistryInfo;
 
-use crate::ground::Ground;
-use crate::page::{Action, Column, Detail, Listed, Outcome, Page, PageAbout, Row};
-use crate::paint::{Fact, Tone};
-use crate::person::AtScreen;
+use crate::context::AppContext;
+use crate::page::{Action, Column, Detail, ListContent, Outcome, Page, PageAbout, Row};
+use crate::paint::{Fact, TextStyle};
 use crate::progress::said;
+use crate::prompter::TuiPrompter;
 
 /// The beginning of the id of a registry's row. No marketplace has a name with it.
-const REGISTRY: &str = "registry:";
+const REGISTRY_ID_PREFIX: &str = "registry:";
 
 /// The page of marketplaces and registries.
 pub(crate) struct SourcesPage;
 
-fn markets(ground: &Ground) -> Result<Markets, String> {
+fn markets(ground: &AppContext) -> Result<Markets, String> {
     ground.client.markets().map_err(|e| said(&e))
 }
 
-fn registries(ground: &Ground) -> Result<Vec<KnownRegistry>, String> {
+fn registries(ground: &AppContext) -> Result<Vec<RegistryInfo>, String> {
     let library = ground.client.library().map_err(|e| said(&e))?;
     aiw_registries::known(ground.home(), library).map_err(|e| said(&e))
 }
 
 /// The screen in words.
-pub(super) static ABOUT: PageAbout = PageAbout {
+pub(super) static PAGE: PageAbout = PageAbout {
     title: "Sources",
     short: "Src",
     word: "sources",
@@ -47,39 +47,39 @@ pub(super) static ABOUT: PageAbout = PageAbout {
         Action::new('u', "update", "fetch the marketplace again, or what is due of the registries"),
         Action::new('d', "remove", "remove the marketplace; its installed plugins stay: asks")
             .asking("Remove the marketplace {}? (y/N)"),
-        Action::of_all('n', "new", "add a marketplace: OWNER/REPO, an address or a path"),
+        Action::global('n', "new", "add a marketplace: OWNER/REPO, an address or a path"),
     ],
     is_searched: false,
 };
 
 impl Page for SourcesPage {
     fn about(&self) -> &'static PageAbout {
-        &ABOUT
+        &PAGE
     }
 
-    fn list(&self, ground: &Ground, _: &str) -> Result<Listed, String> {
+    fn list(&self, ground: &AppContext, _: &str) -> Result<ListContent, String> {
         let (statuses, mut problems) = markets(ground)?.statuses().map_err(|e| said(&e))?;
-        let mut rows: Vec<Row> = statuses.iter().map(|status| market_row(&MarketSummary::of(status))).collect();
+        let mut rows: Vec<Row> = statuses.iter().map(|status| market_row(&MarketSummary::new(status))).collect();
         match registries(ground) {
             Ok(registries) => rows.extend(registries.iter().map(registry_row)),
             Err(why) => problems.push(why),
         }
-        Ok(Listed::of(rows, problems))
+        Ok(ListContent::new(rows, problems))
     }
 
-    fn detail(&self, ground: &Ground, id: &str) -> Detail {
-        let looked = match id.strip_prefix(REGISTRY) {
+    fn detail(&self, ground: &AppContext, id: &str) -> Detail {
+        let looked = match id.strip_prefix(REGISTRY_ID_PREFIX) {
             Some(registry) => registry_facts(ground, registry),
             None => market_facts(ground, id),
         };
         match looked {
-            Ok(Some(facts)) => Detail::of(facts),
+            Ok(Some(facts)) => Detail::new(facts),
             Ok(None) => Detail::failed("it is gone"),
             Err(why) => Detail::failed(why),
         }
     }
 
-    fn act(&self, ground: &Ground, key: char, id: &str, person: &AtScreen) -> Result<Outcome, String> {
+    fn act(&self, ground: &AppContext, key: char, id: &str, person: &TuiPrompter) -> Result<Outcome, String> {
         Ok(Outcome::Said(match key {
             'n' => {
                 let question = "The marketplace: OWNER/REPO of GitHub, an address, or a path";
@@ -97,7 +97,7 @@ impl Page for SourcesPage {
                 let left = if stay > 0 { format!("; {} of it stay", counted(stay, "plugin")) } else { String::new() };
                 format!("removed {id}{left}")
             }
-            _ if id.starts_with(REGISTRY) => {
+            _ if id.starts_with(REGISTRY_ID_PREFIX) => {
                 let registries = ground.client.registries().map_err(|e| said(&e))?;
                 ground.block_on(registries.sync())?;
                 "the copies of the registries are up to date, or say why they are not".to_owned()
@@ -112,9 +112,9 @@ impl Page for SourcesPage {
 }
 
 /// Returns what is known of a marketplace, if it is there.
-fn market_facts(ground: &Ground, name: &str) -> Result<Option<Vec<Fact>>, String> {
+fn market_facts(ground: &AppContext, name: &str) -> Result<Option<Vec<Fact>>, String> {
     let (statuses, _) = markets(ground)?.statuses().map_err(|e| said(&e))?;
-    let market = statuses.iter().map(MarketSummary::of).find(|market| market.name == name);
+    let market = statuses.iter().map(MarketSummary::new).find(|market| market.name == name);
     Ok(market.map(|market| {
         let mut facts = vec![Fact::title(market.name), Fact::new("from", market.source)];
         facts.extend(market.official.then(|| Fact::new("", "one of Anthropic's own")));
@@ -124,12 +124,12 @@ fn market_facts(ground: &Ground, name: &str) -> Result<Option<Vec<Fact>>, String
 }
 
 /// Returns what is known of a registry, if it is there.
-fn registry_facts(ground: &Ground, id: &str) -> Result<Option<Vec<Fact>>, String> {
+fn registry_facts(ground: &AppContext, id: &str) -> Result<Option<Vec<Fact>>, String> {
     let registry = registries(ground)?.into_iter().find(|registry| registry.id == id);
     Ok(registry.map(|registry| {
         let mut facts = vec![Fact::title(registry.id)];
         facts.extend(registry.fetched.map(|time| Fact::new("copy", format!("made {}", ago(since(time))))));
-        facts.extend(registry.problem.map(|problem| Fact::new("problem", problem).toned(Tone::Bad)));
+        facts.extend(registry.problem.map(|problem| Fact::new("problem", problem).toned(TextStyle::Bad)));
         facts
     }))
 }
@@ -137,9 +137,9 @@ fn registry_facts(ground: &Ground, id: &str) -> Result<Option<Vec<Fact>>, String
 /// Returns a marketplace in the list.
 pub(super) fn market_row(market: &MarketSummary) -> Row {
     let (state, tone) = match (market.enabled, market.plugins) {
-        (false, _) => ("off", Tone::Plain),
-        (true, None) => ("not fetched", Tone::Warn),
-        (true, Some(_)) => ("marketplace", Tone::Good),
+        (false, _) => ("off", TextStyle::Plain),
+        (true, None) => ("not fetched", TextStyle::Warn),
+        (true, Some(_)) => ("marketplace", TextStyle::Good),
     };
     let fetched = market.fetched_at.as_deref().and_then(since_rfc3339);
     let cells = [
@@ -153,11 +153,11 @@ pub(super) fn market_row(market: &MarketSummary) -> Row {
 }
 
 /// Returns a registry in the list.
-pub(super) fn registry_row(registry: &KnownRegistry) -> Row {
-    let (state, tone) = match (registry.on, &registry.problem) {
-        (false, _) => ("off", Tone::Plain),
-        (true, Some(_)) => ("out of date", Tone::Warn),
-        (true, None) => ("registry", Tone::Good),
+pub(super) fn registry_row(registry: &RegistryInfo) -> Row {
+    let (state, tone) = match (registry.enabled, &registry.problem) {
+        (false, _) => ("off", TextStyle::Plain),
+        (true, Some(_)) => ("out of date", TextStyle::Warn),
+        (true, None) => ("registry", TextStyle::Good),
     };
     let cells = [
         registry.id.clone(),
@@ -166,5 +166,5 @@ pub(super) fn registry_row(registry: &KnownRegistry) -> Row {
         registry.fetched.map(since).map(ago).unwrap_or_default(),
         registry.problem.clone().unwrap_or_default(),
     ];
-    Row::new(format!("{REGISTRY}{}", registry.id), tone, if registry.on { "u" } else { "" }, cells)
+    Row::new(format!("{REGISTRY_ID_PREFIX}{}", registry.id), tone, if registry.enabled { "u" } else { "" }, cells)
 }

@@ -1,18 +1,18 @@
 //! Status: what is installed and in which version, what runs and what was used today, and what is wrong.
 
-use aiw_app::cli_news::{CliNews, last_known};
+use aiw_app::cli_updates::{CliUpdate, last_known};
+use aiw_app::daemon::DaemonState;
 use aiw_app::doctor::CheckedPart;
 use aiw_app::feed::Topic;
 use aiw_app::installation::Update;
 use aiw_app::phrases::tokens;
-use aiw_app::resident::ResidentState;
 use aiw_app::tasks::{self, TaskStatus};
 use aiw_core::counted;
 use aiw_launch::{CliDetails, Search, detect};
 
-use crate::ground::Ground;
-use crate::page::{Column, Detail, Listed, Page, PageAbout, Row};
-use crate::paint::{Fact, Tone};
+use crate::context::AppContext;
+use crate::page::{Column, Detail, ListContent, Page, PageAbout, Row};
+use crate::paint::{Fact, TextStyle};
 use crate::progress::said;
 
 /// The page of the state of everything.
@@ -22,13 +22,13 @@ pub(crate) struct StatusPage;
 pub(super) struct StatePart {
     pub(super) name: String,
     pub(super) state: &'static str,
-    pub(super) tone: Tone,
+    pub(super) tone: TextStyle,
     pub(super) about: String,
     pub(super) facts: Vec<Fact>,
 }
 
 impl StatePart {
-    fn new(name: impl Into<String>, state: &'static str, tone: Tone, about: String) -> Self {
+    fn new(name: impl Into<String>, state: &'static str, tone: TextStyle, about: String) -> Self {
         let name = name.into();
         let facts = vec![Fact::title(&name), Fact::new("", &about)];
         Self { name, state, tone, about, facts }
@@ -40,7 +40,7 @@ impl StatePart {
 }
 
 /// The screen in words.
-pub(super) static ABOUT: PageAbout = PageAbout {
+pub(super) static PAGE: PageAbout = PageAbout {
     title: "Status",
     short: "Sta",
     word: "status",
@@ -54,39 +54,39 @@ pub(super) static ABOUT: PageAbout = PageAbout {
 
 impl Page for StatusPage {
     fn about(&self) -> &'static PageAbout {
-        &ABOUT
+        &PAGE
     }
 
-    fn list(&self, ground: &Ground, _: &str) -> Result<Listed, String> {
-        Ok(Listed::of(parts(ground).iter().map(StatePart::row).collect(), []))
+    fn list(&self, ground: &AppContext, _: &str) -> Result<ListContent, String> {
+        Ok(ListContent::new(parts(ground).iter().map(StatePart::row).collect(), []))
     }
 
-    fn detail(&self, ground: &Ground, id: &str) -> Detail {
+    fn detail(&self, ground: &AppContext, id: &str) -> Detail {
         let part = parts(ground).into_iter().find(|part| part.name == id);
-        part.map_or_else(|| Detail::failed("it is gone"), |part| Detail::of(part.facts))
+        part.map_or_else(|| Detail::failed("it is gone"), |part| Detail::new(part.facts))
     }
 }
 
 /// Looks at all parts. One that can't be read stops no other.
-fn parts(ground: &Ground) -> Vec<StatePart> {
+fn parts(ground: &AppContext) -> Vec<StatePart> {
     let home = ground.home();
     let mut parts = vec![own(ground)];
     let clis = detect(&Search::around(home.around()), Some(home));
-    parts.extend(clis.iter().map(|cli| installed(&CliDetails::of(cli), last_known(home, cli).as_ref())));
+    parts.extend(clis.iter().map(|cli| installed(&CliDetails::new(cli), last_known(home, cli).as_ref())));
     match tasks::status(home, true) {
         Ok((status, _)) => parts.extend(running(&status)),
-        Err(e) => parts.push(StatePart::new("tasks", "unreadable", Tone::Bad, said(&e))),
+        Err(e) => parts.push(StatePart::new("tasks", "unreadable", TextStyle::Bad, said(&e))),
     }
     parts.extend((ground.doctor)(home).parts.iter().map(checked));
     parts
 }
 
-fn own(ground: &Ground) -> StatePart {
-    match ground.block_on(Update::look(false)) {
-        Err(why) => StatePart::new("aiw", "unknown", Tone::Bad, why),
+fn own(ground: &AppContext) -> StatePart {
+    match ground.block_on(Update::detect(false)) {
+        Err(why) => StatePart::new("aiw", "unknown", TextStyle::Bad, why),
         Ok(update) => {
             let about = format!("{}, installed by {}", update.version, update.installed_by.as_str());
-            let mut part = StatePart::new("aiw", "runs", Tone::Good, about);
+            let mut part = StatePart::new("aiw", "runs", TextStyle::Good, about);
             part.facts.push(Fact::new("path", update.path.display().to_string()));
             part.facts.push(Fact::new("update", &update.update));
             part.facts.push(Fact::new("home", ground.home().root().display().to_string()));
@@ -95,17 +95,17 @@ fn own(ground: &Ground) -> StatePart {
     }
 }
 
-pub(super) fn installed(cli: &CliDetails, news: Option<&CliNews>) -> StatePart {
+pub(super) fn installed(cli: &CliDetails, news: Option<&CliUpdate>) -> StatePart {
     let CliDetails { summary, real_path, install_command } = cli;
     let Some(path) = &summary.path else {
         let mut part =
-            StatePart::new(summary.kind, "missing", Tone::Plain, format!("not installed: `{install_command}`"));
+            StatePart::new(summary.kind, "missing", TextStyle::Plain, format!("not installed: `{install_command}`"));
         part.facts.push(Fact::new("install", install_command));
         return part;
     };
     let version = summary.version.as_deref().unwrap_or("of an unknown version");
     let newer = news.map(|news| format!(" ({} is out)", news.newest)).unwrap_or_default();
-    let mut part = StatePart::new(summary.kind, "installed", Tone::Good, format!("{version}{newer}  {path}"));
+    let mut part = StatePart::new(summary.kind, "installed", TextStyle::Good, format!("{version}{newer}  {path}"));
     part.facts.extend(news.and_then(|news| news.update.as_ref()).map(|update| Fact::new("update", update)));
     part.facts.extend(summary.install.map(|by| Fact::new("by", by)));
     part.facts.extend(real_path.as_ref().filter(|real| *real != path).map(|real| Fact::new("file", real)));
@@ -114,23 +114,24 @@ pub(super) fn installed(cli: &CliDetails, news: Option<&CliNews>) -> StatePart {
 
 pub(super) fn running(status: &TaskStatus) -> Vec<StatePart> {
     let counts = &status.counts;
-    let about = format!("{} running, {} queued, {} unread", counts.running, counts.queued, counts.unread);
-    let mut parts = vec![StatePart::new("tasks", if counts.running > 0 { "run" } else { "idle" }, Tone::Plain, about)];
-    if let Some(line) = status.resident.as_ref().and_then(ResidentState::line) {
-        let is_awake = status.resident.as_ref().is_some_and(|resident| resident.awake);
-        let (state, tone) = if is_awake { ("awake", Tone::Good) } else { ("asleep", Tone::Warn) };
-        parts.push(StatePart::new("resident", state, tone, line));
+    let about = format!("{} running, {} queued, {} unread", counts.running, counts.queued, counts.unseen);
+    let mut parts =
+        vec![StatePart::new("tasks", if counts.running > 0 { "run" } else { "idle" }, TextStyle::Plain, about)];
+    if let Some(line) = status.daemon.as_ref().and_then(DaemonState::line) {
+        let is_awake = status.daemon.as_ref().is_some_and(|resident| resident.awake);
+        let (state, tone) = if is_awake { ("awake", TextStyle::Good) } else { ("asleep", TextStyle::Warn) };
+        parts.push(StatePart::new("daemon", state, tone, line));
     }
     if let Some(sum) = &status.today {
         let used = format!("{} tokens read, {} written, {}", tokens(sum.read()), tokens(sum.output), sum.cost());
-        parts.push(StatePart::new("today", "used", Tone::Plain, used));
+        parts.push(StatePart::new("today", "used", TextStyle::Plain, used));
     }
     parts
 }
 
 pub(super) fn checked(part: &CheckedPart) -> StatePart {
     let count = part.problems.len();
-    let (state, tone) = if count == 0 { ("ok", Tone::Good) } else { ("problems", Tone::Bad) };
+    let (state, tone) = if count == 0 { ("ok", TextStyle::Good) } else { ("problems", TextStyle::Bad) };
     let about = match part.problems.first() {
         None => part.summary.clone(),
         Some(first) => format!("{}: {}", counted(count, "problem"), first.problem),
@@ -139,7 +140,7 @@ pub(super) fn checked(part: &CheckedPart) -> StatePart {
     let mut shown = StatePart::new(format!("check: {}", part.name), state, tone, about);
     shown.facts = vec![Fact::title(part.name), Fact::new("", &part.summary)];
     for found in &part.problems {
-        shown.facts.push(Fact::new("problem", &found.problem).toned(Tone::Bad));
+        shown.facts.push(Fact::new("problem", &found.problem).toned(TextStyle::Bad));
         shown.facts.push(Fact::new("next", &found.next));
     }
     shown

@@ -5,26 +5,26 @@ use aiw_app::sync;
 use aiw_core::{counted, framed_line};
 use aiw_sync::{PullRequest, PushRequest, StoreStatus, SyncChange, SyncPull, Synchronizer, has_store};
 
-use crate::ground::Ground;
-use crate::page::{Action, Column, Detail, Listed, Outcome, Page, PageAbout, Row};
-use crate::paint::{Fact, Tone};
-use crate::person::AtScreen;
+use crate::context::AppContext;
+use crate::page::{Action, Column, Detail, ListContent, Outcome, Page, PageAbout, Row};
+use crate::paint::{Fact, TextStyle};
 use crate::progress::said;
+use crate::prompter::TuiPrompter;
 
 /// The commands for those who have no store.
-const BEGIN: &str = "`aiw sync init FAR-END` begins a store";
-const JOIN: &str = "`aiw sync join FAR-END` joins one";
+const INIT_HINT: &str = "`aiw sync init REMOTE` begins a store";
+const JOIN_HINT: &str = "`aiw sync join REMOTE` joins one";
 
 /// The page of configuration that travels.
 pub(crate) struct Sync;
 
-fn own(ground: &Ground) -> Result<Synchronizer, String> {
+fn own(ground: &AppContext) -> Result<Synchronizer, String> {
     ground.home().recover().map_err(|e| said(&e))?;
     sync::open(ground.client.app(), ground.home()).map_err(|e| said(&e))
 }
 
 /// The screen in words.
-pub(super) static ABOUT: PageAbout = PageAbout {
+pub(super) static PAGE: PageAbout = PageAbout {
     title: "Sync",
     short: "Syn",
     word: "sync",
@@ -33,12 +33,12 @@ pub(super) static ABOUT: PageAbout = PageAbout {
     columns: &[Column::new("WHAT"), Column::state("STATE"), Column::new("WHY")],
     empty: "everything that travels is pushed, and no other machine has pushed anything",
     actions: &[
-        Action::of_all('p', "push", "push what travels from this machine"),
-        Action::of_all('u', "pull", "merge what other machines pushed: shows it and asks, and asks for each conflict"),
-        Action::of_all('v', "preview", "what a pull would change, without changing anything"),
-        Action::of_all('f', "diff", "what differs from the newest snapshot that is merged here"),
-        Action::of_all('o', "log", "what pulls and restores have changed here"),
-        Action::of_all('Z', "undo", "undo the newest pull or restore: asks")
+        Action::global('p', "push", "push what travels from this machine"),
+        Action::global('u', "pull", "merge what other machines pushed: shows it and asks, and asks for each conflict"),
+        Action::global('v', "preview", "what a pull would change, without changing anything"),
+        Action::global('f', "diff", "what differs from the newest snapshot that is merged here"),
+        Action::global('o', "log", "what pulls and restores have changed here"),
+        Action::global('Z', "undo", "undo the newest pull or restore: asks")
             .asking("Give the files back as they were before the newest pull or restore? (y/N)"),
     ],
     is_searched: false,
@@ -46,23 +46,23 @@ pub(super) static ABOUT: PageAbout = PageAbout {
 
 impl Page for Sync {
     fn about(&self) -> &'static PageAbout {
-        &ABOUT
+        &PAGE
     }
 
-    fn list(&self, ground: &Ground, _: &str) -> Result<Listed, String> {
+    fn list(&self, ground: &AppContext, _: &str) -> Result<ListContent, String> {
         if !has_store(ground.home()) {
             return Ok(unjoined());
         }
         let own = own(ground)?;
         let status = own.status().map_err(|e| said(&e))?;
-        let to = format!("`{}` synchronizes with `{}`", status.machine, status.far_end);
+        let to = format!("`{}` synchronizes with `{}`", status.machine, status.remote);
         let is_untouched = own.log().map_err(|e| said(&e))?.entries.is_empty();
-        Ok(Listed::of(rows(&status), [to]).without('Z', is_untouched))
+        Ok(ListContent::new(rows(&status), [to]).without('Z', is_untouched))
     }
 
-    fn detail(&self, ground: &Ground, id: &str) -> Detail {
+    fn detail(&self, ground: &AppContext, id: &str) -> Detail {
         if !has_store(ground.home()) {
-            return Detail::of(vec![Fact::title(id), Fact::new("begin", BEGIN), Fact::new("join", JOIN)]);
+            return Detail::new(vec![Fact::title(id), Fact::new("begin", INIT_HINT), Fact::new("join", JOIN_HINT)]);
         }
         let status = match own(ground).and_then(|own| own.status().map_err(|e| said(&e))) {
             Ok(status) => status,
@@ -71,10 +71,10 @@ impl Page for Sync {
         let mut facts = vec![Fact::title(id)];
         facts.extend(status.fingerprint.map(|words| Fact::new("store", words)));
         facts.push(Fact::new("waits", counted(status.unpushed.len(), "file")));
-        Detail::of(facts)
+        Detail::new(facts)
     }
 
-    fn act(&self, ground: &Ground, key: char, _: &str, person: &AtScreen) -> Result<Outcome, String> {
+    fn act(&self, ground: &AppContext, key: char, _: &str, person: &TuiPrompter) -> Result<Outcome, String> {
         let own = own(ground)?;
         Ok(match key {
             'p' => {
@@ -87,52 +87,56 @@ impl Page for Sync {
                 let request = PullRequest { dry_run: true, ..PullRequest::default() };
                 let answer = ground.block_on(own.pull(&request, person, person))?;
                 let facts = vec![Fact::title("a pull would change"), Fact::new("", pulled(&answer))];
-                Outcome::Shown(Detail::of(facts).with_lines(changes(&answer.changes)))
+                Outcome::Details(Detail::new(facts).with_lines(changes(&answer.changes)))
             }
             'f' => {
                 let answer = ground.block_on(own.diff(None, person))?;
                 let title = format!("to make the files here those of `{}`", answer.snapshot);
                 let count = Fact::new("", counted(answer.changes.len(), "file"));
-                Outcome::Shown(Detail::of(vec![Fact::title(title), count]).with_lines(changes(&answer.changes)))
+                Outcome::Details(Detail::new(vec![Fact::title(title), count]).with_lines(changes(&answer.changes)))
             }
             'o' => {
                 let log = own.log().map_err(|e| said(&e))?;
                 let lines =
-                    log.entries.iter().map(|one| format!("{}  {}  {}", one.time, one.what, one.files.join(", ")));
+                    log.entries.iter().map(|one| format!("{}  {}  {}", one.time, one.operation, one.files.join(", ")));
                 let none = log.entries.is_empty().then(|| "no pull or restore has changed a file here".to_owned());
-                Outcome::Shown(Detail::of(vec![Fact::title("what has changed here")]).with_lines(lines.chain(none)))
+                Outcome::Details(Detail::new(vec![Fact::title("what has changed here")]).with_lines(lines.chain(none)))
             }
             _ => {
                 let undone = own.undo().map_err(|e| said(&e))?;
-                Outcome::Said(format!("undid the {} of {}", undone.what, undone.time))
+                Outcome::Said(format!("undid the {} of {}", undone.operation, undone.time))
             }
         })
     }
 }
 
 /// Returns what stands there in a home without a store, where no action has anything to act on.
-fn unjoined() -> Listed {
-    let cells = ["this machine".to_owned(), "no store".to_owned(), format!("{BEGIN}; {JOIN}")];
-    let listed = Listed::of(vec![Row::new("this machine", Tone::Warn, "", cells)], []);
-    ABOUT.actions.iter().fold(listed, |listed, action| listed.without(action.key, true))
+fn unjoined() -> ListContent {
+    let cells = ["this machine".to_owned(), "no store".to_owned(), format!("{INIT_HINT}; {JOIN_HINT}")];
+    let listed = ListContent::new(vec![Row::new("this machine", TextStyle::Warn, "", cells)], []);
+    PAGE.actions.iter().fold(listed, |listed, action| listed.without(action.key, true))
 }
 
 /// Returns what is not pushed, what can't travel, the other machines, and what is installed on them alone.
 pub(super) fn rows(status: &StoreStatus) -> Vec<Row> {
-    let unpushed = status
-        .unpushed
-        .iter()
-        .map(|path| Row::new(path.clone(), Tone::Warn, "", [path.clone(), "not pushed".to_owned(), String::new()]));
-    let left_out = status.left_out.iter().map(|left| {
-        Row::new(left.path.clone(), Tone::Bad, "", [left.path.clone(), "left out".to_owned(), left.why.clone()])
+    let unpushed = status.unpushed.iter().map(|path| {
+        Row::new(path.clone(), TextStyle::Warn, "", [path.clone(), "not pushed".to_owned(), String::new()])
+    });
+    let left_out = status.skipped.iter().map(|left| {
+        Row::new(left.path.clone(), TextStyle::Bad, "", [left.path.clone(), "left out".to_owned(), left.reason.clone()])
     });
     let machines = status.machines.iter().map(|machine| {
-        let (state, tone) = if machine.merged { ("merged", Tone::Good) } else { ("to pull", Tone::Warn) };
+        let (state, tone) = if machine.merged { ("merged", TextStyle::Good) } else { ("to pull", TextStyle::Warn) };
         let wrote = counted(machine.snapshots, "snapshot");
         Row::new(machine.id.clone(), tone, "", [machine.id.clone(), state.to_owned(), wrote])
     });
-    let wishes = status.wishes.iter().map(|wish| {
-        Row::new(wish.name.clone(), Tone::Plain, "", [wish.name.clone(), "elsewhere".to_owned(), wish.next.clone()])
+    let wishes = status.pending_installs.iter().map(|wish| {
+        Row::new(
+            wish.name.clone(),
+            TextStyle::Plain,
+            "",
+            [wish.name.clone(), "elsewhere".to_owned(), wish.next.clone()],
+        )
     });
     unpushed.chain(left_out).chain(machines).chain(wishes).collect()
 }

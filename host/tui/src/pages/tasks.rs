@@ -4,31 +4,31 @@ use std::time::Duration;
 
 use aiw_app::feed::Topic;
 use aiw_app::phrases::{ago, short, since, took};
-use aiw_app::tasks::{self, ListedTasks};
+use aiw_app::tasks::{self, TaskList};
 use aiw_core::counted;
 use aiw_home::rfc3339;
-use aiw_launch::{duration, resume, standing, tail};
+use aiw_launch::{describe_state, duration, resume, tail};
 use aiw_tasks::{Keep, Outcome as TaskOutcome, State, Task};
 
-use crate::ground::Ground;
-use crate::page::{Action, Column, Detail, Listed, Outcome, Page, PageAbout, Row};
-use crate::paint::{Fact, Tone};
-use crate::person::AtScreen;
+use crate::context::AppContext;
+use crate::page::{Action, Column, Detail, ListContent, Outcome, Page, PageAbout, Row};
+use crate::paint::{Fact, TextStyle};
 use crate::progress::said;
+use crate::prompter::TuiPrompter;
 use crate::screen::TerminalProgram;
 
 /// How many lines of a log are shown.
-const LINES: usize = 300;
+const MAX_LINES: usize = 300;
 
 /// The page of tasks.
 pub(crate) struct TasksPage;
 
-fn everywhere(ground: &Ground) -> Result<&aiw_tasks::Tasks, String> {
+fn everywhere(ground: &AppContext) -> Result<&aiw_tasks::Tasks, String> {
     ground.client.everywhere().map_err(|e| said(&e))
 }
 
 /// The screen in words.
-pub(super) static ABOUT: PageAbout = PageAbout {
+pub(super) static PAGE: PageAbout = PageAbout {
     title: "Tasks",
     short: "Tas",
     word: "tasks",
@@ -49,7 +49,7 @@ pub(super) static ABOUT: PageAbout = PageAbout {
         Action::new('r', "resume", "go on with its session in this terminal"),
         Action::new('L', "log", "the last 10000 lines of its log: it is read then"),
         Action::new('d', "remove", "remove it, with its log: asks").asking("Remove task {} with its log? (y/N)"),
-        Action::of_all('P', "prune", "remove the ended tasks that are not to be kept: asks")
+        Action::global('P', "prune", "remove the ended tasks that are not to be kept: asks")
             .asking("Remove the ended tasks that are not to be kept? (y/N)"),
     ],
     is_searched: false,
@@ -57,21 +57,21 @@ pub(super) static ABOUT: PageAbout = PageAbout {
 
 impl Page for TasksPage {
     fn about(&self) -> &'static PageAbout {
-        &ABOUT
+        &PAGE
     }
 
-    fn list(&self, ground: &Ground, _: &str) -> Result<Listed, String> {
-        let ListedTasks { tasks, problems } = tasks::list(everywhere(ground)?).map_err(|e| said(&e))?;
+    fn list(&self, ground: &AppContext, _: &str) -> Result<ListContent, String> {
+        let TaskList { tasks, problems } = tasks::list(everywhere(ground)?).map_err(|e| said(&e))?;
         // The newest first.
         let rows = tasks.iter().rev().map(row).collect();
         let has_ended = tasks.iter().any(|task| task.state == State::Ended);
-        Ok(Listed::of(rows, problems.iter().map(|problem| said(problem))).without('P', !has_ended))
+        Ok(ListContent::new(rows, problems.iter().map(|problem| said(problem))).without('P', !has_ended))
     }
 
-    fn detail(&self, ground: &Ground, id: &str) -> Detail {
+    fn detail(&self, ground: &AppContext, id: &str) -> Detail {
         let looked = everywhere(ground).and_then(|tasks| {
             let task = tasks.find(id).map_err(|e| said(&e))?;
-            let lines = tail(tasks, &task, LINES).map_err(|e| said(&e))?;
+            let lines = tail(tasks, &task, MAX_LINES).map_err(|e| said(&e))?;
             let logs = tasks.log(task.id).map_err(|e| said(&e))?.directory().to_owned();
             let detail = detail(&task).with_lines(lines.iter().map(|line| line.text.as_str()));
             Ok(Detail { logs: Some(logs), ..detail })
@@ -79,7 +79,7 @@ impl Page for TasksPage {
         looked.unwrap_or_else(Detail::failed)
     }
 
-    fn act(&self, ground: &Ground, key: char, id: &str, person: &AtScreen) -> Result<Outcome, String> {
+    fn act(&self, ground: &AppContext, key: char, id: &str, person: &TuiPrompter) -> Result<Outcome, String> {
         let tasks = everywhere(ground)?;
         match key {
             'x' => {
@@ -102,29 +102,29 @@ impl Page for TasksPage {
             }
             _ => {
                 let task = tasks.find(id).map_err(|e| said(&e))?;
-                const LINES: usize = Detail::LINES * 20;
+                const MAX_EXPANDED_LINES: usize = Detail::MAX_LINES * 20;
 
-                let lines = tail(tasks, &task, LINES).map_err(|e| said(&e))?;
+                let lines = tail(tasks, &task, MAX_EXPANDED_LINES).map_err(|e| said(&e))?;
                 // What only stood beside a list was not read.
                 tasks.mark_read(&[task.id]).map_err(|e| said(&e))?;
                 let facts = match lines.len() {
-                    LINES => vec![
-                        Fact::title(format!("the last {LINES} lines of the log of {id}")),
+                    MAX_EXPANDED_LINES => vec![
+                        Fact::title(format!("the last {MAX_EXPANDED_LINES} lines of the log of {id}")),
                         Fact::new("all", format!("`aiw task logs {id}`")),
                     ],
                     _ => vec![Fact::title(format!("the log of {id}"))],
                 };
-                Ok(Outcome::Shown(Detail::of(facts).with_lines(lines.iter().map(|line| line.text.as_str()))))
+                Ok(Outcome::Details(Detail::new(facts).with_lines(lines.iter().map(|line| line.text.as_str()))))
             }
         }
     }
 }
 
-fn tone(task: &Task) -> Tone {
+fn tone(task: &Task) -> TextStyle {
     match (task.state, task.outcome) {
-        (State::Ended, Some(TaskOutcome::Succeeded)) => Tone::Good,
-        (State::Ended, _) => Tone::Bad,
-        _ => Tone::Warn,
+        (State::Ended, Some(TaskOutcome::Succeeded)) => TextStyle::Good,
+        (State::Ended, _) => TextStyle::Bad,
+        _ => TextStyle::Warn,
     }
 }
 
@@ -140,7 +140,7 @@ pub(crate) fn row(task: &Task) -> Row {
     let time = if is_over { took(duration(task)) } else { String::new() };
     let cells = [
         task.id.to_string(),
-        format!("{}{}", standing(task), if task.unread { "*" } else { "" }),
+        format!("{}{}", describe_state(task), if task.unread { "*" } else { "" }),
         task.about.cli.to_string(),
         task.about.provider.clone().unwrap_or_default(),
         time,
@@ -157,7 +157,7 @@ fn began(time: Duration) -> String {
 /// Returns what is known of a task.
 pub(super) fn detail(task: &Task) -> Detail {
     let about = &task.about;
-    let mut facts = vec![Fact::title(format!("{} {}, {}", task.id, about.cli, standing(task)))];
+    let mut facts = vec![Fact::title(format!("{} {}, {}", task.id, about.cli, describe_state(task)))];
     let mut fact = |label, text: Option<String>| facts.extend(text.map(|text| Fact::new(label, text)));
     fact("prompt", Some(about.prompt.clone()));
     fact("in", Some(short(&task.cwd)));
@@ -172,5 +172,5 @@ pub(super) fn detail(task: &Task) -> Detail {
     fact("started", Some(rfc3339(task.started)));
     fact("ended", task.ended.map(rfc3339));
     fact("resume", resume(task));
-    Detail::of(facts)
+    Detail::new(facts)
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use aiw_app::cli_news::CliNews;
-use aiw_app::doctor::{CheckedPart, FoundProblem};
+use aiw_app::cli_updates::CliUpdate;
+use aiw_app::doctor::{CheckedPart, Problem};
 use aiw_app::queries::HistorySession;
 use aiw_app::tasks::{TaskCounts, TaskStatus};
 use aiw_core::{CliKind, ProcessOutcome, ProcessState};
@@ -14,15 +14,15 @@ use aiw_launch::{CliDetails, CliSummary};
 use aiw_processes::{Manager, ProcessSummary, RunState};
 use aiw_providers::{PoolMemberSummary, PoolSummary, ProviderHealth, ProviderSummary, SecretState};
 use aiw_routing::ServerEntry;
-use aiw_sync::{LeftOutFile, SeenMachine, StoreStatus};
+use aiw_sync::{SeenMachine, SkippedFile, StoreStatus};
 use aiw_tasks::{Task, TaskDescription};
 use insta::assert_snapshot;
 
 use super::*;
 use crate::app::tests::shots;
-use crate::page::{Detail, Listed, Outcome, Page, Row};
+use crate::page::{Detail, ListContent, Outcome, Page, Row};
 use crate::paint::Fact;
-use crate::person::AtScreen;
+use crate::prompter::TuiPrompter;
 use crate::screen::TerminalProgram;
 
 fn task(n: u64, state: ProcessState, prompt: &str) -> Task {
@@ -80,9 +80,9 @@ fn processes() -> Vec<ProcessSummary> {
     let one = |id: &str| format!("process {id:?} {{\n command \"npm\" \"run\" {id:?}\n}}\n");
     std::fs::write(&file, [one("db"), one("web"), one("worker")].concat()).unwrap();
     let home = aiw_home::Home::at(place.path().join("home"));
-    let manager = Manager::of(&home, place.path()).unwrap();
+    let manager = Manager::open_in(&home, place.path()).unwrap();
     let statuses = manager.list().unwrap();
-    let mut all: Vec<ProcessSummary> = statuses.iter().map(ProcessSummary::of).collect();
+    let mut all: Vec<ProcessSummary> = statuses.iter().map(ProcessSummary::new).collect();
     (all[0].state, all[0].pid, all[0].ports) = (RunState::Running, Some(4_180), [5_432].into());
     (all[1].state, all[1].reason, all[1].restarts) = (RunState::Failed, Some("exit code 3".into()), 5);
     all[1].last_lines = vec!["Error: listen EADDRINUSE: address already in use :::3000".into()];
@@ -116,7 +116,7 @@ fn the_dashboard() {
         tasks().iter().map(dashboard::task_row).chain(processes().iter().map(dashboard::process_row)).collect();
     let detail =
         without_times(tasks::detail(&tasks()[0])).with_lines(["reading the tests", "\u{1b}[32mfound it\u{1b}[0m"]);
-    assert_snapshot!(shots(Arc::new(dashboard::Dashboard::default()), &Listed::of(rows, []), &detail));
+    assert_snapshot!(shots(Arc::new(dashboard::Dashboard::default()), &ListContent::new(rows, []), &detail));
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn the_tasks() {
     let rows = tasks().iter().map(tasks::row).collect();
     let lines = ["the first line"; 70].into_iter().chain(["the last line"]);
     let detail = Detail { logs: Some("/srv".into()), ..without_times(tasks::detail(&tasks()[0])).with_lines(lines) };
-    let listed = Listed::of(rows, ["a task can't be shown: its record is damaged".to_owned()]);
+    let listed = ListContent::new(rows, ["a task can't be shown: its record is damaged".to_owned()]);
     assert_snapshot!(shots(Arc::new(TasksPage), &listed, &detail));
 }
 
@@ -133,7 +133,7 @@ fn the_processes() {
     let all = processes();
     let rows = all.iter().map(|one| processes::row(one, one.pid.map(|_| 12.4))).collect();
     let detail = processes::detail(&all[0]).with_lines(["> shop@1.0.0 dev", "\tready on :5432"]);
-    assert_snapshot!(shots(Arc::new(processes::ProcessesPage::default()), &Listed::of(rows, []), &detail));
+    assert_snapshot!(shots(Arc::new(processes::ProcessesPage::default()), &ListContent::new(rows, []), &detail));
 }
 
 #[test]
@@ -166,8 +166,8 @@ fn the_mcp_servers() {
         mcp::row(&server("broken", None, Some("has no command")), 0),
     ];
     let detail =
-        Detail::of(vec![Fact::title("github")]).with_lines(["list_issues  Lists issues", "close_issue  Closes one"]);
-    assert_snapshot!(shots(Arc::new(mcp::McpServers), &Listed::of(rows, []), &detail));
+        Detail::new(vec![Fact::title("github")]).with_lines(["list_issues  Lists issues", "close_issue  Closes one"]);
+    assert_snapshot!(shots(Arc::new(mcp::McpServers), &ListContent::new(rows, []), &detail));
 }
 
 #[test]
@@ -176,7 +176,7 @@ fn the_providers() {
     let pool = PoolSummary {
         name: "both".into(),
         members: vec![member("router"), member("bare")],
-        choose: "order",
+        strategy: "priority",
         default_for: vec![CliKind::Codex],
     };
     let rows = vec![
@@ -186,8 +186,8 @@ fn the_providers() {
         providers::pool_row(&pool, 1),
     ];
     let detail =
-        Detail::of(vec![Fact::title("router: OpenRouter"), Fact::new("secret", "token: `router` in the vault")]);
-    assert_snapshot!(shots(Arc::new(providers::ProvidersPage), &Listed::of(rows, []), &detail));
+        Detail::new(vec![Fact::title("router: OpenRouter"), Fact::new("secret", "token: `router` in the vault")]);
+    assert_snapshot!(shots(Arc::new(providers::ProvidersPage), &ListContent::new(rows, []), &detail));
 }
 
 #[test]
@@ -206,23 +206,23 @@ fn the_history() {
     };
     let rows = (1..4).map(|n| history::row(&session(n))).collect();
     let detail =
-        Detail::of(vec![Fact::title("how do I make test 1 pass?")]).with_lines(["2026-11-01 user", "how do I?"]);
-    assert_snapshot!(shots(Arc::new(history::History), &Listed::of(rows, []), &detail));
+        Detail::new(vec![Fact::title("how do I make test 1 pass?")]).with_lines(["2026-11-01 user", "how do I?"]);
+    assert_snapshot!(shots(Arc::new(history::History), &ListContent::new(rows, []), &detail));
 }
 
 #[test]
 fn the_sync() {
     let status = StoreStatus {
-        far_end: "/mnt/store".into(),
+        remote: "/mnt/store".into(),
         machine: "desk".into(),
         fingerprint: Some("four words of it".into()),
         unpushed: vec!["claude:settings.json".into()],
-        left_out: vec![LeftOutFile { path: "aiw:mcp.json".into(), why: "holds a key in clear".into() }],
+        skipped: vec![SkippedFile { path: "aiw:mcp.json".into(), reason: "holds a key in clear".into() }],
         machines: vec![SeenMachine { id: "lap".into(), snapshots: 3, merged: false }],
-        wishes: Vec::new(),
+        pending_installs: Vec::new(),
     };
-    let listed = Listed::of(sync::rows(&status), ["`desk` synchronizes with `/mnt/store`".to_owned()]);
-    let detail = Detail::of(vec![Fact::title("claude:settings.json"), Fact::new("store", "four words of it")]);
+    let listed = ListContent::new(sync::rows(&status), ["`desk` synchronizes with `/mnt/store`".to_owned()]);
+    let detail = Detail::new(vec![Fact::title("claude:settings.json"), Fact::new("store", "four words of it")]);
     assert_snapshot!(shots(Arc::new(sync::Sync), &listed, &detail));
 }
 
@@ -239,14 +239,14 @@ fn the_status() {
         real_path: None,
         install_command: format!("npm install -g {kind}"),
     };
-    let problem = FoundProblem::new("process `db` has failed", "aiw restart db");
+    let problem = Problem::new("process `db` has failed", "aiw restart db");
     let checks = [
         CheckedPart { name: "home", summary: "/home/me/.aiw, 2 secrets".into(), problems: Vec::new() },
         CheckedPart { name: "processes", summary: "2 in this project".into(), problems: vec![problem] },
     ];
-    let counts = TaskCounts { running: 1, queued: 0, unread: 2 };
-    let seen = TaskStatus { tasks: Vec::new(), counts, processes: 0, resident: None, unpushed: None, today: None };
-    let news = CliNews {
+    let counts = TaskCounts { running: 1, queued: 0, unseen: 2 };
+    let seen = TaskStatus { tasks: Vec::new(), counts, processes: 0, daemon: None, unpushed: None, today: None };
+    let news = CliUpdate {
         kind: "claude",
         version: Some("2.1.0".into()),
         newest: "2.2.0".into(),
@@ -258,10 +258,10 @@ fn the_status() {
         [status::installed(&cli("claude", Some("2.1.0")), Some(&news)), status::installed(&cli("codex", None), None)];
     let parts: Vec<status::StatePart> =
         parts.into_iter().chain(status::running(&seen)).chain(checks.iter().map(status::checked)).collect();
-    let detail = Detail::of(parts.last().unwrap().facts.clone());
+    let detail = Detail::new(parts.last().unwrap().facts.clone());
     assert_snapshot!(shots(
         Arc::new(status::StatusPage),
-        &Listed::of(parts.iter().map(status::StatePart::row).collect(), []),
+        &ListContent::new(parts.iter().map(status::StatePart::row).collect(), []),
         &detail
     ));
 }
@@ -271,7 +271,7 @@ fn the_events() {
     let event = |kind, of, name: &str, why: Option<&str>| HomeEvent {
         time: "2026-11-05T10:11:12Z".into(),
         name: Some(name.into()),
-        why: why.map(str::to_owned),
+        reason: why.map(str::to_owned),
         ..HomeEvent::now(kind, of)
     };
     let all = [
@@ -280,8 +280,8 @@ fn the_events() {
         event(EventKind::Recovered, EventSubject::Provider, "router", None),
     ];
     let rows = all.iter().map(events::row).collect();
-    let detail = Detail::of(vec![Fact::title("process web started")]);
-    assert_snapshot!(shots(Arc::new(events::EventsPage), &Listed::of(rows, []), &detail));
+    let detail = Detail::new(vec![Fact::title("process web started")]);
+    assert_snapshot!(shots(Arc::new(events::EventsPage), &ListContent::new(rows, []), &detail));
 }
 
 #[test]
@@ -311,7 +311,7 @@ fn each_screen_has_a_word_a_command_and_keys_that_no_other_meaning_has() {
 
 #[test]
 fn a_fresh_home_is_offered_what_sets_it_up_and_nothing_that_needs_a_store() {
-    let (ground, person) = (crate::app::tests::ground(), AtScreen::new(&crate::person::quiet()));
+    let (ground, person) = (crate::app::tests::ground(), TuiPrompter::new(&crate::prompter::quiet()));
     let page = dashboard::Dashboard::default();
     let start = page.list(&ground, "").unwrap().rows.into_iter().find(|row| row.id == "start").unwrap();
     let action = page.about().actions.iter().find(|action| start.keys.contains(action.key)).unwrap();
@@ -320,7 +320,7 @@ fn a_fresh_home_is_offered_what_sets_it_up_and_nothing_that_needs_a_store() {
     assert_eq!(program, TerminalProgram::own(["init"]).unwrap());
     let listed = sync::Sync.list(&ground, "").unwrap();
     assert!(sync::Sync.about().actions.iter().all(|action| listed.idle.contains(action.key)), "{listed:?}");
-    assert!(listed.rows[0].cells[2].contains("aiw sync init FAR-END"), "{listed:?}");
+    assert!(listed.rows[0].cells[2].contains("aiw sync init REMOTE"), "{listed:?}");
 }
 
 #[test]
@@ -337,31 +337,31 @@ fn output_that_is_cut_says_so_and_names_the_command_that_prints_all() {
 struct Types(std::sync::Mutex<(Vec<&'static str>, Vec<String>)>);
 
 #[async_trait::async_trait]
-impl aiw_core::Ask for Types {
+impl aiw_core::Prompter for Types {
     fn can_ask(&self, _: &[aiw_core::Question]) -> bool {
         true
     }
 
-    async fn agree(
+    async fn confirm(
         &self,
         _: &aiw_core::Plan,
         _: &[&aiw_core::Question],
-    ) -> Result<Vec<(String, aiw_core::Secret)>, aiw_core::AskError> {
-        Err(aiw_core::AskError::Declined)
+    ) -> Result<Vec<(String, aiw_core::Secret)>, aiw_core::PromptError> {
+        Err(aiw_core::PromptError::Declined)
     }
 
-    async fn choose(&self, _: &aiw_core::Choice) -> Result<usize, aiw_core::AskError> {
-        Err(aiw_core::AskError::Declined)
+    async fn select(&self, _: &aiw_core::Choice) -> Result<usize, aiw_core::PromptError> {
+        Err(aiw_core::PromptError::Declined)
     }
 
-    async fn text(&self, _: &str) -> Result<Option<String>, aiw_core::AskError> {
+    async fn text(&self, _: &str) -> Result<Option<String>, aiw_core::PromptError> {
         let mut known = self.0.lock().unwrap();
         Ok((!known.0.is_empty()).then(|| known.0.remove(0).to_owned()))
     }
 }
 
-impl aiw_core::Sink for Types {
-    fn tell(&self, told: aiw_core::Told) {
+impl aiw_core::Reporter for Types {
+    fn report(&self, told: aiw_core::ReportEvent) {
         self.0.lock().unwrap().1.push(format!("{told:?}"));
     }
 }
@@ -371,7 +371,7 @@ fn an_answer_of_no_use_is_refused_at_once_and_asked_again() {
     let types = ["-", "https://me:sk-canary@host", "https://host/v1/", "never asked"];
     let person = Types(std::sync::Mutex::new((types.to_vec(), Vec::new())));
     let ground = crate::app::tests::ground();
-    let given = ground.block_on(providers::of_use("Address:", providers::address, &person, &person)).unwrap();
+    let given = ground.block_on(providers::usage_detail("Address:", providers::address, &person, &person)).unwrap();
     let (left, told) = person.0.into_inner().unwrap();
     assert_eq!((given, left), (Some(aiw_home::base_url("https://host/v1/").unwrap()), vec!["never asked"]));
     assert!(told.len() == 2 && told[0].contains("can't be taken away") && !told[1].contains("canary"), "{told:?}");

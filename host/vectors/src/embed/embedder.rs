@@ -19,11 +19,11 @@ const MAX_TEXT: usize = 16 << 10;
 
 /// Texts in one run, and their bytes with those that make them equally long: about 512 tokens. More need more memory (the
 /// layers of 16 texts of 256 tokens take 170 MB) and are no faster.
-const BATCH: usize = 16;
+const BATCH_SIZE: usize = 16;
 const BATCH_BYTES: usize = 2048;
 
 /// ONNX Runtime's name for the directory of the weights that a graph names.
-const FOLDER: &str = "session.model_external_initializers_file_folder_path";
+const INITIALIZERS_FOLDER_KEY: &str = "session.model_external_initializers_file_folder_path";
 
 /// The source of a session.
 enum Graph {
@@ -81,14 +81,14 @@ impl Embedder {
             }
             Graph::Prepared(PreparedModel { graph, directory, is_quantized }) => {
                 options = options
-                    .with_session_config(FOLDER, directory.display().to_string())
+                    .with_session_config(INITIALIZERS_FOLDER_KEY, directory.display().to_string())
                     // Weights in another order would be a copy of all of them.
                     .with_session_config("session.disable_prepacking", "1");
                 (graph, is_quantized)
             }
         };
         // The range of the bytes is chosen anew for each run, so a text must not share one with others.
-        let batch = if is_quantized { 1 } else { BATCH };
+        let batch = if is_quantized { 1 } else { BATCH_SIZE };
         let model = UserDefinedEmbeddingModel::new(graph, tokenizer_files).with_pooling(Pooling::Mean);
         let failed =
             |reason: String| ModelError::Model { directory: files.directory.clone(), reason: one_line(&reason, 300) };

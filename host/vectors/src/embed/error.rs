@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use aiw_core::{ErrorKind, Fault};
+use aiw_core::{Diagnostic, ErrorKind};
 
 /// Why a model can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -70,7 +70,7 @@ pub enum ModelError {
     },
 }
 
-impl Fault for ModelError {
+impl Diagnostic for ModelError {
     fn own_kind(&self) -> ErrorKind {
         match self {
             Self::Missing { .. } | Self::Unreadable { .. } => ErrorKind::Unavailable,

@@ -80,7 +80,7 @@ impl ModelFiles {
     /// Loads the library, if it is the pinned one.
     pub(super) fn load_runtime(&self) -> Result<Environment, ModelError> {
         if let Some(pinned) = &self.runtime_pinned {
-            check(&self.runtime, &sha256_of(&self.runtime)?, pinned)?;
+            check(&self.runtime, &file_sha256(&self.runtime)?, pinned)?;
         }
         runtime::load(&self.runtime, false)
     }
@@ -117,7 +117,7 @@ fn check(path: &Path, found: &str, pinned: &str) -> Result<(), ModelError> {
 }
 
 /// Returns the sha256 of a file, in hexadecimal.
-pub(crate) fn sha256_of(path: &Path) -> Result<String, ModelError> {
+pub(crate) fn file_sha256(path: &Path) -> Result<String, ModelError> {
     let mut file = open_plain(path).map_err(|e| unreadable(path, e))?;
     let (mut hasher, mut piece) = (Sha256::new(), vec![0; 1 << 20]);
     loop {

@@ -17,16 +17,16 @@ use super::files::{ModelFiles, ModelState, TOKENIZER, WEIGHTS};
 use super::runtime::{caught, is_stopped};
 
 /// The graph without its large weights.
-const GRAPH: &str = "graph.onnx";
+const GRAPH_FILE: &str = "graph.onnx";
 
 /// The weights.
-const MAPPED: &str = "weights.bin";
+const WEIGHTS_FILE: &str = "weights.bin";
 
 /// The file with the results of checks, and the stamps of the files that were checked.
-const NOTE: &str = "checked.json";
+const CHECK_RECORD_FILE: &str = "checked.json";
 
 /// The mark of a model file whose weights are bytes.
-const QUANTIZED: &[u8] = b"DynamicQuantizeLinear";
+const QUANTIZE_OPERATOR: &[u8] = b"DynamicQuantizeLinear";
 
 /// The longest note, and the longest graph without its weights.
 const MAX_NOTE: u64 = 64 << 10;
@@ -75,9 +75,10 @@ impl PreparedModel {
     /// Returns the prepared form of a model, if there is one and no file has changed since.
     pub fn find(files: &ModelFiles) -> Option<Self> {
         let directory = files.prepared.clone()?;
-        let note: PreparedNote = serde_json::from_slice(&read_capped(&directory.join(NOTE), MAX_NOTE).ok()??).ok()?;
+        let note: PreparedNote =
+            serde_json::from_slice(&read_capped(&directory.join(CHECK_RECORD_FILE), MAX_NOTE).ok()??).ok()?;
         (is_stopped() && stamps(files, &directory)? == note.stamps).then_some(())?;
-        let graph = read_capped(&directory.join(GRAPH), MAX_GRAPH).ok()??;
+        let graph = read_capped(&directory.join(GRAPH_FILE), MAX_GRAPH).ok()??;
         Some(Self { graph, directory, is_quantized: note.is_quantized })
     }
 
@@ -91,7 +92,7 @@ impl PreparedModel {
             save(environment, weights, &new)?;
             let stamps = stamps(files, &new)?;
             let note = serde_json::to_vec(&PreparedNote { is_quantized: is_quantized(weights), stamps }).ok()?;
-            aiw_home::replace(&new.join(NOTE), &note, Mode::Private).ok()?;
+            aiw_home::replace(&new.join(CHECK_RECORD_FILE), &note, Mode::Private).ok()?;
             // That of another model, or of this one as it was.
             for entry in read_dir(parent).ok()?.flatten().filter(|entry| entry.path() != new) {
                 let _ = remove_tree(&entry.path());
@@ -128,7 +129,7 @@ impl ModelFiles {
 
 /// Whether the weights of a model are bytes.
 pub(super) fn is_quantized(weights: &[u8]) -> bool {
-    memchr::memmem::find(weights, QUANTIZED).is_some()
+    memchr::memmem::find(weights, QUANTIZE_OPERATOR).is_some()
 }
 
 fn make_private(directory: &Path) -> Option<()> {
@@ -140,8 +141,8 @@ fn stamps(files: &ModelFiles, directory: &Path) -> Option<[Stamp; 4]> {
     Some([
         Stamp::of(&files.directory.join(WEIGHTS))?,
         Stamp::of(&files.runtime)?,
-        Stamp::of(&directory.join(GRAPH))?,
-        Stamp::of(&directory.join(MAPPED))?,
+        Stamp::of(&directory.join(GRAPH_FILE))?,
+        Stamp::of(&directory.join(WEIGHTS_FILE))?,
     ])
 }
 
@@ -155,9 +156,9 @@ fn save(environment: &Environment, weights: &[u8], directory: &Path) -> Option<(
             // No further: what comes after that is for this very processor.
             .with_optimization_level(GraphOptimizationLevel::Level2)
             .map_err(said)?
-            .with_config_entry("session.optimized_model_external_initializers_file_name", MAPPED)
+            .with_config_entry("session.optimized_model_external_initializers_file_name", WEIGHTS_FILE)
             .map_err(said)?
-            .with_optimized_model_path(directory.join(GRAPH))
+            .with_optimized_model_path(directory.join(GRAPH_FILE))
             .map_err(said)?;
         builder.commit_from_memory(weights).map(drop).map_err(|e| e.to_string())
     };

@@ -4,7 +4,7 @@
 //! database below the cache directory, and sends them to its maker. Only a variable that is set before its environment
 //! exists stops that; `DisableTelemetryEvents` comes too late.
 
-use aiw_home::Surroundings;
+use aiw_home::ExecutionContext;
 use parking_lot::Mutex;
 use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,16 +18,16 @@ use ort::environment::Environment;
 use super::error::{ModelError, unreadable};
 
 /// The variable that stops the collection of data.
-const OFF: &str = "ORT_DISABLE_TELEMETRY";
+const TELEMETRY_OFF_VARIABLE: &str = "ORT_DISABLE_TELEMETRY";
 
 /// Marks of a library that collects data.
-const COLLECTS: [&[u8]; 2] = [b"Microsoft/DeveloperTools/.onnxruntime", b"OneDsTelemetry"];
+const TELEMETRY_MARKERS: [&[u8]; 2] = [b"Microsoft/DeveloperTools/.onnxruntime", b"OneDsTelemetry"];
 
 /// A symbol that every ONNX Runtime exports.
-const ENTRY: &[u8] = b"OrtGetApiBase";
+const ENTRY_SYMBOL: &[u8] = b"OrtGetApiBase";
 
 /// The files with collected data.
-const COLLECTED: [&str; 6] = [
+const TELEMETRY_EVENTS: [&str; 6] = [
     "deviceid",
     "deviceid.lock",
     "onnxruntime.db",
@@ -37,7 +37,7 @@ const COLLECTED: [&str; 6] = [
 ];
 
 /// The library that this process has loaded, and its environment. Both stay.
-static LOADED: Mutex<Option<(PathBuf, Environment)>> = Mutex::new(None);
+static LOADED_RUNTIME: Mutex<Option<(PathBuf, Environment)>> = Mutex::new(None);
 
 /// Stops ONNX Runtime from collecting data in this process. Call it before there is a second thread; without it no
 /// library is loaded that collects data.
@@ -45,23 +45,23 @@ pub fn stop_collection() {
     // SAFETY: no other thread reads or writes the environment, because there is none.
     #[expect(unsafe_code, reason = "the environment of a process is not locked")]
     unsafe {
-        env::set_var(OFF, "1");
+        env::set_var(TELEMETRY_OFF_VARIABLE, "1");
     }
 }
 
 /// Whether a library is told not to collect data.
 pub(super) fn is_stopped() -> bool {
-    env::var_os(OFF).is_some_and(|value| value == "1")
+    env::var_os(TELEMETRY_OFF_VARIABLE).is_some_and(|value| value == "1")
 }
 
 /// Removes what ONNX Runtime has collected for this user, in this program or another one. Returns the directory in which
 /// something was.
-pub fn remove_collected(around: &Surroundings) -> Option<PathBuf> {
+pub fn remove_collected(around: &ExecutionContext) -> Option<PathBuf> {
     let home = || around.user_home().map(|home| home.join(".cache"));
     let named = around.variable("XDG_CACHE_HOME").map(PathBuf::from);
     let cache = named.filter(|path| path.is_absolute()).or_else(home)?;
     let directory = cache.join("Microsoft/DeveloperTools/.onnxruntime");
-    let removed = COLLECTED.into_iter().filter(|name| fs::remove_file(directory.join(name)).is_ok()).count();
+    let removed = TELEMETRY_EVENTS.into_iter().filter(|name| fs::remove_file(directory.join(name)).is_ok()).count();
     // Only those that are empty go.
     for directory in directory.ancestors().take(3) {
         if fs::remove_dir(directory).is_err() {
@@ -77,13 +77,13 @@ pub(crate) fn check_library(path: &Path) -> Result<(), ModelError> {
     let read = aiw_home::open_plain(path).and_then(|mut file| file.read_to_end(&mut bytes));
     read.map_err(|e| unreadable(path, e))?;
     let has = |mark: &[u8]| memchr::memmem::find(&bytes, mark).is_some();
-    if !has(ENTRY) {
+    if !has(ENTRY_SYMBOL) {
         return Err(ModelError::Runtime {
             path: path.to_owned(),
             reason: "it has no `OrtGetApiBase`, so it is not ONNX Runtime".to_owned(),
         });
     }
-    if COLLECTS.into_iter().any(has) && !(has(OFF.as_bytes()) && is_stopped()) {
+    if TELEMETRY_MARKERS.into_iter().any(has) && !(has(TELEMETRY_OFF_VARIABLE.as_bytes()) && is_stopped()) {
         return Err(ModelError::Collects { path: path.to_owned() });
     }
     Ok(())
@@ -96,7 +96,7 @@ pub(super) fn load(path: &Path, is_checked: bool) -> Result<Environment, ModelEr
     aiw_home::open_plain(path).map_err(|e| unreadable(path, e))?;
     let path = std::path::absolute(path).map_err(|e| unreadable(path, e))?;
     let failed = |reason: String| ModelError::Runtime { path: path.clone(), reason: one_line(&reason, 300) };
-    let mut loaded = LOADED.lock();
+    let mut loaded = LOADED_RUNTIME.lock();
     match &*loaded {
         Some((loaded, environment)) if *loaded == path => return Ok(environment.clone()),
         // `ort` would go on with the first, and say nothing.
@@ -137,7 +137,10 @@ mod tests {
         };
         assert!(checked("OrtGetApiBase").is_ok());
         assert!(checked("a library").unwrap_err().to_string().contains("it is not ONNX Runtime"));
-        assert!(checked(&format!("OrtGetApiBase OneDsTelemetry x {OFF}")).is_ok(), "the tests set the variable");
+        assert!(
+            checked(&format!("OrtGetApiBase OneDsTelemetry x {TELEMETRY_OFF_VARIABLE}")).is_ok(),
+            "the tests set the variable"
+        );
         for mark in ["OrtGetApiBase OneDsTelemetry x", "OrtGetApiBase Microsoft/DeveloperTools/.onnxruntime"] {
             let refused = checked(mark).unwrap_err();
             assert!(refused.to_string().contains("can't switch that off"), "{refused}");

@@ -2,15 +2,15 @@
 
 /// A model, or the library that runs models.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct OfferedModel {
+pub(super) struct CatalogModel {
     pub name: &'static str,
     pub label: &'static str,
-    pub files: &'static [OfferedFile],
+    pub files: &'static [CatalogFile],
 }
 
 /// A file to get.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct OfferedFile {
+pub(super) struct CatalogFile {
     /// Its name beside the others. A mirror has it under this name, or under that of its archive.
     pub name: &'static str,
     pub url: &'static str,
@@ -37,7 +37,7 @@ pub const DEFAULT_MODEL: &str = "all-MiniLM-L6-v2";
 
 macro_rules! minilm {
     ($path:literal, $name:literal, $size:literal, $sha256:literal) => {
-        OfferedFile {
+        CatalogFile {
             name: $name,
             url: concat!(
                 "https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2/resolve/",
@@ -51,21 +51,21 @@ macro_rules! minilm {
     };
 }
 
-const TOKENIZER: OfferedFile = minilm!(
+const TOKENIZER: CatalogFile = minilm!(
     "tokenizer.json",
     "tokenizer.json",
     466_247,
     "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"
 );
-const CONFIG: OfferedFile =
+const CONFIG: CatalogFile =
     minilm!("config.json", "config.json", 612, "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41");
-const SPECIAL_TOKENS: OfferedFile = minilm!(
+const SPECIAL_TOKENS: CatalogFile = minilm!(
     "special_tokens_map.json",
     "special_tokens_map.json",
     112,
     "303df45a03609e4ead04bc3dc1536d0ab19b5358db685b6f3da123d05ec200e3"
 );
-const TOKENIZER_CONFIG: OfferedFile = minilm!(
+const TOKENIZER_CONFIG: CatalogFile = minilm!(
     "tokenizer_config.json",
     "tokenizer_config.json",
     350,
@@ -73,8 +73,8 @@ const TOKENIZER_CONFIG: OfferedFile = minilm!(
 );
 
 /// The models, the default one first.
-pub(super) const MODELS: [OfferedModel; 2] = [
-    OfferedModel {
+pub(super) const MODELS: [CatalogModel; 2] = [
+    CatalogModel {
         name: DEFAULT_MODEL,
         label: "English sentences, 384 dimensions, Apache-2.0",
         files: &[
@@ -90,7 +90,7 @@ pub(super) const MODELS: [OfferedModel; 2] = [
             TOKENIZER_CONFIG,
         ],
     },
-    OfferedModel {
+    CatalogModel {
         name: "all-MiniLM-L6-v2-int8",
         label: "the same in a quarter of the size: faster, a little less exact",
         files: &[
@@ -110,10 +110,10 @@ pub(super) const MODELS: [OfferedModel; 2] = [
 
 macro_rules! wheel {
     ($tag:literal, $place:literal, $size:literal, $sha256:literal, $member:literal, $name:literal, $bytes:literal, $digest:literal) => {
-        Some(OfferedModel {
+        Some(CatalogModel {
             name: RUNTIME,
             label: "the library that runs models, 1.31.1, MIT",
-            files: &[OfferedFile {
+            files: &[CatalogFile {
                 name: concat!("onnxruntime-1.31.1-cp311-cp311-", $tag, ".whl"),
                 url: concat!(
                     "https://files.pythonhosted.org/packages/",
@@ -137,7 +137,7 @@ macro_rules! wheel {
 
 /// The library for this system. It is taken out of the package for Python, which is published for most systems; on
 /// others (macOS on Intel processors among them), the user has to have one.
-pub(super) const fn runtime() -> Option<OfferedModel> {
+pub(super) const fn runtime() -> Option<CatalogModel> {
     if cfg!(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu")) {
         wheel!(
             "manylinux_2_28_x86_64",

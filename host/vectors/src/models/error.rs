@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use aiw_core::{ErrorKind, Fault};
+use aiw_core::{Diagnostic, ErrorKind};
 use aiw_home::HomeError;
 
 use crate::embed::ModelError;
@@ -86,9 +86,9 @@ pub enum ModelsError {
     Home(#[from] HomeError),
 }
 
-impl Fault for ModelsError {
-    fn below(&self) -> Option<&dyn Fault> {
-        aiw_core::passed_on!(self, Model, Home)
+impl Diagnostic for ModelsError {
+    fn diagnostic_source(&self) -> Option<&dyn Diagnostic> {
+        aiw_core::forward_diagnostic!(self, Model, Home)
     }
 
     fn own_kind(&self) -> ErrorKind {

@@ -19,12 +19,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use self::catalogue::{ArchiveMember, MODELS, OfferedModel};
+use self::catalogue::{ArchiveMember, CatalogModel, MODELS};
 pub use self::catalogue::{DEFAULT_MODEL, RUNTIME};
 pub use self::error::ModelsError;
 pub use self::pull::{Broken, DownloadBody, DownloadProgress, Fetch};
-use self::pull::{From, WantedFile, get};
-use crate::embed::{FILES, ModelError, ModelFiles, ModelState, check_library, sha256_of};
+use self::pull::{DownloadRequest, From, get};
+use crate::embed::{FILES, ModelError, ModelFiles, ModelState, check_library, file_sha256};
 
 /// The largest description of a model on a mirror.
 const MAX_MANIFEST: usize = 64 << 10;
@@ -251,14 +251,15 @@ impl EmbeddingModels {
             };
             let directory = from.filter(|from| !is_url(from)).map(Path::new);
             let mirror = from.filter(|from| is_url(from)).map(|url| url.trim_end_matches('/'));
-            let wanted: Vec<(WantedFile, String)> = match (offered, directory, mirror) {
+            let wanted: Vec<(DownloadRequest, String)> = match (offered, directory, mirror) {
                 (Some(offer), ..) => offer
                     .files
                     .iter()
                     .map(|file| {
                         let url =
                             mirror.map_or_else(|| file.url.to_owned(), |mirror| format!("{mirror}/{}", file.name));
-                        let wanted = WantedFile { name: file.name.into(), size: file.size, sha256: file.sha256.into() };
+                        let wanted =
+                            DownloadRequest { name: file.name.into(), size: file.size, sha256: file.sha256.into() };
                         (wanted, url)
                     })
                     .collect(),
@@ -356,7 +357,7 @@ impl EmbeddingModels {
             };
             check_name(file)?;
             check_library(&library)?;
-            let files = [(file.to_owned(), locked(size(&library)?, &sha256_of(&library)?))].into();
+            let files = [(file.to_owned(), locked(size(&library)?, &file_sha256(&library)?))].into();
             let source = library.display().to_string();
             document.runtime = Some(LockedModel { source, directory: Some(directory.to_owned()), files });
         }
@@ -385,11 +386,11 @@ impl EmbeddingModels {
     }
 }
 
-fn offer(name: &str) -> Option<OfferedModel> {
+fn offer(name: &str) -> Option<CatalogModel> {
     MODELS.into_iter().find(|offer| offer.name == name)
 }
 
-fn library_name(offer: &OfferedModel) -> &'static str {
+fn library_name(offer: &CatalogModel) -> &'static str {
     offer.files[0].member.map_or(offer.files[0].name, |member| member.name)
 }
 
@@ -420,16 +421,16 @@ fn size(path: &Path) -> Result<u64, ModelsError> {
 }
 
 /// Returns the files of a model of the user's as they are.
-fn own(directory: &Path) -> Result<Vec<WantedFile>, ModelsError> {
+fn own(directory: &Path) -> Result<Vec<DownloadRequest>, ModelsError> {
     let each = FILES.iter().map(|name| {
         let path = directory.join(name);
-        Ok(WantedFile { name: (*name).to_owned(), size: size(&path)?, sha256: sha256_of(&path)? })
+        Ok(DownloadRequest { name: (*name).to_owned(), size: size(&path)?, sha256: file_sha256(&path)? })
     });
     each.collect()
 }
 
 /// Asks a mirror for the files of a model of its own.
-async fn manifest(mirror: &str, fetch: &dyn Fetch) -> Result<Vec<(WantedFile, String)>, ModelsError> {
+async fn manifest(mirror: &str, fetch: &dyn Fetch) -> Result<Vec<(DownloadRequest, String)>, ModelsError> {
     let url = format!("{mirror}/model.json");
     let shown = one_line(&aiw_core::without_query(&url), 200);
     let bad = |problem: String| ModelsError::Manifest { url: shown.clone(), problem };
@@ -449,7 +450,7 @@ async fn manifest(mirror: &str, fetch: &dyn Fetch) -> Result<Vec<(WantedFile, St
         if file.sha256.len() != 64 || !file.sha256.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)) {
             return Err(bad(format!("the sha256 of `{name}` is not 64 hexadecimal digits")));
         }
-        let wanted = WantedFile { name: (*name).to_owned(), size: file.size, sha256: file.sha256.clone() };
+        let wanted = DownloadRequest { name: (*name).to_owned(), size: file.size, sha256: file.sha256.clone() };
         Ok((wanted, format!("{mirror}/{name}")))
     });
     each.collect()
@@ -460,7 +461,7 @@ fn is_whole(directory: &Path, files: &BTreeMap<String, LockedFile>) -> bool {
     files.iter().all(|(name, file)| {
         let path = directory.join(name);
         fs::metadata(&path).is_ok_and(|meta| meta.len() == file.size)
-            && sha256_of(&path).is_ok_and(|found| found == file.sha256)
+            && file_sha256(&path).is_ok_and(|found| found == file.sha256)
     })
 }
 
@@ -478,7 +479,7 @@ fn unpack(archive: &Path, member: &ArchiveMember, to: &Path) -> Result<(), Model
     let mut target = create_new(&path).map_err(|e| HomeError::io("write", &path, e))?;
     let written = io::copy(&mut inside.take(member.size + 1), &mut target);
     let written = written.map_err(|e| HomeError::io("write", &path, e))?;
-    if written != member.size || sha256_of(&path)? != member.sha256 {
+    if written != member.size || file_sha256(&path)? != member.sha256 {
         return Err(bad(format!("`{}` in it is not the file that aiw knows", member.path)));
     }
     Ok(())

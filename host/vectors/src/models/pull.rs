@@ -6,14 +6,14 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use aiw_core::one_line;
-use aiw_home::{HomeError, Turn, create_new, make_private_dir, open_append, open_plain, remove_file};
+use aiw_home::{ExclusiveLock, HomeError, create_new, make_private_dir, open_append, open_plain, remove_file};
 use async_trait::async_trait;
 
 use super::error::ModelsError;
-use crate::embed::sha256_of;
+use crate::embed::file_sha256;
 
 /// How often a download is taken up again in a row without a byte more.
-const TRIES: u32 = 4;
+const MAX_RETRIES: u32 = 4;
 
 /// A smaller file is asked for as a whole: a server that compresses would send the rest of the compressed file.
 const MIN_RESUMED: u64 = 1 << 20;
@@ -49,7 +49,7 @@ pub type DownloadProgress<'a> = &'a (dyn Fn(&str, u64, u64) + Sync);
 
 /// A file to get.
 #[derive(Debug, Clone)]
-pub(super) struct WantedFile {
+pub(super) struct DownloadRequest {
     pub name: String,
     pub size: u64,
     pub sha256: String,
@@ -63,7 +63,7 @@ pub(super) enum From<'a> {
 
 /// Gets a file into `partial`, a directory for unfinished downloads, and returns its path there.
 pub(super) async fn get(
-    wanted: &WantedFile,
+    wanted: &DownloadRequest,
     from: From<'_>,
     partial: &Path,
     progress: DownloadProgress<'_>,
@@ -71,7 +71,7 @@ pub(super) async fn get(
     make_private_dir(partial)?;
     let path = partial.join(&wanted.sha256);
     // Two that write to one file would ruin it.
-    let _turn = Turn::acquire(&path.with_added_extension("lock"))?;
+    let _turn = ExclusiveLock::acquire(&path.with_added_extension("lock"))?;
     let source_name = match from {
         From::Directory(directory) => {
             copy(wanted, directory, &path)?;
@@ -87,15 +87,15 @@ pub(super) async fn get(
 }
 
 /// Removes a file that was moved to where it belongs.
-pub(super) fn forget(partial: &Path, file: &WantedFile) {
+pub(super) fn forget(partial: &Path, file: &DownloadRequest) {
     let path = partial.join(&file.sha256);
     // If it can't be removed, it takes room in a cache.
     drop(remove_file(&path.with_added_extension("lock")));
     drop(remove_file(&path));
 }
 
-fn check(wanted: &WantedFile, path: &Path, source_name: String) -> Result<(), ModelsError> {
-    let found = sha256_of(path)?;
+fn check(wanted: &DownloadRequest, path: &Path, source_name: String) -> Result<(), ModelsError> {
+    let found = file_sha256(path)?;
     if found == wanted.sha256 {
         return Ok(());
     }
@@ -104,7 +104,7 @@ fn check(wanted: &WantedFile, path: &Path, source_name: String) -> Result<(), Mo
     Err(ModelsError::Wrong { file: wanted.name.clone(), source_name, problem })
 }
 
-fn copy(wanted: &WantedFile, directory: &Path, path: &Path) -> Result<(), ModelsError> {
+fn copy(wanted: &DownloadRequest, directory: &Path, path: &Path) -> Result<(), ModelsError> {
     let from = directory.join(&wanted.name);
     let source = open_plain(&from).map_err(|e| match e.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => ModelsError::Missing { path: from.clone() },
@@ -121,13 +121,13 @@ fn copy(wanted: &WantedFile, directory: &Path, path: &Path) -> Result<(), Models
     Err(ModelsError::Wrong { file: wanted.name.clone(), source_name, problem: wrong_size(wanted) })
 }
 
-fn of_another_size(wanted: &WantedFile, url: &str, path: &Path) -> ModelsError {
+fn of_another_size(wanted: &DownloadRequest, url: &str, path: &Path) -> ModelsError {
     drop(remove_file(path));
     let source_name = format!("`{}`", one_line(&aiw_core::without_query(url), 200));
     ModelsError::Wrong { file: wanted.name.clone(), source_name, problem: wrong_size(wanted) }
 }
 
-fn wrong_size(wanted: &WantedFile) -> String {
+fn wrong_size(wanted: &DownloadRequest) -> String {
     format!("it does not have {} bytes", wanted.size)
 }
 
@@ -137,7 +137,7 @@ fn create(path: &Path) -> Result<File, ModelsError> {
 }
 
 async fn download(
-    wanted: &WantedFile,
+    wanted: &DownloadRequest,
     url: &str,
     fetch: &dyn Fetch,
     path: &Path,
@@ -152,7 +152,7 @@ async fn download(
         let done = fs::metadata(path).map_or(0, |meta| meta.len());
         tries = if done > best { 0 } else { tries + 1 };
         best = best.max(done);
-        if tries >= TRIES || failed.lasting {
+        if tries >= MAX_RETRIES || failed.lasting {
             let (file, reason) = (wanted.name.clone(), failed.reason);
             return Err(ModelsError::Fetch { file, reason, done, total: wanted.size });
         }
@@ -161,7 +161,7 @@ async fn download(
 
 /// Downloads what is missing. Returns why it ended early, if it did.
 async fn attempt(
-    wanted: &WantedFile,
+    wanted: &DownloadRequest,
     url: &str,
     fetch: &dyn Fetch,
     path: &Path,

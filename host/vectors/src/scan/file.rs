@@ -4,18 +4,18 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use aiw_home::{HomeError, Mode, Turn, make_private_dir, open_owned, open_plain, remove_file, replace_with};
+use aiw_home::{ExclusiveLock, HomeError, Mode, make_private_dir, open_owned, open_plain, remove_file, replace_with};
 use parking_lot::RwLock;
 
 use super::index::{RecordPlace, VectorIndex};
 use super::kernel;
-use super::record::{self, EntryRecord, HEADER, VectorsHeader};
+use super::record::{self, EntryRecord, HEADER_LEN, VectorsHeader};
 use crate::store::{
     Filter, StoreError, VectorEntry, VectorHit, VectorStore, check_dimensions, check_id, prepared, unit,
 };
 
 /// How much is written at once: a large batch need not be in memory a second time.
-const PIECE: usize = 4 << 20;
+const WRITE_CHUNK_BYTES: usize = 4 << 20;
 
 /// A file with less waste than this is not worth writing anew.
 const MIN_WASTE: u64 = 1 << 20;
@@ -68,8 +68,8 @@ impl FileVectors {
     }
 
     /// Returns the dimensions of the vectors in a file, or `None` if there is no file, or its beginning is damaged.
-    pub fn dimensions_of(path: &Path) -> Result<Option<usize>, StoreError> {
-        let mut bytes = [0; HEADER as usize];
+    pub fn read_dimensions(path: &Path) -> Result<Option<usize>, StoreError> {
+        let mut bytes = [0; HEADER_LEN as usize];
         let read = open_plain(path).and_then(|mut file| file.read_exact(&mut bytes));
         match read {
             Ok(()) => Ok(VectorsHeader::parse(&bytes).map(|header| header.dimensions)),
@@ -128,7 +128,7 @@ impl FileVectors {
             Some(open) => (open.end, open.waste),
             None => {
                 state.index = VectorIndex::new(self.dimensions);
-                (HEADER, 0)
+                (HEADER_LEN, 0)
             }
         };
         state.open = None;
@@ -160,7 +160,7 @@ impl FileVectors {
         if let Some(parent) = self.path.parent() {
             make_private_dir(parent)?;
         }
-        let _turn = Turn::acquire(&self.path.with_added_extension("lock"))?;
+        let _turn = ExclusiveLock::acquire(&self.path.with_added_extension("lock"))?;
         self.change(|state| {
             let file = self.open_file()?;
             self.read_on(state, file)?;
@@ -205,7 +205,7 @@ impl FileVectors {
             };
             let length = record.write(&open.header, offset, &mut bytes);
             pending.push((record, RecordPlace { offset, length }));
-            if bytes.len() >= PIECE || changes.peek().is_none() {
+            if bytes.len() >= WRITE_CHUNK_BYTES || changes.peek().is_none() {
                 self.put_down(&mut file, open, &bytes)?;
                 for (record, place) in pending.drain(..) {
                     open.waste += apply(index, record, place);
@@ -236,7 +236,7 @@ impl FileVectors {
 
     /// Writes the file anew once most of it is waste. If that fails, the file stays as it is.
     fn tidy(&self, state: &mut FileState) {
-        let wasteful = |open: &&OpenFile| open.waste >= MIN_WASTE && open.waste > (open.end - HEADER) / 2;
+        let wasteful = |open: &&OpenFile| open.waste >= MIN_WASTE && open.waste > (open.end - HEADER_LEN) / 2;
         let FileState { open: before, index } = state;
         let Some(open) = before.as_ref().filter(wasteful) else { return };
         let Ok(header) = VectorsHeader::new(self.dimensions) else { return };
@@ -244,7 +244,7 @@ impl FileVectors {
         let written = replace_with(&self.path, Mode::Private, |file| {
             let mut writer = io::BufWriter::with_capacity(1 << 18, file);
             writer.write_all(&header.bytes())?;
-            let (mut offset, mut bytes) = (HEADER, Vec::new());
+            let (mut offset, mut bytes) = (HEADER_LEN, Vec::new());
             for place in index.places_mut() {
                 let Some(record) = read_record(open, *place)? else {
                     return Err(io::ErrorKind::InvalidData.into());
@@ -280,7 +280,7 @@ impl FileVectors {
 
     /// Returns the header of a file, or `None` if it is damaged.
     fn header(&self, mut file: &File) -> Result<Option<VectorsHeader>, StoreError> {
-        let mut bytes = [0; HEADER as usize];
+        let mut bytes = [0; HEADER_LEN as usize];
         file.seek(SeekFrom::Start(0)).map_err(|e| self.io("read", e))?;
         match file.read_exact(&mut bytes) {
             Ok(()) => {}
@@ -388,7 +388,7 @@ impl VectorStore for FileVectors {
 /// Removes a collection: its file, and the lock beside it.
 pub fn remove_collection(path: &Path) -> Result<bool, StoreError> {
     let lock = path.with_added_extension("lock");
-    let _turn = Turn::acquire(&lock)?;
+    let _turn = ExclusiveLock::acquire(&lock)?;
     let there = match remove_file(path) {
         Ok(()) => true,
         Err(e) if e.kind() == io::ErrorKind::NotFound => false,

@@ -9,7 +9,7 @@ use crate::store::{Filter, VectorHit};
 
 /// The least number of entries that are compared exactly. With 50, the ten nearest of 100,000 sentence vectors were
 /// always among them.
-const CANDIDATES: usize = 50;
+const MIN_CANDIDATES: usize = 50;
 
 /// The place of an entry's record in its file.
 #[derive(Debug, Clone, Copy)]
@@ -105,7 +105,7 @@ impl VectorIndex {
         if wanted == 0 {
             return Ok(hits);
         }
-        for slot in self.candidates(query, wanted.saturating_mul(5).max(CANDIDATES), filter) {
+        for slot in self.candidates(query, wanted.saturating_mul(5).max(MIN_CANDIDATES), filter) {
             let id = &self.ids[slot];
             hits.push(VectorHit { id: id.to_string(), score: exact(id, &self.places[slot])? });
         }

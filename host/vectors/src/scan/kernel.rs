@@ -1,11 +1,11 @@
 //! The arithmetic of the scan: vectors as bytes, and their dot products.
 
 /// Rows are padded to a multiple of this, so that no row ends inside a register.
-const LANES: usize = 32;
+const LANE_COUNT: usize = 32;
 
 /// Returns the length of a row of bytes for vectors with `dimensions`.
 pub const fn width(dimensions: usize) -> usize {
-    dimensions.next_multiple_of(LANES)
+    dimensions.next_multiple_of(LANE_COUNT)
 }
 
 /// Appends a vector as bytes, and returns what one unit of a byte stands for.

@@ -14,11 +14,11 @@ use std::io::{self, Read};
 use crate::store::MAX_ID_BYTES;
 
 /// The length of the header.
-pub(super) const HEADER: u64 = 32;
+pub(super) const HEADER_LEN: u64 = 32;
 
 const MAGIC: &[u8; 8] = b"aiwvec1\n";
-const PUT: u8 = 1;
-const DELETE: u8 = 2;
+const PUT_TAG: u8 = 1;
+const DELETE_TAG: u8 = 2;
 
 /// The beginning of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,8 +35,8 @@ impl VectorsHeader {
         Ok(Self { dimensions, generation: u64::from_le_bytes(generation) })
     }
 
-    pub fn bytes(&self) -> [u8; HEADER as usize] {
-        let mut bytes = [0; HEADER as usize];
+    pub fn bytes(&self) -> [u8; HEADER_LEN as usize] {
+        let mut bytes = [0; HEADER_LEN as usize];
         bytes[..8].copy_from_slice(MAGIC);
         bytes[8..12].copy_from_slice(&u32::try_from(self.dimensions).unwrap_or_default().to_le_bytes());
         bytes[16..24].copy_from_slice(&self.generation.to_le_bytes());
@@ -46,7 +46,7 @@ impl VectorsHeader {
     }
 
     /// Returns `None` if the bytes are not a whole header.
-    pub fn parse(bytes: &[u8; HEADER as usize]) -> Option<Self> {
+    pub fn parse(bytes: &[u8; HEADER_LEN as usize]) -> Option<Self> {
         let header = Self {
             dimensions: u32::from_le_bytes(bytes[8..12].try_into().ok()?) as usize,
             generation: u64::from_le_bytes(bytes[16..24].try_into().ok()?),
@@ -75,7 +75,7 @@ impl EntryRecord {
     pub fn write(&self, header: &VectorsHeader, offset: u64, bytes: &mut Vec<u8>) -> u32 {
         let start = bytes.len();
         bytes.extend_from_slice(&[0; 4]);
-        bytes.extend_from_slice(&[if self.vector.is_some() { PUT } else { DELETE }, 0]);
+        bytes.extend_from_slice(&[if self.vector.is_some() { PUT_TAG } else { DELETE_TAG }, 0]);
         bytes.extend_from_slice(&u16::try_from(self.id.len()).unwrap_or_default().to_le_bytes());
         bytes.extend_from_slice(self.id.as_bytes());
         for value in self.vector.iter().flatten() {
@@ -94,8 +94,8 @@ impl EntryRecord {
         }
         let id_length = usize::from(u16::from_le_bytes([start[6], start[7]]));
         let numbers = match start[4] {
-            PUT => header.dimensions,
-            DELETE => 0,
+            PUT_TAG => header.dimensions,
+            DELETE_TAG => 0,
             _ => return Ok(None),
         };
         if !(1..=MAX_ID_BYTES).contains(&id_length) {
@@ -113,7 +113,7 @@ impl EntryRecord {
         let Ok(id) = std::str::from_utf8(id) else { return Ok(None) };
         let vector: Vec<f32> = values.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
         let length = u32::try_from(body.len() + 4).unwrap_or_default();
-        Ok(Some((Self { id: id.to_owned(), vector: (start[4] == PUT).then_some(vector) }, length)))
+        Ok(Some((Self { id: id.to_owned(), vector: (start[4] == PUT_TAG).then_some(vector) }, length)))
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aiw_home::Home;
 
-use super::{CallSetup, Interface, NoCapability, Within};
+use super::{CallSetup, HostCall, Interface, NoCapability};
 use crate::budget::OverLimit;
 
 /// The number of bytes that a component may keep.
@@ -49,7 +49,7 @@ impl Interface for CacheImport {
     fn begin(_setup: &CallSetup<'_>) -> Self::State {}
 }
 
-impl Within<'_, CacheImport> {
+impl HostCall<'_, CacheImport> {
     pub(crate) fn get(&mut self, key: &str) -> Result<Option<Vec<u8>>, OverLimit> {
         self.read("get")?;
         Ok(self.capability.get(&self.call.keys.id, key))

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use super::{CallSetup, Interface, NoCapability, Within};
+use super::{CallSetup, HostCall, Interface, NoCapability};
 use crate::budget::OverLimit;
 
 /// The clock that components see.
@@ -39,7 +39,7 @@ impl Interface for ClockImport {
     fn begin(_setup: &CallSetup<'_>) -> Self::State {}
 }
 
-impl Within<'_, ClockImport> {
+impl HostCall<'_, ClockImport> {
     pub(crate) fn now(&mut self) -> Result<SystemTime, OverLimit> {
         self.allow("now")?;
         Ok(self.capability.now())

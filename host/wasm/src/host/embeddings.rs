@@ -2,34 +2,34 @@
 
 use async_trait::async_trait;
 
-use super::{CallSetup, HostResult, Interface, NoCapability, Within};
+use super::{CallSetup, HostCall, HostResult, Interface, NoCapability};
 use crate::budget::OverLimit;
-use crate::error::{ComponentRefusal, RefusedCall};
+use crate::error::{CallRejection, ComponentReason};
 
 /// Texts that one call of `embed` may pass, and their bytes. More would hold the model for seconds.
-const TEXTS: usize = 256;
-/// See [`TEXTS`].
+const MAX_TEXTS: usize = 256;
+/// See [`MAX_TEXTS`].
 const TEXT_BYTES: usize = 1 << 20;
 /// Texts that one call of the component may embed: some seconds of the model.
-const EMBEDDED: usize = 2_000;
+const MAX_EMBEDDED_TEXTS: usize = 2_000;
 
 /// Texts as vectors.
 #[async_trait]
 pub trait Embeddings: Send + Sync {
     /// Returns the id and the dimensions of the model, or why there is none.
-    async fn model(&self) -> Result<(String, usize), RefusedCall>;
+    async fn model(&self) -> Result<(String, usize), CallRejection>;
 
     /// Returns a vector of length 1 for each text.
-    async fn embed(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>, RefusedCall>;
+    async fn embed(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>, CallRejection>;
 }
 
 #[async_trait]
 impl Embeddings for NoCapability {
-    async fn model(&self) -> Result<(String, usize), RefusedCall> {
+    async fn model(&self) -> Result<(String, usize), CallRejection> {
         Self::refused("sentence models")
     }
 
-    async fn embed(&self, _texts: Vec<String>) -> Result<Vec<Vec<f32>>, RefusedCall> {
+    async fn embed(&self, _texts: Vec<String>) -> Result<Vec<Vec<f32>>, CallRejection> {
         Self::refused("sentence models")
     }
 }
@@ -51,7 +51,7 @@ impl Interface for EmbeddingsImport {
     }
 }
 
-impl Within<'_, EmbeddingsImport> {
+impl HostCall<'_, EmbeddingsImport> {
     /// Returns the id and the dimensions of the model, or why there is none.
     pub(crate) async fn state(&mut self) -> Result<Result<(String, usize), String>, OverLimit> {
         self.read("state")?;
@@ -60,13 +60,14 @@ impl Within<'_, EmbeddingsImport> {
 
     pub(crate) async fn embed(&mut self, texts: Vec<String>) -> HostResult<Vec<Vec<f32>>> {
         self.request("embed")?;
-        if texts.len() > TEXTS || texts.iter().map(String::len).sum::<usize>() > TEXT_BYTES {
-            let message = format!("at most {TEXTS} texts of {} KiB in total can be embedded at once", TEXT_BYTES >> 10);
-            return Err(RefusedCall { refusal: ComponentRefusal::Invalid, message }.into());
+        if texts.len() > MAX_TEXTS || texts.iter().map(String::len).sum::<usize>() > TEXT_BYTES {
+            let message =
+                format!("at most {MAX_TEXTS} texts of {} KiB in total can be embedded at once", TEXT_BYTES >> 10);
+            return Err(CallRejection { refusal: ComponentReason::Invalid, message }.into());
         }
         self.state.0 += texts.len();
-        if self.state.0 > EMBEDDED {
-            return Err(OverLimit(format!("embedded more than {EMBEDDED} texts in one call")).into());
+        if self.state.0 > MAX_EMBEDDED_TEXTS {
+            return Err(OverLimit(format!("embedded more than {MAX_EMBEDDED_TEXTS} texts in one call")).into());
         }
         if texts.is_empty() {
             return Ok(Vec::new());

@@ -9,12 +9,12 @@ use aiw_extensions::CapabilityKind;
 use aiw_net::{HostPattern, Hosts, HttpRequest, Method, NetError, Policy, RESERVED_HEADERS, Response, origin};
 use async_trait::async_trait;
 
-use super::{CallSetup, HostResult, Interface, NoCapability, Within};
+use super::{CallSetup, HostCall, HostResult, Interface, NoCapability};
 use crate::budget::BoundSecret;
-use crate::error::{ComponentRefusal, RefusedCall};
+use crate::error::{CallRejection, ComponentReason};
 
 /// The longest body of a `POST`: an order of magnitude above what searches and registries are asked with.
-const BODY: usize = 1 << 20;
+const MAX_BODY_BYTES: usize = 1 << 20;
 
 /// Requests over HTTP.
 #[async_trait]
@@ -78,7 +78,7 @@ impl Interface for HttpImport {
     }
 }
 
-impl Within<'_, HttpImport> {
+impl HostCall<'_, HttpImport> {
     pub(crate) async fn send(&mut self, outgoing: ComponentRequest) -> HostResult<Response> {
         self.request("send")?;
         let request = self.admit(outgoing)?;
@@ -95,8 +95,8 @@ impl Within<'_, HttpImport> {
     }
 
     /// Converts the request for the capability and fills in its secrets.
-    fn admit(&self, outgoing: ComponentRequest) -> Result<HttpRequest, RefusedCall> {
-        let invalid = |message| Err(RefusedCall { refusal: ComponentRefusal::Invalid, message });
+    fn admit(&self, outgoing: ComponentRequest) -> Result<HttpRequest, CallRejection> {
+        let invalid = |message| Err(CallRejection { refusal: ComponentReason::Invalid, message });
         self.call.keys.check_host(&self.state.policy, CapabilityKind::Hosts, &outgoing.url)?;
         let (mut headers, mut secrets) = (Vec::new(), Vec::new());
         for (name, value) in outgoing.headers {
@@ -112,16 +112,16 @@ impl Within<'_, HttpImport> {
         }
         let method = if outgoing.post.is_some() { Method::Post } else { Method::Get };
         let body = outgoing.post.unwrap_or_default();
-        if body.len() > BODY {
-            return invalid(format!("the body of a request has at most {} MiB", BODY >> 20));
+        if body.len() > MAX_BODY_BYTES {
+            return invalid(format!("the body of a request has at most {} MiB", MAX_BODY_BYTES >> 20));
         }
         let limit = u64::from(outgoing.limit).min(self.call.limits().read_bytes);
         Ok(HttpRequest { method, headers, secrets, body, see_other: true, limit, ..HttpRequest::new(outgoing.url) })
     }
 
     /// Returns the value of a named secret for a request to `url`.
-    fn secret(&self, name: &str, prefix: &str, url: &str) -> Result<Secret, RefusedCall> {
-        let denied = |message| Err(RefusedCall { refusal: ComponentRefusal::Denied, message });
+    fn secret(&self, name: &str, prefix: &str, url: &str) -> Result<Secret, CallRejection> {
+        let denied = |message| Err(CallRejection { refusal: ComponentReason::Denied, message });
         let (id, shown) = (&self.call.keys.id, aiw_core::one_line(name, 60));
         let Some(bound) = self.state.secrets.get(name) else {
             return denied(format!("component `{id}` names a secret that does not exist: `{shown}`"));

@@ -7,7 +7,7 @@ use wasmtime::component::{HasData, ResourceTableError};
 
 use crate::budget::OverLimit;
 use crate::call::{ComponentCall, GrantKeys};
-use crate::error::{ComponentRefusal, RefusedCall};
+use crate::error::{CallRejection, ComponentReason};
 use crate::reach::Reach;
 
 /// An interface of the host.
@@ -34,7 +34,7 @@ pub(crate) struct CallSetup<'a> {
 }
 
 /// An interface within one call. Its functions are methods of this type.
-pub(crate) struct Within<'a, I: Interface> {
+pub(crate) struct HostCall<'a, I: Interface> {
     pub(crate) call: &'a mut ComponentCall,
     pub(crate) state: &'a mut I::State,
     pub(crate) capability: &'a Arc<I::Capability>,
@@ -42,7 +42,7 @@ pub(crate) struct Within<'a, I: Interface> {
     pub(crate) in_plan: fn() -> String,
 }
 
-impl<I: Interface> Within<'_, I> {
+impl<I: Interface> HostCall<'_, I> {
     /// Checks that the exported function may call this one.
     pub(super) fn allow(&self, function: &str) -> Result<(), OverLimit> {
         self.call.allow(I::NAME, function, I::IN_PLAN, self.in_plan)
@@ -62,24 +62,24 @@ impl<I: Interface> Within<'_, I> {
 }
 
 /// The interface `I`, as wasmtime's linker wants it.
-pub(crate) struct Of<I>(PhantomData<I>);
+pub(crate) struct LinkerData<I>(PhantomData<I>);
 
-impl<I: Interface> HasData for Of<I> {
-    type Data<'a> = Within<'a, I>;
+impl<I: Interface> HasData for LinkerData<I> {
+    type Data<'a> = HostCall<'a, I>;
 }
 
 /// Why a function of the host gives no result.
 pub(crate) enum NoResult {
     /// A refusal, which the component is told.
-    Refused(RefusedCall),
+    Refused(CallRejection),
     /// A limit that the component went beyond, which ends the call.
     Over(OverLimit),
     /// An invalid handle, which ends the call.
     Handle(ResourceTableError),
 }
 
-impl From<RefusedCall> for NoResult {
-    fn from(refused: RefusedCall) -> Self {
+impl From<CallRejection> for NoResult {
+    fn from(refused: CallRejection) -> Self {
         Self::Refused(refused)
     }
 }
@@ -104,8 +104,8 @@ pub(crate) type HostResult<T> = Result<T, NoResult>;
 pub struct NoCapability;
 
 impl NoCapability {
-    pub(super) fn refused<T>(what: &str) -> Result<T, RefusedCall> {
-        let refusal = ComponentRefusal::Unavailable { retry_after: None };
-        Err(RefusedCall { refusal, message: format!("there are no {what} here") })
+    pub(super) fn refused<T>(what: &str) -> Result<T, CallRejection> {
+        let refusal = ComponentReason::Unavailable { retry_after: None };
+        Err(CallRejection { refusal, message: format!("there are no {what} here") })
     }
 }

@@ -1,9 +1,9 @@
 //! The interface `log`. Every function may call it.
 
-use super::{CallSetup, Interface, NoCapability, Within};
+use super::{CallSetup, HostCall, Interface, NoCapability};
 
 /// The maximum length of a line.
-const LINE: usize = 2_000;
+const MAX_LINE_BYTES: usize = 2_000;
 /// Bytes that one call may log.
 const BYTES: usize = 64 << 10;
 
@@ -17,7 +17,7 @@ impl ComponentLog for NoCapability {
     fn write(&self, _component: &str, _level: LogLevel, _line: &str) {}
 }
 
-aiw_core::words! {
+aiw_core::string_enum! {
     /// The severity of a log line.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
     pub enum LogLevel {
@@ -52,7 +52,7 @@ impl Interface for LogImport {
     }
 }
 
-impl Within<'_, LogImport> {
+impl HostCall<'_, LogImport> {
     pub(crate) fn write(&mut self, level: LogLevel, message: &str) {
         let before = self.state.bytes;
         self.state.bytes = before.saturating_add(message.len().max(16));
@@ -61,8 +61,8 @@ impl Within<'_, LogImport> {
             return;
         }
         // A character takes at most four bytes.
-        let start = &message[..message.floor_char_boundary(LINE * 4)];
-        let line = aiw_core::one_line(start, LINE);
+        let start = &message[..message.floor_char_boundary(MAX_LINE_BYTES * 4)];
+        let line = aiw_core::one_line(start, MAX_LINE_BYTES);
         if level == LogLevel::Error {
             self.state.last_error = Some(aiw_core::one_line(&line, 300));
         }

@@ -6,28 +6,28 @@ use async_trait::async_trait;
 
 use tokio::task::JoinSet;
 
-use super::{CallSetup, HostResult, Interface, NoCapability, Within};
+use super::{CallSetup, HostCall, HostResult, Interface, NoCapability};
 use crate::budget::OverLimit;
 use crate::call::GrantKeys;
-use crate::error::{ComponentRefusal, RefusedCall};
+use crate::error::{CallRejection, ComponentReason};
 
 /// The longest name of a server or tool. Longer ones exist nowhere.
 const MAX_NAME: usize = 256;
 
 /// The calls that may be under way at once. Each may hold a result of 8 MiB.
-const UNDER_WAY: usize = 8;
+const MAX_IN_FLIGHT: usize = 8;
 
 /// The tools of the user's MCP servers.
 #[async_trait]
 pub trait Mcp: Send + Sync {
     /// Returns the tools that are known without starting a server.
-    async fn list(&self) -> Result<Vec<McpTool>, RefusedCall>;
+    async fn list(&self) -> Result<Vec<McpTool>, CallRejection>;
 
     /// Returns one tool. Starts its server if it is not known.
-    async fn find(&self, server: &str, tool: &str) -> Result<McpTool, RefusedCall>;
+    async fn find(&self, server: &str, tool: &str) -> Result<McpTool, CallRejection>;
 
     /// Calls a tool with a JSON object, and returns the server's result.
-    async fn call(&self, server: &str, tool: &str, arguments: &str) -> Result<McpResult, RefusedCall>;
+    async fn call(&self, server: &str, tool: &str, arguments: &str) -> Result<McpResult, CallRejection>;
 }
 
 /// A tool of an MCP server.
@@ -56,15 +56,15 @@ pub struct McpResult {
 
 #[async_trait]
 impl Mcp for NoCapability {
-    async fn list(&self) -> Result<Vec<McpTool>, RefusedCall> {
+    async fn list(&self) -> Result<Vec<McpTool>, CallRejection> {
         Ok(Vec::new())
     }
 
-    async fn find(&self, _server: &str, _tool: &str) -> Result<McpTool, RefusedCall> {
+    async fn find(&self, _server: &str, _tool: &str) -> Result<McpTool, CallRejection> {
         Self::refused("MCP servers")
     }
 
-    async fn call(&self, _server: &str, _tool: &str, _arguments: &str) -> Result<McpResult, RefusedCall> {
+    async fn call(&self, _server: &str, _tool: &str, _arguments: &str) -> Result<McpResult, CallRejection> {
         Self::refused("MCP servers")
     }
 }
@@ -80,7 +80,7 @@ pub(crate) struct Calls {
 }
 
 /// A call that has ended, by its number.
-type Finished = (u32, Result<McpResult, RefusedCall>);
+type Finished = (u32, Result<McpResult, CallRejection>);
 
 impl Interface for McpImport {
     const NAME: &'static str = "mcp";
@@ -92,7 +92,7 @@ impl Interface for McpImport {
     }
 }
 
-impl Within<'_, McpImport> {
+impl HostCall<'_, McpImport> {
     pub(crate) async fn list(&mut self) -> HostResult<Vec<McpTool>> {
         self.request("list")?;
         let known = self.call.waiting(self.capability.list()).await?;
@@ -108,8 +108,8 @@ impl Within<'_, McpImport> {
 
     pub(crate) fn start_call(&mut self, server: &str, tool: &str, arguments: &str) -> HostResult<u32> {
         self.request("start-call")?;
-        if self.state.running.len() >= UNDER_WAY {
-            return Err(RefusedCall::invalid(format!("more than {UNDER_WAY} calls are under way")).into());
+        if self.state.running.len() >= MAX_IN_FLIGHT {
+            return Err(CallRejection::invalid(format!("more than {MAX_IN_FLIGHT} calls are under way")).into());
         }
         let call = self.prepared(server, tool, arguments)?;
         self.state.started += 1;
@@ -131,7 +131,7 @@ impl Within<'_, McpImport> {
         server: &str,
         tool: &str,
         arguments: &str,
-    ) -> Result<impl Future<Output = Result<McpResult, RefusedCall>> + Send + 'static, RefusedCall> {
+    ) -> Result<impl Future<Output = Result<McpResult, CallRejection>> + Send + 'static, CallRejection> {
         // What no pattern could cover starts no server.
         may_call(&self.call.keys, server, tool, false)?;
         let (keys, mcp, limit) = (self.call.keys.clone(), self.capability.clone(), self.call.limits().read_bytes);
@@ -142,7 +142,7 @@ impl Within<'_, McpImport> {
             let result = mcp.call(&server, &tool, &arguments).await?;
             if result.json.len() as u64 > limit {
                 let message = format!("the result is longer than {} MiB", limit >> 20);
-                return Err(RefusedCall { refusal: ComponentRefusal::Malformed, message });
+                return Err(CallRejection { refusal: ComponentReason::Malformed, message });
             }
             Ok(result)
         })
@@ -150,11 +150,11 @@ impl Within<'_, McpImport> {
 }
 
 /// Checks that a pattern of the manifest, which the user agreed to, covers a tool.
-fn may_call(keys: &GrantKeys, server: &str, tool: &str, destructive: bool) -> Result<(), RefusedCall> {
+fn may_call(keys: &GrantKeys, server: &str, tool: &str, destructive: bool) -> Result<(), CallRejection> {
     let shown = format!("{}/{}", one_line(server, 60), one_line(tool, 60));
     if server.len() > MAX_NAME || tool.len() > MAX_NAME {
-        return Err(RefusedCall {
-            refusal: ComponentRefusal::Invalid,
+        return Err(CallRejection {
+            refusal: ComponentReason::Invalid,
             message: format!("there is no MCP tool `{shown}`"),
         });
     }

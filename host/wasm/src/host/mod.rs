@@ -40,7 +40,7 @@ pub(crate) use self::clock::ClockImport;
 pub(crate) use self::embeddings::EmbeddingsImport;
 pub(crate) use self::http::{ComponentRequest, HttpImport};
 pub use self::interface::NoCapability;
-pub(crate) use self::interface::{CallSetup, HostResult, Interface, NoResult, Of, Within};
+pub(crate) use self::interface::{CallSetup, HostCall, HostResult, Interface, LinkerData, NoResult};
 pub(crate) use self::log::LogImport;
 pub(crate) use self::mcp::McpImport;
 pub(crate) use self::settings::SettingsImport;
@@ -87,7 +87,7 @@ macro_rules! interfaces {
         /// Links the interfaces that a component imports.
         pub(crate) fn link(linker: &mut Linker<CallState>, imports: &[String]) -> wasmtime::Result<()> {
             $(if imports.iter().any(|name| name == $interface::NAME) {
-                since_v0_1::$name::add_to_linker::<_, Of<$interface>>(linker, |state| Within {
+                since_v0_1::$name::add_to_linker::<_, LinkerData<$interface>>(linker, |state| HostCall {
                     call: &mut state.call,
                     state: &mut state.states.$name,
                     capability: &state.capabilities.$name,
@@ -95,7 +95,7 @@ macro_rules! interfaces {
                 })?;
             })*
             // The types that the others share.
-            since_v0_1::types::add_to_linker::<_, Of<LogImport>>(linker, |state| Within {
+            since_v0_1::types::add_to_linker::<_, LinkerData<LogImport>>(linker, |state| HostCall {
                 call: &mut state.call,
                 state: &mut state.states.log,
                 capability: &state.capabilities.log,

@@ -2,7 +2,7 @@
 
 use aiw_extensions::CapabilityKind;
 
-use super::{CallSetup, Interface, NoCapability, Within};
+use super::{CallSetup, HostCall, Interface, NoCapability};
 use crate::budget::OverLimit;
 
 /// A component's settings, by key.
@@ -29,7 +29,7 @@ impl Interface for SettingsImport {
     fn begin(_setup: &CallSetup<'_>) -> Self::State {}
 }
 
-impl Within<'_, SettingsImport> {
+impl HostCall<'_, SettingsImport> {
     pub(crate) fn get(&mut self, key: &str) -> Result<Option<String>, OverLimit> {
         self.read("get")?;
         let keys = &self.call.keys;

@@ -5,18 +5,18 @@ use std::path::PathBuf;
 use aiw_core::{CliKind, ProcessId as TaskId, ProviderName, RoleName};
 use async_trait::async_trait;
 
-use super::{CallSetup, HostResult, Interface, NoCapability, Within};
+use super::{CallSetup, HostCall, HostResult, Interface, NoCapability};
 use crate::budget::OverLimit;
-use crate::error::{ComponentRefusal, RefusedCall};
+use crate::error::{CallRejection, ComponentReason};
 
 /// Tasks that one call may start. More indicate a loop.
-const STARTS: u32 = 8;
+const MAX_STARTS_PER_CALL: u32 = 8;
 
 /// Starts tasks in the user's session.
 #[async_trait]
 pub trait TaskStarts: Send + Sync {
     /// Starts a task for a component, with the CLI's own safe permissions.
-    async fn start(&self, request: &TaskToStart) -> Result<TaskId, RefusedCall>;
+    async fn start(&self, request: &TaskToStart) -> Result<TaskId, CallRejection>;
 }
 
 /// A task to start.
@@ -38,8 +38,8 @@ pub struct TaskToStart {
 
 #[async_trait]
 impl TaskStarts for NoCapability {
-    async fn start(&self, _request: &TaskToStart) -> Result<TaskId, RefusedCall> {
-        Err(RefusedCall { refusal: ComponentRefusal::Denied, message: "tasks cannot be started here".into() })
+    async fn start(&self, _request: &TaskToStart) -> Result<TaskId, CallRejection> {
+        Err(CallRejection { refusal: ComponentReason::Denied, message: "tasks cannot be started here".into() })
     }
 }
 
@@ -60,18 +60,18 @@ impl Interface for TaskStartsImport {
     }
 }
 
-impl Within<'_, TaskStartsImport> {
+impl HostCall<'_, TaskStartsImport> {
     /// Starts a task. A request that makes no sense counts as well.
-    pub(crate) async fn start(&mut self, request: Result<TaskToStart, RefusedCall>) -> HostResult<TaskId> {
+    pub(crate) async fn start(&mut self, request: Result<TaskToStart, CallRejection>) -> HostResult<TaskId> {
         self.allow("start")?;
         self.state.0 += 1;
-        if self.state.0 > STARTS {
-            return Err(OverLimit(format!("started more than {STARTS} tasks in one call")).into());
+        if self.state.0 > MAX_STARTS_PER_CALL {
+            return Err(OverLimit(format!("started more than {MAX_STARTS_PER_CALL} tasks in one call")).into());
         }
         let request = request?;
         if request.cwd.as_ref().is_some_and(|cwd| !cwd.is_absolute()) {
             let message = "the directory of a task must be an absolute path".into();
-            return Err(RefusedCall { refusal: ComponentRefusal::Invalid, message }.into());
+            return Err(CallRejection { refusal: ComponentReason::Invalid, message }.into());
         }
         Ok(self.call.waiting(self.capability.start(&request)).await?)
     }

@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 use aiw_core::{CliKind, ProcessId as TaskId, ProcessOutcome as TaskOutcome, ProcessState as TaskState, ProviderName};
 use async_trait::async_trait;
 
-use super::{CallSetup, HostResult, Interface, NoCapability, Within};
-use crate::error::{ComponentRefusal, RefusedCall};
+use super::{CallSetup, HostCall, HostResult, Interface, NoCapability};
+use crate::error::{CallRejection, ComponentReason};
 
 /// Time of one wait for a task: as long as an MCP client's tool call may take.
 const MAX_WAIT: Duration = Duration::from_secs(45);
@@ -15,13 +15,13 @@ const MAX_WAIT: Duration = Duration::from_secs(45);
 #[async_trait]
 pub trait TaskCapability: Send + Sync {
     /// Returns the tasks that have not been removed, the newest first.
-    async fn list(&self) -> Result<Vec<ComponentTask>, RefusedCall>;
+    async fn list(&self) -> Result<Vec<ComponentTask>, CallRejection>;
 
     /// Returns one task.
-    async fn get(&self, id: TaskId) -> Result<ComponentTask, RefusedCall>;
+    async fn get(&self, id: TaskId) -> Result<ComponentTask, CallRejection>;
 
     /// Returns the task once it has ended, or after `time`.
-    async fn wait(&self, id: TaskId, time: Duration) -> Result<ComponentTask, RefusedCall>;
+    async fn wait(&self, id: TaskId, time: Duration) -> Result<ComponentTask, CallRejection>;
 }
 
 /// A task as components see it.
@@ -51,15 +51,15 @@ pub struct ComponentTask {
 
 #[async_trait]
 impl TaskCapability for NoCapability {
-    async fn list(&self) -> Result<Vec<ComponentTask>, RefusedCall> {
+    async fn list(&self) -> Result<Vec<ComponentTask>, CallRejection> {
         Ok(Vec::new())
     }
 
-    async fn get(&self, id: TaskId) -> Result<ComponentTask, RefusedCall> {
-        Err(RefusedCall { refusal: ComponentRefusal::NotFound, message: format!("there is no task `{id}`") })
+    async fn get(&self, id: TaskId) -> Result<ComponentTask, CallRejection> {
+        Err(CallRejection { refusal: ComponentReason::NotFound, message: format!("there is no task `{id}`") })
     }
 
-    async fn wait(&self, id: TaskId, _time: Duration) -> Result<ComponentTask, RefusedCall> {
+    async fn wait(&self, id: TaskId, _time: Duration) -> Result<ComponentTask, CallRejection> {
         self.get(id).await
     }
 }
@@ -76,7 +76,7 @@ impl Interface for TasksImport {
     fn begin(_setup: &CallSetup<'_>) -> Self::State {}
 }
 
-impl Within<'_, TasksImport> {
+impl HostCall<'_, TasksImport> {
     pub(crate) async fn list(&mut self) -> HostResult<Vec<ComponentTask>> {
         self.read("list")?;
         Ok(self.call.waiting(self.capability.list()).await?)
@@ -84,13 +84,13 @@ impl Within<'_, TasksImport> {
 
     pub(crate) async fn get(&mut self, id: &str) -> HostResult<ComponentTask> {
         self.read("get")?;
-        let id = id.parse().map_err(RefusedCall::invalid)?;
+        let id = id.parse().map_err(CallRejection::invalid)?;
         Ok(self.call.waiting(self.capability.get(id)).await?)
     }
 
     pub(crate) async fn wait(&mut self, id: &str, time: Duration) -> HostResult<ComponentTask> {
         self.request("wait")?;
-        let id = id.parse().map_err(RefusedCall::invalid)?;
+        let id = id.parse().map_err(CallRejection::invalid)?;
         Ok(self.call.waiting(self.capability.wait(id, time.min(MAX_WAIT))).await?)
     }
 }

@@ -8,8 +8,8 @@ use aiw_net::{GitOrigin, Item, NetError, Policy, Tree};
 use async_trait::async_trait;
 use wasmtime::component::Resource;
 
-use super::{CallSetup, HostResult, Interface, NoCapability, Within};
-use crate::error::RefusedCall;
+use super::{CallSetup, HostCall, HostResult, Interface, NoCapability};
+use crate::error::CallRejection;
 
 /// Opens trees.
 #[async_trait]
@@ -67,8 +67,8 @@ impl Interface for TreesImport {
     }
 }
 
-impl Within<'_, TreesImport> {
-    pub(crate) async fn open(&mut self, origin: Result<TreeOrigin, RefusedCall>) -> HostResult<Resource<Tree>> {
+impl HostCall<'_, TreesImport> {
+    pub(crate) async fn open(&mut self, origin: Result<TreeOrigin, CallRejection>) -> HostResult<Resource<Tree>> {
         self.request("open")?;
         let (origin, keys) = (origin?, &self.call.keys);
         match &origin {
@@ -91,24 +91,24 @@ impl Within<'_, TreesImport> {
     pub(crate) fn list(&mut self, tree: &Resource<Tree>, at: &str) -> HostResult<Vec<Item>> {
         self.call.charge_read()?;
         let tree = self.call.table.get(tree)?;
-        Ok(tree.list(&path(at)?).map_err(RefusedCall::from)?)
+        Ok(tree.list(&path(at)?).map_err(CallRejection::from)?)
     }
 
     pub(crate) fn read_file(&mut self, tree: &Resource<Tree>, at: &str, limit: u32) -> HostResult<Vec<u8>> {
         self.call.charge_read()?;
         let tree = self.call.table.get(tree)?;
         let limit = u64::from(limit).min(self.call.limits().read_bytes);
-        Ok(tree.read(&path(at)?, limit).map_err(RefusedCall::from)?)
+        Ok(tree.read(&path(at)?, limit).map_err(CallRejection::from)?)
     }
 
     pub(crate) fn subtree(&mut self, tree: &Resource<Tree>, at: &str) -> HostResult<Resource<Tree>> {
         self.call.charge_read()?;
         let tree = self.call.table.get(tree)?;
-        let subtree = tree.subtree(&path(at)?).map_err(RefusedCall::from)?;
+        let subtree = tree.subtree(&path(at)?).map_err(CallRejection::from)?;
         Ok(self.call.table.push(subtree)?)
     }
 }
 
-fn path(path: &str) -> Result<RelPath, RefusedCall> {
-    RelPath::parse(path).map_err(RefusedCall::invalid)
+fn path(path: &str) -> Result<RelPath, CallRejection> {
+    RelPath::parse(path).map_err(CallRejection::invalid)
 }

@@ -5,34 +5,34 @@ use std::sync::Arc;
 use aiw_extensions::CapabilityKind;
 use async_trait::async_trait;
 
-use super::{CallSetup, HostResult, Interface, NoCapability, Within};
-use crate::error::RefusedCall;
+use super::{CallSetup, HostCall, HostResult, Interface, NoCapability};
+use crate::error::CallRejection;
 
 /// The bytes of vectors in one collection: 43,000 entries of 384 dimensions.
 const COLLECTION_BYTES: u64 = 64 << 20;
 /// Entries that one search may return.
-const HITS: usize = 1_000;
+const MAX_HITS: usize = 1_000;
 
 /// Collections of vectors. Each belongs to a component; both names are valid parts of a path.
 #[async_trait]
 pub trait Vectors: Send + Sync {
     /// Adds and replaces entries, all or none. More than `limit` bytes of vectors are refused.
-    async fn upsert(&self, of: Collection, entries: Vec<(String, Vec<f32>)>, limit: u64) -> Result<(), RefusedCall>;
+    async fn upsert(&self, of: Collection, entries: Vec<(String, Vec<f32>)>, limit: u64) -> Result<(), CallRejection>;
 
     /// Removes entries, and returns how many there were.
-    async fn delete(&self, of: Collection, ids: Vec<String>) -> Result<usize, RefusedCall>;
+    async fn delete(&self, of: Collection, ids: Vec<String>) -> Result<usize, CallRejection>;
 
     /// Returns the vector of an entry.
-    async fn get(&self, of: Collection, id: String) -> Result<Option<Vec<f32>>, RefusedCall>;
+    async fn get(&self, of: Collection, id: String) -> Result<Option<Vec<f32>>, CallRejection>;
 
     /// Returns the number of entries.
-    async fn count(&self, of: Collection) -> Result<usize, RefusedCall>;
+    async fn count(&self, of: Collection) -> Result<usize, CallRejection>;
 
     /// Returns the ids and scores of the nearest entries, the nearest first.
-    async fn search(&self, of: Collection, query: Vec<f32>, limit: usize) -> Result<Vec<(String, f32)>, RefusedCall>;
+    async fn search(&self, of: Collection, query: Vec<f32>, limit: usize) -> Result<Vec<(String, f32)>, CallRejection>;
 
     /// Removes the collection.
-    async fn clear(&self, of: Collection) -> Result<(), RefusedCall>;
+    async fn clear(&self, of: Collection) -> Result<(), CallRejection>;
 }
 
 /// A collection of vectors.
@@ -46,19 +46,24 @@ pub struct Collection {
 
 #[async_trait]
 impl Vectors for NoCapability {
-    async fn upsert(&self, _of: Collection, _entries: Vec<(String, Vec<f32>)>, _limit: u64) -> Result<(), RefusedCall> {
+    async fn upsert(
+        &self,
+        _of: Collection,
+        _entries: Vec<(String, Vec<f32>)>,
+        _limit: u64,
+    ) -> Result<(), CallRejection> {
         Self::refused("collections")
     }
 
-    async fn delete(&self, _of: Collection, _ids: Vec<String>) -> Result<usize, RefusedCall> {
+    async fn delete(&self, _of: Collection, _ids: Vec<String>) -> Result<usize, CallRejection> {
         Self::refused("collections")
     }
 
-    async fn get(&self, _of: Collection, _id: String) -> Result<Option<Vec<f32>>, RefusedCall> {
+    async fn get(&self, _of: Collection, _id: String) -> Result<Option<Vec<f32>>, CallRejection> {
         Self::refused("collections")
     }
 
-    async fn count(&self, _of: Collection) -> Result<usize, RefusedCall> {
+    async fn count(&self, _of: Collection) -> Result<usize, CallRejection> {
         Self::refused("collections")
     }
 
@@ -67,11 +72,11 @@ impl Vectors for NoCapability {
         _of: Collection,
         _query: Vec<f32>,
         _limit: usize,
-    ) -> Result<Vec<(String, f32)>, RefusedCall> {
+    ) -> Result<Vec<(String, f32)>, CallRejection> {
         Self::refused("collections")
     }
 
-    async fn clear(&self, _of: Collection) -> Result<(), RefusedCall> {
+    async fn clear(&self, _of: Collection) -> Result<(), CallRejection> {
         Self::refused("collections")
     }
 }
@@ -87,7 +92,7 @@ impl Interface for VectorsImport {
     fn begin(_setup: &CallSetup<'_>) -> Self::State {}
 }
 
-impl Within<'_, VectorsImport> {
+impl HostCall<'_, VectorsImport> {
     pub(crate) async fn upsert(&mut self, collection: &str, entries: Vec<(String, Vec<f32>)>) -> HostResult<()> {
         self.request("upsert")?;
         self.within(collection, |vectors, of| async move { vectors.upsert(of, entries, COLLECTION_BYTES).await }).await
@@ -115,7 +120,7 @@ impl Within<'_, VectorsImport> {
         limit: u32,
     ) -> HostResult<Vec<(String, f32)>> {
         self.read("search")?;
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX).min(HITS);
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX).min(MAX_HITS);
         self.within(collection, |vectors, of| async move { vectors.search(of, query, limit).await }).await
     }
 
@@ -127,7 +132,7 @@ impl Within<'_, VectorsImport> {
     /// Works with one of the component's own collections. A name in the manifest is a valid part of a path.
     async fn within<T, W>(&mut self, name: &str, work: impl FnOnce(Arc<dyn Vectors>, Collection) -> W) -> HostResult<T>
     where
-        W: Future<Output = Result<T, RefusedCall>>,
+        W: Future<Output = Result<T, CallRejection>>,
     {
         let to = format!("use the collection `{}`", aiw_core::one_line(name, 60));
         self.call.keys.check(CapabilityKind::Collections, &to, |value| value == name)?;

@@ -11,14 +11,14 @@ use wasmtime::component::Resource;
 use super::interfaces::{
     cache, clock, embeddings, http, log, mcp, settings, task_starts, tasks, trees, types, vectors,
 };
-use crate::error::RefusedCall;
+use crate::error::CallRejection;
 use crate::host::{
-    CacheImport, ClockImport, ComponentRequest, ComponentTask, EmbeddingsImport, HostResult, HttpImport, Interface,
-    LogImport, LogLevel, McpImport, McpResult, McpTool, NoResult, SettingsImport, TaskStartsImport, TaskToStart,
-    TasksImport, TreeOrigin, TreesImport, VectorsImport, Within,
+    CacheImport, ClockImport, ComponentRequest, ComponentTask, EmbeddingsImport, HostCall, HostResult, HttpImport,
+    Interface, LogImport, LogLevel, McpImport, McpResult, McpTool, NoResult, SettingsImport, TaskStartsImport,
+    TaskToStart, TasksImport, TreeOrigin, TreesImport, VectorsImport,
 };
 
-impl<I: Interface> types::Host for Within<'_, I> {
+impl<I: Interface> types::Host for HostCall<'_, I> {
     fn convert_error(&mut self, error: NoResult) -> wasmtime::Result<types::Error> {
         match error {
             NoResult::Refused(refused) => Ok(refused.into()),
@@ -28,7 +28,7 @@ impl<I: Interface> types::Host for Within<'_, I> {
     }
 }
 
-impl http::Host for Within<'_, HttpImport> {
+impl http::Host for HostCall<'_, HttpImport> {
     async fn send(&mut self, request: http::Request) -> HostResult<http::Response> {
         let post = match request.method {
             http::Method::Get => None,
@@ -36,7 +36,7 @@ impl http::Host for Within<'_, HttpImport> {
         };
         let headers = request.headers.into_iter().map(|header| (header.name, value(header.value))).collect();
         let outgoing = ComponentRequest { post, url: request.url, headers, limit: request.limit };
-        let response = Within::<HttpImport>::send(self, outgoing).await?;
+        let response = HostCall::<HttpImport>::send(self, outgoing).await?;
         let field = |(name, value)| types::Field { name, value };
         Ok(http::Response {
             status: response.status,
@@ -55,28 +55,28 @@ pub(super) fn value(value: types::Value) -> Value {
     }
 }
 
-impl trees::Host for Within<'_, TreesImport> {
+impl trees::Host for HostCall<'_, TreesImport> {
     async fn open(&mut self, origin: trees::Origin) -> HostResult<Resource<Tree>> {
         let origin = match origin {
             trees::Origin::Directory(directory) => Ok(TreeOrigin::Directory(PathBuf::from(directory))),
             trees::Origin::Git(origin) => git_origin(origin).map(TreeOrigin::Git),
         };
-        Within::<TreesImport>::open(self, origin).await
+        HostCall::<TreesImport>::open(self, origin).await
     }
 }
 
-fn git_origin(origin: trees::GitOrigin) -> Result<GitOrigin, RefusedCall> {
+fn git_origin(origin: trees::GitOrigin) -> Result<GitOrigin, CallRejection> {
     Ok(GitOrigin {
         url: origin.url,
         reference: origin.ref_,
-        sha: origin.sha.map(|sha| sha.parse::<Sha>()).transpose().map_err(RefusedCall::invalid)?,
-        path: origin.path.map(|path| RelPath::parse(&path)).transpose().map_err(RefusedCall::invalid)?,
+        sha: origin.sha.map(|sha| sha.parse::<Sha>()).transpose().map_err(CallRejection::invalid)?,
+        path: origin.path.map(|path| RelPath::parse(&path)).transpose().map_err(CallRejection::invalid)?,
     })
 }
 
-impl trees::HostTree for Within<'_, TreesImport> {
+impl trees::HostTree for HostCall<'_, TreesImport> {
     async fn revision(&mut self, tree: Resource<Tree>) -> wasmtime::Result<String> {
-        Within::<TreesImport>::revision(self, &tree)
+        HostCall::<TreesImport>::revision(self, &tree)
     }
 
     async fn list(&mut self, tree: Resource<Tree>, at: String) -> HostResult<Vec<trees::Item>> {
@@ -86,7 +86,7 @@ impl trees::HostTree for Within<'_, TreesImport> {
             ItemKind::Link => trees::ItemKind::Link,
             ItemKind::Submodule => trees::ItemKind::Submodule,
         };
-        let items = Within::<TreesImport>::list(self, &tree, &at)?.into_iter();
+        let items = HostCall::<TreesImport>::list(self, &tree, &at)?.into_iter();
         Ok(items.map(|item| trees::Item { name: item.name, kind: kind(item.kind), size: item.size }).collect())
     }
 
@@ -95,7 +95,7 @@ impl trees::HostTree for Within<'_, TreesImport> {
     }
 
     async fn subtree(&mut self, tree: Resource<Tree>, at: String) -> HostResult<Resource<Tree>> {
-        Within::<TreesImport>::subtree(self, &tree, &at)
+        HostCall::<TreesImport>::subtree(self, &tree, &at)
     }
 
     async fn drop(&mut self, tree: Resource<Tree>) -> wasmtime::Result<()> {
@@ -104,23 +104,23 @@ impl trees::HostTree for Within<'_, TreesImport> {
     }
 }
 
-impl cache::Host for Within<'_, CacheImport> {
+impl cache::Host for HostCall<'_, CacheImport> {
     async fn get(&mut self, key: String) -> wasmtime::Result<Option<Vec<u8>>> {
-        Ok(Within::<CacheImport>::get(self, &key)?)
+        Ok(HostCall::<CacheImport>::get(self, &key)?)
     }
 
     async fn put(&mut self, key: String, value: Vec<u8>, seconds: u32) -> wasmtime::Result<()> {
-        Ok(Within::<CacheImport>::put(self, &key, &value, Duration::from_secs(u64::from(seconds)))?)
+        Ok(HostCall::<CacheImport>::put(self, &key, &value, Duration::from_secs(u64::from(seconds)))?)
     }
 }
 
-impl settings::Host for Within<'_, SettingsImport> {
+impl settings::Host for HostCall<'_, SettingsImport> {
     async fn get(&mut self, key: String) -> wasmtime::Result<Option<String>> {
-        Ok(Within::<SettingsImport>::get(self, &key)?)
+        Ok(HostCall::<SettingsImport>::get(self, &key)?)
     }
 }
 
-impl log::Host for Within<'_, LogImport> {
+impl log::Host for HostCall<'_, LogImport> {
     async fn write(&mut self, level: log::Level, message: String) -> wasmtime::Result<()> {
         let level = match level {
             log::Level::Debug => LogLevel::Debug,
@@ -128,29 +128,29 @@ impl log::Host for Within<'_, LogImport> {
             log::Level::Warn => LogLevel::Warn,
             log::Level::Error => LogLevel::Error,
         };
-        Within::<LogImport>::write(self, level, &message);
+        HostCall::<LogImport>::write(self, level, &message);
         Ok(())
     }
 }
 
-impl clock::Host for Within<'_, ClockImport> {
+impl clock::Host for HostCall<'_, ClockImport> {
     async fn now(&mut self) -> wasmtime::Result<u64> {
-        Ok(millis_since_1970(Within::<ClockImport>::now(self)?))
+        Ok(millis_since_1970(HostCall::<ClockImport>::now(self)?))
     }
 }
 
-impl tasks::Host for Within<'_, TasksImport> {
+impl tasks::Host for HostCall<'_, TasksImport> {
     async fn list(&mut self) -> HostResult<Vec<tasks::Task>> {
-        Ok(Within::<TasksImport>::list(self).await?.into_iter().map(task).collect())
+        Ok(HostCall::<TasksImport>::list(self).await?.into_iter().map(task).collect())
     }
 
     async fn get(&mut self, id: String) -> HostResult<tasks::Task> {
-        Within::<TasksImport>::get(self, &id).await.map(task)
+        HostCall::<TasksImport>::get(self, &id).await.map(task)
     }
 
     async fn wait(&mut self, id: String, seconds: u32) -> HostResult<tasks::Task> {
         let time = Duration::from_secs(u64::from(seconds));
-        Within::<TasksImport>::wait(self, &id, time).await.map(task)
+        HostCall::<TasksImport>::wait(self, &id, time).await.map(task)
     }
 }
 
@@ -190,10 +190,10 @@ fn task(task: ComponentTask) -> tasks::Task {
     }
 }
 
-impl task_starts::Host for Within<'_, TaskStartsImport> {
+impl task_starts::Host for HostCall<'_, TaskStartsImport> {
     async fn start(&mut self, request: task_starts::StartRequest) -> HostResult<String> {
-        let request = start_task(request).map_err(RefusedCall::invalid);
-        Ok(Within::<TaskStartsImport>::start(self, request).await?.to_string())
+        let request = start_task(request).map_err(CallRejection::invalid);
+        Ok(HostCall::<TaskStartsImport>::start(self, request).await?.to_string())
     }
 }
 
@@ -213,9 +213,9 @@ fn start_task(request: task_starts::StartRequest) -> Result<TaskToStart, aiw_cor
     })
 }
 
-impl embeddings::Host for Within<'_, EmbeddingsImport> {
+impl embeddings::Host for HostCall<'_, EmbeddingsImport> {
     async fn state(&mut self) -> wasmtime::Result<embeddings::ModelState> {
-        Ok(match Within::<EmbeddingsImport>::state(self).await? {
+        Ok(match HostCall::<EmbeddingsImport>::state(self).await? {
             Ok((id, dimensions)) => {
                 embeddings::ModelState::Ready(embeddings::SentenceModel { id, dimensions: small(dimensions) })
             }
@@ -224,7 +224,7 @@ impl embeddings::Host for Within<'_, EmbeddingsImport> {
     }
 
     async fn embed(&mut self, texts: Vec<String>) -> HostResult<Vec<Vec<f32>>> {
-        Within::<EmbeddingsImport>::embed(self, texts).await
+        HostCall::<EmbeddingsImport>::embed(self, texts).await
     }
 }
 
@@ -232,35 +232,35 @@ fn small(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 
-impl vectors::Host for Within<'_, VectorsImport> {
+impl vectors::Host for HostCall<'_, VectorsImport> {
     async fn upsert(&mut self, collection: String, entries: Vec<vectors::VectorEntry>) -> HostResult<()> {
         let entries = entries.into_iter().map(|entry| (entry.id, entry.vector)).collect();
-        Within::<VectorsImport>::upsert(self, &collection, entries).await
+        HostCall::<VectorsImport>::upsert(self, &collection, entries).await
     }
 
     async fn delete(&mut self, collection: String, ids: Vec<String>) -> HostResult<u32> {
-        Within::<VectorsImport>::delete(self, &collection, ids).await.map(small)
+        HostCall::<VectorsImport>::delete(self, &collection, ids).await.map(small)
     }
 
     async fn get(&mut self, collection: String, id: String) -> HostResult<Option<Vec<f32>>> {
-        Within::<VectorsImport>::get(self, &collection, id).await
+        HostCall::<VectorsImport>::get(self, &collection, id).await
     }
 
     async fn count(&mut self, collection: String) -> HostResult<u32> {
-        Within::<VectorsImport>::count(self, &collection).await.map(small)
+        HostCall::<VectorsImport>::count(self, &collection).await.map(small)
     }
 
     async fn search(&mut self, collection: String, query: Vec<f32>, limit: u32) -> HostResult<Vec<vectors::VectorHit>> {
-        let hits = Within::<VectorsImport>::search(self, &collection, query, limit).await?.into_iter();
+        let hits = HostCall::<VectorsImport>::search(self, &collection, query, limit).await?.into_iter();
         Ok(hits.map(|(id, score)| vectors::VectorHit { id, score }).collect())
     }
 
     async fn clear(&mut self, collection: String) -> HostResult<()> {
-        Within::<VectorsImport>::clear(self, &collection).await
+        HostCall::<VectorsImport>::clear(self, &collection).await
     }
 }
 
-impl mcp::Host for Within<'_, McpImport> {
+impl mcp::Host for HostCall<'_, McpImport> {
     async fn list(&mut self) -> HostResult<Vec<mcp::McpTool>> {
         let convert = |tool: McpTool| mcp::McpTool {
             server: tool.server,
@@ -269,19 +269,19 @@ impl mcp::Host for Within<'_, McpImport> {
             input_schema: tool.input_schema,
             destructive: tool.destructive,
         };
-        Ok(Within::<McpImport>::list(self).await?.into_iter().map(convert).collect())
+        Ok(HostCall::<McpImport>::list(self).await?.into_iter().map(convert).collect())
     }
 
     async fn call(&mut self, server: String, tool: String, arguments: String) -> HostResult<mcp::McpResult> {
-        Within::<McpImport>::call(self, &server, &tool, &arguments).await.map(mcp_result)
+        HostCall::<McpImport>::call(self, &server, &tool, &arguments).await.map(mcp_result)
     }
 
     async fn start_call(&mut self, server: String, tool: String, arguments: String) -> HostResult<u32> {
-        Within::<McpImport>::start_call(self, &server, &tool, &arguments)
+        HostCall::<McpImport>::start_call(self, &server, &tool, &arguments)
     }
 
     async fn next_result(&mut self) -> wasmtime::Result<Option<mcp::FinishedCall>> {
-        let ended = Within::<McpImport>::next_result(self).await?;
+        let ended = HostCall::<McpImport>::next_result(self).await?;
         Ok(ended.map(|(call, outcome)| mcp::FinishedCall {
             call,
             outcome: outcome.map(mcp_result).map_err(types::Error::from),

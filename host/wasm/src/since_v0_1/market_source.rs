@@ -8,9 +8,9 @@ use wasmtime::component::Resource;
 use super::generated::exports::aiw::plugin::market_source as generated;
 use super::interfaces::types;
 use super::reference_forms;
-use crate::bad_answer::{BadAnswer, line_of_bytes};
-use crate::error::Failed;
+use crate::error::CallFailure;
 use crate::host::CallState;
+use crate::invalid_response::{InvalidResponse, line_of_bytes};
 use crate::limits::CallLimits;
 use crate::market_source::types::{EntryRef, EntrySource, Manifests, Registration, Snapshot, SourceField, SourceInfo};
 
@@ -18,24 +18,24 @@ use crate::market_source::types::{EntryRef, EntrySource, Manifests, Registration
 pub(crate) struct Guest(pub(super) generated::Guest);
 
 impl Guest {
-    pub(crate) async fn describe(&self, store: &mut Store<CallState>) -> Result<SourceInfo, Failed> {
-        info(self.0.call_describe(store).await?).map_err(|bad| Failed::Bad("describes itself with", bad))
+    pub(crate) async fn describe(&self, store: &mut Store<CallState>) -> Result<SourceInfo, CallFailure> {
+        info(self.0.call_describe(store).await?).map_err(|bad| CallFailure::Invalid("describes itself with", bad))
     }
 
     pub(crate) async fn claim(
         &self,
         store: &mut Store<CallState>,
         reference: &str,
-    ) -> Result<Option<Registration>, Failed> {
+    ) -> Result<Option<Registration>, CallFailure> {
         let claimed = self.0.call_claim(store, reference).await?;
-        claimed.map(registration).transpose().map_err(|bad| Failed::Bad("answers with", bad))
+        claimed.map(registration).transpose().map_err(|bad| CallFailure::Invalid("answers with", bad))
     }
 
     pub(crate) async fn fetch_marketplace(
         &self,
         store: &mut Store<CallState>,
         at: &Registration,
-    ) -> Result<Snapshot, Failed> {
+    ) -> Result<Snapshot, CallFailure> {
         handed(self.0.call_fetch_marketplace(store, &given(at)).await??)
     }
 
@@ -44,7 +44,7 @@ impl Guest {
         store: &mut Store<CallState>,
         at: &Registration,
         entry: &EntryRef,
-    ) -> Result<Manifests, Failed> {
+    ) -> Result<Manifests, CallFailure> {
         let found = self.0.call_fetch_plugin(&mut *store, &given(at), &given_entry(entry)).await??;
         let files = found.files.map(|files| take(store, files)).transpose()?;
         Ok(Manifests { plugin_json: found.plugin_json, mcp_json: found.mcp_json, files })
@@ -55,7 +55,7 @@ impl Guest {
         store: &mut Store<CallState>,
         at: &Registration,
         entry: &EntryRef,
-    ) -> Result<Tree, Failed> {
+    ) -> Result<Tree, CallFailure> {
         let files = self.0.call_download_plugin(&mut *store, &given(at), &given_entry(entry)).await??;
         Ok(take(store, files)?)
     }
@@ -65,7 +65,7 @@ impl Guest {
         store: &mut Store<CallState>,
         at: &Registration,
         known: &str,
-    ) -> Result<Option<Snapshot>, Failed> {
+    ) -> Result<Option<Snapshot>, CallFailure> {
         self.0.call_update(store, &given(at), known).await??.map(handed).transpose()
     }
 }
@@ -94,38 +94,38 @@ fn take(store: &mut Store<CallState>, files: Resource<Tree>) -> wasmtime::Result
     Ok(store.data_mut().call.table.delete(files)?)
 }
 
-fn handed(found: generated::Snapshot) -> Result<Snapshot, Failed> {
-    snapshot(found).map_err(|bad| Failed::Bad("hands over", bad))
+fn handed(found: generated::Snapshot) -> Result<Snapshot, CallFailure> {
+    snapshot(found).map_err(|bad| CallFailure::Invalid("hands over", bad))
 }
 
-const LABEL: usize = 100;
-const LOCATION: usize = 4096;
-const REVISION: usize = 1024;
+const MAX_LABEL_LEN: usize = 100;
+const MAX_LOCATION_LEN: usize = 4096;
+const MAX_REVISION_LEN: usize = 1024;
 
-fn info(info: generated::SourceInfo) -> Result<SourceInfo, BadAnswer> {
+fn info(info: generated::SourceInfo) -> Result<SourceInfo, InvalidResponse> {
     Ok(SourceInfo {
-        label: line_of_bytes("a label", info.label, LABEL)?,
+        label: line_of_bytes("a label", info.label, MAX_LABEL_LEN)?,
         references: reference_forms("forms of references", info.references)?,
         entry_forms: info.entry_forms,
     })
 }
 
-fn registration(claimed: generated::Registration) -> Result<Registration, BadAnswer> {
-    let kind = claimed.kind.parse().map_err(BadAnswer::Kind)?;
-    let location = line_of_bytes("a location", claimed.location, LOCATION)?;
+fn registration(claimed: generated::Registration) -> Result<Registration, InvalidResponse> {
+    let kind = claimed.kind.parse().map_err(InvalidResponse::Kind)?;
+    let location = line_of_bytes("a location", claimed.location, MAX_LOCATION_LEN)?;
     match claimed.ref_ {
-        Some(name) if !is_git_ref(&name) => Err(BadAnswer::Ref),
+        Some(name) if !is_git_ref(&name) => Err(InvalidResponse::Ref),
         reference => Ok(Registration { kind, location, reference }),
     }
 }
 
-fn snapshot(snapshot: generated::Snapshot) -> Result<Snapshot, BadAnswer> {
-    let limit = CallLimits::USUAL.read_bytes;
+fn snapshot(snapshot: generated::Snapshot) -> Result<Snapshot, InvalidResponse> {
+    let limit = CallLimits::DEFAULT.read_bytes;
     if snapshot.document.len() as u64 > limit {
-        return Err(BadAnswer::Document { limit });
+        return Err(InvalidResponse::Document { limit });
     }
-    if snapshot.revision.len() > REVISION || snapshot.revision.contains(aiw_core::is_unsafe_in_line) {
-        return Err(BadAnswer::Revision { limit: REVISION });
+    if snapshot.revision.len() > MAX_REVISION_LEN || snapshot.revision.contains(aiw_core::is_unsafe_in_line) {
+        return Err(InvalidResponse::Revision { limit: MAX_REVISION_LEN });
     }
     Ok(Snapshot { document: snapshot.document, revision: snapshot.revision })
 }

@@ -34,49 +34,52 @@ pub(crate) use self::kinds::check_exports;
 use aiw_core::ReferenceForm;
 
 use self::generated::aiw::plugin::types;
-use crate::bad_answer::{BadAnswer, at_most, line_of_bytes};
-use crate::error::{ComponentRefusal, Failed, RefusedCall};
+use crate::error::{CallFailure, CallRejection, ComponentReason};
+use crate::invalid_response::{InvalidResponse, at_most, line_of_bytes};
 
-const FORM: usize = 200;
-const FORMS: usize = 32;
+const MAX_FORM_LEN: usize = 200;
+const MAX_FORMS: usize = 32;
 
 /// Checks the forms of references that a component names.
-fn reference_forms(what: &'static str, forms: Vec<types::ReferenceForm>) -> Result<Vec<ReferenceForm>, BadAnswer> {
-    at_most(FORMS, forms.len(), what)?;
+fn reference_forms(
+    what: &'static str,
+    forms: Vec<types::ReferenceForm>,
+) -> Result<Vec<ReferenceForm>, InvalidResponse> {
+    at_most(MAX_FORMS, forms.len(), what)?;
     let form = |form: types::ReferenceForm| {
         Ok(ReferenceForm {
-            form: line_of_bytes("a form", form.form, FORM)?,
-            example: line_of_bytes("an example", form.example, FORM)?,
+            form: line_of_bytes("a form", form.form, MAX_FORM_LEN)?,
+            example: line_of_bytes("an example", form.example, MAX_FORM_LEN)?,
         })
     };
     forms.into_iter().map(form).collect()
 }
 
-impl From<RefusedCall> for types::Error {
-    fn from(RefusedCall { refusal, message }: RefusedCall) -> Self {
+impl From<CallRejection> for types::Error {
+    fn from(CallRejection { refusal, message }: CallRejection) -> Self {
         match refusal {
-            ComponentRefusal::Invalid => Self::Invalid(message),
-            ComponentRefusal::NotFound => Self::NotFound(message),
-            ComponentRefusal::Denied => Self::Denied(message),
-            ComponentRefusal::Unavailable { retry_after } => {
+            ComponentReason::Invalid => Self::Invalid(message),
+            ComponentReason::NotFound => Self::NotFound(message),
+            ComponentReason::Denied => Self::Denied(message),
+            ComponentReason::Unavailable { retry_after } => {
                 Self::Unavailable(types::Unavailability { message, retry_after })
             }
-            ComponentRefusal::Malformed => Self::Malformed(message),
+            ComponentReason::Malformed => Self::Malformed(message),
         }
     }
 }
 
-impl From<types::Error> for Failed {
+impl From<types::Error> for CallFailure {
     fn from(error: types::Error) -> Self {
         let (refusal, message) = match error {
-            types::Error::Invalid(message) => (ComponentRefusal::Invalid, message),
-            types::Error::NotFound(message) => (ComponentRefusal::NotFound, message),
-            types::Error::Denied(message) => (ComponentRefusal::Denied, message),
+            types::Error::Invalid(message) => (ComponentReason::Invalid, message),
+            types::Error::NotFound(message) => (ComponentReason::NotFound, message),
+            types::Error::Denied(message) => (ComponentReason::Denied, message),
             types::Error::Unavailable(far) => {
-                (ComponentRefusal::Unavailable { retry_after: far.retry_after }, far.message)
+                (ComponentReason::Unavailable { retry_after: far.retry_after }, far.message)
             }
-            types::Error::Malformed(message) => (ComponentRefusal::Malformed, message),
+            types::Error::Malformed(message) => (ComponentReason::Malformed, message),
         };
-        Self::Refused(RefusedCall { refusal, message })
+        Self::Refused(CallRejection { refusal, message })
     }
 }

@@ -9,16 +9,16 @@ use wasmtime::Store;
 
 use super::generated::exports::aiw::plugin::registry_source as generated;
 use super::reference_forms;
-use crate::bad_answer::{BadAnswer, BadServer, at_most, line_of_bytes};
-use crate::error::Failed;
+use crate::error::CallFailure;
 use crate::host::CallState;
+use crate::invalid_response::{InvalidResponse, InvalidServer, at_most, line_of_bytes};
 
 /// The exported functions of an instance.
 pub(crate) struct Guest(pub(super) generated::Guest);
 
 impl Guest {
-    pub(crate) async fn describe(&self, store: &mut Store<CallState>) -> Result<RegistryInfo, Failed> {
-        info(self.0.call_describe(store).await?).map_err(|bad| Failed::Bad("describes itself with", bad))
+    pub(crate) async fn describe(&self, store: &mut Store<CallState>) -> Result<RegistryInfo, CallFailure> {
+        info(self.0.call_describe(store).await?).map_err(|bad| CallFailure::Invalid("describes itself with", bad))
     }
 
     pub(crate) async fn search(
@@ -26,7 +26,7 @@ impl Guest {
         store: &mut Store<CallState>,
         query: &str,
         limit: u32,
-    ) -> Result<(Vec<ServerVersion>, usize), Failed> {
+    ) -> Result<(Vec<ServerVersion>, usize), CallFailure> {
         let mut found = self.0.call_search(store, query, limit).await??;
         found.truncate(limit as usize);
         Ok(servers(found))
@@ -37,8 +37,8 @@ impl Guest {
         store: &mut Store<CallState>,
         since: Option<u64>,
         cursor: Option<&str>,
-    ) -> Result<Page, Failed> {
-        page(self.0.call_changes(store, since, cursor).await??).map_err(|bad| Failed::Bad("answers with", bad))
+    ) -> Result<Page, CallFailure> {
+        page(self.0.call_changes(store, since, cursor).await??).map_err(|bad| CallFailure::Invalid("answers with", bad))
     }
 
     pub(crate) async fn server(
@@ -46,31 +46,31 @@ impl Guest {
         store: &mut Store<CallState>,
         name: &str,
         version: Option<&str>,
-    ) -> Result<ServerVersion, Failed> {
+    ) -> Result<ServerVersion, CallFailure> {
         let found = self.0.call_get_server(store, name, version).await??;
-        server(found).map_err(|bad| Failed::Bad("answers with", bad.into()))
+        server(found).map_err(|bad| CallFailure::Invalid("answers with", bad.into()))
     }
 }
 
-const LABEL: usize = 100;
-const PAGE_URL: usize = 500;
-const SERVERS: usize = 1000;
-const CURSOR: usize = 2048;
+const MAX_LABEL_LEN: usize = 100;
+const MAX_PAGE_URL_LEN: usize = 500;
+const MAX_SERVERS: usize = 1000;
+const MAX_CURSOR_LEN: usize = 2048;
 
-fn info(info: generated::RegistryInfo) -> Result<RegistryInfo, BadAnswer> {
+fn info(info: generated::RegistryInfo) -> Result<RegistryInfo, InvalidResponse> {
     let secret = |need: generated::SecretNeed| {
         if let Some(page) = need.page.as_ref().filter(|page| !page.starts_with("https://")) {
-            return Err(BadAnswer::Page { page: page.clone() });
+            return Err(InvalidResponse::Page { page: page.clone() });
         }
-        let name: aiw_core::SecretName = need.name.parse().map_err(BadAnswer::SecretName)?;
-        let page = need.page.map(|page| line_of_bytes("a page", page, PAGE_URL)).transpose()?;
+        let name: aiw_core::SecretName = need.name.parse().map_err(InvalidResponse::SecretName)?;
+        let page = need.page.map(|page| line_of_bytes("a page", page, MAX_PAGE_URL_LEN)).transpose()?;
         Ok(SecretNeed { name: name.to_string(), required: need.required, page })
     };
     if !(1..=1000).contains(&info.priority) {
-        return Err(BadAnswer::Priority(info.priority));
+        return Err(InvalidResponse::Priority(info.priority));
     }
     Ok(RegistryInfo {
-        label: line_of_bytes("a label", info.label, LABEL)?,
+        label: line_of_bytes("a label", info.label, MAX_LABEL_LEN)?,
         priority: info.priority,
         names: reference_forms("forms of names", info.names)?,
         changes: info.changes,
@@ -78,10 +78,10 @@ fn info(info: generated::RegistryInfo) -> Result<RegistryInfo, BadAnswer> {
     })
 }
 
-fn page(page: generated::Page) -> Result<Page, BadAnswer> {
-    at_most(SERVERS, page.servers.len(), "servers on a page")?;
-    if page.next.as_ref().is_some_and(|next| next.len() > CURSOR || next.contains(char::is_control)) {
-        return Err(BadAnswer::Cursor { limit: CURSOR });
+fn page(page: generated::Page) -> Result<Page, InvalidResponse> {
+    at_most(MAX_SERVERS, page.servers.len(), "servers on a page")?;
+    if page.next.as_ref().is_some_and(|next| next.len() > MAX_CURSOR_LEN || next.contains(char::is_control)) {
+        return Err(InvalidResponse::Cursor { limit: MAX_CURSOR_LEN });
     }
     let (servers, malformed) = servers(page.servers);
     Ok(Page { servers, malformed, next: page.next.filter(|next| !next.is_empty()) })
@@ -96,29 +96,29 @@ fn servers(found: Vec<generated::Server>) -> (Vec<ServerVersion>, usize) {
 }
 
 /// The longest text of a server for people, in characters. A longer one is cut.
-const TEXT: usize = 1000;
+const MAX_TEXT_LEN: usize = 1000;
 /// The longest text of a server that is taken as it is, in bytes.
-const EXACT: usize = 4096;
+const MAX_EXACT_TEXT_BYTES: usize = 4096;
 /// The longest version. The registry's own schema has this limit.
-const VERSION: usize = 255;
+const MAX_VERSION_LEN: usize = 255;
 /// All texts of a server, in KiB.
-const WHOLE: usize = 256;
+const MAX_SERVER_KIB: usize = 256;
 
-const WAYS: usize = 32;
-const ARGUMENTS: usize = 100;
-const SETTINGS: usize = 200;
-const VARIABLES: usize = 64;
-const CHOICES: usize = 200;
-const NOTES: usize = 20;
+const MAX_METHODS: usize = 32;
+const MAX_ARGUMENTS: usize = 100;
+const MAX_SETTINGS: usize = 200;
+const MAX_VARIABLES: usize = 64;
+const MAX_CHOICES: usize = 200;
+const MAX_NOTES: usize = 20;
 
-fn server(found: generated::Server) -> Result<ServerVersion, BadServer> {
+fn server(found: generated::Server) -> Result<ServerVersion, InvalidServer> {
     let mut reader = ServerReader { bytes: 0 };
-    let name = Some(found.name).filter(|name| is_server_name(name)).ok_or(BadServer::Name)?;
+    let name = Some(found.name).filter(|name| is_server_name(name)).ok_or(InvalidServer::Name)?;
     let version = reader.exact(found.version)?;
-    if version.len() > VERSION {
-        return Err(BadServer::Long(VERSION));
+    if version.len() > MAX_VERSION_LEN {
+        return Err(InvalidServer::Long(MAX_VERSION_LEN));
     }
-    let aliases = found.aliases.into_iter().filter(|alias| is_server_name(alias)).take(NOTES).collect();
+    let aliases = found.aliases.into_iter().filter(|alias| is_server_name(alias)).take(MAX_NOTES).collect();
     Ok(ServerVersion {
         title: reader.text(found.title),
         description: reader.line(&found.description),
@@ -134,12 +134,14 @@ fn server(found: generated::Server) -> Result<ServerVersion, BadServer> {
         website: reader.text(found.website),
         updated: found.updated,
         uses: found.uses,
-        packages: reader.list(WAYS, "packages", found.packages, ServerReader::package)?,
-        remotes: reader.list(WAYS, "remotes", found.remotes, |reader, remote| match reader.transport(remote)? {
-            RegistryTransport::Stdio => Err(BadServer::Remote),
-            remote => Ok(remote),
+        packages: reader.list(MAX_METHODS, "packages", found.packages, ServerReader::package)?,
+        remotes: reader.list(MAX_METHODS, "remotes", found.remotes, |reader, remote| {
+            match reader.transport(remote)? {
+                RegistryTransport::Stdio => Err(InvalidServer::Remote),
+                remote => Ok(remote),
+            }
         })?,
-        instructions: reader.list(NOTES, "instructions", found.instructions, |reader, step| {
+        instructions: reader.list(MAX_NOTES, "instructions", found.instructions, |reader, step| {
             Ok(Instruction {
                 description: reader.line(&step.description),
                 command: reader.text(step.command),
@@ -161,7 +163,7 @@ struct ServerReader {
 impl ServerReader {
     /// Reads text for people: one line, without what steers a terminal.
     fn line(&mut self, text: &str) -> String {
-        let line = one_line(text, TEXT).trim().to_owned();
+        let line = one_line(text, MAX_TEXT_LEN).trim().to_owned();
         self.bytes += line.len();
         line
     }
@@ -171,21 +173,21 @@ impl ServerReader {
     }
 
     /// Reads text that means something: it is as the row has it, or the row is malformed.
-    fn exact(&mut self, text: String) -> Result<String, BadServer> {
+    fn exact(&mut self, text: String) -> Result<String, InvalidServer> {
         self.bytes += text.len();
         if text.contains(aiw_core::is_unsafe_in_line) {
-            return Err(BadServer::Control);
+            return Err(InvalidServer::Control);
         }
-        if text.len() > EXACT {
-            return Err(BadServer::Long(EXACT));
+        if text.len() > MAX_EXACT_TEXT_BYTES {
+            return Err(InvalidServer::Long(MAX_EXACT_TEXT_BYTES));
         }
-        if self.bytes > WHOLE << 10 {
-            return Err(BadServer::Large(WHOLE));
+        if self.bytes > MAX_SERVER_KIB << 10 {
+            return Err(InvalidServer::Large(MAX_SERVER_KIB));
         }
         Ok(text)
     }
 
-    fn maybe(&mut self, text: Option<String>) -> Result<Option<String>, BadServer> {
+    fn maybe(&mut self, text: Option<String>) -> Result<Option<String>, InvalidServer> {
         text.filter(|text| !text.is_empty()).map(|text| self.exact(text)).transpose()
     }
 
@@ -194,15 +196,15 @@ impl ServerReader {
         limit: usize,
         what: &'static str,
         items: Vec<A>,
-        each: impl Fn(&mut Self, A) -> Result<B, BadServer>,
-    ) -> Result<Vec<B>, BadServer> {
+        each: impl Fn(&mut Self, A) -> Result<B, InvalidServer>,
+    ) -> Result<Vec<B>, InvalidServer> {
         if items.len() > limit {
-            return Err(BadServer::TooMany { what, limit });
+            return Err(InvalidServer::TooMany { what, limit });
         }
         items.into_iter().map(|item| each(self, item)).collect()
     }
 
-    fn input(&mut self, input: generated::Input) -> Result<Input, BadServer> {
+    fn input(&mut self, input: generated::Input) -> Result<Input, InvalidServer> {
         Ok(Input {
             description: self.text(input.description),
             required: input.required,
@@ -216,18 +218,18 @@ impl ServerReader {
             value: self.maybe(input.value)?,
             default: self.maybe(input.default_value)?,
             placeholder: self.text(input.placeholder),
-            choices: self.list(CHOICES, "choices", input.choices, Self::exact)?,
+            choices: self.list(MAX_CHOICES, "choices", input.choices, Self::exact)?,
         })
     }
 
-    fn variables(&mut self, variables: Vec<generated::Variable>) -> Result<Vec<ServerVariable>, BadServer> {
-        self.list(VARIABLES, "variables", variables, |reader, variable| {
+    fn variables(&mut self, variables: Vec<generated::Variable>) -> Result<Vec<ServerVariable>, InvalidServer> {
+        self.list(MAX_VARIABLES, "variables", variables, |reader, variable| {
             Ok(ServerVariable { name: reader.exact(variable.name)?, input: reader.input(variable.input)? })
         })
     }
 
-    fn settings(&mut self, settings: Vec<generated::Setting>) -> Result<Vec<ServerSetting>, BadServer> {
-        self.list(SETTINGS, "variables and headers", settings, |reader, setting| {
+    fn settings(&mut self, settings: Vec<generated::Setting>) -> Result<Vec<ServerSetting>, InvalidServer> {
+        self.list(MAX_SETTINGS, "variables and headers", settings, |reader, setting| {
             Ok(ServerSetting {
                 name: reader.exact(setting.name)?,
                 input: reader.input(setting.input)?,
@@ -236,8 +238,8 @@ impl ServerReader {
         })
     }
 
-    fn arguments(&mut self, arguments: Vec<generated::Argument>) -> Result<Vec<Argument>, BadServer> {
-        self.list(ARGUMENTS, "arguments", arguments, |reader, argument| {
+    fn arguments(&mut self, arguments: Vec<generated::Argument>) -> Result<Vec<Argument>, InvalidServer> {
+        self.list(MAX_ARGUMENTS, "arguments", arguments, |reader, argument| {
             Ok(Argument {
                 name: reader.maybe(argument.name)?,
                 hint: reader.text(argument.hint),
@@ -248,7 +250,7 @@ impl ServerReader {
         })
     }
 
-    fn transport(&mut self, transport: generated::Transport) -> Result<RegistryTransport, BadServer> {
+    fn transport(&mut self, transport: generated::Transport) -> Result<RegistryTransport, InvalidServer> {
         let mut endpoint = |endpoint: generated::Endpoint| {
             Ok(Endpoint {
                 url: self.exact(endpoint.url)?,
@@ -264,7 +266,7 @@ impl ServerReader {
         })
     }
 
-    fn package(&mut self, package: generated::Package) -> Result<Package, BadServer> {
+    fn package(&mut self, package: generated::Package) -> Result<Package, InvalidServer> {
         Ok(Package {
             kind: self.exact(package.kind)?,
             base_url: self.maybe(package.base_url)?,

@@ -39,7 +39,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -87,7 +87,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -135,7 +135,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -183,7 +183,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -222,7 +222,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["CliAnswers"];
+                        "application/json": components["schemas"]["CliListResponse"];
                     };
                 };
                 /** @description The error */
@@ -231,7 +231,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -279,7 +279,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -327,7 +327,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -375,7 +375,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -425,7 +425,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -473,7 +473,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -521,7 +521,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -556,7 +556,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["Nothing"];
+                    "application/json": components["schemas"]["Empty"];
                 };
             };
             responses: {
@@ -575,7 +575,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["AskedAnswer"];
+                        "application/json": components["schemas"]["PromptRequired"];
                     };
                 };
                 /** @description The error */
@@ -584,7 +584,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -617,7 +617,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["Nothing"];
+                    "application/json": components["schemas"]["Empty"];
                 };
             };
             responses: {
@@ -636,7 +636,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["AskedAnswer"];
+                        "application/json": components["schemas"]["PromptRequired"];
                     };
                 };
                 /** @description The error */
@@ -645,7 +645,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -678,7 +678,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["Nothing"];
+                    "application/json": components["schemas"]["Empty"];
                 };
             };
             responses: {
@@ -697,7 +697,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["AskedAnswer"];
+                        "application/json": components["schemas"]["PromptRequired"];
                     };
                 };
                 /** @description The error */
@@ -706,7 +706,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -739,7 +739,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["Nothing"];
+                    "application/json": components["schemas"]["Empty"];
                 };
             };
             responses: {
@@ -758,7 +758,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["AskedAnswer"];
+                        "application/json": components["schemas"]["PromptRequired"];
                     };
                 };
                 /** @description The error */
@@ -767,7 +767,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -805,7 +805,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["ProcessAnswers"];
+                        "application/json": components["schemas"]["ProcessListResponse"];
                     };
                 };
                 /** @description The error */
@@ -814,7 +814,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -833,7 +833,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["NewOnPage"];
+                    "application/json": components["schemas"]["CreateProcessRequest"];
                 };
             };
             responses: {
@@ -852,7 +852,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["AskedAnswer"];
+                        "application/json": components["schemas"]["PromptRequired"];
                     };
                 };
                 /** @description The error */
@@ -861,7 +861,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -907,7 +907,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -942,7 +942,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["Nothing"];
+                    "application/json": components["schemas"]["Empty"];
                 };
             };
             responses: {
@@ -952,7 +952,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["DoneOnPage"];
+                        "application/json": components["schemas"]["MessagesResponse"];
                     };
                 };
                 /** @description A question */
@@ -961,7 +961,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["AskedAnswer"];
+                        "application/json": components["schemas"]["PromptRequired"];
                     };
                 };
                 /** @description The error */
@@ -970,7 +970,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -1003,7 +1003,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["Nothing"];
+                    "application/json": components["schemas"]["Empty"];
                 };
             };
             responses: {
@@ -1013,7 +1013,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["DoneOnPage"];
+                        "application/json": components["schemas"]["MessagesResponse"];
                     };
                 };
                 /** @description A question */
@@ -1022,7 +1022,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["AskedAnswer"];
+                        "application/json": components["schemas"]["PromptRequired"];
                     };
                 };
                 /** @description The error */
@@ -1031,7 +1031,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -1079,14 +1079,14 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
         };
         put?: never;
         post?: never;
-        /** `aiw process rm` */
+        /** `aiw process remove` */
         delete: {
             parameters: {
                 query?: {
@@ -1116,7 +1116,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["AskedAnswer"];
+                        "application/json": components["schemas"]["PromptRequired"];
                     };
                 };
                 /** @description The error */
@@ -1125,7 +1125,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -1172,7 +1172,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -1212,7 +1212,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["AskedAnswer"];
+                        "application/json": components["schemas"]["PromptRequired"];
                     };
                 };
                 /** @description The error */
@@ -1221,7 +1221,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -1256,7 +1256,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["Nothing"];
+                    "application/json": components["schemas"]["Empty"];
                 };
             };
             responses: {
@@ -1266,7 +1266,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["DoneOnPage"];
+                        "application/json": components["schemas"]["MessagesResponse"];
                     };
                 };
                 /** @description A question */
@@ -1275,7 +1275,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["AskedAnswer"];
+                        "application/json": components["schemas"]["PromptRequired"];
                     };
                 };
                 /** @description The error */
@@ -1284,7 +1284,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -1319,7 +1319,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["Nothing"];
+                    "application/json": components["schemas"]["Empty"];
                 };
             };
             responses: {
@@ -1329,7 +1329,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["DoneOnPage"];
+                        "application/json": components["schemas"]["MessagesResponse"];
                     };
                 };
                 /** @description A question */
@@ -1338,7 +1338,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["AskedAnswer"];
+                        "application/json": components["schemas"]["PromptRequired"];
                     };
                 };
                 /** @description The error */
@@ -1347,7 +1347,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -1382,7 +1382,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["Nothing"];
+                    "application/json": components["schemas"]["Empty"];
                 };
             };
             responses: {
@@ -1392,7 +1392,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["DoneOnPage"];
+                        "application/json": components["schemas"]["MessagesResponse"];
                     };
                 };
                 /** @description A question */
@@ -1401,7 +1401,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["AskedAnswer"];
+                        "application/json": components["schemas"]["PromptRequired"];
                     };
                 };
                 /** @description The error */
@@ -1410,7 +1410,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -1445,7 +1445,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["LineOnPage"];
+                    "application/json": components["schemas"]["WriteLineRequest"];
                 };
             };
             responses: {
@@ -1464,7 +1464,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["AskedAnswer"];
+                        "application/json": components["schemas"]["PromptRequired"];
                     };
                 };
                 /** @description The error */
@@ -1473,7 +1473,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -1525,7 +1525,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -1564,7 +1564,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["TaskAnswers"];
+                        "application/json": components["schemas"]["TaskListResponse"];
                     };
                 };
                 /** @description The error */
@@ -1573,7 +1573,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -1608,7 +1608,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["Nothing"];
+                    "application/json": components["schemas"]["Empty"];
                 };
             };
             responses: {
@@ -1627,7 +1627,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["AskedAnswer"];
+                        "application/json": components["schemas"]["PromptRequired"];
                     };
                 };
                 /** @description The error */
@@ -1636,7 +1636,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -1675,7 +1675,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["TaskAnswer"];
+                        "application/json": components["schemas"]["TaskResponse"];
                     };
                 };
                 /** @description The error */
@@ -1684,7 +1684,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -1721,7 +1721,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["AskedAnswer"];
+                        "application/json": components["schemas"]["PromptRequired"];
                     };
                 };
                 /** @description The error */
@@ -1730,7 +1730,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -1764,7 +1764,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["Nothing"];
+                    "application/json": components["schemas"]["Empty"];
                 };
             };
             responses: {
@@ -1774,7 +1774,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["DoneOnPage"];
+                        "application/json": components["schemas"]["MessagesResponse"];
                     };
                 };
                 /** @description A question */
@@ -1783,7 +1783,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["AskedAnswer"];
+                        "application/json": components["schemas"]["PromptRequired"];
                     };
                 };
                 /** @description The error */
@@ -1792,7 +1792,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -1841,7 +1841,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -1889,7 +1889,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -1927,7 +1927,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["AskedAnswer"];
+                        "application/json": components["schemas"]["PromptRequired"];
                     };
                 };
                 /** @description The error */
@@ -1936,7 +1936,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -1969,7 +1969,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["NamesOnPage"];
+                    "application/json": components["schemas"]["ServerNamesRequest"];
                 };
             };
             responses: {
@@ -1988,7 +1988,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["AskedAnswer"];
+                        "application/json": components["schemas"]["PromptRequired"];
                     };
                 };
                 /** @description The error */
@@ -1997,7 +1997,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -2036,7 +2036,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["ShownServer"];
+                        "application/json": components["schemas"]["ServerDetails"];
                     };
                 };
                 /** @description The error */
@@ -2045,7 +2045,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -2082,7 +2082,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["AskedAnswer"];
+                        "application/json": components["schemas"]["PromptRequired"];
                     };
                 };
                 /** @description The error */
@@ -2091,7 +2091,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -2126,7 +2126,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["Nothing"];
+                    "application/json": components["schemas"]["Empty"];
                 };
             };
             responses: {
@@ -2145,7 +2145,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["AskedAnswer"];
+                        "application/json": components["schemas"]["PromptRequired"];
                     };
                 };
                 /** @description The error */
@@ -2154,7 +2154,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -2189,7 +2189,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["Nothing"];
+                    "application/json": components["schemas"]["Empty"];
                 };
             };
             responses: {
@@ -2208,7 +2208,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["AskedAnswer"];
+                        "application/json": components["schemas"]["PromptRequired"];
                     };
                 };
                 /** @description The error */
@@ -2217,7 +2217,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -2252,7 +2252,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["Nothing"];
+                    "application/json": components["schemas"]["Empty"];
                 };
             };
             responses: {
@@ -2271,7 +2271,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["AskedAnswer"];
+                        "application/json": components["schemas"]["PromptRequired"];
                     };
                 };
                 /** @description The error */
@@ -2280,7 +2280,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -2315,7 +2315,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["Nothing"];
+                    "application/json": components["schemas"]["Empty"];
                 };
             };
             responses: {
@@ -2325,7 +2325,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["DoneOnPage"];
+                        "application/json": components["schemas"]["MessagesResponse"];
                     };
                 };
                 /** @description A question */
@@ -2334,7 +2334,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["AskedAnswer"];
+                        "application/json": components["schemas"]["PromptRequired"];
                     };
                 };
                 /** @description The error */
@@ -2343,7 +2343,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -2378,7 +2378,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["CallOnPage"];
+                    "application/json": components["schemas"]["CallToolRequest"];
                 };
             };
             responses: {
@@ -2388,7 +2388,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["CalledOnPage"];
+                        "application/json": components["schemas"]["CallToolResponse"];
                     };
                 };
                 /** @description A question */
@@ -2397,7 +2397,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["AskedAnswer"];
+                        "application/json": components["schemas"]["PromptRequired"];
                     };
                 };
                 /** @description The error */
@@ -2406,7 +2406,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -2443,7 +2443,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["WorkflowAnswers"];
+                        "application/json": components["schemas"]["WorkflowListResponse"];
                     };
                 };
                 /** @description The error */
@@ -2452,7 +2452,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -2493,7 +2493,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["WorkflowAnswer"];
+                        "application/json": components["schemas"]["WorkflowResponse"];
                     };
                 };
                 /** @description The error */
@@ -2502,7 +2502,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -2530,7 +2530,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["DoneOnPage"];
+                        "application/json": components["schemas"]["MessagesResponse"];
                     };
                 };
                 /** @description A question */
@@ -2539,7 +2539,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["AskedAnswer"];
+                        "application/json": components["schemas"]["PromptRequired"];
                     };
                 };
                 /** @description The error */
@@ -2548,7 +2548,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -2582,7 +2582,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["Nothing"];
+                    "application/json": components["schemas"]["Empty"];
                 };
             };
             responses: {
@@ -2601,7 +2601,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["AskedAnswer"];
+                        "application/json": components["schemas"]["PromptRequired"];
                     };
                 };
                 /** @description The error */
@@ -2610,7 +2610,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -2645,7 +2645,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["RunOnPage"];
+                    "application/json": components["schemas"]["RunWorkflowRequest"];
                 };
             };
             responses: {
@@ -2655,7 +2655,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["RanWorkflow"];
+                        "application/json": components["schemas"]["WorkflowResult"];
                     };
                 };
                 /** @description A question */
@@ -2664,7 +2664,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["AskedAnswer"];
+                        "application/json": components["schemas"]["PromptRequired"];
                     };
                 };
                 /** @description The error */
@@ -2673,7 +2673,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -2708,7 +2708,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["RunOnPage"];
+                    "application/json": components["schemas"]["RunWorkflowRequest"];
                 };
             };
             responses: {
@@ -2718,7 +2718,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["RanWorkflow"];
+                        "application/json": components["schemas"]["WorkflowResult"];
                     };
                 };
                 /** @description A question */
@@ -2727,7 +2727,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["AskedAnswer"];
+                        "application/json": components["schemas"]["PromptRequired"];
                     };
                 };
                 /** @description The error */
@@ -2736,7 +2736,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -2775,7 +2775,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["RunAnswers"];
+                        "application/json": components["schemas"]["WorkflowRunListResponse"];
                     };
                 };
                 /** @description The error */
@@ -2784,7 +2784,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -2819,7 +2819,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["RouteOnPage"];
+                    "application/json": components["schemas"]["FindToolsRequest"];
                 };
             };
             responses: {
@@ -2838,7 +2838,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["AskedAnswer"];
+                        "application/json": components["schemas"]["PromptRequired"];
                     };
                 };
                 /** @description The error */
@@ -2847,7 +2847,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -2884,7 +2884,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["ProfileAnswers"];
+                        "application/json": components["schemas"]["ProfileListResponse"];
                     };
                 };
                 /** @description The error */
@@ -2893,7 +2893,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -2912,7 +2912,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["ProfileOnPage"];
+                    "application/json": components["schemas"]["AddProfileRequest"];
                 };
             };
             responses: {
@@ -2922,7 +2922,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["ProfileAnswers"];
+                        "application/json": components["schemas"]["ProfileListResponse"];
                     };
                 };
                 /** @description A question */
@@ -2931,7 +2931,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["AskedAnswer"];
+                        "application/json": components["schemas"]["PromptRequired"];
                     };
                 };
                 /** @description The error */
@@ -2940,7 +2940,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -2991,7 +2991,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["AskedAnswer"];
+                        "application/json": components["schemas"]["PromptRequired"];
                     };
                 };
                 /** @description The error */
@@ -3000,7 +3000,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -3034,7 +3034,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["Nothing"];
+                    "application/json": components["schemas"]["Empty"];
                 };
             };
             responses: {
@@ -3053,7 +3053,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["AskedAnswer"];
+                        "application/json": components["schemas"]["PromptRequired"];
                     };
                 };
                 /** @description The error */
@@ -3062,7 +3062,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -3110,7 +3110,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -3145,7 +3145,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["Nothing"];
+                    "application/json": components["schemas"]["Empty"];
                 };
             };
             responses: {
@@ -3164,7 +3164,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["AskedAnswer"];
+                        "application/json": components["schemas"]["PromptRequired"];
                     };
                 };
                 /** @description The error */
@@ -3173,7 +3173,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -3206,7 +3206,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["Nothing"];
+                    "application/json": components["schemas"]["Empty"];
                 };
             };
             responses: {
@@ -3225,7 +3225,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["AskedAnswer"];
+                        "application/json": components["schemas"]["PromptRequired"];
                     };
                 };
                 /** @description The error */
@@ -3234,7 +3234,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -3282,7 +3282,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -3332,7 +3332,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -3380,7 +3380,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -3417,7 +3417,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["Nothing"];
+                    "application/json": components["schemas"]["Empty"];
                 };
             };
             responses: {
@@ -3436,7 +3436,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["AskedAnswer"];
+                        "application/json": components["schemas"]["PromptRequired"];
                     };
                 };
                 /** @description The error */
@@ -3445,7 +3445,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -3480,7 +3480,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["Nothing"];
+                    "application/json": components["schemas"]["Empty"];
                 };
             };
             responses: {
@@ -3499,7 +3499,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["AskedAnswer"];
+                        "application/json": components["schemas"]["PromptRequired"];
                     };
                 };
                 /** @description The error */
@@ -3508,7 +3508,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -3556,7 +3556,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -3605,7 +3605,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -3644,7 +3644,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["ProviderAnswers"];
+                        "application/json": components["schemas"]["ProviderListResponse"];
                     };
                 };
                 /** @description The error */
@@ -3653,7 +3653,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -3672,7 +3672,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["ProviderOnPage"];
+                    "application/json": components["schemas"]["AddProviderRequest"];
                 };
             };
             responses: {
@@ -3682,7 +3682,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["DoneOnPage"];
+                        "application/json": components["schemas"]["MessagesResponse"];
                     };
                 };
                 /** @description A question */
@@ -3691,7 +3691,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["AskedAnswer"];
+                        "application/json": components["schemas"]["PromptRequired"];
                     };
                 };
                 /** @description The error */
@@ -3700,7 +3700,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -3737,7 +3737,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["PresetAnswers"];
+                        "application/json": components["schemas"]["PresetListResponse"];
                     };
                 };
                 /** @description The error */
@@ -3746,7 +3746,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -3796,7 +3796,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -3833,7 +3833,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["AskedAnswer"];
+                        "application/json": components["schemas"]["PromptRequired"];
                     };
                 };
                 /** @description The error */
@@ -3842,7 +3842,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -3876,7 +3876,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["Nothing"];
+                    "application/json": components["schemas"]["Empty"];
                 };
             };
             responses: {
@@ -3895,7 +3895,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["AskedAnswer"];
+                        "application/json": components["schemas"]["PromptRequired"];
                     };
                 };
                 /** @description The error */
@@ -3904,7 +3904,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -3939,7 +3939,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["Nothing"];
+                    "application/json": components["schemas"]["Empty"];
                 };
             };
             responses: {
@@ -3949,7 +3949,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["DefaultAnswer"];
+                        "application/json": components["schemas"]["DefaultProvidersResponse"];
                     };
                 };
                 /** @description A question */
@@ -3958,7 +3958,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["AskedAnswer"];
+                        "application/json": components["schemas"]["PromptRequired"];
                     };
                 };
                 /** @description The error */
@@ -3967,7 +3967,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -4002,7 +4002,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["Nothing"];
+                    "application/json": components["schemas"]["Empty"];
                 };
             };
             responses: {
@@ -4012,7 +4012,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["DoneOnPage"];
+                        "application/json": components["schemas"]["MessagesResponse"];
                     };
                 };
                 /** @description A question */
@@ -4021,7 +4021,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["AskedAnswer"];
+                        "application/json": components["schemas"]["PromptRequired"];
                     };
                 };
                 /** @description The error */
@@ -4030,7 +4030,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -4067,7 +4067,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["PoolAnswers"];
+                        "application/json": components["schemas"]["PoolListResponse"];
                     };
                 };
                 /** @description The error */
@@ -4076,7 +4076,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -4095,7 +4095,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["PoolOnPage"];
+                    "application/json": components["schemas"]["AddPoolRequest"];
                 };
             };
             responses: {
@@ -4114,7 +4114,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["AskedAnswer"];
+                        "application/json": components["schemas"]["PromptRequired"];
                     };
                 };
                 /** @description The error */
@@ -4123,7 +4123,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -4171,7 +4171,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -4199,7 +4199,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["DoneOnPage"];
+                        "application/json": components["schemas"]["MessagesResponse"];
                     };
                 };
                 /** @description A question */
@@ -4208,7 +4208,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["AskedAnswer"];
+                        "application/json": components["schemas"]["PromptRequired"];
                     };
                 };
                 /** @description The error */
@@ -4217,7 +4217,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -4251,7 +4251,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["Nothing"];
+                    "application/json": components["schemas"]["Empty"];
                 };
             };
             responses: {
@@ -4270,7 +4270,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["AskedAnswer"];
+                        "application/json": components["schemas"]["PromptRequired"];
                     };
                 };
                 /** @description The error */
@@ -4279,7 +4279,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -4316,7 +4316,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["BudgetAnswers"];
+                        "application/json": components["schemas"]["BudgetListResponse"];
                     };
                 };
                 /** @description The error */
@@ -4325,7 +4325,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -4344,7 +4344,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["BudgetOnPage"];
+                    "application/json": components["schemas"]["SetBudgetRequest"];
                 };
             };
             responses: {
@@ -4363,7 +4363,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["AskedAnswer"];
+                        "application/json": components["schemas"]["PromptRequired"];
                     };
                 };
                 /** @description The error */
@@ -4372,7 +4372,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -4414,7 +4414,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["DoneOnPage"];
+                        "application/json": components["schemas"]["MessagesResponse"];
                     };
                 };
                 /** @description A question */
@@ -4423,7 +4423,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["AskedAnswer"];
+                        "application/json": components["schemas"]["PromptRequired"];
                     };
                 };
                 /** @description The error */
@@ -4432,7 +4432,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -4470,7 +4470,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["UsageAnswer"];
+                        "application/json": components["schemas"]["UsageReport"];
                     };
                 };
                 /** @description The error */
@@ -4479,7 +4479,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -4518,7 +4518,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["PluginAnswers"];
+                        "application/json": components["schemas"]["PluginListResponse"];
                     };
                 };
                 /** @description The error */
@@ -4527,7 +4527,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -4546,7 +4546,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["PluginOnPage"];
+                    "application/json": components["schemas"]["InstallPluginRequest"];
                 };
             };
             responses: {
@@ -4565,7 +4565,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["AskedAnswer"];
+                        "application/json": components["schemas"]["PromptRequired"];
                     };
                 };
                 /** @description The error */
@@ -4574,7 +4574,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -4622,7 +4622,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -4675,7 +4675,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["AskedAnswer"];
+                        "application/json": components["schemas"]["PromptRequired"];
                     };
                 };
                 /** @description The error */
@@ -4684,7 +4684,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -4718,7 +4718,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["Nothing"];
+                    "application/json": components["schemas"]["Empty"];
                 };
             };
             responses: {
@@ -4737,7 +4737,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["AskedAnswer"];
+                        "application/json": components["schemas"]["PromptRequired"];
                     };
                 };
                 /** @description The error */
@@ -4746,7 +4746,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -4781,7 +4781,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["Nothing"];
+                    "application/json": components["schemas"]["Empty"];
                 };
             };
             responses: {
@@ -4800,7 +4800,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["AskedAnswer"];
+                        "application/json": components["schemas"]["PromptRequired"];
                     };
                 };
                 /** @description The error */
@@ -4809,7 +4809,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -4846,7 +4846,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["MarketAnswers"];
+                        "application/json": components["schemas"]["MarketListResponse"];
                     };
                 };
                 /** @description The error */
@@ -4855,7 +4855,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -4894,7 +4894,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["RegistryAnswers"];
+                        "application/json": components["schemas"]["RegistryListResponse"];
                     };
                 };
                 /** @description The error */
@@ -4903,7 +4903,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -4953,7 +4953,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -4988,7 +4988,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["ServerOnPage"];
+                    "application/json": components["schemas"]["InstallServerRequest"];
                 };
             };
             responses: {
@@ -5007,7 +5007,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["AskedAnswer"];
+                        "application/json": components["schemas"]["PromptRequired"];
                     };
                 };
                 /** @description The error */
@@ -5016,7 +5016,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["FailedAnswer"];
+                        "application/json": components["schemas"]["ErrorResponse"];
                     };
                 };
             };
@@ -5032,9 +5032,9 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /** @description An empty object: a request that says nothing. */
-        Nothing: Record<string, never>;
+        Empty: Record<string, never>;
         /** @description A new process, as `aiw process add` takes it */
-        NewOnPage: {
+        CreateProcessRequest: {
             /** @description A new id: letters, digits, `-`, `_` and `.` */
             id: string;
             /** @description The program and its arguments; with `shell`, one line */
@@ -5094,7 +5094,7 @@ export interface components {
             auto_start?: boolean | null;
         };
         /** @description A line for a process */
-        LineOnPage: {
+        WriteLineRequest: {
             /** @description The line, without its end */
             line: string;
         };
@@ -5129,7 +5129,7 @@ export interface components {
             unchecked: boolean;
         };
         /** @description Which servers */
-        NamesOnPage: {
+        ServerNamesRequest: {
             /**
              * @description Their names; all if there are none
              * @default []
@@ -5137,7 +5137,7 @@ export interface components {
             names: string[];
         };
         /** @description A call of a tool */
-        CallOnPage: {
+        CallToolRequest: {
             /** @description The tool */
             tool: string;
             /**
@@ -5149,7 +5149,7 @@ export interface components {
             };
         };
         /** @description A run of a workflow */
-        RunOnPage: {
+        RunWorkflowRequest: {
             /**
              * @description Its input
              * @default {}
@@ -5164,7 +5164,7 @@ export interface components {
             trace_arguments: boolean;
         };
         /** @description A request for tools */
-        RouteOnPage: {
+        FindToolsRequest: {
             /** @description The job */
             request: string;
             /** @description Only what this profile allows */
@@ -5176,7 +5176,7 @@ export interface components {
             limit?: number | null;
         };
         /** @description A new profile */
-        ProfileOnPage: {
+        AddProfileRequest: {
             /** @description Its name */
             name: string;
             /**
@@ -5191,7 +5191,7 @@ export interface components {
             deny: string[];
         };
         /** @description A new provider: what is not said is asked */
-        ProviderOnPage: {
+        AddProviderRequest: {
             /** @description Its name */
             name?: string | null;
             /** @description The preset that it follows */
@@ -5200,16 +5200,16 @@ export interface components {
             model?: string | null;
         };
         /** @description A new pool */
-        PoolOnPage: {
+        AddPoolRequest: {
             /** @description Its name, which no provider has */
             name: string;
             /** @description Its members, the preferred one first: `PROVIDER` or `PROVIDER=MODEL` */
             members: string[];
-            /** @description How it chooses a member for a new session: order, round-robin, least-busy */
-            choose?: string | null;
+            /** @description How it chooses a member for a new session: priority, round-robin, least-busy */
+            strategy?: string | null;
         };
         /** @description A budget, as `aiw budget set` takes it */
-        BudgetOnPage: {
+        SetBudgetRequest: {
             /** @description Its name */
             name: string;
             /** @description How much, in US dollars */
@@ -5227,20 +5227,20 @@ export interface components {
              * @description Whether it is for runs in this project alone
              * @default false
              */
-            here: boolean;
+            project_only: boolean;
             /**
              * @description Whether nothing new starts once it is used up
              * @default false
              */
-            refuse: boolean;
+            block: boolean;
         };
         /** @description A plugin to install */
-        PluginOnPage: {
+        InstallPluginRequest: {
             /** @description Its name or id */
             name: string;
         };
         /** @description A server of a registry to install */
-        ServerOnPage: {
+        InstallServerRequest: {
             /** @description Its name in the registry */
             name: string;
             /** @description The registry; any if there is none */
@@ -5249,12 +5249,12 @@ export interface components {
             key?: string | null;
         };
         /** @description An answer that tells of a failure */
-        FailedAnswer: {
+        ErrorResponse: {
             /** @description The error */
-            error: components["schemas"]["Failed"];
+            error: components["schemas"]["ErrorBody"];
         };
         /** @description An error of a verb, as `--json` prints it */
-        Failed: {
+        ErrorBody: {
             /** @description `user`, `config`, `unavailable`, `internal`, `interrupted` */
             kind: string;
             /** @description The problem */
@@ -5263,12 +5263,12 @@ export interface components {
             hint: string | null;
         };
         /** @description A question in place of an answer: the request is sent again with `person`, an object of answers by digest */
-        AskedAnswer: {
+        PromptRequired: {
             /** @description The question */
-            ask: components["schemas"]["AskedOnPage"];
+            ask: components["schemas"]["PromptForm"];
         };
         /** @description A question of a verb */
-        AskedOnPage: {
+        PromptForm: {
             /** @description The digest of all that is asked: the name of its answer */
             digest: string;
             /** @description `plan`, `choice`, `text`, `secret` or `decision` */
@@ -5278,16 +5278,16 @@ export interface components {
             /** @description Somebody else's text, to be shown whole and apart */
             text: string | null;
             /** @description The lines that decide the answer */
-            about: string[];
+            details: string[];
             /** @description The effects of a yes: runs, reads, writes, reaches */
             effects: string[];
             /** @description The options of a choice */
             options: string[];
             /** @description The values that the plan needs */
-            values: components["schemas"]["AskedValue"][];
+            values: components["schemas"]["PromptField"][];
         };
         /** @description A value that a plan needs */
-        AskedValue: {
+        PromptField: {
             /** @description Its name */
             name: string;
             /** @description Its purpose, in its publisher's words */
@@ -5337,7 +5337,7 @@ export interface components {
              * Format: uint
              * @description How many finished since you last looked
              */
-            unread: number;
+            unseen: number;
         };
         /** @description The project's processes, counted */
         ProcessCounts: {
@@ -5383,14 +5383,14 @@ export interface components {
              * Format: uint
              * @description How many finished since you last looked
              */
-            unread: number;
+            unseen: number;
             /**
              * Format: uint
              * @description How many processes of this project run, if any
              */
             processes?: number;
-            /** @description The resident, if it is awake or should be */
-            resident?: components["schemas"]["ResidentState"] | null;
+            /** @description The daemon, if it is awake or should be */
+            daemon?: components["schemas"]["DaemonState"] | null;
             /**
              * Format: uint
              * @description How many files of this machine are not pushed to its store, if it has one and there are some
@@ -5441,7 +5441,7 @@ export interface components {
             /** @description When it ended */
             ended: string | null;
             /** @description Whether it has ended and no report has shown that yet */
-            unread: boolean;
+            unseen: boolean;
             /** @description The beginning of the task's text */
             prompt: string;
             /** @description The directory that it works in */
@@ -5451,8 +5451,8 @@ export interface components {
             /** @description The CLI's own session */
             session: string | null;
         };
-        /** @description The resident, and its reasons to be awake */
-        ResidentState: {
+        /** @description The daemon, and its reasons to be awake */
+        DaemonState: {
             /** @description Whether it is awake */
             awake: boolean;
             /**
@@ -5461,7 +5461,7 @@ export interface components {
              */
             pid: number | null;
             /** @description The projects that it is to be awake for */
-            projects: components["schemas"]["AttendedProject"][];
+            projects: components["schemas"]["MonitoredProject"][];
             /** @description The reason why it can't be awake */
             problem: string | null;
             /** @description Whether it is to check API providers from time to time */
@@ -5469,8 +5469,8 @@ export interface components {
             /** @description The branches whose runs of continuous integration it asks for */
             ci: components["schemas"]["MonitoredBranch"][];
         };
-        /** @description A project that the resident is awake for */
-        AttendedProject: {
+        /** @description A project that the daemon is awake for */
+        MonitoredProject: {
             /** @description Its directory */
             project: string;
             /** @description The processes whose files are watched */
@@ -5480,7 +5480,7 @@ export interface components {
             /** @description Whether programs run when something happens to its processes */
             hooks: boolean;
         };
-        /** @description A branch whose runs the resident asks for */
+        /** @description A branch whose runs the daemon asks for */
         MonitoredBranch: {
             /** @description The directory of its project */
             project: string;
@@ -5556,7 +5556,7 @@ export interface components {
              * Format: uint64
              * @description How many of the answers broke off
              */
-            cut: number;
+            truncated: number;
             /**
              * Format: uint64
              * @description For how many the tokens are an estimate, because the provider has not counted them
@@ -5580,22 +5580,22 @@ export interface components {
             /** @description A summary, in a few words */
             summary: string;
             /** @description The problems */
-            problems: components["schemas"]["FoundProblem"][];
+            problems: components["schemas"]["Problem"][];
         };
         /** @description A problem in `aiw doctor` */
-        FoundProblem: {
+        Problem: {
             /** @description The problem, as a sentence */
             problem: string;
             /** @description The command that mends it, in backticks, and what that does */
             next: string;
         };
         /** @description The AI CLIs, and the newer versions that aiw knows of */
-        CliAnswers: {
+        CliListResponse: {
             /** @description The AI CLIs */
-            clis: components["schemas"]["CliAnswer"][];
+            clis: components["schemas"]["CliResponse"][];
         };
         /** @description An AI CLI */
-        CliAnswer: {
+        CliResponse: {
             /** @description `claude`, `codex` or `gemini` */
             kind: string;
             /** @description Where it was found in PATH */
@@ -5663,10 +5663,10 @@ export interface components {
         HomeEvent: {
             /** @description The time */
             time: string;
-            /** @description `started`, `ready`, `unhealthy`, `recovered`, `limit`, `exited`, `restarted`, `held_back`, `stopped`, `failed`, `finished`, `missed`, `defined`, `changed`, `rests` or `used_up` */
+            /** @description `started`, `ready`, `unhealthy`, `recovered`, `limit_reached`, `exited`, `restarted`, `start_skipped`, `stopped`, `failed`, `finished`, `missed`, `definition_changed`, `changed`, `cooldown` or `budget_exceeded` */
             kind: string;
             /** @description `process`, `task`, `server`, `provider`, `budget` or `ci` */
-            of: string;
+            subject: string;
             /** @description A process's id in its project, a task's CLI, the name of a server, provider or budget, or the number of a run of CI. Absent for a private run */
             name?: string | null;
             /** @description The directory of its project */
@@ -5674,7 +5674,7 @@ export interface components {
             /** @description The id under which aiw supervises it, or that of a run of CI */
             id?: string | null;
             /** @description Its starter: `you`, `up`, `need`, `restart`, `watch`, `cron`, `hook`, `an extension`, or the name that an MCP client gives itself */
-            by?: string | null;
+            actor?: string | null;
             /**
              * Format: uint32
              * @description Its process id
@@ -5691,12 +5691,12 @@ export interface components {
              */
             signal?: number | null;
             /** @description The reason, as a phrase */
-            why?: string | null;
+            reason?: string | null;
         };
         /** @description How a store and this machine stand. */
         StoreStatus: {
-            /** @description The far end. */
-            far_end: string;
+            /** @description The remote. */
+            remote: string;
             /** @description How this machine is called. */
             machine: string;
             /** @description Four words that are the same on every machine of the store. */
@@ -5704,18 +5704,18 @@ export interface components {
             /** @description Files that differ from what was pushed. */
             unpushed: string[];
             /** @description Files that can't travel now. */
-            left_out: components["schemas"]["LeftOutFile"][];
+            skipped: components["schemas"]["SkippedFile"][];
             /** @description The newest snapshot of each machine that was seen. */
             machines: components["schemas"]["SeenMachine"][];
             /** @description Things that are installed on other machines of yours, and not here. */
-            wishes: components["schemas"]["SyncWish"][];
+            pending_installs: components["schemas"]["PendingInstall"][];
         };
         /** @description A file that doesn't travel although its row does. */
-        LeftOutFile: {
+        SkippedFile: {
             /** @description The file. */
             path: string;
             /** @description Why, as the end of a sentence about it. */
-            why: string;
+            reason: string;
         };
         /** @description A machine of a store. */
         SeenMachine: {
@@ -5730,7 +5730,7 @@ export interface components {
             merged: boolean;
         };
         /** @description Something that is installed on another machine of yours, and not here. */
-        SyncWish: {
+        PendingInstall: {
             /** @description `plugin`, `server`, `extension` or `model`. */
             kind: string;
             /** @description Its name. */
@@ -5748,7 +5748,7 @@ export interface components {
             /** @description When. */
             time: string;
             /** @description `pull` or `restore`. */
-            what: string;
+            operation: string;
             /** @description The files. */
             files: string[];
         };
@@ -5787,7 +5787,7 @@ export interface components {
             /** @description The files that differ from what was there. */
             changed: string[];
             /** @description Files that were left out. */
-            left_out: components["schemas"]["LeftOutFile"][];
+            skipped: components["schemas"]["SkippedFile"][];
             /**
              * Format: uint
              * @description Snapshots that nobody needs any more, and that were deleted.
@@ -5803,9 +5803,9 @@ export interface components {
             /** @description The conflicts. */
             conflicts: components["schemas"]["SyncConflict"][];
             /** @description Files that can't be merged. */
-            unreadable: components["schemas"]["LeftOutFile"][];
+            unreadable: components["schemas"]["SkippedFile"][];
             /** @description Files that somebody changed meanwhile. They stayed as they are. */
-            left: string[];
+            skipped: string[];
             /**
              * Format: uint
              * @description How many files of other machines don't travel to this one.
@@ -5816,7 +5816,7 @@ export interface components {
             /** @description AI CLIs that run now, and read some of these files only when they start. */
             running: string[];
             /** @description Things that are installed on other machines of yours, and not here. */
-            wishes: components["schemas"]["SyncWish"][];
+            pending_installs: components["schemas"]["PendingInstall"][];
         };
         /** @description A conflict between this machine and another one. */
         SyncConflict: {
@@ -5836,16 +5836,16 @@ export interface components {
         /** @description The result of an undo. */
         SyncUndone: {
             /** @description The verb that was undone: `pull` or `restore`. */
-            what: string;
+            operation: string;
             /** @description When that was done. */
             time: string;
             /** @description The files that are as they were before. */
             files: string[];
             /** @description The files that somebody changed since. They stay as they are. */
-            left: string[];
+            skipped: string[];
         };
         /** @description The processes, and what is wrong with their definitions */
-        ProcessAnswers: {
+        ProcessListResponse: {
             /** @description The processes */
             processes: components["schemas"]["ProcessSummary"][];
             /** @description Why the project's definitions can't be read or used */
@@ -5866,7 +5866,7 @@ export interface components {
             /** @description Whether a shell reads the command line */
             shell: boolean;
             /** @description Whether it takes input: its standard input stays open, or it has a terminal */
-            takes_input: boolean;
+            stdin_open: boolean;
             /** @description Where its definition is: `file` or `home`; absent if it is gone */
             source?: string | null;
             /** @description The group that it belongs to */
@@ -5898,15 +5898,15 @@ export interface components {
              */
             restarts: number;
             /** @description The newest restarts, oldest first */
-            causes?: components["schemas"]["RestartCause"][];
+            restart_reasons?: components["schemas"]["RestartCause"][];
             /** @description When it was started */
             started?: string | null;
             /** @description Since when it runs */
-            running_since?: string | null;
+            started_at?: string | null;
             /** @description When it ended */
             ended?: string | null;
             /** @description When it is started next, by its `cron` */
-            next_start?: string | null;
+            next_run_at?: string | null;
             /** @description Its last lines, if it has failed */
             last_lines?: string[];
             /** @description The enforcer of each limit: `kernel`, `watched` or `none`, by resource */
@@ -5921,7 +5921,7 @@ export interface components {
             /** @description When */
             time: string;
             /** @description Why, as a phrase */
-            why: string;
+            reason: string;
         };
         /** @description The usage of a process */
         UsageSummary: {
@@ -5967,7 +5967,7 @@ export interface components {
             };
         };
         /** @description Sentences about what was done */
-        DoneOnPage: {
+        MessagesResponse: {
             /** @description The sentences */
             done: string[];
         };
@@ -5978,7 +5978,7 @@ export interface components {
         };
         /** @description A definition as a form shows it: no value of a variable is in it */
         EditableProcess: {
-            /** @description The id; of copies, that of all of them */
+            /** @description The id; of replicas, that of all of them */
             id: string;
             /** @description Where its definition is: `file` or `home` */
             source: string;
@@ -6000,9 +6000,9 @@ export interface components {
             auto_start: boolean;
             /**
              * Format: uint32
-             * @description How many copies of it there are, `ID-1` and so on; null if it is a process of its own
+             * @description How many replicas of it there are, `ID-1` and so on; null if it is a process of its own
              */
-            copies: number | null;
+            replicas: number | null;
         };
         /** @description A definition after a form changed it */
         EditedProcess: {
@@ -6052,7 +6052,7 @@ export interface components {
             text: string;
         };
         /** @description The tasks, and those that can't be shown */
-        TaskAnswers: {
+        TaskListResponse: {
             /** @description The tasks, oldest first */
             tasks: components["schemas"]["TaskSummary"][];
             /** @description Why others are missing */
@@ -6066,7 +6066,7 @@ export interface components {
             dry_run: boolean;
         };
         /** @description A task */
-        TaskAnswer: {
+        TaskResponse: {
             /** @description The facts about it */
             task: components["schemas"]["TaskDetails"];
             /** @description The command line that goes on with its session */
@@ -6114,7 +6114,7 @@ export interface components {
             /** @description When it ended */
             ended: string | null;
             /** @description Whether it has ended and no report has shown that yet */
-            unread: boolean;
+            unseen: boolean;
             /** @description The beginning of the task's text */
             prompt: string;
             /** @description The directory that it works in */
@@ -6259,7 +6259,7 @@ export interface components {
             name: string;
             /** @description `stdio` or `http`; null if its entry can't be used */
             transport: string | null;
-            /** @description `ready`, `failed`, `disabled`, or `login` if it waits for `aiw mcp login` */
+            /** @description `ready`, `failed`, `disabled`, or `auth_required` if it waits for `aiw mcp login` */
             state: string;
             /**
              * Format: uint
@@ -6267,9 +6267,9 @@ export interface components {
              */
             tools: number;
             /** @description The tools that it has changed or that are suspicious: they are withheld until you accept them */
-            withheld: string[];
+            blocked: string[];
             /** @description The items that it lists and clients can't use: a sentence each */
-            left_out: string[];
+            skipped: string[];
             /**
              * Format: uint
              * @description The cost of its tools' definitions for a client, in tokens
@@ -6297,10 +6297,10 @@ export interface components {
              * Format: uint64
              * @description How long its start took, in milliseconds
              */
-            start_ms: number | null;
+            startup_duration_ms: number | null;
         };
         /** @description `aiw mcp show` */
-        ShownServer: {
+        ServerDetails: {
             /** @description Its name */
             name: string;
             /** @description `aiw` or `project`: whose file declares it */
@@ -6349,9 +6349,9 @@ export interface components {
              */
             tokens: number;
             /** @description Whether it has changed or is suspicious, and is withheld until you accept it */
-            withheld: boolean;
+            blocked: boolean;
             /** @description The suspicious signs in its definition */
-            suspicions: string[];
+            injection_findings: string[];
             /** @description Its parameters: a JSON schema */
             input_schema: unknown;
             /** @description The JSON schema of its answers, if it has one */
@@ -6367,7 +6367,7 @@ export interface components {
             enabled: boolean;
         };
         /** @description The result of a tool */
-        CalledOnPage: {
+        CallToolResponse: {
             /** @description The tool */
             tool: string;
             /** @description The result in words */
@@ -6378,7 +6378,7 @@ export interface components {
             failed: boolean;
         };
         /** @description The workflows */
-        WorkflowAnswers: {
+        WorkflowListResponse: {
             /** @description The workflows */
             workflows: components["schemas"]["WorkflowSummary"][];
         };
@@ -6404,14 +6404,14 @@ export interface components {
             problem: string | null;
         };
         /** @description A workflow */
-        WorkflowAnswer: {
+        WorkflowResponse: {
             /** @description The facts about it */
             workflow: components["schemas"]["WorkflowSummary"];
             /** @description Its text */
             text: string;
         };
         /** @description `aiw workflow run`, `test` */
-        RanWorkflow: {
+        WorkflowResult: {
             /** @description The script's result */
             result: unknown;
             /** @description Why it failed */
@@ -6424,7 +6424,7 @@ export interface components {
              * Format: uint
              * @description How many more lines were logged
              */
-            logs_left_out?: number;
+            omitted_log_lines?: number;
             /** @description The tools of the calls that were still under way at the end, and were cancelled. They may have happened */
             cancelled?: string[];
         };
@@ -6436,7 +6436,7 @@ export interface components {
              * Format: uint64
              * @description How long it took, in milliseconds
              */
-            ms: number;
+            duration_ms: number;
             /**
              * Format: uint
              * @description The length of its result as JSON, in bytes
@@ -6455,7 +6455,7 @@ export interface components {
             line: string;
         };
         /** @description Runs of workflows */
-        RunAnswers: {
+        WorkflowRunListResponse: {
             /** @description The runs, the newest first */
             runs: components["schemas"]["RunRecord"][];
         };
@@ -6473,7 +6473,7 @@ export interface components {
              * Format: uint64
              * @description How long it took, in milliseconds
              */
-            ms: number;
+            duration_ms: number;
             /** @description Why it failed; none if it came to its end */
             error: string | null;
             /**
@@ -6492,22 +6492,22 @@ export interface components {
         /** @description `aiw mcp route` */
         RoutedTools: {
             /** @description The tools, the best first */
-            tools: components["schemas"]["FoundTool"][];
+            tools: components["schemas"]["ToolMatch"][];
             /**
              * Format: uint
              * @description How many tools were looked at
              */
-            searched: number;
+            total_tools: number;
             /**
              * Format: double
              * @description How long that took, in milliseconds
              */
-            took_ms: number;
+            duration_ms: number;
             /** @description Why there are none */
-            nothing?: string | null;
+            empty_reason?: string | null;
         };
         /** @description A tool in `aiw mcp route` */
-        FoundTool: {
+        ToolMatch: {
             /** @description Its server */
             server: string;
             /** @description Its own name */
@@ -6523,12 +6523,12 @@ export interface components {
              * Format: float
              * @description How well its words fit, from 0 to 1
              */
-            words: number;
+            keyword_score: number;
             /**
              * Format: float
              * @description How near its meaning is, from 0 to 1; none without a model
              */
-            meaning: number | null;
+            semantic_score: number | null;
             /** @description The words of the request that it has, those that tell most first */
             matched: string[];
             /** @description Tools that do about the same and are left out, as `server/tool` */
@@ -6541,12 +6541,12 @@ export interface components {
             output_schema: unknown;
         };
         /** @description The profiles, without the tools that each allows */
-        ProfileAnswers: {
+        ProfileListResponse: {
             /** @description The profiles */
-            profiles: components["schemas"]["KnownProfile"][];
+            profiles: components["schemas"]["ProfileEntry"][];
         };
         /** @description A profile, and which file defines it. */
-        KnownProfile: {
+        ProfileEntry: {
             /** @description Its name */
             name: string;
             /** @description `settings` or `project`: which file defines it */
@@ -6585,10 +6585,10 @@ export interface components {
         /** @description `aiw mcp profile show`, `add`, `edit` */
         ProfileShow: {
             /** @description The profile */
-            profile: components["schemas"]["ShownProfile"];
+            profile: components["schemas"]["ProfileDetails"];
         };
         /** @description A profile in `aiw mcp profile list` and `show` */
-        ShownProfile: {
+        ProfileDetails: {
             /** @description Its name */
             name: string;
             /** @description `settings` or `project`: which file defines it */
@@ -6828,7 +6828,7 @@ export interface components {
              * Format: uint64
              * @description How many lines were left out
              */
-            left_out: number;
+            skipped: number;
             /** @description Why there are no lines, or not all */
             note: string | null;
         };
@@ -6847,8 +6847,8 @@ export interface components {
             after?: string | null;
             /** @description The habit, as a sentence */
             habit: string;
-            /** @description `suggested`, or `maybe` where it is less sure */
-            strength: string;
+            /** @description `high` or `low` */
+            confidence_level: string;
             /**
              * Format: uint
              * @description How often it was so
@@ -6865,7 +6865,7 @@ export interface components {
              */
             confidence: number;
             /** @description The line that the process gains in `processes.kdl` if you accept */
-            gains?: string | null;
+            added_line?: string | null;
             /** @description The newest of the starts or failures behind it */
             events: components["schemas"]["HabitEvent"][];
         };
@@ -6889,7 +6889,7 @@ export interface components {
              * Format: double
              * @description How long it took, in milliseconds
              */
-            took_ms: number;
+            duration_ms: number;
         };
         /** @description A hit of `aiw history search` */
         HistoryHit: {
@@ -6953,7 +6953,7 @@ export interface components {
             problem?: string | null;
         };
         /** @description The providers */
-        ProviderAnswers: {
+        ProviderListResponse: {
             /** @description The providers */
             providers: components["schemas"]["ProviderSummary"][];
             /** @description The problems of others */
@@ -7000,7 +7000,7 @@ export interface components {
             last: boolean | null;
         };
         /** @description The presets of providers */
-        PresetAnswers: {
+        PresetListResponse: {
             /** @description The presets */
             presets: components["schemas"]["PresetSummary"][];
         };
@@ -7051,7 +7051,7 @@ export interface components {
             /** @description Its last check. Absent if none was made, or providers are not checked from time to time */
             health?: components["schemas"]["ProviderHealth"] | null;
             /** @description Whether CLIs that speak its API go through aiw's gateway all the same, which keeps its key */
-            keeps_key: boolean;
+            via_gateway: boolean;
             /** @description The model for its runs */
             model: string | null;
             /** @description Its models by size (`large`, `medium`, `small`), and the main one for single CLIs */
@@ -7069,7 +7069,7 @@ export interface components {
             /** @description The names of the headers of its requests */
             headers: string[];
             /** @description The variables that runs with other providers don't get */
-            withhold: string[];
+            scrub_env: string[];
             /** @description The names of its secrets */
             secrets: string[];
         };
@@ -7102,14 +7102,14 @@ export interface components {
             models: string[];
         };
         /** @description The provider of each AI CLI */
-        DefaultAnswer: {
+        DefaultProvidersResponse: {
             /** @description The provider of each, or null: its own configuration */
             default: {
                 [key: string]: string | null;
             };
         };
         /** @description The pools */
-        PoolAnswers: {
+        PoolListResponse: {
             /** @description The pools */
             pools: components["schemas"]["PoolSummary"][];
             /** @description The problems of others */
@@ -7125,7 +7125,7 @@ export interface components {
              * @description How it chooses a member for a new session
              * @enum {string}
              */
-            choose: "order" | "round-robin" | "least-busy";
+            strategy: "priority" | "round-robin" | "least-busy";
             /** @description The CLIs that it is the default for */
             default_for: string[];
         };
@@ -7148,14 +7148,14 @@ export interface components {
              * @description How it chooses a member for a new session
              * @enum {string}
              */
-            choose: "order" | "round-robin" | "least-busy";
+            strategy: "priority" | "round-robin" | "least-busy";
             /** @description The CLIs that it is the default for */
             default_for: string[];
             /** @description The members that are not asked for a while */
-            resting: components["schemas"]["PoolRest"][];
+            cooldowns: components["schemas"]["MemberCooldown"][];
         };
         /** @description A member of a pool that is not asked for a while. */
-        PoolRest: {
+        MemberCooldown: {
             /** @description The provider */
             provider: string;
             /** @description The model, if the provider's others are asked */
@@ -7163,10 +7163,10 @@ export interface components {
             /** @description Until when, in RFC 3339 format */
             until: string;
             /** @description The provider's own words */
-            why: string;
+            reason: string;
         };
         /** @description The budgets */
-        BudgetAnswers: {
+        BudgetListResponse: {
             /** @description The budgets */
             budgets: components["schemas"]["BudgetSummary"][];
             /** @description The loss in the book that they are counted by */
@@ -7196,7 +7196,7 @@ export interface components {
             /** @description The directory that it is for; null for all */
             project: string | null;
             /** @description Whether nothing new starts once it is used up */
-            refuses: boolean;
+            blocks: boolean;
             /** @description The amount spent in the current day or month */
             spent: components["schemas"]["Sum"];
         };
@@ -7206,7 +7206,7 @@ export interface components {
             budget: components["schemas"]["BudgetSummary"];
         };
         /** @description `aiw usage` */
-        UsageAnswer: {
+        UsageReport: {
             /**
              * @description The key of the sums
              * @enum {string}
@@ -7279,7 +7279,7 @@ export interface components {
              * Format: uint64
              * @description How many of the answers broke off
              */
-            cut: number;
+            truncated: number;
             /**
              * Format: uint64
              * @description For how many the tokens are an estimate, because the provider has not counted them
@@ -7287,7 +7287,7 @@ export interface components {
             estimated: number;
         };
         /** @description The installed plugins */
-        PluginAnswers: {
+        PluginListResponse: {
             /** @description The plugins */
             plugins: components["schemas"]["PluginSummary"][];
         };
@@ -7314,7 +7314,7 @@ export interface components {
             /** @description Its MCP servers; null if aiw has not inspected it, or could not */
             mcp_servers: components["schemas"]["ServerSummary"][] | null;
             /** @description Its other contents: `skills`, `commands`, `agents`, `hooks`, `lsp`; null if aiw has not seen its files */
-            brings: string[] | null;
+            contents: string[] | null;
             /** @description Whether it is installed */
             installed: boolean;
             /** @description Whether its servers are in mcp.json */
@@ -7431,7 +7431,7 @@ export interface components {
             notes: string[];
         };
         /** @description The marketplaces */
-        MarketAnswers: {
+        MarketListResponse: {
             /** @description The marketplaces */
             marketplaces: components["schemas"]["MarketSummary"][];
             /** @description The problems of others */
@@ -7463,16 +7463,16 @@ export interface components {
             official: boolean;
         };
         /** @description The registries of MCP servers */
-        RegistryAnswers: {
+        RegistryListResponse: {
             /** @description The registries */
-            registries: components["schemas"]["RegistryAnswer"][];
+            registries: components["schemas"]["RegistryResponse"][];
         };
         /** @description A registry of MCP servers */
-        RegistryAnswer: {
+        RegistryResponse: {
             /** @description The component that reads it */
             id: string;
             /** @description Whether it is asked */
-            on: boolean;
+            enabled: boolean;
             /** @description When its local copy was made */
             fetched: string | null;
             /** @description Why its copy is not up to date */
@@ -7483,7 +7483,7 @@ export interface components {
             /** @description The servers, the best first */
             servers: components["schemas"]["RegistryServer"][];
             /** @description How each registry answered */
-            sources: components["schemas"]["Answered"][];
+            sources: components["schemas"]["RegistrySearchStatus"][];
         };
         /** @description A server in a registry. */
         RegistryServer: {
@@ -7517,14 +7517,14 @@ export interface components {
             /** @description How it runs: `npm`, `pypi`, `oci`, … on this machine, `http` or `sse` elsewhere */
             kinds: string[];
             /** @description Other names of the same server, or other registries that have it, as `SOURCE NAME` */
-            also?: string[];
+            aliases?: string[];
             /** @description Other servers that were found and whose names look like its own, as `SOURCE NAME` */
-            looks_like?: string[];
+            confusable_with?: string[];
             /** @description Steps after the installation */
             instructions?: string[];
         };
         /** @description How a registry answered a search. */
-        Answered: {
+        RegistrySearchStatus: {
             /** @description The registry */
             source: string;
             /**
@@ -7536,12 +7536,12 @@ export interface components {
              * Format: uint64
              * @description How old its answer is, in seconds; 0 if it was asked now
              */
-            age_seconds: number;
+            cache_age_seconds: number;
             /**
              * Format: uint64
              * @description The number of servers in the local copy, if that answered
              */
-            copied?: number | null;
+            cached_servers?: number | null;
             /** @description Why it could not be asked, or why its copy can't be brought up to date */
             problem?: string | null;
         };
@@ -7556,7 +7556,7 @@ export interface components {
             /** @description Its version in the registry */
             version: string;
             /** @description How it runs */
-            way: string;
+            method: string;
             /** @description The secrets that were stored for it */
             secrets: string[];
             /**

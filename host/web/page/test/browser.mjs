@@ -191,10 +191,10 @@ for (const [tag, word] of [['zh', '概览'], ['ja', '概要'], ['en', 'Overview'
 check('keys and languages: no complaints', await complained())
 
 // Hostile texts, put into the server's own answers.
-const process_ = { id: 'hostile', project: '/', source: 'file', state: 'running', pid: 1, reason: HOSTILE, command: HOSTILE, shell: false, takes_input: true, restart: 'no', restarts: 0 }
+const process_ = { id: 'hostile', project: '/', source: 'file', state: 'running', pid: 1, reason: HOSTILE, command: HOSTILE, shell: false, stdin_open: true, restart: 'no', restarts: 0 }
 const logged = (text, stream = 'stdout') => ({ id: 'hostile', time: '2026-01-02T03:04:05.678Z', stream, text })
-const task = { id: 'hostile', pid: null, root_pid: 1, cli: 'claude', provider: HOSTILE, role: null, state: 'ended', outcome: 'failed', exit_code: 1, signal: null, started: '2026-01-01T00:00:00Z', ended: '2026-01-01T00:00:01Z', unread: false, prompt: HOSTILE, cwd: HOSTILE, log: '/', session: null }
-const tool = { server: 'hostile', name: HOSTILE, proxied: 'x', description: HOSTILE, read_only: false, tokens: 1, withheld: true, suspicions: [HOSTILE], input_schema: { type: 'object', properties: { [HOSTILE]: { type: 'string', description: HOSTILE } } } }
+const task = { id: 'hostile', pid: null, root_pid: 1, cli: 'claude', provider: HOSTILE, role: null, state: 'ended', outcome: 'failed', exit_code: 1, signal: null, started: '2026-01-01T00:00:00Z', ended: '2026-01-01T00:00:01Z', unseen: false, prompt: HOSTILE, cwd: HOSTILE, log: '/', session: null }
+const tool = { server: 'hostile', name: HOSTILE, proxied: 'x', description: HOSTILE, read_only: false, tokens: 1, blocked: true, injection_findings: [HOSTILE], input_schema: { type: 'object', properties: { [HOSTILE]: { type: 'string', description: HOSTILE } } } }
 const ciRun = { id: 7, name: HOSTILE, number: 1, attempt: 1, title: HOSTILE, branch: HOSTILE, commit: 'c', event: 'push', status: 'completed', conclusion: 'failure', created: '2026-01-01T00:00:00Z', updated: '2026-01-01T00:00:00Z', url: 'javascript:window.hit=1' }
 const answers = {
   'GET /processes': { processes: [process_], problem: HOSTILE },
@@ -203,25 +203,25 @@ const answers = {
     lines: [logged(HOSTILE), logged(`\x1b[31m${HOSTILE}\x1b[0m`, 'stderr'), logged(HOSTILE, 'aiw'), logged('x'.repeat(1 << 20)), logged(`\x1b]8;;javascript:window.hit=1\x1b\\link\x1b]8;;\x1b\\`)],
     next: 5, more: false, missed: false, state: 'running',
   },
-  'GET /processes/hostile/definition': { id: 'hostile', source: 'file', command: [HOSTILE], shell: false, cwd: HOSTILE, env: { [HOSTILE]: null }, restart: 'no', needs: [HOSTILE], auto_start: true, copies: null },
+  'GET /processes/hostile/definition': { id: 'hostile', source: 'file', command: [HOSTILE], shell: false, cwd: HOSTILE, env: { [HOSTILE]: null }, restart: 'no', needs: [HOSTILE], auto_start: true, replicas: null },
   'GET /tasks/hostile': { task: { ...task, duration_ms: 1, depth: 0, private: false, final_message: HOSTILE }, resume: HOSTILE },
   'GET /tasks/hostile/log': { id: 'hostile', log: '/', lines: [logged(HOSTILE), logged(HOSTILE, 'stderr')] },
   'GET /tasks': { tasks: [task], problems: [HOSTILE] },
   'GET /servers': { servers: [{ name: 'hostile', scope: 'aiw', transport: 'stdio', target: HOSTILE, enabled: true, plugin: null, tools: 1, error: HOSTILE }], problems: [HOSTILE] },
   'GET /servers/hostile': { name: 'hostile', scope: 'aiw', file: HOSTILE, enabled: true, declaration: { command: HOSTILE }, error: null, tools: 1, instructions: HOSTILE },
-  'POST /servers/status': { servers: [{ name: 'hostile', transport: 'stdio', state: 'ready', tools: 0, withheld: [HOSTILE], left_out: [HOSTILE], tokens: 0, listed: false, listing: null, version: HOSTILE, protocol: null, error: null, latency_ms: 1, start_ms: 1 }], problems: [] },
+  'POST /servers/status': { servers: [{ name: 'hostile', transport: 'stdio', state: 'ready', tools: 0, blocked: [HOSTILE], skipped: [HOSTILE], tokens: 0, listed: false, listing: null, version: HOSTILE, protocol: null, error: null, latency_ms: 1, startup_duration_ms: 1 }], problems: [] },
   'POST /servers/hostile/tools': { tools: [tool] },
-  'GET /history': { hits: [{ session: 's', cli: 'claude', project: HOSTILE, time: null, role: 'user', snippet: HOSTILE, score: 1, provider: null, resume: HOSTILE, path: '/', uuid: 'u' }], waiting: 0, took_ms: 1 },
-  'GET /events/list': { events: [{ time: '2026-01-01T00:00:00Z', kind: 'exited', of: 'process', name: HOSTILE, why: HOSTILE }], next: 1, gap: false },
+  'GET /history': { hits: [{ session: 's', cli: 'claude', project: HOSTILE, time: null, role: 'user', snippet: HOSTILE, score: 1, provider: null, resume: HOSTILE, path: '/', uuid: 'u' }], waiting: 0, duration_ms: 1 },
+  'GET /events/list': { events: [{ time: '2026-01-01T00:00:00Z', kind: 'exited', subject: 'process', name: HOSTILE, reason: HOSTILE }], next: 1, gap: false },
   'GET /workflows/hostile': { workflow: { name: 'hostile', path: HOSTILE, state: 'approved', description: HOSTILE, tools: [HOSTILE], input_schema: { type: 'object', properties: { city: { type: 'string', description: HOSTILE } } }, sha256: null, problem: null }, text: HOSTILE },
-  'GET /runs': { runs: [{ id: 'r', workflow: 'hostile', client: HOSTILE, started_at: '2026-01-01T00:00:00Z', ms: 1, error: HOSTILE, bytes: 0, calls: [{ tool: HOSTILE, ms: 1, bytes: 1, error: HOSTILE, arguments: HOSTILE }], cancelled: [HOSTILE] }] },
+  'GET /runs': { runs: [{ id: 'r', workflow: 'hostile', client: HOSTILE, started_at: '2026-01-01T00:00:00Z', duration_ms: 1, error: HOSTILE, bytes: 0, calls: [{ tool: HOSTILE, duration_ms: 1, bytes: 1, error: HOSTILE, arguments: HOSTILE }], cancelled: [HOSTILE] }] },
   'GET /profiles': { profiles: [{ name: HOSTILE, scope: 'settings', allow: [HOSTILE], deny: [HOSTILE] }] },
-  'POST /route': { tools: [{ server: HOSTILE, tool: HOSTILE, proxied: 'x', score: 1, words: 1, meaning: null, matched: [HOSTILE], similar: [HOSTILE], description: HOSTILE, input_schema: {}, output_schema: null }], searched: 1, took_ms: 1, nothing: null },
-  'GET /suggestions': { suggestions: [{ id: HOSTILE, process: 'x', habit: HOSTILE, strength: 'maybe', times: 1, of: 2, confidence: 0.5, gains: HOSTILE, events: [] }] },
+  'POST /route': { tools: [{ server: HOSTILE, tool: HOSTILE, proxied: 'x', score: 1, keyword_score: 1, semantic_score: null, matched: [HOSTILE], similar: [HOSTILE], description: HOSTILE, input_schema: {}, output_schema: null }], total_tools: 1, duration_ms: 1, empty_reason: null },
+  'GET /suggestions': { suggestions: [{ id: HOSTILE, process: 'x', habit: HOSTILE, confidence_level: 'maybe', times: 1, of: 2, confidence: 0.5, added_line: HOSTILE, events: [] }] },
   'GET /ci': { repository: HOSTILE, branch: null, runs: [ciRun], total: 1, token: 'none', limit: null, about: '', notes: [HOSTILE] },
   'GET /ci/7': { repository: HOSTILE, run: ciRun, jobs: [{ id: 1, name: HOSTILE, status: 'completed', conclusion: 'failure', steps: [{ number: 1, name: HOSTILE, status: 'completed', conclusion: 'failure' }] }], limit: null, about: '', notes: [] },
-  'GET /ci/7/log': { repository: HOSTILE, run: ciRun, jobs: [{ id: 1, name: HOSTILE, conclusion: 'failure', step: HOSTILE, lines: [HOSTILE], left_out: 0, note: HOSTILE }], about: '', notes: [] },
-  'GET /registries/search': { servers: [{ name: HOSTILE, source: 'hostile', title: null, description: HOSTILE, version: '1', status: 'active', status_message: null, publisher: null, repository: 'javascript:window.hit=1', website: 'data:text/html,x', updated: null, uses: null, kinds: [], also: [], looks_like: [HOSTILE], instructions: [] }], sources: [{ source: 'hostile', found: 1, age_seconds: 0, copied: null, problem: HOSTILE }] },
+  'GET /ci/7/log': { repository: HOSTILE, run: ciRun, jobs: [{ id: 1, name: HOSTILE, conclusion: 'failure', step: HOSTILE, lines: [HOSTILE], skipped: 0, note: HOSTILE }], about: '', notes: [] },
+  'GET /registries/search': { servers: [{ name: HOSTILE, source: 'hostile', title: null, description: HOSTILE, version: '1', status: 'active', status_message: null, publisher: null, repository: 'javascript:window.hit=1', website: 'data:text/html,x', updated: null, uses: null, kinds: [], aliases: [], looks_like: [HOSTILE], instructions: [] }], sources: [{ source: 'hostile', found: 1, cache_age_seconds: 0, cached_servers: null, problem: HOSTILE }] },
 }
 await page.route('**/api/v1/**', async (route) => {
   const url = new URL(route.request().url())
@@ -324,7 +324,7 @@ check('nothing of others ran', (await page.evaluate(() => window.hit)) ? 'it did
 let sent = null
 await page.route('**/api/v1/servers/hostile/approve**', async (route) => {
   const body = route.request().postDataJSON()
-  const ask = { digest: 'd', kind: 'plan', question: HOSTILE, text: HOSTILE, about: [HOSTILE], effects: [HOSTILE], options: [], values: [{ name: 'KEY', description: HOSTILE, required: true, secret: true, default: null, placeholder: null, choices: [] }] }
+  const ask = { digest: 'd', kind: 'plan', question: HOSTILE, text: HOSTILE, details: [HOSTILE], effects: [HOSTILE], options: [], values: [{ name: 'KEY', description: HOSTILE, required: true, secret: true, default: null, placeholder: null, choices: [] }] }
   if (!body.person) return route.fulfill({ status: 409, json: { ask } })
   sent = { body, token: route.request().headers().authorization }
   await route.fulfill({ json: { done: ['approved'] } })
@@ -359,10 +359,10 @@ let pool = null
 await page.route('**/api/v1/pools**', async (route) => {
   if (route.request().method() !== 'POST') return route.fallback()
   const body = route.request().postDataJSON()
-  const ask = { digest: 'p', kind: 'plan', question: 'Add this pool?', text: null, about: ['work: one, two=m'], effects: [], options: [], values: [] }
+  const ask = { digest: 'p', kind: 'plan', question: 'Add this pool?', text: null, details: ['work: one, two=m'], effects: [], options: [], values: [] }
   if (!body.person) return route.fulfill({ status: 409, json: { ask } })
   pool = body
-  await route.fulfill({ json: { name: 'work', members: [], choose: 'order', default_for: [] } })
+  await route.fulfill({ json: { name: 'work', members: [], strategy: 'priority', default_for: [] } })
 })
 await go('/providers')
 await page.click('main button[title="aiw pool add"]')
@@ -407,7 +407,7 @@ const many = Array.from({ length: 100_000 }, (_, at) => logged(`line ${at}`, at 
 // Among them a long one, and one that would run and turn around what follows.
 many[70_000] = logged('x'.repeat(1 << 20))
 many[70_001] = logged(HOSTILE)
-answers['GET /processes/hostile'] = { ...process_, takes_input: false }
+answers['GET /processes/hostile'] = { ...process_, stdin_open: false }
 answers['GET /processes/hostile/log'] = undefined
 await page.route('**/api/v1/processes/hostile/log**', async (route) => {
   const from = Number(new URL(route.request().url()).searchParams.get('from') ?? 0)

@@ -124,14 +124,14 @@ describe('a command line', () => {
 
 describe('what a process can start after', () => {
   const listed = (id: string, source?: string): ProcessSummary => ({ id, source }) as ProcessSummary
-  const edited = (id: string, copies: number | null, needs: string[] = []): EditableProcess => ({ id, copies, needs }) as EditableProcess
+  const edited = (id: string, replicas: number | null, needs: string[] = []): EditableProcess => ({ id, replicas, needs }) as EditableProcess
   const all = [listed('on:failed', 'file'), listed('m-1', 'file'), listed('m-2', 'file'), listed('m-3', 'home'), listed('db', 'file'), listed('gone')]
 
   it('is defined, and not what a hook runs', () => {
     expect(needable(all)).toEqual(['db', 'm-1', 'm-2', 'm-3'])
   })
 
-  it('is neither itself nor one of its copies', () => {
+  it('is neither itself nor one of its replicas', () => {
     expect(needable(all, edited('db', null))).toEqual(['m-1', 'm-2', 'm-3'])
     expect(needable(all, edited('m', 2))).toEqual(['db', 'm-3'])
     expect(needable(all, edited('m', null))).toEqual(['db', 'm-1', 'm-2', 'm-3'])

@@ -5,11 +5,11 @@ use aiw_app::own_executable;
 use aiw_ci::{Ci, CiFailedLogs, CiListRequest, CiRunDetails, CiRunList, MonitoredBranch, StoppedMonitoring};
 use aiw_processes::{HabitSuggestion, HabitSuggestions, Manager};
 
-use crate::api::{ApiCall, ApiRoute, NoAnswer, Nothing, Reply};
+use crate::api::{ApiCall, ApiError, ApiRoute, Empty, Reply};
 
 /// As many runs are sent by default, and at most.
-const RUNS: u64 = 20;
-const MOST_RUNS: u64 = 1_000;
+const DEFAULT_RUNS: u64 = 20;
+const MAX_RUNS: u64 = 1_000;
 
 pub(super) fn routes() -> Vec<ApiRoute> {
     vec![
@@ -29,14 +29,14 @@ fn open(call: &ApiCall) -> Reply<Ci> {
 }
 
 fn list(call: &ApiCall) -> Reply<CiRunList> {
-    let limit = call.number("limit")?.unwrap_or(RUNS).clamp(1, MOST_RUNS);
+    let limit = call.number("limit")?.unwrap_or(DEFAULT_RUNS).clamp(1, MAX_RUNS);
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let request = CiListRequest { limit, branch: call.word("branch").map(str::to_owned) };
     call.wait(open(call)?.list(&request))
 }
 
 fn run(call: &ApiCall) -> Reply<u64> {
-    call.id().parse().map_err(|_| NoAnswer::Malformed("the id of a run is a number".into()))
+    call.id().parse().map_err(|_| ApiError::Malformed("the id of a run is a number".into()))
 }
 
 fn show(call: &ApiCall) -> Reply<CiRunDetails> {
@@ -49,26 +49,26 @@ fn failed_logs(call: &ApiCall) -> Reply<CiFailedLogs> {
     call.wait(open(call)?.failed_logs(Some(run)))
 }
 
-fn watch(call: &ApiCall, _: Nothing) -> Reply<MonitoredBranch> {
+fn watch(call: &ApiCall, _: Empty) -> Reply<MonitoredBranch> {
     Ok(ci::start(call.home(), None, CI_INTERVAL)?)
 }
 
-fn unwatch(call: &ApiCall, _: Nothing) -> Reply<StoppedMonitoring> {
+fn unwatch(call: &ApiCall, _: Empty) -> Reply<StoppedMonitoring> {
     Ok(ci::stop(call.home())?)
 }
 
 fn manager(call: &ApiCall) -> Reply<Manager> {
-    Ok(Manager::of(call.home(), call.client.cwd())?.with_executable(own_executable()?))
+    Ok(Manager::open_in(call.home(), call.client.cwd())?.with_executable(own_executable()?))
 }
 
 fn suggestions(call: &ApiCall) -> Reply<HabitSuggestions> {
     Ok(manager(call)?.suggestions(None)?)
 }
 
-fn accept(call: &ApiCall, _: Nothing) -> Reply<HabitSuggestion> {
+fn accept(call: &ApiCall, _: Empty) -> Reply<HabitSuggestion> {
     call.wait(manager(call)?.accept_suggestion(call.id(), &call.person))
 }
 
-fn dismiss(call: &ApiCall, _: Nothing) -> Reply<HabitSuggestion> {
+fn dismiss(call: &ApiCall, _: Empty) -> Reply<HabitSuggestion> {
     Ok(manager(call)?.dismiss_suggestion(call.id())?)
 }

@@ -1,6 +1,6 @@
 //! The overview, projects, events, what is wrong, and what is installed.
 
-use aiw_app::cli_news::last_known;
+use aiw_app::cli_updates::last_known;
 use aiw_app::doctor::Doctor;
 use aiw_app::events::{EventList, EventsRequest, HomeEvents};
 use aiw_app::installation::Update;
@@ -14,11 +14,11 @@ use aiw_sync::{PullRequest, PushRequest, StoreStatus, SyncDifference, SyncLog, S
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::api::{ApiCall, ApiRoute, Nothing, Reply};
+use crate::api::{ApiCall, ApiRoute, Empty, Reply};
 use crate::projects::ProjectList;
 
 /// As many events are sent at once.
-const EVENTS: usize = 1_000;
+const MAX_EVENTS: usize = 1_000;
 
 pub(super) fn routes() -> Vec<ApiRoute> {
     vec![
@@ -41,7 +41,7 @@ pub(super) fn routes() -> Vec<ApiRoute> {
 }
 
 fn overview(call: &ApiCall) -> Reply<Overview> {
-    Ok(Overview::look(call.home(), call.client.cwd()))
+    Ok(Overview::collect(call.home(), call.client.cwd()))
 }
 
 fn status(call: &ApiCall) -> Reply<TaskStatus> {
@@ -59,14 +59,14 @@ fn doctor(call: &ApiCall) -> Reply<Doctor> {
 
 /// The AI CLIs, and the newer versions that aiw knows of
 #[derive(Debug, Serialize, JsonSchema)]
-struct CliAnswers {
+struct CliListResponse {
     /// The AI CLIs
-    clis: Vec<CliAnswer>,
+    clis: Vec<CliResponse>,
 }
 
 /// An AI CLI
 #[derive(Debug, Serialize, JsonSchema)]
-struct CliAnswer {
+struct CliResponse {
     /// The installation
     #[serde(flatten)]
     installed: CliDetails,
@@ -76,19 +76,19 @@ struct CliAnswer {
     update: Option<String>,
 }
 
-fn clis(call: &ApiCall) -> Reply<CliAnswers> {
+fn clis(call: &ApiCall) -> Reply<CliListResponse> {
     let home = call.home();
-    let one = |cli: &aiw_launch::FoundCli| {
+    let one = |cli: &aiw_launch::DetectedCli| {
         let news = last_known(home, cli);
         let (newest, update) = news.map_or((None, None), |news| (Some(news.newest), news.update));
-        CliAnswer { installed: CliDetails::of(cli), newest, update }
+        CliResponse { installed: CliDetails::new(cli), newest, update }
     };
-    Ok(CliAnswers { clis: detect(&Search::around(home.around()), Some(home)).iter().map(one).collect() })
+    Ok(CliListResponse { clis: detect(&Search::around(home.around()), Some(home)).iter().map(one).collect() })
 }
 
 fn update(call: &ApiCall) -> Reply<Update> {
     // Only the installation is looked at: nothing is asked on the network.
-    call.wait(Update::look(false))
+    call.wait(Update::detect(false))
 }
 
 fn secrets(call: &ApiCall) -> Reply<SecretList> {
@@ -100,10 +100,10 @@ fn trust(call: &ApiCall) -> Reply<TrustList> {
 }
 
 fn events(call: &ApiCall) -> Reply<EventList> {
-    let request = EventsRequest { all: call.flag("all"), last: Some(EVENTS), ..EventsRequest::default() };
+    let request = EventsRequest { all: call.flag("all"), last: Some(MAX_EVENTS), ..EventsRequest::default() };
     let reader = HomeEvents::new(call.home(), call.client.cwd(), request)?;
     Ok(match call.number("from")? {
-        Some(from) => reader.read(from, EVENTS)?,
+        Some(from) => reader.read(from, MAX_EVENTS)?,
         None => reader.list()?,
     })
 }
@@ -121,18 +121,18 @@ fn sync_log(call: &ApiCall) -> Reply<SyncLog> {
     Ok(synchronizer(call)?.log()?)
 }
 
-fn sync_diff(call: &ApiCall, _: Nothing) -> Reply<SyncDifference> {
+fn sync_diff(call: &ApiCall, _: Empty) -> Reply<SyncDifference> {
     call.wait(synchronizer(call)?.diff(None, &call.person))
 }
 
-fn push(call: &ApiCall, _: Nothing) -> Reply<SyncPush> {
+fn push(call: &ApiCall, _: Empty) -> Reply<SyncPush> {
     call.wait(synchronizer(call)?.push(&PushRequest::default(), &call.person, &call.person))
 }
 
-fn pull(call: &ApiCall, _: Nothing) -> Reply<SyncPull> {
+fn pull(call: &ApiCall, _: Empty) -> Reply<SyncPull> {
     call.wait(synchronizer(call)?.pull(&PullRequest::default(), &call.person, &call.person))
 }
 
-fn undo(call: &ApiCall, _: Nothing) -> Reply<SyncUndone> {
+fn undo(call: &ApiCall, _: Empty) -> Reply<SyncUndone> {
     Ok(synchronizer(call)?.undo()?)
 }

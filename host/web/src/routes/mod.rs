@@ -11,7 +11,7 @@ use crate::api::ApiRoute;
 
 mod ci;
 mod general;
-mod past;
+mod history;
 mod plugins;
 mod processes;
 mod providers;
@@ -35,7 +35,7 @@ fn all() -> Vec<ApiRoute> {
         workflows::routes(),
         routing::routes(),
         ci::routes(),
-        past::routes(),
+        history::routes(),
         providers::routes(),
         plugins::routes(),
     ]
@@ -47,7 +47,7 @@ fn all() -> Vec<ApiRoute> {
 /// Returns the directories of the logs that a query names: of a process, or of a task.
 pub(crate) fn logs(client: &ClientSession, query: &BTreeMap<String, String>) -> Vec<PathBuf> {
     let of_process = query.get("process").and_then(|id| {
-        let manager = Manager::of(client.home(), client.cwd()).ok()?;
+        let manager = Manager::open_in(client.home(), client.cwd()).ok()?;
         Some(manager.log(id).ok()?.directory().to_owned())
     });
     let of_task = query.get("task").and_then(|id| {
@@ -59,6 +59,6 @@ pub(crate) fn logs(client: &ClientSession, query: &BTreeMap<String, String>) -> 
 
 /// Returns the files that define the processes of a client's project.
 pub(crate) fn definitions(client: &ClientSession) -> Vec<PathBuf> {
-    let manager = Manager::of(client.home(), client.cwd());
+    let manager = Manager::open_in(client.home(), client.cwd());
     manager.into_iter().map(|manager| manager.project().file()).collect()
 }

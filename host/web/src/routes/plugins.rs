@@ -8,10 +8,10 @@ use aiw_registries::{ServerSearch, known};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::api::{ApiCall, ApiRoute, NoAnswer, Nothing, Reply};
+use crate::api::{ApiCall, ApiError, ApiRoute, Empty, Reply};
 
 /// As many servers of registries are sent.
-const SERVERS: usize = 50;
+const MAX_SERVERS: usize = 50;
 
 pub(super) fn routes() -> Vec<ApiRoute> {
     vec![
@@ -36,30 +36,30 @@ fn opened(call: &ApiCall) -> Reply<Markets> {
 
 /// The installed plugins
 #[derive(Debug, Serialize, JsonSchema)]
-struct PluginAnswers {
+struct PluginListResponse {
     /// The plugins
     plugins: Vec<PluginSummary>,
 }
 
-fn list(call: &ApiCall) -> Reply<PluginAnswers> {
+fn list(call: &ApiCall) -> Reply<PluginListResponse> {
     let markets = opened(call)?;
     let everything = markets.search(&PluginQuery { all: true, ..PluginQuery::default() })?;
     let of = |(id, record)| match everything.plugins.iter().find(|found| found.id().as_ref() == Some(&id)) {
-        Some(found) => PluginSummary::of(found),
-        None => PluginSummary::of_installed(&id, &record, markets.home()),
+        Some(found) => PluginSummary::new(found),
+        None => PluginSummary::from_installed(&id, &record, markets.home()),
     };
-    Ok(PluginAnswers { plugins: markets.installed()?.into_iter().map(of).collect() })
+    Ok(PluginListResponse { plugins: markets.installed()?.into_iter().map(of).collect() })
 }
 
 fn search(call: &ApiCall) -> Reply<SearchSummary> {
     let (text, market) = (call.word("q").map(str::to_owned), call.word("market").map(str::to_owned));
-    Ok(SearchSummary::of(&opened(call)?.search(&PluginQuery { text, market, ..PluginQuery::default() })?))
+    Ok(SearchSummary::new(&opened(call)?.search(&PluginQuery { text, market, ..PluginQuery::default() })?))
 }
 
 /// A plugin to install
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct PluginOnPage {
+struct InstallPluginRequest {
     /// Its name or id
     name: String,
 }
@@ -67,7 +67,7 @@ struct PluginOnPage {
 /// Returns the answer for one plugin, or why there is none.
 fn only<A, E>(answer: (A, Option<E>)) -> Reply<A>
 where
-    NoAnswer: From<E>,
+    ApiError: From<E>,
 {
     match answer {
         (_, Some(failed)) => Err(failed.into()),
@@ -79,7 +79,7 @@ fn named(name: &str) -> PluginRequest {
     PluginRequest { names: vec![name.to_owned()], ..PluginRequest::default() }
 }
 
-fn install(call: &ApiCall, wanted: PluginOnPage) -> Reply<PluginInstall> {
+fn install(call: &ApiCall, wanted: InstallPluginRequest) -> Reply<PluginInstall> {
     only(call.wait(plugins::install(&opened(call)?, &named(&wanted.name), &call.person, &call.person))?)
 }
 
@@ -87,69 +87,69 @@ fn remove(call: &ApiCall) -> Reply<PluginRemove> {
     only(call.wait(plugins::remove(&opened(call)?, &[call.id().to_owned()], &call.person))?)
 }
 
-fn enable(call: &ApiCall, _: Nothing) -> Reply<PluginSwitch> {
+fn enable(call: &ApiCall, _: Empty) -> Reply<PluginSwitch> {
     only(call.wait(plugins::switch(&opened(call)?, &named(call.id()), true, &call.person))?)
 }
 
-fn disable(call: &ApiCall, _: Nothing) -> Reply<PluginSwitch> {
+fn disable(call: &ApiCall, _: Empty) -> Reply<PluginSwitch> {
     only(call.wait(plugins::switch(&opened(call)?, &named(call.id()), false, &call.person))?)
 }
 
 /// The marketplaces
 #[derive(Debug, Serialize, JsonSchema)]
-struct MarketAnswers {
+struct MarketListResponse {
     /// The marketplaces
     marketplaces: Vec<MarketSummary>,
     /// The problems of others
     problems: Vec<String>,
 }
 
-fn markets(call: &ApiCall) -> Reply<MarketAnswers> {
+fn markets(call: &ApiCall) -> Reply<MarketListResponse> {
     let (statuses, problems) = opened(call)?.statuses()?;
-    Ok(MarketAnswers { marketplaces: statuses.iter().map(MarketSummary::of).collect(), problems })
+    Ok(MarketListResponse { marketplaces: statuses.iter().map(MarketSummary::new).collect(), problems })
 }
 
 /// The registries of MCP servers
 #[derive(Debug, Serialize, JsonSchema)]
-struct RegistryAnswers {
+struct RegistryListResponse {
     /// The registries
-    registries: Vec<RegistryAnswer>,
+    registries: Vec<RegistryResponse>,
 }
 
 /// A registry of MCP servers
 #[derive(Debug, Serialize, JsonSchema)]
-struct RegistryAnswer {
+struct RegistryResponse {
     /// The component that reads it
     id: String,
     /// Whether it is asked
-    on: bool,
+    enabled: bool,
     /// When its local copy was made
     fetched: Option<String>,
     /// Why its copy is not up to date
     problem: Option<String>,
 }
 
-fn registries(call: &ApiCall) -> Reply<RegistryAnswers> {
-    let of = |one: aiw_registries::KnownRegistry| RegistryAnswer {
+fn registries(call: &ApiCall) -> Reply<RegistryListResponse> {
+    let of = |one: aiw_registries::RegistryInfo| RegistryResponse {
         id: one.id,
-        on: one.on,
+        enabled: one.enabled,
         fetched: one.fetched.map(rfc3339),
         problem: one.problem,
     };
     let library = call.client.library()?;
-    Ok(RegistryAnswers { registries: known(call.home(), library)?.into_iter().map(of).collect() })
+    Ok(RegistryListResponse { registries: known(call.home(), library)?.into_iter().map(of).collect() })
 }
 
 fn search_registries(call: &ApiCall) -> Reply<ServerSearch> {
-    let query = call.word("q").ok_or_else(|| NoAnswer::Malformed("`q` is what to search for".into()))?;
+    let query = call.word("q").ok_or_else(|| ApiError::Malformed("`q` is what to search for".into()))?;
     let registries = call.client.registries()?;
-    Ok(ServerSearch::of(&call.wait(registries.search(query, SERVERS, call.word("source")))?))
+    Ok(ServerSearch::new(&call.wait(registries.search(query, MAX_SERVERS, call.word("source")))?))
 }
 
 /// A server of a registry to install
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct ServerOnPage {
+struct InstallServerRequest {
     /// Its name in the registry
     name: String,
     /// The registry; any if there is none
@@ -158,7 +158,7 @@ struct ServerOnPage {
     key: Option<String>,
 }
 
-fn install_server(call: &ApiCall, wanted: ServerOnPage) -> Reply<ServerInstalled> {
+fn install_server(call: &ApiCall, wanted: InstallServerRequest) -> Reply<ServerInstalled> {
     let registries = call.client.registries()?;
     let (found, _) = call.wait(registries.server(&wanted.name, None, wanted.source.as_deref()))?;
     let request = InstallRequest { key: wanted.key, ..InstallRequest::default() };

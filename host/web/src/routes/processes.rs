@@ -1,7 +1,7 @@
 //! Processes of the project.
 
 use aiw_app::{own_executable, phrases};
-use aiw_core::Fault;
+use aiw_core::Diagnostic;
 use aiw_processes::{
     AddedProcess, Author, DefineRequest, EditableProcess, EditedProcess, Manager, OutputRequest, ProcessEdit,
     ProcessGraph, ProcessLogPage, ProcessSummaries, ProcessSummary, RemovedProcesses, StartResults, WrittenInput,
@@ -9,10 +9,10 @@ use aiw_processes::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::api::{ApiCall, ApiRoute, DoneOnPage, NoAnswer, Nothing, Reply};
+use crate::api::{ApiCall, ApiError, ApiRoute, Empty, MessagesResponse, Reply};
 
 /// As many bytes of output are sent at once.
-const OUTPUT: usize = 1 << 20;
+const MAX_OUTPUT_BYTES: usize = 1 << 20;
 
 pub(super) fn routes() -> Vec<ApiRoute> {
     vec![
@@ -22,7 +22,7 @@ pub(super) fn routes() -> Vec<ApiRoute> {
         ApiRoute::post("/up", "aiw up -d", up),
         ApiRoute::post("/down", "aiw down", down),
         ApiRoute::get("/processes/{id}", "aiw ps", show),
-        ApiRoute::delete("/processes/{id}", "aiw process rm", remove),
+        ApiRoute::delete("/processes/{id}", "aiw process remove", remove),
         ApiRoute::get("/processes/{id}/definition", "aiw process edit", editable),
         ApiRoute::post("/processes/{id}/definition", "aiw process edit", edit),
         ApiRoute::post("/processes/{id}/start", "aiw process start", start),
@@ -34,12 +34,12 @@ pub(super) fn routes() -> Vec<ApiRoute> {
 }
 
 fn manager(call: &ApiCall) -> Reply<Manager> {
-    Ok(Manager::of(call.home(), call.client.cwd())?.with_executable(own_executable()?))
+    Ok(Manager::open_in(call.home(), call.client.cwd())?.with_executable(own_executable()?))
 }
 
 /// The processes, and what is wrong with their definitions
 #[derive(Debug, Serialize, JsonSchema)]
-struct ProcessAnswers {
+struct ProcessListResponse {
     /// The processes
     #[serde(flatten)]
     all: ProcessSummaries,
@@ -47,19 +47,19 @@ struct ProcessAnswers {
     problem: Option<String>,
 }
 
-fn list(call: &ApiCall) -> Reply<ProcessAnswers> {
+fn list(call: &ApiCall) -> Reply<ProcessListResponse> {
     let (all, problem) = manager(call)?.ps(call.flag("all"), true)?;
-    let shown = |problem: &dyn Fault| match problem.hint() {
+    let shown = |problem: &dyn Diagnostic| match problem.hint() {
         Some(hint) => format!("{problem}; {hint}"),
         None => problem.to_string(),
     };
-    Ok(ProcessAnswers { all, problem: problem.as_ref().map(|problem| shown(problem)) })
+    Ok(ProcessListResponse { all, problem: problem.as_ref().map(|problem| shown(problem)) })
 }
 
 /// A new process, as `aiw process add` takes it
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct NewOnPage {
+struct CreateProcessRequest {
     /// A new id: letters, digits, `-`, `_` and `.`
     id: String,
     /// The program and its arguments; with `shell`, one line
@@ -84,7 +84,7 @@ struct NewOnPage {
     no_auto_start: bool,
 }
 
-fn add(call: &ApiCall, new: NewOnPage) -> Reply<AddedProcess> {
+fn add(call: &ApiCall, new: CreateProcessRequest) -> Reply<AddedProcess> {
     let mut words = new.command.into_iter();
     let request = DefineRequest {
         id: new.id,
@@ -108,7 +108,7 @@ fn graph(call: &ApiCall) -> Reply<ProcessGraph> {
 }
 
 fn show(call: &ApiCall) -> Reply<ProcessSummary> {
-    Ok(ProcessSummary::of(&manager(call)?.get(call.id())?))
+    Ok(ProcessSummary::new(&manager(call)?.get(call.id())?))
 }
 
 fn editable(call: &ApiCall) -> Reply<EditableProcess> {
@@ -121,68 +121,68 @@ fn edit(call: &ApiCall, edit: ProcessEdit) -> Reply<EditedProcess> {
 
 fn remove(call: &ApiCall) -> Reply<RemovedProcesses> {
     let manager = manager(call)?;
-    manager.look_after()?;
+    manager.reconcile()?;
     Ok(manager.remove(&[call.id().to_owned()], Author::User, &call.person)?)
 }
 
 /// Says what was started, or the first failure.
-fn started(results: StartResults) -> Reply<DoneOnPage> {
+fn started(results: StartResults) -> Reply<MessagesResponse> {
     let done = results.into_iter().map(|(_, result)| Ok(phrases::started(&result?)));
-    Ok(DoneOnPage { done: done.collect::<Reply<_>>()? })
+    Ok(MessagesResponse { done: done.collect::<Reply<_>>()? })
 }
 
-fn start(call: &ApiCall, _: Nothing) -> Reply<DoneOnPage> {
+fn start(call: &ApiCall, _: Empty) -> Reply<MessagesResponse> {
     let manager = manager(call)?;
-    manager.look_after()?;
+    manager.reconcile()?;
     started(call.wait(manager.start(&[call.id().to_owned()], &call.person, &call.person))?)
 }
 
-fn restart(call: &ApiCall, _: Nothing) -> Reply<DoneOnPage> {
+fn restart(call: &ApiCall, _: Empty) -> Reply<MessagesResponse> {
     let manager = manager(call)?;
-    manager.look_after()?;
+    manager.reconcile()?;
     started(call.wait(manager.restart(&[call.id().to_owned()], &call.person, &call.person))?)
 }
 
-fn up(call: &ApiCall, _: Nothing) -> Reply<DoneOnPage> {
+fn up(call: &ApiCall, _: Empty) -> Reply<MessagesResponse> {
     let manager = manager(call)?;
-    manager.look_after()?;
+    manager.reconcile()?;
     started(call.wait(manager.start(&[], &call.person, &call.person))?)
 }
 
-fn stopped(manager: &Manager, ids: &[String]) -> Reply<DoneOnPage> {
+fn stopped(manager: &Manager, ids: &[String]) -> Reply<MessagesResponse> {
     // What can't be started again keeps nothing from being stopped.
-    let _ = manager.look_after();
+    let _ = manager.reconcile();
     let mut done = Vec::new();
     for (id, result) in manager.down(ids)? {
         if result? {
             done.push(format!("stopped {id}"));
         }
     }
-    Ok(DoneOnPage { done })
+    Ok(MessagesResponse { done })
 }
 
-fn stop(call: &ApiCall, _: Nothing) -> Reply<DoneOnPage> {
+fn stop(call: &ApiCall, _: Empty) -> Reply<MessagesResponse> {
     let manager = manager(call)?;
     // A name that stands for several is not meant by a path.
     manager.get(call.id())?;
     stopped(&manager, &[call.id().to_owned()])
 }
 
-fn down(call: &ApiCall, _: Nothing) -> Reply<DoneOnPage> {
+fn down(call: &ApiCall, _: Empty) -> Reply<MessagesResponse> {
     stopped(&manager(call)?, &[])
 }
 
 /// A line for a process
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct LineOnPage {
+struct WriteLineRequest {
     /// The line, without its end
     line: String,
 }
 
-fn input(call: &ApiCall, input: LineOnPage) -> Reply<WrittenInput> {
+fn input(call: &ApiCall, input: WriteLineRequest) -> Reply<WrittenInput> {
     let manager = manager(call)?;
-    manager.look_after()?;
+    manager.reconcile()?;
     Ok(manager.write_input(call.id(), format!("{}\n", input.line).as_bytes())?)
 }
 
@@ -194,6 +194,6 @@ fn log(call: &ApiCall) -> Reply<ProcessLogPage> {
         request["stream"] = stream.into();
     }
     let request: OutputRequest =
-        serde_json::from_value(request).map_err(|e| NoAnswer::Malformed(format!("the query is not valid: {e}")))?;
-    Ok(manager(call)?.log_page(&request, OUTPUT)?)
+        serde_json::from_value(request).map_err(|e| ApiError::Malformed(format!("the query is not valid: {e}")))?;
+    Ok(manager(call)?.log_page(&request, MAX_OUTPUT_BYTES)?)
 }

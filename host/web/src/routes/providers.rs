@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use aiw_app::accounts::{self, UsageAnswer};
+use aiw_app::accounts::{self, UsageReport};
 use aiw_app::budgets::{self, BudgetList, BudgetSet};
 use aiw_app::pools::{self, PoolDetails};
-use aiw_core::{Ask, CliKind, ProviderName};
+use aiw_core::{CliKind, Prompter, ProviderName};
 use aiw_home::{Budget, BudgetLimit, BudgetPeriod, PoolMember, PoolOrder, ProviderPool};
 use aiw_providers::{
     NewTokenSource, PoolSummary, PresetSummary, ProviderChanges, ProviderDetails, ProviderSummary, Providers,
@@ -15,7 +15,7 @@ use aiw_usage::By;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::api::{ApiCall, ApiRoute, DoneOnPage, NoAnswer, Nothing, Reply};
+use crate::api::{ApiCall, ApiError, ApiRoute, Empty, MessagesResponse, Reply};
 
 pub(super) fn routes() -> Vec<ApiRoute> {
     vec![
@@ -45,34 +45,34 @@ fn verbs(call: &ApiCall) -> Reply<Providers> {
 
 /// The providers
 #[derive(Debug, Serialize, JsonSchema)]
-struct ProviderAnswers {
+struct ProviderListResponse {
     /// The providers
     providers: Vec<ProviderSummary>,
     /// The problems of others
     problems: Vec<String>,
 }
 
-fn list(call: &ApiCall) -> Reply<ProviderAnswers> {
+fn list(call: &ApiCall) -> Reply<ProviderListResponse> {
     let (providers, mut problems) = call.wait(verbs(call)?.list())?;
     problems.extend(call.client.notes());
-    Ok(ProviderAnswers { providers, problems })
+    Ok(ProviderListResponse { providers, problems })
 }
 
 /// The presets of providers
 #[derive(Debug, Serialize, JsonSchema)]
-struct PresetAnswers {
+struct PresetListResponse {
     /// The presets
     presets: Vec<PresetSummary>,
 }
 
-fn presets(call: &ApiCall) -> Reply<PresetAnswers> {
-    Ok(PresetAnswers { presets: call.wait(verbs(call)?.presets())?.0 })
+fn presets(call: &ApiCall) -> Reply<PresetListResponse> {
+    Ok(PresetListResponse { presets: call.wait(verbs(call)?.presets())?.0 })
 }
 
 /// A new provider: what is not said is asked
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct ProviderOnPage {
+struct AddProviderRequest {
     /// Its name
     name: Option<String>,
     /// The preset that it follows
@@ -82,16 +82,16 @@ struct ProviderOnPage {
 }
 
 fn provider_name(name: &str) -> Reply<ProviderName> {
-    name.parse().map_err(|e| NoAnswer::Malformed(format!("{e}")))
+    name.parse().map_err(|e| ApiError::Malformed(format!("{e}")))
 }
 
-fn add(call: &ApiCall, new: ProviderOnPage) -> Reply<DoneOnPage> {
+fn add(call: &ApiCall, new: AddProviderRequest) -> Reply<MessagesResponse> {
     let name = new.name.as_deref().map(provider_name).transpose()?;
     let changes = ProviderChanges { preset: new.preset, model: new.model, ..ProviderChanges::default() };
     let added = call.wait(verbs(call)?.add(name, &changes, &call.person, &call.person))?;
     let mut done = vec![format!("added {}", added.provider.name)];
     done.extend(added.notes);
-    Ok(DoneOnPage { done })
+    Ok(MessagesResponse { done })
 }
 
 fn show(call: &ApiCall) -> Reply<ProviderDetails> {
@@ -102,45 +102,45 @@ fn remove(call: &ApiCall) -> Reply<RemovedProvider> {
     Ok(aiw_app::providers::remove(call.home(), &verbs(call)?, call.id())?)
 }
 
-fn test(call: &ApiCall, _: Nothing) -> Reply<TestSummary> {
+fn test(call: &ApiCall, _: Empty) -> Reply<TestSummary> {
     Ok(TestSummary::of(call.id(), &call.wait(verbs(call)?.test(call.id()))?))
 }
 
 /// The provider of each AI CLI
 #[derive(Debug, Serialize, JsonSchema)]
-struct DefaultAnswer {
+struct DefaultProvidersResponse {
     /// The provider of each, or null: its own configuration
     #[schemars(with = "BTreeMap<String, Option<String>>")]
     default: BTreeMap<CliKind, Option<String>>,
 }
 
-fn default(call: &ApiCall, _: Nothing) -> Reply<DefaultAnswer> {
+fn default(call: &ApiCall, _: Empty) -> Reply<DefaultProvidersResponse> {
     let verbs = verbs(call)?;
     call.wait(verbs.set_default(call.id(), &[]))?;
-    Ok(DefaultAnswer { default: verbs.defaults()? })
+    Ok(DefaultProvidersResponse { default: verbs.defaults()? })
 }
 
-fn key(call: &ApiCall, _: Nothing) -> Reply<DoneOnPage> {
-    let changes = ProviderChanges { token: Some(NewTokenSource::Given), ..ProviderChanges::default() };
+fn key(call: &ApiCall, _: Empty) -> Reply<MessagesResponse> {
+    let changes = ProviderChanges { token: Some(NewTokenSource::Prompted), ..ProviderChanges::default() };
     let name = provider_name(call.id())?;
     let changed = call.wait(verbs(call)?.edit(&name, &changes, &call.person))?;
     let mut done = vec![format!("{name} has another key")];
     done.extend(changed.notes);
-    Ok(DoneOnPage { done })
+    Ok(MessagesResponse { done })
 }
 
 /// The pools
 #[derive(Debug, Serialize, JsonSchema)]
-struct PoolAnswers {
+struct PoolListResponse {
     /// The pools
     pools: Vec<PoolSummary>,
     /// The problems of others
     problems: Vec<String>,
 }
 
-fn pool_list(call: &ApiCall) -> Reply<PoolAnswers> {
+fn pool_list(call: &ApiCall) -> Reply<PoolListResponse> {
     let (pools, problems) = verbs(call)?.pools()?;
-    Ok(PoolAnswers { pools, problems })
+    Ok(PoolListResponse { pools, problems })
 }
 
 fn pool(call: &ApiCall) -> Reply<PoolDetails> {
@@ -150,40 +150,40 @@ fn pool(call: &ApiCall) -> Reply<PoolDetails> {
 /// A new pool
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct PoolOnPage {
+struct AddPoolRequest {
     /// Its name, which no provider has
     name: String,
     /// Its members, the preferred one first: `PROVIDER` or `PROVIDER=MODEL`
     members: Vec<String>,
-    /// How it chooses a member for a new session: order, round-robin, least-busy
-    choose: Option<String>,
+    /// How it chooses a member for a new session: priority, round-robin, least-busy
+    strategy: Option<String>,
 }
 
-fn malformed(problem: impl std::fmt::Display) -> NoAnswer {
-    NoAnswer::Malformed(problem.to_string())
+fn malformed(problem: impl std::fmt::Display) -> ApiError {
+    ApiError::Malformed(problem.to_string())
 }
 
-fn add_pool(call: &ApiCall, new: PoolOnPage) -> Reply<PoolSummary> {
-    let order = new.choose.as_deref().map(str::parse::<PoolOrder>).transpose().map_err(malformed)?;
+fn add_pool(call: &ApiCall, new: AddPoolRequest) -> Reply<PoolSummary> {
+    let order = new.strategy.as_deref().map(str::parse::<PoolOrder>).transpose().map_err(malformed)?;
     let members = new.members.iter().map(|member| member.parse::<PoolMember>()).collect::<Result<_, _>>();
     let members = members.map_err(malformed)?;
     let pool = ProviderPool { name: provider_name(&new.name)?, members, order: order.unwrap_or_default() };
-    call.wait(call.person.agree(&pools::plan(&pool), &[]))?;
+    call.wait(call.person.confirm(&pools::plan(&pool), &[]))?;
     Ok(verbs(call)?.add_pool(&pool)?)
 }
 
-fn remove_pool(call: &ApiCall) -> Reply<DoneOnPage> {
+fn remove_pool(call: &ApiCall) -> Reply<MessagesResponse> {
     pools::remove(call.home(), &verbs(call)?, call.id())?;
-    Ok(DoneOnPage::of(format!("removed {}", call.id())))
+    Ok(MessagesResponse::new(format!("removed {}", call.id())))
 }
 
-fn reset_pool(call: &ApiCall, _: Nothing) -> Reply<PoolSummary> {
+fn reset_pool(call: &ApiCall, _: Empty) -> Reply<PoolSummary> {
     Ok(pools::reset(call.home(), &verbs(call)?, call.id())?)
 }
 
 /// The budgets
 #[derive(Debug, Serialize, JsonSchema)]
-struct BudgetAnswers {
+struct BudgetListResponse {
     /// The budgets
     #[serde(flatten)]
     list: BudgetList,
@@ -191,15 +191,15 @@ struct BudgetAnswers {
     loss: Option<String>,
 }
 
-fn budget_list(call: &ApiCall) -> Reply<BudgetAnswers> {
+fn budget_list(call: &ApiCall) -> Reply<BudgetListResponse> {
     let (list, loss) = budgets::list(call.home())?;
-    Ok(BudgetAnswers { list, loss: loss.map(|loss| loss.to_string()) })
+    Ok(BudgetListResponse { list, loss: loss.map(|loss| loss.to_string()) })
 }
 
 /// A budget, as `aiw budget set` takes it
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct BudgetOnPage {
+struct SetBudgetRequest {
     /// Its name
     name: String,
     /// How much, in US dollars
@@ -212,13 +212,13 @@ struct BudgetOnPage {
     provider: Option<String>,
     /// Whether it is for runs in this project alone
     #[serde(default)]
-    here: bool,
+    project_only: bool,
     /// Whether nothing new starts once it is used up
     #[serde(default)]
-    refuse: bool,
+    block: bool,
 }
 
-fn set_budget(call: &ApiCall, new: BudgetOnPage) -> Reply<BudgetSet> {
+fn set_budget(call: &ApiCall, new: SetBudgetRequest) -> Reply<BudgetSet> {
     let limit = match (new.usd, new.tokens) {
         (Some(usd), None) => BudgetLimit::Dollars(Budget::read_dollars(&usd).map_err(malformed)?),
         (None, Some(tokens)) => BudgetLimit::Tokens(tokens),
@@ -230,22 +230,22 @@ fn set_budget(call: &ApiCall, new: BudgetOnPage) -> Reply<BudgetSet> {
         limit,
         period,
         provider: new.provider,
-        project: new.here.then(|| call.client.cwd().to_owned()),
-        refuses: new.refuse,
+        project: new.project_only.then(|| call.client.cwd().to_owned()),
+        blocks: new.block,
     };
-    call.wait(call.person.agree(&budgets::plan(call.home(), &budget)?, &[]))?;
+    call.wait(call.person.confirm(&budgets::plan(call.home(), &budget)?, &[]))?;
     Ok(budgets::set(call.home(), &budget)?)
 }
 
-fn remove_budget(call: &ApiCall) -> Reply<DoneOnPage> {
+fn remove_budget(call: &ApiCall) -> Reply<MessagesResponse> {
     budgets::remove(call.home(), call.id())?;
-    Ok(DoneOnPage::of(format!("removed {}", call.id())))
+    Ok(MessagesResponse::new(format!("removed {}", call.id())))
 }
 
-fn usage(call: &ApiCall) -> Reply<UsageAnswer> {
+fn usage(call: &ApiCall) -> Reply<UsageReport> {
     let by = match call.word("by") {
         None => By::Day,
-        Some(word) => word.parse().map_err(|_| NoAnswer::Malformed(format!("`by` can't be `{word}`")))?,
+        Some(word) => word.parse().map_err(|_| ApiError::Malformed(format!("`by` can't be `{word}`")))?,
     };
     Ok(accounts::sums(call.home(), by, call.number("since")?, |_| true)?)
 }

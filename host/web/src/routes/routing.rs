@@ -1,16 +1,16 @@
 //! Which tools a request gets, and the profiles that say which a client may use.
 
-use aiw_app::servers::profiles::{self, KnownProfile, ProfileShow, ProfilesRemove};
+use aiw_app::servers::profiles::{self, ProfileEntry, ProfileShow, ProfilesRemove};
 use aiw_app::servers::route::{self, RoutedTools};
 use aiw_home::{ListSettings, ProfileSettings};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::api::{ApiCall, ApiRoute, NoAnswer, Nothing, Reply};
+use crate::api::{ApiCall, ApiError, ApiRoute, Empty, Reply};
 
 /// As many tools are found by default, and at most.
-const TOOLS: usize = 5;
-const MOST_TOOLS: usize = 20;
+const DEFAULT_TOOLS: usize = 5;
+const MAX_TOOLS: usize = 20;
 
 pub(super) fn routes() -> Vec<ApiRoute> {
     vec![
@@ -25,7 +25,7 @@ pub(super) fn routes() -> Vec<ApiRoute> {
 /// A request for tools
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct RouteOnPage {
+struct FindToolsRequest {
     /// The job
     request: String,
     /// Only what this profile allows
@@ -34,28 +34,28 @@ struct RouteOnPage {
     limit: Option<usize>,
 }
 
-fn route_request(call: &ApiCall, asked: RouteOnPage) -> Reply<RoutedTools> {
-    let most = asked.limit.unwrap_or(TOOLS).clamp(1, MOST_TOOLS);
+fn route_request(call: &ApiCall, asked: FindToolsRequest) -> Reply<RoutedTools> {
+    let most = asked.limit.unwrap_or(DEFAULT_TOOLS).clamp(1, MAX_TOOLS);
     call.wait_alone(asked.profile.as_deref(), async |client| {
-        Ok::<_, NoAnswer>(route::route(client, &asked.request, most, &call.person).await)
+        Ok::<_, ApiError>(route::route(client, &asked.request, most, &call.person).await)
     })
 }
 
 /// The profiles, without the tools that each allows
 #[derive(Debug, Serialize, JsonSchema)]
-struct ProfileAnswers {
+struct ProfileListResponse {
     /// The profiles
-    profiles: Vec<KnownProfile>,
+    profiles: Vec<ProfileEntry>,
 }
 
-fn profile_list(call: &ApiCall) -> Reply<ProfileAnswers> {
-    Ok(ProfileAnswers { profiles: profiles::profiles(call.home(), call.client.cwd())? })
+fn profile_list(call: &ApiCall) -> Reply<ProfileListResponse> {
+    Ok(ProfileListResponse { profiles: profiles::profiles(call.home(), call.client.cwd())? })
 }
 
 /// A new profile
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct ProfileOnPage {
+struct AddProfileRequest {
     /// Its name
     name: String,
     /// Only these tools: patterns
@@ -66,8 +66,8 @@ struct ProfileOnPage {
     deny: Vec<String>,
 }
 
-fn add_profile(call: &ApiCall, new: ProfileOnPage) -> Reply<ProfileAnswers> {
-    let ProfileOnPage { name, allow, deny } = new;
+fn add_profile(call: &ApiCall, new: AddProfileRequest) -> Reply<ProfileListResponse> {
+    let AddProfileRequest { name, allow, deny } = new;
     let allow = Some(allow).filter(|allow| !allow.is_empty());
     let settings = ProfileSettings { allow, deny, scripts: Vec::new(), list: ListSettings::default() };
     profiles::add(&call.client, &name, settings, &call.person)?;
@@ -78,7 +78,7 @@ fn remove_profile(call: &ApiCall) -> Reply<ProfilesRemove> {
     Ok(profiles::remove(&call.client, &[call.id().to_owned()], &call.person)?)
 }
 
-fn show_profile(call: &ApiCall, _: Nothing) -> Reply<ProfileShow> {
+fn show_profile(call: &ApiCall, _: Empty) -> Reply<ProfileShow> {
     let own_tools = (call.own_tools)();
     call.wait_alone(None, async |client| profiles::show(client, call.id(), own_tools, &call.person).await)
 }

@@ -2,14 +2,14 @@
 
 use aiw_app::servers::call::{ToolCallRequest, call as call_tool};
 use aiw_app::servers::edit::{AddRequest, ServerAdd, ServersRemove, ServersSwitch};
-use aiw_app::servers::look::{ServerList, ServersStatus, ShownServer, ToolList};
+use aiw_app::servers::look::{ServerDetails, ServerList, ServersStatus, ToolList};
 use aiw_app::servers::{approve, edit, look};
-use aiw_core::Sink;
+use aiw_core::Reporter;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::api::{ApiCall, ApiRoute, DoneOnPage, Nothing, Reply};
+use crate::api::{ApiCall, ApiRoute, Empty, MessagesResponse, Reply};
 
 pub(super) fn routes() -> Vec<ApiRoute> {
     vec![
@@ -30,7 +30,7 @@ fn list(call: &ApiCall) -> Reply<ServerList> {
     Ok(look::list(&call.client, &call.person)?)
 }
 
-fn show(call: &ApiCall) -> Reply<ShownServer> {
+fn show(call: &ApiCall) -> Reply<ServerDetails> {
     Ok(look::show(&call.client, call.id(), &call.person)?)
 }
 
@@ -47,19 +47,19 @@ fn add(call: &ApiCall, request: AddRequest) -> Reply<ServerAdd> {
 /// Which servers
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct NamesOnPage {
+struct ServerNamesRequest {
     /// Their names; all if there are none
     #[serde(default)]
     names: Vec<String>,
 }
 
-fn status(call: &ApiCall, request: NamesOnPage) -> Reply<ServersStatus> {
+fn status(call: &ApiCall, request: ServerNamesRequest) -> Reply<ServersStatus> {
     // What a listing holds is the business of the server for clients, which is not part of this view.
     let choices = || Vec::new();
     call.wait_alone(None, async |client| look::status(client, &request.names, &choices, &call.person).await)
 }
 
-fn tools(call: &ApiCall, _: Nothing) -> Reply<ToolList> {
+fn tools(call: &ApiCall, _: Empty) -> Reply<ToolList> {
     let names = [call.id().to_owned()];
     call.wait_alone(call.word("profile"), async |client| look::tools(client, &names, &call.person).await)
 }
@@ -68,27 +68,27 @@ fn remove(call: &ApiCall) -> Reply<ServersRemove> {
     call.wait(edit::remove(&call.client, &[call.id().to_owned()], &call.person, &call.person))
 }
 
-fn enable(call: &ApiCall, _: Nothing) -> Reply<ServersSwitch> {
+fn enable(call: &ApiCall, _: Empty) -> Reply<ServersSwitch> {
     Ok(edit::switch(&call.client, &[call.id().to_owned()], true, &call.person)?)
 }
 
-fn disable(call: &ApiCall, _: Nothing) -> Reply<ServersSwitch> {
+fn disable(call: &ApiCall, _: Empty) -> Reply<ServersSwitch> {
     Ok(edit::switch(&call.client, &[call.id().to_owned()], false, &call.person)?)
 }
 
-fn approve_pins(call: &ApiCall, _: Nothing) -> Reply<DoneOnPage> {
+fn approve_pins(call: &ApiCall, _: Empty) -> Reply<MessagesResponse> {
     let name = call.id();
     let approval =
         call.wait_alone(None, async |client| approve::approve(client, name, false, &call.person, &call.person).await)?;
     // That nothing waited was told.
     let done = (!approval.approved.is_empty()).then(|| format!("approved the tools of {name}"));
-    Ok(DoneOnPage { done: done.into_iter().collect() })
+    Ok(MessagesResponse { done: done.into_iter().collect() })
 }
 
 /// A call of a tool
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct CallOnPage {
+struct CallToolRequest {
     /// The tool
     tool: String,
     /// Its arguments
@@ -98,7 +98,7 @@ struct CallOnPage {
 
 /// The result of a tool
 #[derive(Debug, Serialize, JsonSchema)]
-struct CalledOnPage {
+struct CallToolResponse {
     /// The tool
     tool: String,
     /// The result in words
@@ -109,9 +109,9 @@ struct CalledOnPage {
     failed: bool,
 }
 
-fn call_by_hand(call: &ApiCall, request: CallOnPage) -> Reply<CalledOnPage> {
+fn call_by_hand(call: &ApiCall, request: CallToolRequest) -> Reply<CallToolResponse> {
     let given = vec![Value::Object(request.arguments).to_string()];
-    let request = ToolCallRequest { name: format!("{}/{}", call.id(), request.tool), given };
+    let request = ToolCallRequest { name: format!("{}/{}", call.id(), request.tool), arguments: given };
     let called = call.wait_alone(None, async |client| call_tool(client, &request, &call.person).await)?;
-    Ok(CalledOnPage { tool: called.tool, text: called.text, result: called.result, failed: called.failed })
+    Ok(CallToolResponse { tool: called.tool, text: called.text, result: called.result, failed: called.failed })
 }

@@ -6,11 +6,11 @@ use aiw_tasks::{Keep, Tasks};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::api::{ApiCall, ApiRoute, DoneOnPage, Nothing, Reply};
+use crate::api::{ApiCall, ApiRoute, Empty, MessagesResponse, Reply};
 
 /// How many lines of a log are sent by default, and at most.
-const LINES: u64 = 1_000;
-const MOST_LINES: u64 = 100_000;
+const DEFAULT_LINES: u64 = 1_000;
+const MAX_LINES: u64 = 100_000;
 
 pub(super) fn routes() -> Vec<ApiRoute> {
     vec![
@@ -29,56 +29,56 @@ fn everywhere(call: &ApiCall) -> Reply<&Tasks> {
 
 /// The tasks, and those that can't be shown
 #[derive(Debug, Serialize, JsonSchema)]
-struct TaskAnswers {
+struct TaskListResponse {
     /// The tasks, oldest first
     tasks: Vec<TaskSummary>,
     /// Why others are missing
     problems: Vec<String>,
 }
 
-fn list(call: &ApiCall) -> Reply<TaskAnswers> {
+fn list(call: &ApiCall) -> Reply<TaskListResponse> {
     let listed = tasks::list(everywhere(call)?)?;
     let problems = listed.problems.iter().map(ToString::to_string).collect();
-    Ok(TaskAnswers { tasks: listed.tasks.iter().map(TaskSummary::of).collect(), problems })
+    Ok(TaskListResponse { tasks: listed.tasks.iter().map(TaskSummary::new).collect(), problems })
 }
 
 /// A task
 #[derive(Debug, Serialize, JsonSchema)]
-struct TaskAnswer {
+struct TaskResponse {
     /// The facts about it
     task: TaskDetails,
     /// The command line that goes on with its session
     resume: Option<String>,
 }
 
-fn show(call: &ApiCall) -> Reply<TaskAnswer> {
+fn show(call: &ApiCall) -> Reply<TaskResponse> {
     let tasks = everywhere(call)?;
     let task = tasks.find(call.id())?;
     if task.unread {
         tasks.mark_read(&[task.id])?;
     }
-    Ok(TaskAnswer { task: TaskDetails::of(&task), resume: resume(&task) })
+    Ok(TaskResponse { task: TaskDetails::new(&task), resume: resume(&task) })
 }
 
-fn stop(call: &ApiCall, _: Nothing) -> Reply<DoneOnPage> {
+fn stop(call: &ApiCall, _: Empty) -> Reply<MessagesResponse> {
     let tasks = everywhere(call)?;
     let task = tasks.find(call.id())?;
     let stopped = tasks::stop(tasks, &[task.id])?;
-    Ok(DoneOnPage { done: stopped.iter().map(|one| format!("{} {}", one.task.id, one.result)).collect() })
+    Ok(MessagesResponse { done: stopped.iter().map(|one| format!("{} {}", one.task.id, one.result)).collect() })
 }
 
 fn remove(call: &ApiCall) -> Reply<TaskRemove> {
     Ok(tasks::remove(everywhere(call)?, &[call.id().to_owned()], &call.person)?)
 }
 
-fn prune(call: &ApiCall, _: Nothing) -> Reply<TaskRemove> {
+fn prune(call: &ApiCall, _: Empty) -> Reply<TaskRemove> {
     Ok(tasks::prune(everywhere(call)?, Keep::default(), false)?)
 }
 
 fn log(call: &ApiCall) -> Reply<TaskLog> {
     let tasks = everywhere(call)?;
     let task = tasks.find(call.id())?;
-    let most = call.number("lines")?.unwrap_or(LINES).min(MOST_LINES);
+    let most = call.number("lines")?.unwrap_or(DEFAULT_LINES).min(MAX_LINES);
     let lines = tail(tasks, &task, usize::try_from(most).unwrap_or(usize::MAX))?;
-    Ok(TaskLog::of(&task, &lines))
+    Ok(TaskLog::new(&task, &lines))
 }

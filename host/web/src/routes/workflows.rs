@@ -1,16 +1,16 @@
 //! Workflows over the tools of MCP servers, and their runs.
 
-use aiw_app::workflows::{self, RanWorkflow, WorkflowRequest};
+use aiw_app::workflows::{self, WorkflowRequest, WorkflowResult};
 use aiw_core::WorkflowName;
 use aiw_orchestrator::{RunRecord, RunRecords, WorkflowSummary, Workflows};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::api::{ApiCall, ApiRoute, DoneOnPage, NoAnswer, Nothing, Reply};
+use crate::api::{ApiCall, ApiError, ApiRoute, Empty, MessagesResponse, Reply};
 
 /// As many runs are sent by default.
-const RUNS: u64 = 20;
+const DEFAULT_RUNS: u64 = 20;
 
 pub(super) fn routes() -> Vec<ApiRoute> {
     vec![
@@ -26,41 +26,41 @@ pub(super) fn routes() -> Vec<ApiRoute> {
 
 /// The workflows
 #[derive(Debug, Serialize, JsonSchema)]
-struct WorkflowAnswers {
+struct WorkflowListResponse {
     /// The workflows
     workflows: Vec<WorkflowSummary>,
 }
 
-fn workflow_list(call: &ApiCall) -> Reply<WorkflowAnswers> {
-    Ok(WorkflowAnswers { workflows: workflows::list(call.alone(None)?.as_ref())? })
+fn workflow_list(call: &ApiCall) -> Reply<WorkflowListResponse> {
+    Ok(WorkflowListResponse { workflows: workflows::list(call.alone(None)?.as_ref())? })
 }
 
 fn named(call: &ApiCall) -> Reply<WorkflowName> {
-    call.id().parse().map_err(|e| NoAnswer::Malformed(format!("{e}")))
+    call.id().parse().map_err(|e| ApiError::Malformed(format!("{e}")))
 }
 
 /// A workflow
 #[derive(Debug, Serialize, JsonSchema)]
-struct WorkflowAnswer {
+struct WorkflowResponse {
     /// The facts about it
     workflow: WorkflowSummary,
     /// Its text
     text: String,
 }
 
-fn workflow(call: &ApiCall) -> Reply<WorkflowAnswer> {
+fn workflow(call: &ApiCall) -> Reply<WorkflowResponse> {
     let workflows = Workflows::new(call.home().clone());
     let kept = workflows.get(&named(call)?)?;
-    let summary = workflows::summary(&workflows, &kept, &workflows::ScriptTools::of(call.alone(None)?.pool()))?;
-    Ok(WorkflowAnswer { workflow: summary, text: kept.text })
+    let summary = workflows::summary(&workflows, &kept, &workflows::ScriptTools::new(call.alone(None)?.pool()))?;
+    Ok(WorkflowResponse { workflow: summary, text: kept.text })
 }
 
-fn remove_workflow(call: &ApiCall) -> Reply<DoneOnPage> {
+fn remove_workflow(call: &ApiCall) -> Reply<MessagesResponse> {
     Workflows::new(call.home().clone()).remove(&named(call)?)?;
-    Ok(DoneOnPage::of(format!("removed {}", call.id())))
+    Ok(MessagesResponse::new(format!("removed {}", call.id())))
 }
 
-fn approve_workflow(call: &ApiCall, _: Nothing) -> Reply<WorkflowSummary> {
+fn approve_workflow(call: &ApiCall, _: Empty) -> Reply<WorkflowSummary> {
     let name = named(call)?;
     call.wait_alone(None, async |client| workflows::approve_named(client, &name, &call.person, &call.person).await)
 }
@@ -68,7 +68,7 @@ fn approve_workflow(call: &ApiCall, _: Nothing) -> Reply<WorkflowSummary> {
 /// A run of a workflow
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct RunOnPage {
+struct RunWorkflowRequest {
     /// Its input
     #[serde(default)]
     input: Map<String, Value>,
@@ -77,29 +77,33 @@ struct RunOnPage {
     trace_arguments: bool,
 }
 
-fn run_workflow(call: &ApiCall, request: RunOnPage) -> Reply<RanWorkflow> {
+fn run_workflow(call: &ApiCall, request: RunWorkflowRequest) -> Reply<WorkflowResult> {
     ran(call, request, false)
 }
 
-fn test_workflow(call: &ApiCall, request: RunOnPage) -> Reply<RanWorkflow> {
+fn test_workflow(call: &ApiCall, request: RunWorkflowRequest) -> Reply<WorkflowResult> {
     ran(call, request, true)
 }
 
-fn ran(call: &ApiCall, RunOnPage { input, trace_arguments }: RunOnPage, is_test: bool) -> Reply<RanWorkflow> {
+fn ran(
+    call: &ApiCall,
+    RunWorkflowRequest { input, trace_arguments }: RunWorkflowRequest,
+    is_test: bool,
+) -> Reply<WorkflowResult> {
     let input = vec![Value::Object(input).to_string()];
     let request = WorkflowRequest { name: named(call)?, input, keep_arguments: trace_arguments, is_test };
     let ended = call.wait_alone(None, async |client| workflows::run_named(client, request, &call.person).await)?;
-    Ok(RanWorkflow::of(&ended))
+    Ok(WorkflowResult::new(&ended))
 }
 
 /// Runs of workflows
 #[derive(Debug, Serialize, JsonSchema)]
-struct RunAnswers {
+struct WorkflowRunListResponse {
     /// The runs, the newest first
     runs: Vec<RunRecord>,
 }
 
-fn workflow_runs(call: &ApiCall) -> Reply<RunAnswers> {
-    let most = usize::try_from(call.number("tail")?.unwrap_or(RUNS)).unwrap_or(usize::MAX);
-    Ok(RunAnswers { runs: RunRecords::new(call.home().clone()).list(call.word("workflow"), most) })
+fn workflow_runs(call: &ApiCall) -> Reply<WorkflowRunListResponse> {
+    let most = usize::try_from(call.number("tail")?.unwrap_or(DEFAULT_RUNS)).unwrap_or(usize::MAX);
+    Ok(WorkflowRunListResponse { runs: RunRecords::new(call.home().clone()).list(call.word("workflow"), most) })
 }

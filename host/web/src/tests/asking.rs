@@ -5,14 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use aiw_app::{App, sync};
-use aiw_core::{Ask, AskError, Choice, Effect, Heard, Plan, Question, Unasked};
-use aiw_home::{Home, Surroundings};
+use aiw_core::{Choice, Effect, NonInteractive, Plan, PromptError, Prompter, Question, RecordingReporter};
+use aiw_home::{ExecutionContext, Home};
 use aiw_markets::Quiet;
 use aiw_sync::{PullRequest, PushRequest, SyncError, SyncPull, Synchronizer};
 use serde_json::{Value, json};
 
 use super::NO_SCRIPTS;
-use crate::person::{AnswerOfPerson, PagePerson};
+use crate::person::{PagePerson, PromptReply};
 
 fn wait<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
@@ -20,7 +20,7 @@ fn wait<T>(work: impl Future<Output = T>) -> T {
 
 /// Someone who has answered a question with this digest.
 fn answered(digest: &Value, answer: Value) -> PagePerson {
-    let answer: AnswerOfPerson = serde_json::from_value(answer).unwrap();
+    let answer: PromptReply = serde_json::from_value(answer).unwrap();
     PagePerson::new([(digest.as_str().unwrap().to_owned(), answer)].into())
 }
 
@@ -31,20 +31,20 @@ fn shown(person: &PagePerson) -> Value {
 
 fn asked(plan: &Plan, questions: &[&Question]) -> Value {
     let person = PagePerson::default();
-    let answer = wait(person.agree(plan, questions));
-    assert!(matches!(answer, Err(AskError::NotHere)));
+    let answer = wait(person.confirm(plan, questions));
+    assert!(matches!(answer, Err(PromptError::Unsupported)));
     shown(&person)
 }
 
 fn agreed(digest: &Value, values: Value, plan: &Plan, questions: &[&Question]) -> Vec<(String, String)> {
     let person = answered(digest, json!({"yes": true, "values": values}));
-    let given = wait(person.agree(plan, questions)).unwrap();
+    let given = wait(person.confirm(plan, questions)).unwrap();
     given.into_iter().map(|(name, value)| (name, value.expose().to_owned())).collect()
 }
 
 #[test]
 fn nothing_of_a_script_is_pushed_out_of_sight() {
-    let script = |text: String| Plan { text: Some(text), ..Plan::of("Offer this script?") };
+    let script = |text: String| Plan { text: Some(text), ..Plan::new("Offer this script?") };
     for (text, wanted) in [
         (format!("read();{}wipe();\n", "\n".repeat(3000)), "│ read();\n│\n│\n│ ⟨2997 empty lines more⟩\n│ wipe();\n│"),
         (format!("read();{}wipe();", " ".repeat(250)), "│ read();⟨250 blanks⟩wipe();"),
@@ -70,7 +70,7 @@ fn all_that_is_asked_is_shown_by_the_same_functions() {
     let plan = Plan {
         about: vec![hidden.clone(), format!("x{}y", "\n".repeat(3000))],
         effects: vec![Effect::Runs("b\u{2063}c".to_owned())],
-        ..Plan::of(hidden.clone())
+        ..Plan::new(hidden.clone())
     };
     let question = Question {
         name: hidden.clone(),
@@ -82,7 +82,7 @@ fn all_that_is_asked_is_shown_by_the_same_functions() {
     };
     let ask = asked(&plan, &[&question]);
     assert_eq!(ask["question"], seen);
-    assert_eq!(ask["about"], json!([seen, "x", "", "", "⟨2997 empty lines more⟩", "y"]));
+    assert_eq!(ask["details"], json!([seen, "x", "", "", "⟨2997 empty lines more⟩", "y"]));
     assert_eq!(ask["effects"], json!(["runs b\\u{2063}c"]));
     let value = &ask["values"][0];
     for field in ["name", "description", "default", "placeholder"] {
@@ -96,10 +96,10 @@ fn all_that_is_asked_is_shown_by_the_same_functions() {
         question: hidden.clone(),
         short: "Which?".to_owned(),
         options: vec![hidden.clone(), "other".to_owned()],
-        flag: "--way".to_owned(),
+        flag: "--method".to_owned(),
         unshown: Vec::new(),
     };
-    assert!(wait(person.choose(&choice)).is_err());
+    assert!(wait(person.select(&choice)).is_err());
     let ask = shown(&person);
     assert_eq!((&ask["question"], &ask["options"]), (&json!(seen), &json!([seen, "other"])));
     assert!(wait(person.text(&hidden)).is_err() && shown(&person)["question"] == seen);
@@ -118,7 +118,7 @@ fn what_is_carried_out_is_what_was_asked_and_not_how_it_was_shown() {
     };
     let typed = Question { name: "N\u{2063}".to_owned(), ..Question::default() };
     let questions = [&with_choices, &typed];
-    let plan = Plan::of("Do it?");
+    let plan = Plan::new("Do it?");
     let ask = asked(&plan, &questions);
     // A choice comes back as it was shown, and what is typed as it was typed.
     let values = json!({"MODE": ["a⟨20 blanks⟩b"], "N\\u{2063}": ["a⟨20 blanks⟩b"]});
@@ -140,11 +140,11 @@ fn choices_that_look_alike_are_not_asked_about() {
     let [one, two] = [" ", "\u{a0}"].map(|blank| format!("a{}b", blank.repeat(20)));
     let question = Question { name: "MODE".to_owned(), choices: vec![one.clone(), two], ..Question::default() };
     let person = PagePerson::default();
-    let answer = wait(person.agree(&Plan::of("Do it?"), &[&question]));
-    assert!(matches!(answer, Err(AskError::NotHere)) && person.open().is_none());
+    let answer = wait(person.confirm(&Plan::new("Do it?"), &[&question]));
+    assert!(matches!(answer, Err(PromptError::Unsupported)) && person.open().is_none());
     // The same one twice is one.
     let twice = Question { choices: vec![one.clone(), one], ..question };
-    assert_eq!(asked(&Plan::of("Do it?"), &[&twice])["kind"], "plan");
+    assert_eq!(asked(&Plan::new("Do it?"), &[&twice])["kind"], "plan");
 }
 
 #[test]
@@ -155,7 +155,7 @@ fn an_answer_counts_once_in_a_request() {
     let person = answered(&first, json!({"typed": "a"}));
     assert_eq!(wait(person.text("The value:")).unwrap().as_deref(), Some("a"));
     // The same words once more may be about something else, or the answer was of no use.
-    assert!(matches!(wait(person.text("The value:")), Err(AskError::NotHere)));
+    assert!(matches!(wait(person.text("The value:")), Err(PromptError::Unsupported)));
     assert_ne!(shown(&person)["digest"], first);
 }
 
@@ -172,7 +172,7 @@ fn a_choice_holds_for_what_it_does_not_show() {
         };
         choice.hold_for(unshown);
         let person = PagePerson::default();
-        assert!(wait(person.choose(&choice)).is_err());
+        assert!(wait(person.select(&choice)).is_err());
         shown(&person)["digest"].clone()
     };
     assert_eq!(digest(b"a"), digest(b"a"));
@@ -182,7 +182,7 @@ fn a_choice_holds_for_what_it_does_not_show() {
 /// A machine whose configuration travels to a folder.
 fn machine(directory: &Path) -> (Home, Synchronizer) {
     std::fs::create_dir_all(directory.join(".claude")).unwrap();
-    let around = Surroundings::new(Ok(directory.to_owned()), [("HOME".into(), directory.to_owned().into())]);
+    let around = ExecutionContext::new(Ok(directory.to_owned()), [("HOME".into(), directory.to_owned().into())]);
     let home = Home::at(directory.join(".aiw")).seen_by(around);
     let app = App::open(home.clone(), &[], NO_SCRIPTS, Arc::new(Quiet));
     let own = sync::open(&app, &home).unwrap();
@@ -198,13 +198,13 @@ fn write(directory: &Path, name: &str, text: &str) {
 }
 
 fn push(own: &Synchronizer) {
-    wait(own.push(&PushRequest::default(), &Unasked, &Heard::default())).unwrap();
+    wait(own.push(&PushRequest::default(), &NonInteractive, &RecordingReporter::default())).unwrap();
 }
 
 /// Pulls as the page does: each answer sends the request again, with all answers so far.
 fn pull_on_page(
     own: &Synchronizer,
-    answers: &mut BTreeMap<String, AnswerOfPerson>,
+    answers: &mut BTreeMap<String, PromptReply>,
     answer: &dyn Fn(&Value) -> Option<Value>,
 ) -> Result<SyncPull, Value> {
     for _ in 0..20 {
@@ -227,12 +227,13 @@ fn what_is_typed_for_one_conflict_is_not_written_into_the_next() {
     let (home, first) = machine(one);
     write(one, "settings.json", &settings("a"));
     let far = far.path().to_str().unwrap();
-    wait(first.init(far, Some("first".into()), &Unasked, &Heard::default())).unwrap();
+    wait(first.init(far, Some("first".into()), &NonInteractive, &RecordingReporter::default())).unwrap();
     push(&first);
     let phrase = home.vault().get(&"sync-phrase".parse().unwrap()).unwrap();
     let (_, second) = machine(other);
-    wait(second.join(far, Some("second".into()), Some(phrase), &Unasked, &Heard::default())).unwrap();
-    wait(second.pull(&PullRequest::default(), &Unasked, &Heard::default())).unwrap();
+    wait(second.join(far, Some("second".into()), Some(phrase), &NonInteractive, &RecordingReporter::default()))
+        .unwrap();
+    wait(second.pull(&PullRequest::default(), &NonInteractive, &RecordingReporter::default())).unwrap();
     write(one, "settings.json", &settings("b"));
     push(&first);
     write(other, "settings.json", &settings("c"));
@@ -253,7 +254,7 @@ fn what_is_typed_for_one_conflict_is_not_written_into_the_next() {
 
     // A yes to a plan is none to one that differs where it is not shown.
     let memory = |last: &str| (0..60).map(|line| format!("{line}\n")).collect::<String>() + last;
-    wait(first.pull(&PullRequest::default(), &Unasked, &Heard::default())).unwrap();
+    wait(first.pull(&PullRequest::default(), &NonInteractive, &RecordingReporter::default())).unwrap();
     write(one, "CLAUDE.md", &memory("be brief\n"));
     push(&first);
     let mut answers = BTreeMap::new();

@@ -42,7 +42,7 @@ fn a_form_sees_names_of_variables_and_no_value() {
         json!({
             "id": "api", "source": "file", "command": ["node", "server.js"], "shell": false, "cwd": null,
             "env": {"API_KEY": null, "PLAIN": null, "TOKEN": "token"}, "restart": "no", "needs": [], "auto_start": true,
-            "copies": null,
+            "replicas": null,
         })
     );
     assert_eq!(page.get("/processes/nope/definition").status, 422);
@@ -51,16 +51,16 @@ fn a_form_sees_names_of_variables_and_no_value() {
 #[test]
 fn a_form_of_a_copy_is_sent_by_the_name_that_it_shows() {
     let (_served, page, file) = begin();
-    std::fs::write(&file, "process \"m\" { command \"true\"; copies 2 }\n").unwrap();
+    std::fs::write(&file, "process \"m\" { command \"true\"; replicas 2 }\n").unwrap();
     let form = page.get("/processes/m-1/definition").json();
-    assert_eq!((&form["id"], &form["copies"]), (&json!("m"), &json!(2)));
+    assert_eq!((&form["id"], &form["replicas"]), (&json!("m"), &json!(2)));
     let change = json!({"command": ["echo", "a\u{202e}b\nc"]});
     let asked = page.post("/processes/m/definition", &change);
     assert_eq!(asked.status, 409, "{}", asked.body);
     // The answer shows nothing of others raw, neither what it is about nor its effects.
     let ask = asked.json()["ask"].clone();
     assert_eq!(ask["effects"][0], "runs echo 'a\\u{202e}b\\nc'");
-    assert!(ask["about"].to_string().contains("echo 'a\\\\u{202e}b\\\\nc'"), "{ask:#}");
+    assert!(ask["details"].to_string().contains("echo 'a\\\\u{202e}b\\\\nc'"), "{ask:#}");
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn a_change_is_shown_before_it_is_written_and_only_it_is_written() {
     let asked = page.post("/processes/api/definition", &change);
     assert_eq!((asked.status, std::fs::read_to_string(&file).unwrap().as_str()), (409, FILE));
     let ask = edited(&page, &change);
-    let shown = ask["about"].to_string();
+    let shown = ask["details"].to_string();
     for wanted in ["node server.js", "bun server.js", "restart \\\"always\\\"", "with another value of PLAIN"] {
         assert!(shown.contains(wanted), "{wanted}: {shown}");
     }
@@ -105,7 +105,7 @@ fn a_key_that_is_typed_goes_to_the_vault_and_not_into_the_file() {
     let other = page.post("/processes/api/definition", &json!({"env": {"API_KEY": "hunter5x", "PLAIN": "2"}}));
     assert_ne!(other.json()["ask"]["digest"], asked["digest"]);
     let ask = edited(&page, &change);
-    assert!(ask["about"].to_string().contains("API_KEY from the secret api-key"), "{ask}");
+    assert!(ask["details"].to_string().contains("API_KEY from the secret api-key"), "{ask}");
     let text = std::fs::read_to_string(&file).unwrap();
     assert!(!text.contains("hunter"), "{text}");
     assert!(text.contains("secret=\"db-password\"") && text.contains("secret=\"api-key\""), "{text}");

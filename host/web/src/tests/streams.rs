@@ -122,7 +122,7 @@ async fn a_stream_that_nobody_reads_keeps_one_event_however_much_changes() {
         over: CancellationToken::new(),
         is_over: Box::new(|| false),
     };
-    let events = listens.events(&Feed::of(&home), &OpenStreams::default(), CancellationToken::new()).unwrap();
+    let events = listens.events(&Feed::open(&home), &OpenStreams::default(), CancellationToken::new()).unwrap();
     let mut events = std::pin::pin!(events);
     assert!(events.next().await.unwrap().starts_with(b"event: open"));
     for n in 0..CHANGES {

@@ -188,12 +188,12 @@ const ROOMS: [Room; 40] = [
     room(
         "aiw-ci",
         &["aiw-core", "aiw-events", "aiw-home", "aiw-net", "aiw-redact", "aiw-supervisor"],
-        "what continuous integration says: the runs of a repository's GitHub Actions, what failed in them, waiting for their end, and having the resident ask for them",
+        "what continuous integration says: the runs of a repository's GitHub Actions, what failed in them, waiting for their end, and having the daemon ask for them",
     ),
     room(
         "aiw-sync",
         &["aiw-core", "aiw-home", "aiw-net", "aiw-redact"],
-        "configuration that travels: what does, the far ends where its snapshots are kept, merging them, applying and undoing. Only user of diffy, hkdf and quick-xml",
+        "configuration that travels: what does, the remotes where its snapshots are kept, merging them, applying and undoing. Only user of diffy, hkdf and quick-xml",
     ),
     room(
         "aiw-orchestrator",

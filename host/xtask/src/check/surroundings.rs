@@ -19,8 +19,8 @@ const MAY: [(&str, &str); 20] = [
     ("host/app/src/gateways.rs", "a supervisor calls it, which is its own client"),
     ("host/app/src/runs.rs", "a supervisor calls it, which is its own client"),
     ("host/app/src/installation.rs", "where this binary is belongs to no client"),
-    ("host/history/src/intake/detached.rs", "the indexer is a process of its own"),
-    ("host/home/src/surroundings.rs", "it takes them from the process"),
+    ("host/history/src/ingest/detached.rs", "the indexer is a process of its own"),
+    ("host/home/src/context.rs", "it takes them from the process"),
     ("host/home/src/paths.rs", "a home that is named by its place is for one client"),
     ("host/home/src/time.rs", "a test fixes the clock of the process"),
     ("host/redact/src/rules/tests/shapes.rs", "a test, which shows more to whoever asks"),
@@ -41,7 +41,7 @@ pub fn check(all: &[NamedText]) -> Vec<String> {
     let asked = product.flat_map(|(name, text)| found(name, text).into_iter().map(move |line| (name, line)));
     let mut violations: Vec<String> = asked
         .map(|(name, line)| {
-            format!("{name}:{line} asks the process: what surrounds a client is a value (`Surroundings`)")
+            format!("{name}:{line} asks the process: what surrounds a client is a value (`ExecutionContext`)")
         })
         .collect();
     let is_idle = |(name, _): &&(&str, &str)| !all.iter().any(|(known, text)| known == name && !lines(text).is_empty());
@@ -67,7 +67,7 @@ fn lines(text: &str) -> Vec<usize> {
         "env::args_os(",
         "env::home_dir(",
         "env::temp_dir(",
-        "Surroundings::of_process(",
+        "ExecutionContext::from_process(",
     ];
     let is_code = |line: &str| !line.trim_start().starts_with("//");
     let asks = |line: &str| is_code(line) && ASKS.iter().any(|call| line.contains(call));
@@ -82,11 +82,11 @@ mod tests {
     fn only_those_who_may_ask_the_process() {
         let text = "fn f() {\n    let path = std::env::var_os(\"PATH\");\n}\n";
         assert_eq!(found("host/launch/src/detect.rs", text), [2]);
-        assert_eq!(found("host/app/src/x.rs", "let home = Home::find(Surroundings::of_process());"), [1]);
+        assert_eq!(found("host/app/src/x.rs", "let home = Home::find(ExecutionContext::from_process());"), [1]);
         for name in ["host/aiw/src/main.rs", "host/net/src/http.rs", "host/usage/src/tests.rs"] {
             assert!(found(name, text).is_empty(), "{name}");
         }
-        assert!(found("host/launch/src/x.rs", "//! let around = Surroundings::of_process();").is_empty());
+        assert!(found("host/launch/src/x.rs", "//! let around = ExecutionContext::from_process();").is_empty());
         assert!(
             found("host/launch/src/x.rs", "fn f() {}\n#[cfg(test)]\nmod tests { fn g() { env::var(\"A\"); } }")
                 .is_empty()

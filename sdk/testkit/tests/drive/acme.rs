@@ -1,12 +1,12 @@
 //! Third-party extensions as their authors build them: in Rust for WASI, and in JavaScript.
 
 use crate::common::{bytes, path};
-use aiw_testkit::{Answer, CallError, EntryRef, EntrySource, Field, Refusal, Testkit};
+use aiw_testkit::{CallError, EntryRef, EntrySource, Field, RecordedResponse, Refusal, Testkit};
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
-fn index(about: &str) -> Answer {
-    Answer::ok(format!(
+fn index(about: &str) -> RecordedResponse {
+    RecordedResponse::ok(format!(
         r#"{{"title": "Tools of the data team", "tools": [{{"id": "ledger", "about": "{about}", "kind": "data",
             "release": {{"repo": "https://github.com/acme/ledger.git", "commit": "{COMMIT}"}}}}]}}"#
     ))
@@ -21,8 +21,8 @@ async fn reads_an_index(component: Vec<u8>, scheme: &str) {
     let kit = || Testkit::new(component.clone()).unwrap().compiled_cache(cache.path().join("compiled"));
     let acme = kit()
         .answer("https://plugins.acme.example/data/index.json", index("Asks the ledger"))
-        .answer("https://plugins.acme.example/gone/index.json", Answer::status(404))
-        .answer("https://plugins.acme.example/page/index.json", Answer::ok("<html>"))
+        .answer("https://plugins.acme.example/gone/index.json", RecordedResponse::status(404))
+        .answer("https://plugins.acme.example/page/index.json", RecordedResponse::ok("<html>"))
         .repository("https://github.com/acme/ledger.git", files.path())
         .load()
         .await

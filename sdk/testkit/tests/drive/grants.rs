@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use crate::common::{fetch, hostile, mode};
-use aiw_testkit::{Answer, EntryRef, EntrySource};
+use aiw_testkit::{EntryRef, EntrySource, RecordedResponse};
 
 /// Returns grants as in the lock file: all imports, and these lists.
 fn grants(lists: &[(&str, &[&str])]) -> BTreeMap<String, Vec<String>> {
@@ -16,8 +16,8 @@ fn grants(lists: &[(&str, &[&str])]) -> BTreeMap<String, Vec<String>> {
 #[tokio::test]
 async fn both_keys_open_a_host() {
     let hostile = hostile()
-        .answer("https://declared.example/a", Answer::ok("a"))
-        .answer("https://deep.in.wild.example/b", Answer::status(404))
+        .answer("https://declared.example/a", RecordedResponse::ok("a"))
+        .answer("https://deep.in.wild.example/b", RecordedResponse::status(404))
         .load()
         .await
         .unwrap();
@@ -58,8 +58,12 @@ async fn a_host_that_the_user_did_not_agree_to_is_refused_with_the_command_that_
 #[tokio::test]
 async fn what_the_user_typed_may_be_reached() {
     let url = "http://internal.example:8080/index";
-    let hostile =
-        hostile().reach("http://internal.example:8080/").answer(url, Answer::ok("typed")).load().await.unwrap();
+    let hostile = hostile()
+        .reach("http://internal.example:8080/")
+        .answer(url, RecordedResponse::ok("typed"))
+        .load()
+        .await
+        .unwrap();
     assert_eq!(fetch(&hostile, &format!("http:{url}")).await, "200 typed");
     let other_port = fetch(&hostile, "http:http://internal.example/index").await;
     assert!(other_port.starts_with("denied: "), "{other_port}");
@@ -68,7 +72,7 @@ async fn what_the_user_typed_may_be_reached() {
 #[tokio::test]
 async fn nothing_is_asked_in_the_clear_unless_it_was_typed() {
     let url = "http://declared.example/";
-    let hostile = hostile().answer(url, Answer::ok("clear")).load().await.unwrap();
+    let hostile = hostile().answer(url, RecordedResponse::ok("clear")).load().await.unwrap();
     let said = fetch(&hostile, &format!("http:{url}")).await;
     assert!(said.starts_with("denied: "), "{said}");
     assert_eq!(hostile.requests(), [""; 0]);
@@ -85,7 +89,7 @@ async fn what_is_no_web_address_is_refused() {
 
 #[tokio::test]
 async fn a_component_cannot_say_whom_its_request_is_for() {
-    let hostile = hostile().answer("https://declared.example/", Answer::ok("x")).load().await.unwrap();
+    let hostile = hostile().answer("https://declared.example/", RecordedResponse::ok("x")).load().await.unwrap();
     assert_eq!(
         fetch(&hostile, "http-host:https://declared.example/").await,
         "invalid: the header `host` is set by the host"
@@ -185,8 +189,12 @@ async fn settings_are_read_where_they_are_declared_and_agreed_to() {
 #[tokio::test]
 async fn an_address_in_the_settings_was_typed_by_the_user() {
     let url = "https://private.example:8443/index";
-    let hostile =
-        hostile().setting("shown", "https://private.example:8443").answer(url, Answer::ok("x")).load().await.unwrap();
+    let hostile = hostile()
+        .setting("shown", "https://private.example:8443")
+        .answer(url, RecordedResponse::ok("x"))
+        .load()
+        .await
+        .unwrap();
     assert_eq!(fetch(&hostile, &format!("http:{url}")).await, "200 x");
 }
 
@@ -214,7 +222,7 @@ async fn the_clock_is_the_hosts() {
 #[tokio::test]
 async fn what_the_user_did_not_agree_to_at_all_is_not_there() {
     let kit = hostile();
-    let only_imports = BTreeMap::from([("imports".to_owned(), kit.about().wanted["imports"].clone())]);
+    let only_imports = BTreeMap::from([("imports".to_owned(), kit.about().requested["imports"].clone())]);
     let hostile = kit.grants(&only_imports).setting("shown", "yes").load().await.unwrap();
     assert_eq!(fetch(&hostile, "settings:shown").await, "none");
     assert!(fetch(&hostile, "http:https://declared.example/").await.starts_with("denied: "));

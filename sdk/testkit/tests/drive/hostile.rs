@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::common::{HANG_GUARD, fetch, hostile, kit, mode};
-use aiw_testkit::{Answer, CallError, Driver, EntryRef, EntrySource, Refusal};
+use aiw_testkit::{CallError, Driver, EntryRef, EntrySource, RecordedResponse, Refusal};
 
 const POLITE: &str = r#"{"name": "polite", "owner": {"name": "nobody"}, "plugins": []}"#;
 
@@ -53,7 +53,7 @@ async fn wasi_tells_the_time_to_those_who_may_know_it() {
     let granted = kit("hostile-wasi").load().await.unwrap();
     assert_eq!(fetch(&granted, "wasi-clock").await, "1767225600");
     let without = kit("timeless");
-    assert!(!without.about().wanted["imports"].contains(&"clock".to_owned()));
+    assert!(!without.about().requested["imports"].contains(&"clock".to_owned()));
     assert_eq!(fetch(&without.load().await.unwrap(), "now").await, "0");
 }
 
@@ -110,7 +110,7 @@ async fn a_flood_of_log_lines_is_cut() {
 
 #[tokio::test]
 async fn requests_are_counted() {
-    let hostile = hostile().answer("https://declared.example/", Answer::ok("x")).load().await.unwrap();
+    let hostile = hostile().answer("https://declared.example/", RecordedResponse::ok("x")).load().await.unwrap();
     assert_eq!(
         after(&hostile, "many-requests").await,
         "component `hostile` asked for more than 200 requests in one call"
@@ -145,9 +145,9 @@ async fn every_kind_of_call_survives_a_bad_one() {
     let hostile = hostile().load().await.unwrap();
     let entry = EntryRef { name: "x".into(), source: EntrySource::Relative("./x".into()), revision: "1".into() };
     let loops = mode("panic");
-    assert!(matches!(hostile.market_source().download_plugin(&loops, &entry).await, Err(CallError::Misbehaved { .. })));
-    assert!(matches!(hostile.market_source().fetch_plugin(&loops, &entry).await, Err(CallError::Misbehaved { .. })));
-    assert!(matches!(hostile.market_source().update(&loops, "1").await, Err(CallError::Misbehaved { .. })));
+    assert!(matches!(hostile.market_source().download_plugin(&loops, &entry).await, Err(CallError::Trapped { .. })));
+    assert!(matches!(hostile.market_source().fetch_plugin(&loops, &entry).await, Err(CallError::Trapped { .. })));
+    assert!(matches!(hostile.market_source().update(&loops, "1").await, Err(CallError::Trapped { .. })));
     let polite = mode("polite");
     let refused = hostile.market_source().download_plugin(&polite, &entry).await.err().unwrap();
     assert!(matches!(refused, CallError::Refused { refusal: Refusal::NotFound, .. }), "{refused}");

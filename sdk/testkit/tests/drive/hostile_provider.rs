@@ -244,7 +244,7 @@ async fn tasks_are_started_where_the_user_agreed() {
     assert!(!check(&all, "start-other:codex").await.starts_with("error"));
     assert_eq!(all.started()[started].cli, Cli::Codex);
 
-    let mut grants = kit().about().wanted;
+    let mut grants = kit().about().requested;
     grants.get_mut("imports").unwrap().retain(|import| import != "task-starts");
     let Err(not_agreed) = kit().grants(&grants).load().await else { panic!("it loads") };
     assert_eq!(
@@ -260,7 +260,7 @@ async fn a_component_is_called_as_what_it_is() {
     assert_eq!(fetch(&provider, "polite").await, "component `hostile-provider` is not a `market-source`");
     let market = hostile().load().await.unwrap();
     let refused = market.provider().describe().await.unwrap_err();
-    assert!(matches!(refused, CallError::NotOffered { .. }));
+    assert!(matches!(refused, CallError::Unsupported { .. }));
     assert_eq!(refused.to_string(), "component `hostile` is not a `provider`");
 }
 

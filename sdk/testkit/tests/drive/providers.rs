@@ -1,7 +1,7 @@
 //! The bundled providers: what they know, and the whole intent for each CLI that fits.
 
 use aiw_testkit::provider::{Account, Api, Auth, Family, Intent, KeyState, Need, Preset, Value};
-use aiw_testkit::{Answer, Refusal};
+use aiw_testkit::{RecordedResponse, Refusal};
 
 use crate::accounts::{account, bundled, target};
 
@@ -164,7 +164,7 @@ async fn presets_are_known_by_one_name_each() {
 
 #[tokio::test]
 async fn a_check_asks_once_with_the_key_where_the_provider_wants_it() {
-    let list = || Answer::ok(r#"{"data": [{"id": "m1", "display_name": "M 1"}]}"#);
+    let list = || RecordedResponse::ok(r#"{"data": [{"id": "m1", "display_name": "M 1"}]}"#);
     for (component, preset, family, base, url, header, value) in [
         (
             "provider-anthropic",
@@ -220,7 +220,7 @@ async fn a_check_asks_once_with_the_key_where_the_provider_wants_it() {
 #[tokio::test]
 async fn a_check_says_what_is_wrong() {
     let url = "https://llm.example/v1/models";
-    let checked = async |answer: Option<Answer>| {
+    let checked = async |answer: Option<RecordedResponse>| {
         let mut kit = bundled("provider-gateway").secret("token", "hunter2!");
         if let Some(answer) = answer {
             kit = kit.answer(url, answer);
@@ -229,17 +229,17 @@ async fn a_check_says_what_is_wrong() {
         let mine = account("custom", &[(Family::Openai, "https://llm.example/v1")], &["token"]);
         driver.provider().check(&mine).await
     };
-    let refused = checked(Some(Answer::status(401))).await.unwrap();
+    let refused = checked(Some(RecordedResponse::status(401))).await.unwrap();
     assert_eq!(
         (refused.key, refused.message.as_str()),
         (KeyState::Refused, "`https://llm.example/v1/models` refuses the key (status 401)")
     );
-    let page = checked(Some(Answer::ok("<html>"))).await.unwrap();
+    let page = checked(Some(RecordedResponse::ok("<html>"))).await.unwrap();
     assert_eq!(page.key, KeyState::Unknown);
     assert!(page.message.ends_with("but not as an API does: is the address right?"), "{}", page.message);
-    let absent = checked(Some(Answer::status(404))).await.unwrap();
+    let absent = checked(Some(RecordedResponse::status(404))).await.unwrap();
     assert_eq!(absent.key, KeyState::Unknown);
-    let busy = checked(Some(Answer::status(429).header("retry-after", "7"))).await.unwrap_err();
+    let busy = checked(Some(RecordedResponse::status(429).header("retry-after", "7"))).await.unwrap_err();
     assert!(matches!(
         busy,
         aiw_testkit::CallError::Refused { refusal: Refusal::Unavailable { retry_after: Some(7) }, .. }

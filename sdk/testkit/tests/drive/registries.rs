@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use aiw_testkit::registry_source::{RegistryStatus, RegistryTransport, ServerVersion};
-use aiw_testkit::{Answer, CallError, Driver, Testkit};
+use aiw_testkit::{CallError, Driver, RecordedResponse, Testkit};
 use serde_json::{Value, json};
 
 use crate::accounts::bundled;
@@ -20,22 +20,22 @@ fn row(name: &str) -> Value {
     })
 }
 
-fn page(rows: &[Value], next: Option<&str>) -> Answer {
-    Answer::ok(json!({"servers": rows, "metadata": {"nextCursor": next, "count": rows.len()}}).to_string())
+fn page(rows: &[Value], next: Option<&str>) -> RecordedResponse {
+    RecordedResponse::ok(json!({"servers": rows, "metadata": {"nextCursor": next, "count": rows.len()}}).to_string())
 }
 
-async fn official(answers: &[(String, Answer)]) -> Driver {
+async fn official(answers: &[(String, RecordedResponse)]) -> Driver {
     let kit = bundled("registry-official");
     answers.iter().fold(kit, |kit, (url, answer)| kit.answer(url.as_str(), answer.clone())).load().await.unwrap()
 }
 
 /// The answer of the official registry to a search for `x`.
-async fn found(answer: Answer) -> Result<Vec<ServerVersion>, CallError> {
+async fn found(answer: RecordedResponse) -> Result<Vec<ServerVersion>, CallError> {
     let driver = official(&[(format!("{OFFICIAL}?version=latest&limit=10&search=x"), answer)]).await;
     driver.registry_source().search("x", 10).await
 }
 
-async fn all(answer: Answer) -> Result<aiw_testkit::registry_source::Page, CallError> {
+async fn all(answer: RecordedResponse) -> Result<aiw_testkit::registry_source::Page, CallError> {
     let driver = official(&[(format!("{OFFICIAL}?version=latest&limit=100"), answer)]).await;
     driver.registry_source().changes(None, None).await
 }
@@ -81,11 +81,14 @@ async fn the_official_registry_is_read_page_by_page() {
 async fn one_server_is_asked_for_by_its_encoded_name() {
     let at = |path: &str| format!("{OFFICIAL}/{path}");
     let driver = official(&[
-        (at("acme%2Fweather/versions/latest"), Answer::ok(row("acme/weather").to_string())),
-        (at("acme%2Fweather/versions/1.2.0"), Answer::ok(row("acme/weather").to_string())),
-        (at("acme%2Fweather/versions/1.0.0%2Bx"), Answer::ok(row("acme/weather").to_string())),
-        (at("acme%2Fother/versions/latest"), Answer::ok(row("acme/weather").to_string())),
-        (at("acme%2Fgone/versions/latest"), Answer { status: 404, ..Answer::ok(r#"{"error": "Server not found"}"#) }),
+        (at("acme%2Fweather/versions/latest"), RecordedResponse::ok(row("acme/weather").to_string())),
+        (at("acme%2Fweather/versions/1.2.0"), RecordedResponse::ok(row("acme/weather").to_string())),
+        (at("acme%2Fweather/versions/1.0.0%2Bx"), RecordedResponse::ok(row("acme/weather").to_string())),
+        (at("acme%2Fother/versions/latest"), RecordedResponse::ok(row("acme/weather").to_string())),
+        (
+            at("acme%2Fgone/versions/latest"),
+            RecordedResponse { status: 404, ..RecordedResponse::ok(r#"{"error": "Server not found"}"#) },
+        ),
     ])
     .await;
     let server = async |name: &str, version| driver.registry_source().server(name, version).await;
@@ -112,7 +115,7 @@ async fn another_registry_with_this_api_is_a_setting_away() {
 
 #[tokio::test]
 async fn what_the_registry_says_of_an_error_is_in_the_message() {
-    let with = |status, body: &str| found(Answer { status, ..Answer::ok(body) });
+    let with = |status, body: &str| found(RecordedResponse { status, ..RecordedResponse::ok(body) });
     let problem = r#"{"title": "Unprocessable Entity", "status": 422, "detail": "limit\u001b[31m is too large\n"}"#;
     assert_eq!(
         with(422, problem).await.unwrap_err().to_string(),
@@ -190,7 +193,7 @@ async fn a_page_that_is_too_large_or_goes_nowhere_is_refused() {
             "component `registry-official` answers with a cursor that is not one line of at most 2048 bytes"
         );
     }
-    let numbered = Answer::ok(r#"{"servers": [], "metadata": {"nextCursor": 7}}"#);
+    let numbered = RecordedResponse::ok(r#"{"servers": [], "metadata": {"nextCursor": 7}}"#);
     assert!(all(numbered).await.unwrap_err().to_string().contains("its `nextCursor` is not a text"));
 }
 
@@ -226,13 +229,16 @@ fn smithery() -> Testkit {
         {"type": "stdio", "bundleUrl": "https://backend.smithery.ai/weather.mcpb", "runtime": "node"}
     ]});
     bundled("registry-smithery")
-        .answer(format!("{SMITHERY}?q=to%20the%20sun&pageSize=100"), Answer::ok(list.to_string()))
-        .answer(format!("{SMITHERY}/@acme/weather"), Answer::ok(weather.to_string()))
+        .answer(format!("{SMITHERY}?q=to%20the%20sun&pageSize=100"), RecordedResponse::ok(list.to_string()))
+        .answer(format!("{SMITHERY}/@acme/weather"), RecordedResponse::ok(weather.to_string()))
         .answer(
             format!("{SMITHERY}/acme/gone"),
-            Answer { status: 404, ..Answer::ok(r#"{"error": "Server not found"}"#) },
+            RecordedResponse { status: 404, ..RecordedResponse::ok(r#"{"error": "Server not found"}"#) },
         )
-        .answer(format!("{SMITHERY}/acme/mine"), Answer { status: 401, ..Answer::ok(r#"{"error": "Invalid key"}"#) })
+        .answer(
+            format!("{SMITHERY}/acme/mine"),
+            RecordedResponse { status: 401, ..RecordedResponse::ok(r#"{"error": "Invalid key"}"#) },
+        )
 }
 
 #[tokio::test]

@@ -11,15 +11,15 @@ use aiw_core::ErrorKind;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::failure::Failure;
+use crate::failure::CliError;
 use crate::output::{Output, under};
 
-pub async fn call(client: &ClientSession, request: ToolCallRequest, output: &Output) -> Result<(), Failure> {
+pub async fn call(client: &ClientSession, request: ToolCallRequest, output: &Output) -> Result<(), CliError> {
     let observer = output.observer();
     let observer = observer.is_seen().then_some(observer);
     let called = servers::call::call_observed(client, &request, output, observer).await?;
     if called.failed {
-        let failure = Failure::user(format!("the tool `{}` failed: {}", called.tool, called.text.trim()));
+        let failure = CliError::user(format!("the tool `{}` failed: {}", called.tool, called.text.trim()));
         return Err(failure.with_answer(under("result", &called.result)));
     }
     output.line(called.text);
@@ -43,9 +43,9 @@ pub async fn logs(
     follow: bool,
     tail: usize,
     output: &Output,
-) -> Result<(), Failure> {
+) -> Result<(), CliError> {
     if follow && output.is_json() {
-        return Err(Failure::new(ErrorKind::Usage, "`--follow` and `--json` exclude each other"));
+        return Err(CliError::new(ErrorKind::Usage, "`--follow` and `--json` exclude each other"));
     }
     let path = pool(client, output).log(name)?;
     let changes = follow.then(|| client.app().feed().changes(&[])).transpose()?;
@@ -77,9 +77,9 @@ pub async fn logs(
 }
 
 /// The whole lines of a file from an offset on. Returns where the next one begins.
-fn lines(path: &Path, from: u64, line: &mut dyn FnMut(String)) -> Result<u64, Failure> {
+fn lines(path: &Path, from: u64, line: &mut dyn FnMut(String)) -> Result<u64, CliError> {
     let failed =
-        |e: std::io::Error| Failure::new(ErrorKind::Unavailable, format!("cannot read `{}`: {e}", path.display()));
+        |e: std::io::Error| CliError::new(ErrorKind::Unavailable, format!("cannot read `{}`: {e}", path.display()));
     let mut file = match aiw_home::open_plain(path) {
         Ok(file) => file,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(0),

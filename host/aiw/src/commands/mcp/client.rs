@@ -8,11 +8,11 @@ use aiw_app::{ClientSession, directory};
 use aiw_home::Home;
 
 use crate::components::app;
-use crate::failure::Failure;
+use crate::failure::CliError;
 use crate::output::Output;
 
 /// This command's session in this directory, with a profile.
-pub fn client(home: &Home, profile: Option<&str>, output: &Output) -> Result<Arc<ClientSession>, Failure> {
+pub fn client(home: &Home, profile: Option<&str>, output: &Output) -> Result<Arc<ClientSession>, CliError> {
     let profile = allowed_by(home, directory(home)?, profile)?;
     let app = app(home, output.observer());
     Ok(ClientSession::builder(app, home.around().clone())?.profile(Arc::new(move || profile.clone())).build())
@@ -22,7 +22,7 @@ pub fn client(home: &Home, profile: Option<&str>, output: &Output) -> Result<Arc
 pub async fn ended<T>(
     client: &ClientSession,
     verb: impl Future<Output = Result<T, ServerError>>,
-) -> Result<T, Failure> {
+) -> Result<T, CliError> {
     let result = verb.await;
     client.pool().end().await;
     Ok(result?)

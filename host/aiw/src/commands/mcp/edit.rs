@@ -7,23 +7,23 @@ use aiw_app::ClientSession;
 use aiw_app::servers::edit::{self, AddRequest};
 use aiw_core::{ErrorKind, quoted, quoted_list};
 use aiw_servers::{AddError, McpFile, check_free, check_name, entry_value, is_key, safe};
-use aiw_setup::{NamedEntry, entries_in};
+use aiw_setup::{ServerConfigEntry, entries_in};
 use serde_json::{Map, Value};
 
 use super::client::ended;
 use crate::ask::Person;
 use crate::cli::mcp::{McpAddArgs, McpAddHow, McpAddJsonArgs};
-use crate::failure::Failure;
+use crate::failure::CliError;
 use crate::output::Output;
 
 /// The flags of `aiw mcp add` that may be meant where they come after the command.
-const OWN_FLAGS: [&str; 7] = ["--no-check", "--force", "--plain", "--url", "--header", "--env", "--json"];
+const OWN_FLAGS: [&str; 7] = ["--no-check", "--force", "--plaintext", "--url", "--header", "--env", "--json"];
 
 /// The longest entry that is read from standard input.
-const MOST_JSON: u64 = 1 << 20;
+const MAX_JSON_BYTES: u64 = 1 << 20;
 
-pub async fn add(mut args: McpAddArgs, client: &ClientSession, output: &Output) -> Result<(), Failure> {
-    let usage = |problem: &str| Failure::new(ErrorKind::Usage, problem);
+pub async fn add(mut args: McpAddArgs, client: &ClientSession, output: &Output) -> Result<(), CliError> {
+    let usage = |problem: &str| CliError::new(ErrorKind::Usage, problem);
     // Without `--`, a flag of aiw's after the command would be the server's.
     let is_marked = std::env::args_os().any(|word| word == "--");
     if let Some(flag) = args.command.iter().find(|word| OWN_FLAGS.contains(&word.as_str())).filter(|_| !is_marked) {
@@ -58,21 +58,21 @@ pub async fn add(mut args: McpAddArgs, client: &ClientSession, output: &Output) 
     for (field, pairs) in [("headers", args.header), ("env", args.env)] {
         if !pairs.is_empty() {
             let pairs = pairs.into_iter().map(|(name, value)| Ok((name, entry_value(&value, client.home())?.into())));
-            entry.insert(field.into(), Value::Object(pairs.collect::<Result<_, Failure>>()?));
+            entry.insert(field.into(), Value::Object(pairs.collect::<Result<_, CliError>>()?));
         }
     }
     write(client, args.name, entry, &args.how, output).await
 }
 
 /// Adds a server as its entry says.
-pub async fn add_json(args: McpAddJsonArgs, client: &ClientSession, output: &Output) -> Result<(), Failure> {
+pub async fn add_json(args: McpAddJsonArgs, client: &ClientSession, output: &Output) -> Result<(), CliError> {
     let (name, entry) = match args.entry {
         Some(entry) => (Some(args.name), entry),
         None => (None, args.name),
     };
     let text = match entry.as_str() {
-        "-" => std::io::read_to_string(std::io::stdin().lock().take(MOST_JSON))
-            .map_err(|e| Failure::user(format!("cannot read the entry from standard input: {e}")))?,
+        "-" => std::io::read_to_string(std::io::stdin().lock().take(MAX_JSON_BYTES))
+            .map_err(|e| CliError::user(format!("cannot read the entry from standard input: {e}")))?,
         _ => entry,
     };
     let mut entries = entries_in(&text)?;
@@ -86,12 +86,12 @@ pub async fn add_json(args: McpAddJsonArgs, client: &ClientSession, output: &Out
                 return Err(AddError::NotInText { name, names }.into());
             }
         }
-        (None, []) => return Err(AddError::NoEntry { problem: "there is no server in the JSON".into() }.into()),
+        (None, []) => return Err(AddError::EntryNotFound { problem: "there is no server in the JSON".into() }.into()),
         (None, _) => {}
     }
     let mut requests = Vec::new();
-    for NamedEntry { name, entry, left_out } in entries {
-        let given = name.ok_or_else(|| AddError::NoEntry {
+    for ServerConfigEntry { name, entry, skipped: left_out } in entries {
+        let given = name.ok_or_else(|| AddError::EntryNotFound {
             problem: "the entry has no name: `aiw mcp add-json NAME JSON`".to_owned(),
         })?;
         let name = if is_key(&given) { given.clone() } else { safe(&given) };
@@ -102,7 +102,7 @@ pub async fn add_json(args: McpAddJsonArgs, client: &ClientSession, output: &Out
             output.note(format!("note: `{name}` comes without {}", quoted_list(&left_out)));
         }
         let how = &args.how;
-        requests.push(AddRequest { name, entry, plain: how.plain, force: how.force, unchecked: how.no_check });
+        requests.push(AddRequest { name, entry, plain: how.plaintext, force: how.force, unchecked: how.no_check });
     }
     // All or none: what is wrong with a name is said before the first is written.
     let (mut names, file) = (BTreeSet::new(), McpFile::load(client.home())?);
@@ -110,7 +110,7 @@ pub async fn add_json(args: McpAddJsonArgs, client: &ClientSession, output: &Out
         if !names.insert(name.to_ascii_lowercase()) {
             let problem =
                 format!("two servers in the JSON are called `{name}` here: add one of them under another name");
-            return Err(AddError::NoEntry { problem }.into());
+            return Err(AddError::EntryNotFound { problem }.into());
         }
         check_name(name)?;
         if !force {
@@ -120,7 +120,7 @@ pub async fn add_json(args: McpAddJsonArgs, client: &ClientSession, output: &Out
     let person = Person::new(output, false);
     let (answer, problem) = ended(client, edit::add_all(client, requests, &person, output)).await?;
     match answer {
-        Some(answer) => output.conclude(answer, problem.map(Failure::from)),
+        Some(answer) => output.conclude(answer, problem.map(CliError::from)),
         None => Ok(()),
     }
 }
@@ -131,9 +131,9 @@ async fn write(
     entry: Map<String, Value>,
     how: &McpAddHow,
     output: &Output,
-) -> Result<(), Failure> {
-    let request = AddRequest { name, entry, plain: how.plain, force: how.force, unchecked: how.no_check };
+) -> Result<(), CliError> {
+    let request = AddRequest { name, entry, plain: how.plaintext, force: how.force, unchecked: how.no_check };
     let person = Person::new(output, false);
     let (answer, problem) = ended(client, edit::add(client, request, &person, output)).await?;
-    output.conclude(answer, problem.map(Failure::from))
+    output.conclude(answer, problem.map(CliError::from))
 }

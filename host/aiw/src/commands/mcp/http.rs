@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use crate::failure::Failure;
+use crate::failure::CliError;
 use crate::output::{self, Output};
 use crate::runtime;
 
@@ -45,7 +45,7 @@ pub async fn serve(
     home: Home,
     address: SocketAddr,
     make: impl Fn() -> Arc<dyn Offer> + Send + Sync + 'static,
-) -> Result<(), Failure> {
+) -> Result<(), CliError> {
     let listener = Listener::bind(address).await.map_err(refused)?;
     home.ensure_mcp_token()?;
     let url = format!("http://{}{PATH}", listener.address());
@@ -133,7 +133,7 @@ impl ServeToken {
             *seen = None;
             return None;
         };
-        let stamp = FileStamp::of(&about);
+        let stamp = FileStamp::from_metadata(&about);
         let token = match seen.take() {
             Some(known) if known.stamp == stamp => known.token,
             _ => self.home.mcp_token().ok().flatten(),
@@ -143,9 +143,9 @@ impl ServeToken {
     }
 }
 
-fn refused(error: ListenError) -> Failure {
+fn refused(error: ListenError) -> CliError {
     let runs = matches!(error, ListenError::InUse { .. });
-    let failure = Failure::from(error);
+    let failure = CliError::from(error);
     match runs {
         true => {
             failure.with_hint("another `aiw mcp serve --http` may run already; `--http 127.0.0.1:0` picks a free port")
@@ -155,7 +155,7 @@ fn refused(error: ListenError) -> Failure {
 }
 
 /// Prints the token, or replaces it first.
-pub fn token(home: &Home, rotate: bool, output: &Output) -> Result<(), Failure> {
+pub fn token(home: &Home, rotate: bool, output: &Output) -> Result<(), CliError> {
     let token = if rotate { home.rotate_mcp_token()? } else { home.ensure_mcp_token()? };
     if rotate {
         // From here on, no server takes the old one.

@@ -14,7 +14,7 @@ use super::login::log_in;
 use crate::ask::Person;
 use crate::cli::mcp::{McpInstallArgs, McpUpdateArgs};
 use crate::components::session;
-use crate::failure::Failure;
+use crate::failure::CliError;
 use crate::output::Output;
 use crate::terminal;
 
@@ -25,15 +25,20 @@ pub struct ServerInstall {
     pub server: ServerInstalled,
 }
 
-pub async fn install(args: McpInstallArgs, home: &Home, output: &Output) -> Result<(), Failure> {
+pub async fn install(args: McpInstallArgs, home: &Home, output: &Output) -> Result<(), CliError> {
     let client = session(home, output)?;
     let registries = client.registries()?;
     let (found, problem) = registries.server(&args.name, args.version.as_deref(), args.source.as_deref()).await?;
     if let Some(problem) = problem {
         output.note(format!("note: this is from the local copy: {problem}"));
     }
-    let request =
-        InstallRequest { key: args.key, way: args.way, set: args.set, force: args.force, unchecked: args.no_check };
+    let request = InstallRequest {
+        key: args.key,
+        method: args.method,
+        set: args.set,
+        force: args.force,
+        unchecked: args.no_check,
+    };
     let person = Person::new(output, args.yes);
     let installed = installs::install(&client, &found, request, &person, output).await;
     let ServerInstallation { server, seen, wants_login } = installed.map_err(none_installed)?;
@@ -48,11 +53,11 @@ pub async fn install(args: McpInstallArgs, home: &Home, output: &Output) -> Resu
     Ok(())
 }
 
-fn none_installed(error: ServerError) -> Failure {
-    Failure::from(error).declined_as("nothing was installed")
+fn none_installed(error: ServerError) -> CliError {
+    CliError::from(error).declined_as("nothing was installed")
 }
 
-async fn offer_login(key: &str, client: &ClientSession, output: &Output) -> Result<(), Failure> {
+async fn offer_login(key: &str, client: &ClientSession, output: &Output) -> Result<(), CliError> {
     if terminal::can_ask() && terminal::confirm("It wants a login. Log in now?", "--yes", false).await? {
         return log_in(LoginRequest { server: key.to_owned(), ..LoginRequest::default() }, client, output).await;
     }
@@ -60,15 +65,15 @@ async fn offer_login(key: &str, client: &ClientSession, output: &Output) -> Resu
     Ok(())
 }
 
-pub async fn outdated(names: &[String], home: &Home, output: &Output) -> Result<(), Failure> {
+pub async fn outdated(names: &[String], home: &Home, output: &Output) -> Result<(), CliError> {
     let (answer, failed) = installs::outdated(&*session(home, output)?, names, output).await?;
     if answer.servers.is_empty() && failed.is_none() {
         output.line("All servers from registries are up to date");
     }
-    output.conclude(answer, failed.map(Failure::from))
+    output.conclude(answer, failed.map(CliError::from))
 }
 
-pub async fn update(args: McpUpdateArgs, home: &Home, output: &Output) -> Result<(), Failure> {
+pub async fn update(args: McpUpdateArgs, home: &Home, output: &Output) -> Result<(), CliError> {
     let request = UpdateRequest { names: args.names, set: args.set, unchecked: args.no_check };
     let person = Person::new(output, args.yes);
     let (answer, failed) = installs::update(&*session(home, output)?, &request, &person, output).await?;

@@ -13,13 +13,13 @@ use serde_json::Value;
 
 use super::client::{client, ended};
 use super::serve::choices;
-use crate::failure::Failure;
+use crate::failure::CliError;
 use crate::output::Output;
 use crate::schema;
 
 const NO_SERVERS: &str = "no MCP servers: `aiw mcp add NAME -- COMMAND` adds one";
 
-pub fn list(client: &ClientSession, output: &Output) -> Result<(), Failure> {
+pub fn list(client: &ClientSession, output: &Output) -> Result<(), CliError> {
     let all = look::list(client, output)?;
     let row = |entry: &ServerEntry| {
         let state = match (&entry.error, entry.enabled) {
@@ -38,9 +38,9 @@ pub fn list(client: &ClientSession, output: &Output) -> Result<(), Failure> {
 }
 
 /// Shows a server's entry as it is written, and what is known about it.
-pub fn show(client: &ClientSession, name: &str, output: &Output) -> Result<(), Failure> {
+pub fn show(client: &ClientSession, name: &str, output: &Output) -> Result<(), CliError> {
     let server = look::show(client, name, output)?;
-    server.shown.iter().for_each(|line| output.line(line));
+    server.definition_lines.iter().for_each(|line| output.line(line));
     output.line(format!("  declared in: {}", server.file));
     if !server.enabled {
         output.line("  disabled");
@@ -59,15 +59,15 @@ pub fn show(client: &ClientSession, name: &str, output: &Output) -> Result<(), F
     output.conclude(server, None)
 }
 
-pub async fn status(client: &Arc<ClientSession>, names: &[String], output: &Output) -> Result<(), Failure> {
+pub async fn status(client: &Arc<ClientSession>, names: &[String], output: &Output) -> Result<(), CliError> {
     let choices = choices(client, output)?;
     let all = ended(client, look::status(client, names, &choices, output)).await?;
     let row = |status: &ServerStatus| {
         let latency = status.latency_ms.map(|ms| format!("{ms:.1} ms")).unwrap_or_default();
-        let said = status.error.clone().unwrap_or_else(|| match status.withheld.len() {
-            0 if status.left_out.is_empty() && status.listed => String::new(),
-            0 if status.left_out.is_empty() => status.listing.clone().unwrap_or_default(),
-            0 => format!("{} left out: aiw mcp doctor {}", counted(status.left_out.len(), "definition"), status.name),
+        let said = status.error.clone().unwrap_or_else(|| match status.blocked.len() {
+            0 if status.skipped.is_empty() && status.listed => String::new(),
+            0 if status.skipped.is_empty() => status.listing.clone().unwrap_or_default(),
+            0 => format!("{} left out: aiw mcp doctor {}", counted(status.skipped.len(), "definition"), status.name),
             withheld => format!("{} withheld: aiw mcp approve {}", counted(withheld, "tool"), status.name),
         });
         let if_ready = |text: String| if status.state == "ready" { text } else { String::new() };
@@ -85,11 +85,11 @@ pub async fn status(client: &Arc<ClientSession>, names: &[String], output: &Outp
 }
 
 /// Lists tools. Those of named servers, and named tools, are shown whole.
-pub async fn tools(names: &[String], profile: Option<&str>, home: &Home, output: &Output) -> Result<(), Failure> {
+pub async fn tools(names: &[String], profile: Option<&str>, home: &Home, output: &Output) -> Result<(), CliError> {
     let client = client(home, profile, output)?;
     let all = ended(&client, look::tools(&client, names, output)).await?;
     let marks = |tool: &ServerTool| {
-        let marks = [(tool.withheld, "withheld"), (!tool.suspicions.is_empty(), "suspicious")];
+        let marks = [(tool.blocked, "withheld"), (!tool.injection_findings.is_empty(), "suspicious")];
         marks.iter().filter(|(is, _)| *is).map(|(_, mark)| *mark).collect::<Vec<_>>().join(", ")
     };
     let row = |tool: &ServerTool| {
@@ -133,7 +133,7 @@ pub(super) fn whole(
     }
 }
 
-pub async fn doctor(client: &Arc<ClientSession>, names: &[String], output: &Output) -> Result<(), Failure> {
+pub async fn doctor(client: &Arc<ClientSession>, names: &[String], output: &Output) -> Result<(), CliError> {
     let choices = choices(client, output)?;
     let checked = ended(client, look::check(client, names, &choices, aiw_offer::own_tools(), output)).await?;
     for check in &checked.servers {
@@ -141,7 +141,7 @@ pub async fn doctor(client: &Arc<ClientSession>, names: &[String], output: &Outp
         let facts = match status.state {
             "ready" => format!(
                 "ready in {} ms, protocol {}, {}, {} tokens",
-                status.start_ms.unwrap_or_default(),
+                status.startup_duration_ms.unwrap_or_default(),
                 status.protocol.as_deref().unwrap_or("unknown"),
                 counted(status.tools, "tool"),
                 status.tokens
@@ -157,7 +157,7 @@ pub async fn doctor(client: &Arc<ClientSession>, names: &[String], output: &Outp
     let failed = checked.servers.iter().filter(|check| !matches!(check.status.state, "ready" | "disabled")).count();
     let failure = (failed > 0).then(|| {
         let verb = if failed == 1 { "does" } else { "do" };
-        Failure::new(ErrorKind::Unavailable, format!("{} {verb} not work", counted(failed, "MCP server")))
+        CliError::new(ErrorKind::Unavailable, format!("{} {verb} not work", counted(failed, "MCP server")))
     });
     output.conclude(checked, failure)
 }

@@ -24,10 +24,10 @@ use aiw_setup::OldServers;
 use self::client::{client, ended};
 use crate::ask::Person;
 use crate::cli::mcp::McpCommand;
-use crate::failure::Failure;
+use crate::failure::CliError;
 use crate::output::Output;
 
-pub async fn run(command: McpCommand, home: &Home, output: &Output) -> Result<(), Failure> {
+pub async fn run(command: McpCommand, home: &Home, output: &Output) -> Result<(), CliError> {
     if !matches!(command, McpCommand::Token { .. } | McpCommand::Sync) {
         move_old_servers(home, output);
     }
@@ -64,7 +64,7 @@ pub async fn run(command: McpCommand, home: &Home, output: &Output) -> Result<()
         McpCommand::Tools { names, profile, .. } => look::tools(&names, profile.as_deref(), home, output).await,
         McpCommand::Route(args) => route::route(args, home, output).await,
         McpCommand::Call { tool, arguments } => {
-            let request = ToolCallRequest { name: tool, given: arguments };
+            let request = ToolCallRequest { name: tool, arguments };
             call::call(&*client()?, request, output).await
         }
         McpCommand::Logs { name, follow, tail } => call::logs(&*client()?, &name, follow, tail, output).await,
@@ -84,7 +84,7 @@ async fn approve(
     numbers: bool,
     person: &Person<'_>,
     output: &Output,
-) -> Result<(), Failure> {
+) -> Result<(), CliError> {
     if request.allow.is_empty() && request.revoke.is_empty() {
         let approved = ended(client, approve::approve(client, &request.server, numbers, person, output)).await;
         return output.conclude(approved.map_err(|failure| failure.declined_as("nothing was accepted"))?, None);

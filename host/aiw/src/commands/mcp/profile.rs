@@ -1,16 +1,16 @@
 //! `aiw mcp profile …`
 
 use aiw_app::ClientSession;
-use aiw_app::servers::profiles::{self, KnownProfile, ShownProfile};
+use aiw_app::servers::profiles::{self, ProfileDetails, ProfileEntry};
 use aiw_core::{one_line, quoted};
 use aiw_home::{ListSettings, ProfileSettings};
 
 use super::client::ended;
 use crate::cli::mcp::{McpPatterns, McpProfileCommand};
-use crate::failure::Failure;
+use crate::failure::CliError;
 use crate::output::Output;
 
-pub async fn run(command: McpProfileCommand, client: &ClientSession, output: &Output) -> Result<(), Failure> {
+pub async fn run(command: McpProfileCommand, client: &ClientSession, output: &Output) -> Result<(), CliError> {
     match command {
         McpProfileCommand::List => list(client, output).await,
         McpProfileCommand::Show { name } => show(client, &name, output).await,
@@ -38,11 +38,11 @@ fn allowed(settings: &ProfileSettings, list: impl Fn(&[String]) -> String) -> St
     settings.allow.as_deref().map_or_else(|| "everything".to_owned(), list)
 }
 
-async fn list(client: &ClientSession, output: &Output) -> Result<(), Failure> {
+async fn list(client: &ClientSession, output: &Output) -> Result<(), CliError> {
     let all = ended(client, profiles::list(client, aiw_offer::own_tools(), output)).await?;
     let list = |patterns: &[String]| patterns.iter().map(|p| one_line(p, 60)).collect::<Vec<_>>().join(" ");
-    let row = |profile: &ShownProfile| {
-        let (KnownProfile { name, scope, settings }, tools) = (&profile.known, profile.tools.len());
+    let row = |profile: &ProfileDetails| {
+        let (ProfileEntry { name, scope, settings }, tools) = (&profile.known, profile.tools.len());
         let count = format!("{tools} of {}", all.tools);
         vec![name.clone(), (*scope).to_owned(), count, allowed(settings, list), list(&settings.deny)]
     };
@@ -54,7 +54,7 @@ async fn list(client: &ClientSession, output: &Output) -> Result<(), Failure> {
 }
 
 /// A profile as it is now, with the patterns that match nothing.
-async fn show(client: &ClientSession, name: &str, output: &Output) -> Result<(), Failure> {
+async fn show(client: &ClientSession, name: &str, output: &Output) -> Result<(), CliError> {
     let shown = ended(client, profiles::show(client, name, aiw_offer::own_tools(), output)).await?;
     let (profile, settings) = (&shown.profile, &shown.profile.known.settings);
     let list = |patterns: &[String]| patterns.iter().map(|p| one_line(p, 100)).collect::<Vec<_>>().join(", ");

@@ -7,13 +7,15 @@ use aiw_app::queries::find_servers;
 use aiw_core::registry::ServerVersion;
 use aiw_core::{ErrorKind, one_line, quoted};
 use aiw_home::Home;
-use aiw_registries::{Answered, MergedSearch, MergedServer, RegistryServer, ServerSearch, ServerWay, ways};
+use aiw_registries::{
+    MergedSearch, MergedServer, MethodSummary, RegistrySearchStatus, RegistryServer, ServerSearch, install_methods,
+};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cli::mcp::{McpInfoArgs, McpInstallArgs, McpSearchArgs};
 use crate::components::session;
-use crate::failure::Failure;
+use crate::failure::CliError;
 use crate::output::Output;
 use crate::terminal;
 
@@ -23,28 +25,28 @@ pub struct ServerInfo {
     /// The registry's entry
     pub server: RegistryServer,
     /// The ways to run it, the default first
-    pub ways: Vec<ServerWay>,
+    pub methods: Vec<MethodSummary>,
     /// Why the registry could not be asked: its copy has answered
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
 }
 
-pub async fn search(args: &McpSearchArgs, home: &Home, output: &Output) -> Result<(), Failure> {
+pub async fn search(args: &McpSearchArgs, home: &Home, output: &Output) -> Result<(), CliError> {
     let query = args.query.join(" ");
     if query.trim().is_empty() {
-        let failure = Failure::new(ErrorKind::Usage, "there is nothing to search for");
+        let failure = CliError::new(ErrorKind::Usage, "there is nothing to search for");
         return Err(failure.with_hint("say what the server should do: `aiw mcp search weather forecast`"));
     }
     let client = session(home, output)?;
     let (registries, limit) = (client.registries()?, usize::from(args.limit));
-    let meaning = aiw_app::models::meaning(client.home(), output);
+    let meaning = aiw_app::models::tool_embeddings(client.home(), output);
     let found = find_servers(client.home(), &registries, &meaning, &query, limit, args.source.as_deref()).await?;
     show(&found, output);
     if found.is_unanswered() {
-        let failure = Failure::new(ErrorKind::Unavailable, "no registry could be asked, and there is no copy of one");
-        return output.conclude(ServerSearch::of(&found), Some(failure));
+        let failure = CliError::new(ErrorKind::Unavailable, "no registry could be asked, and there is no copy of one");
+        return output.conclude(ServerSearch::new(&found), Some(failure));
     }
-    output.answer(ServerSearch::of(&found));
+    output.answer(ServerSearch::new(&found));
     let answers = found.sources.iter().any(|source| source.problem.is_none());
     if found.servers.is_empty() && answers && (found.wants_sync || registries.is_syncing()) {
         output.note("note: a local copy is being made, which finds more: search again in a minute");
@@ -59,8 +61,8 @@ pub async fn search(args: &McpSearchArgs, home: &Home, output: &Output) -> Resul
     }
     let number = answer.parse::<usize>().ok();
     let chosen = number.and_then(|number| found.servers.get(number.checked_sub(1)?));
-    let chosen = chosen.ok_or_else(|| Failure::declined("there is no such number; nothing was installed"))?;
-    let args = McpInstallArgs::of(&chosen.server.name, chosen.source.as_str());
+    let chosen = chosen.ok_or_else(|| CliError::declined("there is no such number; nothing was installed"))?;
+    let args = McpInstallArgs::new(&chosen.server.name, chosen.source.as_str());
     super::install::install(args, home, output).await
 }
 
@@ -72,7 +74,9 @@ fn show(found: &MergedSearch, output: &Output) {
         output.line("No server matches");
     }
     which_is_which(found, output);
-    for Answered { source, found, age_seconds, copied, problem } in &found.sources {
+    for RegistrySearchStatus { source, found, cache_age_seconds: age_seconds, cached_servers: copied, problem } in
+        &found.sources
+    {
         match (problem, copied) {
             (Some(problem), Some(_)) => {
                 output.note(format!("note: the copy of {source} is {} old: {problem}", age(*age_seconds)));
@@ -91,9 +95,10 @@ fn show(found: &MergedSearch, output: &Output) {
 
 /// Says of names that look alike whose they are: each is a server of its own.
 fn which_is_which(found: &MergedSearch, output: &Output) {
-    let all = ServerSearch::of(found).servers;
-    for (server, number) in all.iter().zip(1..).filter(|(server, _)| !server.looks_like.is_empty()) {
-        let is_like = |other: &&RegistryServer| server.looks_like.contains(&format!("{} {}", other.source, other.name));
+    let all = ServerSearch::new(found).servers;
+    for (server, number) in all.iter().zip(1..).filter(|(server, _)| !server.confusable_with.is_empty()) {
+        let is_like =
+            |other: &&RegistryServer| server.confusable_with.contains(&format!("{} {}", other.source, other.name));
         let others =
             all.iter().zip(1..).filter(|(other, _)| is_like(other)).map(|(_, number): (_, usize)| number.to_string());
         output.note(format!(
@@ -109,7 +114,7 @@ fn which_is_which(found: &MergedSearch, output: &Output) {
 
 fn row(number: usize, found: &MergedServer) -> Vec<String> {
     let ServerVersion { name, version, .. } = &found.server;
-    let summary = RegistryServer::of(found);
+    let summary = RegistryServer::new(found);
     let mut about = summary.description;
     if summary.status != "active" {
         about = format!("({}) {about}", summary.status);
@@ -136,7 +141,7 @@ fn age(seconds: u64) -> String {
     humantime::format_duration(Duration::from_secs(whole)).to_string()
 }
 
-pub async fn info(args: &McpInfoArgs, home: &Home, output: &Output) -> Result<(), Failure> {
+pub async fn info(args: &McpInfoArgs, home: &Home, output: &Output) -> Result<(), CliError> {
     let client = session(home, output)?;
     let registries = client.registries()?;
     let (found, problem) = registries.server(&args.name, args.version.as_deref(), args.source.as_deref()).await?;
@@ -144,7 +149,7 @@ pub async fn info(args: &McpInfoArgs, home: &Home, output: &Output) -> Result<()
     if let Some(problem) = &problem {
         output.note(format!("note: this is from the local copy: {problem}"));
     }
-    let server = RegistryServer::of(&found);
+    let server = RegistryServer::new(&found);
     output.line(format!("{} {}", server.name, server.version));
     let fields = [
         ("title", server.title.clone()),
@@ -163,7 +168,8 @@ pub async fn info(args: &McpInfoArgs, home: &Home, output: &Output) -> Result<()
             output.line(format!("  {name}: {value}"));
         }
     }
-    let ways: Vec<ServerWay> = ways(&found.server, home.around()).iter().map(ServerWay::of).collect();
+    let ways: Vec<MethodSummary> =
+        install_methods(&found.server, home.around()).iter().map(MethodSummary::new).collect();
     for way in &ways {
         match &way.refused {
             None => output.line(format!("  runs: {} {}", way.kind, way.command.as_deref().unwrap_or(&way.target))),
@@ -176,12 +182,12 @@ pub async fn info(args: &McpInfoArgs, home: &Home, output: &Output) -> Result<()
     for step in &server.instructions {
         output.line(format!("  afterwards: {step}"));
     }
-    output.answer(ServerInfo { server, ways, problem });
+    output.answer(ServerInfo { server, methods: ways, problem });
     Ok(())
 }
 
 /// Brings the local copies up to date. Nobody reads what this says.
-pub async fn sync(home: &Home, output: &Output) -> Result<(), Failure> {
+pub async fn sync(home: &Home, output: &Output) -> Result<(), CliError> {
     session(home, output)?.registries()?.sync().await?;
     Ok(())
 }

@@ -3,30 +3,30 @@
 use aiw_app::servers::route;
 use aiw_core::{one_line, visible};
 use aiw_home::Home;
-use aiw_routing::FoundTool;
+use aiw_routing::ToolMatch;
 
 use super::client::client;
 use super::look;
 use crate::cli::mcp::McpRouteArgs;
-use crate::failure::Failure;
+use crate::failure::CliError;
 use crate::output::Output;
 use crate::schema;
 
 /// Shows what `intelligent_route` gives a model.
-pub async fn route(args: McpRouteArgs, home: &Home, output: &Output) -> Result<(), Failure> {
+pub async fn route(args: McpRouteArgs, home: &Home, output: &Output) -> Result<(), CliError> {
     let client = client(home, args.profile.as_deref(), output)?;
     output.observer().progress("reading what the tools mean", 0, 0);
     let routed = route::route(&client, &args.request.join(" "), usize::from(args.limit), output).await;
     let tools = &routed.tools;
-    if let Some(nothing) = routed.nothing {
+    if let Some(nothing) = routed.empty_reason {
         output.line(nothing);
     } else {
-        let row = |tool: &FoundTool| {
+        let row = |tool: &ToolMatch| {
             let name = format!("{}/{}", tool.server, tool.tool);
             let score = |score: f32| format!("{score:.2}");
             let mut row = vec![name, score(tool.score)];
             if args.explain {
-                row.extend([score(tool.words), tool.meaning.map(score).unwrap_or_else(|| "-".into())]);
+                row.extend([score(tool.keyword_score), tool.semantic_score.map(score).unwrap_or_else(|| "-".into())]);
             }
             let similar = tool.similar.iter().map(|name| format!("like {}", one_line(name, 60)));
             row.push(tool.matched.iter().map(|word| one_line(word, 40)).chain(similar).collect::<Vec<_>>().join(", "));

@@ -16,14 +16,14 @@ use aiw_routing::ListingChoice;
 use super::http;
 use crate::cli::mcp::{McpServeArgs, REGISTER};
 use crate::components::app;
-use crate::failure::Failure;
+use crate::failure::CliError;
 use crate::output::Output;
 
 /// Answers a client at once: Codex offers no server that needs long to start. Components are
 /// opened by the first task.
-pub async fn serve(args: McpServeArgs, home: &Home, output: &Output) -> Result<(), Failure> {
+pub async fn serve(args: McpServeArgs, home: &Home, output: &Output) -> Result<(), CliError> {
     if output.is_json() && args.http.is_none() {
-        let failure = Failure::new(ErrorKind::Usage, "`--json` can't be used here: the protocol uses standard output");
+        let failure = CliError::new(ErrorKind::Usage, "`--json` can't be used here: the protocol uses standard output");
         return Err(failure.with_hint("aiw mcp serve"));
     }
     let (app, cwd) = (app(home, Arc::new(Quiet)), directory(home)?.to_owned());
@@ -33,13 +33,13 @@ pub async fn serve(args: McpServeArgs, home: &Home, output: &Output) -> Result<(
     let saying = args.profile.clone().and_then(|name| say_idle_denials(name, home.clone(), cwd.clone()));
     // For all clients the same.
     let (session, shared) = (aiw_launch::session(), aiw_routing::SharedServers::default());
-    let meaning = Arc::new(aiw_app::models::meaning(home, output));
+    let meaning = Arc::new(aiw_app::models::tool_embeddings(home, output));
     let (at, name) = (home.clone(), args.profile);
     let builder = ClientSession::builder(app, home.around().clone())?.session(session).sharing(shared);
     let offer = move || {
         let profile = followed(at.clone(), cwd.clone(), name.clone());
         let client = builder.clone().profile(profile).build();
-        ClientOffer::new(SessionSetting { client, meaning: meaning.clone(), toolsets: toolsets.clone() })
+        ClientOffer::new(SessionSetting { client, embeddings: meaning.clone(), toolsets: toolsets.clone() })
     };
     if let Some(address) = args.http {
         return http::serve(output, home.clone(), address, move || Arc::new(offer())).await;
@@ -71,7 +71,7 @@ fn say_idle_denials(name: String, home: Home, cwd: PathBuf) -> Option<JoinHandle
 }
 
 /// Returns the toolsets from the command line, else from the settings, else the usual ones.
-pub(super) fn toolsets(asked: Option<Vec<String>>, home: &Home) -> Result<SessionToolsets, Failure> {
+pub(super) fn toolsets(asked: Option<Vec<String>>, home: &Home) -> Result<SessionToolsets, CliError> {
     let is_set = asked.is_none();
     let names = match asked {
         Some(names) => Some(names),
@@ -80,21 +80,21 @@ pub(super) fn toolsets(asked: Option<Vec<String>>, home: &Home) -> Result<Sessio
     let Some(names) = names else { return Ok(SessionToolsets::usual()) };
     Toolset::named(&names).map(SessionToolsets::only).map_err(|e| {
         let (kind, place) = if is_set { (ErrorKind::Config, "`mcp.toolsets`: ") } else { (ErrorKind::Usage, "") };
-        Failure::new(kind, format!("{place}{e}")).with_hint(e.hint())
+        CliError::new(kind, format!("{place}{e}")).with_hint(e.hint())
     })
 }
 
 /// Returns the offer that a session with these toolsets would get now.
 pub(super) fn offer(client: Arc<ClientSession>, toolsets: SessionToolsets, output: &Output) -> ClientOffer {
-    let meaning = Arc::new(aiw_app::models::meaning(client.home(), output));
-    ClientOffer::new(SessionSetting { client, meaning, toolsets })
+    let meaning = Arc::new(aiw_app::models::tool_embeddings(client.home(), output));
+    ClientOffer::new(SessionSetting { client, embeddings: meaning, toolsets })
 }
 
 /// Returns what becomes of each server in the list of a session that the settings alone decide about.
 pub fn choices(
     client: &Arc<ClientSession>,
     output: &Output,
-) -> Result<impl Fn() -> Vec<ListingChoice> + Sync, Failure> {
+) -> Result<impl Fn() -> Vec<ListingChoice> + Sync, CliError> {
     let toolsets = toolsets(None, client.home())?;
     Ok(move || offer(client.clone(), toolsets.clone(), output).choices())
 }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use aiw_app::servers::{learn, pool};
+use aiw_app::servers::{fetch_tools, pool};
 use aiw_core::{ErrorKind, counted, quoted, visible};
 use aiw_home::{Home, HomeError};
-use aiw_routing::{ListingChoice, ListingReason, OWN};
-use aiw_setup::{ClientPlaces, Ours, Setup, SetupScope};
+use aiw_routing::{AIW_SERVER_NAME, ListingChoice, ListingReason};
+use aiw_setup::{AiwEntry, ClientPaths, Setup, SetupScope};
 use clap::Parser;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::client::client;
 use super::serve;
 use crate::cli::mcp::McpServeArgs;
-use crate::failure::Failure;
+use crate::failure::CliError;
 use crate::output::Output;
 
 /// `aiw mcp tools --session`
@@ -36,16 +36,16 @@ pub struct SessionTools {
     /// Its profile
     pub profile: Option<String>,
     /// The tools that it lists
-    pub tools: Vec<ListedTool>,
+    pub tools: Vec<ClientToolEntry>,
     /// The cost of their definitions, in tokens
     pub tokens: usize,
     /// The servers behind aiw whose tools are known; none without the toolset `servers`
-    pub servers: Vec<ListedServer>,
+    pub servers: Vec<ClientServerEntry>,
 }
 
 /// A tool that a client lists
 #[derive(Serialize, JsonSchema)]
-pub struct ListedTool {
+pub struct ClientToolEntry {
     /// The name under which the client sees it
     pub name: String,
     /// Its server; `aiw` for aiw's own
@@ -56,7 +56,7 @@ pub struct ListedTool {
 
 /// A server in what a client lists
 #[derive(Serialize, JsonSchema)]
-pub struct ListedServer {
+pub struct ClientServerEntry {
     /// Its name
     pub name: String,
     /// How many tools it offers
@@ -65,20 +65,20 @@ pub struct ListedServer {
     pub tokens: usize,
     /// Whether they are listed. If not, they are found and called all the same
     pub listed: bool,
-    /// `always`, `used` lately, `fits`, `never`, or `no-room`
+    /// `always`, `used` lately, `fits`, `never`, or `over-budget`
     pub reason: &'static str,
     /// The reason in words
-    pub why: String,
+    pub message: String,
 }
 
-impl ListedServer {
+impl ClientServerEntry {
     fn of(choice: &ListingChoice) -> Self {
         let reason = match choice.reason {
             ListingReason::Always => "always",
             ListingReason::Used => "used",
             ListingReason::Fits => "fits",
             ListingReason::Never => "never",
-            ListingReason::NoRoom { .. } => "no-room",
+            ListingReason::OverBudget { .. } => "over-budget",
         };
         Self {
             name: choice.server.clone(),
@@ -86,7 +86,7 @@ impl ListedServer {
             tokens: choice.cost.tokens,
             listed: choice.is_listed(),
             reason,
-            why: choice.to_string(),
+            message: choice.to_string(),
         }
     }
 }
@@ -99,17 +99,17 @@ struct ServedArguments {
 }
 
 /// Shows what a client lists, and what it costs.
-pub async fn session(id: &str, home: &Home, output: &Output) -> Result<(), Failure> {
-    let place = aiw_setup::client(id).ok_or_else(|| Failure::new(ErrorKind::Usage, "there is no such client"))?;
-    let places = ClientPlaces::around(home.around()).ok_or(HomeError::NoHome)?;
-    let setup = Setup::new(home.clone(), places, Ours::default());
+pub async fn session(id: &str, home: &Home, output: &Output) -> Result<(), CliError> {
+    let place = aiw_setup::client(id).ok_or_else(|| CliError::new(ErrorKind::Usage, "there is no such client"))?;
+    let places = ClientPaths::around(home.around()).ok_or(HomeError::HomeNotFound)?;
+    let setup = Setup::new(home.clone(), places, AiwEntry::default());
     let entry = setup.registered(place, &SetupScope::User)?;
     if entry.is_none() {
         output.note(format!("note: aiw is not registered in {}: `aiw setup {id}` does it", place.name));
     }
     let words = std::iter::once("serve".to_owned()).chain(entry.iter().flatten().cloned());
     let served = ServedArguments::try_parse_from(words).map_err(|_| {
-        let failure = Failure::new(
+        let failure = CliError::new(
             ErrorKind::Config,
             format!("the entry of aiw in {} has options that it does not have", place.name),
         );
@@ -119,21 +119,21 @@ pub async fn session(id: &str, home: &Home, output: &Output) -> Result<(), Failu
     let toolsets = serve::toolsets(toolsets, home)?;
     let client = client(home, profile.as_deref(), output)?;
     let pool = pool(&client, output).clone();
-    learn(&pool, &[], output).await;
+    fetch_tools(&pool, &[], output).await;
     let offer = serve::offer(client, toolsets.clone(), output);
     let of: BTreeMap<String, String> = pool.tools().into_iter().map(|tool| (tool.proxied, tool.server)).collect();
     let tool = |(name, tokens): (String, usize)| {
-        let server = of.get(&name).cloned().unwrap_or_else(|| OWN.to_owned());
-        ListedTool { name, server, tokens }
+        let server = of.get(&name).cloned().unwrap_or_else(|| AIW_SERVER_NAME.to_owned());
+        ClientToolEntry { name, server, tokens }
     };
-    let tools: Vec<ListedTool> = offer.listed().into_iter().map(tool).collect();
+    let tools: Vec<ClientToolEntry> = offer.listed().into_iter().map(tool).collect();
     let shown = SessionTools {
         client: id.to_owned(),
         registered: entry.is_some(),
         toolsets: toolsets.toolsets.iter().map(|toolset| toolset.as_str()).collect(),
         profile,
         tokens: tools.iter().map(|tool| tool.tokens).sum(),
-        servers: offer.choices().iter().map(ListedServer::of).collect(),
+        servers: offer.choices().iter().map(ClientServerEntry::of).collect(),
         tools,
     };
     pool.unknown_in_list().iter().for_each(|problem| output.note(format!("note: {problem}")));
@@ -150,17 +150,22 @@ fn show(shown: &SessionTools, name: &str, output: &Output) {
         shown.tokens,
         shown.toolsets.join(", ")
     ));
-    let own: Vec<&ListedTool> = shown.tools.iter().filter(|tool| tool.server == OWN).collect();
+    let own: Vec<&ClientToolEntry> = shown.tools.iter().filter(|tool| tool.server == AIW_SERVER_NAME).collect();
     let cost: usize = own.iter().map(|tool| tool.tokens).sum();
-    let mut rows =
-        vec![vec![OWN.to_owned(), own.len().to_string(), cost.to_string(), "yes".into(), "aiw's own".into()]];
+    let mut rows = vec![vec![
+        AIW_SERVER_NAME.to_owned(),
+        own.len().to_string(),
+        cost.to_string(),
+        "yes".into(),
+        "aiw's own".into(),
+    ]];
     rows.extend(shown.servers.iter().map(|server| {
         let listed = if server.listed { "yes" } else { "no" };
         let (tools, tokens) = (server.tools.to_string(), server.tokens.to_string());
-        vec![server.name.clone(), tools, tokens, listed.to_owned(), server.why.clone()]
+        vec![server.name.clone(), tools, tokens, listed.to_owned(), server.message.clone()]
     }));
     output.table(&["SERVER", "TOOLS", "TOKENS", "LISTED", "WHY"], &rows);
     output.line("");
-    let row = |tool: &ListedTool| vec![visible(&tool.name).to_string(), tool.tokens.to_string()];
+    let row = |tool: &ClientToolEntry| vec![visible(&tool.name).to_string(), tool.tokens.to_string()];
     output.table(&["TOOL", "TOKENS"], &shown.tools.iter().map(row).collect::<Vec<_>>());
 }

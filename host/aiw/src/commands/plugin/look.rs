@@ -11,10 +11,10 @@ use aiw_markets::{
 
 use crate::ask::{Person, PluginNotes};
 use crate::cli::{ListArgs, SearchArgs};
-use crate::failure::Failure;
+use crate::failure::CliError;
 use crate::output::{Output, under};
 
-pub(super) async fn search(markets: &Markets, args: SearchArgs, output: &Output) -> Result<(), Failure> {
+pub(super) async fn search(markets: &Markets, args: SearchArgs, output: &Output) -> Result<(), CliError> {
     if !output.is_json() && args.market.is_none() {
         offer_market(markets, &Person::new(output, false), &PluginNotes(output)).await?;
     }
@@ -24,7 +24,7 @@ pub(super) async fn search(markets: &Markets, args: SearchArgs, output: &Output)
     Ok(())
 }
 
-pub(super) fn list(markets: &Markets, args: &ListArgs, has_settings: bool, output: &Output) -> Result<(), Failure> {
+pub(super) fn list(markets: &Markets, args: &ListArgs, has_settings: bool, output: &Output) -> Result<(), CliError> {
     if args.available {
         let query = PluginQuery { market: args.market.clone(), all: args.all, ..PluginQuery::default() };
         show(&markets.search(&query)?, false, output);
@@ -42,8 +42,8 @@ pub(super) fn list(markets: &Markets, args: &ListArgs, has_settings: bool, outpu
     for (id, record) in &installed {
         let found = everything.plugins.iter().find(|found| found.id().as_ref() == Some(id));
         let summary = match found {
-            Some(found) => PluginSummary::of(found),
-            None => PluginSummary::of_installed(id, record, markets.home()),
+            Some(found) => PluginSummary::new(found),
+            None => PluginSummary::from_installed(id, record, markets.home()),
         };
         let disabled = (!record.enabled).then(|| "disabled".to_owned());
         let unset = (!summary.missing_env.is_empty()).then(|| format!("not set: {}", summary.missing_env.join(", ")));
@@ -78,7 +78,7 @@ fn show(result: &SearchResult, searched: bool, output: &Output) {
             Some(problem) => format!("it {problem}"),
             None => found.listed.refused().map(str::to_owned).or(found.listed.description()).unwrap_or_default(),
         };
-        rows.push(vec![format!("{mark} {}", found.shown_id()), kind, aiw_core::one_line(&text, 90)]);
+        rows.push(vec![format!("{mark} {}", found.display_id()), kind, aiw_core::one_line(&text, 90)]);
     }
     output.table(&["  PLUGIN", "BRINGS", "DESCRIPTION"], &rows);
     if result.plugins.is_empty() {
@@ -103,10 +103,10 @@ fn show(result: &SearchResult, searched: bool, output: &Output) {
         output.note(format!("marketplace `{market}` is not fetched yet: `aiw plugin marketplace update {market}`"));
     }
     result.problems.iter().for_each(|problem| output.note(problem));
-    output.answer(SearchSummary::of(result));
+    output.answer(SearchSummary::new(result));
 }
 
-pub(super) async fn info(markets: &Markets, name: &str, output: &Output) -> Result<(), Failure> {
+pub(super) async fn info(markets: &Markets, name: &str, output: &Output) -> Result<(), CliError> {
     let mut found = match markets.find(name) {
         Ok(found) => found,
         // What is installed can be shown without its marketplace.
@@ -116,12 +116,12 @@ pub(super) async fn info(markets: &Markets, name: &str, output: &Output) -> Resu
         },
     };
     if found.listed.broken().is_none() && found.listed.refused().is_none() && found.listed.inspection.is_none() {
-        match markets.look_into(&found).await {
+        match markets.inspect(&found).await {
             Ok(inspection) => found.listed.inspection = Some(inspection),
             Err(e) => output.note(format!("not inspected: {e}")),
         }
     }
-    let details = PluginDetails::of(&found);
+    let details = PluginDetails::new(&found);
     let summary = &details.summary;
     output.line(&summary.id);
     if let Some(description) = found.listed.description() {
@@ -142,7 +142,7 @@ pub(super) async fn info(markets: &Markets, name: &str, output: &Output) -> Resu
     if let Some(problem) = &summary.broken {
         output.line(format!("  broken: {problem}"));
     }
-    if let Some(brings) = summary.brings.as_ref().filter(|brings| !brings.is_empty()) {
+    if let Some(brings) = summary.contents.as_ref().filter(|brings| !brings.is_empty()) {
         output.line(format!("  brings: {}", brings.join(", ")));
     }
     if let Some(commit) = &details.commit {
@@ -156,7 +156,7 @@ pub(super) async fn info(markets: &Markets, name: &str, output: &Output) -> Resu
             output.line(format!("    reads {}", server.reads.join(", ")));
         }
     }
-    details.left_out.iter().for_each(|line| output.line(format!("  {line}")));
+    details.skipped.iter().for_each(|line| output.line(format!("  {line}")));
     if let Some(record) = &found.installed {
         output.line(installed_line(record));
     }
@@ -172,14 +172,14 @@ fn installed_line(record: &InstalledPlugin) -> String {
     format!("  {state}: {} since {}, as {}", short(&record.version), record.installed_at, keys(record))
 }
 
-fn info_installed(markets: &Markets, id: &PluginId, output: &Output) -> Result<(), Failure> {
+fn info_installed(markets: &Markets, id: &PluginId, output: &Output) -> Result<(), CliError> {
     let record = markets.installed()?.into_iter().find(|(known, _)| known == id).map(|(_, record)| record);
-    let record = record.ok_or_else(|| Failure::from(MarketError::NotInstalled { name: id.to_string() }))?;
+    let record = record.ok_or_else(|| CliError::from(MarketError::NotInstalled { name: id.to_string() }))?;
     output.line(id.to_string());
     output.line("  its marketplace no longer lists it");
     output.line(installed_line(&record));
-    let missing = Missing::of(&record, &BTreeMap::new(), markets.home());
+    let missing = Missing::collect(&record, &BTreeMap::new(), markets.home());
     missing.iter().for_each(|missing| output.line(format!("  {}", missing.advice(id))));
-    output.answer(under("plugin", PluginSummary::of_installed(id, &record, markets.home())));
+    output.answer(under("plugin", PluginSummary::from_installed(id, &record, markets.home())));
     Ok(())
 }

@@ -15,10 +15,10 @@ use rustix::termios::{OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcg
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGWINCH};
 use signal_hook::iterator::Signals;
 
-use super::log::shown;
-use super::opened::looked_after;
+use super::log::format_entry;
+use super::opened::open_reconciled;
 use crate::cli::process::{AttachArgs, DetachKey};
-use crate::failure::Failure;
+use crate::failure::CliError;
 use crate::output::Output;
 use crate::{output, terminal};
 
@@ -26,34 +26,35 @@ use crate::{output, terminal};
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// How often it is checked whether the process has ended, if nothing tells: each so many looks.
-const LOOKS: u32 = 10;
+const EXIT_CHECK_POLL_COUNT: u32 = 10;
 
 /// How long a terminal that nobody reads may keep what was already on its way to it.
-const GRACE: Duration = Duration::from_secs(1);
+const EXIT_GRACE_PERIOD: Duration = Duration::from_secs(1);
 
 /// The lines and columns of a screen that is drawn again. One of 65,535 each would take all memory, and the emulator panics
 /// where a text wraps in a single line or a wide character in a single column.
-const DRAWN: RangeInclusive<u16> = 2..=1000;
+const TERMINAL_SIZE_RANGE: RangeInclusive<u16> = 2..=1000;
 
 /// So many pieces of what is typed wait for a process that doesn't read.
-const TYPED: usize = 64;
+const MAX_QUEUED_INPUTS: usize = 64;
 
 /// Ends what a program may have switched on: the alternate screen, a hidden cursor, a scroll region, colours, reports of
 /// the mouse and of focus, bracketed paste, application keys, and the two ways of reporting keys in full.
-const RESET: &[u8] = b"\x1b[?1049l\x1b[?25h\x1b[r\x1b[0m\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1004l\x1b[?1006l\
+const TERMINAL_RESET_SEQUENCE: &[u8] =
+    b"\x1b[?1049l\x1b[?25h\x1b[r\x1b[0m\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1004l\x1b[?1006l\
     \x1b[?2004l\x1b[?1l\x1b>\x1b[<u\x1b[>4;0m";
 
 /// `aiw process attach`
-pub fn attach(args: &AttachArgs, home: &Home, output: &Output) -> Result<(), Failure> {
+pub fn attach(args: &AttachArgs, home: &Home, output: &Output) -> Result<(), CliError> {
     if output.is_json() {
         let hint = format!("`aiw logs --json {}` prints what it has written", args.id);
-        return Err(Failure::new(ErrorKind::Usage, "`aiw process attach` has no JSON output").with_hint(hint));
+        return Err(CliError::new(ErrorKind::Usage, "`aiw process attach` has no JSON output").with_hint(hint));
     }
     if !(io::stdin().is_terminal() && io::stdout().is_terminal()) {
         let hint = format!("`aiw logs -f {0}` shows what it writes, `aiw process input {0}` writes to it", args.id);
-        return Err(Failure::user("`aiw process attach` needs a terminal").with_hint(hint));
+        return Err(CliError::user("`aiw process attach` needs a terminal").with_hint(hint));
     }
-    let manager = looked_after(home)?;
+    let manager = open_reconciled(home)?;
     let AttachedProcess { connection, terminal: size, output: written } = manager.attach(&args.id, args.read_only)?;
     let connection = connection.map(Arc::new);
     let what = match connection {
@@ -81,20 +82,20 @@ pub fn attach(args: &AttachArgs, home: &Home, output: &Output) -> Result<(), Fai
     };
     drop(modes);
     match left.signal() {
-        Some(signal) => return Err(Failure::interrupted(u8::try_from(128 + signal).unwrap_or(1))),
-        None if left.has_left() => terminal::tell(&format!("`{}` runs on", args.id)),
+        Some(signal) => return Err(CliError::interrupted(u8::try_from(128 + signal).unwrap_or(1))),
+        None if left.has_left() => terminal::print_prompt_line(&format!("`{}` runs on", args.id)),
         None => {
             shown?;
             let status = manager.get(&args.id)?;
             let why = status.reason().map(|why| format!(": {why}")).unwrap_or_default();
-            terminal::tell(&format!("`{}` is {}{why}", args.id, status.state));
+            terminal::print_prompt_line(&format!("`{}` is {}{why}", args.id, status.state));
         }
     }
     Ok(())
 }
 
-fn failed(error: &io::Error) -> Failure {
-    Failure::user(format!("the terminal can't be used: {error}"))
+fn failed(error: &io::Error) -> CliError {
+    CliError::user(format!("the terminal can't be used: {error}"))
 }
 
 /// Whether the user has left, and by which signal.
@@ -112,7 +113,7 @@ impl UserLeft {
     /// Leaves. Where the terminal takes nothing more, its modes come back and the program ends all the same.
     fn leave(&self, how: i32) {
         let _ = self.how.compare_exchange(0, how, Ordering::SeqCst, Ordering::SeqCst);
-        thread::sleep(GRACE);
+        thread::sleep(EXIT_GRACE_PERIOD);
         if let Some(modes) = self.modes.get() {
             let _ = tcsetattr(io::stdin(), OptionalActions::Now, modes);
         }
@@ -154,7 +155,7 @@ impl Drop for Modes {
             let mut stdout = io::stdout().lock();
             // The cursor may be anywhere now, and what follows belongs below what was written.
             let _ = stdout
-                .write_all(RESET)
+                .write_all(TERMINAL_RESET_SEQUENCE)
                 .and_then(|()| stdout.write_all(b"\x1b[999;1H\r\n"))
                 .and_then(|()| stdout.flush());
         }
@@ -191,7 +192,7 @@ fn hear(connection: Option<Arc<Attachment>>, left: Arc<UserLeft>) -> io::Result<
 /// Reads what is typed, until the key that leaves. A process that doesn't read must not keep that key from being seen.
 fn listen(connection: Option<Arc<Attachment>>, key: Option<DetachKey>, left: Arc<UserLeft>) {
     let typed = connection.map(|connection| {
-        let (typed, receiver) = sync_channel::<Vec<u8>>(TYPED);
+        let (typed, receiver) = sync_channel::<Vec<u8>>(MAX_QUEUED_INPUTS);
         thread::spawn(move || receiver.iter().take_while(|bytes| connection.write(bytes).is_ok()).count());
         typed
     });
@@ -229,7 +230,7 @@ fn show(
     mut written: aiw_processes::Follow,
     left: &UserLeft,
     mut print: impl FnMut(&mut io::StdoutLock<'_>, &[LogEntry]) -> io::Result<()>,
-) -> Result<(), Failure> {
+) -> Result<(), CliError> {
     let mut print = |entries: &[LogEntry]| {
         let mut stdout = io::stdout().lock();
         print(&mut stdout, entries).and_then(|()| stdout.flush()).map_err(|e| failed(&e))
@@ -238,10 +239,10 @@ fn show(
     while !left.has_left() {
         let entries = written.next(POLL_INTERVAL).map_err(aiw_processes::ProcessError::from)?;
         // A line of aiw's own says an end.
-        looks = if entries.iter().any(|entry| entry.stream == Stream::Aiw) { LOOKS } else { looks + 1 };
+        looks = if entries.iter().any(|entry| entry.stream == Stream::Aiw) { EXIT_CHECK_POLL_COUNT } else { looks + 1 };
         if !entries.is_empty() {
             print(&entries)?;
-        } else if looks >= LOOKS && std::mem::take(&mut looks) > 0 && !manager.is_alive(id) {
+        } else if looks >= EXIT_CHECK_POLL_COUNT && std::mem::take(&mut looks) > 0 && !manager.is_alive(id) {
             // What it wrote last may have come after the last look.
             let last = written.next(Duration::ZERO).map_err(aiw_processes::ProcessError::from)?;
             return print(&[last, written.rest()].concat());
@@ -250,10 +251,10 @@ fn show(
     Ok(())
 }
 
-fn show_log(manager: &Manager, id: &str, written: aiw_processes::Follow, left: &UserLeft) -> Result<(), Failure> {
+fn show_log(manager: &Manager, id: &str, written: aiw_processes::Follow, left: &UserLeft) -> Result<(), CliError> {
     let is_coloured = output::color_on(&io::stdout());
     show(manager, id, written, left, |stdout, entries| {
-        entries.iter().try_for_each(|entry| stdout.write_all(shown(entry, is_coloured).as_bytes()))
+        entries.iter().try_for_each(|entry| stdout.write_all(format_entry(entry, is_coloured).as_bytes()))
     })
 }
 
@@ -264,7 +265,7 @@ fn show_terminal(
     size: Terminal,
     said: &str,
     left: &UserLeft,
-) -> Result<(), Failure> {
+) -> Result<(), CliError> {
     // What is there already is drawn as the last screen of it.
     let before = written.next(Duration::ZERO).map_err(aiw_processes::ProcessError::from)?;
     let mut stdout = io::stdout().lock();
@@ -273,7 +274,7 @@ fn show_terminal(
     show(manager, id, written, left, |stdout, entries| {
         entries.iter().try_for_each(|entry| match entry.stream {
             // The next life begins with a terminal that no program has changed.
-            Stream::Aiw if begins(entry) => stdout.write_all(RESET),
+            Stream::Aiw if begins(entry) => stdout.write_all(TERMINAL_RESET_SEQUENCE),
             Stream::Aiw => Ok(()),
             _ => stdout.write_all(&raw(entry)),
         })
@@ -299,7 +300,7 @@ fn last_screen(entries: &[LogEntry], size: Terminal, said: &str) -> Vec<u8> {
     let output = entries[life..].iter().filter(|entry| entry.stream != Stream::Aiw);
     let bytes: Vec<u8> = output.flat_map(raw).collect();
     let (known, rest) = bytes.split_at(settled(&bytes));
-    let within = |length: u16| length.clamp(*DRAWN.start(), *DRAWN.end());
+    let within = |length: u16| length.clamp(*TERMINAL_SIZE_RANGE.start(), *TERMINAL_SIZE_RANGE.end());
     let mut parser = vt100::Parser::new(within(size.rows), within(size.columns), 0);
     parser.process(known);
     let screen = parser.screen();

@@ -8,34 +8,34 @@ use aiw_app::feed::{Feed, Topic, TopicSubscription, Waker};
 use aiw_processes::{FollowFrom, LogEntry, ProcessLine, ProcessLog, ProcessLogs, Stream};
 use clap::builder::styling::{AnsiColor, Style};
 
-use super::opened::looked_after;
+use super::opened::open_reconciled;
 use crate::cli::task::LogArgs;
-use crate::failure::Failure;
+use crate::failure::CliError;
 use crate::output::{self, Output};
 use crate::runtime::Signals;
 
 /// The colours of names.
-const COLOURS: [AnsiColor; 6] =
+const NAME_COLORS: [AnsiColor; 6] =
     [AnsiColor::Cyan, AnsiColor::Yellow, AnsiColor::Green, AnsiColor::Magenta, AnsiColor::Blue, AnsiColor::BrightCyan];
 
 /// Returns a line behind the name of the `n`th process. No program can write in the place of the mark between them.
 pub(super) fn named(ids: &[String], n: usize, entry: &LogEntry, is_coloured: bool) -> String {
     let (on, off) = match is_coloured {
-        true => (COLOURS[n % COLOURS.len()].on_default().render().to_string(), "\u{1b}[0m"),
+        true => (NAME_COLORS[n % NAME_COLORS.len()].on_default().render().to_string(), "\u{1b}[0m"),
         false => (String::new(), ""),
     };
     let mark = if entry.stream == Stream::Aiw { "·" } else { "│" };
     let width = ids.iter().map(String::len).max().unwrap_or_default();
-    format!("{on}{:width$} {mark}{off} {}\n", ids[n], entry.shown(is_coloured))
+    format!("{on}{:width$} {mark}{off} {}\n", ids[n], entry.for_terminal(is_coloured))
 }
 
 /// Returns a line of a single process.
-pub(super) fn shown(entry: &LogEntry, is_coloured: bool) -> String {
+pub(super) fn format_entry(entry: &LogEntry, is_coloured: bool) -> String {
     let dim = Style::new().dimmed();
     match entry.stream {
-        Stream::Aiw if is_coloured => format!("{dim}· {}{dim:#}\n", entry.shown(true)),
-        Stream::Aiw => format!("· {}\n", entry.shown(false)),
-        _ => format!("{}\n", entry.shown(is_coloured)),
+        Stream::Aiw if is_coloured => format!("{dim}· {}{dim:#}\n", entry.for_terminal(true)),
+        Stream::Aiw => format!("· {}\n", entry.for_terminal(false)),
+        _ => format!("{}\n", entry.for_terminal(is_coloured)),
     }
 }
 
@@ -55,7 +55,7 @@ impl Printer<'_> {
             if self.lines.len() == MAX_LINES {
                 self.lines.pop_front();
             }
-            self.lines.push_back(ProcessLine::of(&self.ids[n], entry));
+            self.lines.push_back(ProcessLine::new(&self.ids[n], entry));
             return Ok(());
         }
         let is_coloured = output::color_on(&io::stdout());
@@ -64,14 +64,14 @@ impl Printer<'_> {
             (true, Stream::Aiw) => Ok(()),
             (true, _) => stdout.write_all(&entry.bytes).and_then(|()| stdout.write_all(b"\n")),
             (false, _) if self.ids.len() > 1 => write!(stdout, "{}", named(&self.ids, n, entry, is_coloured)),
-            (false, _) => write!(stdout, "{}", shown(entry, is_coloured)),
+            (false, _) => write!(stdout, "{}", format_entry(entry, is_coloured)),
         }
     }
 }
 
 /// `aiw logs` of processes
-pub fn logs(args: &LogArgs, home: &Home, output: &Output) -> Result<(), Failure> {
-    let manager = looked_after(home)?;
+pub fn logs(args: &LogArgs, home: &Home, output: &Output) -> Result<(), CliError> {
+    let manager = open_reconciled(home)?;
     let from = match (args.tail, args.since) {
         (Some(lines), _) => FollowFrom::Tail(lines),
         (None, Some(since)) => FollowFrom::Since(since),
@@ -115,8 +115,8 @@ pub fn logs(args: &LogArgs, home: &Home, output: &Output) -> Result<(), Failure>
 }
 
 /// Subscribes to new lines and to the ends of these processes.
-fn followed(home: &Home, logs: &ProcessLogs) -> Result<TopicSubscription, Failure> {
-    let changes = Feed::of(home).changes(&[Topic::Processes])?;
+fn followed(home: &Home, logs: &ProcessLogs) -> Result<TopicSubscription, CliError> {
+    let changes = Feed::open(home).changes(&[Topic::Processes])?;
     logs.directories().for_each(|directory| changes.follow_directory(directory));
     Ok(changes)
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aiw_core::{ErrorKind, Unasked, did_you_mean, one_line};
+use aiw_core::{ErrorKind, NonInteractive, did_you_mean, one_line};
 use aiw_home::Home;
 use aiw_processes::{
     AddedProcess, Author, DefineRequest, ExportForm, ExportRequest, MAX_INPUT, Manager, ProcessError, ProcessSummaries,
@@ -15,15 +15,15 @@ use aiw_processes::{
 };
 use clap::builder::styling::{AnsiColor, Style};
 
-use self::opened::looked_after;
-use self::started::told;
+use self::opened::open_reconciled;
+use self::started::report;
 use crate::ask::Person;
 use crate::cli::process::{
-    AtBootCommand, ExecArgs, ExportProcessesArgs, InputArgs, NewProcessArgs, ProcessCommand, PsArgs, StartArgs,
+    AutostartCommand, ExecArgs, ExportProcessesArgs, InputArgs, NewProcessArgs, ProcessCommand, PsArgs, StartArgs,
 };
 use crate::commands::each::{CommandFailures, FailedName};
 use crate::editor::Editor;
-use crate::failure::Failure;
+use crate::failure::CliError;
 use crate::output::Output;
 use crate::runtime::{self, Signals};
 use crate::terminal;
@@ -42,20 +42,20 @@ pub use log::logs;
 pub use opened::manager;
 pub use up::up;
 
-pub fn run(command: &ProcessCommand, home: &Home, output: &Output) -> Result<(), Failure> {
+pub fn run(command: &ProcessCommand, home: &Home, output: &Output) -> Result<(), CliError> {
     match command {
         ProcessCommand::Add(args) => add(args, home, output),
         ProcessCommand::Edit => edit(home, output),
         ProcessCommand::Export(args) => export(args, home, output),
         ProcessCommand::Snapshot(command) => snapshot::run(command, home, output),
-        ProcessCommand::Rm(args) => {
-            output.answer(looked_after(home)?.remove(&args.ids, Author::User, output)?);
+        ProcessCommand::Remove(args) => {
+            output.answer(open_reconciled(home)?.remove(&args.ids, Author::User, output)?);
             Ok(())
         }
         ProcessCommand::Start(args) => start(args, home, output),
         ProcessCommand::Exec(args) => exec(args, home, output),
         ProcessCommand::Signal(args) => {
-            output.answer(looked_after(home)?.signal_each(&args.ids, &args.signal, output)?);
+            output.answer(open_reconciled(home)?.signal_each(&args.ids, &args.signal, output)?);
             Ok(())
         }
         ProcessCommand::Input(args) => input(args, home, output),
@@ -69,7 +69,7 @@ pub fn run(command: &ProcessCommand, home: &Home, output: &Output) -> Result<(),
             output.answer(graph);
             Ok(())
         }
-        ProcessCommand::AtBoot(command) => at_boot(command, home, output),
+        ProcessCommand::Autostart(command) => autostart(command, home, output),
         ProcessCommand::Attach(args) => attach(args, home, output),
         ProcessCommand::Suggest(args) => suggest::suggest(args, home, output),
     }
@@ -87,17 +87,17 @@ pub fn is_process(home: &Home, word: &str) -> bool {
 /// Returns the failure for a word that is neither the id of a process nor of a task. Where the definitions make no sense,
 /// nobody knows whether it is one of a process, and the failure says what is wrong with them. `None` if this project has
 /// no processes.
-pub fn neither(home: &Home, word: &str) -> Option<Failure> {
+pub fn neither(home: &Home, word: &str) -> Option<CliError> {
     let loaded = match manager(home).ok()?.load() {
         Ok(loaded) => loaded,
         Err(error) => return Some(error.into()),
     };
     let meant = did_you_mean(word, loaded.definitions.keys().map(String::as_str), "this project's processes")?;
-    Some(Failure::user(format!("there is no process or task `{}`", one_line(word, 60))).with_hint(meant))
+    Some(CliError::user(format!("there is no process or task `{}`", one_line(word, 60))).with_hint(meant))
 }
 
 /// `aiw ps`
-pub fn ps(args: &PsArgs, home: &Home, output: &Output) -> Result<(), Failure> {
+pub fn ps(args: &PsArgs, home: &Home, output: &Output) -> Result<(), CliError> {
     let manager = manager(home)?;
     aiw_app::usable_settings(manager.home(), output)?;
     let (answer, problem) = manager.ps(args.all, args.stats)?;
@@ -105,7 +105,7 @@ pub fn ps(args: &PsArgs, home: &Home, output: &Output) -> Result<(), Failure> {
         output.line("no processes: `aiw process add ID -- COMMAND` defines one in `.ichimi/processes.kdl`, the project's file for them");
     }
     table(&answer.processes, args, output);
-    output.conclude(answer, problem.map(Failure::from))
+    output.conclude(answer, problem.map(CliError::from))
 }
 
 fn table(processes: &[ProcessSummary], args: &PsArgs, output: &Output) {
@@ -117,13 +117,13 @@ fn table(processes: &[ProcessSummary], args: &PsArgs, output: &Output) {
         ("ID", true, |process| process.id.clone()),
         ("STATE", true, |process| process.state.to_string()),
         ("PID", true, |process| or_dash(process.pid.map(|pid| pid.to_string()))),
-        ("UPTIME", true, |process| or_dash(process.running_since.as_deref().and_then(since_rfc3339).map(took))),
+        ("UPTIME", true, |process| or_dash(process.started_at.as_deref().and_then(since_rfc3339).map(took))),
         ("PORTS", processes.iter().any(|process| !process.ports.is_empty()), |process| {
             process.ports.iter().map(u16::to_string).collect::<Vec<_>>().join(" ")
         }),
         ("RESTARTS", true, |process| process.restarts.to_string()),
-        ("NEXT", processes.iter().any(|process| process.next_start.is_some()), |process| {
-            or_dash(process.next_start.as_deref().and_then(soon))
+        ("NEXT", processes.iter().any(|process| process.next_run_at.is_some()), |process| {
+            or_dash(process.next_run_at.as_deref().and_then(soon))
         }),
         ("MEMORY", args.stats, |process| {
             or_dash(process.usage.as_ref().map(|used| format!("{} MB", used.memory >> 20)))
@@ -170,8 +170,8 @@ pub fn wait(
     timeout: Option<Duration>,
     home: &Home,
     output: &Output,
-) -> Result<(), Failure> {
-    let manager = looked_after(home)?;
+) -> Result<(), CliError> {
+    let manager = open_reconciled(home)?;
     let ids = &manager.named(ids);
     let end = timeout.map(|timeout| Instant::now() + timeout);
     let watch = Arc::new(Watch::new().map_err(ProcessError::from)?);
@@ -181,7 +181,7 @@ pub fn wait(
     for id in ids {
         let WaitedProcess { status, done, .. } = manager.wait(id, what, end, &watch, &|| signals.have_come())?;
         if signals.have_come() {
-            let failure = Failure::new(ErrorKind::Interrupted, "no longer waiting");
+            let failure = CliError::new(ErrorKind::Interrupted, "no longer waiting");
             return Err(failure.with_code(signals.code()).with_hint("the processes keep running"));
         }
         match status.state {
@@ -194,10 +194,10 @@ pub fn wait(
         let word = if is_ready { "ready".into() } else { status.state.to_string() };
         let why = status.reason().map(|why| format!(": {}", one_line(&why, 200))).unwrap_or_default();
         output.line(format!("{id} {word}{why}"));
-        processes.push(ProcessSummary::of(&status));
+        processes.push(ProcessSummary::new(&status));
     }
     let count = ids.len();
-    let problem = |count_of: usize, what: &str| Failure::user(format!("{count_of} of {count} {what}"));
+    let problem = |count_of: usize, what: &str| CliError::user(format!("{count_of} of {count} {what}"));
     let failure = match (failed, idle, left) {
         (0, 0, 0) => None,
         (0, 0, left) => {
@@ -217,22 +217,22 @@ pub fn wait(
 }
 
 /// `aiw process start`
-fn start(args: &StartArgs, home: &Home, output: &Output) -> Result<(), Failure> {
-    let (manager, person) = (looked_after(home)?, Person::new(output, args.yes));
-    told(runtime::blocking()?.block_on(manager.start(&args.ids, &person, output))?, output)
+fn start(args: &StartArgs, home: &Home, output: &Output) -> Result<(), CliError> {
+    let (manager, person) = (open_reconciled(home)?, Person::new(output, args.yes));
+    report(runtime::blocking()?.block_on(manager.start(&args.ids, &person, output))?, output)
 }
 
 /// `aiw restart`
-pub fn restart(args: &StartArgs, home: &Home, output: &Output) -> Result<(), Failure> {
-    let (manager, person) = (looked_after(home)?, Person::new(output, args.yes));
-    told(runtime::blocking()?.block_on(manager.restart(&args.ids, &person, output))?, output)
+pub fn restart(args: &StartArgs, home: &Home, output: &Output) -> Result<(), CliError> {
+    let (manager, person) = (open_reconciled(home)?, Person::new(output, args.yes));
+    report(runtime::blocking()?.block_on(manager.restart(&args.ids, &person, output))?, output)
 }
 
 /// `aiw down`, and `aiw stop` for processes
-pub fn down(ids: &[String], home: &Home, output: &Output) -> Result<(), Failure> {
+pub fn down(ids: &[String], home: &Home, output: &Output) -> Result<(), CliError> {
     let manager = manager(home)?;
     // What can't be started again keeps nothing from being stopped.
-    let _ = manager.look_after();
+    let _ = manager.reconcile();
     let (mut stopped, mut failures) = (Vec::new(), CommandFailures::<FailedName>::default());
     for (id, result) in manager.down(ids)? {
         match result {
@@ -251,34 +251,34 @@ pub fn down(ids: &[String], home: &Home, output: &Output) -> Result<(), Failure>
 }
 
 /// `aiw process exec`
-fn exec(args: &ExecArgs, home: &Home, output: &Output) -> Result<(), Failure> {
+fn exec(args: &ExecArgs, home: &Home, output: &Output) -> Result<(), CliError> {
     if output.is_json() {
-        let failure = Failure::new(ErrorKind::Usage, "`aiw process exec` has no JSON output");
+        let failure = CliError::new(ErrorKind::Usage, "`aiw process exec` has no JSON output");
         return Err(failure.with_hint("leave out `--json`: standard output is that of the command"));
     }
-    let manager = looked_after(home)?;
-    let (program, rest) = args.command.split_first().ok_or_else(|| Failure::user("no command was given"))?;
-    let (cwd, variables) = manager.surroundings(&args.id)?;
+    let manager = open_reconciled(home)?;
+    let (program, rest) = args.command.split_first().ok_or_else(|| CliError::user("no command was given"))?;
+    let (cwd, variables) = manager.context(&args.id)?;
     let status = Command::new(program)
         .args(rest)
         .env_clear()
         .envs(variables)
         .current_dir(cwd)
         .status()
-        .map_err(|e| Failure::user(format!("cannot start `{}`: {e}", Path::new(program).display())))?;
+        .map_err(|e| CliError::user(format!("cannot start `{}`: {e}", Path::new(program).display())))?;
     match status.code() {
         Some(0) => Ok(()),
         code => {
             let code =
                 code.or_else(|| Some(128 + status.signal()?)).and_then(|code| u8::try_from(code).ok()).unwrap_or(1);
-            Err(Failure::user(format!("`{}` ended with {status}", Path::new(program).display())).with_code(code))
+            Err(CliError::user(format!("`{}` ended with {status}", Path::new(program).display())).with_code(code))
         }
     }
 }
 
 /// `aiw process input`
-fn input(args: &InputArgs, home: &Home, output: &Output) -> Result<(), Failure> {
-    let manager = looked_after(home)?;
+fn input(args: &InputArgs, home: &Home, output: &Output) -> Result<(), CliError> {
+    let manager = open_reconciled(home)?;
     let bytes = match &args.line {
         Some(line) => format!("{line}\n").into_bytes(),
         None => super::given(Path::new("-"), MAX_INPUT as u64)?,
@@ -288,7 +288,7 @@ fn input(args: &InputArgs, home: &Home, output: &Output) -> Result<(), Failure> 
 }
 
 /// `aiw process add`
-fn add(args: &NewProcessArgs, home: &Home, output: &Output) -> Result<(), Failure> {
+fn add(args: &NewProcessArgs, home: &Home, output: &Output) -> Result<(), CliError> {
     let manager = manager(home)?;
     aiw_app::usable_settings(manager.home(), output)?;
     if let Some(template) = &args.template {
@@ -318,7 +318,7 @@ fn add(args: &NewProcessArgs, home: &Home, output: &Output) -> Result<(), Failur
 
 /// Says what was added.
 fn added(manager: &Manager, answer: AddedProcess, output: &Output) {
-    let (id, file) = (&answer.added, manager.project().shown_file());
+    let (id, file) = (&answer.added, manager.project().display_file());
     output.line(format!("Added `{id}` to `{file}`, which defines this project's processes"));
     for secret in &answer.secrets {
         output.line(format!("  a key of it is in the vault: `{secret}`"));
@@ -333,7 +333,7 @@ fn from_template(
     template: Option<&str>,
     args: &NewProcessArgs,
     output: &Output,
-) -> Result<(), Failure> {
+) -> Result<(), CliError> {
     let Some(template) = template else {
         let answer = manager.templates(args.cwd.as_deref())?;
         let values = |template: &ProcessTemplate| {
@@ -366,18 +366,18 @@ fn from_template(
 }
 
 /// `aiw process add --from`
-fn bring(manager: &Manager, args: &NewProcessArgs, home: &Home, output: &Output) -> Result<(), Failure> {
+fn bring(manager: &Manager, args: &NewProcessArgs, home: &Home, output: &Output) -> Result<(), CliError> {
     let path = aiw_app::directory(home)?.join(args.from.as_deref().unwrap_or(Path::new("")));
-    let answer = runtime::blocking()?.block_on(manager.bring(&path, &Person::new(output, args.yes)))?;
-    let file = manager.project().shown_file();
+    let answer = runtime::blocking()?.block_on(manager.import_foreign(&path, &Person::new(output, args.yes)))?;
+    let file = manager.project().display_file();
     output.line(format!("Added {} to `{file}`; `aiw up` starts them", answer.added.join(", ")));
     output.answer(answer);
     Ok(())
 }
 
 /// `aiw process export`
-fn export(args: &ExportProcessesArgs, home: &Home, output: &Output) -> Result<(), Failure> {
-    let file = args.file.as_ref().map(|file| Ok::<_, Failure>(aiw_app::directory(home)?.join(file))).transpose()?;
+fn export(args: &ExportProcessesArgs, home: &Home, output: &Output) -> Result<(), CliError> {
+    let file = args.file.as_ref().map(|file| Ok::<_, CliError>(aiw_app::directory(home)?.join(file))).transpose()?;
     let is_yaml =
         file.as_ref().and_then(|file| file.extension()).is_some_and(|ending| ending == "yaml" || ending == "yml");
     let named = if is_yaml { ExportForm::Yaml } else { ExportForm::Kdl };
@@ -392,17 +392,17 @@ fn export(args: &ExportProcessesArgs, home: &Home, output: &Output) -> Result<()
     Ok(())
 }
 
-/// `aiw process at-boot`
-fn at_boot(command: &AtBootCommand, home: &Home, output: &Output) -> Result<(), Failure> {
+/// `aiw process autostart`
+fn autostart(command: &AutostartCommand, home: &Home, output: &Output) -> Result<(), CliError> {
     let manager = manager(home)?;
     let (answer, next) = match command {
-        AtBootCommand::On { yes } => {
+        AutostartCommand::Enable { yes } => {
             let person = Person::new(output, *yes);
             let answer = runtime::blocking()?.block_on(manager.start_at_boot(&aiw_app::own_path()?, &person))?;
             (answer, "it counts from your next login on; `systemctl --user daemon-reload` makes it known now")
         }
-        AtBootCommand::Off => (manager.leave_boot()?, "what runs goes on; `aiw down` stops it"),
-        AtBootCommand::Status => (manager.at_boot()?, ""),
+        AutostartCommand::Disable => (manager.leave_boot()?, "what runs goes on; `aiw down` stops it"),
+        AutostartCommand::Status => (manager.autostart()?, ""),
     };
     let file = one_line(&answer.file, 1000);
     output.line(match answer.on {
@@ -420,19 +420,19 @@ fn at_boot(command: &AtBootCommand, home: &Home, output: &Output) -> Result<(), 
 }
 
 /// `aiw process edit`
-fn edit(home: &Home, output: &Output) -> Result<(), Failure> {
+fn edit(home: &Home, output: &Output) -> Result<(), CliError> {
     let manager = manager(home)?;
     let open = |copy: &Path| match Editor::find()?.open(copy)? {
         status if status.success() => Ok(()),
-        status => Err(Failure::user(format!("the editor ended with {status}, and nothing was changed"))),
+        status => Err(CliError::user(format!("the editor ended with {status}, and nothing was changed"))),
     };
     let runtime = runtime::blocking()?;
     let answer = match terminal::can_ask() {
         true => runtime.block_on(manager.edit(open, &Person::new(output, false), output))?,
-        false => runtime.block_on(manager.edit(open, &Unasked, output))?,
+        false => runtime.block_on(manager.edit(open, &NonInteractive, output))?,
     };
     let said = if answer.changed { "" } else { ", and you changed nothing" };
-    output.line(format!("`{}` defines {} processes{said}", manager.project().shown_file(), answer.processes));
+    output.line(format!("`{}` defines {} processes{said}", manager.project().display_file(), answer.processes));
     output.answer(answer);
     Ok(())
 }

@@ -4,16 +4,16 @@ use aiw_app::{directory, own_executable};
 use aiw_home::Home;
 use aiw_processes::Manager;
 
-use crate::failure::Failure;
+use crate::failure::CliError;
 
 /// The processes of the project that the current directory belongs to.
-pub fn manager(home: &Home) -> Result<Manager, Failure> {
-    Ok(Manager::of(home, directory(home)?)?.with_executable(own_executable()?))
+pub fn manager(home: &Home) -> Result<Manager, CliError> {
+    Ok(Manager::open_in(home, directory(home)?)?.with_executable(own_executable()?))
 }
 
 /// The project's processes, after what dead shims left behind was ended, or started again.
-pub(super) fn looked_after(home: &Home) -> Result<Manager, Failure> {
+pub(super) fn open_reconciled(home: &Home) -> Result<Manager, CliError> {
     let manager = manager(home)?;
-    manager.look_after()?;
+    manager.reconcile()?;
     Ok(manager)
 }

@@ -4,16 +4,16 @@ use aiw_core::{SnapshotName, one_line};
 use aiw_home::Home;
 use aiw_processes::{ProcessSummaries, SnapshotSummary};
 
-use super::opened::{looked_after, manager};
-use super::started::told;
+use super::opened::{manager, open_reconciled};
+use super::started::report;
 use crate::ask::Person;
 use crate::cli::process::{RestoreSnapshotArgs, SnapshotCommand};
 use crate::commands::each::remove_files;
-use crate::failure::Failure;
+use crate::failure::CliError;
 use crate::output::Output;
 use crate::runtime;
 
-pub fn run(command: &SnapshotCommand, home: &Home, output: &Output) -> Result<(), Failure> {
+pub fn run(command: &SnapshotCommand, home: &Home, output: &Output) -> Result<(), CliError> {
     match command {
         SnapshotCommand::Save(args) => {
             let saved = manager(home)?.save_snapshot(&name(&args.name)?, args.force)?;
@@ -47,11 +47,11 @@ pub fn run(command: &SnapshotCommand, home: &Home, output: &Output) -> Result<()
     Ok(())
 }
 
-fn name(text: &str) -> Result<SnapshotName, Failure> {
-    text.parse().map_err(|e: aiw_core::InvalidName| Failure::user(e.to_string()))
+fn name(text: &str) -> Result<SnapshotName, CliError> {
+    text.parse().map_err(|e: aiw_core::InvalidName| CliError::user(e.to_string()))
 }
 
-fn list(all: bool, home: &Home, output: &Output) -> Result<(), Failure> {
+fn list(all: bool, home: &Home, output: &Output) -> Result<(), CliError> {
     let list = manager(home)?.snapshots(all)?;
     if list.snapshots.is_empty() {
         output.line("no snapshots: `aiw process snapshot save NAME` makes one");
@@ -76,13 +76,13 @@ fn list(all: bool, home: &Home, output: &Output) -> Result<(), Failure> {
     Ok(())
 }
 
-fn restore(args: &RestoreSnapshotArgs, home: &Home, output: &Output) -> Result<(), Failure> {
-    let (manager, person) = (looked_after(home)?, Person::new(output, args.yes));
+fn restore(args: &RestoreSnapshotArgs, home: &Home, output: &Output) -> Result<(), CliError> {
+    let (manager, person) = (open_reconciled(home)?, Person::new(output, args.yes));
     let results = runtime::blocking()?.block_on(manager.restore(&name(&args.name)?, &person, output))?;
     if results.is_empty() {
         output.line("nothing was to be started");
         output.answer(ProcessSummaries::default());
         return Ok(());
     }
-    told(results, output)
+    report(results, output)
 }

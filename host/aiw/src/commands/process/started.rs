@@ -4,17 +4,17 @@ use aiw_app::phrases;
 use aiw_processes::{ProcessSummaries, ProcessSummary, StartResults, Started};
 
 use crate::commands::each::{CommandFailures, FailedName};
-use crate::failure::Failure;
+use crate::failure::CliError;
 use crate::output::Output;
 
 /// Says what was started.
-pub(super) fn told(results: StartResults, output: &Output) -> Result<(), Failure> {
+pub(super) fn report(results: StartResults, output: &Output) -> Result<(), CliError> {
     let (started, failures) = sorted(results, output);
     started.iter().for_each(|one| output.line(phrases::started(one)));
     if started.is_empty() && failures.first.is_none() {
         output.line("nothing starts by itself: `aiw process start ID` starts a process");
     }
-    let processes = started.iter().map(|started| ProcessSummary::of(&started.status)).collect();
+    let processes = started.iter().map(|started| ProcessSummary::new(&started.status)).collect();
     output.conclude(ProcessSummaries { processes }, failures.first)
 }
 

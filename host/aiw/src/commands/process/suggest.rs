@@ -1,24 +1,24 @@
 //! `aiw process suggest`: what is usually started, and what that adds to the project's file.
 
-use aiw_core::{ErrorKind, Unasked};
+use aiw_core::{ErrorKind, NonInteractive};
 use aiw_home::Home;
 use aiw_processes::{HabitSuggestion, Manager};
 
 use super::opened::manager;
 use crate::ask::Person;
 use crate::cli::process::{SuggestArgs, SuggestCommand};
-use crate::failure::Failure;
+use crate::failure::CliError;
 use crate::output::Output;
 use crate::{runtime, terminal};
 
 /// So many of the events behind a suggestion are printed.
-const EVENTS: usize = 3;
+const MAX_SHOWN_EVENTS: usize = 3;
 
 /// `aiw process suggest`
-pub fn suggest(args: &SuggestArgs, home: &Home, output: &Output) -> Result<(), Failure> {
+pub fn suggest(args: &SuggestArgs, home: &Home, output: &Output) -> Result<(), CliError> {
     if args.answer.is_some() && args.after.is_some() {
         let problem = "`--after` goes with `aiw process suggest` alone";
-        return Err(Failure::new(ErrorKind::Usage, problem).with_hint("leave it out"));
+        return Err(CliError::new(ErrorKind::Usage, problem).with_hint("leave it out"));
     }
     let manager = manager(home)?;
     match &args.answer {
@@ -40,18 +40,29 @@ pub fn suggest(args: &SuggestArgs, home: &Home, output: &Output) -> Result<(), F
     }
 }
 
-fn list(manager: &Manager, after: Option<&str>, output: &Output) -> Result<(), Failure> {
+fn list(manager: &Manager, after: Option<&str>, output: &Output) -> Result<(), CliError> {
     let answer = manager.suggestions(after)?;
     if answer.suggestions.is_empty() {
         output.line("no suggestions: they come once you have started processes in the same way several times");
     }
-    for HabitSuggestion { id, habit, strength, times, of, confidence, gains, events, .. } in &answer.suggestions {
+    for HabitSuggestion {
+        id,
+        habit,
+        confidence_level: strength,
+        times,
+        of,
+        confidence,
+        added_line: gains,
+        events,
+        ..
+    } in &answer.suggestions
+    {
         let share = (confidence * 100.0).round();
         output.line(format!("{id}  {strength}: {habit}, {times} of {of} times: at least {share} %"));
         if let Some(gains) = gains {
             output.line(format!("    `aiw process suggest accept {id}` adds to it: {gains}"));
         }
-        let last = events.iter().rev().take(EVENTS);
+        let last = events.iter().rev().take(MAX_SHOWN_EVENTS);
         let last = last.map(|event| match &event.by {
             Some(by) => format!("{} by {by}", event.time),
             None => event.time.clone(),
@@ -62,15 +73,15 @@ fn list(manager: &Manager, after: Option<&str>, output: &Output) -> Result<(), F
     Ok(())
 }
 
-fn accept(manager: &Manager, id: &str, output: &Output) -> Result<(), Failure> {
+fn accept(manager: &Manager, id: &str, output: &Output) -> Result<(), CliError> {
     aiw_app::usable_settings(manager.home(), output)?;
     let runtime = runtime::blocking()?;
     let answer = match terminal::can_ask() {
         true => runtime.block_on(manager.accept_suggestion(id, &Person::new(output, false)))?,
-        false => runtime.block_on(manager.accept_suggestion(id, &Unasked))?,
+        false => runtime.block_on(manager.accept_suggestion(id, &NonInteractive))?,
     };
-    let gains = answer.gains.as_deref().unwrap_or_default();
-    output.line(format!("`{}` of `{}` says now: {gains}", answer.process, manager.project().shown_file()));
+    let gains = answer.added_line.as_deref().unwrap_or_default();
+    output.line(format!("`{}` of `{}` says now: {gains}", answer.process, manager.project().display_file()));
     output.answer(answer);
     Ok(())
 }

@@ -13,12 +13,12 @@ use aiw_processes::{FollowFrom, Loaded, Manager, ProcessError, ProcessLogs, RunS
 use parking_lot::Mutex;
 
 use super::log::named;
-use super::opened::looked_after;
-use super::started::{sorted, told};
+use super::opened::open_reconciled;
+use super::started::{report, sorted};
 use super::wait;
 use crate::ask::Person;
 use crate::cli::process::UpArgs;
-use crate::failure::Failure;
+use crate::failure::CliError;
 use crate::output::{self, Output};
 use crate::runtime::Signals;
 use crate::{runtime, terminal};
@@ -28,8 +28,8 @@ use aiw_app::phrases::soon;
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// `aiw up`
-pub fn up(args: &UpArgs, home: &Home, output: &Output) -> Result<(), Failure> {
-    let manager = looked_after(home)?;
+pub fn up(args: &UpArgs, home: &Home, output: &Output) -> Result<(), CliError> {
+    let manager = open_reconciled(home)?;
     let person = Person::new(output, args.yes);
     let loaded = runtime::blocking()?.block_on(manager.agreed(&args.ids, &person, output))?;
     if args.wait {
@@ -39,10 +39,10 @@ pub fn up(args: &UpArgs, home: &Home, output: &Output) -> Result<(), Failure> {
         return failures.first.map_or(waited, Err);
     }
     if args.detach || output.is_json() {
-        return told(manager.up(&loaded, &args.ids)?, output);
+        return report(manager.up(&loaded, &args.ids)?, output);
     }
     // From here on, Ctrl-C stops what this command starts.
-    let changes = Feed::of(home).changes(&[Topic::Processes])?;
+    let changes = Feed::open(home).changes(&[Topic::Processes])?;
     changes.follow_file(&manager.project().file());
     let waker = changes.waker();
     let signals = Signals::waking(move || waker.wake())?;
@@ -66,10 +66,10 @@ pub fn up(args: &UpArgs, home: &Home, output: &Output) -> Result<(), Failure> {
     let (logs, shown) = (ProcessLogs::default(), Vec::new());
     let (manager, signals) = (&manager, &signals);
     // They are shown once they run, and taken off their times at the end.
-    let waits = |one: &&Started| one.status.next_start.is_some() && !one.status.state.is_alive();
+    let waits = |one: &&Started| one.status.next_run_at.is_some() && !one.status.state.is_alive();
     let scheduled: Vec<String> = started.iter().filter(waits).map(|one| one.status.id.clone()).collect();
     for one in started.iter().filter(waits) {
-        let next = one.status.next_start.as_deref().and_then(soon).unwrap_or_default();
+        let next = one.status.next_run_at.as_deref().and_then(soon).unwrap_or_default();
         output.note(format!("`{}` starts {next}", one.status.id));
     }
     ours.lock().extend(scheduled.iter().cloned());
@@ -81,11 +81,11 @@ pub fn up(args: &UpArgs, home: &Home, output: &Output) -> Result<(), Failure> {
         signals,
         is_coloured,
         logs,
-        shown,
+        processes: shown,
         ours,
         scheduled,
         since,
-        trouble: None,
+        restart_error: None,
         meanwhile,
     };
     started.iter().filter(|one| !waits(one)).try_for_each(|started| view.add(started))?;
@@ -107,7 +107,7 @@ struct View<'a> {
     is_coloured: bool,
     logs: ProcessLogs,
     /// In the order of the logs.
-    shown: Vec<ShownProcess>,
+    processes: Vec<ShownProcess>,
     /// What this command has started, and stops at its end.
     ours: Arc<Mutex<BTreeSet<String>>>,
     /// The processes that start at their times.
@@ -115,18 +115,18 @@ struct View<'a> {
     /// When the command began, in milliseconds since 1970.
     since: u64,
     /// Why what was lost could not be started again.
-    trouble: Option<String>,
+    restart_error: Option<String>,
     /// Topics that changed while processes were being stopped.
     meanwhile: BTreeSet<Topic>,
 }
 
 impl View<'_> {
     /// Shows a process from now on.
-    fn add(&mut self, Started { status, is_new, .. }: &Started) -> Result<(), Failure> {
+    fn add(&mut self, Started { status, is_new, .. }: &Started) -> Result<(), CliError> {
         if *is_new {
             self.ours.lock().insert(status.id.clone());
         }
-        if let Some(known) = self.shown.iter_mut().find(|shown| shown.id == status.id) {
+        if let Some(known) = self.processes.iter_mut().find(|shown| shown.id == status.id) {
             // Its log goes on.
             known.has_ended = false;
         } else if let Ok(log) = self.manager.log(&status.id) {
@@ -135,19 +135,19 @@ impl View<'_> {
             let since = status.record.as_ref().map_or(0, |record| record.started);
             let log = log.follow(FollowFrom::Since(since)).map_err(ProcessError::from)?;
             self.logs.push(status.id.clone(), log);
-            self.shown.push(ShownProcess { id: status.id.clone(), has_ended: false });
+            self.processes.push(ShownProcess { id: status.id.clone(), has_ended: false });
         }
         Ok(())
     }
 
     /// Shows what is written until all have ended, or a signal comes. Then what this command has started is stopped; a
     /// second signal ends it at once.
-    fn run(&mut self, mut loaded: Loaded, ids: &[String]) -> Result<(), Failure> {
+    fn run(&mut self, mut loaded: Loaded, ids: &[String]) -> Result<(), CliError> {
         let mut topics = BTreeSet::from([Topic::Processes, Topic::Files]);
         let (mut is_known, mut looked) = (false, Instant::now());
         while !self.signals.have_come() {
             let wrote = self.print()?;
-            let is_due = self.trouble.is_some() && looked.elapsed() >= Manager::RETRY_DELAY;
+            let is_due = self.restart_error.is_some() && looked.elapsed() >= Manager::RETRY_DELAY;
             if topics.contains(&Topic::Processes) || is_due {
                 (is_known, looked) = (false, Instant::now());
                 self.look_after();
@@ -163,16 +163,16 @@ impl View<'_> {
             if !is_known && !wrote {
                 is_known = true;
                 self.add_scheduled()?;
-                for shown in &mut self.shown {
+                for shown in &mut self.processes {
                     shown.has_ended = !self.manager.is_alive(&shown.id);
                 }
-                if self.scheduled.is_empty() && self.shown.iter().all(|shown| shown.has_ended) {
+                if self.scheduled.is_empty() && self.processes.iter().all(|shown| shown.has_ended) {
                     break;
                 }
             }
             topics = self.changes.wait(match wrote {
                 true => Some(Duration::ZERO),
-                false => self.trouble.is_some().then_some(Manager::RETRY_DELAY),
+                false => self.restart_error.is_some().then_some(Manager::RETRY_DELAY),
             });
         }
         let was_stopped = self.signals.have_come();
@@ -180,7 +180,7 @@ impl View<'_> {
             let ours: Vec<String> = self.ours.lock().iter().cloned().collect();
             if ours.is_empty() {
                 let what = "what ran before goes on: `aiw down` stops it";
-                return Err(Failure::declined(what).with_code(self.signals.code()));
+                return Err(CliError::declined(what).with_code(self.signals.code()));
             }
             self.output.note("stopping: press Ctrl-C again to end them at once");
             self.stop(&ours)?;
@@ -188,14 +188,14 @@ impl View<'_> {
         // What others have started may write for ever.
         let last = Instant::now() + DRAIN_TIMEOUT;
         while self.print()? && (!was_stopped || Instant::now() < last) {}
-        if was_stopped { Err(Failure::declined("stopped").with_code(self.signals.code())) } else { self.ended() }
+        if was_stopped { Err(CliError::declined("stopped").with_code(self.signals.code())) } else { self.ended() }
     }
 
     /// Shows what has been started at its time.
-    fn add_scheduled(&mut self) -> Result<(), Failure> {
+    fn add_scheduled(&mut self) -> Result<(), CliError> {
         for id in self.scheduled.clone() {
             let status = self.manager.get(&id)?;
-            let is_shown = self.shown.iter().any(|shown| shown.id == id);
+            let is_shown = self.processes.iter().any(|shown| shown.id == id);
             let has_run = status.record.as_ref().is_some_and(|record| record.started >= self.since);
             if has_run && !is_shown {
                 self.add(&Started { status, is_new: true, is_outdated: false })?;
@@ -206,11 +206,11 @@ impl View<'_> {
 
     /// Starts again what was lost and is to run always.
     fn look_after(&mut self) {
-        let trouble = self.manager.look_after().err().map(|error| error.to_string());
-        if let Some(new) = trouble.as_ref().filter(|_| trouble != self.trouble) {
+        let trouble = self.manager.reconcile().err().map(|error| error.to_string());
+        if let Some(new) = trouble.as_ref().filter(|_| trouble != self.restart_error) {
             self.output.note(format!("error: {new}"));
         }
-        self.trouble = trouble;
+        self.restart_error = trouble;
     }
 
     /// Prints what is new. Returns whether there was anything.
@@ -226,7 +226,7 @@ impl View<'_> {
     }
 
     /// Follows the project's file: says what has changed in it, and carries that out if the user says so.
-    fn follow_file(&mut self, loaded: &mut Loaded, ids: &[String]) -> Result<(), Failure> {
+    fn follow_file(&mut self, loaded: &mut Loaded, ids: &[String]) -> Result<(), CliError> {
         let (manager, output) = (self.manager, self.output);
         let change = match manager.changed(loaded, ids, &self.logs.ids()) {
             Ok(None) => return Ok(()),
@@ -245,7 +245,7 @@ impl View<'_> {
                 started = manager.carry_out(loaded, change, &person, output, &mut stop) => started,
                 // A signal is a no, and has ended no line.
                 () = async { while !signals.have_come() { waker.woken().await } } => {
-                    terminal::tell("");
+                    terminal::print_prompt_line("");
                     Vec::new()
                 }
             }
@@ -256,9 +256,9 @@ impl View<'_> {
     }
 
     /// Returns the result once all processes have ended.
-    fn ended(&self) -> Result<(), Failure> {
+    fn ended(&self) -> Result<(), CliError> {
         let mut failed = Vec::new();
-        for ShownProcess { id, .. } in &self.shown {
+        for ShownProcess { id, .. } in &self.processes {
             let status = self.manager.get(id)?;
             if status.state == RunState::Failed {
                 failed.push(format!("`{id}` ({})", status.reason().unwrap_or_else(|| "failed".into())));
@@ -266,7 +266,7 @@ impl View<'_> {
         }
         match failed.is_empty() {
             true => Ok(()),
-            false => Err(Failure::user(format!("failed: {}", one_line(&failed.join(", "), 1000))).with_code(1)),
+            false => Err(CliError::user(format!("failed: {}", one_line(&failed.join(", "), 1000))).with_code(1)),
         }
     }
 

@@ -4,11 +4,11 @@ use aiw_core::one_line;
 use aiw_core::provider::{KeyState, Model};
 use aiw_home::SecretRef;
 use aiw_providers::{
-    AddedProvider, PresetSummary, ProviderDetails, ProviderHealth, ProviderSummary, Providers, RemovedProvider,
-    RenamedProvider, SecretState, ShownVariable, Tested,
+    AddedProvider, PresetSummary, ProviderDetails, ProviderHealth, ProviderSummary, Providers, RedactedVariable,
+    RemovedProvider, RenamedProvider, SecretState, Tested,
 };
 
-use crate::failure::Failure;
+use crate::failure::CliError;
 use crate::output::{Output, under};
 use aiw_app::phrases::{ago, since_rfc3339};
 
@@ -23,7 +23,7 @@ fn used_by(direct: &[aiw_core::CliKind], gateway: &[aiw_core::CliKind], separato
 }
 
 /// The meaning of the star.
-const STAR: &str = "* through aiw's gateway, which translates";
+const GATEWAY_FOOTNOTE: &str = "* through aiw's gateway, which translates";
 
 pub fn added(added: &AddedProvider, output: &Output) {
     added.notes.iter().for_each(|note| output.note(note));
@@ -35,7 +35,7 @@ pub fn added(added: &AddedProvider, output: &Output) {
         used_by(&provider.clis, &provider.gateway, ", ")
     ));
     if !provider.gateway.is_empty() {
-        output.line(format!("  {STAR}"));
+        output.line(format!("  {GATEWAY_FOOTNOTE}"));
     }
     for (family, url) in &provider.base_urls {
         output.line(format!("  {family}: {url}"));
@@ -59,7 +59,7 @@ pub fn renamed(renamed: &RenamedProvider, output: &Output) {
     output.answer(renamed);
 }
 
-pub async fn list(providers: &Providers, output: &Output) -> Result<(), Failure> {
+pub async fn list(providers: &Providers, output: &Output) -> Result<(), CliError> {
     let (summaries, problems) = providers.list().await?;
     problems.iter().for_each(|problem| output.note(problem));
     let is_checked = summaries.iter().any(|provider| provider.health.is_some());
@@ -82,7 +82,7 @@ pub async fn list(providers: &Providers, output: &Output) -> Result<(), Failure>
     };
     output.table(headers, &summaries.iter().map(row).collect::<Vec<_>>());
     if summaries.iter().any(|provider| !provider.gateway.is_empty()) {
-        output.note(STAR);
+        output.note(GATEWAY_FOOTNOTE);
     }
     if summaries.is_empty() {
         output.line("no providers: `aiw provider add NAME` adds one");
@@ -133,12 +133,12 @@ pub fn show(provider: &ProviderDetails, output: &Output) {
     }
     output.line(format!("  for: {}", used_by(&summary.clis, &summary.gateway, ", ")));
     if !summary.gateway.is_empty() {
-        output.line(format!("  {STAR}"));
+        output.line(format!("  {GATEWAY_FOOTNOTE}"));
     }
     for (of, model) in &provider.models {
         output.line(format!("  model for {of}: {model}"));
     }
-    if provider.keeps_key {
+    if provider.via_gateway {
         output.line("  key: stays in aiw's gateway");
     }
     for (word, value) in [("model", &provider.model), ("scenario", &provider.scenario)] {
@@ -154,24 +154,24 @@ pub fn show(provider: &ProviderDetails, output: &Output) {
     }
     for (name, value) in &provider.variables {
         output.line(match value {
-            ShownVariable::LooksSecret => format!(
+            RedactedVariable::LooksSecret => format!(
                 "  sets {name} to a value that looks like a secret; keep it with `aiw secret set NAME` and write `{{\"secret\": NAME}}`"
             ),
-            ShownVariable::Plain(text) => format!("  sets {name}={text}"),
-            ShownVariable::Reference(secret) => format!("  sets {name} to {}", reference(secret)),
+            RedactedVariable::Plain(text) => format!("  sets {name}={text}"),
+            RedactedVariable::Reference(secret) => format!("  sets {name} to {}", reference(secret)),
         });
     }
     for (name, value) in &provider.header_values {
         output.line(match value {
-            ShownVariable::LooksSecret => format!(
+            RedactedVariable::LooksSecret => format!(
                 "  sends {name} with a value that looks like a secret; keep it with `aiw secret set NAME` and write `{{\"secret\": NAME}}`"
             ),
-            ShownVariable::Plain(text) => format!("  sends {name}: {text}"),
-            ShownVariable::Reference(secret) => format!("  sends {name} with {}", reference(secret)),
+            RedactedVariable::Plain(text) => format!("  sends {name}: {text}"),
+            RedactedVariable::Reference(secret) => format!("  sends {name} with {}", reference(secret)),
         });
     }
-    if !provider.withhold.is_empty() {
-        output.line(format!("  hidden from runs with other providers: {}", provider.withhold.join(", ")));
+    if !provider.scrub_env.is_empty() {
+        output.line(format!("  hidden from runs with other providers: {}", provider.scrub_env.join(", ")));
     }
     if !provider.default_for.is_empty() {
         output.line(format!("  the default for {}", clis(&provider.default_for, ", ")));
@@ -202,7 +202,7 @@ pub fn tested(name: &str, tested: &Tested, output: &Output) {
     }
 }
 
-pub async fn presets(providers: &Providers, output: &Output) -> Result<(), Failure> {
+pub async fn presets(providers: &Providers, output: &Output) -> Result<(), CliError> {
     let (presets, problems) = providers.presets().await?;
     problems.iter().for_each(|problem| output.note(problem.to_string()));
     let row = |preset: &PresetSummary| {
@@ -210,7 +210,7 @@ pub async fn presets(providers: &Providers, output: &Output) -> Result<(), Failu
         vec![preset.id.clone(), preset.label.clone(), used_by(&preset.clis, &preset.gateway, ","), page]
     };
     output.table(&["PRESET", "PROVIDER", "CLIS", "TOKEN PAGE"], &presets.iter().map(row).collect::<Vec<_>>());
-    output.note(STAR);
+    output.note(GATEWAY_FOOTNOTE);
     output.answer(under("presets", presets));
     Ok(())
 }

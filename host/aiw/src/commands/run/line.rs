@@ -5,16 +5,16 @@ use std::ffi::OsString;
 
 use aiw_app::AppError;
 use aiw_core::{CliKind, closest, one_line, shell_word};
-use aiw_home::{Home, OWN};
+use aiw_home::{CLI_LOGIN_NAME, Home};
 use aiw_launch::LaunchError;
 use aiw_providers::ProviderError;
 use clap::CommandFactory;
 
 use crate::cli::run::RunArgs;
-use crate::failure::Failure;
+use crate::failure::CliError;
 
 /// The placeholder for a missing prompt.
-const PROMPT: &str = "\"what to do\"";
+const PROMPT_PLACEHOLDER: &str = "\"what to do\"";
 
 /// Parts a command line for a CLI at its first `--`: what follows is the CLI's own.
 pub fn part(arguments: impl Iterator<Item = OsString>) -> (Vec<OsString>, Vec<OsString>) {
@@ -72,7 +72,7 @@ fn put_right(cli: CliKind, words: &[OsString], theirs: &[OsString]) -> String {
         };
         if text.contains('=') || !takes_value {
             ours.push(match text.starts_with("--env=") {
-                true => shown(&text),
+                true => redact_flag(&text),
                 false => quoted(word),
             });
             continue;
@@ -93,7 +93,7 @@ fn put_right(cli: CliKind, words: &[OsString], theirs: &[OsString]) -> String {
     after.extend(theirs.iter().map(quoted));
     let mut line: Vec<String> = ["aiw".to_owned(), cli.to_string()].into();
     line.extend(ours);
-    line.push(if said.is_empty() { PROMPT.to_owned() } else { shell_word(&said.join(" ")).into_owned() });
+    line.push(if said.is_empty() { PROMPT_PLACEHOLDER.to_owned() } else { shell_word(&said.join(" ")).into_owned() });
     if !after.is_empty() {
         line.push("--".to_owned());
         line.extend(after);
@@ -114,7 +114,7 @@ fn meant(cli: CliKind, flag: &str) -> Option<String> {
 }
 
 /// A flag as it may be shown: a variable may be a secret.
-pub fn shown(flag: &str) -> String {
+pub fn redact_flag(flag: &str) -> String {
     match flag.strip_prefix("--env=") {
         Some(pair) => format!("--env={}", unvalued(pair)),
         None => one_line(flag, 60),
@@ -171,7 +171,7 @@ pub fn hint(cli: CliKind, error: &mut clap::Error) -> Option<String> {
             })
         }
         ErrorKind::InvalidValue if flag.starts_with("--provider") => Some(format!(
-            "`-p` is the provider; a prompt needs no flag: aiw {cli} {PROMPT}, or `aiw {cli} -` to read it from standard input"
+            "`-p` is the provider; a prompt needs no flag: aiw {cli} {PROMPT_PLACEHOLDER}, or `aiw {cli} -` to read it from standard input"
         )),
         _ => None,
     }
@@ -179,12 +179,13 @@ pub fn hint(cli: CliKind, error: &mut clap::Error) -> Option<String> {
 
 /// A failure for want of a prompt. Where `-p` names no provider, it was meant as the print flag of
 /// two of the CLIs.
-pub fn without_prompt(cli: CliKind, args: &RunArgs, home: &Home, failure: Failure) -> Failure {
-    let is_there = |name: &str| name == OWN || home.providers().map_or(true, |providers| providers.has(name));
+pub fn without_prompt(cli: CliKind, args: &RunArgs, home: &Home, failure: CliError) -> CliError {
+    let is_there =
+        |name: &str| name == CLI_LOGIN_NAME || home.providers().map_or(true, |providers| providers.has(name));
     match &args.provider {
         Some(said) if said.contains(' ') || !is_there(said) => failure.with_hint(p_is_provider(cli, said)),
-        Some(name) => failure.with_hint(format!("aiw {cli} -p {} {PROMPT}", shell_word(name))),
-        None => failure.with_hint(format!("aiw {cli} {PROMPT}, or `-` to read it from standard input")),
+        Some(name) => failure.with_hint(format!("aiw {cli} -p {} {PROMPT_PLACEHOLDER}", shell_word(name))),
+        None => failure.with_hint(format!("aiw {cli} {PROMPT_PLACEHOLDER}, or `-` to read it from standard input")),
     }
 }
 
@@ -217,13 +218,13 @@ fn in_order(typed: impl Iterator<Item = String>, prompt: &[String], name: &str) 
 
 /// A run that can't be, where `-p` may have been meant as the print flag: what follows it is the
 /// beginning of the prompt then.
-pub fn misused_p(cli: CliKind, args: &RunArgs, error: AppError) -> Failure {
+pub fn misused_p(cli: CliKind, args: &RunArgs, error: AppError) -> CliError {
     let named = args
         .provider
         .as_deref()
         .filter(|_| matches!(&error, AppError::Launch(LaunchError::UnknownProvider { source_name: None, .. })));
     let is_unreachable = matches!(&error, AppError::Launch(LaunchError::Provider(ProviderError::Unreachable { .. })));
-    let failure = Failure::from(error);
+    let failure = CliError::from(error);
     if is_unreachable {
         let hint = failure.hint().map(|hint| format!("{hint}; ")).unwrap_or_default();
         return failure.with_hint(format!("{hint}`--no-check` starts the CLI anyway"));

@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use aiw_core::one_line;
-use aiw_launch::{OutputPlace, PreparedRun};
+use aiw_launch::{OutputTarget, PreparedRun};
 use aiw_tasks::Task;
 
 use crate::layout::cut;
@@ -61,11 +61,11 @@ impl LiveLine {
     }
 
     /// Notes a piece of the run's text, which the caller writes after [`clear`](Self::clear).
-    pub fn note(&mut self, place: OutputPlace, text: &str) {
+    pub fn note(&mut self, place: OutputTarget, text: &str) {
         let last = text.lines().rev().map(str::trim).find(|line| !line.is_empty());
         match (place, last) {
-            (OutputPlace::Progress, Some(line)) => self.action = line.to_owned(),
-            (OutputPlace::Answer, Some(_)) => {
+            (OutputTarget::Progress, Some(line)) => self.action = line.to_owned(),
+            (OutputTarget::Answer, Some(_)) => {
                 self.action = "answering".into();
                 self.has_answered = true;
             }

@@ -6,7 +6,7 @@ use aiw_core::CliKind;
 use aiw_home::CliFiles;
 use serde_json::json;
 
-use crate::draft::Draft;
+use crate::builder::RunBuilder;
 
 pub(super) const KEY: &str = "ANTHROPIC_API_KEY";
 pub(super) const TOKEN: &str = "ANTHROPIC_AUTH_TOKEN";
@@ -18,8 +18,8 @@ pub(super) const HEADERS: &str = "ANTHROPIC_CUSTOM_HEADERS";
 ///   answer; then it uses the login instead. It does not ask about a token. So on a terminal the key is passed as a
 ///   token, and also in its own header, as Claude Code does with a key of `apiKeyHelper`.
 /// - Next to a token, it sends the key that `/login` saved for the Console. A header with that name overrides it.
-pub(super) fn outdo(task: bool, draft: &mut Draft) {
-    let has = |name: &str, draft: &Draft| {
+pub(super) fn override_login(task: bool, draft: &mut RunBuilder) {
+    let has = |name: &str, draft: &RunBuilder| {
         let value = draft.environment.get(name).and_then(|value| value.to_str());
         value.filter(|value| !value.is_empty()).map(str::to_owned)
     };
@@ -41,9 +41,9 @@ pub(super) fn outdo(task: bool, draft: &mut Draft) {
 
 /// Returns whether `/login` may have saved a key: in its file or, on macOS, perhaps where nobody else can look. A
 /// file that can't be read may contain one.
-fn has_saved_key(draft: &Draft) -> bool {
+fn has_saved_key(draft: &RunBuilder) -> bool {
     let set = |name: &str| draft.environment.path(name);
-    let files = CliFiles::of(CliKind::Claude);
+    let files = CliFiles::for_cli(CliKind::Claude);
     let files = [files.servers(set), files.directory(set).map(|dir| dir.join(".config.json"))];
     let holds_one = |path: &Path| match aiw_home::read_capped(path, aiw_home::json::MAX_BYTES) {
         Ok(bytes) => bytes.is_some_and(|bytes| bytes.windows(13).any(|word| word == b"primaryApiKey")),

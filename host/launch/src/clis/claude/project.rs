@@ -12,18 +12,18 @@ use serde_json::{Map, Value, json};
 
 use crate::RunRequest;
 use crate::arguments;
-use crate::draft::Draft;
+use crate::builder::RunBuilder;
 use crate::environment::Environment;
 use crate::overlay;
 use crate::workspace::Workspace;
 
-const FILES: CliFiles = CliFiles::of(CliKind::Claude);
+const FILES: CliFiles = CliFiles::for_cli(CliKind::Claude);
 
 /// Chooses where settings, hooks, agents, skills, commands and MCP servers come from.
 const SETTING_SOURCES: &str = "--setting-sources";
 
 /// The settings of a project. Both lie in the repository, whoever wrote them.
-const SETTINGS: [&str; 2] = [FILES.project_settings, CLAUDE_LOCAL_SETTINGS];
+const SETTINGS_FILES: [&str; 2] = [FILES.project_settings, CLAUDE_LOCAL_SETTINGS];
 
 /// What else Claude Code looks for in each directory of a project.
 const PROJECT_FILES: [&str; 3] = [".claude", "CLAUDE.md", "CLAUDE.local.md"];
@@ -84,14 +84,14 @@ pub(super) fn has_project_files(workspace: &Workspace, environment: &Environment
 /// Leaves out the project's settings, hooks, agents, skills, commands, MCP servers and `CLAUDE.md`. What the project forbids
 /// stays forbidden. The servers that the user added for this directory alone come from the user's own record, and are passed
 /// again. A project that the record trusts is left as it is.
-pub(super) fn restrict(workspace: &Workspace, why: String, draft: &mut Draft) {
+pub(super) fn restrict(workspace: &Workspace, why: String, draft: &mut RunBuilder) {
     let record = record(&draft.environment);
     if is_recorded(workspace, &record) {
         return;
     }
     draft.arguments.extend([SETTING_SOURCES.into(), "user".into()]);
     for directory in workspace.with_main() {
-        for file in SETTINGS {
+        for file in SETTINGS_FILES {
             let path = directory.join(file);
             match overlay::read(&path) {
                 Ok(None) => {}
@@ -168,7 +168,7 @@ fn absolute(rule: &str, directory: &Path) -> String {
 }
 
 /// Adds what the project forbids to the settings, without replacing what they forbid themselves.
-pub(super) fn add_restrictions(draft: &mut Draft) {
+pub(super) fn add_restrictions(draft: &mut RunBuilder) {
     let restrictions = std::mem::take(&mut draft.restrictions);
     for (key, rules) in [("deny", restrictions.deny), ("ask", restrictions.ask)] {
         if rules.is_empty() {
@@ -186,8 +186,8 @@ mod tests {
     use std::ffi::OsString;
 
     use super::*;
+    use crate::builder::Restrictions;
     use crate::clis::tests::draft;
-    use crate::draft::Restrictions;
 
     #[test]
     fn rules_for_files_hold_wherever_they_stand() {

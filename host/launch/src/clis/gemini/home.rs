@@ -21,16 +21,16 @@ use crate::environment::Environment;
 use crate::overlay;
 
 /// Where Gemini CLI keeps its files.
-pub(super) const FILES: CliFiles = CliFiles::of(CliKind::Gemini);
+pub(super) const FILES: CliFiles = CliFiles::for_cli(CliKind::Gemini);
 
 /// The variable that names the home.
-const SESSIONS: [&str; 3] = ["history", "projects.json", "tmp"];
+const SESSION_ENTRIES: [&str; 3] = ["history", "projects.json", "tmp"];
 
 /// Returns whether a file of the user's is not linked. Gemini writes a file beside the old one
 /// (`projects.json.<id>.tmp`) and renames it: a link to such a file would soon lead nowhere.
 fn is_left_out(name: &OsStr) -> bool {
     let name = name.to_string_lossy();
-    name == FILES.settings || SESSIONS.contains(&name.as_ref()) || name.ends_with(".tmp")
+    name == FILES.settings || SESSION_ENTRIES.contains(&name.as_ref()) || name.ends_with(".tmp")
 }
 
 /// A home that is made when the CLI is started.

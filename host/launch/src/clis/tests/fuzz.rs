@@ -133,7 +133,7 @@ proptest! {
 
 type Checked = Result<String, TestCaseError>;
 
-fn claude(intent: &Intent, draft: &crate::draft::Draft, arguments: &[String]) -> Checked {
+fn claude(intent: &Intent, draft: &crate::builder::Draft, arguments: &[String]) -> Checked {
     prop_assert!(arguments.is_empty());
     let settings = draft.settings.as_ref().unwrap();
     let mut others = keys(settings);
@@ -158,7 +158,7 @@ fn claude(intent: &Intent, draft: &crate::draft::Draft, arguments: &[String]) ->
     Ok(variable(draft, "ANTHROPIC_BASE_URL").unwrap())
 }
 
-fn codex(intent: &Intent, draft: &crate::draft::Draft, arguments: &[String]) -> Checked {
+fn codex(intent: &Intent, draft: &crate::builder::Draft, arguments: &[String]) -> Checked {
     prop_assert!(draft.settings.is_none());
     let mut provider = None;
     let mut arguments = arguments.iter();
@@ -212,7 +212,7 @@ fn codex(intent: &Intent, draft: &crate::draft::Draft, arguments: &[String]) -> 
     Ok(provider["base_url"].as_str().unwrap().to_owned())
 }
 
-fn gemini(intent: &Intent, draft: &crate::draft::Draft, arguments: &[String]) -> Checked {
+fn gemini(intent: &Intent, draft: &crate::builder::Draft, arguments: &[String]) -> Checked {
     match arguments {
         [] => prop_assert!(intent.models.main.is_none()),
         [flag, model] => prop_assert!(flag == "-m" && Some(model) == intent.models.main.as_ref()),

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
 use super::*;
-use crate::definition::{NeedOf, RestartWhen};
+use crate::definition::{Dependency, RestartWhen};
 
 const HEADS: [&str; 6] = [
     "",
@@ -107,7 +107,7 @@ fn edit(new: &mut Definition, which: usize) -> &'static [&'static str] {
         9 => drop(new.env.remove("B")),
         10 => new.env.clear(),
         11 => new.needs.clear(),
-        12 => new.needs = vec![NeedOf { id: "c".into(), until: aiw_supervisor::Until::Ready }],
+        12 => new.needs = vec![Dependency { id: "c".into(), until: aiw_supervisor::Until::Ready }],
         13 => new.restart.when = RestartWhen::Always,
         14 => new.auto_start = !new.auto_start,
         _ => set(new, "var", "v"),

@@ -36,7 +36,7 @@ fn claude_sets(path: &[String]) -> bool {
     matches!(path.iter().map(String::as_str).collect::<Vec<_>>().as_slice(), ["permissions", _] | ["hooks", _])
 }
 
-const CLAUDE_RULES: KeyRules<'static> = KeyRules { travels: &claude_travels, is_set: &claude_sets };
+const CLAUDE_RULES: KeyRules<'static> = KeyRules { is_synced: &claude_travels, is_set: &claude_sets };
 
 fn merged(form: ContentForm, rules: &KeyRules<'_>, base: &str, mine: &str, theirs: &str) -> (Merging, String) {
     let sent = |text: &str| travelling(form, text.as_bytes(), rules, home()).unwrap().bytes;
@@ -150,7 +150,7 @@ fn codex_travels(path: &[String]) -> Option<bool> {
     path.first().map(|key| key != "projects")
 }
 
-const CODEX_RULES: KeyRules<'static> = KeyRules { travels: &codex_travels, is_set: &is_set };
+const CODEX_RULES: KeyRules<'static> = KeyRules { is_synced: &codex_travels, is_set: &is_set };
 
 #[test]
 fn codex_servers_merge_and_projects_stay() {
@@ -190,7 +190,7 @@ fn gemini_settings_merge_with_their_comments_and_line_ends() {
         .replace("\"GitHub\"", "\"Dracula\"")
         .replace("{\"command\": \"x\"}", "{\"command\": \"x\"}, \"b\": {\"url\": \"https://b.example\"}");
     let all = |_: &[String]| Some(true);
-    let rules = KeyRules { travels: &all, is_set: &is_set };
+    let rules = KeyRules { is_synced: &all, is_set: &is_set };
     let (merging, text) = merged(ContentForm::Json, &rules, base, base, &theirs);
     assert!(merging.conflicts().is_empty());
     assert_eq!(

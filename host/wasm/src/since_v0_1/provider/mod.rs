@@ -15,16 +15,16 @@ use wasmtime::Store;
 
 use super::generated::exports::aiw::plugin::provider as generated;
 use super::host::{cli, value};
-use crate::bad_answer::{BadAnswer, at_most, line};
-use crate::error::Failed;
+use crate::error::CallFailure;
 use crate::host::CallState;
+use crate::invalid_response::{InvalidResponse, at_most, line};
 
 /// The exported functions of an instance.
 pub(crate) struct Guest(pub(super) generated::Guest);
 
 impl Guest {
-    pub(crate) async fn describe(&self, store: &mut Store<CallState>) -> Result<ProviderInfo, Failed> {
-        info(self.0.call_describe(store).await?).map_err(|bad| Failed::Bad("describes itself with", bad))
+    pub(crate) async fn describe(&self, store: &mut Store<CallState>) -> Result<ProviderInfo, CallFailure> {
+        info(self.0.call_describe(store).await?).map_err(|bad| CallFailure::Invalid("describes itself with", bad))
     }
 
     pub(crate) async fn plan(
@@ -32,18 +32,22 @@ impl Guest {
         store: &mut Store<CallState>,
         account: &Account,
         target: &Target,
-    ) -> Result<Intent, Failed> {
+    ) -> Result<Intent, CallFailure> {
         let planned = self.0.call_plan(store, &given(account), &given_target(target)).await??;
-        intent(planned, account).map_err(|bad| Failed::Bad("made a plan that", bad))
+        intent(planned, account).map_err(|bad| CallFailure::Invalid("made a plan that", bad))
     }
 
-    pub(crate) async fn check(&self, store: &mut Store<CallState>, account: &Account) -> Result<Health, Failed> {
+    pub(crate) async fn check(&self, store: &mut Store<CallState>, account: &Account) -> Result<Health, CallFailure> {
         Ok(health(self.0.call_check(store, &given(account)).await??))
     }
 
-    pub(crate) async fn models(&self, store: &mut Store<CallState>, account: &Account) -> Result<Vec<Model>, Failed> {
+    pub(crate) async fn models(
+        &self,
+        store: &mut Store<CallState>,
+        account: &Account,
+    ) -> Result<Vec<Model>, CallFailure> {
         let listed = self.0.call_list_models(store, &given(account)).await??;
-        models(listed).map_err(|bad| Failed::Bad("names models with", bad))
+        models(listed).map_err(|bad| CallFailure::Invalid("names models with", bad))
     }
 }
 
@@ -80,49 +84,49 @@ fn given_target(target: &Target) -> generated::Target {
     }
 }
 
-const LABEL: usize = 100;
-const NAME: usize = 200;
-const NOTE: usize = 300;
-const URL: usize = 2048;
-const HEADERS: usize = 16;
-const HEADER: usize = 4096;
-const PREFIX: usize = 64;
-const PRESETS: usize = 64;
+const MAX_LABEL_LEN: usize = 100;
+const MAX_NAME_LEN: usize = 200;
+const MAX_NOTE_LEN: usize = 300;
+const MAX_URL_LEN: usize = 2048;
+const MAX_HEADERS: usize = 16;
+const MAX_HEADER_LEN: usize = 4096;
+const MAX_PREFIX_LEN: usize = 64;
+const MAX_PRESETS: usize = 64;
 /// The largest known gateway lists some 500.
-const MODELS: usize = 2000;
-const TAG: usize = 32;
-const NOTES: usize = 8;
+const MAX_MODELS: usize = 2000;
+const MAX_TAG_LEN: usize = 32;
+const MAX_NOTES: usize = 8;
 /// More than any model reads or writes, and a longer wait than any CLI should be configured with.
-const TOKENS: u32 = 100_000_000;
-const SECONDS: u32 = 24 * 60 * 60;
+const MAX_TOKENS: u32 = 100_000_000;
+const MAX_SECONDS: u32 = 24 * 60 * 60;
 
-fn info(info: generated::ProviderInfo) -> Result<ProviderInfo, BadAnswer> {
-    at_most(PRESETS, info.presets.len(), "presets")?;
+fn info(info: generated::ProviderInfo) -> Result<ProviderInfo, InvalidResponse> {
+    at_most(MAX_PRESETS, info.presets.len(), "presets")?;
     let presets = info.presets.into_iter().map(preset).collect::<Result<Vec<_>, _>>()?;
     let mut ids = BTreeSet::new();
     if let Some(twice) = presets.iter().find(|preset| !ids.insert(preset.id.as_str())) {
-        return Err(BadAnswer::PresetTwice { id: twice.id.clone() });
+        return Err(InvalidResponse::PresetTwice { id: twice.id.clone() });
     }
-    Ok(ProviderInfo { label: line("a label", info.label, LABEL)?, presets })
+    Ok(ProviderInfo { label: line("a label", info.label, MAX_LABEL_LEN)?, presets })
 }
 
-fn preset(preset: generated::Preset) -> Result<Preset, BadAnswer> {
+fn preset(preset: generated::Preset) -> Result<Preset, InvalidResponse> {
     // Preset ids follow the same rule as component ids.
-    let id: ExtensionId = preset.id.parse().map_err(BadAnswer::PresetId)?;
+    let id: ExtensionId = preset.id.parse().map_err(InvalidResponse::PresetId)?;
     let mut base_urls = BTreeMap::new();
     for at in preset.base_urls {
         let url = (!at.url.is_empty()).then(|| preset_url(at.url)).transpose()?;
         if base_urls.insert(family(at.family), url).is_some() {
-            return Err(BadAnswer::TwoAddresses { id: id.to_string() });
+            return Err(InvalidResponse::TwoAddresses { id: id.to_string() });
         }
     }
     let page = preset.token_page.map(|page| match page.starts_with("https://") && origin(&page).is_some() {
-        true => line("a page", page, URL),
-        false => Err(BadAnswer::Page { page }),
+        true => line("a page", page, MAX_URL_LEN),
+        false => Err(InvalidResponse::Page { page }),
     });
     Ok(Preset {
         id: id.to_string(),
-        label: line("a label", preset.label, LABEL)?,
+        label: line("a label", preset.label, MAX_LABEL_LEN)?,
         base_urls,
         token: match preset.token {
             generated::Need::Required => Need::Required,
@@ -130,14 +134,14 @@ fn preset(preset: generated::Preset) -> Result<Preset, BadAnswer> {
             generated::Need::Never => Need::Never,
         },
         token_page: page.transpose()?,
-        model: preset.model.map(|model| line("a model", model, NAME)).transpose()?,
+        model: preset.model.map(|model| line("a model", model, MAX_NAME_LEN)).transpose()?,
     })
 }
 
 /// Checks an address that nobody typed: it must be encrypted, or on this machine.
-fn preset_url(url: String) -> Result<String, BadAnswer> {
-    let url = line("an address", url, URL)?;
-    let bad = |why| Err(BadAnswer::Address { url: url.clone(), why });
+fn preset_url(url: String) -> Result<String, InvalidResponse> {
+    let url = line("an address", url, MAX_URL_LEN)?;
+    let bad = |why| Err(InvalidResponse::Address { url: url.clone(), why });
     let (Some(_), Some((host, _))) = (origin(&url), host_and_port(&url)) else {
         return bad("is not an `http` or `https` URL, or contains credentials");
     };
@@ -151,9 +155,9 @@ fn preset_url(url: String) -> Result<String, BadAnswer> {
     Ok(url)
 }
 
-fn intent(intent: generated::Intent, account: &Account) -> Result<Intent, BadAnswer> {
-    at_most(HEADERS, intent.headers.len(), "headers").map_err(BadAnswer::had)?;
-    at_most(NOTES, intent.notes.len(), "notes").map_err(BadAnswer::had)?;
+fn intent(intent: generated::Intent, account: &Account) -> Result<Intent, InvalidResponse> {
+    at_most(MAX_HEADERS, intent.headers.len(), "headers").map_err(InvalidResponse::had)?;
+    at_most(MAX_NOTES, intent.notes.len(), "notes").map_err(InvalidResponse::had)?;
     let api = match intent.api {
         generated::Api::Messages => Api::Messages,
         generated::Api::Responses => Api::Responses,
@@ -161,7 +165,7 @@ fn intent(intent: generated::Intent, account: &Account) -> Result<Intent, BadAns
         generated::Api::GenerateContent => Api::GenerateContent,
     };
     if !account.base_urls.contains_key(&api.family()) {
-        return Err(BadAnswer::NoAddress { api, account: account.name.to_string() });
+        return Err(InvalidResponse::MissingUrl { api, account: account.name.to_string() });
     }
     let auth = auth(intent.auth, account)?;
     let mut names = BTreeSet::new();
@@ -172,10 +176,10 @@ fn intent(intent: generated::Intent, account: &Account) -> Result<Intent, BadAns
     for header in intent.headers {
         let name = header_name(header.name)?;
         if name.is_reserved() {
-            return Err(BadAnswer::Reserved(name));
+            return Err(InvalidResponse::Reserved(name));
         }
         if !names.insert(name.as_str().to_ascii_lowercase()) {
-            return Err(BadAnswer::HeaderTwice(name));
+            return Err(InvalidResponse::HeaderTwice(name));
         }
         headers.push(Header { value: check_value(&name, value(header.value), account)?, name });
     }
@@ -185,17 +189,17 @@ fn intent(intent: generated::Intent, account: &Account) -> Result<Intent, BadAns
         headers,
         models: models_by_size(intent.models)?,
         tuning: tuning(intent.tuning)?,
-        tag: intent.tag.map(|tag| line("a tag", tag, TAG)).transpose().map_err(BadAnswer::had)?,
+        tag: intent.tag.map(|tag| line("a tag", tag, MAX_TAG_LEN)).transpose().map_err(InvalidResponse::had)?,
         notes: intent
             .notes
             .into_iter()
-            .map(|note| line("a note", note, NOTE))
+            .map(|note| line("a note", note, MAX_NOTE_LEN))
             .collect::<Result<_, _>>()
-            .map_err(BadAnswer::had)?,
+            .map_err(InvalidResponse::had)?,
     })
 }
 
-fn auth(auth: generated::Auth, account: &Account) -> Result<Auth, BadAnswer> {
+fn auth(auth: generated::Auth, account: &Account) -> Result<Auth, InvalidResponse> {
     Ok(match auth {
         generated::Auth::None => Auth::None,
         generated::Auth::Bearer(name) => Auth::Bearer(secret(name, account)?),
@@ -203,20 +207,20 @@ fn auth(auth: generated::Auth, account: &Account) -> Result<Auth, BadAnswer> {
         generated::Auth::Header(named) => {
             let header = header_name(named.name)?;
             if header.is_reserved() {
-                return Err(BadAnswer::ReservedForSecret(header));
+                return Err(InvalidResponse::ReservedForSecret(header));
             }
             Auth::Header { header, secret: secret(named.value, account)? }
         }
     })
 }
 
-fn header_name(name: String) -> Result<HeaderName, BadAnswer> {
-    name.parse().map_err(BadAnswer::HeaderName)
+fn header_name(name: String) -> Result<HeaderName, InvalidResponse> {
+    name.parse().map_err(InvalidResponse::HeaderName)
 }
 
-fn models_by_size(models: generated::Models) -> Result<Models, BadAnswer> {
+fn models_by_size(models: generated::Models) -> Result<Models, InvalidResponse> {
     let model = |name: Option<String>| match name {
-        Some(name) if !is_model(&name) || printable(&name) != name.as_str() => Err(BadAnswer::ModelName { name }),
+        Some(name) if !is_model(&name) || printable(&name) != name.as_str() => Err(InvalidResponse::ModelName { name }),
         name => Ok(name),
     };
     Ok(Models {
@@ -227,16 +231,16 @@ fn models_by_size(models: generated::Models) -> Result<Models, BadAnswer> {
     })
 }
 
-fn tuning(tuning: generated::Tuning) -> Result<Tuning, BadAnswer> {
+fn tuning(tuning: generated::Tuning) -> Result<Tuning, InvalidResponse> {
     let within = |what, number: Option<u32>, most| match number {
-        Some(number) if number == 0 || number > most => Err(BadAnswer::Number { what, number, most }),
+        Some(number) if number == 0 || number > most => Err(InvalidResponse::Number { what, number, most }),
         number => Ok(number),
     };
     let quirks = tuning.quirks;
     Ok(Tuning {
-        context_tokens: within("the context", tuning.context_tokens, TOKENS)?,
-        output_tokens: within("the output", tuning.output_tokens, TOKENS)?,
-        timeout_seconds: within("the timeout", tuning.timeout_seconds, SECONDS)?,
+        context_tokens: within("the context", tuning.context_tokens, MAX_TOKENS)?,
+        output_tokens: within("the output", tuning.output_tokens, MAX_TOKENS)?,
+        timeout_seconds: within("the timeout", tuning.timeout_seconds, MAX_SECONDS)?,
         no_betas: quirks.contains(generated::Quirks::NO_BETAS),
         no_prompt_caching: quirks.contains(generated::Quirks::NO_PROMPT_CACHING),
         no_tool_search: quirks.contains(generated::Quirks::NO_TOOL_SEARCH),
@@ -244,23 +248,23 @@ fn tuning(tuning: generated::Tuning) -> Result<Tuning, BadAnswer> {
 }
 
 /// Checks that the account has a secret with this name.
-fn secret(name: String, account: &Account) -> Result<String, BadAnswer> {
+fn secret(name: String, account: &Account) -> Result<String, InvalidResponse> {
     match account.secrets.contains(&name) {
         true => Ok(name),
-        false => Err(BadAnswer::NoSecret { name, account: account.name.to_string() }),
+        false => Err(InvalidResponse::MissingSecret { name, account: account.name.to_string() }),
     }
 }
 
 /// Checks the value of a header: it must not end the header or begin another one.
-fn check_value(header: &HeaderName, value: Value, account: &Account) -> Result<Value, BadAnswer> {
+fn check_value(header: &HeaderName, value: Value, account: &Account) -> Result<Value, InvalidResponse> {
     let is_plain = |text: &str| text.bytes().all(|b| matches!(b, b' '..=b'~'));
     match value {
-        Value::Literal(text) if text.is_empty() || text.len() > HEADER || !is_plain(&text) => {
-            Err(BadAnswer::HeaderValue { name: header.clone(), limit: HEADER })
+        Value::Literal(text) if text.is_empty() || text.len() > MAX_HEADER_LEN || !is_plain(&text) => {
+            Err(InvalidResponse::HeaderValue { name: header.clone(), limit: MAX_HEADER_LEN })
         }
         Value::Literal(text) => Ok(Value::Literal(text)),
-        Value::Secret { prefix, .. } if prefix.len() > PREFIX || !is_plain(&prefix) => {
-            Err(BadAnswer::Prefix(header.clone()))
+        Value::Secret { prefix, .. } if prefix.len() > MAX_PREFIX_LEN || !is_plain(&prefix) => {
+            Err(InvalidResponse::Prefix(header.clone()))
         }
         Value::Secret { name, prefix } => Ok(Value::Secret { name: secret(name, account)?, prefix }),
     }
@@ -273,15 +277,15 @@ fn health(health: generated::Health) -> Health {
             generated::KeyState::Refused => KeyState::Refused,
             generated::KeyState::Unknown => KeyState::Unknown,
         },
-        message: one_line(&health.message, NOTE),
+        message: one_line(&health.message, MAX_NOTE_LEN),
     }
 }
 
-fn models(models: Vec<generated::Model>) -> Result<Vec<Model>, BadAnswer> {
-    at_most(MODELS, models.len(), "entries")?;
+fn models(models: Vec<generated::Model>) -> Result<Vec<Model>, InvalidResponse> {
+    at_most(MAX_MODELS, models.len(), "entries")?;
     let model = |model: generated::Model| {
-        let label = model.label.map(|label| line("a label", label, NAME)).transpose()?;
-        Ok(Model { id: line("an id", model.id, NAME)?, label })
+        let label = model.label.map(|label| line("a label", label, MAX_NAME_LEN)).transpose()?;
+        Ok(Model { id: line("an id", model.id, MAX_NAME_LEN)?, label })
     };
     models.into_iter().map(model).collect()
 }

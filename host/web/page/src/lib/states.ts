@@ -41,7 +41,7 @@ const LOOKS: Record<string, Look> = {
   'tools changed': ['state.tools_changed', YELLOW],
   'tools missing': ['state.tools_missing', RED],
   broken: ['state.broken', RED],
-  unread: ['state.unread', BLUE],
+  unseen: ['state.unseen', BLUE],
   active: ['state.active', GREEN],
   deprecated: ['state.deprecated', YELLOW],
   deleted: ['state.deleted', RED],

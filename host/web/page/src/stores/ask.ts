@@ -46,7 +46,7 @@ export const useAsk = defineStore('ask', () => {
       kind: 'plan',
       question,
       text: null,
-      about: [],
+      details: [],
       effects: [],
       options: [],
       values: [],

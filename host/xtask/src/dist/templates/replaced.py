@@ -189,7 +189,7 @@ def main(install):
     model.daemon_threads = True
     threading.Thread(target=model.serve_forever, daemon=True).start()
     url = f"openai=http://127.0.0.1:{model.server_address[1]}/v1"
-    aiw("provider", "add", "up", "--api", "chat-completions", "--token-env", "THE_KEY", "--no-withhold", "--preset",
+    aiw("provider", "add", "up", "--api", "chat-completions", "--token-env", "THE_KEY", "--no-scrub-env", "--preset",
         "custom", "--base-url", url, "--model", "m")
 
     ends = started(f"{WAIT}echo the end; exit 3")

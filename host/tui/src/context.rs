@@ -1,0 +1,68 @@
+//! What the jobs of pages stand on: the client, a runtime, and what only the binary knows.
+
+use std::sync::{Arc, OnceLock};
+
+use aiw_app::ClientSession;
+use aiw_app::doctor::Doctor;
+use aiw_core::Diagnostic;
+use aiw_home::Home;
+use tokio::runtime::Runtime;
+
+use crate::browse::{Backend, MarketBackend};
+use crate::progress::{ScreenProgress, said};
+
+/// Looks for what is wrong with the parts of aiw.
+pub type Inspector = Arc<dyn Fn(&Home) -> Doctor + Send + Sync>;
+
+/// The client and all else that jobs stand on.
+pub(crate) struct AppContext {
+    pub(crate) client: Arc<ClientSession>,
+    pub(crate) doctor: Inspector,
+    pub(crate) progress: Arc<ScreenProgress>,
+    runtime: OnceLock<Runtime>,
+    plugins: OnceLock<Arc<dyn Backend>>,
+}
+
+impl AppContext {
+    pub(crate) fn new(client: Arc<ClientSession>, doctor: Inspector, progress: Arc<ScreenProgress>) -> Self {
+        Self { client, doctor, progress, runtime: OnceLock::new(), plugins: OnceLock::new() }
+    }
+
+    pub(crate) fn home(&self) -> &Home {
+        self.client.home()
+    }
+
+    /// Returns the plugins of the marketplaces. What other commands left half done is finished first.
+    pub(crate) fn plugins(&self) -> Result<Arc<dyn Backend>, String> {
+        if let Some(plugins) = self.plugins.get() {
+            return Ok(plugins.clone());
+        }
+        let markets = self.client.markets().map_err(|e| said(&e))?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|e| format!("the runtime failed to start: {e}"))?;
+        runtime.block_on(markets.reconcile()).map_err(|e| said(&e))?;
+        let backend = MarketBackend::new(self.client.clone(), markets, self.progress.clone(), runtime);
+        Ok(self.plugins.get_or_init(|| Arc::new(backend)).clone())
+    }
+
+    /// Waits for work. The runtime is made for the first one; what a client starts lives in it.
+    pub(crate) fn block_on<T, E: Diagnostic>(&self, work: impl Future<Output = Result<T, E>>) -> Result<T, String> {
+        let runtime = match self.runtime.get() {
+            Some(runtime) => runtime,
+            None => {
+                let mut builder = tokio::runtime::Builder::new_multi_thread();
+                let built = builder.worker_threads(1).thread_name("aiw-runtime").enable_all().build();
+                let built = built.map_err(|e| format!("the runtime failed to start: {e}"))?;
+                self.runtime.get_or_init(|| built)
+            }
+        };
+        runtime.block_on(work).map_err(|e| said(&e))
+    }
+}
+
+impl Drop for AppContext {
+    fn drop(&mut self) {
+        // A thread that still waits must not hold the process.
+        self.runtime.take().into_iter().for_each(Runtime::shutdown_background);
+    }
+}

@@ -1,0 +1,169 @@
+//! The person at the screen, as verbs see them: who answers, and who is told.
+
+use aiw_core::{
+    Choice, Plan, PromptError, Prompter, Question, ReportEvent, Reporter, Secret, framed_line, quote_line, quote_lines,
+};
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use crate::prompt::{Prompt, PromptKind, PromptReply};
+use crate::screen::{JobHandle, StepProgress};
+use crate::text::{clean, clean_output};
+
+/// The most characters of a question, and of a line that decides it.
+const MAX_QUESTION_LEN: usize = 4_000;
+
+/// A verb's view of the person at the screen.
+pub(crate) struct TuiPrompter {
+    job: JobHandle,
+    /// The lines that the verb told since the last question.
+    reported: Mutex<Vec<String>>,
+    /// The steps since the last question: a list to choose from may be among them.
+    steps: Mutex<Vec<String>>,
+    done: Mutex<Vec<String>>,
+    failed: Mutex<Vec<String>>,
+}
+
+impl TuiPrompter {
+    pub(crate) fn new(way: &JobHandle) -> Self {
+        let way = way.clone();
+        Self {
+            job: way,
+            reported: Mutex::default(),
+            steps: Mutex::default(),
+            done: Mutex::default(),
+            failed: Mutex::default(),
+        }
+    }
+
+    /// Returns what was done and noted, for a line at the end.
+    pub(crate) fn said(&self) -> String {
+        let parts = [&self.done, &self.reported].map(|lines| std::mem::take(&mut *lines.lock()));
+        parts.concat().join("; ")
+    }
+
+    /// Returns the answer of a verb that told what had failed while it went on, or `said`.
+    pub(crate) fn outcome(&self, said: impl FnOnce() -> String) -> Result<String, String> {
+        let failed = std::mem::take(&mut *self.failed.lock());
+        if failed.is_empty() {
+            let told = self.said();
+            return Ok(if told.is_empty() { said() } else { told });
+        }
+        Err(failed.join("; "))
+    }
+
+    async fn put(&self, form: PromptKind, question: &str, lines: Vec<String>) -> Result<PromptReply, PromptError> {
+        let (answer, given) = oneshot::channel();
+        let told = [&self.reported, &self.steps].map(|lines| std::mem::take(&mut *lines.lock())).concat();
+        let lines = told
+            .iter()
+            .map(|line| quote_line(line))
+            .chain(lines)
+            .map(|line| clean_output(&line, MAX_QUESTION_LEN))
+            .collect();
+        (self.job.ask)(Prompt { form, question: clean(question, MAX_QUESTION_LEN), lines, answer });
+        given.await.map_err(|_| PromptError::Declined)
+    }
+
+    async fn typed(&self, form: PromptKind, question: &str, lines: Vec<String>) -> Result<Option<String>, PromptError> {
+        match self.put(form, question, lines).await? {
+            PromptReply::Text(text) => Ok(Some(text).filter(|text| !text.is_empty())),
+            PromptReply::Yes | PromptReply::Chosen(_) => Ok(None),
+        }
+    }
+
+    /// Asks for what one question takes.
+    async fn fill(&self, question: &Question) -> Result<Option<Secret>, PromptError> {
+        let mut lines: Vec<String> = question.description.iter().map(|text| quote_line(text)).collect();
+        lines.extend(question.placeholder.iter().map(|example| quote_line(&format!("for example: {example}"))));
+        lines.extend(question.default.iter().map(|usual| quote_line(&format!("if you type nothing: {usual}"))));
+        if !question.choices.is_empty() {
+            lines.push(quote_line(&format!("one of: {}", question.choices.join(", "))));
+        }
+        let form = if question.secret { PromptKind::Secret } else { PromptKind::Text };
+        loop {
+            let typed = self.typed(form.clone(), &format!("Value of `{}`", question.name), lines.clone()).await?;
+            match typed.map(Secret::new).or_else(|| question.usual_answer()) {
+                None if question.required => lines = vec!["it is needed; Esc answers no".to_owned()],
+                given => return Ok(given),
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Prompter for TuiPrompter {
+    fn can_ask(&self, _: &[Question]) -> bool {
+        true
+    }
+
+    async fn confirm(&self, plan: &Plan, questions: &[&Question]) -> Result<Vec<(String, Secret)>, PromptError> {
+        let text = plan.text.iter().flat_map(|text| quote_lines(text)).map(|line| framed_line(&line));
+        let about = plan.about.iter().map(|line| quote_line(line));
+        let effects = plan.effects.iter().map(|effect| quote_line(&effect.to_string()));
+        let asked = questions.iter().map(|one| quote_line(&format!("`{}` is not set: you are asked next", one.name)));
+        let lines = about.chain(text).chain(effects).chain(asked).collect();
+        self.put(PromptKind::Agree, &plan.question, lines).await?;
+        let mut given = Vec::new();
+        for question in questions {
+            while let Some(answer) = self.fill(question).await? {
+                given.push((question.name.clone(), answer));
+                if !question.repeated {
+                    break;
+                }
+            }
+        }
+        Ok(given)
+    }
+
+    async fn select(&self, choice: &Choice) -> Result<usize, PromptError> {
+        let options =
+            choice.options.iter().map(|option| clean(&quote_line(option), MAX_QUESTION_LEN)).collect::<Vec<_>>();
+        let count = options.len();
+        match self.put(PromptKind::Choose(options), &choice.question, Vec::new()).await? {
+            PromptReply::Chosen(at) if at < count => Ok(at),
+            _ => Err(PromptError::Declined),
+        }
+    }
+
+    fn is_interactive(&self) -> bool {
+        true
+    }
+
+    async fn text(&self, words: &str) -> Result<Option<String>, PromptError> {
+        self.typed(PromptKind::Text, words, Vec::new()).await
+    }
+
+    async fn secret(&self, words: &str) -> Result<Option<Secret>, PromptError> {
+        Ok(self.typed(PromptKind::Secret, words, Vec::new()).await?.map(Secret::new))
+    }
+
+    async fn decide(&self, question: &str, _usual: bool) -> Result<bool, PromptError> {
+        match self.put(PromptKind::Agree, question, Vec::new()).await {
+            Ok(_) => Ok(true),
+            Err(PromptError::Declined) => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+}
+
+impl Reporter for TuiPrompter {
+    fn report(&self, told: ReportEvent) {
+        match told {
+            ReportEvent::Step(what) => {
+                self.steps.lock().push(what.clone());
+                (self.job.report)(StepProgress { what, done: 0, total: None });
+            }
+            ReportEvent::Note(line) => self.reported.lock().push(line),
+            ReportEvent::Done(line) => self.done.lock().push(line),
+            ReportEvent::Failed(line) => self.failed.lock().push(line),
+        }
+    }
+}
+
+/// Returns a way whose job asks nobody and tells nobody.
+#[cfg(test)]
+pub(crate) fn quiet() -> JobHandle {
+    JobHandle { report: std::sync::Arc::new(drop), ask: std::sync::Arc::new(drop) }
+}
