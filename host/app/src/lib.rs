@@ -7,7 +7,7 @@
 //!
 //! ```no_run
 //! # fn f(bundled: &'static [aiw_app::Bundled], scripts: aiw_app::BundledScripts) -> Result<(), aiw_app::AppError> {
-//! let app = aiw_app::App::open(aiw_home::Home::find(aiw_home::Surroundings::of_process())?, bundled, scripts, std::sync::Arc::new(aiw_markets::Quiet));
+//! let app = aiw_app::App::open(aiw_home::Home::find(aiw_home::ExecutionContext::from_process())?, bundled, scripts, std::sync::Arc::new(aiw_markets::Quiet));
 //! let markets = aiw_app::ClientSession::here(app)?.markets()?;
 //! # Ok(())
 //! # }

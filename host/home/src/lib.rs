@@ -5,7 +5,7 @@
 //!
 //! ```no_run
 //! # fn main() -> Result<(), aiw_home::HomeError> {
-//! let home = aiw_home::Home::find(aiw_home::Surroundings::of_process())?;
+//! let home = aiw_home::Home::find(aiw_home::ExecutionContext::from_process())?;
 //! let lock = home.lock()?;
 //! let mut mcp = home.mcp()?;
 //! mcp.set(&["mcpServers", "time"], &serde_json::json!({"command": "uvx", "args": ["mcp-server-time"]}))?;

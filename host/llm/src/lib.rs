@@ -8,12 +8,12 @@
 //! # async fn example(client: &aiw_net::HttpClient) -> Result<(), aiw_llm::LlmError> {
 //! use std::time::Duration;
 //!
-//! use aiw_llm::{ChatMessage, LanguageModel, LlmApi, ModelEndpoint, ModelQuestion, Speaker};
+//! use aiw_llm::{ChatMessage, LanguageModel, LlmApi, ModelEndpoint, CompletionRequest, Role};
 //!
 //! let model = LanguageModel::new(ModelEndpoint::typed(LlmApi::Ollama, "http://127.0.0.1:11434", "qwen3:1.7b"));
-//! let question = ModelQuestion {
+//! let question = CompletionRequest {
 //!     system: "Answer with one word.",
-//!     messages: vec![ChatMessage { role: Speaker::User, text: "The capital of Norway?".into() }],
+//!     messages: vec![ChatMessage { role: Role::User, text: "The capital of Norway?".into() }],
 //!     schema: None,
 //!     tokens: 10,
 //!     context: 4096,

@@ -11,11 +11,11 @@
 //!
 //! ```no_run
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! use aiw_supervisor::{Names, NewProcess, ProcessScope, Processes, Program, QueueLimit, Root};
-//! const SERVERS: Names = Names::new("servers", "server.json", "server", ["AIW_SERVER_ID", "AIW_SERVER_INSTANCE"]);
-//! let home = aiw_home::Home::find(aiw_home::Surroundings::of_process())?;
+//! use aiw_supervisor::{Namespace, NewProcess, ProcessScope, Processes, Program, QueueLimit, Root};
+//! const SERVERS: Namespace = Namespace::new("servers", "server.json", "server", ["AIW_SERVER_ID", "AIW_SERVER_INSTANCE"]);
+//! let home = aiw_home::Home::find(aiw_home::ExecutionContext::from_process())?;
 //! let servers = Processes::open(&home, SERVERS, ProcessScope::Root(Root::for_pid(4711)))?;
-//! let program = Program { arguments: vec!["-m".into(), "http.server".into()], ..Program::of("/usr/bin/python3") };
+//! let program = Program { arguments: vec!["-m".into(), "http.server".into()], ..Program::new("/usr/bin/python3") };
 //! let server = servers.start("aiw".as_ref(), NewProcess::within("/srv"), program, QueueLimit::default())?;
 //! eprintln!("{} {}", server.record.id, server.record.state);
 //! # Ok(()) }

@@ -9,7 +9,7 @@
 //! ```no_run
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use aiw_tasks::{ProcessScope, Root, Tasks};
-//! let home = aiw_home::Home::find(aiw_home::Surroundings::of_process())?;
+//! let home = aiw_home::Home::find(aiw_home::ExecutionContext::from_process())?;
 //! let tasks = Tasks::open(&home, ProcessScope::Root(Root::for_pid(4711)))?;
 //! for task in tasks.list()? {
 //!     eprintln!("{} {} {}", task.id, task.state, task.about.prompt);

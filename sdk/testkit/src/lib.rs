@@ -1,15 +1,15 @@
 //! Drives an extension in the real host, with the grants, clock, settings and answers that you choose.
 //!
 //! The component runs in aiw's engine, within the same limits. Only the network is simulated: an address has a
-//! recorded [`Answer`] or can't be reached. A test sees what a user would see, with errors word for word. The
+//! recorded [`RecordedResponse`] or can't be reached. A test sees what a user would see, with errors word for word. The
 //! testkit is not for the host's own network code: recorded answers have no redirects or proxies.
 //!
 //! ```no_run
-//! use aiw_testkit::{Answer, Testkit};
+//! use aiw_testkit::{RecordedResponse, Testkit};
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let notes = Testkit::read("target/wasm32-wasip2/release/notes.wasm")?
-//!     .answer("https://notes.example/writing.json", Answer::ok(r#"{"name": "writing", "plugins": []}"#))
+//!     .answer("https://notes.example/writing.json", RecordedResponse::ok(r#"{"name": "writing", "plugins": []}"#))
 //!     .load()
 //!     .await?;
 //! let source = notes.market_source();
