@@ -5,15 +5,15 @@
 /// reads it. Names are compared without case, as Windows does.
 pub fn names_code(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
-    let is_known = SECRET_NAMES.contains(&name.as_str()) || SECRET_SUFFIXES.iter().any(|ending| name.ends_with(ending));
+    let is_known = CODE_NAMES.contains(&name.as_str()) || CODE_SUFFIXES.iter().any(|ending| name.ends_with(ending));
     is_known
-        || (SECRET_PREFIXES.iter().any(|beginning| name.starts_with(beginning))
+        || (CODE_PREFIXES.iter().any(|beginning| name.starts_with(beginning))
             && !HARMLESS_NAMES.contains(&name.as_str()))
 }
 
 /// The names that say it by their beginning.
 #[rustfmt::skip]
-const SECRET_PREFIXES: [&str; 52] = [
+const CODE_PREFIXES: [&str; 52] = [
     // Loaders.
     "LD_", "DYLD_", "_RLD", "LIBPATH", "SHLIB_PATH",
     // JavaScript.
@@ -45,7 +45,7 @@ const HARMLESS_NAMES: [&str; 12] = [
 ];
 
 /// The names that say it by their end.
-const SECRET_SUFFIXES: [&str; 14] = [
+const CODE_SUFFIXES: [&str; 14] = [
     "_ASKPASS",
     "_EDITOR",
     "_JAVA_OPTIONS",
@@ -64,7 +64,7 @@ const SECRET_SUFFIXES: [&str; 14] = [
 
 /// The others.
 #[rustfmt::skip]
-const SECRET_NAMES: [&str; 182] = [
+const CODE_NAMES: [&str; 182] = [
     // The C library, and what programs of many kinds load.
     "GCONV_PATH", "GETCONF_DIR", "GLIBC_TUNABLES", "HOSTALIASES", "LOCPATH", "NLSPATH", "RESOLV_HOST_CONF",
     "OPENSSL_CONF", "OPENSSL_CONF_INCLUDE", "OPENSSL_ENGINES", "OPENSSL_MODULES", "SSLKEYLOGFILE", "SASL_PATH",
@@ -169,7 +169,7 @@ mod tests {
         ] {
             assert!(!names_code(name), "{name}");
         }
-        let all = SECRET_PREFIXES.iter().chain(&SECRET_SUFFIXES).chain(&SECRET_NAMES).chain(&HARMLESS_NAMES);
+        let all = CODE_PREFIXES.iter().chain(&CODE_SUFFIXES).chain(&CODE_NAMES).chain(&HARMLESS_NAMES);
         assert!(all.clone().all(|name| *name == name.to_ascii_uppercase()));
     }
 }

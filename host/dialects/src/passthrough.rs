@@ -282,7 +282,7 @@ fn rewritten(body: &[u8], array: &RawValue, keeps: impl Fn(&mut Value, &str) -> 
     let mut kept: Vec<Cow<'_, str>> = Vec::new();
     for raw in items {
         let text = raw.get();
-        if !REASONING_TYPES.iter().any(|word| text.contains(word)) {
+        if !REASONING_KEYWORDS.iter().any(|word| text.contains(word)) {
             kept.push(text.into());
             continue;
         }
@@ -318,7 +318,7 @@ fn rewritten(body: &[u8], array: &RawValue, keeps: impl Fn(&mut Value, &str) -> 
 }
 
 /// The words that items with reasoning hold.
-const REASONING_TYPES: [&str; 5] = ["thinking", "reasoning", "compaction", "thoughtSignature", "\"thought\""];
+const REASONING_KEYWORDS: [&str; 5] = ["thinking", "reasoning", "compaction", "thoughtSignature", "\"thought\""];
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -704,7 +704,7 @@ pub(crate) fn changed<'d>(data: &'d [u8], exchange: &Exchange) -> Cow<'d, [u8]> 
 }
 
 fn marked<'d>(data: &'d [u8], exchange: &Exchange) -> Cow<'d, [u8]> {
-    let has_reasoning = || SIGNATURE_KEYS.iter().any(|word| memmem::find(data, word.as_bytes()).is_some());
+    let has_reasoning = || REASONING_MARKERS.iter().any(|word| memmem::find(data, word.as_bytes()).is_some());
     if exchange.marks_thoughts
         && has_reasoning()
         && let Ok(mut value) = serde_json::from_slice::<Value>(data)
@@ -718,7 +718,7 @@ fn marked<'d>(data: &'d [u8], exchange: &Exchange) -> Cow<'d, [u8]> {
 }
 
 /// The words that events with reasoning hold.
-const SIGNATURE_KEYS: [&str; 4] =
+const REASONING_MARKERS: [&str; 4] =
     ["\"signature\"", "\"redacted_thinking\"", "\"encrypted_content\"", "\"thoughtSignature\""];
 
 /// Marks each proof of reasoning in a value as this upstream's. Values are no deeper than serde_json reads.

@@ -27,7 +27,7 @@ const LOCK_GRACE: Duration = Duration::from_secs(60);
 const ABANDONED_FILE_MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The part of the cache that names directories outside of the home in which temporary files were made.
-const OTHER_HOST: &str = "elsewhere";
+const EXTERNAL_DIRS_CACHE: &str = "elsewhere";
 
 /// The names of secrets that are stored before what names them is written.
 const PENDING_SECRETS_FILE: &str = ".secrets.json";
@@ -120,7 +120,7 @@ impl Home {
         if directory.starts_with(self.root()) {
             return;
         }
-        let (notes, bytes) = (self.cache(OTHER_HOST), directory.as_os_str().as_encoded_bytes());
+        let (notes, bytes) = (self.cache(EXTERNAL_DIRS_CACHE), directory.as_os_str().as_encoded_bytes());
         let note = notes.join(&aiw_core::hex(&Sha256::digest(bytes))[..32]);
         // One of many files is noted with the first of them.
         if note.exists() && !is_old(&note, TEMP_FILE_MAX_AGE / 2) {
@@ -131,7 +131,7 @@ impl Home {
 
     /// Returns the noted directories, each with its note.
     fn noted_elsewhere(&self) -> Vec<(PathBuf, PathBuf)> {
-        let Ok(notes) = read_dir(&self.cache(OTHER_HOST)) else { return Vec::new() };
+        let Ok(notes) = read_dir(&self.cache(EXTERNAL_DIRS_CACHE)) else { return Vec::new() };
         let notes = notes.flatten().map(|entry| entry.path()).filter(|note| {
             let name = note.file_name().and_then(|name| name.to_str());
             name.is_some_and(|name| name.len() == 32 && name.bytes().all(|byte| byte.is_ascii_hexdigit()))

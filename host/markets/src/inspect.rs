@@ -123,7 +123,7 @@ fn in_directories(tree: &Tree) -> Result<Vec<String>, NetError> {
 }
 
 /// Component fields of a manifest, and the name of each.
-const COMPONENT_DIRS: [(&str, &str); 6] = [
+const COMPONENT_FIELDS: [(&str, &str); 6] = [
     ("skills", "skills"),
     ("commands", "commands"),
     ("agents", "agents"),
@@ -155,7 +155,7 @@ fn fill(inspection: &mut Inspection, entry: &PluginEntry, files: &Files) -> Resu
     inspection.description = text("description");
     inspection.author = author(&manifest);
     if !entry.strict()
-        && let Some((field, _)) = COMPONENT_DIRS.iter().find(|(field, _)| manifest.contains_key(*field))
+        && let Some((field, _)) = COMPONENT_FIELDS.iter().find(|(field, _)| manifest.contains_key(*field))
     {
         return Err(format!("is `strict: false` in its marketplace, but its plugin.json declares `{field}`"));
     }
@@ -188,13 +188,13 @@ fn fill(inspection: &mut Inspection, entry: &PluginEntry, files: &Files) -> Resu
     inspection.options = options(manifest.get("userConfig").or_else(|| entry.fields.get("userConfig")));
     inspection.contents = files.contents.clone().map(|mut brings| {
         for fields in [&manifest, &entry.fields] {
-            for (field, word) in COMPONENT_DIRS {
+            for (field, word) in COMPONENT_FIELDS {
                 if !word.is_empty() && fields.get(field).is_some_and(|v| !v.is_null()) {
                     brings.push(word.to_owned());
                 }
             }
         }
-        let order = |word: &String| COMPONENT_DIRS.iter().position(|(_, w)| w == word);
+        let order = |word: &String| COMPONENT_FIELDS.iter().position(|(_, w)| w == word);
         brings.sort_by_key(order);
         brings.dedup();
         brings

@@ -200,7 +200,7 @@ const EXACT_VARIABLES: &[&str] = &[
 ];
 
 /// The words in a variable that holds a key. Limits, such as `OPENAI_MAX_TOKENS`, hold none.
-const KEY_SUFFIXES: &[&str] =
+const KEY_WORDS: &[&str] =
     &["KEY", "KEYS", "APIKEY", "TOKEN", "APITOKEN", "SECRET", "PASSWORD", "CREDENTIALS", "PAT", "SECRETKEY"];
 
 /// The last words of settings about keys: `CLAUDE_CODE_API_KEY_HELPER_TTL_MS`, `OPENAI_TOKEN_LIMIT`.
@@ -222,7 +222,7 @@ pub fn is_vendor_key(name: &str) -> bool {
     // `OPENAI_API_KEY_2`, `GEMINI_API_KEY_PROD_EU`
     let mut words = name.split('_');
     let is_key =
-        words.clone().any(|word| KEY_SUFFIXES.contains(&word)) && !words.any(|word| SETTING_SUFFIXES.contains(&word));
+        words.clone().any(|word| KEY_WORDS.contains(&word)) && !words.any(|word| SETTING_SUFFIXES.contains(&word));
     // `VITE_OPENAI_API_KEY`: whole words, wherever they are.
     let within = format!("_{name}_");
     is_key && VENDOR_PREFIXES.iter().any(|vendor| within.contains(&format!("_{vendor}_")))

@@ -21,7 +21,7 @@ const BM25_K1: f32 = 1.6;
 const MIN_COMMON_PREFIX_LEN: usize = 4;
 
 /// Records that there could be: in a handful, a word that most of them have still tells of them.
-const MIN_RECORD_COUNT: usize = 20;
+const PRIOR_RECORD_COUNT: usize = 20;
 
 /// Records by the words in their fields.
 #[derive(Debug, Default)]
@@ -163,7 +163,7 @@ fn is_alike(term: &str, word: &str) -> bool {
 }
 
 fn rarity(records: usize, having: usize) -> f32 {
-    let (records, having) = ((records + MIN_RECORD_COUNT) as f32, having as f32);
+    let (records, having) = ((records + PRIOR_RECORD_COUNT) as f32, having as f32);
     (1.0 + (records - having + 0.5) / (having + 0.5)).ln()
 }
 

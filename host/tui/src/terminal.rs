@@ -19,7 +19,7 @@ use ratatui::backend::CrosstermBackend;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// Whether the screen is ours. This is a static because the panic hook has no access to a guard.
-static IS_RAW_MODE: AtomicBool = AtomicBool::new(false);
+static IS_SCREEN_ACTIVE: AtomicBool = AtomicBool::new(false);
 
 /// Whether the mouse is ours, while the screen is.
 static IS_MOUSE_CAPTURED: AtomicBool = AtomicBool::new(false);
@@ -41,7 +41,7 @@ pub(crate) fn repaint(screen: &mut Screen) -> io::Result<()> {
 
 /// Turns on raw mode and the alternate screen. Does nothing if they are on already.
 pub(crate) fn take() -> io::Result<()> {
-    if IS_RAW_MODE.swap(true, Ordering::SeqCst) {
+    if IS_SCREEN_ACTIVE.swap(true, Ordering::SeqCst) {
         return Ok(());
     }
     let taken =
@@ -54,7 +54,7 @@ pub(crate) fn take() -> io::Result<()> {
 
 /// Restores the terminal to its state before [`take`]. Does nothing the second time.
 pub(crate) fn give_back() {
-    if IS_RAW_MODE.swap(false, Ordering::SeqCst) {
+    if IS_SCREEN_ACTIVE.swap(false, Ordering::SeqCst) {
         // Each step runs independently: a terminal that refuses one may still accept the other, and nobody is left to
         // receive an error.
         if IS_MOUSE_CAPTURED.swap(false, Ordering::SeqCst) {
@@ -67,7 +67,7 @@ pub(crate) fn give_back() {
 
 /// Takes the terminal again in the foreground: the shell, or whatever stopped us, may have changed the modes.
 pub(crate) fn take_again() -> io::Result<()> {
-    if IS_RAW_MODE.load(Ordering::SeqCst) {
+    if IS_SCREEN_ACTIVE.load(Ordering::SeqCst) {
         disable_raw_mode()?;
         enable_raw_mode()?;
         // Whatever stopped us may have left them off.
@@ -109,7 +109,7 @@ impl PanicHook {
         set_hook(Box::new({
             let (previous, kept) = (Arc::clone(&previous), Arc::clone(&kept));
             move |info| {
-                if thread::current().id() != ours && IS_RAW_MODE.load(Ordering::SeqCst) {
+                if thread::current().id() != ours && IS_SCREEN_ACTIVE.load(Ordering::SeqCst) {
                     kept.lock().push(info.to_string());
                 } else {
                     give_back();

@@ -16,7 +16,7 @@ pub(crate) const MAX_LINE_BYTES: u64 = 64 << 10;
 const MAX_MONTHS: usize = 12;
 
 /// The largest seal that is read, in bytes.
-const MAX_SEAL_BYTES: u64 = 16 << 10;
+const MAX_CHECKSUMS_BYTES: u64 = 16 << 10;
 
 /// The length and the digest of the beginning of a file, in whole lines.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,7 +90,7 @@ impl Checksums {
     /// Reads a seal. An empty one was never written: `Some(None)`. `None` stands for nonsense.
     pub(crate) fn read(file: impl Read) -> io::Result<Option<Option<Self>>> {
         let mut bytes = Vec::new();
-        file.take(MAX_SEAL_BYTES).read_to_end(&mut bytes)?;
+        file.take(MAX_CHECKSUMS_BYTES).read_to_end(&mut bytes)?;
         if bytes.is_empty() {
             return Ok(Some(None));
         }

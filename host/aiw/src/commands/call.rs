@@ -22,7 +22,7 @@ use aiw_app::own_executable;
 const SEARCH_LIMIT: u32 = 50;
 
 /// The usual secret.
-const TOKEN_KEY: &str = "token";
+const DEFAULT_SECRET: &str = "token";
 
 pub async fn run(file: &Path, mut args: FunctionArgs, home: Option<&Home>, output: &Output) -> Result<(), CliError> {
     let mut kit = Testkit::read(file)?.compile_with(own_executable()?).on_compile({
@@ -40,7 +40,7 @@ pub async fn run(file: &Path, mut args: FunctionArgs, home: Option<&Home>, outpu
         kit = kit.setting(key, value);
     }
     // Only recorded answers are sent these.
-    for name in args.secret.iter().map(String::as_str).chain([TOKEN_KEY]) {
+    for name in args.secret.iter().map(String::as_str).chain([DEFAULT_SECRET]) {
         kit = kit.secret(name, format!("recorded-{name}"));
     }
     let worlds = kit.about().worlds;
@@ -123,7 +123,7 @@ async fn account(driver: &Driver, args: &FunctionArgs) -> Result<Account, CliErr
     let secrets: BTreeSet<String> = match preset.token {
         _ if !args.secret.is_empty() => args.secret.iter().cloned().collect(),
         Need::Never => BTreeSet::new(),
-        _ => BTreeSet::from([TOKEN_KEY.to_owned()]),
+        _ => BTreeSet::from([DEFAULT_SECRET.to_owned()]),
     };
     Ok(Account {
         name: "mine".to_owned(),

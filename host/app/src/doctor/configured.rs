@@ -130,7 +130,7 @@ const LOGIN_FILES: [(CliKind, &[&str]); 3] = [
 ];
 
 /// The beginnings of variables with which CLIs get to their models.
-const ACCESS_VARIABLES: [&str; 8] =
+const ACCESS_VARIABLE_PREFIXES: [&str; 8] =
     ["ANTHROPIC_", "AWS_", "CLAUDE_CODE_", "OPENAI_", "CODEX_API", "GEMINI_API", "GOOGLE_", "AZURE_"];
 
 /// Looks whether a CLI is installed, and none has a login. A Mac keeps logins in its keychain.
@@ -141,7 +141,7 @@ fn nobody_signed_in(home: &Home) -> Option<Problem> {
     let has_login = |(kind, files): &(CliKind, &[&str])| {
         installed.contains(kind) && files.iter().any(|file| places.directory(*kind).join(file).exists())
     };
-    let is_given = |name: &str| ACCESS_VARIABLES.iter().any(|start| name.starts_with(start));
+    let is_given = |name: &str| ACCESS_VARIABLE_PREFIXES.iter().any(|start| name.starts_with(start));
     let is_told = around.variables().any(|(name, _)| name.to_str().is_some_and(is_given));
     if installed.is_empty() || cfg!(target_os = "macos") || is_told || LOGIN_FILES.iter().any(has_login) {
         return None;

@@ -71,7 +71,7 @@ struct Rollout {
 }
 
 /// The types of items in lines that have nothing around them.
-const SKIPPED_TYPES: [&[u8]; 6] = [
+const BARE_ITEM_TYPES: [&[u8]; 6] = [
     b"message",
     b"function_call",
     b"function_call_output",
@@ -99,7 +99,7 @@ impl LineReader for Rollout {
     fn line(&mut self, offset: u64, line: &[u8], out: &mut Vec<SessionMessage>) -> Result<(), LineError> {
         let (kind, is_bare): (&[u8], bool) = match string_at(line, "type") {
             Some(kind @ (b"session_meta" | b"turn_context" | b"response_item")) => (kind, false),
-            Some(kind) if SKIPPED_TYPES.contains(&kind) => (b"response_item", true),
+            Some(kind) if BARE_ITEM_TYPES.contains(&kind) => (b"response_item", true),
             Some(_) => return Ok(()),
             None if string_at(line, "record_type").is_some() => return Ok(()),
             None => match parse::<BareHead>(line) {

@@ -32,14 +32,14 @@ const NEIGHBOR_WEIGHT: f32 = 0.25;
 
 /// The gain of the newest messages, and the minutes in which it falls to about a third.
 const RECENCY_WEIGHT: f32 = 0.06;
-const RECENCY_HALF_LIFE_MINUTES: f32 = 60.0 * 24.0 * 60.0;
+const RECENCY_DECAY_MINUTES: f32 = 60.0 * 24.0 * 60.0;
 
 /// The weight of meaning; words have the rest.
 const SEMANTIC_WEIGHT: f32 = 0.5;
 
 /// From which part of what all words of a request count the best hit by words stays the first, whatever means the same:
 /// whoever types a name or an error message wants the text that has it.
-const STRONG_MATCH_SCORE: f32 = 0.8;
+const STRONG_MATCH_SHARE: f32 = 0.8;
 
 /// Of how many copies of a text, one counts half as much as the first.
 const COPIES_HALF_WEIGHT: f32 = 20.0;
@@ -107,7 +107,7 @@ pub(super) fn hits(
         two.total_cmp(one).then(candidates[*b].id.cmp(&candidates[*a].id))
     };
     let best = candidates.iter().map(|candidate| candidate.words).fold(0.0, f32::max);
-    if near.is_some() && request.whole > 0.0 && best >= STRONG_MATCH_SCORE * request.whole {
+    if near.is_some() && request.whole > 0.0 && best >= STRONG_MATCH_SHARE * request.whole {
         let by_words = with_context(request, &candidates, &copies, gathered, facts, None);
         let first = by_words.iter().min_by(|one, two| order(one, two)).map(|(place, _)| *place);
         let most = ranked.iter().map(|(_, score)| *score).fold(0.0, f32::max);
@@ -257,8 +257,7 @@ fn with_context(
             SESSION_WEIGHT * sessions.mean(fact.session) + NEIGHBOR_WEIGHT * neighbours(*id, fact, facts, any);
         let context = context * is_rare(hash);
         let age = newest.saturating_sub(fact.minutes) as f32;
-        let recent =
-            if fact.minutes == 0 { 1.0 } else { 1.0 + RECENCY_WEIGHT * (-age / RECENCY_HALF_LIFE_MINUTES).exp() };
+        let recent = if fact.minutes == 0 { 1.0 } else { 1.0 + RECENCY_WEIGHT * (-age / RECENCY_DECAY_MINUTES).exp() };
         ranked.push((place, (any(*id) + context) * recent));
     }
     ranked

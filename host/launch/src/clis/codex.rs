@@ -50,7 +50,7 @@ const CONFLICTING_VARIABLES: &[&str] = &[
 /// Disables what it would tell others about the run: the user's own exporters, the maker's analytics (which go to the
 /// provider's address), and the check for a newer version. Also disables the user's own login: with it, Codex asks
 /// ChatGPT for settings, plugins and apps, and offers those to the provider's model.
-const TELEMETRY_OFF_ARGUMENTS: [&str; 7] = [
+const ISOLATION_SETTINGS: [&str; 7] = [
     "cli_auth_credentials_store=\"ephemeral\"",
     "otel.exporter=\"none\"",
     "otel.trace_exporter=\"none\"",
@@ -118,7 +118,7 @@ impl AiCli for Codex {
         let mut settings =
             vec![format!("model_provider=\"{id}\""), format!("model_providers.{id}={{{}}}", fields.join(","))];
         settings.extend(tuning.context_tokens.map(|tokens| format!("model_context_window={tokens}")));
-        settings.extend(TELEMETRY_OFF_ARGUMENTS.map(str::to_owned));
+        settings.extend(ISOLATION_SETTINGS.map(str::to_owned));
         // If the user has no plugins, the feature only makes Codex fetch its maker's list of them.
         if users.table.get("plugins").is_none() {
             settings.push("features.plugins=false".to_owned());

@@ -26,7 +26,7 @@ const MAX_FILES: usize = 4096;
 
 /// New content before it is put in place. It is written only under the home's lock, so one name is enough; a file
 /// left by a killed process is replaced.
-const STAGED_SUFFIX: &str = ".aiw-new";
+const STAGED_NAME: &str = ".aiw-new";
 
 /// An open folder.
 pub(super) struct RoleFolder {
@@ -162,7 +162,7 @@ impl RoleFolder {
     pub(super) fn replace(&self, name: &RoleName, bytes: &[u8]) -> Result<PathBuf, RoleError> {
         let file = format!("{name}.md");
         let write = || -> io::Result<()> {
-            match self.dir.remove_file(STAGED_SUFFIX) {
+            match self.dir.remove_file(STAGED_NAME) {
                 Err(e) if e.kind() != ErrorKind::NotFound => return Err(e),
                 _ => {}
             }
@@ -170,19 +170,19 @@ impl RoleFolder {
             options.write(true).create_new(true);
             #[cfg(unix)]
             cap_std::fs::OpenOptionsExt::mode(&mut options, 0o600);
-            let mut staged = self.dir.open_with(STAGED_SUFFIX, &options)?;
+            let mut staged = self.dir.open_with(STAGED_NAME, &options)?;
             if let Ok(old) = self.dir.symlink_metadata(&file) {
                 staged.set_permissions(old.permissions())?;
             }
             staged.write_all(bytes)?;
             staged.sync_all()?;
-            self.dir.rename(STAGED_SUFFIX, &self.dir, &file)?;
+            self.dir.rename(STAGED_NAME, &self.dir, &file)?;
             // The handle itself only has a path to the directory, which cannot be synced.
             self.dir.open(".")?.sync_all()
         };
         let path = self.path.join(&file);
         write().map_err(|source| {
-            let _ = self.dir.remove_file(STAGED_SUFFIX);
+            let _ = self.dir.remove_file(STAGED_NAME);
             RoleError::Io { action: "write", path: path.clone(), source }
         })?;
         Ok(path)

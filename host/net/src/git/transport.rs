@@ -23,7 +23,7 @@ const MAX_PIECE: usize = (MAX_OBJECT as usize) + (1 << 20);
 const MAX_HELD: usize = 1 << 30;
 
 /// The amount of memory that libgit2 holds.
-static CACHED_BYTES: AtomicUsize = AtomicUsize::new(0);
+static ALLOCATED_BYTES: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
     /// libgit2 passes no context to a transport, so the transport finds its session here.
@@ -102,7 +102,7 @@ struct Allocator {
 fn may_have(size: usize, instead_of: usize) -> bool {
     let refusal = if size > MAX_PIECE {
         AllocationError::Piece
-    } else if CACHED_BYTES.load(Ordering::Relaxed).saturating_sub(instead_of).saturating_add(size) > MAX_HELD {
+    } else if ALLOCATED_BYTES.load(Ordering::Relaxed).saturating_sub(instead_of).saturating_add(size) > MAX_HELD {
         AllocationError::Held
     } else {
         return true;
@@ -133,14 +133,14 @@ fn size_of(piece: *mut c_void) -> usize {
 
 /// Counts a piece as held, in place of `instead_of` bytes.
 fn held(piece: *mut c_void, instead_of: usize) -> *mut c_void {
-    CACHED_BYTES.fetch_add(size_of(piece), Ordering::Relaxed);
+    ALLOCATED_BYTES.fetch_add(size_of(piece), Ordering::Relaxed);
     let_go(instead_of);
     piece
 }
 
 /// Subtracts from the count, but never below zero: memory that libgit2 got without our allocator was not counted.
 fn let_go(size: usize) {
-    let _ = CACHED_BYTES.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |held| Some(held.saturating_sub(size)));
+    let _ = ALLOCATED_BYTES.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |held| Some(held.saturating_sub(size)));
 }
 
 extern "C" fn allocate(size: usize, _: *const c_char, _: c_int) -> *mut c_void {

@@ -18,7 +18,7 @@ const MAX_FILE_BYTES: u64 = 2_000_000;
 /// The most characters of a starter's name.
 const MAX_NAME_LEN: usize = 60;
 
-/// The largest `MAX_GIT_HEAD_BYTES` of a repository, or file that says where a repository is.
+/// The largest `HEAD` of a repository, or file that says where a repository is.
 const MAX_GIT_HEAD_BYTES: u64 = 4096;
 
 /// The start of a process by somebody.

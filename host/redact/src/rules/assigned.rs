@@ -131,15 +131,15 @@ const QUALIFIER_WORDS: [&str; 30] = [
 ];
 
 /// The parts of secrets' names, in whatever case: one of them is in each word that [`kind`] knows.
-const ASSIGNMENT_OPERATORS: [&[u8]; 11] =
+const SECRET_NAME_PARTS: [&[u8]; 11] =
     [b"pass", b"phrase", b"pw", b"psk", b"pat", b"mnemonic", b"kennwort", b"key", b"secret", b"token", b"credential"];
 
-/// Whether a name has one of [`ASSIGNMENT_OPERATORS`], which is told faster than its words.
+/// Whether a name has one of [`SECRET_NAME_PARTS`], which is told faster than its words.
 fn may_be_secret(name: &[u8]) -> bool {
     let has = |at: usize, part: &[u8]| name[at..].get(..part.len()).is_some_and(|it| it.eq_ignore_ascii_case(part));
     (0..name.len()).any(|at| {
         let is_first = matches!(name[at] | 0x20, b'p' | b'm' | b'k' | b's' | b't' | b'c');
-        is_first && ASSIGNMENT_OPERATORS.iter().any(|part| has(at, part))
+        is_first && SECRET_NAME_PARTS.iter().any(|part| has(at, part))
     })
 }
 

@@ -54,7 +54,7 @@ const MEDIA_PREFIXES: [&str; 9] =
 const MEDIA_TYPES: [&str; 5] = ["image/", "audio/", "video/", "font/", "application/pdf"];
 
 /// The beginnings of identifiers that APIs hand out, and of keys that they call public.
-const IDENTIFIER_WORDS: [&str; 40] = [
+const IDENTIFIER_PREFIXES: [&str; 40] = [
     "toolu_",
     "srvtoolu_",
     "msg_",
@@ -292,7 +292,7 @@ impl TokenRun<'_> {
     /// An identifier that its beginning tells, or its place.
     fn is_identifier(&self, (start, end): Span) -> bool {
         let run = self.run();
-        let begins = |from: usize| IDENTIFIER_WORDS.iter().any(|begin| starts(&self.bytes[from..end], begin));
+        let begins = |from: usize| IDENTIFIER_PREFIXES.iter().any(|begin| starts(&self.bytes[from..end], begin));
         if begins(start) || begins(self.start) || run.ends_with(b".apps.googleusercontent.com") {
             return true;
         }

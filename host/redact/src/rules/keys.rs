@@ -7,7 +7,7 @@ use regex::Regex;
 use super::text::{Span, is_mixed};
 
 /// How the base64 of private keys begins: PKCS #1, PKCS #8 of RSA, of elliptic curves and of Ed25519, OpenSSH.
-const KEY_HEADERS: [&str; 8] = [
+const KEY_BODY_PREFIXES: [&str; 8] = [
     "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC",
     "MIIEvgIBADANBgkqhkiG9w0BAQEFAASC",
     "MIIJQgIBADANBgkqhkiG9w0BAQEFAASC",
@@ -76,8 +76,8 @@ pub(super) fn private(text: &str, _: &[Span]) -> Vec<Span> {
                 if is_within {
                     continue;
                 }
-                let is_known =
-                    KEY_HEADERS.iter().any(|start| whole.as_str().starts_with(start)) || whole.as_str() == "MHcCAQEEI";
+                let is_known = KEY_BODY_PREFIXES.iter().any(|start| whole.as_str().starts_with(start))
+                    || whole.as_str() == "MHcCAQEEI";
                 body(part(whole.start()))
                     .filter(|length| is_known && *length >= 40)
                     .map(|length| (whole.start(), whole.start() + length))

@@ -710,11 +710,11 @@ fn is_told(text: &str) -> bool {
 /// Whether it is named after how secrets are kept.
 fn is_method(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
-    HTTP_METHODS_AND_CALLS.iter().any(|method| lower.starts_with(method))
+    WORDS_WITH_DIGITS.iter().any(|method| lower.starts_with(method))
 }
 
 /// Words with a digit that sentences about secrets have.
-const HTTP_METHODS_AND_CALLS: [&str; 14] = [
+const WORDS_WITH_DIGITS: [&str; 14] = [
     "sha", "md5", "base", "argon", "oauth", "utf", "hs256", "rs256", "es256", "x509", "pbkdf", "ed25519", "http",
     "uuid",
 ];

@@ -9,10 +9,10 @@ use super::text::{Span, has_digit_in};
 
 /// How often a sign follows another in identifiers and prose, as the binary logarithm in eighths: a row for each sign
 /// before, a column for each one after. `cargo bench -p aiw-redact -- --pairs` makes it of the texts of the bench.
-static PAIR_SCORES: [[i8; CLASS_MASK]; CLASS_MASK] = include!("pairs.in");
+static PAIR_SCORES: [[i8; SIGN_COUNT]; SIGN_COUNT] = include!("pairs.in");
 
 /// The start of a part, small letters, large letters and digits.
-const CLASS_MASK: usize = 63;
+const SIGN_COUNT: usize = 63;
 
 /// The fewest letters and digits of a token.
 const MIN_TOKEN_LEN: usize = 16;
@@ -30,7 +30,7 @@ const MIN_ENTROPY_EIGHTH_BITS: i32 = 5;
 static BYTE_CLASSES: [u8; 256] = classes();
 
 /// The class of what parts a token, but doesn't end it.
-const SEPARATOR_CLASS_BITS: u8 = 64;
+const SEPARATOR_CLASS: u8 = 64;
 
 /// The class of what is of no token.
 const NO_CLASS: u8 = 255;
@@ -51,7 +51,7 @@ const fn classes() -> [u8; 256] {
     let apart = b"_-.+/=~";
     n = 0;
     while n < apart.len() {
-        classes[apart[n] as usize] = SEPARATOR_CLASS_BITS;
+        classes[apart[n] as usize] = SEPARATOR_CLASS;
         n += 1;
     }
     classes
@@ -110,7 +110,7 @@ fn tokens(bytes: &[u8], (start, end): Span, is_known: impl Fn(usize) -> Option<u
         }
     };
     while at < end {
-        if BYTE_CLASSES[usize::from(bytes[at])] == SEPARATOR_CLASS_BITS {
+        if BYTE_CLASSES[usize::from(bytes[at])] == SEPARATOR_CLASS {
             now.score -= if bytes[at] == b'=' { 80 } else { 6 };
             now.is_name |= bytes[at] == b'_';
             at += 1;
@@ -150,7 +150,7 @@ impl SignRun {
         let mut steady = 0;
         while at < most {
             let class = BYTE_CLASSES[usize::from(bytes[at])];
-            if class >= SEPARATOR_CLASS_BITS {
+            if class >= SEPARATOR_CLASS {
                 break;
             }
             let sign = usize::from(class);

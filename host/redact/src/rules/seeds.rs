@@ -10,7 +10,7 @@ use super::text::Span;
 const MIN_WORDS: usize = 12;
 
 /// How many bytes are asked at once whether they may be of a phrase.
-const MAX_WINDOW_BYTES: usize = 22;
+const WINDOW_BYTES: usize = 22;
 
 /// How far apart such stretches begin. One of them is within any twelve words: those of the list have five letters and
 /// more on average.
@@ -42,8 +42,8 @@ impl Prefilter {
         let bytes = text.as_bytes();
         let mut spans = Vec::new();
         let mut after = 0;
-        for from in (0..bytes.len().saturating_sub(MAX_WINDOW_BYTES)).step_by(SAMPLE_STEP) {
-            let part = &bytes[from..from + MAX_WINDOW_BYTES];
+        for from in (0..bytes.len().saturating_sub(WINDOW_BYTES)).step_by(SAMPLE_STEP) {
+            let part = &bytes[from..from + WINDOW_BYTES];
             let is_of_phrase = |at: usize| BYTE_CLASSES[usize::from(part[at])];
             // Code has other signs among its words.
             if from < after
@@ -52,7 +52,7 @@ impl Prefilter {
             {
                 continue;
             }
-            let Some(word) = self.word_at(bytes, from + MAX_WINDOW_BYTES / 2) else { continue };
+            let Some(word) = self.word_at(bytes, from + WINDOW_BYTES / 2) else { continue };
             // Most words have a neighbour that isn't of the list.
             let next = self.after(bytes, word.1);
             let before = self.before(bytes, word.0);

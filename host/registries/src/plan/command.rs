@@ -207,7 +207,7 @@ pub(super) fn check_variable(name: &str, value: &Value) -> Result<(), Unsupporte
 /// Whether a server has no reason to ask for a variable: a loader, an interpreter or aiw itself reads it. Those that
 /// servers do ask for (`DOCKER_HOST`, `GIT_SSH_COMMAND`, `HOME`) are the person's to answer.
 fn is_steering(name: &str) -> bool {
-    const VALUE_OPTIONS: [&str; 18] = [
+    const TOOL_VARIABLES: [&str; 18] = [
         "AWS_CONFIG_FILE",
         "AWS_SHARED_CREDENTIALS_FILE",
         "BROWSER",
@@ -227,10 +227,10 @@ fn is_steering(name: &str) -> bool {
         "TNS_ADMIN",
         "VIRTUAL_ENV",
     ];
-    const SECRET_TOKEN_PREFIXES: [&str; 10] =
+    const TOOL_VARIABLE_PREFIXES: [&str; 10] =
         ["ANSIBLE_", "CARGO_", "COMPOSER_", "CONDA_", "DOCKER_", "GIT_", "NUGET_", "PIP_", "UV_", "YARN_"];
     let upper = name.to_ascii_uppercase();
-    let is_asked = VALUE_OPTIONS.contains(&upper.as_str())
-        || SECRET_TOKEN_PREFIXES.iter().any(|beginning| upper.starts_with(beginning));
+    let is_asked = TOOL_VARIABLES.contains(&upper.as_str())
+        || TOOL_VARIABLE_PREFIXES.iter().any(|beginning| upper.starts_with(beginning));
     upper.starts_with("AIW_") || (aiw_core::names_code(&upper) && !is_asked)
 }

@@ -37,7 +37,7 @@ const SEMANTIC_WEIGHT: f32 = 0.65;
 const MIN_CLAUSE_SCORE: f32 = 0.4;
 
 /// The share of the best score below which a tool is left out.
-const MIN_SEMANTIC_SCORE: f32 = 0.2;
+const MIN_RELATIVE_SCORE: f32 = 0.2;
 
 /// A server's key, and what is known of it.
 pub type KnownServer = (String, Arc<ServerRecord>);
@@ -198,7 +198,7 @@ impl Indexed {
         let Some(best) = ranked.first().map(|tool| scores[*tool]) else { return Vec::new() };
         ranked.extend(scored.best.iter().filter(|tool| !ranked.contains(tool)).copied().collect::<Vec<_>>());
         ranked.sort_by(better);
-        ranked.retain(|tool| scores[*tool] >= MIN_SEMANTIC_SCORE * best || scored.best.contains(tool));
+        ranked.retain(|tool| scores[*tool] >= MIN_RELATIVE_SCORE * best || scored.best.contains(tool));
         let candidate = |tool: &usize| {
             let server = self.tools[*tool].0;
             CandidateTool {

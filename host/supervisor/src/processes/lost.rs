@@ -17,7 +17,7 @@ use crate::segment::open;
 use crate::signal::{ProcessProof, Target, end_orphans};
 
 /// The last log line of such a process.
-const LOST_REASON: &str = "lost: the supervisor died";
+const LOST_LOG_LINE: &str = "lost: the supervisor died";
 
 impl Processes {
     /// Returns the record as it should be, and whether it is recorded that way already. If the shim has died, the
@@ -72,10 +72,10 @@ impl Processes {
         record.ended = Some(now_millis());
         // If the record cannot be written, this code runs again for every caller, so the line may be there already.
         let last = Log::new(&directory).tail(1).ok().and_then(|mut entries| entries.pop());
-        if last.is_none_or(|entry| (entry.stream, entry.bytes.as_slice()) != (Stream::Aiw, LOST_REASON.as_bytes()))
+        if last.is_none_or(|entry| (entry.stream, entry.bytes.as_slice()) != (Stream::Aiw, LOST_LOG_LINE.as_bytes()))
             && let Ok(mut log) = LogWriter::open(&directory, LogPolicy::default())
         {
-            let _ = log.say(LOST_REASON);
+            let _ = log.say(LOST_LOG_LINE);
         }
         let saved = self.records.save_last(&directory, &record);
         if saved.is_ok() {

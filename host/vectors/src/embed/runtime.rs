@@ -27,7 +27,7 @@ const TELEMETRY_MARKERS: [&[u8]; 2] = [b"Microsoft/DeveloperTools/.onnxruntime",
 const ENTRY_SYMBOL: &[u8] = b"OrtGetApiBase";
 
 /// The files with collected data.
-const TELEMETRY_EVENTS: [&str; 6] = [
+const TELEMETRY_FILES: [&str; 6] = [
     "deviceid",
     "deviceid.lock",
     "onnxruntime.db",
@@ -61,7 +61,7 @@ pub fn remove_collected(around: &ExecutionContext) -> Option<PathBuf> {
     let named = around.variable("XDG_CACHE_HOME").map(PathBuf::from);
     let cache = named.filter(|path| path.is_absolute()).or_else(home)?;
     let directory = cache.join("Microsoft/DeveloperTools/.onnxruntime");
-    let removed = TELEMETRY_EVENTS.into_iter().filter(|name| fs::remove_file(directory.join(name)).is_ok()).count();
+    let removed = TELEMETRY_FILES.into_iter().filter(|name| fs::remove_file(directory.join(name)).is_ok()).count();
     // Only those that are empty go.
     for directory in directory.ancestors().take(3) {
         if fs::remove_dir(directory).is_err() {

@@ -29,7 +29,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(100);
 const EXIT_CHECK_POLL_COUNT: u32 = 10;
 
 /// How long a terminal that nobody reads may keep what was already on its way to it.
-const EXIT_GRACE_PERIOD: Duration = Duration::from_secs(1);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The lines and columns of a screen that is drawn again. One of 65,535 each would take all memory, and the emulator panics
 /// where a text wraps in a single line or a wide character in a single column.
@@ -113,7 +113,7 @@ impl UserLeft {
     /// Leaves. Where the terminal takes nothing more, its modes come back and the program ends all the same.
     fn leave(&self, how: i32) {
         let _ = self.how.compare_exchange(0, how, Ordering::SeqCst, Ordering::SeqCst);
-        thread::sleep(EXIT_GRACE_PERIOD);
+        thread::sleep(DRAIN_TIMEOUT);
         if let Some(modes) = self.modes.get() {
             let _ = tcsetattr(io::stdin(), OptionalActions::Now, modes);
         }
