@@ -135,7 +135,10 @@ impl<'ast> Visitor<'ast> for Faults<'_> {
 /// Makes a function of a script. It is taken as it is where that makes sense, so that nothing in a string is touched.
 fn function_of_source(source: &str) -> Result<PreparedScript, Failure> {
     if source.len() > MAX_SOURCE_BYTES {
-        return Err(wrong(format!("the script has {} bytes, and at most {MAX_SOURCE_BYTES} are read", source.len()), None));
+        return Err(wrong(
+            format!("the script has {} bytes, and at most {MAX_SOURCE_BYTES} are read", source.len()),
+            None,
+        ));
     }
     check_depth(source)?;
     // That makes sense, too, and fails when it runs.
@@ -204,7 +207,9 @@ fn function(text: &str) -> Result<PreparedScript, Failure> {
     if let Some(start) = ends_with_expression {
         // An expression in parentheses begins before what it says.
         let mut at = offset(&body, start);
-        while let Some(before) = body[..at].trim_end().strip_suffix('(').filter(|before| before.len() >= WRAPPER_HEADER.len()) {
+        while let Some(before) =
+            body[..at].trim_end().strip_suffix('(').filter(|before| before.len() >= WRAPPER_HEADER.len())
+        {
             at = before.len();
         }
         let returning = format!("{}return {}", &body[..at], &body[at..]);

@@ -75,7 +75,11 @@ impl<'a> Object<'a> {
     }
 
     /// Returns the fields of an object within this one.
-    pub fn entries<T>(&self, name: &str, each: impl Fn(&'a str, &'a Value) -> Result<T, InvalidRow>) -> Result<Vec<T>, InvalidRow> {
+    pub fn entries<T>(
+        &self,
+        name: &str,
+        each: impl Fn(&'a str, &'a Value) -> Result<T, InvalidRow>,
+    ) -> Result<Vec<T>, InvalidRow> {
         let fields = self.object(name)?.into_iter().flat_map(|object| object.0);
         fields.map(|(name, value)| each(name, value)).collect()
     }

@@ -30,7 +30,12 @@ impl RegistrySource for Smithery {
     }
 
     fn search(query: &str, limit: u32) -> Result<Vec<Server>, Error> {
-        let url = format!("{}/servers?q={}&pageSize={}", base_url(DEFAULT_BASE_URL), encode(query), limit.clamp(1, PAGE_SIZE));
+        let url = format!(
+            "{}/servers?q={}&pageSize={}",
+            base_url(DEFAULT_BASE_URL),
+            encode(query),
+            limit.clamp(1, PAGE_SIZE)
+        );
         let answer = get(&url)?;
         let malformed = |bad| Error::malformed(format!("`{}` is not a list of servers: {bad}", place(&url)));
         let (servers, bad) = rows(&answer).map_err(malformed)?;
@@ -46,10 +51,13 @@ impl RegistrySource for Smithery {
         }
         // `@` needs no encoding, and older names begin with it.
         let path: Vec<String> = name.split('/').map(|part| encode(part).replace("%40", "@")).collect();
-        let answer = get(&format!("{}/servers/{}", base_url(DEFAULT_BASE_URL), path.join("/"))).map_err(|error| match error {
-            Error::NotFound(_) => Error::not_found(format!("there is no server `{name}` at Smithery")),
-            error => error,
-        })?;
+        let answer =
+            get(&format!("{}/servers/{}", base_url(DEFAULT_BASE_URL), path.join("/"))).map_err(
+                |error| match error {
+                    Error::NotFound(_) => Error::not_found(format!("there is no server `{name}` at Smithery")),
+                    error => error,
+                },
+            )?;
         let server = server::whole(&answer).map_err(|bad| Error::malformed(format!("a bad row of `{name}`: {bad}")))?;
         if server.name.trim_start_matches('@') != name.trim_start_matches('@') {
             return Err(Error::malformed(format!("Smithery was asked for `{name}` and answered `{}`", server.name)));
