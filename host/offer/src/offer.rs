@@ -137,3 +137,46 @@ impl Offer for ClientOffer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader, Write};
+    use std::time::Instant;
+
+    use aiw_app::{App, BundledScripts};
+    use aiw_home::Home;
+    use aiw_markets::Quiet;
+    use aiw_routing::TTL;
+    use serde_json::json;
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_client_is_notified_when_a_dynamic_tool_expires() {
+        const NO_SCRIPTS: BundledScripts = BundledScripts { component: &[], code: &[], sha256: "" };
+        let directory = tempfile::tempdir().unwrap();
+        let home = Home::at(directory.path());
+        let client = ClientSession::here(App::open(home.clone(), &[], NO_SCRIPTS, Arc::new(Quiet))).unwrap();
+        let embeddings = Arc::new(CurrentEmbeddings::none(&home));
+        let toolsets = SessionToolsets::only(vec![Toolset::Servers]);
+        let offer = Arc::new(ClientOffer::new(SessionSetting { client, embeddings, toolsets }));
+        let tool = Tool::foreign(json!({"name": "old__tool", "inputSchema": {"type": "object"}})).unwrap();
+        let last_use = Instant::now().checked_sub(TTL * 2).expect("the machine has run for longer than the TTL");
+        assert!(offer.shared.context.registry.register(vec![tool], last_use));
+        assert!(offer.tools().iter().any(|tool| tool.name() == "old__tool"));
+
+        let (input, mut requests) = std::io::pipe().unwrap();
+        let (responses, output) = std::io::pipe().unwrap();
+        let served = tokio::spawn(aiw_mcp::serve(offer.clone(), input, output));
+        let begin = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params":
+            {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "c", "version": "1"}}});
+        let begun = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
+        writeln!(requests, "{begin}\n{begun}").unwrap();
+        let is_notice = |line: &String| line.contains("notifications/tools/list_changed");
+        let lines = move || BufReader::new(responses).lines().map(Result::unwrap).any(|line| is_notice(&line));
+        assert!(tokio::task::spawn_blocking(lines).await.unwrap());
+        assert!(offer.tools().iter().all(|tool| tool.name() != "old__tool"));
+        drop(requests);
+        served.await.unwrap();
+    }
+}

@@ -44,16 +44,15 @@ impl Base {
         // A server of the user's may have that name.
         let kept = kept.into_iter().filter(|kept| tools.named(kept.name()).is_err());
         let mut listed: Vec<Tool> = own.cloned().chain(kept).collect();
-        let choices = match toolsets.contains(&Toolset::Servers) {
-            true => pool.choose(tools.all(), Cost::new(listed.iter().map(tokens))),
-            false => Vec::new(),
-        };
-        let servers: BTreeSet<&str> = choices.iter().filter(|c| c.is_listed()).map(|c| c.server.as_str()).collect();
-        let foreign = tools.all().iter().filter(|tool| servers.contains(tool.server.as_str()));
-        listed.extend(foreign.filter_map(|tool| Tool::foreign(tool.renamed())));
-        if toolsets.contains(&Toolset::Servers) {
-            listed.extend(pool.app_only_tools(tools.all()).iter().filter_map(|tool| Tool::foreign(tool.renamed())));
+        if !toolsets.contains(&Toolset::Servers) {
+            return Self { tools: listed, choices: Vec::new() };
         }
+        // The tools of apps are listed with those of their server, or not at all.
+        let offered = [tools.all(), &pool.app_only_tools(tools.all())].concat();
+        let choices = pool.choose(&offered, Cost::new(listed.iter().map(tokens)));
+        let servers: BTreeSet<&str> = choices.iter().filter(|c| c.is_listed()).map(|c| c.server.as_str()).collect();
+        let foreign = offered.iter().filter(|tool| servers.contains(tool.server.as_str()));
+        listed.extend(foreign.filter_map(|tool| Tool::foreign(tool.renamed())));
         Self { tools: listed, choices }
     }
 }

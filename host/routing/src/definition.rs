@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
-use aiw_core::quoted;
+use aiw_core::{one_line, quoted};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::injection::InjectionPatterns;
@@ -77,6 +77,13 @@ impl ToolDefinition {
     /// Returns the URI of the app that shows what the tool does.
     pub fn ui_resource(&self) -> Option<&str> {
         self.0.ui_resource.as_deref()
+    }
+
+    /// Returns the definition with another URI for its app.
+    pub(crate) fn with_ui_resource(&self, uri: &str) -> Self {
+        let mut value = self.value();
+        value["_meta"]["ui"]["resourceUri"] = uri.into();
+        Self::new(&value)
     }
 
     /// About how many tokens it costs a client that knows it by a name.
@@ -252,6 +259,23 @@ pub struct Difference {
     pub now: String,
 }
 
+/// The longest name, title or version of a server that is kept, in characters.
+const MAX_SERVER_INFO_CHARS: usize = 200;
+
+/// Returns the name, title and version in a server's `serverInfo`, each as one line.
+pub(crate) fn server_info(info: &Value) -> Value {
+    let field = |key: &str| -> Option<(String, Value)> {
+        Some((key.to_owned(), one_line(info[key].as_str()?, MAX_SERVER_INFO_CHARS).into()))
+    };
+    ["name", "title", "version"].into_iter().filter_map(field).collect()
+}
+
+/// Returns a server's capabilities; an empty object if they are larger or deeper than a definition may be.
+pub(crate) fn capabilities(value: &Value) -> Value {
+    let fits = !is_deeper(value, MAX_DEPTH) && value.to_string().len() <= MAX_BYTES;
+    if fits { value.clone() } else { Value::Object(Map::new()) }
+}
+
 /// Why an item of a kind can't be passed on, as the end of a sentence about it.
 pub(crate) fn unusable(kind: Kind, item: &Value) -> Option<String> {
     if is_deeper(item, MAX_DEPTH) {
@@ -397,6 +421,20 @@ mod tests {
         ] {
             assert!(unusable(&bad).is_some(), "{bad}");
         }
+    }
+
+    #[test]
+    fn what_a_server_says_of_itself_is_bounded() {
+        let info = json!({"name": "a\nb", "version": "9".repeat(1 << 20), "title": 7, "icons": ["x"]});
+        let kept = server_info(&info);
+        assert_eq!(kept["name"], "a b");
+        assert_eq!(kept["version"].as_str().unwrap().chars().count(), MAX_SERVER_INFO_CHARS);
+        assert_eq!(kept.as_object().unwrap().len(), 2);
+        let usual = json!({"tools": {"listChanged": true}});
+        let deep = (0..100).fold(json!({}), |below, _| json!({"a": below}));
+        let large = json!({"tools": "x".repeat(MAX_BYTES)});
+        assert_eq!([&usual, &deep, &large].map(capabilities), [usual.clone(), json!({}), json!({})]);
+        assert_eq!((server_info(&Value::Null), capabilities(&Value::Null)), (json!({}), Value::Null));
     }
 
     #[test]

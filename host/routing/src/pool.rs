@@ -150,7 +150,7 @@ impl Pool {
             let allowed = record.accepted().filter(|tool| self.allows(slot.key(), tool));
             allowed.map(|tool| offered(slot.key(), tool.name(), tool)).collect()
         };
-        distinct(self.each(of))
+        self.with_own_apps(distinct(self.each(of)))
     }
 
     /// Returns the tools that apps alone may use, if the session's client supports MCP Apps.
@@ -165,7 +165,7 @@ impl Pool {
             allowed.map(|tool| offered(slot.key(), tool.name(), tool)).collect()
         }));
         app_only.retain(|tool| !taken.contains(tool.proxied.as_str()));
-        app_only
+        self.with_own_apps(app_only)
     }
 
     /// The keys of the servers whose tools are not known yet: nobody has looked into them so far, or nobody could.
@@ -247,7 +247,7 @@ impl Pool {
         }
         let definition = |server: &str, tool: &str| {
             let (_, record) = known.iter().find(|(known, _)| known == server)?;
-            Some(offered(server, tool, record.tool(tool)?))
+            self.with_own_apps(vec![offered(server, tool, record.tool(tool)?)]).pop()
         };
         let is_owner = |wanted: &&(String, String)| owners[&key(&wanted.0, &wanted.1)].as_ref() == Some(*wanted);
         wanted.iter().map(|wanted| Some(wanted).filter(is_owner).and_then(|(s, t)| definition(s, t))).collect()
@@ -287,8 +287,9 @@ impl Pool {
     /// Their resources, and their resource templates.
     pub fn located(&self) -> (Vec<CatalogItem<Value>>, Vec<CatalogItem<Value>>) {
         let (mut resources, mut templates) = self.content();
-        let claims = claims(&resources, &templates).collect();
-        let contested = contested(claims);
+        let apps = self.ui_resources();
+        let apps = apps.iter().map(|(server, resource)| UriClaim::resource(server, resource));
+        let contested = contested(claims(&resources, &templates).chain(apps).collect());
         let is_plain = |claim: Option<UriClaim<'_>>| claim.is_some_and(|claim| !contested.contains(&claim));
         let plain = |offered: &CatalogItem<Value>| is_plain(uri_claim(offered));
         let keep: Vec<bool> = resources.iter().chain(&templates).map(plain).collect();

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use aiw_core::{Diagnostic, ErrorKind, one_line};
 use aiw_events::{EventKind, EventLog, EventSubject, HomeEvent};
 use aiw_home::HomeError;
-use aiw_mcp::{Call, ClientError, LOG_LEVEL, Lifecycle, McpRequest, Params, parse_result};
+use aiw_mcp::{Call, ClientError, LOG_LEVEL, Lifecycle, McpRequest, Params, RpcError, parse_result};
 use aiw_servers::{DeclaredServer, ServerScope};
 use parking_lot::Mutex;
 use serde_json::value::RawValue;
@@ -20,6 +20,7 @@ use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinHandle};
 
 use crate::access::ServerAccess;
+use crate::definition;
 use crate::error::PoolError;
 use crate::found::Configured;
 use crate::log;
@@ -378,7 +379,7 @@ impl Slot {
     /// Reads the server's tools, before anything is called: one that has changed must not be.
     async fn learn(self: &Arc<Self>, connection: &Arc<Connection>) -> Result<(), PoolError> {
         let about = connection.client.server().clone();
-        let capabilities = about["capabilities"].clone();
+        let capabilities = definition::capabilities(&about["capabilities"]);
         let tools = match capabilities.get("tools") {
             Some(_) => self.list(connection, "tools/list", "tools").await?,
             None => Vec::new(),
@@ -388,7 +389,7 @@ impl Slot {
         let protocol = one_line(connection.client.protocol_version(), 20);
         let learnt = move |record: &mut ServerRecord| {
             record.offer(tools);
-            record.server = about["serverInfo"].clone();
+            record.server = definition::server_info(&about["serverInfo"]);
             record.instruct(about["instructions"].as_str());
             record.protocol = protocol;
             if !capabilities["prompts"].is_object() {
@@ -526,6 +527,9 @@ impl Slot {
     ) -> Result<Value, PoolError> {
         let connection = self.connected_within(call).await?;
         if connection.client.is_modern() && SUBSCRIBE_METHODS.contains(&method) {
+            if connection.client.server()["capabilities"]["resources"]["subscribe"] != true {
+                return Err(RpcError::no_method(method).into());
+            }
             self.relay.followed.notify_one();
             return Ok(json!({}));
         }

@@ -1,6 +1,8 @@
 //! Which server a URI belongs to. A URI that only one server has stays as it is; one that several could answer for is
-//! listed as `aiw://SERVER/URI`, so that no server answers in another's place.
+//! listed as `aiw://SERVER/URI`, so that no server answers in another's place. The page of an app stays a `ui:` URI, which
+//! clients require: `ui://aiw/SERVER/REST`.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use crate::shape::OWN_SCHEME;
@@ -52,23 +54,32 @@ pub(crate) fn contested<'a>(mut claims: Vec<UriClaim<'a>>) -> BTreeSet<UriClaim<
     contested
 }
 
+/// What the URIs of apps begin with. Source: SEP-1865.
+const UI_PREFIX: &str = "ui://";
+
 /// A server's URI under the name that only it has.
 pub(crate) fn marked(server: &str, uri: &str) -> String {
-    format!("{}{uri}", mark(server))
+    match uri.strip_prefix(UI_PREFIX) {
+        Some(page) => format!("{UI_PREFIX}{OWN_SCHEME}/{}/{page}", encoded(server)),
+        None => format!("{OWN_SCHEME}://{}/{uri}", encoded(server)),
+    }
 }
 
 /// A server's own form of a marked URI.
-pub(crate) fn own<'a>(server: &str, uri: &'a str) -> Option<&'a str> {
-    uri.strip_prefix(mark(server).as_str())
+pub(crate) fn own<'a>(server: &str, uri: &'a str) -> Option<Cow<'a, str>> {
+    let server = encoded(server);
+    let after = |prefix: &str| uri.strip_prefix(prefix)?.strip_prefix(server.as_str())?.strip_prefix('/');
+    let page = || after(&format!("{UI_PREFIX}{OWN_SCHEME}/")).map(|page| Cow::Owned(format!("{UI_PREFIX}{page}")));
+    after(&format!("{OWN_SCHEME}://")).map(Cow::Borrowed).or_else(page)
 }
 
 /// <https://www.rfc-editor.org/rfc/rfc3986#section-2.3>
-fn mark(server: &str) -> String {
+fn encoded(server: &str) -> String {
     let byte = |b: u8| match b {
         b if b.is_ascii_alphanumeric() || b"-._~".contains(&b) => char::from(b).to_string(),
         b => format!("%{b:02X}"),
     };
-    format!("{OWN_SCHEME}://{}/", server.bytes().map(byte).collect::<String>())
+    server.bytes().map(byte).collect()
 }
 
 #[cfg(test)]
@@ -122,7 +133,10 @@ mod tests {
     #[test]
     fn a_marked_uri_leads_back_to_its_server_alone() {
         assert_eq!(marked("my time/1", "file:///x"), "aiw://my%20time%2F1/file:///x");
-        assert_eq!(own("my time/1", "aiw://my%20time%2F1/file:///x"), Some("file:///x"));
+        assert_eq!(own("my time/1", "aiw://my%20time%2F1/file:///x").as_deref(), Some("file:///x"));
+        assert_eq!(marked("my time/1", "ui://a/b"), "ui://aiw/my%20time%2F1/a/b");
+        assert_eq!(own("my time/1", "ui://aiw/my%20time%2F1/a/b").as_deref(), Some("ui://a/b"));
+        assert_eq!(own("a", "ui://aiw/ab/x"), None);
         assert_eq!(own("my time", "aiw://my%20time%2F1/file:///x"), None);
         assert_eq!(own("a", "aiw://ab/x"), None);
     }

@@ -98,10 +98,11 @@ fn readable(json: &[u8], error: &serde_json::Error) -> Option<Value> {
     let cut = shallow(json).map_or(Cow::Borrowed(json), Cow::Owned);
     // Such a number costs its field, where that is in a list; another answer could mean something else without it.
     if let Some(numbers) = without_non_finite(&cut)
-        && let Ok(message) = serde_json::from_slice::<Value>(&numbers)
+        && let Ok(mut message) = serde_json::from_slice::<Value>(&numbers)
         && message.get("method").is_none()
         && message.get("result").is_some_and(is_list)
     {
+        remove_marked(&mut message);
         return Some(message);
     }
     let (id, list, why) = match serde_json::from_slice::<Envelope<'_>>(&cut) {
@@ -134,13 +135,30 @@ fn list_of(result: &[u8], error: &serde_json::Error) -> (Option<Value>, String) 
     (list.filter(is_list), why)
 }
 
-/// Replaces `NaN` and `Infinity`, which Python writes, by `null`. `None` if the text has none.
+/// The text that stands for a number that is not finite until its field is removed: `null` is not valid wherever a
+/// number is (`maximum` in a schema), and an infinite bound means none.
+const NON_FINITE_MARK: &str = "\0non-finite";
+
+/// Removes the fields whose value is [`NON_FINITE_MARK`]. In an array the value becomes `null`, since positions count.
+fn remove_marked(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|_, value| value != NON_FINITE_MARK);
+            fields.values_mut().for_each(remove_marked);
+        }
+        Value::Array(items) => items.iter_mut().for_each(remove_marked),
+        Value::String(text) if text == NON_FINITE_MARK => *value = Value::Null,
+        _ => {}
+    }
+}
+
+/// Replaces `NaN` and `Infinity`, which Python writes, by [`NON_FINITE_MARK`]. `None` if the text has none.
 fn without_non_finite(json: &[u8]) -> Option<Vec<u8>> {
     const NON_FINITE: [&[u8]; 4] = [b"NaN", b"-NaN", b"Infinity", b"-Infinity"];
     let (mut written, mut rest, mut is_text) = (Vec::new(), json, false);
     while let Some((&first, after)) = rest.split_first() {
         if !is_text && let Some(found) = NON_FINITE.iter().find(|found| rest.starts_with(found)) {
-            written.extend_from_slice(b"null");
+            written.extend_from_slice(Value::from(NON_FINITE_MARK).to_string().as_bytes());
             rest = &rest[found.len()..];
             continue;
         }
@@ -315,7 +333,7 @@ mod tests {
     fn what_is_no_number_costs_its_field_in_a_list() {
         let text =
             r#"{"id":1,"result":{"tools":[{"name":"NaN \" NaN","n":NaN},{"name":"b","m":[-Infinity,Infinity]}]}}"#;
-        let tools = json!([{"name": "NaN \" NaN", "n": null}, {"name": "b", "m": [null, null]}]);
+        let tools = json!([{"name": "NaN \" NaN"}, {"name": "b", "m": [null, null]}]);
         assert_eq!(read(text).unwrap()["result"]["tools"], tools);
     }
 

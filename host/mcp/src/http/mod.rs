@@ -125,7 +125,7 @@ impl HttpServer {
     ) -> Result<Response<ReplyBody>, Rejection> {
         let version = headers::version(headers)?;
         if headers::is_modern(&message, version.as_ref()) {
-            let unbound = self.sessions.without_session(&meta_of(&message)).await;
+            let unbound = self.sessions.without_session(&meta_of(&message)).await.map_err(unavailable)?;
             headers::check(headers, version.as_ref(), &message, body, &unbound)?;
             return Ok(modern::answer(unbound, message, version).await);
         }

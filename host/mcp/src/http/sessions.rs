@@ -52,11 +52,22 @@ pub(super) struct HttpSessions {
     limits: HttpLimits,
     stop: CancellationToken,
     running: Mutex<HashMap<String, Arc<HttpSession>>>,
-    /// The offer of requests without a session.
-    shared: tokio::sync::Mutex<Option<SharedHandler>>,
+    /// The handlers of requests without a session, by client.
+    stateless: tokio::sync::Mutex<HashMap<StatelessClient, SharedHandler>>,
     /// How many sessions have not quite ended.
     alive: watch::Sender<usize>,
     ticks: Arc<KeepAliveTimer>,
+}
+
+/// The description of itself that a client without a session sends with each request: its name, version and
+/// capabilities, as JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct StatelessClient(String);
+
+impl StatelessClient {
+    fn from_meta(meta: &RequestMetaObject) -> Self {
+        Self(serde_json::to_string(&(meta.client_info(), meta.client_capabilities())).unwrap_or_default())
+    }
 }
 
 struct SharedHandler {
@@ -66,10 +77,17 @@ struct SharedHandler {
     uses: Arc<Mutex<Uses>>,
 }
 
-/// How many requests use the shared offer, and when the last one did.
+/// How many requests use a shared handler, and when the last one did.
 struct Uses {
     now: usize,
     last: Instant,
+}
+
+impl Uses {
+    /// Returns when the last request ended; `None` while one is open.
+    fn unused_since(&self) -> Option<Instant> {
+        (self.now == 0).then_some(self.last)
+    }
 }
 
 impl HttpSessions {
@@ -83,7 +101,7 @@ impl HttpSessions {
             limits,
             stop: stop.clone(),
             running: Mutex::default(),
-            shared: tokio::sync::Mutex::default(),
+            stateless: tokio::sync::Mutex::default(),
             alive: watch::Sender::new(0),
             ticks: KeepAliveTimer::new(JSON_RESPONSE_DEADLINE),
         });
@@ -112,8 +130,8 @@ impl HttpSessions {
 
     /// Whether no request is open.
     pub(super) async fn are_idle(&self) -> bool {
-        let is_used = |shared: &SharedHandler| shared.uses.lock().now > 0;
-        !self.running().values().any(|session| session.has_open()) && !self.shared.lock().await.iter().any(is_used)
+        let is_used = |shared: &SharedHandler| shared.uses.lock().unused_since().is_none();
+        !self.running().values().any(|session| session.has_open()) && !self.stateless.lock().await.values().any(is_used)
     }
 
     pub(super) fn get(&self, id: &str) -> Option<Arc<HttpSession>> {
@@ -152,26 +170,35 @@ impl HttpSessions {
         let old: Vec<_> =
             self.running().values().filter(|session| session.unused_since().is_some_and(is_old)).cloned().collect();
         old.iter().for_each(|session| session.end());
-        let mut shared = self.shared.lock().await;
-        let is_unused = |shared: &mut SharedHandler| {
-            let uses = shared.uses.lock();
-            uses.now == 0 && is_old(uses.last)
-        };
-        if let Some(old) = shared.take_if(is_unused) {
-            old.gone.cancel();
-        }
+        self.stateless.lock().await.retain(|_, shared| {
+            let is_kept = !shared.uses.lock().unused_since().is_some_and(is_old);
+            if !is_kept {
+                shared.gone.cancel();
+            }
+            is_kept
+        });
     }
 
-    /// Returns the session for requests without one: all of them have one offer, since they come with one token.
-    pub(super) async fn without_session(&self, meta: &RequestMetaObject) -> StatelessUse {
-        let mut shared = self.shared.lock().await;
-        let current = match shared.as_ref() {
-            Some(current) => current,
-            None => shared.insert(self.share(meta).await),
-        };
+    /// Returns the handler of a request without a session. All requests of one client have the same, as those of a
+    /// session do: what it lists depends on the client's capabilities.
+    pub(super) async fn without_session(&self, meta: &RequestMetaObject) -> Result<StatelessUse, &'static str> {
+        let client = StatelessClient::from_meta(meta);
+        let mut stateless = self.stateless.lock().await;
+        if !stateless.contains_key(&client) {
+            while stateless.len() >= self.limits.sessions {
+                let unused =
+                    stateless.iter().filter_map(|(client, shared)| Some((shared.uses.lock().unused_since()?, client)));
+                let (_, oldest) = unused.min_by_key(|(since, _)| *since).ok_or("there are too many clients")?;
+                let oldest = oldest.clone();
+                if let Some(removed) = stateless.remove(&oldest) {
+                    removed.gone.cancel();
+                }
+            }
+            stateless.insert(client.clone(), self.share(meta).await);
+        }
+        let current = &stateless[&client];
         current.uses.lock().now += 1;
-        let (handler, offer) = (current.handler.clone(), current.offer.clone());
-        StatelessUse { handler, offer, uses: current.uses.clone() }
+        Ok(StatelessUse { handler: current.handler.clone(), offer: current.offer.clone(), uses: current.uses.clone() })
     }
 
     async fn share(&self, meta: &RequestMetaObject) -> SharedHandler {
@@ -189,11 +216,11 @@ impl HttpSessions {
     pub(super) async fn ended(&self) {
         let mut alive = self.alive.subscribe();
         let _ = alive.wait_for(|alive| *alive == 0).await;
-        self.shared.lock().await.take();
+        self.stateless.lock().await.clear();
     }
 }
 
-/// The use of the shared offer by a request.
+/// The use of a shared handler by a request.
 pub(super) struct StatelessUse {
     handler: Handler,
     offer: Arc<dyn Offer>,

@@ -372,6 +372,43 @@ async fn a_subscription_without_a_session_hears_of_changes_and_ends_with_its_con
     assert_eq!(server.sessions(), 0);
 }
 
+#[tokio::test]
+async fn clients_without_a_session_are_told_apart_by_what_they_say_of_themselves() {
+    let seen: Arc<Mutex<Vec<Arc<Odd>>>> = Arc::default();
+    let made = seen.clone();
+    let make = move || -> Arc<dyn Offer> {
+        let offer = Arc::new(Odd::default());
+        made.lock().unwrap().push(offer.clone());
+        offer
+    };
+    let stop = CancellationToken::new();
+    let server = HttpServer::new(make, HttpLimits { sessions: 2, ..HttpLimits::default() }, stop.clone());
+    let ask = async |client: &str, capabilities: Value| {
+        let meta = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientInfo": {"name": client, "version": "1"},
+            "io.modelcontextprotocol/clientCapabilities": capabilities});
+        let headers = [(VERSION, "2026-07-28"), ("mcp-method", "tools/list")];
+        let body = request(1, "tools/list", json!({ "_meta": meta }));
+        messages(send(&server, Method::POST, &headers, body).await).await
+    };
+    let apps = json!({"extensions": {"io.modelcontextprotocol/ui": {}}});
+    for (client, capabilities) in [("a", json!({})), ("b", apps.clone()), ("a", json!({})), ("b", apps.clone())] {
+        let answer = ask(client, capabilities).await;
+        assert_eq!(answer[0]["result"]["tools"][0]["name"], "odd", "{answer:?}");
+    }
+    let of = |offers: &[Arc<Odd>]| -> Vec<(String, bool)> {
+        let clients = offers.iter().map(|offer| offer.client().unwrap());
+        clients.map(|client| (client.name().to_owned(), client.supports_apps())).collect()
+    };
+    assert_eq!(of(&seen.lock().unwrap()), [("a".to_owned(), false), ("b".to_owned(), true)]);
+    // One more takes the place of the one that has been unused for longest.
+    ask("c", json!({})).await;
+    ask("b", apps).await;
+    assert_eq!(seen.lock().unwrap().len(), 3);
+    ask("a", json!({})).await;
+    assert_eq!(seen.lock().unwrap().len(), 4);
+}
+
 mod fuzz {
     use super::*;
 

@@ -61,8 +61,12 @@ impl Pool {
                 _ => {}
             }
             let is_marked = own != uri;
-            params.insert("uri".into(), own.into());
-            let mut answer = slot.ask(method, without_meta(params), Some(call)).await?;
+            params.insert("uri".into(), own.as_str().into());
+            let asked = slot.ask(method, without_meta(params), Some(call)).await;
+            if asked.is_err() && method == "resources/subscribe" {
+                slot.relay.unsubscribe(&own);
+            }
+            let mut answer = asked?;
             // What was asked for under its server's name is answered under it.
             if is_marked && let Some(contents) = answer.get_mut("contents").and_then(Value::as_array_mut) {
                 for content in contents {
@@ -86,8 +90,25 @@ impl Pool {
         let _ = tokio::time::timeout(READ_LISTS_TIMEOUT, reading).await;
     }
 
+    /// Marks the URI of each tool's app that another server could answer for, as the lists of resources do.
+    pub(super) fn with_own_apps(&self, mut tools: Vec<CatalogItem>) -> Vec<CatalogItem> {
+        if tools.iter().all(|tool| tool.definition.ui_resource().is_none()) {
+            return tools;
+        }
+        let ((resources, templates), apps) = (self.content(), self.ui_resources());
+        let apps = apps.iter().map(|(server, resource)| UriClaim::resource(server, resource));
+        let claims: Vec<UriClaim<'_>> = claims(&resources, &templates).chain(apps).collect();
+        for tool in &mut tools {
+            let Some(app) = tool.definition.ui_resource() else { continue };
+            if claims.iter().any(|claim| claim.server != tool.server && claim.covers(app)) {
+                tool.definition = tool.definition.with_ui_resource(&marked(&tool.server, app));
+            }
+        }
+        tools
+    }
+
     /// Returns the resources of apps that allowed tools name, each with its server.
-    fn ui_resources(&self) -> Vec<(String, String)> {
+    pub(super) fn ui_resources(&self) -> Vec<(String, String)> {
         let of = |slot: &Arc<Slot>| {
             let record = slot.is_offered().then(|| slot.record()).flatten();
             let of = |tool: &ToolDefinition| Some((slot.key().to_owned(), tool.ui_resource()?.to_owned()));
@@ -104,11 +125,13 @@ impl Pool {
             resources.iter().chain(&templates).map(|offered| offered.server.as_str()).collect();
         servers.dedup();
         if let Some((server, own)) = servers.iter().find_map(|server| Some((*server, own(server, uri)?))) {
-            return Ok((self.inner.slot(server)?, own.to_owned()));
+            return Ok((self.inner.slot(server)?, own.into_owned()));
         }
         // The resource of an app that a tool names may be in no list, and its server's others may not be allowed.
         let apps = self.ui_resources();
-        if let Some((server, resource)) = apps.iter().find(|(server, resource)| own(server, uri) == Some(resource)) {
+        if let Some((server, resource)) =
+            apps.iter().find(|(server, resource)| own(server, uri).as_deref() == Some(resource))
+        {
             return Ok((self.inner.slot(server)?, resource.clone()));
         }
         let apps = apps.iter().map(|(server, resource)| UriClaim::resource(server, resource));
@@ -146,7 +169,7 @@ impl Pool {
                 let is_it = |template: &&CatalogItem<Value>| template.definition["uriTemplate"] == reference["uri"];
                 let server = templates.iter().find(is_it).map(|template| template.server.clone()).ok_or_else(none)?;
                 if let Some(own) = reference["uri"].as_str().and_then(|uri| own(&server, uri)) {
-                    params["ref"]["uri"] = own.into();
+                    params["ref"]["uri"] = own.into_owned().into();
                 }
                 server
             };
