@@ -30,7 +30,7 @@ pub(crate) fn message(session: &str, uuid: &str, role: MessageAuthor, minute: i6
 pub fn filled() -> Environment {
     let env = Environment::new();
     let store = Store::open(&env.home().join("history")).unwrap();
-    let progress = ReadProgress { offset: 1, last_uuid: None, size: 1, modified: 0, inode: 0, head: [0; 32] };
+    let progress = ReadProgress { offset: 1, last_uuid: None, size: 1, modified: 0, inode: 0, prefix_digest: [0; 32] };
     let sessions = [
         (
             Cli::Claude,
@@ -159,7 +159,7 @@ fn hits_are_printed_by_session_with_one_line_each_that_goes_on_with_it() {
 fn a_day_is_named_by_its_word() {
     let env = filled();
     let store = Store::open(&env.home().join("history")).unwrap();
-    let progress = ReadProgress { offset: 1, last_uuid: None, size: 1, modified: 0, inode: 0, head: [0; 32] };
+    let progress = ReadProgress { offset: 1, last_uuid: None, size: 1, modified: 0, inode: 0, prefix_digest: [0; 32] };
     let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
     let now = i64::try_from(now.as_millis()).unwrap();
     let day = 24 * 60 * 60 * 1000;
@@ -183,7 +183,7 @@ fn a_day_is_named_by_its_word() {
 fn nothing_that_was_said_changes_the_structure_of_an_export() {
     let env = Environment::new();
     let store = Store::open(&env.home().join("history")).unwrap();
-    let progress = ReadProgress { offset: 1, last_uuid: None, size: 1, modified: 0, inode: 0, head: [0; 32] };
+    let progress = ReadProgress { offset: 1, last_uuid: None, size: 1, modified: 0, inode: 0, prefix_digest: [0; 32] };
     let said = [
         message(
             "a1",
@@ -327,7 +327,7 @@ fn a_damaged_history_is_set_aside() {
 /// What people said of their animals, cars and ovens.
 fn with_everyday_messages(env: &Environment) -> Store {
     let store = Store::open(&env.home().join("history")).unwrap();
-    let progress = ReadProgress { offset: 1, last_uuid: None, size: 1, modified: 0, inode: 0, head: [0; 32] };
+    let progress = ReadProgress { offset: 1, last_uuid: None, size: 1, modified: 0, inode: 0, prefix_digest: [0; 32] };
     let said = [
         ("v-vet", "My beagle keeps scratching her ears, should I call the clinic?"),
         ("v-vet", "Mites are likely. Drops twice a day, and a check on Friday."),
@@ -457,7 +457,7 @@ fn a_hit_is_chosen_on_a_screen_and_its_session_resumed() {
     let mut said = message("d4-fourth", "d1", MessageAuthor::User, 70_000, "a theremin in the basement");
     said.project = here.to_string_lossy().into_owned();
     let store = Store::open(&env.home().join("history")).unwrap();
-    let progress = ReadProgress { offset: 1, last_uuid: None, size: 1, modified: 0, inode: 0, head: [0; 32] };
+    let progress = ReadProgress { offset: 1, last_uuid: None, size: 1, modified: 0, inode: 0, prefix_digest: [0; 32] };
     store.append(Cli::Codex, Path::new("/transcripts/d4.jsonl"), &[said], &progress).unwrap();
     let search = ["history", "search", "theremin", "certificate", "--interactive"];
     let mut terminal = Terminal::start(&env, &search);

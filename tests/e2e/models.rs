@@ -381,7 +381,7 @@ fn with_long_messages() -> Option<Environment> {
             offset: 0,
         })
         .collect();
-    let progress = ReadProgress { offset: 1, last_uuid: None, size: 1, modified: 0, inode: 0, head: [0; 32] };
+    let progress = ReadProgress { offset: 1, last_uuid: None, size: 1, modified: 0, inode: 0, prefix_digest: [0; 32] };
     store.append(Cli::Claude, Path::new("/t.jsonl"), &messages, &progress).unwrap();
     env.run(&["model", "use", model.to_str().unwrap(), "--runtime", runtime.to_str().unwrap()]).ok();
     Some(env)
@@ -464,7 +464,7 @@ fn an_indexer_says_how_long_it_takes_and_leaves_half_a_core_and_most_memory_to_o
     let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")).unwrap();
     assert!(most.parse::<u64>().unwrap() < 200 << 10, "{most} kB");
     let said = meaning(&env);
-    assert!(said["seconds_left"].as_u64().is_some_and(|left| (1..100_000).contains(&left)), "{said}");
+    assert!(said["eta_seconds"].as_u64().is_some_and(|left| (1..100_000).contains(&left)), "{said}");
     for command in [&["model", "status"][..], &["history", "stats"], &["history", "doctor"]] {
         let shown = env.run(command).ok().stdout;
         assert!(shown.contains(" of 640 messages (") && shown.contains(" left"), "{shown}");

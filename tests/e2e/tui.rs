@@ -289,7 +289,7 @@ fn a_past_session_is_found_and_gone_on_with() {
     let here = env.path("work");
     fs::create_dir_all(&here).unwrap();
     let store = Store::open(&env.home().join("history")).unwrap();
-    let progress = ReadProgress { offset: 1, last_uuid: None, size: 1, modified: 0, inode: 0, head: [0; 32] };
+    let progress = ReadProgress { offset: 1, last_uuid: None, size: 1, modified: 0, inode: 0, prefix_digest: [0; 32] };
     for (session, text) in [("d4-fourth", "a theremin in the basement"), ("d5-fifth", "a \u{1b}[2Jharp\u{202e}")] {
         let mut said = message(session, session, MessageAuthor::User, 70_000, text);
         said.project = here.to_string_lossy().into_owned();

@@ -3,44 +3,44 @@
 use aiw_core::{BrowserStep, Choice, Plan, PromptError, Prompter, Question, ReportEvent, Reporter, Secret, one_line};
 use async_trait::async_trait;
 
-use aiw_app::browser::opens;
+use aiw_app::browser::open_in_browser;
 
 use crate::failure::CliError;
 use crate::output::Output;
 use crate::terminal;
 
 /// The person at the terminal, if there is one.
-pub struct Person<'a> {
+pub struct TerminalPrompter<'a> {
     output: &'a Output,
     /// `--yes`: they have agreed to all of it.
     yes: bool,
     /// They watch what a command prints, and are asked beside it.
-    pub beside: bool,
+    pub prompt_on_stderr: bool,
 }
 
-impl<'a> Person<'a> {
+impl<'a> TerminalPrompter<'a> {
     pub fn new(output: &'a Output, yes: bool) -> Self {
-        Self { output, yes, beside: false }
+        Self { output, yes, prompt_on_stderr: false }
     }
 }
 
 #[async_trait]
-impl Prompter for Person<'_> {
+impl Prompter for TerminalPrompter<'_> {
     fn can_ask(&self, _: &[Question]) -> bool {
         true
     }
 
     async fn confirm(&self, plan: &Plan, questions: &[&Question]) -> Result<Vec<(String, Secret)>, PromptError> {
-        let show = |line: &str| match self.beside {
+        let show = |line: &str| match self.prompt_on_stderr {
             true => self.output.note(line),
-            false => self.output.before_question(line),
+            false => self.output.print_question_context(line),
         };
         if let Some(text) = &plan.text {
-            self.output.framed(text);
-            self.output.before_question("");
+            self.output.print_framed(text);
+            self.output.print_question_context("");
         }
-        plan.about.iter().for_each(|line| show(line));
-        if rows(&plan.about, terminal::size().columns) + 2 > terminal::size().rows {
+        plan.details.iter().for_each(|line| show(line));
+        if rows(&plan.details, terminal::size().columns) + 2 > terminal::size().rows {
             // What decides is out of sight by now.
             plan.effects.iter().for_each(|effect| show(&format!("  it {effect}")));
         }
@@ -52,11 +52,11 @@ impl Prompter for Person<'_> {
         for question in questions {
             // One command makes one entry: with `--yes`, what Enter would answer is answered.
             if self.yes
-                && let Some(usual) = question.usual_answer()
+                && let Some(usual) = question.default_answer()
             {
                 given.push((question.name.clone(), usual));
-            } else if terminal::can_ask() && (question.required || !self.yes) {
-                given.extend(answers(question).await.map_err(why)?);
+            } else if terminal::is_interactive() && (question.required || !self.yes) {
+                given.extend(answers(question).await.map_err(to_prompt_error)?);
             }
         }
         Ok(given)
@@ -64,15 +64,15 @@ impl Prompter for Person<'_> {
 
     async fn select(&self, choice: &Choice) -> Result<usize, PromptError> {
         for (option, number) in choice.options.iter().zip(1..) {
-            self.output.before_question(format!("{number}  {option}"));
+            self.output.print_question_context(format!("{number}  {option}"));
         }
         self.output.flush();
-        terminal::forget_typed();
-        if !terminal::can_ask() {
+        terminal::discard_pending_input();
+        if !terminal::is_interactive() {
             let hint = format!("answer with `{}`", choice.flag);
-            return Err(PromptError::NotInteractive { question: format!("`{}`", choice.short), hint });
+            return Err(PromptError::NotInteractive { question: format!("`{}`", choice.short_question), hint });
         }
-        let answer = terminal::ask(&format!("{} [1]", choice.short)).await.map_err(why)?;
+        let answer = terminal::prompt_line(&format!("{} [1]", choice.short_question)).await.map_err(to_prompt_error)?;
         let number = if answer.is_empty() { Some(1) } else { answer.parse::<usize>().ok() };
         number
             .and_then(|number| number.checked_sub(1))
@@ -81,39 +81,40 @@ impl Prompter for Person<'_> {
     }
 
     fn is_interactive(&self) -> bool {
-        terminal::can_ask()
+        terminal::is_interactive()
     }
 
     async fn text(&self, words: &str) -> Result<Option<String>, PromptError> {
-        let text = terminal::ask(words).await.map_err(why)?;
+        let text = terminal::prompt_line(words).await.map_err(to_prompt_error)?;
         Ok(Some(text).filter(|text| !text.is_empty()))
     }
 
     async fn secret(&self, words: &str) -> Result<Option<Secret>, PromptError> {
-        match terminal::can_ask() {
-            true => terminal::ask_hidden_or_nothing(words).await.map_err(why),
-            false => terminal::read_secret(words).await.map(Some).map_err(why),
+        match terminal::is_interactive() {
+            true => terminal::prompt_optional_secret(words).await.map_err(to_prompt_error),
+            false => terminal::read_secret(words).await.map(Some).map_err(to_prompt_error),
         }
     }
 
-    async fn decide(&self, question: &str, usual: bool) -> Result<bool, PromptError> {
+    async fn ask_yes_no(&self, question: &str, usual: bool) -> Result<bool, PromptError> {
         let choice = if usual { "[Y/n]" } else { "[y/N]" };
-        terminal::forget_typed();
-        let said = terminal::ask(&format!("{question} {choice}")).await.map_err(why)?.to_lowercase();
+        terminal::discard_pending_input();
+        let said =
+            terminal::prompt_line(&format!("{question} {choice}")).await.map_err(to_prompt_error)?.to_lowercase();
         Ok(if said.is_empty() { usual } else { matches!(said.as_str(), "y" | "yes") })
     }
 
     async fn open_page(&self, page: &BrowserStep<'_>) -> Result<String, PromptError> {
-        if page.opens && opens(&aiw_home::ExecutionContext::from_process(), page.url) {
+        if page.should_open_browser && open_in_browser(&aiw_home::ExecutionContext::from_process(), page.url) {
             self.output.note("Your browser opens this address.");
         }
         self.output.flush();
-        if !terminal::can_ask() {
+        if !terminal::is_interactive() {
             return std::future::pending().await;
         }
         self.output.note("If the browser is on another machine, paste the address that it ends up at:");
         loop {
-            match (page.read)(&terminal::ask(">").await.map_err(why)?) {
+            match (page.parse_redirect)(&terminal::prompt_line(">").await.map_err(to_prompt_error)?) {
                 Some(read) => return Ok(read),
                 None => self
                     .output
@@ -131,7 +132,7 @@ fn rows(lines: &[String], columns: usize) -> usize {
 
 /// Asks a question that `--yes` could have answered.
 pub async fn confirm(question: &str, yes: bool) -> Result<bool, PromptError> {
-    if !yes && !terminal::can_ask() {
+    if !yes && !terminal::is_interactive() {
         return Err(PromptError::NotInteractive {
             question: format!("`{question}`"),
             hint: "answer with `--yes`".into(),
@@ -140,12 +141,12 @@ pub async fn confirm(question: &str, yes: bool) -> Result<bool, PromptError> {
     terminal::confirm(question, "--yes", yes).await.map_err(|failure| {
         // The end of input has ended no line.
         terminal::print_prompt_line("");
-        why(failure)
+        to_prompt_error(failure)
     })
 }
 
 /// Why there is no answer, as a verb knows it.
-pub fn why(failure: CliError) -> PromptError {
+pub fn to_prompt_error(failure: CliError) -> PromptError {
     match failure.code() {
         130 => PromptError::Interrupted,
         _ => PromptError::Unreadable(failure.message().to_owned()),
@@ -197,11 +198,11 @@ async fn ask(question: &Question) -> Result<Option<Secret>, CliError> {
     }
     words.push(':');
     let answer = match secret {
-        true => terminal::ask_hidden_or_nothing(&words).await?,
-        false => Some(Secret::new(terminal::ask(&words).await?)),
+        true => terminal::prompt_optional_secret(&words).await?,
+        false => Some(Secret::new(terminal::prompt_line(&words).await?)),
     };
     let answer = answer.filter(|answer| !answer.expose().is_empty());
-    Ok(answer.or_else(|| question.usual_answer()))
+    Ok(answer.or_else(|| question.default_answer()))
 }
 
 impl Reporter for Output {
@@ -213,7 +214,7 @@ impl Reporter for Output {
                 self.flush();
             }
             ReportEvent::Step(line) => self.note(line),
-            ReportEvent::Note(line) => self.remark(&line),
+            ReportEvent::Note(line) => self.prefixed_note(&line),
             ReportEvent::Failed(line) => self.note(format!("error: {line}")),
         }
     }
@@ -232,9 +233,9 @@ impl Reporter for StderrReporter<'_> {
 }
 
 /// The output for verbs of plugins: their notes are sentences that need no word before them.
-pub struct PluginNotes<'a>(pub &'a Output);
+pub struct PluginReporter<'a>(pub &'a Output);
 
-impl Reporter for PluginNotes<'_> {
+impl Reporter for PluginReporter<'_> {
     fn report(&self, told: ReportEvent) {
         match told {
             ReportEvent::Note(line) => self.0.note(line),

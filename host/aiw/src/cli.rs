@@ -36,7 +36,7 @@ use self::mcp::McpCommand;
 use self::model::ModelCommand;
 use self::planner::PlannerCommand;
 use self::pool::PoolCommand;
-use self::process::{EventsArgs, ProcessCommand, PsArgs, SomeProcesses, StartArgs, UpArgs};
+use self::process::{EventsArgs, ProcessCommand, ProcessIdsArgs, PsArgs, StartArgs, UpArgs};
 use self::provider::{ProviderCommand, SecretCommand, TrustCommand};
 use self::run::RunArgs;
 use self::setup::{InitArgs, SetupArgs};
@@ -115,7 +115,7 @@ pub enum Command {
     /// ends it at once.
     Up(UpArgs),
     /// Stop the project's processes
-    Down(SomeProcesses),
+    Down(ProcessIdsArgs),
     /// List the project's processes
     Ps(PsArgs),
     /// Stop processes and start them again
@@ -297,7 +297,7 @@ pub struct ScreenStyle {
 
 /// Returns the words that name a screen.
 fn screen_words() -> PossibleValuesParser {
-    PossibleValuesParser::new(aiw_tui::screens().iter().map(|(word, _)| *word))
+    PossibleValuesParser::new(aiw_tui::screen_names().iter().map(|(word, _)| *word))
 }
 
 /// A shell that can complete.

@@ -11,12 +11,12 @@ use aiw_app::models::{EmbeddingModels, ModelSummary};
 use aiw_core::one_line;
 use aiw_events::EventSubject;
 use aiw_extensions::World;
-use aiw_history::{PastSession, Sessions, Store};
+use aiw_history::{PastSession, SessionFilter, Store};
 use aiw_home::{CLI_LOGIN_NAME, Home};
 use aiw_launch::{RoleEntry, Roles};
-use aiw_markets::{PluginQuery, Quiet};
+use aiw_markets::{NoopObserver, PluginQuery};
 use aiw_orchestrator::{WorkflowEntry, Workflows};
-use aiw_routing::{Configured, Records, ServerRecord, ServerSearchPaths, ToolRef};
+use aiw_routing::{ConfiguredServer, Records, ServerRecord, ServerSearchPaths, ToolRef};
 use aiw_tasks::{ProcessScope, State, Task, Tasks};
 use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter, CompletionCandidate};
 
@@ -57,7 +57,7 @@ fn process_offers() -> Option<Vec<OfferedWord>> {
     let all = aiw_processes::Manager::open_in(&home, aiw_app::directory(&home).ok()?).ok()?.list().ok()?;
     Some(
         all.into_iter()
-            .map(|status| (status.id, format!("{}: {}", status.state, status.definition.run.redacted().line())))
+            .map(|status| (status.id, format!("{}: {}", status.state, status.definition.run.redacted().command_line())))
             .collect(),
     )
 }
@@ -87,7 +87,7 @@ pub fn tasks() -> ArgValueCandidates {
 }
 
 /// Ids of tasks that have not ended, and of processes of the project.
-pub fn awaited() -> ArgValueCandidates {
+pub fn awaitable_ids() -> ArgValueCandidates {
     candidates(|home| {
         let tasks = task_offers(&home, |task| task.state != State::Ended);
         Some(process_offers().into_iter().chain(tasks).flatten().collect())
@@ -157,7 +157,7 @@ pub fn providers() -> ArgValueCandidates {
 }
 
 /// Names of providers, and the word for the CLI's own configuration.
-pub fn providers_or_own() -> ArgValueCandidates {
+pub fn provider_choices() -> ArgValueCandidates {
     with_or_without_home(|home| {
         let own = (CLI_LOGIN_NAME.to_owned(), "the CLI's own configuration".to_owned());
         Some(home.and_then(provider_offers).into_iter().flatten().chain([own]).collect())
@@ -175,15 +175,15 @@ pub fn pulled_models() -> ArgValueCandidates {
 }
 
 fn model_offers(home: Home, wanted: fn(&ModelSummary) -> bool) -> Option<Vec<OfferedWord>> {
-    let models = EmbeddingModels::at(home).list().ok()?;
+    let models = EmbeddingModels::new(home).list().ok()?;
     Some(models.into_iter().filter(wanted).map(|model| (model.name, model.label)).collect())
 }
 
 /// Names of roles that can be used.
 pub fn roles() -> ArgValueCandidates {
     candidates(|home| {
-        let (settings, here) = (home.settings().ok()?, home.around().directory().ok().map(ToOwned::to_owned));
-        let listing = Roles::at(home, &settings, here.as_deref()).list();
+        let (settings, here) = (home.settings().ok()?, home.context().directory().ok().map(ToOwned::to_owned));
+        let listing = Roles::open(home, &settings, here.as_deref()).list();
         let counts = |role: &&RoleEntry| role.problem.is_none() && role.shadowed_by.is_none();
         let offer = |role: &RoleEntry| (role.name.clone(), role.description.clone().unwrap_or_default());
         Some(listing.roles.iter().filter(counts).map(offer).collect())
@@ -203,14 +203,14 @@ pub fn workflows() -> ArgValueCandidates {
 /// The client over a home that is there.
 fn client() -> Option<Arc<ClientSession>> {
     let home = crate::runtime::home().ok().filter(|home| home.root().is_dir())?;
-    ClientSession::here(app(&home, Arc::new(Quiet))).ok()
+    ClientSession::from_app(app(&home, Arc::new(NoopObserver))).ok()
 }
 
 /// Ids of the components that read registries of MCP servers.
 pub fn registries() -> ArgValueCandidates {
     candidates(|_| {
         let library = client()?.library().ok()?.clone();
-        let ids = library.enabled(World::RegistrySource).ok()?;
+        let ids = library.enabled_ids(World::RegistrySource).ok()?;
         Some(ids.into_iter().map(|id| (id.to_string(), String::new())).collect())
     })
 }
@@ -221,7 +221,7 @@ const MAX_NAMES: usize = 50;
 /// Names of servers in the local copies of registries.
 pub fn registry_servers() -> ArgValueCompleter {
     ArgValueCompleter::new(|start: &OsStr| {
-        let names = || Some(client()?.registries().ok()?.names(start.to_str()?, MAX_NAMES));
+        let names = || Some(client()?.registries().ok()?.complete_names(start.to_str()?, MAX_NAMES));
         names().into_iter().flatten().map(CompletionCandidate::new).collect::<Vec<_>>()
     })
 }
@@ -239,19 +239,19 @@ pub fn available_plugins() -> ArgValueCandidates {
     candidates(|_| {
         let found = client()?.markets().ok()?.search(&PluginQuery { all: true, ..PluginQuery::default() }).ok()?;
         let offer = |found: &aiw_markets::PluginMatch| {
-            Some((found.id()?.to_string(), found.listed.description().unwrap_or_default()))
+            Some((found.id()?.to_string(), found.listing_entry.description().unwrap_or_default()))
         };
         Some(found.plugins.iter().filter_map(offer).collect())
     })
 }
 
 /// The servers of this directory.
-fn configured(home: Home) -> Option<Vec<Configured>> {
-    let here = home.around().directory().ok()?.to_owned();
+fn configured(home: Home) -> Option<Vec<ConfiguredServer>> {
+    let here = home.context().directory().ok()?.to_owned();
     Some(ServerSearchPaths::load(home, &here).read().ok()?.0)
 }
 
-fn server_offer(server: &Configured) -> OfferedWord {
+fn server_offer(server: &ConfiguredServer) -> OfferedWord {
     (server.key.clone(), server.server.as_ref().map(aiw_servers::DeclaredServer::target).unwrap_or_default())
 }
 
@@ -261,7 +261,7 @@ pub fn servers() -> ArgValueCandidates {
 }
 
 /// The servers of this directory with what is known of their tools.
-fn known_tools(home: Home) -> Option<Vec<(Configured, Option<ServerRecord>)>> {
+fn known_tools(home: Home) -> Option<Vec<(ConfiguredServer, Option<ServerRecord>)>> {
     let (servers, records) = (configured(home.clone())?, Records::new(home));
     let known: Vec<_> = servers.iter().map(|server| records.load(&server.key)).collect();
     Some(servers.into_iter().zip(known).collect())
@@ -273,7 +273,7 @@ pub fn servers_and_tools() -> ArgValueCandidates {
         let mut offers = Vec::new();
         for (server, record) in known_tools(home)? {
             offers.push(server_offer(&server));
-            for tool in record.iter().flat_map(ServerRecord::accepted) {
+            for tool in record.iter().flat_map(ServerRecord::accepted_tools) {
                 let about = tool.value()["description"].as_str().unwrap_or_default().to_owned();
                 offers.push((format!("{}/{}", server.key, tool.name()), about));
             }
@@ -310,7 +310,7 @@ pub fn arguments() -> ArgValueCandidates {
 pub fn sessions() -> ArgValueCandidates {
     candidates(|home| {
         let store = Store::open_existing(&home.history()).ok()??;
-        let wanted = Sessions { limit: Some(50), ..Sessions::default() };
+        let wanted = SessionFilter { limit: Some(50), ..SessionFilter::default() };
         let about = |session: PastSession| (session.id, format!("{}: {}", session.cli.as_str(), session.title));
         Some(store.sessions(&wanted).ok()?.into_iter().map(about).collect())
     })
@@ -335,7 +335,7 @@ pub fn marketplaces() -> ArgValueCandidates {
 fn extension_offers(wanted: fn(&ComponentEntry) -> bool) -> Option<Vec<OfferedWord>> {
     let known = client()?.library().ok()?.list().ok()?;
     let label =
-        |known: &ComponentEntry| known.about.as_ref().map(|about| about.manifest.label.clone()).unwrap_or_default();
+        |known: &ComponentEntry| known.facts.as_ref().map(|about| about.manifest.label.clone()).unwrap_or_default();
     Some(known.iter().filter(|known| wanted(known)).map(|known| (known.id.to_string(), label(known))).collect())
 }
 

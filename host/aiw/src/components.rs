@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aiw_app::{App, Bundled, BundledScripts, ClientSession};
+use aiw_app::{App, BundledComponent, BundledScripts, ClientSession};
 use aiw_extensions::World;
 use aiw_home::Home;
 use aiw_markets::Observer;
@@ -11,7 +11,7 @@ use crate::failure::CliError;
 use crate::output::Output;
 
 /// Read when they are asked for: most commands need one, or none.
-const BUNDLED_COMPONENTS: [Bundled; 9] = [
+const BUNDLED_COMPONENTS: [BundledComponent; 9] = [
     market("market-github", include_bytes!(env!("AIW_COMPONENT_MARKET_GITHUB"))),
     market("market-local", include_bytes!(env!("AIW_COMPONENT_MARKET_LOCAL"))),
     market("market-remote", include_bytes!(env!("AIW_COMPONENT_MARKET_REMOTE"))),
@@ -35,16 +35,16 @@ pub fn is_bundled(id: &str) -> bool {
     BUNDLED_COMPONENTS.iter().any(|bundled| bundled.id == id)
 }
 
-const fn market(id: &'static str, bytes: &'static [u8]) -> Bundled {
-    Bundled { id, world: World::MarketSource, bytes }
+const fn market(id: &'static str, bytes: &'static [u8]) -> BundledComponent {
+    BundledComponent { id, world: World::MarketSource, bytes }
 }
 
-const fn provider(id: &'static str, bytes: &'static [u8]) -> Bundled {
-    Bundled { id, world: World::Provider, bytes }
+const fn provider(id: &'static str, bytes: &'static [u8]) -> BundledComponent {
+    BundledComponent { id, world: World::Provider, bytes }
 }
 
-const fn registry(id: &'static str, bytes: &'static [u8]) -> Bundled {
-    Bundled { id, world: World::RegistrySource, bytes }
+const fn registry(id: &'static str, bytes: &'static [u8]) -> BundledComponent {
+    BundledComponent { id, world: World::RegistrySource, bytes }
 }
 
 /// The application over a home.
@@ -54,7 +54,7 @@ pub fn app(home: &Home, observer: Arc<dyn Observer>) -> Arc<App> {
 
 /// The client that this command is.
 pub fn session(home: &Home, output: &Output) -> Result<Arc<ClientSession>, CliError> {
-    Ok(ClientSession::here(app(home, output.observer()))?)
+    Ok(ClientSession::from_app(app(home, output.observer()))?)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-use aiw_app::Fails;
+use aiw_app::RecoverableError;
 use aiw_core::{Diagnostic, ErrorKind, PromptError};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -67,23 +67,23 @@ impl CliError {
     }
 
     /// Returns the same failure in other words, which need no hint.
-    pub fn saying(self, message: impl Into<String>) -> Self {
+    pub fn with_message(self, message: impl Into<String>) -> Self {
         Self { message: message.into(), hint: None, ..self }
     }
 
     /// Returns the failure, in other words if the user said no.
-    pub fn declined_as(self, message: &str) -> Self {
-        if self.declined { self.saying(message) } else { self }
+    pub fn with_declined_message(self, message: &str) -> Self {
+        if self.declined { self.with_message(message) } else { self }
     }
 
     /// Prints this instead of `{"error":…}`.
-    pub fn with_answer(mut self, answer: impl Serialize) -> Self {
-        self.partial = Some(Box::new(value(answer)));
+    pub fn with_json_output(mut self, answer: impl Serialize) -> Self {
+        self.partial = Some(Box::new(to_json_value(answer)));
         self
     }
 
     /// A question without a terminal to ask on, and the flag that answers it.
-    pub fn unanswered(question: &str, flag: &str) -> Self {
+    pub fn not_interactive(question: &str, flag: &str) -> Self {
         Self::user(format!("{question}, and there is no terminal to ask on")).with_hint(format!("answer with `{flag}`"))
     }
 
@@ -118,14 +118,14 @@ impl CliError {
     }
 }
 
-impl Fails for CliError {
-    fn why(&self) -> (Option<&PromptError>, Option<String>) {
+impl RecoverableError for CliError {
+    fn prompt_error_and_hint(&self) -> (Option<&PromptError>, Option<String>) {
         (self.declined.then_some(&PromptError::Declined), self.hint.clone())
     }
 }
 
 /// An answer as JSON. Answers have text for keys, so this can't fail.
-pub fn value(answer: impl Serialize) -> Value {
+pub fn to_json_value(answer: impl Serialize) -> Value {
     serde_json::to_value(answer).unwrap_or_default()
 }
 

@@ -33,7 +33,7 @@ const MIN_STATE_WIDTH: usize = 14;
 const INDENT_WIDTH: usize = 4;
 
 /// Columns, as wide as their longest cell; the last one runs on.
-pub fn columns(rows: &[Vec<String>]) -> Vec<String> {
+pub fn align_columns(rows: &[Vec<String>]) -> Vec<String> {
     let widths = widths(rows.iter().map(Vec::as_slice));
     rows.iter().map(|row| row_line(row, &widths, |_| Style::new())).collect()
 }
@@ -66,7 +66,7 @@ fn row_line(row: &[String], widths: &[usize], style: impl Fn(usize) -> Style) ->
 ///
 /// Fits rows to the screen. Names and reasons are never cut: one too long for its row is printed below it. The rest
 /// gives way first.
-pub fn on_screen(
+pub fn format_table(
     headers: &[&str],
     rows: &[Vec<String>],
     screen: OutputScreen,
@@ -105,7 +105,8 @@ pub fn on_screen(
     let last = headers.len() - 1;
     let lead = " ".repeat(INDENT_WIDTH);
     let header_below = if fitted.is_below { std::mem::take(&mut headers[last]) } else { String::new() };
-    let fit = |row: &mut [String]| row.iter_mut().zip(&widths).for_each(|(cell, width)| *cell = cut(cell, *width));
+    let fit =
+        |row: &mut [String]| row.iter_mut().zip(&widths).for_each(|(cell, width)| *cell = truncate_cell(cell, *width));
     fit(&mut headers);
     let mut lines = vec![row_line(&headers, &widths, |_| paint(HEADER))];
     if !header_below.is_empty() && !fitted.has_reason {
@@ -128,8 +129,8 @@ pub fn on_screen(
         let style = styled(at, last);
         let below = match fitted.has_reason {
             _ if below.is_empty() => Vec::new(),
-            true => wrapped(&lead, &below, columns),
-            false => vec![format!("{lead}{}", cut(&below, columns.saturating_sub(INDENT_WIDTH)))],
+            true => wrap_text(&lead, &below, columns),
+            false => vec![format!("{lead}{}", truncate_cell(&below, columns.saturating_sub(INDENT_WIDTH)))],
         };
         lines.extend(below.iter().map(|line| format!("{style}{line}{style:#}")));
     }
@@ -188,12 +189,12 @@ impl Fitted {
 }
 
 /// The lines of a text that is wrapped at words, to a width: `lead` stands before the first, blanks before the others.
-pub fn wrapped(lead: &str, text: &str, columns: usize) -> Vec<String> {
-    hanging(lead, lead.width().min(INDENT_WIDTH), text, columns)
+pub fn wrap_text(lead: &str, text: &str, columns: usize) -> Vec<String> {
+    wrap_with_indent(lead, lead.width().min(INDENT_WIDTH), text, columns)
 }
 
 /// As [`wrapped`], with so many blanks before the other lines.
-pub fn hanging(lead: &str, indent: usize, text: &str, columns: usize) -> Vec<String> {
+pub fn wrap_with_indent(lead: &str, indent: usize, text: &str, columns: usize) -> Vec<String> {
     let room = |line: &str| columns.saturating_sub(1).max(lead.width() + 8).saturating_sub(line.width());
     let indent = " ".repeat(indent);
     let mut lines = Vec::new();
@@ -231,19 +232,19 @@ pub fn hanging(lead: &str, indent: usize, text: &str, columns: usize) -> Vec<Str
 }
 
 /// The lines of a text that ends in a frame: what is too wide for the columns goes on in the frame.
-pub fn in_frame(text: &str, columns: usize) -> Vec<String> {
+pub fn wrap_framed_text(text: &str, columns: usize) -> Vec<String> {
     let columns = columns.max(20) - 1;
-    let first = pieces(text, columns).next().unwrap_or_default();
+    let first = split_by_width(text, columns).next().unwrap_or_default();
     let mut lines = vec![first.to_owned()];
     let rest = &text[first.len()..];
     if !rest.is_empty() {
-        lines.extend(pieces(rest, columns - 2).map(|piece| format!("┆ {piece}")));
+        lines.extend(split_by_width(rest, columns - 2).map(|piece| format!("┆ {piece}")));
     }
     lines
 }
 
 /// A text in pieces of at most so many columns, at least one.
-pub fn pieces(text: &str, columns: usize) -> impl Iterator<Item = &str> {
+pub fn split_by_width(text: &str, columns: usize) -> impl Iterator<Item = &str> {
     let mut rest = Some(text);
     std::iter::from_fn(move || {
         let text = rest.take()?;
@@ -265,7 +266,7 @@ fn fitting(text: &str, columns: usize) -> usize {
 }
 
 /// A cell of at most this width. A path loses its beginning, anything else its end, at a word where one is near.
-pub fn cut(text: &str, width: usize) -> String {
+pub fn truncate_cell(text: &str, width: usize) -> String {
     if text.width() <= width {
         return text.to_owned();
     }
@@ -290,7 +291,7 @@ mod tests {
 
     fn lines(headers: &[&str], rows: &[Vec<String>], columns: usize) -> String {
         let screen = OutputScreen { columns: Some(columns), color: false };
-        let lines = on_screen(headers, rows, screen, |_, _| Style::new());
+        let lines = format_table(headers, rows, screen, |_, _| Style::new());
         assert!(lines.iter().all(|line| line.trim_end().width() <= columns), "{lines:#?}");
         lines.concat()
     }
@@ -373,7 +374,7 @@ mod tests {
         let rows = [row([long, "yes", "It does"]), row(["short", "no", "It doesn't"])];
         let shown = |columns| {
             let screen = OutputScreen { columns: Some(columns), color: false };
-            on_screen(&["TOOL", "ASKS", "DESCRIPTION"], &rows, screen, |_, _| Style::new())
+            format_table(&["TOOL", "ASKS", "DESCRIPTION"], &rows, screen, |_, _| Style::new())
         };
         for columns in [60, 80] {
             let lines = shown(columns);
@@ -388,30 +389,30 @@ mod tests {
     fn a_text_in_pieces_is_whole_and_none_is_wider() {
         let text = "│ a日本語 and\tsome words that go on";
         for columns in [1, 7, 12, 200] {
-            let pieces: Vec<&str> = pieces(text, columns).collect();
+            let pieces: Vec<&str> = split_by_width(text, columns).collect();
             assert_eq!(pieces.concat(), text);
             assert!(pieces.iter().all(|piece| piece.width() <= columns.max(2)), "{pieces:?}");
         }
-        assert_eq!(pieces("", 9).collect::<Vec<_>>(), [""]);
+        assert_eq!(split_by_width("", 9).collect::<Vec<_>>(), [""]);
     }
 
     #[test]
     fn what_is_too_wide_goes_on_in_its_frame() {
         let text = format!("note:   here: │ {}", "a日本語 ".repeat(30));
-        let lines = in_frame(&text, 40);
+        let lines = wrap_framed_text(&text, 40);
         assert!(lines.iter().all(|line| line.width() < 40), "{lines:?}");
         assert!(lines.iter().skip(1).all(|line| line.starts_with("┆ ")), "{lines:?}");
         let whole: String = lines.iter().map(|line| line.strip_prefix("┆ ").unwrap_or(line)).collect();
         assert_eq!(whole, text);
-        assert_eq!(in_frame("│ a", 40), ["│ a"]);
+        assert_eq!(wrap_framed_text("│ a", 40), ["│ a"]);
     }
 
     #[test]
     fn a_line_goes_on_below_at_a_word() {
-        assert_eq!(wrapped("a  ", "one two three", 12), ["a  one two", "   three"]);
-        assert_eq!(wrapped("", "abcdefghijklmnop", 9), ["abcdefgh", "ijklmnop"]);
-        assert_eq!(wrapped("ab: ", "", 9), ["ab:"]);
-        assert_eq!(wrapped("", "日本語日本語", 9), ["日本語日", "本語"]);
+        assert_eq!(wrap_text("a  ", "one two three", 12), ["a  one two", "   three"]);
+        assert_eq!(wrap_text("", "abcdefghijklmnop", 9), ["abcdefgh", "ijklmnop"]);
+        assert_eq!(wrap_text("ab: ", "", 9), ["ab:"]);
+        assert_eq!(wrap_text("", "日本語日本語", 9), ["日本語日", "本語"]);
     }
 
     #[test]
@@ -419,7 +420,7 @@ mod tests {
         let screen = OutputScreen { columns: Some(80), color: true };
         let rows = [row(["a\u{1b}[2J", "x"])];
         let red = clap::builder::styling::AnsiColor::Red.on_default().bold();
-        let lines = on_screen(&["ID", "NAME"], &rows, screen, |_, column| if column == 0 { red } else { HEADER });
+        let lines = format_table(&["ID", "NAME"], &rows, screen, |_, column| if column == 0 { red } else { HEADER });
         assert_eq!(lines[0], "\u{1b}[1mID\u{1b}[0m          \u{1b}[1mNAME\u{1b}[0m\n");
         assert_eq!(lines[1], "\u{1b}[1m\u{1b}[31ma\\u{1b}[2J\u{1b}[0m  \u{1b}[1mx\u{1b}[0m\n");
     }

@@ -29,7 +29,7 @@ use crate::cli::sync::SyncCommand;
 use crate::cli::{Command, TuiArgs};
 use crate::failure::CliError;
 use crate::output::Output;
-use crate::parse::{NotParsed, Parsed};
+use crate::parse::{ParseError, ParsedArgs};
 
 fn main() -> ExitCode {
     or_bug(begin)
@@ -50,16 +50,16 @@ fn begin() -> ExitCode {
     // A task's supervisor: fifty of them run at once, so nothing else is set up for one.
     if std::env::args_os().nth(1).is_some_and(|a| a == "shim") {
         let task = aiw_tasks::ProcessKind {
-            kind: aiw_tasks::NOUN,
+            kind: aiw_tasks::RESOURCE_KIND,
             interpreter: |record| {
                 let listeners = aiw_tasks::Listeners {
-                    on_begin: aiw_app::gateways::task_begins,
-                    on_session: aiw_app::runs::named_session,
-                    on_end: aiw_app::accounts::task_ended,
+                    on_begin: aiw_app::gateways::watch_task_gateway,
+                    on_session: aiw_app::runs::record_private_session,
+                    on_end: aiw_app::accounts::record_task_usage,
                 };
                 aiw_tasks::interpreter(record, aiw_launch::interpreter, listeners)
             },
-            after: commands::hooks::take_in_after_task,
+            on_exit: commands::hooks::start_deferred_indexing,
         };
         return aiw_tasks::shim_main(std::env::args_os(), &[task]);
     }
@@ -68,7 +68,7 @@ fn begin() -> ExitCode {
         return aiw_app::extensions::compile_main();
     }
     // A shell that completes a command line: nothing else may be printed.
-    if std::env::var_os(commands::general::COMPLETE).is_some() {
+    if std::env::var_os(commands::general::COMPLETE_ENV).is_some() {
         commands::general::complete();
     }
     // The commonest question, before anything is set up.
@@ -80,35 +80,37 @@ fn begin() -> ExitCode {
     #[cfg(target_os = "linux")]
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
     // The library that runs models tells its maker about them otherwise.
-    aiw_app::models::stop_collection();
+    aiw_app::models::disable_telemetry();
     // A client waits for it, so nothing else is set up either.
     let words: Vec<_> = std::env::args_os().skip(1).take(4).collect();
-    if commands::hooks::is_handle(&words) {
-        return commands::hooks::handle_at_once();
+    if commands::hooks::is_hook_invocation(&words) {
+        return commands::hooks::handle_hook();
     }
     // They leave the session of what starts them, before there is a second thread.
-    if !aiw_registries::become_sync(&words) {
+    if !aiw_registries::detach_if_sync(&words) {
         return ExitCode::SUCCESS;
     }
     if aiw_history::detached_main(words.into_iter(), aiw_app::history::indexer) {
         return ExitCode::SUCCESS;
     }
-    aiw_home::say_lock_waits(output::say);
+    aiw_home::set_lock_wait_handler(output::print_note);
     // A file-size limit is an error of the write that meets it, not a death.
     let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::new(AtomicBool::new(false)));
     let words: Vec<OsString> = std::env::args_os().collect();
-    let Parsed { cli, theirs } = match parse::parse(&words) {
+    let ParsedArgs { cli, passthrough_args: theirs } = match parse::parse(&words) {
         Ok(parsed) => parsed,
-        Err(NotParsed::Help(help)) => {
-            return output::write(&output::rendered(&help.render(), &std::io::stdout()));
+        Err(ParseError::Help(help)) => {
+            return output::write(&output::render_styled(&help.render(), &std::io::stdout()));
         }
-        Err(NotParsed::Wrong { error, hint, json }) => return Output::new(json).usage(&error, hint.as_deref()),
+        Err(ParseError::InvalidUsage { error, hint, json }) => {
+            return Output::new(json).report_usage_error(&error, hint.as_deref());
+        }
     };
     let output = Output::new(cli.json);
     let home = runtime::home().map_err(CliError::from);
     let result = match (cli.command, home) {
         (Some(Command::Docs { directory }), _) => commands::docs::write(&directory),
-        (Some(Command::Man { directory }), _) => commands::general::manual(&directory),
+        (Some(Command::Man { directory }), _) => commands::general::write_man_pages(&directory),
         (Some(Command::Completions { shell }), _) => commands::general::completions(shell),
         (Some(Command::Help { command }), _) => return commands::general::help(&command, &output),
         // Without a home nothing is remembered, and the answer is the same.
@@ -120,13 +122,13 @@ fn begin() -> ExitCode {
             runtime::run(&output, commands::extension::run(command, home, &output))
         }
         (_, Err(failure)) => Err(failure),
-        (None, Ok(home)) if !output.is_json() && commands::tui::is_possible() => {
+        (None, Ok(home)) if !output.is_json() && commands::tui::is_supported() => {
             commands::tui::run(TuiArgs::default(), &home, &output)
         }
         (None, Ok(home)) => commands::general::overview(&home, &output),
         (Some(command), Ok(home)) => run(command, theirs, &home, &output),
     };
-    output.ended(result)
+    output.report_result(result)
 }
 
 /// Runs a command over the user's home.
@@ -139,7 +141,7 @@ fn run(command: Command, theirs: Vec<OsString>, home: &Home, output: &Output) ->
             commands::tui::run(TuiArgs { screen: Some("processes".into()), view: look }, home, output)
         }
         Command::Web(args) => runtime::run(output, commands::web::run(args, home, output)),
-        Command::WebInBackground => runtime::run(output, commands::web::in_background(home)),
+        Command::WebInBackground => runtime::run(output, commands::web::serve_in_background(home)),
         Command::Provider(command) => runtime::run(output, commands::provider::run(command, home, output)),
         Command::Pool(command) => runtime::run(output, commands::pool::run(command, home, output)),
         // They read files alone.
@@ -157,9 +159,9 @@ fn run(command: Command, theirs: Vec<OsString>, home: &Home, output: &Output) ->
         Command::Model(command) => runtime::run(output, commands::model::run(command, home, output)),
         Command::Mcp(command) => runtime::run(output, commands::mcp::run(command, home, output)),
         Command::Workflow(command) => runtime::run(output, commands::workflow::run(command, home, output)),
-        Command::Doctor { online: true } => runtime::run(output, commands::doctor::online(home, output)),
+        Command::Doctor { online: true } => runtime::run(output, commands::doctor::run_online_checks(home, output)),
         // They read files: neither components nor a runtime are set up for them.
-        Command::Doctor { online: false } => commands::doctor::doctor(commands::doctor::found(home), output),
+        Command::Doctor { online: false } => commands::doctor::doctor(commands::doctor::run_checks(home), output),
         Command::Role(command) => commands::role::run(command, home, output),
         Command::Task(command) => commands::task::run(command, home, output),
         Command::Status(scope) => commands::task::status(scope.all_namespaces, home, output),
@@ -183,8 +185,8 @@ fn run(command: Command, theirs: Vec<OsString>, home: &Home, output: &Output) ->
         Command::Pull(args) => runtime::run(output, commands::sync::run(SyncCommand::Pull(args), home, output)),
         Command::List(args) => runtime::run(output, commands::sync::run(SyncCommand::List(args), home, output)),
         Command::Ci(command) => runtime::run(output, commands::ci::run(command, home, output)),
-        Command::Daemon => Ok(aiw_app::daemon::run_daemon(home, output::say)?),
-        Command::CheckProviders => runtime::run(output, commands::provider::check_each(home, output)),
+        Command::Daemon => Ok(aiw_app::daemon::run_daemon(home, output::print_note)?),
+        Command::CheckProviders => runtime::run(output, commands::provider::check_providers(home, output)),
         Command::Process(command) => commands::process::run(&command, home, output),
         Command::Wait(args) if args.ids.first().is_some_and(|id| commands::process::is_process(home, id)) => {
             let what = if args.ready { WaitFor::Ready } else { WaitFor::Ended };

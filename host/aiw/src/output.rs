@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
-use aiw_core::{framed_line, quote_lines};
-use aiw_markets::{Observer, Quiet};
+use aiw_core::{frame_line, quote_lines};
+use aiw_markets::{NoopObserver, Observer};
 use clap::builder::StyledStr;
 use clap::builder::styling::{AnsiColor, Style};
 use parking_lot::Mutex;
@@ -17,7 +17,7 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::failure::{CliError, value};
+use crate::failure::{CliError, to_json_value};
 use crate::layout::{self, OutputScreen};
 use crate::terminal;
 
@@ -36,7 +36,7 @@ pub struct Output {
 }
 
 /// An answer that is one value under its name.
-pub fn under<T>(name: &str, value: T) -> BTreeMap<&str, T> {
+pub fn single_entry_map<T>(name: &str, value: T) -> BTreeMap<&str, T> {
     BTreeMap::from([(name, value)])
 }
 
@@ -45,7 +45,7 @@ impl Output {
         let progress = std::io::stderr().is_terminal().then(|| Arc::new(ProgressLine::default()));
         let screen = std::io::stdout()
             .is_terminal()
-            .then(|| OutputScreen { columns: terminal::columns(), color: color_on(&std::io::stdout()) });
+            .then(|| OutputScreen { columns: terminal::columns(), color: has_color(&std::io::stdout()) });
         Self {
             json,
             text: Mutex::default(),
@@ -73,35 +73,35 @@ impl Output {
     /// A document in JSON, as the answer for people: what can't be shown is escaped as JSON does.
     pub fn document(&self, document: impl Serialize) {
         if !self.json {
-            self.text.lock().push_str(&json_text(&value(document)));
+            self.text.lock().push_str(&json_text(&to_json_value(document)));
         }
     }
 
     /// A list. On a terminal it has headers and fits the width; elsewhere it is the rows alone.
     pub fn table(&self, headers: &[&str], rows: &[Vec<String>]) {
-        self.painted_table(headers, rows, |_, _| Style::new());
+        self.styled_table(headers, rows, |_, _| Style::new());
     }
 
     /// Prints a table with a style for each cell, by its row and column, where the terminal has colour.
-    pub fn painted_table(&self, headers: &[&str], rows: &[Vec<String>], style: impl Fn(usize, usize) -> Style) {
+    pub fn styled_table(&self, headers: &[&str], rows: &[Vec<String>], style: impl Fn(usize, usize) -> Style) {
         // A name of somebody else's may have line breaks, which would make rows of its own.
         let one_line = |cell: &String| cell.replace(['\n', '\r', '\u{2028}', '\u{2029}'], " ");
         let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(one_line).collect()).collect();
         let rows = rows.as_slice();
         match self.screen.filter(|_| !self.json) {
             Some(screen) => {
-                let lines = layout::on_screen(headers, rows, screen, style);
+                let lines = layout::format_table(headers, rows, screen, style);
                 lines.iter().for_each(|line| self.text.lock().push_str(line));
             }
-            None => layout::columns(rows).iter().for_each(|line| self.line(line)),
+            None => layout::align_columns(rows).iter().for_each(|line| self.line(line)),
         }
     }
 
     /// A line of the answer for people, which goes on in the next line where a terminal is too narrow for it.
-    pub fn wrapped(&self, lead: &str, text: &str) {
+    pub fn wrapped_line(&self, lead: &str, text: &str) {
         match self.screen.and_then(|screen| screen.columns) {
             Some(columns) => {
-                layout::wrapped(lead, &aiw_core::printable(text), columns).iter().for_each(|line| self.line(line));
+                layout::wrap_text(lead, &aiw_core::printable(text), columns).iter().for_each(|line| self.line(line));
             }
             None => self.line(format!("{lead}{text}")),
         }
@@ -109,48 +109,48 @@ impl Output {
 
     /// Prints the text that a question refers to: lines of the answer for people, notes beside JSON. You see what you
     /// agree to: nothing of it is hidden or pushed out of sight.
-    pub fn before_question(&self, text: impl AsRef<str>) {
+    pub fn print_question_context(&self, text: impl AsRef<str>) {
         let show = |line: &String| if self.json { self.note(line) } else { self.line(line) };
         quote_lines(text.as_ref()).iter().for_each(show);
     }
 
     /// A text of somebody else's that a question is about, in a frame: none of its lines looks like one of ours, also
     /// where a terminal would break it.
-    pub fn framed(&self, text: &str) {
+    pub fn print_framed(&self, text: &str) {
         let columns = self.screen.and_then(|screen| screen.columns).map_or(usize::MAX, |columns| columns.max(20) - 3);
         for line in quote_lines(text) {
             // Nobody knows how far a terminal goes for a tab, but it is at most this far.
             let line = line.replace('\t', "        ");
-            layout::pieces(&line, columns).for_each(|piece| self.before_question(framed_line(piece)));
+            layout::split_by_width(&line, columns).for_each(|piece| self.print_question_context(frame_line(piece)));
         }
     }
 
     /// The answer for programs.
-    pub fn answer(&self, answer: impl Serialize) {
+    pub fn set_json(&self, answer: impl Serialize) {
         // People read the lines instead.
-        *self.answer.lock() = self.json.then(|| value(answer));
+        *self.answer.lock() = self.json.then(|| to_json_value(answer));
     }
 
     /// The answer for programs: one field, as another program wrote it. Numbers keep all of their digits. `read` is
     /// what it says, for where that can't be shown.
-    pub fn answer_as_written(&self, field: &str, written: &RawValue, read: &Value) {
+    pub fn set_raw_json_field(&self, field: &str, written: &RawValue, read: &Value) {
         // What was nested too deeply was cut.
         if serde_json::from_str::<Value>(written.get()).is_ok_and(|value| value == *read) {
             let text = format!("{{{}:{}}}\n", Value::from(field), written.get());
             *self.written.lock() = Some(escaped(text));
         }
-        self.answer(under(field, read));
+        self.set_json(single_entry_map(field, read));
     }
 
     /// The answer of a command over several things, with the first of its failures: programs
     /// get the answer either way.
-    pub fn conclude(&self, answer: impl Serialize, failure: Option<CliError>) -> Result<(), CliError> {
+    pub fn set_json_or_error(&self, answer: impl Serialize, failure: Option<CliError>) -> Result<(), CliError> {
         match failure {
             None => {
-                self.answer(answer);
+                self.set_json(answer);
                 Ok(())
             }
-            Some(failure) => Err(failure.with_answer(answer)),
+            Some(failure) => Err(failure.with_json_output(answer)),
         }
     }
 
@@ -171,7 +171,7 @@ impl Output {
     }
 
     /// A remark about the work. A text of somebody else's in it stays in its frame where the terminal would break it.
-    pub fn remark(&self, line: &str) {
+    pub fn prefixed_note(&self, line: &str) {
         let line = format!("note: {line}");
         if self.progress.is_none() || !line.contains(['│', '┆']) {
             self.note(line);
@@ -180,14 +180,14 @@ impl Output {
         for line in quote_lines(&line) {
             // Nobody knows how far a terminal goes for a tab, but it is at most this far.
             let line = line.replace('\t', "        ");
-            layout::in_frame(&line, terminal::size().columns).iter().for_each(|line| self.note(line));
+            layout::wrap_framed_text(&line, terminal::size().columns).iter().for_each(|line| self.note(line));
         }
     }
 
     pub fn observer(&self) -> Arc<dyn Observer> {
         match &self.progress {
             Some(line) => line.clone(),
-            None => Arc::new(Quiet),
+            None => Arc::new(NoopObserver),
         }
     }
 
@@ -198,7 +198,7 @@ impl Output {
     }
 
     /// Prints what a command answered, or why it failed.
-    pub fn ended(&self, result: Result<(), CliError>) -> ExitCode {
+    pub fn report_result(&self, result: Result<(), CliError>) -> ExitCode {
         match result {
             Ok(()) => self.finish(),
             Err(failure) => self.fail(&failure),
@@ -227,7 +227,7 @@ impl Output {
             self.note(failure.message());
         } else {
             // What others say of their errors may run over lines.
-            let message = aiw_core::one_line(failure.message(), MAX_MESSAGE);
+            let message = aiw_core::one_line(failure.message(), MAX_MESSAGE_LEN);
             // Whoever stopped it knows that. Their Ctrl-C has ended no line of the terminal.
             let message = Some(&*message).filter(|_| !failure.is_interrupted());
             if message.is_none() && self.progress.is_some() {
@@ -239,7 +239,7 @@ impl Output {
     }
 
     /// The command line is wrong.
-    pub fn usage(&self, error: &clap::Error, hint: Option<&str>) -> ExitCode {
+    pub fn report_usage_error(&self, error: &clap::Error, hint: Option<&str>) -> ExitCode {
         let text = error.render().to_string();
         let (message, tip) = usage_message(&text);
         if self.json {
@@ -249,7 +249,7 @@ impl Output {
         } else if hint.is_some() {
             self.error(Some(&message), hint);
         } else {
-            let text = in_words(&rendered(&error.render(), &std::io::stderr()));
+            let text = in_words(&render_styled(&error.render(), &std::io::stderr()));
             let _ = std::io::stderr().lock().write_all(text.as_bytes());
         }
         ExitCode::from(aiw_core::ErrorKind::Usage.exit_code())
@@ -258,7 +258,7 @@ impl Output {
     /// The two lines of a failure.
     fn error(&self, message: Option<&str>, hint: Option<&str>) {
         self.flush();
-        let color = color_on(&std::io::stderr());
+        let color = has_color(&std::io::stderr());
         let said = [("error:", ERROR_STYLE, message), ("hint:", HINT_STYLE, hint)];
         for (word, style, text) in said.into_iter().filter_map(|(word, style, text)| Some((word, style, text?))) {
             let word = if color { format!("{style}{word}{style:#}") } else { word.to_owned() };
@@ -283,13 +283,14 @@ fn usage_message(text: &str) -> (String, Option<String>) {
     let is_end = |line: &&str| line.starts_with("Usage:") || line.starts_with("For more information");
     let lines = text.lines().take_while(|line| !is_end(line)).map(str::trim);
     let (tips, lines): (Vec<&str>, Vec<&str>) = lines.partition(|line| line.starts_with("tip: "));
-    let message = aiw_core::one_line(&in_words(&lines.join(" ")), MAX_MESSAGE);
-    let tip = tips.first().and_then(|tip| tip.strip_prefix("tip: ")).map(|tip| aiw_core::one_line(tip, MAX_MESSAGE));
+    let message = aiw_core::one_line(&in_words(&lines.join(" ")), MAX_MESSAGE_LEN);
+    let tip =
+        tips.first().and_then(|tip| tip.strip_prefix("tip: ")).map(|tip| aiw_core::one_line(tip, MAX_MESSAGE_LEN));
     (message.strip_prefix("error: ").unwrap_or(&message).to_owned(), tip)
 }
 
 /// The longest error message that is shown: the whole list of what an update changes.
-const MAX_MESSAGE: usize = 4000;
+const MAX_MESSAGE_LEN: usize = 4000;
 
 /// JSON to print. Strings are whole; what could steer a terminal stands as `\u…`, which JSON
 /// reads as the same.
@@ -322,8 +323,8 @@ pub fn write(text: &str) -> ExitCode {
     let mut stdout = std::io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
-            static PIPE_CLOSED: AtomicBool = AtomicBool::new(false);
-            if !PIPE_CLOSED.swap(true, Ordering::Relaxed) {
+            static WRITE_ERROR_REPORTED: AtomicBool = AtomicBool::new(false);
+            if !WRITE_ERROR_REPORTED.swap(true, Ordering::Relaxed) {
                 let _ = writeln!(std::io::stderr().lock(), "error: cannot write to standard output: {e}");
             }
             ExitCode::from(aiw_core::ErrorKind::Unavailable.exit_code())
@@ -333,7 +334,7 @@ pub fn write(text: &str) -> ExitCode {
 }
 
 /// Says a sentence on standard error, from any thread.
-pub fn say(sentence: &str) {
+pub fn print_note(sentence: &str) {
     let _ = writeln!(std::io::stderr().lock(), "note: {}", aiw_core::one_line(sentence, 400));
 }
 
@@ -370,7 +371,7 @@ impl Observer for ProgressLine {
         let _ = std::io::stderr().flush();
     }
 
-    fn is_seen(&self) -> bool {
+    fn is_visible(&self) -> bool {
         true
     }
 }
@@ -388,14 +389,14 @@ const ERROR_STYLE: Style = AnsiColor::Red.on_default().bold();
 const HINT_STYLE: Style = AnsiColor::Cyan.on_default().bold();
 
 /// Whether to use colour there: only on a terminal that has it, and never against `NO_COLOR`.
-pub fn color_on(stream: &impl IsTerminal) -> bool {
+pub fn has_color(stream: &impl IsTerminal) -> bool {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     stream.is_terminal() && set("NO_COLOR").is_none() && set("TERM").is_some_and(|term| term != "dumb")
 }
 
 /// Help or a usage error, with clap's colours where they are shown.
-pub fn rendered(text: &StyledStr, stream: &impl IsTerminal) -> String {
-    if color_on(stream) { text.ansi().to_string() } else { text.to_string() }
+pub fn render_styled(text: &StyledStr, stream: &impl IsTerminal) -> String {
+    if has_color(stream) { text.ansi().to_string() } else { text.to_string() }
 }
 
 #[cfg(test)]
@@ -423,8 +424,8 @@ mod tests {
     #[test]
     fn nothing_that_is_agreed_to_is_hidden_or_pushed_out_of_sight() {
         let output = Output::new(false);
-        output.before_question(format!("  runs: sh{}-c evil\u{e0101}", " ".repeat(8000)));
-        output.before_question(format!("one{}two", "\n".repeat(3001)));
+        output.print_question_context(format!("  runs: sh{}-c evil\u{e0101}", " ".repeat(8000)));
+        output.print_question_context(format!("one{}two", "\n".repeat(3001)));
         let shown = "  runs: sh⟨8000 blanks⟩-c evil\\u{e0101}\none\n\n\n⟨2998 empty lines more⟩\ntwo\n";
         assert_eq!(*output.text.lock(), shown);
     }

@@ -9,36 +9,36 @@ use crate::cli::{self, Cli};
 use crate::commands;
 
 /// A command, and the words after `--` that belong to an AI CLI.
-pub struct Parsed {
+pub struct ParsedArgs {
     pub cli: Cli,
-    pub theirs: Vec<OsString>,
+    pub passthrough_args: Vec<OsString>,
 }
 
 /// What is said in place of running a command.
 #[derive(Debug)]
-pub enum NotParsed {
+pub enum ParseError {
     /// The help or the version, which was asked for.
     Help(clap::Error),
     /// The command line is wrong.
-    Wrong { error: clap::Error, hint: Option<String>, json: bool },
+    InvalidUsage { error: clap::Error, hint: Option<String>, json: bool },
 }
 
 /// Parses a command line, whose first word is the program.
-pub fn parse(words: &[OsString]) -> Result<Parsed, NotParsed> {
-    let (ours, theirs) = commands::run::line::part(words.iter().cloned());
+pub fn parse(words: &[OsString]) -> Result<ParsedArgs, ParseError> {
+    let (ours, theirs) = commands::run::line::split_args(words.iter().cloned());
     let json = ours.iter().any(|word| word == "--json");
     let has_command = ours.iter().skip(1).any(|word| !word.to_string_lossy().starts_with('-'));
     let parsed = if has_command { Cli::try_parse_from(ours) } else { cli::groups::parse(ours) };
     match parsed {
-        Ok(cli) => Ok(Parsed { cli, theirs }),
-        Err(help) if !help.use_stderr() => Err(NotParsed::Help(help)),
+        Ok(cli) => Ok(ParsedArgs { cli, passthrough_args: theirs }),
+        Err(help) if !help.use_stderr() => Err(ParseError::Help(help)),
         Err(mut error) => {
             let runs = words.iter().skip(1).find_map(|word| word.to_str()?.parse::<CliKind>().ok());
             let hint = match runs {
                 Some(cli) => commands::run::line::hint(cli, &mut error),
-                None => commands::general::meant(words, &error),
+                None => commands::general::suggest_command(words, &error),
             };
-            Err(NotParsed::Wrong { error, hint, json })
+            Err(ParseError::InvalidUsage { error, hint, json })
         }
     }
 }
@@ -53,21 +53,21 @@ mod tests {
     /// Returns what is said of a line that is wrong.
     fn wrong(line: &[&str]) -> (clap::Error, Option<String>, bool) {
         match parse_words(line) {
-            Err(NotParsed::Wrong { error, hint, json }) => (error, hint, json),
-            Err(NotParsed::Help(_)) => panic!("{line:?} asks for help"),
+            Err(ParseError::InvalidUsage { error, hint, json }) => (error, hint, json),
+            Err(ParseError::Help(_)) => panic!("{line:?} asks for help"),
             Ok(_) => panic!("{line:?} is right"),
         }
     }
 
-    fn parse_words(line: &[&str]) -> Result<Parsed, NotParsed> {
+    fn parse_words(line: &[&str]) -> Result<ParsedArgs, ParseError> {
         let words: Vec<OsString> = std::iter::once("aiw").chain(line.iter().copied()).map(OsString::from).collect();
         parse(&words)
     }
 
     fn help(line: &[&str]) -> String {
         match parse_words(line) {
-            Err(NotParsed::Help(help)) => help.render().to_string(),
-            Err(NotParsed::Wrong { error, .. }) => panic!("{line:?}: {error}"),
+            Err(ParseError::Help(help)) => help.render().to_string(),
+            Err(ParseError::InvalidUsage { error, .. }) => panic!("{line:?}: {error}"),
             Ok(_) => panic!("{line:?} is a command"),
         }
     }
@@ -104,7 +104,7 @@ mod tests {
         ] {
             let (error, hint, json) = wrong(line);
             assert!(!json && !error.render().to_string().is_empty(), "{line:?}");
-            let code = Output::new(json).usage(&error, hint.as_deref());
+            let code = Output::new(json).report_usage_error(&error, hint.as_deref());
             let usage = std::process::ExitCode::from(ErrorKind::Usage.exit_code());
             assert_eq!(format!("{code:?}"), format!("{usage:?}"), "{line:?}");
             assert!(wrong(&[line, &["--json"]].concat()).2, "{line:?}");

@@ -28,7 +28,7 @@ pub fn run(output: &Output, work: impl Future<Output = Result<(), CliError>>) ->
 /// One runtime for all commands: it is not compiled anew for the future of each.
 fn run_pinned(output: &Output, work: Pin<&mut dyn Future<Output = Result<(), CliError>>>) -> Result<(), CliError> {
     // One thread is enough: guests that take long compute on threads of their own, git works on the blocking pool.
-    let runtime = blocking()?;
+    let runtime = new_runtime()?;
     end_what_does_not_wait(output.is_json());
     let asked = Cell::new(None);
     let result = runtime.block_on(async {
@@ -45,7 +45,7 @@ fn run_pinned(output: &Output, work: Pin<&mut dyn Future<Output = Result<(), Cli
 }
 
 /// A runtime for commands that do most of their work without one.
-pub fn blocking() -> Result<tokio::runtime::Runtime, CliError> {
+pub fn new_runtime() -> Result<tokio::runtime::Runtime, CliError> {
     let built = tokio::runtime::Builder::new_current_thread().enable_all().build();
     built.map_err(|e| CliError::new(ErrorKind::Internal, format!("the runtime failed to start: {e}")))
 }
@@ -57,7 +57,7 @@ static SHUTDOWN_TOKEN: OnceLock<CancellationToken> = OnceLock::new();
 
 /// From now on the first signal only cancels this token: the command ends when it has finished what it has begun, or
 /// after some seconds, or at the next signal.
-pub fn finishes_first() -> CancellationToken {
+pub fn graceful_shutdown_token() -> CancellationToken {
     SHUTDOWN_TOKEN.get_or_init(CancellationToken::new).clone()
 }
 
@@ -76,11 +76,11 @@ type Finish = Box<dyn FnOnce() + Send>;
 impl Signals {
     /// From now on no signal ends the command.
     pub fn listen() -> Result<Self, CliError> {
-        Self::waking(|| {})
+        Self::listen_with_callback(|| {})
     }
 
     /// From now on no signal ends the command, and each wakes what waits.
-    pub fn waking(wake: impl Fn() + Send + 'static) -> Result<Self, CliError> {
+    pub fn listen_with_callback(wake: impl Fn() + Send + 'static) -> Result<Self, CliError> {
         let signals = Self::default();
         let unhandled = |e| CliError::user(format!("signals can't be handled: {e}"));
         let all = [SIGHUP, SIGINT, SIGTERM];
@@ -104,7 +104,7 @@ impl Signals {
                         }
                     });
                 }
-                seen.end();
+                seen.request_shutdown();
                 wake();
             }
         });
@@ -112,23 +112,23 @@ impl Signals {
     }
 
     /// Ends the command as a signal would, because nobody reads what it writes.
-    pub fn end(&self) {
+    pub fn request_shutdown(&self) {
         self.count.fetch_add(1, Ordering::Relaxed);
         self.came.store(true, Ordering::Release);
     }
 
     /// Before a command ends whose output takes no bytes, `finish` is called: the command itself waits to write.
-    pub fn finish_stuck(&self, finish: impl FnOnce() + Send + 'static) {
+    pub fn set_finish_callback(&self, finish: impl FnOnce() + Send + 'static) {
         *self.finish.lock() = Some(Box::new(finish));
     }
 
     /// Whether one came.
-    pub fn came(&self) -> &AtomicBool {
+    pub fn received_flag(&self) -> &AtomicBool {
         &self.came
     }
 
     /// Whether one came.
-    pub fn have_come(&self) -> bool {
+    pub fn has_received(&self) -> bool {
         self.came.load(Ordering::Acquire)
     }
 
@@ -138,13 +138,13 @@ impl Signals {
     }
 
     /// The last one, or 0.
-    pub fn last(&self) -> u8 {
+    pub fn last_signal(&self) -> u8 {
         u8::try_from(self.last.load(Ordering::Relaxed)).unwrap_or(0)
     }
 
     /// The exit code of a command that the last one ends.
-    pub fn code(&self) -> u8 {
-        match self.last() {
+    pub fn exit_code(&self) -> u8 {
+        match self.last_signal() {
             0 => 130,
             signal => 128 + signal,
         }
@@ -152,7 +152,7 @@ impl Signals {
 
     /// Whether the terminal went away.
     pub fn has_hung_up(&self) -> bool {
-        i32::from(self.last()) == SIGHUP
+        i32::from(self.last_signal()) == SIGHUP
     }
 }
 

@@ -1,6 +1,6 @@
 //! JSON schemas for people: a line for each parameter, and nothing left out.
 
-use aiw_core::visible;
+use aiw_core::to_visible_line;
 use aiw_servers::visible_json;
 use serde_json::{Map, Value};
 
@@ -25,7 +25,7 @@ pub fn parameters(schema: &Value) -> Vec<String> {
     while let Some(reference) = view.named.get(shown).cloned() {
         shown += 1;
         if let Some(meant) = reference.strip_prefix('#').and_then(|path| schema.pointer(path)) {
-            view.field(&visible(&reference), "", meant, 0);
+            view.field(&to_visible_line(&reference), "", meant, 0);
         }
     }
     if view.lines.len() >= MAX_LINES {
@@ -105,7 +105,7 @@ impl<'a> View<'a> {
         let required = required(schema);
         for (name, field) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
             let state = if required.contains(&name.as_str()) { "required" } else { "" };
-            self.field(&visible(name), state, field, level);
+            self.field(&to_visible_line(name), state, field, level);
         }
     }
 
@@ -136,8 +136,9 @@ impl<'a> View<'a> {
         let pad = "  ".repeat(level);
         self.lines.push(format!("{pad}{name}: {}", facts.join(", ")));
         let text = written.get("description").or(schema.get("description")).and_then(Value::as_str);
-        self.lines
-            .extend(text.into_iter().flat_map(str::lines).map(|line| format!("{pad}    {}", visible(line.trim_end()))));
+        self.lines.extend(
+            text.into_iter().flat_map(str::lines).map(|line| format!("{pad}    {}", to_visible_line(line.trim_end()))),
+        );
         if is_deep {
             return;
         }
@@ -188,7 +189,7 @@ fn kind(schema: &Value) -> String {
     let items = schema.get("items").map(kind).filter(|items| !items.is_empty());
     let name = |name: &str| match &items {
         Some(items) if name == "array" => format!("array of {items}"),
-        _ => visible(name),
+        _ => to_visible_line(name),
     };
     names.into_iter().map(name).collect::<Vec<_>>().join(" or ")
 }

@@ -16,7 +16,7 @@ use signal_hook::low_level::emulate_default_handler;
 use crate::failure::CliError;
 
 /// Whether somebody can be asked.
-pub fn can_ask() -> bool {
+pub fn is_interactive() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
@@ -45,7 +45,7 @@ pub fn print_prompt_line(line: &str) {
 }
 
 /// Asks for a line; end of input is an interruption.
-pub async fn ask(question: &str) -> Result<String, CliError> {
+pub async fn prompt_line(question: &str) -> Result<String, CliError> {
     let _ = write!(io::stderr().lock(), "{} ", aiw_core::quote_line(question));
     let _ = io::stderr().flush();
     read_line().await
@@ -139,12 +139,12 @@ fn say(text: &str) {
 }
 
 /// Asks for a line that does not appear on the terminal that standard input is.
-pub async fn ask_hidden(question: &str) -> Result<Secret, CliError> {
-    ask_hidden_or_nothing(question).await?.ok_or_else(|| CliError::user("you typed nothing"))
+pub async fn prompt_secret(question: &str) -> Result<Secret, CliError> {
+    prompt_optional_secret(question).await?.ok_or_else(|| CliError::user("you typed nothing"))
 }
 
-/// As [`ask_hidden`], for an answer that may be empty.
-pub async fn ask_hidden_or_nothing(question: &str) -> Result<Option<Secret>, CliError> {
+/// As [`prompt_secret`], for an answer that may be empty.
+pub async fn prompt_optional_secret(question: &str) -> Result<Option<Secret>, CliError> {
     // Never typed where it would be seen.
     let unseen =
         Unseen::new(question).map_err(|_| CliError::user("the terminal can't hide a secret while you type it"))?;
@@ -157,7 +157,7 @@ pub async fn ask_hidden_or_nothing(question: &str) -> Result<Option<Secret>, Cli
 /// A secret from standard input: from a pipe without the line break at its end, from a terminal unseen.
 pub async fn read_secret(question: &str) -> Result<Secret, CliError> {
     if io::stdin().is_terminal() {
-        return ask_hidden(question).await;
+        return prompt_secret(question).await;
     }
     let mut text = String::new();
     io::stdin()
@@ -175,19 +175,19 @@ pub async fn read_secret(question: &str) -> Result<Secret, CliError> {
 }
 
 /// Drops what was typed, or pasted, before a question is shown: it can't be meant as a yes to it.
-pub fn forget_typed() {
+pub fn discard_pending_input() {
     /// Within this time the next part of a paste comes, and so many parts are dropped.
-    const NEXT: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
+    const PASTE_CHUNK_TIMEOUT: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
     const MAX_PASTE_CHUNKS: usize = 500;
 
     let stdin = io::stdin();
-    if !can_ask() {
+    if !is_interactive() {
         return;
     }
     for _ in 0..MAX_PASTE_CHUNKS {
         let _ = tcflush(&stdin, QueueSelector::IFlush);
         let mut fds = [PollFd::new(&stdin, PollFlags::IN)];
-        if !poll(&mut fds, Some(&NEXT)).is_ok_and(|count| count > 0) {
+        if !poll(&mut fds, Some(&PASTE_CHUNK_TIMEOUT)).is_ok_and(|count| count > 0) {
             return;
         }
     }
@@ -203,11 +203,11 @@ pub async fn confirm(question: &str, flag: &str, yes: bool) -> Result<bool, CliE
     if yes {
         return Ok(true);
     }
-    if !can_ask() {
-        return Err(CliError::unanswered(&format!("{} needs an answer", named(question)), flag));
+    if !is_interactive() {
+        return Err(CliError::not_interactive(&format!("{} needs an answer", named(question)), flag));
     }
-    forget_typed();
-    let answer = ask(&format!("{question} [y/N]")).await?;
+    discard_pending_input();
+    let answer = prompt_line(&format!("{question} [y/N]")).await?;
     Ok(matches!(answer.to_lowercase().as_str(), "y" | "yes"))
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use aiw_components::{Bundled, Library};
+use aiw_components::{BundledComponent, Library};
 use aiw_core::Reporter;
 use aiw_home::{Home, HomeError, Settings};
 use aiw_markets::Observer;
@@ -11,19 +11,19 @@ use aiw_orchestrator::{BundledScripts, Orchestrator};
 use aiw_wasm::OnCompile;
 use aiw_wasm::host::Capabilities;
 
-use crate::components::SharedByComponents;
+use crate::components::SharedComponentState;
 use crate::feed::Feed;
 use crate::planner::Planner;
-use crate::{AppError, lasting_executable};
+use crate::{AppError, stable_executable};
 
 /// The host of one process. Each part is opened when it is first asked for.
 pub struct App {
     home: Home,
-    bundled: &'static [Bundled],
+    bundled: &'static [BundledComponent],
     observer: Arc<dyn Observer>,
     client: OnceLock<HttpClient>,
     recovered: OnceLock<()>,
-    components: OnceLock<SharedByComponents>,
+    components: OnceLock<SharedComponentState>,
     library: OnceLock<Library>,
     orchestrator: Orchestrator,
     planner: Planner,
@@ -36,7 +36,7 @@ impl App {
     /// `observer` hears of progress.
     pub fn open(
         home: Home,
-        bundled: &'static [Bundled],
+        bundled: &'static [BundledComponent],
         scripts: BundledScripts,
         observer: Arc<dyn Observer>,
     ) -> Arc<Self> {
@@ -110,11 +110,11 @@ impl App {
     }
 
     /// Returns what all components of this process share, whoever calls them.
-    pub(crate) fn components(&self) -> Result<&SharedByComponents, AppError> {
+    pub(crate) fn components(&self) -> Result<&SharedComponentState, AppError> {
         if let Some(shared) = self.components.get() {
             return Ok(shared);
         }
-        let shared = SharedByComponents::new(&self.home, self.client()?.clone(), self.trees()?);
+        let shared = SharedComponentState::new(&self.home, self.client()?.clone(), self.trees()?);
         Ok(self.components.get_or_init(|| shared))
     }
 
@@ -122,12 +122,12 @@ impl App {
     pub(crate) fn library(&self, capabilities: Capabilities) -> Result<Library, AppError> {
         self.recover()?;
         if let Some(library) = self.library.get() {
-            return Ok(library.reaching(capabilities));
+            return Ok(library.with_capabilities(capabilities));
         }
         let library = Library::new(self.home.clone(), self.bundled, capabilities.clone())
-            .compile_with(lasting_executable()?)
+            .compile_with(stable_executable()?)
             .on_compile(compile_progress(self.observer()));
-        Ok(self.library.get_or_init(|| library).reaching(capabilities))
+        Ok(self.library.get_or_init(|| library).with_capabilities(capabilities))
     }
 }
 
@@ -137,7 +137,7 @@ impl App {
 ///
 /// Fails if it can't even be known where the settings would be.
 pub fn usable_settings(home: &Home, sink: &dyn Reporter) -> Result<Settings, HomeError> {
-    let (settings, problem) = home.settings_or_none()?;
+    let (settings, problem) = home.settings_or_empty()?;
     if let Some(problem) = problem {
         sink.note(format!("{problem}; going on without your settings"));
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use aiw_home::ExecutionContext;
 
 /// Opens an address, or a page in a file, in the user's browser. Returns whether there is one.
-pub fn opens(around: &ExecutionContext, what: impl AsRef<OsStr>) -> bool {
+pub fn open_in_browser(around: &ExecutionContext, what: impl AsRef<OsStr>) -> bool {
     /// The time within which something that is not a browser, or has no screen, fails. Some browsers run as long as their window.
     const BROWSER_SPAWN_GRACE: Duration = Duration::from_millis(500);
 
@@ -24,7 +24,7 @@ pub fn opens(around: &ExecutionContext, what: impl AsRef<OsStr>) -> bool {
 }
 
 fn program(around: &ExecutionContext) -> Option<OsString> {
-    match around.filled("BROWSER") {
+    match around.non_empty_variable("BROWSER") {
         Some(browser) => Some(browser.to_owned()),
         _ if cfg!(target_os = "macos") => Some("open".into()),
         _ if cfg!(windows) => Some("explorer".into()),

@@ -6,7 +6,7 @@ use aiw_usage::{Loss, Spending, Sum, UsageError, UsageLog};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::phrases::tokens;
+use crate::phrases::format_tokens;
 
 /// Why a budget can't be set, listed or removed.
 #[derive(Debug, thiserror::Error)]
@@ -27,7 +27,7 @@ pub enum BudgetError {
     },
     /// There is no such budget.
     #[error("there is no budget `{}`", one_line(.name, 80))]
-    Unknown {
+    NotFound {
         /// The name.
         name: String,
         /// The known names.
@@ -49,7 +49,7 @@ impl Diagnostic for BudgetError {
             Self::ProviderNotFound { name, known } => {
                 meant(name, known, "your providers and pools", "provider add NAME")
             }
-            Self::Unknown { name, known } => meant(name, known, "your budgets", "budget set"),
+            Self::NotFound { name, known } => meant(name, known, "your budgets", "budget set"),
             _ => None,
         }
     }
@@ -100,7 +100,7 @@ impl BudgetSummary {
     pub fn line(&self) -> String {
         let limit = match (self.usd, self.tokens) {
             (Some(usd), _) => format!("${usd:.2}"),
-            (None, count) => format!("{} tokens", tokens(count.unwrap_or_default())),
+            (None, count) => format!("{} tokens", format_tokens(count.unwrap_or_default())),
         };
         let name = one_line(&self.name, 60);
         let provider = self.provider.as_ref().map(|name| format!(" for {}", one_line(name, 80))).unwrap_or_default();
@@ -117,7 +117,7 @@ impl BudgetSummary {
                 format!("{} ({} without a known price)", spent.cost(), spent.unpriced)
             }
             Some(_) => spent.cost(),
-            None => tokens(spent.all()),
+            None => format_tokens(spent.total()),
         };
         format!("{used} {}", if *per == "day" { "today" } else { "this month" })
     }
@@ -175,8 +175,8 @@ pub fn plan(home: &Home, budget: &Budget) -> Result<Plan, BudgetError> {
     let before = home.settings()?.budgets()?.into_iter().find(|known| known.name == budget.name);
     let replaced = before.map(|before| format!("in place of {}", line(&before)));
     let mut plan =
-        Plan { about: std::iter::once(line(budget)).chain(replaced).collect(), ..Plan::new("Set this budget?") };
-    plan.hold_for(format!("{budget:?}").as_bytes());
+        Plan { details: std::iter::once(line(budget)).chain(replaced).collect(), ..Plan::new("Set this budget?") };
+    plan.add_hidden_bytes(format!("{budget:?}").as_bytes());
     Ok(plan)
 }
 
@@ -225,7 +225,7 @@ pub fn remove(home: &Home, name: &str) -> Result<(), BudgetError> {
     let mut settings = home.settings()?;
     if !settings.remove_budget(name)? {
         let known = settings.budgets()?.into_iter().map(|budget| budget.name).collect();
-        return Err(BudgetError::Unknown { name: name.to_owned(), known });
+        return Err(BudgetError::NotFound { name: name.to_owned(), known });
     }
     Ok(settings.save(&lock)?)
 }

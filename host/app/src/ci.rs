@@ -1,10 +1,10 @@
 //! What continuous integration says, for views: the runs of the project in the client's directory.
 
-use aiw_ci::{Ci, CiError, MonitorRequest, MonitoredBranch, StoppedMonitoring};
+use aiw_ci::{Ci, CiError, MonitorRequest, MonitorStopSummary, MonitoredBranch};
 use aiw_home::Home;
 use aiw_processes::ProcessProject;
 
-use crate::{App, AppError, directory, lasting_executable};
+use crate::{App, AppError, directory, stable_executable};
 
 /// How often the daemon asks if nobody says, in seconds.
 pub const CI_INTERVAL: u64 = 30;
@@ -24,9 +24,9 @@ pub async fn open(app: &App, home: &Home, repository: Option<&str>) -> Result<Ci
 ///
 /// There is no branch, or the daemon can't be started.
 pub fn start(home: &Home, repository: Option<String>, interval: u64) -> Result<MonitoredBranch, AppError> {
-    let project = ProcessProject::find(directory(home)?)?.directory().to_owned();
+    let project = ProcessProject::discover(directory(home)?)?.directory().to_owned();
     let request = MonitorRequest { project, repository, interval };
-    Ok(aiw_ci::start_monitoring(home, &lasting_executable()?, &request)?)
+    Ok(aiw_ci::start_monitoring(home, &stable_executable()?, &request)?)
 }
 
 /// Ends that for the client's project.
@@ -34,8 +34,8 @@ pub fn start(home: &Home, repository: Option<String>, interval: u64) -> Result<M
 /// # Errors
 ///
 /// The home can't be written.
-pub fn stop(home: &Home) -> Result<StoppedMonitoring, AppError> {
-    Ok(aiw_ci::stop_monitoring(home, ProcessProject::find(directory(home)?)?.directory())?)
+pub fn stop(home: &Home) -> Result<MonitorStopSummary, AppError> {
+    Ok(aiw_ci::stop_monitoring(home, ProcessProject::discover(directory(home)?)?.directory())?)
 }
 
 impl From<CiError> for AppError {

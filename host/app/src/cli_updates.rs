@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use aiw_core::Reporter;
 use aiw_home::{Home, Mode, now_millis, read_capped, replace, rfc3339};
-use aiw_launch::{DetectedCli, Search, detect, npm_package, update_command};
+use aiw_launch::{DetectedCli, SearchPath, detect, npm_package, update_command};
 use aiw_net::{NetError, Policy};
 use schemars::JsonSchema;
 use semver::Version;
 use serde::{Deserialize, Serialize};
 
-use crate::installation::{UpdateError, version_at};
+use crate::installation::{UpdateError, fetch_version};
 
 /// The registry of npm.
 const NPM_REGISTRY_URL: &str = "https://registry.npmjs.org";
@@ -65,14 +65,14 @@ struct Newest {
 pub async fn outdated(home: &Home, sink: &dyn Reporter) -> Result<Vec<CliUpdate>, UpdateError> {
     let settings = home.settings()?.updates()?;
     if !settings.check {
-        return Err(UpdateError::Off);
+        return Err(UpdateError::Disabled);
     }
     let mut policy = Policy::public();
     // An address that was typed may be on this machine.
     settings.npm_url.iter().for_each(|url| policy.grant_url(url));
     let base = settings.npm_url.as_deref().unwrap_or(NPM_REGISTRY_URL).trim_end_matches('/').to_owned();
     let mut known = load(home);
-    let found = detect(&Search::around(home.around()), Some(home));
+    let found = detect(&SearchPath::from_context(home.context()), Some(home));
     let now = now_millis();
     let (mut news, mut problems): (Vec<CliUpdate>, Vec<(&str, UpdateError)>) = (Vec::new(), Vec::new());
     for cli in found.iter().filter(|cli| cli.path.is_some()) {
@@ -81,7 +81,7 @@ pub async fn outdated(home: &Home, sink: &dyn Reporter) -> Result<Vec<CliUpdate>
         let is_asked = problems.iter().all(|(_, problem)| !is_of_registry(problem));
         if is_asked && !known.get(kind).is_some_and(is_fresh) {
             sink.step(format!("asking for the newest version of {kind}"));
-            match version_at(format!("{base}/{}/latest", npm_package(cli.kind)), &policy).await {
+            match fetch_version(format!("{base}/{}/latest", npm_package(cli.kind)), &policy).await {
                 Ok(version) => {
                     known.insert(kind.to_owned(), Newest { version: version.to_string(), asked: now });
                     save(home, &known);
@@ -107,7 +107,7 @@ fn is_of_registry(problem: &UpdateError) -> bool {
 }
 
 /// Returns what is known of a newer version of a CLI from the last time that somebody asked. Nothing is sent.
-pub fn last_known(home: &Home, cli: &DetectedCli) -> Option<CliUpdate> {
+pub fn cached_update(home: &Home, cli: &DetectedCli) -> Option<CliUpdate> {
     load(home).get(cli.kind.as_str()).map(|newest| of(cli, newest)).filter(|news| news.is_newer)
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use aiw_components::Library;
 use aiw_home::{ExecutionContext, Home};
-use aiw_launch::{Launcher, ProcessSession, Search, session};
+use aiw_launch::{Launcher, ProcessSession, SearchPath, session};
 use aiw_markets::Markets;
 use aiw_providers::Providers;
 use aiw_registries::Registries;
@@ -18,11 +18,11 @@ use crate::app::App;
 use crate::components::{LibraryProviders, SessionMcp, SessionTasks};
 use crate::gateways::GatewayClient;
 use crate::reach::ComponentClient;
-use crate::{AppError, lasting_executable, old, providers};
+use crate::{AppError, old, providers, stable_executable};
 
 /// Returns the directory of the client that uses a home.
 pub fn directory(home: &Home) -> Result<&Path, AppError> {
-    home.around().directory().map_err(|source| AppError::Directory { source })
+    home.context().directory().map_err(|source| AppError::Directory { source })
 }
 
 /// One client of the application: a command in a terminal, a screen, or a client of the MCP server. It has a directory,
@@ -65,7 +65,7 @@ impl Builder {
 
     /// Shares servers with other clients of this process.
     #[must_use]
-    pub fn sharing(self, shared: SharedServers) -> Self {
+    pub fn shared_servers(self, shared: SharedServers) -> Self {
         Self { shared, ..self }
     }
 
@@ -87,19 +87,19 @@ impl Builder {
 
 impl ClientSession {
     /// Returns the client that the application's home was found for. It may use every server and tool.
-    pub fn here(app: Arc<App>) -> Result<Arc<Self>, AppError> {
-        let around = app.home().around().clone();
+    pub fn from_app(app: Arc<App>) -> Result<Arc<Self>, AppError> {
+        let around = app.home().context().clone();
         Ok(Self::builder(app, around)?.build())
     }
 
     /// Describes a client by what surrounds it. Without more, it may use every server and tool. Most verbs need no directory,
     /// so that a missing one is not an error yet.
     pub fn builder(app: Arc<App>, around: ExecutionContext) -> Result<Builder, AppError> {
-        let (net, executable) = (app.client()?.clone(), lasting_executable()?);
+        let (net, executable) = (app.client()?.clone(), stable_executable()?);
         let cwd = around.directory().map_or_else(|_| "/".into(), Path::to_owned);
-        let home = app.home().seen_by(around);
+        let home = app.home().with_context(around);
         let ground = ServerContext { home, net, executable, cwd };
-        let profile: ProfileSource = Arc::new(Profile::everything);
+        let profile: ProfileSource = Arc::new(Profile::allow_all);
         Ok(Builder { app, session: OnceLock::new(), ground, profile, shared: SharedServers::default() })
     }
 
@@ -150,7 +150,7 @@ impl ClientSession {
         }
         let this: Weak<dyn ComponentClient> = self.this.clone();
         let (tasks, mcp) = (SessionTasks(this.clone()), SessionMcp(this));
-        let capabilities = self.app().components()?.reaching(Arc::new(tasks), Arc::new(mcp));
+        let capabilities = self.app().components()?.capabilities(Arc::new(tasks), Arc::new(mcp));
         let library = Arc::new(self.app().library(capabilities)?);
         Ok(self.library.get_or_init(|| library))
     }
@@ -191,13 +191,14 @@ impl ClientSession {
             return Ok(launcher);
         }
         // After a failure, the next call tries again.
-        let launcher = Launcher::new(self.home().clone(), Search::around(self.home().around()), self.providers()?)
-            .with_gateway(Arc::new(GatewayClient::new(self.home().clone())));
+        let launcher =
+            Launcher::new(self.home().clone(), SearchPath::from_context(self.home().context()), self.providers()?)
+                .with_gateway(Arc::new(GatewayClient::new(self.home().clone())));
         Ok(self.launcher.get_or_init(|| launcher))
     }
 
     /// Returns the tasks of all sessions. Tasks that were listed before are read again only if they can have changed.
-    pub fn everywhere(&self) -> Result<&Tasks, AppError> {
+    pub fn all_tasks(&self) -> Result<&Tasks, AppError> {
         self.opened(&self.everywhere, ProcessScope::All)
     }
 

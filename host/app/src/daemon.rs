@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::AppError;
-use crate::executable::lasting_executable;
+use crate::executable::stable_executable;
 use crate::health;
 
 /// The function of a duty. It gets the home, aiw's executable, and what says what is wrong.
@@ -32,13 +32,13 @@ struct DaemonJob {
 const DAEMON_JOBS: [DaemonJob; 3] = [
     DaemonJob {
         name: "processes",
-        is_needed: |home| !aiw_processes::monitored(home).is_empty(),
+        is_needed: |home| !aiw_processes::monitored_projects(home).is_empty(),
         run: |home, aiw, say| Ok(aiw_processes::run_jobs(home, aiw, say)?),
     },
     DaemonJob { name: "health", is_needed: health::is_needed, run: health::run_health_checks },
     DaemonJob {
         name: "ci",
-        is_needed: |home| !aiw_ci::monitored(home).is_empty(),
+        is_needed: |home| !aiw_ci::list_monitored_branches(home).is_empty(),
         run: |home, _, say| Ok(aiw_ci::run_monitor(home, say)?),
     },
 ];
@@ -59,8 +59,8 @@ const RETRY_DELAY: Duration = Duration::from_secs(5);
 ///
 /// The home can't be written, or there are no threads.
 pub fn run_daemon(home: &Home, say: fn(&str)) -> Result<(), AppError> {
-    let Some(on_duty) = HomeDaemon::enter(home).map_err(ProcessError::from)? else { return Ok(()) };
-    let aiw = lasting_executable()?;
+    let Some(on_duty) = HomeDaemon::try_lock(home).map_err(ProcessError::from)? else { return Ok(()) };
+    let aiw = stable_executable()?;
     for duty in &DAEMON_JOBS {
         let (home, aiw) = (home.clone(), aiw.clone());
         let forever = move || {
@@ -81,13 +81,13 @@ pub fn run_daemon(home: &Home, say: fn(&str)) -> Result<(), AppError> {
     let is_needed = || DAEMON_JOBS.iter().any(|duty| (duty.is_needed)(home));
     let mut needed = Instant::now();
     std::thread::sleep(POLL_INTERVAL);
-    on_duty.has_begun();
+    on_duty.release_code_pages();
     loop {
         std::thread::sleep(POLL_INTERVAL);
         if is_needed() && home.root().is_dir() {
             needed = Instant::now();
         } else if needed.elapsed() > IDLE_TIMEOUT || !home.root().is_dir() {
-            on_duty.leave_unless(home, is_needed).map_err(ProcessError::from)?;
+            on_duty.exit_unless_needed(home, is_needed).map_err(ProcessError::from)?;
         }
     }
 }
@@ -113,15 +113,15 @@ pub struct DaemonState {
 impl DaemonState {
     /// Looks at the daemon of a home. It starts nothing.
     pub fn inspect(home: &Home) -> Self {
-        let awake = HomeDaemon::is_awake(home);
+        let awake = HomeDaemon::is_running(home);
         let pid = HomeDaemon::state(home).filter(|_| awake).and_then(|state| state.record.child).map(|child| child.pid);
-        let problem = HomeDaemon::obstacle(home).map(|obstacle| obstacle.to_string());
-        let (checks_providers, ci) = (health::is_needed(home), aiw_ci::monitored(home));
-        Self { awake, pid, problem, projects: aiw_processes::monitored(home), checks_providers, ci }
+        let problem = HomeDaemon::lock_error(home).map(|obstacle| obstacle.to_string());
+        let (checks_providers, ci) = (health::is_needed(home), aiw_ci::list_monitored_branches(home));
+        Self { awake, pid, problem, projects: aiw_processes::monitored_projects(home), checks_providers, ci }
     }
 
     /// Returns the command that wakes it; `None` if it is awake or not needed.
-    pub fn wakes_by(&self) -> Option<&'static str> {
+    pub fn start_command(&self) -> Option<&'static str> {
         let is_needed = !self.awake && self.line().is_some();
         is_needed.then_some(match (self.projects.is_empty(), self.checks_providers) {
             (true, true) => "aiw provider list",

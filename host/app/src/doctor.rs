@@ -10,17 +10,17 @@ mod part;
 mod running;
 mod servers;
 
-use aiw_core::counted;
+use aiw_core::pluralize;
 pub use aiw_home::Problem;
-use aiw_home::{Home, edits};
+use aiw_home::{Home, edit_command};
 use aiw_orchestrator::{SavedWorkflow, WorkflowEntry, Workflows};
 use aiw_routing::KnownTool;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use self::configured::{budgets, clis, installed, models, providers};
+use self::configured::{budgets, clis, installed_extensions, models, providers};
 use self::limits::{PartCheck, check_all};
-pub use self::online::{OnlineProblems, ask_others};
+pub use self::online::{OnlineProblems, check_online};
 pub use self::part::CheckedPart;
 use crate::planners;
 
@@ -33,29 +33,29 @@ pub struct Doctor {
 }
 
 /// Facts that only a view knows.
-pub struct ViewKnows {
+pub struct ViewContext {
     /// aiw's own tools.
     pub own_tools: Vec<KnownTool>,
     /// Says what is wrong with names of toolsets.
-    pub toolsets: fn(&[String]) -> Option<String>,
+    pub check_toolsets: fn(&[String]) -> Option<String>,
     /// Whether a component is a part of aiw.
     pub is_bundled: fn(&str) -> bool,
     /// Whether the answer is shown on a terminal.
-    pub on_terminal: bool,
+    pub is_terminal: bool,
 }
 
 /// The check of one part of a home.
 type HomeCheck = Box<dyn FnOnce(&Home) -> Option<CheckedPart> + Send>;
 
 /// Looks at each part, as it is for the current directory. A part that can't be read, or takes too long, stops no other.
-pub fn inspect(home: &Home, knows: ViewKnows) -> Doctor {
-    let ViewKnows { own_tools, toolsets, is_bundled, on_terminal } = knows;
+pub fn inspect(home: &Home, knows: ViewContext) -> Doctor {
+    let ViewContext { own_tools, check_toolsets: toolsets, is_bundled, is_terminal: on_terminal } = knows;
     let check = |name, by_hand, work: HomeCheck| {
         let home = home.clone();
-        PartCheck { name, by_hand, work: Box::new(move || work(&home)) }
+        PartCheck { name, manual_command: by_hand, work: Box::new(move || work(&home)) }
     };
     let checks = vec![
-        check("aiw", "aiw update", Box::new(move |home| Some(machine::own(home, on_terminal)))),
+        check("aiw", "aiw update", Box::new(move |home| Some(machine::own_installation(home, on_terminal)))),
         check("home", "aiw secret list", Box::new(move |home| Some(files(home, toolsets)))),
         check("clis", "aiw cli list", Box::new(|home| Some(clis(home)))),
         check("clients", "aiw setup --dry-run", Box::new(history::clients)),
@@ -67,7 +67,7 @@ pub fn inspect(home: &Home, knows: ViewKnows) -> Doctor {
         check("mcp", "aiw mcp list", Box::new(move |home| Some(servers::servers(home, own_tools)))),
         check("trust", "aiw trust list", Box::new(machine::trust)),
         check("workflows", "aiw workflow list", Box::new(|home| Some(workflows(home)))),
-        check("installed", "aiw extension verify", Box::new(move |home| Some(installed(home, is_bundled)))),
+        check("installed", "aiw extension verify", Box::new(move |home| Some(installed_extensions(home, is_bundled)))),
         check("models", "aiw model list", Box::new(|home| Some(models(home)))),
         check("history", "aiw history doctor", Box::new(|home| Some(history::history(home)))),
         check("sync", "aiw sync status", Box::new(synchronized)),
@@ -81,13 +81,13 @@ fn files(home: &Home, find_unknown: fn(&[String]) -> Option<String>) -> CheckedP
     let settings = home.settings_path();
     let toolsets = home.settings().and_then(|settings| settings.mcp()).ok().and_then(|mcp| mcp.toolsets);
     problems.extend(
-        toolsets
-            .and_then(|names| find_unknown(&names))
-            .map(|unknown| Problem::new(format!("`mcp.toolsets` in settings.json: {unknown}"), edits(&settings))),
+        toolsets.and_then(|names| find_unknown(&names)).map(|unknown| {
+            Problem::new(format!("`mcp.toolsets` in settings.json: {unknown}"), edit_command(&settings))
+        }),
     );
-    let key = planners::gives_key(home);
+    let key = planners::missing_key_command(home);
     problems.extend(key.map(|gives| Problem::new("the key of the model that plans jobs is missing", gives)));
-    let summary = format!("{}, {}", home.root().display(), counted(secrets, "secret"));
+    let summary = format!("{}, {}", home.root().display(), pluralize(secrets, "secret"));
     CheckedPart { name: "home", summary, problems }
 }
 
@@ -95,7 +95,7 @@ fn files(home: &Home, find_unknown: fn(&[String]) -> Option<String>) -> CheckedP
 fn synchronized(home: &Home) -> Option<CheckedPart> {
     let summary = match aiw_sync::unpushed_files(home)? {
         0 => "everything is pushed".to_owned(),
-        count => format!("{} not pushed", counted(count, "change")),
+        count => format!("{} not pushed", pluralize(count, "change")),
     };
     Some(CheckedPart { name: "sync", summary, problems: Vec::new() })
 }
@@ -112,11 +112,11 @@ fn workflows(home: &Home) -> CheckedPart {
         let name = &found.name;
         match &found.workflow {
             Err(problem) => {
-                Some(Problem::new(format!("workflow `{name}` can't be used: it {problem}"), edits(&found.path)))
+                Some(Problem::new(format!("workflow `{name}` can't be used: it {problem}"), edit_command(&found.path)))
             }
             Ok(kept) if is_outdated(kept) => {
                 let problem = format!("workflow `{name}` was edited after you approved it, so it does not run");
-                Some(Problem::new(problem, format!("aiw workflow approve {name}")).that("shows it and asks"))
+                Some(Problem::new(problem, format!("aiw workflow approve {name}")).with_purpose("shows it and asks"))
             }
             Ok(_) => None,
         }
@@ -125,7 +125,7 @@ fn workflows(home: &Home) -> CheckedPart {
     problems.extend(lock.as_ref().err().map(|e| Problem::from_diagnostic(e, "aiw workflow list")));
     let summary = match listed.len() {
         0 => "no workflows".to_owned(),
-        count => counted(count, "workflow"),
+        count => pluralize(count, "workflow"),
     };
     CheckedPart { name: "workflows", summary, problems }
 }

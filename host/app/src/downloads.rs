@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aiw_net::{HttpClient, HttpRequest, NetError, Policy, StreamingResponse};
-use aiw_vectors::{Broken, DownloadBody, Fetch};
+use aiw_vectors::{DownloadBody, DownloadError, Fetch};
 use async_trait::async_trait;
 
 use crate::AppError;
@@ -33,14 +33,14 @@ struct Download {
     start: u64,
 }
 
-fn broken(error: &NetError) -> Broken {
+fn broken(error: &NetError) -> DownloadError {
     let lasting = !matches!(error, NetError::Unavailable { .. } | NetError::Malformed { .. });
-    Broken { reason: error.to_string(), lasting }
+    DownloadError { reason: error.to_string(), is_permanent: lasting }
 }
 
 #[async_trait]
 impl Fetch for Downloads {
-    async fn open(&self, url: &str, from: u64) -> Result<Box<dyn DownloadBody>, Broken> {
+    async fn open(&self, url: &str, from: u64) -> Result<Box<dyn DownloadBody>, DownloadError> {
         let mut request = HttpRequest::new(url);
         if from > 0 {
             request.headers.push(("range".into(), format!("bytes={from}-")));
@@ -56,11 +56,14 @@ impl Fetch for Downloads {
             206 => {
                 let range = stream.header("content-range").and_then(|range| range.strip_prefix("bytes "));
                 let start = range.and_then(|range| range.split('-').next()?.trim().parse().ok());
-                start.ok_or_else(|| Broken { reason: "the server does not say what it sends".into(), lasting: true })?
+                start.ok_or_else(|| DownloadError {
+                    reason: "the server does not say what it sends".into(),
+                    is_permanent: true,
+                })?
             }
             status => {
                 let lasting = !matches!(status, 408 | 429 | 500..);
-                return Err(Broken { reason: format!("the server answered {status}"), lasting });
+                return Err(DownloadError { reason: format!("the server answered {status}"), is_permanent: lasting });
             }
         };
         Ok(Box::new(Download { stream, start }))
@@ -73,7 +76,7 @@ impl DownloadBody for Download {
         self.start
     }
 
-    async fn chunk(&mut self) -> Result<Option<Vec<u8>>, Broken> {
+    async fn next_chunk(&mut self) -> Result<Option<Vec<u8>>, DownloadError> {
         self.stream.chunk().await.map_err(|e| broken(&e))
     }
 }

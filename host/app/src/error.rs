@@ -15,13 +15,13 @@ use aiw_tasks::TaskError;
 use aiw_vectors::ModelsError;
 use aiw_wasm::CallError;
 
-use crate::NoExecutable;
+use crate::ExecutableError;
 
 /// A part of the application can't be opened or used.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
     /// The person said no, or nobody can be asked.
-    #[error("{}", .0.or_declined("nothing was changed"))]
+    #[error("{}", .0.to_message("nothing was changed"))]
     Prompt(#[from] PromptError),
     /// A component does not answer.
     #[error(transparent)]
@@ -40,7 +40,7 @@ pub enum AppError {
     },
     /// aiw's own executable can't be used.
     #[error(transparent)]
-    Executable(#[from] NoExecutable),
+    Executable(#[from] ExecutableError),
     /// The gateway can't be used.
     #[error(transparent)]
     Gateway(#[from] GatewayError),

@@ -22,7 +22,7 @@ pub struct EventsRequest {
     /// Of the process with this id, or what else has this name.
     pub process: Option<String>,
     /// Of all projects.
-    pub all: bool,
+    pub all_projects: bool,
     /// The newest, so many at the most.
     pub last: Option<usize>,
 }
@@ -52,16 +52,16 @@ pub struct HomeEvents {
 impl HomeEvents {
     /// Returns a reader, for somebody in this directory.
     pub fn new(home: &Home, cwd: &Path, request: EventsRequest) -> Result<Self, AppError> {
-        let project = ProcessProject::find(cwd)?.directory().to_owned();
+        let project = ProcessProject::discover(cwd)?.directory().to_owned();
         let mut events = EventLog::new(home.root());
         if let Some(name) = &request.process {
-            events = events.named(name);
+            events = events.with_name_filter(name);
         }
         Ok(Self { events, request, project, watch: None })
     }
 
     fn is_wanted(&self, event: &HomeEvent) -> bool {
-        let EventsRequest { kinds, process, all, .. } = &self.request;
+        let EventsRequest { kinds, process, all_projects: all, .. } = &self.request;
         let is_here = || event.project.as_ref().is_none_or(|project| project.starts_with(&self.project));
         (kinds.is_empty() || kinds.contains(&event.kind))
             && process.as_ref().is_none_or(|id| event.name.as_ref() == Some(id))
@@ -80,8 +80,8 @@ impl HomeEvents {
     }
 
     /// Returns the position of what comes next.
-    pub fn end(&self) -> Result<u64, AppError> {
-        Ok(self.events.end().map_err(|e| HomeError::io("read", self.events.directory(), e))?)
+    pub fn end_offset(&self) -> Result<u64, AppError> {
+        Ok(self.events.end_offset().map_err(|e| HomeError::io("read", self.events.directory(), e))?)
     }
 
     /// Returns the events from a position on, so many at the most.

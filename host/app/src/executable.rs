@@ -8,10 +8,10 @@ use aiw_core::{Diagnostic, ErrorKind};
 
 /// aiw's own executable can't be used.
 #[derive(Debug, thiserror::Error)]
-pub enum NoExecutable {
+pub enum ExecutableError {
     /// The file was removed, and the system has no other way to it.
     #[error("aiw's own executable is gone: `{}`", .path.display())]
-    Gone {
+    Deleted {
         /// Where it was.
         path: PathBuf,
     },
@@ -34,10 +34,10 @@ pub enum NoExecutable {
     },
 }
 
-impl Diagnostic for NoExecutable {
+impl Diagnostic for ExecutableError {
     fn own_kind(&self) -> ErrorKind {
         match self {
-            Self::Gone { .. } | Self::Unknown { .. } => ErrorKind::Internal,
+            Self::Deleted { .. } | Self::Unknown { .. } => ErrorKind::Internal,
             Self::Replaced => ErrorKind::Unavailable,
             Self::InCache { .. } => ErrorKind::User,
         }
@@ -55,22 +55,22 @@ impl Diagnostic for NoExecutable {
 }
 
 /// This process's own file, also after an update has replaced or removed it.
-const OWN_FILE: &str = "/proc/self/exe";
+const SELF_EXE: &str = "/proc/self/exe";
 
 /// Returns the path from which this process can start aiw again, if it does so now.
-pub fn own_executable() -> Result<PathBuf, NoExecutable> {
+pub fn own_executable() -> Result<PathBuf, ExecutableError> {
     match std::env::current_exe() {
         Ok(path) if is_own(&path) => Ok(path),
-        _ if Path::new(OWN_FILE).exists() => Ok(OWN_FILE.into()),
-        Ok(path) => Err(NoExecutable::Gone { path }),
-        Err(source) => Err(NoExecutable::Unknown { source }),
+        _ if Path::new(SELF_EXE).exists() => Ok(SELF_EXE.into()),
+        Ok(path) => Err(ExecutableError::Deleted { path }),
+        Err(source) => Err(ExecutableError::Unknown { source }),
     }
 }
 
 /// Whether a path leads to the file that this process runs. Of one that was removed, the kernel says `… (deleted)`, and
 /// another program may have that name.
 fn is_own(path: &Path) -> bool {
-    let own = std::fs::metadata(OWN_FILE);
+    let own = std::fs::metadata(SELF_EXE);
     match (std::fs::metadata(path), own) {
         (Ok(named), Ok(own)) => (named.dev(), named.ino()) == (own.dev(), own.ino()),
         // A system without `/proc`.
@@ -81,19 +81,19 @@ fn is_own(path: &Path) -> bool {
 
 /// Returns the path from which this process and its supervisors can start aiw for as long as they live. After an update,
 /// the path that [`own_executable`] gave before leads to another version, or nowhere.
-pub fn lasting_executable() -> Result<PathBuf, NoExecutable> {
-    match Path::new(OWN_FILE).exists() {
-        true => Ok(OWN_FILE.into()),
+pub fn stable_executable() -> Result<PathBuf, ExecutableError> {
+    match Path::new(SELF_EXE).exists() {
+        true => Ok(SELF_EXE.into()),
         // This system keeps no other way to the file.
         false => own_executable(),
     }
 }
 
 /// Returns the path from which other programs can start aiw.
-pub fn own_path() -> Result<PathBuf, NoExecutable> {
+pub fn own_path() -> Result<PathBuf, ExecutableError> {
     match own_executable()? {
         // In another process, this is another program.
-        path if path.starts_with("/proc/self") => Err(NoExecutable::Replaced),
+        path if path.starts_with("/proc/self") => Err(ExecutableError::Replaced),
         path => Ok(path),
     }
 }
@@ -112,6 +112,6 @@ mod tests {
         let named = place.path().join("aiw (deleted)");
         assert!(!is_own(&named));
         std::fs::write(&named, "#!/bin/sh\n").unwrap();
-        assert_eq!(is_own(&named), !Path::new(OWN_FILE).exists());
+        assert_eq!(is_own(&named), !Path::new(SELF_EXE).exists());
     }
 }

@@ -16,14 +16,14 @@ const FILE_POLL_INTERVAL: Duration = Duration::from_millis(200);
 const MAX_FILES: usize = 5000;
 
 /// Folders that a build writes, or that are fetched for it.
-const NOT_WRITTEN_BY_HAND: [&str; 3] = ["target", "dist", "node_modules"];
+const GENERATED_DIRS: [&str; 3] = ["target", "dist", "node_modules"];
 
 /// A project can't be built.
 #[derive(Debug, thiserror::Error)]
 pub enum ProjectError {
     /// The directory is not a project.
     #[error("`{}` is not a project of an extension: it has neither `Cargo.toml` nor `build.mjs`", .0.display())]
-    None(PathBuf),
+    NotFound(PathBuf),
     /// Its files can't be read.
     #[error("cannot read `{}`: {source}", .path.display())]
     Read {
@@ -34,10 +34,10 @@ pub enum ProjectError {
     },
     /// It has too many files.
     #[error("`{}` has more than {MAX_FILES} files, and none of an extension has", .0.display())]
-    TooMany(PathBuf),
+    TooManyFiles(PathBuf),
     /// The program that builds it can't be started.
     #[error("cannot run `{program}`: {source}")]
-    Start {
+    SpawnFailed {
         /// The program.
         program: &'static str,
         /// Why.
@@ -45,7 +45,7 @@ pub enum ProjectError {
     },
     /// The build failed. It has said why itself.
     #[error("`{command}` failed ({status})")]
-    Failed {
+    BuildFailed {
         /// The command.
         command: String,
         /// How it ended.
@@ -53,19 +53,23 @@ pub enum ProjectError {
     },
     /// The build made no component.
     #[error("`{0}` made no component")]
-    Nothing(String),
+    MissingComponent(String),
 }
 
 impl Diagnostic for ProjectError {
     fn own_kind(&self) -> ErrorKind {
-        if matches!(self, Self::Read { .. } | Self::Start { .. }) { ErrorKind::Unavailable } else { ErrorKind::User }
+        if matches!(self, Self::Read { .. } | Self::SpawnFailed { .. }) {
+            ErrorKind::Unavailable
+        } else {
+            ErrorKind::User
+        }
     }
 
     fn own_hint(&self) -> Option<String> {
         let hint = match self {
-            Self::None(_) => "`aiw extension new` writes one",
-            Self::Start { program: "node", .. } => "install Node.js, and run `npm ci` in the project",
-            Self::Start { .. } => "install Rust from https://rustup.rs",
+            Self::NotFound(_) => "`aiw extension new` writes one",
+            Self::SpawnFailed { program: "node", .. } => "install Node.js, and run `npm ci` in the project",
+            Self::SpawnFailed { .. } => "install Rust from https://rustup.rs",
             _ => return None,
         };
         Some(hint.into())
@@ -91,12 +95,12 @@ pub struct SourceFiles(Vec<(PathBuf, u64, Option<SystemTime>)>);
 
 impl ExtensionProject {
     /// Returns the project in a directory.
-    pub fn at(directory: &Path) -> Result<Self, ProjectError> {
+    pub fn open(directory: &Path) -> Result<Self, ProjectError> {
         let has = |name: &str| directory.join(name).is_file();
         let language = match () {
             () if has("Cargo.toml") => Language::Rust,
             () if has("build.mjs") => Language::JavaScript,
-            () => return Err(ProjectError::None(directory.to_owned())),
+            () => return Err(ProjectError::NotFound(directory.to_owned())),
         };
         Ok(Self { directory: directory.to_owned(), language })
     }
@@ -110,7 +114,7 @@ impl ExtensionProject {
                 let name = entry.file_name();
                 let name = name.to_string_lossy();
                 // Editors write beside a file first.
-                if name.starts_with('.') || name.ends_with('~') || NOT_WRITTEN_BY_HAND.contains(&name.as_ref()) {
+                if name.starts_with('.') || name.ends_with('~') || GENERATED_DIRS.contains(&name.as_ref()) {
                     continue;
                 }
                 // One that went meanwhile is not there.
@@ -120,7 +124,7 @@ impl ExtensionProject {
                     false => found.push((entry.path(), about.len(), about.modified().ok())),
                 }
                 if found.len() + open.len() > MAX_FILES {
-                    return Err(ProjectError::TooMany(self.directory.clone()));
+                    return Err(ProjectError::TooManyFiles(self.directory.clone()));
                 }
             }
         }
@@ -129,7 +133,7 @@ impl ExtensionProject {
     }
 
     /// Waits until the files are no longer what they were, and then for a quiet moment: editors save in several steps.
-    pub async fn changed(&self, since: &SourceFiles) -> Result<(), ProjectError> {
+    pub async fn wait_for_change(&self, since: &SourceFiles) -> Result<(), ProjectError> {
         let mut last = self.files()?;
         loop {
             tokio::time::sleep(FILE_POLL_INTERVAL).await;
@@ -150,7 +154,7 @@ impl ExtensionProject {
             ),
             Language::JavaScript => ("node", &["build.mjs"]),
         };
-        let start = |source| ProjectError::Start { program, source };
+        let start = |source| ProjectError::SpawnFailed { program, source };
         // What programs read stands on stdout, and may be more than a pipe holds.
         let mut said = tempfile::tempfile().map_err(start)?;
         let child = Command::new(program)
@@ -164,13 +168,13 @@ impl ExtensionProject {
         let status = Building(child).ended().await.map_err(start)?;
         let command = format!("{program} {}", arguments.join(" "));
         if !status.success() {
-            return Err(ProjectError::Failed { command, status });
+            return Err(ProjectError::BuildFailed { command, status });
         }
         let made = match self.language {
             Language::Rust => artifact(&mut said),
             Language::JavaScript => self.bundle(),
         };
-        made.ok_or(ProjectError::Nothing(command))
+        made.ok_or(ProjectError::MissingComponent(command))
     }
 
     /// Where `build.mjs` writes: the name is the extension's id.
@@ -220,23 +224,23 @@ mod tests {
     async fn a_save_is_noticed_once_it_is_whole_and_what_a_build_writes_is_not() {
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| dir.path().join(name);
-        assert!(matches!(ExtensionProject::at(dir.path()), Err(ProjectError::None(_))));
+        assert!(matches!(ExtensionProject::open(dir.path()), Err(ProjectError::NotFound(_))));
         fs::write(path("build.mjs"), "").unwrap();
         fs::create_dir_all(path("dist")).unwrap();
-        let project = ExtensionProject::at(dir.path()).unwrap();
+        let project = ExtensionProject::open(dir.path()).unwrap();
         let before = project.files().unwrap();
         // Neither what a build writes, nor what an editor writes beside a file.
         for name in ["dist/x.wasm", ".source.mjs.swp", "source.mjs~"] {
             fs::write(path(name), "x").unwrap();
         }
         assert_eq!(project.files().unwrap(), before);
-        let waiting = tokio::time::timeout(FILE_POLL_INTERVAL * 4, project.changed(&before)).await;
+        let waiting = tokio::time::timeout(FILE_POLL_INTERVAL * 4, project.wait_for_change(&before)).await;
         assert!(waiting.is_err(), "nothing was saved");
         // A file that is new counts as one that was written again.
         fs::write(path("source.mjs"), "1").unwrap();
-        tokio::time::timeout(FILE_POLL_INTERVAL * 20, project.changed(&before)).await.unwrap().unwrap();
+        tokio::time::timeout(FILE_POLL_INTERVAL * 20, project.wait_for_change(&before)).await.unwrap().unwrap();
         let after = project.files().unwrap();
         fs::remove_file(path("source.mjs")).unwrap();
-        tokio::time::timeout(FILE_POLL_INTERVAL * 20, project.changed(&after)).await.unwrap().unwrap();
+        tokio::time::timeout(FILE_POLL_INTERVAL * 20, project.wait_for_change(&after)).await.unwrap().unwrap();
     }
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 pub use aiw_components::{
     CandidateComponent, ComponentEntry, ExtensionSummary, Library, LibraryError, UpdatedExtension, VerifiedExtension,
-    compiled_code,
+    compiled_cache_dir,
 };
 pub use aiw_wasm::{COMPILE_ARGUMENT, CallError, Component, compile_main};
 
@@ -75,8 +75,9 @@ fn described(about: &ComponentFacts, source: &str) -> Vec<String> {
     lines.push(format!("  offers: {}", worlds.join(", ")));
     lines.push("  may:".into());
     let is_wasi = |c: &&Capability| c.kind == CapabilityKind::Imports && c.value.starts_with("wasi:");
-    lines.extend(Grants::requested(about).iter().filter(|c| !is_wasi(c)).map(|capability| format!("    {capability}")));
-    if about.wants_wasi() {
+    lines
+        .extend(Grants::from_facts(about).iter().filter(|c| !is_wasi(c)).map(|capability| format!("    {capability}")));
+    if about.has_wasi_imports() {
         lines.push("    see an empty WASI: no files, no network, no variables".into());
     }
     lines
@@ -96,18 +97,18 @@ pub async fn add(
     let library = client.library()?;
     let candidate = library.read(source, client.app().client()?).await?;
     library.check_add(&candidate)?;
-    let mut about = described(&candidate.about, &candidate.source);
+    let mut about = described(&candidate.facts, &candidate.source);
     if source.starts_with("http://") {
         about.push("the address is not encrypted: anyone on the network path can change the file".into());
     }
-    let question = format!("Add {}?", candidate.about.manifest.id);
-    let mut plan = Plan { about, ..Plan::new(question) };
-    plan.hold_for(candidate.about.sha256.as_bytes());
+    let question = format!("Add {}?", candidate.facts.manifest.id);
+    let mut plan = Plan { details: about, ..Plan::new(question) };
+    plan.add_hidden_bytes(candidate.facts.sha256.as_bytes());
     ask.confirm(&plan, &[]).await?;
     let locked = library.add(&candidate).await?;
     sink.done(format!("Added {} {}", locked.id, locked.version));
     let id = locked.id.clone();
-    Ok(ExtensionSummary::new(&ComponentEntry { id, about: Some(candidate.about), locked: Some(locked), problem: None }))
+    Ok(ExtensionSummary::new(&ComponentEntry { id, facts: Some(candidate.facts), locked: Some(locked), problem: None }))
 }
 
 /// Updates a component. One that wants more, or is another one by its look, is agreed to first, if not `accepted` already.
@@ -129,12 +130,12 @@ pub async fn update(
     };
     if let Some(last) = against.pop().filter(|_| !accepted) {
         let mut plan = Plan::new(format!("Update {id} to this version?"));
-        plan.about = against.iter().chain([&last]).map(ToString::to_string).collect();
+        plan.details = against.iter().chain([&last]).map(ToString::to_string).collect();
         if !ask.is_interactive() {
             against.iter().for_each(|reason| sink.step(reason.to_string()));
             return Err(last.into());
         }
-        plan.hold_for(candidate.about.sha256.as_bytes());
+        plan.add_hidden_bytes(candidate.facts.sha256.as_bytes());
         ask.confirm(&plan, &[]).await?;
     }
     Ok(Some(library.update(&candidate).await?))
@@ -155,14 +156,14 @@ pub async fn info(
         if !id.contains(['/', '.', '\\']) {
             return Err(unknown(id));
         }
-        let CandidateComponent { about, source, .. } = library.read(id, client.app().client()?).await?;
+        let CandidateComponent { facts: about, source, .. } = library.read(id, client.app().client()?).await?;
         let lines = described(&about, &source);
         // Nobody agreed to run it yet, so it is not asked what it reads.
-        let known = ComponentEntry { id: about.manifest.id.clone(), about: Some(about), locked: None, problem: None };
+        let known = ComponentEntry { id: about.manifest.id.clone(), facts: Some(about), locked: None, problem: None };
         let summary = ExtensionSummary { origin: "candidate", ..ExtensionSummary::new(&known) };
         return Ok((details(summary), lines, None));
     };
-    let mut lines = match &known.about {
+    let mut lines = match &known.facts {
         Some(about) => described(about, known.locked.as_ref().map_or("inside aiw", |locked| &locked.source)),
         None => vec![known.problem.clone().unwrap_or_default()],
     };
@@ -170,13 +171,13 @@ pub async fn info(
         lines.push(format!("  added: {}{}", locked.added_at, if locked.enabled { "" } else { ", disabled" }));
     }
     let mut details = details(ExtensionSummary::new(&known));
-    let is_asked = known.problem.is_none() && known.enabled();
+    let is_asked = known.problem.is_none() && known.is_enabled();
     let silent = if is_asked { offers(client, &known, &mut details).await.err() } else { None };
     Ok((details, lines, silent))
 }
 
 fn unknown(id: &str) -> AppError {
-    LibraryError::Unknown { id: one_line(id, 80) }.into()
+    LibraryError::NotFound { id: one_line(id, 80) }.into()
 }
 
 fn details(summary: ExtensionSummary) -> ExtensionDetails {
@@ -194,7 +195,7 @@ async fn offers(
     let reference = |r: &ReferenceForm| MarketReference { form: word(&r.form), example: word(&r.example) };
     let references = |forms: &[ReferenceForm]| forms.iter().map(reference).collect();
     let component = client.library()?.load(known.id.as_str()).await?;
-    for world in known.about.iter().flat_map(|about| &about.worlds) {
+    for world in known.facts.iter().flat_map(|about| &about.worlds) {
         match world {
             World::MarketSource => {
                 let info = component.market_source()?.describe().await?;
@@ -249,7 +250,7 @@ pub async fn verify(
     let mut extensions = Vec::new();
     for known in client.library()?.list()?.iter().filter(|known| id.is_none_or(|id| known.id.as_str() == id)) {
         let problem = match &known.problem {
-            None if known.enabled() => {
+            None if known.is_enabled() => {
                 let asked = offers(client, known, &mut details(ExtensionSummary::new(known))).await;
                 asked.err().map(|e| e.to_string())
             }

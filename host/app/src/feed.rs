@@ -161,7 +161,7 @@ impl Waker {
     }
 
     /// Completes at the next change. It is told later.
-    pub async fn woken(&self) {
+    pub async fn notified(&self) {
         self.0.notify.notified().await;
     }
 }
@@ -339,7 +339,7 @@ fn sources(home: &Home, topic: Topic) -> Vec<FeedSource> {
         Topic::Tasks => {
             Tasks::open(home, ProcessScope::All).map(|tasks| vec![root(tasks.directory())]).unwrap_or_default()
         }
-        Topic::Processes => match Manager::everywhere(home) {
+        Topic::Processes => match Manager::open_all(home) {
             Ok(all) => vec![root(all.directory()), directory(all.directory().join("defined"))],
             Err(_) => Vec::new(),
         },
@@ -364,7 +364,7 @@ fn sources(home: &Home, topic: Topic) -> Vec<FeedSource> {
 fn supervised(home: &Home, topic: Topic) -> Sources {
     match topic {
         Topic::Tasks => Tasks::open(home, ProcessScope::All).map(|tasks| tasks.sources()).unwrap_or_default(),
-        Topic::Processes => Manager::everywhere(home).map(|all| all.sources(None)).unwrap_or_default(),
+        Topic::Processes => Manager::open_all(home).map(|all| all.sources(None)).unwrap_or_default(),
         _ => Sources::default(),
     }
 }

@@ -8,20 +8,20 @@ use std::time::Duration;
 use aiw_core::{Diagnostic, GatewayName, ProcessId, Secret, one_line};
 
 use aiw_gateway::{
-    CoolingDown, Gateway, GatewayError, GatewayRoute, GatewayState, GatewayStore, GatewayWatchdog, IsRunning, Listener,
-    NamedGateway, NotifyFn, PoolOf, RouteError, RouteStore, Routes, RunOf, Serving, UPSTREAMS, Upstream, bind,
-    cooldowns, ensure, keep, state,
+    CooldownEntry, Gateway, GatewayError, GatewayRoute, GatewayState, GatewayStore, GatewayWatchdog, IsRunningFn,
+    Listener, NamedGateway, NotifyFn, RouteError, RoutePool, RouteRun, RouteStore, Routes, ServeLock, UPSTREAMS,
+    Upstream, bind, cooldowns, ensure_running, spawn_watchdog, state,
 };
 use aiw_home::{Budget, ExecutionContext, Home, rfc3339};
 use aiw_launch::{GatewayAccess, GatewayCredentials, GatewayProblem, GatewayRunRequest};
 use aiw_providers::{ProviderError, Providers};
-use aiw_tasks::{NOTE, ProcessScope, State, TaskDescription, Tasks};
+use aiw_tasks::{NOTE_PREFIX, ProcessScope, State, TaskDescription, Tasks};
 use aiw_usage::budgets_for;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::AppError;
-use crate::executable::lasting_executable;
+use crate::executable::stable_executable;
 
 /// Lets runs into the gateway of a home.
 pub(crate) struct GatewayClient {
@@ -42,9 +42,9 @@ impl GatewayClient {
 impl GatewayAccess for GatewayClient {
     fn admit(&self, run: GatewayRunRequest) -> Result<GatewayCredentials, GatewayProblem> {
         let aiw =
-            lasting_executable().map_err(|e| GatewayProblem { kind: e.kind(), hint: None, source: Box::new(e) })?;
-        let address = ensure(&self.home, &aiw).map_err(problem)?;
-        let pool = run.pool.map(|(name, order)| PoolOf::new(name.as_str(), order));
+            stable_executable().map_err(|e| GatewayProblem { kind: e.kind(), hint: None, source: Box::new(e) })?;
+        let address = ensure_running(&self.home, &aiw).map_err(problem)?;
+        let pool = run.pool.map(|(name, order)| RoutePool::new(name.as_str(), order));
         let members = run.members.into_iter().map(|(name, access)| Upstream::new(name.as_str(), access)).collect();
         let route = GatewayRoute::new(members, pool).map_err(RouteError::from).map_err(route_problem)?;
         let project = (!run.private).then(|| run.directory.to_string_lossy().into_owned());
@@ -52,23 +52,23 @@ impl GatewayAccess for GatewayClient {
             true => budgets_for(&self.budgets()?, &run.directory),
             false => Vec::new(),
         };
-        let route = route.with_run(RunOf { cli: run.cli, project, budgets });
+        let route = route.with_run(RouteRun { cli: run.cli, project, budgets });
         RouteStore::new(&self.home).add(&route).map_err(route_problem)?;
         Ok(GatewayCredentials { address, token: Secret::new(route.token) })
     }
 
-    fn give_to_task(&self, admission: &GatewayCredentials, task: ProcessId) -> Result<(), GatewayProblem> {
-        RouteStore::new(&self.home).give_to_task(admission.token.expose(), task).map_err(route_problem)
+    fn bind_to_task(&self, admission: &GatewayCredentials, task: ProcessId) -> Result<(), GatewayProblem> {
+        RouteStore::new(&self.home).assign_to_task(admission.token.expose(), task).map_err(route_problem)
     }
 
-    fn hold(&self, admission: &GatewayCredentials) -> Result<Box<dyn Any>, GatewayProblem> {
-        let held = RouteStore::new(&self.home).hold(admission.token.expose()).map_err(route_problem)?;
+    fn acquire_guard(&self, admission: &GatewayCredentials) -> Result<Box<dyn Any>, GatewayProblem> {
+        let held = RouteStore::new(&self.home).acquire(admission.token.expose()).map_err(route_problem)?;
         Ok(Box::new((held, keeper(&self.home))))
     }
 }
 
 /// Looks after the gateway for a task, as long as this process lives: its shim.
-pub fn task_begins(task: &TaskDescription) {
+pub fn watch_task_gateway(task: &TaskDescription) {
     if task.gateway
         && let Ok(home) = Home::find(ExecutionContext::from_process())
     {
@@ -78,7 +78,7 @@ pub fn task_begins(task: &TaskDescription) {
 
 /// Looks after the gateway. Without that, a run is only lost if the gateway's supervisor is killed.
 fn keeper(home: &Home) -> Option<GatewayWatchdog> {
-    keep(home, &lasting_executable().ok()?).ok()
+    spawn_watchdog(home, &stable_executable().ok()?).ok()
 }
 
 fn problem(error: GatewayError) -> GatewayProblem {
@@ -90,7 +90,7 @@ fn route_problem(error: RouteError) -> GatewayProblem {
 }
 
 /// Returns what says whether a task still runs, or waits for its turn.
-pub fn is_running(home: &Home) -> IsRunning {
+pub fn is_running(home: &Home) -> IsRunningFn {
     let home = home.clone();
     Box::new(move |id| {
         let tasks = Tasks::open(&home, ProcessScope::All).and_then(|tasks| tasks.get(id));
@@ -99,13 +99,13 @@ pub fn is_running(home: &Home) -> IsRunning {
 }
 
 /// Returns what the gateway of runs says with: in the log of the task, where whoever watches it sees it, and by `say`.
-pub fn voice(home: &Home, say: impl Fn(&str) + Send + Sync + 'static) -> NotifyFn {
+pub fn task_log_notifier(home: &Home, say: impl Fn(&str) + Send + Sync + 'static) -> NotifyFn {
     let home = home.clone();
     Box::new(move |task, sentence| {
         say(sentence);
         // A task that is gone has nobody to tell.
         if let Some((task, tasks)) = task.zip(Tasks::open(&home, ProcessScope::All).ok()) {
-            let _ = tasks.remark(task, &format!("{NOTE}{sentence}"));
+            let _ = tasks.add_remark(task, &format!("{NOTE_PREFIX}{sentence}"));
         }
     })
 }
@@ -138,7 +138,7 @@ pub struct ServedGateway {
     /// Whether its token was made just now.
     pub is_new: bool,
     /// Nobody else serves its name meanwhile.
-    _serving: Option<Serving>,
+    _serving: Option<ServeLock>,
 }
 
 /// Any free port of this machine.
@@ -164,7 +164,9 @@ pub async fn open_gateway(
         (None, None) => String::new(),
     };
     let serving = match &request.name {
-        Some(name) => Some(all.serve(name)?.ok_or_else(|| GatewayError::Served { name: name.clone() })?),
+        Some(name) => {
+            Some(all.try_acquire_lock(name)?.ok_or_else(|| GatewayError::AlreadyServed { name: name.clone() })?)
+        }
         None => None,
     };
     // A model of the provider before means nothing to another one.
@@ -179,11 +181,11 @@ pub async fn open_gateway(
         Some(name) => {
             let address = listener.address();
             let named = match known {
-                Some(known) => known.leading_to(provider, model, address),
+                Some(known) => known.with_target(provider, model, address),
                 None => NamedGateway::new(name.clone(), provider, model, address)?,
             };
             all.put(&named)?;
-            (Arc::new(all.routes(name.clone(), route.clone())), named.token())
+            (Arc::new(all.target(name.clone(), route.clone())), named.token())
         }
     };
     let voice: NotifyFn = Box::new(move |_, sentence| say(sentence));
@@ -259,8 +261,8 @@ pub struct MemberCooldown {
 
 impl MemberCooldown {
     /// Converts a resting account to its shown form.
-    pub fn new(cooldown: CoolingDown) -> Self {
-        let CoolingDown { provider, model, until, why } = cooldown;
+    pub fn new(cooldown: CooldownEntry) -> Self {
+        let CooldownEntry { provider, model, retry_at: until, reason: why } = cooldown;
         Self { provider, model, until: rfc3339(until), reason: why }
     }
 
@@ -319,7 +321,7 @@ pub fn token(home: &Home, name: &GatewayName, rotate: bool) -> Result<GatewayTok
     let all = GatewayStore::new(home);
     let mut known = all.get(name)?.ok_or_else(|| unknown(&all, name))?;
     if rotate {
-        known = known.rotated()?;
+        known = known.with_rotated_token()?;
         all.put(&known)?;
     }
     let (url, token) = (format!("http://{}", known.address), known.token().expose().to_owned());
@@ -342,15 +344,15 @@ pub fn status(home: &Home) -> Result<GatewayStatus, AppError> {
 }
 
 /// Waits until a gateway is revoked.
-pub async fn until_revoked(home: &Home, name: &GatewayName) {
+pub async fn wait_until_revoked(home: &Home, name: &GatewayName) {
     let all = GatewayStore::new(home);
-    while all.is_there(name) {
+    while all.exists(name) {
         tokio::time::sleep(REVOCATION_CHECK_INTERVAL).await;
     }
 }
 
 fn unknown(all: &GatewayStore, name: &GatewayName) -> AppError {
-    GatewayError::Unknown { name: name.clone(), known: all.names().unwrap_or_default() }.into()
+    GatewayError::NotFound { name: name.clone(), known: all.names().unwrap_or_default() }.into()
 }
 
 /// Fails if a gateway with a name serves a provider or a pool that is to be removed.
@@ -358,11 +360,11 @@ fn unknown(all: &GatewayStore, name: &GatewayName) -> AppError {
 /// # Errors
 ///
 /// The gateway is named.
-pub(crate) fn serves_none(home: &Home, provider: &str) -> Result<(), AppError> {
+pub(crate) fn check_not_served(home: &Home, provider: &str) -> Result<(), AppError> {
     let all = GatewayStore::new(home);
     let leads_there = |name: &GatewayName| all.get(name).ok().flatten().is_some_and(|it| it.provider == provider);
     match all.names().unwrap_or_default().into_iter().find(leads_there) {
-        Some(gateway) => Err(GatewayError::Serves { gateway, provider: provider.to_owned() }.into()),
+        Some(gateway) => Err(GatewayError::ProviderInUse { gateway, provider: provider.to_owned() }.into()),
         None => Ok(()),
     }
 }
@@ -404,12 +406,12 @@ async fn route_to(
             if let Some(e) = last.filter(|_| members.is_empty()) {
                 return Err(e.into());
             }
-            GatewayRoute::new(members, Some(PoolOf::new(name, pool.order)))
+            GatewayRoute::new(members, Some(RoutePool::new(name, pool.order)))
         }
     };
     Ok(route.map_err(RouteError::from)?)
 }
 
 async fn upstream(providers: &Providers, name: &str, model: Option<&str>) -> Result<Upstream, ProviderError> {
-    Ok(Upstream::new(name, providers.model_access(name, None, &UPSTREAMS, model).await?))
+    Ok(Upstream::new(name, providers.model_endpoint(name, None, &UPSTREAMS, model).await?))
 }

@@ -6,11 +6,11 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use aiw_events::{EventKind, EventLog, EventSubject, HomeEvent};
-use aiw_home::{ChildGroup, Home, hold, now_millis, parse_rfc3339};
+use aiw_home::{ChildGroup, Home, now_millis, parse_rfc3339, try_lock};
 use aiw_processes::{HomeDaemon, ProcessError};
-use aiw_providers::{HealthChange, HealthRecords, health_book, health_dir, health_key, keep_health_book};
+use aiw_providers::{HealthChange, HealthRecords, health_dir, health_key, load_health_records, save_health_records};
 
-use crate::{AppError, ClientSession, lasting_executable};
+use crate::{AppError, ClientSession, stable_executable};
 
 /// The command of aiw that makes one round of checks.
 const CHECK_COMMAND: &str = "__check-providers";
@@ -41,10 +41,10 @@ fn every(home: &Home) -> Option<Duration> {
 
 /// Starts the daemon if providers are to be checked from time to time. Returns whether it was started.
 pub(crate) fn start_daemon(home: &Home) -> Result<bool, AppError> {
-    if !is_needed(home) || HomeDaemon::is_awake(home) {
+    if !is_needed(home) || HomeDaemon::is_running(home) {
         return Ok(false);
     }
-    HomeDaemon::ensure(home, &lasting_executable()?).map_err(ProcessError::from)?;
+    HomeDaemon::ensure_running(home, &stable_executable()?).map_err(ProcessError::from)?;
     Ok(true)
 }
 
@@ -53,12 +53,12 @@ pub(crate) fn start_daemon(home: &Home) -> Result<bool, AppError> {
 /// # Errors
 ///
 /// It can't be started.
-pub fn have_checked(home: &Home) -> Result<(), AppError> {
+pub fn ensure_daemon_running(home: &Home) -> Result<(), AppError> {
     if !start_daemon(home)? {
         return Ok(());
     }
     let begun = Instant::now();
-    while !HomeDaemon::is_awake(home) && begun.elapsed() < DAEMON_START_TIMEOUT {
+    while !HomeDaemon::is_running(home) && begun.elapsed() < DAEMON_START_TIMEOUT {
         std::thread::sleep(Duration::from_millis(5));
     }
     Ok(())
@@ -71,7 +71,7 @@ pub(crate) fn run_health_checks(home: &Home, aiw: &Path, say: fn(&str)) -> Resul
     loop {
         if let Some(every) = every(home)
             && failed.is_none_or(|failed| failed.elapsed() >= MAX_RETRY_DELAY)
-            && health_book(home).map_or(true, |book| is_due(&book, every, now_millis()))
+            && load_health_records(home).map_or(true, |book| is_due(&book, every, now_millis()))
         {
             let said = round(home, aiw).err().unwrap_or_default();
             if said != complaint && !said.is_empty() {
@@ -113,23 +113,23 @@ pub async fn check_providers(client: &ClientSession) -> Result<(), AppError> {
     let (home, providers) = (client.home(), client.providers()?);
     home.make_dir(&health_dir(home))?;
     let lock = health_dir(home).join("round.lock");
-    let held = hold(&lock).map_err(|source| aiw_home::HomeError::io("lock", &lock, source))?;
+    let held = try_lock(&lock).map_err(|source| aiw_home::HomeError::io("lock", &lock, source))?;
     let Some(_alone) = held else { return Ok(()) };
-    let before = health_book(home)?;
+    let before = load_health_records(home)?;
     let (mut after, mut changes) = (HealthRecords::new(), Vec::new());
     for (provider, health) in providers.check_each().await? {
         let key = health_key(&provider);
         let known = before.get(key);
         changes.extend(health.change_since(known).map(|change| (provider.name.to_string(), change)));
-        after.insert(key.to_owned(), health.after(known));
+        after.insert(key.to_owned(), health.with_previous(known));
     }
     // It is kept before it is told, so that whoever is killed in between tells nothing twice.
-    keep_health_book(home, &after)?;
+    save_health_records(home, &after)?;
     let events = EventLog::new(home.root());
     for (name, change) in changes {
         let (kind, why) = match change {
-            HealthChange::Fails(why) => (EventKind::Unhealthy, Some(why)),
-            HealthChange::Answers => (EventKind::Recovered, None),
+            HealthChange::Failed(why) => (EventKind::Unhealthy, Some(why)),
+            HealthChange::Recovered => (EventKind::Recovered, None),
         };
         // A full disk stops no check.
         let name = Some(name);

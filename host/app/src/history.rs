@@ -4,10 +4,11 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use aiw_core::{Diagnostic, Plan, PromptError, Prompter, Reporter, counted, quoted, visible};
+use aiw_core::{Diagnostic, Plan, PromptError, Prompter, Reporter, pluralize, quoted, to_visible_line};
 use aiw_history::{
-    Forget, Forgot, HistoryError, HistoryMessage, Import, Indexer, IntakeQueue, Launch, Report, SessionView, Sessions,
-    Store, TranscriptRoot, VectorCoverage, embed_messages, embedding_coverage, excluded, is_off,
+    ForgetReport, ForgetTarget, HistoryError, HistoryMessage, Import, Indexer, IngestQueue, Launch, Report,
+    SessionFilter, SessionView, Store, TranscriptRoot, VectorCoverage, count_excluded, embed_messages,
+    embedding_coverage, is_off,
 };
 use aiw_home::{CliPaths, Home, HomeError, now_millis, rfc3339};
 use aiw_launch::ResumeIndex;
@@ -26,14 +27,14 @@ pub enum HistoryCommandError {
     #[error(transparent)]
     History(#[from] HistoryError),
     /// The person, or nobody.
-    #[error("{}", .0.or_declined("nothing was forgotten"))]
+    #[error("{}", .0.to_message("nothing was forgotten"))]
     Prompt(#[from] PromptError),
     /// The history has nothing of a directory.
     #[error("the history has nothing of `{}`", .0.display())]
-    Nothing(PathBuf),
+    NotFound(PathBuf),
     /// The time before which messages are to be forgotten is in the future.
     #[error("`--before` names a time to come")]
-    ToCome,
+    TimeInFuture,
 }
 
 impl From<HomeError> for HistoryCommandError {
@@ -49,7 +50,7 @@ impl Diagnostic for HistoryCommandError {
 
     fn own_hint(&self) -> Option<String> {
         match self {
-            Self::Nothing(_) => Some("list the sessions with `aiw history sessions`".into()),
+            Self::NotFound(_) => Some("list the sessions with `aiw history sessions`".into()),
             _ => None,
         }
     }
@@ -83,8 +84,8 @@ impl HistoryShow {
         Self {
             session: HistorySession::new(&part.session, resumes),
             messages: part.messages.iter().map(HistoryMessage::new).collect(),
-            earlier: part.earlier,
-            later: part.later,
+            earlier: part.messages_before,
+            later: part.messages_after,
         }
     }
 }
@@ -124,10 +125,10 @@ impl HistoryImport {
     pub fn new(report: &Report, begun: Instant) -> Self {
         Self {
             transcripts: report.transcripts,
-            messages: report.stored,
+            messages: report.new_messages,
             bytes: report.bytes,
-            with_problems: report.with_problems,
-            cleaned: report.cleaned,
+            with_problems: report.partial_transcripts,
+            cleaned: report.redacted_messages,
             taken_out: 0,
             duration_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
         }
@@ -152,7 +153,7 @@ pub struct HistoryDoctor {
     pub excluded: usize,
     /// The excluded messages, with the number of their sessions
     #[serde(skip)]
-    pub excluded_amount: Forgot,
+    pub excluded_amount: ForgetReport,
     /// The transcripts that there are
     pub transcripts: usize,
     /// The number of transcripts of which nothing was read yet
@@ -178,8 +179,8 @@ pub struct HistorySkipped {
 }
 
 /// Returns where AI CLIs keep their sessions.
-pub fn places(home: &Home) -> Result<CliPaths, HistoryCommandError> {
-    Ok(CliPaths::around(home.around()).ok_or(HomeError::HomeNotFound)?)
+pub fn cli_paths(home: &Home) -> Result<CliPaths, HistoryCommandError> {
+    Ok(CliPaths::from_context(home.context()).ok_or(HomeError::HomeNotFound)?)
 }
 
 /// Returns the indexer of a home, which knows how tasks were run.
@@ -193,17 +194,23 @@ pub fn indexer(home: Home) -> Indexer {
 }
 
 /// Says how much is, or would be, gone.
-pub fn amount(forgot: &Forgot) -> String {
-    format!("{} of {}", counted(forgot.messages, "message"), counted(forgot.sessions, "session"))
+pub fn format_forgotten(forgot: &ForgetReport) -> String {
+    format!("{} of {}", pluralize(forgot.messages, "message"), pluralize(forgot.sessions, "session"))
 }
 
 /// Tells what an indexer did.
 pub fn report_import(report: &Report, sink: &dyn Reporter) {
-    let Report { transcripts, stored, with_problems, cleaned, .. } = report;
+    let Report {
+        transcripts,
+        new_messages: stored,
+        partial_transcripts: with_problems,
+        redacted_messages: cleaned,
+        ..
+    } = report;
     let done = |line: String| sink.done(line);
-    done(format!("{} from {}", counted(*stored, "new message"), counted(*transcripts, "transcript")));
+    done(format!("{} from {}", pluralize(*stored, "new message"), pluralize(*transcripts, "transcript")));
     if *cleaned > 0 {
-        done(format!("{} changed by new rules about secrets", counted(*cleaned, "older message")));
+        done(format!("{} changed by new rules about secrets", pluralize(*cleaned, "older message")));
     }
     if *with_problems > 0 {
         done(format!("{with_problems} could not be read whole: `aiw history doctor` says why"));
@@ -220,14 +227,14 @@ pub async fn import(
     progress: &mut (dyn FnMut(u64, u64) + Send),
 ) -> Result<HistoryImport, HistoryCommandError> {
     let begun = Instant::now();
-    let places = places(home)?;
+    let places = cli_paths(home)?;
     if is_off(home) {
         sink.done("nothing was read: `AIW_HISTORY` is off".into());
         return Ok(HistoryImport::new(&Report::default(), begun));
     }
     let found = match path {
-        Some(path) => Import::at(path, &places, home)?,
-        None => Import::everything(&places).into_iter().chain(Import::in_redirected_homes(home)).collect(),
+        Some(path) => Import::find_at_path(path, &places, home)?,
+        None => Import::find_all(&places).into_iter().chain(Import::find_in_redirected_homes(home)).collect(),
     };
     let taken_out = take_out_excluded(home, ask, sink).await?;
     let report = indexer(home.clone()).import(&found, &places, progress)?;
@@ -241,7 +248,7 @@ pub async fn import(
             embed_messages(home, &store);
         } else {
             sink.note(format!("meaning: {coverage}; `aiw model status` shows how far it is"));
-            Indexer::start_unwatched(home, own_executable);
+            Indexer::start_if_enabled(home, own_executable);
         }
     }
     Ok(answer)
@@ -253,11 +260,11 @@ const MAX_IMMEDIATE_VECTORS: u64 = 100;
 /// Takes out what is excluded now, if the person agrees. Returns how many messages that were.
 async fn take_out_excluded(home: &Home, ask: &dyn Prompter, sink: &dyn Reporter) -> Result<usize, HistoryCommandError> {
     let Some(store) = Store::open_existing(&home.history())? else { return Ok(0) };
-    let excluded = excluded(home, &store)?;
+    let excluded = count_excluded(home, &store)?;
     if excluded.messages == 0 {
         return Ok(0);
     }
-    let what = format!("{}, of projects that are excluded now", amount(&excluded));
+    let what = format!("{}, of projects that are excluded now", format_forgotten(&excluded));
     match ask.confirm(&Plan::new(format!("Take {what}, out of the history?")), &[]).await {
         Ok(_) => {}
         Err(PromptError::Declined) => return Ok(0),
@@ -267,13 +274,13 @@ async fn take_out_excluded(home: &Home, ask: &dyn Prompter, sink: &dyn Reporter)
         }
         Err(e) => return Err(e.into()),
     }
-    let taken = aiw_history::take_out_excluded(home, &store)?;
-    sink.done(format!("took out {}", amount(&taken)));
+    let taken = aiw_history::remove_excluded(home, &store)?;
+    sink.done(format!("took out {}", format_forgotten(&taken)));
     Ok(taken.messages)
 }
 
 /// Returns sessions, the latest first.
-pub fn sessions(home: &Home, wanted: &Sessions<'_>) -> Result<HistorySessions, HistoryCommandError> {
+pub fn sessions(home: &Home, wanted: &SessionFilter<'_>) -> Result<HistorySessions, HistoryCommandError> {
     let (all, resumes) = (Store::open(&home.history())?.sessions(wanted)?, ResumeIndex::new(home));
     Ok(HistorySessions { sessions: all.iter().map(|session| HistorySession::new(session, &resumes)).collect() })
 }
@@ -282,17 +289,17 @@ pub fn sessions(home: &Home, wanted: &Sessions<'_>) -> Result<HistorySessions, H
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ForgetRequest {
     /// A session, or a project by its directory: what has a slash, `.` and `..` are directories.
-    Named(String),
+    SessionOrProject(String),
     /// Messages from before a time, in milliseconds since 1970.
     Before(i64),
 }
 
 /// Returns what is forgotten, in parentheses after the amount.
-fn subject(forget: &Forget<'_>) -> String {
+fn subject(forget: &ForgetTarget<'_>) -> String {
     match forget {
-        Forget::Session(id) => format!("session {}", quoted(id)),
-        Forget::Project(directory) => format!("in `{}`", visible(&directory.to_string_lossy())),
-        Forget::Before(time) => format!("before {}", rfc3339(u64::try_from(*time).unwrap_or_default())),
+        ForgetTarget::Session(id) => format!("session {}", quoted(id)),
+        ForgetTarget::Project(directory) => format!("in `{}`", to_visible_line(&directory.to_string_lossy())),
+        ForgetTarget::Before(time) => format!("before {}", rfc3339(u64::try_from(*time).unwrap_or_default())),
     }
 }
 
@@ -306,30 +313,30 @@ pub async fn forget(
     let store = Store::open(&home.history())?;
     let directory = match request {
         // Session ids have no slashes.
-        ForgetRequest::Named(name) if name.contains('/') || name == "." || name == ".." => {
+        ForgetRequest::SessionOrProject(name) if name.contains('/') || name == "." || name == ".." => {
             Some(queries::directory(cwd, Path::new(name)))
         }
         _ => None,
     };
     let forget = match (request, &directory) {
-        (_, Some(directory)) => Forget::Project(directory),
-        (ForgetRequest::Named(session), None) => Forget::Session(session),
+        (_, Some(directory)) => ForgetTarget::Project(directory),
+        (ForgetRequest::SessionOrProject(session), None) => ForgetTarget::Session(session),
         (ForgetRequest::Before(before), None) if *before > i64::try_from(now_millis()).unwrap_or(i64::MAX) => {
-            return Err(HistoryCommandError::ToCome);
+            return Err(HistoryCommandError::TimeInFuture);
         }
-        (ForgetRequest::Before(before), None) => Forget::Before(*before),
+        (ForgetRequest::Before(before), None) => ForgetTarget::Before(*before),
     };
-    let would = store.would_forget(&forget)?;
+    let would = store.preview_forget(&forget)?;
     match directory {
-        Some(directory) if would.messages == 0 => return Err(HistoryCommandError::Nothing(directory)),
+        Some(directory) if would.messages == 0 => return Err(HistoryCommandError::NotFound(directory)),
         _ if would.messages > 0 => {
-            let mut plan = Plan::new(format!("Forget {} ({})?", amount(&would), subject(&forget)));
-            plan.hold_for(format!("{request:?} {directory:?}").as_bytes());
+            let mut plan = Plan::new(format!("Forget {} ({})?", format_forgotten(&would), subject(&forget)));
+            plan.add_hidden_bytes(format!("{request:?} {directory:?}").as_bytes());
             ask.confirm(&plan, &[]).await?;
         }
         _ => {}
     }
-    let Forgot { sessions, messages } = store.forget(&forget)?;
+    let ForgetReport { sessions, messages } = store.forget(&forget)?;
     Ok(HistoryForget { sessions, messages })
 }
 
@@ -337,12 +344,14 @@ pub async fn forget(
 pub fn inspect(home: &Home, hooks: Vec<HookStatus>) -> Result<HistoryDoctor, HistoryCommandError> {
     let store = Store::open_read_only(&home.history())?;
     let (known, problems, embeddings) = match &store {
-        Some(store) => (store.files()?.into_iter().collect(), store.problems()?, embedding_coverage(home, store)?),
+        Some(store) => {
+            (store.transcript_paths()?.into_iter().collect(), store.problems()?, embedding_coverage(home, store)?)
+        }
         None => (HashSet::new(), Vec::new(), None),
     };
-    let excluded: Forgot = store.as_ref().and_then(|store| excluded(home, store).ok()).unwrap_or_default();
+    let excluded: ForgetReport = store.as_ref().and_then(|store| count_excluded(home, store).ok()).unwrap_or_default();
     let found: Vec<TranscriptRoot> =
-        Import::everything(&places(home)?).into_iter().chain(Import::in_redirected_homes(home)).collect();
+        Import::find_all(&cli_paths(home)?).into_iter().chain(Import::find_in_redirected_homes(home)).collect();
     let skipped = problems.into_iter().map(|problem| HistorySkipped {
         path: problem.path.to_string_lossy().into_owned(),
         reason: problem.reason,
@@ -353,7 +362,7 @@ pub fn inspect(home: &Home, hooks: Vec<HookStatus>) -> Result<HistoryDoctor, His
         hooks_installed: hooks.iter().any(|status| status.installed && !status.disabled),
         hooks,
         off: is_off(home),
-        queued: IntakeQueue::new(home).len(),
+        queued: IngestQueue::new(home).len(),
         embeddings,
         excluded: excluded.messages,
         excluded_amount: excluded,

@@ -11,23 +11,23 @@ use aiw_home::Home;
 use tokio::time::timeout;
 
 use self::lacking::first_cli;
-pub(crate) use self::lacking::lacks_essentials;
-pub use self::lacking::{InitLacking, InitPart, LackingPart, inspect};
+pub(crate) use self::lacking::needs_init;
+pub use self::lacking::{InitPart, InitStatus, MissingPart, inspect};
 pub use self::step::InitRequest;
 use self::step::{InitStep, InitWork};
 use crate::cli_updates::{CliUpdate, outdated};
-use crate::failures::unless_stopped;
+use crate::failures::propagate_interrupt;
 use crate::{AppError, ClientSession};
 
 /// The parts that were added, and those that could not be.
 #[derive(Debug, Default)]
-pub struct InitDone {
+pub struct InitReport {
     /// The parts that were added.
-    pub done: Vec<InitPart>,
+    pub added: Vec<InitPart>,
     /// The parts that could not be added.
     pub failed: Vec<InitPart>,
     /// The first failure.
-    pub first: Option<AppError>,
+    pub first_error: Option<AppError>,
 }
 
 /// Asks about each part that is lacking, shows everything that changes, and carries it out once it is agreed to. A step that
@@ -38,16 +38,16 @@ pub struct InitDone {
 /// The person stops, or does not agree. Before they agree, nothing is written.
 pub async fn init(
     client: &ClientSession,
-    lacking: &InitLacking,
+    lacking: &InitStatus,
     request: &InitRequest,
     ask: &dyn Prompter,
     sink: &dyn Reporter,
-) -> Result<InitDone, AppError> {
-    let (mut done, mut steps) = (InitDone::default(), Vec::new());
+) -> Result<InitReport, AppError> {
+    let (mut done, mut steps) = (InitReport::default(), Vec::new());
     for lacks in &lacking.lacking {
         match InitStep::ask(client, lacks, request, ask, sink).await {
             Ok(step) => steps.extend(step),
-            Err(error) => done.failed(lacks.part, unless_stopped(error)?, &lacks.command, sink),
+            Err(error) => done.failed(lacks.part, propagate_interrupt(error)?, &lacks.command, sink),
         }
     }
     if steps.is_empty() {
@@ -62,16 +62,16 @@ pub async fn init(
     let mut next = None;
     let mut rests = Unfinished { done: Vec::new(), pending: steps.iter().map(|step| step.part).collect(), sink };
     for step in steps {
-        let (part, again, undo) = (step.part, step.again.clone(), step.undo.clone());
+        let (part, again, undo) = (step.part, step.retry_command.clone(), step.undo_command.clone());
         match step.carry_out(client, request, ask, sink).await {
             Ok(first_run) => {
                 sink.done(format!("  undo: `{undo}`"));
-                done.done.push(part);
+                done.added.push(part);
                 rests.done.push(part);
                 next = next.or(first_run);
             }
             Err(error) => {
-                let error = unless_stopped(error)?;
+                let error = propagate_interrupt(error)?;
                 done.failed(part, error, &again, sink);
             }
         }
@@ -123,7 +123,7 @@ pub async fn report_updates(home: &Home, sink: &dyn Reporter) {
     }
 }
 
-impl InitDone {
+impl InitReport {
     fn failed(&mut self, part: InitPart, error: AppError, again: &str, sink: &dyn Reporter) {
         sink.report(ReportEvent::Failed(error.to_string()));
         if let Some(hint) = error.hint() {
@@ -131,16 +131,16 @@ impl InitDone {
         }
         sink.step(format!("  try again: `{again}`"));
         self.failed.push(part);
-        self.first.get_or_insert(error);
+        self.first_error.get_or_insert(error);
     }
 }
 
 /// Returns all steps as one plan.
 fn plan(steps: &[InitStep]) -> Plan {
-    let about = steps.iter().flat_map(|step| step.about.clone()).collect();
+    let about = steps.iter().flat_map(|step| step.changes.clone()).collect();
     let effects: Vec<Effect> = steps.iter().flat_map(|step| step.effects.clone()).collect();
-    let unshown = steps.iter().flat_map(|step| step.unshown.clone()).collect();
-    Plan { about, effects, unshown, ..Plan::new("Do all of this?") }
+    let unshown = steps.iter().flat_map(|step| step.hidden_digests.clone()).collect();
+    Plan { details: about, effects, hidden_digests: unshown, ..Plan::new("Do all of this?") }
 }
 
 /// Returns what comes after the set-up, where no provider was added.

@@ -5,14 +5,14 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
-use aiw_core::{Diagnostic, ErrorKind, one_line, shell_word};
+use aiw_core::{Diagnostic, ErrorKind, one_line, shell_quote};
 use aiw_home::{ExecutionContext, Home, HomeError};
 use aiw_net::{HttpClient, HttpRequest, NetError, Policy};
 use schemars::JsonSchema;
 use semver::Version;
 use serde::Serialize;
 
-use crate::executable::{NoExecutable, own_path};
+use crate::executable::{ExecutableError, own_path};
 
 /// The name of the program and of most packages.
 const PROGRAM_NAME: &str = "aiw";
@@ -31,7 +31,7 @@ aiw_core::string_enum! {
     #[warn(missing_docs)]
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
     #[serde(rename_all = "kebab-case")]
-    pub enum InstalledBy {
+    pub enum InstallSource {
         /// A package for Debian
         Dpkg = "dpkg",
         /// A package for Arch Linux
@@ -67,11 +67,11 @@ aiw_core::string_enum! {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Installation {
     /// How.
-    pub by: InstalledBy,
+    pub source: InstallSource,
     /// Where the binary is, without links on the way.
     pub path: PathBuf,
     /// The command that updates it, or the step if there is no command.
-    pub update: String,
+    pub update_command: String,
     /// The path that stays the same when it is updated.
     stable: Option<PathBuf>,
 }
@@ -81,13 +81,13 @@ pub struct Installation {
 pub enum UpdateError {
     /// aiw's own executable can't be used.
     #[error(transparent)]
-    NoExecutable(#[from] NoExecutable),
+    Executable(#[from] ExecutableError),
     /// The settings can't be read.
     #[error(transparent)]
     Home(#[from] HomeError),
     /// The settings say that nobody is asked.
     #[error("newer versions are not asked for: `updates.check` in settings.json is false")]
-    Off,
+    Disabled,
     /// No address is set.
     #[error("no address is known that tells the newest version")]
     MissingUrl,
@@ -118,7 +118,7 @@ pub enum UpdateError {
 
 impl Diagnostic for UpdateError {
     fn diagnostic_source(&self) -> Option<&dyn Diagnostic> {
-        aiw_core::forward_diagnostic!(self, NoExecutable, Home, Net)
+        aiw_core::forward_diagnostic!(self, Executable, Home, Net)
     }
 
     fn own_kind(&self) -> ErrorKind {
@@ -144,7 +144,7 @@ pub struct Update {
     /// The version of this aiw
     pub version: String,
     /// How it was installed
-    pub installed_by: InstalledBy,
+    pub installed_by: InstallSource,
     /// Where the binary is
     pub path: PathBuf,
     /// The command that updates it, or the step if there is no command
@@ -159,7 +159,7 @@ impl Update {
     /// Finds out how this binary is updated, and if `check` says so, whether there is a newer one: only then something
     /// is sent.
     pub async fn detect(check: bool) -> Result<Self, UpdateError> {
-        let Installation { by, path, update, .. } = Installation::find()?;
+        let Installation { source: by, path, update_command: update, .. } = Installation::find()?;
         let newest = if check { Some(newest(&Home::find(ExecutionContext::from_process())?).await?) } else { None };
         let is_newer = newest.as_ref().map(|newest| VERSION.parse::<Version>().is_ok_and(|own| *newest > own));
         let newest = newest.map(|newest| newest.to_string());
@@ -177,13 +177,14 @@ async fn newest(home: &Home) -> Result<Version, UpdateError> {
     // The address was typed. Where it redirects to must be on the public internet.
     let mut policy = Policy::public();
     policy.grant_url(&url);
-    version_at(url, &policy).await
+    fetch_version(url, &policy).await
 }
 
 /// Asks an address for a version: a JSON object with `version`, or `tag_name`.
-pub(crate) async fn version_at(url: String, policy: &Policy) -> Result<Version, UpdateError> {
+pub(crate) async fn fetch_version(url: String, policy: &Policy) -> Result<Version, UpdateError> {
     let shown = one_line(&aiw_core::without_query(&url), 200);
-    let (client, request) = (HttpClient::new()?, HttpRequest { limit: MAX_RESPONSE_BYTES, ..HttpRequest::new(url) });
+    let (client, request) =
+        (HttpClient::new()?, HttpRequest { max_body_bytes: MAX_RESPONSE_BYTES, ..HttpRequest::new(url) });
     let response = tokio::time::timeout(UPDATE_CHECK_TIMEOUT, client.fetch(policy, &request)).await;
     let response = response.map_err(|_| UpdateError::Timeout { url: shown.clone() })??;
     if response.status != 200 {
@@ -193,12 +194,12 @@ pub(crate) async fn version_at(url: String, policy: &Policy) -> Result<Version, 
 }
 
 /// The longest version: the rest is the server's own words.
-const MOST_VERSION: usize = 64;
+const MAX_VERSION_LEN: usize = 64;
 
 fn version_in(answer: &[u8]) -> Option<Version> {
     let answer: serde_json::Value = aiw_core::from_foreign_json(answer).ok()?;
     let named = answer["version"].as_str().or_else(|| answer["tag_name"].as_str())?;
-    Some(named).filter(|named| named.len() <= MOST_VERSION)?.strip_prefix('v').unwrap_or(named).parse().ok()
+    Some(named).filter(|named| named.len() <= MAX_VERSION_LEN)?.strip_prefix('v').unwrap_or(named).parse().ok()
 }
 
 /// The surroundings of a binary on a machine: tests have one of their own.
@@ -228,119 +229,123 @@ impl InstallContext {
 
 impl Installation {
     /// Finds out how this binary was installed.
-    pub fn find() -> Result<Self, NoExecutable> {
+    pub fn find() -> Result<Self, ExecutableError> {
         let path = own_path()?;
         Ok(Self::of(fs::canonicalize(&path).unwrap_or(path), &InstallContext::of(&ExecutionContext::from_process())))
     }
 
     /// Returns the command that removes the aiw at a path, as it was installed.
-    pub(crate) fn removal(path: &Path, around: &ExecutionContext) -> String {
+    pub(crate) fn uninstall_command(path: &Path, around: &ExecutionContext) -> String {
         let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        match Self::of(real, &InstallContext::of(around)).by {
-            InstalledBy::Dpkg => format!("sudo dpkg --remove {PROGRAM_NAME}"),
-            InstalledBy::Pacman => format!("sudo pacman -R {PROGRAM_NAME}"),
-            InstalledBy::Npm => format!("npm uninstall -g {PROGRAM_NAME}"),
-            InstalledBy::Pip => format!("python3 -m pip uninstall {CRATE_NAME}"),
-            InstalledBy::Pipx => format!("pipx uninstall {CRATE_NAME}"),
-            InstalledBy::Uv => format!("uv tool uninstall {CRATE_NAME}"),
-            InstalledBy::Homebrew => format!("brew uninstall {PROGRAM_NAME}"),
-            InstalledBy::Scoop => format!("scoop uninstall {PROGRAM_NAME}"),
-            InstalledBy::Cargo => format!("cargo uninstall {CRATE_NAME}"),
-            InstalledBy::Npx | InstalledBy::PipxRun | InstalledBy::Uvx | InstalledBy::Script | InstalledBy::Source => {
-                format!("rm {}", shell_word(&path.to_string_lossy()))
+        match Self::of(real, &InstallContext::of(around)).source {
+            InstallSource::Dpkg => format!("sudo dpkg --remove {PROGRAM_NAME}"),
+            InstallSource::Pacman => format!("sudo pacman -R {PROGRAM_NAME}"),
+            InstallSource::Npm => format!("npm uninstall -g {PROGRAM_NAME}"),
+            InstallSource::Pip => format!("python3 -m pip uninstall {CRATE_NAME}"),
+            InstallSource::Pipx => format!("pipx uninstall {CRATE_NAME}"),
+            InstallSource::Uv => format!("uv tool uninstall {CRATE_NAME}"),
+            InstallSource::Homebrew => format!("brew uninstall {PROGRAM_NAME}"),
+            InstallSource::Scoop => format!("scoop uninstall {PROGRAM_NAME}"),
+            InstallSource::Cargo => format!("cargo uninstall {CRATE_NAME}"),
+            InstallSource::Npx
+            | InstallSource::PipxRun
+            | InstallSource::Uvx
+            | InstallSource::Script
+            | InstallSource::Source => {
+                format!("rm {}", shell_quote(&path.to_string_lossy()))
             }
         }
     }
 
     /// Returns the path that other programs can rely on, also after an update.
-    pub fn lasting_path(&self) -> Result<&Path, NoExecutable> {
-        let lasting = match self.by {
-            InstalledBy::Npx => format!("npm install -g {PROGRAM_NAME}"),
-            InstalledBy::PipxRun => format!("pipx install {CRATE_NAME}"),
-            InstalledBy::Uvx => format!("uv tool install {CRATE_NAME}"),
+    pub fn stable_path(&self) -> Result<&Path, ExecutableError> {
+        let lasting = match self.source {
+            InstallSource::Npx => format!("npm install -g {PROGRAM_NAME}"),
+            InstallSource::PipxRun => format!("pipx install {CRATE_NAME}"),
+            InstallSource::Uvx => format!("uv tool install {CRATE_NAME}"),
             _ => return Ok(self.stable.as_deref().unwrap_or(&self.path)),
         };
-        Err(NoExecutable::InCache { by: self.by.as_str(), lasting })
+        Err(ExecutableError::InCache { by: self.source.as_str(), lasting })
     }
 
     fn of(path: PathBuf, ground: &InstallContext) -> Self {
         let (by, update, stable) = Self::way(&path, ground);
-        Self { by, path, update, stable }
+        Self { source: by, path, update_command: update, stable }
     }
 
-    fn way(path: &Path, ground: &InstallContext) -> (InstalledBy, String, Option<PathBuf>) {
+    fn way(path: &Path, ground: &InstallContext) -> (InstallSource, String, Option<PathBuf>) {
         let is_cached = ground.cache.as_ref().is_some_and(|cache| path.starts_with(cache));
         let has = |name: &str| parts(path).any(|part| part == name);
         let starts = |start: &str| parts(path).any(|part| part.starts_with(start));
         let is_run_once = has("_npx") || starts("dlx-") || starts("bunx-") || is_cached;
         if is_run_once && has("node_modules") {
-            return (InstalledBy::Npx, format!("npx {PROGRAM_NAME}@latest"), None);
+            return (InstallSource::Npx, format!("npx {PROGRAM_NAME}@latest"), None);
         }
         // Bun starts what it runs once from there.
         let words: Vec<_> = parts(path).collect();
         if words.windows(3).any(|three| three == [".bun", "install", "cache"]) {
-            return (InstalledBy::Npx, format!("bunx {PROGRAM_NAME}@latest"), None);
+            return (InstallSource::Npx, format!("bunx {PROGRAM_NAME}@latest"), None);
         }
         if let Some(modules) = up_to(path, "node_modules") {
             return npm(modules);
         }
         if (is_cached && has("uv")) || has("archive-v0") || has("environments-v2") {
-            return (InstalledBy::Uvx, format!("uvx --from {CRATE_NAME}@latest {PROGRAM_NAME}"), None);
+            return (InstallSource::Uvx, format!("uvx --from {CRATE_NAME}@latest {PROGRAM_NAME}"), None);
         }
         if (is_cached && has("pipx")) || (has("pipx") && has(".cache")) {
-            return (InstalledBy::PipxRun, format!("pipx run --no-cache {CRATE_NAME}"), None);
+            return (InstallSource::PipxRun, format!("pipx run --no-cache {CRATE_NAME}"), None);
         }
         if let Some(environment) = path.parent().and_then(Path::parent) {
             if environment.ends_with(Path::new("tools").join(CRATE_NAME)) {
-                return (InstalledBy::Uv, format!("uv tool upgrade {CRATE_NAME}"), None);
+                return (InstallSource::Uv, format!("uv tool upgrade {CRATE_NAME}"), None);
             }
             if environment.ends_with(Path::new("venvs").join(CRATE_NAME)) {
-                return (InstalledBy::Pipx, format!("pipx upgrade {CRATE_NAME}"), None);
+                return (InstallSource::Pipx, format!("pipx upgrade {CRATE_NAME}"), None);
             }
             if has_distribution(environment) {
                 let own = environment.join("bin/python3");
                 let python =
-                    if own.exists() { shell_word(&own.to_string_lossy()).into_owned() } else { "python3".into() };
+                    if own.exists() { shell_quote(&own.to_string_lossy()).into_owned() } else { "python3".into() };
                 let user = if environment.ends_with(".local") { " --user" } else { "" };
-                return (InstalledBy::Pip, format!("{python} -m pip install{user} --upgrade {CRATE_NAME}"), None);
+                return (InstallSource::Pip, format!("{python} -m pip install{user} --upgrade {CRATE_NAME}"), None);
             }
         }
         if let Some(cellar) = up_to(path, "Cellar") {
             let stable =
                 cellar.parent().map(|prefix| prefix.join("bin").join(PROGRAM_NAME)).filter(|it| leads_to(it, path));
-            return (InstalledBy::Homebrew, format!("brew upgrade {PROGRAM_NAME}"), stable);
+            return (InstallSource::Homebrew, format!("brew upgrade {PROGRAM_NAME}"), stable);
         }
         if let Some(apps) = up_to(path, "apps").filter(|apps| apps.parent().is_some_and(|dir| dir.ends_with("scoop"))) {
             let current = apps.join(PROGRAM_NAME).join("current").join(path.file_name().unwrap_or_default());
             return (
-                InstalledBy::Scoop,
+                InstallSource::Scoop,
                 format!("scoop update {PROGRAM_NAME}"),
                 Some(current).filter(|it| it.exists()),
             );
         }
         if has_line(&ground.root.join("var/lib/dpkg/info/aiw.list"), path, &ground.root) {
-            return (InstalledBy::Dpkg, format!("sudo apt install ./{PROGRAM_NAME}_VERSION_ARCHITECTURE.deb"), None);
+            return (InstallSource::Dpkg, format!("sudo apt install ./{PROGRAM_NAME}_VERSION_ARCHITECTURE.deb"), None);
         }
         if is_of_pacman(ground, path) {
-            return (InstalledBy::Pacman, "git pull && makepkg --syncdeps --install".into(), None);
+            return (InstallSource::Pacman, "git pull && makepkg --syncdeps --install".into(), None);
         }
         if let Some(update) = ground.cargo.as_ref().and_then(|cargo| cargo_command(cargo, path)) {
-            return (InstalledBy::Cargo, update, None);
+            return (InstallSource::Cargo, update, None);
         }
         if let Some(target) = up_to(path, "target").filter(|target| target.join("CACHEDIR.TAG").is_file()) {
             let clone = target.parent().unwrap_or(target).to_string_lossy().into_owned();
             return (
-                InstalledBy::Source,
-                format!("cd {} && git pull && cargo xtask install", shell_word(&clone)),
+                InstallSource::Source,
+                format!("cd {} && git pull && cargo xtask install", shell_quote(&clone)),
                 None,
             );
         }
-        (InstalledBy::Script, "run the install.sh of the new release".into(), None)
+        (InstallSource::Script, "run the install.sh of the new release".into(), None)
     }
 }
 
 /// An installation by npm: its name in `bin` stays, while packages below may move.
-fn npm(modules: &Path) -> (InstalledBy, String, Option<PathBuf>) {
+fn npm(modules: &Path) -> (InstallSource, String, Option<PathBuf>) {
     let is_global = modules.parent().is_some_and(|lib| lib.ends_with("lib"));
     let global = modules.parent().and_then(Path::parent).map(|prefix| prefix.join("bin").join(PROGRAM_NAME));
     let name = match global {
@@ -351,10 +356,10 @@ fn npm(modules: &Path) -> (InstalledBy, String, Option<PathBuf>) {
         true => format!("npm install -g {PROGRAM_NAME}@latest"),
         false => {
             let project = modules.parent().unwrap_or(modules).to_string_lossy();
-            format!("npm install --prefix {} {PROGRAM_NAME}@latest", shell_word(&project))
+            format!("npm install --prefix {} {PROGRAM_NAME}@latest", shell_quote(&project))
         }
     };
-    (InstalledBy::Npm, update, Some(name).filter(|name| name.exists()))
+    (InstallSource::Npm, update, Some(name).filter(|name| name.exists()))
 }
 
 fn parts(path: &Path) -> impl Iterator<Item = &str> {
@@ -414,12 +419,12 @@ fn cargo_command(cargo: &Path, path: &Path) -> Option<String> {
         ("git", url) => {
             let url = url.split('#').next().unwrap_or(url);
             let url = url.split('?').next().unwrap_or(url);
-            format!("cargo install --locked --git {} {CRATE_NAME}", shell_word(url))
+            format!("cargo install --locked --git {} {CRATE_NAME}", shell_quote(url))
         }
         ("path", url) => {
             let clone = url.strip_prefix("file://").unwrap_or(url);
             let clone = clone.strip_suffix("/host/aiw").unwrap_or(clone);
-            format!("cd {} && git pull && cargo xtask install", shell_word(clone))
+            format!("cd {} && git pull && cargo xtask install", shell_quote(clone))
         }
         _ => format!("cargo install --locked {CRATE_NAME}"),
     })
@@ -462,9 +467,9 @@ mod tests {
         }
 
         /// How a binary at a path came there, and the command, without the temporary directory.
-        fn told(&self, path: &str) -> (InstalledBy, String) {
+        fn told(&self, path: &str) -> (InstallSource, String) {
             let found = self.found(self.put(path, ""));
-            (found.by, found.update.replace(self.ground.root.to_str().unwrap(), ""))
+            (found.source, found.update_command.replace(self.ground.root.to_str().unwrap(), ""))
         }
     }
 
@@ -481,24 +486,24 @@ mod tests {
         machine.put("venv/bin/python3", "");
         machine.put("src/aiw/target/CACHEDIR.TAG", "");
         for (path, by, update) in [
-            ("usr/bin/aiw", InstalledBy::Dpkg, "sudo apt install ./aiw_VERSION_ARCHITECTURE.deb"),
-            ("opt/pac/aiw", InstalledBy::Pacman, "git pull && makepkg --syncdeps --install"),
-            ("usr/lib/node_modules/aiw/bin/aiw", InstalledBy::Npm, "npm install -g aiw@latest"),
-            ("srv/p/node_modules/aiw/bin/aiw", InstalledBy::Npm, "npm install --prefix /srv/p aiw@latest"),
-            ("home/.npm/_npx/0a/node_modules/aiw/bin/aiw", InstalledBy::Npx, "npx aiw@latest"),
-            ("tmp/bunx-0-aiw@latest/node_modules/aiw/bin/aiw", InstalledBy::Npx, "npx aiw@latest"),
-            ("home/.bun/install/cache/aiw@0.7.0@@@1/bin/aiw", InstalledBy::Npx, "bunx aiw@latest"),
-            ("home/.cache/pnpm/dlx-1/node_modules/aiw/bin/aiw", InstalledBy::Npx, "npx aiw@latest"),
-            ("home/.local/share/uv/tools/agentic-warden/bin/aiw", InstalledBy::Uv, "uv tool upgrade agentic-warden"),
-            ("home/.cache/uv/archive-v0/x/bin/aiw", InstalledBy::Uvx, "uvx --from agentic-warden@latest aiw"),
-            ("home/.local/pipx/venvs/agentic-warden/bin/aiw", InstalledBy::Pipx, "pipx upgrade agentic-warden"),
-            ("home/.local/pipx/.cache/9f/bin/aiw", InstalledBy::PipxRun, "pipx run --no-cache agentic-warden"),
-            ("home/.local/bin/aiw", InstalledBy::Pip, "python3 -m pip install --user --upgrade agentic-warden"),
-            ("venv/bin/aiw", InstalledBy::Pip, "/venv/bin/python3 -m pip install --upgrade agentic-warden"),
-            ("opt/homebrew/Cellar/aiw/0.7.0/bin/aiw", InstalledBy::Homebrew, "brew upgrade aiw"),
-            ("home/scoop/apps/aiw/0.7.0/aiw", InstalledBy::Scoop, "scoop update aiw"),
-            ("src/aiw/target/release/aiw", InstalledBy::Source, "cd /src/aiw && git pull && cargo xtask install"),
-            ("usr/local/bin/aiw", InstalledBy::Script, "run the install.sh of the new release"),
+            ("usr/bin/aiw", InstallSource::Dpkg, "sudo apt install ./aiw_VERSION_ARCHITECTURE.deb"),
+            ("opt/pac/aiw", InstallSource::Pacman, "git pull && makepkg --syncdeps --install"),
+            ("usr/lib/node_modules/aiw/bin/aiw", InstallSource::Npm, "npm install -g aiw@latest"),
+            ("srv/p/node_modules/aiw/bin/aiw", InstallSource::Npm, "npm install --prefix /srv/p aiw@latest"),
+            ("home/.npm/_npx/0a/node_modules/aiw/bin/aiw", InstallSource::Npx, "npx aiw@latest"),
+            ("tmp/bunx-0-aiw@latest/node_modules/aiw/bin/aiw", InstallSource::Npx, "npx aiw@latest"),
+            ("home/.bun/install/cache/aiw@0.7.0@@@1/bin/aiw", InstallSource::Npx, "bunx aiw@latest"),
+            ("home/.cache/pnpm/dlx-1/node_modules/aiw/bin/aiw", InstallSource::Npx, "npx aiw@latest"),
+            ("home/.local/share/uv/tools/agentic-warden/bin/aiw", InstallSource::Uv, "uv tool upgrade agentic-warden"),
+            ("home/.cache/uv/archive-v0/x/bin/aiw", InstallSource::Uvx, "uvx --from agentic-warden@latest aiw"),
+            ("home/.local/pipx/venvs/agentic-warden/bin/aiw", InstallSource::Pipx, "pipx upgrade agentic-warden"),
+            ("home/.local/pipx/.cache/9f/bin/aiw", InstallSource::PipxRun, "pipx run --no-cache agentic-warden"),
+            ("home/.local/bin/aiw", InstallSource::Pip, "python3 -m pip install --user --upgrade agentic-warden"),
+            ("venv/bin/aiw", InstallSource::Pip, "/venv/bin/python3 -m pip install --upgrade agentic-warden"),
+            ("opt/homebrew/Cellar/aiw/0.7.0/bin/aiw", InstallSource::Homebrew, "brew upgrade aiw"),
+            ("home/scoop/apps/aiw/0.7.0/aiw", InstallSource::Scoop, "scoop update aiw"),
+            ("src/aiw/target/release/aiw", InstallSource::Source, "cd /src/aiw && git pull && cargo xtask install"),
+            ("usr/local/bin/aiw", InstallSource::Script, "run the install.sh of the new release"),
         ] {
             assert_eq!(machine.told(path), (by, update.to_owned()), "{path}");
         }
@@ -517,7 +522,7 @@ mod tests {
             let machine = Machine::new();
             let list = format!("[v1]\n\"agentic-warden 0.7.0 ({source})\" = [\"aiw\"]\n");
             machine.put("home/.cargo/.crates.toml", &list);
-            assert_eq!(machine.told("home/.cargo/bin/aiw"), (InstalledBy::Cargo, update.to_owned()));
+            assert_eq!(machine.told("home/.cargo/bin/aiw"), (InstallSource::Cargo, update.to_owned()));
         }
     }
 
@@ -526,15 +531,15 @@ mod tests {
         let machine = Machine::new();
         let brewed = machine.put("opt/homebrew/Cellar/aiw/0.7.0/bin/aiw", "");
         let linked = machine.link("opt/homebrew/bin/aiw", &brewed);
-        assert_eq!(machine.found(brewed).lasting_path().unwrap(), linked);
+        assert_eq!(machine.found(brewed).stable_path().unwrap(), linked);
 
         let launcher = machine.put("usr/lib/node_modules/aiw/bin/aiw", "#!/usr/bin/env node\n");
         let name = machine.link("usr/bin/aiw", &launcher);
         let binary = machine.put("usr/lib/node_modules/aiw/node_modules/aiw-linux-x64/bin/aiw", "");
-        assert_eq!(machine.found(binary).lasting_path().unwrap(), name);
+        assert_eq!(machine.found(binary).stable_path().unwrap(), name);
 
         let plain = machine.put("home/.local/bin/aiw", "");
-        assert_eq!(machine.found(plain.clone()).lasting_path().unwrap(), plain);
+        assert_eq!(machine.found(plain.clone()).stable_path().unwrap(), plain);
     }
 
     #[test]
@@ -545,7 +550,7 @@ mod tests {
             ("home/.cache/uv/archive-v0/x/bin/aiw", "uv tool install agentic-warden"),
             ("home/.cache/pipx/9f/bin/aiw", "pipx install agentic-warden"),
         ] {
-            let error = machine.found(machine.put(path, "")).lasting_path().unwrap_err();
+            let error = machine.found(machine.put(path, "")).stable_path().unwrap_err();
             assert!(error.hint().is_some_and(|hint| hint.contains(command)), "{path}: {error:?}");
         }
         drop(machine.dir);

@@ -9,13 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aiw_core::{Secret, one_line, quoted, skeleton};
-use aiw_home::{BundleUse, Home, HomeError, InstalledServer, TrialDir, find_program};
+use aiw_home::{BundleGuard, Home, HomeError, InstalledServer, TrialDir, find_program};
 use aiw_net::{HttpClient, HttpRequest, Policy};
 use aiw_registries::{
-    Bundle, BundleError, EntryPlan, InstallMethod, MAX_BUNDLE, MergedServer, TargetMachine, usual_key,
+    Bundle, BundleError, EntryPlan, InstallMethod, MAX_BUNDLE_BYTES, MergedServer, TargetMachine, default_key,
 };
 use aiw_routing::{Pool, PoolError, Profile, Records, ServerContext, ServerRecord, SharedServers, injection_findings};
-use aiw_servers::{AddError, McpFile, check_free, reads, unique};
+use aiw_servers::{AddError, McpFile, check_name_available, referenced_names, unique_key};
 use serde_json::Value;
 use tokio::sync::mpsc;
 use url::Url;
@@ -38,7 +38,7 @@ struct Fetched {
     bundle: Bundle<File>,
     directory: PathBuf,
     /// Keeps others from removing it.
-    using: Option<BundleUse>,
+    using: Option<BundleGuard>,
     /// How the server runs, once it is unpacked.
     pub method: InstallMethod,
 }
@@ -59,9 +59,9 @@ impl Drop for Fetched {
 #[derive(Debug, Clone, PartialEq)]
 enum Replaces {
     /// None.
-    Nothing,
+    None,
     /// The one that the same server was installed with, as it stands there.
-    Same(Value),
+    IfSame(Value),
     /// Any.
     Any,
 }
@@ -70,8 +70,8 @@ impl Replaces {
     /// Whether it may replace an entry. The user may change it while they are asked.
     fn covers(&self, entry: &Value) -> bool {
         match self {
-            Self::Nothing => false,
-            Self::Same(known) => entry == known,
+            Self::None => false,
+            Self::IfSame(known) => entry == known,
             Self::Any => true,
         }
     }
@@ -92,17 +92,17 @@ fn key_for(
     };
     let key = wanted.map_or_else(
         || {
-            let usual = usual_key(&found.server);
+            let usual = default_key(&found.server);
             // A name that looks like another one is as good as taken.
             let is_taken = |key: &str| file.servers().any(|(other, _)| skeleton(other) == skeleton(key));
-            if is_same(&usual).is_some() { usual } else { unique(&usual, is_taken) }
+            if is_same(&usual).is_some() { usual } else { unique_key(&usual, is_taken) }
         },
         str::to_owned,
     );
     let same = is_same(&key).map(|known| known.written).filter(|written| file.get(&key) == Some(written));
-    let replaces = if force { Replaces::Any } else { same.map_or(Replaces::Nothing, Replaces::Same) };
-    match check_free(home, &file, &key, None) {
-        Err(AddError::Taken { .. }) if file.get(&key).is_some_and(|entry| replaces.covers(entry)) => {}
+    let replaces = if force { Replaces::Any } else { same.map_or(Replaces::None, Replaces::IfSame) };
+    match check_name_available(home, &file, &key, None) {
+        Err(AddError::AlreadyExists { .. }) if file.get(&key).is_some_and(|entry| replaces.covers(entry)) => {}
         result => result?,
     }
     Ok((key, replaces))
@@ -140,7 +140,7 @@ fn beside(home: &Home, found: &MergedServer, key: &str, replaces: &Replaces) -> 
 /// Returns the lines by which a person decides: where the server is from, what it runs, and what is suspicious about
 /// it.
 fn about(found: &MergedServer, way: &InstallMethod) -> Vec<String> {
-    let mut lines = aiw_registries::about(found, way);
+    let mut lines = aiw_registries::install_summary(found, way);
     let suspicious = injection_findings(lines[1..].iter().map(String::as_str));
     lines.extend(suspicious.into_iter().map(|sign| format!("  suspicious: it {sign}")));
     lines
@@ -148,7 +148,7 @@ fn about(found: &MergedServer, way: &InstallMethod) -> Vec<String> {
 
 /// The program that a way runs, if it is not in the search path.
 fn missing_program<'a>(home: &Home, way: &'a InstallMethod) -> Option<&'a str> {
-    let path = home.around().variable("PATH");
+    let path = home.context().variable("PATH");
     let is_there = |program: &&str| find_program(program, path, Path::new("")).is_some();
     way.program().filter(|program| !is_there(program))
 }
@@ -169,7 +169,7 @@ fn fetch<'a>(
         }
         let mut stream = net.open(&policy, &HttpRequest::new(url), DOWNLOAD_READ_TIMEOUT).await?;
         if stream.status != 200 {
-            return Err(ServerError::Answered { status: stream.status });
+            return Err(ServerError::UnexpectedStatus { status: stream.status });
         }
         let directory = home.cache("trials");
         home.make_dir(&directory)?;
@@ -178,8 +178,8 @@ fn fetch<'a>(
         let mut length = 0;
         while let Some(chunk) = stream.chunk().await? {
             length += chunk.len() as u64;
-            if length > MAX_BUNDLE {
-                return Err(BundleError::TooLarge { most: MAX_BUNDLE, what: "bytes" }.into());
+            if length > MAX_BUNDLE_BYTES {
+                return Err(BundleError::TooLarge { most: MAX_BUNDLE_BYTES, what: "bytes" }.into());
             }
             file.write_all(&chunk).map_err(failed)?;
         }
@@ -187,7 +187,7 @@ fn fetch<'a>(
         let bundle = Bundle::read(file, sha256)?;
         let using = Some(home.use_bundle(bundle.sha256())?);
         let directory = home.bundle(bundle.sha256());
-        let way = bundle.unpacked_method(way, &directory, &TargetMachine::this(home.around()));
+        let way = bundle.unpacked_method(way, &directory, &TargetMachine::current(home.context()));
         Ok(Some(Fetched { home: home.clone(), bundle, directory, using, method: way }))
     })
 }
@@ -201,11 +201,11 @@ async fn try_out(
     entry: &EntryPlan,
 ) -> Result<(Option<ServerRecord>, Option<PoolError>), AppError> {
     let directory = home.trial_dir()?;
-    let apart = Home::at(directory.path()).seen_by(home.around().clone());
+    let apart = Home::from_root(directory.path()).with_context(home.context().clone());
     let lock = apart.lock()?;
     let vault = home.vault();
     let mut secrets: Vec<_> = entry.secrets.iter().map(|(name, secret)| (name.clone(), secret.clone())).collect();
-    for name in reads(&entry.declaration).secrets {
+    for name in referenced_names(&entry.declaration).secrets {
         if !secrets.iter().any(|(known, _)| *known == name) {
             let secret: Secret = vault.get(&name)?;
             secrets.push((name, secret));
@@ -219,7 +219,7 @@ async fn try_out(
     let executable: PathBuf = own_executable()?;
     let ground = ServerContext { home: apart.clone(), net: net.clone(), executable, cwd: apart.root().to_owned() };
     let (changes, _) = mpsc::unbounded_channel();
-    let pool = Pool::new(ground, Arc::new(Profile::everything), SharedServers::default(), changes);
+    let pool = Pool::new(ground, Arc::new(Profile::allow_all), SharedServers::default(), changes);
     let mut trial = SmokeTest { running: Some((pool, directory)) };
     let problem = match &trial.running {
         Some((pool, _)) => pool.refresh(key).await.err(),
@@ -227,7 +227,7 @@ async fn try_out(
     };
     let running = trial.running.take();
     if let Some((pool, _)) = &running {
-        pool.end().await;
+        pool.shut_down().await;
     }
     Ok((Records::new(apart).load(key), problem))
 }
@@ -241,10 +241,10 @@ impl Drop for SmokeTest {
     /// Nobody waits any more: the server is ended before its home goes, in which it writes.
     fn drop(&mut self) {
         let Some((pool, directory)) = self.running.take() else { return };
-        pool.give_up();
+        pool.cancel_starts();
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         runtime.spawn(async move {
-            pool.end().await;
+            pool.shut_down().await;
             drop(directory);
         });
     }

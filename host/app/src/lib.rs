@@ -59,12 +59,12 @@ pub mod tasks;
 pub mod trust;
 pub mod workflows;
 
-pub use aiw_components::Bundled;
+pub use aiw_components::BundledComponent;
 pub use aiw_orchestrator::BundledScripts;
 pub use app::{App, compile_progress, usable_settings};
 pub use client::{Builder, ClientSession, directory};
 pub use downloads::Downloads;
 pub use error::AppError;
-pub use executable::{NoExecutable, lasting_executable, own_executable, own_path};
-pub use failures::{FailedId, FailedName, Fails, Failures};
-pub use project_uses::ProjectUses;
+pub use executable::{ExecutableError, own_executable, own_path, stable_executable};
+pub use failures::{FailedId, FailedName, Failures, RecoverableError};
+pub use project_uses::ProjectFeatures;

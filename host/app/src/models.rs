@@ -5,8 +5,8 @@ use aiw_home::Home;
 use aiw_markets::Observer;
 use aiw_routing::CurrentEmbeddings;
 pub use aiw_vectors::{
-    DEFAULT_MODEL, Embedder, EmbeddingModels, ModelStatus, ModelSummary, ModelsError, RUNTIME, StateName,
-    remove_collected, stop_collection,
+    DEFAULT_MODEL, Embedder, EmbeddingModels, ModelStatus, ModelSummary, ModelsError, RUNTIME_NAME, StateName,
+    disable_telemetry, remove_telemetry_files,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -42,7 +42,7 @@ pub async fn pull(
         observer.progress(&format!("{file}: kB"), done >> 10, total >> 10);
     };
     let mut answer = ModelPull::default();
-    for name in name.map_or_else(|| vec![RUNTIME, DEFAULT_MODEL], |name| vec![name]) {
+    for name in name.map_or_else(|| vec![RUNTIME_NAME, DEFAULT_MODEL], |name| vec![name]) {
         if models.pull(name, from, &downloads, &progress).await? {
             sink.done(format!("Pulled {name}"));
             answer.pulled.push(name.to_owned());
@@ -63,9 +63,9 @@ pub async fn pull(
 /// Returns the vectors of tools by the model in use, which may change from request to request: one small file names it.
 /// If that can't be read, tools are found by words alone, and a note says so once.
 pub fn tool_embeddings(home: &Home, sink: &dyn Reporter) -> CurrentEmbeddings {
-    let models = EmbeddingModels::at(home.clone());
-    if let Err(e) = models.chosen() {
+    let models = EmbeddingModels::new(home.clone());
+    if let Err(e) = models.active_model_files() {
         sink.note(format!("note: tools are found by words alone: {e}"));
     }
-    CurrentEmbeddings::new(home, Box::new(move || models.chosen().ok().flatten()))
+    CurrentEmbeddings::new(home, Box::new(move || models.active_model_files().ok().flatten()))
 }

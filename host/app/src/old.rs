@@ -1,6 +1,6 @@
 //! What aiw 0.6 left, for people.
 
-use aiw_core::counted;
+use aiw_core::pluralize;
 use aiw_home::{Home, HomeError};
 
 /// Brings the marketplaces and plugins of aiw 0.6 up to date. Returns what the user should know of it.
@@ -9,7 +9,7 @@ pub(crate) fn migrate(home: &Home) -> Result<Vec<String>, HomeError> {
     let backups = Vec::from_iter(done.backups.iter().map(|path| format!("`{}`", path.display()))).join(" and ");
     let mut notes = Vec::new();
     if !done.markets.is_empty() {
-        let markets = counted(done.markets.len(), "marketplace");
+        let markets = pluralize(done.markets.len(), "marketplace");
         notes.push(format!("settings.json of aiw 0.6 is brought up to date: {markets}"));
     }
     for plugin in &done.plugins {

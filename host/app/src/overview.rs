@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use aiw_core::{counted, one_line};
+use aiw_core::{one_line, pluralize};
 use aiw_history::Store;
 use aiw_home::Home;
 use aiw_processes::{Manager, ProcessProject};
@@ -10,11 +10,11 @@ use aiw_routing::ServerSearchPaths;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::init::lacks_essentials;
+use crate::init::needs_init;
 use crate::tasks::{self, TaskCounts};
 
 /// The first step of all.
-pub const FIRST: &str = "`aiw init` asks for what is missing, and sets it up";
+pub const INIT_HINT: &str = "`aiw init` asks for what is missing, and sets it up";
 
 /// The project's processes, counted
 #[warn(missing_docs)]
@@ -69,7 +69,7 @@ impl Overview {
             }),
             servers: ServerSearchPaths::load(home.clone(), cwd).read().ok().map(|(servers, _)| servers.len()),
             history: history(home),
-            is_new: lacks_essentials(home),
+            is_new: needs_init(home),
             next: String::new(),
         };
         seen.next = seen.step().to_owned();
@@ -93,7 +93,7 @@ impl Overview {
         });
         let servers = self.servers.map(|count| match count {
             0 => "none".to_owned(),
-            count => counted(count, "MCP server"),
+            count => pluralize(count, "MCP server"),
         });
         let history = self.history.map(|HistoryCounts { sessions, messages }| match sessions {
             0 => "no past sessions yet".to_owned(),
@@ -124,7 +124,7 @@ impl Overview {
             Self { processes: Some(ProcessCounts { all: 1.., running: 0 }), .. } => {
                 "`aiw up` starts the project's processes"
             }
-            Self { is_new: true, .. } => FIRST,
+            Self { is_new: true, .. } => INIT_HINT,
             Self { providers: Some(names), .. } if names.is_empty() => {
                 "`aiw provider presets` lists the API providers that `aiw provider add` knows"
             }
@@ -144,7 +144,7 @@ fn tasks(home: &Home) -> Option<TaskCounts> {
 }
 
 fn processes(home: &Home, cwd: &Path) -> Option<ProcessCounts> {
-    let all = Manager::open(home, ProcessProject::find(cwd).ok()?).ok()?.list().ok()?;
+    let all = Manager::open(home, ProcessProject::discover(cwd).ok()?).ok()?.list().ok()?;
     Some(ProcessCounts { all: all.len(), running: all.iter().filter(|status| status.state.is_alive()).count() })
 }
 
@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn the_next_step_follows_from_the_state() {
         let dir = tempfile::tempdir().unwrap();
-        let home = Home::at(dir.path().join("home"));
+        let home = Home::from_root(dir.path().join("home"));
         let fresh = Overview::collect(&home, dir.path());
         assert!(fresh.next.contains("aiw init"), "{}", fresh.next);
         assert_eq!(fresh.lines().map(|(name, _)| name), ["tasks", "processes", "providers", "servers", "history"]);
@@ -186,7 +186,7 @@ mod tests {
     #[test]
     fn what_is_damaged_stops_no_other_part() {
         let dir = tempfile::tempdir().unwrap();
-        let home = Home::at(dir.path().join("home"));
+        let home = Home::from_root(dir.path().join("home"));
         std::fs::create_dir(home.root()).unwrap();
         std::fs::write(home.providers_path(), "{").unwrap();
         let seen = Overview::collect(&home, dir.path());

@@ -36,7 +36,7 @@ pub(crate) struct CoolingDownModel {
     /// Why it did not answer; nothing if another question is under way.
     pub(crate) problem: Option<String>,
     /// Until when.
-    pub(crate) until: Instant,
+    pub(crate) retry_at: Instant,
 }
 
 /// The right to ask the model. What becomes of it is noted only if the settings are still the same.
@@ -69,22 +69,22 @@ impl ProbePermit {
     }
 
     /// Notes that the model has answered.
-    pub(crate) fn answered(&self) {
+    pub(crate) fn record_success(&self) {
         self.with(|state| {
             (state.is_well, state.was_loaded, state.cooldown) = (true, false, None);
         });
     }
 
     /// Notes that the model did not answer.
-    pub(crate) fn failed(&self, problem: String) {
+    pub(crate) fn record_failure(&self, problem: String) {
         self.with(|state| {
-            state.cooldown = Some(CoolingDownModel { problem: Some(problem), until: Instant::now() + COOLDOWN });
+            state.cooldown = Some(CoolingDownModel { problem: Some(problem), retry_at: Instant::now() + COOLDOWN });
             (state.is_well, state.model) = (false, None);
         });
     }
 
     /// Notes that the model was loaded. That ends its rest once: loading may not have been what it took long for.
-    pub(crate) fn loaded(&self) {
+    pub(crate) fn record_load(&self) {
         self.with(|state| {
             if !std::mem::replace(&mut state.was_loaded, true) {
                 state.cooldown = None;
@@ -99,17 +99,17 @@ impl Planner {
     }
 
     /// Looks whether a model is to be asked. One that is not known to be well is asked one question at a time.
-    pub(crate) fn may_try(&self, settings: &PlannerSettings) -> Result<ProbePermit, CoolingDownModel> {
+    pub(crate) fn try_acquire(&self, settings: &PlannerSettings) -> Result<ProbePermit, CoolingDownModel> {
         let mut state = self.state();
         if state.settings.as_ref() != Some(settings) {
             *state = PlannerState { settings: Some(settings.clone()), ..PlannerState::default() };
         }
         let now = Instant::now();
-        if let Some(resting) = state.cooldown.as_ref().filter(|resting| resting.until > now) {
+        if let Some(resting) = state.cooldown.as_ref().filter(|resting| resting.retry_at > now) {
             return Err(resting.clone());
         }
         if state.is_tried {
-            return Err(CoolingDownModel { problem: None, until: now });
+            return Err(CoolingDownModel { problem: None, retry_at: now });
         }
         let is_first = !state.is_well;
         state.is_tried = is_first;

@@ -30,31 +30,31 @@ pub enum PlannerSetError {
     MissingUrl,
     /// The address can't be used.
     #[error("the address {0}")]
-    Address(String),
+    InvalidUrl(String),
     /// The provider can't be used.
     #[error(transparent)]
     Provider(#[from] ProviderError),
     /// The name of the model can't be one.
     #[error("{} is not a valid model name", quoted_text(.0, 80))]
-    Model(String),
+    InvalidModel(String),
     /// The server has no usual model.
     #[error("no model is named")]
     MissingModel,
     /// A provider has its own key.
     #[error("the provider `{0}` has a key of its own")]
-    OwnKey(ProviderName),
+    ProviderHasKey(ProviderName),
     /// The key can't be asked for.
-    #[error("{}", .0.or_declined("nothing was changed"))]
+    #[error("{}", .0.to_message("nothing was changed"))]
     Prompt(#[from] PromptError),
     /// No key was typed.
     #[error("you typed nothing")]
     MissingKey,
     /// Another command set it meanwhile.
     #[error("another command changed the model that plans jobs meanwhile")]
-    Changed,
+    ConcurrentChange,
     /// The vault has another secret of the key's name.
     #[error("there is a secret `{PLANNER_SECRET}` in the vault already, for something else")]
-    Taken,
+    SecretExists,
 }
 
 impl Diagnostic for PlannerSetError {
@@ -66,9 +66,9 @@ impl Diagnostic for PlannerSetError {
         match self {
             Self::MissingUrl => Some("give the server's address with its `/v1`".into()),
             Self::MissingModel => Some("name it with `--model NAME`".into()),
-            Self::OwnKey(name) => Some(format!("`aiw provider edit {name} --token-stdin` changes it")),
-            Self::Changed => Some("`aiw planner show` shows what it is now".into()),
-            Self::Taken => Some(format!("`aiw secret remove {PLANNER_SECRET}` removes it")),
+            Self::ProviderHasKey(name) => Some(format!("`aiw provider edit {name} --token-stdin` changes it")),
+            Self::ConcurrentChange => Some("`aiw planner show` shows what it is now".into()),
+            Self::SecretExists => Some(format!("`aiw secret remove {PLANNER_SECRET}` removes it")),
             _ => None,
         }
     }
@@ -79,15 +79,15 @@ impl Diagnostic for PlannerSetError {
 #[derive(Debug, Default)]
 pub struct PlannerSet {
     /// Where it is.
-    pub place: Option<PlannerLocation>,
+    pub location: Option<PlannerLocation>,
     /// Its name.
     pub model: Option<String>,
     /// Its key.
     pub key: Option<PlannerKey>,
     /// How long a plan may take.
-    pub plan_time: Option<Duration>,
+    pub plan_timeout: Option<Duration>,
     /// How long the code of a plan may take.
-    pub code_time: Option<Duration>,
+    pub code_timeout: Option<Duration>,
     /// The most tokens of a plan.
     pub max_plan_tokens: Option<u32>,
 }
@@ -144,18 +144,18 @@ pub struct PlannerSummary {
 
 /// Whether the variable `AIW_PLANNER` says which model plans jobs.
 pub fn is_from_variable(home: &Home) -> bool {
-    home.around().text("AIW_PLANNER").is_some_and(|text| !text.trim().is_empty())
+    home.context().variable_str("AIW_PLANNER").is_some_and(|text| !text.trim().is_empty())
 }
 
 /// Sets the model that plans jobs.
 pub async fn set(home: &Home, wanted: PlannerSet, ask: &dyn Prompter) -> Result<(), PlannerSetError> {
     // What is wrong now is replaced.
-    let before = home.settings()?.written_planner().ok().flatten();
-    let place = wanted.place.map(place).transpose()?;
+    let before = home.settings()?.configured_planner().ok().flatten();
+    let place = wanted.location.map(place).transpose()?;
     let mut planner = match (place, before.clone()) {
         // A key and a model belong to the place that they were given for.
-        (Some(place), Some(before)) if !is_same(&before.place, &place) => {
-            PlannerSettings { place, model: None, ..before }
+        (Some(place), Some(before)) if !is_same(&before.host, &place) => {
+            PlannerSettings { host: place, model: None, ..before }
         }
         (_, Some(before)) => before,
         (place, None) => {
@@ -163,32 +163,32 @@ pub async fn set(home: &Home, wanted: PlannerSet, ask: &dyn Prompter) -> Result<
             PlannerSettings::new(place.unwrap_or(here), None)
         }
     };
-    if let PlannerHost::Provider(name) = &planner.place {
+    if let PlannerHost::Provider(name) = &planner.host {
         let file = home.providers()?;
-        file.get(name.as_str())?.ok_or_else(|| ProviderError::unknown(&file, name.as_str()))?;
+        file.get(name.as_str())?.ok_or_else(|| ProviderError::not_found(&file, name.as_str()))?;
     }
     match wanted.model {
-        Some(model) if !aiw_core::is_model(&model) => return Err(PlannerSetError::Model(model)),
+        Some(model) if !aiw_core::is_valid_model_name(&model) => return Err(PlannerSetError::InvalidModel(model)),
         Some(model) => planner.model = Some(model),
         None => {}
     }
     // Ollama and a provider have a usual one.
-    if let PlannerHost::Url { api: PlannerApiName::ChatCompletions | PlannerApiName::Messages, .. } = planner.place
+    if let PlannerHost::Url { api: PlannerApiName::ChatCompletions | PlannerApiName::Messages, .. } = planner.host
         && planner.model.is_none()
     {
         return Err(PlannerSetError::MissingModel);
     }
     let mut given = None;
-    match (&mut planner.place, wanted.key) {
+    match (&mut planner.host, wanted.key) {
         (_, None) => {}
-        (PlannerHost::Provider(name), Some(_)) => return Err(PlannerSetError::OwnKey(name.clone())),
+        (PlannerHost::Provider(name), Some(_)) => return Err(PlannerSetError::ProviderHasKey(name.clone())),
         (PlannerHost::Url { key, .. }, Some(PlannerKey::Variable(variable))) => {
             *key = Some(SecretRef::Variable(variable));
         }
         (PlannerHost::Url { url, key, .. }, Some(PlannerKey::Prompted)) => {
             let name: SecretName = PLANNER_SECRET.parse()?;
             if home.vault().is_taken(&name) && key_in_vault(before.as_ref()) != Some(&name) {
-                return Err(PlannerSetError::Taken);
+                return Err(PlannerSetError::SecretExists);
             }
             // A key that was typed for one address is not taken for another.
             let place = url.as_deref().unwrap_or("Ollama's usual address");
@@ -198,14 +198,14 @@ pub async fn set(home: &Home, wanted: PlannerSet, ask: &dyn Prompter) -> Result<
             given = Some((name, typed));
         }
     }
-    planner.plan_time = wanted.plan_time.unwrap_or(planner.plan_time);
-    planner.code_time = wanted.code_time.unwrap_or(planner.code_time);
+    planner.plan_timeout = wanted.plan_timeout.unwrap_or(planner.plan_timeout);
+    planner.code_timeout = wanted.code_timeout.unwrap_or(planner.code_timeout);
     planner.max_plan_tokens = wanted.max_plan_tokens.unwrap_or(planner.max_plan_tokens);
     let lock = home.lock()?;
     let settings = home.settings()?;
     // The person may have typed for a while.
-    if settings.written_planner().ok().flatten() != before {
-        return Err(PlannerSetError::Changed);
+    if settings.configured_planner().ok().flatten() != before {
+        return Err(PlannerSetError::ConcurrentChange);
     }
     if let Some((name, key)) = &given {
         home.vault().set(&lock, name, key)?;
@@ -214,35 +214,35 @@ pub async fn set(home: &Home, wanted: PlannerSet, ask: &dyn Prompter) -> Result<
 }
 
 /// Lets no model plan jobs.
-pub fn off(home: &Home) -> Result<(), PlannerSetError> {
+pub fn disable(home: &Home) -> Result<(), PlannerSetError> {
     let lock = home.lock()?;
     let settings = home.settings()?;
-    let before = settings.written_planner().ok().flatten();
+    let before = settings.configured_planner().ok().flatten();
     save(home, &lock, settings, before.as_ref(), None)
 }
 
 /// Returns which model plans jobs. What the settings say wrongly is an error, unless the variable comes first.
 pub fn show(home: &Home) -> Result<PlannerShow, PlannerSetError> {
     let settings = home.settings()?;
-    let planner = settings.planner(home.around())?;
+    let planner = settings.planner(home.context())?;
     let from_variable = is_from_variable(home);
     if !from_variable {
-        settings.written_planner()?;
+        settings.configured_planner()?;
     }
     let summary = |planner: PlannerSettings| {
-        let (api, provider) = match &planner.place {
+        let (api, provider) = match &planner.host {
             PlannerHost::Url { api, .. } => (Some(api.as_str()), None),
             PlannerHost::Provider(name) => (None, Some(name.to_string())),
         };
         PlannerSummary {
             api,
-            url: planner.url(home.around()),
+            url: planner.url(home.context()),
             provider,
             model: planner.model().map(str::to_owned),
             key: key_state(home, &planner),
             from_variable,
-            timeout_seconds: planner.plan_time.as_secs(),
-            code_timeout_seconds: planner.code_time.as_secs(),
+            timeout_seconds: planner.plan_timeout.as_secs(),
+            code_timeout_seconds: planner.code_timeout.as_secs(),
             max_plan_tokens: planner.max_plan_tokens,
         }
     };
@@ -250,10 +250,10 @@ pub fn show(home: &Home) -> Result<PlannerShow, PlannerSetError> {
 }
 
 /// Returns the command that gives the model that plans jobs its key, if it lacks that.
-pub(crate) fn gives_key(home: &Home) -> Option<String> {
-    let planner = home.settings().ok()?.planner(home.around()).ok()??;
+pub(crate) fn missing_key_command(home: &Home) -> Option<String> {
+    let planner = home.settings().ok()?.planner(home.context()).ok()??;
     let is_missing = key_state(home, &planner) == Some("missing");
-    match planner.place {
+    match planner.host {
         PlannerHost::Url { key: Some(key), .. } if is_missing => Some(match key {
             SecretRef::Vault(name) => format!("aiw secret set {name}"),
             SecretRef::Variable(name) => format!("export {name}=…"),
@@ -263,11 +263,11 @@ pub(crate) fn gives_key(home: &Home) -> Option<String> {
 }
 
 fn has_value(home: &Home, variable: &EnvName) -> bool {
-    home.around().text(variable.as_str()).is_some_and(|value| !value.trim().is_empty())
+    home.context().variable_str(variable.as_str()).is_some_and(|value| !value.trim().is_empty())
 }
 
 fn key_state(home: &Home, planner: &PlannerSettings) -> Option<&'static str> {
-    let PlannerHost::Url { key, .. } = &planner.place else { return None };
+    let PlannerHost::Url { key, .. } = &planner.host else { return None };
     let is_set = match key {
         None => return Some("none"),
         Some(SecretRef::Vault(name)) => home.vault().has(name),
@@ -281,8 +281,9 @@ fn place(wanted: PlannerLocation) -> Result<PlannerHost, PlannerSetError> {
         PlannerLocation::Provider(name) => Ok(PlannerHost::Provider(name)),
         PlannerLocation::Server(PlannerApiName::ChatCompletions, None) => Err(PlannerSetError::MissingUrl),
         PlannerLocation::Server(api, url) => {
-            let url =
-                url.map(|url| base_url(&url).map_err(|why| PlannerSetError::Address(why.to_string()))).transpose()?;
+            let url = url
+                .map(|url| base_url(&url).map_err(|why| PlannerSetError::InvalidUrl(why.to_string())))
+                .transpose()?;
             Ok(PlannerHost::Url { api, url, key: None })
         }
     }
@@ -319,7 +320,7 @@ fn save(
 
 /// The key in the vault that settings refer to.
 fn key_in_vault(planner: Option<&PlannerSettings>) -> Option<&SecretName> {
-    match planner.map(|planner| &planner.place) {
+    match planner.map(|planner| &planner.host) {
         Some(PlannerHost::Url { key: Some(SecretRef::Vault(name)), .. }) => Some(name),
         _ => None,
     }

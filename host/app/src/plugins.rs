@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::pin::pin;
 
 use aiw_core::{
-    Effect, Plan, PluginId, PromptError, Prompter, Question, ReportEvent, Reporter, counted, one_line, without_query,
+    Effect, Plan, PluginId, PromptError, Prompter, Question, ReportEvent, Reporter, one_line, pluralize, without_query,
 };
 use aiw_home::{Home, InstalledPlugin};
 use aiw_markets::{
-    AddOptions, AddedMarket, InstallAnswers, InstallPlan, InstalledSummary, MarketError, Markets, Missing, OnConflict,
-    PluginInstallation, RemovedPlugin, SwitchedPlugin, UpdatedSummary,
+    AddOptions, AddedMarket, InstallAnswers, InstallPlan, InstalledSummary, MarketError, Markets, MissingValue,
+    OnConflict, PluginInstallation, RemovedPlugin, SwitchedPlugin, UpdatedSummary,
 };
 use aiw_servers::{Replacement, Transport, entry_value};
 use futures::StreamExt;
@@ -17,10 +17,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::failures::{FailedId, Failures, unless_stopped};
-use crate::secrets::note_unused;
+use crate::failures::{FailedId, Failures, propagate_interrupt};
+use crate::secrets::report_unused_secrets;
 use crate::servers::edit::forget;
-use crate::workflows::suspicious;
+use crate::workflows::injection_warnings;
 
 type Result<T> = std::result::Result<T, MarketError>;
 
@@ -99,21 +99,26 @@ pub async fn install(
         match install_one(markets, name, &answers, ask, sink).await {
             Ok(done) => {
                 let verb = if done.unchanged { "Already installed:" } else { "Installed" };
-                sink.done(format!("{verb} {} {}: {}", done.id, short(&done.record.version), keys(&done.record)));
+                sink.done(format!(
+                    "{verb} {} {}: {}",
+                    done.id,
+                    shorten_version(&done.record.version),
+                    format_keys(&done.record)
+                ));
                 tell(&done, sink);
                 installed.push(InstalledSummary::new(&done));
             }
-            Err(e) => failures.add(name, Some(name), unless_stopped(e)?, sink),
+            Err(e) => failures.add(name, Some(name), propagate_interrupt(e)?, sink),
         }
     }
-    Ok((PluginInstall { installed, failed: failures.failed }, failures.first))
+    Ok((PluginInstall { installed, failed: failures.failed }, failures.first_error))
 }
 
 /// The answers that a request gives.
 fn answers(request: &PluginRequest, home: &Home) -> Result<InstallAnswers> {
     let mut answers = InstallAnswers { on_conflict: request.on_conflict, ..InstallAnswers::default() };
     for (name, value) in &request.set {
-        answers.give(name, &entry_value(value, home)?);
+        answers.set_value(name, &entry_value(value, home)?);
     }
     Ok(answers)
 }
@@ -148,40 +153,44 @@ async fn install_one(
     let mut answers = answers.clone();
     let missing = plan.missing(&answers, markets.home());
     let asks_again = !missing.is_empty() && ask.is_interactive();
-    if plan.unchanged && answers.gives_nothing() && answers.on_conflict.is_none() && !asks_again {
+    if plan.unchanged && answers.has_no_values() && answers.on_conflict.is_none() && !asks_again {
         return markets.install(plan, answers).await;
     }
     plan.skipped.iter().for_each(|line| sink.note(line.clone()));
     let shown = shown(&plan, &answers, &missing, markets.home());
     // Where nobody can be asked for a secret, how to set it is said at the end.
-    let question =
-        |Missing { name, title, secret, .. }| Question { name, description: title, secret, ..Question::default() };
+    let question = |MissingValue { name, title, is_secret: secret, .. }| Question {
+        name,
+        description: title,
+        secret,
+        ..Question::default()
+    };
     let open: Vec<Question> = missing.into_iter().map(question).collect();
     let given = ask.confirm(&shown, &open.iter().collect::<Vec<_>>()).await?;
     for (name, value) in given.into_iter().filter(|(_, value)| !value.expose().is_empty()) {
         let is_reference = Replacement::parse(value.expose()).is_reference();
         match open.iter().any(|question| question.secret && question.name == name) && !is_reference {
-            true => answers.give_secret(&name, value),
-            false => answers.give(&name, value.expose()),
+            true => answers.set_secret(&name, value),
+            false => answers.set_value(&name, value.expose()),
         }
     }
     if answers.on_conflict.is_none() && ask.is_interactive() {
         answers.conflicts = conflicts(&plan, ask).await?;
     }
-    let replaced: Vec<Value> = plan.present.iter().flat_map(written).collect();
+    let replaced: Vec<Value> = plan.installed.iter().flat_map(written).collect();
     let done = markets.install(plan, answers).await?;
-    note_unused(markets.home(), &replaced, sink);
+    report_unused_secrets(markets.home(), &replaced, sink);
     Ok(done)
 }
 
 /// Returns everything that an install would add, for people to judge: nothing is folded, cut or left out. The yes holds for
 /// all files of the plugin.
-fn shown(plan: &InstallPlan, answers: &InstallAnswers, missing: &[Missing], home: &Home) -> Plan {
+fn shown(plan: &InstallPlan, answers: &InstallAnswers, missing: &[MissingValue], home: &Home) -> Plan {
     let from =
         plan.commit.as_ref().map_or_else(|| plan.source.clone(), |commit| format!("{} at {commit}", plan.source));
-    let mut about = vec![format!("{} {} from {from}", plan.id, short(&plan.version))];
-    if let Some(present) = &plan.present {
-        about.push(format!("  installed: {}", short(&present.version)));
+    let mut about = vec![format!("{} {} from {from}", plan.id, shorten_version(&plan.version))];
+    if let Some(present) = &plan.installed {
+        about.push(format!("  installed: {}", shorten_version(&present.version)));
         about.extend(plan.changes().iter().map(|change| format!("  changes: {change}")));
     }
     let mut effects = vec![Effect::Writes("mcp.json".into())];
@@ -200,17 +209,17 @@ fn shown(plan: &InstallPlan, answers: &InstallAnswers, missing: &[Missing], home
         let target = server.server().target();
         effects.push(match server.transport {
             Transport::Stdio => Effect::Runs(target),
-            _ => Effect::Reaches(target),
+            _ => Effect::Connects(target),
         });
     }
-    let unset = missing.iter().filter(|missing| missing.secret);
+    let unset = missing.iter().filter(|missing| missing.is_secret);
     about.extend(unset.map(|missing| format!("  `{}` is a secret, and not set yet", missing.name)));
     let options = plan.options_used(answers, home);
     about.extend(options.iter().map(|(name, value)| format!("  {name} is {}", value.escape_debug())));
-    let signs: Vec<String> = suspicious(about[1..].iter().map(String::as_str)).collect();
+    let signs: Vec<String> = injection_warnings(about[1..].iter().map(String::as_str)).collect();
     about.extend(signs.iter().map(|line| format!("  {line}")));
-    let mut shown = Plan { about, effects, ..Plan::new(format!("Install {}?", plan.id)) };
-    shown.hold_for(plan.digest.as_bytes());
+    let mut shown = Plan { details: about, effects, ..Plan::new(format!("Install {}?", plan.id)) };
+    shown.add_hidden_bytes(plan.digest.as_bytes());
     shown
 }
 
@@ -283,7 +292,7 @@ pub async fn update(
         }
         match update_one(markets, &id, &answers, accepts_changes, ask, sink).await {
             Ok(Some((from, installed))) => {
-                let (before, after) = (short(&from), short(&installed.record.version));
+                let (before, after) = (shorten_version(&from), shorten_version(&installed.record.version));
                 sink.done(match before == after {
                     true => format!("Updated {id} {after}"),
                     false => format!("Updated {id}: {before} → {after}"),
@@ -300,10 +309,10 @@ pub async fn update(
                 sink.note(format!("{id} stays as it is: {e}"));
                 unchanged.push(name);
             }
-            Err(e) => failures.add(&name, Some(&name), unless_stopped(e)?, sink),
+            Err(e) => failures.add(&name, Some(&name), propagate_interrupt(e)?, sink),
         }
     }
-    Ok((PluginUpdate { updated, unchanged, failed: failures.failed }, failures.first))
+    Ok((PluginUpdate { updated, unchanged, failed: failures.failed }, failures.first_error))
 }
 
 /// Returns the version before, and what is installed now; none if it is up to date.
@@ -317,23 +326,23 @@ async fn update_one(
 ) -> Result<Option<(String, PluginInstallation)>> {
     let Some(check) = markets.check_update(id, answers).await? else { return Ok(None) };
     if check.changed_files > 0 {
-        let files = counted(check.changed_files, "file");
+        let files = pluralize(check.changed_files, "file");
         sink.done(format!("{id}: {files} changed in the plugin, which a server runs from"));
     }
     if !check.changes.is_empty() && !accepts_changes {
-        let changes = MarketError::Changes { id: id.clone(), changes: check.changes };
+        let changes = MarketError::ServerChanges { id: id.clone(), changes: check.changes };
         if !ask.is_interactive() {
             return Err(changes);
         }
         let about = vec![changes.to_string()];
-        let mut plan = Plan { about, ..Plan::new(format!("Accept the changes of {id}?")) };
-        plan.hold_for(check.plan.digest.as_bytes());
+        let mut plan = Plan { details: about, ..Plan::new(format!("Accept the changes of {id}?")) };
+        plan.add_hidden_bytes(check.plan.digest.as_bytes());
         ask.confirm(&plan, &[]).await?;
     }
-    let replaced: Vec<Value> = check.plan.present.iter().flat_map(written).collect();
+    let replaced: Vec<Value> = check.plan.installed.iter().flat_map(written).collect();
     let done = markets.update_to(check.plan, answers.clone()).await?;
-    note_unused(markets.home(), &replaced, sink);
-    Ok(Some((check.from, done)))
+    report_unused_secrets(markets.home(), &replaced, sink);
+    Ok(Some((check.installed_version, done)))
 }
 
 /// Removes plugins, and forgets what is known about their servers.
@@ -356,13 +365,13 @@ pub async fn remove(markets: &Markets, names: &[String], sink: &dyn Reporter) ->
                         sink.note(format!("what is known about the server `{key}` stays: {e}"));
                     }
                 }
-                note_unused(markets.home(), &gone, sink);
+                report_unused_secrets(markets.home(), &gone, sink);
                 removed.push(done);
             }
             Err(e) => failures.add(name, Some(name), e, sink),
         }
     }
-    Ok((PluginRemove { removed, failed: failures.failed }, failures.first))
+    Ok((PluginRemove { removed, failed: failures.failed }, failures.first_error))
 }
 
 /// Enables or disables plugins.
@@ -390,7 +399,7 @@ pub async fn switch(
             Err(e) => failures.add(name, Some(name), e, sink),
         }
     }
-    Ok((PluginSwitch { plugins, failed: failures.failed }, failures.first))
+    Ok((PluginSwitch { plugins, failed: failures.failed }, failures.first_error))
 }
 
 /// Adds a marketplace. One that anybody can change on its way, and a name that looks like another's, are asked about.
@@ -405,13 +414,13 @@ pub async fn add_market(
         // Who typed it on a terminal sees it; what that prints is the answer alone.
         let effects = vec![Effect::Reads(without_query(reference).into_owned())];
         let mut plan = Plan { effects, ..Plan::new(question) };
-        plan.hold_for(reference.as_bytes());
+        plan.add_hidden_bytes(reference.as_bytes());
         ask.confirm(&plan, &[]).await?;
     }
     match markets.add(reference, &options).await {
-        Err(alike @ MarketError::LooksReserved { .. }) if ask.is_interactive() => {
-            let mut plan = Plan { about: vec![alike.to_string()], ..Plan::new("Add it anyway?") };
-            plan.hold_for(reference.as_bytes());
+        Err(alike @ MarketError::NameConfusable { .. }) if ask.is_interactive() => {
+            let mut plan = Plan { details: vec![alike.to_string()], ..Plan::new("Add it anyway?") };
+            plan.add_hidden_bytes(reference.as_bytes());
             ask.confirm(&plan, &[]).await?;
             markets.add(reference, &AddOptions { accept_confusable: true, ..options }).await
         }
@@ -421,7 +430,7 @@ pub async fn add_market(
 
 /// Offers, once, to fetch the default marketplace of a new home.
 pub async fn offer_market(markets: &Markets, ask: &dyn Prompter, sink: &dyn Reporter) -> Result<()> {
-    let offered = if ask.is_interactive() { markets.offer()? } else { None };
+    let offered = if ask.is_interactive() { markets.pending_offer()? } else { None };
     let Some(market) = offered else { return Ok(()) };
     if wants(market.as_str(), ask).await? {
         if let Err(e) = fetch(markets, market.as_str(), sink).await {
@@ -437,7 +446,7 @@ pub async fn offer_market(markets: &Markets, ask: &dyn Prompter, sink: &dyn Repo
 /// Asks whether to fetch a marketplace that was never fetched, where somebody can be asked.
 async fn wants(market: &str, ask: &dyn Prompter) -> Result<bool> {
     let question = format!("The marketplace `{market}` was never fetched. Fetch it now?");
-    Ok(ask.is_interactive() && ask.decide(&question, false).await?)
+    Ok(ask.is_interactive() && ask.ask_yes_no(&question, false).await?)
 }
 
 /// Fetches a marketplace.
@@ -449,13 +458,13 @@ async fn fetch(markets: &Markets, market: &str, sink: &dyn Reporter) -> Result<(
 }
 
 /// The keys that a plugin has in mcp.json, for people.
-pub fn keys(record: &InstalledPlugin) -> String {
+pub fn format_keys(record: &InstalledPlugin) -> String {
     let keys: Vec<&str> = record.servers.iter().filter(|s| !s.skipped).map(|s| s.key.as_str()).collect();
     if keys.is_empty() { "no server".into() } else { keys.join(", ") }
 }
 
 /// A version for people: a commit or digest is cut.
-pub fn short(version: &str) -> String {
+pub fn shorten_version(version: &str) -> String {
     let hex = version.len() >= 40 && version.bytes().all(|b| b.is_ascii_hexdigit());
     one_line(if hex { &version[..12] } else { version }, 24)
 }

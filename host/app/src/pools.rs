@@ -1,7 +1,7 @@
 //! Pools of providers, and which of their members rest.
 
 use aiw_core::Plan;
-use aiw_gateway::{cooldowns, forget_pool};
+use aiw_gateway::{cooldowns, remove_pool_state};
 use aiw_home::{Home, ProviderPool};
 use aiw_providers::{PoolSummary, ProviderError, Providers};
 use schemars::JsonSchema;
@@ -32,21 +32,21 @@ pub fn show(home: &Home, providers: &Providers, name: &str) -> Result<PoolDetail
 pub fn plan(pool: &ProviderPool) -> Plan {
     let members: Vec<String> = pool.members.iter().map(ToString::to_string).collect();
     let about = vec![format!("{}: {}", pool.name, members.join(", ")), format!("strategy: {}", pool.order.as_str())];
-    Plan { about, ..Plan::new("Add this pool?") }
+    Plan { details: about, ..Plan::new("Add this pool?") }
 }
 
 /// Removes a pool that no gateway with a name serves.
 pub fn remove(home: &Home, providers: &Providers, name: &str) -> Result<(), AppError> {
-    gateways::serves_none(home, name)?;
+    gateways::check_not_served(home, name)?;
     providers.remove_pool(name)?;
     // What was known of it means nothing to another pool of that name.
-    let _ = forget_pool(home, name);
+    let _ = remove_pool_state(home, name);
     Ok(())
 }
 
 /// Lets all members of a pool be asked again.
 pub fn reset(home: &Home, providers: &Providers, name: &str) -> Result<PoolSummary, AppError> {
     let pool = providers.pool(name)?;
-    forget_pool(home, &pool.name)?;
+    remove_pool_state(home, &pool.name)?;
     Ok(pool)
 }

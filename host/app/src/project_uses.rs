@@ -8,7 +8,7 @@ use aiw_processes::{Manager, ProcessProject};
 
 /// What a project has, and whether its tools are offered without anybody having asked for their toolsets.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct ProjectUses {
+pub struct ProjectFeatures {
     /// It has a file of processes.
     pub declares_processes: bool,
     /// The user has allowed that file as it is.
@@ -19,16 +19,16 @@ pub struct ProjectUses {
     pub offers_ci: bool,
 }
 
-impl ProjectUses {
+impl ProjectFeatures {
     /// Looks at the project of a directory. Nothing of it is run or kept.
     pub fn collect(home: &Home, directory: &Path) -> Self {
-        let Ok(project) = ProcessProject::find(directory) else { return Self::default() };
+        let Ok(project) = ProcessProject::discover(directory) else { return Self::default() };
         let root = project.directory().to_owned();
         let (declares_processes, has_workflows) = (project.file().is_file(), has_workflows(&root));
         let is_allowed =
             || Manager::open(home, project).and_then(|manager| manager.load()).is_ok_and(|loaded| loaded.is_allowed());
         let offers_processes = declares_processes && is_allowed();
-        let is_trusted = || home.settings().is_ok_and(|settings| settings.trust().covers(&root));
+        let is_trusted = || home.settings().is_ok_and(|settings| settings.trust().is_trusted(&root));
         let offers_ci = has_workflows && (offers_processes || is_trusted());
         Self { declares_processes, offers_processes, has_workflows, offers_ci }
     }

@@ -7,19 +7,19 @@ use crate::{AppError, gateways};
 
 /// Removes a provider that no gateway with a name serves, and the secrets that only it uses.
 pub fn remove(home: &Home, providers: &Providers, name: &str) -> Result<RemovedProvider, AppError> {
-    gateways::serves_none(home, name)?;
+    gateways::check_not_served(home, name)?;
     Ok(providers.remove(name)?)
 }
 
 /// Removes a provider as [`remove`] does, unless it has changed since it was seen.
-pub fn remove_seen(home: &Home, providers: &Providers, seen: &Provider) -> Result<RemovedProvider, AppError> {
-    gateways::serves_none(home, seen.name.as_str())?;
-    Ok(providers.remove_seen(seen)?)
+pub fn remove_if_unchanged(home: &Home, providers: &Providers, seen: &Provider) -> Result<RemovedProvider, AppError> {
+    gateways::check_not_served(home, seen.name.as_str())?;
+    Ok(providers.remove_if_unchanged(seen)?)
 }
 
 /// Brings a `providers.json` of aiw 0.6 up to date. Returns what the user should know of it.
 pub fn migrate(home: &Home) -> Result<Vec<String>, VaultError> {
-    if !matches!(home.providers(), Err(HomeError::Old { .. })) {
+    if !matches!(home.providers(), Err(HomeError::LegacyProviders { .. })) {
         return Ok(Vec::new());
     }
     let Some(done) = home.migrate_providers()? else { return Ok(Vec::new()) };

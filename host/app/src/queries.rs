@@ -4,11 +4,11 @@ use futures::future::BoxFuture;
 use std::borrow::Borrow;
 use std::path::{Path, PathBuf};
 
-use aiw_core::{CliKind, counted};
-use aiw_history::{DAMAGED, HistoryError, HistoryQuery, Indexer, Launch, PastSession, SessionHit, Store};
+use aiw_core::{CliKind, pluralize};
+use aiw_history::{DAMAGED_MESSAGE, HistoryError, HistoryQuery, Indexer, Launch, PastSession, SessionHit, Store};
 use aiw_home::{Home, format_rfc3339};
-use aiw_launch::{EndedSession, Resume, ResumeIndex};
-use aiw_registries::{MergedSearch, Registries, RegistryError, is_request, rank, start_sync};
+use aiw_launch::{EndedSession, ResumeIndex, ResumePlan};
+use aiw_registries::{MergedSearch, Registries, RegistryError, rank, semantic_rank_limit, start_sync};
 use aiw_routing::CurrentEmbeddings;
 use aiw_vectors::Embedder;
 use schemars::JsonSchema;
@@ -17,38 +17,38 @@ use serde::Serialize;
 use crate::own_executable;
 
 /// The result of a search through past sessions.
-pub struct Searched {
+pub struct SessionSearchResult {
     /// The messages, the best first.
     pub hits: Vec<SessionHit>,
     /// How many sessions have ended and are not read yet.
-    pub waiting: usize,
+    pub pending_sessions: usize,
     /// Whether stored texts have not gone through today's rules about secrets.
     pub is_outdated: bool,
     /// Why nothing was found.
-    pub empty_reason: Option<NoHits>,
+    pub empty_reason: Option<EmptyReason>,
 }
 
 /// Why a search found nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NoHits {
+pub enum EmptyReason {
     /// The history was damaged, and is being made anew.
     Damaged,
     /// The history has no messages.
     Empty,
     /// None of the messages fits.
-    NoneFits {
+    NoMatch {
         /// How many messages there are.
         messages: u64,
     },
 }
 
-impl NoHits {
+impl EmptyReason {
     /// Says it in a sentence. `fill` follows where the history is empty.
-    pub fn sentence(self, fill: &str) -> String {
+    pub fn to_message(self, fill: &str) -> String {
         match self {
-            Self::Damaged => DAMAGED.to_owned(),
+            Self::Damaged => DAMAGED_MESSAGE.to_owned(),
             Self::Empty => format!("the history is empty: {fill}"),
-            Self::NoneFits { messages } => format!("nothing like this in {}", counted(messages, "message")),
+            Self::NoMatch { messages } => format!("nothing like this in {}", pluralize(messages, "message")),
         }
     }
 }
@@ -60,11 +60,16 @@ pub fn search<M: Borrow<Embedder>, E: From<HistoryError>>(
     home: &Home,
     query: &HistoryQuery<'_>,
     embedder: impl FnOnce() -> Result<Option<M>, E>,
-) -> Result<Searched, E> {
+) -> Result<SessionSearchResult, E> {
     let waiting = Indexer::catch_up(home, own_executable);
     let Some(store) = Store::open_existing(&home.history())? else {
-        Indexer::start_if_asked(home, None, own_executable);
-        return Ok(Searched { hits: Vec::new(), waiting, is_outdated: false, empty_reason: Some(NoHits::Empty) });
+        Indexer::start_if_needed(home, None, own_executable);
+        return Ok(SessionSearchResult {
+            hits: Vec::new(),
+            pending_sessions: waiting,
+            is_outdated: false,
+            empty_reason: Some(EmptyReason::Empty),
+        });
     };
     // Settings that can't be read are no reason to find nothing.
     let is_outdated = aiw_history::is_outdated(home, &store).unwrap_or(false);
@@ -73,13 +78,13 @@ pub fn search<M: Borrow<Embedder>, E: From<HistoryError>>(
     let nothing = match hits.is_empty() {
         false => None,
         true => Some(match store.stats()?.messages {
-            0 if store.must_rebuild()? => NoHits::Damaged,
-            0 => NoHits::Empty,
-            messages => NoHits::NoneFits { messages },
+            0 if store.needs_rebuild()? => EmptyReason::Damaged,
+            0 => EmptyReason::Empty,
+            messages => EmptyReason::NoMatch { messages },
         }),
     };
-    Indexer::start_if_asked(home, Some(&store), own_executable);
-    Ok(Searched { hits, waiting, is_outdated, empty_reason: nothing })
+    Indexer::start_if_needed(home, Some(&store), own_executable);
+    Ok(SessionSearchResult { hits, pending_sessions: waiting, is_outdated, empty_reason: nothing })
 }
 
 /// Returns a directory as sessions name theirs. One that is gone has sessions still.
@@ -89,9 +94,9 @@ pub fn directory(cwd: &Path, path: &Path) -> PathBuf {
 }
 
 /// Returns how to go on with a session.
-pub fn resume(resumes: &ResumeIndex, cli: CliKind, session: &str, directory: &str, launch: &Launch) -> Resume {
+pub fn resume(resumes: &ResumeIndex, cli: CliKind, session: &str, directory: &str, launch: &Launch) -> ResumePlan {
     let Launch { provider, isolated } = launch;
-    resumes.resume(EndedSession { cli, session, directory, provider: provider.as_deref(), isolated: *isolated })
+    resumes.plan_resume(EndedSession { cli, session, directory, provider: provider.as_deref(), isolated: *isolated })
 }
 
 /// A hit of `aiw history search`
@@ -138,7 +143,7 @@ impl HistoryHit {
             snippet: hit.snippet.text.clone(),
             score: (f64::from(hit.score) * 1000.0).round() / 1000.0,
             provider: hit.launch.provider.clone(),
-            resume: resume.line(),
+            resume: resume.command_line(),
             problem: resume.problem,
             path: hit.path.to_string_lossy().into_owned(),
             uuid: hit.uuid.clone(),
@@ -194,11 +199,11 @@ impl HistorySession {
             cli: session.cli.as_str(),
             project: session.project.clone(),
             title: session.title.clone(),
-            first: session.first.and_then(format_rfc3339),
-            last: session.last.and_then(format_rfc3339),
-            messages: session.messages,
+            first: session.first_message_time.and_then(format_rfc3339),
+            last: session.last_message_time.and_then(format_rfc3339),
+            messages: session.message_count,
             provider: session.launch.provider.clone(),
-            resume: resume.line(),
+            resume: resume.command_line(),
             problem: resume.problem,
         }
     }
@@ -215,19 +220,19 @@ pub fn find_servers<'a>(
     source: Option<&'a str>,
 ) -> BoxFuture<'a, Result<MergedSearch, RegistryError>> {
     Box::pin(async move {
-        let model = meaning.now().zip(is_request(query));
+        let model = meaning.get().zip(semantic_rank_limit(query));
         let most = model.as_ref().map_or(limit, |(_, ranked)| limit.max(*ranked));
         let mut found = registries.search(query, most, source).await?;
         if let Some((model, _)) = model {
             let (query, mut servers) = (query.to_owned(), found.servers.clone());
-            let ranked = aiw_home::blocking(move || {
+            let ranked = aiw_home::run_blocking(move || {
                 rank(&query, &mut servers, |texts| model.embedder()?.embed(texts).ok());
                 servers
             });
             found.servers = ranked.await;
             found.servers.truncate(limit);
         }
-        if found.wants_sync && !registries.is_syncing() {
+        if found.needs_sync && !registries.is_syncing() {
             let started = own_executable().map_err(|e| e.to_string());
             let started = started.and_then(|aiw| start_sync(home, &aiw).map_err(|e| e.to_string()));
             if let (Err(problem), Some(first)) = (started, found.sources.first_mut()) {

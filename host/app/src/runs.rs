@@ -5,11 +5,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use aiw_core::{ErrorKind, ProcessId, PromptError, Prompter, Reporter};
-use aiw_history::{Launch, is_off, is_word_for_off, keep_private, keep_private_since, log, note_launch};
-use aiw_home::{ExecutionContext, HISTORY_VARIABLE, Home, HomeError, blocking};
-use aiw_launch::{Advice, LaunchError, PreparedRun, ProcessSession, RunRequest, advice, ask_about, describe_state};
+use aiw_history::{
+    Launch, is_off, is_off_value, log, mark_session_private, mark_sessions_private_since, record_launch,
+};
+use aiw_home::{ExecutionContext, HISTORY_VARIABLE, Home, HomeError, run_blocking};
+use aiw_launch::{
+    Advice, LaunchError, PreparedRun, ProcessSession, RunRequest, advice, describe_state, trust_prompt_directory,
+};
 use aiw_routing::Pool;
-use aiw_tasks::{Keep, Outcome, ProcessScope, QueueLimit, State, Task, TaskError, Tasks, unenforced};
+use aiw_tasks::{
+    Outcome, ProcessScope, QueueLimit, RetentionPolicy, State, Task, TaskError, Tasks, unenforced_limits_warning,
+};
 use futures::future::BoxFuture;
 use tokio::runtime::Handle;
 
@@ -27,11 +33,11 @@ pub fn prepare(client: &ClientSession, mut request: RunRequest) -> BoxFuture<'_,
             request.env.extend(HISTORY_VARIABLE.parse().ok().map(|name| (name, "off".to_owned())));
         }
         let mut prepared = client.launcher()?.prepare(&request).await?;
-        let over = accounts::check(home, &prepared, request.starts)?;
+        let over = accounts::check(home, &prepared, request.should_start)?;
         prepared.notes.extend(over);
         let (theirs, limits) = (home.clone(), request.limits);
-        let looked = move || (unenforced(limits), health::start_daemon(&theirs));
-        let (unlimited, woken) = blocking(looked).await;
+        let looked = move || (unenforced_limits_warning(limits), health::start_daemon(&theirs));
+        let (unlimited, woken) = run_blocking(looked).await;
         prepared.notes.extend(unlimited);
         prepared.notes.extend(woken.err().map(|error| error.to_string()));
         Ok(prepared)
@@ -52,7 +58,9 @@ pub async fn ask_for_trust(
 ) -> Result<(), TrustError> {
     let mut asked = None;
     // The project, and then each directory of it that brings more.
-    while let Some(directory) = ask_about(home, request)?.filter(|directory| asked.as_ref() != Some(directory)) {
+    while let Some(directory) =
+        trust_prompt_directory(home, request)?.filter(|directory| asked.as_ref() != Some(directory))
+    {
         match trust::add(home, directory.clone(), ask, sink).await {
             Ok(_) => asked = Some(directory),
             Err(TrustError::Prompt(PromptError::Declined)) => return trust::decline(home, &directory),
@@ -73,7 +81,7 @@ fn is_private(request: &RunRequest, home: &Home, above: Option<ProcessId>) -> bo
         return true;
     }
     let given = request.env.iter().rev().find(|(name, _)| name.as_str() == HISTORY_VARIABLE);
-    if given.map_or_else(|| is_off(home), |(_, value)| is_word_for_off(value)) {
+    if given.map_or_else(|| is_off(home), |(_, value)| is_off_value(value)) {
         return true;
     }
     is_private_task(home, above)
@@ -117,9 +125,9 @@ impl ComponentClient for ClientSession {
 }
 
 /// Removes old tasks. A problem is left to the next time.
-pub fn make_room(home: &Home) {
+pub fn prune_tasks(home: &Home) {
     if let Ok(tasks) = Tasks::open(home, ProcessScope::All) {
-        let _ = tasks.prune(Keep::default());
+        let _ = tasks.prune(RetentionPolicy::default());
     }
 }
 
@@ -127,21 +135,21 @@ pub fn make_room(home: &Home) {
 /// Returns its exit code. Without a provider, the CLI of a run that is not private replaces this process.
 pub fn interact(home: &Home, prepared: PreparedRun) -> Result<i32, LaunchError> {
     let launch =
-        Launch { provider: prepared.provider.as_ref().map(ToString::to_string), isolated: prepared.isolated() };
+        Launch { provider: prepared.provider.as_ref().map(ToString::to_string), isolated: prepared.is_isolated() };
     let (private, cli, cwd, begun) =
-        (prepared.private(), prepared.cli.kind, prepared.cwd().to_owned(), SystemTime::now());
+        (prepared.is_private(), prepared.cli.kind, prepared.cwd().to_owned(), SystemTime::now());
     let (code, sessions) = prepared.exec(home)?;
     if private && sessions.is_empty() {
         // This CLI does not say which session it is in.
-        if let Err(e) = keep_private_since(home, cli, &cwd, begun) {
+        if let Err(e) = mark_sessions_private_since(home, cli, &cwd, begun) {
             log(home, &format!("that a session is private can't be noted: {e}"));
         }
     }
     for session in &sessions {
         let (what, noted) = if private {
-            ("that a session is private", keep_private(home, session, begun))
+            ("that a session is private", mark_session_private(home, session, begun))
         } else {
-            ("the provider of a session", note_launch(home, session, &launch).map_err(Into::into))
+            ("the provider of a session", record_launch(home, session, &launch).map_err(Into::into))
         };
         if let Err(e) = noted {
             log(home, &format!("{what} can't be noted: {e}"));
@@ -152,10 +160,10 @@ pub fn interact(home: &Home, prepared: PreparedRun) -> Result<i32, LaunchError> 
 
 /// Notes a private session as soon as its CLI names it: nothing of it is indexed later, whatever becomes of the task. What
 /// an indexer has read of it since the CLI began is taken out. This runs in the shim.
-pub fn named_session(task: &aiw_tasks::TaskDescription, session: &str, since: SystemTime) {
+pub fn record_private_session(task: &aiw_tasks::TaskDescription, session: &str, since: SystemTime) {
     let Ok(home) = Home::find(ExecutionContext::from_process()) else { return };
     if task.private
-        && let Err(e) = keep_private(&home, session, since)
+        && let Err(e) = mark_session_private(&home, session, since)
     {
         log(&home, &format!("that a session is private can't be noted: {e}"));
     }
@@ -176,16 +184,16 @@ pub struct TaskWatcher {
 
 /// Why a task is stopped by whoever watches it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stopping {
+pub enum StopReason {
     /// The user or a component asked for it.
-    Asked,
+    Requested,
     /// Its provider can't be reached.
     Unreachable,
 }
 
 /// How a task ended, in words and as an exit code.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ending {
+pub struct TaskOutcome {
     /// The exit code for whoever watched it.
     pub code: u8,
     /// The problem. `None` if the task succeeded.
@@ -205,13 +213,13 @@ pub struct TaskProblem {
 
 impl TaskWatcher {
     /// Begins to watch a task. `unreachable` says why its provider can't be reached, if that is known.
-    pub fn begin(unreachable: Option<String>) -> Self {
+    pub fn new(unreachable: Option<String>) -> Self {
         let said = String::new();
         Self { unreachable, begun: Instant::now(), has_stopped: false, is_unwatched: false, said }
     }
 
     /// Hears what the task says. The end of it may tell why it failed.
-    pub fn hear(&mut self, more: &str) {
+    pub fn push_output(&mut self, more: &str) {
         const MAX_LINE_BYTES: usize = 8 << 10;
 
         self.said.push_str(more);
@@ -229,14 +237,14 @@ impl TaskWatcher {
         task: &Task,
         has_answered: bool,
         is_asked: bool,
-    ) -> Result<Option<Stopping>, TaskError> {
+    ) -> Result<Option<StopReason>, TaskError> {
         if self.has_stopped || task.state == State::Ended {
             return Ok(None);
         }
         let is_hopeless = self.unreachable.is_some() && !has_answered && self.begun.elapsed() > UNREACHABLE_TIMEOUT;
         let why = match (is_hopeless, is_asked) {
-            (true, _) => Stopping::Unreachable,
-            (_, true) => Stopping::Asked,
+            (true, _) => StopReason::Unreachable,
+            (_, true) => StopReason::Requested,
             _ => return Ok(None),
         };
         self.has_stopped = true;
@@ -246,9 +254,9 @@ impl TaskWatcher {
     }
 
     /// Returns how the task has ended. `signal` is the signal that asked to stop it, or 0.
-    pub fn end(&self, task: &Task, signal: u8) -> Ending {
+    pub fn outcome(&self, task: &Task, signal: u8) -> TaskOutcome {
         let code = match (task.outcome, task.exit_code) {
-            (Some(Outcome::Succeeded), _) => return Ending { code: 0, problem: None },
+            (Some(Outcome::Succeeded), _) => return TaskOutcome { code: 0, problem: None },
             (Some(Outcome::Timeout), _) => 124,
             (Some(Outcome::Signalled), _) if signal != 0 => 128 + signal,
             (Some(Outcome::Signalled), _) => {
@@ -260,7 +268,7 @@ impl TaskWatcher {
         if let Some(problem) = self.unreachable.as_ref().filter(|_| self.is_unwatched) {
             let message = format!("{problem}; task {} was stopped", task.id);
             let (kind, hint) = (ErrorKind::Unavailable, "with `--no-check`, aiw lets the CLI try on".to_owned());
-            return Ending { code: kind.exit_code(), problem: Some(TaskProblem { message, kind, hint }) };
+            return TaskOutcome { code: kind.exit_code(), problem: Some(TaskProblem { message, kind, hint }) };
         }
         let how = match (task.outcome, task.signal) {
             (Some(Outcome::Timeout), _) => "timed out".to_owned(),
@@ -270,14 +278,14 @@ impl TaskWatcher {
             _ => describe_state(task),
         };
         let advice = advice(task.about.cli, task.about.provider.as_deref(), task.exit_code, &self.said);
-        if let Some(Advice { why, hint }) = advice.filter(|_| task.outcome == Some(Outcome::Failed)) {
+        if let Some(Advice { reason: why, hint }) = advice.filter(|_| task.outcome == Some(Outcome::Failed)) {
             let why = why.map(|why| format!(": {why}")).unwrap_or_default();
             let message = format!("task {} {how}{why}", task.id);
-            return Ending { code, problem: Some(TaskProblem { message, kind: ErrorKind::User, hint }) };
+            return TaskOutcome { code, problem: Some(TaskProblem { message, kind: ErrorKind::User, hint }) };
         }
         let hint = task.note.clone().unwrap_or_else(|| format!("`aiw logs {}` shows what it wrote", task.id));
         let message = format!("task {} {how}", task.id);
         let kind = if signal == 0 { ErrorKind::User } else { ErrorKind::Interrupted };
-        Ending { code, problem: Some(TaskProblem { message, kind, hint }) }
+        TaskOutcome { code, problem: Some(TaskProblem { message, kind, hint }) }
     }
 }

@@ -3,7 +3,7 @@
 use aiw_core::{Plan, PromptError, Prompter, Reporter, Secret, SecretName, quoted};
 use aiw_home::Home;
 use aiw_providers::RemovedSecret;
-use aiw_servers::{servers_with, unused_secrets};
+use aiw_servers::{servers_using_secret, unused_secrets};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
@@ -91,14 +91,14 @@ pub async fn remove(
     sink: &dyn Reporter,
 ) -> Result<SecretRemove, AppError> {
     crate::providers::migrate(home)?.iter().for_each(|note| sink.note(note.clone()));
-    let servers = servers_with(home, name);
+    let servers = servers_using_secret(home, name);
     let file = home.providers()?;
     let providers = file.providers_using(name).map(|provider| format!("the provider `{}`", provider.name));
     let users: Vec<String> =
         providers.chain(servers.iter().map(|server| format!("the MCP server {}", quoted(server)))).collect();
     if !users.is_empty() {
         let mut plan = Plan::new(format!("`{name}` is used by {}. Remove it?", users.join(", ")));
-        plan.hold_for(format!("{servers:?}").as_bytes());
+        plan.add_hidden_bytes(format!("{servers:?}").as_bytes());
         ask.confirm(&plan, &[]).await?;
     }
     Ok(SecretRemove { removed: aiw_providers::remove_secret(home, name)?, servers })
@@ -109,7 +109,7 @@ pub async fn remove(
 /// # Errors
 ///
 /// Fails if the vault can't be written, or the person stops.
-pub async fn forget_unused(
+pub async fn remove_unused_secrets(
     home: &Home,
     gone: &[Value],
     ask: &dyn Prompter,
@@ -128,7 +128,7 @@ pub async fn forget_unused(
         }
         Err(PromptError::Declined) => Ok(()),
         Err(PromptError::NotInteractive { .. } | PromptError::Unsupported) => {
-            note_unused(home, gone, sink);
+            report_unused_secrets(home, gone, sink);
             Ok(())
         }
         Err(e) => Err(e.into()),
@@ -136,7 +136,7 @@ pub async fn forget_unused(
 }
 
 /// Names the secrets of declarations that are gone, and that nothing else names.
-pub fn note_unused(home: &Home, gone: &[Value], sink: &dyn Reporter) {
+pub fn report_unused_secrets(home: &Home, gone: &[Value], sink: &dyn Reporter) {
     for name in unused_secrets(home, gone) {
         sink.note(format!("nothing uses the secret `{name}` any more: `aiw secret remove {name}`"));
     }

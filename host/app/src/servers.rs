@@ -4,10 +4,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use aiw_core::{Diagnostic, ErrorKind, PluginId, Reporter, one_line, quoted, quoted_list, shell_word};
+use aiw_core::{Diagnostic, ErrorKind, PluginId, Reporter, one_line, quoted, quoted_list, shell_quote};
 use aiw_history::HistoryError;
 use aiw_listen::ListenError;
-use aiw_registries::{BundleError, EntryPlanError, RegistryError, how_to_get};
+use aiw_registries::{BundleError, EntryPlanError, RegistryError, install_hint};
 use aiw_routing::{Pool, PoolError, ServerRecord, SlotStatus};
 use aiw_servers::AddError;
 use futures::future::join_all;
@@ -39,7 +39,7 @@ pub enum ServerError {
     Argument(#[from] ArgumentError),
     /// It answers a call with an error.
     #[error("the MCP server `{server}` answers: {problem}")]
-    CallAnswered {
+    CallFailed {
         /// Its name.
         server: String,
         /// The error.
@@ -47,7 +47,7 @@ pub enum ServerError {
     },
     /// A call names a server alone.
     #[error("`{server}` is a server: name its tool too")]
-    ToolNameNotFound {
+    MissingToolName {
         /// Its name.
         server: String,
     },
@@ -65,13 +65,13 @@ pub enum ServerError {
     Bundle(#[from] BundleError),
     /// Its bundle's server gave another answer than the bundle.
     #[error("the bundle can't be fetched: its server answered {status}")]
-    Answered {
+    UnexpectedStatus {
         /// The status.
         status: u16,
     },
     /// The answers do not make an entry.
     #[error("{source}")]
-    Answers {
+    InvalidAnswers {
         /// Its name in `mcp.json`.
         key: String,
         /// Why.
@@ -109,7 +109,7 @@ pub enum ServerError {
     },
     /// Its entry was changed since.
     #[error("the entry of {} in mcp.json is not the one that was installed", quoted(.key))]
-    Edited {
+    EntryModified {
         /// Its name in `mcp.json`.
         key: String,
         /// Its name in the registry.
@@ -128,7 +128,7 @@ pub enum ServerError {
         way: String,
     },
     /// It was started, and does not work as an MCP server.
-    #[error("`{key}` does not work: it {}", .problem.brief())]
+    #[error("`{key}` does not work: it {}", .problem.message_without_server())]
     Broken {
         /// Its name in `mcp.json`.
         key: String,
@@ -137,7 +137,7 @@ pub enum ServerError {
     },
     /// Its entry can't be used.
     #[error("the server `{name}` {problem}")]
-    Unusable {
+    InvalidEntry {
         /// Its name.
         name: String,
         /// The end of a sentence.
@@ -145,7 +145,7 @@ pub enum ServerError {
     },
     /// A plugin declares it.
     #[error("the server `{name}` belongs to the plugin `{plugin}`")]
-    OfPlugin {
+    DeclaredByPlugin {
         /// Its name.
         name: String,
         /// The plugin.
@@ -153,7 +153,7 @@ pub enum ServerError {
     },
     /// The project declares it.
     #[error("the server `{name}` is declared in `{}`", .path.display())]
-    OfProject {
+    DeclaredByProject {
         /// Its name.
         name: String,
         /// The file.
@@ -161,13 +161,13 @@ pub enum ServerError {
     },
     /// Its definitions are not those that were shown.
     #[error("{} has changed its definitions again meanwhile; nothing was accepted", quoted(.name))]
-    ChangedAgain {
+    DefinitionsChanged {
         /// Its name.
         name: String,
     },
     /// Nobody came back from the browser.
     #[error("nobody logged in within {minutes} minutes")]
-    LoginNotFound {
+    LoginTimeout {
         /// How long that took.
         minutes: u64,
     },
@@ -183,7 +183,7 @@ pub enum ServerError {
     },
     /// The project's file defines the profile.
     #[error("the profile `{name}` is the project's")]
-    ProfileOfProject {
+    ProfileDeclaredByProject {
         /// Its name.
         name: String,
     },
@@ -195,7 +195,7 @@ pub enum ServerError {
     NothingToChange,
     /// A name or a pattern can't be used for this.
     #[error("{} {why}", quoted(.word))]
-    Word {
+    InvalidName {
         /// The name or the pattern.
         word: String,
         /// The end of a sentence about it.
@@ -213,13 +213,13 @@ pub enum ArgumentError {
     Json(#[from] serde_json::Error),
     /// An object or a list in it is.
     #[error("the arguments are nested too deeply")]
-    Deep,
+    TooDeep,
     /// It has no name.
     #[error("`{}` is neither `NAME=VALUE` nor a JSON object", one_line(.0, 60))]
-    Word(String),
+    InvalidSyntax(String),
     /// It has another type than the schema says.
     #[error("the argument `{}` must be JSON of the type `{}`", one_line(.name, 60), one_line(.kind, 20))]
-    Type {
+    InvalidType {
         /// The argument.
         name: String,
         /// The type.
@@ -267,18 +267,18 @@ impl Diagnostic for ServerError {
             Listen,
             Registry,
             Bundle,
-            Answers { source }
+            InvalidAnswers { source }
         )
     }
 
     fn own_kind(&self) -> ErrorKind {
         match self {
-            Self::LoginNotFound { .. } | Self::Answered { .. } => ErrorKind::Unavailable,
+            Self::LoginTimeout { .. } | Self::UnexpectedStatus { .. } => ErrorKind::Unavailable,
             Self::ProgramNotFound { .. } => ErrorKind::Config,
-            Self::ProfileNotFound { kind, .. } | Self::Word { kind, .. } => *kind,
+            Self::ProfileNotFound { kind, .. } | Self::InvalidName { kind, .. } => *kind,
             Self::MissingPatterns
             | Self::NothingToChange
-            | Self::ToolNameNotFound { .. }
+            | Self::MissingToolName { .. }
             | Self::UnknownMethod { .. } => ErrorKind::Usage,
             _ => ErrorKind::User,
         }
@@ -287,35 +287,35 @@ impl Diagnostic for ServerError {
     fn own_hint(&self) -> Option<String> {
         Some(match self {
             Self::Broken { .. } => "`--no-check` installs it all the same".into(),
-            Self::Answers { source: EntryPlanError::Missing { names }, .. } => {
-                let flags: Vec<String> = names.iter().map(|name| format!("--set {}=…", shell_word(name))).collect();
+            Self::InvalidAnswers { source: EntryPlanError::MissingValues { names }, .. } => {
+                let flags: Vec<String> = names.iter().map(|name| format!("--set {}=…", shell_quote(name))).collect();
                 format!("give them: `{}`", flags.join(" "))
             }
-            Self::Answers { key, source: EntryPlanError::Unknown { known, .. } } if !known.is_empty() => {
+            Self::InvalidAnswers { key, source: EntryPlanError::UnknownSetting { known, .. } } if !known.is_empty() => {
                 format!("`{key}` can be given {}", quoted_list(known))
             }
-            Self::ProgramNotFound { program } => how_to_get(program).into(),
+            Self::ProgramNotFound { program } => install_hint(program).into(),
             Self::UnknownMethod { known, .. } => format!("it has: {}", known.join(", ")),
-            Self::Edited { key, name } => {
-                format!("`aiw mcp install {} --name {key} --force` replaces it", shell_word(name))
+            Self::EntryModified { key, name } => {
+                format!("`aiw mcp install {} --name {key} --force` replaces it", shell_quote(name))
             }
             Self::MethodChanged { key, name, .. } => {
-                format!("choose how it runs: `aiw mcp install {} --name {key} --method …`", shell_word(name))
+                format!("choose how it runs: `aiw mcp install {} --name {key} --method …`", shell_quote(name))
             }
-            Self::OfPlugin { name, plugin } => format!(
+            Self::DeclaredByPlugin { name, plugin } => format!(
                 "`aiw plugin remove {}` removes both; `aiw mcp disable {}` only hides the server",
-                shell_word(&plugin.to_string()),
-                shell_word(name)
+                shell_quote(&plugin.to_string()),
+                shell_quote(name)
             ),
-            Self::OfProject { name, .. } => {
-                let name = shell_word(name);
+            Self::DeclaredByProject { name, .. } => {
+                let name = shell_quote(name);
                 format!("take it out there; `aiw mcp disable {name}` only hides it from clients")
             }
-            Self::ToolNameNotFound { server } => format!("`aiw mcp tools {}` shows them", shell_word(server)),
-            Self::ChangedAgain { name } => format!("`aiw mcp approve {name}` shows the new change"),
+            Self::MissingToolName { server } => format!("`aiw mcp tools {}` shows them", shell_quote(server)),
+            Self::DefinitionsChanged { name } => format!("`aiw mcp approve {name}` shows the new change"),
             Self::ProfileNotFound { known, .. } if known.is_empty() => "`aiw mcp profile add` defines one".into(),
             Self::ProfileNotFound { known, .. } => format!("the profiles are: {}", known.join(", ")),
-            Self::ProfileOfProject { .. } => "change it as `mcp.profiles` in the project's `.aiw.json`".into(),
+            Self::ProfileDeclaredByProject { .. } => "change it as `mcp.profiles` in the project's `.aiw.json`".into(),
             Self::MissingPatterns => "give `--allow` or `--deny`".into(),
             _ => return None,
         })
@@ -323,17 +323,17 @@ impl Diagnostic for ServerError {
 }
 
 fn word(kind: ErrorKind, word: &str, why: &'static str) -> ServerError {
-    ServerError::Word { word: word.to_owned(), why, kind }
+    ServerError::InvalidName { word: word.to_owned(), why, kind }
 }
 
 /// How many of the items that are left out of a server's lists are named.
-const MAX_LEFT_OUT_NOTES: usize = 20;
+const MAX_SKIPPED_NOTES: usize = 20;
 
 /// Names what is left out of a server's lists.
 fn note_left_out(record: &ServerRecord, server: &str, sink: &dyn Reporter) {
     let name = quoted(server);
-    notes(record.skipped().take(MAX_LEFT_OUT_NOTES).map(|sentence| format!("{name}: {sentence}")), sink);
-    let more = record.skipped().count().saturating_sub(MAX_LEFT_OUT_NOTES);
+    notes(record.skipped_item_notices().take(MAX_SKIPPED_NOTES).map(|sentence| format!("{name}: {sentence}")), sink);
+    let more = record.skipped_item_notices().count().saturating_sub(MAX_SKIPPED_NOTES);
     if more > 0 {
         sink.note(format!("{more} more are left out: `aiw mcp doctor {server}` names them"));
     }
@@ -359,7 +359,7 @@ pub fn pool<'a>(client: &'a ClientSession, sink: &dyn Reporter) -> &'a Arc<Pool>
 pub(crate) async fn refresh_tools(pool: &Pool, name: &str, sink: &dyn Reporter) -> Result<(), PoolError> {
     match pool.refresh(name).await {
         Err(e @ PoolError::ServerNotFound { .. }) => return Err(e),
-        Err(e) => sink.note(format!("{} {}; this is what was seen last", quoted(name), e.brief())),
+        Err(e) => sink.note(format!("{} {}; this is what was seen last", quoted(name), e.message_without_server())),
         Ok(_) => {}
     }
     Ok(())
@@ -372,7 +372,7 @@ pub async fn fetch_tools(pool: &Pool, names: &[String], sink: &dyn Reporter) {
     let new: Vec<SlotStatus> = pool.status().into_iter().filter(|status| is_new(status) && is_wanted(status)).collect();
     for (status, looked) in join_all(new.iter().map(async |new| (new, pool.refresh(&new.name).await))).await {
         if let Err(e) = looked {
-            sink.note(format!("{} {}", quoted(&status.name), e.brief()));
+            sink.note(format!("{} {}", quoted(&status.name), e.message_without_server()));
         }
     }
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use aiw_core::{CliKind, Effect, Plan, PromptError, Prompter, Reporter, shell_word};
+use aiw_core::{CliKind, Effect, Plan, PromptError, Prompter, Reporter, shell_quote};
 use aiw_home::{Home, HomeError};
-use aiw_launch::Search;
+use aiw_launch::SearchPath;
 use aiw_setup::{
     AiwEntry, ClientCheck, ClientPaths, ClientSummary, HookPlan, HookScope, HookStatus, HookSummary, Hooks, Setup,
     SetupClient, SetupError, SetupOptions, SetupScope,
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::failures::{FailedName, Failures};
 use crate::installation::Installation;
-use crate::{AppError, ProjectUses, directory};
+use crate::{AppError, ProjectFeatures, directory};
 
 /// Which clients are set up, and how.
 #[warn(missing_docs)]
@@ -70,9 +70,9 @@ pub async fn set_up(
     let SetupRequest { undo, dry_run, import, .. } = *request;
     let has_toolsets = home.settings()?.mcp()?.toolsets.is_some();
     if !undo {
-        Installation::find()?.lasting_path()?;
+        Installation::find()?.stable_path()?;
     }
-    let ours = AiwEntry { has_toolsets, read_only: request.read_only.clone(), ..ours(home)? };
+    let ours = AiwEntry { has_toolsets, read_only_tools: request.read_only.clone(), ..ours(home)? };
     let setup_with = |toolsets: Option<String>| {
         let ours = AiwEntry { toolsets, ..ours.clone() };
         Setup::new(home.clone(), places.clone(), ours).with_renames(request.renames.clone())
@@ -82,13 +82,14 @@ pub async fn set_up(
     let mut setup = setup_with(request.toolsets.clone());
     let clients = match (named.is_empty(), undo) {
         (false, _) => named,
-        (true, true) => setup.recorded(&scope)?,
+        (true, true) => setup.registered_clients(&scope)?,
         (true, false) => installed(home, places, &scope)?,
     };
     if clients.is_empty() {
         sink.done("aiw is not set up in any client here".into());
     }
-    let is_new = |client: &&'static SetupClient| setup.registered(client, &scope).is_ok_and(|entry| entry.is_none());
+    let is_new =
+        |client: &&'static SetupClient| setup.registered_options(client, &scope).is_ok_and(|entry| entry.is_none());
     if request.toolsets.is_none()
         && !(undo || dry_run || has_toolsets)
         && clients.iter().any(is_new)
@@ -126,15 +127,18 @@ pub async fn set_up(
     if dry_run {
         about.into_iter().for_each(|line| sink.done(line));
     } else if changes {
-        let is_theirs = request.project.is_some() && plans.iter().any(aiw_setup::SetupPlan::starts_more);
+        let is_theirs = request.project.is_some() && plans.iter().any(aiw_setup::SetupPlan::has_new_servers);
         let question = match is_theirs {
             true => "Write these changes, and start the project's servers in all your sessions?",
             false => "Write these changes?",
         };
         let files = plans.iter().flat_map(|plan| plan.files());
         let effects = files.map(|file| Effect::Writes(file.path.display().to_string())).collect();
-        let mut asked = Plan { about, effects, ..Plan::new(question) };
-        plans.iter().flat_map(|plan| plan.files()).for_each(|file| asked.hold_for(file.whole().as_bytes()));
+        let mut asked = Plan { details: about, effects, ..Plan::new(question) };
+        plans
+            .iter()
+            .flat_map(|plan| plan.files())
+            .for_each(|file| asked.add_hidden_bytes(file.change_digest().as_bytes()));
         ask.confirm(&asked, &[]).await?;
     }
     let (mut clients, mut done) = (Vec::new(), Vec::new());
@@ -143,7 +147,7 @@ pub async fn set_up(
         // After an undo without changes, the record still goes.
         let written = match dry_run || (plan.is_empty() && !undo) {
             true => Ok(plan),
-            false => setup.renewed(&plan).and_then(|plan| setup.apply(&plan).map(|()| plan)),
+            false => setup.refresh_plan(&plan).and_then(|plan| setup.apply(&plan).map(|()| plan)),
         };
         match written {
             Ok(plan) => {
@@ -156,7 +160,7 @@ pub async fn set_up(
     if changes && !dry_run && !undo && !done.is_empty() {
         sink.done(format!("aiw is set up in {}; start them again if they are running", done.join(", ")));
     }
-    Ok((SetupResult { clients, failed: failures.failed, dry_run }, failures.first))
+    Ok((SetupResult { clients, failed: failures.failed, dry_run }, failures.first_error))
 }
 
 /// Asks whether agents get all tools for what the project here has: by default they get those for processes that are declared
@@ -165,7 +169,7 @@ async fn wanted_toolsets(home: &Home, ask: &dyn Prompter) -> Result<Option<Strin
     if !ask.is_interactive() {
         return Ok(None);
     }
-    let uses = ProjectUses::collect(home, directory(home)?);
+    let uses = ProjectFeatures::collect(home, directory(home)?);
     let (what, toolsets) = match (uses.declares_processes, uses.has_workflows) {
         (true, true) => ("define processes and monitor CI", "default,processes,ci"),
         (true, false) => ("define processes", "default,processes"),
@@ -173,25 +177,25 @@ async fn wanted_toolsets(home: &Home, ask: &dyn Prompter) -> Result<Option<Strin
         (false, false) => return Ok(None),
     };
     let question = format!("Offer agents the tools that {what}, too, in every project (`--toolsets {toolsets}`)?");
-    Ok(ask.decide(&question, false).await?.then(|| toolsets.to_owned()))
+    Ok(ask.ask_yes_no(&question, false).await?.then(|| toolsets.to_owned()))
 }
 
 /// Returns where the clients of the user keep their files.
-pub fn places(home: &Home) -> Result<ClientPaths, HomeError> {
-    ClientPaths::around(home.around()).ok_or(HomeError::HomeNotFound)
+pub fn client_paths(home: &Home) -> Result<ClientPaths, HomeError> {
+    ClientPaths::from_context(home.context()).ok_or(HomeError::HomeNotFound)
 }
 
 /// How clients start aiw: by its plain name where that is this installation, else by the path that stays when it is
 /// updated.
 fn ours(home: &Home) -> Result<AiwEntry, AppError> {
     let installation = Installation::find()?;
-    let path = installation.lasting_path().unwrap_or(&installation.path).to_owned();
+    let path = installation.stable_path().unwrap_or(&installation.path).to_owned();
     let same = |other: &Path| {
         std::fs::canonicalize(other).is_ok_and(|other| {
             other == installation.path || std::fs::canonicalize(&path).is_ok_and(|path| path == other)
         })
     };
-    let directories = home.around().variable("PATH").unwrap_or_default();
+    let directories = home.context().variable("PATH").unwrap_or_default();
     let first = std::env::split_paths(directories)
         .filter(|dir| dir.is_absolute())
         .map(|dir| dir.join("aiw"))
@@ -201,14 +205,14 @@ fn ours(home: &Home) -> Result<AiwEntry, AppError> {
         _ => text(&path)?,
     };
     let mut env = BTreeMap::new();
-    if home.around().user_home().map(|user| user.join(".aiw")).as_deref() != Some(home.root()) {
+    if home.context().user_home().map(|user| user.join(".aiw")).as_deref() != Some(home.root()) {
         env.insert("AIW_HOME".to_owned(), text(home.root())?);
     }
     Ok(AiwEntry { command, env, ..AiwEntry::default() })
 }
 
 fn text(path: &Path) -> Result<String, SetupError> {
-    path.to_str().map(str::to_owned).ok_or_else(|| SetupError::NotText { path: path.to_owned() })
+    path.to_str().map(str::to_owned).ok_or_else(|| SetupError::NotUtf8 { path: path.to_owned() })
 }
 
 /// The servers in a client's own file, or why it can't be read.
@@ -216,7 +220,7 @@ pub(crate) type CheckedClient = (&'static SetupClient, Result<ClientCheck, Setup
 
 /// Looks at the servers of each client that is on this machine. Nothing is started.
 pub(crate) fn check_clients(home: &Home) -> Result<Vec<CheckedClient>, AppError> {
-    let (places, ours) = (places(home)?, ours(home)?);
+    let (places, ours) = (client_paths(home)?, ours(home)?);
     let clis = installed_kinds(home);
     let setup = Setup::new(home.clone(), places.clone(), ours);
     let installed = aiw_setup::all().iter().filter(|client| client.is_installed(&places, &clis));
@@ -235,7 +239,7 @@ fn installed(home: &Home, places: &ClientPaths, scope: &SetupScope) -> Result<Ve
 
 /// Returns the AI CLIs that are installed and where aiw is not set up as a setup would do it. None of them is started.
 pub(crate) fn clients_without_aiw(home: &Home) -> Result<Vec<&'static SetupClient>, AppError> {
-    let setup = Setup::new(home.clone(), places(home)?, ours(home)?);
+    let setup = Setup::new(home.clone(), client_paths(home)?, ours(home)?);
     let is_left_out = |client: &&'static SetupClient| {
         let plan = setup.plan(client, &SetupScope::User, &SetupOptions::default());
         !plan.is_ok_and(|plan| plan.is_empty())
@@ -244,15 +248,15 @@ pub(crate) fn clients_without_aiw(home: &Home) -> Result<Vec<&'static SetupClien
 }
 
 /// Whether aiw is registered in an AI CLI that is installed.
-pub(crate) fn is_in_any(home: &Home) -> Result<bool, AppError> {
-    let setup = Setup::new(home.clone(), places(home)?, ours(home)?);
-    let is_in = |client| setup.registered(client, &SetupScope::User).is_ok_and(|options| options.is_some());
+pub(crate) fn is_registered(home: &Home) -> Result<bool, AppError> {
+    let setup = Setup::new(home.clone(), client_paths(home)?, ours(home)?);
+    let is_in = |client| setup.registered_options(client, &SetupScope::User).is_ok_and(|options| options.is_some());
     Ok(installed_clis(home).any(is_in))
 }
 
 /// Returns the AI CLIs that are installed. None of them is started.
 pub(crate) fn installed_kinds(home: &Home) -> Vec<CliKind> {
-    let found = aiw_launch::detect_still(&Search::around(home.around()), home).into_iter();
+    let found = aiw_launch::detect_cached(&SearchPath::from_context(home.context()), home).into_iter();
     found.filter(|cli| cli.path.is_some()).map(|cli| cli.kind).collect()
 }
 
@@ -272,7 +276,7 @@ async fn approves(clients: &[&SetupClient], request: &SetupRequest, ask: &dyn Pr
          your files, and use every server behind aiw",
         names.join(", ")
     )];
-    match ask.confirm(&Plan { about, ..Plan::new("Approve all calls?") }, &[]).await {
+    match ask.confirm(&Plan { details: about, ..Plan::new("Approve all calls?") }, &[]).await {
         Err(PromptError::Declined) => Ok(false),
         answer => answer.map(|_| true),
     }
@@ -292,14 +296,14 @@ pub struct HooksResult {
 /// Returns aiw's hooks in the settings of AI CLIs.
 pub fn hooks(home: &Home) -> Result<Hooks, AppError> {
     let ours = ours(home)?;
-    let variables = ours.env.iter().map(|(name, value)| format!("{name}={} ", shell_word(value)));
-    let program = variables.collect::<String>() + &shell_word(&ours.command);
-    Ok(Hooks::new(home.clone(), places(home)?, program))
+    let variables = ours.env.iter().map(|(name, value)| format!("{name}={} ", shell_quote(value)));
+    let program = variables.collect::<String>() + &shell_quote(&ours.command);
+    Ok(Hooks::new(home.clone(), client_paths(home)?, program))
 }
 
 /// Returns the hooks in each settings file of the AI CLIs.
 pub fn hook_statuses(home: &Home) -> Result<Vec<HookStatus>, AppError> {
-    let (hooks, here) = (hooks(home)?, home.around().directory().ok());
+    let (hooks, here) = (hooks(home)?, home.context().directory().ok());
     let project = here.into_iter().flat_map(|here| [HookScope::Project(here.into()), HookScope::Local(here.into())]);
     let others = [HookScope::Codex, HookScope::Gemini];
     let all = [HookScope::User].into_iter().chain(project).chain(others);
@@ -321,7 +325,7 @@ pub async fn change_hooks(
     sink: &dyn Reporter,
 ) -> Result<HooksResult, AppError> {
     if !undo {
-        Installation::find()?.lasting_path()?;
+        Installation::find()?.stable_path()?;
     }
     let planned: HookPlan = if undo { hooks.plan_undo(scope)? } else { hooks.plan(scope)? };
     let (about, path) = (planned.changes(), planned.path().display().to_string());
@@ -331,15 +335,15 @@ pub async fn change_hooks(
         _ if dry_run || !ask.is_interactive() => about.into_iter().for_each(|line| sink.done(line)),
         _ => {
             let effects = vec![Effect::Writes(path)];
-            let mut asked = Plan { about, effects, ..Plan::new("Write these changes?") };
-            planned.whole().iter().for_each(|whole| asked.hold_for(whole.as_bytes()));
+            let mut asked = Plan { details: about, effects, ..Plan::new("Write these changes?") };
+            planned.change_digest().iter().for_each(|whole| asked.add_hidden_bytes(whole.as_bytes()));
             ask.confirm(&asked, &[]).await?;
         }
     }
     if !dry_run {
         hooks.apply(&planned)?;
         if !undo {
-            aiw_history::IntakeQueue::new(home).prepare()?;
+            aiw_history::IngestQueue::new(home).prepare()?;
         }
         if !planned.is_empty() && !undo {
             let name = aiw_setup::client(scope.cli().as_str()).map_or("the CLI", |client| client.name);

@@ -2,7 +2,7 @@
 
 use aiw_core::{Prompter, Reporter};
 use aiw_home::Home;
-use aiw_sync::{StoreBegun, SyncError, Synchronizer};
+use aiw_sync::{StoreSetup, SyncError, Synchronizer};
 
 use crate::{App, AppError};
 
@@ -25,9 +25,9 @@ pub async fn begin_or_join(
     remote: &str,
     ask: &dyn Prompter,
     sink: &dyn Reporter,
-) -> Result<StoreBegun, SyncError> {
+) -> Result<StoreSetup, SyncError> {
     match own.init(remote, None, ask, sink).await {
-        Err(SyncError::NotEmpty { .. }) => own.join(remote, None, None, ask, sink).await,
+        Err(SyncError::StoreAlreadyExists { .. }) => own.join(remote, None, None, ask, sink).await,
         begun => begun,
     }
 }

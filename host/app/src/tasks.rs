@@ -2,9 +2,9 @@
 
 use aiw_core::{ProcessId, Reporter};
 use aiw_home::Home;
-use aiw_launch::{LaunchError, ResumeCommand, RootKind, TaskDetails, TaskSummary, WaitedTask, tail};
+use aiw_launch::{LaunchError, ResumeCommand, RootKind, TaskDetails, TaskSummary, TaskWaitResult, tail};
 use aiw_processes::Manager;
-use aiw_tasks::{Keep, ProcessScope, State, Task, TaskError, TaskStop, Tasks};
+use aiw_tasks::{ProcessScope, RetentionPolicy, State, Task, TaskError, TaskStop, Tasks};
 use aiw_usage::Sum;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -119,7 +119,7 @@ pub fn status(home: &Home, all: bool) -> Result<(TaskStatus, TaskList), TaskErro
         processes: running(home).unwrap_or_default(),
         daemon: Some(DaemonState::inspect(home)).filter(|state| state.line().is_some()),
         unpushed: aiw_sync::unpushed_files(home).filter(|count| *count > 0),
-        today: accounts::today(home).ok().filter(|sum| sum.bookings() > 0),
+        today: accounts::usage_today(home).ok().filter(|sum| sum.record_count() > 0),
     };
     Ok((status, listed))
 }
@@ -132,13 +132,13 @@ fn running(home: &Home) -> Option<usize> {
 }
 
 /// Returns all tasks but the one that this process runs in, and those above it: they end after it.
-pub fn others(tasks: &Tasks, own: Option<ProcessId>) -> Result<Vec<Task>, TaskError> {
+pub fn other_tasks(tasks: &Tasks, own: Option<ProcessId>) -> Result<Vec<Task>, TaskError> {
     let (mut above, mut next) = (Vec::new(), own);
     while let Some(id) = next.filter(|id| !above.contains(id)) {
         above.push(id);
         next = tasks.get(id).ok().and_then(|task| task.parent);
     }
-    Ok(tasks.list_settled()?.into_iter().filter(|task| !above.contains(&task.id)).collect())
+    Ok(tasks.list_repaired()?.into_iter().filter(|task| !above.contains(&task.id)).collect())
 }
 
 /// Stops tasks with all their processes, and waits until they have ended. All are told before any is waited for.
@@ -163,10 +163,10 @@ fn mark_told<'a>(tasks: &Tasks, told: impl IntoIterator<Item = &'a Task>) -> Res
 }
 
 /// Reports on a task, with the last lines of its log. If it had ended when it was looked at, that is not new any more.
-pub fn report(tasks: &Tasks, task: &Task, lines: usize) -> Result<WaitedTask, TaskError> {
+pub fn report(tasks: &Tasks, task: &Task, lines: usize) -> Result<TaskWaitResult, TaskError> {
     let last_lines = tail(tasks, task, lines)?.into_iter().map(|line| line.text).collect();
     mark_told(tasks, [task])?;
-    Ok(WaitedTask { task: TaskDetails::new(task), last_lines })
+    Ok(TaskWaitResult { task: TaskDetails::new(task), last_lines })
 }
 
 /// Returns what goes on with the session of an ended task.
@@ -209,7 +209,7 @@ pub fn remove(tasks: &Tasks, names: &[String], sink: &dyn Reporter) -> Result<Ta
 }
 
 /// Removes the ended tasks that are not to be kept, of all sessions; with `dry_run`, it only names them.
-pub fn prune(tasks: &Tasks, keep: Keep, dry_run: bool) -> Result<TaskRemove, TaskError> {
+pub fn prune(tasks: &Tasks, keep: RetentionPolicy, dry_run: bool) -> Result<TaskRemove, TaskError> {
     let removed = if dry_run { tasks.prunable(keep)? } else { tasks.prune(keep)? };
     Ok(TaskRemove { removed: removed.iter().map(ToString::to_string).collect(), dry_run })
 }

@@ -4,12 +4,12 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use aiw_core::{Diagnostic, Effect, Plan, PromptError, Prompter, Reporter, one_line, shell_word, visible};
+use aiw_core::{Diagnostic, Effect, Plan, PromptError, Prompter, Reporter, one_line, shell_quote, to_visible_line};
 use aiw_home::{Home, HomeError, Project, TrustSettings, read_nofollow};
-use aiw_launch::{ProjectContent, ProjectDeclared, ProjectFile, RoleSource, Roles};
+use aiw_launch::{ProjectContent, ProjectDeclarations, ProjectFile, RoleSource, Roles};
 use aiw_processes::ProcessProject;
 use aiw_routing::injection_findings;
-use aiw_servers::{MAX_PROJECT_FILE, PROJECT_FILE, ScopedServer, ServerScope};
+use aiw_servers::{MAX_PROJECT_FILE_BYTES, PROJECT_FILE, ScopedServer, ServerScope};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -21,17 +21,17 @@ pub enum TrustError {
     #[error(transparent)]
     Home(#[from] HomeError),
     /// The person, or nobody.
-    #[error("{}", .0.or_declined("nothing was trusted"))]
+    #[error("{}", .0.to_message("nothing was trusted"))]
     Prompt(#[from] PromptError),
     /// It is something else.
     #[error("`{}` is not a directory", .directory.display())]
-    DirectoryNotFound {
+    NotADirectory {
         /// The path.
         directory: PathBuf,
     },
     /// It is not there.
     #[error("there is no directory `{}`: {source}", .directory.display())]
-    Absent {
+    NotFound {
         /// The path.
         directory: PathBuf,
         /// The system's error.
@@ -39,7 +39,7 @@ pub enum TrustError {
     },
     /// Its name is not text.
     #[error("the name of `{}` is not UTF-8, so settings can't hold it", .directory.display())]
-    NotText {
+    NotUtf8 {
         /// The path.
         directory: PathBuf,
     },
@@ -63,7 +63,7 @@ impl Diagnostic for TrustError {
             Self::NotListed { above: Some(above), .. } => Some(format!(
                 "it is trusted with `{}`: `aiw trust remove {}`",
                 above.display(),
-                shell_word(&above.to_string_lossy())
+                shell_quote(&above.to_string_lossy())
             )),
             Self::NotListed { above: None, .. } => Some("`aiw trust list` shows it".into()),
             _ => None,
@@ -131,15 +131,15 @@ pub async fn add(
     let (new, is_changed) = decide(&mut home.settings()?.trust());
     let is_asked = new || is_changed;
     if is_asked {
-        let mut about = vec![format!("`{}`", visible(&directory.to_string_lossy()))];
+        let mut about = vec![format!("`{}`", to_visible_line(&directory.to_string_lossy()))];
         let roles = roles(home, &directory)?;
         about.extend(described(&directory, &files, &roles)?.into_iter().map(|line| format!("  {line}")));
         let question = "Trust this directory and everything below it?".to_owned();
         let effects = vec![Effect::Reads(directory.display().to_string()), Effect::Writes("settings.json".into())];
-        let mut plan = Plan { about, effects, ..Plan::new(question) };
-        files.iter().filter_map(content).for_each(|content| plan.hold_for(&content.bytes));
+        let mut plan = Plan { details: about, effects, ..Plan::new(question) };
+        files.iter().filter_map(content).for_each(|content| plan.add_hidden_bytes(&content.bytes));
         // Of a description, the beginning is shown.
-        plan.hold_for(format!("{roles:?}").as_bytes());
+        plan.add_hidden_bytes(format!("{roles:?}").as_bytes());
         ask.confirm(&plan, &[]).await?;
         let lock = home.lock()?;
         let mut settings = home.settings()?;
@@ -154,9 +154,9 @@ pub async fn add(
     for left_out in files.iter().filter_map(left_out).filter(|_| !is_asked) {
         sink.note(left_out);
     }
-    let servers = files.iter().filter_map(content).filter_map(|content| match &content.declared {
-        ProjectDeclared::Servers(servers) => Some(servers.keys().cloned()),
-        ProjectDeclared::Settings(_) => None,
+    let servers = files.iter().filter_map(content).filter_map(|content| match &content.declarations {
+        ProjectDeclarations::Servers(servers) => Some(servers.keys().cloned()),
+        ProjectDeclarations::Settings(_) => None,
     });
     let servers = servers.flatten().collect();
     Ok(TrustAdd { trusted: directory.to_string_lossy().into_owned(), new, servers })
@@ -169,10 +169,10 @@ fn content(file: &ProjectFile) -> Option<&ProjectContent> {
 
 /// Says that a file can't be trusted, and why.
 fn left_out(file: &ProjectFile) -> Option<String> {
-    let path = visible(&file.path.to_string_lossy());
+    let path = to_visible_line(&file.path.to_string_lossy());
     Some(match file.content.as_ref().err()? {
-        HomeError::Invalid { problem, .. } => format!("`{path}` is left out: it {}", visible(problem)),
-        error => format!("`{path}` is left out: {}", visible(&error.to_string())),
+        HomeError::Invalid { problem, .. } => format!("`{path}` is left out: it {}", to_visible_line(problem)),
+        error => format!("`{path}` is left out: {}", to_visible_line(&error.to_string())),
     })
 }
 
@@ -215,7 +215,7 @@ pub fn remove(home: &Home, directory: PathBuf, sink: &dyn Reporter) -> Result<Tr
     let is_listed = trust.directories().contains(&directory) || (directory.is_absolute() && !directory.exists());
     let directory = if is_listed { directory } else { whole(directory)? };
     let removed = trust.remove(&directory);
-    let above = trust.covering(&directory).map(Path::to_owned);
+    let above = trust.trusted_ancestor(&directory).map(Path::to_owned);
     if removed.is_empty() {
         return Err(TrustError::NotListed { directory, above });
     }
@@ -235,11 +235,13 @@ fn shown_settings(settings: &Map<String, Value>) -> Vec<String> {
     let mut lines = Vec::new();
     let hooks = settings.get("hooks").and_then(Value::as_object);
     for (event, value) in hooks.into_iter().flatten() {
-        commands(value, &mut |command| lines.push(format!("runs at {}: {}", visible(event), visible(command))));
+        commands(value, &mut |command| {
+            lines.push(format!("runs at {}: {}", to_visible_line(event), to_visible_line(command)))
+        });
     }
     let is_shown = |key: &str| key == "$schema" || (key == "hooks" && hooks.is_some());
     for (key, value) in settings.iter().filter(|(key, _)| !is_shown(key)) {
-        lines.push(format!("sets {}: {}", visible(key), visible(&value.to_string())));
+        lines.push(format!("sets {}: {}", to_visible_line(key), to_visible_line(&value.to_string())));
     }
     lines
 }
@@ -269,21 +271,23 @@ fn commands(hooks: &Value, found: &mut impl FnMut(&str)) {
 fn described(directory: &Path, files: &[ProjectFile], roles: &[ProjectRole]) -> Result<Vec<String>, TrustError> {
     let mut lines = Vec::new();
     for file in files {
-        let (path, cli) = (visible(&file.path.to_string_lossy()), file.cli);
+        let (path, cli) = (to_visible_line(&file.path.to_string_lossy()), file.cli);
         match &file.content {
             Ok(None) => {}
-            Ok(Some(ProjectContent { declared: ProjectDeclared::Servers(servers), .. })) => {
+            Ok(Some(ProjectContent { declarations: ProjectDeclarations::Servers(servers), .. })) => {
                 lines.push(format!("{path} starts these MCP servers in this directory:"));
-                for found in ScopedServer::all(ServerScope::Project, servers.clone()) {
+                for found in ScopedServer::from_declarations(ServerScope::Project, servers.clone()) {
                     match &found.server {
                         Ok(server) => {
                             lines.extend(server.describe(&found.key).into_iter().map(|line| format!("  {line}")))
                         }
-                        Err(problem) => lines.push(format!("  {} is left out: it {problem}", visible(&found.key))),
+                        Err(problem) => {
+                            lines.push(format!("  {} is left out: it {problem}", to_visible_line(&found.key)))
+                        }
                     }
                 }
             }
-            Ok(Some(ProjectContent { declared: ProjectDeclared::Settings(settings), .. })) => {
+            Ok(Some(ProjectContent { declarations: ProjectDeclarations::Settings(settings), .. })) => {
                 lines.push(format!("{path} holds for {cli} in this directory:"));
                 lines.extend(shown_settings(settings).into_iter().map(|line| format!("  {line}")));
             }
@@ -292,13 +296,16 @@ fn described(directory: &Path, files: &[ProjectFile], roles: &[ProjectRole]) -> 
     }
     let file = directory.join(Project::FILE);
     // It can be trusted before it works: aiw reads it again for each use.
-    match read_nofollow(&file, MAX_PROJECT_FILE).and_then(|bytes| bytes.map(|b| Project::parse(&file, &b)).transpose())
+    match read_nofollow(&file, MAX_PROJECT_FILE_BYTES)
+        .and_then(|bytes| bytes.map(|b| Project::parse(&file, &b)).transpose())
     {
         Ok(Some(project)) => {
             lines.extend(
-                project.providers().map(|(cli, name)| format!("{} uses the provider {}", cli.as_str(), visible(name))),
+                project
+                    .providers()
+                    .map(|(cli, name)| format!("{} uses the provider {}", cli.as_str(), to_visible_line(name))),
             );
-            let profiles = project.profiles().keys().map(|name| visible(name)).collect::<Vec<_>>();
+            let profiles = project.profiles().keys().map(|name| to_visible_line(name)).collect::<Vec<_>>();
             if !profiles.is_empty() {
                 lines.push(format!("defines the profiles {}", profiles.join(", ")));
             }
@@ -307,14 +314,14 @@ fn described(directory: &Path, files: &[ProjectFile], roles: &[ProjectRole]) -> 
         Err(e @ (HomeError::Invalid { .. } | HomeError::Io { .. })) => lines.push(e.to_string()),
         Err(e) => return Err(e.into()),
     }
-    let processes = ProcessProject::find(directory).map(|project| project.file());
+    let processes = ProcessProject::discover(directory).map(|project| project.file());
     if let Some(file) = processes.ok().filter(|file| file.starts_with(directory) && file.exists()) {
-        let file = visible(&file.to_string_lossy());
+        let file = to_visible_line(&file.to_string_lossy());
         lines.push(format!("{file} is allowed apart: `aiw up` shows what it starts, and asks"));
     }
     for (name, description) in roles {
         let said = description.as_ref().map(|text| format!(": {}", one_line(text, 200))).unwrap_or_default();
-        lines.push(format!("role {}{said}", visible(name)));
+        lines.push(format!("role {}{said}", to_visible_line(name)));
     }
     lines.extend(
         injection_findings(lines.iter().map(String::as_str)).into_iter().map(|sign| format!("suspicious: it {sign}")),
@@ -330,7 +337,7 @@ type ProjectRole = (String, Option<String>);
 
 /// Returns the roles that a directory brings.
 fn roles(home: &Home, directory: &Path) -> Result<Vec<ProjectRole>, TrustError> {
-    let roles = Roles::at(home.clone(), &home.settings()?, Some(directory)).list().roles;
+    let roles = Roles::open(home.clone(), &home.settings()?, Some(directory)).list().roles;
     let own = roles.into_iter().filter(|role| role.source == RoleSource::Project);
     Ok(own.map(|role| (role.name, role.description)).collect())
 }
@@ -338,10 +345,10 @@ fn roles(home: &Home, directory: &Path) -> Result<Vec<ProjectRole>, TrustError> 
 /// A directory without links and dots.
 fn whole(directory: PathBuf) -> Result<PathBuf, TrustError> {
     match fs::canonicalize(&directory) {
-        Ok(whole) if !whole.is_dir() => Err(TrustError::DirectoryNotFound { directory }),
+        Ok(whole) if !whole.is_dir() => Err(TrustError::NotADirectory { directory }),
         // Settings hold text, and another directory may have the name that is left of this one.
-        Ok(directory) if directory.to_str().is_none() => Err(TrustError::NotText { directory }),
+        Ok(directory) if directory.to_str().is_none() => Err(TrustError::NotUtf8 { directory }),
         Ok(whole) => Ok(whole),
-        Err(source) => Err(TrustError::Absent { directory, source }),
+        Err(source) => Err(TrustError::NotFound { directory, source }),
     }
 }

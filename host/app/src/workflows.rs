@@ -7,18 +7,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use aiw_core::{
-    Diagnostic, Effect, Plan as AskPlan, PromptError, Prompter, QuotedText, Reporter, WorkflowName, closest, counted,
-    one_line, quoted_text, shell_word_in_line,
+    Diagnostic, Effect, Plan as AskPlan, PromptError, Prompter, QuotedText, Reporter, WorkflowName, closest, one_line,
+    pluralize, quoted_text, shell_quote_printable,
 };
 use aiw_home::{Home, now_millis};
 use aiw_mcp::{Arguments, Call};
 use aiw_orchestrator::{
-    ApprovalState, CallableTool, Consent, ConsentReply, EndedRun, MAX_CALLS_PER_CONSENT, Orchestrator,
-    OrchestratorError, RunRecord, RunRecords, SavedWorkflow, ScriptApprover as AskForCalls, ScriptLimits, ScriptPlan,
-    ToolName, Tools, Trace, WorkflowEntry, WorkflowError, WorkflowSummary, Workflows, planning::destroys,
+    ApprovalState, CallableTool, Consent, ConsentReply, MAX_CALLS_PER_CONSENT, Orchestrator, OrchestratorError,
+    RunRecord, RunRecords, RunResult, SavedWorkflow, ScriptApprover as AskForCalls, ScriptLimits, ScriptPlan, ToolName,
+    Tools, Trace, WorkflowEntry, WorkflowError, WorkflowSummary, Workflows, planning::is_destructive,
     problem_of_arguments, tool_name, workflow_file,
 };
-use aiw_routing::{CatalogItem, Pool, scripts_may_call};
+use aiw_routing::{CatalogItem, Pool, matches_any_pattern};
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -27,7 +27,7 @@ use serde_json::{Map, Value, json};
 
 use crate::ClientSession;
 use crate::runs::is_private_session;
-use crate::servers::call::arguments;
+use crate::servers::call::parse_arguments;
 use crate::servers::{ArgumentError, refresh_tools};
 
 /// A script can't be run.
@@ -59,11 +59,11 @@ pub enum ScriptError {
     #[error(transparent)]
     Workflow(#[from] WorkflowError),
     /// The person said no, or nobody can be asked.
-    #[error("{}", .0.or_declined("nothing was approved"))]
+    #[error("{}", .0.to_message("nothing was approved"))]
     Prompt(#[from] PromptError),
     /// A kept one calls a tool that its head doesn't name.
     #[error("the workflow `{name}` calls {}, which its head does not name", quoted_text(.tool, 120))]
-    Unnamed {
+    UndeclaredTool {
         /// The workflow.
         name: WorkflowName,
         /// The tool.
@@ -74,7 +74,7 @@ pub enum ScriptError {
     Argument(#[from] ArgumentError),
     /// The input of a kept workflow is invalid.
     #[error("the input of the workflow `{name}` is wrong: {problem}")]
-    Input {
+    InvalidInput {
         /// The workflow.
         name: WorkflowName,
         /// The problem, as the end of a sentence.
@@ -113,7 +113,7 @@ impl Diagnostic for ScriptError {
             Self::ToolNotFound { nearest: Some(nearest), .. } => {
                 Some(format!("did you mean {}?", quoted_text(nearest, 80)))
             }
-            Self::Unnamed { .. } => Some("add it to `tools`".into()),
+            Self::UndeclaredTool { .. } => Some("add it to `tools`".into()),
             Self::ToolNotFound { unlearnt, .. } | Self::ToolsUnknown { unlearnt, .. } if !unlearnt.is_empty() => Some(
                 "try again in a few seconds; `aiw mcp status` looks into the servers, and says what is wrong".into(),
             ),
@@ -142,7 +142,7 @@ impl ScriptTools {
     }
 
     fn find(&self, name: &str) -> Option<&CatalogItem> {
-        self.tools.iter().find(|tool| tool.proxied == name)
+        self.tools.iter().find(|tool| tool.proxied_name == name)
     }
 
     /// Returns a digest of the definition of the tool of a name.
@@ -151,10 +151,10 @@ impl ScriptTools {
     }
 
     /// Returns a tool by its name among all tools.
-    pub fn named(&self, name: &str) -> Result<&CatalogItem, ScriptError> {
+    pub fn tool(&self, name: &str) -> Result<&CatalogItem, ScriptError> {
         self.find(name).ok_or_else(|| ScriptError::ToolNotFound {
             name: name.to_owned(),
-            nearest: closest(name, self.tools.iter().map(|tool| tool.proxied.as_str())).map(str::to_owned),
+            nearest: closest(name, self.tools.iter().map(|tool| tool.proxied_name.as_str())).map(str::to_owned),
             unlearnt: self.servers_without_tools.clone(),
         })
     }
@@ -162,7 +162,7 @@ impl ScriptTools {
     /// Looks whether a kept workflow can have a name among the tools.
     pub fn check_name(&self, name: &WorkflowName) -> Result<(), ScriptError> {
         match self.find(&tool_name(name)) {
-            Some(_) => Err(WorkflowError::ServersTool { name: name.clone() }.into()),
+            Some(_) => Err(WorkflowError::ToolNameConflict { name: name.clone() }.into()),
             None => Ok(()),
         }
     }
@@ -177,7 +177,7 @@ impl ScriptTools {
     ) -> Result<Vec<&CatalogItem>, ScriptError> {
         let known: Vec<&CatalogItem> = match names {
             [] => self.tools.iter().collect(),
-            names => names.iter().map(|name| self.named(name)).collect::<Result<_, _>>()?,
+            names => names.iter().map(|name| self.tool(name)).collect::<Result<_, _>>()?,
         };
         let tools: Vec<ToolName> = known.iter().map(|tool| name_of(tool)).collect();
         let used = orchestrator.check(code, &tools).await.map_err(|script| match script.is_unknown_tool() {
@@ -207,15 +207,15 @@ impl ScriptTools {
         if needs_approval && standing != ApprovalState::Approved {
             return Err(WorkflowError::NotApproved { name: name.clone(), standing }.into());
         }
-        let tools = workflow.tools.iter().map(|tool| self.named(tool)).collect::<Result<_, _>>()?;
+        let tools = workflow.tools.iter().map(|tool| self.tool(tool)).collect::<Result<_, _>>()?;
         Ok((workflow, tools))
     }
 }
 
 /// Asks the servers behind some tools for them, and returns all tools as they are now.
-pub async fn fresh(pool: &Pool, names: &[String], sink: &dyn Reporter) -> ScriptTools {
+pub async fn refresh_script_tools(pool: &Pool, names: &[String], sink: &dyn Reporter) -> ScriptTools {
     let known = pool.tools();
-    let server = |name: &String| match known.iter().find(|tool| tool.proxied == *name) {
+    let server = |name: &String| match known.iter().find(|tool| tool.proxied_name == *name) {
         Some(tool) => Some(tool.server.clone()),
         // One that is not known yet may be of any server that was never seen.
         None => Some(name.split_once("__")?.0.to_owned()),
@@ -243,16 +243,16 @@ pub struct WorkflowDraft<'a> {
 
 impl WorkflowDraft<'_> {
     /// Checks the script, and returns it as it would be kept.
-    pub async fn workflow(
+    pub async fn to_workflow(
         &self,
         orchestrator: &Orchestrator,
         workflows: &Workflows,
         tools: &ScriptTools,
     ) -> Result<SavedWorkflow, ScriptError> {
         let used = tools.check(orchestrator, self.code, self.tools).await?;
-        let names: Vec<String> = used.iter().map(|tool| tool.proxied.clone()).collect();
+        let names: Vec<String> = used.iter().map(|tool| tool.proxied_name.clone()).collect();
         let text = workflow_file(self.description, &names, self.input_schema, self.code);
-        Ok(workflows.parsed(&self.name, text.into_bytes())?)
+        Ok(workflows.parse(&self.name, text.into_bytes())?)
     }
 }
 
@@ -265,9 +265,9 @@ pub async fn check_workflow(
     tools.check_name(&workflow.name)?;
     // Without a name, it may call what it names, which is nothing then.
     let used = tools.check(orchestrator, &workflow.text, &workflow.tools).await?;
-    match used.into_iter().find(|tool| !workflow.tools.contains(&tool.proxied)) {
+    match used.into_iter().find(|tool| !workflow.tools.contains(&tool.proxied_name)) {
         None => Ok(()),
-        Some(tool) => Err(ScriptError::Unnamed { name: workflow.name.clone(), tool: tool.proxied.clone() }),
+        Some(tool) => Err(ScriptError::UndeclaredTool { name: workflow.name.clone(), tool: tool.proxied_name.clone() }),
     }
 }
 
@@ -279,10 +279,10 @@ pub async fn approve(
     tools: &ScriptTools,
     ask: &dyn Prompter,
 ) -> Result<(), ScriptError> {
-    let used = workflow.tools.iter().map(|tool| tools.named(tool)).collect::<Result<Vec<&CatalogItem>, _>>()?;
+    let used = workflow.tools.iter().map(|tool| tools.tool(tool)).collect::<Result<Vec<&CatalogItem>, _>>()?;
     let effect = |tool: &&CatalogItem| {
-        let does = if tool.definition.only_reads() { "says that it only reads" } else { "may change something" };
-        format!("{} {does}", quoted_text(&tool.proxied, 120))
+        let does = if tool.definition.is_read_only() { "says that it only reads" } else { "may change something" };
+        format!("{} {does}", quoted_text(&tool.proxied_name, 120))
     };
     // What ends a line in JavaScript, and with it a comment.
     let lines: Vec<&str> = workflow.text.split(['\n', '\r', '\u{2028}', '\u{2029}']).collect();
@@ -295,17 +295,17 @@ pub async fn approve(
     };
     let mut plan = AskPlan {
         text: Some(workflow.text.clone()),
-        about: used.iter().map(effect).chain(suspicious(lines.iter().copied())).collect(),
-        effects: used.iter().map(|tool| Effect::Runs(tool.proxied.clone())).collect(),
+        details: used.iter().map(effect).chain(injection_warnings(lines.iter().copied())).collect(),
+        effects: used.iter().map(|tool| Effect::Runs(tool.proxied_name.clone())).collect(),
         ..AskPlan::new(question)
     };
     let digests: BTreeMap<String, String> =
         workflow.tools.iter().filter_map(|tool| Some((tool.clone(), tools.digest(tool)?))).collect();
     // The tools as they are now, whose names may be cut.
-    plan.hold_for(format!("{digests:?}").as_bytes());
+    plan.add_hidden_bytes(format!("{digests:?}").as_bytes());
     ask.confirm(&plan, &[]).await?;
     let (workflows, workflow) = (workflows.clone(), workflow.clone());
-    Ok(aiw_home::blocking(move || workflows.approve(&workflow, &|tool| digests.get(tool).cloned())).await?)
+    Ok(aiw_home::run_blocking(move || workflows.approve(&workflow, &|tool| digests.get(tool).cloned())).await?)
 }
 
 /// Returns all kept workflows, as they stand with the tools that are known.
@@ -324,7 +324,7 @@ pub fn list(client: &ClientSession) -> Result<Vec<WorkflowSummary>, ScriptError>
 /// # Errors
 ///
 /// Fails if it can't be read or used, or the person doesn't agree.
-pub async fn approve_named(
+pub async fn approve_by_name(
     client: &ClientSession,
     name: &WorkflowName,
     ask: &dyn Prompter,
@@ -332,10 +332,10 @@ pub async fn approve_named(
 ) -> Result<WorkflowSummary, ScriptError> {
     let workflows = Workflows::new(client.home().clone());
     let workflow = workflows.get(name)?;
-    let tools = fresh(client.pool(), &workflow.tools, sink).await;
+    let tools = refresh_script_tools(client.pool(), &workflow.tools, sink).await;
     check_workflow(client.app().orchestrator(), &workflow, &tools).await?;
     approve(&workflows, &workflow, &tools, ask).await?;
-    client.pool().end().await;
+    client.pool().shut_down().await;
     Ok(summary(&workflows, &workflow, &tools)?)
 }
 
@@ -355,14 +355,14 @@ pub fn summary(
 }
 
 /// Returns a line for each sign that a text is written to take over a model or to read keys.
-pub fn suspicious<'a>(lines: impl IntoIterator<Item = &'a str>) -> impl Iterator<Item = String> {
+pub fn injection_warnings<'a>(lines: impl IntoIterator<Item = &'a str>) -> impl Iterator<Item = String> {
     aiw_routing::injection_findings(lines).into_iter().map(|sign| format!("suspicious: it {sign}"))
 }
 
 /// Returns what is run of a kept workflow, if its input is right.
 pub fn script_plan(workflow: &SavedWorkflow, input: Value, tools: &[&CatalogItem]) -> Result<ScriptPlan, ScriptError> {
     if let Some(problem) = problem_of_arguments(&workflow.input_schema, &input.to_string()) {
-        return Err(ScriptError::Input { name: workflow.name.clone(), problem });
+        return Err(ScriptError::InvalidInput { name: workflow.name.clone(), problem });
     }
     Ok(plan(workflow.text.clone(), input, tools))
 }
@@ -375,16 +375,16 @@ pub fn plan(code: String, input: Value, tools: &[&CatalogItem]) -> ScriptPlan {
 
 fn name_of(tool: &CatalogItem) -> ToolName {
     let name = tool.definition.name().to_owned();
-    ToolName { server: tool.server.clone(), name, whole_name: tool.proxied.clone() }
+    ToolName { server: tool.server.clone(), name, qualified_name: tool.proxied_name.clone() }
 }
 
 /// Reads a tool's whole definition, which is worth it for those that are called.
 fn planned(tool: &CatalogItem) -> CallableTool {
-    let (ToolName { server, name, whole_name }, definition) = (name_of(tool), tool.definition.value());
+    let (ToolName { server, name, qualified_name: whole_name }, definition) = (name_of(tool), tool.definition.value());
     CallableTool {
         server,
         name,
-        whole_name,
+        qualified_name: whole_name,
         input_schema: definition["inputSchema"].clone(),
         has_output_schema: definition["outputSchema"].is_object(),
     }
@@ -392,11 +392,11 @@ fn planned(tool: &CatalogItem) -> CallableTool {
 
 /// The decision about a run's calls that may change something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Writes {
+pub enum WritePolicy {
     /// The user is asked, where nothing was decided before.
     Prompt,
     /// They are asked for each call: nobody who talks with them has seen the script.
-    PromptEach,
+    PromptPerCall,
     /// The user has approved the script with its tools.
     Approved,
     /// They are refused.
@@ -442,7 +442,7 @@ pub struct WorkflowResult {
 
 impl WorkflowResult {
     /// Describes a run that has ended.
-    pub fn new(ended: &EndedRun) -> Self {
+    pub fn new(ended: &RunResult) -> Self {
         let (result, error) = match &ended.outcome {
             Ok(result) => (serde_json::from_str(result.get()).ok(), None),
             Err(error) => (None, Some(error.to_string())),
@@ -458,27 +458,27 @@ impl WorkflowResult {
 ///
 /// Fails if it can't be read, is not approved as it is, or its input is wrong. An error of the script itself is in the
 /// result.
-pub async fn run_named(
+pub async fn run_by_name(
     client: &ClientSession,
     request: WorkflowRequest,
     sink: &dyn Reporter,
-) -> Result<EndedRun, ScriptError> {
+) -> Result<RunResult, ScriptError> {
     let WorkflowRequest { name, input, keep_arguments, is_test } = request;
     let (home, pool, orchestrator) = (client.home(), client.pool(), client.app().orchestrator());
     let workflows = Workflows::new(home.clone());
-    let tools = fresh(pool, &workflows.get(&name)?.tools, sink).await;
+    let tools = refresh_script_tools(pool, &workflows.get(&name)?.tools, sink).await;
     let (workflow, used) = tools.saved_workflow(&workflows, &name, !is_test)?;
     if is_test {
         check_workflow(orchestrator, &workflow, &tools).await?;
     }
-    let input = arguments(&input, &workflow.input_schema)?.read().map_err(ArgumentError::from)?;
+    let input = parse_arguments(&input, &workflow.input_schema)?.parse().map_err(ArgumentError::from)?;
     let plan = ScriptPlan { keep_arguments, ..script_plan(&workflow, input.into(), &used)? };
     let private = is_private_session(home, client.session());
     let about = TracedRun { workflow: Some(name), client: "aiw".into(), private };
-    let writes = if is_test { Writes::Refused } else { Writes::Approved };
-    let reach = ScriptReach::new(home.clone(), pool.clone(), None, writes, NoPrompter);
+    let writes = if is_test { WritePolicy::Refused } else { WritePolicy::Approved };
+    let reach = ScriptPermissions::new(home.clone(), pool.clone(), None, writes, NoPrompter);
     let ended = run(home, orchestrator, plan, reach, about).await;
-    pool.end().await;
+    pool.shut_down().await;
     Ok(ended)
 }
 
@@ -487,9 +487,9 @@ pub async fn run<A: AskForCalls + 'static>(
     home: &Home,
     orchestrator: &Orchestrator,
     plan: ScriptPlan,
-    reach: ScriptReach<A>,
+    reach: ScriptPermissions<A>,
     about: TracedRun,
-) -> EndedRun {
+) -> RunResult {
     let (started, keep_arguments) = (now_millis(), plan.keep_arguments);
     let ended = orchestrator.run(plan, Arc::new(reach)).await;
     if !about.private {
@@ -497,30 +497,30 @@ pub async fn run<A: AskForCalls + 'static>(
             RunRecord::new(&ended, about.workflow.map(|name| name.to_string()), &about.client, started, keep_arguments);
         let records = RunRecords::new(home.clone());
         // The run succeeds even if its trace can't be kept.
-        aiw_home::blocking(move || record.map(|record| records.add(&record))).await;
+        aiw_home::run_blocking(move || record.map(|record| records.add(&record))).await;
     }
     ended
 }
 
 /// The reach of one run's calls: the servers that the client may call. The user is asked before something changes.
-pub struct ScriptReach<A> {
+pub struct ScriptPermissions<A> {
     home: Home,
     pool: Arc<Pool>,
     call: Option<Call>,
-    writes: Writes,
+    writes: WritePolicy,
     consent: Consent<A>,
     ended: AtomicU64,
 }
 
-impl<A: AskForCalls> ScriptReach<A> {
+impl<A: AskForCalls> ScriptPermissions<A> {
     /// Returns what a run reaches. `call` is the client's, which hears of progress and may cancel it.
-    pub fn new(home: Home, pool: Arc<Pool>, call: Option<Call>, writes: Writes, ask: A) -> Self {
+    pub fn new(home: Home, pool: Arc<Pool>, call: Option<Call>, writes: WritePolicy, ask: A) -> Self {
         Self { home, pool, call, writes, consent: Consent::new(ask), ended: AtomicU64::new(0) }
     }
 
     /// Looks up a tool as it is offered now.
     fn known(&self, tool: &CallableTool) -> Option<CatalogItem> {
-        self.pool.offered(&[(tool.server.clone(), tool.name.clone())]).pop().flatten()
+        self.pool.tools_by_name(&[(tool.server.clone(), tool.name.clone())]).pop().flatten()
     }
 
     /// Whether the user has decided beforehand that scripts may call a tool.
@@ -528,30 +528,30 @@ impl<A: AskForCalls> ScriptReach<A> {
         let (server, name) = (&tool.server, &tool.name);
         let in_settings = || {
             let patterns = self.home.settings().ok()?.mcp().ok()?.scripts;
-            Some(scripts_may_call(&patterns, server, name))
+            Some(matches_any_pattern(&patterns, server, name))
         };
-        self.pool.profile().scripts_may_call(server, name) || in_settings().unwrap_or_default()
+        self.pool.profile().allows_script_call(server, name) || in_settings().unwrap_or_default()
     }
 
     async fn agreed(&self, tool: &CallableTool, arguments: &str) -> Result<(), String> {
-        if self.writes == Writes::Approved {
+        if self.writes == WritePolicy::Approved {
             return Ok(());
         }
         let known = self.known(tool);
-        if known.as_ref().is_some_and(|tool| tool.definition.only_reads()) {
+        if known.as_ref().is_some_and(|tool| tool.definition.is_read_only()) {
             return Ok(());
         }
-        if self.writes == Writes::Refused {
+        if self.writes == WritePolicy::Refused {
             return Err(format!(
                 "{} may change something, and this is only a test",
-                quoted_text(&tool.whole_name, 120)
+                quoted_text(&tool.qualified_name, 120)
             ));
         }
         if self.is_decided(tool) {
             return Ok(());
         }
         let definition = known.map(|tool| tool.definition.value()).unwrap_or_default();
-        self.consent.agreed(tool, arguments, calls_of_a_yes(self.writes, tool, &definition, arguments)).await
+        self.consent.request_consent(tool, arguments, calls_of_a_yes(self.writes, tool, &definition, arguments)).await
     }
 
     /// Tells the client how many calls have ended. What single servers tell of theirs would count up and down.
@@ -561,7 +561,7 @@ impl<A: AskForCalls> ScriptReach<A> {
         else {
             return;
         };
-        let message = format!("{} has answered", quoted_text(&tool.whole_name, 120));
+        let message = format!("{} has answered", quoted_text(&tool.qualified_name, 120));
         let params = json!({"progressToken": token, "progress": ended, "message": message});
         // It may be gone.
         let _ = call.caller.notify("notifications/progress", Some(params)).await;
@@ -569,10 +569,10 @@ impl<A: AskForCalls> ScriptReach<A> {
 }
 
 #[async_trait]
-impl<A: AskForCalls> Tools for ScriptReach<A> {
+impl<A: AskForCalls> Tools for ScriptPermissions<A> {
     async fn call(&self, tool: &CallableTool, arguments: String) -> Result<String, String> {
         self.agreed(tool, &arguments).await?;
-        let arguments = RawValue::from_string(arguments).ok().and_then(|text| Arguments::written(&text));
+        let arguments = RawValue::from_string(arguments).ok().and_then(|text| Arguments::from_raw(&text));
         let arguments = arguments.ok_or("the arguments are nested too deeply")?;
         let call = self.call.as_ref().map(|call| Call { meta: Map::new(), ..call.clone() });
         let result = self.pool.call(&tool.server, &tool.name, arguments, call.as_ref(), None).await;
@@ -581,28 +581,28 @@ impl<A: AskForCalls> Tools for ScriptReach<A> {
         Ok(Box::<str>::from(result).into_string())
     }
 
-    fn paused(&self) -> Duration {
-        self.consent.paused()
+    fn paused_duration(&self) -> Duration {
+        self.consent.paused_duration()
     }
 }
 
 /// Says what else can be done where nobody can be asked.
-pub fn unasked(tool: &CallableTool) -> String {
+pub fn non_interactive_message(tool: &CallableTool) -> String {
     format!(
         "{} may change something, and the user can't be asked in the middle of this script: call it with call_tool, or the \
          user lets scripts call it with `aiw mcp approve {} --scripts {}`",
-        quoted_text(&tool.whole_name, 120),
-        shell_word_in_line(&tool.server),
-        shell_word_in_line(&tool.name)
+        quoted_text(&tool.qualified_name, 120),
+        shell_quote_printable(&tool.server),
+        shell_quote_printable(&tool.name)
     )
 }
 
 /// How many calls one yes can cover: one where the user can't see all that it does, where it destroys something, and
 /// where nobody who talks with them has seen the script.
-fn calls_of_a_yes(writes: Writes, tool: &CallableTool, definition: &Value, arguments: &str) -> usize {
-    let is_each = writes == Writes::PromptEach
-        || destroys(&tool.whole_name, definition)
-        || !QuotedText::new(arguments).is_whole();
+fn calls_of_a_yes(writes: WritePolicy, tool: &CallableTool, definition: &Value, arguments: &str) -> usize {
+    let is_each = writes == WritePolicy::PromptPerCall
+        || is_destructive(&tool.qualified_name, definition)
+        || !QuotedText::new(arguments).is_complete();
     if is_each { 1 } else { MAX_CALLS_PER_CONSENT }
 }
 
@@ -618,8 +618,8 @@ pub struct CallQuestion {
 
 /// Returns the question whether a script may call a tool, and up to so many times.
 pub fn question(tool: &CallableTool, arguments: &str, calls: usize) -> CallQuestion {
-    let (name, shown) = (quoted_text(&tool.whole_name, 120), QuotedText::new(arguments));
-    let more = counted(calls.saturating_sub(1), "more call");
+    let (name, shown) = (quoted_text(&tool.qualified_name, 120), QuotedText::new(arguments));
+    let more = pluralize(calls.saturating_sub(1), "more call");
     let (covers, choices) = match calls {
         0 | 1 => ("Yes allows this call only: the next one asks again.", Vec::new()),
         _ => (
@@ -642,8 +642,8 @@ pub struct NoPrompter;
 
 #[async_trait]
 impl AskForCalls for NoPrompter {
-    async fn ask(&self, tool: &CallableTool, _: &str, _: usize) -> ConsentReply {
-        ConsentReply::NotInteractive(unasked(tool))
+    async fn prompt(&self, tool: &CallableTool, _: &str, _: usize) -> ConsentReply {
+        ConsentReply::NotInteractive(non_interactive_message(tool))
     }
 }
 
@@ -655,7 +655,7 @@ mod tests {
         CallableTool {
             server: "s".into(),
             name: name.into(),
-            whole_name: format!("s__{name}"),
+            qualified_name: format!("s__{name}"),
             input_schema: json!({}),
             has_output_schema: false,
         }
@@ -693,10 +693,10 @@ mod tests {
         let calls = |writes, name: &str, definition: Value, arguments: &str| {
             calls_of_a_yes(writes, &tool(name), &definition, arguments)
         };
-        assert_eq!(calls(Writes::Prompt, "send", json!({}), "{}"), MAX_CALLS_PER_CONSENT);
-        assert_eq!(calls(Writes::PromptEach, "send", json!({}), "{}"), 1);
-        assert_eq!(calls(Writes::Prompt, "delete_all", json!({}), "{}"), 1);
-        assert_eq!(calls(Writes::Prompt, "send", json!({"annotations": {"destructiveHint": true}}), "{}"), 1);
-        assert_eq!(calls(Writes::Prompt, "send", json!({}), &"x".repeat(10_000)), 1);
+        assert_eq!(calls(WritePolicy::Prompt, "send", json!({}), "{}"), MAX_CALLS_PER_CONSENT);
+        assert_eq!(calls(WritePolicy::PromptPerCall, "send", json!({}), "{}"), 1);
+        assert_eq!(calls(WritePolicy::Prompt, "delete_all", json!({}), "{}"), 1);
+        assert_eq!(calls(WritePolicy::Prompt, "send", json!({"annotations": {"destructiveHint": true}}), "{}"), 1);
+        assert_eq!(calls(WritePolicy::Prompt, "send", json!({}), &"x".repeat(10_000)), 1);
     }
 }

@@ -53,7 +53,7 @@ fn told(changes: &TopicSubscription, topic: Topic) {
 fn an_event_is_told_and_nothing_else_is() {
     let _turn = turn();
     let dir = tempfile::tempdir().unwrap();
-    let home = Home::at(dir.path().join("home"));
+    let home = Home::from_root(dir.path().join("home"));
     fs::create_dir_all(home.root()).unwrap();
     let changes = Feed::open(&home).changes(&[Topic::Events, Topic::Tasks]).unwrap();
     let event = HomeEvent::now(EventKind::Started, EventSubject::Process);
@@ -69,7 +69,7 @@ fn each_document_says_its_topic_and_no_other_one() {
     let _turn = turn();
     let dir = tempfile::tempdir().unwrap();
     // The home is not there yet.
-    let home = Home::at(dir.path().join("deep/home"));
+    let home = Home::from_root(dir.path().join("deep/home"));
     let feed = Feed::open(&home);
     let all = [Topic::Servers, Topic::Providers, Topic::Usage, Topic::Plugins, Topic::Documents];
     let changes = feed.changes(&all).unwrap();
@@ -109,7 +109,7 @@ fn each_document_says_its_topic_and_no_other_one() {
     settle(&changes);
     // A lock is none.
     drop(home.lock().unwrap());
-    drop(home.turn().unwrap());
+    drop(home.lock_start().unwrap());
     assert_eq!(changes.wait(Some(Duration::from_millis(200))), BTreeSet::new());
     // A directory that goes and comes again is listened to.
     fs::remove_dir_all(home.root()).unwrap();
@@ -123,7 +123,7 @@ fn each_document_says_its_topic_and_no_other_one() {
 fn a_burst_is_few_items_and_who_does_not_read_costs_nothing() {
     let _turn = turn();
     let dir = tempfile::tempdir().unwrap();
-    let feed = Feed::open(&Home::at(dir.path()));
+    let feed = Feed::open(&Home::from_root(dir.path()));
     let (reads, never) = (feed.changes(&[Topic::Documents]).unwrap(), feed.changes(&[Topic::Documents]).unwrap());
     let is_over = std::sync::atomic::AtomicBool::new(false);
     let items = std::thread::scope(|scope| {
@@ -161,7 +161,7 @@ fn thread_ends() {
 fn an_idle_feed_sleeps_and_its_thread_ends_with_the_last_subscriber() {
     let _turn = turn();
     let dir = tempfile::tempdir().unwrap();
-    let feed = Feed::open(&Home::at(dir.path()));
+    let feed = Feed::open(&Home::from_root(dir.path()));
     // That of the test before may be ending.
     thread_ends();
     let first = feed.changes(&[Topic::Tasks, Topic::Processes, Topic::Documents]).unwrap();
@@ -186,7 +186,7 @@ fn an_idle_feed_sleeps_and_its_thread_ends_with_the_last_subscriber() {
 fn one_that_follows_files_and_logs_hears_of_its_own() {
     let _turn = turn();
     let dir = tempfile::tempdir().unwrap();
-    let feed = Feed::open(&Home::at(dir.path().join("home")));
+    let feed = Feed::open(&Home::from_root(dir.path().join("home")));
     let (changes, other) = (feed.changes(&[]).unwrap(), feed.changes(&[]).unwrap());
     // Neither is there yet.
     let (file, log) = (dir.path().join("project/.ichimi/processes.kdl"), dir.path().join("logs/log"));
@@ -216,7 +216,7 @@ fn what_was_made_a_moment_before_others_subscribe_is_told() {
     let _turn = turn();
     for _ in 0..10 {
         let dir = tempfile::tempdir().unwrap();
-        let feed = Feed::open(&Home::at(dir.path().join("home")));
+        let feed = Feed::open(&Home::from_root(dir.path().join("home")));
         let changes = feed.changes(&[]).unwrap();
         let file = dir.path().join("project/.ichimi/processes.kdl");
         fs::create_dir(dir.path().join("project")).unwrap();
@@ -247,7 +247,7 @@ fn processes_say_when_they_start_end_and_are_lost() {
     fs::create_dir_all(env.path(".ichimi")).unwrap();
     let file = "process \"a\" { command \"sh\" \"-c\" \"while :; do echo x; sleep 0.01; done\"; restart \"no\" }";
     fs::write(env.path(".ichimi/processes.kdl"), file).unwrap();
-    let changes = Feed::open(&Home::at(env.home())).changes(&[Topic::Processes]).unwrap();
+    let changes = Feed::open(&Home::from_root(env.home())).changes(&[Topic::Processes]).unwrap();
     // New, again in the same directory, and while one is listened to that has run before.
     for round in 0..3 {
         env.run(&["up", "-d", "--yes"]).ok();
@@ -276,7 +276,7 @@ fn tasks_say_when_they_start_end_and_are_reported() {
     let _turn = turn();
     let mut env = Environment::cold();
     FakeClis::install(&mut env);
-    let changes = Feed::open(&Home::at(env.home())).changes(&[Topic::Tasks]).unwrap();
+    let changes = Feed::open(&Home::from_root(env.home())).changes(&[Topic::Tasks]).unwrap();
     let end = env.path("end");
     let script = format!("while [ ! -e {} ]; do sleep 0.01; done", end.display());
     let id = env.run(&["claude", "--detach", &FakeClis::script(&script)]).ok().stdout.trim().to_owned();

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use aiw_app::{App, BundledScripts, ClientSession};
 use aiw_core::Secret;
 use aiw_home::{ExecutionContext, Home, ProfileSettings};
-use aiw_launch::Search;
-use aiw_markets::Quiet;
+use aiw_launch::SearchPath;
+use aiw_markets::NoopObserver;
 use aiw_providers::SecretState;
 use aiw_routing::Profile;
 use aiw_tests::{Environment, component, not_run, python};
@@ -42,14 +42,14 @@ async fn a_component_sees_the_profile_of_the_client_that_calls_it() {
     env.run(&["mcp", "tools"]).ok();
     env.run(&["extension", "add", &component("knowing").display().to_string(), "--yes"]).ok();
 
-    let home = Home::at(env.home());
-    let here = home.around().in_directory(env.user());
-    let app = App::open(home.seen_by(here.clone()), &[], NO_SCRIPTS, Arc::new(Quiet));
+    let home = Home::from_root(env.home());
+    let here = home.context().in_directory(env.user());
+    let app = App::open(home.with_context(here.clone()), &[], NO_SCRIPTS, Arc::new(NoopObserver));
     let client = |settings: ProfileSettings| {
         let profile = Arc::new(move || Profile::from_settings(&settings));
         ClientSession::builder(app.clone(), here.clone()).unwrap().profile(profile).build()
     };
-    let whole = ClientSession::here(app.clone()).unwrap();
+    let whole = ClientSession::from_app(app.clone()).unwrap();
     let narrow = client(ProfileSettings { deny: vec!["files/slow".into()], ..ProfileSettings::default() });
     let closed = client(ProfileSettings { allow: Some(vec!["other".into()]), ..ProfileSettings::default() });
     // Side by side in one process, whichever comes first.
@@ -66,7 +66,7 @@ async fn two_clients_of_one_process_share_no_variable_no_directory_no_privacy_no
     let provider = ["provider", "add", "work", "--preset", "deepseek", "--token-env", "KEY"];
     env.run(&provider).ok();
 
-    let app = App::open(Home::at(env.home()), &[], NO_SCRIPTS, Arc::new(Quiet));
+    let app = App::open(Home::from_root(env.home()), &[], NO_SCRIPTS, Arc::new(NoopObserver));
     let client = |name: &str, more: &[(&str, &str)]| {
         let here = env.path(name);
         std::fs::create_dir_all(here.join("bin")).unwrap();
@@ -93,14 +93,14 @@ async fn two_clients_of_one_process_share_no_variable_no_directory_no_privacy_no
             let provider = providers.get("work").unwrap().unwrap();
             let keys = aiw_providers::secrets(client.home(), provider).unwrap();
             assert_eq!(keys.values().map(Secret::expose).collect::<Vec<_>>(), [format!("of-{name}")]);
-            let found = aiw_launch::detect(&Search::around(client.home().around()), None);
+            let found = aiw_launch::detect(&SearchPath::from_context(client.home().context()), None);
             let codex = found.into_iter().find_map(|cli| cli.path.filter(|path| path.ends_with("codex")));
             assert_eq!(codex.unwrap(), here.join("bin/codex"));
             let profiles = aiw_app::servers::profiles::profiles(client.home(), client.cwd()).unwrap();
             assert_eq!(profiles.iter().map(|known| known.name.as_str()).collect::<Vec<_>>(), [name]);
             assert_eq!(aiw_app::runs::is_private_session(client.home(), client.session()), name == "one");
             assert_eq!(aiw_app::planners::show(client.home()).unwrap().planner.is_some(), name == "one");
-            let places = aiw_app::setup::places(client.home()).unwrap();
+            let places = aiw_app::setup::client_paths(client.home()).unwrap();
             assert!(places.config.starts_with(here.join("user")));
         }
     }

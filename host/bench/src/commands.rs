@@ -16,7 +16,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Map, Value, json};
 use wait4::Wait4;
 
-use crate::figures::{megabytes, millis, with_codex};
+use crate::figures::{megabytes, millis, prepend_fake_codex};
 use crate::report::BenchReport;
 
 /// A URL that git's configuration redirects to the marketplace.
@@ -36,7 +36,7 @@ type Prepare = fn(&CommandBench, &Path) -> Result<()>;
 
 /// A command that is measured.
 pub struct CommandRow {
-    pub what: &'static str,
+    pub label: &'static str,
     prepare: Prepare,
     arguments: &'static [&'static str],
     end: End,
@@ -52,11 +52,11 @@ enum End {
     /// With the process.
     Exit,
     /// With the first line of a server that was sent [`INITIALIZE`].
-    FirstAnswer,
+    FirstResponse,
 }
 
 const fn row(what: &'static str, prepare: Prepare, arguments: &'static [&'static str]) -> CommandRow {
-    CommandRow { what, prepare, arguments, end: End::Exit, peer: None, needs_market: false }
+    CommandRow { label: what, prepare, arguments, end: End::Exit, peer: None, needs_market: false }
 }
 
 const fn beside(
@@ -68,14 +68,14 @@ const fn beside(
 }
 
 /// The row that has `git fetch` for a yardstick.
-const FROM_GIT: &str = "add from local git";
+const ADD_FROM_GIT_LABEL: &str = "add from local git";
 
 /// All commands.
 pub const ROWS: [CommandRow; 14] = [
     row("--version", |_, _| Ok(()), &["--version"]),
     row("status", CommandBench::copy_warm, &["status"]),
     CommandRow {
-        end: End::FirstAnswer,
+        end: End::FirstResponse,
         ..row("mcp serve, to its first answer", CommandBench::copy_warm, &["mcp", "serve"])
     },
     row("start to a component's first answer, warm", CommandBench::copy_warm, &["extension", "verify", "market-local"]),
@@ -98,7 +98,11 @@ pub const ROWS: [CommandRow; 14] = [
     ),
     CommandRow {
         needs_market: true,
-        ..row(FROM_GIT, CommandBench::redirect_git, &["plugin", "marketplace", "add", GIT_URL, "--no-inspect"])
+        ..row(
+            ADD_FROM_GIT_LABEL,
+            CommandBench::redirect_git,
+            &["plugin", "marketplace", "add", GIT_URL, "--no-inspect"],
+        )
     },
     beside(
         "list what is available",
@@ -145,20 +149,20 @@ pub fn run(report: &mut BenchReport, aiw: &Path) -> Result<()> {
             Ok(sample.millis)
         };
         match (&bench.peer, row.peer) {
-            _ if row.what == FROM_GIT => {
-                report.pairs_beside(row.what, "ms", || Ok((ours()?, bench.bare_fetch()?)))?;
+            _ if row.label == ADD_FROM_GIT_LABEL => {
+                report.measure_custom_pairs(row.label, "ms", || Ok((ours()?, bench.bare_fetch()?)))?;
             }
             (Some(peer), Some((prepare, arguments))) => {
                 let peer = || bench.sample_of(peer, prepare, arguments, End::Exit);
-                report.pairs_beside(row.what, "ms", || Ok((ours()?, peer()?.millis)))?;
+                report.measure_custom_pairs(row.label, "ms", || Ok((ours()?, peer()?.millis)))?;
             }
             _ => {
-                report.pairs(row.what, "ms", ours)?;
+                report.measure_pairs(row.label, "ms", ours)?;
             }
         }
     }
-    report.measured("peak memory of these commands", "MB", peak)?;
-    report.pairs("wait, after the last of ten tasks has ended", "ms", || bench.wait_delay())?;
+    report.add_measurement("peak memory of these commands", "MB", peak)?;
+    report.measure_pairs("wait, after the last of ten tasks has ended", "ms", || bench.wait_delay())?;
     bench.listed(report)
 }
 
@@ -182,7 +186,7 @@ impl CommandBench {
         let dir = tempfile::tempdir()?;
         let at = |name: &str| dir.path().join(name);
         let end = r#"{"type":"turn.completed","usage":{"input_tokens":1,"output_tokens":1}}"#;
-        let path = with_codex(&at("bin"), &format!("grep -q sleep && sleep 1; echo '{end}'"))?;
+        let path = prepend_fake_codex(&at("bin"), &format!("grep -q sleep && sleep 1; echo '{end}'"))?;
         let market = match corpus("anthropics+claude-plugins-official") {
             Some(corpus) => {
                 corpus.write(&at("market"));
@@ -228,9 +232,9 @@ impl CommandBench {
         let begun = Instant::now();
         let mut child;
         let mut answered = None;
-        if end == End::FirstAnswer {
+        if end == End::FirstResponse {
             child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-            first_answer(&mut child)?;
+            await_first_response(&mut child)?;
             answered = Some(begun.elapsed());
             // The server ends with its input.
             drop(child.stdin.take());
@@ -393,14 +397,14 @@ impl CommandBench {
         };
         let listed = session["tokens"].as_f64().context("a session has no tokens")?;
         let pair = (listed, sum("tokens"));
-        report.measured_beside("what a session lists, with seven servers", "tokens", &[pair])?;
+        report.add_pairs("what a session lists, with seven servers", "tokens", &[pair])?;
         report.note("tools of these servers", sum("tools"), "");
         Ok(())
     }
 }
 
 /// Sends [`INITIALIZE`] to a server and waits for its answer.
-pub fn first_answer(server: &mut std::process::Child) -> Result<()> {
+pub fn await_first_response(server: &mut std::process::Child) -> Result<()> {
     let input = server.stdin.as_mut().context("an input")?;
     input.write_all(format!("{INITIALIZE}\n").as_bytes())?;
     let mut line = String::new();

@@ -72,13 +72,13 @@ pub fn run(revision: &str) -> Result<()> {
 
 fn print_commands(new: &Path, old: &Path, revision: &str) -> Result<()> {
     let (new, old) = (CommandBench::new(new.to_owned())?, CommandBench::new(old.to_owned())?);
-    println!("{}", BenchRow::head());
+    println!("{}", BenchRow::table_header());
     for row in ROWS.iter().filter(|row| new.can_run(row)) {
         let pair = || Ok((new.sample(row)?.millis, old.sample(row)?.millis));
         // The revision may lack a command.
         match alternate(PairBudget::DEFAULT, pair) {
-            Ok(pairs) => println!("{}", BenchRow::new(row.what, "ms", &pairs, revision, false, None)),
-            Err(e) => println!("{}: not compared: {e:#}", row.what),
+            Ok(pairs) => println!("{}", BenchRow::new(row.label, "ms", &pairs, revision, false, None)),
+            Err(e) => println!("{}: not compared: {e:#}", row.label),
         }
     }
     Ok(())

@@ -23,7 +23,7 @@ const EVENT_COUNT: usize = 100_000;
 
 /// Types one character after another at `cat` through `aiw process attach`, and prints the middle time until each is
 /// shown, in milliseconds.
-const TYPES: &str = r#"
+const TYPING_SCRIPT: &str = r#"
 import os, pty, select, sys, time
 pid, terminal = pty.fork()
 if pid == 0:
@@ -128,7 +128,7 @@ pub fn run(report: &mut BenchReport, aiw: &Path) -> Result<()> {
     // The daemon has to listen before it is measured.
     std::thread::sleep(Duration::from_secs(2));
     let mut number = 0;
-    report.pairs("process: from a changed file to its restart, after the debounce", "ms", || {
+    report.measure_pairs("process: from a changed file to its restart, after the debounce", "ms", || {
         number += 1;
         let begun = Instant::now();
         fs::write(project.dir.path().join(format!("src/{number}")), "x")?;
@@ -136,7 +136,7 @@ pub fn run(report: &mut BenchReport, aiw: &Path) -> Result<()> {
         std::thread::sleep(Duration::from_millis(300));
         Ok(millis(took))
     })?;
-    report.pairs("process: an end, from SIGKILL to whoever waits for its event", "ms", || {
+    report.measure_pairs("process: an end, from SIGKILL to whoever waits for its event", "ms", || {
         let pid = project.json(&["ps", "--json"])?["processes"][0]["pid"].as_u64().context("a process")?;
         let begun = Instant::now();
         ensure!(Command::new("kill").args(["-9", &pid.to_string()]).status()?.success(), "kill failed");
@@ -151,12 +151,12 @@ pub fn run(report: &mut BenchReport, aiw: &Path) -> Result<()> {
         .as_u64()
         .and_then(|pid| u32::try_from(pid).ok())
         .context("a daemon")?;
-    report.measured("process: memory of the daemon", "MB", memory_usage(pid).context("its memory")?)?;
-    report.measured("process: cpu of the daemon when nothing happens", "%", cpu_share(&[pid], WATCH_TIME))?;
-    let mut types = of(Path::new("python3"), project.dir.path(), &["-c", TYPES]);
+    report.add_measurement("process: memory of the daemon", "MB", memory_usage(pid).context("its memory")?)?;
+    report.add_measurement("process: cpu of the daemon when nothing happens", "%", cpu_share(&[pid], WATCH_TIME))?;
+    let mut types = of(Path::new("python3"), project.dir.path(), &["-c", TYPING_SCRIPT]);
     let typed = types.arg(aiw).stderr(Stdio::inherit()).output()?;
     let typed: f64 = String::from_utf8(typed.stdout)?.trim().parse().context("attach shows nothing")?;
-    report.measured("process: a key, from `aiw process attach` and back", "ms", typed)?;
+    report.add_measurement("process: a key, from `aiw process attach` and back", "ms", typed)?;
     listed(report, aiw)
 }
 
@@ -170,7 +170,7 @@ fn listed(report: &mut BenchReport, aiw: &Path) -> Result<()> {
     fs::create_dir(dir.path().join("home"))?;
     let settings = json!({"ci": {"hosts": {"ghe.test": {"api_url": server.url()}}}});
     fs::write(dir.path().join("home/settings.json"), settings.to_string())?;
-    report.pairs("ci: `aiw ci list`, beside the answer of its server", "ms", || {
+    report.measure_pairs("ci: `aiw ci list`, beside the answer of its server", "ms", || {
         let begun = Instant::now();
         let done = of(aiw, dir.path(), &["ci", "list", "--repo", "ghe.test/o/r", "--json"]).output()?;
         let took = begun.elapsed();
@@ -201,7 +201,7 @@ fn searched(report: &mut BenchReport, aiw: &Path) -> Result<()> {
         file.write_all(text.as_bytes())?;
         base += head.len() + text.len();
     }
-    report.pairs("process: a search in 100,000 events", "ms", || {
+    report.measure_pairs("process: a search in 100,000 events", "ms", || {
         let begun = Instant::now();
         let done = of(aiw, dir.path(), &["events", "--all", "--subject", "p099999", "--json"]).output()?;
         let took = begun.elapsed();

@@ -59,17 +59,21 @@ fn measure(
     for line in BufReader::new(node.stdout.take().context("its output")?).lines() {
         match line.as_deref() {
             Ok("@one page") => {
-                report.measured("web: memory of the server, one page", "MB", memory()?)?;
-                report.measured("web: processor while nothing changes", "%", cpu_share(&[server], WATCH_TIME))?;
+                report.add_measurement("web: memory of the server, one page", "MB", memory()?)?;
+                report.add_measurement(
+                    "web: processor while nothing changes",
+                    "%",
+                    cpu_share(&[server], WATCH_TIME),
+                )?;
             }
             Ok("@code") => {
                 writeln!(go_on, "{}", address()?)?;
                 continue;
             }
-            Ok("@streams") => report.measured("web: memory of the server, 100 streams", "MB", memory()?)?,
+            Ok("@streams") => report.add_measurement("web: memory of the server, 100 streams", "MB", memory()?)?,
             Ok(line) => {
                 if let Some(row) = PrintedRow::parse(line) {
-                    report.measured(&row.what, &row.unit, row.figure)?;
+                    report.add_measurement(&row.label, &row.unit, row.figure)?;
                 }
                 continue;
             }

@@ -15,14 +15,14 @@ use serde_json::json;
 use crate::pairs::{Pair, median};
 use crate::report::BenchReport;
 
-const WAYS: [&str; 3] = ["without hooks", "with a hook that does nothing", "with the hooks of aiw"];
+const HOOK_VARIANTS: [&str; 3] = ["without hooks", "with a hook that does nothing", "with the hooks of aiw"];
 
 /// Adds the row of our hooks beside the hook that does nothing.
 pub fn run(report: &mut BenchReport, aiw: &Path, rounds: usize) -> Result<()> {
     let claude = real_cli("claude").context("Claude Code is not installed here (AIW_TEST_CLAUDE, target/clients)")?;
     let api = ModelApi::start(&json!([{"text": "done", "repeat": true}])).context("python3 is absent")?;
     let mut environments = Vec::new();
-    for way in 0..WAYS.len() {
+    for way in 0..HOOK_VARIANTS.len() {
         let mut env = Environment::cold();
         for (name, value) in [
             ("ANTHROPIC_BASE_URL", api.url()),
@@ -52,12 +52,12 @@ pub fn run(report: &mut BenchReport, aiw: &Path, rounds: usize) -> Result<()> {
         }
         environments.push(env);
     }
-    let mut times = vec![Vec::new(); WAYS.len()];
+    let mut times = vec![Vec::new(); HOOK_VARIANTS.len()];
     // The first round is not counted: Claude Code sets itself up.
     for round in 0..=rounds {
-        for place in 0..WAYS.len() {
+        for place in 0..HOOK_VARIANTS.len() {
             // Each comes first as often as the others.
-            let way = (round + place) % WAYS.len();
+            let way = (round + place) % HOOK_VARIANTS.len();
             let env = &environments[way];
             let mut command: Command = env.program(&claude);
             command.args(["-p", "work"]).current_dir(env.path("project"));
@@ -75,9 +75,9 @@ pub fn run(report: &mut BenchReport, aiw: &Path, rounds: usize) -> Result<()> {
     let indexed = environments[2].program(aiw).args(["history", "stats", "--json"]).output()?;
     let indexed: serde_json::Value = serde_json::from_slice(&indexed.stdout).context("no figures")?;
     println!("claude -p, {rounds} rounds, {} sessions indexed meanwhile", indexed["sessions"]);
-    for (way, times) in WAYS.iter().zip(&times) {
+    for (way, times) in HOOK_VARIANTS.iter().zip(&times) {
         report.note(way, median(times.clone()), "ms");
     }
     let pairs: Vec<Pair> = times[2].iter().copied().zip(times[1].iter().copied()).collect();
-    report.measured_beside("hooks: `claude -p` with those of aiw", "ms", &pairs)
+    report.add_pairs("hooks: `claude -p` with those of aiw", "ms", &pairs)
 }

@@ -10,7 +10,7 @@ use aiw_tests::command::{self, host_cargo, host_target};
 use anyhow::{Context, Result};
 
 /// Returns the binary to measure: the given one, or the release build, which is made first.
-pub fn binary(aiw: Option<PathBuf>) -> Result<PathBuf> {
+pub fn resolve_binary(aiw: Option<PathBuf>) -> Result<PathBuf> {
     let Some(aiw) = aiw else {
         command::run(host_cargo().args(["build", "--release", "-p", "agentic-warden"]))?;
         return Ok(host_target().join("release/aiw"));
@@ -50,7 +50,7 @@ pub fn megabytes(bytes: u64) -> f64 {
 }
 
 /// Creates a `codex` first on the `PATH`, which does this, as a shell's command, with a prompt.
-pub fn with_codex(bin: &Path, does: &str) -> Result<OsString> {
+pub fn prepend_fake_codex(bin: &Path, does: &str) -> Result<OsString> {
     fs::create_dir(bin)?;
     let codex = bin.join("codex");
     fs::write(&codex, format!("#!/bin/sh\ncase $1 in --version) echo codex-cli 1.0.0;; *) {does};; esac\n"))?;

@@ -591,7 +591,7 @@ pub fn run(report: &mut BenchReport, aiw: &Path) -> Result<()> {
             .output()?;
         ensure!(added.status.success(), "{}", String::from_utf8_lossy(&added.stderr));
     }
-    report.pairs("gateway: start, to its address", "ms", || {
+    report.measure_pairs("gateway: start, to its address", "ms", || {
         let begun = Instant::now();
         let gateway = GatewayProcess::start(&env, aiw, "chat")?;
         let took = begun.elapsed();
@@ -606,16 +606,16 @@ pub fn run(report: &mut BenchReport, aiw: &Path) -> Result<()> {
     let (short, long) = (request("short"), request("long"));
     first_word(&mut direct, CHAT.0, &short, CHAT.1, WARM_UP_COUNT)?;
     first_word(&mut translated, MESSAGES.0, &short, MESSAGES.1, WARM_UP_COUNT)?;
-    report.pairs_beside("gateway: first word, translated", "ms", || {
+    report.measure_custom_pairs("gateway: first word, translated", "ms", || {
         let through = first_word(&mut translated, MESSAGES.0, &short, MESSAGES.1, REQUEST_COUNT)?;
         Ok((through, first_word(&mut direct, CHAT.0, &short, CHAT.1, REQUEST_COUNT)?))
     })?;
-    report.pairs_beside("gateway: pieces, translated to Messages", "k/s", || {
+    report.measure_custom_pairs("gateway: pieces, translated to Messages", "k/s", || {
         let through = pieces(&mut translated, MESSAGES.0, &long, MESSAGES.1)?;
         Ok((through, pieces(&mut direct, CHAT.0, &long, CHAT.1)?))
     })?;
     let mut passed = BenchClient::connect(messages.address, &messages.token)?;
-    report.pairs_beside("gateway: pieces of Messages, passed on", "k/s", || {
+    report.measure_custom_pairs("gateway: pieces of Messages, passed on", "k/s", || {
         let through = pieces(&mut passed, MESSAGES.0, &long, MESSAGES.1)?;
         Ok((through, pieces(&mut direct, MESSAGES.0, &long, MESSAGES.1)?))
     })?;
@@ -626,8 +626,8 @@ pub fn run(report: &mut BenchReport, aiw: &Path) -> Result<()> {
         open.push(client);
     }
     std::thread::sleep(Duration::from_secs(1));
-    report.measured("gateway: memory of its own, idle", "MB", idle)?;
-    report.measured("gateway: memory of its own, 16 open streams", "MB", chat.megabytes())?;
+    report.add_measurement("gateway: memory of its own, idle", "MB", idle)?;
+    report.add_measurement("gateway: memory of its own, 16 open streams", "MB", chat.megabytes())?;
     drop(open);
     let mut direct = BenchClient::connect(upstream.address, "")?;
     let alone = first_word(&mut direct, CHAT.0, &short, CHAT.1, WARM_UP_COUNT)?;

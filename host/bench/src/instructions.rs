@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use aiw_tests::command;
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::commands::first_answer;
+use crate::commands::await_first_response;
 use crate::compare::ComparedBinaries;
 
 /// The increase from which on a commit needs a reason.
@@ -22,13 +22,13 @@ const RUN_COUNT: usize = 3;
 
 /// Commands that are counted: a name, and the arguments.
 const STARTUP_COMMANDS: [(&str, &[&str]); 3] =
-    [("--version", &["--version"]), ("status", &["status"]), (SERVE, &["mcp", "serve"])];
+    [("--version", &["--version"]), ("status", &["status"]), (SERVE_LABEL, &["mcp", "serve"])];
 
 /// Replaces the system's randomness, from which hash tables take their seeds.
 const FIXED_RANDOM: &str = include_str!("fixed_random.c");
 
 /// The start that is asked for an answer.
-const SERVE: &str = "mcp serve, to its first answer";
+const SERVE_LABEL: &str = "mcp serve, to its first answer";
 
 /// Prints the counts of a binary.
 pub fn run(aiw: &Path) -> Result<()> {
@@ -129,12 +129,12 @@ impl Drop for CountingHome {
 
 /// Runs a command to its end. A server is asked first, and ends with its input.
 fn finish(mut command: Command, what: &str) -> Result<()> {
-    if what == SERVE {
+    if what == SERVE_LABEL {
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
     }
     let mut child = command.spawn().with_context(|| format!("cannot run {:?}", command.get_program()))?;
-    if what == SERVE {
-        first_answer(&mut child)?;
+    if what == SERVE_LABEL {
+        await_first_response(&mut child)?;
         drop(child.stdin.take());
     }
     let status = child.wait()?;

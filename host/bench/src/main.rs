@@ -32,7 +32,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
-use crate::figures::binary;
+use crate::figures::resolve_binary;
 use crate::programs::PROGRAMS;
 use crate::report::BenchReport;
 
@@ -140,26 +140,30 @@ fn run(arguments: BenchArguments) -> Result<bool> {
         return compare::run(&revision).map(|()| true);
     }
     let subject = |chosen: MeasuredBinary, subject: Subject| -> Result<bool> {
-        let aiw = binary(chosen.aiw)?;
+        let aiw = resolve_binary(chosen.aiw)?;
         let mut report = BenchReport::new()?;
         subject(&mut report, &aiw)?;
-        Ok(report.is_good())
+        Ok(report.is_within_limits())
     };
     match arguments.what {
         None => all(),
         Some(Measure::Instructions { compare: Some(revision), .. }) => instructions::compare(&revision).map(|()| true),
-        Some(Measure::Instructions { binary: chosen, .. }) => instructions::run(&binary(chosen.aiw)?).map(|()| true),
+        Some(Measure::Instructions { binary: chosen, .. }) => {
+            instructions::run(&resolve_binary(chosen.aiw)?).map(|()| true)
+        }
         Some(Measure::Yardsticks) => yardstick::print().map(|()| true),
         Some(Measure::Routing { set, json }) => quality::routing(&set, json).map(|()| true),
         Some(Measure::History { figures: None }) => quality::history().map(|()| true),
         Some(Measure::History { figures: Some(messages) }) => {
-            let aiw = binary(None)?;
+            let aiw = resolve_binary(None)?;
             let mut report = BenchReport::new()?;
             let messages = messages.to_string();
             programs::run(&mut report, &aiw, &[("aiw-history", "figures", &["--messages", &messages])])?;
-            Ok(report.is_good())
+            Ok(report.is_within_limits())
         }
-        Some(Measure::Registries { binary: chosen, live: true }) => registries::live(&binary(chosen.aiw)?),
+        Some(Measure::Registries { binary: chosen, live: true }) => {
+            registries::check_live_registries(&resolve_binary(chosen.aiw)?)
+        }
         Some(Measure::Registries { binary, .. }) => subject(binary, registries::run),
         Some(Measure::Commands(binary)) => subject(binary, commands::run),
         Some(Measure::Processes(binary)) => subject(binary, processes::run),
@@ -170,17 +174,17 @@ fn run(arguments: BenchArguments) -> Result<bool> {
         Some(Measure::Web(binary)) => subject(binary, dashboard::run),
         Some(Measure::Sync(binary)) => subject(binary, sync::run),
         Some(Measure::Hooks { binary: chosen, rounds }) => {
-            let aiw = binary(chosen.aiw)?;
+            let aiw = resolve_binary(chosen.aiw)?;
             let mut report = BenchReport::new()?;
             exits::run(&mut report, &aiw, rounds)?;
-            Ok(report.is_good())
+            Ok(report.is_within_limits())
         }
     }
 }
 
 /// Measures the commands, the programs and all subjects of a whole run.
 fn all() -> Result<bool> {
-    let aiw = binary(None)?;
+    let aiw = resolve_binary(None)?;
     let mut report = BenchReport::new()?;
     commands::run(&mut report, &aiw)?;
     programs::run(&mut report, &aiw, &PROGRAMS)?;
@@ -188,5 +192,5 @@ fn all() -> Result<bool> {
         subject(&mut report, &aiw)?;
     }
     println!("the search of a million messages: `cargo xtask bench history --figures 1000000`");
-    Ok(report.is_good())
+    Ok(report.is_within_limits())
 }

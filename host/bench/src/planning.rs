@@ -260,7 +260,7 @@ impl PlanningHome {
         // What a user would agree to is agreed to beforehand.
         self.env.settings(&json!({"planner": llm, "mcp": {"scripts": ["*/*"]}}));
         let mut client = BenchClient::start_as("codex-mcp-client", &self.env, &self.aiw)?;
-        client.until("intelligent_route")?;
+        client.wait_for_tool("intelligent_route")?;
         Ok(client)
     }
 
@@ -288,7 +288,7 @@ impl PlanningHome {
         let request = json!({"name": "intelligent_route", "arguments": {"user_request": self.filled(JOBS[7].0)}});
         let took = |client: &mut BenchClient, mode: &str| -> Result<f64> {
             let begun = Instant::now();
-            let routed = client.ask("tools/call", &request)?;
+            let routed = client.request("tools/call", &request)?;
             let took = millis(begun.elapsed());
             let routed = &routed["structuredContent"];
             ensure!(routed["mode"] == mode, "no answer of the mode {mode}: {}", routed["mode_reason"]);
@@ -297,7 +297,7 @@ impl PlanningHome {
         let url = model.url();
         // The settings are read for each request.
         let mut client = self.client(Some(&url))?;
-        report.pairs_beside("plan: a request, beside the model's own time", "ms", || {
+        report.measure_custom_pairs("plan: a request, beside the model's own time", "ms", || {
             Ok((took(&mut client, "llm")?, MODEL_DELAY_MS as f64))
         })?;
         drop(client);
@@ -319,7 +319,7 @@ impl PlanningHome {
         let request = "Read and write files. Show the git log and commit. Search the knowledge graph and create entities. \
                        Get the time and convert it. Echo a message.";
         let arguments = json!({"user_request": request, "max_tools": tools});
-        client.ask("tools/call", &json!({"name": "intelligent_route", "arguments": arguments}))?;
+        client.request("tools/call", &json!({"name": "intelligent_route", "arguments": arguments}))?;
         let body: Value = serde_json::from_str(&asked.lock()).context("the model was not asked")?;
         let texts = |message: &Value| message["content"].as_str().unwrap_or_default().len();
         let all: usize = body["messages"].as_array().into_iter().flatten().map(texts).sum();
@@ -352,7 +352,7 @@ impl PlanningHome {
         let [mut planned, mut ran, mut right] = [0; 3];
         for (request, _, expected) in JOBS {
             let arguments = json!({"user_request": self.filled(request)});
-            let routed = client.ask("tools/call", &json!({"name": "intelligent_route", "arguments": arguments}))?;
+            let routed = client.request("tools/call", &json!({"name": "intelligent_route", "arguments": arguments}))?;
             let routed = &routed["structuredContent"];
             let Some(tool) = routed["tool"]["name"].as_str() else {
                 if !errs {
@@ -362,7 +362,7 @@ impl PlanningHome {
                 continue;
             };
             planned += 1;
-            let done = client.ask("tools/call", &json!({"name": tool, "arguments": {}}))?;
+            let done = client.request("tools/call", &json!({"name": tool, "arguments": {}}))?;
             if done["isError"] == true {
                 if !errs {
                     *self.reasons.entry(format!("(planned) {request}: {}", done["content"][0]["text"])).or_default() +=

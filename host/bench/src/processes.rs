@@ -59,33 +59,33 @@ pub fn run(report: &mut BenchReport, aiw: &Path) -> Result<()> {
     };
     let kind = Product::Aiw;
     let run = SupervisorRun::new(kind, aiw, &[("web".into(), SLEEP_SCRIPT)], false, false)?;
-    report.pairs_beside("process: from start to running", "ms", || {
+    report.measure_custom_pairs("process: from start to running", "ms", || {
         let plain = plain_start(&run)?;
         Ok((start(&run)?, plain))
     })?;
     note(report, "ms", |peer| Some(peer.start));
-    report.pairs("process: its end is noticed", "ms", || notice(&run)?.context("aiw notes an end"))?;
+    report.measure_pairs("process: its end is noticed", "ms", || notice(&run)?.context("aiw notes an end"))?;
     note(report, "ms", |peer| peer.notice);
     drop(run);
     let (run, mut pid) = restarting(kind, aiw)?;
-    report.pairs("process: restart, after its pause", "ms", || restart(&run, &mut pid))?;
+    report.measure_pairs("process: restart, after its pause", "ms", || restart(&run, &mut pid))?;
     note(report, "ms", |peer| Some(peer.restart));
     drop(run);
     let (memory, cpu) = idle(kind, aiw)?;
-    report.measured("process: 20 idle ones, memory of the supervisors", "MB", memory)?;
+    report.add_measurement("process: 20 idle ones, memory of the supervisors", "MB", memory)?;
     note(report, "MB", |peer| Some(peer.memory));
-    report.measured("process: 20 idle ones, cpu of the supervisors", "%", cpu)?;
+    report.add_measurement("process: 20 idle ones, cpu of the supervisors", "%", cpu)?;
     note(report, "%", |peer| Some(peer.cpu));
-    report.pairs("process: a log", "MB/s", || logged(kind, aiw))?;
+    report.measure_pairs("process: a log", "MB/s", || logged(kind, aiw))?;
     note(report, "MB/s", |peer| Some(peer.log));
     let run = SupervisorRun::new(kind, aiw, &named(PROCESS_COUNT, SLEEP_SCRIPT), false, true)?;
     let starts = start_all(&run)?;
     match peers.iter().find(|peer| peer.kind == Product::Pm2) {
-        Some(peer) => report.measured_beside("process: 200 starts", "s", &[(starts, peer.starts)])?,
-        None => report.measured("process: 200 starts", "s", starts)?,
+        Some(peer) => report.add_pairs("process: 200 starts", "s", &[(starts, peer.starts)])?,
+        None => report.add_measurement("process: 200 starts", "s", starts)?,
     }
     note(report, "s", |peer| Some(peer.starts));
-    report.pairs("process: a list of 200", "ms", || list(&run))?;
+    report.measure_pairs("process: a list of 200", "ms", || list(&run))?;
     note(report, "ms", |peer| Some(peer.list));
     drop(run);
     crate::daemon::run(report, aiw)

@@ -36,13 +36,13 @@ pub const PROGRAMS: [BenchProgram<'static>; 13] = [
 ];
 
 /// The runs of a program: a longer one runs once.
-const REPEATED_TIME: Duration = Duration::from_secs(5);
-const REPEATED: PairBudget = PairBudget { min: 5, max: 11, timeout: Duration::from_secs(40) };
+const REPEAT_THRESHOLD: Duration = Duration::from_secs(5);
+const REPEAT_BUDGET: PairBudget = PairBudget { min: 5, max: 11, timeout: Duration::from_secs(40) };
 
 /// A row as a program prints it.
 #[derive(Debug, PartialEq)]
 pub struct PrintedRow {
-    pub what: String,
+    pub label: String,
     pub figure: f64,
     pub unit: String,
 }
@@ -52,7 +52,7 @@ impl PrintedRow {
     pub fn parse(line: &str) -> Option<Self> {
         let cells: Vec<&str> = line.split('\t').collect();
         let [what, figure, unit] = cells[..] else { return None };
-        Some(Self { what: what.to_owned(), figure: figure.parse().ok()?, unit: unit.to_owned() })
+        Some(Self { label: what.to_owned(), figure: figure.parse().ok()?, unit: unit.to_owned() })
     }
 }
 
@@ -79,7 +79,7 @@ fn add(report: &mut BenchReport, run: impl Fn() -> Result<Vec<PrintedRow>>) -> R
     let mut is_first = true;
     loop {
         let printed = run()?;
-        let is_short = begun.elapsed() < REPEATED_TIME;
+        let is_short = begun.elapsed() < REPEAT_THRESHOLD;
         let after = BasicYardsticks::measure(report)?;
         for (at, row) in printed.into_iter().enumerate() {
             let pair = before.between(&after, report, &row)?.map(|yardstick| (row.figure, yardstick));
@@ -91,9 +91,9 @@ fn add(report: &mut BenchReport, run: impl Fn() -> Result<Vec<PrintedRow>>) -> R
         }
         before = after;
         let is_spent = |row: &(PrintedRow, Vec<Pair>)| -> Result<bool> {
-            let is_limited = report.entry(&row.0.what)?.limit.is_some() && !row.1.is_empty();
+            let is_limited = report.entry(&row.0.label)?.limit.is_some() && !row.1.is_empty();
             let ratios: Vec<f64> = row.1.iter().map(|(ours, yardstick)| ours / yardstick).collect();
-            Ok(!is_limited || REPEATED.is_spent(&ratios, begun.elapsed()))
+            Ok(!is_limited || REPEAT_BUDGET.is_spent(&ratios, begun.elapsed()))
         };
         let all_spent = rows.iter().map(is_spent).collect::<Result<Vec<_>>>()?.into_iter().all(|is_spent| is_spent);
         if is_first && !is_short || all_spent {
@@ -103,8 +103,8 @@ fn add(report: &mut BenchReport, run: impl Fn() -> Result<Vec<PrintedRow>>) -> R
     }
     for (row, pairs) in rows {
         match pairs.is_empty() {
-            true => report.measured(&row.what, &row.unit, row.figure)?,
-            false => report.measured_beside(&row.what, &row.unit, &pairs)?,
+            true => report.add_measurement(&row.label, &row.unit, row.figure)?,
+            false => report.add_pairs(&row.label, &row.unit, &pairs)?,
         }
     }
     Ok(())
@@ -117,7 +117,7 @@ impl BasicYardsticks {
     fn measure(report: &mut BenchReport) -> Result<Self> {
         let mut figures = Vec::new();
         for yardstick in [Yardstick::Spawn, Yardstick::Memcpy, Yardstick::Insert, Yardstick::Whole, Yardstick::One] {
-            let figure = report.yardstick(&yardstick)?.context("a yardstick that every machine has")?;
+            let figure = report.measure_yardstick(&yardstick)?.context("a yardstick that every machine has")?;
             figures.push((yardstick, figure));
         }
         Ok(Self(figures))
@@ -125,9 +125,9 @@ impl BasicYardsticks {
 
     /// Returns the mean of two measurements of a row's yardstick. `None` for other yardsticks.
     fn between(&self, after: &Self, report: &BenchReport, row: &PrintedRow) -> Result<Option<f64>> {
-        let yardstick = &report.entry(&row.what)?.yardstick;
+        let yardstick = &report.entry(&row.label)?.yardstick;
         let Some(at) = self.0.iter().position(|(known, _)| known == yardstick) else { return Ok(None) };
-        let [before, after] = [self, after].map(|figures| figures.0[at].1.in_unit(&row.unit));
+        let [before, after] = [self, after].map(|figures| figures.0[at].1.to_unit(&row.unit));
         Ok(Some((before? + after?) / 2.0))
     }
 }
@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_row_has_a_name_a_figure_and_a_unit() {
-        let row = PrintedRow { what: "a frame".into(), figure: 0.16, unit: "ms".into() };
+        let row = PrintedRow { label: "a frame".into(), figure: 0.16, unit: "ms".into() };
         assert_eq!(PrintedRow::parse("a frame\t0.16\tms"), Some(row));
         assert_eq!(PrintedRow::parse("missed\t0.00\t").map(|row| row.unit), Some(String::new()));
         for line in ["", "100 messages stored", "a frame\tnot installed\tms", "a frame\t0.16\t2\tms"] {

@@ -103,7 +103,7 @@ mod tests {
 
     /// Returns the names of the rows in the sources, as far as they are literals.
     fn rows_in_sources() -> BTreeSet<String> {
-        let mut rows: BTreeSet<String> = crate::commands::ROWS.iter().map(|row| row.what.to_owned()).collect();
+        let mut rows: BTreeSet<String> = crate::commands::ROWS.iter().map(|row| row.label.to_owned()).collect();
         for file in fs::read_dir(root().join("host/bench/src")).unwrap() {
             let text = fs::read_to_string(file.unwrap().path()).unwrap();
             let code = text.split("#[cfg(test)]").next().unwrap();

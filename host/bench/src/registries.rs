@@ -31,7 +31,7 @@ const NAME_WORDS: [&str; 32] = [
 ];
 
 /// Asks the real registries, and plans every server that they return. Returns `true` if each server has a plan.
-pub fn live(aiw: &Path) -> Result<bool> {
+pub fn check_live_registries(aiw: &Path) -> Result<bool> {
     let machine = RegistryHome::bare(aiw)?;
     let mut good = true;
     let mut reached = false;
@@ -70,17 +70,17 @@ pub fn run(report: &mut BenchReport, aiw: &Path) -> Result<()> {
     let machine = RegistryHome::new(aiw, SERVER_COUNT, made)?;
     let (took, pages) = machine.fill()?;
     let beside = took.saturating_sub(PAGE_DELAY * pages);
-    report.measured("registry: a copy of 50,000 servers, less pauses", "s", beside.as_secs_f64())?;
+    report.add_measurement("registry: a copy of 50,000 servers, less pauses", "s", beside.as_secs_f64())?;
     for query in ["weather", "a calendar of flights", "acme"] {
         let mut peak = 0;
-        report.pairs(&format!("registry: search for `{query}`"), "ms", || {
+        report.measure_pairs(&format!("registry: search for `{query}`"), "ms", || {
             let begun = Instant::now();
             let ended = machine.aiw(&["mcp", "search", query]).stdout(Stdio::null()).spawn()?.wait4()?;
             ensure!(ended.status.success(), "`aiw mcp search {query}` failed");
             peak = ended.rusage.maxrss.max(peak);
             Ok(millis(begun.elapsed()))
         })?;
-        report.measured("registry: its memory", "MB", megabytes(peak))?;
+        report.add_measurement("registry: its memory", "MB", megabytes(peak))?;
     }
     drop(machine);
     match registry_rows() {
@@ -144,14 +144,10 @@ fn quality(report: &mut BenchReport, aiw: &Path, rows: Vec<Value>) -> Result<()>
     }
     for (kind, (count, sums)) in found {
         let [words, meaning, registry] = sums.map(|sum| 100.0 * sum / count);
-        report.measured_beside(
-            &format!("registry: found by words, {count:.0} by {kind}"),
-            "%",
-            &[(words, registry)],
-        )?;
+        report.add_pairs(&format!("registry: found by words, {count:.0} by {kind}"), "%", &[(words, registry)])?;
         if by_meaning.is_some() {
             let what = format!("registry: found by meaning, {count:.0} by {kind}");
-            report.measured_beside(&what, "%", &[(meaning, words)])?;
+            report.add_pairs(&what, "%", &[(meaning, words)])?;
         }
     }
     Ok(())

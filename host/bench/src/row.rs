@@ -7,7 +7,7 @@ use crate::pairs::{MAX_SPREAD, Pair, median, spread};
 /// A figure beside a yardstick of the same run.
 #[derive(Debug)]
 pub struct BenchRow {
-    pub what: String,
+    pub label: String,
     pub unit: String,
     /// The median.
     pub ours: f64,
@@ -26,7 +26,7 @@ pub struct BenchRow {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     Ok,
-    Over,
+    OverLimit,
     /// The spread is too large for a verdict.
     Unstable,
     /// There is no ratio.
@@ -38,7 +38,7 @@ impl Verdict {
         match (ratio, limit) {
             (None, Some(_)) => Self::NoYardstick,
             (Some(_), _) if spread.is_some_and(|spread| spread >= MAX_SPREAD) => Self::Unstable,
-            (Some(ratio), Some(limit)) if ratio > limit => Self::Over,
+            (Some(ratio), Some(limit)) if ratio > limit => Self::OverLimit,
             _ => Self::Ok,
         }
     }
@@ -48,7 +48,7 @@ impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Ok => "ok",
-            Self::Over => "OVER",
+            Self::OverLimit => "OVER",
             Self::Unstable => "unstable",
             Self::NoYardstick => "no yardstick",
         })
@@ -63,7 +63,7 @@ impl BenchRow {
         let spread = (pairs.len() > 1).then(|| spread(&ratios));
         let ratio = Some(median(ratios));
         Self {
-            what: what.to_owned(),
+            label: what.to_owned(),
             unit: unit.to_owned(),
             ours: median(pairs.iter().map(|pair| pair.0).collect()),
             yardstick: Some((yardstick.to_owned(), median(pairs.iter().map(|pair| pair.1).collect()))),
@@ -78,11 +78,11 @@ impl BenchRow {
     pub fn without_yardstick(what: &str, unit: &str, ours: f64, limit: Option<f64>) -> Self {
         let verdict = Verdict::new(None, limit, None);
         let (what, unit) = (what.to_owned(), unit.to_owned());
-        Self { what, unit, ours, yardstick: None, ratio: None, limit, spread: None, verdict }
+        Self { label: what, unit, ours, yardstick: None, ratio: None, limit, spread: None, verdict }
     }
 
     /// Returns the head of a table of rows.
-    pub fn head() -> String {
+    pub fn table_header() -> String {
         let (yardstick, limit) = ("yardstick", "limit");
         format!("{:<62} {:>14} {yardstick:<34} {:>9} {limit:>9} {:>7}", "", "aiw", "ratio", "spread")
     }
@@ -90,21 +90,21 @@ impl BenchRow {
 
 impl fmt::Display for BenchRow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { what, unit, ours, verdict, .. } = self;
-        let number = |number: Option<f64>| number.map_or("-".to_owned(), short);
+        let Self { label: what, unit, ours, verdict, .. } = self;
+        let number = |number: Option<f64>| number.map_or("-".to_owned(), format_number);
         let yardstick = self.yardstick.as_ref().map_or("-".to_owned(), |(name, figure)| {
-            let figure = format!("{} {unit}", short(*figure));
+            let figure = format!("{} {unit}", format_number(*figure));
             format!("{name} {figure}")
         });
         let spread = self.spread.map_or("1 run".to_owned(), |spread| format!("{:.0} %", spread * 100.0));
-        let (ours, ratio, limit) = (format!("{} {unit}", short(*ours)), number(self.ratio), number(self.limit));
+        let (ours, ratio, limit) = (format!("{} {unit}", format_number(*ours)), number(self.ratio), number(self.limit));
         write!(f, "{what:<62} {ours:>14} {yardstick:<34} {ratio:>9} {limit:>9} {spread:>7}")?;
         if *verdict == Verdict::Ok { Ok(()) } else { write!(f, "  {verdict}") }
     }
 }
 
 /// Formats a number with three digits or more.
-pub fn short(number: f64) -> String {
+pub fn format_number(number: f64) -> String {
     match number.abs() {
         size if size >= 100.0 || number == 0.0 => format!("{number:.0}"),
         size if size >= 10.0 => format!("{number:.1}"),
@@ -125,9 +125,9 @@ mod tests {
         assert_eq!(verdict(Some(9.0), None, Some(MAX_SPREAD)), Verdict::Unstable);
         assert_eq!(verdict(None, Some(2.0), None), Verdict::NoYardstick);
         assert_eq!(verdict(Some(2.0), Some(2.0), Some(0.05)), Verdict::Ok);
-        assert_eq!(verdict(Some(2.1), Some(2.0), Some(0.05)), Verdict::Over);
+        assert_eq!(verdict(Some(2.1), Some(2.0), Some(0.05)), Verdict::OverLimit);
         assert_eq!(verdict(Some(2.1), Some(2.0), Some(MAX_SPREAD)), Verdict::Unstable);
-        assert_eq!(verdict(Some(2.1), Some(2.0), None), Verdict::Over);
+        assert_eq!(verdict(Some(2.1), Some(2.0), None), Verdict::OverLimit);
     }
 
     #[test]
@@ -137,7 +137,7 @@ mod tests {
         assert_eq!((row.ours, row.yardstick, row.ratio), (4.0, Some(("spawn".to_owned(), 2.0)), Some(2.0)));
         assert_eq!((row.spread, row.verdict), (Some(0.5), Verdict::Unstable));
         let rate = BenchRow::new("a", "MB/s", &[(100.0, 1000.0)], "memcpy", true, Some(5.0));
-        assert_eq!((rate.ratio, rate.spread, rate.verdict), (Some(10.0), None, Verdict::Over));
+        assert_eq!((rate.ratio, rate.spread, rate.verdict), (Some(10.0), None, Verdict::OverLimit));
         assert_eq!(BenchRow::without_yardstick("a", "ms", 1.0, Some(1.0)).verdict, Verdict::NoYardstick);
     }
 

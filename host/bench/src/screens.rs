@@ -13,7 +13,7 @@ use aiw_tests::Environment;
 use anyhow::{Context, Result, ensure};
 use portable_pty::{CommandBuilder, PtySize, native_pty_system};
 
-use crate::figures::{cpu_share, memory_usage, millis, with_codex};
+use crate::figures::{cpu_share, memory_usage, millis, prepend_fake_codex};
 use crate::report::BenchReport;
 
 /// How many tasks run.
@@ -28,7 +28,7 @@ const READY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Adds the rows of the terminal view.
 pub fn run(report: &mut BenchReport, aiw: &Path) -> Result<()> {
     let env = Environment::cold();
-    let path = with_codex(&env.path("fake-bin"), "exec sleep 1000")?;
+    let path = prepend_fake_codex(&env.path("fake-bin"), "exec sleep 1000")?;
     let tasks = |arguments: &[&str]| -> Result<()> {
         let output = env.program(aiw).args(arguments).env("PATH", &path).output()?;
         ensure!(output.status.success(), "`aiw {arguments:?}` failed: {}", String::from_utf8_lossy(&output.stderr));
@@ -43,7 +43,7 @@ pub fn run(report: &mut BenchReport, aiw: &Path) -> Result<()> {
 }
 
 fn measure(report: &mut BenchReport, aiw: &Path, env: &Environment, path: &OsStr) -> Result<()> {
-    report.pairs("screens: the first frame, 20 tasks run", "ms", || {
+    report.measure_pairs("screens: the first frame, 20 tasks run", "ms", || {
         let begun = Instant::now();
         let mut screen = OnScreen::start(aiw, env, path)?;
         screen.until("Dashboard")?;
@@ -54,7 +54,7 @@ fn measure(report: &mut BenchReport, aiw: &Path, env: &Environment, path: &OsStr
     let mut screen = OnScreen::start(aiw, env, path)?;
     screen.until("Dashboard")?;
     let mut pages = ["2", "1"].into_iter().cycle();
-    report.pairs("screens: from a key to its frame", "ms", || {
+    report.measure_pairs("screens: from a key to its frame", "ms", || {
         screen.rest();
         let begun = Instant::now();
         screen.press(pages.next().unwrap_or_default())?;
@@ -68,9 +68,9 @@ fn measure(report: &mut BenchReport, aiw: &Path, env: &Environment, path: &OsStr
     let written = screen.written.load(Ordering::SeqCst) - before;
     let memory = memory_usage(pid).context("its memory")?;
     screen.quit()?;
-    report.measured("screens: written while nothing changes, 20 s", "bytes", written as f64)?;
-    report.measured("screens: processor while nothing changes", "%", share)?;
-    report.measured("screens: memory", "MB", memory)
+    report.add_measurement("screens: written while nothing changes, 20 s", "bytes", written as f64)?;
+    report.add_measurement("screens: processor while nothing changes", "%", share)?;
+    report.add_measurement("screens: memory", "MB", memory)
 }
 
 /// A terminal with the view on it.

@@ -37,24 +37,24 @@ fn first_scripts(report: &mut BenchReport, aiw: &Path) -> Result<()> {
     let first_in_session = |home: &Environment| -> Result<f64> {
         let mut client = BenchClient::start(home, aiw)?;
         // A client asks for the tools before a model can call one.
-        client.ask("tools/list", &json!({}))?;
+        client.request("tools/list", &json!({}))?;
         // No model writes one sooner.
         std::thread::sleep(Duration::from_secs(1));
         let begun = Instant::now();
         client.script("return 1")?;
         Ok(millis(begun.elapsed()))
     };
-    report.pairs("script: the first one on this machine", "ms", || first_in_session(&home(aiw)?))?;
+    report.measure_pairs("script: the first one on this machine", "ms", || first_in_session(&home(aiw)?))?;
     let home = home(aiw)?;
     first_in_session(&home)?;
-    report.pairs("script: the first one of a session", "ms", || first_in_session(&home))?;
+    report.measure_pairs("script: the first one of a session", "ms", || first_in_session(&home))?;
     Ok(())
 }
 
 /// Adds the rows of scripts that call tools, beside the calls without a script.
 fn calls(report: &mut BenchReport, home: &Environment, aiw: &Path) -> Result<()> {
     let mut client = BenchClient::start(home, aiw)?;
-    client.until("one__echo")?;
+    client.wait_for_tool("one__echo")?;
     client.script("return await tools.one__echo({ n: 1 })")?;
     std::thread::sleep(Duration::from_secs(1));
     let took = |client: &mut BenchClient, code: &str| -> Result<f64> {
@@ -64,18 +64,18 @@ fn calls(report: &mut BenchReport, home: &Environment, aiw: &Path) -> Result<()>
         client.script(code)?;
         Ok(millis(begun.elapsed()))
     };
-    let nothing = report.pairs("script: one that calls nothing", "ms", || took(&mut client, "return 1"))?;
+    let nothing = report.measure_pairs("script: one that calls nothing", "ms", || took(&mut client, "return 1"))?;
     let slow = format!(
         "await Promise.all(Array.from({{ length: 10 }}, (_, n) => tools.one__slow({{ seconds: {}, n }})))",
         f64::from(SLOW_CALL_DELAY_MS) / 1e3
     );
     let one = format!("await tools.one__slow({{ seconds: {} }})", f64::from(SLOW_CALL_DELAY_MS) / 1e3);
-    report.pairs_beside("script: ten calls at once, beside one of them", "ms", || {
+    report.measure_custom_pairs("script: ten calls at once, beside one of them", "ms", || {
         Ok((took(&mut client, &slow)?, took(&mut client, &one)?))
     })?;
     let many = format!("for (let n = 0; n < {CALL_COUNT}; n++) await tools.one__echo({{ n }})");
     let each = |all: f64| all * 1e3 / CALL_COUNT as f64;
-    report.pairs_beside("script: a call, beside a direct one", "µs", || {
+    report.measure_custom_pairs("script: a call, beside a direct one", "µs", || {
         let ours = each(took(&mut client, &many)? - nothing);
         let begun = Instant::now();
         for n in 0..CALL_COUNT {
@@ -89,7 +89,7 @@ fn calls(report: &mut BenchReport, home: &Environment, aiw: &Path) -> Result<()>
 /// Adds the row of calls while scripts loop without end.
 fn beside_loops(report: &mut BenchReport, home: &Environment, aiw: &Path, loops: usize) -> Result<()> {
     let mut client = BenchClient::start(home, aiw)?;
-    client.until("one__echo")?;
+    client.wait_for_tool("one__echo")?;
     client.call("one__echo", &json!({}))?;
     (0..loops).try_for_each(|_| client.begin_script("for (;;) {}"))?;
     std::thread::sleep(Duration::from_millis(500));
@@ -104,7 +104,7 @@ fn beside_loops(report: &mut BenchReport, home: &Environment, aiw: &Path, loops:
     times.sort();
     let plural = if loops == 1 { "a script that loops" } else { "five such scripts" };
     let p99 = millis(times[times.len() * 99 / 100]);
-    report.measured(&format!("script: another call beside {plural}, p99"), "ms", p99)?;
+    report.add_measurement(&format!("script: another call beside {plural}, p99"), "ms", p99)?;
     if let (Some(before), Some(now)) = (computed, client.computed()) {
         let used = (now - before).as_secs_f64() / begun.elapsed().as_secs_f64();
         report.note(&format!("processors that {plural} use"), used, "");
@@ -223,7 +223,10 @@ impl BenchClient {
         let from = BufReader::new(server.stdout.take().context("it has an output")?);
         let mut client = Self { server, to, from, asked: 0 };
         let about = json!({"name": name, "version": "1"});
-        client.ask("initialize", &json!({"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": about}))?;
+        client.request(
+            "initialize",
+            &json!({"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": about}),
+        )?;
         client.say(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}))?;
         Ok(client)
     }
@@ -233,7 +236,7 @@ impl BenchClient {
     }
 
     /// Asks, and returns the result.
-    pub fn ask(&mut self, method: &str, params: &Value) -> Result<Value> {
+    pub fn request(&mut self, method: &str, params: &Value) -> Result<Value> {
         self.asked += 1;
         let id = self.asked;
         self.say(&json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}))?;
@@ -248,7 +251,7 @@ impl BenchClient {
     }
 
     fn call(&mut self, name: &str, arguments: &Value) -> Result<()> {
-        let result = self.ask("tools/call", &json!({"name": name, "arguments": arguments}))?;
+        let result = self.request("tools/call", &json!({"name": name, "arguments": arguments}))?;
         ensure!(result["isError"] != true && result["content"].is_array(), "`{name}` failed: {result}");
         Ok(())
     }
@@ -274,9 +277,9 @@ impl BenchClient {
     }
 
     /// Waits until a tool is there.
-    pub fn until(&mut self, tool: &str) -> Result<()> {
+    pub fn wait_for_tool(&mut self, tool: &str) -> Result<()> {
         let begun = Instant::now();
-        while !self.ask("tools/list", &json!({}))?.to_string().contains(tool) {
+        while !self.request("tools/list", &json!({}))?.to_string().contains(tool) {
             ensure!(begun.elapsed() < Duration::from_secs(20), "`{tool}` never comes");
             std::thread::sleep(Duration::from_millis(20));
         }

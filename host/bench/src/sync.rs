@@ -36,7 +36,7 @@ const TEXT_WORDS: [&str; 16] = [
 ];
 
 /// Prints the words of a store on a terminal of its own.
-const READS_WORDS: &str = r#"
+const READ_PHRASE_SCRIPT: &str = r#"
 import os, pty, re, sys
 pid, terminal = pty.fork()
 if pid == 0:
@@ -97,7 +97,7 @@ impl<'a> SyncMachine<'a> {
     /// Returns the words of its store, which are shown on a terminal alone.
     fn words(&self) -> Result<String> {
         let mut command = self.env.program(Path::new("python3"));
-        command.args(["-c", READS_WORDS]).arg(self.aiw).env("TERM", "xterm");
+        command.args(["-c", READ_PHRASE_SCRIPT]).arg(self.aiw).env("TERM", "xterm");
         let (words, _) = timed(&mut command).context("the words of the store")?;
         ensure!(words.split_whitespace().count() == 12, "the words of the store are not shown");
         Ok(words)
@@ -145,7 +145,7 @@ fn to_a_folder(report: &mut BenchReport, aiw: &Path) -> Result<()> {
         machine.write(&format!("skills/s{}/{file}.md", file % 30), prose(file).as_bytes())?;
     }
     let mut round = 0;
-    report.pairs_beside("sync: a push of 300 files (1 MB) to a new folder", "s", || {
+    report.measure_custom_pairs("sync: a push of 300 files (1 MB) to a new folder", "s", || {
         round += 1;
         let far = machine.env.path(&format!("far-{round}"));
         machine.run(&["sync", "init", far.to_str().context("a path in UTF-8")?])?;
@@ -204,7 +204,7 @@ fn to_google(report: &mut BenchReport, aiw: &Path) -> Result<()> {
     machine.run(&["sync", "login", "gdrive:"])?;
     machine.run(&["sync", "init", "gdrive:"])?;
     let mut round = 0;
-    report.pairs_beside("sync: a push of 5 MB to Drive, 100 ms a request", "s", || {
+    report.measure_custom_pairs("sync: a push of 5 MB to Drive, 100 ms a request", "s", || {
         for file in 0..LARGE_FILE_COUNT {
             let bytes = numbers(round * LARGE_FILE_COUNT + file).flat_map(u64::to_le_bytes).take(LARGE_SIZE);
             let lines = bytes.enumerate().map(|(at, byte)| if at % 64 == 63 { b'\n' } else { byte | 0x80 });
@@ -229,9 +229,12 @@ fn local_commands(report: &mut BenchReport, aiw: &Path) -> Result<()> {
     machine.run(&["sync", "init", far.to_str().context("a path in UTF-8")?])?;
     machine.run(&["sync", "push"])?;
     machine.write("skills/s1/1.md", b"changed")?;
-    report.pairs("sync: `aiw status`, with a store of 300 files", "ms", || Ok(millis(machine.run(&["status"])?.1)))?;
+    report.measure_pairs("sync: `aiw status`, with a store of 300 files", "ms", || {
+        Ok(millis(machine.run(&["status"])?.1))
+    })?;
     fs::rename(&far, machine.env.path("elsewhere"))?;
-    report.pairs("sync: `aiw sync status`, offline", "ms", || Ok(millis(machine.run(&["sync", "status"])?.1)))?;
+    report
+        .measure_pairs("sync: `aiw sync status`, offline", "ms", || Ok(millis(machine.run(&["sync", "status"])?.1)))?;
     Ok(())
 }
 
@@ -265,7 +268,7 @@ fn large_store(report: &mut BenchReport, aiw: &Path) -> Result<()> {
         let listed: Value = serde_json::from_str(&listed)?;
         let count = listed["snapshots"].as_array().map_or(0, Vec::len);
         ensure!(count == MACHINE_COUNT * SNAPSHOT_COUNT, "{count} snapshots are listed");
-        report.measured(what, "s", (listing + planning).as_secs_f64())?;
+        report.add_measurement(what, "s", (listing + planning).as_secs_f64())?;
     }
     Ok(())
 }

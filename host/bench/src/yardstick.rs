@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use crate::figures::millis;
 use crate::pairs::{median, spread};
-use crate::row::short;
+use crate::row::format_number;
 
 /// The bytes that `memcpy` copies, and the copies of one count. Few bytes: the kernel counts the peak memory of this
 /// process as that of its children, whose memory is measured too.
@@ -102,7 +102,7 @@ impl YardstickFigure {
     /// # Errors
     ///
     /// If the yardstick has no figure in that unit.
-    pub fn in_unit(self, unit: &str) -> Result<f64> {
+    pub fn to_unit(self, unit: &str) -> Result<f64> {
         Ok(match (self, unit) {
             (Self::Time { time, .. }, "s") => time.as_secs_f64(),
             (Self::Time { time, .. }, "ms") => millis(time),
@@ -212,10 +212,10 @@ pub fn print() -> Result<()> {
     ] {
         let mut figures = Vec::new();
         for _ in 0..15 {
-            figures.extend(yardsticks.measure(&yardstick)?.map(|figure| figure.in_unit(unit)).transpose()?);
+            figures.extend(yardsticks.measure(&yardstick)?.map(|figure| figure.to_unit(unit)).transpose()?);
         }
         let (name, percent) = (yardstick.name(), 100.0 * spread(&figures));
-        println!("{name:<12} {:>10} {unit:<5} spread {percent:.0} %", short(median(figures)));
+        println!("{name:<12} {:>10} {unit:<5} spread {percent:.0} %", format_number(median(figures)));
     }
     Ok(())
 }
@@ -261,13 +261,13 @@ mod tests {
     #[test]
     fn a_figure_is_converted_into_the_units_that_it_has() {
         let time = YardstickFigure::Time { time: Duration::from_millis(2), bytes: 4_000_000, rows: 10_000 };
-        let in_units = ["s", "ms", "µs", "ns", "MB/s", "k/s"].map(|unit| time.in_unit(unit).unwrap());
+        let in_units = ["s", "ms", "µs", "ns", "MB/s", "k/s"].map(|unit| time.to_unit(unit).unwrap());
         assert_eq!(in_units, [0.002, 2.0, 2000.0, 2_000_000.0, 2000.0, 5000.0]);
-        assert!(time.in_unit("MB").is_err());
-        assert!(YardstickFigure::Time { time: Duration::ZERO, bytes: 0, rows: 0 }.in_unit("MB/s").is_err());
-        assert_eq!(YardstickFigure::Memory(2.0).in_unit("kB").unwrap(), 2048.0);
-        assert!(YardstickFigure::Memory(2.0).in_unit("ms").is_err());
-        assert_eq!(YardstickFigure::Number(100.0).in_unit("%").unwrap(), 100.0);
+        assert!(time.to_unit("MB").is_err());
+        assert!(YardstickFigure::Time { time: Duration::ZERO, bytes: 0, rows: 0 }.to_unit("MB/s").is_err());
+        assert_eq!(YardstickFigure::Memory(2.0).to_unit("kB").unwrap(), 2048.0);
+        assert!(YardstickFigure::Memory(2.0).to_unit("ms").is_err());
+        assert_eq!(YardstickFigure::Number(100.0).to_unit("%").unwrap(), 100.0);
     }
 
     #[test]

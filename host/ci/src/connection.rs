@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aiw_core::{Secret, one_line};
-use aiw_home::{Home, blocking, millis_of_http, now_millis, rfc3339};
+use aiw_home::{Home, now_millis, parse_http_date, rfc3339, run_blocking};
 use aiw_net::{HttpClient, HttpRequest, Policy, Response, StreamingResponse};
 use parking_lot::Mutex;
 use schemars::JsonSchema;
@@ -57,14 +57,14 @@ pub(crate) struct ApiClient {
     client: HttpClient,
     policy: Policy,
     /// The hosts that requests for logs may reach.
-    pub logs: Policy,
+    pub log_policy: Policy,
     host: String,
     address: String,
     token: CiToken,
     limit: Mutex<Option<CiLimit>>,
     pub timeout: Duration,
     /// When all answers are late, if there is such a time.
-    pub until: Option<Instant>,
+    pub deadline: Option<Instant>,
 }
 
 /// The body of an error.
@@ -76,19 +76,19 @@ struct Complaint {
 
 impl ApiClient {
     /// Returns the way to an API, with the token for its host.
-    pub async fn to(home: &Home, client: &HttpClient, api: &CiApi) -> Result<Self, CiError> {
+    pub async fn open(home: &Home, client: &HttpClient, api: &CiApi) -> Result<Self, CiError> {
         let (theirs, host) = (home.clone(), api.host.clone());
-        let token = blocking(move || CiToken::find(&theirs, &host)).await?;
+        let token = run_blocking(move || CiToken::find(&theirs, &host)).await?;
         Ok(Self {
             client: client.clone(),
             policy: api.policy(),
-            logs: api.policy_of_logs(),
+            log_policy: api.log_policy(),
             host: api.host.clone(),
-            address: api.address.clone(),
+            address: api.base_url.clone(),
             token,
             limit: Mutex::default(),
             timeout: RESPONSE_TIMEOUT,
-            until: None,
+            deadline: None,
         })
     }
 
@@ -119,7 +119,7 @@ impl ApiClient {
         request.headers.push(("x-github-api-version".into(), API_VERSION.into()));
         if let Some(token) = &self.token.secret {
             let value = Secret::new(format!("Bearer {}", token.expose()));
-            request.secrets.push(("authorization".into(), value));
+            request.secret_headers.push(("authorization".into(), value));
         }
         Some(request)
     }
@@ -136,7 +136,7 @@ impl ApiClient {
         request.headers.extend(known.map(|etag| ("if-none-match".to_owned(), etag.to_owned())));
         let begun = Instant::now();
         let slow = || CiError::Timeout { host: self.host.clone(), seconds: begun.elapsed().as_secs() };
-        let late = self.until.map_or(begun + self.timeout, |until| until.min(begun + self.timeout));
+        let late = self.deadline.map_or(begun + self.timeout, |until| until.min(begun + self.timeout));
         let answer = tokio::time::timeout_at(late, self.client.fetch(&self.policy, &request));
         let answer = answer.await.map_err(|_| slow())??;
         self.note_limit(&answer);
@@ -154,12 +154,12 @@ impl ApiClient {
     }
 
     /// Begins to read the log of a job, which comes from another host. `None` if it is not there, or not any more.
-    pub async fn log(&self, repository: &CiRepository, job: u64) -> Result<Option<StreamingResponse>, CiError> {
+    pub async fn open_log(&self, repository: &CiRepository, job: u64) -> Result<Option<StreamingResponse>, CiError> {
         let job = job.to_string();
         let Some(request) = self.request(repository, &["jobs", &job, "logs"], &[]) else {
             return Err(self.not_found(repository));
         };
-        let answer = self.client.open(&self.logs, &request, LOG_READ_TIMEOUT).await?;
+        let answer = self.client.open(&self.log_policy, &request, LOG_READ_TIMEOUT).await?;
         match answer.status {
             200 => Ok(Some(answer)),
             404 | 410 => Ok(None),
@@ -191,11 +191,11 @@ impl ApiClient {
     fn refusal(&self, repository: &CiRepository, answer: &Response) -> CiError {
         let (host, token) = (self.host.clone(), self.token.source);
         match answer.status {
-            401 => CiError::Refused { host, token },
+            401 => CiError::Unauthorized { host, token },
             403 | 429 => match self.pause(answer) {
                 Some(seconds) => {
                     let resource = one_line(answer.header("x-ratelimit-resource").unwrap_or_default(), 40);
-                    CiError::Limited { host, seconds, resource, token }
+                    CiError::RateLimited { host, seconds, resource, token }
                 }
                 None => {
                     let complaint: Complaint = aiw_core::from_foreign_json(&answer.body).unwrap_or_default();
@@ -214,7 +214,7 @@ impl ApiClient {
     fn pause(&self, answer: &Response) -> Option<u64> {
         let after = answer.header("retry-after");
         let seconds = after.and_then(|text| text.parse::<u64>().ok());
-        let date = || u64::try_from(millis_of_http(after?)?).ok().map(|at| at.saturating_sub(now_millis()) / 1000);
+        let date = || u64::try_from(parse_http_date(after?)?).ok().map(|at| at.saturating_sub(now_millis()) / 1000);
         if let Some(seconds) = seconds.or_else(date) {
             return Some(seconds.clamp(1, MAX_RETRY_AFTER_SECS));
         }

@@ -1,6 +1,6 @@
 //! Why nothing is known of a run.
 
-use aiw_core::{Diagnostic, ErrorKind, counted, quoted, quoted_list};
+use aiw_core::{Diagnostic, ErrorKind, pluralize, quoted, quoted_list};
 use aiw_home::{HomeError, VaultError};
 use aiw_net::{DeniedBy, NetError};
 use aiw_redact::rules::InvalidRule;
@@ -31,7 +31,7 @@ pub enum CiError {
     },
     /// `settings.json` gives github.com another address.
     #[error("`ci.hosts` of settings.json gives github.com an `api_url`, but its tokens go to github.com alone")]
-    OtherApi,
+    GithubApiOverridden,
     /// No run was named, and no commit is known.
     #[error("no run was named, and no commit is checked out here{}", because(.why))]
     CommitNotFound {
@@ -65,8 +65,8 @@ pub enum CiError {
         token: TokenSource,
     },
     /// The host does not accept the token.
-    #[error("`{host}` does not accept the token {}", .token.from())]
-    Refused {
+    #[error("`{host}` does not accept the token {}", .token.as_phrase())]
+    Unauthorized {
         /// The host.
         host: String,
         /// Where the token is from.
@@ -84,7 +84,7 @@ pub enum CiError {
     },
     /// The host answers no more requests for a while.
     #[error("`{host}` answers no more requests for {}{}", span(*.seconds), of_resource(.resource))]
-    Limited {
+    RateLimited {
         /// The host.
         host: String,
         /// How long.
@@ -168,7 +168,7 @@ fn because(why: &Option<&str>) -> String {
 fn span(seconds: u64) -> String {
     match seconds {
         0..120 => format!("{seconds} s"),
-        seconds => counted(seconds.div_ceil(60), "minute"),
+        seconds => pluralize(seconds.div_ceil(60), "minute"),
     }
 }
 
@@ -183,12 +183,12 @@ impl Diagnostic for CiError {
 
     fn own_kind(&self) -> ErrorKind {
         match self {
-            Self::Limited { .. }
+            Self::RateLimited { .. }
             | Self::Status { .. }
             | Self::Timeout { .. }
             | Self::InvalidResponse { .. }
             | Self::Runtime { .. } => ErrorKind::Unavailable,
-            Self::OtherApi => ErrorKind::Config,
+            Self::GithubApiOverridden => ErrorKind::Config,
             Self::Rule(_) => ErrorKind::Internal,
             _ => ErrorKind::User,
         }
@@ -211,18 +211,18 @@ impl Diagnostic for CiError {
             Self::WorkflowNotFound { .. } => "`aiw ci list` names the runs, and their workflows".into(),
             Self::NotFound { host, token: TokenSource::None, .. }
             | Self::Forbidden { host, token: TokenSource::None, .. }
-            | Self::Limited { host, token: TokenSource::None, .. } => {
+            | Self::RateLimited { host, token: TokenSource::None, .. } => {
                 format!(
                     "there is no token for `{host}`: `gh auth login --hostname {host}`, or `aiw secret set \
                      ci.hosts.{host}.token`"
                 )
             }
-            Self::Refused { host, token } => match token {
+            Self::Unauthorized { host, token } => match token {
                 TokenSource::Gh => format!("`gh auth login --hostname {host}`"),
                 _ => format!("`aiw secret set ci.hosts.{host}.token`"),
             },
             Self::Forbidden { .. } => "the token has to be allowed to read the repository's Actions".into(),
-            Self::Limited { .. } => "try again then".into(),
+            Self::RateLimited { .. } => "try again then".into(),
             Self::BranchNotFound { why: None } => "check one out: `git switch BRANCH`".into(),
             Self::BranchNotFound { .. } => "name the repository, for all its branches: `--repo OWNER/REPO`".into(),
             Self::HostNotConfigured { .. } => "name it in settings.json: `ci.hosts.HOST`".into(),

@@ -32,9 +32,10 @@ mod wait;
 
 pub use connection::CiLimit;
 pub use error::CiError;
-pub use log::{NAMES, UNTRUSTED_LOG_NOTICE};
+pub use log::{UNTRUSTED_LOG_NOTICE, UNTRUSTED_NAMES_NOTICE};
 pub use monitor::{
-    MonitorRequest, MonitoredBranch, StoppedMonitoring, monitored, run_monitor, start_monitoring, stop_monitoring,
+    MonitorRequest, MonitorStopSummary, MonitoredBranch, list_monitored_branches, run_monitor, start_monitoring,
+    stop_monitoring,
 };
 pub use place::CiRepository;
 pub use runs::{Ci, CiFailedLogs, CiJobLog, CiListRequest, CiRunDetails, CiRunList, CiRunRequest};

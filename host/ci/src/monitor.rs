@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use aiw_events::{EventKind, EventLog, EventSubject, HomeEvent};
 use aiw_home::{ExecutionContext, Home, HomeError, now_millis, parse_rfc3339, rfc3339};
 use aiw_net::HttpClient;
-use aiw_supervisor::{DaemonRecord, HomeDaemon, boot, digest, is_usual_variable};
+use aiw_supervisor::{DaemonRecord, HomeDaemon, boot_id, digest, is_usual_variable};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
@@ -17,14 +17,14 @@ use tokio::task::JoinHandle;
 use crate::connection::{ApiClient, CiLimit};
 use crate::error::CiError;
 use crate::place::{CiLocation, CiRepository, TrustedHosts};
-use crate::runs::PAGE;
+use crate::runs::PAGE_SIZE;
 use crate::shapes::{CiRun, RunPage};
 use crate::source::TokenSource;
 use crate::token::CiToken;
 
 /// How long it goes on after the last run, and with one that does not change, in milliseconds.
 const MONITOR_AFTER_LAST_RUN_MS: u64 = 30 * 60 * 1000;
-const MAX_FAILING_MS: u64 = 24 * 3600 * 1000;
+const MAX_STALLED_MS: u64 = 24 * 3600 * 1000;
 
 /// The shortest interval, and that without a token, in seconds: a host answers 60 requests an hour without one.
 const MIN_INTERVAL_SECONDS: u64 = 10;
@@ -78,7 +78,7 @@ pub struct MonitoredBranch {
 /// The branches that are monitored no more
 #[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
-pub struct StoppedMonitoring {
+pub struct MonitorStopSummary {
     /// The branches
     pub stopped: Vec<MonitoredBranch>,
 }
@@ -122,7 +122,7 @@ impl DaemonRecord for Monitor {
         format!("{:016x}.json", digest(&name.join(&0)))
     }
 
-    fn boot(&self) -> Option<&str> {
+    fn boot_id(&self) -> Option<&str> {
         self.boot.as_deref()
     }
 }
@@ -132,7 +132,7 @@ impl Monitor {
         let now = now_millis();
         Self {
             project: project.to_owned(),
-            boot: boot().map(str::to_owned),
+            boot: boot_id().map(str::to_owned),
             repository,
             branch,
             interval,
@@ -151,8 +151,8 @@ impl Monitor {
     }
 
     /// Whether its last run is long over, or one waits for what does not come.
-    pub fn is_spent(&self, now: u64) -> bool {
-        let most = if self.runs.values().all(|run| run.is_over) { MONITOR_AFTER_LAST_RUN_MS } else { MAX_FAILING_MS };
+    pub fn is_expired(&self, now: u64) -> bool {
+        let most = if self.runs.values().all(|run| run.is_over) { MONITOR_AFTER_LAST_RUN_MS } else { MAX_STALLED_MS };
         now.saturating_sub(self.active.max(self.started)) > most
     }
 
@@ -169,7 +169,7 @@ impl Monitor {
     }
 
     /// Takes in what the host says now, and returns what is new.
-    pub fn take(&mut self, mut runs: Vec<CiRun>) -> Vec<HomeEvent> {
+    pub fn apply_runs(&mut self, mut runs: Vec<CiRun>) -> Vec<HomeEvent> {
         runs.sort_by_key(|run| run.id);
         let newest = self.runs.last_key_value().map_or(0, |(id, _)| *id);
         let mut events = Vec::new();
@@ -197,7 +197,7 @@ impl Monitor {
             (true, false) => EventKind::Finished,
         };
         HomeEvent {
-            name: Some(run.numbered()),
+            name: Some(run.number_label()),
             project: Some(self.project.clone()),
             id: Some(run.id.to_string()),
             reason: why(&run.conclusion).map(str::to_owned),
@@ -220,7 +220,7 @@ fn why(conclusion: &str) -> Option<&'static str> {
 }
 
 /// Returns what is monitored, in all projects.
-pub fn monitored(home: &Home) -> Vec<MonitoredBranch> {
+pub fn list_monitored_branches(home: &Home) -> Vec<MonitoredBranch> {
     Monitor::all(home).into_iter().map(Monitor::summary).collect()
 }
 
@@ -231,14 +231,14 @@ pub fn monitored(home: &Home) -> Vec<MonitoredBranch> {
 ///
 /// No branch at a host that the user knows is checked out, or the daemon can't be started.
 pub fn start_monitoring(home: &Home, aiw: &Path, request: &MonitorRequest) -> Result<MonitoredBranch, CiError> {
-    let here = home.around().directory().map_err(|e| HomeError::io("read", &request.project, e))?;
+    let here = home.context().directory().map_err(|e| HomeError::io("read", &request.project, e))?;
     let place = CiLocation::find(home, here, request.repository.as_deref())?;
     if place.branch.is_none() && request.repository.is_none() {
-        return Err(CiError::BranchNotFound { why: place.unread });
+        return Err(CiError::BranchNotFound { why: place.head_error });
     }
     // The daemon has no other variables.
-    let usual = home.around().variables().filter(|(name, _)| name.to_str().is_some_and(is_usual_variable));
-    let theirs = home.seen_by(ExecutionContext::new(Ok(here.to_owned()), usual));
+    let usual = home.context().variables().filter(|(name, _)| name.to_str().is_some_and(is_usual_variable));
+    let theirs = home.with_context(ExecutionContext::new(Ok(here.to_owned()), usual));
     let host = place.repository.host.clone();
     if TrustedHosts::load(&theirs)?.api(&host).is_none() {
         return Err(CiError::HostNotConfigured { host });
@@ -249,7 +249,7 @@ pub fn start_monitoring(home: &Home, aiw: &Path, request: &MonitorRequest) -> Re
     let interval = request.interval.clamp(least, 3600);
     let mut record = Monitor::new(&request.project, place.repository, place.branch, interval);
     let known = {
-        let _turn = home.turn()?;
+        let _turn = home.lock_start()?;
         let known = Monitor::read_at(&record.path(home));
         if let Some(known) = &known {
             (record.has_polled, record.runs) = (known.has_polled, known.runs.clone());
@@ -257,8 +257,8 @@ pub fn start_monitoring(home: &Home, aiw: &Path, request: &MonitorRequest) -> Re
         record.write(home)?;
         known
     };
-    if let Err(error) = HomeDaemon::ensure(home, aiw) {
-        let _turn = home.turn()?;
+    if let Err(error) = HomeDaemon::ensure_running(home, aiw) {
+        let _turn = home.lock_start()?;
         known.map_or_else(|| record.remove(home), |known| known.write(home))?;
         return Err(error.into());
     }
@@ -280,14 +280,14 @@ pub fn start_monitoring(home: &Home, aiw: &Path, request: &MonitorRequest) -> Re
 /// # Errors
 ///
 /// The home can't be written.
-pub fn stop_monitoring(home: &Home, project: &Path) -> Result<StoppedMonitoring, CiError> {
-    let _turn = home.turn()?;
+pub fn stop_monitoring(home: &Home, project: &Path) -> Result<MonitorStopSummary, CiError> {
+    let _turn = home.lock_start()?;
     let mut stopped = Vec::new();
     for record in Monitor::all(home).into_iter().filter(|record| record.project == project) {
         record.remove(home)?;
         stopped.push(record.summary());
     }
-    Ok(StoppedMonitoring { stopped })
+    Ok(MonitorStopSummary { stopped })
 }
 
 /// Asks for the runs of all that is monitored, as long as this process lives. `say` says what is wrong.
@@ -334,7 +334,7 @@ struct RunChanges {
 /// The requests for the runs of one branch.
 pub(crate) struct Poller {
     interval: u64,
-    pub due: Instant,
+    pub next_poll: Instant,
     pause: Duration,
     /// The mark of the first page, and the runs on it.
     etag: Option<String>,
@@ -345,14 +345,14 @@ pub(crate) struct Poller {
 impl Poller {
     pub fn new(interval: u64) -> Self {
         let pause = Duration::from_secs(interval);
-        Self { interval, due: Instant::now(), pause, etag: None, first: BTreeSet::new(), limit: None }
+        Self { interval, next_poll: Instant::now(), pause, etag: None, first: BTreeSet::new(), limit: None }
     }
 
     /// Asks for the runs as often as it is time to, until nobody wants them any more.
     pub async fn run(&mut self, home: &Home, client: &HttpClient, path: &Path, say: fn(&str)) {
         while let Some(record) = Monitor::read_at(path) {
             self.poll(home, client, &record, say).await;
-            tokio::time::sleep_until(self.due.into()).await;
+            tokio::time::sleep_until(self.next_poll.into()).await;
         }
     }
 
@@ -364,13 +364,13 @@ impl Poller {
             Ok(news) => {
                 let longest = if is_running { base * 2 } else { base.max(MAX_POLL_INTERVAL) };
                 self.pause = if news.is_some() { base } else { (self.pause * 3 / 2).min(longest) };
-                self.due = Instant::now() + self.pause.max(self.rest());
+                self.next_poll = Instant::now() + self.pause.max(self.rest());
                 (news, None)
             }
             Err(error) => {
                 self.pause = (self.pause * 2).min(base.max(MAX_POLL_INTERVAL));
-                let seconds = if let CiError::Limited { seconds, .. } = error { seconds } else { 0 };
-                self.due = Instant::now() + self.pause.max(Duration::from_secs(seconds));
+                let seconds = if let CiError::RateLimited { seconds, .. } = error { seconds } else { 0 };
+                self.next_poll = Instant::now() + self.pause.max(Duration::from_secs(seconds));
                 (None, Some(error.to_string()))
             }
         };
@@ -379,7 +379,7 @@ impl Poller {
             say(&format!("{}: {problem}", record.repository));
         }
         let now = now_millis();
-        let is_to_note = news.is_some() || is_new || record.is_spent(now);
+        let is_to_note = news.is_some() || is_new || record.is_expired(now);
         if is_to_note && let Err(error) = note(home, record, news, problem, now) {
             say(&error.to_string());
             // What was not written down is asked for again.
@@ -398,7 +398,7 @@ impl Poller {
         let host = &record.repository.host;
         let api = TrustedHosts::load(home)?.api(host);
         let api = api.ok_or_else(|| CiError::UnknownHost { host: host.clone() })?;
-        let connection = ApiClient::to(home, client, &api).await?;
+        let connection = ApiClient::open(home, client, &api).await?;
         let found = self.news(&connection, record).await;
         self.limit = connection.limit();
         found
@@ -407,7 +407,7 @@ impl Poller {
     /// Returns the runs of the first page if that has changed, with those of others that are as new, and with known ones that are on
     /// no page any more and had not ended.
     async fn news(&mut self, connection: &ApiClient, record: &Monitor) -> Result<Option<RunChanges>, CiError> {
-        let size = PAGE.to_string();
+        let size = PAGE_SIZE.to_string();
         let newest = record.runs.last_key_value().map_or(0, |(id, _)| *id);
         let (mut runs, mut gone, mut is_news) = (Vec::new(), Vec::new(), false);
         for page in 1..=MAX_PAGES {
@@ -424,7 +424,7 @@ impl Poller {
                 self.first = of_page.iter().map(|run| run.id).collect();
             }
             // What was there before the first look does not count as news.
-            let is_last = !record.has_polled || of_page.len() < PAGE || of_page.iter().any(|run| run.id <= newest);
+            let is_last = !record.has_polled || of_page.len() < PAGE_SIZE || of_page.iter().any(|run| run.id <= newest);
             runs.extend(of_page);
             if is_last {
                 break;
@@ -453,19 +453,19 @@ fn note(
     problem: Option<String>,
     now: u64,
 ) -> Result<(), CiError> {
-    let _turn = home.turn()?;
+    let _turn = home.lock_start()?;
     let Some(before) = Monitor::read_at(&record.path(home)) else { return Ok(()) };
     let mut record = before.clone();
     let (runs, gone) = news.map(|news| (Some(news.runs), news.gone)).unwrap_or_default();
     let last = runs.iter().flatten().filter_map(|run| u64::try_from(parse_rfc3339(&run.updated)?).ok()).max();
-    let events = runs.map(|runs| record.take(runs)).unwrap_or_default();
+    let events = runs.map(|runs| record.apply_runs(runs)).unwrap_or_default();
     record.runs.retain(|id, _| !gone.contains(id));
     if !events.is_empty() {
         record.active = now;
     }
     record.active = record.active.max(last.unwrap_or_default().min(now));
     record.problem = problem;
-    if record.is_spent(now) {
+    if record.is_expired(now) {
         return Ok(record.remove(home)?);
     }
     // Whoever is killed here writes an event twice, which is better than never.

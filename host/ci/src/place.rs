@@ -71,7 +71,7 @@ impl fmt::Display for CiRepository {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CiApi {
     pub host: String,
-    pub address: String,
+    pub base_url: String,
     /// Whether the user's settings name the address, so that it may be on this machine or in a private network.
     is_granted: bool,
 }
@@ -81,8 +81,8 @@ impl CiApi {
     pub fn policy(&self) -> Policy {
         let mut policy = Policy::none();
         if self.is_granted {
-            policy.grant_url(&self.address);
-        } else if let Some((host, _)) = host_and_path(&self.address)
+            policy.grant_url(&self.base_url);
+        } else if let Some((host, _)) = host_and_path(&self.base_url)
             && let Ok(host) = HostPattern::parse(&host)
         {
             policy.hosts = Hosts::Only(vec![host]);
@@ -91,7 +91,7 @@ impl CiApi {
     }
 
     /// Returns what requests for logs may reach: they are redirected to any public host.
-    pub fn policy_of_logs(&self) -> Policy {
+    pub fn log_policy(&self) -> Policy {
         Policy { hosts: Hosts::Any, ..self.policy() }
     }
 }
@@ -108,14 +108,14 @@ impl TrustedHosts {
         let settings: BTreeMap<_, _> =
             settings.into_iter().map(|(host, one)| (host.to_ascii_lowercase(), one)).collect();
         if settings.get(GITHUB).is_some_and(|one| one.api_url.is_some()) {
-            return Err(CiError::OtherApi);
+            return Err(CiError::GithubApiOverridden);
         }
-        Ok(Self { settings, of_gh: gh_hosts(home.around()) })
+        Ok(Self { settings, of_gh: gh_hosts(home.context()) })
     }
 
     /// Returns the API of a host, if the user knows that.
     pub fn api(&self, host: &str) -> Option<CiApi> {
-        let of = |address: String, is_granted| Some(CiApi { host: host.to_owned(), address, is_granted });
+        let of = |address: String, is_granted| Some(CiApi { host: host.to_owned(), base_url: address, is_granted });
         if host == GITHUB {
             return of("https://api.github.com".into(), false);
         }
@@ -134,7 +134,7 @@ impl TrustedHosts {
 
 /// Returns the hosts that the user is logged in to with `gh`, as its own file has them.
 pub(crate) fn gh_hosts(around: &ExecutionContext) -> BTreeSet<String> {
-    let of_variable = |name: &str| around.directory_from(name);
+    let of_variable = |name: &str| around.variable_path(name);
     let directory = of_variable("GH_CONFIG_DIR")
         .or_else(|| Some(of_variable("XDG_CONFIG_HOME")?.join("gh")))
         .or_else(|| Some(around.user_home()?.join(".config/gh")));
@@ -152,9 +152,9 @@ pub(crate) struct CiLocation {
     pub branch: Option<String>,
     pub commit: Option<Sha>,
     /// Why branch or commit is not known.
-    pub unread: Option<&'static str>,
+    pub head_error: Option<&'static str>,
     /// The other repositories among the remotes, by the names of these: a fork's `upstream`.
-    pub others: Vec<(String, CiRepository)>,
+    pub other_remotes: Vec<(String, CiRepository)>,
 }
 
 impl CiLocation {
@@ -166,7 +166,7 @@ impl CiLocation {
             Err(_) if named.is_some() => None,
             found => found?,
         };
-        let unread = checkout.as_ref().and_then(|found| found.unread);
+        let unread = checkout.as_ref().and_then(|found| found.unreadable_reason);
         let (branch, commit, remotes) =
             checkout.map(|found| (found.branch, found.commit, found.remotes)).unwrap_or_default();
         let repositories: Vec<(String, CiRepository)> =
@@ -189,6 +189,6 @@ impl CiLocation {
         let (branch, commit) = if is_here { (branch, commit) } else { (None, None) };
         let mut others: Vec<(String, CiRepository)> = repositories.iter().filter(is_known).cloned().collect();
         others.retain(|(_, one)| *one != repository);
-        Ok(Self { api, repository, branch, commit, unread, others })
+        Ok(Self { api, repository, branch, commit, head_error: unread, other_remotes: others })
     }
 }

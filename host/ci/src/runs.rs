@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use aiw_core::{counted, one_line};
-use aiw_home::{Home, blocking};
+use aiw_core::{one_line, pluralize};
+use aiw_home::{Home, run_blocking};
 use aiw_net::{HttpClient, NetError};
 use aiw_redact::rules::Redactor;
 use schemars::JsonSchema;
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::connection::{ApiClient, ApiResponse, CiLimit};
 use crate::error::CiError;
-use crate::log::{Blocks, Cutter, MAX_LINES, NAMES, UNTRUSTED_LOG_NOTICE, read_lines};
+use crate::log::{ExcerptBuilder, LineBatcher, MAX_LINES, UNTRUSTED_LOG_NOTICE, UNTRUSTED_NAMES_NOTICE, read_lines};
 use crate::place::{CiLocation, CiRepository};
 use crate::shapes::{CiJob, CiRun, JobPage, RunPage};
 use crate::source::TokenSource;
@@ -21,7 +21,7 @@ use crate::source::TokenSource;
 const MAX_RUNS: usize = 1000;
 
 /// The items of a page.
-pub(crate) const PAGE: usize = 100;
+pub(crate) const PAGE_SIZE: usize = 100;
 
 /// The most pages of jobs that are read.
 const MAX_JOB_PAGES: usize = 10;
@@ -145,12 +145,12 @@ pub struct CiJobLog {
 /// The runs of one repository.
 pub struct Ci {
     pub(crate) connection: ApiClient,
-    pub(crate) place: CiLocation,
+    pub(crate) location: CiLocation,
     home: Home,
     /// When the logs of an answer are late, if there is such a time; else each has its own.
     until: Option<Instant>,
     /// The first pause while waiting.
-    pub(crate) pace: Duration,
+    pub(crate) poll_interval: Duration,
 }
 
 impl Ci {
@@ -162,44 +162,50 @@ impl Ci {
     pub async fn open(home: &Home, client: &HttpClient, named: Option<&str>) -> Result<Self, CiError> {
         let (theirs, named) = (home.clone(), named.map(str::to_owned));
         let find = move || {
-            let here = theirs.around().directory().map(ToOwned::to_owned).unwrap_or_else(|_| "/".into());
+            let here = theirs.context().directory().map(ToOwned::to_owned).unwrap_or_else(|_| "/".into());
             CiLocation::find(&theirs, &here, named.as_deref())
         };
-        let place = blocking(find).await?;
-        let connection = ApiClient::to(home, client, &place.api).await?;
+        let place = run_blocking(find).await?;
+        let connection = ApiClient::open(home, client, &place.api).await?;
         let pace = if connection.source() == TokenSource::None { 60 } else { 3 };
-        Ok(Self { connection, place, home: home.clone(), until: None, pace: Duration::from_secs(pace) })
+        Ok(Self {
+            connection,
+            location: place,
+            home: home.clone(),
+            until: None,
+            poll_interval: Duration::from_secs(pace),
+        })
     }
 
     /// Gives all answers this long together, and logs what is left of it.
     #[must_use]
-    pub fn patient_for(mut self, patience: Duration) -> Self {
+    pub fn with_timeout(mut self, patience: Duration) -> Self {
         self.until = Some(Instant::now() + patience);
-        self.connection.until = self.until;
+        self.connection.deadline = self.until;
         self
     }
 
     /// Returns the repository.
     pub fn repository(&self) -> &CiRepository {
-        &self.place.repository
+        &self.location.repository
     }
 
     /// Returns the branch that is checked out, if it is of this repository.
     pub fn branch(&self) -> Option<&str> {
-        self.place.branch.as_deref()
+        self.location.branch.as_deref()
     }
 
     /// Returns what you should know of where the answers are from.
     pub fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
-        let host = &self.place.repository.host;
+        let host = &self.location.repository.host;
         if self.connection.source() == TokenSource::None {
             notes.push(format!("there is no token for `{host}`: it answers 60 requests an hour"));
         }
         if let Some(limit) = self.connection.limit().filter(|limit| limit.remaining < 10) {
             notes.push(format!("`{host}` answers {} more requests until {}", limit.remaining, limit.resets));
         }
-        let others = self.place.others.iter().take(5);
+        let others = self.location.other_remotes.iter().take(5);
         notes.extend(
             others.map(|(remote, other)| format!("remote `{}` is `{other}`: `--repo {other}`", one_line(remote, 40))),
         );
@@ -216,14 +222,14 @@ impl Ci {
         let branch = request.branch.as_deref().or(self.branch());
         let branch = branch.filter(|branch| *branch != "*");
         let (mut runs, mut total) = (Vec::<CiRun>::new(), 0);
-        let size = limit.min(PAGE).to_string();
-        for page in 1..=limit.div_ceil(PAGE) {
+        let size = limit.min(PAGE_SIZE).to_string();
+        for page in 1..=limit.div_ceil(PAGE_SIZE) {
             let page = page.to_string();
             let mut query = vec![("per_page", size.as_str()), ("page", &page)];
             query.extend(branch.map(|branch| ("branch", branch)));
             let Some(found) = self.get::<RunPage>(&["runs"], &query, None).await? else { break };
             total = found.value.total_count;
-            let is_last = found.value.workflow_runs.len() < limit.min(PAGE);
+            let is_last = found.value.workflow_runs.len() < limit.min(PAGE_SIZE);
             // One that began meanwhile moves the others to the next page.
             let known = |run: &CiRun| runs.iter().any(|other| other.id == run.id);
             let new: Vec<CiRun> = found.value.workflow_runs.into_iter().filter(|run| !known(run)).collect();
@@ -238,13 +244,13 @@ impl Ci {
             notes.push(format!("no run is of branch `{}`: `--branch '*'` lists all", one_line(branch, 60)));
         }
         Ok(CiRunList {
-            repository: self.place.repository.to_string(),
+            repository: self.location.repository.to_string(),
             branch: branch.map(|branch| one_line(branch, 120)),
             runs,
             total,
             token: self.connection.source().as_str(),
             limit: self.connection.limit(),
-            about: NAMES,
+            about: UNTRUSTED_NAMES_NOTICE,
             notes,
         })
     }
@@ -255,19 +261,20 @@ impl Ci {
         query: &[(&str, &str)],
         known: Option<&str>,
     ) -> Result<Option<ApiResponse<T>>, CiError> {
-        self.connection.get(&self.place.repository, path, query, known).await
+        self.connection.get(&self.location.repository, path, query, known).await
     }
 
     /// Returns the runs that a request means, those first that decide how it went: failed ones, then those that have not
     /// ended. Of the commit that is checked out, they are the newest of each workflow, event and branch. `None` if nothing has
     /// changed since `etag`.
-    pub(crate) async fn meant(
+    pub(crate) async fn find_runs(
         &self,
         request: &CiRunRequest,
         etag: Option<&str>,
     ) -> Result<Option<ApiResponse<Vec<CiRun>>>, CiError> {
         let Some(id) = request.id else {
-            let commit = self.place.commit.as_ref().ok_or(CiError::CommitNotFound { why: self.place.unread })?;
+            let commit =
+                self.location.commit.as_ref().ok_or(CiError::CommitNotFound { why: self.location.head_error })?;
             let query = [("head_sha", commit.as_str()), ("per_page", "100")];
             let found = self.get::<RunPage>(&["runs"], &query, etag).await?;
             let Some(ApiResponse { value: RunPage { workflow_runs, .. }, etag }) = found else { return Ok(None) };
@@ -275,7 +282,7 @@ impl Ci {
             for run in workflow_runs {
                 // A commit may be that of a branch and of a tag.
                 let is_other = |known: &CiRun| {
-                    known.workflow() != run.workflow() || known.event != run.event || known.branch != run.branch
+                    known.workflow_key() != run.workflow_key() || known.event != run.event || known.branch != run.branch
                 };
                 if runs.iter().all(is_other) {
                     runs.push(run);
@@ -296,7 +303,7 @@ impl Ci {
         match self.get::<CiRun>(&["runs", &id.to_string()], &[], etag).await {
             Ok(found) => Ok(found.map(|found| ApiResponse { value: vec![found.value], etag: found.etag })),
             Err(CiError::NotFound { host, token, .. }) => {
-                let what = format!("run {id} of `{}`", self.place.repository);
+                let what = format!("run {id} of `{}`", self.location.repository);
                 Err(CiError::NotFound { what, host, token })
             }
             Err(error) => Err(error),
@@ -305,9 +312,9 @@ impl Ci {
 
     /// Returns the run that decides, and the others.
     async fn run(&self, request: &CiRunRequest) -> Result<(CiRun, Vec<CiRun>), CiError> {
-        let commit = self.place.commit.as_ref().map(|commit| commit.as_str()[..10].to_owned()).unwrap_or_default();
-        let missing = || CiError::RunNotFound { commit, repository: self.place.repository.to_string() };
-        let mut runs = self.meant(request, None).await?.map(|found| found.value).unwrap_or_default();
+        let commit = self.location.commit.as_ref().map(|commit| commit.as_str()[..10].to_owned()).unwrap_or_default();
+        let missing = || CiError::RunNotFound { commit, repository: self.location.repository.to_string() };
+        let mut runs = self.find_runs(request, None).await?.map(|found| found.value).unwrap_or_default();
         if runs.is_empty() {
             return Err(missing());
         }
@@ -320,7 +327,7 @@ impl Ci {
             let page = page.to_string();
             let query = [("filter", "latest"), ("per_page", "100"), ("page", page.as_str())];
             let Some(found) = self.get::<JobPage>(&["runs", &run, "jobs"], &query, None).await? else { break };
-            let is_last = found.value.jobs.len() < PAGE;
+            let is_last = found.value.jobs.len() < PAGE_SIZE;
             jobs.extend(found.value.jobs);
             if is_last || jobs.len() as u64 >= found.value.total_count {
                 break;
@@ -338,8 +345,16 @@ impl Ci {
     pub async fn details(&self, request: impl Into<CiRunRequest>) -> Result<CiRunDetails, CiError> {
         let (run, others) = self.run(&request.into()).await?;
         let jobs = self.jobs(run.id).await?;
-        let (repository, notes) = (self.place.repository.to_string(), self.notes());
-        Ok(CiRunDetails { repository, run, others, jobs, limit: self.connection.limit(), about: NAMES, notes })
+        let (repository, notes) = (self.location.repository.to_string(), self.notes());
+        Ok(CiRunDetails {
+            repository,
+            run,
+            others,
+            jobs,
+            limit: self.connection.limit(),
+            about: UNTRUSTED_NAMES_NOTICE,
+            notes,
+        })
     }
 
     fn redactor(&self) -> Result<Redactor, CiError> {
@@ -404,7 +419,7 @@ impl Ci {
         until: Instant,
         redactor: &Redactor,
     ) -> Result<CiJobLog, CiError> {
-        let opened = tokio::time::timeout_at(until, self.connection.log(&self.place.repository, job.id));
+        let opened = tokio::time::timeout_at(until, self.connection.open_log(&self.location.repository, job.id));
         let Ok(opened) = opened.await else { return Ok(named(job, "its log came too late")) };
         let mut stream = match opened {
             Ok(Some(stream)) => stream,
@@ -413,9 +428,9 @@ impl Ci {
             Err(error) => return Err(error),
         };
         // A gap may take a line at each of its ends.
-        let mut cutter = Cutter::new(room.saturating_sub(room / 10).max(1));
+        let mut cutter = ExcerptBuilder::new(room.saturating_sub(room / 10).max(1));
         let mut take = |line: &[u8]| {
-            cutter.take(line);
+            cutter.push_line(line);
             true
         };
         let note = match read_lines(&mut stream, until, &mut take).await {
@@ -423,7 +438,7 @@ impl Ci {
             Err(CiError::Net(error)) => Some(unread(&error)),
             Err(error) => return Err(error),
         };
-        let (mut lines, left_out) = cutter.end(redactor);
+        let (mut lines, left_out) = cutter.finish(redactor);
         lines.truncate(room);
         let note = note.or_else(|| lines.is_empty().then(|| "its log is empty".to_owned()));
         Ok(CiJobLog { lines, skipped: left_out, note, ..named(job, "") })
@@ -444,12 +459,12 @@ impl Ci {
         jobs.sort_by_key(|job| job.id);
         let redactor = self.redactor()?;
         for job in &jobs {
-            let note = match self.connection.log(&self.place.repository, job.id).await? {
+            let note = match self.connection.open_log(&self.location.repository, job.id).await? {
                 None => Some(gone(job)),
                 Some(mut stream) => {
                     let mut line = |line: &str| each(job, Ok(line));
-                    let mut blocks = Blocks::new(&redactor, &mut line);
-                    let read = read_lines(&mut stream, self.logs_until(), &mut |line| blocks.take(line)).await;
+                    let mut blocks = LineBatcher::new(&redactor, &mut line);
+                    let read = read_lines(&mut stream, self.logs_until(), &mut |line| blocks.push(line)).await;
                     if !blocks.flush() {
                         break;
                     }
@@ -486,14 +501,14 @@ fn named(job: &CiJob, why: &str) -> CiJobLog {
 
 /// Returns the failed jobs of a run in a few words.
 pub(crate) fn failed_names(jobs: &[CiJob]) -> Vec<String> {
-    bounded(jobs.iter().filter(|job| job.has_failed()).map(|job| job.name.clone()).collect())
+    truncate_names(jobs.iter().filter(|job| job.has_failed()).map(|job| job.name.clone()).collect())
 }
 
 /// Returns the first names of jobs, and how many others there are.
-pub(crate) fn bounded(failed: Vec<String>) -> Vec<String> {
+pub(crate) fn truncate_names(failed: Vec<String>) -> Vec<String> {
     let mut names: Vec<String> = failed.iter().take(20).cloned().collect();
     if failed.len() > names.len() {
-        names.push(counted(failed.len() - names.len(), "other job"));
+        names.push(pluralize(failed.len() - names.len(), "other job"));
     }
     names
 }

@@ -130,7 +130,7 @@ impl CiRun {
     }
 
     /// What tells its workflow from others.
-    pub(crate) fn workflow(&self) -> (&str, &str) {
+    pub(crate) fn workflow_key(&self) -> (&str, &str) {
         (&self.name, &self.path)
     }
 
@@ -159,7 +159,7 @@ impl CiRun {
     }
 
     /// Returns its number alone: `run #12, attempt 2`. Its name was given by whoever wrote the repository.
-    pub(crate) fn numbered(&self) -> String {
+    pub(crate) fn number_label(&self) -> String {
         Self { name: "run".into(), ..self.clone() }.label()
     }
 

@@ -16,7 +16,7 @@ aiw_core::string_enum! {
 }
 
 impl TokenSource {
-    pub(crate) fn from(self) -> &'static str {
+    pub(crate) fn as_phrase(self) -> &'static str {
         match self {
             Self::Gh => "of `gh`",
             Self::Vault => "in the vault",

@@ -21,8 +21,8 @@ const GH_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_TOKEN_BYTES: u64 = 4096;
 
 /// Variables with tokens for github.com, and for GitHub Enterprise: the first that is set counts.
-const FOR_GITHUB: [&str; 2] = ["GH_TOKEN", "GITHUB_TOKEN"];
-const FOR_ENTERPRISE: [&str; 2] = ["GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN"];
+const GITHUB_TOKEN_VARIABLES: [&str; 2] = ["GH_TOKEN", "GITHUB_TOKEN"];
+const ENTERPRISE_TOKEN_VARIABLES: [&str; 2] = ["GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN"];
 
 /// The token for a host.
 #[derive(Debug, Clone)]
@@ -35,18 +35,18 @@ impl CiToken {
     /// Finds the token for a host that the user knows. It reads files, and may run `gh`.
     pub fn find(home: &Home, host: &str) -> Result<Self, CiError> {
         let of = |source, secret| Ok(Self { source, secret: Some(secret) });
-        if let Some(secret) = of_gh(home.around(), host) {
+        if let Some(secret) = of_gh(home.context(), host) {
             return of(TokenSource::Gh, secret);
         }
         if let Ok(name) = format!("ci.hosts.{host}.token").parse::<SecretName>() {
             match home.vault().get(&name) {
                 Ok(secret) => return of(TokenSource::Vault, secret),
-                Err(VaultError::Unknown { .. }) => {}
+                Err(VaultError::NotFound { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
         }
-        let names = if host == GITHUB { FOR_GITHUB } else { FOR_ENTERPRISE };
-        match names.iter().find_map(|name| checked(home.around().filled(name)?.to_str()?)) {
+        let names = if host == GITHUB { GITHUB_TOKEN_VARIABLES } else { ENTERPRISE_TOKEN_VARIABLES };
+        match names.iter().find_map(|name| checked(home.context().non_empty_variable(name)?.to_str()?)) {
             Some(secret) => of(TokenSource::Variable, secret),
             None => Ok(Self { source: TokenSource::None, secret: None }),
         }
@@ -68,13 +68,15 @@ fn of_gh(around: &ExecutionContext, host: &str) -> Option<Secret> {
         return None;
     }
     let gh = find_program("gh", around.variable("PATH"), Path::new("/"))?;
-    let is_theirs = |name: &str| !FOR_GITHUB.contains(&name) && !FOR_ENTERPRISE.contains(&name) && name != "GH_HOST";
+    let is_theirs = |name: &str| {
+        !GITHUB_TOKEN_VARIABLES.contains(&name) && !ENTERPRISE_TOKEN_VARIABLES.contains(&name) && name != "GH_HOST"
+    };
     let mut command = Command::new(gh);
     command
         .args(["auth", "token", "--hostname", host])
         .env_clear()
         .envs(around.variables().filter(|(name, _)| name.to_str().is_none_or(is_theirs)))
-        .envs(around.directory_from("GH_CONFIG_DIR").map(|directory| ("GH_CONFIG_DIR", directory)))
+        .envs(around.variable_path("GH_CONFIG_DIR").map(|directory| ("GH_CONFIG_DIR", directory)))
         .env("GH_PROMPT_DISABLED", "1")
         .env("GH_NO_UPDATE_NOTIFIER", "1")
         .current_dir("/")

@@ -7,7 +7,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::error::CiError;
-use crate::runs::{Ci, CiRunRequest, MAX_OTHER_FAILED_RUNS, bounded, failed_names};
+use crate::runs::{Ci, CiRunRequest, MAX_OTHER_FAILED_RUNS, failed_names, truncate_names};
 use crate::shapes::{CiJob, CiRun};
 
 /// The longest pause between two questions, as a multiple of the first.
@@ -49,14 +49,14 @@ impl Ci {
         tell: &mut (dyn FnMut(&CiRun, &[CiJob]) + Send),
         say: &mut (dyn FnMut(&str) + Send),
     ) -> Result<CiWait, CiError> {
-        let (request, mut etag, mut pause, mut failures) = (request.into(), None::<String>, self.pace, 0);
+        let (request, mut etag, mut pause, mut failures) = (request.into(), None::<String>, self.poll_interval, 0);
         let mut has_answered = false;
         let mut now =
             CiWait { done: false, run: None, others: Vec::new(), failed: Vec::new(), waits: None, notes: Vec::new() };
         loop {
             let mut next = pause;
             let looked = async {
-                let found = self.meant(&request, etag.as_deref()).await?;
+                let found = self.find_runs(&request, etag.as_deref()).await?;
                 let Some(found) = found else { return Ok(None) };
                 etag = found.etag;
                 let mut runs = Vec::new();
@@ -69,7 +69,7 @@ impl Ci {
             };
             let Some(looked) = by(until, looked).await else {
                 // What is known by then is the answer.
-                let silent = || format!("`{}` has not answered yet", self.place.repository.host);
+                let silent = || format!("`{}` has not answered yet", self.location.repository.host);
                 now.waits = now.waits.or_else(|| (!has_answered).then(silent));
                 return Ok(now);
             };
@@ -78,7 +78,7 @@ impl Ci {
             match looked {
                 Ok(None) => {
                     failures = 0;
-                    pause = (pause * 3 / 2).min(self.pace * MAX_INTERVAL_FACTOR);
+                    pause = (pause * 3 / 2).min(self.poll_interval * MAX_INTERVAL_FACTOR);
                 }
                 Ok(Some(runs)) => {
                     if let Some((run, jobs)) = runs.iter().find(|(run, _)| !run.is_over()).or(runs.first()) {
@@ -89,18 +89,18 @@ impl Ci {
                     let failed = runs
                         .iter()
                         .flat_map(|(run, jobs)| failed_names(jobs).into_iter().map(move |job| name(run, job)));
-                    (now.failed, failures) = (bounded(failed.collect()), 0);
+                    (now.failed, failures) = (truncate_names(failed.collect()), 0);
                     now.done = runs.iter().all(|(run, _)| run.is_over());
                     let mut runs = runs.into_iter().map(|(run, _)| run);
                     now.run = runs.next();
                     now.others = runs.collect();
-                    pause = self.pace;
+                    pause = self.poll_interval;
                 }
-                Err(error @ CiError::Limited { seconds, .. }) => {
+                Err(error @ CiError::RateLimited { seconds, .. }) => {
                     next = Duration::from_secs(seconds);
                     now.waits = Some(error.to_string());
                 }
-                Err(error) if failures < MAX_CONSECUTIVE_FAILURES && is_passing(&error) => {
+                Err(error) if failures < MAX_CONSECUTIVE_FAILURES && is_transient(&error) => {
                     failures += 1;
                     next = pause * 2u32.pow(failures.min(4));
                     now.waits = Some(error.to_string());
@@ -128,7 +128,7 @@ async fn by<T>(until: Option<Instant>, work: impl Future<Output = T>) -> Option<
 }
 
 /// Whether the same question may be answered later.
-pub(crate) fn is_passing(error: &CiError) -> bool {
+pub(crate) fn is_transient(error: &CiError) -> bool {
     use aiw_core::{Diagnostic, ErrorKind};
     error.kind() == ErrorKind::Unavailable
 }

@@ -44,7 +44,7 @@ pub enum LibraryError {
     },
     /// A server did not return the file.
     #[error("`{url}` answered {status}")]
-    Answered {
+    HttpStatus {
         /// The URL without its query.
         url: String,
         /// The HTTP status.
@@ -70,7 +70,7 @@ pub enum LibraryError {
     },
     /// The source of a component now holds a different one.
     #[error("`{source_name}` now holds another component, `{found}`")]
-    Replaced {
+    IdMismatch {
         /// The path or URL.
         source_name: String,
         /// The component that is there.
@@ -78,7 +78,7 @@ pub enum LibraryError {
     },
     /// No component has that id.
     #[error("there is no extension `{id}`")]
-    Unknown {
+    NotFound {
         /// The id.
         id: String,
     },
@@ -92,7 +92,7 @@ pub enum LibraryError {
     },
     /// The id is taken by a component from elsewhere.
     #[error("component `{id}` is already installed, from `{source_name}`")]
-    Taken {
+    AlreadyInstalled {
         /// The id.
         id: String,
         /// Where the existing one came from.
@@ -100,7 +100,7 @@ pub enum LibraryError {
     },
     /// An update asks for more than the user agreed to.
     #[error("component `{id}` {version} asks for more than you agreed to: {}", list(.more))]
-    AsksMore {
+    AdditionalCapabilities {
         /// The id.
         id: String,
         /// The version that asks.
@@ -110,7 +110,7 @@ pub enum LibraryError {
     },
     /// An update would go back to a lower version.
     #[error("component `{id}` has version {installed}, and its source has the lower version {offered}")]
-    Lower {
+    Downgrade {
         /// The id.
         id: String,
         /// The installed version.
@@ -130,7 +130,7 @@ impl Diagnostic for LibraryError {
     }
 
     fn own_kind(&self) -> ErrorKind {
-        if matches!(self, Self::Load(LoadError::Digest { .. })) { ErrorKind::Config } else { ErrorKind::User }
+        if matches!(self, Self::Load(LoadError::DigestMismatch { .. })) { ErrorKind::Config } else { ErrorKind::User }
     }
 
     fn own_hint(&self) -> Option<String> {
@@ -141,14 +141,14 @@ impl Diagnostic for LibraryError {
                 Some("build it first: `cargo build --release --target wasm32-wasip2`".into())
             }
             Self::SeveralComponents { .. } => Some("name the file".into()),
-            Self::Unknown { .. } => Some("`aiw extension list` shows the extensions".into()),
-            Self::Taken { id, .. } => {
+            Self::NotFound { .. } => Some("`aiw extension list` shows the extensions".into()),
+            Self::AlreadyInstalled { id, .. } => {
                 Some(format!("run `aiw extension update {id}` or `aiw extension remove {id}` first"))
             }
-            Self::AsksMore { id, .. } | Self::Lower { id, .. } => {
+            Self::AdditionalCapabilities { id, .. } | Self::Downgrade { id, .. } => {
                 Some(format!("`aiw extension update {id} --accept-changes` accepts this"))
             }
-            Self::Load(LoadError::Digest { id, .. }) => {
+            Self::Load(LoadError::DigestMismatch { id, .. }) => {
                 Some(format!("run `aiw extension remove {id}`, then add it again from a source that you trust"))
             }
             _ => None,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aiw_core::ExtensionId;
-use aiw_extensions::{Grants, is_lower};
+use aiw_extensions::{Grants, is_lower_version};
 use aiw_home::{Lock, LockedExtension};
 use aiw_net::HttpClient;
 use aiw_wasm::Component;
@@ -23,8 +23,11 @@ enum Adding {
 
 impl Library {
     /// Loads a candidate without adding it, and grants everything that it asks for. For its author.
-    pub fn try_out<'a>(&'a self, candidate: &'a CandidateComponent) -> BoxFuture<'a, Result<Component, LibraryError>> {
-        Box::pin(async move { self.load_unlisted(&candidate.about, &candidate.bytes).await })
+    pub fn load_candidate<'a>(
+        &'a self,
+        candidate: &'a CandidateComponent,
+    ) -> BoxFuture<'a, Result<Component, LibraryError>> {
+        Box::pin(async move { self.load_unlisted(&candidate.facts, &candidate.bytes).await })
     }
 
     /// Reads a component from a file, a directory or a URL. Stores nothing.
@@ -43,17 +46,17 @@ impl Library {
         extensions: &BTreeMap<ExtensionId, LockedExtension>,
         adding: Adding,
     ) -> Result<(), LibraryError> {
-        let id = &candidate.about.manifest.id;
+        let id = &candidate.facts.manifest.id;
         if self.is_bundled(id.as_str()) {
             return Err(LibraryError::Bundled { id: id.to_string(), action: "replaced" });
         }
         match (extensions.get(id), adding) {
             // The same file again changes nothing.
-            (Some(known), Adding::New) if known.sha256 != candidate.about.sha256 => {
-                Err(LibraryError::Taken { id: id.to_string(), source_name: redact_source(&known.source) })
+            (Some(known), Adding::New) if known.sha256 != candidate.facts.sha256 => {
+                Err(LibraryError::AlreadyInstalled { id: id.to_string(), source_name: redact_source(&known.source) })
             }
             // Removed while its update was read: it stays removed.
-            (None, Adding::Update) => Err(LibraryError::Unknown { id: id.to_string() }),
+            (None, Adding::Update) => Err(LibraryError::NotFound { id: id.to_string() }),
             _ => Ok(()),
         }
     }
@@ -79,13 +82,13 @@ impl Library {
         candidate: &CandidateComponent,
         adding: Adding,
     ) -> Result<LockedExtension, LibraryError> {
-        self.try_out(candidate).await?;
+        self.load_candidate(candidate).await?;
         let (library, candidate) = (self.clone(), candidate.clone());
-        aiw_home::blocking(move || library.commit(&candidate, adding)).await
+        aiw_home::run_blocking(move || library.commit(&candidate, adding)).await
     }
 
     fn commit(&self, candidate: &CandidateComponent, adding: Adding) -> Result<LockedExtension, LibraryError> {
-        let about = &candidate.about;
+        let about = &candidate.facts;
         let lock = self.home.lock()?;
         let mut file = self.home.extensions_lock()?;
         // Check again: another command may have run between the question and the answer.
@@ -123,7 +126,7 @@ impl Library {
         if self.is_bundled(id) {
             return Err(LibraryError::Bundled { id: id.to_owned(), action });
         }
-        let unknown = || LibraryError::Unknown { id: aiw_core::one_line(id, 80) };
+        let unknown = || LibraryError::NotFound { id: aiw_core::one_line(id, 80) };
         let key: ExtensionId = id.parse().map_err(|_| unknown())?;
         let lock = self.home.lock()?;
         let mut file = self.home.extensions_lock()?;
@@ -164,25 +167,25 @@ impl Library {
         let lock = self.home.extensions_lock()?;
         let known = find(&lock.extensions, id)?;
         let candidate = read(&known.source, client).await?;
-        if candidate.about.manifest.id != known.id {
-            return Err(LibraryError::Replaced {
+        if candidate.facts.manifest.id != known.id {
+            return Err(LibraryError::IdMismatch {
                 source_name: redact_source(&known.source),
-                found: candidate.about.manifest.id,
+                found: candidate.facts.manifest.id,
             });
         }
-        let more = candidate.requested.beyond(&Grants::from_map(&known.grants));
+        let more = candidate.requested.difference(&Grants::from_map(&known.grants));
         let whole = self.read_locked(known).is_ok();
-        if candidate.about.sha256 == known.sha256 && more.is_empty() && whole {
+        if candidate.facts.sha256 == known.sha256 && more.is_empty() && whole {
             return Ok(None);
         }
-        let (id, offered) = (id.to_owned(), candidate.about.manifest.version.clone());
+        let (id, offered) = (id.to_owned(), candidate.facts.manifest.version.clone());
         let mut against = Vec::new();
         if !more.is_empty() {
-            against.push(LibraryError::AsksMore { id: id.clone(), version: offered.clone(), more });
+            against.push(LibraryError::AdditionalCapabilities { id: id.clone(), version: offered.clone(), more });
         }
         // An old version may have vulnerabilities that were fixed since.
-        if is_lower(&offered, &known.version) {
-            against.push(LibraryError::Lower { id, installed: known.version.clone(), offered });
+        if is_lower_version(&offered, &known.version) {
+            against.push(LibraryError::Downgrade { id, installed: known.version.clone(), offered });
         }
         Ok(Some((candidate, against)))
     }

@@ -10,6 +10,6 @@ mod source;
 mod summary;
 
 pub use error::LibraryError;
-pub use library::{Bundled, ComponentEntry, Library, compiled_code, damaged};
+pub use library::{BundledComponent, ComponentEntry, Library, compiled_cache_dir, find_damaged};
 pub use source::CandidateComponent;
 pub use summary::{ExtensionSummary, UpdatedExtension, VerifiedExtension};

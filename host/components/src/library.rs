@@ -20,7 +20,7 @@ use crate::LibraryError;
 #[derive(Debug, Clone)]
 pub struct ComponentEntry {
     /// Its manifest; none if its file is missing or not the one that the user agreed to.
-    pub about: Option<ComponentFacts>,
+    pub facts: Option<ComponentFacts>,
     /// The record in the lock file; none for a bundled component.
     pub locked: Option<LockedExtension>,
     /// Its id.
@@ -31,14 +31,14 @@ pub struct ComponentEntry {
 
 impl ComponentEntry {
     /// Whether it may be called.
-    pub fn enabled(&self) -> bool {
+    pub fn is_enabled(&self) -> bool {
         self.locked.as_ref().is_none_or(|locked| locked.enabled)
     }
 }
 
 /// A component that is part of the binary.
 #[derive(Debug, Clone, Copy)]
-pub struct Bundled {
+pub struct BundledComponent {
     /// As its manifest says.
     pub id: &'static str,
     /// The kind that it offers.
@@ -48,7 +48,7 @@ pub struct Bundled {
 }
 
 /// The directory for compiled code in a home. Creates it, and the home as well; `None` if that fails.
-pub fn compiled_code(home: &Home) -> Option<PathBuf> {
+pub fn compiled_cache_dir(home: &Home) -> Option<PathBuf> {
     let dir = home.cache("compiled-v1");
     home.make_dir(&dir).ok().map(|()| dir)
 }
@@ -62,7 +62,7 @@ pub struct Library {
 
 /// The state that all callers of a library share.
 struct SharedLibrary {
-    bundled: Vec<(Bundled, OnceLock<ComponentFacts>)>,
+    bundled: Vec<(BundledComponent, OnceLock<ComponentFacts>)>,
     engine: OnceLock<Engine>,
     compiler: OnceLock<PathBuf>,
     on_compile: OnceLock<Arc<OnCompile>>,
@@ -72,7 +72,7 @@ struct SharedLibrary {
 
 impl Library {
     /// The library of a home, with the components that are part of the binary.
-    pub fn new(home: Home, bundled: &[Bundled], capabilities: Capabilities) -> Self {
+    pub fn new(home: Home, bundled: &[BundledComponent], capabilities: Capabilities) -> Self {
         let bundled = bundled.iter().map(|component| (*component, OnceLock::new())).collect();
         let shared = SharedLibrary {
             bundled,
@@ -87,7 +87,7 @@ impl Library {
     /// Returns the same library for a caller whose components reach something else. A component is loaded once for all
     /// callers.
     #[must_use]
-    pub fn reaching(&self, capabilities: Capabilities) -> Self {
+    pub fn with_capabilities(&self, capabilities: Capabilities) -> Self {
         Self { home: self.home.clone(), capabilities, shared: self.shared.clone() }
     }
 
@@ -105,7 +105,7 @@ impl Library {
         self
     }
 
-    fn bundled(&self, id: &str) -> Option<&(Bundled, OnceLock<ComponentFacts>)> {
+    fn bundled(&self, id: &str) -> Option<&(BundledComponent, OnceLock<ComponentFacts>)> {
         self.shared.bundled.iter().find(|(component, _)| component.id == id)
     }
 
@@ -113,7 +113,8 @@ impl Library {
         if let Some(engine) = self.shared.engine.get() {
             return Ok(engine.clone());
         }
-        let mut engine = Engine::new(compiled_code(&self.home).map_or_else(CompiledCache::none, CompiledCache::at))?;
+        let mut engine =
+            Engine::new(compiled_cache_dir(&self.home).map_or_else(CompiledCache::disabled, CompiledCache::new))?;
         if let Some(program) = self.shared.compiler.get() {
             engine = engine.compile_with(program.clone());
         }
@@ -135,7 +136,7 @@ impl Library {
             let about = about_of(bundled)?;
             known.push(ComponentEntry {
                 id: about.manifest.id.clone(),
-                about: Some(about.clone()),
+                facts: Some(about.clone()),
                 locked: None,
                 problem: None,
             });
@@ -145,13 +146,13 @@ impl Library {
                 Ok((about, _)) => (Some(about), None),
                 Err(e) => (None, Some(e.to_string())),
             };
-            known.push(ComponentEntry { id, about, locked: Some(locked), problem });
+            known.push(ComponentEntry { id, facts: about, locked: Some(locked), problem });
         }
         Ok(known)
     }
 
     /// Ids of the components that may be called and offer a world.
-    pub fn enabled(&self, world: World) -> Result<Vec<ExtensionId>, LibraryError> {
+    pub fn enabled_ids(&self, world: World) -> Result<Vec<ExtensionId>, LibraryError> {
         let bundled = self.shared.bundled.iter().filter(|(component, _)| component.world == world);
         let mut ids: Vec<ExtensionId> = bundled.filter_map(|(component, _)| component.id.parse().ok()).collect();
         let lock = self.home.extensions_lock()?;
@@ -176,7 +177,7 @@ impl Library {
                 Some(bundled) => {
                     let about = about_of(bundled)?;
                     let bytes = Cow::Borrowed(bundled.0.bytes);
-                    (about.clone(), bytes, Grants::requested(about), Origin::Bundled)
+                    (about.clone(), bytes, Grants::from_facts(about), Origin::Bundled)
                 }
                 None => {
                     let lock = self.home.extensions_lock()?;
@@ -197,14 +198,14 @@ impl Library {
                 let component = Component::load(&engine, &bytes, &about, granted, capabilities, origin).await?;
                 Ok::<_, LibraryError>(Arc::new(component))
             };
-            Ok(Arc::new(place.get_or_try_init(load).await?.reaching(self.capabilities.clone())))
+            Ok(Arc::new(place.get_or_try_init(load).await?.with_capabilities(self.capabilities.clone())))
         })
     }
 
     /// Loads a component that is not added, and grants everything that it asks for.
     pub(crate) async fn load_unlisted(&self, about: &ComponentFacts, bytes: &[u8]) -> Result<Component, LibraryError> {
         let (engine, capabilities) = (self.engine()?, self.capabilities.clone());
-        let granted = Grants::requested(about);
+        let granted = Grants::from_facts(about);
         Ok(Component::load(&engine, bytes, about, granted, capabilities, Origin::Foreign).await?)
     }
 }
@@ -215,11 +216,13 @@ pub(crate) fn find<'l>(
     id: &str,
 ) -> Result<&'l LockedExtension, LibraryError> {
     let found = id.parse().ok().and_then(|id: ExtensionId| extensions.get(&id));
-    found.ok_or_else(|| LibraryError::Unknown { id: aiw_core::one_line(id, 80) })
+    found.ok_or_else(|| LibraryError::NotFound { id: aiw_core::one_line(id, 80) })
 }
 
 /// Returns the manifest of a bundled component, which is read on first use.
-fn about_of((component, about): &(Bundled, OnceLock<ComponentFacts>)) -> Result<&ComponentFacts, LibraryError> {
+fn about_of(
+    (component, about): &(BundledComponent, OnceLock<ComponentFacts>),
+) -> Result<&ComponentFacts, LibraryError> {
     if let Some(about) = about.get() {
         return Ok(about);
     }
@@ -236,13 +239,15 @@ fn checked(home: &Home, locked: &LockedExtension) -> Result<Vec<u8>, LibraryErro
     let found = aiw_extensions::sha256_hex(&bytes);
     match found == locked.sha256 {
         true => Ok(bytes),
-        false => Err(LoadError::Digest { id: locked.id.to_string(), pinned: locked.sha256.clone(), found }.into()),
+        false => {
+            Err(LoadError::DigestMismatch { id: locked.id.to_string(), pinned: locked.sha256.clone(), found }.into())
+        }
     }
 }
 
 /// Returns the third-party components whose files are not those that the user agreed to, each with the problem. Nothing is
 /// compiled.
-pub fn damaged(home: &Home, lock: &ExtensionsLock) -> Vec<(ExtensionId, LibraryError)> {
+pub fn find_damaged(home: &Home, lock: &ExtensionsLock) -> Vec<(ExtensionId, LibraryError)> {
     let checked = |locked: &LockedExtension| Some((locked.id.clone(), checked(home, locked).err()?));
     lock.extensions.values().filter_map(checked).collect()
 }

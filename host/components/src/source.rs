@@ -12,7 +12,7 @@ use crate::LibraryError;
 #[derive(Debug, Clone)]
 pub struct CandidateComponent {
     /// Its manifest.
-    pub about: ComponentFacts,
+    pub facts: ComponentFacts,
     /// The capabilities that it asks for.
     pub requested: Grants,
     /// Where it came from: an absolute path or a URL.
@@ -27,10 +27,10 @@ pub fn read<'a>(source: &'a str, client: &'a HttpClient) -> BoxFuture<'a, Result
             // The typed address may be anywhere; redirects (release assets use them) must lead to the public internet.
             let mut policy = Policy::public();
             policy.grant_url(source);
-            let request = HttpRequest { limit: MAX_COMPONENT_BYTES, ..HttpRequest::new(source) };
+            let request = HttpRequest { max_body_bytes: MAX_COMPONENT_BYTES, ..HttpRequest::new(source) };
             let response = client.fetch(&policy, &request).await?;
             if response.status != 200 {
-                return Err(LibraryError::Answered { url: redact_source(source), status: response.status });
+                return Err(LibraryError::HttpStatus { url: redact_source(source), status: response.status });
             }
             (source.to_owned(), response.body)
         } else {
@@ -42,7 +42,7 @@ pub fn read<'a>(source: &'a str, client: &'a HttpClient) -> BoxFuture<'a, Result
         };
         let named = |error| LibraryError::Extension { source_name: redact_source(&source), source: error };
         let about = inspect(&bytes).map_err(named)?;
-        Ok(CandidateComponent { requested: Grants::requested(&about), about, source, bytes })
+        Ok(CandidateComponent { requested: Grants::from_facts(&about), facts: about, source, bytes })
     })
 }
 

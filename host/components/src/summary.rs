@@ -42,7 +42,7 @@ pub struct ExtensionSummary {
 impl ExtensionSummary {
     /// Returns the fields of lists for a component.
     pub fn new(known: &ComponentEntry) -> Self {
-        let about = known.about.as_ref();
+        let about = known.facts.as_ref();
         let manifest = about.map(|about| &about.manifest);
         let locked = known.locked.as_ref();
         Self {
@@ -53,10 +53,10 @@ impl ExtensionSummary {
             homepage: manifest.and_then(|m| m.homepage.clone()),
             worlds: about.map(|about| about.worlds.iter().map(|world| world.as_str().to_owned()).collect()),
             origin: if locked.is_some() { "installed" } else { "bundled" },
-            enabled: known.enabled(),
+            enabled: known.is_enabled(),
             source: locked.map(|locked| aiw_core::without_query(&locked.source).into_owned()),
             sha256: about.map(|about| about.sha256.clone()).or_else(|| locked.map(|l| l.sha256.clone())),
-            grants: locked.map(|l| l.grants.clone()).or_else(|| about.map(|about| Grants::requested(about).to_map())),
+            grants: locked.map(|l| l.grants.clone()).or_else(|| about.map(|about| Grants::from_facts(about).to_map())),
             problem: known.problem.as_ref().map(ToString::to_string),
         }
     }

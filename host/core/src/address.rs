@@ -67,7 +67,7 @@ pub fn is_loopback(url: &Url) -> bool {
 
 /// Whether a URL, as written, leads to this machine or into a network that is not the public internet: by such an address
 /// in any form, or by a name that public DNS does not have.
-pub fn is_inner(url: &Url) -> bool {
+pub fn is_internal(url: &Url) -> bool {
     const LOCAL_HOST_SUFFIXES: [&str; 10] = [
         ".localhost",
         ".local",
@@ -127,11 +127,11 @@ mod tests {
             "https://metadata.google.internal",
             "https://a.localhost",
         ] {
-            assert!(is_inner(&url.parse().unwrap()), "{url}");
+            assert!(is_internal(&url.parse().unwrap()), "{url}");
         }
         for url in ["https://example.com", "https://1.1.1.1", "https://internal.example.com", "https://[2606:50c0::1]"]
         {
-            assert!(!is_inner(&url.parse().unwrap()), "{url}");
+            assert!(!is_internal(&url.parse().unwrap()), "{url}");
         }
     }
 

@@ -25,7 +25,7 @@ const MAX_MARKS_PER_LETTER: usize = 8;
 
 const NON_JOINER: char = '\u{200c}';
 const ZERO_WIDTH_JOINER: char = '\u{200d}';
-const EMOJI_STYLE: char = '\u{fe0f}';
+const EMOJI_PRESENTATION: char = '\u{fe0f}';
 const KEYCAP: char = '\u{20e3}';
 
 /// Whether a character changes how a terminal or a reader sees the text around it, or is seen by nobody: controls but
@@ -123,7 +123,7 @@ pub fn is_safe(text: &str) -> bool {
 fn is_needed(before: &str, c: char, after: &str) -> bool {
     let (Some(last), next) = (before.chars().next_back(), after.chars().next()) else { return false };
     match c {
-        EMOJI_STYLE => EMOJI.contains(last) && (!last.is_ascii() || next == Some(KEYCAP)),
+        EMOJI_PRESENTATION => EMOJI.contains(last) && (!last.is_ascii() || next == Some(KEYCAP)),
         ZERO_WIDTH_JOINER => next.is_some_and(|next| {
             (is_pictographic(before) && PICTOGRAPHIC.contains(next)) || (is_virama(last) && next.is_alphabetic())
         }),
@@ -153,7 +153,7 @@ fn is_virama(c: char) -> bool {
 /// Whether a text ends with a pictograph, which may have a style or a colour of skin.
 fn is_pictographic(text: &str) -> bool {
     let mut back = text.chars().rev().peekable();
-    back.next_if(|c| *c == EMOJI_STYLE);
+    back.next_if(|c| *c == EMOJI_PRESENTATION);
     back.next_if(|c| MODIFIER.contains(*c));
     back.next().is_some_and(|c| PICTOGRAPHIC.contains(c))
 }

@@ -31,18 +31,18 @@ mod text;
 mod time;
 mod variables;
 
-pub use address::{is_inner, is_loopback, is_public};
+pub use address::{is_internal, is_loopback, is_public};
 pub use api::{Api, Family};
 pub use cli_kind::CliKind;
 pub use diagnostic::Diagnostic;
 pub use error_kind::ErrorKind;
 pub use hidden::{is_safe, is_unsafe, is_unsafe_at, is_unsafe_in_line, unsafe_chars};
 pub use json::{from_foreign_json, unpaired_surrogates, well_formed_json};
-pub use looks::{is_alike, latin_letters, skeleton};
+pub use looks::{fold_homoglyphs, is_confusable, skeleton};
 pub use market::MarketKind;
 pub use names::{
     EnvName, ExtensionId, GatewayName, HeaderName, InvalidName, MarketName, PluginId, PluginName, ProviderName,
-    RoleName, SecretName, Sha, SnapshotName, SourceWord, WorkflowName, is_git_ref, is_model,
+    RoleName, SecretName, Sha, SnapshotName, SourceWord, WorkflowName, is_git_ref, is_valid_model_name,
 };
 pub use path::{InvalidPath, RelPath, is_windows_device};
 pub use process::{ProcessId, ProcessOutcome, ProcessState};
@@ -50,15 +50,15 @@ pub use prompt::{
     BrowserStep, Choice, Effect, NonInteractive, Plan, PromptError, Prompter, Question, RecordingReporter, ReportEvent,
     Reporter,
 };
-pub use quote::{QuotedText, collapse_blanks, framed_line, quote_line, quote_lines, visible};
+pub use quote::{QuotedText, collapse_blanks, frame_line, quote_line, quote_lines, to_visible_line};
 pub use reference::ReferenceForm;
 pub use secret::{
-    Secret, is_key_value, is_path_value, is_revision, is_secret, is_secret_name, is_secret_value, is_setting,
-    without_echoes,
+    Secret, is_credential, is_path_value, is_revision, is_secret, is_secret_name, is_secret_value, is_setting,
+    redact_echoed_values,
 };
 pub use text::{
-    closest, counted, did_you_mean, hex, is_close, one_line, printable, quoted, quoted_list, quoted_text, random_hex,
-    shell_word, shell_word_in_line, shell_words, star_matches, toml_string, without_keys_in_urls, without_query,
+    closest, did_you_mean, hex, is_close, mask_url_secrets, matches_wildcard, one_line, pluralize, printable, quoted,
+    quoted_list, quoted_text, random_hex, shell_quote, shell_quote_printable, shell_words, toml_string, without_query,
 };
-pub use time::{millis_since_1970, now_seconds};
-pub use variables::names_code;
+pub use time::{now_seconds, unix_millis};
+pub use variables::is_code_loading;

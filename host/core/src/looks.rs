@@ -25,7 +25,7 @@ pub fn skeleton(name: &str) -> String {
 }
 
 /// A text with Latin letters in place of those of other alphabets, and of wide ones, that look the same.
-pub fn latin_letters(text: &str) -> String {
+pub fn fold_homoglyphs(text: &str) -> String {
     let latin = |c: char| match c {
         '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xff01 + 0x21).unwrap_or(c),
         'а' | 'α' => 'a',
@@ -56,7 +56,7 @@ pub fn latin_letters(text: &str) -> String {
 
 /// Whether a name could be mistaken for another: it looks like it, or is a typo of it. A short name may differ by one
 /// character, a long one by two.
-pub fn is_alike(name: &str, other: &str) -> bool {
+pub fn is_confusable(name: &str, other: &str) -> bool {
     let (mut name, mut other) = (name.to_owned(), other.to_owned());
     name.make_ascii_lowercase();
     other.make_ascii_lowercase();
@@ -87,16 +87,20 @@ mod tests {
             "cluade-plugins-official",
             "claude-pluqins-official",
         ] {
-            assert!(is_alike(name, "claude-plugins-official"), "{name}");
+            assert!(is_confusable(name, "claude-plugins-official"), "{name}");
         }
-        assert!(is_alike("rnarket", "market") && is_alike("vvorld", "world") && is_alike("healthcane", "healthcare"));
+        assert!(
+            is_confusable("rnarket", "market")
+                && is_confusable("vvorld", "world")
+                && is_confusable("healthcane", "healthcare")
+        );
         for (name, other) in [
             ("claude-plugins", "claude-plugins-official"),
             ("agent-kits", "agent-skills"),
             ("life-lessons", "life-sciences"),
             ("wealthcare-x", "healthcare"),
         ] {
-            assert!(!is_alike(name, other), "{name}");
+            assert!(!is_confusable(name, other), "{name}");
         }
     }
 
@@ -105,8 +109,8 @@ mod tests {
         proptest! {
             #[test]
             fn any_name_is_alike_itself(name in "\\PC{0,40}") {
-                prop_assert!(is_alike(&name, &name));
-                prop_assert!(is_alike(&name.to_ascii_uppercase(), &name));
+                prop_assert!(is_confusable(&name, &name));
+                prop_assert!(is_confusable(&name.to_ascii_uppercase(), &name));
             }
         }
     }

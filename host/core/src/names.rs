@@ -8,18 +8,18 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::hidden::is_unsafe_in_line;
 use crate::path::is_windows_device;
 use crate::secret::is_secret_name;
-use crate::variables::names_code;
+use crate::variables::is_code_loading;
 
 /// A name that does not follow the rules of its kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{what} `{}` {why}", crate::one_line(.name, 80))]
+#[error("{kind} `{}` {reason}", crate::one_line(.name, 80))]
 pub struct InvalidName {
     /// The expected kind of name.
-    pub what: &'static str,
+    pub kind: &'static str,
     /// The given text.
     pub name: String,
     /// The rule that it breaks.
-    pub why: &'static str,
+    pub reason: &'static str,
 }
 
 /// Claude Desktop's rule for names: at most 128 of `[A-Za-z0-9._-]`, starting with an alphanumeric. They become
@@ -40,7 +40,7 @@ fn check_name(what: &'static str, name: &str) -> Result<(), InvalidName> {
     } else {
         return Ok(());
     };
-    Err(InvalidName { what, name: name.to_owned(), why })
+    Err(InvalidName { kind: what, name: name.to_owned(), reason: why })
 }
 
 fn check_extension_id(what: &'static str, name: &str) -> Result<(), InvalidName> {
@@ -55,7 +55,7 @@ fn check_extension_id(what: &'static str, name: &str) -> Result<(), InvalidName>
     } else {
         return Ok(());
     };
-    Err(InvalidName { what, name: name.to_owned(), why })
+    Err(InvalidName { kind: what, name: name.to_owned(), reason: why })
 }
 
 fn check_word(what: &'static str, name: &str) -> Result<(), InvalidName> {
@@ -63,9 +63,11 @@ fn check_word(what: &'static str, name: &str) -> Result<(), InvalidName> {
         && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
     match fits {
         true => Ok(()),
-        false => {
-            Err(InvalidName { what, name: name.to_owned(), why: "is not 1 to 64 lowercase letters, digits and `-`" })
-        }
+        false => Err(InvalidName {
+            kind: what,
+            name: name.to_owned(),
+            reason: "is not 1 to 64 lowercase letters, digits and `-`",
+        }),
     }
 }
 
@@ -77,9 +79,9 @@ fn check_workflow(what: &'static str, name: &str) -> Result<(), InvalidName> {
     match fits {
         true => Ok(()),
         false => Err(InvalidName {
-            what,
+            kind: what,
             name: name.to_owned(),
-            why: "is not 1 to 48 lowercase letters, digits, `_` and `-` that begin with a letter",
+            reason: "is not 1 to 48 lowercase letters, digits, `_` and `-` that begin with a letter",
         }),
     }
 }
@@ -94,14 +96,14 @@ fn check_env(what: &'static str, name: &str) -> Result<(), InvalidName> {
     } else {
         return Ok(());
     };
-    Err(InvalidName { what, name: name.to_owned(), why })
+    Err(InvalidName { kind: what, name: name.to_owned(), reason: why })
 }
 
 fn check_sha(what: &'static str, name: &str) -> Result<(), InvalidName> {
     if name.len() == 40 && name.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
         return Ok(());
     }
-    Err(InvalidName { what, name: name.to_owned(), why: "is not 40 lowercase hexadecimal digits" })
+    Err(InvalidName { kind: what, name: name.to_owned(), reason: "is not 40 lowercase hexadecimal digits" })
 }
 
 /// A token of RFC 9110, section 5.6.2, that a CLI's list of headers can hold.
@@ -113,7 +115,7 @@ fn check_header(what: &'static str, name: &str) -> Result<(), InvalidName> {
     } else {
         return Ok(());
     };
-    Err(InvalidName { what, name: name.to_owned(), why })
+    Err(InvalidName { kind: what, name: name.to_owned(), reason: why })
 }
 
 /// Text that git accepts as the name of a branch, a tag or a full ref, and never as an option.
@@ -130,7 +132,7 @@ pub fn is_git_ref(name: &str) -> bool {
 }
 
 /// Whether a CLI and an API accept it as a model name, and never as an option.
-pub fn is_model(name: &str) -> bool {
+pub fn is_valid_model_name(name: &str) -> bool {
     (1..=256).contains(&name.len())
         && !name.starts_with('-')
         && !name.contains(is_unsafe_in_line)
@@ -272,7 +274,7 @@ impl EnvName {
         const RESERVED_PREFIXES: [&str; 5] = ["AIW_", "BASH_", "LC_", "SSL_", "XDG_"];
         let upper = self.0.to_ascii_uppercase();
         // Tokens of such programs exist: `CARGO_REGISTRY_TOKEN`.
-        (names_code(&upper) && !is_secret_name(&upper))
+        (is_code_loading(&upper) && !is_secret_name(&upper))
             || NAMES.contains(&upper.as_str())
             || upper.ends_with("_PROXY")
             || RESERVED_PREFIXES.iter().any(|beginning| upper.starts_with(beginning))
@@ -281,7 +283,7 @@ impl EnvName {
 
 impl HeaderName {
     /// Returns whether a value can be sent: visible ASCII and blanks, and not too long for an argument.
-    pub fn allows(value: &str) -> bool {
+    pub fn is_valid_value(value: &str) -> bool {
         (1..=4096).contains(&value.len()) && value.bytes().all(|b| matches!(b, b' '..=b'~')) && value.trim() == value
     }
 
@@ -334,9 +336,9 @@ impl FromStr for PluginId {
     fn from_str(id: &str) -> Result<Self, InvalidName> {
         let Some((name, market)) = id.split_once('@') else {
             return Err(InvalidName {
-                what: "plugin id",
+                kind: "plugin id",
                 name: id.to_owned(),
-                why: "is not of the form `name@marketplace`",
+                reason: "is not of the form `name@marketplace`",
             });
         };
         Ok(Self { name: name.parse()?, market: market.parse()? })

@@ -6,12 +6,12 @@ use crate::hidden::is_unsafe;
 
 /// A path that can't be used below a directory.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("path `{}` {why}", crate::one_line(.path, 120))]
+#[error("path `{}` {reason}", crate::one_line(.path, 120))]
 pub struct InvalidPath {
     /// The given text.
     pub path: String,
     /// The rule that it breaks.
-    pub why: &'static str,
+    pub reason: &'static str,
 }
 
 /// Names that Windows opens as devices, with any extension.
@@ -40,7 +40,7 @@ impl RelPath {
 
     /// Takes `a/b`, `./a/b`, `a/b/`, `.`, `./` and the empty string.
     pub fn parse(path: &str) -> Result<Self, InvalidPath> {
-        let fail = |why| Err(InvalidPath { path: path.to_owned(), why });
+        let fail = |why| Err(InvalidPath { path: path.to_owned(), reason: why });
         if path.len() > MAX_LEN {
             return fail("is longer than 1024 bytes");
         }

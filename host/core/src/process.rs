@@ -37,9 +37,11 @@ impl FromStr for ProcessId {
         let plain = |b: &u8| b.is_ascii_digit() || b.is_ascii_lowercase();
         match <[u8; 12]>::try_from(id.as_bytes()) {
             Ok(bytes) if bytes.iter().all(plain) => Ok(Self(bytes)),
-            _ => {
-                Err(InvalidName { what: "task id", name: id.to_owned(), why: "is not 12 digits and lowercase letters" })
-            }
+            _ => Err(InvalidName {
+                kind: "task id",
+                name: id.to_owned(),
+                reason: "is not 12 digits and lowercase letters",
+            }),
         }
     }
 }

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
 use crate::registry::Format;
-use crate::{Secret, hex, visible};
+use crate::{Secret, hex, to_visible_line};
 
 /// A plan that somebody agrees to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,11 +20,11 @@ pub struct Plan {
     /// A text of somebody else's, such as a script. It is shown whole, and in a frame, or nobody is asked.
     pub text: Option<String>,
     /// The lines that decide the answer. All of them are shown.
-    pub about: Vec<String>,
+    pub details: Vec<String>,
     /// Its effects, if the answer is yes.
     pub effects: Vec<Effect>,
-    /// Digests of all that the answer holds for, where the lines show a part of it: [`Plan::hold_for`].
-    pub unshown: Vec<String>,
+    /// Digests of all that the answer holds for, where the lines show a part of it: [`Plan::add_hidden_bytes`].
+    pub hidden_digests: Vec<String>,
 }
 
 /// An effect of a yes.
@@ -37,7 +37,7 @@ pub enum Effect {
     /// A file is written.
     Writes(String),
     /// A host is reached.
-    Reaches(String),
+    Connects(String),
 }
 
 impl fmt::Display for Effect {
@@ -46,30 +46,36 @@ impl fmt::Display for Effect {
             Self::Runs(what) => ("runs", what),
             Self::Reads(what) => ("reads", what),
             Self::Writes(what) => ("writes", what),
-            Self::Reaches(what) => ("reaches", what),
+            Self::Connects(what) => ("reaches", what),
         };
         // Others wrote it, and each view shows it as one line, as it shows what the plan is about.
-        write!(f, "{does} {}", visible(what))
+        write!(f, "{does} {}", to_visible_line(what))
     }
 }
 
 impl Plan {
     /// Makes a question about nothing but itself.
     pub fn new(question: impl Into<String>) -> Self {
-        Self { question: question.into(), text: None, about: Vec::new(), effects: Vec::new(), unshown: Vec::new() }
+        Self {
+            question: question.into(),
+            text: None,
+            details: Vec::new(),
+            effects: Vec::new(),
+            hidden_digests: Vec::new(),
+        }
     }
 
     /// Makes the answer hold for these bytes alone, of which the plan shows a part.
-    pub fn hold_for(&mut self, bytes: &[u8]) {
-        self.unshown.push(hex(&Sha256::digest(bytes)));
+    pub fn add_hidden_bytes(&mut self, bytes: &[u8]) {
+        self.hidden_digests.push(hex(&Sha256::digest(bytes)));
     }
 
     /// Returns a part that is shortened in a plan that holds for nothing else than what it shows: a yes would count for every
     /// other text that begins alike.
-    pub fn uncovered(&self) -> Option<String> {
+    pub fn truncated_part(&self) -> Option<String> {
         let effects: Vec<String> = self.effects.iter().map(ToString::to_string).collect();
-        let parts = [&self.question].into_iter().chain(&self.text).chain(&self.about).chain(&effects);
-        uncovered(parts, &self.unshown)
+        let parts = [&self.question].into_iter().chain(&self.text).chain(&self.details).chain(&effects);
+        uncovered(parts, &self.hidden_digests)
     }
 
     /// Returns the SHA-256 digest of all of it: a yes to one plan is not a yes to another.
@@ -82,9 +88,9 @@ impl Plan {
         };
         add(0, &self.question);
         self.text.iter().for_each(|text| add(1, text));
-        self.about.iter().for_each(|line| add(2, line));
+        self.details.iter().for_each(|line| add(2, line));
         self.effects.iter().for_each(|effect| add(3, &format!("{effect:?}")));
-        self.unshown.iter().for_each(|of| add(4, of));
+        self.hidden_digests.iter().for_each(|of| add(4, of));
         hex(&digest.finalize())
     }
 }
@@ -111,12 +117,12 @@ pub struct Question {
     /// Whether it may be answered several times.
     pub repeated: bool,
     /// Whether an empty answer means the flag without a value.
-    pub bare: bool,
+    pub allows_bare_flag: bool,
 }
 
 impl Question {
     /// Returns the answer of a person who gives none: the publisher's default. What takes several answers has none then.
-    pub fn usual_answer(&self) -> Option<Secret> {
+    pub fn default_answer(&self) -> Option<Secret> {
         self.default.as_ref().filter(|_| !self.repeated).map(Secret::new)
     }
 }
@@ -129,24 +135,24 @@ pub struct Choice {
     /// The question, as a form puts it.
     pub question: String,
     /// The question, as a terminal puts it after the list.
-    pub short: String,
+    pub short_question: String,
     /// The options, each in a line. The first is the usual one.
     pub options: Vec<String>,
     /// The flag that answers it.
     pub flag: String,
-    /// Digests of all that the answer holds for, where the question shows a part of it: [`Choice::hold_for`].
-    pub unshown: Vec<String>,
+    /// Digests of all that the answer holds for, where the question shows a part of it: [`Choice::add_hidden_bytes`].
+    pub hidden_digests: Vec<String>,
 }
 
 impl Choice {
     /// Makes the answer hold for these bytes alone, of which the question shows a part.
-    pub fn hold_for(&mut self, bytes: &[u8]) {
-        self.unshown.push(hex(&Sha256::digest(bytes)));
+    pub fn add_hidden_bytes(&mut self, bytes: &[u8]) {
+        self.hidden_digests.push(hex(&Sha256::digest(bytes)));
     }
 
-    /// Returns a part that is shortened, as [`Plan::uncovered`] does.
-    pub fn uncovered(&self) -> Option<String> {
-        uncovered([&self.question].into_iter().chain(&self.options), &self.unshown)
+    /// Returns a part that is shortened, as [`Plan::truncated_part`] does.
+    pub fn truncated_part(&self) -> Option<String> {
+        uncovered([&self.question].into_iter().chain(&self.options), &self.hidden_digests)
     }
 }
 
@@ -169,9 +175,9 @@ pub struct BrowserStep<'a> {
     /// Its address.
     pub url: &'a str,
     /// Whether their browser is opened for them, where it can be.
-    pub opens: bool,
+    pub should_open_browser: bool,
     /// Returns the part that counts of the address that they end up at; none if it is another one.
-    pub read: &'a (dyn Fn(&str) -> Option<String> + Sync),
+    pub parse_redirect: &'a (dyn Fn(&str) -> Option<String> + Sync),
 }
 
 /// Why there is no answer.
@@ -209,7 +215,7 @@ pub enum PromptError {
 
 impl PromptError {
     /// Returns the error as a sentence; where the answer was no, what has not happened: "nothing was changed".
-    pub fn or_declined(&self, nothing: &str) -> String {
+    pub fn to_message(&self, nothing: &str) -> String {
         if matches!(self, Self::Declined) { nothing.to_owned() } else { self.to_string() }
     }
 }
@@ -253,7 +259,7 @@ pub trait Prompter: Send + Sync {
     }
 
     /// Asks for a yes or a no that does not give consent. `usual` is the answer of those who type nothing.
-    async fn decide(&self, _question: &str, _usual: bool) -> Result<bool, PromptError> {
+    async fn ask_yes_no(&self, _question: &str, _usual: bool) -> Result<bool, PromptError> {
         Err(PromptError::Unsupported)
     }
 
@@ -354,7 +360,7 @@ mod tests {
         let shown = effect.to_string();
         assert_eq!(shown, "runs echo a\\u{202e}b\\u{1b}[2K\\nreads nothing");
         // A view that looks once more changes nothing.
-        assert_eq!(visible(&shown), shown);
+        assert_eq!(to_visible_line(&shown), shown);
     }
 
     #[test]
@@ -362,13 +368,13 @@ mod tests {
         let plan = |question: &str, about: &[&str], effects: &[Effect]| Plan {
             question: question.into(),
             text: None,
-            about: about.iter().map(|line| (*line).to_owned()).collect(),
+            details: about.iter().map(|line| (*line).to_owned()).collect(),
             effects: effects.to_vec(),
-            unshown: Vec::new(),
+            hidden_digests: Vec::new(),
         };
         let holding = |bytes: &[u8]| {
             let mut plan = plan("Install it?", &["a"], &[]);
-            plan.hold_for(bytes);
+            plan.add_hidden_bytes(bytes);
             plan
         };
         let all = [
@@ -400,25 +406,31 @@ mod tests {
         ] {
             let plans = [
                 Plan::new(&line),
-                Plan { about: vec!["a".into(), line.clone()], ..Plan::new("Do it?") },
+                Plan { details: vec!["a".into(), line.clone()], ..Plan::new("Do it?") },
                 Plan { text: Some(format!("a\n{line}\nb")), ..Plan::new("Do it?") },
                 Plan { effects: vec![Effect::Runs(line.clone())], ..Plan::new("Do it?") },
             ];
             for mut plan in plans {
-                assert!(plan.uncovered().is_some(), "{plan:?}");
-                plan.hold_for(long.as_bytes());
-                assert_eq!(plan.uncovered(), None);
+                assert!(plan.truncated_part().is_some(), "{plan:?}");
+                plan.add_hidden_bytes(long.as_bytes());
+                assert_eq!(plan.truncated_part(), None);
             }
             let text = || String::new();
             let (question, options) = ("Which?".to_owned(), vec![line]);
-            let mut choice =
-                Choice { name: "way", question, short: text(), options, flag: text(), unshown: Vec::new() };
-            assert!(choice.uncovered().is_some(), "{choice:?}");
-            choice.hold_for(long.as_bytes());
-            assert_eq!(choice.uncovered(), None);
+            let mut choice = Choice {
+                name: "way",
+                question,
+                short_question: text(),
+                options,
+                flag: text(),
+                hidden_digests: Vec::new(),
+            };
+            assert!(choice.truncated_part().is_some(), "{choice:?}");
+            choice.add_hidden_bytes(long.as_bytes());
+            assert_eq!(choice.truncated_part(), None);
         }
         // What says how much is missing of what, by its digest, is whole.
-        let measured = crate::QuotedText::new(&"x\n1\n".repeat(500)).framed_whole();
-        assert_eq!(Plan { about: vec![measured], ..Plan::new("3 or more?") }.uncovered(), None);
+        let measured = crate::QuotedText::new(&"x\n1\n".repeat(500)).framed_untruncated();
+        assert_eq!(Plan { details: vec![measured], ..Plan::new("3 or more?") }.truncated_part(), None);
     }
 }

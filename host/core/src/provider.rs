@@ -25,7 +25,7 @@ pub struct Preset {
     /// Its addresses by family. If one is missing, the user must give it.
     pub base_urls: BTreeMap<Family, Option<String>>,
     /// Whether it takes a token (the secret `token`).
-    pub token: Need,
+    pub token: Requirement,
     /// The page where you get tokens.
     pub token_page: Option<String>,
     /// The model if the user names none.
@@ -35,7 +35,7 @@ pub struct Preset {
 /// Whether something is required.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Need {
+pub enum Requirement {
     /// Required.
     Required,
     /// Optional.
@@ -55,7 +55,7 @@ pub struct Account {
     pub base_urls: BTreeMap<Family, String>,
     /// The families whose address the user typed or aiw itself knows: these may be on this machine or a private
     /// network. All others must be public.
-    pub granted: BTreeSet<Family>,
+    pub trusted_families: BTreeSet<Family>,
     /// The user's, else the preset's.
     pub model: Option<String>,
     /// Names of the secrets that it has; the usual one is `token`.
@@ -70,7 +70,7 @@ pub struct Target {
     /// Its version, read from its files.
     pub version: Option<String>,
     /// The APIs that it speaks, the preferred one first.
-    pub speaks: Vec<Api>,
+    pub supported_apis: Vec<Api>,
     /// The model for this run; if none, the account's applies.
     pub model: Option<String>,
 }

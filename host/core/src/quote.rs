@@ -6,7 +6,7 @@
 use sha2::{Digest, Sha256};
 
 use crate::hidden::columns;
-use crate::text::{counted, hex, printable};
+use crate::text::{hex, pluralize, printable};
 
 /// The most columns and lines that a form shows. Nobody scrolls through more before they agree.
 const MAX_CELLS: usize = 6000;
@@ -39,14 +39,14 @@ enum ShownRow {
     /// The beginning of a line.
     Line(String),
     /// The rest of a line that is too wide.
-    More(String),
+    Continuation(String),
     /// A note of aiw about lines that are left out.
     Note(String),
 }
 
 impl ShownRow {
     fn width(&self) -> usize {
-        let (Self::Line(text) | Self::More(text) | Self::Note(text)) = self;
+        let (Self::Line(text) | Self::Continuation(text) | Self::Note(text)) = self;
         text.chars().map(columns).sum()
     }
 }
@@ -72,18 +72,18 @@ impl QuotedText {
     }
 
     /// Whether all of the text is shown.
-    pub fn is_whole(&self) -> bool {
+    pub fn is_complete(&self) -> bool {
         self.is_whole
     }
 
     /// Returns the text as [`Self::framed`], in which no line is cut: whoever shows it cuts them to the width that there is.
-    pub fn framed_whole(&self) -> String {
+    pub fn framed_untruncated(&self) -> String {
         let mut lines: Vec<String> = Vec::new();
         for row in &self.rows {
             match (row, lines.last_mut()) {
-                (ShownRow::More(text), Some(last)) => last.push_str(text),
+                (ShownRow::Continuation(text), Some(last)) => last.push_str(text),
                 // The blanks at its end may stand before more of the line.
-                (ShownRow::Line(text) | ShownRow::More(text), _) => lines.push(format!("│ {text}")),
+                (ShownRow::Line(text) | ShownRow::Continuation(text), _) => lines.push(format!("│ {text}")),
                 (ShownRow::Note(text), _) => lines.push(format!("⋮ {text}")),
             }
         }
@@ -94,8 +94,8 @@ impl QuotedText {
     /// sentence of aiw's.
     pub fn framed(&self) -> String {
         let line = |row: &ShownRow| match row {
-            ShownRow::Line(text) => framed_line(text),
-            ShownRow::More(text) => format!("┆ {text}"),
+            ShownRow::Line(text) => frame_line(text),
+            ShownRow::Continuation(text) => format!("┆ {text}"),
             ShownRow::Note(text) => format!("⋮ {text}"),
         };
         self.rows.iter().map(line).map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
@@ -117,7 +117,7 @@ fn wrap(line: &str, rows: &mut Vec<ShownRow>) {
         if more.is_empty() {
             return;
         }
-        (rest, row) = (more, ShownRow::More);
+        (rest, row) = (more, ShownRow::Continuation);
     }
 }
 
@@ -131,14 +131,14 @@ fn cut(rows: &mut Vec<ShownRow>, text: &str) {
     let head = rows.iter().take(MAX_LINES * 2 / 3).take_while(|row| fits(row, MAX_CELLS / 3)).count();
     let tail = rows[head..].iter().rev().take(MAX_LINES / 3).take_while(|row| fits(row, 0)).count();
     let left_out = rows.len() - head - tail;
-    let note = format!("{} are not shown; {}", counted(left_out, "line"), measured(text));
+    let note = format!("{} are not shown; {}", pluralize(left_out, "line"), measured(text));
     let end = rows.len() - tail;
     rows.splice(head..end, [ShownRow::Note(note)]);
 }
 
 /// The length and digest of a whole text.
 fn measured(text: &str) -> String {
-    format!("the whole text has {}, sha256 {}", counted(text.len(), "byte"), hex(&Sha256::digest(text)))
+    format!("the whole text has {}, sha256 {}", pluralize(text.len(), "byte"), hex(&Sha256::digest(text)))
 }
 
 /// The lines of a text for a terminal, as a question shows them.
@@ -157,7 +157,7 @@ pub fn quote_lines(text: &str) -> Vec<String> {
 }
 
 /// A line of somebody else's in a frame, so that it doesn't look like one of ours.
-pub fn framed_line(line: &str) -> String {
+pub fn frame_line(line: &str) -> String {
     format!("│ {line}").trim_end().to_owned()
 }
 
@@ -170,7 +170,7 @@ pub fn quote_line(line: &str) -> String {
     }
     let at = |n: usize| shown.char_indices().nth(n).map_or(shown.len(), |(at, _)| at);
     let (head, tail) = (&shown[..at(MAX_LINE_LEN * 2 / 3)], &shown[at(length - MAX_LINE_LEN / 3)..]);
-    let left_out = counted(length - MAX_LINE_LEN * 2 / 3 - MAX_LINE_LEN / 3, "character");
+    let left_out = pluralize(length - MAX_LINE_LEN * 2 / 3 - MAX_LINE_LEN / 3, "character");
     format!("{} ⟨{left_out} are not shown; {}⟩ {}", printable(head), measured(line), printable(tail))
 }
 
@@ -198,7 +198,7 @@ pub fn collapse_blanks(line: &str) -> String {
 
 /// Text on one line with nothing hidden or pushed out of sight: line breaks are visible, long runs of blanks and line
 /// breaks are given as a count, and nothing else is folded or cut.
-pub fn visible(text: &str) -> String {
+pub fn to_visible_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for c in collapse_blanks(text).chars() {
         match c {
@@ -236,7 +236,7 @@ impl Repeats {
     fn end(&mut self) -> Option<String> {
         let more = std::mem::take(&mut self.count).saturating_sub(MAX_REPEATS);
         let what = if self.last.is_empty() { "empty line" } else { "such line" };
-        (more > 0).then(|| format!("⟨{} more⟩", counted(more, what)))
+        (more > 0).then(|| format!("⟨{} more⟩", pluralize(more, what)))
     }
 }
 
@@ -249,7 +249,7 @@ mod tests {
     fn nothing_is_pushed_out_of_sight() {
         let script = format!("read();{}\ndelete_all();{}wipe();", "\n".repeat(3000), " ".repeat(250));
         let shown = QuotedText::new(&script);
-        assert!(shown.is_whole());
+        assert!(shown.is_complete());
         assert_eq!(shown.framed(), "│ read();\n│\n│\n⋮ ⟨2998 empty lines more⟩\n│ delete_all();⟨250 blanks⟩wipe();");
         let blanks = ["\u{3000}", "\u{2003}", "\t", "\u{a0}"].map(|blank| blank.repeat(3000)).concat();
         assert_eq!(quote_line(&format!("a{blanks}b")), "a⟨12000 blanks⟩b");
@@ -275,9 +275,11 @@ mod tests {
             assert!(shown.contains("the whole text has 100008 bytes, sha256 ") && shown.len() < 12_000, "{shown}");
             assert!(shown.contains(&hex(&Sha256::digest(&text))));
         }
-        assert!(!QuotedText::new(&text).is_whole());
+        assert!(!QuotedText::new(&text).is_complete());
         let many: String = (0..201).map(|n| format!("// {n}\n")).collect();
-        assert!(!QuotedText::new(&many).is_whole() && QuotedText::new(&many).framed().lines().count() <= MAX_LINES + 1);
+        assert!(
+            !QuotedText::new(&many).is_complete() && QuotedText::new(&many).framed().lines().count() <= MAX_LINES + 1
+        );
     }
 
     #[test]
@@ -288,7 +290,7 @@ mod tests {
         assert_eq!(wide.lines().map(|line| line.chars().count()).collect::<Vec<_>>(), [98, 98, 10]);
         assert!(wide.lines().skip(1).all(|line| line.starts_with("┆ ")));
         let text = format!("{} {}\nb", "v".repeat(95), "w".repeat(200));
-        assert_eq!(QuotedText::new(&text).framed_whole(), format!("│ {}", text.replace('\n', "\n│ ")));
+        assert_eq!(QuotedText::new(&text).framed_untruncated(), format!("│ {}", text.replace('\n', "\n│ ")));
         // Letters of two columns.
         let wide = QuotedText::new(&"漢".repeat(100)).framed();
         assert_eq!(wide.lines().map(|line| line.chars().count()).collect::<Vec<_>>(), [50, 50, 6]);
@@ -304,9 +306,9 @@ mod tests {
             prop_assert!(crate::is_safe(&framed), "{:?}", framed);
             prop_assert!(framed.lines().all(|line| line.starts_with(['│', '┆', '⋮'])));
             prop_assert!(framed.lines().count() <= MAX_LINES + 1 && framed.chars().count() <= MAX_CELLS + 3 * MAX_LINES + 200);
-            prop_assert!(shown.is_whole() || framed.contains(&hex(&Sha256::digest(&text))));
+            prop_assert!(shown.is_complete() || framed.contains(&hex(&Sha256::digest(&text))));
             // Every word that is short enough to stand on one line is there.
-            if shown.is_whole() {
+            if shown.is_complete() {
                 let short = |word: &&str| word.len() < 8 && word.bytes().all(|b| b.is_ascii_lowercase());
                 for word in text.split_whitespace().filter(short) {
                     let all: String = framed.lines().map(|line| line.chars().skip(2).collect::<String>()).collect();

@@ -19,12 +19,12 @@ pub struct RegistryInfo {
     /// Whether it reports what changed, so that there can be a copy.
     pub changes: bool,
     /// The secret that it can use.
-    pub secret: Option<SecretNeed>,
+    pub secret: Option<SecretRequirement>,
 }
 
 /// A secret that a registry can use.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SecretNeed {
+pub struct SecretRequirement {
     /// The name by which the component names it.
     pub name: String,
     /// Whether the registry answers nothing without it.

@@ -37,7 +37,7 @@ impl Drop for Secret {
 const MIN_ECHO_LEN: usize = 4;
 
 /// Returns the words of a server without values that were sent to it, as they are and as a form encodes them.
-pub fn without_echoes<'a>(words: &str, values: impl IntoIterator<Item = &'a str>) -> String {
+pub fn redact_echoed_values<'a>(words: &str, values: impl IntoIterator<Item = &'a str>) -> String {
     let values = values.into_iter().filter(|value| value.len() >= MIN_ECHO_LEN);
     let forms = |value: &str| {
         let encoded: String = url::form_urlencoded::byte_serialize(value.as_bytes()).collect();
@@ -185,7 +185,7 @@ pub fn is_secret(name: &str, value: &str) -> bool {
 
 /// Whether the value of a variable is a key, which belongs in the vault: its name or its looks say so, and it is not
 /// something public or a way to find a key.
-pub fn is_key_value(name: &str, value: &str) -> bool {
+pub fn is_credential(name: &str, value: &str) -> bool {
     is_secret(name, value) && !is_setting(name, value) && !is_revision(name, value)
 }
 
@@ -210,13 +210,13 @@ pub fn is_setting(name: &str, value: &str) -> bool {
         "HELPER",
     ];
     /// Ways to authenticate.
-    const WAYS: [&str; 12] = [
+    const AUTH_METHODS: [&str; 12] = [
         "apikey", "api-key", "api_key", "basic", "bearer", "digest", "kerberos", "none", "ntlm", "oauth", "oauth2",
         "oidc",
     ];
     let last = last_word(name);
     let is_word = matches!(value, "true" | "false" | "yes" | "no" | "on" | "off");
-    let is_way = last == "AUTH" && WAYS.contains(&value.to_ascii_lowercase().as_str());
+    let is_way = last == "AUTH" && AUTH_METHODS.contains(&value.to_ascii_lowercase().as_str());
     let is_count = last == "TOKENS" && value.bytes().all(|b| b.is_ascii_digit());
     let is_named = PARTS.contains(&last.as_str()) && !is_webhook(&name.to_ascii_uppercase());
     !is_secret_value(value) && (is_word || is_way || is_count || is_named || is_path_value(value))
@@ -264,7 +264,10 @@ mod tests {
             ("ab stays", "ab stays"),
             ("", ""),
         ] {
-            assert_eq!(without_echoes(words, ["s3cr+t/x", "s3cr+t/x-long", "S3cr+T x", "s3cr~t/x", "ab", ""]), wanted);
+            assert_eq!(
+                redact_echoed_values(words, ["s3cr+t/x", "s3cr+t/x-long", "S3cr+T x", "s3cr~t/x", "ab", ""]),
+                wanted
+            );
         }
     }
 
@@ -291,7 +294,7 @@ mod tests {
             "~aB3dE6gH9jK2mN5pQ8sT=",
             "/a/aB3dE6gH9jK2mN5pQ8sT/b",
         ] {
-            assert!(!is_path_value(key) && is_key_value("API_KEY", key), "{key}");
+            assert!(!is_path_value(key) && is_credential("API_KEY", key), "{key}");
         }
     }
 
@@ -352,7 +355,7 @@ mod tests {
             ("SLACK_WEBHOOK_URL", "https://hooks.example/services/T0/B0"),
             ("dbpass", "hunter2"),
         ] {
-            assert!(is_key_value(name, value), "{name}");
+            assert!(is_credential(name, value), "{name}");
         }
         for (name, value) in [
             ("REGION", "eu"),
@@ -362,7 +365,7 @@ mod tests {
             ("COMMIT", "0f9a8b7c6d5e4f3a2b1c0d9e8f7a6b5c01234567"),
             ("API_KEY", "/etc/key"),
         ] {
-            assert!(!is_key_value(name, value), "{name}");
+            assert!(!is_credential(name, value), "{name}");
         }
     }
 

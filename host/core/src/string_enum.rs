@@ -31,9 +31,9 @@ macro_rules! string_enum {
             type Err = $crate::InvalidName;
 
             fn from_str(name: &str) -> Result<Self, Self::Err> {
-                const WHY: &str = concat!("is not ", $crate::string_enum!(@or $($word)+));
+                const REASON: &str = concat!("is not ", $crate::string_enum!(@or $($word)+));
                 let known = Self::ALL.into_iter().find(|known| known.as_str() == name);
-                known.ok_or_else(|| $crate::InvalidName { what: $what, name: name.to_owned(), why: WHY })
+                known.ok_or_else(|| $crate::InvalidName { kind: $what, name: name.to_owned(), reason: REASON })
             }
         }
     };

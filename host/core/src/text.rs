@@ -25,7 +25,7 @@ pub fn printable(text: &str) -> Cow<'_, str> {
 
 /// Returns whether a text matches a pattern in which `*` stands for any text. The first match of each part between
 /// stars is taken, so the time is linear in the text for each part.
-pub fn star_matches(pattern: &str, text: &str) -> bool {
+pub fn matches_wildcard(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let first = parts.next().unwrap_or_default();
     let Some(mut rest) = text.strip_prefix(first) else { return false };
@@ -91,7 +91,7 @@ pub fn quoted_list<S: AsRef<str>>(names: &[S]) -> String {
 }
 
 /// A number of things, with the plural of their name: `1 session`, `2 sessions`.
-pub fn counted<N: Display + PartialEq + From<u8>>(count: N, noun: &str) -> String {
+pub fn pluralize<N: Display + PartialEq + From<u8>>(count: N, noun: &str) -> String {
     let plural = if count == N::from(1) { "" } else { "s" };
     format!("{count} {noun}{plural}")
 }
@@ -102,7 +102,7 @@ pub fn shell_words(command: &str) -> Option<Vec<String>> {
 }
 
 /// A word as a POSIX shell reads it back, quoted only if needed. Leaves out NUL, which no shell can pass on.
-pub fn shell_word(word: &str) -> Cow<'_, str> {
+pub fn shell_quote(word: &str) -> Cow<'_, str> {
     match shlex::try_quote(word) {
         Ok(quoted) => quoted,
         Err(_) => {
@@ -112,11 +112,11 @@ pub fn shell_word(word: &str) -> Cow<'_, str> {
     }
 }
 
-/// Quotes a word as [`shell_word`] does, in one line that people see and copy: control characters take the form `$'…'`
-/// of bash, zsh and ksh. Programs that run a line in `sh` need [`shell_word`].
-pub fn shell_word_in_line(word: &str) -> Cow<'_, str> {
+/// Quotes a word as [`shell_quote`] does, in one line that people see and copy: control characters take the form `$'…'`
+/// of bash, zsh and ksh. Programs that run a line in `sh` need [`shell_quote`].
+pub fn shell_quote_printable(word: &str) -> Cow<'_, str> {
     if !word.contains(char::is_control) {
-        return shell_word(word);
+        return shell_quote(word);
     }
     let mut quoted = String::from("$'");
     for c in word.chars().filter(|c| *c != '\0') {
@@ -162,7 +162,7 @@ const MASK: &str = "[secret]";
 
 /// A text with what looks like a key in the addresses in it masked: values of a query or of what follows `#`, by their
 /// names or their looks, and a password before the host. Placeholders stay.
-pub fn without_keys_in_urls(text: &str) -> Cow<'_, str> {
+pub fn mask_url_secrets(text: &str) -> Cow<'_, str> {
     let mut shown = String::new();
     let mut rest = text;
     while let Some(at) = rest.find("://") {
@@ -270,9 +270,9 @@ mod tests {
             ("", "a", false),
             ("**", "x", true),
         ] {
-            assert_eq!(star_matches(pattern, text), like, "{pattern} {text}");
+            assert_eq!(matches_wildcard(pattern, text), like, "{pattern} {text}");
         }
-        assert!(!star_matches(&"*a".repeat(40), &"a".repeat(39)));
+        assert!(!matches_wildcard(&"*a".repeat(40), &"a".repeat(39)));
     }
 
     #[test]
@@ -280,15 +280,15 @@ mod tests {
         for (word, quoted) in
             [("/a/b-c", "/a/b-c"), ("a b", "'a b'"), ("it's", "\"it's\""), ("", "''"), ("~", "'~'"), ("a\0b", "ab")]
         {
-            assert_eq!(shell_word(word), quoted);
+            assert_eq!(shell_quote(word), quoted);
         }
     }
 
     #[test]
     fn a_word_in_a_line_is_one_line_and_a_shell_reads_it_back() {
-        assert_eq!(shell_word_in_line("a b"), "'a b'");
+        assert_eq!(shell_quote_printable("a b"), "'a b'");
         let words = ["/a\nb", "\u{1b}[31mx\t7", "it's \\n\r\n", "\u{85}é\u{7f}0"];
-        let line = words.map(shell_word_in_line).join(" ");
+        let line = words.map(shell_quote_printable).join(" ");
         assert!(!line.contains(char::is_control), "{line}");
         let Ok(read) = std::process::Command::new("bash").args(["-c", &format!("printf '%s|' {line}")]).output() else {
             return;
@@ -333,7 +333,7 @@ mod tests {
             ("https://h/x?project=web&read_only=true", "https://h/x?project=web&read_only=true"),
             ("/srv/what?key=a", "/srv/what?key=a"),
         ] {
-            assert_eq!(without_keys_in_urls(text), shown);
+            assert_eq!(mask_url_secrets(text), shown);
         }
     }
 

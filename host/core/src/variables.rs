@@ -3,7 +3,7 @@
 /// Returns whether a variable names code that a program loads, or decides where a program takes code from: a loader, a
 /// C library, an interpreter, a runtime, a shell, a manager of packages or versions, or a program that starts others
 /// reads it. Names are compared without case, as Windows does.
-pub fn names_code(name: &str) -> bool {
+pub fn is_code_loading(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
     let is_known = CODE_NAMES.contains(&name.as_str()) || CODE_SUFFIXES.iter().any(|ending| name.ends_with(ending));
     is_known
@@ -146,7 +146,7 @@ mod tests {
             "KUBECONFIG",
             "LUA_INIT_5_4",
         ] {
-            assert!(names_code(name), "{name}");
+            assert!(is_code_loading(name), "{name}");
         }
         for name in [
             "PORT",
@@ -167,7 +167,7 @@ mod tests {
             "COREOS_URL",
             "LDAP_URL",
         ] {
-            assert!(!names_code(name), "{name}");
+            assert!(!is_code_loading(name), "{name}");
         }
         let all = CODE_PREFIXES.iter().chain(&CODE_SUFFIXES).chain(&CODE_NAMES).chain(&HARMLESS_NAMES);
         assert!(all.clone().all(|name| *name == name.to_ascii_uppercase()));

@@ -28,7 +28,7 @@ fn main() {
             let (begun, mut out) = (Instant::now(), Vec::with_capacity(1 << 20));
             // As pieces come from a socket.
             for chunk in stream.as_bytes().chunks(1 << 14) {
-                prepared.answer.read(chunk, &mut out);
+                prepared.response.read(chunk, &mut out);
                 out.clear();
             }
             best = best.min(begun.elapsed().as_secs_f64());

@@ -16,7 +16,7 @@ const SMALL_CHUNK_BYTES: usize = 4 << 10;
 
 /// An answer that is put together from the events of its own dialect.
 #[derive(Debug)]
-pub(crate) struct Assembled {
+pub(crate) struct ResponseAssembler {
     dialect: Api,
     /// The frame of the answer.
     whole: Map<String, Value>,
@@ -27,13 +27,13 @@ pub(crate) struct Assembled {
     held: usize,
 }
 
-impl Assembled {
+impl ResponseAssembler {
     pub(crate) fn new(dialect: Api) -> Self {
         Self { dialect, whole: Map::new(), parts: BTreeMap::new(), begun: BTreeMap::new(), held: 0 }
     }
 
     /// Returns how much is held, in bytes.
-    pub(crate) fn holds(&self) -> usize {
+    pub(crate) fn buffered_bytes(&self) -> usize {
         self.held
     }
 
@@ -242,7 +242,7 @@ mod tests {
     use super::*;
 
     fn assembled(dialect: Api, events: &[Value]) -> Option<Value> {
-        let mut assembled = Assembled::new(dialect);
+        let mut assembled = ResponseAssembler::new(dialect);
         events.iter().for_each(|event| assembled.add(event.to_string().as_bytes()));
         assembled.finish().map(|whole| serde_json::from_slice(&whole).unwrap())
     }
@@ -251,7 +251,7 @@ mod tests {
         #[test]
         fn any_events_are_taken_in(events: Vec<String>, names in proptest::collection::vec("[a-z_.]{0,24}", 0..4)) {
             for dialect in Api::ALL {
-                let mut assembled = Assembled::new(dialect);
+                let mut assembled = ResponseAssembler::new(dialect);
                 events.iter().for_each(|event| assembled.add(event.as_bytes()));
                 for kind in ["message_start", "content_block_start", "content_block_delta", "response.completed", "response.output_item.done"] {
                     for name in &names {
@@ -300,16 +300,17 @@ mod tests {
         let is_in_path = api == Api::GenerateContent;
         let (model, is_streamed) = (is_in_path.then_some("m"), is_in_path.then_some(false));
         let request = crate::ModelRequest { client: api, body: body.as_bytes(), model, is_streamed };
-        let mut answer = crate::prepare(&request, &crate::UpstreamTarget::new(api, "dated", "vendor")).unwrap().answer;
-        answer.comes_in_events(true);
+        let mut answer =
+            crate::prepare(&request, &crate::UpstreamTarget::new(api, "dated", "vendor")).unwrap().response;
+        answer.set_streamed(true);
         let mut out = Vec::new();
         for event in events {
             answer.read(format!("data: {event}\n\n").as_bytes(), &mut out);
         }
         answer.end(&mut out);
         assert_eq!(answer.failure(), None, "{events:?}");
-        assert!(out.is_empty() && !answer.is_passed_on());
-        serde_json::from_slice(&answer.whole().unwrap()).unwrap()
+        assert!(out.is_empty() && !answer.is_incremental());
+        serde_json::from_slice(&answer.response_body().unwrap()).unwrap()
     }
 
     #[test]

@@ -8,7 +8,7 @@ mod events;
 mod read;
 mod write;
 
-pub(crate) use answer::detail;
+pub(crate) use answer::reasoning_detail;
 
 use crate::dialect::Dialect;
 
@@ -17,5 +17,5 @@ pub(crate) const DIALECT: Dialect = Dialect {
     write: write::write,
     reader: || Box::<events::EventReader>::default(),
     writer: || Box::<answer::ResponseWriter>::default(),
-    write_whole: answer::write_whole,
+    write_response: answer::write_response,
 };

@@ -3,20 +3,20 @@
 use serde_json::{Map, Value};
 
 use crate::event::{Event, RequestUsage, StopReason};
-use crate::reasoning::Proof;
+use crate::reasoning::ReasoningProof;
 
 /// An answer whose parts were put together.
 #[derive(Debug, Default)]
 pub(crate) struct CollectedResponse {
     pub parts: Vec<CollectedPart>,
     pub usage: RequestUsage,
-    pub stop: Option<StopReason>,
+    pub stop_reason: Option<StopReason>,
 }
 
 #[derive(Debug)]
 pub(crate) enum CollectedPart {
     Text(String),
-    Thought { text: String, proof: Option<Proof> },
+    Thought { text: String, proof: Option<ReasoningProof> },
     Call { id: String, name: String, arguments: String },
 }
 
@@ -29,8 +29,10 @@ impl CollectedResponse {
             (Event::Thought(text), _) => {
                 self.parts.push(CollectedPart::Thought { text: text.into_owned(), proof: None });
             }
-            (Event::Proof(given), Some(CollectedPart::Thought { proof: proof @ None, .. })) => *proof = Some(given),
-            (Event::Proof(given), _) => {
+            (Event::ReasoningProof(given), Some(CollectedPart::Thought { proof: proof @ None, .. })) => {
+                *proof = Some(given)
+            }
+            (Event::ReasoningProof(given), _) => {
                 self.parts.push(CollectedPart::Thought { text: String::new(), proof: Some(given) });
             }
             (Event::Call { id, name }, _) => self.parts.push(CollectedPart::Call {
@@ -59,6 +61,6 @@ pub(crate) fn parse_object(arguments: &str) -> Value {
 }
 
 /// Reads the text that the arguments of a call wrap. A model that did not keep to the wrapping gave the text itself.
-pub(crate) fn text_in(arguments: &str) -> String {
+pub(crate) fn extract_text(arguments: &str) -> String {
     parse_object(arguments)["input"].as_str().map_or_else(|| arguments.to_owned(), str::to_owned)
 }

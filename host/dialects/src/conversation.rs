@@ -19,23 +19,23 @@ pub(crate) struct Conversation<'a> {
     /// Parts in their order, each with its role.
     pub parts: Vec<(Role, Part<'a>)>,
     pub tools: Vec<Tool<'a>>,
-    pub choice: Choice<'a>,
+    pub tool_choice: ToolChoiceMode<'a>,
     /// The model may call one tool at a time only.
-    pub one_call: bool,
+    pub disable_parallel_calls: bool,
     pub thinking: Thinking,
-    pub max_output: Option<u64>,
+    pub max_output_tokens: Option<u64>,
     pub temperature: Option<&'a RawValue>,
     pub top_p: Option<&'a RawValue>,
     pub top_k: Option<&'a RawValue>,
     pub seed: Option<&'a RawValue>,
-    pub stop: Vec<Cow<'a, str>>,
+    pub stop_sequences: Vec<Cow<'a, str>>,
     pub format: Option<ResponseFormat<'a>>,
     /// The cache key that requests with a common beginning share.
     pub cache_key: Option<Cow<'a, str>>,
     /// The client wants events.
     pub is_streamed: bool,
     /// The client wants the tokens at the end of the events (Chat Completions).
-    pub wants_usage: bool,
+    pub include_usage: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,12 +120,12 @@ pub(crate) struct ToolCall<'a> {
     /// JSON, as far as the client keeps to it.
     pub arguments: Cow<'a, str>,
     /// The proof of this call itself (Gemini).
-    pub carried: Option<ReasoningBlob>,
+    pub reasoning_blob: Option<ReasoningBlob>,
 }
 
 impl ToolCall<'_> {
     /// Returns the arguments as an object, for upstreams that take no other JSON.
-    pub(crate) fn object(&self) -> &str {
+    pub(crate) fn arguments_object(&self) -> &str {
         if is_object(&self.arguments) { &self.arguments } else { "{}" }
     }
 }
@@ -168,10 +168,10 @@ pub(crate) struct Grammar<'a> {
 }
 
 /// The schema of a tool that says nothing of its arguments, for upstreams that demand one.
-const ANY_ARGUMENTS: &str = r#"{"type":"object","properties":{}}"#;
+const ANY_OBJECT_SCHEMA: &str = r#"{"type":"object","properties":{}}"#;
 
 /// The schema of a tool that takes a text, for upstreams that know functions only.
-const FREE_FORM: &str = r#"{"type":"object","properties":{"input":{"type":"string","description":"The whole input of the tool"}},"required":["input"],"additionalProperties":false}"#;
+const FREE_FORM_SCHEMA: &str = r#"{"type":"object","properties":{"input":{"type":"string","description":"The whole input of the tool"}},"required":["input"],"additionalProperties":false}"#;
 
 impl<'a> Tool<'a> {
     /// Makes a function.
@@ -188,12 +188,12 @@ impl<'a> Tool<'a> {
             }
             None => description,
         };
-        Self { kind: ToolKind::FreeForm, ..Self::function(name, description, Some(FREE_FORM.into())) }
+        Self { kind: ToolKind::FreeForm, ..Self::function(name, description, Some(FREE_FORM_SCHEMA.into())) }
     }
 
     /// Returns its schema, for upstreams that demand one.
     pub(crate) fn schema_or_any(&self) -> &str {
-        self.schema.as_deref().unwrap_or(ANY_ARGUMENTS)
+        self.schema.as_deref().unwrap_or(ANY_OBJECT_SCHEMA)
     }
 
     /// Returns the arguments of a call of a tool that takes a text, as JSON.
@@ -203,7 +203,7 @@ impl<'a> Tool<'a> {
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) enum Choice<'a> {
+pub(crate) enum ToolChoiceMode<'a> {
     #[default]
     Unspecified,
     Auto,
@@ -213,7 +213,7 @@ pub(crate) enum Choice<'a> {
     Tool(Cow<'a, str>),
 }
 
-impl Choice<'_> {
+impl ToolChoiceMode<'_> {
     /// Reads the words of OpenAI's APIs.
     pub(crate) fn from_name(word: &str) -> Self {
         match word {
@@ -320,7 +320,7 @@ pub(crate) enum Turn<'c, 'a> {
     User(Vec<&'c Part<'a>>),
     Assistant(Vec<&'c Part<'a>>),
     /// The results of the turn before it, in the order of its calls: all of them, and no other.
-    Results(Vec<ToolCallWithResult<'c, 'a>>),
+    ToolResults(Vec<ToolCallWithResult<'c, 'a>>),
 }
 
 /// A call with its result.
@@ -332,17 +332,17 @@ pub(crate) struct ToolCallWithResult<'c, 'a> {
 }
 
 /// Opens a conversation that begins with the model's words, which not each dialect takes.
-pub(crate) const OPENING: &str = "(The beginning of the conversation is not shown.)";
+pub(crate) const OMITTED_START_TEXT: &str = "(The beginning of the conversation is not shown.)";
 
 /// Stands for the result of a call that has none. Each dialect demands one.
-pub(crate) const NO_RESULT: &str = "error: there is no result of this call";
+pub(crate) const MISSING_RESULT_TEXT: &str = "error: there is no result of this call";
 
 impl<'a> Conversation<'a> {
     /// Takes in the choice of a tool. Of one that is left out, nothing can be demanded.
-    pub(crate) fn choose(&mut self, choice: Choice<'a>) {
+    pub(crate) fn set_tool_choice(&mut self, choice: ToolChoiceMode<'a>) {
         let is_there = |name: &str| self.tools.iter().any(|tool| tool.name == name);
-        self.choice = match choice {
-            Choice::Tool(name) if !is_there(&name) => Choice::Unspecified,
+        self.tool_choice = match choice {
+            ToolChoiceMode::Tool(name) if !is_there(&name) => ToolChoiceMode::Unspecified,
             choice => choice,
         };
     }
@@ -365,7 +365,7 @@ impl<'a> Conversation<'a> {
                 continue;
             }
             if *role != Role::Assistant && !calls.is_empty() {
-                turns.push(Turn::Results(self.answered(&mut calls, &mut results, &mut taken)));
+                turns.push(Turn::ToolResults(self.answered(&mut calls, &mut results, &mut taken)));
                 if taken[at] {
                     continue;
                 }
@@ -389,7 +389,7 @@ impl<'a> Conversation<'a> {
             }
         }
         if !calls.is_empty() {
-            turns.push(Turn::Results(self.answered(&mut calls, &mut results, &mut taken)));
+            turns.push(Turn::ToolResults(self.answered(&mut calls, &mut results, &mut taken)));
         }
         turns
     }
@@ -433,7 +433,7 @@ impl ToolResult<'_> {
     }
 
     /// Returns its texts, marked if the tool failed, for dialects that have no place for that.
-    pub(crate) fn marked_text(&self) -> String {
+    pub(crate) fn text_with_error_prefix(&self) -> String {
         let text = self.text();
         if !self.has_failed || text.trim_start().to_ascii_lowercase().starts_with("error") {
             return text;
@@ -449,7 +449,7 @@ impl ToolResult<'_> {
 
 /// Formats instructions that come in the middle as a text of the user. Moved to the top, they would break the prefix
 /// that upstreams cache, and many take one system message only.
-pub(crate) fn reminder(text: &str) -> String {
+pub(crate) fn system_reminder(text: &str) -> String {
     if text.contains("<system-reminder>") {
         text.to_owned()
     } else {
@@ -458,20 +458,20 @@ pub(crate) fn reminder(text: &str) -> String {
 }
 
 /// Puts `_` where an id has what Messages does not take: it takes letters, digits, `_` and `-` only.
-pub(crate) fn valid_id(id: &str) -> String {
+pub(crate) fn sanitize_id(id: &str) -> String {
     id.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect()
 }
 
 /// Makes the ids of an exchange's calls valid everywhere, and different from each other.
 #[derive(Debug, Default)]
-pub(crate) struct Ids {
+pub(crate) struct CallIds {
     used: HashMap<String, u32>,
 }
 
-impl Ids {
+impl CallIds {
     /// Returns the id for the next call.
     pub(crate) fn unique(&mut self, id: &str) -> String {
-        let mut valid: String = valid_id(id).chars().take(64).collect();
+        let mut valid: String = sanitize_id(id).chars().take(64).collect();
         if valid.is_empty() {
             valid = "call".to_owned();
         }
@@ -493,7 +493,8 @@ mod tests {
     use super::*;
 
     fn call(id: &str) -> (Role, Part<'_>) {
-        let call = ToolCall { id: id.into(), namespace: None, name: "t".into(), arguments: "{}".into(), carried: None };
+        let call =
+            ToolCall { id: id.into(), namespace: None, name: "t".into(), arguments: "{}".into(), reasoning_blob: None };
         (Role::Assistant, Part::Call(call))
     }
 
@@ -512,7 +513,7 @@ mod tests {
             Turn::System(text) => format!("system {text}"),
             Turn::User(parts) => format!("user {}", parts.len()),
             Turn::Assistant(parts) => format!("assistant {}", parts.len()),
-            Turn::Results(answered) => {
+            Turn::ToolResults(answered) => {
                 let of = |answered: &ToolCallWithResult<'_, '_>| {
                     format!("{}={}", answered.call.id, answered.result.map_or("none".to_owned(), ToolResult::text))
                 };
@@ -537,7 +538,7 @@ mod tests {
 
     #[test]
     fn ids_are_valid_and_never_two_alike() {
-        let mut ids = Ids::default();
+        let mut ids = CallIds::default();
         let made: Vec<String> = ["a.b", "a_b", "", "", "a_b_2", "a_b"].iter().map(|id| ids.unique(id)).collect();
         let different: std::collections::HashSet<&String> = made.iter().collect();
         assert_eq!(different.len(), made.len(), "{made:?}");

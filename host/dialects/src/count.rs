@@ -50,7 +50,7 @@ fn size(conversation: &Conversation<'_>) -> (u64, u64) {
 }
 
 /// Formats a number of tokens for a client.
-pub fn count_answer(client: Api, tokens: u64) -> Vec<u8> {
+pub fn token_count_response(client: Api, tokens: u64) -> Vec<u8> {
     let answer = match client {
         Api::Messages => serde_json::json!({"input_tokens": tokens}),
         Api::Responses | Api::ChatCompletions => {

@@ -19,7 +19,7 @@ pub(crate) struct Dialect {
     /// Makes what writes an answer to a client, event by event.
     pub writer: fn() -> Box<dyn Writer>,
     /// Formats a whole answer.
-    pub write_whole: fn(&CollectedResponse, &mut Exchange) -> Vec<u8>,
+    pub write_response: fn(&CollectedResponse, &mut Exchange) -> Vec<u8>,
 }
 
 /// Reads an upstream's answer, event by event.
@@ -27,7 +27,7 @@ pub(crate) trait Reader: Debug + Send + Sync {
     fn read(&mut self, data: &[u8], sink: &mut dyn FnMut(Event<'_>));
 
     /// Returns how many bytes it has put together and not handed over. Most hand over each event whole.
-    fn holds(&self) -> usize {
+    fn buffered_bytes(&self) -> usize {
         0
     }
 
@@ -43,5 +43,5 @@ pub(crate) trait Writer: Debug + Send + Sync {
     fn keep_alive(&mut self, exchange: &Exchange, out: &mut Vec<u8>);
 
     /// Leaves out the events of the beginning, because others wrote them.
-    fn go_on(&mut self) {}
+    fn skip_start_events(&mut self) {}
 }

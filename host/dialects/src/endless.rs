@@ -129,11 +129,12 @@ fn no_buffer_grows_without_end() {
                     let path = (client == Api::GenerateContent).then_some("m");
                     let streams = path.map(|_| is_streamed);
                     let request = ModelRequest { client, body: body.as_bytes(), model: path, is_streamed: streams };
-                    let to = UpstreamTarget { marks_thoughts, ..UpstreamTarget::new(upstream, "m", "f") };
-                    let mut answer = prepare(&request, &to).unwrap().answer;
-                    answer.set_bounds(BufferLimits { event: BUFFER_LIMIT, answer: BUFFER_LIMIT });
+                    let to =
+                        UpstreamTarget { mark_reasoning: marks_thoughts, ..UpstreamTarget::new(upstream, "m", "f") };
+                    let mut answer = prepare(&request, &to).unwrap().response;
+                    answer.set_bounds(BufferLimits { event: BUFFER_LIMIT, response: BUFFER_LIMIT });
                     if says_so {
-                        answer.comes_in_events(true);
+                        answer.set_streamed(true);
                     }
                     let (mut out, mut most) = (Vec::new(), 0);
                     answer.read(begin.as_bytes(), &mut out);
@@ -158,7 +159,7 @@ fn no_buffer_grows_without_end() {
                         assert!(failure.contains("too long") || failure.contains("too large"), "{case}: {failure}");
                     }
                     answer.end(&mut out);
-                    assert!(out.len() + answer.whole().unwrap_or_default().len() < MAX_BUFFER_BYTES, "{case}");
+                    assert!(out.len() + answer.response_body().unwrap_or_default().len() < MAX_BUFFER_BYTES, "{case}");
                 }
             }
         }

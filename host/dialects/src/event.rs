@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::UpstreamFailure;
-use crate::reasoning::Proof;
+use crate::reasoning::ReasoningProof;
 use crate::request::SecretMask;
 
 /// A step of an answer. Calls and thoughts come one after the other, never side by side.
@@ -14,7 +14,7 @@ pub(crate) enum Event<'a> {
     Text(Cow<'a, str>),
     Thought(Cow<'a, str>),
     /// Ends a thought, or stands for one that nobody may read, with what the upstream wants back.
-    Proof(Proof),
+    ReasoningProof(ReasoningProof),
     Call {
         id: Cow<'a, str>,
         name: Cow<'a, str>,
@@ -34,9 +34,9 @@ impl Event<'_> {
     pub(crate) fn masked(self, mask: &SecretMask) -> Self {
         match self {
             Self::Failed(failure) => Self::Failed(failure.masked(mask)),
-            Self::Call { id, name } => Self::Call { id: mask.id(id), name: mask.id(name) },
-            Self::Proof(Proof::Encrypted { id, content }) => {
-                Self::Proof(Proof::Encrypted { id: mask.id(id.into()).into_owned(), content })
+            Self::Call { id, name } => Self::Call { id: mask.mask_id(id), name: mask.mask_id(name) },
+            Self::ReasoningProof(ReasoningProof::Encrypted { id, content }) => {
+                Self::ReasoningProof(ReasoningProof::Encrypted { id: mask.mask_id(id.into()).into_owned(), content })
             }
             event => event,
         }
@@ -79,12 +79,12 @@ pub struct RequestUsage {
 
 impl RequestUsage {
     /// Returns all that was read.
-    pub fn whole_input(&self) -> u64 {
+    pub fn total_input(&self) -> u64 {
         self.input.saturating_add(self.cached).saturating_add(self.cache_written)
     }
 
     /// Makes it of a count that includes what came out of a cache.
-    pub(crate) fn with_cache_inside(whole: u64, cached: u64, written: u64, output: u64, thinking: u64) -> Self {
+    pub(crate) fn from_inclusive_counts(whole: u64, cached: u64, written: u64, output: u64, thinking: u64) -> Self {
         let cached = cached.min(whole);
         let cache_written = written.min(whole - cached);
         let thinking = thinking.min(output);
@@ -92,7 +92,7 @@ impl RequestUsage {
     }
 
     /// Takes in later counts. Each dialect's counts only grow within an answer.
-    pub(crate) fn grow(&mut self, later: Self) {
+    pub(crate) fn merge_max(&mut self, later: Self) {
         self.input = self.input.max(later.input);
         self.cached = self.cached.max(later.cached);
         self.cache_written = self.cache_written.max(later.cache_written);
@@ -119,14 +119,14 @@ pub(crate) struct OutputDetails {
 
 /// Follows the JSON of a call's arguments, to know when it is whole.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct JsonEnd {
+pub(crate) struct JsonEndDetector {
     depth: u32,
     is_begun: bool,
     in_string: bool,
     is_escaped: bool,
 }
 
-impl JsonEnd {
+impl JsonEndDetector {
     pub(crate) fn read(&mut self, piece: &str) {
         for byte in piece.bytes() {
             if self.in_string {
@@ -150,7 +150,7 @@ impl JsonEnd {
         }
     }
 
-    pub(crate) fn is_whole(self) -> bool {
+    pub(crate) fn is_complete(self) -> bool {
         self.is_begun && self.depth == 0 && !self.in_string
     }
 }
@@ -163,19 +163,19 @@ mod tests {
     fn the_end_of_arguments_is_seen_through_strings() {
         let whole = r#"{"a": "}\"{", "b": [1, {"c": "\\"}]}"#;
         for at in 1..whole.len() {
-            let mut end = JsonEnd::default();
+            let mut end = JsonEndDetector::default();
             end.read(&whole[..at]);
-            assert!(!end.is_whole(), "{}", &whole[..at]);
+            assert!(!end.is_complete(), "{}", &whole[..at]);
             end.read(&whole[at..]);
-            assert!(end.is_whole());
+            assert!(end.is_complete());
         }
-        assert!(!JsonEnd::default().is_whole());
+        assert!(!JsonEndDetector::default().is_complete());
     }
 
     #[test]
     fn what_came_from_a_cache_is_counted_once() {
-        let usage = RequestUsage::with_cache_inside(100, 80, 5, 7, 3);
-        assert_eq!((usage.input, usage.whole_input()), (15, 100));
-        assert_eq!(RequestUsage::with_cache_inside(10, 80, 5, 0, 9).whole_input(), 10);
+        let usage = RequestUsage::from_inclusive_counts(100, 80, 5, 7, 3);
+        assert_eq!((usage.input, usage.total_input()), (15, 100));
+        assert_eq!(RequestUsage::from_inclusive_counts(10, 80, 5, 0, 9).total_input(), 10);
     }
 }

@@ -17,17 +17,17 @@ aiw_core::string_enum! {
         /// The conversation is longer than the model reads.
         TooLong = "the prompt is too long",
         /// The key is refused.
-        Key = "the key is refused",
+        InvalidKey = "the key is refused",
         /// The key may not do this.
-        Permission = "the key may not do this",
+        PermissionDenied = "the key may not do this",
         /// There is no such model, or no such address.
         NotFound = "there is no such model",
         /// The request has too many bytes.
         TooLarge = "the request is too large",
         /// Too many requests; later ones are answered.
-        RateLimit = "its limit is reached",
+        RateLimited = "its limit is reached",
         /// The account has nothing left; waiting does not help.
-        Quota = "the account has nothing left",
+        QuotaExceeded = "the account has nothing left",
         /// The upstream has too much to do.
         Overloaded = "it has too much to do",
         /// The upstream does not answer in time.
@@ -43,12 +43,12 @@ impl FailureKind {
         let (status, messages, openai, generate) = match self {
             Self::Invalid => (400, invalid, invalid, (400, "INVALID_ARGUMENT")),
             Self::TooLong => (400, invalid, "context_length_exceeded", (400, "INVALID_ARGUMENT")),
-            Self::Key => (401, "authentication_error", "invalid_api_key", (401, "UNAUTHENTICATED")),
-            Self::Permission => (403, "permission_error", "permission_denied", (403, "PERMISSION_DENIED")),
+            Self::InvalidKey => (401, "authentication_error", "invalid_api_key", (401, "UNAUTHENTICATED")),
+            Self::PermissionDenied => (403, "permission_error", "permission_denied", (403, "PERMISSION_DENIED")),
             Self::NotFound => (404, "not_found_error", "model_not_found", (404, "NOT_FOUND")),
             Self::TooLarge => (413, "request_too_large", invalid, (400, "INVALID_ARGUMENT")),
-            Self::RateLimit => (429, "rate_limit_error", "rate_limit_exceeded", (429, "RESOURCE_EXHAUSTED")),
-            Self::Quota => (429, "rate_limit_error", "insufficient_quota", (429, "RESOURCE_EXHAUSTED")),
+            Self::RateLimited => (429, "rate_limit_error", "rate_limit_exceeded", (429, "RESOURCE_EXHAUSTED")),
+            Self::QuotaExceeded => (429, "rate_limit_error", "insufficient_quota", (429, "RESOURCE_EXHAUSTED")),
             Self::Overloaded => (503, "overloaded_error", "server_is_overloaded", (503, "UNAVAILABLE")),
             Self::Timeout => (504, "timeout_error", "server_error", (504, "DEADLINE_EXCEEDED")),
             Self::Upstream => (502, "api_error", "server_error", (500, "INTERNAL")),
@@ -91,18 +91,18 @@ impl UpstreamFailure {
     }
 
     /// Says what failed in none of the upstream's words, which may be those of a prompt.
-    pub fn without_words(&self) -> String {
+    pub fn generic_message(&self) -> String {
         let status = self.status.map(|status| format!(" (status {status})")).unwrap_or_default();
         format!("{}{status}", self.kind.as_str())
     }
 
     /// The stream ended without the end that its dialect demands.
-    pub fn cut() -> Self {
+    pub fn unexpected_eof() -> Self {
         Self::new(FailureKind::Upstream, "the provider's answer broke off")
     }
 
     /// Reads an error answer. `body` may be anything.
-    pub fn read(status: u16, body: &[u8]) -> Self {
+    pub fn from_response(status: u16, body: &[u8]) -> Self {
         let said: Value = from_foreign_json(body).unwrap_or_default();
         // Gemini wraps errors in a list where it streams.
         let said = said.get(0).unwrap_or(&said);
@@ -136,17 +136,17 @@ impl UpstreamFailure {
     /// Takes secrets out of the words.
     #[must_use]
     pub fn masked(self, mask: &SecretMask) -> Self {
-        Self { message: mask.text(&self.message), ..self }
+        Self { message: mask.mask_text(&self.message), ..self }
     }
 
     /// Takes the wait from an answer's headers, which say it better than its words.
     #[must_use]
     pub fn with_retry_after(mut self, header: Option<Duration>) -> Self {
         let wait = header.or(self.retry_after).filter(|wait| !wait.is_zero());
-        self.retry_after = wait.map(|wait| wait.min(LONGEST_WAIT));
+        self.retry_after = wait.map(|wait| wait.min(MAX_RETRY_AFTER));
         // Gemini calls the limit of a minute a quota, and says when it ends.
-        if self.kind == FailureKind::Quota && self.retry_after.is_some() {
-            self.kind = FailureKind::RateLimit;
+        if self.kind == FailureKind::QuotaExceeded && self.retry_after.is_some() {
+            self.kind = FailureKind::RateLimited;
         }
         self
     }
@@ -164,18 +164,18 @@ impl UpstreamFailure {
     /// Formats the error as the body of an answer.
     pub fn body(&self, client: Api) -> Vec<u8> {
         let body = match client {
-            Api::Messages => json!({"type": "error", "error": self.for_messages()}),
+            Api::Messages => json!({"type": "error", "error": self.to_messages_json()}),
             Api::Responses | Api::ChatCompletions => {
                 let code = self.code();
                 json!({"error": {"message": self.message, "type": code, "code": code, "param": null}})
             }
-            Api::GenerateContent => json!({"error": self.for_generate_content()}),
+            Api::GenerateContent => json!({"error": self.to_generate_content_json()}),
         };
         body.to_string().into_bytes()
     }
 
     /// Claude Code compacts at these words.
-    pub(crate) fn for_messages(&self) -> Value {
+    pub(crate) fn to_messages_json(&self) -> Value {
         let message = match self.kind {
             FailureKind::TooLong if !self.message.contains("prompt is too long") => {
                 format!("prompt is too long: {}", self.message)
@@ -193,7 +193,7 @@ impl UpstreamFailure {
     /// Returns the message for Codex, which reads the wait out of the text.
     pub(crate) fn message_with_wait(&self) -> String {
         match self.retry_after {
-            Some(wait) if self.kind == FailureKind::RateLimit && said_wait(&self.message).is_none() => {
+            Some(wait) if self.kind == FailureKind::RateLimited && said_wait(&self.message).is_none() => {
                 format!(
                     "{} Please try again in {:.1}s.",
                     self.message.trim_end_matches('.').to_owned() + ".",
@@ -204,7 +204,7 @@ impl UpstreamFailure {
         }
     }
 
-    pub(crate) fn for_generate_content(&self) -> Value {
+    pub(crate) fn to_generate_content_json(&self) -> Value {
         let (code, status) = self.kind.spelled().generate;
         let mut error = json!({"code": code, "message": self.message, "status": status});
         if let Some(wait) = self.retry_after {
@@ -216,10 +216,10 @@ impl UpstreamFailure {
 }
 
 /// The longest wait that is believed.
-const LONGEST_WAIT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 fn seconds_of(seconds: f64) -> Option<Duration> {
-    Duration::try_from_secs_f64(seconds).ok().map(|wait| wait.min(LONGEST_WAIT))
+    Duration::try_from_secs_f64(seconds).ok().map(|wait| wait.min(MAX_RETRY_AFTER))
 }
 
 fn kind(status: u16, codes: &[String], message: &str) -> FailureKind {
@@ -245,7 +245,7 @@ fn kind(status: u16, codes: &[String], message: &str) -> FailureKind {
         || status == 402
         || says(&["exceeded your current quota", "insufficient balance", "credit balance"])
     {
-        return FailureKind::Quota;
+        return FailureKind::QuotaExceeded;
     }
     // Some servers say so with status 400.
     let busy = ["overloaded", "system busy", "server is busy", "too busy", "try again later"];
@@ -253,24 +253,24 @@ fn kind(status: u16, codes: &[String], message: &str) -> FailureKind {
         return FailureKind::Overloaded;
     }
     if has("rate_limit") || has("resource_exhausted") {
-        return FailureKind::RateLimit;
+        return FailureKind::RateLimited;
     }
     match status {
-        401 => FailureKind::Key,
+        401 => FailureKind::InvalidKey,
         400 if has("invalid_api_key") || has("authentication") || says(&["api key not valid", "api_key_invalid"]) => {
-            FailureKind::Key
+            FailureKind::InvalidKey
         }
         // 451: unavailable for legal reasons (RFC 7725), here or for this model.
-        403 | 451 => FailureKind::Permission,
+        403 | 451 => FailureKind::PermissionDenied,
         404 => FailureKind::NotFound,
         413 => FailureKind::TooLarge,
         408 | 504 => FailureKind::Timeout,
-        429 => FailureKind::RateLimit,
+        429 => FailureKind::RateLimited,
         503 | 529 => FailureKind::Overloaded,
         400..500 => FailureKind::Invalid,
         _ if has("invalid_request") || has("invalid_argument") => FailureKind::Invalid,
-        _ if has("authentication") => FailureKind::Key,
-        _ if has("permission") => FailureKind::Permission,
+        _ if has("authentication") => FailureKind::InvalidKey,
+        _ if has("permission") => FailureKind::PermissionDenied,
         _ if has("not_found") => FailureKind::NotFound,
         _ => FailureKind::Upstream,
     }
@@ -280,12 +280,12 @@ fn kind(status: u16, codes: &[String], message: &str) -> FailureKind {
 fn said_wait(message: &str) -> Option<Duration> {
     let lower = message.to_ascii_lowercase();
     let (_, rest) = lower.split_once("try again in ").or_else(|| lower.split_once("retry in "))?;
-    spelled_wait(rest).map(|(wait, _)| wait)
+    parse_duration_prefix(rest).map(|(wait, _)| wait)
 }
 
 /// Reads a time at the beginning of a text, in lower case: `1h2m3.5s`, `250ms`, `3 days`, or `20`, which are seconds.
 /// Returns it with the rest of the text.
-pub fn spelled_wait(text: &str) -> Option<(Duration, &str)> {
+pub fn parse_duration_prefix(text: &str) -> Option<(Duration, &str)> {
     let (mut rest, mut seconds) = (text, None);
     loop {
         let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
@@ -312,7 +312,7 @@ mod tests {
     use super::*;
 
     fn read(status: u16, body: &Value) -> UpstreamFailure {
-        UpstreamFailure::read(status, body.to_string().as_bytes())
+        UpstreamFailure::from_response(status, body.to_string().as_bytes())
     }
 
     #[test]
@@ -321,11 +321,11 @@ mod tests {
             429,
             &json!({"error": {"message": "Rate limit reached. Please try again in 1.5s.", "type": "tokens", "code": "rate_limit_exceeded"}}),
         );
-        assert_eq!((openai.kind, openai.retry_after), (FailureKind::RateLimit, Some(Duration::from_millis(1500))));
+        assert_eq!((openai.kind, openai.retry_after), (FailureKind::RateLimited, Some(Duration::from_millis(1500))));
         assert_eq!(
             read(429, &json!({"error": {"message": "You exceeded your current quota", "code": "insufficient_quota"}}))
                 .kind,
-            FailureKind::Quota
+            FailureKind::QuotaExceeded
         );
         let long = "This model's maximum context length is 8192 tokens";
         assert_eq!(
@@ -335,11 +335,11 @@ mod tests {
         let google = json!([{"error": {"code": 429, "message": "quota", "status": "RESOURCE_EXHAUSTED", "details": [{"@type": "x", "retryDelay": "7s"}]}}]);
         assert_eq!(
             (read(429, &google).kind, read(429, &google).retry_after),
-            (FailureKind::RateLimit, Some(Duration::from_secs(7)))
+            (FailureKind::RateLimited, Some(Duration::from_secs(7)))
         );
         assert_eq!(
             read(400, &json!({"error": {"message": "API key not valid.", "status": "INVALID_ARGUMENT"}})).kind,
-            FailureKind::Key
+            FailureKind::InvalidKey
         );
         assert_eq!(
             read(529, &json!({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}})).kind,
@@ -348,8 +348,8 @@ mod tests {
         // In a stream, the status was 200.
         assert_eq!(read(200, &json!({"error": {"message": "x", "code": 502}})).kind, FailureKind::Upstream);
         assert_eq!(read(200, &json!({"error": {"type": "overloaded_error"}})).kind, FailureKind::Overloaded);
-        assert_eq!(UpstreamFailure::read(502, b"<html>").message, "the provider answered with status 502");
-        assert_eq!(UpstreamFailure::read(500, b"plain words").message, "plain words");
+        assert_eq!(UpstreamFailure::from_response(502, b"<html>").message, "the provider answered with status 502");
+        assert_eq!(UpstreamFailure::from_response(500, b"plain words").message, "plain words");
     }
 
     #[test]
@@ -363,7 +363,7 @@ mod tests {
         assert_eq!(long.code(), "context_length_exceeded");
         let slow = UpstreamFailure {
             retry_after: Some(Duration::from_secs(9)),
-            ..UpstreamFailure::new(FailureKind::RateLimit, "slow down")
+            ..UpstreamFailure::new(FailureKind::RateLimited, "slow down")
         };
         let said: Value = serde_json::from_slice(&slow.body(Api::GenerateContent)).unwrap();
         assert_eq!(said["error"]["details"][0]["retryDelay"], "9s");
@@ -381,6 +381,6 @@ mod tests {
         ] {
             assert_eq!(said_wait(said), seconds.map(Duration::from_secs_f64), "{said}");
         }
-        assert_eq!(UpstreamFailure::cut().status(Api::Responses), 503);
+        assert_eq!(UpstreamFailure::unexpected_eof().status(Api::Responses), 503);
     }
 }

@@ -8,7 +8,7 @@ mod read;
 mod schema;
 mod write;
 
-pub(crate) use write::NO_SIGNATURE;
+pub(crate) use write::SKIP_SIGNATURE_CHECK;
 
 use crate::dialect::Dialect;
 
@@ -17,5 +17,5 @@ pub(crate) const DIALECT: Dialect = Dialect {
     write: write::write,
     reader: || Box::<events::EventReader>::default(),
     writer: || Box::<answer::ResponseWriter>::default(),
-    write_whole: answer::write_whole,
+    write_response: answer::write_response,
 };

@@ -18,17 +18,17 @@ impl Text<'_> {
 }
 
 /// Returns the text of an optional field, `""` if it is absent.
-pub(crate) fn word<'t>(text: Option<&'t Text<'_>>) -> &'t str {
+pub(crate) fn text_or_empty<'t>(text: Option<&'t Text<'_>>) -> &'t str {
     text.map_or("", Text::as_str)
 }
 
 /// Returns the text of an optional field, if it says anything.
-pub(crate) fn filled(text: Option<Text<'_>>) -> Option<Cow<'_, str>> {
+pub(crate) fn non_empty_text(text: Option<Text<'_>>) -> Option<Cow<'_, str>> {
     text.map(|text| text.0).filter(|text| !text.is_empty())
 }
 
 /// Parses a JSON string.
-pub(crate) fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
+pub(crate) fn parse_string(raw: &RawValue) -> Option<Cow<'_, str>> {
     if !raw.get().starts_with('"') {
         return None;
     }
@@ -41,11 +41,11 @@ pub(crate) fn parse<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> Option<T> {
 }
 
 /// Parses a value that is either a string or an array. A string is handed to `of_text`.
-pub(crate) fn text_or_list<'a, T: Deserialize<'a>>(
+pub(crate) fn parse_string_or_array<'a, T: Deserialize<'a>>(
     raw: &'a RawValue,
     of_text: impl Fn(Cow<'a, str>) -> T,
 ) -> Option<Vec<T>> {
-    match string(raw) {
+    match parse_string(raw) {
         Some(text) => Some(vec![of_text(text)]),
         None if raw.get() == "null" => Some(Vec::new()),
         None => parse(raw),
@@ -81,21 +81,21 @@ pub(crate) trait Fill: for<'x, 'y> FnOnce(&'x mut Object<'y>) -> &'x mut Object<
 impl<F> Fill for F where F: for<'x, 'y> FnOnce(&'x mut Object<'y>) -> &'x mut Object<'y> {}
 
 /// Writes an object.
-pub(crate) fn object(out: &mut Vec<u8>, fill: impl Fill) {
+pub(crate) fn write_object(out: &mut Vec<u8>, fill: impl Fill) {
     out.push(b'{');
     fill(&mut Object { out, is_empty: true });
     out.push(b'}');
 }
 
 /// Makes an object.
-pub(crate) fn made(fill: impl Fill) -> Vec<u8> {
+pub(crate) fn object_to_vec(fill: impl Fill) -> Vec<u8> {
     let mut bytes = Vec::new();
-    object(&mut bytes, fill);
+    write_object(&mut bytes, fill);
     bytes
 }
 
 /// Writes an array.
-pub(crate) fn array(out: &mut Vec<u8>, fill: impl FnOnce(&mut Array<'_>)) {
+pub(crate) fn write_array(out: &mut Vec<u8>, fill: impl FnOnce(&mut Array<'_>)) {
     out.push(b'[');
     fill(&mut Array { out, is_empty: true });
     out.push(b']');
@@ -118,7 +118,7 @@ impl Object<'_> {
     }
 
     /// Writes a string if there is one.
-    pub(crate) fn some_string(&mut self, key: &str, text: Option<&str>) -> &mut Self {
+    pub(crate) fn optional_string(&mut self, key: &str, text: Option<&str>) -> &mut Self {
         if let Some(text) = text {
             self.string(key, text);
         }
@@ -132,7 +132,7 @@ impl Object<'_> {
     }
 
     /// Writes JSON as it is, if there is any.
-    pub(crate) fn some_raw(&mut self, key: &str, json: Option<&RawValue>) -> &mut Self {
+    pub(crate) fn optional_raw(&mut self, key: &str, json: Option<&RawValue>) -> &mut Self {
         if let Some(json) = json {
             self.raw(key, json.get());
         }
@@ -153,12 +153,12 @@ impl Object<'_> {
     }
 
     pub(crate) fn object(&mut self, key: &str, fill: impl Fill) -> &mut Self {
-        object(self.key(key), fill);
+        write_object(self.key(key), fill);
         self
     }
 
     pub(crate) fn array(&mut self, key: &str, fill: impl FnOnce(&mut Array<'_>)) -> &mut Self {
-        array(self.key(key), fill);
+        write_array(self.key(key), fill);
         self
     }
 }
@@ -186,6 +186,6 @@ impl Array<'_> {
     }
 
     pub(crate) fn object(&mut self, fill: impl Fill) {
-        object(self.item(), fill);
+        write_object(self.item(), fill);
     }
 }

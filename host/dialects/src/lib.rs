@@ -43,9 +43,9 @@ mod sse;
 #[cfg(test)]
 mod tests;
 
-pub use count::{count_answer, estimate};
+pub use count::{estimate, token_count_response};
 pub use event::{RequestUsage, StopReason};
-pub use failure::{FailureKind, UpstreamFailure, spelled_wait};
+pub use failure::{FailureKind, UpstreamFailure, parse_duration_prefix};
 pub use request::{ModelRequest, RequestError, SecretMask, UpstreamTarget};
 pub use response::UpstreamResponse;
 
@@ -53,7 +53,7 @@ pub use aiw_core::Api;
 
 use sha2::{Digest, Sha256};
 
-use crate::conversation::{Ids, Part, Role};
+use crate::conversation::{CallIds, Part, Role};
 use crate::exchange::Exchange;
 use crate::names::ToolNames;
 use crate::request::StreamOptions;
@@ -89,11 +89,11 @@ pub struct PreparedRequest {
     /// The JSON for the upstream.
     pub body: Vec<u8>,
     /// The model, as the client called it.
-    pub asked: String,
+    pub requested_model: String,
     /// Whether the client wants events.
     pub is_streamed: bool,
     /// Reads the upstream's answer.
-    pub answer: UpstreamResponse,
+    pub response: UpstreamResponse,
 }
 
 /// Turns a client's request into an upstream's.
@@ -108,32 +108,32 @@ pub fn prepare(request: &ModelRequest<'_>, to: &UpstreamTarget) -> Result<Prepar
     let mut exchange = Exchange {
         client: request.client,
         upstream: to.dialect,
-        asked: request.model.unwrap_or_default().to_owned(),
+        requested_model: request.model.unwrap_or_default().to_owned(),
         family: to.family.clone(),
         model: to.model.clone(),
         names: ToolNames::default(),
-        ids: Ids::default(),
+        ids: CallIds::default(),
         seed: seed(request.body),
         created: aiw_core::now_seconds(),
         is_streamed: request.is_streamed.unwrap_or_default(),
-        wants_usage: false,
-        marks_thoughts: to.marks_thoughts,
+        include_usage: false,
+        mark_reasoning: to.mark_reasoning,
         mask: to.mask.clone(),
     };
     let body = if request.client == to.dialect {
         if request.model.is_none() {
             let head: PassthroughRequest = serde_json::from_slice(request.body)?;
-            (exchange.asked, exchange.is_streamed) = (head.model, head.stream.unwrap_or_default());
-            exchange.wants_usage = head.stream_options.and_then(|of| of.include_usage).unwrap_or_default();
+            (exchange.requested_model, exchange.is_streamed) = (head.model, head.stream.unwrap_or_default());
+            exchange.include_usage = head.stream_options.and_then(|of| of.include_usage).unwrap_or_default();
         }
-        passthrough::request(request.body, &exchange, to)?
+        passthrough::rewrite_request(request.body, &exchange, to)?
     } else {
         let conversation = (dialect(request.client).read)(request.body)?;
         if request.model.is_none() {
-            exchange.asked = conversation.model.clone().into_owned();
+            exchange.requested_model = conversation.model.clone().into_owned();
         }
         exchange.is_streamed = request.is_streamed.unwrap_or(conversation.is_streamed);
-        exchange.wants_usage = conversation.wants_usage;
+        exchange.include_usage = conversation.include_usage;
         exchange.names = ToolNames::collect(&conversation);
         for (_, part) in &conversation.parts {
             if let Part::Call(call) = part {
@@ -142,8 +142,8 @@ pub fn prepare(request: &ModelRequest<'_>, to: &UpstreamTarget) -> Result<Prepar
         }
         (dialect(to.dialect).write)(&conversation, &exchange, to)
     };
-    let (asked, is_streamed) = (exchange.asked.clone(), exchange.is_streamed);
-    Ok(PreparedRequest { body, asked, is_streamed, answer: UpstreamResponse::new(exchange) })
+    let (asked, is_streamed) = (exchange.requested_model.clone(), exchange.is_streamed);
+    Ok(PreparedRequest { body, requested_model: asked, is_streamed, response: UpstreamResponse::new(exchange) })
 }
 
 /// The parts that are read of a request that passes: the model, and whether events are wanted and the tokens in them.
@@ -169,7 +169,7 @@ fn seed(body: &[u8]) -> String {
 /// # Errors
 ///
 /// Fails if the body is not the JSON of the client's dialect.
-pub fn session(request: &ModelRequest<'_>) -> Result<String, RequestError> {
+pub fn session_key(request: &ModelRequest<'_>) -> Result<String, RequestError> {
     let body = well_formed_json(request.body);
     let conversation = (dialect(request.client).read)(&body)?;
     if let Some(key) = conversation.cache_key {
@@ -187,7 +187,7 @@ pub fn session(request: &ModelRequest<'_>) -> Result<String, RequestError> {
 }
 
 /// Says what gets lost between a client and an upstream, in a sentence each. Nothing is lost within one dialect.
-pub fn losses(client: Api, upstream: Api) -> Vec<&'static str> {
+pub fn translation_losses(client: Api, upstream: Api) -> Vec<&'static str> {
     let mut losses = Vec::new();
     if client == upstream {
         return losses;

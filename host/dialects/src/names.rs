@@ -62,13 +62,13 @@ impl ToolNames {
     }
 
     /// Returns the name for the upstream.
-    pub(crate) fn upstream<'n>(&'n self, namespace: Option<&str>, name: &'n str) -> &'n str {
+    pub(crate) fn upstream_name<'n>(&'n self, namespace: Option<&str>, name: &'n str) -> &'n str {
         let key = (namespace.map(str::to_owned), name.to_owned());
         self.upstream.get(&key).map_or(name, String::as_str)
     }
 
     /// Returns the tool that an answer names. A name that nothing has is the model's own invention: the client says so.
-    pub(crate) fn client(&self, name: &str) -> ClientTool {
+    pub(crate) fn client_tool(&self, name: &str) -> ClientTool {
         let known = self.client.get(name).cloned();
         known.unwrap_or_else(|| ClientTool { namespace: None, name: name.to_owned(), kind: ToolKind::Function })
     }
@@ -133,11 +133,11 @@ mod tests {
             (None, "odd.name/with:signs".into()),
         ]);
         let names = ToolNames::collect(&given);
-        assert_eq!(names.upstream(None, "Bash"), "Bash");
-        assert_eq!(names.upstream(Some("mcp__probe"), "echo"), "mcp__probe__echo");
-        assert_eq!(names.upstream(None, &long).len(), MAX_NAME_LEN);
-        assert!(names.upstream(None, "odd.name/with:signs").starts_with("odd_name_with_signs_"));
-        let back = names.client("mcp__probe__echo");
+        assert_eq!(names.upstream_name(None, "Bash"), "Bash");
+        assert_eq!(names.upstream_name(Some("mcp__probe"), "echo"), "mcp__probe__echo");
+        assert_eq!(names.upstream_name(None, &long).len(), MAX_NAME_LEN);
+        assert!(names.upstream_name(None, "odd.name/with:signs").starts_with("odd_name_with_signs_"));
+        let back = names.client_tool("mcp__probe__echo");
         assert_eq!((back.namespace.as_deref(), &*back.name), (Some("mcp__probe"), "echo"));
     }
 
@@ -150,9 +150,9 @@ mod tests {
                 let conversation = tools(&given);
                 let names = ToolNames::collect(&conversation);
                 for (namespace, name) in &given {
-                    let upstream = names.upstream(*namespace, name);
+                    let upstream = names.upstream_name(*namespace, name);
                     prop_assert!(is_valid(upstream), "{upstream}");
-                    let back = names.client(upstream);
+                    let back = names.client_tool(upstream);
                     prop_assert_eq!((back.namespace.as_deref(), &back.name), (*namespace, name));
                 }
             }

@@ -11,14 +11,14 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use crate::chat::detail;
+use crate::chat::reasoning_detail;
 use crate::dialect::Reader;
 use crate::event::Event;
 use crate::exchange::Exchange;
 use crate::failure::UpstreamFailure;
-use crate::generate::NO_SIGNATURE;
+use crate::generate::SKIP_SIGNATURE_CHECK;
 use crate::json;
-use crate::reasoning::{ENCODED_MARK, Proof, ReasoningBlob, is_ours};
+use crate::reasoning::{ENCODED_PREFIX, ReasoningBlob, ReasoningProof, is_ours};
 use crate::request::{RequestError, UpstreamTarget};
 use crate::sides::dialect;
 use crate::sse::{SseEvents, TooLarge};
@@ -80,31 +80,31 @@ struct PassthroughMessage<'a> {
 /// Writes the request for the upstream: with its own model, with its own reasoning as it gave it, and without another
 /// one's.
 // Long: one pass over the fields of a body, in their order.
-pub(crate) fn request(body: &[u8], exchange: &Exchange, to: &UpstreamTarget) -> Result<Vec<u8>, RequestError> {
+pub(crate) fn rewrite_request(body: &[u8], exchange: &Exchange, to: &UpstreamTarget) -> Result<Vec<u8>, RequestError> {
     let (dialect, request) = (exchange.client, serde_json::from_slice::<ModelRequest<'_>>(body)?);
-    let strips = to.strips_thoughts;
+    let strips = to.strip_reasoning;
     let mut edits = Vec::new();
-    if dialect == Api::ChatCompletions && exchange.is_streamed && !exchange.wants_usage {
+    if dialect == Api::ChatCompletions && exchange.is_streamed && !exchange.include_usage {
         edits.extend(with_usage(body, request.stream_options));
     }
     if dialect != Api::GenerateContent {
-        let named = request.model.ok_or(RequestError::Shape("model"))?;
+        let named = request.model.ok_or(RequestError::InvalidShape("model"))?;
         edits.push(replace(body, named, quoted(&exchange.model)));
     }
     // Most requests hold nothing of another upstream.
-    let has_ours = memmem::find(body, ENCODED_MARK.as_bytes()).is_some();
+    let has_ours = memmem::find(body, ENCODED_PREFIX.as_bytes()).is_some();
     let has_empty = dialect == Api::Messages && memmem::find(body, b"\"signature\"").is_some();
     // Where several upstreams answer, all that is theirs is marked, so that what is not marked is a stranger's.
-    let has_strangers = exchange.marks_thoughts;
+    let has_strangers = exchange.mark_reasoning;
     if !(has_ours || has_empty || strips || has_strangers) {
         return Ok(without_refused(edited(body, edits), dialect, to));
     }
     let given_back = |field: &str| {
         let own = own_proof(field, exchange);
         match own {
-            Some(proof) if !strips => ReasoningTreatment::Own(proof),
-            None if !is_ours(field) && !field.is_empty() && !strips && !has_strangers => ReasoningTreatment::AsItIs,
-            _ => ReasoningTreatment::Nothing,
+            Some(proof) if !strips => ReasoningTreatment::Restore(proof),
+            None if !is_ours(field) && !field.is_empty() && !strips && !has_strangers => ReasoningTreatment::Keep,
+            _ => ReasoningTreatment::Remove,
         }
     };
     match dialect {
@@ -117,12 +117,14 @@ pub(crate) fn request(body: &[u8], exchange: &Exchange, to: &UpstreamTarget) -> 
                         _ => return true,
                     };
                     match given_back(item[field].as_str().unwrap_or_default()) {
-                        ReasoningTreatment::AsItIs => true,
-                        ReasoningTreatment::Own(Proof::Signature(given) | Proof::Redacted(given)) => {
+                        ReasoningTreatment::Keep => true,
+                        ReasoningTreatment::Restore(
+                            ReasoningProof::Signature(given) | ReasoningProof::Redacted(given),
+                        ) => {
                             item[field] = given.into();
                             true
                         }
-                        ReasoningTreatment::Own(_) | ReasoningTreatment::Nothing => false,
+                        ReasoningTreatment::Restore(_) | ReasoningTreatment::Remove => false,
                     }
                 }));
             }
@@ -135,12 +137,12 @@ pub(crate) fn request(body: &[u8], exchange: &Exchange, to: &UpstreamTarget) -> 
                         return kind != "reasoning" || !strips;
                     };
                     match given_back(content) {
-                        ReasoningTreatment::AsItIs => true,
-                        ReasoningTreatment::Own(Proof::Encrypted { content, .. }) => {
+                        ReasoningTreatment::Keep => true,
+                        ReasoningTreatment::Restore(ReasoningProof::Encrypted { content, .. }) => {
                             item["encrypted_content"] = content.into();
                             true
                         }
-                        ReasoningTreatment::Own(_) | ReasoningTreatment::Nothing => false,
+                        ReasoningTreatment::Restore(_) | ReasoningTreatment::Remove => false,
                     }
                 }));
             }
@@ -153,16 +155,18 @@ pub(crate) fn request(body: &[u8], exchange: &Exchange, to: &UpstreamTarget) -> 
                         return !(is_thought && (strips || has_strangers));
                     };
                     match given_back(signature) {
-                        ReasoningTreatment::AsItIs => {}
-                        ReasoningTreatment::Own(_) | ReasoningTreatment::Nothing
+                        ReasoningTreatment::Keep => {}
+                        ReasoningTreatment::Restore(_) | ReasoningTreatment::Remove
                             if is_thought && own_proof(signature, exchange).is_none() =>
                         {
                             return false;
                         }
-                        ReasoningTreatment::Own(Proof::OfPart(given)) => part["thoughtSignature"] = given.into(),
+                        ReasoningTreatment::Restore(ReasoningProof::OfPart(given)) => {
+                            part["thoughtSignature"] = given.into()
+                        }
                         // Gemini CLI itself puts this where there is no signature.
-                        ReasoningTreatment::Own(_) | ReasoningTreatment::Nothing => {
-                            part["thoughtSignature"] = NO_SIGNATURE.into()
+                        ReasoningTreatment::Restore(_) | ReasoningTreatment::Remove => {
+                            part["thoughtSignature"] = SKIP_SIGNATURE_CHECK.into()
                         }
                     }
                     true
@@ -196,11 +200,11 @@ fn with_usage(body: &[u8], options: Option<&RawValue>) -> Option<TextEdit> {
 
 /// Takes out what an upstream of Chat Completions has refused before. Servers that speak it know different fields.
 fn without_refused(body: Vec<u8>, dialect: Api, to: &UpstreamTarget) -> Vec<u8> {
-    if dialect != Api::ChatCompletions || to.refused.is_empty() {
+    if dialect != Api::ChatCompletions || to.rejected_fields.is_empty() {
         return body;
     }
     let Ok(Value::Object(mut request)) = serde_json::from_slice(&body) else { return body };
-    let is_refused = |name: &str| to.refused.iter().any(|field| field == name);
+    let is_refused = |name: &str| to.rejected_fields.iter().any(|field| field == name);
     let limit = request.get("max_tokens").or(request.get("max_completion_tokens")).cloned();
     request.retain(|name, _| !is_refused(name));
     if let Some(limit) = limit.filter(|_| is_refused("max_tokens") && !is_refused("max_completion_tokens")) {
@@ -217,7 +221,7 @@ fn give_back_thought(message: &mut Value, exchange: &Exchange, strips: bool) {
         details.retain(|detail| {
             let data = detail["data"].as_str().unwrap_or_default();
             if let Some(record) = ReasoningBlob::decode(data) {
-                own.push_str(exchange.own(&record).map(|record| &*record.text).unwrap_or_default());
+                own.push_str(exchange.filter_own_reasoning(&record).map(|record| &*record.text).unwrap_or_default());
             }
             has_ours |= is_ours(data);
             !is_ours(data)
@@ -226,7 +230,7 @@ fn give_back_thought(message: &mut Value, exchange: &Exchange, strips: bool) {
             message.shift_remove("reasoning_details");
         }
     }
-    if strips || (own.is_empty() && (has_ours || exchange.marks_thoughts)) {
+    if strips || (own.is_empty() && (has_ours || exchange.mark_reasoning)) {
         REASONING_FIELDS.iter().for_each(|field| drop(message.shift_remove(*field)));
     } else if !own.is_empty() && !message.contains_key("reasoning") {
         message.insert("reasoning_content".into(), own.into());
@@ -238,32 +242,32 @@ const REASONING_FIELDS: [&str; 3] = ["reasoning_content", "reasoning", "reasonin
 
 /// Returns what a field that this upstream's own reasoning was marked in stood for. A signature that came in pieces was
 /// marked in pieces.
-fn own_proof(field: &str, exchange: &Exchange) -> Option<Proof> {
+fn own_proof(field: &str, exchange: &Exchange) -> Option<ReasoningProof> {
     let own = |text: &str| {
         let record = ReasoningBlob::decode(text)?;
-        exchange.own(&record).map(|record| record.proof.clone())
+        exchange.filter_own_reasoning(&record).map(|record| record.proof.clone())
     };
     if let Some(proof) = own(field) {
         return Some(proof);
     }
-    let starts: Vec<usize> = field.match_indices(ENCODED_MARK).map(|(at, _)| at).collect();
+    let starts: Vec<usize> = field.match_indices(ENCODED_PREFIX).map(|(at, _)| at).collect();
     let ends = starts.iter().skip(1).copied().chain([field.len()]);
     let mut joined = String::new();
     for (start, end) in starts.iter().zip(ends) {
         match own(&field[*start..end])? {
-            Proof::Signature(piece) => joined.push_str(&piece),
+            ReasoningProof::Signature(piece) => joined.push_str(&piece),
             _ => return None,
         }
     }
-    (starts.len() > 1 && starts[0] == 0).then_some(Proof::Signature(joined))
+    (starts.len() > 1 && starts[0] == 0).then_some(ReasoningProof::Signature(joined))
 }
 
 /// The treatment of reasoning that a client gives back.
 enum ReasoningTreatment {
-    AsItIs,
+    Keep,
     /// It is the upstream's own, which wants this.
-    Own(Proof),
-    Nothing,
+    Restore(ReasoningProof),
+    Remove,
 }
 
 fn of_messages<'a>(
@@ -305,7 +309,7 @@ fn rewritten(body: &[u8], array: &RawValue, keeps: impl Fn(&mut Value, &str) -> 
         return None;
     }
     let mut with = Vec::new();
-    json::array(&mut with, |out| {
+    json::write_array(&mut with, |out| {
         // A message must hold something.
         if kept.is_empty() && memmem::find(body, b"\"messages\"").is_some() {
             out.raw(r#"{"type":"text","text":"(no text)"}"#);
@@ -342,12 +346,12 @@ pub(crate) struct PassthroughContext<'w> {
     pub exchange: &'w Exchange,
     pub out: &'w mut Vec<u8>,
     /// Takes note of what was read.
-    pub note: &'w mut dyn FnMut(Event<'_>),
+    pub on_event: &'w mut dyn FnMut(Event<'_>),
 }
 
 /// Passes an answer on, event by event, so that a broken one is never taken for whole.
 #[derive(Debug)]
-pub(crate) struct Pass {
+pub(crate) struct Passthrough {
     is_streamed: bool,
     /// The largest event, or the largest whole answer.
     largest: usize,
@@ -372,7 +376,7 @@ impl Thoughts {
     fn note(&mut self, event: &Event<'_>) {
         match event {
             Event::Thought(text) => self.open.push_str(text),
-            Event::Proof(_) => self.ended.push(std::mem::take(&mut self.open)),
+            Event::ReasoningProof(_) => self.ended.push(std::mem::take(&mut self.open)),
             _ => {}
         }
     }
@@ -382,7 +386,7 @@ impl Thoughts {
         let ended = std::mem::take(&mut self.ended).into_iter().filter(|text| !text.is_empty());
         let records = ended.map(|text| {
             self.count += 1;
-            detail(&exchange.record(Proof::Nothing, text), "", self.count - 1)
+            reasoning_detail(&exchange.reasoning_blob(ReasoningProof::Nothing, text), "", self.count - 1)
         });
         records.collect()
     }
@@ -390,16 +394,16 @@ impl Thoughts {
 
 /// Returns whether thoughts are marked beside the answer, because its dialect has no place for a mark in them.
 fn marks_beside(exchange: &Exchange) -> bool {
-    exchange.marks_thoughts && exchange.client == Api::ChatCompletions
+    exchange.mark_reasoning && exchange.client == Api::ChatCompletions
 }
 
-impl Pass {
+impl Passthrough {
     pub(crate) fn new(is_streamed: bool, largest: usize) -> Self {
         Self { is_streamed, largest, begun: Vec::new(), seen: 0, thoughts: Thoughts::default() }
     }
 
     /// Returns how much is kept until a thought ends, in bytes.
-    pub(crate) fn holds(&self) -> usize {
+    pub(crate) fn buffered_bytes(&self) -> usize {
         self.thoughts.open.len()
     }
 
@@ -454,12 +458,12 @@ impl Pass {
         None
     }
 
-    pub(crate) fn read_whole(&mut self, body: &[u8], way: &mut PassthroughContext<'_>) {
+    pub(crate) fn read_body(&mut self, body: &[u8], way: &mut PassthroughContext<'_>) {
         if self.is_streamed {
             return whole_as_events(body, way);
         }
         let has_failed = way.read(body, &mut self.thoughts);
-        let mut whole = changed(body, way.exchange);
+        let mut whole = rewrite_response(body, way.exchange);
         let records = self.thoughts.records(way.exchange);
         if !records.is_empty()
             && let Ok(mut value) = serde_json::from_slice::<Value>(&whole)
@@ -475,7 +479,7 @@ impl Pass {
         let begun = std::mem::take(&mut self.begun);
         self.seen = 0;
         if !self.is_streamed && !begun.is_empty() {
-            self.read_whole(&begun, way);
+            self.read_body(&begun, way);
         } else if begun.iter().any(|byte| !byte.is_ascii_whitespace()) {
             // Some servers leave out the last empty line. An event that is not whole is not passed on.
             let is_whole =
@@ -484,7 +488,7 @@ impl Pass {
                 Self::event(&mut self.thoughts, &[&begun, &b"\n\n"[..]].concat(), way);
             }
         }
-        let PassthroughContext { reader, exchange, note, .. } = way;
+        let PassthroughContext { reader, exchange, on_event: note, .. } = way;
         reader.end(&mut |event| note(event.masked(&exchange.mask)));
     }
 
@@ -492,7 +496,7 @@ impl Pass {
         self.begun.clear();
         self.seen = 0;
         let mut writer = (dialect(exchange.client).writer)();
-        writer.go_on();
+        writer.skip_start_events();
         writer.write(Event::Failed(failure.clone()), exchange, out);
     }
 
@@ -561,7 +565,7 @@ impl PassthroughContext<'_> {
                 if hides(data, self.exchange) {
                     return;
                 }
-                let new = changed(data, self.exchange);
+                let new = rewrite_response(data, self.exchange);
                 if new == data {
                     push(self.out, raw, self.exchange, has_failed);
                 } else {
@@ -588,7 +592,7 @@ impl PassthroughContext<'_> {
     fn read(&mut self, data: &[u8], thoughts: &mut Thoughts) -> bool {
         let data = &*well_formed_json(data);
         let mut has_failed = memmem::find(data, b"\"error\"").is_some();
-        let Self { reader, exchange, note, .. } = self;
+        let Self { reader, exchange, on_event: note, .. } = self;
         reader.read(data, &mut |event| {
             has_failed |= matches!(event, Event::Failed(_));
             if marks_beside(exchange) {
@@ -612,7 +616,7 @@ fn hides(data: &[u8], exchange: &Exchange) -> bool {
         error: Option<&'a RawValue>,
     }
     exchange.client == Api::ChatCompletions
-        && !exchange.wants_usage
+        && !exchange.include_usage
         && memmem::find(data, b"\"usage\"").is_some()
         && serde_json::from_slice::<Counts<'_>>(data).is_ok_and(|counts| {
             counts.usage.is_some() && counts.error.is_none() && counts.choices.is_none_or(|choices| choices.is_empty())
@@ -631,11 +635,11 @@ fn push(out: &mut Vec<u8>, bytes: &[u8], exchange: &Exchange, has_failed: bool) 
     match data(bytes).and_then(|data| masked(&data, exchange)) {
         Some(masked) => {
             let kind = bytes.split(|byte| *byte == b'\n').find(|line| line.starts_with(b"event:"));
-            let kind = kind.map(|kind| exchange.mask.text(String::from_utf8_lossy(kind).trim()) + "\n");
+            let kind = kind.map(|kind| exchange.mask.mask_text(String::from_utf8_lossy(kind).trim()) + "\n");
             out.extend_from_slice(kind.unwrap_or_default().as_bytes());
             out.extend_from_slice(&[b"data: ", &masked[..], b"\n\n"].concat());
         }
-        None => out.extend_from_slice(exchange.mask.text(&String::from_utf8_lossy(bytes)).as_bytes()),
+        None => out.extend_from_slice(exchange.mask.mask_text(&String::from_utf8_lossy(bytes)).as_bytes()),
     }
 }
 
@@ -650,10 +654,11 @@ fn masked(json: &[u8], exchange: &Exchange) -> Option<Vec<u8>> {
 /// Masks a value, which is at most as deep as serde_json reads.
 fn masked_value(value: &Value, exchange: &Exchange) -> Value {
     match value {
-        Value::String(text) => printable(&exchange.mask.text(text)).into(),
+        Value::String(text) => printable(&exchange.mask.mask_text(text)).into(),
         Value::Array(items) => items.iter().map(|item| masked_value(item, exchange)).collect(),
         Value::Object(fields) => {
-            let field = |(name, value): (&String, &Value)| (exchange.mask.text(name), masked_value(value, exchange));
+            let field =
+                |(name, value): (&String, &Value)| (exchange.mask.mask_text(name), masked_value(value, exchange));
             fields.iter().map(field).collect()
         }
         other => other.clone(),
@@ -663,7 +668,7 @@ fn masked_value(value: &Value, exchange: &Exchange) -> Value {
 /// Takes secrets out of the ids and names in JSON, however they are escaped. `None` if there is none. What the model
 /// says is left as it is.
 fn without_keys(data: &[u8], exchange: &Exchange) -> Option<Vec<u8>> {
-    if !exchange.mask.may_find(data) {
+    if !exchange.mask.can_match(data) {
         return None;
     }
     let mut value: Value = serde_json::from_slice(data).ok()?;
@@ -680,7 +685,7 @@ fn mask_ids(value: &mut Value, exchange: &Exchange) -> bool {
                 let is_id = name == "name" || name == "id" || name.ends_with("_id") || name.ends_with("Id");
                 match field {
                     Value::String(text) if is_id => {
-                        if let Cow::Owned(masked) = exchange.mask.id(text.as_str().into()) {
+                        if let Cow::Owned(masked) = exchange.mask.mask_id(text.as_str().into()) {
                             *text = masked;
                             has_changed = true;
                         }
@@ -696,7 +701,7 @@ fn mask_ids(value: &mut Value, exchange: &Exchange) -> bool {
 }
 
 /// Puts the asked name in, takes secrets out of ids, and marks reasoning where another upstream may see it next.
-pub(crate) fn changed<'d>(data: &'d [u8], exchange: &Exchange) -> Cow<'d, [u8]> {
+pub(crate) fn rewrite_response<'d>(data: &'d [u8], exchange: &Exchange) -> Cow<'d, [u8]> {
     match without_keys(data, exchange) {
         Some(masked) => Cow::Owned(marked(&masked, exchange).into_owned()),
         None => marked(data, exchange),
@@ -705,7 +710,7 @@ pub(crate) fn changed<'d>(data: &'d [u8], exchange: &Exchange) -> Cow<'d, [u8]> 
 
 fn marked<'d>(data: &'d [u8], exchange: &Exchange) -> Cow<'d, [u8]> {
     let has_reasoning = || REASONING_MARKERS.iter().any(|word| memmem::find(data, word.as_bytes()).is_some());
-    if exchange.marks_thoughts
+    if exchange.mark_reasoning
         && has_reasoning()
         && let Ok(mut value) = serde_json::from_slice::<Value>(data)
     {
@@ -723,9 +728,9 @@ const REASONING_MARKERS: [&str; 4] =
 
 /// Marks each proof of reasoning in a value as this upstream's. Values are no deeper than serde_json reads.
 fn mark(value: &mut Value, exchange: &Exchange) {
-    let marked = |text: &Value, proof: fn(String) -> Proof| {
+    let marked = |text: &Value, proof: fn(String) -> ReasoningProof| {
         let text = text.as_str().filter(|text| !text.is_empty())?;
-        Some(Value::from(exchange.record(proof(text.to_owned()), String::new()).encode()))
+        Some(Value::from(exchange.reasoning_blob(proof(text.to_owned()), String::new()).encode()))
     };
     match value {
         Value::Object(fields) => {
@@ -733,14 +738,14 @@ fn mark(value: &mut Value, exchange: &Exchange) {
             let id = fields.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
             for (name, field) in fields.iter_mut() {
                 let new = match (name.as_str(), kind.as_str()) {
-                    ("signature", "thinking" | "signature_delta") => marked(field, Proof::Signature),
-                    ("data", "redacted_thinking") => marked(field, Proof::Redacted),
-                    ("thoughtSignature", _) => marked(field, Proof::OfPart),
+                    ("signature", "thinking" | "signature_delta") => marked(field, ReasoningProof::Signature),
+                    ("data", "redacted_thinking") => marked(field, ReasoningProof::Redacted),
+                    ("thoughtSignature", _) => marked(field, ReasoningProof::OfPart),
                     ("encrypted_content", "reasoning" | "compaction") => {
                         let text = field.as_str().filter(|text| !text.is_empty());
                         text.map(|content| {
-                            let proof = Proof::Encrypted { id: id.clone(), content: content.to_owned() };
-                            exchange.record(proof, String::new()).encode().into()
+                            let proof = ReasoningProof::Encrypted { id: id.clone(), content: content.to_owned() };
+                            exchange.reasoning_blob(proof, String::new()).encode().into()
                         })
                     }
                     _ => None,
@@ -773,8 +778,8 @@ fn renamed<'d>(data: &'d [u8], exchange: &Exchange) -> Cow<'d, [u8]> {
     let Ok(event) = serde_json::from_slice::<EventNames<'_>>(data) else { return data.into() };
     let named = event.message.or(event.response).and_then(|of| of.model).or(event.model);
     match named {
-        Some(raw) if raw.get() != "null" && raw.get().as_bytes() != quoted(&exchange.asked) => {
-            edited(data, vec![replace(data, raw, quoted(&exchange.asked))]).into()
+        Some(raw) if raw.get() != "null" && raw.get().as_bytes() != quoted(&exchange.requested_model) => {
+            edited(data, vec![replace(data, raw, quoted(&exchange.requested_model))]).into()
         }
         _ => data.into(),
     }

@@ -15,7 +15,7 @@ use crate::json::Text;
 const RECORD_PREFIX: &[u8; 4] = b"aiw\x01";
 
 /// The beginning of [`RECORD_PREFIX`] in base64 that is the same whatever follows.
-pub(crate) const ENCODED_MARK: &str = "YWl3A";
+pub(crate) const ENCODED_PREFIX: &str = "YWl3A";
 
 /// The largest record that is read, in bytes of base64.
 const MAX_RECORD_BYTES: usize = 8 << 20;
@@ -29,7 +29,7 @@ pub(crate) struct ReasoningBlob {
     #[serde(rename = "m")]
     pub model: String,
     #[serde(rename = "k")]
-    pub proof: Proof,
+    pub proof: ReasoningProof,
     /// The thought, where the client drops it.
     #[serde(rename = "t", default, skip_serializing_if = "String::is_empty")]
     pub text: String,
@@ -40,7 +40,7 @@ pub(crate) struct ReasoningBlob {
 
 /// The proof that the upstream wants back, beside the thought.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Proof {
+pub(crate) enum ReasoningProof {
     /// The thought alone (Chat Completions).
     #[serde(rename = "t")]
     Nothing,
@@ -58,7 +58,7 @@ pub(crate) enum Proof {
     OfPart(String),
 }
 
-impl Proof {
+impl ReasoningProof {
     /// Returns how many bytes it takes up.
     pub(crate) fn size(&self) -> usize {
         match self {
@@ -93,7 +93,7 @@ impl ReasoningBlob {
     }
 
     /// Returns this record and those behind it.
-    pub(crate) fn all(mut self) -> Vec<Self> {
+    pub(crate) fn into_chain(mut self) -> Vec<Self> {
         let next = std::mem::take(&mut self.next);
         std::iter::once(self).chain(next).collect()
     }
@@ -106,7 +106,7 @@ impl ReasoningBlob {
 
 /// Returns whether a signature is a record of ours, of any version.
 pub(crate) fn is_ours(text: &str) -> bool {
-    text.starts_with(ENCODED_MARK)
+    text.starts_with(ENCODED_PREFIX)
 }
 
 #[cfg(test)]
@@ -119,7 +119,7 @@ mod tests {
         ReasoningBlob {
             family: "f".into(),
             model: "m".into(),
-            proof: Proof::Signature(signature),
+            proof: ReasoningProof::Signature(signature),
             text,
             next: Vec::new(),
         }

@@ -9,7 +9,7 @@ use memchr::memchr;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::conversation::valid_id;
+use crate::conversation::sanitize_id;
 
 /// A request of a client.
 #[derive(Clone, Copy, Debug)]
@@ -48,14 +48,14 @@ pub struct UpstreamTarget {
     /// Says whose reasoning can be given back: a word for the vendor and the address.
     pub family: String,
     /// The most tokens that the model writes in an answer.
-    pub output_tokens: Option<u64>,
+    pub max_output_tokens: Option<u64>,
     /// Fields of the request that it has refused before.
-    pub refused: Vec<String>,
+    pub rejected_fields: Vec<String>,
     /// Whether all earlier reasoning is left out, because it has refused some. Within one dialect, an upstream's own
     /// and another one's look alike.
-    pub strips_thoughts: bool,
+    pub strip_reasoning: bool,
     /// Whether its reasoning is marked even within one dialect, because another upstream may answer the next request.
-    pub marks_thoughts: bool,
+    pub mark_reasoning: bool,
     /// Takes secrets out of what it says of failures. Servers repeat the key that they refuse.
     pub mask: SecretMask,
 }
@@ -72,19 +72,19 @@ impl SecretMask {
         Self(Some(Arc::new(mask)))
     }
 
-    pub(crate) fn text(&self, text: &str) -> String {
+    pub(crate) fn mask_text(&self, text: &str) -> String {
         self.0.as_ref().map_or_else(|| text.to_owned(), |mask| mask(text))
     }
 
     /// Takes secrets out of an id or a name, and leaves it one that servers take back.
-    pub(crate) fn id<'t>(&self, id: Cow<'t, str>) -> Cow<'t, str> {
+    pub(crate) fn mask_id<'t>(&self, id: Cow<'t, str>) -> Cow<'t, str> {
         let Some(mask) = &self.0 else { return id };
         let masked = mask(&id);
-        if masked == *id { id } else { valid_id(&masked).into() }
+        if masked == *id { id } else { sanitize_id(&masked).into() }
     }
 
     /// Returns whether JSON may hold a secret: one stands there as it is, or letters are escaped.
-    pub(crate) fn may_find(&self, json: &[u8]) -> bool {
+    pub(crate) fn can_match(&self, json: &[u8]) -> bool {
         let Some(mask) = &self.0 else { return false };
         memchr(b'\\', json).is_some() || std::str::from_utf8(json).is_ok_and(|text| mask(text) != text)
     }
@@ -107,31 +107,31 @@ impl UpstreamTarget {
             dialect,
             model,
             family,
-            output_tokens: None,
-            refused: Vec::new(),
-            strips_thoughts: false,
-            marks_thoughts: false,
+            max_output_tokens: None,
+            rejected_fields: Vec::new(),
+            strip_reasoning: false,
+            mark_reasoning: false,
             mask: SecretMask::default(),
         }
     }
 
     /// Returns a client's limit of an answer, as far as the model reaches.
-    pub(crate) fn limited(&self, tokens: u64) -> u64 {
-        self.output_tokens.map_or(tokens, |most| tokens.min(most))
+    pub(crate) fn clamp_output_tokens(&self, tokens: u64) -> u64 {
+        self.max_output_tokens.map_or(tokens, |most| tokens.min(most))
     }
 
     /// Takes out of a request what it has refused before.
-    pub(crate) fn without_refused(&self, body: Vec<u8>) -> Vec<u8> {
-        if self.refused.is_empty() {
+    pub(crate) fn remove_rejected_fields(&self, body: Vec<u8>) -> Vec<u8> {
+        if self.rejected_fields.is_empty() {
             return body;
         }
         let Ok(mut request) = serde_json::from_slice::<Map<String, Value>>(&body) else { return body };
-        self.refused.iter().for_each(|field| drop(request.shift_remove(field)));
+        self.rejected_fields.iter().for_each(|field| drop(request.shift_remove(field)));
         serde_json::to_vec(&request).unwrap_or(body)
     }
 
     pub(crate) fn output_tokens_or_default(&self) -> u64 {
-        self.output_tokens.unwrap_or(DEFAULT_OUTPUT_TOKENS)
+        self.max_output_tokens.unwrap_or(DEFAULT_OUTPUT_TOKENS)
     }
 }
 
@@ -143,5 +143,5 @@ pub enum RequestError {
     Json(#[from] serde_json::Error),
     /// A field has a shape that the dialect does not know.
     #[error("the request is not valid: `{0}` has a wrong shape")]
-    Shape(&'static str),
+    InvalidShape(&'static str),
 }

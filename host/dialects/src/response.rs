@@ -1,13 +1,13 @@
 //! An answer on its way from an upstream to a client.
 
-use crate::assembled::Assembled;
+use crate::assembled::ResponseAssembler;
 use crate::collected::CollectedResponse;
 use crate::count::estimate_tokens;
 use crate::dialect::{Reader, Writer};
 use crate::event::{Event, RequestUsage, StopReason};
 use crate::exchange::Exchange;
 use crate::failure::{FailureKind, UpstreamFailure};
-use crate::passthrough::{Pass, PassthroughContext, changed};
+use crate::passthrough::{Passthrough, PassthroughContext, rewrite_response};
 use crate::sides::dialect;
 use crate::sse::{self, SseEvents};
 use aiw_core::{Api, well_formed_json};
@@ -19,12 +19,12 @@ pub(crate) struct BufferLimits {
     /// An event that is not whole yet. Within one API, the same for an answer that is not a stream.
     pub event: usize,
     /// The bytes kept until the end of an answer, or of one of its parts: its words, thoughts and calls.
-    pub answer: usize,
+    pub response: usize,
 }
 
 impl BufferLimits {
     /// Far more than any model says.
-    const DEFAULT: Self = Self { event: sse::MAX_EVENT_BYTES, answer: 16 << 20 };
+    const DEFAULT: Self = Self { event: sse::MAX_EVENT_BYTES, response: 16 << 20 };
 }
 
 /// The memory of a part of an answer beside its words, in bytes.
@@ -63,17 +63,17 @@ struct ResponseState {
 enum Form {
     Events(Box<dyn Writer>),
     /// The client waits for the whole. Where both sides speak one dialect, all that came is in it.
-    Whole(CollectedResponse, Option<Assembled>),
+    Buffered(CollectedResponse, Option<ResponseAssembler>),
     /// Both sides speak one dialect.
-    Pass(Pass),
+    Passthrough(Passthrough),
 }
 
 impl Form {
     /// Returns how much is held of an answer that is put together, in bytes.
     fn holds(&self) -> usize {
         match self {
-            Self::Whole(_, Some(assembled)) => assembled.holds(),
-            Self::Pass(pass) => pass.holds(),
+            Self::Buffered(_, Some(assembled)) => assembled.buffered_bytes(),
+            Self::Passthrough(pass) => pass.buffered_bytes(),
             _ => 0,
         }
     }
@@ -83,21 +83,30 @@ impl UpstreamResponse {
     pub(crate) fn new(exchange: Exchange) -> Self {
         let bounds = BufferLimits::DEFAULT;
         let form = match exchange.is_streamed {
-            is_streamed if exchange.client == exchange.upstream => Form::Pass(Pass::new(is_streamed, bounds.event)),
+            is_streamed if exchange.client == exchange.upstream => {
+                Form::Passthrough(Passthrough::new(is_streamed, bounds.event))
+            }
             true => Form::Events((dialect(exchange.client).writer)()),
-            false => Form::Whole(CollectedResponse::default(), None),
+            false => Form::Buffered(CollectedResponse::default(), None),
         };
         let reader = (dialect(exchange.upstream).reader)();
-        Self { exchange, bounds, events: SseEvents::up_to(bounds.event), reader, form, state: ResponseState::default() }
+        Self {
+            exchange,
+            bounds,
+            events: SseEvents::with_max_bytes(bounds.event),
+            reader,
+            form,
+            state: ResponseState::default(),
+        }
     }
 
     /// Gives it other bounds, before anything is read.
     #[cfg(test)]
     pub(crate) fn set_bounds(&mut self, bounds: BufferLimits) {
         self.bounds = bounds;
-        self.events = SseEvents::up_to(bounds.event);
-        if let Form::Pass(pass) = &mut self.form {
-            *pass = Pass::new(self.exchange.is_streamed, bounds.event);
+        self.events = SseEvents::with_max_bytes(bounds.event);
+        if let Form::Passthrough(pass) = &mut self.form {
+            *pass = Passthrough::new(self.exchange.is_streamed, bounds.event);
         }
     }
 
@@ -108,16 +117,16 @@ impl UpstreamResponse {
     }
 
     /// Says how the upstream answers, in events or whole: some don't do what they are asked.
-    pub fn comes_in_events(&mut self, in_events: bool) {
+    pub fn set_streamed(&mut self, in_events: bool) {
         let (client, is_streamed) = (self.exchange.client, self.exchange.is_streamed);
-        if !matches!(self.form, Form::Pass(_)) || in_events == is_streamed {
+        if !matches!(self.form, Form::Passthrough(_)) || in_events == is_streamed {
             return;
         }
         match client {
             Api::Messages | Api::ChatCompletions if is_streamed => self.form = Form::Events((dialect(client).writer)()),
             // The events of the others hold what their whole answers do.
             _ if is_streamed => {}
-            _ => self.form = Form::Whole(CollectedResponse::default(), Some(Assembled::new(client))),
+            _ => self.form = Form::Buffered(CollectedResponse::default(), Some(ResponseAssembler::new(client))),
         }
     }
 
@@ -128,12 +137,17 @@ impl UpstreamResponse {
         }
         let Self { exchange, events, reader, form, state, bounds } = self;
         let read = match form {
-            Form::Pass(pass) => pass.read(
+            Form::Passthrough(pass) => pass.read(
                 chunk,
-                &mut PassthroughContext { reader: &mut **reader, exchange, out, note: &mut |event| state.note(&event) },
+                &mut PassthroughContext {
+                    reader: &mut **reader,
+                    exchange,
+                    out,
+                    on_event: &mut |event| state.note(&event),
+                },
             ),
             form => events.read(chunk, |data| {
-                if let Form::Whole(_, Some(assembled)) = form {
+                if let Form::Buffered(_, Some(assembled)) = form {
                     assembled.add(data);
                 }
                 reader.read(data, &mut |event| step(event, form, state, exchange, bounds, out));
@@ -143,19 +157,24 @@ impl UpstreamResponse {
         if read.is_err() {
             let said = "the provider's answer holds an event that is too large";
             self.fail(UpstreamFailure::new(FailureKind::Upstream, said), out);
-        } else if self.reader.holds().max(self.form.holds()) > self.bounds.answer {
+        } else if self.reader.buffered_bytes().max(self.form.holds()) > self.bounds.response {
             self.fail(too_long(), out);
         }
     }
 
     /// Reads a whole answer, of an upstream that does not stream.
-    pub fn read_whole(&mut self, body: &[u8], out: &mut Vec<u8>) {
+    pub fn read_body(&mut self, body: &[u8], out: &mut Vec<u8>) {
         let body = &*well_formed_json(body);
         let Self { exchange, reader, form, state, bounds, .. } = self;
-        if let Form::Pass(pass) = form {
-            pass.read_whole(
+        if let Form::Passthrough(pass) = form {
+            pass.read_body(
                 body,
-                &mut PassthroughContext { reader: &mut **reader, exchange, out, note: &mut |event| state.note(&event) },
+                &mut PassthroughContext {
+                    reader: &mut **reader,
+                    exchange,
+                    out,
+                    on_event: &mut |event| state.note(&event),
+                },
             );
             state.has_written |= !out.is_empty();
         } else {
@@ -176,12 +195,12 @@ impl UpstreamResponse {
         }
         let Self { exchange, events, reader, form, state, bounds } = self;
         match form {
-            Form::Pass(pass) => {
+            Form::Passthrough(pass) => {
                 pass.end(&mut PassthroughContext {
                     reader: &mut **reader,
                     exchange,
                     out,
-                    note: &mut |event| state.note(&event),
+                    on_event: &mut |event| state.note(&event),
                 });
                 if let Some(failure) = state.failure.clone().filter(|_| state.has_written) {
                     pass.fail(&failure, exchange, out);
@@ -189,7 +208,7 @@ impl UpstreamResponse {
             }
             form => {
                 events.end(|data| {
-                    if let Form::Whole(_, Some(assembled)) = form {
+                    if let Form::Buffered(_, Some(assembled)) = form {
                         assembled.add(data);
                     }
                     reader.read(data, &mut |event| step(event, form, state, exchange, bounds, out));
@@ -209,7 +228,7 @@ impl UpstreamResponse {
         }
         let Self { exchange, form, state, bounds, .. } = self;
         match form {
-            Form::Pass(pass) => {
+            Form::Passthrough(pass) => {
                 state.note(&Event::Failed(failure.clone()));
                 if state.has_written {
                     pass.fail(&failure, exchange, out);
@@ -236,30 +255,30 @@ impl UpstreamResponse {
         match &mut self.form {
             Form::Events(writer) => writer.keep_alive(&self.exchange, out),
             // Between two events, which is where it is written.
-            Form::Pass(pass) => pass.keep_alive(&self.exchange, out),
-            Form::Whole(..) => {}
+            Form::Passthrough(pass) => pass.keep_alive(&self.exchange, out),
+            Form::Buffered(..) => {}
         }
         self.state.has_written |= !out.is_empty();
     }
 
     /// Formats the answer for a client that waits for the whole. `None` if the client gets events, or the answer
     /// failed.
-    pub fn whole(&mut self) -> Option<Vec<u8>> {
-        let Form::Whole(collected, assembled) = &mut self.form else { return None };
+    pub fn response_body(&mut self) -> Option<Vec<u8>> {
+        let Form::Buffered(collected, assembled) = &mut self.form else { return None };
         if self.state.failure.is_some() || !self.state.is_over {
             return None;
         }
-        if let Some(whole) = assembled.as_mut().and_then(Assembled::finish) {
-            return Some(changed(&whole, &self.exchange).into_owned());
+        if let Some(whole) = assembled.as_mut().and_then(ResponseAssembler::finish) {
+            return Some(rewrite_response(&whole, &self.exchange).into_owned());
         }
         collected.usage = self.state.usage;
-        collected.stop = self.state.stop;
-        Some((dialect(self.exchange.client).write_whole)(collected, &mut self.exchange))
+        collected.stop_reason = self.state.stop;
+        Some((dialect(self.exchange.client).write_response)(collected, &mut self.exchange))
     }
 
     /// Returns whether the client gets what was written by `read`, in place of `whole`.
-    pub fn is_passed_on(&self) -> bool {
-        !matches!(self.form, Form::Whole(..))
+    pub fn is_incremental(&self) -> bool {
+        !matches!(self.form, Form::Buffered(..))
     }
 
     /// Returns the tokens, as far as the upstream has counted them.
@@ -273,7 +292,7 @@ impl UpstreamResponse {
     }
 
     /// Returns why the answer ended, if the upstream said so.
-    pub fn stop(&self) -> Option<StopReason> {
+    pub fn stop_reason(&self) -> Option<StopReason> {
         self.state.stop
     }
 
@@ -308,13 +327,13 @@ impl ResponseState {
         };
         let is_part = match event {
             Event::Text(_) | Event::Thought(_) => self.in_thought != in_thought,
-            Event::Proof(_) | Event::Call { .. } => true,
+            Event::ReasoningProof(_) | Event::Call { .. } => true,
             _ => false,
         };
         self.in_thought = in_thought;
         let size = match event {
             Event::Text(text) | Event::Thought(text) | Event::Arguments(text) => text.len(),
-            Event::Proof(proof) => proof.size(),
+            Event::ReasoningProof(proof) => proof.size(),
             Event::Call { id, name } => id.len() + name.len(),
             Event::CallEnd | Event::Usage(_) | Event::Stop(_) | Event::Failed(_) | Event::End => 0,
         };
@@ -323,7 +342,7 @@ impl ResponseState {
 
     fn note(&mut self, event: &Event<'_>) {
         match event {
-            Event::Usage(usage) => self.usage.grow(*usage),
+            Event::Usage(usage) => self.usage.merge_max(*usage),
             Event::Stop(stop) => self.stop = Some(*stop),
             Event::Failed(failure) => {
                 self.failure.get_or_insert_with(|| failure.clone());
@@ -334,7 +353,7 @@ impl ResponseState {
                 self.has_content = true;
                 self.said += text.len() as u64;
             }
-            Event::Proof(_) | Event::Call { .. } => self.has_content = true,
+            Event::ReasoningProof(_) | Event::Call { .. } => self.has_content = true,
             Event::Arguments(text) => self.said += text.len() as u64,
             Event::CallEnd => {}
         }
@@ -359,14 +378,14 @@ fn step(
     }
     state.weigh(&event);
     let event =
-        if state.buffered_bytes > bounds.answer { Event::Failed(too_long()) } else { event.masked(&exchange.mask) };
+        if state.buffered_bytes > bounds.response { Event::Failed(too_long()) } else { event.masked(&exchange.mask) };
     state.note(&event);
     match form {
         // Before the first word, a failure may still become another answer.
         Form::Events(writer) if state.has_written || !out.is_empty() || !matches!(event, Event::Failed(_)) => {
             writer.write(event, exchange, out);
         }
-        Form::Whole(collected, _) => collected.add(event),
-        Form::Events(_) | Form::Pass(_) => {}
+        Form::Buffered(collected, _) => collected.add(event),
+        Form::Events(_) | Form::Passthrough(_) => {}
     }
 }

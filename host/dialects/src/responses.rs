@@ -14,5 +14,5 @@ pub(crate) const DIALECT: Dialect = Dialect {
     write: write::write,
     reader: || Box::<events::EventReader>::default(),
     writer: || Box::<answer::ResponseWriter>::default(),
-    write_whole: answer::write_whole,
+    write_response: answer::write_response,
 };

@@ -8,7 +8,7 @@ use serde_json::Value;
 pub(crate) const MAX_EVENT_BYTES: usize = 32 << 20;
 
 /// Writes an event of nothing but data.
-pub(crate) fn send(data: &Value, out: &mut Vec<u8>) {
+pub(crate) fn write_event(data: &Value, out: &mut Vec<u8>) {
     out.extend_from_slice(b"data: ");
     out.extend_from_slice(data.to_string().as_bytes());
     out.extend_from_slice(b"\n\n");
@@ -36,13 +36,13 @@ pub(crate) struct SseEvents {
 
 impl Default for SseEvents {
     fn default() -> Self {
-        Self::up_to(MAX_EVENT_BYTES)
+        Self::with_max_bytes(MAX_EVENT_BYTES)
     }
 }
 
 impl SseEvents {
     /// Reads events of so many bytes at most.
-    pub(crate) fn up_to(largest: usize) -> Self {
+    pub(crate) fn with_max_bytes(largest: usize) -> Self {
         Self { largest, line: Vec::new(), data: Vec::new(), has_data: false, after_cr: false, is_begun: false }
     }
 

@@ -132,7 +132,7 @@ fn prepared(client: Api, body: &Value, is_streamed: bool, to: &UpstreamTarget) -
     };
     let mut prepared = prepare(&request, to).unwrap();
     // Two answers that are compared may be prepared in two seconds.
-    prepared.answer.set_created(1_700_000_000);
+    prepared.response.set_created(1_700_000_000);
     prepared
 }
 
@@ -255,7 +255,7 @@ fn understood(client: Api, stream: &str) -> Vec<String> {
         let (kind, text) = match event {
             Event::Text(text) => ("text", text.into_owned()),
             Event::Thought(text) => ("thought", text.into_owned()),
-            Event::Proof(_) => ("proof", String::new()),
+            Event::ReasoningProof(_) => ("proof", String::new()),
             Event::Call { id, name } => ("call", format!("{id} {name} ")),
             Event::Arguments(piece) => ("call", piece.into_owned()),
             Event::CallEnd => return,
@@ -371,8 +371,8 @@ fn what_each_upstream_demands_is_kept_to() {
 #[test]
 fn what_an_upstream_refused_is_left_out() {
     let mut to = upstream(Api::ChatCompletions);
-    to.refused = vec!["max_tokens".to_owned(), "reasoning_effort".to_owned(), "stream_options".to_owned()];
-    to.output_tokens = Some(8_000);
+    to.rejected_fields = vec!["max_tokens".to_owned(), "reasoning_effort".to_owned(), "stream_options".to_owned()];
+    to.max_output_tokens = Some(8_000);
     let sent = prepared(Api::Messages, &request(Api::Messages, true), true, &to).body;
     let sent: Value = serde_json::from_slice(&sent).unwrap();
     assert_eq!(sent["max_completion_tokens"], 8_000);
@@ -388,7 +388,7 @@ fn an_answer_says_the_same_to_every_client_wherever_its_chunks_end() {
     for client in CLIENTS {
         for from in Api::ALL {
             let case = format!("{from:?} to {client:?}");
-            let new = || prepared(client, &request(client, true), true, &upstream(from)).answer;
+            let new = || prepared(client, &request(client, true), true, &upstream(from)).response;
             let chunks = answer(from, if client == from { ["Read", "Read"] } else { names(client) });
             let mut whole = new();
             let stream = drive(&mut whole, &chunks);
@@ -422,7 +422,7 @@ fn an_answer_says_the_same_to_every_client_wherever_its_chunks_end() {
             );
             assert!(seen.last().unwrap().starts_with("end"), "{case}: {seen:?}");
             assert!(!stream.contains("dated"), "the name that was asked for is echoed: {case}\n{stream}");
-            assert_eq!(whole.stop(), Some(StopReason::ToolUse), "{case}");
+            assert_eq!(whole.stop_reason(), Some(StopReason::ToolUse), "{case}");
             let thinking = if from == Api::Messages { 0 } else { 2 };
             let usage = RequestUsage { input: 20, cached: 80, output: 9, thinking, ..RequestUsage::default() };
             assert_eq!(whole.usage(), usage, "{case}");
@@ -441,7 +441,7 @@ fn an_answer_says_the_same_to_every_client_wherever_its_chunks_end() {
 #[test]
 fn a_codex_tool_comes_back_in_its_own_form() {
     let mut answer_of =
-        prepared(Api::Responses, &request(Api::Responses, true), true, &upstream(Api::ChatCompletions)).answer;
+        prepared(Api::Responses, &request(Api::Responses, true), true, &upstream(Api::ChatCompletions)).response;
     let stream = drive(&mut answer_of, &answer(Api::ChatCompletions, ["mcp__files__Read", "apply_patch"]));
     assert!(
         stream
@@ -452,7 +452,8 @@ fn a_codex_tool_comes_back_in_its_own_form() {
         stream.contains(r#""type":"custom_tool_call","#) && stream.contains(r#""name":"apply_patch","input":"b""#),
         "{stream}"
     );
-    let mut answer_of = prepared(Api::Responses, &request(Api::Responses, true), true, &upstream(Api::Messages)).answer;
+    let mut answer_of =
+        prepared(Api::Responses, &request(Api::Responses, true), true, &upstream(Api::Messages)).response;
     let stream = drive(&mut answer_of, &answer(Api::Messages, ["tool_search", "apply_patch"]));
     assert!(
         stream.contains(r#""type":"tool_search_call","#)
@@ -469,7 +470,7 @@ fn an_answer_that_is_cut_anywhere_is_an_error_for_every_client() {
             // What may be missing without loss: the counts and the last word behind the reason to stop.
             let needed = if from == Api::ChatCompletions { chunks.len() - 2 } else { chunks.len() };
             for cut in 0..needed {
-                let mut begun = prepared(client, &request(client, true), true, &upstream(from)).answer;
+                let mut begun = prepared(client, &request(client, true), true, &upstream(from)).response;
                 // Half of an event is nothing.
                 let half = chunks[cut].len() / 2;
                 let mut parts: Vec<&[u8]> = chunks[..cut].iter().map(|chunk| chunk.as_bytes()).collect();
@@ -529,9 +530,10 @@ fn reasoning_of_any_upstream_comes_back_to_it_and_to_no_other() {
     for client in CLIENTS {
         for from in Api::ALL.into_iter().filter(|from| *from != client) {
             let case = format!("{from:?} through {client:?}");
-            let mut answered = prepared(client, &request(client, false), false, &upstream(from)).answer;
+            let mut answered = prepared(client, &request(client, false), false, &upstream(from)).response;
             assert_eq!(drive(&mut answered, &answer(from, names(client))), "", "{case}");
-            let whole: Value = serde_json::from_slice(&answered.whole().unwrap_or_else(|| panic!("{case}"))).unwrap();
+            let whole: Value =
+                serde_json::from_slice(&answered.response_body().unwrap_or_else(|| panic!("{case}"))).unwrap();
             let next = replayed(client, &whole);
             let again = prepared(client, &next, false, &upstream(from)).body;
             let again = String::from_utf8(again).unwrap();
@@ -569,9 +571,9 @@ fn whole_answers_are_read_and_written() {
     let chat = json!({"object": "chat.completion", "choices": [{"index": 0, "finish_reason": "tool_calls", "message": {"role": "assistant", "content": "Hi", "reasoning_content": "hm",
         "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "Read", "arguments": "{\"path\":\"a\"}"}}]}}], "usage": {"prompt_tokens": 5, "completion_tokens": 3}});
     let mut answered =
-        prepared(Api::Messages, &request(Api::Messages, false), false, &upstream(Api::ChatCompletions)).answer;
-    answered.read_whole(chat.to_string().as_bytes(), &mut Vec::new());
-    let whole: Value = serde_json::from_slice(&answered.whole().unwrap()).unwrap();
+        prepared(Api::Messages, &request(Api::Messages, false), false, &upstream(Api::ChatCompletions)).response;
+    answered.read_body(chat.to_string().as_bytes(), &mut Vec::new());
+    let whole: Value = serde_json::from_slice(&answered.response_body().unwrap()).unwrap();
     assert_eq!((&whole["stop_reason"], &whole["model"]), (&json!("tool_use"), &json!("claude-asked")));
     assert_eq!(
         (&whole["content"][1], &whole["content"][2]["input"]),
@@ -579,15 +581,15 @@ fn whole_answers_are_read_and_written() {
     );
     // A whole answer to a client that wants events.
     let mut answered =
-        prepared(Api::Messages, &request(Api::Messages, true), true, &upstream(Api::ChatCompletions)).answer;
+        prepared(Api::Messages, &request(Api::Messages, true), true, &upstream(Api::ChatCompletions)).response;
     let mut out = Vec::new();
-    answered.read_whole(chat.to_string().as_bytes(), &mut out);
+    answered.read_body(chat.to_string().as_bytes(), &mut out);
     assert!(String::from_utf8(out).unwrap().ends_with("event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n"));
     // Text that is not an answer is not read as one.
     let mut answered =
-        prepared(Api::Messages, &request(Api::Messages, false), false, &upstream(Api::ChatCompletions)).answer;
-    answered.read_whole(b"<html>busy</html>", &mut Vec::new());
-    assert!(answered.whole().is_none() && answered.failure().is_some());
+        prepared(Api::Messages, &request(Api::Messages, false), false, &upstream(Api::ChatCompletions)).response;
+    answered.read_body(b"<html>busy</html>", &mut Vec::new());
+    assert!(answered.response_body().is_none() && answered.failure().is_some());
 }
 
 #[test]
@@ -602,7 +604,7 @@ fn bytes_pass_where_both_sides_speak_one_dialect() {
         )
     );
     let stream = ": hello\r\n\r\nevent: message_start\r\ndata: {\"type\":\"message_start\",\"message\":{\"model\":\"dated\",\"odd\":[1]}}\r\n\r\nevent: new_kind\ndata: {\"type\":\"new_kind\",\"x\":\"\\u00e9\"}\n\nevent: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
-    assert_eq!(drive(&mut passed.answer, &[stream]), stream.replace("\"dated\"", "\"claude-asked\""));
+    assert_eq!(drive(&mut passed.response, &[stream]), stream.replace("\"dated\"", "\"claude-asked\""));
 }
 
 #[test]
@@ -634,7 +636,7 @@ fn within_one_dialect_reasoning_is_marked_where_another_upstream_may_see_it() {
         ),
     ];
     for (dialect, event, pointer, back) in cases {
-        let to = |family: &str| UpstreamTarget { marks_thoughts: true, family: family.into(), ..upstream(dialect) };
+        let to = |family: &str| UpstreamTarget { mark_reasoning: true, family: family.into(), ..upstream(dialect) };
         let sent = |given: &str, to: &UpstreamTarget| {
             let body = back.to_string().replace('@', given);
             let request = ModelRequest {
@@ -647,7 +649,7 @@ fn within_one_dialect_reasoning_is_marked_where_another_upstream_may_see_it() {
         let body = back.to_string();
         let request =
             ModelRequest { model: Some("m"), is_streamed: Some(true), ..ModelRequest::new(dialect, body.as_bytes()) };
-        let mut answer = prepare(&request, &to("one")).unwrap().answer;
+        let mut answer = prepare(&request, &to("one")).unwrap().response;
         let stream = drive(&mut answer, &[format!("data: {event}\n\n")]);
         let said: Value =
             serde_json::from_str(stream.lines().find_map(|line| line.strip_prefix("data: ")).unwrap()).unwrap();
@@ -659,7 +661,7 @@ fn within_one_dialect_reasoning_is_marked_where_another_upstream_may_see_it() {
             assert!(!sent.contains("SIGNED") && !sent.contains(marked), "{dialect:?}, {of}: {sent}");
         }
         // Without a pool, what the vendor's own client says passes as it is.
-        let plain = UpstreamTarget { marks_thoughts: false, ..to("one") };
+        let plain = UpstreamTarget { mark_reasoning: false, ..to("one") };
         assert!(
             sent("SIGNED", &plain).contains("SIGNED")
                 && !sent(marked, &UpstreamTarget { family: "two".into(), ..plain }).contains(marked)
@@ -670,9 +672,9 @@ fn within_one_dialect_reasoning_is_marked_where_another_upstream_may_see_it() {
 #[test]
 fn a_signature_in_pieces_comes_back_whole_and_a_strangers_thought_goes_nowhere() {
     let to =
-        |dialect, family: &str| UpstreamTarget { marks_thoughts: true, family: family.into(), ..upstream(dialect) };
+        |dialect, family: &str| UpstreamTarget { mark_reasoning: true, family: family.into(), ..upstream(dialect) };
     let question = json!({"model": "m", "stream": true, "messages": [{"role": "user", "content": "Hi"}]});
-    let mut answer = prepared(Api::Messages, &question, true, &to(Api::Messages, "one")).answer;
+    let mut answer = prepared(Api::Messages, &question, true, &to(Api::Messages, "one")).response;
     let delta = |piece: &str| {
         format!(
             "data: {{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{{\"type\":\"signature_delta\",\"signature\":\"{piece}\"}}}}\n\n"
@@ -705,7 +707,7 @@ fn a_key_in_a_failure_is_taken_out_within_one_dialect_and_between_two() {
         [(Api::Messages, Api::Messages), (Api::Responses, Api::Responses), (Api::Messages, Api::ChatCompletions)]
     {
         let upstream = UpstreamTarget { mask: mask.clone(), ..upstream(to) };
-        let mut answer = prepared(client, &request(client, true), true, &upstream).answer;
+        let mut answer = prepared(client, &request(client, true), true, &upstream).response;
         let failure = match to {
             Api::Messages => {
                 r#"event: error
@@ -729,7 +731,7 @@ data: {"type":"error","error":{"type":"authentication_error","message":"no sk-ca
 fn failures_before_the_first_word_leave_the_choice() {
     for client in CLIENTS {
         let from = if client == Api::ChatCompletions { Api::GenerateContent } else { Api::ChatCompletions };
-        let mut refused = prepared(client, &request(client, true), true, &upstream(from)).answer;
+        let mut refused = prepared(client, &request(client, true), true, &upstream(from)).response;
         let stream = drive(&mut refused, &["data: {\"error\":{\"message\":\"busy\",\"code\":503}}\n\n"]);
         assert_eq!((stream.as_str(), refused.has_content(), refused.has_written()), ("", false, false), "{client:?}");
         assert_eq!(refused.failure().unwrap().kind, FailureKind::Overloaded);
@@ -747,7 +749,7 @@ fn tokens_are_estimated_and_sessions_have_a_word() {
         let request = ModelRequest::new(client, body.as_bytes());
         let tokens = crate::estimate(&request).unwrap();
         assert!((3_200..4_000).contains(&tokens), "{client:?}: {tokens}");
-        let word = crate::session(&request).unwrap();
+        let word = crate::session_key(&request).unwrap();
         assert!(word == "s-1" || client == Api::GenerateContent && word.len() == 32, "{word}");
     }
 }
@@ -866,10 +868,10 @@ fn the_tokens_come_to_a_client_of_chat_completions_that_asks_for_them() {
                 // For the book, it is asked in any case.
                 assert_eq!(sent["stream_options"], json!({"include_usage": true}));
             }
-            let stream = drive(&mut asked.answer, &answer(from, ["Read", "Read"]));
+            let stream = drive(&mut asked.response, &answer(from, ["Read", "Read"]));
             let usage = r#""usage":{"prompt_tokens":100,"completion_tokens":9"#;
             assert_eq!(stream.contains(usage), wants, "{from:?}: {stream}");
-            assert_eq!(asked.answer.usage().whole_input(), 100, "{from:?}");
+            assert_eq!(asked.response.usage().total_input(), 100, "{from:?}");
             assert!(stream.ends_with("data: [DONE]\n\n"), "{stream}");
             // None of them is empty otherwise: some clients read the first choice of each.
             let datas =
@@ -893,12 +895,12 @@ fn what_a_server_of_chat_completions_refused_is_left_out_of_what_passes() {
         serde_json::from_slice::<Value>(&prepared(Api::ChatCompletions, &body, true, to).body).unwrap()
     };
     assert_eq!(sent(&to, "max_tokens")["max_tokens"], 7);
-    to.refused = vec!["max_tokens".into(), "stream_options".into(), "seed".into()];
+    to.rejected_fields = vec!["max_tokens".into(), "stream_options".into(), "seed".into()];
     assert_eq!(
         sent(&to, "max_tokens"),
         json!({"model": MODEL, "stream": true, "messages": [{"role": "user", "content": "Hi"}], "max_completion_tokens": 7})
     );
-    to.refused.push("max_completion_tokens".into());
+    to.rejected_fields.push("max_completion_tokens".into());
     let none = sent(&to, "max_completion_tokens");
     assert!(none.get("max_tokens").is_none() && none.get("max_completion_tokens").is_none(), "{none}");
 }
@@ -906,13 +908,13 @@ fn what_a_server_of_chat_completions_refused_is_left_out_of_what_passes() {
 #[test]
 fn a_tool_that_takes_a_text_comes_back_so_to_a_client_of_chat_completions() {
     let body = request(Api::ChatCompletions, true);
-    let mut answered = prepared(Api::ChatCompletions, &body, true, &upstream(Api::Messages)).answer;
+    let mut answered = prepared(Api::ChatCompletions, &body, true, &upstream(Api::Messages)).response;
     let stream = drive(&mut answered, &answer(Api::Messages, ["Read", "apply_patch"]));
     assert!(stream.contains(r#""type":"custom","custom":{"name":"apply_patch","input":"b"},"index":1"#), "{stream}");
     let mut answered =
-        prepared(Api::ChatCompletions, &request(Api::ChatCompletions, false), false, &upstream(Api::Messages)).answer;
+        prepared(Api::ChatCompletions, &request(Api::ChatCompletions, false), false, &upstream(Api::Messages)).response;
     drive(&mut answered, &answer(Api::Messages, ["Read", "apply_patch"]));
-    let whole: Value = serde_json::from_slice(&answered.whole().unwrap()).unwrap();
+    let whole: Value = serde_json::from_slice(&answered.response_body().unwrap()).unwrap();
     let choice = &whole["choices"][0];
     assert_eq!((&choice["finish_reason"], &choice["message"]["content"]), (&json!("tool_calls"), &json!("Hello")));
     let calls = &choice["message"]["tool_calls"];
@@ -924,10 +926,10 @@ fn a_tool_that_takes_a_text_comes_back_so_to_a_client_of_chat_completions() {
 #[test]
 fn in_a_pool_a_thought_in_chat_completions_comes_back_to_its_own_server_only() {
     let to =
-        |family: &str| UpstreamTarget { marks_thoughts: true, family: family.into(), ..upstream(Api::ChatCompletions) };
+        |family: &str| UpstreamTarget { mark_reasoning: true, family: family.into(), ..upstream(Api::ChatCompletions) };
     for is_streamed in [true, false] {
         let asked = request(Api::ChatCompletions, is_streamed);
-        let mut answered = prepared(Api::ChatCompletions, &asked, is_streamed, &to("one")).answer;
+        let mut answered = prepared(Api::ChatCompletions, &asked, is_streamed, &to("one")).response;
         let chunks = answer(Api::ChatCompletions, ["Read", "Read"]);
         let (details, thought) = if is_streamed {
             let stream = drive(&mut answered, &chunks);
@@ -943,8 +945,8 @@ fn in_a_pool_a_thought_in_chat_completions_comes_back_to_its_own_server_only() {
             let whole = json!({"object": "chat.completion", "choices": [{"index": 0, "finish_reason": "stop",
                 "message": {"role": "assistant", "content": "Hello", "reasoning_content": "hm é"}}]});
             let mut out = Vec::new();
-            answered.comes_in_events(false);
-            answered.read_whole(whole.to_string().as_bytes(), &mut out);
+            answered.set_streamed(false);
+            answered.read_body(whole.to_string().as_bytes(), &mut out);
             let said: Value = serde_json::from_slice(&out).unwrap();
             let message = &said["choices"][0]["message"];
             (message["reasoning_details"].clone(), message["reasoning_content"].as_str().unwrap().to_owned())
@@ -981,9 +983,9 @@ fn claude_is_not_asked_to_think_on_behind_a_call_whose_thought_is_gone() {
         ]})
     };
     let claude = UpstreamTarget::new(Api::Messages, "claude-opus-4-5", "vendor");
-    let mut answered = prepared(Api::ChatCompletions, &request(Api::ChatCompletions, false), false, &claude).answer;
+    let mut answered = prepared(Api::ChatCompletions, &request(Api::ChatCompletions, false), false, &claude).response;
     drive(&mut answered, &answer(Api::Messages, ["Read", "Read"]));
-    let whole: Value = serde_json::from_slice(&answered.whole().unwrap()).unwrap();
+    let whole: Value = serde_json::from_slice(&answered.response_body().unwrap()).unwrap();
     let details = whole["choices"][0]["message"]["reasoning_details"].clone();
     let thinks = |details: Value, to: &UpstreamTarget| {
         let sent = prepared(Api::ChatCompletions, &called(details), false, to).body;
@@ -1007,8 +1009,8 @@ fn a_key_in_an_id_is_taken_out_of_a_good_answer() {
             for written in ["sk-canary", "sk\\u002dcanary", "\\u0073k-canary"] {
                 for is_whole in [false, true] {
                     let to = UpstreamTarget { mask: mask.clone(), ..upstream(from) };
-                    let mut answered = prepared(client, &request(client, !is_whole), !is_whole, &to).answer;
-                    answered.comes_in_events(true);
+                    let mut answered = prepared(client, &request(client, !is_whole), !is_whole, &to).response;
+                    answered.set_streamed(true);
                     let id = format!("\"toolu_{written}\"");
                     let google = format!(r#"{{"name":"Read","id":{id},"#);
                     let chunks = answer(from, ["Read", "Read"]).into_iter().map(|chunk| {
@@ -1017,7 +1019,7 @@ fn a_key_in_an_id_is_taken_out_of_a_good_answer() {
                     let chunks: Vec<String> = chunks.collect();
                     assert!(chunks.concat().contains(written), "{from:?}");
                     let stream = drive(&mut answered, &chunks);
-                    let said = match answered.whole() {
+                    let said = match answered.response_body() {
                         Some(whole) => String::from_utf8(whole).unwrap(),
                         None => stream,
                     };
@@ -1044,7 +1046,7 @@ fn what_stays_in_a_cache_for_an_hour_is_counted_apart() {
     let start = json!({"type": "message_start", "message": {"usage": usage}});
     let delta = json!({"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 9, "cache_creation": null}});
     for client in CLIENTS {
-        let mut answered = prepared(client, &request(client, true), true, &upstream(Api::Messages)).answer;
+        let mut answered = prepared(client, &request(client, true), true, &upstream(Api::Messages)).response;
         drive(&mut answered, &[format!("data: {start}\n\n"), format!("data: {delta}\n\n")]);
         let expected =
             RequestUsage { input: 3, cached: 50, cache_written: 40, cache_written_1h: 30, output: 9, thinking: 0 };
@@ -1073,7 +1075,7 @@ mod fuzz {
         #[test]
         fn any_stream_ends_well_or_with_an_error_that_the_client_understands(client in 0..4_usize, from in 0..4_usize, bytes in stream(), size in 1..200_usize) {
             let (client, from) = (CLIENTS[client], Api::ALL[from]);
-            let mut read = prepared(client, &request(client, true), true, &upstream(from)).answer;
+            let mut read = prepared(client, &request(client, true), true, &upstream(from)).response;
             let mut out = Vec::new();
             for chunk in bytes.chunks(size) {
                 read.read(chunk, &mut out);
@@ -1148,12 +1150,12 @@ fn half_a_character_is_read() {
                 serde_json::from_slice(&prepare(client, to, bytes).body).unwrap()
             });
             aiw_tests::assert_finds_odd_json(answer_of(to), |bytes| {
-                let mut answer = prepare(client, to, request_of(client).as_bytes()).answer;
+                let mut answer = prepare(client, to, request_of(client).as_bytes()).response;
                 let mut out = Vec::new();
-                answer.comes_in_events(false);
-                answer.read_whole(bytes, &mut out);
+                answer.set_streamed(false);
+                answer.read_body(bytes, &mut out);
                 // Where both sides speak one API, an answer passes as it came.
-                aiw_core::from_foreign_json(&answer.whole().unwrap_or(out)).unwrap()
+                aiw_core::from_foreign_json(&answer.response_body().unwrap_or(out)).unwrap()
             });
         }
     }

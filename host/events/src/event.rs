@@ -130,7 +130,7 @@ impl HomeEvent {
     }
 
     /// Returns the event with short texts, which can't break its line.
-    pub(crate) fn bounded(&self) -> Self {
+    pub(crate) fn to_truncated(&self) -> Self {
         let short = |text: &Option<String>| text.as_deref().map(|text| one_line(text, MAX_TEXT_LEN));
         Self { name: short(&self.name), actor: short(&self.actor), reason: short(&self.reason), ..self.clone() }
     }

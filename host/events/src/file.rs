@@ -44,7 +44,7 @@ impl EventLog {
 
     /// Returns the same events for somebody who wants those of this name alone, and finds them fast.
     #[must_use]
-    pub fn named(self, name: &str) -> Self {
+    pub fn with_name_filter(self, name: &str) -> Self {
         Self { text: serde_json::to_string(name).ok(), ..self }
     }
 
@@ -64,12 +64,12 @@ impl EventLog {
     ///
     /// The system's error. A writer goes on without its event.
     pub fn add(&self, event: &HomeEvent) -> io::Result<()> {
-        self.files.add(&event.bounded())
+        self.files.add(&event.to_truncated())
     }
 
     /// Returns the position behind the newest event.
-    pub fn end(&self) -> io::Result<u64> {
-        self.files.end()
+    pub fn end_offset(&self) -> io::Result<u64> {
+        self.files.end_offset()
     }
 
     /// Returns the events from a position on that are wanted, at most so many. From 0 on, they are all that are there.

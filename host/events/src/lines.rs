@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use aiw_home::{
-    Mode, file_position, make_private_dir, open_append, open_plain, position_line, remove_file, rename, replace,
-    whole_length,
+    Mode, complete_lines_len, file_position, make_private_dir, open_append, open_regular, position_line, remove_file,
+    rename, replace,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -49,11 +49,11 @@ impl LineFiles {
         &self.directory
     }
 
-    pub(crate) fn live(&self) -> PathBuf {
+    pub(crate) fn active_path(&self) -> PathBuf {
         self.directory.join(format!("{}.jsonl", self.name))
     }
 
-    pub(crate) fn older(&self) -> PathBuf {
+    pub(crate) fn rotated_path(&self) -> PathBuf {
         self.directory.join(format!("{}.1.jsonl", self.name))
     }
 
@@ -92,11 +92,11 @@ impl LineFiles {
             serde_json::to_writer(&mut text, line)?;
             text.push(b'\n');
         }
-        match remove_file(&self.older()) {
+        match remove_file(&self.rotated_path()) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
             _ => {}
         }
-        replace(&self.live(), &text, Mode::Private).map_err(io::Error::other)
+        replace(&self.active_path(), &text, Mode::Private).map_err(io::Error::other)
     }
 
     /// Returns the live file under its lock.
@@ -111,17 +111,17 @@ impl LineFiles {
                 std::thread::sleep(Duration::from_millis(1));
             }
             // Others may have put it aside before this lock.
-            if is_same(&file, &self.live()) {
+            if is_same(&file, &self.active_path()) {
                 return Ok(file);
             }
         }
     }
 
     fn open(&self) -> io::Result<File> {
-        match open_append(&self.live()) {
+        match open_append(&self.active_path()) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 make_private_dir(&self.directory).map_err(io::Error::other)?;
-                open_append(&self.live())
+                open_append(&self.active_path())
             }
             opened => opened,
         }
@@ -130,16 +130,16 @@ impl LineFiles {
     /// Adds a line to the live file, which is locked. Returns false if it was full, and is the older one now.
     fn add_to(&self, mut file: &File, line: &[u8]) -> io::Result<bool> {
         // What a writer left unfinished, such as on a full disk, is cut off.
-        let mut length = whole_length(file)?;
+        let mut length = complete_lines_len(file)?;
         file.set_len(length)?;
         if length == 0 {
-            let older = open_plain(&self.older()).ok().and_then(|older| LinesFile::of(older).ok());
+            let older = open_regular(&self.rotated_path()).ok().and_then(|older| LinesFile::of(older).ok());
             let head = position_line(older.as_ref().map_or(0, LinesFile::end));
             file.write_all(head.as_bytes())?;
             length = head.len() as u64;
         }
         if length + line.len() as u64 > self.full {
-            rename(&self.live(), &self.older())?;
+            rename(&self.active_path(), &self.rotated_path())?;
             return Ok(false);
         }
         let done = file.write_all(line);
@@ -151,7 +151,7 @@ impl LineFiles {
     }
 
     /// Returns the position behind the newest line.
-    pub fn end(&self) -> io::Result<u64> {
+    pub fn end_offset(&self) -> io::Result<u64> {
         Ok(self.files()?.last().map_or(0, LinesFile::end))
     }
 
@@ -194,8 +194,8 @@ impl LineFiles {
     fn files(&self) -> io::Result<Vec<LinesFile>> {
         let mut files: Vec<LinesFile> = Vec::new();
         // In this order: the live one may become the older one meanwhile, and is seen twice then.
-        for path in [self.live(), self.older()] {
-            let file = match open_plain(&path) {
+        for path in [self.active_path(), self.rotated_path()] {
+            let file = match open_regular(&path) {
                 Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
                 file => file?,
             };
@@ -222,7 +222,7 @@ impl LinesFile {
     /// Returns a file without a line at its end that a writer has not finished.
     fn of(file: File) -> io::Result<Self> {
         // In this order: the first line may be written meanwhile.
-        let length = whole_length(&file)?;
+        let length = complete_lines_len(&file)?;
         Ok(Self { base: file_position(&file).unwrap_or(0), length, file })
     }
 

@@ -30,14 +30,14 @@ pub enum ExtensionError {
     /// The component instantiates a component that is passed to it. The size of that one is known only when it is
     /// expanded.
     #[error("instantiates a component that is passed to it, which aiw does not support")]
-    Handed,
+    UnsupportedInstantiation,
     /// There is no section `aiw:manifest`.
     #[error("has no manifest (section `aiw:manifest`)")]
     MissingManifest,
     /// The section `aiw:manifest` is duplicated or invalid.
     #[error("has a manifest (section `aiw:manifest`) that {0}")]
-    Manifest(String),
+    InvalidManifest(String),
     /// The component was built against a contract that this aiw does not offer.
     #[error("{0}")]
-    Contract(String),
+    IncompatibleContract(String),
 }

@@ -44,7 +44,7 @@ impl fmt::Display for Capability {
             CapabilityKind::Origins => write!(f, "read git repositories on `{}`", value.trim_start_matches("git:")),
             CapabilityKind::Collections => write!(f, "keep the collection of vectors `{value}`"),
             CapabilityKind::Mcp => match crate::ToolPattern::parse(value) {
-                Some(pattern) if pattern.is_name() => write!(f, "call the MCP tool `{value}`"),
+                Some(pattern) if pattern.is_exact() => write!(f, "call the MCP tool `{value}`"),
                 _ => write!(f, "call the MCP tools `{value}` that destroy nothing"),
             },
             CapabilityKind::Settings => write!(f, "read its setting `{value}`"),
@@ -62,7 +62,7 @@ pub struct Grants(BTreeSet<Capability>);
 
 impl Grants {
     /// Returns what a component asks for: its imports and the lists of its manifest.
-    pub fn requested(about: &ComponentFacts) -> Self {
+    pub fn from_facts(about: &ComponentFacts) -> Self {
         let manifest = &about.manifest;
         let of = |kind: CapabilityKind, values: &[String]| {
             values.iter().map(move |value| Capability { kind, value: value.clone() }).collect::<Vec<_>>()
@@ -107,7 +107,7 @@ impl Grants {
     }
 
     /// Returns the capabilities in `self` that are not in `agreed`: what an update asks for in addition.
-    pub fn beyond(&self, agreed: &Self) -> Vec<Capability> {
+    pub fn difference(&self, agreed: &Self) -> Vec<Capability> {
         self.0.difference(&agreed.0).cloned().collect()
     }
 

@@ -62,7 +62,7 @@ impl ComponentFacts {
     }
 
     /// Returns whether the component imports anything from WASI (which is then linked empty).
-    pub fn wants_wasi(&self) -> bool {
+    pub fn has_wasi_imports(&self) -> bool {
         self.imports.iter().any(|name| name.starts_with("wasi:"))
     }
 }
@@ -133,7 +133,7 @@ pub fn inspect(bytes: &[u8]) -> Result<ComponentFacts, ExtensionError> {
     let worlds: Vec<World> = World::ALL.into_iter().filter(offers).collect();
     if worlds.is_empty() {
         let names = World::ALL.map(World::as_str).join("`, `");
-        return Err(ExtensionError::Contract(format!(
+        return Err(ExtensionError::IncompatibleContract(format!(
             "exports nothing that this aiw uses; it knows the worlds `{names}`"
         )));
     }
@@ -142,7 +142,7 @@ pub fn inspect(bytes: &[u8]) -> Result<ComponentFacts, ExtensionError> {
     if let Some((other, _)) = ours.into_iter().find(|(name, _)| !of_world(name)) {
         let names: Vec<&str> = worlds.iter().map(|world| world.as_str()).collect();
         let problem = format!("imports `{other}`, which a `{}` does not have", names.join("`, `"));
-        return Err(ExtensionError::Contract(problem));
+        return Err(ExtensionError::IncompatibleContract(problem));
     }
     Ok(ComponentFacts { imports, exports, worlds, manifest, sha256: sha256_hex(bytes), size: bytes.len() as u64 })
 }
@@ -154,16 +154,16 @@ fn manifest(found: &[(usize, Vec<u8>)]) -> Result<Manifest, ExtensionError> {
     let mut sections = at(depth);
     let bytes = sections.next().ok_or(ExtensionError::MissingManifest)?;
     if sections.next().is_some() {
-        return Err(ExtensionError::Manifest("appears twice".into()));
+        return Err(ExtensionError::InvalidManifest("appears twice".into()));
     }
-    Manifest::parse(bytes).map_err(ExtensionError::Manifest)
+    Manifest::parse(bytes).map_err(ExtensionError::InvalidManifest)
 }
 
 /// Checks that we offer the contract. Patch versions only add imports, so a component may need all that we have, or
 /// less.
 fn check_contract(imports: &[String], exports: &[String]) -> Result<(), ExtensionError> {
     let ours = format!("{}.{}.{}", CONTRACT.0, CONTRACT.1, CONTRACT.2);
-    let fail = |problem: String| Err(ExtensionError::Contract(problem));
+    let fail = |problem: String| Err(ExtensionError::IncompatibleContract(problem));
     for name in imports.iter().chain(exports) {
         if !name.starts_with("aiw:plugin/") {
             continue;
@@ -377,7 +377,7 @@ mod tests {
                     Ok(about) => {
                         prop_assert_eq!((&about.imports, &about.exports), (&imports, &exports));
                         prop_assert!(!about.worlds.is_empty() && about.size == bytes.len() as u64);
-                        let _ = (about.interfaces(), about.wants_wasi());
+                        let _ = (about.interfaces(), about.has_wasi_imports());
                     }
                     Err(error) => {
                         let said = error.to_string();

@@ -18,7 +18,7 @@ mod tools;
 pub use error::{ExtensionError, MAX_COMPONENT_BYTES, MAX_PARTS};
 pub use grants::{Capability, CapabilityKind, Grants};
 pub use inspect::{ComponentFacts, World, inspect, sha256_hex};
-pub use manifest::{Manifest, is_lower};
+pub use manifest::{Manifest, is_lower_version};
 pub use tools::ToolPattern;
 
 /// The version of `aiw:plugin` that this aiw offers.

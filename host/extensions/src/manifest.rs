@@ -46,7 +46,7 @@ const MAX_ITEMS: usize = 64;
 const MAX_COLLECTIONS: usize = 8;
 
 /// Returns whether a version is lower than another, or `false` if either is not a semver version.
-pub fn is_lower(version: &str, than: &str) -> bool {
+pub fn is_lower_version(version: &str, than: &str) -> bool {
     let parsed = |text: &str| semver::Version::parse(text.strip_prefix('v').unwrap_or(text)).ok();
     matches!((parsed(version), parsed(than)), (Some(version), Some(than)) if version.cmp_precedence(&than).is_lt())
 }
@@ -105,13 +105,13 @@ mod tests {
     #[test]
     fn versions_are_compared_as_semver_has_them() {
         for (version, than) in [("0.0.1", "2.0.0"), ("1.9.0", "1.10.0"), ("2.0.0-rc.1", "2.0.0"), ("v1.0.0", "1.0.1")] {
-            assert!(is_lower(version, than), "{version} {than}");
-            assert!(!is_lower(than, version), "{version} {than}");
+            assert!(is_lower_version(version, than), "{version} {than}");
+            assert!(!is_lower_version(than, version), "{version} {than}");
         }
         for (version, than) in
             [("1.0.0", "1.0.0"), ("1.0.0+a", "1.0.0+b"), ("1", "2"), ("0.1.0", "2026"), ("", "1.0.0")]
         {
-            assert!(!is_lower(version, than) && !is_lower(than, version), "{version} {than}");
+            assert!(!is_lower_version(version, than) && !is_lower_version(than, version), "{version} {than}");
         }
     }
 

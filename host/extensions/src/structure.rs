@@ -215,7 +215,7 @@ impl Structure {
         match instance {
             ComponentInstance::Instantiate { component_index, args } => {
                 let Some(recipe) = at(&self.top()?.components, *component_index)? else {
-                    return Err(ExtensionError::Handed);
+                    return Err(ExtensionError::UnsupportedInstantiation);
                 };
                 let mut largest = Count::of(1);
                 for argument in args {
@@ -535,7 +535,7 @@ mod tests {
     #[test]
     fn a_component_that_is_handed_is_not_instantiated() {
         let text = "(component (import \"c\" (component $c)) (instance (instantiate $c)))";
-        assert_eq!(count(text), Err(ExtensionError::Handed));
+        assert_eq!(count(text), Err(ExtensionError::UnsupportedInstantiation));
     }
 
     #[test]

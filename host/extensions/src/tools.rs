@@ -1,6 +1,6 @@
 //! Patterns for the tools of MCP servers.
 
-use aiw_core::star_matches;
+use aiw_core::matches_wildcard;
 
 /// `server/tool`, where `*` stands for any characters of one of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,13 +24,13 @@ impl<'a> ToolPattern<'a> {
     }
 
     /// Whether it names one tool of one server.
-    pub fn is_name(&self) -> bool {
+    pub fn is_exact(&self) -> bool {
         !self.server.contains('*') && !self.tool.contains('*')
     }
 
     /// Whether it covers a tool. Only a name covers one that may destroy something.
-    pub fn covers(&self, server: &str, tool: &str, destructive: bool) -> bool {
-        (self.is_name() || !destructive) && star_matches(self.server, server) && star_matches(self.tool, tool)
+    pub fn matches(&self, server: &str, tool: &str, destructive: bool) -> bool {
+        (self.is_exact() || !destructive) && matches_wildcard(self.server, server) && matches_wildcard(self.tool, tool)
     }
 }
 
@@ -40,8 +40,9 @@ mod tests {
 
     #[test]
     fn a_star_is_any_part_of_a_name_and_no_destructive_tool() {
-        let covers =
-            |pattern, server, tool, destructive| ToolPattern::parse(pattern).unwrap().covers(server, tool, destructive);
+        let covers = |pattern, server, tool, destructive| {
+            ToolPattern::parse(pattern).unwrap().matches(server, tool, destructive)
+        };
         for (pattern, server, tool) in [
             ("*/*", "a", "b"),
             ("*/*", "a", "b/c"),

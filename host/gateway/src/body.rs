@@ -12,17 +12,17 @@ use tokio::sync::mpsc;
 #[derive(Debug)]
 pub enum ResponseBody {
     /// All of it.
-    Whole(Option<Bytes>),
+    Buffered(Option<Bytes>),
     /// Pieces. If the client leaves, whoever sends them is told by the channel.
-    Pieces(mpsc::Receiver<Bytes>),
+    Stream(mpsc::Receiver<Bytes>),
 }
 
 impl ResponseBody {
     /// Returns all of a whole answer.
-    pub(crate) fn whole(self) -> Bytes {
+    pub(crate) fn into_bytes(self) -> Bytes {
         match self {
-            Self::Whole(bytes) => bytes.unwrap_or_default(),
-            Self::Pieces(_) => Bytes::new(),
+            Self::Buffered(bytes) => bytes.unwrap_or_default(),
+            Self::Stream(_) => Bytes::new(),
         }
     }
 }
@@ -33,19 +33,19 @@ impl Body for ResponseBody {
 
     fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         match self.get_mut() {
-            Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Self::Pieces(pieces) => pieces.poll_recv(context).map(|piece| piece.map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Buffered(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Stream(pieces) => pieces.poll_recv(context).map(|piece| piece.map(|bytes| Ok(Frame::data(bytes)))),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self, Self::Whole(None))
+        matches!(self, Self::Buffered(None))
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Self::Pieces(_) => SizeHint::default(),
+            Self::Buffered(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Self::Stream(_) => SizeHint::default(),
         }
     }
 }

@@ -17,15 +17,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::GatewayError;
 use crate::gateway::{Gateway, NotifyFn};
-use crate::proof::{PROOF, compute_proof};
-use crate::routes::{IsRunning, RouteError, RouteStore};
+use crate::proof::{PROOF_PATH_PREFIX, compute_proof};
+use crate::routes::{IsRunningFn, RouteError, RouteStore};
 use crate::serve::serve;
 
 /// The gateway of runs, as a process. It gets the variables of the way out.
 const GATEWAY_DAEMON: Daemon = Daemon {
     names: Namespace::new("gateway", "gateway.json", "gateway", ["AIW_GATEWAY_ID", "AIW_GATEWAY_INSTANCE"]),
     arguments: &["gateway", "serve", "--runs"],
-    takes_variable: |name| WAYS_OUT.contains(&name),
+    is_inherited_variable: |name| NETWORK_VARIABLES.contains(&name),
 };
 
 /// How long a new gateway may take.
@@ -41,7 +41,7 @@ const LIVENESS_CHECK_INTERVAL: Duration = Duration::from_secs(2);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Variables that the gateway of runs needs beside the places of files: the way out.
-const WAYS_OUT: [&str; 10] = [
+const NETWORK_VARIABLES: [&str; 10] = [
     "ALL_PROXY",
     "HTTPS_PROXY",
     "HTTP_PROXY",
@@ -81,7 +81,7 @@ impl GatewayEndpoint {
         let time = Duration::from_secs(2);
         let mut stream = TcpStream::connect_timeout(&self.address, time)?;
         stream.set_read_timeout(Some(time))?;
-        let (address, path) = (self.address, format!("{PROOF}{nonce}"));
+        let (address, path) = (self.address, format!("{PROOF_PATH_PREFIX}{nonce}"));
         stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n").as_bytes())?;
         let mut answer = String::new();
         stream.take(16 << 10).read_to_string(&mut answer)?;
@@ -99,7 +99,7 @@ pub struct GatewayState {
 }
 
 /// Returns whether the gateway of runs lives, and for whom.
-pub fn state(home: &Home, is_running: &IsRunning) -> GatewayState {
+pub fn state(home: &Home, is_running: &IsRunningFn) -> GatewayState {
     let place = GatewayEndpoint::read(home).filter(GatewayEndpoint::is_ours);
     GatewayState { address: place.map(|place| place.address), runs: RouteStore::new(home).sweep(is_running) }
 }
@@ -110,12 +110,12 @@ pub fn state(home: &Home, is_running: &IsRunning) -> GatewayState {
 /// # Errors
 ///
 /// Fails if it can't be started.
-pub fn ensure(home: &Home, aiw: &Path) -> Result<SocketAddr, GatewayError> {
+pub fn ensure_running(home: &Home, aiw: &Path) -> Result<SocketAddr, GatewayError> {
     if let Some(place) = GatewayEndpoint::read(home).filter(GatewayEndpoint::is_ours) {
         return Ok(place.address);
     }
     // One process at a time starts it.
-    let _turn = home.turn().map_err(RouteError::from)?;
+    let _turn = home.lock_start().map_err(RouteError::from)?;
     let before = GatewayEndpoint::read(home);
     if let Some(place) = before.as_ref().filter(|place| place.is_ours()) {
         return Ok(place.address);
@@ -146,7 +146,7 @@ pub struct GatewayWatchdog(#[expect(dead_code, reason = "its end is what is wait
 /// # Errors
 ///
 /// Fails if the system has no thread for that.
-pub fn keep(home: &Home, aiw: &Path) -> io::Result<GatewayWatchdog> {
+pub fn spawn_watchdog(home: &Home, aiw: &Path) -> io::Result<GatewayWatchdog> {
     let (keeper, ends) = mpsc::channel();
     let (home, aiw) = (home.clone(), aiw.to_owned());
     std::thread::Builder::new().name("gateway".into()).spawn(move || {
@@ -155,7 +155,7 @@ pub fn keep(home: &Home, aiw: &Path) -> io::Result<GatewayWatchdog> {
             let is_there = GatewayEndpoint::read(&home).is_some_and(|place| place.is_ours());
             missed = if is_there { 0 } else { missed + 1 };
             // Its own supervisor is faster, if it lives. What fails is tried again.
-            if missed > 1 && ensure(&home, &aiw).is_ok() {
+            if missed > 1 && ensure_running(&home, &aiw).is_ok() {
                 missed = 0;
             }
             if !matches!(ends.recv_timeout(LIVENESS_CHECK_INTERVAL), Err(mpsc::RecvTimeoutError::Timeout)) {
@@ -175,7 +175,7 @@ fn start(home: &Home, aiw: &Path, port: u16) -> Result<(), GatewayError> {
 /// # Errors
 ///
 /// Fails if there is no such socket, or the home can't be written.
-pub fn serve_runs(home: &Home, is_running: IsRunning, voice: NotifyFn) -> BoxFuture<'_, Result<(), GatewayError>> {
+pub fn serve_runs(home: &Home, is_running: IsRunningFn, voice: NotifyFn) -> BoxFuture<'_, Result<(), GatewayError>> {
     Box::pin(async move {
         let socket = io::stdin().as_fd().try_clone_to_owned().map(TcpListener::from).map_err(GatewayError::Socket)?;
         let address = socket.local_addr().map_err(GatewayError::Socket)?;

@@ -3,15 +3,15 @@
 use aiw_dialects::Api;
 use http::{Method, Uri};
 
-use crate::proof::PROOF;
+use crate::proof::PROOF_PATH_PREFIX;
 
 /// A request that the gateway answers.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Endpoint {
     /// A sign of life.
-    Hello,
+    HealthCheck,
     /// A proof that this is the gateway of a home, over a word that the asker made up.
-    Prove(String),
+    Challenge(String),
     /// The models of a provider.
     Models(Api),
     /// One of them.
@@ -19,7 +19,7 @@ pub(crate) enum Endpoint {
     /// An answer of a model.
     Generate(Api, GenerateContentPath),
     /// The tokens of a request.
-    Count(Api, GenerateContentPath),
+    CountTokens(Api, GenerateContentPath),
 }
 
 /// The parts of generateContent's path.
@@ -33,9 +33,9 @@ impl Endpoint {
     /// Returns the API of whoever asks.
     pub(crate) fn dialect(&self) -> Api {
         match self {
-            Self::Hello | Self::Prove(_) => Api::Messages,
+            Self::HealthCheck | Self::Challenge(_) => Api::Messages,
             Self::Model(_) => Api::ChatCompletions,
-            Self::Models(dialect) | Self::Generate(dialect, _) | Self::Count(dialect, _) => *dialect,
+            Self::Models(dialect) | Self::Generate(dialect, _) | Self::CountTokens(dialect, _) => *dialect,
         }
     }
 
@@ -43,11 +43,11 @@ impl Endpoint {
     pub(crate) fn parse(method: &Method, uri: &Uri) -> Option<Self> {
         let path = uri.path().trim_end_matches('/');
         let path = path.strip_prefix("/v1beta").or_else(|| path.strip_prefix("/v1")).unwrap_or(path);
-        if let (&Method::GET, Some(nonce)) = (method, uri.path().strip_prefix(PROOF)) {
-            return Some(Self::Prove(nonce.to_owned()));
+        if let (&Method::GET, Some(nonce)) = (method, uri.path().strip_prefix(PROOF_PATH_PREFIX)) {
+            return Some(Self::Challenge(nonce.to_owned()));
         }
         if method == Method::HEAD || (method == Method::GET && path.is_empty()) {
-            return Some(Self::Hello);
+            return Some(Self::HealthCheck);
         }
         if method == Method::GET {
             let api = if uri.path().starts_with("/v1beta") { Api::GenerateContent } else { Api::ChatCompletions };
@@ -61,10 +61,10 @@ impl Endpoint {
         }
         match path {
             "/messages" => Some(Self::Generate(Api::Messages, GenerateContentPath::default())),
-            "/messages/count_tokens" => Some(Self::Count(Api::Messages, GenerateContentPath::default())),
+            "/messages/count_tokens" => Some(Self::CountTokens(Api::Messages, GenerateContentPath::default())),
             "/chat/completions" => Some(Self::Generate(Api::ChatCompletions, GenerateContentPath::default())),
             "/responses" => Some(Self::Generate(Api::Responses, GenerateContentPath::default())),
-            "/responses/input_tokens" => Some(Self::Count(Api::Responses, GenerateContentPath::default())),
+            "/responses/input_tokens" => Some(Self::CountTokens(Api::Responses, GenerateContentPath::default())),
             _ => {
                 let (model, verb) = path.strip_prefix("/models/")?.rsplit_once(':')?;
                 let at =
@@ -72,7 +72,7 @@ impl Endpoint {
                 match verb {
                     "generateContent" => Some(Self::Generate(Api::GenerateContent, at(false))),
                     "streamGenerateContent" => Some(Self::Generate(Api::GenerateContent, at(true))),
-                    "countTokens" => Some(Self::Count(Api::GenerateContent, at(false))),
+                    "countTokens" => Some(Self::CountTokens(Api::GenerateContent, at(false))),
                     _ => None,
                 }
             }
@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn each_clis_paths_are_known() {
         let called = |method: Method, uri: &str| Endpoint::parse(&method, &uri.parse().unwrap());
-        assert_eq!(called(Method::HEAD, "/"), Some(Endpoint::Hello));
+        assert_eq!(called(Method::HEAD, "/"), Some(Endpoint::HealthCheck));
         assert_eq!(
             called(Method::POST, "/v1/messages?beta=true"),
             Some(Endpoint::Generate(Api::Messages, GenerateContentPath::default()))
@@ -102,7 +102,7 @@ mod tests {
         assert_eq!(stream, Some(Endpoint::Generate(Api::GenerateContent, google(true))));
         assert_eq!(
             called(Method::POST, "/v1beta/models/gemini-x:countTokens"),
-            Some(Endpoint::Count(Api::GenerateContent, google(false)))
+            Some(Endpoint::CountTokens(Api::GenerateContent, google(false)))
         );
         for path in ["/v1/chat/completions", "/chat/completions", "/v1/chat/completions/"] {
             assert_eq!(

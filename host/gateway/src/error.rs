@@ -29,7 +29,7 @@ pub enum GatewayError {
     Listen(#[from] ListenError),
     /// There is none of a name.
     #[error("there is no gateway `{name}`")]
-    Unknown {
+    NotFound {
         /// The name.
         name: GatewayName,
         /// The known names.
@@ -37,7 +37,7 @@ pub enum GatewayError {
     },
     /// The key can't be removed while a gateway with a name serves: it would go on with the key that it has.
     #[error("the gateway `{gateway}` serves `{}`", one_line(.provider, 80))]
-    Serves {
+    ProviderInUse {
         /// The gateway.
         gateway: GatewayName,
         /// The provider or the pool.
@@ -45,7 +45,7 @@ pub enum GatewayError {
     },
     /// Another process serves a name.
     #[error("another process serves the gateway `{name}` already")]
-    Served {
+    AlreadyServed {
         /// The name.
         name: GatewayName,
     },
@@ -62,8 +62,8 @@ impl Diagnostic for GatewayError {
     fn own_kind(&self) -> ErrorKind {
         match self {
             Self::StartTimeout | Self::Net(_) => ErrorKind::Unavailable,
-            Self::Unknown { .. } | Self::Serves { .. } => ErrorKind::User,
-            Self::Served { .. } => ErrorKind::Unavailable,
+            Self::NotFound { .. } | Self::ProviderInUse { .. } => ErrorKind::User,
+            Self::AlreadyServed { .. } => ErrorKind::Unavailable,
             Self::Socket(_) => ErrorKind::Usage,
             _ => ErrorKind::User,
         }
@@ -72,14 +72,14 @@ impl Diagnostic for GatewayError {
     fn own_hint(&self) -> Option<String> {
         match self {
             Self::StartTimeout => Some("`aiw gateway status` shows its last lines".into()),
-            Self::Unknown { name, known } => {
+            Self::NotFound { name, known } => {
                 let meant = did_you_mean(name.as_str(), known.iter().map(GatewayName::as_str), "your gateways");
                 Some(meant.unwrap_or_else(|| format!("`aiw gateway serve --name {name} -p PROVIDER` makes it")))
             }
-            Self::Serves { gateway, .. } => {
+            Self::ProviderInUse { gateway, .. } => {
                 Some(format!("`aiw gateway revoke {gateway}` ends it, or serve another provider under its name"))
             }
-            Self::Served { .. } => Some("`aiw gateway list` shows where".into()),
+            Self::AlreadyServed { .. } => Some("`aiw gateway list` shows where".into()),
             _ => None,
         }
     }

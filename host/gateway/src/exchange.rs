@@ -4,10 +4,10 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aiw_core::is_model;
+use aiw_core::is_valid_model_name;
 use aiw_dialects::{
-    Api, FailureKind, PreparedRequest, UpstreamFailure, UpstreamResponse, UpstreamTarget as To, estimate, prepare,
-    spelled_wait,
+    Api, FailureKind, PreparedRequest, UpstreamFailure, UpstreamResponse, UpstreamTarget as To, estimate,
+    parse_duration_prefix, prepare,
 };
 use aiw_net::{HttpRequest, Method, NetError, Policy, StreamingResponse};
 use bytes::Bytes;
@@ -20,7 +20,7 @@ use tokio::sync::mpsc::{self, error::SendError};
 use crate::body::ResponseBody;
 use crate::endpoint::GenerateContentPath;
 use crate::gateway::Gateway;
-use crate::reply::{build_request, events, refusal, whole};
+use crate::reply::{build_request, error_response, event_stream_response, json_response};
 use crate::route::{GatewayRoute, Upstream};
 use crate::turn::UpstreamAttempts;
 use crate::usage::{MeteredBody, UsageEstimate, UsageGuard};
@@ -32,7 +32,7 @@ const UPSTREAM_READ_TIMEOUT: Duration = Duration::from_secs(600);
 const FAILOVER_READ_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How much is held back for the first word.
-const HELD_BYTES: usize = 1 << 20;
+const MAX_BUFFERED_BYTES: usize = 1 << 20;
 
 /// How long an answer is held back for its first word, so that a failure can still be said with its own status.
 const RESPONSE_HEAD_HOLD_TIMEOUT: Duration = Duration::from_secs(15);
@@ -41,10 +41,10 @@ const RESPONSE_HEAD_HOLD_TIMEOUT: Duration = Duration::from_secs(15);
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The longest error that is read.
-const ERROR_BYTES: usize = 256 << 10;
+const MAX_ERROR_BYTES: usize = 256 << 10;
 
 /// The longest answer that is not a stream.
-const WHOLE_BYTES: usize = 32 << 20;
+const MAX_RESPONSE_BYTES: usize = 32 << 20;
 
 /// The tokens that an answer is expected to use, unless the request allows fewer.
 const DEFAULT_OUTPUT_TOKENS: u64 = 1_000;
@@ -101,20 +101,20 @@ fn passed_on(api: Api) -> &'static [&'static str] {
 }
 
 /// Headers of an answer that its own vendor's client gets too.
-const PASSED_BACK: [&str; 6] =
+const FORWARDED_RESPONSE_HEADERS: [&str; 6] =
     ["anthropic-ratelimit-", "x-ratelimit-", "request-id", "x-request-id", "openai-processing-ms", "x-should-retry"];
 
 /// A request of a client.
 pub(crate) struct IncomingRequest<'a> {
     pub client: Api,
-    pub at: GenerateContentPath,
+    pub path: GenerateContentPath,
     pub parts: &'a Parts,
     pub body: Bytes,
 }
 
 impl IncomingRequest<'_> {
     fn request(&self) -> aiw_dialects::ModelRequest<'_> {
-        build_request(self.client, &self.body, &self.at)
+        build_request(self.client, &self.body, &self.path)
     }
 }
 
@@ -128,24 +128,25 @@ impl Gateway {
         let client = incoming.client;
         let head = RequestHead::read(&incoming.body);
         // It becomes a part of the address in one of the APIs.
-        let asked = incoming.at.model.clone().or_else(|| head.model.as_deref().map(str::to_owned));
-        let Some(asked) = asked.filter(|model| is_model(model) && is_in_path(model)) else {
-            return refusal(
+        let asked = incoming.path.model.clone().or_else(|| head.model.as_deref().map(str::to_owned));
+        let Some(asked) = asked.filter(|model| is_valid_model_name(model) && is_in_path(model)) else {
+            return error_response(
                 client,
                 &UpstreamFailure::new(FailureKind::Invalid, "the request names no model, or no valid one"),
             );
         };
         let written = head.limit().unwrap_or(DEFAULT_OUTPUT_TOKENS).min(DEFAULT_OUTPUT_TOKENS);
-        let (ledger, of, body, at) = (self.ledger.clone(), route.clone(), incoming.body.clone(), incoming.at.clone());
-        let (used_up, read) = aiw_home::blocking(move || {
-            let used_up = if of.pool.is_some() { ledger.used_up(&of) } else { Vec::new() };
+        let (ledger, of, body, at) = (self.ledger.clone(), route.clone(), incoming.body.clone(), incoming.path.clone());
+        let (used_up, read) = aiw_home::run_blocking(move || {
+            let used_up = if of.pool.is_some() { ledger.members_over_budget(&of) } else { Vec::new() };
             (used_up, estimate(&build_request(client, &body, &at)))
         })
         .await;
         // Within one API, a request may hold what only its provider understands.
-        let expected = UsageEstimate { read: read.unwrap_or(incoming.body.len() as u64 / 3), written };
+        let expected =
+            UsageEstimate { input_tokens: read.unwrap_or(incoming.body.len() as u64 / 3), output_tokens: written };
         let request = incoming.request();
-        let mut turn = UpstreamAttempts::begin(self, &route, &request, incoming.parts, &asked, used_up);
+        let mut turn = UpstreamAttempts::new(self, &route, &request, incoming.parts, &asked, used_up);
         loop {
             let at = match turn.next().await {
                 Ok(at) => at,
@@ -154,14 +155,14 @@ impl Gateway {
             let receipt = match UsageGuard::open(self, &route, at, turn.open(at), expected).await {
                 Ok(receipt) => receipt,
                 Err(failure) => {
-                    turn.refused(at, failure);
+                    turn.record_refusal(at, failure);
                     continue;
                 }
             };
             match self.ask(&route, at, &incoming, receipt, turn.has_others()).await {
                 Ok(response) => return response,
                 Err(failure) => {
-                    if !turn.failed(at, &failure).await {
+                    if !turn.record_failure(at, &failure).await {
                         return self.refused_unasked(&route, &incoming, failure);
                     }
                 }
@@ -177,10 +178,12 @@ impl Gateway {
         failure: UpstreamFailure,
     ) -> Response<ResponseBody> {
         let client = incoming.client;
-        let to = route.members.first().map(|member| To::new(member.api, "", member.family()));
+        let to = route.members.first().map(|member| To::new(member.api, "", member.endpoint_id()));
         match to.and_then(|to| prepare(&incoming.request(), &to).ok()) {
-            Some(PreparedRequest { answer, is_streamed, .. }) => refused(client, failure, answer, is_streamed),
-            None => refusal(client, &failure),
+            Some(PreparedRequest { response: answer, is_streamed, .. }) => {
+                refused(client, failure, answer, is_streamed)
+            }
+            None => error_response(client, &failure),
         }
     }
 
@@ -199,17 +202,20 @@ impl Gateway {
         let (mask, model) = (upstream.mask(), receipt.model().to_owned());
         loop {
             let to = To {
-                output_tokens: upstream.output_tokens.map(u64::from),
-                refused: [self.refused_by(&upstream.url, &model), dropped.clone()].concat(),
-                strips_thoughts,
-                marks_thoughts: route.members.len() > 1,
+                max_output_tokens: upstream.output_tokens.map(u64::from),
+                rejected_fields: [self.refused_fields_for(&upstream.url, &model), dropped.clone()].concat(),
+                strip_reasoning: strips_thoughts,
+                mark_reasoning: route.members.len() > 1,
                 mask: mask.clone(),
-                ..To::new(upstream.api, model.clone(), upstream.family())
+                ..To::new(upstream.api, model.clone(), upstream.endpoint_id())
             };
-            let PreparedRequest { body: sent, answer, is_streamed, .. } = match prepare(&incoming.request(), &to) {
-                Ok(prepared) => prepared,
-                Err(e) => return Ok(refusal(client, &UpstreamFailure::new(FailureKind::Invalid, e.to_string()))),
-            };
+            let PreparedRequest { body: sent, response: answer, is_streamed, .. } =
+                match prepare(&incoming.request(), &to) {
+                    Ok(prepared) => prepared,
+                    Err(e) => {
+                        return Ok(error_response(client, &UpstreamFailure::new(FailureKind::Invalid, e.to_string())));
+                    }
+                };
             let is_passed = client == upstream.api;
             let streams = !is_passed || is_streamed;
             // What changes nothing is not asked again.
@@ -218,14 +224,14 @@ impl Gateway {
             }
             // One that takes a request and says nothing keeps no other member from it.
             let patience = if has_others { FAILOVER_READ_TIMEOUT } else { UPSTREAM_READ_TIMEOUT };
-            receipt.is_sent(true);
+            receipt.set_sent(true);
             let asked = self.send(upstream, &model, incoming.parts, sent.clone(), is_passed, streams);
             let mut streamed = match tokio::time::timeout(patience, asked).await {
                 Ok(Ok(streamed)) => streamed,
                 Ok(Err(e)) => {
-                    receipt.is_sent(e.may_have_sent());
-                    receipt.give_up();
-                    let said = upstream.masked(&e.without_paths().to_string());
+                    receipt.set_sent(e.may_have_sent());
+                    receipt.mark_abandoned();
+                    let said = upstream.mask_text(&e.without_paths().to_string());
                     let said = format!("provider `{}` can't be reached: {said}", upstream.provider);
                     return Err(UpstreamFailure::new(FailureKind::Upstream, said));
                 }
@@ -237,7 +243,7 @@ impl Gateway {
             };
             if !(200..300).contains(&streamed.status) {
                 // What is refused costs nothing.
-                receipt.is_sent(false);
+                receipt.set_sent(false);
                 let failure = read_failure(&mut streamed, upstream).await;
                 if !strips_thoughts && is_about_thoughts(&failure) {
                     strips_thoughts = true;
@@ -258,29 +264,29 @@ impl Gateway {
             let comes_in_events = is_events(&streamed);
             let mut receiving = MeteredBody::new(answer, receipt);
             let mut response = if comes_in_events {
-                receiving.answer.comes_in_events(true);
+                receiving.response.set_streamed(true);
                 self.stream(streamed, receiving).await?
             } else {
                 let mut out = Vec::new();
-                match read_whole(&mut streamed, WHOLE_BYTES).await {
+                match read_body(&mut streamed, MAX_RESPONSE_BYTES).await {
                     // It does not say so.
                     Ok(bytes) if looks_like_events(&bytes) => {
-                        receiving.answer.comes_in_events(true);
-                        receiving.answer.read(&bytes, &mut out);
-                        receiving.answer.end(&mut out);
+                        receiving.response.set_streamed(true);
+                        receiving.response.read(&bytes, &mut out);
+                        receiving.response.end(&mut out);
                     }
                     Ok(bytes) => {
-                        receiving.answer.comes_in_events(false);
-                        receiving.answer.read_whole(&bytes, &mut out);
+                        receiving.response.set_streamed(false);
+                        receiving.response.read_body(&bytes, &mut out);
                     }
-                    Err(failure) => receiving.answer.fail(failure, &mut out),
+                    Err(failure) => receiving.response.fail(failure, &mut out),
                 }
                 // A failure is never half an answer here: nothing was sent.
-                if let Some(failure) = receiving.failed().await {
+                if let Some(failure) = receiving.take_failure().await {
                     return Err(failure);
                 }
-                receiving.ended().await;
-                finished(&mut receiving.answer, out, is_streamed)
+                receiving.finish().await;
+                finished(&mut receiving.response, out, is_streamed)
             };
             for (name, value) in back {
                 response.headers_mut().insert(name, value);
@@ -315,14 +321,19 @@ impl Gateway {
                 }
             }
         }
-        let headers = own_headers(upstream, headers);
+        let headers = add_upstream_headers(upstream, headers);
         let url = format!("{}{path}", upstream.url);
         let mut policy = Policy::public();
         if upstream.is_granted {
             policy.grant_url(&upstream.url);
         }
-        let request =
-            HttpRequest { method: Method::Post, headers, secrets: upstream.secrets(), body, ..HttpRequest::new(url) };
+        let request = HttpRequest {
+            method: Method::Post,
+            headers,
+            secret_headers: upstream.secrets(),
+            body,
+            ..HttpRequest::new(url)
+        };
         self.client.open(&policy, &request, UPSTREAM_READ_TIMEOUT).await
     }
 
@@ -333,38 +344,38 @@ impl Gateway {
         mut receiving: MeteredBody,
     ) -> Result<Response<ResponseBody>, UpstreamFailure> {
         let mut out = Vec::new();
-        if !receiving.answer.is_passed_on() {
+        if !receiving.response.is_incremental() {
             // The client waits for the whole.
-            while !receiving.answer.is_over() {
-                step(&mut from, &mut receiving.answer, &mut out).await;
+            while !receiving.response.is_over() {
+                step(&mut from, &mut receiving.response, &mut out).await;
             }
-            if let Some(failure) = receiving.failed().await {
+            if let Some(failure) = receiving.take_failure().await {
                 return Err(failure);
             }
-            receiving.ended().await;
-            return Ok(finished(&mut receiving.answer, out, false));
+            receiving.finish().await;
+            return Ok(finished(&mut receiving.response, out, false));
         }
-        let answer = &mut receiving.answer;
+        let answer = &mut receiving.response;
         let first = async {
-            while !answer.has_content() && !answer.is_over() && out.len() < HELD_BYTES {
+            while !answer.has_content() && !answer.is_over() && out.len() < MAX_BUFFERED_BYTES {
                 step(&mut from, answer, &mut out).await;
             }
         };
         if tokio::time::timeout(RESPONSE_HEAD_HOLD_TIMEOUT, first).await.is_err() {
-            receiving.answer.keep_alive(&mut out);
+            receiving.response.keep_alive(&mut out);
         }
-        if receiving.answer.is_over()
-            && !receiving.answer.has_content()
-            && let Some(failure) = receiving.failed().await
+        if receiving.response.is_over()
+            && !receiving.response.has_content()
+            && let Some(failure) = receiving.take_failure().await
         {
             return Err(failure);
         }
         let (sender, receiver) = mpsc::channel(MAX_QUEUED_CHUNKS);
         tokio::spawn(async move {
             loop {
-                if receiving.answer.is_over() {
+                if receiving.response.is_over() {
                     // Before its last bytes: whoever has them finds what they cost.
-                    receiving.ended().await;
+                    receiving.finish().await;
                     let _ = pass_on(&sender, out).await;
                     return;
                 }
@@ -374,15 +385,15 @@ impl Gateway {
                     return;
                 }
                 let is_silent = tokio::select! {
-                    read = tokio::time::timeout(KEEP_ALIVE_INTERVAL, step(&mut from, &mut receiving.answer, &mut out)) => read.is_err(),
+                    read = tokio::time::timeout(KEEP_ALIVE_INTERVAL, step(&mut from, &mut receiving.response, &mut out)) => read.is_err(),
                     () = sender.closed() => return,
                 };
                 if is_silent {
-                    receiving.answer.keep_alive(&mut out);
+                    receiving.response.keep_alive(&mut out);
                 }
             }
         });
-        Ok(events(ResponseBody::Pieces(receiver)))
+        Ok(event_stream_response(ResponseBody::Stream(receiver)))
     }
 }
 
@@ -399,7 +410,7 @@ async fn step(from: &mut StreamingResponse, answer: &mut UpstreamResponse, out: 
     match from.chunk().await {
         Ok(Some(piece)) => answer.read(&piece, out),
         Ok(None) => answer.end(out),
-        Err(_) => answer.fail(UpstreamFailure::cut(), out),
+        Err(_) => answer.fail(UpstreamFailure::unexpected_eof(), out),
     }
 }
 
@@ -455,7 +466,7 @@ fn looks_like_events(body: &[u8]) -> bool {
 }
 
 /// Adds the headers that an upstream wants.
-pub(crate) fn own_headers(upstream: &Upstream, mut headers: Vec<(String, String)>) -> Vec<(String, String)> {
+pub(crate) fn add_upstream_headers(upstream: &Upstream, mut headers: Vec<(String, String)>) -> Vec<(String, String)> {
     if upstream.api == Api::Messages && !headers.iter().any(|(name, _)| name == "anthropic-version") {
         headers.push(("anthropic-version".to_owned(), "2023-06-01".to_owned()));
     }
@@ -467,18 +478,18 @@ pub(crate) fn own_headers(upstream: &Upstream, mut headers: Vec<(String, String)
 }
 
 pub(crate) async fn read_failure(streamed: &mut StreamingResponse, upstream: &Upstream) -> UpstreamFailure {
-    let body = read_whole(streamed, ERROR_BYTES).await.unwrap_or_default();
+    let body = read_body(streamed, MAX_ERROR_BYTES).await.unwrap_or_default();
     let seconds = streamed.header("retry-after").and_then(wait_until);
     let millis =
         streamed.header("retry-after-ms").and_then(|value| value.trim().parse().ok()).map(Duration::from_millis);
     let reset = || resets(streamed.headers.iter().map(|(name, value)| (name.as_ref(), value.as_ref())));
     // Once it is read: as JSON, it may write a key in other letters.
-    let failure = UpstreamFailure::read(streamed.status, &body).masked(&upstream.mask());
+    let failure = UpstreamFailure::from_response(streamed.status, &body).masked(&upstream.mask());
     let mut failure = failure.with_retry_after(millis.or(seconds));
-    if failure.kind == FailureKind::RateLimit && failure.retry_after.is_none() {
+    if failure.kind == FailureKind::RateLimited && failure.retry_after.is_none() {
         failure = failure.with_retry_after(reset());
     }
-    if failure.kind == FailureKind::Key {
+    if failure.kind == FailureKind::InvalidKey {
         failure.message = format!("provider `{}` refused its key: {}", upstream.provider, failure.message);
     }
     failure
@@ -498,11 +509,11 @@ fn resets<'h>(headers: impl Iterator<Item = (&'h str, &'h str)> + Clone) -> Opti
 /// Reads `2026-11-24T20:00:00Z`, `Tue, 24 Nov 2026 20:00:00 GMT`, `6m0s`, `1.5s`, `20` or `250ms`.
 fn wait_until(text: &str) -> Option<Duration> {
     let text = text.trim();
-    if let Some(at) = aiw_home::parse_rfc3339(text).or_else(|| aiw_home::millis_of_http(text)) {
+    if let Some(at) = aiw_home::parse_rfc3339(text).or_else(|| aiw_home::parse_http_date(text)) {
         let now = i64::try_from(aiw_home::now_millis()).ok()?;
         return Some(Duration::from_millis(u64::try_from(at.saturating_sub(now)).unwrap_or(0)));
     }
-    spelled_wait(text).filter(|(_, rest)| rest.is_empty()).map(|(wait, _)| wait)
+    parse_duration_prefix(text).filter(|(_, rest)| rest.is_empty()).map(|(wait, _)| wait)
 }
 
 /// Returns whether an upstream refuses reasoning of earlier turns, such as that of another one.
@@ -516,7 +527,7 @@ fn is_about_thoughts(failure: &UpstreamFailure) -> bool {
             || says("compaction"))
 }
 
-pub(crate) async fn read_whole(streamed: &mut StreamingResponse, limit: usize) -> Result<Vec<u8>, UpstreamFailure> {
+pub(crate) async fn read_body(streamed: &mut StreamingResponse, limit: usize) -> Result<Vec<u8>, UpstreamFailure> {
     let mut body = Vec::new();
     loop {
         match streamed.chunk().await {
@@ -525,7 +536,7 @@ pub(crate) async fn read_whole(streamed: &mut StreamingResponse, limit: usize) -
             Ok(Some(_)) => {
                 return Err(UpstreamFailure::new(FailureKind::Upstream, "the provider's answer is too long"));
             }
-            Err(_) => return Err(UpstreamFailure::cut()),
+            Err(_) => return Err(UpstreamFailure::unexpected_eof()),
         }
     }
 }
@@ -568,17 +579,17 @@ fn names(message: &str, field: &str) -> bool {
 
 fn passed_back(streamed: &StreamingResponse, upstream: &Upstream) -> Vec<(HeaderName, HeaderValue)> {
     let wanted = streamed.headers.iter().filter(|(name, value)| {
-        PASSED_BACK.iter().any(|start| name.starts_with(start)) && upstream.masked(value) == *value
+        FORWARDED_RESPONSE_HEADERS.iter().any(|start| name.starts_with(start)) && upstream.mask_text(value) == *value
     });
     wanted.filter_map(|(name, value)| Some((name.parse().ok()?, value.parse().ok()?))).collect()
 }
 
 /// Formats a whole answer.
 fn finished(answer: &mut UpstreamResponse, out: Vec<u8>, is_streamed: bool) -> Response<ResponseBody> {
-    match answer.whole() {
-        Some(body) => whole(StatusCode::OK, body),
-        None if is_streamed => events(ResponseBody::Whole(Some(out.into()))),
-        None => whole(StatusCode::OK, out),
+    match answer.response_body() {
+        Some(body) => json_response(StatusCode::OK, body),
+        None if is_streamed => event_stream_response(ResponseBody::Buffered(Some(out.into()))),
+        None => json_response(StatusCode::OK, out),
     }
 }
 
@@ -590,14 +601,15 @@ fn refused(
     mut answer: UpstreamResponse,
     is_streamed: bool,
 ) -> Response<ResponseBody> {
-    let in_events = matches!(failure.kind, FailureKind::RateLimit | FailureKind::Quota | FailureKind::TooLong);
+    let in_events =
+        matches!(failure.kind, FailureKind::RateLimited | FailureKind::QuotaExceeded | FailureKind::TooLong);
     if client == Api::Responses && is_streamed && in_events {
         let mut out = Vec::new();
         answer.fail(failure, &mut out);
         answer.write_failure(&mut out);
-        return events(ResponseBody::Whole(Some(out.into())));
+        return event_stream_response(ResponseBody::Buffered(Some(out.into())));
     }
-    refusal(client, &failure)
+    error_response(client, &failure)
 }
 
 #[cfg(test)]
@@ -645,6 +657,6 @@ mod tests {
         ] {
             assert_eq!(is_about_thoughts(&UpstreamFailure::new(FailureKind::Invalid, said)), is_so, "{said}");
         }
-        assert!(!is_about_thoughts(&UpstreamFailure::new(FailureKind::Key, "thinking signature")));
+        assert!(!is_about_thoughts(&UpstreamFailure::new(FailureKind::InvalidKey, "thinking signature")));
     }
 }

@@ -27,15 +27,15 @@ pub struct Gateway {
     pub(crate) routes: Arc<dyn Routes>,
     pub(crate) home: Home,
     pub(crate) ledger: Arc<Ledger>,
-    pub(crate) busy: Arc<InFlight>,
-    pub(crate) shares: CachedTokenCounts,
+    pub(crate) in_flight: Arc<InFlight>,
+    pub(crate) cached_token_counts: CachedTokenCounts,
     /// Held while a member of a pool is picked.
-    pub(crate) picking: tokio::sync::Mutex<()>,
+    pub(crate) pick_lock: tokio::sync::Mutex<()>,
     voice: NotifyFn,
     /// A key that only a gateway of this home knows.
     pub(crate) key: Option<String>,
     /// The fields that upstreams have refused, by address and model.
-    pub(crate) refused: Mutex<HashMap<(String, String), Vec<String>>>,
+    pub(crate) refused_fields: Mutex<HashMap<(String, String), Vec<String>>>,
 }
 
 impl Gateway {
@@ -51,17 +51,17 @@ impl Gateway {
             routes,
             home: home.clone(),
             ledger: Arc::new(Ledger::new(home)),
-            busy: Arc::default(),
-            shares: CachedTokenCounts::default(),
-            picking: tokio::sync::Mutex::default(),
+            in_flight: Arc::default(),
+            cached_token_counts: CachedTokenCounts::default(),
+            pick_lock: tokio::sync::Mutex::default(),
             voice,
             key: None,
-            refused: Mutex::default(),
+            refused_fields: Mutex::default(),
         })
     }
 
     /// Says a sentence about a route's run.
-    pub(crate) fn say(&self, route: &GatewayRoute, sentence: &str) {
+    pub(crate) fn notify(&self, route: &GatewayRoute, sentence: &str) {
         (self.voice)(self.routes.task(&route.token), sentence);
     }
 
@@ -71,8 +71,8 @@ impl Gateway {
         Self { key: Some(key), ..self }
     }
 
-    pub(crate) fn refused_by(&self, url: &str, model: &str) -> Vec<String> {
-        let refused = self.refused.lock();
+    pub(crate) fn refused_fields_for(&self, url: &str, model: &str) -> Vec<String> {
+        let refused = self.refused_fields.lock();
         refused.get(&(url.to_owned(), model.to_owned())).cloned().unwrap_or_default()
     }
 
@@ -80,7 +80,7 @@ impl Gateway {
         if fields.is_empty() {
             return;
         }
-        let mut refused = self.refused.lock();
+        let mut refused = self.refused_fields.lock();
         // Clients name the models.
         if refused.len() >= MAX_REMEMBERED_MODELS {
             refused.clear();

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use aiw_events::EventLog;
 use aiw_home::{Budget, Home, HomeError, Settings};
-use aiw_usage::{NotOpened, OpenRequest, Spending, UsageError, UsageLog, UsageLogGuard, UsageRecord};
+use aiw_usage::{AdmissionError, OpenRequest, Spending, UsageError, UsageLog, UsageLogGuard, UsageRecord};
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::route::GatewayRoute;
@@ -40,9 +40,9 @@ struct KnownSpending {
 /// How a request was booked before it is sent.
 #[derive(Debug)]
 pub(crate) enum PendingRecord {
-    Booked(OpenRequest),
+    Recorded(OpenRequest),
     /// It could not be, and no budget refuses it for that.
-    NotBooked(String),
+    NotRecorded(String),
 }
 
 impl Ledger {
@@ -55,10 +55,10 @@ impl Ledger {
 
     /// Returns the members of a pool whose budgets are used up, with why, as far as that is known now. A request is
     /// held against them again when it is booked.
-    pub(crate) fn used_up(&self, route: &GatewayRoute) -> Vec<(usize, String)> {
+    pub(crate) fn members_over_budget(&self, route: &GatewayRoute) -> Vec<(usize, String)> {
         let mut known = self.known();
         let KnownSpending { settings: Some(settings), spending, .. } = &mut *known else { return Vec::new() };
-        if !spending.has_refusing() {
+        if !spending.has_blocking() {
             return Vec::new();
         }
         match spending.refresh(settings) {
@@ -69,17 +69,17 @@ impl Ledger {
         let project = route.run.as_ref().and_then(|run| run.project.as_deref()).map(Path::new);
         let named = route.run.as_ref().map(|run| run.budgets.as_slice()).unwrap_or_default();
         let over = |name: &str| {
-            let over = spending.over(&[name, route.name()], project, named);
-            over.into_iter().find(|over| over.blocks)
+            let over = spending.exceeded(&[name, route.name()], project, named);
+            over.into_iter().find(|over| over.is_blocking)
         };
         let members = route.members.iter().enumerate();
-        members.filter_map(|(at, member)| Some((at, hinted(over(&member.provider)?.sentence)))).collect()
+        members.filter_map(|(at, member)| Some((at, hinted(over(&member.provider)?.message)))).collect()
     }
 
     /// Books a request that is about to be sent, as what it is expected to use. The error is a sentence: it may not be
     /// sent.
     pub(crate) fn open(&self, mut booking: UsageRecord) -> Result<PendingRecord, String> {
-        let mut turn = self.book.turn();
+        let mut turn = self.book.lock();
         let unwritten = match &mut turn {
             Ok(turn) => self.write(turn).err().map(|e| e.to_string()),
             Err(e) => (!self.unwritten().is_empty()).then(|| e.to_string()),
@@ -89,15 +89,15 @@ impl Ledger {
             return Err(known.problem.clone().unwrap_or_default());
         };
         if let Some(e) = unwritten
-            && spending.has_refusing()
+            && spending.has_blocking()
         {
             return Err(format!("what requests have used can't be booked: {e}"));
         }
         booking.cost_usd = booking.cost(settings).ok().flatten();
-        match spending.open(settings, turn, booking) {
-            Ok(request) => Ok(PendingRecord::Booked(request)),
-            Err(e @ NotOpened::NotBooked(_)) => Ok(PendingRecord::NotBooked(e.to_string())),
-            Err(NotOpened::Over(over)) if spending.loss().is_none() => Err(hinted(over.sentence)),
+        match spending.open_request(settings, turn, booking) {
+            Ok(request) => Ok(PendingRecord::Recorded(request)),
+            Err(e @ AdmissionError::RecordFailed(_)) => Ok(PendingRecord::NotRecorded(e.to_string())),
+            Err(AdmissionError::Exceeded(over)) if spending.loss().is_none() => Err(hinted(over.message)),
             Err(e) => Err(e.to_string()),
         }
     }
@@ -115,7 +115,7 @@ impl Ledger {
     pub(crate) fn write_closed(&self) -> Result<(), UsageError> {
         // The next request may have written it.
         if !self.unwritten().is_empty() {
-            self.write(&mut self.book.turn()?)?;
+            self.write(&mut self.book.lock()?)?;
         }
         let mut known = self.known();
         let KnownSpending { settings: Some(settings), spending, .. } = &mut *known else { return Ok(()) };
@@ -173,17 +173,17 @@ fn hinted(sentence: String) -> String {
 #[cfg(test)]
 mod tests {
     use aiw_core::{Api, provider};
-    use aiw_home::{PoolOrder, lock_within, open_owned};
+    use aiw_home::{PoolStrategy, open_owned, try_lock_for};
     use aiw_providers::ModelEndpoint;
     use aiw_usage::{TokenCounts, UsageSource};
 
     use super::*;
-    use crate::{PoolOf, Upstream};
+    use crate::{RoutePool, Upstream};
 
     #[test]
     fn a_request_that_waits_for_the_book_holds_up_no_other() {
         let dir = tempfile::tempdir().unwrap();
-        let home = Home::at(dir.path());
+        let home = Home::from_root(dir.path());
         let settings = r#"{"budgets": {"b": {"tokens": 1000, "per": "month", "action": "block"}}}"#;
         std::fs::write(home.settings_path(), settings).unwrap();
         let access = || ModelEndpoint {
@@ -196,25 +196,25 @@ mod tests {
             tuning: provider::Tuning::default(),
         };
         let members = ["one", "two"].map(|name| Upstream::new(name, access()));
-        let route = GatewayRoute::new(members.into(), Some(PoolOf::new("pool", PoolOrder::RoundRobin))).unwrap();
+        let route = GatewayRoute::new(members.into(), Some(RoutePool::new("pool", PoolStrategy::RoundRobin))).unwrap();
         let booking = |output| UsageRecord::new(UsageSource::Gateway, TokenCounts { output, ..TokenCounts::default() });
         let ledger = Ledger::new(&home);
         let mut open = Vec::new();
         for _ in 0..2 {
-            let Ok(PendingRecord::Booked(request)) = ledger.open(booking(600)) else { break };
+            let Ok(PendingRecord::Recorded(request)) = ledger.open(booking(600)) else { break };
             open.push(request);
         }
         assert_eq!(open.len(), 1);
         // Another process has the book.
-        let held = lock_within(open_owned(&home.usage_seal()).unwrap(), Duration::ZERO).unwrap().unwrap();
+        let held = try_lock_for(open_owned(&home.usage_checksums_path()).unwrap(), Duration::ZERO).unwrap().unwrap();
         std::thread::scope(|scope| {
             let waiting: Vec<_> = (0..3).map(|_| scope.spawn(|| ledger.open(booking(300)))).collect();
             let ending = scope.spawn(|| {
                 // Each of these needs what the ledger knows, for as long as the others wait.
                 for round in 0..100 {
-                    assert!(ledger.used_up(&route).is_empty());
+                    assert!(ledger.members_over_budget(&route).is_empty());
                     if round == 50 {
-                        ledger.close(open[0].closed_by(booking(100)));
+                        ledger.close(open[0].final_record(booking(100)));
                     }
                     std::thread::sleep(Duration::from_millis(2));
                 }

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use aiw_core::is_model;
+use aiw_core::is_valid_model_name;
 use aiw_dialects::{Api, FailureKind, UpstreamFailure, models_path};
 use aiw_net::{HttpRequest, Policy};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::exchange::{own_headers, read_failure, read_whole};
+use crate::exchange::{add_upstream_headers, read_body, read_failure};
 use crate::gateway::Gateway;
 use crate::route::{GatewayRoute, Upstream};
 
@@ -16,7 +16,7 @@ use crate::route::{GatewayRoute, Upstream};
 const LIST_MODELS_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The longest list that is read, in bytes and in models. Routers have hundreds.
-const LIST_BYTES: usize = 8 << 20;
+const MAX_LIST_BYTES: usize = 8 << 20;
 const MAX_MODELS: usize = 2_000;
 
 /// The lists of all APIs, as far as they are read.
@@ -63,11 +63,11 @@ impl Gateway {
         if upstream.is_granted {
             policy.grant_url(&upstream.url);
         }
-        let headers = own_headers(upstream, vec![("accept".to_owned(), "application/json".to_owned())]);
+        let headers = add_upstream_headers(upstream, vec![("accept".to_owned(), "application/json".to_owned())]);
         let url = format!("{}{}", upstream.url, models_path(upstream.api));
-        let request = HttpRequest { headers, secrets: upstream.secrets(), ..HttpRequest::new(url) };
+        let request = HttpRequest { headers, secret_headers: upstream.secrets(), ..HttpRequest::new(url) };
         let mut answer = self.client.open(&policy, &request, LIST_MODELS_TIMEOUT).await.map_err(|e| {
-            let said = upstream.masked(&e.without_paths().to_string());
+            let said = upstream.mask_text(&e.without_paths().to_string());
             UpstreamFailure::new(
                 FailureKind::Upstream,
                 format!("provider `{}` can't be reached: {said}", upstream.provider),
@@ -76,7 +76,7 @@ impl Gateway {
         if !(200..300).contains(&answer.status) {
             return Err(read_failure(&mut answer, upstream).await);
         }
-        let body = read_whole(&mut answer, LIST_BYTES).await?;
+        let body = read_body(&mut answer, MAX_LIST_BYTES).await?;
         let Ok(listed) = aiw_core::from_foreign_json::<ModelLists>(&body) else {
             let said = format!("provider `{}` lists its models in a way that aiw does not know", upstream.provider);
             return Err(UpstreamFailure::new(FailureKind::Upstream, said));
@@ -84,19 +84,22 @@ impl Gateway {
         let listed = listed.data.filter(|data| !data.is_empty()).or(listed.models);
         let names = listed.into_iter().flatten().filter_map(|model| model.id.or(model.name));
         let names = names.map(|name| name.strip_prefix("models/").map(str::to_owned).unwrap_or(name));
-        Ok(names.filter(|name| is_model(name) && upstream.masked(name) == *name).take(MAX_MODELS).collect())
+        Ok(names
+            .filter(|name| is_valid_model_name(name) && upstream.mask_text(name) == *name)
+            .take(MAX_MODELS)
+            .collect())
     }
 }
 
 /// Formats a list of models.
-pub(crate) fn list(dialect: Api, models: &[String]) -> Vec<u8> {
+pub(crate) fn format_model_list(dialect: Api, models: &[String]) -> Vec<u8> {
     let answer = match dialect {
         Api::GenerateContent => {
             let one = |name: &String| json!({"name": format!("models/{name}"), "supportedGenerationMethods": ["generateContent"]});
             json!({"models": models.iter().map(one).collect::<Vec<_>>()})
         }
         _ => {
-            let all: Vec<Value> = models.iter().map(|name| model(name)).collect();
+            let all: Vec<Value> = models.iter().map(|name| format_model(name)).collect();
             json!({"object": "list", "data": all, "has_more": false})
         }
     };
@@ -104,6 +107,6 @@ pub(crate) fn list(dialect: Api, models: &[String]) -> Vec<u8> {
 }
 
 /// Formats a model as OpenAI and Anthropic do: each reads its own fields.
-pub(crate) fn model(name: &str) -> Value {
+pub(crate) fn format_model(name: &str) -> Value {
     json!({"id": name, "object": "model", "created": 0, "owned_by": "aiw", "type": "model", "display_name": name})
 }

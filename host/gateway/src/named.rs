@@ -7,12 +7,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use aiw_core::{GatewayName, Secret};
-use aiw_home::{FileStamp, Home, Mode, hold, is_held, read_capped, read_dir, remove_file, replace};
+use aiw_home::{FileStamp, Home, Mode, is_held, read_capped, read_dir, remove_file, replace, try_lock};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use crate::route::{GatewayRoute, random_token};
-use crate::routes::{RouteError, Routes, is_same};
+use crate::routes::{RouteError, Routes, constant_time_eq};
 
 /// The longest description.
 const MAX_DESCRIPTION_BYTES: u64 = 64 << 10;
@@ -56,7 +56,7 @@ impl NamedGateway {
 
     /// Says where it leads, and where it listens. Its token stays.
     #[must_use]
-    pub fn leading_to(self, provider: String, model: Option<String>, address: SocketAddr) -> Self {
+    pub fn with_target(self, provider: String, model: Option<String>, address: SocketAddr) -> Self {
         Self { provider, model, address, ..self }
     }
 
@@ -65,7 +65,7 @@ impl NamedGateway {
     /// # Errors
     ///
     /// Fails if the system has no randomness.
-    pub fn rotated(self) -> Result<Self, RouteError> {
+    pub fn with_rotated_token(self) -> Result<Self, RouteError> {
         Ok(Self { token: random_token()?, since: aiw_home::now_millis(), ..self })
     }
 
@@ -84,7 +84,7 @@ pub struct GatewayStore {
 
 /// The right to serve a name, until it is dropped.
 #[derive(Debug)]
-pub struct Serving(#[expect(dead_code, reason = "its lock is what counts")] File);
+pub struct ServeLock(#[expect(dead_code, reason = "its lock is what counts")] File);
 
 impl GatewayStore {
     /// Returns those of a home.
@@ -118,7 +118,7 @@ impl GatewayStore {
     }
 
     /// Returns whether there is a gateway of a name, even if it can't be read.
-    pub fn is_there(&self, name: &GatewayName) -> bool {
+    pub fn exists(&self, name: &GatewayName) -> bool {
         std::fs::symlink_metadata(self.path(name)).is_ok()
     }
 
@@ -170,11 +170,11 @@ impl GatewayStore {
     /// # Errors
     ///
     /// Fails if its lock can't be opened.
-    pub fn serve(&self, name: &GatewayName) -> Result<Option<Serving>, RouteError> {
+    pub fn try_acquire_lock(&self, name: &GatewayName) -> Result<Option<ServeLock>, RouteError> {
         self.home.make_dir(&self.directory)?;
         let path = self.lock_path(name);
-        let held = hold(&path).map_err(|source| RouteError::Io { path, source })?;
-        Ok(held.map(Serving))
+        let held = try_lock(&path).map_err(|source| RouteError::Io { path, source })?;
+        Ok(held.map(ServeLock))
     }
 
     /// Returns whether a process serves a name.
@@ -183,7 +183,7 @@ impl GatewayStore {
     }
 
     /// Returns where the token of a gateway leads, for as long as it is good.
-    pub fn routes(&self, name: GatewayName, route: Arc<GatewayRoute>) -> GatewayTarget {
+    pub fn target(&self, name: GatewayName, route: Arc<GatewayRoute>) -> GatewayTarget {
         GatewayTarget { gateways: self.clone(), name, route, seen: Mutex::default() }
     }
 }
@@ -218,7 +218,7 @@ impl GatewayTarget {
 
 impl Routes for GatewayTarget {
     fn find(&self, token: &str) -> Option<Arc<GatewayRoute>> {
-        self.token().filter(|good| is_same(token, good.expose())).map(|_| self.route.clone())
+        self.token().filter(|good| constant_time_eq(token, good.expose())).map(|_| self.route.clone())
     }
 }
 
@@ -229,14 +229,14 @@ mod tests {
     #[test]
     fn a_token_is_good_until_it_is_replaced_or_revoked() {
         let dir = tempfile::tempdir().unwrap();
-        let home = Home::at(dir.path());
+        let home = Home::from_root(dir.path());
         let (all, name) = (GatewayStore::new(&home), "editor".parse::<GatewayName>().unwrap());
         assert!(all.names().unwrap().is_empty() && all.get(&name).unwrap().is_none() && !all.revoke(&name).unwrap());
         let address = ([127, 0, 0, 1], 7_777).into();
         let made = NamedGateway::new(name.clone(), "p".into(), Some("m".into()), address).unwrap();
         all.put(&made).unwrap();
         let first = made.token();
-        let routes = all.routes(name.clone(), Arc::new(GatewayRoute::new(Vec::new(), None).unwrap()));
+        let routes = all.target(name.clone(), Arc::new(GatewayRoute::new(Vec::new(), None).unwrap()));
         assert!(routes.find(first.expose()).is_some() && routes.find("aiw-0123").is_none());
         // Another process finds it as it was.
         let again = GatewayStore::new(&home).get(&name).unwrap().unwrap();
@@ -245,7 +245,7 @@ mod tests {
         let file = std::fs::read(all.path(&name)).unwrap();
         assert!(!String::from_utf8_lossy(&file).contains(&first.expose()[4..]));
         assert!(!format!("{made:?}{routes:?}").contains(first.expose()));
-        let second = made.rotated().unwrap();
+        let second = made.with_rotated_token().unwrap();
         all.put(&second).unwrap();
         assert!(routes.find(first.expose()).is_none() && routes.find(second.token().expose()).is_some());
         assert!(all.revoke(&name).unwrap() && !all.revoke(&name).unwrap());
@@ -255,11 +255,11 @@ mod tests {
     #[test]
     fn a_name_is_served_by_one_process_at_a_time() {
         let dir = tempfile::tempdir().unwrap();
-        let (all, name) = (GatewayStore::new(&Home::at(dir.path())), "editor".parse().unwrap());
+        let (all, name) = (GatewayStore::new(&Home::from_root(dir.path())), "editor".parse().unwrap());
         assert!(!all.is_served(&name));
-        let serving = all.serve(&name).unwrap().unwrap();
-        assert!(all.is_served(&name) && all.serve(&name).unwrap().is_none());
+        let serving = all.try_acquire_lock(&name).unwrap().unwrap();
+        assert!(all.is_served(&name) && all.try_acquire_lock(&name).unwrap().is_none());
         drop(serving);
-        assert!(!all.is_served(&name) && all.serve(&name).unwrap().is_some());
+        assert!(!all.is_served(&name) && all.try_acquire_lock(&name).unwrap().is_some());
     }
 }

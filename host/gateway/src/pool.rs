@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use aiw_dialects::{FailureKind, UpstreamFailure};
 use aiw_events::{EventKind, EventLog, EventSubject, HomeEvent};
-use aiw_home::{ExclusiveLock, Home, HomeError, Mode, PoolOrder, now_millis, read_capped, replace};
+use aiw_home::{ExclusiveLock, Home, HomeError, Mode, PoolStrategy, now_millis, read_capped, replace};
 use serde::{Deserialize, Serialize};
 
 /// How long a session that is not used stays with its member.
@@ -55,7 +55,7 @@ pub(crate) const MAX_QUEUE_WAIT: Duration = Duration::from_secs(20);
 const STATE_FILE_LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The largest file.
-const FILE_BYTES: u64 = 1 << 20;
+const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// A member, as a pool's file knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,7 +119,7 @@ impl Cooldown {
 #[derive(Debug)]
 pub(crate) struct AccountPool {
     path: PathBuf,
-    order: PoolOrder,
+    order: PoolStrategy,
     events: EventLog,
 }
 
@@ -129,13 +129,13 @@ pub(crate) struct FailoverFrom {
     /// The provider.
     pub provider: String,
     /// Why it rests, if it does.
-    pub why: Option<String>,
+    pub reason: Option<String>,
 }
 
 /// The decision about a session's request, and the member that the session leaves for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Selection {
-    pub pick: Decision,
+    pub decision: Decision,
     pub failover_from: Option<FailoverFrom>,
 }
 
@@ -151,7 +151,7 @@ pub(crate) enum Decision {
 }
 
 impl AccountPool {
-    pub(crate) fn new(home: &Home, name: &str, order: PoolOrder) -> Self {
+    pub(crate) fn new(home: &Home, name: &str, order: PoolStrategy) -> Self {
         Self { path: path(home, name), order, events: EventLog::new(home.root()) }
     }
 
@@ -163,12 +163,12 @@ impl AccountPool {
             // Without the file, the order is what counts.
             let pick =
                 (0..members.len()).find(|at| !tried.contains(at)).map_or(Decision::NoneAvailable, Decision::Member);
-            Selection { pick, failover_from: None }
+            Selection { decision: pick, failover_from: None }
         })
     }
 
     /// Notes that a member has answered a request that was sent at a time, in milliseconds since 1970.
-    pub(crate) fn answered(&self, member: &PoolAccount, sent: u64) {
+    pub(crate) fn record_success(&self, member: &PoolAccount, sent: u64) {
         // Nearly always there is nothing to clear, and then nothing is locked.
         let has_rest = load(&self.path).is_some_and(|state| state.has_rest(member));
         if has_rest {
@@ -178,7 +178,7 @@ impl AccountPool {
 
     /// Notes a failure of a member at a request that was sent at a time, in milliseconds since 1970, and why in these words.
     /// Returns whether another one may be asked.
-    pub(crate) fn failed(
+    pub(crate) fn record_failure(
         &self,
         member: &PoolAccount,
         failure: &UpstreamFailure,
@@ -224,7 +224,9 @@ impl AccountPool {
         if std::fs::symlink_metadata(&self.path).is_ok_and(|meta| meta.file_type().is_symlink()) {
             return None;
         }
-        let _turn = ExclusiveLock::within(&self.path.with_extension("lock"), STATE_FILE_LOCK_TIMEOUT).ok().flatten()?;
+        let _turn = ExclusiveLock::try_acquire_for(&self.path.with_extension("lock"), STATE_FILE_LOCK_TIMEOUT)
+            .ok()
+            .flatten()?;
         let mut state = load(&self.path).unwrap_or_default();
         let (result, has_changed) = change(&mut state);
         if has_changed && let Ok(bytes) = serde_json::to_vec(&state) {
@@ -240,7 +242,7 @@ fn path(home: &Home, name: &str) -> PathBuf {
 }
 
 fn load(path: &Path) -> Option<PoolState> {
-    serde_json::from_slice(&read_capped(path, FILE_BYTES).ok()??).ok()
+    serde_json::from_slice(&read_capped(path, MAX_FILE_BYTES).ok()??).ok()
 }
 
 impl PoolState {
@@ -250,7 +252,7 @@ impl PoolState {
         members: &[PoolAccount],
         tried: &[usize],
         busy: &[usize],
-        order: PoolOrder,
+        order: PoolStrategy,
         now: u64,
     ) -> (Selection, bool) {
         let left: Vec<usize> = (0..members.len()).filter(|at| !tried.contains(at)).collect();
@@ -267,14 +269,14 @@ impl PoolState {
         let own = stays.as_ref().and_then(|(id, _)| free.iter().copied().find(|at| members[*at].member == *id));
         let picked = own.or_else(|| match order {
             _ if free.is_empty() => None,
-            PoolOrder::Priority => free.first().copied(),
+            PoolStrategy::Priority => free.first().copied(),
             // Of those that are free, so that the rest of one doubles nobody's turn.
-            PoolOrder::RoundRobin => free.get(usize::try_from(self.turns % free.len() as u64).unwrap_or(0)).copied(),
-            PoolOrder::LeastBusy => free.iter().copied().min_by_key(|at| busy.get(*at).copied().unwrap_or(0)),
+            PoolStrategy::RoundRobin => free.get(usize::try_from(self.turns % free.len() as u64).unwrap_or(0)).copied(),
+            PoolStrategy::LeastBusy => free.iter().copied().min_by_key(|at| busy.get(*at).copied().unwrap_or(0)),
         });
         let at = match picked.map_or_else(|| self.none_is_free(&left, members, now), Decision::Member) {
             Decision::Member(at) => at,
-            pick => return (Selection { pick, failover_from: None }, false),
+            pick => return (Selection { decision: pick, failover_from: None }, false),
         };
         let mut has_changed = false;
         // One request tries; the others wait until it has succeeded, or for the next time.
@@ -287,7 +289,7 @@ impl PoolState {
         let left = stays.as_ref().filter(|(id, _)| *id != members[at].member).map(|(id, _)| {
             let before = members.iter().find(|member| member.member == *id);
             let rest = before.and_then(|before| self.resting(before, now));
-            FailoverFrom { provider: provider_of(id), why: rest.map(|rest| aiw_core::one_line(&rest.why, 120)) }
+            FailoverFrom { provider: provider_of(id), reason: rest.map(|rest| aiw_core::one_line(&rest.why, 120)) }
         });
         let noted = stays.filter(|(id, _)| *id == members[at].member).map(|(_, at)| at);
         if noted.is_none() {
@@ -298,7 +300,7 @@ impl PoolState {
             self.forget_sessions(now);
             has_changed = true;
         }
-        (Selection { pick: Decision::Member(at), failover_from: left }, has_changed)
+        (Selection { decision: Decision::Member(at), failover_from: left }, has_changed)
     }
 
     /// Decides where all members that are left rest: wait for a limit that ends soon, or ask the one that has rested
@@ -368,17 +370,17 @@ impl PoolState {
         }
         let rest = self.cooldowns.entry(key).or_default();
         // Requests that were sent at once are refused at once: that is one limit, and not one after the other.
-        if matches!(fault, FailureClass::Limited { wait: None, .. }) && rest.since > sent && !rest.is_over(now) {
+        if matches!(fault, FailureClass::RateLimited { wait: None, .. }) && rest.since > sent && !rest.is_over(now) {
             return false;
         }
         let doubled = |first: Duration| first.saturating_mul(1 << rest.strikes.min(16)).min(MAX_BACKOFF_COOLDOWN);
         let time = match fault {
-            FailureClass::Limited { wait: Some(wait), .. } => wait,
-            FailureClass::Limited { wait: None, .. } => doubled(RATE_LIMIT_COOLDOWN),
-            FailureClass::Empty => QUOTA_COOLDOWN,
-            FailureClass::Missing => MODEL_NOT_FOUND_COOLDOWN,
+            FailureClass::RateLimited { wait: Some(wait), .. } => wait,
+            FailureClass::RateLimited { wait: None, .. } => doubled(RATE_LIMIT_COOLDOWN),
+            FailureClass::AccountUnusable => QUOTA_COOLDOWN,
+            FailureClass::ModelNotFound => MODEL_NOT_FOUND_COOLDOWN,
             FailureClass::Timeout => doubled(FAILURE_COOLDOWN),
-            FailureClass::Broken => {
+            FailureClass::UpstreamError => {
                 rest.failed.retain(|at| now.saturating_sub(*at) < millis(FAILURE_WINDOW));
                 rest.failed.push(now);
                 if rest.failed.len() < FAILURES_BEFORE_COOLDOWN {
@@ -394,11 +396,14 @@ impl PoolState {
         rest.since = now;
         let until = now.saturating_add(millis(time));
         // A server's newest word counts.
-        rest.until =
-            if matches!(fault, FailureClass::Limited { wait: Some(_), .. }) { until } else { rest.until.max(until) };
+        rest.until = if matches!(fault, FailureClass::RateLimited { wait: Some(_), .. }) {
+            until
+        } else {
+            rest.until.max(until)
+        };
         rest.probe = rest.until.min(now.saturating_add(millis(PROBE_INTERVAL)));
-        rest.is_limit = matches!(fault, FailureClass::Limited { wait: Some(_), .. });
-        rest.is_final = matches!(fault, FailureClass::Empty | FailureClass::Missing);
+        rest.is_limit = matches!(fault, FailureClass::RateLimited { wait: Some(_), .. });
+        rest.is_final = matches!(fault, FailureClass::AccountUnusable | FailureClass::ModelNotFound);
         rest.why = aiw_core::one_line(why, 120);
         true
     }
@@ -426,13 +431,13 @@ fn millis(time: Duration) -> u64 {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FailureClass {
     /// It answers later.
-    Limited { wait: Option<Duration>, is_of_account: bool },
+    RateLimited { wait: Option<Duration>, is_of_account: bool },
     /// The account has nothing left, or its key is refused.
-    Empty,
+    AccountUnusable,
     /// The model is not there.
-    Missing,
+    ModelNotFound,
     /// It does not work.
-    Broken,
+    UpstreamError,
     /// It takes requests and says nothing.
     Timeout,
 }
@@ -448,37 +453,37 @@ impl FailureClass {
         let is_of_account = says(&["account", "accounts", "plan", "subscription", "workspace"]);
         Some(match failure.kind {
             FailureKind::Invalid | FailureKind::TooLong | FailureKind::TooLarge => return None,
-            FailureKind::RateLimit => Self::Limited { wait: failure.retry_after, is_of_account },
-            FailureKind::Quota | FailureKind::Key => Self::Empty,
+            FailureKind::RateLimited => Self::RateLimited { wait: failure.retry_after, is_of_account },
+            FailureKind::QuotaExceeded | FailureKind::InvalidKey => Self::AccountUnusable,
             // A key that may not use one model may use others.
-            FailureKind::Permission if says(&["key", "account", "organization"]) => Self::Empty,
-            FailureKind::Permission | FailureKind::NotFound => Self::Missing,
+            FailureKind::PermissionDenied if says(&["key", "account", "organization"]) => Self::AccountUnusable,
+            FailureKind::PermissionDenied | FailureKind::NotFound => Self::ModelNotFound,
             FailureKind::Timeout => Self::Timeout,
-            FailureKind::Overloaded | FailureKind::Upstream => Self::Broken,
+            FailureKind::Overloaded | FailureKind::Upstream => Self::UpstreamError,
         })
     }
 
     /// Returns whether the same request may be answered a moment later.
-    pub(crate) fn is_brief(failure: &UpstreamFailure) -> bool {
-        matches!(Self::of(failure), Some(Self::Broken | Self::Limited { .. }))
+    pub(crate) fn is_transient(failure: &UpstreamFailure) -> bool {
+        matches!(Self::of(failure), Some(Self::UpstreamError | Self::RateLimited { .. }))
     }
 
     /// Returns what it is, for events.
     fn phrase(self) -> &'static str {
         match self {
-            Self::Limited { .. } => "it is limited",
-            Self::Empty => "it has nothing left, or refuses the key",
-            Self::Missing => "it has no such model",
-            Self::Broken => "it fails",
+            Self::RateLimited { .. } => "it is limited",
+            Self::AccountUnusable => "it has nothing left, or refuses the key",
+            Self::ModelNotFound => "it has no such model",
+            Self::UpstreamError => "it fails",
             Self::Timeout => "it does not answer",
         }
     }
 
     fn is_of_account(self) -> bool {
         match self {
-            Self::Limited { is_of_account, .. } => is_of_account,
-            Self::Empty | Self::Broken | Self::Timeout => true,
-            Self::Missing => false,
+            Self::RateLimited { is_of_account, .. } => is_of_account,
+            Self::AccountUnusable | Self::UpstreamError | Self::Timeout => true,
+            Self::ModelNotFound => false,
         }
     }
 }
@@ -488,19 +493,19 @@ const MAX_TIMESTAMP_MS: u64 = 253_402_300_799_999;
 
 /// A resting account of a pool, for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CoolingDown {
+pub struct CooldownEntry {
     /// The provider.
     pub provider: String,
     /// The model, if only that rests.
     pub model: Option<String>,
     /// Until when, in milliseconds since 1970.
-    pub until: u64,
+    pub retry_at: u64,
     /// The provider's own words.
-    pub why: String,
+    pub reason: String,
 }
 
 /// Returns what rests in a pool.
-pub fn cooldowns(home: &Home, pool: &str) -> Vec<CoolingDown> {
+pub fn cooldowns(home: &Home, pool: &str) -> Vec<CooldownEntry> {
     let now = now_millis();
     let state = load(&path(home, pool)).unwrap_or_default();
     let resting = |(key, rest): (String, Cooldown)| {
@@ -510,7 +515,7 @@ pub fn cooldowns(home: &Home, pool: &str) -> Vec<CoolingDown> {
         // The file may have been written by hand.
         let (until, why) = (rest.until.min(MAX_TIMESTAMP_MS), aiw_core::one_line(&rest.why, 120));
         let model = model.map(|model| aiw_core::one_line(&model, 100));
-        (!rest.is_over(now)).then_some(CoolingDown { provider, model, until, why })
+        (!rest.is_over(now)).then_some(CooldownEntry { provider, model, retry_at: until, reason: why })
     };
     state.cooldowns.into_iter().filter_map(resting).collect()
 }
@@ -520,7 +525,7 @@ pub fn cooldowns(home: &Home, pool: &str) -> Vec<CoolingDown> {
 /// # Errors
 ///
 /// Fails if the file can't be removed.
-pub fn forget_pool(home: &Home, pool: &str) -> Result<(), HomeError> {
+pub fn remove_pool_state(home: &Home, pool: &str) -> Result<(), HomeError> {
     let path = path(home, pool);
     let _ = aiw_home::remove_file(&path.with_extension("lock"));
     match aiw_home::remove_file(&path) {
@@ -551,17 +556,17 @@ mod tests {
     struct World {
         state: PoolState,
         members: Vec<PoolAccount>,
-        order: PoolOrder,
+        order: PoolStrategy,
         now: u64,
     }
 
     impl World {
-        fn new(count: usize, order: PoolOrder) -> Self {
+        fn new(count: usize, order: PoolStrategy) -> Self {
             Self { state: PoolState::default(), members: members(count), order, now: 1_000_000 }
         }
 
         fn pick(&mut self, session: &str) -> Decision {
-            self.state.pick(session, &self.members, &[], &[2, 1, 3], self.order, self.now).0.pick
+            self.state.pick(session, &self.members, &[], &[2, 1, 3], self.order, self.now).0.decision
         }
 
         fn fails(&mut self, at: usize, failure: &UpstreamFailure) -> bool {
@@ -578,12 +583,12 @@ mod tests {
 
     #[test]
     fn a_session_stays_with_its_member_while_that_works() {
-        let mut world = World::new(3, PoolOrder::RoundRobin);
+        let mut world = World::new(3, PoolStrategy::RoundRobin);
         let picked: Vec<Decision> =
             ["a", "b", "c", "d", "a", "b"].into_iter().map(|session| world.pick(session)).collect();
         assert_eq!(picked, [0, 1, 2, 0, 0, 1].map(Decision::Member));
         // Its member is limited: another one takes over, and keeps it.
-        assert!(world.fails(1, &failure(FailureKind::RateLimit, "slow", Some(60))));
+        assert!(world.fails(1, &failure(FailureKind::RateLimited, "slow", Some(60))));
         let other = world.pick("b");
         assert!(other != Decision::Member(1));
         world.wait(61);
@@ -591,21 +596,21 @@ mod tests {
         // After an hour without a request, it may go elsewhere.
         world.wait(3_601);
         assert!(matches!(world.pick("new"), Decision::Member(_)));
-        let mut by_order = World::new(3, PoolOrder::Priority);
+        let mut by_order = World::new(3, PoolStrategy::Priority);
         assert_eq!([by_order.pick("a"), by_order.pick("b")], [Decision::Member(0), Decision::Member(0)]);
-        assert_eq!(World::new(3, PoolOrder::LeastBusy).pick("a"), Decision::Member(1));
+        assert_eq!(World::new(3, PoolStrategy::LeastBusy).pick("a"), Decision::Member(1));
     }
 
     #[test]
     fn each_failure_rests_as_long_as_it_should_and_only_what_it_concerns() {
-        let mut world = World::new(2, PoolOrder::Priority);
+        let mut world = World::new(2, PoolStrategy::Priority);
         // The request's own fault is nobody's.
         for kind in [FailureKind::Invalid, FailureKind::TooLong, FailureKind::TooLarge] {
             assert!(!world.fails(0, &failure(kind, "no", None)));
         }
         assert_eq!(world.pick("a"), Decision::Member(0));
         // A limit without a time doubles.
-        let limited = failure(FailureKind::RateLimit, "slow", None);
+        let limited = failure(FailureKind::RateLimited, "slow", None);
         for seconds in [2, 4, 8] {
             world.fails(0, &limited);
             world.wait(seconds - 1);
@@ -625,20 +630,20 @@ mod tests {
         world.wait(30);
         assert_eq!(world.pick("y"), Decision::Member(0));
         // An account rests for all models, a model that is missing for itself.
-        let of_account = failure(FailureKind::RateLimit, "the limit of your plan is reached", Some(600));
+        let of_account = failure(FailureKind::RateLimited, "the limit of your plan is reached", Some(600));
         world.fails(0, &of_account);
         let other = PoolAccount { model: "other".into(), ..world.members[0].clone() };
         assert!(world.state.resting(&other, world.now).is_some());
-        let mut world = World::new(2, PoolOrder::Priority);
+        let mut world = World::new(2, PoolStrategy::Priority);
         world.fails(0, &failure(FailureKind::NotFound, "no such model", None));
         assert!(world.state.resting(&other, world.now).is_none() && world.pick("a") == Decision::Member(1));
     }
 
     #[test]
     fn a_long_rest_is_tried_by_one_request_and_ends_with_its_success() {
-        let mut world = World::new(2, PoolOrder::Priority);
+        let mut world = World::new(2, PoolStrategy::Priority);
         // 18 days, as one vendor said.
-        world.fails(0, &failure(FailureKind::RateLimit, "slow", Some(18 * 86_400)));
+        world.fails(0, &failure(FailureKind::RateLimited, "slow", Some(18 * 86_400)));
         assert_eq!(world.pick("a"), Decision::Member(1));
         world.wait(15 * 60);
         world.state.sessions.clear();
@@ -651,15 +656,15 @@ mod tests {
 
     #[test]
     fn an_older_answer_ends_no_later_rest_and_one_account_may_be_two_members() {
-        let mut world = World::new(2, PoolOrder::Priority);
+        let mut world = World::new(2, PoolStrategy::Priority);
         let sent = world.now;
         world.wait(5);
-        world.fails(0, &failure(FailureKind::RateLimit, "slow", Some(600)));
+        world.fails(0, &failure(FailureKind::RateLimited, "slow", Some(600)));
         let first = world.members[0].clone();
         assert!(!world.state.clear(&first, sent));
         assert_eq!(world.pick("a"), Decision::Member(1));
         assert!(world.state.clear(&first, world.now));
-        let mut world = World::new(0, PoolOrder::RoundRobin);
+        let mut world = World::new(0, PoolStrategy::RoundRobin);
         let member = |model: &str| PoolAccount { member: format!("p#0 {model}"), ..account(0, model) };
         world.members = vec![member("one"), member("two")];
         let picked: Vec<Decision> = ["a", "b", "a", "b", "b"].into_iter().map(|session| world.pick(session)).collect();
@@ -672,24 +677,24 @@ mod tests {
 
     #[test]
     fn where_all_rest_a_limit_is_waited_for_and_a_failure_is_tried() {
-        let mut world = World::new(2, PoolOrder::Priority);
-        world.fails(0, &failure(FailureKind::RateLimit, "slow", Some(60)));
-        world.fails(1, &failure(FailureKind::RateLimit, "slow", Some(9)));
+        let mut world = World::new(2, PoolStrategy::Priority);
+        world.fails(0, &failure(FailureKind::RateLimited, "slow", Some(60)));
+        world.fails(1, &failure(FailureKind::RateLimited, "slow", Some(9)));
         assert_eq!(world.pick("a"), Decision::Wait(Duration::from_secs(9)));
-        let mut world = World::new(2, PoolOrder::Priority);
-        world.fails(0, &failure(FailureKind::Quota, "nothing left", None));
+        let mut world = World::new(2, PoolStrategy::Priority);
+        world.fails(0, &failure(FailureKind::QuotaExceeded, "nothing left", None));
         let broken = failure(FailureKind::Overloaded, "too much", None);
         (0..3).for_each(|_| assert!(world.fails(1, &broken)));
         assert_eq!(world.pick("a"), Decision::Member(1));
-        let tried = world.state.pick("a", &world.members, &[0, 1], &[], PoolOrder::Priority, world.now).0;
-        assert_eq!(tried.pick, Decision::NoneAvailable);
+        let tried = world.state.pick("a", &world.members, &[0, 1], &[], PoolStrategy::Priority, world.now).0;
+        assert_eq!(tried.decision, Decision::NoneAvailable);
     }
 
     #[test]
     fn what_is_refused_at_once_is_one_limit_and_where_no_end_is_said_none_is_waited_for() {
-        let mut world = World::new(2, PoolOrder::Priority);
+        let mut world = World::new(2, PoolStrategy::Priority);
         let (first, sent) = (world.members[0].clone(), world.now);
-        let limited = FailureClass::of(&failure(FailureKind::RateLimit, "slow", Some(0))).unwrap();
+        let limited = FailureClass::of(&failure(FailureKind::RateLimited, "slow", Some(0))).unwrap();
         world.wait(1);
         let until = world.now + millis(RATE_LIMIT_COOLDOWN);
         for _ in 0..10 {
@@ -701,55 +706,73 @@ mod tests {
         world.state.rest(&first, limited, "slow", world.now, world.now);
         assert_eq!(world.state.resting(&first, world.now).unwrap().strikes, 2);
         assert_eq!(world.pick("a"), Decision::Member(1));
-        world.fails(1, &failure(FailureKind::RateLimit, "slow", None));
+        world.fails(1, &failure(FailureKind::RateLimited, "slow", None));
         assert_eq!(world.pick("a"), Decision::Member(1));
-        world.fails(1, &failure(FailureKind::RateLimit, "slow", Some(1)));
+        world.fails(1, &failure(FailureKind::RateLimited, "slow", Some(1)));
         assert_eq!(world.pick("a"), Decision::Wait(Duration::from_secs(1)));
     }
 
     #[test]
     fn a_client_that_invents_models_does_not_fill_the_file() {
-        let mut world = World::new(1, PoolOrder::Priority);
+        let mut world = World::new(1, PoolStrategy::Priority);
         for model in 0..2 * MAX_COOLDOWNS {
             world.members[0] = account(0, &format!("{model:x<90}"));
             world.fails(0, &failure(FailureKind::NotFound, &"x".repeat(500), None));
         }
         assert_eq!(world.state.cooldowns.len(), MAX_COOLDOWNS);
-        assert!(serde_json::to_vec(&world.state).unwrap().len() < FILE_BYTES as usize / 2);
+        assert!(serde_json::to_vec(&world.state).unwrap().len() < MAX_FILE_BYTES as usize / 2);
     }
 
     #[test]
     fn a_file_is_shared_and_survives_nonsense() {
         let dir = tempfile::tempdir().unwrap();
-        let home = Home::at(dir.path());
+        let home = Home::from_root(dir.path());
         home.make_dir(&home.gateway_dir().join("pools")).unwrap();
-        let pool = || AccountPool::new(&home, "work", PoolOrder::Priority);
+        let pool = || AccountPool::new(&home, "work", PoolStrategy::Priority);
         let members = members(2);
-        assert_eq!(pool().pick("a", &members, &[], &[]).pick, Decision::Member(0));
-        assert!(pool().failed(&members[0], &failure(FailureKind::Key, "refused", None), "refused", false, 0));
+        assert_eq!(pool().pick("a", &members, &[], &[]).decision, Decision::Member(0));
+        assert!(pool().record_failure(
+            &members[0],
+            &failure(FailureKind::InvalidKey, "refused", None),
+            "refused",
+            false,
+            0
+        ));
         let picked = pool().pick("a", &members, &[], &[]);
-        let left = FailoverFrom { provider: "p0".into(), why: Some("refused".into()) };
-        assert_eq!(picked, Selection { pick: Decision::Member(1), failover_from: Some(left) });
+        let left = FailoverFrom { provider: "p0".into(), reason: Some("refused".into()) };
+        assert_eq!(picked, Selection { decision: Decision::Member(1), failover_from: Some(left) });
         let rests = cooldowns(&home, "work");
-        assert_eq!((rests.len(), rests[0].provider.as_str(), rests[0].why.as_str()), (1, "p0", "refused"));
+        assert_eq!((rests.len(), rests[0].provider.as_str(), rests[0].reason.as_str()), (1, "p0", "refused"));
         // A second failure, and a model that is not there, are no news.
-        assert!(pool().failed(&members[0], &failure(FailureKind::Key, "words", None), "words", false, 0));
-        assert!(pool().failed(&members[1], &failure(FailureKind::NotFound, "words", None), "words", false, 0));
-        pool().answered(&members[0], u64::MAX);
-        pool().answered(&members[1], u64::MAX);
+        assert!(pool().record_failure(
+            &members[0],
+            &failure(FailureKind::InvalidKey, "words", None),
+            "words",
+            false,
+            0
+        ));
+        assert!(pool().record_failure(&members[1], &failure(FailureKind::NotFound, "words", None), "words", false, 0));
+        pool().record_success(&members[0], u64::MAX);
+        pool().record_success(&members[1], u64::MAX);
         let told = EventLog::new(home.root()).read(0, 10, |_| true).unwrap().events;
         let told: Vec<String> = told.iter().map(HomeEvent::to_string).collect();
         assert_eq!(told, ["provider p0 cooldown: it has nothing left, or refuses the key", "provider p0 recovered"]);
         assert!(cooldowns(&home, "work").is_empty());
         // A pool of one is never left without.
-        assert!(pool().failed(&members[0], &failure(FailureKind::Key, "refused", None), "refused", true, 0));
+        assert!(pool().record_failure(
+            &members[0],
+            &failure(FailureKind::InvalidKey, "refused", None),
+            "refused",
+            true,
+            0
+        ));
         assert!(cooldowns(&home, "work").is_empty());
         for nonsense in ["", "{", "[]", r#"{"cooldown": 7}"#] {
             std::fs::write(path(&home, "work"), nonsense).unwrap();
-            assert_eq!(pool().pick("a", &members, &[], &[]).pick, Decision::Member(0));
+            assert_eq!(pool().pick("a", &members, &[], &[]).decision, Decision::Member(0));
         }
-        forget_pool(&home, "work").unwrap();
-        forget_pool(&home, "work").unwrap();
+        remove_pool_state(&home, "work").unwrap();
+        remove_pool_state(&home, "work").unwrap();
     }
 
     mod fuzz {
@@ -763,11 +786,11 @@ mod tests {
                 order in 0..3_usize,
             ) {
                 let kinds = [
-                    FailureKind::Invalid, FailureKind::TooLong, FailureKind::Key, FailureKind::Permission,
-                    FailureKind::NotFound, FailureKind::TooLarge, FailureKind::RateLimit, FailureKind::Quota,
+                    FailureKind::Invalid, FailureKind::TooLong, FailureKind::InvalidKey, FailureKind::PermissionDenied,
+                    FailureKind::NotFound, FailureKind::TooLarge, FailureKind::RateLimited, FailureKind::QuotaExceeded,
                     FailureKind::Overloaded, FailureKind::Timeout, FailureKind::Upstream,
                 ];
-                let mut world = World::new(3, PoolOrder::ALL[order]);
+                let mut world = World::new(3, PoolStrategy::ALL[order]);
                 for (at, kind, wait, is_answered) in steps {
                     if is_answered {
                         let member = world.members[at].clone();

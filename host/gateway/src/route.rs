@@ -4,7 +4,7 @@ use std::fmt;
 
 use aiw_core::{Api, CliKind, Secret};
 use aiw_dialects::SecretMask;
-use aiw_home::PoolOrder;
+use aiw_home::PoolStrategy;
 use aiw_providers::ModelEndpoint;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -17,14 +17,14 @@ pub struct GatewayRoute {
     /// Where requests go: one upstream, or the members of a pool.
     pub members: Vec<Upstream>,
     /// The pool, if it is one.
-    pub pool: Option<PoolOf>,
+    pub pool: Option<RoutePool>,
     /// The run that it is for.
-    pub run: Option<RunOf>,
+    pub run: Option<RouteRun>,
 }
 
 /// The pool of a route.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PoolOf {
+pub struct RoutePool {
     /// Its name.
     pub name: String,
     /// How it chooses, by its name.
@@ -33,7 +33,7 @@ pub struct PoolOf {
 
 /// The run that a route's requests are booked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RunOf {
+pub struct RouteRun {
     /// The CLI.
     pub cli: CliKind,
     /// The directory that it works in. A private run has none.
@@ -43,13 +43,13 @@ pub struct RunOf {
     pub budgets: Vec<String>,
 }
 
-impl PoolOf {
+impl RoutePool {
     /// Makes it of a pool's name and order.
-    pub fn new(name: &str, order: PoolOrder) -> Self {
+    pub fn new(name: &str, order: PoolStrategy) -> Self {
         Self { name: name.to_owned(), order: order.as_str().to_owned() }
     }
 
-    pub(crate) fn order(&self) -> PoolOrder {
+    pub(crate) fn strategy(&self) -> PoolStrategy {
         self.order.parse().unwrap_or_default()
     }
 }
@@ -93,13 +93,13 @@ impl fmt::Debug for GatewayRoute {
 
 impl GatewayRoute {
     /// Makes a route with a new token.
-    pub fn new(members: Vec<Upstream>, pool: Option<PoolOf>) -> Result<Self, getrandom::Error> {
+    pub fn new(members: Vec<Upstream>, pool: Option<RoutePool>) -> Result<Self, getrandom::Error> {
         Ok(Self { token: random_token()?, members, pool, run: None })
     }
 
     /// Says which run it is for.
     #[must_use]
-    pub fn with_run(self, run: RunOf) -> Self {
+    pub fn with_run(self, run: RouteRun) -> Self {
         Self { run: Some(run), ..self }
     }
 
@@ -190,7 +190,7 @@ impl Upstream {
     }
 
     /// Takes the keys out of a text.
-    pub(crate) fn masked(&self, text: &str) -> String {
+    pub(crate) fn mask_text(&self, text: &str) -> String {
         masked(text, &self.keys())
     }
 
@@ -219,7 +219,7 @@ impl Upstream {
     }
 
     /// Returns a word for the provider, its address and its key: what rests with one key does not rest with another.
-    pub(crate) fn account(&self) -> String {
+    pub(crate) fn account_id(&self) -> String {
         let mut hash = Sha256::new();
         for text in [&self.url].into_iter().chain(self.secrets.iter().chain(&self.headers).map(|(_, value)| value)) {
             hash.update(Sha256::digest(text));
@@ -229,7 +229,7 @@ impl Upstream {
     }
 
     /// Returns a word for the address and its API: reasoning of another one means nothing there.
-    pub(crate) fn family(&self) -> String {
+    pub(crate) fn endpoint_id(&self) -> String {
         let mut hash = Sha256::new();
         hash.update(self.api.label());
         hash.update(&self.url);
@@ -344,7 +344,7 @@ mod tests {
     #[test]
     fn a_member_of_a_pool_gets_its_own_model_for_that_of_another() {
         let (one, two) = (upstream(Some("glm-4.6"), Some("glm-air")), upstream(Some("deepseek-chat"), None));
-        let route = GatewayRoute::new(vec![one, two], Some(PoolOf::new("work", PoolOrder::Priority))).unwrap();
+        let route = GatewayRoute::new(vec![one, two], Some(RoutePool::new("work", PoolStrategy::Priority))).unwrap();
         let model = |at: usize, asked: &str| route.model_for(&route.members[at], asked);
         assert_eq!([model(0, "glm-4.6"), model(1, "glm-4.6")], ["glm-4.6", "deepseek-chat"]);
         assert_eq!([model(0, "glm-air"), model(1, "glm-air")], ["glm-air", "deepseek-chat"]);
@@ -354,14 +354,14 @@ mod tests {
         // Another key is another account.
         let mut other = route.members[0].clone();
         other.secrets[0].1 = "Bearer sk-other".into();
-        assert_ne!(other.account(), route.members[0].account());
+        assert_ne!(other.account_id(), route.members[0].account_id());
     }
 
     #[test]
     fn keys_are_taken_out_of_what_a_server_says_and_out_of_debugging() {
         let own = upstream(None, None);
-        assert_eq!(own.masked("bad key sk-canary"), "bad key …");
-        assert_eq!(own.masked("bad Bearer sk-canary and sk-can"), "bad … and …");
+        assert_eq!(own.mask_text("bad key sk-canary"), "bad key …");
+        assert_eq!(own.mask_text("bad Bearer sk-canary and sk-can"), "bad … and …");
         // As JSON writes it, and as JSON within JSON does.
         for said in [
             r"bad sk\u002dcanary",
@@ -369,12 +369,16 @@ mod tests {
             r#"{\"said\": \"sk\\u002dcanary\"}"#,
             r"\\\\u0073k-canary",
         ] {
-            assert!(own.masked(said).contains('…') && !own.masked(said).contains("canary"), "{}", own.masked(said));
+            assert!(
+                own.mask_text(said).contains('…') && !own.mask_text(said).contains("canary"),
+                "{}",
+                own.mask_text(said)
+            );
         }
         let mut slashed = own.clone();
         slashed.secrets[0].1 = "Bearer a/b/c/d".into();
-        assert_eq!(slashed.masked(r"bad a\/b\/c\/d"), "bad …");
-        assert_eq!(own.masked(r"C:\path\u00zz\"), r"C:\path\u00zz\");
+        assert_eq!(slashed.mask_text(r"bad a\/b\/c\/d"), "bad …");
+        assert_eq!(own.mask_text(r"C:\path\u00zz\"), r"C:\path\u00zz\");
         let route = GatewayRoute::new(vec![own], None).unwrap();
         assert!(route.token.len() == 52 && !format!("{route:?}").contains(&route.token));
     }

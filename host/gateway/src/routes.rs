@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use aiw_core::{Diagnostic, ErrorKind, ProcessId};
 use aiw_home::{
-    Home, HomeError, Mode, VaultError, open_append, open_plain, read_capped, read_dir, remove_file, replace,
+    Home, HomeError, Mode, VaultError, open_append, open_regular, read_capped, read_dir, remove_file, replace,
 };
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
@@ -30,12 +30,12 @@ pub trait Routes: Send + Sync {
 /// One route, for as long as the gateway lives.
 impl Routes for Arc<GatewayRoute> {
     fn find(&self, token: &str) -> Option<Arc<GatewayRoute>> {
-        is_same(token, &self.token).then(|| self.clone())
+        constant_time_eq(token, &self.token).then(|| self.clone())
     }
 }
 
 /// Compares in a time that tells nothing about where they differ.
-pub(crate) fn is_same(given: &str, expected: &str) -> bool {
+pub(crate) fn constant_time_eq(given: &str, expected: &str) -> bool {
     bool::from(given.as_bytes().ct_eq(expected.as_bytes()))
 }
 
@@ -90,7 +90,7 @@ impl Diagnostic for RouteError {
 }
 
 /// Says whether a task still runs, or waits for its turn.
-pub type IsRunning = Box<dyn Fn(ProcessId) -> bool + Send + Sync>;
+pub type IsRunningFn = Box<dyn Fn(ProcessId) -> bool + Send + Sync>;
 
 /// The routes of runs, each a file that is encrypted to the vault's key. A gateway that was killed finds them again.
 ///
@@ -141,7 +141,7 @@ impl RouteStore {
     /// # Errors
     ///
     /// Fails if that can't be written.
-    pub fn give_to_task(&self, token: &str, task: ProcessId) -> Result<(), RouteError> {
+    pub fn assign_to_task(&self, token: &str, task: ProcessId) -> Result<(), RouteError> {
         Ok(replace(&self.owner_file(token), task.to_string().as_bytes(), Mode::Private)?)
     }
 
@@ -150,7 +150,7 @@ impl RouteStore {
     /// # Errors
     ///
     /// Fails if that can't be written.
-    pub fn hold(&self, token: &str) -> Result<RouteGuard, RouteError> {
+    pub fn acquire(&self, token: &str) -> Result<RouteGuard, RouteError> {
         let owner = self.owner_file(token);
         let io = |source| RouteError::Io { path: owner.clone(), source };
         let lock = open_append(&owner).map_err(io)?;
@@ -159,7 +159,7 @@ impl RouteStore {
     }
 
     /// Removes the routes of runs that have ended. Returns how many are left.
-    pub fn sweep(&self, is_running: &IsRunning) -> usize {
+    pub fn sweep(&self, is_running: &IsRunningFn) -> usize {
         let Ok(entries) = read_dir(&self.directory) else { return 0 };
         let is_kept = |name: &String| self.directory.join(name).with_extension("route").is_file();
         self.known.lock().retain(|name, _| is_kept(name));
@@ -196,12 +196,12 @@ fn name(token: &str) -> String {
     aiw_core::hex(&Sha256::digest(token)[..16])
 }
 
-fn is_alive(route: &Path, is_running: &IsRunning) -> bool {
+fn is_alive(route: &Path, is_running: &IsRunningFn) -> bool {
     let is_new = fs::metadata(route)
         .and_then(|metadata| metadata.modified())
         .is_ok_and(|at| SystemTime::now().duration_since(at).is_ok_and(|age| age < START_TIMEOUT));
     let owner = route.with_extension("owner");
-    let Ok(file) = open_plain(&owner) else { return is_new };
+    let Ok(file) = open_regular(&owner) else { return is_new };
     match file.try_lock_shared() {
         Err(TryLockError::WouldBlock) => true,
         // It can't be known.
@@ -219,13 +219,13 @@ impl Routes for RouteStore {
     fn find(&self, token: &str) -> Option<Arc<GatewayRoute>> {
         let name = name(token);
         let known = self.known.lock().get(&name).cloned();
-        if let Some(route) = known.filter(|route| is_same(token, &route.token)) {
+        if let Some(route) = known.filter(|route| constant_time_eq(token, &route.token)) {
             return Some(route);
         }
         let bytes = read_capped(&self.route_file(token), 1 << 20).ok()??;
         let plain = self.home.vault().open(&bytes).ok()?;
         let route: Arc<GatewayRoute> = Arc::new(serde_json::from_slice(&plain).ok()?);
-        if !is_same(token, &route.token) {
+        if !constant_time_eq(token, &route.token) {
             return None;
         }
         self.known.lock().insert(name, route.clone());

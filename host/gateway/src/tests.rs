@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aiw_core::{Api, CliKind, Secret, provider};
-use aiw_home::{Home, PoolOrder};
+use aiw_home::{Home, PoolStrategy};
 use aiw_providers::ModelEndpoint;
 use aiw_usage::{UsageLog, UsageRecord};
 use proptest::prelude::*;
@@ -17,7 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Gateway, GatewayRoute, PoolOf, RunOf, Upstream, bind, serve};
+use crate::{Gateway, GatewayRoute, RoutePool, RouteRun, Upstream, bind, serve};
 
 const KEY: &str = "sk-canary-of-the-provider";
 
@@ -173,13 +173,13 @@ struct World {
 impl World {
     async fn new(members: &[(&str, Api, &Provider)], settings: &Value, is_private: bool) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let home = Home::at(dir.path());
+        let home = Home::from_root(dir.path());
         std::fs::write(home.settings_path(), settings.to_string()).unwrap();
         let upstreams =
             members.iter().map(|(name, api, provider)| Upstream::new(name, provider.access(*api))).collect();
-        let pool = (members.len() > 1).then(|| PoolOf::new("pool", PoolOrder::RoundRobin));
+        let pool = (members.len() > 1).then(|| RoutePool::new("pool", PoolStrategy::RoundRobin));
         let project = (!is_private).then(|| "/project".to_owned());
-        let run = RunOf { cli: CliKind::Claude, project, budgets: vec!["of-project".into()] };
+        let run = RouteRun { cli: CliKind::Claude, project, budgets: vec!["of-project".into()] };
         let route = Arc::new(GatewayRoute::new(upstreams, pool).unwrap().with_run(run));
         let said: Arc<Mutex<Vec<String>>> = Arc::default();
         let says = said.clone();
@@ -196,7 +196,7 @@ impl World {
     }
 
     fn home(&self) -> Home {
-        Home::at(self.dir.path())
+        Home::from_root(self.dir.path())
     }
 
     async fn begin(&self, path: &str, headers: &str, body: &Value) -> TcpStream {
@@ -331,7 +331,7 @@ async fn forty_requests_at_once_see_each_other_in_the_budget() {
     statuses.sort_unstable();
     assert_eq!(statuses, [vec![200; 2], vec![403; 38]].concat());
     assert_eq!(provider.asked(), 2);
-    let spent: u64 = world.closed(2).await.iter().map(|booking| booking.tokens.all()).sum();
+    let spent: u64 = world.closed(2).await.iter().map(|booking| booking.tokens.total()).sum();
     assert_eq!(spent, 22);
 }
 
@@ -345,7 +345,7 @@ async fn whoever_leaves_before_the_first_word_has_spent_what_was_expected() {
     }
     // It is in the book while it is open.
     let open = world.bookings();
-    assert!(open.len() == 1 && open[0].open && open[0].tokens.all() == EXPECTED, "{open:?}");
+    assert!(open.len() == 1 && open[0].open && open[0].tokens.total() == EXPECTED, "{open:?}");
     drop(client);
     let left = world.closed(1).await;
     assert!(left.len() == 1 && left[0].truncated && left[0].estimated, "{left:?}");
@@ -376,7 +376,7 @@ async fn an_answer_that_breaks_off_before_its_first_word_is_booked_as_expected()
             let (status, text) = world.ask("/v1/messages", &question(is_streamed)).await;
             assert!(status >= 500, "{status} {text}");
             let booked = world.closed(usize::from(used > 0)).await;
-            let tokens: u64 = booked.iter().map(|booking| booking.tokens.all()).sum();
+            let tokens: u64 = booked.iter().map(|booking| booking.tokens.total()).sum();
             assert_eq!(tokens, used, "{is_streamed}: {booked:?}");
             assert!(booked.iter().all(|booking| booking.truncated && booking.estimated), "{booked:?}");
         }
@@ -404,7 +404,7 @@ async fn a_book_that_is_lost_or_can_not_be_written_refuses() {
     let ask = || world.ask("/v1/messages", &asked);
     assert_eq!(ask().await.0, 200);
     world.closed(1).await;
-    let seal = world.home().usage_seal();
+    let seal = world.home().usage_checksums_path();
     let kept = std::fs::read(&seal).unwrap();
     std::fs::remove_file(&seal).unwrap();
     std::fs::create_dir(&seal).unwrap();
@@ -436,7 +436,7 @@ async fn what_can_not_be_written_at_the_end_of_an_answer_is_written_later() {
     while provider.asked() == 0 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    let seal = world.home().usage_seal();
+    let seal = world.home().usage_checksums_path();
     let kept = std::fs::read(&seal).unwrap();
     std::fs::remove_file(&seal).unwrap();
     std::fs::create_dir(&seal).unwrap();
@@ -451,7 +451,7 @@ async fn what_can_not_be_written_at_the_end_of_an_answer_is_written_later() {
     std::fs::remove_dir(&seal).unwrap();
     std::fs::write(&seal, kept).unwrap();
     assert_eq!(world.ask("/v1/messages", &asked).await.0, 200);
-    let used: Vec<u64> = world.closed(2).await.iter().map(|booking| booking.tokens.all()).collect();
+    let used: Vec<u64> = world.closed(2).await.iter().map(|booking| booking.tokens.total()).collect();
     assert_eq!(used, [409, 409]);
     assert_eq!(world.ask("/v1/messages", &asked).await.0, 403);
 }
@@ -530,7 +530,7 @@ mod fuzz {
                 let disk = async {
                     for wait in faults {
                         tokio::time::sleep(Duration::from_millis(wait)).await;
-                        fails_for_a_while(&world.home().usage_seal()).await;
+                        fails_for_a_while(&world.home().usage_checksums_path()).await;
                     }
                 };
                 tokio::join!(futures::future::join_all(clients), disk);
@@ -538,7 +538,7 @@ mod fuzz {
                 let last = async { answer(&mut world.begin("/v1/messages", "", &question(false)).await).await };
                 let _ = tokio::time::timeout(Duration::from_millis(300), last).await;
                 let bookings = world.closed(paid.load(Ordering::SeqCst)).await;
-                let spent: u64 = bookings.iter().map(|booking| booking.tokens.all()).sum();
+                let spent: u64 = bookings.iter().map(|booking| booking.tokens.total()).sum();
                 let most = limit + beyond.load(Ordering::SeqCst) as u64;
                 prop_assert!(spent <= most, "{spent} of {limit} were spent");
                 Ok(())

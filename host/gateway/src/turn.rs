@@ -47,7 +47,7 @@ pub(crate) struct UpstreamAttempts {
 
 impl UpstreamAttempts {
     /// Begins with all members but those that a budget refuses.
-    pub(crate) fn begin(
+    pub(crate) fn new(
         gateway: &Arc<Gateway>,
         route: &Arc<GatewayRoute>,
         request: &ModelRequest<'_>,
@@ -56,11 +56,12 @@ impl UpstreamAttempts {
         used_up: Vec<(usize, String)>,
     ) -> Self {
         let account = |member: &Upstream| {
-            let id = member.account();
+            let id = member.account_id();
             let named = format!("{id} {}", member.main_model().unwrap_or_default());
             PoolAccount { member: named, model: route.model_for(member, asked), id }
         };
-        let pool = route.pool.as_ref().map(|pool| Arc::new(AccountPool::new(&gateway.home, &pool.name, pool.order())));
+        let pool =
+            route.pool.as_ref().map(|pool| Arc::new(AccountPool::new(&gateway.home, &pool.name, pool.strategy())));
         let session = if pool.is_some() { session(request, parts) } else { String::new() };
         Self {
             accounts: route.members.iter().map(account).collect(),
@@ -68,7 +69,7 @@ impl UpstreamAttempts {
             route: route.clone(),
             pool,
             session,
-            over: used_up.first().map(|(_, why)| UpstreamFailure::new(FailureKind::Permission, why)),
+            over: used_up.first().map(|(_, why)| UpstreamFailure::new(FailureKind::PermissionDenied, why)),
             tried: used_up.iter().map(|(at, _)| *at).collect(),
             gone: used_up.iter().map(|(at, _)| *at).collect(),
             refused: used_up.into_iter().map(|(at, _)| at).collect(),
@@ -89,7 +90,7 @@ impl UpstreamAttempts {
         loop {
             let is_over = self.tried.len() >= self.accounts.len();
             let pause = RETRY_DELAY.saturating_mul(1 << self.rounds.min(16));
-            let is_limited = self.failed.as_ref().is_some_and(|(_, failure)| failure.kind == FailureKind::RateLimit);
+            let is_limited = self.failed.as_ref().is_some_and(|(_, failure)| failure.kind == FailureKind::RateLimited);
             let is_last = self.is_alone() || self.gone.len() >= self.accounts.len();
             if is_over && (is_last || (!is_limited && self.rounds >= MAX_RETRY_ROUNDS)) {
                 return Err(self.last_failure());
@@ -102,14 +103,14 @@ impl UpstreamAttempts {
             let (session, accounts, tried) = (self.session.clone(), self.accounts.clone(), tried.clone());
             // Those that choose at once see each other's choices.
             let gateway = self.gateway.clone();
-            let alone = gateway.picking.lock().await;
-            let busy: Vec<usize> = accounts.iter().map(|account| self.gateway.busy.count(&account.id)).collect();
+            let alone = gateway.pick_lock.lock().await;
+            let busy: Vec<usize> = accounts.iter().map(|account| self.gateway.in_flight.count(&account.id)).collect();
             let asked = pool.clone();
-            let Selection { pick, failover_from: left } =
-                aiw_home::blocking(move || asked.pick(&session, &accounts, &tried, &busy)).await;
+            let Selection { decision: pick, failover_from: left } =
+                aiw_home::run_blocking(move || asked.pick(&session, &accounts, &tried, &busy)).await;
             match pick {
                 Decision::Member(at) => {
-                    self.answering = Some(InFlightGuard::begin(&self.gateway.busy, &self.accounts[at].id));
+                    self.answering = Some(InFlightGuard::begin(&self.gateway.in_flight, &self.accounts[at].id));
                     drop(alone);
                     if is_over {
                         tokio::time::sleep(pause).await;
@@ -127,7 +128,7 @@ impl UpstreamAttempts {
                         // A failed request is not a limit.
                         let failed = self.failed.as_ref().map(|(_, failure)| failure.kind);
                         return Err(match failed {
-                            Some(kind) if kind != FailureKind::RateLimit => self.last_failure(),
+                            Some(kind) if kind != FailureKind::RateLimited => self.last_failure(),
                             _ => self.all_are_limited(time),
                         });
                     }
@@ -157,7 +158,7 @@ impl UpstreamAttempts {
             self.failed.as_ref().map(|(provider, failure)| format!(": provider `{provider}`: {}", failure.message));
         let pool = self.route.name();
         let message = format!("all members of pool `{pool}` are limited{}", said.unwrap_or_default());
-        UpstreamFailure::new(FailureKind::RateLimit, message).with_retry_after(Some(time))
+        UpstreamFailure::new(FailureKind::RateLimited, message).with_retry_after(Some(time))
     }
 
     fn say_switch(&self, left: &FailoverFrom, at: usize) {
@@ -165,10 +166,10 @@ impl UpstreamAttempts {
         let is_refused = self.refused.iter().any(|at| self.route.members[*at].provider == left.provider);
         let budget = || is_refused.then(|| "its budget is used up".to_owned());
         let is_private = self.route.is_private();
-        let why = own.map(|(_, failure)| why(failure, is_private)).or_else(|| left.why.clone()).or_else(budget);
+        let why = own.map(|(_, failure)| why(failure, is_private)).or_else(|| left.reason.clone()).or_else(budget);
         let why = why.map(|why| format!(" ({})", aiw_core::one_line(&why, 120))).unwrap_or_default();
         let (pool, from, to) = (self.route.name(), &left.provider, &self.route.members[at].provider);
-        self.gateway.say(&self.route, &format!("pool `{pool}` goes on with `{to}` in place of `{from}`{why}"));
+        self.gateway.notify(&self.route, &format!("pool `{pool}` goes on with `{to}` in place of `{from}`{why}"));
     }
 
     /// Returns whether somebody else may be asked if this member does not answer.
@@ -177,7 +178,7 @@ impl UpstreamAttempts {
     }
 
     /// Notes that a budget refuses a member.
-    pub(crate) fn refused(&mut self, at: usize, failure: UpstreamFailure) {
+    pub(crate) fn record_refusal(&mut self, at: usize, failure: UpstreamFailure) {
         self.refused.push(at);
         self.gone.push(at);
         self.tried.push(at);
@@ -185,12 +186,13 @@ impl UpstreamAttempts {
     }
 
     /// Notes a failure before the client got anything. Returns whether another member may be asked.
-    pub(crate) async fn failed(&mut self, at: usize, failure: &UpstreamFailure) -> bool {
+    pub(crate) async fn record_failure(&mut self, at: usize, failure: &UpstreamFailure) -> bool {
         let Some(pool) = self.pool.clone() else { return false };
         let (account, noted, is_alone, sent) = (self.accounts[at].clone(), failure.clone(), self.is_alone(), self.sent);
         let why = why(failure, self.route.is_private());
-        let may_go_on = aiw_home::blocking(move || pool.failed(&account, &noted, &why, is_alone, sent)).await;
-        if !FailureClass::is_brief(failure) {
+        let may_go_on =
+            aiw_home::run_blocking(move || pool.record_failure(&account, &noted, &why, is_alone, sent)).await;
+        if !FailureClass::is_transient(failure) {
             self.gone.push(at);
         }
         self.failed = Some((self.route.members[at].provider.clone(), failure.clone()));
@@ -202,7 +204,7 @@ impl UpstreamAttempts {
     pub(crate) fn open(&mut self, at: usize) -> OpenUpstream {
         let account = self.accounts[at].clone();
         let taken = self.answering.take();
-        let answering = taken.unwrap_or_else(|| InFlightGuard::begin(&self.gateway.busy, &account.id));
+        let answering = taken.unwrap_or_else(|| InFlightGuard::begin(&self.gateway.in_flight, &account.id));
         let sent = aiw_home::now_millis();
         self.sent = sent;
         let (is_alone, is_private) = (self.is_alone(), self.route.is_private());
@@ -233,16 +235,16 @@ impl OpenUpstream {
     }
 
     /// Returns a word for the account and the model.
-    pub(crate) fn account(&self) -> String {
+    pub(crate) fn account_key(&self) -> String {
         format!("{} {}", self.account.id, self.account.model)
     }
 
     /// Notes how the answer ended. This reads and writes files.
-    pub(crate) fn ended(&self, failure: Option<&UpstreamFailure>) {
+    pub(crate) fn record_outcome(&self, failure: Option<&UpstreamFailure>) {
         match (&self.pool, failure) {
-            (Some(pool), None) => pool.answered(&self.account, self.sent),
+            (Some(pool), None) => pool.record_success(&self.account, self.sent),
             (Some(pool), Some(failure)) => {
-                pool.failed(&self.account, failure, &why(failure, self.is_private), self.is_alone, self.sent);
+                pool.record_failure(&self.account, failure, &why(failure, self.is_private), self.is_alone, self.sent);
             }
             (None, _) => {}
         }
@@ -252,7 +254,7 @@ impl OpenUpstream {
 /// Returns what is noted of a failure, in logs and in the pool's file. Providers quote prompts, so their words about a
 /// private run are not.
 fn why(failure: &UpstreamFailure, is_private: bool) -> String {
-    if is_private { failure.without_words() } else { failure.message.clone() }
+    if is_private { failure.generic_message() } else { failure.message.clone() }
 }
 
 /// Returns a word for the session of a request: the one that its client names, else its beginning.
@@ -260,7 +262,7 @@ fn session(request: &ModelRequest<'_>, parts: &Parts) -> String {
     let named = SESSION_HEADERS.iter().find_map(|name| parts.headers.get(*name)?.to_str().ok());
     let word = match named {
         Some(name) => name.to_owned(),
-        None => aiw_dialects::session(request).unwrap_or_default(),
+        None => aiw_dialects::session_key(request).unwrap_or_default(),
     };
     aiw_core::hex(&Sha256::digest(word)[..12])
 }

@@ -26,8 +26,8 @@ const MIN_PARTIAL_COUNT_DIVISOR: u64 = 4;
 /// The expected usage of a request, in tokens.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct UsageEstimate {
-    pub read: u64,
-    pub written: u64,
+    pub input_tokens: u64,
+    pub output_tokens: u64,
 }
 
 /// The booking of a request. Dropped before the request is sent, it is that of nothing; dropped after that, the
@@ -59,7 +59,8 @@ impl UsageGuard {
         // If the client leaves meanwhile, the receipt is dropped where it is made.
         let made = move || {
             let run = route.run.as_ref();
-            let tokens = TokenCounts { input: expected.read, output: expected.written, ..TokenCounts::default() };
+            let tokens =
+                TokenCounts { input: expected.input_tokens, output: expected.output_tokens, ..TokenCounts::default() };
             let booking = UsageRecord {
                 cli: run.map(|run| run.cli),
                 provider: Some(route.members[at].provider.clone()),
@@ -73,12 +74,12 @@ impl UsageGuard {
                 ..UsageRecord::new(UsageSource::Gateway, tokens)
             };
             let opened = match gateway.ledger.open(booking.clone()) {
-                Ok(PendingRecord::Booked(request)) => Some(request),
-                Ok(PendingRecord::NotBooked(why)) => {
-                    gateway.say(&route, &why);
+                Ok(PendingRecord::Recorded(request)) => Some(request),
+                Ok(PendingRecord::NotRecorded(why)) => {
+                    gateway.notify(&route, &why);
                     None
                 }
-                Err(sentence) => return Err(UpstreamFailure::new(FailureKind::Permission, sentence)),
+                Err(sentence) => return Err(UpstreamFailure::new(FailureKind::PermissionDenied, sentence)),
             };
             Ok(Self {
                 gateway,
@@ -92,7 +93,7 @@ impl UsageGuard {
                 is_closed: false,
             })
         };
-        aiw_home::blocking(made).await
+        aiw_home::run_blocking(made).await
     }
 
     /// The model that is asked.
@@ -101,12 +102,12 @@ impl UsageGuard {
     }
 
     /// Notes whether the provider has the request, and may count it.
-    pub(crate) fn is_sent(&mut self, is_sent: bool) {
+    pub(crate) fn set_sent(&mut self, is_sent: bool) {
         self.is_sent = is_sent;
     }
 
     /// Notes that the way to the provider broke: it may count the request, and writes no answer.
-    pub(crate) fn give_up(&mut self) {
+    pub(crate) fn mark_abandoned(&mut self) {
         self.is_abandoned = true;
     }
 
@@ -117,13 +118,13 @@ impl UsageGuard {
         }
         let booking = match used {
             Some(used) => {
-                let session = format!("{} {}", self.route.token, self.turn.account());
-                used.booked(&self.record, self.expected, &self.gateway.shares, &session)
+                let session = format!("{} {}", self.route.token, self.turn.account_key());
+                used.booked(&self.record, self.expected, &self.gateway.cached_token_counts, &session)
             }
             None => UsageRecord { tokens: TokenCounts::default(), cost_usd: None, ..self.record.clone() },
         };
         match (&self.opened, used) {
-            (Some(opened), _) => self.gateway.ledger.close(opened.closed_by(booking)),
+            (Some(opened), _) => self.gateway.ledger.close(opened.final_record(booking)),
             (None, Some(_)) => self.gateway.ledger.close(booking),
             (None, None) => return None,
         }
@@ -157,29 +158,29 @@ impl FinalRecord {
 impl Drop for FinalRecord {
     fn drop(&mut self) {
         if let Err(e) = self.gateway.ledger.write_closed() {
-            self.gateway.say(&self.route, &format!("what a request used can't be booked: {e}"));
+            self.gateway.notify(&self.route, &format!("what a request used can't be booked: {e}"));
         }
     }
 }
 
 /// An answer with its receipt. Dropped before its end, it is booked as far as it came.
 pub(crate) struct MeteredBody {
-    pub answer: UpstreamResponse,
+    pub response: UpstreamResponse,
     /// Taken when it is written down.
     receipt: Option<UsageGuard>,
 }
 
 impl MeteredBody {
     pub(crate) fn new(answer: UpstreamResponse, receipt: UsageGuard) -> Self {
-        Self { answer, receipt: Some(receipt) }
+        Self { response: answer, receipt: Some(receipt) }
     }
 
     /// Books what was used, and notes how it ended.
-    pub(crate) async fn ended(&mut self) {
+    pub(crate) async fn finish(&mut self) {
         if let Some(mut receipt) = self.receipt.take() {
-            let (failure, used) = (self.answer.failure().cloned(), self.used());
+            let (failure, used) = (self.response.failure().cloned(), self.used());
             let written = tokio::task::spawn_blocking(move || {
-                receipt.turn.ended(failure.as_ref());
+                receipt.turn.record_outcome(failure.as_ref());
                 drop(receipt.close(used));
             });
             // A slow disk holds up no client.
@@ -190,16 +191,16 @@ impl MeteredBody {
     /// Returns what an answer used that is over. One that broke off before anything was counted may have been written to
     /// its end; one that the provider itself failed at by then costs nothing.
     fn used(&self) -> Option<ResponseUsage> {
-        let failure = self.answer.failure();
+        let failure = self.response.failure();
         let is_theirs = failure.is_some_and(|failure| failure.status.is_some());
         let has_left = failure.is_some() && !is_theirs;
-        let used = ResponseUsage { is_disconnected: has_left, ..ResponseUsage::of(&self.answer, failure.is_some()) };
+        let used = ResponseUsage { is_disconnected: has_left, ..ResponseUsage::of(&self.response, failure.is_some()) };
         (used.is_any() || !is_theirs).then_some(used)
     }
 
     /// Returns the failure of an answer that the client gets nothing of. What it used is booked all the same.
-    pub(crate) async fn failed(&mut self) -> Option<UpstreamFailure> {
-        let failure = self.answer.failure().cloned()?;
+    pub(crate) async fn take_failure(&mut self) -> Option<UpstreamFailure> {
+        let failure = self.response.failure().cloned()?;
         let used = self.used();
         if let Some(mut receipt) = self.receipt.take() {
             let closing = receipt.close(used);
@@ -215,7 +216,7 @@ impl Drop for MeteredBody {
         // The client has left. The provider has read the request, and goes on for a while.
         if let Some(mut receipt) = self.receipt.take() {
             FinalRecord::go(
-                receipt.close(Some(ResponseUsage { is_disconnected: true, ..ResponseUsage::of(&self.answer, true) })),
+                receipt.close(Some(ResponseUsage { is_disconnected: true, ..ResponseUsage::of(&self.response, true) })),
             );
         }
     }
@@ -253,7 +254,7 @@ impl ResponseUsage {
     }
 
     fn is_any(&self) -> bool {
-        self.tokens.all() > 0 || self.said > 0
+        self.tokens.total() > 0 || self.said > 0
     }
 
     /// Makes the booking. Where the server has not counted, or counted what can't be, it is an estimate, of which as
@@ -266,16 +267,16 @@ impl ResponseUsage {
         session: &str,
     ) -> UsageRecord {
         let (mut tokens, mut estimated) = (self.tokens, false);
-        if tokens.read().saturating_mul(MIN_COUNT_DIVISOR) < expected.read {
+        if tokens.total_input().saturating_mul(MIN_COUNT_DIVISOR) < expected.input_tokens {
             let TokenCounts { output, thinking, .. } = tokens;
-            tokens = TokenCounts { output, thinking, ..shares.split(session, expected.read) };
+            tokens = TokenCounts { output, thinking, ..shares.split_estimate(session, expected.input_tokens) };
             estimated = true;
         } else {
-            shares.note(session, tokens);
+            shares.record(session, tokens);
         }
         // Nobody learns what the provider goes on to write for a client that left. A budget counts what was expected.
         if self.is_disconnected && tokens.output == 0 && self.said == 0 {
-            tokens.output = expected.written;
+            tokens.output = expected.output_tokens;
             estimated = true;
         }
         let plausible = if self.is_cut { MIN_PARTIAL_COUNT_DIVISOR } else { MIN_COUNT_DIVISOR };
@@ -296,7 +297,7 @@ mod tests {
         let request = UsageRecord::new(UsageSource::Gateway, TokenCounts::default());
         let booked = |input: u64, output: u64, said: u64, is_cut: bool, has_left: bool| {
             let tokens = TokenCounts { input, output, ..TokenCounts::default() };
-            let expected = UsageEstimate { read: 2_500, written: 1_000 };
+            let expected = UsageEstimate { input_tokens: 2_500, output_tokens: 1_000 };
             let booking = ResponseUsage { tokens, said, is_cut, is_disconnected: has_left }.booked(
                 &request,
                 expected,

@@ -176,9 +176,11 @@ fn fill(directory: &Path, files: &Path, messages: usize) {
             batch.extend(session);
         }
         bytes += batch.iter().map(|message| message.text.len()).sum::<usize>();
-        let progress = ReadProgress { offset: 1, last_uuid: None, size: 1, modified: 0, inode: 1, head: [0; 32] };
+        let progress =
+            ReadProgress { offset: 1, last_uuid: None, size: 1, modified: 0, inode: 1, prefix_digest: [0; 32] };
         let begun = Instant::now();
-        stored += store.append(Cli::Claude, Path::new(&format!("/t/{file}.jsonl")), &batch, &progress).unwrap().stored;
+        stored +=
+            store.append(Cli::Claude, Path::new(&format!("/t/{file}.jsonl")), &batch, &progress).unwrap().new_messages;
         seconds += begun.elapsed().as_secs_f64();
         file += 1;
     }

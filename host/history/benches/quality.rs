@@ -96,7 +96,8 @@ fn ask(sessions: &[Vec<SessionMessage>], questions: &[Asked], embedder: Option<&
     let home = tempfile::tempdir().unwrap();
     let store = Store::open(home.path()).unwrap();
     for (number, messages) in sessions.iter().enumerate() {
-        let progress = ReadProgress { offset: 1, last_uuid: None, size: 1, modified: 0, inode: 1, head: [0; 32] };
+        let progress =
+            ReadProgress { offset: 1, last_uuid: None, size: 1, modified: 0, inode: 1, prefix_digest: [0; 32] };
         store.append(Cli::Claude, Path::new(&format!("/t/{number}.jsonl")), messages, &progress).unwrap();
     }
     if let Some(embedder) = embedder {

@@ -47,7 +47,7 @@ pub enum HistoryError {
     },
     /// A rule about secrets is wrong.
     #[error(transparent)]
-    Rule(#[from] InvalidRule),
+    InvalidRule(#[from] InvalidRule),
     /// A path is not one of a transcript.
     #[error("`{}` {reason}", .path.display())]
     TranscriptNotFound {
@@ -88,7 +88,7 @@ pub enum HistoryError {
 
 impl HistoryError {
     /// Whether a newer aiw made the database.
-    pub(crate) fn is_newer(&self) -> bool {
+    pub(crate) fn is_unsupported_version(&self) -> bool {
         matches!(self, Self::UnsupportedVersion { .. })
     }
 }
@@ -102,7 +102,7 @@ impl Diagnostic for HistoryError {
         match self {
             Self::Database { .. } => ErrorKind::Unavailable,
             Self::Damaged { .. } | Self::UnsupportedVersion { .. } => ErrorKind::Config,
-            Self::Rule(_) => ErrorKind::Internal,
+            Self::InvalidRule(_) => ErrorKind::Internal,
             Self::Busy { .. } => ErrorKind::Unavailable,
             Self::TranscriptNotFound { .. }
             | Self::SessionNotFound { .. }
@@ -117,7 +117,7 @@ impl Diagnostic for HistoryError {
             Self::UnsupportedVersion { .. } => Some("aiw update".into()),
             Self::Damaged { .. } => Some("aiw history import --all".into()),
             // SQLite does not say whether it is the file or the disk.
-            Self::Database { path, .. } => Some(aiw_home::puts_aside(path)),
+            Self::Database { path, .. } => Some(aiw_home::move_aside_command(path)),
             _ => None,
         }
     }

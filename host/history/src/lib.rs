@@ -26,9 +26,10 @@ mod summary;
 pub use aiw_core::CliKind as Cli;
 pub use error::HistoryError;
 pub use ingest::{
-    Handled, Hook, Import, Indexer, IntakeQueue, Report, Todo, Todos, TranscriptRoot, TranscriptWatch, VectorCoverage,
-    detached_main, embed_messages, embedding_coverage, excluded, is_off, is_outdated, is_word_for_off, keep_private,
-    keep_private_since, log, note_launch, redactor, take_out_excluded, todos,
+    Hook, HookOutcome, Import, Indexer, IngestQueue, Report, Todo, Todos, TranscriptRoot, TranscriptWatch,
+    VectorCoverage, count_excluded, detached_main, embed_messages, embedding_coverage, is_off, is_off_value,
+    is_outdated, log, mark_session_private, mark_sessions_private_since, record_launch, redactor, remove_excluded,
+    todos,
 };
 pub use message::{MAX_TEXT, MessageAuthor, SessionMessage};
 pub use readers::Launch;
@@ -36,10 +37,10 @@ pub use search::{HistoryQuery, SessionHit, Snippet};
 #[doc(hidden)]
 pub use store::vectors::bench;
 pub use store::{
-    Appended, Forget, Forgot, MessageRange, PastSession, ReadProgress, SessionView, Sessions, Stats, Store, Stored,
-    TranscriptProblem, markdown,
+    AppendOutcome, ForgetReport, ForgetTarget, MessageRange, PastSession, ReadProgress, SessionFilter, SessionView,
+    Stats, Store, StoredMessage, TranscriptProblem, render_markdown,
 };
 pub use summary::HistoryMessage;
 
 /// The number of the rules about secrets, which is another one in a version with other rules.
-pub const DAMAGED: &str = "the history was damaged and is being made anew: search again soon";
+pub const DAMAGED_MESSAGE: &str = "the history was damaged and is being made anew: search again soon";

@@ -4,7 +4,7 @@ use aiw_home::format_rfc3339;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::Stored;
+use crate::StoredMessage;
 
 /// A message in `aiw history show`
 #[warn(missing_docs)]
@@ -28,7 +28,7 @@ pub struct HistoryMessage {
 
 impl HistoryMessage {
     /// A message that is stored.
-    pub fn new(message: &Stored) -> Self {
+    pub fn new(message: &StoredMessage) -> Self {
         Self {
             uuid: message.uuid.clone(),
             time: message.time.and_then(format_rfc3339),

@@ -7,7 +7,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
-use aiw_history::{Import, Indexer, MessageRange, Sessions, markdown};
+use aiw_history::{Import, Indexer, MessageRange, SessionFilter, render_markdown};
 use aiw_home::{CliPaths, Home};
 
 fn copy(from: &Path, to: &Path) {
@@ -31,15 +31,15 @@ fn transcripts_come_to_what_they_came_to() {
     // A file's age decides which of two copies is the original.
     copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/home"), &user);
     let places = CliPaths::from_variables(|name| (name == "HOME").then(|| user.clone())).unwrap();
-    let indexer = Indexer::new(Home::at(user.join("aiw")));
-    indexer.import(&Import::everything(&places), &places, &mut |_, _| {}).unwrap();
+    let indexer = Indexer::new(Home::from_root(user.join("aiw")));
+    indexer.import(&Import::find_all(&places), &places, &mut |_, _| {}).unwrap();
     let store = indexer.store().unwrap();
-    let mut sessions = store.sessions(&Sessions::default()).unwrap();
+    let mut sessions = store.sessions(&SessionFilter::default()).unwrap();
     sessions.sort_by(|one, other| one.id.cmp(&other.id));
     let mut text = String::new();
     for session in &sessions {
-        let view = store.part(&session.id, &MessageRange { around: None, most: 100 }).unwrap();
-        writeln!(text, "{}", markdown(&view)).unwrap();
+        let view = store.session_view(&session.id, &MessageRange { around: None, limit: 100 }).unwrap();
+        writeln!(text, "{}", render_markdown(&view)).unwrap();
     }
     let mut problems = store.problems().unwrap();
     problems.sort_by(|one, other| (&one.path, &one.reason).cmp(&(&other.path, &other.reason)));
@@ -48,6 +48,6 @@ fn transcripts_come_to_what_they_came_to() {
         writeln!(text, "left out: {path}: {} ({})", problem.reason, problem.count).unwrap();
     }
     // Once more changes nothing.
-    assert_eq!(indexer.import(&Import::everything(&places), &places, &mut |_, _| {}).unwrap().stored, 0);
+    assert_eq!(indexer.import(&Import::find_all(&places), &places, &mut |_, _| {}).unwrap().new_messages, 0);
     insta::assert_snapshot!(text);
 }

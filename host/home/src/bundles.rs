@@ -10,7 +10,7 @@ const DIGEST_LEN: usize = 16;
 
 /// A bundle that is being installed. Until this is dropped, no process removes it.
 #[derive(Debug)]
-pub struct BundleUse {
+pub struct BundleGuard {
     _file: File,
 }
 
@@ -25,12 +25,12 @@ impl Home {
     }
 
     /// Notes that a bundle is being installed.
-    pub fn use_bundle(&self, sha256: &str) -> Result<BundleUse, HomeError> {
+    pub fn use_bundle(&self, sha256: &str) -> Result<BundleGuard, HomeError> {
         self.make_dir(&self.cache("trials"))?;
         let path = self.bundle_lock(&sha256[..sha256.len().min(DIGEST_LEN)]);
         let file = files::open_owned(&path).map_err(|e| HomeError::io("open", &path, e))?;
         file.lock_shared().map_err(|e| HomeError::io("lock", &path, e))?;
-        Ok(BundleUse { _file: file })
+        Ok(BundleGuard { _file: file })
     }
 
     fn bundle_lock(&self, name: &str) -> PathBuf {
@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn bundles_that_are_not_named_and_not_used_go() {
         let dir = tempfile::tempdir().unwrap();
-        let home = Home::at(dir.path().join("home"));
+        let home = Home::from_root(dir.path().join("home"));
         let lock = home.lock().unwrap();
         let names =
             ["aaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbb", "cccccccccccccccc", "dddddddddddddddd", "eeeeeeeeeeeeeeee"];

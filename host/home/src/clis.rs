@@ -15,7 +15,7 @@ const HOME_VARIABLE: &str = "HOME";
 pub const CLAUDE_AGENTS: &str = ".claude/agents";
 
 /// The directory in which Claude Code keeps a file about each of its processes, below its own directory.
-pub const CLAUDE_RUNNING: &str = "sessions";
+pub const CLAUDE_SESSIONS_DIR: &str = "sessions";
 
 /// The end of the name of a directory that is apart from the user's own.
 const ISOLATED_SUFFIX: &str = "-isolated";
@@ -74,7 +74,7 @@ const GEMINI_FILES: CliFiles = CliFiles {
 
 /// The variables that say where files are: aiw's own, and those of CLIs whose files it reads. A process of aiw's own that
 /// goes on alone gets these and no others: none says whose process it is, and none is secret.
-pub const PLACES: [&str; 9] = [
+pub const INHERITED_VARIABLES: [&str; 9] = [
     "PATH",
     "HOME",
     "LANG",
@@ -97,7 +97,7 @@ impl CliFiles {
     }
 
     /// Returns the CLI's own directory if its variable names `place`.
-    pub fn within(&self, place: &Path) -> PathBuf {
+    pub fn directory_in(&self, place: &Path) -> PathBuf {
         if self.is_above { place.join(self.own) } else { place.to_owned() }
     }
 
@@ -109,7 +109,7 @@ impl CliFiles {
     /// Returns the CLI's own directory. `variable` looks up variables.
     pub fn directory(&self, variable: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
         match variable(self.variable) {
-            Some(place) => Some(self.within(&place)),
+            Some(place) => Some(self.directory_in(&place)),
             None => Some(variable(HOME_VARIABLE)?.join(self.own)),
         }
     }
@@ -134,10 +134,8 @@ pub struct CliPaths {
 
 impl CliPaths {
     /// Returns the places that a client's variables name, or `None` if the user has no home.
-    pub fn around(client: &ExecutionContext) -> Option<Self> {
-        Self::from_variables(
-            |name| if name == HOME_VARIABLE { client.user_home() } else { client.directory_from(name) },
-        )
+    pub fn from_context(client: &ExecutionContext) -> Option<Self> {
+        Self::from_variables(|name| if name == HOME_VARIABLE { client.user_home() } else { client.variable_path(name) })
     }
 
     /// Returns the places that these variables name, or `None` without `HOME_VARIABLE`.
@@ -162,7 +160,7 @@ impl CliPaths {
 
     /// Returns another directory in which versions of a CLI have kept their files, if no variable names one: Claude
     /// Code's was in `~/.config` for a while.
-    pub fn other_directory(&self, cli: CliKind) -> Option<PathBuf> {
+    pub fn legacy_directory(&self, cli: CliKind) -> Option<PathBuf> {
         let is_usual = self.directory(cli) == self.home.join(CliFiles::for_cli(cli).own);
         (cli == CliKind::Claude && is_usual).then(|| self.home.join(".config/claude"))
     }
@@ -191,12 +189,12 @@ pub struct RedirectedHome {
 
 impl Home {
     /// `isolated/CLI`: what the variable of a CLI names that is run apart from the user's own configuration.
-    pub fn isolated(&self, cli: CliKind) -> PathBuf {
+    pub fn isolated_dir(&self, cli: CliKind) -> PathBuf {
         self.root().join("isolated").join(cli.as_str())
     }
 
     /// `gemini/PROVIDER`: what the variable of Gemini CLI names under a provider.
-    pub fn gemini(&self, provider: &str, isolated: bool) -> PathBuf {
+    pub fn gemini_dir(&self, provider: &str, isolated: bool) -> PathBuf {
         let end = if isolated { ISOLATED_SUFFIX } else { "" };
         self.root().join("gemini").join(format!("{provider}{end}"))
     }
@@ -204,14 +202,14 @@ impl Home {
     /// Returns the directories that aiw gives to a CLI.
     pub fn redirected_homes(&self, cli: CliKind) -> Vec<RedirectedHome> {
         let files = CliFiles::for_cli(cli);
-        let path = files.within(&self.isolated(cli));
+        let path = files.directory_in(&self.isolated_dir(cli));
         let mut given = vec![RedirectedHome { path, provider: None, isolated: true }];
         if cli == CliKind::Gemini {
             for entry in fs::read_dir(self.root().join("gemini")).into_iter().flatten().flatten() {
                 let Ok(name) = entry.file_name().into_string() else { continue };
                 let apart = name.strip_suffix(ISOLATED_SUFFIX);
                 given.push(RedirectedHome {
-                    path: files.within(&entry.path()),
+                    path: files.directory_in(&entry.path()),
                     provider: Some(apart.unwrap_or(&name).to_owned()),
                     isolated: apart.is_some(),
                 });
@@ -256,14 +254,14 @@ mod tests {
     #[test]
     fn the_homes_that_gemini_cli_gets_tell_their_provider() {
         let dir = tempfile::tempdir().unwrap();
-        let home = Home::at(dir.path());
+        let home = Home::from_root(dir.path());
         for (provider, isolated) in [("router", true), ("router", false), ("a", false)] {
-            fs::create_dir_all(home.gemini(provider, isolated)).unwrap();
+            fs::create_dir_all(home.gemini_dir(provider, isolated)).unwrap();
         }
         let given = home.redirected_homes(CliKind::Gemini);
         let told: Vec<_> = given.iter().map(|one| (one.provider.as_deref(), one.isolated)).collect();
         assert_eq!(told, [(None, true), (Some("a"), false), (Some("router"), false), (Some("router"), true)]);
         assert!(given.iter().all(|one| one.path.ends_with(".gemini")));
-        assert_eq!(home.redirected_homes(CliKind::Codex)[0].path, home.isolated(CliKind::Codex));
+        assert_eq!(home.redirected_homes(CliKind::Codex)[0].path, home.isolated_dir(CliKind::Codex));
     }
 }

@@ -94,7 +94,7 @@ impl ConfigTree {
         };
         let Self::Table(table) = self else { return Err("is not a table".into()) };
         match table.get_mut(first.as_ref()) {
-            Some(inner) if !rest.is_empty() && inner.as_table().is_none() => Err(not_a_table(first.as_ref())),
+            Some(inner) if !rest.is_empty() && inner.as_table().is_none() => Err(not_a_table_message(first.as_ref())),
             Some(inner) => inner.put(rest, new),
             None => {
                 table.insert(first.as_ref().to_owned(), Self::nested(rest, new));
@@ -180,7 +180,7 @@ impl ConfigTree {
     }
 }
 
-pub(crate) fn not_a_table(key: &str) -> String {
+pub(crate) fn not_a_table_message(key: &str) -> String {
     format!("has a `{}` that is not an object", aiw_core::one_line(key, 80))
 }
 

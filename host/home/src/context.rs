@@ -65,29 +65,29 @@ impl ExecutionContext {
     }
 
     /// Returns the value of a variable that is not empty.
-    pub fn filled(&self, name: impl AsRef<OsStr>) -> Option<&OsStr> {
+    pub fn non_empty_variable(&self, name: impl AsRef<OsStr>) -> Option<&OsStr> {
         self.variable(name).filter(|value| !value.is_empty())
     }
 
     /// Returns the value of a variable, if it is text. It may be empty.
-    pub fn text(&self, name: impl AsRef<OsStr>) -> Option<&str> {
+    pub fn variable_str(&self, name: impl AsRef<OsStr>) -> Option<&str> {
         self.variable(name)?.to_str()
     }
 
     /// Returns those of these variables that are set, for a program that gets no others.
-    pub fn only<N: AsRef<OsStr>>(&self, names: impl IntoIterator<Item = N>) -> Vec<(OsString, OsString)> {
+    pub fn select_variables<N: AsRef<OsStr>>(&self, names: impl IntoIterator<Item = N>) -> Vec<(OsString, OsString)> {
         let of = |name: N| Some((name.as_ref().to_owned(), self.variable(name)?.to_owned()));
         names.into_iter().filter_map(of).collect()
     }
 
     /// Returns the user's own home: `HOME`.
     pub fn user_home(&self) -> Option<PathBuf> {
-        self.filled("HOME").map(PathBuf::from)
+        self.non_empty_variable("HOME").map(PathBuf::from)
     }
 
     /// Returns the directory that a variable names, as a whole path; none if it is empty or not there.
-    pub fn directory_from(&self, variable: &str) -> Option<PathBuf> {
-        self.absolute(Path::new(self.filled(variable)?)).ok()
+    pub fn variable_path(&self, variable: &str) -> Option<PathBuf> {
+        self.absolute(Path::new(self.non_empty_variable(variable)?)).ok()
     }
 
     /// Returns a path from the directory on as a whole one, without looking at it.
@@ -116,17 +116,17 @@ mod tests {
     fn paths_begin_at_the_directory_of_the_client() {
         let around = around(&[("HOME", "/users/one"), ("CODEX_HOME", "codex"), ("EMPTY", ""), ("WHOLE", "/whole")]);
         assert_eq!(around.user_home().unwrap(), Path::new("/users/one"));
-        assert_eq!(around.directory_from("CODEX_HOME").unwrap(), Path::new("/here/codex"));
-        assert_eq!(around.directory_from("WHOLE").unwrap(), Path::new("/whole"));
-        assert_eq!((around.directory_from("EMPTY"), around.directory_from("NONE")), (None, None));
-        assert_eq!((around.variable("EMPTY"), around.filled("EMPTY")), (Some(OsStr::new("")), None));
-        assert_eq!(around.only(["NONE", "WHOLE"]), [("WHOLE".into(), "/whole".into())]);
-        assert_eq!(around.in_directory("/else").directory_from("CODEX_HOME").unwrap(), Path::new("/else/codex"));
+        assert_eq!(around.variable_path("CODEX_HOME").unwrap(), Path::new("/here/codex"));
+        assert_eq!(around.variable_path("WHOLE").unwrap(), Path::new("/whole"));
+        assert_eq!((around.variable_path("EMPTY"), around.variable_path("NONE")), (None, None));
+        assert_eq!((around.variable("EMPTY"), around.non_empty_variable("EMPTY")), (Some(OsStr::new("")), None));
+        assert_eq!(around.select_variables(["NONE", "WHOLE"]), [("WHOLE".into(), "/whole".into())]);
+        assert_eq!(around.in_directory("/else").variable_path("CODEX_HOME").unwrap(), Path::new("/else/codex"));
     }
 
     #[test]
     fn of_a_name_that_occurs_twice_the_first_counts() {
-        assert_eq!(around(&[("A", "1"), ("A", "2")]).text("A"), Some("1"));
+        assert_eq!(around(&[("A", "1"), ("A", "2")]).variable_str("A"), Some("1"));
     }
 
     #[test]

@@ -29,7 +29,7 @@ impl Document {
     }
 
     /// A document that replaces whatever is there.
-    pub(crate) fn fresh(path: &Path, text: &str) -> Result<Self, HomeError> {
+    pub(crate) fn from_text(path: &Path, text: &str) -> Result<Self, HomeError> {
         Self::parse(path, text.as_bytes(), None)
     }
 
@@ -68,7 +68,7 @@ impl Document {
         let problem = match self.get(&["version"]).map(Value::as_u64) {
             None => return Ok(false),
             Some(Some(version)) if version == supported => return Ok(true),
-            Some(Some(version)) => other_version(version, supported),
+            Some(Some(version)) => unsupported_version_message(version, supported),
             Some(None) => "has a `version` that is not a number".to_owned(),
         };
         Err(HomeError::invalid(&self.path, problem))
@@ -97,8 +97,8 @@ impl Document {
 }
 
 /// Says that a file has a version which this aiw does not know, as the end of a sentence.
-pub(crate) fn other_version(version: u64, supported: u64) -> String {
-    format!("has version {version}, but this aiw supports {supported}; {}", crate::error::NEWER)
+pub(crate) fn unsupported_version_message(version: u64, supported: u64) -> String {
+    format!("has version {version}, but this aiw supports {supported}; {}", crate::error::NEWER_VERSION_REASON)
 }
 
 /// One file of a change to several files.

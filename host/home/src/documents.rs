@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use SymlinkPolicy::{Allowed, Refused, Unmanaged};
-use Travels::{Always, Never, OnRequest};
+use SyncPolicy::{Always, Never, OnRequest};
 
 pub(crate) const PROVIDERS_VERSION: u64 = 1;
 pub(crate) const PLUGINS_VERSION: u64 = 1;
@@ -27,7 +27,7 @@ aiw_core::string_enum! {
     /// Whether a file or a key goes along when configuration is synchronized between machines.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
     #[serde(rename_all = "kebab-case")]
-    pub enum Travels {
+    pub enum SyncPolicy {
         /// It does.
         Always = "always",
         /// It does if the user includes it.
@@ -43,7 +43,7 @@ pub struct StatePath {
     /// Its path from the home on. `*` is any one name. A directory ends in `/`.
     pub path: &'static str,
     /// The room that reads and writes it.
-    pub room: &'static str,
+    pub crate_name: &'static str,
     /// The version that aiw writes, if it has one.
     pub version: Option<u64>,
     /// Whether it may be a link. The longest path that matches decides, and the later one of two that are equally long.
@@ -53,9 +53,9 @@ pub struct StatePath {
     /// The parts that say whom or what you trust, which mean nothing on another machine.
     pub trust: &'static str,
     /// Whether it travels.
-    pub sync: Travels,
+    pub sync: SyncPolicy,
     /// Why it stays, or travels on request only.
-    pub why: &'static str,
+    pub reason: &'static str,
 }
 
 const STATE_REASON: &str = "state of this machine";
@@ -71,7 +71,7 @@ const fn kept(
     secret: &'static str,
     trust: &'static str,
 ) -> StatePath {
-    StatePath { path, room, version: None, links, secret, trust, sync: Never, why: STATE_REASON }
+    StatePath { path, crate_name: room, version: None, links, secret, trust, sync: Never, reason: STATE_REASON }
 }
 
 impl StatePath {
@@ -80,19 +80,19 @@ impl StatePath {
     }
 
     const fn always(self) -> Self {
-        Self { sync: Always, why: "", ..self }
+        Self { sync: Always, reason: "", ..self }
     }
 
     const fn on_request(self, why: &'static str) -> Self {
-        Self { sync: OnRequest, why, ..self }
+        Self { sync: OnRequest, reason: why, ..self }
     }
 
     const fn stays(self, why: &'static str) -> Self {
-        Self { why, ..self }
+        Self { reason: why, ..self }
     }
 
     /// Whether it is a directory in which aiw alone writes.
-    pub(crate) fn is_our_directory(&self) -> bool {
+    pub(crate) fn is_owned_directory(&self) -> bool {
         self.links == Refused && self.path.ends_with('/')
     }
 
@@ -108,7 +108,7 @@ impl StatePath {
 }
 
 /// All of them: path, room, links, secrets, trust.
-pub const KEPT_PATHS: &[StatePath] = &[
+pub const STATE_PATHS: &[StatePath] = &[
     kept("mcp.json", "servers", Allowed, "what you put in it", "").always(),
     kept(
         "settings.json",
@@ -177,8 +177,8 @@ mod tests {
     fn each_path_has_its_room_and_is_in_the_documentation() {
         let docs = include_str!("../../../docs/files.md");
         let host = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        for kept in KEPT_PATHS {
-            assert!(host.join(kept.room).join("src").is_dir(), "{}", kept.room);
+        for kept in STATE_PATHS {
+            assert!(host.join(kept.crate_name).join("src").is_dir(), "{}", kept.crate_name);
             let name = kept.path.split('/').next().unwrap();
             let row = |line: &&str| line.starts_with(&format!("| `{name}")) && line.split('|').count() == 5;
             // The file of aiw 0.6 is only read to be replaced.
@@ -189,7 +189,7 @@ mod tests {
     #[test]
     fn a_path_matches_by_its_names_and_never_by_a_part_of_one() {
         let length = |path: &str, of: &str| {
-            let kept = KEPT_PATHS.iter().find(|kept| kept.path == of).unwrap();
+            let kept = STATE_PATHS.iter().find(|kept| kept.path == of).unwrap();
             kept.matches(&path.split('/').map(OsString::from).collect::<Vec<_>>())
         };
         assert_eq!(length("role", "role/"), Some(1));

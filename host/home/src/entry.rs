@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
-use aiw_core::{is_model, one_line};
+use aiw_core::{is_valid_model_name, one_line};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, Error, IntoDeserializer, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -16,11 +16,11 @@ use crate::base_url;
 /// error is the end of a sentence.
 pub(crate) fn read<T: DeserializeOwned>(place: &str, mut entry: Map<String, Value>) -> Result<T, String> {
     entry.retain(|_, value| !value.is_null());
-    read_at(place, entry)
+    read_with_nulls(place, entry)
 }
 
 /// Reads an entry in which `null` is a value.
-pub(crate) fn read_at<T: DeserializeOwned>(place: &str, entry: Map<String, Value>) -> Result<T, String> {
+pub(crate) fn read_with_nulls<T: DeserializeOwned>(place: &str, entry: Map<String, Value>) -> Result<T, String> {
     serde_path_to_error::deserialize(Value::Object(entry))
         .map_err(|error| sentence(&format!("{place}.{}", error.path()), &error.inner().to_string()))
 }
@@ -122,7 +122,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for EntryObject<T> {
 }
 
 /// Reads a field in which `null` is not like an absent one.
-pub(crate) fn some_or_null<'de, D: Deserializer<'de>, T: Deserialize<'de>>(d: D) -> Result<Option<T>, D::Error> {
+pub(crate) fn double_option<'de, D: Deserializer<'de>, T: Deserialize<'de>>(d: D) -> Result<Option<T>, D::Error> {
     T::deserialize(d).map(Some)
 }
 
@@ -146,7 +146,7 @@ pub(crate) fn dollars<'de, const MOST: u32, D: Deserializer<'de>, T: From<f64>>(
 
 /// Reads the name of a model.
 pub(crate) fn model<'de, D: Deserializer<'de>, T: From<String>>(deserializer: D) -> Result<T, D::Error> {
-    text(deserializer, is_model, "a valid model name")
+    text(deserializer, is_valid_model_name, "a valid model name")
 }
 
 /// Reads the base URL of an API.
@@ -167,19 +167,21 @@ pub(crate) fn text<'de, D: Deserializer<'de>, T: From<String>>(
 }
 
 /// Reads a word of an enum, which serde would read from an object with the word as its key too.
-pub(crate) fn word<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+pub(crate) fn string_enum<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
     T::deserialize(String::deserialize(deserializer)?.into_deserializer())
 }
 
 /// Reads such a word of a field that may be absent.
-pub(crate) fn some_word<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+pub(crate) fn optional_string_enum<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
-    word(deserializer).map(Some)
+    string_enum(deserializer).map(Some)
 }
 
 /// Reads a list of such words.
-pub(crate) fn words<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+pub(crate) fn string_enum_list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
     let words = Vec::<String>::deserialize(deserializer)?;
     words.into_iter().map(|word| T::deserialize(word.into_deserializer())).collect()
 }

@@ -5,10 +5,10 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use aiw_core::{Diagnostic, ErrorKind, shell_word_in_line};
+use aiw_core::{Diagnostic, ErrorKind, shell_quote_printable};
 
 /// The end of the sentence about a document of a newer aiw.
-pub(crate) const NEWER: &str = "a newer aiw wrote it";
+pub(crate) const NEWER_VERSION_REASON: &str = "a newer aiw wrote it";
 
 /// An error that concerns a file of the home.
 #[derive(Debug, thiserror::Error)]
@@ -36,13 +36,13 @@ pub enum HomeError {
     },
     /// `providers.json` as aiw 0.6 wrote it; [`Home::migrate_providers`](crate::Home::migrate_providers) upgrades it.
     #[error("`{}` was written by aiw 0.6", .path.display())]
-    Old {
+    LegacyProviders {
         /// The document.
         path: PathBuf,
     },
     /// A variable of the environment is wrong.
     #[error("{problem}")]
-    Variable {
+    InvalidVariable {
         /// A sentence that names it.
         problem: String,
     },
@@ -72,7 +72,9 @@ impl HomeError {
 impl Diagnostic for HomeError {
     fn own_kind(&self) -> ErrorKind {
         match self {
-            Self::HomeNotFound | Self::Invalid { .. } | Self::Old { .. } | Self::Variable { .. } => ErrorKind::Config,
+            Self::HomeNotFound | Self::Invalid { .. } | Self::LegacyProviders { .. } | Self::InvalidVariable { .. } => {
+                ErrorKind::Config
+            }
             Self::Io { .. } | Self::Busy { .. } => ErrorKind::Unavailable,
         }
     }
@@ -81,7 +83,7 @@ impl Diagnostic for HomeError {
         match self {
             Self::HomeNotFound => Some("set `AIW_HOME` to a directory of your own".into()),
             Self::Invalid { path, .. } => Some(format!("fix `{}` by hand, or move it out of the way", path.display())),
-            Self::Old { .. } => Some("`aiw provider list` upgrades it".into()),
+            Self::LegacyProviders { .. } => Some("`aiw provider list` upgrades it".into()),
             // A directory, a link or a pipe stands where a file of ours belongs, or a file where a directory does.
             Self::Io { path, source, .. }
                 if matches!(source.kind(), io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory)
@@ -105,11 +107,11 @@ impl Diagnostic for HomeError {
     fn own_fix(&self) -> Option<String> {
         Some(match self {
             Self::HomeNotFound => "export AIW_HOME=~/.aiw".into(),
-            Self::Io { path, source, .. } => remedy_of_io(path, source),
-            Self::Invalid { problem, .. } if problem.ends_with(NEWER) => "aiw update".into(),
+            Self::Io { path, source, .. } => io_fix_command(path, source),
+            Self::Invalid { problem, .. } if problem.ends_with(NEWER_VERSION_REASON) => "aiw update".into(),
             Self::Invalid { path, .. } => remedy_of_document(path),
-            Self::Old { .. } => "aiw provider list".into(),
-            Self::Variable { .. } => "env | grep AIW_".into(),
+            Self::LegacyProviders { .. } => "aiw provider list".into(),
+            Self::InvalidVariable { .. } => "env | grep AIW_".into(),
             Self::Busy { path, .. } => format!("lsof {}", shown_path(path)),
         })
     }
@@ -122,18 +124,18 @@ fn user_of(pid: &Option<u32>) -> String {
 /// Returns a path as a shell reads it.
 fn shown_path(path: &Path) -> Cow<'_, str> {
     match path.to_string_lossy() {
-        Cow::Borrowed(path) => shell_word_in_line(path),
-        Cow::Owned(path) => Cow::Owned(shell_word_in_line(&path).into_owned()),
+        Cow::Borrowed(path) => shell_quote_printable(path),
+        Cow::Owned(path) => Cow::Owned(shell_quote_printable(&path).into_owned()),
     }
 }
 
 /// Returns the command that opens a file in the user's editor.
-pub fn edits(path: &Path) -> String {
+pub fn edit_command(path: &Path) -> String {
     format!("${{EDITOR:-vi}} {}", shown_path(path))
 }
 
 /// Returns the command that puts something aside, with all that it holds.
-pub fn puts_aside(path: &Path) -> String {
+pub fn move_aside_command(path: &Path) -> String {
     let mut aside = path.as_os_str().to_owned();
     aside.push(".aside");
     format!("mv {} {}", shown_path(path), shown_path(Path::new(&aside)))
@@ -143,11 +145,11 @@ pub fn puts_aside(path: &Path) -> String {
 fn remedy_of_document(path: &Path) -> String {
     let is_file = fs::metadata(path).is_ok_and(|meta| meta.is_file());
     let is_ours = path.extension().is_some_and(|ending| ending == "lock");
-    if is_file && !is_ours { edits(path) } else { puts_aside(path) }
+    if is_file && !is_ours { edit_command(path) } else { move_aside_command(path) }
 }
 
 /// Returns the command that mends what the system refused.
-pub fn remedy_of_io(path: &Path, error: &io::Error) -> String {
+pub fn io_fix_command(path: &Path, error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::PermissionDenied => {
             // What is below a directory that can't be searched can't even be looked at.
@@ -161,7 +163,7 @@ pub fn remedy_of_io(path: &Path, error: &io::Error) -> String {
         io::ErrorKind::NotFound => {
             format!("mkdir -p {}", shown_path(path.parent().unwrap_or(path)))
         }
-        _ => puts_aside(path),
+        _ => move_aside_command(path),
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::HomeError;
-use crate::places::{self, How, OpenDirectory, Parent};
+use crate::places::{self, OpenDirectory, OpenMode, Parent};
 
 /// The readers of a new file. An existing file keeps its mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +33,7 @@ impl FileStamp {
 }
 
 /// New content of a file, on disk beside it and not yet in place.
-pub(crate) struct Staged {
+pub(crate) struct StagedFile {
     parent: Parent,
     /// Its name until then.
     name: OsString,
@@ -41,14 +41,19 @@ pub(crate) struct Staged {
     path: PathBuf,
 }
 
-impl Staged {
+impl StagedFile {
     /// Writes the new content. The link of a configuration (people keep it in a repository) is followed, not replaced.
     pub(crate) fn new(path: &Path, bytes: &[u8], mode: Mode) -> Result<Self, HomeError> {
         Self::with(path, mode, |_| {}, |file| file.write_all(bytes))
     }
 
     /// Writes the new content as [`Self::new`] does, once a function knows in which directory it is about to be.
-    pub(crate) fn noted(path: &Path, bytes: &[u8], mode: Mode, note: impl FnOnce(&Path)) -> Result<Self, HomeError> {
+    pub(crate) fn with_dir_callback(
+        path: &Path,
+        bytes: &[u8],
+        mode: Mode,
+        note: impl FnOnce(&Path),
+    ) -> Result<Self, HomeError> {
         Self::with(path, mode, note, |file| file.write_all(bytes))
     }
 
@@ -59,13 +64,13 @@ impl Staged {
         content: impl FnOnce(&mut File) -> io::Result<()>,
     ) -> Result<Self, HomeError> {
         let write = || -> io::Result<Self> {
-            let parent = Parent::find(path)?.replaced()?;
+            let parent = Parent::find(path)?.resolve_link()?;
             note(parent.path());
             let name = OsString::from(format!(".aiw-{}", aiw_core::random_hex::<8>()?));
-            let mut file = parent.open(&name, How::New)?;
+            let mut file = parent.open(&name, OpenMode::CreateNew)?;
             let staged = Self { parent, name, is_published: false, path: path.to_owned() };
-            if !staged.parent.keep(&file)? {
-                staged.parent.inherit(&file)?;
+            if !staged.parent.preserve_attributes(&file)? {
+                staged.parent.inherit_file_owner(&file)?;
                 set_mode(&file, mode)?;
             }
             content(&mut file)?;
@@ -79,7 +84,7 @@ impl Staged {
     }
 
     /// Where it is until then.
-    pub(crate) fn place(&self) -> PathBuf {
+    pub(crate) fn staging_path(&self) -> PathBuf {
         self.parent.path().join(&self.name)
     }
 
@@ -94,7 +99,7 @@ impl Staged {
     }
 }
 
-impl Drop for Staged {
+impl Drop for StagedFile {
     fn drop(&mut self) {
         if !self.is_published {
             let _ = self.parent.remove(&self.name);
@@ -103,13 +108,13 @@ impl Drop for Staged {
 }
 
 /// Returns when a file came to be, where the file system knows. A link is a file of its own.
-pub fn created(path: &Path) -> Option<SystemTime> {
+pub fn creation_time(path: &Path) -> Option<SystemTime> {
     fs::symlink_metadata(path).and_then(|meta| meta.created()).ok()
 }
 
 /// Replaces a file as a whole: readers, and aiw after a crash, see either the old bytes or the new ones.
 pub fn replace(path: &Path, bytes: &[u8], mode: Mode) -> Result<(), HomeError> {
-    Staged::new(path, bytes, mode)?.publish()
+    StagedFile::new(path, bytes, mode)?.publish()
 }
 
 /// Replaces a file as [`replace`] does, with content that need not fit in memory.
@@ -118,7 +123,7 @@ pub fn replace_with(
     mode: Mode,
     content: impl FnOnce(&mut File) -> io::Result<()>,
 ) -> Result<(), HomeError> {
-    Staged::with(path, mode, |_| {}, content)?.publish()
+    StagedFile::with(path, mode, |_| {}, content)?.publish()
 }
 
 /// Gives a new file or directory of root's the owner of the directory that it is in. Otherwise `sudo aiw` would leave
@@ -130,7 +135,7 @@ pub fn inherit_owner(path: &Path) -> Result<(), HomeError> {
 }
 
 /// Opens a regular file for reading. Reading anything else (a pipe without a writer, a device) might never end.
-pub fn open_plain(path: &Path) -> io::Result<File> {
+pub fn open_regular(path: &Path) -> io::Result<File> {
     places::open_to_read(path).map(|(file, _)| file)
 }
 
@@ -168,13 +173,13 @@ fn read_opened(
         file.take(rest).read_to_end(&mut bytes).map_err(|e| HomeError::io("read", path, e))?;
     }
     if bytes.len() as u64 > limit {
-        return Err(HomeError::invalid(path, format!("is larger than {}", size(limit))));
+        return Err(HomeError::invalid(path, format!("is larger than {}", format_size(limit))));
     }
     Ok(Some(bytes))
 }
 
 /// A limit, for messages.
-pub(crate) fn size(bytes: u64) -> String {
+pub(crate) fn format_size(bytes: u64) -> String {
     if bytes < 1 << 20 { format!("{} kB", bytes >> 10) } else { format!("{} MiB", bytes >> 20) }
 }
 
@@ -236,7 +241,7 @@ pub fn make_private_dir(dir: &Path) -> Result<(), HomeError> {
 
 /// Takes a file from everyone but the owner, if it is there.
 pub(crate) fn make_private(path: &Path) {
-    if let Ok(file) = open_plain(path) {
+    if let Ok(file) = open_regular(path) {
         let _ = set_mode(&file, Mode::Private);
     }
 }
@@ -248,18 +253,18 @@ pub fn first_free(named: impl Fn(u32) -> PathBuf) -> PathBuf {
 }
 
 /// Whether anyone but the owner can read a file.
-pub(crate) fn others_may_read(path: &Path) -> bool {
+pub(crate) fn is_readable_by_others(path: &Path) -> bool {
     has_any(path, 0o077)
 }
 
 /// Whether anyone but the owner can get at what is in a directory, if they know its name.
 #[cfg(unix)]
-pub(crate) fn others_may_enter(path: &Path) -> bool {
+pub(crate) fn is_searchable_by_others(path: &Path) -> bool {
     has_any(path, 0o011)
 }
 
 /// Whether anyone but the owner can change a file, or what is in a directory.
-pub(crate) fn others_may_write(path: &Path) -> bool {
+pub(crate) fn is_writable_by_others(path: &Path) -> bool {
     has_any(path, 0o022)
 }
 
@@ -280,8 +285,8 @@ fn has_any(_: &Path, _: u32) -> bool {
 /// # Errors
 ///
 /// They can.
-pub fn check_own(path: &Path) -> Result<(), HomeError> {
-    match others_may_write(path) {
+pub fn check_permissions(path: &Path) -> Result<(), HomeError> {
+    match is_writable_by_others(path) {
         true => Err(HomeError::invalid(path, "can be written by other users")),
         false => Ok(()),
     }
@@ -289,10 +294,10 @@ pub fn check_own(path: &Path) -> Result<(), HomeError> {
 
 /// Makes a file, if it exists, accessible only to its owner.
 pub(crate) fn make_private_file(path: &Path) -> Result<(), HomeError> {
-    if !others_may_read(path) {
+    if !is_readable_by_others(path) {
         return Ok(());
     }
-    let protect = || set_mode(&open_plain(path)?, Mode::Private);
+    let protect = || set_mode(&open_regular(path)?, Mode::Private);
     protect().map_err(|e| HomeError::io("protect", path, e))
 }
 
@@ -300,7 +305,7 @@ pub(crate) fn make_private_file(path: &Path) -> Result<(), HomeError> {
 /// after that.
 pub fn check_writable(directory: &Path) -> Result<(), HomeError> {
     make_private_dir(directory)?;
-    match Staged::new(&directory.join("check"), &[0; 4096], Mode::Private) {
+    match StagedFile::new(&directory.join("check"), &[0; 4096], Mode::Private) {
         Err(HomeError::Io { source, .. }) => Err(HomeError::io("write in", directory, source)),
         staged => staged.map(drop),
     }
@@ -308,7 +313,7 @@ pub fn check_writable(directory: &Path) -> Result<(), HomeError> {
 
 /// Opens a file that several processes lock or write in turn, and creates it if needed (0600). A link is not followed.
 pub fn open_owned(path: &Path) -> io::Result<File> {
-    places::open(path, How::Change)
+    places::open(path, OpenMode::ReadWrite)
 }
 
 #[cfg(unix)]

@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::document::{DocumentChange, digest};
-use crate::files::Staged;
+use crate::files::StagedFile;
 use crate::{Document, HomeError, Mode, json, read_capped, remove_file, replace};
 
 /// The journal contains whole documents.
@@ -23,8 +23,8 @@ pub(crate) fn commit(journal: &Path, documents: &[&Document]) -> Result<(), Home
     }
     let mut staged = Vec::new();
     for change in &mut changes {
-        let file = Staged::new(&change.path, change.new.as_bytes(), Mode::Private)?;
-        change.staged = file.place();
+        let file = StagedFile::new(&change.path, change.new.as_bytes(), Mode::Private)?;
+        change.staged = file.staging_path();
         staged.push(file);
     }
     // Replacing a single file is already atomic.
@@ -39,7 +39,7 @@ pub(crate) fn commit(journal: &Path, documents: &[&Document]) -> Result<(), Home
 }
 
 /// Returns where a journal that makes no sense is put: what it would have changed is not known.
-pub(crate) fn damaged(journal: &Path) -> PathBuf {
+pub(crate) fn damaged_path(journal: &Path) -> PathBuf {
     let mut aside = journal.as_os_str().to_owned();
     aside.push(".damaged");
     PathBuf::from(aside)
@@ -49,7 +49,7 @@ pub(crate) fn complete(journal: &Path) -> Result<(), HomeError> {
     let Some(bytes) = read_capped(journal, MAX_BYTES)? else { return Ok(()) };
     // It was replaced atomically, so it is complete; anything that isn't ours is put aside.
     let Ok(mut changes) = serde_json::from_slice::<Vec<DocumentChange>>(&bytes) else {
-        let aside = damaged(journal);
+        let aside = damaged_path(journal);
         return fs::rename(journal, &aside).map_err(|e| HomeError::io("rename", journal, e));
     };
     // Documents are beside the journal, wherever it says that they are: as root, in somebody else's home, it could name
@@ -98,13 +98,13 @@ mod tests {
     #[test]
     fn one_that_makes_no_sense_is_put_aside_and_named() {
         let dir = tempfile::tempdir().unwrap();
-        let home = Home::at(dir.path().join("home"));
+        let home = Home::from_root(dir.path().join("home"));
         drop(home.lock().unwrap());
         let journal = home.root().join(".journal.json");
         fs::write(&journal, "[{\"path\"").unwrap();
         drop(home.lock().unwrap());
         assert!(!journal.exists());
-        assert_eq!(fs::read_to_string(damaged(&journal)).unwrap(), "[{\"path\"");
+        assert_eq!(fs::read_to_string(damaged_path(&journal)).unwrap(), "[{\"path\"");
         let (_, problems) = home.check();
         assert!(problems.iter().any(|found| found.problem.contains("its journal was damaged")), "{problems:?}");
     }
@@ -112,7 +112,7 @@ mod tests {
     #[test]
     fn a_journal_that_was_left_behind_is_completed_and_the_users_own_change_is_kept() {
         let dir = tempfile::tempdir().unwrap();
-        let home = Home::at(dir.path());
+        let home = Home::from_root(dir.path());
         let (a, b) = (dir.path().join("a.json"), dir.path().join("b.json"));
         fs::write(&a, "{}").unwrap();
         fs::write(&b, "{\"mine\": 1}").unwrap();
@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn a_journal_leads_to_nothing_outside_of_its_home() {
         let dir = tempfile::tempdir().unwrap();
-        let home = Home::at(dir.path().join("home"));
+        let home = Home::from_root(dir.path().join("home"));
         fs::create_dir(home.root()).unwrap();
         let (other, staged) = (dir.path().join("other"), dir.path().join(".aiw-other"));
         fs::write(&other, "theirs").unwrap();
@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn nothing_follows_a_file_that_was_edited_before_it_was_reached() {
         let dir = tempfile::tempdir().unwrap();
-        let home = Home::at(dir.path());
+        let home = Home::from_root(dir.path());
         let (a, b, staged) = (dir.path().join("a.json"), dir.path().join("b.json"), dir.path().join(".aiw-1"));
         fs::write(&a, "{\"mine\": 1}").unwrap();
         fs::write(&b, "{}").unwrap();
@@ -170,7 +170,7 @@ mod tests {
     #[test]
     fn documents_are_written_together_or_not_at_all() {
         let dir = tempfile::tempdir().unwrap();
-        let home = Home::at(dir.path());
+        let home = Home::from_root(dir.path());
         let lock = home.lock().unwrap();
         let (a, b) = (dir.path().join("a.json"), dir.path().join("none/b.json"));
         let mut first = Document::load(&a, "{}").unwrap();

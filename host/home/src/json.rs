@@ -12,13 +12,13 @@ pub const MAX_BYTES: u64 = 8 << 20;
 
 /// A parsed document and what was odd about it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Parsed {
+pub struct ParsedJson {
     /// The value; for duplicate keys, the last one.
     pub value: Value,
     /// Keys that appear twice in one object, as paths (`plugins.3.name`).
     pub duplicates: Vec<String>,
     /// Whether a byte order mark had to be skipped.
-    pub bom: bool,
+    pub has_bom: bool,
 }
 
 /// Parses a document, in which what is not Unicode becomes U+FFFD. Nesting is bounded by serde_json (128).
@@ -26,7 +26,7 @@ pub struct Parsed {
 /// # Errors
 ///
 /// The end of a sentence: `is not JSON: …`.
-pub fn parse(bytes: &[u8]) -> Result<Parsed, String> {
+pub fn parse(bytes: &[u8]) -> Result<ParsedJson, String> {
     if bytes.len() as u64 > MAX_BYTES {
         return Err(format!("is larger than {} MiB", MAX_BYTES >> 20));
     }
@@ -46,7 +46,7 @@ pub fn parse(bytes: &[u8]) -> Result<Parsed, String> {
             // UTF-16 and binary files.
             Err(invalid) => format!("is not UTF-8: byte {}", invalid.valid_up_to()),
         })?;
-    Ok(Parsed { value, duplicates, bom })
+    Ok(ParsedJson { value, duplicates, has_bom: bom })
 }
 
 /// Parses settings of other tools, which may contain comments and trailing commas. The error is the end of a
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn a_byte_order_mark_is_skipped_and_depth_is_bounded() {
-        assert!(parse(b"\xef\xbb\xbf{}").unwrap().bom);
+        assert!(parse(b"\xef\xbb\xbf{}").unwrap().has_bom);
         let deep = "[".repeat(100_000);
         assert!(parse(deep.as_bytes()).unwrap_err().contains("recursion limit"));
         assert!(parse(b"{} x").is_err());

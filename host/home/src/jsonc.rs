@@ -11,10 +11,10 @@ use jsonc_parser::common::Ranged;
 use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
 use serde_json::{Map, Value};
 
-use crate::config_tree::{ConfigTree, not_a_table};
-use crate::json::{self, Parsed};
+use crate::config_tree::{ConfigTree, not_a_table_message};
+use crate::json::{self, ParsedJson};
 use crate::jsonc::surrogates::MarkedText;
-use crate::splice::{Comments, Edits, inserted, newline, pretty, removed, spliced};
+use crate::splice::{CommentStyle, Edits, apply_edits, insert_item, newline, pretty, remove_item};
 
 /// Comments and trailing commas, which editors allow in their settings. Everything else is as strict as JSON.
 const LENIENT_OPTIONS: ParseOptions = ParseOptions {
@@ -51,14 +51,14 @@ impl Jsonc {
     /// The end of a sentence about the file.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
         let (has_bom, text) = decode(bytes)?;
-        let value = if text.trim().is_empty() { Value::Object(Map::new()) } else { text.value(read(&text)?) };
+        let value = if text.trim().is_empty() { Value::Object(Map::new()) } else { text.lossy_value(read(&text)?) };
         Ok(Self { text, has_bom, value })
     }
 
     /// Parses a file without comments and trailing commas; an empty one is refused.
     pub(crate) fn parse_strict(bytes: &[u8]) -> Result<Self, String> {
         let (has_bom, text) = decode(bytes)?;
-        let value = text.value(object(undoubled(json::parse(text.as_bytes())?)?)?);
+        let value = text.lossy_value(object(undoubled(json::parse(text.as_bytes())?)?)?);
         Ok(Self { text, has_bom, value })
     }
 
@@ -84,7 +84,7 @@ impl Jsonc {
     ///
     /// The end of a sentence about the file.
     pub fn tree(&self) -> Result<ConfigTree, String> {
-        self.marked_tree().map(|tree| self.text.tree(tree))
+        self.marked_tree().map(|tree| self.text.lossy_tree(tree))
     }
 
     /// The whole object, with the characters that stand for unpaired surrogates.
@@ -130,7 +130,7 @@ impl Jsonc {
                         return Ok(vec![(range.start..range.end, pretty(value, text, depth))]);
                     }
                     Some(property) => {
-                        object = property.value.as_object().ok_or_else(|| not_a_table(key))?;
+                        object = property.value.as_object().ok_or_else(|| not_a_table_message(key))?;
                         depth += 1;
                     }
                 }
@@ -171,7 +171,7 @@ impl Jsonc {
             let parts = ranges(&array.elements);
             let whole = array.range.start..array.range.end;
             let new = |at| pretty(item, text, at);
-            Ok(inserted(text, whole, &parts, path.len(), Comments::Slashes, new))
+            Ok(insert_item(text, whole, &parts, path.len(), CommentStyle::Slashes, new))
         })
     }
 
@@ -195,7 +195,7 @@ impl Jsonc {
             let parts = ranges(&object.properties);
             let at =
                 object.properties.iter().position(|p| p.name.as_str() == last.as_ref()).ok_or("has no such key")?;
-            Ok(removed(text, object.range.start..object.range.end, &parts, at, Comments::Slashes))
+            Ok(remove_item(text, object.range.start..object.range.end, &parts, at, CommentStyle::Slashes))
         })?;
         Ok(true)
     }
@@ -229,7 +229,7 @@ impl Jsonc {
         self.edit(wanted, |text, root| {
             let array = find(root, path).and_then(|property| property.value.as_array()).ok_or("has no such list")?;
             let parts = ranges(&array.elements);
-            Ok(removed(text, array.range.start..array.range.end, &parts, position, Comments::Slashes))
+            Ok(remove_item(text, array.range.start..array.range.end, &parts, position, CommentStyle::Slashes))
         })?;
         Ok(true)
     }
@@ -261,12 +261,12 @@ impl Jsonc {
     ) -> Result<(), String> {
         let mut edits = with_root(&self.text, |root| edits(&self.text, root))??;
         edits.sort_by_key(|(range, _)| std::cmp::Reverse((range.start, range.end)));
-        let text = spliced(&self.text, &edits);
+        let text = apply_edits(&self.text, &edits);
         let is_wanted = with_root(&text, |root| root.map(tree_of)).is_ok_and(|tree| tree.as_ref() == Some(&wanted));
         match read(&text) {
             Ok(value) if is_wanted => {
                 self.text.replace(text);
-                self.value = self.text.value(value);
+                self.value = self.text.lossy_value(value);
             }
             _ => return Err("could not be edited without loss; nothing was changed".into()),
         }
@@ -361,7 +361,7 @@ fn read(text: &str) -> Result<Value, String> {
 }
 
 /// The value of a document in which no object has a key twice: don't guess which of the two another tool reads.
-fn undoubled(parsed: Parsed) -> Result<Value, String> {
+fn undoubled(parsed: ParsedJson) -> Result<Value, String> {
     parsed.duplicates.first().map_or(Ok(parsed.value), |key| Err(twice(key)))
 }
 
@@ -418,7 +418,7 @@ fn find<'a, 'b, K: AsRef<str>>(root: Option<&'a Object<'b>>, path: &[K]) -> Opti
 
 fn insertion(text: &str, object: &Object<'_>, depth: usize, key: &str, value: &ConfigTree) -> Edits {
     let parts = ranges(&object.properties);
-    inserted(text, object.range.start..object.range.end, &parts, depth, Comments::Slashes, |at| {
+    insert_item(text, object.range.start..object.range.end, &parts, depth, CommentStyle::Slashes, |at| {
         let value = if at == 0 { value.json_text() } else { pretty(value, text, at) };
         format!("{}: {value}", Value::from(key))
     })

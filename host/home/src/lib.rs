@@ -53,40 +53,42 @@ mod vault;
 mod workflows;
 pub mod yaml;
 
-pub use blocking::blocking;
-pub use bundles::BundleUse;
+pub use blocking::run_blocking;
+pub use bundles::BundleGuard;
 pub use cache::Cache;
 pub use child::ChildGroup;
-pub use clis::{CLAUDE_AGENTS, CLAUDE_LOCAL_SETTINGS, CLAUDE_RUNNING, CliFiles, CliPaths, PLACES, RedirectedHome};
+pub use clis::{
+    CLAUDE_AGENTS, CLAUDE_LOCAL_SETTINGS, CLAUDE_SESSIONS_DIR, CliFiles, CliPaths, INHERITED_VARIABLES, RedirectedHome,
+};
 pub use config_tree::ConfigTree;
 pub use context::ExecutionContext;
 pub use document::Document;
-pub use documents::{KEPT_PATHS, StatePath, SymlinkPolicy, Travels};
+pub use documents::{STATE_PATHS, StatePath, SymlinkPolicy, SyncPolicy};
 pub use encryption::SealKey;
-pub use error::{HomeError, edits, puts_aside, remedy_of_io};
+pub use error::{HomeError, edit_command, io_fix_command, move_aside_command};
 #[cfg(unix)]
 pub use files::FileStamp;
 pub use files::{
-    Mode, check_own, check_writable, created, find_program, first_free, inherit_owner, is_program, make_private_dir,
-    open_owned, open_plain, publish_dir, read_capped, remove_tree, replace, replace_with,
+    Mode, check_permissions, check_writable, creation_time, find_program, first_free, inherit_owner, is_program,
+    make_private_dir, open_owned, open_regular, publish_dir, read_capped, remove_tree, replace, replace_with,
 };
 pub use health::Problem;
 pub use installed::{AddedServer, InstalledPlugin, Plugins, ServerKey};
 pub use jsonc::Jsonc;
-pub use lock::{ExclusiveLock, Lock, LockWait, hold, is_held, lock_holder, lock_within, say_lock_waits};
+pub use lock::{ExclusiveLock, Lock, LockWait, is_held, lock_holder, set_lock_wait_handler, try_lock, try_lock_for};
 pub use lockfile::{ExtensionsLock, LockedExtension};
 pub use models::{LockedFile, LockedModel, ModelsLock, is_model_name};
-pub use nofollow::{OpenDir, nearest, open_dir_nofollow, read_nofollow, read_nofollow_beside};
-pub use old::OldPlugins;
+pub use nofollow::{OpenDir, find_in_ancestors, open_dir_nofollow, read_nofollow, read_nofollow_with_dir};
+pub use old::PluginMigration;
 pub use paths::{HISTORY_VARIABLE, Home, TASK_VARIABLE, TrialDir};
 pub use places::{
-    OpenDirectory, create_new, log_line, nofollow_path, open_append, own_directory, read_dir, remove_file, rename,
+    OpenDirectory, create_new, log_line, nofollow_path, open_append, read_dir, register_state_root, remove_file, rename,
 };
-pub use positions::{file_position, position_line, whole_length};
+pub use positions::{complete_lines_len, file_position, position_line};
 pub use project::{Project, TrustedProject};
 pub use providers::{
-    CLI_LOGIN_NAME, Migration, ModelFor, PoolMember, PoolOrder, Provider, ProviderPool, ProviderProblem, ProvidersFile,
-    SecretRef, TextOrSecret, base_url, check_header, new_provider_id, origin, providers_schema,
+    CLI_LOGIN_NAME, Migration, ModelRole, PoolMember, PoolStrategy, Provider, ProviderPool, ProviderProblem,
+    ProvidersFile, SecretRef, TextOrSecret, base_url, check_header, new_provider_id, origin, providers_schema,
 };
 pub use registries::{InstalledServer, RegistryChoice, RegistryLock, RegistrySettings, registry_id};
 pub use secret_names::secret_names;
@@ -97,7 +99,7 @@ pub use settings::{
     SourceSettings, SyncSettings, TaskSettings, TrustSettings, UnknownKey, UpdateSettings, ollama_host,
 };
 pub use time::{
-    Timestamp, format_rfc3339, local_hour, millis_of_http, now_millis, now_rfc3339, parse_rfc3339, rfc3339,
+    Timestamp, format_rfc3339, local_hour, now_millis, now_rfc3339, parse_http_date, parse_rfc3339, rfc3339,
 };
 pub use toml::Toml;
 pub use vault::{MAX_SECRET_BYTES, Vault, VaultError};

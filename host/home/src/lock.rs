@@ -17,11 +17,11 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 const WAIT_NOTICE_DELAY: Duration = Duration::from_secs(2);
 
 /// Says what is waited for: a sentence.
-static SAY_WAIT: OnceLock<fn(&str)> = OnceLock::new();
+static LOCK_WAIT_HANDLER: OnceLock<fn(&str)> = OnceLock::new();
 
 /// Has it said that a lock is waited for, as soon as that takes two seconds. Only the first call in a process counts.
-pub fn say_lock_waits(say: fn(&str)) {
-    let _ = SAY_WAIT.set(say);
+pub fn set_lock_wait_handler(say: fn(&str)) {
+    let _ = LOCK_WAIT_HANDLER.set(say);
 }
 
 /// The right to change documents of the home, held while it lives. There is one lock for all documents, because an
@@ -44,7 +44,7 @@ impl ExclusiveLock {
     }
 
     /// Takes the turn as above, but waits at most so long. `None` if another process still has it.
-    pub fn within(path: &Path, patience: Duration) -> Result<Option<Self>, HomeError> {
+    pub fn try_acquire_for(path: &Path, patience: Duration) -> Result<Option<Self>, HomeError> {
         Ok(Lock::within(path, patience)?.map(|lock| Self { _lock: lock }))
     }
 }
@@ -54,14 +54,14 @@ impl Lock {
         let file = files::open_owned(path).map_err(|e| HomeError::io("open", path, e))?;
         let failed = |e| HomeError::io("lock", path, e);
         let mut wait = LockWait::start(file);
-        let mut locked = wait.within(WAIT_NOTICE_DELAY).map_err(failed)?;
+        let mut locked = wait.wait_timeout(WAIT_NOTICE_DELAY).map_err(failed)?;
         if locked.is_none() {
-            if let Some(say) = SAY_WAIT.get() {
+            if let Some(say) = LOCK_WAIT_HANDLER.get() {
                 let holder =
                     lock_holder(path).map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
                 say(&format!("waiting for {holder}, which holds `{}`", path.display()));
             }
-            locked = wait.within(LOCK_TIMEOUT - WAIT_NOTICE_DELAY).map_err(failed)?;
+            locked = wait.wait_timeout(LOCK_TIMEOUT - WAIT_NOTICE_DELAY).map_err(failed)?;
         }
         let busy =
             || HomeError::Busy { path: path.to_owned(), seconds: LOCK_TIMEOUT.as_secs(), pid: lock_holder(path) };
@@ -70,7 +70,7 @@ impl Lock {
 
     fn within(path: &Path, patience: Duration) -> Result<Option<Self>, HomeError> {
         let file = files::open_owned(path).map_err(|e| HomeError::io("open", path, e))?;
-        let locked = lock_within(file, patience).map_err(|e| HomeError::io("lock", path, e))?;
+        let locked = try_lock_for(file, patience).map_err(|e| HomeError::io("lock", path, e))?;
         Ok(locked.map(|file| Self { _file: file }))
     }
 }
@@ -80,7 +80,7 @@ impl Lock {
 /// # Errors
 ///
 /// The system's error.
-pub fn hold(path: &Path) -> io::Result<Option<File>> {
+pub fn try_lock(path: &Path) -> io::Result<Option<File>> {
     let file = open_append(path)?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
@@ -91,7 +91,7 @@ pub fn hold(path: &Path) -> io::Result<Option<File>> {
 
 /// Returns whether a process has the lock of a file that [`hold`] takes. It takes nothing itself.
 pub fn is_held(path: &Path) -> bool {
-    let file = files::open_plain(path);
+    let file = files::open_regular(path);
     file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
@@ -119,8 +119,8 @@ pub fn lock_holder(path: &Path) -> Option<u32> {
 
 /// Locks a file exclusively, as soon as its holder releases it. `None` if that takes longer than `patience`; the file
 /// is then closed.
-pub fn lock_within(file: File, patience: Duration) -> io::Result<Option<File>> {
-    LockWait::start(file).within(patience)
+pub fn try_lock_for(file: File, patience: Duration) -> io::Result<Option<File>> {
+    LockWait::start(file).wait_timeout(patience)
 }
 
 /// A wait for an exclusive lock on a file. Dropping it gives the wait up.
@@ -139,7 +139,7 @@ impl LockWait {
 
     /// Waits up to `patience`, and returns the locked file. `None` if somebody else still holds the lock; you can go
     /// on waiting then. After the file or an error was returned, there is nothing left to wait for.
-    pub fn within(&mut self, patience: Duration) -> io::Result<Option<File>> {
+    pub fn wait_timeout(&mut self, patience: Duration) -> io::Result<Option<File>> {
         let Some(file) = &self.file else { return Ok(None) };
         let told = match &self.acquired {
             Some(told) => told,
@@ -193,24 +193,24 @@ mod tests {
     fn whoever_waits_gets_the_lock_when_it_is_let_go_and_not_before() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("lock");
-        let held = lock_within(open(&path), Duration::ZERO).unwrap().unwrap();
-        assert!(lock_within(open(&path), Duration::ZERO).unwrap().is_none());
-        assert!(lock_within(open(&path), Duration::from_millis(20)).unwrap().is_none());
+        let held = try_lock_for(open(&path), Duration::ZERO).unwrap().unwrap();
+        assert!(try_lock_for(open(&path), Duration::ZERO).unwrap().is_none());
+        assert!(try_lock_for(open(&path), Duration::from_millis(20)).unwrap().is_none());
         thread::scope(|scope| {
             let waiting: Vec<_> = (0..4)
-                .map(|_| scope.spawn(|| lock_within(open(&path), Duration::from_secs(60)).unwrap().is_some()))
+                .map(|_| scope.spawn(|| try_lock_for(open(&path), Duration::from_secs(60)).unwrap().is_some()))
                 .collect();
             drop(held);
             assert!(waiting.into_iter().all(|thread| thread.join().unwrap()));
         });
         // A wait can go on after it ran out of patience.
-        let held = lock_within(open(&path), Duration::from_secs(60)).unwrap().unwrap();
+        let held = try_lock_for(open(&path), Duration::from_secs(60)).unwrap().unwrap();
         let mut wait = LockWait::start(open(&path));
-        assert!(wait.within(Duration::from_millis(1)).unwrap().is_none());
-        assert!(wait.within(Duration::from_millis(1)).unwrap().is_none());
+        assert!(wait.wait_timeout(Duration::from_millis(1)).unwrap().is_none());
+        assert!(wait.wait_timeout(Duration::from_millis(1)).unwrap().is_none());
         drop(held);
-        drop(wait.within(Duration::from_secs(60)).unwrap().unwrap());
+        drop(wait.wait_timeout(Duration::from_secs(60)).unwrap().unwrap());
         // A waiter that gave up holds nothing.
-        assert!(lock_within(open(&path), Duration::from_secs(60)).unwrap().is_some());
+        assert!(try_lock_for(open(&path), Duration::from_secs(60)).unwrap().is_some());
     }
 }

@@ -7,7 +7,7 @@ use aiw_core::ExtensionId;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::document::other_version;
+use crate::document::unsupported_version_message;
 use crate::documents::EXTENSIONS_VERSION as VERSION;
 use crate::{HomeError, Lock, Mode, read_capped, replace};
 
@@ -85,7 +85,7 @@ pub(crate) fn read_toml<T: DeserializeOwned>(
     let file: T = toml::from_str(&text).map_err(|e| invalid(format!("cannot be read: {}", e.message())))?;
     match version(&file) {
         version if version == supported => Ok(Some(file)),
-        version => Err(invalid(other_version(version, supported))),
+        version => Err(invalid(unsupported_version_message(version, supported))),
     }
 }
 

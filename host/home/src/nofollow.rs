@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::HomeError;
-use crate::files::size;
+use crate::files::format_size;
 
 /// Reads a file's bytes, at most `limit`; `None` if there is no such file. The path must be absolute and hold no link.
 ///
@@ -18,11 +18,11 @@ use crate::files::size;
 ///
 /// The file is not a plain one, is larger, or can't be reached without a link.
 pub fn read_nofollow(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, HomeError> {
-    Ok(read_nofollow_beside(path, limit)?.map(|(_, bytes)| bytes))
+    Ok(read_nofollow_with_dir(path, limit)?.map(|(_, bytes)| bytes))
 }
 
 /// Reads a file as [`read_nofollow`] does, and returns the open directory in which it was found.
-pub fn read_nofollow_beside(path: &Path, limit: u64) -> Result<Option<(OpenDir, Vec<u8>)>, HomeError> {
+pub fn read_nofollow_with_dir(path: &Path, limit: u64) -> Result<Option<(OpenDir, Vec<u8>)>, HomeError> {
     let (directory, file) = match platform::open_file(path) {
         Ok(opened) => opened,
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
@@ -36,7 +36,7 @@ pub fn read_nofollow_beside(path: &Path, limit: u64) -> Result<Option<(OpenDir, 
     let mut bytes = Vec::new();
     file.take(limit + 1).read_to_end(&mut bytes).map_err(|e| HomeError::io("read", path, e))?;
     if bytes.len() as u64 > limit {
-        return Err(HomeError::invalid(path, format!("is larger than {}", size(limit))));
+        return Err(HomeError::invalid(path, format!("is larger than {}", format_size(limit))));
     }
     Ok(Some((directory, bytes)))
 }
@@ -86,7 +86,7 @@ pub fn open_dir_nofollow(path: &Path) -> io::Result<File> {
 
 /// The nearest file of a name in a directory or above it, not beyond `stop` (the user's home directory) and not beyond
 /// the root of a repository. Whether it is a plain file turns out when it is read.
-pub fn nearest(name: &str, directory: &Path, stop: Option<&Path>) -> Option<PathBuf> {
+pub fn find_in_ancestors(name: &str, directory: &Path, stop: Option<&Path>) -> Option<PathBuf> {
     let real = stop.and_then(|stop| fs::canonicalize(stop).ok());
     for dir in directory.ancestors() {
         let path = dir.join(name);
@@ -122,19 +122,19 @@ mod platform {
     use rustix::fd::OwnedFd;
     use rustix::fs::{Mode, OFlags, open, openat};
 
-    use crate::places::STEP;
+    use crate::places::TRAVERSE_FLAGS;
 
     /// Opening a pipe would otherwise wait for its writer.
-    const FILE: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
-    const DIR: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+    const FILE_FLAGS: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
+    const DIR_FLAGS: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
     /// Returns the directory of a file, and the file.
     pub(super) fn open_file(path: &Path) -> io::Result<(File, File)> {
-        open_last(path, FILE)
+        open_last(path, FILE_FLAGS)
     }
 
     pub(super) fn open_dir(path: &Path) -> io::Result<File> {
-        open_last(path, DIR).map(|(_, directory)| directory)
+        open_last(path, DIR_FLAGS).map(|(_, directory)| directory)
     }
 
     fn open_last(path: &Path, flags: OFlags) -> io::Result<(File, File)> {
@@ -147,12 +147,12 @@ mod platform {
             _ => Err(io::Error::from(io::ErrorKind::InvalidInput)),
         };
         let names: Vec<&OsStr> = parts.map(name).collect::<io::Result<_>>()?;
-        let mut dir: OwnedFd = open("/", STEP, Mode::empty())?;
+        let mut dir: OwnedFd = open("/", TRAVERSE_FLAGS, Mode::empty())?;
         let Some((last, above)) = names.split_last() else {
             return Ok((dir.into(), open("/", flags, Mode::empty())?.into()));
         };
         for name in above {
-            dir = openat(&dir, *name, STEP | OFlags::NOFOLLOW, Mode::empty())?;
+            dir = openat(&dir, *name, TRAVERSE_FLAGS | OFlags::NOFOLLOW, Mode::empty())?;
         }
         let last = openat(&dir, *last, flags | OFlags::NOFOLLOW, Mode::empty())?;
         Ok((dir.into(), last.into()))
@@ -168,7 +168,7 @@ mod platform {
 
     pub(super) fn open_file(path: &Path) -> io::Result<(File, File)> {
         without_links(path)?;
-        let file = crate::files::open_plain(path)?;
+        let file = crate::files::open_regular(path)?;
         let directory = File::open(path.parent().unwrap_or(path))?;
         without_links(path)?;
         Ok((directory, file))

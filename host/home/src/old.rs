@@ -13,7 +13,7 @@ const MARKETS: &str = "extraKnownMarketplaces";
 
 /// What was brought up to date of aiw 0.6.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct OldPlugins {
+pub struct PluginMigration {
     /// The marketplaces whose sources are written as Claude Code writes them now.
     pub markets: Vec<String>,
     /// The plugins whose records were dropped. Their servers stay in `mcp.json`.
@@ -33,14 +33,14 @@ impl Home {
     /// # Errors
     ///
     /// A file can't be read or written. Both are as they were.
-    pub fn migrate_plugins(&self) -> Result<Option<OldPlugins>, HomeError> {
+    pub fn migrate_plugins(&self) -> Result<Option<PluginMigration>, HomeError> {
         let load = || -> Result<_, HomeError> {
             Ok((
                 Document::load(&self.settings_path(), "{}\n")?,
                 Document::load(&self.root().join("plugins.json"), "{}\n")?,
             ))
         };
-        let user_home = self.around().user_home();
+        let user_home = self.context().user_home();
         // One that can't be renewed stays, and is named where markets are read.
         let is_current = |(settings, plugins): &(Document, Document)| {
             !old_markets(settings.value()).any(|(_, source)| renewed(source, user_home.as_deref()).is_ok())
@@ -56,7 +56,7 @@ impl Home {
             return Ok(None);
         }
         let (mut settings, mut plugins) = found;
-        let mut done = OldPlugins::default();
+        let mut done = PluginMigration::default();
         let markets: Vec<(String, Map<String, Value>)> =
             old_markets(settings.value()).map(|(name, source)| (name.clone(), source.clone())).collect();
         if !markets.is_empty() {
@@ -158,7 +158,7 @@ mod tests {
 
     fn home() -> (tempfile::TempDir, Home) {
         let dir = tempfile::tempdir().unwrap();
-        let home = Home::at(dir.path());
+        let home = Home::from_root(dir.path());
         drop(home.lock().unwrap());
         (dir, home)
     }

@@ -8,10 +8,10 @@ use tempfile::TempDir;
 
 use crate::{
     Cache, Document, ExclusiveLock, ExecutionContext, ExtensionsLock, HomeError, Lock, ModelsLock, Plugins, Settings,
-    Vault, WorkflowsLock, files, hold, vault,
+    Vault, WorkflowsLock, files, try_lock, vault,
 };
 
-/// aiw's own directory: `AIW_HOME`, else `~/.aiw`. What it holds is in [`KEPT_PATHS`](crate::KEPT_PATHS) and docs/files.md.
+/// aiw's own directory: `AIW_HOME`, else `~/.aiw`. What it holds is in [`STATE_PATHS`](crate::KEPT_PATHS) and docs/files.md.
 #[derive(Debug, Clone)]
 pub struct Home {
     root: PathBuf,
@@ -48,30 +48,30 @@ impl TrialDir {
 impl Home {
     /// The home that a client's variables name, as this client sees it. Nothing is created.
     pub fn find(around: ExecutionContext) -> Result<Self, HomeError> {
-        let root = match (around.filled("AIW_HOME").map(PathBuf::from), around.user_home()) {
+        let root = match (around.non_empty_variable("AIW_HOME").map(PathBuf::from), around.user_home()) {
             (Some(root), _) => root,
             (None, Some(home)) => home.join(".aiw"),
             (None, None) => return Err(HomeError::HomeNotFound),
         };
         let root = around.absolute(&root).map_err(|e| HomeError::io("find", &root, e))?;
-        Ok(Self::at(root).seen_by(around))
+        Ok(Self::from_root(root).with_context(around))
     }
 
     /// A home at a given place, as this process sees it.
-    pub fn at(root: impl Into<PathBuf>) -> Self {
+    pub fn from_root(root: impl Into<PathBuf>) -> Self {
         let root = root.into();
-        crate::places::own_directory(&root);
+        crate::places::register_state_root(&root);
         Self { root, around: ExecutionContext::from_process() }
     }
 
     /// Returns the same home, as another client sees it.
     #[must_use]
-    pub fn seen_by(&self, around: ExecutionContext) -> Self {
+    pub fn with_context(&self, around: ExecutionContext) -> Self {
         Self { root: self.root.clone(), around }
     }
 
     /// Returns the surroundings of the client that uses the home.
-    pub fn around(&self) -> &ExecutionContext {
+    pub fn context(&self) -> &ExecutionContext {
         &self.around
     }
 
@@ -143,7 +143,7 @@ impl Home {
 
     /// Returns the path of the seal of the book of usage. It is not among the book's files, so that it does not go with
     /// them.
-    pub fn usage_seal(&self) -> PathBuf {
+    pub fn usage_checksums_path(&self) -> PathBuf {
         self.root().join("usage-checksums.json")
     }
 
@@ -153,8 +153,8 @@ impl Home {
     }
 
     /// Refuses what something in the home names, if it is not of the home's owner and this is root.
-    pub fn check_named(&self, path: &Path) -> Result<(), HomeError> {
-        match crate::places::check_named(&self.root, path) {
+    pub fn check_owner(&self, path: &Path) -> Result<(), HomeError> {
+        match crate::places::check_owner(&self.root, path) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(HomeError::io("change", path, e)),
             _ => Ok(()),
         }
@@ -181,7 +181,7 @@ impl Home {
     pub fn trial_dir(&self) -> Result<TrialDir, HomeError> {
         let directory = self.temporary_dir(&self.cache("trials"))?;
         let path = directory.path().join(TRIAL_LOCK_FILE);
-        let held = hold(&path).map_err(|e| HomeError::io("lock", &path, e))?;
+        let held = try_lock(&path).map_err(|e| HomeError::io("lock", &path, e))?;
         Ok(TrialDir { _held: held, directory })
     }
 
@@ -190,19 +190,19 @@ impl Home {
         self.make_dir(&self.root)?;
         let lock = Lock::acquire(&self.root.join(LOCK))?;
         crate::journal::complete(&self.journal())?;
-        self.drop_pending(&lock);
-        self.sweep_sometimes(&lock);
+        self.remove_orphaned_secrets(&lock);
+        self.sweep_if_due(&lock);
         Ok(lock)
     }
 
     /// Waits for the turn to start something. One process at a time has it, until it is dropped.
-    pub fn turn(&self) -> Result<ExclusiveLock, HomeError> {
+    pub fn lock_start(&self) -> Result<ExclusiveLock, HomeError> {
         self.make_dir(&self.root)?;
         ExclusiveLock::acquire(&self.root.join(".turn"))
     }
 
     /// Waits for the turn to change or refresh a login at an MCP server. It doesn't cover the vault.
-    pub fn login_turn(&self, login: &str) -> Result<ExclusiveLock, HomeError> {
+    pub fn lock_login(&self, login: &str) -> Result<ExclusiveLock, HomeError> {
         self.make_dir(&self.servers())?;
         ExclusiveLock::acquire(&self.servers().join(format!(".login-{login}.lock")))
     }
@@ -213,13 +213,13 @@ impl Home {
 
     /// Returns where a journal is put that makes no sense.
     pub(crate) fn damaged_journal(&self) -> PathBuf {
-        crate::journal::damaged(&self.journal())
+        crate::journal::damaged_path(&self.journal())
     }
 
     /// Finishes or forgets what a killed process had started to write. Call it before you read documents or secrets
     /// without the lock; it costs two calls of `stat` if there is nothing to do.
     pub fn recover(&self) -> Result<(), HomeError> {
-        if self.journal().exists() || self.has_pending() { self.lock().map(drop) } else { Ok(()) }
+        if self.journal().exists() || self.has_pending_secrets() { self.lock().map(drop) } else { Ok(()) }
     }
 
     /// Writes several documents as one: all or none, even across a crash.
@@ -234,16 +234,16 @@ impl Home {
 
     /// `settings.json` for what goes on without it: that of a home without one, and why, if it can't be used. Not for
     /// what the user restricts there, and never to be saved.
-    pub fn settings_or_none(&self) -> Result<(Settings, Option<HomeError>), HomeError> {
+    pub fn settings_or_empty(&self) -> Result<(Settings, Option<HomeError>), HomeError> {
         match self.settings() {
             Ok(settings) => Ok((settings, None)),
-            Err(problem) => Ok((self.no_settings()?, Some(problem))),
+            Err(problem) => Ok((self.empty_settings()?, Some(problem))),
         }
     }
 
     /// The settings of a home that has none.
-    pub fn no_settings(&self) -> Result<Settings, HomeError> {
-        Settings::none(&self.settings_path())
+    pub fn empty_settings(&self) -> Result<Settings, HomeError> {
+        Settings::empty(&self.settings_path())
     }
 
     /// `plugins.json`
@@ -268,7 +268,7 @@ impl Home {
 
     /// The secrets.
     pub fn vault(&self) -> Vault {
-        Vault::at(vault::directory(&self.root))
+        Vault::new(vault::directory(&self.root))
     }
 
     /// Reads `models.lock`.

@@ -13,17 +13,17 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Component, Path, PathBuf};
 
-use crate::documents::{KEPT_PATHS, SymlinkPolicy};
+use crate::documents::{STATE_PATHS, SymlinkPolicy};
 
 #[cfg(unix)]
-pub(crate) use platform::STEP;
-pub(crate) use platform::{Parent, check_named};
+pub(crate) use platform::TRAVERSE_FLAGS;
+pub(crate) use platform::{Parent, check_owner};
 
 /// The directories in which paths are found in the table: homes, and the runtime directories, which hold only state.
 static STATE_ROOTS: RwLock<BTreeSet<PathBuf>> = RwLock::new(BTreeSet::new());
 
 /// Declares a directory to be aiw's own: what is below it is state, but for the configuration of a home.
-pub fn own_directory(root: &Path) {
+pub fn register_state_root(root: &Path) {
     let is_known = || STATE_ROOTS.read().contains(root);
     if root.is_absolute() && !is_known() {
         STATE_ROOTS.write().insert(root.to_owned());
@@ -58,7 +58,7 @@ impl StateLocation {
 
 /// Returns how many names of a path from the home's root may not be links.
 fn nofollow_len(names: &[OsString]) -> usize {
-    let found = KEPT_PATHS.iter().filter_map(|kept| Some((kept.matches(names)?, kept.links)));
+    let found = STATE_PATHS.iter().filter_map(|kept| Some((kept.matches(names)?, kept.links)));
     match found.max_by_key(|(length, _)| *length) {
         Some((length, SymlinkPolicy::Allowed)) => length - 1,
         Some((length, SymlinkPolicy::Unmanaged)) => length,
@@ -68,14 +68,14 @@ fn nofollow_len(names: &[OsString]) -> usize {
 
 /// How a file is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum How {
+pub(crate) enum OpenMode {
     Read,
     /// For reading and writing; created if needed.
-    Change,
+    ReadWrite,
     /// For reading, and writing at its end; created if needed.
     Append,
     /// For writing; it must not exist yet.
-    New,
+    CreateNew,
 }
 
 /// Returns the path of a file or directory of ours for a program that opens it itself, such as SQLite. From the root
@@ -131,7 +131,7 @@ pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
 ///
 /// The system's error, or the refusal of a link or of another user's file.
 pub fn open_append(path: &Path) -> io::Result<fs::File> {
-    open(path, How::Append)
+    open(path, OpenMode::Append)
 }
 
 /// Adds a line to a log, whose directory is made if needed. A log of `most` bytes becomes the older one beside it
@@ -163,23 +163,23 @@ pub fn log_line(path: &Path, line: &str, most: u64) -> io::Result<()> {
 ///
 /// The system's error, or the refusal of a link.
 pub fn create_new(path: &Path) -> io::Result<fs::File> {
-    open(path, How::New)
+    open(path, OpenMode::CreateNew)
 }
 
 /// Opens a file as its place demands.
-pub(crate) fn open(path: &Path, how: How) -> io::Result<fs::File> {
+pub(crate) fn open(path: &Path, how: OpenMode) -> io::Result<fs::File> {
     open_walking(path, how).map(|(file, _)| file)
 }
 
 /// Opens a file by a walk through each directory, which tells what is wrong. Returns also what the system says about
 /// it.
-fn open_walking(path: &Path, how: How) -> io::Result<(fs::File, fs::Metadata)> {
+fn open_walking(path: &Path, how: OpenMode) -> io::Result<(fs::File, fs::Metadata)> {
     let parent = Parent::find(path)?;
     let file = parent.open(parent.name(), how)?;
     let meta = plain(&file)?;
     parent.check_owner(&meta)?;
-    if how != How::Read {
-        parent.inherit(&file)?;
+    if how != OpenMode::Read {
+        parent.inherit_file_owner(&file)?;
     }
     Ok((file, meta))
 }
@@ -191,7 +191,7 @@ pub(crate) fn open_to_read(path: &Path) -> io::Result<(fs::File, fs::Metadata)> 
             let way: PathBuf = names.iter().collect();
             OpenDirectory { path: root.clone(), opened: platform::DirHandle::open_at(&root, &[]) }.open(&way)
         }
-        _ => open_walking(path, How::Read),
+        _ => open_walking(path, OpenMode::Read),
     }
 }
 
@@ -218,14 +218,14 @@ impl OpenDirectory {
     /// # Errors
     ///
     /// An error of the system; a link is refused, and so is a file of somebody else's.
-    pub fn open_plain(&self, below: &Path) -> io::Result<fs::File> {
+    pub fn open_regular(&self, below: &Path) -> io::Result<fs::File> {
         self.open(below).map(|(file, _)| file)
     }
 
     pub(crate) fn open(&self, below: &Path) -> io::Result<(fs::File, fs::Metadata)> {
         match self.opened.as_ref().and_then(|opened| opened.read(below)) {
             Some(opened) => opened,
-            None => open_walking(&self.path.join(below), How::Read),
+            None => open_walking(&self.path.join(below), OpenMode::Read),
         }
     }
 
@@ -249,12 +249,12 @@ fn plain(file: &fs::File) -> io::Result<fs::Metadata> {
 /// Makes a directory and those above it, accessible only to the owner.
 pub(crate) fn make_dir(directory: &Path) -> io::Result<()> {
     match StateLocation::of(directory)? {
-        None => platform::make_outside(directory),
+        None => platform::make_external_dir(directory),
         Some(place) => {
             if !place.root.is_dir() {
-                platform::make_outside(&place.root)?;
+                platform::make_external_dir(&place.root)?;
             }
-            Parent::made(directory)?.make_dir()
+            Parent::find_or_create(directory)?.make_dir()
         }
     }
 }
@@ -286,11 +286,11 @@ mod platform {
     use rustix::io::Errno;
     use rustix::process::geteuid;
 
-    use super::{How, StateLocation, linked, plain};
+    use super::{OpenMode, StateLocation, linked, plain};
 
     /// Refuses a file or directory that somebody's home names and that isn't theirs, if this is root: a link or a
     /// record in their home would give them root's hand.
-    pub(crate) fn check_named(root: &Path, path: &Path) -> io::Result<()> {
+    pub(crate) fn check_owner(root: &Path, path: &Path) -> io::Result<()> {
         check_owner_of_named(root, || fs::metadata(path))
     }
 
@@ -307,10 +307,10 @@ mod platform {
 
     /// On Linux, a directory that the user can't list can still be passed through.
     #[cfg(target_os = "linux")]
-    pub(crate) const STEP: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+    pub(crate) const TRAVERSE_FLAGS: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
     #[cfg(not(target_os = "linux"))]
-    pub(crate) const STEP: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
-    const DIR: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+    pub(crate) const TRAVERSE_FLAGS: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+    const DIR_FLAGS: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
     /// Opens what is below a directory, in one call. No part of the way may be a link.
     #[cfg(target_os = "linux")]
@@ -339,9 +339,9 @@ mod platform {
             if !cfg!(target_os = "linux") {
                 return None;
             }
-            let mut directory = open(root, STEP, Mode::empty()).ok()?;
+            let mut directory = open(root, TRAVERSE_FLAGS, Mode::empty()).ok()?;
             if !names.is_empty() {
-                directory = at_once(&directory, &names.iter().collect::<PathBuf>(), STEP).ok()?;
+                directory = at_once(&directory, &names.iter().collect::<PathBuf>(), TRAVERSE_FLAGS).ok()?;
             }
             Some(Self { directory, root: root.to_owned() })
         }
@@ -395,19 +395,19 @@ mod platform {
 
         /// Opens the directory of a file of which the directories that are missing are made, accessible only to the
         /// owner.
-        pub(crate) fn made(path: &Path) -> io::Result<Self> {
+        pub(crate) fn find_or_create(path: &Path) -> io::Result<Self> {
             Self::reached(path, make_dir)
         }
 
         fn reached(path: &Path, missing: fn(&OwnedFd, &OsStr) -> io::Result<()>) -> io::Result<Self> {
-            let Some(place) = StateLocation::of(path)? else { return Self::outside(path) };
-            let mut directory = open(&place.root, STEP, Mode::empty())?;
+            let Some(place) = StateLocation::of(path)? else { return Self::find_external(path) };
+            let mut directory = open(&place.root, TRAVERSE_FLAGS, Mode::empty())?;
             let mut at = place.root.clone();
-            let Some((name, above)) = place.names.split_last() else { return Self::outside(path) };
+            let Some((name, above)) = place.names.split_last() else { return Self::find_external(path) };
             let mut walked = above.len().min(place.nofollow_len);
             // Where that fails, a walk through each tells why.
             if walked > 1
-                && let Ok(reached) = at_once(&directory, &above[..walked].iter().collect::<PathBuf>(), STEP)
+                && let Ok(reached) = at_once(&directory, &above[..walked].iter().collect::<PathBuf>(), TRAVERSE_FLAGS)
             {
                 directory = reached;
                 at.extend(&above[..walked]);
@@ -416,7 +416,7 @@ mod platform {
             }
             for (n, name) in above.iter().enumerate().skip(walked) {
                 let is_free = n >= place.nofollow_len;
-                let flags = if is_free { STEP } else { STEP | OFlags::NOFOLLOW };
+                let flags = if is_free { TRAVERSE_FLAGS } else { TRAVERSE_FLAGS | OFlags::NOFOLLOW };
                 at.push(name);
                 let step = || openat(&directory, name, flags, Mode::empty());
                 let next = match step() {
@@ -440,11 +440,11 @@ mod platform {
         }
 
         /// Opens the directory of a file that is not aiw's own.
-        pub(crate) fn outside(path: &Path) -> io::Result<Self> {
+        pub(crate) fn find_external(path: &Path) -> io::Result<Self> {
             let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_owned();
             let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
             Ok(Self {
-                directory: open(parent, STEP, Mode::empty())?,
+                directory: open(parent, TRAVERSE_FLAGS, Mode::empty())?,
                 path: parent.to_owned(),
                 name,
                 below: None,
@@ -462,16 +462,16 @@ mod platform {
         }
 
         /// Returns the file that is to be replaced: what a configuration's link leads to, else this one.
-        pub(crate) fn replaced(self) -> io::Result<Self> {
+        pub(crate) fn resolve_link(self) -> io::Result<Self> {
             if !is_link(&self.directory, &self.name) {
                 return Ok(self);
             }
             self.refuse_link()?;
             let target = fs::canonicalize(self.path.join(&self.name))?;
             if let Some(root) = &self.below {
-                check_named(root, &target)?;
+                check_owner(root, &target)?;
             }
-            Self::outside(&target)
+            Self::find_external(&target)
         }
 
         /// Refuses a link where none may be.
@@ -519,13 +519,15 @@ mod platform {
             self.root.as_deref().is_none_or(|root| is_ours(root, owner, links))
         }
 
-        pub(crate) fn open(&self, name: &OsStr, how: How) -> io::Result<File> {
+        pub(crate) fn open(&self, name: &OsStr, how: OpenMode) -> io::Result<File> {
             let flags = match how {
                 // Otherwise, opening a pipe waits for its other end.
-                How::Read => OFlags::RDONLY | OFlags::NONBLOCK,
-                How::Change => OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK,
-                How::Append => OFlags::RDWR | OFlags::APPEND | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK,
-                How::New => OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL,
+                OpenMode::Read => OFlags::RDONLY | OFlags::NONBLOCK,
+                OpenMode::ReadWrite => OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK,
+                OpenMode::Append => {
+                    OFlags::RDWR | OFlags::APPEND | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK
+                }
+                OpenMode::CreateNew => OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL,
             };
             let nofollow = if self.root.is_some() { OFlags::NOFOLLOW } else { OFlags::empty() };
             let mode = Mode::RUSR | Mode::WUSR;
@@ -537,12 +539,12 @@ mod platform {
         }
 
         /// Gives a file that root made the owner of its directory.
-        pub(crate) fn inherit(&self, file: &File) -> io::Result<()> {
-            if user().is_root() { keep_owner(file, &self.meta()?) } else { Ok(()) }
+        pub(crate) fn inherit_file_owner(&self, file: &File) -> io::Result<()> {
+            if user().is_root() { preserve_owner(file, &self.meta()?) } else { Ok(()) }
         }
 
         /// Gives a file that replaces another one its owner and mode. Returns whether there is another one.
-        pub(crate) fn keep(&self, file: &File) -> io::Result<bool> {
+        pub(crate) fn preserve_attributes(&self, file: &File) -> io::Result<bool> {
             let Some(old) = self.look()? else { return Ok(false) };
             if FileType::from_raw_mode(old.st_mode) == FileType::Directory {
                 return Err(io::ErrorKind::IsADirectory.into());
@@ -560,7 +562,7 @@ mod platform {
                 return Ok(());
             }
             let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-            keep_owner(&File::from(openat(&self.directory, &self.name, flags, Mode::empty())?), &self.meta()?)
+            preserve_owner(&File::from(openat(&self.directory, &self.name, flags, Mode::empty())?), &self.meta()?)
         }
 
         fn meta(&self) -> io::Result<Metadata> {
@@ -568,7 +570,7 @@ mod platform {
         }
 
         pub(crate) fn sync(&self) -> io::Result<()> {
-            File::from(openat(&self.directory, ".", DIR, Mode::empty())?).sync_all()
+            File::from(openat(&self.directory, ".", DIR_FLAGS, Mode::empty())?).sync_all()
         }
 
         pub(crate) fn remove(&self, name: &OsStr) -> io::Result<()> {
@@ -595,7 +597,7 @@ mod platform {
         /// Makes the directory of this name, accessible only to the owner, if it is not there.
         pub(crate) fn make_dir(&self) -> io::Result<()> {
             self.refuse_link()?;
-            match openat(&self.directory, &self.name, STEP, Mode::empty()) {
+            match openat(&self.directory, &self.name, TRAVERSE_FLAGS, Mode::empty()) {
                 Err(Errno::NOENT) => make_dir(&self.directory, &self.name),
                 opened => Ok(opened.map(drop)?),
             }
@@ -619,8 +621,8 @@ mod platform {
     fn make_dir(directory: &OwnedFd, name: &OsStr) -> io::Result<()> {
         match mkdirat(directory, name, Mode::RWXU) {
             Ok(()) if user().is_root() => {
-                let made = File::from(openat(directory, name, DIR | OFlags::NOFOLLOW, Mode::empty())?);
-                keep_owner(&made, &File::from(directory.try_clone()?).metadata()?)
+                let made = File::from(openat(directory, name, DIR_FLAGS | OFlags::NOFOLLOW, Mode::empty())?);
+                preserve_owner(&made, &File::from(directory.try_clone()?).metadata()?)
             }
             Ok(()) | Err(Errno::EXIST) => Ok(()),
             Err(e) => Err(e.into()),
@@ -634,7 +636,7 @@ mod platform {
             Err(e @ (Errno::ISDIR | Errno::PERM)) => e,
             Err(e) => return Err(e.into()),
         };
-        let inside = match openat(directory, name, DIR | OFlags::NOFOLLOW, Mode::empty()) {
+        let inside = match openat(directory, name, DIR_FLAGS | OFlags::NOFOLLOW, Mode::empty()) {
             Ok(inside) => inside,
             Err(Errno::NOENT) => return Ok(()),
             Err(Errno::NOTDIR | Errno::LOOP) => return Err(refused.into()),
@@ -655,7 +657,7 @@ mod platform {
 
     /// Gives a file of root's the owner of the one that it replaces, or of the directory that it is in. For other
     /// users, there is nothing to do.
-    pub(crate) fn keep_owner(file: &File, old: &Metadata) -> io::Result<()> {
+    pub(crate) fn preserve_owner(file: &File, old: &Metadata) -> io::Result<()> {
         if !user().is_root() {
             return Ok(());
         }
@@ -667,7 +669,7 @@ mod platform {
     }
 
     /// Makes a directory that is not one of ours, or is our root.
-    pub(crate) fn make_outside(directory: &Path) -> io::Result<()> {
+    pub(crate) fn make_external_dir(directory: &Path) -> io::Result<()> {
         let missing: Vec<&Path> = directory.ancestors().take_while(|path| !path.exists()).collect();
         fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
         missing.into_iter().rev().try_for_each(|made| Parent::find(made)?.inherit_owner())
@@ -683,7 +685,7 @@ mod platform {
     use std::io;
     use std::path::{Path, PathBuf};
 
-    use super::{How, StateLocation, linked};
+    use super::{OpenMode, StateLocation, linked};
 
     /// The system can't open a directory once and for all.
     pub(crate) struct DirHandle;
@@ -699,7 +701,7 @@ mod platform {
     }
 
     /// There is no root here.
-    pub(crate) fn check_named(_root: &Path, _path: &Path) -> io::Result<()> {
+    pub(crate) fn check_owner(_root: &Path, _path: &Path) -> io::Result<()> {
         Ok(())
     }
 
@@ -712,9 +714,9 @@ mod platform {
 
     impl Parent {
         pub(crate) fn find(path: &Path) -> io::Result<Self> {
-            let Some(place) = StateLocation::of(path)? else { return Self::outside(path) };
+            let Some(place) = StateLocation::of(path)? else { return Self::find_external(path) };
             let mut at = place.root;
-            let Some((name, above)) = place.names.split_last() else { return Self::outside(path) };
+            let Some((name, above)) = place.names.split_last() else { return Self::find_external(path) };
             for (n, name) in above.iter().enumerate() {
                 at.push(name);
                 if n < place.nofollow_len && is_link(&at) {
@@ -724,13 +726,13 @@ mod platform {
             Ok(Self { path: at, name: name.clone(), may_be_link: place.nofollow_len < place.names.len() })
         }
 
-        pub(crate) fn made(path: &Path) -> io::Result<Self> {
+        pub(crate) fn find_or_create(path: &Path) -> io::Result<Self> {
             let parent = Self::find(path)?;
             fs::create_dir_all(&parent.path)?;
             Ok(parent)
         }
 
-        pub(crate) fn outside(path: &Path) -> io::Result<Self> {
+        pub(crate) fn find_external(path: &Path) -> io::Result<Self> {
             let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_owned();
             Ok(Self { path: path.parent().unwrap_or(Path::new(".")).to_owned(), name, may_be_link: true })
         }
@@ -743,10 +745,10 @@ mod platform {
             &self.path
         }
 
-        pub(crate) fn replaced(self) -> io::Result<Self> {
+        pub(crate) fn resolve_link(self) -> io::Result<Self> {
             self.refuse_link()?;
             match is_link(&self.whole()) {
-                true => Self::outside(&fs::canonicalize(self.whole())?),
+                true => Self::find_external(&fs::canonicalize(self.whole())?),
                 false => Ok(self),
             }
         }
@@ -766,23 +768,23 @@ mod platform {
             Ok(())
         }
 
-        pub(crate) fn open(&self, name: &OsStr, how: How) -> io::Result<File> {
+        pub(crate) fn open(&self, name: &OsStr, how: OpenMode) -> io::Result<File> {
             self.refuse_link()?;
             let mut options = File::options();
             match how {
-                How::Read => options.read(true),
-                How::Change => options.read(true).write(true).create(true).truncate(false),
-                How::Append => options.read(true).append(true).create(true),
-                How::New => options.write(true).create_new(true),
+                OpenMode::Read => options.read(true),
+                OpenMode::ReadWrite => options.read(true).write(true).create(true).truncate(false),
+                OpenMode::Append => options.read(true).append(true).create(true),
+                OpenMode::CreateNew => options.write(true).create_new(true),
             };
             options.open(self.path.join(name))
         }
 
-        pub(crate) fn inherit(&self, _file: &File) -> io::Result<()> {
+        pub(crate) fn inherit_file_owner(&self, _file: &File) -> io::Result<()> {
             Ok(())
         }
 
-        pub(crate) fn keep(&self, file: &File) -> io::Result<bool> {
+        pub(crate) fn preserve_attributes(&self, file: &File) -> io::Result<bool> {
             match fs::symlink_metadata(self.whole()) {
                 Ok(old) if old.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
                 Ok(old) => file.set_permissions(old.permissions()).map(|()| true),
@@ -835,7 +837,7 @@ mod platform {
         fs::symlink_metadata(path).is_ok_and(|meta| meta.is_symlink())
     }
 
-    pub(crate) fn make_outside(directory: &Path) -> io::Result<()> {
+    pub(crate) fn make_external_dir(directory: &Path) -> io::Result<()> {
         fs::create_dir_all(directory)
     }
 }
@@ -849,14 +851,14 @@ mod tests {
     use aiw_core::Diagnostic;
 
     use crate::{
-        Home, HomeError, Mode, make_private_dir, open_owned, open_plain, publish_dir, read_capped, remove_tree,
+        Home, HomeError, Mode, make_private_dir, open_owned, open_regular, publish_dir, read_capped, remove_tree,
     };
     use crate::{replace, replace_with};
 
     /// A home with something of every kind in it, and a directory that is not ours, with files of the same names.
     fn homes() -> (tempfile::TempDir, Home, PathBuf) {
         let dir = tempfile::tempdir().unwrap();
-        let home = Home::at(dir.path().join("home"));
+        let home = Home::from_root(dir.path().join("home"));
         let elsewhere = dir.path().join("elsewhere");
         for root in [home.root(), &elsewhere] {
             fs::create_dir_all(root.join("deep/er")).unwrap();
@@ -871,7 +873,7 @@ mod tests {
         ("replace", |path| replace(path, b"ours", Mode::Private)),
         ("replace_with", |path| replace_with(path, Mode::Private, |_| Ok(()))),
         ("read_capped", |path| read_capped(path, 100).map(drop)),
-        ("open_plain", |path| open_plain(path).map(drop).map_err(|e| HomeError::io("open", path, e))),
+        ("open_plain", |path| open_regular(path).map(drop).map_err(|e| HomeError::io("open", path, e))),
         ("open_owned", |path| open_owned(path).map(drop).map_err(|e| HomeError::io("open", path, e))),
         ("open_append", |path| open_append(path).map(drop).map_err(|e| HomeError::io("open", path, e))),
         ("create_new", |path| create_new(path).map(drop).map_err(|e| HomeError::io("open", path, e))),

@@ -24,7 +24,7 @@ pub fn file_position(mut file: &File) -> Option<u64> {
 }
 
 /// Returns the length of a file up to its last line break.
-pub fn whole_length(mut file: &File) -> io::Result<u64> {
+pub fn complete_lines_len(mut file: &File) -> io::Result<u64> {
     let mut end = file.seek(SeekFrom::End(0))?;
     let mut buffer = vec![0; 4096];
     while end > 0 {

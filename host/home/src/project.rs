@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::providers::CliChoice;
-use crate::{HomeError, ProfileSettings, TrustSettings, entry, json, nearest, read_capped, read_nofollow};
+use crate::{HomeError, ProfileSettings, TrustSettings, entry, find_in_ancestors, json, read_capped, read_nofollow};
 
 /// `.aiw.json` of a project: what its authors want aiw to use there. It comes with a repository, so aiw ignores it
 /// until the user trusts the directory.
@@ -44,9 +44,9 @@ impl TrustedProject {
     pub fn find(directory: &Path, stop: Option<&Path>, trust: &TrustSettings) -> Result<Self, HomeError> {
         // Trust belongs to a path without links; the user may have named the directory by one with links.
         let directory = fs::canonicalize(directory).unwrap_or_else(|_| directory.to_owned());
-        let Some(path) = nearest(Project::FILE, &directory, stop) else { return Ok(Self::None) };
+        let Some(path) = find_in_ancestors(Project::FILE, &directory, stop) else { return Ok(Self::None) };
         let root = path.parent().unwrap_or(&path);
-        if !trust.covers(root) {
+        if !trust.is_trusted(root) {
             return Ok(Self::Ignored(root.to_owned()));
         }
         Ok(match read_nofollow(&path, MAX_BYTES)? {
@@ -82,7 +82,7 @@ impl Project {
     /// `stop` (the user's home directory) and not beyond the root of a repository. Nothing is known of the user's trust;
     /// [`TrustedProject::find`] asks for that.
     pub fn find(directory: &Path, stop: Option<&Path>) -> Result<Option<Self>, HomeError> {
-        let Some(path) = nearest(Self::FILE, directory, stop) else { return Ok(None) };
+        let Some(path) = find_in_ancestors(Self::FILE, directory, stop) else { return Ok(None) };
         Self::parse(&path, &read_capped(&path, MAX_BYTES)?.unwrap_or_default()).map(Some)
     }
 
@@ -96,7 +96,8 @@ impl Project {
         let provider = CliChoice::from_json(fields.get("provider"))
             .map_err(|problem| HomeError::invalid(path, format!("has a `provider` that {problem}")))?;
         let mcp = fields.get("mcp").and_then(Value::as_object).cloned().unwrap_or_default();
-        let Profiles { profiles } = entry::read_at("mcp", mcp).map_err(|problem| HomeError::invalid(path, problem))?;
+        let Profiles { profiles } =
+            entry::read_with_nulls("mcp", mcp).map_err(|problem| HomeError::invalid(path, problem))?;
         // What nobody is asked about is for the user alone to decide.
         if let Some((name, _)) = profiles.iter().find(|(_, profile)| !profile.scripts.is_empty()) {
             let name = aiw_core::one_line(name, 60);
@@ -130,12 +131,12 @@ impl Project {
 
     /// `history`: whether sessions in the project may be kept for searching. That can only be refused, so it counts
     /// without the user's trust.
-    pub fn history(&self) -> bool {
+    pub fn is_history_enabled(&self) -> bool {
         self.history
     }
 
     /// Unknown fields; probably typos.
-    pub fn unknown(&self) -> &[String] {
+    pub fn unknown_fields(&self) -> &[String] {
         &self.unknown
     }
 }
@@ -158,7 +159,7 @@ mod tests {
         let found = Project::find(&inner, None).unwrap().unwrap();
         assert_eq!((found.provider(CliKind::Codex), found.provider(CliKind::Claude)), (Some("x"), None));
         assert_eq!(found.root, dir.path().join("outer/repo"));
-        assert_eq!(found.unknown(), ["else"]);
+        assert_eq!(found.unknown_fields(), ["else"]);
     }
 
     #[test]

@@ -22,7 +22,7 @@ use crate::{Document, Home, HomeError, Lock, entry, files};
 
 pub use address::{base_url, origin};
 pub use old::Migration;
-pub use pool::{PoolMember, PoolOrder, ProviderPool};
+pub use pool::{PoolMember, PoolStrategy, ProviderPool};
 pub use schema::providers_schema;
 
 /// The name for the CLI's own configuration; no provider can have it.
@@ -114,7 +114,7 @@ pub(crate) enum CliChoice {
     #[default]
     None,
     All(String),
-    Each(BTreeMap<CliKind, String>),
+    PerCli(BTreeMap<CliKind, String>),
 }
 
 impl CliChoice {
@@ -122,7 +122,7 @@ impl CliChoice {
         match self {
             Self::None => None,
             Self::All(name) => Some(name),
-            Self::Each(names) => names.get(&cli).map(String::as_str),
+            Self::PerCli(names) => names.get(&cli).map(String::as_str),
         }
     }
 
@@ -137,7 +137,7 @@ impl CliChoice {
                     let name = name.as_str().ok_or_else(|| format!("has no name for `{cli}`"))?;
                     Ok((cli, name.to_owned()))
                 });
-                each.collect::<Result<_, String>>().map(Self::Each)
+                each.collect::<Result<_, String>>().map(Self::PerCli)
             }
             Some(_) => Err("is neither a name nor a name for each CLI".into()),
         }
@@ -147,7 +147,7 @@ impl CliChoice {
 /// The use of one of a provider's models.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub enum ModelFor {
+pub enum ModelRole {
     /// The jobs that a CLI gives its vendor's largest models.
     Large,
     /// The jobs that it gives the middle ones.
@@ -158,7 +158,7 @@ pub enum ModelFor {
     Cli(CliKind),
 }
 
-impl std::fmt::Display for ModelFor {
+impl std::fmt::Display for ModelRole {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Large => "large",
@@ -169,13 +169,13 @@ impl std::fmt::Display for ModelFor {
     }
 }
 
-impl From<ModelFor> for String {
-    fn from(model: ModelFor) -> Self {
+impl From<ModelRole> for String {
+    fn from(model: ModelRole) -> Self {
         model.to_string()
     }
 }
 
-impl TryFrom<String> for ModelFor {
+impl TryFrom<String> for ModelRole {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
@@ -183,7 +183,7 @@ impl TryFrom<String> for ModelFor {
     }
 }
 
-impl std::str::FromStr for ModelFor {
+impl std::str::FromStr for ModelRole {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -228,7 +228,7 @@ pub struct Provider {
     pub base_urls: BTreeMap<Family, String>,
     /// The API that its address speaks, where a family has two or the address is not what its preset expects. Other
     /// CLIs reach it through the gateway. An address for another family in `base_urls` speaks that family's own.
-    #[serde(default, deserialize_with = "entry::some_word")]
+    #[serde(default, deserialize_with = "entry::optional_string_enum")]
     #[schemars(with = "Option<shapes::ApiWord>")]
     pub api: Option<Api>,
     /// Whether CLIs that speak its API go through the gateway all the same, which keeps its key.
@@ -240,7 +240,7 @@ pub struct Provider {
     /// Its models for what CLIs ask of a vendor by size (`large`, `medium`, `small`), and the main one for single CLIs.
     #[serde(default, deserialize_with = "models")]
     #[schemars(with = "BTreeMap<shapes::ModelUse, String>")]
-    pub models: BTreeMap<ModelFor, String>,
+    pub models: BTreeMap<ModelRole, String>,
     /// The CLIs that can use it; if absent, all that it works with.
     #[serde(default, deserialize_with = "clis")]
     #[schemars(with = "Option<BTreeSet<shapes::CliWord>>")]
@@ -295,7 +295,7 @@ impl Provider {
 
     /// Whether one of its addresses may speak an API. The API that the user named is that of the address of its family; an
     /// address that they gave for another family speaks that family's.
-    pub fn may_speak(&self, api: Api) -> bool {
+    pub fn supports_api(&self, api: Api) -> bool {
         let is_of_another = |own: Api| own.family() != api.family() && self.base_urls.contains_key(&api.family());
         self.api.is_none_or(|own| own == api || is_of_another(own))
     }
@@ -341,7 +341,7 @@ fn line<'de, D: Deserializer<'de>, T: From<String>>(deserializer: D) -> Result<T
 }
 
 fn clis<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<CliKind>>, D::Error> {
-    entry::words(deserializer).map(Some)
+    entry::string_enum_list(deserializer).map(Some)
 }
 
 /// A name that can't be one may be a secret, so the error has none.
@@ -355,7 +355,7 @@ fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::E
     entry::text(deserializer, is_id, "1 to 64 of `a-z 0-9 -`")
 }
 
-fn models<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<ModelFor, String>, D::Error> {
+fn models<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<ModelRole, String>, D::Error> {
     #[derive(Deserialize)]
     struct Model(#[serde(deserialize_with = "entry::model")] String);
 
@@ -378,7 +378,7 @@ pub fn check_header(name: &HeaderName, value: &TextOrSecret) -> Result<(), Strin
         return Err("is not yours to set: the AI CLI sends it itself".into());
     }
     match value {
-        TextOrSecret::Literal(value) if !HeaderName::allows(value) => {
+        TextOrSecret::Literal(value) if !HeaderName::is_valid_value(value) => {
             Err("has a value that is not 1 to 4096 visible ASCII characters and blanks".into())
         }
         _ => Ok(()),
@@ -450,7 +450,7 @@ impl ProvidersFile {
         let path = document.path().to_owned();
         let invalid = |problem: String| HomeError::invalid(&path, problem);
         if !document.has_version(VERSION)? && is_old(document.value()) {
-            return Err(HomeError::Old { path });
+            return Err(HomeError::LegacyProviders { path });
         }
         let default = CliChoice::from_json(document.get(&["default"]))
             .map_err(|problem| invalid(format!("has a `default` that {problem}")))?;
@@ -624,12 +624,12 @@ impl ProvidersFile {
         self.default = match (each.len(), names.as_slice()) {
             (0, _) => CliChoice::None,
             (3, [name]) => CliChoice::All((*name).clone()),
-            _ => CliChoice::Each(each),
+            _ => CliChoice::PerCli(each),
         };
         match &self.default {
             CliChoice::None => self.document.remove(&["default"]).map(drop),
             CliChoice::All(name) => self.document.set(&["default"], &name.clone().into()),
-            CliChoice::Each(each) => self.document.set(&["default"], &json!(each)),
+            CliChoice::PerCli(each) => self.document.set(&["default"], &json!(each)),
         }
     }
 
@@ -668,7 +668,7 @@ mod tests {
 
     fn home(text: &str) -> (tempfile::TempDir, Home) {
         let dir = tempfile::tempdir().unwrap();
-        let home = Home::at(dir.path());
+        let home = Home::from_root(dir.path());
         std::fs::write(home.providers_path(), text).unwrap();
         (dir, home)
     }

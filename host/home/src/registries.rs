@@ -11,7 +11,7 @@ use crate::documents::REGISTRY_LOCK_VERSION as VERSION;
 use crate::{Document, Home, HomeError, SecretRef, TextOrSecret, read_capped, yaml};
 
 /// The longest `registry.yaml`.
-const MAX_YAML: u64 = 64 << 10;
+const MAX_YAML_BYTES: u64 = 64 << 10;
 
 /// The user's settings of registries of MCP servers. aiw never writes them.
 ///
@@ -66,7 +66,7 @@ pub fn registry_id(name: &str) -> &str {
 impl RegistrySettings {
     pub(crate) fn load(path: &Path) -> Result<Self, HomeError> {
         let invalid = |problem: String| HomeError::invalid(path, problem);
-        let Some(bytes) = read_capped(path, MAX_YAML)? else { return Ok(Self::default()) };
+        let Some(bytes) = read_capped(path, MAX_YAML_BYTES)? else { return Ok(Self::default()) };
         let text = String::from_utf8(bytes).map_err(|_| invalid("is not UTF-8".into()))?;
         if text.lines().all(|line| line.trim_start().is_empty() || line.trim_start().starts_with('#')) {
             return Ok(Self::default());

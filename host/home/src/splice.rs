@@ -10,7 +10,7 @@ use crate::config_tree::ConfigTree;
 pub(crate) type Edits = Vec<(Range<usize>, String)>;
 
 /// A text with its parts replaced, which are given from the last to the first. Those at one place keep their order.
-pub(crate) fn spliced(text: &str, edits: &[(Range<usize>, String)]) -> String {
+pub(crate) fn apply_edits(text: &str, edits: &[(Range<usize>, String)]) -> String {
     let mut result = String::with_capacity(text.len());
     let mut rest = 0;
     for (range, new) in edits.iter().rev() {
@@ -37,7 +37,7 @@ fn unit(text: &str) -> String {
 
 /// How comments of a format look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Comments {
+pub(crate) enum CommentStyle {
     /// `//` to the end of the line, and `/* … */`.
     Slashes,
     /// `#` to the end of the line.
@@ -88,12 +88,12 @@ pub(crate) fn pretty(value: &ConfigTree, text: &str, depth: usize) -> String {
 }
 
 /// Adds a last part to an object or a list, `depth` levels deep. `new` writes it for a depth, or for one line: 0.
-pub(crate) fn inserted(
+pub(crate) fn insert_item(
     text: &str,
     whole: Range<usize>,
     parts: &[Range<usize>],
     depth: usize,
-    comments: Comments,
+    comments: CommentStyle,
     new: impl Fn(usize) -> String,
 ) -> Edits {
     let (newline, unit) = (newline(text), unit(text));
@@ -138,25 +138,25 @@ fn indent_of(text: &str, at: usize) -> Option<&str> {
 }
 
 /// The place of a comma between two parts, outside of comments.
-fn comma_in(between: &str, comments: Comments) -> Option<usize> {
+fn comma_in(between: &str, comments: CommentStyle) -> Option<usize> {
     outside_of_blocks(between, comments).find(|(_, rest)| rest.starts_with(',')).map(|(at, _)| at)
 }
 
 /// Whether there is a comment between two parts that ends with its line.
-fn has_line_comment(between: &str, comments: Comments) -> bool {
-    let sign = if comments == Comments::Hash { "#" } else { "//" };
+fn has_line_comment(between: &str, comments: CommentStyle) -> bool {
+    let sign = if comments == CommentStyle::Hash { "#" } else { "//" };
     outside_of_blocks(between, comments).any(|(_, rest)| rest.starts_with(sign))
 }
 
 /// The places between two parts that are in no comment, with what follows each. A comment has its first place.
-fn outside_of_blocks(between: &str, comments: Comments) -> impl Iterator<Item = (usize, &str)> {
+fn outside_of_blocks(between: &str, comments: CommentStyle) -> impl Iterator<Item = (usize, &str)> {
     let mut next = 0;
     std::iter::from_fn(move || {
         let (at, rest) = (next, between.get(next..).filter(|rest| !rest.is_empty())?);
-        let is_line = if comments == Comments::Hash { rest.starts_with('#') } else { rest.starts_with("//") };
+        let is_line = if comments == CommentStyle::Hash { rest.starts_with('#') } else { rest.starts_with("//") };
         next += if is_line {
             rest.find('\n').unwrap_or(rest.len())
-        } else if comments == Comments::Slashes && rest.starts_with("/*") {
+        } else if comments == CommentStyle::Slashes && rest.starts_with("/*") {
             rest.find("*/").map_or(rest.len(), |end| end + 2)
         } else {
             rest.chars().next().map_or(1, char::len_utf8)
@@ -166,7 +166,13 @@ fn outside_of_blocks(between: &str, comments: Comments) -> impl Iterator<Item = 
 }
 
 /// Removes a part and its comma. Comments stay.
-pub(crate) fn removed(text: &str, whole: Range<usize>, parts: &[Range<usize>], at: usize, comments: Comments) -> Edits {
+pub(crate) fn remove_item(
+    text: &str,
+    whole: Range<usize>,
+    parts: &[Range<usize>],
+    at: usize,
+    comments: CommentStyle,
+) -> Edits {
     let part = parts[at].clone();
     let inner = whole.start + 1..whole.end - 1;
     if let ([_], "" | ",") = (parts, [&text[inner.start..part.start], &text[part.end..inner.end]].concat().trim()) {

@@ -10,8 +10,8 @@ use aiw_core::SecretName;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::documents::KEPT_PATHS;
-use crate::files::Staged;
+use crate::documents::STATE_PATHS;
+use crate::files::StagedFile;
 use crate::paths::TRIAL_LOCK_FILE;
 use crate::{
     Home, HomeError, Lock, Mode, is_held, json, make_private_dir, read_capped, read_dir, remove_file, replace,
@@ -33,7 +33,7 @@ const EXTERNAL_DIRS_CACHE: &str = "elsewhere";
 const PENDING_SECRETS_FILE: &str = ".secrets.json";
 
 /// The longest list of them.
-const MAX_PENDING: u64 = 1 << 20;
+const MAX_PENDING_BYTES: u64 = 1 << 20;
 
 /// Secrets that are stored before the file that names them is written.
 #[derive(Clone, Serialize, Deserialize)]
@@ -45,7 +45,7 @@ struct PendingSecrets {
 impl Home {
     /// Notes secrets that are about to be stored, before the file that names them is written. If this process is killed in
     /// between, the next one that takes the lock removes those that the file does not name.
-    pub fn note_pending(&self, _lock: &Lock, file: &Path, names: &[SecretName]) -> Result<(), HomeError> {
+    pub fn record_pending_secrets(&self, _lock: &Lock, file: &Path, names: &[SecretName]) -> Result<(), HomeError> {
         if names.is_empty() {
             return Ok(());
         }
@@ -55,7 +55,7 @@ impl Home {
     }
 
     /// Forgets the pending secrets: the file that names them is written.
-    pub fn forget_pending(&self, _lock: &Lock, names: &[SecretName]) {
+    pub fn clear_pending_secrets(&self, _lock: &Lock, names: &[SecretName]) {
         let mut all = self.pending();
         let before = all.len();
         all.retain(|pending| pending.names != names);
@@ -65,12 +65,12 @@ impl Home {
     }
 
     /// Whether a process has noted secrets and not forgotten them yet: it is at work, or was killed.
-    pub(crate) fn has_pending(&self) -> bool {
+    pub(crate) fn has_pending_secrets(&self) -> bool {
         self.root().join(PENDING_SECRETS_FILE).exists()
     }
 
     fn pending(&self) -> Vec<PendingSecrets> {
-        let bytes = read_capped(&self.root().join(PENDING_SECRETS_FILE), MAX_PENDING).ok().flatten();
+        let bytes = read_capped(&self.root().join(PENDING_SECRETS_FILE), MAX_PENDING_BYTES).ok().flatten();
         bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
     }
 
@@ -85,7 +85,7 @@ impl Home {
 
     /// Removes the secrets of a process that was killed before it wrote what names them. A file that is gone, or can't be
     /// read, may name them: then they wait.
-    pub(crate) fn drop_pending(&self, lock: &Lock) {
+    pub(crate) fn remove_orphaned_secrets(&self, lock: &Lock) {
         let all = self.pending();
         let mut waiting = Vec::new();
         for pending in &all {
@@ -109,13 +109,13 @@ impl Home {
     /// # Errors
     ///
     /// The file can't be written.
-    pub fn replace_elsewhere(&self, path: &Path, bytes: &[u8], mode: Mode) -> Result<(), HomeError> {
-        Staged::noted(path, bytes, mode, |directory| self.note_elsewhere(directory))?.publish()
+    pub fn replace_external(&self, path: &Path, bytes: &[u8], mode: Mode) -> Result<(), HomeError> {
+        StagedFile::with_dir_callback(path, bytes, mode, |directory| self.record_external_dir(directory))?.publish()
     }
 
     /// Notes a directory in which a temporary file is about to be made. A change doesn't depend on it: what can't be noted is not
     /// swept.
-    pub fn note_elsewhere(&self, directory: &Path) {
+    pub fn record_external_dir(&self, directory: &Path) {
         let Ok(directory) = std::path::absolute(directory) else { return };
         if directory.starts_with(self.root()) {
             return;
@@ -137,7 +137,7 @@ impl Home {
             name.is_some_and(|name| name.len() == 32 && name.bytes().all(|byte| byte.is_ascii_hexdigit()))
         });
         let read = |note: PathBuf| {
-            let directory = path_from(read_capped(&note, MAX_PATH).ok()??)?;
+            let directory = path_from(read_capped(&note, MAX_PATH_BYTES).ok()??)?;
             Some((note, directory))
         };
         notes.filter_map(read).collect()
@@ -161,7 +161,7 @@ impl Home {
     }
 
     /// Removes what is left over, at most once an hour.
-    pub(crate) fn sweep_sometimes(&self, lock: &Lock) {
+    pub(crate) fn sweep_if_due(&self, lock: &Lock) {
         let stamp = self.root().join(".swept");
         let is_new = |time: SystemTime| time.elapsed().is_ok_and(|age| age < TEMP_FILE_MAX_AGE);
         if fs::metadata(&stamp).and_then(|meta| meta.modified()).is_ok_and(is_new) {
@@ -184,7 +184,7 @@ impl Home {
     pub fn leftovers(&self) -> Vec<PathBuf> {
         let root = self.root();
         let (mut dirs, trials) = (vec![root.to_owned(), self.cache("market")], self.cache("trials"));
-        let ours = KEPT_PATHS.iter().filter(|kept| kept.is_our_directory());
+        let ours = STATE_PATHS.iter().filter(|kept| kept.is_owned_directory());
         dirs.extend(ours.map(|kept| root.join(kept.path)).chain([root.join("role"), root.join("history/queue")]));
         let is_file = |name: &str| name.starts_with(".aiw-");
         // A question about what is in it may be open for long.
@@ -220,7 +220,7 @@ fn names(text: &[u8], name: &SecretName) -> bool {
 }
 
 /// The longest path that is noted.
-const MAX_PATH: u64 = 16 << 10;
+const MAX_PATH_BYTES: u64 = 16 << 10;
 
 fn path_from(bytes: Vec<u8>) -> Option<PathBuf> {
     #[cfg(unix)]
@@ -275,7 +275,7 @@ mod tests {
     #[test]
     fn what_is_old_and_belongs_to_nobody_goes_with_the_next_change() {
         let dir = tempfile::tempdir().unwrap();
-        let home = Home::at(dir.path().join("home"));
+        let home = Home::from_root(dir.path().join("home"));
         drop(home.lock().unwrap());
         let digest = "0f9a8b7c6d5e4f3a2b1c0d9e8f7a6b5c0f9a8b7c6d5e4f3a2b1c0d9e8f7a6b5c";
         let old = [".aiw-1", "vault/.aiw-2", "servers/.aiw-3", "plugins/.new-4", &format!("plugins/{digest}")];
@@ -306,7 +306,7 @@ mod tests {
     #[test]
     fn a_temporary_file_outside_of_the_home_goes_too_and_no_other_file() {
         let dir = tempfile::tempdir().unwrap();
-        let home = Home::at(dir.path().join("home"));
+        let home = Home::from_root(dir.path().join("home"));
         let (rules, linked) = (dir.path().join("rules"), dir.path().join("repository"));
         [&rules, &linked].iter().for_each(|directory| fs::create_dir(directory).unwrap());
         std::os::unix::fs::symlink(linked.join("real.md"), rules.join("link.md")).unwrap();
@@ -314,8 +314,10 @@ mod tests {
         // As if the process were killed here.
         for file in ["a.md", "link.md"] {
             std::mem::forget(
-                Staged::noted(&rules.join(file), b"new", Mode::Shared, |directory| home.note_elsewhere(directory))
-                    .unwrap(),
+                StagedFile::with_dir_callback(&rules.join(file), b"new", Mode::Shared, |directory| {
+                    home.record_external_dir(directory)
+                })
+                .unwrap(),
             );
         }
         let theirs = [".aiw-0123456789abcde", ".aiw-0123456789ABCDEF", ".aiw-notes.md", "b.md"];
@@ -341,22 +343,22 @@ mod tests {
         home.sweep(&lock);
         assert_eq!(home.noted_elsewhere(), Vec::new());
         assert_eq!(fs::read(linked.join("real.md")).unwrap(), b"old");
-        home.replace_elsewhere(&rules.join("link.md"), b"new", Mode::Shared).unwrap();
+        home.replace_external(&rules.join("link.md"), b"new", Mode::Shared).unwrap();
         assert_eq!(fs::read(linked.join("real.md")).unwrap(), b"new");
-        home.replace_elsewhere(&home.root().join("x"), b"", Mode::Private).unwrap();
+        home.replace_external(&home.root().join("x"), b"", Mode::Private).unwrap();
         assert_eq!(home.noted_elsewhere().len(), 1);
     }
 
     #[test]
     fn a_temporary_file_beside_a_linked_document_goes_too() {
         let dir = tempfile::tempdir().unwrap();
-        let home = Home::at(dir.path().join("home"));
+        let home = Home::from_root(dir.path().join("home"));
         let lock = home.lock().unwrap();
         let dotfiles = dir.path().join("dotfiles");
         fs::create_dir(&dotfiles).unwrap();
         fs::write(dotfiles.join("settings.json"), "{}").unwrap();
         std::os::unix::fs::symlink(dotfiles.join("settings.json"), home.settings_path()).unwrap();
-        std::mem::forget(Staged::new(&home.settings_path(), b"{}", Mode::Private).unwrap());
+        std::mem::forget(StagedFile::new(&home.settings_path(), b"{}", Mode::Private).unwrap());
         let left = temporary_files(&dotfiles, Duration::ZERO);
         assert_eq!(left.len(), 1);
         age(&left[0]);
@@ -367,7 +369,7 @@ mod tests {
     #[test]
     fn a_trial_that_nobody_holds_goes_and_one_that_lasts_stays() {
         let dir = tempfile::tempdir().unwrap();
-        let home = Home::at(dir.path().join("home"));
+        let home = Home::from_root(dir.path().join("home"));
         let (lasts, new) = (home.trial_dir().unwrap(), home.cache("trials").join(".new-1"));
         let killed = home.cache("trials").join(".new-2");
         for left in [&new, &killed] {
@@ -387,12 +389,12 @@ mod tests {
     #[test]
     fn a_secret_without_its_owner_goes_and_one_that_is_named_stays() {
         let dir = tempfile::tempdir().unwrap();
-        let home = Home::at(dir.path().join("home"));
+        let home = Home::from_root(dir.path().join("home"));
         // `name` is a part of `named`, which the file names.
         let names = ["gone", "name", "named", "own"].map(|name| name.parse::<SecretName>().unwrap());
         {
             let lock = home.lock().unwrap();
-            home.note_pending(&lock, &home.mcp_path(), &names[..3]).unwrap();
+            home.record_pending_secrets(&lock, &home.mcp_path(), &names[..3]).unwrap();
             names.iter().for_each(|name| home.vault().set(&lock, name, &Secret::new("x")).unwrap());
             fs::write(home.mcp_path(), r#"{"mcpServers": {"s": {"command": "${secret:named}"}}}"#).unwrap();
         }

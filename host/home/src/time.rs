@@ -25,7 +25,7 @@ pub fn now_rfc3339() -> String {
 
 /// Milliseconds since 1970.
 pub fn now_millis() -> u64 {
-    aiw_core::millis_since_1970(SystemTime::now())
+    aiw_core::unix_millis(SystemTime::now())
 }
 
 /// A time by two clocks, for what is good for a while: people and time servers set the wall clock back, and what was over
@@ -103,7 +103,7 @@ pub fn parse_rfc3339(text: &str) -> Option<i64> {
 }
 
 /// Milliseconds since 1970 of a date of HTTP (RFC 9110, section 5.6.7): `Tue, 24 Nov 2026 20:00:00 GMT`.
-pub fn millis_of_http(text: &str) -> Option<i64> {
+pub fn parse_http_date(text: &str) -> Option<i64> {
     let time = OffsetDateTime::parse(text.trim(), &Rfc2822).ok()?;
     i64::try_from(time.unix_timestamp_nanos() / 1_000_000).ok()
 }
@@ -135,8 +135,8 @@ mod tests {
         assert_eq!(parse_rfc3339("2026-03-01T01:00:00+01:00"), Some(1_772_323_200_000));
         assert_eq!(rfc3339(1_790_000_000_000), "2026-09-21T14:13:20.000Z");
         assert!(rfc3339(1_790_000_000_000) < rfc3339(1_790_000_000_100));
-        assert_eq!(millis_of_http("Sun, 01 Mar 2026 00:00:00 GMT"), Some(1_772_323_200_000));
-        assert_eq!([millis_of_http("Sunday"), millis_of_http("60")], [None; 2]);
+        assert_eq!(parse_http_date("Sun, 01 Mar 2026 00:00:00 GMT"), Some(1_772_323_200_000));
+        assert_eq!([parse_http_date("Sunday"), parse_http_date("60")], [None; 2]);
         assert_eq!([parse_rfc3339("March"), parse_rfc3339("2026-13-01"), parse_rfc3339("")], [None; 3]);
     }
 }

@@ -16,7 +16,7 @@ impl Home {
     pub fn mcp_token(&self) -> Result<Option<Secret>, HomeError> {
         let path = self.mcp_token_path();
         let Some(bytes) = read_capped(&path, 4 << 10)? else { return Ok(None) };
-        if files::others_may_read(&path) {
+        if files::is_readable_by_others(&path) {
             return Err(HomeError::invalid(&path, "can be read by other users"));
         }
         let text = std::str::from_utf8(&bytes).unwrap_or_default().trim();
@@ -58,7 +58,7 @@ mod tests {
     #[test]
     fn a_token_is_made_once_and_replaced_when_asked() {
         let dir = tempfile::tempdir().unwrap();
-        let home = Home::at(dir.path());
+        let home = Home::from_root(dir.path());
         assert!(home.mcp_token().unwrap().is_none());
         let first = home.ensure_mcp_token().unwrap();
         assert_eq!(home.ensure_mcp_token().unwrap(), first);
@@ -72,7 +72,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
 
         let dir = tempfile::tempdir().unwrap();
-        let home = Home::at(dir.path());
+        let home = Home::from_root(dir.path());
         home.rotate_mcp_token().unwrap();
         let mode = || std::fs::metadata(home.mcp_token_path()).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(), 0o600);

@@ -9,11 +9,11 @@ use std::ops::Range;
 
 use toml_edit::{ArrayOfTables, Document, Item, Value as Node};
 
-use self::places::{Place, entries, entry_lines, joined, lines_of_table, top};
-use self::written::{canonical, name, names, section, written};
-use crate::config_tree::{ConfigTree, not_a_table};
+use self::places::{KeyLocation, entries, entry_lines, merge_ranges, preamble_end, table_lines};
+use self::written::{canonicalize, format_dotted_key, format_inline_value, format_key, format_section};
+use crate::config_tree::{ConfigTree, not_a_table_message};
 use crate::json;
-use crate::splice::{Comments, Edits, inserted, newline, removed, spliced};
+use crate::splice::{CommentStyle, Edits, apply_edits, insert_item, newline, remove_item};
 
 const BOM: &str = "\u{feff}";
 
@@ -57,28 +57,28 @@ impl Toml {
     ///
     /// The end of a sentence about the file, which is then as before.
     pub fn set_tree<K: AsRef<str>>(&mut self, path: &[K], value: &ConfigTree) -> Result<(), String> {
-        let value = canonical(value);
+        let value = canonicalize(value);
         if self.tree.get(path) == Some(&value) {
             return Ok(());
         }
         let mut wanted = self.tree.clone();
         wanted.put(path, value.clone())?;
         let document = parsed(&self.text)?;
-        let place = Place::find(&document, path);
-        let text = match place.whole {
+        let place = KeyLocation::find(&document, path);
+        let text = match place.item {
             Some(Item::Value(old)) if !old.as_inline_table().is_some_and(|table| table.is_dotted()) => {
                 let range = old.span().ok_or("has a value without a place")?;
-                spliced(&self.text, &[(range, written(&value)?)])
+                apply_edits(&self.text, &[(range, format_inline_value(&value)?)])
             }
             Some(_) => {
                 // Not one value in one place: it goes, and comes as a new one.
                 let mut other = self.clone();
                 other.remove(path)?;
                 let document = parsed(&other.text)?;
-                let place = Place::find(&document, path);
-                spliced(&other.text, &insertion(&other.text, &place, path, &value)?)
+                let place = KeyLocation::find(&document, path);
+                apply_edits(&other.text, &insertion(&other.text, &place, path, &value)?)
             }
-            None => spliced(&self.text, &insertion(&self.text, &place, path, &value)?),
+            None => apply_edits(&self.text, &insertion(&self.text, &place, path, &value)?),
         };
         drop(document);
         self.replace(text, wanted, &[] as &[K])
@@ -98,11 +98,11 @@ impl Toml {
         let mut text = self.text.clone();
         loop {
             let document = parsed(&text)?;
-            let place = Place::find(&document, path);
-            if place.whole.is_none() {
+            let place = KeyLocation::find(&document, path);
+            if place.item.is_none() {
                 break;
             }
-            let edits = match place.braces {
+            let edits = match place.inline_table {
                 Some((depth, braces)) => {
                     let entries = entries(braces, &text)?;
                     let inner = &path[depth..];
@@ -112,13 +112,13 @@ impl Toml {
                     let at = entries.iter().position(|entry| is_ours(&entry.key)).ok_or("has no such key")?;
                     let parts: Vec<Range<usize>> = entries.iter().map(|entry| entry.range.clone()).collect();
                     let whole = braces.span().ok_or("has a table without a place")?;
-                    removed(&text, whole, &parts, at, Comments::Hash)
+                    remove_item(&text, whole, &parts, at, CommentStyle::Hash)
                 }
                 None => {
                     let table = place.container.as_table().ok_or("has no such table")?;
                     let mut lines = Vec::new();
                     entry_lines(table, last.as_ref(), &text, &mut lines);
-                    without(joined(lines, &text))
+                    without(merge_ranges(lines, &text))
                 }
             };
             drop(document);
@@ -138,29 +138,29 @@ impl Toml {
     ///
     /// As for [`Toml::set_tree`].
     pub fn append_tree<K: AsRef<str>>(&mut self, path: &[K], item: &ConfigTree) -> Result<(), String> {
-        let item = canonical(item);
+        let item = canonicalize(item);
         let mut items = match self.tree.get(path) {
             None => return self.set_tree(path, &ConfigTree::List(vec![item])),
             Some(ConfigTree::List(items)) if items.contains(&item) => return Ok(()),
             Some(ConfigTree::List(items)) => items.clone(),
-            Some(_) => return Err(format!("has a `{}` that is not a list", names(path))),
+            Some(_) => return Err(format!("has a `{}` that is not a list", format_dotted_key(path))),
         };
         items.push(item.clone());
         let mut wanted = self.tree.clone();
         wanted.put(path, ConfigTree::List(items))?;
         let document = parsed(&self.text)?;
-        let edits = match Place::find(&document, path).whole {
+        let edits = match KeyLocation::find(&document, path).item {
             Some(Item::Value(Node::Array(array))) => {
                 let (whole, parts) = parts_of(array)?;
-                let new = written(&item)?;
+                let new = format_inline_value(&item)?;
                 match parts.is_empty() && self.text[whole.start + 1..whole.end - 1].trim().is_empty() {
                     true => vec![(whole.start + 1..whole.end - 1, new)],
-                    false => inserted(&self.text, whole, &parts, 1, Comments::Hash, |_| new.clone()),
+                    false => insert_item(&self.text, whole, &parts, 1, CommentStyle::Hash, |_| new.clone()),
                 }
             }
             Some(Item::ArrayOfTables(_)) => {
                 let fields = item.as_table().ok_or("has a list of tables, to which only a table can be added")?;
-                at_the_end(&self.text, &section(&names(path), fields, newline(&self.text), true)?)
+                at_the_end(&self.text, &format_section(&format_dotted_key(path), fields, newline(&self.text), true)?)
             }
             _ => return Err("has no such list".into()),
         };
@@ -179,17 +179,19 @@ impl Toml {
         let mut items = items.clone();
         items.remove(position);
         let document = parsed(&self.text)?;
-        let edits = match Place::find(&document, path).whole {
+        let edits = match KeyLocation::find(&document, path).item {
             Some(Item::Value(Node::Array(array))) => {
                 let (whole, parts) = parts_of(array)?;
-                removed(&self.text, whole, &parts, position, Comments::Hash)
+                remove_item(&self.text, whole, &parts, position, CommentStyle::Hash)
             }
             // A list of tables without a table is not there.
             Some(Item::ArrayOfTables(_)) if items.is_empty() => {
                 drop(document);
                 return self.remove(path);
             }
-            Some(Item::ArrayOfTables(tables)) => without(joined(lines_at(tables, position, &self.text), &self.text)),
+            Some(Item::ArrayOfTables(tables)) => {
+                without(merge_ranges(lines_at(tables, position, &self.text), &self.text))
+            }
             _ => return Err("has no such list".into()),
         };
         let mut wanted = self.tree.clone();
@@ -212,7 +214,7 @@ impl Toml {
         }
         let document = parsed(&self.text)?;
         let mut edits = Vec::new();
-        places::string_values(document.as_item(), &mut Vec::new(), &mut new, &mut edits);
+        places::collect_string_edits(document.as_item(), &mut Vec::new(), &mut new, &mut edits);
         drop(document);
         self.replace(applied(&self.text, edits), wanted, &[] as &[&str])
     }
@@ -238,44 +240,49 @@ impl Toml {
 }
 
 /// The edits that add a value which is not there.
-fn insertion<K: AsRef<str>>(text: &str, place: &Place<'_>, path: &[K], value: &ConfigTree) -> Result<Edits, String> {
+fn insertion<K: AsRef<str>>(
+    text: &str,
+    place: &KeyLocation<'_>,
+    path: &[K],
+    value: &ConfigTree,
+) -> Result<Edits, String> {
     let (last, parents) = path.split_last().ok_or("cannot be set as a whole")?;
     let at = place.depth;
     let newline = newline(text);
-    if let Some((depth, braces)) = place.braces {
+    if let Some((depth, braces)) = place.inline_table {
         if place.container.as_table_like().is_none() {
-            return Err(not_a_table(path[at.saturating_sub(1)].as_ref()));
+            return Err(not_a_table_message(path[at.saturating_sub(1)].as_ref()));
         }
-        let new = written(&ConfigTree::nested(&path[at + 1..], value.clone()))?;
-        let new = format!("{} = {new}", names(&path[depth..=at]));
+        let new = format_inline_value(&ConfigTree::nested(&path[at + 1..], value.clone()))?;
+        let new = format!("{} = {new}", format_dotted_key(&path[depth..=at]));
         let whole = braces.span().ok_or("has a table without a place")?;
         let inner = whole.start + 1..whole.end - 1;
         if text[inner.clone()].trim().is_empty() {
             return Ok(vec![(inner, format!(" {new} "))]);
         }
         let parts: Vec<Range<usize>> = entries(braces, text)?.into_iter().map(|entry| entry.range).collect();
-        return Ok(inserted(text, whole, &parts, 1, Comments::Hash, |_| new.clone()));
+        return Ok(insert_item(text, whole, &parts, 1, CommentStyle::Hash, |_| new.clone()));
     }
-    let table = place.container.as_table().ok_or_else(|| not_a_table(path[at.saturating_sub(1)].as_ref()))?;
+    let table = place.container.as_table().ok_or_else(|| not_a_table_message(path[at.saturating_sub(1)].as_ref()))?;
     if let ConfigTree::Table(fields) = value {
-        return Ok(at_the_end(text, &section(&names(path), fields, newline, false)?));
+        return Ok(at_the_end(text, &format_section(&format_dotted_key(path), fields, newline, false)?));
     }
-    let line = |key: &str| Ok::<_, String>(format!("{key} = {}{newline}", written(value)?));
+    let line = |key: &str| Ok::<_, String>(format!("{key} = {}{newline}", format_inline_value(value)?));
     if at < parents.len() || (table.is_implicit() && !table.is_dotted()) {
-        let header = format!("[{}]{newline}", names(parents));
-        return Ok(at_the_end(text, &(header + &line(&name(last.as_ref()))?)));
+        let header = format!("[{}]{newline}", format_dotted_key(parents));
+        return Ok(at_the_end(text, &(header + &line(&format_key(last.as_ref()))?)));
     }
     // A dotted table has its lines in the section around it.
     let (key, after) = match place.section {
-        Some((depth, _)) if table.is_dotted() => (names(&path[depth..]), places::last_line(table, text)),
-        _ => (name(last.as_ref()), places::last_line(table, text)),
+        Some((depth, _)) if table.is_dotted() => (format_dotted_key(&path[depth..]), places::last_line(table, text)),
+        _ => (format_key(last.as_ref()), places::last_line(table, text)),
     };
     let header = table.span().filter(|_| !parents.is_empty() && !table.is_dotted());
     let (end, indent) = match (after, header) {
         (Some(range), _) => (range.end, places::indentation(text, range.start)),
         (None, Some(header)) => (places::lines(header, text).end, ""),
         (None, None) => {
-            let start = top(text);
+            let start = preamble_end(text);
             let apart = if text[start..].trim().is_empty() { "" } else { newline };
             return Ok(vec![(start..start, line(&key)? + apart)]);
         }
@@ -298,7 +305,7 @@ fn without(ranges: Vec<Range<usize>>) -> Edits {
 
 fn applied(text: &str, mut edits: Edits) -> String {
     edits.sort_by_key(|(range, _)| std::cmp::Reverse((range.start, range.end)));
-    spliced(text, &edits)
+    apply_edits(text, &edits)
 }
 
 fn parts_of(array: &toml_edit::Array) -> Result<(Range<usize>, Vec<Range<usize>>), String> {
@@ -309,7 +316,7 @@ fn parts_of(array: &toml_edit::Array) -> Result<(Range<usize>, Vec<Range<usize>>
 fn lines_at(tables: &ArrayOfTables, position: usize, text: &str) -> Vec<Range<usize>> {
     let mut lines = Vec::new();
     if let Some(table) = tables.get(position) {
-        lines_of_table(table, text, &mut lines);
+        table_lines(table, text, &mut lines);
     }
     lines
 }
@@ -341,7 +348,7 @@ fn value_of(value: &Node) -> ConfigTree {
     match value {
         Node::String(text) => ConfigTree::Text(text.value().clone()),
         Node::Integer(number) => ConfigTree::Number(number.value().to_string()),
-        Node::Float(number) => ConfigTree::Number(written::float(*number.value())),
+        Node::Float(number) => ConfigTree::Number(written::format_float(*number.value())),
         Node::Boolean(flag) => ConfigTree::Bool(*flag.value()),
         Node::Datetime(time) => ConfigTree::Time(time.value().to_string()),
         Node::Array(items) => ConfigTree::List(items.iter().map(value_of).collect()),

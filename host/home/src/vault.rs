@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use age::secrecy::ExposeSecret;
 use age::x25519::Identity;
-use aiw_core::{Diagnostic, ErrorKind, Secret, SecretName, shell_word_in_line};
+use aiw_core::{Diagnostic, ErrorKind, Secret, SecretName, shell_quote_printable};
 
 use crate::{HomeError, Lock, Mode, files, read_capped, read_dir, remove_file, replace};
 
@@ -29,13 +29,13 @@ pub enum VaultError {
     },
     /// Other users can read the key.
     #[error("the vault key `{}` can be read by other users", .path.display())]
-    KeyOpen {
+    InsecureKeyPermissions {
         /// Where it is.
         path: PathBuf,
     },
     /// The key exists but can't be used.
     #[error("the vault key `{}` {problem}", .path.display())]
-    Key {
+    InvalidKey {
         /// Where it is.
         path: PathBuf,
         /// The end of a sentence.
@@ -43,7 +43,7 @@ pub enum VaultError {
     },
     /// No secret has that name.
     #[error("there is no secret `{name}` in the vault")]
-    Unknown {
+    NotFound {
         /// The name.
         name: SecretName,
     },
@@ -61,7 +61,7 @@ pub enum VaultError {
     },
     /// A value that can't be a secret.
     #[error("the secret {0}")]
-    Value(&'static str),
+    InvalidValue(&'static str),
 }
 
 impl Diagnostic for VaultError {
@@ -71,7 +71,7 @@ impl Diagnostic for VaultError {
 
     fn own_kind(&self) -> ErrorKind {
         match self {
-            Self::Unknown { .. } | Self::Absent { .. } | Self::Value(_) => ErrorKind::User,
+            Self::NotFound { .. } | Self::Absent { .. } | Self::InvalidValue(_) => ErrorKind::User,
             _ => ErrorKind::Config,
         }
     }
@@ -79,11 +79,13 @@ impl Diagnostic for VaultError {
     fn own_fix(&self) -> Option<String> {
         match self {
             // Nothing opens what was encrypted to another key.
-            Self::KeyMissing { path } => path.parent().map(crate::puts_aside),
-            Self::KeyOpen { path } => Some(format!("chmod 600 {}", shell_word_in_line(&path.to_string_lossy()))),
-            Self::Key { path, .. } => path.parent().map(crate::puts_aside),
-            Self::Unknown { name } | Self::Unreadable { name } => Some(format!("aiw secret set {name}")),
-            Self::Home(_) | Self::Absent { .. } | Self::Value(_) => None,
+            Self::KeyMissing { path } => path.parent().map(crate::move_aside_command),
+            Self::InsecureKeyPermissions { path } => {
+                Some(format!("chmod 600 {}", shell_quote_printable(&path.to_string_lossy())))
+            }
+            Self::InvalidKey { path, .. } => path.parent().map(crate::move_aside_command),
+            Self::NotFound { name } | Self::Unreadable { name } => Some(format!("aiw secret set {name}")),
+            Self::Home(_) | Self::Absent { .. } | Self::InvalidValue(_) => None,
         }
     }
 
@@ -93,9 +95,9 @@ impl Diagnostic for VaultError {
                 "restore it from a backup; if you have none, delete `{}` and set each secret again",
                 path.parent().unwrap_or(path).display()
             )),
-            Self::KeyOpen { path } => Some(format!("`chmod 600 {}`", path.display())),
-            Self::Key { path, .. } => Some(format!("restore `{}` from a backup", path.display())),
-            Self::Unknown { name } | Self::Unreadable { name } => Some(format!("`aiw secret set {name}`")),
+            Self::InsecureKeyPermissions { path } => Some(format!("`chmod 600 {}`", path.display())),
+            Self::InvalidKey { path, .. } => Some(format!("restore `{}` from a backup", path.display())),
+            Self::NotFound { name } | Self::Unreadable { name } => Some(format!("`aiw secret set {name}`")),
             Self::Absent { .. } => Some("`aiw secret list`".into()),
             _ => None,
         }
@@ -111,7 +113,7 @@ pub struct Vault {
 const SUFFIX: &str = ".age";
 
 impl Vault {
-    pub(crate) fn at(dir: PathBuf) -> Self {
+    pub(crate) fn new(dir: PathBuf) -> Self {
         Self { dir }
     }
 
@@ -153,7 +155,7 @@ impl Vault {
     pub fn get(&self, name: &SecretName) -> Result<Secret, VaultError> {
         let limit = MAX_SECRET_BYTES as u64 + 4096;
         let Some(bytes) = read_capped(&self.file(name), limit)? else {
-            return Err(VaultError::Unknown { name: name.clone() });
+            return Err(VaultError::NotFound { name: name.clone() });
         };
         let identity = self.identity()?.ok_or_else(|| VaultError::KeyMissing { path: self.key_path() })?;
         let unreadable = || VaultError::Unreadable { name: name.clone() };
@@ -172,7 +174,7 @@ impl Vault {
             match self.get(&name) {
                 Ok(secret) => values.push(secret.expose().to_owned()),
                 // It was removed in the meantime.
-                Err(VaultError::Unknown { .. }) => {}
+                Err(VaultError::NotFound { .. }) => {}
                 // What is wrong with the key is the same for all.
                 Err(error) if errors.last().is_some_and(|last| last.to_string() == error.to_string()) => {}
                 Err(error) => errors.push(error),
@@ -185,17 +187,17 @@ impl Vault {
     pub fn set(&self, lock: &Lock, name: &SecretName, secret: &Secret) -> Result<(), VaultError> {
         let value = secret.expose();
         if value.trim().is_empty() {
-            return Err(VaultError::Value("is empty"));
+            return Err(VaultError::InvalidValue("is empty"));
         }
         if value.len() > MAX_SECRET_BYTES {
-            return Err(VaultError::Value("is longer than 64 KiB"));
+            return Err(VaultError::InvalidValue("is longer than 64 KiB"));
         }
         // It becomes a header or a variable.
         if value.contains(['\n', '\r']) {
-            return Err(VaultError::Value("has more than one line"));
+            return Err(VaultError::InvalidValue("has more than one line"));
         }
         if value.contains('\0') {
-            return Err(VaultError::Value("contains a NUL character"));
+            return Err(VaultError::InvalidValue("contains a NUL character"));
         }
         let sealed = self.seal(lock, value.as_bytes())?;
         Ok(replace(&self.file(name), &sealed, Mode::Private)?)
@@ -210,14 +212,14 @@ impl Vault {
             None => self.make_key(lock)?,
         };
         age::encrypt(&identity.to_public(), plain)
-            .map_err(|e| VaultError::Key { path: self.key_path(), problem: format!("can't encrypt: {e}") })
+            .map_err(|e| VaultError::InvalidKey { path: self.key_path(), problem: format!("can't encrypt: {e}") })
     }
 
     /// Decrypts what [`Vault::seal`] has encrypted.
     pub fn open(&self, sealed: &[u8]) -> Result<Vec<u8>, VaultError> {
         let identity = self.identity()?.ok_or_else(|| VaultError::KeyMissing { path: self.key_path() })?;
         age::decrypt(&identity, sealed)
-            .map_err(|e| VaultError::Key { path: self.key_path(), problem: format!("can't decrypt: {e}") })
+            .map_err(|e| VaultError::InvalidKey { path: self.key_path(), problem: format!("can't decrypt: {e}") })
     }
 
     /// Removes a secret.
@@ -244,9 +246,9 @@ impl Vault {
     fn identity(&self) -> Result<Option<Identity>, VaultError> {
         let path = self.key_path();
         let Some(bytes) = read_capped(&path, 64 << 10)? else { return Ok(None) };
-        let wrong = |problem: &str| VaultError::Key { path: path.clone(), problem: problem.into() };
-        if files::others_may_read(&path) {
-            return Err(VaultError::KeyOpen { path: path.clone() });
+        let wrong = |problem: &str| VaultError::InvalidKey { path: path.clone(), problem: problem.into() };
+        if files::is_readable_by_others(&path) {
+            return Err(VaultError::InsecureKeyPermissions { path: path.clone() });
         }
         let text = String::from_utf8(bytes).map_err(|_| wrong("is not text"))?;
         let line = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'));
@@ -269,7 +271,7 @@ mod tests {
 
     fn vault() -> (tempfile::TempDir, Home) {
         let dir = tempfile::tempdir().unwrap();
-        let home = Home::at(dir.path().join("home"));
+        let home = Home::from_root(dir.path().join("home"));
         (dir, home)
     }
 
@@ -288,10 +290,10 @@ mod tests {
         for entry in fs::read_dir(home.root().join("vault")).unwrap().flatten() {
             let bytes = fs::read(entry.path()).unwrap();
             assert!(!bytes.windows(6).any(|window| window == b"canary"));
-            assert!(!files::others_may_read(&entry.path()), "{}", entry.path().display());
+            assert!(!files::is_readable_by_others(&entry.path()), "{}", entry.path().display());
         }
         vault.remove(&home.lock().unwrap(), &name("openrouter")).unwrap();
-        assert!(matches!(vault.get(&name("openrouter")), Err(VaultError::Unknown { .. })));
+        assert!(matches!(vault.get(&name("openrouter")), Err(VaultError::NotFound { .. })));
         let again = vault.remove(&home.lock().unwrap(), &name("openrouter")).unwrap_err();
         assert_eq!(again.hint().as_deref(), Some("`aiw secret list`"));
     }
@@ -310,7 +312,7 @@ mod tests {
         for damaged in ["", "# only a comment\n", "AGE-SECRET-KEY-1NOPE", "\u{0}"] {
             replace(&vault.key_path(), damaged.as_bytes(), Mode::Private).unwrap();
             let error = vault.get(&name("a")).unwrap_err();
-            assert!(matches!(error, VaultError::Key { .. }) && !error.to_string().contains("NOPE"), "{error}");
+            assert!(matches!(error, VaultError::InvalidKey { .. }) && !error.to_string().contains("NOPE"), "{error}");
         }
         replace(&vault.key_path(), &key, Mode::Private).unwrap();
         assert_eq!(vault.get(&name("a")).unwrap().expose(), "x");

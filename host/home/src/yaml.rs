@@ -20,17 +20,17 @@ const MAX_ALIASED_VALUES: usize = 10_000;
 
 /// Reads a document of YAML that a person wrote. The error is one line.
 pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T, String> {
-    parse_within(text, 10_000)
+    parse_limited(text, 10_000)
 }
 
 /// Reads a document of YAML with at most so many nodes. The error is one line.
-pub fn parse_within<T: DeserializeOwned>(text: &str, nodes: usize) -> Result<T, String> {
+pub fn parse_limited<T: DeserializeOwned>(text: &str, nodes: usize) -> Result<T, String> {
     parse_with(text, nodes, false)
 }
 
-/// Reads a document like [`parse_within`], but each scalar other than null as the text that stands there: `NO`, `0755`
+/// Reads a document like [`parse_limited`], but each scalar other than null as the text that stands there: `NO`, `0755`
 /// and `1.10` are no booleans and numbers. Unknown tags are errors.
-pub fn parse_as_written(text: &str, nodes: usize) -> Result<Value, String> {
+pub fn parse_scalars_as_strings(text: &str, nodes: usize) -> Result<Value, String> {
     // The budget holds for what follows, too.
     let _: Value = parse_with(text, nodes, true)?;
     let mut quoted = String::with_capacity(text.len());
@@ -161,13 +161,13 @@ mod tests {
     #[test]
     fn scalars_are_read_as_they_are_written() {
         let text = "a: NO\nb: 0755\nc: 1e3\nd: 1.10\ne: [yes, +5, -0x1F, .5, ~, ]\nf: \"on\"\ng: &x 007\nh: *x\n1: true\n<<: {i: 1_000}\nj: | \n  12\nk: 12:30\nl: -x\nm: null\n";
-        let read = parse_as_written(text, 100).unwrap();
+        let read = parse_scalars_as_strings(text, 100).unwrap();
         let expected = serde_json::json!({
             "a": "NO", "b": "0755", "c": "1e3", "d": "1.10", "e": ["yes", "+5", "-0x1F", ".5", null], "f": "on",
             "g": "007", "h": "007", "1": "true", "i": "1_000", "j": "12\n", "k": "12:30", "l": "-x", "m": null,
         });
         assert_eq!(read, expected);
-        let error = parse_as_written("a: !reset null\n", 100).unwrap_err();
+        let error = parse_scalars_as_strings("a: !reset null\n", 100).unwrap_err();
         assert!(error.contains("!reset"), "{error}");
     }
 

@@ -140,7 +140,7 @@ const OLD_PROVIDERS: &str = r#"{
 const REGISTRIES: &str = "sources:\n  acme:\n    enabled: false\n    priority: 7\n    key: ${ACME_KEY}\n  other:\n";
 
 fn home(directory: &Path) -> Home {
-    Home::at(directory.join("home"))
+    Home::from_root(directory.join("home"))
 }
 
 fn write(path: &Path, text: &str) {
@@ -168,7 +168,7 @@ fn read_settings(home: &Home) -> Result<Vec<String>, HomeError> {
     settings.mcp()?;
     settings.tasks()?;
     settings.updates()?;
-    settings.written_planner()?;
+    settings.configured_planner()?;
     settings.model_limits("m")?;
     settings.model_price("m")?;
     Ok(settings.problems().to_vec())
@@ -183,10 +183,10 @@ fn as_read(home: &Home) -> Vec<String> {
         format!("plugins {:?}", plugin("github@claude-plugins-official")),
         format!("source {:?}", settings.source("market-github").get("base_url")),
         format!("trust {:?}", settings.trust()),
-        format!("offers {:?}", settings.offers_default()),
+        format!("offers {:?}", settings.should_offer_default()),
         format!("limits {:?}", settings.model_limits("m").unwrap()),
         format!("price {:?}", settings.model_price("m").unwrap()),
-        format!("planner {:?}", settings.written_planner().unwrap()),
+        format!("planner {:?}", settings.configured_planner().unwrap()),
         format!("updates {:?}", settings.updates().unwrap()),
         format!("history {:?}", settings.history().unwrap()),
         format!("tasks {:?}", settings.tasks().unwrap()),
@@ -222,7 +222,7 @@ fn rewrite_settings(home: &Home) {
     for (name, profile) in settings.mcp().unwrap().profiles {
         settings.set_profile(&name, Some(&profile)).unwrap();
     }
-    if let Some(planner) = settings.written_planner().unwrap() {
+    if let Some(planner) = settings.configured_planner().unwrap() {
         settings.set_planner(Some(&planner)).unwrap();
     }
     let trust = settings.trust();

@@ -11,7 +11,7 @@ const NOBODY: Option<u32> = Some(65534);
 #[test]
 fn a_link_of_somebody_else_leads_root_to_their_own_files_only() {
     let dir = tempfile::tempdir().unwrap();
-    let home = Home::at(dir.path().join("home"));
+    let home = Home::from_root(dir.path().join("home"));
     fs::create_dir(home.root()).unwrap();
     if chown(home.root(), NOBODY, NOBODY).is_err() {
         eprintln!("skipped: only root can be in somebody else's home");
@@ -23,7 +23,7 @@ fn a_link_of_somebody_else_leads_root_to_their_own_files_only() {
     lchown(home.settings_path(), NOBODY, NOBODY).unwrap();
     let refused = replace(&home.settings_path(), b"{}", Mode::Private).unwrap_err().to_string();
     assert!(refused.contains("owner"), "{refused}");
-    assert!(home.check_named(&target).is_err());
+    assert!(home.check_owner(&target).is_err());
     assert_eq!(fs::read_to_string(&target).unwrap(), "{\"root\": true}");
     // A linked directory leads to one of theirs only, too.
     let roles = dir.path().join("roles");
@@ -36,6 +36,6 @@ fn a_link_of_somebody_else_leads_root_to_their_own_files_only() {
     // Their own file, wherever it is, may be one that people keep in a repository.
     chown(&target, NOBODY, NOBODY).unwrap();
     replace(&home.settings_path(), b"{}", Mode::Private).unwrap();
-    home.check_named(&target).unwrap();
+    home.check_owner(&target).unwrap();
     assert_eq!(fs::read_to_string(&target).unwrap(), "{}");
 }

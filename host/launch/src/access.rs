@@ -81,7 +81,7 @@ impl<'a> ResolvedProvider<'a> {
     }
 
     /// Returns the error for a part of the intent that a CLI cannot carry out.
-    pub(crate) fn cannot(&self, cli: CliKind, what: &str) -> LaunchError {
+    pub(crate) fn unsupported(&self, cli: CliKind, what: &str) -> LaunchError {
         LaunchError::invalid(
             format!("`{cli}` has no way to {what}, which provider `{}` needs", self.provider),
             "use another CLI or another provider",

@@ -6,7 +6,7 @@ use aiw_core::CliKind;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Advice {
     /// Why, as a sentence; none if the CLI's own words say it.
-    pub why: Option<String>,
+    pub reason: Option<String>,
     /// The line to type.
     pub hint: String,
 }
@@ -31,7 +31,7 @@ pub fn advice(cli: CliKind, provider: Option<&str>, code: Option<i32>, said: &st
         }
         _ => return refused(cli, provider, code, &said),
     };
-    Some(Advice { why: None, hint: hint.to_owned() })
+    Some(Advice { reason: None, hint: hint.to_owned() })
 }
 
 /// A key that is refused. Gemini CLI exits with the status modulo 256.
@@ -43,13 +43,13 @@ fn refused(cli: CliKind, provider: Option<&str>, code: Option<i32>, said: &str) 
     }
     Some(match provider {
         Some(name) => Advice {
-            why: Some(format!("provider `{name}` refused the key")),
+            reason: Some(format!("provider `{name}` refused the key")),
             hint: format!(
                 "`aiw provider test {name}` tries it; `aiw provider edit {name} --token-stdin` takes a new one"
             ),
         },
         None => Advice {
-            why: Some(format!("{cli} is not logged in, or its login is not valid any more")),
+            reason: Some(format!("{cli} is not logged in, or its login is not valid any more")),
             hint: format!("run `{cli}` once and log in, or use a provider: `aiw provider add`"),
         },
     })
@@ -76,9 +76,9 @@ mod tests {
             (CliKind::Gemini, 145, "[API Error: API key not valid.]"),
         ] {
             let found = advice(cli, Some("bad"), Some(code), said).unwrap();
-            assert_eq!(found.why.as_deref(), Some("provider `bad` refused the key"), "{said}");
+            assert_eq!(found.reason.as_deref(), Some("provider `bad` refused the key"), "{said}");
             assert!(found.hint.contains("aiw provider edit bad --token-stdin"));
-            assert!(advice(cli, None, Some(code), said).unwrap().why.unwrap().contains("is not logged in"));
+            assert!(advice(cli, None, Some(code), said).unwrap().reason.unwrap().contains("is not logged in"));
         }
         for said in ["", "the tests failed: 401 of 402", "status 500"] {
             assert_eq!(advice(CliKind::Claude, Some("x"), Some(1), said), None, "{said}");

@@ -19,12 +19,12 @@ pub(crate) fn option_values<'a>(arguments: &'a [OsString], flags: &[&str]) -> Ve
 }
 
 /// Returns whether a flag is given.
-pub(crate) fn has(arguments: &[OsString], flags: &[&str]) -> bool {
+pub(crate) fn has_flag(arguments: &[OsString], flags: &[&str]) -> bool {
     !option_values(arguments, flags).is_empty()
 }
 
 /// Returns the first of some flags that is given, as it was typed, including a value after `=`.
-pub(crate) fn first_value(arguments: &[OsString], flags: &[&str]) -> Option<String> {
+pub(crate) fn find_flag(arguments: &[OsString], flags: &[&str]) -> Option<String> {
     let is =
         |text: &str, flag: &str| text.strip_prefix(flag).is_some_and(|rest| rest.is_empty() || rest.starts_with('='));
     let mut texts = arguments.iter().filter_map(|argument| argument.to_str());
@@ -32,7 +32,7 @@ pub(crate) fn first_value(arguments: &[OsString], flags: &[&str]) -> Option<Stri
 }
 
 /// Returns a flag with a value, if it is given: `--sandbox danger-full-access`.
-pub(crate) fn pair(arguments: &[OsString], flags: &[&str], value: &str) -> Option<String> {
+pub(crate) fn find_flag_with_value(arguments: &[OsString], flags: &[&str], value: &str) -> Option<String> {
     let given = option_values(arguments, flags).iter().any(|given| *given == value);
     given.then(|| format!("{} {value}", flags.last().copied().unwrap_or_default()))
 }

@@ -47,13 +47,13 @@ pub(crate) struct RunBuilder {
     /// Sentences for the user.
     pub(crate) notes: Vec<String>,
     /// Variables that send the CLI to the provider. They can't be set in any other way.
-    pub(crate) set: BTreeSet<String>,
+    pub(crate) provider_variables: BTreeSet<String>,
     /// The user's own variables that could compete with those. They were removed or emptied.
-    pub(crate) cleared: BTreeSet<String>,
+    pub(crate) cleared_variables: BTreeSet<String>,
     /// Variables with the keys of providers, which the CLI does not get.
-    pub(crate) withheld: BTreeSet<String>,
+    pub(crate) withheld_variables: BTreeSet<String>,
     /// Variables for this CLI alone, not for CLIs that it starts.
-    pub(crate) own: BTreeSet<String>,
+    pub(crate) non_inherited_variables: BTreeSet<String>,
     /// The byte strings to mask in everything a task writes.
     pub(crate) secrets: Vec<Vec<u8>>,
 }
@@ -61,42 +61,42 @@ pub(crate) struct RunBuilder {
 impl RunBuilder {
     /// Returns the separate configuration directory of a CLI.
     pub(crate) fn isolated_dir(&self, cli: CliKind) -> PathBuf {
-        self.home.isolated(cli)
+        self.home.isolated_dir(cli)
     }
 
     /// Sets a variable that sends the CLI to the provider.
     pub(crate) fn set(&mut self, name: &str, value: impl Into<OsString>) {
         self.environment.set(name, value);
-        self.cleared.remove(name);
-        self.set.insert(name.to_owned());
+        self.cleared_variables.remove(name);
+        self.provider_variables.insert(name.to_owned());
     }
 
     /// Removes a variable that could compete.
     pub(crate) fn unset(&mut self, name: &str) {
         self.environment.unset(name);
-        self.cleared.insert(name.to_owned());
+        self.cleared_variables.insert(name.to_owned());
     }
 
     /// Empties a variable that could compete, for a CLI that fills in missing variables.
-    pub(crate) fn empty(&mut self, name: &str) {
+    pub(crate) fn set_empty(&mut self, name: &str) {
         self.environment.set(name, "");
-        self.cleared.insert(name.to_owned());
+        self.cleared_variables.insert(name.to_owned());
     }
 
     /// Sets a variable that a user gave for the run or the provider. It takes precedence over cleared variables.
-    pub(crate) fn give(&mut self, name: &str, value: impl Into<OsString>) {
+    pub(crate) fn set_user_variable(&mut self, name: &str, value: impl Into<OsString>) {
         self.environment.set(name, value);
-        self.cleared.remove(name);
+        self.cleared_variables.remove(name);
     }
 
     /// Merges settings on top of the existing ones.
-    pub(crate) fn put_over(&mut self, settings: Value) {
+    pub(crate) fn override_settings(&mut self, settings: Value) {
         let below = self.settings.take().unwrap_or_else(|| Value::Object(Default::default()));
         self.settings = Some(overlay::merge(below, settings));
     }
 
     /// Merges settings below the existing ones.
-    pub(crate) fn put_beneath(&mut self, settings: Value) {
+    pub(crate) fn add_default_settings(&mut self, settings: Value) {
         let over = self.settings.take().unwrap_or_else(|| Value::Object(Default::default()));
         self.settings = Some(overlay::merge(settings, over));
     }

@@ -11,7 +11,7 @@ mod tests;
 use aiw_core::{Api, CliKind};
 use aiw_providers::{CliApis, ServedClis};
 
-pub(crate) use cli::{AiCli, CommandLine, CommandParts, Injection, words};
+pub(crate) use cli::{AiCli, CommandLine, CommandParts, Injection, to_os_strings};
 
 /// All CLIs, in the order of lists.
 const ALL: [&dyn AiCli; 3] = [&claude::Claude, &codex::Codex, &gemini::Gemini];
@@ -25,13 +25,13 @@ pub(crate) fn for_kind(kind: CliKind) -> &'static dyn AiCli {
 pub fn apis() -> ServedClis {
     ServedClis::new(ALL.map(|cli| CliApis {
         cli: cli.kind(),
-        apis: cli.speaks(),
-        sets: cli.sets(),
-        not_in_headers: cli.not_in_headers(),
+        apis: cli.supported_apis(),
+        managed_env_vars: cli.provider_variables(),
+        forbidden_header_chars: cli.unsupported_header_chars(),
     }))
 }
 
 /// Returns the APIs that a CLI speaks, the preferred one first.
-pub fn speaks(cli: CliKind) -> &'static [Api] {
-    for_kind(cli).speaks()
+pub fn supported_apis(cli: CliKind) -> &'static [Api] {
+    for_kind(cli).supported_apis()
 }

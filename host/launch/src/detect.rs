@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
-use aiw_core::{CliKind, shell_word_in_line};
+use aiw_core::{CliKind, shell_quote_printable};
 use aiw_home::{ChildGroup, ExecutionContext, Home, Mode, read_capped};
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +19,7 @@ aiw_core::string_enum! {
     /// How a CLI was installed.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
     #[serde(rename_all = "kebab-case")]
-    pub enum Install {
+    pub enum CliInstallMethod {
         /// By its own installer.
         Native = "native",
         /// `npm install -g`.
@@ -45,40 +45,40 @@ pub struct DetectedCli {
     /// The version, if it could be determined.
     pub version: Option<String>,
     /// How the CLI was installed.
-    pub install: Option<Install>,
+    pub install: Option<CliInstallMethod>,
 }
 
 /// Where to look for CLIs.
 #[derive(Debug, Clone)]
-pub struct Search {
+pub struct SearchPath {
     /// The directories in their order. Relative ones are not used.
     pub directories: Vec<PathBuf>,
 }
 
 /// Directories below a home where installers put commands without adding them to `PATH`.
-const BESIDE_PATH: [&str; 5] = [".local/bin", ".npm-global/bin", ".claude/local", ".bun/bin", ".volta/bin"];
+const EXTRA_BIN_DIRS: [&str; 5] = [".local/bin", ".npm-global/bin", ".claude/local", ".bun/bin", ".volta/bin"];
 
-impl Search {
+impl SearchPath {
     /// Returns `PATH`, followed by the directories where installers put CLIs outside of it.
-    pub fn around(client: &ExecutionContext) -> Self {
+    pub fn from_context(client: &ExecutionContext) -> Self {
         let mut search = Self::new(client.variable("PATH").unwrap_or_default(), client.user_home().as_deref());
         search.directories.extend(npm_prefix(client).map(|prefix| prefix.join("bin")));
         search
     }
 
-    /// Like [`Search::around`], for given values.
+    /// Like [`SearchPath::from_context`], for given values.
     pub fn new(path: &OsStr, home: Option<&Path>) -> Self {
-        let beside = BESIDE_PATH.iter().filter_map(|dir| Some(home?.join(dir)));
+        let beside = EXTRA_BIN_DIRS.iter().filter_map(|dir| Some(home?.join(dir)));
         let directories = env::split_paths(path).chain(beside).filter(|dir| dir.is_absolute()).collect();
         Self { directories }
     }
 
     fn find(&self, kind: CliKind) -> Option<PathBuf> {
-        self.all(kind).next()
+        self.find_all(kind).next()
     }
 
     /// Returns all programs of a CLI's name, the one that a shell would start first.
-    pub fn all(&self, kind: CliKind) -> impl Iterator<Item = PathBuf> {
+    pub fn find_all(&self, kind: CliKind) -> impl Iterator<Item = PathBuf> {
         let name = move |ending: &&str| format!("{}{ending}", kind.as_str());
         let paths = self
             .directories
@@ -89,17 +89,18 @@ impl Search {
 }
 
 /// The longest `.npmrc` that is read.
-const MAX_NPMRC: u64 = 64 << 10;
+const MAX_NPMRC_BYTES: u64 = 64 << 10;
 
 /// Returns where `npm install -g` installs, if the user has chosen that.
 /// <https://docs.npmjs.com/cli/v11/using-npm/config#prefix>
 fn npm_prefix(client: &ExecutionContext) -> Option<PathBuf> {
-    let by_variable = ["npm_config_prefix", "NPM_CONFIG_PREFIX"].iter().find_map(|name| client.filled(name));
+    let by_variable =
+        ["npm_config_prefix", "NPM_CONFIG_PREFIX"].iter().find_map(|name| client.non_empty_variable(name));
     if let Some(prefix) = by_variable {
         return Some(PathBuf::from(prefix)).filter(|prefix| prefix.is_absolute());
     }
     let home = client.user_home()?;
-    let bytes = read_capped(&home.join(".npmrc"), MAX_NPMRC).ok()??;
+    let bytes = read_capped(&home.join(".npmrc"), MAX_NPMRC_BYTES).ok()??;
     let text = String::from_utf8_lossy(&bytes);
     // The last one counts.
     let value = text.lines().rev().find_map(|line| {
@@ -123,7 +124,7 @@ pub fn install_command(kind: CliKind) -> String {
 }
 
 /// Finds all CLIs. With a home, versions that only running a CLI reveals are remembered there.
-pub fn detect(search: &Search, home: Option<&Home>) -> Vec<DetectedCli> {
+pub fn detect(search: &SearchPath, home: Option<&Home>) -> Vec<DetectedCli> {
     let mut memory = KnownVersions::load(home);
     let found = CliKind::ALL.into_iter().map(|kind| one(kind, search, &mut memory)).collect();
     memory.save(home);
@@ -131,7 +132,7 @@ pub fn detect(search: &Search, home: Option<&Home>) -> Vec<DetectedCli> {
 }
 
 /// Finds all CLIs and starts none: a version that only running a CLI reveals is the one that was remembered.
-pub fn detect_still(search: &Search, home: &Home) -> Vec<DetectedCli> {
+pub fn detect_cached(search: &SearchPath, home: &Home) -> Vec<DetectedCli> {
     let mut memory = KnownVersions { is_still: true, ..KnownVersions::load(Some(home)) };
     CliKind::ALL.into_iter().map(|kind| one(kind, search, &mut memory)).collect()
 }
@@ -145,41 +146,42 @@ pub fn npm_package(kind: CliKind) -> &'static str {
 pub fn update_command(cli: &DetectedCli) -> Option<String> {
     let package = npm_package(cli.kind);
     match cli.install? {
-        Install::NpmGlobal => Some(format!("npm install -g {package}@latest")),
-        Install::NpmLocal => Some(format!("npm install {package}@latest")),
-        Install::Brew => {
+        CliInstallMethod::NpmGlobal => Some(format!("npm install -g {package}@latest")),
+        CliInstallMethod::NpmLocal => Some(format!("npm install {package}@latest")),
+        CliInstallMethod::Brew => {
             let formula = package.rsplit('/').next().unwrap_or(package);
             Some(format!("brew upgrade {formula}"))
         }
         // The one that has an installer of its own.
-        Install::Native if cli.kind == CliKind::Claude => Some("claude update".to_owned()),
-        Install::Native | Install::Unknown => None,
+        CliInstallMethod::Native if cli.kind == CliKind::Claude => Some("claude update".to_owned()),
+        CliInstallMethod::Native | CliInstallMethod::Unknown => None,
     }
 }
 
 /// Returns the command that removes a program of a CLI, as it was installed.
 pub fn remove_command(kind: CliKind, path: &Path) -> String {
     let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let (word, package) = (|path: &Path| shell_word_in_line(&path.to_string_lossy()).into_owned(), npm_package(kind));
+    let (word, package) =
+        (|path: &Path| shell_quote_printable(&path.to_string_lossy()).into_owned(), npm_package(kind));
     let above = |name: &str| real.ancestors().find(|place| place.ends_with(name)).and_then(Path::parent).map(word);
     let by_npm = match by_place(kind, &real).0 {
-        Install::NpmGlobal => above("lib/node_modules").map(|lib| format!("npm uninstall -g --prefix {lib}")),
-        Install::NpmLocal => above("node_modules").map(|project| format!("npm uninstall --prefix {project}")),
-        Install::Brew => return format!("brew uninstall {}", package.rsplit('/').next().unwrap_or(package)),
-        Install::Native | Install::Unknown => None,
+        CliInstallMethod::NpmGlobal => above("lib/node_modules").map(|lib| format!("npm uninstall -g --prefix {lib}")),
+        CliInstallMethod::NpmLocal => above("node_modules").map(|project| format!("npm uninstall --prefix {project}")),
+        CliInstallMethod::Brew => return format!("brew uninstall {}", package.rsplit('/').next().unwrap_or(package)),
+        CliInstallMethod::Native | CliInstallMethod::Unknown => None,
     };
     by_npm.map_or_else(|| format!("rm {}", word(path)), |by| format!("{} {package}", by.trim_end_matches("/lib")))
 }
 
 /// Finds one CLI, as [`detect`] does.
-pub fn detect_one(search: &Search, kind: CliKind, home: Option<&Home>) -> DetectedCli {
+pub fn detect_one(search: &SearchPath, kind: CliKind, home: Option<&Home>) -> DetectedCli {
     let mut memory = KnownVersions::load(home);
     let found = one(kind, search, &mut memory);
     memory.save(home);
     found
 }
 
-fn one(kind: CliKind, search: &Search, memory: &mut KnownVersions) -> DetectedCli {
+fn one(kind: CliKind, search: &SearchPath, memory: &mut KnownVersions) -> DetectedCli {
     let none = DetectedCli { kind, path: None, real_path: None, version: None, install: None };
     let Some(path) = search.find(kind) else { return none };
     let real = fs::canonicalize(&path).unwrap_or_else(|_| path.clone());
@@ -189,23 +191,26 @@ fn one(kind: CliKind, search: &Search, memory: &mut KnownVersions) -> DetectedCl
 }
 
 /// Returns what the path of the file reveals.
-fn by_place(kind: CliKind, real: &Path) -> (Install, Option<String>) {
+fn by_place(kind: CliKind, real: &Path) -> (CliInstallMethod, Option<String>) {
     let parts: Vec<&str> = real.iter().filter_map(|part| part.to_str()).collect();
     if let Some(at) = parts.iter().position(|part| matches!(*part, "Cellar" | "Caskroom")) {
         // …/Cellar/NAME/VERSION/…
-        return (Install::Brew, parts.get(at + 2).map(|version| (*version).to_owned()));
+        return (CliInstallMethod::Brew, parts.get(at + 2).map(|version| (*version).to_owned()));
     }
     if let Some(at) = parts.iter().position(|part| *part == "node_modules") {
         let global = at > 0 && parts[at - 1] == "lib";
-        return (if global { Install::NpmGlobal } else { Install::NpmLocal }, package_version(kind, real));
+        return (
+            if global { CliInstallMethod::NpmGlobal } else { CliInstallMethod::NpmLocal },
+            package_version(kind, real),
+        );
     }
     // ~/.local/share/claude/versions/VERSION
     if let [.., "versions", version] = parts[..]
         && version.starts_with(|c: char| c.is_ascii_digit())
     {
-        return (Install::Native, Some(version.to_owned()));
+        return (CliInstallMethod::Native, Some(version.to_owned()));
     }
-    (Install::Unknown, None)
+    (CliInstallMethod::Unknown, None)
 }
 
 /// Returns the version in the nearest package.json of the right name: that of the package itself, or of the package
@@ -306,7 +311,7 @@ mod tests {
     }
 
     fn find(kind: CliKind, bin: &Path) -> DetectedCli {
-        let search = Search { directories: vec![bin.to_owned()] };
+        let search = SearchPath { directories: vec![bin.to_owned()] };
         detect(&search, None).into_iter().find(|cli| cli.kind == kind).unwrap()
     }
 
@@ -322,7 +327,7 @@ mod tests {
         let last = |more: &[(&str, &str)]| {
             let variables = [&[("HOME", home.as_str()), ("PATH", "/usr/bin")], more].concat();
             let variables = variables.into_iter().map(|(name, value)| (name.into(), value.into()));
-            Search::around(&ExecutionContext::new(Ok("/".into()), variables)).directories.pop().unwrap()
+            SearchPath::from_context(&ExecutionContext::new(Ok("/".into()), variables)).directories.pop().unwrap()
         };
         assert_eq!(last(&[("NPM_CONFIG_PREFIX", "/opt/npm")]), Path::new("/opt/npm/bin"));
         assert!(last(&[("NPM_CONFIG_PREFIX", "npm")]).ends_with(".volta/bin"));
@@ -347,7 +352,7 @@ mod tests {
         let bin = dir.path().join("bin");
         link(&bin.join("codex"), &modules.join("@openai/codex/bin/codex.js"));
         let cli = find(CliKind::Codex, &bin);
-        assert_eq!((cli.version.as_deref(), cli.install), (Some("0.169.0"), Some(Install::NpmGlobal)));
+        assert_eq!((cli.version.as_deref(), cli.install), (Some("0.169.0"), Some(CliInstallMethod::NpmGlobal)));
     }
 
     #[test]
@@ -359,7 +364,7 @@ mod tests {
         executable(&package_dir.join("claude"), "");
         link(&modules.join(".bin/claude"), &package_dir.join("claude"));
         let cli = find(CliKind::Claude, &modules.join(".bin"));
-        assert_eq!((cli.version.as_deref(), cli.install), (Some("2.1.328"), Some(Install::NpmLocal)));
+        assert_eq!((cli.version.as_deref(), cli.install), (Some("2.1.328"), Some(CliInstallMethod::NpmLocal)));
     }
 
     #[test]
@@ -371,24 +376,24 @@ mod tests {
         executable(&dir.path().join("Cellar/gemini-cli/0.61.0/bin/gemini"), "");
         link(&bin.join("gemini"), &dir.path().join("Cellar/gemini-cli/0.61.0/bin/gemini"));
         let claude = find(CliKind::Claude, &bin);
-        assert_eq!((claude.version.as_deref(), claude.install), (Some("2.1.9"), Some(Install::Native)));
+        assert_eq!((claude.version.as_deref(), claude.install), (Some("2.1.9"), Some(CliInstallMethod::Native)));
         let gemini = find(CliKind::Gemini, &bin);
-        assert_eq!((gemini.version.as_deref(), gemini.install), (Some("0.61.0"), Some(Install::Brew)));
+        assert_eq!((gemini.version.as_deref(), gemini.install), (Some("0.61.0"), Some(CliInstallMethod::Brew)));
     }
 
     #[test]
     fn an_unknown_install_is_asked_once_and_again_when_it_changes() {
         let dir = tempfile::tempdir().unwrap();
-        let home = Home::at(dir.path().join("home"));
+        let home = Home::from_root(dir.path().join("home"));
         let count = dir.path().join("count");
         let script = |version: &str| format!("#!/bin/sh\necho x >> {}\necho 'codex-cli {version}'\n", count.display());
         let bin = dir.path().join("bin");
         executable(&bin.join("codex"), &script("0.1.0"));
-        let search = Search { directories: vec![bin.clone()] };
+        let search = SearchPath { directories: vec![bin.clone()] };
         for _ in 0..2 {
             let found = detect(&search, Some(&home));
             assert_eq!(found[1].version.as_deref(), Some("0.1.0"));
-            assert_eq!(found[1].install, Some(Install::Unknown));
+            assert_eq!(found[1].install, Some(CliInstallMethod::Unknown));
         }
         assert_eq!(fs::read_to_string(&count).unwrap().lines().count(), 1);
         executable(&bin.join("codex"), &script("0.20.0"));
@@ -401,7 +406,7 @@ mod tests {
         let (bin, pid) = (dir.path().join("bin"), dir.path().join("pid"));
         executable(&bin.join("codex"), &format!("#!/bin/sh\nsleep 600 &\necho $! > {}\nwait\n", pid.display()));
         let cli = find(CliKind::Codex, &bin);
-        assert_eq!((cli.version, cli.install), (None, Some(Install::Unknown)));
+        assert_eq!((cli.version, cli.install), (None, Some(CliInstallMethod::Unknown)));
         let pid = fs::read_to_string(&pid).unwrap();
         let stat = || fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
         let is_there = || stat().rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']));
@@ -419,9 +424,9 @@ mod tests {
         fs::write(dir.path().join("codex"), "").unwrap();
         link(&dir.path().join("gemini"), &dir.path().join("nowhere"));
         assert!(
-            detect(&Search { directories: vec![dir.path().to_owned()] }, None).iter().all(|cli| cli.path.is_none())
+            detect(&SearchPath { directories: vec![dir.path().to_owned()] }, None).iter().all(|cli| cli.path.is_none())
         );
-        let relative = Search::new(".:bin:/usr/bin".as_ref(), None);
+        let relative = SearchPath::new(".:bin:/usr/bin".as_ref(), None);
         assert_eq!(relative.directories, [PathBuf::from("/usr/bin")]);
     }
 }

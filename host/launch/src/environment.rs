@@ -6,7 +6,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use aiw_core::ProviderName;
-use aiw_providers::{SET_VARIABLE, WITHHELD_VARIABLE};
+use aiw_providers::{MANAGED_VARIABLES_ENV, WITHHELD_VARIABLE};
 
 /// The variables by which CLIs describe themselves to their children. A CLI that finds them refuses to start, answers
 /// as a helper of the CLI above, or writes into its session.
@@ -33,11 +33,15 @@ pub(crate) struct Environment(BTreeMap<OsString, OsString>);
 
 impl Environment {
     /// Returns the given variables without those of a CLI above.
-    pub(crate) fn inherited(variables: impl Iterator<Item = (OsString, OsString)>) -> Self {
+    pub(crate) fn from_parent(variables: impl Iterator<Item = (OsString, OsString)>) -> Self {
         let mut all = Self(
             variables.filter(|(name, _)| !NESTED_SESSION_VARIABLES.iter().any(|nesting| name == nesting)).collect(),
         );
-        let set = all.0.remove(OsStr::new(SET_VARIABLE)).and_then(|names| names.into_string().ok()).unwrap_or_default();
+        let set = all
+            .0
+            .remove(OsStr::new(MANAGED_VARIABLES_ENV))
+            .and_then(|names| names.into_string().ok())
+            .unwrap_or_default();
         for name in set.split(',') {
             all.0.remove(OsStr::new(name));
         }
@@ -62,10 +66,10 @@ impl Environment {
     }
 
     /// Records which variables are for this CLI alone.
-    pub(crate) fn mark<'a>(&mut self, names: impl Iterator<Item = &'a str>) {
+    pub(crate) fn record_non_inherited<'a>(&mut self, names: impl Iterator<Item = &'a str>) {
         let names: Vec<&str> = names.filter(|name| self.get(name).is_some()).collect();
         if !names.is_empty() {
-            self.0.insert(SET_VARIABLE.into(), names.join(",").into());
+            self.0.insert(MANAGED_VARIABLES_ENV.into(), names.join(",").into());
         }
     }
 
@@ -102,10 +106,10 @@ mod tests {
 
     #[test]
     fn what_was_set_for_a_cli_is_not_for_those_that_it_starts() {
-        let mut environment = Environment::inherited([("MINE".into(), "1".into())].into_iter());
+        let mut environment = Environment::from_parent([("MINE".into(), "1".into())].into_iter());
         environment.set("ANTHROPIC_AUTH_TOKEN", "secret");
-        environment.mark(["ANTHROPIC_AUTH_TOKEN", "NOT_THERE"].into_iter());
-        let inner = Environment::inherited(environment.into_pairs().into_iter());
+        environment.record_non_inherited(["ANTHROPIC_AUTH_TOKEN", "NOT_THERE"].into_iter());
+        let inner = Environment::from_parent(environment.into_pairs().into_iter());
         let names: Vec<OsString> = inner.into_pairs().into_iter().map(|(name, _)| name).collect();
         assert_eq!(names, ["MINE"]);
     }
@@ -113,7 +117,7 @@ mod tests {
     #[test]
     fn nothing_of_a_cli_above_is_left() {
         let variables = ["CLAUDECODE", "CLAUDE_CODE_ENTRYPOINT", "GEMINI_CLI", "PATH", "CLAUDE_CONFIG_DIR"];
-        let environment = Environment::inherited(variables.iter().map(|name| (name.into(), "1".into())));
+        let environment = Environment::from_parent(variables.iter().map(|name| (name.into(), "1".into())));
         let names: Vec<OsString> = environment.into_pairs().into_iter().map(|(name, _)| name).collect();
         assert_eq!(names, ["CLAUDE_CONFIG_DIR", "PATH"]);
     }

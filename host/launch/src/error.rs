@@ -43,7 +43,7 @@ pub enum LaunchError {
     },
     /// The provider does not speak the CLI's API, or was not meant for the CLI.
     #[error("provider `{provider}`{} does not work with `{cli}`: {reason}", from(.source_name))]
-    DoesNotFit {
+    IncompatibleProvider {
         /// The provider.
         provider: String,
         /// The source of the provider's name, if it was not the command line.
@@ -57,7 +57,7 @@ pub enum LaunchError {
     },
     /// A budget is used up.
     #[error("{sentence}")]
-    OverBudget {
+    BudgetExceeded {
         /// Which, and how far.
         sentence: String,
     },
@@ -77,7 +77,7 @@ pub enum LaunchError {
     },
     /// The CLI could not be started in this terminal.
     #[error("cannot start `{}`: {reason}", .path.display())]
-    Start {
+    StartFailed {
         /// The executable.
         path: PathBuf,
         /// The reason.
@@ -103,7 +103,7 @@ impl Diagnostic for LaunchError {
     fn own_kind(&self) -> ErrorKind {
         match self {
             Self::Gateway(e) => e.kind,
-            Self::Start { .. } => ErrorKind::Unavailable,
+            Self::StartFailed { .. } => ErrorKind::Unavailable,
             _ => ErrorKind::User,
         }
     }
@@ -111,9 +111,9 @@ impl Diagnostic for LaunchError {
     fn own_hint(&self) -> Option<String> {
         match self {
             Self::Gateway(e) => e.hint.clone(),
-            Self::OverBudget { .. } => Some("`aiw usage` shows what for, and `aiw budget set` changes it".into()),
+            Self::BudgetExceeded { .. } => Some("`aiw usage` shows what for, and `aiw budget set` changes it".into()),
             Self::NotInstalled { install, .. } => Some(format!("`{install}` installs it")),
-            Self::UnknownProvider { cli, fits, .. } | Self::DoesNotFit { cli, fits, .. } => {
+            Self::UnknownProvider { cli, fits, .. } | Self::IncompatibleProvider { cli, fits, .. } => {
                 let typed = match self {
                     Self::UnknownProvider { name, .. } => name.as_str(),
                     _ => "",
@@ -129,7 +129,7 @@ impl Diagnostic for LaunchError {
                 })
             }
             Self::Invalid { hint, .. } => hint.clone(),
-            Self::Start { .. } => Some("`aiw cli list` shows what is installed".into()),
+            Self::StartFailed { .. } => Some("`aiw cli list` shows what is installed".into()),
             _ => None,
         }
     }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use aiw_core::{CliKind, ErrorKind, ProcessId, ProviderName, Secret};
-use aiw_home::PoolOrder;
+use aiw_home::PoolStrategy;
 use aiw_providers::ModelEndpoint;
 
 /// aiw's gateway, as this room needs it. `app` implements it.
@@ -15,10 +15,10 @@ pub trait GatewayAccess: Send + Sync {
     fn admit(&self, run: GatewayRunRequest) -> Result<GatewayCredentials, GatewayProblem>;
 
     /// Notes that what was admitted is a task: it stays in until the task ends.
-    fn give_to_task(&self, admission: &GatewayCredentials, task: ProcessId) -> Result<(), GatewayProblem>;
+    fn bind_to_task(&self, admission: &GatewayCredentials, task: ProcessId) -> Result<(), GatewayProblem>;
 
     /// Keeps what was admitted in until the result is dropped.
-    fn hold(&self, admission: &GatewayCredentials) -> Result<Box<dyn Any>, GatewayProblem>;
+    fn acquire_guard(&self, admission: &GatewayCredentials) -> Result<Box<dyn Any>, GatewayProblem>;
 }
 
 /// A run that is to go through the gateway.
@@ -31,7 +31,7 @@ pub struct GatewayRunRequest {
     /// Whether it is private: the directory is kept nowhere.
     pub private: bool,
     /// The pool, and how it chooses.
-    pub pool: Option<(ProviderName, PoolOrder)>,
+    pub pool: Option<(ProviderName, PoolStrategy)>,
     /// The provider, or the pool's members in their order; at least one.
     pub members: Vec<(ProviderName, ModelEndpoint)>,
 }

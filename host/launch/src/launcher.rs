@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use aiw_core::provider::{Account, Intent, Target};
 use aiw_core::{
-    Api, CliKind, ExtensionId, Family, HeaderName, InvalidName, ProviderName, Secret, is_model, is_secret_name,
-    one_line,
+    Api, CliKind, ExtensionId, Family, HeaderName, InvalidName, ProviderName, Secret, is_secret_name,
+    is_valid_model_name, one_line,
 };
 use aiw_dialects::UPSTREAMS;
-use aiw_home::{CliFiles, ExclusiveLock, Home, PoolOrder, Provider, ProvidersFile, Settings, TextOrSecret, origin};
+use aiw_home::{CliFiles, ExclusiveLock, Home, PoolStrategy, Provider, ProvidersFile, Settings, TextOrSecret, origin};
 use aiw_providers::{
-    ChosenProvider, ModelEndpoint, ProviderComponentError, ProviderError, Providers, account, is_unpinned, lacks_token,
-    name_models, pin, resolve, secrets, withheld,
+    ChosenProvider, ModelEndpoint, ProviderComponentError, ProviderError, Providers, account, apply_model_overrides,
+    is_unpinned, lacks_token, pin, resolve, scrub_filter, secrets,
 };
 
 use crate::access::ResolvedProvider;
@@ -26,16 +26,16 @@ use crate::environment::Environment;
 use crate::gateway::{GatewayAccess, GatewayCredentials, GatewayRunRequest};
 use crate::prepared::PreparedRun;
 use crate::request::{MAX_PROMPT_BYTES, RunRequest};
-use crate::served::Served;
+use crate::served::McpServerCommand;
 use crate::trust;
-use crate::via::{GatewayRoute, TOKEN};
+use crate::via::{GATEWAY_TOKEN_NAME, GatewayRoute};
 use crate::workspace::TrustState;
-use crate::{DetectedCli, LaunchError, Permission, Roles, Search};
+use crate::{DetectedCli, LaunchError, Permission, Roles, SearchPath};
 
 /// Prepares runs of CLIs, without starting anything itself.
 pub struct Launcher {
     home: Home,
-    search: Search,
+    search: SearchPath,
     providers: Providers,
     gateway: Option<Arc<dyn GatewayAccess>>,
 }
@@ -44,7 +44,7 @@ pub struct Launcher {
 struct RunProvider {
     name: ProviderName,
     /// How the pool chooses, if it is one.
-    order: Option<PoolOrder>,
+    order: Option<PoolStrategy>,
     /// The provider, or the pool's members.
     members: Vec<Member>,
 }
@@ -62,7 +62,7 @@ struct Member {
 
 impl Launcher {
     /// Returns a launcher with a home, the CLIs of a search path, and providers.
-    pub fn new(home: Home, search: Search, providers: Providers) -> Self {
+    pub fn new(home: Home, search: SearchPath, providers: Providers) -> Self {
         Self { home, search, providers, gateway: None }
     }
 
@@ -87,13 +87,13 @@ impl Launcher {
             let settings = self.home.settings()?;
             let stdin = self.stdin(request, &settings)?;
             let providers = self.home.providers()?;
-            let choice = ChosenProvider::make(
+            let choice = ChosenProvider::resolve(
                 &settings,
                 &providers,
                 request.cli,
                 request.provider.as_deref(),
                 &request.cwd,
-                self.home.around().user_home().as_deref(),
+                self.home.context().user_home().as_deref(),
             )?;
             let mut notes = choice.note.clone().into_iter().collect();
             let chosen = self.chosen(&providers, &choice, request.cli, &mut notes).await?;
@@ -120,7 +120,7 @@ impl Launcher {
                 let Some((first, intent)) = planned.first() else {
                     return Err(last.unwrap_or_else(|| nobody_left(&chosen.name)));
                 };
-                if request.check && stdin.is_some() && chosen.order.is_none() {
+                if request.should_check_connection && stdin.is_some() && chosen.order.is_none() {
                     reached = self.check_connection(first, intent.api.family()).await;
                 }
                 (tag, model) = (intent.tag.clone(), intent.models.main.clone().or(model));
@@ -143,20 +143,20 @@ impl Launcher {
                 _ => {}
             }
             if let Some(server) = &request.mcp {
-                cli.pass_server(&Served::new(server, &draft)?, &mut draft);
+                cli.pass_server(&McpServerCommand::new(server, &draft)?, &mut draft);
             }
             // What the run was given back is not withheld.
             let is_missing = |name: &String| draft.environment.get(name).is_none_or(OsStr::is_empty);
             let withheld: BTreeSet<String> =
-                std::mem::take(&mut draft.withheld).into_iter().filter(is_missing).collect();
+                std::mem::take(&mut draft.withheld_variables).into_iter().filter(is_missing).collect();
             draft.environment.export_unset_names(&withheld);
             let permission = permission(request, &settings, &mut draft.notes);
             let line = CommandParts {
-                task: stdin.is_some(),
+                is_task: stdin.is_some(),
                 permission,
                 model: request.model.as_deref().filter(|_| chosen.is_none()),
                 provider: chosen.as_ref().map(|chosen| chosen.name.as_str()),
-                own: &request.arguments,
+                user_arguments: &request.arguments,
             };
             let command = cli.command(line, &mut draft)?;
             let settings = match draft.settings.take() {
@@ -172,26 +172,26 @@ impl Launcher {
                 cli: found,
                 path,
                 provider: chosen.map(|chosen| chosen.name),
-                pins,
+                pinned_providers: pins,
                 model,
-                decision: choice.decision,
-                before: command.before,
-                after: command.after,
-                bypass: command.bypass,
+                decision: choice.source,
+                leading_arguments: command.leading_arguments,
+                trailing_arguments: command.trailing_arguments,
+                bypass_flag: command.bypass_flag,
                 environment: draft.environment,
                 settings,
                 servers: draft.servers,
-                set: draft.set,
-                cleared: draft.cleared,
-                own: draft.own,
-                withheld,
+                provider_variables: draft.provider_variables,
+                cleared_variables: draft.cleared_variables,
+                non_inherited_variables: draft.non_inherited_variables,
+                withheld_variables: withheld,
                 stdin,
                 secrets: draft.secrets,
                 notes: draft.notes,
-                via,
-                unreachable,
+                gateway_route: via,
+                unreachable_reason: unreachable,
                 tag,
-                turn,
+                start_lock: turn,
                 permission,
                 request: request.clone(),
             })
@@ -209,7 +209,7 @@ impl Launcher {
         if prompt.trim_ascii().is_empty() {
             return Err(LaunchError::invalid("the prompt is empty", "say what to do"));
         }
-        let roles = Roles::at(self.home.clone(), settings, Some(&request.cwd));
+        let roles = Roles::open(self.home.clone(), settings, Some(&request.cwd));
         let roles = request.roles.iter().map(|name| roles.find(name)).collect::<Result<Vec<_>, _>>()?;
         let stdin = crate::compose(&roles, prompt);
         if stdin.len() > MAX_PROMPT_BYTES {
@@ -233,7 +233,7 @@ impl Launcher {
     ) -> Result<Option<RunProvider>, LaunchError> {
         let Some(name) = &choice.name else { return Ok(None) };
         let Some(pool) = providers.pool(name)? else {
-            let member = self.member(providers, name, choice.decision.source_name(), cli, None).await?;
+            let member = self.member(providers, name, choice.source.source_name(), cli, None).await?;
             return Ok(Some(RunProvider { name: member.provider.name.clone(), order: None, members: vec![member] }));
         };
         let (mut members, mut last) = (Vec::new(), None);
@@ -269,10 +269,10 @@ impl Launcher {
             return Err(LaunchError::UnknownProvider { name: name.to_owned(), source_name, cli, fits });
         };
         let known = self.providers.find_preset(provider).await?;
-        if let Some(reason) = self.providers.clis().misfit(provider, &known.preset, cli) {
+        if let Some(reason) = self.providers.clis().incompatibility_reason(provider, &known.preset, cli) {
             let fits = self.that_fit(providers, cli).await;
             let provider = provider.name.to_string();
-            return Err(LaunchError::DoesNotFit { provider, source_name, cli, reason, fits });
+            return Err(LaunchError::IncompatibleProvider { provider, source_name, cli, reason, fits });
         }
         if lacks_token(provider, &known.preset) {
             return Err(LaunchError::Provider(ProviderError::SecretNotFound {
@@ -283,7 +283,7 @@ impl Launcher {
             }));
         }
         let account = account(provider, &known)?;
-        self.providers.clis().check_agreed(&account, provider, &known.preset, cli)?;
+        self.providers.clis().check_url_approved(&account, provider, &known.preset, cli)?;
         let (mut provider, is_unpinned) = (provider.clone(), is_unpinned(provider));
         if is_unpinned {
             pin(&mut provider, &known.preset);
@@ -296,7 +296,9 @@ impl Launcher {
         let mut fits = Vec::new();
         for provider in providers.providers() {
             let known = self.providers.find_preset(provider).await;
-            if known.is_ok_and(|known| self.providers.clis().misfit(provider, &known.preset, cli).is_none()) {
+            if known
+                .is_ok_and(|known| self.providers.clis().incompatibility_reason(provider, &known.preset, cli).is_none())
+            {
                 fits.push(provider.name.to_string());
             }
         }
@@ -319,16 +321,16 @@ impl Launcher {
             provider: chosen.map_or(aiw_home::CLI_LOGIN_NAME, |chosen| chosen.name.as_str()).to_owned(),
             cwd: request.cwd.clone(),
             isolated: request.isolated,
-            environment: Environment::inherited(self.home.around().variables()),
+            environment: Environment::from_parent(self.home.context().variables()),
             settings: None,
             servers: None,
             restrictions: Default::default(),
             arguments: Vec::new(),
             notes,
-            set: Default::default(),
-            cleared: Default::default(),
-            withheld: Default::default(),
-            own: Default::default(),
+            provider_variables: Default::default(),
+            cleared_variables: Default::default(),
+            withheld_variables: Default::default(),
+            non_inherited_variables: Default::default(),
             secrets: Vec::new(),
         }
     }
@@ -345,16 +347,20 @@ impl Launcher {
     ) -> Result<Intent, LaunchError> {
         let account = &chosen.account;
         // What the CLI itself speaks, then what the gateway translates.
-        let speaks = cli.speaks().iter().chain(UPSTREAMS.iter().filter(|api| !cli.speaks().contains(api))).copied();
-        let speaks = speaks.filter(|api| chosen.provider.may_speak(*api)).collect();
+        let speaks = cli
+            .supported_apis()
+            .iter()
+            .chain(UPSTREAMS.iter().filter(|api| !cli.supported_apis().contains(api)))
+            .copied();
+        let speaks = speaks.filter(|api| chosen.provider.supports_api(*api)).collect();
         let asked = request.model.clone().or_else(|| chosen.model.clone());
-        let target = Target { cli: Some(cli.kind()), version, speaks, model: asked };
+        let target = Target { cli: Some(cli.kind()), version, supported_apis: speaks, model: asked };
         let mut intent =
             self.providers.components().plan(&chosen.component, account, &target).await.map_err(ProviderError::from)?;
         // A tag is meant for later plans: each has to see what was started before it, so the plan is repeated under
         // the lock.
         if intent.tag.is_some() && is_task {
-            *turn = Some(self.home.turn()?);
+            *turn = Some(self.home.lock_start()?);
             intent = self
                 .providers
                 .components()
@@ -363,10 +369,10 @@ impl Launcher {
                 .map_err(ProviderError::from)?;
         }
         let family = intent.api.family();
-        if let Some(url) = account.base_urls.get(&family).filter(|_| !account.granted.contains(&family)) {
+        if let Some(url) = account.base_urls.get(&family).filter(|_| !account.trusted_families.contains(&family)) {
             self.providers.components().check_address(url).await.map_err(ProviderError::from)?;
         }
-        name_models(&chosen.provider, Some(cli.kind()), target.model.as_deref(), &mut intent);
+        apply_model_overrides(&chosen.provider, Some(cli.kind()), target.model.as_deref(), &mut intent);
         Ok(intent)
     }
 
@@ -408,12 +414,15 @@ impl Launcher {
         let Some((first, intent)) = planned.first() else { return Err(nobody_left(&chosen.name)) };
         let provider = &first.provider;
         let id = provider.id.as_deref().unwrap_or_default();
-        draft.withheld = draft.environment.withhold(withheld(providers.providers()));
-        if chosen.order.is_none() && cli.speaks().contains(&intent.api) && !(request.gateway || provider.gateway) {
+        draft.withheld_variables = draft.environment.withhold(scrub_filter(providers.providers()));
+        if chosen.order.is_none()
+            && cli.supported_apis().contains(&intent.api)
+            && !(request.gateway || provider.gateway)
+        {
             let secrets: BTreeMap<String, Secret> = secrets(&self.home, provider)?;
             draft.secrets.extend(secrets.values().map(|secret| secret.expose().into()));
             let headers = self.headers(provider, draft)?;
-            cli.express(&ResolvedProvider::new(&first.account, id, intent, &secrets, &headers)?, draft)?;
+            cli.apply_provider(&ResolvedProvider::new(&first.account, id, intent, &secrets, &headers)?, draft)?;
             draft.notes.extend(intent.notes.iter().cloned());
             self.give_provider_variables(cli, provider, draft)?;
             return Ok(None);
@@ -434,12 +443,12 @@ impl Launcher {
         }
         let via = self.through_gateway(cli, chosen, members, request)?;
         draft.secrets.push(via.admission.token.expose().into());
-        let secrets = BTreeMap::from([(TOKEN.to_owned(), via.admission.token.clone())]);
+        let secrets = BTreeMap::from([(GATEWAY_TOKEN_NAME.to_owned(), via.admission.token.clone())]);
         let smallest = planned.iter().filter_map(|(_, intent)| intent.tuning.context_tokens).min();
         let mut common = intent.clone();
         common.tuning.context_tokens = smallest;
-        let (account, intent) = via.as_seen_by(cli, &first.account, &common);
-        cli.express(&ResolvedProvider::new(&account, id, &intent, &secrets, &[])?, draft)?;
+        let (account, intent) = via.rewrite_for_cli(cli, &first.account, &common);
+        cli.apply_provider(&ResolvedProvider::new(&account, id, &intent, &secrets, &[])?, draft)?;
         for (member, intent) in planned {
             draft.notes.extend(intent.notes.iter().cloned());
             match chosen.order {
@@ -463,7 +472,7 @@ impl Launcher {
     ) -> Result<ModelEndpoint, ProviderError> {
         let secrets: BTreeMap<String, Secret> = secrets(&self.home, &member.provider)?;
         draft.secrets.extend(secrets.values().map(|secret| secret.expose().into()));
-        self.providers.access(&member.provider, &member.account, intent, &secrets).await
+        self.providers.build_endpoint(&member.provider, &member.account, intent, &secrets).await
     }
 
     fn through_gateway(
@@ -480,7 +489,7 @@ impl Launcher {
             hint: None,
         })?;
         let pool = chosen.order.map(|order| (chosen.name.clone(), order));
-        let admission = match request.starts {
+        let admission = match request.should_start {
             true => door.admit(GatewayRunRequest {
                 cli: request.cli,
                 directory: request.cwd.clone(),
@@ -491,9 +500,9 @@ impl Launcher {
             false => GatewayCredentials { address: ([127, 0, 0, 1], 0).into(), token: Secret::new("aiw-".to_owned()) },
         };
         let is_spoken = |api: &&Api| upstreams.iter().any(|(_, upstream)| upstream == *api);
-        let client = cli.speaks().iter().find(is_spoken).or(cli.speaks().first()).copied();
+        let client = cli.supported_apis().iter().find(is_spoken).or(cli.supported_apis().first()).copied();
         let pool = pool.map(|(name, _)| name);
-        Ok(GatewayRoute { access: door, admission, client: client.unwrap_or(Api::Messages), upstreams, pool })
+        Ok(GatewayRoute { access: door, admission, client_api: client.unwrap_or(Api::Messages), upstreams, pool })
     }
 
     /// Returns the value of a header or a variable of the provider's. A secret is masked in what the task writes.
@@ -519,7 +528,7 @@ impl Launcher {
         let mut headers = Vec::new();
         for (name, text) in &provider.headers {
             let value = self.value(provider, name.as_str(), text, draft)?;
-            if !HeaderName::allows(&value) {
+            if !HeaderName::is_valid_value(&value) {
                 return Err(LaunchError::invalid(
                     format!("the header `{name}` of provider `{}` can't be sent with its value", provider.name),
                     "a value is 1 to 4096 visible ASCII characters and blanks",
@@ -538,7 +547,7 @@ impl Launcher {
         draft: &mut RunBuilder,
     ) -> Result<(), LaunchError> {
         for (name, text) in &provider.env {
-            if draft.set.contains(name.as_str()) {
+            if draft.provider_variables.contains(name.as_str()) {
                 draft.notes.push(format!(
                     "variable `{name}` of provider `{}` is left out: it is what sends `{}` there",
                     provider.name,
@@ -547,8 +556,8 @@ impl Launcher {
                 continue;
             }
             let value = self.value(provider, name.as_str(), text, draft)?;
-            cli.give(name.as_str(), &value, draft);
-            draft.own.insert(name.to_string());
+            cli.set_user_variable(name.as_str(), &value, draft);
+            draft.non_inherited_variables.insert(name.to_string());
         }
         Ok(())
     }
@@ -557,8 +566,8 @@ impl Launcher {
         let dir = draft.isolated_dir(cli.kind());
         self.home.make_dir(&dir)?;
         let variable = CliFiles::for_cli(cli.kind()).variable;
-        draft.give(variable, dir);
-        draft.own.insert(variable.to_owned());
+        draft.set_user_variable(variable, dir);
+        draft.non_inherited_variables.insert(variable.to_owned());
         Ok(())
     }
 }
@@ -591,7 +600,7 @@ fn size(intent: &mut Intent, cli: &dyn AiCli, settings: &Settings) -> Result<(),
     if cli.kind() != CliKind::Gemini {
         tuning.context_tokens = tuning.context_tokens.or(limits.context);
     }
-    if cli.kind() == CliKind::Claude || !cli.speaks().contains(&intent.api) {
+    if cli.kind() == CliKind::Claude || !cli.supported_apis().contains(&intent.api) {
         tuning.output_tokens = tuning.output_tokens.or(limits.output);
     }
     Ok(())
@@ -608,7 +617,7 @@ fn checked(request: &RunRequest) -> Result<RunRequest, LaunchError> {
         message: format!("cannot work in `{}`: {e}", request.cwd.display()),
         hint: None,
     })?;
-    if let Some(model) = request.model.as_deref().filter(|model| !is_model(model)) {
+    if let Some(model) = request.model.as_deref().filter(|model| !is_valid_model_name(model)) {
         let message = format!("`{}` is not a valid model name", one_line(model, 80));
         return Err(LaunchError::Invalid { message, hint: None });
     }
@@ -621,13 +630,13 @@ fn checked(request: &RunRequest) -> Result<RunRequest, LaunchError> {
 /// Adds the variables of this run.
 fn give_variables(cli: &dyn AiCli, request: &RunRequest, draft: &mut RunBuilder) -> Result<(), LaunchError> {
     for (name, value) in &request.env {
-        if draft.set.contains(name.as_str()) {
+        if draft.provider_variables.contains(name.as_str()) {
             return Err(LaunchError::invalid(
                 format!("the variable `{name}` is what sends `{}` to the provider", cli.kind()),
                 "leave it out, or choose another provider with `-p`",
             ));
         }
-        cli.give(name.as_str(), value, draft);
+        cli.set_user_variable(name.as_str(), value, draft);
         if is_secret_name(name.as_str()) {
             draft.secrets.push(value.clone().into());
         }

@@ -40,29 +40,29 @@ mod via;
 mod workspace;
 
 pub use advice::{Advice, advice};
-pub use clis::{apis, speaks};
+pub use clis::{apis, supported_apis};
 pub use detect::{
-    DetectedCli, Install, Search, detect, detect_one, detect_still, install_command, npm_package, remove_command,
-    update_command,
+    CliInstallMethod, DetectedCli, SearchPath, detect, detect_cached, detect_one, install_command, npm_package,
+    remove_command, update_command,
 };
 pub use error::LaunchError;
 pub use gateway::{GatewayAccess, GatewayCredentials, GatewayProblem, GatewayRunRequest};
 pub use launcher::Launcher;
 pub use permission::Permission;
 pub use prepared::{Explanation, PreparedRun, Translation};
-pub use project_files::{ProjectContent, ProjectDeclared, ProjectFile};
+pub use project_files::{ProjectContent, ProjectDeclarations, ProjectFile};
 pub use reader::{RunReader, interpreter};
 pub use report::{
-    TaskDetails, TaskLog, TaskLogLine, TaskSummary, TokenUsage, WaitedTask, describe_state, duration, resume,
+    TaskDetails, TaskLog, TaskLogLine, TaskSummary, TaskWaitResult, TokenUsage, describe_state, duration, resume_line,
 };
-pub use request::{MAX_PROMPT_BYTES, OwnServer, RunRequest};
-pub use resume::{EndedSession, Resume, ResumeCommand, ResumeIndex};
+pub use request::{AiwServer, MAX_PROMPT_BYTES, RunRequest};
+pub use resume::{EndedSession, ResumeCommand, ResumeIndex, ResumePlan};
 pub use roles::{
-    DELIMITER, MAX_ROLE_BYTES, NEW_CONTENT, NEW_DESCRIPTION, Overwrite, Role, RoleEntry, RoleError, RoleListing,
-    RoleProblem, RoleSource, Roles, compose,
+    CONTENT_PLACEHOLDER, DELIMITER, DESCRIPTION_PLACEHOLDER, MAX_ROLE_BYTES, Overwrite, Role, RoleEntry, RoleError,
+    RoleListing, RoleProblem, RoleSource, Roles, compose,
 };
 pub use stream::{OutputTarget, Renderer, RunEvent};
 pub use summary::{CliDetails, CliSummary, RoleDetails, RoleSummary};
-pub use text::{LogText, TextLine, tail};
+pub use text::{LogRenderer, TextLine, tail};
 pub use tree::{ProcessSession, RootKind, session};
-pub use trust::ask_about;
+pub use trust::trust_prompt_directory;

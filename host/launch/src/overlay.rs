@@ -9,7 +9,7 @@ use crate::LaunchError;
 
 /// Whether an open file has a path by which it can be read from its beginning, as often as a program likes. macOS's
 /// `/dev/fd/N` goes on where the last reader stopped.
-pub(crate) const HAS_DESCRIPTORS: bool = cfg!(target_os = "linux");
+pub(crate) const HAS_REOPENABLE_FDS: bool = cfg!(target_os = "linux");
 
 /// Reads settings that the user gave as a path or as JSON, the two forms that Claude Code takes.
 pub(crate) fn read_settings(settings: &OsStr, cwd: &Path) -> Result<Value, LaunchError> {
@@ -41,10 +41,10 @@ pub(crate) fn read(path: &Path) -> Result<Option<Value>, LaunchError> {
 }
 
 /// Returns the path of the first key in `over` that other settings set to another value.
-pub(crate) fn contradiction(over: &Value, other: &Value) -> Option<String> {
+pub(crate) fn find_conflict(over: &Value, other: &Value) -> Option<String> {
     let (Value::Object(over), Value::Object(other)) = (over, other) else { return None };
     over.iter().find_map(|(key, value)| match (value, other.get(key)?) {
-        (value @ Value::Object(_), inner) => contradiction(value, inner).map(|path| format!("{key}.{path}")),
+        (value @ Value::Object(_), inner) => find_conflict(value, inner).map(|path| format!("{key}.{path}")),
         (value, other) => (value != other).then(|| key.clone()),
     })
 }
@@ -97,10 +97,10 @@ mod tests {
     #[test]
     fn what_another_file_says_otherwise_is_found() {
         let over = json!({"security": {"auth": {"selectedType": "key"}}});
-        assert_eq!(contradiction(&over, &json!({"security": {"auth": {"selectedType": "key"}}, "x": 1})), None);
-        assert_eq!(contradiction(&over, &json!({"security": {}})), None);
+        assert_eq!(find_conflict(&over, &json!({"security": {"auth": {"selectedType": "key"}}, "x": 1})), None);
+        assert_eq!(find_conflict(&over, &json!({"security": {}})), None);
         let other = json!({"security": {"auth": {"selectedType": "vertex"}}});
-        assert_eq!(contradiction(&over, &other).as_deref(), Some("security.auth.selectedType"));
+        assert_eq!(find_conflict(&over, &other).as_deref(), Some("security.auth.selectedType"));
     }
 
     #[test]

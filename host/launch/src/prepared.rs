@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use aiw_core::{ProviderName, shell_word};
+use aiw_core::{ProviderName, shell_quote};
 use aiw_home::{ExclusiveLock, ExecutionContext, Home, HomeError, Provider};
 use aiw_tasks::{NamedFile, NewProcess, PassedFile, ProcessScope, Program, QueueLimit, Task, TaskDescription, Tasks};
 use schemars::JsonSchema;
@@ -15,9 +15,9 @@ use crate::clis::gemini::home::GeminiHome;
 use crate::clis::{self, Injection};
 use crate::environment::Environment;
 use crate::via::GatewayRoute;
-use aiw_providers::Decision;
+use aiw_providers::SelectionSource;
 
-use crate::{DetectedCli, LaunchError, OwnServer, Permission, ProcessSession, RunRequest, overlay};
+use crate::{AiwServer, DetectedCli, LaunchError, Permission, ProcessSession, RunRequest, overlay};
 
 /// A run that only has to be started. It contains secrets, so it has no `Debug`.
 pub struct PreparedRun {
@@ -28,43 +28,43 @@ pub struct PreparedRun {
     /// The model, if the run or its provider names one.
     pub model: Option<String>,
     /// The decision about the provider.
-    pub decision: Decision,
+    pub decision: SelectionSource,
     /// Sentences for the user, to be shown before the start.
     pub notes: Vec<String>,
     /// How it gets into the gateway, if it goes through it.
-    pub(crate) via: Option<GatewayRoute>,
+    pub(crate) gateway_route: Option<GatewayRoute>,
     /// Why the provider can't be reached, as far as aiw can tell; one of the notes.
-    pub unreachable: Option<String>,
+    pub unreachable_reason: Option<String>,
     /// The CLI's permissions.
     pub permission: Permission,
     /// The user's own flag that disables the CLI's guards.
-    pub bypass: Option<String>,
+    pub bypass_flag: Option<String>,
     pub(crate) path: PathBuf,
     /// Providers, completed with what is recorded at their first start: their ids, and where their presets lead.
-    pub(crate) pins: Vec<Provider>,
+    pub(crate) pinned_providers: Vec<Provider>,
     /// The arguments before the settings.
-    pub(crate) before: Vec<OsString>,
+    pub(crate) leading_arguments: Vec<OsString>,
     /// The user's own arguments, after the settings.
-    pub(crate) after: Vec<OsString>,
+    pub(crate) trailing_arguments: Vec<OsString>,
     pub(crate) environment: Environment,
     /// Settings that override the user's own, and how they are passed to the CLI.
     pub(crate) settings: Option<(Injection, Value)>,
     /// The user's own MCP servers that the CLI would leave out together with the project's.
     pub(crate) servers: Option<Value>,
     /// Variables that send the CLI to the provider.
-    pub(crate) set: BTreeSet<String>,
+    pub(crate) provider_variables: BTreeSet<String>,
     /// The user's own variables that were removed or emptied.
-    pub(crate) cleared: BTreeSet<String>,
+    pub(crate) cleared_variables: BTreeSet<String>,
     /// Variables for this CLI alone.
-    pub(crate) own: BTreeSet<String>,
+    pub(crate) non_inherited_variables: BTreeSet<String>,
     /// Variables with the keys of providers, which the CLI does not get.
-    pub(crate) withheld: BTreeSet<String>,
+    pub(crate) withheld_variables: BTreeSet<String>,
     pub(crate) stdin: Option<Vec<u8>>,
     /// The byte strings to mask in everything a task writes.
     pub(crate) secrets: Vec<Vec<u8>>,
     pub(crate) tag: Option<String>,
     /// Held until the run has been started, or has failed to start.
-    pub(crate) turn: Option<ExclusiveLock>,
+    pub(crate) start_lock: Option<ExclusiveLock>,
     pub(crate) request: RunRequest,
 }
 
@@ -121,7 +121,7 @@ pub struct Translation {
 
 /// The number of a passed file. CLIs use lower numbers for files of their own, and Node, when it restarts itself,
 /// closes the descriptors it finds up to the first gap.
-const PASSED_FILE: i32 = 100;
+const FIRST_PASSED_FD: i32 = 100;
 
 /// The argument with MCP servers, which holds its value, because Claude Code would take the words after it too.
 const MCP_CONFIG: &str = "--mcp-config=";
@@ -131,30 +131,30 @@ impl PreparedRun {
     pub fn explain(&self) -> Explanation {
         let (arguments, _) = self.with_settings(|_| Ok::<_, ()>(PathBuf::from("…")), |_, _| Ok(())).unwrap_or_default();
         let arguments = arguments.iter().map(|argument| argument.to_string_lossy().into_owned()).collect();
-        let sets = self.set.union(&self.own).cloned().collect();
+        let sets = self.provider_variables.union(&self.non_inherited_variables).cloned().collect();
         Explanation {
             cli: self.cli.kind.as_str(),
             path: self.path.to_string_lossy().into_owned(),
             version: self.cli.version.clone(),
             provider: self.provider.as_ref().map(ToString::to_string),
             decided_by: match &self.decision {
-                Decision::Named => "flag",
-                Decision::Project(_) => "project",
-                Decision::Default => "default",
-                Decision::CliLogin => "none",
+                SelectionSource::Explicit => "flag",
+                SelectionSource::Project(_) => "project",
+                SelectionSource::Default => "default",
+                SelectionSource::CliLogin => "none",
             },
             task: self.request.prompt.is_some(),
             arguments,
             permission: self.permission.to_string(),
-            bypass: self.bypass.clone(),
+            bypass: self.bypass_flag.clone(),
             sets,
-            unsets: self.cleared.difference(&self.withheld).cloned().collect(),
-            scrub_env: self.withheld.iter().cloned().collect(),
+            unsets: self.cleared_variables.difference(&self.withheld_variables).cloned().collect(),
+            scrub_env: self.withheld_variables.iter().cloned().collect(),
             settings: self.settings.iter().flat_map(|(_, settings)| overlay::keys(settings)).collect(),
             notes: self.notes.clone(),
-            gateway: self.via.as_ref().map(|via| Translation {
-                from: via.client.label(),
-                to: via.spoken(),
+            gateway: self.gateway_route.as_ref().map(|via| Translation {
+                from: via.client_api.label(),
+                to: via.describe_upstream_apis(),
                 members: match &via.pool {
                     Some(_) => via.upstreams.iter().map(|(name, _)| name.to_string()).collect(),
                     None => Vec::new(),
@@ -165,13 +165,13 @@ impl PreparedRun {
     }
 
     /// Returns whether the CLI gets a separate configuration directory.
-    pub fn isolated(&self) -> bool {
+    pub fn is_isolated(&self) -> bool {
         self.request.isolated
     }
 
     /// Returns the provider, or the pool and its members: what a budget may be for.
     pub fn budget_subjects(&self) -> Vec<&str> {
-        let members = self.via.iter().flat_map(|via| via.upstreams.iter().map(|(name, _)| name.as_str()));
+        let members = self.gateway_route.iter().flat_map(|via| via.upstreams.iter().map(|(name, _)| name.as_str()));
         let own = self.provider.as_ref().map_or(aiw_home::CLI_LOGIN_NAME, |name| name.as_str());
         std::iter::once(own).chain(members.filter(|name| *name != own)).collect()
     }
@@ -182,7 +182,7 @@ impl PreparedRun {
     }
 
     /// Returns whether the CLI's session is to be kept out of the history.
-    pub fn private(&self) -> bool {
+    pub fn is_private(&self) -> bool {
         self.request.private
     }
 
@@ -194,7 +194,7 @@ impl PreparedRun {
         mut place: impl FnMut(Vec<u8>) -> Result<PathBuf, E>,
         home: impl FnOnce(&GeminiHome, &Value) -> Result<(), E>,
     ) -> Result<(Vec<OsString>, Option<(&'static str, PathBuf)>), E> {
-        let (mut arguments, mut variable) = (self.before.clone(), None);
+        let (mut arguments, mut variable) = (self.leading_arguments.clone(), None);
         match &self.settings {
             None => {}
             Some((Injection::Argument(argument), settings)) => {
@@ -216,7 +216,7 @@ impl PreparedRun {
             argument.push(place(servers.to_string().into_bytes())?);
             arguments.push(argument);
         }
-        arguments.extend(self.after.iter().cloned());
+        arguments.extend(self.trailing_arguments.iter().cloned());
         Ok((arguments, variable))
     }
 
@@ -234,7 +234,7 @@ impl PreparedRun {
             None => 0,
         };
         self.write_pins(home)?;
-        let (turn, via) = (self.turn.take(), self.via.take());
+        let (turn, via) = (self.start_lock.take(), self.gateway_route.take());
         let (mut about, process, program) = self.into_task()?;
         about.gateway = via.is_some();
         let process = NewProcess { depth, parent: session.task, ..process };
@@ -243,7 +243,7 @@ impl PreparedRun {
         drop(turn);
         let started = started?;
         if let Some(via) = via
-            && let Err(e) = via.access.give_to_task(&via.admission, started.id)
+            && let Err(e) = via.access.bind_to_task(&via.admission, started.id)
         {
             // It would lose its way to the model within a minute.
             tasks.stop(started.id, false)?;
@@ -262,7 +262,7 @@ impl PreparedRun {
                 named_files.push(NamedFile { path: path.clone(), bytes });
                 return Ok::<_, LaunchError>(path);
             }
-            let fd = PASSED_FILE + i32::try_from(files.len()).unwrap_or_default();
+            let fd = FIRST_PASSED_FD + i32::try_from(files.len()).unwrap_or_default();
             files.push(PassedFile { fd, bytes });
             Ok(PathBuf::from(format!("/proc/self/fd/{fd}")))
         };
@@ -278,13 +278,13 @@ impl PreparedRun {
             tag: self.tag,
             model: request.model,
             answering_model: self.model,
-            bypass: self.bypass,
+            bypass: self.bypass_flag,
             isolated: request.isolated,
             private: request.private,
             arguments: clis::for_kind(request.cli).arguments_for_resume(&request.arguments),
             ..TaskDescription::new(request.cli, self.permission.to_string(), prompt)
         };
-        let process = NewProcess { timeout: request.timeout, by: request.by, ..NewProcess::within(request.cwd) };
+        let process = NewProcess { timeout: request.timeout, by: request.started_by, ..NewProcess::new(request.cwd) };
         let program = Program {
             path: self.path,
             arguments,
@@ -300,12 +300,12 @@ impl PreparedRun {
 
     /// Records what is missing in providers that were written by hand.
     fn write_pins(&self, home: &Home) -> Result<(), HomeError> {
-        if self.pins.is_empty() {
+        if self.pinned_providers.is_empty() {
             return Ok(());
         }
         let lock = home.lock()?;
         let mut providers = home.providers()?;
-        for pinned in &self.pins {
+        for pinned in &self.pinned_providers {
             // If another command has changed the provider meanwhile, the next start records it.
             let Some(now) = providers.get(pinned.name.as_str())?.cloned() else { continue };
             if (&now.preset, &now.component, &now.base_urls) == (&pinned.preset, &pinned.component, &pinned.base_urls) {
@@ -319,13 +319,18 @@ impl PreparedRun {
     fn set_place(&mut self, variable: Option<(&'static str, PathBuf)>) {
         if let Some((name, path)) = variable {
             self.environment.set(name, path);
-            self.own.insert(name.to_owned());
+            self.non_inherited_variables.insert(name.to_owned());
         }
         if let Some(provider) = &self.provider {
             self.environment.set(ProviderName::VARIABLE, provider.as_str());
         }
-        let names = self.set.iter().chain(&self.cleared).chain(&self.own).map(String::as_str);
-        self.environment.mark(names);
+        let names = self
+            .provider_variables
+            .iter()
+            .chain(&self.cleared_variables)
+            .chain(&self.non_inherited_variables)
+            .map(String::as_str);
+        self.environment.record_non_inherited(names);
     }
 
     /// Returns whether the CLI gets a file with a name: it looks up the real path of a file that it is given, which a
@@ -334,7 +339,8 @@ impl PreparedRun {
         match &self.settings {
             None if self.servers.is_none() => false,
             None | Some((Injection::Argument(_), _)) => {
-                !overlay::HAS_DESCRIPTORS || clis::for_kind(self.cli.kind).wants_file_names(self.cli.version.as_deref())
+                !overlay::HAS_REOPENABLE_FDS
+                    || clis::for_kind(self.cli.kind).needs_real_paths(self.cli.version.as_deref())
             }
             _ => false,
         }
@@ -345,19 +351,26 @@ impl PreparedRun {
     pub fn resume_line(&self, around: &ExecutionContext) -> Option<String> {
         let provider = self.provider.as_ref().filter(|_| self.request.arguments.is_empty())?;
         let isolated = if self.request.isolated { " --isolated" } else { "" };
-        let model = self.request.model.as_deref().map(|model| format!(" -m {}", shell_word(model))).unwrap_or_default();
+        let model =
+            self.request.model.as_deref().map(|model| format!(" -m {}", shell_quote(model))).unwrap_or_default();
         // The latest session is that of the directory.
         let is_here =
             around.directory().is_ok_and(|here| std::fs::canonicalize(here).is_ok_and(|here| here == self.request.cwd));
-        let cwd =
-            if is_here { String::new() } else { format!(" --cwd {}", shell_word(&self.request.cwd.to_string_lossy())) };
+        let cwd = if is_here {
+            String::new()
+        } else {
+            format!(" --cwd {}", shell_quote(&self.request.cwd.to_string_lossy()))
+        };
         let mcp = match &self.request.mcp {
             None => String::new(),
-            Some(OwnServer { profile: None, .. }) => " --mcp".to_owned(),
-            Some(OwnServer { profile: Some(profile), .. }) => format!(" --mcp={profile}"),
+            Some(AiwServer { profile: None, .. }) => " --mcp".to_owned(),
+            Some(AiwServer { profile: Some(profile), .. }) => format!(" --mcp={profile}"),
         };
         let kind = self.cli.kind;
-        Some(format!("aiw {kind} -p {provider}{model}{isolated}{mcp}{cwd} -- {}", clis::for_kind(kind).resume_latest()))
+        Some(format!(
+            "aiw {kind} -p {provider}{model}{isolated}{mcp}{cwd} -- {}",
+            clis::for_kind(kind).resume_latest_arguments()
+        ))
     }
 
     /// Runs the CLI in the foreground of this terminal. Without a provider, the CLI of a run that is not private
@@ -367,14 +380,15 @@ impl PreparedRun {
     #[cfg(unix)]
     pub fn exec(mut self, home: &Home) -> Result<(i32, BTreeSet<String>), LaunchError> {
         self.write_pins(home)?;
-        let _held = self.via.take().map(|via| via.access.hold(&via.admission)).transpose()?;
+        let _held = self.gateway_route.take().map(|via| via.access.acquire_guard(&via.admission)).transpose()?;
         let waits = self.provider.is_some() || self.request.private;
-        let failed = |path: PathBuf, reason: std::io::Error| LaunchError::Start { path, reason: reason.to_string() };
+        let failed =
+            |path: PathBuf, reason: std::io::Error| LaunchError::StartFailed { path, reason: reason.to_string() };
         let (mut files, by_name) = (platform::PrivateFiles::default(), self.wants_names());
         let executable = self.path.clone();
         let place = |bytes: Vec<u8>| {
             let name = if by_name { Some(memory_path(&executable)?) } else { None };
-            files.place(&bytes, name).map_err(|e| failed(executable.clone(), e))
+            files.create(&bytes, name).map_err(|e| failed(executable.clone(), e))
         };
         let (arguments, variable) = self.with_settings(place, GeminiHome::make)?;
         self.set_place(variable);
@@ -391,23 +405,24 @@ impl PreparedRun {
         self.write_pins(home)?;
         if self.settings.is_some() {
             let reason = "settings can't be passed in memory on this system yet".into();
-            return Err(LaunchError::Start { path: self.path, reason });
+            return Err(LaunchError::StartFailed { path: self.path, reason });
         }
         let mut command = std::process::Command::new(&self.path);
         command
-            .args(self.before.iter().chain(&self.after))
+            .args(self.leading_arguments.iter().chain(&self.trailing_arguments))
             .env_clear()
             .envs(self.environment.into_pairs())
             .current_dir(&self.request.cwd);
         let status = command.status();
-        let status = status.map_err(|e| LaunchError::Start { path: self.path, reason: e.to_string() })?;
+        let status = status.map_err(|e| LaunchError::StartFailed { path: self.path, reason: e.to_string() })?;
         Ok((status.code().unwrap_or(1), BTreeSet::new()))
     }
 }
 
 /// Returns a path for a file that only this user can reach, for a CLI that is about to start.
 fn memory_path(executable: &Path) -> Result<PathBuf, LaunchError> {
-    aiw_tasks::memory_path().map_err(|e| LaunchError::Start { path: executable.to_owned(), reason: e.to_string() })
+    aiw_tasks::memory_path()
+        .map_err(|e| LaunchError::StartFailed { path: executable.to_owned(), reason: e.to_string() })
 }
 
 #[cfg(unix)]
@@ -437,7 +452,7 @@ mod platform {
 
     impl PrivateFiles {
         /// Creates a file, with or without a name. Returns its path.
-        pub(super) fn place(&mut self, bytes: &[u8], name: Option<PathBuf>) -> io::Result<PathBuf> {
+        pub(super) fn create(&mut self, bytes: &[u8], name: Option<PathBuf>) -> io::Result<PathBuf> {
             if let Some(path) = name {
                 let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
                 self.named.push(path.clone());
@@ -521,7 +536,7 @@ mod platform {
         use std::os::fd::AsRawFd;
 
         let file = aiw_tasks::memory_file()?;
-        let mut file = File::from(rustix::io::fcntl_dupfd_cloexec(&file, super::PASSED_FILE)?);
+        let mut file = File::from(rustix::io::fcntl_dupfd_cloexec(&file, super::FIRST_PASSED_FD)?);
         // The descriptor stays open across the exec, so that the CLI finds the file.
         rustix::io::fcntl_setfd(&file, rustix::io::FdFlags::empty())?;
         file.write_all(bytes)?;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use aiw_core::CliKind;
 use aiw_home::{CLAUDE_LOCAL_SETTINGS, CliFiles, HomeError, read_nofollow};
-use aiw_servers::{MAX_PROJECT_FILE, MAX_SERVERS, PROJECT_FILE, in_file};
+use aiw_servers::{MAX_PROJECT_FILE_BYTES, MAX_SERVERS, PROJECT_FILE, parse_servers_file};
 use serde_json::{Map, Value};
 
 /// The largest settings that can be trusted: more than anybody reads through.
@@ -38,12 +38,12 @@ pub struct ProjectContent {
     /// Its bytes.
     pub bytes: Vec<u8>,
     /// What it declares.
-    pub declared: ProjectDeclared,
+    pub declarations: ProjectDeclarations,
 }
 
 /// What a file of a project declares.
 #[derive(Debug)]
-pub enum ProjectDeclared {
+pub enum ProjectDeclarations {
     /// MCP servers by name.
     Servers(Map<String, Value>),
     /// Settings, hooks among them.
@@ -74,13 +74,13 @@ impl ProjectFile {
 
     fn read(cli: CliKind, path: PathBuf) -> Self {
         let is_servers = path.file_name().is_some_and(|name| name == PROJECT_FILE);
-        let limit = if is_servers { MAX_PROJECT_FILE } else { MAX_SETTINGS_BYTES };
+        let limit = if is_servers { MAX_PROJECT_FILE_BYTES } else { MAX_SETTINGS_BYTES };
         let content = match read_nofollow(&path, limit) {
             Ok(Some(bytes)) => {
                 let text = if bytes.trim_ascii().is_empty() { b"{}" } else { bytes.as_slice() };
                 let declared = if is_servers { servers(text) } else { settings(text) };
                 let invalid = |problem| HomeError::Invalid { path: path.clone(), problem };
-                declared.map(|declared| Some(ProjectContent { bytes, declared })).map_err(invalid)
+                declared.map(|declared| Some(ProjectContent { bytes, declarations: declared })).map_err(invalid)
             }
             Ok(None) => Ok(None),
             // A directory on the way may be a link, and have no such file.
@@ -91,18 +91,18 @@ impl ProjectFile {
     }
 }
 
-fn servers(bytes: &[u8]) -> Result<ProjectDeclared, String> {
-    match in_file(bytes)? {
+fn servers(bytes: &[u8]) -> Result<ProjectDeclarations, String> {
+    match parse_servers_file(bytes)? {
         declared if declared.len() > MAX_SERVERS => {
             Err(format!("declares {} servers, more than {MAX_SERVERS}", declared.len()))
         }
-        declared => Ok(ProjectDeclared::Servers(declared)),
+        declared => Ok(ProjectDeclarations::Servers(declared)),
     }
 }
 
-fn settings(bytes: &[u8]) -> Result<ProjectDeclared, String> {
+fn settings(bytes: &[u8]) -> Result<ProjectDeclarations, String> {
     match aiw_home::json::parse_settings(bytes)? {
-        Value::Object(settings) => Ok(ProjectDeclared::Settings(settings)),
+        Value::Object(settings) => Ok(ProjectDeclarations::Settings(settings)),
         _ => Err("is not a JSON object".into()),
     }
 }

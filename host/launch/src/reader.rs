@@ -1,13 +1,13 @@
 //! Reads the structured stream of a run, whichever CLI writes it.
 
 use aiw_core::CliKind;
-use aiw_tasks::{Facts, Stream, StreamInterpreter};
+use aiw_tasks::{Stream, StreamInterpreter, StreamSummary};
 
 use crate::clis;
-use crate::stream::{CliStream, RunEvent, StreamFindings, stripped};
+use crate::stream::{CliStream, RunEvent, StreamFindings, strip_ansi};
 
 /// Longer lines are not parsed, but they are in the log nevertheless.
-const MAX_LINE: usize = 8 << 20;
+const MAX_LINE_BYTES: usize = 8 << 20;
 
 /// Reads the stream of one run.
 pub struct RunReader {
@@ -27,26 +27,27 @@ impl RunReader {
         if stream == Stream::Stderr {
             return vec![text()];
         }
-        let value = (line.len() <= MAX_LINE && line.starts_with(b"{")).then(|| aiw_core::from_foreign_json(line).ok());
+        let value =
+            (line.len() <= MAX_LINE_BYTES && line.starts_with(b"{")).then(|| aiw_core::from_foreign_json(line).ok());
         let Some(Some(value)) = value else { return vec![text()] };
         self.stream.read(&value, &mut self.found)
     }
 }
 
 impl StreamInterpreter for RunReader {
-    fn line(&mut self, stream: Stream, line: &[u8]) {
+    fn process_line(&mut self, stream: Stream, line: &[u8]) {
         // Standard error contributes no facts, and a run may write gigabytes.
         if stream == Stream::Stdout {
             self.read(stream, line);
         }
     }
 
-    fn facts(&self) -> Facts {
+    fn summary(&self) -> StreamSummary {
         let facts = &self.found.facts;
-        Facts { final_message: facts.final_message.as_deref().map(stripped), ..facts.clone() }
+        StreamSummary { final_message: facts.final_message.as_deref().map(strip_ansi), ..facts.clone() }
     }
 
-    fn expects_structure(&self) -> bool {
+    fn requires_structured_output(&self) -> bool {
         true
     }
 }

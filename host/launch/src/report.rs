@@ -3,14 +3,14 @@
 
 use std::time::Duration;
 
-use aiw_core::shell_word_in_line;
+use aiw_core::shell_quote_printable;
 use aiw_home::{now_millis, rfc3339};
 use aiw_tasks::{Outcome, Stream, Task};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::TextLine;
-use crate::resume::{ResumeCommand, joined};
+use crate::resume::{ResumeCommand, shell_join};
 
 /// A task as lists show it to programs.
 #[warn(missing_docs)]
@@ -149,7 +149,7 @@ impl TaskDetails {
             usage: task.about.usage.map(usage),
             cost_usd: task.about.cost_usd,
             note: task.note.clone(),
-            resume: resume(task),
+            resume: resume_line(task),
         }
     }
 }
@@ -157,7 +157,7 @@ impl TaskDetails {
 /// A task that was waited for.
 #[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub struct WaitedTask {
+pub struct TaskWaitResult {
     /// The task.
     #[serde(flatten)]
     pub task: TaskDetails,
@@ -224,10 +224,10 @@ pub fn describe_state(task: &Task) -> String {
 }
 
 /// The line that goes on with the CLI's own session.
-pub fn resume(task: &Task) -> Option<String> {
+pub fn resume_line(task: &Task) -> Option<String> {
     Some(format!(
         "cd {} && {}",
-        shell_word_in_line(&task.cwd.to_string_lossy()),
-        joined(&ResumeCommand::from_task(task)?.words())
+        shell_quote_printable(&task.cwd.to_string_lossy()),
+        shell_join(&ResumeCommand::from_task(task)?.to_argv())
     ))
 }

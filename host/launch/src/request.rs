@@ -11,7 +11,7 @@ use crate::Permission;
 
 /// aiw's own MCP server, as the only one of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OwnServer {
+pub struct AiwServer {
     /// aiw's executable, as an absolute path.
     pub command: PathBuf,
     /// The profile that decides which tools it offers.
@@ -44,13 +44,13 @@ pub struct RunRequest {
     /// The CLI's permissions. If absent, the settings decide.
     pub permission: Option<Permission>,
     /// Whether to try a connection to the provider before a task starts, so that the CLI doesn't try for minutes.
-    pub check: bool,
+    pub should_check_connection: bool,
     /// Whether the run is started. Otherwise only its explanation is wanted, and no gateway is.
-    pub starts: bool,
+    pub should_start: bool,
     /// Whether it reaches the provider through the gateway even if it speaks its API: the key then stays there.
     pub gateway: bool,
     /// aiw's own MCP server, if the CLI gets it in place of the user's.
-    pub mcp: Option<OwnServer>,
+    pub mcp: Option<AiwServer>,
     /// Whether the CLI gets a separate configuration directory.
     pub isolated: bool,
     /// Whether the CLI's session is to be kept out of the history.
@@ -58,11 +58,11 @@ pub struct RunRequest {
     /// Whether this run uses the project's own settings and MCP servers, whoever trusts its directory.
     pub trust: bool,
     /// Whether standard input and output are a terminal, on which an interactive CLI asks for trust itself.
-    pub terminal: bool,
+    pub has_terminal: bool,
     /// The user's own arguments for the CLI.
     pub arguments: Vec<OsString>,
     /// Its starter, as events say it.
-    pub by: String,
+    pub started_by: String,
 }
 
 impl RunRequest {
@@ -79,16 +79,16 @@ impl RunRequest {
             limits: ResourceLimits::default(),
             model: None,
             permission: None,
-            check: true,
-            starts: true,
+            should_check_connection: true,
+            should_start: true,
             gateway: false,
             mcp: None,
             isolated: false,
             private: false,
             trust: false,
-            terminal: false,
+            has_terminal: false,
             arguments: Vec::new(),
-            by: "you".into(),
+            started_by: "you".into(),
         }
     }
 }

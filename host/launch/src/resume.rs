@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use aiw_core::{CliKind, ProviderName, shell_word_in_line};
+use aiw_core::{CliKind, ProviderName, shell_quote_printable};
 use aiw_home::{CLI_LOGIN_NAME, Home, ProvidersFile};
 use aiw_tasks::Task;
 
@@ -26,7 +26,7 @@ pub struct EndedSession<'a> {
 
 /// The command that goes on with a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Resume {
+pub struct ResumePlan {
     directory: String,
     words: Vec<String>,
     /// Why this can't be done now, and what to do instead.
@@ -47,34 +47,34 @@ impl ResumeIndex {
     }
 
     /// Returns what goes on with a session. Without a provider, the CLI itself does.
-    pub fn resume(&self, past: EndedSession<'_>) -> Resume {
+    pub fn plan_resume(&self, past: EndedSession<'_>) -> ResumePlan {
         let EndedSession { cli, session, directory, provider, isolated } = past;
-        let resume = clis::for_kind(cli).resume(session);
+        let resume = clis::for_kind(cli).resume_arguments(session);
         let words = match (provider, isolated) {
             (None, false) => [vec![cli.to_string()], resume.clone()].concat(),
-            _ => ResumeCommand::new(cli, session, provider, isolated).words(),
+            _ => ResumeCommand::new(cli, session, provider, isolated).to_argv(),
         };
         let is_gone =
             |name: &&str| *name != CLI_LOGIN_NAME && self.providers.as_ref().is_some_and(|file| is_gone(file, name));
         let problem = provider.filter(is_gone).map(|name| {
-            let own = joined(&[vec![cli.to_string()], resume].concat());
+            let own = shell_join(&[vec![cli.to_string()], resume].concat());
             let again = match name.parse::<ProviderName>() {
                 Ok(name) => format!("add it again with `aiw provider add {name}`"),
                 Err(_) => "add it again".to_owned(),
             };
             format!("provider `{name}`, which this session had, is gone: {again}, or go on without it: `{own}`")
         });
-        Resume { directory: directory.to_owned(), words, problem }
+        ResumePlan { directory: directory.to_owned(), words, problem }
     }
 }
 
-impl Resume {
+impl ResumePlan {
     /// Returns the line for a shell: one line, whatever the directory is called.
-    pub fn line(&self) -> String {
-        let line = joined(&self.words);
+    pub fn command_line(&self) -> String {
+        let line = shell_join(&self.words);
         match self.directory.as_str() {
             "" => line,
-            directory => format!("cd {} && {line}", shell_word_in_line(directory)),
+            directory => format!("cd {} && {line}", shell_quote_printable(directory)),
         }
     }
 
@@ -119,7 +119,7 @@ impl ResumeCommand {
             private: false,
             // With its own configuration, Gemini CLI gets the home in which the session is only together with aiw's server.
             mcp: cli == CliKind::Gemini && provider == Some(CLI_LOGIN_NAME),
-            arguments: clis::for_kind(cli).resume(session),
+            arguments: clis::for_kind(cli).resume_arguments(session),
         }
     }
 
@@ -132,7 +132,7 @@ impl ResumeCommand {
     }
 
     /// Returns the words of the command line.
-    pub(crate) fn words(&self) -> Vec<String> {
+    pub(crate) fn to_argv(&self) -> Vec<String> {
         let mut words = vec!["aiw".to_owned(), self.cli.to_string()];
         for (flag, value) in [("-p", &self.provider), ("-m", &self.model)] {
             words.extend(value.iter().flat_map(|value| [flag.to_owned(), value.clone()]));
@@ -146,8 +146,8 @@ impl ResumeCommand {
 }
 
 /// Joins words to a line for a shell.
-pub(crate) fn joined(words: &[String]) -> String {
-    words.iter().map(|word| shell_word_in_line(word)).collect::<Vec<_>>().join(" ")
+pub(crate) fn shell_join(words: &[String]) -> String {
+    words.iter().map(|word| shell_quote_printable(word)).collect::<Vec<_>>().join(" ")
 }
 /// Returns whether there is neither a provider nor a pool of a name. One that can't be read is there.
 fn is_gone(file: &ProvidersFile, name: &str) -> bool {

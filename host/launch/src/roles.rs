@@ -84,7 +84,7 @@ pub struct RoleListing {
     /// The roles, by source, then by name.
     pub roles: Vec<RoleEntry>,
     /// Folders that could not be read. The others were.
-    pub unread: Vec<RoleError>,
+    pub read_errors: Vec<RoleError>,
 }
 
 /// The folders that contain roles.
@@ -110,20 +110,20 @@ struct Agents {
 }
 
 /// The description of a new role until somebody writes one.
-pub const NEW_DESCRIPTION: &str = "What this role is for, in a line";
+pub const DESCRIPTION_PLACEHOLDER: &str = "What this role is for, in a line";
 
 /// The content of a new role until somebody writes it. It is put before no task.
-pub const NEW_CONTENT: &[u8] = b"Say here who the AI is, how it works, and what it must not do.\n";
+pub const CONTENT_PLACEHOLDER: &[u8] = b"Say here who the AI is, how it works, and what it must not do.\n";
 
 impl Roles {
     /// Returns the roles of aiw's home, of a directory (whether trusted or not), and of the user.
-    pub fn at(home: Home, settings: &Settings, directory: Option<&Path>) -> Self {
+    pub fn open(home: Home, settings: &Settings, directory: Option<&Path>) -> Self {
         // Trust belongs to a path without links, and the folder is opened by that path and no other.
         let project = directory.map(|directory| {
             let root = fs::canonicalize(directory).unwrap_or_else(|_| directory.to_owned());
-            RoleProject { trusted: settings.trust().covers(&root), root }
+            RoleProject { trusted: settings.trust().is_trusted(&root), root }
         });
-        let user = home.around().user_home();
+        let user = home.context().user_home();
         Self::new(home, project, user)
     }
 
@@ -174,7 +174,7 @@ impl Roles {
                     roles.sort_by(|a, b| a.name.cmp(&b.name));
                     listing.roles.append(&mut roles);
                 }
-                Err(e) => listing.unread.push(e),
+                Err(e) => listing.read_errors.push(e),
             }
         }
         listing
@@ -187,7 +187,7 @@ impl Roles {
             (role, Some(project)) if !role.trusted => {
                 Err(RoleError::NotTrusted { name: role.name, directory: project.root.clone() })
             }
-            (role, _) if role.content.trim().as_bytes() == NEW_CONTENT.trim_ascii() => {
+            (role, _) if role.content.trim().as_bytes() == CONTENT_PLACEHOLDER.trim_ascii() => {
                 Err(RoleError::Unedited { name: role.name })
             }
             (role, _) => Ok(role),
@@ -196,7 +196,7 @@ impl Roles {
 
     /// Checks all roles, or those of a name. Returns each with its problem, and why folders can't be read.
     pub fn validate(&self, name: Option<&str>) -> (Vec<(RoleEntry, Option<String>)>, Vec<RoleError>) {
-        let RoleListing { roles, unread } = self.list();
+        let RoleListing { roles, read_errors: unread } = self.list();
         let wanted = roles.into_iter().filter(|listed| name.is_none_or(|name| listed.name == name));
         let checked = wanted.map(|listed| {
             let problem = listed.problem.as_ref().map(ToString::to_string).or_else(|| self.unedited(&listed));
@@ -210,8 +210,8 @@ impl Roles {
     fn unedited(&self, listed: &RoleEntry) -> Option<String> {
         let role = self.view(&listed.name.parse().ok()?).ok().filter(|role| role.path == listed.path)?;
         let left = [
-            ("description", role.description.trim() == NEW_DESCRIPTION),
-            ("content", role.content.trim().as_bytes() == NEW_CONTENT.trim_ascii()),
+            ("description", role.description.trim() == DESCRIPTION_PLACEHOLDER),
+            ("content", role.content.trim().as_bytes() == CONTENT_PLACEHOLDER.trim_ascii()),
         ];
         let left: Vec<&str> = left.into_iter().filter_map(|(part, is_left)| is_left.then_some(part)).collect();
         let hint = format!("`aiw role edit {}`", role.name);
@@ -221,7 +221,7 @@ impl Roles {
     /// Returns the role with a name, for viewing: this may be a role of a directory that is not trusted.
     pub fn view(&self, name: &RoleName) -> Result<Role, RoleError> {
         if let Some(file) = self.own()?.and_then(|folder| folder.file(name)) {
-            return match file.content.and_then(|bytes| Ok((bytes.len() as u64, parse::own(&bytes)?))) {
+            return match file.content.and_then(|bytes| Ok((bytes.len() as u64, parse::parse_role(&bytes)?))) {
                 Ok((bytes, text)) => Ok(role(name.clone(), text, RoleSource::Aiw, file.path, bytes)),
                 Err(problem) => Err(RoleError::Broken { path: file.path, problem }),
             };
@@ -230,7 +230,7 @@ impl Roles {
         for Agents { source, trusted, folder } in self.agents() {
             // A folder that can't be read cannot contain a role that the user meant. `list` reports the folder.
             for file in folder.and_then(|folder| folder.files()).unwrap_or_default() {
-                match file.content.and_then(|bytes| parse::subagent(&bytes, &file.name)) {
+                match file.content.and_then(|bytes| parse::parse_subagent(&bytes, &file.name)) {
                     Ok((found, text)) if found == *name => {
                         return Ok(Role { trusted, ..role(found, text, source, file.path, file.bytes) });
                     }
@@ -245,12 +245,12 @@ impl Roles {
     }
 
     /// Returns the bytes of a role of aiw's own, for editing. They need not be a valid role.
-    pub fn own_bytes(&self, name: &RoleName) -> Result<Vec<u8>, RoleError> {
+    pub fn read_file(&self, name: &RoleName) -> Result<Vec<u8>, RoleError> {
         let folder = self.own()?;
         let Some((folder, file)) = folder.and_then(|folder| folder.file(name).map(|file| (folder, file))) else {
             return Err(match self.view(name) {
                 Ok(Role { path, .. }) | Err(RoleError::Broken { path, .. }) => {
-                    RoleError::NotOurs { name: name.clone(), path }
+                    RoleError::ReadOnly { name: name.clone(), path }
                 }
                 Err(e) => e,
             });
@@ -261,7 +261,7 @@ impl Roles {
 
     /// Writes a role of aiw's own, if the bytes are a valid role.
     pub fn write(&self, name: &RoleName, bytes: &[u8], over: Overwrite<'_>) -> Result<Role, RoleError> {
-        let text = parse::own(bytes).map_err(|problem| RoleError::Invalid { name: name.clone(), problem })?;
+        let text = parse::parse_role(bytes).map_err(|problem| RoleError::Invalid { name: name.clone(), problem })?;
         let _lock = self.home.lock()?;
         let dir = self.own_dir();
         self.home.make_dir(&dir)?;
@@ -277,7 +277,7 @@ impl Roles {
     /// Removes a role of aiw's own. Returns its file.
     pub fn remove(&self, name: &RoleName) -> Result<PathBuf, RoleError> {
         // Errors for a role that isn't aiw's own. A role that can't be read can still be removed.
-        match self.own_bytes(name) {
+        match self.read_file(name) {
             Ok(_) | Err(RoleError::Broken { .. }) => {}
             Err(e) => return Err(e),
         }
@@ -287,10 +287,10 @@ impl Roles {
     }
 
     /// Returns the bytes of a role's file with this description and content.
-    pub fn text(description: &str, content: &[u8]) -> Result<Vec<u8>, RoleError> {
+    pub fn render_file(description: &str, content: &[u8]) -> Result<Vec<u8>, RoleError> {
         let description = description.trim();
         if description.contains(['\n', '\r']) || description == DELIMITER {
-            return Err(RoleError::Description { description: description.to_owned() });
+            return Err(RoleError::InvalidDescription { description: description.to_owned() });
         }
         let content = content.strip_prefix("\u{feff}".as_bytes()).unwrap_or(content);
         let mut text = format!("{description}\n{DELIMITER}\n").into_bytes();
@@ -305,15 +305,15 @@ fn role(name: RoleName, text: ParsedRole, source: RoleSource, path: PathBuf, byt
 
 fn listed(source: RoleSource, file: RoleFile, first: &mut HashMap<RoleName, PathBuf>) -> RoleEntry {
     let RoleFile { name: stem, path, bytes, content } = file;
-    let name = stem.parse::<RoleName>().map_err(|source| RoleProblem::Name { source });
+    let name = stem.parse::<RoleName>().map_err(|source| RoleProblem::InvalidName { source });
     let read = match source {
         RoleSource::Aiw => name.and_then(|name| {
             // The file takes its name regardless of its content; see `find`.
             let before = before(first, &name, &path);
-            Ok((name, parse::own(&content?)?, before))
+            Ok((name, parse::parse_role(&content?)?, before))
         }),
         RoleSource::Project | RoleSource::User => content.and_then(|bytes| {
-            let (name, text) = parse::subagent(&bytes, &stem)?;
+            let (name, text) = parse::parse_subagent(&bytes, &stem)?;
             let before = before(first, &name, &path);
             Ok((name, text, before))
         }),

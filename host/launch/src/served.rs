@@ -6,21 +6,21 @@ use std::path::PathBuf;
 use serde_json::{Map, Value, json};
 
 use crate::builder::RunBuilder;
-use crate::{LaunchError, OwnServer};
+use crate::{AiwServer, LaunchError};
 
 /// The server's name, which becomes a part of the names of its tools.
-pub(crate) const NAME: &str = "aiw";
+pub(crate) const SERVER_NAME: &str = "aiw";
 
 /// The command line and the variables of the server. Every user of the machine can read them: they contain no secrets.
-pub(crate) struct Served {
+pub(crate) struct McpServerCommand {
     pub(crate) command: String,
     pub(crate) args: Vec<String>,
     pub(crate) env: BTreeMap<String, String>,
 }
 
-impl Served {
+impl McpServerCommand {
     /// Returns what starts the server on the home of a run.
-    pub(crate) fn new(server: &OwnServer, draft: &RunBuilder) -> Result<Self, LaunchError> {
+    pub(crate) fn new(server: &AiwServer, draft: &RunBuilder) -> Result<Self, LaunchError> {
         let not_text = |what: &str| LaunchError::invalid(format!("{what} is not text"), "leave out `--mcp`");
         let command = server.command.to_str().ok_or_else(|| not_text("the path of aiw's executable"))?.to_owned();
         let mut args = vec!["mcp".to_owned(), "serve".to_owned()];

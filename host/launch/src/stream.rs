@@ -2,7 +2,7 @@
 //! module. A line of an unknown format is ignored.
 
 use aiw_core::one_line;
-use aiw_tasks::Facts;
+use aiw_tasks::StreamSummary;
 use serde_json::Value;
 
 /// Something that happened in a run.
@@ -37,7 +37,7 @@ pub enum RunEvent {
 
 impl RunEvent {
     /// Returns the event for a text, or `None` if the text is empty.
-    pub(crate) fn said(text: &str, part: bool) -> Option<Self> {
+    pub(crate) fn message(text: &str, part: bool) -> Option<Self> {
         (!text.is_empty()).then(|| Self::Message { text: text.to_owned(), part })
     }
 }
@@ -51,22 +51,22 @@ pub(crate) trait CliStream: Send {
 /// The facts that a stream has told so far.
 #[derive(Debug, Default)]
 pub(crate) struct StreamFindings {
-    pub(crate) facts: Facts,
+    pub(crate) facts: StreamSummary,
 }
 
 impl StreamFindings {
     /// Records the id of the CLI's own session.
-    pub(crate) fn session(&mut self, id: &Value) {
-        self.facts.structured = true;
+    pub(crate) fn record_session(&mut self, id: &Value) {
+        self.facts.is_structured = true;
         if let Some(id) = id.as_str().filter(|id| is_session(id)) {
             self.facts.session = Some(id.to_owned());
         }
     }
 
     /// Records the end of the run as the stream itself reports it.
-    pub(crate) fn end(&mut self, failed: bool) {
-        self.facts.structured = true;
-        self.facts.complete = true;
+    pub(crate) fn record_end(&mut self, failed: bool) {
+        self.facts.is_structured = true;
+        self.facts.is_complete = true;
         self.facts.failed = Some(failed);
     }
 }
@@ -76,10 +76,12 @@ pub(crate) fn text(value: &Value) -> &str {
 }
 
 /// Returns the text of a string, of a block with a `text`, or of a list of them.
-pub(crate) fn flat(value: &Value) -> String {
+pub(crate) fn flatten_text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
-        Value::Array(items) => items.iter().map(flat).filter(|text| !text.is_empty()).collect::<Vec<_>>().join("\n"),
+        Value::Array(items) => {
+            items.iter().map(flatten_text).filter(|text| !text.is_empty()).collect::<Vec<_>>().join("\n")
+        }
         Value::Object(block) => block.get("text").and_then(Value::as_str).unwrap_or_default().to_owned(),
         _ => String::new(),
     }
@@ -109,11 +111,11 @@ pub struct Renderer {
 }
 
 /// Removes colors and cursor movements, and makes other characters visible that could control a terminal.
-pub(crate) fn plain(text: &str) -> String {
-    aiw_core::printable(&stripped(text)).into_owned()
+pub(crate) fn sanitize(text: &str) -> String {
+    aiw_core::printable(&strip_ansi(text)).into_owned()
 }
 
-pub(crate) fn stripped(text: &str) -> String {
+pub(crate) fn strip_ansi(text: &str) -> String {
     anstream::adapter::strip_str(text).to_string()
 }
 
@@ -125,7 +127,7 @@ impl Renderer {
     pub fn render(&mut self, event: &RunEvent) -> Vec<(OutputTarget, String)> {
         let mut pieces = Vec::new();
         if let RunEvent::Message { text, part } = event {
-            let text = plain(text);
+            let text = sanitize(text);
             let end = if *part || text.ends_with('\n') { "" } else { "\n" };
             self.open = *part && !text.ends_with('\n');
             pieces.push((OutputTarget::Answer, format!("{text}{end}")));
@@ -134,20 +136,20 @@ impl Renderer {
         let line = match event {
             RunEvent::Message { .. } => return pieces,
             RunEvent::ToolCall { tool, input } => {
-                format!("> {} {}", one_line(tool, 60), one_line(&plain(input), MAX_LINE_WIDTH))
+                format!("> {} {}", one_line(tool, 60), one_line(&sanitize(input), MAX_LINE_WIDTH))
             }
             RunEvent::ToolResult { text, failed: false } if text.trim().is_empty() => return pieces,
-            RunEvent::ToolResult { text, failed: false } => format!("  {}", one_line(&plain(text), MAX_LINE_WIDTH)),
+            RunEvent::ToolResult { text, failed: false } => format!("  {}", one_line(&sanitize(text), MAX_LINE_WIDTH)),
             RunEvent::ToolResult { text, failed: true } => {
-                format!("  failed: {}", one_line(&plain(text), MAX_LINE_WIDTH))
+                format!("  failed: {}", one_line(&sanitize(text), MAX_LINE_WIDTH))
             }
             RunEvent::Failed(message) => {
-                let message = one_line(&plain(message), 1000);
+                let message = one_line(&sanitize(message), 1000);
                 // Some say it themselves.
                 let said = message.split_once(':').filter(|(word, _)| word.eq_ignore_ascii_case("error"));
                 format!("error: {}", said.map_or(message.as_str(), |(_, rest)| rest.trim_start()))
             }
-            RunEvent::Line(line) => plain(line),
+            RunEvent::Line(line) => sanitize(line),
         };
         pieces.extend(self.finish().map(|text| (OutputTarget::Answer, text)));
         pieces.push((OutputTarget::Progress, format!("{line}\n")));
@@ -169,7 +171,7 @@ mod tests {
     use aiw_tasks::{Stream, StreamInterpreter};
     use proptest::prelude::*;
 
-    fn run(cli: CliKind, lines: &[&str]) -> (String, Facts) {
+    fn run(cli: CliKind, lines: &[&str]) -> (String, StreamSummary) {
         let (mut reader, mut renderer, mut text) = (RunReader::new(cli), Renderer::default(), String::new());
         for line in lines {
             for event in reader.read(Stream::Stdout, line.as_bytes()) {
@@ -180,15 +182,15 @@ mod tests {
             }
         }
         text.extend(renderer.finish());
-        (text, StreamInterpreter::facts(&reader))
+        (text, StreamInterpreter::summary(&reader))
     }
 
     #[test]
     fn the_last_message_has_no_colours() {
         let line = r#"{"type":"result","is_error":false,"result":"\u001b[31mred\u001b[0m \u001b]0;x\u0007👨‍👩","session_id":"s"}"#;
         let mut reader = RunReader::new(CliKind::Claude);
-        reader.line(Stream::Stdout, line.as_bytes());
-        assert_eq!(StreamInterpreter::facts(&reader).final_message.as_deref(), Some("red 👨‍👩"));
+        reader.process_line(Stream::Stdout, line.as_bytes());
+        assert_eq!(StreamInterpreter::summary(&reader).final_message.as_deref(), Some("red 👨‍👩"));
     }
 
     #[test]
@@ -218,7 +220,7 @@ mod tests {
                 reasoning: None
             })
         );
-        assert!(facts.complete && facts.failed == Some(false) && facts.cost_usd == Some(0.5));
+        assert!(facts.is_complete && facts.failed == Some(false) && facts.cost_usd == Some(0.5));
     }
 
     #[test]
@@ -230,7 +232,7 @@ mod tests {
                 r#"{"type":"user","message":{"content":[{"type":"text","text":"[Request interrupted by user]"}]},"parent_tool_use_id":null}"#,
             ],
         );
-        assert!(facts.structured && !facts.complete);
+        assert!(facts.is_structured && !facts.is_complete);
         let (text, facts) = run(
             CliKind::Claude,
             &[r#"{"type":"result","subtype":"success","is_error":true,"result":"API Error: 403"}"#],
@@ -265,7 +267,7 @@ mod tests {
                 r#"{"type":"turn.failed","error":{"message":"403"}}"#,
             ],
         );
-        assert_eq!((text.as_str(), facts.failed, facts.complete), ("# error: 403\n", Some(true), true));
+        assert_eq!((text.as_str(), facts.failed, facts.is_complete), ("# error: 403\n", Some(true), true));
     }
 
     #[test]
@@ -285,7 +287,7 @@ mod tests {
         );
         assert_eq!(text, "I will look.\n# > run_shell_command echo hi\n#   hi\nDone.\n");
         assert_eq!(facts.final_message.as_deref(), Some("Done."));
-        assert!(facts.complete && facts.failed == Some(false));
+        assert!(facts.is_complete && facts.failed == Some(false));
         let (_, facts) =
             run(CliKind::Gemini, &[r#"{"type":"result","status":"error","error":{"message":"denied"},"stats":{}}"#]);
         assert_eq!((facts.failed, facts.final_message.as_deref()), (Some(true), Some("denied")));
@@ -296,7 +298,7 @@ mod tests {
         let (text, facts) =
             run(CliKind::Claude, &["Not \u{1b}[31mlogged\u{1b}[0m in\u{1b}[2J\u{202e}", "{broken", "[]"]);
         assert_eq!(text, "# Not logged in\\u{202e}\n# {broken\n# []\n");
-        assert_eq!(facts, Facts::default());
+        assert_eq!(facts, StreamSummary::default());
         let (_, facts) = run(CliKind::Codex, &[r#"{"type":"thread.started","thread_id":"--danger; rm"}"#]);
         assert_eq!(facts.session, None);
     }
@@ -315,7 +317,7 @@ mod tests {
                     reader.read(Stream::Stdout, &line);
                     reader.read(Stream::Stdout, format!("{{\"type\":\"{kind}\",\"item\":{rest}}}").as_bytes());
                     reader.read(Stream::Stdout, format!("{{\"type\":\"{kind}\",\"message\":{rest}}}").as_bytes());
-                    reader.facts();
+                    reader.summary();
                 }
             }
         }

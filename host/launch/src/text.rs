@@ -5,11 +5,11 @@ use std::collections::VecDeque;
 use aiw_core::{CliKind, one_line};
 use aiw_tasks::{LogEntry, Stream, StreamInterpreter, Task, TaskError, Tasks};
 
-use crate::stream::plain;
+use crate::stream::sanitize;
 use crate::{OutputTarget, Renderer, RunEvent, RunReader};
 
 /// Converts a log to lines of text.
-pub struct LogText {
+pub struct LogRenderer {
     reader: RunReader,
     renderer: Renderer,
     line: String,
@@ -35,7 +35,7 @@ pub struct TextLine {
     pub text: String,
 }
 
-impl LogText {
+impl LogRenderer {
     /// Returns a converter for a task's log, which may begin at any entry.
     pub fn new(task: &Task) -> Self {
         Self::of(task.about.cli)
@@ -52,7 +52,7 @@ impl LogText {
     }
 
     /// Returns the pieces of text of an entry, and where each belongs.
-    pub fn pieces(&mut self, entry: &LogEntry) -> Vec<(OutputTarget, String)> {
+    pub fn render(&mut self, entry: &LogEntry) -> Vec<(OutputTarget, String)> {
         if entry.stream == Stream::Aiw {
             let text = format!("aiw: {}\n", one_line(&String::from_utf8_lossy(&entry.bytes), 1000));
             let mut pieces: Vec<_> =
@@ -75,20 +75,20 @@ impl LogText {
         }
         self.saying = *part;
         if self.said.len() < MAX_MESSAGE_BYTES {
-            self.said.push_str(&plain(text));
+            self.said.push_str(&sanitize(text));
         }
     }
 
     /// Returns the final message of an ended task, if the log did not contain it: the log may be incomplete, and a
     /// CLI's answer is not always something that its model said.
-    pub fn untold(&self, task: &Task) -> Option<String> {
-        let message = plain(task.about.final_message.as_deref()?.trim());
+    pub fn missing_final_message(&self, task: &Task) -> Option<String> {
+        let message = sanitize(task.about.final_message.as_deref()?.trim());
         (!self.said.trim().starts_with(message.trim_end_matches('…'))).then_some(message)
     }
 
     /// Returns the tokens that the CLI has used so far, if it says so before its end.
     pub fn tokens(&self) -> Option<u64> {
-        self.reader.facts().usage.map(|usage| usage.input.saturating_add(usage.output))
+        self.reader.summary().usage.map(|usage| usage.input.saturating_add(usage.output))
     }
 
     /// Returns the line break that the last text still needs.
@@ -99,7 +99,7 @@ impl LogText {
     /// Returns the lines that an entry completes.
     pub fn lines(&mut self, entry: &LogEntry) -> Vec<TextLine> {
         let mut lines = Vec::new();
-        for (_, piece) in self.pieces(entry) {
+        for (_, piece) in self.render(entry) {
             for part in piece.split_inclusive('\n') {
                 self.line.push_str(part);
                 if part.ends_with('\n') || self.line.len() > MAX_LINE_BYTES {
@@ -119,7 +119,7 @@ pub fn tail(tasks: &Tasks, task: &Task, wanted: usize) -> Result<Vec<TextLine>, 
     let mut read = wanted.saturating_mul(2).max(16);
     loop {
         let entries = log.tail(read)?;
-        let mut text = LogText::new(task);
+        let mut text = LogRenderer::new(task);
         let mut lines: VecDeque<TextLine> = entries.iter().flat_map(|entry| text.lines(entry)).collect();
         // Most entries make at least one line. If many make none, more of the log is read.
         if lines.len() >= wanted || entries.len() < read || read > 100_000 {
@@ -140,16 +140,16 @@ mod tests {
     fn a_model_that_never_ends_its_line_is_held_in_bounded_memory() {
         let piece = "x".repeat(64 << 10);
         let line = format!(r#"{{"type":"message","role":"assistant","content":"{piece}","delta":true}}"#);
-        let entry = LogEntry { time: 0, stream: Stream::Stdout, bytes: line.into_bytes(), whole: true };
-        let (mut text, mut reader, mut lines) = (LogText::of(CliKind::Gemini), RunReader::new(CliKind::Gemini), 0);
+        let entry = LogEntry { time: 0, stream: Stream::Stdout, bytes: line.into_bytes(), is_complete: true };
+        let (mut text, mut reader, mut lines) = (LogRenderer::of(CliKind::Gemini), RunReader::new(CliKind::Gemini), 0);
         for _ in 0..100 {
             lines += text.lines(&entry).iter().map(|line| line.text.len()).sum::<usize>();
             assert!(text.line.len() <= MAX_LINE_BYTES);
-            reader.line(Stream::Stdout, &entry.bytes);
+            reader.process_line(Stream::Stdout, &entry.bytes);
         }
         assert_eq!(lines + text.line.len(), 100 * piece.len());
-        reader.line(Stream::Stdout, br#"{"type":"result","status":"success","stats":{}}"#);
-        assert!(reader.facts().final_message.unwrap().len() < 2 << 20);
+        reader.process_line(Stream::Stdout, br#"{"type":"result","status":"success","stats":{}}"#);
+        assert!(reader.summary().final_message.unwrap().len() < 2 << 20);
     }
 
     /// Masks a stream that arrives in parts, with a pause after each part if `slowly` is set.
@@ -157,12 +157,12 @@ mod tests {
         let mut mask = Mask::new(&[secret.into()]);
         let mut out = Vec::new();
         for part in parts {
-            out.extend(mask.take(part));
+            out.extend(mask.push(part));
             if slowly {
                 out.extend(mask.release());
             }
         }
-        out.extend(mask.rest());
+        out.extend(mask.finish());
         out
     }
 
@@ -192,18 +192,18 @@ mod tests {
                     pieces.last_mut().unwrap().extend([code, &c]);
                 }
                 for cli in CliKind::ALL {
-                    let stream = crate::clis::for_kind(cli).says(&pieces);
+                    let stream = crate::clis::for_kind(cli).render_stream_lines(&pieces);
                     let parts: Vec<&[u8]> = stream.as_bytes().chunks(size).collect();
                     let log = masked(&secret, &parts, slowly);
-                    let (mut text, mut reader, mut shown) = (LogText::of(cli), RunReader::new(cli), String::new());
+                    let (mut text, mut reader, mut shown) = (LogRenderer::of(cli), RunReader::new(cli), String::new());
                     for line in log.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-                        let entry = LogEntry { time: 0, stream: Stream::Stdout, bytes: line.to_vec(), whole: true };
-                        shown.extend(text.pieces(&entry).into_iter().map(|(_, piece)| piece));
-                        reader.line(Stream::Stdout, line);
+                        let entry = LogEntry { time: 0, stream: Stream::Stdout, bytes: line.to_vec(), is_complete: true };
+                        shown.extend(text.render(&entry).into_iter().map(|(_, piece)| piece));
+                        reader.process_line(Stream::Stdout, line);
                     }
-                    let said = reader.facts().final_message.unwrap_or_default();
+                    let said = reader.summary().final_message.unwrap_or_default();
                     prop_assert!(!shown.contains(&secret) && !said.contains(&secret), "{}: {} {}", cli, shown, said);
-                    prop_assert!(reader.facts().complete || cli == CliKind::Codex);
+                    prop_assert!(reader.summary().is_complete || cli == CliKind::Codex);
                 }
             }
         }

@@ -16,7 +16,7 @@ use crate::workspace::{TrustState, Workspace};
 /// # Errors
 ///
 /// Fails if the settings can't be read.
-pub fn ask_about(home: &Home, request: &RunRequest) -> Result<Option<PathBuf>, HomeError> {
+pub fn trust_prompt_directory(home: &Home, request: &RunRequest) -> Result<Option<PathBuf>, HomeError> {
     let cli = clis::for_kind(request.cli);
     let cwd = match fs::canonicalize(&request.cwd) {
         Ok(cwd) if cli.skips_trust_prompt(request) && !request.trust => cwd,
@@ -24,9 +24,9 @@ pub fn ask_about(home: &Home, request: &RunRequest) -> Result<Option<PathBuf>, H
         _ => return Ok(None),
     };
     let workspace = workspace(home, &cwd);
-    let mut environment = Environment::inherited(home.around().variables());
+    let mut environment = Environment::from_parent(home.context().variables());
     if request.isolated {
-        environment.set(CliFiles::for_cli(request.cli).variable, home.isolated(request.cli));
+        environment.set(CliFiles::for_cli(request.cli).variable, home.isolated_dir(request.cli));
     }
     match workspace.trust_state(request.cli, &home.settings()?.trust()) {
         TrustState::Unknown(directory) | TrustState::Changed(directory)
@@ -40,7 +40,7 @@ pub fn ask_about(home: &Home, request: &RunRequest) -> Result<Option<PathBuf>, H
 
 /// Returns the project of a directory that is absolute and without links.
 pub(crate) fn workspace(home: &Home, cwd: &Path) -> Workspace {
-    let user_home = home.around().user_home().and_then(|directory| fs::canonicalize(directory).ok());
+    let user_home = home.context().user_home().and_then(|directory| fs::canonicalize(directory).ok());
     Workspace::new(cwd, user_home.as_deref())
 }
 
@@ -59,11 +59,14 @@ mod tests {
         let home = Home::find(ExecutionContext::new(Ok(workspace.cwd.clone()), variables)).unwrap();
         let mut request = RunRequest::new(aiw_core::CliKind::Claude, &workspace.cwd);
         request.prompt = Some(b"x".to_vec());
-        assert_eq!(ask_about(&home, &request).unwrap(), None);
+        assert_eq!(trust_prompt_directory(&home, &request).unwrap(), None);
         fs::create_dir(workspace.root.join(".claude")).unwrap();
-        assert_eq!(ask_about(&home, &request).unwrap().as_ref(), Some(&workspace.root));
-        assert_eq!(ask_about(&home, &RunRequest { trust: true, ..request.clone() }).unwrap(), None);
-        assert_eq!(ask_about(&home, &RunRequest { prompt: None, terminal: true, ..request.clone() }).unwrap(), None);
+        assert_eq!(trust_prompt_directory(&home, &request).unwrap().as_ref(), Some(&workspace.root));
+        assert_eq!(trust_prompt_directory(&home, &RunRequest { trust: true, ..request.clone() }).unwrap(), None);
+        assert_eq!(
+            trust_prompt_directory(&home, &RunRequest { prompt: None, has_terminal: true, ..request.clone() }).unwrap(),
+            None
+        );
         let answer = |give: &dyn Fn(&mut TrustSettings)| {
             let lock = home.lock().unwrap();
             let mut settings = home.settings().unwrap();
@@ -73,12 +76,12 @@ mod tests {
             settings.save(&lock).unwrap();
         };
         answer(&|trust| assert!(trust.add(&workspace.root)));
-        assert_eq!(ask_about(&home, &request).unwrap(), None);
+        assert_eq!(trust_prompt_directory(&home, &request).unwrap(), None);
         // A part of it brings more.
         fs::create_dir(workspace.cwd.join(".claude")).unwrap();
         fs::write(workspace.cwd.join(".claude/settings.json"), "{}").unwrap();
-        assert_eq!(ask_about(&home, &request).unwrap().as_ref(), Some(&workspace.cwd));
+        assert_eq!(trust_prompt_directory(&home, &request).unwrap().as_ref(), Some(&workspace.cwd));
         answer(&|trust| trust.decline(&workspace.cwd));
-        assert_eq!(ask_about(&home, &request).unwrap(), None);
+        assert_eq!(trust_prompt_directory(&home, &request).unwrap(), None);
     }
 }

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use aiw_core::{CliKind, one_line, shell_word_in_line};
+use aiw_core::{CliKind, one_line, shell_quote_printable};
 use aiw_home::{FileTrust, TrustSettings, read_capped};
 use aiw_servers::PROJECT_FILE;
 
@@ -19,7 +19,7 @@ pub(crate) struct Workspace {
     pub(crate) root: PathBuf,
     /// The main worktree, if this one says that it is linked to it: Claude Code takes local settings, agents and skills from
     /// there too.
-    pub(crate) main: Option<MainWorktree>,
+    pub(crate) main_worktree: Option<MainWorktree>,
     /// The user's home, absolute and without links: the files in it are the user's own.
     pub(crate) user_home: Option<PathBuf>,
 }
@@ -30,7 +30,7 @@ pub(crate) struct MainWorktree {
     /// Its directory.
     pub(crate) root: PathBuf,
     /// Whether it knows the linked worktree. Anybody can write a `.git` file that leads there.
-    pub(crate) knows_link: bool,
+    pub(crate) has_backlink: bool,
 }
 
 impl MainWorktree {
@@ -53,7 +53,7 @@ impl MainWorktree {
         let back = text(&directory.join("gitdir")).and_then(|back| fs::canonicalize(directory.join(back)).ok());
         let knows_link = directory.starts_with(&root)
             && back.is_some_and(|back| fs::canonicalize(link).is_ok_and(|link| link == back));
-        Some(Self { root, knows_link })
+        Some(Self { root, has_backlink: knows_link })
     }
 }
 
@@ -71,7 +71,7 @@ pub(crate) enum TrustState {
     /// The user did not trust this directory of it.
     Declined(PathBuf),
     /// A `.mcp.json` above it is not trusted as it is now. Nobody is asked about that one: it may be another user's.
-    Above(PathBuf),
+    ParentUntrusted(PathBuf),
     /// A file of it can't be trusted: a sentence that says why.
     Unusable(String),
 }
@@ -84,7 +84,12 @@ impl Workspace {
         let mut inside = cwd.ancestors().take_while(|above| Some(*above) != user_home);
         let root = inside.find(is_root).unwrap_or(cwd);
         let main = MainWorktree::of(root).filter(|main| main.root != root);
-        Self { cwd: cwd.to_owned(), root: root.to_owned(), main, user_home: user_home.map(Path::to_owned) }
+        Self {
+            cwd: cwd.to_owned(),
+            root: root.to_owned(),
+            main_worktree: main,
+            user_home: user_home.map(Path::to_owned),
+        }
     }
 
     /// Returns the directories from the working directory up to the root of the project.
@@ -93,27 +98,27 @@ impl Workspace {
     }
 
     /// Returns the directories, and the main worktree.
-    pub(crate) fn with_main(&self) -> impl Iterator<Item = &Path> {
-        self.directories().chain(self.main.iter().map(|main| main.root.as_path()))
+    pub(crate) fn directories_and_main(&self) -> impl Iterator<Item = &Path> {
+        self.directories().chain(self.main_worktree.iter().map(|main| main.root.as_path()))
     }
 
     /// Returns the directories under which a CLI may have recorded the project.
-    pub(crate) fn recorded(&self) -> impl Iterator<Item = &Path> {
-        let main = self.main.iter().filter(|main| main.knows_link);
+    pub(crate) fn recorded_directories(&self) -> impl Iterator<Item = &Path> {
+        let main = self.main_worktree.iter().filter(|main| main.has_backlink);
         self.directories().chain(main.map(|main| main.root.as_path()))
     }
 
     /// Returns whether the user trusts the project, and each file there that starts programs as it is now. A no counts more
     /// than a directory above that is trusted.
     pub(crate) fn trust_state(&self, cli: CliKind, trust: &TrustSettings) -> TrustState {
-        if let Some(declined) = self.with_main().find(|directory| trust.is_declined(directory)) {
+        if let Some(declined) = self.directories_and_main().find(|directory| trust.is_declined(directory)) {
             return TrustState::Declined(declined.to_owned());
         }
         let mut unusable = None;
         let mut is_other = |file: &ProjectFile| match &file.content {
-            Ok(content) => {
-                content.as_ref().is_some_and(|content| trust.file(&file.path, &content.bytes) != FileTrust::Trusted)
-            }
+            Ok(content) => content
+                .as_ref()
+                .is_some_and(|content| trust.file_trust(&file.path, &content.bytes) != FileTrust::Trusted),
             Err(error) => {
                 unusable = Some(one_line(&error.to_string(), 400));
                 false
@@ -122,12 +127,13 @@ impl Workspace {
         if cli == CliKind::Claude
             && let Some(file) = self.above().map(ProjectFile::read_servers).find(&mut is_other)
         {
-            return TrustState::Above(file.path);
+            return TrustState::ParentUntrusted(file.path);
         }
         let is_home = |directory: &Path| Some(directory) == self.user_home.as_deref();
-        let mut roots =
-            [Some(self.root.as_path()), self.main.as_ref().map(|main| main.root.as_path())].into_iter().flatten();
-        if let Some(root) = roots.find(|root| !is_home(root) && !trust.covers(root)) {
+        let mut roots = [Some(self.root.as_path()), self.main_worktree.as_ref().map(|main| main.root.as_path())]
+            .into_iter()
+            .flatten();
+        if let Some(root) = roots.find(|root| !is_home(root) && !trust.is_trusted(root)) {
             // `aiw trust add` would refuse it.
             return match ProjectFile::read_servers(root) {
                 ProjectFile { path, content: Err(error), .. } if path.is_symlink() => {
@@ -142,14 +148,14 @@ impl Workspace {
         {
             return TrustState::Changed(directory.to_owned());
         }
-        if let Some(main) = self.main.as_ref().filter(|main| cli == CliKind::Claude && !is_home(&main.root))
+        if let Some(main) = self.main_worktree.as_ref().filter(|main| cli == CliKind::Claude && !is_home(&main.root))
             && is_other(&ProjectFile::read_local(&main.root))
         {
             return TrustState::Changed(main.root.clone());
         }
         match unusable {
             Some(problem) => TrustState::Unusable(problem),
-            None if is_home(&self.root) && !trust.covers(&self.root) => TrustState::UserOwned,
+            None if is_home(&self.root) && !trust.is_trusted(&self.root) => TrustState::UserOwned,
             None => TrustState::Trusted,
         }
     }
@@ -169,32 +175,32 @@ impl Workspace {
 impl TrustState {
     /// Returns why a run leaves out what the project brings, and what the user can do. `None` if nothing is left out.
     pub(crate) fn note(&self) -> Option<String> {
-        const LEFT_OUT: &str = "the project's settings, hooks, MCP servers and `CLAUDE.md` are left out";
+        const SKIPPED_NOTE: &str = "the project's settings, hooks, MCP servers and `CLAUDE.md` are left out";
         let shown = |path: &Path| one_line(&path.to_string_lossy(), 200);
         match self {
             Self::Trusted | Self::UserOwned => None,
             Self::Unknown(directory) | Self::Declined(directory) => {
                 let word = directory.to_string_lossy();
                 Some(format!(
-                    "`{}` is not trusted: {LEFT_OUT}; `aiw trust add {}` uses them, `--trust` in this run alone",
+                    "`{}` is not trusted: {SKIPPED_NOTE}; `aiw trust add {}` uses them, `--trust` in this run alone",
                     shown(directory),
-                    shell_word_in_line(&word)
+                    shell_quote_printable(&word)
                 ))
             }
             Self::Changed(directory) => {
                 let word = directory.to_string_lossy();
                 Some(format!(
-                    "`{}` has settings or MCP servers that are not as you trusted them: {LEFT_OUT}; `aiw trust add {}` shows \
+                    "`{}` has settings or MCP servers that are not as you trusted them: {SKIPPED_NOTE}; `aiw trust add {}` shows \
                      and uses them, `--trust` in this run alone",
                     shown(directory),
-                    shell_word_in_line(&word)
+                    shell_quote_printable(&word)
                 ))
             }
-            Self::Above(file) => Some(format!(
-                "`{}`, above the project, is not trusted: {LEFT_OUT}; `--trust` uses them in this run",
+            Self::ParentUntrusted(file) => Some(format!(
+                "`{}`, above the project, is not trusted: {SKIPPED_NOTE}; `--trust` uses them in this run",
                 shown(file)
             )),
-            Self::Unusable(problem) => Some(format!("{problem}: {LEFT_OUT}; `--trust` uses them in this run")),
+            Self::Unusable(problem) => Some(format!("{problem}: {SKIPPED_NOTE}; `--trust` uses them in this run")),
         }
     }
 }
@@ -282,7 +288,7 @@ pub(crate) mod tests {
         let above = workspace.root.parent().unwrap().join(".mcp.json");
         fs::write(&above, "{}").unwrap();
         let standing = workspace.trust_state(CliKind::Claude, &trust);
-        assert!(matches!(&standing, TrustState::Above(file) if *file == above), "{standing:?}");
+        assert!(matches!(&standing, TrustState::ParentUntrusted(file) if *file == above), "{standing:?}");
         workspace.user_home = workspace.root.parent().map(Path::to_owned);
         assert!(is_trusted(&workspace, &trust));
         workspace.user_home = None;
@@ -333,8 +339,8 @@ pub(crate) mod tests {
         for (back, knows_link) in [("elsewhere".to_owned(), false), (root.join(".git").display().to_string(), true)] {
             fs::write(link.join("gitdir"), back).unwrap();
             workspace = Workspace::new(&root.join("sub"), None);
-            assert_eq!(workspace.main, Some(MainWorktree { root: main.clone(), knows_link }));
-            assert_eq!(workspace.recorded().any(|directory| directory == main), knows_link);
+            assert_eq!(workspace.main_worktree, Some(MainWorktree { root: main.clone(), has_backlink: knows_link }));
+            assert_eq!(workspace.recorded_directories().any(|directory| directory == main), knows_link);
         }
         let standing = workspace.trust_state(CliKind::Claude, &trust);
         assert!(matches!(&standing, TrustState::Unknown(asked) if *asked == main), "{standing:?}");

@@ -46,12 +46,12 @@ impl BodyBudget {
     pub(crate) fn new(limits: &ListenLimits) -> Self {
         // A request that may be sent must fit.
         let limit = limits.body_bytes.min(u32::MAX as usize);
-        let all = limits.all_bodies_bytes.clamp(limit, Semaphore::MAX_PERMITS);
+        let all = limits.total_body_bytes.clamp(limit, Semaphore::MAX_PERMITS);
         Self {
             free: Arc::new(Semaphore::new(all)),
             small: Arc::new(Semaphore::new(SMALL_BODIES_LIMIT_BYTES)),
             limit,
-            time: limits.body_time,
+            time: limits.body_timeout,
         }
     }
 
@@ -72,13 +72,13 @@ impl BodyBudget {
         let permits = u32::try_from(most).map_err(|_| Rejection::TooLarge(self.limit))?;
         let memory = if most <= SMALL_BODY_BYTES && self.limit > SMALL_BODY_BYTES { &self.small } else { &self.free };
         let memory = tokio::time::timeout(self.time, memory.clone().acquire_many_owned(permits)).await;
-        let Ok(Ok(mut memory)) = memory else { return Err(Rejection::Full) };
+        let Ok(Ok(mut memory)) = memory else { return Err(Rejection::Overloaded) };
         let read = async {
             let mut bytes = Vec::with_capacity(announced.unwrap_or_default());
             while let Some(frame) =
                 tokio::time::timeout(BODY_READ_TIMEOUT, body.frame()).await.map_err(|_| Rejection::Timeout)?
             {
-                let Ok(frame) = frame else { return Err(Rejection::Broken) };
+                let Ok(frame) = frame else { return Err(Rejection::BodyReadFailed) };
                 let Ok(mut data) = frame.into_data() else { continue };
                 if data.remaining() > most - bytes.len() {
                     return Err(Rejection::TooLarge(self.limit));
@@ -98,7 +98,7 @@ impl BodyBudget {
 }
 
 /// Returns whether a request says that its body has so many bytes at most.
-pub(crate) fn is_at_most(most: usize, headers: &HeaderMap) -> bool {
+pub(crate) fn is_body_within(most: usize, headers: &HeaderMap) -> bool {
     matches!(announced(headers), Some(Some(length)) if length <= most)
 }
 

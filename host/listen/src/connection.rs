@@ -25,7 +25,7 @@ use crate::rules::Rules;
 /// The state that all connections of a listener share.
 pub(crate) struct SharedListener<S> {
     pub(crate) rules: Rules,
-    pub(crate) memory: BodyBudget,
+    pub(crate) body_budget: BodyBudget,
     pub(crate) address: SocketAddr,
     pub(crate) service: S,
     pub(crate) stop: CancellationToken,
@@ -50,14 +50,14 @@ where
         async move { Ok::<_, Infallible>(answer(request, &shared, &heads, &place).await) }
     });
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(limits.head_time).max_buf_size(limits.head_bytes.max(8 << 10));
+    http.timer(TokioTimer::new()).header_read_timeout(limits.head_timeout).max_buf_size(limits.head_bytes.max(8 << 10));
     let mut connection = std::pin::pin!(http.serve_connection(io, service));
     tokio::select! {
         _ = connection.as_mut() => return,
-        () = place.ends() => return,
+        () = place.wait_until_expired() => return,
         () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
     }
-    let _ = tokio::time::timeout(limits.grace, connection).await;
+    let _ = tokio::time::timeout(limits.grace_period, connection).await;
 }
 
 async fn answer<S, F, B>(
@@ -71,20 +71,21 @@ where
     F: Future<Output = Response<B>>,
     B: Body<Data = Bytes>,
 {
-    let mut response = match guard::admit(request, &shared.rules, shared.address, heads, place, &shared.memory).await {
-        Ok(request) => {
-            let mut response = (shared.service)(request).await.map(Either::Left);
-            if shared.stop.is_cancelled() {
-                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    let mut response =
+        match guard::admit(request, &shared.rules, shared.address, heads, place, &shared.body_budget).await {
+            Ok(request) => {
+                let mut response = (shared.service)(request).await.map(Either::Left);
+                if shared.stop.is_cancelled() {
+                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                response
             }
-            response
-        }
-        Err(refusal) => {
-            heads.linger();
-            place.is_refused();
-            refusal.response().map(Either::Right)
-        }
-    };
+            Err(refusal) => {
+                heads.linger();
+                place.mark_rejected();
+                refusal.response().map(Either::Right)
+            }
+        };
     for (name, value) in &shared.rules.headers {
         response.headers_mut().entry(name).or_insert_with(|| value.clone());
     }

@@ -24,7 +24,7 @@ pub enum ListenError {
     },
     /// The system refused.
     #[error("can't listen on `{address}`: {source}")]
-    Refused {
+    BindFailed {
         /// The requested address.
         address: SocketAddr,
         /// The system's error.
@@ -36,7 +36,7 @@ impl Diagnostic for ListenError {
     fn own_kind(&self) -> ErrorKind {
         match self {
             Self::NotLoopback { .. } => ErrorKind::Usage,
-            Self::InUse { .. } | Self::Refused { .. } => ErrorKind::Unavailable,
+            Self::InUse { .. } | Self::BindFailed { .. } => ErrorKind::Unavailable,
         }
     }
 
@@ -44,7 +44,7 @@ impl Diagnostic for ListenError {
         let hint = match self {
             Self::NotLoopback { .. } => "use 127.0.0.1 or [::1]",
             Self::InUse { .. } => "port 0 picks a free one",
-            Self::Refused { .. } => "127.0.0.1:0 works on every system",
+            Self::BindFailed { .. } => "127.0.0.1:0 works on every system",
         };
         Some(hint.into())
     }

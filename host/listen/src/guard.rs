@@ -8,7 +8,7 @@ use http::request::Parts;
 use http::{Method, Request, Version};
 use http_body::Body;
 
-use crate::body::{BodyBudget, is_at_most};
+use crate::body::{BodyBudget, is_body_within};
 use crate::head::HeadState;
 use crate::places::ConnectionPermit;
 use crate::refusal::Rejection;
@@ -26,55 +26,55 @@ pub(crate) async fn admit<B>(
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    heads.verdict().map_err(Rejection::Head)?;
+    heads.check().map_err(Rejection::MalformedHead)?;
     let (mut parts, body) = request.into_parts();
     let route = check(&parts, rules, address)?;
-    let body = match (route.needs_token, route.open_bytes) {
-        (true, _) if !place.is_known() => return Err(Rejection::Full),
+    let body = match (route.needs_token, route.max_public_body_bytes) {
+        (true, _) if !place.mark_authenticated() => return Err(Rejection::Overloaded),
         (true, _) => memory.read(&parts.headers, body).await?,
-        (false, 0) if !is_at_most(0, &parts.headers) => return Err(Rejection::HasBody),
+        (false, 0) if !is_body_within(0, &parts.headers) => return Err(Rejection::UnexpectedBody),
         (false, 0) => Bytes::new(),
-        (false, most) if !is_at_most(most, &parts.headers) => return Err(Rejection::TooLarge(most)),
+        (false, most) if !is_body_within(most, &parts.headers) => return Err(Rejection::TooLarge(most)),
         (false, _) => memory.read(&parts.headers, body).await?,
     };
     parts.extensions.insert(MatchedPath(route.path.clone()));
-    heads.expect();
+    heads.start_next_head();
     Ok(Request::from_parts(parts, body))
 }
 
 fn check<'r>(parts: &Parts, rules: &'r Rules, address: SocketAddr) -> Result<&'r HttpRoute, Rejection> {
     if parts.version != Version::HTTP_11 {
-        return Err(Rejection::Version);
+        return Err(Rejection::UnsupportedVersion);
     }
     // `CONNECT host:port`, and `GET http://host/path`: this is not a proxy.
     if parts.uri.authority().is_some() {
-        return Err(Rejection::Head("its target is not a path"));
+        return Err(Rejection::MalformedHead("its target is not a path"));
     }
-    let host = single(parts, HOST)?.ok_or(Rejection::Head("it has no host"))?;
+    let host = single(parts, HOST)?.ok_or(Rejection::MalformedHead("it has no host"))?;
     if !is_own_host(host, address) {
-        return Err(Rejection::Host);
+        return Err(Rejection::HostMismatch);
     }
     for origin in parts.headers.get_all(ORIGIN) {
         if !rules.origins.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes()) {
-            return Err(Rejection::Origin);
+            return Err(Rejection::ForbiddenOrigin);
         }
     }
-    let mut routes = rules.routes.iter().filter(|route| route.is_for(parts.uri.path()));
-    let first = routes.next().ok_or(Rejection::Path)?;
+    let mut routes = rules.routes.iter().filter(|route| route.matches(parts.uri.path()));
+    let first = routes.next().ok_or(Rejection::PathNotFound)?;
     let is_wanted = |route: &HttpRoute| route.methods.contains(&parts.method);
     let route = if is_wanted(first) { first } else { routes.find(|route| is_wanted(route)).unwrap_or(first) };
     if route.needs_token {
         // Twice would be read by each in its own way.
         single(parts, AUTHORIZATION)?;
-        let gate = rules.gate.as_ref().ok_or(Rejection::Token)?;
-        gate(parts).map_err(Rejection::Gate)?;
+        let gate = rules.gate.as_ref().ok_or(Rejection::Unauthorized)?;
+        gate(parts).map_err(Rejection::Custom)?;
     }
     if !is_wanted(route) {
-        return Err(Rejection::Method(route.methods.clone()));
+        return Err(Rejection::MethodNotAllowed(route.methods.clone()));
     }
     match route.media_type {
         Some(wanted) if parts.method == Method::POST && !is_media_type(single(parts, CONTENT_TYPE)?, wanted) => {
-            Err(Rejection::MediaType(wanted))
+            Err(Rejection::UnsupportedMediaType(wanted))
         }
         _ => Ok(route),
     }
@@ -85,7 +85,7 @@ fn single(parts: &Parts, name: HeaderName) -> Result<Option<&[u8]>, Rejection> {
     let mut values = parts.headers.get_all(name).iter();
     match (values.next(), values.next()) {
         (value, None) => Ok(value.map(|value| value.as_bytes())),
-        _ => Err(Rejection::Head("a header is there twice")),
+        _ => Err(Rejection::MalformedHead("a header is there twice")),
     }
 }
 
@@ -115,7 +115,7 @@ mod tests {
 
     fn rules() -> Rules {
         let route = HttpRoute::new("/mcp", [Method::POST, Method::GET]).with_media_type("application/json");
-        Rules::new([route, HttpRoute::open("/open", [Method::GET])])
+        Rules::new([route, HttpRoute::public("/open", [Method::GET])])
             .with_token(|| Some(Secret::new("right")))
             .with_origins(["http://ours:1".into()])
             .with_limits(ListenLimits::default())
@@ -153,10 +153,10 @@ mod tests {
         let (parts, ()) = request.body(()).unwrap().into_parts();
         for token in [None, Some(Secret::new(""))] {
             let rules = rules().with_token(move || token.clone());
-            assert!(matches!(check(&parts, &rules, address), Err(Rejection::Gate(_))));
+            assert!(matches!(check(&parts, &rules, address), Err(Rejection::Custom(_))));
         }
         let none = Rules::new([HttpRoute::new("/mcp", [Method::POST])]);
-        assert!(matches!(check(&parts, &none, address), Err(Rejection::Token)));
+        assert!(matches!(check(&parts, &none, address), Err(Rejection::Unauthorized)));
     }
 
     #[test]

@@ -15,8 +15,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 pub(crate) struct HeadState(Arc<Mutex<Scan>>);
 
 impl HeadState {
-    /// The problem of the head that has just been read, or none. Until [`HeadState::expect`], nothing is scanned.
-    pub(crate) fn verdict(&self) -> Result<(), &'static str> {
+    /// The problem of the head that has just been read, or none. Until [`HeadState::start_next_head`], nothing is scanned.
+    pub(crate) fn check(&self) -> Result<(), &'static str> {
         let scan = self.scan();
         match (scan.is_done, scan.problem) {
             (_, Some(problem)) => Err(problem),
@@ -26,7 +26,7 @@ impl HeadState {
     }
 
     /// The body of a request has been read: what comes now is a head.
-    pub(crate) fn expect(&self) {
+    pub(crate) fn start_next_head(&self) {
         let mut scan = self.scan();
         let mut line = std::mem::take(&mut scan.line);
         line.clear();
@@ -192,7 +192,7 @@ mod tests {
         for part in parts {
             heads.scan().feed(part);
         }
-        heads.verdict()
+        heads.check()
     }
 
     #[test]

@@ -37,7 +37,7 @@ impl Listener {
         };
         bound.await.map_err(|source: io::Error| match source.kind() {
             io::ErrorKind::AddrInUse => ListenError::InUse { address, source },
-            _ => ListenError::Refused { address, source },
+            _ => ListenError::BindFailed { address, source },
         })
     }
 
@@ -70,7 +70,8 @@ impl Listener {
     {
         let places = ConnectionLimit::new(&rules.limits);
         let memory = BodyBudget::new(&rules.limits);
-        let shared = Arc::new(SharedListener { rules, memory, address: self.address, service, stop: stop.clone() });
+        let shared =
+            Arc::new(SharedListener { rules, body_budget: memory, address: self.address, service, stop: stop.clone() });
         let mut connections = JoinSet::new();
         loop {
             let accepted = tokio::select! {
@@ -80,11 +81,11 @@ impl Listener {
             };
             let Ok((stream, _)) = accepted else {
                 // Out of file descriptors: a stranger makes room, or some will be closed.
-                places.make_room();
+                places.evict_oldest();
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
             };
-            connections.spawn(connection::serve(stream, places.enter(), shared.clone()));
+            connections.spawn(connection::serve(stream, places.acquire(), shared.clone()));
             // It may show its token before others take its place.
             tokio::task::yield_now().await;
         }

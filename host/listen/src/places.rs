@@ -40,13 +40,13 @@ impl ConnectionLimit {
         Arc::new(Self {
             unauthenticated: Mutex::default(),
             max_unauthenticated: limits.max_unauthenticated.max(1),
-            stranger_time: limits.stranger_time,
-            known: Arc::new(Semaphore::new(limits.connections)),
+            stranger_time: limits.unauthenticated_timeout,
+            known: Arc::new(Semaphore::new(limits.max_connections)),
         })
     }
 
     /// Gives a place to a new connection. If all are taken, the oldest stranger leaves.
-    pub(crate) fn enter(self: &Arc<Self>) -> ConnectionPermit {
+    pub(crate) fn acquire(self: &Arc<Self>) -> ConnectionPermit {
         let ends = watch::Sender::new(Some(Instant::now() + self.stranger_time));
         let mut strangers = self.strangers();
         while strangers.all.len() >= self.max_unauthenticated {
@@ -60,7 +60,7 @@ impl ConnectionLimit {
     }
 
     /// Ends the oldest stranger, because the system has no room for another connection.
-    pub(crate) fn make_room(&self) {
+    pub(crate) fn evict_oldest(&self) {
         self.strangers().oldest_leaves();
     }
 
@@ -88,7 +88,7 @@ pub(crate) struct ConnectionPermit {
 
 impl ConnectionPermit {
     /// Notes that the connection has shown a good token. Returns whether there is room for it.
-    pub(crate) fn is_known(&self) -> bool {
+    pub(crate) fn mark_authenticated(&self) -> bool {
         let mut known = self.known.lock();
         if known.is_none() {
             let Ok(permit) = self.places.known.clone().try_acquire_owned() else { return false };
@@ -100,7 +100,7 @@ impl ConnectionPermit {
     }
 
     /// Notes that a request was refused: the connection ends, soon or sooner.
-    pub(crate) fn is_refused(&self) {
+    pub(crate) fn mark_rejected(&self) {
         let end = Instant::now() + self.places.stranger_time;
         self.ends.send_if_modified(|ends| {
             let is_sooner = ends.is_none_or(|at| end < at);
@@ -112,7 +112,7 @@ impl ConnectionPermit {
     }
 
     /// Waits until the connection has to end.
-    pub(crate) async fn ends(&self) {
+    pub(crate) async fn wait_until_expired(&self) {
         let mut ends = self.ends.subscribe();
         loop {
             let at = *ends.borrow_and_update();
@@ -142,7 +142,11 @@ mod tests {
     use super::*;
 
     fn places(strangers: usize, connections: usize) -> Arc<ConnectionLimit> {
-        ConnectionLimit::new(&ListenLimits { max_unauthenticated: strangers, connections, ..ListenLimits::default() })
+        ConnectionLimit::new(&ListenLimits {
+            max_unauthenticated: strangers,
+            max_connections: connections,
+            ..ListenLimits::default()
+        })
     }
 
     fn has_ended(place: &ConnectionPermit) -> bool {
@@ -152,30 +156,30 @@ mod tests {
     #[tokio::test]
     async fn the_oldest_stranger_leaves_and_whoever_is_known_stays() {
         let places = places(2, 1);
-        let known = places.enter();
-        assert!(known.is_known() && known.is_known());
-        let strangers: Vec<ConnectionPermit> = (0..100).map(|_| places.enter()).collect();
+        let known = places.acquire();
+        assert!(known.mark_authenticated() && known.mark_authenticated());
+        let strangers: Vec<ConnectionPermit> = (0..100).map(|_| places.acquire()).collect();
         let stay: Vec<usize> = (0..100).filter(|at| !has_ended(&strangers[*at])).collect();
         assert_eq!(stay, [98, 99]);
-        strangers[0].ends().await;
+        strangers[0].wait_until_expired().await;
         assert_eq!(*known.ends.borrow(), None);
         // There is no second place for the known.
-        assert!(!strangers[99].is_known());
+        assert!(!strangers[99].mark_authenticated());
         drop(known);
-        assert!(strangers[99].is_known());
+        assert!(strangers[99].mark_authenticated());
         assert_eq!(*strangers[99].ends.borrow(), None);
-        strangers[99].is_refused();
+        strangers[99].mark_rejected();
         assert!(strangers[99].ends.borrow().is_some());
         drop(strangers);
         assert!(places.strangers().all.is_empty());
-        places.make_room();
+        places.evict_oldest();
     }
 
     #[tokio::test]
     async fn a_refusal_gives_a_stranger_no_more_time() {
-        let place = places(2, 1).enter();
+        let place = places(2, 1).acquire();
         let before = *place.ends.borrow();
-        place.is_refused();
+        place.mark_rejected();
         assert_eq!(*place.ends.borrow(), before);
     }
 }

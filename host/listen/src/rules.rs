@@ -42,7 +42,7 @@ impl Rules {
     pub fn with_token(self, token: impl Fn() -> Option<Secret> + Send + Sync + 'static) -> Self {
         self.with_gate(move |head| match has_token(head, token().as_ref()) {
             true => Ok(()),
-            false => Err(Box::new(Rejection::Token.response())),
+            false => Err(Box::new(Rejection::Unauthorized.response())),
         })
     }
 
@@ -94,7 +94,7 @@ pub struct HttpRoute {
     pub(crate) is_prefix: bool,
     pub(crate) needs_token: bool,
     /// The longest body of somebody without a token.
-    pub(crate) open_bytes: usize,
+    pub(crate) max_public_body_bytes: usize,
     pub(crate) media_type: Option<&'static str>,
 }
 
@@ -106,30 +106,30 @@ impl HttpRoute {
             methods: methods.into_iter().collect(),
             is_prefix: false,
             needs_token: true,
-            open_bytes: 0,
+            max_public_body_bytes: 0,
             media_type: None,
         }
     }
 
     /// A path that needs no token: its path is a secret itself, or it tells nothing. Its requests have no body, unless
-    /// [`Self::with_open_body`] allows one, and whoever asks it stays a stranger.
-    pub fn open(path: impl Into<Cow<'static, str>>, methods: impl IntoIterator<Item = Method>) -> Self {
+    /// [`Self::with_public_body_limit`] allows one, and whoever asks it stays a stranger.
+    pub fn public(path: impl Into<Cow<'static, str>>, methods: impl IntoIterator<Item = Method>) -> Self {
         Self { needs_token: false, ..Self::new(path, methods) }
     }
 
     /// Makes it one for all paths that begin so.
     #[must_use]
-    pub fn and_below(self) -> Self {
+    pub fn with_prefix_match(self) -> Self {
         Self { is_prefix: true, ..self }
     }
 
     /// Takes bodies of so many bytes from whoever has no token: what is sent there becomes one.
     #[must_use]
-    pub fn with_open_body(self, bytes: usize) -> Self {
-        Self { open_bytes: bytes, ..self }
+    pub fn with_public_body_limit(self, bytes: usize) -> Self {
+        Self { max_public_body_bytes: bytes, ..self }
     }
 
-    pub(crate) fn is_for(&self, path: &str) -> bool {
+    pub(crate) fn matches(&self, path: &str) -> bool {
         if self.is_prefix {
             return path.starts_with(&*self.path);
         }
@@ -156,19 +156,19 @@ pub struct ListenLimits {
     pub body_bytes: usize,
     /// The bodies of all requests together, for as long as the service keeps them. Further ones wait, as long as a body
     /// may take.
-    pub all_bodies_bytes: usize,
+    pub total_body_bytes: usize,
     /// How long a head may take, and how long a connection may wait for its next request.
-    pub head_time: Duration,
+    pub head_timeout: Duration,
     /// How long a body may take.
-    pub body_time: Duration,
+    pub body_timeout: Duration,
     /// Open connections at once that have shown a token. More are refused.
-    pub connections: usize,
+    pub max_connections: usize,
     /// Open connections at once that have shown none. If there are more, the oldest one is closed.
     pub max_unauthenticated: usize,
     /// How long such a connection may live.
-    pub stranger_time: Duration,
+    pub unauthenticated_timeout: Duration,
     /// How long running answers may take to finish once the listener stops.
-    pub grace: Duration,
+    pub grace_period: Duration,
 }
 
 impl Default for ListenLimits {
@@ -176,13 +176,13 @@ impl Default for ListenLimits {
         Self {
             head_bytes: 16 << 10,
             body_bytes: 8 << 20,
-            all_bodies_bytes: 256 << 20,
-            head_time: Duration::from_secs(10),
-            body_time: Duration::from_secs(30),
-            connections: 1024,
+            total_body_bytes: 256 << 20,
+            head_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(30),
+            max_connections: 1024,
             max_unauthenticated: 64,
-            stranger_time: Duration::from_secs(5),
-            grace: Duration::from_secs(2),
+            unauthenticated_timeout: Duration::from_secs(5),
+            grace_period: Duration::from_secs(2),
         }
     }
 }

@@ -26,7 +26,7 @@ async fn server(limits: ListenLimits) -> Server {
     let listener = Listener::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
     let (address, stop, asked) = (listener.address(), CancellationToken::new(), Arc::new(AtomicUsize::new(0)));
     let route = HttpRoute::new("/echo", [Method::POST]).with_media_type("text/plain");
-    let rules = Rules::new([route, HttpRoute::open("/open", [Method::GET])])
+    let rules = Rules::new([route, HttpRoute::public("/open", [Method::GET])])
         .with_token(|| Some(Secret::new("token")))
         .with_limits(limits);
     let counted = asked.clone();
@@ -103,7 +103,7 @@ async fn only_loopback_addresses_are_bound() {
 #[tokio::test]
 async fn a_head_or_a_body_that_takes_too_long_is_cut_off() {
     let moment = Duration::from_millis(200);
-    let server = server(ListenLimits { head_time: moment, body_time: moment, ..ListenLimits::default() }).await;
+    let server = server(ListenLimits { head_timeout: moment, body_timeout: moment, ..ListenLimits::default() }).await;
     let whole = server.request("body");
     for (end, expected) in [(whole.len() - 10, ""), (whole.len() - 2, "HTTP/1.1 408 ")] {
         let mut stream = TcpStream::connect(server.address).await.unwrap();
@@ -131,7 +131,7 @@ async fn a_body_over_the_limit_is_refused_however_it_is_sent() {
 
 #[tokio::test]
 async fn connections_beyond_the_limit_are_refused_and_places_are_given_back() {
-    let server = server(ListenLimits { connections: 2, ..ListenLimits::default() }).await;
+    let server = server(ListenLimits { max_connections: 2, ..ListenLimits::default() }).await;
     let kept = [server.kept().await, server.kept().await];
     let answer = server.raw(server.request("x").as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("retry-after: 1"), "{answer}");
@@ -142,7 +142,8 @@ async fn connections_beyond_the_limit_are_refused_and_places_are_given_back() {
 
 #[tokio::test]
 async fn silent_strangers_lock_nobody_out_who_has_a_token() {
-    let server = server(ListenLimits { stranger_time: Duration::from_secs(2), ..ListenLimits::default() }).await;
+    let server =
+        server(ListenLimits { unauthenticated_timeout: Duration::from_secs(2), ..ListenLimits::default() }).await;
     let mut known = server.kept().await;
     let mut silent = Vec::new();
     // Each test may have a thousand files open.
@@ -170,7 +171,7 @@ async fn silent_strangers_lock_nobody_out_who_has_a_token() {
 
 #[tokio::test]
 async fn a_stranger_that_announces_a_body_is_refused_before_it_is_sent_and_holds_no_memory() {
-    let limits = ListenLimits { body_bytes: 62 << 20, all_bodies_bytes: 62 << 20, ..ListenLimits::default() };
+    let limits = ListenLimits { body_bytes: 62 << 20, total_body_bytes: 62 << 20, ..ListenLimits::default() };
     let server = server(limits).await;
     let mut strangers = Vec::new();
     for authorization in ["", "Authorization: Bearer tokem\r\n"].repeat(20) {
@@ -216,7 +217,7 @@ async fn whoever_sends_a_body_with_a_wrong_token_reads_why_it_is_refused() {
 /// A client with a token could take all memory by announcing large bodies and sending nothing.
 #[tokio::test]
 async fn large_bodies_that_never_come_keep_no_small_one_waiting() {
-    let limits = ListenLimits { body_bytes: 1 << 20, all_bodies_bytes: 1 << 20, ..ListenLimits::default() };
+    let limits = ListenLimits { body_bytes: 1 << 20, total_body_bytes: 1 << 20, ..ListenLimits::default() };
     let listener = Listener::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
     let (address, stop) = (listener.address(), CancellationToken::new());
     let answer = |_: Request<Bytes>| async { Response::new(Full::new(Bytes::new())) };
@@ -238,8 +239,8 @@ async fn large_bodies_that_never_come_keep_no_small_one_waiting() {
 async fn all_bodies_share_one_memory_and_give_it_back() {
     let limits = ListenLimits {
         body_bytes: 10,
-        all_bodies_bytes: 15,
-        body_time: Duration::from_millis(300),
+        total_body_bytes: 15,
+        body_timeout: Duration::from_millis(300),
         ..ListenLimits::default()
     };
     let listener = Listener::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
@@ -303,7 +304,7 @@ async fn a_stopped_listener_answers_nobody() {
 fn no_bytes_stop_it_or_reach_the_service() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let server =
-        runtime.block_on(server(ListenLimits { head_time: Duration::from_millis(300), ..ListenLimits::default() }));
+        runtime.block_on(server(ListenLimits { head_timeout: Duration::from_millis(300), ..ListenLimits::default() }));
     let line = prop_oneof![
         "[ -~]{0,40}",
         Just("Host: 127.0.0.1".to_owned()),

@@ -10,13 +10,13 @@ use crate::{Completion, LlmApi, LlmError, ModelEndpoint};
 /// Reads an answer.
 pub(crate) fn read(endpoint: &ModelEndpoint, status: u16, body: &[u8]) -> Result<Completion, LlmError> {
     if status != 200 {
-        return Err(refused(endpoint, status, body));
+        return Err(response_error(endpoint, status, body));
     }
-    let unusable = |problem| LlmError::Unusable { place: endpoint.place(), problem };
+    let unusable = |problem| LlmError::InvalidResponse { place: endpoint.place(), problem };
     let answer: Value = aiw_core::from_foreign_json(body).map_err(|_| unusable("an answer that is not JSON"))?;
     // Some gateways send an error with status 200.
     if answer["error"].is_object() || answer["error"].is_string() {
-        return Err(refused(endpoint, status, body));
+        return Err(response_error(endpoint, status, body));
     }
     let count = |path: &str| answer.pointer(path).and_then(Value::as_u64);
     let (text, is_cut, input_tokens, output_tokens) = match endpoint.api {
@@ -44,7 +44,7 @@ pub(crate) fn read(endpoint: &ModelEndpoint, status: u16, body: &[u8]) -> Result
     let text = text.ok_or_else(|| unusable("an answer without a text"))?;
     // A gateway may say its errors as a model's words.
     let text = masked(endpoint, without_thoughts(&text).to_owned());
-    Ok(Completion { text, is_cut, input_tokens, output_tokens, took: Duration::ZERO })
+    Ok(Completion { text, is_truncated: is_cut, input_tokens, output_tokens, elapsed: Duration::ZERO })
 }
 
 fn string(value: &Value) -> Option<String> {
@@ -81,7 +81,7 @@ fn masked(endpoint: &ModelEndpoint, mut text: String) -> String {
 }
 
 /// Returns the error for a response that is not an answer.
-pub(crate) fn refused(endpoint: &ModelEndpoint, status: u16, body: &[u8]) -> LlmError {
+pub(crate) fn response_error(endpoint: &ModelEndpoint, status: u16, body: &[u8]) -> LlmError {
     let place = endpoint.place();
     let said = aiw_core::from_foreign_json::<Value>(body).ok();
     let said = said.and_then(|said| {
@@ -93,12 +93,12 @@ pub(crate) fn refused(endpoint: &ModelEndpoint, status: u16, body: &[u8]) -> Llm
     said = masked(endpoint, said);
     let is_about_model = said.contains("model") && (said.contains("not found") || said.contains("not exist"));
     match status {
-        401 | 403 => LlmError::Key { status, place },
+        401 | 403 => LlmError::Unauthorized { status, place },
         404 if is_about_model => {
             let is_ollama = endpoint.api == LlmApi::Ollama;
             LlmError::ModelNotFound { model: endpoint.model.clone(), place, is_ollama }
         }
-        _ => LlmError::Refused { status, place, said: one_line(&said, 300) },
+        _ => LlmError::HttpStatus { status, place, said: one_line(&said, 300) },
     }
 }
 
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     fn endpoint(api: LlmApi) -> ModelEndpoint {
-        ModelEndpoint::typed(api, "http://127.0.0.1:1", "m").with_key(&Secret::new("sk-canary"))
+        ModelEndpoint::from_user_url(api, "http://127.0.0.1:1", "m").with_key(&Secret::new("sk-canary"))
     }
 
     #[test]
@@ -119,7 +119,7 @@ mod tests {
         let ollama = json!({"message": {"content": "<think>x</think>\n{}"}, "done_reason": "length", "prompt_eval_count": 3, "eval_count": 2});
         let reply = read(LlmApi::Ollama, ollama).unwrap();
         assert_eq!(
-            (reply.text.as_str(), reply.is_cut, reply.input_tokens, reply.output_tokens),
+            (reply.text.as_str(), reply.is_truncated, reply.input_tokens, reply.output_tokens),
             ("{}", true, Some(3), Some(2))
         );
         let text =
@@ -131,7 +131,7 @@ mod tests {
             json!({"content": [{"type": "thinking", "thinking": "x"}, {"type": "tool_use", "input": {"a": 1}}]});
         assert_eq!(read(LlmApi::Messages, called).unwrap().text, "{\"a\":1}");
         let said = json!({"content": [{"type": "text", "text": "b"}], "stop_reason": "max_tokens"});
-        assert!(read(LlmApi::Messages, said).unwrap().is_cut);
+        assert!(read(LlmApi::Messages, said).unwrap().is_truncated);
         for api in [LlmApi::Ollama, LlmApi::ChatCompletions, LlmApi::Messages] {
             for odd in [
                 json!({}),
@@ -160,18 +160,19 @@ mod tests {
 
     #[test]
     fn a_refusal_says_what_the_server_says_but_no_key() {
-        let said =
-            |status, body: Value| refused(&endpoint(LlmApi::ChatCompletions), status, body.to_string().as_bytes());
+        let said = |status, body: Value| {
+            response_error(&endpoint(LlmApi::ChatCompletions), status, body.to_string().as_bytes())
+        };
         let error = said(500, json!({"error": {"message": "key sk-canary\nis odd"}})).to_string();
         assert_eq!(error, "127.0.0.1:1 answered with status 500: `key … is odd`");
         let error = said(401, json!({"error": {"message": "sk-canary"}}));
         assert_eq!(error.to_string(), "127.0.0.1:1 refused the key (status 401)");
-        let none = refused(&endpoint(LlmApi::Ollama), 404, br#"{"error":"model 'm' not found"}"#);
+        let none = response_error(&endpoint(LlmApi::Ollama), 404, br#"{"error":"model 'm' not found"}"#);
         assert_eq!(
             (none.to_string(), none.hint()),
             ("127.0.0.1:1 has no model `m`".into(), Some("`ollama pull m`".into()))
         );
-        let error = refused(&endpoint(LlmApi::Ollama), 404, b"<html>sk-canary").to_string();
+        let error = response_error(&endpoint(LlmApi::Ollama), 404, b"<html>sk-canary").to_string();
         assert!(error.contains("status 404") && !error.contains("canary"), "{error}");
     }
 

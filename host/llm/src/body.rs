@@ -28,7 +28,8 @@ pub(crate) fn build(endpoint: &ModelEndpoint, question: &CompletionRequest<'_>, 
             body["messages"] = with_system().into();
             body["stream"] = false.into();
             body["keep_alive"] = KEEP_ALIVE.into();
-            body["options"] = json!({"temperature": 0, "num_ctx": question.context, "num_predict": question.tokens});
+            body["options"] =
+                json!({"temperature": 0, "num_ctx": question.context_tokens, "num_predict": question.max_tokens});
             if !is_plain {
                 body["think"] = false.into();
             }
@@ -40,9 +41,9 @@ pub(crate) fn build(endpoint: &ModelEndpoint, question: &CompletionRequest<'_>, 
             body["messages"] = with_system().into();
             match is_plain {
                 // The newest models take this name alone, and no temperature.
-                true => body["max_completion_tokens"] = question.tokens.into(),
+                true => body["max_completion_tokens"] = question.max_tokens.into(),
                 false => {
-                    body["max_tokens"] = question.tokens.into();
+                    body["max_tokens"] = question.max_tokens.into();
                     body["temperature"] = 0.into();
                     if let Some(schema) = schema {
                         let format = json!({"name": ANSWER_TOOL, "schema": schema});
@@ -54,7 +55,7 @@ pub(crate) fn build(endpoint: &ModelEndpoint, question: &CompletionRequest<'_>, 
         LlmApi::Messages => {
             body["system"] = question.system.into();
             body["messages"] = messages.into();
-            body["max_tokens"] = question.tokens.into();
+            body["max_tokens"] = question.max_tokens.into();
             if !is_plain {
                 body["temperature"] = 0.into();
                 // A tool that must be called makes every model and gateway follow a schema.

@@ -34,7 +34,7 @@ pub enum LlmError {
     },
     /// The server refused the key, or wants one.
     #[error("{place} refused the key (status {status})")]
-    Key {
+    Unauthorized {
         /// The HTTP status.
         status: u16,
         /// Host and port.
@@ -42,7 +42,7 @@ pub enum LlmError {
     },
     /// The server refused the question.
     #[error("{place} answered with status {status}{}", words(.said))]
-    Refused {
+    HttpStatus {
         /// The HTTP status.
         status: u16,
         /// Host and port.
@@ -52,7 +52,7 @@ pub enum LlmError {
     },
     /// The response does not have the form of this API.
     #[error("{place} sent {problem}")]
-    Unusable {
+    InvalidResponse {
         /// Host and port.
         place: String,
         /// The problem with the answer.
@@ -71,8 +71,8 @@ impl Diagnostic for LlmError {
 
     fn own_kind(&self) -> ErrorKind {
         match self {
-            Self::ModelNotFound { .. } | Self::Key { .. } => ErrorKind::Config,
-            Self::Timeout { .. } | Self::Refused { .. } | Self::Unusable { .. } => ErrorKind::Unavailable,
+            Self::ModelNotFound { .. } | Self::Unauthorized { .. } => ErrorKind::Config,
+            Self::Timeout { .. } | Self::HttpStatus { .. } | Self::InvalidResponse { .. } => ErrorKind::Unavailable,
             _ => ErrorKind::User,
         }
     }
@@ -80,10 +80,10 @@ impl Diagnostic for LlmError {
     fn own_hint(&self) -> Option<String> {
         match self {
             Self::ModelNotFound { model, is_ollama: true, .. } => {
-                Some(format!("`ollama pull {}`", aiw_core::shell_word_in_line(model)))
+                Some(format!("`ollama pull {}`", aiw_core::shell_quote_printable(model)))
             }
             Self::ModelNotFound { .. } => Some("`aiw planner set --model NAME` names another one".into()),
-            Self::Key { .. } => Some("`aiw planner show` says where the key comes from".into()),
+            Self::Unauthorized { .. } => Some("`aiw planner show` says where the key comes from".into()),
             _ => None,
         }
     }

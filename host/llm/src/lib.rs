@@ -72,7 +72,7 @@ pub struct ModelEndpoint {
 
 impl ModelEndpoint {
     /// An endpoint at an address that the user typed, which may be on this machine.
-    pub fn typed(api: LlmApi, url: &str, model: &str) -> Self {
+    pub fn from_user_url(api: LlmApi, url: &str, model: &str) -> Self {
         let mut policy = Policy::none();
         policy.grant_url(url);
         let (headers, secrets) = (Vec::new(), Vec::new());
@@ -127,11 +127,11 @@ pub struct CompletionRequest<'a> {
     /// The JSON schema of the answer, which is an object; without it, the answer is text.
     pub schema: Option<Value>,
     /// The most tokens of the answer.
-    pub tokens: u32,
+    pub max_tokens: u32,
     /// The tokens that question and answer need together. Ollama silently cuts what its default does not hold.
-    pub context: u32,
+    pub context_tokens: u32,
     /// The longest wait.
-    pub time: Duration,
+    pub timeout: Duration,
 }
 
 /// A model's answer.
@@ -140,11 +140,11 @@ pub struct Completion {
     /// The text, without what the model thought before it.
     pub text: String,
     /// Whether it ended because it was too long.
-    pub is_cut: bool,
+    pub is_truncated: bool,
     /// The tokens that were read, if the server counts them.
     pub input_tokens: Option<u64>,
     /// The tokens that were written.
     pub output_tokens: Option<u64>,
     /// From the question to the answer.
-    pub took: Duration,
+    pub elapsed: Duration,
 }

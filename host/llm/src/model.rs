@@ -32,7 +32,7 @@ impl LanguageModel {
     }
 
     /// Asks the model. A server that refuses a field that not every server knows is asked once more without such fields.
-    pub fn ask<'a>(
+    pub fn complete<'a>(
         &'a self,
         client: &'a HttpClient,
         question: &'a CompletionRequest<'a>,
@@ -42,7 +42,7 @@ impl LanguageModel {
             let asked = async {
                 let is_plain = self.is_plain.load(Ordering::Relaxed);
                 match self.once(client, question, is_plain).await {
-                    Err(LlmError::Refused { status: 400 | 422, .. }) if !is_plain => {
+                    Err(LlmError::HttpStatus { status: 400 | 422, .. }) if !is_plain => {
                         let reply = self.once(client, question, true).await?;
                         self.is_plain.store(true, Ordering::Relaxed);
                         Ok(reply)
@@ -50,9 +50,10 @@ impl LanguageModel {
                     reply => reply,
                 }
             };
-            let reply = tokio::time::timeout(question.time, asked).await;
-            let reply = reply.map_err(|_| LlmError::Timeout { time: question.time, place: self.endpoint.place() })?;
-            reply.map(|reply| Completion { took: started.elapsed(), ..reply })
+            let reply = tokio::time::timeout(question.timeout, asked).await;
+            let reply =
+                reply.map_err(|_| LlmError::Timeout { time: question.timeout, place: self.endpoint.place() })?;
+            reply.map(|reply| Completion { elapsed: started.elapsed(), ..reply })
         })
     }
 
@@ -83,9 +84,9 @@ impl LanguageModel {
         HttpRequest {
             method: Method::Post,
             headers,
-            secrets: endpoint.secrets.clone(),
+            secret_headers: endpoint.secrets.clone(),
             body: body.to_string().into_bytes(),
-            limit: MAX_RESPONSE_BYTES,
+            max_body_bytes: MAX_RESPONSE_BYTES,
             ..HttpRequest::new(format!("{}{path}", endpoint.url))
         }
     }
@@ -116,7 +117,7 @@ impl LanguageModel {
             let response = response.map_err(|source| LlmError::Unreachable { source: source.without_paths() })?;
             match response.status {
                 200 => Ok(()),
-                status => Err(answer::refused(&self.endpoint, status, &response.body)),
+                status => Err(answer::response_error(&self.endpoint, status, &response.body)),
             }
         })
     }

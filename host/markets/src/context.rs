@@ -8,7 +8,7 @@ use aiw_core::{MarketKind, one_line, without_query};
 use aiw_home::{Home, MarketSettings, Settings};
 use aiw_net::{HttpClient, Policy, Trees};
 use aiw_wasm::market_source::Registration;
-use aiw_wasm::{Component, Reach};
+use aiw_wasm::{CallPermissions, Component};
 
 use crate::error::MarketError;
 use crate::reserved::{is_anthropic, is_reserved};
@@ -20,15 +20,15 @@ pub trait Observer: Send + Sync {
     fn progress(&self, what: &str, done: u64, total: u64);
 
     /// Returns whether somebody sees the progress, and so knows what a command waits for.
-    fn is_seen(&self) -> bool {
+    fn is_visible(&self) -> bool {
         false
     }
 }
 
 /// Ignores progress.
-pub struct Quiet;
+pub struct NoopObserver;
 
-impl Observer for Quiet {
+impl Observer for NoopObserver {
     fn progress(&self, _: &str, _: u64, _: u64) {}
 }
 
@@ -46,9 +46,9 @@ pub struct Markets {
 pub(crate) fn lookup<'s>(settings: &'s Settings, name: &str) -> Result<&'s MarketSettings, MarketError> {
     let unknown = || MarketError::UnknownMarket { name: name.to_owned() };
     let market = settings.market(name).ok_or_else(unknown)?;
-    check_use(market)?;
+    check_reserved_name(market)?;
     if !market.enabled {
-        return Err(MarketError::Reference {
+        return Err(MarketError::InvalidReference {
             reference: market.name.to_string(),
             why: "is a marketplace that is disabled in settings.json".into(),
             hint: Some(format!(
@@ -61,7 +61,7 @@ pub(crate) fn lookup<'s>(settings: &'s Settings, name: &str) -> Result<&'s Marke
 }
 
 /// Whether a marketplace may use its name. Checked at every use, because users edit settings by hand.
-pub(crate) fn check_use(market: &MarketSettings) -> Result<(), MarketError> {
+pub(crate) fn check_reserved_name(market: &MarketSettings) -> Result<(), MarketError> {
     if is_reserved(market.name.as_str()) && !is_anthropic(market) {
         return Err(MarketError::NameReserved { name: market.name.to_string() });
     }
@@ -102,12 +102,12 @@ impl Markets {
 
     /// The component that reads a usable marketplace.
     pub(crate) async fn component(&self, market: &MarketSettings) -> Result<Arc<Component>, MarketError> {
-        check_use(market)?;
+        check_reserved_name(market)?;
         let id = match (&market.extension, bundled_source(&market.kind)) {
             (Some(id), _) => id.as_str(),
             (None, Some(id)) => id,
             (None, None) => {
-                return Err(MarketError::Reference {
+                return Err(MarketError::InvalidReference {
                     reference: redact_source(market),
                     why: format!("is of the kind `{}`, which no component reads", market.kind),
                     hint: Some("`aiw extension list` shows the components".into()),
@@ -118,8 +118,8 @@ impl Markets {
     }
 
     /// Returns the reach that the user granted by naming a marketplace.
-    pub(crate) fn reach(settings: &Settings, market: &MarketSettings) -> Reach {
-        let mut reach = Reach::default();
+    pub(crate) fn call_permissions(settings: &Settings, market: &MarketSettings) -> CallPermissions {
+        let mut reach = CallPermissions::default();
         if market.extension.is_some() {
             // The location is the component's interpretation, not what the user typed.
             return reach;
@@ -146,7 +146,7 @@ impl Markets {
     /// Returns the host's policy for the entries of a marketplace: the public internet, and the addresses that the user
     /// named.
     pub(crate) fn policy(settings: &Settings, market: &MarketSettings) -> Policy {
-        let reach = Self::reach(settings, market);
+        let reach = Self::call_permissions(settings, market);
         let mut policy = Policy::public();
         policy.directories = reach.directories;
         // Addresses in settings were typed by the user.
@@ -192,7 +192,7 @@ pub(crate) fn raw_base(settings: &Settings, repository: &str) -> Option<String> 
     if set.is_none() {
         // A git-only mirror has no address for single files. Don't ask the public host for what the user moved
         // elsewhere.
-        if base != "https://github.com" || aiw_net::rewritten(&repository_url(settings, repository)).is_some() {
+        if base != "https://github.com" || aiw_net::rewrite_url(&repository_url(settings, repository)).is_some() {
             return None;
         }
     }
@@ -210,7 +210,7 @@ pub(crate) mod testing {
     /// The domain over a home without components, with these settings, and these documents by market.
     pub(crate) fn markets(settings: &str, documents: &[(&str, &str)]) -> (tempfile::TempDir, Markets) {
         let dir = tempfile::tempdir().unwrap();
-        let home = Home::at(dir.path());
+        let home = Home::from_root(dir.path());
         std::fs::write(home.settings_path(), settings).unwrap();
         let settings = home.settings().unwrap();
         for (name, document) in documents {
@@ -221,7 +221,7 @@ pub(crate) mod testing {
         }
         let client = HttpClient::new().unwrap();
         let trees = Trees::new(client.clone(), home.cache("git"));
-        let library = Arc::new(Library::new(home.clone(), &[], Capabilities::nothing()));
-        (dir, Markets::new(home, library, client, trees, Arc::new(Quiet)))
+        let library = Arc::new(Library::new(home.clone(), &[], Capabilities::deny_all()));
+        (dir, Markets::new(home, library, client, trees, Arc::new(NoopObserver)))
     }
 }

@@ -59,14 +59,14 @@ pub struct PluginEntry {
     /// Its name as written, made printable.
     pub name: String,
     /// Its content, or why it can't be used.
-    pub content: Result<Usable, String>,
+    pub content: Result<ValidEntry, String>,
     /// Its fields that aiw uses: see [`KEPT`].
     pub fields: Map<String, Value>,
 }
 
 /// A usable entry.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Usable {
+pub struct ValidEntry {
     /// The plugin's name.
     pub name: PluginName,
     /// Where its files are.
@@ -74,11 +74,11 @@ pub struct Usable {
 }
 
 /// Why a whole document is refused, as the end of a sentence.
-pub type RefusedDocument = String;
+pub type RejectionReason = String;
 
 impl MarketDocument {
-    /// Reads a document. `own_forms` are the entry source forms of the market's component.
-    pub fn parse(bytes: &[u8], own_forms: &[String]) -> Result<Self, RefusedDocument> {
+    /// Reads a document. `partition_forms` are the entry source forms of the market's component.
+    pub fn parse(bytes: &[u8], own_forms: &[String]) -> Result<Self, RejectionReason> {
         let parsed = aiw_home::json::parse(bytes)?;
         let Value::Object(fields) = parsed.value else { return Err("is not a JSON object".into()) };
         let mut problems = Vec::new();
@@ -116,12 +116,12 @@ impl MarketDocument {
             }
         }
         let name = fields.get("name").and_then(Value::as_str).map(str::to_owned);
-        let problems = at_most(problems, MAX_PROBLEMS, "faults are not shown");
+        let problems = truncate_lines(problems, MAX_PROBLEMS, "faults are not shown");
         Ok(Self { name, entries, renames, problems })
     }
 
     /// Follows `renames` from an old name to the current one; `None` if it was removed. A cycle is an error.
-    pub fn renamed(renames: &BTreeMap<String, Option<String>>, name: &str) -> Result<Option<String>, String> {
+    pub fn resolve_rename(renames: &BTreeMap<String, Option<String>>, name: &str) -> Result<Option<String>, String> {
         let mut at = name.to_owned();
         for _ in 0..=renames.len() {
             match renames.get(&at) {
@@ -143,7 +143,7 @@ impl MarketDocument {
 }
 
 /// As many lines as anyone reads, and how many more there were.
-pub(crate) fn at_most(mut lines: Vec<String>, most: usize, what: &str) -> Vec<String> {
+pub(crate) fn truncate_lines(mut lines: Vec<String>, most: usize, what: &str) -> Vec<String> {
     let more = lines.len().saturating_sub(most);
     lines.truncate(most);
     if more > 0 {
@@ -167,13 +167,14 @@ impl PluginEntry {
         Self { name, content, fields }
     }
 
-    fn usable(fields: &Map<String, Value>, plugin_root: &RelPath, own_forms: &[String]) -> Result<Usable, String> {
+    fn usable(fields: &Map<String, Value>, plugin_root: &RelPath, own_forms: &[String]) -> Result<ValidEntry, String> {
         let name = match fields.get("name") {
             None => return Err("has no `name`".into()),
             Some(Value::String(name)) => name,
             Some(_) => return Err("has a `name` that is not a string".into()),
         };
-        let name: PluginName = name.parse().map_err(|e: aiw_core::InvalidName| format!("has a name that {}", e.why))?;
+        let name: PluginName =
+            name.parse().map_err(|e: aiw_core::InvalidName| format!("has a name that {}", e.reason))?;
         for field in ["description", "version", "category", "displayName"] {
             if fields.get(field).is_some_and(|v| !v.is_string() && !v.is_null()) {
                 return Err(format!("has a `{field}` that is not a string"));
@@ -186,7 +187,7 @@ impl PluginEntry {
             None => return Err("has no `source`".into()),
             Some(source) => PluginSource::parse(source, plugin_root, own_forms)?,
         };
-        Ok(Usable { name, source })
+        Ok(ValidEntry { name, source })
     }
 
     /// A text field, printable.
@@ -201,12 +202,12 @@ impl PluginEntry {
     }
 
     /// `strict`, true by default.
-    pub fn strict(&self) -> bool {
+    pub fn is_strict(&self) -> bool {
         self.fields.get("strict").and_then(Value::as_bool).unwrap_or(true)
     }
 
     /// `tags` and `keywords`, for searching.
-    pub fn words(&self) -> Vec<String> {
+    pub fn search_terms(&self) -> Vec<String> {
         let lists = ["tags", "keywords"].into_iter().filter_map(|key| self.fields.get(key)?.as_array());
         lists.flatten().filter_map(Value::as_str).take(64).map(|word| one_line(word, 60)).collect()
     }
@@ -264,9 +265,9 @@ mod tests {
             [("a", Some("b")), ("b", Some("c")), ("x", Some("y")), ("y", Some("x")), ("z", None)]
                 .map(|(old, new)| (old.to_owned(), new.map(str::to_owned)))
                 .into();
-        assert_eq!(MarketDocument::renamed(&renames, "a"), Ok(Some("c".into())));
-        assert_eq!(MarketDocument::renamed(&renames, "z"), Ok(None));
-        assert!(MarketDocument::renamed(&renames, "x").is_err());
+        assert_eq!(MarketDocument::resolve_rename(&renames, "a"), Ok(Some("c".into())));
+        assert_eq!(MarketDocument::resolve_rename(&renames, "z"), Ok(None));
+        assert!(MarketDocument::resolve_rename(&renames, "x").is_err());
     }
 
     #[test]
@@ -301,7 +302,7 @@ mod tests {
                     // As it is kept, so it is read again.
                     let kept: PluginEntry = serde_json::from_slice(&serde_json::to_vec(entry).unwrap()).unwrap();
                     prop_assert_eq!(&kept.content, &entry.content);
-                    let (_, _) = (entry.words(), entry.strict());
+                    let (_, _) = (entry.search_terms(), entry.is_strict());
                     let usable = match &entry.content {
                         Ok(usable) => usable,
                         Err(problem) => {
@@ -323,7 +324,7 @@ mod tests {
                     }
                 }
                 for old in document.renames.keys() {
-                    let _ = MarketDocument::renamed(&document.renames, old);
+                    let _ = MarketDocument::resolve_rename(&document.renames, old);
                 }
             }
         }

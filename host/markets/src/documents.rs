@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use aiw_core::PluginId;
 use aiw_home::{AddedServer, Home, Lock, Plugins, ServerKey, Settings};
-use aiw_servers::{KeyClaim, McpFile, OwnedKey, Refreshed, Released, Transport, Values, reads, safe, unique};
+use aiw_servers::{
+    KeyClaim, McpFile, OwnedKey, RefreshOutcome, ReleaseOutcome, Transport, Values, referenced_names, sanitize_name,
+    unique_key,
+};
 
 use crate::error::MarketError;
 use crate::values::{InstallAnswers, OnConflict};
@@ -40,14 +43,14 @@ impl InstallDocuments {
             };
             let claim = self.claims.get(&(id.clone(), key.to_owned())).cloned().or_else(recorded);
             // Never drop an owner silently, whatever its record says.
-            owners.push(claim.unwrap_or_else(|| KeyClaim::unknown(&id, known.written.clone())));
+            owners.push(claim.unwrap_or_else(|| KeyClaim::without_record(&id, known.written.clone())));
         }
         let current = self.mcp.get(key).cloned();
-        Ok(OwnedKey { owners, written: known.written, original: known.original, current })
+        Ok(OwnedKey { owners, last_written: known.written, original: known.original, current })
     }
 
     /// Whether a plugin owns a key that has an entry.
-    pub(crate) fn stands(&self, id: &PluginId, key: &str) -> bool {
+    pub(crate) fn has_owned_entry(&self, id: &PluginId, key: &str) -> bool {
         self.mcp.get(key).is_some() && self.plugins.key(key).owners.contains(id)
     }
 
@@ -57,10 +60,10 @@ impl InstallDocuments {
             self.claims.insert((owner.plugin.clone(), name.to_owned()), owner.clone());
         }
         let owners = key.owners.into_iter().map(|owner| owner.plugin).collect();
-        Ok(self.plugins.set_key(name, &ServerKey { owners, written: key.written, original: key.original })?)
+        Ok(self.plugins.set_key(name, &ServerKey { owners, written: key.last_written, original: key.original })?)
     }
 
-    pub(crate) fn release(&mut self, id: &PluginId, server: &AddedServer) -> Result<Released, MarketError> {
+    pub(crate) fn release(&mut self, id: &PluginId, server: &AddedServer) -> Result<ReleaseOutcome, MarketError> {
         let mut key = self.key(&server.key)?;
         let released = key.release(id);
         self.set_key(&server.key, key)?;
@@ -68,7 +71,7 @@ impl InstallDocuments {
     }
 
     /// Gives a server its key, or another one, or none, as the user answered.
-    pub(crate) fn take(
+    pub(crate) fn assign_key(
         &mut self,
         server: &mut AddedServer,
         claim: KeyClaim,
@@ -80,21 +83,23 @@ impl InstallDocuments {
         let mut key = self.key(&server.key)?;
         let id = claim.plugin.clone();
         if std::mem::take(&mut server.is_user_owned) && key.owners.is_empty() && key.current.is_some() {
-            notes.extend(note(&Released::UserOwned, &server.key));
+            notes.extend(describe_release(&ReleaseOutcome::UserOwned, &server.key));
             key.adopt(claim);
             return self.set_key(&server.key, key);
         }
-        let Some(clash) = key.clash(&claim) else {
+        let Some(clash) = key.conflicting_owner(&claim) else {
             server.skipped = false;
-            if key.has(&id) {
+            if key.has_owner(&id) {
                 match key.refresh(claim, repair) {
-                    Refreshed::Done => {}
-                    Refreshed::UserModified => notes.extend(note(&Released::UserOwned, &server.key)),
-                    Refreshed::Newer(other) => {
+                    RefreshOutcome::Updated => {}
+                    RefreshOutcome::UserModified => {
+                        notes.extend(describe_release(&ReleaseOutcome::UserOwned, &server.key))
+                    }
+                    RefreshOutcome::ReplacedOlder(other) => {
                         notes
                             .push(format!("server `{}` is now as {id} has it; `{other}` has an older one", server.key));
                     }
-                    Refreshed::UserRemoved => notes.push(format!(
+                    RefreshOutcome::UserRemoved => notes.push(format!(
                         "server `{}` stays out of mcp.json, as you removed it: `aiw plugin install {id}` puts it back",
                         server.key
                     )),
@@ -106,7 +111,7 @@ impl InstallDocuments {
         };
         let answer = answers.conflicts.get(&server.key).copied().or(answers.on_conflict);
         let Some(answer) = answer else {
-            return Err(MarketError::Clash { key: server.key.clone(), owner: clash.to_string() });
+            return Err(MarketError::KeyConflict { key: server.key.clone(), owner: clash.to_string() });
         };
         server.skipped = answer == OnConflict::Skip;
         if answer == OnConflict::Overwrite {
@@ -120,13 +125,13 @@ impl InstallDocuments {
             notes.push(format!("server `{}` is left out: {clash} has the name", server.key));
             return Ok(());
         }
-        let wanted = safe(&format!("{}-{}", id.name, server.name));
+        let wanted = sanitize_name(&format!("{}-{}", id.name, server.name));
         let taken = |key: &str| {
             reserved.iter().any(|other| other == key)
                 || self.mcp.get(key).is_some()
                 || !self.plugins.key(key).owners.is_empty()
         };
-        let renamed = unique(&wanted, taken);
+        let renamed = unique_key(&wanted, taken);
         notes.push(format!("server `{}` is added as `{renamed}`: {clash} has the name", server.key));
         let mut key = self.key(&renamed)?;
         key.claim(claim, false);
@@ -160,14 +165,16 @@ impl InstallDocuments {
 }
 
 /// A sentence about what stays.
-pub(crate) fn note(released: &Released, key: &str) -> Option<String> {
+pub(crate) fn describe_release(released: &ReleaseOutcome, key: &str) -> Option<String> {
     match released {
-        Released::Deleted => None,
-        Released::Restored => Some(format!("server `{key}` in mcp.json is your own again")),
-        Released::UserOwned => Some(format!("server `{key}` stays in mcp.json: it was changed by hand")),
-        Released::Shared(other) => Some(format!("server `{key}` stays in mcp.json: `{other}` has it as well")),
-        Released::ReturnedTo(other) => Some(format!("server `{key}` in mcp.json is the one of `{other}` again")),
-        Released::QueuedBehind(other) => Some(format!("server `{key}` in mcp.json is the one of `{other}`, and stays")),
+        ReleaseOutcome::Deleted => None,
+        ReleaseOutcome::Restored => Some(format!("server `{key}` in mcp.json is your own again")),
+        ReleaseOutcome::UserOwned => Some(format!("server `{key}` stays in mcp.json: it was changed by hand")),
+        ReleaseOutcome::Shared(other) => Some(format!("server `{key}` stays in mcp.json: `{other}` has it as well")),
+        ReleaseOutcome::ReturnedTo(other) => Some(format!("server `{key}` in mcp.json is the one of `{other}` again")),
+        ReleaseOutcome::QueuedBehind(other) => {
+            Some(format!("server `{key}` in mcp.json is the one of `{other}`, and stays"))
+        }
     }
 }
 
@@ -178,8 +185,8 @@ pub(crate) fn key_claim(id: &PluginId, server: &AddedServer) -> KeyClaim {
     let transport = server.written.as_object().and_then(|written| Transport::from_declaration(written).ok());
     KeyClaim {
         plugin: id.clone(),
-        own_tree: reads(&declaration).own_tree,
-        plain: Values::default().plain(&declaration, transport.unwrap_or(Transport::Stdio)),
+        has_plugin_paths: referenced_names(&declaration).has_plugin_paths,
+        plain_entry: Values::default().plain_entry(&declaration, transport.unwrap_or(Transport::Stdio)),
         declaration: server.declaration.clone(),
         entry: server.written.clone(),
     }

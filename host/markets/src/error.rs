@@ -30,7 +30,7 @@ pub enum MarketError {
     Library(#[from] LibraryError),
     /// The reference can't be used as written.
     #[error("`{}` {why}", one_line(.reference, 200))]
-    Reference {
+    InvalidReference {
         /// The typed text.
         reference: String,
         /// Why, as the end of a sentence.
@@ -40,7 +40,7 @@ pub enum MarketError {
     },
     /// The marketplace document cannot be used.
     #[error("the marketplace.json of `{}` {problem}", one_line(.source_name, 200))]
-    Document {
+    InvalidDocument {
         /// Where it came from.
         source_name: String,
         /// The problem, as the end of a sentence.
@@ -62,7 +62,7 @@ pub enum MarketError {
     },
     /// The name could be mistaken for one that belongs to Anthropic's own repositories.
     #[error("the name `{name}` looks like `{reserved}`, which is Anthropic's, and this is not Anthropic's repository")]
-    LooksReserved {
+    NameConfusable {
         /// The name.
         name: String,
         /// The reserved name that it resembles.
@@ -124,7 +124,7 @@ pub enum MarketError {
     },
     /// A key of mcp.json is taken, and the user has not chosen what to do.
     #[error("the server name `{key}` is taken in mcp.json by {owner}")]
-    Clash {
+    KeyConflict {
         /// The key.
         key: String,
         /// Its owner, in words.
@@ -132,7 +132,7 @@ pub enum MarketError {
     },
     /// An update changes what would run.
     #[error("the update of `{id}` changes its servers: {}", .changes.join("; "))]
-    Changes {
+    ServerChanges {
         /// The plugin.
         id: PluginId,
         /// The changes, a few words each.
@@ -140,12 +140,12 @@ pub enum MarketError {
     },
     /// Something else changed a file between the question and the answer.
     #[error("{what} changed in the meantime; nothing was done")]
-    Raced {
+    ConcurrentChange {
         /// The change.
         what: String,
     },
     /// The person said no, or nobody can be asked.
-    #[error("{}", .0.or_declined("nothing was done"))]
+    #[error("{}", .0.to_message("nothing was done"))]
     Prompt(#[from] PromptError),
 }
 
@@ -160,11 +160,11 @@ impl Diagnostic for MarketError {
 
     fn own_hint(&self) -> Option<String> {
         match self {
-            Self::Reference { hint, .. } | Self::Unusable { hint, .. } => hint.clone(),
+            Self::InvalidReference { hint, .. } | Self::Unusable { hint, .. } => hint.clone(),
             Self::NameTaken { .. } | Self::NameReserved { .. } | Self::NameUnusable { .. } => {
                 Some("add it under another name with `--name NAME`".into())
             }
-            Self::LooksReserved { .. } => {
+            Self::NameConfusable { .. } => {
                 Some("`--yes` adds it anyway; `--name NAME` adds it under another name".into())
             }
             Self::UnknownMarket { .. } => Some("`aiw plugin marketplace list` shows the marketplaces".into()),
@@ -181,8 +181,8 @@ impl Diagnostic for MarketError {
                 Some(format!("name one of {}", ids.iter().map(|id| format!("`{id}`")).collect::<Vec<_>>().join(", ")))
             }
             Self::NotInstalled { .. } => Some("`aiw plugin list` shows what is installed".into()),
-            Self::Clash { .. } => Some("choose with `--on-conflict overwrite`, `skip` or `rename`".into()),
-            Self::Changes { id, .. } => Some(format!("`aiw plugin update {id} --accept-changes` accepts this")),
+            Self::KeyConflict { .. } => Some("choose with `--on-conflict overwrite`, `skip` or `rename`".into()),
+            Self::ServerChanges { id, .. } => Some(format!("`aiw plugin update {id} --accept-changes` accepts this")),
             _ => None,
         }
     }

@@ -7,8 +7,8 @@ use aiw_net::{ItemKind, NetError, Tree};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::document::{PluginEntry, at_most, author};
-use aiw_servers::{Collected, DeclaredServer, declared, in_file};
+use crate::document::{PluginEntry, author, truncate_lines};
+use aiw_servers::{DeclaredServer, DeclaredServers, parse_servers_file, parse_source};
 
 /// A plugin's manifest within its tree.
 pub const PLUGIN_JSON: &str = ".claude-plugin/plugin.json";
@@ -19,7 +19,7 @@ pub const MCP_JSON: &str = ".mcp.json";
 pub const MANIFEST_BYTES: u64 = 1 << 20;
 
 /// More notes on one plugin than anyone reads.
-const MAX_LEFT_OUT: usize = 100;
+const MAX_SKIPPED: usize = 100;
 
 /// A plugin's contents, as far as they are known.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -65,7 +65,7 @@ pub struct Files {
     /// `.mcp.json`
     pub mcp_json: Option<Vec<u8>>,
     /// Files that a manifest names, if they were found.
-    pub named: BTreeMap<RelPath, Vec<u8>>,
+    pub referenced_files: BTreeMap<RelPath, Vec<u8>>,
     /// The contents of the plugin's own directories; none if only files were read.
     pub contents: Option<Vec<String>>,
 }
@@ -76,12 +76,12 @@ impl Files {
         let mut files = Self {
             plugin_json: read(tree, PLUGIN_JSON)?,
             mcp_json: read(tree, MCP_JSON)?,
-            named: BTreeMap::new(),
+            referenced_files: BTreeMap::new(),
             contents: Some(in_directories(tree)?),
         };
         for path in files.missing(entry) {
             if let Some(bytes) = read(tree, path.as_str())? {
-                files.named.insert(path, bytes);
+                files.referenced_files.insert(path, bytes);
             }
         }
         Ok(files)
@@ -91,8 +91,8 @@ impl Files {
     pub fn missing(&self, entry: &PluginEntry) -> Vec<RelPath> {
         let manifest = self.plugin_json.as_deref().and_then(|bytes| aiw_home::json::parse(bytes).ok());
         let values = [entry.fields.get("mcpServers"), manifest.as_ref().and_then(|m| m.value.get("mcpServers"))];
-        let named = values.into_iter().flatten().filter_map(|value| declared(value).ok()).flat_map(|d| d.files);
-        named.filter(|path| !self.named.contains_key(path)).collect()
+        let named = values.into_iter().flatten().filter_map(|value| parse_source(value).ok()).flat_map(|d| d.files);
+        named.filter(|path| !self.referenced_files.contains_key(path)).collect()
     }
 }
 
@@ -154,26 +154,27 @@ fn fill(inspection: &mut Inspection, entry: &PluginEntry, files: &Files) -> Resu
     inspection.version = text("version");
     inspection.description = text("description");
     inspection.author = author(&manifest);
-    if !entry.strict()
+    if !entry.is_strict()
         && let Some((field, _)) = COMPONENT_FIELDS.iter().find(|(field, _)| manifest.contains_key(*field))
     {
         return Err(format!("is `strict: false` in its marketplace, but its plugin.json declares `{field}`"));
     }
     // From the weakest to the strongest place.
-    let mut collected = Collected::default();
+    let mut collected = DeclaredServers::default();
     if let Some(bytes) = &files.mcp_json {
-        let servers = in_file(bytes).map_err(|e| format!("has a `{MCP_JSON}` that {e}"))?;
+        let servers = parse_servers_file(bytes).map_err(|e| format!("has a `{MCP_JSON}` that {e}"))?;
         collected.add(&servers, &format!("`{MCP_JSON}`"));
     }
     for (place, value) in [(PLUGIN_JSON, manifest.get("mcpServers")), ("entry", entry.fields.get("mcpServers"))] {
         let Some(value) = value else { continue };
-        let declared = declared(value)?;
+        let declared = parse_source(value)?;
         for path in &declared.files {
             let bytes = files
-                .named
+                .referenced_files
                 .get(path)
                 .ok_or_else(|| format!("names `{path}` for its servers, but there is no such file"))?;
-            let servers = in_file(bytes).map_err(|e| format!("names `{path}` for its servers, which {e}"))?;
+            let servers =
+                parse_servers_file(bytes).map_err(|e| format!("names `{path}` for its servers, which {e}"))?;
             collected.add(&servers, &format!("`{path}`"));
         }
         for servers in declared.objects {
@@ -184,7 +185,7 @@ fn fill(inspection: &mut Inspection, entry: &PluginEntry, files: &Files) -> Resu
         }
     }
     inspection.servers = collected.servers;
-    inspection.skipped = at_most(collected.skipped, MAX_LEFT_OUT, "things are left out");
+    inspection.skipped = truncate_lines(collected.skipped, MAX_SKIPPED, "things are left out");
     inspection.options = options(manifest.get("userConfig").or_else(|| entry.fields.get("userConfig")));
     inspection.contents = files.contents.clone().map(|mut brings| {
         for fields in [&manifest, &entry.fields] {
@@ -266,7 +267,9 @@ mod tests {
         let entry = entry(&json!({}));
         assert_eq!(files.missing(&entry).len(), 1);
         assert!(inspect(&entry, &files, None).broken.unwrap().contains("no such file"));
-        files.named.insert(RelPath::parse("a.json").unwrap(), br#"{"mcpServers":{"a":{"command":"x"}}}"#.to_vec());
+        files
+            .referenced_files
+            .insert(RelPath::parse("a.json").unwrap(), br#"{"mcpServers":{"a":{"command":"x"}}}"#.to_vec());
         let found = inspect(&entry, &files, None);
         assert_eq!(names(&found), ["a", "b"]);
         assert!(found.skipped[0].contains(".mcpb"));
@@ -293,9 +296,9 @@ mod tests {
     fn of_many_faults_some_are_said_and_the_others_counted() {
         let servers: Map<String, Value> = (0..5000).map(|n| (format!("s{n}"), json!(n))).collect();
         let found = inspect(&entry(&json!({})), &files(None, Some(json!({"mcpServers": servers}))), None);
-        assert_eq!((found.broken, found.servers.len(), found.skipped.len()), (None, 0, MAX_LEFT_OUT + 1));
+        assert_eq!((found.broken, found.servers.len(), found.skipped.len()), (None, 0, MAX_SKIPPED + 1));
         assert_eq!(found.skipped[0], "server `s0` in `.mcp.json` is left out: it is not an object");
-        assert_eq!(found.skipped[MAX_LEFT_OUT], "4900 more things are left out");
+        assert_eq!(found.skipped[MAX_SKIPPED], "4900 more things are left out");
     }
 
     mod fuzz {
@@ -312,10 +315,10 @@ mod tests {
                 let entry = PluginEntry { name: "p".into(), content: Err(String::new()), fields };
                 let mut files = Files { plugin_json: plugin, mcp_json: mcp, contents: Some(Vec::new()), ..Files::default() };
                 for path in files.missing(&entry) {
-                    files.named.insert(path, named.clone());
+                    files.referenced_files.insert(path, named.clone());
                 }
                 let found = inspect(&entry, &files, None);
-                prop_assert!(found.servers.len() <= 200 && found.skipped.len() <= MAX_LEFT_OUT + 1);
+                prop_assert!(found.servers.len() <= 200 && found.skipped.len() <= MAX_SKIPPED + 1);
                 prop_assert!(found.options.len() <= 64);
                 let told = found.skipped.iter().chain(&found.broken);
                 prop_assert!(told.clone().all(|line| is_line(line)), "{:?}", told.collect::<Vec<_>>());
@@ -325,7 +328,7 @@ mod tests {
                     // What is shown before an install has no line that hides another.
                     let shown = server.details().into_iter().chain([server.target()]);
                     prop_assert!(shown.clone().all(|line| is_line(&line)), "{:?}", shown.collect::<Vec<_>>());
-                    let _ = server.reads();
+                    let _ = server.referenced_names();
                 }
                 for option in found.options.values() {
                     prop_assert!(is_line(&option.title));

@@ -7,16 +7,19 @@ use futures::future::BoxFuture;
 use std::path::PathBuf;
 
 use aiw_core::{PluginId, SecretName};
-use aiw_home::{AddedServer, InstalledPlugin, Lock, blocking};
-use aiw_servers::{Released, Values};
+use aiw_home::{AddedServer, InstalledPlugin, Lock, run_blocking};
+use aiw_servers::{ReleaseOutcome, Values};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::context::Markets;
-use crate::documents::{InstallDocuments, key_claim, note};
+use crate::documents::{InstallDocuments, describe_release, key_claim};
 use crate::error::MarketError;
-use crate::needs::Missing;
-use crate::plan::{InstallPlan, MergedValues, defaults, merged, missing, option_values, unused, variable_values};
+use crate::needs::MissingValue;
+use crate::plan::{
+    InstallPlan, MergedValues, defaults, merge_values, missing_plan_values, option_values, unused_answers,
+    variable_values,
+};
 use crate::values::InstallAnswers;
 
 /// A plugin that was installed.
@@ -27,7 +30,7 @@ pub struct PluginInstallation {
     /// Its record.
     pub record: InstalledPlugin,
     /// The variables and secrets that its servers still need from the environment.
-    pub missing: Vec<Missing>,
+    pub missing: Vec<MissingValue>,
     /// Differences from the plan, one sentence each.
     pub notes: Vec<String>,
     /// Whether it was already installed, unchanged.
@@ -89,7 +92,7 @@ impl Markets {
         change: impl FnOnce(&Self) -> Result<T, MarketError> + Send + 'static,
     ) -> Result<T, MarketError> {
         let markets = self.clone();
-        blocking(move || change(&markets)).await
+        run_blocking(move || change(&markets)).await
     }
 
     // Long: one change under one lock.
@@ -103,15 +106,15 @@ impl Markets {
         let mut documents = InstallDocuments::load(&self.home)?;
         let present = documents.plugins.get(&plan.id)?;
         let vault = self.home.vault();
-        let merged = merged(&plan, present.as_ref(), answers, &vault);
-        let missing = missing(&plan, &merged, &self.home);
+        let merged = merge_values(&plan, present.as_ref(), answers, &vault);
+        let missing = missing_plan_values(&plan, &merged, &self.home);
         let MergedValues { values, secrets } = merged;
-        let mut notes = unused(&plan, answers);
+        let mut notes = unused_answers(&plan, answers);
         // Another process may have done the same in the meantime.
         let as_planned =
             |p: &InstalledPlugin| p.digest == plan.digest && p.version == plan.version && p.commit == plan.commit;
         if let Some(present) = &present
-            && (plan.unchanged || (plan.present.as_ref() != Some(present) && as_planned(present)))
+            && (plan.unchanged || (plan.installed.as_ref() != Some(present) && as_planned(present)))
             && values == present.values
             && !(answers.on_conflict.is_some() && present.servers.iter().any(|server| server.skipped))
         {
@@ -121,8 +124,8 @@ impl Markets {
             return Ok(PluginInstallation { id: plan.id, record: present.clone(), missing, notes, unchanged: true });
         }
         // If it did something else, the user did not review that here.
-        if present != plan.present {
-            return Err(MarketError::Raced { what: format!("plugin `{}`", plan.id) });
+        if present != plan.installed {
+            return Err(MarketError::ConcurrentChange { what: format!("plugin `{}`", plan.id) });
         }
         let data = self.home.plugin_data(&plan.id);
         let substitution = Values {
@@ -134,7 +137,7 @@ impl Markets {
         let enabled = present.as_ref().is_none_or(|p| p.enabled);
         let before: Vec<AddedServer> = present.as_ref().map(|p| p.servers.clone()).unwrap_or_default();
         for old in before.iter().filter(|old| !plan.servers.iter().any(|new| new.name == old.name)) {
-            notes.extend(note(&documents.release(&plan.id, old)?, &old.key));
+            notes.extend(describe_release(&documents.release(&plan.id, old)?, &old.key));
         }
         let reserved: Vec<String> = plan.servers.iter().map(|server| server.key.clone()).collect();
         let mut added = Vec::new();
@@ -151,7 +154,7 @@ impl Markets {
             };
             let decided = answers.on_conflict.is_some() || answers.conflicts.contains_key(&server.key);
             if enabled && (!record.skipped || decided) {
-                documents.take(&mut record, claim, answers, repair, &reserved, &mut notes)?;
+                documents.assign_key(&mut record, claim, answers, repair, &reserved, &mut notes)?;
             }
             added.push(record);
         }
@@ -174,13 +177,13 @@ impl Markets {
         documents.plugins.set(&plan.id, &record)?;
         documents.settings.set_plugin(&plan.id, Some(enabled))?;
         let id = plan.id.clone();
-        aiw_home::publish_dir(plan.staged.path(), &self.home.tree(&plan.digest))?;
+        aiw_home::publish_dir(plan.staging_dir.path(), &self.home.tree(&plan.digest))?;
         self.home.make_dir(&data)?;
         let names: Vec<SecretName> = secrets.iter().map(|(name, _)| name.clone()).collect();
-        self.home.note_pending(&lock, documents.plugins.document().path(), &names)?;
+        self.home.record_pending_secrets(&lock, documents.plugins.document().path(), &names)?;
         secrets.iter().try_for_each(|(name, secret)| vault.set(&lock, name, secret))?;
         documents.commit(&self.home, &lock)?;
-        self.home.forget_pending(&lock, &names);
+        self.home.clear_pending_secrets(&lock, &names);
         notes.extend(documents.drop_trees(&self.home, &lock));
         self.home.sweep(&lock);
         Ok(PluginInstallation { id, record, missing, notes, unchanged: false })
@@ -201,15 +204,15 @@ impl Markets {
         let record = documents.plugins.get(&id)?.ok_or_else(|| MarketError::NotInstalled { name: name.to_owned() })?;
         let (mut notes, mut servers) = (Vec::new(), Vec::new());
         for server in &record.servers {
-            let stood = documents.stands(&id, &server.key);
+            let stood = documents.has_owned_entry(&id, &server.key);
             let released = documents.release(&id, server)?;
             // Only if it is still the user's, and not someone else's by now.
             let stands = documents.mcp.get(&server.key).is_some();
             if server.is_user_owned && stands && documents.plugins.key(&server.key).owners.is_empty() {
-                notes.extend(note(&Released::UserOwned, &server.key));
+                notes.extend(describe_release(&ReleaseOutcome::UserOwned, &server.key));
             }
-            notes.extend(note(&released, &server.key));
-            if stood && matches!(released, Released::Deleted | Released::Restored) {
+            notes.extend(describe_release(&released, &server.key));
+            if stood && matches!(released, ReleaseOutcome::Deleted | ReleaseOutcome::Restored) {
                 servers.push(server.key.clone());
             }
         }
@@ -261,16 +264,16 @@ impl Markets {
             for server in record.servers.iter_mut().filter(|server| !server.skipped) {
                 if enabled {
                     let claim = key_claim(&id, server);
-                    documents.take(server, claim, answers, true, &reserved, &mut notes)?;
+                    documents.assign_key(server, claim, answers, true, &reserved, &mut notes)?;
                     if !server.skipped {
                         servers.push(server.key.clone());
                     }
                     continue;
                 }
                 let released = documents.release(&id, server)?;
-                server.is_user_owned = released == Released::UserOwned;
-                notes.extend(note(&released, &server.key));
-                if matches!(released, Released::Deleted | Released::Restored) {
+                server.is_user_owned = released == ReleaseOutcome::UserOwned;
+                notes.extend(describe_release(&released, &server.key));
+                if matches!(released, ReleaseOutcome::Deleted | ReleaseOutcome::Restored) {
                     servers.push(server.key.clone());
                 }
             }

@@ -25,14 +25,14 @@ mod update;
 mod validate;
 mod values;
 
-pub use context::{Markets, Observer, Quiet};
-pub use document::{MARKETPLACE_JSON, MarketDocument, PluginEntry, Usable};
+pub use context::{Markets, NoopObserver, Observer};
+pub use document::{MARKETPLACE_JSON, MarketDocument, PluginEntry, ValidEntry};
 pub use error::MarketError;
 pub use inspect::{Inspection, UserOption};
 pub use install::{PluginInstallation, RemovedPlugin, SwitchedPlugin};
 pub use listing::{ListingEntry, MarketListing};
 pub use market::{AddOptions, AddedMarket, MarketStatus, RemovedMarket, UpdatedMarket};
-pub use needs::{Missing, ValueSource};
+pub use needs::{MissingValue, ValueSource};
 pub use plan::{InstallPlan, ServerPlan};
 pub use search::{PluginMatch, PluginQuery, SearchResult};
 pub use source::PluginSource;

@@ -48,7 +48,7 @@ pub struct ListingEntry {
 
 impl ListingEntry {
     /// Why the plugin can't be used.
-    pub fn broken(&self) -> Option<&str> {
+    pub fn broken_reason(&self) -> Option<&str> {
         match &self.entry.content {
             Err(problem) => Some(problem),
             Ok(_) => self.inspection.as_ref()?.broken.as_deref(),
@@ -56,7 +56,7 @@ impl ListingEntry {
     }
 
     /// Why it is shown but can't be installed: the reason given for its source form, as a sentence.
-    pub fn refused(&self) -> Option<&str> {
+    pub fn rejection_reason(&self) -> Option<&str> {
         match &self.entry.content.as_ref().ok()?.source {
             PluginSource::Refused { reason, .. } => Some(reason),
             _ => None,
@@ -65,7 +65,7 @@ impl ListingEntry {
 
     /// Whether it brings MCP servers; none if unknown.
     pub fn has_servers(&self) -> Option<bool> {
-        if self.broken().is_some() || self.refused().is_some() {
+        if self.broken_reason().is_some() || self.rejection_reason().is_some() {
             return Some(false);
         }
         Some(!self.inspection.as_ref()?.servers.is_empty())
@@ -116,7 +116,7 @@ impl MarketListing {
         };
         let listing: Option<Self> = serde_json::from_slice(&bytes).ok();
         let usurped =
-            |listed: &ListingEntry| listed.entry.content.as_ref().is_ok_and(|usable| usable.source.is_usurped());
+            |listed: &ListingEntry| listed.entry.content.as_ref().is_ok_and(|usable| usable.source.has_reserved_form());
         Ok(listing
             .filter(|l| l.format == FORMAT_VERSION && l.source == identity(market) && !l.plugins.iter().any(usurped)))
     }
@@ -138,7 +138,7 @@ impl MarketListing {
     }
 
     /// Entries that are not inspected yet.
-    pub fn not_inspected(&self) -> usize {
+    pub fn uninspected_count(&self) -> usize {
         self.plugins.iter().filter(|p| p.has_servers().is_none()).count()
     }
 }

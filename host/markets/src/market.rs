@@ -8,20 +8,20 @@ use aiw_core::{
     Diagnostic, ErrorKind, ExtensionId, MarketKind, MarketName, PluginId, is_git_ref, one_line, without_query,
 };
 use aiw_extensions::World;
-use aiw_home::{ExecutionContext, Home, MarketSettings, Settings, blocking};
-use aiw_wasm::limits::MARKETPLACE;
+use aiw_home::{ExecutionContext, Home, MarketSettings, Settings, run_blocking};
+use aiw_wasm::limits::MARKETPLACE_ALLOWANCE;
 use aiw_wasm::market_source::{EntryRef, EntrySource, Registration, SourceField};
-use aiw_wasm::{CallBudget, CallError, ComponentReason, MarketSource, Reach};
+use aiw_wasm::{CallBudget, CallError, CallPermissions, ComponentReason, MarketSource};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::context::{Markets, bundled_source, check_use, lookup, redact_source, registration};
+use crate::context::{Markets, bundled_source, check_reserved_name, lookup, redact_source, registration};
 use crate::document::{MarketDocument, PluginEntry};
 use crate::error::MarketError;
 use crate::inspect::{Files, Inspection, inspect};
 use crate::listing::MarketListing;
 use crate::reserved::{confusable_reserved_name, is_anthropic, is_reserved};
-use crate::source::{PluginSource, own_forms};
+use crate::source::{PluginSource, partition_forms};
 
 /// The options of `marketplace add`.
 #[derive(Debug, Clone, Default)]
@@ -46,9 +46,9 @@ pub struct AddedMarket {
     /// Its listing.
     pub listing: MarketListing,
     /// Whether it was already registered, from the same source.
-    pub known: bool,
+    pub already_registered: bool,
     /// The document's name, if it is one of Anthropic's.
-    pub not_official: bool,
+    pub has_spoofed_name: bool,
     /// Problems, one sentence each.
     pub notes: Vec<String>,
 }
@@ -116,7 +116,7 @@ impl MarketStatus {
     }
 
     /// Whether the document uses one of Anthropic's names, but the source isn't Anthropic's.
-    pub fn not_official(&self) -> bool {
+    pub fn has_spoofed_name(&self) -> bool {
         let claims = self.listing.as_ref().and_then(|l| l.document_name.as_deref()).is_some_and(is_reserved);
         claims && !is_anthropic(&self.market)
     }
@@ -131,7 +131,7 @@ fn keep(
     let lock = home.lock()?;
     let mut settings = home.settings()?;
     let known = match settings.market(market.name.as_str()) {
-        Some(other) if !other.same_source(&market) => {
+        Some(other) if !other.has_same_source(&market) => {
             return Err(MarketError::NameTaken { name: market.name.to_string(), source_name: redact_source(other) });
         }
         Some(_) => true,
@@ -148,7 +148,7 @@ fn keep(
 fn keep_again(home: &Home, market: &MarketSettings, listing: MarketListing) -> Result<MarketListing, MarketError> {
     let lock = home.lock()?;
     // It was removed in the meantime: there is nothing to store.
-    if home.settings()?.market(market.name.as_str()).is_some_and(|known| known.same_source(market)) {
+    if home.settings()?.market(market.name.as_str()).is_some_and(|known| known.has_same_source(market)) {
         listing.save(home, &market.name, &lock)?;
     }
     Ok(listing)
@@ -163,7 +163,7 @@ impl Markets {
     async fn forms(&self, of: Option<&ExtensionId>) -> Vec<String> {
         let ids = match of {
             Some(id) => vec![id.clone()],
-            None => self.library.enabled(World::MarketSource).unwrap_or_default(),
+            None => self.library.enabled_ids(World::MarketSource).unwrap_or_default(),
         };
         let mut forms = Vec::new();
         for id in ids.iter().filter(|id| of.is_some() || !self.library.is_bundled(id.as_str())) {
@@ -179,7 +179,7 @@ impl Markets {
     /// Resolves a reference: which component reads it, and where it points.
     // Long: one arm for each form of a reference.
     async fn resolve_reference(&self, reference: &str, options: &AddOptions) -> Result<ResolvedMarket, MarketError> {
-        let bad = |why: &str, hint: Option<String>| MarketError::Reference {
+        let bad = |why: &str, hint: Option<String>| MarketError::InvalidReference {
             reference: without_query(reference).into_owned(),
             why: why.to_owned(),
             hint,
@@ -191,7 +191,7 @@ impl Markets {
         if let Ok(url) = url::Url::parse(reference) {
             let user = !url.username().is_empty() && matches!(url.scheme(), "http" | "https");
             if url.password().is_some() || user {
-                return Err(MarketError::Reference {
+                return Err(MarketError::InvalidReference {
                     reference: format!("{}://…@{}", url.scheme(), url.host_str().unwrap_or_default()),
                     why: "contains credentials".into(),
                     hint: Some("leave them out; git's credential helper supplies them".into()),
@@ -203,11 +203,11 @@ impl Markets {
                 return Err(bad("contains credentials in its query", Some(hint.into())));
             }
         }
-        let expanded = expand_home(reference, self.home.around());
+        let expanded = expand_home(reference, self.home.context());
         let asked = options.source.as_ref();
         let ids = match &options.source {
             Some(id) => vec![id.clone()],
-            None => self.library.enabled(World::MarketSource)?,
+            None => self.library.enabled_ids(World::MarketSource)?,
         };
         let (mut ours, mut theirs, mut notes) = (None, Vec::new(), Vec::new());
         for id in ids {
@@ -324,14 +324,15 @@ impl Markets {
             let component = self.component(&market).await?;
             let source = component.market_source()?;
             self.observer.progress("fetching the marketplace", 0, 0);
-            let fetched = source.fetch_marketplace(&Self::reach(&settings, &market), &registration(&market)).await;
+            let fetched =
+                source.fetch_marketplace(&Self::call_permissions(&settings, &market), &registration(&market)).await;
             let snapshot = fetched.map_err(|e| match e {
                 // `owner/repo` means GitHub, even if a directory has that name.
-                CallError::Refused { message, .. }
+                CallError::Rejected { message, .. }
                     if market.kind == MarketKind::Github && std::path::Path::new(reference).is_dir() =>
                 {
                     let hint = Some(format!("`./{reference}` is the directory"));
-                    MarketError::Reference {
+                    MarketError::InvalidReference {
                         reference: reference.to_owned(),
                         why: format!("was taken for a GitHub repository, but {message}"),
                         hint,
@@ -344,7 +345,7 @@ impl Markets {
                 Some(name) => name.clone(),
                 None => document.market_name().map_err(|problem| MarketError::NameUnusable { problem })?,
             };
-            check_use(&market)?;
+            check_reserved_name(&market)?;
             self.check_looks(&settings, &market, options)?;
             let not_official = document.name.as_deref().is_some_and(is_reserved) && !is_anthropic(&market);
             if let Some(reserved) = confusable_reserved_name(market.name.as_str()).filter(|_| !is_anthropic(&market)) {
@@ -354,8 +355,9 @@ impl Markets {
             notes.extend(self.notes(&listing));
 
             let home = self.home.clone();
-            let (market, listing, known) = blocking(move || keep(&home, market, listing)).await?;
-            let mut added = AddedMarket { market, listing, known, not_official, notes };
+            let (market, listing, known) = run_blocking(move || keep(&home, market, listing)).await?;
+            let mut added =
+                AddedMarket { market, listing, already_registered: known, has_spoofed_name: not_official, notes };
             if options.inspect {
                 added.notes.extend(self.inspect_remote(&added.market, &mut added.listing).await?);
             }
@@ -371,10 +373,10 @@ impl Markets {
         options: &AddOptions,
     ) -> Result<(), MarketError> {
         let name = market.name.as_str();
-        let is_known = settings.market(name).is_some_and(|known| known.same_source(market));
+        let is_known = settings.market(name).is_some_and(|known| known.has_same_source(market));
         match confusable_reserved_name(name) {
             Some(reserved) if !options.accept_confusable && !is_known && !is_anthropic(market) => {
-                Err(MarketError::LooksReserved { name: name.to_owned(), reserved })
+                Err(MarketError::NameConfusable { name: name.to_owned(), reserved })
             }
             _ => Ok(()),
         }
@@ -388,11 +390,11 @@ impl Markets {
     ) -> Result<MarketDocument, MarketError> {
         // Only third parties define their own forms.
         let (own, notes) = match &market.extension {
-            Some(id) => own_forms(id.as_str(), source.describe().await?.entry_forms),
+            Some(id) => partition_forms(id.as_str(), source.describe().await?.entry_forms),
             None => (Vec::new(), Vec::new()),
         };
         let mut document = MarketDocument::parse(bytes, &own)
-            .map_err(|problem| MarketError::Document { source_name: redact_source(market), problem })?;
+            .map_err(|problem| MarketError::InvalidDocument { source_name: redact_source(market), problem })?;
         document.problems.extend(notes);
         Ok(document)
     }
@@ -410,14 +412,17 @@ impl Markets {
         let component = self.component(market).await?;
         let reader = component.market_source()?;
         // However many entries there are, the component gets one time budget.
-        let reach = Reach { budget: Some(Arc::new(CallBudget::new(MARKETPLACE))), ..Self::reach(settings, market) };
+        let reach = CallPermissions {
+            budget: Some(Arc::new(CallBudget::new(MARKETPLACE_ALLOWANCE))),
+            ..Self::call_permissions(settings, market)
+        };
         let total = listing.plugins.len() as u64;
         let revision = listing.revision.clone();
         for (index, plugin) in listing.plugins.iter_mut().enumerate() {
             let Ok(usable) = &plugin.entry.content else { continue };
             plugin.inspection = match &usable.source {
                 PluginSource::Refused { .. } => None,
-                PluginSource::Git { .. } => self.remembered(&plugin.entry).or_else(|| {
+                PluginSource::Git { .. } => self.cached_inspection(&plugin.entry).or_else(|| {
                     // An entry without a commit keeps its last result until the next round.
                     let same = |p: &&crate::ListingEntry| p.entry == plugin.entry;
                     old?.plugins.iter().find(same)?.inspection.clone()
@@ -436,7 +441,7 @@ impl Markets {
     async fn inspect_own(
         &self,
         source: &MarketSource<'_>,
-        reach: &Reach,
+        reach: &CallPermissions,
         market: &MarketSettings,
         entry: &PluginEntry,
         at: &EntryRef,
@@ -445,8 +450,8 @@ impl Markets {
         let found = match source.fetch_plugin(reach, &registration(market), at).await {
             Ok(found) => found,
             // A server that is down says nothing about the plugin.
-            Err(CallError::Refused { refusal: ComponentReason::Unavailable { .. }, .. }) => return Ok(None),
-            Err(CallError::Refused { message, .. }) => return Ok(broken(format!("cannot be read: {message}"))),
+            Err(CallError::Rejected { refusal: ComponentReason::Unavailable { .. }, .. }) => return Ok(None),
+            Err(CallError::Rejected { message, .. }) => return Ok(broken(format!("cannot be read: {message}"))),
             Err(e) => return Err(e.into()),
         };
         let commit = found.files.as_ref().and_then(|tree| tree.commit().cloned());
@@ -466,12 +471,12 @@ impl Markets {
         let mut notes: Vec<String> = listing.problems.clone();
         for plugin in &listing.plugins {
             let name = &plugin.entry.name;
-            if let Some(problem) = plugin.broken() {
+            if let Some(problem) = plugin.broken_reason() {
                 notes.push(format!("plugin `{name}` is left out: it {problem}"));
             } else if let Some(inspection) = &plugin.inspection {
                 notes.extend(inspection.skipped.iter().map(|line| format!("plugin `{name}`: {line}")));
             }
-            if let Some(reason) = plugin.refused() {
+            if let Some(reason) = plugin.rejection_reason() {
                 notes.push(format!("plugin `{name}` is left out: {reason}"));
             }
         }
@@ -506,7 +511,7 @@ impl Markets {
             let old = MarketListing::load(&self.home, &market)?;
             let component = self.component(&market).await?;
             let source = component.market_source()?;
-            let (reach, at) = (Self::reach(&settings, &market), registration(&market));
+            let (reach, at) = (Self::call_permissions(&settings, &market), registration(&market));
             self.observer.progress(&format!("fetching {}", market.name), 0, 0);
             let snapshot = match &old {
                 Some(old) => source.update(&reach, &at, &old.revision).await?,
@@ -528,7 +533,7 @@ impl Markets {
                     let listing = self.list(&settings, &market, document, snapshot.revision, old.as_ref()).await?;
                     notes = self.notes(&listing);
                     let (home, market) = (self.home.clone(), market.clone());
-                    blocking(move || keep_again(&home, &market, listing)).await?
+                    run_blocking(move || keep_again(&home, &market, listing)).await?
                 }
             };
             if inspect {
@@ -562,8 +567,8 @@ impl Markets {
     }
 
     /// A default marketplace that was never fetched, unless the user was asked before and said no.
-    pub fn offer(&self) -> Result<Option<MarketName>, MarketError> {
-        if !self.home.settings()?.offers_default() {
+    pub fn pending_offer(&self) -> Result<Option<MarketName>, MarketError> {
+        if !self.home.settings()?.should_offer_default() {
             return Ok(None);
         }
         let (statuses, _) = self.statuses()?;
@@ -598,7 +603,7 @@ impl Markets {
         let mut usable = statuses?;
         for status in &mut usable {
             if status.market.enabled
-                && let Err(e) = check_use(&status.market)
+                && let Err(e) = check_reserved_name(&status.market)
             {
                 problems.push(format!("marketplace `{}` is left out: {e}", status.market.name));
                 status.market.enabled = false;
@@ -619,7 +624,7 @@ fn check_foreign(claimed: &Registration) -> Result<(), String> {
 /// The entry in the contract's types.
 pub(crate) fn entry_ref(entry: &PluginEntry, source: &PluginSource, revision: &str) -> EntryRef {
     let source = match source {
-        PluginSource::InMarketplace { word, fields } => EntrySource::Own {
+        PluginSource::InMarketplace { word, fields } => EntrySource::Custom {
             form: word.clone(),
             fields: fields
                 .iter()
@@ -634,7 +639,7 @@ pub(crate) fn entry_ref(entry: &PluginEntry, source: &PluginSource, revision: &s
 
 /// `~/x` as a shell would have expanded it.
 fn expand_home(reference: &str, around: &ExecutionContext) -> String {
-    let home = around.text("HOME").unwrap_or_default();
+    let home = around.variable_str("HOME").unwrap_or_default();
     match reference.strip_prefix('~') {
         Some("") if !home.is_empty() => home.to_owned(),
         Some(rest) if rest.starts_with('/') && !home.is_empty() => format!("{home}{rest}"),

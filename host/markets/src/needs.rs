@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aiw_core::{EnvName, PluginId, SecretName};
 use aiw_home::{Home, InstalledPlugin};
-use aiw_servers::{Reads, Replacement, option_variable, reads};
+use aiw_servers::{ReferencedNames, Replacement, option_variable, referenced_names};
 
 use crate::inspect::UserOption;
 
@@ -19,7 +19,7 @@ pub enum ValueSource {
 
 /// A value that a server needs and that is not set.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Missing {
+pub struct MissingValue {
     /// The name under which the user gives it: that of the variable, or of the option of `userConfig`.
     pub name: String,
     /// The variable or the secret of the vault that will be read when a client starts the server.
@@ -27,13 +27,13 @@ pub struct Missing {
     /// A human-readable label.
     pub title: Option<String>,
     /// Whether it is kept in the vault alone.
-    pub secret: bool,
+    pub is_secret: bool,
 }
 
-impl Missing {
+impl MissingValue {
     /// Returns the next step once the plugin is installed: one sentence.
     pub fn advice(&self, id: &PluginId) -> String {
-        let Self { name, source, secret, .. } = self;
+        let Self { name, source, is_secret: secret, .. } = self;
         let variable = match source {
             ValueSource::Variable(variable) => variable,
             ValueSource::Vault(stored) => {
@@ -56,7 +56,8 @@ impl Missing {
     /// is in `options`, as far as it is known.
     pub fn collect(record: &InstalledPlugin, options: &BTreeMap<String, UserOption>, home: &Home) -> Vec<Self> {
         let servers = record.servers.iter().filter(|server| !server.skipped);
-        let servers: Vec<Reads> = servers.filter_map(|server| Some(reads(server.declaration.as_object()?))).collect();
+        let servers: Vec<ReferencedNames> =
+            servers.filter_map(|server| Some(referenced_names(server.declaration.as_object()?))).collect();
         let known = |name: &String| UserOption {
             // The installed version's, which the listing may have moved on from.
             default: record.defaults.get(name).cloned(),
@@ -64,14 +65,14 @@ impl Missing {
         };
         let names = servers.iter().flat_map(|reads| &reads.options);
         let declared = names.map(|name| (name.clone(), known(name))).collect();
-        needed(&servers.iter().collect::<Vec<_>>(), &declared, &record.values, &[], home)
+        missing_values(&servers.iter().collect::<Vec<_>>(), &declared, &record.values, &[], home)
     }
 }
 
 /// Options: what the user gave (by the option's name or its variable's), else the default. An option that is or
 /// sounds sensitive is always a reference.
 pub(crate) fn server_options(
-    servers: &[&Reads],
+    servers: &[&ReferencedNames],
     declared: &BTreeMap<String, UserOption>,
     values: &BTreeMap<String, String>,
 ) -> BTreeMap<String, Replacement> {
@@ -92,16 +93,16 @@ pub(crate) fn server_options(
 
 /// Returns the variables and secrets that servers need and that neither the values, nor the vault, nor the environment give.
 /// `new` are secrets that are about to be stored.
-pub(crate) fn needed(
-    servers: &[&Reads],
+pub(crate) fn missing_values(
+    servers: &[&ReferencedNames],
     declared: &BTreeMap<String, UserOption>,
     values: &BTreeMap<String, String>,
     new: &[&SecretName],
     home: &Home,
-) -> Vec<Missing> {
+) -> Vec<MissingValue> {
     let vault = home.vault();
     let is_set = |source: &ValueSource| match source {
-        ValueSource::Variable(name) => home.around().filled(name.as_str()).is_some(),
+        ValueSource::Variable(name) => home.context().non_empty_variable(name.as_str()).is_some(),
         ValueSource::Vault(name) => new.contains(&name) || vault.is_taken(name),
     };
     let options = server_options(servers, declared, values);
@@ -117,7 +118,7 @@ pub(crate) fn needed(
             };
             if !is_set(&source) {
                 let secret = aiw_core::is_secret_name(name.as_str());
-                missing.insert(Missing { name: name.to_string(), source, title: None, secret });
+                missing.insert(MissingValue { name: name.to_string(), source, title: None, is_secret: secret });
             }
         }
         for name in &reads.options {
@@ -129,11 +130,11 @@ pub(crate) fn needed(
                 None => option_variable(name).map(ValueSource::Variable),
             };
             let Some(source) = source.filter(|source| !is_set(source)) else { continue };
-            missing.insert(Missing {
+            missing.insert(MissingValue {
                 name: name.clone(),
                 source,
                 title: declared.map(|option| option.title.clone()).filter(|title| !title.is_empty() && title != name),
-                secret: declared.is_some_and(|option| option.sensitive) || aiw_core::is_secret_name(name),
+                is_secret: declared.is_some_and(|option| option.sensitive) || aiw_core::is_secret_name(name),
             });
         }
     }

@@ -7,8 +7,8 @@ use aiw_core::{Diagnostic, EnvName, ErrorKind, PluginId, RelPath, Secret, Secret
 use aiw_home::{Home, InstalledPlugin, Vault};
 use aiw_net::{GitOrigin, Tree};
 use aiw_servers::{
-    DeclaredServer, KeyClaim, KeyOwner, Reads, Replacement, Transport, Values, option_variable, reads, safe, safe_keys,
-    unique,
+    DeclaredServer, KeyClaim, KeyOwner, ReferencedNames, Replacement, Transport, Values, option_variable,
+    referenced_names, safe_keys, sanitize_name, unique_key,
 };
 use aiw_wasm::CallError;
 use serde_json::{Map, Value};
@@ -18,7 +18,7 @@ use crate::documents::InstallDocuments;
 use crate::error::MarketError;
 use crate::inspect::{Files, Inspection, UserOption, inspect};
 use crate::market::entry_ref;
-use crate::needs::{Missing, needed, server_options};
+use crate::needs::{MissingValue, missing_values, server_options};
 use crate::search::PluginMatch;
 use crate::source::PluginSource;
 use crate::values::InstallAnswers;
@@ -33,7 +33,7 @@ pub struct ServerPlan {
     /// How it is reached.
     pub transport: Transport,
     /// The placeholders that it reads.
-    pub reads: Reads,
+    pub placeholders: ReferencedNames,
     /// The owner of the key, if it is taken.
     pub clash: Option<KeyOwner>,
     /// The user chose to leave it out.
@@ -57,8 +57,8 @@ impl ServerPlan {
             plugin: id.clone(),
             declaration: Value::Object(self.declaration.clone()),
             entry,
-            own_tree: self.reads.own_tree,
-            plain: Values::default().plain(&self.declaration, self.transport),
+            has_plugin_paths: self.placeholders.has_plugin_paths,
+            plain_entry: Values::default().plain_entry(&self.declaration, self.transport),
         }
     }
 }
@@ -82,10 +82,10 @@ pub struct InstallPlan {
     /// The digest of its files.
     pub digest: String,
     /// The plugin that is installed under this id now.
-    pub present: Option<InstalledPlugin>,
+    pub installed: Option<InstalledPlugin>,
     /// Whether it is already installed like this, with its entries in place.
     pub unchanged: bool,
-    pub(crate) staged: tempfile::TempDir,
+    pub(crate) staging_dir: tempfile::TempDir,
 }
 
 impl Markets {
@@ -93,25 +93,25 @@ impl Markets {
     pub fn plan<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<InstallPlan, MarketError>> {
         Box::pin(async move {
             let found = self.find(name)?;
-            self.plan_found(&found).await
+            self.plan_match(&found).await
         })
     }
 
-    pub(crate) async fn plan_found(&self, found: &PluginMatch) -> Result<InstallPlan, MarketError> {
-        let id = PluginId { name: found.usable()?.name.clone(), market: found.market.clone() };
+    pub(crate) async fn plan_match(&self, found: &PluginMatch) -> Result<InstallPlan, MarketError> {
+        let id = PluginId { name: found.valid_entry()?.name.clone(), market: found.market.clone() };
         let unreadable = |e: MarketError| match e {
-            MarketError::Net(_) | MarketError::Call(CallError::Refused { .. }) if e.kind() == ErrorKind::User => {
-                found.unusable(format!("cannot be read: {e}"))
+            MarketError::Net(_) | MarketError::Call(CallError::Rejected { .. }) if e.kind() == ErrorKind::User => {
+                found.unusable_error(format!("cannot be read: {e}"))
             }
             e => e,
         };
         let (tree, inspection) = self.inspected(found).await.map_err(unreadable)?;
         // Whoever installs or looks at a plugin knows it from then on, in the listing too.
-        if found.listed.inspection.as_ref().is_none_or(|known| known.contents.is_none()) {
+        if found.listing_entry.inspection.as_ref().is_none_or(|known| known.contents.is_none()) {
             self.remember(found, &inspection).await?;
         }
         if let Some(problem) = &inspection.broken {
-            return Err(found.unusable(problem));
+            return Err(found.unusable_error(problem));
         }
         if inspection.servers.is_empty() {
             let brings = inspection.contents.clone().unwrap_or_default();
@@ -145,13 +145,15 @@ impl Markets {
         let version = version(&inspection, found, commit.as_ref(), &written.digest);
         let documents = InstallDocuments::load(&self.home)?;
         let present = documents.plugins.get(&id)?;
-        let servers = planned(&id, &inspection, present.as_ref(), &documents)?;
+        let servers = plan_servers(&id, &inspection, present.as_ref(), &documents)?;
         let unchanged = present.as_ref().is_some_and(|present| {
             let stands = |server: &ServerPlan| {
                 let known = present.servers.iter().find(|known| known.name == server.name);
                 known.is_some_and(|known| {
                     known.declaration.as_object() == Some(&server.declaration)
-                        && ((known.skipped && server.skipped) || !present.enabled || documents.stands(&id, &known.key))
+                        && ((known.skipped && server.skipped)
+                            || !present.enabled
+                            || documents.has_owned_entry(&id, &known.key))
                 })
             };
             present.digest == written.digest
@@ -163,16 +165,16 @@ impl Markets {
                 && self.home.tree(&present.digest).is_dir()
         });
         Ok(InstallPlan {
-            source: aiw_core::one_line(&found.usable()?.source.describe(), 200),
+            source: aiw_core::one_line(&found.valid_entry()?.source.describe(), 200),
             version,
             commit,
             servers,
             skipped: left_out,
             options: inspection.options,
             digest: written.digest,
-            present,
+            installed: present,
             unchanged,
-            staged,
+            staging_dir: staged,
             id,
         })
     }
@@ -184,9 +186,9 @@ impl Markets {
             .market(found.market.as_str())
             .ok_or_else(|| MarketError::UnknownMarket { name: found.market.to_string() })?;
         match source {
-            PluginSource::Refused { reason, .. } => Err(found.unusable(format!("cannot be installed: {reason}"))),
+            PluginSource::Refused { reason, .. } => Err(found.unusable_error(format!("cannot be installed: {reason}"))),
             PluginSource::Git { repository, path, reference, sha } => {
-                self.observer.progress(&format!("fetching {}", found.listed.entry.name), 0, 0);
+                self.observer.progress(&format!("fetching {}", found.listing_entry.entry.name), 0, 0);
                 let origin = GitOrigin {
                     url: repository_url(&settings, repository),
                     reference: reference.clone(),
@@ -198,9 +200,9 @@ impl Markets {
             source @ (PluginSource::Relative { .. } | PluginSource::InMarketplace { .. }) => {
                 let listing = crate::MarketListing::load(&self.home, market)?
                     .ok_or_else(|| MarketError::NotFetched { name: market.name.to_string() })?;
-                let entry = entry_ref(&found.listed.entry, source, &listing.revision);
+                let entry = entry_ref(&found.listing_entry.entry, source, &listing.revision);
                 let component = self.component(market).await?;
-                let reach = Self::reach(&settings, market);
+                let reach = Self::call_permissions(&settings, market);
                 Ok(component.market_source()?.download_plugin(&reach, &registration(market), &entry).await?)
             }
         }
@@ -208,7 +210,7 @@ impl Markets {
 
     /// Reads a plugin's files, and what is in them.
     async fn inspected(&self, found: &PluginMatch) -> Result<(Tree, Inspection), MarketError> {
-        let (entry, tree) = (&found.listed.entry, self.tree(found, &found.usable()?.source).await?);
+        let (entry, tree) = (&found.listing_entry.entry, self.tree(found, &found.valid_entry()?.source).await?);
         let inspection = inspect(entry, &Files::from_tree(&tree, entry)?, tree.commit().cloned());
         Ok((tree, inspection))
     }
@@ -216,7 +218,7 @@ impl Markets {
     /// Inspects one plugin now, whatever it costs. The listing keeps the result.
     pub fn inspect<'a>(&'a self, found: &'a PluginMatch) -> BoxFuture<'a, Result<Inspection, MarketError>> {
         Box::pin(async move {
-            if let Some(inspection) = &found.listed.inspection {
+            if let Some(inspection) = &found.listing_entry.inspection {
                 return Ok(inspection.clone());
             }
             let (_, inspection) = self.inspected(found).await?;
@@ -228,8 +230,8 @@ impl Markets {
     /// Keeps an inspection in the listing, unless its entry has changed in the meantime.
     async fn remember(&self, found: &PluginMatch, inspection: &Inspection) -> Result<(), MarketError> {
         let Some(market) = self.home.settings()?.market(found.market.as_str()).cloned() else { return Ok(()) };
-        let (home, entry, seen) = (self.home.clone(), found.listed.entry.clone(), inspection.clone());
-        aiw_home::blocking(move || {
+        let (home, entry, seen) = (self.home.clone(), found.listing_entry.entry.clone(), inspection.clone());
+        aiw_home::run_blocking(move || {
             let lock = home.lock()?;
             if let Some(mut listing) = crate::MarketListing::load(&home, &market)?
                 && let Some(listed) = listing.plugins.iter_mut().find(|p| p.entry == entry)
@@ -245,13 +247,13 @@ impl Markets {
 
 impl InstallPlan {
     /// The values that its servers read and that neither the answers, nor the vault, nor the environment give.
-    pub fn missing(&self, answers: &InstallAnswers, home: &Home) -> Vec<Missing> {
-        missing(self, &merged(self, self.present.as_ref(), answers, &home.vault()), home)
+    pub fn missing(&self, answers: &InstallAnswers, home: &Home) -> Vec<MissingValue> {
+        missing_plan_values(self, &merge_values(self, self.installed.as_ref(), answers, &home.vault()), home)
     }
 
     /// The options that its servers use, each with its value: the answer, or the default.
     pub fn options_used(&self, answers: &InstallAnswers, home: &Home) -> Vec<(String, String)> {
-        let given = option_values(self, &merged(self, self.present.as_ref(), answers, &home.vault()).values);
+        let given = option_values(self, &merge_values(self, self.installed.as_ref(), answers, &home.vault()).values);
         given.into_iter().map(|(name, given)| (name, given.to_string())).collect()
     }
 }
@@ -265,7 +267,7 @@ pub(crate) struct MergedValues {
 }
 
 /// The servers with their keys, and who owns them.
-pub(crate) fn planned(
+pub(crate) fn plan_servers(
     id: &PluginId,
     inspection: &Inspection,
     present: Option<&InstalledPlugin>,
@@ -284,8 +286,8 @@ pub(crate) fn planned(
         let key = match known {
             Some(known) => known.key.clone(),
             None => {
-                let wanted = keys.get(&server.name).cloned().unwrap_or_else(|| safe(&server.name));
-                let key = unique(&wanted, |key| used.iter().any(|other| other == key));
+                let wanted = keys.get(&server.name).cloned().unwrap_or_else(|| sanitize_name(&server.name));
+                let key = unique_key(&wanted, |key| used.iter().any(|other| other == key));
                 used.push(key.clone());
                 key
             }
@@ -294,14 +296,14 @@ pub(crate) fn planned(
             name: server.name.clone(),
             key,
             transport: server.transport,
-            reads: reads(&server.declaration),
+            placeholders: referenced_names(&server.declaration),
             skipped: known.is_some_and(|known| known.skipped),
             declaration: server.declaration.clone(),
             clash: None,
         };
         // The entry itself doesn't matter for clashes.
         let claim = server.claim(id, Value::Null);
-        server.clash = documents.key(&server.key)?.clash(&claim);
+        server.clash = documents.key(&server.key)?.conflicting_owner(&claim);
         // The clash of a server that was left out may be gone.
         server.skipped &= server.clash.is_some();
         planned.push(server);
@@ -310,7 +312,7 @@ pub(crate) fn planned(
 }
 
 /// Returns the user's values so far and now. For a secret, at most a reference is stored.
-pub(crate) fn merged(
+pub(crate) fn merge_values(
     plan: &InstallPlan,
     present: Option<&InstalledPlugin>,
     answers: &InstallAnswers,
@@ -349,27 +351,27 @@ pub(crate) fn merged(
 /// Whether a server reads a variable or option of that name.
 fn is_read(plan: &InstallPlan, name: &str) -> bool {
     plan.servers.iter().any(|server| {
-        let options = &server.reads.options;
-        server.reads.variables.keys().any(|variable| variable.as_str() == name)
+        let options = &server.placeholders.options;
+        server.placeholders.variables.keys().any(|variable| variable.as_str() == name)
             || options.contains(name)
             || options.iter().any(|option| option_variable(option).is_some_and(|v| v.as_str() == name))
     })
 }
 
 /// Given names that no server reads: probably typos.
-pub(crate) fn unused(plan: &InstallPlan, answers: &InstallAnswers) -> Vec<String> {
+pub(crate) fn unused_answers(plan: &InstallPlan, answers: &InstallAnswers) -> Vec<String> {
     let unread = answers.values.keys().chain(answers.secrets.keys()).filter(|name| !is_read(plan, name));
     unread.map(|name| format!("`{}` is read by no server of {}", aiw_core::one_line(name, 80), plan.id)).collect()
 }
 
 /// The defaults of options that servers use: a change of one changes what runs.
 pub(crate) fn defaults(servers: &[ServerPlan], options: &BTreeMap<String, UserOption>) -> BTreeMap<String, String> {
-    let used = servers.iter().flat_map(|server| &server.reads.options);
+    let used = servers.iter().flat_map(|server| &server.placeholders.options);
     used.filter_map(|name| Some((name.clone(), options.get(name)?.default.clone()?))).collect()
 }
 
 fn version(inspection: &Inspection, found: &PluginMatch, commit: Option<&Sha>, digest: &str) -> String {
-    let own = inspection.version.clone().or_else(|| found.listed.entry.text("version"));
+    let own = inspection.version.clone().or_else(|| found.listing_entry.entry.text("version"));
     let version = own.filter(|v| !v.trim().is_empty()).map(|v| aiw_core::one_line(&v, 100));
     version.or_else(|| commit.map(ToString::to_string)).unwrap_or_else(|| digest.to_owned())
 }
@@ -380,13 +382,13 @@ pub(crate) fn variable_values(values: &BTreeMap<String, String>) -> BTreeMap<Env
 
 /// The options of a plan's servers: see [`options_of`].
 pub(crate) fn option_values(plan: &InstallPlan, values: &BTreeMap<String, String>) -> BTreeMap<String, Replacement> {
-    server_options(&plan.servers.iter().map(|server| &server.reads).collect::<Vec<_>>(), &plan.options, values)
+    server_options(&plan.servers.iter().map(|server| &server.placeholders).collect::<Vec<_>>(), &plan.options, values)
 }
 
-pub(crate) fn missing(plan: &InstallPlan, merged: &MergedValues, home: &Home) -> Vec<Missing> {
-    let servers = plan.servers.iter().filter(|server| !server.skipped).map(|server| &server.reads);
+pub(crate) fn missing_plan_values(plan: &InstallPlan, merged: &MergedValues, home: &Home) -> Vec<MissingValue> {
+    let servers = plan.servers.iter().filter(|server| !server.skipped).map(|server| &server.placeholders);
     let new: Vec<&SecretName> = merged.secrets.iter().map(|(name, _)| name).collect();
-    needed(&servers.collect::<Vec<_>>(), &plan.options, &merged.values, &new, home)
+    missing_values(&servers.collect::<Vec<_>>(), &plan.options, &merged.values, &new, home)
 }
 
 /// `skills, hooks and commands`

@@ -34,7 +34,7 @@ const IMMUTABLE_TTL: Duration = Duration::from_secs(20 * 365 * 24 * 60 * 60);
 const CACHE_QUOTA_BYTES: u64 = 64 << 20;
 
 /// More files than any plugin names for its servers; a longer list is read at install time.
-const MAX_NAMED: usize = 32;
+const MAX_REFERENCED_FILES: usize = 32;
 
 /// Files at a commit, in stored form.
 #[derive(Serialize, Deserialize)]
@@ -53,7 +53,7 @@ impl KeptFiles {
         Files {
             plugin_json: self.plugin_json.as_ref().map(bytes),
             mcp_json: self.mcp_json.as_ref().map(bytes),
-            named: named.collect(),
+            referenced_files: named.collect(),
             contents: None,
         }
     }
@@ -132,7 +132,7 @@ impl Markets {
     }
 
     /// Returns the remembered inspection of an entry that is pinned to a commit, without a request.
-    pub(crate) fn remembered(&self, entry: &PluginEntry) -> Option<Inspection> {
+    pub(crate) fn cached_inspection(&self, entry: &PluginEntry) -> Option<Inspection> {
         let PluginSource::Git { repository, path, sha: Some(sha), .. } = &entry.content.as_ref().ok()?.source else {
             return None;
         };
@@ -200,7 +200,7 @@ impl Markets {
         let mut answers = futures::stream::iter(jobs).buffer_unordered(MAX_PARALLEL_REQUESTS);
         let (mut results, mut note) = (Vec::new(), None);
         loop {
-            let next = match self.observer.is_seen() {
+            let next = match self.observer.is_visible() {
                 true => Some(answers.next().await),
                 false => heard.while_answers_come(answers.next()).await,
             };
@@ -241,7 +241,7 @@ impl Markets {
         }
         if news > 0 {
             let (home, market, seen) = (self.home.clone(), market.clone(), listing.clone());
-            aiw_home::blocking(move || {
+            aiw_home::run_blocking(move || {
                 let lock = home.lock()?;
                 // Another process may have fetched a newer one in the meantime.
                 let current = MarketListing::load(&home, &market)?;
@@ -294,7 +294,7 @@ impl Markets {
             }
         };
         let unasked = kept.unasked(entry);
-        if unasked.len() > MAX_NAMED {
+        if unasked.len() > MAX_REFERENCED_FILES {
             return Ok(None);
         }
         for path in unasked {
@@ -314,7 +314,7 @@ impl Markets {
 
     /// One file: `Some(None)` means it is missing for certain, `None` that the answer is inconclusive.
     async fn raw_file(&self, policy: &Policy, url: String, heard: &LastHeard) -> Result<Option<Option<Vec<u8>>>, Halt> {
-        let request = HttpRequest { limit: MANIFEST_BYTES, ..HttpRequest::new(url) };
+        let request = HttpRequest { max_body_bytes: MANIFEST_BYTES, ..HttpRequest::new(url) };
         let answer = self.client.fetch(policy, &request).await;
         heard.now();
         match answer {

@@ -5,7 +5,7 @@ use aiw_core::MarketKind;
 use aiw_home::MarketSettings;
 
 use crate::source::is_github_repo;
-use aiw_core::is_alike;
+use aiw_core::is_confusable;
 
 const RESERVED_NAMES: [&str; 16] = [
     "agent-skills",
@@ -50,8 +50,8 @@ pub fn confusable_reserved_name(name: &str) -> Option<&'static str> {
         return None;
     }
     let words: Vec<&str> = name.split(['-', '_', '.']).collect();
-    let has = |word: &str| words.iter().any(|w| is_alike(w, word));
-    let whole = RESERVED_NAMES.into_iter().find(|reserved| is_alike(name, reserved));
+    let has = |word: &str| words.iter().any(|w| is_confusable(w, word));
+    let whole = RESERVED_NAMES.into_iter().find(|reserved| is_confusable(name, reserved));
     whole.or_else(|| has("anthropic").then_some("anthropic")).or_else(|| {
         let both = has("claude") && has("official");
         both.then_some("claude-plugins-official")

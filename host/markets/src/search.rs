@@ -4,11 +4,11 @@ use aiw_core::{MarketName, PluginId, is_close};
 use aiw_home::{Home, InstalledPlugin, Settings};
 
 use crate::context::{Markets, lookup};
-use crate::document::{MarketDocument, Usable};
+use crate::document::{MarketDocument, ValidEntry};
 use crate::error::MarketError;
 use crate::listing::ListingEntry;
 use crate::market::MarketStatus;
-use crate::needs::Missing;
+use crate::needs::MissingValue;
 
 /// A search.
 #[derive(Debug, Clone, Default)]
@@ -29,44 +29,45 @@ pub struct PluginMatch {
     /// Its marketplace.
     pub market: MarketName,
     /// Its entry and inside.
-    pub listed: ListingEntry,
+    pub listing_entry: ListingEntry,
     /// Its record, when it is installed.
     pub installed: Option<InstalledPlugin>,
     /// The values that its servers need and that are not set; none unless it is installed.
-    pub missing: Vec<Missing>,
+    pub missing: Vec<MissingValue>,
 }
 
 impl PluginMatch {
     /// Returns `mcp` and whatever else it brings; nothing if it is not inspected yet.
     pub fn kinds(&self) -> Vec<String> {
-        let Some(inspection) = &self.listed.inspection else { return Vec::new() };
+        let Some(inspection) = &self.listing_entry.inspection else { return Vec::new() };
         let mcp = (!inspection.servers.is_empty()).then(|| "mcp".to_owned());
         mcp.into_iter().chain(inspection.contents.clone().unwrap_or_default()).collect()
     }
 
     fn new(market: MarketName, listed: ListingEntry, installed: Option<InstalledPlugin>, home: &Home) -> Self {
         let options = listed.inspection.as_ref().map(|inspection| inspection.options.clone()).unwrap_or_default();
-        let missing = installed.as_ref().map(|record| Missing::collect(record, &options, home)).unwrap_or_default();
-        Self { market, listed, installed, missing }
+        let missing =
+            installed.as_ref().map(|record| MissingValue::collect(record, &options, home)).unwrap_or_default();
+        Self { market, listing_entry: listed, installed, missing }
     }
 
     /// Its id; none for an entry without a usable name.
     pub fn id(&self) -> Option<PluginId> {
-        self.listed.id(&self.market)
+        self.listing_entry.id(&self.market)
     }
 
     /// Its id for people. That of an entry without a usable name is not valid.
     pub fn display_id(&self) -> String {
-        format!("{}@{}", self.listed.entry.name, self.market)
+        format!("{}@{}", self.listing_entry.entry.name, self.market)
     }
 
-    pub(crate) fn unusable(&self, problem: impl Into<String>) -> MarketError {
+    pub(crate) fn unusable_error(&self, problem: impl Into<String>) -> MarketError {
         MarketError::Unusable { name: self.display_id(), problem: problem.into(), hint: None }
     }
 
     /// Its name and source, unless they are invalid.
-    pub(crate) fn usable(&self) -> Result<&Usable, MarketError> {
-        self.listed.entry.content.as_ref().map_err(|problem| self.unusable(problem))
+    pub(crate) fn valid_entry(&self) -> Result<&ValidEntry, MarketError> {
+        self.listing_entry.entry.content.as_ref().map_err(|problem| self.unusable_error(problem))
     }
 }
 
@@ -108,7 +109,7 @@ impl Markets {
     pub fn search(&self, query: &PluginQuery) -> Result<SearchResult, MarketError> {
         let (listings, problems) = self.listings(query.market.as_deref())?;
         let installed = self.home.plugins()?.all()?;
-        let is_declined = !self.home.settings()?.offers_default();
+        let is_declined = !self.home.settings()?.should_offer_default();
         let words: Vec<String> =
             query.text.as_deref().unwrap_or_default().split_whitespace().map(str::to_lowercase).collect();
         let mut result = SearchResult { problems, ..SearchResult::default() };
@@ -129,7 +130,7 @@ impl Markets {
                 let id = listed.id(&market.name);
                 let record = installed.iter().find(|(known, _)| Some(known) == id.as_ref()).map(|(_, p)| p.clone());
                 if !query.all {
-                    let counter = match (listed.broken().or(listed.refused()), listed.has_servers()) {
+                    let counter = match (listed.broken_reason().or(listed.rejection_reason()), listed.has_servers()) {
                         (Some(_), _) => Some(&mut result.broken),
                         (None, Some(false)) => Some(&mut result.without_servers),
                         // What is installed was looked into.
@@ -145,7 +146,7 @@ impl Markets {
             }
         }
         found.sort_by(|a, b| {
-            let name = |f: &PluginMatch| (f.listed.entry.name.to_lowercase(), f.market.clone());
+            let name = |f: &PluginMatch| (f.listing_entry.entry.name.to_lowercase(), f.market.clone());
             b.0.cmp(&a.0).then_with(|| name(&a.1).cmp(&name(&b.1)))
         });
         result.plugins = found.into_iter().map(|(_, found)| found).collect();
@@ -173,7 +174,7 @@ impl Markets {
             let unusable = |problem: String| MarketError::Unusable { name: name.to_owned(), problem, hint: None };
             let listed = match listing.find(plain) {
                 Some(listed) => Some(listed),
-                None => match MarketDocument::renamed(&listing.renames, plain) {
+                None => match MarketDocument::resolve_rename(&listing.renames, plain) {
                     Ok(Some(new)) => listing.find(&new).filter(|_| new != plain),
                     Ok(None) => {
                         problem.get_or_insert_with(|| unusable("was removed from its marketplace".into()));
@@ -238,7 +239,7 @@ fn score(listed: &ListingEntry, words: &[String]) -> Option<u32> {
     let name = listed.entry.name.to_lowercase();
     let description = listed.description().unwrap_or_default().to_lowercase();
     let category = listed.entry.text("category").unwrap_or_default().to_lowercase();
-    let tags = listed.entry.words().join(" ").to_lowercase();
+    let tags = listed.entry.search_terms().join(" ").to_lowercase();
     let servers = listed
         .inspection
         .as_ref()

@@ -8,7 +8,7 @@ use aiw_core::skeleton;
 
 /// The terms of Claude Code's format for where a plugin or a marketplace is. Only the host defines what they mean,
 /// including those that it doesn't install.
-const STANDARD: [&str; 13] = [
+const STANDARD_SOURCE_FORMS: [&str; 13] = [
     "archive",
     "command",
     "directory",
@@ -78,11 +78,11 @@ pub fn is_github_repo(text: &str) -> bool {
 
 /// Whether a form belongs to the format, or could be mistaken for one that does.
 fn is_standard(form: &str) -> bool {
-    STANDARD.iter().any(|standard| skeleton(standard) == skeleton(form))
+    STANDARD_SOURCE_FORMS.iter().any(|standard| skeleton(standard) == skeleton(form))
 }
 
 /// Which of the forms that a component names it may read itself, and one sentence for each that it may not.
-pub(crate) fn own_forms(component: &str, named: Vec<String>) -> (Vec<String>, Vec<String>) {
+pub(crate) fn partition_forms(component: &str, named: Vec<String>) -> (Vec<String>, Vec<String>) {
     let (mut own, mut notes) = (Vec::new(), Vec::new());
     for form in named.into_iter().take(MAX_FORMS) {
         let shown = one_line(&form, 40);
@@ -106,7 +106,7 @@ pub(crate) fn own_forms(component: &str, named: Vec<String>) -> (Vec<String>, Ve
 
 impl PluginSource {
     /// Whether a component reads it with a form that only the host may read: an older aiw allowed that.
-    pub(crate) fn is_usurped(&self) -> bool {
+    pub(crate) fn has_reserved_form(&self) -> bool {
         matches!(self, Self::InMarketplace { word, .. } if is_standard(word))
     }
 
@@ -289,7 +289,7 @@ mod tests {
         let claimed: Vec<String> = ["github", "npm", "acme", "GitHub", "g1thub", "git_subdir", "a b", "", "url", "git"]
             .map(str::to_owned)
             .into();
-        let (own, notes) = own_forms("x", claimed.clone());
+        let (own, notes) = partition_forms("x", claimed.clone());
         assert_eq!(own, ["acme"]);
         assert_eq!(notes.len(), 9);
         assert_eq!(
@@ -302,9 +302,9 @@ mod tests {
         assert!(matches!(parse(json!({"source": "npm", "package": "x"})), Ok(PluginSource::Refused { .. })));
         assert!(parse(json!({"source": "github"})).is_err());
         assert!(matches!(parse(json!({"source": "acme"})), Ok(PluginSource::InMarketplace { .. })));
-        assert!(PluginSource::InMarketplace { word: "github".into(), fields: Vec::new() }.is_usurped());
+        assert!(PluginSource::InMarketplace { word: "github".into(), fields: Vec::new() }.has_reserved_form());
         let many = (0..1000).map(|n| format!("form-{n}")).collect();
-        assert_eq!(own_forms("x", many).0.len(), MAX_FORMS);
+        assert_eq!(partition_forms("x", many).0.len(), MAX_FORMS);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use aiw_servers::Transport;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::{MarketStatus, Missing, PluginInstallation, PluginMatch, SearchResult};
+use crate::{MarketStatus, MissingValue, PluginInstallation, PluginMatch, SearchResult};
 
 /// A marketplace in a list.
 #[warn(missing_docs)]
@@ -43,7 +43,7 @@ impl MarketSummary {
             revision: listing.map(|listing| listing.revision.clone()),
             plugins: listing.map(|listing| listing.plugins.len()),
             enabled: status.market.enabled,
-            not_inspected: listing.map(crate::MarketListing::not_inspected),
+            not_inspected: listing.map(crate::MarketListing::uninspected_count),
             fetched_at: listing.map(|listing| listing.fetched_at.clone()),
             official: status.is_official(),
         }
@@ -101,8 +101,8 @@ pub struct PluginSummary<S = ServerSummary> {
 impl<S: From<PluginServerDetails>> PluginSummary<S> {
     /// A plugin of a listing.
     pub fn new(found: &PluginMatch) -> Self {
-        let listed = &found.listed;
-        let inspection = listed.inspection.as_ref().filter(|_| listed.broken().is_none());
+        let listed = &found.listing_entry;
+        let inspection = listed.inspection.as_ref().filter(|_| listed.broken_reason().is_none());
         let servers =
             inspection.map(|i| i.servers.iter().map(|server| PluginServerDetails::of(server).into()).collect());
         Self {
@@ -113,14 +113,14 @@ impl<S: From<PluginServerDetails>> PluginSummary<S> {
             description: listed.description(),
             author: listed.author(),
             category: listed.entry.text("category"),
-            tags: listed.entry.words(),
+            tags: listed.entry.search_terms(),
             source: listed.entry.content.as_ref().ok().map(|usable| usable.source.describe()),
             mcp_servers: servers,
             contents: inspection.and_then(|inspection| inspection.contents.clone()),
             installed: found.installed.is_some(),
             enabled: found.installed.as_ref().is_some_and(|record| record.enabled),
             missing_env: found.missing.iter().map(|missing| missing.name.clone()).collect(),
-            broken: listed.broken().or(listed.refused()).map(str::to_owned),
+            broken: listed.broken_reason().or(listed.rejection_reason()).map(str::to_owned),
         }
     }
 }
@@ -151,7 +151,7 @@ impl PluginSummary {
             contents: None,
             installed: true,
             enabled: record.enabled,
-            missing_env: Missing::collect(record, &BTreeMap::new(), home)
+            missing_env: MissingValue::collect(record, &BTreeMap::new(), home)
                 .into_iter()
                 .map(|missing| missing.name)
                 .collect(),
@@ -181,7 +181,7 @@ impl PluginServerDetails {
             summary: ServerSummary { name: server.name.clone(), transport: server.transport.as_str() },
             target: server.target(),
             details: server.details(),
-            reads: server.reads(),
+            reads: server.referenced_names(),
         }
     }
 }
@@ -212,7 +212,7 @@ pub struct PluginDetails {
 impl PluginDetails {
     /// All that is known of a plugin.
     pub fn new(found: &PluginMatch) -> Self {
-        let inspection = found.listed.inspection.as_ref();
+        let inspection = found.listing_entry.inspection.as_ref();
         let record = found.installed.as_ref();
         Self {
             summary: PluginSummary::new(found),

@@ -4,24 +4,24 @@ use futures::future::BoxFuture;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use aiw_core::{PluginId, RelPath, visible};
+use aiw_core::{PluginId, RelPath, to_visible_line};
 use aiw_home::InstalledPlugin;
 use aiw_net::Tree;
 use serde_json::Value;
 
 use crate::context::Markets;
 use crate::error::MarketError;
-use crate::plan::{InstallPlan, defaults, merged};
+use crate::plan::{InstallPlan, defaults, merge_values};
 use crate::source::PluginSource;
 use crate::values::InstallAnswers;
-use aiw_servers::{reads, visible_json};
+use aiw_servers::{referenced_names, visible_json};
 
 /// The plan of an update.
 pub struct UpdateCheck {
     /// The new version, ready to install.
     pub plan: InstallPlan,
     /// The installed version.
-    pub from: String,
+    pub installed_version: String,
     /// Changes to the servers, a few words each; they need the user's agreement.
     pub changes: Vec<String>,
     /// Changed files, if a server runs from the plugin's own tree.
@@ -42,31 +42,31 @@ impl Markets {
             if found.id().as_ref() != Some(id) {
                 return Err(MarketError::Unusable {
                     name: id.to_string(),
-                    problem: format!("is now called `{}`", found.listed.entry.name),
+                    problem: format!("is now called `{}`", found.listing_entry.entry.name),
                     hint: Some(format!("install `{}`, then remove `{id}`", found.display_id())),
                 });
             }
             // A pinned commit that has not moved needs no check.
-            if let Ok(usable) = &found.listed.entry.content
+            if let Ok(usable) = &found.listing_entry.entry.content
                 && let PluginSource::Git { sha: Some(sha), .. } = &usable.source
                 && record.commit.as_ref() == Some(sha)
-                && found.listed.version().is_none_or(|version| version == record.version)
-                && answers.gives_nothing()
+                && found.listing_entry.version().is_none_or(|version| version == record.version)
+                && answers.has_no_values()
             {
                 return Ok(None);
             }
-            let plan = self.plan_found(&found).await?;
+            let plan = self.plan_match(&found).await?;
             let moved = plan.version != record.version || plan.commit != record.commit;
             let changes = changes(&record, &plan);
             // A commit elsewhere in the marketplace doesn't affect this plugin.
             let same = plan.digest == record.digest && plan.version == record.version && changes.is_empty();
             let is_current = same || (!moved && plan.commit.is_some());
-            if is_current && merged(&plan, Some(&record), answers, &self.home.vault()).values == record.values {
+            if is_current && merge_values(&plan, Some(&record), answers, &self.home.vault()).values == record.values {
                 return Ok(None);
             }
-            let own_tree = plan.servers.iter().any(|server| server.reads.own_tree);
+            let own_tree = plan.servers.iter().any(|server| server.placeholders.has_plugin_paths);
             let changed_files = if own_tree { self.changed_files(&record.digest, &plan).await? } else { 0 };
-            Ok(Some(UpdateCheck { plan, from: record.version, changes, changed_files }))
+            Ok(Some(UpdateCheck { plan, installed_version: record.version, changes, changed_files }))
         })
     }
 
@@ -91,7 +91,7 @@ impl Markets {
             Ok(files)
         };
         let old = read(self.home.tree(digest)).await.unwrap_or_default();
-        let new = read(plan.staged.path().to_owned()).await?;
+        let new = read(plan.staging_dir.path().to_owned()).await?;
         let paths: BTreeSet<_> = old.keys().chain(new.keys()).collect();
         Ok(paths.into_iter().filter(|path| old.get(*path) != new.get(*path)).count())
     }
@@ -100,7 +100,7 @@ impl Markets {
 impl InstallPlan {
     /// Returns its changes compared with the installed version, a few words each.
     pub fn changes(&self) -> Vec<String> {
-        self.present.as_ref().map(|present| changes(present, self)).unwrap_or_default()
+        self.installed.as_ref().map(|present| changes(present, self)).unwrap_or_default()
     }
 }
 
@@ -130,10 +130,13 @@ fn changes(old: &InstalledPlugin, new: &InstallPlan) -> Vec<String> {
         names.into_iter().filter(|name| old.defaults.get(*name) != after.get(*name) && !old.values.contains_key(*name))
     {
         let known = old.servers.iter().any(|server| {
-            server.declaration.as_object().is_some_and(|declaration| reads(declaration).options.contains(name))
+            server
+                .declaration
+                .as_object()
+                .is_some_and(|declaration| referenced_names(declaration).options.contains(name))
         });
         if known {
-            let text = |value: Option<&String>| value.map_or_else(|| "nothing".into(), |v| visible(v));
+            let text = |value: Option<&String>| value.map_or_else(|| "nothing".into(), |v| to_visible_line(v));
             let (before, after) = (text(old.defaults.get(name)), text(after.get(name)));
             changes.push(format!(
                 "the default of the option `{}`: {before} becomes {after}",

@@ -43,7 +43,7 @@ impl Validation {
 /// Validates a marketplace (directory or marketplace.json) or a plugin's directory.
 pub fn validate<'a>(trees: &'a Trees, path: &'a Path) -> BoxFuture<'a, Result<Validation, MarketError>> {
     Box::pin(async move {
-        let missing = |why: &str| MarketError::Reference {
+        let missing = |why: &str| MarketError::InvalidReference {
             reference: path.display().to_string(),
             why: why.to_owned(),
             hint: None,
@@ -92,7 +92,7 @@ fn marketplace(report: &mut Validation, tree: &aiw_net::Tree, bytes: &[u8]) {
             for key in &parsed.duplicates {
                 report.error(format!("the key `{}` appears twice", aiw_core::one_line(key, 80)));
             }
-            if parsed.bom {
+            if parsed.has_bom {
                 report.warn("the document begins with a byte order mark");
             }
             if parsed.value.get("owner").and_then(|o| o.get("name")).and_then(Value::as_str).is_none() {
@@ -128,7 +128,7 @@ fn marketplace(report: &mut Validation, tree: &aiw_net::Tree, bytes: &[u8]) {
         report.warn("the document lists no plugins");
     }
     for old in document.renames.keys() {
-        match MarketDocument::renamed(&document.renames, old) {
+        match MarketDocument::resolve_rename(&document.renames, old) {
             Err(problem) => report.error(problem),
             Ok(Some(new)) if !document.entries.iter().any(|e| e.name == new) => {
                 report.error(format!(

@@ -35,22 +35,22 @@ pub struct InstallAnswers {
 
 impl InstallAnswers {
     /// Takes what was typed for a value: a secret goes to the vault.
-    pub fn give(&mut self, name: &str, value: &str) {
+    pub fn set_value(&mut self, name: &str, value: &str) {
         match Replacement::parse(value) {
             Replacement::Literal(text) if !text.is_empty() && aiw_core::is_secret(name, &text) => {
-                self.give_secret(name, Secret::new(text));
+                self.set_secret(name, Secret::new(text));
             }
             given => drop(self.values.insert(name.to_owned(), given)),
         }
     }
 
     /// Takes a secret for the vault.
-    pub fn give_secret(&mut self, name: &str, secret: Secret) {
+    pub fn set_secret(&mut self, name: &str, secret: Secret) {
         self.secrets.insert(name.to_owned(), secret);
     }
 
     /// Whether it gives no value.
-    pub fn gives_nothing(&self) -> bool {
+    pub fn has_no_values(&self) -> bool {
         self.values.is_empty() && self.secrets.is_empty()
     }
 }

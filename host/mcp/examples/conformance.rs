@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aiw_listen::{HttpRoute, Listener, Method, Rules};
-use aiw_mcp::{Arguments, Call, Caller, HttpLimits, HttpServer, Offer, RpcError, ServerDescription, Tool, ToolResult};
+use aiw_mcp::{
+    Arguments, Call, Caller, HttpLimits, HttpServer, RpcError, ServerBackend, ServerDescription, Tool, ToolResult,
+};
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
@@ -46,13 +48,15 @@ fn tools() -> Result<Arc<[Tool]>, Box<dyn Error>> {
         ("json_schema_2020_12_tool", dialect),
     ];
     let tools = named.into_iter().map(|(name, schema)| {
-        Tool::foreign(json!({"name": name, "description": format!("`{name}` of the suite"), "inputSchema": schema}))
+        Tool::from_definition(
+            json!({"name": name, "description": format!("`{name}` of the suite"), "inputSchema": schema}),
+        )
     });
     Ok(tools.collect::<Option<Vec<_>>>().ok_or("a tool is not valid")?.into())
 }
 
 fn content(items: Value) -> ToolResult {
-    ToolResult::foreign(Map::from_iter([("content".to_owned(), items)]))
+    ToolResult::from_map(Map::from_iter([("content".to_owned(), items)]))
 }
 
 fn said(text: impl Into<String>) -> ToolResult {
@@ -83,13 +87,13 @@ fn ask_schema(name: &str) -> Value {
 }
 
 async fn ask(caller: &Caller, method: &str, params: Value) -> Result<Value, RpcError> {
-    let answer = caller.ask(method, Some(params), PATIENCE).await;
+    let answer = caller.send_request(method, Some(params), PATIENCE).await;
     answer.map_err(|e| RpcError { code: -32603, message: e.to_string(), data: None })
 }
 
 #[async_trait]
-impl Offer for Fixed {
-    fn about(&self) -> ServerDescription {
+impl ServerBackend for Fixed {
+    fn describe(&self) -> ServerDescription {
         let capabilities = json!({"prompts": {"listChanged": true}, "resources": {"subscribe": true},
             "logging": {}, "completions": {}});
         let capabilities = capabilities.as_object().cloned().unwrap_or_default();
@@ -105,10 +109,10 @@ impl Offer for Fixed {
         self.tools.clone()
     }
 
-    async fn begun(&self, _: Caller) {}
+    async fn on_session_start(&self, _: Caller) {}
 
     async fn call(&self, name: &str, arguments: Arguments, call: Call) -> Result<ToolResult, RpcError> {
-        let arguments = arguments.read().unwrap_or_default();
+        let arguments = arguments.parse().unwrap_or_default();
         let text = |field: &str| arguments.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
         let resource = json!({"type": "resource", "resource": {"uri": "test://embedded-resource",
             "mimeType": "text/plain", "text": "This is an embedded resource content."}});
@@ -200,7 +204,7 @@ impl Offer for Fixed {
                     "arguments": [{"name": "resourceUri", "required": true}]},
                 {"name": "test_prompt_with_image", "description": "One with an image"}]}),
             "prompts/get" => prompt(&params),
-            other => return Err(RpcError::no_method(other)),
+            other => return Err(RpcError::method_not_found(other)),
         })
     }
 }
@@ -236,14 +240,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let address = listener.address();
     writeln!(std::io::stdout(), "{}", json!({"url": format!("http://{address}/mcp")}))?;
     let (stop, tools) = (CancellationToken::new(), tools()?);
-    let make = move || Arc::new(Fixed { tools: tools.clone() }) as Arc<dyn Offer>;
+    let make = move || Arc::new(Fixed { tools: tools.clone() }) as Arc<dyn ServerBackend>;
     let server = HttpServer::new(make, HttpLimits::default(), stop.clone());
     let route = HttpRoute::new("/mcp", [Method::POST, Method::GET, Method::DELETE]).with_media_type("application/json");
     // The suite acts as a page of the server's own origin.
     let origins = ["127.0.0.1", "localhost"].map(|name| format!("http://{name}:{}", address.port()));
     let answer = move |request| {
         let server = server.clone();
-        async move { server.answer(request).await }
+        async move { server.handle(request).await }
     };
     listener.serve(Rules::new([route]).with_gate(|_| Ok(())).with_origins(origins), answer, stop).await;
     Ok(())

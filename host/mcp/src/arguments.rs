@@ -16,7 +16,7 @@ pub struct Arguments(Box<RawValue>);
 
 impl Arguments {
     /// `None` if it is not an object, or is nested too deeply.
-    pub fn written(text: &RawValue) -> Option<Self> {
+    pub fn from_raw(text: &RawValue) -> Option<Self> {
         let bytes = text.get().as_bytes();
         if bytes.first() != Some(&b'{') {
             return None;
@@ -30,7 +30,7 @@ impl Arguments {
     }
 
     /// Parses the arguments.
-    pub fn read(&self) -> serde_json::Result<Map<String, Value>> {
+    pub fn parse(&self) -> serde_json::Result<Map<String, Value>> {
         serde_json::from_str(self.0.get())
     }
 }
@@ -54,7 +54,7 @@ mod tests {
 
     fn written(text: &str) -> Option<String> {
         let raw: &RawValue = serde_json::from_str(text).unwrap();
-        Arguments::written(raw).map(|arguments| serde_json::to_string(&arguments).unwrap())
+        Arguments::from_raw(raw).map(|arguments| serde_json::to_string(&arguments).unwrap())
     }
 
     #[test]
@@ -76,8 +76,8 @@ mod tests {
     #[test]
     fn what_no_type_can_hold_is_an_error_only_where_it_is_read() {
         let raw: &RawValue = serde_json::from_str(r#"{"a":1e999}"#).unwrap();
-        let error = Arguments::written(raw).unwrap().read().unwrap_err();
+        let error = Arguments::from_raw(raw).unwrap().parse().unwrap_err();
         assert!(error.to_string().starts_with("number out of range"), "{error}");
-        assert_eq!(Arguments::default().read().unwrap(), Map::new());
+        assert_eq!(Arguments::default().parse().unwrap(), Map::new());
     }
 }

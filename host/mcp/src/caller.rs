@@ -19,7 +19,7 @@ use serde_json::{Map, Value};
 use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use crate::client::{ClientError, RpcError, failure};
+use crate::client::{ClientError, RpcError, map_service_error};
 use crate::elicitation::{ClientQuestion, QuestionSender};
 use crate::incoming;
 
@@ -39,7 +39,7 @@ pub(crate) struct Subscription {
 pub(crate) struct CallerSession {
     pub(crate) subscriptions: Subscriptions,
     /// The client has disconnected. From then on rmcp takes nothing more, and does not say so.
-    pub(crate) gone: CancellationToken,
+    pub(crate) disconnected: CancellationToken,
 }
 
 /// The client of a session.
@@ -57,7 +57,7 @@ pub struct Caller {
 /// The field of a request's metadata with the level of log messages that it asks for.
 ///
 /// <https://modelcontextprotocol.io/specification/2026-07-28/server/utilities/logging>
-pub const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
+pub const LOG_LEVEL_KEY: &str = "io.modelcontextprotocol/logLevel";
 
 /// The extension that clients with MCP Apps declare.
 pub const UI_EXTENSION: &str = "io.modelcontextprotocol/ui";
@@ -86,20 +86,20 @@ impl Caller {
     }
 
     /// Returns this client with the log level that its request asks for.
-    pub(crate) fn logged_by(self, meta: &Map<String, Value>) -> Self {
-        let level = || meta.get(LOG_LEVEL).and_then(Value::as_str).map(str::to_owned);
+    pub(crate) fn with_log_level(self, meta: &Map<String, Value>) -> Self {
+        let level = || meta.get(LOG_LEVEL_KEY).and_then(Value::as_str).map(str::to_owned);
         Self { log_level: if self.client.is_modern { level() } else { None }, ..self }
     }
 
     /// Returns a client that has finished the handshake.
-    pub(crate) fn ready(peer: Peer<RoleServer>, session: CallerSession) -> Self {
+    pub(crate) fn from_initialized(peer: Peer<RoleServer>, session: CallerSession) -> Self {
         let info = peer.peer_info();
         let (name, can) = (info.as_ref().map(|i| i.client_info.clone()), info.map(|i| i.capabilities.clone()));
         Self::new(peer, session, None, name, can, false)
     }
 
     /// Returns a client without a session, as its request describes it.
-    pub(crate) fn unbound(peer: Peer<RoleServer>, session: CallerSession, meta: &RequestMetaObject) -> Self {
+    pub(crate) fn from_request_meta(peer: Peer<RoleServer>, session: CallerSession, meta: &RequestMetaObject) -> Self {
         Self::new(peer, session, None, meta.client_info(), meta.client_capabilities(), true)
     }
 
@@ -118,23 +118,23 @@ impl Caller {
     }
 
     /// Returns this client, which is asked in the answer to its request.
-    pub(crate) fn asked_by(self, asker: QuestionSender) -> Self {
+    pub(crate) fn with_question_sender(self, asker: QuestionSender) -> Self {
         Self { asker: Some(asker), ..self }
     }
 
     /// Returns this client in one of its requests.
-    pub(crate) fn within(&self, request: RequestId) -> Self {
+    pub(crate) fn for_request(&self, request: RequestId) -> Self {
         Self { client: self.client.clone(), request: Some(request), asker: None, log_level: None }
     }
 
     /// Returns this client outside of a request.
     #[must_use]
-    pub fn at_large(&self) -> Self {
+    pub fn without_request(&self) -> Self {
         Self { client: self.client.clone(), request: None, asker: None, log_level: None }
     }
 
     /// Whether both are the client of one session.
-    pub fn is_of_session(&self, other: &Self) -> bool {
+    pub fn is_same_session(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.client.session.subscriptions, &other.client.session.subscriptions)
     }
 
@@ -199,7 +199,7 @@ impl Caller {
     }
 
     /// Sends a request to the client, and waits for its answer. One that takes too long is cancelled.
-    pub fn ask<'a>(
+    pub fn send_request<'a>(
         &'a self,
         method: &'a str,
         params: Option<Value>,
@@ -225,8 +225,8 @@ impl Caller {
                 handle.await_response().await
             };
             match self.while_there(sent).await? {
-                ClientResult::CustomResult(result) => Ok(incoming::result(result.0)),
-                other => serde_json::to_value(other).map_err(|_| RpcError::no_method(method).into()),
+                ClientResult::CustomResult(result) => Ok(incoming::unwrap_result(result.0)),
+                other => serde_json::to_value(other).map_err(|_| RpcError::method_not_found(method).into()),
             }
         })
     }
@@ -235,8 +235,8 @@ impl Caller {
 impl Caller {
     async fn while_there<T>(&self, sent: impl Future<Output = Result<T, ServiceError>>) -> Result<T, ClientError> {
         tokio::select! {
-            sent = sent => sent.map_err(failure),
-            () = self.client.session.gone.cancelled() => Err(ClientError::Closed),
+            sent = sent => sent.map_err(map_service_error),
+            () = self.client.session.disconnected.cancelled() => Err(ClientError::Closed),
         }
     }
 }
@@ -253,14 +253,14 @@ pub struct Call {
     /// The client that calls.
     pub caller: Caller,
     /// Whether the answer is still wanted.
-    pub cancelled: Cancelled,
+    pub cancellation: Cancellation,
     /// The request's `_meta`: a progress token, and what the client adds.
     pub meta: Map<String, Value>,
 }
 
 /// Whether a call is still wanted.
 #[derive(Debug, Clone)]
-pub struct Cancelled(Source);
+pub struct Cancellation(Source);
 
 #[derive(Debug, Clone)]
 enum Source {
@@ -270,17 +270,17 @@ enum Source {
     Queue(Arc<QueuedCall>),
 }
 
-impl Cancelled {
-    pub(crate) fn by_tokens(request: CancellationToken, gone: CancellationToken) -> Self {
+impl Cancellation {
+    pub(crate) fn from_tokens(request: CancellationToken, gone: CancellationToken) -> Self {
         Self(Source::Tokens { request, gone })
     }
 
-    pub(crate) fn by_queue(wanted: Arc<QueuedCall>) -> Self {
+    pub(crate) fn from_queued_call(wanted: Arc<QueuedCall>) -> Self {
         Self(Source::Queue(wanted))
     }
 
     /// Whether the client has cancelled the call. A client that only disconnected has not.
-    pub fn is_taken_back(&self) -> bool {
+    pub fn is_cancelled(&self) -> bool {
         match &self.0 {
             Source::Tokens { request, .. } => request.is_cancelled(),
             Source::Queue(wanted) => wanted.is_taken_back.load(Ordering::Acquire),
@@ -288,7 +288,7 @@ impl Cancelled {
     }
 
     /// Waits until no one needs the answer anymore: the call was cancelled, or the client disconnected.
-    pub async fn nobody_waits(&self) {
+    pub async fn wait_until_abandoned(&self) {
         match &self.0 {
             Source::Tokens { request, gone } => tokio::select! {
                 () = request.cancelled() => {}
@@ -309,13 +309,13 @@ pub(crate) struct QueuedCall {
 
 impl QueuedCall {
     /// The client has cancelled the call.
-    pub(crate) fn take_back(&self) {
+    pub(crate) fn cancel(&self) {
         self.is_taken_back.store(true, Ordering::Release);
-        self.leave();
+        self.abandon();
     }
 
     /// The client has disconnected.
-    pub(crate) fn leave(&self) {
+    pub(crate) fn abandon(&self) {
         self.is_over.store(true, Ordering::Release);
         self.cancelled.notify_waiters();
     }

@@ -47,7 +47,7 @@ pub(crate) struct RetryParams {
 
 impl RetryParams {
     /// Takes it out of a request's parameters.
-    pub(crate) fn taken_from(params: &mut Map<String, Value>) -> Self {
+    pub(crate) fn extract(params: &mut Map<String, Value>) -> Self {
         let state = params.shift_remove("requestState").and_then(|state| Some(state.as_str()?.to_owned()));
         let answers = match params.shift_remove("inputResponses") {
             Some(Value::Object(answers)) => answers.into_iter().collect(),

@@ -17,15 +17,15 @@ use rmcp::{ErrorData, RoleServer, ServerHandler};
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::caller::{Call, Caller, CallerSession, Cancelled, Subscription, Subscriptions};
+use crate::caller::{Call, Caller, CallerSession, Cancellation, Subscription, Subscriptions};
 use crate::elicitation::{Elicitations, INPUT_REQUIRED, RequestOutcome, RetryParams};
-use crate::incoming::{NOTIFICATION_METHOD, REQUEST_METHOD, unwrapped};
-use crate::{Arguments, Offer, RpcError, Tool, ToolResult};
+use crate::incoming::{NOTIFICATION_METHOD, REQUEST_METHOD, unwrap_params};
+use crate::{Arguments, RpcError, ServerBackend, Tool, ToolResult};
 
 /// One session's.
 #[derive(Clone)]
 pub(crate) struct Handler {
-    offer: Arc<dyn Offer>,
+    offer: Arc<dyn ServerBackend>,
     session: CallerSession,
     /// The offer knows the client.
     has_begun: Arc<AtomicBool>,
@@ -33,8 +33,8 @@ pub(crate) struct Handler {
 }
 
 impl Handler {
-    pub(crate) fn new(offer: Arc<dyn Offer>, gone: CancellationToken) -> Self {
-        let session = CallerSession { subscriptions: Subscriptions::default(), gone };
+    pub(crate) fn new(offer: Arc<dyn ServerBackend>, gone: CancellationToken) -> Self {
+        let session = CallerSession { subscriptions: Subscriptions::default(), disconnected: gone };
         Self { offer, session, has_begun: Arc::default(), rounds: Arc::default() }
     }
 
@@ -44,8 +44,8 @@ impl Handler {
             _ => Map::new(),
         };
         Call {
-            caller: Caller::from_context(context, self.session.clone()).logged_by(&meta),
-            cancelled: Cancelled::by_tokens(context.ct.clone(), self.session.gone.clone()),
+            caller: Caller::from_context(context, self.session.clone()).with_log_level(&meta),
+            cancellation: Cancellation::from_tokens(context.ct.clone(), self.session.disconnected.clone()),
             meta,
         }
     }
@@ -65,16 +65,21 @@ impl Handler {
         if context.protocol_version().is_none_or(|version| version.has_initialize()) {
             return start(call).await;
         }
-        let gone = self.session.gone.clone();
+        let gone = self.session.disconnected.clone();
         let begun = |asker, cancel| {
-            let cancelled = Cancelled::by_tokens(cancel, gone);
-            start(Call { caller: call.caller.asked_by(asker), cancelled, meta: call.meta })
+            let cancelled = Cancellation::from_tokens(cancel, gone);
+            start(Call { caller: call.caller.with_question_sender(asker), cancellation: cancelled, meta: call.meta })
         };
         self.rounds.run(what, again, &context.ct, begun).await
     }
 
     /// A call that panics is one failed call, and its client doesn't wait forever.
-    pub(crate) async fn answer(&self, name: &str, arguments: Arguments, call: Call) -> Result<ToolResult, ErrorData> {
+    pub(crate) async fn dispatch_call(
+        &self,
+        name: &str,
+        arguments: Arguments,
+        call: Call,
+    ) -> Result<ToolResult, ErrorData> {
         let answer = AssertUnwindSafe(self.offer.call(name, arguments, call)).catch_unwind().await;
         let defect = |_| Ok(ToolResult::error("a bug in aiw ended this call; see standard error"));
         answer.unwrap_or_else(defect).map_err(ErrorData::from)
@@ -89,9 +94,9 @@ impl Handler {
     }
 
     /// Introduces the client to the offer, once.
-    pub(crate) async fn introduce(&self, client: impl FnOnce(CallerSession) -> Caller + Send) {
+    pub(crate) async fn initialize_once(&self, client: impl FnOnce(CallerSession) -> Caller + Send) {
         if !self.has_begun.swap(true, Ordering::Relaxed) {
-            self.offer.begun(client(self.session.clone())).await;
+            self.offer.on_session_start(client(self.session.clone())).await;
         }
     }
 }
@@ -105,7 +110,7 @@ fn carried(answer: Value) -> CallToolResult {
 
 impl ServerHandler for Handler {
     fn get_info(&self) -> ServerConfig {
-        let about = self.offer.about();
+        let about = self.offer.describe();
         let mut capabilities = about.capabilities;
         capabilities.insert("tools".into(), json!({"listChanged": true}));
         let known = serde_json::from_value(capabilities.into());
@@ -135,14 +140,14 @@ impl ServerHandler for Handler {
         let (handler, name) = (self.clone(), request.name);
         let what = format!("tools/call {name}");
         let start = |call| async move {
-            let answer = handler.answer(&name, arguments, call).await?;
-            Ok(answer.into_value().into())
+            let answer = handler.dispatch_call(&name, arguments, call).await?;
+            Ok(answer.into_map().into())
         };
         Ok(carried(self.work(what, again, context, start).await?).into())
     }
 
     async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
-        self.introduce(|session| Caller::ready(context.peer, session)).await;
+        self.initialize_once(|session| Caller::from_initialized(context.peer, session)).await;
     }
 
     fn accepted_subscription_filter(&self, requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {
@@ -150,13 +155,13 @@ impl ServerHandler for Handler {
     }
 
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        static NEXT_ID: AtomicU64 = AtomicU64::new(0);
+        let number = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         let subscription = Subscription { number, sink: context.sink().clone() };
         self.session.subscriptions.lock().push(subscription);
         tokio::select! {
             () = context.cancelled() => {}
-            () = self.session.gone.cancelled() => {}
+            () = self.session.disconnected.cancelled() => {}
         }
         let mut sinks = self.session.subscriptions.lock();
         sinks.retain(|other| other.number != number);
@@ -165,8 +170,8 @@ impl ServerHandler for Handler {
 
     async fn on_custom_notification(&self, notification: CustomNotification, _: NotificationContext<RoleServer>) {
         if notification.method == NOTIFICATION_METHOD {
-            let (method, params) = unwrapped(notification.params);
-            self.offer.notified(&method, params).await;
+            let (method, params) = unwrap_params(notification.params);
+            self.offer.on_notification(&method, params).await;
         }
     }
 
@@ -178,8 +183,8 @@ impl ServerHandler for Handler {
     ) -> Result<CustomResult, ErrorData> {
         let method = request.method;
         if method == REQUEST_METHOD {
-            let (method, mut params) = unwrapped(request.params);
-            let again = params.as_mut().and_then(Value::as_object_mut).map(RetryParams::taken_from).unwrap_or_default();
+            let (method, mut params) = unwrap_params(request.params);
+            let again = params.as_mut().and_then(Value::as_object_mut).map(RetryParams::extract).unwrap_or_default();
             let named = |field: &str| params.as_ref().and_then(|params| params[field].as_str()).unwrap_or_default();
             let what = format!("{method} {}{}", named("name"), named("uri"));
             let offer = self.offer.clone();
@@ -193,7 +198,7 @@ impl ServerHandler for Handler {
         }
         if method == "tools/call" {
             let answer = ToolResult::error("a call needs the tool's `name`, a string, and `arguments`, an object");
-            return Ok(CustomResult::new(answer.into_value().into()));
+            return Ok(CustomResult::new(answer.into_map().into()));
         }
         if ["initialize", "tools/list"].contains(&method.as_str()) {
             return Err(ErrorData::invalid_params(format!("the parameters of `{method}` are not valid"), None));
@@ -217,7 +222,7 @@ impl Service<RoleServer> for ToolHandler {
     ) -> Result<ServerResult, ErrorData> {
         if !matches!(request, ClientRequest::InitializeRequest(_) | ClientRequest::DiscoverRequest(_)) {
             // From 2026-07-28 on there is no handshake.
-            self.0.introduce(|session| Caller::from_context(&context, session).at_large()).await;
+            self.0.initialize_once(|session| Caller::from_context(&context, session).without_request()).await;
         }
         let version = context.protocol_version();
         let result = Service::handle_request(&self.0, request, context).await?;

@@ -84,7 +84,7 @@ impl ToolCall {
         };
         let Params { name, arguments, meta } = params;
         let arguments = match arguments {
-            Some(written) => Arguments::written(written)?,
+            Some(written) => Arguments::from_raw(written)?,
             None => Arguments::default(),
         };
         (jsonrpc == "2.0").then_some(Self { id, name, arguments, meta })
@@ -92,7 +92,7 @@ impl ToolCall {
 
     /// Whether it belongs to a session that has begun with a handshake. From 2026-07-28 on, each request names its
     /// version and its client.
-    pub(crate) fn is_of_a_session(&self) -> bool {
+    pub(crate) fn has_session(&self) -> bool {
         !self.meta.keys().any(|key| key.starts_with("io.modelcontextprotocol/"))
     }
 
@@ -102,8 +102,8 @@ impl ToolCall {
     }
 
     /// Converts the message for rmcp.
-    pub(crate) fn for_rmcp(self) -> Option<RxJsonRpcMessage<RoleServer>> {
-        let mut params = json!({"name": self.name, "arguments": self.arguments.read().ok()?});
+    pub(crate) fn into_rmcp(self) -> Option<RxJsonRpcMessage<RoleServer>> {
+        let mut params = json!({"name": self.name, "arguments": self.arguments.parse().ok()?});
         if !self.meta.is_empty() {
             params["_meta"] = self.meta.into();
         }
@@ -112,7 +112,7 @@ impl ToolCall {
 }
 
 /// Wraps a message of JSON-RPC 2.0 for rmcp. Anything else stays as it is; rmcp refuses it.
-pub(crate) fn for_rmcp(mut message: Value) -> Value {
+pub(crate) fn wrap_for_rmcp(mut message: Value) -> Value {
     let Some(fields) = message.as_object_mut() else { return message };
     let asked = match fields.get("method") {
         Some(Value::String(method)) if RMCP_METHODS.contains(&method.as_str()) => return message,
@@ -146,14 +146,14 @@ pub(crate) fn for_rmcp(mut message: Value) -> Value {
 }
 
 /// The method and parameters of a wrapped message.
-pub(crate) fn unwrapped(params: Option<Value>) -> (String, Option<Value>) {
+pub(crate) fn unwrap_params(params: Option<Value>) -> (String, Option<Value>) {
     let mut params = params.unwrap_or_default();
     let method = params["method"].as_str().unwrap_or_default().to_owned();
     (method, params.get_mut("params").map(Value::take))
 }
 
 /// A result as the other side sent it.
-pub(crate) fn result(value: Value) -> Value {
+pub(crate) fn unwrap_result(value: Value) -> Value {
     match value {
         Value::String(text) => serde_json::from_str(&text).unwrap_or(Value::String(text)),
         other => other,
@@ -167,21 +167,21 @@ mod tests {
     #[test]
     fn what_rmcp_would_parse_is_wrapped_and_its_own_is_not() {
         let ping = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"});
-        assert_eq!(for_rmcp(ping.clone()), ping);
+        assert_eq!(wrap_for_rmcp(ping.clone()), ping);
         let read = json!({"jsonrpc": "2.0", "id": 1, "method": "resources/read", "params": {"uri": "x", "odd": null}});
-        let wrapped = for_rmcp(read);
+        let wrapped = wrap_for_rmcp(read);
         assert_eq!(wrapped["method"], REQUEST_METHOD);
-        let (method, params) = unwrapped(wrapped.get("params").cloned());
+        let (method, params) = unwrap_params(wrapped.get("params").cloned());
         assert_eq!((method.as_str(), params), ("resources/read", Some(json!({"uri": "x", "odd": null}))));
-        let answer = for_rmcp(json!({"jsonrpc": "2.0", "id": 1, "result": {"odd": [1]}}));
-        assert_eq!(result(answer["result"].clone()), json!({"odd": [1]}));
-        let told = for_rmcp(json!({"jsonrpc": "2.0", "method": "notifications/roots/list_changed"}));
+        let answer = wrap_for_rmcp(json!({"jsonrpc": "2.0", "id": 1, "result": {"odd": [1]}}));
+        assert_eq!(unwrap_result(answer["result"].clone()), json!({"odd": [1]}));
+        let told = wrap_for_rmcp(json!({"jsonrpc": "2.0", "method": "notifications/roots/list_changed"}));
         assert_eq!(
             (&told["method"], &told["params"]["method"]),
             (&json!(NOTIFICATION_METHOD), &json!("notifications/roots/list_changed"))
         );
         for odd in [json!(null), json!([1]), json!({"method": 7}), json!({})] {
-            assert_eq!(for_rmcp(odd.clone()), odd);
+            assert_eq!(wrap_for_rmcp(odd.clone()), odd);
         }
     }
 }

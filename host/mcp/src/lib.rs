@@ -3,11 +3,11 @@
 //! A [`McpClient`] is one connection to another server, over a process's streams or streamable HTTP. Tools, content and
 //! results pass both ways as JSON values, unchanged.
 //!
-//! A server is an [`Offer`]: what it says about itself, its current tools, and what a tool call answers.
+//! A server is an [`ServerBackend`]: what it says about itself, its current tools, and what a tool call answers.
 //! [`serve_stdio`] speaks the protocol for it, in every version from 2024-11-05 to 2026-07-28, until the client
 //! disconnects. [`HttpServer`] does so over streamable HTTP, with an offer for each session.
 //!
-//! [`oauth`] logs in to a server that asks for it; who keeps the tokens gives them to a connection as a [`Bearer`].
+//! [`oauth`] logs in to a server that asks for it; who keeps the tokens gives them to a connection as a [`TokenProvider`].
 //!
 //! Not for what the tools do: `aiw-offer` knows that.
 //!
@@ -34,12 +34,12 @@ mod tool;
 mod wire;
 
 pub use arguments::Arguments;
-pub use caller::{Call, Caller, Cancelled, LOG_LEVEL, LOG_LEVELS, UI_EXTENSION};
+pub use caller::{Call, Caller, Cancellation, LOG_LEVEL_KEY, LOG_LEVELS, UI_EXTENSION};
 pub use client::{
-    Bearer, ClientError, ClientInfo, Events, Lifecycle, McpClient, McpRequest, Params, RpcError, ServerEndpoint,
-    parse_result,
+    ClientError, ClientInfo, EventHandler, Lifecycle, McpClient, McpRequest, Params, RpcError, ServerEndpoint,
+    TokenProvider, parse_result,
 };
 pub use http::{HttpLimits, HttpServer, ReplyBody};
-pub use offer::{Offer, ServerDescription, ToolResult};
+pub use offer::{ServerBackend, ServerDescription, ToolResult};
 pub use serve::{serve, serve_stdio};
 pub use tool::{Tool, ToolEffect};

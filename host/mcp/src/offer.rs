@@ -23,15 +23,15 @@ pub struct ServerDescription {
 
 /// The offer of a server.
 #[async_trait]
-pub trait Offer: Send + Sync {
+pub trait ServerBackend: Send + Sync {
     /// Returns the server's description of itself.
-    fn about(&self) -> ServerDescription;
+    fn describe(&self) -> ServerDescription;
 
     /// The current tools. This must return at once.
     fn tools(&self) -> Arc<[Tool]>;
 
     /// A client has begun a session. The offer notifies it of changes: `notifications/tools/list_changed`.
-    async fn begun(&self, client: Caller);
+    async fn on_session_start(&self, client: Caller);
 
     /// Calls a tool. Clients hide an error of the protocol from the model, so a failure of our own is an answer too.
     async fn call(&self, name: &str, arguments: Arguments, call: Call) -> Result<ToolResult, RpcError>;
@@ -39,11 +39,11 @@ pub trait Offer: Send + Sync {
     /// Answers any other request: `prompts/get`, `resources/read`.
     async fn request(&self, method: &str, params: Option<Value>, call: Call) -> Result<Value, RpcError> {
         let _ = (params, call);
-        Err(RpcError::no_method(method))
+        Err(RpcError::method_not_found(method))
     }
 
     /// The client notifies the server: `notifications/roots/list_changed`.
-    async fn notified(&self, method: &str, params: Option<Value>) {
+    async fn on_notification(&self, method: &str, params: Option<Value>) {
         let _ = (method, params);
     }
 }
@@ -57,8 +57,8 @@ pub struct ToolResult(ToolResultContent);
 
 #[derive(Debug, Clone)]
 enum ToolResultContent {
-    Made(Map<String, Value>),
-    Written(Box<RawValue>),
+    Parsed(Map<String, Value>),
+    Raw(Box<RawValue>),
 }
 
 impl ToolResult {
@@ -66,29 +66,29 @@ impl ToolResult {
     pub fn from_structured(structure: Value) -> Self {
         let mut answer = text(&format!("{structure:#}"), false);
         answer.insert("structuredContent".into(), structure);
-        Self::foreign(answer)
+        Self::from_map(answer)
     }
 
     /// Why a call failed, for the model. It has no structured content, which would have to match the schema.
     pub fn error(text: impl AsRef<str>) -> Self {
-        Self::foreign(self::text(text.as_ref(), true))
+        Self::from_map(self::text(text.as_ref(), true))
     }
 
     /// Returns another server's answer, unchanged, including unknown kinds of content and fields.
-    pub fn foreign(result: Map<String, Value>) -> Self {
-        Self(ToolResultContent::Made(result))
+    pub fn from_map(result: Map<String, Value>) -> Self {
+        Self(ToolResultContent::Parsed(result))
     }
 
     /// Returns another server's answer as it was written. It must be an object.
-    pub fn written(result: Box<RawValue>) -> Self {
-        Self(ToolResultContent::Written(result))
+    pub fn from_raw(result: Box<RawValue>) -> Self {
+        Self(ToolResultContent::Raw(result))
     }
 
     /// The whole answer.
-    pub fn into_value(self) -> Map<String, Value> {
+    pub fn into_map(self) -> Map<String, Value> {
         match self.0 {
-            ToolResultContent::Made(answer) => answer,
-            ToolResultContent::Written(answer) => serde_json::from_str(answer.get())
+            ToolResultContent::Parsed(answer) => answer,
+            ToolResultContent::Raw(answer) => serde_json::from_str(answer.get())
                 .unwrap_or_else(|_| text("the answer is nested too deeply for this version of the protocol", true)),
         }
     }
@@ -96,8 +96,8 @@ impl ToolResult {
     /// The whole answer as JSON.
     pub(crate) fn into_raw(self) -> Box<RawValue> {
         match self.0 {
-            ToolResultContent::Made(answer) => to_raw_value(&answer).unwrap_or_default(),
-            ToolResultContent::Written(answer) => answer,
+            ToolResultContent::Parsed(answer) => to_raw_value(&answer).unwrap_or_default(),
+            ToolResultContent::Raw(answer) => answer,
         }
     }
 }

@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio_util::task::TaskTracker;
 
-use crate::caller::{Call, Caller, Cancelled, QueuedCall};
+use crate::caller::{Call, Caller, Cancellation, QueuedCall};
 use crate::handler::Handler;
 use crate::incoming::ToolCall;
 
@@ -55,15 +55,15 @@ impl CallQueue {
     /// None if the session's version of the protocol has no handshake.
     pub(crate) fn new(handler: Handler, peer: &Peer<RoleServer>) -> Option<Arc<Self>> {
         let has_begun = peer.peer_info().is_some_and(|info| info.protocol_version.has_initialize());
-        let caller = Caller::ready(peer.clone(), handler.session().clone());
+        let caller = Caller::from_initialized(peer.clone(), handler.session().clone());
         has_begun.then(|| {
             let open = Mutex::default();
             let lane = Arc::new(Self { handler, caller, open, next: AtomicU64::new(0), tasks: TaskTracker::new() });
-            let (gone, open) = (lane.handler.session().gone.clone(), Arc::downgrade(&lane));
+            let (gone, open) = (lane.handler.session().disconnected.clone(), Arc::downgrade(&lane));
             tokio::spawn(async move {
                 gone.cancelled().await;
                 if let Some(lane) = open.upgrade() {
-                    lane.open().values().for_each(|(_, wanted)| wanted.leave());
+                    lane.open().values().for_each(|(_, wanted)| wanted.abandon());
                 }
             });
             lane
@@ -88,17 +88,17 @@ impl CallQueue {
             }
             open.insert(number, (id.clone(), wanted.clone()));
         }
-        if self.handler.session().gone.is_cancelled() {
-            wanted.leave();
+        if self.handler.session().disconnected.is_cancelled() {
+            wanted.abandon();
         }
         let lane = self.clone();
         self.tasks.spawn(async move {
             if !lane.handler.has_begun() {
-                Box::pin(lane.handler.introduce(|_| lane.caller.clone())).await;
+                Box::pin(lane.handler.initialize_once(|_| lane.caller.clone())).await;
             }
-            let cancelled = Cancelled::by_queue(wanted);
-            let call = Call { caller: lane.caller.within(id.clone()), cancelled, meta };
-            let (result, error) = match lane.handler.answer(&name, arguments, call).await {
+            let cancelled = Cancellation::from_queued_call(wanted);
+            let call = Call { caller: lane.caller.for_request(id.clone()), cancellation: cancelled, meta };
+            let (result, error) = match lane.handler.dispatch_call(&name, arguments, call).await {
                 Ok(answer) => (Some(answer.into_raw()), None),
                 Err(error) => (None, Some(error)),
             };
@@ -116,7 +116,7 @@ impl CallQueue {
         open.retain(|_, (known, wanted)| {
             let is_it = known == id;
             if is_it {
-                wanted.take_back();
+                wanted.cancel();
             }
             !is_it
         });
@@ -124,7 +124,7 @@ impl CallQueue {
     }
 
     /// Waits until every call has ended. None may begin any more.
-    pub(crate) async fn done(&self) {
+    pub(crate) async fn close_and_wait(&self) {
         self.tasks.close();
         self.tasks.wait().await;
     }

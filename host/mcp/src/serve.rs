@@ -8,7 +8,7 @@ use std::time::Duration;
 use rmcp::serve_server;
 use tokio_util::sync::CancellationToken;
 
-use crate::Offer;
+use crate::ServerBackend;
 use crate::handler::{Handler, ToolHandler};
 use crate::queue::CallQueue;
 use crate::stdio::{StdioInput, StdioOutput};
@@ -18,16 +18,20 @@ use crate::wire::Wire;
 const SHUTDOWN_GRACE_PERIOD: Duration = Duration::from_secs(2);
 
 /// Serves the client on standard input and output until it disconnects.
-pub async fn serve_stdio(offer: Arc<dyn Offer>) {
-    speak(offer, StdioInput::standard(), StdioOutput::standard()).await;
+pub async fn serve_stdio(offer: Arc<dyn ServerBackend>) {
+    speak(offer, StdioInput::stdin(), StdioOutput::stdout()).await;
 }
 
 /// Serves an offer over any reader and writer.
-pub async fn serve(offer: Arc<dyn Offer>, input: impl Read + Send + 'static, output: impl Write + Send + 'static) {
-    speak(offer, StdioInput::Blocking(Box::new(input)), StdioOutput::blocking(output)).await;
+pub async fn serve(
+    offer: Arc<dyn ServerBackend>,
+    input: impl Read + Send + 'static,
+    output: impl Write + Send + 'static,
+) {
+    speak(offer, StdioInput::Blocking(Box::new(input)), StdioOutput::from_writer(output)).await;
 }
 
-fn speak(offer: Arc<dyn Offer>, input: StdioInput, output: StdioOutput) -> BoxFuture<'static, ()> {
+fn speak(offer: Arc<dyn ServerBackend>, input: StdioInput, output: StdioOutput) -> BoxFuture<'static, ()> {
     Box::pin(async move {
         let gone = CancellationToken::new();
         let wire = Wire::new(input, output, gone.clone());
@@ -42,7 +46,7 @@ fn speak(offer: Arc<dyn Offer>, input: StdioInput, output: StdioOutput) -> BoxFu
                     let _ = session.waiting().await;
                     wire.set_queue(None);
                     if let Some(lane) = lane {
-                        lane.done().await;
+                        lane.close_and_wait().await;
                     }
                 }
             }
@@ -75,18 +79,18 @@ mod tests {
     }
 
     #[async_trait]
-    impl Offer for MalformedLine {
-        fn about(&self) -> ServerDescription {
+    impl ServerBackend for MalformedLine {
+        fn describe(&self) -> ServerDescription {
             let capabilities = Map::from_iter([("prompts".to_owned(), json!({"listChanged": true}))]);
             ServerDescription { name: "odd".into(), version: "1".into(), instructions: String::new(), capabilities }
         }
 
         fn tools(&self) -> Arc<[Tool]> {
-            let own = Tool::new("odd", "Odd", "Odd", ToolEffect::Reads, json!({"type": "object"}));
-            Arc::new([own, Tool::foreign(foreign()).unwrap()])
+            let own = Tool::new("odd", "Odd", "Odd", ToolEffect::ReadOnly, json!({"type": "object"}));
+            Arc::new([own, Tool::from_definition(foreign()).unwrap()])
         }
 
-        async fn begun(&self, client: Caller) {
+        async fn on_session_start(&self, client: Caller) {
             assert_eq!(client.name(), "t");
             // It may have left.
             let _ = client.notify("notifications/tools/list_changed", None).await;
@@ -95,20 +99,21 @@ mod tests {
         async fn call(&self, name: &str, arguments: Arguments, call: Call) -> Result<ToolResult, RpcError> {
             assert_ne!(name, "panics");
             Ok(match name {
-                "foreign" => ToolResult::foreign(arguments.read().unwrap()),
+                "foreign" => ToolResult::from_map(arguments.parse().unwrap()),
                 "asks" => {
                     let progress = json!({"progressToken": call.meta["progressToken"], "progress": 1});
                     call.caller.notify("notifications/progress", Some(progress)).await.unwrap();
                     let params = Some(json!({"new": [1]}));
-                    let told = call.caller.ask("elicitation/create", params, Duration::from_secs(20)).await.unwrap();
+                    let told =
+                        call.caller.send_request("elicitation/create", params, Duration::from_secs(20)).await.unwrap();
                     ToolResult::from_structured(told)
                 }
                 "fails" => return Err(RpcError { code: -32099, message: "no".into(), data: Some(json!([1])) }),
                 _ => {
                     if name == "waits" {
-                        call.cancelled.nobody_waits().await;
+                        call.cancellation.wait_until_abandoned().await;
                     }
-                    ToolResult::from_structured(json!({"taken_back": call.cancelled.is_taken_back()}))
+                    ToolResult::from_structured(json!({"taken_back": call.cancellation.is_cancelled()}))
                 }
             })
         }
@@ -116,7 +121,7 @@ mod tests {
         async fn request(&self, method: &str, params: Option<Value>, _: Call) -> Result<Value, RpcError> {
             match method {
                 "prompts/get" => Ok(json!({"heard": params, "messages": [{"odd": null}]})),
-                other => Err(RpcError::no_method(other)),
+                other => Err(RpcError::method_not_found(other)),
             }
         }
     }

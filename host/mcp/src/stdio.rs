@@ -12,7 +12,7 @@ pub(crate) enum StdioInput {
     /// A reader, which gets a thread.
     Blocking(Box<dyn Read + Send>),
     /// A pipe or a socket.
-    Ready(unix::Readable),
+    NonBlocking(unix::Readable),
 }
 
 /// Where messages go.
@@ -20,37 +20,37 @@ pub(crate) struct StdioOutput {
     /// A writer, which gets a thread.
     pub(crate) blocking: Box<dyn Write + Send>,
     /// A writer for short messages that does not block.
-    pub(crate) ready: Option<unix::Writable>,
+    pub(crate) nonblocking: Option<unix::Writable>,
 }
 
 impl StdioInput {
     /// Standard input. It must be called within a runtime.
-    pub(crate) fn standard() -> Self {
+    pub(crate) fn stdin() -> Self {
         if let Some(readable) = unix::Readable::new(&std::io::stdin()) {
-            return Self::Ready(readable);
+            return Self::NonBlocking(readable);
         }
         Self::Blocking(Box::new(std::io::stdin()))
     }
 }
 
 impl StdioOutput {
-    pub(crate) fn blocking(output: impl Write + Send + 'static) -> Self {
-        Self { blocking: Box::new(output), ready: None }
+    pub(crate) fn from_writer(output: impl Write + Send + 'static) -> Self {
+        Self { blocking: Box::new(output), nonblocking: None }
     }
 
     /// Standard output without the standard library's lock: a client that doesn't read would block whatever needs that
     /// lock when the process ends.
-    pub(crate) fn standard() -> Self {
+    pub(crate) fn stdout() -> Self {
         if let Ok(output) = std::io::stdout().as_fd().try_clone_to_owned() {
             let ready = unix::Writable::new(&output);
-            return Self { ready, ..Self::blocking(std::fs::File::from(output)) };
+            return Self { nonblocking: ready, ..Self::from_writer(std::fs::File::from(output)) };
         }
-        Self::blocking(std::io::stdout())
+        Self::from_writer(std::io::stdout())
     }
 
     /// Writes as much as is possible at once.
-    pub(crate) fn write_now(&self, bytes: &[u8]) -> Option<std::io::Result<usize>> {
-        self.ready.as_ref()?.write(bytes)
+    pub(crate) fn try_write(&self, bytes: &[u8]) -> Option<std::io::Result<usize>> {
+        self.nonblocking.as_ref()?.write(bytes)
     }
 }
 
@@ -64,7 +64,7 @@ pub(crate) mod unix {
     use tokio::io::unix::AsyncFd;
 
     /// A pipe that has room for anything takes this much without blocking, and a socket does too.
-    const MIN_PIPE_ROOM_BYTES: usize = 4096;
+    const PIPE_BUF_BYTES: usize = 4096;
 
     /// A copy of a pipe's or socket's descriptor. Files and terminals can't be waited for, or not everywhere.
     fn copied(fd: &impl AsFd) -> Option<OwnedFd> {
@@ -119,7 +119,7 @@ pub(crate) mod unix {
 
         /// How much it took; none if it is too much, or there is no room.
         pub(super) fn write(&self, bytes: &[u8]) -> Option<io::Result<usize>> {
-            if bytes.is_empty() || bytes.len() > MIN_PIPE_ROOM_BYTES || !is_ready(&self.0, PollFlags::OUT) {
+            if bytes.is_empty() || bytes.len() > PIPE_BUF_BYTES || !is_ready(&self.0, PollFlags::OUT) {
                 return None;
             }
             match rustix::io::write(&self.0, bytes) {

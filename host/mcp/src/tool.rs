@@ -6,9 +6,9 @@ use serde_json::{Map, Value, json};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ToolEffect {
     /// It only reads. Codex runs such a tool without approval.
-    Reads,
+    ReadOnly,
     /// The tool may change or end existing state.
-    Changes {
+    Mutating {
         /// A second call with the same arguments changes nothing more.
         idempotent: bool,
         /// Whether it reaches beyond this machine's own state.
@@ -20,8 +20,8 @@ impl ToolEffect {
     /// The annotations that say so. <https://modelcontextprotocol.io/specification/2025-11-25/schema#toolannotations>
     pub fn annotations(self) -> Value {
         match self {
-            Self::Reads => json!({"readOnlyHint": true, "openWorldHint": false}),
-            Self::Changes { idempotent, open_world } => json!({
+            Self::ReadOnly => json!({"readOnlyHint": true, "openWorldHint": false}),
+            Self::Mutating { idempotent, open_world } => json!({
                 "readOnlyHint": false,
                 "destructiveHint": true,
                 "idempotentHint": idempotent,
@@ -53,14 +53,14 @@ impl Tool {
     }
 
     /// A tool as another server defines it, under its name there; none if it has no name.
-    pub fn foreign(definition: Value) -> Option<Self> {
+    pub fn from_definition(definition: Value) -> Option<Self> {
         let name = definition.get("name")?.as_str()?.to_owned();
         Some(Self { name, definition })
     }
 
     /// Shows the tool to the model from the start: Claude Code keeps the others behind a search.
     #[must_use]
-    pub fn always_loaded(mut self) -> Self {
+    pub fn with_always_load(mut self) -> Self {
         self.definition["_meta"] = json!({"anthropic/alwaysLoad": true});
         self
     }

@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use crate::incoming::{MAX_ID, ToolCall, for_rmcp};
+use crate::incoming::{MAX_ID, ToolCall, wrap_for_rmcp};
 use crate::queue::CallQueue;
 use crate::stdio::unix::Readable;
 use crate::stdio::{StdioInput, StdioOutput};
@@ -58,7 +58,7 @@ struct Inbox {
 enum Source {
     /// Read on a thread, each time as much as has come.
     Thread(mpsc::Receiver<VecDeque<Incoming>>),
-    Here {
+    Inline {
         input: Readable,
         splitter: Splitter,
         buffer: Vec<u8>,
@@ -74,8 +74,8 @@ impl Inbox {
                 std::thread::spawn(move || read(input, &sender));
                 Source::Thread(batches)
             }
-            StdioInput::Ready(input) => {
-                Source::Here { input, splitter: Splitter::default(), buffer: vec![0; CHUNK_BYTES] }
+            StdioInput::NonBlocking(input) => {
+                Source::Inline { input, splitter: Splitter::default(), buffer: vec![0; CHUNK_BYTES] }
             }
         };
         Self { source, next: VecDeque::new() }
@@ -86,8 +86,8 @@ impl Inbox {
         while self.next.is_empty() {
             self.next = match &mut self.source {
                 Source::Thread(batches) => batches.recv().await?,
-                Source::Here { splitter, .. } if splitter.is_at_end => return None,
-                Source::Here { input, splitter, buffer } => match input.read(buffer).await.unwrap_or(0) {
+                Source::Inline { splitter, .. } if splitter.is_at_end => return None,
+                Source::Inline { input, splitter, buffer } => match input.read(buffer).await.unwrap_or(0) {
                     0 => splitter.end(),
                     read => splitter.split(&buffer[..read]),
                 },
@@ -103,18 +103,18 @@ pub(crate) enum Incoming {
     /// A tool call, which need not go through rmcp.
     Call(ToolCall),
     /// Answers that need no handler.
-    Refused(ErrorData, Option<RequestId>),
+    ErrorResponse(ErrorData, Option<RequestId>),
     /// Several messages at once, none of them a batch. One version of the protocol has them.
     Batch(Vec<Incoming>),
 }
 
 /// Whether a version of the protocol has batches, which came with 2025-03-26 and went with the next one.
-pub(crate) fn takes_batches(version: &ProtocolVersion) -> bool {
+pub(crate) fn supports_batches(version: &ProtocolVersion) -> bool {
     *version == ProtocolVersion::V_2025_03_26
 }
 
 /// Returns the answer to a batch in any other version.
-pub(crate) fn no_batches() -> ErrorData {
+pub(crate) fn batch_unsupported_error() -> ErrorData {
     ErrorData::invalid_request("batches are not supported: send one message at a time", None)
 }
 
@@ -228,8 +228,8 @@ impl Transport<RoleServer> for Wire {
         loop {
             match self.next().await? {
                 Incoming::Call(call) => match self.lane() {
-                    Some(lane) if call.is_of_a_session() => lane.call(call, self.post()),
-                    _ => return call.for_rmcp(),
+                    Some(lane) if call.has_session() => lane.call(call, self.post()),
+                    _ => return call.into_rmcp(),
                 },
                 Incoming::Message(message) => {
                     let is_done = match &*message {
@@ -246,12 +246,12 @@ impl Transport<RoleServer> for Wire {
                         return Some(*message);
                     }
                 }
-                Incoming::Refused(error, id) => self.refuse(error, id).await.ok()?,
-                Incoming::Batch(batch) if self.version().as_ref().is_some_and(takes_batches) => {
+                Incoming::ErrorResponse(error, id) => self.refuse(error, id).await.ok()?,
+                Incoming::Batch(batch) if self.version().as_ref().is_some_and(supports_batches) => {
                     let next = &mut self.incoming.lock().await.next;
                     batch.into_iter().rev().for_each(|message| next.push_front(message));
                 }
-                Incoming::Batch(_) => self.refuse(no_batches(), None).await.ok()?,
+                Incoming::Batch(_) => self.refuse(batch_unsupported_error(), None).await.ok()?,
             }
         }
     }
@@ -299,7 +299,7 @@ async fn write(mut lines: mpsc::UnboundedReceiver<OutgoingLine>, mut output: Std
         {
             batch.add(next);
         }
-        let now = if thread.is_idle() { output.write_now(&batch.lines) } else { None };
+        let now = if thread.is_idle() { output.try_write(&batch.lines) } else { None };
         match now {
             Some(Ok(written)) if written == batch.lines.len() => batch.done(&Ok(())),
             Some(Err(e)) => {
@@ -415,7 +415,7 @@ impl Splitter {
         self.keep(end);
         if take(&mut self.is_too_long) {
             let message = format!("a message is longer than {} MiB", MAX_LINE >> 20);
-            return Some(Incoming::Refused(ErrorData::invalid_request(message, None), None));
+            return Some(Incoming::ErrorResponse(ErrorData::invalid_request(message, None), None));
         }
         parse(&take(&mut self.line))
     }
@@ -436,9 +436,9 @@ enum Id {
     #[default]
     None,
     /// A valid MCP id: a string or an integer.
-    Legal(RequestId),
+    Valid(RequestId),
     /// Anything else, or two ids.
-    Illegal,
+    Invalid,
 }
 
 impl<'de> Deserialize<'de> for MessageHead {
@@ -458,7 +458,7 @@ impl<'de> Deserialize<'de> for MessageHead {
                         ("id", Id::None) => head.id = fields.next_value::<Scalar>()?.id(),
                         ("id", _) => {
                             fields.next_value::<IgnoredAny>()?;
-                            head.id = Id::Illegal;
+                            head.id = Id::Invalid;
                         }
                         (name, _) => {
                             head.asks |= name == "method";
@@ -479,9 +479,9 @@ struct Scalar(Option<Value>);
 impl Scalar {
     fn id(self) -> Id {
         match self.0.map(RequestId::deserialize) {
-            Some(Ok(RequestId::String(text))) if text.len() > MAX_ID => Id::Illegal,
-            Some(Ok(id)) => Id::Legal(id),
-            _ => Id::Illegal,
+            Some(Ok(RequestId::String(text))) if text.len() > MAX_ID => Id::Invalid,
+            Some(Ok(id)) => Id::Valid(id),
+            _ => Id::Invalid,
         }
     }
 }
@@ -545,13 +545,13 @@ fn head(line: &[u8]) -> Option<MessageHead> {
     let read = serde_json::from_slice(line).ok();
     read.or_else(|| {
         let RequestFields { id, method } = serde_json::from_slice(line).ok()?;
-        Some(MessageHead { id: id.map_or(Id::None, |_| Id::Illegal), asks: method.is_some() })
+        Some(MessageHead { id: id.map_or(Id::None, |_| Id::Invalid), asks: method.is_some() })
     })
 }
 
 /// The messages of a batch; none if it is not JSON.
 fn batch(line: &[u8]) -> Option<Incoming> {
-    let refused = |why: &str, id| Incoming::Refused(ErrorData::invalid_request(why.to_owned(), None), id);
+    let refused = |why: &str, id| Incoming::ErrorResponse(ErrorData::invalid_request(why.to_owned(), None), id);
     let Items(items) = serde_json::from_slice(line).ok()?;
     if items.is_empty() {
         return Some(refused("the batch is empty", None));
@@ -613,9 +613,9 @@ fn handshake(message: &RxJsonRpcMessage<RoleServer>) -> Option<&RequestId> {
 pub(crate) fn parse(line: &[u8]) -> Option<Incoming> {
     let line = well_formed_json(line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line).trim_ascii());
     let line = &*line;
-    let refused = |message: String, id| Some(Incoming::Refused(ErrorData::invalid_request(message, None), id));
+    let refused = |message: String, id| Some(Incoming::ErrorResponse(ErrorData::invalid_request(message, None), id));
     let begins = *line.first()?;
-    let broken = || Incoming::Refused(ErrorData::parse_error("the message is not valid JSON", None), None);
+    let broken = || Incoming::ErrorResponse(ErrorData::parse_error("the message is not valid JSON", None), None);
     if begins == b'[' {
         return Some(batch(line).unwrap_or_else(broken));
     }
@@ -625,15 +625,15 @@ pub(crate) fn parse(line: &[u8]) -> Option<Incoming> {
     // Anything else is noise, and would be answered with more of it.
     let Some(head) = head(line) else { return (begins == b'{').then(broken) };
     let message = || {
-        let message = for_rmcp(serde_json::from_slice(line).ok()?);
+        let message = wrap_for_rmcp(serde_json::from_slice(line).ok()?);
         serde_json::from_value(message).ok().map(|message| Incoming::Message(Box::new(message)))
     };
     match (head.asks, head.id) {
-        (true, Id::Illegal) => {
+        (true, Id::Invalid) => {
             let longest = MAX_ID >> 10;
             refused(format!("the `id` of a request must be an integer or a string of at most {longest} KiB"), None)
         }
-        (true, Id::Legal(id)) => {
+        (true, Id::Valid(id)) => {
             message().or_else(|| refused("this is not a request of JSON-RPC 2.0".into(), Some(id)))
         }
         // Notifications, and answers.
@@ -650,7 +650,7 @@ mod tests {
             None => "ignored".into(),
             Some(Incoming::Message(_) | Incoming::Call(_)) => "taken".into(),
             Some(Incoming::Batch(batch)) => format!("{} messages", batch.len()),
-            Some(Incoming::Refused(error, id)) => {
+            Some(Incoming::ErrorResponse(error, id)) => {
                 format!("{}: {}", id.map_or("-".into(), |id| id.to_string()), error.message)
             }
         }
@@ -660,7 +660,7 @@ mod tests {
     fn half_a_character_is_read() {
         let call = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":{"b":"TEXT"}}}"#;
         aiw_tests::assert_finds_odd_json(call, |bytes| match parse(bytes) {
-            Some(Incoming::Call(call)) => call.arguments.read().unwrap().into(),
+            Some(Incoming::Call(call)) => call.arguments.parse().unwrap().into(),
             _ => panic!("{} is no call", String::from_utf8_lossy(bytes)),
         });
         // A batch, and what rmcp reads.
@@ -745,7 +745,7 @@ mod tests {
             messages.extend(batch);
         }
         // The last line needs no line break.
-        assert!(matches!(messages[..], [Incoming::Refused(_, None), Incoming::Message(_)]), "{messages:?}");
+        assert!(matches!(messages[..], [Incoming::ErrorResponse(_, None), Incoming::Message(_)]), "{messages:?}");
     }
 
     #[test]
@@ -755,7 +755,9 @@ mod tests {
             let mut splitter = Splitter::default();
             let mut read: Vec<Incoming> = input.as_bytes().chunks(size).flat_map(|c| splitter.split(c)).collect();
             read.extend(splitter.end());
-            let [Incoming::Message(_), Incoming::Refused(_, None), Incoming::Refused(_, Some(id))] = &read[..] else {
+            let [Incoming::Message(_), Incoming::ErrorResponse(_, None), Incoming::ErrorResponse(_, Some(id))] =
+                &read[..]
+            else {
                 panic!("{size}: {read:?}")
             };
             assert_eq!(id.to_string(), "ü");

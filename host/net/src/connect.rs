@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use aiw_core::one_line;
 
-use crate::detached::detached;
+use crate::detached::spawn_detached;
 use crate::error::NetError;
 use crate::http::{HttpClient, resolve};
 
@@ -27,7 +27,7 @@ impl HttpClient {
             let Some((host, port)) = self.first_hop(url).map_err(ConnectError::Connect)? else { return Ok(()) };
             let shown = one_line(&format!("{host}:{port}"), 120);
             let slow = format!("`{shown}` does not answer within {} s", patience.as_secs());
-            let tried = detached(move || connect(&host, port, patience));
+            let tried = spawn_detached(move || connect(&host, port, patience));
             match tokio::time::timeout(patience + Duration::from_secs(1), tried).await {
                 Ok(Ok(result)) => result,
                 _ => Err(ConnectError::Dns(NetError::unavailable(slow))),
@@ -52,5 +52,5 @@ fn connect(host: &str, port: u16, patience: Duration) -> Result<(), ConnectError
             Err(e) => last = e,
         }
     }
-    Err(ConnectError::Connect(NetError::unavailable(format!("cannot connect to `{shown}`: {last}")).because(last)))
+    Err(ConnectError::Connect(NetError::unavailable(format!("cannot connect to `{shown}`: {last}")).with_source(last)))
 }

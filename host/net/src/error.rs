@@ -155,7 +155,7 @@ impl NetError {
     }
 
     /// Adds the error that caused this one.
-    pub(crate) fn because(self, error: impl Error + Send + Sync + 'static) -> Self {
+    pub(crate) fn with_source(self, error: impl Error + Send + Sync + 'static) -> Self {
         let source = Some(FailureCause::new(error));
         match self {
             Self::Unavailable { message, retry_after, .. } => Self::Unavailable { message, retry_after, source },
@@ -194,7 +194,7 @@ fn origins(text: &str) -> String {
 }
 
 /// Formats a number of bytes for people.
-pub(crate) fn size(bytes: u64) -> String {
+pub(crate) fn format_size(bytes: u64) -> String {
     match bytes {
         _ if bytes >= 1 << 30 && bytes.is_multiple_of(1 << 30) => format!("{} GiB", bytes >> 30),
         _ if bytes >= 1 << 20 && bytes.is_multiple_of(1 << 20) => format!("{} MiB", bytes >> 20),

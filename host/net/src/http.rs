@@ -16,14 +16,14 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
-use crate::detached::detached;
+use crate::detached::spawn_detached;
 use crate::error::{DeniedBy, NetError};
 use crate::git_url::redact_url;
-use crate::policy::{Hosts, Policy, bare_name};
+use crate::policy::{Hosts, Policy, normalize_host};
 
 /// The maximum length of a [`HttpClient::fetch`] body, whatever limit the caller sets. The longest files read in one
 /// piece are components that include their language runtime (JavaScript 12 MB, Python 18 MB).
-const MAX_BODY: u64 = 32 << 20;
+const MAX_BODY_BYTES: u64 = 32 << 20;
 
 /// The limit of a request that names none. The largest known index is 5 MB.
 const DEFAULT_MAX_BODY_BYTES: u64 = 8 << 20;
@@ -35,48 +35,48 @@ const MAX_REDIRECTS: usize = 5;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequestLimits {
     /// Name resolution, connection and TLS: a host that is up answers within a few round trips.
-    pub connect: Duration,
+    pub connect_timeout: Duration,
     /// The longest time without a byte: more than the usual pause of a proxy or a server.
-    pub idle: Duration,
+    pub idle_timeout: Duration,
     /// A whole [`HttpClient::fetch`]. The default allows 8 MiB at 70 kB a second, or 32 MiB at 280 kB a second.
-    pub get: Duration,
+    pub fetch_timeout: Duration,
     /// A whole tree. The default allows 1 GiB at 1.8 MB a second.
-    pub tree: Duration,
+    pub tree_timeout: Duration,
     /// The bytes that a repository may send. The history of the largest marketplaces is a tenth of the default.
-    pub pack: u64,
+    pub max_pack_bytes: u64,
     /// The branches and tags that a repository may list. GitHub lists two for each pull request, and the busiest
     /// repository with plugins lists a hundredth of the default.
-    pub refs: usize,
+    pub max_refs: usize,
     /// The maximum size of that list in bytes.
-    pub listing: u64,
+    pub max_refs_bytes: u64,
     /// The objects that a repository may send. Each costs libgit2 some 200 bytes of memory.
-    pub objects: u32,
+    pub max_objects: u32,
     /// The bytes that all objects of one transfer may unpack to. libgit2 hashes each object.
-    pub unpacked: u64,
+    pub max_unpacked_bytes: u64,
     /// The bytes that libgit2 may unpack to build them: for each large delta, everything that the delta is based
     /// on. The default takes a minute or two.
-    pub work: u64,
+    pub max_delta_bytes: u64,
 }
 
 impl Default for RequestLimits {
     fn default() -> Self {
         Self {
-            connect: Duration::from_secs(10),
-            idle: Duration::from_secs(30),
-            get: Duration::from_secs(120),
-            tree: Duration::from_secs(600),
-            pack: 1 << 30,
-            refs: 250_000,
-            listing: 32 << 20,
-            objects: 1_000_000,
-            unpacked: 16 << 30,
-            work: 256 << 30,
+            connect_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(30),
+            fetch_timeout: Duration::from_secs(120),
+            tree_timeout: Duration::from_secs(600),
+            max_pack_bytes: 1 << 30,
+            max_refs: 250_000,
+            max_refs_bytes: 32 << 20,
+            max_objects: 1_000_000,
+            max_unpacked_bytes: 16 << 30,
+            max_delta_bytes: 256 << 30,
         }
     }
 }
 
 /// The method of a request. A body is never sent on to another address, so `GET` follows every redirect, and `POST` at
-/// most one that asks for a `GET`: see [`HttpRequest::see_other`]. A redirect of any other method is returned as the
+/// most one that asks for a `GET`: see [`HttpRequest::follow_see_other`]. A redirect of any other method is returned as the
 /// response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Method {
@@ -130,14 +130,14 @@ pub struct HttpRequest {
     pub headers: Vec<(String, String)>,
     /// Headers that are secrets. They are never sent to another origin, and never without encryption except to this
     /// machine or its private networks.
-    pub secrets: Vec<(String, Secret)>,
+    pub secret_headers: Vec<(String, Secret)>,
     /// The body to send.
     pub body: Vec<u8>,
     /// Whether a `POST` that is answered with status 303 goes on with a `GET`, without the body and its headers. Every
     /// other redirect of a `POST` is returned as the response.
-    pub see_other: bool,
+    pub follow_see_other: bool,
     /// The maximum length of the decoded response body in bytes, never more than 32 MiB.
-    pub limit: u64,
+    pub max_body_bytes: u64,
 }
 
 impl HttpRequest {
@@ -147,23 +147,23 @@ impl HttpRequest {
             method: Method::Get,
             url: url.into(),
             headers: Vec::new(),
-            secrets: Vec::new(),
+            secret_headers: Vec::new(),
             body: Vec::new(),
-            see_other: false,
-            limit: DEFAULT_MAX_BODY_BYTES,
+            follow_see_other: false,
+            max_body_bytes: DEFAULT_MAX_BODY_BYTES,
         }
     }
 
     fn outgoing(&self) -> Result<SentRequest, NetError> {
         let plain = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let secrets = self.secrets.iter().map(|(name, value)| (name.as_str(), value.expose()));
+        let secrets = self.secret_headers.iter().map(|(name, value)| (name.as_str(), value.expose()));
         Ok(SentRequest {
             method: self.method,
-            url: parse_http(&self.url)?,
+            url: parse_http_url(&self.url)?,
             headers: header_map(plain)?,
-            secrets: header_map(secrets)?,
+            secret_headers: header_map(secrets)?,
             body: self.body.clone(),
-            see_other: self.see_other,
+            follow_see_other: self.follow_see_other,
         })
     }
 }
@@ -213,7 +213,7 @@ enum Route {
     Public,
     Granted,
     /// Only to this machine and its private networks.
-    Inner,
+    Private,
     Proxied,
 }
 
@@ -253,10 +253,10 @@ pub(crate) struct SentRequest {
     pub(crate) method: Method,
     pub(crate) url: Url,
     pub(crate) headers: HeaderMap,
-    /// The headers from [`HttpRequest::secrets`].
-    pub(crate) secrets: HeaderMap,
+    /// The headers from [`HttpRequest::secret_headers`].
+    pub(crate) secret_headers: HeaderMap,
     pub(crate) body: Vec<u8>,
-    pub(crate) see_other: bool,
+    pub(crate) follow_see_other: bool,
 }
 
 impl HttpClient {
@@ -271,7 +271,7 @@ impl HttpClient {
     }
 
     /// Returns a client that uses `proxy`. The environment's `NO_PROXY` still applies.
-    pub(crate) fn through(&self, proxy: &str) -> Result<Self, NetError> {
+    pub(crate) fn with_proxy(&self, proxy: &str) -> Result<Self, NetError> {
         let none = ["NO_PROXY", "no_proxy"].into_iter().find_map(|name| std::env::var(name).ok()).unwrap_or_default();
         let chosen = reqwest::Proxy::all(proxy)
             .map_err(|_| NetError::invalid("the proxy of git's configuration (`http.proxy`) is not a URL"))?
@@ -329,7 +329,7 @@ impl HttpClient {
     /// Says what is wrong with a request that is refused wherever its names lead. Nothing is sent or resolved.
     pub fn check(&self, policy: &Policy, request: &HttpRequest) -> Result<(), NetError> {
         let outgoing = request.outgoing()?;
-        self.admit(policy, &outgoing.url, !outgoing.secrets.is_empty()).map(drop)
+        self.admit(policy, &outgoing.url, !outgoing.secret_headers.is_empty()).map(drop)
     }
 
     /// Sends a request and reads the whole response. Any status is returned as a response. The redirects of a `GET`
@@ -340,12 +340,12 @@ impl HttpClient {
         request: &'a HttpRequest,
     ) -> BoxFuture<'a, Result<Response, NetError>> {
         // The deadline of all of it is earlier.
-        self.fetch_within(policy, request, self.shared.limits.get.saturating_mul(2))
+        self.fetch_with_head_timeout(policy, request, self.shared.limits.fetch_timeout.saturating_mul(2))
     }
 
     /// Sends a request as [`Self::fetch`] does. A response that is no redirect begins within `head`, connecting included; sending
     /// a body gets more time.
-    pub fn fetch_within<'a>(
+    pub fn fetch_with_head_timeout<'a>(
         &'a self,
         policy: &'a Policy,
         request: &'a HttpRequest,
@@ -354,15 +354,15 @@ impl HttpClient {
         Box::pin(async move {
             let limits = self.shared.limits;
             let upload = upload_time(request.body.len());
-            let deadline = Instant::now() + limits.get + upload;
-            let sending = self.send(policy, request.outgoing()?, deadline, limits.idle + upload);
+            let deadline = Instant::now() + limits.fetch_timeout + upload;
+            let sending = self.send(policy, request.outgoing()?, deadline, limits.idle_timeout + upload);
             let begun = tokio::time::timeout(head + upload, sending).await;
             let mut stream = begun.unwrap_or_else(|_| {
-                let place = parse_http(&request.url).map(|url| redact_url(&url)).unwrap_or_default();
+                let place = parse_http_url(&request.url).map(|url| redact_url(&url)).unwrap_or_default();
                 let seconds = (head.as_secs_f32() * 10.0).round() / 10.0;
                 Err(NetError::unavailable(format!("`{place}` sent no answer for {seconds} s")))
             })?;
-            let limit = request.limit.min(MAX_BODY);
+            let limit = request.max_body_bytes.min(MAX_BODY_BYTES);
             let too_large = |url: &Url| {
                 NetError::too_large(format!(
                     "`{}` is longer than the {limit} bytes that were requested",
@@ -398,7 +398,14 @@ impl HttpClient {
         patience: Duration,
     ) -> BoxFuture<'a, Result<ResponseStream, NetError>> {
         Box::pin(async move {
-            let SentRequest { mut method, mut url, mut headers, mut secrets, mut body, see_other } = outgoing;
+            let SentRequest {
+                mut method,
+                mut url,
+                mut headers,
+                secret_headers: mut secrets,
+                mut body,
+                follow_see_other: see_other,
+            } = outgoing;
             for _ in 0..=MAX_REDIRECTS {
                 let route = self.admit(policy, &url, !secrets.is_empty())?;
                 let mut sent = headers.clone();
@@ -415,7 +422,8 @@ impl HttpClient {
                 }
                 let limits = self.shared.limits;
                 // Connecting has its own limit. After that, the head of the response may take as long as any pause.
-                let response = within(limits.connect + patience, patience, deadline, &url, request.send()).await?;
+                let response =
+                    within(limits.connect_timeout + patience, patience, deadline, &url, request.send()).await?;
                 let follows = match method {
                     Method::Get => matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308),
                     Method::Post => see_other && response.status() == 303,
@@ -432,7 +440,7 @@ impl HttpClient {
                             ))
                         })?
                     }
-                    _ => return Ok(ResponseStream { response, url, idle: limits.idle, deadline }),
+                    _ => return Ok(ResponseStream { response, url, idle: limits.idle_timeout, deadline }),
                 };
                 if method == Method::Post {
                     method = Method::Get;
@@ -467,10 +475,10 @@ impl HttpClient {
             /// When a network is gone, its name servers take many seconds to answer.
             const DNS_TIMEOUT: Duration = Duration::from_secs(2);
 
-            let url = parse_http(url)?;
+            let url = parse_http_url(url)?;
             let (Route::Public, Some(host)) = (self.admit(policy, &url, true)?, url.host_str()) else { return Ok(()) };
             let host = host.to_owned();
-            let resolved = detached(move || resolve_public(&host));
+            let resolved = spawn_detached(move || resolve_public(&host));
             match tokio::time::timeout(DNS_TIMEOUT, resolved).await {
                 Ok(Ok(Err(denied @ NetError::Denied { .. }))) => Err(denied),
                 _ => Ok(()),
@@ -481,7 +489,7 @@ impl HttpClient {
     /// Returns the host and port that a connection for a URL goes to first: those of the proxy, if there is one. `None`
     /// if that can't be told.
     pub(crate) fn first_hop(&self, url: &str) -> Result<Option<(String, u16)>, NetError> {
-        let url = parse_http(url)?;
+        let url = parse_http_url(url)?;
         if let Some(intercept) = url.as_str().parse().ok().and_then(|uri| self.shared.proxies.intercept(&uri)) {
             let proxy = intercept.uri();
             let port = proxy.port_u16().or(match proxy.scheme_str() {
@@ -542,7 +550,7 @@ impl HttpClient {
         };
         if let Some(intercept) = intercept {
             // The proxy resolves the name, so aiw cannot know where it leads.
-            if inner && literal.is_none() && bare_name(&name) != "localhost" {
+            if inner && literal.is_none() && normalize_host(&name) != "localhost" {
                 return Err(unencrypted(&name));
             }
             let proxy = intercept.uri();
@@ -553,11 +561,11 @@ impl HttpClient {
                 )));
             }
             let mut names = self.shared.proxy_names.lock();
-            names.insert(bare_name(proxy.host().unwrap_or_default()));
+            names.insert(normalize_host(proxy.host().unwrap_or_default()));
             return Ok(Route::Proxied);
         }
         Ok(match granted {
-            _ if inner => Route::Inner,
+            _ if inner => Route::Private,
             true => Route::Granted,
             false => Route::Public,
         })
@@ -568,7 +576,7 @@ impl HttpClient {
         let (slot, resolver) = match route {
             Route::Public => (&shared.public, Resolver { to: Addresses::Public, except: None }),
             Route::Granted => (&shared.granted, Resolver { to: Addresses::Any, except: None }),
-            Route::Inner => (&shared.inner, Resolver { to: Addresses::Inner, except: None }),
+            Route::Private => (&shared.inner, Resolver { to: Addresses::Private, except: None }),
             Route::Proxied => {
                 (&shared.proxied, Resolver { to: Addresses::Public, except: Some(shared.proxy_names.clone()) })
             }
@@ -582,15 +590,16 @@ impl HttpClient {
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
             .user_agent(concat!("aiw/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(shared.limits.connect)
+            .connect_timeout(shared.limits.connect_timeout)
             .dns_resolver(Arc::new(resolver));
         builder = match &shared.proxy {
             _ if route != Route::Proxied => builder.no_proxy(),
             Some(proxy) => builder.proxy(proxy.clone()),
             None => builder,
         };
-        let client =
-            builder.build().map_err(|e| NetError::unavailable(format!("cannot use TLS: {}", causes(&e))).because(e))?;
+        let client = builder
+            .build()
+            .map_err(|e| NetError::unavailable(format!("cannot use TLS: {}", causes(&e))).with_source(e))?;
         Ok(slot.get_or_init(|| client))
     }
 }
@@ -644,11 +653,11 @@ fn failure(url: &Url, error: reqwest::Error) -> NetError {
         "no connection in time".to_owned()
     } else if error.is_decode() || error.is_body() {
         let message = format!("`{}` sent a truncated or garbled answer: {}", redact_url(url), causes(&error));
-        return NetError::malformed(message).because(error);
+        return NetError::malformed(message).with_source(error);
     } else {
         causes(&error)
     };
-    NetError::unavailable(format!("cannot reach `{}`: {what}", redact_url(url))).because(error)
+    NetError::unavailable(format!("cannot reach `{}`: {what}", redact_url(url))).with_source(error)
 }
 
 fn headers(response: &reqwest::Response) -> Vec<(String, String)> {
@@ -707,7 +716,7 @@ pub(crate) fn resolve(host: &str) -> Result<Vec<SocketAddr>, NetError> {
         Ok(addresses) if !addresses.is_empty() => Ok(addresses),
         Ok(_) => Err(NetError::unavailable(format!("`{}` has no address", one_line(host, 120)))),
         Err(error) => {
-            Err(NetError::unavailable(format!("cannot resolve `{}`: {error}", one_line(host, 120))).because(error))
+            Err(NetError::unavailable(format!("cannot resolve `{}`: {error}", one_line(host, 120))).with_source(error))
         }
     }
 }
@@ -734,7 +743,7 @@ fn resolve_inner(host: &str) -> Result<Vec<SocketAddr>, NetError> {
 enum Addresses {
     Public,
     Any,
-    Inner,
+    Private,
 }
 
 struct Resolver {
@@ -746,13 +755,13 @@ struct Resolver {
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
         let name = name.as_str().to_owned();
-        let excepted = self.except.as_ref().is_some_and(|names| names.lock().contains(&bare_name(&name)));
+        let excepted = self.except.as_ref().is_some_and(|names| names.lock().contains(&normalize_host(&name)));
         let to = if excepted { Addresses::Any } else { self.to };
         Box::pin(async move {
             let found = tokio::task::spawn_blocking(move || match to {
                 Addresses::Public => resolve_public(&name),
                 Addresses::Any => resolve(&name),
-                Addresses::Inner => resolve_inner(&name),
+                Addresses::Private => resolve_inner(&name),
             });
             let addresses: Addrs = Box::new(found.await??.into_iter());
             Ok(addresses)
@@ -761,7 +770,7 @@ impl Resolve for Resolver {
 }
 
 /// Parses an HTTP URL, or says why it is not one.
-pub(crate) fn parse_http(text: &str) -> Result<Url, NetError> {
+pub(crate) fn parse_http_url(text: &str) -> Result<Url, NetError> {
     match Url::parse(text) {
         Ok(url) if url.has_host() => Ok(url),
         // The messages do not repeat the text: it may contain a secret, which cannot be cut out of an invalid URL.

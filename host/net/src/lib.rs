@@ -30,8 +30,8 @@ mod tree;
 
 pub use connect::ConnectError;
 pub use error::{DeniedBy, FailureCause, NetError};
-pub use git::{GitCheckout, GitOrigin, GitRef, GitRefs, GitRemote, TransferProgress, Trees, quiet_git, rewritten};
+pub use git::{GitCheckout, GitOrigin, GitRef, GitRefs, GitRemote, TransferProgress, Trees, quiet_git, rewrite_url};
 pub use git_url::check_git_url;
 pub use http::{HttpClient, HttpRequest, Method, RESERVED_HEADERS, RequestLimits, Response, StreamingResponse};
 pub use policy::{HostPattern, Hosts, InvalidPattern, Policy, host_and_path, host_and_port, origin};
-pub use tree::{Item, ItemKind, Materialized, SkippedEntry, Tree, WalkItem};
+pub use tree::{Item, ItemKind, MaterializeSummary, SkippedEntry, Tree, WalkItem};

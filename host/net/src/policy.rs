@@ -12,12 +12,12 @@ use crate::git_url::GitUrl;
 
 /// A host pattern that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("host pattern `{}` {why}", one_line(.pattern, 80))]
+#[error("host pattern `{}` {reason}", one_line(.pattern, 80))]
 pub struct InvalidPattern {
     /// The pattern as given.
     pub pattern: String,
     /// The rule that the pattern breaks.
-    pub why: &'static str,
+    pub reason: &'static str,
 }
 
 /// A pattern for host names: `example.com`, `*.example.com` (any name beneath it) or `*`, each with `:port` if the
@@ -33,7 +33,7 @@ pub struct HostPattern {
 impl HostPattern {
     /// Parses a pattern such as `example.com`, `example.com:8443`, `*.example.com`, `*` or `[::1]:8080`.
     pub fn parse(pattern: &str) -> Result<Self, InvalidPattern> {
-        let fail = |why| Err(InvalidPattern { pattern: pattern.to_owned(), why });
+        let fail = |why| Err(InvalidPattern { pattern: pattern.to_owned(), reason: why });
         if pattern.len() > 260 {
             return fail("is longer than 260 characters");
         }
@@ -62,7 +62,7 @@ impl HostPattern {
         if beneath && !matches!(parsed, url::Host::Domain(_)) {
             return fail("puts a `*` before an address");
         }
-        let name = bare_name(&parsed.to_string());
+        let name = normalize_host(&parsed.to_string());
         if name.is_empty() || name.split('.').any(str::is_empty) {
             return fail("is not a valid host name");
         }
@@ -74,7 +74,7 @@ impl HostPattern {
         if port != self.port.unwrap_or(default_port) {
             return false;
         }
-        let host = bare_name(host);
+        let host = normalize_host(host);
         if !self.beneath {
             return host == self.name;
         }
@@ -104,7 +104,7 @@ impl fmt::Display for HostPattern {
 }
 
 /// Normalizes a host name for comparison: lowercase, without the trailing dot of the root.
-pub(crate) fn bare_name(host: &str) -> String {
+pub(crate) fn normalize_host(host: &str) -> String {
     host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase()
 }
 
@@ -114,10 +114,10 @@ pub fn host_and_port(url: &str) -> Option<(String, u16)> {
     if let Ok(parsed) = Url::parse(url)
         && matches!(parsed.scheme(), "http" | "https")
     {
-        return Some((bare_name(parsed.host_str()?), parsed.port_or_known_default()?));
+        return Some((normalize_host(parsed.host_str()?), parsed.port_or_known_default()?));
     }
     match GitUrl::parse(url, true) {
-        Ok(GitUrl::Ssh { host, port }) => Some((bare_name(&host), port)),
+        Ok(GitUrl::Ssh { host, port }) => Some((normalize_host(&host), port)),
         _ => None,
     }
 }
@@ -131,7 +131,7 @@ pub fn host_and_path(url: &str) -> Option<(String, String)> {
         GitUrl::Ssh { host, .. } => (host, url.split_once(':')?.1.to_owned()),
         GitUrl::Local(_) => return None,
     };
-    Some((bare_name(&host), path.trim_matches('/').to_owned()))
+    Some((normalize_host(&host), path.trim_matches('/').to_owned()))
 }
 
 /// Returns the scheme, host and port of a web address in one form, such as `https://a.example:443`. Returns `None`
@@ -140,7 +140,7 @@ pub fn origin(url: &str) -> Option<String> {
     let url = Url::parse(url).ok()?;
     let plain = matches!(url.scheme(), "http" | "https") && url.username().is_empty() && url.password().is_none();
     let (host, port) = (url.host_str()?, url.port_or_known_default()?);
-    plain.then(|| format!("{}://{}:{port}", url.scheme(), bare_name(host)))
+    plain.then(|| format!("{}://{}:{port}", url.scheme(), normalize_host(host)))
 }
 
 /// The hosts that a caller declared.
@@ -197,12 +197,12 @@ impl Policy {
     }
 
     /// Returns whether a host is among those that the caller declared.
-    pub fn declares(&self, host: &str, port: u16, default_port: u16) -> bool {
+    pub fn is_declared_host(&self, host: &str, port: u16, default_port: u16) -> bool {
         self.hosts.matches(host, port, default_port)
     }
 
     pub(crate) fn is_granted(&self, host: &str, port: u16) -> bool {
-        !self.granted.is_empty() && self.granted.contains(&(bare_name(host), port))
+        !self.granted.is_empty() && self.granted.contains(&(normalize_host(host), port))
     }
 }
 

@@ -15,17 +15,17 @@ use serde_json::{Map, Value, json};
 const ELICITATION_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 
 /// The most characters of a question: of a text of others in its frame, and of what aiw says about it.
-const MAX_MESSAGE: usize = 12_000;
+const MAX_PROMPT_CHARS: usize = 12_000;
 
 /// Whether the client shows forms.
-pub(crate) fn can_ask(caller: &Caller) -> bool {
+pub(crate) fn can_prompt(caller: &Caller) -> bool {
     let forms = caller.capabilities().get("elicitation").and_then(Value::as_object);
     // Before there were other modes, the object was empty.
     forms.is_some_and(|modes| modes.is_empty() || modes.contains_key("form"))
 }
 
 /// Asks the user. The message is shown as it is only if all of it can be seen; else they are not asked here.
-pub(crate) async fn ask(
+pub(crate) async fn prompt_user(
     call: &Call,
     message: String,
     fields: Map<String, Value>,
@@ -33,13 +33,13 @@ pub(crate) async fn ask(
 ) -> Result<Map<String, Value>, PromptError> {
     let shown: Vec<String> = message.lines().map(quote_line).collect();
     let message = shown.join("\n");
-    if message.chars().count() > MAX_MESSAGE {
+    if message.chars().count() > MAX_PROMPT_CHARS {
         return Err(PromptError::Unsupported);
     }
     let schema = json!({"type": "object", "properties": fields, "required": required});
     let params = json!({"mode": "form", "message": message, "requestedSchema": schema});
     // A client that fails here may not have shown anything.
-    let Ok(mut said) = call.caller.ask("elicitation/create", Some(params), ELICITATION_TIMEOUT).await else {
+    let Ok(mut said) = call.caller.send_request("elicitation/create", Some(params), ELICITATION_TIMEOUT).await else {
         return Err(PromptError::Unsupported);
     };
     match said["action"].as_str() {
@@ -69,7 +69,7 @@ impl Prompter for FormPrompter<'_> {
         }
         let (secret, open): (Vec<&Question>, Vec<&Question>) =
             questions.iter().partition(|question| is_secret(question));
-        let mut lines = plan.about.clone();
+        let mut lines = plan.details.clone();
         for secret in secret {
             let name = one_line(&secret.name, 80);
             lines.push(format!("  not asked for here: {name}, a secret (`aiw mcp install` in a terminal asks)"));
@@ -80,14 +80,14 @@ impl Prompter for FormPrompter<'_> {
         }
         if let Some(text) = &plan.text {
             let shown = QuotedText::new(text);
-            if !shown.is_whole() || !is_safe(text) {
+            if !shown.is_complete() || !is_safe(text) {
                 return Err(PromptError::Unsupported);
             }
             message.push_str(&format!("\n\n{}", shown.framed()));
         }
         let fields = open.iter().map(|question| (question.name.clone(), field(question))).collect();
         let required: Vec<&str> = open.iter().filter(|q| q.required).map(|q| q.name.as_str()).collect();
-        let said = ask(self.0, message, fields, &required).await?;
+        let said = prompt_user(self.0, message, fields, &required).await?;
         let mut given = Vec::new();
         for question in open {
             if let Some(answer) = said.get(&question.name).and_then(|value| text(&question.name, value).transpose()) {
@@ -101,7 +101,7 @@ impl Prompter for FormPrompter<'_> {
         let shown: Vec<String> =
             choice.options.iter().zip(1..).map(|(option, number)| format!("{number}. {option}")).collect();
         let fields = Map::from_iter([(choice.name.to_owned(), json!({"type": "string", "enum": shown}))]);
-        let said = ask(self.0, choice.question.clone(), fields, &[choice.name]).await?;
+        let said = prompt_user(self.0, choice.question.clone(), fields, &[choice.name]).await?;
         let chosen = shown.iter().position(|line| said.get(choice.name).and_then(Value::as_str) == Some(line));
         chosen.ok_or(PromptError::Declined)
     }

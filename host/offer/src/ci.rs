@@ -4,17 +4,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aiw_app::{AppError, ci};
-use aiw_ci::{Ci, CiFailedLogs, CiListRequest, CiRun, CiRunDetails, CiRunList, CiRunRequest, MonitoredBranch, NAMES};
+use aiw_ci::{
+    Ci, CiFailedLogs, CiListRequest, CiRun, CiRunDetails, CiRunList, CiRunRequest, MonitoredBranch,
+    UNTRUSTED_NAMES_NOTICE,
+};
 use aiw_mcp::Call;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::bounds::{self, first_that_fit};
+use crate::bounds::{self, truncate_list};
 use crate::context::Context;
 use crate::error::CallError;
 
 /// The longest that a call waits, in seconds, and that the answers to one may take: clients give a call one minute.
-const MAX_WAIT: u64 = 45;
+const MAX_WAIT_SECS: u64 = 45;
 const MAX_CALL_DURATION: Duration = Duration::from_secs(48);
 
 #[derive(Deserialize, JsonSchema)]
@@ -29,7 +32,7 @@ pub(crate) struct ListRuns {
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct OneRun {
+pub(crate) struct RunParams {
     /// The run's id; without it, the newest runs of all workflows of the commit that is checked out
     #[schemars(extend("maximum" = 9_007_199_254_740_991_u64))]
     run_id: Option<u64>,
@@ -39,7 +42,7 @@ pub(crate) struct OneRun {
     repo: Option<String>,
 }
 
-impl OneRun {
+impl RunParams {
     fn request(&self) -> CiRunRequest {
         CiRunRequest { id: self.run_id, workflow: self.workflow.clone() }
     }
@@ -71,7 +74,7 @@ pub(crate) struct StartMonitoring {
 }
 
 #[derive(Serialize, JsonSchema)]
-pub(crate) struct WaitedRun {
+pub(crate) struct RunWaitResponse {
     /// Whether it has ended, with all other runs of the commit if no run was named
     done: bool,
     /// The next tool to call
@@ -89,14 +92,14 @@ pub(crate) struct WaitedRun {
 }
 
 #[derive(Serialize, JsonSchema)]
-pub(crate) struct Monitored {
+pub(crate) struct MonitoringResponse {
     message: String,
     monitored: MonitoredBranch,
 }
 
 async fn open(context: &Context, repo: Option<&str>) -> Result<Ci, CallError> {
     let opened = ci::open(context.client.app(), &context.home, repo).await;
-    Ok(opened.map_err(of_ci)?.patient_for(MAX_CALL_DURATION))
+    Ok(opened.map_err(of_ci)?.with_timeout(MAX_CALL_DURATION))
 }
 
 /// Takes out the room's own error, whose hints the application has for the command line.
@@ -109,7 +112,7 @@ fn of_ci(error: AppError) -> CallError {
 
 /// Leaves out what doesn't fit into an answer, and notes how much.
 fn fit<T: Serialize>(items: &mut Vec<T>, notes: &mut Vec<String>, what: &str) {
-    let (first, left_out) = first_that_fit(std::mem::take(items));
+    let (first, left_out) = truncate_list(std::mem::take(items));
     *items = first;
     notes.extend((left_out > 0).then(|| format!("{left_out} {what}")));
 }
@@ -118,7 +121,7 @@ fn fit<T: Serialize>(items: &mut Vec<T>, notes: &mut Vec<String>, what: &str) {
 async fn unless_cancelled<T>(call: &Call, work: impl Future<Output = Result<T, CallError>>) -> Result<T, CallError> {
     tokio::select! {
         done = work => done,
-        () = call.cancelled.nobody_waits() => Err(CallError::NoWaiter),
+        () = call.cancellation.wait_until_abandoned() => Err(CallError::NoWaiter),
     }
 }
 
@@ -135,7 +138,7 @@ pub(crate) async fn list_ci_runs(context: Arc<Context>, asked: ListRuns, call: C
 
 pub(crate) async fn get_ci_run_details(
     context: Arc<Context>,
-    asked: OneRun,
+    asked: RunParams,
     call: Call,
 ) -> Result<CiRunDetails, CallError> {
     let work = async {
@@ -148,7 +151,7 @@ pub(crate) async fn get_ci_run_details(
 
 pub(crate) async fn get_ci_failed_logs(
     context: Arc<Context>,
-    asked: OneRun,
+    asked: RunParams,
     call: Call,
 ) -> Result<CiFailedLogs, CallError> {
     let work = async {
@@ -157,7 +160,7 @@ pub(crate) async fn get_ci_failed_logs(
         let share = bounds::MAX_RESULT_BYTES / logs.jobs.iter().filter(|job| !job.lines.is_empty()).count().max(1);
         for job in &mut logs.jobs {
             let all = job.lines.len();
-            job.lines = bounds::last_within(std::mem::take(&mut job.lines), share);
+            job.lines = bounds::tail_lines_within(std::mem::take(&mut job.lines), share);
             job.skipped += (all - job.lines.len()) as u64;
         }
         fit(&mut logs.jobs, &mut logs.notes, "more jobs have failed, and are left out");
@@ -170,8 +173,8 @@ pub(crate) async fn wait_for_ci_completion(
     context: Arc<Context>,
     asked: WaitForRun,
     call: Call,
-) -> Result<WaitedRun, CallError> {
-    let end = Instant::now() + Duration::from_secs(asked.timeout_secs.unwrap_or(600).min(MAX_WAIT));
+) -> Result<RunWaitResponse, CallError> {
+    let end = Instant::now() + Duration::from_secs(asked.timeout_secs.unwrap_or(600).min(MAX_WAIT_SECS));
     let work = async {
         let ci = open(&context, asked.repo.as_deref()).await?;
         let request = CiRunRequest { id: asked.run_id, workflow: asked.workflow };
@@ -188,7 +191,7 @@ pub(crate) async fn wait_for_ci_completion(
         };
         let (run, others, failed) = (waited.run, waited.others, waited.failed);
         let notes = waited.notes.into_iter().chain(ci.notes()).collect();
-        Ok(WaitedRun { done: waited.done, message, run, others, failed, about: NAMES, notes })
+        Ok(RunWaitResponse { done: waited.done, message, run, others, failed, about: UNTRUSTED_NAMES_NOTICE, notes })
     };
     unless_cancelled(&call, work).await
 }
@@ -197,11 +200,11 @@ pub(crate) async fn start_ci_monitoring(
     context: Arc<Context>,
     asked: StartMonitoring,
     _: Call,
-) -> Result<Monitored, CallError> {
+) -> Result<MonitoringResponse, CallError> {
     let home = context.home.clone();
     let start = move || ci::start(&home, asked.repo, asked.poll_interval.unwrap_or(30)).map_err(of_ci);
-    let monitored: MonitoredBranch = context.lanes.start.run(start).await?;
+    let monitored: MonitoredBranch = context.concurrency_limits.start.run(start).await?;
     let message = "monitored until 30 minutes after the last run: its runs are events, for which wait_for_event waits; \
                    `aiw ci watch --stop` ends it";
-    Ok(Monitored { message: message.into(), monitored })
+    Ok(MonitoringResponse { message: message.into(), monitored })
 }

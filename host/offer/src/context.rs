@@ -20,7 +20,7 @@ use crate::runs::ScriptRuns;
 pub(crate) struct Context {
     pub(crate) client: Arc<ClientSession>,
     pub(crate) home: Home,
-    pub(crate) lanes: ConcurrencyLimits,
+    pub(crate) concurrency_limits: ConcurrencyLimits,
     pub(crate) pool: Arc<Pool>,
     pub(crate) results: ResultStore,
     pub(crate) finder: Finder,
@@ -28,23 +28,23 @@ pub(crate) struct Context {
     pub(crate) embeddings: Arc<CurrentEmbeddings>,
     pub(crate) registry: DynamicToolRegistry,
     /// The tools that the user's model has planned.
-    pub(crate) planned: PlanStore,
+    pub(crate) plans: PlanStore,
     /// The client has asked for the list of tools.
-    pub(crate) listed: Notify,
+    pub(crate) tools_listed: Notify,
     /// The scripts that run, and those whose results were not fetched.
     pub(crate) runs: ScriptRuns,
     /// Whether the user is asked before the first start of a process: they did not name the tools for it.
-    pub(crate) asks_before_start: bool,
+    pub(crate) should_confirm_start: bool,
     /// Whether the user has agreed to a start of a process in this session. Held while they are asked.
-    pub(crate) agreed_to_start: tokio::sync::Mutex<bool>,
+    pub(crate) is_start_approved: tokio::sync::Mutex<bool>,
     /// The level from which the client gets events as log messages, by its place among all levels.
     pub(crate) log_level: Mutex<Option<usize>>,
     /// Gone with this: what waits for changes ends then.
-    pub(crate) here: watch::Sender<()>,
+    pub(crate) shutdown: watch::Sender<()>,
 }
 
 /// Returns who calls, as events say it: by the name that the client gives itself, unless that is one of aiw's words.
-pub(crate) fn starter(call: &Call) -> String {
+pub(crate) fn caller_name(call: &Call) -> String {
     match one_line(call.caller.name(), 60) {
         name if name.is_empty() => "a client".into(),
         name if ["you", "up", "need", "restart", "watch", "cron", "hook", "an extension"].contains(&name.as_str()) => {
@@ -68,19 +68,19 @@ impl Context {
         Self {
             client,
             home,
-            lanes,
+            concurrency_limits: lanes,
             pool,
             results: kept,
             finder,
             embeddings: meaning,
             registry,
-            planned: PlanStore::default(),
-            listed,
+            plans: PlanStore::default(),
+            tools_listed: listed,
             runs: ScriptRuns::default(),
-            asks_before_start,
-            agreed_to_start: tokio::sync::Mutex::default(),
+            should_confirm_start: asks_before_start,
+            is_start_approved: tokio::sync::Mutex::default(),
             log_level: Mutex::default(),
-            here: watch::Sender::default(),
+            shutdown: watch::Sender::default(),
         }
     }
 }
@@ -110,21 +110,21 @@ impl ConcurrencyLimit {
         &self,
         work: impl FnOnce() -> Result<T, CallError> + Send + 'static,
     ) -> Result<T, CallError> {
-        let turn = self.0.clone().acquire_owned().await.map_err(|e| CallError::Defect { problem: e.to_string() })?;
+        let turn = self.0.clone().acquire_owned().await.map_err(|e| CallError::Internal { problem: e.to_string() })?;
         let work = move || {
             let _turn = turn;
             work()
         };
         match tokio::task::spawn_blocking(work).await {
             Ok(answer) => answer,
-            Err(e) => Err(CallError::Defect { problem: e.to_string() }),
+            Err(e) => Err(CallError::Internal { problem: e.to_string() }),
         }
     }
 }
 
 /// Returns a tool's answer, as text and as structure.
-pub(crate) fn answer(value: &impl Serialize) -> Result<ToolResult, CallError> {
+pub(crate) fn to_tool_result(value: &impl Serialize) -> Result<ToolResult, CallError> {
     Ok(ToolResult::from_structured(
-        serde_json::to_value(value).map_err(|e| CallError::Defect { problem: e.to_string() })?,
+        serde_json::to_value(value).map_err(|e| CallError::Internal { problem: e.to_string() })?,
     ))
 }

@@ -26,19 +26,19 @@ pub(crate) enum CallError {
     #[error("the tool `{}` is in the toolset `{toolset}`, which this session does not offer", one_line(.name, 80))]
     ToolsetDisabled { name: String, toolset: Toolset, toolsets: String },
     #[error("the user has not agreed to start {what}: {source}")]
-    NotAgreed { what: String, source: PromptError },
+    StartDeclined { what: String, source: PromptError },
     #[error("`{}` is not an argument of this tool", one_line(.name, 80))]
     UnknownArgument { name: String, known: Vec<String> },
     #[error("the argument `{name}` is missing")]
-    Missing { name: String, what: String },
+    MissingArgument { name: String, what: String },
     #[error("the argument `{name}` must be {what}")]
     InvalidArgument { name: String, what: String },
     #[error("the argument `{name}` must be a whole number from {least} to {most}")]
-    Range { name: String, least: u64, most: u64 },
+    OutOfRange { name: String, least: u64, most: u64 },
     #[error("the arguments can't be read: {problem}")]
-    Arguments { problem: String },
+    MalformedArguments { problem: String },
     #[error("`id` and `pid` do not name one task: the process of task `{id}` is {}", process(.pid))]
-    TwoTasks { id: ProcessId, pid: Option<u32> },
+    TaskMismatch { id: ProcessId, pid: Option<u32> },
     #[error("the call was cancelled before anything started")]
     Cancelled,
     #[error("the call was cancelled; the task keeps running")]
@@ -52,9 +52,9 @@ pub(crate) enum CallError {
     #[error(transparent)]
     Pool(#[from] PoolError),
     #[error("a bug in aiw ended this call: {problem}")]
-    Defect { problem: String },
+    Internal { problem: String },
     #[error(transparent)]
-    Name(#[from] InvalidName),
+    InvalidName(#[from] InvalidName),
     #[error(transparent)]
     Launch(#[from] LaunchError),
     #[error(transparent)]
@@ -110,7 +110,7 @@ impl Diagnostic for CallError {
             Self::ToolsetDisabled { toolsets, .. } => format!(
                 "the user turns it on with `aiw setup --toolsets {toolsets}`, or with `mcp.toolsets` in settings.json"
             ),
-            Self::NotAgreed { .. } => "they can start it with `aiw process start`".into(),
+            Self::StartDeclined { .. } => "they can start it with `aiw process start`".into(),
             Self::Script(ScriptError::ToolNotFound { nearest: None, unlearnt, .. }) if unlearnt.is_empty() => {
                 "search_tools finds tools".into()
             }
@@ -118,14 +118,14 @@ impl Diagnostic for CallError {
             Self::Script(ScriptError::Workflow(e @ WorkflowError::NotApproved { .. })) => {
                 format!("the user's way: {}", e.hint()?)
             }
-            Self::Script(ScriptError::Workflow(WorkflowError::Unknown { nearest: None, .. })) => {
+            Self::Script(ScriptError::Workflow(WorkflowError::NotFound { nearest: None, .. })) => {
                 "choose another name".into()
             }
             Self::PlanNotFound { .. } => "intelligent_route plans the job again".into(),
             Self::TooManyRuns { .. } => "wait_workflow fetches a result".into(),
             Self::UnknownArgument { known, .. } if known.is_empty() => "it takes none".into(),
             Self::UnknownArgument { known, .. } => format!("it takes {}", known.join(", ")),
-            Self::Missing { what, .. } => what.clone(),
+            Self::MissingArgument { what, .. } => what.clone(),
             // Its own hint is for the command line.
             Self::Task(TaskError::TaskNotFound { .. }) => {
                 "`list_tasks` names the tasks; with `all` those of other sessions too".into()
@@ -140,11 +140,11 @@ impl Diagnostic for CallError {
             }
             // Its own hint is for the command line.
             Self::Server(ServerError::Broken { .. }) => "nothing was installed".into(),
-            Self::Server(ServerError::Answers { .. }) => return None,
+            Self::Server(ServerError::InvalidAnswers { .. }) => return None,
             // Their own hints are for the command line.
-            Self::Process(ProcessError::Unknown { nearest: None, .. }) => "list_processes names them".into(),
+            Self::Process(ProcessError::NotFound { nearest: None, .. }) => "list_processes names them".into(),
             Self::Process(ProcessError::Empty { .. }) => "create_process defines one".into(),
-            Self::Process(ProcessError::Taken { .. }) => "update_process changes it".into(),
+            Self::Process(ProcessError::AlreadyExists { .. }) => "update_process changes it".into(),
             Self::Process(ProcessError::Untrusted { .. }) => {
                 "ask the user to look at the file and to type `aiw up` in a terminal".into()
             }
@@ -154,7 +154,7 @@ impl Diagnostic for CallError {
             Self::Process(ProcessError::SnapshotExists { .. }) => "choose another name".into(),
             Self::Process(ProcessError::SnapshotNotFound { nearest: None, .. }) => "create_snapshot makes one".into(),
             Self::Process(ProcessError::Vault(_)) => return None,
-            Self::Registry(RegistryError::Key { .. } | RegistryError::Library(_)) => return None,
+            Self::Registry(RegistryError::UnreadableKey { .. } | RegistryError::Library(_)) => return None,
             // Their own hints are for the command line.
             Self::Ci(CiError::RepositoryNotFound { .. } | CiError::NotARepository { .. }) => {
                 "name it as `repo`: `OWNER/REPO`".into()
@@ -163,7 +163,9 @@ impl Diagnostic for CallError {
                 "list_ci_runs names the runs; one begins some seconds after a push".into()
             }
             Self::Ci(e) => format!("the user's way: {}", e.hint()?),
-            Self::Process(ProcessError::InFile { .. }) => "ask the user, or create a process of another id".into(),
+            Self::Process(ProcessError::DefinedByUser { .. }) => {
+                "ask the user, or create a process of another id".into()
+            }
             _ => return self.diagnostic_source()?.hint(),
         })
     }

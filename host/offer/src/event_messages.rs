@@ -22,14 +22,14 @@ const MAX_BATCH_LEN: usize = 20;
 const MIN_MESSAGE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Sends a client what happens once this has returned, from this level on, as long as its session lasts.
-pub(crate) async fn send_from(context: &Arc<Context>, level: &str, client: Caller) {
+pub(crate) async fn forward_events(context: &Arc<Context>, level: &str, client: Caller) {
     if context.log_level.lock().replace(rank(level)).is_some() {
         return;
     }
-    let (weak, mut here) = (Arc::downgrade(context), context.here.subscribe());
+    let (weak, mut here) = (Arc::downgrade(context), context.shutdown.subscribe());
     let shared = context.clone();
     // A client that can't be told works all the same.
-    let Ok((changes, reader, from)) = aiw_home::blocking(move || begin(&shared)).await else { return };
+    let Ok((changes, reader, from)) = aiw_home::run_blocking(move || begin(&shared)).await else { return };
     tokio::spawn(async move {
         tokio::select! {
             () = follow(weak, client, &changes, reader, from) => {}
@@ -42,7 +42,7 @@ fn begin(context: &Context) -> Result<(TopicSubscription, HomeEvents, u64), AppE
     let reader = HomeEvents::new(&context.home, context.client.cwd(), EventsRequest::default())?;
     let changes = context.client.app().feed().changes(&[])?;
     changes.follow_directory(EventLog::new(context.home.root()).directory());
-    let from = reader.end()?;
+    let from = reader.end_offset()?;
     Ok((changes, reader, from))
 }
 
@@ -59,7 +59,7 @@ async fn follow(
             let list = reader.read(from, usize::MAX);
             (reader, list)
         };
-        let (back, list) = aiw_home::blocking(read).await;
+        let (back, list) = aiw_home::run_blocking(read).await;
         reader = back;
         let Ok(list) = list else { continue };
         from = list.next;

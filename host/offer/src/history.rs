@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use aiw_app::queries::{self, NoHits, Searched, resume};
-use aiw_core::{counted, one_line};
+use aiw_app::queries::{self, EmptyReason, SessionSearchResult, resume};
+use aiw_core::{one_line, pluralize};
 use aiw_history::{
-    HistoryError, HistoryQuery, MessageAuthor, MessageRange, PastSession, SessionHit, Store, Stored, Todo, Todos, todos,
+    HistoryError, HistoryQuery, MessageAuthor, MessageRange, PastSession, SessionHit, Store, StoredMessage, Todo,
+    Todos, todos,
 };
 use aiw_home::{CliPaths, HomeError, format_rfc3339, parse_rfc3339};
 use aiw_launch::ResumeIndex;
@@ -14,10 +15,10 @@ use aiw_mcp::{Call, ToolResult};
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
-use crate::bounds::{self, length};
-use crate::context::{Context, answer};
+use crate::bounds::{self, json_len};
+use crate::context::{Context, to_tool_result};
 use crate::error::CallError;
-use crate::results::limit;
+use crate::results::max_result_bytes;
 
 /// How many hits there are by default, and at most.
 const DEFAULT_HITS: usize = 10;
@@ -153,9 +154,9 @@ pub(crate) async fn search_history(
     call: Call,
 ) -> Result<ToolResult, CallError> {
     // Twice: as text and as structure.
-    let room = limit(call.caller.name()) * 3 / 4;
+    let room = max_result_bytes(call.caller.name()) * 3 / 4;
     let shared = context.clone();
-    answer(&context.lanes.view.run(move || search(&shared, &asked, room)).await?)
+    to_tool_result(&context.concurrency_limits.view.run(move || search(&shared, &asked, room)).await?)
 }
 
 fn search(context: &Context, asked: &SearchHistory, mut room: usize) -> Result<FoundSessions, CallError> {
@@ -177,9 +178,10 @@ fn search(context: &Context, asked: &SearchHistory, mut room: usize) -> Result<F
         role: asked.role.as_deref().and_then(|role| role.parse().ok()),
         ..HistoryQuery::default()
     };
-    let meaning = context.embeddings.now();
+    let meaning = context.embeddings.get();
     let embedder = || Ok::<_, CallError>(meaning.as_ref().and_then(|meaning| meaning.embedder()));
-    let Searched { hits, waiting, empty_reason: nothing, .. } = queries::search(&context.home, &query, embedder)?;
+    let SessionSearchResult { hits, pending_sessions: waiting, empty_reason: nothing, .. } =
+        queries::search(&context.home, &query, embedder)?;
     let resumes = ResumeIndex::new(&context.home);
     let mut sessions: Vec<FoundSession> = Vec::new();
     let mut left_out = 0;
@@ -192,14 +194,14 @@ fn search(context: &Context, asked: &SearchHistory, mut room: usize) -> Result<F
                 session_id: hit.session.clone(),
                 cli: hit.cli.as_str(),
                 project: hit.project.clone(),
-                resume: resume.line(),
+                resume: resume.command_line(),
                 problem: resume.problem,
                 hits: Vec::new(),
             }
         };
-        let mut needed = length(&message);
+        let mut needed = json_len(&message);
         let new = place.is_none().then(session);
-        needed += new.as_ref().map_or(0, length);
+        needed += new.as_ref().map_or(0, json_len);
         if needed > room {
             left_out += 1;
             continue;
@@ -212,21 +214,21 @@ fn search(context: &Context, asked: &SearchHistory, mut room: usize) -> Result<F
     let mut message = match nothing {
         None => "get_session with a session_id, and a hit's uuid as `around`, shows what was said before and after"
             .to_owned(),
-        Some(nothing @ NoHits::NoneFits { .. }) => format!("{}: try other words", nothing.sentence("")),
-        Some(nothing) => nothing.sentence("the user can fill it with `aiw history import --all`"),
+        Some(nothing @ EmptyReason::NoMatch { .. }) => format!("{}: try other words", nothing.to_message("")),
+        Some(nothing) => nothing.to_message("the user can fill it with `aiw history import --all`"),
     };
     if left_out > 0 {
-        message.push_str(&format!("; {} did not fit", counted(left_out, "more hit")));
+        message.push_str(&format!("; {} did not fit", pluralize(left_out, "more hit")));
     }
     if waiting > 0 {
-        message.push_str(&format!("; {} not read yet: search again soon", counted(waiting, "session")));
+        message.push_str(&format!("; {} not read yet: search again soon", pluralize(waiting, "session")));
     }
     Ok(FoundSessions { message, sessions })
 }
 
 fn found_message(hit: &SessionHit) -> FoundMessage {
-    let words = hit.words.iter().take(6).map(String::as_str).collect::<Vec<_>>().join(", ");
-    let why = match (words.is_empty(), hit.is_near) {
+    let words = hit.matched_words.iter().take(6).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let why = match (words.is_empty(), hit.is_semantic_match) {
         (false, true) => format!("has {words}, and is close in meaning"),
         (false, false) => format!("has {words}"),
         (true, true) => "is close in meaning".to_owned(),
@@ -236,7 +238,7 @@ fn found_message(hit: &SessionHit) -> FoundMessage {
         uuid: hit.uuid.clone(),
         time: hit.time.and_then(format_rfc3339),
         role: hit.role.as_str(),
-        snippet: hit.snippet.marked("**", "**"),
+        snippet: hit.snippet.highlight("**", "**"),
         score: (hit.score * 1000.0).round() / 1000.0,
         reason: one_line(&why, 200),
     }
@@ -244,17 +246,17 @@ fn found_message(hit: &SessionHit) -> FoundMessage {
 
 /// Shows a part of a session.
 pub(crate) async fn get_session(context: Arc<Context>, asked: GetSession, call: Call) -> Result<ToolResult, CallError> {
-    let room = limit(call.caller.name()) * 3 / 4;
+    let room = max_result_bytes(call.caller.name()) * 3 / 4;
     let room = asked.max_chars.unwrap_or(DEFAULT_PART_BYTES).clamp(500, room);
     let shared = context.clone();
-    let part = context.lanes.view.run(move || part(&shared, &asked, room)).await?;
-    answer(&part)
+    let part = context.concurrency_limits.view.run(move || part(&shared, &asked, room)).await?;
+    to_tool_result(&part)
 }
 
 fn part(context: &Context, asked: &GetSession, room: usize) -> Result<SessionPart, CallError> {
     let store = Store::open(&context.home.history())?;
-    let range = MessageRange { around: asked.around.as_deref(), most: MAX_MESSAGES };
-    let part = store.part(&asked.session_id, &range)?;
+    let range = MessageRange { around: asked.around.as_deref(), limit: MAX_MESSAGES };
+    let part = store.session_view(&asked.session_id, &range)?;
     let all: Vec<PartMessage> = part.messages.iter().map(part_message).collect();
     let middle = match &asked.around {
         Some(uuid) => all.iter().position(|message| message.uuid == *uuid).unwrap_or_default(),
@@ -263,7 +265,7 @@ fn part(context: &Context, asked: &GetSession, room: usize) -> Result<SessionPar
     let (start, end) = around(&all, middle, room);
     let PastSession { id, cli, project, title, launch, .. } = part.session;
     let resume = resume(&ResumeIndex::new(&context.home), cli, &id, &project, &launch);
-    let (earlier, later) = (part.earlier + start, part.later + all.len() - end);
+    let (earlier, later) = (part.messages_before + start, part.messages_after + all.len() - end);
     let messages = all.into_iter().take(end).skip(start).collect();
     let title = one_line(&title, 200);
     Ok(SessionPart {
@@ -271,7 +273,7 @@ fn part(context: &Context, asked: &GetSession, room: usize) -> Result<SessionPar
         cli: cli.as_str(),
         project,
         title,
-        resume: resume.line(),
+        resume: resume.command_line(),
         problem: resume.problem,
         earlier,
         later,
@@ -286,30 +288,31 @@ pub(crate) async fn get_session_todos(
     call: Call,
 ) -> Result<ToolResult, CallError> {
     // Twice: as text and as structure.
-    let mut room = limit(call.caller.name()) / 3;
+    let mut room = max_result_bytes(call.caller.name()) / 3;
     let home = context.home.clone();
     let find = move || {
-        let places = CliPaths::around(home.around()).ok_or(HomeError::HomeNotFound).map_err(HistoryError::from)?;
+        let places =
+            CliPaths::from_context(home.context()).ok_or(HomeError::HomeNotFound).map_err(HistoryError::from)?;
         Ok(todos(&home, &places, asked.session_id.as_deref())?)
     };
-    let Todos { session, source, mut todos } = context.lanes.view.run(find).await?;
+    let Todos { session, source, mut todos } = context.concurrency_limits.view.run(find).await?;
     let all = todos.len();
     todos.retain(|todo| {
-        let length = length(todo);
+        let length = json_len(todo);
         let fits = length <= room;
         room = if fits { room - length } else { 0 };
         fits
     });
-    answer(&SessionTodos { session_id: session, source, omitted: all - todos.len(), todos })
+    to_tool_result(&SessionTodos { session_id: session, source, omitted: all - todos.len(), todos })
 }
 
 /// As many messages around one as fit: those before and after it in turn.
 fn around(all: &[PartMessage], middle: usize, mut room: usize) -> (usize, usize) {
     let (mut start, mut end) = (middle, (middle + 1).min(all.len()));
-    room = room.saturating_sub(all.get(middle).map_or(0, length));
+    room = room.saturating_sub(all.get(middle).map_or(0, json_len));
     loop {
-        let before = start.checked_sub(1).map(|place| length(&all[place]));
-        let after = all.get(end).map(length);
+        let before = start.checked_sub(1).map(|place| json_len(&all[place]));
+        let after = all.get(end).map(json_len);
         let takes_before = before.is_some_and(|before| before <= room);
         if takes_before {
             start -= 1;
@@ -326,13 +329,13 @@ fn around(all: &[PartMessage], middle: usize, mut room: usize) -> (usize, usize)
     }
 }
 
-fn part_message(message: &Stored) -> PartMessage {
+fn part_message(message: &StoredMessage) -> PartMessage {
     PartMessage {
         uuid: message.uuid.clone(),
         time: message.time.and_then(format_rfc3339),
         role: message.role.as_str(),
         tools: message.tools.clone(),
         subagent: message.agent.clone(),
-        text: bounds::cut(message.text.clone(), MAX_MESSAGE_LEN),
+        text: bounds::truncate_text(message.text.clone(), MAX_MESSAGE_LEN),
     }
 }

@@ -66,9 +66,9 @@ fn short(mut schema: Schema) -> Value {
 }
 
 /// Reads arguments by their schema.
-pub(crate) fn read<T: ToolInput>(given: Map<String, Value>, schema: &Value) -> Result<T, CallError> {
+pub(crate) fn parse_arguments<T: ToolInput>(given: Map<String, Value>, schema: &Value) -> Result<T, CallError> {
     let arguments = checked(given, schema)?;
-    serde_json::from_value(arguments.into()).map_err(|e| CallError::Arguments { problem: e.to_string() })
+    serde_json::from_value(arguments.into()).map_err(|e| CallError::MalformedArguments { problem: e.to_string() })
 }
 
 /// The given arguments as the schema has them, without those that are `null`.
@@ -90,7 +90,7 @@ fn checked(given: Map<String, Value>, schema: &Value) -> Result<Map<String, Valu
     }
     for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
         if !arguments.contains_key(name) {
-            return Err(CallError::Missing { name: name.to_owned(), what: about(&properties[name]) });
+            return Err(CallError::MissingArgument { name: name.to_owned(), what: about(&properties[name]) });
         }
     }
     Ok(arguments)
@@ -137,7 +137,7 @@ fn meant(name: &str, value: Value, property: &Value) -> Result<Value, CallError>
                 _ => None,
             };
             let number = number.filter(|number| (least..=most).contains(number));
-            number.map(Value::from).ok_or_else(|| CallError::Range { name: name.to_owned(), least, most })
+            number.map(Value::from).ok_or_else(|| CallError::OutOfRange { name: name.to_owned(), least, most })
         }
         Some("boolean") => match value {
             Value::Bool(_) => Ok(value),
@@ -187,7 +187,7 @@ mod tests {
     }
 
     fn of(value: Value) -> Result<Given, CallError> {
-        read(value.as_object().cloned().unwrap_or_default(), &input_schema::<Given>())
+        parse_arguments(value.as_object().cloned().unwrap_or_default(), &input_schema::<Given>())
     }
 
     #[test]

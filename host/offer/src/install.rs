@@ -4,12 +4,12 @@
 use aiw_app::AppError;
 use aiw_app::installs::{self, InstallRequest};
 use aiw_app::servers::ServerError;
-use aiw_core::{NonInteractive, PromptError, one_line, shell_word};
+use aiw_core::{NonInteractive, PromptError, one_line, shell_quote};
 use aiw_mcp::Call;
 use aiw_registries::MergedServer;
 use serde::Serialize;
 
-use crate::ask::{FormPrompter, can_ask};
+use crate::ask::{FormPrompter, can_prompt};
 use crate::context::Context;
 use crate::error::CallError;
 
@@ -34,7 +34,7 @@ pub(crate) async fn ask_and_install(
     found: &MergedServer,
     call: &Call,
 ) -> Result<Option<InstallOutcome>, CallError> {
-    if !can_ask(&call.caller) {
+    if !can_prompt(&call.caller) {
         return Ok(None);
     }
     let version = one_line(&found.server.version, 40);
@@ -55,11 +55,11 @@ pub(crate) async fn ask_and_install(
     };
     context.pool.reload().await;
     let key = installed.server.key;
-    let message = match installed.wants_login {
-        true => format!("it is installed, and wants a login: the user types `aiw mcp login {}`", shell_word(&key)),
+    let message = match installed.needs_login {
+        true => format!("it is installed, and wants a login: the user types `aiw mcp login {}`", shell_quote(&key)),
         false => "it is installed and works: its tools are here now".to_owned(),
     };
-    let tools = installed.seen.iter().flat_map(|seen| seen.accepted().map(|tool| tool.name().to_owned()));
+    let tools = installed.record.iter().flat_map(|seen| seen.accepted_tools().map(|tool| tool.name().to_owned()));
     Ok(Some(InstallOutcome {
         message,
         installed: true,

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use aiw_app::workflows::ScriptTools;
-use aiw_app::{ClientSession, ProjectUses};
-use aiw_mcp::{Arguments, Call, Caller, Offer, RpcError, ServerDescription, Tool, ToolResult};
+use aiw_app::{ClientSession, ProjectFeatures};
+use aiw_mcp::{Arguments, Call, Caller, RpcError, ServerBackend, ServerDescription, Tool, ToolResult};
 use aiw_routing::{CurrentEmbeddings, DynamicToolRegistry, ListingChoice};
 use async_trait::async_trait;
 use parking_lot::{Mutex, RwLock};
@@ -12,18 +12,18 @@ use serde_json::Value;
 
 use crate::context::Context;
 use crate::error::CallError;
-use crate::shared::{SharedOffer, names, own};
-use crate::table::{ToolEntry, instructions, table};
+use crate::shared::{SharedBackend, allowed_own_tools, proxied_names};
+use crate::table::{ToolEntry, instructions, tool_table};
 use crate::toolset::{SessionToolsets, Toolset, is_for_project};
-use crate::upstream::{Base, tokens};
+use crate::upstream::{BaseToolList, estimate_tool_tokens};
 
 /// The offer for one client session.
-pub struct ClientOffer {
-    shared: Arc<SharedOffer>,
+pub struct SessionBackend {
+    shared: Arc<SharedBackend>,
 }
 
 /// How a session is served.
-pub struct SessionSetting {
+pub struct SessionOptions {
     /// The client: where it is, whose tasks it sees, and which tools it may see.
     pub client: Arc<ClientSession>,
     /// The vectors of tools by the model in use.
@@ -32,31 +32,31 @@ pub struct SessionSetting {
     pub toolsets: SessionToolsets,
 }
 
-impl ClientOffer {
+impl SessionBackend {
     /// Returns the offer for a new client. Nothing is started.
-    pub fn new(setting: SessionSetting) -> Self {
+    pub fn new(setting: SessionOptions) -> Self {
         let pool = setting.client.pool().clone();
         let changes = setting.client.changes();
-        let SessionToolsets { toolsets, for_project } = setting.toolsets;
+        let SessionToolsets { toolsets, has_project_tools: for_project } = setting.toolsets;
         let project = match for_project {
-            true => ProjectUses::collect(setting.client.home(), setting.client.cwd()),
-            false => ProjectUses::default(),
+            true => ProjectFeatures::collect(setting.client.home(), setting.client.cwd()),
+            false => ProjectFeatures::default(),
         };
         let is_offered =
             |entry: &ToolEntry| toolsets.contains(&entry.toolset) || is_for_project(entry.tool.name(), project);
-        let mut table: Vec<ToolEntry> = table().into_iter().filter(is_offered).collect();
+        let mut table: Vec<ToolEntry> = tool_table().into_iter().filter(is_offered).collect();
         if !toolsets.contains(&Toolset::Workflows) {
             // What is for scripts alone costs tokens.
-            table.iter_mut().for_each(|entry| entry.leave_out("declarations"));
+            table.iter_mut().for_each(|entry| entry.hide_argument("declarations"));
         }
         let tools = ScriptTools::new(&pool);
-        let base = Base::new(own(&table, &pool), setting.client.home(), &pool, &tools, &toolsets);
+        let base = BaseToolList::new(allowed_own_tools(&table, &pool), setting.client.home(), &pool, &tools, &toolsets);
         let registry = DynamicToolRegistry::new(base.tools);
         let asks_before_start = !toolsets.contains(&Toolset::Processes);
-        let shared = SharedOffer {
+        let shared = SharedBackend {
             context: Arc::new(Context::new(setting.client, pool, registry, setting.embeddings, asks_before_start)),
             changes: Mutex::new(changes),
-            names: RwLock::new(names(tools.all(), &toolsets)),
+            proxied_names: RwLock::new(proxied_names(tools.all(), &toolsets)),
             choices: RwLock::new(base.choices),
             table,
             toolsets,
@@ -71,18 +71,21 @@ impl ClientOffer {
     }
 
     /// The names of the tools that the client lists, and about how many tokens each costs it.
-    pub fn listed(&self) -> Vec<(String, usize)> {
-        self.tools().iter().map(|tool| (tool.name().to_owned(), tokens(tool))).collect()
+    pub fn listed_tools(&self) -> Vec<(String, usize)> {
+        self.tools().iter().map(|tool| (tool.name().to_owned(), estimate_tool_tokens(tool))).collect()
     }
 }
 
 #[async_trait]
-impl Offer for ClientOffer {
-    fn about(&self) -> ServerDescription {
+impl ServerBackend for SessionBackend {
+    fn describe(&self) -> ServerDescription {
         let has_servers = self.shared.context.pool.has_servers();
-        let is_about_servers = self.shared.toolsets.iter().any(|toolset| toolset.is_about_servers());
-        let withheld = if is_about_servers { self.shared.context.pool.withheld() } else { Vec::new() };
-        let parts = [instructions(&self.shared.toolsets, self.shared.project, has_servers), self.shared.not_listed()];
+        let is_about_servers = self.shared.toolsets.iter().any(|toolset| toolset.needs_servers());
+        let withheld = if is_about_servers { self.shared.context.pool.withheld_notices() } else { Vec::new() };
+        let parts = [
+            instructions(&self.shared.toolsets, self.shared.project, has_servers),
+            self.shared.unlisted_servers_notice(),
+        ];
         let sentences = parts.into_iter().filter(|part| !part.is_empty()).chain(withheld);
         ServerDescription {
             name: "aiw".into(),
@@ -93,7 +96,7 @@ impl Offer for ClientOffer {
     }
 
     fn tools(&self) -> Arc<[Tool]> {
-        self.shared.context.listed.notify_waiters();
+        self.shared.context.tools_listed.notify_waiters();
         let tools = self.shared.context.registry.tools();
         // The list follows a change after a moment. What is withheld by now must not be in it.
         let withheld = self.shared.context.pool.withheld_names();
@@ -103,13 +106,13 @@ impl Offer for ClientOffer {
         tools.iter().filter(|tool| !withheld.contains(tool.name())).cloned().collect()
     }
 
-    async fn begun(&self, client: Caller) {
+    async fn on_session_start(&self, client: Caller) {
         self.shared.context.pool.begin(client.clone());
         // Apps have tools of their own.
         if client.supports_apps() {
             self.shared.refresh();
         }
-        self.shared.follow(client);
+        self.shared.notify_on_changes(client);
         if self.shared.has_workflows() && self.shared.context.pool.has_servers() {
             let orchestrator = self.shared.context.client.app().orchestrator().clone();
             tokio::task::spawn_blocking(move || orchestrator.prepare());
@@ -131,7 +134,7 @@ impl Offer for ClientOffer {
         self.shared.request(method, params, &call).await
     }
 
-    async fn notified(&self, method: &str, params: Option<Value>) {
+    async fn on_notification(&self, method: &str, params: Option<Value>) {
         if method == "notifications/roots/list_changed" {
             self.shared.context.pool.notify(method, params).await;
         }
@@ -145,7 +148,7 @@ mod tests {
 
     use aiw_app::{App, BundledScripts};
     use aiw_home::Home;
-    use aiw_markets::Quiet;
+    use aiw_markets::NoopObserver;
     use aiw_routing::TTL;
     use serde_json::json;
 
@@ -155,12 +158,12 @@ mod tests {
     async fn the_client_is_notified_when_a_dynamic_tool_expires() {
         const NO_SCRIPTS: BundledScripts = BundledScripts { component: &[], code: &[], sha256: "" };
         let directory = tempfile::tempdir().unwrap();
-        let home = Home::at(directory.path());
-        let client = ClientSession::here(App::open(home.clone(), &[], NO_SCRIPTS, Arc::new(Quiet))).unwrap();
+        let home = Home::from_root(directory.path());
+        let client = ClientSession::from_app(App::open(home.clone(), &[], NO_SCRIPTS, Arc::new(NoopObserver))).unwrap();
         let embeddings = Arc::new(CurrentEmbeddings::none(&home));
-        let toolsets = SessionToolsets::only(vec![Toolset::Servers]);
-        let offer = Arc::new(ClientOffer::new(SessionSetting { client, embeddings, toolsets }));
-        let tool = Tool::foreign(json!({"name": "old__tool", "inputSchema": {"type": "object"}})).unwrap();
+        let toolsets = SessionToolsets::from_toolsets(vec![Toolset::Servers]);
+        let offer = Arc::new(SessionBackend::new(SessionOptions { client, embeddings, toolsets }));
+        let tool = Tool::from_definition(json!({"name": "old__tool", "inputSchema": {"type": "object"}})).unwrap();
         let last_use = Instant::now().checked_sub(TTL * 2).expect("the machine has run for longer than the TTL");
         assert!(offer.shared.context.registry.register(vec![tool], last_use));
         assert!(offer.tools().iter().any(|tool| tool.name() == "old__tool"));

@@ -10,7 +10,7 @@ use aiw_mcp::Tool;
 use parking_lot::Mutex;
 
 /// The prefix of planned tools' names.
-pub(crate) const PREFIX: &str = "planned__";
+pub(crate) const PLANNED_TOOL_PREFIX: &str = "planned__";
 
 /// How soon a new tool is listed.
 const NEW_TOOL_LIST_DELAY: Duration = Duration::from_secs(5);
@@ -25,7 +25,7 @@ pub(crate) struct SessionPlan {
     /// The tools that it calls, each with the digest of its definition when it was planned.
     pub(crate) digests: Vec<(String, String)>,
     pub(crate) tool: Tool,
-    pub(crate) since: Instant,
+    pub(crate) created_at: Instant,
 }
 
 impl SessionPlan {
@@ -36,23 +36,23 @@ impl SessionPlan {
 }
 
 impl PlanStore {
-    pub(crate) fn all(&self) -> parking_lot::MutexGuard<'_, BTreeMap<String, Arc<SessionPlan>>> {
+    pub(crate) fn lock(&self) -> parking_lot::MutexGuard<'_, BTreeMap<String, Arc<SessionPlan>>> {
         self.0.lock()
     }
 
     /// Returns a tool by its name, with or without what all of their names begin with.
     pub(crate) fn get(&self, name: &str) -> Option<Arc<SessionPlan>> {
-        let all = self.all();
-        all.get(name).or_else(|| all.get(&format!("{PREFIX}{name}"))).cloned()
+        let all = self.lock();
+        all.get(name).or_else(|| all.get(&format!("{PLANNED_TOOL_PREFIX}{name}"))).cloned()
     }
 
     /// Whether a listed tool is planned, and may be called as it was planned.
-    pub(crate) fn holds(&self, name: &str, tools: &ScriptTools) -> bool {
-        self.all().get(name).is_some_and(|planned| planned.is_current(tools))
+    pub(crate) fn is_callable(&self, name: &str, tools: &ScriptTools) -> bool {
+        self.lock().get(name).is_some_and(|planned| planned.is_current(tools))
     }
 
     /// Forgets the tools that are not listed any more. One that is new may not be listed yet.
     pub(crate) fn retain(&self, is_listed: impl Fn(&str) -> bool) {
-        self.all().retain(|name, planned| is_listed(name) || planned.since.elapsed() < NEW_TOOL_LIST_DELAY);
+        self.lock().retain(|name, planned| is_listed(name) || planned.created_at.elapsed() < NEW_TOOL_LIST_DELAY);
     }
 }

@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use aiw_app::events::{EventList, EventsRequest, HomeEvents};
 use aiw_app::feed::Topic;
 use aiw_app::own_executable;
-use aiw_core::{NonInteractive, Plan, Prompter, RecordingReporter, one_line, star_matches};
+use aiw_core::{NonInteractive, Plan, Prompter, RecordingReporter, matches_wildcard, one_line};
 use aiw_events::EventKind;
 use aiw_mcp::Call;
 use aiw_processes::{
-    Author, DefineRequest, ExportForm, ExportRequest, HabitSuggestion, Manager, OutputRequest, ProcessError,
+    Author, DefineRequest, ExportFormat, ExportRequest, HabitSuggestion, Manager, OutputRequest, ProcessError,
     ProcessOutput, ProcessProject, ProcessSummary, ProcessTemplates, RedefineRequest, RunState, TemplateRequest,
-    WaitFor, WaitedProcess, Watch, anywhere, single_result,
+    WaitFor, WaitOutcome, Watch, single_result, substring_pattern,
 };
 use futures::future::BoxFuture;
 use parking_lot::{Mutex, MutexGuard};
@@ -22,13 +22,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 
-use crate::ask::{FormPrompter, can_ask};
-use crate::bounds::{self, first_that_fit};
-use crate::context::{ConcurrencyLimit, ConcurrencyLimits, Context, starter};
+use crate::ask::{FormPrompter, can_prompt};
+use crate::bounds::{self, truncate_list};
+use crate::context::{ConcurrencyLimit, ConcurrencyLimits, Context, caller_name};
 use crate::error::CallError;
 
 /// The longest that `wait_for_process` waits, in seconds: clients give a call one minute.
-const MAX_WAIT: u64 = 45;
+const MAX_WAIT_SECS: u64 = 45;
 
 /// As many events fit into an answer.
 const MAX_EVENTS: usize = 20;
@@ -43,7 +43,7 @@ pub(crate) struct NoArguments {}
 
 #[derive(Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct OneProcess {
+pub(crate) struct ProcessParams {
     /// The process's id
     id: String,
 }
@@ -140,7 +140,7 @@ pub(crate) struct ExportProcesses {
     file_path: Option<String>,
     /// The form, in which the file's name ends
     #[serde(default)]
-    format: ExportForm,
+    format: ExportFormat,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -152,7 +152,7 @@ pub(crate) struct ImportProcesses {
 
 #[derive(Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct NamedSnapshot {
+pub(crate) struct SnapshotParams {
     /// The snapshot's name; without one, the project's one without a name
     name: Option<String>,
 }
@@ -202,7 +202,7 @@ pub(crate) struct Message {
 }
 
 #[derive(Serialize, JsonSchema)]
-pub(crate) struct Exported {
+pub(crate) struct ExportResponse {
     message: String,
     /// The text, if no file was named
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -220,7 +220,7 @@ pub(crate) struct Status {
 /// The processes of the session's project, after what dead supervisors left behind was ended or started again.
 fn manager(context: &Context) -> Result<Manager, CallError> {
     let manager =
-        Manager::open(&context.home, ProcessProject::find(context.client.cwd())?)?.with_executable(executable()?);
+        Manager::open(&context.home, ProcessProject::discover(context.client.cwd())?)?.with_executable(executable()?);
     manager.reconcile()?;
     Ok(manager)
 }
@@ -235,31 +235,32 @@ pub(crate) fn limited_tool<I: Send + 'static, O: Send + 'static>(
 ) -> impl Fn(Arc<Context>, I, Call) -> BoxFuture<'static, Result<O, CallError>> + Clone {
     move |context, asked, call| {
         let shared = context.clone();
-        let by = starter(&call);
+        let by = caller_name(&call);
         let work = move || Ok(work(&manager(&shared)?.with_actor(by), asked)?);
-        Box::pin(async move { lane(&context.lanes).run(work).await })
+        Box::pin(async move { lane(&context.concurrency_limits).run(work).await })
     }
 }
 
 /// The work of a tool that starts processes.
-pub(crate) trait Starts {
+pub(crate) trait DescribeStart {
     /// What it starts, as a phrase, and the command lines; none if there is no such thing.
-    fn started(&self, manager: &Manager) -> Option<(String, Vec<String>)>;
+    fn describe_start(&self, manager: &Manager) -> Option<(String, Vec<String>)>;
 }
 
-impl Starts for OneProcess {
-    fn started(&self, manager: &Manager) -> Option<(String, Vec<String>)> {
+impl DescribeStart for ProcessParams {
+    fn describe_start(&self, manager: &Manager) -> Option<(String, Vec<String>)> {
         let line = |id: &String| {
-            let command = manager.get(id).ok()?.definition.run.redacted().line();
+            let command = manager.get(id).ok()?.definition.run.redacted().command_line();
             Some(format!("  {}: {}", one_line(id, 80), one_line(&command, 1000)))
         };
-        let lines: Option<Vec<String>> = manager.named(std::slice::from_ref(&self.id)).iter().map(line).collect();
+        let lines: Option<Vec<String>> =
+            manager.expand_replica_ids(std::slice::from_ref(&self.id)).iter().map(line).collect();
         Some((format!("`{}`", one_line(&self.id, 80)), lines?))
     }
 }
 
-impl Starts for NamedSnapshot {
-    fn started(&self, _: &Manager) -> Option<(String, Vec<String>)> {
+impl DescribeStart for SnapshotParams {
+    fn describe_start(&self, _: &Manager) -> Option<(String, Vec<String>)> {
         let what = match &self.name {
             Some(name) => format!("the processes of the snapshot `{}`", one_line(name, 80)),
             None => "the processes that ran last".to_owned(),
@@ -270,7 +271,7 @@ impl Starts for NamedSnapshot {
 
 /// As [`in_lane`], once the user has agreed to the first start of the session, if they have not named the tools for it and the
 /// client can ask: what a process runs, such as a script of the project, may be what the model has just written.
-pub(crate) fn once_agreed<I: Starts + Clone + Send + 'static, O: Send + 'static>(
+pub(crate) fn confirmed_start_tool<I: DescribeStart + Clone + Send + 'static, O: Send + 'static>(
     lane: fn(&ConcurrencyLimits) -> &ConcurrencyLimit,
     work: fn(&Manager, I) -> ProcessResult<O>,
 ) -> impl Fn(Arc<Context>, I, Call) -> BoxFuture<'static, Result<O, CallError>> + Clone {
@@ -278,8 +279,8 @@ pub(crate) fn once_agreed<I: Starts + Clone + Send + 'static, O: Send + 'static>
     move |context, asked, call| {
         let work = work.clone();
         Box::pin(async move {
-            if context.asks_before_start && can_ask(&call.caller) {
-                let mut agreed = context.agreed_to_start.lock().await;
+            if context.should_confirm_start && can_prompt(&call.caller) {
+                let mut agreed = context.is_start_approved.lock().await;
                 if !*agreed {
                     *agreed = agree_to_start(&context, asked.clone(), &call).await?;
                 }
@@ -290,34 +291,34 @@ pub(crate) fn once_agreed<I: Starts + Clone + Send + 'static, O: Send + 'static>
 }
 
 /// Asks the user whether something may be started. Returns whether there was something to ask about.
-async fn agree_to_start<I: Starts + Send + 'static>(
+async fn agree_to_start<I: DescribeStart + Send + 'static>(
     context: &Arc<Context>,
     asked: I,
     call: &Call,
 ) -> Result<bool, CallError> {
     let shared = context.clone();
-    let started = context.lanes.view.run(move || Ok(asked.started(&manager(&shared)?))).await?;
+    let started = context.concurrency_limits.view.run(move || Ok(asked.describe_start(&manager(&shared)?))).await?;
     // The call says that there is no such thing.
     let Some((what, mut about)) = started else { return Ok(false) };
     about.push("What it runs may have been changed by the model. A yes holds for this session.".to_owned());
-    let plan = Plan { about, ..Plan::new(format!("Start {what}, outside of the sandbox of your AI CLI?")) };
+    let plan = Plan { details: about, ..Plan::new(format!("Start {what}, outside of the sandbox of your AI CLI?")) };
     let agreed = FormPrompter(call).confirm(&plan, &[]).await;
-    agreed.map(|_| true).map_err(|source| CallError::NotAgreed { what, source })
+    agreed.map(|_| true).map_err(|source| CallError::StartDeclined { what, source })
 }
 
 /// Looks after the processes of the session's project as long as the session lasts: what a dead supervisor left behind
 /// ends, and what is to run always is started again.
 pub(crate) fn reconcile_processes(context: &Arc<Context>) {
-    let (feed, mut here) = (context.client.app().feed().clone(), context.here.subscribe());
+    let (feed, mut here) = (context.client.app().feed().clone(), context.shutdown.subscribe());
     let context = Arc::downgrade(context);
     tokio::spawn(async move {
         let subscribe = move || feed.changes(&[Topic::Processes]);
         // Without it, each call still looks after them.
-        let Ok(changes) = aiw_home::blocking(subscribe).await else { return };
+        let Ok(changes) = aiw_home::run_blocking(subscribe).await else { return };
         loop {
             let Some(looking) = context.upgrade() else { return };
             // The next call says what is wrong.
-            let is_done = aiw_home::blocking(move || manager(&looking).is_ok()).await;
+            let is_done = aiw_home::run_blocking(move || manager(&looking).is_ok()).await;
             let told = async {
                 match is_done {
                     true => drop(changes.next().await),
@@ -364,7 +365,7 @@ pub(crate) fn update_process(manager: &Manager, asked: RedefineRequest) -> Proce
     Ok(about(&status, message))
 }
 
-pub(crate) fn start_process(manager: &Manager, asked: OneProcess) -> ProcessResult<ProcessResponse> {
+pub(crate) fn start_process(manager: &Manager, asked: ProcessParams) -> ProcessResult<ProcessResponse> {
     let ids = std::slice::from_ref(&asked.id);
     // A file that the user has not allowed starts nothing: they look at it in a terminal.
     let results = Handle::current().block_on(manager.start(ids, &NonInteractive, &NonInteractive))?;
@@ -378,11 +379,11 @@ pub(crate) fn start_process(manager: &Manager, asked: OneProcess) -> ProcessResu
 }
 
 pub(crate) fn stop_process(manager: &Manager, asked: StopProcess) -> ProcessResult<ProcessResponse> {
-    let (status, ran) = manager.stop_within(&asked.id, asked.grace_period_ms.map(Duration::from_millis))?;
+    let (status, ran) = manager.stop_with_timeout(&asked.id, asked.grace_period_ms.map(Duration::from_millis))?;
     Ok(about(&status, if ran { "stopped, with all that it started" } else { "it did not run" }))
 }
 
-pub(crate) fn restart_process(manager: &Manager, asked: OneProcess) -> ProcessResult<ProcessResponse> {
+pub(crate) fn restart_process(manager: &Manager, asked: ProcessParams) -> ProcessResult<ProcessResponse> {
     let ids = std::slice::from_ref(&asked.id);
     let heard = RecordingReporter::default();
     let results = Handle::current().block_on(manager.restart(ids, &NonInteractive, &heard))?;
@@ -391,7 +392,7 @@ pub(crate) fn restart_process(manager: &Manager, asked: OneProcess) -> ProcessRe
     Ok(about(&started.status, &told.collect::<Vec<String>>().join("; ")))
 }
 
-pub(crate) fn get_process_status(manager: &Manager, asked: OneProcess) -> ProcessResult<ProcessResponse> {
+pub(crate) fn get_process_status(manager: &Manager, asked: ProcessParams) -> ProcessResult<ProcessResponse> {
     let status = manager.get(&asked.id)?;
     let message = match status.state {
         RunState::NotStarted | RunState::Stopped => "start_process starts it",
@@ -413,24 +414,24 @@ pub(crate) fn list_processes(manager: &Manager, asked: ListProcesses) -> Process
             StateFilter::Stopped => matches!(status.state, RunState::Stopped | RunState::NotStarted),
             StateFilter::Failed => status.state == RunState::Failed,
         };
-        has_state && filter.name_pattern.as_ref().is_none_or(|pattern| star_matches(pattern, &status.id))
+        has_state && filter.name_pattern.as_ref().is_none_or(|pattern| matches_wildcard(pattern, &status.id))
     };
     let all: Vec<_> = manager.list()?.into_iter().filter(is_wanted).collect();
-    let (processes, left_out) = first_that_fit(manager.summaries(&all, false));
+    let (processes, left_out) = truncate_list(manager.summaries(&all, false));
     Ok(ProcessList { processes, omitted: left_out })
 }
 
 pub(crate) fn get_process_output(manager: &Manager, asked: OutputRequest) -> ProcessResult<ProcessOutput> {
     let output = manager.output(&asked, bounds::MAX_RESULT_BYTES / 2)?;
     let lines = match asked.from {
-        Some(_) => output.lines.into_iter().map(|line| bounds::cut(line, bounds::MAX_LINE_BYTES)).collect(),
-        None => bounds::last_that_fit(output.lines),
+        Some(_) => output.lines.into_iter().map(|line| bounds::truncate_text(line, bounds::MAX_LINE_BYTES)).collect(),
+        None => bounds::tail_lines(output.lines),
     };
     Ok(ProcessOutput { lines, ..output })
 }
 
 pub(crate) fn get_suggestions(manager: &Manager, asked: GetSuggestions) -> ProcessResult<SuggestionList> {
-    let (suggestions, left_out) = first_that_fit(manager.suggestions(asked.current_process.as_deref())?.suggestions);
+    let (suggestions, left_out) = truncate_list(manager.suggestions(asked.current_process.as_deref())?.suggestions);
     Ok(SuggestionList { suggestions, omitted: left_out })
 }
 
@@ -443,8 +444,8 @@ pub(crate) async fn wait_for_process(
     let theirs = sleep.clone();
     let work = move || Ok(wait(&manager(&shared)?, &asked, &theirs)?);
     tokio::select! {
-        waited = context.lanes.wait.run(work) => waited,
-        () = call.cancelled.nobody_waits() => {
+        waited = context.concurrency_limits.wait.run(work) => waited,
+        () = call.cancellation.wait_until_abandoned() => {
             sleep.cancel();
             Err(CallError::NoWaiter)
         }
@@ -461,8 +462,9 @@ pub(crate) async fn wait_for_event(
     let work = move || {
         let request = EventsRequest { kinds: asked.kinds, process: asked.process, ..EventsRequest::default() };
         let mut reader = HomeEvents::new(&shared.home, shared.client.cwd(), request)?;
-        let end = Instant::now() + Duration::from_secs(asked.timeout_seconds.unwrap_or(MAX_WAIT).min(MAX_WAIT));
-        let mut from = asked.from.map_or_else(|| reader.end(), Ok)?;
+        let end =
+            Instant::now() + Duration::from_secs(asked.timeout_seconds.unwrap_or(MAX_WAIT_SECS).min(MAX_WAIT_SECS));
+        let mut from = asked.from.map_or_else(|| reader.end_offset(), Ok)?;
         loop {
             let left = end.saturating_duration_since(Instant::now());
             let list = reader.next(from, MAX_EVENTS, left.min(CANCEL_POLL_INTERVAL))?;
@@ -473,8 +475,8 @@ pub(crate) async fn wait_for_event(
         }
     };
     tokio::select! {
-        waited = context.lanes.wait.run(work) => waited,
-        () = call.cancelled.nobody_waits() => {
+        waited = context.concurrency_limits.wait.run(work) => waited,
+        () = call.cancellation.wait_until_abandoned() => {
             is_over.store(true, Ordering::Relaxed);
             Err(CallError::NoWaiter)
         }
@@ -508,14 +510,14 @@ impl Sleep {
 }
 
 fn wait(manager: &Manager, asked: &WaitForProcess, sleep: &Sleep) -> ProcessResult<ProcessWait> {
-    let end = Instant::now() + Duration::from_secs(asked.timeout_seconds.unwrap_or(MAX_WAIT).min(MAX_WAIT));
+    let end = Instant::now() + Duration::from_secs(asked.timeout_seconds.unwrap_or(MAX_WAIT_SECS).min(MAX_WAIT_SECS));
     let what = match (&asked.line, asked.until) {
-        (Some(line), _) => WaitFor::Line(anywhere(line)),
+        (Some(line), _) => WaitFor::Line(substring_pattern(line)),
         (None, WaitUntil::Ready) => WaitFor::Ready,
         (None, WaitUntil::Ended) => WaitFor::Ended,
     };
     let watch = sleep.begin()?;
-    let WaitedProcess { status, done, line } =
+    let WaitOutcome { status, done, line } =
         manager.wait(&asked.id, &what, Some(end), &watch, &|| sleep.is_cancelled())?;
     let message = match (done, status.state.is_alive()) {
         (true, _) => "it is so",
@@ -523,26 +525,26 @@ fn wait(manager: &Manager, asked: &WaitForProcess, sleep: &Sleep) -> ProcessResu
         (false, false) => "it does not run: get_process_output shows its last lines",
         (false, true) => "not yet: call wait_for_process again",
     };
-    let line = line.map(|entry| bounds::cut(entry.text(), bounds::MAX_LINE_BYTES));
+    let line = line.map(|entry| bounds::truncate_text(entry.text(), bounds::MAX_LINE_BYTES));
     Ok(ProcessWait { done, message: message.into(), process: ProcessSummary::new(&status), line })
 }
 
-pub(crate) fn remove_process(manager: &Manager, asked: OneProcess) -> ProcessResult<Message> {
+pub(crate) fn remove_process(manager: &Manager, asked: ProcessParams) -> ProcessResult<Message> {
     manager.remove(std::slice::from_ref(&asked.id), Author::Model, &NonInteractive)?;
     Ok(Message { message: format!("removed `{}`, with its log", asked.id) })
 }
 
-pub(crate) fn export_processes(manager: &Manager, asked: ExportProcesses) -> ProcessResult<Exported> {
+pub(crate) fn export_processes(manager: &Manager, asked: ExportProcesses) -> ProcessResult<ExportResponse> {
     let request =
-        ExportRequest { form: asked.format, file: asked.file_path.map(PathBuf::from), ..ExportRequest::default() };
+        ExportRequest { format: asked.format, file: asked.file_path.map(PathBuf::from), ..ExportRequest::default() };
     let exported = manager.export(&request)?;
-    let missing = exported.missing().map(|missing| format!("; {missing}")).unwrap_or_default();
+    let missing = exported.redaction_note().map(|missing| format!("; {missing}")).unwrap_or_default();
     let place =
         exported.file.as_ref().map_or(format!("the definitions in {}", asked.format.as_str().to_uppercase()), |file| {
             format!("written to `{}`", one_line(file, 300))
         });
-    let text = exported.text.map(|text| bounds::cut(text, bounds::MAX_RESULT_BYTES));
-    Ok(Exported { message: format!("{place}{missing}"), text })
+    let text = exported.text.map(|text| bounds::truncate_text(text, bounds::MAX_RESULT_BYTES));
+    Ok(ExportResponse { message: format!("{place}{missing}"), text })
 }
 
 pub(crate) fn import_processes(manager: &Manager, asked: ImportProcesses) -> ProcessResult<Message> {
@@ -554,7 +556,7 @@ pub(crate) fn import_processes(manager: &Manager, asked: ImportProcesses) -> Pro
     Ok(Message { message: one_line(&message, 2000) })
 }
 
-pub(crate) fn create_snapshot(manager: &Manager, asked: NamedSnapshot) -> ProcessResult<Message> {
+pub(crate) fn create_snapshot(manager: &Manager, asked: SnapshotParams) -> ProcessResult<Message> {
     let running = match asked.name {
         Some(name) => manager.save_snapshot(&name.parse()?, false)?.running,
         None => manager.take_snapshot()?,
@@ -562,7 +564,7 @@ pub(crate) fn create_snapshot(manager: &Manager, asked: NamedSnapshot) -> Proces
     Ok(Message { message: format!("{} processes run: restore_snapshot starts them again", running.len()) })
 }
 
-pub(crate) fn restore_snapshot(manager: &Manager, asked: NamedSnapshot) -> ProcessResult<Message> {
+pub(crate) fn restore_snapshot(manager: &Manager, asked: SnapshotParams) -> ProcessResult<Message> {
     let heard = RecordingReporter::default();
     let results = match asked.name {
         Some(name) => Handle::current().block_on(manager.restore(&name.parse()?, &NonInteractive, &heard))?,
@@ -584,7 +586,7 @@ pub(crate) fn restore_snapshot(manager: &Manager, asked: NamedSnapshot) -> Proce
 }
 
 pub(crate) async fn echo(_: Arc<Context>, asked: Echo, _: Call) -> Result<Message, CallError> {
-    Ok(Message { message: bounds::cut(asked.message, bounds::MAX_RESULT_BYTES) })
+    Ok(Message { message: bounds::truncate_text(asked.message, bounds::MAX_RESULT_BYTES) })
 }
 
 pub(crate) async fn ping(_: Arc<Context>, _: NoArguments, _: Call) -> Result<Message, CallError> {

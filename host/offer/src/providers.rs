@@ -48,7 +48,7 @@ pub(crate) async fn list_providers(
     _: Call,
 ) -> Result<ProviderList, CallError> {
     let (shared, runtime) = (context.clone(), Handle::current());
-    context.lanes.view.run(move || list(&shared, &runtime)).await
+    context.concurrency_limits.view.run(move || list(&shared, &runtime)).await
 }
 
 fn list(context: &Context, runtime: &Handle) -> Result<ProviderList, CallError> {
@@ -56,7 +56,7 @@ fn list(context: &Context, runtime: &Handle) -> Result<ProviderList, CallError> 
     let (listed, mut problems) = runtime.block_on(providers_of.list()).map_err(LaunchError::from)?;
     let providers = listed.into_iter().map(|provider| ListedProvider {
         name: provider.name.to_string(),
-        scenario: provider.scenario.map(|scenario| bounds::cut(scenario, 400)),
+        scenario: provider.scenario.map(|scenario| bounds::truncate_text(scenario, 400)),
         ai_types: provider.clis.iter().chain(&provider.gateway).map(|cli| cli.as_str()).collect(),
         default: provider.default,
         ready: provider.secret == SecretState::Set || provider.needs_none,
@@ -75,6 +75,6 @@ fn list(context: &Context, runtime: &Handle) -> Result<ProviderList, CallError> 
     });
     problems.splice(0..0, context.client.notes());
     problems.truncate(20);
-    let (providers, left_out) = bounds::first_that_fit(providers.chain(pools).collect());
+    let (providers, left_out) = bounds::truncate_list(providers.chain(pools).collect());
     Ok(ProviderList { providers, omitted: left_out, problems })
 }

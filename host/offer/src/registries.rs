@@ -3,17 +3,17 @@
 use std::sync::Arc;
 
 use aiw_app::queries::find_servers;
-use aiw_core::{one_line, shell_word};
+use aiw_core::{one_line, shell_quote};
 use aiw_mcp::{Call, ToolResult};
 use aiw_registries::{MethodSummary, RegistryServer, ServerSearch, install_methods};
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
-use crate::bounds::length;
-use crate::context::{Context, answer};
+use crate::bounds::json_len;
+use crate::context::{Context, to_tool_result};
 use crate::error::CallError;
 use crate::install;
-use crate::results::limit;
+use crate::results::max_result_bytes;
 
 /// How many servers a search lists by default, and at most.
 const DEFAULT_SERVERS: usize = 8;
@@ -100,7 +100,7 @@ pub(crate) async fn search_servers(
     let not_asked = found.sources.iter().filter(|source| source.problem.is_some() && source.cached_servers.is_none());
     let not_asked: Vec<String> = not_asked.map(|source| source.source.clone()).collect();
     // Twice: as text and as structure.
-    let mut room = limit(call.caller.name()) * 3 / 4;
+    let mut room = max_result_bytes(call.caller.name()) * 3 / 4;
     let mut servers = Vec::new();
     for found in ServerSearch::new(&found).servers {
         let RegistryServer { name, source, version, description, kinds, status, confusable_with: looks_like, .. } =
@@ -116,7 +116,7 @@ pub(crate) async fn search_servers(
             status,
             confusable_with: looks_like,
         };
-        let needed = length(&server);
+        let needed = json_len(&server);
         if needed > room {
             break;
         }
@@ -127,7 +127,7 @@ pub(crate) async fn search_servers(
         false => "install_server with a `name` shows what one would run and how the user installs it",
         true => "no server fits: try other words",
     };
-    answer(&FoundServers { message: message.to_owned(), servers, not_asked })
+    to_tool_result(&FoundServers { message: message.to_owned(), servers, not_asked })
 }
 
 /// Installs a server if the client can ask the user, else says how the user does. A model can't agree for them, and
@@ -138,31 +138,31 @@ pub(crate) async fn install_server(
     call: Call,
 ) -> Result<ToolResult, CallError> {
     let registries = context.client.registries()?;
-    let (found, _) = registries.server(&asked.name, None, asked.source.as_deref()).await?;
-    let cancelled = call.cancelled.clone();
+    let (found, _) = registries.find_server(&asked.name, None, asked.source.as_deref()).await?;
+    let cancelled = call.cancellation.clone();
     tokio::select! {
         installed = install::ask_and_install(&context, &found, &call) => {
             if let Some(installed) = installed? {
-                return answer(&installed);
+                return to_tool_result(&installed);
             }
         }
-        () = cancelled.nobody_waits() => return Err(CallError::NoWaiter),
+        () = cancelled.wait_until_abandoned() => return Err(CallError::NoWaiter),
     }
     let RegistryServer { name, source, version, description, publisher, repository, .. } = RegistryServer::new(&found);
     // Twice: as text and as structure.
-    let mut room = limit(call.caller.name()) / 2;
+    let mut room = max_result_bytes(call.caller.name()) / 2;
     let mut shown = Vec::new();
-    let ways = install_methods(&found.server, context.home.around());
-    let can_run = ways.iter().any(|way| way.refused().is_none());
+    let ways = install_methods(&found.server, context.home.context());
+    let can_run = ways.iter().any(|way| way.unsupported_reason().is_none());
     for way in ways.iter().map(MethodSummary::new) {
-        let needed = length(&way);
+        let needed = json_len(&way);
         if needed <= room {
             room -= needed;
             shown.push(way);
         }
     }
     let ways = shown;
-    let command = format!("aiw mcp install {} --source {}", shell_word(&name), shell_word(&source));
+    let command = format!("aiw mcp install {} --source {}", shell_quote(&name), shell_quote(&source));
     let message = match can_run {
         true => {
             "nothing is installed yet, for the user can't be asked here: show them what it runs and needs, and ask them to \
@@ -171,7 +171,7 @@ pub(crate) async fn install_server(
         false => "it can't be installed: `ways` says why",
     };
     let description = one_line(&description, MAX_DESCRIPTION_LEN);
-    answer(&OfferedServer {
+    to_tool_result(&OfferedServer {
         message: message.to_owned(),
         command,
         name,

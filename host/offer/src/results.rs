@@ -9,16 +9,16 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 /// The bytes that all kept results of a session may hold. The oldest go first.
-const MOST_BYTES: usize = 32 << 20;
+const MAX_STORED_BYTES: usize = 32 << 20;
 
 /// How Codex calls itself.
-pub(crate) const CODEX: &str = "codex-mcp-client";
+pub(crate) const CODEX_CLIENT_NAME: &str = "codex-mcp-client";
 
 /// The longest text that a client passes on whole, in bytes. Measured: Codex cuts at about 12 kB, Claude Code shows
 /// only the beginning from 49 kB on, Gemini CLI cuts at 40,000 characters.
-pub(crate) fn limit(client: &str) -> usize {
+pub(crate) fn max_result_bytes(client: &str) -> usize {
     match client {
-        CODEX => 10 << 10,
+        CODEX_CLIENT_NAME => 10 << 10,
         "claude-code" => 40 << 10,
         _ => 32 << 10,
     }
@@ -27,7 +27,7 @@ pub(crate) fn limit(client: &str) -> usize {
 /// Whether a client shows a model a result's structure in place of its text. The others check the structure against the
 /// tool's schema, and take no result without it.
 fn shows_structure(client: &str) -> bool {
-    matches!(client, CODEX | "claude-code")
+    matches!(client, CODEX_CLIENT_NAME | "claude-code")
 }
 
 /// Results that were cut.
@@ -49,7 +49,7 @@ pub(crate) struct ResultChunk {
     /// Where it begins, in bytes.
     pub(crate) offset: usize,
     /// Where the next piece begins; none at the end.
-    pub(crate) next: Option<usize>,
+    pub(crate) next_offset: Option<usize>,
     /// The length of the whole result, in bytes.
     pub(crate) total: usize,
 }
@@ -62,7 +62,7 @@ impl ResultStore {
         let mut inner = self.inner.lock();
         inner.size += text.len();
         inner.results.push_back((handle.clone(), text.into()));
-        while inner.size > MOST_BYTES && inner.results.len() > 1 {
+        while inner.size > MAX_STORED_BYTES && inner.results.len() > 1 {
             let Some((_, gone)) = inner.results.pop_front() else { break };
             inner.size -= gone.len();
         }
@@ -70,25 +70,25 @@ impl ResultStore {
     }
 
     /// A piece of a result; none if it is not kept, or no longer.
-    pub(crate) fn piece(&self, handle: &str, offset: usize, most: usize) -> Option<ResultChunk> {
+    pub(crate) fn chunk(&self, handle: &str, offset: usize, most: usize) -> Option<ResultChunk> {
         let inner = self.inner.lock();
         let text = inner.results.iter().find(|(known, _)| known == handle).map(|(_, text)| text.clone())?;
         drop(inner);
         let offset = text.floor_char_boundary(offset);
         let end = text.floor_char_boundary(offset.saturating_add(most));
         let next = (end < text.len()).then_some(end);
-        Some(ResultChunk { text: text[offset..end].to_owned(), offset, next, total: text.len() })
+        Some(ResultChunk { text: text[offset..end].to_owned(), offset, next_offset: next, total: text.len() })
     }
 
     /// A result as it is, or cut to what a client takes. What is short in all need not be read.
-    pub(crate) fn fit(&self, result: Box<RawValue>, client: &str) -> Result<ToolResult, RpcError> {
-        let limit = limit(client);
+    pub(crate) fn truncate_result(&self, result: Box<RawValue>, client: &str) -> Result<ToolResult, RpcError> {
+        let limit = max_result_bytes(client);
         if result.get().len() <= limit {
-            return Ok(ToolResult::written(result));
+            return Ok(ToolResult::from_raw(result));
         }
         match parse_result(&result)? {
             Value::Object(result) => Ok(self.cut(result, limit, shows_structure(client))),
-            _ => Ok(ToolResult::written(result)),
+            _ => Ok(ToolResult::from_raw(result)),
         }
     }
 
@@ -99,7 +99,7 @@ impl ResultStore {
         let structure = result.get("structuredContent").filter(|s| !s.is_null()).map(ToString::to_string);
         let is_long = |structure: &String| structure.len() > limit;
         if length <= limit && !structure.as_ref().is_some_and(|structure| shows_structure && is_long(structure)) {
-            return ToolResult::foreign(result);
+            return ToolResult::from_map(result);
         }
         // The structure says the same as the text, as a rule; it is read on as text.
         let whole = match structure {
@@ -122,7 +122,7 @@ impl ResultStore {
         };
         let cut = [shown, note].map(|text| json!({"type": "text", "text": text}));
         result.insert("content".into(), cut.into_iter().chain(others).collect());
-        ToolResult::foreign(result)
+        ToolResult::from_map(result)
     }
 }
 
@@ -151,11 +151,11 @@ mod tests {
     fn what_fits_passes_unchanged_and_a_long_text_is_read_on_to_its_end() {
         let kept = ResultStore::default();
         let fits = answer(json!({"content": [{"type": "text", "text": "é"}, {"type": "hologram"}], "odd": null}));
-        assert_eq!(kept.cut(fits.clone(), 100, true).into_value(), fits);
+        assert_eq!(kept.cut(fits.clone(), 100, true).into_map(), fits);
         let text = "aé".repeat(1000);
         let image = json!({"type": "image", "data": "x".repeat(5000)});
         let long = answer(json!({"content": [{"type": "text", "text": text}, image], "isError": true}));
-        let cut = kept.cut(long, 101, true).into_value();
+        let cut = kept.cut(long, 101, true).into_map();
         let mut read = cut["content"][0]["text"].as_str().unwrap().to_owned();
         assert!(read.len() == 100 && cut["isError"] == true && cut["content"][2] == image);
         let note = cut["content"][1]["text"].as_str().unwrap();
@@ -163,14 +163,14 @@ mod tests {
         assert!(handle.len() == 32 && note.contains("and offset 100"), "{note}");
         let mut at = Some(read.len());
         while let Some(offset) = at {
-            let piece = kept.piece(handle, offset, 700).unwrap();
+            let piece = kept.chunk(handle, offset, 700).unwrap();
             assert_eq!((piece.offset, piece.total), (offset, text.len()));
             read += &piece.text;
-            at = piece.next;
+            at = piece.next_offset;
         }
         assert_eq!(read, text);
-        assert_eq!(kept.piece("r1", 0, 1), None);
-        assert_eq!(kept.piece(handle, usize::MAX, 1).unwrap().text, "");
+        assert_eq!(kept.chunk("r1", 0, 1), None);
+        assert_eq!(kept.chunk(handle, usize::MAX, 1).unwrap().text, "");
     }
 
     #[test]
@@ -180,13 +180,13 @@ mod tests {
         // A client that checks it against a schema gets it whole.
         let both =
             answer(json!({"content": [{"type": "text", "text": "z".repeat(300)}], "structuredContent": {"x": 1}}));
-        assert_eq!(kept.cut(long.clone(), 100, false).into_value(), long);
-        assert_eq!(kept.cut(both, 100, false).into_value()["structuredContent"], json!({"x": 1}));
-        let cut = kept.cut(long, 100, true).into_value();
+        assert_eq!(kept.cut(long.clone(), 100, false).into_map(), long);
+        assert_eq!(kept.cut(both, 100, false).into_map()["structuredContent"], json!({"x": 1}));
+        let cut = kept.cut(long, 100, true).into_map();
         assert!(cut.get("structuredContent").is_none());
         assert!(cut["content"][0]["text"].as_str().unwrap().starts_with("{\"x\":\"yyy"));
-        let handles: Vec<String> = (0..6).map(|_| kept.keep("z".repeat(MOST_BYTES / 3))).collect();
-        assert_eq!(kept.piece(&handles[0], 0, 10), None);
-        assert!(kept.piece(&handles[5], 0, 10).is_some());
+        let handles: Vec<String> = (0..6).map(|_| kept.keep("z".repeat(MAX_STORED_BYTES / 3))).collect();
+        assert_eq!(kept.chunk(&handles[0], 0, 10), None);
+        assert!(kept.chunk(&handles[5], 0, 10).is_some());
     }
 }

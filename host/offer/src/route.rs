@@ -12,11 +12,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::bounds::{UNTRUSTED_SERVER_NOTICE, length};
-use crate::context::{Context, answer};
+use crate::bounds::{UNTRUSTED_SERVER_NOTICE, json_len};
+use crate::context::{Context, to_tool_result};
 use crate::error::CallError;
-use crate::planning::{planned, reason};
-use crate::results::{CODEX, limit};
+use crate::planning::{no_plan_reason, plan_tool};
+use crate::results::{CODEX_CLIENT_NAME, max_result_bytes};
 
 /// How many tools a request gets: more would fill the context that routing is to keep empty.
 const DEFAULT_TOOLS: usize = 5;
@@ -95,11 +95,11 @@ impl DeclaredTools {
     fn new(context: &Context, found: &ToolMatches, offered: &[Option<CatalogItem>], client: &str) -> Self {
         let mut declared = Self { message: message(found), declarations: String::new(), notes: notes(context, found) };
         // Twice: as text and as structure.
-        let room = (limit(client) * 3 / 4).saturating_sub(length(&declared.notes));
+        let room = (max_result_bytes(client) * 3 / 4).saturating_sub(json_len(&declared.notes));
         let mut left_out = 0;
         for tool in offered.iter().flatten() {
             let definition = tool.definition.value();
-            let line = declaration(DeclaredTool { whole_name: &tool.proxied, definition: &definition });
+            let line = declaration(DeclaredTool { qualified_name: &tool.proxied_name, definition: &definition });
             match declared.declarations.len() + line.len() < room {
                 true => declared.declarations.extend([line.as_str(), "\n"]),
                 false => left_out += 1,
@@ -185,60 +185,61 @@ pub(crate) async fn intelligent_route(
     let (found, offered) = find(&context, asked.user_request.clone(), most).await?;
     // A script calls tools that are not listed, too.
     if asked.declarations {
-        return answer(&DeclaredTools::new(&context, &found, &offered, call.caller.name()));
+        return to_tool_result(&DeclaredTools::new(&context, &found, &offered, call.caller.name()));
     }
     let candidates: Vec<CatalogItem> = offered.iter().flatten().cloned().collect();
     let planned = tokio::select! {
-        planned = planned(&context, &asked.user_request, &candidates) => planned,
-        () = call.cancelled.nobody_waits() => return Err(CallError::NoWaiter),
+        planned = plan_tool(&context, &asked.user_request, &candidates) => planned,
+        () = call.cancellation.wait_until_abandoned() => return Err(CallError::NoWaiter),
     };
     let no_plan = match planned {
         Ok((tool, planned)) => {
             if context.registry.register(vec![tool], Instant::now()) {
                 announce(&context, &call).await;
             }
-            return answer(&planned);
+            return to_tool_result(&planned);
         }
         Err(no_plan) => no_plan,
     };
-    let registered = offered.iter().flatten().filter_map(|offered| Tool::foreign(offered.renamed())).collect();
+    let registered =
+        offered.iter().flatten().filter_map(|offered| Tool::from_definition(offered.client_definition())).collect();
     if context.registry.register(registered, Instant::now()) {
         announce(&context, &call).await;
     }
     let mut routed = Routed {
         message: message(&found),
         mode: "vector",
-        mode_reason: reason(&no_plan),
+        mode_reason: no_plan_reason(&no_plan),
         tools: Vec::new(),
         notes: notes(&context, &found),
     };
     // Twice: as text and as structure.
-    let mut room = (limit(call.caller.name()) * 3 / 4).saturating_sub(length(&routed.notes));
+    let mut room = (max_result_bytes(call.caller.name()) * 3 / 4).saturating_sub(json_len(&routed.notes));
     for (found, offered) in found.matches.iter().zip(offered) {
         let mut tool = RoutedTool::new(found, offered);
-        let mut size = length(&tool);
+        let mut size = json_len(&tool);
         if size > room {
             tool.input_schema = None;
             tool.output_schema = None;
             tool.description = tool.description.and_then(|text| Some(one_line(text.as_str()?, MAX_LINE_LEN).into()));
             tool.reason.push_str("; its schema is too long to show here");
-            size = length(&tool);
+            size = json_len(&tool);
         }
         room = room.saturating_sub(size);
         routed.tools.push(tool);
     }
-    answer(&routed)
+    to_tool_result(&routed)
 }
 
 /// Tells the client of new tools, and gives it time to list them: Claude Code takes the tools for its next request from
 /// what it knows when this one is answered. One that does not list has the schemas in the answer.
 async fn announce(context: &Context, call: &Call) {
-    let listed = context.listed.notified();
+    let listed = context.tools_listed.notified();
     tokio::pin!(listed);
     listed.as_mut().enable();
     let told = call.caller.notify("notifications/tools/list_changed", None).await;
     // Codex lists once and never again.
-    if told.is_err() || call.caller.name() == CODEX {
+    if told.is_err() || call.caller.name() == CODEX_CLIENT_NAME {
         return;
     }
     if tokio::time::timeout(CLIENT_LIST_TIMEOUT, listed).await.is_ok() {
@@ -255,16 +256,16 @@ pub(crate) async fn search_tools(
     let most = asked.limit.unwrap_or(DEFAULT_LISTED_COUNT).clamp(1, MAX_LISTED);
     let (found, offered) = find(&context, asked.query, most).await?;
     if asked.declarations {
-        return answer(&DeclaredTools::new(&context, &found, &offered, call.caller.name()));
+        return to_tool_result(&DeclaredTools::new(&context, &found, &offered, call.caller.name()));
     }
     let tool = |(found, offered): (&Match, Option<CatalogItem>)| RouteTool {
         description: offered.as_ref().map(|offered| about(&offered.definition.value())).unwrap_or_default(),
-        name: offered.map(|offered| offered.proxied),
+        name: offered.map(|offered| offered.proxied_name),
         server: found.server.clone(),
         tool: found.tool.clone(),
     };
     let tools = found.matches.iter().zip(offered).map(tool).collect();
-    answer(&ListedTools { message: message(&found), tools, notes: notes(&context, &found) })
+    to_tool_result(&ListedTools { message: message(&found), tools, notes: notes(&context, &found) })
 }
 
 async fn find(
@@ -276,21 +277,21 @@ async fn find(
     let work = move || {
         let found = here.pool.find(&here.finder, &request, most);
         let wanted: Vec<_> = found.matches.iter().map(|m| (m.server.clone(), m.tool.clone())).collect();
-        let offered = here.pool.offered(&wanted);
+        let offered = here.pool.tools_by_name(&wanted);
         Ok((found, offered))
     };
-    context.lanes.view.run(work).await
+    context.concurrency_limits.view.run(work).await
 }
 
 fn message(found: &ToolMatches) -> String {
     let mut message = match found.matches.len() {
-        _ if !found.says_something => "There is no word to search for: say what the tool should do.".to_owned(),
-        0 => format!("Found none of {} tools. Say it in other words, more generally.", found.tools),
-        1 => format!("Found 1 of {} tools. {UNTRUSTED_SERVER_NOTICE}", found.tools),
-        count => format!("Found {count} of {} tools, the best first. {UNTRUSTED_SERVER_NOTICE}", found.tools),
+        _ if !found.has_search_terms => "There is no word to search for: say what the tool should do.".to_owned(),
+        0 => format!("Found none of {} tools. Say it in other words, more generally.", found.tool_count),
+        1 => format!("Found 1 of {} tools. {UNTRUSTED_SERVER_NOTICE}", found.tool_count),
+        count => format!("Found {count} of {} tools, the best first. {UNTRUSTED_SERVER_NOTICE}", found.tool_count),
     };
-    if !found.unknown.is_empty() {
-        let names = quoted_list(&found.unknown);
+    if !found.unknown_servers.is_empty() {
+        let names = quoted_list(&found.unknown_servers);
         message.push_str(&format!(" Not searched, because their tools are not known yet: {names}."));
     }
     message
@@ -307,9 +308,9 @@ impl RoutedTool {
             description: part("description"),
             input_schema: part("inputSchema"),
             output_schema: part("outputSchema"),
-            read_only: offered.as_ref().is_some_and(|offered| offered.definition.only_reads()),
-            similar: found.similar(),
-            name: offered.map(|offered| offered.proxied),
+            read_only: offered.as_ref().is_some_and(|offered| offered.definition.is_read_only()),
+            similar: found.variant_names(),
+            name: offered.map(|offered| offered.proxied_name),
         }
     }
 }
@@ -317,7 +318,7 @@ impl RoutedTool {
 /// Why a tool was found, in a line.
 fn why(found: &Match) -> String {
     let words: Vec<String> =
-        found.matched.iter().take(MAX_WORDS).map(|word| format!("`{}`", one_line(word, 40))).collect();
+        found.matched_terms.iter().take(MAX_WORDS).map(|word| format!("`{}`", one_line(word, 40))).collect();
     let near = found.semantic_score.is_some_and(|meaning| meaning > 0.8);
     match (words.is_empty(), near) {
         (false, true) => format!("has {}, and is close in meaning", words.join(", ")),

@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use aiw_orchestrator::EndedRun;
+use aiw_orchestrator::RunResult;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 /// How a run has ended, once it has.
-pub(crate) type RunOutcome = watch::Receiver<Option<Arc<EndedRun>>>;
+pub(crate) type RunReceiver = watch::Receiver<Option<Arc<RunResult>>>;
 
 /// The runs of a session. They end with it.
 #[derive(Default)]
@@ -18,13 +18,13 @@ pub(crate) struct ScriptRuns(Mutex<HashMap<String, ScriptRun>>);
 
 /// A run.
 pub(crate) struct ScriptRun {
-    ended: RunOutcome,
+    ended: RunReceiver,
     task: AbortHandle,
     begun: Instant,
 }
 
 impl ScriptRun {
-    pub(crate) fn new(ended: RunOutcome, task: AbortHandle) -> Self {
+    pub(crate) fn new(ended: RunReceiver, task: AbortHandle) -> Self {
         Self { ended, task, begun: Instant::now() }
     }
 }
@@ -42,7 +42,7 @@ impl ScriptRuns {
 
     /// Returns whether another run may begin. Where there is no room, the oldest that has ended goes, whose result nobody
     /// fetched.
-    pub(crate) fn has_room(&self, most: usize) -> bool {
+    pub(crate) fn ensure_capacity(&self, most: usize) -> bool {
         let mut all = self.all();
         while all.len() >= most {
             let ended = all.iter().filter(|(_, run)| run.ended.borrow().is_some());
@@ -59,7 +59,7 @@ impl ScriptRuns {
         Some(id)
     }
 
-    pub(crate) fn get(&self, id: &str) -> Option<RunOutcome> {
+    pub(crate) fn get(&self, id: &str) -> Option<RunReceiver> {
         self.all().get(id).map(|run| run.ended.clone())
     }
 

@@ -13,7 +13,7 @@ use crate::bounds;
 use crate::context::Context;
 use crate::error::CallError;
 use crate::planning;
-use crate::results::limit;
+use crate::results::max_result_bytes;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -31,11 +31,11 @@ pub(crate) struct CallTool {
 /// Calls a tool of a server behind aiw. Its answer passes unchanged, and so does its error.
 pub(crate) async fn call_tool(context: Arc<Context>, asked: CallTool, call: Call) -> Result<ToolResult, CallError> {
     let is_offered = |server: &str, tool: &str| {
-        context.pool.offered(&[(server.to_owned(), tool.to_owned())]).iter().any(Option::is_some)
+        context.pool.tools_by_name(&[(server.to_owned(), tool.to_owned())]).iter().any(Option::is_some)
     };
     let (server, tool) = named(&context, asked.server, asked.tool, is_offered)?;
     // A server may have that name.
-    if server == planning::SERVER && !is_offered(&server, &tool) {
+    if server == planning::PLANNED_SERVER && !is_offered(&server, &tool) {
         return Box::pin(planning::run_planned(&context, &tool, asked.arguments.into(), call)).await;
     }
     let result = context.pool.call(&server, &tool, asked.arguments.into(), Some(&call), None).await;
@@ -49,11 +49,13 @@ fn named(
     tool: String,
     is_offered: impl Fn(&str, &str) -> bool,
 ) -> Result<(String, String), CallError> {
-    let by_name = || match context.pool.named(&tool) {
+    let by_name = || match context.pool.resolve_tool_ref(&tool) {
         Ok(found) => Ok((found.server, found.tool.unwrap_or_default())),
         Err(error) => {
-            let planned = tool.strip_prefix(planning::SERVER).and_then(|rest| rest.strip_prefix("__"));
-            planned.map(|planned| (planning::SERVER.to_owned(), planned.to_owned())).ok_or(CallError::Pool(error))
+            let planned = tool.strip_prefix(planning::PLANNED_SERVER).and_then(|rest| rest.strip_prefix("__"));
+            planned
+                .map(|planned| (planning::PLANNED_SERVER.to_owned(), planned.to_owned()))
+                .ok_or(CallError::Pool(error))
         }
     };
     let Some(server) = server else { return by_name() };
@@ -63,7 +65,7 @@ fn named(
 }
 
 /// Calls a tool by the parts of its proxied name.
-pub(crate) async fn pass(
+pub(crate) async fn forward_call(
     context: &Context,
     server: &str,
     tool: &str,
@@ -75,13 +77,13 @@ pub(crate) async fn pass(
 
 /// Fits a result to the length that a client takes.
 fn fitted(context: &Context, result: Result<Box<RawValue>, PoolError>, call: &Call) -> Result<ToolResult, CallError> {
-    let room = limit(call.caller.name());
+    let room = max_result_bytes(call.caller.name());
     let result = result.map_err(|e| match e {
         PoolError::Rpc(e) => CallError::Rpc(cut(*e, room)),
         PoolError::Cancelled => CallError::NoWaiter,
         e => CallError::Pool(e),
     })?;
-    context.results.fit(result, call.caller.name()).map_err(CallError::Rpc)
+    context.results.truncate_result(result, call.caller.name()).map_err(CallError::Rpc)
 }
 
 /// Cuts an error to the length that a client takes. Errors have no next page.
@@ -89,7 +91,7 @@ fn cut(mut error: RpcError, room: usize) -> RpcError {
     if error.message.len() > room {
         error.message = format!("{} [aiw cut this error]", &error.message[..error.message.floor_char_boundary(room)]);
     }
-    error.data = error.data.filter(|data| bounds::length(data) <= room);
+    error.data = error.data.filter(|data| bounds::json_len(data) <= room);
     error
 }
 
@@ -117,10 +119,10 @@ pub(crate) struct ResultPart {
 /// Reads on in a result that was cut.
 pub(crate) async fn read_result(context: Arc<Context>, asked: ReadResult, call: Call) -> Result<ResultPart, CallError> {
     // As JSON it is longer.
-    let most = limit(call.caller.name()) * 3 / 4;
-    let piece = context.results.piece(&asked.handle, asked.offset, most);
+    let most = max_result_bytes(call.caller.name()) * 3 / 4;
+    let piece = context.results.chunk(&asked.handle, asked.offset, most);
     let piece = piece.ok_or(CallError::ResultNotFound { handle: asked.handle })?;
-    Ok(ResultPart { text: piece.text, offset: piece.offset, next_offset: piece.next, total_bytes: piece.total })
+    Ok(ResultPart { text: piece.text, offset: piece.offset, next_offset: piece.next_offset, total_bytes: piece.total })
 }
 
 #[cfg(test)]

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use aiw_app::runs;
 use aiw_core::CliKind;
 use aiw_launch::{Permission, Roles, RunRequest, TaskDetails};
-use aiw_mcp::{Call, Cancelled};
+use aiw_mcp::{Call, Cancellation};
 use aiw_tasks::State;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 
 use crate::bounds;
-use crate::context::{Context, starter};
+use crate::context::{Context, caller_name};
 use crate::error::CallError;
 
 /// The AI CLIs by name, for the schema.
@@ -43,7 +43,7 @@ pub(crate) struct StartTask {
 }
 
 #[derive(Serialize, JsonSchema)]
-pub(crate) struct Started {
+pub(crate) struct StartResponse {
     task: TaskDetails,
     /// Notes for the user
     notes: Vec<String>,
@@ -63,16 +63,20 @@ fn request(context: &Context, asked: StartTask, by: String) -> Result<RunRequest
         prompt: Some(asked.task.into_bytes()),
         model: given(asked.model),
         permission: asked.permission.map(|word| word.parse::<Permission>()).transpose()?,
-        by,
+        started_by: by,
         ..RunRequest::new(asked.ai_type.parse()?, path)
     })
 }
 
 /// Starts a task as the command line does.
-pub(crate) async fn start_task(context: Arc<Context>, asked: StartTask, call: Call) -> Result<Started, CallError> {
+pub(crate) async fn start_task(
+    context: Arc<Context>,
+    asked: StartTask,
+    call: Call,
+) -> Result<StartResponse, CallError> {
     let (shared, runtime) = (context.clone(), Handle::current());
-    let by = starter(&call);
-    context.lanes.start.run(move || start(&shared, asked, by, &runtime, &call.cancelled)).await
+    let by = caller_name(&call);
+    context.concurrency_limits.start.run(move || start(&shared, asked, by, &runtime, &call.cancellation)).await
 }
 
 fn start(
@@ -80,19 +84,19 @@ fn start(
     asked: StartTask,
     by: String,
     runtime: &Handle,
-    cancelled: &Cancelled,
-) -> Result<Started, CallError> {
+    cancelled: &Cancellation,
+) -> Result<StartResponse, CallError> {
     let request = request(context, asked, by)?;
     let client = &context.client;
     let prepared = runtime.block_on(runs::prepare(client, request))?;
     let notes = [client.notes(), prepared.notes.clone()].concat();
-    if cancelled.is_taken_back() {
+    if cancelled.is_cancelled() {
         return Err(CallError::Cancelled);
     }
     let task = runs::start(client, prepared, true)?;
     let waits = if task.state == State::Queued { " It is queued: the limit of running tasks is reached." } else { "" };
     let id = task.id;
-    Ok(Started {
+    Ok(StartResponse {
         task: TaskDetails::new(&task),
         notes,
         next: format!("call wait_task with id \"{id}\" until it has ended; get_task_logs shows what it does.{waits}"),
@@ -125,12 +129,12 @@ struct RoleSummary {
 /// it is trusted.
 pub(crate) async fn list_roles(context: Arc<Context>, _: ListRoles, _: Call) -> Result<RoleList, CallError> {
     let shared = context.clone();
-    context.lanes.view.run(move || roles(&shared)).await
+    context.concurrency_limits.view.run(move || roles(&shared)).await
 }
 
 fn roles(context: &Context) -> Result<RoleList, CallError> {
-    let listing = Roles::at(context.home.clone(), &context.home.settings()?, Some(context.client.cwd())).list();
-    let mut problems: Vec<String> = listing.unread.iter().map(ToString::to_string).collect();
+    let listing = Roles::open(context.home.clone(), &context.home.settings()?, Some(context.client.cwd())).list();
+    let mut problems: Vec<String> = listing.read_errors.iter().map(ToString::to_string).collect();
     let mut roles = Vec::new();
     for role in listing.roles.into_iter().filter(|role| role.trusted) {
         match (role.problem, role.shadowed_by) {
@@ -138,13 +142,13 @@ fn roles(context: &Context) -> Result<RoleList, CallError> {
             (None, Some(_)) => {}
             (None, None) => roles.push(RoleSummary {
                 name: role.name,
-                description: bounds::cut(role.description.unwrap_or_default(), 400),
+                description: bounds::truncate_text(role.description.unwrap_or_default(), 400),
                 source: role.source.as_str(),
                 path: role.path.to_string_lossy().into_owned(),
             }),
         }
     }
     problems.truncate(20);
-    let (roles, left_out) = bounds::first_that_fit(roles);
+    let (roles, left_out) = bounds::truncate_list(roles);
     Ok(RoleList { roles, omitted: left_out, problems })
 }

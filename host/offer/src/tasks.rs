@@ -15,10 +15,10 @@ use serde::{Deserialize, Serialize};
 use crate::bounds;
 use crate::context::Context;
 use crate::error::CallError;
-use crate::find::{TaskNames, find};
+use crate::find::{TaskSelector, find};
 
 /// The longest that `wait_task` waits, in seconds: clients give a call one minute, and none extends it.
-const MAX_WAIT: u64 = 45;
+const MAX_WAIT_SECS: u64 = 45;
 
 /// How many log lines are shown by default, and at most.
 const DEFAULT_LINES: usize = 50;
@@ -29,7 +29,7 @@ const REPORT_LINE_COUNT: usize = 10;
 
 /// Cuts a task's final message.
 fn shortened(mut task: TaskDetails) -> TaskDetails {
-    task.final_message = task.final_message.map(|message| bounds::cut(message, bounds::MESSAGE));
+    task.final_message = task.final_message.map(|message| bounds::truncate_text(message, bounds::MAX_MESSAGE_BYTES));
     task
 }
 
@@ -58,15 +58,15 @@ const MAX_PROBLEMS: usize = 20;
 pub(crate) async fn list_tasks(context: Arc<Context>, asked: ListTasks, _: Call) -> Result<TaskList, CallError> {
     let shared = context.clone();
     let list = move || {
-        let tasks = if asked.all { shared.client.everywhere()? } else { shared.client.tasks()? };
-        let (mut tasks, problems) = tasks.list_settled_with_problems()?;
+        let tasks = if asked.all { shared.client.all_tasks()? } else { shared.client.tasks()? };
+        let (mut tasks, problems) = tasks.list_repaired_with_problems()?;
         tasks.reverse();
         tasks.sort_by_key(|task| task.state == State::Ended);
-        let (tasks, left_out) = bounds::first_that_fit(tasks.iter().map(TaskSummary::new).collect());
+        let (tasks, left_out) = bounds::truncate_list(tasks.iter().map(TaskSummary::new).collect());
         let problems = problems.iter().take(MAX_PROBLEMS).map(|problem| one_line(&problem.to_string(), 300)).collect();
         Ok(TaskList { tasks, omitted: left_out, problems })
     };
-    context.lanes.view.run(list).await
+    context.concurrency_limits.view.run(list).await
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -79,12 +79,12 @@ pub(crate) struct WaitTask {
     pid: Option<u32>,
     /// How long to wait; 0 doesn't wait
     #[serde(default = "longest_wait")]
-    #[schemars(range(min = 0, max = MAX_WAIT))]
+    #[schemars(range(min = 0, max = MAX_WAIT_SECS))]
     timeout_seconds: u64,
 }
 
 fn longest_wait() -> u64 {
-    MAX_WAIT
+    MAX_WAIT_SECS
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -102,19 +102,19 @@ pub(crate) struct Report {
 /// Waits without a thread, so a thousand calls can.
 pub(crate) async fn wait_task(context: Arc<Context>, asked: WaitTask, call: Call) -> Result<Report, CallError> {
     let received = Instant::now();
-    let (shared, named) = (context.clone(), TaskNames::new(asked.id, asked.pid)?);
-    let limit = Duration::from_secs(asked.timeout_seconds.min(MAX_WAIT));
-    let task = context.lanes.wait.run(move || find(shared.client.everywhere()?, &named)).await?;
+    let (shared, named) = (context.clone(), TaskSelector::new(asked.id, asked.pid)?);
+    let limit = Duration::from_secs(asked.timeout_seconds.min(MAX_WAIT_SECS));
+    let task = context.concurrency_limits.wait.run(move || find(shared.client.all_tasks()?, &named)).await?;
     let id = task.id;
     if task.state != State::Ended && !limit.is_zero() {
         tokio::select! {
             () = ended(&context, id) => {}
             () = tokio::time::sleep_until((received + limit).into()) => {}
-            () = call.cancelled.nobody_waits() => return Err(CallError::Abandoned),
+            () = call.cancellation.wait_until_abandoned() => return Err(CallError::Abandoned),
         }
     }
     let shared = context.clone();
-    context.lanes.wait.run(move || report(&shared, id)).await
+    context.concurrency_limits.wait.run(move || report(&shared, id)).await
 }
 
 /// Completes once a task has ended or can't be observed anymore.
@@ -122,11 +122,11 @@ async fn ended(context: &Arc<Context>, id: ProcessId) {
     let feed = context.client.app().feed().clone();
     let subscribe = move || Ok(feed.changes(&[Topic::Tasks])?);
     // If it can't be listened to, the answer gives its state.
-    let Ok(changes) = context.lanes.wait.run(subscribe).await else { return };
+    let Ok(changes) = context.concurrency_limits.wait.run(subscribe).await else { return };
     loop {
         let shared = context.clone();
-        let look = move || Ok(shared.client.everywhere()?.get(id)?.state);
-        if !context.lanes.wait.run(look).await.is_ok_and(|state| state != State::Ended) {
+        let look = move || Ok(shared.client.all_tasks()?.get(id)?.state);
+        if !context.concurrency_limits.wait.run(look).await.is_ok_and(|state| state != State::Ended) {
             return;
         }
         changes.next().await;
@@ -135,7 +135,7 @@ async fn ended(context: &Arc<Context>, id: ProcessId) {
 
 /// Reports the state of a task after a wait.
 fn report(context: &Context, id: ProcessId) -> Result<Report, CallError> {
-    let tasks = context.client.everywhere()?;
+    let tasks = context.client.all_tasks()?;
     let task = tasks.get(id)?;
     let done = task.state == State::Ended;
     let next = if done {
@@ -144,7 +144,7 @@ fn report(context: &Context, id: ProcessId) -> Result<Report, CallError> {
         format!("it has not ended yet ({}): call wait_task again with id \"{id}\"", task.state)
     };
     let report = tasks::report(tasks, &task, REPORT_LINE_COUNT)?;
-    let last_lines = bounds::last_that_fit(report.last_lines);
+    let last_lines = bounds::tail_lines(report.last_lines);
     Ok(Report { done, state: describe_state(&task), task: shortened(report.task), last_lines, next })
 }
 
@@ -183,18 +183,18 @@ pub(crate) struct LogLines {
 
 /// The last lines of a log.
 pub(crate) async fn get_task_logs(context: Arc<Context>, asked: GetTaskLogs, _: Call) -> Result<LogLines, CallError> {
-    let (shared, named) = (context.clone(), TaskNames::new(asked.id, asked.pid)?);
-    context.lanes.view.run(move || lines(&shared, &named, asked.tail_lines)).await
+    let (shared, named) = (context.clone(), TaskSelector::new(asked.id, asked.pid)?);
+    context.concurrency_limits.view.run(move || lines(&shared, &named, asked.tail_lines)).await
 }
 
-fn lines(context: &Context, named: &TaskNames, wanted: usize) -> Result<LogLines, CallError> {
-    let tasks = context.client.everywhere()?;
+fn lines(context: &Context, named: &TaskSelector, wanted: usize) -> Result<LogLines, CallError> {
+    let tasks = context.client.all_tasks()?;
     let task = find(tasks, named)?;
     // Read one more than is shown, to know whether there are more.
     let mut lines: Vec<String> = tail(tasks, &task, wanted + 1)?.into_iter().map(|line| line.text).collect();
     let read = lines.len();
     lines.drain(..read.saturating_sub(wanted));
-    let lines = bounds::last_that_fit(lines);
+    let lines = bounds::tail_lines(lines);
     let earlier = lines.len() < read;
     let id = task.id;
     let more = match (earlier, lines.len() < wanted) {
@@ -238,12 +238,12 @@ pub(crate) struct StopReport {
 
 /// Ends a task: SIGTERM to all its processes, 5 s, SIGKILL.
 pub(crate) async fn stop_task(context: Arc<Context>, asked: StopTask, _: Call) -> Result<StopReport, CallError> {
-    let (shared, named) = (context.clone(), TaskNames::new(asked.id, asked.pid)?);
-    context.lanes.stop.run(move || stop(&shared, &named)).await
+    let (shared, named) = (context.clone(), TaskSelector::new(asked.id, asked.pid)?);
+    context.concurrency_limits.stop.run(move || stop(&shared, &named)).await
 }
 
-fn stop(context: &Context, named: &TaskNames) -> Result<StopReport, CallError> {
-    let tasks = context.client.everywhere()?;
+fn stop(context: &Context, named: &TaskSelector) -> Result<StopReport, CallError> {
+    let tasks = context.client.all_tasks()?;
     let id = find(tasks, named)?.id;
     let stopped = tasks::stop(tasks, &[id])?.pop().ok_or(TaskError::TaskNotFound { id: id.to_string() })?;
     let StoppedTask { task, result } = stopped;

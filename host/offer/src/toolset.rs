@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use aiw_app::ProjectUses;
+use aiw_app::ProjectFeatures;
 use aiw_core::one_line;
 
 aiw_core::string_enum! {
@@ -36,7 +36,7 @@ impl Toolset {
     pub const DEFAULT_NAME: &'static str = "default";
 
     /// Returns the toolsets of these names, of which `default` stands for the usual ones.
-    pub fn named(names: &[String]) -> Result<Vec<Self>, UnknownToolset> {
+    pub fn from_names(names: &[String]) -> Result<Vec<Self>, UnknownToolset> {
         let mut toolsets = Vec::new();
         for name in names.iter().map(|name| name.trim()) {
             match name {
@@ -48,7 +48,7 @@ impl Toolset {
     }
 
     /// Whether it is of no use without other MCP servers.
-    pub(crate) fn is_about_servers(self) -> bool {
+    pub(crate) fn needs_servers(self) -> bool {
         matches!(self, Self::Servers | Self::Routing | Self::Workflows)
     }
 }
@@ -59,30 +59,31 @@ pub struct SessionToolsets {
     /// The toolsets.
     pub toolsets: Vec<Toolset>,
     /// Whether tools of the toolsets `processes` and `ci` are offered beside them, where the project has a use for them.
-    pub for_project: bool,
+    pub has_project_tools: bool,
 }
 
 /// The tools for processes that a project declares. What defines one is in the toolset `processes` alone.
-const DECLARED_PROCESSES: [&str; 6] =
+const DECLARED_PROCESS_TOOLS: [&str; 6] =
     ["list_processes", "get_process_status", "get_process_output", "wait_for_process", "start_process", "stop_process"];
 
 /// The tools that read what CI says.
-const CI_READERS: [&str; 4] = ["list_ci_runs", "get_ci_run_details", "get_ci_failed_logs", "wait_for_ci_completion"];
+const CI_READ_TOOLS: [&str; 4] = ["list_ci_runs", "get_ci_run_details", "get_ci_failed_logs", "wait_for_ci_completion"];
 
 /// Whether a tool is offered for what a project has, without its toolset.
-pub(crate) fn is_for_project(name: &str, uses: ProjectUses) -> bool {
-    (uses.offers_processes && DECLARED_PROCESSES.contains(&name)) || (uses.offers_ci && CI_READERS.contains(&name))
+pub(crate) fn is_for_project(name: &str, uses: ProjectFeatures) -> bool {
+    (uses.offers_processes && DECLARED_PROCESS_TOOLS.contains(&name))
+        || (uses.offers_ci && CI_READ_TOOLS.contains(&name))
 }
 
 impl SessionToolsets {
     /// The usual ones, where nobody has named any.
-    pub fn usual() -> Self {
-        Self { toolsets: Toolset::DEFAULT.to_vec(), for_project: true }
+    pub fn with_defaults() -> Self {
+        Self { toolsets: Toolset::DEFAULT.to_vec(), has_project_tools: true }
     }
 
     /// These, and no others.
-    pub fn only(toolsets: Vec<Toolset>) -> Self {
-        Self { toolsets, for_project: false }
+    pub fn from_toolsets(toolsets: Vec<Toolset>) -> Self {
+        Self { toolsets, has_project_tools: false }
     }
 }
 

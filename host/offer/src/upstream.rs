@@ -15,20 +15,20 @@ use tokio::sync::mpsc;
 
 use crate::event_messages;
 use crate::saved::workflow_tools;
-use crate::shared::{SharedOffer, names};
+use crate::shared::{SharedBackend, proxied_names};
 use crate::toolset::Toolset;
 
 /// Changes that come within this time are one.
 const COALESCE_WINDOW: Duration = Duration::from_millis(20);
 
 /// The tools that a client lists at any time, and what becomes of each server's.
-pub(crate) struct Base {
+pub(crate) struct BaseToolList {
     /// aiw's own, the kept workflows, and those of the servers.
     pub(crate) tools: Vec<Tool>,
     pub(crate) choices: Vec<ListingChoice>,
 }
 
-impl Base {
+impl BaseToolList {
     /// The tools of a session with these toolsets, of which `own` are aiw's own.
     pub(crate) fn new<'a>(
         own: impl Iterator<Item = &'a Tool>,
@@ -42,23 +42,23 @@ impl Base {
             false => Vec::new(),
         };
         // A server of the user's may have that name.
-        let kept = kept.into_iter().filter(|kept| tools.named(kept.name()).is_err());
+        let kept = kept.into_iter().filter(|kept| tools.tool(kept.name()).is_err());
         let mut listed: Vec<Tool> = own.cloned().chain(kept).collect();
         if !toolsets.contains(&Toolset::Servers) {
             return Self { tools: listed, choices: Vec::new() };
         }
         // The tools of apps are listed with those of their server, or not at all.
         let offered = [tools.all(), &pool.app_only_tools(tools.all())].concat();
-        let choices = pool.choose(&offered, Cost::new(listed.iter().map(tokens)));
+        let choices = pool.choose(&offered, Cost::new(listed.iter().map(estimate_tool_tokens)));
         let servers: BTreeSet<&str> = choices.iter().filter(|c| c.is_listed()).map(|c| c.server.as_str()).collect();
         let foreign = offered.iter().filter(|tool| servers.contains(tool.server.as_str()));
-        listed.extend(foreign.filter_map(|tool| Tool::foreign(tool.renamed())));
+        listed.extend(foreign.filter_map(|tool| Tool::from_definition(tool.client_definition())));
         Self { tools: listed, choices }
     }
 }
 
 /// About how many tokens a tool costs a client that lists it.
-pub(crate) fn tokens(tool: &Tool) -> usize {
+pub(crate) fn estimate_tool_tokens(tool: &Tool) -> usize {
     estimate_tokens(tool.definition().to_string().len())
 }
 
@@ -69,29 +69,30 @@ fn left_out(choices: &[ListingChoice]) -> Vec<String> {
     out.map(sentence).collect()
 }
 
-impl SharedOffer {
+impl SharedBackend {
     /// Brings the list of tools up to date. Returns whether it changed.
     pub(crate) fn refresh(&self) -> bool {
         let tools = ScriptTools::new(&self.context.pool);
         let offered = tools.all();
         let named = [offered, &self.context.pool.app_only_tools(offered)].concat();
-        *self.names.write() = names(&named, &self.toolsets);
-        let base = Base::new(self.own(), &self.context.home, &self.context.pool, &tools, &self.toolsets);
+        *self.proxied_names.write() = proxied_names(&named, &self.toolsets);
+        let base = BaseToolList::new(self.own_tools(), &self.context.home, &self.context.pool, &tools, &self.toolsets);
         let changed = self.context.registry.set_base(base.tools);
         *self.choices.write() = base.choices;
         // A registered tool that its server has changed or dropped goes at once.
-        let is_offered =
-            |tool: &Tool| offered.iter().any(|o| o.proxied == tool.name() && o.renamed() == *tool.definition());
-        let planned = &self.context.planned;
+        let is_offered = |tool: &Tool| {
+            offered.iter().any(|o| o.proxied_name == tool.name() && o.client_definition() == *tool.definition())
+        };
+        let planned = &self.context.plans;
         let changed =
-            changed | self.context.registry.retain(|tool| is_offered(tool) || planned.holds(tool.name(), &tools));
+            changed | self.context.registry.retain(|tool| is_offered(tool) || planned.is_callable(tool.name(), &tools));
         let listed = self.context.registry.tools();
         planned.retain(|name| listed.iter().any(|tool| tool.name() == name));
         changed
     }
 
     /// Follows the servers and the time, and notifies the client of each change, until the session is over.
-    pub(crate) fn follow(self: &Arc<Self>, client: Caller) {
+    pub(crate) fn notify_on_changes(self: &Arc<Self>, client: Caller) {
         let changes = self.changes.lock().take();
         let Some(mut changes) = changes else { return };
         let shared = Arc::downgrade(self);
@@ -120,7 +121,7 @@ impl SharedOffer {
         let tools = self.refresh() || has_expired;
         let now = Lists::of(self);
         let before = told.replace(now.clone());
-        let passes = self.passes();
+        let passes = self.has_passthrough();
         let is_new = |of: fn(&Lists) -> u64| passes && before.as_ref().is_some_and(|before| of(before) != of(&now));
         let prompts = is_new(|lists| lists.prompts);
         let resources = is_new(|lists| lists.resources);
@@ -132,7 +133,7 @@ impl SharedOffer {
         }
         for sentence in &now.skipped {
             if before.as_ref().is_none_or(|before| !before.skipped.contains(sentence)) {
-                self.context.pool.note(sentence);
+                self.context.pool.write_log(sentence);
             }
         }
         for sentence in &now.withheld {
@@ -144,7 +145,7 @@ impl SharedOffer {
     }
 
     /// Names the servers whose tools are not in the list, for the model: it would not look for what it does not know of.
-    pub(crate) fn not_listed(&self) -> String {
+    pub(crate) fn unlisted_servers_notice(&self) -> String {
         let choices = self.choices();
         let out: Vec<&str> = choices.iter().filter(|c| !c.is_listed()).map(|c| c.server.as_str()).collect();
         if out.is_empty() {
@@ -155,8 +156,12 @@ impl SharedOffer {
 
     /// Returns the servers' capabilities besides tools, in the protocol's form.
     pub(crate) fn capabilities(&self) -> Map<String, Value> {
-        if !self.passes() {
-            return if self.logs() { Map::from_iter([("logging".to_owned(), json!({}))]) } else { Map::new() };
+        if !self.has_passthrough() {
+            return if self.supports_logging() {
+                Map::from_iter([("logging".to_owned(), json!({}))])
+            } else {
+                Map::new()
+            };
         }
         let capabilities = json!({
             "logging": {},
@@ -169,19 +174,19 @@ impl SharedOffer {
 
     /// Answers what is not about tools.
     pub(crate) async fn request(&self, method: &str, params: Option<Value>, call: &Call) -> Result<Value, RpcError> {
-        let is_level = method == "logging/setLevel" && self.logs();
+        let is_level = method == "logging/setLevel" && self.supports_logging();
         if !is_level && !self.toolsets.contains(&Toolset::Servers) {
-            return Err(RpcError::no_method(method));
+            return Err(RpcError::method_not_found(method));
         }
         let pool = &self.context.pool;
         let listed = |field: &str, offered: Vec<CatalogItem<Value>>| {
-            let items: Vec<Value> = offered.iter().map(CatalogItem::<Value>::renamed).collect();
+            let items: Vec<Value> = offered.iter().map(CatalogItem::<Value>::client_definition).collect();
             Ok(json!({ field: items }))
         };
         let params = match params {
             Some(Value::Object(params)) => params,
             None | Some(Value::Null) => Map::new(),
-            Some(_) => return Err(RpcError::invalid(&format!("the parameters of `{method}` are no object"))),
+            Some(_) => return Err(RpcError::invalid_params(&format!("the parameters of `{method}` are no object"))),
         };
         let answer = match method {
             // On one page: Gemini CLI reads only the first.
@@ -190,23 +195,23 @@ impl SharedOffer {
             "resources/templates/list" => return listed("resourceTemplates", pool.templates()),
             "prompts/get" => pool.get_prompt(params, call).await,
             "resources/read" | "resources/subscribe" | "resources/unsubscribe" => {
-                pool.ask_resource(method, params, call).await
+                pool.request_resource(method, params, call).await
             }
             "completion/complete" => pool.complete(params, call).await,
             "logging/setLevel" => {
                 let level = params.get("level").and_then(Value::as_str).unwrap_or_default();
                 if !LOG_LEVELS.contains(&level) {
-                    return Err(RpcError::invalid(&format!("`level` must be one of {}", LOG_LEVELS.join(", "))));
+                    return Err(RpcError::invalid_params(&format!("`level` must be one of {}", LOG_LEVELS.join(", "))));
                 }
                 if self.toolsets.contains(&Toolset::Servers) {
                     pool.set_log_level(level).await;
                 }
-                if self.logs() {
-                    event_messages::send_from(&self.context, level, call.caller.at_large()).await;
+                if self.supports_logging() {
+                    event_messages::forward_events(&self.context, level, call.caller.without_request()).await;
                 }
                 Ok(json!({}))
             }
-            other => return Err(RpcError::no_method(other)),
+            other => return Err(RpcError::method_not_found(other)),
         };
         answer.map_err(|e| match e {
             PoolError::Rpc(e) => *e,
@@ -225,20 +230,20 @@ struct Lists {
 }
 
 impl Lists {
-    fn of(shared: &SharedOffer) -> Self {
+    fn of(shared: &SharedBackend) -> Self {
         use std::hash::{DefaultHasher, Hash, Hasher};
         let pool = &shared.context.pool;
         let digest = |offered: Vec<CatalogItem<Value>>| {
             let mut hasher = DefaultHasher::new();
-            offered.iter().for_each(|o| o.renamed().to_string().hash(&mut hasher));
+            offered.iter().for_each(|o| o.client_definition().to_string().hash(&mut hasher));
             hasher.finish()
         };
-        let (mut resources, templates) = pool.located();
+        let (mut resources, templates) = pool.resources_and_templates();
         resources.extend(templates);
         Self {
             prompts: digest(pool.prompts()),
             resources: digest(resources),
-            withheld: pool.withheld(),
+            withheld: pool.withheld_notices(),
             skipped: left_out(&shared.choices()),
         }
     }

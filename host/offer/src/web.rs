@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aiw_app::lasting_executable;
+use aiw_app::stable_executable;
 use aiw_mcp::Call;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -43,11 +43,11 @@ pub(crate) async fn open_web_console(
     let shared = context.clone();
     let work = move || {
         let port = asked.port.and_then(|port| u16::try_from(port).ok());
-        let aiw = lasting_executable().map_err(aiw_app::AppError::from)?;
+        let aiw = stable_executable().map_err(aiw_app::AppError::from)?;
         let url = aiw_web::open(&shared.home, Some(&aiw), port)?.unwrap_or_default();
-        let opened = asked.auto_open && aiw_web::lead(&shared.home, &url)?;
+        let opened = asked.auto_open && aiw_web::open_browser(&shared.home, &url)?;
         let shown = url.split("/#").next().unwrap_or_default().to_owned();
         Ok(WebConsole { url: shown, opened })
     };
-    context.lanes.start.run(work).await
+    context.concurrency_limits.start.run(work).await
 }

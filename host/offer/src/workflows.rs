@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aiw_app::runs::is_private_session;
-use aiw_app::workflows::{CallQuestion, ScriptReach, ScriptTools, TracedRun, Writes, plan, question, unasked};
+use aiw_app::workflows::{
+    CallQuestion, ScriptPermissions, ScriptTools, TracedRun, WritePolicy, non_interactive_message, plan, question,
+};
 use aiw_core::{PromptError, WorkflowName, one_line};
 use aiw_mcp::{Call, ToolResult};
 use aiw_orchestrator::{CallableTool, ConsentReply, ScriptApprover, ScriptPlan, Trace};
@@ -15,7 +17,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
-use crate::ask::{ask, can_ask};
+use crate::ask::{can_prompt, prompt_user};
 use crate::context::Context;
 use crate::error::CallError;
 use crate::runs::ScriptRun;
@@ -94,14 +96,14 @@ pub(crate) async fn run_workflow(
     // A wrong name costs no call that was made before it.
     let used = tokio::select! {
         used = tools.check(context.client.app().orchestrator(), &asked.code, &asked.tools) => used?,
-        () = call.cancelled.nobody_waits() => return Err(CallError::NoWaiter),
+        () = call.cancellation.wait_until_abandoned() => return Err(CallError::NoWaiter),
     };
     if asked.dry_run {
-        let tools = used.iter().map(|tool| tool.proxied.as_str()).collect();
+        let tools = used.iter().map(|tool| tool.proxied_name.as_str()).collect();
         return answer(&context, &Checked { checked: true, tools }, &call);
     }
     let plan = ScriptPlan { keep_arguments: asked.trace_arguments, ..plan(asked.code, asked.input.into(), &used) };
-    start(&context, plan, None, Writes::Prompt, &call).await
+    start(&context, plan, None, WritePolicy::Prompt, &call).await
 }
 
 /// Runs a script, and waits for it.
@@ -109,10 +111,10 @@ pub(crate) async fn start(
     context: &Arc<Context>,
     plan: ScriptPlan,
     kept: Option<WorkflowName>,
-    writes: Writes,
+    writes: WritePolicy,
     call: &Call,
 ) -> Result<ToolResult, CallError> {
-    if !context.runs.has_room(MAX_PARALLEL_RUNS) {
+    if !context.runs.ensure_capacity(MAX_PARALLEL_RUNS) {
         return Err(CallError::TooManyRuns { most: MAX_PARALLEL_RUNS });
     }
     let (home, orchestrator) = (context.home.clone(), context.client.app().orchestrator().clone());
@@ -122,15 +124,20 @@ pub(crate) async fn start(
         workflow: kept,
     };
     // The run holds what it needs, and not the session, with which it ends.
-    let reach =
-        ScriptReach::new(home.clone(), context.pool.clone(), Some(call.clone()), writes, ClientPrompter(call.clone()));
+    let reach = ScriptPermissions::new(
+        home.clone(),
+        context.pool.clone(),
+        Some(call.clone()),
+        writes,
+        ClientPrompter(call.clone()),
+    );
     let (tell, ended) = watch::channel(None);
     let task = tokio::spawn(async move {
         let ended = aiw_app::workflows::run(&home, &orchestrator, plan, reach, about).await;
         let _ = tell.send(Some(Arc::new(ended)));
     });
     let id = context.runs.add(ScriptRun::new(ended, task.abort_handle()));
-    let id = id.ok_or_else(|| CallError::Defect { problem: "the system gives no random numbers".into() })?;
+    let id = id.ok_or_else(|| CallError::Internal { problem: "the system gives no random numbers".into() })?;
     wait(context, &id, call, true).await
 }
 
@@ -149,7 +156,7 @@ async fn wait(context: &Context, id: &str, call: &Call, is_first: bool) -> Resul
     let mut ended = ended.ok_or_else(|| CallError::RunNotFound { run: id.to_owned() })?;
     let waited = tokio::select! {
         waited = tokio::time::timeout(MAX_CALL_DURATION, ended.wait_for(Option::is_some)) => waited,
-        () = call.cancelled.nobody_waits() => {
+        () = call.cancellation.wait_until_abandoned() => {
             if is_first {
                 context.runs.remove(id);
             }
@@ -171,7 +178,7 @@ async fn wait(context: &Context, id: &str, call: &Call, is_first: bool) -> Resul
         Ok(seen) => seen.ok().and_then(|seen| seen.clone()),
     };
     context.runs.remove(id);
-    let ended = ended.ok_or_else(|| CallError::Defect { problem: "the run ended without a result".into() })?;
+    let ended = ended.ok_or_else(|| CallError::Internal { problem: "the run ended without a result".into() })?;
     match &ended.outcome {
         Ok(result) => {
             let (result, trace) = (Some(result.clone()), Some(ended.trace.clone()));
@@ -213,12 +220,12 @@ fn made(trace: &Trace) -> String {
 }
 
 fn answer(context: &Context, value: &impl Serialize, call: &Call) -> Result<ToolResult, CallError> {
-    let defect = |e: serde_json::Error| CallError::Defect { problem: e.to_string() };
+    let defect = |e: serde_json::Error| CallError::Internal { problem: e.to_string() };
     let structure = serde_json::value::to_raw_value(value).map_err(defect)?;
     let text = json!({"type": "text", "text": structure.get()});
     let whole = FullResponse { content: [text], structured_content: &structure, is_error: false };
     let raw = serde_json::value::to_raw_value(&whole).map_err(defect)?;
-    context.results.fit(raw, call.caller.name()).map_err(CallError::Rpc)
+    context.results.truncate_result(raw, call.caller.name()).map_err(CallError::Rpc)
 }
 
 /// Asks the user through the client.
@@ -226,9 +233,9 @@ struct ClientPrompter(Call);
 
 #[async_trait]
 impl ScriptApprover for ClientPrompter {
-    async fn ask(&self, tool: &CallableTool, arguments: &str, calls: usize) -> ConsentReply {
-        let unasked = || ConsentReply::NotInteractive(unasked(tool));
-        if !can_ask(&self.0.caller) {
+    async fn prompt(&self, tool: &CallableTool, arguments: &str, calls: usize) -> ConsentReply {
+        let unasked = || ConsentReply::NotInteractive(non_interactive_message(tool));
+        if !can_prompt(&self.0.caller) {
             return unasked();
         }
         let CallQuestion { message, choices } = question(tool, arguments, calls);
@@ -236,7 +243,7 @@ impl ScriptApprover for ClientPrompter {
         let field = texts.first().map(|first| {
             ("allow".to_owned(), json!({"type": "string", "title": "Allow", "enum": texts, "default": first}))
         });
-        match ask(&self.0, message, field.into_iter().collect(), &[]).await {
+        match prompt_user(&self.0, message, field.into_iter().collect(), &[]).await {
             Ok(said) => {
                 let chosen =
                     choices.iter().find(|(text, _)| said.get("allow").is_some_and(|said| said == text.as_str()));

@@ -16,7 +16,7 @@ const MAX_PROBLEMS: usize = 4;
 const MAX_SCHEMA_NAMES: usize = 500;
 
 /// Returns what is wrong with the arguments of a call, which are JSON, by the schema of a tool, as the end of a sentence.
-pub fn problem(schema: &Value, arguments: &str) -> Option<String> {
+pub fn validation_error(schema: &Value, arguments: &str) -> Option<String> {
     if arguments.len() > MAX_ARGUMENTS_BYTES {
         return Some(format!("they have {} bytes, and at most {MAX_ARGUMENTS_BYTES} are sent", arguments.len()));
     }
@@ -102,7 +102,7 @@ mod tests {
             },
             "required": ["city"],
         });
-        let said = |arguments: Value| problem(&forecast, &arguments.to_string());
+        let said = |arguments: Value| validation_error(&forecast, &arguments.to_string());
         assert_eq!(said(json!({"city": "Oslo", "days": 3, "unit": "C", "more": 1})), None);
         assert_eq!(said(json!({"city": "Oslo", "days": 3.0, "unit": null})), None);
         assert_eq!(
@@ -113,19 +113,19 @@ mod tests {
         assert_eq!(said(json!({"city": "Oslo", "unit": "K"})).unwrap(), "`unit` must be one of \"C\", \"F\", null");
         assert_eq!(said(json!([1])).unwrap(), "a tool takes one object with its arguments");
         let strict = json!({"properties": {"city": {}}, "additionalProperties": false});
-        let said = problem(&strict, "{\"citty\":1}").unwrap();
+        let said = validation_error(&strict, "{\"citty\":1}").unwrap();
         assert_eq!(said, "`citty` is not one of its arguments: did you mean `city`?");
         // A schema of nonsense checks nothing.
         for schema in
             [json!(null), json!({"type": 7, "properties": [], "required": {}}), json!({"properties": {"x": 5}})]
         {
-            assert_eq!(problem(&schema, "{\"x\":1}"), None);
+            assert_eq!(validation_error(&schema, "{\"x\":1}"), None);
         }
         // One that takes a whole validator minutes.
         let nested = json!({"anyOf": [{"type": "object", "properties": {"a": {"$ref": "#/$defs/n"}}, "required": ["z"]},
             {"type": "object", "properties": {"a": {"$ref": "#/$defs/n"}}, "required": ["y"]}]});
         let hostile = json!({"properties": {"t": {"$ref": "#/$defs/n"}}, "$defs": {"n": nested}});
         let deep = format!("{{\"t\":{}1{}}}", "{\"a\":".repeat(40), "}".repeat(40));
-        assert_eq!(problem(&hostile, &deep), None);
+        assert_eq!(validation_error(&hostile, &deep), None);
     }
 }

@@ -30,7 +30,7 @@ pub enum ConsentReply {
 pub trait ScriptApprover: Send + Sync {
     /// Asks whether a tool may be called with these arguments, which are JSON. The user may agree to as many calls as
     /// this, whatever the arguments of the others.
-    async fn ask(&self, tool: &CallableTool, arguments: &str, calls: usize) -> ConsentReply;
+    async fn prompt(&self, tool: &CallableTool, arguments: &str, calls: usize) -> ConsentReply;
 }
 
 /// The user's consent in one run.
@@ -74,8 +74,8 @@ impl<A: ScriptApprover> Consent<A> {
 
     /// Waits until the user has agreed to a call. The error is why it is not made, as a sentence. One yes covers at
     /// most so many calls; a call of which it covers one is asked about whatever was said before.
-    pub async fn agreed(&self, tool: &CallableTool, arguments: &str, calls: usize) -> Result<(), String> {
-        let name = &tool.whole_name;
+    pub async fn request_consent(&self, tool: &CallableTool, arguments: &str, calls: usize) -> Result<(), String> {
+        let name = &tool.qualified_name;
         let mut answers = self.answers.lock().await;
         let declined = || format!("the user declined calls of {}", quoted_text(name, 120));
         if answers.declined.contains(name) {
@@ -87,7 +87,7 @@ impl<A: ScriptApprover> Consent<A> {
         }
         self.asking().since = Some(Instant::now());
         let question = UserQuestion(self);
-        let said = self.ask.ask(tool, arguments, calls).await;
+        let said = self.ask.prompt(tool, arguments, calls).await;
         drop(question);
         match said {
             ConsentReply::Yes(agreed) if calls > 1 => {
@@ -110,7 +110,7 @@ impl<A> Consent<A> {
     }
 
     /// Returns how long the user was asked, so far.
-    pub fn paused(&self) -> Duration {
+    pub fn paused_duration(&self) -> Duration {
         let asking = self.asking();
         asking.past + asking.since.map(|since| since.elapsed()).unwrap_or_default()
     }
@@ -127,7 +127,7 @@ mod tests {
 
     #[async_trait]
     impl ScriptApprover for Asker {
-        async fn ask(&self, _: &CallableTool, arguments: &str, calls: usize) -> ConsentReply {
+        async fn prompt(&self, _: &CallableTool, arguments: &str, calls: usize) -> ConsentReply {
             self.1.lock().push((arguments.to_owned(), calls));
             ConsentReply::Yes(self.0)
         }
@@ -137,7 +137,7 @@ mod tests {
         CallableTool {
             server: "s".into(),
             name: name.into(),
-            whole_name: format!("s__{name}"),
+            qualified_name: format!("s__{name}"),
             input_schema: json!({}),
             has_output_schema: false,
         }
@@ -148,29 +148,29 @@ mod tests {
         let consent = Consent::new(Asker(10, Mutex::default()));
         let asked = || consent.ask.1.lock().len();
         for call in 0..10 {
-            consent.agreed(&tool("a"), &call.to_string(), 10).await.unwrap();
+            consent.request_consent(&tool("a"), &call.to_string(), 10).await.unwrap();
         }
         assert_eq!(asked(), 1);
-        consent.agreed(&tool("a"), "11", 10).await.unwrap();
+        consent.request_consent(&tool("a"), "11", 10).await.unwrap();
         assert_eq!(asked(), 2);
         // Nine are left of the second yes, and none of them is for these.
         for _ in 0..3 {
-            consent.agreed(&tool("a"), "long", 1).await.unwrap();
+            consent.request_consent(&tool("a"), "long", 1).await.unwrap();
         }
         assert_eq!(asked(), 5);
-        consent.agreed(&tool("a"), "12", 10).await.unwrap();
-        consent.agreed(&tool("b"), "1", 10).await.unwrap();
+        consent.request_consent(&tool("a"), "12", 10).await.unwrap();
+        consent.request_consent(&tool("b"), "1", 10).await.unwrap();
         assert_eq!(asked(), 6);
         // This call only.
         let consent = Consent::new(Asker(1, Mutex::default()));
         for call in 0..4 {
-            consent.agreed(&tool("a"), &call.to_string(), 10).await.unwrap();
+            consent.request_consent(&tool("a"), &call.to_string(), 10).await.unwrap();
         }
         assert_eq!(consent.ask.1.lock().len(), 4);
         // No answer covers more than was asked about.
         let consent = Consent::new(Asker(1000, Mutex::default()));
         for call in 0..12 {
-            consent.agreed(&tool("a"), &call.to_string(), 10).await.unwrap();
+            consent.request_consent(&tool("a"), &call.to_string(), 10).await.unwrap();
         }
         assert_eq!(consent.ask.1.lock().len(), 2);
     }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 #[derive(Debug, Clone, Copy)]
 pub struct DeclaredTool<'a> {
     /// Its name among all tools.
-    pub whole_name: &'a str,
+    pub qualified_name: &'a str,
     /// Its definition, as MCP has it.
     pub definition: &'a Value,
 }
@@ -30,7 +30,7 @@ const MAX_DESCRIPTION_LEN: usize = 160;
 
 /// Declares a tool in one line: `tools.NAME(args: {…}): Promise<…>; // what it does`.
 pub fn declaration(tool: DeclaredTool<'_>) -> String {
-    let name = tool_expression(tool.whole_name);
+    let name = tool_expression(tool.qualified_name);
     let about = about(tool.definition).map(|text| format!(" // {text}")).unwrap_or_default();
     format!("{name}{};{about}", signature(tool.definition))
 }
@@ -90,7 +90,7 @@ pub fn declaration_file<'a>(tools: impl IntoIterator<Item = DeclaredTool<'a>>) -
             // A comment ends at these.
             let _ = writeln!(text, "  /** {} */", about.replace("*/", "* /"));
         }
-        let _ = writeln!(text, "  {}{};", key(tool.whole_name), signature(tool.definition));
+        let _ = writeln!(text, "  {}{};", key(tool.qualified_name), signature(tool.definition));
     }
     text.push_str("};\n");
     text
@@ -279,7 +279,7 @@ mod tests {
     use super::*;
 
     fn declared(definition: &Value) -> String {
-        declaration(DeclaredTool { whole_name: "git__log", definition })
+        declaration(DeclaredTool { qualified_name: "git__log", definition })
     }
 
     #[test]
@@ -317,7 +317,7 @@ mod tests {
             declared(&json!({"inputSchema": {"type": "object"}})),
             "tools.git__log(args?: Record<string, unknown>): Promise<any>;"
         );
-        let file = declaration_file([DeclaredTool { whole_name: "a-b__c", definition: &definition }]);
+        let file = declaration_file([DeclaredTool { qualified_name: "a-b__c", definition: &definition }]);
         assert!(file.contains("  /** Shows commits. Newest first. * / */\n  \"a-b__c\"(args: {"), "{file}");
     }
 

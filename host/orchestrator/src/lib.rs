@@ -31,23 +31,23 @@ use std::time::Duration;
 
 use aiw_core::{Diagnostic, ErrorKind};
 use aiw_home::Home;
-use aiw_wasm::{CompiledCache, LoadError, ScriptFailure, ScriptFailureKind, Scripts};
+use aiw_wasm::{CompiledCache, LoadError, ScriptFailure, ScriptFailureKind, ScriptRunner};
 use async_trait::async_trait;
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
 pub use aiw_wasm::{BundledScripts, ScriptLimits, ScriptTool as ToolName};
-pub use arguments::problem as problem_of_arguments;
+pub use arguments::validation_error as problem_of_arguments;
 pub use consent::{Consent, ConsentReply, MAX_CALLS_PER_CONSENT, ScriptApprover};
 pub use declarations::{DeclaredTool, declaration, declaration_file, tool_expression};
 pub use records::{RunRecord, RunRecords};
-pub use run::{EndedRun, MAX_CALLS, RUN_TIMEOUT};
-pub use sent::sent_code;
+pub use run::{MAX_CALLS, RUN_TIMEOUT, RunResult};
+pub use sent::extract_code;
 pub use shape::result_value;
 pub use trace::{CallTrace, ScriptLogLine, Trace};
 pub use workflows::{
-    ApprovalState, MOST_BYTES, OverWorkflow, SavedWorkflow, TOOL_PREFIX, WorkflowEntry, WorkflowError, WorkflowSummary,
-    Workflows, tool_name, workflow_file,
+    ApprovalState, MAX_WORKFLOW_BYTES, OverwritePolicy, SavedWorkflow, TOOL_PREFIX, WorkflowEntry, WorkflowError,
+    WorkflowSummary, Workflows, tool_name, workflow_file,
 };
 
 /// A tool that a script may call.
@@ -58,7 +58,7 @@ pub struct CallableTool {
     /// Its name at the server.
     pub name: String,
     /// Its name among all tools.
-    pub whole_name: String,
+    pub qualified_name: String,
     /// The schema of its arguments, as its server declares it.
     pub input_schema: Value,
     /// Whether it declares a schema of its results.
@@ -88,7 +88,7 @@ pub trait Tools: Send + Sync {
     async fn call(&self, tool: &CallableTool, arguments: String) -> Result<String, String>;
 
     /// How long the run has waited for the user, so far. That time is not the script's.
-    fn paused(&self) -> Duration {
+    fn paused_duration(&self) -> Duration {
         Duration::ZERO
     }
 }
@@ -104,7 +104,7 @@ pub enum OrchestratorError {
     Script(ScriptFailure),
     /// It took too long.
     #[error("the script was ended after {} minutes", RUN_TIMEOUT.as_secs() / 60)]
-    TooLong,
+    Timeout,
 }
 
 /// Much of it is the script's own words, or a server's.
@@ -151,7 +151,7 @@ pub struct Orchestrator(Arc<SharedScripts>);
 struct SharedScripts {
     home: Home,
     bundled: BundledScripts,
-    scripts: OnceCell<Scripts>,
+    scripts: OnceCell<ScriptRunner>,
 }
 
 impl Orchestrator {
@@ -160,10 +160,10 @@ impl Orchestrator {
         Self(Arc::new(SharedScripts { home, bundled, scripts: OnceCell::new() }))
     }
 
-    async fn scripts(&self) -> Result<&Scripts, OrchestratorError> {
+    async fn scripts(&self) -> Result<&ScriptRunner, OrchestratorError> {
         let load = async || {
-            let cache = CompiledCache::at(self.0.home.cache("compiled"));
-            Scripts::load(cache, self.0.bundled).await.map_err(Arc::new)
+            let cache = CompiledCache::new(self.0.home.cache("compiled"));
+            ScriptRunner::load(cache, self.0.bundled).await.map_err(Arc::new)
         };
         Ok(self.0.scripts.get_or_try_init(load).await?)
     }
@@ -171,7 +171,7 @@ impl Orchestrator {
     /// Makes the first script quicker, without loading anything: its engine is put where it loads fast. It blocks for a
     /// tenth of a second, once on a machine.
     pub fn prepare(&self) {
-        Scripts::prepare(CompiledCache::at(self.0.home.cache("compiled")), self.0.bundled);
+        ScriptRunner::populate_cache(CompiledCache::new(self.0.home.cache("compiled")), self.0.bundled);
     }
 
     /// Looks whether a script makes sense and names only tools that there are, without running it. Returns the numbers
@@ -182,7 +182,7 @@ impl Orchestrator {
         tools: &'a [ToolName],
     ) -> BoxFuture<'a, Result<Vec<usize>, OrchestratorError>> {
         Box::pin(async move {
-            let named = self.scripts().await?.check(&sent_code(code), tools).await;
+            let named = self.scripts().await?.check(&extract_code(code), tools).await;
             let named = named.map_err(OrchestratorError::Script)?;
             Ok(named
                 .into_iter()
@@ -198,7 +198,7 @@ pub fn tool_names(tools: &[CallableTool]) -> Vec<ToolName> {
     let tool = |tool: &CallableTool| ToolName {
         server: tool.server.clone(),
         name: tool.name.clone(),
-        whole_name: tool.whole_name.clone(),
+        qualified_name: tool.qualified_name.clone(),
     };
     tools.iter().map(tool).collect()
 }

@@ -6,14 +6,14 @@ use aiw_home::{Home, HomeError, Mode, now_millis, read_capped, read_dir, remove_
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::EndedRun;
+use crate::RunResult;
 use crate::trace::CallTrace;
 
 /// How many runs are kept. The oldest go first.
 const MAX_RUNS: usize = 200;
 
 /// The largest trace.
-const MOST_BYTES: u64 = 2 << 20;
+const MAX_TRACE_BYTES: u64 = 2 << 20;
 
 /// The longest error that is kept.
 const MAX_ERROR_LEN: usize = 2000;
@@ -46,7 +46,7 @@ pub struct RunRecord {
 impl RunRecord {
     /// Describes a run that has ended. None without random numbers.
     pub fn new(
-        ended: &EndedRun,
+        ended: &RunResult,
         workflow: Option<String>,
         client: &str,
         started_millis: u64,
@@ -132,7 +132,7 @@ impl RunRecords {
     }
 
     fn read(&self, id: &str) -> Option<RunRecord> {
-        let bytes = read_capped(&self.directory().join(format!("{id}.json")), MOST_BYTES).ok()??;
+        let bytes = read_capped(&self.directory().join(format!("{id}.json")), MAX_TRACE_BYTES).ok()??;
         serde_json::from_slice(&bytes).ok()
     }
 }

@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 
 use crate::trace::{CallTrace, Trace};
 use crate::{
-    CallableTool, Orchestrator, OrchestratorError, ScriptPlan, Tools, arguments, sent_code, shape, tool_names,
+    CallableTool, Orchestrator, OrchestratorError, ScriptPlan, Tools, arguments, extract_code, shape, tool_names,
 };
 
 /// How long a run may take, with its calls. The time in which the user is asked does not count.
@@ -35,7 +35,7 @@ const MAX_PARALLEL_CALLS: usize = 32;
 
 /// How a run has ended.
 #[derive(Debug)]
-pub struct EndedRun {
+pub struct RunResult {
     /// The script's result as JSON, or why there is none.
     pub outcome: Result<Box<RawValue>, OrchestratorError>,
     /// Its trace.
@@ -44,12 +44,12 @@ pub struct EndedRun {
 
 impl Orchestrator {
     /// Runs a script to its end. When this is dropped, so is the run, with its calls.
-    pub fn run(&self, plan: ScriptPlan, tools: Arc<dyn Tools>) -> BoxFuture<'_, EndedRun> {
+    pub fn run(&self, plan: ScriptPlan, tools: Arc<dyn Tools>) -> BoxFuture<'_, RunResult> {
         Box::pin(async move {
             let trace = Arc::new(Mutex::new(Trace::default()));
             let outcome = self.run_traced(plan, tools, trace.clone()).await;
             let trace = trace.lock().clone();
-            EndedRun { outcome, trace }
+            RunResult { outcome, trace }
         })
     }
 
@@ -72,26 +72,26 @@ impl Orchestrator {
             keep_arguments: plan.keep_arguments,
         });
         let result = {
-            let code = sent_code(&plan.code);
+            let code = extract_code(&plan.code);
             let run = scripts.run(&code, &input, &known, plan.limits, calls);
             tokio::pin!(run);
             let start = tokio::time::Instant::now();
             loop {
-                let paused = tools.paused();
+                let paused = tools.paused_duration();
                 match tokio::time::timeout_at(start + RUN_TIMEOUT + paused, &mut run).await {
                     Ok(result) => break result,
-                    Err(_) if tools.paused() > paused => {}
-                    Err(_) => return Err(OrchestratorError::TooLong),
+                    Err(_) if tools.paused_duration() > paused => {}
+                    Err(_) => return Err(OrchestratorError::Timeout),
                 }
             }
         };
         // The next script finds a runtime that is ready.
         let scripts = scripts.clone();
-        tokio::spawn(async move { scripts.fill().await });
+        tokio::spawn(async move { scripts.prewarm().await });
         let result = result.map_err(OrchestratorError::Script)?;
         RawValue::from_string(result).map_err(|e| {
             let problem = format!("the result can't be read: {e}");
-            OrchestratorError::Script(ScriptFailure::new(ScriptFailureKind::Limit, problem))
+            OrchestratorError::Script(ScriptFailure::new(ScriptFailureKind::LimitExceeded, problem))
         })
     }
 }
@@ -121,7 +121,7 @@ impl OpenCalls {
         let arguments = self.in_flight.remove(&call).map(|(_, arguments)| arguments);
         let ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.trace().calls.push(CallTrace {
-            tool: tool.whole_name.clone(),
+            tool: tool.qualified_name.clone(),
             duration_ms: ms,
             bytes: outcome.as_ref().map_or(0, String::len),
             error: outcome.as_ref().err().map(|error| aiw_core::one_line(error, 300)),
@@ -142,15 +142,15 @@ impl ScriptCalls for OpenCalls {
         if self.started > MAX_CALLS {
             return Err(format!("a run makes at most {MAX_CALLS} calls"));
         }
-        if let Some(problem) = arguments::problem(&planned.input_schema, &arguments) {
-            return Err(format!("the arguments of `{}` are wrong: {problem}", planned.whole_name));
+        if let Some(problem) = arguments::validation_error(&planned.input_schema, &arguments) {
+            return Err(format!("the arguments of `{}` are wrong: {problem}", planned.qualified_name));
         }
         let call = u32::try_from(self.started).unwrap_or(u32::MAX);
         let shown = aiw_core::one_line(
             &arguments,
             if self.keep_arguments { MAX_REQUESTED_ARGUMENTS_LEN } else { MAX_TRACED_ARGUMENTS_LEN },
         );
-        self.in_flight.insert(call, (planned.whole_name.clone(), shown));
+        self.in_flight.insert(call, (planned.qualified_name.clone(), shown));
         let (tools, turns) = (self.tools.clone(), self.turns.clone());
         self.open.push(Box::pin(async move {
             let _turn = turns.acquire_owned().await;

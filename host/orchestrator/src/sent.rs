@@ -7,7 +7,7 @@ const FENCE_LANGUAGES: [&str; 7] = ["", "js", "javascript", "mjs", "ts", "typesc
 
 /// Returns the code in what a model sent: the first block that can be JavaScript, or all of it but thoughts. Lines stay where
 /// they were. In a file with the head of a kept workflow nothing is looked for: what is in it is what was approved.
-pub fn sent_code(sent: &str) -> Cow<'_, str> {
+pub fn extract_code(sent: &str) -> Cow<'_, str> {
     if has_head(sent) {
         return sent.into();
     }
@@ -112,7 +112,7 @@ mod tests {
                 "/*---\ndescription: x\n---*/\n/*\n```js\nno\n```\n*/",
             ),
         ] {
-            assert_eq!(sent_code(sent), code, "{sent:?}");
+            assert_eq!(extract_code(sent), code, "{sent:?}");
         }
     }
 }

@@ -31,7 +31,7 @@ const HEADER_START: &str = "/*---";
 const HEADER_END: &str = "---*/";
 
 /// The largest file.
-pub const MOST_BYTES: u64 = 256 << 10;
+pub const MAX_WORKFLOW_BYTES: u64 = 256 << 10;
 
 /// How many workflows are listed.
 const MAX_WORKFLOWS: usize = 200;
@@ -90,7 +90,7 @@ pub enum ApprovalState {
 
 impl ApprovalState {
     /// Returns the word for it.
-    pub fn word(&self) -> &'static str {
+    pub fn as_str(&self) -> &'static str {
         match self {
             Self::Approved => "approved",
             Self::New => "new",
@@ -114,7 +114,7 @@ impl ApprovalState {
 pub enum WorkflowError {
     /// No workflow has this name.
     #[error("there is no workflow {}", quoted_text(.name.as_str(), 60))]
-    Unknown {
+    NotFound {
         /// The name.
         name: WorkflowName,
         /// The one that is most like it.
@@ -122,7 +122,7 @@ pub enum WorkflowError {
     },
     /// There is one of this name already.
     #[error("there is a workflow `{name}` already")]
-    Taken {
+    AlreadyExists {
         /// The name.
         name: WorkflowName,
     },
@@ -131,7 +131,7 @@ pub enum WorkflowError {
     TooMany,
     /// A server has a tool of the name that it would have.
     #[error("a server's tool is `{}` already", tool_name(.name))]
-    ServersTool {
+    ToolNameConflict {
         /// The name.
         name: WorkflowName,
     },
@@ -159,7 +159,7 @@ pub enum WorkflowError {
     },
     /// The name can't be one.
     #[error(transparent)]
-    Name(#[from] InvalidName),
+    InvalidName(#[from] InvalidName),
     /// A file of the home.
     #[error(transparent)]
     Home(#[from] HomeError),
@@ -188,9 +188,9 @@ impl Diagnostic for WorkflowError {
 
     fn own_hint(&self) -> Option<String> {
         Some(match self {
-            Self::Unknown { nearest: Some(nearest), .. } => format!("did you mean `{nearest}`?"),
-            Self::Unknown { .. } => "`aiw workflow list` shows them".into(),
-            Self::Taken { .. } | Self::ServersTool { .. } => "choose another name".into(),
+            Self::NotFound { nearest: Some(nearest), .. } => format!("did you mean `{nearest}`?"),
+            Self::NotFound { .. } => "`aiw workflow list` shows them".into(),
+            Self::AlreadyExists { .. } | Self::ToolNameConflict { .. } => "choose another name".into(),
             Self::TooMany => "`aiw workflow remove` removes some".into(),
             Self::NotApproved { standing: ApprovalState::ToolsMissing(_), .. } => {
                 "`aiw mcp status` looks at the servers".into()
@@ -205,8 +205,8 @@ impl Diagnostic for WorkflowError {
 impl SavedWorkflow {
     /// Reads a file. The error is the end of a sentence about it.
     pub fn parse(name: WorkflowName, path: PathBuf, bytes: Vec<u8>) -> Result<Self, String> {
-        if bytes.len() as u64 > MOST_BYTES {
-            return Err(format!("is larger than {} kB", MOST_BYTES >> 10));
+        if bytes.len() as u64 > MAX_WORKFLOW_BYTES {
+            return Err(format!("is larger than {} kB", MAX_WORKFLOW_BYTES >> 10));
         }
         let sha256 = aiw_core::hex(&Sha256::digest(&bytes));
         let text = String::from_utf8(bytes).map_err(|_| "is not UTF-8")?;
@@ -322,7 +322,7 @@ pub struct Workflows {
 
 /// Whether a file that is there is replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OverWorkflow {
+pub enum OverwritePolicy {
     /// It is an error.
     Never,
     /// It is replaced.
@@ -341,7 +341,7 @@ impl Workflows {
     }
 
     /// Returns where the declarations of tools for editors are.
-    pub fn declarations(&self) -> PathBuf {
+    pub fn declarations_path(&self) -> PathBuf {
         self.home.workflows().join("tools.d.ts")
     }
 
@@ -363,7 +363,7 @@ impl Workflows {
     pub fn list(&self) -> Vec<WorkflowEntry> {
         let listed = |name: WorkflowName| {
             let path = self.path(&name);
-            let workflow = match read_capped(&path, MOST_BYTES) {
+            let workflow = match read_capped(&path, MAX_WORKFLOW_BYTES) {
                 Ok(Some(bytes)) => SavedWorkflow::parse(name.clone(), path.clone(), bytes),
                 // It went meanwhile.
                 Ok(None) => return None,
@@ -377,14 +377,14 @@ impl Workflows {
 
     /// Reads one.
     pub fn get(&self, name: &WorkflowName) -> Result<SavedWorkflow, WorkflowError> {
-        match read_capped(&self.path(name), MOST_BYTES)? {
-            Some(bytes) => self.parsed(name, bytes),
+        match read_capped(&self.path(name), MAX_WORKFLOW_BYTES)? {
+            Some(bytes) => self.parse(name, bytes),
             None => Err(self.unknown(name)),
         }
     }
 
     /// Returns the workflow that a file of this content would be.
-    pub fn parsed(&self, name: &WorkflowName, bytes: Vec<u8>) -> Result<SavedWorkflow, WorkflowError> {
+    pub fn parse(&self, name: &WorkflowName, bytes: Vec<u8>) -> Result<SavedWorkflow, WorkflowError> {
         SavedWorkflow::parse(name.clone(), self.path(name), bytes)
             .map_err(|problem| WorkflowError::Invalid { name: name.clone(), problem })
     }
@@ -392,15 +392,15 @@ impl Workflows {
     fn unknown(&self, name: &WorkflowName) -> WorkflowError {
         let names = self.names();
         let nearest = closest(name.as_str(), names.iter().map(WorkflowName::as_str)).map(str::to_owned);
-        WorkflowError::Unknown { name: name.clone(), nearest }
+        WorkflowError::NotFound { name: name.clone(), nearest }
     }
 
     /// Writes the file of a workflow.
-    pub fn write(&self, workflow: &SavedWorkflow, over: OverWorkflow) -> Result<(), WorkflowError> {
+    pub fn write(&self, workflow: &SavedWorkflow, over: OverwritePolicy) -> Result<(), WorkflowError> {
         let SavedWorkflow { name, path, .. } = workflow;
         let _lock = self.home.lock()?;
-        if over == OverWorkflow::Never && fs::symlink_metadata(path).is_ok() {
-            return Err(WorkflowError::Taken { name: name.clone() });
+        if over == OverwritePolicy::Never && fs::symlink_metadata(path).is_ok() {
+            return Err(WorkflowError::AlreadyExists { name: name.clone() });
         }
         // A model could push others out of the list.
         if !path.exists() && self.names().len() >= MAX_WORKFLOWS {
@@ -413,7 +413,7 @@ impl Workflows {
     /// Writes the declarations of tools for editors.
     pub fn write_declarations(&self, text: &str) -> Result<(), WorkflowError> {
         self.home.make_dir(&self.home.workflows())?;
-        Ok(replace(&self.declarations(), text.as_bytes(), Mode::Private)?)
+        Ok(replace(&self.declarations_path(), text.as_bytes(), Mode::Private)?)
     }
 
     /// Approves a workflow as it was shown, with its tools. `digest` is that of the definition of the tool of a name.
@@ -477,7 +477,7 @@ impl WorkflowSummary {
                 Self {
                     name,
                     path,
-                    state: standing.word(),
+                    state: standing.as_str(),
                     description: Some(workflow.description.clone()),
                     tools: workflow.tools.clone(),
                     input_schema: workflow.input_schema.as_object().cloned(),
@@ -540,7 +540,7 @@ mod tests {
     #[test]
     fn an_approval_is_for_the_file_and_the_tools_that_were_shown() {
         let dir = tempfile::tempdir().unwrap();
-        let workflows = Workflows::new(Home::at(dir.path()));
+        let workflows = Workflows::new(Home::from_root(dir.path()));
         let name: WorkflowName = "count".parse().unwrap();
         let file = |code: &str| workflow_file("Counts", &["a__b".into()], &json!({}), code);
         let known = |digest: &'static str| move |name: &str| (name == "a__b").then(|| digest.to_owned());
@@ -548,25 +548,25 @@ mod tests {
             workflows.get(&name).unwrap().approval_state(&workflows.lock().unwrap(), known)
         };
         let write = |code: &str, over| {
-            let workflow = workflows.parsed(&name, file(code).into_bytes()).unwrap();
+            let workflow = workflows.parse(&name, file(code).into_bytes()).unwrap();
             workflows.write(&workflow, over).map(|()| workflow)
         };
-        let first = write("return 1", OverWorkflow::Never).unwrap();
+        let first = write("return 1", OverwritePolicy::Never).unwrap();
         assert_eq!(standing(&known("1")), ApprovalState::New);
         workflows.approve(&first, &known("1")).unwrap();
         assert_eq!(standing(&known("1")), ApprovalState::Approved);
         assert_eq!(standing(&known("2")), ApprovalState::ToolsChanged(vec!["a__b".into()]));
         assert_eq!(standing(&|_: &str| None), ApprovalState::ToolsMissing(vec!["a__b".into()]));
-        assert!(matches!(write("return 2", OverWorkflow::Never), Err(WorkflowError::Taken { .. })));
-        write("return 2", OverWorkflow::Always).unwrap();
+        assert!(matches!(write("return 2", OverwritePolicy::Never), Err(WorkflowError::AlreadyExists { .. })));
+        write("return 2", OverwritePolicy::Always).unwrap();
         assert_eq!(standing(&known("1")), ApprovalState::Edited);
         // What was shown is not what is there.
         assert!(matches!(workflows.approve(&first, &known("1")), Err(WorkflowError::Changed { .. })));
         workflows.remove(&name).unwrap();
-        assert!(matches!(workflows.get(&name), Err(WorkflowError::Unknown { .. })));
+        assert!(matches!(workflows.get(&name), Err(WorkflowError::NotFound { .. })));
         assert!(workflows.lock().unwrap().workflows.is_empty());
         // One that comes again under the name is new.
-        write("return 1", OverWorkflow::Never).unwrap();
+        write("return 1", OverwritePolicy::Never).unwrap();
         assert_eq!(standing(&known("1")), ApprovalState::New);
     }
 

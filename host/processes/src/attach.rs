@@ -1,10 +1,10 @@
 //! Attaching to a process: seeing what it writes, and typing at it.
 
-use aiw_supervisor::{Attachment, Follow, FollowFrom, Terminal};
+use aiw_supervisor::{Attachment, FollowFrom, LogFollower, Terminal};
 
 use crate::error::ProcessError;
 use crate::manager::Manager;
-use crate::reach::named;
+use crate::reach::to_process_error;
 
 /// As many bytes of output are enough to draw the last screen again.
 const REPLAY_BYTES: usize = 256 << 10;
@@ -20,7 +20,7 @@ pub struct AttachedProcess {
     /// The size of its terminal at the moment, if it has one.
     pub terminal: Option<Terminal>,
     /// Its output: of a terminal in pieces, as they were written, else line by line.
-    pub output: Follow,
+    pub output: LogFollower,
 }
 
 impl Manager {
@@ -36,10 +36,10 @@ impl Manager {
         }
         let log = self.processes.log(record)?;
         let terminal = status.definition.terminal;
-        let connection = match status.definition.takes_input() {
+        let connection = match status.definition.accepts_input() {
             // A reader wants to know no more than the size of the terminal.
             true if is_reader => self.processes.attach(record).ok(),
-            true => Some(self.processes.attach(record).map_err(|e| named(id, e))?),
+            true => Some(self.processes.attach(record).map_err(|e| to_process_error(id, e))?),
             false => None,
         };
         let now = connection.as_ref().and_then(Attachment::terminal).or(terminal);

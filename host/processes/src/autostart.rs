@@ -5,7 +5,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use aiw_core::{Effect, Plan, Prompter, visible};
+use aiw_core::{Effect, Plan, Prompter, to_visible_line};
 use aiw_home::{HomeError, Mode, read_capped};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -47,14 +47,14 @@ impl Manager {
         let on = file.is_file() && wanted.as_ref().is_none_or(|link| leads_to(link, &file));
         let loaded = self.load();
         let problem = match &loaded {
-            Ok(loaded) if loaded.definitions.is_empty() => Some(self.empty().to_string()),
-            Ok(loaded) if loaded.is_to_be_allowed() => {
+            Ok(loaded) if loaded.definitions.is_empty() => Some(self.empty_error().to_string()),
+            Ok(loaded) if loaded.needs_approval() => {
                 Some(format!("{}: `aiw up` shows it, and asks", ProcessError::Untrusted { path: self.project.file() }))
             }
             Ok(_) => None,
             Err(problem) => Some(problem.to_string()),
         };
-        let allowed = loaded.is_ok_and(|loaded| !loaded.is_to_be_allowed());
+        let allowed = loaded.is_ok_and(|loaded| !loaded.needs_approval());
         Ok(Autostart { project: shown(self.project.directory()), on, allowed, problem, file: shown(&file) })
     }
 
@@ -65,18 +65,18 @@ impl Manager {
     ///
     /// The project has no processes, or they make no sense, the user declines, or the file can't be written, or is
     /// somebody else's.
-    pub async fn start_at_boot(&self, aiw: &Path, ask: &dyn Prompter) -> Result<Autostart, ProcessError> {
+    pub async fn enable_autostart(&self, aiw: &Path, ask: &dyn Prompter) -> Result<Autostart, ProcessError> {
         if self.load()?.definitions.is_empty() {
-            return Err(self.empty());
+            return Err(self.empty_error());
         }
         let place = self.place_at_boot()?;
         let text = self.text_at_boot(aiw)?;
         place.check_ours()?;
         let BootFiles { file, enablement_link: wanted } = &place;
         let mut plan = Plan::new("Write this file, so that the system starts this project's processes?");
-        plan.about.push(format!("`{}`:", shown(file)));
-        plan.about.extend(text.lines().map(|line| format!("  {}", visible(line))));
-        plan.about.extend(wanted.iter().map(|link| format!("`{}` leads to it", shown(link))));
+        plan.details.push(format!("`{}`:", shown(file)));
+        plan.details.extend(text.lines().map(|line| format!("  {}", to_visible_line(line))));
+        plan.details.extend(wanted.iter().map(|link| format!("`{}` leads to it", shown(link))));
         plan.effects.push(Effect::Writes(shown(file)));
         ask.confirm(&plan, &[]).await?;
         // Somebody may have written it while the question was open.
@@ -86,7 +86,7 @@ impl Manager {
                 fs::create_dir_all(directory).map_err(|e| HomeError::io("create", directory, e))?;
             }
         }
-        self.home.replace_elsewhere(file, text.as_bytes(), Mode::Shared)?;
+        self.home.replace_external(file, text.as_bytes(), Mode::Shared)?;
         #[cfg(unix)]
         if let Some(link) = wanted.as_ref().filter(|link| !leads_to(link, file)) {
             remove_if_there(link)?;
@@ -95,12 +95,12 @@ impl Manager {
         self.autostart()
     }
 
-    /// Takes back what [`Self::start_at_boot`] did. What runs goes on.
+    /// Takes back what [`Self::enable_autostart`] did. What runs goes on.
     ///
     /// # Errors
     ///
     /// The file can't be removed, or is somebody else's.
-    pub fn leave_boot(&self) -> Result<Autostart, ProcessError> {
+    pub fn disable_autostart(&self) -> Result<Autostart, ProcessError> {
         let place = self.place_at_boot()?;
         place.check_ours()?;
         place.enablement_link.iter().chain([&place.file]).try_for_each(|path| remove_if_there(path))?;
@@ -108,15 +108,15 @@ impl Manager {
     }
 
     fn place_at_boot(&self) -> Result<BootFiles, ProcessError> {
-        let around = self.home.around();
+        let around = self.home.context();
         let home = around.user_home().ok_or(ProcessError::UserHomeNotFound)?;
-        let number = format!("{:016x}", self.project.number(""));
+        let number = format!("{:016x}", self.project.hash_text(""));
         if cfg!(target_vendor = "apple") {
             let file = home.join("Library/LaunchAgents").join(format!("dev.aiw.up.{number}.plist"));
             return Ok(BootFiles { file, enablement_link: None });
         }
         let units =
-            around.directory_from("XDG_CONFIG_HOME").unwrap_or_else(|| home.join(".config")).join("systemd/user");
+            around.variable_path("XDG_CONFIG_HOME").unwrap_or_else(|| home.join(".config")).join("systemd/user");
         let name = format!("aiw-up-{number}.service");
         Ok(BootFiles { enablement_link: Some(units.join("default.target.wants").join(&name)), file: units.join(name) })
     }
@@ -126,7 +126,7 @@ impl Manager {
         let project = self.project.directory();
         let own = [("AIW_HOME", self.home.root().to_owned())].into_iter();
         let own =
-            own.chain(self.home.around().directory_from("AIW_RUNTIME_DIR").map(|place| ("AIW_RUNTIME_DIR", place)));
+            own.chain(self.home.context().variable_path("AIW_RUNTIME_DIR").map(|place| ("AIW_RUNTIME_DIR", place)));
         let own: Vec<(&str, PathBuf)> = own.collect();
         let paths = [aiw, project].into_iter().chain(own.iter().map(|(_, path)| path.as_path()));
         if let Some(path) = paths.clone().find(|path| path.to_str().is_none_or(|text| text.contains(char::is_control)))
@@ -148,7 +148,7 @@ struct BootFiles {
 impl BootFiles {
     /// Refuses to touch what aiw has not written. A link has the name of our unit, wherever it leads.
     fn check_ours(&self) -> Result<(), ProcessError> {
-        let not_ours = |path: &Path| Err(ProcessError::NotOurs { path: path.to_owned() });
+        let not_ours = |path: &Path| Err(ProcessError::UnmanagedFile { path: path.to_owned() });
         match read_capped(&self.file, MAX_BYTES)? {
             Some(bytes) if !bytes.windows(GENERATED_NOTICE.len()).any(|part| part == GENERATED_NOTICE.as_bytes()) => {
                 return not_ours(&self.file);

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use aiw_core::shell_word_in_line;
-use aiw_home::{Problem, puts_aside};
-use aiw_supervisor::{Enforced, SupervisorError};
+use aiw_core::shell_quote_printable;
+use aiw_home::{Problem, move_aside_command};
+use aiw_supervisor::{LimitEnforcer, SupervisorError};
 
 use crate::definition::EventHook;
 use crate::error::ProcessError;
 use crate::manager::Manager;
-use crate::probe::ProbeOf;
+use crate::probe::ProbeDefinition;
 use crate::state::{ProcessStatus, RunState};
 
 impl Manager {
@@ -21,9 +21,9 @@ impl Manager {
         let mut problems = Vec::new();
         let loaded = self.load().unwrap_or_else(|error| {
             problems.push(Problem::from_diagnostic(&error, "aiw process edit"));
-            crate::manager::Loaded::default()
+            crate::manager::LoadedDefinitions::default()
         });
-        if loaded.is_to_be_allowed() {
+        if loaded.needs_approval() {
             problems.push(problem_of(&ProcessError::Untrusted { path: self.project.file() }));
         }
         if let Err(error) = self.processes.check() {
@@ -32,22 +32,23 @@ impl Manager {
         let (supervised, unreadable) = self.processes.list_with_problems().unwrap_or_else(|e| (Vec::new(), vec![e]));
         problems.extend(unreadable.into_iter().map(|error| match &error {
             // A new start of the process does the same.
-            SupervisorError::Unreadable { id, .. } | SupervisorError::DirectoryNotFound { id, .. } => {
-                Problem::new(error.to_string(), puts_aside(&self.processes.process_directory(*id)))
+            SupervisorError::Unreadable { id, .. } | SupervisorError::NotADirectory { id, .. } => {
+                Problem::new(error.to_string(), move_aside_command(&self.processes.process_directory(*id)))
             }
             _ => problem_of(&error.into()),
         }));
-        problems.extend(self.processes.put_aside().iter().map(|place| {
+        problems.extend(self.processes.quarantined_directories().iter().map(|place| {
             let (shown, word) = (place.display(), place.to_string_lossy());
             let sentence = format!("the record of a process was damaged, and was put aside: `{shown}`");
-            Problem::new(sentence, format!("rm -r {}", shell_word_in_line(&word))).that("removes it and its log")
+            Problem::new(sentence, format!("rm -r {}", shell_quote_printable(&word)))
+                .with_purpose("removes it and its log")
         }));
-        let lost = supervised.iter().filter(|one| !one.settled).count();
+        let lost = supervised.iter().filter(|one| !one.is_persisted).count();
         if lost > 0 {
-            let supervisors = aiw_core::counted(lost, "supervisor");
+            let supervisors = aiw_core::pluralize(lost, "supervisor");
             problems.push(
                 Problem::new(format!("{supervisors} died, and what ran under them was not ended yet"), "aiw ps")
-                    .that("ends it, and starts again what is to run always"),
+                    .with_purpose("ends it, and starts again what is to run always"),
             );
         }
         let all = self.build_statuses(&loaded, supervised);
@@ -77,7 +78,7 @@ impl Manager {
         let own: BTreeSet<u16> = self.processes.ports(&records).into_iter().flatten().collect();
         let probes = |status: &ProcessStatus| {
             let probes = [&status.definition.ready, &status.definition.live].into_iter().flatten();
-            probes.filter_map(ProbeOf::local_port).collect::<BTreeSet<u16>>()
+            probes.filter_map(ProbeDefinition::local_port).collect::<BTreeSet<u16>>()
         };
         let mut asked: BTreeMap<u16, bool> = BTreeMap::new();
         let mut problems = Vec::new();
@@ -90,7 +91,7 @@ impl Manager {
                         status.id
                     );
                     let names = Problem::new(problem, format!("lsof -nP -iTCP:{port} -sTCP:LISTEN"));
-                    problems.push(names.that("names the program"));
+                    problems.push(names.with_purpose("names the program"));
                 }
             }
         }
@@ -114,14 +115,14 @@ fn problems_of(status: &ProcessStatus, defined: Option<&crate::definition::Defin
         _ => None,
     };
     if let Some(problem) = &status.problem {
-        return vec![Problem::new(format!("hook `{id}`: {problem}"), "aiw process edit").that("changes it")];
+        return vec![Problem::new(format!("hook `{id}`: {problem}"), "aiw process edit").with_purpose("changes it")];
     }
     let ill = ill.map(|(what, usual)| {
         let reason = status.reason().unwrap_or_else(|| usual.into());
         match id.starts_with(EventHook::PREFIX) {
             // Only the next event starts it again.
             true => Problem::new(format!("hook `{id}` {what}: {reason}"), format!("aiw logs {id}"))
-                .that("shows what it wrote"),
+                .with_purpose("shows what it wrote"),
             false => Problem::new(format!("process `{id}` {what}: {reason}"), format!("aiw restart {id}")),
         }
     });
@@ -131,9 +132,9 @@ fn problems_of(status: &ProcessStatus, defined: Option<&crate::definition::Defin
         problems.push(Problem::new(sentence, format!("aiw restart {id}")));
     }
     // Only that of processor time can be left without somebody who enforces it.
-    if status.state.is_alive() && status.limits().values().any(|enforced| *enforced == Enforced::None) {
+    if status.state.is_alive() && status.limits().values().any(|enforced| *enforced == LimitEnforcer::None) {
         let sentence = format!("nothing enforces the limit on the CPU time of `{id}`: no cgroup is delegated to you");
-        problems.push(Problem::new(sentence, "aiw process edit").that("takes the limit out"));
+        problems.push(Problem::new(sentence, "aiw process edit").with_purpose("takes the limit out"));
     }
     problems
 }

@@ -6,15 +6,17 @@ use aiw_core::{Reporter, SecretName, one_line};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::definition::{Definition, DefinitionSource, Dependency, EnvValue, ProcessLimits, RestartWhen, Run};
+use crate::definition::{
+    CommandSpec, Definition, DefinitionSource, Dependency, EnvValue, ProcessLimits, RestartCondition,
+};
 use crate::error::ProcessError;
 use crate::file;
 use crate::home_definitions;
 use crate::manager::Manager;
-use crate::probe::{CheckOf, ProbeOf};
+use crate::probe::{CheckDefinition, ProbeDefinition};
 use crate::state::ProcessStatus;
-use crate::typed::{Author, TypedKeys};
-use aiw_supervisor::Until;
+use crate::typed::{Author, DefinitionSecrets};
+use aiw_supervisor::DependencyCondition;
 
 /// A new process.
 #[warn(missing_docs)]
@@ -77,7 +79,7 @@ impl LimitsRequest {
     fn over(&self, others: ProcessLimits) -> Result<ProcessLimits, String> {
         let Self { memory, cpu, files, pids } = self;
         let size = |text: &String| {
-            file::bytes(text).ok_or_else(|| {
+            file::parse_bytes(text).ok_or_else(|| {
                 format!("has a limit of memory `{}`, which is not a size such as `512MB`", one_line(text, 40))
             })
         };
@@ -126,34 +128,35 @@ pub struct RemovedProcesses {
 }
 
 /// Reads when a process is started again.
-pub(crate) fn restart_when(word: &str) -> Result<RestartWhen, String> {
+pub(crate) fn parse_restart_condition(word: &str) -> Result<RestartCondition, String> {
     word.parse().map_err(|_| {
-        let known = RestartWhen::ALL.map(RestartWhen::as_str).join(", ");
+        let known = RestartCondition::ALL.map(RestartCondition::as_str).join(", ");
         format!("has the restart policy `{}`, which is not one of {known}", one_line(word, 40))
     })
 }
 
 impl DefineRequest {
     /// Returns the definition. What is not said is as in `base`.
-    fn definition(&self, base: Definition, keys: &mut TypedKeys) -> Result<Definition, ProcessError> {
-        let problem = |problem: String| ProcessError::Definition { id: self.id.clone(), problem };
+    fn definition(&self, base: Definition, keys: &mut DefinitionSecrets) -> Result<Definition, ProcessError> {
+        let problem = |problem: String| ProcessError::InvalidDefinition { id: self.id.clone(), problem };
         let run = match (self.shell, self.args.as_slice()) {
-            (false, args) => Run::Command([std::slice::from_ref(&self.command), args].concat()),
-            (true, []) => Run::Shell(self.command.clone()),
+            (false, args) => CommandSpec::Command([std::slice::from_ref(&self.command), args].concat()),
+            (true, []) => CommandSpec::Shell(self.command.clone()),
             (true, _) => return Err(problem("is run by a shell, which takes one word: put it in quotes".into())),
         };
         let mut definition = Definition { run, cwd: self.cwd.clone(), auto_start: self.auto_start_on_restore, ..base };
         for (name, text) in &self.env {
-            definition.env.insert(name.clone(), keys.value(self.author, name, text).map_err(problem)?);
+            definition.env.insert(name.clone(), keys.resolve_value(self.author, name, text).map_err(problem)?);
         }
         if let Some(when) = &self.restart {
-            definition.restart.when = restart_when(when).map_err(problem)?;
+            definition.restart.when = parse_restart_condition(when).map_err(problem)?;
         }
         if let Some(at) = self.ready.clone().or_else(|| self.ready_port.map(|port| port.to_string())) {
-            let check = if at.contains("://") { CheckOf::Http(at) } else { CheckOf::Tcp(at) };
-            definition.ready = Some(ProbeOf { check, ..ProbeOf::default() });
+            let check = if at.contains("://") { CheckDefinition::Http(at) } else { CheckDefinition::Tcp(at) };
+            definition.ready = Some(ProbeDefinition { check, ..ProbeDefinition::default() });
         }
-        definition.needs = self.needs.iter().map(|id| Dependency { id: id.clone(), until: Until::Ready }).collect();
+        definition.needs =
+            self.needs.iter().map(|id| Dependency { id: id.clone(), until: DependencyCondition::Ready }).collect();
         if let Some(limits) = &self.limits {
             definition.limits = limits.over(definition.limits).map_err(problem)?;
         }
@@ -170,15 +173,15 @@ impl Manager {
     /// The definition makes no sense, its id is taken, or the file can't be written.
     pub fn define(&self, request: &DefineRequest) -> Result<AddedProcess, ProcessError> {
         file::check_id(&request.id)?;
-        let mut keys = TypedKeys::new(&self.home, &request.id);
-        let definition = request.definition(self.base(request.author)?, &mut keys)?;
+        let mut keys = DefinitionSecrets::new(&self.home, &request.id);
+        let definition = request.definition(self.default_definition(request.author)?, &mut keys)?;
         self.check_new(&request.id, &definition)?;
         self.add(&request.id, &definition, request.author, Some(&keys))
     }
 
     /// Returns what a new process has if its author says nothing of it: in the project's file, the file's own defaults
     /// count.
-    pub(crate) fn base(&self, author: Author) -> Result<Definition, ProcessError> {
+    pub(crate) fn default_definition(&self, author: Author) -> Result<Definition, ProcessError> {
         match author {
             Author::User => self.file_defaults(),
             Author::Model => Ok(Definition::default()),
@@ -190,10 +193,10 @@ impl Manager {
         file::check_id(id)?;
         let loaded = self.load()?;
         if loaded.get(id).is_some() {
-            return Err(ProcessError::Taken { id: id.to_owned() });
+            return Err(ProcessError::AlreadyExists { id: id.to_owned() });
         }
         self.check_cwd(id, definition)?;
-        file::check(loaded.each().chain([(&id.to_owned(), definition)]))
+        file::check(loaded.iter().chain([(&id.to_owned(), definition)]))
     }
 
     /// Adds a process that can be added, and stores the keys that its definition names.
@@ -202,14 +205,14 @@ impl Manager {
         id: &str,
         definition: &Definition,
         author: Author,
-        keys: Option<&TypedKeys>,
+        keys: Option<&DefinitionSecrets>,
     ) -> Result<AddedProcess, ProcessError> {
         let file = match author {
             Author::User => {
-                let add = |text: &str| file::add(text, id, definition).map_err(|problem| self.not_changed(problem));
+                let add = |text: &str| file::add(text, id, definition).map_err(|problem| self.edit_error(problem));
                 self.change_file(keys, add)?
             }
-            Author::Model => self.keep(id, definition, true)?,
+            Author::Model => self.store_definition(id, definition, true)?,
         };
         self.log_definition_change(id);
         let secrets = keys.map(|keys| keys.names().to_vec()).unwrap_or_default();
@@ -230,13 +233,13 @@ impl Manager {
         let mut argv = definition.run.argv();
         let rest = argv.split_off(argv.len().min(1));
         let command = command.or(argv.pop()).unwrap_or_default();
-        definition.run = Run::Command([vec![command], args.unwrap_or(rest)].concat());
+        definition.run = CommandSpec::Command([vec![command], args.unwrap_or(rest)].concat());
         if let Some(env) = env {
             definition.env = env.into_iter().map(|(name, value)| (name, EnvValue::Literal(value))).collect();
         }
         definition.cwd = cwd.or(definition.cwd);
         definition.auto_start = auto_start_on_restore.unwrap_or(definition.auto_start);
-        self.keep(&id, &definition, false)?;
+        self.store_definition(&id, &definition, false)?;
         self.log_definition_change(&id);
         self.get(&id)
     }
@@ -254,36 +257,36 @@ impl Manager {
     ) -> Result<RemovedProcesses, ProcessError> {
         for id in ids {
             let loaded = self.load()?;
-            let replicas = loaded.named(std::slice::from_ref(id));
+            let replicas = loaded.expand_replica_ids(std::slice::from_ref(id));
             let all = replicas.iter().map(|id| self.get(id)).collect::<Result<Vec<_>, _>>()?;
             for status in &all {
                 match author {
                     Author::User if status.state.is_alive() => {
-                        return Err(ProcessError::Runs { id: status.id.clone() });
+                        return Err(ProcessError::StillRunning { id: status.id.clone() });
                     }
                     Author::User => {}
                     Author::Model => self.check_models(status)?,
                 }
                 if status.definition.copy.is_some() && status.id == *id {
                     let problem = "is a copy: `replicas` in the file says how many there are".to_owned();
-                    return Err(ProcessError::Definition { id: id.clone(), problem });
+                    return Err(ProcessError::InvalidDefinition { id: id.clone(), problem });
                 }
             }
             let needs = |(_, definition): &(&String, &Definition)| {
                 definition.needs.iter().any(|need| replicas.contains(&need.id))
             };
-            if let Some((by, _)) = loaded.each().find(needs) {
-                return Err(ProcessError::Needed { id: id.clone(), by: by.clone() });
+            if let Some((by, _)) = loaded.iter().find(needs) {
+                return Err(ProcessError::HasDependents { id: id.clone(), by: by.clone() });
             }
             if author == Author::Model {
                 self.stop(id)?;
             }
-            self.leave_alone(|id| replicas.iter().any(|copy| copy == id), false)?;
+            self.stop_monitoring(|id| replicas.iter().any(|copy| copy == id), false)?;
             home_definitions::change(&self.home, &self.project, |kept| Ok(kept.remove(id)))?;
             if all.iter().any(|status| status.source == Some(DefinitionSource::File)) {
                 self.edit_file(|text| file::remove(text, id))?;
             }
-            replicas.iter().try_for_each(|id| self.forget(id))?;
+            replicas.iter().try_for_each(|id| self.remove_record(id))?;
             self.log_definition_change(id);
             sink.done(format!("Removed `{id}`"));
         }
@@ -294,7 +297,7 @@ impl Manager {
     fn check_models(&self, status: &ProcessStatus) -> Result<(), ProcessError> {
         match status.source {
             Some(DefinitionSource::File) => {
-                Err(ProcessError::InFile { id: status.id.clone(), file: self.project.file() })
+                Err(ProcessError::DefinedByUser { id: status.id.clone(), file: self.project.file() })
             }
             _ => Ok(()),
         }

@@ -7,19 +7,20 @@ use std::time::Duration;
 use aiw_core::SecretName;
 use aiw_events::EventKind;
 use aiw_supervisor::{
-    LogPolicy, MAX_CAUSES, ResourceLimits, Restart, RestartAfter as SupervisorRestart, Terminal, Until,
+    DependencyCondition, LogPolicy, MAX_CAUSES, ResourceLimits, Restart, RestartCondition as SupervisorRestart,
+    Terminal,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::error::ProcessError;
 use crate::jobs::schedule;
 use crate::jobs::watched::{self, WatchedFiles};
-use crate::probe::{CheckOf, ProbeOf};
+use crate::probe::{CheckDefinition, ProbeDefinition};
 
 /// How many processes a project may define.
 pub const MAX_PROCESSES: usize = 500;
 /// The longest text of a definition, in bytes.
-const MAX_TEXT: usize = 64 << 10;
+const MAX_TEXT_BYTES: usize = 64 << 10;
 /// How many arguments, variables or needs there may be.
 const MAX_ITEMS: usize = 1000;
 
@@ -28,7 +29,7 @@ const MAX_ITEMS: usize = 1000;
 #[serde(default, rename_all = "kebab-case")]
 pub struct Definition {
     /// The program to run.
-    pub run: Run,
+    pub run: CommandSpec,
     /// Where it runs, from the project's directory on. It never leaves the project.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cwd: Option<String>,
@@ -55,10 +56,10 @@ pub struct Definition {
     pub needs: Vec<Dependency>,
     /// When it counts as ready.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub ready: Option<ProbeOf>,
+    pub ready: Option<ProbeDefinition>,
     /// How to see that it still works.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub live: Option<ProbeOf>,
+    pub live: Option<ProbeDefinition>,
     /// The resources that it may use.
     #[serde(skip_serializing_if = "is_default")]
     pub limits: ProcessLimits,
@@ -88,12 +89,12 @@ pub struct Definition {
     pub replicas: Option<u32>,
     /// The copy that it is.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub copy: Option<ReplicaOf>,
+    pub copy: Option<ReplicaInfo>,
 }
 
 /// One of several replicas of a process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ReplicaOf {
+pub struct ReplicaInfo {
     /// The id by which all of them are named.
     pub of: String,
     /// Its number, from 1.
@@ -101,7 +102,7 @@ pub struct ReplicaOf {
 }
 
 /// The variable that tells a copy its number.
-pub(crate) const COPY: &str = "AIW_PROCESS_REPLICA";
+pub(crate) const REPLICA_ENV: &str = "AIW_PROCESS_REPLICA";
 /// The most replicas of a process.
 pub(crate) const MAX_REPLICAS: u32 = 100;
 
@@ -110,7 +111,7 @@ pub(crate) const MAX_REPLICAS: u32 = 100;
 /// # Errors
 ///
 /// The id of a copy, which is that of another process.
-pub(crate) fn with_replicas(
+pub(crate) fn expand_replicas(
     processes: BTreeMap<String, Definition>,
 ) -> Result<BTreeMap<String, Definition>, ProcessError> {
     let counts: BTreeMap<String, u32> =
@@ -118,7 +119,7 @@ pub(crate) fn with_replicas(
     if counts.is_empty() {
         return Ok(processes);
     }
-    let problem = |id: String, problem: String| ProcessError::Definition { id, problem };
+    let problem = |id: String, problem: String| ProcessError::InvalidDefinition { id, problem };
     let mut count = processes.len() - counts.len();
     for (id, replicas) in &counts {
         count += *replicas as usize;
@@ -138,7 +139,7 @@ pub(crate) fn with_replicas(
         let each = |Dependency { id, until }: Dependency| ids(&id).into_iter().map(move |id| Dependency { id, until });
         definition.needs = needs.into_iter().flat_map(each).collect();
         for (own, number) in ids(&id).into_iter().zip(1..) {
-            let copy = definition.replicas.map(|_| ReplicaOf { of: id.clone(), number });
+            let copy = definition.replicas.map(|_| ReplicaInfo { of: id.clone(), number });
             if all.insert(own.clone(), Definition { copy, ..definition.clone() }).is_some() {
                 return Err(problem(own, "has the name of a copy of another one".into()));
             }
@@ -149,7 +150,7 @@ pub(crate) fn with_replicas(
 
 impl Definition {
     /// Whether a process of this definition takes input: its standard input stays open, or it has a terminal.
-    pub(crate) fn takes_input(&self) -> bool {
+    pub(crate) fn accepts_input(&self) -> bool {
         self.input || self.terminal.is_some()
     }
 }
@@ -171,7 +172,7 @@ fn is_zero(codes: &[i32]) -> bool {
 impl Default for Definition {
     fn default() -> Self {
         Self {
-            run: Run::Command(Vec::new()),
+            run: CommandSpec::Command(Vec::new()),
             cwd: None,
             env: BTreeMap::new(),
             env_file: None,
@@ -209,14 +210,14 @@ pub enum DefinitionSource {
 /// The program to run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Run {
+pub enum CommandSpec {
     /// A program and its arguments, without a shell.
     Command(Vec<String>),
     /// A line for `/bin/sh -c`.
     Shell(String),
 }
 
-impl Run {
+impl CommandSpec {
     /// Returns the program and its arguments.
     pub fn argv(&self) -> Vec<String> {
         match self {
@@ -226,9 +227,9 @@ impl Run {
     }
 
     /// Returns the command line as people read it.
-    pub fn line(&self) -> String {
+    pub fn command_line(&self) -> String {
         match self {
-            Self::Command(argv) => argv.iter().map(|word| aiw_core::shell_word(word)).collect::<Vec<_>>().join(" "),
+            Self::Command(argv) => argv.iter().map(|word| aiw_core::shell_quote(word)).collect::<Vec<_>>().join(" "),
             Self::Shell(line) => line.clone(),
         }
     }
@@ -248,7 +249,7 @@ aiw_core::string_enum! {
     /// After which ends a process is started again.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
     #[serde(rename_all = "kebab-case")]
-    pub enum RestartWhen, "restart policy" {
+    pub enum RestartCondition, "restart policy" {
         /// After none.
         No = "no",
         /// After a failure.
@@ -265,7 +266,7 @@ aiw_core::string_enum! {
 #[serde(default, rename_all = "kebab-case")]
 pub struct RestartPolicy {
     /// After which ends.
-    pub when: RestartWhen,
+    pub when: RestartCondition,
     /// The most restarts within the window. Without one, there is no end to them.
     pub max: Option<u32>,
     /// The window.
@@ -278,12 +279,12 @@ pub struct RestartPolicy {
 
 impl RestartPolicy {
     /// Returns the policy in the supervisor's terms.
-    pub(crate) fn supervised(&self) -> Restart {
+    pub(crate) fn supervisor_restart(&self) -> Restart {
         Restart {
             when: match self.when {
-                RestartWhen::No => SupervisorRestart::Never,
-                RestartWhen::OnFailure => SupervisorRestart::Failed,
-                RestartWhen::Always | RestartWhen::UnlessStopped => SupervisorRestart::Ended,
+                RestartCondition::No => SupervisorRestart::Never,
+                RestartCondition::OnFailure => SupervisorRestart::Failed,
+                RestartCondition::Always | RestartCondition::UnlessStopped => SupervisorRestart::Ended,
             },
             pause: self.pause,
             longest: self.longest,
@@ -296,7 +297,7 @@ impl RestartPolicy {
 impl Default for RestartPolicy {
     fn default() -> Self {
         Self {
-            when: RestartWhen::No,
+            when: RestartCondition::No,
             max: Some(10),
             within: Some(Duration::from_secs(60)),
             pause: Duration::from_millis(200),
@@ -347,7 +348,7 @@ impl EventHook {
     /// The begin of the id of such a program.
     pub const PREFIX: &str = "on:";
     /// The starter of what such a program starts, as events say it.
-    pub(crate) const BY: &str = "hook";
+    pub(crate) const ACTOR: &str = "hook";
 
     /// Returns the id under which its program runs: `on:failed:api`, and `on:failed:api#2` of the second. No process can have such
     /// an id.
@@ -359,7 +360,7 @@ impl EventHook {
 
     /// The definition of its program.
     pub(crate) fn definition(&self) -> Definition {
-        Definition { run: Run::Command(self.command.clone()), auto_start: false, ..Definition::default() }
+        Definition { run: CommandSpec::Command(self.command.clone()), auto_start: false, ..Definition::default() }
     }
 
     /// Adds it to others of a file.
@@ -375,7 +376,7 @@ pub struct Dependency {
     /// Its id.
     pub id: String,
     /// The state that they must reach.
-    pub until: Until,
+    pub until: DependencyCondition,
 }
 
 /// The resources that a process and its descendants may use.
@@ -450,7 +451,7 @@ impl Definition {
         }
         if let Some(cron) = &self.cron {
             schedule::parse(cron)?;
-            if self.restart.when != RestartWhen::No {
+            if self.restart.when != RestartCondition::No {
                 return Err("has a `cron`, and a `restart`: it is started again at its time alone".into());
             }
         }
@@ -460,7 +461,8 @@ impl Definition {
     /// Checks what no form of a definition may have. Returns the problem as the end of a sentence about the process.
     pub fn check(&self) -> Result<(), String> {
         let argv = self.run.argv();
-        if argv.first().is_none_or(String::is_empty) || matches!(&self.run, Run::Shell(line) if line.trim().is_empty())
+        if argv.first().is_none_or(String::is_empty)
+            || matches!(&self.run, CommandSpec::Shell(line) if line.trim().is_empty())
         {
             return Err("has no command".into());
         }
@@ -475,8 +477,8 @@ impl Definition {
             if text.contains('\0') {
                 return Err("has a NUL character in a text".into());
             }
-            if text.len() > MAX_TEXT {
-                return Err(format!("has a text of more than {} kB", MAX_TEXT >> 10));
+            if text.len() > MAX_TEXT_BYTES {
+                return Err(format!("has a text of more than {} kB", MAX_TEXT_BYTES >> 10));
             }
         }
         if argv.len() > MAX_ITEMS || self.env.len() > MAX_ITEMS || self.needs.len() > MAX_ITEMS {
@@ -511,14 +513,14 @@ impl Definition {
         if [self.limits.cpu, self.limits.pids].contains(&Some(0)) || self.limits.files.is_some_and(|files| files < 8) {
             return Err("has a limit that lets it do nothing".into());
         }
-        if matches!(self.live, Some(ProbeOf { check: CheckOf::Line(_), .. })) {
+        if matches!(self.live, Some(ProbeDefinition { check: CheckDefinition::Line(_), .. })) {
             return Err(
                 "has a `live` probe for a line: a line shows that it became ready, not that it works still".into()
             );
         }
         self.check_by_itself()?;
         for probe in probes {
-            probe.probe()?;
+            probe.to_probe()?;
             if probe.every > Duration::from_secs(24 * 3600) || probe.failures == 0 {
                 return Err("has a probe that never comes to a result".into());
             }
@@ -536,7 +538,7 @@ fn stays_inside(path: &Path) -> bool {
 }
 
 /// Returns the ids in an order in which each comes after what it needs, or a circle of needs.
-pub fn in_order<'a>(
+pub fn topological_order<'a>(
     wanted: impl IntoIterator<Item = &'a str>,
     needs: &dyn Fn(&str) -> Vec<&'a str>,
 ) -> Result<Vec<&'a str>, Vec<&'a str>> {
@@ -579,13 +581,13 @@ mod tests {
             "c" => vec!["b"],
             _ => vec![],
         };
-        assert_eq!(in_order(["api", "db"], &needs).unwrap(), ["db", "migrate", "api"]);
-        assert_eq!(in_order(["a"], &needs).unwrap_err(), ["b", "c", "b"]);
+        assert_eq!(topological_order(["api", "db"], &needs).unwrap(), ["db", "migrate", "api"]);
+        assert_eq!(topological_order(["a"], &needs).unwrap_err(), ["b", "c", "b"]);
     }
 
     #[test]
     fn what_no_definition_may_have_is_refused() {
-        let good = Definition { run: Run::Command(vec!["x".into()]), ..Definition::default() };
+        let good = Definition { run: CommandSpec::Command(vec!["x".into()]), ..Definition::default() };
         assert_eq!(good.check(), Ok(()));
         let with = |change: &dyn Fn(&mut Definition)| {
             let mut definition = good.clone();
@@ -593,16 +595,24 @@ mod tests {
             definition.check().unwrap_err()
         };
         let bad = [
-            with(&|d| d.run = Run::Command(vec![])),
-            with(&|d| d.run = Run::Shell(" ".into())),
-            with(&|d| d.run = Run::Command(vec!["a\0b".into()])),
+            with(&|d| d.run = CommandSpec::Command(vec![])),
+            with(&|d| d.run = CommandSpec::Shell(" ".into())),
+            with(&|d| d.run = CommandSpec::Command(vec!["a\0b".into()])),
             with(&|d| d.cwd = Some("../x".into())),
             with(&|d| d.env_file = Some("a/../../b".into())),
             with(&|d| drop(d.env.insert("A=B".into(), EnvValue::Literal(String::new())))),
             with(&|d| d.stop.signal = "NOPE".into()),
             with(&|d| d.restart.max = Some(1000)),
-            with(&|d| d.live = Some(ProbeOf { check: CheckOf::Line("x".into()), ..ProbeOf::default() })),
-            with(&|d| d.ready = Some(ProbeOf { check: CheckOf::Tcp("nowhere".into()), ..ProbeOf::default() })),
+            with(&|d| {
+                d.live =
+                    Some(ProbeDefinition { check: CheckDefinition::Line("x".into()), ..ProbeDefinition::default() })
+            }),
+            with(&|d| {
+                d.ready = Some(ProbeDefinition {
+                    check: CheckDefinition::Tcp("nowhere".into()),
+                    ..ProbeDefinition::default()
+                })
+            }),
             with(&|d| d.limits.pids = Some(0)),
         ];
         assert_eq!(bad.iter().collect::<std::collections::BTreeSet<_>>().len(), 10, "{bad:?}");

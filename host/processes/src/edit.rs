@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::error::ProcessError;
 use crate::file::MAX_BYTES;
-use crate::manager::{BeforeEdit, Manager};
+use crate::manager::{Manager, OriginalFile};
 
 /// The project's file after an editor had it
 #[warn(missing_docs)]
@@ -40,7 +40,7 @@ impl Manager {
         ask: &dyn Prompter,
         sink: &dyn Reporter,
     ) -> Result<EditedFile, E> {
-        let before = self.before_edit()?;
+        let before = self.read_for_edit()?;
         let file = self.project.file();
         let failed = |e: io::Error| ProcessError::from(HomeError::io("copy for your editor", &file, e));
         let directory = tempfile::Builder::new().prefix("aiw-edit-").tempdir().map_err(failed)?;
@@ -63,7 +63,7 @@ impl Manager {
             ids.into_iter().for_each(|id| self.log_definition_change(id));
         }
         if changed && !loaded.definitions.is_empty() {
-            match self.ask_about(&mut loaded, ask).await {
+            match self.request_consent(&mut loaded, ask).await {
                 Err(ProcessError::Prompt(PromptError::Unsupported)) => {
                     sink.note("it was not allowed before: `aiw up` shows what it starts, and asks".into());
                 }
@@ -76,15 +76,15 @@ impl Manager {
 
     /// Writes what the user made of the file, and allows it if the file was allowed before. Returns whether there were
     /// any changes.
-    fn after_edit(&self, before: &BeforeEdit, edited: &[u8]) -> Result<bool, ProcessError> {
+    fn after_edit(&self, before: &OriginalFile, edited: &[u8]) -> Result<bool, ProcessError> {
         if before.bytes.as_deref().unwrap_or_default() == edited {
             return Ok(false);
         }
         let path = self.project.file();
-        let _turn = self.home.turn()?;
-        let now = self.before_edit()?;
+        let _turn = self.home.lock_start()?;
+        let now = self.read_for_edit()?;
         if now.bytes != before.bytes {
-            return Err(ProcessError::ChangedMeanwhile { path });
+            return Err(ProcessError::ConcurrentChange { path });
         }
         // The user may have taken it back meanwhile.
         self.write_file(edited, before.is_trusted && now.is_trusted, None)?;

@@ -7,12 +7,12 @@ use aiw_core::is_secret;
 use aiw_home::{Home, read_nofollow};
 use aiw_supervisor::is_usual_variable;
 
-use crate::definition::{COPY, Definition, EnvValue};
+use crate::definition::{Definition, EnvValue, REPLICA_ENV};
 use crate::error::ProcessError;
 use crate::project::ProcessProject;
 
 /// The longest file of variables.
-const MAX_FILE: u64 = 256 << 10;
+const MAX_FILE_BYTES: u64 = 256 << 10;
 
 /// The environment of a process, and the values in it that must not be shown.
 pub(crate) struct ProcessEnvironment {
@@ -23,20 +23,20 @@ pub(crate) struct ProcessEnvironment {
 impl ProcessEnvironment {
     /// Returns the environment of a process, with its secrets.
     pub fn new(home: &Home, project: &ProcessProject, id: &str, definition: &Definition) -> Result<Self, ProcessError> {
-        let passed = home.around().variables().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+        let passed = home.context().variables().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
         let mut all =
             Self { variables: passed.filter(|(name, _)| is_usual_variable(name)).collect(), secrets: Vec::new() };
         if let Some(file) = &definition.env_file {
-            let path = project.inside(id, file)?;
+            let path = project.resolve_path(id, file)?;
             let problem = |problem: String| ProcessError::EnvFile { id: id.to_owned(), path: path.clone(), problem };
-            let bytes = read_nofollow(&path, MAX_FILE)?.ok_or_else(|| problem("is gone".into()))?;
+            let bytes = read_nofollow(&path, MAX_FILE_BYTES)?.ok_or_else(|| problem("is gone".into()))?;
             let text = String::from_utf8(bytes).map_err(|_| problem("is not UTF-8".into()))?;
             for (name, value) in parse(&text).map_err(|line| problem(format!("has no variable in line {line}")))? {
                 all.set(name, value);
             }
         }
         if let Some(copy) = &definition.copy {
-            all.variables.insert(COPY.into(), copy.number.to_string().into());
+            all.variables.insert(REPLICA_ENV.into(), copy.number.to_string().into());
         }
         for (name, value) in &definition.env {
             match value {
@@ -65,12 +65,12 @@ impl ProcessEnvironment {
 /// Reads variables: `NAME=value`, with or without `export`. A value in quotes may have several lines. Returns the first
 /// line that is not a variable.
 pub(crate) fn parse(text: &str) -> Result<Vec<(String, String)>, usize> {
-    let (found, bad_lines) = each_variable(text);
+    let (found, bad_lines) = parse_lossy(text);
     bad_lines.first().map_or(Ok(found), |line| Err(*line))
 }
 
 /// Reads variables as [`parse`], and returns the numbers of the lines that are none beside them.
-pub(crate) fn each_variable(text: &str) -> (Vec<(String, String)>, Vec<usize>) {
+pub(crate) fn parse_lossy(text: &str) -> (Vec<(String, String)>, Vec<usize>) {
     let (mut found, mut bad_lines) = (Vec::new(), Vec::new());
     let (mut left, mut number) = (text.strip_prefix('\u{feff}').unwrap_or(text), 0);
     while !left.is_empty() {
@@ -149,8 +149,8 @@ mod tests {
         let expected =
             [("A", "1"), ("KEY", "-----BEGIN-----\nabc=\n-----END-----"), ("B", "x\ny"), ("C", "open"), ("D", "2")];
         let expected: Vec<_> = expected.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-        assert_eq!(each_variable(text), (expected, vec![5]));
-        let (windows, bad_lines) = each_variable("DIR=\"C:\\tools\\\"\nTOKEN=\"abc\"\n");
+        assert_eq!(parse_lossy(text), (expected, vec![5]));
+        let (windows, bad_lines) = parse_lossy("DIR=\"C:\\tools\\\"\nTOKEN=\"abc\"\n");
         assert_eq!((windows[1].clone(), bad_lines.len()), (("TOKEN".to_owned(), "abc".to_owned()), 0));
     }
 
@@ -158,10 +158,10 @@ mod tests {
     fn values_that_their_names_say_are_secrets_are_masked() {
         let directory = tempfile::tempdir().unwrap();
         let around = aiw_home::ExecutionContext::new(Ok(directory.path().to_owned()), []);
-        let home = Home::at(directory.path().join(".aiw")).seen_by(around);
+        let home = Home::from_root(directory.path().join(".aiw")).with_context(around);
         let file = "dbpass=hunter2x\nFILEKEY=hunter3x\nWEBHOOK=https://hooks.example/T0/B0\nHOST=db.example\n";
         std::fs::write(directory.path().join(".env"), file).unwrap();
-        let project = ProcessProject::find(directory.path()).unwrap();
+        let project = ProcessProject::discover(directory.path()).unwrap();
         let env = [("SLACK_WEBHOOK_URL", "https://hooks.example/T1"), ("WEBHOOK_PORT", "12345678")];
         let env = env.map(|(name, value)| (name.to_owned(), EnvValue::Literal(value.to_owned())));
         let definition = Definition { env_file: Some(".env".into()), env: env.into(), ..Definition::default() };

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use aiw_core::{Diagnostic, ErrorKind, InvalidName, PromptError, SnapshotName, one_line, shell_word_in_line};
-use aiw_home::{HomeError, VaultError, edits};
+use aiw_core::{Diagnostic, ErrorKind, InvalidName, PromptError, SnapshotName, one_line, shell_quote_printable};
+use aiw_home::{HomeError, VaultError, edit_command};
 use aiw_supervisor::SupervisorError;
 
 /// A place in a file of processes, and what is wrong there.
@@ -45,7 +45,7 @@ pub enum ProcessError {
     },
     /// There is no such process.
     #[error("there is no process `{id}` in `{}`", .project.display())]
-    Unknown {
+    NotFound {
         /// The id.
         id: String,
         /// The project.
@@ -55,7 +55,7 @@ pub enum ProcessError {
     },
     /// An id names replicas of a process where only one is meant.
     #[error("`{id}` stands for its replicas, and this takes one of them")]
-    Copies {
+    AmbiguousReplica {
         /// The id.
         id: String,
         /// The ids of the replicas.
@@ -69,7 +69,7 @@ pub enum ProcessError {
     },
     /// The file changed while the user edited a copy of it, or was asked about a change.
     #[error("`{}` was changed by something else meanwhile", .path.display())]
-    ChangedMeanwhile {
+    ConcurrentChange {
         /// The file.
         path: PathBuf,
     },
@@ -83,7 +83,7 @@ pub enum ProcessError {
     },
     /// A process of this id is defined already.
     #[error("there is a process `{id}` already")]
-    Taken {
+    AlreadyExists {
         /// The id.
         id: String,
     },
@@ -92,7 +92,7 @@ pub enum ProcessError {
     Cycle(Vec<String>),
     /// A definition makes no sense.
     #[error("process `{id}` {problem}")]
-    Definition {
+    InvalidDefinition {
         /// The process.
         id: String,
         /// The problem, as the end of a sentence.
@@ -100,7 +100,7 @@ pub enum ProcessError {
     },
     /// A process needs one that is not defined.
     #[error("process `{id}` needs `{needs}`, and there is none")]
-    Need {
+    MissingDependency {
         /// The process.
         id: String,
         /// The process that it needs.
@@ -108,7 +108,7 @@ pub enum ProcessError {
     },
     /// Another process needs one that is to be removed.
     #[error("process `{by}` needs `{id}`")]
-    Needed {
+    HasDependents {
         /// The process.
         id: String,
         /// The process that needs it.
@@ -116,13 +116,13 @@ pub enum ProcessError {
     },
     /// A process that is to be removed runs.
     #[error("process `{id}` runs")]
-    Runs {
+    StillRunning {
         /// The process.
         id: String,
     },
     /// A model is to change what the user defines.
     #[error("process `{id}` is defined in `{}`, which only the user changes", .file.display())]
-    InFile {
+    DefinedByUser {
         /// The process.
         id: String,
         /// The project's file.
@@ -148,7 +148,7 @@ pub enum ProcessError {
     },
     /// A file of another tool can't be taken over.
     #[error("{}`{}` {problem}", .line.map(|line| format!("line {line} of ")).unwrap_or_default(), .path.display())]
-    OwnedByOtherProject {
+    ImportFailed {
         /// The file.
         path: PathBuf,
         /// The line, if it is known.
@@ -164,7 +164,7 @@ pub enum ProcessError {
     },
     /// An export is to take the place of what it exports.
     #[error("`{}` defines the processes: an export in its place would lose its comments", .path.display())]
-    OverItself {
+    ExportOverwritesSource {
         /// The file.
         path: PathBuf,
     },
@@ -228,7 +228,7 @@ pub enum ProcessError {
     },
     /// The process does not read its input.
     #[error("process `{id}` does not read its input: the rest was not written")]
-    NotRead {
+    InputNotRead {
         /// The process.
         id: String,
     },
@@ -286,7 +286,7 @@ pub enum ProcessError {
     },
     /// A file or directory leads out of the project.
     #[error("process `{id}`: `{}` is not in the project", .path.display())]
-    Outside {
+    OutsideProject {
         /// The process.
         id: String,
         /// The path.
@@ -301,14 +301,14 @@ pub enum ProcessError {
         source: std::io::Error,
     },
     /// The person, or nobody.
-    #[error("{}", .0.or_declined("nothing was started"))]
+    #[error("{}", .0.to_message("nothing was started"))]
     Prompt(#[from] PromptError),
     /// The person does not want what a file of another tool says, or nobody can be asked.
-    #[error("{}", .0.or_declined("nothing was added"))]
+    #[error("{}", .0.to_message("nothing was added"))]
     NotAdded(PromptError),
     /// A file that says what starts with the system is somebody else's.
     #[error("`{}` is not a file that aiw has written", one_line(&.path.to_string_lossy(), 1000))]
-    NotOurs {
+    UnmanagedFile {
         /// The file.
         path: PathBuf,
     },
@@ -331,7 +331,7 @@ pub enum ProcessError {
     },
     /// There are no habits of a process to forget, and it is not defined.
     #[error("nothing is known of `{id}` in this project")]
-    NothingKnown {
+    HabitsNotFound {
         /// The id that was given.
         id: String,
     },
@@ -341,7 +341,7 @@ pub enum ProcessError {
     )]
     HabitsDisabled,
     /// The person does not want a change of the file, or nobody can be asked.
-    #[error("{}", .0.or_declined("nothing was changed"))]
+    #[error("{}", .0.to_message("nothing was changed"))]
     NotChanged(PromptError),
     /// An error of the home.
     #[error(transparent)]
@@ -364,11 +364,11 @@ impl Diagnostic for ProcessError {
     }
 
     fn own_fix(&self) -> Option<String> {
-        let word = |path: &PathBuf| shell_word_in_line(&path.to_string_lossy()).into_owned();
+        let word = |path: &PathBuf| shell_quote_printable(&path.to_string_lossy()).into_owned();
         Some(match self {
-            Self::EnvFile { path, .. } | Self::Outside { path, .. } => edits(path),
+            Self::EnvFile { path, .. } | Self::OutsideProject { path, .. } => edit_command(path),
             Self::Untrusted { .. } => "aiw up".into(),
-            Self::SecretNotFound { secret, .. } => format!("aiw secret set {}", shell_word_in_line(secret)),
+            Self::SecretNotFound { secret, .. } => format!("aiw secret set {}", shell_quote_printable(secret)),
             Self::NotExecutable { path, .. } => format!("chmod +x {}", word(path)),
             Self::Directory { path, .. } if !path.exists() => format!("mkdir -p {}", word(path)),
             Self::OlderShim { id } => format!("aiw restart {id}"),
@@ -379,42 +379,44 @@ impl Diagnostic for ProcessError {
     fn own_hint(&self) -> Option<String> {
         Some(match self {
             Self::Untrusted { .. } => "`aiw up` shows what it starts, and asks; `aiw up --yes` allows it".into(),
-            Self::Unknown { nearest: Some(nearest), .. }
+            Self::NotFound { nearest: Some(nearest), .. }
             | Self::SnapshotNotFound { nearest: Some(nearest), .. }
             | Self::TemplateNotFound { nearest: Some(nearest), .. } => {
                 format!("did you mean `{nearest}`?")
             }
             Self::File { path, .. } if path.ends_with(".ichimi/processes.kdl") => "`aiw process edit` opens it".into(),
-            Self::Unknown { .. } => "`aiw ps` shows the processes".into(),
-            Self::Copies { replicas, .. } => {
+            Self::NotFound { .. } => "`aiw ps` shows the processes".into(),
+            Self::AmbiguousReplica { replicas, .. } => {
                 format!("name one: {}", one_line(&format!("`{}`", replicas.join("`, `")), 200))
             }
             Self::Empty { .. } => "`aiw process add ID -- COMMAND` adds one".into(),
-            Self::ChangedMeanwhile { .. } => "look at it again, and repeat your change".into(),
-            Self::Taken { id } => format!("choose another id, or `aiw process remove {id}` removes it"),
+            Self::ConcurrentChange { .. } => "look at it again, and repeat your change".into(),
+            Self::AlreadyExists { id } => format!("choose another id, or `aiw process remove {id}` removes it"),
             Self::FileExists { .. } => "choose another file, or `--force` replaces it".into(),
-            Self::NotOurs { .. } => "remove it yourself if nothing needs it".into(),
-            Self::OverItself { .. } => "choose another file".into(),
+            Self::UnmanagedFile { .. } => "remove it yourself if nothing needs it".into(),
+            Self::ExportOverwritesSource { .. } => "choose another file".into(),
             Self::TemplateNotFound { .. } | Self::Template { .. } => {
                 "`aiw process add --template` lists the templates and their values".into()
             }
             Self::SnapshotNotFound { .. } => "`aiw process snapshot list --all` lists them".into(),
             Self::SnapshotExists { .. } => "choose another name, or `--force` replaces it".into(),
             Self::OtherProject { .. } => "go to that directory, or choose another snapshot".into(),
-            Self::Needed { by, .. } => format!("remove `{by}` first, or what it needs"),
-            Self::Need { needs, .. } => format!("define `{needs}`, or take it out of the needs"),
+            Self::HasDependents { by, .. } => format!("remove `{by}` first, or what it needs"),
+            Self::MissingDependency { needs, .. } => format!("define `{needs}`, or take it out of the needs"),
             Self::NotSaved { copy, .. } => format!("your version is in `{}`", one_line(&copy.to_string_lossy(), 1000)),
-            Self::Runs { id } => format!("stop it first: `aiw stop {id}`"),
+            Self::StillRunning { id } => format!("stop it first: `aiw stop {id}`"),
             Self::NotRunning { id } => format!("`aiw process start {id}` starts it"),
             Self::OlderShim { id } => format!("`aiw restart {id}` starts it with this one"),
             Self::InputClosed { .. } => "`input #true` in its definition lets it, once it is restarted".into(),
             Self::NotChanged(PromptError::Unsupported) => "it is shown, and asked, in a terminal".into(),
             Self::SuggestionNotFound { .. } => "`aiw process suggest` lists them".into(),
-            Self::NothingKnown { .. } => "`aiw process suggest` lists the suggestions, `aiw ps` the processes".into(),
+            Self::HabitsNotFound { .. } => "`aiw process suggest` lists the suggestions, `aiw ps` the processes".into(),
             Self::NothingToAdd { id, .. } => format!("`aiw process suggest dismiss {id}` takes it off the list"),
-            Self::SecretNotFound { secret, .. } => format!("`aiw secret set {}` stores it", shell_word_in_line(secret)),
+            Self::SecretNotFound { secret, .. } => {
+                format!("`aiw secret set {}` stores it", shell_quote_printable(secret))
+            }
             Self::NotExecutable { path, .. } => {
-                format!("`chmod +x {}` makes it so", shell_word_in_line(&path.to_string_lossy()))
+                format!("`chmod +x {}` makes it so", shell_quote_printable(&path.to_string_lossy()))
             }
             Self::ProgramNotFound { .. } => "name it with its path, or install it where `PATH` leads".into(),
             Self::Supervisor(SupervisorError::StillRunning { .. }) => "`aiw restart ID` stops it first".into(),

@@ -5,13 +5,13 @@ use aiw_core::{Plan, Prompter, ReportEvent, Reporter};
 use crate::consent::{describe, describe_hook};
 use crate::definition::Definition;
 use crate::error::ProcessError;
-use crate::manager::{Loaded, Manager};
-use crate::start::Started;
+use crate::manager::{LoadedDefinitions, Manager};
+use crate::start::StartedProcess;
 
 /// New definitions, and what they change, by id.
 #[derive(Debug)]
-pub struct ChangedFile {
-    new: Loaded,
+pub struct FileChange {
+    new: LoadedDefinitions,
     starts: Vec<String>,
     restarts: Vec<String>,
     stops: Vec<String>,
@@ -29,18 +29,18 @@ impl Manager {
     /// # Errors
     ///
     /// The file makes no sense now.
-    pub fn changed(
+    pub fn detect_changes(
         &self,
-        loaded: &mut Loaded,
+        loaded: &mut LoadedDefinitions,
         wanted: &[String],
         shown: &[String],
-    ) -> Result<Option<ChangedFile>, ProcessError> {
+    ) -> Result<Option<FileChange>, ProcessError> {
         let Some(new) = self.reload(loaded).transpose()? else { return Ok(None) };
         // Somebody else may have started it again just now.
         let runs = |id: &String| shown.contains(id) && self.is_alive(id);
         let is_wanted = |id: &String, definition: &Definition| definition.is_selected(id, wanted);
         let (mut starts, mut restarts, mut others) = (Vec::new(), Vec::new(), Vec::new());
-        for (id, definition) in new.each() {
+        for (id, definition) in new.iter() {
             match loaded.get(id) {
                 None if is_wanted(id, definition) => starts.push(id.clone()),
                 Some((before, _)) if before == definition => {}
@@ -54,19 +54,19 @@ impl Manager {
         // The rest is for the next command, or for the next question.
         let does_nothing = starts.is_empty() && restarts.is_empty() && stops.is_empty();
         let has_new_hooks = new.hooks != loaded.hooks;
-        Ok((!does_nothing).then_some(ChangedFile { new, starts, restarts, stops, others, has_new_hooks }))
+        Ok((!does_nothing).then_some(FileChange { new, starts, restarts, stops, others, has_new_hooks }))
     }
 
     /// Says what a change of the file does, and does it if the user agrees. `stop` stops processes. Returns what was
     /// started. If not all could be done, `loaded` stays as it is, so that the next change shows what is left.
-    pub async fn carry_out(
+    pub async fn apply_changes(
         &self,
-        loaded: &mut Loaded,
-        mut change: ChangedFile,
+        loaded: &mut LoadedDefinitions,
+        mut change: FileChange,
         ask: &dyn Prompter,
         sink: &dyn Reporter,
         stop: &mut dyn FnMut(Vec<String>) -> Result<(), ProcessError>,
-    ) -> Vec<Started> {
+    ) -> Vec<StartedProcess> {
         if ask.confirm(&change.plan(&self.project.display_file()), &[]).await.is_err() {
             let again = "everything runs as before: `aiw restart ID` or the next `aiw up` asks again";
             sink.step(again.into());
@@ -95,11 +95,10 @@ impl Manager {
     }
 }
 
-impl ChangedFile {
+impl FileChange {
     fn plan(&self, file: &str) -> Plan {
-        let mut plan =
-            Plan::new(if self.new.is_to_be_allowed() { "Allow this file, and do that?" } else { "Do that?" });
-        plan.about.push(format!("`{file}` has changed:"));
+        let mut plan = Plan::new(if self.new.needs_approval() { "Allow this file, and do that?" } else { "Do that?" });
+        plan.details.push(format!("`{file}` has changed:"));
         for (ids, what) in [
             (&self.starts, "is new or has changed, and starts:"),
             (&self.restarts, "runs, and is restarted:"),
@@ -108,7 +107,7 @@ impl ChangedFile {
             (&self.others, "is new or has changed, and stays as it is for now:"),
         ] {
             for id in ids {
-                plan.about.push(format!("  `{id}` {what}"));
+                plan.details.push(format!("  `{id}` {what}"));
                 if let Some((definition, _)) = self.new.get(id) {
                     describe(&mut plan, "    ", id, definition);
                 }

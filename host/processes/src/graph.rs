@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-use aiw_supervisor::Until;
+use aiw_supervisor::DependencyCondition;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -28,7 +28,7 @@ pub struct GraphNode {
     pub state: RunState,
     /// The processes that it waits for before it starts: the state (`ready`, `started`, `healthy` or `completed`), by id
     #[schemars(with = "BTreeMap<String, String>")]
-    pub needs: BTreeMap<String, Until>,
+    pub needs: BTreeMap<String, DependencyCondition>,
 }
 
 impl Manager {
@@ -57,7 +57,8 @@ impl ProcessGraph {
                 let is_new = drawn.insert(id);
                 let needs = node.filter(|_| is_new).map(|node| &node.needs);
                 let is_cut = !is_new && node.is_some_and(|node| !node.needs.is_empty());
-                let how = until.filter(|until| *until != Until::Ready).map(|until| format!(", needed {until}"));
+                let how =
+                    until.filter(|until| *until != DependencyCondition::Ready).map(|until| format!(", needed {until}"));
                 let cut = if is_cut { ", as above" } else { "" };
                 let _ = writeln!(tree, "{before}{id}  {state}{}{cut}", how.unwrap_or_default());
                 let last = needs.and_then(|needs| needs.keys().next_back());
@@ -89,8 +90,8 @@ impl ProcessGraph {
 mod tests {
     use super::*;
 
-    fn graph(needs: &[(&str, &[(&str, Until)])]) -> ProcessGraph {
-        let node = |needs: &[(&str, Until)]| GraphNode {
+    fn graph(needs: &[(&str, &[(&str, DependencyCondition)])]) -> ProcessGraph {
+        let node = |needs: &[(&str, DependencyCondition)]| GraphNode {
             state: RunState::NotStarted,
             needs: needs.iter().map(|(id, until)| ((*id).to_owned(), *until)).collect(),
         };
@@ -100,11 +101,11 @@ mod tests {
     #[test]
     fn each_process_is_drawn_with_what_it_needs_and_only_once_whole() {
         let graph = graph(&[
-            ("api", &[("db", Until::Ready), ("migrate", Until::Completed)]),
+            ("api", &[("db", DependencyCondition::Ready), ("migrate", DependencyCondition::Completed)]),
             ("db", &[]),
-            ("migrate", &[("db", Until::Healthy)]),
-            ("web", &[("api", Until::Ready)]),
-            ("worker", &[("api", Until::Started), ("gone", Until::Ready)]),
+            ("migrate", &[("db", DependencyCondition::Healthy)]),
+            ("web", &[("api", DependencyCondition::Ready)]),
+            ("worker", &[("api", DependencyCondition::Started), ("gone", DependencyCondition::Ready)]),
         ]);
         let tree = "web  not started\n\
                     └─ api  not started\n   \
@@ -121,8 +122,8 @@ mod tests {
     #[test]
     fn a_long_chain_is_drawn() {
         let ids: Vec<String> = (0..1000).map(|number| format!("p{number:04}")).collect();
-        let links: Vec<_> = ids.windows(2).map(|pair| [(pair[1].as_str(), Until::Ready)]).collect();
-        let needs: Vec<(&str, &[(&str, Until)])> =
+        let links: Vec<_> = ids.windows(2).map(|pair| [(pair[1].as_str(), DependencyCondition::Ready)]).collect();
+        let needs: Vec<(&str, &[(&str, DependencyCondition)])> =
             ids.iter().zip(&links).map(|(id, need)| (id.as_str(), need.as_slice())).collect();
         assert_eq!(graph(&needs).tree().lines().count(), 1000);
     }

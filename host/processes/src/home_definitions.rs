@@ -13,7 +13,7 @@ use crate::file::Definitions;
 use crate::project::ProcessProject;
 
 pub(crate) fn path(home: &Home, project: &ProcessProject) -> PathBuf {
-    let name = format!("{:016x}.json", project.number(""));
+    let name = format!("{:016x}.json", project.hash_text(""));
     home.root().join("processes").join("defined").join(name)
 }
 
@@ -30,7 +30,7 @@ fn definitions(document: &Document, project: &ProcessProject) -> Result<Definiti
     let Some(Value::Object(all)) = document.get(&["processes"]) else { return Ok(Definitions::new()) };
     let mut found = Definitions::new();
     for (id, value) in all.iter().take(MAX_PROCESSES) {
-        let invalid = |problem: String| ProcessError::Definition { id: aiw_core::one_line(id, 64), problem };
+        let invalid = |problem: String| ProcessError::InvalidDefinition { id: aiw_core::one_line(id, 64), problem };
         let definition: Definition = serde_json::from_value(value.clone())
             .map_err(|e| invalid(format!("makes no sense in `{}`: {e}", document.path().display())))?;
         definition.check().map_err(invalid)?;
@@ -68,7 +68,7 @@ pub(crate) fn change<T>(
     let answer = change(&mut after)?;
     if after.len() > MAX_PROCESSES {
         let problem = format!("would be one of more than {MAX_PROCESSES} in this project");
-        return Err(ProcessError::Definition { id: after.keys().next().cloned().unwrap_or_default(), problem });
+        return Err(ProcessError::InvalidDefinition { id: after.keys().next().cloned().unwrap_or_default(), problem });
     }
     document.set(&["project"], &json!(project.directory().to_string_lossy()))?;
     for id in before.keys().filter(|id| !after.contains_key(*id)) {
@@ -89,7 +89,7 @@ fn value(definition: &Definition) -> Value {
 /// The user's answers to suggestions.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub(crate) struct Answers {
+pub(crate) struct SuggestionDecisions {
     /// The suggestions that are not made again, and whether they were `accepted` or `dismissed`.
     pub said: BTreeMap<String, String>,
     /// When the failures of each process were forgotten, in milliseconds since 1970.
@@ -97,19 +97,19 @@ pub(crate) struct Answers {
 }
 
 /// Returns what the user said to suggestions. What makes no sense says nothing.
-pub(crate) fn answers(home: &Home, project: &ProcessProject) -> Result<Answers, ProcessError> {
+pub(crate) fn read_decisions(home: &Home, project: &ProcessProject) -> Result<SuggestionDecisions, ProcessError> {
     Ok(answers_of(&load(home, project)?))
 }
 
-fn answers_of(document: &Document) -> Answers {
-    document.get(&["habits"]).and_then(|value| Answers::deserialize(value).ok()).unwrap_or_default()
+fn answers_of(document: &Document) -> SuggestionDecisions {
+    document.get(&["habits"]).and_then(|value| SuggestionDecisions::deserialize(value).ok()).unwrap_or_default()
 }
 
 /// Changes what the user said to suggestions.
-pub(crate) fn answer(
+pub(crate) fn update_decisions(
     home: &Home,
     project: &ProcessProject,
-    change: impl FnOnce(&mut Answers),
+    change: impl FnOnce(&mut SuggestionDecisions),
 ) -> Result<(), ProcessError> {
     let (lock, mut document) = open(home, project)?;
     let mut answers = answers_of(&document);

@@ -50,29 +50,33 @@ mod typed;
 mod wait;
 mod yaml;
 
-pub use aiw_supervisor::{Attachment, DaemonLock, Follow, FollowFrom, HomeDaemon, LogEntry, Stream, Terminal, Watch};
+pub use aiw_supervisor::{
+    Attachment, DaemonLock, FollowFrom, HomeDaemon, LogEntry, LogFollower, Stream, Terminal, Watch,
+};
 pub use attach::AttachedProcess;
 pub use autostart::Autostart;
 pub use define::{AddedProcess, DefineRequest, LimitsRequest, RedefineRequest, RemovedProcesses};
 pub use definition::{EventHook, is_id};
 pub use edit::EditedFile;
 pub use error::{FileProblem, ProcessError};
-pub use exchange::{ExportForm, ExportRequest, ExportedProcesses};
-pub use follow::ChangedFile;
+pub use exchange::{ExportFormat, ExportRequest, ExportedProcesses};
+pub use follow::FileChange;
 pub use graph::{GraphNode, ProcessGraph};
 pub use habits::{ForgottenHabits, HabitEvent, HabitSuggestion, HabitSuggestions};
 pub use import::ImportedProcesses;
-pub use jobs::{MonitoredProject, monitored, run_jobs};
-pub use manager::{Loaded, Manager};
-pub use output::{OutputRequest, ProcessLine, ProcessLog, ProcessLogPage, ProcessLogs, ProcessOutput, anywhere};
+pub use jobs::{MonitoredProject, monitored_projects, run_jobs};
+pub use manager::{LoadedDefinitions, Manager};
+pub use output::{
+    OutputRequest, ProcessLine, ProcessLog, ProcessLogPage, ProcessLogs, ProcessOutput, substring_pattern,
+};
 pub use project::ProcessProject;
-pub use reach::{MAX_INPUT, SignalledProcesses, WrittenInput};
+pub use reach::{MAX_INPUT_BYTES, SignalledProcesses, WrittenInput};
 pub use redefine::{EditableProcess, EditedProcess, ProcessEdit};
 pub use snapshots::{SnapshotChange, SnapshotDifference, SnapshotList, SnapshotSummary, SnapshotText};
-pub use start::{StartResults, Started, single_result};
+pub use start::{StartResults, StartedProcess, single_result};
 pub use state::{ProcessStatus, RunState};
-pub use stop::StoppedOne;
+pub use stop::StopResult;
 pub use summary::{ProcessSummaries, ProcessSummary, RestartCause, StoppedProcesses, UsageSummary};
 pub use templates::{ProcessTemplate, ProcessTemplates, TemplateRequest, TemplateValue};
 pub use typed::Author;
-pub use wait::{WaitFor, WaitedProcess};
+pub use wait::{WaitFor, WaitOutcome};

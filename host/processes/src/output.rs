@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use aiw_core::star_matches;
+use aiw_core::matches_wildcard;
 use aiw_home::rfc3339;
-use aiw_supervisor::{Follow, FollowFrom, Log, LogEntry, PageLimits, Stream};
+use aiw_supervisor::{FollowFrom, Log, LogEntry, LogFollower, PageLimits, Stream};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -117,7 +117,8 @@ impl OutputRequest {
             (OutputStream::Stdout, stream) => stream == Stream::Stdout,
             (OutputStream::Stderr, stream) => stream == Stream::Stderr,
         };
-        of_stream && self.contains.as_deref().is_none_or(|text| star_matches(&anywhere(text), &entry.text()))
+        of_stream
+            && self.contains.as_deref().is_none_or(|text| matches_wildcard(&substring_pattern(text), &entry.text()))
     }
 }
 
@@ -141,7 +142,7 @@ pub struct ProcessOutput {
 }
 
 /// Returns a pattern of a text that may be anywhere in a line.
-pub fn anywhere(text: &str) -> String {
+pub fn substring_pattern(text: &str) -> String {
     format!("*{text}*")
 }
 
@@ -177,8 +178,10 @@ impl Manager {
                 part(&self.log(&request.id)?, &request, bytes)?
             }
         };
-        let line =
-            |entry: &LogEntry| ProcessLine { text: entry.for_terminal(true), ..ProcessLine::new(&request.id, entry) };
+        let line = |entry: &LogEntry| ProcessLine {
+            text: entry.to_terminal_string(true),
+            ..ProcessLine::new(&request.id, entry)
+        };
         let log = ProcessLog { lines: part.entries.iter().map(line).collect() };
         Ok(ProcessLogPage { log, next: part.next, more: part.more, missed: part.missed, state: status.state })
     }
@@ -194,7 +197,7 @@ impl Manager {
                 let all = self.list_running()?;
                 all.into_iter().filter(|status| status.record.is_some()).map(|status| status.id).collect()
             }
-            ids => self.named(ids),
+            ids => self.expand_replica_ids(ids),
         };
         let mut logs = ProcessLogs::default();
         for id in ids {
@@ -220,10 +223,10 @@ fn part(log: &Log, request: &OutputRequest, bytes: usize) -> Result<LogPart, Pro
     let until = Some(Instant::now() + SEARCH_TIMEOUT);
     let end = log.end_position()?;
     let Some(from) = request.from else { return newest(log, end, request, until) };
-    let limits = PageLimits { lines: request.most(), bytes, until };
+    let limits = PageLimits { lines: request.most(), bytes, deadline: until };
     let page = log.page(from.min(end), &|entry| request.wants(entry), limits)?;
     // A position behind the end is of a log that was removed.
-    let missed = page.missed || from > end;
+    let missed = page.has_gap || from > end;
     let more = page.next < page.end;
     Ok(LogPart { entries: page.lines.into_iter().map(|one| one.entry).collect(), next: page.next, more, missed })
 }
@@ -239,7 +242,7 @@ fn newest(log: &Log, mut end: u64, request: &OutputRequest, until: Option<Instan
         newest.extend(entries.into_iter().filter(wants));
         (from, end) = (position, position);
     }
-    let limits = PageLimits { lines: MAX_LINES, bytes: 4 << 20, until };
+    let limits = PageLimits { lines: MAX_LINES, bytes: 4 << 20, deadline: until };
     while from < end {
         let page = log.page(from, &wants, limits)?;
         newest.extend(page.lines.into_iter().map(|one| one.entry));
@@ -257,12 +260,12 @@ fn newest(log: &Log, mut end: u64, request: &OutputRequest, until: Option<Instan
 /// The logs of several processes, as one.
 #[derive(Debug, Default)]
 pub struct ProcessLogs {
-    logs: Vec<(String, Follow)>,
+    logs: Vec<(String, LogFollower)>,
 }
 
 impl ProcessLogs {
     /// Adds the log of a process.
-    pub fn push(&mut self, id: String, log: Follow) {
+    pub fn push(&mut self, id: String, log: LogFollower) {
         self.logs.push((id, log));
     }
 
@@ -307,8 +310,9 @@ impl ProcessLogs {
     }
 
     /// Returns the last lines that have no line break, once the processes have ended.
-    pub fn rest(self) -> Vec<(usize, LogEntry)> {
-        let rest = |(n, (_, log)): (usize, (String, Follow))| log.rest().into_iter().map(move |entry| (n, entry));
+    pub fn finish(self) -> Vec<(usize, LogEntry)> {
+        let rest =
+            |(n, (_, log)): (usize, (String, LogFollower))| log.finish().into_iter().map(move |entry| (n, entry));
         self.logs.into_iter().enumerate().flat_map(rest).collect()
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use aiw_home::{Cache, Home};
 use serde::{Deserialize, Serialize};
 
-use crate::file::Defined;
+use crate::file::ProcessFile;
 use crate::project::ProcessProject;
 
 /// A shorter file takes less time than this is worth.
@@ -21,7 +21,7 @@ struct ParsedFile<'a> {
     /// The aiw that has parsed it: another one may read the same text in another way.
     aiw: Cow<'a, str>,
     text: Cow<'a, str>,
-    defined: Cow<'a, Defined>,
+    defined: Cow<'a, ProcessFile>,
 }
 
 fn cache(home: &Home) -> Cache {
@@ -29,7 +29,7 @@ fn cache(home: &Home) -> Cache {
 }
 
 /// Returns what this text says, if it is known.
-pub(crate) fn read(home: &Home, project: &ProcessProject, text: &str) -> Option<Defined> {
+pub(crate) fn read(home: &Home, project: &ProcessProject, text: &str) -> Option<ProcessFile> {
     if text.len() < MIN_CACHED_BYTES {
         return None;
     }
@@ -39,7 +39,7 @@ pub(crate) fn read(home: &Home, project: &ProcessProject, text: &str) -> Option<
 }
 
 /// Keeps what a text says. Without a home that can be written, the next command parses it again.
-pub(crate) fn keep(home: &Home, project: &ProcessProject, text: &str, defined: &Defined) {
+pub(crate) fn store(home: &Home, project: &ProcessProject, text: &str, defined: &ProcessFile) {
     if text.len() < MIN_CACHED_BYTES {
         return;
     }

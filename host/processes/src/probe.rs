@@ -3,15 +3,15 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use aiw_core::without_keys_in_urls;
+use aiw_core::mask_url_secrets;
 use aiw_supervisor::{Check, Probe, ProbeAddress};
 use serde::{Deserialize, Serialize};
 
 /// A probe.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProbeOf {
+pub struct ProbeDefinition {
     /// The check.
-    pub check: CheckOf,
+    pub check: CheckDefinition,
     /// The time between two checks.
     pub every: Duration,
     /// How long the process has until it is ready; of a check that it works, how long the check may take.
@@ -20,16 +20,16 @@ pub struct ProbeOf {
     pub failures: u32,
 }
 
-impl Default for ProbeOf {
+impl Default for ProbeDefinition {
     fn default() -> Self {
-        Self { check: CheckOf::Line(String::new()), every: Duration::from_secs(1), timeout: None, failures: 3 }
+        Self { check: CheckDefinition::Line(String::new()), every: Duration::from_secs(1), timeout: None, failures: 3 }
     }
 }
 
 /// The check of a probe.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum CheckOf {
+pub enum CheckDefinition {
     /// A URL that answers with a status from 200 to 399.
     Http(String),
     /// A port, or an address and a port, that accepts connections.
@@ -40,14 +40,14 @@ pub enum CheckOf {
     Line(String),
 }
 
-impl ProbeOf {
+impl ProbeDefinition {
     /// Returns the probe as the supervisor has it, or the problem as the end of a sentence.
-    pub(crate) fn probe(&self) -> Result<Probe, String> {
+    pub(crate) fn to_probe(&self) -> Result<Probe, String> {
         Ok(Probe { check: made(&self.check)?, every: self.every, timeout: self.timeout, failures: self.failures })
     }
 }
 
-impl ProbeOf {
+impl ProbeDefinition {
     /// Returns the port of this machine that it asks, if it asks one.
     pub(crate) fn local_port(&self) -> Option<u16> {
         let at = match made(&self.check).ok()? {
@@ -61,28 +61,28 @@ impl ProbeOf {
     }
 }
 
-fn made(check: &CheckOf) -> Result<Check, String> {
+fn made(check: &CheckDefinition) -> Result<Check, String> {
     let shown = |text: &str| aiw_core::one_line(text, 100);
     Ok(match check {
-        CheckOf::Exec(command) => match command.first() {
+        CheckDefinition::Exec(command) => match command.first() {
             Some(first) if !first.is_empty() && !command.iter().any(|word| word.contains('\0')) => {
                 Check::Exec { command: command.clone() }
             }
             _ => return Err("has a probe without a command".into()),
         },
-        CheckOf::Line(pattern) if pattern.is_empty() || pattern.len() > 1000 => {
+        CheckDefinition::Line(pattern) if pattern.is_empty() || pattern.len() > 1000 => {
             return Err("has a probe for a line that is empty, or longer than 1000 characters".into());
         }
-        CheckOf::Line(pattern) => Check::Line { pattern: pattern.clone() },
-        CheckOf::Tcp(at) => Check::Tcp {
+        CheckDefinition::Line(pattern) => Check::Line { pattern: pattern.clone() },
+        CheckDefinition::Tcp(at) => Check::Tcp {
             at: place(at).ok_or_else(|| {
                 format!("has a tcp probe at `{}`: it is a port, or an address and a port, such as 127.0.0.1:80", shown(at))
             })?,
         },
-        CheckOf::Http(url) => http(url).ok_or_else(|| {
+        CheckDefinition::Http(url) => http(url).ok_or_else(|| {
             format!(
                 "has an http probe at `{}`: it is a plain URL of this machine, or of an address, such as http://127.0.0.1:8080/health",
-                shown(&without_keys_in_urls(url))
+                shown(&mask_url_secrets(url))
             )
         })?,
     })

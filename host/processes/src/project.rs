@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use aiw_core::ProcessId;
-use aiw_home::{nearest, read_nofollow};
+use aiw_home::{find_in_ancestors, read_nofollow};
 use aiw_supervisor::{Root, digest};
 
 use crate::error::ProcessError;
@@ -22,10 +22,10 @@ pub struct ProcessProject {
 impl ProcessProject {
     /// Returns the project of a directory: the nearest one upwards with a [`FILE`], at most up to the root of a repository;
     /// else that root; else the directory.
-    pub fn find(directory: &Path) -> Result<Self, ProcessError> {
+    pub fn discover(directory: &Path) -> Result<Self, ProcessError> {
         let real = fs::canonicalize(directory);
         let real = real.map_err(|source| ProcessError::Project { path: directory.to_owned(), source })?;
-        let with_file = nearest(FILE, &real, None).and_then(|file| Some(file.parent()?.parent()?.to_owned()));
+        let with_file = find_in_ancestors(FILE, &real, None).and_then(|file| Some(file.parent()?.parent()?.to_owned()));
         let repository = || real.ancestors().find(|above| above.join(".git").exists()).map(Path::to_owned);
         Ok(Self { root: with_file.or_else(repository).unwrap_or(real) })
     }
@@ -57,21 +57,21 @@ impl ProcessProject {
 
     /// Returns the root of its processes for the supervisor.
     pub(crate) fn root(&self) -> Result<Root, ProcessError> {
-        Root::directory(&self.root).map_err(|source| ProcessError::Project { path: self.root.clone(), source })
+        Root::for_directory(&self.root).map_err(|source| ProcessError::Project { path: self.root.clone(), source })
     }
 
     /// Returns the number of a text that belongs to this project: the same in every build.
-    pub(crate) fn number(&self, text: &str) -> u64 {
+    pub(crate) fn hash_text(&self, text: &str) -> u64 {
         digest(&[self.root.as_os_str().as_encoded_bytes(), text.as_bytes()].join(&0))
     }
 
     /// Returns the supervisor's id of a process. Two processes with one id are told apart by their records.
     pub(crate) fn process_id(&self, id: &str) -> ProcessId {
-        ProcessId::from_number(self.number(id) >> 2)
+        ProcessId::from_number(self.hash_text(id) >> 2)
     }
 
     /// Returns a path in the project, without links.
-    pub(crate) fn inside(&self, id: &str, path: &str) -> Result<PathBuf, ProcessError> {
+    pub(crate) fn resolve_path(&self, id: &str, path: &str) -> Result<PathBuf, ProcessError> {
         let joined = self.root.join(path);
         let id = id.to_owned();
         match fs::canonicalize(&joined) {
@@ -79,7 +79,7 @@ impl ProcessProject {
             Err(e) if joined.starts_with(&self.root) => {
                 Err(ProcessError::EnvFile { id, path: joined, problem: format!("cannot be found: {e}") })
             }
-            _ => Err(ProcessError::Outside { id, path: joined }),
+            _ => Err(ProcessError::OutsideProject { id, path: joined }),
         }
     }
 }
@@ -94,7 +94,7 @@ mod tests {
         let root = fs::canonicalize(dir.path()).unwrap();
         let deep = root.join("repo/app/src");
         fs::create_dir_all(&deep).unwrap();
-        let find = |path: &Path| ProcessProject::find(path).unwrap().root;
+        let find = |path: &Path| ProcessProject::discover(path).unwrap().root;
         assert_eq!(find(&deep), deep);
         fs::create_dir(root.join("repo/.git")).unwrap();
         assert_eq!(find(&deep), root.join("repo"));
@@ -108,11 +108,11 @@ mod tests {
     #[test]
     fn a_link_leads_nowhere_outside() {
         let dir = tempfile::tempdir().unwrap();
-        let project = ProcessProject::find(dir.path()).unwrap();
+        let project = ProcessProject::discover(dir.path()).unwrap();
         std::os::unix::fs::symlink("/", project.root.join("out")).unwrap();
         fs::create_dir(project.root.join("in")).unwrap();
-        assert!(project.inside("a", "in").is_ok());
-        assert!(matches!(project.inside("a", "out/tmp"), Err(ProcessError::Outside { .. })));
-        assert!(matches!(project.inside("a", "gone"), Err(ProcessError::EnvFile { .. })));
+        assert!(project.resolve_path("a", "in").is_ok());
+        assert!(matches!(project.resolve_path("a", "out/tmp"), Err(ProcessError::OutsideProject { .. })));
+        assert!(matches!(project.resolve_path("a", "gone"), Err(ProcessError::EnvFile { .. })));
     }
 }

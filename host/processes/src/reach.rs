@@ -16,7 +16,7 @@ use crate::error::ProcessError;
 use crate::manager::Manager;
 
 /// More bytes of input than a person or a script types at once.
-pub const MAX_INPUT: usize = 1 << 20;
+pub const MAX_INPUT_BYTES: usize = 1 << 20;
 
 /// Processes that got a signal
 #[warn(missing_docs)]
@@ -43,8 +43,8 @@ impl Manager {
     pub fn context(&self, id: &str) -> Result<(PathBuf, BTreeMap<String, OsString>), ProcessError> {
         // A file that can't be used does not matter to what runs.
         let names = [id.to_owned()];
-        let loaded = self.load().or_else(|error| self.as_running(&names).map_err(|_| error))?;
-        let definition = self.allowed(&loaded, id)?;
+        let loaded = self.load().or_else(|error| self.load_running(&names).map_err(|_| error))?;
+        let definition = self.allowed_definition(&loaded, id)?;
         let cwd = self.cwd(id, definition)?;
         let environment = ProcessEnvironment::new(&self.home, &self.project, id, definition)?;
         Ok((cwd, environment.variables))
@@ -52,7 +52,7 @@ impl Manager {
 
     /// Sends a signal to a process itself.
     pub fn signal(&self, id: &str, signal: i32) -> Result<(), ProcessError> {
-        self.processes.signal(self.find_record(id)?, signal).map_err(|e| named(id, e))
+        self.processes.signal(self.find_record(id)?, signal).map_err(|e| to_process_error(id, e))
     }
 
     /// Sends a signal, which has this name or number, to processes themselves.
@@ -67,7 +67,7 @@ impl Manager {
         sink: &dyn Reporter,
     ) -> Result<SignalledProcesses, ProcessError> {
         let number = signal_number(signal).ok_or_else(|| ProcessError::UnknownSignal { signal: signal.to_owned() })?;
-        let ids = &self.named(ids);
+        let ids = &self.expand_replica_ids(ids);
         for id in ids {
             self.signal(id, number)?;
             sink.done(format!("Signalled `{id}`"));
@@ -75,28 +75,28 @@ impl Manager {
         Ok(SignalledProcesses { signal: number, processes: ids.to_vec() })
     }
 
-    /// Writes to the standard input of a process that takes input, at most [`MAX_INPUT`] bytes.
+    /// Writes to the standard input of a process that takes input, at most [`MAX_INPUT_BYTES`] bytes.
     ///
     /// # Errors
     ///
     /// It does not run, takes no input or does not read it, or there is more.
     pub fn write_input(&self, id: &str, bytes: &[u8]) -> Result<WrittenInput, ProcessError> {
-        if bytes.len() > MAX_INPUT {
+        if bytes.len() > MAX_INPUT_BYTES {
             return Err(ProcessError::TooMuchInput);
         }
-        self.processes.write_input(self.find_record(id)?, bytes).map_err(|e| named(id, e))?;
+        self.processes.write_input(self.find_record(id)?, bytes).map_err(|e| to_process_error(id, e))?;
         Ok(WrittenInput { id: id.to_owned(), bytes: bytes.len() })
     }
 
     /// Returns the supervisor's id of a process that was started.
     pub(crate) fn find_record(&self, id: &str) -> Result<ProcessId, ProcessError> {
-        match self.supervised(id) {
+        match self.process_info(id) {
             Some(one) => Ok(one.record.id),
             None => Err(match self.load() {
                 Ok(loaded) if loaded.get(id).is_some() => {
-                    ProcessError::Definition { id: id.to_owned(), problem: "was not started".into() }
+                    ProcessError::InvalidDefinition { id: id.to_owned(), problem: "was not started".into() }
                 }
-                Ok(loaded) => self.unknown(&loaded, id),
+                Ok(loaded) => self.not_found_error(&loaded, id),
                 Err(error) => error,
             }),
         }
@@ -104,15 +104,15 @@ impl Manager {
 }
 
 /// Returns an error that names the process as its project does.
-pub(crate) fn named(id: &str, error: SupervisorError) -> ProcessError {
+pub(crate) fn to_process_error(id: &str, error: SupervisorError) -> ProcessError {
     match error {
         SupervisorError::NotRunning { .. } => ProcessError::NotRunning { id: id.to_owned() },
         SupervisorError::InputClosed { .. } => ProcessError::InputClosed { id: id.to_owned() },
-        SupervisorError::OlderShim { .. } => ProcessError::OlderShim { id: id.to_owned() },
+        SupervisorError::UnsupportedShim { .. } => ProcessError::OlderShim { id: id.to_owned() },
         SupervisorError::Io { source, .. }
             if matches!(source.kind(), ErrorKind::WouldBlock | ErrorKind::BrokenPipe) =>
         {
-            ProcessError::NotRead { id: id.to_owned() }
+            ProcessError::InputNotRead { id: id.to_owned() }
         }
         error => error.into(),
     }

@@ -2,11 +2,11 @@
 
 use aiw_core::{is_path_value, is_secret, is_secret_name, is_secret_value};
 
-use crate::definition::{Definition, EnvValue, Run};
-use crate::probe::{CheckOf, ProbeOf};
+use crate::definition::{CommandSpec, Definition, EnvValue};
+use crate::probe::{CheckDefinition, ProbeDefinition};
 
 /// Stands where a value is not shown, as in logs.
-pub(crate) const HIDDEN: &str = "[secret]";
+pub(crate) const REDACTED: &str = "[secret]";
 
 impl Definition {
     /// Returns the definition as it is shown. A question about what is to run shows more.
@@ -18,38 +18,42 @@ impl Definition {
             if let EnvValue::Literal(text) = value
                 && is_secret(name, text)
             {
-                *text = HIDDEN.to_owned();
+                *text = REDACTED.to_owned();
             }
         }
         for (name, text) in &mut shown.labels {
             if is_secret(name, text) {
-                *text = HIDDEN.to_owned();
+                *text = REDACTED.to_owned();
             }
         }
-        for ProbeOf { check, .. } in shown.ready.iter_mut().chain(shown.live.iter_mut()) {
+        for ProbeDefinition { check, .. } in shown.ready.iter_mut().chain(shown.live.iter_mut()) {
             match check {
-                CheckOf::Exec(words) => *words = shown_words(words),
-                CheckOf::Http(text) | CheckOf::Tcp(text) | CheckOf::Line(text) if is_secret_value(text) => {
-                    *text = HIDDEN.to_owned();
+                CheckDefinition::Exec(words) => *words = shown_words(words),
+                CheckDefinition::Http(text) | CheckDefinition::Tcp(text) | CheckDefinition::Line(text)
+                    if is_secret_value(text) =>
+                {
+                    *text = REDACTED.to_owned();
                 }
-                CheckOf::Http(_) | CheckOf::Tcp(_) | CheckOf::Line(_) => {}
+                CheckDefinition::Http(_) | CheckDefinition::Tcp(_) | CheckDefinition::Line(_) => {}
             }
         }
         shown
     }
 
     /// Returns whether a value is missing: an export stands in its place.
-    pub(crate) fn has_hidden(&self) -> bool {
-        let is_hidden = |text: &String| text.contains(HIDDEN);
-        let of_probe = |probe: &Option<ProbeOf>| match probe.as_ref().map(|probe| &probe.check) {
-            Some(CheckOf::Exec(words)) => words.iter().any(is_hidden),
-            Some(CheckOf::Http(text) | CheckOf::Tcp(text) | CheckOf::Line(text)) => is_hidden(text),
+    pub(crate) fn has_redacted_values(&self) -> bool {
+        let is_hidden = |text: &String| text.contains(REDACTED);
+        let of_probe = |probe: &Option<ProbeDefinition>| match probe.as_ref().map(|probe| &probe.check) {
+            Some(CheckDefinition::Exec(words)) => words.iter().any(is_hidden),
+            Some(CheckDefinition::Http(text) | CheckDefinition::Tcp(text) | CheckDefinition::Line(text)) => {
+                is_hidden(text)
+            }
             None => false,
         };
         let of_variable = |value: &EnvValue| matches!(value, EnvValue::Literal(text) if is_hidden(text));
         let of_run = match &self.run {
-            Run::Command(words) => words.iter().any(is_hidden),
-            Run::Shell(line) => is_hidden(line),
+            CommandSpec::Command(words) => words.iter().any(is_hidden),
+            CommandSpec::Shell(line) => is_hidden(line),
         };
         of_run
             || self.env.values().any(of_variable)
@@ -59,7 +63,7 @@ impl Definition {
     }
 }
 
-impl Run {
+impl CommandSpec {
     /// Returns the command as it is shown.
     #[must_use]
     pub fn redacted(&self) -> Self {
@@ -93,14 +97,14 @@ fn shown_words(words: &[String]) -> Vec<String> {
         {
             let is_hidden =
                 (is_secret_name(name) && !value.is_empty() && !is_path_value(value)) || is_secret_value(value);
-            return if is_hidden { format!("{name}={HIDDEN}") } else { word.clone() };
+            return if is_hidden { format!("{name}={REDACTED}") } else { word.clone() };
         }
         if word.starts_with('-') {
             is_named = is_secret_name(word);
             return word.clone();
         }
         let is_hidden = (was_named && !is_path_value(word)) || is_secret_value(word);
-        if is_hidden { HIDDEN.to_owned() } else { word.clone() }
+        if is_hidden { REDACTED.to_owned() } else { word.clone() }
     };
     words.iter().map(shown).collect()
 }
@@ -127,7 +131,7 @@ mod tests {
             let split: Vec<String> = words.split(' ').map(str::to_owned).collect();
             assert_eq!(shown_words(&split).join(" "), expected);
             let spread = words.replace(' ', " \t\n") + "  ";
-            let Run::Shell(line) = Run::Shell(spread).redacted() else { panic!() };
+            let CommandSpec::Shell(line) = CommandSpec::Shell(spread).redacted() else { panic!() };
             assert_eq!(line, expected.replace(' ', " \t\n") + "  ");
         }
     }
@@ -141,18 +145,18 @@ mod tests {
              labels {{ note \"{secret}\"; kind \"web\" }} }}"
         );
         let definition = crate::file::parse(&text).unwrap().processes.remove("p").unwrap();
-        assert!(!definition.has_hidden());
+        assert!(!definition.has_redacted_values());
         let shown = definition.redacted();
         let out = format!("{shown:?}");
         assert!(!out.contains("hunter2x"), "{out}");
         assert!(out.contains("PORT") && out.contains("web"), "{out}");
-        assert!(shown.has_hidden());
+        assert!(shown.has_redacted_values());
     }
 
     proptest! {
         #[test]
         fn any_line_is_shown_with_its_blanks(line: String) {
-            let Run::Shell(shown) = Run::Shell(line.clone()).redacted() else { panic!() };
+            let CommandSpec::Shell(shown) = CommandSpec::Shell(line.clone()).redacted() else { panic!() };
             let blanks = |text: &str| text.chars().filter(|c| c.is_whitespace()).collect::<String>();
             prop_assert_eq!(blanks(&shown), blanks(&line));
         }

@@ -2,20 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use aiw_core::{Effect, Plan, Prompter, is_key_value, one_line, visible};
+use aiw_core::{Effect, Plan, Prompter, is_credential, one_line, to_visible_line};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use aiw_supervisor::Until;
+use aiw_supervisor::DependencyCondition;
 
 use crate::consent::describe;
-use crate::define::restart_when;
-use crate::definition::{Definition, DefinitionSource, Dependency, EnvValue, RestartWhen, Run, with_replicas};
+use crate::define::parse_restart_condition;
+use crate::definition::{
+    CommandSpec, Definition, DefinitionSource, Dependency, EnvValue, RestartCondition, expand_replicas,
+};
 use crate::error::ProcessError;
 use crate::file::{self, Definitions};
 use crate::home_definitions;
 use crate::manager::Manager;
-use crate::typed::{Author, TypedKeys};
+use crate::typed::{Author, DefinitionSecrets};
 
 /// A definition as a form shows it: no value of a variable is in it
 #[warn(missing_docs)]
@@ -36,7 +38,7 @@ pub struct EditableProcess {
     pub env: BTreeMap<String, Option<String>>,
     /// `no`, `on-failure`, `always` or `unless-stopped`
     #[schemars(with = "String")]
-    pub restart: RestartWhen,
+    pub restart: RestartCondition,
     /// The ids of the processes that it needs
     pub needs: Vec<String>,
     /// Whether `aiw up` starts it when it is not named
@@ -88,15 +90,15 @@ struct WrittenDefinition {
 }
 
 impl ProcessEdit {
-    fn apply(&self, written: &WrittenDefinition, keys: &mut TypedKeys) -> Result<Definition, String> {
+    fn apply(&self, written: &WrittenDefinition, keys: &mut DefinitionSecrets) -> Result<Definition, String> {
         let mut new = written.definition.clone();
         if let Some(words) = &self.command {
             new.run = match (self.shell, words.as_slice()) {
-                (false, words) => Run::Command(words.to_vec()),
-                (true, [line]) => Run::Shell(line.clone()),
+                (false, words) => CommandSpec::Command(words.to_vec()),
+                (true, [line]) => CommandSpec::Shell(line.clone()),
                 (true, _) => return Err("is run by a shell, which takes one word: put it in quotes".into()),
             };
-            if new.has_hidden() {
+            if new.has_redacted_values() {
                 return Err("has `[secret]` in place of a value: write the value, or leave the command as it is".into());
             }
         }
@@ -108,20 +110,22 @@ impl ProcessEdit {
         for (name, value) in &self.env {
             match value {
                 // A model could have its process print it.
-                Some(text) if author == Author::Model && !text.is_empty() && is_key_value(name, text) => {
+                Some(text) if author == Author::Model && !text.is_empty() && is_credential(name, text) => {
                     let name = one_line(name, 60);
                     return Err(format!("can't have the key in `{name}`: a model defined it, so it names no secrets"));
                 }
-                Some(text) => drop(new.env.insert(name.clone(), keys.value(author, name, text)?)),
+                Some(text) => drop(new.env.insert(name.clone(), keys.resolve_value(author, name, text)?)),
                 None => drop(new.env.remove(name)),
             }
         }
         if let Some(when) = &self.restart {
-            new.restart.when = restart_when(when)?;
+            new.restart.when = parse_restart_condition(when)?;
         }
         if let Some(needs) = &self.needs {
             let known = |id: &String| new.needs.iter().find(|need| need.id == *id).cloned();
-            let need = |id: &String| known(id).unwrap_or_else(|| Dependency { id: id.clone(), until: Until::Ready });
+            let need = |id: &String| {
+                known(id).unwrap_or_else(|| Dependency { id: id.clone(), until: DependencyCondition::Ready })
+            };
             new.needs = needs.iter().map(need).collect();
         }
         new.auto_start = self.auto_start.unwrap_or(new.auto_start);
@@ -136,11 +140,11 @@ impl Manager {
     /// # Errors
     ///
     /// There is no such process, or nothing defines it any more.
-    pub fn editable(&self, id: &str) -> Result<EditableProcess, ProcessError> {
+    pub fn editable_process(&self, id: &str) -> Result<EditableProcess, ProcessError> {
         let WrittenDefinition { id, definition, source, .. } = self.written(id)?;
         let (command, shell) = match definition.run.redacted() {
-            Run::Command(words) => (words, false),
-            Run::Shell(line) => (vec![line], true),
+            CommandSpec::Command(words) => (words, false),
+            CommandSpec::Shell(line) => (vec![line], true),
         };
         let secret = |value: &EnvValue| match value {
             EnvValue::Secret(name) => Some(name.to_string()),
@@ -154,7 +158,7 @@ impl Manager {
     }
 
     /// Changes the definition of a process where it is written, once the user has seen what it becomes. What runs goes
-    /// on as it was defined before. It is named as for [`Self::editable`].
+    /// on as it was defined before. It is named as for [`Self::editable_process`].
     ///
     /// # Errors
     ///
@@ -166,8 +170,8 @@ impl Manager {
         ask: &dyn Prompter,
     ) -> Result<EditedProcess, ProcessError> {
         let written = self.written(id)?;
-        let problem = |problem: String| ProcessError::Definition { id: written.id.clone(), problem };
-        let mut keys = TypedKeys::new(&self.home, &written.id);
+        let problem = |problem: String| ProcessError::InvalidDefinition { id: written.id.clone(), problem };
+        let mut keys = DefinitionSecrets::new(&self.home, &written.id);
         let new = edit.apply(&written, &mut keys).map_err(problem)?;
         let WrittenDefinition { id, definition: old, source, mut beside } = written;
         if new == old {
@@ -177,21 +181,21 @@ impl Manager {
         beside.insert(id.clone(), new.clone());
         self.check_whole(beside, source)?;
         let mut plan = self.edit_plan(&id, &old, &new, source);
-        keys.hold(&mut plan);
+        keys.bind_to_plan(&mut plan);
         ask.confirm(&plan, &[]).await.map_err(ProcessError::NotChanged)?;
         match source {
             DefinitionSource::File => {
-                let meanwhile = || ProcessError::ChangedMeanwhile { path: self.project.file() };
-                let change = |text: &str| file::change(text, &id, &old, &new);
+                let meanwhile = || ProcessError::ConcurrentChange { path: self.project.file() };
+                let change = |text: &str| file::replace_definition(text, &id, &old, &new);
                 self.change_file(Some(&keys), |text| {
-                    change(text).map_err(|problem| self.not_changed(problem))?.ok_or_else(meanwhile)
+                    change(text).map_err(|problem| self.edit_error(problem))?.ok_or_else(meanwhile)
                 })?;
             }
             DefinitionSource::Home => {
                 let path = home_definitions::path(&self.home, &self.project);
                 home_definitions::change(&self.home, &self.project, |kept| {
                     if kept.get(&id) != Some(&old) {
-                        return Err(ProcessError::ChangedMeanwhile { path });
+                        return Err(ProcessError::ConcurrentChange { path });
                     }
                     kept.insert(id.clone(), new);
                     Ok(())
@@ -220,7 +224,7 @@ impl Manager {
                 return Ok(WrittenDefinition { id, definition, source, beside });
             }
         }
-        Err(ProcessError::Definition { id, problem: "is no longer defined".into() })
+        Err(ProcessError::InvalidDefinition { id, problem: "is no longer defined".into() })
     }
 
     /// Checks all definitions, those of one place being others than they are now.
@@ -228,7 +232,7 @@ impl Manager {
         let loaded = self.load()?;
         let others = loaded.definitions.iter().filter(|(_, (_, other))| *other != source);
         let mut all: Definitions = others.map(|(id, (definition, _))| (id.clone(), definition.clone())).collect();
-        all.extend(with_replicas(changed)?);
+        all.extend(expand_replicas(changed)?);
         file::check(&all)
     }
 
@@ -238,17 +242,17 @@ impl Manager {
             DefinitionSource::File => self.project.display_file(),
             DefinitionSource::Home => home_definitions::path(&self.home, &self.project).display().to_string(),
         };
-        plan.about.push(format!("`{}` says of it now:", visible(&place)));
+        plan.details.push(format!("`{}` says of it now:", to_visible_line(&place)));
         describe(&mut plan, "  ", id, old);
-        plan.about.push("and then:".into());
+        plan.details.push("and then:".into());
         plan.effects.clear();
         describe(&mut plan, "  ", id, new);
         let is_value = |name: &&String| old.env.contains_key(*name) && old.env.get(*name) != new.env.get(*name);
         for name in new.env.keys().filter(is_value) {
-            plan.about.push(format!("    with another value of {}", visible(name)));
+            plan.details.push(format!("    with another value of {}", to_visible_line(name)));
         }
-        if self.named(&[id.to_owned()]).iter().any(|id| self.is_alive(id)) {
-            plan.about.push(format!("`{id}` runs as it was defined before, until you restart it"));
+        if self.expand_replica_ids(&[id.to_owned()]).iter().any(|id| self.is_alive(id)) {
+            plan.details.push(format!("`{id}` runs as it was defined before, until you restart it"));
         }
         plan.effects.push(Effect::Writes(place));
         plan

@@ -16,7 +16,7 @@ use crate::definition::{Definition, DefinitionSource, is_id};
 use crate::error::ProcessError;
 use crate::file::{self, Definitions};
 use crate::home_definitions;
-use crate::manager::{Loaded, Manager};
+use crate::manager::{LoadedDefinitions, Manager};
 use crate::start::StartResults;
 use crate::state::ProcessStatus;
 use crate::yaml::{self, YamlProcess};
@@ -156,7 +156,7 @@ impl Manager {
         let loaded = self.load()?;
         let mut ids = home_definitions::snapshot(&self.home, &self.project)?;
         ids.retain(|id| loaded.get(id).is_some());
-        let by_itself = loaded.each().filter(|(_, definition)| definition.auto_start);
+        let by_itself = loaded.iter().filter(|(_, definition)| definition.auto_start);
         ids.extend(by_itself.map(|(id, _)| id.clone()));
         ids.sort();
         ids.dedup();
@@ -198,7 +198,7 @@ impl Manager {
             let definition = defined.map_or(&status.definition, |(definition, _)| definition).redacted();
             let source = defined.map(|(_, source)| ("source".to_owned(), json!(source)));
             let running = ("running".to_owned(), status.state.is_alive().into());
-            Value::from(yaml::written(&status.id, &definition, [running].into_iter().chain(source).collect()))
+            Value::from(yaml::to_yaml_fields(&status.id, &definition, [running].into_iter().chain(source).collect()))
         };
         // A process that neither runs nor is defined is only an old log.
         let is_known =
@@ -214,7 +214,7 @@ impl Manager {
         // What is saved can be restored.
         let snapshot = parsed(text).map_err(|why| problem(format!("would not be read again: {why}")))?;
         let path = self.snapshot_path(name);
-        let _turn = self.home.turn()?;
+        let _turn = self.home.lock_start()?;
         let is_there = fs::symlink_metadata(&path).is_ok();
         if is_there && !force {
             return Err(ProcessError::SnapshotExists { name: name.clone() });
@@ -302,7 +302,7 @@ impl Manager {
         let ran = snapshot.processes.iter().filter(|(_, kept)| kept.running).map(|(id, _)| id);
         let ids: Vec<&String> = ran.filter(|id| loaded.get(id).is_some() && !alive.contains(*id)).collect();
         if ids.iter().any(|id| matches!(loaded.get(id), Some((_, DefinitionSource::File)))) {
-            match self.ask_about(&mut loaded, ask).await {
+            match self.request_consent(&mut loaded, ask).await {
                 // The others start all the same.
                 Ok(()) | Err(ProcessError::Prompt(PromptError::Unsupported)) => {}
                 Err(error) => return Err(error),
@@ -330,14 +330,14 @@ impl Manager {
         &self,
         name: &SnapshotName,
         snapshot: &ReadSnapshot,
-        loaded: &Loaded,
+        loaded: &LoadedDefinitions,
         ask: &dyn Prompter,
         sink: &dyn Reporter,
     ) -> Result<bool, ProcessError> {
         let gone = snapshot.processes.iter().filter(|(id, kept)| kept.of_home && loaded.get(id).is_none());
         let mut again = Definitions::new();
         for (id, kept) in gone {
-            match self.check_models_words(id, &kept.definition) {
+            match self.check_model_definition(id, &kept.definition) {
                 Ok(()) => drop(again.insert(id.clone(), kept.definition.clone())),
                 Err(error) => sink.note(format!("{error}; it is not defined again")),
             }
@@ -346,7 +346,7 @@ impl Manager {
             return Ok(false);
         }
         let mut plan = Plan::new("Define these again?");
-        plan.about.push(format!("snapshot `{name}` has processes of agents that are no longer defined:"));
+        plan.details.push(format!("snapshot `{name}` has processes of agents that are no longer defined:"));
         again.iter().for_each(|(id, definition)| describe(&mut plan, "  ", id, definition));
         match ask.confirm(&plan, &[]).await {
             Ok(_) => {}
@@ -357,20 +357,24 @@ impl Manager {
             }
             Err(error) => return Err(error.into()),
         }
-        let ids: Vec<String> = self.keep_all(again)?;
+        let ids: Vec<String> = self.store_all(again)?;
         sink.done(format!("Defined {} again", ids.join(", ")));
         Ok(true)
     }
 
     /// Returns how the processes differ from a snapshot, as lists show them.
-    fn changes(&self, snapshot: &ReadSnapshot, loaded: &Loaded) -> Result<Vec<SnapshotChange>, ProcessError> {
+    fn changes(
+        &self,
+        snapshot: &ReadSnapshot,
+        loaded: &LoadedDefinitions,
+    ) -> Result<Vec<SnapshotChange>, ProcessError> {
         let mut all = self.statuses(loaded)?;
         // Programs that run for events don't count.
         all.retain(|status| is_id(&status.id));
         let now: BTreeMap<&str, bool> = all.iter().map(|one| (one.id.as_str(), one.state.is_alive())).collect();
         let lines = |id: &str, definition: Option<&Definition>| -> Vec<String> {
             let one = definition.map(|definition| (id.to_owned(), definition.redacted()));
-            file::whole(&one.into_iter().collect(), &[]).lines().map(|line| line.trim().to_owned()).collect()
+            file::to_kdl(&one.into_iter().collect(), &[]).lines().map(|line| line.trim().to_owned()).collect()
         };
         let ids = snapshot.processes.keys().map(String::as_str).chain(now.keys().copied());
         let ids: BTreeSet<&str> = ids.collect();
@@ -434,13 +438,14 @@ impl Manager {
 /// Reads the text of a snapshot. The error is the end of a sentence about it.
 fn parsed(text: String) -> Result<ReadSnapshot, String> {
     let file: SavedSnapshot =
-        aiw_home::yaml::parse_within(&text, yaml::MAX_NODES).map_err(|why| format!("can't be read as YAML: {why}"))?;
+        aiw_home::yaml::parse_limited(&text, yaml::MAX_NODES).map_err(|why| format!("can't be read as YAML: {why}"))?;
     if file.version != FORMAT_VERSION {
         return Err(format!("is of version {}, which this aiw doesn't know", file.version));
     }
     let mut processes = BTreeMap::new();
-    for (entry, fields) in yaml::entries(&file.processes).zip(&file.processes) {
-        let YamlProcess { id, definition, unknown } = entry.map_err(|(id, what)| format!("says of `{id}`: {what}"))?;
+    for (entry, fields) in yaml::parse_entries(&file.processes).zip(&file.processes) {
+        let YamlProcess { id, definition, unknown_fields: unknown } =
+            entry.map_err(|(id, what)| format!("says of `{id}`: {what}"))?;
         if let Some(field) = unknown.first() {
             return Err(format!("says of `{id}`: `{field}` is not known here"));
         }

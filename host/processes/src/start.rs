@@ -7,20 +7,23 @@ use aiw_core::{Prompter, Reporter};
 use aiw_events::EventSubject;
 use aiw_home::{ExclusiveLock, Home, HomeError, check_writable, find_program};
 use aiw_supervisor::{
-    EventContext, NewProcess, ProcessNeed, ProcessRecord, Program, QueueLimit, RestartRecord, Stopped, Supervised,
+    EventContext, NewProcess, ProcessDependency, ProcessRecord, Program, QueueLimit, RestartRecord, StopOutcome,
+    SupervisedProcess,
 };
 
 use crate::consent::warn_unenforced_limits;
-use crate::definition::{Definition, DefinitionSource, Dependency, EventHook, RestartWhen, in_order, signal_number};
+use crate::definition::{
+    Definition, DefinitionSource, Dependency, EventHook, RestartCondition, signal_number, topological_order,
+};
 use crate::environment::ProcessEnvironment;
 use crate::error::ProcessError;
-use crate::manager::{Loaded, Manager, NAMES, ProcessInfo};
-use crate::probe::ProbeOf;
-use crate::state::{About, ProcessStatus};
+use crate::manager::{LoadedDefinitions, Manager, NAMESPACE, ProcessInfo};
+use crate::probe::ProbeDefinition;
+use crate::state::{ProcessStatus, RecordLabels};
 
 /// The result of starting a process.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Started {
+pub struct StartedProcess {
     /// The process.
     pub status: ProcessStatus,
     /// Whether it was started now. Otherwise it ran already.
@@ -30,10 +33,10 @@ pub struct Started {
 }
 
 /// The results of starting several processes, by id.
-pub type StartResults = Vec<(String, Result<Started, ProcessError>)>;
+pub type StartResults = Vec<(String, Result<StartedProcess, ProcessError>)>;
 
 /// Returns the result of the process that was named, or why what it needs could not be started.
-pub fn single_result(id: &str, results: StartResults) -> Result<Started, ProcessError> {
+pub fn single_result(id: &str, results: StartResults) -> Result<StartedProcess, ProcessError> {
     let mut last = Err(ProcessError::NotRunning { id: id.to_owned() });
     // What it needs comes before it.
     for (name, result) in results {
@@ -63,12 +66,12 @@ impl PreparedStart {
     /// Makes it the program of a hook, which gets the event on its standard input, and reaches the same home.
     pub(crate) fn for_hook(mut self, home: &Home, hook: &EventHook, event: &[u8]) -> Self {
         self.new.timeout = Some(hook.timeout);
-        EventHook::BY.clone_into(&mut self.new.by);
+        EventHook::ACTOR.clone_into(&mut self.new.by);
         if let Some(announced) = &mut self.new.announced {
             announced.failures_only = true;
         }
         self.program.stdin = [event, b"\n"].concat();
-        let own = home.around().only(["AIW_RUNTIME_DIR"]).into_iter();
+        let own = home.context().select_variables(["AIW_RUNTIME_DIR"]).into_iter();
         let own =
             own.chain([("AIW_HOME".into(), home.root().into()), (EventHook::VARIABLE.into(), hook.on.as_str().into())]);
         self.program.environment.extend(own);
@@ -97,14 +100,14 @@ impl Manager {
         ask: &dyn Prompter,
         sink: &dyn Reporter,
     ) -> Result<StartResults, ProcessError> {
-        let loaded = self.agreed(ids, ask, sink).await?;
+        let loaded = self.load_with_consent(ids, ask, sink).await?;
         let results = self.start_named(&loaded, ids)?;
-        self.note_starts(ids, &results);
+        self.record_starts(ids, &results);
         Ok(results)
     }
 
     /// Starts processes and what they need, also those that have their times.
-    pub(crate) fn start_named(&self, loaded: &Loaded, ids: &[String]) -> Result<StartResults, ProcessError> {
+    pub(crate) fn start_named(&self, loaded: &LoadedDefinitions, ids: &[String]) -> Result<StartResults, ProcessError> {
         self.bring_up(loaded, ids, &[])
     }
 
@@ -122,23 +125,23 @@ impl Manager {
     ) -> Result<StartResults, ProcessError> {
         let loaded = match self.load() {
             Err(error @ ProcessError::File { .. }) => {
-                let Ok(running) = self.as_running(ids) else { return Err(error) };
+                let Ok(running) = self.load_running(ids) else { return Err(error) };
                 sink.note(format!("{error}; they are started again as they ran"));
                 warn_unenforced_limits(&running, ids, sink);
                 running
             }
-            _ => self.agreed(ids, ask, sink).await?,
+            _ => self.load_with_consent(ids, ask, sink).await?,
         };
-        let ids = &loaded.named(ids);
+        let ids = &loaded.expand_replica_ids(ids);
         self.check_start(&loaded, ids)?;
-        ids.iter().try_for_each(|id| self.end(id, None).map(drop))?;
+        ids.iter().try_for_each(|id| self.terminate(id, None).map(drop))?;
         self.start_named(&loaded, ids)
     }
 
     /// Stops what `stop` stops, and starts processes in its place. What can't be started again is not stopped.
     pub(crate) fn replace(
         &self,
-        loaded: &Loaded,
+        loaded: &LoadedDefinitions,
         starts: &[String],
         stop: impl FnOnce() -> Result<(), ProcessError>,
     ) -> Result<StartResults, ProcessError> {
@@ -150,21 +153,24 @@ impl Manager {
     /// Starts processes and what they need, each after what it needs. Without names, it starts those that start by
     /// themselves. Each waits in its own shim for what it needs, so this returns at once. One that can't be started, and what
     /// needs it, holds up no other. One with times starts at these.
-    pub fn up(&self, loaded: &Loaded, names: &[String]) -> Result<StartResults, ProcessError> {
+    pub fn up(&self, loaded: &LoadedDefinitions, names: &[String]) -> Result<StartResults, ProcessError> {
         let results = self.start_all(loaded, names)?;
-        self.note_starts(names, &results);
+        self.record_starts(names, &results);
         Ok(results)
     }
 
     /// Does what [`Self::up`] does, where nobody chose what is started now: such starts are no habit.
-    pub(crate) fn start_all(&self, loaded: &Loaded, names: &[String]) -> Result<StartResults, ProcessError> {
-        let scheduled = loaded.scheduled(names);
+    pub(crate) fn start_all(&self, loaded: &LoadedDefinitions, names: &[String]) -> Result<StartResults, ProcessError> {
+        let scheduled = loaded.scheduled_processes(names);
         let mut results = self.bring_up(loaded, names, &scheduled)?;
         for (id, _) in scheduled {
             if !results.iter().any(|(known, _)| known == id) {
                 let mut status = self.get_loaded(loaded, id);
-                status.iter_mut().for_each(|status| self.note_next_starts(loaded, std::slice::from_mut(status)));
-                results.push((id.clone(), status.map(|status| Started { status, is_new: false, is_outdated: false })));
+                status.iter_mut().for_each(|status| self.set_next_runs(loaded, std::slice::from_mut(status)));
+                results.push((
+                    id.clone(),
+                    status.map(|status| StartedProcess { status, is_new: false, is_outdated: false }),
+                ));
             }
         }
         Ok(results)
@@ -172,32 +178,32 @@ impl Manager {
 
     fn bring_up(
         &self,
-        loaded: &Loaded,
+        loaded: &LoadedDefinitions,
         names: &[String],
         scheduled: &[(&String, &Definition)],
     ) -> Result<StartResults, ProcessError> {
-        if let Some(unknown) = loaded.named(names).iter().find(|id| loaded.get(id).is_none()) {
-            return Err(self.unknown(loaded, unknown));
+        if let Some(unknown) = loaded.expand_replica_ids(names).iter().find(|id| loaded.get(id).is_none()) {
+            return Err(self.not_found_error(loaded, unknown));
         }
         let waits = |id: &String| scheduled.iter().any(|(waits, _)| *waits == id);
-        let wanted = loaded.each().filter(|(id, definition)| definition.is_selected(id, names) && !waits(id));
+        let wanted = loaded.iter().filter(|(id, definition)| definition.is_selected(id, names) && !waits(id));
         let wanted = wanted.map(|(id, _)| id.as_str());
         let needs = |id: &str| -> Vec<&str> {
             let needs = loaded.get(id).into_iter().flat_map(|(definition, _)| &definition.needs);
             needs.map(|need| need.id.as_str()).collect()
         };
-        let order = in_order(wanted, &needs)
+        let order = topological_order(wanted, &needs)
             .map_err(|circle| ProcessError::Cycle(circle.into_iter().map(str::to_owned).collect()))?;
-        let order = order.into_iter().map(|id| Ok((id, self.allowed(loaded, id)?)));
+        let order = order.into_iter().map(|id| Ok((id, self.allowed_definition(loaded, id)?)));
         let order = order.collect::<Result<Vec<_>, ProcessError>>()?;
-        scheduled.iter().try_for_each(|(id, _)| self.allowed(loaded, id).map(drop))?;
+        scheduled.iter().try_for_each(|(id, _)| self.allowed_definition(loaded, id).map(drop))?;
         // One process at a time decides, so that nothing is started twice.
         let turn = self.turn_after_stops(&order)?;
         if self.is_daemon() && !names.iter().all(|id| self.is_monitored(id)) {
             // Somebody has stopped it while this waited.
             return Ok(StartResults::new());
         }
-        let position = self.events().end().unwrap_or(0);
+        let position = self.events().end_offset().unwrap_or(0);
         let mut started = StartResults::new();
         for (id, definition) in order {
             let failed = |need: &&&str| started.iter().any(|(name, result)| name == **need && result.is_err());
@@ -206,9 +212,9 @@ impl Manager {
                 Some(need) => Err(ProcessError::StartSkipped { id: id.to_owned(), need }),
                 None => {
                     let by = match names {
-                        [] if self.by == "you" => "up",
-                        [] => &self.by,
-                        names if definition.is_named(&id.to_owned(), names) => &self.by,
+                        [] if self.actor == "you" => "up",
+                        [] => &self.actor,
+                        names if definition.is_named(&id.to_owned(), names) => &self.actor,
                         _ => "need",
                     };
                     self.start_one(loaded, id, definition, by)
@@ -221,60 +227,71 @@ impl Manager {
     }
 
     /// Starts a process, unless it runs.
-    fn start_one(&self, loaded: &Loaded, id: &str, definition: &Definition, by: &str) -> Result<Started, ProcessError> {
+    fn start_one(
+        &self,
+        loaded: &LoadedDefinitions,
+        id: &str,
+        definition: &Definition,
+        by: &str,
+    ) -> Result<StartedProcess, ProcessError> {
         let is_new = !self.get_loaded(loaded, id)?.state.is_alive();
         if is_new {
             self.prepare(id, definition, Vec::new())?.by(by).start(self, id)?;
         }
         let status = self.get_loaded(loaded, id)?;
         let is_outdated = !is_new && *definition != status.definition;
-        Ok(Started { status, is_new, is_outdated })
+        Ok(StartedProcess { status, is_new, is_outdated })
     }
 
     /// Waits for the turn, and before that for those of these processes that are being stopped: they do not run on, and
     /// only what has ended can be started.
     fn turn_after_stops(&self, order: &[(&str, &Definition)]) -> Result<ExclusiveLock, ProcessError> {
         loop {
-            let turn = self.home.turn()?;
-            let known = order.iter().filter_map(|(id, _)| self.supervised(id));
-            let is_stopping = |record: &ProcessRecord| record.is_since_boot() && self.processes.is_stopping(record);
+            let turn = self.home.lock_start()?;
+            let known = order.iter().filter_map(|(id, _)| self.process_info(id));
+            let is_stopping =
+                |record: &ProcessRecord| record.is_from_current_boot() && self.processes.is_stopping(record);
             let stopping: Vec<_> = known.filter(|known| is_stopping(&known.record)).collect();
             if stopping.is_empty() {
                 return Ok(turn);
             }
             drop(turn);
-            for ProcessInfo { about, record } in stopping {
+            for ProcessInfo { labels: about, record } in stopping {
                 // Who asked may be gone. This waits, resumes what is suspended, and ends a supervisor that hangs.
                 let processes = self.processes.clone().with_grace(about.definition.stop.grace);
-                if let Stopped::Stopping(_) = processes.stop(record.id, true)? {
+                if let StopOutcome::Stopping(_) = processes.stop(record.id, true)? {
                     // It is stuck in the kernel.
-                    return Ok(self.home.turn()?);
+                    return Ok(self.home.lock_start()?);
                 }
             }
         }
     }
 
     /// Checks that processes can be started, before what stands in their place is stopped.
-    fn check_start(&self, loaded: &Loaded, ids: &[String]) -> Result<(), ProcessError> {
+    fn check_start(&self, loaded: &LoadedDefinitions, ids: &[String]) -> Result<(), ProcessError> {
         for id in ids {
-            let definition = self.allowed(loaded, id)?;
+            let definition = self.allowed_definition(loaded, id)?;
             self.prepare(id, definition, Vec::new())?;
         }
         if ids.is_empty() {
             return Ok(());
         }
         check_writable(self.home.root())?;
-        let records = self.home.root().join(&*NAMES.directory);
+        let records = self.home.root().join(&*NAMESPACE.directory);
         check_writable(&records)?;
-        let mut known = ids.iter().filter_map(|id| self.supervised(id));
+        let mut known = ids.iter().filter_map(|id| self.process_info(id));
         Ok(known.try_for_each(|known| check_writable(&records.join(known.record.id.as_str())))?)
     }
 
     /// Returns the definition of a process, if the user has allowed it to start.
-    pub(crate) fn allowed<'a>(&self, loaded: &'a Loaded, id: &str) -> Result<&'a Definition, ProcessError> {
+    pub(crate) fn allowed_definition<'a>(
+        &self,
+        loaded: &'a LoadedDefinitions,
+        id: &str,
+    ) -> Result<&'a Definition, ProcessError> {
         match loaded.get(id) {
-            None => Err(self.unknown(loaded, id)),
-            Some((_, DefinitionSource::File)) if loaded.is_to_be_allowed() => {
+            None => Err(self.not_found_error(loaded, id)),
+            Some((_, DefinitionSource::File)) if loaded.needs_approval() => {
                 Err(ProcessError::Untrusted { path: self.project.file() })
             }
             Some((definition, _)) => Ok(definition),
@@ -284,7 +301,7 @@ impl Manager {
     pub(crate) fn cwd(&self, id: &str, definition: &Definition) -> Result<PathBuf, ProcessError> {
         let Some(path) = &definition.cwd else { return Ok(self.project.directory().to_owned()) };
         let problem = |problem| ProcessError::Directory { id: id.to_owned(), path: path.into(), problem };
-        match self.project.inside(id, path) {
+        match self.project.resolve_path(id, path) {
             Ok(directory) if directory.is_dir() => Ok(directory),
             Ok(_) => Err(problem("is not a directory")),
             Err(ProcessError::EnvFile { .. }) => Err(problem("is not there")),
@@ -312,26 +329,31 @@ impl Manager {
                 false => ProcessError::ProgramNotFound { id: id.to_owned(), program: name },
             }
         })?;
-        let problem = |problem: String| ProcessError::Definition { id: id.to_owned(), problem };
-        let probe = |probe: &Option<ProbeOf>| probe.as_ref().map(ProbeOf::probe).transpose().map_err(problem);
-        let need = |Dependency { id, until }: &Dependency| ProcessNeed {
+        let problem = |problem: String| ProcessError::InvalidDefinition { id: id.to_owned(), problem };
+        let probe = |probe: &Option<ProbeDefinition>| {
+            probe.as_ref().map(ProbeDefinition::to_probe).transpose().map_err(problem)
+        };
+        let need = |Dependency { id, until }: &Dependency| ProcessDependency {
             id: self.project.process_id(id),
             name: id.clone(),
             until: *until,
         };
-        let about =
-            About { name: id.to_owned(), project: self.project.directory().to_owned(), definition: definition.clone() };
+        let about = RecordLabels {
+            name: id.to_owned(),
+            project: self.project.directory().to_owned(),
+            definition: definition.clone(),
+        };
         let new = NewProcess {
-            labels: about.labels(),
+            labels: about.to_labels(),
             label: id.as_bytes().to_vec(),
-            restart: definition.restart.supervised(),
+            restart: definition.restart.supervisor_restart(),
             causes,
             needs: definition.needs.iter().map(need).collect(),
             ready: probe(&definition.ready)?,
             live: probe(&definition.live)?,
             stop_signal: signal_number(&definition.stop.signal).unwrap_or(15),
             success: definition.success.clone(),
-            takes_input: definition.takes_input(),
+            takes_input: definition.accepts_input(),
             restart_on_request: definition.watch.is_some(),
             terminal: definition.terminal,
             log: definition.log,
@@ -342,7 +364,7 @@ impl Manager {
                 failures_only: false,
             }),
             by: "restart".into(),
-            ..NewProcess::within(cwd)
+            ..NewProcess::new(cwd)
         };
         let program = Program {
             arguments: argv.into_iter().map(Into::into).collect(),
@@ -365,7 +387,7 @@ impl Manager {
     }
 
     /// Does what [`Self::look_after`] does, and returns the processes with these definitions.
-    pub(crate) fn reconciled_statuses(&self, loaded: &Loaded) -> Result<Vec<ProcessStatus>, ProcessError> {
+    pub(crate) fn reconciled_statuses(&self, loaded: &LoadedDefinitions) -> Result<Vec<ProcessStatus>, ProcessError> {
         let all = self.processes.list()?;
         // What can't be started again is shown as it is.
         match self.look_after_these(&all) {
@@ -374,33 +396,37 @@ impl Manager {
         }
     }
 
-    fn look_after_these(&self, all: &[Supervised]) -> Result<Vec<String>, ProcessError> {
+    fn look_after_these(&self, all: &[SupervisedProcess]) -> Result<Vec<String>, ProcessError> {
         let is_lost = |record: &ProcessRecord| {
-            record.outcome == Some(aiw_core::ProcessOutcome::Lost) && !record.stopped && record.is_since_boot()
+            record.outcome == Some(aiw_core::ProcessOutcome::Lost) && !record.stopped && record.is_from_current_boot()
         };
-        if all.iter().all(|one| one.settled && !is_lost(&one.record)) {
+        if all.iter().all(|one| one.is_persisted && !is_lost(&one.record)) {
             return Ok(Vec::new());
         }
-        if all.iter().any(|one| !one.settled) {
+        if all.iter().any(|one| !one.is_persisted) {
             self.processes.sweep()?;
         }
         // Nothing can be started in a home that can't be written. What was asked may not need that.
-        let _turn = match self.home.turn() {
+        let _turn = match self.home.lock_start() {
             Err(HomeError::Io { .. }) => return Ok(Vec::new()),
             turn => turn?,
         };
         let mut again = Vec::new();
         for one in self.processes.list()? {
-            let Some(about) = About::from_supervised(&one).filter(|about| about.project == self.project.directory())
+            let Some(about) =
+                RecordLabels::from_supervised(&one).filter(|about| about.project == self.project.directory())
             else {
                 continue;
             };
             let policy = about.definition.restart;
-            if !is_lost(&one.record) || policy.when == RestartWhen::No {
+            if !is_lost(&one.record) || policy.when == RestartCondition::No {
                 continue;
             }
             let mut causes = one.record.causes.clone();
-            if policy.max.is_some_and(|max| policy.supervised().counted(&causes, aiw_home::now_millis()) >= max) {
+            if policy
+                .max
+                .is_some_and(|max| policy.supervisor_restart().count_in_window(&causes, aiw_home::now_millis()) >= max)
+            {
                 continue;
             }
             causes.push(RestartRecord { time: aiw_home::now_millis(), why: "its supervisor died".into() });

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use aiw_core::{ProcessId, ProcessOutcome, ProcessState};
-use aiw_supervisor::{Enforced, ProcessRecord, Resource, RestartRecord, Supervised};
+use aiw_supervisor::{LimitEnforcer, ProcessRecord, Resource, RestartRecord, SupervisedProcess};
 use serde::{Deserialize, Serialize};
 
 use crate::definition::{Definition, DefinitionSource, RestartPolicy};
@@ -46,9 +46,10 @@ impl RunState {
         let is_starting = record.state == ProcessState::Starting
             || (record.state == ProcessState::Running && record.ready == Some(false));
         match record.state {
-            _ if !record.is_since_boot() => Self::NotStarted,
+            _ if !record.is_from_current_boot() => Self::NotStarted,
             _ if is_starting
-                && restart.supervised().counted(&record.causes, aiw_home::now_millis()) >= CRASH_LOOP_THRESHOLD =>
+                && restart.supervisor_restart().count_in_window(&record.causes, aiw_home::now_millis())
+                    >= CRASH_LOOP_THRESHOLD =>
             {
                 Self::CrashLooping
             }
@@ -101,12 +102,12 @@ impl ProcessStatus {
     }
 
     /// Why it was started again, oldest first.
-    pub fn causes(&self) -> &[RestartRecord] {
+    pub fn restart_causes(&self) -> &[RestartRecord] {
         self.record.as_ref().map_or(&[], |record| &record.causes)
     }
 
     /// Returns who enforces each limit.
-    pub fn limits(&self) -> BTreeMap<Resource, Enforced> {
+    pub fn limits(&self) -> BTreeMap<Resource, LimitEnforcer> {
         self.record.as_ref().map(|record| record.limits.clone()).unwrap_or_default()
     }
 
@@ -141,18 +142,18 @@ impl ProcessStatus {
 
 /// The fields of this room's records, beside those of all records.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct About {
+pub(crate) struct RecordLabels {
     pub name: String,
     pub project: PathBuf,
     pub definition: Definition,
 }
 
-impl About {
-    pub fn from_supervised(one: &Supervised) -> Option<Self> {
+impl RecordLabels {
+    pub fn from_supervised(one: &SupervisedProcess) -> Option<Self> {
         Self::deserialize(&one.record.labels).ok()
     }
 
-    pub fn labels(&self) -> aiw_supervisor::Labels {
+    pub fn to_labels(&self) -> aiw_supervisor::Labels {
         match serde_json::to_value(self) {
             Ok(serde_json::Value::Object(fields)) => fields,
             _ => aiw_supervisor::Labels::new(),

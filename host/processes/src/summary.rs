@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aiw_core::one_line;
 use aiw_home::rfc3339;
-use aiw_supervisor::{Enforced, ProcessUsage, Resource};
+use aiw_supervisor::{LimitEnforcer, ProcessUsage, Resource};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::definition::{DefinitionSource, EventHook, RestartWhen, Run};
+use crate::definition::{CommandSpec, DefinitionSource, EventHook, RestartCondition};
 use crate::error::ProcessError;
-use crate::manager::{Loaded, Manager};
+use crate::manager::{LoadedDefinitions, Manager};
 use crate::state::{ProcessStatus, RunState};
 
 /// `aiw ps`, `up -d`, `start`, `restart`
@@ -73,7 +73,7 @@ pub struct ProcessSummary {
     pub signal: Option<i32>,
     /// `no`, `on-failure`, `always` or `unless-stopped`
     #[schemars(with = "String")]
-    pub restart: RestartWhen,
+    pub restart: RestartCondition,
     /// How often it was started again
     pub restarts: u32,
     /// The newest restarts, oldest first
@@ -97,7 +97,7 @@ pub struct ProcessSummary {
     /// The enforcer of each limit: `kernel`, `watched` or `none`, by resource
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(with = "BTreeMap<String, String>")]
-    pub limits: BTreeMap<Resource, Enforced>,
+    pub limits: BTreeMap<Resource, LimitEnforcer>,
     /// Its usage now, with its descendants
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<UsageSummary>,
@@ -131,19 +131,19 @@ pub struct UsageSummary {
 impl ProcessSummary {
     /// Returns a process as it is shown. Texts that others wrote are made short.
     pub fn new(status: &ProcessStatus) -> Self {
-        let record = status.record.as_ref().filter(|record| record.is_since_boot());
+        let record = status.record.as_ref().filter(|record| record.is_from_current_boot());
         let time = |time: Option<u64>| time.map(rfc3339);
         let definition = &status.definition;
-        let causes = status.causes().iter().rev().take(10).rev();
+        let causes = status.restart_causes().iter().rev().take(10).rev();
         let alive = status.state.is_alive();
         Self {
             id: status.id.clone(),
             project: status.project.to_string_lossy().into_owned(),
             state: status.state,
             reason: status.reason().map(|reason| one_line(&reason, 300)),
-            command: one_line(&definition.run.redacted().line(), 300),
-            shell: matches!(definition.run, Run::Shell(_)),
-            stdin_open: definition.takes_input(),
+            command: one_line(&definition.run.redacted().command_line(), 300),
+            shell: matches!(definition.run, CommandSpec::Shell(_)),
+            stdin_open: definition.accepts_input(),
             source: status.source,
             group: definition.group.clone(),
             ports: BTreeSet::new(),
@@ -173,7 +173,7 @@ impl ProcessSummary {
     }
 
     /// Why it is in its state, and, behind a bar, what it wrote last if it has failed.
-    pub fn why(&self) -> String {
+    pub fn reason_text(&self) -> String {
         let gone = self.is_gone.then_some("no longer defined");
         let why = [gone, self.reason.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(": ");
         match self.last_lines.last() {
@@ -193,7 +193,7 @@ impl Manager {
     pub fn ps(&self, all: bool, with_usage: bool) -> Result<(ProcessSummaries, Option<ProcessError>), ProcessError> {
         let (loaded, problem) = match self.load() {
             Ok(loaded) => (loaded, None),
-            Err(error) => (Loaded::default(), Some(error)),
+            Err(error) => (LoadedDefinitions::default(), Some(error)),
         };
         let own = self.reconciled_statuses(&loaded)?;
         let listed = if all { self.list_all()? } else { own };

@@ -4,24 +4,24 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use aiw_core::{Prompter, closest, one_line, quoted, quoted_list, shell_word_in_line};
+use aiw_core::{Prompter, closest, one_line, quoted, quoted_list, shell_quote_printable};
 use aiw_home::read_nofollow;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::define::AddedProcess;
-use crate::definition::{Definition, EnvValue, RestartWhen, Run};
+use crate::definition::{CommandSpec, Definition, EnvValue, RestartCondition};
 use crate::error::ProcessError;
-use crate::import::added_lines;
+use crate::import::plan_addition;
 use crate::manager::Manager;
-use crate::probe::{CheckOf, ProbeOf};
+use crate::probe::{CheckDefinition, ProbeDefinition};
 use crate::typed::Author;
 
 /// The largest `package.json`.
-const MAX_PACKAGE: u64 = 256 << 10;
+const MAX_PACKAGE_JSON_BYTES: u64 = 256 << 10;
 /// The longest value.
-const MAX_VALUE: usize = 4096;
+const MAX_VALUE_LEN: usize = 4096;
 
 /// A template.
 struct Template {
@@ -32,7 +32,7 @@ struct Template {
     /// The program and its arguments. `{NAME}` stands for a value; a word with a value that is absent is left out.
     words: &'static [&'static str],
     values: &'static [TemplateSlot],
-    restart: RestartWhen,
+    restart: RestartCondition,
     /// The signal at which it ends.
     stop: Option<&'static str>,
     /// A command for the user, once before the first start.
@@ -53,34 +53,34 @@ enum SlotKind {
     Text,
     /// A port that the process listens on: it is ready then.
     Port,
-    /// A port that the process is told by the variable `PORT`: it is ready when it listens there.
+    /// A port that the process is told by the variable `PORT_SLOT`: it is ready when it listens there.
     PortVariable,
     /// A program with arguments, in quotes where needed.
-    Words,
+    Command,
     /// A script of `package.json`.
     Script,
 }
 
 /// The value if nobody says one.
 enum Usual {
-    Is(&'static str),
+    Literal(&'static str),
     /// That of the first of these files that the project has, or the other one.
-    Tool(&'static [(&'static str, &'static str)], &'static str),
+    ByExistingFile(&'static [(&'static str, &'static str)], &'static str),
     /// The first of these files that the project has, or the other one.
-    File(&'static [&'static str], &'static str),
+    ExistingFile(&'static [&'static str], &'static str),
     /// The first of these scripts that `package.json` has.
     Script(&'static [&'static str]),
     /// It may be absent.
-    Absent,
+    Optional,
     /// Somebody has to say it.
-    Needed,
+    Required,
 }
 
-const PORT: TemplateSlot = TemplateSlot {
+const PORT_SLOT: TemplateSlot = TemplateSlot {
     name: "port",
     about: "The port on which it listens, if it takes it from the variable PORT",
     kind: SlotKind::PortVariable,
-    usual: Usual::Absent,
+    usual: Usual::Optional,
 };
 
 const fn slot(name: &'static str, about: &'static str, kind: SlotKind, usual: Usual) -> TemplateSlot {
@@ -93,7 +93,7 @@ const fn program(
     file: &'static str,
     words: &'static [&'static str],
 ) -> Template {
-    let restart = RestartWhen::No;
+    let restart = RestartCondition::No;
     Template { name, about, file: Some(file), words, values: &[], restart, stop: None, first: None }
 }
 
@@ -104,19 +104,19 @@ const TEMPLATES: &[Template] = &[
             slot(
                 "tool",
                 "The package manager, by the lock file",
-                SlotKind::Words,
-                Usual::Tool(
+                SlotKind::Command,
+                Usual::ByExistingFile(
                     &[("pnpm-lock.yaml", "pnpm"), ("yarn.lock", "yarn"), ("bun.lock", "bun"), ("bun.lockb", "bun")],
                     "npm",
                 ),
             ),
             slot("script", "The script", SlotKind::Script, Usual::Script(&["dev", "start"])),
-            PORT,
+            PORT_SLOT,
         ],
         ..program("node", "A script of package.json", "package.json", &["{tool}", "run", "{script}"])
     },
     Template {
-        values: &[slot("bin", "The binary, if there are several", SlotKind::Text, Usual::Absent), PORT],
+        values: &[slot("bin", "The binary, if there are several", SlotKind::Text, Usual::Optional), PORT_SLOT],
         ..program("cargo", "A program in Rust", "Cargo.toml", &["cargo", "run", "--bin={bin}"])
     },
     Template {
@@ -124,16 +124,21 @@ const TEMPLATES: &[Template] = &[
             slot(
                 "tool",
                 "Python, as the lock file says",
-                SlotKind::Words,
-                Usual::Tool(&[("uv.lock", "uv run python"), ("poetry.lock", "poetry run python")], "python3"),
+                SlotKind::Command,
+                Usual::ByExistingFile(&[("uv.lock", "uv run python"), ("poetry.lock", "poetry run python")], "python3"),
             ),
-            slot("file", "The file that it runs", SlotKind::Text, Usual::File(&["main.py", "app.py"], "main.py")),
-            PORT,
+            slot(
+                "file",
+                "The file that it runs",
+                SlotKind::Text,
+                Usual::ExistingFile(&["main.py", "app.py"], "main.py"),
+            ),
+            PORT_SLOT,
         ],
         ..program("python", "A program in Python", "pyproject.toml", &["{tool}", "{file}"])
     },
     Template {
-        values: &[slot("package", "The package", SlotKind::Text, Usual::Is(".")), PORT],
+        values: &[slot("package", "The package", SlotKind::Text, Usual::Literal(".")), PORT_SLOT],
         ..program("go", "A program in Go", "go.mod", &["go", "run", "{package}"])
     },
     Template {
@@ -142,11 +147,11 @@ const TEMPLATES: &[Template] = &[
         file: None,
         words: &["{program}", "-D", "{data}", "-p", "{port}", "-c", "unix_socket_directories="],
         values: &[
-            slot("program", "The server, with its path if PATH has none", SlotKind::Text, Usual::Is("postgres")),
-            slot("data", "Its data directory", SlotKind::Text, Usual::Is("data")),
-            slot("port", "Its port", SlotKind::Port, Usual::Is("5432")),
+            slot("program", "The server, with its path if PATH has none", SlotKind::Text, Usual::Literal("postgres")),
+            slot("data", "Its data directory", SlotKind::Text, Usual::Literal("data")),
+            slot("port", "Its port", SlotKind::Port, Usual::Literal("5432")),
         ],
-        restart: RestartWhen::UnlessStopped,
+        restart: RestartCondition::UnlessStopped,
         // At SIGTERM it would wait for its clients to go.
         stop: Some("INT"),
         first: Some("initdb -D {data}"),
@@ -156,8 +161,8 @@ const TEMPLATES: &[Template] = &[
         about: "A Redis server that keeps nothing on disk, on this machine alone",
         file: None,
         words: &["redis-server", "--port", "{port}", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"],
-        values: &[slot("port", "Its port", SlotKind::Port, Usual::Is("6379"))],
-        restart: RestartWhen::UnlessStopped,
+        values: &[slot("port", "Its port", SlotKind::Port, Usual::Literal("6379"))],
+        restart: RestartCondition::UnlessStopped,
         stop: None,
         first: None,
     },
@@ -166,8 +171,8 @@ const TEMPLATES: &[Template] = &[
         about: "A program that works on in the background, and is started again when it ends",
         file: None,
         words: &["{command}"],
-        values: &[slot("command", "The program and its arguments", SlotKind::Words, Usual::Needed)],
-        restart: RestartWhen::Always,
+        values: &[slot("command", "The program and its arguments", SlotKind::Command, Usual::Required)],
+        restart: RestartCondition::Always,
         stop: None,
         first: None,
     },
@@ -189,16 +194,16 @@ const TEMPLATES: &[Template] = &[
             "{host}",
         ],
         values: &[
-            slot("host", "The other machine, as ssh knows it", SlotKind::Text, Usual::Needed),
+            slot("host", "The other machine, as ssh knows it", SlotKind::Text, Usual::Required),
             slot(
                 "to",
                 "The address and port, as the other machine sees them",
                 SlotKind::Text,
-                Usual::Is("127.0.0.1:5432"),
+                Usual::Literal("127.0.0.1:5432"),
             ),
-            slot("port", "The port here", SlotKind::Port, Usual::Is("5432")),
+            slot("port", "The port here", SlotKind::Port, Usual::Literal("5432")),
         ],
-        restart: RestartWhen::Always,
+        restart: RestartCondition::Always,
         stop: None,
         first: None,
     },
@@ -281,14 +286,16 @@ impl TemplateDirectory {
 
     fn usual(&self, slot: &TemplateSlot) -> Option<String> {
         let usual = match slot.usual {
-            Usual::Is(text) => text,
-            Usual::Tool(tools, other) => tools.iter().find(|(lock, _)| self.has(lock)).map_or(other, |(_, tool)| *tool),
-            Usual::File(files, other) => files.iter().find(|file| self.has(file)).copied().unwrap_or(other),
+            Usual::Literal(text) => text,
+            Usual::ByExistingFile(tools, other) => {
+                tools.iter().find(|(lock, _)| self.has(lock)).map_or(other, |(_, tool)| *tool)
+            }
+            Usual::ExistingFile(files, other) => files.iter().find(|file| self.has(file)).copied().unwrap_or(other),
             Usual::Script(wanted) => {
                 let scripts = self.scripts.as_ref().ok()?;
                 wanted.iter().copied().find(|name| scripts.iter().any(|script| script == name))?
             }
-            Usual::Absent | Usual::Needed => return None,
+            Usual::Optional | Usual::Required => return None,
         };
         Some(usual.to_owned())
     }
@@ -306,8 +313,8 @@ impl TemplateDirectory {
 
 /// Returns the names of the scripts in a directory's `package.json`. The error is a sentence.
 fn scripts(directory: &Path) -> Result<Vec<String>, String> {
-    let read =
-        read_nofollow(&directory.join("package.json"), MAX_PACKAGE).map_err(|e| one_line(&e.to_string(), 300))?;
+    let read = read_nofollow(&directory.join("package.json"), MAX_PACKAGE_JSON_BYTES)
+        .map_err(|e| one_line(&e.to_string(), 300))?;
     let Some(bytes) = read else { return Ok(Vec::new()) };
     let package: Value = aiw_core::from_foreign_json(&bytes).map_err(|e| format!("package.json can't be read: {e}"))?;
     Ok(package.get("scripts").and_then(Value::as_object).into_iter().flatten().map(|(name, _)| name.clone()).collect())
@@ -347,12 +354,12 @@ impl Template {
             let name = slot.name;
             let Some(value) = given.get(name).cloned().or_else(|| place.usual(slot)) else {
                 match slot.usual {
-                    Usual::Absent => continue,
+                    Usual::Optional => continue,
                     _ => return Err(self.problem(format!("needs a value for `{name}`: {}", slot.about))),
                 }
             };
             let wrong = |why: &str| self.problem(format!("can't have {} as `{name}`: {why}", quoted(&value)));
-            if value.trim().is_empty() || value.len() > MAX_VALUE {
+            if value.trim().is_empty() || value.len() > MAX_VALUE_LEN {
                 return Err(wrong("it is empty or too long"));
             }
             // A value is data: the program must not take it for an option.
@@ -363,7 +370,7 @@ impl Template {
                 SlotKind::Port | SlotKind::PortVariable if !value.parse::<u16>().is_ok_and(|port| port > 0) => {
                     return Err(wrong("it is not a port from 1 to 65535"));
                 }
-                SlotKind::Words if has_coded_quotes(&value) => {
+                SlotKind::Command if has_coded_quotes(&value) => {
                     return Err(wrong("`$'…'` is not read here: use other quotes"));
                 }
                 SlotKind::Script => {
@@ -386,7 +393,7 @@ impl Template {
         for word in self.words {
             let slot = word.strip_prefix('{').and_then(|word| self.slot(word.strip_suffix('}')?));
             match (slot.map(|slot| slot.kind), filled(word, values)) {
-                (Some(SlotKind::Words), Some(text)) => {
+                (Some(SlotKind::Command), Some(text)) => {
                     argv.extend(shell_words::split(&text).map_err(|_| self.problem("has a quote that doesn't end"))?);
                 }
                 (_, word) => argv.extend(word),
@@ -397,8 +404,8 @@ impl Template {
 
     /// Returns the process that it makes. What it does not say is as in `base`.
     fn definition(&self, values: &Values, base: Definition) -> Result<Definition, ProcessError> {
-        let mut definition = Definition { run: Run::Command(self.argv(values)?), ..base };
-        if self.restart != RestartWhen::No {
+        let mut definition = Definition { run: CommandSpec::Command(self.argv(values)?), ..base };
+        if self.restart != RestartCondition::No {
             definition.restart.when = self.restart;
         }
         if let Some(signal) = self.stop {
@@ -410,7 +417,8 @@ impl Template {
                 definition.env.insert("PORT".into(), EnvValue::Literal(port.clone()));
             }
             if matches!(slot.kind, SlotKind::Port | SlotKind::PortVariable) {
-                definition.ready = Some(ProbeOf { check: CheckOf::Tcp(port.clone()), ..ProbeOf::default() });
+                definition.ready =
+                    Some(ProbeDefinition { check: CheckDefinition::Tcp(port.clone()), ..ProbeDefinition::default() });
             }
         }
         Ok(definition)
@@ -421,7 +429,7 @@ impl Template {
             name: slot.name.into(),
             about: slot.about.into(),
             usual: place.usual(slot),
-            needed: !matches!(slot.usual, Usual::Absent) && place.usual(slot).is_none(),
+            needed: !matches!(slot.usual, Usual::Optional) && place.usual(slot).is_none(),
         };
         let values: Vec<TemplateValue> = self.values.iter().map(value).collect();
         let shown = self.values.iter().zip(&values).filter_map(|(slot, value)| {
@@ -443,7 +451,7 @@ impl Template {
 
 impl Manager {
     fn place(&self, cwd: Option<&str>) -> Result<TemplateDirectory, ProcessError> {
-        let directory = self.project.inside("template", cwd.unwrap_or("."))?;
+        let directory = self.project.resolve_path("template", cwd.unwrap_or("."))?;
         Ok(TemplateDirectory { scripts: scripts(&directory), directory })
     }
 
@@ -486,16 +494,16 @@ impl Manager {
             return Err(template.problem(format!("is for a project with `{file}`, and there is none")));
         }
         let values = template.values(&place, &request.values)?;
-        let base = Definition { cwd: request.cwd.clone(), ..self.base(request.author)? };
+        let base = Definition { cwd: request.cwd.clone(), ..self.default_definition(request.author)? };
         let definition = template.definition(&values, base)?;
         let id = request.id.as_deref().unwrap_or(template.name);
         self.check_new(id, &definition)?;
         if request.author == Author::User {
-            let words = values.iter().map(|(name, value)| (*name, shell_word_in_line(value).into_owned())).collect();
+            let words = values.iter().map(|(name, value)| (*name, shell_quote_printable(value).into_owned())).collect();
             let first = template.first.and_then(|first| filled(first, &words));
             let first = first.map(|first| format!("before the first start, once: {first}"));
             let gained = [(id.to_owned(), definition.clone())].into();
-            ask.confirm(&added_lines(&self.project, &gained, first), &[]).await.map_err(ProcessError::NotAdded)?;
+            ask.confirm(&plan_addition(&self.project, &gained, first), &[]).await.map_err(ProcessError::NotAdded)?;
         }
         self.add(id, &definition, request.author, None)
     }

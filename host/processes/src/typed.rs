@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use aiw_core::{Plan, Secret, SecretName, is_key_value, one_line};
+use aiw_core::{Plan, Secret, SecretName, is_credential, one_line};
 use aiw_home::{Home, MAX_SECRET_BYTES, Vault};
 
 use crate::definition::EnvValue;
@@ -20,7 +20,7 @@ pub enum Author {
 
 impl Author {
     /// Reads the value of a variable.
-    pub(crate) fn value(self, text: &str) -> Result<EnvValue, String> {
+    pub(crate) fn parse_value(self, text: &str) -> Result<EnvValue, String> {
         match text.strip_prefix("secret:").filter(|_| self == Self::User) {
             None => Ok(EnvValue::Literal(text.to_owned())),
             Some(secret) => secret
@@ -33,14 +33,14 @@ impl Author {
 
 /// The keys among the values of a definition. Nothing is stored until the definition is written.
 #[derive(Debug)]
-pub(crate) struct TypedKeys {
+pub(crate) struct DefinitionSecrets {
     vault: Vault,
     process: String,
     new: Vec<(SecretName, Secret)>,
     named: Vec<SecretName>,
 }
 
-impl TypedKeys {
+impl DefinitionSecrets {
     pub fn new(home: &Home, process: &str) -> Self {
         Self { vault: home.vault(), process: process.to_owned(), new: Vec::new(), named: Vec::new() }
     }
@@ -50,12 +50,12 @@ impl TypedKeys {
     /// # Errors
     ///
     /// The end of a sentence about the process.
-    pub fn value(&mut self, author: Author, name: &str, text: &str) -> Result<EnvValue, String> {
-        let value = author.value(text)?;
+    pub fn resolve_value(&mut self, author: Author, name: &str, text: &str) -> Result<EnvValue, String> {
+        let value = author.parse_value(text)?;
         if author == Author::Model
             || matches!(value, EnvValue::Secret(_))
             || text.trim().is_empty()
-            || !is_key_value(name, text)
+            || !is_credential(name, text)
         {
             return Ok(value);
         }
@@ -74,8 +74,8 @@ impl TypedKeys {
     }
 
     /// Makes a yes to a plan hold for the values too, which it does not show.
-    pub fn hold(&self, plan: &mut Plan) {
-        self.new.iter().for_each(|(_, secret)| plan.hold_for(secret.expose().as_bytes()));
+    pub fn bind_to_plan(&self, plan: &mut Plan) {
+        self.new.iter().for_each(|(_, secret)| plan.add_hidden_bytes(secret.expose().as_bytes()));
     }
 
     /// Returns the names of the keys.
@@ -100,15 +100,15 @@ impl TypedKeys {
         let lock = home.lock()?;
         let names: Vec<SecretName> = self.new.iter().map(|(name, _)| name.clone()).collect();
         if names.iter().any(|name| self.vault.is_taken(name)) {
-            return Err(ProcessError::ChangedMeanwhile { path: file.to_owned() });
+            return Err(ProcessError::ConcurrentChange { path: file.to_owned() });
         }
-        home.note_pending(&lock, file, &names)?;
+        home.record_pending_secrets(&lock, file, &names)?;
         let stored = self.new.iter().try_for_each(|(name, secret)| self.vault.set(&lock, name, secret));
         let written = stored.map_err(ProcessError::from).and_then(|()| write());
         if written.is_err() {
             names.iter().for_each(|name| drop(self.vault.remove(&lock, name)));
         }
-        home.forget_pending(&lock, &names);
+        home.clear_pending_secrets(&lock, &names);
         written
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use aiw_core::star_matches;
+use aiw_core::matches_wildcard;
 use aiw_supervisor::{FollowFrom, LogEntry, Sources, Stream, Watch};
 
 use crate::error::ProcessError;
@@ -30,7 +30,7 @@ pub enum WaitFor {
 
 /// How a wait ended.
 #[derive(Debug, Clone, PartialEq)]
-pub struct WaitedProcess {
+pub struct WaitOutcome {
     /// The process.
     pub status: ProcessStatus,
     /// Whether what was waited for is so.
@@ -53,7 +53,7 @@ impl Manager {
         end: Option<Instant>,
         watch: &Watch,
         cancelled: &dyn Fn() -> bool,
-    ) -> Result<WaitedProcess, ProcessError> {
+    ) -> Result<WaitOutcome, ProcessError> {
         let is_late = || end.is_some_and(|end| Instant::now() >= end) || cancelled();
         let process = self.project.process_id(id);
         let mut log = None;
@@ -71,7 +71,8 @@ impl Manager {
                 if let Some(log) = &mut log {
                     let entries = log.next(Duration::ZERO)?;
                     let has_more = !entries.is_empty();
-                    let is_it = |entry: &LogEntry| entry.stream != Stream::Aiw && star_matches(pattern, &entry.text());
+                    let is_it =
+                        |entry: &LogEntry| entry.stream != Stream::Aiw && matches_wildcard(pattern, &entry.text());
                     line = entries.into_iter().find(is_it);
                     if line.is_none() && has_more && !is_late() {
                         continue;
@@ -89,7 +90,7 @@ impl Manager {
                 WaitFor::Ended => is_over,
             };
             if done || is_over || is_late() {
-                return Ok(WaitedProcess { status, done, line });
+                return Ok(WaitOutcome { status, done, line });
             }
             let left = end.map(|end| end.saturating_duration_since(Instant::now()));
             let settles = Some(settles(&status)).filter(|left| !left.is_zero());

@@ -8,15 +8,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::definition::{Definition, MAX_PROCESSES};
-use crate::file::{Definitions, FIELDS, duration, written_time};
-use crate::import::values::{ObjectFields, pairs, text, texts};
-use crate::probe::ProbeOf;
+use crate::file::{Definitions, FIELDS, parse_duration, written_time};
+use crate::import::values::{ObjectFields, parse_env, parse_string_list, scalar_to_string};
+use crate::probe::ProbeDefinition;
 
 /// The most nodes of a file: as many as the longest list of processes may need.
 pub(crate) const MAX_NODES: usize = 200_000;
 
 /// The fields that say something else than the definition: of the old server, and of snapshots.
-const OTHER: [&str; 8] = ["id", "process_id", "name", "status", "tags", "running", "source", "pid"];
+const IGNORED_FIELDS: [&str; 8] = ["id", "process_id", "name", "status", "tags", "running", "source", "pid"];
 
 /// A process that was read.
 #[derive(Debug, PartialEq)]
@@ -24,7 +24,7 @@ pub(crate) struct YamlProcess {
     pub(crate) id: String,
     pub(crate) definition: Definition,
     /// The fields that mean nothing here.
-    pub(crate) unknown: Vec<String>,
+    pub(crate) unknown_fields: Vec<String>,
 }
 
 /// An export.
@@ -39,17 +39,19 @@ struct YamlExport {
 /// # Errors
 ///
 /// It can't be written, which no definition should cause.
-pub(crate) fn whole(definitions: &Definitions) -> Result<String, String> {
-    let processes = definitions.iter().map(|(id, definition)| written(id, definition, Map::new()).into()).collect();
+pub(crate) fn to_yaml(definitions: &Definitions) -> Result<String, String> {
+    let processes =
+        definitions.iter().map(|(id, definition)| to_yaml_fields(id, definition, Map::new()).into()).collect();
     yaml::write(&YamlExport { processes })
 }
 
 /// Reads a file that [`whole`] wrote. The error is a sentence.
 pub(crate) fn parse(text: &str) -> Result<Definitions, String> {
-    let exported: YamlExport = yaml::parse_within(text, MAX_NODES)?;
+    let exported: YamlExport = yaml::parse_limited(text, MAX_NODES)?;
     let mut found = Definitions::new();
-    for entry in entries(&exported.processes) {
-        let YamlProcess { id, definition, unknown } = entry.map_err(|(id, what)| format!("`{id}`: {what}"))?;
+    for entry in parse_entries(&exported.processes) {
+        let YamlProcess { id, definition, unknown_fields: unknown } =
+            entry.map_err(|(id, what)| format!("`{id}`: {what}"))?;
         if let Some(unknown) = unknown.first() {
             return Err(format!("`{id}`: `{unknown}` is not known here"));
         }
@@ -59,10 +61,10 @@ pub(crate) fn parse(text: &str) -> Result<Definitions, String> {
 }
 
 /// Reads a list of processes. The error is the id of one and a sentence.
-pub(crate) fn entries(list: &[Value]) -> impl Iterator<Item = Result<YamlProcess, (String, String)>> {
+pub(crate) fn parse_entries(list: &[Value]) -> impl Iterator<Item = Result<YamlProcess, (String, String)>> {
     let mut ids = std::collections::BTreeSet::new();
     list.iter().zip(1..).map(move |(process, number)| {
-        let id = ["process_id", "id", "name"].iter().find_map(|field| process.get(field).and_then(text));
+        let id = ["process_id", "id", "name"].iter().find_map(|field| process.get(field).and_then(scalar_to_string));
         let id = id.ok_or_else(|| (format!("number {number}"), "it has no id".to_owned()))?;
         let named = |what: String| (aiw_core::one_line(&id, 64), what);
         if !ids.insert(id.clone()) {
@@ -73,12 +75,12 @@ pub(crate) fn entries(list: &[Value]) -> impl Iterator<Item = Result<YamlProcess
         }
         let fields = process.as_object().ok_or_else(|| named("it is not an object".into()))?;
         let (definition, unknown) = definition(fields).map_err(named)?;
-        Ok(YamlProcess { id, definition, unknown })
+        Ok(YamlProcess { id, definition, unknown_fields: unknown })
     })
 }
 
 /// Returns a process as it is written, with `more` fields behind its id.
-pub(crate) fn written(id: &str, definition: &Definition, more: ObjectFields) -> ObjectFields {
+pub(crate) fn to_yaml_fields(id: &str, definition: &Definition, more: ObjectFields) -> ObjectFields {
     let mut fields = match serde_json::to_value(definition) {
         Ok(Value::Object(fields)) => fields,
         _ => Map::new(),
@@ -145,27 +147,30 @@ fn definition(fields: &ObjectFields) -> Result<(Definition, Vec<String>), String
     let wrong = |name: &str| format!("its `{name}` makes no sense");
     let run = match (fields.get("command"), fields.get("shell")) {
         (Some(_), Some(_)) => return Err("it has `command` and `shell`".into()),
-        (None, Some(line)) => json!({"shell": text(line).ok_or_else(|| wrong("shell"))?}),
+        (None, Some(line)) => json!({"shell": scalar_to_string(line).ok_or_else(|| wrong("shell"))?}),
         (command, None) => {
             let command = command.ok_or("it has no command")?;
-            let args = fields.get("args").map_or(Some(Vec::new()), texts).ok_or("its arguments are no list")?;
-            let argv = [vec![text(command).ok_or_else(|| wrong("command"))?], args].concat();
+            let args =
+                fields.get("args").map_or(Some(Vec::new()), parse_string_list).ok_or("its arguments are no list")?;
+            let argv = [vec![scalar_to_string(command).ok_or_else(|| wrong("command"))?], args].concat();
             json!({"command": argv})
         }
     };
     let (mut out, mut unknown) = (Map::from_iter([("run".to_owned(), run)]), Vec::new());
-    for (name, value) in fields.iter().filter(|(name, _)| !OTHER.contains(&name.as_str())) {
+    for (name, value) in fields.iter().filter(|(name, _)| !IGNORED_FIELDS.contains(&name.as_str())) {
         let field = if name == "auto_start_on_restore" { "auto-start" } else { name.as_str() };
         let mut value = value.clone();
         match field {
             "command" | "args" | "shell" => continue,
             "cwd" | "env-file" | "group" if value.is_null() => continue,
             "env" => value = env(&value).ok_or("its variables are no object")?,
-            "labels" => value = json!(pairs(&value).ok_or_else(|| wrong(field))?),
+            "labels" => value = json!(parse_env(&value).ok_or_else(|| wrong(field))?),
             "ready" | "live" => value = probe(&value).ok_or_else(|| wrong(field))?,
             _ => {}
         }
-        each_time(field, &mut value, |time| time.as_str().and_then(duration).map_or(time.clone(), |time| json!(time)));
+        each_time(field, &mut value, |time| {
+            time.as_str().and_then(parse_duration).map_or(time.clone(), |time| json!(time))
+        });
         let alone: Result<Definition, _> = serde_json::from_value(json!({field: value}));
         // Which copy it is stands in no file of processes.
         if !FIELDS.contains(&field) && field != "copy" {
@@ -184,14 +189,14 @@ fn definition(fields: &ObjectFields) -> Result<(Definition, Vec<String>), String
 fn env(value: &Value) -> Option<Value> {
     let Value::Object(fields) = value else {
         let literal =
-            pairs(value)?.into_iter().map(|(name, text)| (name, json!({"literal": text.unwrap_or_default()})));
+            parse_env(value)?.into_iter().map(|(name, text)| (name, json!({"literal": text.unwrap_or_default()})));
         return Some(literal.collect());
     };
     let variable = |(name, value): (&String, &Value)| {
         let value = match value {
             Value::Object(_) => value.clone(),
             Value::Null => json!({"literal": ""}),
-            value => json!({"literal": text(value)?}),
+            value => json!({"literal": scalar_to_string(value)?}),
         };
         Some((name.clone(), value))
     };
@@ -200,11 +205,11 @@ fn env(value: &Value) -> Option<Value> {
 
 /// A probe: one of its checks, and when it is made.
 fn probe(value: &Value) -> Option<Value> {
-    let Ok(Value::Object(mut probe)) = serde_json::to_value(ProbeOf::default()) else { return None };
+    let Ok(Value::Object(mut probe)) = serde_json::to_value(ProbeDefinition::default()) else { return None };
     for (name, value) in value.as_object()? {
         match name.as_str() {
-            "exec" => probe.insert("check".into(), json!({"exec": texts(value)?})),
-            "http" | "tcp" | "line" => probe.insert("check".into(), json!({name: text(value)?})),
+            "exec" => probe.insert("check".into(), json!({"exec": parse_string_list(value)?})),
+            "http" | "tcp" | "line" => probe.insert("check".into(), json!({name: scalar_to_string(value)?})),
             "every" | "timeout" | "failures" => probe.insert(name.clone(), value.clone()),
             _ => return None,
         };
@@ -219,7 +224,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::definition::{EnvValue, Run};
+    use crate::definition::{CommandSpec, EnvValue};
     use crate::file;
 
     const ALL: &str = r#"
@@ -250,7 +255,7 @@ process "b" { cron "@daily"; shell "echo 'x' | cat"; ready line="up: *"; live ht
     #[test]
     fn each_field_is_written_so_that_it_is_read_again() {
         let definitions = file::parse(ALL).unwrap().processes;
-        let text = whole(&definitions).unwrap();
+        let text = to_yaml(&definitions).unwrap();
         assert_eq!(parse(&text).unwrap(), definitions, "{text}");
         for part in [
             "- id: a\n  command: npm\n  args:\n  - run\n  - a b\n",
@@ -291,11 +296,11 @@ process "b" { cron "@daily"; shell "echo 'x' | cat"; ready line="up: *"; live ht
                 argv in proptest::collection::vec("(?s).{1,20}", 1..6), value in "(?s).{0,40}", name in "(?s).{1,9}",
                 special in "[\0\t\n\r\u{85}\u{2028}\u{feff}'\"\\\\:#\\-?!{}\\[\\],&*|>%@`=<~ ]{1,20}", shell: bool,
             ) {
-                let run = if shell { Run::Shell(special.clone()) } else { Run::Command([argv, vec![special]].concat()) };
+                let run = if shell { CommandSpec::Shell(special.clone()) } else { CommandSpec::Command([argv, vec![special]].concat()) };
                 let env = [("A".to_owned(), EnvValue::Literal(value.clone()))].into();
                 let definition = Definition { run, env, labels: BTreeMap::from([(name, value)]), ..Definition::default() };
                 let all: Definitions = [("a".to_owned(), definition.clone())].into();
-                let text = whole(&all).unwrap();
+                let text = to_yaml(&all).unwrap();
                 // What can't be an argument is said when the definition is checked, not here.
                 prop_assert_eq!(&parse(&text).unwrap(), &all, "{}", text);
                 let has_nul = definition.run.argv().iter().any(|word| word.contains('\0'));

@@ -14,7 +14,7 @@ use aiw_core::{
 };
 use aiw_home::Home;
 use aiw_processes::{
-    Author, DefineRequest, ExportForm, ExportRequest, Manager, ProcessEdit, ProcessError, ProcessProject,
+    Author, DefineRequest, ExportFormat, ExportRequest, Manager, ProcessEdit, ProcessError, ProcessProject,
     RedefineRequest, SnapshotChange, SnapshotSummary, StartResults, WaitFor, Watch,
 };
 use futures::FutureExt;
@@ -34,8 +34,8 @@ impl Place {
         let root = directory.path().join("project");
         fs::create_dir_all(root.join(".ichimi")).unwrap();
         fs::write(root.join(".ichimi/processes.kdl"), file).unwrap();
-        let home = Home::at(directory.path().join("home"));
-        let manager = Manager::open(&home, ProcessProject::find(&root).unwrap()).unwrap();
+        let home = Home::from_root(directory.path().join("home"));
+        let manager = Manager::open(&home, ProcessProject::discover(&root).unwrap()).unwrap();
         Self { directory, manager }
     }
 
@@ -57,11 +57,11 @@ impl Place {
     }
 
     fn is_allowed(&self) -> bool {
-        !self.manager.load().unwrap().is_to_be_allowed()
+        !self.manager.load().unwrap().needs_approval()
     }
 
     fn allow(&self) {
-        now(self.manager.agreed(&[], &Recorded::agreeing(), &NonInteractive)).unwrap();
+        now(self.manager.load_with_consent(&[], &Recorded::agreeing(), &NonInteractive)).unwrap();
         assert!(self.is_allowed());
     }
 
@@ -102,7 +102,7 @@ fn what_a_file_starts_is_shown_and_the_answer_counts() {
     assert!(start(&Recorded::new(0, Does::Waits)).is_none());
     assert_eq!((place.settings(), place.is_allowed()), (before, false));
     let person = Recorded::agreeing();
-    now(place.manager.agreed(&[], &person, &person)).unwrap();
+    now(place.manager.load_with_consent(&[], &person, &person)).unwrap();
     assert!(place.is_allowed());
     let plan = person.plans.lock().unwrap()[0].clone();
     let expected = [
@@ -117,22 +117,22 @@ fn what_a_file_starts_is_shown_and_the_answer_counts() {
         "    starts a before it".into(),
         "    is started only when it is named".into(),
     ];
-    assert_eq!(plan.about, expected);
+    assert_eq!(plan.details, expected);
     let runs = |line: &str| Effect::Runs(line.to_owned());
     assert_eq!(
         plan.effects,
         [
             runs("serve --all"),
             runs("check 'it \n now'"),
-            Effect::Reaches("http://127.0.0.1:80/".into()),
+            Effect::Connects("http://127.0.0.1:80/".into()),
             Effect::Reads("vars".into()),
             runs("echo fine # \ntouch hidden"),
         ]
     );
     // Once is enough, until the file is another one.
-    now(place.manager.agreed(&[], &person, &person)).unwrap();
+    now(place.manager.load_with_consent(&[], &person, &person)).unwrap();
     place.write(&format!("{FILE}// more\n"));
-    now(place.manager.agreed(&[], &person, &person)).unwrap();
+    now(place.manager.load_with_consent(&[], &person, &person)).unwrap();
     assert_eq!(person.questions(), ["Allow this file to start these processes?"; 2]);
 }
 
@@ -140,10 +140,10 @@ fn what_a_file_starts_is_shown_and_the_answer_counts() {
 fn a_yes_to_a_file_holds_for_all_that_it_says() {
     let plan = |file: &str| {
         let (place, person) = (Place::new(file), Recorded::agreeing());
-        now(place.manager.agreed(&[], &person, &person)).unwrap();
+        now(place.manager.load_with_consent(&[], &person, &person)).unwrap();
         let mut plan = person.plans.lock().unwrap()[0].clone();
         // Each project has a place of its own.
-        plan.about.remove(0);
+        plan.details.remove(0);
         plan
     };
     let before = plan(FILE);
@@ -157,11 +157,11 @@ fn a_yes_to_a_file_holds_for_all_that_it_says() {
     for (from, to, line) in shown {
         let after = plan(&FILE.replacen(from, to, 1));
         assert_ne!(after.digest(), before.digest(), "{to}");
-        assert!(after.about.iter().any(|other| other == line), "{line}: {:?}", after.about);
+        assert!(after.details.iter().any(|other| other == line), "{line}: {:?}", after.details);
     }
     // Masked, and not the same.
     let after = plan(&FILE.replace("hunter2", "hunter3"));
-    assert_eq!(after.about, before.about);
+    assert_eq!(after.details, before.details);
     assert_ne!(after.digest(), before.digest());
     assert!(!format!("{after:?}").contains("hunter3"));
 }
@@ -191,7 +191,7 @@ fn a_definition_that_changed_while_its_form_was_open_stays_and_the_user_is_told(
     let place = Place::new(file);
     let edit = ProcessEdit { cwd: Some("sub".into()), ..ProcessEdit::default() };
     let refused = now(place.manager.edit_process("a", &edit, &Meanwhile(&place, other))).unwrap_err();
-    assert!(matches!(refused, ProcessError::ChangedMeanwhile { .. }), "{refused}");
+    assert!(matches!(refused, ProcessError::ConcurrentChange { .. }), "{refused}");
     assert_eq!(refused.hint().as_deref(), Some("look at it again, and repeat your change"));
     assert_eq!(place.text(), other);
     // Changes of other processes don't count.
@@ -208,17 +208,17 @@ fn copies_are_edited_by_the_name_of_all_and_by_that_of_each() {
         now(place.manager.edit_process(name, &edit, &Recorded::agreeing()))
     };
     for (name, cwd) in [("m", "one"), ("m-1", "two"), ("m-2", "three")] {
-        let shown = place.manager.editable(name).unwrap();
+        let shown = place.manager.editable_process(name).unwrap();
         assert_eq!((shown.id.as_str(), shown.replicas), ("m", Some(2)));
         let done = edited(name, cwd).unwrap();
         assert_eq!((done.id.as_str(), done.changed), ("m", true));
         assert!(place.text().contains(&format!("process \"m\" {{ cwd \"{cwd}\";")), "{}", place.text());
     }
     assert_eq!(place.ids(), ["m-1", "m-2", "n-1"]);
-    assert_eq!(place.manager.editable("n-1").unwrap().replicas, None);
+    assert_eq!(place.manager.editable_process("n-1").unwrap().replicas, None);
     for unknown in ["m-3", "n"] {
-        assert!(matches!(place.manager.editable(unknown), Err(ProcessError::Unknown { .. })), "{unknown}");
-        assert!(matches!(edited(unknown, "four"), Err(ProcessError::Unknown { .. })), "{unknown}");
+        assert!(matches!(place.manager.editable_process(unknown), Err(ProcessError::NotFound { .. })), "{unknown}");
+        assert!(matches!(edited(unknown, "four"), Err(ProcessError::NotFound { .. })), "{unknown}");
     }
 }
 
@@ -227,7 +227,7 @@ fn what_can_not_start_is_neither_started_nor_stopped() {
     let place = Place::new("process \"a\" { command \"no-such-program-anywhere\" }");
     let restart = |ids: &[&str]| now(place.manager.restart(&names(ids), &Recorded::agreeing(), &NonInteractive));
     assert!(matches!(restart(&["a"]), Err(ProcessError::ProgramNotFound { .. })));
-    assert!(matches!(restart(&["b"]), Err(ProcessError::Unknown { .. })));
+    assert!(matches!(restart(&["b"]), Err(ProcessError::NotFound { .. })));
     // As what runs: nothing does.
     place.write("process {");
     assert!(matches!(restart(&["a"]), Err(ProcessError::File { .. })));
@@ -279,7 +279,7 @@ fn a_user_and_a_model_define_by_the_same_words() {
     assert!(place.text().starts_with(file) && place.text().contains("secret=\"mine\""), "{}", place.text());
     // The change was the user's own, so it is allowed. Of a model's words, none names a secret.
     let loaded = place.manager.load().unwrap();
-    assert!(!loaded.is_to_be_allowed());
+    assert!(!loaded.needs_approval());
     let (mut models, mut users) = (loaded.definitions["m"].0.clone(), loaded.definitions["p"].0.clone());
     assert_eq!(format!("{:?} {:?}", models.env, users.env).matches("Literal").count(), 1);
     assert_ne!(models.restart, users.restart);
@@ -331,21 +331,21 @@ fn a_model_changes_and_removes_its_own_and_a_user_any() {
     };
     place.manager.define(&request(json!({"args": ["1", "2"], "needs": ["a"]}))).unwrap();
     for id in ["a", "b"] {
-        assert!(matches!(change(json!({"id": id, "command": "y"})), Err(ProcessError::InFile { .. })));
-        assert!(matches!(remove(id, Author::Model), Err(ProcessError::InFile { .. })));
+        assert!(matches!(change(json!({"id": id, "command": "y"})), Err(ProcessError::DefinedByUser { .. })));
+        assert!(matches!(remove(id, Author::Model), Err(ProcessError::DefinedByUser { .. })));
     }
-    let line = |words: Value| change(words).unwrap().definition.run.line();
+    let line = |words: Value| change(words).unwrap().definition.run.command_line();
     assert_eq!(line(json!({"id": "p", "command": "other"})), "other 1 2");
     assert_eq!(line(json!({"id": "p", "args": []})), "other");
     assert!(change(json!({"id": "p", "env": {"A": "\0"}})).is_err());
     let changed = change(json!({"id": "p", "env": {"A": "b"}, "auto_start_on_restore": true})).unwrap().definition;
     assert_eq!((changed.env.len(), changed.auto_start, changed.needs.len()), (1, true, 1));
-    assert!(matches!(remove("a", Author::User), Err(ProcessError::Needed { .. })));
+    assert!(matches!(remove("a", Author::User), Err(ProcessError::HasDependents { .. })));
     assert_eq!(remove("b", Author::User).unwrap(), ["Done(\"Removed `b`\")"]);
     assert_eq!((place.text().as_str(), place.is_allowed()), (file, true));
     remove("p", Author::Model).unwrap();
     assert_eq!(place.ids(), ["a"]);
-    assert!(matches!(remove("p", Author::Model), Err(ProcessError::Unknown { .. })));
+    assert!(matches!(remove("p", Author::Model), Err(ProcessError::NotFound { .. })));
 }
 
 #[test]
@@ -365,7 +365,7 @@ fn an_export_takes_the_place_of_no_file_unless_the_user_says_so() {
     let text = printed.text.clone().unwrap();
     assert!(text.contains("command \"serve\" \"a b\" \"--token\" \"[secret]\"") && !text.contains("hunter2"), "{text}");
     assert!(text.contains("secret=\"mine\""), "{text}");
-    assert_eq!((printed.hidden.clone(), printed.missing().is_some()), (names(&["a", "p"]), true));
+    assert_eq!((printed.hidden.clone(), printed.redaction_note().is_some()), (names(&["a", "p"]), true));
     export(Some(&target), false, Author::User).unwrap();
     assert_eq!(fs::read_to_string(&target).unwrap(), text);
     fs::write(&target, "mine").unwrap();
@@ -381,7 +381,7 @@ fn an_export_takes_the_place_of_no_file_unless_the_user_says_so() {
     let itself = place.directory.path().join("itself.kdl");
     std::os::unix::fs::symlink(place.file(), &itself).unwrap();
     for path in [place.file(), itself] {
-        assert!(matches!(export(Some(&path), true, Author::User), Err(ProcessError::OverItself { .. })));
+        assert!(matches!(export(Some(&path), true, Author::User), Err(ProcessError::ExportOverwritesSource { .. })));
     }
     assert_eq!(place.text(), FILE);
     // A model writes in the project alone.
@@ -396,7 +396,7 @@ fn a_model_exports_yaml_only_where_no_other_program_reads_it() {
     let project = place.directory.path().join("project");
     let export = |file: &Path, author: Author| {
         place.manager.export(&ExportRequest {
-            form: ExportForm::Yaml,
+            format: ExportFormat::Yaml,
             file: Some(file.to_owned()),
             author,
             ..ExportRequest::default()
@@ -483,7 +483,8 @@ fn a_snapshot_says_what_ran_and_how_it_was_defined_and_shows_what_differs() {
 fn elsewhere(place: &Place) -> Manager {
     let root = place.directory.path().join("other");
     fs::create_dir_all(root.join(".git")).unwrap();
-    Manager::open(&Home::at(place.directory.path().join("home")), ProcessProject::find(&root).unwrap()).unwrap()
+    Manager::open(&Home::from_root(place.directory.path().join("home")), ProcessProject::discover(&root).unwrap())
+        .unwrap()
 }
 
 #[test]
@@ -510,7 +511,7 @@ fn a_restore_shows_what_changed_and_adds_what_is_gone_only_after_a_yes() {
     assert!(heard.contains("process `keyed` has a value that exports don't show"), "{heard}");
     let plan = no.plans.lock().unwrap()[0].clone();
     assert_eq!((plan.question.as_str(), plan.effects.len()), ("Define these again?", 1));
-    assert_eq!(plan.about[1], "  p: no-such-program");
+    assert_eq!(plan.details[1], "  p: no-such-program");
     // Where nobody can be asked, nothing is added, and nothing of a file that is not allowed starts.
     let results = now(place.manager.restore(&"s".parse().unwrap(), &NonInteractive, &NonInteractive)).unwrap();
     assert!(matches!(results.as_slice(), [(id, Err(ProcessError::Untrusted { .. }))] if id == "a"), "{results:?}");
@@ -645,7 +646,7 @@ fn a_changed_file_is_carried_out_after_a_yes_and_else_not_at_all() {
     place.allow();
     let mut loaded = place.manager.load().unwrap();
     let mut changed = |wanted: &[&str]| {
-        let change = place.manager.changed(&mut loaded, &names(wanted), &names(&["web"]));
+        let change = place.manager.detect_changes(&mut loaded, &names(wanted), &names(&["web"]));
         change.map(|change| change.map(|change| (loaded.clone(), change)))
     };
     assert!(changed(&[]).unwrap().is_none());
@@ -668,14 +669,14 @@ fn a_changed_file_is_carried_out_after_a_yes_and_else_not_at_all() {
             stopped.extend(ids);
             Ok(())
         };
-        let done = place.manager.carry_out(&mut loaded, change, &person, &person, &mut stop).now_or_never();
+        let done = place.manager.apply_changes(&mut loaded, change, &person, &person, &mut stop).now_or_never();
         let about = person.plans.lock().unwrap()[0].clone();
         assert_eq!(about.question, "Allow this file, and do that?");
         assert_eq!(
-            about.about[1..3],
+            about.details[1..3],
             ["  `new` is new or has changed, and starts:", "    new: no-such-program-anywhere"]
         );
-        assert_eq!(about.about[3], "  `web` is new or has changed, and stays as it is for now:");
+        assert_eq!(about.details[3], "  `web` is new or has changed, and stays as it is for now:");
         assert_eq!(loaded.definitions.len(), 1, "it shows what is left the next time");
         assert_eq!((done.is_none(), stopped.len()), (matches!(does, Does::Waits), 0));
         let heard = person.heard().join("\n");
@@ -703,12 +704,15 @@ fn what_was_not_started_gets_no_signal_and_no_input() {
         "process `a` was not started"
     );
     assert_eq!(error(place.manager.write_input("a", b"x").map(drop)), "process `a` was not started");
-    let much = vec![0; aiw_processes::MAX_INPUT + 1];
+    let much = vec![0; aiw_processes::MAX_INPUT_BYTES + 1];
     assert!(matches!(place.manager.write_input("a", &much), Err(ProcessError::TooMuchInput)));
     let waited = place.manager.wait("a", &WaitFor::Up, None, &Watch::new().unwrap(), &|| false).unwrap();
     assert!(!waited.done && waited.status.record.is_none());
     let (answer, problem) = place.manager.ps(false, true).unwrap();
-    assert_eq!((answer.processes.len(), answer.processes[0].why(), problem.is_none()), (1, String::new(), true));
+    assert_eq!(
+        (answer.processes.len(), answer.processes[0].reason_text(), problem.is_none()),
+        (1, String::new(), true)
+    );
 }
 
 #[test]
@@ -724,7 +728,7 @@ fn an_id_of_copies_names_them_where_one_is_meant() {
         assert_eq!(error.hint().unwrap(), "name one: `c-1`, `c-2`");
     }
     let unknown = place.manager.context("nope").unwrap_err();
-    assert!(matches!(unknown, ProcessError::Unknown { .. }));
+    assert!(matches!(unknown, ProcessError::NotFound { .. }));
 }
 
 #[test]
@@ -733,7 +737,7 @@ fn what_was_noted_of_a_process_that_is_gone_can_be_forgotten_once() {
     note_pair(&place, 2);
     place.manager.forget_habits(Some("b")).unwrap();
     let again = place.manager.forget_habits(Some("b"));
-    assert!(matches!(again, Err(ProcessError::NothingKnown { .. })));
+    assert!(matches!(again, Err(ProcessError::HabitsNotFound { .. })));
     // One that is defined is known, and the file is not needed.
     place.manager.forget_habits(Some("a")).unwrap();
     note_pair(&place, 2);
@@ -780,7 +784,7 @@ fn a_suggestion_changes_the_file_once_it_was_shown_and_is_made_no_more() {
     assert!(matches!(unknown, Err(ProcessError::SuggestionNotFound { .. })));
     let person = Recorded::agreeing();
     accept(&person).unwrap();
-    let about = person.plans.lock().unwrap()[0].about.clone();
+    let about = person.plans.lock().unwrap()[0].details.clone();
     assert_eq!(about[0], "`b` is started after `a`: 8 of 8 times");
     assert_eq!(about[2], "  needs \"a\"");
     assert_eq!(place.text(), file.replace("\tcommand \"api\"", "\tneeds \"a\"\n\tcommand \"api\""));
@@ -830,12 +834,13 @@ mod autostart {
         let place = Place::new(file);
         let user = place.directory.path().join("user");
         let around = ExecutionContext::new(Ok(user.clone()), [("HOME".into(), user.into())]);
-        let manager = Manager::open(&place.manager.home().seen_by(around), place.manager.project().clone()).unwrap();
+        let manager =
+            Manager::open(&place.manager.home().with_context(around), place.manager.project().clone()).unwrap();
         (place, manager)
     }
 
     fn on(manager: &Manager) -> Result<Autostart, ProcessError> {
-        now(manager.start_at_boot(Path::new("/opt/aiw"), &Recorded::agreeing()))
+        now(manager.enable_autostart(Path::new("/opt/aiw"), &Recorded::agreeing()))
     }
 
     /// Where the unit is, and the link to it.
@@ -846,8 +851,8 @@ mod autostart {
     }
 
     fn is_refused(manager: &Manager) -> bool {
-        matches!(on(manager), Err(ProcessError::NotOurs { .. }))
-            && matches!(manager.leave_boot(), Err(ProcessError::NotOurs { .. }))
+        matches!(on(manager), Err(ProcessError::UnmanagedFile { .. }))
+            && matches!(manager.disable_autostart(), Err(ProcessError::UnmanagedFile { .. }))
     }
 
     #[test]
@@ -866,7 +871,7 @@ mod autostart {
         // What can't be read is not ours either.
         fs::remove_file(&file).unwrap();
         fs::create_dir(&file).unwrap();
-        assert!(on(&manager).is_err() && manager.leave_boot().is_err() && file.is_dir());
+        assert!(on(&manager).is_err() && manager.disable_autostart().is_err() && file.is_dir());
     }
 
     #[test]
@@ -893,7 +898,7 @@ mod autostart {
         assert!(!is_on() && is_refused(&manager));
         assert_eq!(fs::read_to_string(&link).unwrap(), "theirs");
         fs::remove_file(&link).unwrap();
-        assert!(!manager.leave_boot().unwrap().on && !file.exists());
+        assert!(!manager.disable_autostart().unwrap().on && !file.exists());
     }
 
     #[test]

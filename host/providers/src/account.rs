@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use aiw_core::provider::{Account, Need, Preset};
+use aiw_core::provider::{Account, Preset, Requirement};
 use aiw_core::{Api, CliKind, Family};
 use aiw_home::{Provider, new_provider_id, origin};
 
@@ -22,7 +22,7 @@ pub fn account(provider: &Provider, known: &PresetEntry) -> Result<Account, Prov
     if is_unpinned(provider) {
         return Ok(account);
     }
-    let agreed = agreed_origins(provider);
+    let agreed = approved_origins(provider);
     for (family, now) in preset_origins(provider, preset) {
         match provider.origins.get(&family) {
             Some(pinned) if origin(pinned) != now => {
@@ -35,7 +35,7 @@ pub fn account(provider: &Provider, known: &PresetEntry) -> Result<Account, Prov
             }
             None if !agreed.contains(&now) => {
                 account.base_urls.remove(&family);
-                account.granted.remove(&family);
+                account.trusted_families.remove(&family);
             }
             _ => {}
         }
@@ -44,7 +44,7 @@ pub fn account(provider: &Provider, known: &PresetEntry) -> Result<Account, Prov
 }
 
 /// Where the user agreed that a provider's secrets go: what was typed, and where the preset pointed then.
-pub fn agreed_origins(provider: &Provider) -> BTreeSet<String> {
+pub fn approved_origins(provider: &Provider) -> BTreeSet<String> {
     let pinned = provider.origins.iter().filter(|(family, _)| !provider.base_urls.contains_key(family));
     pinned.chain(&provider.base_urls).map(|(_, url)| origin(url)).collect()
 }
@@ -60,7 +60,7 @@ pub fn unchecked_account(provider: &Provider, known: &PresetEntry) -> Account {
     Account {
         name: provider.name.clone(),
         preset: provider.preset.clone(),
-        granted: match known.bundled {
+        trusted_families: match known.bundled {
             true => base_urls.keys().copied().collect(),
             false => provider.base_urls.keys().copied().collect(),
         },
@@ -99,9 +99,9 @@ pub struct CliApis {
     /// Its APIs.
     pub apis: &'static [Api],
     /// The variables that aiw itself sets for it under a provider.
-    pub sets: &'static [&'static str],
+    pub managed_env_vars: &'static [&'static str],
     /// The characters that it can't send in a header's value.
-    pub not_in_headers: &'static [char],
+    pub forbidden_header_chars: &'static [char],
 }
 
 impl CliApis {
@@ -137,9 +137,9 @@ impl ServedClis {
 
     /// The CLIs that a provider can be used with directly: it has an address for their API, and the user didn't reserve it
     /// for others. All others reach it through the gateway.
-    pub fn fitting(&self, provider: &Provider, preset: &Preset) -> Vec<CliKind> {
+    pub fn direct_clis(&self, provider: &Provider, preset: &Preset) -> Vec<CliKind> {
         let is_direct = |cli: &CliKind| {
-            let speaks = |api: &&Api| provider.may_speak(**api);
+            let speaks = |api: &&Api| provider.supports_api(**api);
             let mut apis = self.apis(*cli).iter().filter(speaks);
             !is_reserved(provider, *cli) && apis.any(|api| has_address(provider, preset, api.family()))
         };
@@ -147,9 +147,10 @@ impl ServedClis {
     }
 
     /// The CLIs that reach a provider through the gateway.
-    pub(crate) fn translated(&self, provider: &Provider, preset: &Preset) -> Vec<CliKind> {
-        let direct = self.fitting(provider, preset);
-        let is_translated = |cli: &CliKind| !direct.contains(cli) && self.misfit(provider, preset, *cli).is_none();
+    pub(crate) fn gateway_clis(&self, provider: &Provider, preset: &Preset) -> Vec<CliKind> {
+        let direct = self.direct_clis(provider, preset);
+        let is_translated =
+            |cli: &CliKind| !direct.contains(cli) && self.incompatibility_reason(provider, preset, *cli).is_none();
         self.all().filter(is_translated).collect()
     }
 
@@ -159,12 +160,12 @@ impl ServedClis {
     }
 
     /// Returns the CLIs that reach a provider of a preset through the gateway: all that don't speak its API.
-    pub(crate) fn beside(&self, preset: &Preset) -> Vec<CliKind> {
+    pub(crate) fn gateway_clis_for_preset(&self, preset: &Preset) -> Vec<CliKind> {
         self.all().filter(|cli| self.family_for(*cli, preset).is_none()).collect()
     }
 
     /// Errors if the only address that a CLI could use is one that the user has not agreed to.
-    pub fn check_agreed(
+    pub fn check_url_approved(
         &self,
         account: &Account,
         provider: &Provider,
@@ -190,7 +191,7 @@ impl ServedClis {
     }
 
     /// Why a provider doesn't work with a CLI, as the end of a sentence. One that speaks another API does: through the gateway.
-    pub fn misfit(&self, provider: &Provider, preset: &Preset, cli: CliKind) -> Option<String> {
+    pub fn incompatibility_reason(&self, provider: &Provider, preset: &Preset, cli: CliKind) -> Option<String> {
         if is_reserved(provider, cli) {
             return Some("it is meant for other CLIs".into());
         }
@@ -218,7 +219,7 @@ fn has_address(provider: &Provider, preset: &Preset, family: Family) -> bool {
 
 /// Whether it lacks the token that its preset needs.
 pub fn lacks_token(provider: &Provider, preset: &Preset) -> bool {
-    preset.token == Need::Required && provider.token.is_none() && provider.secrets.is_empty()
+    preset.token == Requirement::Required && provider.token.is_none() && provider.secrets.is_empty()
 }
 
 #[cfg(test)]
@@ -230,7 +231,7 @@ mod tests {
             id: "p".into(),
             label: "P".into(),
             base_urls: urls.iter().map(|(family, url)| (*family, url.map(str::to_owned))).collect(),
-            token: Need::Required,
+            token: Requirement::Required,
             token_page: None,
             model: Some("preset-model".into()),
         }
@@ -246,28 +247,38 @@ mod tests {
             (CliKind::Codex, &[Api::Responses]),
             (CliKind::Gemini, &[Api::GenerateContent]),
         ];
-        ServedClis::new(apis.map(|(cli, apis)| CliApis { cli, apis, sets: &[], not_in_headers: &[] }))
+        ServedClis::new(apis.map(|(cli, apis)| CliApis {
+            cli,
+            apis,
+            managed_env_vars: &[],
+            forbidden_header_chars: &[],
+        }))
     }
 
     #[test]
     fn the_users_address_beats_the_presets() {
         let preset = preset(&[(Family::Anthropic, Some("https://a")), (Family::Openai, None)]);
         let mut provider = Provider::new("x".parse().unwrap(), "p");
-        assert_eq!(clis().fitting(&provider, &preset), [CliKind::Claude]);
+        assert_eq!(clis().direct_clis(&provider, &preset), [CliKind::Claude]);
         // All others reach it through the gateway, wherever it has an address at all.
-        assert_eq!(clis().misfit(&provider, &preset, CliKind::Codex), None);
+        assert_eq!(clis().incompatibility_reason(&provider, &preset, CliKind::Codex), None);
         let nowhere = self::preset(&[(Family::Openai, None)]);
-        assert!(clis().misfit(&provider, &nowhere, CliKind::Gemini).unwrap().contains("--base-url openai=URL"));
+        assert!(
+            clis()
+                .incompatibility_reason(&provider, &nowhere, CliKind::Gemini)
+                .unwrap()
+                .contains("--base-url openai=URL")
+        );
         provider.api = Some(Api::ChatCompletions);
-        assert_eq!(clis().fitting(&provider, &preset), []);
+        assert_eq!(clis().direct_clis(&provider, &preset), []);
         // What the user gave for another family speaks that family's API.
         provider.base_urls = [(Family::Anthropic, "https://m".into()), (Family::Openai, "https://b".into())].into();
-        assert_eq!(clis().fitting(&provider, &preset), [CliKind::Claude]);
+        assert_eq!(clis().direct_clis(&provider, &preset), [CliKind::Claude]);
         provider.base_urls.clear();
         provider.api = None;
         provider.base_urls.insert(Family::Openai, "https://b".into());
         provider.clis = Some(vec![CliKind::Codex]);
-        assert_eq!(clis().fitting(&provider, &preset), [CliKind::Codex]);
+        assert_eq!(clis().direct_clis(&provider, &preset), [CliKind::Codex]);
         let account = account(&provider, &known(preset)).unwrap();
         assert_eq!(account.base_urls[&Family::Anthropic], "https://a");
         assert_eq!(
@@ -275,7 +286,7 @@ mod tests {
             ("https://b", Some("preset-model"))
         );
         // Only what the user typed may be a private address.
-        assert_eq!(account.granted, [Family::Openai].into());
+        assert_eq!(account.trusted_families, [Family::Openai].into());
     }
 
     #[test]
@@ -299,9 +310,9 @@ mod tests {
         let gained = |url| preset(&[(Family::Anthropic, Some("https://b/x")), (Family::Gemini, Some(url))]);
         let with = account(&provider, &known(gained("https://evil/x"))).unwrap();
         assert_eq!(with.base_urls.keys().collect::<Vec<_>>(), [&Family::Anthropic]);
-        clis().check_agreed(&with, &provider, &gained("https://evil/x"), CliKind::Gemini).unwrap();
+        clis().check_url_approved(&with, &provider, &gained("https://evil/x"), CliKind::Gemini).unwrap();
         let nothing = Account { base_urls: BTreeMap::new(), ..with };
-        let refused = clis().check_agreed(&nothing, &provider, &gained("https://evil/x"), CliKind::Gemini);
+        let refused = clis().check_url_approved(&nothing, &provider, &gained("https://evil/x"), CliKind::Gemini);
         assert!(matches!(refused, Err(ProviderError::UrlAdded { now, .. }) if now == "https://evil"));
         let with = account(&provider, &known(gained("https://b/y"))).unwrap();
         assert_eq!(with.base_urls[&Family::Gemini], "https://b/y");

@@ -7,7 +7,7 @@ use crate::{CliApis, ProviderError};
 
 /// An address in its stored form. The error doesn't repeat one that may contain a secret.
 pub(crate) fn base_url(text: &str) -> Result<String, ProviderError> {
-    aiw_home::base_url(text).map_err(|problem| ProviderError::BadAddress {
+    aiw_home::base_url(text).map_err(|problem| ProviderError::InvalidUrl {
         shown: (!text.contains(['@', '?', '#'])).then(|| text.to_owned()),
         problem: problem.to_owned(),
     })
@@ -15,7 +15,7 @@ pub(crate) fn base_url(text: &str) -> Result<String, ProviderError> {
 
 /// The families that an address is for, each with the address in the form that the API's CLIs expect: with `/v1` for
 /// OpenAI's, without for the others.
-pub(crate) fn addresses(
+pub(crate) fn resolve_base_urls(
     family: Option<Family>,
     url: &str,
     preset: &Preset,
@@ -65,7 +65,7 @@ pub(crate) fn is_private(url: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use aiw_core::provider::Need;
+    use aiw_core::provider::Requirement;
     use aiw_core::{Api, CliKind};
 
     #[test]
@@ -85,11 +85,11 @@ mod tests {
             id: id.into(),
             label: String::new(),
             base_urls: Family::ALL.map(|family| (family, None)).into(),
-            token: Need::Optional,
+            token: Requirement::Optional,
             token_page: None,
             model: None,
         };
-        let all = addresses(None, "http://h/v1", &preset("litellm"), &[]).ok().unwrap();
+        let all = resolve_base_urls(None, "http://h/v1", &preset("litellm"), &[]).ok().unwrap();
         assert_eq!(
             all,
             [
@@ -98,11 +98,16 @@ mod tests {
                 (Family::Gemini, "http://h".into())
             ]
         );
-        assert!(addresses(None, "http://h", &preset("custom"), &[]).is_err());
-        let codex = CliApis { cli: CliKind::Codex, apis: &[Api::Responses], sets: &[], not_in_headers: &[] };
-        let one = addresses(None, "http://h/x", &preset("custom"), &[codex]).ok().unwrap();
+        assert!(resolve_base_urls(None, "http://h", &preset("custom"), &[]).is_err());
+        let codex = CliApis {
+            cli: CliKind::Codex,
+            apis: &[Api::Responses],
+            managed_env_vars: &[],
+            forbidden_header_chars: &[],
+        };
+        let one = resolve_base_urls(None, "http://h/x", &preset("custom"), &[codex]).ok().unwrap();
         assert_eq!(one, [(Family::Openai, "http://h/x".to_owned())]);
-        let one = addresses(Some(Family::Gemini), "http://h", &preset("custom"), &[]).ok().unwrap();
+        let one = resolve_base_urls(Some(Family::Gemini), "http://h", &preset("custom"), &[]).ok().unwrap();
         assert_eq!(one, [(Family::Gemini, "http://h".to_owned())]);
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use aiw_core::{Api, CliKind, EnvName, Family, HeaderName, SecretName};
-use aiw_home::{ModelFor, Provider, TextOrSecret, origin};
+use aiw_home::{ModelRole, Provider, TextOrSecret, origin};
 
 use crate::account::unchecked_account;
 use crate::{PresetEntry, ProviderError};
@@ -22,7 +22,7 @@ pub struct ProviderChanges {
     /// The model; empty text removes it.
     pub model: Option<String>,
     /// Models for sizes and for single CLIs; empty text removes one.
-    pub models: Vec<(ModelFor, String)>,
+    pub models: Vec<(ModelRole, String)>,
     /// The CLIs that it is for.
     pub clis: Vec<CliKind>,
     /// The user's words for its use; empty text removes them.
@@ -63,7 +63,7 @@ pub enum NewTokenSource {
 #[derive(Clone, Copy)]
 pub(crate) enum TokenPurpose {
     /// It has not changed.
-    No,
+    Unchanged,
     /// The provider is new.
     New,
     /// The provider now points elsewhere, and its secrets don't move with it.
@@ -73,7 +73,7 @@ pub(crate) enum TokenPurpose {
     },
 }
 
-pub(crate) fn refuse_general(variable: &EnvName) -> Result<(), ProviderError> {
+pub(crate) fn reject_general_variable(variable: &EnvName) -> Result<(), ProviderError> {
     match variable.is_general() {
         true => Err(ProviderError::GeneralVariable { name: variable.clone() }),
         false => Ok(()),
@@ -81,7 +81,7 @@ pub(crate) fn refuse_general(variable: &EnvName) -> Result<(), ProviderError> {
 }
 
 /// Header names are compared without case.
-pub(crate) fn is_same(one: &HeaderName, other: &HeaderName) -> bool {
+pub(crate) fn is_same_header(one: &HeaderName, other: &HeaderName) -> bool {
     one.as_str().eq_ignore_ascii_case(other.as_str())
 }
 
@@ -92,7 +92,7 @@ pub(crate) fn origins(provider: &Provider, known: &PresetEntry) -> BTreeSet<Stri
 
 /// Removes the secrets that were given for another place, and keeps those from the same command. Returns sentences
 /// for the user.
-pub(crate) fn leave_behind(provider: &mut Provider, changes: &ProviderChanges) -> (TokenPurpose, Vec<String>) {
+pub(crate) fn drop_old_secrets(provider: &mut Provider, changes: &ProviderChanges) -> (TokenPurpose, Vec<String>) {
     let mut notes = Vec::new();
     let mut left: Vec<String> = provider.token.take().iter().map(|_| "`token`".to_owned()).collect();
     provider.secrets.retain(|name, _| {
@@ -103,8 +103,8 @@ pub(crate) fn leave_behind(provider: &mut Provider, changes: &ProviderChanges) -
         given
     });
     provider.headers.retain(|(name, value)| {
-        let stays =
-            matches!(value, TextOrSecret::Literal(_)) || changes.headers.iter().any(|(given, _)| is_same(given, name));
+        let stays = matches!(value, TextOrSecret::Literal(_))
+            || changes.headers.iter().any(|(given, _)| is_same_header(given, name));
         if !stays {
             left.push(format!("header `{name}`"));
         }

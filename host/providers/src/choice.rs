@@ -3,14 +3,14 @@
 
 use std::path::{Path, PathBuf};
 
-use aiw_core::{CliKind, one_line, shell_word};
+use aiw_core::{CliKind, one_line, shell_quote};
 use aiw_home::{CLI_LOGIN_NAME, HomeError, Project, ProvidersFile, Settings, TrustedProject};
 
 /// The source of a choice.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Decision {
+pub enum SelectionSource {
     /// `-p`
-    Named,
+    Explicit,
     /// `.aiw.json` of a trusted directory.
     Project(PathBuf),
     /// The default in `providers.json`.
@@ -19,11 +19,11 @@ pub enum Decision {
     CliLogin,
 }
 
-impl Decision {
+impl SelectionSource {
     /// Human-readable: `the default`; none for what the user typed.
     pub fn source_name(&self) -> Option<String> {
         match self {
-            Self::Named | Self::CliLogin => None,
+            Self::Explicit | Self::CliLogin => None,
             Self::Project(root) => Some(format!("named by `{}`", root.join(".aiw.json").display())),
             Self::Default => Some("the default".into()),
         }
@@ -36,14 +36,14 @@ pub struct ChosenProvider {
     /// The provider's name; none for the CLI's own configuration.
     pub name: Option<String>,
     /// The source of the choice.
-    pub decision: Decision,
+    pub source: SelectionSource,
     /// Something that was ignored, as a sentence.
     pub note: Option<String>,
 }
 
 impl ChosenProvider {
     /// Chooses, in the order of precedence.
-    pub fn make(
+    pub fn resolve(
         settings: &Settings,
         providers: &ProvidersFile,
         cli: CliKind,
@@ -51,26 +51,26 @@ impl ChosenProvider {
         cwd: &Path,
         user_home: Option<&Path>,
     ) -> Result<Self, HomeError> {
-        let own = |note| Self { name: None, decision: Decision::CliLogin, note };
-        let chosen = |name: &str, decision: Decision, note| match name {
-            CLI_LOGIN_NAME => Self { name: None, decision, note },
-            name => Self { name: Some(name.to_owned()), decision, note },
+        let own = |note| Self { name: None, source: SelectionSource::CliLogin, note };
+        let chosen = |name: &str, decision: SelectionSource, note| match name {
+            CLI_LOGIN_NAME => Self { name: None, source: decision, note },
+            name => Self { name: Some(name.to_owned()), source: decision, note },
         };
         if let Some(name) = named {
-            return Ok(chosen(name, Decision::Named, None));
+            return Ok(chosen(name, SelectionSource::Explicit, None));
         }
         let mut note = None;
         if let Some(project) = project(settings, cwd, user_home, &mut note)? {
-            if let [unknown, ..] = project.unknown() {
+            if let [unknown, ..] = project.unknown_fields() {
                 let file = project.root.join(".aiw.json");
                 note = Some(format!("`{}` in `{}` is unknown to aiw", one_line(unknown, 60), file.display()));
             }
             if let Some(name) = project.provider(cli) {
-                return Ok(chosen(name, Decision::Project(project.root.clone()), note));
+                return Ok(chosen(name, SelectionSource::Project(project.root.clone()), note));
             }
         }
         match providers.default_for(cli) {
-            Some(name) => Ok(chosen(name, Decision::Default, note)),
+            Some(name) => Ok(chosen(name, SelectionSource::Default, note)),
             None => Ok(own(note)),
         }
     }
@@ -89,7 +89,7 @@ fn project(
         *note = Some(format!(
             "`{}` is ignored: the directory is not trusted (`aiw trust add {}`)",
             root.join(Project::FILE).display(),
-            shell_word(&root.to_string_lossy())
+            shell_quote(&root.to_string_lossy())
         ));
     }
     Ok(found.trusted())
@@ -101,47 +101,51 @@ mod tests {
     use aiw_home::Home;
     use std::fs;
 
-    fn choose(home: &Home, cli: CliKind, named: Option<&str>, cwd: &Path) -> (Option<String>, Decision, bool) {
+    fn choose(home: &Home, cli: CliKind, named: Option<&str>, cwd: &Path) -> (Option<String>, SelectionSource, bool) {
         let choice =
-            ChosenProvider::make(&home.settings().unwrap(), &home.providers().unwrap(), cli, named, cwd, None).unwrap();
-        (choice.name, choice.decision, choice.note.is_some())
+            ChosenProvider::resolve(&home.settings().unwrap(), &home.providers().unwrap(), cli, named, cwd, None)
+                .unwrap();
+        (choice.name, choice.source, choice.note.is_some())
     }
 
     #[test]
     fn what_is_named_beats_the_trusted_project_beats_the_default() {
         let dir = tempfile::tempdir().unwrap();
-        let home = Home::at(dir.path().join("home"));
+        let home = Home::from_root(dir.path().join("home"));
         let project = fs::canonicalize(dir.path()).unwrap().join("project");
         fs::create_dir_all(home.root()).unwrap();
         fs::create_dir_all(project.join("src")).unwrap();
         fs::write(project.join(".aiw.json"), r#"{"provider": {"claude": "theirs", "gemini": "own"}}"#).unwrap();
         let cwd = project.join("src");
-        assert_eq!(choose(&home, CliKind::Claude, None, &cwd), (None, Decision::CliLogin, true));
+        assert_eq!(choose(&home, CliKind::Claude, None, &cwd), (None, SelectionSource::CliLogin, true));
         fs::write(home.providers_path(), r#"{"version": 1, "default": "mine"}"#).unwrap();
-        assert_eq!(choose(&home, CliKind::Claude, None, &cwd), (Some("mine".into()), Decision::Default, true));
+        assert_eq!(choose(&home, CliKind::Claude, None, &cwd), (Some("mine".into()), SelectionSource::Default, true));
         let mut settings = home.settings().unwrap();
         let mut trust = settings.trust();
         trust.add(&project);
         settings.set_trust(&trust).unwrap();
         settings.save(&home.lock().unwrap()).unwrap();
-        let theirs = Decision::Project(project.clone());
+        let theirs = SelectionSource::Project(project.clone());
         assert_eq!(choose(&home, CliKind::Claude, None, &cwd), (Some("theirs".into()), theirs.clone(), false));
         assert_eq!(choose(&home, CliKind::Gemini, None, &cwd), (None, theirs, false));
-        assert_eq!(choose(&home, CliKind::Codex, None, &cwd), (Some("mine".into()), Decision::Default, false));
-        assert_eq!(choose(&home, CliKind::Claude, Some("x"), &cwd), (Some("x".into()), Decision::Named, false));
-        assert_eq!(choose(&home, CliKind::Claude, Some("own"), &cwd), (None, Decision::Named, false));
+        assert_eq!(choose(&home, CliKind::Codex, None, &cwd), (Some("mine".into()), SelectionSource::Default, false));
+        assert_eq!(
+            choose(&home, CliKind::Claude, Some("x"), &cwd),
+            (Some("x".into()), SelectionSource::Explicit, false)
+        );
+        assert_eq!(choose(&home, CliKind::Claude, Some("own"), &cwd), (None, SelectionSource::Explicit, false));
         fs::write(project.join(".aiw.json"), r#"{"providers": "theirs"}"#).unwrap();
-        assert_eq!(choose(&home, CliKind::Claude, None, &cwd), (Some("mine".into()), Decision::Default, true));
+        assert_eq!(choose(&home, CliKind::Claude, None, &cwd), (Some("mine".into()), SelectionSource::Default, true));
     }
 
     #[test]
     fn a_broken_file_stops_only_where_it_is_trusted() {
         let dir = tempfile::tempdir().unwrap();
-        let home = Home::at(dir.path().join("home"));
+        let home = Home::from_root(dir.path().join("home"));
         fs::create_dir_all(home.root()).unwrap();
         let project = fs::canonicalize(dir.path()).unwrap();
         fs::write(project.join(".aiw.json"), "{").unwrap();
-        assert_eq!(choose(&home, CliKind::Claude, None, &project), (None, Decision::CliLogin, true));
+        assert_eq!(choose(&home, CliKind::Claude, None, &project), (None, SelectionSource::CliLogin, true));
         let mut settings = home.settings().unwrap();
         let mut trust = settings.trust();
         trust.add(&project);
@@ -149,7 +153,8 @@ mod tests {
         settings.save(&home.lock().unwrap()).unwrap();
         let providers = home.providers().unwrap();
         assert!(
-            ChosenProvider::make(&home.settings().unwrap(), &providers, CliKind::Claude, None, &project, None).is_err()
+            ChosenProvider::resolve(&home.settings().unwrap(), &providers, CliKind::Claude, None, &project, None)
+                .is_err()
         );
     }
 }

@@ -75,7 +75,7 @@ pub enum ProviderComponentError {
     },
     /// An address that no one typed is not public.
     #[error("{source}")]
-    Address {
+    PrivateAddress {
         /// For the exit code.
         kind: ErrorKind,
         /// Why.
@@ -110,7 +110,7 @@ impl Diagnostic for ProviderComponentError {
         match self {
             Self::UnknownPreset { .. } => ErrorKind::User,
             Self::Unreachable { .. } | Self::Unresolved { .. } => ErrorKind::Unavailable,
-            Self::Address { kind, .. } | Self::Component { kind, .. } => *kind,
+            Self::PrivateAddress { kind, .. } | Self::Component { kind, .. } => *kind,
         }
     }
 
@@ -120,7 +120,7 @@ impl Diagnostic for ProviderComponentError {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None => "`aiw provider presets` lists them".into(),
             }),
-            Self::Address { .. } => {
+            Self::PrivateAddress { .. } => {
                 Some("to agree to this address, run `aiw provider edit NAME --base-url FAMILY=URL`".into())
             }
             Self::Component { hint, .. } => hint.clone(),

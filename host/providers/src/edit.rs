@@ -3,19 +3,24 @@
 use futures::future::BoxFuture;
 use std::collections::{BTreeMap, BTreeSet};
 
-use aiw_core::provider::{Need, Preset};
+use aiw_core::provider::{Preset, Requirement};
 use aiw_core::{
     CliKind, EnvName, HeaderName, PromptError, Prompter, ProviderName, Reporter, Secret, SecretName, one_line,
 };
-use aiw_home::{CLI_LOGIN_NAME, Lock, Provider, ProvidersFile, SecretRef, TextOrSecret, blocking, check_header};
+use aiw_home::{CLI_LOGIN_NAME, Lock, Provider, ProvidersFile, SecretRef, TextOrSecret, check_header, run_blocking};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::account::{agreed_origins, is_unpinned, pin, unchecked_account};
-use crate::address::{addresses, base_url, is_loopback};
-use crate::changes::{ProviderChanges, TokenPurpose, is_same, leave_behind, origins, refuse_general};
-use crate::questions::{again, agree_to_private, agree_to_removal, ask_clis, nobody, token, withhold};
-use crate::secrets::{forget, free_name, in_vault};
+use crate::account::{approved_origins, is_unpinned, pin, unchecked_account};
+use crate::address::{base_url, is_loopback, resolve_base_urls};
+use crate::changes::{
+    ProviderChanges, TokenPurpose, drop_old_secrets, is_same_header, origins, reject_general_variable,
+};
+use crate::questions::{
+    ask_clis, confirm_private_urls, confirm_removal, decide_scrub_env, not_interactive, report_invalid_input,
+    resolve_token,
+};
+use crate::secrets::{remove_unused_secrets, unused_secret_name, vault_secrets};
 use crate::{PresetEntry, ProviderError, ProviderSummary, Providers};
 
 #[cfg(test)]
@@ -88,7 +93,7 @@ impl PreparedProvider {
     }
 
     /// The changes that it makes, a line each.
-    pub fn about(&self) -> Vec<String> {
+    pub fn summary_lines(&self) -> Vec<String> {
         let Pending { provider, known, token, .. } = &self.0;
         let places = unchecked_account(provider, known).base_urls.into_values();
         let places: BTreeSet<String> = places.collect();
@@ -99,7 +104,7 @@ impl PreparedProvider {
     }
 }
 
-pub(crate) fn refuse_name(file: &ProvidersFile, name: &ProviderName) -> Result<(), ProviderError> {
+pub(crate) fn check_name_available(file: &ProvidersFile, name: &ProviderName) -> Result<(), ProviderError> {
     match name.as_str() {
         CLI_LOGIN_NAME => Err(ProviderError::Reserved),
         _ => refuse_taken(file, name),
@@ -108,10 +113,10 @@ pub(crate) fn refuse_name(file: &ProvidersFile, name: &ProviderName) -> Result<(
 
 fn refuse_taken(file: &ProvidersFile, name: &ProviderName) -> Result<(), ProviderError> {
     if file.pool(name.as_str())?.is_some() {
-        return Err(ProviderError::TakenByPool { name: name.clone() });
+        return Err(ProviderError::PoolAlreadyExists { name: name.clone() });
     }
     match file.get(name.as_str())? {
-        Some(_) => Err(ProviderError::Taken { name: name.clone() }),
+        Some(_) => Err(ProviderError::AlreadyExists { name: name.clone() }),
         None => Ok(()),
     }
 }
@@ -138,7 +143,7 @@ impl Providers {
     ) -> BoxFuture<'a, Result<PreparedProvider, ProviderError>> {
         Box::pin(async move {
             if let Some(name) = &name {
-                refuse_name(&self.file()?, name)?;
+                check_name_available(&self.file()?, name)?;
             }
             let known = match &changes.preset {
                 Some(preset) => self.components.preset(preset, None).await?,
@@ -152,12 +157,12 @@ impl Providers {
             provider.component = Some(known.component.clone());
             let asks = ask.is_interactive() && changes.preset.is_none();
             self.apply(&mut provider, &known.preset, changes, asks.then_some((ask, sink))).await?;
-            agree_to_private(&mut provider, &known, ask).await?;
+            confirm_private_urls(&mut provider, &known, ask).await?;
             pin(&mut provider, &known.preset);
             let places = origins(&provider, &known);
-            let token = token(&mut provider, &known.preset, changes, TokenPurpose::New, &places, ask).await?;
+            let token = resolve_token(&mut provider, &known.preset, changes, TokenPurpose::New, &places, ask).await?;
             let mut notes = Vec::new();
-            withhold(None, &mut provider, changes, ask, &mut notes).await?;
+            decide_scrub_env(None, &mut provider, changes, ask, &mut notes).await?;
             let pending =
                 Pending { before: None, provider, known, token, default: changes.default, keeps: false, notes };
             Ok(PreparedProvider(pending))
@@ -174,7 +179,7 @@ impl Providers {
         PreparedProvider(pending): PreparedProvider,
     ) -> Result<AddedProvider, ProviderError> {
         let this = self.clone();
-        blocking(move || {
+        run_blocking(move || {
             let lock = this.home.lock()?;
             let file = this.file()?;
             // Another process may have added it in the meantime.
@@ -186,7 +191,7 @@ impl Providers {
 
     async fn ask_preset(&self, ask: &dyn Prompter, sink: &dyn Reporter) -> Result<PresetEntry, ProviderError> {
         if !ask.is_interactive() {
-            return Err(nobody("what to add", "use `--preset PRESET`; `aiw provider presets` lists them"));
+            return Err(not_interactive("what to add", "use `--preset PRESET`; `aiw provider presets` lists them"));
         }
         let presets = self.components.presets().await?.0;
         let width = presets.iter().map(|known| known.preset.id.len()).max().unwrap_or_default();
@@ -203,7 +208,7 @@ impl Providers {
                 Err(error) => {
                     // A screen shows what was told since the last answer.
                     list();
-                    again(sink, error);
+                    report_invalid_input(sink, error);
                 }
             }
         }
@@ -216,16 +221,16 @@ impl Providers {
         sink: &dyn Reporter,
     ) -> Result<ProviderName, ProviderError> {
         if !ask.is_interactive() {
-            return Err(nobody("what to call it", "give it a name: `aiw provider add NAME`"));
+            return Err(not_interactive("what to call it", "give it a name: `aiw provider add NAME`"));
         }
         loop {
             let name = ask.text(&format!("Name (empty for {preset}):")).await?;
             match name.as_deref().unwrap_or(preset).parse::<ProviderName>() {
-                Ok(name) => match refuse_name(&self.file()?, &name) {
+                Ok(name) => match check_name_available(&self.file()?, &name) {
                     Ok(()) => return Ok(name),
-                    Err(error) => again(sink, error),
+                    Err(error) => report_invalid_input(sink, error),
                 },
-                Err(error) => again(sink, error),
+                Err(error) => report_invalid_input(sink, error),
             }
         }
     }
@@ -246,25 +251,25 @@ impl Providers {
                 let (mut provider, known, moved) = self.changed(&before, changes, ask).await?;
                 let leaves = moved && !changes.keep_token;
                 let (wanted, mut notes) = match leaves {
-                    true => leave_behind(&mut provider, changes),
-                    false => (TokenPurpose::No, Vec::new()),
+                    true => drop_old_secrets(&mut provider, changes),
+                    false => (TokenPurpose::Unchanged, Vec::new()),
                 };
                 let places = origins(&provider, &known);
                 let token = match given {
                     Some(given) if given.places != places => {
-                        return Err(ProviderError::MovedMeanwhile { provider: name.clone() });
+                        return Err(ProviderError::ConcurrentMove { provider: name.clone() });
                     }
                     Some(given) => Some(given.token),
-                    None => token(&mut provider, &known.preset, changes, wanted, &places, ask).await?,
+                    None => resolve_token(&mut provider, &known.preset, changes, wanted, &places, ask).await?,
                 };
                 let left = if leaves { self.left(&file, &before, &provider) } else { Vec::new() };
                 if ask.is_interactive() && left != agreed {
-                    agree_to_removal(&before, &left, &places, ask).await?;
+                    confirm_removal(&before, &left, &places, ask).await?;
                     agreed.clone_from(&left);
                 }
                 // Nobody has agreed to their removal, or given another one.
                 let keeps = !left.is_empty() && !ask.is_interactive() && changes.token.is_none();
-                withhold(Some(&before), &mut provider, changes, ask, &mut notes).await?;
+                decide_scrub_env(Some(&before), &mut provider, changes, ask, &mut notes).await?;
                 let renewed = changes.preset.is_some() || changes.default;
                 if provider == before && token.is_none() && !renewed {
                     return Err(ProviderError::Unchanged);
@@ -272,7 +277,7 @@ impl Providers {
                 let before = Some(before);
                 let pending = Pending { before, provider, known, token, default: changes.default, keeps, notes };
                 let (this, name) = (self.clone(), name.clone());
-                let kept = blocking(move || {
+                let kept = run_blocking(move || {
                     let lock = this.home.lock()?;
                     let file = this.file()?;
                     // Another process changed it in the meantime: apply the changes on top.
@@ -291,7 +296,7 @@ impl Providers {
 
     /// The secrets of the vault that only a provider has used, and no longer does.
     fn left(&self, file: &ProvidersFile, before: &Provider, provider: &Provider) -> Vec<SecretName> {
-        let (mut left, kept) = (in_vault(before), in_vault(provider));
+        let (mut left, kept) = (vault_secrets(before), vault_secrets(provider));
         let is_left = |name: &SecretName| {
             let is_others = file.providers_using(name).any(|user| user.name != before.name);
             !kept.contains(name) && !is_others && self.home.vault().is_taken(name)
@@ -306,7 +311,7 @@ impl Providers {
     }
 
     /// Removes a provider as [`Self::remove`] does, unless it has changed since it was seen.
-    pub fn remove_seen(&self, seen: &Provider) -> Result<RemovedProvider, ProviderError> {
+    pub fn remove_if_unchanged(&self, seen: &Provider) -> Result<RemovedProvider, ProviderError> {
         self.remove_entry(seen.name.as_str(), Some(seen))
     }
 
@@ -316,22 +321,22 @@ impl Providers {
         if let Some(seen) = seen
             && Self::get(&file, name)? != *seen
         {
-            return Err(ProviderError::ChangedMeanwhile { provider: seen.name.clone() });
+            return Err(ProviderError::ConcurrentChange { provider: seen.name.clone() });
         }
         let secrets = match file.get(name) {
-            Ok(Some(provider)) => in_vault(provider),
+            Ok(Some(provider)) => vault_secrets(provider),
             // A provider that can't be read can still be removed.
             _ => Vec::new(),
         };
         if let Some(pool) = file.pools_with(name).next() {
-            return Err(ProviderError::InPool { provider: name.to_owned(), pool: pool.name.clone() });
+            return Err(ProviderError::UsedByPool { provider: name.to_owned(), pool: pool.name.clone() });
         }
         let was_default_for = self.clis.all().filter(|cli| file.default_for(*cli) == Some(name)).collect();
         if !file.remove(name)? {
             Self::get(&file, name)?;
         }
         file.save(&lock)?;
-        let secrets = forget(&self.home, &file, &lock, secrets)?;
+        let secrets = remove_unused_secrets(&self.home, &file, &lock, secrets)?;
         Ok(RemovedProvider { name: name.to_owned(), secrets, was_default_for })
     }
 
@@ -340,12 +345,12 @@ impl Providers {
         let lock = self.home.lock()?;
         let mut file = self.file()?;
         Self::get(&file, name)?;
-        refuse_name(&file, &new)?;
+        check_name_available(&file, &new)?;
         file.rename(name, &new)?;
         file.save(&lock)?;
         // What limits it goes on doing so.
         let mut settings = self.home.settings()?;
-        if settings.rename_in_budgets(name, new.as_str())? {
+        if settings.rename_budget_provider(name, new.as_str())? {
             settings.save(&lock)?;
         }
         Ok(RenamedProvider { renamed: name.to_owned(), name: new })
@@ -369,15 +374,17 @@ impl Providers {
                 name => {
                     let provider = Self::get(&self.file()?, name)?;
                     let preset = self.find_preset(&provider).await?.preset;
-                    if let Some(cli) = wanted.iter().find(|cli| self.clis.misfit(&provider, &preset, **cli).is_some()) {
+                    if let Some(cli) =
+                        wanted.iter().find(|cli| self.clis.incompatibility_reason(&provider, &preset, **cli).is_some())
+                    {
                         return Err(ProviderError::Incompatible { provider: name.to_owned(), cli: *cli });
                     }
-                    self.clis.fitting(&provider, &preset)
+                    self.clis.direct_clis(&provider, &preset)
                 }
             };
             let clis = if wanted.is_empty() { fitting } else { wanted.to_vec() };
             let (this, name) = (self.clone(), name.to_owned());
-            blocking(move || {
+            run_blocking(move || {
                 let lock = this.home.lock()?;
                 let mut file = this.file()?;
                 if name != CLI_LOGIN_NAME && file.pool(&name)?.is_none() {
@@ -408,12 +415,12 @@ impl Providers {
         }
         for name in &changes.unset_secrets {
             if provider.secrets.remove(name).is_none() {
-                return Err(ProviderError::TooManySecrets { provider: before.name.clone(), name: name.clone() });
+                return Err(ProviderError::UnknownSecret { provider: before.name.clone(), name: name.clone() });
             }
         }
         for name in &changes.unset_headers {
             let count = provider.headers.len();
-            provider.headers.retain(|(known, _)| !is_same(known, name));
+            provider.headers.retain(|(known, _)| !is_same_header(known, name));
             if provider.headers.len() == count {
                 return Err(ProviderError::HeaderNotFound { provider: before.name.clone(), name: name.clone() });
             }
@@ -433,10 +440,10 @@ impl Providers {
         }
         let known = self.find_preset(&provider).await?;
         self.apply(&mut provider, &known.preset, changes, None).await?;
-        agree_to_private(&mut provider, &known, ask).await?;
+        confirm_private_urls(&mut provider, &known, ask).await?;
         let agreed = match is_unpinned(before) {
             true => origins(before, &known),
-            false => agreed_origins(before),
+            false => approved_origins(before),
         };
         moved = moved || !origins(&provider, &known).is_subset(&agreed);
         pin(&mut provider, &known.preset);
@@ -455,7 +462,7 @@ impl Providers {
         let wanted = self.clis.for_clis(&changes.clis);
         for (family, url) in &changes.base_urls {
             let url = base_url(url)?;
-            for (family, url) in addresses(*family, &url, preset, &wanted)? {
+            for (family, url) in resolve_base_urls(*family, &url, preset, &wanted)? {
                 provider.base_urls.insert(family, url);
             }
         }
@@ -468,7 +475,7 @@ impl Providers {
                             provider.base_urls.insert(family, url);
                             break;
                         }
-                        Err(error) => again(sink, error),
+                        Err(error) => report_invalid_input(sink, error),
                     }
                 }
             }
@@ -476,7 +483,7 @@ impl Providers {
         if !changes.clis.is_empty() {
             provider.clis = Some(changes.clis.clone());
         } else if let Some((ask, sink)) = person {
-            let fitting = self.clis.fitting(provider, preset);
+            let fitting = self.clis.direct_clis(provider, preset);
             provider.clis =
                 if fitting.len() < 2 { None } else { ask_clis(&provider.name, &fitting, ask, sink).await? };
         }
@@ -486,7 +493,9 @@ impl Providers {
         } else if let Some((ask, sink)) = person {
             provider.model = loop {
                 match ask.text(&format!("Model (empty for the CLI's own choice) of `{}`:", provider.name)).await? {
-                    Some(model) if !aiw_core::is_model(&model) => again(sink, ProviderError::Model { model }),
+                    Some(model) if !aiw_core::is_valid_model_name(&model) => {
+                        report_invalid_input(sink, ProviderError::InvalidModelName { model })
+                    }
                     model => break model,
                 }
             };
@@ -498,16 +507,17 @@ impl Providers {
             }
         }
         let models = provider.model.iter().chain(provider.models.values());
-        if let Some(model) = models.into_iter().find(|model| !aiw_core::is_model(model)) {
-            return Err(ProviderError::Model { model: model.clone() });
+        if let Some(model) = models.into_iter().find(|model| !aiw_core::is_valid_model_name(model)) {
+            return Err(ProviderError::InvalidModelName { model: model.clone() });
         }
         if let Some(gateway) = changes.gateway {
             provider.gateway = gateway;
-        } else if let Some((ask, _)) = person.filter(|_| preset.token != Need::Never) {
+        } else if let Some((ask, _)) = person.filter(|_| preset.token != Requirement::Never) {
             let question =
                 format!("Keep its key out of the CLIs? `{}` goes through aiw's gateway then.", provider.name);
             // Where only one way works, there is nothing to ask.
-            provider.gateway = !self.clis.fitting(provider, preset).is_empty() && ask.decide(&question, false).await?;
+            provider.gateway =
+                !self.clis.direct_clis(provider, preset).is_empty() && ask.ask_yes_no(&question, false).await?;
         }
         if let Some(scenario) = &changes.scenario {
             provider.scenario = Some(one_line(scenario, 1000)).filter(|text| !text.is_empty());
@@ -515,21 +525,21 @@ impl Providers {
         for (name, value) in &changes.env {
             let value = TextOrSecret::parse(value);
             if matches!(&value, TextOrSecret::Literal(text) if aiw_core::is_secret(name.as_str(), text)) {
-                return Err(ProviderError::LooksSecret { name: name.clone() });
+                return Err(ProviderError::PlaintextSecretVariable { name: name.clone() });
             }
             provider.env.retain(|(known, _)| known != name);
             provider.env.push((name.clone(), value));
         }
         for (name, value) in &changes.headers {
             self.check_header(provider, preset, name, value)?;
-            provider.headers.retain(|(known, _)| !is_same(known, name));
+            provider.headers.retain(|(known, _)| !is_same_header(known, name));
             provider.headers.push((name.clone(), value.clone()));
         }
         for (name, _) in &changes.env {
             self.check_variable(provider, preset, name)?;
         }
         for (name, variable) in &changes.secrets {
-            refuse_general(variable)?;
+            reject_general_variable(variable)?;
             provider.secrets.insert(name.clone(), SecretRef::Variable(variable.clone()));
         }
         self.refuse_useless(provider, preset, changes)
@@ -543,14 +553,14 @@ impl Providers {
         name: &HeaderName,
         value: &TextOrSecret,
     ) -> Result<(), ProviderError> {
-        let bad = |problem: String| ProviderError::BadHeader { name: name.clone(), problem };
+        let bad = |problem: String| ProviderError::InvalidHeader { name: name.clone(), problem };
         check_header(name, value).map_err(bad)?;
         if let TextOrSecret::Literal(text) = value {
             if aiw_core::is_secret(name.as_str(), text) {
-                return Err(ProviderError::SecretHeader { name: name.clone() });
+                return Err(ProviderError::PlaintextSecretHeader { name: name.clone() });
             }
-            let mut fitting = self.clis.for_clis(&self.clis.fitting(provider, preset)).into_iter();
-            if let Some(known) = fitting.find(|known| text.contains(known.not_in_headers)) {
+            let mut fitting = self.clis.for_clis(&self.clis.direct_clis(provider, preset)).into_iter();
+            if let Some(known) = fitting.find(|known| text.contains(known.forbidden_header_chars)) {
                 let problem = format!("has a comma in its value, which `{}` can't send", known.cli);
                 return Err(bad(problem));
             }
@@ -560,9 +570,9 @@ impl Providers {
 
     /// Errors for a variable that aiw itself sets for a CLI that the provider works with: the provider's would be lost.
     fn check_variable(&self, provider: &Provider, preset: &Preset, name: &EnvName) -> Result<(), ProviderError> {
-        let mut fitting = self.clis.for_clis(&self.clis.fitting(provider, preset)).into_iter();
-        match fitting.find(|known| known.sets.contains(&name.as_str())) {
-            Some(known) => Err(ProviderError::SetByAiw { name: name.clone(), cli: known.cli }),
+        let mut fitting = self.clis.for_clis(&self.clis.direct_clis(provider, preset)).into_iter();
+        match fitting.find(|known| known.managed_env_vars.contains(&name.as_str())) {
+            Some(known) => Err(ProviderError::ManagedVariable { name: name.clone(), cli: known.cli }),
             None => Ok(()),
         }
     }
@@ -574,10 +584,10 @@ impl Providers {
         preset: &Preset,
         changes: &ProviderChanges,
     ) -> Result<(), ProviderError> {
-        let works = |cli: CliKind| self.clis.misfit(provider, preset, cli).is_none();
+        let works = |cli: CliKind| self.clis.incompatibility_reason(provider, preset, cli).is_none();
         let misfit = self.clis.for_clis(&changes.clis).into_iter().find(|known| !works(known.cli));
         if let Some((cli, family)) = misfit.and_then(|known| Some((known.cli, known.family()?))) {
-            return Err(ProviderError::MissingUrlFor { preset: preset.id.clone(), cli, family });
+            return Err(ProviderError::MissingCliUrl { preset: preset.id.clone(), cli, family });
         }
         match self.clis.all().any(works) {
             false => Err(ProviderError::MissingUrl {
@@ -596,12 +606,12 @@ impl Providers {
             let name = match &provider.token {
                 Some(SecretRef::Vault(name)) => name.clone(),
                 _ => {
-                    let name = free_name(&self.home, &file, &provider)
-                        .map_err(|_| ProviderError::Taken { name: provider.name.clone() })?;
+                    let name = unused_secret_name(&self.home, &file, &provider)
+                        .map_err(|_| ProviderError::AlreadyExists { name: provider.name.clone() })?;
                     new.insert(name).clone()
                 }
             };
-            self.home.note_pending(&lock, &self.home.providers_path(), new.as_slice())?;
+            self.home.record_pending_secrets(&lock, &self.home.providers_path(), new.as_slice())?;
             self.home.vault().set(&lock, &name, &token)?;
             provider.token = Some(SecretRef::Vault(name));
         }
@@ -612,9 +622,9 @@ impl Providers {
             }
             return Err(error);
         }
-        self.home.forget_pending(&lock, new.as_slice());
-        let unused = before.as_ref().map(in_vault).unwrap_or_default();
-        let gone = if keeps { Vec::new() } else { forget(&self.home, &file, &lock, unused.clone())? };
+        self.home.clear_pending_secrets(&lock, new.as_slice());
+        let unused = before.as_ref().map(vault_secrets).unwrap_or_default();
+        let gone = if keeps { Vec::new() } else { remove_unused_secrets(&self.home, &file, &lock, unused.clone())? };
         drop(lock);
         if keeps {
             let unused = unused.iter().filter(|name| file.providers_using(name).next().is_none());
@@ -644,7 +654,7 @@ impl Providers {
     ) -> Result<(), ProviderError> {
         file.set(provider)?;
         if default {
-            let clis = self.clis.fitting(provider, preset);
+            let clis = self.clis.direct_clis(provider, preset);
             file.set_default(Some(&clis), Some(provider.name.as_str()))?;
         }
         Ok(file.save(lock)?)

@@ -20,11 +20,11 @@ pub enum ProviderError {
     #[error(transparent)]
     Component(#[from] ProviderComponentError),
     /// An unanswered question.
-    #[error("{}", .0.or_declined("nothing was changed"))]
+    #[error("{}", .0.to_message("nothing was changed"))]
     Prompt(#[from] PromptError),
     /// No provider has that name.
     #[error("there is no provider `{}`", one_line(.name, 80))]
-    Unknown {
+    NotFound {
         /// The name.
         name: String,
         /// The existing names.
@@ -32,13 +32,13 @@ pub enum ProviderError {
     },
     /// A provider has that name already.
     #[error("provider `{name}` already exists")]
-    Taken {
+    AlreadyExists {
         /// The name.
         name: ProviderName,
     },
     /// A pool has that name already.
     #[error("there is a pool `{name}`")]
-    TakenByPool {
+    PoolAlreadyExists {
         /// The name.
         name: ProviderName,
     },
@@ -61,7 +61,7 @@ pub enum ProviderError {
     },
     /// The members of a pool are not what they should be.
     #[error("pool `{name}` {problem}")]
-    BadPool {
+    InvalidPool {
         /// The pool.
         name: ProviderName,
         /// The end of a sentence.
@@ -69,7 +69,7 @@ pub enum ProviderError {
     },
     /// The provider is a member of a pool.
     #[error("provider `{}` is a member of pool `{pool}`", one_line(.provider, 80))]
-    InPool {
+    UsedByPool {
         /// The provider.
         provider: String,
         /// The pool.
@@ -134,7 +134,7 @@ pub enum ProviderError {
     },
     /// A secret of the provider's can't be read.
     #[error("provider `{provider}` can't be used: {source}")]
-    Unreadable {
+    SecretUnreadable {
         /// The provider.
         provider: String,
         /// Why.
@@ -142,7 +142,7 @@ pub enum ProviderError {
     },
     /// An invalid address.
     #[error("{} {problem}", name_of(.shown))]
-    BadAddress {
+    InvalidUrl {
         /// The address, unless it may hold a secret.
         shown: Option<String>,
         /// The end of a sentence.
@@ -164,7 +164,7 @@ pub enum ProviderError {
     },
     /// A CLI needs an address that neither the preset nor the user gave.
     #[error("`{preset}` has no address for the API of `{cli}` ({family})")]
-    MissingUrlFor {
+    MissingCliUrl {
         /// The preset.
         preset: String,
         /// The CLI.
@@ -182,13 +182,13 @@ pub enum ProviderError {
     },
     /// Not a valid model name.
     #[error("`{}` is not a valid model name", one_line(.model, 80))]
-    Model {
+    InvalidModelName {
         /// The given text.
         model: String,
     },
     /// A secret as an argument.
     #[error("`{name}` looks like a secret, and every user of this machine can read arguments")]
-    LooksSecret {
+    PlaintextSecretVariable {
         /// The variable.
         name: EnvName,
     },
@@ -208,7 +208,7 @@ pub enum ProviderError {
     },
     /// A variable that aiw itself sets for a CLI.
     #[error("aiw itself sets `{name}` for `{cli}`")]
-    SetByAiw {
+    ManagedVariable {
         /// The variable.
         name: EnvName,
         /// The CLI.
@@ -216,7 +216,7 @@ pub enum ProviderError {
     },
     /// A header that can't be sent.
     #[error("the header `{name}` {problem}")]
-    BadHeader {
+    InvalidHeader {
         /// The header.
         name: HeaderName,
         /// The end of a sentence.
@@ -224,7 +224,7 @@ pub enum ProviderError {
     },
     /// A secret as an argument.
     #[error("the value of `{name}` looks like a secret, and every user of this machine can read arguments")]
-    SecretHeader {
+    PlaintextSecretHeader {
         /// The header.
         name: HeaderName,
     },
@@ -238,7 +238,7 @@ pub enum ProviderError {
     },
     /// The provider has no such further secret.
     #[error("provider `{provider}` has no secret `{name}`")]
-    TooManySecrets {
+    UnknownSecret {
         /// The provider.
         provider: ProviderName,
         /// The secret.
@@ -249,13 +249,13 @@ pub enum ProviderError {
     Unchanged,
     /// Another process moved the provider while the user typed a token for the old place.
     #[error("another command changed the address of `{provider}` in the meantime")]
-    MovedMeanwhile {
+    ConcurrentMove {
         /// The provider.
         provider: ProviderName,
     },
     /// Another process changed the provider while the user was asked about it.
     #[error("provider `{provider}` has changed meanwhile: nothing was removed")]
-    ChangedMeanwhile {
+    ConcurrentChange {
         /// The provider.
         provider: ProviderName,
     },
@@ -273,7 +273,7 @@ pub enum ProviderError {
     },
     /// The user did not agree to an address.
     #[error("nothing was changed")]
-    NotAgreed,
+    Declined,
     /// The provider speaks no API by which aiw asks a model.
     #[error("provider `{provider}` speaks neither OpenAI Chat Completions nor Anthropic Messages")]
     UnsupportedModelApi {
@@ -300,9 +300,9 @@ fn name_of(address: &Option<String>) -> String {
 
 impl ProviderError {
     /// Returns the error for a name that no provider of a file has.
-    pub fn unknown(file: &ProvidersFile, name: &str) -> Self {
+    pub fn not_found(file: &ProvidersFile, name: &str) -> Self {
         let known = file.providers().iter().map(|provider| provider.name.to_string()).collect();
-        Self::Unknown { name: name.to_owned(), known }
+        Self::NotFound { name: name.to_owned(), known }
     }
 }
 
@@ -314,29 +314,32 @@ impl Diagnostic for ProviderError {
             Vault,
             Component,
             Prompt,
-            Unreadable { source },
+            SecretUnreadable { source },
             Unreachable { source }
         )
     }
 
     fn own_hint(&self) -> Option<String> {
         Some(match self {
-            Self::Model { .. } | Self::NotAgreed | Self::Incompatible { .. } | Self::UnsupportedApi { .. } => {
+            Self::InvalidModelName { .. }
+            | Self::Declined
+            | Self::Incompatible { .. }
+            | Self::UnsupportedApi { .. } => {
                 return None;
             }
-            Self::Unknown { name, known } => {
+            Self::NotFound { name, known } => {
                 let meant = did_you_mean(name, known.iter().map(String::as_str), "your providers");
                 meant.unwrap_or_else(|| "`aiw provider add NAME` adds one".into())
             }
-            Self::Taken { name } => format!("`aiw provider edit {name}` changes it"),
-            Self::TakenByPool { name } => format!("choose another name, or `aiw pool remove {name}` first"),
+            Self::AlreadyExists { name } => format!("`aiw provider edit {name}` changes it"),
+            Self::PoolAlreadyExists { name } => format!("choose another name, or `aiw pool remove {name}` first"),
             Self::UnknownPool { name, known } => {
                 let meant = did_you_mean(name, known.iter().map(String::as_str), "your pools");
                 meant.unwrap_or_else(|| "`aiw pool add NAME PROVIDER…` adds one".into())
             }
             Self::IsPool { name } => format!("`aiw pool show {name}` shows it, and `aiw pool edit` changes it"),
             Self::PoolUnchanged => "`--member PROVIDER` names its members, `--strategy HOW` how it chooses".into(),
-            Self::InPool { pool, .. } => {
+            Self::UsedByPool { pool, .. } => {
                 format!(
                     "`aiw pool edit {pool} --member PROVIDER` names its other members, `aiw pool remove {pool}` removes it"
                 )
@@ -355,40 +358,40 @@ impl Diagnostic for ProviderError {
             Self::AmbiguousApi { url } => {
                 format!("`--base-url anthropic={url}`, `openai=…` or `gemini=…`; or name the CLIs with `--clis`")
             }
-            Self::MissingUrlFor { family, .. } => {
+            Self::MissingCliUrl { family, .. } => {
                 format!("if it speaks that API, add `--base-url {family}=URL`")
             }
             Self::MissingUrl { families, .. } => {
                 let families: Vec<&str> = families.iter().map(|family| family.as_str()).collect();
                 format!("`--base-url FAMILY=URL`, for one or more of {}", families.join(", "))
             }
-            Self::LooksSecret { name } => {
+            Self::PlaintextSecretVariable { name } => {
                 format!("`--env '{name}=${{{name}}}'` takes it from the environment at each run")
             }
             Self::GeneralVariable { .. } => {
                 "name a variable of its own for the token, or store it with `--token-stdin`".into()
             }
-            Self::SetByAiw { name, .. } => match name.as_str() {
+            Self::ManagedVariable { name, .. } => match name.as_str() {
                 name if name.ends_with("_HEADERS") => "`--header NAME=VALUE` adds a header".into(),
                 name if name.ends_with("_URL") => "`--base-url URL` sets the address".into(),
                 _ => "`--token-env VAR` or `--token-stdin` gives the token".into(),
             },
-            Self::BadHeader { problem, .. } if problem.contains("comma") => {
+            Self::InvalidHeader { problem, .. } if problem.contains("comma") => {
                 "leave that CLI out with `--clis`, or send the header without a comma".into()
             }
-            Self::SecretHeader { name } => {
+            Self::PlaintextSecretHeader { name } => {
                 format!("store it with `aiw secret set NAME`, then `--header {name}=@NAME`")
             }
             Self::VariableNotFound { provider, .. }
-            | Self::TooManySecrets { provider, .. }
+            | Self::UnknownSecret { provider, .. }
             | Self::HeaderNotFound { provider, .. } => {
                 format!("`aiw provider show {provider}` lists what it has")
             }
             Self::Unchanged => "`aiw provider edit --help` lists what you can change".into(),
-            Self::MovedMeanwhile { provider } => {
+            Self::ConcurrentMove { provider } => {
                 format!("look at it with `aiw provider show {provider}`, then give the token again")
             }
-            Self::ChangedMeanwhile { provider } => format!("look at it with `aiw provider show {provider}`"),
+            Self::ConcurrentChange { provider } => format!("look at it with `aiw provider show {provider}`"),
             Self::NeedsToken { .. } => "`--token-env VAR` or `--token-stdin`".into(),
             Self::NeedsNewToken { .. } => {
                 "`--token-stdin` or `--token-env VAR` gives a new one; `--keep-token` sends the old one there".into()

@@ -41,9 +41,9 @@ pub struct ProviderHealth {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HealthChange {
     /// It fails now, for this reason.
-    Fails(String),
+    Failed(String),
     /// It answers again.
-    Answers,
+    Recovered,
 }
 
 /// The last checks of all providers, by [`health_key`].
@@ -65,7 +65,7 @@ impl ProviderHealth {
 
     /// Returns it with what is known from the check before.
     #[must_use]
-    pub fn after(self, before: Option<&Self>) -> Self {
+    pub fn with_previous(self, before: Option<&Self>) -> Self {
         let last = self.last.or_else(|| before?.last);
         Self { last, ..self }
     }
@@ -74,8 +74,8 @@ impl ProviderHealth {
     /// could not be asked says nothing.
     pub fn change_since(&self, before: Option<&Self>) -> Option<HealthChange> {
         match (before.and_then(|before| before.last), self.healthy?) {
-            (Some(false), true) => Some(HealthChange::Answers),
-            (None | Some(true), false) => Some(HealthChange::Fails(self.problem.clone().unwrap_or_default())),
+            (Some(false), true) => Some(HealthChange::Recovered),
+            (None | Some(true), false) => Some(HealthChange::Failed(self.problem.clone().unwrap_or_default())),
             (Some(false), false) | (None | Some(true), true) => None,
         }
     }
@@ -100,7 +100,7 @@ pub fn health_key(provider: &Provider) -> &str {
 /// # Errors
 ///
 /// The file can't be read: it is a link, for example.
-pub fn health_book(home: &Home) -> Result<HealthRecords, HomeError> {
+pub fn load_health_records(home: &Home) -> Result<HealthRecords, HomeError> {
     let bytes = read_capped(&path(home), MAX_FILE_BYTES)?;
     Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default())
 }
@@ -110,7 +110,7 @@ pub fn health_book(home: &Home) -> Result<HealthRecords, HomeError> {
 /// # Errors
 ///
 /// The home can't be written.
-pub fn keep_health_book(home: &Home, book: &HealthRecords) -> Result<(), HomeError> {
+pub fn save_health_records(home: &Home, book: &HealthRecords) -> Result<(), HomeError> {
     home.make_dir(&health_dir(home))?;
     replace(&path(home), &serde_json::to_vec(book).unwrap_or_default(), Mode::Private)
 }
@@ -163,7 +163,7 @@ impl Providers {
 fn phrase(error: &ProviderError) -> &'static str {
     match error {
         ProviderError::SecretNotFound { .. } => "its key is missing",
-        ProviderError::Unreadable { .. } => "its key can't be read",
+        ProviderError::SecretUnreadable { .. } => "its key can't be read",
         ProviderError::Component(
             ProviderComponentError::Unreachable { .. } | ProviderComponentError::Unresolved { .. },
         ) => "it can't be reached",
@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn only_a_change_between_two_answers_is_one() {
-        let fails = || Some(HealthChange::Fails("it is away".into()));
+        let fails = || Some(HealthChange::Failed("it is away".into()));
         for (before, after, change) in [
             (None, Some(true), None),
             (None, Some(false), fails()),
@@ -191,14 +191,14 @@ mod tests {
             (Some(Some(true)), Some(true), None),
             (Some(Some(true)), Some(false), fails()),
             (Some(Some(false)), Some(false), None),
-            (Some(Some(false)), Some(true), Some(HealthChange::Answers)),
+            (Some(Some(false)), Some(true), Some(HealthChange::Recovered)),
             (Some(Some(false)), None, None),
             (Some(Some(true)), None, None),
         ] {
             let before = before.map(health);
             assert_eq!(health(after).change_since(before.as_ref()), change, "{before:?} → {after:?}");
             // A check in between that could not be made changes nothing.
-            let between = health(None).after(before.as_ref());
+            let between = health(None).with_previous(before.as_ref());
             assert_eq!(health(after).change_since(Some(&between)), change, "{before:?} → ? → {after:?}");
         }
     }
@@ -206,12 +206,12 @@ mod tests {
     #[test]
     fn what_is_kept_is_read_again_and_nonsense_is_nothing() {
         let dir = tempfile::tempdir().unwrap();
-        let home = Home::at(dir.path());
-        assert_eq!(health_book(&home).unwrap(), HealthRecords::new());
+        let home = Home::from_root(dir.path());
+        assert_eq!(load_health_records(&home).unwrap(), HealthRecords::new());
         let book: HealthRecords = [("a".to_owned(), health(Some(false)))].into();
-        keep_health_book(&home, &book).unwrap();
-        assert_eq!(health_book(&home).unwrap(), book);
+        save_health_records(&home, &book).unwrap();
+        assert_eq!(load_health_records(&home).unwrap(), book);
         std::fs::write(path(&home), "{").unwrap();
-        assert_eq!(health_book(&home).unwrap(), HealthRecords::new());
+        assert_eq!(load_health_records(&home).unwrap(), HealthRecords::new());
     }
 }

@@ -211,7 +211,7 @@ pub const WITHHELD_VARIABLE: &str = "AIW_WITHHELD";
 
 /// The variable that names those that aiw has set for a run, with the key of its provider among them. They are not for
 /// CLIs that this run starts.
-pub const SET_VARIABLE: &str = "AIW_SET";
+pub const MANAGED_VARIABLES_ENV: &str = "AIW_SET";
 
 /// Returns whether the variable holds a key of a vendor of models: by a table of vendors and the form of its name.
 pub fn is_vendor_key(name: &str) -> bool {
@@ -235,15 +235,15 @@ pub(crate) fn is_hidden_by_default(name: &EnvName) -> bool {
 }
 
 /// Returns the variables of a provider that runs with other providers don't get.
-pub(crate) fn hidden(provider: &Provider) -> Vec<EnvName> {
+pub(crate) fn scrubbed_variables(provider: &Provider) -> Vec<EnvName> {
     let by_name = || variables(provider).filter(|name| is_hidden_by_default(name)).cloned().collect();
     provider.scrub_env.clone().unwrap_or_else(by_name)
 }
 
 /// Returns what tells the variables that runs under a provider don't get: the vendors' keys, and those of the user's
 /// providers that are to be hidden.
-pub fn withheld(providers: &[Provider]) -> impl Fn(&str) -> bool {
-    let hidden: Vec<EnvName> = providers.iter().flat_map(hidden).collect();
+pub fn scrub_filter(providers: &[Provider]) -> impl Fn(&str) -> bool {
+    let hidden: Vec<EnvName> = providers.iter().flat_map(scrubbed_variables).collect();
     move |name| is_vendor_key(name) || hidden.iter().any(|hidden| hidden.as_str() == name)
 }
 

@@ -25,16 +25,18 @@ use std::sync::Arc;
 
 use aiw_home::{Home, Provider, ProvidersFile};
 
-pub use account::{CliApis, ServedClis, account, agreed_origins, is_unpinned, lacks_token, pin, unchecked_account};
+pub use account::{CliApis, ServedClis, account, approved_origins, is_unpinned, lacks_token, pin, unchecked_account};
 pub use changes::{NewTokenSource, ProviderChanges};
-pub use choice::{ChosenProvider, Decision};
+pub use choice::{ChosenProvider, SelectionSource};
 pub use components::{PresetEntry, ProviderComponentError, ProviderComponents};
 pub use edit::{AddedProvider, PreparedProvider, RemovedProvider, RenamedProvider};
 pub use error::ProviderError;
-pub use health::{HealthChange, HealthRecords, ProviderHealth, health_book, health_dir, health_key, keep_health_book};
-pub use keys::{SET_VARIABLE, WITHHELD_VARIABLE, is_vendor_key, withheld};
+pub use health::{
+    HealthChange, HealthRecords, ProviderHealth, health_dir, health_key, load_health_records, save_health_records,
+};
+pub use keys::{MANAGED_VARIABLES_ENV, WITHHELD_VARIABLE, is_vendor_key, scrub_filter};
 pub use list::{PresetSummary, ProviderDetails, ProviderSummary, RedactedVariable, SecretState};
-pub use model::{ModelEndpoint, name_models};
+pub use model::{ModelEndpoint, apply_model_overrides};
 pub use pools::{PoolMemberSummary, PoolSummary};
 pub use secrets::{RemovedSecret, has_secrets, remove_secret, resolve, secrets};
 pub use test::{TestSummary, Tested};
@@ -77,6 +79,6 @@ impl Providers {
         if file.get(name)?.is_none() && file.pool(name)?.is_some() {
             return Err(ProviderError::IsPool { name: name.to_owned() });
         }
-        file.get(name)?.cloned().ok_or_else(|| ProviderError::unknown(file, name))
+        file.get(name)?.cloned().ok_or_else(|| ProviderError::not_found(file, name))
     }
 }

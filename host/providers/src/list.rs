@@ -3,13 +3,13 @@
 use futures::future::BoxFuture;
 use std::collections::BTreeMap;
 
-use aiw_core::provider::{Need, Preset};
+use aiw_core::provider::{Preset, Requirement};
 use aiw_core::{CliKind, ExtensionId, Family, ProviderName};
 use aiw_home::{Provider, ProvidersFile, SecretRef, TextOrSecret};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::health::{HealthRecords, ProviderHealth, health_book, health_key};
+use crate::health::{HealthRecords, ProviderHealth, health_key, load_health_records};
 use crate::secrets::has_secrets;
 use crate::{PresetEntry, ProviderComponentError, ProviderError, Providers, unchecked_account};
 
@@ -110,7 +110,7 @@ pub enum RedactedVariable {
     /// As it stands.
     Plain(String),
     /// The value looks like a secret that someone wrote there by hand.
-    LooksSecret,
+    SuspectedSecret,
     /// A reference.
     Reference(SecretRef),
 }
@@ -137,7 +137,7 @@ pub struct PresetSummary {
     pub gateway: Vec<CliKind>,
     /// Whether it takes a token
     #[schemars(with = "String", extend("enum" = ["required", "optional", "never"]))]
-    pub token: Need,
+    pub token: Requirement,
     /// The page where you get a token
     pub token_page: Option<String>,
     /// The model for runs without one
@@ -150,7 +150,8 @@ impl Providers {
     pub async fn list(&self) -> Result<(Vec<ProviderSummary>, Vec<String>), ProviderError> {
         let file = self.file()?;
         let (mut summaries, mut problems) = (Vec::new(), Vec::new());
-        let kept = |every: Option<u32>| every.map_or_else(|| Ok(HealthRecords::new()), |_| health_book(&self.home));
+        let kept =
+            |every: Option<u32>| every.map_or_else(|| Ok(HealthRecords::new()), |_| load_health_records(&self.home));
         let mut book = match self.home.settings().and_then(|settings| kept(settings.health()?.every)) {
             Ok(book) => book,
             Err(error) => {
@@ -181,7 +182,7 @@ impl Providers {
             let known = self.find_preset(&provider).await?;
             fn variable(name: &str, text: &TextOrSecret) -> (String, RedactedVariable) {
                 let value = match text {
-                    TextOrSecret::Literal(text) if aiw_core::is_secret(name, text) => RedactedVariable::LooksSecret,
+                    TextOrSecret::Literal(text) if aiw_core::is_secret(name, text) => RedactedVariable::SuspectedSecret,
                     TextOrSecret::Literal(text) => RedactedVariable::Plain(text.clone()),
                     TextOrSecret::Secret(reference) => RedactedVariable::Reference(reference.clone()),
                 };
@@ -203,7 +204,7 @@ impl Providers {
                 references: references.collect(),
                 variables: provider.env.iter().map(|(name, text)| variable(name.as_str(), text)).collect(),
                 headers: provider.headers.iter().map(|(name, _)| name.to_string()).collect(),
-                scrub_env: crate::keys::hidden(&provider).iter().map(ToString::to_string).collect(),
+                scrub_env: crate::keys::scrubbed_variables(&provider).iter().map(ToString::to_string).collect(),
                 header_values: provider.headers.iter().map(|(name, text)| variable(name.as_str(), text)).collect(),
             })
         })
@@ -214,7 +215,7 @@ impl Providers {
         let (presets, problems) = self.components.presets().await?;
         let summary = |PresetEntry { component, preset, .. }: PresetEntry| PresetSummary {
             clis: self.clis.clis_for_preset(&preset),
-            gateway: self.clis.beside(&preset),
+            gateway: self.clis.gateway_clis_for_preset(&preset),
             id: preset.id,
             label: preset.label,
             component,
@@ -234,11 +235,13 @@ impl Providers {
     ) -> ProviderSummary {
         let name = provider.name.as_str();
         let has_none = provider.token.is_none() && provider.secrets.is_empty();
-        let takes_one = |preset: &Preset| preset.token != Need::Never;
+        let takes_one = |preset: &Preset| preset.token != Requirement::Never;
         let lacks = has_none && known.is_some_and(|known| takes_one(&known.preset));
         let set = !lacks && has_secrets(&self.home, provider);
         let unset = provider.secret_refs().find_map(|(_, reference)| match reference {
-            SecretRef::Variable(name) if self.home.around().filled(name.as_str()).is_none() => Some(name.to_string()),
+            SecretRef::Variable(name) if self.home.context().non_empty_variable(name.as_str()).is_none() => {
+                Some(name.to_string())
+            }
             _ => None,
         });
         ProviderSummary {
@@ -246,9 +249,9 @@ impl Providers {
             preset: provider.preset.clone(),
             base_urls: known
                 .map_or_else(|| provider.base_urls.clone(), |known| unchecked_account(provider, known).base_urls),
-            gateway: known.map(|known| self.clis.translated(provider, &known.preset)).unwrap_or_default(),
+            gateway: known.map(|known| self.clis.gateway_clis(provider, &known.preset)).unwrap_or_default(),
             clis: match known {
-                Some(known) => self.clis.fitting(provider, &known.preset),
+                Some(known) => self.clis.direct_clis(provider, &known.preset),
                 None => provider.clis.clone().unwrap_or_default(),
             },
             default: self.clis.all().any(|cli| file.default_for(cli) == Some(name)),
@@ -256,7 +259,7 @@ impl Providers {
             health: None,
             scenario: provider.scenario.clone(),
             missing_variable: unset,
-            needs_none: has_none && known.is_some_and(|known| known.preset.token != Need::Required),
+            needs_none: has_none && known.is_some_and(|known| known.preset.token != Requirement::Required),
         }
     }
 }

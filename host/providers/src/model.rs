@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use aiw_core::provider::{Account, Auth, Header, Intent, Models, Target, Tuning, Value};
 use aiw_core::{Api, CliKind, Secret};
-use aiw_home::{ModelFor, Provider, TextOrSecret};
+use aiw_home::{ModelRole, Provider, TextOrSecret};
 
 use crate::{ProviderError, Providers, account, resolve, secrets};
 
@@ -31,7 +31,7 @@ pub struct ModelEndpoint {
 impl Providers {
     /// Returns how a provider's model is asked, through one of these APIs, the preferred one first: by its component's
     /// intent, as an AI CLI would be told.
-    pub fn model_access<'a>(
+    pub fn model_endpoint<'a>(
         &'a self,
         name: &'a str,
         cli: Option<CliKind>,
@@ -46,16 +46,16 @@ impl Providers {
             if !speaks.iter().any(|api| account.base_urls.contains_key(&api.family())) {
                 return Err(no_api());
             }
-            let only: Vec<Api> = speaks.iter().copied().filter(|api| provider.may_speak(*api)).collect();
-            let target = Target { cli, version: None, speaks: only, model: model.map(str::to_owned) };
+            let only: Vec<Api> = speaks.iter().copied().filter(|api| provider.supports_api(*api)).collect();
+            let target = Target { cli, version: None, supported_apis: only, model: model.map(str::to_owned) };
             let mut intent = self.components.plan(&known.component, &account, &target).await?;
-            name_models(&provider, cli, model, &mut intent);
-            self.access(&provider, &account, &intent, &secrets).await
+            apply_model_overrides(&provider, cli, model, &mut intent);
+            self.build_endpoint(&provider, &account, &intent, &secrets).await
         })
     }
 
     /// Returns how what a component intends is done by aiw itself.
-    pub fn access<'a>(
+    pub fn build_endpoint<'a>(
         &'a self,
         provider: &'a Provider,
         account: &'a Account,
@@ -66,7 +66,7 @@ impl Providers {
             let url = account.base_urls.get(&intent.api.family());
             let no_api = || ProviderError::UnsupportedModelApi { provider: provider.name.to_string() };
             let url = url.ok_or_else(no_api)?.clone();
-            let is_granted = account.granted.contains(&intent.api.family());
+            let is_granted = account.trusted_families.contains(&intent.api.family());
             if !is_granted {
                 self.components.check_address(&url).await?;
             }
@@ -102,16 +102,16 @@ impl Providers {
 
 /// Puts the models that the user named for sizes and CLIs in place of those that a component intends. `asked` is the
 /// model of this run alone, which stays the main one.
-pub fn name_models(provider: &Provider, cli: Option<CliKind>, asked: Option<&str>, intent: &mut Intent) {
-    let named = |of: ModelFor| provider.models.get(&of).cloned();
-    if let Some(main) = cli.and_then(|cli| named(ModelFor::Cli(cli))).filter(|_| asked.is_none()) {
+pub fn apply_model_overrides(provider: &Provider, cli: Option<CliKind>, asked: Option<&str>, intent: &mut Intent) {
+    let named = |of: ModelRole| provider.models.get(&of).cloned();
+    if let Some(main) = cli.and_then(|cli| named(ModelRole::Cli(cli))).filter(|_| asked.is_none()) {
         intent.models.main = Some(main);
     }
     let models = &mut intent.models;
     for (of, model) in [
-        (ModelFor::Large, &mut models.large),
-        (ModelFor::Medium, &mut models.medium),
-        (ModelFor::Small, &mut models.small),
+        (ModelRole::Large, &mut models.large),
+        (ModelRole::Medium, &mut models.medium),
+        (ModelRole::Small, &mut models.small),
     ] {
         if let Some(own) = named(of) {
             *model = Some(own);

@@ -1,11 +1,11 @@
 //! Pools: several providers under one name.
 
 use aiw_core::{CliKind, ProviderName};
-use aiw_home::{PoolMember, PoolOrder, ProviderPool, ProvidersFile};
+use aiw_home::{PoolMember, PoolStrategy, ProviderPool, ProvidersFile};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::edit::refuse_name;
+use crate::edit::check_name_available;
 use crate::{ProviderError, Providers};
 
 /// A pool as it is shown.
@@ -57,7 +57,7 @@ impl Providers {
     pub fn add_pool(&self, pool: &ProviderPool) -> Result<PoolSummary, ProviderError> {
         let lock = self.home.lock()?;
         let mut file = self.file()?;
-        refuse_name(&file, &pool.name)?;
+        check_name_available(&file, &pool.name)?;
         self.write_pool(&mut file, pool)?;
         file.save(&lock)?;
         Ok(self.pool_summary(&file, pool))
@@ -68,7 +68,7 @@ impl Providers {
         &self,
         name: &str,
         members: Vec<PoolMember>,
-        order: Option<PoolOrder>,
+        order: Option<PoolStrategy>,
     ) -> Result<PoolSummary, ProviderError> {
         let lock = self.home.lock()?;
         let mut file = self.file()?;
@@ -95,12 +95,12 @@ impl Providers {
 
     fn write_pool(&self, file: &mut ProvidersFile, pool: &ProviderPool) -> Result<(), ProviderError> {
         if let Some(problem) = pool.problem() {
-            return Err(ProviderError::BadPool { name: pool.name.clone(), problem });
+            return Err(ProviderError::InvalidPool { name: pool.name.clone(), problem });
         }
         for member in &pool.members {
             if file.pools().iter().any(|other| other.name == member.provider) {
                 let problem = format!("has the member `{}`, which is a pool itself", member.provider);
-                return Err(ProviderError::BadPool { name: pool.name.clone(), problem });
+                return Err(ProviderError::InvalidPool { name: pool.name.clone(), problem });
             }
             Self::get(file, member.provider.as_str())?;
         }

@@ -3,18 +3,18 @@
 use std::collections::BTreeSet;
 use std::fmt::Display;
 
-use aiw_core::provider::{Need, Preset};
+use aiw_core::provider::{Preset, Requirement};
 use aiw_core::{CliKind, EnvName, Plan, PromptError, Prompter, ProviderName, Reporter, Secret, SecretName, one_line};
 use aiw_home::{Provider, SecretRef};
 
 use crate::account::unchecked_account;
 use crate::address::is_private;
-use crate::changes::{NewTokenSource, ProviderChanges, TokenPurpose, refuse_general};
-use crate::keys::{hidden, is_hidden_by_default, is_vendor_key, variables};
+use crate::changes::{NewTokenSource, ProviderChanges, TokenPurpose, reject_general_variable};
+use crate::keys::{is_hidden_by_default, is_vendor_key, scrubbed_variables, variables};
 use crate::{PresetEntry, ProviderError};
 
 /// Nobody is there to answer a question that has an option of its own.
-pub(crate) fn nobody(question: &str, hint: &str) -> ProviderError {
+pub(crate) fn not_interactive(question: &str, hint: &str) -> ProviderError {
     PromptError::NotInteractive { question: question.into(), hint: hint.into() }.into()
 }
 
@@ -23,7 +23,7 @@ fn no_token() -> PromptError {
 }
 
 /// Says why an answer is of no use, before the question is asked again.
-pub(crate) fn again(sink: &dyn Reporter, error: impl Display) {
+pub(crate) fn report_invalid_input(sink: &dyn Reporter, error: impl Display) {
     sink.step(error.to_string());
 }
 
@@ -41,7 +41,7 @@ pub(crate) async fn ask_clis(
         let chosen = words.map(|word| fitting.iter().find(|cli| cli.to_string() == word).copied().ok_or(word));
         match chosen.collect::<Result<Vec<_>, _>>() {
             Ok(chosen) => return Ok(Some(chosen).filter(|chosen| !chosen.is_empty())),
-            Err(word) => again(sink, format_args!("`{}` is not one of them", one_line(word, 40))),
+            Err(word) => report_invalid_input(sink, format_args!("`{}` is not one of them", one_line(word, 40))),
         }
     }
 }
@@ -69,7 +69,7 @@ fn joined(places: &BTreeSet<String>) -> String {
 }
 
 /// Shows which secrets a provider leaves behind, and asks whether they go.
-pub(crate) async fn agree_to_removal(
+pub(crate) async fn confirm_removal(
     before: &Provider,
     left: &[SecretName],
     places: &BTreeSet<String>,
@@ -82,15 +82,15 @@ pub(crate) async fn agree_to_removal(
     let to = Vec::from_iter(places.iter().cloned()).join(", ");
     let mut about = vec![format!("~ provider `{name}`: leads to {to} now")];
     about.extend(left.iter().map(|secret| format!("- the secret `{secret}` of the vault, for the old address")));
-    let plan = Plan { about, ..Plan::new(format!("Change `{name}`, and remove its old key?")) };
+    let plan = Plan { details: about, ..Plan::new(format!("Change `{name}`, and remove its old key?")) };
     match ask.confirm(&plan, &[]).await {
-        Err(PromptError::Declined) => Err(ProviderError::NotAgreed),
+        Err(PromptError::Declined) => Err(ProviderError::Declined),
         agreed => Ok(agreed.map(drop)?),
     }
 }
 
 /// The token: a reference goes into the provider; a secret is returned and not stored yet. `places` is where it goes.
-pub(crate) async fn token(
+pub(crate) async fn resolve_token(
     provider: &mut Provider,
     preset: &Preset,
     changes: &ProviderChanges,
@@ -100,7 +100,7 @@ pub(crate) async fn token(
 ) -> Result<Option<Secret>, ProviderError> {
     match &changes.token {
         Some(NewTokenSource::Variable(variable)) => {
-            refuse_general(variable)?;
+            reject_general_variable(variable)?;
             provider.token = Some(SecretRef::Variable(variable.clone()));
             return Ok(None);
         }
@@ -110,10 +110,10 @@ pub(crate) async fn token(
         }
         None => {}
     }
-    let required = preset.token == Need::Required;
+    let required = preset.token == Requirement::Required;
     let needed = match wanted {
-        TokenPurpose::No => return Ok(None),
-        _ if preset.token == Need::Never || !provider.secrets.is_empty() => return Ok(None),
+        TokenPurpose::Unchanged => return Ok(None),
+        _ if preset.token == Requirement::Never || !provider.secrets.is_empty() => return Ok(None),
         TokenPurpose::UrlChanged { had_one: false } if !required => return Ok(None),
         TokenPurpose::New => required,
         // Don't guess that it works without one.
@@ -123,7 +123,7 @@ pub(crate) async fn token(
         let page = preset.token_page.as_ref().map(|page| format!(" ({page})")).unwrap_or_default();
         let words = match wanted {
             TokenPurpose::UrlChanged { had_one } => token_for(provider, places, had_one, required, &page),
-            TokenPurpose::New | TokenPurpose::No => token_of(provider, places, required, &page),
+            TokenPurpose::New | TokenPurpose::Unchanged => token_of(provider, places, required, &page),
         };
         let token = ask.secret(&words).await?;
         return match token {
@@ -142,7 +142,7 @@ pub(crate) async fn token(
 
 /// Decides whether runs with other providers get the variables that hold the provider's secrets. The keys of vendors
 /// are always withheld. Other variables may serve other programs as well, so the user decides.
-pub(crate) async fn withhold(
+pub(crate) async fn decide_scrub_env(
     before: Option<&Provider>,
     provider: &mut Provider,
     changes: &ProviderChanges,
@@ -154,7 +154,7 @@ pub(crate) async fn withhold(
     let known: BTreeSet<EnvName> = before.into_iter().flat_map(variables).cloned().collect();
     // Names that were written by hand stay; those that the provider no longer reads go.
     let is_kept = |name: &EnvName| all.contains(name) || !known.contains(name);
-    let mut hidden: BTreeSet<EnvName> = hidden(provider).into_iter().filter(is_kept).collect();
+    let mut hidden: BTreeSet<EnvName> = scrubbed_variables(provider).into_iter().filter(is_kept).collect();
     let mut decided = provider.scrub_env.is_some();
     match changes.scrub_env {
         Some(hide) => {
@@ -167,7 +167,7 @@ pub(crate) async fn withhold(
                     "Hide `{name}`, which `{}` reads, from runs with other providers? Say no if other programs need it, such as git.",
                     provider.name
                 );
-                let is_hidden = ask.decide(&question, is_hidden_by_default(name)).await?;
+                let is_hidden = ask.ask_yes_no(&question, is_hidden_by_default(name)).await?;
                 let _ = if is_hidden { hidden.insert(name.clone()) } else { hidden.remove(name) };
                 decided = true;
             }
@@ -195,14 +195,14 @@ pub(crate) async fn withhold(
 
 /// If a third-party preset names an address on this machine or in a private network, the user has to
 /// agree, as if it were typed.
-pub(crate) async fn agree_to_private(
+pub(crate) async fn confirm_private_urls(
     provider: &mut Provider,
     known: &PresetEntry,
     ask: &dyn Prompter,
 ) -> Result<(), ProviderError> {
     let account = unchecked_account(provider, known);
     for (family, url) in account.base_urls {
-        if account.granted.contains(&family) || !is_private(&url) {
+        if account.trusted_families.contains(&family) || !is_private(&url) {
             continue;
         }
         let question = format!(
@@ -210,7 +210,7 @@ pub(crate) async fn agree_to_private(
             known.preset.id, known.component, provider.name
         );
         match ask.confirm(&Plan::new(question), &[]).await {
-            Err(PromptError::Declined) => return Err(ProviderError::NotAgreed),
+            Err(PromptError::Declined) => return Err(ProviderError::Declined),
             agreed => agreed?,
         };
         provider.base_urls.insert(family, url);

@@ -8,7 +8,7 @@ use aiw_home::{Home, Lock, Provider, ProvidersFile, SecretRef, VaultError};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::{ProviderError, SET_VARIABLE, WITHHELD_VARIABLE};
+use crate::{MANAGED_VARIABLES_ENV, ProviderError, WITHHELD_VARIABLE};
 
 /// The secrets of a provider by the names that its component uses. All that it refers to must exist: a run never
 /// starts without one.
@@ -23,7 +23,9 @@ pub fn secrets(home: &Home, provider: &Provider) -> Result<BTreeMap<String, Secr
 pub fn has_secrets(home: &Home, provider: &Provider) -> bool {
     provider.secret_refs().all(|(_, reference)| match reference {
         SecretRef::Vault(name) => home.vault().has(name),
-        SecretRef::Variable(name) => !is_withheld(home, name.as_str()) && home.around().filled(name.as_str()).is_some(),
+        SecretRef::Variable(name) => {
+            !is_withheld(home, name.as_str()) && home.context().non_empty_variable(name.as_str()).is_some()
+        }
     })
 }
 
@@ -37,16 +39,16 @@ pub fn resolve(home: &Home, provider: &Provider, secret: &str, reference: &Secre
     };
     match reference {
         SecretRef::Vault(name) => home.vault().get(name).map_err(|error| match error {
-            VaultError::Unknown { name } => {
+            VaultError::NotFound { name } => {
                 missing(format!("`{name}` is not in the vault"), format!("`aiw secret set {name}`"))
             }
-            source => ProviderError::Unreadable { provider: provider.name.to_string(), source },
+            source => ProviderError::SecretUnreadable { provider: provider.name.to_string(), source },
         }),
         SecretRef::Variable(name) if is_withheld(home, name.as_str()) => Err(missing(
             format!("the variable `{name}` is withheld from this run"),
             format!("`aiw provider edit {} --token-stdin` stores the token", provider.name),
         )),
-        SecretRef::Variable(name) => match home.around().variable(name.as_str()).map(OsStr::to_str) {
+        SecretRef::Variable(name) => match home.context().variable(name.as_str()).map(OsStr::to_str) {
             Some(Some(value)) if !value.trim().is_empty() => Ok(Secret::new(value)),
             Some(Some(_)) => Err(missing(format!("the variable `{name}` is empty"), format!("set `{name}`"))),
             None => {
@@ -62,13 +64,13 @@ pub fn resolve(home: &Home, provider: &Provider, secret: &str, reference: &Secre
 
 /// Whether an outer run under a provider did not get the variable, or got the key of its own provider in it.
 fn is_withheld(home: &Home, name: &str) -> bool {
-    let listed = |variable: &str| home.around().text(variable).unwrap_or_default().split(',');
+    let listed = |variable: &str| home.context().variable_str(variable).unwrap_or_default().split(',');
     let lists = |variable: &str| listed(variable).any(|listed| listed == name);
-    lists(WITHHELD_VARIABLE) || lists(SET_VARIABLE)
+    lists(WITHHELD_VARIABLE) || lists(MANAGED_VARIABLES_ENV)
 }
 
 /// The secrets of the vault that a provider refers to.
-pub(crate) fn in_vault(provider: &Provider) -> Vec<SecretName> {
+pub(crate) fn vault_secrets(provider: &Provider) -> Vec<SecretName> {
     let names = provider.references().filter_map(|reference| match reference {
         SecretRef::Vault(name) => Some(name.clone()),
         SecretRef::Variable(_) => None,
@@ -77,7 +79,7 @@ pub(crate) fn in_vault(provider: &Provider) -> Vec<SecretName> {
 }
 
 /// Removes those secrets from the vault that no provider uses anymore.
-pub(crate) fn forget(
+pub(crate) fn remove_unused_secrets(
     home: &Home,
     file: &ProvidersFile,
     lock: &Lock,
@@ -94,7 +96,7 @@ pub(crate) fn forget(
 }
 
 /// A name in the vault that no other provider's secret has.
-pub(crate) fn free_name(
+pub(crate) fn unused_secret_name(
     home: &Home,
     file: &ProvidersFile,
     provider: &Provider,

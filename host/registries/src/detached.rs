@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use aiw_home::{Home, HomeError, PLACES, SecretRef, TASK_VARIABLE};
+use aiw_home::{Home, HomeError, INHERITED_VARIABLES, SecretRef, TASK_VARIABLE};
 
 use crate::RegistryError;
 
@@ -27,7 +27,7 @@ const NETWORK_VARIABLES: [&str; 10] = [
 /// Starts the process that brings copies up to date. In a task, it starts none: it would be ended with the task, and would
 /// count as left behind by it.
 pub fn start_sync(home: &Home, aiw: &Path) -> Result<(), RegistryError> {
-    if home.around().variable(TASK_VARIABLE).is_some() {
+    if home.context().variable(TASK_VARIABLE).is_some() {
         return Ok(());
     }
     let settings = home.registry_settings()?;
@@ -36,13 +36,15 @@ pub fn start_sync(home: &Home, aiw: &Path) -> Result<(), RegistryError> {
         Some(SecretRef::Variable(name)) => Some(OsString::from(name.as_str())),
         _ => None,
     });
-    let variables = home.around().only(PLACES.into_iter().chain(NETWORK_VARIABLES).map(OsString::from).chain(keys));
+    let variables = home
+        .context()
+        .select_variables(INHERITED_VARIABLES.into_iter().chain(NETWORK_VARIABLES).map(OsString::from).chain(keys));
     aiw_supervisor::start_unattended(aiw, &SYNC_ARGUMENTS, variables).map_err(|e| HomeError::io("start", aiw, e).into())
 }
 
 /// Becomes the process that brings copies up to date, if `arguments` (without the program's name) ask for that. False in the
 /// process that was there before, which should end. This must come before any thread is started.
-pub fn become_sync(arguments: &[OsString]) -> bool {
+pub fn detach_if_sync(arguments: &[OsString]) -> bool {
     if !arguments.iter().map(OsString::as_os_str).eq(SYNC_ARGUMENTS) {
         return true;
     }

@@ -18,7 +18,7 @@ pub enum RegistryError {
     Library(#[from] LibraryError),
     /// The secret of a registry can't be read.
     #[error("the key of `{id}` can't be read: {source}")]
-    Key {
+    UnreadableKey {
         /// The component.
         id: ExtensionId,
         /// Why.
@@ -34,7 +34,7 @@ pub enum RegistryError {
     },
     /// The registry's component gave no answer.
     #[error("`{id}`: {source}")]
-    Call {
+    CallFailed {
         /// The component.
         id: ExtensionId,
         /// Why.
@@ -50,7 +50,7 @@ pub enum RegistryError {
     },
     /// The registry's feed of changes makes no sense.
     #[error("`{id}` {what}; what it said before is kept")]
-    Feed {
+    InvalidFeed {
         /// The component.
         id: ExtensionId,
         /// Its failure, as the end of a sentence.
@@ -66,7 +66,7 @@ pub enum RegistryError {
     },
     /// All registries are switched off.
     #[error("no registry of MCP servers is switched on")]
-    RegistryNotFound,
+    NoEnabledRegistry,
     /// There is no such registry.
     #[error("there is no registry `{}`", one_line(.id, 60))]
     UnknownRegistry {
@@ -109,28 +109,28 @@ fn but(failed: &[RegistryError]) -> String {
 
 impl RegistryError {
     /// The error where its registry is named already.
-    pub(crate) fn registry_suffix(&self) -> String {
+    pub(crate) fn message_without_registry(&self) -> String {
         match self {
-            Self::Call { source, .. } => source.to_string(),
+            Self::CallFailed { source, .. } => source.to_string(),
             other => other.to_string(),
         }
     }
 
     /// Whether the registry has answered, with a row that makes no sense.
     fn is_malformed(&self) -> bool {
-        matches!(self, Self::Call { source: CallError::Refused { refusal: ComponentReason::Malformed, .. }, .. })
+        matches!(self, Self::CallFailed { source: CallError::Rejected { refusal: ComponentReason::Malformed, .. }, .. })
     }
 }
 
 impl Diagnostic for RegistryError {
     fn diagnostic_source(&self) -> Option<&dyn Diagnostic> {
-        aiw_core::forward_diagnostic!(self, Home, Library, Key { source }, Call { source })
+        aiw_core::forward_diagnostic!(self, Home, Library, UnreadableKey { source }, CallFailed { source })
     }
 
     fn own_kind(&self) -> ErrorKind {
         match self {
-            Self::Timeout { .. } | Self::Feed { .. } | Self::Database { .. } => ErrorKind::Unavailable,
-            Self::MissingKey { .. } | Self::RegistryNotFound => ErrorKind::Config,
+            Self::Timeout { .. } | Self::InvalidFeed { .. } | Self::Database { .. } => ErrorKind::Unavailable,
+            Self::MissingKey { .. } | Self::NoEnabledRegistry => ErrorKind::Config,
             Self::UnknownRegistry { .. } => ErrorKind::User,
             Self::UnknownServer { failed, .. } if failed.iter().all(Self::is_malformed) => ErrorKind::User,
             Self::UnknownServer { .. } => ErrorKind::Unavailable,
@@ -142,7 +142,7 @@ impl Diagnostic for RegistryError {
     fn own_hint(&self) -> Option<String> {
         match self {
             Self::MissingKey { variable, .. } => Some(format!("set `{variable}`, or change registry.yaml")),
-            Self::RegistryNotFound => Some("`enabled: true` in registry.yaml switches one on".into()),
+            Self::NoEnabledRegistry => Some("`enabled: true` in registry.yaml switches one on".into()),
             Self::UnknownRegistry { .. } => Some("`aiw extension list` shows them".into()),
             Self::UnknownServer { near, .. } if !near.is_empty() => {
                 let near: Vec<String> = near.iter().map(|name| quoted_text(name, 200)).collect();

@@ -15,9 +15,9 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::RegistryError;
-use crate::copy::{Copy, CopyState};
+use crate::copy::{CacheState, RegistryCache};
 use crate::merge::{MergedServer, RegistryResults, merge};
-use crate::registry::{self, REGISTRY_TIMEOUT, Registry, is_called, is_there};
+use crate::registry::{self, REGISTRY_TIMEOUT, Registry, has_name, is_available};
 use crate::sync::sync;
 use crate::{terms, vendor};
 
@@ -75,7 +75,7 @@ pub struct MergedSearch {
     /// How each registry answered, the first in order of priority first.
     pub sources: Vec<RegistrySearchStatus>,
     /// Whether a local copy should be brought up to date.
-    pub wants_sync: bool,
+    pub needs_sync: bool,
 }
 
 /// One registry's answer to a search.
@@ -103,7 +103,7 @@ impl Registries {
 
     fn chosen(&self, source: Option<&str>) -> Result<(RegistrySettings, Vec<ExtensionId>), RegistryError> {
         let settings = self.home.registry_settings()?;
-        let all = registry::all(&self.library, &settings)?;
+        let all = registry::registry_sources(&self.library, &settings)?;
         let source = source.map(registry_id);
         let ids: Vec<ExtensionId> = match source {
             Some(source) => all.into_iter().map(|(id, _)| id).filter(|id| id.as_str() == source).collect(),
@@ -112,7 +112,7 @@ impl Registries {
         match (ids.is_empty(), source) {
             (false, _) => Ok((settings, ids)),
             (true, Some(id)) => Err(RegistryError::UnknownRegistry { id: id.to_owned() }),
-            (true, None) => Err(RegistryError::RegistryNotFound),
+            (true, None) => Err(RegistryError::NoEnabledRegistry),
         }
     }
 
@@ -143,7 +143,7 @@ impl Registries {
                 priority: answer.priority,
                 servers: std::mem::take(&mut answer.servers),
             });
-            Ok(MergedSearch { servers: merge(query, answers.collect(), limit), sources, wants_sync })
+            Ok(MergedSearch { servers: merge(query, answers.collect(), limit), sources, needs_sync: wants_sync })
         })
     }
 
@@ -182,9 +182,9 @@ impl Registries {
             () = tokio::time::sleep(REGISTRY_TIMEOUT) => Err(late(REGISTRY_TIMEOUT)),
         };
         if let Err(e) = filled {
-            answer.answered.problem = Some(e.registry_suffix());
+            answer.answered.problem = Some(e.message_without_registry());
         }
-        answer.servers.retain(is_there);
+        answer.servers.retain(is_available);
         answer.answered.found = answer.servers.len();
         if !answer.servers.is_empty() {
             found.send_replace(true);
@@ -203,7 +203,7 @@ impl Registries {
         let registry = Registry::open(&self.home, &self.library, settings, id).await?;
         answer.priority = registry.priority;
         // A copy that can't be read is as good as none.
-        let (copy, now) = (Copy::open_existing(&self.home, id).ok().flatten(), now_millis());
+        let (copy, now) = (RegistryCache::open_existing(&self.home, id).ok().flatten(), now_millis());
         let part = copy.as_ref().and_then(|copy| copy.search(&terms::query_terms(query), MAX_CACHED_RESULTS).ok());
         if !registry.info.changes {
             // What it gave to earlier searches stands for an answer that does not come.
@@ -213,7 +213,7 @@ impl Registries {
         }
         let state = copy.as_ref().and_then(|copy| copy.state().ok()).unwrap_or_default();
         answer.wants_sync = state.is_due(now);
-        if let (Some(finished), Some(copy)) = (state.finished, &copy) {
+        if let (Some(finished), Some(copy)) = (state.finished_at_ms, &copy) {
             answer.servers = part.unwrap_or_default();
             answer.answered.cache_age_seconds = now.saturating_sub(finished) / 1000;
             answer.answered.cached_servers = Some(copy.count()?);
@@ -222,7 +222,7 @@ impl Registries {
         }
         // Until the copy is whole, it only adds to what the registry finds.
         answer.servers = part.unwrap_or_default();
-        if answer.servers.iter().any(is_there) {
+        if answer.servers.iter().any(is_available) {
             found.send_replace(true);
         }
         let live = self.cached(&registry, query).await;
@@ -230,7 +230,7 @@ impl Registries {
         answer.answered.cache_age_seconds = age;
         // Without a copy, a registry finds a part of what it has.
         answer.answered.problem = state.problem.filter(|_| servers.is_empty());
-        answer.servers.retain(|known| !servers.iter().any(|server| is_called(server, &known.name)));
+        answer.servers.retain(|known| !servers.iter().any(|server| has_name(server, &known.name)));
         answer.servers.extend(servers);
         Ok(())
     }
@@ -256,27 +256,27 @@ impl Registries {
     /// Keeps what a registry without a feed of changes gave to a search, and forgets what no search has seen for
     /// [`MAX_SEEN_AGE_DAYS`] or all of it beyond [`MAX_SEEN_SERVERS`].
     fn keep(&self, id: &ExtensionId, servers: &[ServerVersion]) -> Result<(), RegistryError> {
-        let mut copy = Copy::open(&self.home, id)?;
+        let mut copy = RegistryCache::open(&self.home, id)?;
         let today = i64::try_from(now_millis() / DAY_MS).unwrap_or_default();
         let old = if copy.count()? > MAX_SEEN_SERVERS { i64::MAX } else { today - MAX_SEEN_AGE_DAYS };
-        let gone = copy.unseen(old)?;
+        let gone = copy.unseen_names(old)?;
         // The pass that saw a server is the day.
-        copy.take(servers, &gone, &CopyState { pass: today, ..CopyState::default() })
+        copy.apply_page(servers, &gone, &CacheState { pass_number: today, ..CacheState::default() })
     }
 
     fn cache(&self) -> Cache {
         self.home.byte_cache("registries/answers", CACHE_QUOTA_BYTES)
     }
 
-    /// Returns a server as [`Self::known`] does. Where there is none, the error says which ones could be meant.
-    pub fn server<'a>(
+    /// Returns a server as [`Self::lookup_server`] does. Where there is none, the error says which ones could be meant.
+    pub fn find_server<'a>(
         &'a self,
         name: &'a str,
         version: Option<&'a str>,
         source: Option<&'a str>,
     ) -> BoxFuture<'a, Result<(MergedServer, Option<RegistryError>), RegistryError>> {
         Box::pin(async move {
-            match self.known(name, version, source).await {
+            match self.lookup_server(name, version, source).await {
                 Err(RegistryError::UnknownServer { name, failed, .. }) => {
                     let near = self.near(&name, source).await;
                     Err(RegistryError::UnknownServer { name, failed, near })
@@ -289,16 +289,23 @@ impl Registries {
     /// The names of servers of which the last part is the same, without what nearly every server is called; the best
     /// first.
     async fn near(&self, name: &str, source: Option<&str>) -> Vec<String> {
-        let last = vendor::plain(terms::last(name));
-        let search = self.search(terms::without_usual(terms::last(name)), MAX_RESULTS_PER_REGISTRY as usize, source);
+        let last = vendor::normalize_name(terms::last_segment(name));
+        let search = self.search(
+            terms::strip_generic_affixes(terms::last_segment(name)),
+            MAX_RESULTS_PER_REGISTRY as usize,
+            source,
+        );
         let Ok(Ok(found)) = tokio::time::timeout(EXTRA_SEARCH_TIMEOUT, search).await else { return Vec::new() };
         let names = found.servers.into_iter().map(|found| found.server.name);
-        names.filter(|other| other != name && vendor::plain(terms::last(other)) == last).take(MAX_SUGGESTIONS).collect()
+        names
+            .filter(|other| other != name && vendor::normalize_name(terms::last_segment(other)) == last)
+            .take(MAX_SUGGESTIONS)
+            .collect()
     }
 
     /// Returns a server by its name, from the first registry that has it, and that registry. It is asked now; if it
     /// can't be, its copy answers, and the second result says why.
-    pub fn known<'a>(
+    pub fn lookup_server<'a>(
         &'a self,
         name: &'a str,
         version: Option<&'a str>,
@@ -319,13 +326,14 @@ impl Registries {
             let answers = join_all(registries.iter().map(|registry| registry.server(name, version))).await;
             let mut copied = None;
             for (registry, answer) in registries.iter().zip(answers) {
-                let found = |server| MergedServer { server, source: registry.id.clone(), also: Vec::new() };
+                let found = |server| MergedServer { server, source: registry.id.clone(), duplicates: Vec::new() };
                 match answer {
                     Ok(Some(server)) => return Ok((found(server), None)),
                     Ok(None) => {}
                     Err(e) => {
                         // Without a feed, a copy has rows of lists, which may lack what an installation needs.
-                        let copy = registry.info.changes.then(|| Copy::open_existing(&self.home, &registry.id));
+                        let copy =
+                            registry.info.changes.then(|| RegistryCache::open_existing(&self.home, &registry.id));
                         let copy = copy.and_then(Result::ok).flatten();
                         let known = copy.and_then(|copy| copy.server(name).ok()).flatten();
                         let known = known.filter(|server| version.is_none_or(|version| version == server.version));
@@ -353,10 +361,10 @@ impl Registries {
     }
 
     /// Returns the names of servers in local copies that begin like this, for completion.
-    pub fn names(&self, start: &str, limit: usize) -> Vec<String> {
+    pub fn complete_names(&self, start: &str, limit: usize) -> Vec<String> {
         let Ok((_, ids)) = self.chosen(None) else { return Vec::new() };
-        let copies = ids.iter().filter_map(|id| Copy::open_existing(&self.home, id).ok().flatten());
-        copies.flat_map(|copy| copy.names(start, limit)).take(limit).collect()
+        let copies = ids.iter().filter_map(|id| RegistryCache::open_existing(&self.home, id).ok().flatten());
+        copies.flat_map(|copy| copy.complete_names(start, limit)).take(limit).collect()
     }
 
     /// Brings the copies up to date that are due, one process at a time: if another is at it, there is nothing to do. A
@@ -365,7 +373,7 @@ impl Registries {
         Box::pin(async move {
             let (settings, ids) = self.chosen(None)?;
             self.home.make_dir(&self.home.cache("registries"))?;
-            let Some(_turn) = ExclusiveLock::within(&self.lock(), Duration::ZERO)? else { return Ok(()) };
+            let Some(_turn) = ExclusiveLock::try_acquire_for(&self.lock(), Duration::ZERO)? else { return Ok(()) };
             for id in ids {
                 // One that fails does not keep the others from it.
                 let _ = self.sync_one(&settings, &id).await;
@@ -379,7 +387,7 @@ impl Registries {
         if !registry.info.changes {
             return Ok(());
         }
-        let mut copy = Copy::open(&self.home, id)?;
+        let mut copy = RegistryCache::open(&self.home, id)?;
         match copy.state()?.is_due(now_millis()) {
             true => sync(&registry, &mut copy).await,
             false => Ok(()),
@@ -393,6 +401,6 @@ impl Registries {
 
     /// Whether another process brings copies up to date now.
     pub fn is_syncing(&self) -> bool {
-        self.lock().exists() && matches!(ExclusiveLock::within(&self.lock(), Duration::ZERO), Ok(None))
+        self.lock().exists() && matches!(ExclusiveLock::try_acquire_for(&self.lock(), Duration::ZERO), Ok(None))
     }
 }

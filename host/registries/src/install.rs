@@ -1,8 +1,8 @@
 //! What is recorded of a server that was installed, and what has become of it since.
 
 use aiw_core::registry::{RegistryStatus, ServerVersion};
-use aiw_core::{SecretName, hex, shell_word};
-use aiw_extensions::is_lower;
+use aiw_core::{SecretName, hex, shell_quote};
+use aiw_extensions::is_lower_version;
 use aiw_home::{InstalledServer, now_rfc3339};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -21,13 +21,13 @@ pub fn digest(server: &ServerVersion) -> String {
 
 /// Returns the name in `mcp.json` that a server gets if the user chooses none: the last part of its name, without what
 /// nearly every server is called.
-pub fn usual_key(server: &ServerVersion) -> String {
-    let last = terms::last(&server.name);
-    let plain = terms::without_usual(last);
+pub fn default_key(server: &ServerVersion) -> String {
+    let last = terms::last_segment(&server.name);
+    let plain = terms::strip_generic_affixes(last);
     // `io.github.acme/mcp` is the server of `acme`.
     let owner = server.name.rsplit_once('/').map_or("", |(owner, _)| owner.rsplit('.').next().unwrap_or(owner));
     let word = if plain.is_empty() || matches!(plain, "mcp" | "server") { owner } else { plain };
-    aiw_servers::safe(if word.is_empty() { last } else { word })
+    aiw_servers::sanitize_name(if word.is_empty() { last } else { word })
 }
 
 /// Returns the record of an installation.
@@ -96,7 +96,7 @@ pub enum UpdateStatus {
 
 impl UpdateStatus {
     /// Says it in a sentence about the server.
-    pub fn sentence(&self) -> String {
+    pub fn describe(&self) -> String {
         match self {
             Self::Newer { version } => format!("has a newer version: {}", aiw_core::one_line(version, 40)),
             Self::Older { version } => format!("has an older version now: {}", aiw_core::one_line(version, 40)),
@@ -113,15 +113,15 @@ impl UpdateStatus {
     /// Returns the command that helps with a server.
     pub fn command(&self, key: &str, name: &str) -> String {
         match self {
-            Self::Newer { .. } | Self::Changed => format!("aiw mcp update {}", shell_word(key)),
-            Self::Older { .. } | Self::Publisher { .. } => format!("aiw mcp info {}", shell_word(name)),
-            Self::Deprecated { .. } | Self::Removed => format!("aiw mcp remove {}", shell_word(key)),
+            Self::Newer { .. } | Self::Changed => format!("aiw mcp update {}", shell_quote(key)),
+            Self::Older { .. } | Self::Publisher { .. } => format!("aiw mcp info {}", shell_quote(name)),
+            Self::Deprecated { .. } | Self::Removed => format!("aiw mcp remove {}", shell_quote(key)),
         }
     }
 }
 
 /// Compares what was installed with what the registry says now.
-pub fn news(installed: &InstalledServer, now: Option<&ServerVersion>) -> Vec<UpdateStatus> {
+pub fn update_statuses(installed: &InstalledServer, now: Option<&ServerVersion>) -> Vec<UpdateStatus> {
     let Some(now) = now.filter(|server| server.status != RegistryStatus::Deleted) else {
         return vec![UpdateStatus::Removed];
     };
@@ -134,7 +134,7 @@ pub fn news(installed: &InstalledServer, now: Option<&ServerVersion>) -> Vec<Upd
         news.push(UpdateStatus::Deprecated { reason: now.status_message.clone() });
     }
     let version = now.version.clone();
-    if is_lower(&now.version, &installed.version) {
+    if is_lower_version(&now.version, &installed.version) {
         news.push(UpdateStatus::Older { version });
     } else if now.version != installed.version {
         news.push(UpdateStatus::Newer { version });

@@ -20,15 +20,15 @@ mod sync;
 mod terms;
 mod vendor;
 
-pub use cached::{CachedServers, CopyProblem, RegistryInfo, cached_servers, known};
-pub use detached::{become_sync, start_sync};
+pub use cached::{CacheProblem, CachedServers, RegistryInfo, cached_servers, list_registries};
+pub use detached::{detach_if_sync, start_sync};
 pub use error::RegistryError;
 pub use find::{MergedSearch, Registries, RegistrySearchStatus};
-pub use install::{UpdateStatus, digest, method_id, news, record, usual_key};
+pub use install::{UpdateStatus, default_key, digest, method_id, record, update_statuses};
 pub use merge::MergedServer;
 pub use plan::{
-    Bundle, BundleError, EntryPlan, EntryPlanError, EntryValues, InstallMethod, MAX_BUNDLE, MethodKind, Note,
-    TargetMachine, UnsupportedReason, entry, how_to_get, install_methods,
+    Bundle, BundleError, EntryPlan, EntryPlanError, EntryValues, InstallMethod, MAX_BUNDLE_BYTES, MethodKind, Note,
+    TargetMachine, UnsupportedReason, install_hint, install_methods, plan_entry,
 };
-pub use semantic::{is_request, rank};
-pub use summary::{MethodSummary, RegistryServer, RequiredValue, ServerSearch, about};
+pub use semantic::{rank, semantic_rank_limit};
+pub use summary::{MethodSummary, RegistryServer, RequiredValue, ServerSearch, install_summary};

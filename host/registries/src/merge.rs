@@ -8,7 +8,7 @@ use aiw_search::{FieldWeight, Index, Scores};
 use url::Url;
 
 use crate::plan::split_image;
-use crate::registry::is_called;
+use crate::registry::has_name;
 use crate::{terms, vendor};
 
 /// The answers of one registry.
@@ -26,13 +26,13 @@ pub struct MergedServer {
     /// The registry.
     pub source: ExtensionId,
     /// Other names of the same server, or other registries that have it.
-    pub also: Vec<(ExtensionId, String)>,
+    pub duplicates: Vec<(ExtensionId, String)>,
 }
 
 impl MergedServer {
     /// Its names in the registries that have it.
     fn names(&self) -> impl Iterator<Item = &str> {
-        std::iter::once(self.server.name.as_str()).chain(self.also.iter().map(|(_, name)| name.as_str()))
+        std::iter::once(self.server.name.as_str()).chain(self.duplicates.iter().map(|(_, name)| name.as_str()))
     }
 
     /// Whether its name looks like another server's, and is another one.
@@ -48,7 +48,7 @@ fn imitates(name: &str, other: &str) -> bool {
 
 /// Fields of a server, and how a word in each counts.
 const FIELD_WEIGHTS: [FieldWeight; 2] =
-    [FieldWeight { weight: 5.0, length: 0.6 }, FieldWeight { weight: 1.0, length: 0.4 }];
+    [FieldWeight { weight: 5.0, length_norm: 0.6 }, FieldWeight { weight: 1.0, length_norm: 0.4 }];
 
 /// How much a word counts of which the query has only the beginning, or another form.
 const PREFIX_MATCH_WEIGHT: f32 = 0.6;
@@ -64,9 +64,9 @@ pub(crate) fn merge(query: &str, answers: Vec<RegistryResults<'_>>, limit: usize
     }
     let mut scores = scores(query, &all);
     let best = scores.iter().copied().fold(0.0, f32::max).max(f32::MIN_POSITIVE);
-    if let Some(name) = vendor::name_in(query) {
+    if let Some(name) = vendor::parse_name_query(query) {
         for ((_, _, server), score) in all.iter().zip(&mut scores) {
-            *score += best * vendor::own(&name, server).weight();
+            *score += best * vendor::match_publisher(&name, server).weight();
         }
     }
     let mut order: Vec<usize> = (0..all.len()).collect();
@@ -75,7 +75,7 @@ pub(crate) fn merge(query: &str, answers: Vec<RegistryResults<'_>>, limit: usize
         // Whole numbers: so that there is an order whatever a score is.
         let step = (scores[at] / best / SCORE_STEP) as u32;
         let is_deprecated = server.status == RegistryStatus::Deprecated;
-        let is_called = is_called(server, query);
+        let is_called = has_name(server, query);
         let uses = std::cmp::Reverse(server.uses);
         // Of names that look alike, the plainer one first: in bytes, capital letters would come before.
         let capitals = server.name.bytes().filter(u8::is_ascii_uppercase).count();
@@ -101,7 +101,7 @@ pub(crate) fn merge(query: &str, answers: Vec<RegistryResults<'_>>, limit: usize
         for key in keys {
             places.entry(key).or_insert((place, source));
         }
-        let one = MergedServer { server, source: source.clone(), also: Vec::new() };
+        let one = MergedServer { server, source: source.clone(), duplicates: Vec::new() };
         let Some((same, first)) = found.get_mut(place).zip(priorities.get_mut(place)) else {
             found.push(one);
             priorities.push(priority);
@@ -112,9 +112,9 @@ pub(crate) fn merge(query: &str, answers: Vec<RegistryResults<'_>>, limit: usize
         if priority < *first {
             *first = priority;
             std::mem::swap(same, &mut other);
-            same.also = std::mem::take(&mut other.also);
+            same.duplicates = std::mem::take(&mut other.duplicates);
         }
-        same.also.push((other.source, other.server.name));
+        same.duplicates.push((other.source, other.server.name));
     }
     found.truncate(limit);
     found
@@ -131,14 +131,16 @@ fn scores(query: &str, all: &[(u32, &ExtensionId, ServerVersion)]) -> Vec<f32> {
     let mut request: Vec<(&str, f32)> = Vec::new();
     for term in &asked {
         request.push((term, 1.0));
-        request.extend(index.alike(term).chain(index.beginning_with(term)).map(|other| (other, PREFIX_MATCH_WEIGHT)));
+        request.extend(
+            index.similar_terms(term).chain(index.terms_with_prefix(term)).map(|other| (other, PREFIX_MATCH_WEIGHT)),
+        );
     }
     let mut scores = Scores::default();
     index.score(request, &mut scores);
     let whole: String = asked.concat();
     for ((_, _, server), score) in all.iter().zip(&mut scores) {
         // The server that is called like the query is meant.
-        let last = terms::last(&server.name);
+        let last = terms::last_segment(&server.name);
         if terms::query_terms(last).concat() == whole {
             *score *= if last.eq_ignore_ascii_case(query.trim()) { 1.8 } else { 1.5 };
         }
@@ -224,7 +226,7 @@ mod tests {
         let found = merged("weather", answers);
         assert_eq!(found.len(), 3, "{:?}", names(&found));
         let both = found.iter().find(|found| found.server.name == "ai.smithery/acme-weather").unwrap();
-        assert_eq!(both.also, [(second, "acme/weather".to_owned())]);
+        assert_eq!(both.duplicates, [(second, "acme/weather".to_owned())]);
     }
 
     #[test]
@@ -301,7 +303,7 @@ mod tests {
             let of = |name: &str| found.iter().find(|found| found.server.name == name).unwrap();
             let (own, other) = (of("io.github.acme/weather"), of("io.github.Acme/weather"));
             assert!(
-                own.also.is_empty()
+                own.duplicates.is_empty()
                     && own.is_confusable_with(other)
                     && other.is_confusable_with(own)
                     && !own.is_confusable_with(own)

@@ -10,7 +10,7 @@ use aiw_core::{ExtensionId, Secret};
 use aiw_extensions::World;
 use aiw_home::{Home, RegistrySettings, SecretRef};
 use aiw_wasm::limits::Allowance;
-use aiw_wasm::{BoundSecret, CallBudget, CallError, Component, ComponentReason, Reach};
+use aiw_wasm::{BoundSecret, CallBudget, CallError, CallPermissions, Component, ComponentReason};
 
 use crate::RegistryError;
 
@@ -19,9 +19,9 @@ pub(crate) const REGISTRY_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The allowance of a registry for one question.
 const RESPONSE_ALLOWANCE: Allowance = Allowance {
-    of: "for one answer",
-    guest: Duration::from_secs(5),
-    wall: REGISTRY_TIMEOUT,
+    scope: "for one answer",
+    guest_time: Duration::from_secs(5),
+    wall_time: REGISTRY_TIMEOUT,
     requests: 20,
     bytes: 100 << 20,
 };
@@ -51,7 +51,7 @@ impl Registry {
         id: &ExtensionId,
     ) -> Result<Self, RegistryError> {
         let component = library.load(id.as_str()).await?;
-        let call = |source| RegistryError::Call { id: id.clone(), source };
+        let call = |source| RegistryError::CallFailed { id: id.clone(), source };
         let info = component.registry_source().map_err(call)?.describe().await.map_err(call)?;
         let choice = settings.sources.get(id);
         let priority = choice.and_then(|choice| choice.priority).unwrap_or(info.priority);
@@ -61,16 +61,16 @@ impl Registry {
         Ok(Self { id: id.clone(), info, priority, component, secrets })
     }
 
-    pub(crate) fn reach(&self, budget: Arc<CallBudget>) -> Reach {
-        Reach { secrets: self.secrets.clone(), budget: Some(budget), ..Reach::default() }
+    pub(crate) fn call_permissions(&self, budget: Arc<CallBudget>) -> CallPermissions {
+        CallPermissions { secrets: self.secrets.clone(), budget: Some(budget), ..CallPermissions::default() }
     }
 
-    fn once(&self) -> Reach {
-        self.reach(Arc::new(CallBudget::new(RESPONSE_ALLOWANCE)))
+    fn once(&self) -> CallPermissions {
+        self.call_permissions(Arc::new(CallBudget::new(RESPONSE_ALLOWANCE)))
     }
 
     fn failed(&self, source: CallError) -> RegistryError {
-        RegistryError::Call { id: self.id.clone(), source }
+        RegistryError::CallFailed { id: self.id.clone(), source }
     }
 
     /// Asks the registry itself to search.
@@ -83,7 +83,7 @@ impl Registry {
     /// Asks the registry for a page of what changed.
     pub(crate) async fn changes(
         &self,
-        reach: &Reach,
+        reach: &CallPermissions,
         since: Option<u64>,
         cursor: Option<&str>,
     ) -> Result<Page, RegistryError> {
@@ -97,39 +97,42 @@ impl Registry {
         name: &str,
         version: Option<&str>,
     ) -> Result<Option<ServerVersion>, RegistryError> {
-        self.server_within(&self.once(), name, version).await
+        self.server_with_permissions(&self.once(), name, version).await
     }
 
-    pub(crate) async fn server_within(
+    pub(crate) async fn server_with_permissions(
         &self,
-        reach: &Reach,
+        reach: &CallPermissions,
         name: &str,
         version: Option<&str>,
     ) -> Result<Option<ServerVersion>, RegistryError> {
         let source = self.component.registry_source().map_err(|e| self.failed(e))?;
         match source.server(reach, name, version).await {
             // One that answers with another server is not asked for its name again.
-            Ok(server) if !is_called(&server, name) => Ok(None),
+            Ok(server) if !has_name(&server, name) => Ok(None),
             Ok(server) => Ok(Some(server)),
-            Err(CallError::Refused { refusal: ComponentReason::NotFound | ComponentReason::Invalid, .. }) => Ok(None),
+            Err(CallError::Rejected { refusal: ComponentReason::NotFound | ComponentReason::Invalid, .. }) => Ok(None),
             Err(e) => Err(self.failed(e)),
         }
     }
 }
 
 /// Whether a server has exactly this name, or has it as another one.
-pub(crate) fn is_called(server: &ServerVersion, name: &str) -> bool {
+pub(crate) fn has_name(server: &ServerVersion, name: &str) -> bool {
     std::iter::once(&server.name).chain(&server.aliases).any(|known| known == name)
 }
 
 /// Whether a server can be shown and installed.
-pub(crate) fn is_there(server: &ServerVersion) -> bool {
+pub(crate) fn is_available(server: &ServerVersion) -> bool {
     server.status != RegistryStatus::Deleted
 }
 
 /// The ids of all components that read registries, and whether the user wants them asked.
-pub(crate) fn all(library: &Library, settings: &RegistrySettings) -> Result<Vec<(ExtensionId, bool)>, RegistryError> {
-    let ids = library.enabled(World::RegistrySource)?;
+pub(crate) fn registry_sources(
+    library: &Library,
+    settings: &RegistrySettings,
+) -> Result<Vec<(ExtensionId, bool)>, RegistryError> {
+    let ids = library.enabled_ids(World::RegistrySource)?;
     let is_on = |id: &ExtensionId| settings.sources.get(id).is_none_or(|choice| choice.enabled);
     Ok(ids.into_iter().map(|id| (id.clone(), is_on(&id))).collect())
 }
@@ -141,10 +144,11 @@ fn key(
     id: &ExtensionId,
     chosen: Option<&SecretRef>,
 ) -> Result<Option<Secret>, RegistryError> {
-    let variable = |name: &str| home.around().text(name).filter(|value| !value.is_empty()).map(Secret::new);
+    let variable = |name: &str| home.context().variable_str(name).filter(|value| !value.is_empty()).map(Secret::new);
     match chosen {
         Some(SecretRef::Vault(name)) => {
-            let key = home.vault().get(name).map_err(|source| RegistryError::Key { id: id.clone(), source })?;
+            let key =
+                home.vault().get(name).map_err(|source| RegistryError::UnreadableKey { id: id.clone(), source })?;
             Ok(Some(key))
         }
         Some(SecretRef::Variable(name)) => match variable(name.as_str()) {

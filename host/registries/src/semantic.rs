@@ -18,7 +18,7 @@ const SEMANTIC_WEIGHT: f32 = 1.0;
 const MAX_DESCRIPTION_BYTES: usize = 300;
 
 /// Whether a query is ranked by meaning. If it is, as many servers should be found as are ranked.
-pub fn is_request(query: &str) -> Option<usize> {
+pub fn semantic_rank_limit(query: &str) -> Option<usize> {
     (terms::query_terms(query).len() >= MIN_QUERY_WORDS).then_some(MAX_RANKED_SERVERS)
 }
 
@@ -50,7 +50,7 @@ fn place_score(place: usize) -> f32 {
 /// Returns the text of a server that a model reads.
 fn text(found: &MergedServer) -> String {
     let server = &found.server;
-    let name = server.title.as_deref().unwrap_or_else(|| terms::last(&server.name));
+    let name = server.title.as_deref().unwrap_or_else(|| terms::last_segment(&server.name));
     let description = &server.description;
     let end = description.floor_char_boundary(MAX_DESCRIPTION_BYTES.min(description.len()));
     format!("{name}: {}", &description[..end])

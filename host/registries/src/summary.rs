@@ -120,7 +120,7 @@ pub struct RequiredValue {
 
 impl RequiredValue {
     /// Says it in a line for people.
-    pub fn line(&self) -> String {
+    pub fn summary_line(&self) -> String {
         let mut line = format!("{} {}", if self.required { "needs" } else { "takes" }, one_line(&self.name, 60));
         if self.secret {
             line.push_str(", a secret");
@@ -142,11 +142,11 @@ impl MethodSummary {
             kind: way.kind().as_str(),
             target: way.target().to_owned(),
             command: way.command(),
-            refused: way.refused().map(ToString::to_string),
+            refused: way.unsupported_reason().map(ToString::to_string),
             pinned: way.is_pinned(),
             asks: way.questions().iter().map(asked).collect(),
-            sets: way.sets(),
-            reaches: way.reaches().to_vec(),
+            sets: way.assignments(),
+            reaches: way.host_access().to_vec(),
             notes: way.notes().iter().map(ToString::to_string).collect(),
         }
     }
@@ -158,7 +158,7 @@ fn asked(question: &Question) -> RequiredValue {
         description: question.description.clone(),
         required: question.required,
         secret: question.secret,
-        default: question.usual_answer().and(question.default.clone()),
+        default: question.default_answer().and(question.default.clone()),
         choices: question.choices.clone(),
     }
 }
@@ -168,13 +168,13 @@ fn asks(way: &InstallMethod) -> Vec<String> {
     let all = way.questions().iter().map(asked);
     let (said, open): (Vec<RequiredValue>, Vec<RequiredValue>) =
         all.partition(|asked| asked.required || asked.default.is_some());
-    let mut lines: Vec<String> = said.iter().map(RequiredValue::line).collect();
+    let mut lines: Vec<String> = said.iter().map(RequiredValue::summary_line).collect();
     let short = |asked: &RequiredValue| {
         format!("{}{}", one_line(&asked.name, 60), if asked.secret { " (a secret)" } else { "" })
     };
     match &open[..] {
         [] => {}
-        [one] => lines.push(one.line()),
+        [one] => lines.push(one.summary_line()),
         several => lines.push(format!("takes {}", several.iter().map(short).collect::<Vec<_>>().join(", "))),
     }
     lines
@@ -182,7 +182,7 @@ fn asks(way: &InstallMethod) -> Vec<String> {
 
 /// The facts that decide whether to install a server, in lines for people: where it is from, what it runs, and what it
 /// asks for.
-pub fn about(found: &MergedServer, way: &InstallMethod) -> Vec<String> {
+pub fn install_summary(found: &MergedServer, way: &InstallMethod) -> Vec<String> {
     let server = RegistryServer::new(found);
     let mut lines = vec![format!("{} {} from {}", server.name, server.version, server.source)];
     if !server.description.is_empty() {
@@ -196,9 +196,9 @@ pub fn about(found: &MergedServer, way: &InstallMethod) -> Vec<String> {
         _ => "runs",
     };
     lines.push(format!("  {does}: {}", way.command().unwrap_or_else(|| way.target().to_owned())));
-    lines.extend(way.sets().into_iter().map(|set| format!("  sets: {set}")));
+    lines.extend(way.assignments().into_iter().map(|set| format!("  sets: {set}")));
     lines.extend(asks(way).into_iter().map(|line| format!("  {line}")));
-    lines.extend(way.reaches().iter().map(|line| format!("  outside of its container: {line}")));
+    lines.extend(way.host_access().iter().map(|line| format!("  outside of its container: {line}")));
     lines.extend(way.notes().iter().map(|note| format!("  note: {note}")));
     lines
 }
@@ -249,7 +249,7 @@ impl RegistryServer {
             uses,
             kinds: kinds(&found.server),
             confusable_with: Vec::new(),
-            aliases: found.also.iter().map(|(source, name)| format!("{source} {name}")).collect(),
+            aliases: found.duplicates.iter().map(|(source, name)| format!("{source} {name}")).collect(),
             instructions: instructions.into_iter().map(sentence).collect(),
         }
     }

@@ -11,17 +11,17 @@ use std::time::Duration;
 use aiw_core::registry::{Page, ServerVersion};
 use aiw_home::now_millis;
 use aiw_wasm::limits::Allowance;
-use aiw_wasm::{CallBudget, Reach};
+use aiw_wasm::{CallBudget, CallPermissions};
 
 use crate::RegistryError;
-use crate::copy::{Copy, CopyState};
-use crate::registry::{Registry, is_there};
+use crate::copy::{CacheState, RegistryCache};
+use crate::registry::{Registry, is_available};
 
 /// The allowance of one run. A registry of 50,000 servers has 500 pages.
 const RUN_ALLOWANCE: Allowance = Allowance {
-    of: "in one run",
-    guest: Duration::from_secs(120),
-    wall: Duration::from_secs(30 * 60),
+    scope: "in one run",
+    guest_time: Duration::from_secs(120),
+    wall_time: Duration::from_secs(30 * 60),
     requests: 700,
     bytes: 512 << 20,
 };
@@ -37,7 +37,7 @@ const PAGE_DELAY: Duration = Duration::from_millis(100);
 
 /// How old a copy may be before it is brought up to date, and how soon after a failure it is tried again.
 pub(crate) const MAX_AGE_MS: u64 = 60 * 60 * 1000;
-const RETRY: u64 = 5 * 60 * 1000;
+const RETRY_DELAY_MS: u64 = 5 * 60 * 1000;
 
 /// The overlap that the next pass asks for again, in milliseconds.
 const OVERLAP_WINDOW_MS: u64 = 60 * 1000;
@@ -49,7 +49,7 @@ const MAX_EMPTY_PAGES: usize = 3;
 /// more, the registry was reset.
 const MAX_UNSEEN_LOOKUPS: usize = 50;
 
-impl CopyState {
+impl CacheState {
     /// Whether a run has something to do, at a time in milliseconds since 1970.
     pub(crate) fn is_due(&self, now: u64) -> bool {
         // A time in the future is a clock that was wrong.
@@ -57,51 +57,51 @@ impl CopyState {
         if self.cooldown_until.is_some_and(|time| now < time && time - now <= MAX_AGE_MS) {
             return false;
         }
-        let is_unfinished = self.cursor.is_some() || self.finished.is_none();
+        let is_unfinished = self.cursor.is_some() || self.finished_at_ms.is_none();
         match self.problem.is_some() || is_unfinished {
-            true => age(self.begun) >= RETRY,
-            false => age(self.finished) >= MAX_AGE_MS,
+            true => age(self.started_at_ms) >= RETRY_DELAY_MS,
+            false => age(self.finished_at_ms) >= MAX_AGE_MS,
         }
     }
 }
 
 /// Brings a copy up to date. What was taken in before a failure stays.
-pub(crate) async fn sync(registry: &Registry, copy: &mut Copy) -> Result<(), RegistryError> {
-    let run = SyncRun { registry, reach: registry.reach(Arc::new(CallBudget::new(RUN_ALLOWANCE))) };
+pub(crate) async fn sync(registry: &Registry, copy: &mut RegistryCache) -> Result<(), RegistryError> {
+    let run = SyncRun { registry, reach: registry.call_permissions(Arc::new(CallBudget::new(RUN_ALLOWANCE))) };
     let result = run.pass(copy).await;
     if let Err(e) = &result {
         let state = copy.state()?;
-        copy.set_state(&CopyState { problem: Some(e.to_string()), ..state })?;
+        copy.set_state(&CacheState { problem: Some(e.to_string()), ..state })?;
     }
     result
 }
 
 struct SyncRun<'r> {
     registry: &'r Registry,
-    reach: Reach,
+    reach: CallPermissions,
 }
 
 impl SyncRun<'_> {
     /// Makes a pass, or goes on with the one that was ended.
-    async fn pass(&self, copy: &mut Copy) -> Result<(), RegistryError> {
+    async fn pass(&self, copy: &mut RegistryCache) -> Result<(), RegistryError> {
         let mut state = copy.state()?;
         if state.cursor.is_none() {
             // A copy that was never whole begins anew; another asks for what it has missed.
-            let since = state.finished.and_then(|_| state.newest.or(state.since));
-            state = CopyState { pass: state.pass + 1, since, newest: None, ..state };
+            let since = state.finished_at_ms.and_then(|_| state.newest_change_ms.or(state.since_ms));
+            state = CacheState { pass_number: state.pass_number + 1, since_ms: since, newest_change_ms: None, ..state };
         }
-        state = CopyState { begun: Some(now_millis()), problem: None, ..state };
+        state = CacheState { started_at_ms: Some(now_millis()), problem: None, ..state };
         copy.set_state(&state)?;
         let mut cursors: HashSet<String> = state.cursor.iter().cloned().collect();
         let mut empty = 0;
         loop {
-            let page = self.registry.changes(&self.reach, state.since, state.cursor.as_deref()).await?;
+            let page = self.registry.changes(&self.reach, state.since_ms, state.cursor.as_deref()).await?;
             empty = if page.servers.is_empty() { empty + 1 } else { 0 };
             let next = page.next.clone();
-            let (put, gone) = self.sorted(copy, page, state.since.is_some()).await?;
+            let (put, gone) = self.sorted(copy, page, state.since_ms.is_some()).await?;
             // A time in the future would hide what happens until then.
             let newest = put.iter().filter_map(|server| server.updated).max().map(|time| time.min(now_millis()));
-            state.newest = state.newest.max(newest);
+            state.newest_change_ms = state.newest_change_ms.max(newest);
             let problem = match &next {
                 Some(next) if !cursors.insert(next.clone()) => Some("gives the same cursor again"),
                 Some(_) if empty >= MAX_EMPTY_PAGES => Some("gives one page after another without a server"),
@@ -110,28 +110,28 @@ impl SyncRun<'_> {
             // A cursor that leads nowhere is not followed again.
             state.cursor = next.filter(|_| problem.is_none());
             if let Some(what) = problem {
-                copy.take(&put, &gone, &state)?;
-                return Err(RegistryError::Feed { id: self.registry.id.clone(), what: what.to_owned() });
+                copy.apply_page(&put, &gone, &state)?;
+                return Err(RegistryError::InvalidFeed { id: self.registry.id.clone(), what: what.to_owned() });
             }
             if state.cursor.is_some() {
-                copy.take(&put, &gone, &state)?;
+                copy.apply_page(&put, &gone, &state)?;
                 // The next run goes on at the cursor.
                 if self.reach.budget.as_ref().is_some_and(|budget| budget.requests() >= MAX_REQUESTS_PER_RUN) {
-                    return copy.set_state(&CopyState { cooldown_until: Some(now_millis() + MAX_AGE_MS), ..state });
+                    return copy.set_state(&CacheState { cooldown_until: Some(now_millis() + MAX_AGE_MS), ..state });
                 }
                 if copy.count()? > MAX_SERVERS {
                     let what = format!("has more than {MAX_SERVERS} servers");
-                    return Err(RegistryError::Feed { id: self.registry.id.clone(), what });
+                    return Err(RegistryError::InvalidFeed { id: self.registry.id.clone(), what });
                 }
                 tokio::time::sleep(PAGE_DELAY).await;
                 continue;
             }
-            let newest = state.newest.map(|time| time.saturating_sub(OVERLAP_WINDOW_MS)).max(state.since);
-            let whole = CopyState { newest, finished: Some(now_millis()), ..state.clone() };
-            if state.since.is_some() {
-                return copy.take(&put, &gone, &whole);
+            let newest = state.newest_change_ms.map(|time| time.saturating_sub(OVERLAP_WINDOW_MS)).max(state.since_ms);
+            let whole = CacheState { newest_change_ms: newest, finished_at_ms: Some(now_millis()), ..state.clone() };
+            if state.since_ms.is_some() {
+                return copy.apply_page(&put, &gone, &whole);
             }
-            copy.take(&put, &gone, &state)?;
+            copy.apply_page(&put, &gone, &state)?;
             return self.forget_unseen(copy, &whole).await;
         }
     }
@@ -139,13 +139,13 @@ impl SyncRun<'_> {
     /// Sorts a page into servers to take in, and names to forget.
     async fn sorted(
         &self,
-        copy: &Copy,
+        copy: &RegistryCache,
         page: Page,
         has_all_versions: bool,
     ) -> Result<(Vec<ServerVersion>, Vec<String>), RegistryError> {
         let (mut put, mut gone) = (Vec::new(), Vec::new());
         for server in page.servers {
-            if is_there(&server) {
+            if is_available(&server) {
                 // An older version that changed says nothing of the newest, which has a row of its own.
                 if server.latest || !has_all_versions {
                     put.push(server);
@@ -157,8 +157,8 @@ impl SyncRun<'_> {
             if known.is_none_or(|known| known.version != server.version && !server.latest) {
                 continue;
             }
-            match self.registry.server_within(&self.reach, &server.name, None).await? {
-                Some(older) if is_there(&older) && older.name == server.name => put.push(older),
+            match self.registry.server_with_permissions(&self.reach, &server.name, None).await? {
+                Some(older) if is_available(&older) && older.name == server.name => put.push(older),
                 _ => gone.push(server.name),
             }
         }
@@ -168,17 +168,18 @@ impl SyncRun<'_> {
 
     /// Ends a pass over everything: what it did not see is gone. Rows move between pages while others are added, so a
     /// few are asked for.
-    async fn forget_unseen(&self, copy: &mut Copy, whole: &CopyState) -> Result<(), RegistryError> {
-        let unseen = copy.unseen(whole.pass)?;
+    async fn forget_unseen(&self, copy: &mut RegistryCache, whole: &CacheState) -> Result<(), RegistryError> {
+        let unseen = copy.unseen_names(whole.pass_number)?;
         let (mut put, mut gone) = (Vec::new(), Vec::new());
         let is_reset = unseen.len() > MAX_UNSEEN_LOOKUPS;
         for name in unseen {
-            let found = if is_reset { None } else { self.registry.server_within(&self.reach, &name, None).await? };
-            match found.filter(is_there) {
+            let found =
+                if is_reset { None } else { self.registry.server_with_permissions(&self.reach, &name, None).await? };
+            match found.filter(is_available) {
                 Some(server) => put.push(server),
                 None => gone.push(name),
             }
         }
-        copy.take(&put, &gone, whole)
+        copy.apply_page(&put, &gone, whole)
     }
 }

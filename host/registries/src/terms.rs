@@ -10,7 +10,7 @@ const GENERIC_TERMS: [&str; 9] = ["mcp", "server", "io", "com", "ai", "dev", "or
 
 /// The terms of a server's name and title. The owner's part of the name is not among them.
 pub(crate) fn name_terms(server: &ServerVersion) -> Vec<String> {
-    let mut terms = words(last(&server.name));
+    let mut terms = words(last_segment(&server.name));
     for term in server.title.iter().flat_map(|title| words(title)) {
         if !terms.contains(&term) {
             terms.push(term);
@@ -47,12 +47,12 @@ pub(crate) fn query_terms(query: &str) -> Vec<String> {
 const MAX_TERMS: usize = 16;
 
 /// The last part of a name, without what nearly every server is called.
-pub(crate) fn without_usual(last: &str) -> &str {
+pub(crate) fn strip_generic_affixes(last: &str) -> &str {
     let plain = last.trim_start_matches("mcp-server-").trim_start_matches("mcp-").trim_start_matches("server-");
     plain.trim_end_matches("-mcp-server").trim_end_matches("-mcp").trim_end_matches("-server")
 }
 
 /// The part of a name after its last slash.
-pub(crate) fn last(name: &str) -> &str {
+pub(crate) fn last_segment(name: &str) -> &str {
     name.rsplit('/').next().unwrap_or(name)
 }

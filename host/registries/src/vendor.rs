@@ -8,18 +8,18 @@ use aiw_core::registry::ServerVersion;
 use url::Url;
 
 use crate::publisher::{Publisher, publisher};
-use crate::terms::last;
+use crate::terms::last_segment;
 
 /// How surely a server is what a query names, from the publisher of that name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum PublisherMatch {
     /// No sign of it.
-    No,
+    None,
     /// It is called so, and its publisher has the source code under that name, `io.github.acme/tool` for `tool`, or an
     /// account that is called nearly so, which costs nobody anything: `io.github.acme-labs/acme`.
     Project,
     /// It is called so, and its publisher's domain nearly so: `com.getacme/acme`.
-    Nearly,
+    SimilarDomain,
     /// Its publisher's account is called so, or a part of their domain.
     Account,
     /// Its publisher's domain is called so: `com.acme/anything`.
@@ -30,9 +30,9 @@ impl PublisherMatch {
     /// The addition to a score, in scores of the best server by words.
     pub(crate) fn weight(self) -> f32 {
         match self {
-            Self::No => 0.0,
+            Self::None => 0.0,
             Self::Project => 0.2,
-            Self::Nearly => 0.6,
+            Self::SimilarDomain => 0.6,
             Self::Account => 1.0,
             Self::Domain => 2.0,
         }
@@ -46,32 +46,34 @@ const MAX_WORDS: usize = 3;
 const GENERIC_NAME_PARTS: [&str; 3] = ["mcp", "server", "servers"];
 
 /// A name as it is compared: letters and digits, without what nearly every server has in its name.
-pub(crate) fn plain(text: &str) -> String {
+pub(crate) fn normalize_name(text: &str) -> String {
     let words = || text.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase).filter(|word| !word.is_empty());
     let said: String = words().filter(|word| !GENERIC_NAME_PARTS.contains(&word.as_str())).collect();
     if said.is_empty() { words().collect() } else { said }
 }
 
 /// The name that a query may be; none if it is more than a name.
-pub(crate) fn name_in(query: &str) -> Option<String> {
+pub(crate) fn parse_name_query(query: &str) -> Option<String> {
     let words = query.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).count();
-    (1..=MAX_WORDS).contains(&words).then(|| plain(query)).filter(|name| name.chars().count() > 1)
+    (1..=MAX_WORDS).contains(&words).then(|| normalize_name(query)).filter(|name| name.chars().count() > 1)
 }
 
 /// Whether a server is what a name says, from the publisher of that name.
-pub(crate) fn own(name: &str, server: &ServerVersion) -> PublisherMatch {
-    let Some(publisher) = publisher(server) else { return PublisherMatch::No };
+pub(crate) fn match_publisher(name: &str, server: &ServerVersion) -> PublisherMatch {
+    let Some(publisher) = publisher(server) else { return PublisherMatch::None };
     let (of_publisher, nearly) = match &publisher {
-        Publisher::Domain(domain, parts) if parts.is_empty() && plain(domain) == name => return PublisherMatch::Domain,
-        Publisher::Domain(domain, _) => (domain, PublisherMatch::Nearly),
+        Publisher::Domain(domain, parts) if parts.is_empty() && normalize_name(domain) == name => {
+            return PublisherMatch::Domain;
+        }
+        Publisher::Domain(domain, _) => (domain, PublisherMatch::SimilarDomain),
         Publisher::Account(account) => (account, PublisherMatch::Project),
     };
-    let label = plain(of_publisher);
+    let label = normalize_name(of_publisher);
     if label == name {
         return PublisherMatch::Account;
     }
-    if plain(last(&server.name)) != name {
-        return PublisherMatch::No;
+    if normalize_name(last_segment(&server.name)) != name {
+        return PublisherMatch::None;
     }
     if label.starts_with(name) || label.ends_with(name) {
         return nearly;
@@ -80,11 +82,11 @@ pub(crate) fn own(name: &str, server: &ServerVersion) -> PublisherMatch {
         let url = Url::parse(address).ok()?;
         let mut path = url.path_segments()?;
         let (owner, project) = (path.next()?, path.next()?);
-        Some(plain(owner) == label && plain(project.trim_end_matches(".git")) == name)
+        Some(normalize_name(owner) == label && normalize_name(project.trim_end_matches(".git")) == name)
     };
     match server.repository.as_ref().and_then(is_source) {
         Some(true) => PublisherMatch::Project,
-        _ => PublisherMatch::No,
+        _ => PublisherMatch::None,
     }
 }
 
@@ -99,7 +101,7 @@ mod tests {
 
     use super::*;
     use crate::copy::tests::server;
-    use crate::copy::{Copy, CopyState};
+    use crate::copy::{CacheState, RegistryCache};
     use crate::merge::{RegistryResults, merge};
     use crate::plan::tests::server_of;
     use crate::publisher::namespace;
@@ -118,26 +120,29 @@ mod tests {
             ("big acme", "com.big-acme/mcp", "", PublisherMatch::Domain),
             ("acme", "com.acme.mcp/mcp", "", PublisherMatch::Account),
             ("acme", "io.github.Acme/tool", "", PublisherMatch::Account),
-            ("acme", "com.getacme/acme-mcp", "", PublisherMatch::Nearly),
+            ("acme", "com.getacme/acme-mcp", "", PublisherMatch::SimilarDomain),
             ("acme", "io.github.acme-labs/mcp-server-acme", "", PublisherMatch::Project),
             ("tool", "io.github.acme/tool", "https://github.com/acme/tool", PublisherMatch::Project),
             ("tool", "io.github.acme/tool", "https://github.com/acme/tool-mcp.git", PublisherMatch::Project),
             // What anybody can write.
-            ("acme", "io.github.someone/acme", "https://github.com/acme/acme", PublisherMatch::No),
-            ("tool", "io.github.someone/tool", "https://github.com/acme/tool", PublisherMatch::No),
-            ("tool", "io.github.acme/tool", "https://github.com/acme/all", PublisherMatch::No),
-            ("acme", "com.getacme/other", "", PublisherMatch::No),
+            ("acme", "io.github.someone/acme", "https://github.com/acme/acme", PublisherMatch::None),
+            ("tool", "io.github.someone/tool", "https://github.com/acme/tool", PublisherMatch::None),
+            ("tool", "io.github.acme/tool", "https://github.com/acme/all", PublisherMatch::None),
+            ("acme", "com.getacme/other", "", PublisherMatch::None),
             // Who is at somebody's place is not that somebody.
-            ("smithery", "com.example.smithery/x", "", PublisherMatch::No),
-            ("acme", "ai.smithery/someone-acme", "", PublisherMatch::No),
-            ("github", "io.github.someone/github-issues", "", PublisherMatch::No),
+            ("smithery", "com.example.smithery/x", "", PublisherMatch::None),
+            ("acme", "ai.smithery/someone-acme", "", PublisherMatch::None),
+            ("github", "io.github.someone/github-issues", "", PublisherMatch::None),
             ("github", "io.github.github/github-mcp-server", "", PublisherMatch::Account),
-            ("co", "uk.co.acme/mcp", "", PublisherMatch::No),
+            ("co", "uk.co.acme/mcp", "", PublisherMatch::None),
         ] {
-            let name_in = name_in(query).unwrap();
-            assert_eq!(own(&name_in, &at(name, repository)), expected, "{query}: {name} {repository}");
+            let name_in = parse_name_query(query).unwrap();
+            assert_eq!(match_publisher(&name_in, &at(name, repository)), expected, "{query}: {name} {repository}");
         }
-        assert_eq!((name_in("a forecast of the weather"), name_in("x"), name_in("")), (None, None, None));
+        assert_eq!(
+            (parse_name_query("a forecast of the weather"), parse_name_query("x"), parse_name_query("")),
+            (None, None, None)
+        );
     }
 
     /// The newest row of each real server.
@@ -194,17 +199,17 @@ mod tests {
         let domains: BTreeSet<String> = real.iter().filter_map(domain).collect();
         let accounts: BTreeSet<String> = real.iter().filter_map(account).collect();
         let dir = tempfile::tempdir().unwrap();
-        let home = Home::at(dir.path().join("home"));
+        let home = Home::from_root(dir.path().join("home"));
         let id: ExtensionId = "acme".parse().unwrap();
         let filled = |name: &str, rows: &[ServerVersion]| {
-            let mut copy = Copy::open(&home, &name.parse().unwrap()).unwrap();
-            copy.take(rows, &[], &CopyState { pass: 1, ..CopyState::default() }).unwrap();
+            let mut copy = RegistryCache::open(&home, &name.parse().unwrap()).unwrap();
+            copy.apply_page(rows, &[], &CacheState { pass_number: 1, ..CacheState::default() }).unwrap();
             copy
         };
         let crowd: Vec<ServerVersion> =
             real.iter().cloned().chain(domains.iter().flat_map(|name| copied(name))).collect();
         let (plain, crowded) = (filled("plain", &real), filled("crowded", &crowd));
-        let first = |copy: &Copy, query: &str, limit: usize| -> Vec<String> {
+        let first = |copy: &RegistryCache, query: &str, limit: usize| -> Vec<String> {
             let servers = copy.search(&terms::query_terms(query), 200).unwrap();
             let found = merge(query, vec![RegistryResults { id: &id, priority: 1, servers }], limit);
             found.into_iter().map(|found| found.server.name).collect()
@@ -246,9 +251,9 @@ mod tests {
             let wanted: Vec<&str> = request["wanted"].as_array().unwrap().iter().filter_map(Json::as_str).collect();
             count(request["kind"].as_str().unwrap(), &first(&plain, request["query"].as_str().unwrap(), 5), &wanted, 5);
         }
-        for query in real.iter().map(|server| last(&server.name)).collect::<BTreeSet<_>>() {
+        for query in real.iter().map(|server| last_segment(&server.name)).collect::<BTreeSet<_>>() {
             let found = first(&plain, query, 5);
-            let wanted = named(&|server| last(&server.name) == query);
+            let wanted = named(&|server| last_segment(&server.name) == query);
             count("last parts of names", &found, &wanted, 5);
             count("last parts of names, first", &found[..1], &wanted, 1);
         }

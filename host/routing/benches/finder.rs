@@ -69,12 +69,12 @@ fn main() {
         let mut colds: Vec<Duration> = (0..ROUNDS)
             .map(|_| {
                 let home = tempfile::tempdir().unwrap();
-                prepared(&Home::at(home.path())).1
+                prepared(&Home::from_root(home.path())).1
             })
             .collect();
         row(&format!("index of {tools} tools, cold"), &mut colds);
         let home = tempfile::tempdir().unwrap();
-        let home = Home::at(home.path());
+        let home = Home::from_root(home.path());
         let (finder, _) = prepared(&home);
         let mut warms: Vec<Duration> = (0..ROUNDS).map(|_| prepared(&home).1).collect();
         row(&format!("index of {tools} tools, warm restart"), &mut warms);

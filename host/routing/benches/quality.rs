@@ -166,7 +166,7 @@ impl Set {
     /// What is measured by words, and with the model if there is one.
     fn modes(&self) -> serde_json::Map<String, Value> {
         let home = tempfile::tempdir().unwrap();
-        let home = aiw_home::Home::at(home.path());
+        let home = aiw_home::Home::from_root(home.path());
         let mut modes = serde_json::Map::new();
         modes.insert("lexical".into(), self.measure(&Finder::new(&home, Arc::new(CurrentEmbeddings::none(&home)))));
         match std::env::var_os("AIW_TEST_MODEL").map(PathBuf::from) {
@@ -184,7 +184,7 @@ impl Set {
     fn measure(&self, finder: &Finder) -> Value {
         let everything = |_: &str, _: &ToolDefinition| true;
         finder.prepare(&self.servers, &everything, Duration::MAX);
-        assert_eq!(finder.problem(), None);
+        assert_eq!(finder.load_error(), None);
         let mut sums = [0.0_f64; 4];
         let begun = Instant::now();
         let mut answers = Vec::new();

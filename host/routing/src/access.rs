@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use aiw_core::{Secret, SecretName};
 use aiw_home::{Home, VaultError};
-use aiw_mcp::Bearer;
+use aiw_mcp::TokenProvider;
 use aiw_mcp::oauth::{Challenge, OAuthTokens};
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -19,21 +19,21 @@ const LOGIN_SECRET_PREFIX: &str = "mcp-login.";
 /// How long tokens that were read from the vault are used without a look there.
 const TOKEN_CACHE_TTL: Duration = Duration::from_secs(1);
 
-pub(crate) fn mark(text: &str) -> String {
+pub(crate) fn short_digest(text: &str) -> String {
     aiw_core::hex(&Sha256::digest(text.as_bytes()))[..16].to_owned()
 }
 
 /// The beginning of the names of all logins of a key.
 fn names_of(key: &str) -> String {
-    format!("{LOGIN_SECRET_PREFIX}{}.", mark(key))
+    format!("{LOGIN_SECRET_PREFIX}{}.", short_digest(key))
 }
 
 fn name_of(key: &str, url: &str) -> Option<SecretName> {
-    format!("{}{}", names_of(key), mark(url)).parse().ok()
+    format!("{}{}", names_of(key), short_digest(url)).parse().ok()
 }
 
 /// Whether a secret of the vault is a login, which no declaration may name.
-pub(crate) fn is_login(name: &SecretName) -> bool {
+pub(crate) fn is_login_secret(name: &SecretName) -> bool {
     name.as_str().starts_with(LOGIN_SECRET_PREFIX)
 }
 
@@ -44,8 +44,8 @@ pub(crate) fn read(home: &Home, key: &str, url: &str) -> Option<OAuthTokens> {
 }
 
 /// Whether a login at a server has ended, and only the user can log in again.
-pub fn is_login_over(home: &Home, key: &str, url: &str) -> bool {
-    read(home, key, url).is_some_and(|tokens| tokens.is_old() && !tokens.can_refresh())
+pub fn is_login_expired(home: &Home, key: &str, url: &str) -> bool {
+    read(home, key, url).is_some_and(|tokens| tokens.needs_refresh() && !tokens.can_refresh())
 }
 
 pub(crate) fn write(home: &Home, key: &str, tokens: &OAuthTokens) -> Result<(), VaultError> {
@@ -69,9 +69,9 @@ pub fn forget_logins(home: &Home, key: &str) -> Result<usize, VaultError> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum TokenError {
     /// The server wants a login.
-    Login,
+    LoginRequired,
     /// The server wants a login that allows more.
-    Scopes(Vec<String>),
+    InsufficientScope(Vec<String>),
     /// The token could not be refreshed for now.
     Unavailable(String),
 }
@@ -100,7 +100,7 @@ impl ServerAccess {
     }
 
     /// Why the server refused last, once.
-    pub(crate) fn refusal(&self) -> Option<TokenError> {
+    pub(crate) fn take_error(&self) -> Option<TokenError> {
         self.seen(|seen| seen.refusal.take())
     }
 
@@ -114,7 +114,7 @@ impl ServerAccess {
             return tokens;
         }
         let this = self.clone();
-        aiw_home::blocking(move || this.reread()).await
+        aiw_home::run_blocking(move || this.reread()).await
     }
 
     fn reread(&self) -> Option<OAuthTokens> {
@@ -132,29 +132,29 @@ impl ServerAccess {
     }
 
     async fn refresh(&self, old: &Secret) -> Result<Option<OAuthTokens>, String> {
-        let (home, key) = (self.0.home.clone(), mark(&self.0.key));
+        let (home, key) = (self.0.home.clone(), short_digest(&self.0.key));
         // One at a time in all processes: a refresh token that is used twice is taken for a stolen one.
-        let turn = aiw_home::blocking(move || home.login_turn(&key)).await;
+        let turn = aiw_home::run_blocking(move || home.lock_login(&key)).await;
         let _turn = turn.map_err(|e| format!("needs a new token, which it does not get: {e}"))?;
         let this = self.clone();
-        let Some(tokens) = aiw_home::blocking(move || this.reread()).await else { return Ok(None) };
-        if tokens.access() != *old && !tokens.is_old() {
+        let Some(tokens) = aiw_home::run_blocking(move || this.reread()).await else { return Ok(None) };
+        if tokens.access_token() != *old && !tokens.needs_refresh() {
             return Ok(Some(tokens));
         }
         if !tokens.can_refresh() {
             return Ok(None);
         }
-        match tokens.refreshed(&self.0.net).await {
+        match tokens.exchange_refresh_token(&self.0.net).await {
             Ok(new) => {
                 let (home, key, kept) = (self.0.home.clone(), self.0.key.clone(), new.clone());
-                let written = aiw_home::blocking(move || write(&home, &key, &kept)).await;
+                let written = aiw_home::run_blocking(move || write(&home, &key, &kept)).await;
                 self.seen(|seen| seen.tokens = Some((Instant::now(), Some(new.clone()))));
                 written.map_err(|e| format!("has a new token that can't be kept: {e}"))?;
                 Ok(Some(new))
             }
             Err(e) if e.needs_login() => {
                 let (home, key) = (self.0.home.clone(), self.0.key.clone());
-                let removed = aiw_home::blocking(move || forget_logins(&home, &key)).await;
+                let removed = aiw_home::run_blocking(move || forget_logins(&home, &key)).await;
                 self.seen(|seen| seen.tokens = None);
                 removed.map_err(|e| format!("has a void token that can't be removed: {e}"))?;
                 Ok(None)
@@ -170,8 +170,8 @@ impl ServerAccess {
     /// Notes why there is no other token.
     fn noted(&self, found: Result<Option<OAuthTokens>, String>) -> Option<Secret> {
         match found {
-            Ok(Some(tokens)) => return Some(tokens.access()),
-            Ok(None) => self.refuse(TokenError::Login),
+            Ok(Some(tokens)) => return Some(tokens.access_token()),
+            Ok(None) => self.refuse(TokenError::LoginRequired),
             Err(problem) => self.refuse(TokenError::Unavailable(problem)),
         }
         None
@@ -179,19 +179,19 @@ impl ServerAccess {
 }
 
 #[async_trait]
-impl Bearer for ServerAccess {
+impl TokenProvider for ServerAccess {
     async fn token(&self) -> Option<Secret> {
         let tokens = self.tokens().await?;
-        if tokens.is_old() && tokens.can_refresh() {
-            let other = self.other_than(tokens.access()).await;
+        if tokens.needs_refresh() && tokens.can_refresh() {
+            let other = self.other_than(tokens.access_token()).await;
             return self.noted(other);
         }
-        Some(tokens.access())
+        Some(tokens.access_token())
     }
 
-    async fn refused(&self, token: Option<Secret>, again: bool) -> Option<Secret> {
+    async fn on_unauthorized(&self, token: Option<Secret>, again: bool) -> Option<Secret> {
         if again {
-            self.refuse(TokenError::Login);
+            self.refuse(TokenError::LoginRequired);
             return None;
         }
         let found = match token {
@@ -200,16 +200,16 @@ impl Bearer for ServerAccess {
             None if self.seen(|seen| seen.refusal.is_some()) => return None,
             None => {
                 let this = self.clone();
-                Ok(aiw_home::blocking(move || this.reread()).await)
+                Ok(aiw_home::run_blocking(move || this.reread()).await)
             }
         };
         self.noted(found)
     }
 
-    async fn too_little(&self, challenge: &str) {
+    async fn on_insufficient_scope(&self, challenge: &str) {
         let challenge = Challenge::parse(challenge);
         if challenge.error.as_deref() == Some("insufficient_scope") {
-            self.refuse(TokenError::Scopes(challenge.scopes));
+            self.refuse(TokenError::InsufficientScope(challenge.scopes));
         }
     }
 }

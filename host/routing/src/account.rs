@@ -8,9 +8,9 @@ use aiw_home::VaultError;
 use aiw_mcp::oauth::{Login, OAuthError, OAuthRequest, OAuthTokens};
 use serde_json::{Map, Value};
 
-use crate::access::{forget_logins, mark, read, write};
+use crate::access::{forget_logins, read, short_digest, write};
 use crate::error::PoolError;
-use crate::start::{ServerContext, headers, resolved, url};
+use crate::start::{ServerContext, headers, resolve_server, url};
 
 /// The user's wishes for a login, which override the server's entry.
 #[derive(Debug, Clone, Default)]
@@ -87,11 +87,11 @@ impl LoginAccount {
         key: &str,
         server: &aiw_servers::DeclaredServer,
     ) -> Result<Self, PoolError> {
-        let problem = |problem: String| PoolError::Declaration { server: key.to_owned(), problem };
+        let problem = |problem: String| PoolError::InvalidDeclaration { server: key.to_owned(), problem };
         if server.transport != aiw_servers::Transport::Http {
             return Err(problem("is not reached over HTTP, so there is nothing to log in to".into()));
         }
-        let (expanded, _) = resolved(ground, key, server)?;
+        let (expanded, _) = resolve_server(ground, key, server)?;
         let headers = headers(&expanded);
         if headers.iter().any(|(name, _)| name == "authorization") {
             return Err(problem("has a header `Authorization` in its entry, which is sent instead of a login".into()));
@@ -131,7 +131,7 @@ impl LoginAccount {
                 client_secret,
                 scopes: said.scopes.clone(),
                 more_scopes: more,
-                redirect,
+                redirect_uri: redirect,
             };
             Login::begin(request).await.map_err(|e| self.failed(e))
         })
@@ -142,8 +142,8 @@ impl LoginAccount {
         Box::pin(async move {
             let tokens = login.finish(query).await.map_err(|e| self.failed(e))?;
             let (home, key, kept) = (self.ground.home.clone(), self.key.clone(), tokens.clone());
-            let written = aiw_home::blocking(move || {
-                let _turn = home.login_turn(&mark(&key))?;
+            let written = aiw_home::run_blocking(move || {
+                let _turn = home.lock_login(&short_digest(&key))?;
                 write(&home, &key, &kept)
             });
             written.await.map_err(|source| self.vault(source))?;
@@ -163,7 +163,7 @@ impl LoginAccount {
 
     async fn tokens(&self) -> Option<OAuthTokens> {
         let (home, key, url) = (self.ground.home.clone(), self.key.clone(), self.url.clone());
-        aiw_home::blocking(move || read(&home, &key, &url)).await
+        aiw_home::run_blocking(move || read(&home, &key, &url)).await
     }
 
     fn failed(&self, source: OAuthError) -> PoolError {

@@ -38,8 +38,8 @@ struct KeptDefinition {
 impl ToolDefinition {
     /// The definition that a JSON object holds.
     pub fn new(value: &Value) -> Self {
-        let only_reads = only_reads(value);
-        let passable = Kind::Tool.passable(value);
+        let only_reads = is_read_only(value);
+        let passable = Kind::Tool.forwarded_item(value);
         let text = passable.to_string();
         let visibility = passable.pointer("/_meta/ui/visibility").and_then(Value::as_array);
         Self(Arc::new(KeptDefinition {
@@ -59,13 +59,13 @@ impl ToolDefinition {
     }
 
     /// Whether the tool declares that it changes nothing.
-    pub fn only_reads(&self) -> bool {
+    pub fn is_read_only(&self) -> bool {
         self.0.only_reads
     }
 
     /// Whether the tool may destroy something: the protocol's default for one that does not say that it only reads or
     /// only adds.
-    pub fn may_destroy(&self) -> bool {
+    pub fn is_destructive(&self) -> bool {
         self.0.may_destroy
     }
 
@@ -87,7 +87,7 @@ impl ToolDefinition {
     }
 
     /// About how many tokens it costs a client that knows it by a name.
-    pub fn tokens_as(&self, name: &str) -> usize {
+    pub fn tokens_with_name(&self, name: &str) -> usize {
         estimate_tokens((self.0.text.len() + name.len()).saturating_sub(self.0.name.len()))
     }
 
@@ -107,7 +107,7 @@ impl ToolDefinition {
     }
 
     /// Whether nothing that decides how the tool is used differs.
-    pub(crate) fn is_like(&self, other: &Self) -> bool {
+    pub(crate) fn is_equivalent(&self, other: &Self) -> bool {
         self == other || self.digest() == other.digest()
     }
 }
@@ -141,7 +141,7 @@ pub fn name(definition: &Value) -> &str {
 }
 
 /// Whether a tool declares that it changes nothing.
-pub fn only_reads(definition: &Value) -> bool {
+pub fn is_read_only(definition: &Value) -> bool {
     definition["annotations"]["readOnlyHint"] == true
 }
 
@@ -172,7 +172,7 @@ enum Part {
     Data,
     Schema,
     /// Schemas by their names.
-    Named,
+    SchemaMap,
     /// The definition itself.
     Definition,
 }
@@ -183,9 +183,9 @@ impl Part {
         match self {
             Self::Definition if SCHEMA_FIELDS.contains(&key) => Self::Schema,
             Self::Definition | Self::Data => Self::Data,
-            Self::Named => Self::Schema,
+            Self::SchemaMap => Self::Schema,
             Self::Schema if DATA_KEYWORDS.contains(&key) => Self::Data,
-            Self::Schema if NAMED_SCHEMA_KEYWORDS.contains(&key) => Self::Named,
+            Self::Schema if NAMED_SCHEMA_KEYWORDS.contains(&key) => Self::SchemaMap,
             Self::Schema => Self::Schema,
         }
     }
@@ -236,7 +236,7 @@ fn write_list(items: impl IntoIterator<Item = String>, text: &mut String) {
 
 /// The fields in which two items of a kind differ, each as it was and as it is now.
 pub(crate) fn differences(kind: Kind, before: &Value, now: &Value) -> Vec<Difference> {
-    let changed = kind.passed().filter(|key| before.get(*key) != now.get(*key));
+    let changed = kind.forwarded_fields().filter(|key| before.get(*key) != now.get(*key));
     let shown = |value: Option<&Value>| match value {
         Some(Value::String(text)) => text.clone(),
         Some(value) => format!("{value:#}"),
@@ -277,14 +277,14 @@ pub(crate) fn capabilities(value: &Value) -> Value {
 }
 
 /// Why an item of a kind can't be passed on, as the end of a sentence about it.
-pub(crate) fn unusable(kind: Kind, item: &Value) -> Option<String> {
+pub(crate) fn rejection_reason(kind: Kind, item: &Value) -> Option<String> {
     if is_deeper(item, MAX_DEPTH) {
         return Some(format!("is nested more than {MAX_DEPTH} levels deep"));
     }
     if item.to_string().len() > MAX_BYTES {
         return Some(format!("has more than {} KiB", MAX_BYTES >> 10));
     }
-    kind.problem(item)
+    kind.validation_error(item)
 }
 
 fn is_deeper(value: &Value, levels: usize) -> bool {
@@ -299,7 +299,7 @@ fn is_deeper(value: &Value, levels: usize) -> bool {
 /// Returns the suspicious signs in an item that a server defines: the end of a sentence for each kind of sign.
 pub(crate) fn injection_findings(item: &Value, signs: &InjectionPatterns) -> Vec<String> {
     let mut texts = Vec::new();
-    each_text(item, &mut texts);
+    collect_texts(item, &mut texts);
     // A sentence may go on from one text to the next.
     let whole = texts.join(" ");
     signs.find_all(texts.into_iter().chain([whole.as_str()]))
@@ -313,7 +313,7 @@ pub(crate) fn definition_findings(
     others: &dyn Fn(&str) -> bool,
 ) -> Vec<String> {
     let mut texts = Vec::new();
-    each_text(definition, &mut texts);
+    collect_texts(definition, &mut texts);
     let said = texts.join("\n").to_lowercase();
     let mut found = signs.find_all(texts);
     let words = said.split(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '-' | '.')));
@@ -327,14 +327,14 @@ pub(crate) fn definition_findings(
 }
 
 /// The texts of a value, with the names of its fields.
-pub(crate) fn each_text<'a>(value: &'a Value, texts: &mut Vec<&'a str>) {
+pub(crate) fn collect_texts<'a>(value: &'a Value, texts: &mut Vec<&'a str>) {
     match value {
         Value::String(text) => texts.push(text),
-        Value::Array(items) => items.iter().for_each(|item| each_text(item, texts)),
+        Value::Array(items) => items.iter().for_each(|item| collect_texts(item, texts)),
         Value::Object(map) => {
             for (key, value) in map {
                 texts.push(key);
-                each_text(value, texts);
+                collect_texts(value, texts);
             }
         }
         _ => {}
@@ -393,7 +393,7 @@ mod tests {
 
     #[test]
     fn a_definition_that_clients_refuse_is_unusable() {
-        let unusable = |tool: &Value| unusable(Kind::Tool, tool);
+        let unusable = |tool: &Value| rejection_reason(Kind::Tool, tool);
         assert_eq!(unusable(&json!({"name": "a", "inputSchema": {"type": "object"}})), None);
         let visible =
             |to: Value| json!({"name": "a", "inputSchema": {"type": "object"}, "_meta": {"ui": {"visibility": to}}});
@@ -444,11 +444,11 @@ mod tests {
             json!({"name": "a", "inputSchema": {"type": "object"}, "_meta": {"x": big}, "icons": [], "odd": big});
         let definition = ToolDefinition::new(&tool);
         assert_eq!(definition.value(), json!({"name": "a", "inputSchema": {"type": "object"}}));
-        assert!(definition.tokens_as("a") < 20);
+        assert!(definition.tokens_with_name("a") < 20);
         for costly in ["title", "outputSchema", "annotations"] {
             let mut tool = tool.clone();
             tool[costly] = if costly == "title" { json!(big) } else { json!({"title": big, "type": "object"}) };
-            assert!(ToolDefinition::new(&tool).tokens_as("a") > 1000, "{costly}");
+            assert!(ToolDefinition::new(&tool).tokens_with_name("a") > 1000, "{costly}");
         }
     }
 }

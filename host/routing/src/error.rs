@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use aiw_core::{Diagnostic, ErrorKind, closest, one_line, quoted, quoted_list, shell_word};
+use aiw_core::{Diagnostic, ErrorKind, closest, one_line, quoted, quoted_list, shell_quote};
 use aiw_home::{HomeError, VaultError};
 use aiw_mcp::oauth::OAuthError;
 use aiw_mcp::{ClientError, RpcError};
@@ -59,21 +59,21 @@ pub enum PoolError {
         server: String,
     },
     /// Its entry can't be used.
-    Declaration {
+    InvalidDeclaration {
         /// The server.
         server: String,
         /// The end of a sentence.
         problem: String,
     },
     /// Its entry needs variables that are not set.
-    Missing {
+    MissingVariables {
         /// The server.
         server: String,
         /// The missing variables of the environment and secrets.
         names: Vec<String>,
     },
     /// Its program could not be started.
-    Spawn {
+    SpawnFailed {
         /// The server.
         server: String,
         /// Why not.
@@ -87,14 +87,14 @@ pub enum PoolError {
         program: String,
     },
     /// The server was started and didn't begin a session.
-    Start {
+    StartFailed {
         /// The server.
         server: String,
         /// The problem.
         problem: String,
     },
     /// The server failed a moment ago, and this call waited for that start.
-    Failed {
+    RecentlyFailed {
         /// The server.
         server: String,
         /// The failure, without the server's name.
@@ -105,7 +105,7 @@ pub enum PoolError {
         hint: Option<String>,
     },
     /// The server has failed so often that aiw leaves it alone for a while.
-    Open {
+    CircuitOpen {
         /// The server.
         server: String,
         /// How often.
@@ -116,7 +116,7 @@ pub enum PoolError {
         last: String,
     },
     /// The server ended, or the connection did, before it answered.
-    Ended {
+    ConnectionClosed {
         /// The server.
         server: String,
         /// How it ended and its last words, if they are known.
@@ -130,19 +130,19 @@ pub enum PoolError {
         after: Duration,
     },
     /// The server wants a login.
-    Login {
+    LoginRequired {
         /// The server.
         server: String,
     },
     /// The login allows too little for this.
-    Scopes {
+    InsufficientScope {
         /// The server.
         server: String,
         /// The scopes that it wants.
         scopes: Vec<String>,
     },
     /// Its token is too old, and there is no new one for now.
-    Refresh {
+    TokenRefreshFailed {
         /// The server.
         server: String,
         /// The end of a sentence.
@@ -179,15 +179,15 @@ pub enum PoolError {
 
 /// A command about a server, in backticks. An unusual name is not repeated: it could be a sentence.
 pub(crate) fn display_command(command: &str, server: &str) -> String {
-    let is_plain = server.len() <= 60 && aiw_servers::safe(server) == server;
+    let is_plain = server.len() <= 60 && aiw_servers::sanitize_name(server) == server;
     format!("`aiw mcp {command} {}`", if is_plain { server } else { "NAME" })
 }
 
 /// The command that logs in for further scopes.
 fn login(server: &str, scopes: &[String]) -> String {
     let scopes = scopes.iter().take(MAX_NAMES).map(|scope| one_line(scope, 80));
-    let scopes: String = scopes.map(|scope| format!(" --scope {}", shell_word(&scope))).collect();
-    format!("aiw mcp login {}{scopes}", shell_word(&one_line(server, 60)))
+    let scopes: String = scopes.map(|scope| format!(" --scope {}", shell_quote(&scope))).collect();
+    format!("aiw mcp login {}{scopes}", shell_quote(&one_line(server, 60)))
 }
 
 impl From<RpcError> for PoolError {
@@ -207,7 +207,7 @@ fn listed(names: &[String]) -> String {
 
 impl PoolError {
     /// The error for a tool that a server does not have. `known` are those that it has.
-    pub fn no_tool<'a>(server: &str, tool: &str, known: impl Iterator<Item = &'a ToolDefinition>) -> Self {
+    pub fn tool_not_found<'a>(server: &str, tool: &str, known: impl Iterator<Item = &'a ToolDefinition>) -> Self {
         let known = known.map(|tool| tool.name().to_owned()).collect();
         Self::ToolNotFound { server: server.to_owned(), tool: tool.to_owned(), known }
     }
@@ -221,22 +221,22 @@ impl PoolError {
         }
     }
 
-    pub(crate) fn refused(refusal: TokenError, server: &str) -> Self {
+    pub(crate) fn from_token_error(refusal: TokenError, server: &str) -> Self {
         let server = server.to_owned();
         match refusal {
-            TokenError::Login => Self::Login { server },
-            TokenError::Scopes(scopes) => Self::Scopes { server, scopes },
-            TokenError::Unavailable(problem) => Self::Refresh { server, problem },
+            TokenError::LoginRequired => Self::LoginRequired { server },
+            TokenError::InsufficientScope(scopes) => Self::InsufficientScope { server, scopes },
+            TokenError::Unavailable(problem) => Self::TokenRefreshFailed { server, problem },
         }
     }
 
     /// Whether the user has to log in.
-    pub fn is_login(&self) -> bool {
-        matches!(self, Self::Login { .. } | Self::Scopes { .. })
+    pub fn needs_login(&self) -> bool {
+        matches!(self, Self::LoginRequired { .. } | Self::InsufficientScope { .. })
     }
 
     /// The failure without the server's name, for a place that names it already.
-    pub fn brief(&self) -> String {
+    pub fn message_without_server(&self) -> String {
         self.words().1
     }
 
@@ -248,29 +248,29 @@ impl PoolError {
                 (server, format!("has changed its tool {}, so aiw withholds it", quoted(tool)))
             }
             Self::Disabled { server } => (server, "is disabled".to_owned()),
-            Self::Declaration { server, problem }
-            | Self::Refresh { server, problem }
-            | Self::Failed { server, problem, .. } => (server, problem.clone()),
-            Self::Missing { server, names } => (server, format!("needs {}", listed(names))),
-            Self::Spawn { server, source } => (server, format!("does not start: {source}")),
+            Self::InvalidDeclaration { server, problem }
+            | Self::TokenRefreshFailed { server, problem }
+            | Self::RecentlyFailed { server, problem, .. } => (server, problem.clone()),
+            Self::MissingVariables { server, names } => (server, format!("needs {}", listed(names))),
+            Self::SpawnFailed { server, source } => (server, format!("does not start: {source}")),
             Self::ProgramNotFound { server, program } => {
                 (server, format!("does not start: there is no program `{}`", one_line(program, 200)))
             }
-            Self::Start { server, problem } => (server, format!("does not start: {problem}")),
-            Self::Open { server, failures, wait, last } => {
+            Self::StartFailed { server, problem } => (server, format!("does not start: {problem}")),
+            Self::CircuitOpen { server, failures, wait, last } => {
                 let wait = wait.as_secs().max(1);
                 let rest = format!("has failed {failures} times in a row, so aiw waits {wait} s before it tries again");
                 (server, format!("{rest}: {last}"))
             }
-            Self::Ended { server, last } => {
+            Self::ConnectionClosed { server, last } => {
                 let last = last.as_ref().map(|last| format!(": {last}")).unwrap_or_default();
                 (server, format!("ended before it answered{last}"))
             }
             Self::Timeout { server, after } => (server, format!("did not answer within {} s", after.as_secs())),
-            Self::Login { server } => {
+            Self::LoginRequired { server } => {
                 (server, format!("needs a login: the user runs {}", display_command("login", server)))
             }
-            Self::Scopes { server, scopes } => {
+            Self::InsufficientScope { server, scopes } => {
                 (server, format!("wants a login that allows more: the user runs `{}`", login(server, scopes)))
             }
             Self::Client { server, source } => (server, format!("can't be asked: {source}")),
@@ -314,10 +314,12 @@ impl Diagnostic for PoolError {
             | Self::Disabled { .. }
             | Self::Withheld { .. }
             | Self::Suspicious { .. }
-            | Self::Login { .. }
-            | Self::Scopes { .. } => ErrorKind::User,
-            Self::Declaration { .. } | Self::Missing { .. } | Self::ProgramNotFound { .. } => ErrorKind::Config,
-            Self::Failed { kind, .. } => *kind,
+            | Self::LoginRequired { .. }
+            | Self::InsufficientScope { .. } => ErrorKind::User,
+            Self::InvalidDeclaration { .. } | Self::MissingVariables { .. } | Self::ProgramNotFound { .. } => {
+                ErrorKind::Config
+            }
+            Self::RecentlyFailed { kind, .. } => *kind,
             _ => ErrorKind::Unavailable,
         }
     }
@@ -338,11 +340,13 @@ impl Diagnostic for PoolError {
                 format!("the user can look at it and accept it: {}", display_command("approve", server))
             }
             Self::Disabled { server } => display_command("enable", server),
-            Self::Missing { names, .. } => {
+            Self::MissingVariables { names, .. } => {
                 format!("set {} where aiw starts, or store a secret and name it in mcp.json", listed(names))
             }
             Self::ProgramNotFound { .. } => "install it, or correct `command` in mcp.json".into(),
-            Self::Start { server, .. } | Self::Open { server, .. } | Self::Ended { server, .. } => {
+            Self::StartFailed { server, .. }
+            | Self::CircuitOpen { server, .. }
+            | Self::ConnectionClosed { server, .. } => {
                 let (logs, doctor) = (display_command("logs", server), display_command("doctor", server));
                 format!("{logs} shows what it wrote; {doctor} tries it")
             }
@@ -350,7 +354,7 @@ impl Diagnostic for PoolError {
                 format!("`timeout` of the server {} in settings.json allows more seconds", quoted(server))
             }
             Self::LoginFailed { source, .. } => return source.hint().map(str::to_owned),
-            Self::Failed { hint, .. } => return hint.clone(),
+            Self::RecentlyFailed { hint, .. } => return hint.clone(),
             _ => return None,
         })
     }

@@ -3,13 +3,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use aiw_core::{one_line, shell_word};
+use aiw_core::{one_line, shell_quote};
 use aiw_home::{
-    FileTrust, Home, HomeError, OpenDir, Project, ServerSettings, Settings, TrustSettings, nearest,
-    read_nofollow_beside,
+    FileTrust, Home, HomeError, OpenDir, Project, ServerSettings, Settings, TrustSettings, find_in_ancestors,
+    read_nofollow_with_dir,
 };
 use aiw_servers::{
-    DeclaredServer, MAX_PROJECT_FILE, McpFile, PROJECT_FILE, ScopedServer, ServerScope, Transport, in_file,
+    DeclaredServer, MAX_PROJECT_FILE_BYTES, McpFile, PROJECT_FILE, ScopedServer, ServerScope, Transport,
+    parse_servers_file,
 };
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -17,7 +18,7 @@ use url::Url;
 
 /// A server that a session has.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Configured {
+pub struct ConfiguredServer {
     /// Its key in `mcp.json`.
     pub key: String,
     /// Where it is declared.
@@ -25,14 +26,14 @@ pub struct Configured {
     /// The directory of the file that declares it.
     pub directory: PathBuf,
     /// That directory as it was opened, if it is a project's: a repository that is moved takes its trust with it.
-    pub opened: Option<OpenDir>,
+    pub open_dir: Option<OpenDir>,
     /// The declaration, or the end of a sentence that says why it can't be used.
     pub server: Result<DeclaredServer, String>,
     /// Its settings.
     pub settings: ServerSettings,
 }
 
-impl Configured {
+impl ConfiguredServer {
     /// A digest of what is started. The same words in two projects start two programs.
     pub(crate) fn digest(&self) -> String {
         let declaration = self.server.as_ref().map(|server| Value::from(server.declaration.clone()));
@@ -70,7 +71,7 @@ pub enum SkippedServers {
     },
     /// One has the name of a server of the user's.
     #[error("the project's server `{}` is left out: you have one of that name", one_line(key, 60))]
-    Named {
+    NameConflict {
         /// Its key.
         key: String,
     },
@@ -78,17 +79,17 @@ pub enum SkippedServers {
 
 impl SkippedServers {
     /// Returns the command that trusts the file, where that is what they lack.
-    pub fn trusted_by(&self) -> Option<String> {
+    pub fn trust_command(&self) -> Option<String> {
         match self {
             Self::Untrusted { file } | Self::Changed { file } => Some(trusts(file)),
-            Self::Unusable { .. } | Self::Named { .. } => None,
+            Self::Unusable { .. } | Self::NameConflict { .. } => None,
         }
     }
 }
 
 /// Returns the command that trusts the directory of a file.
 fn trusts(file: &Path) -> String {
-    format!("aiw trust add {}", shell_word(&file.parent().unwrap_or(file).to_string_lossy()))
+    format!("aiw trust add {}", shell_quote(&file.parent().unwrap_or(file).to_string_lossy()))
 }
 
 /// Where to look.
@@ -104,12 +105,12 @@ impl ServerSearchPaths {
     /// Returns the places of a home and of the project that a directory belongs to: by the nearest `.mcp.json` in it or
     /// above it, not beyond the root of a repository and not in the user's home.
     pub fn load(home: Home, directory: &Path) -> Self {
-        let stop = home.around().user_home();
+        let stop = home.context().user_home();
         // Trust belongs to a path without links.
         let real = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         let is_homes = |file: &Path| file.parent().is_some_and(|dir| stop.as_deref().is_some_and(|h| real(h) == dir));
-        let project = nearest(PROJECT_FILE, &real(directory), stop.as_deref()).filter(|file| !is_homes(file));
-        let settings = nearest(Project::FILE, &real(directory), stop.as_deref());
+        let project = find_in_ancestors(PROJECT_FILE, &real(directory), stop.as_deref()).filter(|file| !is_homes(file));
+        let settings = find_in_ancestors(Project::FILE, &real(directory), stop.as_deref());
         Self { home, project, settings }
     }
 
@@ -125,16 +126,16 @@ impl ServerSearchPaths {
     }
 
     /// The servers, and what is left out of them. Whatever a project's file is, it costs only its own servers.
-    pub fn read(&self) -> Result<(Vec<Configured>, Vec<SkippedServers>), HomeError> {
+    pub fn read(&self) -> Result<(Vec<ConfiguredServer>, Vec<SkippedServers>), HomeError> {
         self.read_with(&self.home.settings()?)
     }
 
     /// Reads them as [`ServerSearchPaths::read`] does, with these settings.
-    pub fn read_with(&self, settings: &Settings) -> Result<(Vec<Configured>, Vec<SkippedServers>), HomeError> {
+    pub fn read_with(&self, settings: &Settings) -> Result<(Vec<ConfiguredServer>, Vec<SkippedServers>), HomeError> {
         let known = settings.mcp()?;
         let mut problems = Vec::new();
         // A file of the user's that makes no sense is an error, not a home without servers.
-        let mut all = vec![(ServerScope::Aiw, self.home.root().to_owned(), None, McpFile::load(&self.home)?.map())];
+        let mut all = vec![(ServerScope::Aiw, self.home.root().to_owned(), None, McpFile::load(&self.home)?.to_map())];
         if let Some(file) = &self.project {
             let directory = file.parent().unwrap_or(file).to_owned();
             match declared(file, &settings.trust()) {
@@ -143,11 +144,11 @@ impl ServerSearchPaths {
                 Err(problem) => problems.push(problem),
             }
         }
-        let mut servers: Vec<Configured> = Vec::new();
+        let mut servers: Vec<ConfiguredServer> = Vec::new();
         for (scope, directory, opened, declared) in all {
-            for found in ScopedServer::all(scope, declared) {
+            for found in ScopedServer::from_declarations(scope, declared) {
                 if servers.iter().any(|other| other.key == found.key) {
-                    problems.push(SkippedServers::Named { key: found.key });
+                    problems.push(SkippedServers::NameConflict { key: found.key });
                     continue;
                 }
                 let mut settings = known.servers.get(&found.key).cloned().unwrap_or_default();
@@ -157,7 +158,7 @@ impl ServerSearchPaths {
                     settings.enabled &= server.declaration.get("disabled") != Some(&true.into());
                 }
                 let (directory, opened) = (directory.clone(), opened.clone());
-                servers.push(Configured { key: found.key, scope, directory, opened, server, settings });
+                servers.push(ConfiguredServer { key: found.key, scope, directory, open_dir: opened, server, settings });
             }
         }
         Ok((servers, problems))
@@ -181,16 +182,16 @@ fn declared(file: &Path, trust: &TrustSettings) -> Result<Option<DeclaredHere>, 
         let why = "the file is a link, which aiw doesn't follow in a project".to_owned();
         return Err(SkippedServers::Unusable { file, why });
     }
-    if !trust.covers(root) {
+    if !trust.is_trusted(root) {
         return Err(SkippedServers::Untrusted { file });
     }
-    let (opened, bytes) = match read_nofollow_beside(&file, MAX_PROJECT_FILE) {
+    let (opened, bytes) = match read_nofollow_with_dir(&file, MAX_PROJECT_FILE_BYTES) {
         Ok(Some(read)) => read,
         Ok(None) => return Ok(None),
         Err(e) => return Err(SkippedServers::Unusable { file, why: e.to_string() }),
     };
-    match trust.file(&file, &bytes) {
-        FileTrust::Trusted => match in_file(&bytes) {
+    match trust.file_trust(&file, &bytes) {
+        FileTrust::Trusted => match parse_servers_file(&bytes) {
             Ok(servers) => Ok(Some((opened, servers))),
             Err(problem) => Err(SkippedServers::Unusable { file, why: format!("it {problem}") }),
         },
@@ -229,7 +230,7 @@ mod tests {
     #[test]
     fn a_server_with_a_name_of_aiws_own_is_left_out_alone() {
         let dir = tempfile::tempdir().unwrap();
-        let home = Home::at(dir.path().join("home"));
+        let home = Home::from_root(dir.path().join("home"));
         fs::create_dir(home.root()).unwrap();
         let entry = r#"{"command": "x"}"#;
         let servers = ["workflows", "planned", "aiw", "Workflows", "a"].map(|name| format!("\"{name}\": {entry}"));
@@ -247,7 +248,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (root, deep) = (dir.path().join("p"), dir.path().join("p/src"));
         fs::create_dir_all(&deep).unwrap();
-        let home = Home::at(dir.path().join("home"));
+        let home = Home::from_root(dir.path().join("home"));
         fs::create_dir(home.root()).unwrap();
         fs::write(
             home.mcp_path(),
@@ -283,7 +284,7 @@ mod tests {
         let (servers, problems) = places.read().unwrap();
         assert!(servers.iter().all(|server| server.key != "b"), "{servers:?}");
         assert!(problems[0].to_string().contains("not as you trusted it"), "{problems:?}");
-        assert_eq!(problems[0].trusted_by(), Some(trusts(&file)));
+        assert_eq!(problems[0].trust_command(), Some(trusts(&file)));
         trust();
         assert_eq!(seen(), (vec!["a".to_owned(), "b".to_owned()], 0));
     }

@@ -175,7 +175,7 @@ fn plain(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::definition::each_text;
+    use crate::definition::collect_texts;
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
@@ -325,12 +325,12 @@ mod tests {
             for line in text.lines() {
                 let tool: Value = serde_json::from_str(line).unwrap();
                 let mut texts = Vec::new();
-                ["name", "description", "input_schema"].iter().for_each(|key| each_text(&tool[*key], &mut texts));
+                ["name", "description", "input_schema"].iter().for_each(|key| collect_texts(&tool[*key], &mut texts));
                 all += 1;
                 // The requests of the other set were made by a model, with types such as `str`.
                 if set == "livemcpbench" {
                     let tool = json!({"name": tool["name"], "inputSchema": tool["input_schema"]});
-                    assert_eq!(crate::shape::Kind::Tool.problem(&tool), None, "{tool}");
+                    assert_eq!(crate::shape::Kind::Tool.validation_error(&tool), None, "{tool}");
                 }
                 let found = signs.find_all(texts);
                 if !found.is_empty() {

@@ -31,19 +31,21 @@ mod summary;
 mod trace;
 mod uris;
 
-pub use access::{forget_logins, is_login_over};
+pub use access::{forget_logins, is_login_expired};
 pub use account::{LoginAccount, LoginOptions};
 pub use definition::{Difference, ToolDefinition};
 pub use error::PoolError;
 pub use find::{Allows, CurrentEmbeddings, Finder, KnownServer, Match, ModelSource, ToolEmbeddings, ToolMatches};
-pub use found::{Configured, ServerSearchPaths, SkippedServers};
+pub use found::{ConfiguredServer, ServerSearchPaths, SkippedServers};
 pub use injection::injection_findings;
 pub use listing::{Cost, ListableServer, ListingChoice, ListingLimits, ListingReason, choose};
-pub use names::{ToolRef, proxied};
+pub use names::{ToolRef, to_proxied_name};
 pub use offered::CatalogItem;
 pub use pool::{Pool, SharedServers};
-pub use profile::{AIW_SERVER_NAME, KnownTool, Pattern, Profile, ProfileSource, idle_patterns, scripts_may_call};
-pub use record::{DefinitionChange, LOST, Records, ServerRecord};
+pub use profile::{
+    AIW_SERVER_NAME, KnownTool, Pattern, Profile, ProfileSource, matches_any_pattern, unmatched_patterns,
+};
+pub use record::{DefinitionChange, LOST_RECORD_NOTE, Records, ServerRecord};
 pub use registry::{DynamicToolRegistry, MAX_DYNAMIC_TOOLS, SWEEP_INTERVAL, TTL};
 pub use slot::ServerState;
 pub use start::{ServerContext, check_remote};

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use aiw_core::{counted, star_matches};
+use aiw_core::{matches_wildcard, pluralize};
 use aiw_home::ListSettings;
 
 /// The tokens of all listed tools, unless the settings say otherwise: their definitions are in a model's context from
@@ -69,9 +69,9 @@ impl ListingLimits {
     }
 
     /// The names of servers that are to be listed always or never, and that none of these has.
-    pub fn unknown<'a>(&self, servers: impl Iterator<Item = &'a str> + Clone) -> Vec<&str> {
+    pub fn unknown_servers<'a>(&self, servers: impl Iterator<Item = &'a str> + Clone) -> Vec<&str> {
         let names = self.always.iter().chain(&self.never).map(String::as_str);
-        names.filter(|name| !servers.clone().any(|server| star_matches(name, &server.to_lowercase()))).collect()
+        names.filter(|name| !servers.clone().any(|server| matches_wildcard(name, &server.to_lowercase()))).collect()
     }
 }
 
@@ -83,13 +83,13 @@ pub struct ListableServer {
     /// The cost of its tools.
     pub cost: Cost,
     /// When it was called last, in seconds of Unix time.
-    pub used: Option<u64>,
+    pub last_used: Option<u64>,
 }
 
 impl ListableServer {
     /// The servers of some tools, by name. Of each tool it needs the server, and what it costs; `used` says when a
     /// server was called last.
-    pub(crate) fn all<'a>(
+    pub(crate) fn from_tools<'a>(
         tools: impl Iterator<Item = (&'a str, usize)>,
         used: impl Fn(&str) -> Option<u64>,
     ) -> Vec<Self> {
@@ -100,7 +100,7 @@ impl ListableServer {
         let candidate = |(server, tokens): (&str, Vec<usize>)| Self {
             server: server.to_owned(),
             cost: Cost::new(tokens),
-            used: used(server),
+            last_used: used(server),
         };
         servers.into_iter().map(candidate).collect()
     }
@@ -123,9 +123,9 @@ pub enum ListingReason {
     /// The settings name it.
     Always,
     /// It was used lately, and there is room.
-    Used,
+    RecentlyUsed,
     /// There is room.
-    Fits,
+    WithinBudget,
     /// The settings exclude it.
     Never,
     /// There is no room: what was left, and of how much.
@@ -140,7 +140,7 @@ pub enum ListingReason {
 impl ListingChoice {
     /// Whether its tools are listed.
     pub fn is_listed(&self) -> bool {
-        matches!(self.reason, ListingReason::Always | ListingReason::Used | ListingReason::Fits)
+        matches!(self.reason, ListingReason::Always | ListingReason::RecentlyUsed | ListingReason::WithinBudget)
     }
 }
 
@@ -148,8 +148,8 @@ impl fmt::Display for ListingChoice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.reason {
             ListingReason::Always => f.write_str("`always` in `mcp.list`"),
-            ListingReason::Used => f.write_str("used lately"),
-            ListingReason::Fits => f.write_str("there is room"),
+            ListingReason::RecentlyUsed => f.write_str("used lately"),
+            ListingReason::WithinBudget => f.write_str("there is room"),
             ListingReason::Never => f.write_str("`never` in `mcp.list`"),
             ListingReason::OverBudget { left, most } if self.cost.tokens > left.tokens => write!(
                 f,
@@ -159,7 +159,7 @@ impl fmt::Display for ListingChoice {
             ListingReason::OverBudget { left, most } => write!(
                 f,
                 "{}, and there is room for {} of {} (`tools` in `mcp.list`)",
-                counted(self.cost.tools, "tool"),
+                pluralize(self.cost.tools, "tool"),
                 left.tools,
                 most.tools
             ),
@@ -171,9 +171,10 @@ impl fmt::Display for ListingChoice {
 /// name, then those used lately, then the smallest. A server is listed whole or not at all, and the next smaller one
 /// has the room that it leaves. The answer has the order of `servers`.
 pub fn choose(servers: &[ListableServer], own: Cost, limits: &ListingLimits, now: u64) -> Vec<ListingChoice> {
-    let is_in = |names: &[String], server: &str| names.iter().any(|name| star_matches(name, &server.to_lowercase()));
+    let is_in =
+        |names: &[String], server: &str| names.iter().any(|name| matches_wildcard(name, &server.to_lowercase()));
     let lately =
-        |server: &ListableServer| server.used.filter(|used| now.saturating_sub(*used) < RECENT_USE_WINDOW_SECS);
+        |server: &ListableServer| server.last_used.filter(|used| now.saturating_sub(*used) < RECENT_USE_WINDOW_SECS);
     let mut turns: Vec<usize> = (0..servers.len()).collect();
     turns.sort_by_key(|at| {
         let server = &servers[*at];
@@ -197,11 +198,11 @@ pub fn choose(servers: &[ListableServer], own: Cost, limits: &ListingLimits, now
         } else if !server.cost.fits(left) {
             ListingReason::OverBudget { left, most: limits.most }
         } else if lately(server).is_some() {
-            ListingReason::Used
+            ListingReason::RecentlyUsed
         } else {
-            ListingReason::Fits
+            ListingReason::WithinBudget
         };
-        if matches!(reason, ListingReason::Always | ListingReason::Used | ListingReason::Fits) {
+        if matches!(reason, ListingReason::Always | ListingReason::RecentlyUsed | ListingReason::WithinBudget) {
             left = left.without(server.cost);
         }
         reasons.insert(at, reason);
@@ -223,7 +224,7 @@ mod tests {
     const NOW: u64 = 100 * RECENT_USE_WINDOW_SECS;
 
     fn candidate(server: &str, tools: usize, tokens: usize, used: Option<u64>) -> ListableServer {
-        ListableServer { server: server.to_owned(), cost: Cost { tools, tokens }, used }
+        ListableServer { server: server.to_owned(), cost: Cost { tools, tokens }, last_used: used }
     }
 
     fn limits(tokens: usize, tools: usize, always: &[&str], never: &[&str]) -> ListingLimits {
@@ -279,7 +280,7 @@ mod tests {
         let limits = ListingLimits::from_settings(&settings, &profile);
         assert_eq!((limits.most, limits.always.len()), (Cost { tools: DEFAULT_MAX_TOOLS, tokens: 7 }, 0));
         let limits = ListingLimits::from_settings(&settings, &ListSettings::default());
-        assert_eq!((limits.most.tokens, limits.unknown(["b", "c"].into_iter())), (1, vec!["a"]));
+        assert_eq!((limits.most.tokens, limits.unknown_servers(["b", "c"].into_iter())), (1, vec!["a"]));
     }
 
     fn servers() -> impl Strategy<Value = Vec<ListableServer>> {

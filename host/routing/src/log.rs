@@ -7,25 +7,25 @@ use aiw_home::log_line;
 use aiw_redact::known::Mask;
 
 /// When a log is this long, it becomes the old one.
-const MAX_LOG: u64 = 1 << 20;
+const MAX_LOG_BYTES: u64 = 1 << 20;
 
 /// The longest piece of a line that is kept.
-const MAX_LINE: usize = 16 << 10;
+const MAX_LINE_BYTES: usize = 16 << 10;
 
 /// Copies a stream to a log, line by line, until it ends. It runs on a thread of its own. A log that can't be written
 /// must not block the server, so the stream is read on.
-pub(crate) fn keep(mut stream: impl Read, path: &Path, secrets: &[Vec<u8>], last: &dyn Fn(String)) {
+pub(crate) fn copy_to_log(mut stream: impl Read, path: &Path, secrets: &[Vec<u8>], last: &dyn Fn(String)) {
     let mut mask = Mask::new(secrets);
     let (mut line, mut piece) = (Vec::new(), vec![0; 16 << 10]);
     loop {
         let read = stream.read(&mut piece).unwrap_or(0);
         // A secret may begin in one piece and end in the next.
-        let masked = if read == 0 { mask.rest() } else { mask.take(&piece[..read]) };
+        let masked = if read == 0 { mask.finish() } else { mask.push(&piece[..read]) };
         for byte in masked {
             if byte != b'\n' {
                 line.push(byte);
             }
-            if byte == b'\n' || line.len() == MAX_LINE {
+            if byte == b'\n' || line.len() == MAX_LINE_BYTES {
                 write(&std::mem::take(&mut line), path, last);
             }
         }
@@ -40,13 +40,13 @@ fn write(line: &[u8], path: &Path, last: &dyn Fn(String)) {
     let text = aiw_core::printable(text.trim_end());
     if !text.trim().is_empty() {
         last(text.clone().into_owned());
-        let _ = log_line(path, &text, MAX_LOG);
+        let _ = log_line(path, &text, MAX_LOG_BYTES);
     }
 }
 
 /// One line of aiw's own.
-pub(crate) fn note(path: &Path, text: &str) {
-    let _ = log_line(path, &format!("aiw: {}", aiw_core::printable(text).replace('\n', " ")), MAX_LOG);
+pub(crate) fn write_note(path: &Path, text: &str) {
+    let _ = log_line(path, &format!("aiw: {}", aiw_core::printable(text).replace('\n', " ")), MAX_LOG_BYTES);
 }
 
 /// The last lines that a server wrote to standard error, which may say why it ended.
@@ -59,14 +59,14 @@ pub(crate) struct StderrTail {
 }
 
 impl StderrTail {
-    pub(crate) fn take(&mut self, line: String) {
+    pub(crate) fn push(&mut self, line: String) {
         if self.error.is_none() && !self.serves && names_error(&line) {
             self.error = Some(line.clone());
         }
         self.last = line;
     }
 
-    pub(crate) fn begins_to_serve(&mut self) {
+    pub(crate) fn set_serving(&mut self) {
         self.serves = true;
         self.error = None;
     }
@@ -100,7 +100,7 @@ mod tests {
     fn the_line_that_names_the_error_tells_more_than_the_last_one() {
         let told = |text: &str| {
             let mut words = StderrTail::default();
-            text.lines().for_each(|line| words.take(line.to_owned()));
+            text.lines().for_each(|line| words.push(line.to_owned()));
             words.error_line().unwrap()
         };
         let node = "node:internal/modules/cjs/loader:1210\n  throw err;\n  ^\nError: Cannot find module '/srv/index.js'\n    \
@@ -114,9 +114,9 @@ mod tests {
         assert_eq!(told("starting\nno license"), "it last wrote `no license`");
         // An error that it lived with is not why it ended.
         let mut words = StderrTail::default();
-        words.take("error: no cache, going on".into());
-        words.begins_to_serve();
-        words.take("bye".into());
+        words.push("error: no cache, going on".into());
+        words.set_serving();
+        words.push("bye".into());
         assert_eq!(words.error_line().as_deref(), Some("it last wrote `bye`"));
     }
 
@@ -126,19 +126,21 @@ mod tests {
         let path = dir.path().join("deep/a.log");
         let text = format!("token sk-canary-12345678\n\n\u{1b}[31mred\n{}\nlast", "x".repeat(100_000));
         let last = std::cell::RefCell::new(String::new());
-        keep(text.as_bytes(), &path, &[b"sk-canary-12345678".to_vec()], &|line| *last.borrow_mut() = line);
+        copy_to_log(text.as_bytes(), &path, &[b"sk-canary-12345678".to_vec()], &|line| *last.borrow_mut() = line);
         let log = fs::read_to_string(&path).unwrap();
         assert!(!log.contains("canary") && log.contains("[secret]") && !log.contains('\u{1b}'), "{log}");
         assert_eq!(*last.borrow(), "last");
         // Across the end of a piece.
-        let text = format!("{}sk-canary-12345678 end", "z".repeat(MAX_LINE - 8));
-        keep(text.as_bytes(), &path, &[b"sk-canary-12345678".to_vec()], &|_| {});
+        let text = format!("{}sk-canary-12345678 end", "z".repeat(MAX_LINE_BYTES - 8));
+        copy_to_log(text.as_bytes(), &path, &[b"sk-canary-12345678".to_vec()], &|_| {});
         let log = fs::read_to_string(&path).unwrap();
         assert!(!log.contains("canary") && !log.contains("12345678"), "{}", &log[log.len() - 100..]);
         for _ in 0..100 {
-            keep("y".repeat(30_000).as_bytes(), &path, &[], &|_| {});
+            copy_to_log("y".repeat(30_000).as_bytes(), &path, &[], &|_| {});
         }
         let length = |path: &Path| fs::metadata(path).unwrap().len();
-        assert!(length(&path) < MAX_LOG + 100_000 && length(&path.with_extension("log.1")) < MAX_LOG + 100_000);
+        assert!(
+            length(&path) < MAX_LOG_BYTES + 100_000 && length(&path.with_extension("log.1")) < MAX_LOG_BYTES + 100_000
+        );
     }
 }

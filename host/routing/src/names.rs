@@ -9,7 +9,7 @@ const MAX_NAME_LEN: usize = 64;
 
 /// The name of a server's tool or prompt: `server__tool`. It has only letters, digits, `_` and `-`, at most 64 of them,
 /// and stays the same from run to run. Where that changes or shortens a name, a digest of both keeps it unique.
-pub fn proxied(server: &str, name: &str) -> String {
+pub fn to_proxied_name(server: &str, name: &str) -> String {
     let plain = format!("{}__{}", safe(server), safe(name));
     // The first `__` must be the one between the two: `a_` and `b` are not `a` and `_b`.
     let is_plain = !server.contains("__") && !server.ends_with('_');
@@ -59,14 +59,14 @@ impl ToolRef {
         }
         // A name with a digest is in what is known of the tools.
         let known = servers.iter().find_map(|(server, record)| {
-            let tool = record.as_ref()?.tools.iter().find(|tool| proxied(server, tool.name()) == word)?;
+            let tool = record.as_ref()?.tools.iter().find(|tool| to_proxied_name(server, tool.name()) == word)?;
             Some(of(server, tool.name()))
         });
         known.or_else(|| split("__").map(|(server, tool)| of(server, tool)))
     }
 
     /// Whether it names a tool of a server, by itself or with all of that server's.
-    pub fn is(&self, server: &str, tool: &str) -> bool {
+    pub fn matches(&self, server: &str, tool: &str) -> bool {
         self.server == server && self.tool.as_deref().is_none_or(|name| name == tool)
     }
 }
@@ -79,13 +79,13 @@ mod tests {
 
     #[test]
     fn ordinary_names_stay_readable_and_odd_ones_stay_apart() {
-        assert_eq!(proxied("time", "get_current_time"), "time__get_current_time");
-        assert!(proxied("time", "odd.name/with:signs").starts_with("time__odd_name_with_signs_"));
-        assert_ne!(proxied("a", "b.c"), proxied("a", "b/c"));
-        assert_ne!(proxied("a__b", "c"), proxied("a", "b__c"));
-        assert_ne!(proxied("a_", "b"), proxied("a", "_b"));
+        assert_eq!(to_proxied_name("time", "get_current_time"), "time__get_current_time");
+        assert!(to_proxied_name("time", "odd.name/with:signs").starts_with("time__odd_name_with_signs_"));
+        assert_ne!(to_proxied_name("a", "b.c"), to_proxied_name("a", "b/c"));
+        assert_ne!(to_proxied_name("a__b", "c"), to_proxied_name("a", "b__c"));
+        assert_ne!(to_proxied_name("a_", "b"), to_proxied_name("a", "_b"));
         let long = "x".repeat(200);
-        assert_eq!(proxied("a", &long).len(), MAX_NAME_LEN);
+        assert_eq!(to_proxied_name("a", &long).len(), MAX_NAME_LEN);
     }
 
     mod fuzz {
@@ -98,9 +98,9 @@ mod tests {
             ) {
                 let mut seen = BTreeMap::new();
                 for (server, tool) in names {
-                    let name = proxied(&server, &tool);
+                    let name = to_proxied_name(&server, &tool);
                     prop_assert!(name.len() <= MAX_NAME_LEN && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b)));
-                    prop_assert_eq!(&name, &proxied(&server, &tool));
+                    prop_assert_eq!(&name, &to_proxied_name(&server, &tool));
                     let other = seen.insert(name, (server, tool));
                     prop_assert_eq!(other, None);
                 }

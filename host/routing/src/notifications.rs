@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aiw_core::one_line;
-use aiw_mcp::{Caller, ClientError, Events, RpcError, UI_EXTENSION};
+use aiw_mcp::{Caller, ClientError, EventHandler, RpcError, UI_EXTENSION};
 use async_trait::async_trait;
 use parking_lot::{Mutex, RwLock};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use crate::questions::passable;
+use crate::questions::filter_question;
 
 /// How long a client may take for an answer: a person may have to read the question.
 const CLIENT_RESPONSE_TIMEOUT: Duration = Duration::from_secs(600);
@@ -19,29 +19,29 @@ const CLIENT_RESPONSE_TIMEOUT: Duration = Duration::from_secs(600);
 /// How many messages of a server pass on each second, how long one may be, and how many bytes of them pass. A server
 /// that floods the client would hold up the others.
 const MAX_MESSAGES_PER_SECOND: u64 = 100;
-const MAX_MESSAGE: usize = 64 << 10;
-const MAX_BYTES: usize = 1 << 20;
+const MAX_MESSAGE_BYTES: usize = 64 << 10;
+const MAX_BYTES_PER_SECOND: usize = 1 << 20;
 
 /// How many questions of a server wait for answers at once.
-const MAX_OPEN: usize = 3;
+const MAX_OPEN_QUESTIONS: usize = 3;
 
 /// The client of a session, once it is known.
-pub(crate) type KnownCaller = Arc<RwLock<Option<Caller>>>;
+pub(crate) type SharedCaller = Arc<RwLock<Option<Caller>>>;
 
 /// Relays between one server and its clients.
 pub(crate) struct NotificationRouter {
     server: String,
     /// None for a server that several sessions share: it belongs to no client, so what is not about one of its calls is
     /// for nobody.
-    client: Option<KnownCaller>,
+    client: Option<SharedCaller>,
     calls: Mutex<ServerCalls<Caller>>,
     /// The server's lists have changed.
-    pub(crate) changed: Notify,
+    pub(crate) list_changed: Notify,
     window: Mutex<Window>,
     /// The resources that the client follows: the server's URI, and the client's.
     subscribed: Mutex<HashMap<String, String>>,
     /// The client follows other resources.
-    pub(crate) followed: Notify,
+    pub(crate) subscriptions_changed: Notify,
 }
 
 /// The requests that a server works on, each with its client, and the questions that it has asked meanwhile.
@@ -95,7 +95,9 @@ impl Window {
         if self.since.is_none_or(|since| now.duration_since(since) > Duration::from_secs(1)) {
             *self = Self { since: Some(now), ..Self::default() };
         }
-        let fits = length <= MAX_MESSAGE && self.messages < MAX_MESSAGES_PER_SECOND && self.bytes + length <= MAX_BYTES;
+        let fits = length <= MAX_MESSAGE_BYTES
+            && self.messages < MAX_MESSAGES_PER_SECOND
+            && self.bytes + length <= MAX_BYTES_PER_SECOND;
         if fits {
             self.messages += 1;
             self.bytes += length;
@@ -105,21 +107,21 @@ impl Window {
 }
 
 impl NotificationRouter {
-    pub(crate) fn new(server: &str, client: Option<KnownCaller>) -> Arc<Self> {
+    pub(crate) fn new(server: &str, client: Option<SharedCaller>) -> Arc<Self> {
         Arc::new(Self {
             server: server.to_owned(),
             client,
             calls: Mutex::default(),
-            changed: Notify::new(),
+            list_changed: Notify::new(),
             window: Mutex::default(),
             subscribed: Mutex::default(),
-            followed: Notify::new(),
+            subscriptions_changed: Notify::new(),
         })
     }
 
     /// The server works on a request of this client until the value is dropped.
-    pub(crate) fn during(self: &Arc<Self>, caller: Caller) -> During {
-        During { relay: self.clone(), number: self.calls().begin(caller) }
+    pub(crate) fn track_call(self: &Arc<Self>, caller: Caller) -> CallGuard {
+        CallGuard { relay: self.clone(), number: self.calls().begin(caller) }
     }
 
     fn calls(&self) -> parking_lot::MutexGuard<'_, ServerCalls<Caller>> {
@@ -176,11 +178,11 @@ impl NotificationRouter {
 
     /// The client whose request the server works on.
     fn asker(&self) -> Option<Caller> {
-        self.calls().client(|one, other| self.client.is_some() || one.is_of_session(other))
+        self.calls().client(|one, other| self.client.is_some() || one.is_same_session(other))
     }
 
     /// Whether a message of the server's may pass on: those of a second are bounded in number and size.
-    pub(crate) fn admits(&self, message: &Value) -> bool {
+    pub(crate) fn is_within_rate_limit(&self, message: &Value) -> bool {
         let length = message.to_string().len();
         self.window.lock().admits(length, Instant::now())
     }
@@ -188,7 +190,7 @@ impl NotificationRouter {
     /// Counts a question while it is open. None if as many are as may be.
     fn open_question(&self) -> Option<OpenQuestion<'_>> {
         let mut calls = self.calls();
-        (calls.questions < MAX_OPEN).then(|| {
+        (calls.questions < MAX_OPEN_QUESTIONS).then(|| {
             calls.questions += 1;
             OpenQuestion(self)
         })
@@ -204,34 +206,34 @@ impl Drop for OpenQuestion<'_> {
     }
 }
 
-/// See [`NotificationRouter::during`].
-pub(crate) struct During {
+/// See [`NotificationRouter::track_call`].
+pub(crate) struct CallGuard {
     relay: Arc<NotificationRouter>,
     number: u64,
 }
 
-impl During {
-    /// The number of the call, with which [`Events::asked`] knows its client.
+impl CallGuard {
+    /// The number of the call, with which [`Events::on_request`] knows its client.
     pub(crate) fn number(&self) -> u64 {
         self.number
     }
 }
 
-impl Drop for During {
+impl Drop for CallGuard {
     fn drop(&mut self) {
         self.relay.calls().end(self.number);
     }
 }
 
 #[async_trait]
-impl Events for NotificationRouter {
-    async fn notified(&self, method: &str, params: Option<Value>) {
+impl EventHandler for NotificationRouter {
+    async fn on_notification(&self, method: &str, params: Option<Value>) {
         match method {
             "notifications/tools/list_changed"
             | "notifications/prompts/list_changed"
-            | "notifications/resources/list_changed" => self.changed.notify_one(),
+            | "notifications/resources/list_changed" => self.list_changed.notify_one(),
             "notifications/message" | "notifications/resources/updated" | "notifications/elicitation/complete"
-                if params.as_ref().is_some_and(|params| self.admits(params)) =>
+                if params.as_ref().is_some_and(|params| self.is_within_rate_limit(params)) =>
             {
                 // The last request may have asked for log messages.
                 let client = match method {
@@ -253,7 +255,7 @@ impl Events for NotificationRouter {
         }
     }
 
-    async fn asked(&self, method: &str, params: Option<Value>, call: Option<u64>) -> Result<Value, RpcError> {
+    async fn on_request(&self, method: &str, params: Option<Value>, call: Option<u64>) -> Result<Value, RpcError> {
         // Servers ask for roots as they start; a person is asked only about what they have begun.
         let asker = match (call, method) {
             (Some(call), _) => self.calls().numbered(call),
@@ -263,13 +265,13 @@ impl Events for NotificationRouter {
         let Some(asker) = asker else {
             let problem = "a question is passed on during a call, and while only one session has calls";
             let is_known = ["sampling/createMessage", "elicitation/create", "roots/list"].contains(&method);
-            return Err(if is_known { refused(problem) } else { RpcError::no_method(method) });
+            return Err(if is_known { refused(problem) } else { RpcError::method_not_found(method) });
         };
-        let params = passable(&self.server, method, params, asker.capabilities())?;
+        let params = filter_question(&self.server, method, params, asker.capabilities())?;
         let Some(_question) = self.open_question() else {
-            return Err(refused(&format!("{MAX_OPEN} questions of this server wait for answers already")));
+            return Err(refused(&format!("{MAX_OPEN_QUESTIONS} questions of this server wait for answers already")));
         };
-        asker.ask(method, params, CLIENT_RESPONSE_TIMEOUT).await.map_err(|e| match e {
+        asker.send_request(method, params, CLIENT_RESPONSE_TIMEOUT).await.map_err(|e| match e {
             ClientError::Rpc(e) => e,
             other => RpcError { code: -32603, message: other.to_string(), data: None },
         })
@@ -306,9 +308,9 @@ mod tests {
     #[test]
     fn messages_are_bounded_in_number_and_size() {
         let (mut window, now) = (Window::default(), Instant::now());
-        assert!(!window.admits(MAX_MESSAGE + 1, now));
-        let passed = (0..1000).filter(|_| window.admits(MAX_MESSAGE, now)).count();
-        assert_eq!(passed, MAX_BYTES / MAX_MESSAGE);
+        assert!(!window.admits(MAX_MESSAGE_BYTES + 1, now));
+        let passed = (0..1000).filter(|_| window.admits(MAX_MESSAGE_BYTES, now)).count();
+        assert_eq!(passed, MAX_BYTES_PER_SECOND / MAX_MESSAGE_BYTES);
         let later = now + Duration::from_millis(1001);
         assert_eq!((0..1000).filter(|_| window.admits(10, later)).count(), 100);
     }
@@ -319,17 +321,18 @@ mod tests {
         let begun = Instant::now();
         let step = json!({"progressToken": 1, "progress": 1});
         let logged = json!({"level": "info", "data": "flood"});
-        let passed = (0..10_000).flat_map(|_| [&step, &logged]).filter(|message| relay.admits(message)).count();
+        let passed =
+            (0..10_000).flat_map(|_| [&step, &logged]).filter(|message| relay.is_within_rate_limit(message)).count();
         // Each second that it took has its own hundred.
         let most = 100 * (begun.elapsed().as_secs() + 1);
         assert!(passed >= 100 && passed as u64 <= most, "{passed} of {most}");
-        assert!(!relay.admits(&json!({"progressToken": 1, "message": "x".repeat(MAX_MESSAGE)})));
+        assert!(!relay.is_within_rate_limit(&json!({"progressToken": 1, "message": "x".repeat(MAX_MESSAGE_BYTES)})));
     }
 
     #[test]
     fn only_three_questions_of_a_server_are_open() {
         let relay = NotificationRouter::new("x", None);
-        let mut open: Vec<_> = (0..MAX_OPEN).map(|_| relay.open_question().unwrap()).collect();
+        let mut open: Vec<_> = (0..MAX_OPEN_QUESTIONS).map(|_| relay.open_question().unwrap()).collect();
         assert!(relay.open_question().is_none());
         open.pop();
         let again = relay.open_question();

@@ -11,7 +11,7 @@ const NUMBER_PLACEHOLDER: char = '#';
 const MAX_DIGITS: usize = 19;
 
 /// Whether two definitions are alike but for their descriptions.
-pub(crate) fn is_like_otherwise(one: &Value, other: &Value) -> bool {
+pub(crate) fn is_same_except_description(one: &Value, other: &Value) -> bool {
     let plain = |definition: &Value| {
         let mut definition = definition.clone();
         definition["description"] = Value::Null;
@@ -22,7 +22,7 @@ pub(crate) fn is_like_otherwise(one: &Value, other: &Value) -> bool {
 
 /// Returns a text with `#` for each number that differs in another one; `before` may have such places. `None` if something
 /// else differs, or the places can't be told from what stands there.
-pub(crate) fn pattern(before: &str, now: &str) -> Option<String> {
+pub(crate) fn mask_changed_numbers(before: &str, now: &str) -> Option<String> {
     if now.contains(NUMBER_PLACEHOLDER) || now.is_empty() {
         return None;
     }
@@ -80,7 +80,7 @@ mod tests {
     fn numbers_may_change_and_nothing_else() {
         let first = "Gives the time. Started 3 times, build of 2026-11-29 10:03:07";
         let second = "Gives the time. Started 12 times, build of 2026-11-29 10:04:07";
-        let known = pattern(first, second).unwrap();
+        let known = mask_changed_numbers(first, second).unwrap();
         assert_eq!(known, "Gives the time. Started # times, build of 2026-11-29 10:#:07");
         assert!(matches(&known, first) && matches(&known, second));
         for other in [
@@ -94,17 +94,17 @@ mod tests {
         }
         // A later change adds its place.
         let third = "Gives the time. Started 4 times, build of 2026-11-30 10:05:07";
-        let more = pattern(&known, third).unwrap();
+        let more = mask_changed_numbers(&known, third).unwrap();
         assert_eq!(more, "Gives the time. Started # times, build of 2026-11-# 10:#:07");
         for (one, other) in [("a", "b"), ("a 1", "a 1"), ("a 1", "a 1 2"), ("issue #1", "issue #2"), ("a 1", "")] {
-            assert_eq!(pattern(one, other), None, "{one} {other}");
+            assert_eq!(mask_changed_numbers(one, other), None, "{one} {other}");
         }
     }
 
     proptest! {
         #[test]
         fn what_a_pattern_is_of_fits_it(one in "[a-c0-9# ]{0,30}", other in "[a-c0-9# ]{0,30}") {
-            if let Some(pattern) = pattern(&one, &other) {
+            if let Some(pattern) = mask_changed_numbers(&one, &other) {
                 prop_assert!(matches(&pattern, &other) && !other.contains(NUMBER_PLACEHOLDER));
             }
             let _ = matches(&one, &other);

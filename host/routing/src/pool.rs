@@ -22,18 +22,18 @@ use crate::account::LoginAccount;
 use crate::definition::{ToolDefinition, name};
 use crate::error::{PoolError, display_command};
 use crate::find::{Finder, KnownServer, ToolMatches};
-use crate::found::{Configured, ServerSearchPaths};
+use crate::found::{ConfiguredServer, ServerSearchPaths};
 use crate::listing::{Cost, ListableServer, ListingChoice, ListingLimits, choose};
 use crate::log;
-use crate::names::{ToolRef, proxied};
-use crate::notifications::KnownCaller;
-use crate::offered::{CatalogItem, claims, distinct, list_field, offered, uri_claim};
+use crate::names::{ToolRef, to_proxied_name};
+use crate::notifications::SharedCaller;
+use crate::offered::{CatalogItem, catalog_item, claims, dedup_by_name, uri_claim, uri_field};
 use crate::profile::{AIW_SERVER_NAME, Profile, ProfileSource};
-use crate::record::{LOST, Records, ServerRecord};
+use crate::record::{LOST_RECORD_NOTE, Records, ServerRecord};
 use crate::slot::Slot;
 use crate::start::ServerContext;
 use crate::status::{SlotStatus, status};
-use crate::uris::{UriClaim, contested, marked};
+use crate::uris::{UriClaim, conflicting_claims, qualify_uri};
 
 /// How many servers are looked into at once.
 const MAX_PARALLEL_STARTS: usize = 8;
@@ -63,7 +63,7 @@ struct PoolParts {
     shared: SharedServers,
     slots: RwLock<BTreeMap<String, Arc<Slot>>>,
     problems: RwLock<Vec<String>>,
-    client: KnownCaller,
+    client: SharedCaller,
     changes: mpsc::UnboundedSender<()>,
     /// Gone with this: what follows its files ends then.
     here: watch::Sender<()>,
@@ -91,7 +91,7 @@ impl Pool {
             shared,
             slots: RwLock::default(),
             problems: RwLock::default(),
-            client: KnownCaller::default(),
+            client: SharedCaller::default(),
             changes,
             here: watch::Sender::default(),
         };
@@ -105,7 +105,7 @@ impl Pool {
         *self.inner.client.write() = Some(client);
         self.problems().iter().for_each(|problem| self.inner.note(problem));
         for slot in self.inner.slots() {
-            if let Err(problem) = &slot.configured.server {
+            if let Err(problem) = &slot.config.server {
                 self.inner.note(&format!("the server {} is left out: it {problem}", quoted(slot.key())));
             }
         }
@@ -118,7 +118,7 @@ impl Pool {
     pub fn reload(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             let inner = self.inner.clone();
-            aiw_home::blocking(move || inner.reload()).await;
+            aiw_home::run_blocking(move || inner.reload()).await;
         })
     }
 
@@ -147,10 +147,10 @@ impl Pool {
     /// The tools that the profile allows and the servers have not changed, by server and in their order.
     pub fn tools(&self) -> Vec<CatalogItem> {
         let of = |slot: &Arc<Slot>, record: Arc<ServerRecord>| -> Vec<CatalogItem> {
-            let allowed = record.accepted().filter(|tool| self.allows(slot.key(), tool));
-            allowed.map(|tool| offered(slot.key(), tool.name(), tool)).collect()
+            let allowed = record.accepted_tools().filter(|tool| self.allows(slot.key(), tool));
+            allowed.map(|tool| catalog_item(slot.key(), tool.name(), tool)).collect()
         };
-        self.with_own_apps(distinct(self.each(of)))
+        self.with_own_apps(dedup_by_name(self.each(of)))
     }
 
     /// Returns the tools that apps alone may use, if the session's client supports MCP Apps.
@@ -159,12 +159,13 @@ impl Pool {
         if !self.inner.client.read().as_ref().is_some_and(Caller::supports_apps) {
             return Vec::new();
         }
-        let taken: BTreeSet<&str> = others.iter().map(|tool| tool.proxied.as_str()).collect();
-        let mut app_only = distinct(self.each(|slot, record| {
-            let allowed = record.accepted().filter(|tool| tool.is_app_only() && self.profile_allows(slot.key(), tool));
-            allowed.map(|tool| offered(slot.key(), tool.name(), tool)).collect()
+        let taken: BTreeSet<&str> = others.iter().map(|tool| tool.proxied_name.as_str()).collect();
+        let mut app_only = dedup_by_name(self.each(|slot, record| {
+            let allowed =
+                record.accepted_tools().filter(|tool| tool.is_app_only() && self.profile_allows(slot.key(), tool));
+            allowed.map(|tool| catalog_item(slot.key(), tool.name(), tool)).collect()
         }));
-        app_only.retain(|tool| !taken.contains(tool.proxied.as_str()));
+        app_only.retain(|tool| !taken.contains(tool.proxied_name.as_str()));
         self.with_own_apps(app_only)
     }
 
@@ -178,11 +179,11 @@ impl Pool {
         let mut used = self.inner.used.lock();
         for tool in offered {
             if !used.contains_key(&tool.server) {
-                used.insert(tool.server.clone(), self.inner.records.used(&tool.server));
+                used.insert(tool.server.clone(), self.inner.records.last_used(&tool.server));
             }
         }
         let tools = offered.iter().map(|tool| (tool.server.as_str(), tool.tokens()));
-        let candidates = ListableServer::all(tools, |server| used.get(server).copied().flatten());
+        let candidates = ListableServer::from_tools(tools, |server| used.get(server).copied().flatten());
         choose(&candidates, own, &self.limits(), aiw_home::now_millis() / 1000)
     }
 
@@ -193,15 +194,15 @@ impl Pool {
     }
 
     /// One sentence for each name in `mcp.list` that no server has.
-    pub fn unknown_in_list(&self) -> Vec<String> {
+    pub fn unknown_server_warnings(&self) -> Vec<String> {
         let slots = self.inner.slots();
         let (limits, servers) = (self.limits(), slots.iter().map(|slot| slot.key()));
         let sentence = |name: &str| format!("`mcp.list` names {}, which is not a server", quoted(name));
-        limits.unknown(servers).into_iter().map(sentence).collect()
+        limits.unknown_servers(servers).into_iter().map(sentence).collect()
     }
 
     /// Writes a line into the log that `aiw mcp logs aiw` shows.
-    pub fn note(&self, text: &str) {
+    pub fn write_log(&self, text: &str) {
         self.inner.note(text);
     }
 
@@ -210,7 +211,7 @@ impl Pool {
     pub fn find(&self, finder: &Finder, request: &str, most: usize) -> ToolMatches {
         let (known, unknown) = self.known();
         let found = finder.find(&known, &|server, tool| self.allows(server, tool), request, most);
-        ToolMatches { unknown, ..found }
+        ToolMatches { unknown_servers: unknown, ..found }
     }
 
     /// Makes the index for [`Pool::find`], and waits until the model has seen all tools, or for so long. Returns how
@@ -232,13 +233,13 @@ impl Pool {
     }
 
     /// Some of the [`Pool::tools`], by server and own name; none where a client can't see it.
-    pub fn offered(&self, wanted: &[(String, String)]) -> Vec<Option<CatalogItem>> {
-        let key = |server: &str, tool: &str| proxied(server, tool);
+    pub fn tools_by_name(&self, wanted: &[(String, String)]) -> Vec<Option<CatalogItem>> {
+        let key = |server: &str, tool: &str| to_proxied_name(server, tool);
         let mut owners: BTreeMap<String, Option<(String, String)>> =
             wanted.iter().map(|(server, tool)| (key(server, tool), None)).collect();
         let (known, _) = self.known();
         for (server, record) in &known {
-            for tool in record.accepted().filter(|tool| self.allows(server, tool)) {
+            for tool in record.accepted_tools().filter(|tool| self.allows(server, tool)) {
                 // The first in the order of servers has a name.
                 if let Some(owner @ None) = owners.get_mut(&key(server, tool.name())) {
                     *owner = Some((server.clone(), tool.name().to_owned()));
@@ -247,7 +248,7 @@ impl Pool {
         }
         let definition = |server: &str, tool: &str| {
             let (_, record) = known.iter().find(|(known, _)| known == server)?;
-            self.with_own_apps(vec![offered(server, tool, record.tool(tool)?)]).pop()
+            self.with_own_apps(vec![catalog_item(server, tool, record.tool(tool)?)]).pop()
         };
         let is_owner = |wanted: &&(String, String)| owners[&key(&wanted.0, &wanted.1)].as_ref() == Some(*wanted);
         wanted.iter().map(|wanted| Some(wanted).filter(is_owner).and_then(|(s, t)| definition(s, t))).collect()
@@ -255,20 +256,20 @@ impl Pool {
 
     /// Their prompts.
     pub fn prompts(&self) -> Vec<CatalogItem<Value>> {
-        distinct(self.each(|slot, record| {
+        dedup_by_name(self.each(|slot, record| {
             let open = record.prompts().filter(|prompt| self.allows_content(slot.key(), name(prompt)));
-            open.map(|prompt| offered(slot.key(), name(prompt), prompt)).collect()
+            open.map(|prompt| catalog_item(slot.key(), name(prompt), prompt)).collect()
         }))
     }
 
     /// Their resources. Each keeps its URI, unless another server could answer for it.
     pub fn resources(&self) -> Vec<CatalogItem<Value>> {
-        self.located().0
+        self.resources_and_templates().0
     }
 
     /// Their resource templates. Each keeps its URIs, unless another server could answer for one of them.
     pub fn templates(&self) -> Vec<CatalogItem<Value>> {
-        self.located().1
+        self.resources_and_templates().1
     }
 
     /// The resources and templates, as their servers define them.
@@ -276,7 +277,7 @@ impl Pool {
         let of = |list: fn(&ServerRecord) -> Vec<Value>| {
             self.each(|slot, record| {
                 let open = if self.allows_content(slot.key(), "*") { list(&record) } else { Vec::new() };
-                open.iter().map(|item| offered(slot.key(), name(item), item)).collect()
+                open.iter().map(|item| catalog_item(slot.key(), name(item), item)).collect()
             })
         };
         let resources = of(|record| record.resources().map(Cow::into_owned).collect());
@@ -285,19 +286,19 @@ impl Pool {
     }
 
     /// Their resources, and their resource templates.
-    pub fn located(&self) -> (Vec<CatalogItem<Value>>, Vec<CatalogItem<Value>>) {
+    pub fn resources_and_templates(&self) -> (Vec<CatalogItem<Value>>, Vec<CatalogItem<Value>>) {
         let (mut resources, mut templates) = self.content();
         let apps = self.ui_resources();
         let apps = apps.iter().map(|(server, resource)| UriClaim::resource(server, resource));
-        let contested = contested(claims(&resources, &templates).chain(apps).collect());
+        let contested = conflicting_claims(claims(&resources, &templates).chain(apps).collect());
         let is_plain = |claim: Option<UriClaim<'_>>| claim.is_some_and(|claim| !contested.contains(&claim));
         let plain = |offered: &CatalogItem<Value>| is_plain(uri_claim(offered));
         let keep: Vec<bool> = resources.iter().chain(&templates).map(plain).collect();
         for (offered, keep) in resources.iter_mut().chain(&mut templates).zip(keep) {
-            let field = list_field(offered);
+            let field = uri_field(offered);
             if !keep {
                 let uri = offered.definition[field].as_str().unwrap_or_default();
-                offered.definition[field] = marked(&offered.server, uri).into();
+                offered.definition[field] = qualify_uri(&offered.server, uri).into();
             }
         }
         (resources, templates)
@@ -315,7 +316,7 @@ impl Pool {
 
     fn profile_allows(&self, server: &str, tool: &ToolDefinition) -> bool {
         let profile = self.inner.profile.read();
-        profile.allows(server, tool.name(), tool.only_reads())
+        profile.allows(server, tool.name(), tool.is_read_only())
     }
 
     /// Prompts and resources only read.
@@ -365,11 +366,11 @@ impl Pool {
             if slot.record().is_some_and(is_denied) {
                 return Err(denied());
             }
-            let connection = slot.connected_within(call).await?;
+            let connection = slot.ensure_connected_for(call).await?;
             let record = slot.record().unwrap_or_default();
             let Some(definition) = record.tool(tool).filter(|tool| supports_apps || !tool.is_app_only()) else {
-                let allowed = record.accepted().filter(|tool| self.allows(server, tool));
-                return Err(PoolError::no_tool(server, tool, allowed));
+                let allowed = record.accepted_tools().filter(|tool| self.allows(server, tool));
+                return Err(PoolError::tool_not_found(server, tool, allowed));
             };
             if !self.profile_allows(server, definition) {
                 return Err(denied());
@@ -377,9 +378,9 @@ impl Pool {
             if !record.is_accepted(definition) {
                 return Err(PoolError::withheld(&record, server, tool));
             }
-            let params = Params::call(tool.to_owned(), arguments, Map::new());
-            let result = Box::pin(slot.pass("tools/call", params, call, connection, steps)).await?;
-            slot.note_use();
+            let params = Params::for_call(tool.to_owned(), arguments, Map::new());
+            let result = Box::pin(slot.forward_request("tools/call", params, call, connection, steps)).await?;
+            slot.record_use();
             if result.get().starts_with('{') {
                 return Ok(result);
             }
@@ -393,18 +394,18 @@ impl Pool {
         let slots = self.inner.slots();
         let of = |slot: &Arc<Slot>| {
             let record = slot.record()?;
-            Some(record.withheld().map(|tool| proxied(slot.key(), tool.name())).collect::<Vec<_>>())
+            Some(record.withheld_tools().map(|tool| to_proxied_name(slot.key(), tool.name())).collect::<Vec<_>>())
         };
         slots.iter().filter_map(of).flatten().collect()
     }
 
     /// Why the tool that a client knew under a proxied name is withheld, if it is.
-    pub fn withholds(&self, proxied_name: &str) -> Option<PoolError> {
+    pub fn withheld_reason(&self, proxied_name: &str) -> Option<PoolError> {
         let slots = self.inner.slots();
         slots.iter().find_map(|slot| {
             let record = slot.record()?;
-            let is_it = |tool: &&ToolDefinition| proxied(slot.key(), tool.name()) == proxied_name;
-            let tool = record.withheld().find(is_it).filter(|tool| self.allows(slot.key(), tool))?;
+            let is_it = |tool: &&ToolDefinition| to_proxied_name(slot.key(), tool.name()) == proxied_name;
+            let tool = record.withheld_tools().find(is_it).filter(|tool| self.allows(slot.key(), tool))?;
             Some(PoolError::withheld(&record, slot.key(), tool.name()))
         })
     }
@@ -433,9 +434,9 @@ impl Pool {
     pub fn ping<'a>(&'a self, server: &'a str) -> BoxFuture<'a, Result<Duration, PoolError>> {
         Box::pin(async move {
             let slot = self.inner.slot(server)?;
-            slot.connected().await?;
+            slot.ensure_connected().await?;
             let start = Instant::now();
-            match slot.ask("ping", Map::new(), None).await {
+            match slot.send_request("ping", Map::new(), None).await {
                 Ok(_) | Err(PoolError::Rpc(_)) => Ok(start.elapsed()),
                 Err(e) => Err(e),
             }
@@ -448,7 +449,7 @@ impl Pool {
     }
 
     /// Returns the server or tool that a word of a person's names.
-    pub fn named(&self, word: &str) -> Result<ToolRef, PoolError> {
+    pub fn resolve_tool_ref(&self, word: &str) -> Result<ToolRef, PoolError> {
         let statuses = self.status();
         let servers =
             statuses.iter().map(|status| (status.name.as_str(), status.record.as_deref())).collect::<Vec<_>>();
@@ -460,34 +461,35 @@ impl Pool {
 
     /// The file with what a server wrote to standard error. Under aiw's own name, that of the files that sessions could
     /// not use.
-    pub fn log(&self, server: &str) -> Result<PathBuf, PoolError> {
+    pub fn log_path(&self, server: &str) -> Result<PathBuf, PoolError> {
         if server == AIW_SERVER_NAME {
             return Ok(self.inner.records.file(AIW_SERVER_NAME, "log"));
         }
-        Ok(self.inner.slot(server)?.log())
+        Ok(self.inner.slot(server)?.log_path())
     }
 
     /// Where the user logs in to a server.
     pub fn account(&self, server: &str) -> Result<LoginAccount, PoolError> {
         let slot = self.inner.slot(server)?;
-        let problem = |problem: &String| PoolError::Declaration { server: server.to_owned(), problem: problem.clone() };
-        LoginAccount::new(&slot.ground, server, slot.configured.server.as_ref().map_err(problem)?)
+        let problem =
+            |problem: &String| PoolError::InvalidDeclaration { server: server.to_owned(), problem: problem.clone() };
+        LoginAccount::new(&slot.context, server, slot.config.server.as_ref().map_err(problem)?)
     }
 
     /// A sentence for each server, up to some, with tools that are withheld and that the profile allows, or of which
     /// aiw has lost what they were, for the model.
-    pub fn withheld(&self) -> Vec<String> {
+    pub fn withheld_notices(&self) -> Vec<String> {
         let mut sentences = Vec::new();
         for slot in self.inner.slots() {
             let Some(record) = slot.record() else { continue };
             if record.lost {
                 sentences.push(format!(
-                    "Of the MCP server {}, {LOST} ({} accepts them).",
+                    "Of the MCP server {}, {LOST_RECORD_NOTE} ({} accepts them).",
                     quoted(slot.key()),
                     display_command("approve", slot.key())
                 ));
             }
-            let withheld = record.withheld().filter(|tool| self.allows(slot.key(), tool));
+            let withheld = record.withheld_tools().filter(|tool| self.allows(slot.key(), tool));
             let (changed, new): (Vec<_>, Vec<_>) = withheld.partition(|tool| record.pins.contains_key(tool.name()));
             let named = |tools: &[&ToolDefinition]| {
                 let names: Vec<&str> = tools.iter().map(|tool| tool.name()).collect();
@@ -523,12 +525,12 @@ impl Pool {
     }
 
     /// Ends starts that go on: nobody wants these servers any more.
-    pub fn give_up(&self) {
-        self.inner.slots().iter().for_each(|slot| slot.give_up());
+    pub fn cancel_starts(&self) {
+        self.inner.slots().iter().for_each(|slot| slot.cancel_start());
     }
 
     /// Ends all servers.
-    pub fn end(&self) -> BoxFuture<'_, ()> {
+    pub fn shut_down(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             let slots = self.inner.slots();
             futures::future::join_all(slots.iter().map(|slot| slot.stop())).await;
@@ -543,7 +545,7 @@ impl PoolParts {
 
     fn slot(&self, key: &str) -> Result<Arc<Slot>, PoolError> {
         let slots = self.slots.read();
-        let known = || slots.values().filter(|s| s.configured.settings.enabled).map(|s| s.key().to_owned()).collect();
+        let known = || slots.values().filter(|s| s.config.settings.enabled).map(|s| s.key().to_owned()).collect();
         slots.get(key).cloned().ok_or_else(|| PoolError::ServerNotFound { name: key.to_owned(), known: known() })
     }
 
@@ -572,7 +574,7 @@ impl PoolParts {
         for configured in configured {
             let key = configured.key.clone();
             let slot = match before.remove(&key) {
-                Some(slot) if slot.configured == configured => slot,
+                Some(slot) if slot.config == configured => slot,
                 _ => self.new_slot(configured),
             };
             slot.reload_record();
@@ -594,11 +596,11 @@ impl PoolParts {
 
     /// Writes a line into the log that `aiw mcp logs aiw` shows.
     fn note(&self, problem: &str) {
-        log::note(&self.records.file(AIW_SERVER_NAME, "log"), problem);
+        log::write_note(&self.records.file(AIW_SERVER_NAME, "log"), problem);
     }
 
-    fn new_slot(&self, configured: Configured) -> Arc<Slot> {
-        let new = |client: Option<KnownCaller>| {
+    fn new_slot(&self, configured: ConfiguredServer) -> Arc<Slot> {
+        let new = |client: Option<SharedCaller>| {
             Slot::new(self.ground.clone(), self.records.clone(), configured.clone(), client, self.changes.clone())
         };
         if !configured.settings.shared {
@@ -606,7 +608,7 @@ impl PoolParts {
         }
         let mut shared = self.shared.0.lock();
         match shared.get(&configured.key) {
-            Some(slot) if slot.configured == configured => slot.clone(),
+            Some(slot) if slot.config == configured => slot.clone(),
             _ => {
                 let slot = new(None);
                 shared.insert(configured.key.clone(), slot.clone());
@@ -655,7 +657,7 @@ async fn follow(pool: Weak<PoolParts>) {
         // Read again once the next watch is there: a change in between would not be noticed.
         if std::mem::replace(&mut has_changed, true) {
             let Some(reloading) = pool.upgrade() else { return };
-            aiw_home::blocking(move || reloading.reload()).await;
+            aiw_home::run_blocking(move || reloading.reload()).await;
             let Some(now) = pool.upgrade() else { return };
             now.look_into_new_ones();
             if now.files() != files {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aiw_core::star_matches;
+use aiw_core::matches_wildcard;
 use aiw_home::{ListSettings, ProfileSettings};
 
 /// Where a session's profile comes from. It is read again when the settings change.
@@ -14,7 +14,7 @@ pub struct Profile {
     /// Patterns of the tools that are allowed; without a list, all are.
     allow: Option<Vec<Pattern>>,
     deny: Vec<Pattern>,
-    /// Tools that scripts call without asking, as patterns of [`scripts_may_call`].
+    /// Tools that scripts call without asking, as patterns of [`matches_any_pattern`].
     scripts: Vec<String>,
     /// Settings of the listing that differ from the general ones.
     pub(crate) list: ListSettings,
@@ -26,7 +26,7 @@ pub enum Pattern {
     /// Every tool that says that it changes nothing.
     ReadOnly,
     /// By names, in lower case.
-    Named {
+    Glob {
         /// The servers.
         server: String,
         /// The tools.
@@ -42,15 +42,15 @@ impl Pattern {
             return Self::ReadOnly;
         }
         let (server, tool) = text.split_once('/').unwrap_or((text.as_str(), "*"));
-        Self::Named { server: server.to_owned(), tool: tool.to_owned() }
+        Self::Glob { server: server.to_owned(), tool: tool.to_owned() }
     }
 
-    /// Whether it means a tool. `only_reads` says whether the tool declares that it changes nothing.
+    /// Whether it means a tool. `is_read_only` says whether the tool declares that it changes nothing.
     pub fn matches(&self, server: &str, tool: &str, only_reads: bool) -> bool {
         match self {
             Self::ReadOnly => only_reads,
-            Self::Named { server: servers, tool: tools } => {
-                star_matches(servers, &server.to_lowercase()) && star_matches(tools, &tool.to_lowercase())
+            Self::Glob { server: servers, tool: tools } => {
+                matches_wildcard(servers, &server.to_lowercase()) && matches_wildcard(tools, &tool.to_lowercase())
             }
         }
     }
@@ -61,13 +61,15 @@ pub type KnownTool = (String, String, bool);
 
 /// The patterns that match none of the known tools, nor anything of a server whose tools are not known yet. A denial
 /// that matches nothing protects from nothing.
-pub fn idle_patterns<'a>(
+pub fn unmatched_patterns<'a>(
     patterns: impl IntoIterator<Item = &'a String>,
     tools: &[KnownTool],
     unknown: &[String],
 ) -> Vec<&'a String> {
     let is_idle = |text: &&String| match Pattern::parse(text) {
-        Pattern::Named { server, .. } if unknown.iter().any(|key| star_matches(&server, &key.to_lowercase())) => false,
+        Pattern::Glob { server, .. } if unknown.iter().any(|key| matches_wildcard(&server, &key.to_lowercase())) => {
+            false
+        }
         pattern => !tools.iter().any(|(server, tool, reads)| pattern.matches(server, tool, *reads)),
     };
     patterns.into_iter().filter(is_idle).collect()
@@ -75,12 +77,12 @@ pub fn idle_patterns<'a>(
 
 impl Profile {
     /// Everything.
-    pub fn everything() -> Self {
+    pub fn allow_all() -> Self {
         Self::default()
     }
 
     /// The profile that allows no tool of a server.
-    pub fn nothing() -> Self {
+    pub fn deny_all() -> Self {
         Self { allow: Some(Vec::new()), ..Self::default() }
     }
 
@@ -96,18 +98,18 @@ impl Profile {
     }
 
     /// Whether scripts call a tool that may change something without asking.
-    pub fn scripts_may_call(&self, server: &str, tool: &str) -> bool {
-        scripts_may_call(&self.scripts, server, tool)
+    pub fn allows_script_call(&self, server: &str, tool: &str) -> bool {
+        matches_any_pattern(&self.scripts, server, tool)
     }
 
-    /// Whether it allows a tool. `only_reads` says whether the tool declares that it changes nothing.
+    /// Whether it allows a tool. `is_read_only` says whether the tool declares that it changes nothing.
     pub fn allows(&self, server: &str, tool: &str, only_reads: bool) -> bool {
         let is_in = |patterns: &[Pattern]| patterns.iter().any(|pattern| pattern.matches(server, tool, only_reads));
         self.allow.as_deref().is_none_or(is_in) && !is_in(&self.deny)
     }
 
     /// Whether it allows a tool of aiw's own. Tools that only reach what the profile allows need no permission.
-    pub fn allows_own(&self, tool: &str, only_reads: bool, is_door: bool) -> bool {
+    pub fn allows_builtin_tool(&self, tool: &str, only_reads: bool, is_door: bool) -> bool {
         let denied = self.deny.iter().any(|pattern| pattern.matches(AIW_SERVER_NAME, tool, only_reads));
         !denied && (is_door || self.allows(AIW_SERVER_NAME, tool, only_reads))
     }
@@ -115,10 +117,10 @@ impl Profile {
 
 /// Whether one of these patterns means a tool: `server/tool` with `*` for any text, or `server` for all of its tools.
 /// Case counts, since what is like a name that was allowed was not allowed.
-pub fn scripts_may_call(patterns: &[String], server: &str, tool: &str) -> bool {
+pub fn matches_any_pattern(patterns: &[String], server: &str, tool: &str) -> bool {
     patterns.iter().any(|pattern| {
         let (servers, tools) = pattern.split_once('/').unwrap_or((pattern, "*"));
-        star_matches(servers, server) && star_matches(tools, tool)
+        matches_wildcard(servers, server) && matches_wildcard(tools, tool)
     })
 }
 
@@ -143,14 +145,14 @@ mod tests {
         let tools = [("fs".to_owned(), "write_file".to_owned(), false), ("fs".to_owned(), "read".to_owned(), true)];
         let patterns =
             ["fs/delete*", "FS/Write_File", "files/*", "git/push", "read-only", "*/x"].map(str::to_owned).to_vec();
-        assert_eq!(idle_patterns(&patterns, &tools, &[]), ["fs/delete*", "files/*", "git/push", "*/x"]);
-        assert_eq!(idle_patterns(&patterns, &tools, &["Git".to_owned()]), ["fs/delete*", "files/*"]);
-        assert_eq!(idle_patterns(&patterns, &[], &[]).len(), 6);
+        assert_eq!(unmatched_patterns(&patterns, &tools, &[]), ["fs/delete*", "files/*", "git/push", "*/x"]);
+        assert_eq!(unmatched_patterns(&patterns, &tools, &["Git".to_owned()]), ["fs/delete*", "files/*"]);
+        assert_eq!(unmatched_patterns(&patterns, &[], &[]).len(), 6);
     }
 
     #[test]
     fn what_is_denied_is_denied_and_without_a_list_everything_else_is_allowed() {
-        assert!(Profile::everything().allows("a", "b", false));
+        assert!(Profile::allow_all().allows("a", "b", false));
         let only = profile(Some(&["time/*", "git/git_log", "read-only"]), &["*/delete*", "secret"]);
         for (server, tool, reads, allowed) in [
             ("time", "now", false, true),
@@ -166,9 +168,11 @@ mod tests {
         ] {
             assert_eq!(only.allows(server, tool, reads), allowed, "{server}/{tool}");
         }
-        assert!(only.allows_own("call_tool", false, true) && !only.allows_own("start_task", false, false));
-        assert!(only.allows_own("list_tasks", true, false));
-        assert!(!profile(None, &["aiw/call_tool"]).allows_own("call_tool", false, true));
+        assert!(
+            only.allows_builtin_tool("call_tool", false, true) && !only.allows_builtin_tool("start_task", false, false)
+        );
+        assert!(only.allows_builtin_tool("list_tasks", true, false));
+        assert!(!profile(None, &["aiw/call_tool"]).allows_builtin_tool("call_tool", false, true));
         assert!(!profile(Some(&[]), &[]).allows("a", "b", true));
     }
 }

@@ -1,44 +1,44 @@
 //! What a server may ask a client: bounded, printable, and in the server's own name.
 
-use aiw_core::{is_safe, is_secret_name, is_unsafe_in_line, latin_letters, one_line, printable, quoted};
+use aiw_core::{fold_homoglyphs, is_safe, is_secret_name, is_unsafe_in_line, one_line, printable, quoted};
 use aiw_mcp::RpcError;
 use serde_json::{Map, Value, json};
 use url::Url;
 
 /// The most characters of the text that a person reads.
-const MAX_TEXT: usize = 2000;
+const MAX_TEXT_CHARS: usize = 2000;
 
 /// The most characters of a field's name, and of its title or description.
-const MAX_NAME: usize = 100;
-const MAX_LABEL: usize = 300;
+const MAX_NAME_CHARS: usize = 100;
+const MAX_LABEL_CHARS: usize = 300;
 
 /// The most fields of a form, and choices of a field.
 const MAX_FIELDS: usize = 20;
 const MAX_CHOICES: usize = 100;
 
 /// The longest address, in bytes.
-const MAX_URL: usize = 2048;
+const MAX_URL_BYTES: usize = 2048;
 
 /// The most bytes of a request to a model, and of any other question.
-const MAX_SAMPLING: usize = 256 << 10;
-const MAX_QUESTION: usize = 64 << 10;
+const MAX_SAMPLING_BYTES: usize = 256 << 10;
+const MAX_QUESTION_BYTES: usize = 64 << 10;
 
 /// Returns the part of a question that passes on to a client with these capabilities.
-pub(crate) fn passable(
+pub(crate) fn filter_question(
     server: &str,
     method: &str,
     params: Option<Value>,
     capabilities: &Value,
 ) -> Result<Option<Value>, RpcError> {
-    let refuse = |problem: &str| Err(RpcError::invalid(&format!("`{method}` {problem}")));
+    let refuse = |problem: &str| Err(RpcError::invalid_params(&format!("`{method}` {problem}")));
     let (kind, most) = match method {
-        "sampling/createMessage" => ("sampling", MAX_SAMPLING),
-        "elicitation/create" => ("elicitation", MAX_QUESTION),
-        "roots/list" => ("roots", MAX_QUESTION),
-        _ => return Err(RpcError::no_method(method)),
+        "sampling/createMessage" => ("sampling", MAX_SAMPLING_BYTES),
+        "elicitation/create" => ("elicitation", MAX_QUESTION_BYTES),
+        "roots/list" => ("roots", MAX_QUESTION_BYTES),
+        _ => return Err(RpcError::method_not_found(method)),
     };
     let Some(able) = capabilities.get(kind).filter(|able| !able.is_null()) else {
-        return Err(RpcError::no_method(method));
+        return Err(RpcError::method_not_found(method));
     };
     if params.as_ref().is_some_and(|params| params.to_string().len() > most) {
         return refuse(&format!("has more than {} KiB", most >> 10));
@@ -48,7 +48,7 @@ pub(crate) fn passable(
         return Ok(None);
     }
     let Some(Value::Object(params)) = params else {
-        return Err(RpcError::invalid(&format!("the parameters of `{method}` are no object")));
+        return Err(RpcError::invalid_params(&format!("the parameters of `{method}` are no object")));
     };
     let asked = if kind == "sampling" { sampling(server, params, able) } else { elicitation(server, &params, able) };
     asked.map(Some).or_else(|problem| refuse(&problem))
@@ -109,7 +109,7 @@ fn elicitation(server: &str, params: &Map<String, Value>, able: &Value) -> Resul
     let text = params.get("message").and_then(Value::as_str).unwrap_or_default();
     let name = quoted(server);
     let message = |text: &str| format!("The MCP server {name} asks: {text} (asked by the MCP server {name})");
-    let room = MAX_TEXT.saturating_sub(message("").chars().count());
+    let room = MAX_TEXT_CHARS.saturating_sub(message("").chars().count());
     // What it does to show on one line counts.
     let shown = one_line(text, usize::MAX);
     if shown.chars().count() > room {
@@ -134,7 +134,7 @@ fn elicitation(server: &str, params: &Map<String, Value>, able: &Value) -> Resul
 
 /// Checks an address that a person is asked to open.
 fn address(text: &str) -> Result<String, QuestionProblem> {
-    let url = Some(text).filter(|text| text.len() <= MAX_URL && !text.contains(is_unsafe_in_line));
+    let url = Some(text).filter(|text| text.len() <= MAX_URL_BYTES && !text.contains(is_unsafe_in_line));
     let url = url.and_then(|text| Url::parse(text).ok());
     let plain =
         |url: &Url| url.scheme() == "https" && url.has_host() && url.username().is_empty() && url.password().is_none();
@@ -142,7 +142,7 @@ fn address(text: &str) -> Result<String, QuestionProblem> {
 }
 
 fn is_name(text: &str) -> bool {
-    (1..=MAX_NAME).contains(&text.chars().count()) && !text.contains(is_unsafe_in_line)
+    (1..=MAX_NAME_CHARS).contains(&text.chars().count()) && !text.contains(is_unsafe_in_line)
 }
 
 /// Checks a form, and takes of it what the protocol knows.
@@ -163,7 +163,7 @@ fn form(schema: &Value, message: &str) -> Result<Value, QuestionProblem> {
         .map(|(name, asked)| {
             let about = || format!("has a field {} that ", quoted(name));
             if !is_name(name) {
-                return Err(format!("{}has no name of at most {MAX_NAME} visible characters", about()));
+                return Err(format!("{}has no name of at most {MAX_NAME_CHARS} visible characters", about()));
             }
             Ok((name.clone(), field(name, asked, message).map_err(|problem| format!("{}{problem}", about()))?))
         })
@@ -183,7 +183,7 @@ fn field(name: &str, asked: &Value, message: &str) -> Result<Value, QuestionProb
     let mut field = Map::from_iter([("type".to_owned(), Value::from(kind))]);
     for key in ["title", "description"] {
         if let Some(text) = asked.get(key).and_then(Value::as_str) {
-            field.insert(key.into(), one_line(text, MAX_LABEL).into());
+            field.insert(key.into(), one_line(text, MAX_LABEL_CHARS).into());
         }
     }
     for key in ["minLength", "maxLength", "minimum", "maximum", "minItems", "maxItems"] {
@@ -209,7 +209,7 @@ fn field(name: &str, asked: &Value, message: &str) -> Result<Value, QuestionProb
     }
     if let Some(default) = asked.get("default") {
         let is_short = match default {
-            Value::String(text) => text.chars().count() <= MAX_LABEL && !text.contains(is_unsafe_in_line),
+            Value::String(text) => text.chars().count() <= MAX_LABEL_CHARS && !text.contains(is_unsafe_in_line),
             Value::Array(texts) => {
                 texts.len() <= MAX_CHOICES && texts.iter().all(|text| text.as_str().is_some_and(is_name))
             }
@@ -268,7 +268,7 @@ fn names_secret(text: &str, is_number: bool) -> bool {
         "비밀번호",
     ];
     let text = text.to_lowercase();
-    let latin = latin_letters(&text);
+    let latin = fold_homoglyphs(&text);
     let spelled = spelled_out(&latin);
     let is_word = |word: &&&str| !(is_number && **word == "token");
     // A description may say that none is to be given.
@@ -341,7 +341,7 @@ mod tests {
 
     fn ask(method: &str, params: Value) -> Result<Value, String> {
         let able = json!({"sampling": {}, "elicitation": {"form": {}, "url": {}}, "roots": {}});
-        let asked = passable("s", method, Some(params), &able).map_err(|e| e.message)?;
+        let asked = filter_question("s", method, Some(params), &able).map_err(|e| e.message)?;
         Ok(asked.unwrap_or_default())
     }
 
@@ -362,7 +362,7 @@ mod tests {
         let long = |n: usize| ask("elicitation/create", json!({"message": "x".repeat(n)}));
         let question = long(1900).unwrap();
         let said = question["message"].as_str().unwrap();
-        assert!(said.len() <= MAX_TEXT && said.ends_with("(asked by the MCP server `s`)"));
+        assert!(said.len() <= MAX_TEXT_CHARS && said.ends_with("(asked by the MCP server `s`)"));
         assert!(long(2000).unwrap_err().contains("`message` of more than"));
         assert!(long(5_000_000).unwrap_err().contains("has more than 64 KiB"));
         // What does not count in characters counts in what it shows.
@@ -425,7 +425,7 @@ mod tests {
     fn a_client_is_asked_in_its_own_modes_and_sent_to_https_alone() {
         let with = |able: Value, mode: &str| {
             let params = json!({"mode": mode, "message": "?", "url": "https://a.example/x", "elicitationId": "1"});
-            passable("s", "elicitation/create", Some(params), &json!({"elicitation": able})).is_ok()
+            filter_question("s", "elicitation/create", Some(params), &json!({"elicitation": able})).is_ok()
         };
         assert!(with(json!({}), "form") && !with(json!({}), "url") && !with(json!({"form": {}}), "url"));
         assert!(with(json!({"url": {}}), "url") && !with(json!({"url": {}}), "form"));
@@ -440,7 +440,7 @@ mod tests {
             "https://u:p@a.example/",
             "https://a.example/\u{202e}x",
             "",
-            &format!("https://a.example/{}", "x".repeat(MAX_URL)),
+            &format!("https://a.example/{}", "x".repeat(MAX_URL_BYTES)),
         ] {
             assert!(url(bad).is_err(), "{bad}");
         }
@@ -464,8 +464,8 @@ mod tests {
         assert_eq!(ask("sampling/createMessage", json!({})).unwrap()["systemPrompt"], whose);
         assert!(ask("sampling/createMessage", json!({"messages": "x".repeat(5_000_000)})).is_err());
         assert_eq!(ask("roots/list", json!({"odd": 1})).unwrap(), Value::Null);
-        assert!(passable("s", "roots/list", None, &json!({})).is_err());
-        assert!(passable("s", "tools/call", Some(json!({})), &json!({"tools": {}})).is_err());
+        assert!(filter_question("s", "roots/list", None, &json!({})).is_err());
+        assert!(filter_question("s", "tools/call", Some(json!({})), &json!({"tools": {}})).is_err());
     }
 
     proptest! {
@@ -476,7 +476,7 @@ mod tests {
             let params = json!({"message": message, "requestedSchema": {"properties": {name: {"type": kind, "title": title}}}});
             if let Ok(asked) = ask("elicitation/create", params) {
                 let text = asked["message"].as_str().unwrap();
-                prop_assert!(!text.contains('\n') && text.chars().count() <= MAX_TEXT && text.ends_with("server `s`)"));
+                prop_assert!(!text.contains('\n') && text.chars().count() <= MAX_TEXT_CHARS && text.ends_with("server `s`)"));
                 prop_assert!(is_safe(text) && is_safe(&asked["requestedSchema"].to_string()));
             }
         }

@@ -120,7 +120,7 @@ mod tests {
     use serde_json::json;
 
     fn tool(name: &str) -> Tool {
-        Tool::foreign(json!({"name": name, "inputSchema": {"type": "object"}})).unwrap()
+        Tool::from_definition(json!({"name": name, "inputSchema": {"type": "object"}})).unwrap()
     }
 
     fn names(registry: &DynamicToolRegistry) -> Vec<String> {

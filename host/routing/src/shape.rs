@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 /// The longest name or URI, in bytes.
-const MAX_NAME: usize = 256;
-const MAX_URI: usize = 2048;
+const MAX_NAME_BYTES: usize = 256;
+const MAX_URI_BYTES: usize = 2048;
 
 /// The scheme of the URIs by which aiw tells servers apart.
 pub(crate) const OWN_SCHEME: &str = "aiw";
@@ -56,105 +56,107 @@ struct Field(&'static str, FieldShape, FieldNeed, FieldWay);
 
 #[derive(PartialEq)]
 enum FieldNeed {
-    Must,
-    May,
+    Required,
+    Optional,
 }
 
 #[derive(PartialEq)]
 enum FieldWay {
     /// The field is pinned, and passes on.
-    On,
+    Forward,
     /// The field is left out: a server could change it unseen.
-    Out,
+    Omit,
 }
 
-use FieldNeed::{May, Must};
+use FieldNeed::{Optional, Required};
 use FieldShape::{
     Fields, Flag, List, Meta, Name, Number, Object, OneOf, Schema, Text, UiUri, Uri, UriTemplate, Visibility,
 };
-use FieldWay::{On, Out};
+use FieldWay::{Forward, Omit};
 
 const ICON: FieldShape = Fields(&[
-    Field("src", Text, Must, Out),
-    Field("mimeType", Text, May, Out),
-    Field("sizes", List(&Text), May, Out),
-    Field("theme", OneOf(&["light", "dark"]), May, Out),
+    Field("src", Text, Required, Omit),
+    Field("mimeType", Text, Optional, Omit),
+    Field("sizes", List(&Text), Optional, Omit),
+    Field("theme", OneOf(&["light", "dark"]), Optional, Omit),
 ]);
 
 const HINTS: FieldShape = Fields(&[
-    Field("title", Text, May, On),
-    Field("readOnlyHint", Flag, May, On),
-    Field("destructiveHint", Flag, May, On),
-    Field("idempotentHint", Flag, May, On),
-    Field("openWorldHint", Flag, May, On),
+    Field("title", Text, Optional, Forward),
+    Field("readOnlyHint", Flag, Optional, Forward),
+    Field("destructiveHint", Flag, Optional, Forward),
+    Field("idempotentHint", Flag, Optional, Forward),
+    Field("openWorldHint", Flag, Optional, Forward),
 ]);
 
 const AUDIENCE: FieldShape = Fields(&[
-    Field("audience", List(&OneOf(&["user", "assistant"])), May, Out),
-    Field("priority", Number, May, Out),
-    Field("lastModified", Text, May, Out),
+    Field("audience", List(&OneOf(&["user", "assistant"])), Optional, Omit),
+    Field("priority", Number, Optional, Omit),
+    Field("lastModified", Text, Optional, Omit),
 ]);
 
-const EXECUTION: FieldShape = Fields(&[Field("taskSupport", OneOf(&["forbidden", "optional", "required"]), May, Out)]);
+const EXECUTION: FieldShape =
+    Fields(&[Field("taskSupport", OneOf(&["forbidden", "optional", "required"]), Optional, Omit)]);
 
 const ARGUMENT: FieldShape = Fields(&[
-    Field("name", Text, Must, On),
-    Field("title", Text, May, On),
-    Field("description", Text, May, On),
-    Field("required", Flag, May, On),
+    Field("name", Text, Required, Forward),
+    Field("title", Text, Optional, Forward),
+    Field("description", Text, Optional, Forward),
+    Field("required", Flag, Optional, Forward),
 ]);
 
 /// A tool's page, and who may use the tool.
 ///
 /// Source: SEP-1865.
-const UI: FieldShape = Fields(&[Field("resourceUri", UiUri, May, On), Field("visibility", Visibility, May, On)]);
+const UI: FieldShape =
+    Fields(&[Field("resourceUri", UiUri, Optional, Forward), Field("visibility", Visibility, Optional, Forward)]);
 
 const TOOL: &[Field] = &[
-    Field("name", Name, Must, On),
-    Field("title", Text, May, On),
-    Field("description", Text, May, On),
-    Field("inputSchema", Schema, Must, On),
-    Field("outputSchema", Schema, May, On),
-    Field("annotations", HINTS, May, On),
-    Field("execution", EXECUTION, May, Out),
-    Field("icons", List(&ICON), May, Out),
-    Field("_meta", Meta(&[Field("ui", UI, May, On)]), May, On),
+    Field("name", Name, Required, Forward),
+    Field("title", Text, Optional, Forward),
+    Field("description", Text, Optional, Forward),
+    Field("inputSchema", Schema, Required, Forward),
+    Field("outputSchema", Schema, Optional, Forward),
+    Field("annotations", HINTS, Optional, Forward),
+    Field("execution", EXECUTION, Optional, Omit),
+    Field("icons", List(&ICON), Optional, Omit),
+    Field("_meta", Meta(&[Field("ui", UI, Optional, Forward)]), Optional, Forward),
 ];
 
 const PROMPT: &[Field] = &[
-    Field("name", Name, Must, On),
-    Field("title", Text, May, On),
-    Field("description", Text, May, On),
-    Field("arguments", List(&ARGUMENT), May, On),
-    Field("icons", List(&ICON), May, Out),
-    Field("_meta", Object, May, Out),
+    Field("name", Name, Required, Forward),
+    Field("title", Text, Optional, Forward),
+    Field("description", Text, Optional, Forward),
+    Field("arguments", List(&ARGUMENT), Optional, Forward),
+    Field("icons", List(&ICON), Optional, Omit),
+    Field("_meta", Object, Optional, Omit),
 ];
 
 const RESOURCE: &[Field] = &[
-    Field("uri", Uri, Must, On),
-    Field("name", Text, Must, On),
-    Field("title", Text, May, On),
-    Field("description", Text, May, On),
-    Field("mimeType", Text, May, On),
-    Field("size", Number, May, Out),
-    Field("annotations", AUDIENCE, May, Out),
-    Field("icons", List(&ICON), May, Out),
-    Field("_meta", Object, May, Out),
+    Field("uri", Uri, Required, Forward),
+    Field("name", Text, Required, Forward),
+    Field("title", Text, Optional, Forward),
+    Field("description", Text, Optional, Forward),
+    Field("mimeType", Text, Optional, Forward),
+    Field("size", Number, Optional, Omit),
+    Field("annotations", AUDIENCE, Optional, Omit),
+    Field("icons", List(&ICON), Optional, Omit),
+    Field("_meta", Object, Optional, Omit),
 ];
 
 const TEMPLATE: &[Field] = &[
-    Field("uriTemplate", UriTemplate, Must, On),
-    Field("name", Text, Must, On),
-    Field("title", Text, May, On),
-    Field("description", Text, May, On),
-    Field("mimeType", Text, May, On),
-    Field("annotations", AUDIENCE, May, Out),
-    Field("icons", List(&ICON), May, Out),
-    Field("_meta", Object, May, Out),
+    Field("uriTemplate", UriTemplate, Required, Forward),
+    Field("name", Text, Required, Forward),
+    Field("title", Text, Optional, Forward),
+    Field("description", Text, Optional, Forward),
+    Field("mimeType", Text, Optional, Forward),
+    Field("annotations", AUDIENCE, Optional, Omit),
+    Field("icons", List(&ICON), Optional, Omit),
+    Field("_meta", Object, Optional, Omit),
 ];
 
 /// A record of ours: in the protocol it is a text of the answer to `initialize`.
-const INSTRUCTIONS: &[Field] = &[Field("name", Name, Must, On), Field("description", Text, Must, On)];
+const INSTRUCTIONS: &[Field] = &[Field("name", Name, Required, Forward), Field("description", Text, Required, Forward)];
 
 impl Kind {
     fn fields(self) -> &'static [Field] {
@@ -168,27 +170,27 @@ impl Kind {
     }
 
     /// The field that tells one from the others of a server.
-    pub(crate) fn identity(self) -> &'static str {
+    pub(crate) fn id_field(self) -> &'static str {
         self.fields()[0].0
     }
 
     /// Returns the field that tells an item from the others of a server; empty if nothing does.
     pub(crate) fn id(self, item: &Value) -> &str {
-        item[self.identity()].as_str().unwrap_or_default()
+        item[self.id_field()].as_str().unwrap_or_default()
     }
 
     /// The fields that pass on to clients.
-    pub(crate) fn passed(self) -> impl Iterator<Item = &'static str> {
-        self.fields().iter().filter(|field| field.3 == On).map(|field| field.0)
+    pub(crate) fn forwarded_fields(self) -> impl Iterator<Item = &'static str> {
+        self.fields().iter().filter(|field| field.3 == Forward).map(|field| field.0)
     }
 
     /// An item with what passes on to clients, in the server's order.
-    pub(crate) fn passable(self, item: &Value) -> Value {
+    pub(crate) fn forwarded_item(self, item: &Value) -> Value {
         passable(item, self.fields())
     }
 
     /// Why an item does not have the shape of its kind, as the end of a sentence about it.
-    pub(crate) fn problem(self, item: &Value) -> Option<String> {
+    pub(crate) fn validation_error(self, item: &Value) -> Option<String> {
         let Some(item) = item.as_object() else { return Some("is not an object".into()) };
         let mut path = Vec::new();
         check_fields(item, self.fields(), &mut path).err().map(|problem| match path.is_empty() {
@@ -204,7 +206,7 @@ impl Kind {
 
 fn passable(item: &Value, fields: &[Field]) -> Value {
     let passes = |name: &str, value: &Value| {
-        let field = fields.iter().find(|field| field.0 == name && field.3 == On && !value.is_null())?;
+        let field = fields.iter().find(|field| field.0 == name && field.3 == Forward && !value.is_null())?;
         Some(match &field.1 {
             Fields(fields) => passable(value, fields),
             Meta(fields) => {
@@ -236,7 +238,7 @@ fn must(is_so: bool, what: &str) -> ShapeCheck {
 fn check_fields(item: &Map<String, Value>, fields: &[Field], path: &mut Vec<String>) -> ShapeCheck {
     for Field(name, shape, need, _) in fields {
         match item.get(*name) {
-            None | Some(Value::Null) if *need == Must => return Err(format!("has no `{name}`")),
+            None | Some(Value::Null) if *need == Required => return Err(format!("has no `{name}`")),
             None | Some(Value::Null) => {}
             Some(value) => within(path, name, |path| check(value, shape, path))?,
         }
@@ -255,9 +257,10 @@ fn within(path: &mut Vec<String>, name: &str, check: impl FnOnce(&mut Vec<String
 fn check(value: &Value, shape: &FieldShape, path: &mut Vec<String>) -> ShapeCheck {
     match shape {
         Text => must(value.is_string(), "a text"),
-        Name => {
-            must(value.as_str().is_some_and(|text| (1..=MAX_NAME).contains(&text.len())), "a text of 1 to 256 bytes")
-        }
+        Name => must(
+            value.as_str().is_some_and(|text| (1..=MAX_NAME_BYTES).contains(&text.len())),
+            "a text of 1 to 256 bytes",
+        ),
         Uri => check_uri(
             value,
             is_uri,
@@ -302,7 +305,7 @@ fn check(value: &Value, shape: &FieldShape, path: &mut Vec<String>) -> ShapeChec
 ///
 /// <https://www.rfc-editor.org/rfc/rfc3986#section-3.1>
 fn check_uri(value: &Value, grammar: fn(&str) -> bool, ends: &[char], what: &str) -> ShapeCheck {
-    let uri = value.as_str().filter(|text| text.len() <= MAX_URI && grammar(text));
+    let uri = value.as_str().filter(|text| text.len() <= MAX_URI_BYTES && grammar(text));
     let end = uri.and_then(|uri| uri.find(ends));
     let Some((uri, end)) = uri.zip(end) else { return must(false, what) };
     let scheme = &uri[..end];
@@ -400,7 +403,7 @@ fn is_expression(text: &str) -> bool {
 }
 
 /// Returns what a URI or a template says, as words: a model reads them, whatever stands between.
-pub(crate) fn words_of_uri(uri: &str) -> String {
+pub(crate) fn uri_words(uri: &str) -> String {
     let pairs = url::form_urlencoded::parse(uri.as_bytes());
     let decoded = pairs.map(|(name, value)| format!("{name} {value} ")).collect::<String>();
     decoded.chars().map(|c| if "-_+/.,;:?&=#{}*".contains(c) { ' ' } else { c }).collect()
@@ -645,16 +648,16 @@ mod tests {
     fn a_whole_item_is_right_and_passes_without_what_is_not_pinned() {
         for kind in Kind::ALL {
             let item = whole(kind);
-            assert_eq!(kind.problem(&item), None, "{kind:?}");
-            let passed = kind.passable(&item);
-            assert!(passed.as_object().unwrap().keys().all(|key| kind.passed().any(|passed| passed == key)));
+            assert_eq!(kind.validation_error(&item), None, "{kind:?}");
+            let passed = kind.forwarded_item(&item);
+            assert!(passed.as_object().unwrap().keys().all(|key| kind.forwarded_fields().any(|passed| passed == key)));
             assert!(!passed.to_string().contains("odd") && !passed.to_string().contains("_meta"), "{passed}");
             // Absent and `null` are the same.
             for name in item.as_object().unwrap().keys() {
                 let mut without = item.clone();
                 without[name] = Value::Null;
-                let is_needed = kind.fields().iter().any(|field| field.0 == name && field.2 == Must);
-                assert_eq!(kind.problem(&without).is_some(), is_needed, "{kind:?} {name}");
+                let is_needed = kind.fields().iter().any(|field| field.0 == name && field.2 == Required);
+                assert_eq!(kind.validation_error(&without).is_some(), is_needed, "{kind:?} {name}");
             }
         }
     }
@@ -670,7 +673,7 @@ mod tests {
                         continue;
                     }
                     item[*name] = wrong.clone();
-                    let problem = kind.problem(&item).unwrap_or_else(|| panic!("{kind:?} {name} {wrong}"));
+                    let problem = kind.validation_error(&item).unwrap_or_else(|| panic!("{kind:?} {name} {wrong}"));
                     assert!(problem.contains(name), "{problem}");
                 }
             }
@@ -698,13 +701,13 @@ mod tests {
             ),
         ] {
             let tool = json!({"name": "t", "inputSchema": schema});
-            assert_eq!(Kind::Tool.problem(&tool).as_deref(), Some(problem));
+            assert_eq!(Kind::Tool.validation_error(&tool).as_deref(), Some(problem));
         }
     }
 
     #[test]
     fn a_uri_has_a_scheme_that_is_not_aiws() {
-        let is_right = |uri: &str| Kind::Resource.problem(&json!({"uri": uri, "name": "x"})).is_none();
+        let is_right = |uri: &str| Kind::Resource.validation_error(&json!({"uri": uri, "name": "x"})).is_none();
         assert!(is_right("file:///x") && is_right("urn:x:y") && is_right("A+b.c-1:"));
         for wrong in [
             "",
@@ -730,8 +733,8 @@ mod tests {
         {
             assert!(!is_right(wrong), "{wrong}");
         }
-        assert!(!is_right(&format!("x:{}", "y".repeat(MAX_URI))));
-        let template = |uri: &str| Kind::Template.problem(&json!({"uriTemplate": uri, "name": "x"})).is_none();
+        assert!(!is_right(&format!("x:{}", "y".repeat(MAX_URI_BYTES))));
+        let template = |uri: &str| Kind::Template.validation_error(&json!({"uriTemplate": uri, "name": "x"})).is_none();
         for right in ["x:{a}{b}", "x:{?a,b*,c:30}", "x:{#a.b}", "x:{/a_1,%41}", "x:a%20{;b}", "x:{&c}"] {
             assert!(template(right), "{right}");
         }
@@ -761,7 +764,7 @@ mod tests {
         let is_right = |schema: Value| {
             let mut whole = json!({"type": "object"});
             whole.as_object_mut().unwrap().extend(schema.as_object().unwrap().clone());
-            Kind::Tool.problem(&json!({"name": "x", "inputSchema": whole})).is_none()
+            Kind::Tool.validation_error(&json!({"name": "x", "inputSchema": whole})).is_none()
         };
         for right in [
             json!({"$schema": "http://json-schema.org/draft-07/schema#"}),
@@ -840,10 +843,10 @@ mod tests {
             #[test]
             fn what_passes_the_check_still_passes_it_without_what_is_left_out(item in anything()) {
                 for kind in Kind::ALL {
-                    if kind.problem(&item).is_none() {
-                        let passed = kind.passable(&item);
-                        prop_assert_eq!(kind.problem(&passed), None);
-                        prop_assert_eq!(&kind.passable(&passed), &passed);
+                    if kind.validation_error(&item).is_none() {
+                        let passed = kind.forwarded_item(&item);
+                        prop_assert_eq!(kind.validation_error(&passed), None);
+                        prop_assert_eq!(&kind.forwarded_item(&passed), &passed);
                     }
                 }
             }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use aiw_core::{Diagnostic, ErrorKind, one_line};
 use aiw_events::{EventKind, EventLog, EventSubject, HomeEvent};
 use aiw_home::HomeError;
-use aiw_mcp::{Call, ClientError, LOG_LEVEL, Lifecycle, McpRequest, Params, RpcError, parse_result};
+use aiw_mcp::{Call, ClientError, LOG_LEVEL_KEY, Lifecycle, McpRequest, Params, RpcError, parse_result};
 use aiw_servers::{DeclaredServer, ServerScope};
 use parking_lot::Mutex;
 use serde_json::value::RawValue;
@@ -22,9 +22,9 @@ use tokio::task::{AbortHandle, JoinHandle};
 use crate::access::ServerAccess;
 use crate::definition;
 use crate::error::PoolError;
-use crate::found::Configured;
+use crate::found::ConfiguredServer;
 use crate::log;
-use crate::notifications::{During, KnownCaller, NotificationRouter};
+use crate::notifications::{CallGuard, NotificationRouter, SharedCaller};
 use crate::record::{MAX_ITEMS, Records, ServerRecord};
 use crate::shape::Kind;
 use crate::start::{Connection, ServerContext, ServerProcess, ServerStart};
@@ -62,9 +62,9 @@ const USE_RECORD_INTERVAL_SECS: u64 = 60 * 60;
 
 /// One server of a session.
 pub(crate) struct Slot {
-    pub(crate) ground: ServerContext,
+    pub(crate) context: ServerContext,
     records: Records,
-    pub(crate) configured: Configured,
+    pub(crate) config: ConfiguredServer,
     pub(crate) relay: Arc<NotificationRouter>,
     /// Held while the server starts.
     connection: tokio::sync::Mutex<Option<Arc<Connection>>>,
@@ -130,8 +130,8 @@ impl Slot {
     pub(crate) fn new(
         ground: ServerContext,
         records: Records,
-        configured: Configured,
-        client: Option<KnownCaller>,
+        configured: ConfiguredServer,
+        client: Option<SharedCaller>,
         changes: mpsc::UnboundedSender<()>,
     ) -> Arc<Self> {
         let ground = match configured.scope {
@@ -141,10 +141,10 @@ impl Slot {
         let digest = configured.digest();
         let record = records.load(&configured.key).filter(|record| record.declaration == digest).map(Arc::new);
         Arc::new(Self {
-            ground,
+            context: ground,
             records,
             relay: NotificationRouter::new(&configured.key, client),
-            configured,
+            config: configured,
             connection: tokio::sync::Mutex::default(),
             starting: Mutex::default(),
             state: Mutex::default(),
@@ -158,24 +158,24 @@ impl Slot {
     }
 
     /// Notes that a tool of it was called, once in a while. The call does not wait for it.
-    pub(crate) fn note_use(self: &Arc<Self>) {
+    pub(crate) fn record_use(self: &Arc<Self>) {
         let now = aiw_home::now_millis() / 1000;
         if now.saturating_sub(self.noted.load(Ordering::Relaxed)) < USE_RECORD_INTERVAL_SECS {
             return;
         }
         self.noted.store(now, Ordering::Relaxed);
         let slot = self.clone();
-        let noting = tokio::task::spawn_blocking(move || slot.records.note_use(slot.key(), now));
+        let noting = tokio::task::spawn_blocking(move || slot.records.record_use(slot.key(), now));
         *self.noting.lock() = Some(noting);
     }
 
     pub(crate) fn key(&self) -> &str {
-        &self.configured.key
+        &self.config.key
     }
 
     /// Whether clients see it: it is enabled, and its entry can be used.
     pub(crate) fn is_offered(&self) -> bool {
-        self.configured.settings.enabled && self.configured.server.is_ok()
+        self.config.settings.enabled && self.config.server.is_ok()
     }
 
     /// Returns its record, if it was ever started from this declaration.
@@ -185,7 +185,7 @@ impl Slot {
 
     /// Reads the record again: another process may have accepted a change.
     pub(crate) fn reload_record(&self) {
-        let digest = self.configured.digest();
+        let digest = self.config.digest();
         if let Some(record) = self.records.load(self.key()).filter(|record| record.declaration == digest) {
             self.set_record(record);
         }
@@ -213,18 +213,21 @@ impl Slot {
 
     fn server(&self) -> Result<&DeclaredServer, PoolError> {
         let server = self.key().to_owned();
-        if !self.configured.settings.enabled {
+        if !self.config.settings.enabled {
             return Err(PoolError::Disabled { server });
         }
-        self.configured.server.as_ref().map_err(|problem| PoolError::Declaration { server, problem: problem.clone() })
+        self.config
+            .server
+            .as_ref()
+            .map_err(|problem| PoolError::InvalidDeclaration { server, problem: problem.clone() })
     }
 
-    pub(crate) fn log(&self) -> PathBuf {
+    pub(crate) fn log_path(&self) -> PathBuf {
         self.records.file(self.key(), "log")
     }
 
     /// The connection that nearly every call finds.
-    pub(crate) fn running(&self) -> Option<Arc<Connection>> {
+    pub(crate) fn active_connection(&self) -> Option<Arc<Connection>> {
         let held = self.connection.try_lock().ok()?;
         let connection = held.as_ref().filter(|connection| !connection.client.is_closed())?;
         self.standing(|standing| standing.used = Some(Instant::now()));
@@ -232,27 +235,30 @@ impl Slot {
     }
 
     /// A connection that works; starts the server if there is none. The start goes on if this future is dropped.
-    pub(crate) async fn connected(self: &Arc<Self>) -> Result<Arc<Connection>, PoolError> {
+    pub(crate) async fn ensure_connected(self: &Arc<Self>) -> Result<Arc<Connection>, PoolError> {
         self.server()?;
-        if let Some(connection) = self.running() {
+        if let Some(connection) = self.active_connection() {
             return Ok(connection);
         }
         let before = self.standing(|standing| standing.attempts);
         let slot = self.clone();
         let connecting = tokio::spawn(async move { slot.connect(before).await });
         *self.starting.lock() = Some(connecting.abort_handle());
-        let defect = |_| Err(PoolError::Ended { server: self.key().to_owned(), last: None });
+        let defect = |_| Err(PoolError::ConnectionClosed { server: self.key().to_owned(), last: None });
         connecting.await.unwrap_or_else(defect)
     }
 
     /// Returns a connection for a call, for as long as a caller waits for it. The time limit of a call says nothing
     /// about the start, which has a limit of its own.
-    pub(crate) async fn connected_within(self: &Arc<Self>, call: Option<&Call>) -> Result<Arc<Connection>, PoolError> {
-        if let Some(connection) = self.running() {
+    pub(crate) async fn ensure_connected_for(
+        self: &Arc<Self>,
+        call: Option<&Call>,
+    ) -> Result<Arc<Connection>, PoolError> {
+        if let Some(connection) = self.active_connection() {
             return Ok(connection);
         }
         // A large future, and nearly every call finds a connection.
-        Box::pin(wait(self.connected(), call)).await?
+        Box::pin(wait(self.ensure_connected(), call)).await?
     }
 
     /// `before` is the number of attempts when the caller began to wait: it shares the failure of a later one.
@@ -268,9 +274,9 @@ impl Slot {
         let (attempts, error) = self.standing(|standing| (standing.attempts, standing.error.clone()));
         if let Some(LastFailure { brief: problem, kind, hint }) = error.filter(|_| attempts > before) {
             if self.standing(|standing| standing.state == ServerState::AuthRequired) {
-                return Err(PoolError::Login { server: self.key().to_owned() });
+                return Err(PoolError::LoginRequired { server: self.key().to_owned() });
             }
-            return Err(PoolError::Failed { server: self.key().to_owned(), problem, kind, hint });
+            return Err(PoolError::RecentlyFailed { server: self.key().to_owned(), problem, kind, hint });
         }
         self.wait_its_turn().await?;
         self.standing(|standing| {
@@ -298,7 +304,7 @@ impl Slot {
             self.set_log_level(&level).await;
         }
         if connection.client.is_modern() {
-            self.follow(&connection);
+            self.spawn_subscription(&connection);
         }
         self.watch_lists(&connection);
         Ok(connection)
@@ -312,8 +318,15 @@ impl Slot {
         // A server that has failed was started for each lifecycle. Most failures have another cause, and one start shows them.
         let has_failed = self.standing(|standing| standing.failures > 0);
         let lifecycle = if known == Lifecycle::Auto && has_failed { Lifecycle::Initialize } else { known };
-        let (ground, configured) = (&self.ground, &self.configured);
-        let start = ServerStart { ground, configured, log: self.log(), capabilities, events, lifecycle };
+        let (ground, configured) = (&self.context, &self.config);
+        let start = ServerStart {
+            context: ground,
+            config: configured,
+            log_path: self.log_path(),
+            capabilities,
+            events,
+            lifecycle,
+        };
         let connection = Arc::new(start.run().await?);
         self.learn(&connection).await?;
         Ok(connection)
@@ -326,17 +339,17 @@ impl Slot {
         let last = last.unwrap_or_default();
         let wait = not_before.map(|at| at.saturating_duration_since(Instant::now())).unwrap_or_default();
         if failures >= MAX_CONSECUTIVE_FAILURES && !wait.is_zero() {
-            return Err(PoolError::Open { server: self.key().to_owned(), failures, wait, last });
+            return Err(PoolError::CircuitOpen { server: self.key().to_owned(), failures, wait, last });
         }
         tokio::time::sleep(wait).await;
         Ok(())
     }
 
     fn failed(&self, error: &PoolError) {
-        let failure = LastFailure { brief: error.brief(), kind: error.kind(), hint: error.hint() };
-        log::note(&self.log(), &failure.brief);
-        self.tell_failure(error.is_login().then_some("you have to log in"));
-        if error.is_login() {
+        let failure = LastFailure { brief: error.message_without_server(), kind: error.kind(), hint: error.hint() };
+        log::write_note(&self.log_path(), &failure.brief);
+        self.tell_failure(error.needs_login().then_some("you have to log in"));
+        if error.needs_login() {
             // Only the user can help, so neither waiting nor resting does.
             self.standing(|standing| {
                 *standing = ServerProcessState {
@@ -369,35 +382,35 @@ impl Slot {
 
     /// Adds an event. What the server said is not in it.
     fn announce(&self, kind: EventKind, why: Option<&str>) {
-        let project = (self.configured.scope == ServerScope::Project).then(|| self.configured.directory.clone());
+        let project = (self.config.scope == ServerScope::Project).then(|| self.config.directory.clone());
         let (name, why) = (Some(self.key().to_owned()), why.map(str::to_owned));
         let event = HomeEvent { name, project, reason: why, ..HomeEvent::now(kind, EventSubject::Server) };
         // A full disk stops no server.
-        let _ = EventLog::new(self.ground.home.root()).add(&event);
+        let _ = EventLog::new(self.context.home.root()).add(&event);
     }
 
     /// Reads the server's tools, before anything is called: one that has changed must not be.
     async fn learn(self: &Arc<Self>, connection: &Arc<Connection>) -> Result<(), PoolError> {
-        let about = connection.client.server().clone();
+        let about = connection.client.initialize_result().clone();
         let capabilities = definition::capabilities(&about["capabilities"]);
         let tools = match capabilities.get("tools") {
             Some(_) => self.list(connection, "tools/list", "tools").await?,
             None => Vec::new(),
         };
-        let took = u64::try_from(connection.took.as_millis()).unwrap_or(u64::MAX);
-        let digest = self.configured.digest();
+        let took = u64::try_from(connection.start_duration.as_millis()).unwrap_or(u64::MAX);
+        let digest = self.config.digest();
         let protocol = one_line(connection.client.protocol_version(), 20);
         let learnt = move |record: &mut ServerRecord| {
-            record.offer(tools);
+            record.update_tools(tools);
             record.server = definition::server_info(&about["serverInfo"]);
-            record.instruct(about["instructions"].as_str());
+            record.set_instructions(about["instructions"].as_str());
             record.protocol = protocol;
             if !capabilities["prompts"].is_object() {
-                record.list(Kind::Prompt, Vec::new());
+                record.update_items(Kind::Prompt, Vec::new());
             }
             if !capabilities["resources"].is_object() {
-                record.list(Kind::Resource, Vec::new());
-                record.list(Kind::Template, Vec::new());
+                record.update_items(Kind::Resource, Vec::new());
+                record.update_items(Kind::Template, Vec::new());
             }
             record.capabilities = capabilities;
             record.started_ms = took;
@@ -416,18 +429,21 @@ impl Slot {
             let record = slot.records.update(slot.key(), |record| {
                 let before = record.clone();
                 change(record);
-                is_changed = before.is_whole && !record.defines_the_same(&before);
+                is_changed = before.is_whole && !record.has_same_definitions(&before);
             })?;
             if is_changed {
                 slot.announce(EventKind::Changed, None);
             }
             Ok::<_, HomeError>(record)
         };
-        let record = aiw_home::blocking(update).await?;
+        let record = aiw_home::run_blocking(update).await?;
         let known = self.record();
-        let is_known = |sentence: &str| known.iter().any(|known| known.skipped().any(|known| known == sentence));
-        for sentence in record.skipped().filter(|sentence| !is_known(sentence)).take(MAX_LOGGED_DEFINITIONS) {
-            log::note(&self.log(), sentence);
+        let is_known =
+            |sentence: &str| known.iter().any(|known| known.skipped_item_notices().any(|known| known == sentence));
+        for sentence in
+            record.skipped_item_notices().filter(|sentence| !is_known(sentence)).take(MAX_LOGGED_DEFINITIONS)
+        {
+            log::write_note(&self.log_path(), sentence);
         }
         self.set_record(record);
         Ok(())
@@ -449,7 +465,7 @@ impl Slot {
     }
 
     async fn learn_more(self: &Arc<Self>, connection: &Arc<Connection>) -> Result<(), PoolError> {
-        let can = connection.client.server()["capabilities"].clone();
+        let can = connection.client.initialize_result()["capabilities"].clone();
         let (mut prompts, mut resources, mut templates) = (Vec::new(), Vec::new(), Vec::new());
         if can["prompts"].is_object() {
             prompts = self.list(connection, "prompts/list", "prompts").await?;
@@ -459,9 +475,9 @@ impl Slot {
             templates = self.list(connection, "resources/templates/list", "resourceTemplates").await?;
         }
         let learnt = move |record: &mut ServerRecord| {
-            record.list(Kind::Prompt, prompts);
-            record.list(Kind::Resource, resources);
-            record.list(Kind::Template, templates);
+            record.update_items(Kind::Prompt, prompts);
+            record.update_items(Kind::Resource, resources);
+            record.update_items(Kind::Template, templates);
             record.is_whole = true;
         };
         self.update(learnt).await
@@ -469,13 +485,13 @@ impl Slot {
 
     /// Starts it, if it does not run, and reads everything that it offers. Returns how long its start took.
     pub(crate) async fn refresh(self: &Arc<Self>) -> Result<Duration, PoolError> {
-        let connection = self.connected().await?;
+        let connection = self.ensure_connected().await?;
         self.learn_more(&connection).await?;
-        Ok(connection.took)
+        Ok(connection.start_duration)
     }
 
     fn is_unused(&self) -> bool {
-        let idle = self.configured.settings.idle;
+        let idle = self.config.settings.idle;
         let used = self.standing(|standing| standing.used);
         self.in_flight.load(Ordering::Relaxed) == 0 && used.is_none_or(|used| used.elapsed() >= idle)
     }
@@ -496,7 +512,7 @@ impl Slot {
     }
 
     /// Ends a start that goes on.
-    pub(crate) fn give_up(&self) {
+    pub(crate) fn cancel_start(&self) {
         let starting = self.starting.lock().take();
         starting.iter().for_each(AbortHandle::abort);
     }
@@ -519,27 +535,27 @@ impl Slot {
     }
 
     /// Sends a request, with the client's metadata, progress and cancellation.
-    pub(crate) async fn ask(
+    pub(crate) async fn send_request(
         self: &Arc<Self>,
         method: &str,
         params: Map<String, Value>,
         call: Option<&Call>,
     ) -> Result<Value, PoolError> {
-        let connection = self.connected_within(call).await?;
+        let connection = self.ensure_connected_for(call).await?;
         if connection.client.is_modern() && SUBSCRIBE_METHODS.contains(&method) {
-            if connection.client.server()["capabilities"]["resources"]["subscribe"] != true {
-                return Err(RpcError::no_method(method).into());
+            if connection.client.initialize_result()["capabilities"]["resources"]["subscribe"] != true {
+                return Err(RpcError::method_not_found(method).into());
             }
-            self.relay.followed.notify_one();
+            self.relay.subscriptions_changed.notify_one();
             return Ok(json!({}));
         }
         let params = Params::Values(params.into());
-        parse_result(&self.pass(method, params, call, connection, None).await?).map_err(PoolError::from)
+        parse_result(&self.forward_request(method, params, call, connection, None).await?).map_err(PoolError::from)
     }
 
     /// Forwards a request over a connection. The result is as the server wrote it. Without a client's call, its progress goes to
     /// `steps`, if that is given.
-    pub(crate) async fn pass(
+    pub(crate) async fn forward_request(
         &self,
         method: &str,
         params: Params,
@@ -549,14 +565,14 @@ impl Slot {
     ) -> Result<Box<RawValue>, PoolError> {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         let _one = InFlightGuard(&self.in_flight);
-        let during = call.map(|call| self.relay.during(call.caller.clone()));
+        let during = call.map(|call| self.relay.track_call(call.caller.clone()));
         let (mut request, token) = self.request(method, params, call);
-        request.call = during.as_ref().map(During::number);
+        request.call_number = during.as_ref().map(CallGuard::number);
         if connection.client.is_modern()
             && let Some(level) = self.wanted_level(call)
             && let Some(params) = &mut request.params
         {
-            params.extend_meta(Map::from_iter([(LOG_LEVEL.to_owned(), level)]));
+            params.extend_meta(Map::from_iter([(LOG_LEVEL_KEY.to_owned(), level)]));
         }
         let answer = match call.zip(token) {
             Some((call, token)) => {
@@ -572,10 +588,10 @@ impl Slot {
             Ok(answer) => Ok(answer),
             Err(ClientError::Rpc(e)) => Err(e.into()),
             Err(e) => {
-                let e = Box::pin(self.failure(e, &connection, self.configured.settings.timeout)).await;
+                let e = Box::pin(self.failure(e, &connection, self.config.settings.timeout)).await;
                 match e {
-                    PoolError::Login { .. } => Box::pin(self.lost(&connection, &e)).await,
-                    PoolError::Ended { .. } => self.tell_failure(None),
+                    PoolError::LoginRequired { .. } => Box::pin(self.lost(&connection, &e)).await,
+                    PoolError::ConnectionClosed { .. } => self.tell_failure(None),
                     _ => {}
                 }
                 Err(e)
@@ -585,7 +601,7 @@ impl Slot {
 
     /// The level of log messages that a request's client wants: for this request, or for all.
     fn wanted_level(&self, call: Option<&Call>) -> Option<Value> {
-        let of_call = call.and_then(|call| call.meta.get(LOG_LEVEL)).cloned();
+        let of_call = call.and_then(|call| call.meta.get(LOG_LEVEL_KEY)).cloned();
         of_call.or_else(|| self.standing(|standing| standing.log_level.clone().map(Value::from)))
     }
 
@@ -601,13 +617,13 @@ impl Slot {
                 params.extend_meta(meta);
             }
         }
-        let patience = self.configured.settings.timeout;
+        let patience = self.config.settings.timeout;
         (
             McpRequest {
                 method: method.to_owned(),
                 params: Some(params),
                 timeout: patience,
-                call: None,
+                call_number: None,
                 progress: None,
             },
             token,
@@ -630,7 +646,7 @@ impl Slot {
         let connection = self.connection.try_lock().ok().and_then(|held| held.clone());
         let takes_level = |connection: &Arc<Connection>| {
             let client = &connection.client;
-            !client.is_modern() && client.server()["capabilities"]["logging"].is_object()
+            !client.is_modern() && client.initialize_result()["capabilities"]["logging"].is_object()
         };
         if let Some(connection) = connection.filter(takes_level) {
             let params = json!({"level": level});
@@ -645,11 +661,13 @@ impl Slot {
     async fn failure(&self, error: ClientError, connection: &Arc<Connection>, patience: Duration) -> PoolError {
         let server = self.key().to_owned();
         let refusal = match error {
-            ClientError::Service(_) | ClientError::Closed => connection.access.as_ref().and_then(ServerAccess::refusal),
+            ClientError::Service(_) | ClientError::Closed => {
+                connection.access.as_ref().and_then(ServerAccess::take_error)
+            }
             _ => None,
         };
         if let Some(refusal) = refusal {
-            return PoolError::refused(refusal, &server);
+            return PoolError::from_token_error(refusal, &server);
         }
         match error {
             ClientError::Rpc(e) => e.into(),
@@ -658,11 +676,11 @@ impl Slot {
                 let fault = connection.client.fault();
                 let connection = connection.clone();
                 // It closed its pipes just now, and is about to exit. On a busy machine that takes a while.
-                let end = move || connection.process.as_ref().and_then(|p| p.end(EXIT_CODE_TIMEOUT));
-                let end = aiw_home::blocking(end).await;
+                let end = move || connection.process.as_ref().and_then(|p| p.exit_message(EXIT_CODE_TIMEOUT));
+                let end = aiw_home::run_blocking(end).await;
                 // What it did wrong is why it was ended.
                 let last = fault.map(str::to_owned).or(end);
-                PoolError::Ended { server, last }
+                PoolError::ConnectionClosed { server, last }
             }
             source => PoolError::Client { server, source: Box::new(source) },
         }
@@ -674,7 +692,7 @@ async fn wait<T>(work: impl Future<Output = T>, call: Option<&Call>) -> Result<T
     let Some(call) = call else { return Ok(work.await) };
     tokio::select! {
         done = work => Ok(done),
-        () = call.cancelled.nobody_waits() => Err(PoolError::Cancelled),
+        () = call.cancellation.wait_until_abandoned() => Err(PoolError::Cancelled),
     }
 }
 
@@ -693,7 +711,7 @@ async fn send_with_progress(
         tokio::select! {
             biased;
             Some(mut step) = steps.recv() => {
-                if !relay.admits(&step) {
+                if !relay.is_within_rate_limit(&step) {
                     continue;
                 }
                 step["progressToken"] = token.clone();

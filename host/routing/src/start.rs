@@ -7,18 +7,18 @@ use std::time::{Duration, Instant};
 
 use aiw_core::{EnvName, Secret, SecretName};
 use aiw_home::{ExecutionContext, Home, OpenDir, find_program};
-use aiw_mcp::{ClientError, ClientInfo, Events, Lifecycle, McpClient, ServerEndpoint};
+use aiw_mcp::{ClientError, ClientInfo, EventHandler, Lifecycle, McpClient, ServerEndpoint};
 use aiw_net::{HttpRequest, NetError, Policy};
 use aiw_redact::known::Mask;
 use aiw_servers::{DeclaredServer, Transport, ValueLookup, expand, placeholders};
-use aiw_supervisor::{Attached, Program, SupervisorError};
+use aiw_supervisor::{AttachedChild, Program, SupervisorError};
 use parking_lot::Mutex;
 use serde_json::{Map, Value};
 use tokio::process::{ChildStdin, ChildStdout};
 
-use crate::access::{ServerAccess, is_login};
+use crate::access::{ServerAccess, is_login_secret};
 use crate::error::PoolError;
-use crate::found::Configured;
+use crate::found::ConfiguredServer;
 use crate::log::{self, StderrTail};
 
 /// How long a server has to begin a session. Package runners download what they run first.
@@ -50,12 +50,12 @@ pub(crate) struct Connection {
     /// Its token, if it may want one.
     pub(crate) access: Option<ServerAccess>,
     /// How long its start took.
-    pub(crate) took: Duration,
+    pub(crate) start_duration: Duration,
 }
 
 /// The process of a server. Dropping it ends the process and all that it started.
 pub(crate) struct ServerProcess {
-    attached: Mutex<Attached>,
+    attached: Mutex<AttachedChild>,
     last_words: Arc<Mutex<StderrTail>>,
     /// Disconnected once all that it wrote to standard error was read.
     heard: Mutex<mpsc::Receiver<()>>,
@@ -63,7 +63,7 @@ pub(crate) struct ServerProcess {
 
 impl ServerProcess {
     /// How it ended and its last words, if it has ended; waits a moment for that.
-    pub(crate) fn end(&self, patience: Duration) -> Option<String> {
+    pub(crate) fn exit_message(&self, patience: Duration) -> Option<String> {
         let exit = self.attached.lock().wait(patience)?;
         let how = match (exit.code, exit.signal) {
             (Some(code), _) => format!("it exited with code {code}"),
@@ -99,14 +99,14 @@ impl ValueLookup for DeclaredValues<'_> {
         if name.as_str() == "CLAUDE_PROJECT_DIR" {
             return Some(self.cwd.to_string_lossy().into_owned());
         }
-        let value = self.home.around().text(name.as_str())?.to_owned();
+        let value = self.home.context().variable_str(name.as_str())?.to_owned();
         self.hide(&value);
         Some(value)
     }
 
     fn secret(&self, name: &SecretName) -> Option<Secret> {
         // A token goes to the server that it was given for, and nowhere else.
-        let secret = self.home.vault().get(name).ok().filter(|_| !is_login(name))?;
+        let secret = self.home.vault().get(name).ok().filter(|_| !is_login_secret(name))?;
         self.hide(secret.expose());
         Some(secret)
     }
@@ -114,13 +114,13 @@ impl ValueLookup for DeclaredValues<'_> {
 
 /// What a server is started with.
 pub(crate) struct ServerStart<'a> {
-    pub(crate) ground: &'a ServerContext,
-    pub(crate) configured: &'a Configured,
+    pub(crate) context: &'a ServerContext,
+    pub(crate) config: &'a ConfiguredServer,
     /// Where its standard error goes.
-    pub(crate) log: PathBuf,
+    pub(crate) log_path: PathBuf,
     /// The client's capabilities.
     pub(crate) capabilities: Value,
-    pub(crate) events: Arc<dyn Events>,
+    pub(crate) events: Arc<dyn EventHandler>,
     /// How to begin the session. If that fails, another way may be tried.
     pub(crate) lifecycle: Lifecycle,
 }
@@ -143,10 +143,11 @@ impl ServerStart<'_> {
     /// more, and begins it the other way.
     pub(crate) async fn run(self) -> Result<Connection, PoolError> {
         let began = Instant::now();
-        let Configured { key, server, .. } = self.configured;
-        let unusable = |problem: &String| PoolError::Declaration { server: key.clone(), problem: problem.clone() };
+        let ConfiguredServer { key, server, .. } = self.config;
+        let unusable =
+            |problem: &String| PoolError::InvalidDeclaration { server: key.clone(), problem: problem.clone() };
         let server = server.as_ref().map_err(unusable)?;
-        let resolved = resolved(self.ground, key, server)?;
+        let resolved = resolve_server(self.context, key, server)?;
         let started = match self.begin(server, &resolved, self.lifecycle).await {
             Err(FailedStart { error, next: Some(next) }) => {
                 // Of a server that fails both ways, what it says to `initialize` is known best.
@@ -155,7 +156,7 @@ impl ServerStart<'_> {
             }
             started => started.map_err(|failed| failed.error),
         };
-        started.map(|connection| Connection { took: began.elapsed(), ..connection })
+        started.map(|connection| Connection { start_duration: began.elapsed(), ..connection })
     }
 
     async fn begin(
@@ -178,13 +179,13 @@ impl ServerStart<'_> {
         info: ClientInfo,
         lifecycle: Lifecycle,
     ) -> Result<Connection, FailedStart> {
-        let key = &self.configured.key;
-        let (endpoint, access) = endpoint(self.ground, key, expanded);
-        let begun = McpClient::http(endpoint, info, self.events.clone(), lifecycle, INITIALIZE_TIMEOUT).await;
+        let key = &self.config.key;
+        let (endpoint, access) = endpoint(self.context, key, expanded);
+        let begun = McpClient::connect_http(endpoint, info, self.events.clone(), lifecycle, INITIALIZE_TIMEOUT).await;
         match begun {
-            Ok(client) => Ok(Connection { client, process: None, access, took: Duration::ZERO }),
-            Err(e) => Err(match access.as_ref().and_then(ServerAccess::refusal) {
-                Some(refusal) => PoolError::refused(refusal, key).into(),
+            Ok(client) => Ok(Connection { client, process: None, access, start_duration: Duration::ZERO }),
+            Err(e) => Err(match access.as_ref().and_then(ServerAccess::take_error) {
+                Some(refusal) => PoolError::from_token_error(refusal, key).into(),
                 None => FailedStart { error: not_begun(key, &e, None, secrets), next: e.next_lifecycle(lifecycle) },
             }),
         }
@@ -196,22 +197,24 @@ impl ServerStart<'_> {
         info: ClientInfo,
         lifecycle: Lifecycle,
     ) -> Result<Connection, FailedStart> {
-        let Configured { key, directory, opened, .. } = self.configured;
-        let program = program(self.ground.home.around(), directory, opened.is_some(), expanded).map_err(|program| {
-            PoolError::ProgramNotFound { server: key.to_owned(), program: masked(&program, secrets) }
-        })?;
-        let place = WorkDir::of(&self.ground.cwd, directory, opened.as_ref(), expanded);
+        let ConfiguredServer { key, directory, open_dir: opened, .. } = self.config;
+        let program =
+            program(self.context.home.context(), directory, opened.is_some(), expanded).map_err(|program| {
+                PoolError::ProgramNotFound { server: key.to_owned(), program: masked(&program, secrets) }
+            })?;
+        let place = WorkDir::of(&self.context.cwd, directory, opened.as_ref(), expanded);
         let (process, input, output) = self.spawn(place, program, secrets).await?;
-        match McpClient::over(input, output, info, self.events.clone(), lifecycle, INITIALIZE_TIMEOUT).await {
+        match McpClient::connect_streams(input, output, info, self.events.clone(), lifecycle, INITIALIZE_TIMEOUT).await
+        {
             Ok(client) => {
-                process.last_words.lock().begins_to_serve();
-                Ok(Connection { client, process: Some(process), access: None, took: Duration::ZERO })
+                process.last_words.lock().set_serving();
+                Ok(Connection { client, process: Some(process), access: None, start_duration: Duration::ZERO })
             }
             Err(e) => {
                 // Whoever closed the connection is about to exit.
                 let patience =
                     if matches!(e, ClientError::StartTimeout(_)) { Duration::ZERO } else { Duration::from_secs(1) };
-                let end = aiw_home::blocking(move || process.end(patience)).await;
+                let end = aiw_home::run_blocking(move || process.exit_message(patience)).await;
                 Err(FailedStart { error: not_begun(key, &e, end, secrets), next: e.next_lifecycle(lifecycle) })
             }
         }
@@ -224,16 +227,16 @@ impl ServerStart<'_> {
         program: Program,
         secrets: &[Vec<u8>],
     ) -> Result<(ServerProcess, ChildStdout, ChildStdin), PoolError> {
-        let key = &self.configured.key;
-        let (executable, words) = (self.ground.executable.clone(), Arc::<Mutex<StderrTail>>::default());
+        let key = &self.config.key;
+        let (executable, words) = (self.context.executable.clone(), Arc::<Mutex<StderrTail>>::default());
         let (heard, (hears, all_heard)) = (words.clone(), mpsc::channel::<()>());
-        let (log, hidden) = (self.log.clone(), secrets.to_vec());
-        let spawned = aiw_home::blocking(move || {
+        let (log, hidden) = (self.log_path.clone(), secrets.to_vec());
+        let spawned = aiw_home::run_blocking(move || {
             let mut attached = place.start(&executable, program)?;
             if let Some(stderr) = attached.stderr.take() {
-                let last = move |line| heard.lock().take(line);
+                let last = move |line| heard.lock().push(line);
                 let copy = move || {
-                    log::keep(stderr, &log, &hidden, &last);
+                    log::copy_to_log(stderr, &log, &hidden, &last);
                     drop(hears);
                 };
                 // Without a thread its pipe closes, and the server writes to nobody.
@@ -245,13 +248,13 @@ impl ServerStart<'_> {
             let (server, text) = (key.to_owned(), source.to_string());
             // The directory of an entry may hold a value too.
             match masked(&text, secrets) {
-                problem if problem == text => PoolError::Spawn { server, source },
-                problem => PoolError::Start { server, problem },
+                problem if problem == text => PoolError::SpawnFailed { server, source },
+                problem => PoolError::StartFailed { server, problem },
             }
         })?;
         let (stdin, stdout) = (attached.stdin.take(), attached.stdout.take());
         let process = ServerProcess { attached: Mutex::new(attached), last_words: words, heard: Mutex::new(all_heard) };
-        let pipes = |e: std::io::Error| PoolError::Start { server: key.to_owned(), problem: e.to_string() };
+        let pipes = |e: std::io::Error| PoolError::StartFailed { server: key.to_owned(), problem: e.to_string() };
         let broken = || pipes(std::io::ErrorKind::BrokenPipe.into());
         let input = ChildStdout::from_std(stdout.ok_or_else(broken)?).map_err(pipes)?;
         let output = ChildStdin::from_std(stdin.ok_or_else(broken)?).map_err(pipes)?;
@@ -262,20 +265,20 @@ impl ServerStart<'_> {
 /// A server may say what it was given.
 fn not_begun(key: &str, error: &ClientError, end: Option<String>, secrets: &[Vec<u8>]) -> PoolError {
     let problem = end.filter(|_| !error.is_refusal()).unwrap_or_else(|| error.to_string());
-    PoolError::Start { server: key.to_owned(), problem: masked(&problem, secrets) }
+    PoolError::StartFailed { server: key.to_owned(), problem: masked(&problem, secrets) }
 }
 
 /// A text without what must not be shown.
 fn masked(text: &str, secrets: &[Vec<u8>]) -> String {
     let mut mask = Mask::new(secrets);
-    let text = [mask.take(text.as_bytes()), mask.rest()].concat();
+    let text = [mask.push(text.as_bytes()), mask.finish()].concat();
     String::from_utf8_lossy(&text).into_owned()
 }
 
 /// A declaration with its values, and those of them that must not be shown.
 pub(crate) type ResolvedServer = (Map<String, Value>, Vec<Vec<u8>>);
 
-pub(crate) fn resolved(
+pub(crate) fn resolve_server(
     ground: &ServerContext,
     key: &str,
     server: &DeclaredServer,
@@ -284,7 +287,7 @@ pub(crate) fn resolved(
     let expanded = expand(&server.declaration, &values).map_err(|absent| {
         let variables = absent.variables.iter().map(|name| format!("the variable `{name}`"));
         let secrets = absent.secrets.iter().map(|name| format!("the secret `{name}`"));
-        PoolError::Missing { server: key.to_owned(), names: variables.chain(secrets).collect() }
+        PoolError::MissingVariables { server: key.to_owned(), names: variables.chain(secrets).collect() }
     })?;
     Ok((expanded, values.secrets.into_inner()))
 }
@@ -304,7 +307,7 @@ fn endpoint(
         return (endpoint, None);
     }
     let access = ServerAccess::new(ground.home.clone(), ground.net.clone(), key, url);
-    (endpoint.with_bearer(Arc::new(access.clone())), Some(access))
+    (endpoint.with_token_provider(Arc::new(access.clone())), Some(access))
 }
 
 /// Checks the address and the headers of a remote server, as far as they are known before it is started: what stands
@@ -320,7 +323,7 @@ pub fn check_remote(net: &aiw_net::HttpClient, declaration: &Map<String, Value>)
     };
     net.check(
         &policy,
-        &HttpRequest { secrets: headers(declaration).into_iter().map(known).collect(), ..HttpRequest::new(url) },
+        &HttpRequest { secret_headers: headers(declaration).into_iter().map(known).collect(), ..HttpRequest::new(url) },
     )
 }
 
@@ -339,9 +342,9 @@ fn texts<'a>(expanded: &'a Map<String, Value>, key: &str) -> impl Iterator<Item 
 
 /// Where a server starts.
 enum WorkDir {
-    At(PathBuf),
+    Path(PathBuf),
     /// Beneath the directory of a project whose file was read, and not what has its path now.
-    Beneath(OpenDir, PathBuf),
+    InOpenDir(OpenDir, PathBuf),
 }
 
 impl WorkDir {
@@ -350,17 +353,17 @@ impl WorkDir {
     fn of(session: &Path, directory: &Path, opened: Option<&OpenDir>, expanded: &Map<String, Value>) -> Self {
         let cwd = expanded.get("cwd").and_then(Value::as_str);
         match (opened, cwd) {
-            (Some(opened), cwd) => Self::Beneath(opened.clone(), cwd.unwrap_or(".").into()),
-            (None, Some(cwd)) => Self::At(directory.join(cwd)),
-            (None, None) => Self::At(session.to_owned()),
+            (Some(opened), cwd) => Self::InOpenDir(opened.clone(), cwd.unwrap_or(".").into()),
+            (None, Some(cwd)) => Self::Path(directory.join(cwd)),
+            (None, None) => Self::Path(session.to_owned()),
         }
     }
 
-    fn start(&self, executable: &Path, program: Program) -> Result<Attached, Box<SupervisorError>> {
+    fn start(&self, executable: &Path, program: Program) -> Result<AttachedChild, Box<SupervisorError>> {
         match self {
-            Self::At(cwd) => Attached::start(executable, cwd, program, KILL_GRACE_PERIOD),
-            Self::Beneath(opened, cwd) => {
-                Attached::start_beneath(executable, opened.file(), cwd, program, KILL_GRACE_PERIOD)
+            Self::Path(cwd) => AttachedChild::start(executable, cwd, program, KILL_GRACE_PERIOD),
+            Self::InOpenDir(opened, cwd) => {
+                AttachedChild::start_beneath(executable, opened.file(), cwd, program, KILL_GRACE_PERIOD)
             }
         }
         .map_err(Box::new)
@@ -375,8 +378,8 @@ fn program(
     is_beneath: bool,
     expanded: &Map<String, Value>,
 ) -> Result<Program, String> {
-    const PASSED: [&str; 7] = ["PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TEMP", "TMP"];
-    let mut environment = around.only(PASSED);
+    const INHERITED_VARIABLES: [&str; 7] = ["PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TEMP", "TMP"];
+    let mut environment = around.select_variables(INHERITED_VARIABLES);
     for (name, value) in expanded.get("env").and_then(Value::as_object).into_iter().flatten() {
         environment.retain(|(known, _)| known.to_string_lossy() != name.as_str());
         environment.push((name.into(), value.as_str().unwrap_or_default().into()));
@@ -394,7 +397,7 @@ fn program(
 
 #[cfg(test)]
 mod tests {
-    use aiw_home::read_nofollow_beside;
+    use aiw_home::read_nofollow_with_dir;
     use serde_json::json;
 
     use super::*;
@@ -405,12 +408,12 @@ mod tests {
         let root = std::fs::canonicalize(dir.path()).unwrap();
         std::fs::write(root.join("server"), "#!/bin/sh\n").unwrap();
         std::fs::set_permissions(root.join("server"), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
-        let (opened, _) = read_nofollow_beside(&root.join("server"), 100).unwrap().unwrap();
+        let (opened, _) = read_nofollow_with_dir(&root.join("server"), 100).unwrap().unwrap();
         let entry = |value: Value| value.as_object().cloned().unwrap();
         let place =
             |opened: Option<&OpenDir>, value: Value| match WorkDir::of("/s".as_ref(), &root, opened, &entry(value)) {
-                WorkDir::At(path) => (false, path),
-                WorkDir::Beneath(_, path) => (true, path),
+                WorkDir::Path(path) => (false, path),
+                WorkDir::InOpenDir(_, path) => (true, path),
             };
         assert_eq!(place(Some(&opened), json!({})), (true, ".".into()));
         assert_eq!(place(Some(&opened), json!({"cwd": "sub"})), (true, "sub".into()));

@@ -7,7 +7,7 @@ use aiw_servers::{ServerScope, Transport};
 
 use crate::definition;
 use crate::injection::InjectionPatterns;
-use crate::names::proxied;
+use crate::names::to_proxied_name;
 use crate::record::ServerRecord;
 use crate::slot::{ServerState, Slot};
 
@@ -40,13 +40,13 @@ pub struct SlotStatus {
 pub(crate) fn status(slot: &Arc<Slot>) -> SlotStatus {
     let (state, pid, error) = slot.state();
     let record = slot.record();
-    let server = slot.configured.server.as_ref();
+    let server = slot.config.server.as_ref();
     SlotStatus {
         name: slot.key().to_owned(),
-        scope: slot.configured.scope,
+        scope: slot.config.scope,
         transport: server.ok().map(|server| server.transport),
         target: server.map(aiw_servers::DeclaredServer::target).unwrap_or_default(),
-        enabled: slot.configured.settings.enabled,
+        enabled: slot.config.settings.enabled,
         state,
         pid,
         error: server.err().cloned().or(error),
@@ -57,7 +57,7 @@ pub(crate) fn status(slot: &Arc<Slot>) -> SlotStatus {
 
 /// The tokens that a server's tools cost a client.
 fn tokens(server: &str, record: &ServerRecord) -> usize {
-    record.accepted().map(|tool| tool.tokens_as(&proxied(server, tool.name()))).sum()
+    record.accepted_tools().map(|tool| tool.tokens_with_name(&to_proxied_name(server, tool.name()))).sum()
 }
 
 /// Returns the injection_findings about the tools of each server.

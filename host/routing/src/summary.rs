@@ -7,7 +7,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::{Configured, ListingChoice, Match, PoolError, Records, ServerRecord, SlotStatus, ToolDefinition, proxied};
+use crate::{
+    ConfiguredServer, ListingChoice, Match, PoolError, Records, ServerRecord, SlotStatus, ToolDefinition,
+    to_proxied_name,
+};
 
 /// A server in `aiw mcp list`
 #[warn(missing_docs)]
@@ -34,7 +37,12 @@ pub struct ServerEntry {
 impl ServerEntry {
     /// An entry of a file that declares servers. `shown` takes out secrets that stand in the target; `plugin` is the
     /// plugin that brought it.
-    pub fn new(found: &Configured, records: &Records, plugin: Option<String>, shown: impl Fn(&str) -> String) -> Self {
+    pub fn new(
+        found: &ConfiguredServer,
+        records: &Records,
+        plugin: Option<String>,
+        shown: impl Fn(&str) -> String,
+    ) -> Self {
         let server = found.server.as_ref();
         Self {
             name: found.key.clone(),
@@ -43,7 +51,7 @@ impl ServerEntry {
             target: server.map(|server| shown(&server.target())).unwrap_or_default(),
             enabled: found.settings.enabled,
             plugin,
-            tools: records.load(&found.key).map(|record| record.accepted().count()),
+            tools: records.load(&found.key).map(|record| record.accepted_tools().count()),
             error: server.err().cloned(),
         }
     }
@@ -98,16 +106,16 @@ impl ServerStatus {
         let (state, error) = match failure {
             None => ("ready", None),
             Some(PoolError::Disabled { .. }) => ("disabled", None),
-            Some(e) if e.is_login() => ("auth_required", Some(e.brief())),
-            Some(e) => ("failed", Some(e.brief())),
+            Some(e) if e.needs_login() => ("auth_required", Some(e.message_without_server())),
+            Some(e) => ("failed", Some(e.message_without_server())),
         };
         Self {
             name: status.name.clone(),
             transport: status.transport.map(Transport::as_str),
             state,
-            tools: record.map_or(0, |record| record.accepted().count()),
-            blocked: record.iter().flat_map(|r| r.withheld()).map(|tool| tool.name().to_owned()).collect(),
-            skipped: record.iter().flat_map(|r| r.skipped()).map(str::to_owned).collect(),
+            tools: record.map_or(0, |record| record.accepted_tools().count()),
+            blocked: record.iter().flat_map(|r| r.withheld_tools()).map(|tool| tool.name().to_owned()).collect(),
+            skipped: record.iter().flat_map(|r| r.skipped_item_notices()).map(str::to_owned).collect(),
             tokens: record.map_or(0, |_| status.tokens),
             listed: choice.is_some_and(ListingChoice::is_listed),
             listing: choice.map(ListingChoice::to_string),
@@ -161,13 +169,13 @@ impl ServerTool {
         Self {
             server: server.to_owned(),
             name: tool.name().to_owned(),
-            proxied: proxied(server, tool.name()),
+            proxied: to_proxied_name(server, tool.name()),
             description: value["description"].as_str().unwrap_or_default().to_owned(),
             input_schema: value["inputSchema"].take(),
             output_schema: value.get_mut("outputSchema").map(Value::take),
             annotations: value.get_mut("annotations").map(Value::take),
-            read_only: tool.only_reads(),
-            tokens: tool.tokens_as(&proxied(server, tool.name())),
+            read_only: tool.is_read_only(),
+            tokens: tool.tokens_with_name(&to_proxied_name(server, tool.name())),
             blocked: !record.is_accepted(tool),
             injection_findings: of_it.map(|(.., sentence)| sentence.clone()).collect(),
         }
@@ -215,12 +223,12 @@ impl ToolMatch {
             input_schema: value.get_mut("inputSchema").map(Value::take).unwrap_or_default(),
             server: found.server.clone(),
             tool: found.tool.clone(),
-            proxied: proxied(&found.server, &found.tool),
+            proxied: to_proxied_name(&found.server, &found.tool),
             score: found.score,
-            keyword_score: found.words,
+            keyword_score: found.lexical_score,
             semantic_score: found.semantic_score,
-            matched: found.matched.clone(),
-            similar: found.similar(),
+            matched: found.matched_terms.clone(),
+            similar: found.variant_names(),
         }
     }
 }

@@ -6,8 +6,8 @@
 use serde_json::Value;
 
 /// The longest `tracestate` and `baggage` that everybody passes on, in bytes.
-const MAX_STATE: usize = 512;
-const MAX_BAGGAGE: usize = 8192;
+const MAX_TRACESTATE_BYTES: usize = 512;
+const MAX_BAGGAGE_BYTES: usize = 8192;
 
 /// The most entries of each.
 const MAX_STATE_ENTRIES: usize = 32;
@@ -45,7 +45,7 @@ fn is_parent(text: &str) -> bool {
         && has_one(parent)
         && is_hex(flags, 2)
         && (rest.is_none() || version != "00")
-        && text.len() <= MAX_STATE
+        && text.len() <= MAX_TRACESTATE_BYTES
 }
 
 /// `vendor=value,tenant@vendor=value`
@@ -68,7 +68,7 @@ fn is_state(text: &str) -> bool {
     let is_entry = |entry: &&str| {
         entry.is_empty() || entry.split_once('=').is_some_and(|(key, value)| is_key(key) && is_value(value))
     };
-    text.len() <= MAX_STATE && entries.len() <= MAX_STATE_ENTRIES && entries.iter().all(is_entry)
+    text.len() <= MAX_TRACESTATE_BYTES && entries.len() <= MAX_STATE_ENTRIES && entries.iter().all(is_entry)
 }
 
 /// `key=value;property,key=value`
@@ -86,7 +86,7 @@ fn is_baggage(text: &str) -> bool {
         let mut parts = entry.split(';');
         parts.next().is_some_and(is_pair) && parts.all(|part| is_pair(part) || is_token(&trim(part)))
     };
-    text.len() <= MAX_BAGGAGE && text.split(',').count() <= MAX_BAGGAGE_ENTRIES && text.split(',').all(is_entry)
+    text.len() <= MAX_BAGGAGE_BYTES && text.split(',').count() <= MAX_BAGGAGE_ENTRIES && text.split(',').all(is_entry)
 }
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ impl<'a> UriClaim<'a> {
 }
 
 /// The claims that another server's claim overlaps with.
-pub(crate) fn contested<'a>(mut claims: Vec<UriClaim<'a>>) -> BTreeSet<UriClaim<'a>> {
+pub(crate) fn conflicting_claims<'a>(mut claims: Vec<UriClaim<'a>>) -> BTreeSet<UriClaim<'a>> {
     claims.sort_unstable();
     claims.dedup();
     let mut contested = BTreeSet::new();
@@ -58,7 +58,7 @@ pub(crate) fn contested<'a>(mut claims: Vec<UriClaim<'a>>) -> BTreeSet<UriClaim<
 const UI_PREFIX: &str = "ui://";
 
 /// A server's URI under the name that only it has.
-pub(crate) fn marked(server: &str, uri: &str) -> String {
+pub(crate) fn qualify_uri(server: &str, uri: &str) -> String {
     match uri.strip_prefix(UI_PREFIX) {
         Some(page) => format!("{UI_PREFIX}{OWN_SCHEME}/{}/{page}", encoded(server)),
         None => format!("{OWN_SCHEME}://{}/{uri}", encoded(server)),
@@ -66,7 +66,7 @@ pub(crate) fn marked(server: &str, uri: &str) -> String {
 }
 
 /// A server's own form of a marked URI.
-pub(crate) fn own<'a>(server: &str, uri: &'a str) -> Option<Cow<'a, str>> {
+pub(crate) fn unqualify_uri<'a>(server: &str, uri: &'a str) -> Option<Cow<'a, str>> {
     let server = encoded(server);
     let after = |prefix: &str| uri.strip_prefix(prefix)?.strip_prefix(server.as_str())?.strip_prefix('/');
     let page = || after(&format!("{UI_PREFIX}{OWN_SCHEME}/")).map(|page| Cow::Owned(format!("{UI_PREFIX}{page}")));
@@ -115,7 +115,7 @@ mod tests {
             ("g", "https{+rest}"),
         ];
         let claims = claims(&all);
-        let contested: Vec<_> = contested(claims.clone()).into_iter().map(|c| (c.server, c.text)).collect();
+        let contested: Vec<_> = conflicting_claims(claims.clone()).into_iter().map(|c| (c.server, c.text)).collect();
         let expected = [
             ("d", "deep:"),
             ("d", "deep:a/b/c"),
@@ -132,13 +132,13 @@ mod tests {
 
     #[test]
     fn a_marked_uri_leads_back_to_its_server_alone() {
-        assert_eq!(marked("my time/1", "file:///x"), "aiw://my%20time%2F1/file:///x");
-        assert_eq!(own("my time/1", "aiw://my%20time%2F1/file:///x").as_deref(), Some("file:///x"));
-        assert_eq!(marked("my time/1", "ui://a/b"), "ui://aiw/my%20time%2F1/a/b");
-        assert_eq!(own("my time/1", "ui://aiw/my%20time%2F1/a/b").as_deref(), Some("ui://a/b"));
-        assert_eq!(own("a", "ui://aiw/ab/x"), None);
-        assert_eq!(own("my time", "aiw://my%20time%2F1/file:///x"), None);
-        assert_eq!(own("a", "aiw://ab/x"), None);
+        assert_eq!(qualify_uri("my time/1", "file:///x"), "aiw://my%20time%2F1/file:///x");
+        assert_eq!(unqualify_uri("my time/1", "aiw://my%20time%2F1/file:///x").as_deref(), Some("file:///x"));
+        assert_eq!(qualify_uri("my time/1", "ui://a/b"), "ui://aiw/my%20time%2F1/a/b");
+        assert_eq!(unqualify_uri("my time/1", "ui://aiw/my%20time%2F1/a/b").as_deref(), Some("ui://a/b"));
+        assert_eq!(unqualify_uri("a", "ui://aiw/ab/x"), None);
+        assert_eq!(unqualify_uri("my time", "aiw://my%20time%2F1/file:///x"), None);
+        assert_eq!(unqualify_uri("a", "aiw://ab/x"), None);
     }
 
     mod fuzz {
@@ -155,7 +155,7 @@ mod tests {
                     one.server != two.server && (one.covers(two.text) || two.covers(one.text))
                 };
                 let slow = claims.iter().filter(|one| claims.iter().any(|two| overlap(one, two))).copied();
-                prop_assert_eq!(slow.collect::<BTreeSet<_>>(), contested(claims.clone()));
+                prop_assert_eq!(slow.collect::<BTreeSet<_>>(), conflicting_claims(claims.clone()));
             }
         }
     }

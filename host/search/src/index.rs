@@ -11,7 +11,7 @@ pub struct FieldWeight {
     /// How much a word in it counts.
     pub weight: f32,
     /// How much less it counts in a field that is longer than others: 0 (not at all) to 1.
-    pub length: f32,
+    pub length_norm: f32,
 }
 
 /// How quickly more of the same word stops to count.
@@ -38,14 +38,14 @@ pub struct QueryTerm<'a> {
     /// The term itself.
     pub term: &'a str,
     /// How much it counts.
-    pub counts: f32,
+    pub weight: f32,
     /// Terms that may stand in its place, and how much each counts beside it.
-    pub instead: Vec<(&'a str, f32)>,
+    pub substitutes: Vec<(&'a str, f32)>,
 }
 
 impl<'a> From<(&'a str, f32)> for QueryTerm<'a> {
     fn from((term, counts): (&'a str, f32)) -> Self {
-        Self { term, counts, instead: Vec::new() }
+        Self { term, weight: counts, substitutes: Vec::new() }
     }
 }
 
@@ -73,7 +73,7 @@ impl Index {
         let mut counts: HashMap<u32, f32> = HashMap::new();
         for ((record, terms), lengths) in (0..).zip(records).zip(&lengths) {
             for (field, term) in terms {
-                let FieldWeight { weight, length } = fields[field];
+                let FieldWeight { weight, length_norm: length } = fields[field];
                 let term = index.number(term);
                 *counts.entry(term).or_default() += weight / (1.0 - length + length * lengths[field] / average[field]);
             }
@@ -96,7 +96,7 @@ impl Index {
 
     /// The terms that may be this one in another form: abbreviations (`admin` for `administr`), and those that begin
     /// alike and have another ending (`recogn` and `recognit`).
-    pub fn alike<'a>(&'a self, term: &'a str) -> impl Iterator<Item = &'a str> {
+    pub fn similar_terms<'a>(&'a self, term: &'a str) -> impl Iterator<Item = &'a str> {
         let is_word = |word: &str| word.bytes().all(|b| b.is_ascii_alphabetic());
         let head = term.get(..MIN_COMMON_PREFIX_LEN).filter(|_| is_word(term));
         let from = |head: &'a str| self.terms.range::<str, _>((Bound::Included(head), Bound::Unbounded));
@@ -107,13 +107,13 @@ impl Index {
     }
 
     /// The terms that are longer than this one and begin with it.
-    pub fn beginning_with<'a>(&'a self, term: &'a str) -> impl Iterator<Item = &'a str> {
+    pub fn terms_with_prefix<'a>(&'a self, term: &'a str) -> impl Iterator<Item = &'a str> {
         let from = self.terms.range::<str, _>((Bound::Excluded(term), Bound::Unbounded));
         from.map(|(word, _)| &**word).take_while(move |word| word.starts_with(term))
     }
 
     /// How much a term tells of a record that has it: the fewer have it, the more.
-    pub fn rarity(&self, term: &str) -> f32 {
+    pub fn idf(&self, term: &str) -> f32 {
         rarity(self.records, self.having(term).len())
     }
 
@@ -127,13 +127,13 @@ impl Index {
         let mut squares = Scores::new();
         let mut having: Vec<u32> = Vec::new();
         for sought in request.into_iter().map(S::into) {
-            let most = self.rarity(sought.term);
+            let most = self.idf(sought.term);
             for (record, weight) in self.having(sought.term) {
-                scores[*record as usize] += sought.counts * most * weight;
+                scores[*record as usize] += sought.weight * most * weight;
             }
             squares.resize(self.records, 0.0);
-            for (term, less) in sought.instead {
-                let counts = sought.counts * (less * self.rarity(term)).min(most);
+            for (term, less) in sought.substitutes {
+                let counts = sought.weight * (less * self.idf(term)).min(most);
                 for (record, weight) in self.having(term) {
                     having.push(*record);
                     squares[*record as usize] += (counts * weight).powi(2);
@@ -172,7 +172,7 @@ mod tests {
     use super::*;
 
     fn ranked(records: &[&[(usize, &'static str)]], request: &[&str]) -> Vec<f32> {
-        let fields = [FieldWeight { weight: 2.0, length: 0.3 }, FieldWeight { weight: 1.0, length: 0.6 }];
+        let fields = [FieldWeight { weight: 2.0, length_norm: 0.3 }, FieldWeight { weight: 1.0, length_norm: 0.6 }];
         let index = Index::new(fields, records.iter().map(|record| record.iter().copied()));
         let mut scores = Scores::new();
         let best = index.score(request.iter().map(|term| (*term, 1.0)), &mut scores);
@@ -195,9 +195,9 @@ mod tests {
     fn words_that_begin_alike_stand_for_each_other() {
         let words =
             ["admin", "recognit", "recogn", "administr", "recommend", "add", "recogn proxi", "2023", "psychologi"];
-        let fields = [FieldWeight { weight: 1.0, length: 0.0 }];
+        let fields = [FieldWeight { weight: 1.0, length_norm: 0.0 }];
         let index = Index::new(fields, [words.map(|word| (0, word))]);
-        let alike = |term| index.alike(term).collect::<Vec<_>>();
+        let alike = |term| index.similar_terms(term).collect::<Vec<_>>();
         assert_eq!(alike("administr"), ["admin"]);
         assert_eq!(alike("recogn"), ["recognit"]);
         assert_eq!(alike("recognit"), ["recogn"]);
@@ -211,11 +211,11 @@ mod tests {
 
     /// Scores records of one field for a term and what may stand in its place.
     fn instead<'a>(records: &[&[&'a str]], term: &'a str, instead: &[&'a str]) -> Vec<f32> {
-        let fields = [FieldWeight { weight: 1.0, length: 0.0 }];
+        let fields = [FieldWeight { weight: 1.0, length_norm: 0.0 }];
         let index = Index::new(fields, records.iter().map(|record| record.iter().map(|term| (0, *term))));
         let mut scores = Scores::new();
         let instead = instead.iter().map(|term| (*term, 0.7)).collect();
-        index.score([QueryTerm { term, counts: 1.0, instead }], &mut scores);
+        index.score([QueryTerm { term, weight: 1.0, substitutes: instead }], &mut scores);
         scores
     }
 

@@ -8,10 +8,10 @@ use aiw_core::is_unsafe;
 use rust_stemmers::{Algorithm, Stemmer};
 
 /// The longest word, in characters. Longer ones are not words, and are cut.
-const MAX_WORD: usize = 40;
+const MAX_WORD_CHARS: usize = 40;
 
 /// The most characters that stand together and are looked at.
-const MAX_RUN: usize = 4096;
+const MAX_RUN_CHARS: usize = 4096;
 
 /// Words that say nothing about what somebody looks for. Requests are full of them.
 const STOP_WORD_LIST: &str = "a about above after again all also am an and any are as at be because been before being below \
@@ -80,7 +80,7 @@ fn runs(text: &str) -> impl Iterator<Item = Vec<char>> {
         // `don't` is one word.
         let is_more = |c: &char| (c.is_alphanumeric() && is_dense(*c) == is_dense(first)) || *c == '\'';
         while let Some(c) = rest.next_if(is_more) {
-            if c != '\'' && run.len() < MAX_RUN {
+            if c != '\'' && run.len() < MAX_RUN_CHARS {
                 run.push(c);
             }
         }
@@ -99,7 +99,7 @@ fn parts(run: &[char]) -> impl Iterator<Item = String> {
     std::iter::from_fn(move || {
         let first = run.get(start)?;
         let end = (start + 1..run.len()).find(|at| is_border(*at)).unwrap_or(run.len());
-        let word = std::iter::once(first).chain(&run[start + 1..end]).take(MAX_WORD).collect();
+        let word = std::iter::once(first).chain(&run[start + 1..end]).take(MAX_WORD_CHARS).collect();
         start = end;
         Some(word)
     })
@@ -138,7 +138,7 @@ mod tests {
             fn any_text_gives_words_of_bounded_length(text in "\\PC{0,200}") {
                 for word in words(&text) {
                     // A lower-case form can have more characters than the word.
-                    prop_assert!(!word.is_empty() && word.chars().count() <= 3 * MAX_WORD);
+                    prop_assert!(!word.is_empty() && word.chars().count() <= 3 * MAX_WORD_CHARS);
                 }
             }
 

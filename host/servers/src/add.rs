@@ -6,7 +6,7 @@ use aiw_core::{Diagnostic, ErrorKind, InvalidName, PluginId, Secret, SecretName,
 use aiw_home::{Home, HomeError, InstalledServer, VaultError};
 use serde_json::Value;
 
-use crate::{McpFile, is_key, is_own_name, reads, safe, secret_reference};
+use crate::{McpFile, is_reserved_name, is_secret_token, referenced_names, sanitize_name, secret_reference};
 
 /// Why a server can't be written.
 #[derive(Debug, thiserror::Error)]
@@ -19,7 +19,7 @@ pub enum AddError {
     Vault(#[from] VaultError),
     /// A plugin owns the name.
     #[error("the plugin `{plugin}` has a server `{name}`")]
-    OfPlugin {
+    OwnedByPlugin {
         /// The server.
         name: String,
         /// The plugin.
@@ -27,10 +27,10 @@ pub enum AddError {
     },
     /// The name is a key, and names are shown everywhere.
     #[error("the name looks like a key, and names are shown everywhere")]
-    Key,
+    NameIsSecret,
     /// The name isn't one that every client can use.
     #[error("`{name}` can't be the name of a server: it is not made of letters, digits, `_` and `-` alone")]
-    Unsafe {
+    UnsafeName {
         /// The name.
         name: String,
     },
@@ -42,16 +42,16 @@ pub enum AddError {
     },
     /// A secret's name is invalid.
     #[error(transparent)]
-    Name(#[from] InvalidName),
+    InvalidSecretName(#[from] InvalidName),
     /// The name stands for what aiw itself offers.
     #[error("`{name}` can't be the name of a server: it is aiw's own")]
-    AiwItself {
+    ReservedName {
         /// The name.
         name: String,
     },
     /// There is another server of that name.
     #[error("there is a server `{name}` already")]
-    Taken {
+    AlreadyExists {
         /// The server.
         name: String,
     },
@@ -63,7 +63,7 @@ pub enum AddError {
     },
     /// A text has several entries, and none of this name.
     #[error("the JSON has no server {}: it has {}", quoted(.name), quoted_list(.names))]
-    NotInText {
+    NoMatchingEntry {
         /// The name.
         name: String,
         /// The names that it has.
@@ -78,25 +78,28 @@ impl Diagnostic for AddError {
 
     fn own_kind(&self) -> ErrorKind {
         match self {
-            Self::Key
-            | Self::Unsafe { .. }
-            | Self::AiwItself { .. }
+            Self::NameIsSecret
+            | Self::UnsafeName { .. }
+            | Self::ReservedName { .. }
             | Self::EntryNotFound { .. }
-            | Self::NotInText { .. } => ErrorKind::Usage,
-            Self::SecretNotFound { .. } | Self::Name(_) | Self::OfPlugin { .. } | Self::Taken { .. } => ErrorKind::User,
+            | Self::NoMatchingEntry { .. } => ErrorKind::Usage,
+            Self::SecretNotFound { .. }
+            | Self::InvalidSecretName(_)
+            | Self::OwnedByPlugin { .. }
+            | Self::AlreadyExists { .. } => ErrorKind::User,
             _ => ErrorKind::User,
         }
     }
 
     fn own_hint(&self) -> Option<String> {
         match self {
-            Self::Key => Some("give the name first, the key with `--env` or `--header`".into()),
-            Self::Unsafe { name } => Some(format!("for example `{}`", safe(name))),
+            Self::NameIsSecret => Some("give the name first, the key with `--env` or `--header`".into()),
+            Self::UnsafeName { name } => Some(format!("for example `{}`", sanitize_name(name))),
             Self::SecretNotFound { name } => Some(format!("`aiw secret set {name}` stores it")),
-            Self::NotInText { .. } => Some("without a name, all of them are added".into()),
-            Self::AiwItself { name } => Some(format!("for example `{}`", safe(name))),
-            Self::OfPlugin { .. } => Some("choose another name".into()),
-            Self::Taken { .. } => Some("choose another name, or replace it with `--force`".into()),
+            Self::NoMatchingEntry { .. } => Some("without a name, all of them are added".into()),
+            Self::ReservedName { name } => Some(format!("for example `{}`", sanitize_name(name))),
+            Self::OwnedByPlugin { .. } => Some("choose another name".into()),
+            Self::AlreadyExists { .. } => Some("choose another name, or replace it with `--force`".into()),
             _ => None,
         }
     }
@@ -105,9 +108,9 @@ impl Diagnostic for AddError {
 /// Fails if no server can have this name.
 pub fn check_name(name: &str) -> Result<(), AddError> {
     match () {
-        () if is_key(name) => Err(AddError::Key),
-        () if is_own_name(name) => Err(AddError::AiwItself { name: name.to_owned() }),
-        () if safe(name) != name => Err(AddError::Unsafe { name: name.to_owned() }),
+        () if is_secret_token(name) => Err(AddError::NameIsSecret),
+        () if is_reserved_name(name) => Err(AddError::ReservedName { name: name.to_owned() }),
+        () if sanitize_name(name) != name => Err(AddError::UnsafeName { name: name.to_owned() }),
         () => Ok(()),
     }
 }
@@ -123,9 +126,10 @@ pub fn entry_value(value: &str, home: &Home) -> Result<String, AddError> {
 }
 
 /// The servers of `mcp.json` that refer to a secret. A file that can't be read refers to none.
-pub fn servers_with(home: &Home, secret: &SecretName) -> Vec<String> {
+pub fn servers_using_secret(home: &Home, secret: &SecretName) -> Vec<String> {
     let Ok(file) = McpFile::load(home) else { return Vec::new() };
-    let refers = |declaration: &Value| declaration.as_object().is_some_and(|d| reads(d).secrets.contains(secret));
+    let refers =
+        |declaration: &Value| declaration.as_object().is_some_and(|d| referenced_names(d).secrets.contains(secret));
     file.servers().filter(|(_, declaration)| refers(declaration)).map(|(key, _)| key.to_owned()).collect()
 }
 
@@ -135,11 +139,12 @@ pub fn unused_secrets(home: &Home, gone: &[Value]) -> Vec<SecretName> {
     let Ok(plugins) = home.plugins().and_then(|plugins| plugins.all()) else { return Vec::new() };
     // Those of a plugin that is disabled stand in its record alone.
     let kept: BTreeSet<String> = plugins.into_iter().flat_map(|(_, plugin)| plugin.values.into_values()).collect();
-    let named: BTreeSet<SecretName> = gone.iter().filter_map(Value::as_object).flat_map(|d| reads(d).secrets).collect();
+    let named: BTreeSet<SecretName> =
+        gone.iter().filter_map(Value::as_object).flat_map(|d| referenced_names(d).secrets).collect();
     let vault = home.vault();
     let is_unused = |name: &SecretName| {
         vault.is_taken(name)
-            && servers_with(home, name).is_empty()
+            && servers_using_secret(home, name).is_empty()
             && providers.providers_using(name).next().is_none()
             && !kept.contains(&secret_reference(name))
     };
@@ -147,17 +152,22 @@ pub fn unused_secrets(home: &Home, gone: &[Value]) -> Vec<SecretName> {
 }
 
 /// Fails if a server can't have this name.
-pub fn check_free(home: &Home, file: &McpFile, name: &str, declaration: Option<&Value>) -> Result<(), AddError> {
-    if is_own_name(name) {
-        return Err(AddError::AiwItself { name: name.to_owned() });
+pub fn check_name_available(
+    home: &Home,
+    file: &McpFile,
+    name: &str,
+    declaration: Option<&Value>,
+) -> Result<(), AddError> {
+    if is_reserved_name(name) {
+        return Err(AddError::ReservedName { name: name.to_owned() });
     }
     let Some(known) = file.get(name) else { return Ok(()) };
     if let Some(plugin) = home.plugins()?.key(name).owners.last() {
-        return Err(AddError::OfPlugin { name: name.to_owned(), plugin: plugin.clone() });
+        return Err(AddError::OwnedByPlugin { name: name.to_owned(), plugin: plugin.clone() });
     }
     match declaration == Some(known) {
         true => Ok(()),
-        false => Err(AddError::Taken { name: name.to_owned() }),
+        false => Err(AddError::AlreadyExists { name: name.to_owned() }),
     }
 }
 
@@ -179,17 +189,17 @@ pub fn add(
     let (mut file, mut record) = (McpFile::load(home)?, home.registry_lock()?);
     record.put(name, installed)?;
     let known = file.get(name).cloned();
-    match check_free(home, &file, name, Some(declaration)) {
-        Err(AddError::Taken { .. }) if known.as_ref().is_some_and(may_replace) => {}
+    match check_name_available(home, &file, name, Some(declaration)) {
+        Err(AddError::AlreadyExists { .. }) if known.as_ref().is_some_and(may_replace) => {}
         result => result?,
     }
     let vault = home.vault();
     file.put(name, Some(declaration))?;
     let names: Vec<SecretName> = secrets.iter().map(|(name, _)| name.clone()).collect();
-    home.note_pending(&lock, &home.mcp_path(), &names)?;
+    home.record_pending_secrets(&lock, &home.mcp_path(), &names)?;
     secrets.iter().try_for_each(|(name, secret)| vault.set(&lock, name, secret))?;
     home.commit(&lock, &[file.document(), record.document()])?;
-    home.forget_pending(&lock, &names);
+    home.clear_pending_secrets(&lock, &names);
     home.sweep_bundles(&lock);
     Ok(known)
 }

@@ -1,23 +1,23 @@
 //! MCP servers as plugins declare them: where declarations are, what they look like, and how to merge several.
 
-use aiw_core::{RelPath, names_code, one_line, shell_word, visible, without_keys_in_urls};
+use aiw_core::{RelPath, is_code_loading, mask_url_secrets, one_line, shell_quote, to_visible_line};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::names::is_own_name;
+use crate::names::is_reserved_name;
 use crate::transport::{Transport, string_field};
 
 /// The file in which a project declares servers.
 pub const PROJECT_FILE: &str = ".mcp.json";
 
 /// The largest one that is read, in bytes.
-pub const MAX_PROJECT_FILE: u64 = 4 << 20;
+pub const MAX_PROJECT_FILE_BYTES: u64 = 4 << 20;
 
 /// More servers than any plugin or project has; a bound for what is shown and merged.
 pub const MAX_SERVERS: usize = 200;
 
 /// The longest declaration that a user can review. The longest seen has 500 bytes.
-pub(crate) const MAX_DECLARATION: usize = 8 << 10;
+pub(crate) const MAX_DECLARATION_LEN: usize = 8 << 10;
 
 /// One declared server that can be used.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -41,11 +41,11 @@ impl DeclaredServer {
     pub fn target(&self) -> String {
         let text = |key: &str| self.declaration.get(key).and_then(Value::as_str).unwrap_or_default();
         if self.transport != Transport::Stdio {
-            return visible(&without_keys_in_urls(text("url")));
+            return to_visible_line(&mask_url_secrets(text("url")));
         }
         let args = self.declaration.get("args").and_then(Value::as_array).into_iter().flatten();
         let words = std::iter::once(text("command")).chain(args.map(|arg| arg.as_str().unwrap_or_default()));
-        words.map(|word| quoted(&without_keys_in_urls(word))).collect::<Vec<_>>().join(" ")
+        words.map(|word| quoted(&mask_url_secrets(word))).collect::<Vec<_>>().join(" ")
     }
 
     /// Everything else that the declaration sets, one line each: a variable or a header can change what runs as much
@@ -59,32 +59,34 @@ impl DeclaredServer {
                 ("url", _) if self.transport != Transport::Stdio => {}
                 ("env" | "headers", Value::Object(fields)) => {
                     lines.extend(
-                        fields.iter().map(|(name, value)| format!("{key} {}: {}", visible(name), visible_json(value))),
+                        fields
+                            .iter()
+                            .map(|(name, value)| format!("{key} {}: {}", to_visible_line(name), visible_json(value))),
                     );
                 }
                 ("headersHelper", _) => lines.push(format!("runs a command for its headers: {}", visible_json(value))),
-                _ => lines.push(format!("{}: {}", visible(key), visible_json(value))),
+                _ => lines.push(format!("{}: {}", to_visible_line(key), visible_json(value))),
             }
         }
         lines
     }
 
     /// The variables and options that it reads, by name.
-    pub fn reads(&self) -> Vec<String> {
-        crate::reads(&self.declaration).names()
+    pub fn referenced_names(&self) -> Vec<String> {
+        crate::referenced_names(&self.declaration).names()
     }
 
     /// All that decides what it does, a line each, for the user to judge before it runs under this key: nothing is
     /// folded, cut or left out.
     pub fn describe(&self, key: &str) -> Vec<String> {
         let verb = if self.transport == Transport::Stdio { "runs" } else { "reaches" };
-        let mut lines = vec![format!("{} ({}) {verb}: {}", visible(key), self.transport, self.target())];
+        let mut lines = vec![format!("{} ({}) {verb}: {}", to_visible_line(key), self.transport, self.target())];
         lines.extend(self.details().into_iter().map(|detail| format!("  {detail}")));
         let options = self.code_options();
         if !options.is_empty() {
             lines.push(format!("  decides by its options which code runs: {}", options.join(", ")));
         }
-        let reads = self.reads();
+        let reads = self.referenced_names();
         if !reads.is_empty() {
             lines.push(format!("  reads {}", reads.join(", ")));
         }
@@ -96,7 +98,7 @@ impl DeclaredServer {
     fn code_options(&self) -> Vec<String> {
         let env = self.declaration.get("env").and_then(Value::as_object).into_iter().flatten();
         let mut options: Vec<String> =
-            env.map(|(name, _)| name).filter(|name| names_code(name)).map(|n| visible(n)).collect();
+            env.map(|(name, _)| name).filter(|name| is_code_loading(name)).map(|n| to_visible_line(n)).collect();
         if self.transport != Transport::Stdio {
             return options;
         }
@@ -109,7 +111,7 @@ impl DeclaredServer {
         let args =
             self.declaration.get("args").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
         let is_option = |arg: &&str| flags.iter().any(|flag| *arg == *flag || arg.split('=').next() == Some(*flag));
-        options.extend(args.filter(is_option).map(visible));
+        options.extend(args.filter(is_option).map(to_visible_line));
         options
     }
 }
@@ -117,7 +119,7 @@ impl DeclaredServer {
 /// A value without keys in the addresses in it.
 fn without_keys(value: &Value) -> Value {
     match value {
-        Value::String(text) => without_keys_in_urls(text).into(),
+        Value::String(text) => mask_url_secrets(text).into(),
         Value::Array(items) => items.iter().map(without_keys).collect(),
         Value::Object(fields) => fields.iter().map(|(key, value)| (key.clone(), without_keys(value))).collect(),
         other => other.clone(),
@@ -125,7 +127,7 @@ fn without_keys(value: &Value) -> Value {
 }
 
 /// Whether two entries mean the same server: what an entry leaves out, another may say.
-pub fn is_same(one: &Value, two: &Value) -> bool {
+pub fn is_same_server(one: &Value, two: &Value) -> bool {
     let plain = |entry: &Value| {
         let mut fields = entry.as_object().cloned()?;
         let is_remote = fields.contains_key("url");
@@ -192,23 +194,23 @@ const INTERPRETER_OPTIONS: [(&[&str], &[&str]); 6] = [
 /// A JSON value as [`visible`] text; a string without its quotes.
 pub fn visible_json(value: &Value) -> String {
     match value {
-        Value::String(text) => visible(text),
-        value => visible(&value.to_string()),
+        Value::String(text) => to_visible_line(text),
+        value => to_visible_line(&value.to_string()),
     }
 }
 
 /// A word quoted as for a shell, so that two arguments never look like three. A `${VAR}` stays plain, because the
 /// client reads it, not a shell.
 fn quoted(word: &str) -> String {
-    let word = visible(word);
+    let word = to_visible_line(word);
     let without: String = word.chars().filter(|c| !"${}".contains(*c)).collect();
-    let plain = !word.is_empty() && (without.is_empty() || shell_word(&without) == without);
-    if plain { word } else { shell_word(&word).into_owned() }
+    let plain = !word.is_empty() && (without.is_empty() || shell_quote(&without) == without);
+    if plain { word } else { shell_quote(&word).into_owned() }
 }
 
 /// The servers of one plugin, and a note for each that is left out.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Collected {
+pub struct DeclaredServers {
     /// By name, in the order of declaration.
     pub servers: Vec<DeclaredServer>,
     /// The parts that were left out and why, one sentence each.
@@ -227,7 +229,7 @@ pub struct DeclarationSource<'a> {
 
 /// Reads an `mcpServers` value: an object, a path, or a list of them.
 /// The error is the end of a sentence about the manifest that holds it.
-pub fn declared(value: &Value) -> Result<DeclarationSource<'_>, String> {
+pub fn parse_source(value: &Value) -> Result<DeclarationSource<'_>, String> {
     let mut found = DeclarationSource { objects: Vec::new(), files: Vec::new(), bundles: Vec::new() };
     let items = match value {
         Value::Array(items) if items.len() <= 64 => items.iter().collect(),
@@ -256,7 +258,7 @@ pub fn declared(value: &Value) -> Result<DeclarationSource<'_>, String> {
 
 /// The servers in a `.mcp.json` or a file that a manifest names: the wrapper if `mcpServers` is an object, else every
 /// key whose value is an object.
-pub fn in_file(bytes: &[u8]) -> Result<Map<String, Value>, String> {
+pub fn parse_servers_file(bytes: &[u8]) -> Result<Map<String, Value>, String> {
     let parsed = aiw_home::json::parse(bytes)?;
     let Value::Object(mut object) = parsed.value else { return Err("is not a JSON object".into()) };
     match object.get_mut("mcpServers") {
@@ -266,13 +268,13 @@ pub fn in_file(bytes: &[u8]) -> Result<Map<String, Value>, String> {
     }
 }
 
-impl Collected {
+impl DeclaredServers {
     /// Adds the servers of one place. If a name repeats, an identical declaration is merged, and a different one
     /// replaces the earlier, with a note.
     pub fn add(&mut self, servers: &Map<String, Value>, place: &str) {
         for (name, declaration) in servers {
             let shown = one_line(name, 60);
-            match server(name, declaration).and_then(without_secrets) {
+            match parse_server(name, declaration).and_then(reject_secret_references) {
                 Err(why) => self.skipped.push(format!("server `{shown}` in {place} is left out: it {why}")),
                 Ok(new) => match self.servers.iter().position(|s| s.name == new.name) {
                     Some(at) if self.servers[at] == new => {}
@@ -295,8 +297,8 @@ impl Collected {
 }
 
 /// Refuses a server of somebody else's that asks for a secret of the user's vault by its name.
-pub(crate) fn without_secrets(server: DeclaredServer) -> Result<DeclaredServer, String> {
-    match crate::reads(&server.declaration).secrets.first() {
+pub(crate) fn reject_secret_references(server: DeclaredServer) -> Result<DeclaredServer, String> {
+    match crate::referenced_names(&server.declaration).secrets.first() {
         None => Ok(server),
         Some(name) => Err(format!("asks for the secret `{name}`, which only you may give a server, in mcp.json")),
     }
@@ -307,17 +309,17 @@ pub(crate) fn without_secrets(server: DeclaredServer) -> Result<DeclaredServer, 
 /// # Errors
 ///
 /// The end of a sentence about the server.
-pub fn server(name: &str, declaration: &Value) -> Result<DeclaredServer, String> {
+pub fn parse_server(name: &str, declaration: &Value) -> Result<DeclaredServer, String> {
     if name.is_empty() || name.len() > 256 {
         return Err("has a name that is not 1 to 256 bytes long".into());
     }
-    if is_own_name(name) {
+    if is_reserved_name(name) {
         return Err("has aiw's own name: rename it".into());
     }
     let Value::Object(fields) = declaration else { return Err("is not an object".into()) };
     // Users see all of it before they agree; no one would read more.
-    if declaration.to_string().len() > MAX_DECLARATION {
-        return Err(format!("has a declaration of more than {} KiB", MAX_DECLARATION >> 10));
+    if declaration.to_string().len() > MAX_DECLARATION_LEN {
+        return Err(format!("has a declaration of more than {} KiB", MAX_DECLARATION_LEN >> 10));
     }
     let (command, url) = (string_field(fields, "command")?, string_field(fields, "url")?);
     let transport = Transport::from_declaration(fields)?;
@@ -351,8 +353,8 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn collect(value: &Value) -> Collected {
-        let mut collected = Collected::default();
+    fn collect(value: &Value) -> DeclaredServers {
+        let mut collected = DeclaredServers::default();
         collected.add(value.as_object().unwrap(), "`.mcp.json`");
         collected
     }
@@ -402,11 +404,11 @@ mod tests {
 
     #[test]
     fn a_file_is_read_with_and_without_the_wrapper() {
-        assert_eq!(in_file(br#"{"mcpServers":{"a":{}}}"#).unwrap().len(), 1);
-        assert_eq!(in_file(br#"{"a":{},"_docs":"text"}"#).unwrap().len(), 1);
-        assert_eq!(in_file(b"{}").unwrap().len(), 0);
-        assert!(in_file(b"[]").is_err());
-        assert!(in_file(br#"{"mcpServers":[]}"#).is_err());
+        assert_eq!(parse_servers_file(br#"{"mcpServers":{"a":{}}}"#).unwrap().len(), 1);
+        assert_eq!(parse_servers_file(br#"{"a":{},"_docs":"text"}"#).unwrap().len(), 1);
+        assert_eq!(parse_servers_file(b"{}").unwrap().len(), 0);
+        assert!(parse_servers_file(b"[]").is_err());
+        assert!(parse_servers_file(br#"{"mcpServers":[]}"#).is_err());
     }
 
     #[test]
@@ -414,7 +416,7 @@ mod tests {
         let declaration = json!({"command": "python3", "args": ["-c", "x"], "cwd": "../else", "oauth": {"issuer": "https://i"},
             "env": {"NODE_OPTIONS": "--require ./x.js", "A": "${SECRET_OF_MINE:-\u{1b}[2K}\nb"}});
         assert_eq!(
-            server("a\n", &declaration).unwrap().describe("a\n"),
+            parse_server("a\n", &declaration).unwrap().describe("a\n"),
             [
                 r"a\n (stdio) runs: python3 -c x",
                 "  cwd: ../else",
@@ -426,13 +428,13 @@ mod tests {
             ]
         );
         let remote = json!({"url": "https://h", "headers": {"X": "${A}"}});
-        let shown = server("r", &remote).unwrap().describe("r");
+        let shown = parse_server("r", &remote).unwrap().describe("r");
         assert_eq!(shown, ["r (http) reaches: https://h", "  headers X: ${A}", "  reads A"]);
     }
 
     #[test]
     fn arguments_are_shown_as_they_are_separated() {
-        let server = server("a", &json!({"command": "sh", "args": ["-c", "rm -rf x; echo 'y'"]})).unwrap();
+        let server = parse_server("a", &json!({"command": "sh", "args": ["-c", "rm -rf x; echo 'y'"]})).unwrap();
         assert_eq!(server.target(), r#"sh -c "rm -rf x; echo 'y'""#);
     }
 }

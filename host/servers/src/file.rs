@@ -31,7 +31,7 @@ impl McpFile {
     }
 
     /// All declarations as written.
-    pub fn map(&self) -> Map<String, Value> {
+    pub fn to_map(&self) -> Map<String, Value> {
         self.servers().map(|(key, server)| (key.to_owned(), server.clone())).collect()
     }
 

@@ -9,11 +9,11 @@ use aiw_core::{
 use aiw_home::{MAX_SECRET_BYTES, Vault};
 use serde_json::{Map, Value};
 
-use crate::declaration::MAX_DECLARATION;
+use crate::declaration::MAX_DECLARATION_LEN;
 use crate::{placeholders, secret_reference};
 
 /// Finds keys in declarations and puts references to the vault in their place. Nothing is stored here.
-pub struct Keys<'a> {
+pub struct SecretExtractor<'a> {
     vault: &'a Vault,
     new: Vec<(SecretName, Secret)>,
 }
@@ -21,14 +21,14 @@ pub struct Keys<'a> {
 /// The fields whose values go to the vault, and the secrets' names.
 pub type SecretFields = Vec<(String, SecretName)>;
 
-impl<'a> Keys<'a> {
+impl<'a> SecretExtractor<'a> {
     /// The keys of a vault, to which others may come.
     pub fn new(vault: &'a Vault) -> Self {
         Self { vault, new: Vec::new() }
     }
 
     /// The secrets that have to be stored.
-    pub fn into_new(self) -> Vec<(SecretName, Secret)> {
+    pub fn into_secrets(self) -> Vec<(SecretName, Secret)> {
         self.new
     }
 
@@ -52,9 +52,9 @@ impl<'a> Keys<'a> {
     /// # Errors
     ///
     /// The end of a sentence about the server.
-    pub fn hide(&mut self, server: &str, declaration: &mut Map<String, Value>) -> Result<SecretFields, String> {
+    pub fn extract(&mut self, server: &str, declaration: &mut Map<String, Value>) -> Result<SecretFields, String> {
         // The name stands in lists, in logs and in the names of its secrets.
-        if is_key(server) {
+        if is_secret_token(server) {
             return Err("has a name that looks like a key: give it another one".to_owned());
         }
         let before = self.new.len();
@@ -71,7 +71,7 @@ impl<'a> Keys<'a> {
 
 /// The work on one declaration.
 struct Hiding<'k, 'v> {
-    keys: &'k mut Keys<'v>,
+    keys: &'k mut SecretExtractor<'v>,
     server: &'k str,
     hidden: SecretFields,
 }
@@ -111,7 +111,7 @@ impl Hiding<'_, '_> {
                 }
                 continue;
             }
-            // `Bearer`, `Basic`
+            // `TokenProvider`, `Basic`
             let (scheme, secret) = match text.split_once(' ') {
                 Some((scheme, secret)) if group == "headers" && !secret.contains(' ') => (scheme, secret),
                 _ => ("", text.as_str()),
@@ -214,8 +214,8 @@ impl Hiding<'_, '_> {
     /// keys: a command line, a path, a script, JSON.
     fn pieces(&mut self, field: &str, text: &str) -> Result<String, String> {
         // No declaration that can be used has more.
-        if text.len() > MAX_DECLARATION {
-            return Err(format!("has a `{}` of more than {} KiB", one_line(field, 60), MAX_DECLARATION >> 10));
+        if text.len() > MAX_DECLARATION_LEN {
+            return Err(format!("has a `{}` of more than {} KiB", one_line(field, 60), MAX_DECLARATION_LEN >> 10));
         }
         let (mut result, mut from) = (String::with_capacity(text.len()), 0);
         for (name, value) in named_values(text) {
@@ -245,7 +245,7 @@ impl Hiding<'_, '_> {
             result.push_str(sign);
             // In a path, and after the name of a digest, a long piece is a digest.
             let is_secret = match is_path || is_digest(&text[..from], piece) {
-                true => is_key(piece),
+                true => is_secret_token(piece),
                 false => piece.len() >= 12 && is_secret_value(piece),
             };
             let is_placeholder = whole.iter().any(|place| place.start < at && from < place.end);
@@ -362,7 +362,7 @@ fn default_problem(name: &str) -> String {
 }
 
 /// Whether the value of a variable is a secret, as far as its name says: that of `API_TOKEN`, not that of `TOKEN_FILE`.
-pub fn names_secret(name: &str) -> bool {
+pub fn is_secret_variable(name: &str) -> bool {
     // `accessKey` is `access_Key`.
     let mut words = String::with_capacity(name.len() + 4);
     for c in name.chars() {
@@ -472,7 +472,7 @@ fn is_digest(before: &str, piece: &str) -> bool {
 }
 
 /// Whether a word is a key by its beginning: `ghp_…`, not `sk-learn`.
-pub fn is_key(piece: &str) -> bool {
+pub fn is_secret_token(piece: &str) -> bool {
     const SECRET_TOKEN_PREFIXES: [&str; 11] =
         ["sk-", "pk-", "ghp_", "gho_", "ghs_", "github_pat_", "glpat-", "xox", "AKIA", "AIza", "eyJ"];
     let is_random = |part: &str| {
@@ -508,12 +508,12 @@ mod tests {
 
     fn hidden(declaration: &Value) -> (Value, Vec<String>) {
         let dir = tempfile::tempdir().unwrap();
-        let home = Home::at(dir.path());
+        let home = Home::from_root(dir.path());
         let vault = home.vault();
-        let mut keys = Keys::new(&vault);
+        let mut keys = SecretExtractor::new(&vault);
         let mut fields = declaration.as_object().unwrap().clone();
-        keys.hide("srv", &mut fields).unwrap();
-        let new = keys.into_new().into_iter().map(|(_, secret)| secret.expose().to_owned()).collect();
+        keys.extract("srv", &mut fields).unwrap();
+        let new = keys.into_secrets().into_iter().map(|(_, secret)| secret.expose().to_owned()).collect();
         (Value::Object(fields), new)
     }
 
@@ -610,11 +610,11 @@ mod tests {
     #[test]
     fn a_key_that_no_reference_can_stand_for_is_refused() {
         let dir = tempfile::tempdir().unwrap();
-        let home = Home::at(dir.path());
+        let home = Home::from_root(dir.path());
         let vault = home.vault();
         let hide = |name: &str, declaration: Value| {
             let mut fields = declaration.as_object().unwrap().clone();
-            Keys::new(&vault).hide(name, &mut fields).unwrap_err()
+            SecretExtractor::new(&vault).extract(name, &mut fields).unwrap_err()
         };
         let default = hide("srv", json!({"command": "x", "env": {"TOKEN": format!("${{TOKEN:-{KEY}}}")}}));
         assert!(default.contains("the default of `TOKEN`") && !default.contains(KEY), "{default}");

@@ -14,19 +14,19 @@ mod substitute;
 mod transport;
 mod watch;
 
-pub use add::{AddError, add, check_free, check_name, entry_value, servers_with, unused_secrets};
+pub use add::{AddError, add, check_name, check_name_available, entry_value, servers_using_secret, unused_secrets};
 pub use declaration::{
-    Collected, DeclarationSource, DeclaredServer, MAX_PROJECT_FILE, MAX_SERVERS, PROJECT_FILE, declared, in_file,
-    is_same, server, visible_json,
+    DeclarationSource, DeclaredServer, DeclaredServers, MAX_PROJECT_FILE_BYTES, MAX_SERVERS, PROJECT_FILE,
+    is_same_server, parse_server, parse_servers_file, parse_source, visible_json,
 };
 pub use file::McpFile;
-pub use keys::{Keys, SecretFields, find_plaintext_secret, is_key, names_secret};
-pub use names::{is_own_name, safe, safe_keys, unique};
-pub use owners::{KeyClaim, KeyOwner, OwnedKey, Refreshed, Released};
+pub use keys::{SecretExtractor, SecretFields, find_plaintext_secret, is_secret_token, is_secret_variable};
+pub use names::{is_reserved_name, safe_keys, sanitize_name, unique_key};
+pub use owners::{KeyClaim, KeyOwner, OwnedKey, RefreshOutcome, ReleaseOutcome};
 pub use scopes::{ScopedServer, ServerScope};
 pub use substitute::{
-    Absent, PLUGIN_DATA, PLUGIN_ROOT, Reads, Replacement, ValueLookup, Values, expand, option_variable, placeholders,
-    reads, secret_reference,
+    MissingValues, PLUGIN_DATA, PLUGIN_ROOT, ReferencedNames, Replacement, ValueLookup, Values, expand,
+    option_variable, placeholders, referenced_names, secret_reference,
 };
 pub use transport::Transport;
 pub use watch::{FileWatch, WatchError};

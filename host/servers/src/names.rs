@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 
 /// The names of what aiw itself offers: its own tools in profiles, kept workflows, planned tools. A server of such a name
 /// would take their places.
-const OWN_NAMES: [&str; 3] = ["aiw", "workflows", "planned"];
+const RESERVED_NAMES: [&str; 3] = ["aiw", "workflows", "planned"];
 
 /// Whether a server of this name could be taken for what aiw itself offers, however the name is written.
-pub fn is_own_name(name: &str) -> bool {
+pub fn is_reserved_name(name: &str) -> bool {
     let plain: String =
         name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).collect();
     let plain = plain.trim_matches('_');
-    OWN_NAMES.iter().any(|own| plain.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with("__")))
+    RESERVED_NAMES
+        .iter()
+        .any(|own| plain.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with("__")))
 }
 
 /// Keys for `mcp.json`: safe everywhere, and different for different names.
@@ -20,21 +22,21 @@ pub fn is_own_name(name: &str) -> bool {
 pub fn safe_keys(names: &[String]) -> BTreeMap<String, String> {
     let mut keys: BTreeMap<String, String> = BTreeMap::new();
     // Names that are already safe stay as they are, whatever else maps to them.
-    for name in names.iter().filter(|name| safe(name) == **name) {
+    for name in names.iter().filter(|name| sanitize_name(name) == **name) {
         keys.insert(name.clone(), name.clone());
     }
     for name in names {
         if keys.contains_key(name) {
             continue;
         }
-        let key = unique(&safe(name), |key| keys.values().any(|taken| taken.eq_ignore_ascii_case(key)));
+        let key = unique_key(&sanitize_name(name), |key| keys.values().any(|taken| taken.eq_ignore_ascii_case(key)));
         keys.insert(name.clone(), key);
     }
     keys
 }
 
 /// `key`, or the first free one of `key-2`, `key-3`, ….
-pub fn unique(key: &str, taken: impl Fn(&str) -> bool) -> String {
+pub fn unique_key(key: &str, taken: impl Fn(&str) -> bool) -> String {
     if !taken(key) {
         return key.to_owned();
     }
@@ -43,7 +45,7 @@ pub fn unique(key: &str, taken: impl Fn(&str) -> bool) -> String {
 }
 
 /// The safe form of one name.
-pub fn safe(name: &str) -> String {
+pub fn sanitize_name(name: &str) -> String {
     let mut key = String::new();
     for c in name.chars() {
         match c {
@@ -55,7 +57,9 @@ pub fn safe(name: &str) -> String {
     let key: String = key.trim_matches('-').chars().take(64).collect();
     match key.as_str() {
         "" => "server".into(),
-        own if is_own_name(own) => format!("server-{}", own.chars().take(57).collect::<String>().trim_end_matches('-')),
+        own if is_reserved_name(own) => {
+            format!("server-{}", own.chars().take(57).collect::<String>().trim_end_matches('-'))
+        }
         _ => key,
     }
 }
@@ -79,12 +83,12 @@ mod tests {
             "workflows__x",
             "-aiw-",
         ] {
-            assert_eq!(is_own_name(own), own != "work\u{200b}flows", "{own}");
-            assert!(!is_own_name(&safe(own)), "{own} {}", safe(own));
-            assert_eq!(safe(&safe(own)), safe(own));
+            assert_eq!(is_reserved_name(own), own != "work\u{200b}flows", "{own}");
+            assert!(!is_reserved_name(&sanitize_name(own)), "{own} {}", sanitize_name(own));
+            assert_eq!(sanitize_name(&sanitize_name(own)), sanitize_name(own));
         }
         for other in ["aiwx", "workflows-2", "my-workflows", "plan", "work", "server-aiw", "workflow"] {
-            assert!(!is_own_name(other) && safe(other) == other, "{other}");
+            assert!(!is_reserved_name(other) && sanitize_name(other) == other, "{other}");
         }
     }
 
@@ -99,7 +103,7 @@ mod tests {
                 let different: std::collections::HashSet<_> = keys.values().collect();
                 prop_assert_eq!(different.len(), names.len());
                 for key in keys.values() {
-                    prop_assert!(!is_own_name(key));
+                    prop_assert!(!is_reserved_name(key));
                     prop_assert!(key.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b)));
                 }
             }

@@ -16,16 +16,22 @@ pub struct KeyClaim {
     /// The entry that it would write.
     pub entry: Value,
     /// The declaration names the plugin's own directories, so no other plugin can share it.
-    pub own_tree: bool,
+    pub has_plugin_paths: bool,
     /// The entry that the user would have written for the same server.
-    pub plain: Value,
+    pub plain_entry: Value,
 }
 
 impl KeyClaim {
     /// For an owner whose record is gone: only the current entry is known.
-    pub fn unknown(plugin: &PluginId, written: Option<Value>) -> Self {
+    pub fn without_record(plugin: &PluginId, written: Option<Value>) -> Self {
         let entry = written.unwrap_or_default();
-        Self { plugin: plugin.clone(), declaration: Value::Null, plain: entry.clone(), entry, own_tree: false }
+        Self {
+            plugin: plugin.clone(),
+            declaration: Value::Null,
+            plain_entry: entry.clone(),
+            entry,
+            has_plugin_paths: false,
+        }
     }
 }
 
@@ -49,7 +55,7 @@ impl std::fmt::Display for KeyOwner {
 
 /// The fate of an entry when a plugin gave its key back.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Released {
+pub enum ReleaseOutcome {
     /// The entry is removed from mcp.json, or was already gone.
     Deleted,
     /// The user's own earlier entry is back.
@@ -66,15 +72,15 @@ pub enum Released {
 
 /// The fate of the entry when its plugin was updated.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refreshed {
+pub enum RefreshOutcome {
     /// The new entry, or another owner's, is in place.
-    Done,
+    Updated,
     /// The user has changed it, so the user's stays.
     UserModified,
     /// The user has removed it, so it stays removed.
     UserRemoved,
     /// Another plugin shares the key with an older declaration; the newer one is now in place.
-    Newer(PluginId),
+    ReplacedOlder(PluginId),
 }
 
 /// A key with everything known about it.
@@ -83,7 +89,7 @@ pub struct OwnedKey {
     /// Enabled plugins that own it. When one goes, the previous one gets it back.
     pub owners: Vec<KeyClaim>,
     /// The value that aiw wrote last.
-    pub written: Option<Value>,
+    pub last_written: Option<Value>,
     /// The user's own earlier entry.
     pub original: Option<Value>,
     /// The value in mcp.json now.
@@ -93,21 +99,21 @@ pub struct OwnedKey {
 impl OwnedKey {
     /// The entry is what aiw wrote.
     fn is_ours(&self) -> bool {
-        !self.owners.is_empty() && self.current.is_some() && self.current == self.written
+        !self.owners.is_empty() && self.current.is_some() && self.current == self.last_written
     }
 
     /// Whether a plugin owns the key.
-    pub fn has(&self, plugin: &PluginId) -> bool {
+    pub fn has_owner(&self, plugin: &PluginId) -> bool {
         self.owners.iter().any(|owner| owner.plugin == *plugin)
     }
 
     /// Returns the owner that is in the way of a claim.
-    pub fn clash(&self, claim: &KeyClaim) -> Option<KeyOwner> {
+    pub fn conflicting_owner(&self, claim: &KeyClaim) -> Option<KeyOwner> {
         let current = self.current.as_ref()?;
         let own = self.owners.iter().find(|owner| owner.plugin == claim.plugin);
         if !self.is_ours() {
             // An entry of ours that the user changed stays the user's; one that equals ours is not a clash.
-            let same = *current == claim.entry || (!claim.own_tree && *current == claim.plain);
+            let same = *current == claim.entry || (!claim.has_plugin_paths && *current == claim.plain_entry);
             return (own.is_none() && !same).then_some(KeyOwner::User);
         }
         // An owner doesn't block itself, and neither do owners that share the key: an update of one goes ahead of the
@@ -116,7 +122,7 @@ impl OwnedKey {
             return None;
         }
         let top = self.owners.last()?;
-        let same = top.declaration == claim.declaration && !claim.own_tree;
+        let same = top.declaration == claim.declaration && !claim.has_plugin_paths;
         (!same).then(|| KeyOwner::Plugin(top.plugin.clone()))
     }
 
@@ -130,8 +136,8 @@ impl OwnedKey {
                 self.original = None;
                 self.write(&claim);
             }
-            Some(current) if self.written.as_ref() != Some(current) || self.owners.is_empty() => {
-                let ours_alone = self.written.as_ref() == Some(current);
+            Some(current) if self.last_written.as_ref() != Some(current) || self.owners.is_empty() => {
+                let ours_alone = self.last_written.as_ref() == Some(current);
                 if !ours_alone {
                     self.original = Some(current.clone());
                 }
@@ -139,7 +145,7 @@ impl OwnedKey {
                     self.write(&claim);
                 } else {
                     // It already says the same, so not a byte changes.
-                    self.written = Some(current.clone());
+                    self.last_written = Some(current.clone());
                 }
             }
             Some(_) if overwrite => self.write(&claim),
@@ -152,72 +158,82 @@ impl OwnedKey {
     pub fn adopt(&mut self, claim: KeyClaim) {
         self.owners.retain(|owner| owner.plugin != claim.plugin);
         if self.owners.is_empty() {
-            self.written = Some(claim.entry.clone());
+            self.last_written = Some(claim.entry.clone());
         }
         self.owners.push(claim);
     }
 
     /// Updates a plugin's own claim if nothing is in the way. `repair` puts back an entry that the user has removed.
-    pub fn refresh(&mut self, claim: KeyClaim, repair: bool) -> Refreshed {
+    pub fn refresh(&mut self, claim: KeyClaim, repair: bool) -> RefreshOutcome {
         if self.current.is_none() && repair {
             self.claim(claim, false);
-            return Refreshed::Done;
+            return RefreshOutcome::Updated;
         }
         let ours = self.is_ours();
         let Some(at) = self.owners.iter().position(|owner| owner.plugin == claim.plugin) else {
-            return Refreshed::Done;
+            return RefreshOutcome::Updated;
         };
         let old = std::mem::replace(&mut self.owners[at], claim.clone());
         if self.current.is_none() {
-            return Refreshed::UserRemoved;
+            return RefreshOutcome::UserRemoved;
         }
         // This also covers a user's entry that equals ours: don't move it.
-        if !ours || (self.original.is_some() && self.original == self.written) {
-            return Refreshed::UserModified;
+        if !ours || (self.original.is_some() && self.original == self.last_written) {
+            return RefreshOutcome::UserModified;
         }
-        if self.written.as_ref() == Some(&old.entry) {
+        if self.last_written.as_ref() == Some(&old.entry) {
             self.write(&claim);
-            return Refreshed::Done;
+            return RefreshOutcome::Updated;
         }
         let shares =
-            |owner: &KeyClaim| Some(&owner.entry) == self.written.as_ref() && owner.declaration == old.declaration;
+            |owner: &KeyClaim| Some(&owner.entry) == self.last_written.as_ref() && owner.declaration == old.declaration;
         let sharing = self.owners.iter().find(|owner| shares(owner)).map(|owner| owner.plugin.clone());
         match sharing {
             Some(other) if old.declaration != claim.declaration => {
                 self.owners.remove(at);
                 self.write(&claim);
                 self.owners.push(claim);
-                Refreshed::Newer(other)
+                RefreshOutcome::ReplacedOlder(other)
             }
-            _ => Refreshed::Done,
+            _ => RefreshOutcome::Updated,
         }
     }
 
     /// Releases a plugin's claim to the key.
-    pub fn release(&mut self, plugin: &PluginId) -> Released {
+    pub fn release(&mut self, plugin: &PluginId) -> ReleaseOutcome {
         let ours = self.is_ours();
-        let Some(at) = self.owners.iter().position(|owner| owner.plugin == *plugin) else { return Released::Deleted };
+        let Some(at) = self.owners.iter().position(|owner| owner.plugin == *plugin) else {
+            return ReleaseOutcome::Deleted;
+        };
         let gone = self.owners.remove(at);
         let next = self.owners.last().cloned();
         let released = match (&self.current, next) {
-            (None, _) => Released::Deleted,
-            (Some(_), _) if !ours => Released::UserOwned,
+            (None, _) => ReleaseOutcome::Deleted,
+            (Some(_), _) if !ours => ReleaseOutcome::UserOwned,
             (Some(_), Some(next)) => {
-                if self.written.as_ref() == Some(&gone.entry) {
+                if self.last_written.as_ref() == Some(&gone.entry) {
                     self.write(&next);
                     let same = next.declaration == gone.declaration;
-                    return if same { Released::Shared(next.plugin) } else { Released::ReturnedTo(next.plugin) };
+                    return if same {
+                        ReleaseOutcome::Shared(next.plugin)
+                    } else {
+                        ReleaseOutcome::ReturnedTo(next.plugin)
+                    };
                 }
                 let same = next.declaration == gone.declaration;
-                return if same { Released::Shared(next.plugin) } else { Released::QueuedBehind(next.plugin) };
+                return if same {
+                    ReleaseOutcome::Shared(next.plugin)
+                } else {
+                    ReleaseOutcome::QueuedBehind(next.plugin)
+                };
             }
             (Some(_), None) => {
                 self.current = self.original.take();
-                if self.current.is_some() { Released::Restored } else { Released::Deleted }
+                if self.current.is_some() { ReleaseOutcome::Restored } else { ReleaseOutcome::Deleted }
             }
         };
         if self.owners.is_empty() {
-            self.written = None;
+            self.last_written = None;
             self.original = None;
         }
         released
@@ -225,7 +241,7 @@ impl OwnedKey {
 
     fn write(&mut self, claim: &KeyClaim) {
         self.current = Some(claim.entry.clone());
-        self.written = Some(claim.entry.clone());
+        self.last_written = Some(claim.entry.clone());
     }
 }
 
@@ -240,7 +256,7 @@ mod tests {
         // As with a process: each plugin has its own directories.
         let entry = json!({"command": text, "env": {"ROOT": plugin}});
         let plugin = format!("{plugin}@m").parse().unwrap();
-        KeyClaim { plugin, plain: declaration.clone(), declaration, entry, own_tree: false }
+        KeyClaim { plugin, plain_entry: declaration.clone(), declaration, entry, has_plugin_paths: false }
     }
 
     fn id(plugin: &str) -> PluginId {
@@ -254,14 +270,14 @@ mod tests {
     #[test]
     fn the_users_own_entry_comes_back_with_the_last_owner() {
         let mut key = users("mine");
-        assert_eq!(key.clash(&claim("a", "x")), Some(KeyOwner::User));
+        assert_eq!(key.conflicting_owner(&claim("a", "x")), Some(KeyOwner::User));
         key.claim(claim("a", "x"), true);
-        assert_eq!(key.clash(&claim("b", "x")), None);
+        assert_eq!(key.conflicting_owner(&claim("b", "x")), None);
         key.claim(claim("b", "x"), false);
         assert_eq!(key.current, Some(claim("a", "x").entry));
-        assert_eq!(key.release(&id("a")), Released::Shared(id("b")));
+        assert_eq!(key.release(&id("a")), ReleaseOutcome::Shared(id("b")));
         assert_eq!(key.current, Some(claim("b", "x").entry));
-        assert_eq!(key.release(&id("b")), Released::Restored);
+        assert_eq!(key.release(&id("b")), ReleaseOutcome::Restored);
         assert_eq!(key, users("mine"));
     }
 
@@ -269,22 +285,22 @@ mod tests {
     fn a_plugin_that_was_overwritten_has_the_key_again() {
         let mut key = OwnedKey::default();
         key.claim(claim("a", "x"), false);
-        assert_eq!(key.clash(&claim("b", "y")), Some(KeyOwner::Plugin(id("a"))));
+        assert_eq!(key.conflicting_owner(&claim("b", "y")), Some(KeyOwner::Plugin(id("a"))));
         key.claim(claim("b", "y"), true);
         assert_eq!(key.current, Some(claim("b", "y").entry));
-        assert_eq!(key.release(&id("b")), Released::ReturnedTo(id("a")));
+        assert_eq!(key.release(&id("b")), ReleaseOutcome::ReturnedTo(id("a")));
         assert_eq!(key.current, Some(claim("a", "x").entry));
-        assert_eq!(key.release(&id("a")), Released::Deleted);
+        assert_eq!(key.release(&id("a")), ReleaseOutcome::Deleted);
         assert_eq!(key, OwnedKey::default());
     }
 
     #[test]
     fn an_entry_of_the_user_that_says_the_same_is_not_changed_and_not_removed() {
         let mut key = users("x");
-        assert_eq!(key.clash(&claim("a", "x")), None);
+        assert_eq!(key.conflicting_owner(&claim("a", "x")), None);
         key.claim(claim("a", "x"), false);
         assert_eq!(key.current, users("x").current);
-        assert_eq!(key.release(&id("a")), Released::Restored);
+        assert_eq!(key.release(&id("a")), ReleaseOutcome::Restored);
         assert_eq!(key, users("x"));
     }
 
@@ -294,10 +310,10 @@ mod tests {
         key.claim(claim("a", "x"), false);
         key.current = Some(json!("edited"));
         for version in ["y", "z"] {
-            assert_eq!(key.clash(&claim("a", version)), None);
-            assert_eq!(key.refresh(claim("a", version), false), Refreshed::UserModified);
+            assert_eq!(key.conflicting_owner(&claim("a", version)), None);
+            assert_eq!(key.refresh(claim("a", version), false), RefreshOutcome::UserModified);
         }
-        assert_eq!(key.release(&id("a")), Released::UserOwned);
+        assert_eq!(key.release(&id("a")), ReleaseOutcome::UserOwned);
         assert_eq!(key.current, Some(json!("edited")));
     }
 
@@ -306,12 +322,12 @@ mod tests {
         let mut key = OwnedKey::default();
         key.claim(claim("a", "x"), false);
         key.current = None;
-        assert_eq!(key.refresh(claim("a", "x"), false), Refreshed::UserRemoved);
-        assert_eq!(key.clone().refresh(claim("a", "x"), true), Refreshed::Done);
-        assert_eq!(key.clash(&claim("b", "y")), None);
+        assert_eq!(key.refresh(claim("a", "x"), false), RefreshOutcome::UserRemoved);
+        assert_eq!(key.clone().refresh(claim("a", "x"), true), RefreshOutcome::Updated);
+        assert_eq!(key.conflicting_owner(&claim("b", "y")), None);
         key.claim(claim("b", "y"), false);
         assert_eq!(key.current, Some(claim("b", "y").entry));
-        assert!(!key.has(&id("a")));
+        assert!(!key.has_owner(&id("a")));
     }
 
     #[test]
@@ -319,10 +335,10 @@ mod tests {
         let mut key = OwnedKey::default();
         key.claim(claim("a", "x"), false);
         key.claim(claim("b", "x"), false);
-        assert_eq!(key.refresh(claim("b", "y"), false), Refreshed::Newer(id("a")));
+        assert_eq!(key.refresh(claim("b", "y"), false), RefreshOutcome::ReplacedOlder(id("a")));
         assert_eq!(key.current, Some(claim("b", "y").entry));
-        assert_eq!(key.refresh(claim("a", "y"), false), Refreshed::Done);
-        assert_eq!(key.release(&id("b")), Released::Shared(id("a")));
+        assert_eq!(key.refresh(claim("a", "y"), false), RefreshOutcome::Updated);
+        assert_eq!(key.release(&id("b")), ReleaseOutcome::Shared(id("a")));
         assert_eq!(key.current, Some(claim("a", "y").entry));
     }
 
@@ -330,9 +346,9 @@ mod tests {
     fn an_entry_of_the_user_that_said_the_same_is_not_moved_by_an_update() {
         let mut key = users("x");
         key.claim(claim("a", "x"), false);
-        assert_eq!(key.refresh(claim("a", "y"), false), Refreshed::UserModified);
+        assert_eq!(key.refresh(claim("a", "y"), false), RefreshOutcome::UserModified);
         assert_eq!(key.current, users("x").current);
-        assert_eq!(key.release(&id("a")), Released::Restored);
+        assert_eq!(key.release(&id("a")), ReleaseOutcome::Restored);
     }
 
     #[derive(Debug, Clone)]
@@ -372,15 +388,15 @@ mod tests {
                     match step {
                         Step::Claim(p, t, overwrite) => {
                             let claim = claim(plugins[p], texts[t]);
-                            if key.has(&claim.plugin) {
+                            if key.has_owner(&claim.plugin) {
                                 continue;
                             }
-                            let clash = key.clash(&claim);
+                            let clash = key.conflicting_owner(&claim);
                             if clash.is_some() && !overwrite {
                                 continue;
                             }
                             key.claim(claim.clone(), clash.is_some());
-                            prop_assert!(key.has(&claim.plugin));
+                            prop_assert!(key.has_owner(&claim.plugin));
                             prop_assert!(key.current.is_some());
                             if clash.is_some() {
                                 prop_assert_eq!(key.current.as_ref(), Some(&claim.entry));
@@ -388,12 +404,12 @@ mod tests {
                         }
                         Step::Refresh(p, t, repair) => {
                             let claim = claim(plugins[p], texts[t]);
-                            if key.has(&claim.plugin) && key.clash(&claim).is_none() {
+                            if key.has_owner(&claim.plugin) && key.conflicting_owner(&claim).is_none() {
                                 let before = key.clone();
                                 match key.refresh(claim, repair) {
-                                    Refreshed::UserModified => prop_assert_eq!(&key.current, &before.current),
-                                    Refreshed::UserRemoved => prop_assert!(key.current.is_none()),
-                                    Refreshed::Done | Refreshed::Newer(_) => prop_assert!(key.current.is_some()),
+                                    RefreshOutcome::UserModified => prop_assert_eq!(&key.current, &before.current),
+                                    RefreshOutcome::UserRemoved => prop_assert!(key.current.is_none()),
+                                    RefreshOutcome::Updated | RefreshOutcome::ReplacedOlder(_) => prop_assert!(key.current.is_some()),
                                 }
                                 if before.current.is_none() && key.current.is_some() {
                                     expected = None;
@@ -411,15 +427,15 @@ mod tests {
                         }
                     }
                     // An entry of ours always belongs to an owner, or equals an owner's entry.
-                    if key.is_ours() && key.original != key.written {
-                        prop_assert!(key.owners.iter().any(|o| Some(&o.entry) == key.written.as_ref()));
+                    if key.is_ours() && key.original != key.last_written {
+                        prop_assert!(key.owners.iter().any(|o| Some(&o.entry) == key.last_written.as_ref()));
                     }
                 }
                 for plugin in plugins {
                     key.release(&id(plugin));
                 }
                 prop_assert_eq!(key.current, expected);
-                prop_assert!(key.owners.is_empty() && key.written.is_none() && key.original.is_none());
+                prop_assert!(key.owners.is_empty() && key.last_written.is_none() && key.original.is_none());
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::declaration::{DeclaredServer, server, without_secrets};
+use crate::declaration::{DeclaredServer, parse_server, reject_secret_references};
 
 aiw_core::string_enum! {
     /// The file that holds a declaration.
@@ -28,11 +28,11 @@ pub struct ScopedServer {
 
 impl ScopedServer {
     /// The declarations of one file.
-    pub fn all(scope: ServerScope, servers: Map<String, Value>) -> Vec<Self> {
+    pub fn from_declarations(scope: ServerScope, servers: Map<String, Value>) -> Vec<Self> {
         let found = |(key, declaration): (String, Value)| {
-            let server = server(&key, &declaration);
+            let server = parse_server(&key, &declaration);
             // A project is trusted for what it runs, not with what the vault holds.
-            let server = if scope == ServerScope::Project { server.and_then(without_secrets) } else { server };
+            let server = if scope == ServerScope::Project { server.and_then(reject_secret_references) } else { server };
             Self { key, scope, server }
         };
         servers.into_iter().map(found).collect()
@@ -47,7 +47,7 @@ mod tests {
     #[test]
     fn a_project_gets_no_secret_by_asking_for_it() {
         let servers = json!({"a": {"command": "x", "env": {"K": "${secret:openrouter}"}}, "odd": 3});
-        let of = |scope| ScopedServer::all(scope, servers.as_object().unwrap().clone());
+        let of = |scope| ScopedServer::from_declarations(scope, servers.as_object().unwrap().clone());
         let usable = |scope| of(scope).iter().map(|found| found.server.is_ok()).collect::<Vec<_>>();
         assert_eq!(usable(ServerScope::Aiw), [true, false]);
         assert_eq!(usable(ServerScope::Project), [false, false]);

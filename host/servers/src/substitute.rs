@@ -74,7 +74,7 @@ fn pieces(text: &str) -> Vec<TextPart<'_>> {
 }
 
 /// The most levels of placeholders in defaults; deeper ones are text.
-const MAX_NESTED: usize = 8;
+const MAX_NESTING_DEPTH: usize = 8;
 
 /// Where the brace is that closes an opened one: behind those of placeholders in it, else the first.
 fn closing(text: &str) -> Option<usize> {
@@ -98,7 +98,7 @@ fn each_placeholder(text: &str, depth: usize, visit: &mut impl FnMut(&Placeholde
         let TextPart::Placeholder { what, .. } = piece else { continue };
         visit(&what, depth);
         if let Placeholder::Variable { default: Some(default), .. } = &what
-            && depth < MAX_NESTED
+            && depth < MAX_NESTING_DEPTH
         {
             each_placeholder(default, depth + 1, visit);
         }
@@ -193,7 +193,7 @@ fn each_text(value: &Value, visit: &mut impl FnMut(&str)) {
 
 /// The names that a declaration reads.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Reads {
+pub struct ReferencedNames {
     /// Environment variables, and whether any use has no default.
     pub variables: BTreeMap<EnvName, bool>,
     /// Options of `userConfig`.
@@ -201,10 +201,10 @@ pub struct Reads {
     /// Secrets of the vault.
     pub secrets: BTreeSet<SecretName>,
     /// Whether it names the plugin's own directories.
-    pub own_tree: bool,
+    pub has_plugin_paths: bool,
 }
 
-impl Reads {
+impl ReferencedNames {
     /// The variables, then the options, each by the name under which the user gives it.
     pub fn names(&self) -> Vec<String> {
         self.variables.keys().map(ToString::to_string).chain(self.options.iter().cloned()).collect()
@@ -212,13 +212,13 @@ impl Reads {
 }
 
 /// Lists what a declaration reads.
-pub fn reads(declaration: &Map<String, Value>) -> Reads {
-    let mut reads = Reads::default();
+pub fn referenced_names(declaration: &Map<String, Value>) -> ReferencedNames {
+    let mut reads = ReferencedNames::default();
     let script = ShellScript::of(declaration);
     let mut visit = |text: &str| {
         each_placeholder(text, 0, &mut |what, depth| match what {
             Placeholder::Variable { name, default } => match name.as_str() {
-                PLUGIN_ROOT | PLUGIN_DATA | AGENT_PLUGIN_ROOT | AGENT_PLUGIN_DATA => reads.own_tree = true,
+                PLUGIN_ROOT | PLUGIN_DATA | AGENT_PLUGIN_ROOT | AGENT_PLUGIN_DATA => reads.has_plugin_paths = true,
                 PROJECT_DIR => {}
                 _ if script.has(text, name) => {}
                 _ => *reads.variables.entry(name.clone()).or_default() |= default.is_none() && depth == 0,
@@ -255,7 +255,7 @@ impl<F: Fn(&EnvName) -> Option<String>> ValueLookup for F {
 
 /// The names that a declaration reads and that have no value.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Absent {
+pub struct MissingValues {
     /// Variables without a value or a default.
     pub variables: BTreeSet<EnvName>,
     /// Secrets that are not in the vault, or can't be read.
@@ -281,17 +281,20 @@ fn secrets_of(text: &str) -> Vec<SecretName> {
 /// # Errors
 ///
 /// The variables that have neither a value nor a default, and the secrets that are absent.
-pub fn expand(declaration: &Map<String, Value>, lookup: &impl ValueLookup) -> Result<Map<String, Value>, Absent> {
-    let mut expansion = Expansion { lookup, script: ShellScript::of(declaration), absent: Absent::default() };
+pub fn expand(
+    declaration: &Map<String, Value>,
+    lookup: &impl ValueLookup,
+) -> Result<Map<String, Value>, MissingValues> {
+    let mut expansion = Expansion { lookup, script: ShellScript::of(declaration), absent: MissingValues::default() };
     let expanded = declaration.iter().map(|(key, value)| (key.clone(), expansion.value(value))).collect();
-    if expansion.absent == Absent::default() { Ok(expanded) } else { Err(expansion.absent) }
+    if expansion.absent == MissingValues::default() { Ok(expanded) } else { Err(expansion.absent) }
 }
 
 /// The placeholders of a declaration, as they are replaced.
 struct Expansion<'a, L> {
     lookup: &'a L,
     script: ShellScript,
-    absent: Absent,
+    absent: MissingValues,
 }
 
 impl<L: ValueLookup> Expansion<'_, L> {
@@ -320,7 +323,7 @@ impl<L: ValueLookup> Expansion<'_, L> {
                 TextPart::Placeholder { what: Placeholder::Variable { name, default }, .. } => {
                     match (self.lookup.variable(&name), default) {
                         (Some(found), _) if !found.is_empty() => result.push_str(&found),
-                        (_, Some(default)) if depth < MAX_NESTED => {
+                        (_, Some(default)) if depth < MAX_NESTING_DEPTH => {
                             result.push_str(&self.text(default, whole_text, depth + 1));
                         }
                         (_, Some(default)) => result.push_str(default),
@@ -418,7 +421,7 @@ impl Values {
                         (PLUGIN_ROOT | AGENT_PLUGIN_ROOT, _) => result.push_str(&self.root),
                         (PLUGIN_DATA | AGENT_PLUGIN_DATA, _) => result.push_str(&self.data),
                         _ if script.has(text, &name) => result.push_str(whole),
-                        (_, None) => match default.filter(|_| depth < MAX_NESTED) {
+                        (_, None) => match default.filter(|_| depth < MAX_NESTING_DEPTH) {
                             Some(default) => {
                                 let default = self.part(default, text, script, depth + 1);
                                 result.push_str(&format!("${{{name}:-{default}}}"));
@@ -458,7 +461,7 @@ impl Values {
     }
 
     /// Returns the entry that the user would write for the same server, without the plugin's variables.
-    pub fn plain(&self, declaration: &Map<String, Value>, transport: Transport) -> Value {
+    pub fn plain_entry(&self, declaration: &Map<String, Value>, transport: Transport) -> Value {
         let mut entry = self.resolve(declaration, transport);
         if !declaration.contains_key("env")
             && let Value::Object(entry) = &mut entry
@@ -505,11 +508,11 @@ mod tests {
         let given = map(
             &json!({"command": "x", "args": ["${DIR:-${HOME}/.tools}", "${DIR:-${PLUGIN_ROOT}/x}", "${A:-${B:-c}}}"]}),
         );
-        let reads = reads(&given);
+        let reads = referenced_names(&given);
         let variables: Vec<_> = reads.variables.iter().map(|(name, required)| (name.as_str(), *required)).collect();
         assert_eq!(variables, [("A", false), ("B", false), ("DIR", false), ("HOME", false)]);
-        assert!(reads.own_tree);
-        let entry = map(&values.plain(&given, Transport::Stdio));
+        assert!(reads.has_plugin_paths);
+        let entry = map(&values.plain_entry(&given, Transport::Stdio));
         assert_eq!(entry["args"], json!(["${DIR:-${HOME}/.tools}", "${DIR:-/r/x}", "${A:-${B:-c}}}"]));
         let home = |name: &EnvName| (name.as_str() == "HOME").then(|| "/home/me".to_owned());
         assert_eq!(expand(&entry, &home).unwrap()["args"], json!(["/home/me/.tools", "/r/x", "c}"]));
@@ -534,7 +537,7 @@ mod tests {
             }
         }
         let given = map(&json!({"args": ["${A:-${secret:github}}", "${A:-${B:-${secret:github}}}"]}));
-        assert_eq!(reads(&given).secrets.len(), 1);
+        assert_eq!(referenced_names(&given).secrets.len(), 1);
         assert_eq!(expand(&given, &Vault).unwrap()["args"], json!(["${secret:github}", "${secret:github}"]));
     }
 
@@ -542,10 +545,10 @@ mod tests {
     fn what_a_script_of_a_shell_sets_is_the_shells() {
         let script = "base=\"${CLAUDE_PLUGIN_ROOT}\"; for f in a b; do [ -r \"${base}/${f}\" ] && read -r line && exec ${line} ${KEY}; done";
         let given = map(&json!({"command": "/bin/sh", "args": ["-ec", script], "env": {"X": "${base}"}}));
-        let names: Vec<String> = reads(&given).names();
+        let names: Vec<String> = referenced_names(&given).names();
         assert_eq!(names, ["KEY", "base"]);
         let values = Values { root: "/r".into(), ..Values::default() };
-        let entry = map(&values.plain(&given, Transport::Stdio));
+        let entry = map(&values.plain_entry(&given, Transport::Stdio));
         let filled = script.replace("${CLAUDE_PLUGIN_ROOT}", "/r");
         assert_eq!(entry["args"][1], filled);
         let all = |name: &EnvName| Some(format!("<{name}>"));
@@ -557,10 +560,10 @@ mod tests {
         // What is set in a placeholder is not set when the script runs.
         let hidden = "exec x $CLAUDE_PLUGIN_ROOT ${PLUGIN_ROOT:-;MY_KEY=} ${MY_KEY}";
         let given = map(&json!({"command": "sh", "args": ["-c", hidden]}));
-        assert_eq!(reads(&given).names(), ["MY_KEY"]);
+        assert_eq!(referenced_names(&given).names(), ["MY_KEY"]);
         // Only a shell has variables of its own.
         let other = map(&json!({"command": "node", "args": ["-c", "f=1; ${f}"]}));
-        assert_eq!(reads(&other).names(), ["f"]);
+        assert_eq!(referenced_names(&other).names(), ["f"]);
     }
 
     #[test]
@@ -575,8 +578,8 @@ mod tests {
             json!({"command": "/r/run", "args": ["${A}", "${B:-}", "$C", "${not a name}", "${D"],
                 "env": {"E": "/d/db", "CLAUDE_PLUGIN_ROOT": "/r", "CLAUDE_PLUGIN_DATA": "/d"}, "odd": {"x": "/r"}})
         );
-        let reads = reads(&declaration);
-        assert!(reads.own_tree);
+        let reads = referenced_names(&declaration);
+        assert!(reads.has_plugin_paths);
         let variables: Vec<_> = reads.variables.iter().map(|(name, needed)| (name.as_str(), *needed)).collect();
         assert_eq!(variables, [("A", true), ("B", false)]);
     }
@@ -636,7 +639,7 @@ mod tests {
                 "a": "Bearer ${A} ghp_1", "b": "${secret:github}", "c": "${secret:} ${secret:a b}"
             }})))
         );
-        assert_eq!(reads(&given).secrets.iter().map(SecretName::as_str).collect::<Vec<_>>(), ["github"]);
+        assert_eq!(referenced_names(&given).secrets.iter().map(SecretName::as_str).collect::<Vec<_>>(), ["github"]);
         let none = map(&json!({"env": {"X": "${secret:gitlab}"}}));
         assert_eq!(expand(&none, &Vault).unwrap_err().secrets.first().map(SecretName::as_str), Some("gitlab"));
         // A function knows no secrets.

@@ -22,7 +22,7 @@ impl Setup {
         scope: &SetupScope,
         plan: &mut SetupPlan,
     ) -> Result<(), SetupError> {
-        let AutoApprove::Item { list, item, .. } = &client.approval else {
+        let AutoApprove::ListItem { list, item, .. } = &client.approval else {
             if !client.can_approve() {
                 plan.notes
                     .push(format!("{} has no setting for this: it asks, and you can tell it to stop", client.name));
@@ -48,10 +48,10 @@ impl Setup {
         match &client.approval {
             AutoApprove::None => false,
             AutoApprove::Field(field, value) => {
-                let servers = config.servers(client.servers).unwrap_or_default();
+                let servers = config.servers(client.servers_key).unwrap_or_default();
                 servers.get(NAME).and_then(|entry| entry.get(*field)) == Some(&value())
             }
-            AutoApprove::Item { list, item, .. } => {
+            AutoApprove::ListItem { list, item, .. } => {
                 let bytes = self.approval_file(client, scope).and_then(|path| scope.read(&path).ok()?);
                 let settings = Jsonc::parse(&bytes.unwrap_or_default()).ok();
                 let items = settings.as_ref().and_then(|settings| settings.get(list)?.as_array());
@@ -63,8 +63,8 @@ impl Setup {
     /// The other file in which a client is told not to ask.
     fn approval_file(&self, client: &SetupClient, scope: &SetupScope) -> Option<PathBuf> {
         match (&client.approval, scope) {
-            (AutoApprove::Item { user, .. }, SetupScope::User) => Some(user(&self.places)),
-            (AutoApprove::Item { project, .. }, SetupScope::Project(root)) => Some(root.join(project)),
+            (AutoApprove::ListItem { user, .. }, SetupScope::User) => Some(user(&self.paths)),
+            (AutoApprove::ListItem { project, .. }, SetupScope::Project(root)) => Some(root.join(project)),
             _ => None,
         }
     }

@@ -9,7 +9,7 @@ use crate::record::{Record, TouchedFile, digest};
 
 impl Record {
     /// Notes what is done to files, on top of what was done to them before.
-    pub(crate) fn note<'a>(&mut self, files: impl IntoIterator<Item = &'a FileChange>) {
+    pub(crate) fn add_changes<'a>(&mut self, files: impl IntoIterator<Item = &'a FileChange>) {
         for file in files {
             let (old, new) = (file.old.as_deref().map(digest), file.new.as_deref().map(digest));
             match self.files.iter_mut().find(|kept| kept.path == file.path) {
@@ -37,7 +37,7 @@ impl Record {
     }
 
     /// Keeps copies of files before they are changed, and the record itself. Whatever happens afterwards can be undone.
-    pub(crate) fn begin(&self, home: &Home, stem: &str, files: &[FileChange]) -> Result<(), HomeError> {
+    pub(crate) fn save_with_backups(&self, home: &Home, stem: &str, files: &[FileChange]) -> Result<(), HomeError> {
         let mut record = self.clone();
         for (number, kept) in record.files.iter_mut().enumerate() {
             let file = files.iter().find(|file| file.path == kept.path);
@@ -45,7 +45,7 @@ impl Record {
             if let Some(old) = file.and_then(|file| file.old.as_deref())
                 && kept.original.as_deref() == Some(digest(old).as_str())
             {
-                kept.backup = Some(Self::keep(home, stem, number, old)?);
+                kept.backup = Some(Self::save_backup(home, stem, number, old)?);
             }
         }
         record.save(home, stem)

@@ -11,7 +11,7 @@ mod vscode;
 mod windsurf;
 mod zed;
 
-pub(crate) use client::{AutoApprove, PLAIN, Read, read_plain, unlimited};
+pub(crate) use client::{AutoApprove, BASE_CLIENT, ParsedEntry, check_unlimited, read_plain};
 pub use client::{ClientPaths, SetupClient};
 
 /// All clients, in the order of lists.

@@ -85,7 +85,7 @@ impl Config {
         }
     }
 
-    pub(crate) fn bytes(&self) -> Vec<u8> {
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
         match self {
             Self::Json(json) => json.text().into_bytes(),
             Self::Toml(toml) => toml.text().into_bytes(),

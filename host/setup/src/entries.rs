@@ -5,7 +5,7 @@ use aiw_home::{ConfigTree, Toml, json};
 use aiw_servers::AddError;
 use serde_json::{Map, Value, json};
 
-use crate::clients::{Read, SetupClient, client};
+use crate::clients::{ParsedEntry, SetupClient, client};
 
 /// An entry of a server in the form of `mcp.json`.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,7 +19,7 @@ pub struct ServerConfigEntry {
 }
 
 /// The keys under which clients keep their servers, and the client whose form the entries have, if it is one of its own.
-const KEPT_UNDER: [(&str, Option<&str>); 5] = [
+const SERVER_KEYS: [(&str, Option<&str>); 5] = [
     ("mcpServers", None),
     ("servers", Some("vscode")),
     ("context_servers", Some("zed")),
@@ -33,7 +33,7 @@ const KEPT_UNDER: [(&str, Option<&str>); 5] = [
 /// # Errors
 ///
 /// The text is not one of these, or an entry can't be written as `mcp.json` does.
-pub fn entries_in(text: &str) -> Result<Vec<ServerConfigEntry>, AddError> {
+pub fn parse_entries(text: &str) -> Result<Vec<ServerConfigEntry>, AddError> {
     let wrong = |problem: String| AddError::EntryNotFound { problem };
     let fields = parsed(text).map_err(wrong)?;
     if is_entry(&fields) {
@@ -87,7 +87,7 @@ fn servers_in(mut fields: Map<String, Value>) -> (Map<String, Value>, Option<&'s
     if let Some(Value::Object(servers)) = fields.get_mut("mcp").and_then(|mcp| mcp.get_mut("servers")) {
         return (std::mem::take(servers), Some("vscode"));
     }
-    for (key, of) in KEPT_UNDER {
+    for (key, of) in SERVER_KEYS {
         match fields.shift_remove(key) {
             Some(Value::Object(servers)) if !is_entry(&servers) => return (servers, of),
             Some(other) => drop(fields.insert(key.to_owned(), other)),
@@ -112,9 +112,9 @@ fn read(
     // Who adds a server that is disabled there wants it as it is.
     let as_on: Map<String, Value> =
         entry.iter().filter(|(key, _)| *key != "enabled").map(|(k, v)| (k.clone(), v.clone())).collect();
-    let Read { mut declaration, skipped: left } = match of {
-        Some(client) => (client.read)(&as_on).map_err(|why| format!("{} {why}", shown()))?,
-        None => Read { declaration: as_on, skipped: Vec::new() },
+    let ParsedEntry { mut declaration, skipped: left } = match of {
+        Some(client) => (client.parse_entry)(&as_on).map_err(|why| format!("{} {why}", shown()))?,
+        None => ParsedEntry { declaration: as_on, skipped: Vec::new() },
     };
     if is_opencode {
         declaration = plain(declaration)?;
@@ -197,7 +197,7 @@ mod tests {
     use super::*;
 
     fn one(text: &str) -> (Option<String>, Value) {
-        let mut all = entries_in(text).unwrap_or_else(|e| panic!("{text}: {e}"));
+        let mut all = parse_entries(text).unwrap_or_else(|e| panic!("{text}: {e}"));
         assert_eq!(all.len(), 1, "{text}");
         let ServerConfigEntry { name, entry, .. } = all.remove(0);
         (name, entry.into())
@@ -243,7 +243,7 @@ mod tests {
     fn names_may_be_absent_or_several() {
         assert_eq!(one(r#"{"command":"npx"}"#).0, None);
         assert_eq!(one(r#"{"httpUrl":"https://h.example"}"#).0, None);
-        let two = entries_in(r#"{"mcpServers":{"a.b":{"command":"x"},"mcp":{"command":"y"}}}"#).unwrap();
+        let two = parse_entries(r#"{"mcpServers":{"a.b":{"command":"x"},"mcp":{"command":"y"}}}"#).unwrap();
         assert_eq!(two.iter().map(|entry| entry.name.as_deref().unwrap()).collect::<Vec<_>>(), ["a.b", "mcp"]);
         for (text, problem) in [
             ("{", "the entry is not JSON: "),
@@ -251,7 +251,7 @@ mod tests {
             (r#"{"mcpServers":{"x":7}}"#, "the entry of `x` is not a JSON object"),
             (r#"{"context_servers":{"x":{"source":"extension"}}}"#, "the entry of `x` belongs to an extension"),
         ] {
-            let error = entries_in(text).unwrap_err().to_string();
+            let error = parse_entries(text).unwrap_err().to_string();
             assert!(error.starts_with(problem), "{text}: {error}");
         }
     }
@@ -259,7 +259,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_is_answered(text in "(?s)[{}\\[\\]\":,a-c `\\n=.]{0,80}") {
-            let _ = entries_in(&text);
+            let _ = parse_entries(&text);
         }
     }
 }

@@ -24,13 +24,13 @@ pub enum SetupError {
     },
     /// The client reads no servers of projects.
     #[error("{name} has no configuration for projects")]
-    ProjectNotFound {
+    ProjectScopeUnsupported {
         /// The client.
         name: &'static str,
     },
     /// Something else changed a file after the plan was made.
     #[error("`{}` was changed meanwhile; nothing was written", .path.display())]
-    Changed {
+    ConcurrentChange {
         /// The file.
         path: PathBuf,
     },
@@ -39,13 +39,13 @@ pub enum SetupError {
     ClientNotFound,
     /// A path can't be written into a configuration.
     #[error("`{}` is not text, so no configuration can name it", .path.display())]
-    NotText {
+    NotUtf8 {
         /// The path.
         path: PathBuf,
     },
     /// Something else is called `aiw` there.
     #[error("`{}` has a server `aiw` that is another program", .path.display())]
-    Taken {
+    NameTaken {
         /// The file.
         path: PathBuf,
     },
@@ -57,12 +57,12 @@ impl Diagnostic for SetupError {
     }
 
     fn own_kind(&self) -> ErrorKind {
-        if matches!(self, Self::Changed { .. }) { ErrorKind::Unavailable } else { ErrorKind::User }
+        if matches!(self, Self::ConcurrentChange { .. }) { ErrorKind::Unavailable } else { ErrorKind::User }
     }
 
     fn own_fix(&self) -> Option<String> {
         match self {
-            Self::Invalid { path, .. } | Self::Taken { path } => Some(aiw_home::edits(path)),
+            Self::Invalid { path, .. } | Self::NameTaken { path } => Some(aiw_home::edit_command(path)),
             _ => None,
         }
     }
@@ -70,10 +70,10 @@ impl Diagnostic for SetupError {
     fn own_hint(&self) -> Option<String> {
         match self {
             Self::Invalid { path, .. } => Some(format!("fix `{}` by hand; aiw left it alone", path.display())),
-            Self::ProjectNotFound { .. } => Some("leave out `--project`".into()),
-            Self::Changed { .. } => Some("run the command again".into()),
+            Self::ProjectScopeUnsupported { .. } => Some("leave out `--project`".into()),
+            Self::ConcurrentChange { .. } => Some("run the command again".into()),
             Self::ClientNotFound => Some("name one: `aiw setup claude`".into()),
-            Self::Taken { .. } => Some("rename it there, or remove it".into()),
+            Self::NameTaken { .. } => Some("rename it there, or remove it".into()),
             _ => None,
         }
     }

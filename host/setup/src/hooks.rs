@@ -15,7 +15,7 @@ use crate::clients::ClientPaths;
 use crate::plan::{FileChange, RecordAction};
 use crate::record::{Record, Role, digest, file_stem};
 use crate::scope::SetupScope;
-use crate::setup::{unchanged, write};
+use crate::setup::{check_unchanged, write};
 use crate::summary::ClientChange;
 
 /// How long a hook may take, in seconds. Without one, Claude Code ends hooks of SessionEnd after 1.5 s. Ours takes
@@ -23,7 +23,7 @@ use crate::summary::ClientChange;
 const TIMEOUT_SECONDS: u64 = 10;
 
 /// Codex's file of hooks, in its directory.
-const CODEX_HOOKS: &str = "hooks.json";
+const CODEX_HOOKS_FILE: &str = "hooks.json";
 
 const HOOKS_KEY: &str = "hooks";
 
@@ -160,7 +160,7 @@ impl Hooks {
             HookScope::User => self.places.clis.settings(CliKind::Claude),
             HookScope::Project(root) => root.join(CliFiles::for_cli(CliKind::Claude).project_settings),
             HookScope::Local(root) => root.join(CLAUDE_LOCAL_SETTINGS),
-            HookScope::Codex => self.places.clis.directory(CliKind::Codex).join(CODEX_HOOKS),
+            HookScope::Codex => self.places.clis.directory(CliKind::Codex).join(CODEX_HOOKS_FILE),
             HookScope::Gemini => self.places.clis.settings(CliKind::Gemini),
         }
     }
@@ -198,7 +198,7 @@ impl Hooks {
             // The name is that of the hooks, whoever's settings of a project they are in.
             let name = if name == "claude-local-hooks" { "claude-hooks" } else { name };
             let mut record = before.unwrap_or_else(|| Record::new(name, &owner));
-            record.note([&file]);
+            record.add_changes([&file]);
             plan.file = Some(file);
             plan.after = RecordAction::Write(record);
         }
@@ -256,14 +256,14 @@ impl Hooks {
     pub fn apply(&self, plan: &HookPlan) -> Result<(), SetupError> {
         let lock = self.home.lock()?;
         let files: Vec<FileChange> = plan.file.iter().cloned().collect();
-        unchanged(&files)?;
+        check_unchanged(&files)?;
         let stem = plan.scope.stem();
         if let RecordAction::Write(record) = &plan.after {
-            record.begin(&self.home, &stem, &files)?;
+            record.save_with_backups(&self.home, &stem, &files)?;
         }
         files.iter().try_for_each(|file| write(&self.home, &lock, file))?;
         if let RecordAction::Remove(record) = &plan.after {
-            record.end(&self.home, &stem)?;
+            record.clean_up(&self.home, &stem)?;
         }
         Ok(())
     }
@@ -324,8 +324,8 @@ impl HookPlan {
     }
 
     /// Returns what the yes to it holds for.
-    pub fn whole(&self) -> Option<String> {
-        self.file.as_ref().map(FileChange::whole)
+    pub fn change_digest(&self) -> Option<String> {
+        self.file.as_ref().map(FileChange::change_digest)
     }
 
     /// Returns the changes for programs.

@@ -2,25 +2,25 @@
 
 use std::path::{Path, PathBuf};
 
-use aiw_core::{CliKind, Secret, SecretName, one_line, shell_word};
+use aiw_core::{CliKind, Secret, SecretName, one_line, shell_quote};
 use aiw_home::{Jsonc, Vault, json, read_capped};
 use aiw_servers::{
-    Keys, McpFile, SecretFields, Transport, find_plaintext_secret, is_key, is_own_name, is_same, placeholders, reads,
-    safe,
+    McpFile, SecretExtractor, SecretFields, Transport, find_plaintext_secret, is_reserved_name, is_same_server,
+    is_secret_token, placeholders, referenced_names, sanitize_name,
 };
 use serde_json::{Map, Value};
 
 use crate::SetupError;
-use crate::clients::{Read, SetupClient};
+use crate::clients::{ParsedEntry, SetupClient};
 use crate::config::Config;
 use crate::ours::AiwEntry;
 use crate::plan::{FileChange, SetupPlan};
-use crate::record::{Imported, Record, Role, digest, stem};
+use crate::record::{ImportedServer, Record, Role, digest, stem};
 use crate::scope::SetupScope;
-use crate::setup::{SERVERS, Setup};
+use crate::setup::{SERVERS_KEY, Setup};
 
 /// A server that can be moved.
-pub(crate) struct Moved {
+pub(crate) struct ServerImport {
     /// Its name, there and in `mcp.json`.
     pub(crate) name: String,
     /// Its declaration, with references in place of secrets.
@@ -37,7 +37,7 @@ const UNSUPPORTED_FIELDS: [&str; 2] = ["envFile", "headersHelper"];
 
 /// The variables that a declaration needs, but for those that every client passes on.
 fn variables(declaration: &Map<String, Value>) -> Vec<String> {
-    let needed = reads(declaration).variables.into_iter().filter(|(_, is_needed)| *is_needed);
+    let needed = referenced_names(declaration).variables.into_iter().filter(|(_, is_needed)| *is_needed);
     needed.map(|(name, _)| name.to_string()).filter(|name| !matches!(name.as_str(), "HOME" | "PATH")).collect()
 }
 
@@ -57,7 +57,7 @@ fn way_of_variables(client: &SetupClient, names: &[String]) -> Option<String> {
 /// The plan of an import.
 #[derive(Default)]
 pub(crate) struct ImportPlan {
-    pub(crate) moved: Vec<Moved>,
+    pub(crate) servers: Vec<ServerImport>,
     /// Secrets that have to be stored.
     secrets: Vec<(SecretName, Secret)>,
     /// Sentences for the user.
@@ -74,23 +74,24 @@ impl ImportPlan {
         vault: &Vault,
         project: Option<&Path>,
     ) -> Self {
-        let (mut import, mut keys) = (Self::default(), Keys::new(vault));
+        let (mut import, mut keys) = (Self::default(), SecretExtractor::new(vault));
         for (name, entry) in servers {
             if ours.is_started_by(entry) {
                 continue;
             }
             let before = keys.len();
             let fields = entry.as_object().ok_or_else(|| "is not an object".to_owned());
-            let fields = fields.and_then(|fields| (client.off)(config, name).map_or(Ok(fields), |why| Err(why.into())));
-            let read = fields.and_then(|fields| (client.read)(fields));
+            let fields = fields
+                .and_then(|fields| (client.disabled_reason)(config, name).map_or(Ok(fields), |why| Err(why.into())));
+            let read = fields.and_then(|fields| (client.parse_entry)(fields));
             if let Err(why) = read.and_then(|read| import.add(Some(client), name, read, &mut keys, project)) {
                 keys.truncate(before);
                 // A name that is a key is not shown.
-                let most = if is_key(name) { 6 } else { 60 };
+                let most = if is_secret_token(name) { 6 } else { 60 };
                 import.notes.push(format!("server `{}` stays in {}: it {why}", one_line(name, most), client.name));
             }
         }
-        import.secrets = keys.into_new();
+        import.secrets = keys.into_secrets();
         import
     }
 
@@ -99,8 +100,8 @@ impl ImportPlan {
         &mut self,
         client: Option<&SetupClient>,
         name: &str,
-        read: Read,
-        keys: &mut Keys<'_>,
+        read: ParsedEntry,
+        keys: &mut SecretExtractor<'_>,
         project: Option<&Path>,
     ) -> Result<(), String> {
         let mut declaration = read.declaration;
@@ -111,8 +112,8 @@ impl ImportPlan {
         if let Some(root) = project {
             begin_at(root, &mut declaration)?;
         }
-        let hidden = keys.hide(name, &mut declaration)?;
-        let server = aiw_servers::server(name, &Value::Object(declaration.clone()))?;
+        let hidden = keys.extract(name, &mut declaration)?;
+        let server = aiw_servers::parse_server(name, &Value::Object(declaration.clone()))?;
         if let Transport::Sse | Transport::Ws = server.transport {
             return Err(format!("speaks {}, which aiw does not", server.transport));
         }
@@ -140,7 +141,7 @@ impl ImportPlan {
             Some(_) => server.describe(name),
             None => vec![target],
         };
-        self.moved.push(Moved {
+        self.servers.push(ServerImport {
             name: name.to_owned(),
             declaration: Value::Object(declaration),
             display_lines: shown,
@@ -182,7 +183,7 @@ impl Setup {
         lines: &mut Vec<String>,
         plan: &mut SetupPlan,
         planned: Option<&[u8]>,
-    ) -> Result<Vec<Imported>, SetupError> {
+    ) -> Result<Vec<ImportedServer>, SetupError> {
         let path = self.home.mcp_path();
         // Strict, as whoever else reads it.
         McpFile::load(&self.home)?;
@@ -193,47 +194,49 @@ impl Setup {
             SetupScope::User => None,
             SetupScope::Project(root) => Some(root.as_path()),
         };
-        let import = ImportPlan::of(client, servers, config, &self.ours, &self.home.vault(), project);
+        let import = ImportPlan::of(client, servers, config, &self.aiw_entry, &self.home.vault(), project);
         // With this client's own, from a setup before: what is moved once more is still aiw's to take out.
         let stem = stem(client, &plan.scope);
-        let mut records = Record::others(&self.home, &stem)?;
+        let mut records = Record::load_others(&self.home, &stem)?;
         records.extend(Record::load(&self.home, &stem)?);
         let (mut all, mut added, mut used) = (Vec::new(), Vec::new(), Vec::new());
         plan.notes.extend(import.notes);
-        for moved in import.moved {
+        for moved in import.servers {
             let name = one_line(&moved.name, 60);
             let renamed = self.renames.get(&moved.name).cloned();
             let target = renamed.clone().unwrap_or_else(|| moved.name.clone());
-            if is_own_name(&target) {
+            if is_reserved_name(&target) {
                 plan.notes.push(format!("server `{name}` stays in {}: `{target}` is aiw's own name", client.name));
                 continue;
             }
-            let there = mcp.get(&[SERVERS, &target]);
+            let there = mcp.get(&[SERVERS_KEY, &target]);
             let is_new = there.is_none();
-            if there.is_some_and(|there| !is_same(there, &moved.declaration)) {
+            if there.is_some_and(|there| !is_same_server(there, &moved.declaration)) {
                 plan.notes.push(format!(
                     "server `{name}` stays in {}: mcp.json has another one of that name; `aiw setup {} --import --rename \
                      {}={}` moves it under a name of its own",
                     client.name,
                     client.id,
-                    shell_word(&name),
-                    shell_word(&safe(&format!("{name}-{}", client.id)))
+                    shell_quote(&name),
+                    shell_quote(&sanitize_name(&format!("{name}-{}", client.id)))
                 ));
                 continue;
             }
             // What can't be taken out stays on both sides unchanged.
             let mut without = config.clone();
-            if let Err(problem) = without.remove(client.servers, &moved.name) {
+            if let Err(problem) = without.remove(client.servers_key, &moved.name) {
                 plan.notes.push(format!("server `{name}` stays in {}: the file {problem}", client.name));
                 continue;
             }
             if is_new {
-                mcp.set(&[SERVERS, &target], &moved.declaration).map_err(invalid)?;
+                mcp.set(&[SERVERS_KEY, &target], &moved.declaration).map_err(invalid)?;
                 let target = one_line(&target, 60);
                 match &plan.scope {
-                    SetupScope::User => added.push(format!("+ {SERVERS}.{target}: {}", moved.display_lines.join("; "))),
+                    SetupScope::User => {
+                        added.push(format!("+ {SERVERS_KEY}.{target}: {}", moved.display_lines.join("; ")))
+                    }
                     SetupScope::Project(_) => {
-                        added.push(format!("+ {SERVERS}.{target}, which then starts in all your sessions:"));
+                        added.push(format!("+ {SERVERS_KEY}.{target}, which then starts in all your sessions:"));
                         added.extend(moved.display_lines.iter().map(|line| format!("  {line}")));
                     }
                 }
@@ -241,16 +244,16 @@ impl Setup {
                 added.extend(hidden.map(|(field, secret)| format!("  {field} becomes ${{secret:{secret}}}")));
             }
             *config = without;
-            lines.push(format!("- {}.{name}, which moves to mcp.json", client.servers));
+            lines.push(format!("- {}.{name}, which moves to mcp.json", client.servers_key));
             used.extend(moved.hidden.into_iter().map(|(_, secret)| secret));
             plan.imported.push(moved.name.clone());
             // Of what is there: it may say the same in other words.
-            let written = mcp.get(&[SERVERS, &target]).unwrap_or(&moved.declaration);
+            let written = mcp.get(&[SERVERS_KEY, &target]).unwrap_or(&moved.declaration);
             let digest = digest(written.to_string().as_bytes());
             // What came from another client belongs to both: whichever is undone last takes it out.
-            let is_ours = is_new || records.iter().any(|record| record.added(&target, &digest));
+            let is_ours = is_new || records.iter().any(|record| record.has_added(&target, &digest));
             let entry = servers.get(&moved.name).cloned().unwrap_or_default();
-            all.push(Imported { name: moved.name, renamed, added: is_ours.then_some(digest), entry });
+            all.push(ImportedServer { name: moved.name, renamed, added: is_ours.then_some(digest), entry });
         }
         let stored = records.iter().flat_map(|record| &record.secrets);
         plan.shared_secrets = stored.filter(|name| used.contains(name)).cloned().collect();

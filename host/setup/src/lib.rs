@@ -40,10 +40,10 @@ mod translate;
 mod undo;
 
 pub use clients::{ClientPaths, SetupClient, all, client};
-pub use entries::{ServerConfigEntry, entries_in};
+pub use entries::{ServerConfigEntry, parse_entries};
 pub use error::SetupError;
 pub use hooks::{HookPlan, HookScope, HookStatus, HookSummary, Hooks};
-pub use old::{OldServers, move_old_servers};
+pub use old::{ServerMigration, migrate_servers};
 pub use ours::AiwEntry;
 pub use plan::{FileChange, SetupPlan};
 pub use scope::{SetupOptions, SetupScope};

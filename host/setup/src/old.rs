@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 
 use aiw_core::one_line;
 use aiw_home::{Home, HomeError, Mode, first_free, read_capped, remove_file, replace, yaml};
-use aiw_servers::{Keys, McpFile, is_key, is_same};
+use aiw_servers::{McpFile, SecretExtractor, is_same_server, is_secret_token};
 use serde_json::{Map, Value};
 
 use crate::SetupError;
 use crate::clients::read_plain;
 use crate::import::ImportPlan;
 use crate::ours::{AiwEntry, NAME};
-use crate::setup::SERVERS;
+use crate::setup::SERVERS_KEY;
 use crate::translate::EnvSyntax;
 
 const OLD_SERVERS_FILE: &str = "mcp_servers.yaml";
@@ -22,9 +22,9 @@ const MAX_BYTES: u64 = 1 << 20;
 
 /// The result of moving the servers of an old aiw to `mcp.json`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OldServers {
+pub struct ServerMigration {
     /// The names of the servers that are in `mcp.json` now.
-    pub moved: Vec<String>,
+    pub migrated: Vec<String>,
     /// How many secrets were stored in the vault.
     pub secrets: usize,
     /// Notes about single servers, a sentence each. Everything left out is in the backup.
@@ -42,7 +42,7 @@ pub struct OldServers {
 /// # Errors
 ///
 /// The old file can't be read, and was left alone; or `mcp.json` or the vault can't be written.
-pub fn move_old_servers(home: &Home) -> Result<Option<OldServers>, SetupError> {
+pub fn migrate_servers(home: &Home) -> Result<Option<ServerMigration>, SetupError> {
     let path = home.root().join(OLD_SERVERS_FILE);
     if fs::symlink_metadata(&path).is_err() {
         return Ok(None);
@@ -50,35 +50,35 @@ pub fn move_old_servers(home: &Home) -> Result<Option<OldServers>, SetupError> {
     let lock = home.lock()?;
     let Some((bytes, servers)) = read(&path)? else { return Ok(None) };
     let (mut mcp, vault) = (McpFile::load(home)?, home.vault());
-    let (mut import, mut keys) = (ImportPlan::default(), Keys::new(&vault));
+    let (mut import, mut keys) = (ImportPlan::default(), SecretExtractor::new(&vault));
     let backup = free_backup(home);
-    let mut done = OldServers { moved: Vec::new(), secrets: 0, notes: Vec::new(), backup };
+    let mut done = ServerMigration { migrated: Vec::new(), secrets: 0, notes: Vec::new(), backup };
     for (name, entry) in &servers {
         let before = keys.len();
         let added = take(&mut import, &mut keys, &mcp, name, entry);
         if let Err(why) = added {
             keys.truncate(before);
             // A name that is a key is not shown.
-            let name = one_line(name, if is_key(name) { 6 } else { 60 });
+            let name = one_line(name, if is_secret_token(name) { 6 } else { 60 });
             done.notes.push(format!("server `{name}` of {OLD_SERVERS_FILE} is left out: it {why}"));
         }
     }
     done.notes.append(&mut import.notes);
-    for moved in import.moved {
+    for moved in import.servers {
         if mcp.get(&moved.name).is_none() {
             mcp.put(&moved.name, Some(&moved.declaration))?;
         }
-        done.moved.push(moved.name);
+        done.migrated.push(moved.name);
     }
     let sealed = vault.seal(&lock, &bytes)?;
     replace(&done.backup, &sealed, Mode::Private)?;
-    let secrets = keys.into_new();
+    let secrets = keys.into_secrets();
     done.secrets = secrets.len();
     let names: Vec<_> = secrets.iter().map(|(name, _)| name.clone()).collect();
-    home.note_pending(&lock, &home.mcp_path(), &names)?;
+    home.record_pending_secrets(&lock, &home.mcp_path(), &names)?;
     secrets.iter().try_for_each(|(name, secret)| vault.set(&lock, name, secret))?;
     home.commit(&lock, &[mcp.document()])?;
-    home.forget_pending(&lock, &names);
+    home.clear_pending_secrets(&lock, &names);
     remove_file(&path).map_err(|e| HomeError::io("remove", &path, e))?;
     Ok(Some(done))
 }
@@ -107,14 +107,20 @@ fn read(path: &Path) -> Result<Option<OldFile>, SetupError> {
         return Ok(None);
     }
     let file: Value = yaml::parse(text).map_err(|why| invalid(format!("cannot be read: {why}")))?;
-    match file.get(SERVERS) {
+    match file.get(SERVERS_KEY) {
         Some(Value::Object(servers)) => Ok(Some((bytes, servers.clone()))),
-        _ => Err(invalid(format!("has no `{SERVERS}`"))),
+        _ => Err(invalid(format!("has no `{SERVERS_KEY}`"))),
     }
 }
 
 /// Takes one server, unless `mcp.json` has it. The error is the end of a sentence about it.
-fn take(import: &mut ImportPlan, keys: &mut Keys<'_>, mcp: &McpFile, name: &str, entry: &Value) -> Result<(), String> {
+fn take(
+    import: &mut ImportPlan,
+    keys: &mut SecretExtractor<'_>,
+    mcp: &McpFile,
+    name: &str,
+    entry: &Value,
+) -> Result<(), String> {
     let fields = entry.as_object().ok_or("is not an object")?;
     if name == NAME || AiwEntry::default().is_started_by(entry) {
         return Err("is aiw itself".to_owned());
@@ -128,7 +134,7 @@ fn take(import: &mut ImportPlan, keys: &mut Keys<'_>, mcp: &McpFile, name: &str,
     import.add(None, name, read, keys, None)?;
     let Some(there) = mcp.get(name) else { return Ok(()) };
     // A killed call may have written the same server already.
-    match import.moved.pop_if(|moved| !is_same(there, &moved.declaration)) {
+    match import.servers.pop_if(|moved| !is_same_server(there, &moved.declaration)) {
         Some(_) => Err("has the name of another server in mcp.json".to_owned()),
         None => Ok(()),
     }

@@ -16,7 +16,7 @@ pub struct AiwEntry {
     /// Variables that the server needs.
     pub env: BTreeMap<String, String>,
     /// The tools that only read.
-    pub read_only: Vec<String>,
+    pub read_only_tools: Vec<String>,
     /// Which of aiw's toolsets the server offers, as on the command line; none leaves those that an entry names.
     pub toolsets: Option<String>,
     /// Whether the settings name toolsets.
@@ -27,7 +27,7 @@ pub struct AiwEntry {
 const TOOLSETS_FLAG: &str = "--toolsets";
 
 /// The word for the usual ones alone.
-const USUAL_TOOLSETS: &str = "default";
+const DEFAULT_TOOLSETS: &str = "default";
 
 impl AiwEntry {
     /// The arguments.
@@ -55,12 +55,12 @@ impl AiwEntry {
 
     /// Writes the toolsets into an entry, in place of those that it names. What the client may call without asking does not start
     /// processes unless the user has named their toolset.
-    pub(crate) fn choose_toolsets(&self, entry: &mut Map<String, Value>, approves_calls: bool) {
+    pub(crate) fn set_toolsets(&self, entry: &mut Map<String, Value>, approves_calls: bool) {
         let names_some = || {
-            let options = self.options_in(&Value::Object(entry.clone())).unwrap_or_default();
+            let options = self.parse_options(&Value::Object(entry.clone())).unwrap_or_default();
             options.iter().any(|option| option.starts_with(TOOLSETS_FLAG))
         };
-        let usual = || (approves_calls && !self.has_toolsets && !names_some()).then(|| USUAL_TOOLSETS.to_owned());
+        let usual = || (approves_calls && !self.has_toolsets && !names_some()).then(|| DEFAULT_TOOLSETS.to_owned());
         let Some(toolsets) = &self.toolsets.clone().or_else(usual) else { return };
         // OpenCode has one list for the command and its arguments.
         for key in ["args", "command"] {
@@ -87,11 +87,11 @@ impl AiwEntry {
 
     /// Whether a declaration starts aiw's server, this one or another.
     pub(crate) fn is_started_by(&self, declaration: &Value) -> bool {
-        self.options_in(declaration).is_some()
+        self.parse_options(declaration).is_some()
     }
 
     /// The arguments after `mcp serve` of a declaration that starts aiw's server, this one or another.
-    pub(crate) fn options_in(&self, declaration: &Value) -> Option<Vec<String>> {
+    pub(crate) fn parse_options(&self, declaration: &Value) -> Option<Vec<String>> {
         let words = |value: &Value| -> Vec<String> {
             match value {
                 Value::String(text) => vec![text.clone()],

@@ -28,7 +28,7 @@ pub struct FileChange {
 impl FileChange {
     /// Returns the digests of what the file is and would be, for a yes that holds for exactly that: values of the user's are not
     /// shown.
-    pub fn whole(&self) -> String {
+    pub fn change_digest(&self) -> String {
         let digest = |bytes: &Option<Vec<u8>>| bytes.as_ref().map(|bytes| hex(&Sha256::digest(bytes)));
         format!("{} {:?} {:?}", self.path.display(), digest(&self.old), digest(&self.new))
     }
@@ -69,9 +69,9 @@ pub struct SetupPlan {
     pub(crate) old_secrets: Vec<SecretName>,
     /// The names of the servers that move.
     pub(crate) imported: Vec<String>,
-    pub(crate) after: RecordAction,
+    pub(crate) record_action: RecordAction,
     /// The fate of the record of `mcp.json`.
-    pub(crate) mcp: RecordAction,
+    pub(crate) mcp_record_action: RecordAction,
     /// Sentences for the user.
     pub notes: Vec<String>,
 }
@@ -94,8 +94,8 @@ impl SetupPlan {
             shared_secrets: Vec::new(),
             old_secrets: Vec::new(),
             imported: Vec::new(),
-            after: RecordAction::Keep,
-            mcp: RecordAction::Keep,
+            record_action: RecordAction::Keep,
+            mcp_record_action: RecordAction::Keep,
             notes: Vec::new(),
         }
     }
@@ -106,7 +106,7 @@ impl SetupPlan {
     }
 
     /// Whether it adds servers to `mcp.json`, which then start in all sessions.
-    pub fn starts_more(&self) -> bool {
+    pub fn has_new_servers(&self) -> bool {
         !self.imported.is_empty() && self.files.iter().any(|file| file.role == Role::Mcp)
     }
 

@@ -15,7 +15,7 @@ use crate::scope::SetupScope;
 const FORMAT_VERSION: u32 = 1;
 
 /// The record of `mcp.json`, which all clients and projects share.
-pub(crate) const MCP: &str = "mcp";
+pub(crate) const MCP_RECORD: &str = "mcp";
 
 /// The record of a setup for one client, for the user or in one project. It may have secrets, so it has no `Debug`.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -29,7 +29,7 @@ pub(crate) struct Record {
     pub(crate) files: Vec<TouchedFile>,
     /// The servers that were moved to `mcp.json`.
     #[serde(default)]
-    pub(crate) imported: Vec<Imported>,
+    pub(crate) imported: Vec<ImportedServer>,
     /// The secrets that were stored.
     #[serde(default)]
     pub(crate) secrets: Vec<SecretName>,
@@ -79,7 +79,7 @@ impl TouchedFile {
 
 /// A server that was moved.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Imported {
+pub(crate) struct ImportedServer {
     /// Its name there.
     pub(crate) name: String,
     /// Its name in `mcp.json`, if it has another one there.
@@ -91,7 +91,7 @@ pub(crate) struct Imported {
     pub(crate) entry: Value,
 }
 
-impl Imported {
+impl ImportedServer {
     /// Its name in `mcp.json`.
     pub(crate) fn target(&self) -> &str {
         self.renamed.as_deref().unwrap_or(&self.name)
@@ -135,7 +135,7 @@ impl Record {
     }
 
     /// The records of all other clients and projects.
-    pub(crate) fn others(home: &Home, stem: &str) -> Result<Vec<Self>, HomeError> {
+    pub(crate) fn load_others(home: &Home, stem: &str) -> Result<Vec<Self>, HomeError> {
         let own = format!("{stem}.json");
         let Ok(entries) = read_dir(&directory(home)) else { return Ok(Vec::new()) };
         let mut records = Vec::new();
@@ -149,7 +149,7 @@ impl Record {
     }
 
     /// Removes the directories that were made, and the record.
-    pub(crate) fn end(&self, home: &Home, stem: &str) -> Result<(), HomeError> {
+    pub(crate) fn clean_up(&self, home: &Home, stem: &str) -> Result<(), HomeError> {
         for dir in self.files.iter().flat_map(|kept| kept.made.iter().rev()) {
             // Only where nothing is in it.
             let _ = fs::remove_dir(dir);
@@ -158,7 +158,7 @@ impl Record {
     }
 
     /// Whether it added a server to `mcp.json`, in the form that it has there now.
-    pub(crate) fn added(&self, name: &str, digest: &str) -> bool {
+    pub(crate) fn has_added(&self, name: &str, digest: &str) -> bool {
         self.imported.iter().any(|server| server.target() == name && server.added.as_deref() == Some(digest))
     }
 
@@ -173,7 +173,7 @@ impl Record {
     }
 
     /// Keeps a copy of a file before aiw changes it. Returns the copy's name.
-    pub(crate) fn keep(home: &Home, stem: &str, number: usize, bytes: &[u8]) -> Result<String, HomeError> {
+    pub(crate) fn save_backup(home: &Home, stem: &str, number: usize, bytes: &[u8]) -> Result<String, HomeError> {
         home.make_dir(&directory(home))?;
         let name = format!("{stem}-{number}.backup");
         replace(&directory(home).join(&name), bytes, Mode::Private)?;

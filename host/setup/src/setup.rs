@@ -13,17 +13,17 @@ use crate::clients::{AutoApprove, ClientPaths, SetupClient};
 use crate::config::Config;
 use crate::ours::{AiwEntry, NAME};
 use crate::plan::{FileChange, RecordAction, SetupPlan};
-use crate::record::{Imported, MCP, Record, Role, stem};
+use crate::record::{ImportedServer, MCP_RECORD, Record, Role, stem};
 use crate::scope::{SetupOptions, SetupScope};
 
 /// The key of the servers in `mcp.json`.
-pub(crate) const SERVERS: &str = "mcpServers";
+pub(crate) const SERVERS_KEY: &str = "mcpServers";
 
 /// Registers aiw in clients.
 pub struct Setup {
     pub(crate) home: Home,
-    pub(crate) places: ClientPaths,
-    pub(crate) ours: AiwEntry,
+    pub(crate) paths: ClientPaths,
+    pub(crate) aiw_entry: AiwEntry,
     /// The names that servers get in `mcp.json`, by those that they have in a client.
     pub(crate) renames: BTreeMap<String, String>,
 }
@@ -32,15 +32,15 @@ pub struct Setup {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientCheck {
     /// The program that the client starts as aiw's server.
-    pub aiw: Option<String>,
+    pub aiw_command: Option<String>,
     /// The names of other servers with a key in clear.
-    pub in_clear: Vec<String>,
+    pub plaintext_key_servers: Vec<String>,
 }
 
 impl Setup {
     /// A setup for a home, the user's directories, and what is to be registered.
     pub fn new(home: Home, places: ClientPaths, ours: AiwEntry) -> Self {
-        Self { home, places, ours, renames: BTreeMap::new() }
+        Self { home, paths: places, aiw_entry: ours, renames: BTreeMap::new() }
     }
 
     /// Gives servers other names in `mcp.json` than they have in a client.
@@ -52,35 +52,40 @@ impl Setup {
     /// The file in which a client keeps its servers.
     pub fn file(&self, client: &SetupClient, scope: &SetupScope) -> Result<PathBuf, SetupError> {
         match scope {
-            SetupScope::User => Ok((client.user)(&self.places)),
-            SetupScope::Project(root) => match client.project {
+            SetupScope::User => Ok((client.user_path)(&self.paths)),
+            SetupScope::Project(root) => match client.project_path {
                 Some(file) => Ok(root.join(file)),
-                None => Err(SetupError::ProjectNotFound { name: client.name }),
+                None => Err(SetupError::ProjectScopeUnsupported { name: client.name }),
             },
         }
     }
 
     /// The options with which a client starts aiw's server; none if aiw is not registered there.
-    pub fn registered(&self, client: &SetupClient, scope: &SetupScope) -> Result<Option<Vec<String>>, SetupError> {
+    pub fn registered_options(
+        &self,
+        client: &SetupClient,
+        scope: &SetupScope,
+    ) -> Result<Option<Vec<String>>, SetupError> {
         let path = self.file(client, scope)?;
         let invalid = |problem: String| SetupError::Invalid { path: path.clone(), problem };
         let config = Config::parse(client.format, &scope.read(&path)?.unwrap_or_default()).map_err(invalid)?;
-        let servers = config.servers(client.servers).map_err(invalid)?;
-        Ok(servers.get(NAME).and_then(|entry| self.ours.options_in(entry)))
+        let servers = config.servers(client.servers_key).map_err(invalid)?;
+        Ok(servers.get(NAME).and_then(|entry| self.aiw_entry.parse_options(entry)))
     }
 
     /// Looks at the servers in a client's own file.
     pub fn check(&self, client: &SetupClient) -> Result<ClientCheck, SetupError> {
-        let (scope, mut looked) = (SetupScope::User, ClientCheck { aiw: None, in_clear: Vec::new() });
+        let (scope, mut looked) =
+            (SetupScope::User, ClientCheck { aiw_command: None, plaintext_key_servers: Vec::new() });
         let path = self.file(client, &scope)?;
         let invalid = |problem: String| SetupError::Invalid { path: path.clone(), problem };
         let config = Config::parse(client.format, &scope.read(&path)?.unwrap_or_default()).map_err(invalid)?;
-        for (name, entry) in config.servers(client.servers).map_err(invalid)? {
-            if name == NAME && self.ours.is_started_by(&entry) {
+        for (name, entry) in config.servers(client.servers_key).map_err(invalid)? {
+            if name == NAME && self.aiw_entry.is_started_by(&entry) {
                 let command = &entry["command"];
-                looked.aiw = command.as_str().or_else(|| command[0].as_str()).map(str::to_owned);
+                looked.aiw_command = command.as_str().or_else(|| command[0].as_str()).map(str::to_owned);
             } else if entry.as_object().is_some_and(|entry| aiw_servers::find_plaintext_secret(entry).is_some()) {
-                looked.in_clear.push(name);
+                looked.plaintext_key_servers.push(name);
             }
         }
         Ok(looked)
@@ -110,15 +115,16 @@ impl Setup {
         let old = scope.read(&path)?;
         let invalid = |problem: String| SetupError::Invalid { path: path.clone(), problem };
         let mut config = Config::parse(client.format, old.as_deref().unwrap_or_default()).map_err(invalid)?;
-        let servers = config.servers(client.servers).map_err(invalid)?;
+        let servers = config.servers(client.servers_key).map_err(invalid)?;
         let mut plan = SetupPlan::new(client, scope, Some(*options), path.clone());
         let mut lines = Vec::new();
-        let entry = self.entry(client, options, servers.get(NAME)).ok_or(SetupError::Taken { path: path.clone() })?;
+        let entry =
+            self.entry(client, options, servers.get(NAME)).ok_or(SetupError::NameTaken { path: path.clone() })?;
         if servers.get(NAME) != Some(&Value::Object(entry.clone())) {
-            config.set(client.servers, NAME, &entry).map_err(invalid)?;
-            entry_lines(&format!("{}.{NAME}", client.servers), &Value::Object(entry), &mut lines);
+            config.set(client.servers_key, NAME, &entry).map_err(invalid)?;
+            entry_lines(&format!("{}.{NAME}", client.servers_key), &Value::Object(entry), &mut lines);
         }
-        if let Some(why) = (client.off)(&config, NAME) {
+        if let Some(why) = (client.disabled_reason)(&config, NAME) {
             plan.notes.push(format!("{} will not start aiw: it {why}", client.name));
         }
         let mut imported = Vec::new();
@@ -127,7 +133,7 @@ impl Setup {
             let mcp = mcp.and_then(|file| file.new.as_deref());
             imported = self.import(client, &servers, &mut config, &mut lines, &mut plan, mcp)?;
         } else {
-            let own = servers.values().filter(|entry| !self.ours.is_started_by(entry)).count();
+            let own = servers.values().filter(|entry| !self.aiw_entry.is_started_by(entry)).count();
             let (word, them) = if own == 1 { ("server", "it") } else { ("servers", "them") };
             let project = if *scope == SetupScope::User { "" } else { " --project" };
             let hint = format!(
@@ -138,37 +144,44 @@ impl Setup {
         }
         if !lines.is_empty() {
             let is_shared = *scope != SetupScope::User;
-            plan.files.push(FileChange { path, role: Role::Servers, old, new: Some(config.bytes()), lines, is_shared });
+            plan.files.push(FileChange {
+                path,
+                role: Role::Servers,
+                old,
+                new: Some(config.to_bytes()),
+                lines,
+                is_shared,
+            });
         }
         if options.approve_calls {
             self.approve(client, scope, &mut plan)?;
         }
         if !plan.is_empty() {
-            plan.notes.extend(client.about_project.filter(|_| *scope != SetupScope::User).map(str::to_owned));
+            plan.notes.extend(client.project_note.filter(|_| *scope != SetupScope::User).map(str::to_owned));
             let asks = !options.approve_calls && !self.is_approved(client, scope, &config);
-            plan.notes.extend(client.about_calls.filter(|_| asks).map(str::to_owned));
+            plan.notes.extend(client.approval_note.filter(|_| asks).map(str::to_owned));
         }
         if !plan.is_empty() {
-            plan.after = RecordAction::Write(self.record(&plan, imported)?);
-            plan.mcp = self.mcp_record(&plan)?;
+            plan.record_action = RecordAction::Write(self.record(&plan, imported)?);
+            plan.mcp_record_action = self.mcp_record(&plan)?;
         }
         Ok(plan)
     }
 
     /// Our entry on top of one that is there: what the user added to it stays. None if that is another program's.
     fn entry(&self, client: &SetupClient, options: &SetupOptions, old: Option<&Value>) -> Option<Map<String, Value>> {
-        let mut entry = (client.entry)(&self.ours);
+        let mut entry = (client.entry)(&self.aiw_entry);
         if let (AutoApprove::Field(field, value), true) = (&client.approval, options.approve_calls) {
             entry.insert((*field).to_owned(), value());
         }
         let Some(old) = old else {
-            self.ours.choose_toolsets(&mut entry, options.approve_calls);
+            self.aiw_entry.set_toolsets(&mut entry, options.approve_calls);
             return Some(entry);
         };
-        let mut merged = old.as_object().filter(|_| self.ours.is_started_by(old))?.clone();
+        let mut merged = old.as_object().filter(|_| self.aiw_entry.is_started_by(old))?.clone();
         for group in ["env", "environment"] {
             // From an earlier setup.
-            if !self.ours.env.contains_key("AIW_HOME")
+            if !self.aiw_entry.env.contains_key("AIW_HOME")
                 && let Some(Value::Object(env)) = merged.get_mut(group)
             {
                 env.shift_remove("AIW_HOME");
@@ -188,15 +201,15 @@ impl Setup {
                 (_, value) => drop(merged.insert(key, value)),
             }
         }
-        self.ours.choose_toolsets(&mut merged, options.approve_calls);
+        self.aiw_entry.set_toolsets(&mut merged, options.approve_calls);
         Some(merged)
     }
 
     /// The record of what the plan does, on top of what was done before.
-    fn record(&self, plan: &SetupPlan, imported: Vec<Imported>) -> Result<Record, SetupError> {
+    fn record(&self, plan: &SetupPlan, imported: Vec<ImportedServer>) -> Result<Record, SetupError> {
         let before = Record::load(&self.home, &stem(plan.client, &plan.scope))?;
         let mut record = before.unwrap_or_else(|| Record::new(plan.client.id, &plan.scope));
-        record.note(plan.files.iter().filter(|file| file.role != Role::Mcp));
+        record.add_changes(plan.files.iter().filter(|file| file.role != Role::Mcp));
         record.imported.retain(|old| !imported.iter().any(|new| new.name == old.name));
         record.imported.extend(imported);
         let new = plan.new_secrets.iter().map(|(name, _)| name);
@@ -211,8 +224,9 @@ impl Setup {
     /// The record of `mcp.json` on top of what all clients and projects did to it.
     fn mcp_record(&self, plan: &SetupPlan) -> Result<RecordAction, SetupError> {
         let Some(file) = plan.files.iter().find(|file| file.role == Role::Mcp) else { return Ok(RecordAction::Keep) };
-        let mut record = Record::load(&self.home, MCP)?.unwrap_or_else(|| Record::new(MCP, &SetupScope::User));
-        record.note([file]);
+        let mut record =
+            Record::load(&self.home, MCP_RECORD)?.unwrap_or_else(|| Record::new(MCP_RECORD, &SetupScope::User));
+        record.add_changes([file]);
         Ok(RecordAction::Write(record))
     }
 
@@ -221,12 +235,12 @@ impl Setup {
     /// # Errors
     ///
     /// A file of the client's was changed since the plan was made.
-    pub fn renewed(&self, plan: &SetupPlan) -> Result<SetupPlan, SetupError> {
+    pub fn refresh_plan(&self, plan: &SetupPlan) -> Result<SetupPlan, SetupError> {
         let renewed = match &plan.options {
             Some(options) => self.plan(plan.client, &plan.scope, options)?,
             None => match self.plan_undo(plan.client, &plan.scope)? {
                 Some(renewed) => renewed,
-                None => return Err(SetupError::Changed { path: plan.file.clone() }),
+                None => return Err(SetupError::ConcurrentChange { path: plan.file.clone() }),
             },
         };
         // What is written comes from the bytes that were shown, not from those that a file had at another moment.
@@ -237,42 +251,42 @@ impl Setup {
         let (shown, now) = (own(plan), own(&renewed));
         let is_other = |file: &&(PathBuf, Option<Vec<u8>>)| !now.contains(file);
         if let Some((path, _)) = shown.iter().find(is_other).or_else(|| now.iter().find(|file| !shown.contains(file))) {
-            return Err(SetupError::Changed { path: path.clone() });
+            return Err(SetupError::ConcurrentChange { path: path.clone() });
         }
         Ok(renewed)
     }
 
     /// Writes what was planned, unless a file was changed meanwhile.
     pub fn apply(&self, plan: &SetupPlan) -> Result<(), SetupError> {
-        if plan.is_empty() && !matches!(plan.after, RecordAction::Remove(_)) {
+        if plan.is_empty() && !matches!(plan.record_action, RecordAction::Remove(_)) {
             return Ok(());
         }
         let lock = self.home.lock()?;
-        unchanged(&plan.files)?;
+        check_unchanged(&plan.files)?;
         let stem = stem(plan.client, &plan.scope);
-        let records = [(&plan.after, stem.as_str()), (&plan.mcp, MCP)];
+        let records = [(&plan.record_action, stem.as_str()), (&plan.mcp_record_action, MCP_RECORD)];
         for (after, stem) in &records {
             if let RecordAction::Write(record) = after {
-                record.begin(&self.home, stem, &plan.files)?;
+                record.save_with_backups(&self.home, stem, &plan.files)?;
             }
         }
         let vault = self.home.vault();
         let names: Vec<SecretName> = plan.new_secrets.iter().map(|(name, _)| name.clone()).collect();
-        self.home.note_pending(&lock, &self.home.mcp_path(), &names)?;
+        self.home.record_pending_secrets(&lock, &self.home.mcp_path(), &names)?;
         for (name, secret) in &plan.new_secrets {
             vault.set(&lock, name, secret)?;
         }
         for file in &plan.files {
             write(&self.home, &lock, file)?;
         }
-        self.home.forget_pending(&lock, &names);
+        self.home.clear_pending_secrets(&lock, &names);
         for name in &plan.old_secrets {
             // One that is gone already is what was wanted.
             let _ = vault.remove(&lock, name);
         }
         for (after, stem) in &records {
             if let RecordAction::Remove(record) = after {
-                record.end(&self.home, stem)?;
+                record.clean_up(&self.home, stem)?;
             }
         }
         Ok(())
@@ -280,11 +294,11 @@ impl Setup {
 }
 
 /// Checks that files are as they were when changes to them were planned.
-pub(crate) fn unchanged(files: &[FileChange]) -> Result<(), SetupError> {
+pub(crate) fn check_unchanged(files: &[FileChange]) -> Result<(), SetupError> {
     for file in files {
         let read = if file.is_shared { read_nofollow } else { read_capped };
         if read(&file.path, json::MAX_BYTES)? != file.old {
-            return Err(SetupError::Changed { path: file.path.clone() });
+            return Err(SetupError::ConcurrentChange { path: file.path.clone() });
         }
     }
     Ok(())
@@ -300,8 +314,8 @@ pub(crate) fn write(home: &Home, lock: &Lock, file: &FileChange) -> Result<(), H
                 fs::create_dir_all(parent).map_err(|e| failed("create the directory of", e))?;
             }
             made.iter().rev().try_for_each(|directory| inherit_owner(directory))?;
-            home.replace_elsewhere(&file.path, bytes, if file.is_shared { Mode::Shared } else { Mode::Private })?;
-            home.keep_trust(lock, &file.path, file.old.as_deref(), bytes)
+            home.replace_external(&file.path, bytes, if file.is_shared { Mode::Shared } else { Mode::Private })?;
+            home.refresh_file_trust(lock, &file.path, file.old.as_deref(), bytes)
         }
         None => fs::remove_file(&file.path).map_err(|e| failed("remove", e)),
     }

@@ -18,12 +18,12 @@ pub(crate) enum EnvSyntax {
 }
 
 /// A value with the placeholders of `mcp.json`. The error is the end of a sentence about a server.
-pub(crate) fn translated(value: &Value, style: EnvSyntax) -> Result<Value, String> {
+pub(crate) fn translate(value: &Value, style: EnvSyntax) -> Result<Value, String> {
     Ok(match value {
         Value::String(text) => Value::String(text_of(text, style)?),
-        Value::Array(items) => items.iter().map(|item| translated(item, style)).collect::<Result<Vec<_>, _>>()?.into(),
+        Value::Array(items) => items.iter().map(|item| translate(item, style)).collect::<Result<Vec<_>, _>>()?.into(),
         Value::Object(map) => {
-            let fields = map.iter().map(|(key, value)| Ok((key.clone(), translated(value, style)?)));
+            let fields = map.iter().map(|(key, value)| Ok((key.clone(), translate(value, style)?)));
             Value::Object(fields.collect::<Result<Map<_, _>, String>>()?)
         }
         other => other.clone(),

@@ -12,16 +12,16 @@ use crate::clients::{AutoApprove, SetupClient, all};
 use crate::config::Config;
 use crate::ours::NAME;
 use crate::plan::{FileChange, RecordAction, SetupPlan};
-use crate::record::{Imported, MCP, Record, Role, TouchedFile, digest, stem};
+use crate::record::{ImportedServer, MCP_RECORD, Record, Role, TouchedFile, digest, stem};
 use crate::scope::SetupScope;
-use crate::setup::{SERVERS, Setup};
+use crate::setup::{SERVERS_KEY, Setup};
 
 /// The new content of a file, none if it goes, and the lines that change.
 type Changed = (Option<Vec<u8>>, Vec<String>);
 
 impl Setup {
     /// The clients that aiw was registered in.
-    pub fn recorded(&self, scope: &SetupScope) -> Result<Vec<&'static SetupClient>, SetupError> {
+    pub fn registered_clients(&self, scope: &SetupScope) -> Result<Vec<&'static SetupClient>, SetupError> {
         let mut clients = Vec::new();
         for client in all() {
             if Record::load(&self.home, &stem(client, scope))?.is_some() {
@@ -35,11 +35,11 @@ impl Setup {
     pub fn plan_undo(&self, client: &'static SetupClient, scope: &SetupScope) -> Result<Option<SetupPlan>, SetupError> {
         self.home.recover()?;
         let Some(record) = Record::load(&self.home, &stem(client, scope))? else { return Ok(None) };
-        let others = Record::others(&self.home, &stem(client, scope))?;
+        let others = Record::load_others(&self.home, &stem(client, scope))?;
         let mut plan = SetupPlan::new(client, scope, None, self.file(client, scope)?);
         for kept in &record.files {
-            self.home.check_named(&kept.path)?;
-            kept.made.iter().try_for_each(|made| self.home.check_named(made))?;
+            self.home.check_owner(&kept.path)?;
+            kept.made.iter().try_for_each(|made| self.home.check_owner(made))?;
             let Some(now) = scope.read(&kept.path)? else {
                 plan.notes.push(format!("`{}` is gone; there is nothing to undo in it", kept.path.display()));
                 continue;
@@ -66,7 +66,7 @@ impl Setup {
         plan.files.reverse();
         plan.files.sort_by_key(|file| file.role == Role::Mcp);
         self.drop_unused(&record, &mut plan)?;
-        plan.after = RecordAction::Remove(record);
+        plan.record_action = RecordAction::Remove(record);
         Ok(Some(plan))
     }
 
@@ -93,7 +93,7 @@ impl Setup {
             plan.notes.push(format!("server `{name}` stays in mcp.json: it can't go back to {}", plan.client.name));
             is_whole = false;
         }
-        let shared = Record::load(&self.home, MCP)?;
+        let shared = Record::load(&self.home, MCP_RECORD)?;
         let path = self.home.mcp_path();
         let mut change = None;
         if let Some(now) = read_capped(&path, json::MAX_BYTES)? {
@@ -107,10 +107,10 @@ impl Setup {
                 change = Some(FileChange { path, role: Role::Mcp, old: Some(now), new, lines, is_shared: false });
             }
         }
-        plan.mcp = match (shared, &change) {
+        plan.mcp_record_action = match (shared, &change) {
             (Some(shared), _) if is_last => RecordAction::Remove(shared),
             (Some(mut shared), Some(change)) => {
-                shared.note([change]);
+                shared.add_changes([change]);
                 RecordAction::Write(shared)
             }
             _ => RecordAction::Keep,
@@ -129,31 +129,31 @@ impl Setup {
     ) -> Result<Changed, SetupError> {
         let invalid = |problem: String| SetupError::Invalid { path: kept.path.clone(), problem };
         let mut config = Config::parse(client.format, now).map_err(invalid)?;
-        let servers = config.servers(client.servers).map_err(invalid)?;
+        let servers = config.servers(client.servers_key).map_err(invalid)?;
         let before = Record::backup(&self.home, kept)?;
         let before = Config::parse(client.format, before.as_deref().unwrap_or_default()).map_err(invalid)?;
-        let before = before.servers(client.servers).map_err(invalid)?;
+        let before = before.servers(client.servers_key).map_err(invalid)?;
         let mut lines = Vec::new();
         for server in &record.imported {
             if let (None, Value::Object(entry)) = (servers.get(&server.name), &server.entry) {
-                config.set(client.servers, &server.name, entry).map_err(invalid)?;
-                lines.push(format!("+ {}.{}", client.servers, aiw_core::one_line(&server.name, 60)));
+                config.set(client.servers_key, &server.name, entry).map_err(invalid)?;
+                lines.push(format!("+ {}.{}", client.servers_key, aiw_core::one_line(&server.name, 60)));
             }
         }
-        if servers.get(NAME).is_some_and(|entry| self.ours.is_started_by(entry)) {
-            config.remove(client.servers, NAME).map_err(invalid)?;
-            lines.push(format!("- {}.{NAME}", client.servers));
+        if servers.get(NAME).is_some_and(|entry| self.aiw_entry.is_started_by(entry)) {
+            config.remove(client.servers_key, NAME).map_err(invalid)?;
+            lines.push(format!("- {}.{NAME}", client.servers_key));
             if before.is_empty() {
-                config.remove_empty(client.servers).map_err(invalid)?;
+                config.remove_empty(client.servers_key).map_err(invalid)?;
             }
         }
-        Ok((Some(config.bytes()), lines))
+        Ok((Some(config.to_bytes()), lines))
     }
 
     /// The other file of a client without our item.
     fn without_approval(&self, client: &SetupClient, kept: &TouchedFile, now: &[u8]) -> Result<Changed, SetupError> {
         let invalid = |problem: String| SetupError::Invalid { path: kept.path.clone(), problem };
-        let AutoApprove::Item { list, item, .. } = &client.approval else {
+        let AutoApprove::ListItem { list, item, .. } = &client.approval else {
             return Ok((Some(now.to_owned()), Vec::new()));
         };
         let before = Record::backup(&self.home, kept)?;
@@ -182,8 +182,8 @@ impl Setup {
         others: &[Record],
         given: &BTreeSet<String>,
     ) -> Result<Changed, SetupError> {
-        let is_needed = |server: &Imported| {
-            let is_it = |other: &Imported| other.target() == server.target();
+        let is_needed = |server: &ImportedServer| {
+            let is_it = |other: &ImportedServer| other.target() == server.target();
             !given.contains(&server.name) || others.iter().any(|other| other.imported.iter().any(is_it))
         };
         let path = self.home.mcp_path();
@@ -191,10 +191,10 @@ impl Setup {
         let mut mcp = Jsonc::parse(now).map_err(invalid)?;
         let mut lines = Vec::new();
         for server in record.imported.iter().filter(|server| !is_needed(server)) {
-            let value = mcp.get(&[SERVERS, server.target()]).map(|value| digest(value.to_string().as_bytes()));
+            let value = mcp.get(&[SERVERS_KEY, server.target()]).map(|value| digest(value.to_string().as_bytes()));
             if value.is_some() && value == server.added {
-                mcp.remove(&[SERVERS, server.target()]).map_err(invalid)?;
-                lines.push(format!("- {SERVERS}.{}", aiw_core::one_line(server.target(), 60)));
+                mcp.remove(&[SERVERS_KEY, server.target()]).map_err(invalid)?;
+                lines.push(format!("- {SERVERS_KEY}.{}", aiw_core::one_line(server.target(), 60)));
             }
         }
         Ok((Some(mcp.text().into_bytes()), lines))
@@ -209,9 +209,12 @@ impl Setup {
         let text = planned(plan, &path)?;
         let invalid = |problem: String| SetupError::Invalid { path: path.clone(), problem };
         let mcp = Jsonc::parse(text.as_deref().unwrap_or_default()).map_err(invalid)?;
-        let servers = mcp.get(&[SERVERS]).and_then(Value::as_object).into_iter().flat_map(|servers| servers.values());
-        let named: BTreeSet<SecretName> =
-            servers.filter_map(Value::as_object).flat_map(|server| aiw_servers::reads(server).secrets).collect();
+        let servers =
+            mcp.get(&[SERVERS_KEY]).and_then(Value::as_object).into_iter().flat_map(|servers| servers.values());
+        let named: BTreeSet<SecretName> = servers
+            .filter_map(Value::as_object)
+            .flat_map(|server| aiw_servers::referenced_names(server).secrets)
+            .collect();
         let providers = self.home.providers()?;
         let vault = self.home.vault();
         for name in record.secrets.iter().filter(|name| !named.contains(name)) {
@@ -245,8 +248,8 @@ fn given_back(record: &Record, plan: &SetupPlan) -> Result<BTreeSet<String>, Set
     let text = planned(plan, &kept.path)?;
     let invalid = |problem: String| SetupError::Invalid { path: kept.path.clone(), problem };
     let config = Config::parse(plan.client.format, text.as_deref().unwrap_or_default()).map_err(invalid)?;
-    let servers = config.servers(plan.client.servers).map_err(invalid)?;
-    let is_back = |server: &&Imported| servers.get(&server.name) == Some(&server.entry);
+    let servers = config.servers(plan.client.servers_key).map_err(invalid)?;
+    let is_back = |server: &&ImportedServer| servers.get(&server.name) == Some(&server.entry);
     Ok(record.imported.iter().filter(is_back).map(|server| server.name.clone()).collect())
 }
 

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use aiw_home::Home;
 use aiw_supervisor::{
-    NewProcess, ProcessScope, Processes, Program, QueueLimit, Root, State, Supervised, WaitMode, testing,
+    NewProcess, ProcessScope, Processes, Program, QueueLimit, Root, State, SupervisedProcess, WaitMode, testing,
 };
 
 const SHIMS: usize = 50;
@@ -37,7 +37,7 @@ fn main() {
 
 fn processes(dir: &Path) -> Processes {
     let scope = ProcessScope::Root(Root::for_pid(std::process::id()));
-    Processes::open(&Home::at(dir.join("home")), testing::NAMES, scope).unwrap().with_runtime(dir.join("run"))
+    Processes::open(&Home::from_root(dir.join("home")), testing::NAMES, scope).unwrap().with_runtime(dir.join("run"))
 }
 
 fn sleep(seconds: &str) -> Program {
@@ -53,7 +53,7 @@ fn shims(dir: &Path, aiw: &Path) {
     let mut started = Vec::new();
     for _ in 0..SHIMS {
         let start = Instant::now();
-        started.push(processes.start(aiw, NewProcess::within("/"), sleep("100"), QueueLimit::default()).unwrap());
+        started.push(processes.start(aiw, NewProcess::new("/"), sleep("100"), QueueLimit::default()).unwrap());
         ours.push(start.elapsed());
         let start = Instant::now();
         let mut child = Command::new("/bin/true").stdin(Stdio::null()).spawn().unwrap();
@@ -94,16 +94,16 @@ fn queue(dir: &Path, aiw: &Path) {
     assert!(Command::new("mkfifo").arg(&gate).status().unwrap().success());
     let queue = QueueLimit { limit: PLACES, may_queue: true };
     let seconds = LENGTH.as_secs_f64().to_string();
-    let start = |number: u32| -> Supervised {
+    let start = |number: u32| -> SupervisedProcess {
         let program = if number < PLACES {
             let script = format!(": < {}; exec sleep {seconds}", gate.display());
             Program { arguments: vec!["-c".into(), script.into()], ..Program::new("/bin/sh") }
         } else {
             sleep(&seconds)
         };
-        processes.start(aiw, NewProcess::within("/"), program, queue).unwrap()
+        processes.start(aiw, NewProcess::new("/"), program, queue).unwrap()
     };
-    let all: Vec<Supervised> = (0..QUEUED).map(start).collect();
+    let all: Vec<SupervisedProcess> = (0..QUEUED).map(start).collect();
     let waiting: Vec<u32> =
         all.iter().filter(|one| one.record.state == State::Queued).map(|one| one.record.shim.pid).collect();
     assert_eq!(waiting.len(), (QUEUED - PLACES) as usize);

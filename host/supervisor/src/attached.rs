@@ -19,21 +19,21 @@ use crate::error::{ShimError, SupervisorError};
 use crate::files::random;
 use crate::platform;
 use crate::program::Program;
-use crate::request::{ATTACHED, Attachment, HERE, ReaperReport};
-use crate::signal::{ProcessMarkers, ProcessProof, Target, end_marked, instance};
+use crate::request::{ATTACHED, Attachment, CWD_ARGUMENT, ReaperReport};
+use crate::signal::{ProcessMarkers, ProcessProof, Target, end_marked, format_instance};
 
 /// The variable that marks everything an attached process starts.
 const ATTACHED_VARIABLE: &str = "AIW_ATTACHED";
 
 /// Returns the variable of everything that an attached process starts.
-pub(crate) fn mark(number: u64) -> [(&'static str, String); 1] {
-    [(ATTACHED_VARIABLE, instance(number))]
+pub(crate) fn attached_env(number: u64) -> [(&'static str, String); 1] {
+    [(ATTACHED_VARIABLE, format_instance(number))]
 }
 
 /// A process that belongs to this process alone. When the value is dropped, or this process ends in any way, the
 /// attached process and everything it has started are ended too: by SIGTERM, and after the grace period by SIGKILL.
 #[derive(Debug)]
-pub struct Attached {
+pub struct AttachedChild {
     /// Taken on drop.
     reaper: Option<Child>,
     control: BufReader<UnixStream>,
@@ -61,7 +61,7 @@ pub struct Exit {
     pub signal: Option<i32>,
 }
 
-impl Attached {
+impl AttachedChild {
     /// Starts a process in a directory. `aiw` is the executable whose `shim` command is
     /// [`shim_main`](crate::shim_main); `grace` is the time between SIGTERM and SIGKILL. The program's `stdin` is
     /// not used.
@@ -96,13 +96,13 @@ impl Attached {
             .arg("shim")
             .arg(ATTACHED)
             .arg(theirs.as_raw_fd().to_string())
-            .args(directory.map(|_| HERE))
+            .args(directory.map(|_| CWD_ARGUMENT))
             .env_clear()
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        platform::pass(&mut command, theirs.as_raw_fd(), directory.map(File::as_raw_fd));
+        platform::inherit_fd(&mut command, theirs.as_raw_fd(), directory.map(File::as_raw_fd));
         let not_run = |source| failed(ShimError::SpawnFailed { path: aiw.to_owned(), source });
         let mut reaper = command.spawn().map_err(not_run)?;
         // From now on only our end is open, so that a closed socket means the reaper has died.
@@ -120,7 +120,9 @@ impl Attached {
                 attached.pid = pid;
                 Ok(attached)
             }
-            Some(ReaperReport::Cwd(told)) => Err(SupervisorError::Cwd { path: cwd.to_owned(), source: told.into() }),
+            Some(ReaperReport::Cwd(told)) => {
+                Err(SupervisorError::InvalidCwd { path: cwd.to_owned(), source: told.into() })
+            }
             Some(ReaperReport::NotStarted(told)) => {
                 Err(SupervisorError::NotStarted { id: ProcessId::from_number(0), path, source: told.into() })
             }
@@ -176,11 +178,11 @@ impl Attached {
 
 /// Ends what an attached process has left, if it started no earlier than `since`.
 pub(crate) fn kill_descendants(number: u64, since: u64) {
-    let marks = ProcessMarkers { variables: mark(number).into(), number };
-    end_marked(&marks, since, &|pid, start| Target::find(pid, start, ProcessProof::Shows(&marks)).ok().flatten());
+    let marks = ProcessMarkers { variables: attached_env(number).into(), number };
+    end_marked(&marks, since, &|pid, start| Target::find(pid, start, ProcessProof::Markers(&marks)).ok().flatten());
 }
 
-impl Drop for Attached {
+impl Drop for AttachedChild {
     fn drop(&mut self) {
         let _ = self.control.get_ref().shutdown(Shutdown::Both);
         if let Some(mut reaper) = self.reaper.take().filter(|_| self.exit.is_none()) {

@@ -22,7 +22,7 @@ pub(crate) const FRAME_HEADER_LEN: usize = 3;
 /// The process has got the input.
 pub(crate) const INPUT_ACK: u8 = b'k';
 /// Nobody will read the input.
-pub(crate) const REFUSED: u8 = b'x';
+pub(crate) const INPUT_NACK: u8 = b'x';
 
 /// A frame to a shim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +60,7 @@ impl<'a> Frame<'a> {
     }
 
     /// Returns the first frame of what was received, if all of it is there, and its length.
-    pub fn first(received: &'a [u8]) -> Result<Option<(Self, usize)>, BrokenFrame> {
+    pub fn decode(received: &'a [u8]) -> Result<Option<(Self, usize)>, BrokenFrame> {
         let [letter, high, low, rest @ ..] = received else { return Ok(None) };
         let length = usize::from(u16::from_be_bytes([*high, *low]));
         if length > MAX_FRAME_BYTES || !matches!((letter, length), (b'i', _) | (b's', 4) | (b'r', 8)) {
@@ -108,7 +108,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_a_frame_or_refused(bytes: Vec<u8>) {
-            if let Ok(Some((frame, length))) = Frame::first(&bytes) {
+            if let Ok(Some((frame, length))) = Frame::decode(&bytes) {
                 prop_assert_eq!(frame.encode(), &bytes[..length]);
             }
         }
@@ -117,8 +117,8 @@ mod tests {
         fn a_frame_arrives_as_it_was_sent(bytes in proptest::collection::vec(0u8.., 0..MAX_FRAME_BYTES), rows in 1u16.., columns in 1u16.., cut: usize) {
             for frame in [Frame::Input(&bytes), Frame::Size(Terminal { rows, columns }), Frame::Restart(cut as u64)] {
                 let sent = frame.encode();
-                prop_assert_eq!(Frame::first(&sent), Ok(Some((frame, sent.len()))));
-                prop_assert_eq!(Frame::first(&sent[..cut % sent.len()]), Ok(None));
+                prop_assert_eq!(Frame::decode(&sent), Ok(Some((frame, sent.len()))));
+                prop_assert_eq!(Frame::decode(&sent[..cut % sent.len()]), Ok(None));
             }
         }
     }

@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use aiw_core::{ProcessId, ProcessState as State};
-use aiw_home::{Home, PLACES, hold, is_held, open_plain};
+use aiw_home::{Home, INHERITED_VARIABLES, is_held, open_regular, try_lock};
 
 use crate::error::SupervisorError;
 use crate::names::Namespace;
-use crate::new::{NewProcess, QueueLimit, Restart, RestartAfter};
-use crate::processes::{Processes, Stopped, Supervised};
+use crate::new::{NewProcess, QueueLimit, Restart, RestartCondition};
+use crate::processes::{Processes, StopOutcome, SupervisedProcess};
 use crate::program::Program;
 use crate::root::{ProcessScope, Root, digest};
 
@@ -25,7 +25,7 @@ pub struct Daemon {
     /// The command of aiw that it is.
     pub arguments: &'static [&'static str],
     /// Whether a variable of its starter is for it, by its name. Those that say where files are always are.
-    pub takes_variable: fn(&str) -> bool,
+    pub is_inherited_variable: fn(&str) -> bool,
 }
 
 impl Daemon {
@@ -37,22 +37,22 @@ impl Daemon {
     /// It can't be started, or runs already.
     pub fn start(&self, home: &Home, aiw: &Path, listen: Option<SocketAddr>) -> Result<(), SupervisorError> {
         let processes = self.processes(home)?;
-        let is_taken = |name: &str| PLACES.contains(&name) || (self.takes_variable)(name);
-        let taken = home.around().variables().filter(|(name, _)| name.to_str().is_some_and(is_taken));
+        let is_taken = |name: &str| INHERITED_VARIABLES.contains(&name) || (self.is_inherited_variable)(name);
+        let taken = home.context().variables().filter(|(name, _)| name.to_str().is_some_and(is_taken));
         let mut environment: Vec<_> = taken.collect();
         environment.push(("AIW_HOME".into(), home.root().into()));
         let arguments = self.arguments.iter().map(Into::into).collect();
         let program = Program { arguments, environment, ..Program::new(aiw) };
         let new = NewProcess {
             restart: Restart {
-                when: RestartAfter::Failed,
+                when: RestartCondition::Failed,
                 pause: Duration::from_millis(20),
                 longest: Duration::from_secs(2),
                 limit: None,
                 within: None,
             },
             listen,
-            ..NewProcess::within("/")
+            ..NewProcess::new("/")
         };
         let queue = QueueLimit { limit: u32::MAX, may_queue: false };
         processes.start_named(aiw, Self::id(home), new, program, queue)?;
@@ -60,7 +60,7 @@ impl Daemon {
     }
 
     /// Returns it as it is, if it was ever started.
-    pub fn state(&self, home: &Home) -> Option<Supervised> {
+    pub fn state(&self, home: &Home) -> Option<SupervisedProcess> {
         self.processes(home).ok()?.get(Self::id(home)).ok()
     }
 
@@ -78,11 +78,11 @@ impl Daemon {
         if !self.is_alive(home) {
             return Ok(false);
         }
-        Ok(matches!(self.processes(home)?.stop(Self::id(home), true)?, Stopped::Ended(_)))
+        Ok(matches!(self.processes(home)?.stop(Self::id(home), true)?, StopOutcome::Ended(_)))
     }
 
     fn processes(&self, home: &Home) -> Result<Processes, SupervisorError> {
-        let root = Root::directory(home.root()).map_err(|e| SupervisorError::io("read", home.root(), e))?;
+        let root = Root::for_directory(home.root()).map_err(|e| SupervisorError::io("read", home.root(), e))?;
         Processes::open(home, self.names.clone(), ProcessScope::Root(root))
     }
 
@@ -109,7 +109,7 @@ impl HomeDaemon {
     const DAEMON: Daemon = Daemon {
         names: Namespace::new("daemon", "daemon.json", "daemon", ["AIW_DAEMON_ID", "AIW_DAEMON_INSTANCE"]),
         arguments: &["__daemon"],
-        takes_variable: crate::program::is_usual_variable,
+        is_inherited_variable: crate::program::is_usual_variable,
     };
 
     fn lock_path(home: &Home) -> PathBuf {
@@ -117,14 +117,14 @@ impl HomeDaemon {
     }
 
     /// Returns whether one is awake.
-    pub fn is_awake(home: &Home) -> bool {
+    pub fn is_running(home: &Home) -> bool {
         is_held(&Self::lock_path(home))
     }
 
     /// Returns why there can't be one, such as a link in the place of its lock.
-    pub fn obstacle(home: &Home) -> Option<SupervisorError> {
+    pub fn lock_error(home: &Home) -> Option<SupervisorError> {
         let path = Self::lock_path(home);
-        let problem = open_plain(&path).err().filter(|problem| problem.kind() != ErrorKind::NotFound)?;
+        let problem = open_regular(&path).err().filter(|problem| problem.kind() != ErrorKind::NotFound)?;
         Some(SupervisorError::io("lock", &path, problem))
     }
 
@@ -134,19 +134,19 @@ impl HomeDaemon {
     /// # Errors
     ///
     /// It can't be started.
-    pub fn ensure(home: &Home, aiw: &Path) -> Result<(), SupervisorError> {
-        if let Some(obstacle) = Self::obstacle(home) {
+    pub fn ensure_running(home: &Home, aiw: &Path) -> Result<(), SupervisorError> {
+        if let Some(obstacle) = Self::lock_error(home) {
             return Err(obstacle);
         }
         let begun = Instant::now();
         loop {
-            if Self::is_awake(home) {
+            if Self::is_running(home) {
                 return Ok(());
             }
             let problem = {
                 // Who is leaving has the turn until it is gone.
-                let _turn = home.turn()?;
-                if Self::is_awake(home) {
+                let _turn = home.lock_start()?;
+                if Self::is_running(home) {
                     return Ok(());
                 }
                 match Self::DAEMON.start(home, aiw, None) {
@@ -168,23 +168,23 @@ impl HomeDaemon {
     /// # Errors
     ///
     /// The home can't be written.
-    pub fn enter(home: &Home) -> Result<Option<DaemonLock>, SupervisorError> {
+    pub fn try_lock(home: &Home) -> Result<Option<DaemonLock>, SupervisorError> {
         let path = Self::lock_path(home);
         path.parent().map_or(Ok(()), |directory| home.make_dir(directory))?;
-        let held = hold(&path).map_err(|e| SupervisorError::io("lock", &path, e))?;
+        let held = try_lock(&path).map_err(|e| SupervisorError::io("lock", &path, e))?;
         Ok(held.map(|lock| DaemonLock { lock }))
     }
 
     /// Returns it as it is, if it was ever started.
-    pub fn state(home: &Home) -> Option<Supervised> {
+    pub fn state(home: &Home) -> Option<SupervisedProcess> {
         Self::DAEMON.state(home)
     }
 }
 
 impl DaemonLock {
     /// Gives back what only the beginning of its duties needed.
-    pub fn has_begun(&self) {
-        crate::platform::give_code_back();
+    pub fn release_code_pages(&self) {
+        crate::platform::release_code_pages();
     }
 
     /// Ends this process, unless it is needed. Whoever needs it from now on starts another one. It ends also with its home.
@@ -192,9 +192,9 @@ impl DaemonLock {
     /// # Errors
     ///
     /// The home can't be written.
-    pub fn leave_unless(&self, home: &Home, is_needed: impl FnOnce() -> bool) -> Result<(), SupervisorError> {
+    pub fn exit_unless_needed(&self, home: &Home, is_needed: impl FnOnce() -> bool) -> Result<(), SupervisorError> {
         // Taking the turn would make the home anew.
-        let turn = if home.root().is_dir() { Some(home.turn()?) } else { None };
+        let turn = if home.root().is_dir() { Some(home.lock_start()?) } else { None };
         if turn.is_none() || !is_needed() {
             let _ = self.lock.unlock();
             std::process::exit(0);

@@ -6,7 +6,7 @@ use aiw_home::{Home, HomeError, Mode, make_private_dir, read_capped, remove_file
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::boot;
+use crate::boot_id;
 
 /// The longest record, in bytes.
 const MAX_RECORD_BYTES: u64 = 256 << 10;
@@ -21,7 +21,7 @@ pub trait DaemonRecord: Serialize + DeserializeOwned {
     fn file_name(&self) -> String;
 
     /// Returns the boot of the system in which it was written, as [`boot`] says it.
-    fn boot(&self) -> Option<&str>;
+    fn boot_id(&self) -> Option<&str>;
 
     /// Returns its file.
     fn path(&self, home: &Home) -> PathBuf {
@@ -31,7 +31,7 @@ pub trait DaemonRecord: Serialize + DeserializeOwned {
     /// Reads a record of this boot.
     fn read_at(path: &Path) -> Option<Self> {
         let found: Self = serde_json::from_slice(&read_capped(path, MAX_RECORD_BYTES).ok()??).ok()?;
-        (found.boot() == boot()).then_some(found)
+        (found.boot_id() == boot_id()).then_some(found)
     }
 
     /// Reads all records of this boot, in no order.

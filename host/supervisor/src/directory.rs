@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use aiw_core::one_line;
-use aiw_home::{OpenDirectory, open_append, open_owned, open_plain, read_capped, remove_file};
+use aiw_home::{OpenDirectory, open_append, open_owned, open_regular, read_capped, remove_file};
 use rustix::fs::{FlockOperation, flock};
 
 use crate::error::SupervisorError;
@@ -49,12 +49,12 @@ pub(crate) struct ReservedSpace {
 
 impl ReservedSpace {
     /// Returns the reserve of a directory.
-    pub fn read(directory: &Path) -> Self {
+    pub fn new(directory: &Path) -> Self {
         Self { path: directory.join("reserve") }
     }
 
     /// Reserves the space. If that fails, the record has to do without it.
-    pub fn make(&self) {
+    pub fn allocate(&self) {
         let _ = reserve(&self.path, RESERVED_BYTES);
     }
 
@@ -90,7 +90,7 @@ pub(crate) fn is_seen(directory: &Path) -> bool {
 }
 
 /// Removes the stop request and the mark of a report from an earlier incarnation.
-pub(crate) fn forget(directory: &Path) {
+pub(crate) fn clear_markers(directory: &Path) {
     for name in [STOP_FILE, SEEN_MARKER, REMARKS_FILE] {
         let _ = remove_file(&directory.join(name));
     }
@@ -115,12 +115,12 @@ pub(crate) fn remarks(directory: &Path, from: &mut usize) -> Vec<String> {
 }
 
 /// Asks for the end of a process through its directory. The next one with the same id is not meant.
-pub(crate) fn ask_to_stop(directory: &Path, instance: u64) -> Result<(), SupervisorError> {
+pub(crate) fn request_stop(directory: &Path, instance: u64) -> Result<(), SupervisorError> {
     write_atomically(&directory.join(STOP_FILE), &instance.to_le_bytes())
 }
 
 /// Returns whether the end of a process was requested through its directory.
-pub(crate) fn is_asked_to_stop(directory: &Path, instance: u64) -> bool {
+pub(crate) fn is_stop_requested(directory: &Path, instance: u64) -> bool {
     let asked = read_capped(&directory.join(STOP_FILE), 8).ok().flatten();
     asked.is_some_and(|asked| asked == instance.to_le_bytes())
 }
@@ -129,7 +129,7 @@ pub(crate) fn is_asked_to_stop(directory: &Path, instance: u64) -> bool {
 /// plain file.
 pub(crate) fn is_supervised(directory: &Path) -> Result<bool, SupervisorError> {
     match fs::symlink_metadata(directory.join(LIVENESS_LOCK_FILE)) {
-        Ok(meta) if meta.is_file() => Ok(LivenessLock::take(directory)?.is_none()),
+        Ok(meta) if meta.is_file() => Ok(LivenessLock::try_acquire(directory)?.is_none()),
         Ok(_) => Ok(false),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(e) => Err(SupervisorError::io("look at", &directory.join(LIVENESS_LOCK_FILE), e)),
@@ -146,7 +146,7 @@ pub(crate) struct LivenessLock {
 
 impl LivenessLock {
     /// Takes the lock. Returns `None` if the shim is alive, or if another process is cleaning up after it.
-    pub fn take(directory: &Path) -> Result<Option<Self>, SupervisorError> {
+    pub fn try_acquire(directory: &Path) -> Result<Option<Self>, SupervisorError> {
         Self::lock(directory, FlockOperation::NonBlockingLockExclusive)
     }
 
@@ -159,7 +159,7 @@ impl LivenessLock {
         let how = FlockOperation::NonBlockingLockShared;
         let name = Path::new(directory.file_name().unwrap_or_default()).join(LIVENESS_LOCK_FILE);
         // A read-only descriptor is enough to ask.
-        let lock = match all.open_plain(&name) {
+        let lock = match all.open_regular(&name) {
             Ok(file) => Self::locked(directory, file, how),
             Err(_) => Self::lock(directory, how),
         };
@@ -172,7 +172,7 @@ impl LivenessLock {
             Ok(file) => file,
             // It was removed in the meantime.
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(e) => open_plain(&path).map_err(|_| SupervisorError::io("open", &path, e))?,
+            Err(e) => open_regular(&path).map_err(|_| SupervisorError::io("open", &path, e))?,
         };
         Self::locked(directory, file, how)
     }

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use aiw_core::{Diagnostic, ErrorKind, ProcessId, ProcessState, shell_word_in_line};
+use aiw_core::{Diagnostic, ErrorKind, ProcessId, ProcessState, shell_quote_printable};
 
 use crate::names::ResourceKind;
 
@@ -12,7 +12,7 @@ use crate::names::ResourceKind;
 pub enum SupervisorError {
     /// The process does not exist, or was removed.
     #[error("there is no {noun} `{id}`")]
-    Absent {
+    NotFound {
         /// The noun.
         noun: ResourceKind,
         /// The requested id.
@@ -30,13 +30,13 @@ pub enum SupervisorError {
     },
     /// A link is in the place of a process's directory.
     #[error("`{}` is a symbolic link, and aiw does not follow it", .path.display())]
-    Link {
+    SymlinkRejected {
         /// The path of the link.
         path: PathBuf,
     },
     /// Something other than a directory is in the place of a process's directory.
     #[error("`{}` is {what}, not the directory of a {noun}", .path.display())]
-    DirectoryNotFound {
+    NotADirectory {
         /// The noun.
         noun: ResourceKind,
         /// The process that the path is named after.
@@ -48,7 +48,7 @@ pub enum SupervisorError {
     },
     /// A process whose record cannot be read still has a supervisor.
     #[error("{noun} `{id}` cannot be removed: its record cannot be read, and a process holds its lock `{}`", .lock.display())]
-    Supervised {
+    StillSupervised {
         /// The noun.
         noun: ResourceKind,
         /// The process.
@@ -58,13 +58,13 @@ pub enum SupervisorError {
     },
     /// A process is started under one root, not under all of them.
     #[error("a {noun} is started under one root, and none was given")]
-    RootNotFound {
+    MissingRoot {
         /// The noun.
         noun: ResourceKind,
     },
     /// The limit of running processes is reached, and the process was not allowed to wait.
     #[error("{limit} {noun}s run already")]
-    Limit {
+    LimitReached {
         /// The noun.
         noun: ResourceKind,
         /// How many processes may run.
@@ -72,7 +72,7 @@ pub enum SupervisorError {
     },
     /// The root's table is full.
     #[error("all {slots} places for running and queued {noun}s of this {set} are taken")]
-    Full {
+    TableFull {
         /// The noun.
         noun: ResourceKind,
         /// The word for all processes of the root, such as `session`.
@@ -92,7 +92,7 @@ pub enum SupervisorError {
     },
     /// The working directory cannot be used.
     #[error("cannot work in `{}`: {source}", .path.display())]
-    Cwd {
+    InvalidCwd {
         /// The directory.
         path: PathBuf,
         /// The system's error.
@@ -100,7 +100,7 @@ pub enum SupervisorError {
     },
     /// A value cannot be passed to the process.
     #[error("{problem}")]
-    Invalid {
+    InvalidValue {
         /// The problem, as a sentence.
         problem: String,
     },
@@ -140,7 +140,7 @@ pub enum SupervisorError {
     },
     /// The process has the shim of a version of aiw to which nobody can connect.
     #[error("{noun} `{id}` runs under an older aiw, to which nobody can attach")]
-    OlderShim {
+    UnsupportedShim {
         /// The noun.
         noun: ResourceKind,
         /// The process.
@@ -148,7 +148,7 @@ pub enum SupervisorError {
     },
     /// The process cannot be signaled.
     #[error("{noun} `{id}` runs where it cannot be reached: {source}")]
-    OutOfReach {
+    SignalFailed {
         /// The noun.
         noun: ResourceKind,
         /// The process.
@@ -158,7 +158,7 @@ pub enum SupervisorError {
     },
     /// The runtime directory, or a file in it, is not what it must be.
     #[error("`{}` {problem}", .path.display())]
-    Runtime {
+    InvalidRuntimeDir {
         /// The file or directory.
         path: PathBuf,
         /// The problem, as the end of a sentence.
@@ -174,13 +174,13 @@ pub enum SupervisorError {
     },
     /// `AIW_RUNTIME_DIR` is relative.
     #[error("`AIW_RUNTIME_DIR` is not an absolute path: `{}`", .path.display())]
-    RelativeRuntime {
+    RelativeRuntimeDir {
         /// The value of the variable.
         path: PathBuf,
     },
     /// The shared memory cannot be used.
     #[error("cannot use shared memory `{name}`: {source}")]
-    Memory {
+    SharedMemory {
         /// The name of the shared memory.
         name: String,
         /// The reason.
@@ -220,32 +220,32 @@ impl Diagnostic for SupervisorError {
 
     fn own_kind(&self) -> ErrorKind {
         match self {
-            Self::Absent { .. }
-            | Self::Limit { .. }
+            Self::NotFound { .. }
+            | Self::LimitReached { .. }
             | Self::StillRunning { .. }
             | Self::NotRunning { .. }
             | Self::InputClosed { .. }
-            | Self::OlderShim { .. }
-            | Self::Cwd { .. }
-            | Self::Invalid { .. } => ErrorKind::User,
-            Self::Runtime { .. } | Self::RelativeRuntime { .. } => ErrorKind::Config,
-            Self::RootNotFound { .. } => ErrorKind::Internal,
+            | Self::UnsupportedShim { .. }
+            | Self::InvalidCwd { .. }
+            | Self::InvalidValue { .. } => ErrorKind::User,
+            Self::InvalidRuntimeDir { .. } | Self::RelativeRuntimeDir { .. } => ErrorKind::Config,
+            Self::MissingRoot { .. } => ErrorKind::Internal,
             _ => ErrorKind::Unavailable,
         }
     }
 
     fn own_fix(&self) -> Option<String> {
-        let word = |path: &Path| shell_word_in_line(&path.to_string_lossy()).into_owned();
+        let word = |path: &Path| shell_quote_printable(&path.to_string_lossy()).into_owned();
         let is_directory = |path: &Path| path.symlink_metadata().is_ok_and(|meta| meta.is_dir());
         Some(match self {
             // A directory that is ours is open to others; one of somebody else's does not change by this.
-            Self::Runtime { path, .. } if is_directory(path) => format!("chmod 700 {}", word(path)),
-            Self::Runtime { path, .. } => aiw_home::puts_aside(path),
-            Self::RelativeRuntime { .. } => "unset AIW_RUNTIME_DIR".into(),
-            Self::Link { path } => format!("rm {}", word(path)),
-            Self::Supervised { lock: path, .. } | Self::Busy { path, .. } => format!("lsof {}", word(path)),
-            Self::Io { path, source, .. } | Self::Cwd { path, source } => aiw_home::remedy_of_io(path, source),
-            Self::Memory { source: ShmError::ShmUnavailable(place), .. } => {
+            Self::InvalidRuntimeDir { path, .. } if is_directory(path) => format!("chmod 700 {}", word(path)),
+            Self::InvalidRuntimeDir { path, .. } => aiw_home::move_aside_command(path),
+            Self::RelativeRuntimeDir { .. } => "unset AIW_RUNTIME_DIR".into(),
+            Self::SymlinkRejected { path } => format!("rm {}", word(path)),
+            Self::StillSupervised { lock: path, .. } | Self::Busy { path, .. } => format!("lsof {}", word(path)),
+            Self::Io { path, source, .. } | Self::InvalidCwd { path, source } => aiw_home::io_fix_command(path, source),
+            Self::SharedMemory { source: ShmError::ShmUnavailable(place), .. } => {
                 format!("sudo mkdir -p {0} && sudo mount -t tmpfs tmpfs {0}", word(place))
             }
             _ => return None,
@@ -276,7 +276,7 @@ pub enum RecordError {
 #[cfg(unix)]
 impl RecordError {
     /// Whether the record is worth nothing to any aiw.
-    pub(crate) fn is_damage(&self) -> bool {
+    pub(crate) fn is_corrupt(&self) -> bool {
         matches!(self, Self::WrongKind | Self::Corrupt(_))
     }
 }
@@ -304,7 +304,7 @@ pub enum ShmError {
     },
     /// The segment that was found cannot be used.
     #[error("{0}")]
-    Unfit(&'static str),
+    IncompatibleSegment(&'static str),
     /// The reason that the shim gave.
     #[error("{0}")]
     Reported(String),

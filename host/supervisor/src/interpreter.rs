@@ -12,14 +12,14 @@ pub struct ProcessKind {
     pub interpreter: fn(&ProcessRecord) -> Option<Box<dyn OutputInterpreter>>,
     /// Called at the end of a process, once its record says so and nothing of it is left: what this starts outlives the
     /// process.
-    pub after: fn(),
+    pub on_exit: fn(),
 }
 
 #[cfg(unix)]
 impl ProcessKind {
     /// Returns the kind with this noun. Processes that are of none of these are only supervised.
     pub(crate) fn find(kinds: &[Self], noun: &str) -> Self {
-        let plain = Self { kind: "process", interpreter: |_| None, after: || {} };
+        let plain = Self { kind: "process", interpreter: |_| None, on_exit: || {} };
         kinds.iter().find(|kind| kind.kind == noun).copied().unwrap_or(plain)
     }
 }
@@ -30,7 +30,7 @@ pub struct Findings {
     /// Labels to add to the record, next to those from the start.
     pub labels: Labels,
     /// Why a process that exited with 0 has failed nevertheless, as a sentence.
-    pub doubt: Option<String>,
+    pub failure_reason: Option<String>,
     /// Something else that the record is to say, as a sentence.
     pub note: Option<String>,
 }
@@ -38,11 +38,11 @@ pub struct Findings {
 /// Interprets what a process writes. It runs in the shim; if it fails, only its own findings are lost.
 pub trait OutputInterpreter {
     /// Takes one line, without its line break.
-    fn line(&mut self, stream: Stream, line: &[u8]);
+    fn process_line(&mut self, stream: Stream, line: &[u8]);
 
     /// Returns labels that are worth knowing while the process runs, once they are available; after that it is not
     /// called again. `mask` removes secrets from a text that was put together from several lines.
-    fn early(&self, _mask: &dyn Fn(&str) -> String) -> Option<Labels> {
+    fn early_labels(&self, _mask: &dyn Fn(&str) -> String) -> Option<Labels> {
         None
     }
 

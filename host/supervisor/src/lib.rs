@@ -4,7 +4,7 @@
 //! Above each process runs a shim. The shim holds the pipes of the process, writes its log, ends the processes that
 //! it leaves behind, and records how it ended; the process that started it may die. A segment of shared memory, one
 //! for each root, holds what is running now; the directory of a process is the authority on that process. A
-//! process may also be [`Attached`]: then it talks only to its owner and ends with it.
+//! process may also be [`AttachedChild`]: then it talks only to its owner and ends with it.
 //!
 //! Not for the meaning of a process. Its labels and the meaning of its output are the business of the room that has
 //! it supervised, such as `aiw-tasks`.
@@ -67,24 +67,27 @@ mod watch;
 pub use aiw_core::{ProcessOutcome as Outcome, ProcessState as State};
 pub use announced::EventContext;
 #[cfg(unix)]
-pub use attached::{Attached, Exit};
+pub use attached::{AttachedChild, Exit};
 pub use daemon::{Daemon, DaemonLock, HomeDaemon};
 pub use daemon_record::DaemonRecord;
 pub use error::{RecordError, ShimError, ShmError, SignalError, SupervisorError};
 pub use interpreter::{Findings, OutputInterpreter, ProcessKind};
-pub use log::{Follow, FollowFrom, Log, LogEntry, LogPage, PageLimits, Positioned, Stream};
+pub use log::{FollowFrom, Log, LogEntry, LogFollower, LogPage, PageLimits, PositionedEntry, Stream};
 #[cfg(unix)]
 pub use memory::memory_file;
 pub use memory::memory_path;
 pub use names::{Namespace, ResourceKind};
 pub use new::{
-    Check, LogPolicy, NewProcess, Probe, ProbeAddress, ProcessNeed, QueueLimit, Restart, RestartAfter, Terminal, Until,
+    Check, DependencyCondition, LogPolicy, NewProcess, Probe, ProbeAddress, ProcessDependency, QueueLimit, Restart,
+    RestartCondition, Terminal,
 };
 #[cfg(unix)]
 pub use platform::ObservedProcess;
-pub use processes::{Attachment, Keep, ProcessUsage, Processes, Stopped, Supervised, WaitMode, Waited};
-pub use program::{Enforced, NamedFile, PassedFile, Program, Resource, ResourceLimits, is_usual_variable};
-pub use record::boot;
+pub use processes::{
+    Attachment, ProcessUsage, Processes, RetentionPolicy, StopOutcome, SupervisedProcess, WaitMode, WaitOutcome,
+};
+pub use program::{LimitEnforcer, NamedFile, PassedFile, Program, Resource, ResourceLimits, is_usual_variable};
+pub use record::boot_id;
 pub use record::{Labels, MAX_CAUSES, ProcessRecord, RestartRecord};
 pub use root::{ProcessScope, Root, digest};
 #[cfg(unix)]
@@ -95,8 +98,8 @@ pub use shim::shim_main;
 #[cfg(unix)]
 pub use unattended::start_unattended;
 #[cfg(unix)]
-pub use unenforced::unenforced;
+pub use unenforced::unenforced_limits_warning;
 pub use watch::{ProcessChange, Sources, Watch};
 
 /// The maximum number of processes above another one.
-pub const MAX_ABOVE: usize = 4;
+pub const MAX_ANCESTORS: usize = 4;

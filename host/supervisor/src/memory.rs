@@ -159,7 +159,8 @@ mod tests {
 
         let dir = tempfile::tempdir().unwrap();
         let runtime = dir.path().join("run");
-        let found = |memory: &Path| directory(memory, || Ok(RuntimeDir::at(runtime.clone(), "test".into()))).unwrap();
+        let found =
+            |memory: &Path| directory(memory, || Ok(RuntimeDir::from_path(runtime.clone(), "test".into()))).unwrap();
         assert_eq!(found(dir.path()), dir.path());
         assert!(!runtime.exists());
         assert_eq!(found(&dir.path().join("shm")), runtime);
@@ -184,7 +185,7 @@ mod tests {
         drop(named);
         assert!(!held.exists());
         std::fs::set_permissions(&runtime, std::fs::Permissions::from_mode(0o755)).unwrap();
-        let open = directory(&dir.path().join("shm"), || Ok(RuntimeDir::at(runtime.clone(), "test".into())));
+        let open = directory(&dir.path().join("shm"), || Ok(RuntimeDir::from_path(runtime.clone(), "test".into())));
         assert!(open.unwrap_err().to_string().ends_with("is open to others; its mode must be 0700"));
     }
 }

@@ -32,7 +32,7 @@ pub struct NewProcess {
     /// The restarts of earlier incarnations that still count.
     pub causes: Vec<RestartRecord>,
     /// The processes that it waits for before it starts.
-    pub needs: Vec<ProcessNeed>,
+    pub needs: Vec<ProcessDependency>,
     /// When it counts as ready.
     pub ready: Option<Probe>,
     /// How to see that it still works.
@@ -60,7 +60,7 @@ pub struct NewProcess {
 
 impl NewProcess {
     /// Returns a process that runs once in a directory, with defaults for everything else.
-    pub fn within(cwd: impl Into<PathBuf>) -> Self {
+    pub fn new(cwd: impl Into<PathBuf>) -> Self {
         Self {
             labels: Labels::new(),
             label: Vec::new(),
@@ -73,7 +73,7 @@ impl NewProcess {
             needs: Vec::new(),
             ready: None,
             live: None,
-            stop_signal: TERM,
+            stop_signal: SIGTERM,
             success: vec![0],
             takes_input: false,
             restart_on_request: false,
@@ -87,13 +87,13 @@ impl NewProcess {
 }
 
 /// SIGTERM, whose number is the same everywhere.
-const TERM: i32 = 15;
+const SIGTERM: i32 = 15;
 
 /// Whether, and how often, a process is started again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Restart {
     /// After which ends.
-    pub when: RestartAfter,
+    pub when: RestartCondition,
     /// The pause after an end. It doubles from one restart to the next, until the process has lived for longer than
     /// the window.
     pub pause: Duration,
@@ -109,7 +109,7 @@ impl Restart {
     /// Returns how many of these restarts count against the limit at a time, in milliseconds since 1970: those in a row
     /// that no life longer than the window lies between. The pauses between them are not part of a life: they grow, and
     /// would make the row end by themselves.
-    pub fn counted(&self, causes: &[RestartRecord], now: u64) -> u32 {
+    pub fn count_in_window(&self, causes: &[RestartRecord], now: u64) -> u32 {
         let Some(within) = self.within else { return u32::try_from(causes.len()).unwrap_or(u32::MAX) };
         let (mut count, mut next) = (0, now);
         // The pause before the latest of them was the longest.
@@ -134,26 +134,26 @@ impl Restart {
 impl Default for Restart {
     fn default() -> Self {
         let pause = Duration::from_secs(1);
-        Self { when: RestartAfter::Never, pause, longest: pause, limit: None, within: None }
+        Self { when: RestartCondition::Never, pause, longest: pause, limit: None, within: None }
     }
 }
 
 /// A process that another one waits for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProcessNeed {
+pub struct ProcessDependency {
     /// Its id.
     pub id: ProcessId,
     /// Its name, for messages.
     pub name: String,
     /// The state that it waits for.
-    pub until: Until,
+    pub until: DependencyCondition,
 }
 
 aiw_core::string_enum! {
     /// A state that a process waits for.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
     #[serde(rename_all = "lowercase")]
-    pub enum Until {
+    pub enum DependencyCondition {
         /// The other process is ready, if it has a probe for that; else it runs. Or it has ended with success.
         Ready = "ready",
         /// The other process runs, or has done so with success.
@@ -221,7 +221,7 @@ pub enum ProbeAddress {
 
 /// After which ends a process is started again. A process that was stopped or that timed out is never started again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum RestartAfter {
+pub enum RestartCondition {
     /// After none.
     Never,
     /// After those that are not a success.

@@ -145,7 +145,7 @@ pub enum Resource {
 /// The enforcer of a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Enforced {
+pub enum LimitEnforcer {
     /// The kernel.
     Kernel,
     /// The shim looks, and ends the process when it uses more.

@@ -7,7 +7,7 @@ use aiw_core::{ProcessId, ProcessOutcome, ProcessState};
 use serde::{Deserialize, Serialize};
 
 use crate::announced::EventContext;
-use crate::program::{Enforced, Resource};
+use crate::program::{LimitEnforcer, Resource};
 use crate::root::Root;
 
 /// A description of a process that has no meaning in this crate. Fields that a newer aiw has added to a record are
@@ -94,7 +94,7 @@ pub struct ProcessRecord {
     pub last_error: Option<String>,
     /// How each limit on resources is enforced.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub limits: BTreeMap<Resource, Enforced>,
+    pub limits: BTreeMap<Resource, LimitEnforcer>,
     /// How often a caller has started the process again under its id.
     #[serde(default, skip_serializing_if = "is_none")]
     pub incarnation: u32,
@@ -127,22 +127,22 @@ fn is_none(count: &u32) -> bool {
 }
 
 /// Returns what tells this boot of the system from others, if the system says it.
-pub fn boot() -> Option<&'static str> {
+pub fn boot_id() -> Option<&'static str> {
     #[cfg(unix)]
-    return crate::platform::boot();
+    return crate::platform::boot_id();
     #[cfg(not(unix))]
     return None;
 }
 
 impl ProcessRecord {
     /// Returns whether the process was started since the system was. No process survives a reboot.
-    pub fn is_since_boot(&self) -> bool {
-        self.boot.as_deref() == boot()
+    pub fn is_from_current_boot(&self) -> bool {
+        self.boot.as_deref() == boot_id()
     }
 
     /// Adds a sentence to the note.
     #[cfg(unix)]
-    pub(crate) fn note(&mut self, sentence: &str) {
+    pub(crate) fn add_note(&mut self, sentence: &str) {
         match &mut self.note {
             Some(note) if note.contains(sentence) => {}
             Some(note) => {

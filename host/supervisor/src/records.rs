@@ -9,7 +9,7 @@ use aiw_events::{EventKind, EventLog, HomeEvent};
 use aiw_home::{Home, OpenDirectory};
 use serde::Deserialize;
 
-use crate::MAX_ABOVE;
+use crate::MAX_ANCESTORS;
 use crate::announced::EventContext;
 use crate::directory::ReservedSpace;
 use crate::error::{RecordError, SupervisorError};
@@ -24,7 +24,7 @@ pub(crate) const VERSION: u32 = 1;
 const MAX_BYTES: u64 = 1 << 20;
 
 /// Checks whether the room above understands the labels of a record.
-pub(crate) type Understands = fn(&Labels) -> Result<(), serde_json::Error>;
+pub(crate) type LabelValidator = fn(&Labels) -> Result<(), serde_json::Error>;
 
 /// The result of looking for a record.
 #[derive(Debug)]
@@ -32,13 +32,13 @@ pub(crate) enum Lookup {
     /// A record.
     Record(Box<ProcessRecord>),
     /// No file, or an empty one.
-    Nothing,
+    NotFound,
     /// A record that this aiw does not understand, or cannot read at the moment.
     Unreadable(RecordError),
     /// A link, which is not followed.
-    Link,
+    Symlink,
     /// Something else that is not a directory, with its kind.
-    NoDirectory(&'static str),
+    NotADirectory(&'static str),
 }
 
 /// The directory of a room's processes.
@@ -46,23 +46,23 @@ pub(crate) enum Lookup {
 pub(crate) struct Records {
     root: PathBuf,
     names: Namespace,
-    understands: Understands,
+    understands: LabelValidator,
 }
 
 impl Records {
     pub fn open(home: &Home, names: Namespace) -> Self {
-        Self::at(home.root().join(&*names.directory), names)
+        Self::from_root(home.root().join(&*names.directory), names)
     }
 
-    pub fn at(root: PathBuf, names: Namespace) -> Self {
+    pub fn from_root(root: PathBuf, names: Namespace) -> Self {
         let records = Self { root, names, understands: |_| Ok(()) };
         // A shim is told this directory, and not the home.
-        records.home().map(aiw_home::own_directory);
+        records.home().map(aiw_home::register_state_root);
         records
     }
 
     /// Restricts these to records whose labels `understands` accepts.
-    pub fn understood_by(self, understands: Understands) -> Self {
+    pub fn with_label_validator(self, understands: LabelValidator) -> Self {
         Self { understands, ..self }
     }
 
@@ -104,7 +104,7 @@ impl Records {
     }
 
     /// Returns the path where a process's directory is made until it is complete.
-    pub fn staging(&self, id: ProcessId) -> PathBuf {
+    pub fn staging_path(&self, id: ProcessId) -> PathBuf {
         self.root.join(format!("{STAGING_PREFIX}{id}"))
     }
 
@@ -114,7 +114,7 @@ impl Records {
     }
 
     /// Returns the processes whose directories are being made, or were when their makers died.
-    pub fn staged(&self) -> Result<Vec<ProcessId>, SupervisorError> {
+    pub fn staged_ids(&self) -> Result<Vec<ProcessId>, SupervisorError> {
         Ok(self.file_names()?.iter().filter_map(|name| name.strip_prefix(STAGING_PREFIX)?.parse().ok()).collect())
     }
 
@@ -130,15 +130,15 @@ impl Records {
     pub fn read(&self, id: ProcessId) -> Option<ProcessRecord> {
         match self.find(id) {
             Lookup::Record(record) => Some(*record),
-            Lookup::Nothing | Lookup::Unreadable(_) | Lookup::Link | Lookup::NoDirectory(_) => None,
+            Lookup::NotFound | Lookup::Unreadable(_) | Lookup::Symlink | Lookup::NotADirectory(_) => None,
         }
     }
 
     /// Returns the processes above one, nearest first, as far as their records exist.
-    pub fn above(&self, record: &ProcessRecord) -> Vec<ProcessId> {
+    pub fn ancestors(&self, record: &ProcessRecord) -> Vec<ProcessId> {
         let mut above = Vec::new();
         let mut next = record.parent;
-        while let Some(id) = next.filter(|id| above.len() < MAX_ABOVE && !above.contains(id)) {
+        while let Some(id) = next.filter(|id| above.len() < MAX_ANCESTORS && !above.contains(id)) {
             above.push(id);
             next = self.read(id).and_then(|record| record.parent);
         }
@@ -184,22 +184,22 @@ impl Records {
     /// Returns what is where a record should be that could not be read, or is empty.
     fn instead(&self, id: ProcessId, error: Option<aiw_home::HomeError>) -> Lookup {
         match fs::symlink_metadata(self.directory(id)).map(|meta| meta.file_type()) {
-            Ok(kind) if kind.is_symlink() => Lookup::Link,
-            Ok(kind) if !kind.is_dir() => Lookup::NoDirectory(name_of(kind)),
+            Ok(kind) if kind.is_symlink() => Lookup::Symlink,
+            Ok(kind) if !kind.is_dir() => Lookup::NotADirectory(name_of(kind)),
             Err(e) if e.kind() != io::ErrorKind::NotFound => Lookup::Unreadable(e.into()),
-            _ => error.map_or(Lookup::Nothing, |error| Lookup::Unreadable(error.into())),
+            _ => error.map_or(Lookup::NotFound, |error| Lookup::Unreadable(error.into())),
         }
     }
 
     /// Returns the record that was found, or the error for what was found instead.
-    pub fn understood(&self, id: ProcessId, found: Lookup) -> Result<ProcessRecord, SupervisorError> {
+    pub fn require_record(&self, id: ProcessId, found: Lookup) -> Result<ProcessRecord, SupervisorError> {
         let (noun, path) = (self.kind(), || self.directory(id));
         Err(match found {
             Lookup::Record(record) => return Ok(*record),
-            Lookup::Nothing => SupervisorError::Absent { noun, id },
+            Lookup::NotFound => SupervisorError::NotFound { noun, id },
             Lookup::Unreadable(source) => SupervisorError::Unreadable { noun, id, source },
-            Lookup::Link => SupervisorError::Link { path: path() },
-            Lookup::NoDirectory(what) => SupervisorError::DirectoryNotFound { noun, id, path: path(), what },
+            Lookup::Symlink => SupervisorError::SymlinkRejected { path: path() },
+            Lookup::NotADirectory(what) => SupervisorError::NotADirectory { noun, id, path: path(), what },
         })
     }
 
@@ -221,7 +221,7 @@ impl Records {
     /// Writes the final record. If the disk is full, it is written into the reserved space, without its longest label
     /// if necessary.
     pub fn save_last(&self, directory: &Path, record: &ProcessRecord) -> Result<(), SupervisorError> {
-        let reserve = ReservedSpace::read(directory);
+        let reserve = ReservedSpace::new(directory);
         self.save(directory, record).or_else(|error| {
             let path = directory.join(&*self.names.record);
             let into_reserve = |record: &ProcessRecord| reserve.write(&path, &serde_json::to_vec(record)?);
@@ -232,7 +232,7 @@ impl Records {
                 longest.filter(|name| short.labels.get(name).is_some_and(|value| length(value) > MAX_LABEL_BYTES))
             {
                 short.labels.insert(longest, serde_json::Value::Null);
-                short.note("the disk was full: its last words are only in the log, if at all");
+                short.add_note("the disk was full: its last words are only in the log, if at all");
             }
             into_reserve(record).or_else(|_| into_reserve(&short)).map_err(|_| error)
         })?;

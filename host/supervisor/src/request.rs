@@ -45,11 +45,11 @@ pub(crate) struct RequestText {
 
 /// The answer of a shim.
 #[derive(Serialize, Deserialize)]
-pub(crate) enum Answer {
+pub(crate) enum ShimResponse {
     /// The process runs, or waits for its turn.
     Started(Box<ProcessRecord>),
     /// The program could not be run, and why. The record says so too.
-    NotStarted(SentError),
+    NotStarted(WireError),
     Limit(u32),
     Full(usize),
     /// The process whose directory is to be reused has not ended.
@@ -57,9 +57,9 @@ pub(crate) enum Answer {
     /// The shared memory with this name cannot be used, and why.
     Memory(String, String),
     /// The working directory cannot be entered.
-    Cwd(SentError),
+    Cwd(WireError),
     /// A file of the home cannot be written.
-    Io(PathBuf, SentError),
+    Io(PathBuf, WireError),
     /// A file of the runtime directory is wrong, and how.
     Runtime(PathBuf, String),
     /// Another process has held a lock for this many seconds.
@@ -69,22 +69,22 @@ pub(crate) enum Answer {
 
 /// A system error, as it is sent over a pipe.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) enum SentError {
+pub(crate) enum WireError {
     Number(i32),
     Text(String),
 }
 
-impl From<io::Error> for SentError {
+impl From<io::Error> for WireError {
     fn from(error: io::Error) -> Self {
         error.raw_os_error().map_or_else(|| Self::Text(error.to_string()), Self::Number)
     }
 }
 
-impl From<SentError> for io::Error {
-    fn from(told: SentError) -> Self {
+impl From<WireError> for io::Error {
+    fn from(told: WireError) -> Self {
         match told {
-            SentError::Number(number) => Self::from_raw_os_error(number),
-            SentError::Text(text) => Self::other(text),
+            WireError::Number(number) => Self::from_raw_os_error(number),
+            WireError::Text(text) => Self::other(text),
         }
     }
 }
@@ -137,14 +137,14 @@ pub(crate) struct Attachment {
 pub(crate) const ATTACHED: &str = "attached";
 
 /// The word for a reaper whose process starts beneath the directory that the reaper was started in.
-pub(crate) const HERE: &str = "here";
+pub(crate) const CWD_ARGUMENT: &str = "here";
 
 /// The reports of a reaper to its owner, one on each line.
 #[derive(Serialize, Deserialize)]
 pub(crate) enum ReaperReport {
     Started(u32),
-    NotStarted(SentError),
-    Cwd(SentError),
+    NotStarted(WireError),
+    Cwd(WireError),
     Ended { code: Option<i32>, signal: Option<i32> },
 }
 
@@ -292,7 +292,7 @@ fn parsed<'a, T: Deserialize<'a>>(body: &'a [u8]) -> io::Result<T> {
 
 /// Refuses values that cannot be passed on, before anything is started.
 pub(crate) fn check(program: &Program, runtime: &Path) -> Result<(), SupervisorError> {
-    let invalid = |problem: String| Err(SupervisorError::Invalid { problem });
+    let invalid = |problem: String| Err(SupervisorError::InvalidValue { problem });
     if program.path.as_os_str().as_bytes().contains(&0) {
         return invalid("the path of the program contains a NUL character".into());
     }
@@ -332,7 +332,7 @@ mod tests {
             timeout: Some(Duration::ZERO),
             depth: 2,
             parent: Some(aiw_core::ProcessId::from_number(7)),
-            ..NewProcess::within(OsString::from_vec(argument.clone()))
+            ..NewProcess::new(OsString::from_vec(argument.clone()))
         };
         let names = Namespace::new("servers", "server.json", "server", ["A", "B"]);
         let (root, queue, grace) = (Root::Process { pid: 7, start: 9 }, QueueLimit::default(), Duration::from_secs(5));

@@ -10,7 +10,7 @@ use crate::platform;
 
 /// The root of a set of processes, which share a table and a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(from = "Numbers", into = "Numbers")]
+#[serde(from = "RawRoot", into = "RawRoot")]
 pub enum Root {
     /// A process, such as an AI CLI: the set is its session, and nothing is started in it after its end.
     Process {
@@ -28,18 +28,18 @@ pub enum Root {
 
 /// A root as records and segments hold it. No process has the id 0, which stands for a directory.
 #[derive(Serialize, Deserialize)]
-pub(crate) struct Numbers {
+pub(crate) struct RawRoot {
     pub pid: u32,
     pub start: u64,
 }
 
-impl From<Numbers> for Root {
-    fn from(Numbers { pid, start }: Numbers) -> Self {
+impl From<RawRoot> for Root {
+    fn from(RawRoot { pid, start }: RawRoot) -> Self {
         if pid == 0 { Self::Directory { digest: start } } else { Self::Process { pid, start } }
     }
 }
 
-impl From<Root> for Numbers {
+impl From<Root> for RawRoot {
     fn from(root: Root) -> Self {
         match root {
             Root::Process { pid, start } => Self { pid, start },
@@ -55,7 +55,7 @@ impl Root {
     }
 
     /// Returns the root for a directory, by whatever path.
-    pub fn directory(path: &Path) -> std::io::Result<Self> {
+    pub fn for_directory(path: &Path) -> std::io::Result<Self> {
         let real = std::fs::canonicalize(path)?;
         Ok(Self::Directory { digest: digest(real.as_os_str().as_encoded_bytes()) })
     }
@@ -72,7 +72,7 @@ impl Root {
 #[cfg(unix)]
 impl Root {
     /// Returns what the processes of this root are together.
-    pub(crate) fn set(&self) -> &'static str {
+    pub(crate) fn scope_name(&self) -> &'static str {
         match self {
             Self::Process { .. } => "session",
             Self::Directory { .. } => "directory",
@@ -80,7 +80,7 @@ impl Root {
     }
 
     /// Returns whether both are the same root, as far as is known.
-    pub(crate) fn is(&self, other: &Self) -> bool {
+    pub(crate) fn is_same_root(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Process { pid, start }, Self::Process { pid: other, start: since }) => {
                 pid == other && (start == since || *start == 0 || *since == 0)
@@ -159,11 +159,11 @@ mod tests {
         let project = dir.path().join("project");
         std::fs::create_dir(&project).unwrap();
         std::os::unix::fs::symlink(&project, dir.path().join("link")).unwrap();
-        let root = Root::directory(&project).unwrap();
-        assert!(root.is(&Root::directory(&dir.path().join("link")).unwrap()));
-        assert!(root.is(&Root::directory(&project.join("../project/.")).unwrap()));
-        assert!(!root.is(&Root::directory(dir.path()).unwrap()));
-        assert!(!root.is(&Root::Process { pid: 1, start: 0 }) && root.is_alive() && root.pid().is_none());
-        assert!(Root::directory(&dir.path().join("absent")).is_err());
+        let root = Root::for_directory(&project).unwrap();
+        assert!(root.is_same_root(&Root::for_directory(&dir.path().join("link")).unwrap()));
+        assert!(root.is_same_root(&Root::for_directory(&project.join("../project/.")).unwrap()));
+        assert!(!root.is_same_root(&Root::for_directory(dir.path()).unwrap()));
+        assert!(!root.is_same_root(&Root::Process { pid: 1, start: 0 }) && root.is_alive() && root.pid().is_none());
+        assert!(Root::for_directory(&dir.path().join("absent")).is_err());
     }
 }

@@ -25,9 +25,9 @@ impl RuntimeDir {
         if let Some(path) = std::env::var_os("AIW_RUNTIME_DIR").filter(|v| !v.is_empty()).map(PathBuf::from) {
             // A path relative to the current directory would split sets.
             return if path.is_absolute() {
-                Ok(Self::at(path, noun))
+                Ok(Self::from_path(path, noun))
             } else {
-                Err(SupervisorError::RelativeRuntime { path })
+                Err(SupervisorError::RelativeRuntimeDir { path })
             };
         }
         let uid = geteuid().as_raw();
@@ -35,12 +35,12 @@ impl RuntimeDir {
             Some(base) => base.join("aiw"),
             None => PathBuf::from(format!("/tmp/aiw-{uid}")),
         };
-        Ok(Self::at(path, noun))
+        Ok(Self::from_path(path, noun))
     }
 
     /// Returns the given directory, as a starter names it to its shim.
-    pub fn at(path: PathBuf, noun: ResourceKind) -> Self {
-        aiw_home::own_directory(&path);
+    pub fn from_path(path: PathBuf, noun: ResourceKind) -> Self {
+        aiw_home::register_state_root(&path);
         Self { path, kind: noun }
     }
 
@@ -72,7 +72,7 @@ impl RuntimeDir {
         } else {
             return Ok(true);
         };
-        Err(SupervisorError::Runtime { path: self.path.clone(), problem: problem.into() })
+        Err(SupervisorError::InvalidRuntimeDir { path: self.path.clone(), problem: problem.into() })
     }
 
     /// Creates the directory if it does not exist.
@@ -105,13 +105,13 @@ mod tests {
     #[test]
     fn only_a_private_directory_of_our_own_will_do() {
         let dir = tempfile::tempdir().unwrap();
-        let runtime = RuntimeDir::at(dir.path().join("aiw"), "test".into());
+        let runtime = RuntimeDir::from_path(dir.path().join("aiw"), "test".into());
         assert!(!runtime.check().unwrap());
         runtime.create().unwrap();
         runtime.create().unwrap();
         fs::set_permissions(runtime.path(), fs::Permissions::from_mode(0o750)).unwrap();
         assert!(runtime.check().unwrap_err().to_string().ends_with("is open to others; its mode must be 0700"));
-        let link = RuntimeDir::at(dir.path().join("link"), "test".into());
+        let link = RuntimeDir::from_path(dir.path().join("link"), "test".into());
         symlink(dir.path(), link.path()).unwrap();
         assert!(link.create().unwrap_err().to_string().contains("symbolic link"));
     }

@@ -16,7 +16,7 @@ fn processors() -> usize {
 
 /// Looks at parts of many things side by side: most of the time goes into system calls. A thread may begin late, so each
 /// takes the next part when it has done one.
-pub(crate) fn side_by_side<T: Sync, R: Send>(all: &[T], look: impl Fn(&[T]) -> Vec<R> + Sync) -> Vec<R> {
+pub(crate) fn map_chunks_parallel<T: Sync, R: Send>(all: &[T], look: impl Fn(&[T]) -> Vec<R> + Sync) -> Vec<R> {
     let parts: Vec<&[T]> = all.chunks(CHUNK_LEN).collect();
     let next = AtomicUsize::new(0);
     let take = || {

@@ -20,7 +20,7 @@ pub(crate) enum ProcessProof<'a> {
     /// By its environment or its number: this record's process started it.
     Marked(&'a ProcessRecord, &'a Namespace),
     /// By its environment or its number: it has these marks.
-    Shows(&'a ProcessMarkers<'a>),
+    Markers(&'a ProcessMarkers<'a>),
     /// By its parents: it is a descendant of this process.
     Descendant,
 }
@@ -52,7 +52,7 @@ impl Target {
     /// Returns the process with this id and start if it gives the proof, or `None` if it is gone.
     pub fn find(pid: u32, start: u64, proof: ProcessProof<'_>) -> Result<Option<Self>, SignalError> {
         if let ProcessProof::Supervisor(record) | ProcessProof::Marked(record, _) = proof
-            && !is_here(record)
+            && !has_valid_pids(record)
         {
             return Err(SignalError::OtherPidNamespace);
         }
@@ -63,15 +63,15 @@ impl Target {
         let process = match Process::open(pid, start)? {
             OpenedProcess::Gone => return Ok(None),
             OpenedProcess::Hidden => return Err(SignalError::NotVisible { pid }),
-            OpenedProcess::Is(process) => process,
+            OpenedProcess::Found(process) => process,
         };
         let shown = match proof {
-            ProcessProof::Supervisor(record) => platform::was_started_as(pid, &supervisor(record)),
+            ProcessProof::Supervisor(record) => platform::has_arguments(pid, &supervisor_args(record)),
             ProcessProof::Marked(record, names) => {
                 let shown = all_marks(record, names).are_shown_by(pid);
                 shown.or_else(|| is_below_supervisor(pid, record).then_some(true))
             }
-            ProcessProof::Shows(marks) => marks.are_shown_by(pid),
+            ProcessProof::Markers(marks) => marks.are_shown_by(pid),
             ProcessProof::Descendant => Some(true),
         };
         match shown {
@@ -98,13 +98,13 @@ impl Target {
 }
 
 /// Returns whether the process ids of a record are valid here: same container, same boot of the system.
-pub(crate) fn is_here(record: &ProcessRecord) -> bool {
-    record.pid_namespace == platform::pid_namespace() && record.boot.as_deref() == platform::boot()
+pub(crate) fn has_valid_pids(record: &ProcessRecord) -> bool {
+    record.pid_namespace == platform::pid_namespace() && record.boot.as_deref() == platform::boot_id()
 }
 
 /// Returns the arguments of the supervisor of a process.
-pub(crate) fn supervisor(record: &ProcessRecord) -> [String; 4] {
-    ["shim".into(), record.root.to_string(), record.id.to_string(), instance(record.instance)]
+pub(crate) fn supervisor_args(record: &ProcessRecord) -> [String; 4] {
+    ["shim".into(), record.root.to_string(), record.id.to_string(), format_instance(record.instance)]
 }
 
 /// Returns whether a process that does not show its environment, such as a program of macOS's own, is a child of the
@@ -114,21 +114,21 @@ fn is_below_supervisor(pid: u32, record: &ProcessRecord) -> bool {
     ObservedProcess::open(pid).is_some_and(|seen| seen.parent() == shim.pid)
         && shim.start != 0
         && platform::is_alive(shim.pid, shim.start)
-        && platform::was_started_as(shim.pid, &supervisor(record)) == Some(true)
+        && platform::has_arguments(shim.pid, &supervisor_args(record)) == Some(true)
 }
 
 /// Returns the variables of everything that a process starts, under the names that its room gives them.
-pub(crate) fn marks<'a>(record: &ProcessRecord, names: &'a Namespace) -> [(&'a str, String); 2] {
+pub(crate) fn marker_variables<'a>(record: &ProcessRecord, names: &'a Namespace) -> [(&'a str, String); 2] {
     let [id, instance_name] = &names.variables;
-    [(id, record.id.to_string()), (instance_name, instance(record.instance))]
+    [(id, record.id.to_string()), (instance_name, format_instance(record.instance))]
 }
 
 fn all_marks<'a>(record: &ProcessRecord, names: &'a Namespace) -> ProcessMarkers<'a> {
-    ProcessMarkers { variables: marks(record, names).into(), number: record.instance }
+    ProcessMarkers { variables: marker_variables(record, names).into(), number: record.instance }
 }
 
 /// Returns an instance as it is written in command lines and variables.
-pub(crate) fn instance(number: u64) -> String {
+pub(crate) fn format_instance(number: u64) -> String {
     format!("{number:016x}")
 }
 
@@ -147,7 +147,7 @@ pub(crate) enum Descendants {
     /// This many have ended.
     Ended(usize),
     /// Of this many, some still exist.
-    Stay(usize),
+    StillRunning(usize),
 }
 
 /// Ends all descendants of this process except those that `leave` selects and their descendants: by SIGTERM at first,
@@ -185,7 +185,7 @@ pub(crate) fn end_descendants(
             }
         }
         if Instant::now() >= give_up {
-            return Descendants::Stay(told.len());
+            return Descendants::StillRunning(told.len());
         }
         if let Ok(Some(handle)) = Target::find(first.0, first.1, ProcessProof::Descendant) {
             handle.wait(Duration::from_millis(50));
@@ -197,7 +197,7 @@ pub(crate) fn end_descendants(
 /// Ends all processes that carry the marks of a record whose shim is dead. Returns how many that were.
 pub(crate) fn end_orphans(record: &ProcessRecord, names: &Namespace) -> usize {
     // No process survives a reboot of the system.
-    if !is_here(record) {
+    if !has_valid_pids(record) {
         return 0;
     }
     end_marked(&all_marks(record, names), record.shim.start, &|pid, start| {
@@ -213,7 +213,7 @@ pub(crate) fn end_marked(marks: &ProcessMarkers<'_>, since: u64, target: &dyn Fn
     // know that nothing is left.
     let mut quiet = 0;
     for _ in 0..100 {
-        let (left, unsure) = platform::marked(&marks.variables, marks.number, since);
+        let (left, unsure) = platform::find_marked(&marks.variables, marks.number, since);
         if left.is_empty() {
             quiet += usize::from(!unsure);
             if quiet == MIN_EMPTY_CHECKS {

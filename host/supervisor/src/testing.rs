@@ -15,14 +15,14 @@ use crate::platform;
 use crate::program::Program;
 use crate::root::Root;
 use crate::runtime::RuntimeDir;
-use crate::segment::{Live, Owner, Segment, open};
+use crate::segment::{Owner, Segment, SlotData, open};
 
 /// The names of processes in tests and benches.
 pub const NAMES: Namespace = Namespace::new("tested", "record.json", "test", ["AIW_TESTED_ID", "AIW_TESTED_INSTANCE"]);
 
 /// How long the operations on a segment take, each as the mean of many.
 #[derive(Debug, Clone, Copy)]
-pub struct Figures {
+pub struct SegmentTimings {
     /// The time to take a slot and publish a process.
     pub register: Duration,
     /// The time to change a slot.
@@ -36,11 +36,11 @@ pub struct Figures {
 }
 
 /// Measures in a segment of its own, created in `directory`, which must not exist yet.
-pub fn measure(directory: &Path) -> Result<Figures, SupervisorError> {
+pub fn measure(directory: &Path) -> Result<SegmentTimings, SupervisorError> {
     const UPDATE_COUNT: u32 = 100_000;
     let pid = std::process::id();
     let root = Root::for_pid(pid);
-    let segment = crate::segment::attach(&RuntimeDir::at(directory.to_owned(), NAMES.kind.clone()), root)?;
+    let segment = crate::segment::attach(&RuntimeDir::from_path(directory.to_owned(), NAMES.kind.clone()), root)?;
     let mut live = live(pid, platform::start_time(pid).unwrap_or(0));
     let start = Instant::now();
     for _ in 0..10_000 {
@@ -72,7 +72,7 @@ pub fn measure(directory: &Path) -> Result<Figures, SupervisorError> {
     }
     let scan = start.elapsed() / 100;
     drop(slots);
-    Ok(Figures { register, update, read, scan, wake: wake(&segment) })
+    Ok(SegmentTimings { register, update, read, scan, wake: wake(&segment) })
 }
 
 fn wake(segment: &Arc<Segment>) -> Duration {
@@ -108,7 +108,7 @@ fn wake(segment: &Arc<Segment>) -> Duration {
 }
 
 /// Returns how many slots of a root are taken.
-pub fn taken(runtime: &Path, names: &Namespace, root: Root) -> usize {
+pub fn count_used_slots(runtime: &Path, names: &Namespace, root: Root) -> usize {
     let segment = open(&at(runtime, names), root).ok().flatten();
     segment.map_or(0, |segment| segment.scan().filter_map(|slot| slot.decode()).count())
 }
@@ -127,8 +127,8 @@ pub fn fill(runtime: &Path, names: &Namespace, root: Root) -> Result<usize, Supe
     Ok(count)
 }
 
-fn live(pid: u32, start: u64) -> Live {
-    Live {
+fn live(pid: u32, start: u64) -> SlotData {
+    SlotData {
         id: ProcessId::from_number(random() >> 2),
         shim: Owner { pid, start },
         instance: random() | 1,
@@ -137,7 +137,7 @@ fn live(pid: u32, start: u64) -> Live {
         pid: Some(pid),
         ticket: 1,
         limit: 64,
-        above: Vec::new(),
+        ancestors: Vec::new(),
         started: 1,
         running_since: Some(1),
         label: b"claude openrouter reviewer: fix the failing test of the parser, and say what was wrong with it".into(),
@@ -151,7 +151,7 @@ pub fn attach_forever(runtime: &Path, names: &Namespace, root: Root) -> Result<(
     loop {
         let segment = crate::segment::attach(&runtime, root)?;
         drop(segment.claim(&live(std::process::id(), 0)));
-        segment.forget();
+        segment.remove_link();
     }
 }
 
@@ -162,12 +162,12 @@ pub fn attach(runtime: &Path, names: &Namespace, root: Root) -> Result<String, S
 }
 
 /// Makes only this process act as the next version of aiw, as far as segments are concerned.
-pub fn be_newer() {
-    crate::segment::NEWER.store(1, Ordering::Relaxed);
+pub fn simulate_newer_version() {
+    crate::segment::TEST_VERSION_OFFSET.store(1, Ordering::Relaxed);
 }
 
 fn at(runtime: &Path, names: &Namespace) -> RuntimeDir {
-    RuntimeDir::at(runtime.to_owned(), names.kind.clone())
+    RuntimeDir::from_path(runtime.to_owned(), names.kind.clone())
 }
 
 /// A limit that no test reaches. It turns a hang into a failure.
@@ -183,7 +183,7 @@ pub fn program(script: &str) -> Program {
 }
 
 /// Waits until a value appears.
-pub fn until<T>(mut there: impl FnMut() -> Option<T>) -> T {
+pub fn wait_for<T>(mut there: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(value) = there() {
@@ -195,7 +195,7 @@ pub fn until<T>(mut there: impl FnMut() -> Option<T>) -> T {
 }
 
 /// Returns whether a process exists and is not a zombie.
-pub fn is_there(pid: u32) -> bool {
+pub fn is_running(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
 }

@@ -20,7 +20,7 @@ pub struct Sources {
     #[cfg(unix)]
     pub(crate) shims: Vec<(PathBuf, std::sync::Arc<crate::signal::Target>)>,
     /// Directories of processes that run and can't be listened to, such as those of another container.
-    pub unheard: BTreeSet<PathBuf>,
+    pub unwatchable_directories: BTreeSet<PathBuf>,
 }
 
 impl Sources {
@@ -32,7 +32,7 @@ impl Sources {
 
     /// Whether there is any: a directory, or a process that runs.
     pub fn has_any(&self) -> bool {
-        !self.directories.is_empty() || !self.unheard.is_empty()
+        !self.directories.is_empty() || !self.unwatchable_directories.is_empty()
     }
 
     /// Adds other ones.
@@ -42,7 +42,7 @@ impl Sources {
         }
         #[cfg(unix)]
         self.shims.extend(other.shims);
-        self.unheard.extend(other.unheard);
+        self.unwatchable_directories.extend(other.unwatchable_directories);
     }
 }
 
@@ -65,14 +65,14 @@ mod here {
 
     use super::{ProcessChange, Sources};
     use crate::error::SupervisorError;
-    use crate::platform::{Notices, timespec};
+    use crate::platform::{DirectoryWatcher, timespec};
     use crate::signal::Target;
 
     /// Sleeps until something changes. Threads may share one: one sleeps, and others wake it or change what it listens
     /// to.
     #[derive(Debug)]
     pub struct Watch {
-        notices: Option<Notices>,
+        notices: Option<DirectoryWatcher>,
         woken: PipeReader,
         wake: PipeWriter,
         listening: Mutex<WatchState>,
@@ -96,7 +96,7 @@ mod here {
             let (woken, wake) = std::io::pipe().map_err(fail)?;
             rustix::io::ioctl_fionbio(&woken, true).map_err(|e| fail(e.into()))?;
             rustix::io::ioctl_fionbio(&wake, true).map_err(|e| fail(e.into()))?;
-            Ok(Self { notices: Notices::open(), woken, wake, listening: Mutex::default() })
+            Ok(Self { notices: DirectoryWatcher::open(), woken, wake, listening: Mutex::default() })
         }
 
         fn listening(&self) -> MutexGuard<'_, WatchState> {
@@ -107,7 +107,7 @@ mod here {
         /// are to be looked at from time to time. One that sleeps meanwhile is to be woken, or its sleep still minds
         /// only the supervisors from before.
         pub fn listen(&self, sources: Sources) -> BTreeSet<PathBuf> {
-            let Sources { directories, shims, mut unheard } = sources;
+            let Sources { directories, shims, mut unwatchable_directories } = sources;
             let mut listening = self.listening();
             let mut before = std::mem::take(&mut listening.directories);
             for (directory, writes) in directories {
@@ -115,7 +115,7 @@ mod here {
                 let add = || Some((self.notices.as_ref()?.add(&directory, writes)?, writes));
                 match known.or_else(add) {
                     Some(known) => drop(listening.directories.insert(directory, known)),
-                    None => drop(unheard.insert(directory)),
+                    None => drop(unwatchable_directories.insert(directory)),
                 }
             }
             for (number, _) in before.into_values() {
@@ -125,7 +125,7 @@ mod here {
                 }
             }
             listening.shims = shims;
-            unheard
+            unwatchable_directories
         }
 
         /// Ends the sleep, or the next one.
@@ -165,7 +165,7 @@ mod here {
                     self.notices.iter().zip(number).for_each(|(notices, number)| notices.remove(number));
                 }
             };
-            self.notices.iter().for_each(|notices| notices.take(&mut each));
+            self.notices.iter().for_each(|notices| notices.drain_events(&mut each));
             changes
         }
     }
@@ -197,7 +197,7 @@ mod nowhere {
 
         /// Returns all directories: none can be listened to.
         pub fn listen(&self, sources: Sources) -> BTreeSet<PathBuf> {
-            sources.directories.into_keys().chain(sources.unheard).collect()
+            sources.directories.into_keys().chain(sources.unwatchable_directories).collect()
         }
 
         /// Ends the sleep, or the next one.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::content::KeyChange;
 use crate::error::SyncError;
-use crate::generated::{EncryptedSecrets, is_sealed};
+use crate::generated::{EncryptedSecrets, is_encrypted};
 use crate::place::{Roots, SyncPath, SyncRoot};
 use crate::policy::SyncImpact;
 use crate::snapshot::{FileContent, digest};
@@ -78,7 +78,7 @@ fn journal(directory: &SyncDirectory) -> PathBuf {
 
 /// The end of a change.
 #[derive(Debug, Default)]
-pub(crate) struct Applied {
+pub(crate) struct ApplyOutcome {
     pub(crate) changed: Vec<SyncPath>,
     /// Files that stay as they are: somebody else changed them meanwhile, or they are the user's links.
     pub(crate) skipped: Vec<SyncPath>,
@@ -95,12 +95,12 @@ pub(crate) fn apply(
     what: &str,
     files: &[IncomingChange],
     after: MergedState,
-) -> Result<Applied, SyncError> {
+) -> Result<ApplyOutcome, SyncError> {
     let home = secrets.home;
     if files.is_empty() {
         state.files = after;
         directory.save(state)?;
-        return Ok(Applied::default());
+        return Ok(ApplyOutcome::default());
     }
     let id = new_id()?;
     let record =
@@ -170,12 +170,12 @@ fn take(
     home: &Home,
     directory: &SyncDirectory,
     record: &ChangeRecord,
-    applied: &Applied,
+    applied: &ApplyOutcome,
     undo: bool,
     state: &mut SyncState,
     secrets: Option<&EncryptedSecrets<'_>>,
 ) -> Result<(), SyncError> {
-    let is_it = |file: &&RecordedChange| is_sealed(&file.path) && applied.changed.contains(&file.path);
+    let is_it = |file: &&RecordedChange| is_encrypted(&file.path) && applied.changed.contains(&file.path);
     let (Some(secrets), Some(file)) = (secrets, record.files.iter().find(is_it)) else { return Ok(()) };
     let bytes = |kept: &Option<KeptFile>| {
         let read = |kept: &KeptFile| read_capped(&directory.change(&record.id).join(&kept.sha256), MAX_FILE_BYTES);
@@ -183,7 +183,7 @@ fn take(
     };
     let (from, to) = if undo { (&file.new, &file.old) } else { (&file.old, &file.new) };
     let (from, to) = (bytes(from)?, bytes(to)?);
-    secrets.take(from.as_deref(), to.as_deref(), &mut state.secrets, &home.lock()?)
+    secrets.apply_to_vault(from.as_deref(), to.as_deref(), &mut state.secrets, &home.lock()?)
 }
 
 /// Puts back what was changed before a failure: half of it would be neither state.
@@ -194,7 +194,7 @@ fn taken_back(home: &Home, directory: &SyncDirectory, record: &ChangeRecord, und
     if !undo && back.as_ref().is_ok_and(|back| back.skipped.is_empty()) {
         forget(directory, &record.id);
     }
-    SyncError::NotApplied { problem: e.to_string(), back: back.err().map(|e| e.to_string()), hint: e.hint() }
+    SyncError::ApplyFailed { problem: e.to_string(), back: back.err().map(|e| e.to_string()), hint: e.hint() }
 }
 
 /// Undoes the newest change. Files that are no longer what it made of them stay as they are.
@@ -203,7 +203,7 @@ pub(crate) fn undo(
     directory: &SyncDirectory,
     state: &mut SyncState,
     secrets: Option<&EncryptedSecrets<'_>>,
-) -> Result<(ChangeRecord, Applied), SyncError> {
+) -> Result<(ChangeRecord, ApplyOutcome), SyncError> {
     let id = state.change.clone().ok_or(SyncError::NothingToUndo)?;
     let record = read_record(directory, &id)?.ok_or(SyncError::NothingToUndo)?;
     begin(directory, &Journal { id, undo: true })?;
@@ -215,7 +215,7 @@ pub(crate) fn undo(
     };
     if applied.changed.is_empty() {
         end(directory)?;
-        return Err(SyncError::ChangedSince { paths: applied.skipped.iter().map(SyncPath::to_string).collect() });
+        return Err(SyncError::FilesModified { paths: applied.skipped.iter().map(SyncPath::to_string).collect() });
     }
     finish(directory, state, record.clone(), &applied, true)?;
     Ok((record, applied))
@@ -227,7 +227,7 @@ pub(crate) fn recover(
     directory: &SyncDirectory,
     state: &mut SyncState,
     secrets: Option<&EncryptedSecrets<'_>>,
-) -> Result<Option<(ChangeRecord, Applied)>, SyncError> {
+) -> Result<Option<(ChangeRecord, ApplyOutcome)>, SyncError> {
     let Some(bytes) = read_capped(&journal(directory), MAX_RECORD_BYTES)? else { return Ok(None) };
     let journal = serde_json::from_slice::<Journal>(&bytes).ok();
     let record = journal.as_ref().map(|journal| read_record(directory, &journal.id)).transpose()?.flatten();
@@ -239,7 +239,7 @@ pub(crate) fn recover(
 }
 
 /// Whether a killed process has left a change half done.
-pub(crate) fn is_unfinished(directory: &SyncDirectory) -> bool {
+pub(crate) fn has_unfinished_change(directory: &SyncDirectory) -> bool {
     journal(directory).exists()
 }
 
@@ -282,25 +282,28 @@ fn finish(
     directory: &SyncDirectory,
     state: &mut SyncState,
     mut record: ChangeRecord,
-    applied: &Applied,
+    applied: &ApplyOutcome,
     undo: bool,
 ) -> Result<(), SyncError> {
     if undo {
         if state.files == record.after {
             state.files = record.before.clone();
             // What stayed as it is was merged, and is.
-            state.files.held.extend(applied.skipped.iter().map(|path| (path.clone(), record.after.waiting(path))));
+            state
+                .files
+                .held
+                .extend(applied.skipped.iter().map(|path| (path.clone(), record.after.undecided_keys(path))));
         } else {
             // Something was merged or pushed since: these files alone are offered again.
             let undone = record.paths().filter(|path| !applied.skipped.contains(path));
-            let waiting: Vec<_> = undone.map(|path| (path.clone(), record.before.waiting(path))).collect();
+            let waiting: Vec<_> = undone.map(|path| (path.clone(), record.before.undecided_keys(path))).collect();
             state.files.held.extend(waiting);
         }
         state.change = record.previous.clone();
     } else {
         // A file that somebody changed meanwhile is not merged.
         for path in &applied.waits {
-            record.after.held.insert(path.clone(), record.before.waiting(path));
+            record.after.held.insert(path.clone(), record.before.undecided_keys(path));
         }
         if !applied.waits.is_empty() {
             write_record(directory, &record)?;
@@ -340,11 +343,16 @@ fn read_record(directory: &SyncDirectory, id: &str) -> Result<Option<ChangeRecor
 }
 
 /// Moves all files from the one state to the other. What is neither stays.
-fn carry_out(home: &Home, directory: &SyncDirectory, record: &ChangeRecord, undo: bool) -> Result<Applied, SyncError> {
+fn carry_out(
+    home: &Home,
+    directory: &SyncDirectory,
+    record: &ChangeRecord,
+    undo: bool,
+) -> Result<ApplyOutcome, SyncError> {
     // Other commands wait while aiw's own documents change.
     let is_own = record.files.iter().any(|file| file.path.root == SyncRoot::Aiw);
     let _lock = if is_own { Some(home.lock()?) } else { None };
-    let mut applied = Applied::default();
+    let mut applied = ApplyOutcome::default();
     let mut files: Vec<&RecordedChange> = record.files.iter().collect();
     if undo {
         // A disk that had room for the change has room for its end, from there to its beginning.
@@ -408,13 +416,13 @@ fn put(
         make_private_dir(parent)?;
     }
     let mode = if file.path.root == SyncRoot::Aiw { Mode::Private } else { Mode::Shared };
-    home.replace_elsewhere(&file.place, &bytes, mode)?;
+    home.replace_external(&file.place, &bytes, mode)?;
     set_mode(&file.place, kept.mode).map_err(|e| failed("change the mode of", e).into())
 }
 
 /// Removes directories that a removed file leaves empty, up to the root.
 fn remove_empty(place: &Path, path: &SyncPath) {
-    let depth = path.below().matches('/').count();
+    let depth = path.relative_path().matches('/').count();
     for directory in place.ancestors().skip(1).take(depth) {
         if fs::remove_dir(directory).is_err() {
             return;

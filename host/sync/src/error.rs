@@ -31,28 +31,28 @@ pub enum SyncError {
     NotSetUp,
     /// The remote needs no login.
     #[error("that remote needs no login")]
-    NotLoggedIn,
+    LoginNotRequired,
     /// This machine has a store.
     #[error("this machine synchronizes with `{remote}` already")]
-    HasStore {
+    AlreadySetUp {
         /// The remote.
         remote: String,
     },
     /// The remote holds a store, and a new one was to begin there.
     #[error("`{remote}` holds a store already")]
-    NotEmpty {
+    StoreAlreadyExists {
         /// The remote.
         remote: String,
     },
     /// The remote holds no store, and one was to be joined.
     #[error("`{remote}` holds no store yet")]
-    Empty {
+    StoreNotFound {
         /// The remote.
         remote: String,
     },
     /// The words are a phrase, but of another store.
     #[error("these words are without a typing error, but open no store at `{remote}`: they are another store's")]
-    OtherStore {
+    WrongRecoveryPhrase {
         /// The remote.
         remote: String,
     },
@@ -61,7 +61,7 @@ pub enum SyncError {
     MissingRecoveryPhrase,
     /// A snapshot can't be used.
     #[error("snapshot `{name}` {problem}")]
-    Snapshot {
+    InvalidSnapshot {
         /// Its name, shortened.
         name: String,
         /// The name of its object.
@@ -71,7 +71,7 @@ pub enum SyncError {
     },
     /// A snapshot can't be read from the remote.
     #[error("cannot read snapshot `{name}`: {source}")]
-    Unread {
+    SnapshotReadFailed {
         /// Its name, shortened.
         name: String,
         /// The remote's error.
@@ -79,7 +79,7 @@ pub enum SyncError {
     },
     /// A snapshot can't be written to the remote.
     #[error("cannot write snapshot `{name}`: {source}")]
-    Unwritten {
+    SnapshotWriteFailed {
         /// Its name, shortened.
         name: String,
         /// The remote's error.
@@ -95,7 +95,7 @@ pub enum SyncError {
     },
     /// The files here can't be a snapshot.
     #[error("what travels from this machine {0}")]
-    SelfReference(String),
+    InvalidLocalFiles(String),
     /// The remote doesn't show what it showed before.
     #[error("{0}")]
     Integrity(String),
@@ -116,7 +116,7 @@ pub enum SyncError {
     PermissionsWidened,
     /// Another phrase opens the store now.
     #[error("the store was replaced on `{machine}` by `aiw sync rekey`")]
-    RemoteChanged {
+    StoreRekeyed {
         /// The machine.
         machine: String,
     },
@@ -131,15 +131,15 @@ pub enum SyncError {
     NothingToUndo,
     /// All files of the change that would be undone were changed since.
     #[error("nothing was given back: {} changed since", if .paths.len() == 1 { format!("`{}` was", .paths[0]) } else { format!("{} files were", .paths.len()) })]
-    ChangedSince {
+    FilesModified {
         /// The files.
         paths: Vec<String>,
     },
     /// It names nothing that travels.
     #[error("`{0}` names nothing that travels")]
-    NothingThere(String),
+    PathNotSynced(String),
     /// Files conflict, and there is nobody to ask.
-    #[error("{} between this machine and others: nothing was written", aiw_core::counted(*.conflicts as u64, "conflict"))]
+    #[error("{} between this machine and others: nothing was written", aiw_core::pluralize(*.conflicts as u64, "conflict"))]
     Conflicts {
         /// How many.
         conflicts: usize,
@@ -156,14 +156,14 @@ pub enum SyncError {
     #[error("this push would take away {0}")]
     DestructivePush(String),
     /// Secrets would be pushed.
-    #[error("{} would be pushed in clear text inside the sealed snapshot: {}", aiw_core::counted(.places.len() as u64, "secret"), .places.join(", "))]
-    Secrets {
+    #[error("{} would be pushed in clear text inside the sealed snapshot: {}", aiw_core::pluralize(.places.len() as u64, "secret"), .places.join(", "))]
+    PlaintextSecrets {
         /// The files and keys.
         places: Vec<String>,
     },
     /// Some files could not be changed, and what was changed before was put back.
     #[error("{problem}; {}", .back.as_ref().map_or_else(|| "everything is as it was before".to_owned(), |back| format!("putting back what was changed before failed too: {back}")))]
-    NotApplied {
+    ApplyFailed {
         /// The failure.
         problem: String,
         /// Why the files are not as they were before.
@@ -184,13 +184,21 @@ pub enum SyncError {
 
 impl Diagnostic for SyncError {
     fn diagnostic_source(&self) -> Option<&dyn Diagnostic> {
-        aiw_core::forward_diagnostic!(self, Home, Vault, Remote, Unread { source }, Unwritten { source }, Prompt)
+        aiw_core::forward_diagnostic!(
+            self,
+            Home,
+            Vault,
+            Remote,
+            SnapshotReadFailed { source },
+            SnapshotWriteFailed { source },
+            Prompt
+        )
     }
 
     fn own_kind(&self) -> ErrorKind {
         match self {
             Self::Internal(_) => ErrorKind::Internal,
-            Self::System(_) | Self::NotApplied { .. } => ErrorKind::Unavailable,
+            Self::System(_) | Self::ApplyFailed { .. } => ErrorKind::Unavailable,
             Self::MissingRecoveryPhrase | Self::HomeNotFound => ErrorKind::Config,
             _ => ErrorKind::User,
         }
@@ -199,21 +207,21 @@ impl Diagnostic for SyncError {
     fn own_hint(&self) -> Option<String> {
         Some(match self {
             Self::NotSetUp => "`aiw sync init REMOTE` begins a store, `aiw sync join REMOTE` joins one".into(),
-            Self::HasStore { .. } => "`aiw sync status` shows it; `aiw sync leave` forgets it".into(),
-            Self::NotEmpty { remote } => format!("`aiw sync join {}`", aiw_core::shell_word_in_line(remote)),
-            Self::Empty { remote } => format!("`aiw sync init {}`", aiw_core::shell_word_in_line(remote)),
-            Self::OtherStore { .. } => "`aiw sync phrase` on a machine of that store shows its words".into(),
+            Self::AlreadySetUp { .. } => "`aiw sync status` shows it; `aiw sync leave` forgets it".into(),
+            Self::StoreAlreadyExists { remote } => format!("`aiw sync join {}`", aiw_core::shell_quote_printable(remote)),
+            Self::StoreNotFound { remote } => format!("`aiw sync init {}`", aiw_core::shell_quote_printable(remote)),
+            Self::WrongRecoveryPhrase { .. } => "`aiw sync phrase` on a machine of that store shows its words".into(),
             Self::MissingRecoveryPhrase => "`aiw sync leave`, and join again with the words".into(),
             Self::Integrity(_) => {
                 "if you know why, for example because the remote was restored from a backup: `aiw sync pull --allow-rollback`".into()
             }
             Self::UnmergedChanges { .. } | Self::UnresolvedConflicts { .. } | Self::PermissionsWidened => "`aiw sync pull`".into(),
-            Self::RemoteChanged { .. } => "`aiw sync leave`, and join again with the new words".into(),
+            Self::StoreRekeyed { .. } => "`aiw sync leave`, and join again with the new words".into(),
             Self::SnapshotNotFound(_) | Self::Ambiguous(_) => "`aiw sync list`".into(),
-            Self::ChangedSince { .. } => {
+            Self::FilesModified { .. } => {
                 "`aiw sync restore SNAPSHOT` makes the files here those of one that `aiw sync list` names".into()
             }
-            Self::NothingThere(_) => "`aiw sync list --what`".into(),
+            Self::PathNotSynced(_) => "`aiw sync list --what`".into(),
             Self::Conflicts { directory, .. } => format!(
                 "`aiw sync pull` on a terminal asks; both versions are in `{}`; `--partial` writes the rest",
                 directory.display()
@@ -221,7 +229,7 @@ impl Diagnostic for SyncError {
             Self::ExecutableChanges { digest } => {
                 format!("`aiw sync pull --dry-run` shows it; `--allow-executable {digest}` agrees to exactly that")
             }
-            Self::Snapshot { object, .. } => format!(
+            Self::InvalidSnapshot { object, .. } => format!(
                 "`aiw sync push` on the machine that wrote it puts it again; if that one can't, delete `{object}` at the remote, and pull with `--allow-rollback`"
             ),
             Self::DuplicateMachine { .. } => {
@@ -233,10 +241,10 @@ impl Diagnostic for SyncError {
                 }
                 _ => return None,
             },
-            Self::NotApplied { back: Some(_), .. } => "the next `aiw sync` command tries again".into(),
-            Self::NotApplied { back: None, hint, .. } => return hint.clone(),
+            Self::ApplyFailed { back: Some(_), .. } => "the next `aiw sync` command tries again".into(),
+            Self::ApplyFailed { back: None, hint, .. } => return hint.clone(),
             Self::DestructivePush(_) => "if that is meant: `--allow-deletions`".into(),
-            Self::Secrets { .. } => {
+            Self::PlaintextSecrets { .. } => {
                 "put them into the vault (`aiw secret set`), leave the file out (`aiw sync exclude`), or agree on a terminal".into()
             }
             _ => return None,

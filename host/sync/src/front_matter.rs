@@ -12,11 +12,11 @@ const PLAIN_KEYS: [&str; 5] = ["name", "description", "model", "color", "tools"]
 const FRONT_MATTER_FENCE: &str = "---";
 
 /// The longest front matter that is parsed.
-const MAX_FRONT_MATTER: usize = 64 << 10;
+const MAX_FRONT_MATTER_BYTES: usize = 64 << 10;
 
 /// Returns `true` if instructions begin with no front matter, or with one that every parser of YAML reads as plain keys. Hooks,
 /// servers and permissions are others, and what two parsers may read differently counts as those.
-pub(crate) fn is_plain(bytes: &[u8]) -> bool {
+pub(crate) fn has_plain_front_matter(bytes: &[u8]) -> bool {
     let Ok(text) = str::from_utf8(bytes) else { return false };
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let begins = |c: char| !c.is_whitespace() && !is_unsafe(c);
@@ -26,7 +26,7 @@ pub(crate) fn is_plain(bytes: &[u8]) -> bool {
     front_matter(text).is_some_and(|(front, rest)| {
         // A parser that wants a line between the two takes the second for the beginning, and ends at a third.
         let is_one = !front.trim().is_empty() || !rest.contains("---");
-        let is_known = front.len() <= MAX_FRONT_MATTER && !has_odd_breaks(front);
+        let is_known = front.len() <= MAX_FRONT_MATTER_BYTES && !has_odd_breaks(front);
         is_one && is_known && has_plain_lines(front) && has_plain_keys(front)
     })
 }
@@ -116,10 +116,12 @@ mod tests {
             ),
             ("a value in quotes over lines", "---\nname: \"a\nhooks:\n  Stop: x\n# \"\n---\n".into()),
         ] {
-            assert!(!is_plain(text.as_bytes()), "{name}: {text:?}");
+            assert!(!has_plain_front_matter(text.as_bytes()), "{name}: {text:?}");
         }
-        assert!(!is_plain(b"---\nname: \xff\n---\n"));
-        assert!(!is_plain(format!("---\nname: {}\n---\n", "a".repeat(MAX_FRONT_MATTER)).as_bytes()));
+        assert!(!has_plain_front_matter(b"---\nname: \xff\n---\n"));
+        assert!(!has_plain_front_matter(
+            format!("---\nname: {}\n---\n", "a".repeat(MAX_FRONT_MATTER_BYTES)).as_bytes()
+        ));
     }
 
     #[test]
@@ -134,7 +136,7 @@ mod tests {
             "---\r\nname: a\r\ndescription: |\r\n  b\r\n  hooks: c\r\ntools: Read, Bash\r\n---\r\nx\r\n",
             "---\nname: a\ndescription: \"b: 👩\u{200d}💻\"\nmodel: opus\ncolor: red\ntools: [Read, Bash]\n---",
         ] {
-            assert!(is_plain(text.as_bytes()), "{text:?}");
+            assert!(has_plain_front_matter(text.as_bytes()), "{text:?}");
         }
     }
 
@@ -154,9 +156,9 @@ mod tests {
             let whole = format!("---\n{text}\n---\nx\n");
             let keys = yaml::parse::<BTreeMap<String, Value>>(&text).unwrap_or_default();
             if keys.keys().any(|key| !PLAIN_KEYS.contains(&key.as_str())) && !text.contains("---") {
-                prop_assert!(!is_plain(whole.as_bytes()), "{whole:?}");
+                prop_assert!(!has_plain_front_matter(whole.as_bytes()), "{whole:?}");
             }
-            let _ = is_plain(text.as_bytes());
+            let _ = has_plain_front_matter(text.as_bytes());
         }
     }
 }

@@ -6,47 +6,47 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use aiw_core::star_matches;
+use aiw_core::matches_wildcard;
 use aiw_home::{Home, read_capped};
 use serde_json::Value;
 
-use crate::content::{KeyRules, top_level_keys, travelling};
-use crate::generated::Made;
+use crate::content::{KeyRules, to_synced_content, top_level_keys};
+use crate::generated::GeneratedFiles;
 use crate::place::{Roots, SyncPath, SyncRoot};
 use crate::policy::{Scope, SyncRule};
-use crate::snapshot::{FileContent, MAX_FILE, MAX_FILES, MachineFiles};
+use crate::snapshot::{FileContent, MAX_FILES, MAX_SYNCED_FILE_BYTES, MachineFiles};
 
 /// How deep directories are walked.
 const MAX_DEPTH: usize = 16;
 
 /// Names in directories of skills that are nobody's configuration.
-const PASSED_OVER: [&str; 5] = [".git", "node_modules", "__pycache__", ".DS_Store", ".venv"];
+const IGNORED_NAMES: [&str; 5] = [".git", "node_modules", "__pycache__", ".DS_Store", ".venv"];
 
 /// How young a file is that may still be written.
 const MIN_FILE_AGE: Duration = Duration::from_secs(2);
 
 /// The files of this machine.
 #[derive(Debug, Default)]
-pub(crate) struct Gathered {
+pub(crate) struct GatheredFiles {
     /// As they are.
     pub(crate) local: MachineFiles,
     /// The part of each that travels.
     pub(crate) files: MachineFiles,
     /// The patterns of what is known of this machine.
-    pub(crate) covers: Vec<String>,
+    pub(crate) covered_patterns: Vec<String>,
     /// Paths of which nothing is known: they count as deleted nowhere.
-    pub(crate) silent: Vec<String>,
+    pub(crate) unknown_paths: Vec<String>,
     /// Why.
     pub(crate) skipped: Vec<SkippedFile>,
     /// The servers of `mcp.json` that something else installs: they are installed again elsewhere.
-    pub(crate) stays: BTreeSet<String>,
+    pub(crate) unsynced_servers: BTreeSet<String>,
 }
 
-impl Gathered {
+impl GatheredFiles {
     /// Leaves a path out, with all below it.
     fn leave(&mut self, root: SyncRoot, below: &str, why: &str) {
         let path = format!("{}:{}", root.as_str(), below);
-        self.silent.push(path.clone());
+        self.unknown_paths.push(path.clone());
         self.skipped.push(SkippedFile { path: aiw_core::one_line(&path, 240), reason: why.into() });
     }
 
@@ -85,19 +85,19 @@ pub(crate) struct Gatherer<'a> {
     pub(crate) roots: &'a Roots,
     pub(crate) scope: &'a Scope,
     /// Files that synchronization makes, as they are to be.
-    pub(crate) made: &'a Made,
+    pub(crate) generated: &'a GeneratedFiles,
 }
 
 impl Gatherer<'_> {
     /// Reads everything that travels. A root that isn't there is left out, unless it is in `empty`: these have no file yet.
-    pub(crate) fn gather(&self, empty: &BTreeSet<SyncRoot>) -> Gathered {
-        let mut gathered = Gathered::default();
+    pub(crate) fn gather(&self, empty: &BTreeSet<SyncRoot>) -> GatheredFiles {
+        let mut gathered = GatheredFiles::default();
         let there: BTreeSet<SyncRoot> =
             SyncRoot::ALL.into_iter().filter(|root| self.is_there(*root) || empty.contains(root)).collect();
-        gathered.covers = self.scope.patterns(&there);
-        gathered.silent = self.scope.excluded().to_vec();
-        gathered.stays = servers_that_stay(self.home);
-        for row in self.scope.rows().filter(|row| there.contains(&row.root)) {
+        gathered.covered_patterns = self.scope.patterns(&there);
+        gathered.unknown_paths = self.scope.excluded().to_vec();
+        gathered.unsynced_servers = unsynced_servers(self.home);
+        for row in self.scope.synced_rules().filter(|row| there.contains(&row.root)) {
             self.of_row(row, &mut gathered);
         }
         self.settle(&mut gathered);
@@ -105,7 +105,7 @@ impl Gatherer<'_> {
     }
 
     /// Reads files again that somebody may be writing, until they stay as they are.
-    fn settle(&self, gathered: &mut Gathered) {
+    fn settle(&self, gathered: &mut GatheredFiles) {
         let mut young: Vec<SyncPath> =
             gathered.local.keys().filter(|path| is_young(&self.roots.file(path))).cloned().collect();
         for _ in 0..20 {
@@ -124,7 +124,7 @@ impl Gatherer<'_> {
         }
         for path in young {
             gathered.files.remove(&path);
-            gathered.leave(path.root, path.below(), "is being written");
+            gathered.leave(path.root, path.relative_path(), "is being written");
         }
     }
 
@@ -132,13 +132,13 @@ impl Gatherer<'_> {
         self.roots.directory(root).is_dir()
     }
 
-    fn of_row(&self, row: &SyncRule, gathered: &mut Gathered) {
+    fn of_row(&self, row: &SyncRule, gathered: &mut GatheredFiles) {
         let mut found = Vec::new();
         let parts: Vec<&str> = row.path.trim_end_matches('/').split('/').collect();
         let is_directory = row.path.ends_with('/');
         self.find(row.root, self.roots.directory(row.root), "", &parts, is_directory, &mut found, gathered);
-        let made = self.made.keys().filter(|path| path.root == row.root && path.below() == row.path);
-        found.extend(made.map(|path| path.below().to_owned()));
+        let made = self.generated.keys().filter(|path| path.root == row.root && path.relative_path() == row.path);
+        found.extend(made.map(|path| path.relative_path().to_owned()));
         found.dedup();
         for below in found {
             let Ok(path) = SyncPath::new(row.root, &below) else {
@@ -151,7 +151,7 @@ impl Gatherer<'_> {
                 continue;
             }
             if gathered.local.len() >= MAX_FILES {
-                gathered.leave(path.root, path.below(), "is one file too many");
+                gathered.leave(path.root, path.relative_path(), "is one file too many");
                 continue;
             }
             self.file(row, path, gathered);
@@ -168,7 +168,7 @@ impl Gatherer<'_> {
         parts: &[&str],
         is_directory: bool,
         found: &mut Vec<String>,
-        gathered: &mut Gathered,
+        gathered: &mut GatheredFiles,
     ) {
         let Some((part, rest)) = parts.split_first() else { return };
         let joined = |name: &str| if below.is_empty() { name.to_owned() } else { format!("{below}/{name}") };
@@ -176,7 +176,7 @@ impl Gatherer<'_> {
             true => gathered.names(root, directory, below),
             false => vec![(*part).to_owned()],
         };
-        for name in names.into_iter().filter(|name| star_matches(part, name)) {
+        for name in names.into_iter().filter(|name| matches_wildcard(part, name)) {
             let path = directory.join(&name);
             let kind = match fs::metadata(&path) {
                 Ok(meta) => meta.file_type(),
@@ -199,15 +199,15 @@ impl Gatherer<'_> {
         }
     }
 
-    fn file(&self, row: &SyncRule, path: SyncPath, gathered: &mut Gathered) {
+    fn file(&self, row: &SyncRule, path: SyncPath, gathered: &mut GatheredFiles) {
         let place = self.roots.file(&path);
-        let made = self.made.get(&path).cloned();
+        let made = self.generated.get(&path).cloned();
         let read = made.map_or_else(|| read(&place), |made| Ok(Some(made))).and_then(|read| {
             let Some(bytes) = read else { return Ok(None) };
-            let travels = |key: &[String]| is_key_synced(row, &gathered.stays, key);
+            let travels = |key: &[String]| is_key_synced(row, &gathered.unsynced_servers, key);
             let is_set = |key: &[String]| row.is_set(key);
             let rules = KeyRules { is_synced: &travels, is_set: &is_set };
-            let travelling = travelling(row.form, &bytes, &rules, self.roots.home())?.bytes;
+            let travelling = to_synced_content(row.form, &bytes, &rules, self.roots.home())?.bytes;
             Ok(Some((bytes, travelling)))
         });
         match read {
@@ -220,16 +220,16 @@ impl Gatherer<'_> {
                 gathered.local.insert(path, FileContent { bytes, executable });
             }
             Ok(None) => {}
-            Err(why) => gathered.leave(path.root, path.below(), &why),
+            Err(why) => gathered.leave(path.root, path.relative_path(), &why),
         }
     }
 }
 
 /// Returns the servers of `mcp.json` that something else installs: they are installed again elsewhere.
-pub(crate) fn servers_that_stay(home: &Home) -> BTreeSet<String> {
+pub(crate) fn unsynced_servers(home: &Home) -> BTreeSet<String> {
     let inside = ["bundles", "plugins", "data"].map(|part| home.root().join(part));
     let is_inside = |text: &str| inside.iter().any(|part| part.to_str().is_some_and(|part| text.contains(part)));
-    let read = read_capped(&home.mcp_path(), MAX_FILE).ok().flatten();
+    let read = read_capped(&home.mcp_path(), MAX_SYNCED_FILE_BYTES).ok().flatten();
     let value = read.and_then(|bytes| Some(aiw_home::Jsonc::parse(&bytes).ok()?.value().clone()));
     let servers = value.as_ref().and_then(|value| value["mcpServers"].as_object());
     let own = servers.into_iter().flatten().filter(|(_, server)| has_text(server, &is_inside, 0));
@@ -259,9 +259,16 @@ fn has_text(value: &Value, is_it: &impl Fn(&str) -> bool, depth: usize) -> bool 
 }
 
 /// Walks a directory. Links in it stay: they lead to something else on each machine.
-fn walk(root: SyncRoot, directory: &Path, below: &str, depth: usize, found: &mut Vec<String>, gathered: &mut Gathered) {
+fn walk(
+    root: SyncRoot,
+    directory: &Path,
+    below: &str,
+    depth: usize,
+    found: &mut Vec<String>,
+    gathered: &mut GatheredFiles,
+) {
     for name in gathered.names(root, directory, below) {
-        if PASSED_OVER.contains(&name.as_str()) || name.starts_with(".aiw-") {
+        if IGNORED_NAMES.contains(&name.as_str()) || name.starts_with(".aiw-") {
             continue;
         }
         let (path, own) = (directory.join(&name), format!("{below}/{name}"));
@@ -282,9 +289,9 @@ fn walk(root: SyncRoot, directory: &Path, below: &str, depth: usize, found: &mut
 }
 
 fn read(path: &Path) -> Result<Option<Vec<u8>>, String> {
-    match read_capped(path, MAX_FILE) {
+    match read_capped(path, MAX_SYNCED_FILE_BYTES) {
         Ok(read) => Ok(read),
-        Err(aiw_home::HomeError::Invalid { .. }) => Err(format!("is larger than {} MiB", MAX_FILE >> 20)),
+        Err(aiw_home::HomeError::Invalid { .. }) => Err(format!("is larger than {} MiB", MAX_SYNCED_FILE_BYTES >> 20)),
         Err(e) => Err(format!("can't be read: {}", aiw_core::one_line(&e.to_string(), 160))),
     }
 }

@@ -10,21 +10,21 @@ use std::path::Path;
 use aiw_home::{Home, HomeError, Lock, Mode, make_private_dir, read_capped, replace};
 
 pub use pending_installs::PendingInstall;
-pub(crate) use pending_installs::{missing, wished};
-pub(crate) use secrets::{EncryptedDigests, EncryptedSecrets, is_sealed, lost_secrets};
+pub(crate) use pending_installs::{generate_pending_installs, missing_installs};
+pub(crate) use secrets::{EncryptedDigests, EncryptedSecrets, count_lost_secrets, is_encrypted};
 
 use crate::place::{SyncPath, SyncRoot};
 
 /// The file of what is installed on machines that synchronize.
-pub(crate) const WISHES: &str = "sync/pending-installs.json";
+pub(crate) const PENDING_INSTALLS_PATH: &str = "sync/pending-installs.json";
 
 /// The secrets of the vault.
-pub(crate) const SECRETS: &str = "sync/secrets.json";
+pub(crate) const SECRETS_PATH: &str = "sync/secrets.json";
 
 const MAX_FILE_BYTES: u64 = 4 << 20;
 
 /// Files as they are to be, before they are written.
-pub(crate) type Made = BTreeMap<SyncPath, Vec<u8>>;
+pub(crate) type GeneratedFiles = BTreeMap<SyncPath, Vec<u8>>;
 
 /// Returns the path of a file that is made.
 pub(crate) fn generated_path(below: &str) -> Option<SyncPath> {
@@ -37,12 +37,12 @@ fn read(home: &Home, below: &str) -> Result<Option<Vec<u8>>, HomeError> {
 }
 
 /// Writes what differs from what is there.
-pub(crate) fn write(home: &Home, made: &Made, _lock: &Lock) -> Result<(), HomeError> {
+pub(crate) fn write(home: &Home, made: &GeneratedFiles, _lock: &Lock) -> Result<(), HomeError> {
     for (path, bytes) in made {
-        if read(home, path.below())?.as_ref() == Some(bytes) {
+        if read(home, path.relative_path())?.as_ref() == Some(bytes) {
             continue;
         }
-        let place = home.root().join(path.below());
+        let place = home.root().join(path.relative_path());
         make_private_dir(place.parent().unwrap_or(Path::new("")))?;
         replace(&place, bytes, Mode::Private)?;
     }
@@ -50,8 +50,8 @@ pub(crate) fn write(home: &Home, made: &Made, _lock: &Lock) -> Result<(), HomeEr
 }
 
 /// Removes what a store left, so that nothing old comes back with the next one.
-pub(crate) fn forget(home: &Home) -> Result<(), HomeError> {
-    for below in [WISHES, SECRETS] {
+pub(crate) fn remove_generated(home: &Home) -> Result<(), HomeError> {
+    for below in [PENDING_INSTALLS_PATH, SECRETS_PATH] {
         let place = home.root().join(below);
         match aiw_home::remove_file(&place) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::object::{ObjectName, SeenSnapshot};
 use crate::place::SyncPath;
 use crate::policy::{is_covered, is_within};
-use crate::snapshot::{Clock, Snapshot, is_in};
+use crate::snapshot::{Snapshot, VectorClock, is_merged_into};
 
 /// The objects of a store, by machine and counter.
 #[derive(Debug, Default)]
@@ -50,7 +50,7 @@ impl Listing {
     }
 
     /// Drops all other objects with the number of this one.
-    pub(crate) fn settle(&mut self, name: &ObjectName) {
+    pub(crate) fn drop_duplicates(&mut self, name: &ObjectName) {
         self.retain(name, |other| other == name);
     }
 
@@ -68,13 +68,13 @@ impl Listing {
     }
 
     /// Puts objects that are known to be good before others with the same number.
-    pub(crate) fn prefer(&mut self, is_good: impl Fn(&ObjectName) -> bool) {
+    pub(crate) fn prefer_valid(&mut self, is_good: impl Fn(&ObjectName) -> bool) {
         let contested = self.there.values_mut().flat_map(BTreeMap::values_mut).filter(|names| names.len() > 1);
         contested.for_each(|names| names.sort_by_cached_key(|name| (!is_good(name), name.digest.clone())));
     }
 
     /// Takes in an object that is kept here.
-    pub(crate) fn keep(&mut self, name: ObjectName) {
+    pub(crate) fn add_known(&mut self, name: ObjectName) {
         self.known_objects.insert(name);
     }
 
@@ -85,11 +85,11 @@ impl Listing {
 
     /// Whether the remote has an object.
     pub(crate) fn is_listed(&self, name: &ObjectName) -> bool {
-        self.with_number(name).contains(name)
+        self.objects_with_counter(name).contains(name)
     }
 
     /// Returns the objects with the number of this one.
-    pub(crate) fn with_number(&self, name: &ObjectName) -> &[ObjectName] {
+    pub(crate) fn objects_with_counter(&self, name: &ObjectName) -> &[ObjectName] {
         let same_number = self.there.get(&name.machine).and_then(|counters| counters.get(&name.counter));
         same_number.map(Vec::as_slice).unwrap_or_default()
     }
@@ -115,7 +115,7 @@ impl Listing {
 
     /// Returns an object of each number that several have, from the number on that is known of its machine. An earlier one
     /// was settled when it came in.
-    pub(crate) fn contested(&self, known: &Clock) -> Vec<&ObjectName> {
+    pub(crate) fn conflicting_objects(&self, known: &VectorClock) -> Vec<&ObjectName> {
         let is_settled = |name: &ObjectName| known.get(&name.machine).is_some_and(|seen| seen.counter > name.counter);
         let contested = self.there.values().flat_map(BTreeMap::values).filter(|names| names.len() > 1);
         contested.filter_map(|names| names.first()).filter(|name| !is_settled(name)).collect()
@@ -129,12 +129,15 @@ impl Listing {
     }
 
     /// Compares the list with what is known: no machine has an older newest snapshot than before, and none another one.
-    pub(crate) fn check(&self, known: &Clock) -> Result<(), IntegrityError> {
+    pub(crate) fn check(&self, known: &VectorClock) -> Result<(), IntegrityError> {
         known.iter().try_for_each(|(machine, seen)| self.check_machine(machine, seen))
     }
 
     /// Returns the machines of which the list shows another snapshot than is known, or only older ones.
-    pub(crate) fn doubtful<'a>(&'a self, known: &'a Clock) -> impl Iterator<Item = (&'a String, &'a SeenSnapshot)> {
+    pub(crate) fn inconsistent_machines<'a>(
+        &'a self,
+        known: &'a VectorClock,
+    ) -> impl Iterator<Item = (&'a String, &'a SeenSnapshot)> {
         known.iter().filter(|(machine, seen)| self.check_machine(machine, seen).is_err())
     }
 
@@ -157,8 +160,9 @@ impl Listing {
 
 /// Returns those of a set of snapshots that are not merged into another one.
 pub(crate) fn heads(snapshots: Vec<&Snapshot>) -> Vec<&Snapshot> {
-    let is_old =
-        |one: &&Snapshot| snapshots.iter().any(|other| other.name != one.name && one.is_in(&other.manifest.seen));
+    let is_old = |one: &&Snapshot| {
+        snapshots.iter().any(|other| other.name != one.name && one.is_merged_into(&other.manifest.seen))
+    };
     snapshots.iter().copied().filter(|one| !is_old(one)).collect()
 }
 
@@ -167,7 +171,7 @@ pub(crate) fn heads(snapshots: Vec<&Snapshot>) -> Vec<&Snapshot> {
 pub(crate) fn newest_first(snapshots: Vec<&Snapshot>) -> Vec<&Snapshot> {
     let contains = |other: &Snapshot, one: &Snapshot| {
         let is_later = other.name.machine == one.name.machine && other.name.counter > one.name.counter;
-        is_later || (other.name != one.name && one.is_in(&other.manifest.seen))
+        is_later || (other.name != one.name && one.is_merged_into(&other.manifest.seen))
     };
     let over = |one: &&Snapshot| snapshots.iter().filter(|other| contains(other, one)).count();
     let mut left: Vec<(usize, &Snapshot)> = snapshots.iter().map(|one| (over(one), *one)).collect();
@@ -186,13 +190,17 @@ pub(crate) fn newest_first(snapshots: Vec<&Snapshot>) -> Vec<&Snapshot> {
 }
 
 /// Returns the objects that two states have in common, of each machine the newest one that is still there.
-pub(crate) fn common<'a>(listing: &'a Listing, one: &Clock, other: &Clock) -> Vec<&'a ObjectName> {
+pub(crate) fn common_ancestors<'a>(
+    listing: &'a Listing,
+    one: &VectorClock,
+    other: &VectorClock,
+) -> Vec<&'a ObjectName> {
     let both = one.iter().filter_map(|(machine, seen)| Some((machine, seen.counter.min(other.get(machine)?.counter))));
     both.filter_map(|(machine, counter)| listing.up_to(machine, counter)).collect()
 }
 
 /// Whether snapshots have all that two states have in common.
-pub(crate) fn hold(snapshots: &[&Snapshot], one: &Clock, other: &Clock) -> bool {
+pub(crate) fn contains_common_state(snapshots: &[&Snapshot], one: &VectorClock, other: &VectorClock) -> bool {
     let has = |snapshot: &Snapshot, machine: &String, counter: u64| {
         let seen = snapshot.manifest.seen.get(machine).is_some_and(|seen| seen.counter >= counter);
         seen || (snapshot.name.machine == *machine && snapshot.name.counter >= counter)
@@ -206,7 +214,7 @@ pub(crate) fn hold(snapshots: &[&Snapshot], one: &Clock, other: &Clock) -> bool 
 /// Finds who says something of a path: a snapshot, or its parents where it says nothing.
 pub(crate) struct PathHeads<'a> {
     /// All snapshots that were read, by name.
-    pub(crate) read: &'a BTreeMap<String, Snapshot>,
+    pub(crate) snapshots: &'a BTreeMap<String, Snapshot>,
 }
 
 impl<'a> PathHeads<'a> {
@@ -219,12 +227,12 @@ impl<'a> PathHeads<'a> {
             if !seen.insert(snapshot.name.to_string()) {
                 continue;
             }
-            if mentions(snapshot, path) {
+            if is_path_tracked(snapshot, path) {
                 found.push(snapshot);
                 continue;
             }
             for parent in &snapshot.manifest.parents {
-                match self.read.get(parent) {
+                match self.snapshots.get(parent) {
                     Some(parent) => next.push(parent),
                     None => missing.push(parent.clone()),
                 }
@@ -237,17 +245,17 @@ impl<'a> PathHeads<'a> {
 }
 
 /// Whether a snapshot says something of a path.
-pub(crate) fn mentions(snapshot: &Snapshot, path: &SyncPath) -> bool {
-    speaks(&snapshot.manifest.covers, &snapshot.manifest.silent, path)
+pub(crate) fn is_path_tracked(snapshot: &Snapshot, path: &SyncPath) -> bool {
+    matches_tracked_patterns(&snapshot.manifest.covers, &snapshot.manifest.silent, path)
 }
 
 /// Whether patterns lead to a path that is not left out.
-pub(crate) fn speaks(covers: &[String], silent: &[String], path: &SyncPath) -> bool {
+pub(crate) fn matches_tracked_patterns(covers: &[String], silent: &[String], path: &SyncPath) -> bool {
     covers.iter().any(|pattern| is_covered(pattern, path)) && !silent.iter().any(|left_out| is_within(left_out, path))
 }
 
 /// Returns a clock that has what two have.
-pub(crate) fn joined(one: &Clock, other: &Clock) -> Clock {
+pub(crate) fn merge_clocks(one: &VectorClock, other: &VectorClock) -> VectorClock {
     let mut joined = one.clone();
     for (machine, seen) in other {
         match joined.get(machine) {
@@ -260,7 +268,7 @@ pub(crate) fn joined(one: &Clock, other: &Clock) -> Clock {
 
 /// Returns the newest snapshot that each other one contains or is in, if there is one. No merge looks for anything before it: what
 /// two states have in common contains it too. The objects that would have to be read first are an error.
-pub(crate) fn meeting<'a>(
+pub(crate) fn merge_base<'a>(
     listing: &'a Listing,
     read: &'a BTreeMap<String, Snapshot>,
 ) -> Result<Option<&'a Snapshot>, Vec<ObjectName>> {
@@ -277,15 +285,15 @@ pub(crate) fn meeting<'a>(
         let mut clock = first.clock();
         let mut beside: Vec<&Snapshot> = rest.to_vec();
         if rest.is_empty() {
-            let later = listing.names().filter(|name| !is_in(name, &clock)).collect();
-            beside = known(later)?.into_iter().filter(|one| !first.is_in(&one.manifest.seen)).collect();
+            let later = listing.names().filter(|name| !is_merged_into(name, &clock)).collect();
+            beside = known(later)?.into_iter().filter(|one| !first.is_merged_into(&one.manifest.seen)).collect();
             if beside.is_empty() {
                 return Ok(Some(first));
             }
         }
         let mut below = Vec::new();
         for other in beside {
-            below = common(listing, &clock, &other.clock());
+            below = common_ancestors(listing, &clock, &other.clock());
             clock = below.iter().map(|name| (name.machine.clone(), SeenSnapshot::from(*name))).collect();
         }
         level = heads(known(below)?);
@@ -295,7 +303,7 @@ pub(crate) fn meeting<'a>(
 
 /// Returns the objects that nobody needs any more: all but the newest of each machine, heads, what any machine may have in common
 /// with another one, and what came after all machines last met.
-pub(crate) fn unneeded<'a>(
+pub(crate) fn prunable_objects<'a>(
     listing: &'a Listing,
     newest: &[&Snapshot],
     meeting: &Snapshot,
@@ -309,6 +317,6 @@ pub(crate) fn unneeded<'a>(
         newest.iter().any(names)
     };
     let old = listing.there.values().flat_map(|counters| counters.values().rev().skip(most)).flatten();
-    let is_past = |name: &ObjectName| is_in(name, &meeting.manifest.seen);
+    let is_past = |name: &ObjectName| is_merged_into(name, &meeting.manifest.seen);
     old.filter(|name| is_past(name) && !is_named(name) && !newest.iter().any(|own| own.name == **name)).collect()
 }

@@ -6,17 +6,17 @@ use serde_json::Value;
 
 use crate::apply::IncomingChange;
 use crate::content::{
-    ContentChoice, ContentConflict, KeyChange, KeyRules, Resolved, Versions, arriving, merge, travelling,
-    whole_difference,
+    ContentChoice, ContentConflict, FileAction, KeyChange, KeyRules, Versions, full_context_changes, merge,
+    to_local_content, to_synced_content,
 };
 use crate::error::SyncError;
 use crate::front_matter;
-use crate::gather::{Gathered, is_key_synced};
-use crate::graph::{PathHeads, common, hold, joined, speaks};
+use crate::gather::{GatheredFiles, is_key_synced};
+use crate::graph::{PathHeads, common_ancestors, contains_common_state, matches_tracked_patterns, merge_clocks};
 use crate::object::ObjectName;
 use crate::place::{Roots, SyncPath};
 use crate::policy::{Scope, SyncImpact, SyncRule};
-use crate::snapshot::{Clock, FileContent, MAX_FILE, Snapshot, is_in};
+use crate::snapshot::{FileContent, MAX_SYNCED_FILE_BYTES, Snapshot, VectorClock, is_merged_into};
 use crate::state::{MergedState, UndecidedKey, UndecidedKeys};
 use crate::store::SyncStore;
 
@@ -42,11 +42,11 @@ pub(crate) type ConflictLocation = (SyncPath, Vec<String>, String);
 /// A conflict.
 #[derive(Debug, Clone)]
 pub(crate) struct Conflict {
-    pub(crate) place: ConflictLocation,
+    pub(crate) location: ConflictLocation,
     pub(crate) conflict: ContentConflict,
     /// The machine that has the other value, and when it wrote it by its clock.
-    pub(crate) from: String,
-    pub(crate) answer: ConflictResolution,
+    pub(crate) source_label: String,
+    pub(crate) resolution: ConflictResolution,
     /// The other machine's version of the whole file.
     pub(crate) theirs: Option<Vec<u8>>,
 }
@@ -59,14 +59,14 @@ pub(crate) struct PullWork {
     /// Files that can't be merged, and why.
     pub(crate) unreadable: Vec<(SyncPath, String)>,
     /// Keys that are not decided once this is applied.
-    pub(crate) held: UndecidedKeys,
+    pub(crate) undecided_keys: UndecidedKeys,
     /// Files of others that don't travel to this machine.
     pub(crate) ignored: usize,
 }
 
 impl PullWork {
     /// Returns how many files it deletes.
-    pub(crate) fn deleted(&self) -> usize {
+    pub(crate) fn deleted_count(&self) -> usize {
         self.files.iter().filter(|file| file.new.is_none()).count()
     }
 }
@@ -85,7 +85,7 @@ impl PullWork {
             if row.effect == SyncImpact::Instructs && effect == SyncImpact::Starts {
                 // One line may make keys of lines far below it.
                 let bytes = |file: &Option<FileContent>| file.as_ref().map(|file| file.bytes.clone());
-                changes = whole_difference(row.form, bytes(&old).as_deref(), bytes(&new).as_deref());
+                changes = full_context_changes(row.form, bytes(&old).as_deref(), bytes(&new).as_deref());
             }
             self.files.push(IncomingChange { path: path.clone(), old, new, changes, effect });
         }
@@ -96,14 +96,14 @@ impl PullWork {
 pub(crate) struct Merger<'a> {
     pub(crate) scope: &'a Scope,
     pub(crate) roots: &'a Roots,
-    pub(crate) mine: &'a Gathered,
+    pub(crate) gathered: &'a GatheredFiles,
     /// How far they are merged.
     pub(crate) state: &'a MergedState,
 }
 
 /// One way through a file: what is merged there, and the keys that are looked at.
 struct MergePass<'a> {
-    merged: Clock,
+    merged: VectorClock,
     only: Option<&'a [String]>,
 }
 
@@ -131,13 +131,14 @@ impl Merger<'_> {
 
     /// Returns all paths that anybody has. One path of each kind would be enough to load, but they are few.
     fn paths(&self, store: &SyncStore<'_>) -> BTreeSet<SyncPath> {
-        let theirs = store.read.values().flat_map(|snapshot| snapshot.manifest.files.keys());
-        theirs.chain(self.mine.local.keys()).filter(|path| self.speaks(path)).cloned().collect()
+        let theirs = store.snapshots.values().flat_map(|snapshot| snapshot.manifest.files.keys());
+        theirs.chain(self.gathered.local.keys()).filter(|path| self.speaks(path)).cloned().collect()
     }
 
     /// Whether this machine says something of a path, and takes it.
     fn speaks(&self, path: &SyncPath) -> bool {
-        self.scope.rule(path).is_some() && speaks(&self.mine.covers, &self.mine.silent, path)
+        self.scope.rule(path).is_some()
+            && matches_tracked_patterns(&self.gathered.covered_patterns, &self.gathered.unknown_paths, path)
     }
 
     /// Returns the ways through a file: one for each key that was not decided, and one for the rest.
@@ -146,7 +147,7 @@ impl Merger<'_> {
         let mut passes: Vec<MergePass<'_>> =
             held.iter().map(|held| MergePass { merged: held.merged.clone(), only: Some(&held.key) }).collect();
         if held.iter().all(|held| !held.key.is_empty()) {
-            passes.push(MergePass { merged: self.state.merged_into(path), only: None });
+            passes.push(MergePass { merged: self.state.merged_clock(path), only: None });
         }
         passes
     }
@@ -157,17 +158,17 @@ impl Merger<'_> {
         &self,
         store: &'s SyncStore<'_>,
         path: &SyncPath,
-        merged: &Clock,
+        merged: &VectorClock,
         missing: &mut BTreeSet<ObjectName>,
     ) -> Vec<(&'s Snapshot, Option<Vec<&'s Snapshot>>)> {
         let mut clock = merged.clone();
         let mut sources = Vec::new();
         for theirs in speakers(store, path, &store.heads(), missing) {
-            if is_in(&theirs.name, &clock) {
+            if is_merged_into(&theirs.name, &clock) {
                 continue;
             }
             sources.push((theirs, before(store, path, &clock, &theirs.clock(), missing)));
-            clock = joined(&clock, &theirs.clock());
+            clock = merge_clocks(&clock, &theirs.clock());
         }
         sources
     }
@@ -191,11 +192,11 @@ impl Merger<'_> {
 
     /// Returns a file of this machine as it would travel, if it can.
     fn leaving(&self, row: &SyncRule, file: Option<&FileContent>) -> Option<FileContent> {
-        let travels = |key: &[String]| is_key_synced(row, &self.mine.stays, key);
+        let travels = |key: &[String]| is_key_synced(row, &self.gathered.unsynced_servers, key);
         let is_set = |key: &[String]| row.is_set(key);
         let rules = KeyRules { is_synced: &travels, is_set: &is_set };
         let FileContent { bytes, executable } = file?;
-        let bytes = travelling(row.form, bytes, &rules, self.roots.home()).ok()?.bytes;
+        let bytes = to_synced_content(row.form, bytes, &rules, self.roots.home()).ok()?.bytes;
         Some(FileContent { bytes, executable: *executable })
     }
 
@@ -231,7 +232,7 @@ impl Merger<'_> {
                 let base = self.united(store, row, path, &before, missing, known)?;
                 version = self.between(row, base.as_ref(), version.as_ref(), theirs.as_ref())?;
             }
-            clock = joined(&clock, &other.clock());
+            clock = merge_clocks(&clock, &other.clock());
         }
         known.insert(names, Some(version.clone()));
         Some(version)
@@ -246,12 +247,12 @@ impl Merger<'_> {
         other: Option<&FileContent>,
     ) -> Option<Option<FileContent>> {
         let home = self.roots.home();
-        let travels = |key: &[String]| is_key_synced(row, &self.mine.stays, key);
+        let travels = |key: &[String]| is_key_synced(row, &self.gathered.unsynced_servers, key);
         let is_set = |key: &[String]| row.is_set(key);
         let rules = KeyRules { is_synced: &travels, is_set: &is_set };
         let bytes = |file: Option<&FileContent>| file.map(|file| file.bytes.clone());
         // As it would be here.
-        let mine = one.map(|file| arriving(row.form, &file.bytes, home)).transpose().ok()?;
+        let mine = one.map(|file| to_local_content(row.form, &file.bytes, home)).transpose().ok()?;
         let (base_bytes, theirs) = (bytes(base), bytes(other));
         let versions = Versions { bases: &[base_bytes.as_deref()], mine: mine.as_deref(), theirs: theirs.as_deref() };
         let merging = merge(row.form, &versions, &rules, home).ok()?;
@@ -259,9 +260,9 @@ impl Merger<'_> {
             return None;
         }
         let merged = match merging.resolve(&mut |_| ContentChoice::Mine).ok()? {
-            Resolved::Unchanged => bytes(one),
-            Resolved::Write(bytes) => Some(travelling(row.form, &bytes, &rules, home).ok()?.bytes),
-            Resolved::Delete => None,
+            FileAction::Unchanged => bytes(one),
+            FileAction::Write(bytes) => Some(to_synced_content(row.form, &bytes, &rules, home).ok()?.bytes),
+            FileAction::Delete => None,
         };
         let is_program = |file: &FileContent| file.executable;
         let executable = executable(one, other.map(is_program), std::iter::once(base.map(is_program)));
@@ -287,14 +288,15 @@ impl Merger<'_> {
     }
 
     /// Returns what makes the files here those of a snapshot: it has changed everything, and nothing has changed here.
-    pub(crate) fn towards(&self, snapshot: &Snapshot) -> PullWork {
+    pub(crate) fn plan_restore(&self, snapshot: &Snapshot) -> PullWork {
         let mut incoming = PullWork::default();
-        let paths: BTreeSet<&SyncPath> = snapshot.manifest.files.keys().chain(self.mine.local.keys()).collect();
-        for path in paths.into_iter().filter(|path| self.speaks(path) && crate::graph::mentions(snapshot, path)) {
+        let paths: BTreeSet<&SyncPath> = snapshot.manifest.files.keys().chain(self.gathered.local.keys()).collect();
+        for path in paths.into_iter().filter(|path| self.speaks(path) && crate::graph::is_path_tracked(snapshot, path))
+        {
             let Some(row) = self.scope.rule(path) else { continue };
-            let old = self.mine.local.get(path).cloned();
-            let base = self.mine.files.get(path).map(parts);
-            let keys = |key: &[String]| is_key_synced(row, &self.mine.stays, key);
+            let old = self.gathered.local.get(path).cloned();
+            let base = self.gathered.files.get(path).map(parts);
+            let keys = |key: &[String]| is_key_synced(row, &self.gathered.unsynced_servers, key);
             match self.version(row, path, old.as_ref(), snapshot, &[base], &keys, &BTreeMap::new()) {
                 Ok(merged) => incoming.add(row, path, old, merged.new, merged.changes),
                 Err(problem) => incoming.unreadable.push((path.clone(), problem)),
@@ -311,7 +313,7 @@ impl Merger<'_> {
         answers: &BTreeMap<ConflictLocation, ConflictResolution>,
         incoming: &mut PullWork,
     ) {
-        let old = self.mine.local.get(&path).cloned();
+        let old = self.gathered.local.get(&path).cloned();
         let (mut new, mut changes, mut held) = (old.clone(), Vec::new(), Vec::new());
         let (mut conflicts, mut problem) = (Vec::new(), None);
         for pass in self.passes(&path) {
@@ -323,10 +325,13 @@ impl Merger<'_> {
                     Ok(merged) => {
                         new = merged.new;
                         changes.extend(merged.changes);
-                        let skipped = merged.conflicts.iter().filter(|found| found.answer == ConflictResolution::Skip);
+                        let skipped =
+                            merged.conflicts.iter().filter(|found| found.resolution == ConflictResolution::Skip);
                         held.extend(
-                            skipped
-                                .map(|found| UndecidedKey { key: found.place.1.clone(), merged: pass.merged.clone() }),
+                            skipped.map(|found| UndecidedKey {
+                                key: found.location.1.clone(),
+                                merged: pass.merged.clone(),
+                            }),
                         );
                         conflicts.extend(merged.conflicts);
                     }
@@ -353,14 +358,14 @@ impl Merger<'_> {
             incoming.conflicts.extend(conflicts);
         }
         if !held.is_empty() {
-            incoming.held.insert(path.clone(), held);
+            incoming.undecided_keys.insert(path.clone(), held);
         }
         incoming.add(row, &path, old, new, changes);
     }
 
     /// Whether a key is looked at in one way through a file.
     fn key_travels(&self, row: &SyncRule, path: &SyncPath, pass: &MergePass<'_>, key: &[String]) -> Option<bool> {
-        let travels = is_key_synced(row, &self.mine.stays, key);
+        let travels = is_key_synced(row, &self.gathered.unsynced_servers, key);
         match pass.only {
             Some(only) if !only.is_empty() => match (key.starts_with(only), only.starts_with(key)) {
                 (true, _) => travels,
@@ -411,10 +416,10 @@ impl Merger<'_> {
             .conflicts()
             .iter()
             .map(|conflict| Conflict {
-                place: (path.clone(), conflict.key.clone(), snapshot.clone()),
+                location: (path.clone(), conflict.key.clone(), snapshot.clone()),
                 conflict: conflict.clone(),
-                from: theirs.manifest.machine_name.clone(),
-                answer: answer(conflict),
+                source_label: theirs.manifest.machine_name.clone(),
+                resolution: answer(conflict),
                 theirs: there.map(|(bytes, _)| bytes.to_vec()),
             })
             .collect();
@@ -424,13 +429,13 @@ impl Merger<'_> {
             ConflictResolution::Skip | ConflictResolution::Mine => ContentChoice::Mine,
         });
         let bytes = match resolved.map_err(|e| e.to_string())? {
-            Resolved::Unchanged => mine.map(|file| file.bytes.clone()),
+            FileAction::Unchanged => mine.map(|file| file.bytes.clone()),
             // It would never leave this machine again.
-            Resolved::Write(bytes) if bytes.len() as u64 > MAX_FILE => {
-                return Err(format!("would be larger than {} MiB", MAX_FILE >> 20));
+            FileAction::Write(bytes) if bytes.len() as u64 > MAX_SYNCED_FILE_BYTES => {
+                return Err(format!("would be larger than {} MiB", MAX_SYNCED_FILE_BYTES >> 20));
             }
-            Resolved::Write(bytes) => Some(bytes),
-            Resolved::Delete => None,
+            FileAction::Write(bytes) => Some(bytes),
+            FileAction::Delete => None,
         };
         let before = bases.iter().map(|base| base.map(|(_, is)| is));
         let is_program = executable(mine, there.map(|(_, is)| is), before);
@@ -466,7 +471,7 @@ fn speakers<'s>(
     from: &[&'s Snapshot],
     missing: &mut BTreeSet<ObjectName>,
 ) -> Vec<&'s Snapshot> {
-    let (found, unread) = PathHeads { read: &store.read }.heads(path, from);
+    let (found, unread) = PathHeads { snapshots: &store.snapshots }.heads(path, from);
     missing.extend(unread.iter().filter_map(|name| ObjectName::parse(name)));
     found
 }
@@ -475,20 +480,20 @@ fn speakers<'s>(
 fn before<'s>(
     store: &'s SyncStore<'_>,
     path: &SyncPath,
-    one: &Clock,
-    other: &Clock,
+    one: &VectorClock,
+    other: &VectorClock,
     missing: &mut BTreeSet<ObjectName>,
 ) -> Option<Vec<&'s Snapshot>> {
     let mut bases = Vec::new();
-    for name in common(&store.listing, one, other) {
-        match store.read.get(&name.to_string()) {
+    for name in common_ancestors(&store.listing, one, other) {
+        match store.snapshots.get(&name.to_string()) {
             Some(base) => bases.push(base),
             None => drop(missing.insert(name.clone())),
         }
     }
-    let (speakers, unread) = PathHeads { read: &store.read }.heads(path, &bases);
+    let (speakers, unread) = PathHeads { snapshots: &store.snapshots }.heads(path, &bases);
     missing.extend(unread.iter().filter_map(|name| ObjectName::parse(name)));
-    (unread.is_empty() && hold(&bases, one, other)).then_some(speakers)
+    (unread.is_empty() && contains_common_state(&bases, one, other)).then_some(speakers)
 }
 
 /// Whether a file becomes a program: the other side's word counts where ours is that of before.
@@ -518,7 +523,7 @@ fn effect(row: &SyncRule, old: Option<&FileContent>, new: Option<&FileContent>, 
         return values.map(|(key, value)| value_effect(row, key, value)).max().unwrap_or(SyncImpact::Starts);
     }
     let declares_more =
-        |file: &FileContent| row.effect == SyncImpact::Instructs && !front_matter::is_plain(&file.bytes);
+        |file: &FileContent| row.effect == SyncImpact::Instructs && !front_matter::has_plain_front_matter(&file.bytes);
     // A guard that goes away counts here, too.
     if new.executable || declares_more(new) || old.is_some_and(declares_more) {
         return SyncImpact::Starts;

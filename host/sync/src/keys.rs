@@ -20,10 +20,10 @@ pub struct Phrase(Mnemonic);
 pub enum InvalidPhrase {
     /// It has another number of words.
     #[error("a phrase has 12 words, and these are {0}")]
-    Length(usize),
+    WordCount(usize),
     /// A word is in no phrase. It is not repeated: it may be nearly right.
     #[error("word {0} is a typing error: no phrase has it")]
-    Word(usize),
+    UnknownWord(usize),
     /// The words don't belong together.
     #[error("there is a typing error in these words: their checksum is wrong")]
     Checksum,
@@ -51,14 +51,14 @@ impl Phrase {
     pub fn parse(text: &str) -> Result<Self, InvalidPhrase> {
         let typed: Vec<String> = text.split_whitespace().take(PHRASE_WORD_COUNT * 4).map(str::to_lowercase).collect();
         if typed.len() != PHRASE_WORD_COUNT {
-            return Err(InvalidPhrase::Length(typed.len()));
+            return Err(InvalidPhrase::WordCount(typed.len()));
         }
         let mut words = Vec::new();
         for (at, word) in typed.iter().enumerate() {
             let list = Language::English.word_list();
             let whole = list.iter().find(|known| *known == word);
             let begun = || list.iter().find(|known| word.len() >= 4 && known.starts_with(word.as_str()));
-            words.push(*whole.or_else(begun).ok_or(InvalidPhrase::Word(at + 1))?);
+            words.push(*whole.or_else(begun).ok_or(InvalidPhrase::UnknownWord(at + 1))?);
         }
         let words = Zeroizing::new(words.join(" "));
         Mnemonic::parse_in_normalized(Language::English, &words).map(Self).map_err(|_| InvalidPhrase::Checksum)
@@ -70,7 +70,7 @@ impl Phrase {
     }
 
     /// Returns it as a line, for the vault.
-    pub fn line(&self) -> Secret {
+    pub fn to_secret(&self) -> Secret {
         Secret::new(self.words().collect::<Vec<_>>().join(" "))
     }
 
@@ -85,9 +85,9 @@ impl Phrase {
         };
         let tag = derive(b"store")?;
         Some(StoreKeys {
-            seal: SealKey::from_bytes(&*derive(b"age")?)?,
+            encryption_key: SealKey::from_bytes(&*derive(b"age")?)?,
             mac: derive(b"mac")?,
-            store: hex(&tag[..4]),
+            store_id: hex(&tag[..4]),
             fingerprint: fingerprint(&*derive(b"fingerprint")?),
         })
     }
@@ -102,10 +102,10 @@ fn fingerprint(key: &[u8; 32]) -> String {
 /// The keys of a store.
 #[derive(Clone)]
 pub struct StoreKeys {
-    pub(crate) seal: SealKey,
+    pub(crate) encryption_key: SealKey,
     mac: Zeroizing<[u8; 32]>,
     /// The tag of the store in the names of its objects.
-    pub(crate) store: String,
+    pub(crate) store_id: String,
     /// Four words to compare.
     pub fingerprint: String,
 }
@@ -120,12 +120,12 @@ impl StoreKeys {
     }
 
     /// Returns the code of a content under a name.
-    pub(crate) fn code(&self, name: &str, content: &[u8]) -> Option<[u8; 32]> {
+    pub(crate) fn compute_mac(&self, name: &str, content: &[u8]) -> Option<[u8; 32]> {
         self.mac(name, content).map(|mac| mac.finalize().into_bytes().into())
     }
 
     /// Whether a code is that of a content under a name.
-    pub(crate) fn is_code(&self, code: &[u8], name: &str, content: &[u8]) -> bool {
+    pub(crate) fn verify_mac(&self, code: &[u8], name: &str, content: &[u8]) -> bool {
         self.mac(name, content).is_some_and(|mac| mac.verify_slice(code).is_ok())
     }
 }
@@ -141,8 +141,8 @@ mod tests {
         let whole = Phrase::parse(PHRASE).unwrap();
         let short = "LEGA winn than year  wave\nsaus wort usef lega winn than yell ";
         assert!(Phrase::parse(short).unwrap().words().eq(whole.words()));
-        assert_eq!(Phrase::parse("").err(), Some(InvalidPhrase::Length(0)));
-        assert_eq!(Phrase::parse(&PHRASE.replace("wave", "wavy")).err(), Some(InvalidPhrase::Word(5)));
+        assert_eq!(Phrase::parse("").err(), Some(InvalidPhrase::WordCount(0)));
+        assert_eq!(Phrase::parse(&PHRASE.replace("wave", "wavy")).err(), Some(InvalidPhrase::UnknownWord(5)));
         assert_eq!(Phrase::parse(&PHRASE.replace("yellow", "legal")).err(), Some(InvalidPhrase::Checksum));
     }
 
@@ -151,15 +151,15 @@ mod tests {
         let keys = Phrase::parse(PHRASE).unwrap().keys().unwrap();
         let again = Phrase::parse(PHRASE).unwrap().keys().unwrap();
         let others = Phrase::new().unwrap().keys().unwrap();
-        assert_eq!((&keys.store, &keys.fingerprint), (&again.store, &again.fingerprint));
-        assert_ne!(keys.store, others.store);
-        let code = keys.code("name", b"content").unwrap();
-        assert!(again.is_code(&code, "name", b"content"));
+        assert_eq!((&keys.store_id, &keys.fingerprint), (&again.store_id, &again.fingerprint));
+        assert_ne!(keys.store_id, others.store_id);
+        let code = keys.compute_mac("name", b"content").unwrap();
+        assert!(again.verify_mac(&code, "name", b"content"));
         for (name, content) in [("name2", &b"content"[..]), ("namec", b"ontent"), ("name", b"contents")] {
-            assert!(!keys.is_code(&code, name, content));
+            assert!(!keys.verify_mac(&code, name, content));
         }
-        assert!(!others.is_code(&code, "name", b"content"));
-        let sealed = keys.seal.seal(b"x").unwrap();
-        assert!(again.seal.open(&sealed).is_some() && others.seal.open(&sealed).is_none());
+        assert!(!others.verify_mac(&code, "name", b"content"));
+        let sealed = keys.encryption_key.seal(b"x").unwrap();
+        assert!(again.encryption_key.open(&sealed).is_some() && others.encryption_key.open(&sealed).is_none());
     }
 }

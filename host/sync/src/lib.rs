@@ -32,8 +32,8 @@ pub use generated::PendingInstall;
 pub use keys::{InvalidPhrase, Phrase};
 pub use remote::RemoteError;
 pub use verbs::{
-    PullRequest, PushRequest, SeenMachine, SnapshotFile, StoreBegun, StoreListing, StoreSnapshot, StoreStatus,
-    SyncChange, SyncConflict, SyncDifference, SyncLog, SyncLogEntry, SyncPull, SyncPush, SyncRekeyed, SyncUndone,
+    PullRequest, PushRequest, StoreListing, StoreMachine, StoreSetup, StoreSnapshot, StoreStatus, SyncChange,
+    SyncConflict, SyncDifference, SyncLog, SyncLogEntry, SyncPull, SyncPush, SyncRekey, SyncRuleSummary, SyncUndo,
     Synchronizer,
 };
 

@@ -13,7 +13,7 @@ const OBJECT_PREFIX: &str = "s-";
 const OBJECT_SUFFIX: &str = ".age";
 
 /// The reason for an object whose bytes don't have the digest in its name.
-pub(crate) const DAMAGED: &str = "is not whole, or was replaced by another one";
+pub(crate) const DAMAGED_REASON: &str = "is not whole, or was replaced by another one";
 
 const STORE_ID_LEN: usize = 8;
 const MACHINE_ID_LEN: usize = 16;
@@ -92,32 +92,32 @@ fn place(store: &str, machine: &str, counter: u64) -> String {
 }
 
 /// Returns a new id of a machine.
-pub(crate) fn new_machine() -> std::io::Result<String> {
+pub(crate) fn new_machine_id() -> std::io::Result<String> {
     Ok(aiw_core::random_hex::<{ MACHINE_ID_LEN / 2 }>()?)
 }
 
 /// Seals a content as an object. Returns its name and bytes.
-pub(crate) fn seal(
+pub(crate) fn encrypt_object(
     keys: &StoreKeys,
     machine: &str,
     counter: u64,
     content: &[u8],
 ) -> Result<(ObjectName, Vec<u8>), String> {
-    let place = place(&keys.store, machine, counter);
-    let code = keys.code(&place, content).ok_or("has no key")?;
-    let bytes = keys.seal.seal(&[code.as_slice(), content].concat())?;
+    let place = place(&keys.store_id, machine, counter);
+    let code = keys.compute_mac(&place, content).ok_or("has no key")?;
+    let bytes = keys.encryption_key.seal(&[code.as_slice(), content].concat())?;
     let digest = hex(&Sha256::digest(&bytes));
-    Ok((ObjectName { store: keys.store.clone(), machine: machine.to_owned(), counter, digest }, bytes))
+    Ok((ObjectName { store: keys.store_id.clone(), machine: machine.to_owned(), counter, digest }, bytes))
 }
 
 /// Opens an object. The error is the end of a sentence about it.
-pub(crate) fn open(keys: &StoreKeys, name: &ObjectName, bytes: &[u8]) -> Result<Vec<u8>, &'static str> {
+pub(crate) fn decrypt_object(keys: &StoreKeys, name: &ObjectName, bytes: &[u8]) -> Result<Vec<u8>, &'static str> {
     if !name.is_intact(bytes) {
-        return Err(DAMAGED);
+        return Err(DAMAGED_REASON);
     }
-    let mut plain = keys.seal.open(bytes).ok_or("can't be opened with your phrase")?;
+    let mut plain = keys.encryption_key.open(bytes).ok_or("can't be opened with your phrase")?;
     match plain.split_at_checked(32) {
-        Some((code, content)) if keys.is_code(code, &name.place(), content) => {}
+        Some((code, content)) if keys.verify_mac(code, &name.place(), content) => {}
         _ => return Err("was not written by a machine that has your phrase, or has another one's name"),
     }
     plain.drain(..32);
@@ -133,19 +133,19 @@ mod tests {
     #[test]
     fn an_object_opens_under_its_name_alone() {
         let keys = Phrase::new().unwrap().keys().unwrap();
-        let machine = new_machine().unwrap();
-        let (name, bytes) = seal(&keys, &machine, 7, b"content").unwrap();
+        let machine = new_machine_id().unwrap();
+        let (name, bytes) = encrypt_object(&keys, &machine, 7, b"content").unwrap();
         assert_eq!(ObjectName::parse(&name.to_string()).as_ref(), Some(&name));
-        assert_eq!(open(&keys, &name, &bytes).unwrap(), b"content");
+        assert_eq!(decrypt_object(&keys, &name, &bytes).unwrap(), b"content");
         let other = ObjectName { counter: 8, ..name.clone() };
-        assert!(open(&keys, &other, &bytes).unwrap_err().contains("another one's name"));
-        assert!(open(&keys, &name, &bytes[1..]).unwrap_err().contains("not whole"));
+        assert!(decrypt_object(&keys, &other, &bytes).unwrap_err().contains("another one's name"));
+        assert!(decrypt_object(&keys, &name, &bytes[1..]).unwrap_err().contains("not whole"));
         let strangers = Phrase::new().unwrap().keys().unwrap();
-        assert!(open(&strangers, &name, &bytes).unwrap_err().contains("your phrase"));
+        assert!(decrypt_object(&strangers, &name, &bytes).unwrap_err().contains("your phrase"));
         // Somebody who knows the public key alone can't write one.
-        let forged = keys.seal.seal(&[[0; 32].as_slice(), b"content"].concat()).unwrap();
+        let forged = keys.encryption_key.seal(&[[0; 32].as_slice(), b"content"].concat()).unwrap();
         let named = ObjectName { digest: hex(&Sha256::digest(&forged)), ..name };
-        assert!(open(&keys, &named, &forged).unwrap_err().contains("was not written"));
+        assert!(decrypt_object(&keys, &named, &forged).unwrap_err().contains("was not written"));
     }
 
     proptest! {

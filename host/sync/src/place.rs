@@ -51,7 +51,7 @@ impl SyncPath {
     }
 
     /// Returns the path below the root, with `/`.
-    pub fn below(&self) -> &str {
+    pub fn relative_path(&self) -> &str {
         &self.below
     }
 }
@@ -96,7 +96,7 @@ pub(crate) struct Roots {
 impl Roots {
     /// Returns those of a client, or `None` if it has no home.
     pub(crate) fn new(home: &Home) -> Option<Self> {
-        let places = CliPaths::around(home.around())?;
+        let places = CliPaths::from_context(home.context())?;
         let of = |cli| places.directory(cli).to_owned();
         let directories = BTreeMap::from([
             (SyncRoot::Claude, of(CliKind::Claude)),

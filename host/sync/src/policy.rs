@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use aiw_core::star_matches;
-use aiw_home::{KEPT_PATHS, Travels};
+use aiw_core::matches_wildcard;
+use aiw_home::{STATE_PATHS, SyncPolicy};
 use serde::Serialize;
 
 use SyncImpact::{Instructs, Nothing, Starts};
-use Travels::{Always, Never, OnRequest};
+use SyncPolicy::{Always, Never, OnRequest};
 
 use crate::content::ContentForm;
 use crate::place::{SyncPath, SyncRoot};
@@ -36,15 +36,15 @@ pub struct SyncRule {
     /// How it is read and merged.
     pub form: ContentForm,
     /// Whether it travels.
-    pub policy: Travels,
+    pub policy: SyncPolicy,
     /// Its effect where it arrives.
     pub effect: SyncImpact,
     /// Why it stays, or travels on request only.
-    pub why: &'static str,
+    pub reason: &'static str,
     /// Keys that are not like the rest of the file.
     pub keys: &'static [KeyRow],
     /// Whether keys travel that are not named, and what they do.
-    pub others: (Travels, SyncImpact),
+    pub default_rule: (SyncPolicy, SyncImpact),
 }
 
 /// A key of a file. `*` is any name.
@@ -53,7 +53,7 @@ pub struct KeyRow {
     /// Its path: `mcp.profiles.*.scripts`.
     pub key: &'static str,
     /// Whether it travels.
-    pub policy: Travels,
+    pub policy: SyncPolicy,
     /// Its effect.
     pub effect: SyncImpact,
     /// Whether it is a set: merged item by item.
@@ -61,7 +61,7 @@ pub struct KeyRow {
 }
 
 const fn row(root: SyncRoot, path: &'static str, form: ContentForm, effect: SyncImpact) -> SyncRule {
-    SyncRule { root, path, form, policy: Always, effect, why: "", keys: &[], others: (Always, Starts) }
+    SyncRule { root, path, form, policy: Always, effect, reason: "", keys: &[], default_rule: (Always, Starts) }
 }
 
 const fn text(root: SyncRoot, path: &'static str, effect: SyncImpact) -> SyncRule {
@@ -69,11 +69,11 @@ const fn text(root: SyncRoot, path: &'static str, effect: SyncImpact) -> SyncRul
 }
 
 const fn stays(root: SyncRoot, path: &'static str, why: &'static str) -> SyncRule {
-    SyncRule { policy: Never, why, ..row(root, path, ContentForm::Text, Nothing) }
+    SyncRule { policy: Never, reason: why, ..row(root, path, ContentForm::Text, Nothing) }
 }
 
 const fn asked(root: SyncRoot, path: &'static str, effect: SyncImpact, why: &'static str) -> SyncRule {
-    SyncRule { policy: OnRequest, why, ..row(root, path, ContentForm::Text, effect) }
+    SyncRule { policy: OnRequest, reason: why, ..row(root, path, ContentForm::Text, effect) }
 }
 
 impl SyncRule {
@@ -81,8 +81,8 @@ impl SyncRule {
         Self { keys, ..self }
     }
 
-    const fn others(self, travels: Travels, effect: SyncImpact) -> Self {
-        Self { others: (travels, effect), ..self }
+    const fn others(self, travels: SyncPolicy, effect: SyncImpact) -> Self {
+        Self { default_rule: (travels, effect), ..self }
     }
 
     /// Returns the pattern with its root: `claude:agents/*.md`.
@@ -91,10 +91,10 @@ impl SyncRule {
     }
 
     /// Returns whether a key travels, and what it does. `None` if that depends on the keys below it.
-    fn key(&self, path: &[String]) -> (Option<Travels>, SyncImpact) {
+    fn key(&self, path: &[String]) -> (Option<SyncPolicy>, SyncImpact) {
         // The longest that leads here decides.
         let above = self.keys.iter().filter(|row| row.leads(path) && row.depth() <= path.len());
-        let own = above.max_by_key(|row| row.depth()).map_or(self.others, |row| (row.policy, row.effect));
+        let own = above.max_by_key(|row| row.depth()).map_or(self.default_rule, |row| (row.policy, row.effect));
         let below = || self.keys.iter().filter(|row| row.is_below(path));
         let effect = below().map(|row| row.effect).chain([own.1]).max().unwrap_or(own.1);
         (below().all(|row| row.policy == own.0).then_some(own.0), effect)
@@ -102,7 +102,7 @@ impl SyncRule {
 
     /// Returns whether a key travels: `None` means that the keys below it decide.
     pub fn is_key_synced(&self, path: &[String]) -> Option<bool> {
-        if path.is_empty() && self.keys.is_empty() && self.others.0 == Always {
+        if path.is_empty() && self.keys.is_empty() && self.default_rule.0 == Always {
             return Some(true);
         }
         self.key(path).0.map(|travels| travels == Always)
@@ -329,10 +329,10 @@ const RULES: &[SyncRule] = &[
 
 /// How those of aiw's own files are read that travel; the table of documents says which do.
 const STATE_FILE_RULES: &[SyncRule] = &[
-    row(Aiw, crate::generated::WISHES, Json, Nothing).keys(PENDING_INSTALL_KEYS).others(Never, Nothing),
+    row(Aiw, crate::generated::PENDING_INSTALLS_PATH, Json, Nothing).keys(PENDING_INSTALL_KEYS).others(Never, Nothing),
     SyncRule {
         form: Json,
-        ..asked(Aiw, crate::generated::SECRETS, Starts, "the secrets of the vault, each sealed to the phrase")
+        ..asked(Aiw, crate::generated::SECRETS_PATH, Starts, "the secrets of the vault, each sealed to the phrase")
     }
     .keys(&[key("secrets", Starts)])
     .others(Never, Nothing),
@@ -350,9 +350,9 @@ const STATE_FILE_RULES: &[SyncRule] = &[
 ];
 
 /// Returns the table, with aiw's own files.
-pub fn travel_rows() -> Vec<SyncRule> {
+pub fn sync_rules() -> Vec<SyncRule> {
     let stays_own = |kept: &&aiw_home::StatePath| kept.sync == Never;
-    let own = KEPT_PATHS.iter().filter(stays_own).map(|kept| stays(Aiw, kept.path, kept.why));
+    let own = STATE_PATHS.iter().filter(stays_own).map(|kept| stays(Aiw, kept.path, kept.reason));
     RULES.iter().chain(STATE_FILE_RULES).copied().chain(own).collect()
 }
 
@@ -361,7 +361,7 @@ fn fits(pattern: &str, path: &str) -> bool {
     let (pattern, is_directory) = pattern.strip_suffix('/').map_or((pattern, false), |pattern| (pattern, true));
     let mut names = path.split('/');
     for part in pattern.split('/') {
-        if !names.next().is_some_and(|name| star_matches(part, name)) {
+        if !names.next().is_some_and(|name| matches_wildcard(part, name)) {
             return false;
         }
     }
@@ -370,7 +370,9 @@ fn fits(pattern: &str, path: &str) -> bool {
 
 /// Whether a pattern with its root leads to a path.
 pub(crate) fn is_covered(pattern: &str, path: &SyncPath) -> bool {
-    pattern.split_once(':').is_some_and(|(root, pattern)| root == path.root.as_str() && fits(pattern, path.below()))
+    pattern
+        .split_once(':')
+        .is_some_and(|(root, pattern)| root == path.root.as_str() && fits(pattern, path.relative_path()))
 }
 
 /// Whether a path is one that is left out, or below one.
@@ -390,17 +392,17 @@ pub(crate) struct Scope {
 
 impl Scope {
     pub(crate) fn new(include: Vec<String>, exclude: Vec<String>) -> Self {
-        Self { include, exclude, rows: travel_rows() }
+        Self { include, exclude, rows: sync_rules() }
     }
 
     /// Returns the row of a path.
-    pub(crate) fn row(&self, path: &SyncPath) -> Option<&SyncRule> {
-        self.rows.iter().find(|row| row.root == path.root && fits(row.path, path.below()))
+    pub(crate) fn lookup_rule(&self, path: &SyncPath) -> Option<&SyncRule> {
+        self.rows.iter().find(|row| row.root == path.root && fits(row.path, path.relative_path()))
     }
 
     /// Returns the row of a path that travels from and to this machine.
     pub(crate) fn rule(&self, path: &SyncPath) -> Option<&SyncRule> {
-        let row = self.row(path).filter(|row| self.is_row_in(row))?;
+        let row = self.lookup_rule(path).filter(|row| self.is_row_in(row))?;
         (!self.exclude.iter().any(|left_out| is_within(left_out, path))).then_some(row)
     }
 
@@ -413,7 +415,7 @@ impl Scope {
     }
 
     /// Returns the rows that travel.
-    pub(crate) fn rows(&self) -> impl Iterator<Item = &SyncRule> {
+    pub(crate) fn synced_rules(&self) -> impl Iterator<Item = &SyncRule> {
         self.rows.iter().filter(|row| self.is_row_in(row))
     }
 
@@ -424,7 +426,7 @@ impl Scope {
 
     /// Returns the patterns of what travels from a set of roots.
     pub(crate) fn patterns(&self, roots: &BTreeSet<SyncRoot>) -> Vec<String> {
-        self.rows().filter(|row| roots.contains(&row.root)).map(SyncRule::pattern).collect()
+        self.synced_rules().filter(|row| roots.contains(&row.root)).map(SyncRule::pattern).collect()
     }
 }
 
@@ -470,7 +472,7 @@ mod tests {
     fn every_key_that_is_a_choice_of_the_user_is_agreed_to_or_stays() {
         let (described, promised) = (described(), promised());
         assert!(described.len() > 20 && described.contains(&"health.every".to_owned()), "{described:?}");
-        let rows = travel_rows();
+        let rows = sync_rules();
         let row = rows.iter().find(|row| row.pattern() == "aiw:settings.json").unwrap();
         let path = |name: &str| -> Vec<String> {
             name.split('.').map(|part| part.trim_matches(['<', '>']).to_owned()).collect()
@@ -493,7 +495,7 @@ mod tests {
         }
         // What is no setting and travels: all of it is agreed to, but what a model reads and wishes.
         for row in rows.iter().filter(|row| row.root == Aiw && row.policy != Never && row.path != "settings.json") {
-            let is_read = row.path == "role/*.md" || row.path == crate::generated::WISHES;
+            let is_read = row.path == "role/*.md" || row.path == crate::generated::PENDING_INSTALLS_PATH;
             assert!(is_read || row.effect == Starts, "{}", row.pattern());
         }
     }

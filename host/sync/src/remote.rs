@@ -18,12 +18,12 @@ mod webdav;
 mod xml;
 
 pub use address::RemoteUrl;
-pub(crate) use address::is_readable;
-pub(crate) use end::{ObjectListing, check_name, check_object, fetch, fits_name, is_object_name, verify_stored};
+pub(crate) use address::is_unencrypted;
+pub(crate) use end::{ObjectListing, check_name, check_object, fetch, is_object_name, matches_digest, verify_stored};
 pub use end::{Remote, RemoteContext, RemoteObject};
 pub use error::RemoteError;
-pub use limits::{MAX_NAMES, MAX_OBJECT, MAX_OBJECTS};
-pub(crate) use login::bound;
+pub use limits::{MAX_NAMES, MAX_OBJECT_BYTES, MAX_OBJECTS};
+pub(crate) use login::bind_to_origin;
 pub(crate) use s3::CREDENTIALS_SECRET as S3_SECRET;
 pub(crate) use waits::{PendingRequests, WAIT_INTERVAL};
 pub(crate) use webdav::CREDENTIALS_SECRET as WEBDAV_SECRET;

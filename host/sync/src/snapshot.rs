@@ -25,7 +25,7 @@ pub(crate) const MAX_UNPACKED_BYTES: u64 = 64 << 20;
 pub(crate) const MAX_FILES: usize = 5000;
 
 /// The most bytes of a file, on its way out and in.
-pub(crate) const MAX_FILE: u64 = 4 << 20;
+pub(crate) const MAX_SYNCED_FILE_BYTES: u64 = 4 << 20;
 
 /// The most bytes of a manifest: 5,000 files of 240 bytes, and the machines.
 const MAX_MANIFEST_BYTES: u64 = 8 << 20;
@@ -34,7 +34,7 @@ const MANIFEST_PATH: &str = "manifest.json";
 const CONTENTS_PREFIX: &str = "f/";
 
 /// The newest snapshot that is known of each machine.
-pub(crate) type Clock = BTreeMap<String, SeenSnapshot>;
+pub(crate) type VectorClock = BTreeMap<String, SeenSnapshot>;
 
 /// The description of a snapshot, within it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,7 +51,7 @@ pub(crate) struct SnapshotManifest {
     /// The snapshots that were merged into it.
     pub(crate) parents: Vec<String>,
     /// The newest snapshots that are merged into it, also through its parents.
-    pub(crate) seen: Clock,
+    pub(crate) seen: VectorClock,
     /// The patterns of paths that it speaks of. Of all others it says nothing, not even that they are gone.
     pub(crate) covers: Vec<String>,
     /// The paths, and those below them, that it leaves out of these.
@@ -99,12 +99,12 @@ impl Snapshot {
     }
 
     /// Whether this one is merged into a state.
-    pub(crate) fn is_in(&self, clock: &Clock) -> bool {
-        is_in(&self.name, clock)
+    pub(crate) fn is_merged_into(&self, clock: &VectorClock) -> bool {
+        is_merged_into(&self.name, clock)
     }
 
     /// Returns the clock with this snapshot in it.
-    pub(crate) fn clock(&self) -> Clock {
+    pub(crate) fn clock(&self) -> VectorClock {
         let mut clock = self.manifest.seen.clone();
         clock.insert(self.name.machine.clone(), SeenSnapshot::from(&self.name));
         clock
@@ -112,7 +112,7 @@ impl Snapshot {
 }
 
 /// Whether an object is merged into a state.
-pub(crate) fn is_in(name: &ObjectName, clock: &Clock) -> bool {
+pub(crate) fn is_merged_into(name: &ObjectName, clock: &VectorClock) -> bool {
     clock.get(&name.machine).is_some_and(|seen| seen.counter >= name.counter)
 }
 
@@ -185,8 +185,8 @@ pub(crate) fn unpack(name: ObjectName, packed: &[u8]) -> Result<Snapshot, String
             manifest = Some(read_manifest(&text)?);
             continue;
         }
-        if entry.size() > MAX_FILE {
-            return Err(format!("holds a file of more than {} MiB", MAX_FILE >> 20));
+        if entry.size() > MAX_SYNCED_FILE_BYTES {
+            return Err(format!("holds a file of more than {} MiB", MAX_SYNCED_FILE_BYTES >> 20));
         }
         left = left
             .checked_sub(entry.size())
@@ -264,7 +264,7 @@ mod tests {
             ObjectName::parse(&format!("s-{}-{}-{:010}-{}.age", "a".repeat(8), "b".repeat(16), 1, "c".repeat(64)));
         let name = name.unwrap();
         let path = SyncPath::new(SyncRoot::Claude, "CLAUDE.md").unwrap();
-        for (size, comes) in [(MAX_FILE, true), (MAX_FILE + 1, false)] {
+        for (size, comes) in [(MAX_SYNCED_FILE_BYTES, true), (MAX_SYNCED_FILE_BYTES + 1, false)] {
             let bytes = vec![b'x'; usize::try_from(size).unwrap()];
             let entry = FileEntry { sha256: digest(&bytes), executable: false };
             let manifest = SnapshotManifest {
@@ -273,7 +273,7 @@ mod tests {
                 time: String::new(),
                 aiw: String::new(),
                 parents: Vec::new(),
-                seen: Clock::new(),
+                seen: VectorClock::new(),
                 covers: Vec::new(),
                 silent: Vec::new(),
                 moved: None,

@@ -7,11 +7,11 @@ use aiw_home::{ExclusiveLock, Home, HomeError, Mode, make_private_dir, read_capp
 use serde::{Deserialize, Serialize};
 
 use crate::generated::EncryptedDigests;
-use crate::graph::speaks;
+use crate::graph::matches_tracked_patterns;
 use crate::object::{ObjectName, SeenSnapshot};
 use crate::place::SyncPath;
 use crate::policy::is_within;
-use crate::snapshot::Clock;
+use crate::snapshot::VectorClock;
 
 const MAX_STATE_BYTES: u64 = 16 << 20;
 
@@ -33,7 +33,7 @@ pub(crate) struct SyncState {
     /// How many snapshots this machine has written.
     pub(crate) counter: u64,
     /// The newest snapshot of each machine that was ever seen: older ones are refused later.
-    pub(crate) known: Clock,
+    pub(crate) known: VectorClock,
     /// The part that a merge or a push moves.
     pub(crate) files: MergedState,
     /// The sealed secrets that are those of the vault.
@@ -41,7 +41,7 @@ pub(crate) struct SyncState {
     pub(crate) secrets: EncryptedDigests,
     /// The snapshot that is being written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) pushing: Option<Pushing>,
+    pub(crate) pushing: Option<PendingPush>,
     /// The newest snapshot of this machine, if the remote has an id for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) remote_id: Option<RemoteId>,
@@ -51,17 +51,17 @@ pub(crate) struct SyncState {
 }
 
 /// Paths, with all below them, that were left out of a merge, and the snapshots that were merged into each before.
-pub(crate) type Silent = BTreeMap<String, Clock>;
+pub(crate) type SkippedPaths = BTreeMap<String, VectorClock>;
 
 /// How far the files here are merged with those of other machines.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct MergedState {
     /// The newest snapshots that are merged into the files here.
-    pub(crate) merged: Clock,
+    pub(crate) merged: VectorClock,
     /// The patterns that were merged then.
     pub(crate) covers: Vec<String>,
     /// Paths that were left out of these, each with the snapshots that are merged into it.
-    pub(crate) silent: Silent,
+    pub(crate) silent: SkippedPaths,
     /// Keys that were not decided when everything else was merged.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) held: UndecidedKeys,
@@ -71,23 +71,23 @@ pub(crate) struct MergedState {
 
 impl MergedState {
     /// Returns the snapshots that are merged into a path.
-    pub(crate) fn merged_into(&self, path: &SyncPath) -> Clock {
-        if !speaks(&self.covers, &[], path) {
-            return Clock::new();
+    pub(crate) fn merged_clock(&self, path: &SyncPath) -> VectorClock {
+        if !matches_tracked_patterns(&self.covers, &[], path) {
+            return VectorClock::new();
         }
         let left_out = self.silent.iter().find(|(left_out, _)| is_within(left_out, path));
         left_out.map_or_else(|| self.merged.clone(), |(_, before)| before.clone())
     }
 
     /// Returns the snapshots that are merged into any file or key.
-    pub(crate) fn all_merged(&self) -> impl Iterator<Item = (&String, &SeenSnapshot)> {
+    pub(crate) fn merged_snapshots(&self) -> impl Iterator<Item = (&String, &SeenSnapshot)> {
         let held = self.held.values().flatten().map(|held| &held.merged);
         std::iter::once(&self.merged).chain(self.silent.values()).chain(held).flatten()
     }
 
     /// Returns what waits of a file that is not merged after all.
-    pub(crate) fn waiting(&self, path: &SyncPath) -> Vec<UndecidedKey> {
-        let whole = || vec![UndecidedKey { key: Vec::new(), merged: self.merged_into(path) }];
+    pub(crate) fn undecided_keys(&self, path: &SyncPath) -> Vec<UndecidedKey> {
+        let whole = || vec![UndecidedKey { key: Vec::new(), merged: self.merged_clock(path) }];
         self.held.get(path).cloned().unwrap_or_else(whole)
     }
 }
@@ -101,13 +101,13 @@ pub(crate) struct UndecidedKey {
     /// The key; empty for the whole file.
     pub(crate) key: Vec<String>,
     /// The snapshots that are merged into it.
-    pub(crate) merged: Clock,
+    pub(crate) merged: VectorClock,
 }
 
 /// A snapshot that is being written: it may be at the remote, or not.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Pushing {
+pub(crate) struct PendingPush {
     pub(crate) object: String,
     pub(crate) files: MergedState,
     /// The remote's id of it.
@@ -132,7 +132,7 @@ impl SyncState {
             machine_name,
             store,
             counter: 0,
-            known: Clock::new(),
+            known: VectorClock::new(),
             files: MergedState::default(),
             secrets: EncryptedDigests::new(),
             pushing: None,
@@ -142,7 +142,7 @@ impl SyncState {
     }
 
     /// Takes over what a finished push wrote.
-    pub(crate) fn finish(&mut self, Pushing { object, files, id }: Pushing) {
+    pub(crate) fn finish(&mut self, PendingPush { object, files, id }: PendingPush) {
         self.pushing = None;
         self.remote_id = id.map(|id| RemoteId { object, id });
         let Some(own) = files.merged.get(&self.machine).cloned() else { return };
@@ -159,7 +159,7 @@ impl SyncState {
     }
 
     /// Notes that the object of a push was not found. It may still arrive, so no other one gets its number.
-    pub(crate) fn skip_number(&mut self) {
+    pub(crate) fn skip_counter(&mut self) {
         let number = self.pushing.as_ref().and_then(|pushing| ObjectName::parse(&pushing.object));
         self.counter = self.counter.max(number.map_or(0, |name| name.counter));
     }
@@ -183,7 +183,7 @@ impl SyncDirectory {
     }
 
     /// Waits for the turn to synchronize: one process at a time does.
-    pub(crate) fn turn(&self) -> Result<ExclusiveLock, HomeError> {
+    pub(crate) fn lock(&self) -> Result<ExclusiveLock, HomeError> {
         make_private_dir(&self.0)?;
         ExclusiveLock::acquire(&self.0.join(".turn"))
     }
@@ -214,7 +214,7 @@ impl SyncDirectory {
     }
 
     /// Forgets the store. The files stay as they are.
-    pub(crate) fn forget(&self) -> Result<(), HomeError> {
+    pub(crate) fn remove_state(&self) -> Result<(), HomeError> {
         match remove_file(&self.state()) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
                 Err(HomeError::Io { action: "remove", path: self.state(), source: e })

@@ -12,8 +12,8 @@ use crate::error::SyncError;
 use crate::graph::{IntegrityError, Listing, heads};
 use crate::keys::StoreKeys;
 use crate::object::{ObjectName, SeenSnapshot};
-use crate::remote::{MAX_OBJECT, Remote, RemoteError, fetch};
-use crate::snapshot::{Clock, Snapshot};
+use crate::remote::{MAX_OBJECT_BYTES, Remote, RemoteError, fetch};
+use crate::snapshot::{Snapshot, VectorClock};
 use crate::state::{MergedState, SyncDirectory, SyncState};
 
 /// A store, with what was read of it.
@@ -22,17 +22,17 @@ pub(crate) struct SyncStore<'a> {
     pub(crate) keys: &'a StoreKeys,
     directory: &'a SyncDirectory,
     pub(crate) listing: Listing,
-    pub(crate) read: BTreeMap<String, Snapshot>,
+    pub(crate) snapshots: BTreeMap<String, Snapshot>,
     /// The names of the snapshots that are in no other one.
     pub(crate) heads: Vec<String>,
     /// The newest object of this machine, if it was damaged at the remote and put there again.
-    pub(crate) repaired: Option<ObjectName>,
+    pub(crate) repaired_object: Option<ObjectName>,
     /// Objects with the name of a snapshot that no machine of the store wrote.
     forged: BTreeSet<ObjectName>,
 }
 
 /// Returns a short name of an object, for people: the machine's id and the number.
-pub(crate) fn short(name: &ObjectName) -> String {
+pub(crate) fn short_object_name(name: &ObjectName) -> String {
     short_of(&name.machine, name.counter)
 }
 
@@ -50,7 +50,7 @@ pub(crate) async fn list(far: &dyn Remote) -> Result<Vec<String>, SyncError> {
 
 impl<'a> SyncStore<'a> {
     /// Looks at the remote, and refuses one that shows an older state than before.
-    pub(crate) async fn list(
+    pub(crate) async fn open_remote(
         far: &'a dyn Remote,
         keys: &'a StoreKeys,
         directory: &'a SyncDirectory,
@@ -58,11 +58,20 @@ impl<'a> SyncStore<'a> {
         allow_rollback: bool,
     ) -> Result<Self, SyncError> {
         let objects = far.list().await?;
-        let listing = Listing::new(&keys.store, objects.iter().map(|object| object.name.as_str()));
+        let listing = Listing::new(&keys.store_id, objects.iter().map(|object| object.name.as_str()));
         let (read, forged) = (BTreeMap::new(), BTreeSet::new());
-        let mut store = Self { remote: far, keys, directory, listing, read, heads: Vec::new(), repaired: None, forged };
+        let mut store = Self {
+            remote: far,
+            keys,
+            directory,
+            listing,
+            snapshots: read,
+            heads: Vec::new(),
+            repaired_object: None,
+            forged,
+        };
         store.keep_merged(state);
-        let settled = store.settle(state, allow_rollback).await;
+        let settled = store.load_newest(state, allow_rollback).await;
         // Nobody else can merge anything while it is damaged, so it does not wait for other damaged ones. Where it can't be
         // put again, a push says why.
         let size = |name: &str| objects.iter().find(|own| own.name == name)?.size;
@@ -78,26 +87,26 @@ impl<'a> SyncStore<'a> {
         // A record that can't be read is undone by nobody, and neither are those before it.
         let undone: Vec<MergedState> =
             records(self.directory, state).map_while(Result::ok).map(|record| record.before).collect();
-        for (machine, seen) in undone.iter().chain([&state.files]).flat_map(MergedState::all_merged) {
-            let name = ObjectName::from_seen(&self.keys.store, machine, seen);
+        for (machine, seen) in undone.iter().chain([&state.files]).flat_map(MergedState::merged_snapshots) {
+            let name = ObjectName::from_seen(&self.keys.store_id, machine, seen);
             if let Some(name) = name.filter(|name| self.directory.object(&name.to_string()).exists()) {
-                self.listing.keep(name);
+                self.listing.add_known(name);
             }
         }
     }
 
     /// Returns the newest snapshots, none of which is merged into another one.
     pub(crate) fn heads(&self) -> Vec<&Snapshot> {
-        self.heads.iter().filter_map(|name| self.read.get(name)).collect()
+        self.heads.iter().filter_map(|name| self.snapshots.get(name)).collect()
     }
 
     /// Returns the newest snapshot of each machine.
     pub(crate) fn newest(&self) -> Vec<&Snapshot> {
-        self.listing.newest().into_iter().filter_map(|name| self.read.get(&name.to_string())).collect()
+        self.listing.newest().into_iter().filter_map(|name| self.snapshots.get(&name.to_string())).collect()
     }
 
     /// Returns the newest snapshot of each machine, to be remembered.
-    pub(crate) fn known(&self) -> Clock {
+    pub(crate) fn newest_clock(&self) -> VectorClock {
         let newest = self.listing.newest().into_iter();
         newest.map(|name| (name.machine.clone(), SeenSnapshot::from(name))).collect()
     }
@@ -113,7 +122,7 @@ impl<'a> SyncStore<'a> {
             return Ok(());
         };
         let name = own.to_string();
-        let copy = read_capped(&self.directory.object(&name), MAX_OBJECT)?;
+        let copy = read_capped(&self.directory.object(&name), MAX_OBJECT_BYTES)?;
         let Some(copy) = copy.filter(|copy| own.is_intact(copy)) else { return Ok(()) };
         if is_whole(&name, copy.len() as u64) {
             return Ok(());
@@ -121,18 +130,21 @@ impl<'a> SyncStore<'a> {
         match fetch(self.remote, &name).await {
             Ok(bytes) if bytes == copy => return Ok(()),
             Ok(_) | Err(RemoteError::NotFound { .. } | RemoteError::TooLarge { .. }) => {}
-            Err(e) => return Err(unread(&own)(e)),
+            Err(e) => return Err(read_error(&own)(e)),
         }
         self.remote.delete(&name).await.map_err(unwritten(&own))?;
         self.remote.put(&name, &copy).await.map_err(unwritten(&own))?;
-        self.repaired = Some(own);
+        self.repaired_object = Some(own);
         Ok(())
     }
 
     /// Tells which objects were put again, and which ones are ignored.
     pub(crate) fn report(&self, sink: &dyn Reporter) {
-        if let Some(name) = &self.repaired {
-            sink.note(format!("snapshot `{}` was damaged at the remote, and is whole there again", short(name)));
+        if let Some(name) = &self.repaired_object {
+            sink.note(format!(
+                "snapshot `{}` was damaged at the remote, and is whole there again",
+                short_object_name(name)
+            ));
         }
         for name in &self.forged {
             let file = quoted_text(&name.to_string(), 200);
@@ -159,7 +171,7 @@ impl<'a> SyncStore<'a> {
     }
 
     /// Forgets the copies of objects that the remote has no more, and that no merge here looks for.
-    pub(crate) fn forget_old(&self) -> Result<(), SyncError> {
+    pub(crate) fn prune_local_objects(&self) -> Result<(), SyncError> {
         let Ok(entries) = std::fs::read_dir(self.directory.objects()) else { return Ok(()) };
         let is_old = |name: &str| ObjectName::parse(name).is_some_and(|name| !self.listing.has(&name));
         for entry in entries.flatten().filter(|entry| entry.file_name().to_str().is_some_and(is_old)) {
@@ -175,15 +187,15 @@ impl<'a> SyncStore<'a> {
 }
 
 /// Returns the error for a snapshot that can't be read.
-pub(crate) fn unread(name: &ObjectName) -> impl Fn(RemoteError) -> SyncError {
-    let name = short(name);
-    move |source| SyncError::Unread { name: name.clone(), source }
+pub(crate) fn read_error(name: &ObjectName) -> impl Fn(RemoteError) -> SyncError {
+    let name = short_object_name(name);
+    move |source| SyncError::SnapshotReadFailed { name: name.clone(), source }
 }
 
 /// Returns the error for a snapshot that can't be written.
 fn unwritten(name: &ObjectName) -> impl Fn(RemoteError) -> SyncError {
-    let name = short(name);
-    move |source| SyncError::Unwritten { name: name.clone(), source }
+    let name = short_object_name(name);
+    move |source| SyncError::SnapshotWriteFailed { name: name.clone(), source }
 }
 
 impl From<IntegrityError> for SyncError {

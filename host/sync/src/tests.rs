@@ -40,13 +40,13 @@ impl Prompter for Person {
     }
 
     async fn confirm(&self, plan: &Plan, _: &[&Question]) -> Result<Vec<(String, Secret)>, PromptError> {
-        assert_eq!(plan.uncovered(), None, "{plan:?}");
+        assert_eq!(plan.truncated_part(), None, "{plan:?}");
         self.plans.lock().push(plan.clone());
         Ok(Vec::new())
     }
 
     async fn select(&self, choice: &Choice) -> Result<usize, PromptError> {
-        assert_eq!(choice.uncovered(), None, "{choice:?}");
+        assert_eq!(choice.truncated_part(), None, "{choice:?}");
         self.asked.lock().push(choice.clone());
         Ok(self.answers.lock().pop().unwrap_or(0))
     }
@@ -70,20 +70,20 @@ impl Prompter for Person {
             known.push(Choice {
                 name: "text",
                 question: words.to_owned(),
-                short: String::new(),
+                short_question: String::new(),
                 options: Vec::new(),
                 flag: String::new(),
-                unshown: Vec::new(),
+                hidden_digests: Vec::new(),
             });
         } else {
             let words = phrase.chunks(2).take(12).map(|pair| pair[1].to_owned()).collect();
             known.push(Choice {
                 name: "words",
                 question: String::new(),
-                short: String::new(),
+                short_question: String::new(),
                 options: words,
                 flag: String::new(),
-                unshown: Vec::new(),
+                hidden_digests: Vec::new(),
             });
         }
         let words = known.iter().rev().find(|choice| choice.name == "words").map(|choice| choice.options.clone());
@@ -105,7 +105,7 @@ impl Machine {
             fs::create_dir(at.join(name)).unwrap();
         }
         let around = ExecutionContext::new(Ok(at.clone()), [("HOME".into(), at.clone().into())]);
-        let home = Home::at(at.join(".aiw")).seen_by(around);
+        let home = Home::from_root(at.join(".aiw")).with_context(around);
         Self { directory, home }
     }
 
@@ -336,20 +336,20 @@ async fn stores_begin_empty_and_are_joined_with_their_own_words() {
     let words = |text: &str| Secret::new(text);
     let typing = words("legal winner thank year wave sausage worth useful legal winner thank legal");
     let strangers = words("legal winner thank year wave sausage worth useful legal winner thank yellow");
-    assert!(matches!(other.join(far.path(), &strangers).await, Err(SyncError::Empty { .. })));
+    assert!(matches!(other.join(far.path(), &strangers).await, Err(SyncError::StoreNotFound { .. })));
     let one = Machine::new();
     let phrase = one.init(far.path()).await;
     one.write(MEMORY, "x\n");
     one.push().await.unwrap();
     assert!(matches!(other.join(far.path(), &typing).await, Err(SyncError::Phrase(_))));
-    assert!(matches!(other.join(far.path(), &strangers).await, Err(SyncError::OtherStore { .. })));
+    assert!(matches!(other.join(far.path(), &strangers).await, Err(SyncError::WrongRecoveryPhrase { .. })));
     assert!(!other.path(".aiw/vault").exists(), "nothing is written before an object opens");
     let again = other.sync();
     let begun =
         again.init(far.path().to_str().unwrap(), None, &aiw_core::NonInteractive, &RecordingReporter::default()).await;
-    assert!(matches!(begun, Err(SyncError::NotEmpty { .. })));
+    assert!(matches!(begun, Err(SyncError::StoreAlreadyExists { .. })));
     other.join(far.path(), &phrase).await.unwrap();
-    assert!(matches!(other.join(far.path(), &phrase).await, Err(SyncError::HasStore { .. })));
+    assert!(matches!(other.join(far.path(), &phrase).await, Err(SyncError::AlreadySetUp { .. })));
 }
 
 #[tokio::test]
@@ -418,7 +418,7 @@ async fn a_new_phrase_begins_a_new_store_and_the_old_one_says_so() {
     one.sync().rekey(&Person::default(), &RecordingReporter::default()).await.unwrap();
     let phrase = one.home.vault().get(&"sync-phrase".parse().unwrap()).unwrap();
     let error = other.pull_alone(&PullRequest::default()).await.unwrap_err();
-    assert!(matches!(error, SyncError::RemoteChanged { .. }), "{error}");
+    assert!(matches!(error, SyncError::StoreRekeyed { .. }), "{error}");
     other.sync().leave().unwrap();
     other.join(far.path(), &phrase).await.unwrap();
     other.pull().await;
@@ -562,7 +562,7 @@ async fn a_new_phrase_waits_for_what_others_pushed() {
 
 #[test]
 fn each_section_of_the_settings_has_a_row() {
-    let rows = crate::policy::travel_rows();
+    let rows = crate::policy::sync_rules();
     let row = rows.iter().find(|row| row.pattern() == "aiw:settings.json").unwrap();
     for section in aiw_home::Settings::sections() {
         let named = row.keys.iter().any(|key| key.key.split('.').next() == Some(section.as_str()));

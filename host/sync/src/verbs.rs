@@ -17,30 +17,33 @@ use aiw_net::HttpClient;
 pub use pull::PullRequest;
 pub use push::PushRequest;
 pub use results::{
-    SeenMachine, SnapshotFile, StoreBegun, StoreListing, StoreSnapshot, StoreStatus, SyncChange, SyncConflict,
-    SyncDifference, SyncLog, SyncLogEntry, SyncPull, SyncPush, SyncRekeyed, SyncUndone,
+    StoreListing, StoreMachine, StoreSetup, StoreSnapshot, StoreStatus, SyncChange, SyncConflict, SyncDifference,
+    SyncLog, SyncLogEntry, SyncPull, SyncPush, SyncRekey, SyncRuleSummary, SyncUndo,
 };
 
-use crate::apply::{is_unfinished, recover};
+use crate::apply::{has_unfinished_change, recover};
 use crate::content::canonical_bytes;
 use crate::error::SyncError;
-use crate::gather::{Gathered, Gatherer, servers_that_stay};
-use crate::generated::{EncryptedDigests, EncryptedSecrets, Made, SECRETS, WISHES, generated_path, wished};
-use crate::graph::{joined, speaks};
+use crate::gather::{GatheredFiles, Gatherer, unsynced_servers};
+use crate::generated::{
+    EncryptedDigests, EncryptedSecrets, GeneratedFiles, PENDING_INSTALLS_PATH, SECRETS_PATH, generate_pending_installs,
+    generated_path,
+};
+use crate::graph::{matches_tracked_patterns, merge_clocks};
 use crate::keys::{Phrase, StoreKeys};
 use crate::object::ObjectName;
 use crate::place::{Roots, SyncPath, SyncRoot};
 use crate::policy::Scope;
 use crate::remote::{PendingRequests, Remote, RemoteContext, RemoteUrl, WAIT_INTERVAL, open};
-use crate::snapshot::{Clock, FileContent, MachineFiles, Snapshot, digest};
-use crate::state::{Pushing, Silent, SyncDirectory, SyncState};
+use crate::snapshot::{FileContent, MachineFiles, Snapshot, VectorClock, digest};
+use crate::state::{PendingPush, SkippedPaths, SyncDirectory, SyncState};
 use crate::store::SyncStore;
 
 /// The name of the phrase in the vault.
-const PHRASE: &str = "sync-phrase";
+const PHRASE_SECRET_NAME: &str = "sync-phrase";
 
 /// The name of a phrase that takes the place of it.
-const NEW_PHRASE: &str = "sync-phrase-new";
+const NEW_PHRASE_SECRET_NAME: &str = "sync-phrase-new";
 
 /// Configuration of this machine, and its store.
 pub struct Synchronizer {
@@ -87,10 +90,10 @@ impl Synchronizer {
     }
 
     /// Returns the files that were not pushed. Without keys, what changed in the vault is not among them.
-    fn unpushed(&self, state: &SyncState, keys: Option<&StoreKeys>) -> (Gathered, Vec<SyncPath>) {
+    fn unpushed(&self, state: &SyncState, keys: Option<&StoreKeys>) -> (GatheredFiles, Vec<SyncPath>) {
         // Who only looks writes nothing.
         let made = self.made(&mut state.secrets.clone(), keys, &[], &[]).unwrap_or_default();
-        let gatherer = Gatherer { home: &self.home, roots: &self.roots, scope: &self.scope, made: &made };
+        let gatherer = Gatherer { home: &self.home, roots: &self.roots, scope: &self.scope, generated: &made };
         let gathered = gatherer.gather(&BTreeSet::new());
         let unpushed = unpushed(&gathered, state, &self.scope);
         (gathered, unpushed)
@@ -102,7 +105,7 @@ impl Synchronizer {
 
     /// Whether the secrets of the vault travel from and to this machine.
     fn takes_secrets(&self) -> bool {
-        generated_path(SECRETS).is_some_and(|path| self.scope.rule(&path).is_some())
+        generated_path(SECRETS_PATH).is_some_and(|path| self.scope.rule(&path).is_some())
     }
 
     /// Returns what synchronization makes, as it is to be. `merged` and `seen` are snapshots that are merged here, and all heads.
@@ -112,15 +115,16 @@ impl Synchronizer {
         keys: Option<&StoreKeys>,
         merged: &[&Snapshot],
         seen: &[&Snapshot],
-    ) -> Result<Made, SyncError> {
+    ) -> Result<GeneratedFiles, SyncError> {
         let of = |snapshots: &[&Snapshot], below: &str| -> Vec<Vec<u8>> {
             let path = generated_path(below);
             let file = |snapshot: &&Snapshot| Some(snapshot.file(path.as_ref()?)?.0.to_vec());
             snapshots.iter().filter_map(file).collect()
         };
-        let mut made = wished(&self.home, &servers_that_stay(&self.home), &of(merged, WISHES));
+        let mut made =
+            generate_pending_installs(&self.home, &unsynced_servers(&self.home), &of(merged, PENDING_INSTALLS_PATH));
         if let Some(secrets) = self.sealed(keys).filter(|_| self.takes_secrets()) {
-            made.extend(secrets.sealed(taken, &of(seen, SECRETS))?);
+            made.extend(secrets.encrypt_secrets(taken, &of(seen, SECRETS_PATH))?);
         }
         Ok(made)
     }
@@ -128,13 +132,14 @@ impl Synchronizer {
     /// Writes what synchronization makes. `store` has values that others sealed.
     fn make(&self, state: &mut SyncState, keys: &StoreKeys, store: &SyncStore<'_>) -> Result<(), SyncError> {
         let heads = store.heads();
-        let merged: Vec<&Snapshot> = heads.iter().copied().filter(|head| head.is_in(&state.files.merged)).collect();
+        let merged: Vec<&Snapshot> =
+            heads.iter().copied().filter(|head| head.is_merged_into(&state.files.merged)).collect();
         let made = self.made(&mut state.secrets, Some(keys), &merged, &heads)?;
         Ok(crate::generated::write(&self.home, &made, &self.home.lock()?)?)
     }
 
     async fn far(&self, address: &str) -> Result<Box<dyn Remote>, SyncError> {
-        let address = RemoteUrl::parse(address, self.home.around())?;
+        let address = RemoteUrl::parse(address, self.home.context())?;
         let far = open(&address, &self.context()?).await?;
         #[cfg(test)]
         let far = match &self.wrap {
@@ -146,18 +151,18 @@ impl Synchronizer {
 
     fn context(&self) -> Result<RemoteContext, SyncError> {
         let context = RemoteContext::new(self.home.clone(), self.client.clone())?;
-        Ok(RemoteContext { waits: self.waits.clone(), ..context })
+        Ok(RemoteContext { pending_requests: self.waits.clone(), ..context })
     }
 
     /// Does work, and tells every few seconds which remote it waits for.
     async fn telling<T>(&self, sink: &dyn Reporter, work: impl Future<Output = T>) -> T {
-        self.waits.telling(WAIT_INTERVAL, sink, work).await
+        self.waits.report_while_waiting(WAIT_INTERVAL, sink, work).await
     }
 
     /// Returns the state for somebody who only looks.
     fn seen_state(&self) -> Result<SyncState, SyncError> {
-        if is_unfinished(&self.directory) {
-            let _turn = self.directory.turn()?;
+        if has_unfinished_change(&self.directory) {
+            let _turn = self.directory.lock()?;
             return self.state();
         }
         self.directory.load()?.ok_or(SyncError::NotSetUp)
@@ -175,7 +180,7 @@ impl Synchronizer {
         let name = secret_name(name)?;
         match self.home.vault().get(&name) {
             Ok(words) => Ok(Phrase::parse(words.expose())?),
-            Err(aiw_home::VaultError::Unknown { .. }) => Err(SyncError::MissingRecoveryPhrase),
+            Err(aiw_home::VaultError::NotFound { .. }) => Err(SyncError::MissingRecoveryPhrase),
             Err(e) => Err(e.into()),
         }
     }
@@ -188,16 +193,20 @@ impl Synchronizer {
     }
 
     fn keys(&self, state: &SyncState) -> Result<StoreKeys, SyncError> {
-        for name in [PHRASE, NEW_PHRASE] {
+        for name in [PHRASE_SECRET_NAME, NEW_PHRASE_SECRET_NAME] {
             let phrase = match self.phrase(name) {
                 Err(SyncError::MissingRecoveryPhrase) => continue,
                 phrase => phrase?,
             };
             let keys = phrase.keys().ok_or_else(|| SyncError::Internal("keys can't be made".into()))?;
-            if keys.store == state.store {
-                if name == NEW_PHRASE {
+            if keys.store_id == state.store {
+                if name == NEW_PHRASE_SECRET_NAME {
                     // A change of the phrase was killed at its end.
-                    self.home.vault().set(&self.home.lock()?, &secret_name(PHRASE)?, &phrase.line())?;
+                    self.home.vault().set(
+                        &self.home.lock()?,
+                        &secret_name(PHRASE_SECRET_NAME)?,
+                        &phrase.to_secret(),
+                    )?;
                 }
                 return Ok(keys);
             }
@@ -214,10 +223,11 @@ impl Synchronizer {
         state: &mut SyncState,
         allow_rollback: bool,
     ) -> Result<SyncStore<'a>, SyncError> {
-        let store = SyncStore::list(far, keys, &self.directory, state, allow_rollback).await?;
-        store.forget_old()?;
+        let store = SyncStore::open_remote(far, keys, &self.directory, state, allow_rollback).await?;
+        store.prune_local_objects()?;
         self.finish_push(&store, state)?;
-        let known = if allow_rollback { store.known() } else { joined(&store.known(), &state.known) };
+        let known =
+            if allow_rollback { store.newest_clock() } else { merge_clocks(&store.newest_clock(), &state.known) };
         if let Some(own) = known.get(&state.machine) {
             // This home may be an older copy of itself.
             state.counter = state.counter.max(own.counter);
@@ -235,7 +245,7 @@ impl Synchronizer {
                 }
             }
             if state.files.merged != before {
-                let merged = store.heads().into_iter().filter(|head| head.is_in(&state.files.merged));
+                let merged = store.heads().into_iter().filter(|head| head.is_merged_into(&state.files.merged));
                 state.files.pushed = merged.flat_map(|head| self.meant(head)).collect();
             }
             state.known = known;
@@ -260,14 +270,14 @@ impl Synchronizer {
             state.finish(pushing);
         } else if !store.is_consistent() {
             state.pushing = Some(pushing);
-            state.skip_number();
+            state.skip_counter();
         }
         Ok(self.directory.save(state)?)
     }
 
     /// Opens the store.
     async fn open(&self) -> Result<OpenStore, SyncError> {
-        let turn = self.directory.turn()?;
+        let turn = self.directory.lock()?;
         let state = self.state()?;
         let keys = self.keys(&state)?;
         let far = self.far(&state.remote).await?;
@@ -276,13 +286,13 @@ impl Synchronizer {
 }
 
 /// Returns the newest push of this machine if it is no longer known: its object may appear again.
-fn lost_push(state: &SyncState, known: &Clock) -> Option<Pushing> {
+fn lost_push(state: &SyncState, known: &VectorClock) -> Option<PendingPush> {
     let own = state.known.get(&state.machine).filter(|own| known.get(&state.machine) != Some(own))?;
     let is_older = known.get(&state.machine).is_none_or(|now| now.counter < own.counter);
     let object = ObjectName::from_seen(&state.store, &state.machine, own)?.to_string();
     let is_merged = state.files.merged.get(&state.machine) == Some(own);
     let id = state.remote_id.clone().filter(|kept| kept.object == object).map(|kept| kept.id);
-    (is_older && is_merged).then(|| Pushing { object, files: state.files.clone(), id })
+    (is_older && is_merged).then(|| PendingPush { object, files: state.files.clone(), id })
 }
 
 fn secret_name(name: &'static str) -> Result<SecretName, SyncError> {
@@ -296,7 +306,7 @@ fn digests(files: &MachineFiles, scope: &Scope) -> BTreeMap<SyncPath, String> {
 }
 
 fn meaning_digest(scope: &Scope, path: &SyncPath, bytes: &[u8], executable: bool) -> String {
-    let meant = scope.row(path).map(|row| canonical_bytes(row.form, bytes, &|key| row.is_set(key)));
+    let meant = scope.lookup_rule(path).map(|row| canonical_bytes(row.form, bytes, &|key| row.is_set(key)));
     content_digest(meant.as_deref().unwrap_or(bytes), executable)
 }
 
@@ -305,25 +315,29 @@ fn content_digest(bytes: &[u8], executable: bool) -> String {
 }
 
 /// Returns the files that differ from what the remote has.
-fn unpushed(gathered: &Gathered, state: &SyncState, scope: &Scope) -> Vec<SyncPath> {
+fn unpushed(gathered: &GatheredFiles, state: &SyncState, scope: &Scope) -> Vec<SyncPath> {
     let own = digests(&gathered.files, scope);
     let differs =
         own.iter().filter(|(path, digest)| state.files.pushed.get(*path) != Some(digest)).map(|(path, _)| path);
-    let gone = state
-        .files
-        .pushed
-        .keys()
-        .filter(|path| !own.contains_key(*path) && speaks(&gathered.covers, &gathered.silent, path));
+    let gone = state.files.pushed.keys().filter(|path| {
+        !own.contains_key(*path) && matches_tracked_patterns(&gathered.covered_patterns, &gathered.unknown_paths, path)
+    });
     differs.chain(gone).cloned().collect()
 }
 
 /// Returns what is covered and left out once something is merged or pushed: what can't be read now keeps what was merged into
 /// it before, also a root that is gone. What the user excludes begins anew when it comes back: what was removed meanwhile is
 /// removed nowhere else.
-fn coverage(state: &SyncState, gathered: &Gathered, covers: Vec<String>, excluded: &[String]) -> (Vec<String>, Silent) {
+fn coverage(
+    state: &SyncState,
+    gathered: &GatheredFiles,
+    covers: Vec<String>,
+    excluded: &[String],
+) -> (Vec<String>, SkippedPaths) {
     let before =
-        |left_out: &String| if excluded.contains(left_out) { Clock::new() } else { before_of(left_out, state) };
-    let mut silent: Silent = gathered.silent.iter().map(|left_out| (left_out.clone(), before(left_out))).collect();
+        |left_out: &String| if excluded.contains(left_out) { VectorClock::new() } else { before_of(left_out, state) };
+    let mut silent: SkippedPaths =
+        gathered.unknown_paths.iter().map(|left_out| (left_out.clone(), before(left_out))).collect();
     // Not a row that no longer travels: nothing is known of it when it comes back.
     let root_of = |pattern: &str| pattern.split_once(':').map(|(root, _)| format!("{root}:")).unwrap_or_default();
     let there: BTreeSet<String> = covers.iter().map(|pattern| root_of(pattern)).collect();
@@ -335,7 +349,7 @@ fn coverage(state: &SyncState, gathered: &Gathered, covers: Vec<String>, exclude
     (covers.into_iter().chain(gone).collect(), silent)
 }
 
-fn before_of(left_out: &str, state: &SyncState) -> Clock {
+fn before_of(left_out: &str, state: &SyncState) -> VectorClock {
     state.files.silent.get(left_out).cloned().unwrap_or_else(|| state.files.merged.clone())
 }
 
@@ -353,6 +367,6 @@ fn new_roots(state: &SyncState) -> BTreeSet<SyncRoot> {
 
 /// Whom a verb asks, and whom it tells.
 pub(crate) struct SyncUi<'a> {
-    pub(crate) ask: &'a dyn Prompter,
-    pub(crate) sink: &'a dyn Reporter,
+    pub(crate) prompter: &'a dyn Prompter,
+    pub(crate) reporter: &'a dyn Reporter,
 }

@@ -24,7 +24,7 @@ pub enum TaskError {
     },
     /// Tasks start each other too deeply.
     #[error("tasks may start tasks only {limit} deep, and this would be number {depth}")]
-    Depth {
+    TooDeep {
         /// The depth that the task would have.
         depth: u8,
         /// The maximum depth.
@@ -38,7 +38,7 @@ pub enum TaskError {
 impl From<SupervisorError> for TaskError {
     fn from(error: SupervisorError) -> Self {
         match error {
-            SupervisorError::Absent { id, .. } => Self::TaskNotFound { id: id.to_string() },
+            SupervisorError::NotFound { id, .. } => Self::TaskNotFound { id: id.to_string() },
             error => Self::Process(error),
         }
     }
@@ -51,7 +51,7 @@ impl Diagnostic for TaskError {
 
     fn own_fix(&self) -> Option<String> {
         match self {
-            Self::Process(SupervisorError::Unreadable { id, .. } | SupervisorError::DirectoryNotFound { id, .. }) => {
+            Self::Process(SupervisorError::Unreadable { id, .. } | SupervisorError::NotADirectory { id, .. }) => {
                 Some(format!("aiw task remove {id}"))
             }
             _ => None,
@@ -65,7 +65,7 @@ impl Diagnostic for TaskError {
                 let ids: Vec<&str> = ids.iter().map(ProcessId::as_str).collect();
                 format!("they are {}", ids.join(", "))
             }
-            Self::Depth { .. } => "let the task that asked do the work itself".into(),
+            Self::TooDeep { .. } => "let the task that asked do the work itself".into(),
             Self::Process(error) => return hint(error),
         })
     }
@@ -76,19 +76,19 @@ fn hint(error: &SupervisorError) -> Option<String> {
         SupervisorError::Unreadable { id, .. } => {
             format!("if no newer `aiw` has written it, `aiw task remove {id}` takes it away")
         }
-        SupervisorError::DirectoryNotFound { id, .. } => format!("`aiw task remove {id}` takes it away"),
-        SupervisorError::Supervised { lock, .. } => {
+        SupervisorError::NotADirectory { id, .. } => format!("`aiw task remove {id}` takes it away"),
+        SupervisorError::StillSupervised { lock, .. } => {
             format!("wait until it has ended; `lsof {}` names the process", lock.display())
         }
-        SupervisorError::Limit { .. } => "leave out `--no-queue` and it waits for its turn".into(),
-        SupervisorError::Full { .. } => "stop tasks that are not needed: `aiw stop ID`".into(),
+        SupervisorError::LimitReached { .. } => "leave out `--no-queue` and it waits for its turn".into(),
+        SupervisorError::TableFull { .. } => "stop tasks that are not needed: `aiw stop ID`".into(),
         SupervisorError::StillRunning { id, .. } => format!("stop it first: `aiw stop {id}`"),
         SupervisorError::Unsupported { .. } => "use Linux or macOS, or WSL on Windows".into(),
-        SupervisorError::Link { path } => {
+        SupervisorError::SymlinkRejected { path } => {
             format!("`rm {}` takes the link away, and leaves what it leads to", path.display())
         }
         SupervisorError::NotStarted { id, .. } => format!("`aiw task show {id}` shows what was tried"),
-        SupervisorError::Runtime { path, .. } => {
+        SupervisorError::InvalidRuntimeDir { path, .. } => {
             let mode = if path.symlink_metadata().is_ok_and(|meta| meta.is_dir()) {
                 format!("`chmod 700 {}` if it is yours, ", path.display())
             } else {
@@ -96,7 +96,7 @@ fn hint(error: &SupervisorError) -> Option<String> {
             };
             format!("{mode}remove it, or set `AIW_RUNTIME_DIR` to a directory of your own")
         }
-        SupervisorError::RelativeRuntime { .. } => {
+        SupervisorError::RelativeRuntimeDir { .. } => {
             "set it to a path that begins with `/`, or unset it: aiw finds a directory by itself".into()
         }
         SupervisorError::Busy { path, .. } => {
@@ -110,7 +110,7 @@ fn hint(error: &SupervisorError) -> Option<String> {
         {
             "`AIW_HOME` may name another directory, which you may write".into()
         }
-        SupervisorError::Memory { .. } => "see that `/dev/shm` exists and has 2 MiB free".into(),
+        SupervisorError::SharedMemory { .. } => "see that `/dev/shm` exists and has 2 MiB free".into(),
         _ => return None,
     })
 }

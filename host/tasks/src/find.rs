@@ -46,7 +46,7 @@ impl Tasks {
     }
 
     /// Returns the tasks that are named, each once, however often and by whatever name.
-    pub fn find_each(&self, names: &[String]) -> Result<Vec<Task>, TaskError> {
+    pub fn find_all(&self, names: &[String]) -> Result<Vec<Task>, TaskError> {
         let mut found: Vec<Task> = Vec::new();
         for name in names {
             let task = self.find(name)?;

@@ -27,14 +27,14 @@ mod tasks;
 pub mod testing;
 
 pub use aiw_supervisor::{
-    Follow, FollowFrom, Keep, Labels, Log, LogEntry, LogPolicy, NamedFile, NewProcess, Outcome, PassedFile,
-    ProcessChange, ProcessKind, ProcessScope, Program, QueueLimit, ResourceLimits, Root, Sources, State, Stream,
-    WaitMode, Watch, memory_path, shim_main,
+    FollowFrom, Labels, Log, LogEntry, LogFollower, LogPolicy, NamedFile, NewProcess, Outcome, PassedFile,
+    ProcessChange, ProcessKind, ProcessScope, Program, QueueLimit, ResourceLimits, RetentionPolicy, Root, Sources,
+    State, Stream, WaitMode, Watch, memory_path, shim_main,
 };
 #[cfg(unix)]
-pub use aiw_supervisor::{ObservedProcess, memory_file, unenforced};
+pub use aiw_supervisor::{ObservedProcess, memory_file, unenforced_limits_warning};
 pub use error::TaskError;
-pub use interpreter::{Counted, EndedTask, Facts, Listeners, StreamInterpreter, interpreter};
-pub use names::{INSTANCE_VARIABLE, NOTE, NOUN, TASK_VARIABLE};
+pub use interpreter::{EndedTask, Listeners, MeasuredUsage, StreamInterpreter, StreamSummary, interpreter};
+pub use names::{INSTANCE_VARIABLE, NOTE_PREFIX, RESOURCE_KIND, TASK_VARIABLE};
 pub use task::{Task, TaskDescription, TaskStop, TaskUsage, TaskWait};
 pub use tasks::{MAX_DEPTH, Tasks, TasksSnapshot};

@@ -9,10 +9,11 @@ pub use aiw_home::TASK_VARIABLE;
 pub const INSTANCE_VARIABLE: &str = "AIW_TASK_INSTANCE";
 
 /// The word for a task in the supervisor's messages and names.
-pub const NOUN: &str = "task";
+pub const RESOURCE_KIND: &str = "task";
 
 /// `~/.aiw/tasks/<id>/task.json`, and `<pid>_task…` in the runtime directory.
-pub(crate) const NAMES: Namespace = Namespace::new("tasks", "task.json", NOUN, [TASK_VARIABLE, INSTANCE_VARIABLE]);
+pub(crate) const NAMESPACE: Namespace =
+    Namespace::new("tasks", "task.json", RESOURCE_KIND, [TASK_VARIABLE, INSTANCE_VARIABLE]);
 
 /// The prefix of aiw's own lines in a task's log that are for people who watch the task.
-pub const NOTE: &str = "note: ";
+pub const NOTE_PREFIX: &str = "note: ";

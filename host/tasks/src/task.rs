@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use aiw_core::{CliKind, ProcessId, ProcessOutcome, ProcessState, one_line};
-use aiw_supervisor::{Labels, ProcessRecord, Supervised};
+use aiw_supervisor::{Labels, ProcessRecord, SupervisedProcess};
 use serde::{Deserialize, Serialize};
 
 /// The maximum number of characters of each text that describes a task.
@@ -178,10 +178,12 @@ pub struct Task {
     pub timeout: Option<u64>,
 }
 
-impl TryFrom<Supervised> for Task {
+impl TryFrom<SupervisedProcess> for Task {
     type Error = serde_json::Error;
 
-    fn try_from(Supervised { record, directory, is_seen: shown, .. }: Supervised) -> Result<Self, Self::Error> {
+    fn try_from(
+        SupervisedProcess { record, directory, is_seen: shown, .. }: SupervisedProcess,
+    ) -> Result<Self, Self::Error> {
         let about = TaskDescription::from_labels(&record.labels)?;
         let ProcessRecord {
             id, state, outcome, exit_code, signal, stopped, started, running_since, ended, note, ..
@@ -211,7 +213,7 @@ impl TryFrom<Supervised> for Task {
 }
 
 /// How waiting for tasks ended.
-pub type TaskWait = aiw_supervisor::Waited<Task>;
+pub type TaskWait = aiw_supervisor::WaitOutcome<Task>;
 
 /// The result of a request to stop a task.
-pub type TaskStop = aiw_supervisor::Stopped<Task>;
+pub type TaskStop = aiw_supervisor::StopOutcome<Task>;

@@ -8,12 +8,12 @@ use aiw_core::{ProcessId, ProcessState};
 use aiw_events::EventSubject;
 use aiw_home::Home;
 use aiw_supervisor::{
-    EventContext, Keep, Log, NewProcess, ProcessScope, Processes, Program, QueueLimit, RecordError, Sources,
-    Supervised, SupervisorError, WaitMode,
+    EventContext, Log, NewProcess, ProcessScope, Processes, Program, QueueLimit, RecordError, RetentionPolicy, Sources,
+    SupervisedProcess, SupervisorError, WaitMode,
 };
 
 use crate::error::TaskError;
-use crate::names::NAMES;
+use crate::names::NAMESPACE;
 use crate::task::{Task, TaskDescription, TaskStop, TaskWait};
 
 /// How deep tasks may start tasks.
@@ -29,7 +29,7 @@ pub struct Tasks {
 #[derive(Debug)]
 pub struct TasksSnapshot {
     /// How many there are.
-    pub all: usize,
+    pub total: usize,
     /// How many have not ended.
     pub running: usize,
     /// How many have a supervisor that died before it could say so.
@@ -41,8 +41,8 @@ pub struct TasksSnapshot {
 impl Tasks {
     /// Returns the tasks of a scope. Nothing is created until a task is started.
     pub fn open(home: &Home, scope: ProcessScope) -> Result<Self, TaskError> {
-        let processes = Processes::open(home, NAMES, scope)?;
-        Ok(Self { processes: processes.understood_by(|labels| TaskDescription::from_labels(labels).map(drop)) })
+        let processes = Processes::open(home, NAMESPACE, scope)?;
+        Ok(Self { processes: processes.with_label_validator(|labels| TaskDescription::from_labels(labels).map(drop)) })
     }
 
     /// Starts a task below a shim of its own, and returns once the task runs, is queued or has been refused. `aiw` is
@@ -56,7 +56,7 @@ impl Tasks {
         queue: QueueLimit,
     ) -> Result<Task, TaskError> {
         if process.depth > MAX_DEPTH {
-            return Err(TaskError::Depth { depth: process.depth, limit: MAX_DEPTH });
+            return Err(TaskError::TooDeep { depth: process.depth, limit: MAX_DEPTH });
         }
         let announced = EventContext {
             of: EventSubject::Task,
@@ -83,19 +83,19 @@ impl Tasks {
     }
 
     /// Returns all tasks, after ending and recording what dead shims have left behind, if there is anything.
-    pub fn list_settled(&self) -> Result<Vec<Task>, TaskError> {
+    pub fn list_repaired(&self) -> Result<Vec<Task>, TaskError> {
         let mut all = self.processes.list()?;
-        if all.iter().any(|one| !one.settled) {
+        if all.iter().any(|one| !one.is_persisted) {
             self.sweep()?;
             all = self.processes.list()?;
         }
         all.into_iter().map(task).collect()
     }
 
-    /// Like [`list_settled`](Self::list_settled), but also returns an error for each task that can't be read.
-    pub fn list_settled_with_problems(&self) -> Result<(Vec<Task>, Vec<TaskError>), TaskError> {
+    /// Like [`list_repaired`](Self::list_settled), but also returns an error for each task that can't be read.
+    pub fn list_repaired_with_problems(&self) -> Result<(Vec<Task>, Vec<TaskError>), TaskError> {
         let (mut all, mut problems) = self.processes.list_with_problems()?;
-        if all.iter().any(|one| !one.settled) {
+        if all.iter().any(|one| !one.is_persisted) {
             self.sweep()?;
             (all, problems) = self.processes.list_with_problems()?;
         }
@@ -111,11 +111,11 @@ impl Tasks {
     /// Looks at all tasks, and changes nothing.
     pub fn snapshot(&self) -> Result<TasksSnapshot, TaskError> {
         let (all, unreadable) = self.processes.list_with_problems()?;
-        let is_running = |one: &&Supervised| one.record.state != ProcessState::Ended;
+        let is_running = |one: &&SupervisedProcess| one.record.state != ProcessState::Ended;
         Ok(TasksSnapshot {
-            all: all.len(),
+            total: all.len(),
             running: all.iter().filter(is_running).count(),
-            lost: all.iter().filter(|one| !one.settled).count(),
+            lost: all.iter().filter(|one| !one.is_persisted).count(),
             unreadable: unreadable.into_iter().map(TaskError::from).collect(),
         })
     }
@@ -146,9 +146,9 @@ impl Tasks {
     }
 
     /// Says a sentence in the log of a task that has not ended. It is there within some seconds, and shown to who watches the
-    /// task if it begins with [`NOTE`](crate::NOTE).
-    pub fn remark(&self, id: ProcessId, sentence: &str) -> Result<(), TaskError> {
-        Ok(self.processes.remark(id, sentence)?)
+    /// task if it begins with [`NOTE_PREFIX`](crate::NOTE).
+    pub fn add_remark(&self, id: ProcessId, sentence: &str) -> Result<(), TaskError> {
+        Ok(self.processes.add_remark(id, sentence)?)
     }
 
     /// Asks a task to end: SIGTERM to its group, 5 s, SIGKILL. With `wait` it returns when that is done. The shim
@@ -170,20 +170,20 @@ impl Tasks {
         cancelled: &AtomicBool,
         on_change: &mut dyn FnMut(&[Task]),
     ) -> Result<TaskWait, TaskError> {
-        let mut known: Vec<(Supervised, Task)> = Vec::new();
-        let mut tell = |all: &[Supervised]| {
+        let mut known: Vec<(SupervisedProcess, Task)> = Vec::new();
+        let mut tell = |all: &[SupervisedProcess]| {
             // Even if many tasks are waited for, few change at once.
-            let same = |at: usize, one: &Supervised| known.get(at).filter(|(before, _)| before == one).cloned();
-            let again = |(at, one): (usize, &Supervised)| {
+            let same = |at: usize, one: &SupervisedProcess| known.get(at).filter(|(before, _)| before == one).cloned();
+            let again = |(at, one): (usize, &SupervisedProcess)| {
                 same(at, one).or_else(|| Some((one.clone(), task(one.clone()).ok()?)))
             };
-            let now: Vec<(Supervised, Task)> = all.iter().enumerate().filter_map(again).collect();
+            let now: Vec<(SupervisedProcess, Task)> = all.iter().enumerate().filter_map(again).collect();
             known = now;
             on_change(&known.iter().map(|(_, task)| task.clone()).collect::<Vec<_>>());
         };
         let waited = self.processes.wait(ids, mode, deadline, cancelled, &mut tell)?;
-        let all: Result<Vec<Task>, TaskError> = waited.all.into_iter().map(task).collect();
-        Ok(TaskWait { all: all?, done: waited.done, cancelled: waited.cancelled })
+        let all: Result<Vec<Task>, TaskError> = waited.processes.into_iter().map(task).collect();
+        Ok(TaskWait { processes: all?, done: waited.done, cancelled: waited.cancelled })
     }
 
     /// Marks ended tasks as shown by a report. Other tasks are not changed. A mark that cannot be written, or a task
@@ -199,12 +199,12 @@ impl Tasks {
     }
 
     /// Removes the records and logs of ended tasks that are not to be kept, of all sessions.
-    pub fn prune(&self, keep: Keep) -> Result<Vec<ProcessId>, TaskError> {
+    pub fn prune(&self, keep: RetentionPolicy) -> Result<Vec<ProcessId>, TaskError> {
         Ok(self.processes.prune(keep)?)
     }
 
     /// Returns the ended tasks that [`prune`](Self::prune) would remove.
-    pub fn prunable(&self, keep: Keep) -> Result<Vec<ProcessId>, TaskError> {
+    pub fn prunable(&self, keep: RetentionPolicy) -> Result<Vec<ProcessId>, TaskError> {
         Ok(self.processes.prunable(keep)?)
     }
 
@@ -229,8 +229,8 @@ impl Tasks {
 }
 
 /// Converts a process to the task that it is.
-fn task(one: Supervised) -> Result<Task, TaskError> {
+fn task(one: SupervisedProcess) -> Result<Task, TaskError> {
     let id = one.record.id;
-    let source = |error| SupervisorError::Unreadable { noun: NAMES.kind, id, source: RecordError::Corrupt(error) };
+    let source = |error| SupervisorError::Unreadable { noun: NAMESPACE.kind, id, source: RecordError::Corrupt(error) };
     Ok(Task::try_from(one).map_err(source)?)
 }

@@ -30,7 +30,11 @@ impl Backend for Invented {
     fn preview(&self, id: &str, _: &dyn Fn(StepProgress)) -> Result<Preview, BackendError> {
         sleep(Duration::from_millis(200));
         let warnings = vec!["`TOKEN` is not set".to_owned()];
-        Ok(Preview { lines: vec![format!("server of {id} (stdio) runs: npx -y {id}")], warnings, asks: Vec::new() })
+        Ok(Preview {
+            lines: vec![format!("server of {id} (stdio) runs: npx -y {id}")],
+            warnings,
+            questions: Vec::new(),
+        })
     }
 
     fn install(
@@ -40,7 +44,7 @@ impl Backend for Invented {
         progress: &dyn Fn(StepProgress),
     ) -> Result<String, BackendError> {
         for done in 0..20 {
-            progress(StepProgress { what: "fetching".to_owned(), done, total: Some(20) });
+            progress(StepProgress { label: "fetching".to_owned(), done, total: Some(20) });
             sleep(Duration::from_millis(50));
         }
         #[expect(clippy::panic, reason = "shows what a panic on a worker does")]

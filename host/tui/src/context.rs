@@ -9,7 +9,7 @@ use aiw_home::Home;
 use tokio::runtime::Runtime;
 
 use crate::browse::{Backend, MarketBackend};
-use crate::progress::{ScreenProgress, said};
+use crate::progress::{ScreenProgress, error_line};
 
 /// Looks for what is wrong with the parts of aiw.
 pub type Inspector = Arc<dyn Fn(&Home) -> Doctor + Send + Sync>;
@@ -37,10 +37,10 @@ impl AppContext {
         if let Some(plugins) = self.plugins.get() {
             return Ok(plugins.clone());
         }
-        let markets = self.client.markets().map_err(|e| said(&e))?;
+        let markets = self.client.markets().map_err(|e| error_line(&e))?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|e| format!("the runtime failed to start: {e}"))?;
-        runtime.block_on(markets.reconcile()).map_err(|e| said(&e))?;
+        runtime.block_on(markets.reconcile()).map_err(|e| error_line(&e))?;
         let backend = MarketBackend::new(self.client.clone(), markets, self.progress.clone(), runtime);
         Ok(self.plugins.get_or_init(|| Arc::new(backend)).clone())
     }
@@ -56,7 +56,7 @@ impl AppContext {
                 self.runtime.get_or_init(|| built)
             }
         };
-        runtime.block_on(work).map_err(|e| said(&e))
+        runtime.block_on(work).map_err(|e| error_line(&e))
     }
 }
 

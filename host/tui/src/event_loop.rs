@@ -46,18 +46,18 @@ const CHILD_EXIT_TIMEOUT: Duration = Duration::from_secs(2);
 pub(crate) fn show<S: Screen>(screen: S) -> Result<(), ScreenError> {
     let (sender, messages) = channel();
     // Signals come first, so that a signal that arrives while the terminal is being taken is handled afterwards.
-    let signals = terminal::SignalThread::hear(sender.clone(), LoopMessage::Signal)?;
+    let signals = terminal::SignalThread::spawn(sender.clone(), LoopMessage::Signal)?;
     let hook = terminal::PanicHook::set();
     let outcome = catch_unwind(AssertUnwindSafe(|| {
-        terminal::take()?;
-        let mut input = Some(terminal::KeyThread::read(sender.clone(), LoopMessage::Input)?);
+        terminal::init()?;
+        let mut input = Some(terminal::KeyThread::spawn(sender.clone(), LoopMessage::Input)?);
         let outcome = catch_unwind(AssertUnwindSafe(|| run(screen, &sender, &messages, &mut input)));
         // Before the reader is stopped, because a terminal that hung up may block it for a while.
-        terminal::give_back();
+        terminal::restore();
         input.into_iter().for_each(terminal::KeyThread::stop);
         outcome.unwrap_or_else(|panic| resume_unwind(panic))
     }));
-    terminal::give_back();
+    terminal::restore();
     hook.unset();
     signals.stop();
     outcome.unwrap_or_else(|panic| resume_unwind(panic))
@@ -69,21 +69,21 @@ enum LoopMessage<R> {
     Input(io::Result<Vec<Event>>),
     Signal(i32),
     Reply(R),
-    Changed(BTreeSet<Topic>),
-    Asked(Prompt),
+    TopicsChanged(BTreeSet<Topic>),
+    Prompt(Prompt),
     /// The program that had the terminal has ended.
-    Returned(Result<(), String>),
+    ProgramExited(Result<(), String>),
 }
 
 /// How the loop continues after a message. The greatest of several is what they need together.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Next {
     /// Draw if the screen says so.
-    Go,
+    Continue,
     Draw,
     /// Draw every cell, because another program has written on the screen.
     Repaint,
-    Leave,
+    Quit,
 }
 
 /// The state that the loop and its work share.
@@ -118,24 +118,26 @@ fn run<S: Screen>(
         ending: None,
     };
     // Never dropped: ratatui's drop reports on standard error that it could not show the cursor, and panics if
-    // standard error has hung up too. `give_back` takes care of the cursor.
-    let mut terminal = ManuallyDrop::new(terminal::screen()?);
+    // standard error has hung up too. `restore` takes care of the cursor.
+    let mut terminal = ManuallyDrop::new(terminal::open_terminal()?);
     let mut listeners = ScreenListeners::default();
-    if let Some(first) = screen.begin() {
+    if let Some(first) = screen.initial_job() {
         desk.start(first);
     }
     let mut draw = true;
     let mut ticked = Instant::now();
     loop {
         if desk.lent.is_none() {
-            terminal::point(screen.has_mouse())?;
+            terminal::set_mouse_capture(screen.has_mouse())?;
             if draw {
                 terminal.draw(|frame| screen.draw(frame))?;
                 draw = false;
             }
         }
         let tell = desk.sender.clone();
-        listeners.heed(screen.heeds(), move |topics| tell.send(LoopMessage::Changed(topics)).is_ok())?;
+        listeners.set_subscription(screen.subscription(), move |topics| {
+            tell.send(LoopMessage::TopicsChanged(topics)).is_ok()
+        })?;
         let wait = match &desk.ending {
             Some((_, since)) => CHILD_EXIT_TIMEOUT.saturating_sub(since.elapsed()),
             None if screen.is_working() => FRAME_INTERVAL.saturating_sub(ticked.elapsed()),
@@ -150,23 +152,23 @@ fn run<S: Screen>(
             return Err(ScreenError::Signal(signal));
         }
         if first.is_none() && !screen.is_working() && desk.lent.is_none() {
-            if !terminal::is_there() {
+            if !terminal::is_connected() {
                 return Err(io::Error::from(io::ErrorKind::BrokenPipe).into());
             }
-            if let Some(effect) = screen.rested() {
+            if let Some(effect) = screen.handle_idle() {
                 desk.carry_out(effect)?;
             }
         }
         // Everything that has arrived goes into one frame, because keys may repeat faster than frames are drawn.
         for message in first.into_iter().chain(messages.try_iter()) {
             match desk.handle(&mut screen, message)? {
-                Next::Go => draw |= screen.is_changed(),
+                Next::Continue => draw |= screen.needs_redraw(),
                 Next::Draw => draw = true,
                 Next::Repaint => {
                     terminal::repaint(&mut terminal)?;
                     draw = true;
                 }
-                Next::Leave => return Ok(()),
+                Next::Quit => return Ok(()),
             }
         }
         if screen.is_working() && ticked.elapsed() >= FRAME_INTERVAL {
@@ -180,65 +182,65 @@ fn run<S: Screen>(
 impl<S: Screen> LoopDesk<'_, S> {
     fn handle(&mut self, screen: &mut S, message: LoopMessage<S::Reply>) -> Result<Next, ScreenError> {
         let effect = match message {
-            LoopMessage::Returned(ended) => {
+            LoopMessage::ProgramExited(ended) => {
                 self.take_again()?;
-                if let Some(effect) = screen.returned(ended) {
+                if let Some(effect) = screen.handle_program_exit(ended) {
                     self.carry_out(effect)?;
                 }
                 return Ok(Next::Repaint);
             }
             LoopMessage::Signal(signal) if self.lent.is_some() => {
                 self.signal_while_lent(signal)?;
-                return Ok(Next::Go);
+                return Ok(Next::Continue);
             }
             // Typed before the terminal was lent.
-            LoopMessage::Input(_) if self.lent.is_some() => return Ok(Next::Go),
+            LoopMessage::Input(_) if self.lent.is_some() => return Ok(Next::Continue),
             LoopMessage::Input(Err(error)) => return Err(error.into()),
             LoopMessage::Input(Ok(events)) => {
-                let mut next = Next::Go;
+                let mut next = Next::Continue;
                 for event in events {
                     next = next.max(self.handle_event(screen, event)?);
-                    if next == Next::Leave {
+                    if next == Next::Quit {
                         break;
                     }
                 }
                 return Ok(next);
             }
             LoopMessage::Signal(signal) => match terminal::TerminalRequest::from_signal(signal) {
-                terminal::TerminalRequest::Leave => return Err(ScreenError::Signal(signal)),
+                terminal::TerminalRequest::Terminate => return Err(ScreenError::Signal(signal)),
                 terminal::TerminalRequest::Stop => Some(Effect::Suspend),
                 terminal::TerminalRequest::Continue => {
-                    terminal::take_again()?;
+                    terminal::resume()?;
                     return Ok(Next::Repaint);
                 }
             },
-            LoopMessage::Reply(reply) => screen.reply(reply),
-            LoopMessage::Changed(topics) => screen.changed(&topics),
-            LoopMessage::Asked(prompt) => {
-                screen.asked(prompt);
+            LoopMessage::Reply(reply) => screen.handle_reply(reply),
+            LoopMessage::TopicsChanged(topics) => screen.handle_changes(&topics),
+            LoopMessage::Prompt(prompt) => {
+                screen.handle_prompt(prompt);
                 None
             }
         };
-        effect.map_or(Ok(Next::Go), |effect| self.carry_out(effect))
+        effect.map_or(Ok(Next::Continue), |effect| self.carry_out(effect))
     }
 
     fn handle_event(&mut self, screen: &mut S, event: Event) -> Result<Next, ScreenError> {
         let effect = match event {
             // Typed while the terminal was still ours, in one go with the key that lent it.
             _ if self.lent.is_some() => None,
-            Event::Key(key) => screen.key(key),
-            Event::Mouse(event) => screen.mouse(event),
-            Event::Paste(text) => screen.paste(&text),
+            Event::Key(key) => screen.handle_key(key),
+            Event::Mouse(event) => screen.handle_mouse(event),
+            Event::Paste(text) => screen.handle_paste(&text),
             Event::Resize(..) => return Ok(Next::Draw),
             _ => None,
         };
-        effect.map_or(Ok(Next::Go), |effect| self.carry_out(effect))
+        effect.map_or(Ok(Next::Continue), |effect| self.carry_out(effect))
     }
 
     fn carry_out(&mut self, effect: Effect<S::Job>) -> Result<Next, ScreenError> {
         match effect {
             Effect::Start(job) => self.start(job),
-            Effect::Quit => return Ok(Next::Leave),
+            Effect::Quit => return Ok(Next::Quit),
             Effect::Abandon => return Err(ScreenError::Signal(2)),
             Effect::Run(program) => self.lend(&program),
             Effect::Suspend => {
@@ -246,23 +248,25 @@ impl<S: Screen> LoopDesk<'_, S> {
                 return Ok(Next::Repaint);
             }
         }
-        Ok(Next::Go)
+        Ok(Next::Continue)
     }
 
     /// Gives the terminal to a program. Its end arrives as a message.
     fn lend(&mut self, program: &TerminalProgram) {
         self.input.take().into_iter().for_each(terminal::KeyThread::stop);
-        terminal::give_back();
+        terminal::restore();
         let (sender, is_read) = (self.sender.clone(), Arc::clone(&self.is_read));
         let started = program.command().spawn().and_then(|mut child| {
             let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
             let wait = thread::Builder::new().name("aiw-lent".to_owned());
-            wait.spawn(move || drop(sender.send(LoopMessage::Returned(ended(&mut child, &is_read)))))?;
+            wait.spawn(move || drop(sender.send(LoopMessage::ProgramExited(ended(&mut child, &is_read)))))?;
             Ok(pid)
         });
         match started {
             Ok(pid) => self.lent = pid,
-            Err(error) => drop(self.sender.send(LoopMessage::Returned(Err(format!("it can't be started: {error}"))))),
+            Err(error) => {
+                drop(self.sender.send(LoopMessage::ProgramExited(Err(format!("it can't be started: {error}")))))
+            }
         }
     }
 
@@ -272,8 +276,8 @@ impl<S: Screen> LoopDesk<'_, S> {
         if let Some((signal, _)) = self.ending {
             return Err(ScreenError::Signal(signal));
         }
-        terminal::take()?;
-        *self.input = Some(terminal::KeyThread::read(self.sender.clone(), LoopMessage::Input)?);
+        terminal::init()?;
+        *self.input = Some(terminal::KeyThread::spawn(self.sender.clone(), LoopMessage::Input)?);
         Ok(())
     }
 
@@ -305,15 +309,16 @@ impl<S: Screen> LoopDesk<'_, S> {
             let way = JobHandle {
                 report: Arc::new(move |step| *progress.lock() = Some(step)),
                 // If the user has left, the question is dropped, which is a no.
-                ask: Arc::new(move |prompt| drop(asks.send(LoopMessage::Asked(prompt)))),
+                prompt: Arc::new(move |prompt| drop(asks.send(LoopMessage::Prompt(prompt)))),
             };
             let reply = catch_unwind(AssertUnwindSafe(|| worker(job.clone(), &way)))
-                .unwrap_or_else(|_| S::failed(job, "a bug in aiw, shown in full after you quit"));
+                .unwrap_or_else(|_| S::failure_reply(job, "a bug in aiw, shown in full after you quit"));
             // If the user has left, nobody receives it.
             let _ = sender.send(LoopMessage::Reply(reply));
         });
         if let Err(error) = thread {
-            let _ = self.sender.send(LoopMessage::Reply(S::failed(undone, &format!("no thread for it: {error}"))));
+            let _ =
+                self.sender.send(LoopMessage::Reply(S::failure_reply(undone, &format!("no thread for it: {error}"))));
         }
     }
 }

@@ -6,7 +6,7 @@ use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 
 use crate::page::{Column, Row};
-use crate::paint::{BOLD, Theme, column, put, row};
+use crate::paint::{BOLD, Theme, draw_cell, draw_text, row_rect};
 use crate::text::width;
 
 /// The widest that a column gets by itself; the last one takes what is left.
@@ -48,7 +48,7 @@ impl List {
     }
 
     /// Puts rows in place of those before. The selected one stays so if it is still there. Returns whether any differs.
-    pub(crate) fn set(&mut self, rows: Vec<Row>) -> bool {
+    pub(crate) fn set_rows(&mut self, rows: Vec<Row>) -> bool {
         if rows == self.rows {
             return false;
         }
@@ -75,7 +75,7 @@ impl List {
     }
 
     /// Leaves the rows that have all of these words.
-    pub(crate) fn find(&mut self, query: String) {
+    pub(crate) fn set_query(&mut self, query: String) {
         let selected = self.current().map(|row| row.id.clone());
         self.query = query;
         self.refine(selected.as_deref());
@@ -96,7 +96,7 @@ impl List {
     }
 
     /// Returns the row with this id.
-    pub(crate) fn with_id(&self, id: &str) -> Option<&Row> {
+    pub(crate) fn find_by_id(&self, id: &str) -> Option<&Row> {
         self.rows.iter().find(|row| row.id == id)
     }
 
@@ -106,7 +106,7 @@ impl List {
     }
 
     /// Selects by a key. Returns whether it is one that does.
-    pub(crate) fn step(&mut self, code: KeyCode) -> bool {
+    pub(crate) fn handle_key(&mut self, code: KeyCode) -> bool {
         let last = self.visible.len().saturating_sub(1);
         self.selected = match code {
             KeyCode::Up | KeyCode::Char('k') => self.selected.saturating_sub(1),
@@ -122,7 +122,7 @@ impl List {
     }
 
     /// Selects the row that is drawn so many below the header. Returns whether there is one.
-    pub(crate) fn select_drawn(&mut self, y: usize) -> bool {
+    pub(crate) fn select_at_row(&mut self, y: usize) -> bool {
         let place = self.top + y;
         let is_there = y < self.page && place < self.visible.len();
         if is_there {
@@ -147,7 +147,7 @@ impl List {
                 + all.last().map_or(0, |_| MIN_LAST_COLUMN_WIDTH)
         };
         while needs(&all) > room {
-            let Some(extra) = all.iter().rposition(|(_, column, _)| column.is_extra) else { break };
+            let Some(extra) = all.iter().rposition(|(_, column, _)| column.is_optional) else { break };
             all.remove(extra);
         }
         let before: usize = all.iter().rev().skip(1).map(|(.., cells)| cells).sum();
@@ -159,26 +159,26 @@ impl List {
 
     /// Draws the header and the rows.
     pub(crate) fn draw(&mut self, buffer: &mut Buffer, area: Rect, theme: Theme, is_focused: bool) {
-        let Some(header) = row(area, 0) else { return };
+        let Some(header) = row_rect(area, 0) else { return };
         self.fit(usize::from(area.height.saturating_sub(1)));
         let columns = self.fitted(usize::from(area.width.saturating_sub(2)));
         let mut x = 2;
         for (_, one, cells) in &columns {
-            column(buffer, header, &mut x, one.name, *cells, BOLD);
+            draw_cell(buffer, header, &mut x, one.name, *cells, BOLD);
         }
         for (y, place) in (self.top..self.visible.len()).take(self.page).enumerate() {
             let (Some(area), Some(shown)) =
-                (row(area, y + 1), self.visible.get(place).and_then(|at| self.rows.get(*at)))
+                (row_rect(area, y + 1), self.visible.get(place).and_then(|at| self.rows.get(*at)))
             else {
                 break;
             };
             let mut x = 2;
             for (at, one, cells) in &columns {
                 let style = if one.is_state { theme.tone(shown.tone) } else { Style::new() };
-                column(buffer, area, &mut x, shown.cells.get(*at).map_or("", String::as_str), *cells, style);
+                draw_cell(buffer, area, &mut x, shown.cells.get(*at).map_or("", String::as_str), *cells, style);
             }
             if place == self.selected {
-                put(buffer, area, 0, "›", BOLD);
+                draw_text(buffer, area, 0, "›", BOLD);
                 let modifier = if is_focused { Modifier::REVERSED } else { Modifier::BOLD };
                 buffer.set_style(area, Style::new().add_modifier(modifier));
             }

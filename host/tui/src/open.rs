@@ -17,7 +17,7 @@ use crate::screen::ScreenError;
 #[derive(Debug, Clone, Default)]
 pub struct ScreenOptions {
     /// The word of the screen that is seen first; the first one if there is none.
-    pub first: Option<String>,
+    pub initial_screen: Option<String>,
     /// Whether there is colour.
     pub color: bool,
     /// Whether only letters of ASCII are drawn.
@@ -34,7 +34,7 @@ pub(crate) fn tabs(color: bool) -> Vec<Tab> {
 
 /// Returns the words that name a screen, each with the command that prints what it shows. It costs nothing: every command
 /// line is parsed with them.
-pub fn screens() -> &'static [(&'static str, &'static str)] {
+pub fn screen_names() -> &'static [(&'static str, &'static str)] {
     &pages::PAGE_NAMES
 }
 
@@ -53,8 +53,8 @@ pub fn open(
     options: &ScreenOptions,
 ) -> Result<(), ScreenError> {
     let tabs = tabs(options.color);
-    let first = options.first.as_deref();
-    let at = tabs.iter().position(|tab| Some(tab.about().word) == first).unwrap_or(0);
+    let first = options.initial_screen.as_deref();
+    let at = tabs.iter().position(|tab| Some(tab.descriptor().slug) == first).unwrap_or(0);
     let theme = Theme { color: options.color, ascii: options.ascii };
     show(Screens::new(Arc::new(AppContext::new(client, doctor, progress)), tabs, at, theme, options.mouse))
 }

@@ -8,7 +8,7 @@ use crate::context::AppContext;
 use crate::paint::{Fact, TextStyle};
 use crate::prompter::TuiPrompter;
 use crate::screen::TerminalProgram;
-use crate::text::{clean, clean_output, without_styles};
+use crate::text::{clean, clean_output, strip_ansi};
 
 /// The most characters of a cell.
 const MAX_CELL_LEN: usize = 300;
@@ -21,22 +21,22 @@ const MAX_LINE_LEN: usize = 4_000;
 pub(crate) struct Column {
     pub(crate) name: &'static str,
     /// Whether it is left out where there is no room for all.
-    pub(crate) is_extra: bool,
+    pub(crate) is_optional: bool,
     /// Whether it has the colour of the row.
     pub(crate) is_state: bool,
 }
 
 impl Column {
     pub(crate) const fn new(name: &'static str) -> Self {
-        Self { name, is_extra: false, is_state: false }
+        Self { name, is_optional: false, is_state: false }
     }
 
     pub(crate) const fn state(name: &'static str) -> Self {
         Self { is_state: true, ..Self::new(name) }
     }
 
-    pub(crate) const fn extra(name: &'static str) -> Self {
-        Self { is_extra: true, ..Self::new(name) }
+    pub(crate) const fn optional(name: &'static str) -> Self {
+        Self { is_optional: true, ..Self::new(name) }
     }
 }
 
@@ -49,7 +49,7 @@ pub(crate) struct Row {
     pub(crate) cells: Vec<String>,
     pub(crate) tone: TextStyle,
     /// The keys of the actions that make sense for it.
-    pub(crate) keys: &'static str,
+    pub(crate) action_keys: &'static str,
 }
 
 impl Row {
@@ -59,8 +59,8 @@ impl Row {
         keys: &'static str,
         cells: impl IntoIterator<Item = String>,
     ) -> Self {
-        let cells = cells.into_iter().map(|cell| clean(&without_styles(&cell), MAX_CELL_LEN)).collect();
-        Self { id: id.into(), cells, tone, keys }
+        let cells = cells.into_iter().map(|cell| clean(&strip_ansi(&cell), MAX_CELL_LEN)).collect();
+        Self { id: id.into(), cells, tone, action_keys: keys }
     }
 }
 
@@ -71,18 +71,22 @@ pub(crate) struct ListContent {
     /// Notes about the list, a line each.
     pub(crate) notes: Vec<String>,
     /// The keys of the actions on all that have nothing to act on.
-    pub(crate) idle: String,
+    pub(crate) disabled_keys: String,
 }
 
 impl ListContent {
     pub(crate) fn new(rows: Vec<Row>, notes: impl IntoIterator<Item = String>) -> Self {
-        Self { rows, notes: notes.into_iter().map(|note| clean(&note, MAX_CELL_LEN)).collect(), idle: String::new() }
+        Self {
+            rows,
+            notes: notes.into_iter().map(|note| clean(&note, MAX_CELL_LEN)).collect(),
+            disabled_keys: String::new(),
+        }
     }
 
     /// Takes an action on all away as long as it has nothing to act on.
     #[must_use]
-    pub(crate) fn without(mut self, key: char, is_idle: bool) -> Self {
-        self.idle.extend(is_idle.then_some(key));
+    pub(crate) fn disable_key_if(mut self, key: char, is_idle: bool) -> Self {
+        self.disabled_keys.extend(is_idle.then_some(key));
         self
     }
 }
@@ -94,7 +98,7 @@ pub(crate) struct Detail {
     /// Its output, or a longer text, clean.
     pub(crate) lines: Vec<String>,
     /// The directory whose changes are new lines. Then the last lines are shown, else the first.
-    pub(crate) logs: Option<PathBuf>,
+    pub(crate) log_dir: Option<PathBuf>,
 }
 
 impl Detail {
@@ -113,8 +117,8 @@ impl Detail {
     }
 
     /// Returns the detail of a thing that can't be looked at.
-    pub(crate) fn failed(why: impl AsRef<str>) -> Self {
-        Self::new(vec![Fact::new("", why).toned(TextStyle::Bad)])
+    pub(crate) fn from_error(why: impl AsRef<str>) -> Self {
+        Self::new(vec![Fact::new("", why).with_tone(TextStyle::Bad)])
     }
 }
 
@@ -127,23 +131,23 @@ pub(crate) struct Action {
     /// A longer text for the help.
     pub(crate) help: &'static str,
     /// The question before it, with `{}` for the name of the thing: for what destroys.
-    pub(crate) asks: Option<&'static str>,
+    pub(crate) confirmation_prompt: Option<&'static str>,
     /// Whether it acts on one thing, and not on all.
-    pub(crate) is_of_one: bool,
+    pub(crate) needs_selection: bool,
 }
 
 impl Action {
     pub(crate) const fn new(key: char, name: &'static str, help: &'static str) -> Self {
-        Self { key, name, help, asks: None, is_of_one: true }
+        Self { key, name, help, confirmation_prompt: None, needs_selection: true }
     }
 
     pub(crate) const fn global(key: char, name: &'static str, help: &'static str) -> Self {
-        Self { is_of_one: false, ..Self::new(key, name, help) }
+        Self { needs_selection: false, ..Self::new(key, name, help) }
     }
 
     #[must_use]
-    pub(crate) const fn asking(self, question: &'static str) -> Self {
-        Self { asks: Some(question), ..self }
+    pub(crate) const fn with_confirmation(self, question: &'static str) -> Self {
+        Self { confirmation_prompt: Some(question), ..self }
     }
 }
 
@@ -151,7 +155,7 @@ impl Action {
 #[derive(Debug)]
 pub(crate) enum Outcome {
     /// A line for the user.
-    Said(String),
+    Message(String),
     /// A text for the user, in place of the details.
     Details(Detail),
     /// A program gets the terminal.
@@ -162,43 +166,43 @@ pub(crate) enum Outcome {
 
 /// A page in words.
 #[derive(Debug)]
-pub(crate) struct PageAbout {
+pub(crate) struct PageDescriptor {
     pub(crate) title: &'static str,
     /// Three letters of the title, which no other page has.
-    pub(crate) short: &'static str,
+    pub(crate) short_title: &'static str,
     /// The word that opens it: `aiw tui WORD`.
-    pub(crate) word: &'static str,
+    pub(crate) slug: &'static str,
     /// The command that prints it.
-    pub(crate) printed_by: &'static str,
+    pub(crate) cli_command: &'static str,
     /// The changes after which it is read again.
     pub(crate) topics: &'static [Topic],
     /// The columns of its list.
     pub(crate) columns: &'static [Column],
     /// The sentence in place of an empty list.
-    pub(crate) empty: &'static str,
+    pub(crate) empty_message: &'static str,
     /// The actions, the most important first.
     pub(crate) actions: &'static [Action],
     /// Whether the query is part of what is read, and does not filter what was read.
-    pub(crate) is_searched: bool,
+    pub(crate) has_backend_search: bool,
 }
 
 /// The browser of plugins in words. It is drawn by itself.
-pub(crate) static PLUGINS: PageAbout = PageAbout {
+pub(crate) static PLUGINS: PageDescriptor = PageDescriptor {
     title: "Plugins",
-    short: "Plu",
-    word: "plugins",
-    printed_by: "aiw plugin search",
+    short_title: "Plu",
+    slug: "plugins",
+    cli_command: "aiw plugin search",
     topics: &[],
     columns: &[],
-    empty: "",
+    empty_message: "",
     actions: &[],
-    is_searched: false,
+    has_backend_search: false,
 };
 
 /// A page of the application.
 pub(crate) trait Page: Send + Sync {
     /// Returns it in words.
-    fn about(&self) -> &'static PageAbout;
+    fn descriptor(&self) -> &'static PageDescriptor;
 
     /// Reads the list. `query` is what the user searches for, where the page is searched.
     fn list(&self, ground: &AppContext, query: &str) -> Result<ListContent, String>;
@@ -207,7 +211,13 @@ pub(crate) trait Page: Send + Sync {
     fn detail(&self, ground: &AppContext, id: &str) -> Detail;
 
     /// Does what a key says, with the id of the selected thing, or none.
-    fn act(&self, _ground: &AppContext, _key: char, _id: &str, _person: &TuiPrompter) -> Result<Outcome, String> {
+    fn run_action(
+        &self,
+        _ground: &AppContext,
+        _key: char,
+        _id: &str,
+        _person: &TuiPrompter,
+    ) -> Result<Outcome, String> {
         Err("nothing to do".to_owned())
     }
 }

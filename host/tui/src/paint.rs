@@ -47,7 +47,7 @@ impl Theme {
     }
 
     /// Puts letters of ASCII in place of all others, if the terminal has no others.
-    pub(crate) fn finish(self, buffer: &mut Buffer) {
+    pub(crate) fn replace_non_ascii(self, buffer: &mut Buffer) {
         for cell in buffer.content.iter_mut().filter(|cell| self.ascii && !cell.symbol().is_ascii()) {
             cell.set_symbol(match cell.symbol() {
                 "›" | "▶" | "→" => ">",
@@ -88,7 +88,7 @@ impl Fact {
     }
 
     #[must_use]
-    pub(crate) fn toned(self, tone: TextStyle) -> Self {
+    pub(crate) fn with_tone(self, tone: TextStyle) -> Self {
         Self { tone, ..self }
     }
 }
@@ -107,7 +107,7 @@ impl<'a> Line<'a> {
     }
 
     /// Breaks clean text into lines of `room` cells. What goes on is moved in by `indent`.
-    pub(crate) fn wrapped(lines: &mut Vec<Self>, text: &'a str, indent: usize, room: usize, style: Style) {
+    pub(crate) fn push_wrapped(lines: &mut Vec<Self>, text: &'a str, indent: usize, room: usize, style: Style) {
         let pieces = wrap(text, room.saturating_sub(indent)).into_iter().enumerate();
         lines.extend(pieces.map(|(at, text)| Line {
             label: "",
@@ -121,7 +121,7 @@ impl<'a> Line<'a> {
     }
 
     /// Breaks what a key of the help does into lines that stand beside the key.
-    pub(crate) fn beside(lines: &mut Vec<Self>, mut label: &'a str, text: &'a str, room: usize) {
+    pub(crate) fn push_key_help(lines: &mut Vec<Self>, mut label: &'a str, text: &'a str, room: usize) {
         const KEY_WIDTH: usize = 15;
 
         let line = |label, text| Line { label, indent: KEY_WIDTH, text, style: Style::new() };
@@ -160,7 +160,7 @@ pub(crate) fn paragraph<'a>(lines: &mut Vec<Line<'a>>, fact: &'a Fact, room: usi
 }
 
 /// Writes clean text into the first row of `area`, beginning at its cell `x`. Returns where the text ended.
-pub(crate) fn put(buffer: &mut Buffer, area: Rect, x: u16, text: &str, style: Style) -> u16 {
+pub(crate) fn draw_text(buffer: &mut Buffer, area: Rect, x: u16, text: &str, style: Style) -> u16 {
     let area = area.intersection(buffer.area);
     if area.is_empty() || x >= area.width {
         return x;
@@ -171,13 +171,13 @@ pub(crate) fn put(buffer: &mut Buffer, area: Rect, x: u16, text: &str, style: St
 }
 
 /// Returns the row `y` of `area`.
-pub(crate) fn row(area: Rect, y: usize) -> Option<Rect> {
+pub(crate) fn row_rect(area: Rect, y: usize) -> Option<Rect> {
     let y = u16::try_from(y).ok().filter(|&y| y < area.height)?;
     Some(Rect { y: area.y + y, height: 1, ..area })
 }
 
 /// Draws one cell of a table. The text is cut with `…`, and a space is kept before the next cell.
-pub(crate) fn column(buffer: &mut Buffer, area: Rect, x: &mut u16, text: &str, cells: usize, style: Style) {
+pub(crate) fn draw_cell(buffer: &mut Buffer, area: Rect, x: &mut u16, text: &str, cells: usize, style: Style) {
     let room = cells.saturating_sub(1);
     let start = *x;
     *x += u16::try_from(cells).unwrap_or(u16::MAX - start);
@@ -185,11 +185,11 @@ pub(crate) fn column(buffer: &mut Buffer, area: Rect, x: &mut u16, text: &str, c
         return;
     }
     if width(text) <= room {
-        put(buffer, area, start, text, style);
+        draw_text(buffer, area, start, text, style);
     } else {
         let cut = wrap_hard(text, room - 1);
-        let end = put(buffer, area, start, cut, style);
-        put(buffer, area, end, "…", style);
+        let end = draw_text(buffer, area, start, cut, style);
+        draw_text(buffer, area, end, "…", style);
     }
 }
 
@@ -207,27 +207,27 @@ fn wrap_hard(text: &str, cells: usize) -> &str {
 
 /// Draws the lines beginning at `scroll`, but scrolls no further than needed to see the last line. Returns the actual
 /// first line.
-pub(crate) fn text(buffer: &mut Buffer, area: Rect, lines: &[Line<'_>], scroll: usize) -> usize {
+pub(crate) fn draw_lines(buffer: &mut Buffer, area: Rect, lines: &[Line<'_>], scroll: usize) -> usize {
     let scroll = scroll.min(lines.len().saturating_sub(usize::from(area.height)));
     for (y, line) in lines.iter().skip(scroll).enumerate() {
-        let Some(area) = row(area, y) else { break };
-        put(buffer, area, 0, line.label, BOLD.patch(line.style));
-        put(buffer, area, u16::try_from(line.indent).unwrap_or(u16::MAX), line.text, line.style);
+        let Some(area) = row_rect(area, y) else { break };
+        draw_text(buffer, area, 0, line.label, BOLD.patch(line.style));
+        draw_text(buffer, area, u16::try_from(line.indent).unwrap_or(u16::MAX), line.text, line.style);
     }
     scroll
 }
 
 /// Draws a line between two panes. It is thick if the right one has the focus.
-pub(crate) fn rule(buffer: &mut Buffer, area: Rect, is_focused: bool) {
+pub(crate) fn draw_divider(buffer: &mut Buffer, area: Rect, is_focused: bool) {
     for y in 0..usize::from(area.height) {
-        if let Some(row) = row(area, y) {
-            put(buffer, row, 0, if is_focused { "┃" } else { "│" }, Style::new());
+        if let Some(row) = row_rect(area, y) {
+            draw_text(buffer, row, 0, if is_focused { "┃" } else { "│" }, Style::new());
         }
     }
 }
 
 /// Draws what the user types after a prompt. Returns the column of the cursor.
-pub(crate) fn typed(buffer: &mut Buffer, area: Rect, prompt: &str, typed: &str) -> u16 {
+pub(crate) fn draw_input(buffer: &mut Buffer, area: Rect, prompt: &str, typed: &str) -> u16 {
     // The user is typing at the end, so a long text loses its start.
     let room = usize::from(area.width).saturating_sub(width(prompt) + 1);
     let mut shown = typed;
@@ -236,27 +236,27 @@ pub(crate) fn typed(buffer: &mut Buffer, area: Rect, prompt: &str, typed: &str) 
         chars.next();
         shown = chars.as_str();
     }
-    let x = put(buffer, area, 0, prompt, BOLD);
-    put(buffer, area, x, shown, Style::new()).min(area.width.saturating_sub(1))
+    let x = draw_text(buffer, area, 0, prompt, BOLD);
+    draw_text(buffer, area, x, shown, Style::new()).min(area.width.saturating_sub(1))
 }
 
 /// Draws keys and their meanings, as many as there is room for.
-pub(crate) fn keys<'a>(buffer: &mut Buffer, area: Rect, keys: impl IntoIterator<Item = (&'a str, &'a str)>) {
+pub(crate) fn draw_key_hints<'a>(buffer: &mut Buffer, area: Rect, keys: impl IntoIterator<Item = (&'a str, &'a str)>) {
     let mut x = 0;
     for (key, what) in keys {
         // A key without its meaning is worse than none.
         if usize::from(x) + width(key) + 1 + width(what) > usize::from(area.width) {
             break;
         }
-        x = put(buffer, area, x, key, Style::new().add_modifier(Modifier::BOLD | Modifier::UNDERLINED));
-        x = put(buffer, area, x, " ", Style::new());
-        x = put(buffer, area, x, what, Style::new());
-        x = put(buffer, area, x, "  ", Style::new());
+        x = draw_text(buffer, area, x, key, Style::new().add_modifier(Modifier::BOLD | Modifier::UNDERLINED));
+        x = draw_text(buffer, area, x, " ", Style::new());
+        x = draw_text(buffer, area, x, what, Style::new());
+        x = draw_text(buffer, area, x, "  ", Style::new());
     }
 }
 
 /// Returns the line that says how far work has come.
-pub(crate) fn progress(title: &str, ticks: usize, step: &str, done: u64, total: Option<u64>) -> String {
+pub(crate) fn format_progress(title: &str, ticks: usize, step: &str, done: u64, total: Option<u64>) -> String {
     let wheel = ["|", "/", "-", "\\"];
     let mut line = format!("{} {title}", wheel.get(ticks % wheel.len()).unwrap_or(&"|"));
     if let Some(total) = total.filter(|&total| total > 0) {

@@ -23,7 +23,7 @@ const MIN_PREVIEW_HEIGHT: u16 = 12;
 const BOLD_STYLE: Style = Style::new().add_modifier(Modifier::BOLD);
 
 /// Returns the lines of the preview of a choice, by its place. It may take time.
-pub type Previews = dyn Fn(usize) -> Vec<String> + Send + Sync;
+pub type PreviewFn = dyn Fn(usize) -> Vec<String> + Send + Sync;
 
 /// Lets the user choose. Returns the place of the choice, or `None` if they left without one. Standard output must be a
 /// terminal; the same holds for signals as with [`crate::browse`].
@@ -32,7 +32,7 @@ pub type Previews = dyn Fn(usize) -> Vec<String> + Send + Sync;
 ///
 /// Returns [`ScreenError::Signal`] after SIGTERM, SIGHUP, SIGINT or SIGQUIT, and [`ScreenError::Terminal`] if the
 /// terminal fails.
-pub fn pick(title: &str, choices: &[String], previews: Arc<Previews>) -> Result<Option<usize>, ScreenError> {
+pub fn pick(title: &str, choices: &[String], previews: Arc<PreviewFn>) -> Result<Option<usize>, ScreenError> {
     let chosen = Arc::new(Mutex::new(None));
     show(PickScreen::new(title, choices, previews, chosen.clone()))?;
     let chosen = chosen.lock();
@@ -44,7 +44,7 @@ type Effect = screen::Effect<usize>;
 struct PickScreen {
     title: String,
     choices: Vec<String>,
-    previews: Arc<Previews>,
+    previews: Arc<PreviewFn>,
     visible: Vec<Option<Vec<String>>>,
     /// The typed words, all of which a choice must have.
     typed: String,
@@ -59,7 +59,7 @@ struct PickScreen {
 }
 
 impl PickScreen {
-    fn new(title: &str, choices: &[String], previews: Arc<Previews>, chosen: Arc<Mutex<Option<usize>>>) -> Self {
+    fn new(title: &str, choices: &[String], previews: Arc<PreviewFn>, chosen: Arc<Mutex<Option<usize>>>) -> Self {
         Self {
             title: clean(title, MAX_LINE_LEN),
             choices: choices.iter().map(|choice| clean(choice, MAX_LINE_LEN)).collect(),
@@ -114,7 +114,7 @@ impl Screen for PickScreen {
     type Job = usize;
     type Reply = (usize, Vec<String>);
 
-    fn begin(&mut self) -> Option<usize> {
+    fn initial_job(&mut self) -> Option<usize> {
         self.next()
     }
 
@@ -123,11 +123,11 @@ impl Screen for PickScreen {
         Arc::new(move |place, _| (place, previews(place)))
     }
 
-    fn failed(job: usize, why: &str) -> (usize, Vec<String>) {
+    fn failure_reply(job: usize, why: &str) -> (usize, Vec<String>) {
         (job, vec![why.to_owned()])
     }
 
-    fn key(&mut self, key: KeyEvent) -> Option<Effect> {
+    fn handle_key(&mut self, key: KeyEvent) -> Option<Effect> {
         if key.kind == KeyEventKind::Release {
             return None;
         }
@@ -169,11 +169,11 @@ impl Screen for PickScreen {
         }
     }
 
-    fn paste(&mut self, text: &str) -> Option<Effect> {
+    fn handle_paste(&mut self, text: &str) -> Option<Effect> {
         self.narrow(format!("{}{}", self.typed, clean(text, MAX_LINE_LEN)))
     }
 
-    fn reply(&mut self, (place, lines): (usize, Vec<String>)) -> Option<Effect> {
+    fn handle_reply(&mut self, (place, lines): (usize, Vec<String>)) -> Option<Effect> {
         self.is_working = false;
         if let Some(shown) = self.visible.get_mut(place) {
             *shown = Some(lines.into_iter().take(MAX_PREVIEW_LINES).map(|line| clean(&line, MAX_LINE_LEN)).collect());
@@ -247,7 +247,7 @@ mod tests {
     use ratatui::backend::TestBackend;
 
     fn press(pick: &mut PickScreen, code: KeyCode) -> Option<Effect> {
-        pick.key(KeyEvent::new(code, KeyModifiers::NONE))
+        pick.handle_key(KeyEvent::new(code, KeyModifiers::NONE))
     }
 
     fn drawn(pick: &mut PickScreen, width: u16, height: u16) -> String {
@@ -259,20 +259,20 @@ mod tests {
     fn sample() -> (PickScreen, Arc<Mutex<Option<usize>>>) {
         let chosen = Arc::new(Mutex::new(None));
         let choices: Vec<String> = (0..5).map(|n| format!("choice {n}\u{1b}[31m")).collect();
-        let previews: Arc<Previews> = Arc::new(|place| vec![format!("preview of {place}"), "登录 ".repeat(30)]);
+        let previews: Arc<PreviewFn> = Arc::new(|place| vec![format!("preview of {place}"), "登录 ".repeat(30)]);
         (PickScreen::new("3 hits", &choices, previews, chosen.clone()), chosen)
     }
 
     #[test]
     fn arrows_move_enter_chooses_and_the_preview_follows() {
         let (mut pick, chosen) = sample();
-        assert_eq!(pick.begin(), Some(0));
+        assert_eq!(pick.initial_job(), Some(0));
         let worker = pick.worker();
         assert!(drawn(&mut pick, 40, 20).contains('…'));
         // While one preview is read, no other is.
         assert_eq!(press(&mut pick, KeyCode::Down), None);
-        assert_eq!(pick.reply(worker(0, &crate::prompter::quiet())), Some(Effect::Start(1)));
-        assert_eq!(pick.reply(worker(1, &crate::prompter::quiet())), None);
+        assert_eq!(pick.handle_reply(worker(0, &crate::prompter::noop_job_handle())), Some(Effect::Start(1)));
+        assert_eq!(pick.handle_reply(worker(1, &crate::prompter::noop_job_handle())), None);
         let frame = drawn(&mut pick, 40, 20);
         assert!(frame.contains("› choice 1") && frame.contains("preview of 1") && !frame.contains('\u{1b}'), "{frame}");
         assert_eq!(press(&mut pick, KeyCode::End), Some(Effect::Start(4)));
@@ -283,7 +283,7 @@ mod tests {
     #[test]
     fn typing_narrows_and_the_choice_is_among_what_is_left() {
         let (mut pick, chosen) = sample();
-        pick.begin();
+        pick.initial_job();
         for letter in "4 CHOice".chars() {
             press(&mut pick, KeyCode::Char(letter));
         }

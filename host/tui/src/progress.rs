@@ -18,17 +18,17 @@ impl ScreenProgress {
 }
 
 impl Observer for ScreenProgress {
-    fn is_seen(&self) -> bool {
+    fn is_visible(&self) -> bool {
         true
     }
 
     fn progress(&self, what: &str, done: u64, total: u64) {
-        let step = StepProgress { what: what.to_owned(), done, total: Some(total).filter(|total| *total > 0) };
+        let step = StepProgress { label: what.to_owned(), done, total: Some(total).filter(|total| *total > 0) };
         *self.0.lock() = Some(step);
     }
 }
 
 /// Returns an error as a line, with the next step.
-pub(crate) fn said(error: &dyn Diagnostic) -> String {
+pub(crate) fn error_line(error: &dyn Diagnostic) -> String {
     error.hint().map_or_else(|| error.to_string(), |hint| format!("{error}; {hint}"))
 }

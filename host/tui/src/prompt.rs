@@ -6,9 +6,9 @@ use tokio::sync::oneshot;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum PromptKind {
     /// A yes or a no.
-    Agree,
+    Confirm,
     /// One of these.
-    Choose(Vec<String>),
+    Select(Vec<String>),
     /// A text.
     Text,
     /// A text that is not shown.
@@ -18,17 +18,17 @@ pub(crate) enum PromptKind {
 /// An answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum PromptReply {
-    Yes,
-    Chosen(usize),
+    Confirmed,
+    Selected(usize),
     Text(String),
 }
 
 /// A question, and where its answer goes. If it is dropped, the answer is no.
 #[derive(Debug)]
 pub(crate) struct Prompt {
-    pub(crate) form: PromptKind,
+    pub(crate) kind: PromptKind,
     pub(crate) question: String,
     /// The lines that decide the answer, clean.
     pub(crate) lines: Vec<String>,
-    pub(crate) answer: oneshot::Sender<PromptReply>,
+    pub(crate) reply_sender: oneshot::Sender<PromptReply>,
 }

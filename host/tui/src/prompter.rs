@@ -1,7 +1,7 @@
 //! The person at the screen, as verbs see them: who answers, and who is told.
 
 use aiw_core::{
-    Choice, Plan, PromptError, Prompter, Question, ReportEvent, Reporter, Secret, framed_line, quote_line, quote_lines,
+    Choice, Plan, PromptError, Prompter, Question, ReportEvent, Reporter, Secret, frame_line, quote_line, quote_lines,
 };
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -38,16 +38,16 @@ impl TuiPrompter {
     }
 
     /// Returns what was done and noted, for a line at the end.
-    pub(crate) fn said(&self) -> String {
+    pub(crate) fn take_summary(&self) -> String {
         let parts = [&self.done, &self.reported].map(|lines| std::mem::take(&mut *lines.lock()));
         parts.concat().join("; ")
     }
 
     /// Returns the answer of a verb that told what had failed while it went on, or `said`.
-    pub(crate) fn outcome(&self, said: impl FnOnce() -> String) -> Result<String, String> {
+    pub(crate) fn finish(&self, said: impl FnOnce() -> String) -> Result<String, String> {
         let failed = std::mem::take(&mut *self.failed.lock());
         if failed.is_empty() {
-            let told = self.said();
+            let told = self.take_summary();
             return Ok(if told.is_empty() { said() } else { told });
         }
         Err(failed.join("; "))
@@ -62,14 +62,19 @@ impl TuiPrompter {
             .chain(lines)
             .map(|line| clean_output(&line, MAX_QUESTION_LEN))
             .collect();
-        (self.job.ask)(Prompt { form, question: clean(question, MAX_QUESTION_LEN), lines, answer });
+        (self.job.prompt)(Prompt {
+            kind: form,
+            question: clean(question, MAX_QUESTION_LEN),
+            lines,
+            reply_sender: answer,
+        });
         given.await.map_err(|_| PromptError::Declined)
     }
 
     async fn typed(&self, form: PromptKind, question: &str, lines: Vec<String>) -> Result<Option<String>, PromptError> {
         match self.put(form, question, lines).await? {
             PromptReply::Text(text) => Ok(Some(text).filter(|text| !text.is_empty())),
-            PromptReply::Yes | PromptReply::Chosen(_) => Ok(None),
+            PromptReply::Confirmed | PromptReply::Selected(_) => Ok(None),
         }
     }
 
@@ -84,7 +89,7 @@ impl TuiPrompter {
         let form = if question.secret { PromptKind::Secret } else { PromptKind::Text };
         loop {
             let typed = self.typed(form.clone(), &format!("Value of `{}`", question.name), lines.clone()).await?;
-            match typed.map(Secret::new).or_else(|| question.usual_answer()) {
+            match typed.map(Secret::new).or_else(|| question.default_answer()) {
                 None if question.required => lines = vec!["it is needed; Esc answers no".to_owned()],
                 given => return Ok(given),
             }
@@ -99,12 +104,12 @@ impl Prompter for TuiPrompter {
     }
 
     async fn confirm(&self, plan: &Plan, questions: &[&Question]) -> Result<Vec<(String, Secret)>, PromptError> {
-        let text = plan.text.iter().flat_map(|text| quote_lines(text)).map(|line| framed_line(&line));
-        let about = plan.about.iter().map(|line| quote_line(line));
+        let text = plan.text.iter().flat_map(|text| quote_lines(text)).map(|line| frame_line(&line));
+        let about = plan.details.iter().map(|line| quote_line(line));
         let effects = plan.effects.iter().map(|effect| quote_line(&effect.to_string()));
         let asked = questions.iter().map(|one| quote_line(&format!("`{}` is not set: you are asked next", one.name)));
         let lines = about.chain(text).chain(effects).chain(asked).collect();
-        self.put(PromptKind::Agree, &plan.question, lines).await?;
+        self.put(PromptKind::Confirm, &plan.question, lines).await?;
         let mut given = Vec::new();
         for question in questions {
             while let Some(answer) = self.fill(question).await? {
@@ -121,8 +126,8 @@ impl Prompter for TuiPrompter {
         let options =
             choice.options.iter().map(|option| clean(&quote_line(option), MAX_QUESTION_LEN)).collect::<Vec<_>>();
         let count = options.len();
-        match self.put(PromptKind::Choose(options), &choice.question, Vec::new()).await? {
-            PromptReply::Chosen(at) if at < count => Ok(at),
+        match self.put(PromptKind::Select(options), &choice.question, Vec::new()).await? {
+            PromptReply::Selected(at) if at < count => Ok(at),
             _ => Err(PromptError::Declined),
         }
     }
@@ -139,8 +144,8 @@ impl Prompter for TuiPrompter {
         Ok(self.typed(PromptKind::Secret, words, Vec::new()).await?.map(Secret::new))
     }
 
-    async fn decide(&self, question: &str, _usual: bool) -> Result<bool, PromptError> {
-        match self.put(PromptKind::Agree, question, Vec::new()).await {
+    async fn ask_yes_no(&self, question: &str, _usual: bool) -> Result<bool, PromptError> {
+        match self.put(PromptKind::Confirm, question, Vec::new()).await {
             Ok(_) => Ok(true),
             Err(PromptError::Declined) => Ok(false),
             Err(e) => Err(e),
@@ -153,7 +158,7 @@ impl Reporter for TuiPrompter {
         match told {
             ReportEvent::Step(what) => {
                 self.steps.lock().push(what.clone());
-                (self.job.report)(StepProgress { what, done: 0, total: None });
+                (self.job.report)(StepProgress { label: what, done: 0, total: None });
             }
             ReportEvent::Note(line) => self.reported.lock().push(line),
             ReportEvent::Done(line) => self.done.lock().push(line),
@@ -164,6 +169,6 @@ impl Reporter for TuiPrompter {
 
 /// Returns a way whose job asks nobody and tells nobody.
 #[cfg(test)]
-pub(crate) fn quiet() -> JobHandle {
-    JobHandle { report: std::sync::Arc::new(drop), ask: std::sync::Arc::new(drop) }
+pub(crate) fn noop_job_handle() -> JobHandle {
+    JobHandle { report: std::sync::Arc::new(drop), prompt: std::sync::Arc::new(drop) }
 }

@@ -19,7 +19,7 @@ use crate::watch::Subscription;
 #[derive(Debug, Clone, Default)]
 pub struct StepProgress {
     /// The step, in a few words.
-    pub what: String,
+    pub label: String,
     /// How much of the step is done, in any unit.
     pub done: u64,
     /// The total amount, if it is known.
@@ -52,7 +52,7 @@ impl TerminalProgram {
     }
 
     /// Returns aiw itself with arguments.
-    pub(crate) fn own<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Result<Self, String> {
+    pub(crate) fn from_aiw_args<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Result<Self, String> {
         let aiw = aiw_app::own_executable().map_err(|e| e.to_string())?;
         Ok(Self::from_command(Command::new(aiw).args(arguments)))
     }
@@ -75,22 +75,22 @@ pub(crate) trait Screen {
     type Reply: Send + 'static;
 
     /// Returns the first job.
-    fn begin(&mut self) -> Option<Self::Job>;
+    fn initial_job(&mut self) -> Option<Self::Job>;
 
     /// Returns the function that does jobs, on a thread of its own.
     fn worker(&self) -> Worker<Self::Job, Self::Reply>;
 
     /// Returns the reply for a job that could not be done at all.
-    fn failed(job: Self::Job, why: &str) -> Self::Reply;
+    fn failure_reply(job: Self::Job, why: &str) -> Self::Reply;
 
     /// Handles a key press.
-    fn key(&mut self, key: KeyEvent) -> Option<Effect<Self::Job>>;
+    fn handle_key(&mut self, key: KeyEvent) -> Option<Effect<Self::Job>>;
 
     /// Handles pasted text.
-    fn paste(&mut self, text: &str) -> Option<Effect<Self::Job>>;
+    fn handle_paste(&mut self, text: &str) -> Option<Effect<Self::Job>>;
 
     /// Handles the end of a job.
-    fn reply(&mut self, reply: Self::Reply) -> Option<Effect<Self::Job>>;
+    fn handle_reply(&mut self, reply: Self::Reply) -> Option<Effect<Self::Job>>;
 
     /// Returns whether a job is under way. If so, the loop calls `tick`.
     fn is_working(&self) -> bool;
@@ -102,25 +102,25 @@ pub(crate) trait Screen {
     fn draw(&mut self, frame: &mut Frame<'_>);
 
     /// Returns the changes that it wants to hear of now.
-    fn heeds(&self) -> Option<Subscription> {
+    fn subscription(&self) -> Option<Subscription> {
         None
     }
 
     /// Handles changes of what it heeds.
-    fn changed(&mut self, _topics: &BTreeSet<Topic>) -> Option<Effect<Self::Job>> {
+    fn handle_changes(&mut self, _topics: &BTreeSet<Topic>) -> Option<Effect<Self::Job>> {
         None
     }
 
     /// Handles time in which nothing happened.
-    fn rested(&mut self) -> Option<Effect<Self::Job>> {
+    fn handle_idle(&mut self) -> Option<Effect<Self::Job>> {
         None
     }
 
     /// Handles a question of a job.
-    fn asked(&mut self, _prompt: Prompt) {}
+    fn handle_prompt(&mut self, _prompt: Prompt) {}
 
     /// Handles the mouse.
-    fn mouse(&mut self, _event: MouseEvent) -> Option<Effect<Self::Job>> {
+    fn handle_mouse(&mut self, _event: MouseEvent) -> Option<Effect<Self::Job>> {
         None
     }
 
@@ -130,12 +130,12 @@ pub(crate) trait Screen {
     }
 
     /// Handles the end of a program that had the terminal.
-    fn returned(&mut self, _ended: Result<(), String>) -> Option<Effect<Self::Job>> {
+    fn handle_program_exit(&mut self, _ended: Result<(), String>) -> Option<Effect<Self::Job>> {
         None
     }
 
     /// Returns whether there is something new to draw since it was asked last.
-    fn is_changed(&mut self) -> bool {
+    fn needs_redraw(&mut self) -> bool {
         true
     }
 }
@@ -146,7 +146,7 @@ pub(crate) struct JobHandle {
     /// Takes a step.
     pub(crate) report: Arc<dyn Fn(StepProgress) + Send + Sync>,
     /// Takes a question.
-    pub(crate) ask: Arc<dyn Fn(Prompt) + Send + Sync>,
+    pub(crate) prompt: Arc<dyn Fn(Prompt) + Send + Sync>,
 }
 
 /// A function that does a screen's jobs.

@@ -25,35 +25,35 @@ static IS_SCREEN_ACTIVE: AtomicBool = AtomicBool::new(false);
 static IS_MOUSE_CAPTURED: AtomicBool = AtomicBool::new(false);
 
 /// The terminal as ratatui draws on it. A frame is a single write.
-pub(crate) type Screen = ratatui::Terminal<CrosstermBackend<BufWriter<Stdout>>>;
+pub(crate) type TuiTerminal = ratatui::Terminal<CrosstermBackend<BufWriter<Stdout>>>;
 
 /// Returns a screen to draw on. The terminal must have been taken.
-pub(crate) fn screen() -> io::Result<Screen> {
-    Screen::new(CrosstermBackend::new(BufWriter::with_capacity(1 << 16, io::stdout())))
+pub(crate) fn open_terminal() -> io::Result<TuiTerminal> {
+    TuiTerminal::new(CrosstermBackend::new(BufWriter::with_capacity(1 << 16, io::stdout())))
 }
 
 /// Redraws everything with the next frame. (`Terminal::clear` would ask the terminal for the cursor and wait for an
 /// answer that the input thread takes.)
-pub(crate) fn repaint(screen: &mut Screen) -> io::Result<()> {
+pub(crate) fn repaint(screen: &mut TuiTerminal) -> io::Result<()> {
     let size = screen.size()?;
     screen.resize(size.into())
 }
 
 /// Turns on raw mode and the alternate screen. Does nothing if they are on already.
-pub(crate) fn take() -> io::Result<()> {
+pub(crate) fn init() -> io::Result<()> {
     if IS_SCREEN_ACTIVE.swap(true, Ordering::SeqCst) {
         return Ok(());
     }
     let taken =
         enable_raw_mode().and_then(|()| execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste, Hide));
     if taken.is_err() {
-        give_back();
+        restore();
     }
     taken
 }
 
 /// Restores the terminal to its state before [`take`]. Does nothing the second time.
-pub(crate) fn give_back() {
+pub(crate) fn restore() {
     if IS_SCREEN_ACTIVE.swap(false, Ordering::SeqCst) {
         // Each step runs independently: a terminal that refuses one may still accept the other, and nobody is left to
         // receive an error.
@@ -66,7 +66,7 @@ pub(crate) fn give_back() {
 }
 
 /// Takes the terminal again in the foreground: the shell, or whatever stopped us, may have changed the modes.
-pub(crate) fn take_again() -> io::Result<()> {
+pub(crate) fn resume() -> io::Result<()> {
     if IS_SCREEN_ACTIVE.load(Ordering::SeqCst) {
         disable_raw_mode()?;
         enable_raw_mode()?;
@@ -74,12 +74,12 @@ pub(crate) fn take_again() -> io::Result<()> {
         IS_MOUSE_CAPTURED.store(false, Ordering::SeqCst);
         execute!(io::stdout(), EnableBracketedPaste, Hide)
     } else {
-        take()
+        init()
     }
 }
 
 /// Takes the mouse, or gives it back, if that is not done yet. The screen must be ours.
-pub(crate) fn point(wanted: bool) -> io::Result<()> {
+pub(crate) fn set_mouse_capture(wanted: bool) -> io::Result<()> {
     match (wanted, IS_MOUSE_CAPTURED.swap(wanted, Ordering::SeqCst)) {
         (true, false) => execute!(io::stdout(), EnableMouseCapture),
         (false, true) => execute!(io::stdout(), DisableMouseCapture),
@@ -88,7 +88,7 @@ pub(crate) fn point(wanted: bool) -> io::Result<()> {
 }
 
 /// Returns whether anybody can still see what is drawn.
-pub(crate) fn is_there() -> bool {
+pub(crate) fn is_connected() -> bool {
     io::stdout().is_terminal()
 }
 
@@ -112,7 +112,7 @@ impl PanicHook {
                 if thread::current().id() != ours && IS_SCREEN_ACTIVE.load(Ordering::SeqCst) {
                     kept.lock().push(info.to_string());
                 } else {
-                    give_back();
+                    restore();
                     previous(info);
                 }
             }
@@ -121,7 +121,7 @@ impl PanicHook {
     }
 
     /// Restores the previous hook, and prints the kept panics. Must not be called from a panicking thread, and only
-    /// after [`give_back`].
+    /// after [`restore`].
     pub(crate) fn unset(self) {
         drop(take_hook());
         // A thread that is panicking at this moment may still hold our hook.
@@ -138,12 +138,12 @@ impl PanicHook {
 /// How long the next key of what was typed in one go may take to arrive.
 const KEY_BATCH_TIMEOUT: Duration = Duration::from_millis(3);
 /// How many events are collected before the first of them is handled: a terminal holds no more than 4,096 bytes.
-const MAX_BATCH: usize = 4_096;
+const MAX_BATCH_EVENTS: usize = 4_096;
 
 /// Reads the event that is there, and those that follow it at once.
 fn read_batch() -> io::Result<Vec<Event>> {
     let mut events = vec![event::read()?];
-    while events.len() < MAX_BATCH && event::poll(KEY_BATCH_TIMEOUT)? {
+    while events.len() < MAX_BATCH_EVENTS && event::poll(KEY_BATCH_TIMEOUT)? {
         events.push(event::read()?);
     }
     Ok(events)
@@ -158,18 +158,18 @@ pub(crate) struct KeyThread {
 impl KeyThread {
     /// Sends what is read as messages, until it is stopped or nobody receives them. What was typed in one go is one
     /// message: a letter does not answer what the one before it asks.
-    pub(crate) fn read<M: Send + 'static>(
+    pub(crate) fn spawn<M: Send + 'static>(
         sender: Sender<M>,
         message: impl Fn(io::Result<Vec<Event>>) -> M + Send + 'static,
     ) -> io::Result<Self> {
         // On Unix a signal ends the wait; on other systems only the timeout does.
-        const WAIT: Duration = if cfg!(unix) { Duration::from_secs(3_600) } else { Duration::from_millis(100) };
+        const POLL_TIMEOUT: Duration = if cfg!(unix) { Duration::from_secs(3_600) } else { Duration::from_millis(100) };
         let stop = Arc::new(AtomicBool::new(false));
         let (end, ended) = channel();
         let stopped = Arc::clone(&stop);
         thread::Builder::new().name("aiw-input".to_owned()).spawn(move || {
             while !stopped.load(Ordering::SeqCst) {
-                let read = match event::poll(WAIT) {
+                let read = match event::poll(POLL_TIMEOUT) {
                     Ok(false) => continue,
                     Ok(true) => read_batch(),
                     Err(error) => Err(error),
@@ -205,7 +205,7 @@ pub(crate) struct SignalThread {
 
 impl SignalThread {
     /// Sends each signal as a message.
-    pub(crate) fn hear<M: Send + 'static>(
+    pub(crate) fn spawn<M: Send + 'static>(
         sender: Sender<M>,
         message: impl Fn(i32) -> M + Send + 'static,
     ) -> io::Result<Self> {
@@ -271,7 +271,7 @@ fn takes_bytes() -> bool {
 pub(crate) enum TerminalRequest {
     Stop,
     Continue,
-    Leave,
+    Terminate,
 }
 
 impl TerminalRequest {
@@ -279,7 +279,7 @@ impl TerminalRequest {
         match signal {
             signal_hook::consts::SIGTSTP => Self::Stop,
             signal_hook::consts::SIGCONT => Self::Continue,
-            _ => Self::Leave,
+            _ => Self::Terminate,
         }
     }
 }
@@ -300,7 +300,7 @@ pub(crate) fn suspend() -> io::Result<()> {
     if !has_shell() {
         return Ok(());
     }
-    give_back();
+    restore();
     signal_hook::low_level::emulate_default_handler(signal_hook::consts::SIGTSTP)?;
-    take()
+    init()
 }

@@ -17,7 +17,7 @@ pub(crate) fn clean(text: &str, limit: usize) -> String {
 /// Returns a line of output as [`clean`] does, with its blanks.
 pub(crate) fn clean_output(line: &str, limit: usize) -> String {
     let mut plain = String::with_capacity(line.len());
-    for c in without_styles(line).chars().take(limit) {
+    for c in strip_ansi(line).chars().take(limit) {
         match c {
             '\t' => plain.push_str("    "),
             '\r' | '\n' => plain.push(' '),
@@ -54,7 +54,7 @@ fn without_stacks(line: String) -> String {
 
 /// Returns text without the sequences that set colours and move the cursor: output of programs that write to terminals.
 /// The rest of others is made visible by [`clean`].
-pub(crate) fn without_styles(text: &str) -> Cow<'_, str> {
+pub(crate) fn strip_ansi(text: &str) -> Cow<'_, str> {
     if !text.contains("\u{1b}[") {
         return Cow::Borrowed(text);
     }
@@ -84,13 +84,13 @@ pub(crate) fn width(text: &str) -> usize {
 #[cfg(test)]
 std::thread_local! {
     /// How many texts this thread has broken into lines.
-    pub(crate) static WRAPPED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+    pub(crate) static WRAP_CALL_COUNT: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
 /// Breaks clean text into lines of at most `width` cells, at spaces where possible.
 pub(crate) fn wrap(text: &str, width: usize) -> Vec<&str> {
     #[cfg(test)]
-    WRAPPED.set(WRAPPED.get() + 1);
+    WRAP_CALL_COUNT.set(WRAP_CALL_COUNT.get() + 1);
     let width = width.max(1);
     let mut lines = Vec::new();
     let mut start = 0;
@@ -147,10 +147,10 @@ mod tests {
 
     #[test]
     fn colours_of_programs_are_left_out() {
-        assert_eq!(without_styles("\u{1b}[1;31mred\u{1b}[0m and\u{1b}[2K plain"), "red and plain");
+        assert_eq!(strip_ansi("\u{1b}[1;31mred\u{1b}[0m and\u{1b}[2K plain"), "red and plain");
         assert_eq!(clean_output("\tin \u{1b}[32m  deep\u{202e}\r\n", 80), "    in   deep\\u{202e}");
-        assert_eq!(clean(&without_styles("\u{1b}]0;t\u{7}\u{1b}[é"), 80), "\\u{1b}]0;t\\u{7}é");
-        assert_eq!(without_styles("cut \u{1b}[1;3\u{1b}[0mhere, \u{1b}[12"), "cut here, ");
+        assert_eq!(clean(&strip_ansi("\u{1b}]0;t\u{7}\u{1b}[é"), 80), "\\u{1b}]0;t\\u{7}é");
+        assert_eq!(strip_ansi("cut \u{1b}[1;3\u{1b}[0mhere, \u{1b}[12"), "cut here, ");
     }
 
     #[test]

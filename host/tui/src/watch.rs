@@ -15,7 +15,7 @@ pub(crate) struct Subscription {
     pub(crate) feed: Feed,
     pub(crate) topics: &'static [Topic],
     /// A directory of logs.
-    pub(crate) logs: Option<PathBuf>,
+    pub(crate) log_dir: Option<PathBuf>,
 }
 
 /// A part of what is heeded, with a subscription of its own: another log changes nothing else that is listened to.
@@ -79,13 +79,13 @@ pub(crate) struct ScreenListeners {
 
 impl ScreenListeners {
     /// Listens to this from now on. `tell` returns whether anybody still hears it.
-    pub(crate) fn heed(
+    pub(crate) fn set_subscription(
         &mut self,
         heeded: Option<Subscription>,
         tell: impl Fn(BTreeSet<Topic>) -> bool + Clone + Send + 'static,
     ) -> io::Result<()> {
         let feed = heeded.as_ref().map(|heeded| heeded.feed.clone());
-        let parts = heeded.map_or([None, None], |Subscription { topics, logs, .. }| {
+        let parts = heeded.map_or([None, None], |Subscription { topics, log_dir: logs, .. }| {
             [(!topics.is_empty()).then_some(WatchPart::Topics(topics)), logs.map(WatchPart::Logs)]
         });
         for (now, part) in self.now.iter_mut().zip(parts) {

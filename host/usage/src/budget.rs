@@ -8,9 +8,9 @@ use aiw_events::{EventKind, EventLog, EventSubject, HomeEvent};
 use aiw_home::{Budget, BudgetLimit, BudgetPeriod, Settings, now_millis, rfc3339};
 
 use crate::checksums::Loss;
-use crate::log::{Mark, OpenRequest, UsageError, UsageLog, UsageLogGuard};
+use crate::log::{OpenRequest, ReadPosition, UsageError, UsageLog, UsageLogGuard};
 use crate::record::{UsageRecord, plausible_cost};
-use crate::sum::{Sum, Summing, dollars};
+use crate::sum::{Sum, SumAccumulator, format_dollars};
 
 /// How far the clock of another process may be ahead, in milliseconds.
 const MAX_CLOCK_SKEW_MS: u64 = 60_000;
@@ -20,36 +20,36 @@ const REREAD_INTERVAL: Duration = Duration::from_secs(5);
 
 /// A budget that is used up, or has too little left.
 #[derive(Debug, Clone, PartialEq)]
-pub struct OverBudget {
+pub struct ExceededBudget {
     /// Whether nothing new begins.
-    pub blocks: bool,
+    pub is_blocking: bool,
     /// Its name.
     pub name: String,
     /// A sentence that says it.
-    pub sentence: String,
+    pub message: String,
 }
 
 /// Why a request may not be sent.
 #[derive(Debug, thiserror::Error)]
-pub enum NotOpened {
+pub enum AdmissionError {
     /// A budget refuses it.
-    #[error("{}", .0.sentence)]
-    Over(OverBudget),
+    #[error("{}", .0.message)]
+    Exceeded(ExceededBudget),
     /// There is a budget that might refuse it, and what was spent can't be read, or what it will use can't be booked.
     #[error("what your budgets have left is not known: {0}")]
-    Unknown(UsageError),
+    SpendingUnknown(UsageError),
     /// No budget would refuse it, but it can't be booked.
     #[error("what a request uses can't be booked: {0}")]
-    NotBooked(UsageError),
+    RecordFailed(UsageError),
 }
 
 /// The spending of budgets. It reads on where it stopped, so it can be asked before each request.
 #[derive(Debug)]
 pub struct Spending {
     book: UsageLog,
-    mark: Mark,
+    mark: ReadPosition,
     /// The budgets, with what was spent in the current period by requests that have ended.
-    budgets: Vec<(Budget, Summing)>,
+    budgets: Vec<(Budget, SumAccumulator)>,
     /// The first day that was read.
     day: String,
     loss: Option<Loss>,
@@ -62,9 +62,9 @@ pub struct Spending {
 impl Spending {
     /// Begins with nothing read.
     pub fn new(book: UsageLog, budgets: Vec<Budget>) -> Self {
-        let budgets = budgets.into_iter().map(|budget| (budget, Summing::default())).collect();
+        let budgets = budgets.into_iter().map(|budget| (budget, SumAccumulator::default())).collect();
         let (day, told) = (String::new(), BTreeMap::new());
-        Self { book, mark: Mark::default(), budgets, day, loss: None, reread: None, notified: told }
+        Self { book, mark: ReadPosition::default(), budgets, day, loss: None, reread: None, notified: told }
     }
 
     /// Returns whether there are no budgets.
@@ -73,7 +73,7 @@ impl Spending {
     }
 
     /// Returns whether one of them refuses.
-    pub fn has_refusing(&self) -> bool {
+    pub fn has_blocking(&self) -> bool {
         self.budgets.iter().any(|(budget, _)| budget.blocks)
     }
 
@@ -88,13 +88,13 @@ impl Spending {
     ///
     /// Fails if the book can't be read.
     pub fn refresh(&mut self, settings: &Settings) -> Result<(), UsageError> {
-        self.refresh_by(settings, |book, mark, since, each| book.read_on(mark, since, each))
+        self.refresh_by(settings, |book, mark, since, each| book.read_new(mark, since, each))
     }
 
     fn refresh_by(
         &mut self,
         settings: &Settings,
-        read_on: impl Fn(&UsageLog, &mut Mark, u64, &mut dyn FnMut(UsageRecord)) -> Result<Option<Loss>, UsageError>,
+        read_on: impl Fn(&UsageLog, &mut ReadPosition, u64, &mut dyn FnMut(UsageRecord)) -> Result<Option<Loss>, UsageError>,
     ) -> Result<(), UsageError> {
         if self.budgets.is_empty() {
             return Ok(());
@@ -119,8 +119,8 @@ impl Spending {
 
     /// Forgets what was read: the next reading begins at the book's first line.
     fn forget(&mut self) {
-        self.mark = Mark::default();
-        self.budgets.iter_mut().for_each(|(_, spent)| *spent = Summing::default());
+        self.mark = ReadPosition::default();
+        self.budgets.iter_mut().for_each(|(_, spent)| *spent = SumAccumulator::default());
     }
 
     /// Adds what was booked since the mark.
@@ -128,7 +128,7 @@ impl Spending {
         &mut self,
         settings: &Settings,
         now: u64,
-        read_on: impl Fn(&UsageLog, &mut Mark, u64, &mut dyn FnMut(UsageRecord)) -> Result<Option<Loss>, UsageError>,
+        read_on: impl Fn(&UsageLog, &mut ReadPosition, u64, &mut dyn FnMut(UsageRecord)) -> Result<Option<Loss>, UsageError>,
     ) -> Result<(), UsageError> {
         let period = match self.budgets.iter().any(|(budget, _)| budget.period == BudgetPeriod::Month) {
             true => BudgetPeriod::Month,
@@ -154,23 +154,23 @@ impl Spending {
     /// # Errors
     ///
     /// Fails if a budget refuses it, or it can't be booked.
-    pub fn open(
+    pub fn open_request(
         &mut self,
         settings: &Settings,
         turn: Result<UsageLogGuard<'_>, UsageError>,
         booking: UsageRecord,
-    ) -> Result<OpenRequest, NotOpened> {
+    ) -> Result<OpenRequest, AdmissionError> {
         let is_limited = self.budgets.iter().any(|(budget, _)| budget.blocks && concerns(budget, &booking));
-        let unknown = |e| if is_limited { NotOpened::Unknown(e) } else { NotOpened::NotBooked(e) };
+        let unknown = |e| if is_limited { AdmissionError::SpendingUnknown(e) } else { AdmissionError::RecordFailed(e) };
         let mut turn = turn.map_err(unknown)?;
         // Another request may have been waited for, for longer than a day has left.
         let booking = UsageRecord { at: now_millis(), open: true, ..booking };
         if is_limited {
-            self.refresh_by(settings, |_, mark, since, each| turn.read_on(mark, since, each)).map_err(unknown)?;
-            let refuses = |(budget, spent): &(Budget, Summing)| self.judge(budget, spent.sum, Some(&booking));
+            self.refresh_by(settings, |_, mark, since, each| turn.read_new(mark, since, each)).map_err(unknown)?;
+            let refuses = |(budget, spent): &(Budget, SumAccumulator)| self.judge(budget, spent.sum, Some(&booking));
             let concerned = self.budgets.iter().filter(|(budget, _)| budget.blocks && concerns(budget, &booking));
             if let Some(over) = { concerned }.find_map(refuses) {
-                return Err(NotOpened::Over(over));
+                return Err(AdmissionError::Exceeded(over));
             }
         }
         turn.add(&booking).map_err(unknown)
@@ -178,7 +178,7 @@ impl Spending {
 
     /// Returns the budgets for a provider (and the pool that chose it) and a directory, or of these names, that are used
     /// up.
-    pub fn over(&self, providers: &[&str], project: Option<&Path>, named: &[String]) -> Vec<OverBudget> {
+    pub fn exceeded(&self, providers: &[&str], project: Option<&Path>, named: &[String]) -> Vec<ExceededBudget> {
         let is_for = |budget: &Budget| {
             budget.provider.as_deref().is_none_or(|name| providers.contains(&name))
                 && budget.project.as_deref().is_none_or(|of| {
@@ -199,7 +199,7 @@ impl Spending {
                 continue;
             }
             let limit = match budget.limit {
-                BudgetLimit::Dollars(limit) => dollars(limit),
+                BudgetLimit::Dollars(limit) => format_dollars(limit),
                 BudgetLimit::Tokens(limit) => format!("{limit} tokens"),
             };
             let (name, project) = (Some(aiw_core::one_line(&budget.name, 60)), budget.project.clone());
@@ -222,9 +222,11 @@ impl Spending {
     }
 
     /// Returns what a budget says, if it has nothing left, or too little for a request.
-    fn judge(&self, budget: &Budget, ended: Sum, request: Option<&UsageRecord>) -> Option<OverBudget> {
+    fn judge(&self, budget: &Budget, ended: Sum, request: Option<&UsageRecord>) -> Option<ExceededBudget> {
         let name = aiw_core::one_line(&budget.name, 60);
-        let over = |sentence| Some(OverBudget { blocks: budget.blocks, name: budget.name.clone(), sentence });
+        let over = |sentence| {
+            Some(ExceededBudget { is_blocking: budget.blocks, name: budget.name.clone(), message: sentence })
+        };
         if let Some(loss) = &self.loss {
             return over(format!("what was spent of the budget `{name}` is not known: {loss}; {}", Loss::HINT));
         }
@@ -233,12 +235,12 @@ impl Spending {
         let (limit, used, needs) = match budget.limit {
             BudgetLimit::Dollars(limit) => {
                 let needs = request.and_then(|request| request.cost_usd).unwrap_or_default();
-                (dollars(limit), sum.cost(), (sum.cost_usd + needs > limit).then(|| dollars(needs)))
+                (format_dollars(limit), sum.cost(), (sum.cost_usd + needs > limit).then(|| format_dollars(needs)))
             }
             BudgetLimit::Tokens(limit) => {
-                let needs = request.map(|request| request.tokens.all()).unwrap_or_default();
-                let is_over = sum.all().saturating_add(needs) > limit;
-                (format!("{limit} tokens"), sum.all().to_string(), is_over.then(|| needs.to_string()))
+                let needs = request.map(|request| request.tokens.total()).unwrap_or_default();
+                let is_over = sum.total().saturating_add(needs) > limit;
+                (format!("{limit} tokens"), sum.total().to_string(), is_over.then(|| needs.to_string()))
             }
         };
         match needs {
@@ -255,7 +257,8 @@ impl Spending {
     /// Returns a sum with what open requests are expected to use.
     fn with_open(&self, budget: &Budget, mut sum: Sum) -> Sum {
         let now = now_millis();
-        let open = self.mark.open().filter(|booking| is_in_period(budget, booking, now) && concerns(budget, booking));
+        let open =
+            self.mark.open_requests().filter(|booking| is_in_period(budget, booking, now) && concerns(budget, booking));
         open.for_each(|booking| sum.add(booking, plausible_cost(booking.cost_usd)));
         sum
     }
@@ -274,7 +277,7 @@ impl Spending {
 fn is_used_up(limit: BudgetLimit, sum: &Sum) -> bool {
     match limit {
         BudgetLimit::Dollars(limit) => sum.cost_usd >= limit,
-        BudgetLimit::Tokens(limit) => sum.all() >= limit,
+        BudgetLimit::Tokens(limit) => sum.total() >= limit,
     }
 }
 
@@ -325,7 +328,7 @@ mod tests {
     #[test]
     fn a_budget_counts_what_it_is_for_in_its_time() {
         let dir = tempfile::tempdir().unwrap();
-        let home = Home::at(dir.path());
+        let home = Home::from_root(dir.path());
         let settings = r#"{
             "models": {"m": {"price": {"input": 0, "output": 1}}},
             "budgets": {
@@ -345,7 +348,7 @@ mod tests {
             ..UsageRecord::new(UsageSource::Gateway, tokens)
         };
         let names = |spending: &Spending, providers: &[&str], project: &str| -> Vec<String> {
-            spending.over(providers, Some(Path::new(project)), &[]).into_iter().map(|over| over.name).collect()
+            spending.exceeded(providers, Some(Path::new(project)), &[]).into_iter().map(|over| over.name).collect()
         };
         spending.refresh(&settings).unwrap();
         assert!(names(&spending, &["p"], "/here").is_empty());
@@ -360,7 +363,7 @@ mod tests {
         spending.refresh(&settings).unwrap();
         assert_eq!(names(&spending, &["p"], "/elsewhere"), ["all", "p"]);
         assert_eq!(names(&spending, &["q"], "/here"), ["all", "here"]);
-        let over = spending.over(&["q"], None, &[]);
+        let over = spending.exceeded(&["q"], None, &[]);
         // It is told once in a day, by whoever sees it first.
         let events = EventLog::new(home.root());
         spending.log_exceeded(&events);
@@ -376,8 +379,8 @@ mod tests {
             "budget here is used up: $0.5000 a day",
         ];
         assert_eq!(told, expected);
-        assert!(over[0].blocks, "{over:?}");
-        assert_eq!(over[0].sentence, "the budget `all` of $3.00 a day is used up: $3.00 so far");
+        assert!(over[0].is_blocking, "{over:?}");
+        assert_eq!(over[0].message, "the budget `all` of $3.00 a day is used up: $3.00 so far");
         // A private run has the names of its directory's budgets in its place.
         let budgets = settings.budgets().unwrap();
         let named = budgets_for(&budgets, Path::new("/here/below"));
@@ -393,7 +396,7 @@ mod tests {
         book.add(&UsageRecord { project: None, budgets: named.clone(), ..booking("q", "") }).unwrap();
         spending.refresh(&settings).unwrap();
         assert!(of(&spending) > before);
-        let private: Vec<String> = spending.over(&["q"], None, &named).into_iter().map(|over| over.name).collect();
+        let private: Vec<String> = spending.exceeded(&["q"], None, &named).into_iter().map(|over| over.name).collect();
         assert_eq!(private, ["all", "here"]);
     }
 }

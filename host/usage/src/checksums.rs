@@ -40,14 +40,14 @@ impl TryFrom<String> for Chain {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        const ODD: &str = "expected 64 hexadecimal digits";
+        const INVALID_DIGEST_MESSAGE: &str = "expected 64 hexadecimal digits";
         let mut chain = Self::default();
         if text.len() != 2 * chain.0.len() {
-            return Err(ODD);
+            return Err(INVALID_DIGEST_MESSAGE);
         }
         for (byte, digits) in chain.0.iter_mut().zip(text.as_bytes().chunks(2)) {
-            let digits = std::str::from_utf8(digits).map_err(|_| ODD)?;
-            *byte = u8::from_str_radix(digits, 16).map_err(|_| ODD)?;
+            let digits = std::str::from_utf8(digits).map_err(|_| INVALID_DIGEST_MESSAGE)?;
+            *byte = u8::from_str_radix(digits, 16).map_err(|_| INVALID_DIGEST_MESSAGE)?;
         }
         Ok(chain)
     }
@@ -55,7 +55,7 @@ impl TryFrom<String> for Chain {
 
 impl FileExtent {
     /// Takes the next line in, with its end, or the next piece of one that is too long.
-    pub(crate) fn grow(&mut self, line: &[u8]) {
+    pub(crate) fn append_line(&mut self, line: &[u8]) {
         let mut hash = Sha256::new();
         hash.update(self.digest.0);
         hash.update(line);
@@ -74,7 +74,7 @@ impl FileExtent {
                 return Ok(());
             }
             let at = self.length;
-            self.grow(&line);
+            self.append_line(&line);
             each(self, at, &line);
         }
     }
@@ -118,12 +118,12 @@ pub enum Loss {
         month: String,
     },
     /// A file is another one, or was changed.
-    Changed {
+    Modified {
         /// Its month.
         month: String,
     },
     /// The seal is gone or damaged, so the book can't vouch for its files.
-    Unsealed,
+    InvalidChecksums,
     /// All of it is gone, and there was one.
     AllMissing,
 }
@@ -132,8 +132,8 @@ impl fmt::Display for Loss {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing { month } => write!(f, "the book of usage has lost bookings of {month}"),
-            Self::Changed { month } => write!(f, "the book of usage for {month} was changed or damaged"),
-            Self::Unsealed => f.write_str("the seal of the book of usage is gone or damaged"),
+            Self::Modified { month } => write!(f, "the book of usage for {month} was changed or damaged"),
+            Self::InvalidChecksums => f.write_str("the seal of the book of usage is gone or damaged"),
             Self::AllMissing => f.write_str("the book of usage is gone, with its seal"),
         }
     }

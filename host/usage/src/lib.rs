@@ -17,8 +17,8 @@ mod sum;
 #[cfg(test)]
 mod tests;
 
-pub use budget::{NotOpened, OverBudget, Spending, budgets_for};
+pub use budget::{AdmissionError, ExceededBudget, Spending, budgets_for};
 pub use checksums::Loss;
 pub use log::{OpenRequest, UsageError, UsageLog, UsageLogGuard};
 pub use record::{TokenCounts, UsageRecord, UsageSource, plausible_cost};
-pub use sum::{By, Sum, Sums, UsageRow, sum_by};
+pub use sum::{GroupBy, Sum, Sums, UsageRow, sum_by};

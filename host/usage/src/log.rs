@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aiw_core::{Diagnostic, ErrorKind};
-use aiw_home::{Home, HomeError, lock_within, open_owned, open_plain, read_dir, rfc3339};
+use aiw_home::{Home, HomeError, open_owned, open_regular, read_dir, rfc3339, try_lock_for};
 
 use crate::checksums::{Checksums, FileExtent, Loss, MAX_LINE_BYTES};
 use crate::record::UsageRecord;
@@ -61,7 +61,7 @@ pub struct UsageLog {
 
 /// How far a book was read.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Mark(BTreeMap<String, Progress>);
+pub(crate) struct ReadPosition(BTreeMap<String, Progress>);
 
 /// How far a month was read.
 #[derive(Debug, Clone, Default)]
@@ -73,10 +73,10 @@ struct Progress {
     open: BTreeMap<u64, UsageRecord>,
 }
 
-impl Mark {
+impl ReadPosition {
     /// Returns the requests that are open, or were when their gateway was killed. They count as what they were expected
     /// to use.
-    pub(crate) fn open(&self) -> impl Iterator<Item = &UsageRecord> {
+    pub(crate) fn open_requests(&self) -> impl Iterator<Item = &UsageRecord> {
         self.0.values().flat_map(|read| read.open.values())
     }
 }
@@ -90,7 +90,7 @@ pub struct OpenRequest {
 
 impl OpenRequest {
     /// Returns the booking that closes it. A booking without usage is left out.
-    pub fn closed_by(&self, booking: UsageRecord) -> UsageRecord {
+    pub fn final_record(&self, booking: UsageRecord) -> UsageRecord {
         // In the month, day and budget that it was opened in.
         UsageRecord { at: self.at, closes: Some(self.place), open: false, ..booking }
     }
@@ -130,7 +130,7 @@ impl UsageLog {
     ///
     /// Fails if the file can't be written.
     pub fn add(&self, booking: &UsageRecord) -> Result<(), UsageError> {
-        self.turn()?.add(booking).map(drop)
+        self.lock()?.add(booking).map(drop)
     }
 
     /// Checks whether bookings can be added. Nothing is.
@@ -139,7 +139,7 @@ impl UsageLog {
     ///
     /// Fails if the files can't be written.
     pub fn check_writable(&self) -> Result<(), UsageError> {
-        let turn = self.turn()?;
+        let turn = self.lock()?;
         turn.open(&turn.book.path(&month(aiw_home::now_millis()))).map(drop)
     }
 
@@ -149,8 +149,8 @@ impl UsageLog {
     /// # Errors
     ///
     /// Fails if the files can't be opened, or somebody else has them for too long.
-    pub fn turn(&self) -> Result<UsageLogGuard<'_>, UsageError> {
-        let path = self.home.usage_seal();
+    pub fn lock(&self) -> Result<UsageLogGuard<'_>, UsageError> {
+        let path = self.home.usage_checksums_path();
         let io = |doing| {
             let path = path.clone();
             move |source| UsageError::Io { doing, path, source }
@@ -163,7 +163,7 @@ impl UsageLog {
             opened => opened,
         };
         let file = file.map_err(io("open"))?;
-        let locked = lock_within(file, self.lock_timeout).map_err(io("lock"))?;
+        let locked = try_lock_for(file, self.lock_timeout).map_err(io("lock"))?;
         let file = locked.ok_or_else(|| UsageError::Busy { path: path.clone() })?;
         let sealed = sealed(&file).map_err(io("read"))?;
         Ok(UsageLogGuard { book: self, file, sealed })
@@ -176,24 +176,24 @@ impl UsageLog {
     ///
     /// Fails if a file can't be read.
     pub fn read(&self, since: u64, mut each: impl FnMut(UsageRecord)) -> Result<Option<Loss>, UsageError> {
-        let mut mark = Mark::default();
-        let loss = self.read_on(&mut mark, since, &mut each)?;
+        let mut mark = ReadPosition::default();
+        let loss = self.read_new(&mut mark, since, &mut each)?;
         mark.0.into_values().flat_map(|read| read.open.into_values()).for_each(each);
         Ok(loss)
     }
 
     /// Reads what was added since the mark. Requests that are open are left in it. Returns what is missing.
-    pub(crate) fn read_on(
+    pub(crate) fn read_new(
         &self,
-        mark: &mut Mark,
+        mark: &mut ReadPosition,
         since: u64,
         each: &mut dyn FnMut(UsageRecord),
     ) -> Result<Option<Loss>, UsageError> {
-        let path = self.home.usage_seal();
+        let path = self.home.usage_checksums_path();
         let io = |source| UsageError::Io { doing: "read", path: path.clone(), source };
         // Who can't write may read. Only what was booked before this is held against the seal.
-        let sealed = match open_plain(&path) {
-            Ok(file) => match lock_within(file, self.lock_timeout).map_err(io)? {
+        let sealed = match open_regular(&path) {
+            Ok(file) => match try_lock_for(file, self.lock_timeout).map_err(io)? {
                 Some(file) => sealed(&file).map_err(io)?,
                 None => return Err(UsageError::Busy { path }),
             },
@@ -206,7 +206,7 @@ impl UsageLog {
     fn read_sealed(
         &self,
         sealed: &SealResult,
-        mark: &mut Mark,
+        mark: &mut ReadPosition,
         since: u64,
         each: &mut dyn FnMut(UsageRecord),
     ) -> Result<Option<Loss>, UsageError> {
@@ -216,7 +216,7 @@ impl UsageLog {
         if matches!(sealed, Ok(None)) {
             let is_something = files.values().any(|path| fs::metadata(path).is_ok_and(|meta| meta.len() > 0));
             loss = match is_something {
-                true => Some(Loss::Unsealed),
+                true => Some(Loss::InvalidChecksums),
                 false => self.was_begun().then_some(Loss::AllMissing),
             };
         }
@@ -248,7 +248,7 @@ impl UsageLog {
             .map_err(|source| UsageError::Io { doing: "read", path, source })?;
             loss = loss.or(problem.map(|problem| match problem {
                 Problem::Missing => Loss::Missing { month: name },
-                Problem::Changed => Loss::Changed { month: name },
+                Problem::Modified => Loss::Modified { month: name },
             }));
         }
         Ok(loss)
@@ -260,8 +260,8 @@ impl UsageLog {
     ///
     /// Fails if the book can't be read or written.
     pub fn repair(&self) -> Result<Option<Loss>, UsageError> {
-        let mut turn = self.turn()?;
-        let mut mark = Mark::default();
+        let mut turn = self.lock()?;
+        let mut mark = ReadPosition::default();
         let loss = self.read_sealed(&turn.sealed, &mut mark, 0, &mut |_| {})?;
         let months = mark.0.into_iter().map(|(month, read)| (month, read.extent)).collect();
         turn.seal(Checksums { months })?;
@@ -269,7 +269,7 @@ impl UsageLog {
     }
 
     /// Returns whether a file is shorter than what was read of it, or gone.
-    pub(crate) fn has_shrunk(&self, mark: &Mark) -> Result<bool, UsageError> {
+    pub(crate) fn has_shrunk(&self, mark: &ReadPosition) -> Result<bool, UsageError> {
         let files = self.files()?;
         let is_shorter = |(name, read): (&String, &Progress)| {
             let length = files.get(name).and_then(|path| fs::metadata(path).ok()).map_or(0, |meta| meta.len());
@@ -316,10 +316,10 @@ impl UsageLog {
 }
 
 impl UsageLogGuard<'_> {
-    /// Reads what was added since the mark, as [`UsageLog::read_on`] does.
-    pub(crate) fn read_on(
+    /// Reads what was added since the mark, as [`UsageLog::read_new`] does.
+    pub(crate) fn read_new(
         &self,
-        mark: &mut Mark,
+        mark: &mut ReadPosition,
         since: u64,
         each: &mut dyn FnMut(UsageRecord),
     ) -> Result<Option<Loss>, UsageError> {
@@ -402,10 +402,10 @@ impl UsageLogGuard<'_> {
         if extent.length > before {
             return Ok(());
         }
-        let path = self.book.home.usage_seal();
+        let path = self.book.home.usage_checksums_path();
         let io = |source| UsageError::Io { doing: "write", path: path.clone(), source };
         match line {
-            Some(line) => extent.grow(line),
+            Some(line) => extent.append_line(line),
             None => {
                 file.seek(SeekFrom::Start(extent.length)).map_err(io)?;
                 extent.read(file, |_, _, _| {}).map_err(io)?;
@@ -415,7 +415,7 @@ impl UsageLogGuard<'_> {
     }
 
     fn seal(&mut self, mut seal: Checksums) -> Result<(), UsageError> {
-        let path = self.book.home.usage_seal();
+        let path = self.book.home.usage_checksums_path();
         let io = |source| UsageError::Io { doing: "write", path: path.clone(), source };
         let length = self.file.metadata().map_err(io)?.len();
         let bytes = seal.format(length).map_err(io)?;
@@ -428,7 +428,7 @@ impl UsageLogGuard<'_> {
 }
 
 fn sealed(file: &File) -> io::Result<SealResult> {
-    Ok(Checksums::read(file)?.ok_or(Loss::Unsealed))
+    Ok(Checksums::read(file)?.ok_or(Loss::InvalidChecksums))
 }
 
 /// Returns the month of a time: `2026-11`.
@@ -446,7 +446,7 @@ fn ends_its_line(file: &mut File, length: u64) -> io::Result<bool> {
 /// Why a file is not what was booked.
 enum Problem {
     Missing,
-    Changed,
+    Modified,
 }
 
 /// Reads the whole lines of a file behind those that were read, and compares it with its seal.
@@ -456,7 +456,7 @@ fn read_month(
     sealed: Option<&FileExtent>,
     each: &mut dyn FnMut(UsageRecord),
 ) -> io::Result<Option<Problem>> {
-    let mut file = open_plain(path)?;
+    let mut file = open_regular(path)?;
     if file.metadata()?.len() < read.extent.length {
         // Somebody cut it off.
         *read = Progress::default();
@@ -475,7 +475,7 @@ fn read_month(
         }
         if let Some(place) = booking.closes {
             open.remove(&place);
-            if booking.is_nothing() {
+            if booking.is_empty() {
                 return;
             }
         }
@@ -485,7 +485,7 @@ fn read_month(
     Ok(match sealed {
         _ if is_right => None,
         Some(sealed) if extent.length < sealed.length => Some(Problem::Missing),
-        _ => Some(Problem::Changed),
+        _ => Some(Problem::Modified),
     })
 }
 
@@ -498,7 +498,7 @@ mod tests {
 
     fn home() -> (tempfile::TempDir, UsageLog) {
         let dir = tempfile::tempdir().unwrap();
-        let book = UsageLog::new(&Home::at(dir.path()));
+        let book = UsageLog::new(&Home::from_root(dir.path()));
         (dir, book)
     }
 
@@ -530,16 +530,16 @@ mod tests {
         let path = book.directory().join("2026-11.jsonl");
         let mut file = fs::OpenOptions::new().append(true).open(&path).unwrap();
         file.write_all(b"{\"at\": 1796083").unwrap();
-        let (mut mark, mut outputs) = (Mark::default(), Vec::new());
-        book.read_on(&mut mark, 0, &mut |booking| outputs.push(booking.tokens.output)).unwrap();
+        let (mut mark, mut outputs) = (ReadPosition::default(), Vec::new());
+        book.read_new(&mut mark, 0, &mut |booking| outputs.push(booking.tokens.output)).unwrap();
         assert_eq!(outputs, [1]);
         book.add(&booking(NOVEMBER, 2)).unwrap();
         file.write_all(&[b'x'; 200_000]).unwrap();
         file.write_all(b"\n7\n").unwrap();
         book.add(&booking(NOVEMBER, 3)).unwrap();
-        book.read_on(&mut mark, 0, &mut |booking| outputs.push(booking.tokens.output)).unwrap();
+        book.read_new(&mut mark, 0, &mut |booking| outputs.push(booking.tokens.output)).unwrap();
         assert_eq!(outputs, [1, 2, 3]);
-        book.read_on(&mut mark, 0, &mut |_| panic!("all of it was read")).unwrap();
+        book.read_new(&mut mark, 0, &mut |_| panic!("all of it was read")).unwrap();
     }
 
     #[test]

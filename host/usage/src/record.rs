@@ -50,12 +50,12 @@ impl TokenCounts {
     pub const MAX_TOKENS: u64 = 100_000_000;
 
     /// Returns all that was read and written.
-    pub fn all(&self) -> u64 {
-        self.read().saturating_add(self.output)
+    pub fn total(&self) -> u64 {
+        self.total_input().saturating_add(self.output)
     }
 
     /// Returns all that was read.
-    pub fn read(&self) -> u64 {
+    pub fn total_input(&self) -> u64 {
         self.input.saturating_add(self.cached).saturating_add(self.cache_written)
     }
 
@@ -230,8 +230,8 @@ impl UsageRecord {
     }
 
     /// Returns whether nothing was used.
-    pub(crate) fn is_nothing(&self) -> bool {
-        self.tokens.all() == 0 && self.cost_usd.is_none_or(|cost| cost == 0.0)
+    pub(crate) fn is_empty(&self) -> bool {
+        self.tokens.total() == 0 && self.cost_usd.is_none_or(|cost| cost == 0.0)
     }
 
     /// Returns the cost: as it was booked, else by the prices of today.

@@ -13,7 +13,7 @@ use crate::record::{UsageRecord, UsageSource};
 aiw_core::string_enum! {
     /// A key to sum bookings up by.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-    pub enum By, "grouping" {
+    pub enum GroupBy, "grouping" {
         /// The provider that answered.
         #[default]
         Provider = "provider",
@@ -30,7 +30,7 @@ aiw_core::string_enum! {
     }
 }
 
-impl By {
+impl GroupBy {
     fn key(self, booking: &UsageRecord) -> Option<String> {
         match self {
             // What a CLI asks without a provider of aiw's goes to its own login.
@@ -94,45 +94,45 @@ impl Sum {
         match cost {
             Some(cost) => self.cost_usd += cost,
             // What used nothing costs nothing.
-            None => self.unpriced += u64::from(tokens.all() > 0),
+            None => self.unpriced += u64::from(tokens.total() > 0),
         }
         self.truncated += u64::from(booking.truncated);
         self.estimated += u64::from(booking.estimated);
     }
 
     /// Returns how many bookings there are.
-    pub fn bookings(&self) -> u64 {
+    pub fn record_count(&self) -> u64 {
         self.bookings
     }
 
     /// Returns all tokens that were read.
-    pub fn read(&self) -> u64 {
+    pub fn total_input(&self) -> u64 {
         self.input.saturating_add(self.cached).saturating_add(self.cache_written)
     }
 
     /// Returns all tokens.
-    pub fn all(&self) -> u64 {
-        self.read().saturating_add(self.output)
+    pub fn total(&self) -> u64 {
+        self.total_input().saturating_add(self.output)
     }
 
     /// Returns the cost for people: `?` where no price is known.
     pub fn cost(&self) -> String {
-        match (self.unpriced, self.bookings()) {
-            (0, _) => dollars(self.cost_usd),
+        match (self.unpriced, self.record_count()) {
+            (0, _) => format_dollars(self.cost_usd),
             (unpriced, bookings) if unpriced == bookings => "?".to_owned(),
-            _ => format!("{} + ?", dollars(self.cost_usd)),
+            _ => format!("{} + ?", format_dollars(self.cost_usd)),
         }
     }
 }
 
 /// A sum that grows, and the tasks that are in it. Each counts once, however many requests it sent.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Summing {
+pub(crate) struct SumAccumulator {
     pub(crate) sum: Sum,
     tasks: HashSet<ProcessId>,
 }
 
-impl Summing {
+impl SumAccumulator {
     pub(crate) fn add(&mut self, booking: &UsageRecord, cost: Option<f64>) {
         self.sum.add(booking, cost);
         let is_new = match booking.task {
@@ -144,7 +144,7 @@ impl Summing {
 }
 
 /// Formats money: in cents, and more exactly below one.
-pub(crate) fn dollars(amount: f64) -> String {
+pub(crate) fn format_dollars(amount: f64) -> String {
     match amount {
         amount if amount == 0.0 || amount >= 0.995 => format!("${amount:.2}"),
         amount => format!("${amount:.4}"),
@@ -182,13 +182,13 @@ pub struct Sums {
 pub fn sum_by(
     book: &UsageLog,
     settings: &Settings,
-    by: By,
+    by: GroupBy,
     since: u64,
     is_wanted: impl Fn(&UsageRecord) -> bool,
 ) -> Result<Sums, UsageError> {
-    let mut rows: BTreeMap<Option<String>, Summing> = BTreeMap::new();
-    let mut pools: BTreeMap<Option<String>, Summing> = BTreeMap::new();
-    let mut total = Summing::default();
+    let mut rows: BTreeMap<Option<String>, SumAccumulator> = BTreeMap::new();
+    let mut pools: BTreeMap<Option<String>, SumAccumulator> = BTreeMap::new();
+    let mut total = SumAccumulator::default();
     let mut problem = None;
     book.read(since, |booking| {
         if is_wanted(&booking) {
@@ -197,7 +197,7 @@ pub fn sum_by(
                 None
             });
             total.add(&booking, cost);
-            if by == By::Provider && booking.pool.is_some() {
+            if by == GroupBy::Provider && booking.pool.is_some() {
                 pools.entry(booking.pool.clone()).or_default().add(&booking, cost);
             }
             rows.entry(by.key(&booking)).or_default().add(&booking, cost);
@@ -206,8 +206,8 @@ pub fn sum_by(
     if let Some(problem) = problem {
         return Err(problem.into());
     }
-    let all = |sums: BTreeMap<Option<String>, Summing>| {
-        sums.into_iter().map(|(key, Summing { sum, .. })| UsageRow { key, sum }).collect()
+    let all = |sums: BTreeMap<Option<String>, SumAccumulator>| {
+        sums.into_iter().map(|(key, SumAccumulator { sum, .. })| UsageRow { key, sum }).collect()
     };
     Ok(Sums { rows: all(rows), pools: all(pools), total: total.sum })
 }
@@ -220,7 +220,7 @@ mod tests {
     #[test]
     fn what_stays_in_the_cache_for_an_hour_has_its_own_price() {
         let dir = tempfile::tempdir().unwrap();
-        let home = aiw_home::Home::at(dir.path());
+        let home = aiw_home::Home::from_root(dir.path());
         let own =
             r#"{"models": {"m": {"price": {"input": 1, "cache_written": 3, "cache_written_1h": 7, "output": 10}}}}"#;
         std::fs::write(home.settings_path(), own).unwrap();
@@ -230,16 +230,16 @@ mod tests {
             book.add(&UsageRecord { model: Some(model.into()), ..UsageRecord::new(UsageSource::Gateway, tokens) })
                 .unwrap();
         }
-        let rows = sum_by(&book, &settings, By::Model, 0, |_| true).unwrap().rows;
+        let rows = sum_by(&book, &settings, GroupBy::Model, 0, |_| true).unwrap().rows;
         // Of Claude: twice the price of input for an hour, else a quarter more than that of input.
         assert_eq!(rows.iter().map(|row| row.sum.cost()).collect::<Vec<_>>(), ["$13.50", "$13.00"]);
-        assert!(rows.iter().all(|row| row.sum.read() == 3_000_000 && row.sum.cache_written_1h == 1_000_000));
+        assert!(rows.iter().all(|row| row.sum.total_input() == 3_000_000 && row.sum.cache_written_1h == 1_000_000));
     }
 
     #[test]
     fn sums_add_up_and_what_has_no_price_is_said() {
         let dir = tempfile::tempdir().unwrap();
-        let home = aiw_home::Home::at(dir.path());
+        let home = aiw_home::Home::from_root(dir.path());
         let settings = r#"{"models": {"m": {"price": {"input": 1, "cached": 0.5, "output": 10}}}}"#;
         std::fs::write(home.settings_path(), settings).unwrap();
         let (book, settings) = (UsageLog::new(&home), home.settings().unwrap());
@@ -257,15 +257,16 @@ mod tests {
         for booking in [task.clone(), task, fell_back, direct] {
             book.add(&booking).unwrap();
         }
-        let Sums { rows, pools, total } = sum_by(&book, &settings, By::Provider, 0, |_| true).unwrap();
+        let Sums { rows, pools, total } = sum_by(&book, &settings, GroupBy::Provider, 0, |_| true).unwrap();
         let costs: Vec<(Option<&str>, String)> = rows.iter().map(|row| (row.key.as_deref(), row.sum.cost())).collect();
         assert_eq!(costs, [(Some("own"), "$0.5000".to_owned()), (Some("p"), "$6.00 + ?".to_owned())]);
-        assert_eq!((rows[1].sum.requests, rows[1].sum.tasks, rows[1].sum.read()), (3, 1, 9_000_000));
+        assert_eq!((rows[1].sum.requests, rows[1].sum.tasks, rows[1].sum.total_input()), (3, 1, 9_000_000));
         // A task that sent three requests is one, also where rows are summed up.
         assert_eq!((total.requests, total.tasks), (3, 2));
         assert_eq!(pools, [UsageRow { key: Some("always".into()), sum: rows[1].sum }]);
-        let rows = sum_by(&book, &settings, By::Model, 0, |booking| booking.source == UsageSource::Gateway).unwrap();
+        let rows =
+            sum_by(&book, &settings, GroupBy::Model, 0, |booking| booking.source == UsageSource::Gateway).unwrap();
         assert_eq!(rows.rows.iter().map(|row| row.sum.cost()).collect::<Vec<_>>(), ["$6.00", "?"]);
-        assert_eq!(sum_by(&book, &settings, By::Day, u64::MAX, |_| true).unwrap(), Sums::default());
+        assert_eq!(sum_by(&book, &settings, GroupBy::Day, u64::MAX, |_| true).unwrap(), Sums::default());
     }
 }

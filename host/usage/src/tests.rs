@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use aiw_home::{Budget, BudgetLimit, BudgetPeriod, Home, Settings, now_millis, rfc3339};
 use proptest::prelude::*;
 
-use crate::{Loss, NotOpened, OpenRequest, Spending, TokenCounts, UsageLog, UsageRecord, UsageSource};
+use crate::{AdmissionError, Loss, OpenRequest, Spending, TokenCounts, UsageLog, UsageRecord, UsageSource};
 
 /// Says to a process that the tests start which home it spends in.
 const HOME: &str = "AIW_TEST_USAGE_HOME";
@@ -33,28 +33,28 @@ struct Client {
 
 impl Client {
     fn of(home: &Path, limit: u64, refuses: bool) -> Self {
-        let home = Home::at(home);
+        let home = Home::from_root(home);
         let (book, settings) = (UsageLog::new(&home), home.settings().unwrap());
         Self { spending: Spending::new(book.clone(), vec![budget(limit, refuses)]), book, settings }
     }
 
-    fn open(&mut self, expected: u64) -> Result<OpenRequest, NotOpened> {
-        self.spending.open(&self.settings, self.book.turn(), used(expected))
+    fn open(&mut self, expected: u64) -> Result<OpenRequest, AdmissionError> {
+        self.spending.open_request(&self.settings, self.book.lock(), used(expected))
     }
 
     fn close(&self, request: &OpenRequest, tokens: u64) {
-        self.book.add(&request.closed_by(used(tokens))).unwrap();
+        self.book.add(&request.final_record(used(tokens))).unwrap();
     }
 
     fn spent(&mut self) -> u64 {
         self.spending.refresh(&self.settings).unwrap();
-        self.spending.all().next().unwrap().1.all()
+        self.spending.all().next().unwrap().1.total()
     }
 
     /// Returns a budget's answer to a new run.
     fn says(&mut self) -> Option<(bool, String)> {
         self.spending.refresh(&self.settings).unwrap();
-        self.spending.over(&["p"], None, &[]).into_iter().next().map(|over| (over.blocks, over.sentence))
+        self.spending.exceeded(&["p"], None, &[]).into_iter().next().map(|over| (over.is_blocking, over.message))
     }
 }
 
@@ -87,14 +87,14 @@ fn a_request_counts_once_whether_it_is_open_or_ended() {
     let (mut one, mut two) = (Client::of(dir.path(), 100, true), Client::of(dir.path(), 100, true));
     let open = one.open(60).unwrap();
     assert_eq!((one.spent(), two.spent()), (60, 60));
-    assert!(matches!(two.open(41), Err(NotOpened::Over(_))));
+    assert!(matches!(two.open(41), Err(AdmissionError::Exceeded(_))));
     one.close(&open, 10);
     assert_eq!((one.spent(), two.spent()), (10, 10));
     let open = two.open(90).unwrap();
     // More than was expected is spent, and said.
     two.close(&open, 95);
     assert_eq!(one.spent(), 105);
-    assert!(matches!(one.open(0), Err(NotOpened::Over(_))));
+    assert!(matches!(one.open(0), Err(AdmissionError::Exceeded(_))));
     // A booking without usage is left out.
     let mut all = Client::of(dir.path(), 1_000, true);
     let open = all.open(5).unwrap();
@@ -128,28 +128,28 @@ fn a_book_that_lost_something_says_so_and_refuses_until_that_is_accepted() {
         }),
         ("lost bookings of", |_, book| fs::write(month(book), [b'x'; 9_000]).unwrap()),
         ("the seal of the book of usage is gone", |home, _| {
-            fs::remove_file(Home::at(home).usage_seal()).unwrap();
+            fs::remove_file(Home::from_root(home).usage_checksums_path()).unwrap();
         }),
         ("the seal of the book of usage is gone or damaged", |home, _| {
-            fs::write(Home::at(home).usage_seal(), "{").unwrap();
+            fs::write(Home::from_root(home).usage_checksums_path(), "{").unwrap();
         }),
         // Only what was spent in this month is gone, with the seal.
         ("the seal of the book of usage is gone", |home, book| {
             fs::rename(month(book), book.directory().join("2020-01.jsonl")).unwrap();
-            fs::remove_file(Home::at(home).usage_seal()).unwrap();
+            fs::remove_file(Home::from_root(home).usage_checksums_path()).unwrap();
         }),
         ("the book of usage is gone, with its seal", |home, book| {
             fs::write(month(book), "").unwrap();
-            fs::remove_file(Home::at(home).usage_seal()).unwrap();
+            fs::remove_file(Home::from_root(home).usage_checksums_path()).unwrap();
         }),
         ("the book of usage is gone, with its seal", |home, book| {
             fs::write(month(book), "").unwrap();
-            fs::write(Home::at(home).usage_seal(), "").unwrap();
+            fs::write(Home::from_root(home).usage_checksums_path(), "").unwrap();
         }),
         // As if nothing had ever been spent.
         ("the book of usage is gone, with its seal", |home, book| {
             fs::remove_dir_all(book.directory()).unwrap();
-            fs::remove_file(Home::at(home).usage_seal()).unwrap();
+            fs::remove_file(Home::from_root(home).usage_checksums_path()).unwrap();
         }),
     ];
     for (at, (said, damage)) in damages.into_iter().enumerate() {
@@ -191,7 +191,7 @@ fn an_older_book_that_was_put_back_counts_for_who_has_read_the_later_one() {
     };
     let mut client = Client::of(dir.path(), 1_000, true);
     spend(&mut client, 50);
-    let files = [month(&client.book), Home::at(dir.path()).usage_seal()];
+    let files = [month(&client.book), Home::from_root(dir.path()).usage_checksums_path()];
     let older = files.clone().map(|path| fs::read(path).unwrap());
     spend(&mut client, 70);
     assert_eq!(client.spent(), 120);
@@ -210,14 +210,14 @@ fn a_book_that_can_not_be_written_refuses_as_one_that_can_not_be_read() {
     client.open(1).unwrap();
     assert!(client.book.check_writable().is_ok());
     // Nobody can write through a directory, root neither.
-    let seal = Home::at(dir.path()).usage_seal();
+    let seal = Home::from_root(dir.path()).usage_checksums_path();
     let kept = fs::read(&seal).unwrap();
     fs::remove_file(&seal).unwrap();
     fs::create_dir(&seal).unwrap();
-    assert!(matches!(client.open(1), Err(NotOpened::Unknown(_))));
+    assert!(matches!(client.open(1), Err(AdmissionError::SpendingUnknown(_))));
     assert!(client.book.check_writable().is_err());
     let mut warned = Client::of(dir.path(), 1_000, false);
-    assert!(matches!(warned.open(1), Err(NotOpened::NotBooked(_))));
+    assert!(matches!(warned.open(1), Err(AdmissionError::RecordFailed(_))));
     fs::remove_dir(&seal).unwrap();
     fs::write(&seal, kept).unwrap();
     assert!(client.open(1).is_ok());
@@ -237,7 +237,7 @@ fn spends_until_it_ends() {
                 writeln!(out, "\nsent 100").unwrap();
                 open.push(request);
             }
-            Err(NotOpened::Over(_)) => break,
+            Err(AdmissionError::Exceeded(_)) => break,
             Err(e) => {
                 writeln!(out, "\nrefused {e}").unwrap();
                 break;
@@ -246,7 +246,7 @@ fn spends_until_it_ends() {
         // Some stay open, as those whose client never leaves.
         if at % 3 == 0
             && let Some(request) = open.pop()
-            && client.book.add(&request.closed_by(used(150))).is_ok()
+            && client.book.add(&request.final_record(used(150))).is_ok()
         {
             writeln!(out, "\nmore 50").unwrap();
         }
@@ -371,16 +371,16 @@ mod fuzz {
                 let spent = ended + open.iter().map(|(_, expected)| expected).sum::<u64>();
                 match step {
                     Step::Open { client, expected } => {
-                        seal = fs::read(Home::at(dir.path()).usage_seal()).ok();
+                        seal = fs::read(Home::from_root(dir.path()).usage_checksums_path()).ok();
                         match clients[client].open(expected) {
                             Ok(request) => open.push((request, expected)),
-                            Err(NotOpened::Over(_)) => prop_assert!(spent >= LIMIT || spent + expected > LIMIT),
+                            Err(AdmissionError::Exceeded(_)) => prop_assert!(spent >= LIMIT || spent + expected > LIMIT),
                             Err(e) => prop_assert!(false, "{e}"),
                         }
                     }
                     Step::Close { request, used } if !open.is_empty() => {
                         let (request, expected) = open.remove(request % open.len());
-                        seal = fs::read(Home::at(dir.path()).usage_seal()).ok();
+                        seal = fs::read(Home::from_root(dir.path()).usage_checksums_path()).ok();
                         clients[0].close(&request, used);
                         ended += used;
                         beyond += used.saturating_sub(expected);
@@ -394,7 +394,7 @@ mod fuzz {
                     }
                     Step::OldSeal => {
                         if let Some(seal) = seal.take().filter(|seal| !seal.is_empty()) {
-                            fs::write(Home::at(dir.path()).usage_seal(), seal).unwrap();
+                            fs::write(Home::from_root(dir.path()).usage_checksums_path(), seal).unwrap();
                         }
                     }
                 }

@@ -26,10 +26,10 @@ mod models;
 mod scan;
 mod store;
 
-pub use embed::{Embedder, ModelError, ModelFiles, ModelState, remove_collected, stop_collection};
+pub use embed::{Embedder, ModelError, ModelFiles, ModelState, disable_telemetry, remove_telemetry_files};
 pub use models::{
-    Broken, DEFAULT_MODEL, DownloadBody, DownloadProgress, EmbeddingModels, Fetch, ModelStatus, ModelSummary,
-    ModelsError, RUNTIME, RuntimeStatus, StateName,
+    DEFAULT_MODEL, DownloadBody, DownloadError, DownloadProgress, EmbeddingModels, Fetch, ModelStatus, ModelSummary,
+    ModelsError, RUNTIME_NAME, RuntimeStatus, StateName,
 };
 pub use scan::{FileVectors, kernel, remove_collection};
 pub use store::{Filter, MAX_DIMENSIONS, MAX_ID_BYTES, StoreError, VectorEntry, VectorHit, VectorStore};

@@ -60,25 +60,25 @@ pub trait VectorStore: Send + Sync {
 pub enum StoreError {
     /// A vector has no direction, or not the dimensions of the collection.
     #[error("a vector {problem}")]
-    Vector {
+    InvalidVector {
         /// The problem, as the end of a sentence.
         problem: String,
     },
     /// An id is empty or too long.
     #[error("an id has {length} bytes, and must have 1 to {MAX_ID_BYTES}")]
-    Id {
+    InvalidId {
         /// Its length in bytes.
         length: usize,
     },
     /// No collection can have that many dimensions.
     #[error("a collection must have 1 to {MAX_DIMENSIONS} dimensions, not {dimensions}")]
-    Dimensions {
+    InvalidDimensions {
         /// The requested number.
         dimensions: usize,
     },
     /// The file holds vectors of another number of dimensions.
     #[error("`{}` holds vectors of {found} dimensions, not {wanted}", .path.display())]
-    OtherDimensions {
+    DimensionMismatch {
         /// The file.
         path: PathBuf,
         /// The dimensions of the vectors in the file.
@@ -98,8 +98,8 @@ impl Diagnostic for StoreError {
 
     fn own_kind(&self) -> ErrorKind {
         match self {
-            Self::Vector { .. } | Self::Id { .. } | Self::Dimensions { .. } => ErrorKind::User,
-            Self::OtherDimensions { .. } => ErrorKind::Config,
+            Self::InvalidVector { .. } | Self::InvalidId { .. } | Self::InvalidDimensions { .. } => ErrorKind::User,
+            Self::DimensionMismatch { .. } => ErrorKind::Config,
             _ => ErrorKind::User,
         }
     }
@@ -107,17 +107,17 @@ impl Diagnostic for StoreError {
 
 /// Checks a number of dimensions.
 pub(crate) fn check_dimensions(dimensions: usize) -> Result<(), StoreError> {
-    if (1..=MAX_DIMENSIONS).contains(&dimensions) { Ok(()) } else { Err(StoreError::Dimensions { dimensions }) }
+    if (1..=MAX_DIMENSIONS).contains(&dimensions) { Ok(()) } else { Err(StoreError::InvalidDimensions { dimensions }) }
 }
 
 /// Checks an id.
 pub(crate) fn check_id(id: &str) -> Result<(), StoreError> {
-    if (1..=MAX_ID_BYTES).contains(&id.len()) { Ok(()) } else { Err(StoreError::Id { length: id.len() }) }
+    if (1..=MAX_ID_BYTES).contains(&id.len()) { Ok(()) } else { Err(StoreError::InvalidId { length: id.len() }) }
 }
 
 /// Returns a vector of the same direction and length 1.
-pub(crate) fn unit(vector: &[f32], dimensions: usize) -> Result<Vec<f32>, StoreError> {
-    let refuse = |problem: String| Err(StoreError::Vector { problem });
+pub(crate) fn normalize(vector: &[f32], dimensions: usize) -> Result<Vec<f32>, StoreError> {
+    let refuse = |problem: String| Err(StoreError::InvalidVector { problem });
     if vector.len() != dimensions {
         return refuse(format!("has {} dimensions, and the collection has {dimensions}", vector.len()));
     }
@@ -134,7 +134,7 @@ pub(crate) fn unit(vector: &[f32], dimensions: usize) -> Result<Vec<f32>, StoreE
 }
 
 /// Checks entries, and returns them with vectors of length 1.
-pub(crate) fn prepared<'a>(
+pub(crate) fn normalize_entries<'a>(
     entries: &[VectorEntry<'a>],
     dimensions: usize,
 ) -> Result<Vec<(&'a str, Vec<f32>)>, StoreError> {
@@ -142,7 +142,7 @@ pub(crate) fn prepared<'a>(
         .iter()
         .map(|entry| {
             check_id(entry.id)?;
-            Ok((entry.id, unit(entry.vector, dimensions)?))
+            Ok((entry.id, normalize(entry.vector, dimensions)?))
         })
         .collect()
 }

@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use aiw_tests::scripts_part;
-use aiw_wasm::{BundledScripts, CompiledCache, Scripts};
+use aiw_wasm::{BundledScripts, CompiledCache, ScriptRunner};
 
 const RUNS: usize = 15;
 
@@ -19,16 +19,16 @@ fn main() {
     let dir = tempfile::tempdir().unwrap();
     let (mut prepared, mut loaded, mut fresh) = (Vec::new(), Vec::new(), Vec::new());
     for run in 0..RUNS {
-        let cache = CompiledCache::at(dir.path().join(run.to_string()));
+        let cache = CompiledCache::new(dir.path().join(run.to_string()));
         let start = Instant::now();
-        Scripts::prepare(cache.clone(), bundled);
+        ScriptRunner::populate_cache(cache.clone(), bundled);
         prepared.push(start.elapsed());
         runtime.block_on(async {
             let start = Instant::now();
-            let scripts = Scripts::load(cache, bundled).await.unwrap();
+            let scripts = ScriptRunner::load(cache, bundled).await.unwrap();
             loaded.push(start.elapsed());
             let start = Instant::now();
-            scripts.fill().await;
+            scripts.prewarm().await;
             fresh.push(start.elapsed() / POOL);
         });
     }

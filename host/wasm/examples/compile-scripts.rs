@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let component = std::fs::read(from)?;
     let target = target.to_string_lossy();
-    let code = aiw_wasm::Scripts::compile_for(&target, &component)?;
+    let code = aiw_wasm::ScriptRunner::compile_for(&target, &component)?;
     let compressed = |bytes: &[u8]| {
         let mut out = ZlibEncoder::new(Vec::new(), Compression::best());
         out.write_all(bytes).and_then(|()| out.finish())

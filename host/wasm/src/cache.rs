@@ -34,12 +34,12 @@ pub struct CompiledCache {
 
 impl CompiledCache {
     /// Creates a cache in a directory, which is created private if it does not exist.
-    pub fn at(dir: PathBuf) -> Self {
+    pub fn new(dir: PathBuf) -> Self {
         Self { dir: Some(dir) }
     }
 
     /// Disables the cache: everything is compiled in memory.
-    pub fn none() -> Self {
+    pub fn disabled() -> Self {
         Self { dir: None }
     }
 
@@ -48,7 +48,7 @@ impl CompiledCache {
     }
 
     /// Whether there is a file for this code.
-    pub(crate) fn has(&self, key: &str) -> bool {
+    pub(crate) fn contains(&self, key: &str) -> bool {
         self.file(key).is_some_and(|path| is_ours(&path, false))
     }
 
@@ -58,7 +58,7 @@ impl CompiledCache {
         if !is_ours(self.dir.as_ref()?, true) || !is_ours(&path, false) {
             return None;
         }
-        let file = aiw_home::open_plain(&path).ok()?;
+        let file = aiw_home::open_regular(&path).ok()?;
         let component = intact(&file).and_then(|()| mapped(engine, &file).or_else(|| copied(engine, &file)));
         if component.is_none() {
             let _ = aiw_home::remove_file(&path);
@@ -74,10 +74,10 @@ impl CompiledCache {
 
     /// Waits until no other process compiles this code, for as long as that may take; it may be in the cache then.
     /// `None` without a cache, or if the wait was in vain: who compiles twice only loses time.
-    pub(crate) fn turn(&self, key: &str, patience: Duration) -> Option<CompileLock> {
+    pub(crate) fn lock_compile(&self, key: &str, patience: Duration) -> Option<CompileLock> {
         let dir = self.private_dir()?;
         let path = dir.join(format!("{key}.lock"));
-        ExclusiveLock::within(&path, patience).ok().flatten().map(|turn| CompileLock { path, _turn: turn })
+        ExclusiveLock::try_acquire_for(&path, patience).ok().flatten().map(|turn| CompileLock { path, _turn: turn })
     }
 
     /// The directory, made private if it is not there.

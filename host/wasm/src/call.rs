@@ -7,27 +7,27 @@ use aiw_extensions::{CapabilityKind, Grants, World};
 use aiw_net::{DeniedBy, HostPattern, NetError, Policy};
 use wasmtime::component::ResourceTable;
 
-use crate::budget::{CallBudget, OverLimit, Purpose};
+use crate::budget::{CallBudget, LimitExceeded, Purpose};
 use crate::error::{CallRejection, ComponentReason};
 use crate::limits::{self, CallLimits};
 
 /// A component's id, and the two keys to what it may do: what it asks for, and what the user agreed to.
 #[derive(Clone)]
-pub(crate) struct GrantKeys {
+pub(crate) struct ComponentGrants {
     pub(crate) id: Arc<str>,
     pub(crate) requested: Arc<Grants>,
     pub(crate) granted: Arc<Grants>,
 }
 
-impl GrantKeys {
+impl ComponentGrants {
     /// Returns the values that the component asks for and the user agreed to.
-    pub(crate) fn both(&self, kind: CapabilityKind) -> Vec<String> {
+    pub(crate) fn effective_values(&self, kind: CapabilityKind) -> Vec<String> {
         let granted = self.granted.values(kind);
         self.requested.values(kind).into_iter().filter(|value| granted.contains(value)).collect()
     }
 
     /// Returns whether the component asks for a value and the user agreed to it.
-    pub(crate) fn allow(&self, kind: CapabilityKind, value: &str) -> bool {
+    pub(crate) fn is_allowed(&self, kind: CapabilityKind, value: &str) -> bool {
         self.requested.allows(kind, value) && self.granted.allows(kind, value)
     }
 
@@ -50,7 +50,7 @@ impl GrantKeys {
                 format!("component `{id}` may not {to}: its manifest does not name it under `{}`", kind.as_str())
             }
         };
-        Err(CallRejection { refusal: ComponentReason::Denied, message })
+        Err(CallRejection { reason: ComponentReason::Denied, message })
     }
 
     /// Checks that the component names the host of a URL and the user agreed to it, unless the user typed its address.
@@ -65,7 +65,7 @@ impl GrantKeys {
             Some("http") => 80,
             _ => 22,
         };
-        if policy.declares(&host, port, default_port) {
+        if policy.is_declared_host(&host, port, default_port) {
             return Ok(());
         }
         let what = if port == default_port { host.clone() } else { format!("{host}:{port}") };
@@ -76,7 +76,7 @@ impl GrantKeys {
     }
 
     /// Converts an error of the network, and says how the user grants an address that is not public.
-    pub(crate) fn explain(&self, error: NetError) -> CallRejection {
+    pub(crate) fn rejection_for(&self, error: NetError) -> CallRejection {
         let not_public = matches!(error, NetError::Denied { by: DeniedBy::NotPublic, .. });
         let mut refused = CallRejection::from(error);
         if not_public && let Some(setting) = self.requested.values(CapabilityKind::Settings).first() {
@@ -89,7 +89,7 @@ impl GrantKeys {
 
 /// The facts about a call that every interface needs, and the counters that they share.
 pub(crate) struct ComponentCall {
-    pub(crate) keys: GrantKeys,
+    pub(crate) grants: ComponentGrants,
     pub(crate) table: ResourceTable,
     world: World,
     limits: CallLimits,
@@ -106,13 +106,13 @@ impl ComponentCall {
     pub(crate) fn new(
         world: World,
         limits: CallLimits,
-        keys: GrantKeys,
+        keys: ComponentGrants,
         purpose: Purpose,
         budget: Option<Arc<CallBudget>>,
     ) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles);
-        Self { keys, table, world, limits, purpose, budget, ticks: 0, waited: false, requests: 0, reads: 0 }
+        Self { grants: keys, table, world, limits, purpose, budget, ticks: 0, waited: false, requests: 0, reads: 0 }
     }
 
     pub(crate) fn limits(&self) -> &CallLimits {
@@ -120,7 +120,7 @@ impl ComponentCall {
     }
 
     /// Charges one epoch tick that passed while the guest ran.
-    pub(crate) fn charge_tick(&mut self) -> Result<(), OverLimit> {
+    pub(crate) fn charge_tick(&mut self) -> Result<(), LimitExceeded> {
         if std::mem::take(&mut self.waited) {
             return Ok(());
         }
@@ -130,38 +130,38 @@ impl ComponentCall {
         }
         let limit = self.limits().guest_cpu;
         if self.ticks > limit.as_millis() / limits::EPOCH_TICK.as_millis() {
-            return Err(OverLimit(format!("ran for {} s without an answer and was stopped", limit.as_secs())));
+            return Err(LimitExceeded(format!("ran for {} s without an answer and was stopped", limit.as_secs())));
         }
         Ok(())
     }
 
     /// Waits for a host function. Only a wait of a tick or more excuses a tick; many short host calls do not.
-    pub(crate) async fn waiting<T>(&mut self, wait: impl Future<Output = T>) -> T {
+    pub(crate) async fn track_wait<T>(&mut self, wait: impl Future<Output = T>) -> T {
         let start = Instant::now();
         let result = wait.await;
         self.waited |= start.elapsed() >= limits::EPOCH_TICK;
         result
     }
 
-    pub(crate) fn charge_request(&mut self) -> Result<(), OverLimit> {
+    pub(crate) fn charge_request(&mut self) -> Result<(), LimitExceeded> {
         self.requests += 1;
         let limit = self.limits().requests;
         if self.requests > limit {
-            return Err(OverLimit(format!("asked for more than {limit} requests in one call")));
+            return Err(LimitExceeded(format!("asked for more than {limit} requests in one call")));
         }
         self.budget.as_ref().map_or(Ok(()), |budget| budget.charge_request())
     }
 
     /// Charges the bytes of an answer over HTTP.
-    pub(crate) fn charge_bytes(&self, bytes: usize) -> Result<(), OverLimit> {
+    pub(crate) fn charge_bytes(&self, bytes: usize) -> Result<(), LimitExceeded> {
         self.budget.as_ref().map_or(Ok(()), |budget| budget.charge_bytes(bytes))
     }
 
-    pub(crate) fn charge_read(&mut self) -> Result<(), OverLimit> {
+    pub(crate) fn charge_read(&mut self) -> Result<(), LimitExceeded> {
         self.reads += 1;
         let limit = self.limits().reads;
         if self.reads > limit {
-            return Err(OverLimit(format!("read more than {limit} times in one call")));
+            return Err(LimitExceeded(format!("read more than {limit} times in one call")));
         }
         Ok(())
     }
@@ -169,23 +169,23 @@ impl ComponentCall {
     /// Checks that the exported function may call `function` of an interface. An exported function that answers
     /// without the host may call almost nothing, so its input reaches nobody. A forbidden call ends the whole call.
     /// `in_plan` are the functions of this interface that a plan may call, `all_in_plan` those of all.
-    pub(crate) fn allow(
+    pub(crate) fn check_import(
         &self,
         interface: &str,
         function: &str,
         in_plan: &[&str],
         all_in_plan: fn() -> String,
-    ) -> Result<(), OverLimit> {
+    ) -> Result<(), LimitExceeded> {
         let (world, called) = (self.world, || format!("`{interface}.{function}`"));
         if !world.imports().contains(&interface) {
-            return Err(OverLimit(format!("called {}, which a `{}` does not have", called(), world.as_str())));
+            return Err(LimitExceeded(format!("called {}, which a `{}` does not have", called(), world.as_str())));
         }
         let (exported, more) = match self.purpose {
-            Purpose::Answer => return Ok(()),
+            Purpose::Query => return Ok(()),
             Purpose::Plan if in_plan.contains(&function) => return Ok(()),
             Purpose::Plan => ("plan", all_in_plan()),
             Purpose::Pure(exported) => (exported, String::new()),
         };
-        Err(OverLimit(format!("called {} in `{exported}`, where it may call only `log`{more}", called())))
+        Err(LimitExceeded(format!("called {} in `{exported}`, where it may call only `log`{more}", called())))
     }
 }

@@ -27,7 +27,7 @@ pub enum Origin {
 pub const COMPILE_ARGUMENT: &str = "__compile";
 
 /// Returns a component ready for linking, from the cache if possible. Otherwise compiles and caches it.
-pub(crate) async fn component(
+pub(crate) async fn load_or_compile(
     engine: &Engine,
     bytes: &[u8],
     sha256: &str,
@@ -46,7 +46,7 @@ pub(crate) async fn component(
     let mut compiled = tokio::task::spawn_blocking(move || {
         // Another process may be at it: a component in JavaScript takes all processors for a minute.
         let patience = CompileLimits::new(bytes.len() as u64).time * BUSY_TIMEOUT_FACTOR;
-        let _turn = engine.cache.turn(&key, patience);
+        let _turn = engine.cache.lock_compile(&key, patience);
         if let Some(component) = engine.cache.load(&engine.inner, &key) {
             return Ok(component);
         }
@@ -112,7 +112,9 @@ fn in_child(program: &Path, bytes: &[u8]) -> Result<Vec<u8>, String> {
         CompilerEnd::Timeout(time) => {
             Err(format!("it takes longer than {} s, the limit for its {size} KiB", time.as_secs()))
         }
-        CompilerEnd::Large => Err(format!("it needs more than {memory} MiB of memory, the limit for its {size} KiB")),
+        CompilerEnd::OutOfMemory => {
+            Err(format!("it needs more than {memory} MiB of memory, the limit for its {size} KiB"))
+        }
         CompilerEnd::Exited(Some(0)) => Ok(code),
         // The compiler explained the failure. A process that runs out of memory cannot.
         CompilerEnd::Exited(Some(1)) => Err(aiw_core::one_line(&String::from_utf8_lossy(&words), 400)),
@@ -129,7 +131,7 @@ enum CompilerEnd {
     /// After more than this time.
     Timeout(Duration),
     /// By using too much memory.
-    Large,
+    OutOfMemory,
 }
 
 /// On a busy machine, the clock runs so much faster than the compiler.
@@ -143,7 +145,9 @@ fn watch(child: &mut Child, limits: CompileLimits) -> CompilerEnd {
     let ended = loop {
         match child.try_wait() {
             Ok(Some(status)) => return CompilerEnd::Exited(status.code()),
-            Ok(None) if memory_of(child.id()).is_some_and(|used| used > limits.memory) => break CompilerEnd::Large,
+            Ok(None) if memory_of(child.id()).is_some_and(|used| used > limits.memory) => {
+                break CompilerEnd::OutOfMemory;
+            }
             Ok(None) if start.elapsed() > limits.time && time_of(child.id()).is_some_and(|time| time > limits.time) => {
                 break CompilerEnd::Timeout(limits.time);
             }
@@ -196,7 +200,7 @@ fn compile_here() -> Result<(), String> {
     limit_this_process(CompileLimits::new(size));
     let mut bytes = Vec::new();
     stdin.take(size).read_to_end(&mut bytes).map_err(failed)?;
-    let engine = Engine::new(crate::CompiledCache::none()).map_err(|e| e.to_string())?;
+    let engine = Engine::new(crate::CompiledCache::disabled()).map_err(|e| e.to_string())?;
     let code = engine.inner.precompile_component(&bytes).map_err(|e| one_line(&e))?;
     std::io::stdout().lock().write_all(&code).map_err(|e| format!("cannot write it: {e}"))
 }
@@ -248,7 +252,7 @@ mod tests {
         let mut zeros = Command::new("cat").arg("/dev/zero").stdout(Stdio::piped()).spawn().unwrap();
         let mut grows = Command::new("tail");
         grows.args(["-n", "1"]).stdin(zeros.stdout.take().unwrap()).stdout(Stdio::null());
-        assert!(matches!(watch(&mut grows.spawn().unwrap(), limits(60_000, 200 << 20)), CompilerEnd::Large));
+        assert!(matches!(watch(&mut grows.spawn().unwrap(), limits(60_000, 200 << 20)), CompilerEnd::OutOfMemory));
         drop(grows);
         zeros.wait().unwrap();
         assert!(matches!(watch(&mut start("exit 3"), limits(60_000, u64::MAX)), CompilerEnd::Exited(Some(3))));

@@ -9,21 +9,21 @@ use wasmtime::component::{InstancePre, Linker};
 use wasmtime::{Store, Trap, UpdateDeadline};
 
 use crate::Engine;
-use crate::budget::{OverLimit, Purpose};
-use crate::call::GrantKeys;
+use crate::budget::{LimitExceeded, Purpose};
+use crate::call::ComponentGrants;
 use crate::compile::{self, Origin};
-use crate::compute::begun_here;
+use crate::compute::run_inline_then_thread;
 use crate::error::{CallError, CallFailure, CallRejection, LoadError};
 use crate::host::{self, CallState, Capabilities};
 use crate::kind::Guest;
 use crate::limits::CallLimits;
-use crate::reach::Reach;
+use crate::reach::CallPermissions;
 use crate::since_v0_1;
 
 /// A component that is ready to be called.
 #[derive(Clone)]
 pub struct Component {
-    keys: GrantKeys,
+    keys: ComponentGrants,
     worlds: Arc<[World]>,
     engine: Engine,
     pre: InstancePre<CallState>,
@@ -48,27 +48,27 @@ impl Component {
             if wasmtime::Engine::detect_precompiled(bytes).is_some() {
                 return Err(ExtensionError::Precompiled.into());
             }
-            let wanted = Grants::requested(about);
+            let wanted = Grants::from_facts(about);
             if let Some(more) =
-                wanted.beyond(&granted).into_iter().find(|capability| capability.kind == CapabilityKind::Imports)
+                wanted.difference(&granted).into_iter().find(|capability| capability.kind == CapabilityKind::Imports)
             {
                 return Err(LoadError::NotGranted { id: id.to_string(), import: more.value });
             }
             let fail =
                 |e: &wasmtime::Error| LoadError::Compile { id: id.to_string(), reason: crate::error::one_line(e) };
-            let component = compile::component(engine, bytes, &about.sha256, &id, origin).await?;
+            let component = compile::load_or_compile(engine, bytes, &about.sha256, &id, origin).await?;
             let pre = link(engine, about, &component).map_err(|e| fail(&e))?;
             for world in &about.worlds {
                 since_v0_1::check_exports(*world, &pre).map_err(|e| fail(&e))?;
             }
-            let keys = GrantKeys { id, requested: Arc::new(wanted), granted: Arc::new(granted) };
+            let keys = ComponentGrants { id, requested: Arc::new(wanted), granted: Arc::new(granted) };
             Ok(Self { keys, worlds: about.worlds.as_slice().into(), engine: engine.clone(), pre, capabilities })
         })
     }
 
     /// Returns the same component for a caller whose calls reach something else.
     #[must_use]
-    pub fn reaching(&self, capabilities: Capabilities) -> Self {
+    pub fn with_capabilities(&self, capabilities: Capabilities) -> Self {
         Self { capabilities, ..self.clone() }
     }
 
@@ -79,7 +79,7 @@ impl Component {
 
     /// Returns the hosts that the component's requests may reach: its manifest names them, and the user agreed.
     pub fn hosts(&self) -> Vec<String> {
-        self.keys.both(CapabilityKind::Hosts)
+        self.keys.effective_values(CapabilityKind::Hosts)
     }
 
     /// Checks that the component is of a kind.
@@ -93,7 +93,7 @@ impl Component {
     /// Makes one call in its own store, within all limits. Nothing waits for it for longer than a tick.
     pub(crate) async fn call<G, T>(
         &self,
-        reach: &Reach,
+        reach: &CallPermissions,
         purpose: Purpose,
         call: impl for<'a> FnOnce(&'a G, &'a mut Store<CallState>) -> BoxFuture<'a, Result<T, CallFailure>> + Send + 'static,
     ) -> Result<T, CallError>
@@ -101,7 +101,7 @@ impl Component {
         G: Guest + Send + Sync + 'static,
         T: Send + 'static,
     {
-        self.engine.tick();
+        self.engine.start_epoch_clock();
         let limits = self.engine.limits(G::WORLD);
         let state = CallState::new(G::WORLD, limits, self.keys.clone(), self.capabilities.clone(), reach, purpose);
         let mut store = Store::new(&self.engine.inner, state);
@@ -116,7 +116,7 @@ impl Component {
             Ok(UpdateDeadline::Yield(1))
         });
         let pre = self.pre.clone();
-        let run = begun_here(async move {
+        let run = run_inline_then_thread(async move {
             let result = async {
                 let instance = pre.instantiate_async(&mut store).await?;
                 let guest = G::load(&pre, &instance, &mut store)?;
@@ -126,12 +126,12 @@ impl Component {
             (result, store.data().states.last_error().map(str::to_owned))
         });
         let shared = reach.budget.as_ref().map(|budget| budget.remaining());
-        let limit = purpose.time(&limits).min(shared.unwrap_or(Duration::MAX));
+        let limit = purpose.timeout(&limits).min(shared.unwrap_or(Duration::MAX));
         let (outcome, last_error) = match tokio::time::timeout(limit, run).await {
             Ok(Some(ended)) => ended,
             Ok(None) => return Err(self.misbehaved("could not be run: no thread was free".into())),
-            Err(_) if let Some(budget) = reach.budget.as_ref().filter(|_| limit < purpose.time(&limits)) => {
-                return Err(self.misbehaved(budget.was_too_long()));
+            Err(_) if let Some(budget) = reach.budget.as_ref().filter(|_| limit < purpose.timeout(&limits)) => {
+                return Err(self.misbehaved(budget.timeout_message()));
             }
             Err(_) if limit < Duration::from_secs(60) => {
                 return Err(self.misbehaved(format!("gave no answer within {} s", limit.as_secs())));
@@ -141,9 +141,9 @@ impl Component {
             }
         };
         outcome.map_err(|failed| match failed {
-            CallFailure::Ended(e) => self.misbehaved(explain(&e, last_error.as_deref(), &limits)),
-            CallFailure::Refused(CallRejection { refusal, message }) => {
-                CallError::Refused { refusal, message: aiw_core::one_line(&message, 500) }
+            CallFailure::Aborted(e) => self.misbehaved(explain(&e, last_error.as_deref(), &limits)),
+            CallFailure::Rejected(CallRejection { reason: refusal, message }) => {
+                CallError::Rejected { refusal, message: aiw_core::one_line(&message, 500) }
             }
             CallFailure::Invalid(phrase, rule) => self.misbehaved(format!("{phrase} {rule}")),
         })
@@ -162,7 +162,7 @@ fn link(
 ) -> wasmtime::Result<InstancePre<CallState>> {
     let mut linker = Linker::new(&engine.inner);
     host::link(&mut linker, &about.interfaces())?;
-    if about.wants_wasi() {
+    if about.has_wasi_imports() {
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     }
     linker.instantiate_pre(component)
@@ -170,7 +170,7 @@ fn link(
 
 /// Describes in one sentence what ended a guest.
 fn explain(error: &wasmtime::Error, last_error: Option<&str>, limits: &CallLimits) -> String {
-    if let Some(over) = error.downcast_ref::<OverLimit>() {
+    if let Some(over) = error.downcast_ref::<LimitExceeded>() {
         return over.to_string();
     }
     match error.downcast_ref::<Trap>() {

@@ -19,8 +19,10 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::{CancellationToken, PollSemaphore};
 
 /// Does work on the thread that asks until it is first Pending, for a tick at most, and the rest on a thread of its own.
-/// Returns what [`on_own_thread`] returns.
-pub(crate) async fn begun_here<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Option<T> {
+/// Returns what [`run_on_thread`] returns.
+pub(crate) async fn run_inline_then_thread<T: Send + 'static>(
+    work: impl Future<Output = T> + Send + 'static,
+) -> Option<T> {
     let mut work = Box::pin(work);
     if let Ok(turn) = turns().try_acquire_owned() {
         let first = poll_fn(|context| Poll::Ready(catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context)))));
@@ -33,12 +35,12 @@ pub(crate) async fn begun_here<T: Send + 'static>(work: impl Future<Output = T> 
             Err(_) => return None,
         }
     }
-    on_own_thread(work).await
+    run_on_thread(work).await
 }
 
 /// Does work on a thread of its own, and returns what came of it. None if the thread panicked or could not be started. If the
 /// future is dropped, the work is dropped before that returns: at its next tick.
-pub(crate) async fn on_own_thread<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Option<T> {
+pub(crate) async fn run_on_thread<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Option<T> {
     let stop = CancellationToken::new();
     let (runtime, stopped, (done, result)) = (Handle::current(), stop.clone(), oneshot::channel());
     let (leaves, has_left) = mpsc::channel();
@@ -83,7 +85,7 @@ fn waiting() -> MutexGuard<'static, Vec<(u64, mpsc::Sender<ComputeJob>)>> {
 
 /// Gives work to a thread that waits for some, or to a new one. Returns whether there is one.
 fn start(job: ComputeJob) -> bool {
-    static NUMBERS: AtomicU64 = AtomicU64::new(0);
+    static NEXT_ID: AtomicU64 = AtomicU64::new(0);
     let job = match waiting().pop() {
         Some((_, thread)) => match thread.send(job) {
             Ok(()) => return true,
@@ -91,7 +93,7 @@ fn start(job: ComputeJob) -> bool {
         },
         None => job,
     };
-    let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
+    let number = NEXT_ID.fetch_add(1, Ordering::Relaxed);
     std::thread::Builder::new().name("guest".into()).spawn(move || works(number, job)).is_ok()
 }
 
@@ -141,8 +143,8 @@ impl Drop for Guest {
 
 /// A turn to compute for each processor.
 fn turns() -> Arc<Semaphore> {
-    static TURNS: OnceLock<Arc<Semaphore>> = OnceLock::new();
-    TURNS
+    static PERMITS: OnceLock<Arc<Semaphore>> = OnceLock::new();
+    PERMITS
         .get_or_init(|| {
             let processors = std::thread::available_parallelism().map_or(1, usize::from);
             Arc::new(Semaphore::new(processors))
@@ -192,7 +194,7 @@ mod tests {
         static AT_ONCE: AtomicUsize = AtomicUsize::new(0);
         static MOST: AtomicUsize = AtomicUsize::new(0);
         let until = Instant::now() + Duration::from_millis(300);
-        let all: Vec<_> = (0..20).map(|_| tokio::spawn(on_own_thread(loops(until, &AT_ONCE, &MOST)))).collect();
+        let all: Vec<_> = (0..20).map(|_| tokio::spawn(run_on_thread(loops(until, &AT_ONCE, &MOST)))).collect();
         // This thread is free: all of this is done before they are.
         let mut turns = 0;
         while !all.iter().all(|one| one.is_finished()) {
@@ -213,16 +215,16 @@ mod tests {
             (first, std::thread::current().id())
         };
         // Other tests may have the turns of all processors: then it begins elsewhere too.
-        let mut begins = begun_here(threads()).await.unwrap();
+        let mut begins = run_inline_then_thread(threads()).await.unwrap();
         for _ in 0..1000 {
             if begins.0 == here {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
-            begins = begun_here(threads()).await.unwrap();
+            begins = run_inline_then_thread(threads()).await.unwrap();
         }
         assert!(begins.0 == here && begins.1 != here, "{begins:?} from {here:?}");
-        assert_eq!(begun_here(async { panic!("as it should") }).await, None::<()>);
+        assert_eq!(run_inline_then_thread(async { panic!("as it should") }).await, None::<()>);
     }
 
     #[tokio::test]
@@ -236,7 +238,7 @@ mod tests {
         let count = Arc::new(AtomicUsize::new(0));
         for waits in [true, false] {
             let held = Dropped(count.clone());
-            let work = on_own_thread(async move {
+            let work = run_on_thread(async move {
                 let _held = held;
                 loop {
                     match waits {
@@ -248,14 +250,14 @@ mod tests {
             let _ = tokio::time::timeout(Duration::from_millis(20), work).await;
         }
         assert_eq!(count.load(Ordering::SeqCst), 2);
-        assert_eq!(on_own_thread(async { 7 }).await, Some(7));
+        assert_eq!(run_on_thread(async { 7 }).await, Some(7));
     }
 
     #[test]
     fn a_runtime_that_ends_ends_its_guests_first() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            tokio::spawn(on_own_thread(async {
+            tokio::spawn(run_on_thread(async {
                 loop {
                     tokio::time::sleep(Duration::from_millis(1)).await;
                 }

@@ -29,11 +29,11 @@ pub struct Engine {
 impl Engine {
     /// Creates an engine that stores its compiled code in `cache`.
     pub fn new(cache: CompiledCache) -> Result<Self, LoadError> {
-        Self::configured(cache, |_| Ok(()))
+        Self::with_config(cache, |_| Ok(()))
     }
 
     /// Creates an engine with a few other settings than most have.
-    pub(crate) fn configured(
+    pub(crate) fn with_config(
         cache: CompiledCache,
         change: impl FnOnce(&mut Config) -> wasmtime::Result<()>,
     ) -> Result<Self, LoadError> {
@@ -77,7 +77,7 @@ impl Engine {
 
     /// Replaces the limit of guest time of each call, [`CallLimits::guest_cpu`]: for tests on a slow machine.
     #[must_use]
-    pub fn guest_cpu(self, limit: Duration) -> Self {
+    pub fn with_guest_cpu(self, limit: Duration) -> Self {
         Self { guest_cpu: Some(limit), ..self }
     }
 
@@ -88,7 +88,7 @@ impl Engine {
     }
 
     /// Starts the epoch clock on the first call. It stops when the engine is dropped.
-    pub(crate) fn tick(&self) {
+    pub(crate) fn start_epoch_clock(&self) {
         self.ticker.get_or_init(|| {
             let engine = self.inner.weak();
             std::thread::spawn(move || {

@@ -16,7 +16,7 @@ pub enum LoadError {
     Extension(#[from] ExtensionError),
     /// The digest differs from the one that the user agreed to.
     #[error("component `{id}` is not the file that you agreed to: its sha256 is {found}, the lock file says {pinned}")]
-    Digest {
+    DigestMismatch {
         /// The component.
         id: String,
         /// The digest in the lock file.
@@ -74,7 +74,7 @@ pub enum ComponentReason {
 #[error("{message}")]
 pub struct CallRejection {
     /// The reason.
-    pub refusal: ComponentReason,
+    pub reason: ComponentReason,
     /// The sentence.
     pub message: String,
 }
@@ -82,7 +82,7 @@ pub struct CallRejection {
 impl CallRejection {
     /// Refuses a request that must change.
     pub(crate) fn invalid(why: impl Display) -> Self {
-        Self { refusal: ComponentReason::Invalid, message: why.to_string() }
+        Self { reason: ComponentReason::Invalid, message: why.to_string() }
     }
 }
 
@@ -97,7 +97,7 @@ impl From<NetError> for CallRejection {
             NetError::Cancelled => ComponentReason::Unavailable { retry_after: None },
             NetError::Malformed { .. } => ComponentReason::Malformed,
         };
-        Self { refusal, message }
+        Self { reason: refusal, message }
     }
 }
 
@@ -105,16 +105,16 @@ impl From<NetError> for CallRejection {
 #[derive(Debug)]
 pub(crate) enum CallFailure {
     /// A trap, a limit or the time ended it.
-    Ended(wasmtime::Error),
+    Aborted(wasmtime::Error),
     /// An error that it returned.
-    Refused(CallRejection),
+    Rejected(CallRejection),
     /// Its answer breaks a rule. A phrase comes before the rule: `describes itself with`.
     Invalid(&'static str, InvalidResponse),
 }
 
 impl From<wasmtime::Error> for CallFailure {
     fn from(error: wasmtime::Error) -> Self {
-        Self::Ended(error)
+        Self::Aborted(error)
     }
 }
 
@@ -123,7 +123,7 @@ impl From<wasmtime::Error> for CallFailure {
 pub enum CallError {
     /// The component returned an error.
     #[error("{message}")]
-    Refused {
+    Rejected {
         /// Which error of the contract it is.
         refusal: ComponentReason,
         /// The component's message, made printable.
@@ -153,8 +153,8 @@ pub enum CallError {
 impl Diagnostic for CallError {
     fn own_kind(&self) -> ErrorKind {
         match self {
-            Self::Refused { refusal: ComponentReason::Unavailable { .. }, .. } => ErrorKind::Unavailable,
-            Self::Refused { .. } | Self::Unsupported { .. } => ErrorKind::User,
+            Self::Rejected { refusal: ComponentReason::Unavailable { .. }, .. } => ErrorKind::Unavailable,
+            Self::Rejected { .. } | Self::Unsupported { .. } => ErrorKind::User,
             Self::Trapped { .. } => ErrorKind::Internal,
             Self::Load(_) => ErrorKind::Config,
         }

@@ -6,11 +6,11 @@ use aiw_core::{Api, HeaderName, InvalidName, is_safe, one_line};
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum InvalidResponse {
     #[error("has {0}")]
-    Has(Box<Self>),
+    Prefixed(Box<Self>),
     #[error("more than {limit} {what}")]
     TooMany { what: &'static str, limit: usize },
     #[error("{what} that is not one line of 1 to {limit} printable {unit}: `{text}`")]
-    NotALine { what: &'static str, limit: usize, unit: &'static str, text: String },
+    NotSingleLine { what: &'static str, limit: usize, unit: &'static str, text: String },
     // Of a market source.
     #[error("a kind whose {0}")]
     Kind(InvalidName),
@@ -33,9 +33,9 @@ pub(crate) enum InvalidResponse {
     #[error("a preset whose {0}")]
     PresetId(InvalidName),
     #[error("two presets `{id}`")]
-    PresetTwice { id: String },
+    DuplicatePreset { id: String },
     #[error("a preset `{id}` that has two addresses for one API")]
-    TwoAddresses { id: String },
+    MultipleUrls { id: String },
     #[error("a page `{}` that is not an `https` address", one_line(.page, 80))]
     Page { page: String },
     #[error("an address `{}` that {why}", one_line(.url, 80))]
@@ -47,11 +47,11 @@ pub(crate) enum InvalidResponse {
     #[error("has a {0}")]
     HeaderName(InvalidName),
     #[error("sets the header `{0}`, which is not one that a plan can set")]
-    Reserved(HeaderName),
+    ReservedHeader(HeaderName),
     #[error("sends a secret in the header `{0}`, which is not one that a plan can set")]
-    ReservedForSecret(HeaderName),
+    SecretInReservedHeader(HeaderName),
     #[error("sets the header `{0}` twice")]
-    HeaderTwice(HeaderName),
+    DuplicateHeader(HeaderName),
     #[error("sets the header `{name}` to something that is not 1 to {limit} visible characters")]
     HeaderValue { name: HeaderName, limit: usize },
     #[error("puts something long or unprintable before the secret in the header `{0}`")]
@@ -59,7 +59,7 @@ pub(crate) enum InvalidResponse {
     #[error("names a model `{}`, which is not a valid model name", one_line(.name, 60))]
     ModelName { name: String },
     #[error("sets {what} to {number}, not to 1 to {most}")]
-    Number { what: &'static str, number: u32, most: u32 },
+    OutOfRange { what: &'static str, number: u32, most: u32 },
 }
 
 /// A problem with a server of a registry, as the end of a sentence about it.
@@ -68,36 +68,36 @@ pub(crate) enum InvalidServer {
     #[error("whose name is invalid")]
     Name,
     #[error("with control characters where none can be")]
-    Control,
+    ControlCharacters,
     #[error("with a text of more than {0} bytes")]
-    Long(usize),
+    TextTooLong(usize),
     #[error("with more than {limit} {what}")]
     TooMany { what: &'static str, limit: usize },
     #[error("of more than {0} KiB")]
-    Large(usize),
+    TooLarge(usize),
     #[error("that runs elsewhere and speaks over standard input")]
     Remote,
 }
 
 impl InvalidResponse {
     /// Says what has it: `more than 8 notes` becomes `has more than 8 notes`.
-    pub(crate) fn had(self) -> Self {
-        Self::Has(Box::new(self))
+    pub(crate) fn into_prefixed(self) -> Self {
+        Self::Prefixed(Box::new(self))
     }
 }
 
 /// Checks the number of something.
-pub(crate) fn at_most(limit: usize, count: usize, what: &'static str) -> Result<(), InvalidResponse> {
+pub(crate) fn check_count(limit: usize, count: usize, what: &'static str) -> Result<(), InvalidResponse> {
     if count > limit { Err(InvalidResponse::TooMany { what, limit }) } else { Ok(()) }
 }
 
 /// Checks text for display: one line of so many characters, without terminal control characters.
-pub(crate) fn line(what: &'static str, text: String, limit: usize) -> Result<String, InvalidResponse> {
+pub(crate) fn validate_line(what: &'static str, text: String, limit: usize) -> Result<String, InvalidResponse> {
     check_line(what, text, limit, "characters", |text| text.chars().count())
 }
 
 /// Checks text for display, as [`line`] does, by its bytes.
-pub(crate) fn line_of_bytes(what: &'static str, text: String, limit: usize) -> Result<String, InvalidResponse> {
+pub(crate) fn validate_line_bytes(what: &'static str, text: String, limit: usize) -> Result<String, InvalidResponse> {
     check_line(what, text, limit, "bytes", str::len)
 }
 
@@ -111,6 +111,6 @@ fn check_line(
     let plain = !text.trim().is_empty() && !text.contains(char::is_control) && is_safe(&text);
     match plain && length(&text) <= limit {
         true => Ok(text),
-        false => Err(InvalidResponse::NotALine { what, limit, unit, text: one_line(&text, 60) }),
+        false => Err(InvalidResponse::NotSingleLine { what, limit, unit, text: one_line(&text, 60) }),
     }
 }

@@ -42,8 +42,8 @@ pub use engine::{Engine, OnCompile};
 pub use error::{CallError, CallRejection, ComponentReason, LoadError};
 pub use market_source::MarketSource;
 pub use provider::Provider;
-pub use reach::Reach;
+pub use reach::CallPermissions;
 pub use registry_source::RegistrySource;
 pub use scripts::{
-    BundledScripts, LogLevel, ScriptCalls, ScriptFailure, ScriptFailureKind, ScriptLimits, ScriptTool, Scripts,
+    BundledScripts, LogLevel, ScriptCalls, ScriptFailure, ScriptFailureKind, ScriptLimits, ScriptRunner, ScriptTool,
 };

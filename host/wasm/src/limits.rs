@@ -12,10 +12,10 @@ pub struct CallLimits {
     /// index of 8 MiB) needs a tenth of it.
     pub guest_cpu: Duration,
     /// Time for one call as a whole, including waiting.
-    pub whole_call: Duration,
+    pub call_timeout: Duration,
     /// Time for one call of a function that answers without the host: `describe`, `claim`, `plan`. The function may
     /// sleep in WASI while a person waits.
-    pub pure_call: Duration,
+    pub pure_call_timeout: Duration,
     /// Total bytes of linear memories and tables: an 8 MiB document several times over.
     pub memory: usize,
     /// Entries in one table. A JavaScript guest has about 6,000.
@@ -40,8 +40,8 @@ impl CallLimits {
     /// The usual limits. The time for a whole call includes the 10 minutes that fetching a tree may take.
     pub const DEFAULT: Self = Self {
         guest_cpu: Duration::from_secs(2),
-        whole_call: Duration::from_secs(12 * 60),
-        pure_call: Duration::from_secs(5),
+        call_timeout: Duration::from_secs(12 * 60),
+        pure_call_timeout: Duration::from_secs(5),
         memory: MAX_MEMORY_BYTES,
         table_elements: 20_000,
         instances: 64,
@@ -53,7 +53,7 @@ impl CallLimits {
     };
 
     /// The limits for a registry: somebody waits for its answer, and a page of it is one request or a few.
-    pub const REGISTRY: Self = Self { whole_call: Duration::from_secs(15), requests: 20, ..Self::DEFAULT };
+    pub const REGISTRY: Self = Self { call_timeout: Duration::from_secs(15), requests: 20, ..Self::DEFAULT };
 
     /// The limits of the calls of a kind of component.
     pub(crate) const fn for_kind(world: World) -> &'static Self {
@@ -75,11 +75,11 @@ pub const EPOCH_TICK: Duration = Duration::from_millis(10);
 #[derive(Debug, Clone, Copy)]
 pub struct Allowance {
     /// The calls, as the end of a sentence: `over the entries of one marketplace`.
-    pub of: &'static str,
+    pub scope: &'static str,
     /// Time in guest code.
-    pub guest: Duration,
+    pub guest_time: Duration,
     /// Time in all.
-    pub wall: Duration,
+    pub wall_time: Duration,
     /// Requests and trees.
     pub requests: u32,
     /// Bytes of answers over HTTP.
@@ -87,10 +87,10 @@ pub struct Allowance {
 }
 
 /// The allowance of all calls for the entries of one marketplace.
-pub const MARKETPLACE: Allowance = Allowance {
-    of: "over the entries of one marketplace",
-    guest: Duration::from_secs(10),
-    wall: Duration::from_secs(5 * 60),
+pub const MARKETPLACE_ALLOWANCE: Allowance = Allowance {
+    scope: "over the entries of one marketplace",
+    guest_time: Duration::from_secs(10),
+    wall_time: Duration::from_secs(5 * 60),
     requests: u32::MAX,
     bytes: u64::MAX,
 };

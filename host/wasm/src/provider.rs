@@ -13,23 +13,24 @@ use aiw_extensions::World;
 use crate::budget::{BoundSecret, Purpose};
 use crate::component::Component;
 use crate::error::CallError;
-use crate::reach::Reach;
+use crate::reach::CallPermissions;
 use crate::since_v0_1::provider::Guest;
 
 /// Returns what a call for a provider may reach: its addresses, and its secrets bound to those addresses.
-fn reach(account: &Account, secrets: &BTreeMap<String, Secret>) -> Reach {
+fn reach(account: &Account, secrets: &BTreeMap<String, Secret>) -> CallPermissions {
     let urls = |granted: bool| {
-        let of = account.base_urls.iter().filter(move |(family, _)| account.granted.contains(family) == granted);
+        let of =
+            account.base_urls.iter().filter(move |(family, _)| account.trusted_families.contains(family) == granted);
         of.map(|(_, url)| url.clone()).collect::<Vec<_>>()
     };
     let all: Vec<String> = account.base_urls.values().cloned().collect();
     let secrets = secrets.iter().filter(|(name, _)| account.secrets.contains(*name));
     let bound = |value: &Secret| BoundSecret { value: value.clone(), urls: all.clone() };
-    Reach {
+    CallPermissions {
         secrets: secrets.map(|(name, value)| (name.clone(), bound(value))).collect(),
         urls: urls(true),
         public_urls: urls(false),
-        ..Reach::default()
+        ..CallPermissions::default()
     }
 }
 
@@ -48,7 +49,7 @@ impl Provider<'_> {
     /// Returns what the component can speak to.
     pub fn describe(&self) -> BoxFuture<'_, Result<ProviderInfo, CallError>> {
         Box::pin(async move {
-            let (reach, pure) = (Reach::default(), Purpose::Pure("describe"));
+            let (reach, pure) = (CallPermissions::default(), Purpose::Pure("describe"));
             self.0
                 .call(&reach, pure, move |guest: &Guest, store| Box::pin(async move { guest.describe(store).await }))
                 .await
@@ -58,7 +59,7 @@ impl Provider<'_> {
     /// Returns what to tell a CLI. During this call, the component cannot send requests or start tasks.
     pub fn plan<'a>(&'a self, account: &'a Account, target: &'a Target) -> BoxFuture<'a, Result<Intent, CallError>> {
         Box::pin(async move {
-            let reach = Reach::default();
+            let reach = CallPermissions::default();
             let (account, target) = (account.clone(), target.clone());
             self.0
                 .call(&reach, Purpose::Plan, move |guest: &Guest, store| {
@@ -78,7 +79,7 @@ impl Provider<'_> {
         Box::pin(async move {
             let (reach, account) = (reach(account, secrets), account.clone());
             self.0
-                .call(&reach, Purpose::Answer, move |guest: &Guest, store| {
+                .call(&reach, Purpose::Query, move |guest: &Guest, store| {
                     Box::pin(async move { guest.check(store, &account).await })
                 })
                 .await
@@ -94,7 +95,7 @@ impl Provider<'_> {
         Box::pin(async move {
             let (reach, account) = (reach(account, secrets), account.clone());
             self.0
-                .call(&reach, Purpose::Answer, move |guest: &Guest, store| {
+                .call(&reach, Purpose::Query, move |guest: &Guest, store| {
                     Box::pin(async move { guest.models(store, &account).await })
                 })
                 .await

@@ -9,7 +9,7 @@ use crate::budget::{BoundSecret, CallBudget};
 /// The addresses, directories and secrets that the user named for one call. They are granted whatever the manifest
 /// says.
 #[derive(Debug, Clone, Default)]
-pub struct Reach {
+pub struct CallPermissions {
     /// URLs whose host and port may be contacted, including private addresses.
     pub urls: Vec<String>,
     /// URLs that a component named and nobody typed. Their host and port may be contacted if they are public and

@@ -15,8 +15,8 @@ use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime::{Config, Store, Trap, UpdateDeadline};
 
 use self::generated::aiw::orchestrator::calls;
-use crate::budget::OverLimit;
-use crate::compute::on_own_thread;
+use crate::budget::LimitExceeded;
+use crate::compute::run_on_thread;
 use crate::error::one_line;
 use crate::limits::{self, CallLimits};
 use crate::usage::Usage;
@@ -39,7 +39,7 @@ pub struct ScriptTool {
     /// Its name at the server.
     pub name: String,
     /// Its name among all tools.
-    pub whole_name: String,
+    pub qualified_name: String,
 }
 
 /// The host's side of a running script. Results, logs and calls are the script's own words, and are bounded by those
@@ -92,9 +92,9 @@ pub enum ScriptFailureKind {
     /// It threw an error.
     Thrown,
     /// It waits for what never comes.
-    Stuck,
+    Deadlock,
     /// It reached a limit, and was ended.
-    Limit,
+    LimitExceeded,
     /// It can't be run now.
     Unavailable,
 }
@@ -106,7 +106,7 @@ impl ScriptFailure {
     }
 
     fn limit(message: impl Into<String>) -> Self {
-        Self::new(ScriptFailureKind::Limit, message)
+        Self::new(ScriptFailureKind::LimitExceeded, message)
     }
 }
 
@@ -156,7 +156,7 @@ fn inflated(bytes: &[u8]) -> Option<Vec<u8>> {
 
 /// Runs scripts. Clones share their runtimes.
 #[derive(Clone)]
-pub struct Scripts {
+pub struct ScriptRunner {
     engine: Engine,
     pre: generated::OrchestratorPre<ScriptState>,
     /// Runtimes that are ready.
@@ -178,16 +178,17 @@ struct ScriptState {
 }
 
 impl ScriptState {
-    fn charge_tick(&mut self) -> Result<(), OverLimit> {
+    fn charge_tick(&mut self) -> Result<(), LimitExceeded> {
         if let Some(left) = self.waited.checked_sub(limits::EPOCH_TICK) {
             self.waited = left;
             return Ok(());
         }
         self.ticks += 1;
         match limits::EPOCH_TICK * self.ticks > self.cpu {
-            true => {
-                Err(OverLimit(format!("the script ran for {} s without waiting, and was ended", self.cpu.as_secs())))
-            }
+            true => Err(LimitExceeded(format!(
+                "the script ran for {} s without waiting, and was ended",
+                self.cpu.as_secs()
+            ))),
             false => Ok(()),
         }
     }
@@ -195,12 +196,12 @@ impl ScriptState {
 
 impl calls::Host for ScriptState {
     async fn start_call(&mut self, tool: u32, arguments: String) -> wasmtime::Result<Result<u32, String>> {
-        let Some(calls) = &mut self.calls else { return Err(OverLimit("no script runs".into()).into()) };
+        let Some(calls) = &mut self.calls else { return Err(LimitExceeded("no script runs".into()).into()) };
         Ok(calls.start(tool, arguments))
     }
 
     async fn next_result(&mut self, patience: Option<u32>) -> wasmtime::Result<calls::Moment> {
-        let Some(calls) = &mut self.calls else { return Err(OverLimit("no script runs".into()).into()) };
+        let Some(calls) = &mut self.calls else { return Err(LimitExceeded("no script runs".into()).into()) };
         let start = Instant::now();
         let ended = calls.next(patience.map(|ms| Duration::from_millis(ms.into()))).await;
         self.waited += start.elapsed();
@@ -223,7 +224,7 @@ impl calls::Host for ScriptState {
     }
 }
 
-impl Scripts {
+impl ScriptRunner {
     /// Loads the component: its code out of the cache, else as it was compiled ahead of time, else compiling it here,
     /// which takes seconds once. Nothing is loaded before this is called.
     pub fn load(cache: CompiledCache, bundled: BundledScripts) -> BoxFuture<'static, Result<Self, LoadError>> {
@@ -235,17 +236,17 @@ impl Scripts {
             generated::Orchestrator::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut ScriptState| state)
                 .map_err(fail)?;
             let pre = linker.instantiate_pre(&component).and_then(generated::OrchestratorPre::new).map_err(fail)?;
-            engine.tick();
+            engine.start_epoch_clock();
             Ok(Self { engine, pre, pool: Arc::default() })
         })
     }
 
     /// Puts the code into the cache, if it is not there, so that the first script finds it there. It takes a tenth of a
     /// second; nothing stays in memory.
-    pub fn prepare(cache: CompiledCache, bundled: BundledScripts) {
+    pub fn populate_cache(cache: CompiledCache, bundled: BundledScripts) {
         let Ok(engine) = Self::engine(cache, None) else { return };
         let key = Self::key(&engine, bundled);
-        if !engine.cache.has(&key)
+        if !engine.cache.contains(&key)
             && let Some(code) = inflated(bundled.code)
         {
             engine.cache.store(&key, &code);
@@ -273,13 +274,13 @@ impl Scripts {
             return Ok(component);
         }
         let bytes = inflated(bundled.component).ok_or_else(|| not_compiled("it is damaged".into()))?;
-        compile::component(engine, &bytes, bundled.sha256, ORCHESTRATOR_ID, compile::Origin::Bundled).await
+        compile::load_or_compile(engine, &bytes, bundled.sha256, ORCHESTRATOR_ID, compile::Origin::Bundled).await
     }
 
     /// The engine of scripts. `target` is the system to compile for, with what its processors have in common; else this
     /// machine.
     fn engine(cache: CompiledCache, target: Option<&str>) -> Result<Engine, LoadError> {
-        Engine::configured(cache, |config: &mut Config| {
+        Engine::with_config(cache, |config: &mut Config| {
             config.max_wasm_stack(STACK_SIZE).async_stack_size(STACK_SIZE + (2 << 20));
             target.map_or(Ok(()), |target| config.target(target).map(drop))
         })
@@ -287,7 +288,7 @@ impl Scripts {
 
     /// Compiles the component for a system, for later.
     pub fn compile_for(target: &str, component: &[u8]) -> Result<Vec<u8>, LoadError> {
-        let engine = Self::engine(CompiledCache::none(), Some(target))?;
+        let engine = Self::engine(CompiledCache::disabled(), Some(target))?;
         engine.inner.precompile_component(component).map_err(|e| not_compiled(one_line(&e)))
     }
 
@@ -326,14 +327,14 @@ impl Scripts {
     }
 
     /// Makes runtimes, so that the next scripts start at once.
-    pub fn fill(&self) -> BoxFuture<'_, ()> {
+    pub fn prewarm(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             loop {
                 if self.pool.lock().len() >= MAX_IDLE_RUNTIMES {
                     return;
                 }
                 let scripts = self.clone();
-                let Some(Ok(fresh)) = on_own_thread(async move { scripts.fresh().await }).await else { return };
+                let Some(Ok(fresh)) = run_on_thread(async move { scripts.fresh().await }).await else { return };
                 self.pool.lock().push(fresh);
             }
         })
@@ -347,7 +348,7 @@ impl Scripts {
     ) -> BoxFuture<'a, Result<Vec<u32>, ScriptFailure>> {
         Box::pin(async move {
             let (scripts, source, tools) = (self.clone(), source.to_owned(), tools_of(tools));
-            let check = on_own_thread(async move {
+            let check = run_on_thread(async move {
                 let ScriptRuntime { mut store, guest } = scripts.runtime().await.map_err(|e| unavailable(&e))?;
                 let checked = guest.call_check(&mut store, &source, &tools).await.map_err(|e| explain(&e))?;
                 Ok(checked.map_err(ScriptFailure::from)?.tools)
@@ -377,7 +378,7 @@ impl Scripts {
             getrandom::fill(&mut start.seed).map_err(|e| {
                 ScriptFailure::new(ScriptFailureKind::Unavailable, format!("the system gives no random numbers: {e}"))
             })?;
-            let run = on_own_thread(async move {
+            let run = run_on_thread(async move {
                 let ScriptRuntime { mut store, guest } = scripts.runtime().await.map_err(|e| unavailable(&e))?;
                 let state = store.data_mut();
                 (state.calls, state.cpu) = (Some(calls), limits.cpu);
@@ -409,7 +410,7 @@ fn tools_of(tools: &[ScriptTool]) -> Vec<generated::Tool> {
     let tool = |tool: &ScriptTool| generated::Tool {
         server: tool.server.clone(),
         name: tool.name.clone(),
-        whole_name: tool.whole_name.clone(),
+        whole_name: tool.qualified_name.clone(),
     };
     tools.iter().map(tool).collect()
 }
@@ -420,7 +421,7 @@ impl From<generated::Failure> for ScriptFailure {
             generated::FailureKind::Syntax => ScriptFailureKind::Syntax,
             generated::FailureKind::UnknownTool => ScriptFailureKind::UnknownTool,
             generated::FailureKind::Thrown => ScriptFailureKind::Thrown,
-            generated::FailureKind::Stuck => ScriptFailureKind::Stuck,
+            generated::FailureKind::Stuck => ScriptFailureKind::Deadlock,
         };
         Self { kind, message: failure.message, line: failure.line, tool: failure.tool }
     }
@@ -436,7 +437,7 @@ fn unavailable(error: &wasmtime::Error) -> ScriptFailure {
 
 /// Says what ended a runtime in the middle of a script.
 fn explain(error: &wasmtime::Error) -> ScriptFailure {
-    if let Some(over) = error.downcast_ref::<OverLimit>() {
+    if let Some(over) = error.downcast_ref::<LimitExceeded>() {
         return ScriptFailure::limit(over.to_string());
     }
     ScriptFailure::limit(match error.downcast_ref::<Trap>() {

@@ -2,7 +2,7 @@
 
 use wasmtime::ResourceLimiter;
 
-use crate::budget::OverLimit;
+use crate::budget::LimitExceeded;
 use crate::limits::CallLimits;
 
 /// Counts linear memory and table entries over the whole store, because a component may have dozens of memories,
@@ -18,10 +18,10 @@ impl Usage {
         Self { limits, bytes: 0 }
     }
 
-    fn grow(&mut self, current: usize, desired: usize, size: usize) -> Result<bool, OverLimit> {
+    fn grow(&mut self, current: usize, desired: usize, size: usize) -> Result<bool, LimitExceeded> {
         let bytes = desired.saturating_sub(current).saturating_mul(size).saturating_add(self.bytes);
         if bytes > self.limits.memory {
-            return Err(OverLimit(format!("wanted more than {} MiB of memory", self.limits.memory >> 20)));
+            return Err(LimitExceeded(format!("wanted more than {} MiB of memory", self.limits.memory >> 20)));
         }
         self.bytes = bytes;
         Ok(true)
@@ -37,7 +37,9 @@ impl ResourceLimiter for Usage {
 
     fn table_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
         if desired > self.limits.table_elements {
-            return Err(OverLimit(format!("wanted a table of more than {} entries", self.limits.table_elements)).into());
+            return Err(
+                LimitExceeded(format!("wanted a table of more than {} entries", self.limits.table_elements)).into()
+            );
         }
         Ok(self.grow(current, desired, size_of::<usize>())?)
     }

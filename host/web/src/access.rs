@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use aiw_core::{ErrorKind, hex, random_hex};
-use aiw_home::{Home, HomeError, Mode, Timestamp, check_own, read_capped, remove_file, replace};
+use aiw_home::{Home, HomeError, Mode, Timestamp, check_permissions, read_capped, remove_file, replace};
 use aiw_listen::header::{CONTENT_TYPE, HOST, ORIGIN};
 use aiw_listen::{
     Bytes, Full, HeaderMap, HeaderName, HeaderValue, Method, Parts, RejectionResponse, Response, StatusCode, bearer,
@@ -69,7 +69,7 @@ impl DigestFile {
     /// Reads the digests that are good still. A file that is damaged, or of an older version, knows nobody.
     fn read(&self) -> Result<KnownDigests, HomeError> {
         let bytes = read_capped(&self.path, 64 << 10)?.unwrap_or_default();
-        check_own(&self.path)?;
+        check_permissions(&self.path)?;
         let mut known: KnownDigests = serde_json::from_slice(&bytes).unwrap_or_default();
         let now = Timestamp::now();
         known.0.retain(|_, made| made.age_at(now) < self.ttl);
@@ -98,7 +98,7 @@ impl DigestFile {
 /// # Errors
 ///
 /// The home can't be written.
-pub(crate) fn forget(home: &Home) -> Result<(), HomeError> {
+pub(crate) fn revoke_all(home: &Home) -> Result<(), HomeError> {
     DigestFile::codes(home).remove()?;
     DigestFile::sessions(home).remove()
 }
@@ -154,7 +154,7 @@ impl Access {
     /// # Errors
     ///
     /// The home can't be written.
-    pub(crate) fn end(&self, token: &str) -> Result<(), HomeError> {
+    pub(crate) fn end_session(&self, token: &str) -> Result<(), HomeError> {
         DigestFile::sessions(&self.home).change(&self.home, |known| {
             let _ = known.0.remove(&self.digest("session", token));
         })
@@ -167,26 +167,26 @@ impl Access {
     }
 
     /// Returns whether a session is over.
-    pub(crate) fn is_over(&self, token: &str) -> bool {
+    pub(crate) fn is_session_ended(&self, token: &str) -> bool {
         let sessions = DigestFile::sessions(&self.home).read();
         !sessions.is_ok_and(|known| known.0.contains_key(&self.digest("session", token)))
     }
 
     /// Lets a request in, or says why not.
-    pub(crate) fn admit(&self, head: &Parts) -> Result<(), RejectionResponse> {
-        let refuse = |status, words| Err(Box::new(refusal(status, words)));
-        if let Err((status, words)) = self.is_from_page(head) {
+    pub(crate) fn authorize(&self, head: &Parts) -> Result<(), RejectionResponse> {
+        let refuse = |status, words| Err(Box::new(error_response(status, words)));
+        if let Err((status, words)) = self.check_same_origin(head) {
             return refuse(status, words);
         }
-        match token(&head.headers) {
-            Some(token) if !self.is_over(token) => Ok(()),
-            _ => refuse(StatusCode::UNAUTHORIZED, NO_SESSION),
+        match session_token(&head.headers) {
+            Some(token) if !self.is_session_ended(token) => Ok(()),
+            _ => refuse(StatusCode::UNAUTHORIZED, NO_SESSION_MESSAGE),
         }
     }
 
     /// Returns whether our page made a request, as far as a browser tells. It keeps other pages of a browser away from a
     /// code; a program can say all of it.
-    pub(crate) fn is_from_page(&self, head: &Parts) -> Result<(), (StatusCode, &'static str)> {
+    pub(crate) fn check_same_origin(&self, head: &Parts) -> Result<(), (StatusCode, &'static str)> {
         let text = |name: HeaderName| {
             let mut values = head.headers.get_all(name).iter();
             match (values.next(), values.next()) {
@@ -215,10 +215,10 @@ impl Access {
 }
 
 /// What a request without a session is answered.
-pub(crate) const NO_SESSION: &str = "there is no session: `aiw web` opens one";
+pub(crate) const NO_SESSION_MESSAGE: &str = "there is no session: `aiw web` opens one";
 
 /// Returns the token that a request shows, good or not.
-pub(crate) fn token(headers: &HeaderMap) -> Option<&str> {
+pub(crate) fn session_token(headers: &HeaderMap) -> Option<&str> {
     std::str::from_utf8(bearer(headers)?).ok()
 }
 
@@ -231,12 +231,12 @@ fn random<const BYTES: usize>(home: &Home) -> Result<String, HomeError> {
 /// # Errors
 ///
 /// The system has no random bytes.
-pub(crate) fn new_socket(home: &Home) -> Result<String, HomeError> {
+pub(crate) fn new_socket_name(home: &Home) -> Result<String, HomeError> {
     random::<16>(home)
 }
 
 /// Returns an answer of one sentence, in the shape of all errors.
-pub(crate) fn refusal(status: StatusCode, words: &str) -> Response<Full<Bytes>> {
+pub(crate) fn error_response(status: StatusCode, words: &str) -> Response<Full<Bytes>> {
     let error = ErrorBody { kind: ErrorKind::User.as_str().to_owned(), message: words.to_owned(), hint: None };
     let body = serde_json::to_vec(&ErrorResponse { error }).unwrap_or_default();
     let mut response = Response::new(Full::new(Bytes::from(body)));

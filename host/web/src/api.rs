@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use aiw_app::ClientSession;
 use aiw_app::doctor::Doctor;
-use aiw_app::servers::profiles::allowed_by;
+use aiw_app::servers::profiles::resolve_profile;
 use aiw_core::{Diagnostic, ErrorKind};
 use aiw_home::Home;
 use aiw_listen::{Method, StatusCode};
@@ -17,23 +17,23 @@ use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use crate::person::{PagePerson, PromptForm, PromptReply};
+use crate::person::{PromptForm, PromptReply, WebPrompter};
 use crate::projects::Projects;
 
 /// Looks for problems of the parts of aiw.
-pub(crate) type FindsProblems = Arc<dyn Fn(&Home) -> Doctor + Send + Sync>;
+pub(crate) type DoctorFn = Arc<dyn Fn(&Home) -> Doctor + Send + Sync>;
 
 /// Where the API is.
-pub(crate) const API: &str = "/api/v1";
+pub(crate) const API_PREFIX: &str = "/api/v1";
 
 /// A request that was let in, with what verbs need.
 pub(crate) struct ApiCall {
     pub(crate) projects: Arc<Projects>,
-    pub(crate) doctor: FindsProblems,
+    pub(crate) doctor: DoctorFn,
     /// Returns aiw's own tools.
     pub(crate) own_tools: fn() -> Vec<KnownTool>,
     pub(crate) client: Arc<ClientSession>,
-    pub(crate) person: PagePerson,
+    pub(crate) prompter: WebPrompter,
     pub(crate) runtime: Handle,
     /// Cancelled when whoever asked is gone, or the dashboard ends.
     pub(crate) cancellation: CancellationToken,
@@ -96,7 +96,7 @@ impl ApiError {
         }
     }
 
-    pub(crate) fn answer(self) -> ErrorResponse {
+    pub(crate) fn into_response(self) -> ErrorResponse {
         let error = match self {
             Self::Failed(failed) => failed,
             Self::Malformed(message) => ErrorBody { kind: "usage".into(), message, hint: None },
@@ -109,7 +109,7 @@ impl ApiError {
 }
 
 /// The result of a verb, for the page.
-pub(crate) type Reply<A> = Result<A, ApiError>;
+pub(crate) type ApiResult<A> = Result<A, ApiError>;
 
 impl ApiCall {
     pub(crate) fn home(&self) -> &Home {
@@ -122,25 +122,25 @@ impl ApiCall {
     }
 
     /// Returns a word of the query.
-    pub(crate) fn word(&self, name: &str) -> Option<&str> {
+    pub(crate) fn query_param(&self, name: &str) -> Option<&str> {
         self.query.get(name).map(String::as_str).filter(|word| !word.is_empty())
     }
 
     /// Returns a number of the query.
-    pub(crate) fn number(&self, name: &str) -> Reply<Option<u64>> {
+    pub(crate) fn query_u64(&self, name: &str) -> ApiResult<Option<u64>> {
         let read = |word: &str| {
             word.parse().map_err(|_| ApiError::Malformed(format!("`{name}` must be a whole number, 0 or more")))
         };
-        self.word(name).map(read).transpose()
+        self.query_param(name).map(read).transpose()
     }
 
-    pub(crate) fn flag(&self, name: &str) -> bool {
-        self.word(name).is_some_and(|word| word == "true" || word == "1")
+    pub(crate) fn query_flag(&self, name: &str) -> bool {
+        self.query_param(name).is_some_and(|word| word == "true" || word == "1")
     }
 
     /// Waits for a verb, as long as somebody waits for its answer: a page that is left is a terminal with Ctrl-C. Each call
     /// has a thread of its own.
-    pub(crate) fn wait<T, E>(&self, work: impl Future<Output = Result<T, E>>) -> Reply<T>
+    pub(crate) fn block_on<T, E>(&self, work: impl Future<Output = Result<T, E>>) -> ApiResult<T>
     where
         ApiError: From<E>,
     {
@@ -154,25 +154,25 @@ impl ApiCall {
 
     /// Returns a client of its own in the same project, which knows the servers as they are declared now: the one that
     /// requests share reads them once. It has what a profile allows, or everything without one.
-    pub(crate) fn alone(&self, profile: Option<&str>) -> Reply<Arc<ClientSession>> {
-        let allowed = allowed_by(self.home(), self.client.cwd(), profile)?;
-        Ok(self.projects.own_client(self.client.cwd(), Arc::new(move || allowed.clone()))?)
+    pub(crate) fn isolated_client(&self, profile: Option<&str>) -> ApiResult<Arc<ClientSession>> {
+        let allowed = resolve_profile(self.home(), self.client.cwd(), profile)?;
+        Ok(self.projects.new_client(self.client.cwd(), Arc::new(move || allowed.clone()))?)
     }
 
     /// Waits for a verb of such a client, and ends its servers without those of others.
-    pub(crate) fn wait_alone<T, E>(
+    pub(crate) fn block_on_isolated<T, E>(
         &self,
         profile: Option<&str>,
         verb: impl AsyncFnOnce(&Arc<ClientSession>) -> Result<T, E>,
-    ) -> Reply<T>
+    ) -> ApiResult<T>
     where
         ApiError: From<E>,
     {
-        let client = self.alone(profile)?;
-        let done = self.wait(verb(&client));
+        let client = self.isolated_client(profile)?;
+        let done = self.block_on(verb(&client));
         // One that is still being started is given up: nobody waits for it.
-        client.pool().give_up();
-        self.runtime.block_on(client.pool().end());
+        client.pool().cancel_starts();
+        self.runtime.block_on(client.pool().shut_down());
         done
     }
 }
@@ -182,33 +182,33 @@ impl ApiCall {
 /// # Errors
 ///
 /// They have another form.
-pub(crate) fn take_person(body: &mut Value) -> Reply<PagePerson> {
+pub(crate) fn extract_prompter(body: &mut Value) -> ApiResult<WebPrompter> {
     let given = body.as_object_mut().and_then(|body| body.remove("person"));
     let answers: BTreeMap<String, PromptReply> = match given {
         None => BTreeMap::new(),
         Some(given) => serde_json::from_value(given).map_err(|e| ApiError::Malformed(format!("`person`: {e}")))?,
     };
-    Ok(PagePerson::new(answers))
+    Ok(WebPrompter::new(answers))
 }
 
 type Describes = fn(&mut SchemaGenerator) -> Schema;
-type VerbHandler = Box<dyn Fn(&ApiCall) -> Reply<Value> + Send + Sync>;
+type VerbHandler = Box<dyn Fn(&ApiCall) -> ApiResult<Value> + Send + Sync>;
 
 /// A route of the API.
 pub(crate) struct ApiRoute {
     pub(crate) method: Method,
-    /// Below [`API`]; a segment in braces stands for any.
+    /// Below [`API_PREFIX`]; a segment in braces stands for any.
     pub(crate) path: &'static str,
     /// The words of the query that it reads.
-    pub(crate) words: &'static [&'static str],
+    pub(crate) query_params: &'static [&'static str],
     /// The command that prints or does the same.
     pub(crate) command: &'static str,
     pub(crate) request: Option<Describes>,
-    pub(crate) answer: Describes,
+    pub(crate) response: Describes,
     pub(crate) run: VerbHandler,
 }
 
-fn value(answer: impl Serialize) -> Reply<Value> {
+fn value(answer: impl Serialize) -> ApiResult<Value> {
     serde_json::to_value(answer).map_err(|e| ApiError::Malformed(format!("the answer can't be written: {e}")))
 }
 
@@ -221,7 +221,7 @@ impl ApiRoute {
     pub(crate) fn get<A: Serialize + JsonSchema + 'static>(
         path: &'static str,
         command: &'static str,
-        run: fn(&ApiCall) -> Reply<A>,
+        run: fn(&ApiCall) -> ApiResult<A>,
     ) -> Self {
         Self::of(path, command, schema::<A>, Box::new(move |call| value(run(call)?)))
     }
@@ -230,7 +230,7 @@ impl ApiRoute {
     pub(crate) fn post<Q: DeserializeOwned + JsonSchema + 'static, A: Serialize + JsonSchema + 'static>(
         path: &'static str,
         command: &'static str,
-        run: fn(&ApiCall, Q) -> Reply<A>,
+        run: fn(&ApiCall, Q) -> ApiResult<A>,
     ) -> Self {
         let run: VerbHandler = Box::new(move |call| {
             let request = serde_json::from_value(call.body.clone());
@@ -243,24 +243,24 @@ impl ApiRoute {
     pub(crate) fn delete<A: Serialize + JsonSchema + 'static>(
         path: &'static str,
         command: &'static str,
-        run: fn(&ApiCall) -> Reply<A>,
+        run: fn(&ApiCall) -> ApiResult<A>,
     ) -> Self {
         let run: VerbHandler = Box::new(move |call| value(run(call)?));
         Self { method: Method::DELETE, ..Self::of(path, command, schema::<A>, run) }
     }
 
     fn of(path: &'static str, command: &'static str, answer: Describes, run: VerbHandler) -> Self {
-        Self { method: Method::GET, path, words: &[], command, request: None, answer, run }
+        Self { method: Method::GET, path, query_params: &[], command, request: None, response: answer, run }
     }
 
     /// Names the words of the query.
-    pub(crate) fn with(self, words: &'static [&'static str]) -> Self {
-        Self { words, ..self }
+    pub(crate) fn with_query_params(self, words: &'static [&'static str]) -> Self {
+        Self { query_params: words, ..self }
     }
 
     /// Returns the whole path.
-    pub(crate) fn whole_path(&self) -> String {
-        format!("{API}{}", self.path)
+    pub(crate) fn full_path(&self) -> String {
+        format!("{API_PREFIX}{}", self.path)
     }
 }
 

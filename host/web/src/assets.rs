@@ -12,12 +12,12 @@ pub(crate) struct PageFile {
 }
 
 /// All files of the page.
-pub(crate) static PAGE: &[PageFile] = include!(concat!(env!("OUT_DIR"), "/page.rs"));
+pub(crate) static PAGE_FILES: &[PageFile] = include!(concat!(env!("OUT_DIR"), "/page.rs"));
 
 /// Returns the file of a path.
-pub(crate) fn file(path: &str) -> Option<&'static PageFile> {
+pub(crate) fn find_file(path: &str) -> Option<&'static PageFile> {
     let path = if path == "/" { "/index.html" } else { path };
-    PAGE.iter().find(|file| file.path == path)
+    PAGE_FILES.iter().find(|file| file.path == path)
 }
 
 fn media_type(path: &str) -> &'static str {
@@ -35,7 +35,7 @@ fn media_type(path: &str) -> &'static str {
 
 impl PageFile {
     /// Answers a request for it.
-    pub(crate) fn answer(&self) -> Response<Bytes> {
+    pub(crate) fn to_response(&self) -> Response<Bytes> {
         let mut response = Response::new(Bytes::from_static(self.gzip));
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type(self.path)));

@@ -36,7 +36,7 @@ pub enum WebError {
     StartTimeout,
     /// A dashboard runs already, on another port than the wanted one.
     #[error("the dashboard of this home runs already, at {url}")]
-    OtherNetwork {
+    AlreadyRunning {
         /// Its address.
         url: String,
     },
@@ -48,12 +48,12 @@ impl Diagnostic for WebError {
     }
 
     fn own_kind(&self) -> ErrorKind {
-        if matches!(self, Self::OtherNetwork { .. }) { ErrorKind::User } else { ErrorKind::Unavailable }
+        if matches!(self, Self::AlreadyRunning { .. }) { ErrorKind::User } else { ErrorKind::Unavailable }
     }
 
     fn own_hint(&self) -> Option<String> {
         Some(match self {
-            Self::OtherNetwork { .. } => "`aiw web` opens it; `aiw web stop` ends it".into(),
+            Self::AlreadyRunning { .. } => "`aiw web` opens it; `aiw web stop` ends it".into(),
             Self::StartTimeout => "`aiw web` serves it in the foreground, and says what is wrong".into(),
             _ => return None,
         })

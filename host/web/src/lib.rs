@@ -18,8 +18,8 @@ mod stream;
 
 pub use error::WebError;
 pub use openapi::description;
-pub use place::{WebState, WebStopped, lead, open, state, stop};
-pub use serve::{WebOptions, WebServer, as_begun, run_in_background, without_credentials};
+pub use place::{WebState, WebStopReport, open, open_browser, state, stop};
+pub use serve::{WebOptions, WebServer, run_in_background, with_start_context, without_credentials};
 
 #[cfg(test)]
 mod tests;

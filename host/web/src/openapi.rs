@@ -5,8 +5,8 @@ use aiw_listen::Method;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
-use crate::api::{API, ApiRoute, ErrorResponse, PromptRequired};
-use crate::routes::table;
+use crate::api::{API_PREFIX, ApiRoute, ErrorResponse, PromptRequired};
+use crate::routes::route_table;
 
 /// Returns the description.
 pub fn description() -> Value {
@@ -20,8 +20,8 @@ pub fn description() -> Value {
     let failed = generator.subschema_for::<ErrorResponse>().to_value();
     let asked = generator.subschema_for::<PromptRequired>().to_value();
     let mut paths = Map::new();
-    for route in table() {
-        let answer = (route.answer)(&mut generator).to_value();
+    for route in route_table() {
+        let answer = (route.response)(&mut generator).to_value();
         let request = route.request.map(|request| request(&mut requests).to_value());
         let operation = operation(route, request, &answer, &failed, &asked);
         let at = paths.entry(route.path).or_insert_with(|| json!({}));
@@ -38,7 +38,7 @@ pub fn description() -> Value {
             "version": env!("CARGO_PKG_VERSION"),
             "description": "What aiw knows and does, for its own page. Each route is a command.",
         },
-        "servers": [{ "url": API }],
+        "servers": [{ "url": API_PREFIX }],
         "paths": paths,
         "components": { "schemas": schemas },
     })
@@ -56,7 +56,7 @@ fn operation(route: &ApiRoute, request: Option<Value>, answer: &Value, failed: &
     let project = json!({ "name": "project", "in": "query", "schema": { "type": "string" },
         "description": "The directory of a project that aiw knows" });
     let parameters: Vec<Value> =
-        segments.map(in_path).chain(route.words.iter().map(in_query)).chain([project]).collect();
+        segments.map(in_path).chain(route.query_params.iter().map(in_query)).chain([project]).collect();
     let mut operation = json!({
         "summary": format!("`{}`", route.command),
         "parameters": parameters,

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use aiw_core::{
     BrowserStep, Choice, Plan, PromptError, Prompter, Question, RecordingReporter, ReportEvent, Reporter, Secret,
-    framed_line, hex, quote_line, quote_lines,
+    frame_line, hex, quote_line, quote_lines,
 };
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -77,7 +77,7 @@ pub(crate) struct PromptReply {
 
 /// The person, with what they have answered so far.
 #[derive(Default)]
-pub(crate) struct PagePerson {
+pub(crate) struct WebPrompter {
     answers: BTreeMap<String, PromptReply>,
     /// How often each question was asked in this request, by its digest.
     times: Mutex<BTreeMap<String, u64>>,
@@ -85,18 +85,18 @@ pub(crate) struct PagePerson {
     heard: RecordingReporter,
 }
 
-impl PagePerson {
+impl WebPrompter {
     pub(crate) fn new(answers: BTreeMap<String, PromptReply>) -> Self {
         Self { answers, ..Self::default() }
     }
 
     /// Returns the question that was asked and not answered yet.
-    pub(crate) fn open(&self) -> Option<PromptForm> {
+    pub(crate) fn pending_prompt(&self) -> Option<PromptForm> {
         self.open.lock().take()
     }
 
     /// Returns what was told meanwhile.
-    pub(crate) fn reported(&self) -> Vec<String> {
+    pub(crate) fn reported_messages(&self) -> Vec<String> {
         self.heard.lines()
     }
 
@@ -141,7 +141,7 @@ fn asked(kind: &'static str, question: &str, parts: &[&str]) -> PromptForm {
 
 /// Returns somebody else's text in a frame, so that none of its lines looks like one of ours.
 fn framed(text: &str) -> String {
-    quote_lines(text).iter().map(|line| framed_line(line)).collect::<Vec<_>>().join("\n")
+    quote_lines(text).iter().map(|line| frame_line(line)).collect::<Vec<_>>().join("\n")
 }
 
 fn shown_value(question: &Question) -> PromptField {
@@ -177,7 +177,7 @@ fn meant<'a>(question: &'a Question, value: &'a str) -> &'a str {
 }
 
 #[async_trait]
-impl Prompter for PagePerson {
+impl Prompter for WebPrompter {
     fn can_ask(&self, _: &[Question]) -> bool {
         true
     }
@@ -188,7 +188,7 @@ impl Prompter for PagePerson {
         }
         let shown = PromptForm {
             text: plan.text.as_deref().map(framed),
-            details: plan.about.iter().flat_map(|line| quote_lines(line)).collect(),
+            details: plan.details.iter().flat_map(|line| quote_lines(line)).collect(),
             effects: plan.effects.iter().map(|effect| quote_line(&effect.to_string())).collect(),
             values: questions.iter().map(|question| shown_value(question)).collect(),
             ..asked("plan", &plan.question, &[&plan.digest(), &format!("{questions:?}")])
@@ -202,7 +202,7 @@ impl Prompter for PagePerson {
             let values = answer.values.get(&quote_line(&question.name)).into_iter().flatten();
             let values = values.filter(|value| !value.is_empty());
             let values: Vec<Secret> = values.map(|value| Secret::new(meant(question, value))).collect();
-            match (values.is_empty(), question.usual_answer()) {
+            match (values.is_empty(), question.default_answer()) {
                 (true, Some(usual)) => given.push((question.name.clone(), usual)),
                 (true, None) if question.required => {
                     let what = "given".to_owned();
@@ -215,7 +215,7 @@ impl Prompter for PagePerson {
     }
 
     async fn select(&self, choice: &Choice) -> Result<usize, PromptError> {
-        let parts: Vec<&str> = choice.options.iter().chain(&choice.unshown).map(String::as_str).collect();
+        let parts: Vec<&str> = choice.options.iter().chain(&choice.hidden_digests).map(String::as_str).collect();
         let options = choice.options.iter().map(|option| quote_line(option)).collect();
         let shown = PromptForm { options, ..asked("choice", &choice.question, &parts) };
         self.answer(shown)?.chosen.filter(|at| *at < choice.options.len()).ok_or(PromptError::Declined)
@@ -234,7 +234,7 @@ impl Prompter for PagePerson {
         Ok(typed.filter(|typed| !typed.is_empty()).map(Secret::new))
     }
 
-    async fn decide(&self, question: &str, _: bool) -> Result<bool, PromptError> {
+    async fn ask_yes_no(&self, question: &str, _: bool) -> Result<bool, PromptError> {
         Ok(self.answer(asked("decision", question, &[]))?.yes)
     }
 
@@ -243,7 +243,7 @@ impl Prompter for PagePerson {
     }
 }
 
-impl Reporter for PagePerson {
+impl Reporter for WebPrompter {
     fn report(&self, told: ReportEvent) {
         self.heard.report(told);
     }

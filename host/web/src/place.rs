@@ -6,21 +6,21 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use aiw_app::browser::opens;
-use aiw_home::{Home, HomeError, Mode, check_own, hold, is_held, read_capped, remove_file, replace};
+use aiw_app::browser::open_in_browser;
+use aiw_home::{Home, HomeError, Mode, check_permissions, is_held, read_capped, remove_file, replace, try_lock};
 use aiw_listen::ListenError;
 use aiw_supervisor::{Daemon, Namespace, is_usual_variable};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::access::{Access, forget};
+use crate::access::{Access, revoke_all};
 use crate::error::WebError;
 
 /// The dashboard in the background. What it starts gets the variables of whoever started it, but none that holds a secret.
 const WEB_DAEMON: Daemon = Daemon {
     names: Namespace::new("web", "web.json", "web", ["AIW_WEB_ID", INSTANCE_VARIABLE]),
     arguments: &["__web"],
-    takes_variable: is_usual_variable,
+    is_inherited_variable: is_usual_variable,
 };
 
 /// The variable that says which supervisor it has.
@@ -28,7 +28,7 @@ const INSTANCE_VARIABLE: &str = "AIW_WEB_INSTANCE";
 
 /// Returns the name of the socket that the supervisor of this process holds: it has one, for as long as it lives.
 pub(crate) fn supervised_socket(home: &Home) -> Option<String> {
-    home.around().text(INSTANCE_VARIABLE).map(str::to_owned)
+    home.context().variable_str(INSTANCE_VARIABLE).map(str::to_owned)
 }
 
 /// How long one in the background may take to start, and any one to stop.
@@ -56,8 +56,8 @@ impl WebEndpoint {
     /// The home can't be read, or other users can write it: they would get the code of a new session.
     pub(crate) fn read(home: &Home) -> Result<Option<Self>, HomeError> {
         let path = Self::path(home);
-        check_own(&home.web())?;
-        check_own(&path)?;
+        check_permissions(&home.web())?;
+        check_permissions(&path)?;
         let bytes = read_capped(&path, 4_096)?;
         Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
     }
@@ -88,15 +88,15 @@ impl StartDirectory {
     }
 
     fn here(home: &Home) -> Result<(), HomeError> {
-        let directory = home.around().directory().map_or_else(|_| PathBuf::from("/"), Path::to_owned);
+        let directory = home.context().directory().map_or_else(|_| PathBuf::from("/"), Path::to_owned);
         replace(&Self::path(home), &serde_json::to_vec(&Self { directory }).unwrap_or_default(), Mode::Private)
     }
 
     /// Returns the home as whoever started it saw it.
-    pub(crate) fn seen_there(home: &Home) -> Home {
+    pub(crate) fn with_start_context(home: &Home) -> Home {
         let read = || serde_json::from_slice::<Self>(&read_capped(&Self::path(home), 16 << 10).ok()??).ok();
         let directory = read().map_or_else(|| PathBuf::from("/"), |begun| begun.directory);
-        home.seen_by(home.around().in_directory(directory))
+        home.with_context(home.context().in_directory(directory))
     }
 }
 
@@ -106,31 +106,31 @@ impl StartDirectory {
 /// # Errors
 ///
 /// The wanted port is taken.
-pub(crate) fn free_address(wanted: Option<u16>) -> Result<SocketAddr, WebError> {
+pub(crate) fn listen_address(wanted: Option<u16>) -> Result<SocketAddr, WebError> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, wanted.unwrap_or(0)));
     match TcpListener::bind(address) {
         Ok(_) => Ok(address),
         Err(source) if source.kind() == io::ErrorKind::AddrInUse => Err(ListenError::InUse { address, source }.into()),
-        Err(source) => Err(ListenError::Refused { address, source }.into()),
+        Err(source) => Err(ListenError::BindFailed { address, source }.into()),
     }
 }
 
 /// The right to serve the dashboard of a home, as long as the process lives.
 #[derive(Debug)]
-pub(crate) struct ServingDashboard(#[expect(dead_code, reason = "its lock is what counts")] File);
+pub(crate) struct DashboardLock(#[expect(dead_code, reason = "its lock is what counts")] File);
 
-impl ServingDashboard {
+impl DashboardLock {
     fn path(home: &Home) -> PathBuf {
         home.web().join("serving.lock")
     }
 
     /// Takes it. `None` if somebody else has it.
-    pub(crate) fn enter(home: &Home) -> Result<Option<Self>, HomeError> {
+    pub(crate) fn try_acquire(home: &Home) -> Result<Option<Self>, HomeError> {
         home.make_dir(&home.web())?;
         // Whoever can write there can make sessions.
-        check_own(&home.web())?;
+        check_permissions(&home.web())?;
         let path = Self::path(home);
-        Ok(hold(&path).map_err(|e| HomeError::io("lock", &path, e))?.map(Self))
+        Ok(try_lock(&path).map_err(|e| HomeError::io("lock", &path, e))?.map(Self))
     }
 }
 
@@ -149,7 +149,7 @@ pub struct WebState {
 /// `aiw web stop`
 #[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct WebStopped {
+pub struct WebStopReport {
     /// Whether it ran
     pub stopped: bool,
 }
@@ -161,7 +161,7 @@ pub struct WebStopped {
 /// The home can't be read.
 pub fn state(home: &Home) -> Result<WebState, WebError> {
     // Between two lives, nobody serves.
-    let is_there = || is_held(&ServingDashboard::path(home)) || WEB_DAEMON.is_alive(home);
+    let is_there = || is_held(&DashboardLock::path(home)) || WEB_DAEMON.is_alive(home);
     let place = WebEndpoint::read(home)?.filter(|_| is_there());
     Ok(WebState {
         running: place.is_some(),
@@ -177,17 +177,17 @@ pub fn state(home: &Home) -> Result<WebState, WebError> {
 ///
 /// It can't be started, or runs on another port than the wanted one.
 pub fn open(home: &Home, aiw: Option<&Path>, port: Option<u16>) -> Result<Option<String>, WebError> {
-    if !is_held(&ServingDashboard::path(home)) {
+    if !is_held(&DashboardLock::path(home)) {
         let Some(aiw) = aiw else { return Ok(None) };
-        let _turn = home.turn()?;
+        let _turn = home.lock_start()?;
         // What keeps the one in the background from serving is told here, and not in its log alone. One that was just
         // started would find the right to serve taken.
-        if !WEB_DAEMON.is_alive(home) && ServingDashboard::enter(home)?.is_some() {
+        if !WEB_DAEMON.is_alive(home) && DashboardLock::try_acquire(home)?.is_some() {
             WebEndpoint::remove(home);
             StartDirectory::here(home)?;
             // Those of a socket that is closed are good for nothing.
-            forget(home)?;
-            WEB_DAEMON.start(home, aiw, Some(free_address(port)?))?;
+            revoke_all(home)?;
+            WEB_DAEMON.start(home, aiw, Some(listen_address(port)?))?;
         }
     }
     let begun = Instant::now();
@@ -200,7 +200,7 @@ pub fn open(home: &Home, aiw: Option<&Path>, port: Option<u16>) -> Result<Option
     };
     let access = place.access(home);
     if port.is_some_and(|port| port != place.port && port != 0) {
-        return Err(WebError::OtherNetwork { url: access.origin() });
+        return Err(WebError::AlreadyRunning { url: access.origin() });
     }
     Ok(Some(format!("{}/#code={}", access.origin(), access.new_code()?)))
 }
@@ -211,7 +211,7 @@ pub fn open(home: &Home, aiw: Option<&Path>, port: Option<u16>) -> Result<Option
 /// # Errors
 ///
 /// The home can't be written.
-pub fn lead(home: &Home, url: &str) -> Result<bool, WebError> {
+pub fn open_browser(home: &Home, url: &str) -> Result<bool, WebError> {
     home.make_dir(&home.web())?;
     let path = home.web().join("open.html");
     // The address is ours: letters, digits and the marks of addresses.
@@ -219,7 +219,7 @@ pub fn lead(home: &Home, url: &str) -> Result<bool, WebError> {
         "<!doctype html><meta charset=utf-8><meta http-equiv=refresh content=\"0;url={url}\"><title>aiw</title>\n"
     );
     replace(&path, page.as_bytes(), Mode::Private)?;
-    Ok(opens(home.around(), path))
+    Ok(open_in_browser(home.context(), path))
 }
 
 /// Ends the dashboard and all its sessions.
@@ -227,16 +227,16 @@ pub fn lead(home: &Home, url: &str) -> Result<bool, WebError> {
 /// # Errors
 ///
 /// The home can't be written, or it does not end.
-pub fn stop(home: &Home) -> Result<WebStopped, WebError> {
+pub fn stop(home: &Home) -> Result<WebStopReport, WebError> {
     let place = WebEndpoint::read(home)?;
     let port = place.map_or(0, |place| place.port);
-    forget(home)?;
-    let was = is_held(&ServingDashboard::path(home));
+    revoke_all(home)?;
+    let was = is_held(&DashboardLock::path(home));
     WebEndpoint::remove(home);
     let begun = Instant::now();
     // Its supervisor gives the address up a moment later.
     let is_taken = || was && port != 0 && TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_err();
-    while is_held(&ServingDashboard::path(home)) || is_taken() {
+    while is_held(&DashboardLock::path(home)) || is_taken() {
         if begun.elapsed() > START_TIMEOUT {
             let source = io::Error::from(io::ErrorKind::TimedOut);
             return Err(WebError::System { what: "the dashboard does not end", source });
@@ -246,5 +246,5 @@ pub fn stop(home: &Home) -> Result<WebStopped, WebError> {
     // One that crashes again and again serves nothing just now, and would be started once more.
     let crashes = WEB_DAEMON.stop(home)?;
     WebEndpoint::remove(home);
-    Ok(WebStopped { stopped: was || crashes })
+    Ok(WebStopReport { stopped: was || crashes })
 }

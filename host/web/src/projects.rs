@@ -34,7 +34,7 @@ impl Projects {
     }
 
     fn own(&self) -> PathBuf {
-        self.app.home().around().directory().map_or_else(|_| PathBuf::from("/"), PathBuf::from)
+        self.app.home().context().directory().map_or_else(|_| PathBuf::from("/"), PathBuf::from)
     }
 
     /// Returns the directories of projects.
@@ -55,8 +55,8 @@ impl Projects {
     }
 
     /// Returns a new client in a directory, with a profile.
-    pub(crate) fn own_client(&self, path: &Path, profile: ProfileSource) -> Result<Arc<ClientSession>, AppError> {
-        let around = self.app.home().around().in_directory(path);
+    pub(crate) fn new_client(&self, path: &Path, profile: ProfileSource) -> Result<Arc<ClientSession>, AppError> {
+        let around = self.app.home().context().in_directory(path);
         Ok(ClientSession::builder(self.app.clone(), around)?.profile(profile).build())
     }
 
@@ -73,7 +73,7 @@ impl Projects {
             open.push(one.clone());
             return Ok(Some(one.1));
         }
-        let client = self.own_client(&path, Arc::new(Profile::everything))?;
+        let client = self.new_client(&path, Arc::new(Profile::allow_all))?;
         if open.len() >= MAX_CLIENTS {
             open.remove(0);
         }

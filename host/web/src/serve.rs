@@ -28,16 +28,16 @@ use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use crate::access::{Access, NO_SESSION, forget, new_socket, refusal, token};
-use crate::api::{API, ApiCall, ApiError, ApiRoute, FindsProblems, PromptRequired, take_person};
-use crate::assets::{PAGE, file};
+use crate::access::{Access, NO_SESSION_MESSAGE, error_response, new_socket_name, revoke_all, session_token};
+use crate::api::{API_PREFIX, ApiCall, ApiError, ApiRoute, DoctorFn, PromptRequired, extract_prompter};
+use crate::assets::{PAGE_FILES, find_file};
 use crate::error::WebError;
 use crate::openapi::description;
-use crate::person::PagePerson;
-use crate::place::{ServingDashboard, StartDirectory, WebEndpoint, free_address, supervised_socket};
+use crate::person::WebPrompter;
+use crate::place::{DashboardLock, StartDirectory, WebEndpoint, listen_address, supervised_socket};
 use crate::projects::Projects;
-use crate::routes::table;
-use crate::stream::{Listens, OpenStreams};
+use crate::routes::route_table;
+use crate::stream::{OpenStreams, StreamSubscription};
 
 /// How long the dashboard in the background lives after its last page.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30 * 60);
@@ -57,7 +57,7 @@ const MAX_BODY_BYTES: usize = 4 << 20;
 const SESSION_PATH: &str = "/api/v1/session";
 
 /// The longest body there.
-const CODE_BYTES: usize = 256;
+const MAX_CODE_BYTES: usize = 256;
 
 /// Headers of every answer. Nothing but the page's own files is loaded, and nothing of it is framed.
 const SECURITY_HEADERS: [(&str, &str); 7] = [
@@ -78,22 +78,22 @@ const SECURITY_HEADERS: [(&str, &str); 7] = [
 /// Facts that only the binary knows.
 pub struct WebOptions {
     /// Looks for problems of the parts of aiw.
-    pub doctor: FindsProblems,
+    pub doctor: DoctorFn,
     /// Returns aiw's own tools.
     pub own_tools: fn() -> Vec<KnownTool>,
 }
 
 /// Returns a home as the dashboard in the background sees it: from where it was started.
-pub fn as_begun(home: &Home) -> Home {
-    StartDirectory::seen_there(&without_credentials(home))
+pub fn with_start_context(home: &Home) -> Home {
+    StartDirectory::with_start_context(&without_credentials(home))
 }
 
 /// Returns a home as the dashboard sees it: with what surrounds whoever starts it, but for variables that hold a secret.
 pub fn without_credentials(home: &Home) -> Home {
-    let around = home.around();
+    let around = home.context();
     let usual = around.variables().filter(|(name, _)| name.to_str().is_some_and(aiw_supervisor::is_usual_variable));
     let directory = around.directory().map(Path::to_owned);
-    home.seen_by(ExecutionContext::new(directory, usual))
+    home.with_context(ExecutionContext::new(directory, usual))
 }
 
 /// The state that all requests share.
@@ -123,7 +123,7 @@ pub struct WebServer {
     listener: Listener,
     place: WebEndpoint,
     shared: Arc<Shared>,
-    serving: ServingDashboard,
+    serving: DashboardLock,
 }
 
 type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
@@ -135,11 +135,11 @@ impl WebServer {
     ///
     /// The wanted port is taken, or the home can't be written.
     pub async fn bind(app: Arc<App>, port: Option<u16>, options: WebOptions) -> Result<Option<Self>, WebError> {
-        let Some(serving) = ServingDashboard::enter(app.home())? else { return Ok(None) };
-        let listener = Listener::bind(free_address(port)?).await?;
+        let Some(serving) = DashboardLock::try_acquire(app.home())? else { return Ok(None) };
+        let listener = Listener::bind(listen_address(port)?).await?;
         // Those of a socket that is closed are good for nothing.
-        forget(app.home())?;
-        let socket = new_socket(app.home())?;
+        revoke_all(app.home())?;
+        let socket = new_socket_name(app.home())?;
         Ok(Some(Self::of(app, listener, options, serving, (socket, false))))
     }
 
@@ -147,7 +147,7 @@ impl WebServer {
         app: Arc<App>,
         listener: Listener,
         options: WebOptions,
-        serving: ServingDashboard,
+        serving: DashboardLock,
         (socket, in_background): (String, bool),
     ) -> Self {
         let place = WebEndpoint { port: listener.address().port(), in_background, socket };
@@ -221,7 +221,7 @@ impl WebServer {
         let serves = listener.serve(rules(&shared), answer, shared.stop.clone());
         tokio::join!(serves, ended, redirects(&shared, place.port));
         WebEndpoint::remove(shared.app.home());
-        let forgotten = forget(shared.app.home());
+        let forgotten = revoke_all(shared.app.home());
         drop(serving);
         Ok(forgotten?)
     }
@@ -237,31 +237,33 @@ pub async fn run_in_background(home: &Home, app: Arc<App>, options: WebOptions) 
     let system = |source| WebError::System { what: "there is no socket on standard input", source };
     let socket = std::os::fd::AsFd::as_fd(&io::stdin()).try_clone_to_owned().map(TcpListener::from).map_err(system)?;
     let listener = Listener::from_socket(socket).map_err(system)?;
-    let Some(serving) = ServingDashboard::enter(app.home())? else { return Ok(()) };
-    let socket = supervised_socket(home).map_or_else(|| new_socket(home), Ok)?;
+    let Some(serving) = DashboardLock::try_acquire(app.home())? else { return Ok(()) };
+    let socket = supervised_socket(home).map_or_else(|| new_socket_name(home), Ok)?;
     WebServer::of(app, listener, options, serving, (socket, true)).serve(CancellationToken::new()).await
 }
 
 fn rules(shared: &Arc<Shared>) -> Rules {
-    let files = PAGE.iter().map(|file| HttpRoute::open(file.path, [Method::GET]));
-    let api = table()
+    let files = PAGE_FILES.iter().map(|file| HttpRoute::public(file.path, [Method::GET]));
+    let api = route_table()
         .iter()
-        .map(|route| HttpRoute::new(route.whole_path(), [route.method.clone()]).with_media_type("application/json"));
+        .map(|route| HttpRoute::new(route.full_path(), [route.method.clone()]).with_media_type("application/json"));
     let more = [
-        HttpRoute::open("/", [Method::GET]),
-        HttpRoute::open(SESSION_PATH, [Method::POST]).with_open_body(CODE_BYTES).with_media_type("application/json"),
+        HttpRoute::public("/", [Method::GET]),
+        HttpRoute::public(SESSION_PATH, [Method::POST])
+            .with_public_body_limit(MAX_CODE_BYTES)
+            .with_media_type("application/json"),
         HttpRoute::new(SESSION_PATH, [Method::GET, Method::DELETE]),
-        HttpRoute::new(format!("{API}/events"), [Method::GET]),
-        HttpRoute::new(format!("{API}/openapi.json"), [Method::GET]),
+        HttpRoute::new(format!("{API_PREFIX}/events"), [Method::GET]),
+        HttpRoute::new(format!("{API_PREFIX}/openapi.json"), [Method::GET]),
     ];
     let access = shared.access.clone();
     Rules::new(files.chain(more).chain(api))
         .with_origins([shared.access.origin()])
-        .with_gate(move |head| access.admit(head))
+        .with_gate(move |head| access.authorize(head))
         .with_headers(headers())
         .with_limits(ListenLimits {
             body_bytes: MAX_BODY_BYTES,
-            connections: MAX_CONNECTIONS,
+            max_connections: MAX_CONNECTIONS,
             ..ListenLimits::default()
         })
 }
@@ -277,7 +279,7 @@ fn headers() -> HeaderMap {
 async fn redirects(shared: &Arc<Shared>, port: u16) {
     // A machine without IPv6 has no such address.
     let Ok(listener) = Listener::bind((Ipv6Addr::LOCALHOST, port).into()).await else { return };
-    let rules = Rules::new([HttpRoute::open("/", [Method::GET])]).with_headers(headers());
+    let rules = Rules::new([HttpRoute::public("/", [Method::GET])]).with_headers(headers());
     let access = shared.access.clone();
     let answer = move |_: Request<Bytes>| {
         let answer = redirect(&access);
@@ -307,18 +309,18 @@ fn json_of(status: StatusCode, value: &Value) -> Answer {
 }
 
 fn refused(status: StatusCode, words: &str) -> Answer {
-    refusal(status, words).map(BodyExt::boxed_unsync)
+    error_response(status, words).map(BodyExt::boxed_unsync)
 }
 
 async fn answer(shared: &Arc<Shared>, request: Request<Bytes>) -> Answer {
     let matched = request.extensions().get::<MatchedPath>().map(|path| path.0.to_string()).unwrap_or_default();
-    if !matched.starts_with(API) {
+    if !matched.starts_with(API_PREFIX) {
         let host = request.headers().get(aiw_listen::header::HOST).map(HeaderValue::as_bytes).unwrap_or_default();
         if shared.access.origin().strip_prefix("http://").map(str::as_bytes) != Some(host) {
             return redirect(&shared.access);
         }
-        return match file(&matched) {
-            Some(file) => file.answer().map(|body| Full::new(body).boxed_unsync()),
+        return match find_file(&matched) {
+            Some(file) => file.to_response().map(|body| Full::new(body).boxed_unsync()),
             None => refused(StatusCode::NOT_FOUND, "this aiw was built without its page"),
         };
     }
@@ -326,12 +328,12 @@ async fn answer(shared: &Arc<Shared>, request: Request<Bytes>) -> Answer {
         return begin(shared, request).await;
     }
     // The gate has let it in.
-    let Some(session) = token(request.headers()).map(str::to_owned) else {
-        return refused(StatusCode::UNAUTHORIZED, NO_SESSION);
+    let Some(session) = session_token(request.headers()).map(str::to_owned) else {
+        return refused(StatusCode::UNAUTHORIZED, NO_SESSION_MESSAGE);
     };
     *shared.used.lock() = Instant::now();
     let limits = limits(shared, &session);
-    match matched.strip_prefix(API).unwrap_or_default() {
+    match matched.strip_prefix(API_PREFIX).unwrap_or_default() {
         "/session" if request.method() == Method::DELETE => end(shared, &session),
         "/session" => json_of(StatusCode::OK, &about(shared)),
         "/openapi.json" => json_of(StatusCode::OK, &description()),
@@ -374,7 +376,7 @@ fn limits(shared: &Shared, session: &str) -> SessionLimits {
 /// Returns what a page learns of the server.
 fn about(shared: &Shared) -> Value {
     let home = shared.app.home();
-    let directory = home.around().directory().map(|path| path.display().to_string()).unwrap_or_default();
+    let directory = home.context().directory().map(|path| path.display().to_string()).unwrap_or_default();
     json!({
         "version": env!("CARGO_PKG_VERSION"),
         "home": home.root().display().to_string(),
@@ -391,7 +393,7 @@ struct Code {
 /// Makes a session of a code.
 async fn begin(shared: &Arc<Shared>, request: Request<Bytes>) -> Answer {
     let (head, body) = request.into_parts();
-    if let Err((status, words)) = shared.access.is_from_page(&head) {
+    if let Err((status, words)) = shared.access.check_same_origin(&head) {
         return refused(status, words);
     }
     let Ok(Code { code }) = serde_json::from_slice(&body) else {
@@ -414,7 +416,7 @@ async fn begin(shared: &Arc<Shared>, request: Request<Bytes>) -> Answer {
 }
 
 fn end(shared: &Shared, session: &str) -> Answer {
-    match shared.access.end(session) {
+    match shared.access.end_session(session) {
         Ok(()) => {
             shared.sessions.lock().remove(session).into_iter().for_each(|limits| limits.over.cancel());
             json_of(StatusCode::OK, &json!({}))
@@ -431,14 +433,14 @@ fn words(request: &Request<Bytes>) -> BTreeMap<String, String> {
         .filter_map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             // A blank is written in this way too, but only here.
-            let text = |part: &str| unescaped(&part.replace('+', " "));
+            let text = |part: &str| percent_decode(&part.replace('+', " "));
             Some((text(name)?, text(value)?))
         })
         .collect()
 }
 
 /// Returns a part of an address without its escapes. `None` if one is cut short, or they make no text.
-pub(crate) fn unescaped(part: &str) -> Option<String> {
+pub(crate) fn percent_decode(part: &str) -> Option<String> {
     let is_escape =
         |rest: &str| rest.as_bytes().get(..2).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit));
     let decoded = part.split('%').skip(1).all(is_escape).then(|| percent_decode_str(part).decode_utf8());
@@ -458,11 +460,17 @@ fn events(
         Ok(None) => return refused(StatusCode::NOT_FOUND, "aiw knows no such project"),
         Err(e) => return failed(e.into()),
     };
-    let definitions = crate::routes::definitions(&client);
+    let definitions = crate::routes::definition_files(&client);
     let access = shared.access.clone();
-    let is_over = Box::new(move || access.is_over(&session));
-    let listens = Listens { topics, logs: crate::routes::logs(&client, &query), definitions, over, is_over };
-    if let Some(word) = listens.unknown() {
+    let is_over = Box::new(move || access.is_session_ended(&session));
+    let listens = StreamSubscription {
+        topics,
+        log_dirs: crate::routes::log_dirs(&client, &query),
+        definition_files: definitions,
+        cancellation: over,
+        is_session_ended: is_over,
+    };
+    if let Some(word) = listens.unknown_topic() {
         return refused(StatusCode::BAD_REQUEST, &format!("there is no topic `{}`", aiw_core::one_line(word, 40)));
     }
     let events = match listens.events(shared.app.feed(), &shared.streams, shared.stop.clone()) {
@@ -481,12 +489,12 @@ fn events(
 
 fn failed(problem: ApiError) -> Answer {
     let status = problem.status();
-    json_of(status, &serde_json::to_value(problem.answer()).unwrap_or_default())
+    json_of(status, &serde_json::to_value(problem.into_response()).unwrap_or_default())
 }
 
 /// Finds the route, and calls its verb in a thread of its own: verbs read and write files.
 async fn call(shared: &Arc<Shared>, path: &str, request: Request<Bytes>, permit: OwnedSemaphorePermit) -> Answer {
-    let Some(route) = table().iter().find(|route| route.path == path && route.method == request.method()) else {
+    let Some(route) = route_table().iter().find(|route| route.path == path && route.method == request.method()) else {
         return refused(StatusCode::NOT_FOUND, "there is nothing at this path");
     };
     let left = shared.stop.child_token();
@@ -517,12 +525,12 @@ fn called(
             false => serde_json::from_slice(request.body())
                 .map_err(|e| ApiError::Malformed(format!("the body is not JSON: {e}")))?,
         };
-        let person = take_person(&mut body)?;
+        let person = extract_prompter(&mut body)?;
         let client = shared.projects.client(query.get("project").map(String::as_str))?;
         let client = client.ok_or_else(|| ApiError::Malformed("aiw knows no such project".into()))?;
-        let own = route.whole_path();
+        let own = route.full_path();
         let pairs = own.split('/').zip(request.uri().path().split('/'));
-        let segments = pairs.filter(|(own, _)| own.starts_with('{')).map(|(_, given)| unescaped(given));
+        let segments = pairs.filter(|(own, _)| own.starts_with('{')).map(|(_, given)| percent_decode(given));
         let segments = segments.collect::<Option<Vec<String>>>();
         let segments = segments.ok_or_else(|| ApiError::Malformed("the path is not valid".into()))?;
         Ok::<_, ApiError>(ApiCall {
@@ -530,7 +538,7 @@ fn called(
             doctor: shared.options.doctor.clone(),
             own_tools: shared.options.own_tools,
             client,
-            person,
+            prompter: person,
             runtime,
             cancellation: left,
             segments,
@@ -543,14 +551,14 @@ fn called(
         Err(problem) => return failed(problem),
     };
     let answer = (route.run)(&call);
-    let mut response = match (call.person.open(), answer) {
+    let mut response = match (call.prompter.pending_prompt(), answer) {
         (Some(ask), _) => {
             json_of(StatusCode::CONFLICT, &serde_json::to_value(PromptRequired { ask }).unwrap_or_default())
         }
         (None, Ok(value)) => json_of(StatusCode::OK, &value),
         (None, Err(problem)) => failed(problem),
     };
-    tell(&call.person, &mut response);
+    tell(&call.prompter, &mut response);
     response
 }
 
@@ -558,15 +566,15 @@ fn called(
 const PROGRESS_HEADER: HeaderName = HeaderName::from_static("x-aiw-told");
 
 /// The longest.
-const TOLD_BYTES: usize = 6 << 10;
+const MAX_PROGRESS_HEADER_BYTES: usize = 6 << 10;
 
-fn tell(person: &PagePerson, response: &mut Answer) {
+fn tell(person: &WebPrompter, response: &mut Answer) {
     let mut kept = Vec::new();
     let mut bytes = 0;
-    for line in person.reported() {
+    for line in person.reported_messages() {
         let line = aiw_core::one_line(&line, 400);
         bytes += line.len() * 2;
-        if bytes > TOLD_BYTES {
+        if bytes > MAX_PROGRESS_HEADER_BYTES {
             break;
         }
         kept.push(line);

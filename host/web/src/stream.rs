@@ -61,21 +61,21 @@ impl Drop for Entered {
 }
 
 /// The things that a page listens to.
-pub(crate) struct Listens {
+pub(crate) struct StreamSubscription {
     pub(crate) topics: Vec<String>,
     /// Directories of logs that are followed.
-    pub(crate) logs: Vec<PathBuf>,
+    pub(crate) log_dirs: Vec<PathBuf>,
     /// Files whose change is one of the processes: the definitions of the project.
-    pub(crate) definitions: Vec<PathBuf>,
+    pub(crate) definition_files: Vec<PathBuf>,
     /// Ends the stream at once: its session was ended.
-    pub(crate) over: CancellationToken,
+    pub(crate) cancellation: CancellationToken,
     /// Whether its session is over.
-    pub(crate) is_over: Box<dyn Fn() -> bool + Send + Sync>,
+    pub(crate) is_session_ended: Box<dyn Fn() -> bool + Send + Sync>,
 }
 
-impl Listens {
+impl StreamSubscription {
     /// Returns the first word that does not name a topic.
-    pub(crate) fn unknown(&self) -> Option<&str> {
+    pub(crate) fn unknown_topic(&self) -> Option<&str> {
         let is_known = |word: &str| word == LOGS_TOPIC || TOPIC_NAMES.iter().any(|(name, _)| *name == word);
         self.topics.iter().map(String::as_str).find(|word| !is_known(word))
     }
@@ -90,9 +90,9 @@ impl Listens {
         let wanted = TOPIC_NAMES.iter().filter(|(name, _)| self.topics.iter().any(|word| word == name));
         let wanted: Vec<Topic> = wanted.map(|(_, topic)| *topic).collect();
         let changes = feed.changes(&wanted)?;
-        self.logs.iter().for_each(|directory| changes.follow_directory(directory));
+        self.log_dirs.iter().for_each(|directory| changes.follow_directory(directory));
         if wanted.contains(&Topic::Processes) {
-            self.definitions.iter().for_each(|file| changes.follow_file(file));
+            self.definition_files.iter().for_each(|file| changes.follow_file(file));
         }
         let mut beat = interval_at(Instant::now() + HEARTBEAT_INTERVAL, HEARTBEAT_INTERVAL);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -101,8 +101,8 @@ impl Listens {
             is_open: false,
             beat,
             stop,
-            over: self.over,
-            is_over: self.is_over,
+            over: self.cancellation,
+            is_over: self.is_session_ended,
             _open: open.enter(),
         };
         Ok(unfold(state, |mut state| async move {

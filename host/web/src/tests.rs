@@ -11,7 +11,7 @@ use std::time::Duration;
 use aiw_app::doctor::Doctor;
 use aiw_app::{App, BundledScripts};
 use aiw_home::{ExecutionContext, Home, Timestamp};
-use aiw_markets::Quiet;
+use aiw_markets::NoopObserver;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -112,8 +112,8 @@ impl Served {
             ("PATH", std::env::var_os("PATH").unwrap_or_default().into()),
         ];
         let around = ExecutionContext::new(Ok(project), variables.map(|(name, value)| (name.into(), value.into())));
-        let home = Home::at(directory.path().join(".aiw")).seen_by(around);
-        let app = App::open(home.clone(), &[], NO_SCRIPTS, Arc::new(Quiet));
+        let home = Home::from_root(directory.path().join(".aiw")).with_context(around);
+        let app = App::open(home.clone(), &[], NO_SCRIPTS, Arc::new(NoopObserver));
         let options = WebOptions { doctor: Arc::new(|_| Doctor { parts: Vec::new() }), own_tools: Vec::new };
         let stop = CancellationToken::new();
         let (told, told_port) = std::sync::mpsc::channel();
@@ -431,7 +431,7 @@ fn check(value: &Value, schema: &Value, root: &Value, at: &str, problems: &mut V
 fn what_keeps_it_from_serving_is_told_where_it_is_started() {
     let closed = |home: &Home, mode| std::fs::set_permissions(home.web(), Permissions::from_mode(mode)).unwrap();
     let directory = tempfile::tempdir().unwrap();
-    let home = Home::at(directory.path().join(".aiw")).seen_by(ExecutionContext::new(Ok("/".into()), []));
+    let home = Home::from_root(directory.path().join(".aiw")).with_context(ExecutionContext::new(Ok("/".into()), []));
     home.make_dir(&home.web()).unwrap();
     let said = || crate::open(&home, Some("/nowhere".as_ref()), None).unwrap_err().to_string();
     for mode in [0o777, 0o722, 0o720] {
@@ -467,7 +467,7 @@ fn escapes_of_addresses_are_whole_or_refused() {
     let all = [("a%2Fb", Some("a/b")), ("a+b", Some("a+b")), ("%e4%b8%ad", Some("\u{4e2d}")), ("", Some(""))];
     let none = ["%", "%2", "%zz", "%ff", "a%2"].map(|part| (part, None));
     for (part, expected) in all.into_iter().chain(none) {
-        assert_eq!(crate::serve::unescaped(part).as_deref(), expected, "{part}");
+        assert_eq!(crate::serve::percent_decode(part).as_deref(), expected, "{part}");
     }
 }
 

@@ -6,7 +6,7 @@ use boa_engine::property::{Attribute, PropertyDescriptor};
 use boa_engine::{Context, JsArgs, JsError, JsNativeError, JsResult, JsValue, NativeFunction, js_string};
 
 /// Puts a method in the place of the engine's.
-pub(crate) fn put(
+pub(crate) fn define_method(
     object: &JsObject,
     name: &str,
     length: usize,
@@ -22,11 +22,11 @@ pub(crate) fn put(
 /// Returns a method.
 pub(crate) fn method(object: &JsObject, name: &str, context: &mut Context) -> JsResult<JsObject> {
     let found = object.get(js_string!(name), context)?;
-    found.as_object().ok_or_else(|| missing(name))
+    found.as_object().ok_or_else(|| missing_error(name))
 }
 
 /// The error of a value that is not what it should be.
-pub(crate) fn missing(name: &str) -> JsError {
+pub(crate) fn missing_error(name: &str) -> JsError {
     JsNativeError::typ().with_message(format!("there is no `{name}`")).into()
 }
 
@@ -34,7 +34,7 @@ pub(crate) fn missing(name: &str) -> JsError {
 type Trap = fn(&JsValue, &[JsValue], &mut Context) -> JsResult<JsValue>;
 
 /// Puts a proxy in the place of a constructor.
-pub(crate) fn wrapped(name: &str, construct: Trap, call: Option<Trap>, context: &mut Context) -> JsResult<()> {
+pub(crate) fn wrap_constructor(name: &str, construct: Trap, call: Option<Trap>, context: &mut Context) -> JsResult<()> {
     let engine = method(&context.global_object(), name, context)?;
     let mut proxy = JsProxyBuilder::new(engine.clone()).construct(construct);
     if let Some(call) = call {
@@ -48,9 +48,9 @@ pub(crate) fn wrapped(name: &str, construct: Trap, call: Option<Trap>, context: 
 }
 
 /// What a proxy's trap is called with: the function, and the arguments.
-pub(crate) fn trapped(args: &[JsValue], at: usize, context: &mut Context) -> JsResult<(JsObject, Vec<JsValue>)> {
-    let engine = args.get_or_undefined(0).as_object().ok_or_else(|| missing("constructor"))?.clone();
-    let given = args.get_or_undefined(at).as_object().ok_or_else(|| missing("arguments"))?.clone();
+pub(crate) fn trap_arguments(args: &[JsValue], at: usize, context: &mut Context) -> JsResult<(JsObject, Vec<JsValue>)> {
+    let engine = args.get_or_undefined(0).as_object().ok_or_else(|| missing_error("constructor"))?.clone();
+    let given = args.get_or_undefined(at).as_object().ok_or_else(|| missing_error("arguments"))?.clone();
     let length = given.get(js_string!("length"), context)?.to_length(context)?;
     let given = (0..length).map(|at| given.get(at, context)).collect::<JsResult<_>>()?;
     Ok((engine, given))

@@ -5,7 +5,7 @@ use boa_engine::object::builtins::JsDate;
 use boa_engine::value::PreferredType;
 use boa_engine::{Context, JsArgs, JsObject, JsResult, JsValue, NativeFunction};
 
-use crate::builtins::{method, put, trapped, wrapped};
+use crate::builtins::{define_method, method, trap_arguments, wrap_constructor};
 
 /// Puts a `Date` in place that reads them.
 pub(crate) fn register(context: &mut Context) -> JsResult<()> {
@@ -25,13 +25,13 @@ pub(crate) fn register(context: &mut Context) -> JsResult<()> {
         },
         iso,
     );
-    put(&date, "parse", 1, parse, context)?;
-    wrapped("Date", construct, None, context)
+    define_method(&date, "parse", 1, parse, context)?;
+    wrap_constructor("Date", construct, None, context)
 }
 
 /// `new Date(…)`: a text is read by `Date.parse`.
 fn construct(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
-    let (date, mut all) = trapped(args, 1, context)?;
+    let (date, mut all) = trap_arguments(args, 1, context)?;
     let target = args.get_or_undefined(2).as_object();
     // What is no date is first made a text or a number.
     if let [one] = all.as_mut_slice()

@@ -200,12 +200,12 @@ fn fast_json(context: &mut Context) -> JsResult<()> {
 }
 
 /// What a script uses instead of a name that it expects and that is not there.
-const WAYS_AROUND: &[(&[&str], &str)] = &[
+const WORKAROUNDS: &[(&[&str], &str)] = &[
     (
         &["fetch", "XMLHttpRequest", "WebSocket", "EventSource", "axios"],
         "scripts reach nothing but the tools; call one that fetches",
     ),
-    (&["require", "module", "exports", "importScripts"], NO_MODULES),
+    (&["require", "module", "exports", "importScripts"], MODULES_HINT),
     (
         &["sleep", "delay", "wait", "pause"],
         "to wait, write `await new Promise((done) => setTimeout(done, 1000))`, in milliseconds",
@@ -222,14 +222,14 @@ const WAYS_AROUND: &[(&[&str], &str)] = &[
 ];
 
 /// What a script uses instead of a module.
-pub(crate) const NO_MODULES: &str =
+pub(crate) const MODULES_HINT: &str =
     "there are no modules; `setTimeout`, `URL`, `crypto` and the like are built in, and tools do what needs a system";
 
 /// Returns what to do about an error of the engine's that names something that is not there.
 pub(crate) fn workaround(message: &str) -> Option<&'static str> {
     if message == "TypeError: module resolution is disabled for this context" {
-        return Some(NO_MODULES);
+        return Some(MODULES_HINT);
     }
     let name = message.strip_prefix("ReferenceError: ")?.strip_suffix(" is not defined")?;
-    WAYS_AROUND.iter().find(|(names, _)| names.contains(&name)).map(|(_, hint)| *hint)
+    WORKAROUNDS.iter().find(|(names, _)| names.contains(&name)).map(|(_, hint)| *hint)
 }

@@ -108,7 +108,7 @@ impl Jobs {
     }
 
     /// Returns how long it takes until the next timer is due, in milliseconds.
-    pub fn pause(&self) -> Option<u64> {
+    pub fn next_timer_delay(&self) -> Option<u64> {
         let mut timers = self.timers.borrow_mut();
         timers.retain(|_, timer| match timer {
             Timer::Once(job) => !job.cancelled(),

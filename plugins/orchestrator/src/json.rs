@@ -49,7 +49,11 @@ pub(crate) struct ExactParse(pub JsObject);
 
 /// Returns the JSON text of a value, with a `JSON.stringify` that was set aside before the script could replace it;
 /// `None` for what has none, such as `undefined` and functions.
-pub(crate) fn text(value: &JsValue, stringify: &JsObject, context: &mut Context) -> JsResult<Option<String>> {
+pub(crate) fn stringify_value(
+    value: &JsValue,
+    stringify: &JsObject,
+    context: &mut Context,
+) -> JsResult<Option<String>> {
     let text = stringify.call(&JsValue::undefined(), std::slice::from_ref(value), context)?;
     // What is not text in UTF-16 was escaped by `JSON.stringify`.
     Ok(text.as_string().map(|text| text.to_std_string_lossy()))

@@ -7,7 +7,7 @@ use boa_engine::{
     Context, JsArgs, JsNativeError, JsObject, JsResult, JsString, JsValue, NativeFunction, Source, js_string,
 };
 
-const NAMES: [&str; 5] = ["URLSearchParams", "Event", "EventTarget", "AbortSignal", "AbortController"];
+const LAZY_GLOBALS: [&str; 5] = ["URLSearchParams", "Event", "EventTarget", "AbortSignal", "AbortController"];
 
 /// What the source evaluates to, once it has.
 struct DeferredValue(JsObject);
@@ -29,7 +29,7 @@ fn data(value: JsValue) -> PropertyDescriptor {
 /// Makes the names known.
 pub(crate) fn register(context: &mut Context) -> JsResult<()> {
     let global = context.global_object();
-    for name in NAMES {
+    for name in LAZY_GLOBALS {
         let get = NativeFunction::from_copy_closure_with_captures(
             |_, _, name: &JsString, context| {
                 let value = late(context)?.get(name.clone(), context)?;

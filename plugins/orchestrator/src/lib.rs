@@ -37,7 +37,7 @@ impl bindings::Guest for Orchestrator {
 
     fn check(source: String, tools: Vec<Tool>) -> Result<Checked, Failure> {
         let prepared = source::prepare(&source)?;
-        Ok(Checked { tools: source::named_tools(&prepared, &tools)? })
+        Ok(Checked { tools: source::referenced_tools(&prepared, &tools)? })
     }
 
     fn run(start: Start) -> Result<String, Failure> {

@@ -3,23 +3,23 @@
 
 use boa_engine::{Context, JsArgs, JsError, JsNativeError, JsResult, JsString, JsValue, NativeFunction, js_string};
 
-use crate::builtins::put;
+use crate::builtins::define_method;
 
 /// Puts them in the place of the engine's.
 pub(crate) fn register(context: &mut Context) -> JsResult<()> {
     let all = context.intrinsics().constructors();
     let (string, number, bigint, date) =
         (all.string().prototype(), all.number().prototype(), all.bigint().prototype(), all.date().prototype());
-    put(&string, "localeCompare", 1, NativeFunction::from_fn_ptr(locale_compare), context)?;
-    put(&number, "toLocaleString", 1, NativeFunction::from_fn_ptr(number_text), context)?;
-    put(&bigint, "toLocaleString", 1, NativeFunction::from_fn_ptr(bigint_text), context)?;
+    define_method(&string, "localeCompare", 1, NativeFunction::from_fn_ptr(locale_compare), context)?;
+    define_method(&number, "toLocaleString", 1, NativeFunction::from_fn_ptr(number_text), context)?;
+    define_method(&bigint, "toLocaleString", 1, NativeFunction::from_fn_ptr(bigint_text), context)?;
     for name in ["toLocaleString", "toLocaleDateString", "toLocaleTimeString"] {
         let missing = NativeFunction::from_fn_ptr(|_, _, _| {
             Err(missing(
                 "dates are not formatted by language here: use `toISOString()`, or put `getUTCDate()` and others together",
             ))
         });
-        put(&date, name, 1, missing, context)?;
+        define_method(&date, name, 1, missing, context)?;
     }
     Ok(())
 }
@@ -45,7 +45,7 @@ fn check_language(args: &[JsValue], at: usize, way_around: &str, context: &mut C
 }
 
 /// The order of ASCII in the Unicode collation, without letters.
-const ORDER: &str = "\t\n\u{b}\u{c}\r _-,;:!?.'\"()[]{}@*/\\&#%`^+<=>|~$0123456789";
+const ASCII_ORDER: &str = "\t\n\u{b}\u{c}\r _-,;:!?.'\"()[]{}@*/\\&#%`^+<=>|~$0123456789";
 
 /// Accents in their order.
 const ACCENTS: [char; 14] = [
@@ -67,8 +67,8 @@ fn weights(text: &str) -> Option<[Vec<usize>; 3]> {
             continue;
         }
         let place = match c {
-            'a'..='z' | 'A'..='Z' => ORDER.len() + usize::from(c.to_ascii_lowercase() as u8 - b'a'),
-            _ => ORDER.chars().position(|known| known == c)?,
+            'a'..='z' | 'A'..='Z' => ASCII_ORDER.len() + usize::from(c.to_ascii_lowercase() as u8 - b'a'),
+            _ => ASCII_ORDER.chars().position(|known| known == c)?,
         };
         weights[0].push(place);
         weights[1].push(0);
@@ -79,12 +79,12 @@ fn weights(text: &str) -> Option<[Vec<usize>; 3]> {
 
 /// `String.prototype.localeCompare`
 fn locale_compare(this: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
-    const WAY_AROUND: &str = "compare with `a < b ? -1 : a > b ? 1 : 0`, and `toLowerCase()` where case does not count";
-    check_language(args, 1, WAY_AROUND, context)?;
+    const WORKAROUND: &str = "compare with `a < b ? -1 : a > b ? 1 : 0`, and `toLowerCase()` where case does not count";
+    check_language(args, 1, WORKAROUND, context)?;
     let parts = |text: JsString, context: &mut Context| -> JsResult<Option<[Vec<usize>; 3]>> {
         let normalize =
             context.intrinsics().constructors().string().prototype().get(js_string!("normalize"), context)?;
-        let normalize = normalize.as_object().ok_or_else(|| missing(WAY_AROUND))?;
+        let normalize = normalize.as_object().ok_or_else(|| missing(WORKAROUND))?;
         let parts = normalize.call(&text.into(), &[js_string!("NFD").into()], context)?;
         Ok(weights(&parts.to_string(context)?.to_std_string_lossy()))
     };
@@ -94,7 +94,7 @@ fn locale_compare(this: &JsValue, args: &[JsValue], context: &mut Context) -> Js
     let other = parts(other, context)?;
     match (one, other) {
         (Some(one), Some(other)) => Ok(JsValue::from(one.cmp(&other) as i32)),
-        _ => Err(missing(&format!("`localeCompare` knows Latin letters alone here: {WAY_AROUND}"))),
+        _ => Err(missing(&format!("`localeCompare` knows Latin letters alone here: {WORKAROUND}"))),
     }
 }
 

@@ -6,19 +6,19 @@ use chacha20::ChaCha20Rng;
 use chacha20::rand_core::{Rng, SeedableRng};
 
 thread_local! {
-    static SOURCE: RefCell<ChaCha20Rng> = RefCell::new(ChaCha20Rng::from_seed([0; 32]));
+    static RNG: RefCell<ChaCha20Rng> = RefCell::new(ChaCha20Rng::from_seed([0; 32]));
 }
 
 /// Begins a run's randomness. A seed of another length is filled up, or cut.
 pub(crate) fn seed(bytes: &[u8]) {
     let mut seed = [0; 32];
     seed.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
-    SOURCE.with_borrow_mut(|source| *source = ChaCha20Rng::from_seed(seed));
+    RNG.with_borrow_mut(|source| *source = ChaCha20Rng::from_seed(seed));
 }
 
 /// Fills a buffer.
 pub(crate) fn fill(buffer: &mut [u8]) {
-    SOURCE.with_borrow_mut(|source| source.fill_bytes(buffer));
+    RNG.with_borrow_mut(|source| source.fill_bytes(buffer));
 }
 
 /// What the crate `getrandom` calls where there is no system to ask.

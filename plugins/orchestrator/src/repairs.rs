@@ -5,7 +5,7 @@ use boa_engine::object::{FunctionObjectBuilder, JsObject};
 use boa_engine::property::PropertyDescriptor;
 use boa_engine::{Context, JsArgs, JsNativeError, JsResult, JsString, JsValue, NativeFunction, js_string};
 
-use crate::builtins::{method, missing, put, trapped, wrapped};
+use crate::builtins::{define_method, method, missing_error, trap_arguments, wrap_constructor};
 
 /// Puts them in the place of the engine's.
 pub(crate) fn register(context: &mut Context) -> JsResult<()> {
@@ -15,8 +15,8 @@ pub(crate) fn register(context: &mut Context) -> JsResult<()> {
     date_text(context)?;
     letters(context)?;
     precision(context)?;
-    wrapped("RegExp", regexp, Some(regexp_call), context)?;
-    wrapped("TextDecoder", text_decoder, None, context)
+    wrap_constructor("RegExp", regexp, Some(regexp_call), context)?;
+    wrap_constructor("TextDecoder", text_decoder, None, context)
 }
 
 /// `clear()` while somebody looks at the entries: those that are added after it were passed over.
@@ -24,7 +24,7 @@ fn clear(context: &mut Context) -> JsResult<()> {
     let all = context.intrinsics().constructors();
     let (map, set) = (all.map().prototype(), all.set().prototype());
     let clear_map = NativeFunction::from_fn_ptr(|this, _, context| {
-        let map = this.as_object().ok_or_else(|| missing("clear"))?;
+        let map = this.as_object().ok_or_else(|| missing_error("clear"))?;
         let map = JsMap::from_object(map.clone())?;
         let keys = map.keys(context)?;
         for key in left(|context| keys.next(context), context)? {
@@ -32,17 +32,17 @@ fn clear(context: &mut Context) -> JsResult<()> {
         }
         Ok(JsValue::undefined())
     });
-    put(&map, "clear", 0, clear_map, context)?;
+    define_method(&map, "clear", 0, clear_map, context)?;
     let clear_set = NativeFunction::from_fn_ptr(|this, _, context| {
-        let set = this.as_object().ok_or_else(|| missing("clear"))?;
-        let set = JsSet::from_object(set.clone()).map_err(|_| missing("clear"))?;
+        let set = this.as_object().ok_or_else(|| missing_error("clear"))?;
+        let set = JsSet::from_object(set.clone()).map_err(|_| missing_error("clear"))?;
         let values = set.values(context)?;
         for value in left(|context| values.next(context), context)? {
             set.delete(value);
         }
         Ok(JsValue::undefined())
     });
-    put(&set, "clear", 0, clear_set, context)
+    define_method(&set, "clear", 0, clear_set, context)
 }
 
 /// Returns all that an iterator has left. (`for_each_native` never ends where an entry was deleted.)
@@ -50,7 +50,7 @@ fn left(next: impl Fn(&mut Context) -> JsResult<JsValue>, context: &mut Context)
     let mut all = Vec::new();
     loop {
         let result = next(context)?;
-        let result = result.as_object().ok_or_else(|| missing("next"))?;
+        let result = result.as_object().ok_or_else(|| missing_error("next"))?;
         if result.get(js_string!("done"), context)?.to_boolean() {
             return Ok(all);
         }
@@ -69,7 +69,7 @@ fn stack(context: &mut Context) -> JsResult<()> {
     };
     let get = NativeFunction::from_copy_closure_with_captures(
         |this, _, get: &JsValue, context| {
-            let get = get.as_callable().ok_or_else(|| missing("stack"))?;
+            let get = get.as_callable().ok_or_else(|| missing_error("stack"))?;
             let frames = get.call(this, &[], context)?;
             let Some(frames) = frames.as_string() else { return Ok(frames) };
             let prototype = context.intrinsics().constructors().error().prototype();
@@ -107,8 +107,8 @@ fn array_text(context: &mut Context) -> JsResult<()> {
         parts.pop();
         Ok(JsString::concat_array(&parts.iter().map(JsString::as_str).collect::<Vec<_>>()).into())
     };
-    put(&array, "toLocaleString", 0, NativeFunction::from_copy_closure(text), context)?;
-    put(&typed, "toLocaleString", 0, NativeFunction::from_copy_closure(text), context)
+    define_method(&array, "toLocaleString", 0, NativeFunction::from_copy_closure(text), context)?;
+    define_method(&typed, "toLocaleString", 0, NativeFunction::from_copy_closure(text), context)
 }
 
 /// `toString` and `toTimeString` of dates name the zone.
@@ -126,7 +126,7 @@ fn date_text(context: &mut Context) -> JsResult<()> {
             },
             engine,
         );
-        put(&date, name, 0, whole, context)?;
+        define_method(&date, name, 0, whole, context)?;
     }
     Ok(())
 }
@@ -151,7 +151,7 @@ fn letters(context: &mut Context) -> JsResult<()> {
             },
             engine,
         );
-        put(&string, name, 0, whole, context)?;
+        define_method(&string, name, 0, whole, context)?;
     }
     Ok(())
 }
@@ -177,12 +177,12 @@ fn precision(context: &mut Context) -> JsResult<()> {
         },
         engine,
     );
-    put(&number, "toPrecision", 0, whole, context)
+    define_method(&number, "toPrecision", 0, whole, context)
 }
 
 /// `new RegExp(…)`
 fn regexp(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
-    let (engine, mut given) = trapped(args, 1, context)?;
+    let (engine, mut given) = trap_arguments(args, 1, context)?;
     set_right(&mut given, context)?;
     let target = args.get_or_undefined(2).as_object();
     Ok(engine.construct(&given, target.as_ref(), context)?.into())
@@ -190,7 +190,7 @@ fn regexp(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsVa
 
 /// `RegExp(…)`
 fn regexp_call(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
-    let (engine, mut given) = trapped(args, 2, context)?;
+    let (engine, mut given) = trap_arguments(args, 2, context)?;
     set_right(&mut given, context)?;
     engine.call(&JsValue::undefined(), &given, context)
 }
@@ -214,7 +214,7 @@ fn set_right(given: &mut [JsValue], context: &mut Context) -> JsResult<()> {
 }
 
 /// Every character that is no letter, digit or `_`, without the two whose other case is one.
-const NO_WORD: &str = r"\x00-\x2f\x3a-\x40\x5b-\x5e\x60\x7b-\u017e\u0180-\u2129\u212b-\uffff";
+const NON_WORD_CLASS: &str = r"\x00-\x2f\x3a-\x40\x5b-\x5e\x60\x7b-\u017e\u0180-\u2129\u212b-\uffff";
 
 /// Returns a pattern that means what was meant: with the flag `i`, the engine takes `k` and `s` for what `[\W]` matches,
 /// since U+212A and U+017F fold to them. None if it is right as it is.
@@ -229,7 +229,7 @@ pub(crate) fn exact_pattern(pattern: &str, flags: &str) -> Option<String> {
             '\\' => {
                 let escaped = rest.next();
                 if in_class && escaped == Some('W') {
-                    out.push_str(NO_WORD);
+                    out.push_str(NON_WORD_CLASS);
                     is_changed = true;
                     continue;
                 }
@@ -248,7 +248,7 @@ pub(crate) fn exact_pattern(pattern: &str, flags: &str) -> Option<String> {
 
 /// `new TextDecoder(…)`: the engine's replaces what is no text, whatever it is asked for.
 fn text_decoder(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
-    let (engine, given) = trapped(args, 1, context)?;
+    let (engine, given) = trap_arguments(args, 1, context)?;
     if let Some(options) = given.get_or_undefined(1).as_object()
         && options.get(js_string!("fatal"), context)?.to_boolean()
     {

@@ -126,7 +126,7 @@ impl Runtime {
         tools::register(calls, &mut self.context)?;
         let input = json::parse(input, &mut self.context)
             .map_err(|e| Failure::new(FailureKind::Syntax, format!("the input is not JSON: {e}"), None))?;
-        let script = Source::from_bytes(prepared.text.as_bytes()).with_path(Path::new(source::PATH));
+        let script = Source::from_bytes(prepared.text.as_bytes()).with_path(Path::new(source::SCRIPT_PATH));
         let function = self.context.eval(script)?;
         let function = function.as_callable().and_then(|function| JsFunction::from_object(function.clone()));
         let function = function.ok_or_else(|| Failure::new(FailureKind::Syntax, "the script is no function", None))?;
@@ -141,7 +141,7 @@ impl Runtime {
             let message = "the script returned a function, which is no result: call it";
             return Err(Failure::new(FailureKind::Thrown, message, None).into());
         }
-        let text = json::text(&value, &self.stringify, &mut self.context)?;
+        let text = json::stringify_value(&value, &self.stringify, &mut self.context)?;
         self.tell_unhandled();
         Ok(text.unwrap_or_else(|| "null".into()))
     }
@@ -173,7 +173,7 @@ impl Runtime {
                 PromiseState::Rejected(error) => return Err(Ended::Threw(JsError::from_opaque(error))),
                 PromiseState::Pending => {}
             }
-            let pause = self.jobs.pause();
+            let pause = self.jobs.next_timer_delay();
             if pause.is_none() && !calls.is_waiting() {
                 let message = "the script waits for a promise that nothing will ever settle: no call is under way, and no \
                                timer is set";
@@ -183,7 +183,7 @@ impl Runtime {
             let moment = calls::next_result(pause);
             self.clock.set(moment.now);
             if let Some(answer) = moment.ended {
-                calls.end(answer, &mut self.context)?;
+                calls.settle(answer, &mut self.context)?;
             }
         }
     }

@@ -154,7 +154,7 @@ fn function_of_source(source: &str) -> Result<PreparedScript, Failure> {
     match function(&stripped) {
         Ok(prepared) => Ok(prepared),
         Err(failure) => {
-            if let Some(untyped) = types::strip(&stripped, problem) {
+            if let Some(untyped) = types::strip_types(&stripped, problem) {
                 return function(&untyped);
             }
             // What is wrong with it as it was written says more.
@@ -164,7 +164,7 @@ fn function_of_source(source: &str) -> Result<PreparedScript, Failure> {
 }
 
 /// Returns where a script stops to be JavaScript, in bytes.
-fn problem(text: &str) -> types::Problem {
+fn problem(text: &str) -> types::ErrorOffset {
     let body = format!("{WRAPPER_HEADER}{text}\n}})");
     let at = match parse(&body).err()? {
         Error::Expected { span, .. } | Error::Unexpected { span, .. } => span.start(),
@@ -369,7 +369,7 @@ fn explain(error: &Error, text: &str) -> Failure {
         return wrong(format!("this is TypeScript: leave out its types, and write plain JavaScript ({said})"), line);
     }
     if text.lines().any(|line| line.trim_start().starts_with("import ")) {
-        return wrong(format!("there is nothing to import: {}", globals::NO_MODULES), line);
+        return wrong(format!("there is nothing to import: {}", globals::MODULES_HINT), line);
     }
     wrong(said, line)
 }
@@ -393,7 +393,7 @@ fn looks_typed(text: &str) -> bool {
 }
 
 /// What the engine calls a script in its account of where an error was. Nothing else that it runs has a path.
-pub(crate) const PATH: &str = "script";
+pub(crate) const SCRIPT_PATH: &str = "script";
 
 /// Returns the innermost place in the script, out of the engine's account of an error: its text, and a line for each function
 /// that was under way, innermost first.
@@ -405,7 +405,7 @@ pub(crate) fn parse_position(account: &str) -> Option<Position> {
 
 fn place_of_frame(frame: &str) -> Option<Position> {
     let (_, place) = frame.rsplit_once('(')?;
-    let place = place.strip_suffix(')')?.strip_prefix(PATH)?.strip_prefix(':')?;
+    let place = place.strip_suffix(')')?.strip_prefix(SCRIPT_PATH)?.strip_prefix(':')?;
     let (line, column) = place.split_once(':')?;
     let number = |text: &str| text.parse().ok().filter(|number: &u32| *number > 0);
     Some(Position::new(number(line)?, number(column)?))
@@ -454,7 +454,7 @@ impl<'ast> Visitor<'ast> for References<'_> {
 }
 
 /// Returns the numbers of the tools that a script names, and refuses names that are none.
-pub(crate) fn named_tools(prepared: &PreparedScript, known: &[Tool]) -> Result<Vec<u32>, Failure> {
+pub(crate) fn referenced_tools(prepared: &PreparedScript, known: &[Tool]) -> Result<Vec<u32>, Failure> {
     let (script, interner) = parse(&prepared.text).map_err(|error| explain(&error, &prepared.text))?;
     if is_bound(&prepared.text) {
         // Whatever these names mean there, they are not ours.
@@ -465,12 +465,12 @@ pub(crate) fn named_tools(prepared: &PreparedScript, known: &[Tool]) -> Result<V
     let mut numbers = Vec::new();
     for (name, line) in names.found {
         let at = match &name {
-            Name::Whole(name) => tools::find(name, known),
+            Name::Qualified(name) => tools::find(name, known),
             Name::Parts(server, name) => known.iter().position(|tool| tool.server == *server && tool.name == *name),
         };
         let Some(at) = at else {
             let name = match name {
-                Name::Whole(name) => name,
+                Name::Qualified(name) => name,
                 Name::Parts(server, name) => format!("{server}__{name}"),
             };
             let hint = tools::nearest(&name, known).map(|tool| format!(": did you mean `{}`?", tool.whole_name));
@@ -498,7 +498,7 @@ fn is_bound(text: &str) -> bool {
 
 enum Name {
     /// `tools.NAME`
-    Whole(String),
+    Qualified(String),
     /// `mcp.call("SERVER", "NAME")`
     Parts(String, String),
 }
@@ -544,7 +544,7 @@ impl<'ast> Visitor<'ast> for Names<'_> {
         {
             for element in pattern.bindings() {
                 if let ObjectPatternElement::SingleName { name: PropertyName::Literal(name), .. } = element {
-                    self.found.push((Name::Whole(self.text(name.sym())), init.span().start().line_number()));
+                    self.found.push((Name::Qualified(self.text(name.sym())), init.span().start().line_number()));
                 }
             }
         }
@@ -556,7 +556,7 @@ impl<'ast> Visitor<'ast> for Names<'_> {
             && self.is(simple.target(), "tools")
             && let Some(name) = self.field(simple.field())
         {
-            self.found.push((Name::Whole(name), access.span().start().line_number()));
+            self.found.push((Name::Qualified(name), access.span().start().line_number()));
         }
         access.visit_with(self)
     }

@@ -52,7 +52,7 @@ impl Calls {
         let (promise, functions) = JsPromise::new_pending(context);
         let text = match arguments {
             value if value.is_undefined() || value.is_null() => "{}".to_owned(),
-            value => json::text(value, &self.0.stringify, context)?.unwrap_or_else(|| "{}".into()),
+            value => json::stringify_value(value, &self.0.stringify, context)?.unwrap_or_else(|| "{}".into()),
         };
         match calls::start_call(u32::try_from(tool).unwrap_or(u32::MAX), &text) {
             Ok(call) => drop(self.0.open.borrow_mut().insert(call, (functions, tool))),
@@ -65,7 +65,7 @@ impl Calls {
     }
 
     /// Settles the promise of a call that has ended.
-    pub fn end(&self, answer: calls::Answer, context: &mut Context) -> JsResult<()> {
+    pub fn settle(&self, answer: calls::Answer, context: &mut Context) -> JsResult<()> {
         let Some((functions, tool)) = self.0.open.borrow_mut().remove(&answer.call) else { return Ok(()) };
         let name = &self.0.tools[tool].whole_name;
         let outcome = answer.outcome.and_then(|text| {

@@ -7,10 +7,10 @@
 const MAX_TYPES: usize = 400;
 
 /// A place where the parser gave up, in bytes, or none if it is content.
-pub(crate) type Problem = Option<usize>;
+pub(crate) type ErrorOffset = Option<usize>;
 
 /// Returns a script without its types; none if that can't be done safely. `problem` is the parser.
-pub(crate) fn strip(text: &str, mut problem: impl FnMut(&str) -> Problem) -> Option<String> {
+pub(crate) fn strip_types(text: &str, mut problem: impl FnMut(&str) -> ErrorOffset) -> Option<String> {
     let mut text = text.to_owned();
     for places in 0..MAX_TYPES {
         let Some(at) = problem(&text) else {

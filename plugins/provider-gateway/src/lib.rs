@@ -22,11 +22,11 @@ impl Provider for Gateway {
     }
 
     fn check(account: &Account) -> Result<Health, Error> {
-        listing(account, |gateway| gateway.key_check.or(gateway.models))?.check()
+        listing(account, |gateway| gateway.key_check_url.or(gateway.models_url))?.check()
     }
 
     fn models(account: &Account) -> Result<Vec<Model>, Error> {
-        listing(account, |gateway| gateway.models)?.models()
+        listing(account, |gateway| gateway.models_url)?.models()
     }
 }
 
@@ -56,7 +56,7 @@ mod tests {
 
     #[test]
     fn a_gateway_that_was_moved_is_asked_where_it_is() {
-        let models = |account: &Account| listing(account, |gateway| gateway.models).unwrap().url;
+        let models = |account: &Account| listing(account, |gateway| gateway.models_url).unwrap().url;
         let mut deepseek = account("deepseek");
         assert_eq!(models(&deepseek), "https://api.deepseek.com/models");
         let url = "https://mirror.example/anthropic".to_owned();
@@ -66,7 +66,8 @@ mod tests {
 
     #[test]
     fn a_list_that_anybody_may_read_says_nothing_of_a_key() {
-        let openrouter = listing(&account("openrouter"), |gateway| gateway.key_check.or(gateway.models)).unwrap();
+        let openrouter =
+            listing(&account("openrouter"), |gateway| gateway.key_check_url.or(gateway.models_url)).unwrap();
         assert_eq!(openrouter.url, "https://openrouter.ai/api/v1/key");
     }
 
@@ -74,7 +75,7 @@ mod tests {
     fn what_a_gateway_names_is_where_it_is_itself() {
         let origin = |url: &str| url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
         for gateway in presets::all() {
-            for url in gateway.models.into_iter().chain(gateway.key_check) {
+            for url in gateway.models_url.into_iter().chain(gateway.key_check_url) {
                 let own = gateway.preset.base_urls.iter().any(|at| origin(&at.url) == origin(url));
                 assert!(own, "{url}: the secret is bound to the addresses of `{}`", gateway.preset.id);
             }

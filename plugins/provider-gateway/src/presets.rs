@@ -6,14 +6,14 @@ use aiw_extension::{Account, Family, Need, Preset};
 pub struct Gateway {
     pub preset: Preset,
     /// The URL of the list of models, if it is not next to the CLIs' API.
-    pub models: Option<&'static str>,
+    pub models_url: Option<&'static str>,
     /// A URL that answers only with a good key, for gateways whose list of models answers anyone.
-    pub key_check: Option<&'static str>,
+    pub key_check_url: Option<&'static str>,
 }
 
 impl From<Preset> for Gateway {
     fn from(preset: Preset) -> Self {
-        Self { preset, models: None, key_check: None }
+        Self { preset, models_url: None, key_check_url: None }
     }
 }
 
@@ -34,16 +34,16 @@ pub fn all() -> [Gateway; 9] {
                 .at(Family::Anthropic, "https://openrouter.ai/api")
                 .at(Family::Openai, "https://openrouter.ai/api/v1")
                 .token_page("https://openrouter.ai/keys"),
-            models: None,
-            key_check: Some("https://openrouter.ai/api/v1/key"),
+            models_url: None,
+            key_check_url: Some("https://openrouter.ai/api/v1/key"),
         },
         // https://api-docs.deepseek.com/guides/anthropic_api/
         Gateway {
             preset: Preset::new("deepseek", "DeepSeek")
                 .at(Family::Anthropic, "https://api.deepseek.com/anthropic")
                 .token_page("https://platform.deepseek.com/api_keys"),
-            models: Some("https://api.deepseek.com/models"),
-            key_check: None,
+            models_url: Some("https://api.deepseek.com/models"),
+            key_check_url: None,
         },
         // https://docs.litellm.ai/docs/simple_proxy
         Preset::new("litellm", "LiteLLM")
@@ -57,8 +57,8 @@ pub fn all() -> [Gateway; 9] {
             preset: Preset::new("moonshot", "Moonshot AI (Kimi)")
                 .at(Family::Anthropic, "https://api.moonshot.ai/anthropic")
                 .token_page("https://platform.moonshot.ai/console/api-keys"),
-            models: Some("https://api.moonshot.ai/v1/models"),
-            key_check: None,
+            models_url: Some("https://api.moonshot.ai/v1/models"),
+            key_check_url: None,
         },
         // https://docs.z.ai/devpack/tool/claude
         Preset::new("zai", "Z.ai (GLM)")

@@ -51,11 +51,11 @@ impl<'a> Object<'a> {
 
     /// Returns a boolean, which may also be the text `true` or `false`. It is false if it is absent.
     pub fn flag(&self, name: &str) -> Result<bool, InvalidRow> {
-        Ok(self.maybe_flag(name)?.unwrap_or_default())
+        Ok(self.optional_flag(name)?.unwrap_or_default())
     }
 
     /// Returns a boolean, as [`flag`](Self::flag) does, if it is present.
-    pub fn maybe_flag(&self, name: &str) -> Result<Option<bool>, InvalidRow> {
+    pub fn optional_flag(&self, name: &str) -> Result<Option<bool>, InvalidRow> {
         self.read(name, "a boolean", |value| match value {
             Value::Bool(flag) => Some(*flag),
             Value::String(text) if text.eq_ignore_ascii_case("true") => Some(true),

@@ -13,7 +13,7 @@ pub use fields::{InvalidRow, Object};
 pub use time::{from_rfc3339, to_rfc3339};
 
 /// The longest answer that is parsed. A page of 100 rows has 100 to 300 kB.
-pub const MAX_ANSWER: u32 = 4 << 20;
+pub const MAX_RESPONSE_BYTES: u32 = 4 << 20;
 
 /// The longest text of a registry in an error message, in characters.
 const MAX_REASON_LEN: usize = 200;
@@ -26,7 +26,7 @@ pub fn base_url(usual: &str) -> String {
 
 /// Returns the JSON of an answer, or what the registry says instead.
 pub fn json(response: Response) -> Result<Value, Error> {
-    let place = place(&response.url).to_owned();
+    let place = strip_query(&response.url).to_owned();
     let failed = !(200..300).contains(&response.status);
     let reason = failed.then(|| reason(&response.body)).flatten();
     let response = response.success().map_err(|error| match &reason {
@@ -54,7 +54,7 @@ fn row_by_row(text: &[u8]) -> Option<Value> {
 }
 
 /// Removes the query, which is long and may contain a key.
-pub fn place(url: &str) -> &str {
+pub fn strip_query(url: &str) -> &str {
     url.split(['?', '#']).next().unwrap_or_default()
 }
 

@@ -6,7 +6,7 @@ mod row;
 
 use aiw_extension::registry_source::{Page, RegistryInfo, Server};
 use aiw_extension::{Error, RegistrySource, Request, http, log};
-use registry_json::{MAX_ANSWER, base_url, encode, json, place, to_rfc3339};
+use registry_json::{MAX_RESPONSE_BYTES, base_url, encode, json, strip_query, to_rfc3339};
 use serde_json::Value;
 
 const DEFAULT_BASE_URL: &str = "https://registry.modelcontextprotocol.io";
@@ -64,14 +64,14 @@ fn servers_url() -> String {
 }
 
 fn get(url: &str) -> Result<Value, Error> {
-    json(http::send(&Request::new(url).header("accept", "application/json").limit(MAX_ANSWER))?)
+    json(http::send(&Request::new(url).header("accept", "application/json").limit(MAX_RESPONSE_BYTES))?)
 }
 
 fn page(url: &str) -> Result<Page, Error> {
-    let malformed = |bad| Error::malformed(format!("`{}` is not a page of a registry: {bad}", place(url)));
+    let malformed = |bad| Error::malformed(format!("`{}` is not a page of a registry: {bad}", strip_query(url)));
     let (page, bad) = row::page(&get(url)?).map_err(malformed)?;
     if let Some(first) = bad.first() {
-        log::warn(format!("left out {} malformed rows of `{}`, such as {first}", bad.len(), place(url)));
+        log::warn(format!("left out {} malformed rows of `{}`, such as {first}", bad.len(), strip_query(url)));
     }
     Ok(page)
 }

@@ -8,10 +8,10 @@ use registry_json::{InvalidRow, Object, from_rfc3339};
 use serde_json::Value;
 
 /// Where the registry itself says something about a row.
-const OFFICIAL: [&str; 2] = ["io.modelcontextprotocol.registry/official", "io.modelcontextprotocol.registry"];
+const METADATA_KEYS: [&str; 2] = ["io.modelcontextprotocol.registry/official", "io.modelcontextprotocol.registry"];
 
 /// Where it did so in 2025-07, beside the server.
-const OLD_OFFICIAL: &str = "x-io.modelcontextprotocol.registry";
+const LEGACY_METADATA_KEY: &str = "x-io.modelcontextprotocol.registry";
 
 /// Reads a page. Returns the malformed rows' problems too.
 pub fn page(answer: &Value) -> Result<(Page, Vec<InvalidRow>), InvalidRow> {
@@ -37,13 +37,13 @@ pub fn page(answer: &Value) -> Result<(Page, Vec<InvalidRow>), InvalidRow> {
 pub fn server(row: &Value) -> Result<Server, InvalidRow> {
     let row = Object::new(row, "it")?;
     let server = row.object("server")?.unwrap_or(row);
-    let meta = official(row)?.or(official(server)?).or(row.object(OLD_OFFICIAL)?);
+    let meta = official(row)?.or(official(server)?).or(row.object(LEGACY_METADATA_KEY)?);
     let detail = server.object("versionDetail")?;
     let of_meta = |name: &str| meta.map(|meta| meta.text(name)).transpose().map(Option::flatten);
     let name = server.text("name")?.ok_or_else(|| InvalidRow("it has no `name`".to_owned()))?;
     let version = server.text("version")?.or(detail.map(|detail| detail.text("version")).transpose()?.flatten());
-    let latest = meta.map(|meta| meta.maybe_flag("isLatest")).transpose()?.flatten();
-    let latest = latest.or(detail.map(|detail| detail.maybe_flag("isLatest")).transpose()?.flatten());
+    let latest = meta.map(|meta| meta.optional_flag("isLatest")).transpose()?.flatten();
+    let latest = latest.or(detail.map(|detail| detail.optional_flag("isLatest")).transpose()?.flatten());
     let status = of_meta("status")?.or(server.text("status")?);
     let updated = of_meta("updatedAt")?.or(of_meta("publishedAt")?);
     Ok(Server {
@@ -79,7 +79,7 @@ pub fn server(row: &Value) -> Result<Server, InvalidRow> {
 
 fn official<'a>(of: Object<'a>) -> Result<Option<Object<'a>>, InvalidRow> {
     let Some(meta) = of.object("_meta")? else { return Ok(None) };
-    Ok(meta.object(OFFICIAL[0])?.or(meta.object(OFFICIAL[1])?))
+    Ok(meta.object(METADATA_KEYS[0])?.or(meta.object(METADATA_KEYS[1])?))
 }
 
 fn package(package: &Value) -> Result<Package, InvalidRow> {

@@ -7,7 +7,7 @@ mod server;
 
 use aiw_extension::registry_source::{RegistryInfo, Server};
 use aiw_extension::{Error, RegistrySource, Request, Response, Secret, http, log};
-use registry_json::{InvalidRow, MAX_ANSWER, Object, base_url, encode, json, place};
+use registry_json::{InvalidRow, MAX_RESPONSE_BYTES, Object, base_url, encode, json, strip_query};
 use serde_json::Value;
 
 const DEFAULT_BASE_URL: &str = "https://api.smithery.ai";
@@ -37,10 +37,10 @@ impl RegistrySource for Smithery {
             limit.clamp(1, PAGE_SIZE)
         );
         let answer = get(&url)?;
-        let malformed = |bad| Error::malformed(format!("`{}` is not a list of servers: {bad}", place(&url)));
+        let malformed = |bad| Error::malformed(format!("`{}` is not a list of servers: {bad}", strip_query(&url)));
         let (servers, bad) = rows(&answer).map_err(malformed)?;
         if let Some(first) = bad.first() {
-            log::warn(format!("left out {} malformed rows of `{}`, such as {first}", bad.len(), place(&url)));
+            log::warn(format!("left out {} malformed rows of `{}`, such as {first}", bad.len(), strip_query(&url)));
         }
         Ok(servers)
     }
@@ -58,7 +58,8 @@ impl RegistrySource for Smithery {
                     error => error,
                 },
             )?;
-        let server = server::whole(&answer).map_err(|bad| Error::malformed(format!("a bad row of `{name}`: {bad}")))?;
+        let server =
+            server::parse_server(&answer).map_err(|bad| Error::malformed(format!("a bad row of `{name}`: {bad}")))?;
         if server.name.trim_start_matches('@') != name.trim_start_matches('@') {
             return Err(Error::malformed(format!("Smithery was asked for `{name}` and answered `{}`", server.name)));
         }
@@ -71,7 +72,7 @@ fn rows(answer: &Value) -> Result<(Vec<Server>, Vec<InvalidRow>), InvalidRow> {
     let answer = Object::new(answer, "the answer")?;
     let (mut servers, mut bad) = (Vec::new(), Vec::new());
     for row in answer.list("servers", Ok)? {
-        match server::listed(row) {
+        match server::parse_list_row(row) {
             Ok(server) => servers.push(server),
             Err(problem) => bad.push(problem),
         }
@@ -86,7 +87,7 @@ fn get(url: &str) -> Result<Value, Error> {
 /// Sends a request with the key. The host denies a key that the user doesn't have, or that may not go to the address in
 /// the settings: most of Smithery can be read without one.
 fn send(url: &str) -> Result<Response, Error> {
-    let request = || Request::new(url).header("accept", "application/json").limit(MAX_ANSWER);
+    let request = || Request::new(url).header("accept", "application/json").limit(MAX_RESPONSE_BYTES);
     match http::send(&request().header("authorization", Secret::bearer(KEY_SETTING))) {
         Err(Error::Denied(_)) => http::send(&request()),
         answer => answer,

@@ -16,12 +16,12 @@ use registry_json::{InvalidRow, Object, encode};
 use serde_json::Value;
 
 /// Reads a row of a list, which has no connections.
-pub fn listed(row: &Value) -> Result<Server, InvalidRow> {
+pub fn parse_list_row(row: &Value) -> Result<Server, InvalidRow> {
     described(Object::new(row, "it")?)
 }
 
 /// Reads the description of one server.
-pub fn whole(row: &Value) -> Result<Server, InvalidRow> {
+pub fn parse_server(row: &Value) -> Result<Server, InvalidRow> {
     let row = Object::new(row, "it")?;
     let mut server = described(row)?;
     for connection in row.list("connections", |connection| Object::new(connection, "a connection"))? {
@@ -32,7 +32,7 @@ pub fn whole(row: &Value) -> Result<Server, InvalidRow> {
         }
     }
     if let Some(security) = row.object("security")?
-        && security.maybe_flag("scanPassed")? == Some(false)
+        && security.optional_flag("scanPassed")? == Some(false)
     {
         server.status_message = Some("it did not pass Smithery's security scan".to_owned());
     }
@@ -122,19 +122,19 @@ mod tests {
             "description": "Says the weather", "iconUrl": null, "homepage": "https://acme.example", "verified": true,
             "useCount": 1200, "remote": true, "isDeployed": true, "createdAt": "2025-10-09T17:05:17Z", "score": 0.5
         });
-        let server = listed(&row).unwrap();
+        let server = parse_list_row(&row).unwrap();
         let alias = ["ai.smithery/acme-weather".to_owned()];
         assert_eq!(
             (server.name.as_str(), server.aliases.as_slice(), server.uses),
             ("@acme/weather", &alias[..], Some(1200))
         );
         assert_eq!((server.publisher.as_deref(), server.title.as_deref()), (Some("acme"), Some("Weather")));
-        let single = listed(&json!({"qualifiedName": "exa"})).unwrap();
+        let single = parse_list_row(&json!({"qualifiedName": "exa"})).unwrap();
         assert_eq!((single.publisher, single.aliases.len()), (None, 0));
         for bad in
             [json!({}), json!([]), json!({"qualifiedName": 1}), json!({"qualifiedName": "a", "useCount": "many"})]
         {
-            assert!(listed(&bad).is_err(), "{bad}");
+            assert!(parse_list_row(&bad).is_err(), "{bad}");
         }
     }
 
@@ -158,7 +158,7 @@ mod tests {
             ],
             "security": {"scanPassed": false}, "tools": null
         });
-        let server = whole(&row).unwrap();
+        let server = parse_server(&row).unwrap();
         let bundle = Package::new("mcpb", "https://backend.smithery.ai/server.mcpb", None);
         assert_eq!(server.packages, [Package { runtime: Some("node".to_owned()), ..bundle }]);
         let [Transport::StreamableHttp(at)] = server.remotes.as_slice() else { panic!("{:?}", server.remotes) };
@@ -180,9 +180,9 @@ mod tests {
         for row in
             [json!({"qualifiedName": "a/b"}), json!({"qualifiedName": "a/b", "connections": [], "security": null})]
         {
-            let server = whole(&row).unwrap();
+            let server = parse_server(&row).unwrap();
             assert!(server.remotes.is_empty() && server.packages.is_empty() && server.status_message.is_none());
         }
-        assert!(whole(&json!({"qualifiedName": "a/b", "connections": [7]})).is_err());
+        assert!(parse_server(&json!({"qualifiedName": "a/b", "connections": [7]})).is_err());
     }
 }

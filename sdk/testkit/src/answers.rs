@@ -26,7 +26,7 @@ impl RecordedResponse {
     }
 
     /// Creates an answer with a status and no body.
-    pub fn status(status: u16) -> Self {
+    pub fn with_status(status: u16) -> Self {
         Self { status, headers: Vec::new(), body: Vec::new() }
     }
 
@@ -68,7 +68,7 @@ impl From<Recorded> for RecordedResponse {
 /// body that is an object or a list is sent as JSON.
 pub(crate) fn read(path: &Path) -> Result<RecordedResponses, TestkitError> {
     let bytes = std::fs::read(path).map_err(|source| TestkitError::Read { path: path.to_owned(), source })?;
-    parse(&bytes).map_err(|source| TestkitError::Answers { path: path.to_owned(), source })
+    parse(&bytes).map_err(|source| TestkitError::InvalidResponses { path: path.to_owned(), source })
 }
 
 fn parse(bytes: &[u8]) -> Result<RecordedResponses, serde_json::Error> {
@@ -92,14 +92,14 @@ mod tests {
         .unwrap();
         assert_eq!(answers["https://a.example/text"].body, b"gone");
         assert_eq!(answers["https://a.example/json"], RecordedResponse::ok(r#"{"b":1,"a":[]}"#).header("etag", "x"));
-        assert_eq!(answers["https://a.example/none"], RecordedResponse::status(204));
+        assert_eq!(answers["https://a.example/none"], RecordedResponse::with_status(204));
     }
 
     #[test]
     fn the_template_of_an_extension_holds_answers() {
         let template = include_str!("../../templates/market-source/http.json.tmpl").replace("{{name}}", "notes");
         let answers = parse(template.as_bytes()).unwrap();
-        assert_eq!(answers["https://notes.example/absent/marketplace.json"], RecordedResponse::status(404));
+        assert_eq!(answers["https://notes.example/absent/marketplace.json"], RecordedResponse::with_status(404));
         assert_eq!(answers["https://notes.example/demo/marketplace.json"].status, 200);
     }
 

@@ -23,7 +23,7 @@ pub enum TestkitError {
     },
     /// A file does not contain recorded answers.
     #[error("`{}` does not hold recorded answers: {source}", path.display())]
-    Answers {
+    InvalidResponses {
         /// The file.
         path: PathBuf,
         /// Where the problem is.
@@ -40,12 +40,12 @@ pub enum TestkitError {
     Load(#[source] HostError),
     /// A temporary directory can't be created.
     #[error("no temporary directory can be made: {0}")]
-    Temporary(std::io::Error),
+    TempDir(std::io::Error),
 }
 
 /// The test itself asks for something that can't be.
 pub(crate) fn invalid<E: Display>(why: E) -> CallError {
-    CallError::Refused { refusal: Refusal::Invalid, message: why.to_string() }
+    CallError::Rejected { refusal: Refusal::Invalid, message: why.to_string() }
 }
 
 impl Diagnostic for TestkitError {}

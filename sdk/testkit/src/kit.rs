@@ -10,14 +10,14 @@ use aiw_core::Secret;
 use aiw_extensions::{Grants, inspect};
 use aiw_home::Home;
 use aiw_wasm::host::{Capabilities, Http};
-use aiw_wasm::{CompiledCache, Component, Engine, OnCompile, Origin, Reach};
+use aiw_wasm::{CallPermissions, CompiledCache, Component, Engine, OnCompile, Origin};
 
-use crate::played::{FixedClock, Notes, PlayedHttp, PlayedTasks, PlayedTrees, SettingsMap, StoredLogLines};
+use crate::played::{FixedClock, MockHttp, MockTasks, MockTrees, Recorder, SettingsMap, StoredLogLines};
 use crate::{Driver, RecordedResponse, RecordedResponses, Task, TestkitError, answers};
 
 /// What a component says about itself, read without running it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct About {
+pub struct ComponentInfo {
     /// Its id.
     pub id: String,
     /// Its version.
@@ -39,7 +39,7 @@ pub struct Testkit {
     answers: RecordedResponses,
     clock: SystemTime,
     settings: BTreeMap<String, String>,
-    reach: Reach,
+    reach: CallPermissions,
     repositories: BTreeMap<String, PathBuf>,
     real_git: bool,
     real_http: bool,
@@ -57,19 +57,19 @@ impl Testkit {
         let bytes = bytes.into();
         let about = inspect(&bytes).map_err(|e| TestkitError::Component(e.into()))?;
         Ok(Self {
-            grants: Grants::requested(&about),
+            grants: Grants::from_facts(&about),
             bytes,
             about,
             answers: RecordedResponses::new(),
             clock: SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600),
             settings: BTreeMap::new(),
-            reach: Reach::default(),
+            reach: CallPermissions::default(),
             repositories: BTreeMap::new(),
             real_git: false,
             real_http: false,
             tasks: Vec::new(),
             secrets: BTreeMap::new(),
-            cache: CompiledCache::none(),
+            cache: CompiledCache::disabled(),
             compiler: None,
             on_compile: None,
             guest_cpu: None,
@@ -83,21 +83,21 @@ impl Testkit {
     }
 
     /// Returns what the component says about itself.
-    pub fn about(&self) -> About {
+    pub fn info(&self) -> ComponentInfo {
         let manifest = &self.about.manifest;
-        About {
+        ComponentInfo {
             id: manifest.id.to_string(),
             version: manifest.version.clone(),
             label: manifest.label.clone(),
             worlds: self.about.worlds.iter().map(|world| world.as_str().to_owned()).collect(),
-            requested: Grants::requested(&self.about).to_map(),
+            requested: Grants::from_facts(&self.about).to_map(),
         }
     }
 
     /// Grants everything that the component asks for.
     #[must_use]
     pub fn grant_all(mut self) -> Self {
-        self.grants = Grants::requested(&self.about);
+        self.grants = Grants::from_facts(&self.about);
         self
     }
 
@@ -110,14 +110,14 @@ impl Testkit {
 
     /// Adds the server's answer for a URL. A URL without a recorded answer can't be reached.
     #[must_use]
-    pub fn answer(mut self, url: impl Into<String>, answer: RecordedResponse) -> Self {
+    pub fn response(mut self, url: impl Into<String>, answer: RecordedResponse) -> Self {
         self.answers.insert(url.into(), answer);
         self
     }
 
     /// Adds the recorded answers of a JSON file, an object by URL: `{"https://…": {"status": 200, "headers": {"etag":
     /// "x"}, "body": "…"}}`. `headers` and `body` are optional; a body that is an object or a list is sent as JSON.
-    pub fn answers_from(mut self, path: impl AsRef<Path>) -> Result<Self, TestkitError> {
+    pub fn responses_from(mut self, path: impl AsRef<Path>) -> Result<Self, TestkitError> {
         self.answers.extend(answers::read(path.as_ref())?);
         Ok(self)
     }
@@ -145,7 +145,7 @@ impl Testkit {
 
     /// Adds a URL that the user typed: its host and port are allowed, whatever the manifest says.
     #[must_use]
-    pub fn reach(mut self, url: impl Into<String>) -> Self {
+    pub fn allow_url(mut self, url: impl Into<String>) -> Self {
         self.reach.urls.push(url.into());
         self
     }
@@ -189,7 +189,7 @@ impl Testkit {
     /// Sets where to keep compiled code. Without it, the component is compiled at each [`load`](Self::load).
     #[must_use]
     pub fn compiled_cache(mut self, directory: impl Into<PathBuf>) -> Self {
-        self.cache = CompiledCache::at(directory.into());
+        self.cache = CompiledCache::new(directory.into());
         self
     }
 
@@ -218,17 +218,17 @@ impl Testkit {
     /// Compiles and links the component.
     pub fn load(self) -> BoxFuture<'static, Result<Driver, TestkitError>> {
         Box::pin(async move {
-            let home = tempfile::Builder::new().prefix("aiw-testkit-").tempdir().map_err(TestkitError::Temporary)?;
-            let http = Arc::new(PlayedHttp { answers: self.answers, requests: Notes::default() });
+            let home = tempfile::Builder::new().prefix("aiw-testkit-").tempdir().map_err(TestkitError::TempDir)?;
+            let http = Arc::new(MockHttp { responses: self.answers, requests: Recorder::default() });
             let asked: Arc<dyn Http> = match self.real_http {
                 true => Arc::new(client()?),
                 false => http.clone(),
             };
             let tasks: Result<Vec<_>, _> = self.tasks.into_iter().map(Task::into_host).collect();
             let tasks = tasks.map_err(|e| TestkitError::Task(e.into()))?;
-            let tasks = Arc::new(PlayedTasks::new(tasks, self.clock));
+            let tasks = Arc::new(MockTasks::new(tasks, self.clock));
             let log = Arc::new(StoredLogLines::default());
-            let trees = PlayedTrees {
+            let trees = MockTrees {
                 trees: aiw_net::Trees::new(client()?, home.path().join("git")),
                 repositories: self.repositories,
                 real_git: self.real_git,
@@ -241,8 +241,8 @@ impl Testkit {
                 settings: Arc::new(SettingsMap(self.settings)),
                 tasks: tasks.clone(),
                 task_starts: tasks.clone(),
-                cache: Arc::new(Home::at(home.path())),
-                ..Capabilities::nothing()
+                cache: Arc::new(Home::from_root(home.path())),
+                ..Capabilities::deny_all()
             };
             let mut engine = Engine::new(self.cache).map_err(|e| TestkitError::Load(e.into()))?;
             if let Some(program) = self.compiler {
@@ -252,13 +252,22 @@ impl Testkit {
                 engine = engine.on_compile(on_compile);
             }
             if let Some(limit) = self.guest_cpu {
-                engine = engine.guest_cpu(limit);
+                engine = engine.with_guest_cpu(limit);
             }
             let component =
                 Component::load(&engine, &self.bytes, &self.about, self.grants, capabilities, Origin::Foreign).await;
             let component = component.map_err(|e| TestkitError::Load(e.into()))?;
             let hosts = self.about.manifest.hosts.iter().map(ToString::to_string).collect();
-            Ok(Driver { component, reach: self.reach, secrets: self.secrets, hosts, http, tasks, log, _home: home })
+            Ok(Driver {
+                component,
+                permissions: self.reach,
+                secrets: self.secrets,
+                hosts,
+                http,
+                tasks,
+                log,
+                _home: home,
+            })
         })
     }
 }

@@ -36,11 +36,11 @@ mod tasks;
 pub use answers::{RecordedResponse, RecordedResponses};
 pub use driver::Driver;
 pub use error::{CallError, Refusal, TestkitError};
-pub use kit::{About, Testkit};
+pub use kit::{ComponentInfo, Testkit};
 pub use market_source::{
     EntryRef, EntrySource, Field, Files, Manifests, MarketSource, ReferenceForm, Registration, Snapshot, SourceInfo,
 };
 pub use played::{LogLevel, LogLine, RecordedRequest};
 pub use provider::Provider;
 pub use registry_source::RegistrySource;
-pub use tasks::{Cli, StartTask, Task, TaskOutcome, TaskState};
+pub use tasks::{Cli, Task, TaskOutcome, TaskRequest, TaskState};

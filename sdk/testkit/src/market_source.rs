@@ -44,7 +44,7 @@ pub struct Manifests {
 }
 
 /// The longest file that [`Files::read`] reads.
-const MAX_FILE: u64 = 32 << 20;
+const MAX_FILE_BYTES: u64 = 32 << 20;
 
 /// Files at a revision.
 pub struct Files(aiw_net::Tree);
@@ -65,7 +65,7 @@ impl Files {
     /// Returns the content of a file.
     pub fn read(&self, path: &str) -> Result<Vec<u8>, CallError> {
         let path = RelPath::parse(path).map_err(invalid)?;
-        self.0.read(&path, MAX_FILE).map_err(invalid)
+        self.0.read(&path, MAX_FILE_BYTES).map_err(invalid)
     }
 }
 
@@ -98,13 +98,13 @@ impl MarketSource<'_> {
 
     /// Fetches the marketplace document and its revision.
     pub async fn fetch_marketplace(&self, at: &Registration) -> Result<Snapshot, CallError> {
-        self.component()?.fetch_marketplace(&self.0.reach, &registration(at)?).await
+        self.component()?.fetch_marketplace(&self.0.permissions, &registration(at)?).await
     }
 
     /// Fetches an entry's manifests.
     pub async fn fetch_plugin(&self, at: &Registration, entry: &EntryRef) -> Result<Manifests, CallError> {
         let at = registration(at)?;
-        let found = self.component()?.fetch_plugin(&self.0.reach, &at, entry).await?;
+        let found = self.component()?.fetch_plugin(&self.0.permissions, &at, entry).await?;
         let files = found.files.map(Files);
         Ok(Manifests { plugin_json: found.plugin_json, mcp_json: found.mcp_json, files })
     }
@@ -112,12 +112,12 @@ impl MarketSource<'_> {
     /// Fetches all files of an entry.
     pub async fn download_plugin(&self, at: &Registration, entry: &EntryRef) -> Result<Files, CallError> {
         let at = registration(at)?;
-        Ok(Files(self.component()?.download_plugin(&self.0.reach, &at, entry).await?))
+        Ok(Files(self.component()?.download_plugin(&self.0.permissions, &at, entry).await?))
     }
 
     /// Returns the current document, or `None` if `known` is still its revision.
     pub async fn update(&self, at: &Registration, known: &str) -> Result<Option<Snapshot>, CallError> {
-        self.component()?.update(&self.0.reach, &registration(at)?, known).await
+        self.component()?.update(&self.0.permissions, &registration(at)?, known).await
     }
 
     /// Measures `count` calls of `describe` in one instance, for `cargo xtask bench`.

@@ -9,8 +9,8 @@ use std::time::{Duration, SystemTime};
 use aiw_core::{ProcessId as TaskId, ProcessState as TaskState};
 use aiw_net::{DeniedBy, Hosts, HttpRequest, Method, NetError, Policy, Response, Tree, host_and_port};
 use aiw_wasm::host::{
-    Clock, ComponentLog, ComponentTask, Http, SettingsSource, TaskCapability, TaskStarts, TaskToStart, TreeCapability,
-    TreeOrigin,
+    Clock, ComponentLog, ComponentTask, Http, SettingsSource, TaskCapability, TaskRequest, TaskStartCapability,
+    TreeCapability, TreeOrigin,
 };
 use aiw_wasm::{CallRejection, ComponentReason};
 use async_trait::async_trait;
@@ -21,16 +21,16 @@ pub use aiw_wasm::host::LogLevel;
 use crate::RecordedResponses;
 
 /// A list that is written while the component runs and read by the test.
-pub(crate) struct Notes<T>(Mutex<Vec<T>>);
+pub(crate) struct Recorder<T>(Mutex<Vec<T>>);
 
-impl<T> Default for Notes<T> {
+impl<T> Default for Recorder<T> {
     fn default() -> Self {
         Self(Mutex::default())
     }
 }
 
-impl<T: Clone> Notes<T> {
-    pub(crate) fn all(&self) -> Vec<T> {
+impl<T: Clone> Recorder<T> {
+    pub(crate) fn to_vec(&self) -> Vec<T> {
         self.0.lock().clone()
     }
 
@@ -43,7 +43,7 @@ impl<T: Clone> Notes<T> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordedRequest {
     /// Whether it is a `POST`.
-    pub post: bool,
+    pub is_post: bool,
     /// The URL.
     pub url: String,
     /// The headers, with the secrets filled in.
@@ -53,29 +53,29 @@ pub struct RecordedRequest {
 }
 
 /// Recorded answers, and the requests so far.
-pub(crate) struct PlayedHttp {
-    pub(crate) answers: RecordedResponses,
-    pub(crate) requests: Notes<RecordedRequest>,
+pub(crate) struct MockHttp {
+    pub(crate) responses: RecordedResponses,
+    pub(crate) requests: Recorder<RecordedRequest>,
 }
 
 #[async_trait]
-impl Http for PlayedHttp {
+impl Http for MockHttp {
     async fn fetch(&self, policy: &Policy, request: &HttpRequest) -> Result<Response, NetError> {
         let url = &request.url;
         admit(policy, url)?;
-        let secrets = request.secrets.iter().map(|(name, value)| (name.clone(), value.expose().to_owned()));
+        let secrets = request.secret_headers.iter().map(|(name, value)| (name.clone(), value.expose().to_owned()));
         let headers = request.headers.iter().cloned().chain(secrets).collect();
         let post = request.method == Method::Post;
-        self.requests.add(RecordedRequest { post, url: url.clone(), headers, body: request.body.clone() });
-        let Some(answer) = self.answers.get(url) else {
+        self.requests.add(RecordedRequest { is_post: post, url: url.clone(), headers, body: request.body.clone() });
+        let Some(answer) = self.responses.get(url) else {
             return Err(NetError::Unavailable {
                 message: format!("no recorded answer for `{url}`"),
                 retry_after: None,
                 source: None,
             });
         };
-        if answer.body.len() as u64 > request.limit {
-            let message = format!("`{url}` is longer than the {} bytes that were requested", request.limit);
+        if answer.body.len() as u64 > request.max_body_bytes {
+            let message = format!("`{url}` is longer than the {} bytes that were requested", request.max_body_bytes);
             return Err(NetError::TooLarge { message });
         }
         let (status, headers, body) = (answer.status, answer.headers.clone(), answer.body.clone());
@@ -109,13 +109,13 @@ fn admit(policy: &Policy, url: &str) -> Result<(), NetError> {
 }
 
 /// Directories are real; a directory stands in for a repository, unless real ones are requested.
-pub(crate) struct PlayedTrees {
+pub(crate) struct MockTrees {
     pub(crate) trees: aiw_net::Trees,
     pub(crate) repositories: BTreeMap<String, PathBuf>,
     pub(crate) real_git: bool,
 }
 
-impl PlayedTrees {
+impl MockTrees {
     async fn stand_in(&self, directory: &Path, path: Option<&aiw_core::RelPath>) -> Result<Tree, NetError> {
         let policy = Policy { directories: vec![directory.to_owned()], ..Policy::none() };
         let tree = self.trees.open_directory(&policy, directory).await?;
@@ -127,7 +127,7 @@ impl PlayedTrees {
 }
 
 #[async_trait]
-impl TreeCapability for PlayedTrees {
+impl TreeCapability for MockTrees {
     async fn open(&self, policy: &Policy, origin: &TreeOrigin) -> Result<Tree, NetError> {
         match origin {
             TreeOrigin::Git(git) => match self.repositories.get(&git.url) {
@@ -169,7 +169,7 @@ impl fmt::Display for LogLine {
 
 /// Stored log lines.
 #[derive(Default)]
-pub(crate) struct StoredLogLines(pub(crate) Notes<LogLine>);
+pub(crate) struct StoredLogLines(pub(crate) Recorder<LogLine>);
 
 impl ComponentLog for StoredLogLines {
     fn write(&self, _component: &str, level: LogLevel, line: &str) {
@@ -187,15 +187,15 @@ impl SettingsSource for SettingsMap {
 }
 
 /// Tasks that never change; a started one stays queued forever.
-pub(crate) struct PlayedTasks {
+pub(crate) struct MockTasks {
     tasks: Mutex<Vec<ComponentTask>>,
     now: SystemTime,
-    pub(crate) started: Notes<TaskToStart>,
+    pub(crate) started_tasks: Recorder<TaskRequest>,
 }
 
-impl PlayedTasks {
+impl MockTasks {
     pub(crate) fn new(tasks: Vec<ComponentTask>, now: SystemTime) -> Self {
-        Self { tasks: Mutex::new(tasks), now, started: Notes::default() }
+        Self { tasks: Mutex::new(tasks), now, started_tasks: Recorder::default() }
     }
 
     fn all(&self) -> parking_lot::MutexGuard<'_, Vec<ComponentTask>> {
@@ -204,7 +204,7 @@ impl PlayedTasks {
 }
 
 #[async_trait]
-impl TaskCapability for PlayedTasks {
+impl TaskCapability for MockTasks {
     async fn list(&self) -> Result<Vec<ComponentTask>, CallRejection> {
         Ok(self.all().clone())
     }
@@ -212,7 +212,7 @@ impl TaskCapability for PlayedTasks {
     async fn get(&self, id: TaskId) -> Result<ComponentTask, CallRejection> {
         let found = self.all().iter().find(|task| task.id == id).cloned();
         found.ok_or_else(|| CallRejection {
-            refusal: ComponentReason::NotFound,
+            reason: ComponentReason::NotFound,
             message: format!("there is no task `{id}`"),
         })
     }
@@ -223,10 +223,10 @@ impl TaskCapability for PlayedTasks {
 }
 
 #[async_trait]
-impl TaskStarts for PlayedTasks {
-    async fn start(&self, request: &TaskToStart) -> Result<TaskId, CallRejection> {
-        self.started.add(request.clone());
-        let number = self.started.all().len() as u64;
+impl TaskStartCapability for MockTasks {
+    async fn start(&self, request: &TaskRequest) -> Result<TaskId, CallRejection> {
+        self.started_tasks.add(request.clone());
+        let number = self.started_tasks.to_vec().len() as u64;
         let task = ComponentTask {
             id: TaskId::from_number(number),
             cli: request.cli,
@@ -236,8 +236,8 @@ impl TaskStarts for PlayedTasks {
             state: TaskState::Queued,
             outcome: None,
             exit_code: None,
-            started: self.now,
-            ended: None,
+            started_at: self.now,
+            ended_at: None,
         };
         self.all().insert(0, task);
         Ok(TaskId::from_number(number))

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::error::invalid;
 use crate::{CallError, Cli, Driver};
 
-pub use aiw_core::provider::{Health, KeyState, Model, Models, Need, Preset, ProviderInfo, Tuning};
+pub use aiw_core::provider::{Health, KeyState, Model, Models, Preset, ProviderInfo, Requirement, Tuning};
 pub use aiw_core::{Api, Family};
 
 /// A provider as the user configured it.
@@ -21,7 +21,7 @@ pub struct Account {
     /// Its addresses.
     pub base_urls: BTreeMap<Family, String>,
     /// The families whose address the user typed: these may be on this machine or a private network.
-    pub typed: BTreeSet<Family>,
+    pub custom_url_families: BTreeSet<Family>,
     /// Its model.
     pub model: Option<String>,
     /// The names of its secrets; the usual one is `token`.
@@ -36,7 +36,7 @@ pub struct Target {
     /// Its version.
     pub version: Option<String>,
     /// The APIs that it speaks, the preferred one first.
-    pub speaks: Vec<Api>,
+    pub supported_apis: Vec<Api>,
     /// The model for this run.
     pub model: Option<String>,
 }
@@ -138,7 +138,7 @@ impl Provider<'_> {
         let target = host::Target {
             cli: Some(target.cli),
             version: target.version.clone(),
-            speaks: target.speaks.clone(),
+            supported_apis: target.supported_apis.clone(),
             model: target.model.clone(),
         };
         Ok(intent(self.component()?.plan(&host_account(account)?, &target).await?))
@@ -160,7 +160,7 @@ fn host_account(account: &Account) -> Result<host::Account, CallError> {
         name: account.name.parse().map_err(invalid::<aiw_core::InvalidName>)?,
         preset: account.preset.clone(),
         base_urls: account.base_urls.clone(),
-        granted: account.typed.clone(),
+        trusted_families: account.custom_url_families.clone(),
         model: account.model.clone(),
         secrets: account.secrets.clone(),
     })

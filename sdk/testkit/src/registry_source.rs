@@ -1,13 +1,13 @@
 //! Registries of MCP servers, as a test sees them.
 
-use aiw_wasm::{BoundSecret, Reach};
+use aiw_wasm::{BoundSecret, CallPermissions};
 
 use crate::{CallError, Driver};
 
 pub use aiw_core::ReferenceForm;
 pub use aiw_core::registry::{
     Argument, Endpoint, Format, Input, Instruction, Package, Page, RegistryInfo, RegistryStatus, RegistryTransport,
-    SecretNeed, ServerSetting, ServerVariable, ServerVersion,
+    SecretRequirement, ServerSetting, ServerVariable, ServerVersion,
 };
 
 /// A driven component as a registry of MCP servers. If it is none, each call says so.
@@ -26,11 +26,11 @@ impl RegistrySource<'_> {
     }
 
     /// Returns the reach of a call: the kit's, and its secrets, bound to the hosts that the manifest names.
-    fn reach(&self) -> Reach {
+    fn reach(&self) -> CallPermissions {
         let urls: Vec<String> = self.0.hosts.iter().map(|host| format!("https://{host}")).collect();
         let bound = |value: &aiw_core::Secret| BoundSecret { value: value.clone(), urls: urls.clone() };
         let secrets = self.0.secrets.iter().map(|(name, value)| (name.clone(), bound(value)));
-        Reach { secrets: secrets.collect(), ..self.0.reach.clone() }
+        CallPermissions { secrets: secrets.collect(), ..self.0.permissions.clone() }
     }
 
     /// Returns what the registry is.

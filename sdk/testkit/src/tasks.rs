@@ -44,15 +44,15 @@ impl Task {
             state: self.state,
             outcome: self.outcome,
             exit_code: self.exit_code,
-            started: self.started,
-            ended: self.ended,
+            started_at: self.started,
+            ended_at: self.ended,
         })
     }
 }
 
 /// A task that a component asked to start.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StartTask {
+pub struct TaskRequest {
     /// The CLI to run.
     pub cli: Cli,
     /// The prompt for the CLI.
@@ -67,8 +67,8 @@ pub struct StartTask {
     pub model: Option<String>,
 }
 
-impl StartTask {
-    pub(crate) fn new(request: &host::TaskToStart) -> Self {
+impl TaskRequest {
+    pub(crate) fn new(request: &host::TaskRequest) -> Self {
         Self {
             cli: request.cli,
             prompt: request.prompt.clone(),

@@ -318,6 +318,13 @@ fn a_log_is_shown_to_its_end_although_more_is_written() {
     }
 }
 
+/// Returns `true` if a process has a handler for a signal (`SigCgt` of proc_pid_status(5)).
+fn catches(pid: u32, signal: Signal) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap().trim();
+    u64::from_str_radix(caught, 16).unwrap() >> (signal.as_raw() - 1) & 1 == 1
+}
+
 #[test]
 fn what_a_signal_ends_says_by_which() {
     let project = Project::new("process \"web\" { command \"sleep\" \"1000\" }");
@@ -325,8 +332,7 @@ fn what_a_signal_ends_says_by_which() {
         let mut up = project.start(&["up", "--yes"]);
         project.until("web", "running");
         let mut waiting = project.start(&["wait", "web"]);
-        // It is waiting by now.
-        std::thread::sleep(std::time::Duration::from_millis(300));
+        until(|| catches(waiting.id(), sent));
         kill_process(Pid::from_child(&waiting), sent).unwrap();
         assert_eq!(until(|| waiting.try_wait().unwrap()).code(), Some(code));
         assert_eq!(project.ps("web")["state"], "running");

@@ -46,7 +46,7 @@ fn template(commands: &clap::Command) -> StyledStr {
             let about = commands.find_subcommand(name).and_then(clap::Command::get_about);
             let about = about.map(ToString::to_string).unwrap_or_default();
             let lead = format!("{:NAME_WIDTH$}", format!("  {name}"));
-            let about = layout::hanging(&lead, NAME_WIDTH, &about, columns + 1).join("\n");
+            let about = layout::wrap_with_indent(&lead, NAME_WIDTH, &about, columns + 1).join("\n");
             // The name has a style, which takes no columns.
             let about = about.strip_prefix(&lead).unwrap_or(&about);
             let _ = writeln!(text, "  {literal}{name}{literal:#}{}{about}", &lead[2 + name.len()..]);

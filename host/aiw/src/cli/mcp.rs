@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use super::values::parse_pair;
 use crate::complete;
 
-pub const REGISTER: &str = "\
+pub const REGISTER_EXAMPLES: &str = "\
 Every client that is installed: aiw setup
 One of them:                    aiw setup claude
 For one run:                    aiw claude --mcp";
@@ -21,7 +21,7 @@ pub enum McpCommand {
     /// own: they start Claude Code, Codex and Gemini CLI as tasks, list them, wait for them, read their logs and stop
     /// them. The tasks belong to the session that the client runs in: `aiw task list` shows them too, and they keep
     /// running when the server ends.
-    #[command(after_help = REGISTER)]
+    #[command(after_help = REGISTER_EXAMPLES)]
     Serve(McpServeArgs),
     /// Print the token that clients of `aiw mcp serve --http` show
     Token {
@@ -329,7 +329,7 @@ pub struct McpAddArgs {
     #[arg(short, long, value_name = "NAME=VALUE", value_parser = parse_variable, conflicts_with = "url")]
     pub env: Vec<(String, String)>,
     #[command(flatten)]
-    pub how: McpAddHow,
+    pub how: McpAddOptions,
     /// The command that starts it, after all flags of aiw's; or its URL
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
     pub command: Vec<String>,
@@ -344,12 +344,12 @@ pub struct McpAddJsonArgs {
     #[arg(value_name = "JSON")]
     pub entry: Option<String>,
     #[command(flatten)]
-    pub how: McpAddHow,
+    pub how: McpAddOptions,
 }
 
 /// How an MCP server is added.
 #[derive(Debug, Args)]
-pub struct McpAddHow {
+pub struct McpAddOptions {
     /// Keep what looks like a key in mcp.json, in clear, instead of in the vault
     #[arg(long)]
     pub plaintext: bool,

@@ -1,7 +1,7 @@
 //! `aiw pool …`, as it is typed.
 
 use aiw_core::ProviderName;
-use aiw_home::{PoolMember, PoolOrder};
+use aiw_home::{PoolMember, PoolStrategy};
 use clap::Subcommand;
 
 use crate::complete;
@@ -23,7 +23,7 @@ pub enum PoolCommand {
         members: Vec<PoolMember>,
         /// How it chooses a member for a new session: priority, round-robin, least-busy
         #[arg(long, value_name = "HOW", default_value = "priority")]
-        strategy: PoolOrder,
+        strategy: PoolStrategy,
     },
     /// Change a pool; what you leave out stays as it is
     Edit {
@@ -35,7 +35,7 @@ pub enum PoolCommand {
         members: Vec<PoolMember>,
         /// How it chooses a member for a new session: priority, round-robin, least-busy
         #[arg(long, value_name = "HOW")]
-        strategy: Option<PoolOrder>,
+        strategy: Option<PoolStrategy>,
     },
     /// Remove pools; their members stay
     Remove {

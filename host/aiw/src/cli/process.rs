@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use aiw_events::EventKind;
-use aiw_processes::ExportForm;
+use aiw_processes::ExportFormat;
 use clap::{Args, Subcommand};
 
 use super::values::{parse_duration, parse_pair, parse_since};
@@ -81,7 +81,7 @@ pub struct UpArgs {
 }
 
 #[derive(Debug, Args)]
-pub struct SomeProcesses {
+pub struct ProcessIdsArgs {
     /// Ids of processes [default: all of the project]
     #[arg(add = complete::processes())]
     pub ids: Vec<String>,
@@ -347,7 +347,7 @@ pub struct ExportProcessesArgs {
     pub file: Option<PathBuf>,
     /// `kdl` or `yaml` [default: as the file's name ends, else kdl]
     #[arg(long, value_name = "FORMAT")]
-    pub format: Option<ExportForm>,
+    pub format: Option<ExportFormat>,
     /// Replace a file that is there
     #[arg(long, requires = "file")]
     pub force: bool,

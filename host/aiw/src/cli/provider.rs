@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use aiw_core::{Api, CliKind, EnvName, Family, HeaderName, ProviderName, SecretName};
-use aiw_home::{ModelFor, SecretRef, TextOrSecret};
+use aiw_home::{ModelRole, SecretRef, TextOrSecret};
 use clap::{Args, Subcommand};
 
 use crate::complete;
@@ -42,7 +42,7 @@ pub enum ProviderCommand {
     /// Set or show the provider for runs without `-p`
     Default {
         /// Its name; `own` means the CLI's own configuration
-        #[arg(add = complete::providers_or_own())]
+        #[arg(add = complete::provider_choices())]
         name: Option<String>,
         /// Only for these CLIs
         #[arg(long, value_delimiter = ',', value_name = "CLI", add = complete::clis())]
@@ -90,7 +90,7 @@ pub struct ProviderArgs {
     /// Its model for what a CLI gives its vendor's models of a size (large, medium, small), or for one CLI (claude,
     /// codex, gemini); an empty value removes it
     #[arg(long, value_name = "FOR=MODEL", value_parser = parse_model_for)]
-    pub model_for: Vec<(ModelFor, String)>,
+    pub model_for: Vec<(ModelRole, String)>,
     /// Use it only for these CLIs
     #[arg(long, value_delimiter = ',', value_name = "CLI", add = complete::clis())]
     pub clis: Vec<CliKind>,
@@ -207,7 +207,7 @@ fn parse_base_url(text: &str) -> Result<(Option<Family>, String), String> {
     }
 }
 
-fn parse_model_for(text: &str) -> Result<(ModelFor, String), String> {
+fn parse_model_for(text: &str) -> Result<(ModelRole, String), String> {
     let (of, model) = text.split_once('=').ok_or("expected `FOR=MODEL`")?;
     Ok((of.parse()?, model.to_owned()))
 }

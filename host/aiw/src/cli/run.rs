@@ -17,7 +17,7 @@ use crate::complete;
 )]
 pub struct RunArgs {
     /// The API provider; `own` means the CLI's own configuration
-    #[arg(short, long, value_name = "NAME", add = complete::providers_or_own())]
+    #[arg(short, long, value_name = "NAME", add = complete::provider_choices())]
     pub provider: Option<String>,
     /// Roles that go before the prompt
     #[arg(short, long, value_name = "NAME", value_delimiter = ',', add = complete::roles())]

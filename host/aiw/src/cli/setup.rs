@@ -43,7 +43,9 @@ pub struct SetupArgs {
 
 fn parse_rename(text: &str) -> Result<(String, String), &'static str> {
     match text.rsplit_once('=') {
-        Some((name, new)) if !name.is_empty() && !new.is_empty() && aiw_servers::safe(new) == new && new != "aiw" => {
+        Some((name, new))
+            if !name.is_empty() && !new.is_empty() && aiw_servers::sanitize_name(new) == new && new != "aiw" =>
+        {
             Ok((name.to_owned(), new.to_owned()))
         }
         _ => Err("expected `NAME=NEW`, where the new name has letters, digits, `_` and `-` alone"),

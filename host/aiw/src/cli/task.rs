@@ -86,7 +86,7 @@ pub struct StopArgs {
 pub struct WaitArgs {
     /// Ids, beginnings of ids, or process ids of tasks [default: all that are running or finished since you last
     /// looked]; or ids of processes of this project
-    #[arg(add = complete::awaited())]
+    #[arg(add = complete::awaitable_ids())]
     pub ids: Vec<String>,
     /// Wait until processes are ready, instead of until they end
     #[arg(long, requires = "ids", conflicts_with_all = ["any", "all"])]

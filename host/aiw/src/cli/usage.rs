@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use aiw_home::{Budget, BudgetPeriod};
-use aiw_usage::By;
+use aiw_usage::GroupBy;
 use clap::{ArgGroup, Args, Subcommand};
 
 use super::values::parse_since;
@@ -14,12 +14,12 @@ use crate::complete;
 pub struct UsageArgs {
     /// Sum up by provider, pool, model, task, project or day
     #[arg(long, value_name = "WHAT", default_value = "provider")]
-    pub by: By,
+    pub by: GroupBy,
     /// Only what is newer: a date, `today`, `yesterday` or how long ago (`2w`) [default: the beginning of this month]
     #[arg(long, value_name = "TIME", value_parser = parse_since)]
     pub since: Option<u64>,
     /// Only what this provider or pool was asked; `own` is the CLIs' own login
-    #[arg(short, long, value_name = "NAME", add = complete::providers_or_own())]
+    #[arg(short, long, value_name = "NAME", add = complete::provider_choices())]
     pub provider: Option<String>,
     /// Only runs in this directory or below
     #[arg(long, value_name = "DIRECTORY")]
@@ -67,7 +67,7 @@ pub struct BudgetArgs {
     #[arg(long, value_name = "TIME", default_value = "month")]
     pub per: BudgetPeriod,
     /// Only for what this provider or pool is asked; `own` is the CLIs' own login
-    #[arg(short, long, value_name = "NAME", add = complete::providers_or_own())]
+    #[arg(short, long, value_name = "NAME", add = complete::provider_choices())]
     pub provider: Option<String>,
     /// Only for runs in this directory or below
     #[arg(long, value_name = "DIRECTORY")]

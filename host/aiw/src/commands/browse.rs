@@ -9,7 +9,7 @@ use aiw_core::ErrorKind;
 use aiw_home::Home;
 use aiw_tui::{BrowserOptions, ScreenProgress};
 
-use crate::ask::{Person, PluginNotes};
+use crate::ask::{PluginReporter, TerminalPrompter};
 use crate::components::app;
 use crate::failure::CliError;
 use crate::output::Output;
@@ -27,15 +27,15 @@ pub fn run(query: Option<String>, all: bool, no_color: bool, home: &Home, output
         return Err(CliError::user("browsing needs a terminal").with_hint("`aiw plugin search` prints a list"));
     }
     let progress = Arc::new(ScreenProgress::default());
-    let client = ClientSession::here(app(home, progress.clone()))?;
+    let client = ClientSession::from_app(app(home, progress.clone()))?;
     let markets = client.markets()?;
-    let runtime = runtime::blocking()?;
+    let runtime = runtime::new_runtime()?;
     // What could not be carried out is said by every other command.
     runtime.block_on(markets.reconcile())?;
-    let person = Person::new(output, false);
-    runtime.block_on(plugins::offer_market(&markets, &person, &PluginNotes(output)))?;
+    let person = TerminalPrompter::new(output, false);
+    runtime.block_on(plugins::offer_market(&markets, &person, &PluginReporter(output)))?;
     output.flush();
     let color = !no_color && super::tui::has_color();
-    let options = BrowserOptions { color, query: query.unwrap_or_default(), all };
+    let options = BrowserOptions { color, query: query.unwrap_or_default(), show_all: all };
     Ok(aiw_tui::browse_markets(client, markets, progress, runtime, options)?)
 }

@@ -4,11 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use aiw_app::extensions::compiled_code;
+use aiw_app::extensions::compiled_cache_dir;
 use aiw_core::{CliKind, ErrorKind, one_line};
 use aiw_extensions::World;
 use aiw_home::Home;
-use aiw_testkit::provider::{Account, Family, Need, Target};
+use aiw_testkit::provider::{Account, Family, Requirement, Target};
 use aiw_testkit::{Driver, Testkit};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -30,11 +30,11 @@ pub async fn run(file: &Path, mut args: FunctionArgs, home: Option<&Home>, outpu
         move |id, time| progress(id, time)
     });
     // An author calls the same file many times, and then adds it.
-    if let Some(dir) = home.and_then(compiled_code) {
+    if let Some(dir) = home.and_then(compiled_cache_dir) {
         kit = kit.compiled_cache(dir);
     }
     if let Some(path) = &args.http {
-        kit = kit.answers_from(path)?;
+        kit = kit.responses_from(path)?;
     }
     for (key, value) in std::mem::take(&mut args.setting) {
         kit = kit.setting(key, value);
@@ -43,7 +43,7 @@ pub async fn run(file: &Path, mut args: FunctionArgs, home: Option<&Home>, outpu
     for name in args.secret.iter().map(String::as_str).chain([DEFAULT_SECRET]) {
         kit = kit.secret(name, format!("recorded-{name}"));
     }
-    let worlds = kit.about().worlds;
+    let worlds = kit.info().worlds;
     let driver = kit.load().await?;
     let result = call(&driver, &worlds, &args).await;
     for line in driver.log() {
@@ -51,7 +51,7 @@ pub async fn run(file: &Path, mut args: FunctionArgs, home: Option<&Home>, outpu
     }
     let answer = result?;
     output.line(format!("{answer:#}"));
-    output.answer(answer);
+    output.set_json(answer);
     Ok(())
 }
 
@@ -122,13 +122,13 @@ async fn account(driver: &Driver, args: &FunctionArgs) -> Result<Account, CliErr
     let own = preset.base_urls.iter().filter_map(|(family, url)| Some((*family, url.clone()?)));
     let secrets: BTreeSet<String> = match preset.token {
         _ if !args.secret.is_empty() => args.secret.iter().cloned().collect(),
-        Need::Never => BTreeSet::new(),
+        Requirement::Never => BTreeSet::new(),
         _ => BTreeSet::from([DEFAULT_SECRET.to_owned()]),
     };
     Ok(Account {
         name: "mine".to_owned(),
         preset: preset.id.clone(),
-        typed: given.keys().copied().collect(),
+        custom_url_families: given.keys().copied().collect(),
         base_urls: own.chain(given).collect(),
         model: preset.model.clone(),
         secrets,
@@ -136,10 +136,12 @@ async fn account(driver: &Driver, args: &FunctionArgs) -> Result<Account, CliErr
 }
 
 fn target(account: &Account, args: &FunctionArgs) -> Target {
-    let fits = |cli: &CliKind| aiw_launch::speaks(*cli).iter().any(|api| account.base_urls.contains_key(&api.family()));
+    let fits = |cli: &CliKind| {
+        aiw_launch::supported_apis(*cli).iter().any(|api| account.base_urls.contains_key(&api.family()))
+    };
     let cli = args.cli.or_else(|| CliKind::ALL.into_iter().find(fits)).unwrap_or(CliKind::Claude);
-    let speaks = aiw_launch::speaks(cli).to_vec();
-    Target { cli, version: None, speaks, model: args.model.clone() }
+    let speaks = aiw_launch::supported_apis(cli).to_vec();
+    Target { cli, version: None, supported_apis: speaks, model: args.model.clone() }
 }
 
 fn object(value: &impl Serialize) -> Map<String, Value> {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use aiw_app::ci;
 use aiw_ci::{Ci, CiJob, CiListRequest, CiRun, CiRunRequest, CiWait, MonitoredBranch};
-use aiw_core::{ErrorKind, counted, framed_line, one_line};
+use aiw_core::{ErrorKind, frame_line, one_line, pluralize};
 use aiw_home::Home;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -73,7 +73,7 @@ async fn list(args: &ListRunsArgs, home: &Home, output: &Output) -> Result<(), C
         output.line(format!("no runs in `{}`", list.repository));
     }
     say(&list.notes, output);
-    output.answer(list);
+    output.set_json(list);
     Ok(())
 }
 
@@ -87,7 +87,7 @@ async fn show(args: &OneRunArgs, home: &Home, output: &Output) -> Result<(), Cli
     };
     output.table(&["ID", "STATE", "JOB", "STEP"], &details.jobs.iter().map(row).collect::<Vec<_>>());
     say(&details.notes, output);
-    output.answer(details);
+    output.set_json(details);
     Ok(())
 }
 
@@ -113,11 +113,11 @@ async fn logs(args: &RunLogArgs, home: &Home, output: &Output) -> Result<(), Cli
         let step = job.step.as_deref().map(|step| format!(" in step {step}")).unwrap_or_default();
         let workflow = if logs.others.is_empty() { String::new() } else { format!("{}: ", job.workflow) };
         output.line(format!("{workflow}{}: {}{step}", job.name, job.conclusion));
-        job.lines.iter().for_each(|line| output.line(framed_line(line)));
+        job.lines.iter().for_each(|line| output.line(frame_line(line)));
         job.note.iter().for_each(|note| output.line(format!("({note})")));
     }
     say(&logs.notes, output);
-    output.answer(logs);
+    output.set_json(logs);
     Ok(())
 }
 
@@ -136,7 +136,7 @@ async fn all_logs(args: &RunLogArgs, home: &Home, output: &Output) -> Result<(),
             (false, line) => {
                 let head = if is_next { writeln!(stdout, "{}: {}", job.name, job.state()) } else { Ok(()) };
                 head.and_then(|()| match line {
-                    Ok(line) => writeln!(stdout, "{}", framed_line(line)),
+                    Ok(line) => writeln!(stdout, "{}", frame_line(line)),
                     Err(note) => writeln!(stdout, "({note})"),
                 })
             }
@@ -175,7 +175,7 @@ async fn watch(args: &WatchArgs, home: &Home, output: &Output) -> Result<(), Cli
     waited.failed.iter().for_each(|job| output.line(format!("failed: {job}")));
     say(&waited.notes, output);
     let failure = problem(&waited);
-    output.conclude(waited, failure)
+    output.set_json_or_error(waited, failure)
 }
 
 /// Returns why a run that was waited for did not succeed.
@@ -203,7 +203,7 @@ fn background(args: WatchArgs, home: &Home, output: &Output) -> Result<(), CliEr
     let monitored = ci::start(home, args.run.repository.repo, ci::CI_INTERVAL)?;
     output.line(format!("{}: until 30 minutes after the last run; `aiw events` shows them", shown(&monitored)));
     say(&monitored.notes, output);
-    output.answer(monitored);
+    output.set_json(monitored);
     Ok(())
 }
 
@@ -213,11 +213,11 @@ fn stop(home: &Home, output: &Output) -> Result<(), CliError> {
     if stopped.stopped.is_empty() {
         output.line("no runs of this project are asked for");
     }
-    output.answer(stopped);
+    output.set_json(stopped);
     Ok(())
 }
 
 fn shown(one: &MonitoredBranch) -> String {
     let branch = one.branch.as_deref().map_or_else(|| "all branches".to_owned(), |branch| format!("branch `{branch}`"));
-    format!("{branch} of `{}` is asked for each {}", one.repository, counted(one.interval, "second"))
+    format!("{branch} of `{}` is asked for each {}", one.repository, pluralize(one.interval, "second"))
 }

@@ -3,14 +3,14 @@
 use aiw_app::cli_updates::{self, CliUpdate};
 use aiw_core::CliKind;
 use aiw_home::{ExecutionContext, Home};
-use aiw_launch::{CliDetails, CliSummary, DetectedCli, Search, detect, install_command};
+use aiw_launch::{CliDetails, CliSummary, DetectedCli, SearchPath, detect, install_command};
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cli::CliCommand;
 use crate::failure::CliError;
-use crate::output::{Output, under};
+use crate::output::{Output, single_entry_map};
 use crate::runtime;
 
 /// The answer of `aiw cli outdated`
@@ -26,7 +26,7 @@ pub async fn outdated(home: &Home, output: &Output) -> Result<(), CliError> {
     if clis.is_empty() {
         output.line("no AI CLI is installed; `aiw cli list` shows the commands that install them");
     }
-    output.answer(OutdatedClis { clis });
+    output.set_json(OutdatedClis { clis });
     Ok(())
 }
 
@@ -37,7 +37,7 @@ pub fn run(
     output: &Output,
 ) -> Result<(), CliError> {
     // Without a home nothing is remembered, and the answer is the same.
-    let found = detect(&Search::around(around), home);
+    let found = detect(&SearchPath::from_context(around), home);
     match command {
         CliCommand::List => list(&found, output),
         CliCommand::Info { name } => {
@@ -62,7 +62,7 @@ fn list(found: &[DetectedCli], output: &Output) {
     };
     let rows: Vec<Vec<String>> = found.iter().map(row).collect();
     output.table(&["CLI", "VERSION", "INSTALLED", "PATH"], &rows);
-    output.answer(under("clis", found.iter().map(CliSummary::new).collect::<Vec<_>>()));
+    output.set_json(single_entry_map("clis", found.iter().map(CliSummary::new).collect::<Vec<_>>()));
 }
 
 fn missing(kind: CliKind) -> String {
@@ -81,5 +81,5 @@ fn info(cli: &DetectedCli, output: &Output) {
         }
         (None, _) => output.line(format!("{} is {}", cli.kind, missing(cli.kind))),
     }
-    output.answer(under("cli", CliDetails::new(cli)));
+    output.set_json(single_entry_map("cli", CliDetails::new(cli)));
 }

@@ -15,14 +15,14 @@ pub async fn run(args: DevArgs, home: Option<&Home>, output: &Output) -> Result<
         return Err(CliError::new(ErrorKind::Usage, "`aiw extension dev` has no JSON: it never ends")
             .with_hint("`aiw extension call` calls once"));
     }
-    let project = ExtensionProject::at(&args.project)?;
+    let project = ExtensionProject::open(&args.project)?;
     loop {
         // What is saved during a build is built next.
         let files = project.files()?;
         let called = match project.build().await {
             Ok(file) => call::run(&file, args.call.clone(), home, output).await,
             // No save helps.
-            Err(e @ ProjectError::Start { .. }) => return Err(e.into()),
+            Err(e @ ProjectError::SpawnFailed { .. }) => return Err(e.into()),
             Err(e) => Err(e.into()),
         };
         if let Err(failure) = called {
@@ -33,6 +33,6 @@ pub async fn run(args: DevArgs, home: Option<&Home>, output: &Output) -> Result<
         }
         output.flush();
         output.note(format!("waiting for a change in `{}`; Ctrl-C ends it", args.project.display()));
-        project.changed(&files).await?;
+        project.wait_for_change(&files).await?;
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use aiw_core::ErrorKind;
-use aiw_home::{KEPT_PATHS, SymlinkPolicy};
+use aiw_home::{STATE_PATHS, SymlinkPolicy};
 use clap::Command;
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
@@ -42,7 +42,7 @@ fn with_paths(document: &str) -> String {
     let after = rest.split_once("<!-- end -->").map_or("", |(_, after)| after);
     let mut table =
         String::from("| path | room | version | may be a link | secret | trust |\n|---|---|---|---|---|---|\n");
-    for kept in KEPT_PATHS {
+    for kept in STATE_PATHS {
         let version = kept.version.map(|version| version.to_string()).unwrap_or_default();
         let links = match kept.links {
             SymlinkPolicy::Allowed => "yes",
@@ -52,7 +52,7 @@ fn with_paths(document: &str) -> String {
         let _ = writeln!(
             table,
             "| `{}` | {} | {version} | {links} | {} | {} |",
-            kept.path, kept.room, kept.secret, kept.trust
+            kept.path, kept.crate_name, kept.secret, kept.trust
         );
     }
     format!("{before}<!-- paths -->\n{table}<!-- end -->{after}")
@@ -80,7 +80,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
         aiw_app::events { EventList }
         aiw_app::extensions { ExtensionDetails ExtensionRemove ExtensionSummary MarketReference UpdatedExtension VerifiedExtension }
         aiw_app::gateways { GatewayList GatewayStatus GatewaySummary GatewayToken MemberCooldown }
-        aiw_app::init { InitLacking LackingPart }
+        aiw_app::init { InitStatus MissingPart }
         aiw_app::installation { Update }
         aiw_app::installs { ServerInstalled ServerUpdate }
         aiw_app::models { ModelPull ModelStatus ModelSummary }
@@ -96,15 +96,15 @@ fn shapes() -> Vec<(&'static str, Value)> {
         aiw_app::tasks { TaskCounts TaskStatus }
         aiw_app::workflows { WorkflowResult }
         aiw_history { HistoryMessage Stats Todo Todos }
-        aiw_launch { CliDetails Explanation RoleDetails TaskDetails TaskLog TaskLogLine WaitedTask }
+        aiw_launch { CliDetails Explanation RoleDetails TaskDetails TaskLog TaskLogLine TaskWaitResult }
         aiw_markets {
             HiddenPlugins InstalledSummary MarketSummary PluginDetails PluginSummary RemovedMarket RemovedPlugin
             PluginServerDetails SwitchedPlugin UpdatedMarket UpdatedSummary Validation
         }
-        aiw_ci { CiFailedLogs CiJob CiJobLog CiLimit CiRun CiRunDetails CiRunList CiStep CiWait MonitoredBranch StoppedMonitoring }
+        aiw_ci { CiFailedLogs CiJob CiJobLog CiLimit CiRun CiRunDetails CiRunList CiStep CiWait MonitoredBranch MonitorStopSummary }
         aiw_sync {
-            SkippedFile SeenMachine SnapshotFile StoreBegun StoreListing StoreSnapshot StoreStatus SyncChange SyncConflict SyncDifference
-            SyncLog SyncLogEntry SyncPull SyncPush SyncRekeyed SyncUndone PendingInstall
+            SkippedFile StoreMachine SyncRuleSummary StoreSetup StoreListing StoreSnapshot StoreStatus SyncChange SyncConflict SyncDifference
+            SyncLog SyncLogEntry SyncPull SyncPush SyncRekey SyncUndo PendingInstall
         }
         aiw_events { HomeEvent }
         aiw_orchestrator { CallTrace RunRecord WorkflowSummary }
@@ -124,7 +124,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
         super::each { RemovedFiles }
         super::gateway { GatewayRevoke GatewayServe }
         super::hooks { HooksStatus }
-        super::mcp::http { Listening McpToken }
+        super::mcp::http { HttpEndpoint McpToken }
         super::mcp::registry { ServerInfo }
         super::mcp::session { ClientServerEntry ClientToolEntry SessionTools }
         super::model { ModelRemove }
@@ -132,8 +132,8 @@ fn shapes() -> Vec<(&'static str, Value)> {
         super::planner { PlannerTest }
         super::pool { PoolRemove }
         super::sync { SyncLeaveResult SyncScope SyncTable }
-        super::task { Wait }
-        aiw_web { WebState WebStopped }
+        super::task { WaitResult }
+        aiw_web { WebState WebStopReport }
         super::web { WebAddress }
         super::usage { BudgetRemove }
         super::workflow { WorkflowRunList WorkflowList WorkflowDetails }

@@ -3,8 +3,8 @@
 use std::io::{self, IsTerminal};
 use std::time::Duration;
 
-use aiw_app::doctor::{Doctor, ViewKnows, ask_others, inspect};
-use aiw_core::{ErrorKind, counted};
+use aiw_app::doctor::{Doctor, ViewContext, check_online, inspect};
+use aiw_core::{ErrorKind, pluralize};
 use aiw_home::Home;
 use aiw_offer::{Toolset, own_tools};
 
@@ -17,26 +17,29 @@ use crate::output::Output;
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Looks for problems.
-pub fn found(home: &Home) -> Doctor {
+pub fn run_checks(home: &Home) -> Doctor {
     let toolsets = |names: &[String]| {
-        let unknown = Toolset::named(names).err()?;
+        let unknown = Toolset::from_names(names).err()?;
         Some(format!("{unknown}; {}", unknown.hint()))
     };
     let on_terminal = io::stdout().is_terminal();
-    inspect(home, ViewKnows { own_tools: own_tools(), toolsets, is_bundled, on_terminal })
+    inspect(
+        home,
+        ViewContext { own_tools: own_tools(), check_toolsets: toolsets, is_bundled, is_terminal: on_terminal },
+    )
 }
 
 /// Looks for problems, and asks those who know more.
-pub async fn online(home: &Home, output: &Output) -> Result<(), CliError> {
+pub async fn run_online_checks(home: &Home, output: &Output) -> Result<(), CliError> {
     let client = client::client(home, None, output)?;
     // Settings that can't be read are a problem that is found without asking.
-    let asked = match serve::choices(&client, output) {
-        Ok(choices) => Some(ask_others(&client, &choices, output).await),
+    let asked = match serve::listing_choices(&client, output) {
+        Ok(choices) => Some(check_online(&client, &choices, output).await),
         Err(_) => None,
     };
     // One that hangs while it starts is ended with this process.
-    let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT, client.pool().end()).await;
-    let mut answer = found(home);
+    let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT, client.pool().shut_down()).await;
+    let mut answer = run_checks(home);
     if let Some(asked) = asked {
         asked.add_to(&mut answer);
     }
@@ -56,6 +59,6 @@ pub fn doctor(answer: Doctor, output: &Output) -> Result<(), CliError> {
         output.line("no problems");
     }
     let failure = (count > 0)
-        .then(|| CliError::new(ErrorKind::User, format!("{} found", counted(count, "problem"))).with_code(1));
-    output.conclude(answer, failure)
+        .then(|| CliError::new(ErrorKind::User, format!("{} found", pluralize(count, "problem"))).with_code(1));
+    output.set_json_or_error(answer, failure)
 }

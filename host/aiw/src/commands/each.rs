@@ -43,9 +43,9 @@ pub fn remove_files(
     output: &Output,
     remove: impl Fn(&str) -> Result<PathBuf, CliError>,
 ) -> Result<(), CliError> {
-    let (removed, CommandFailures { failed, first }) = remove_each(names, output, |name| {
+    let (removed, CommandFailures { failed, first_error: first }) = remove_each(names, output, |name| {
         output.line(format!("Removed `{}`", remove(name)?.display()));
         Ok(name.to_owned())
     });
-    output.conclude(RemovedFiles { removed, failed }, first)
+    output.set_json_or_error(RemovedFiles { removed, failed }, first)
 }

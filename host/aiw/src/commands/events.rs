@@ -23,7 +23,7 @@ pub fn events(args: &EventsArgs, home: &Home, output: &Output) -> Result<(), Cli
         since: args.since,
         kinds: args.kinds.clone(),
         process: args.subject.clone(),
-        all: args.all,
+        all_projects: args.all,
         last: args.since.is_none().then_some(DEFAULT_EVENT_COUNT),
     };
     let mut reader = HomeEvents::new(home, directory(home)?, request)?;
@@ -33,7 +33,7 @@ pub fn events(args: &EventsArgs, home: &Home, output: &Output) -> Result<(), Cli
         if list.events.is_empty() {
             output.line("no events");
         }
-        output.answer(list);
+        output.set_json(list);
         return Ok(());
     }
     // With JSON, each event is a line of its own as soon as it is there.
@@ -48,7 +48,7 @@ pub fn events(args: &EventsArgs, home: &Home, output: &Output) -> Result<(), Cli
     let mut next = list.next;
     let signals = Signals::listen()?;
     let mut printed = print(&list.events);
-    while printed.is_ok() && !signals.have_come() {
+    while printed.is_ok() && !signals.has_received() {
         let list = reader.next(next, 1000, Duration::from_millis(500))?;
         if list.gap {
             output.note("events are missing here: they came faster than they were read");

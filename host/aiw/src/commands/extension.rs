@@ -8,12 +8,12 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::each::{CommandFailures, FailedId};
-use crate::ask::Person;
+use crate::ask::TerminalPrompter;
 use crate::cli::ExtensionCommand;
 use crate::commands::{call, dev, new};
 use crate::components::session;
 use crate::failure::CliError;
-use crate::output::{Output, under};
+use crate::output::{Output, single_entry_map};
 
 /// `aiw extension update`
 #[derive(Default, Serialize, JsonSchema)]
@@ -40,9 +40,9 @@ pub async fn run(command: ExtensionCommand, home: Result<Home, CliError>, output
     let client = |home: Result<Home, CliError>| session(&home?, output);
     match command {
         ExtensionCommand::Add { source, yes } => {
-            let added = extensions::add(&*client(home)?, &source, &Person::new(output, yes), output).await;
-            let added = added.map_err(|e| CliError::from(e).declined_as("nothing was done"))?;
-            output.conclude(under("extension", added), None)
+            let added = extensions::add(&*client(home)?, &source, &TerminalPrompter::new(output, yes), output).await;
+            let added = added.map_err(|e| CliError::from(e).with_declined_message("nothing was done"))?;
+            output.set_json_or_error(single_entry_map("extension", added), None)
         }
         ExtensionCommand::List => list(&*client(home)?, output),
         ExtensionCommand::Info { id } => info(&*client(home)?, &id, output).await,
@@ -51,13 +51,15 @@ pub async fn run(command: ExtensionCommand, home: Result<Home, CliError>, output
         }
         ExtensionCommand::Enable { id } => set_enabled(&*client(home)?, &id, true, output),
         ExtensionCommand::Disable { id } => set_enabled(&*client(home)?, &id, false, output),
-        ExtensionCommand::Remove { id } => output.conclude(extensions::remove(&*client(home)?, &id, output)?, None),
+        ExtensionCommand::Remove { id } => {
+            output.set_json_or_error(extensions::remove(&*client(home)?, &id, output)?, None)
+        }
         ExtensionCommand::Verify { id } => {
             let checked = extensions::verify(&*client(home)?, id.as_deref(), output).await?;
             let bad = checked.extensions.iter().filter(|one| !one.good).map(|one| one.id.as_str()).collect::<Vec<_>>();
             let failure = CliError::new(ErrorKind::Config, format!("invalid: {}", bad.join(", ")));
             let failure = (!bad.is_empty()).then_some(failure);
-            output.conclude(checked, failure)
+            output.set_json_or_error(checked, failure)
         }
         ExtensionCommand::New { name, kind, lang } => new::run(&name, kind, lang, output),
         ExtensionCommand::Call(args) => call::run(&args.file, args.call, home.ok().as_ref(), output).await,
@@ -70,8 +72,8 @@ fn list(client: &ClientSession, output: &Output) -> Result<(), CliError> {
     let rows: Vec<Vec<String>> = known
         .iter()
         .map(|known| {
-            let manifest = known.about.as_ref().map(|about| &about.manifest);
-            let state = match (&known.problem, &known.locked, known.enabled()) {
+            let manifest = known.facts.as_ref().map(|about| &about.manifest);
+            let state = match (&known.problem, &known.locked, known.is_enabled()) {
                 (Some(_), ..) => "broken",
                 (None, None, _) => "bundled",
                 (None, Some(_), true) => "installed",
@@ -83,7 +85,7 @@ fn list(client: &ClientSession, output: &Output) -> Result<(), CliError> {
         .collect();
     output.table(&["ID", "VERSION", "STATE", "LABEL"], &rows);
     known.iter().filter_map(|k| k.problem.as_ref()).for_each(|problem| output.note(problem));
-    output.answer(under("extensions", known.iter().map(ExtensionSummary::new).collect::<Vec<_>>()));
+    output.set_json(single_entry_map("extensions", known.iter().map(ExtensionSummary::new).collect::<Vec<_>>()));
     Ok(())
 }
 
@@ -94,7 +96,7 @@ async fn info(client: &ClientSession, id: &str, output: &Output) -> Result<(), C
         Some(error) => output.note(format!("it does not say what it reads: {error}")),
         None => show_offers(&details, output),
     }
-    output.conclude(under("extension", details), None)
+    output.set_json_or_error(single_entry_map("extension", details), None)
 }
 
 fn show_offers(details: &ExtensionDetails, output: &Output) {
@@ -120,7 +122,7 @@ async fn update(client: &ClientSession, id: Option<&str>, accept: bool, output: 
         }
     };
     let (mut updated, mut unchanged, mut failures) = (Vec::new(), Vec::new(), CommandFailures::default());
-    let person = Person::new(output, false);
+    let person = TerminalPrompter::new(output, false);
     for id in ids {
         match extensions::update(client, &id, accept, &person, output).await {
             Ok(Some(locked)) => {
@@ -132,21 +134,21 @@ async fn update(client: &ClientSession, id: Option<&str>, accept: bool, output: 
                 unchanged.push(id);
             }
             Err(e) => {
-                let failure = CliError::from(e).declined_as("nothing was done");
+                let failure = CliError::from(e).with_declined_message("nothing was done");
                 failures.add(&id, Some(&id), failure, output);
             }
         }
     }
-    match failures.first {
+    match failures.first_error {
         // Of one that was named, the error alone.
         Some(failure) if id.is_some() => Err(failure),
-        first => output.conclude(ExtensionUpdate { updated, unchanged, failed: failures.failed }, first),
+        first => output.set_json_or_error(ExtensionUpdate { updated, unchanged, failed: failures.failed }, first),
     }
 }
 
 fn set_enabled(client: &ClientSession, id: &str, enabled: bool, output: &Output) -> Result<(), CliError> {
     client.library()?.set_enabled(id, enabled)?;
     output.line(format!("{id}: {}", if enabled { "enabled" } else { "disabled" }));
-    output.answer(under("extension", SwitchedExtension { id: id.to_owned(), enabled }));
+    output.set_json(single_entry_map("extension", SwitchedExtension { id: id.to_owned(), enabled }));
     Ok(())
 }

@@ -13,15 +13,15 @@ pub enum FollowStep<'a> {
     /// Everything that was written so far has been read. Told once.
     CaughtUp,
     /// The task as it is now, each time the loop goes on.
-    Looked(&'a Task),
+    TaskPolled(&'a Task),
 }
 
 /// How the reading ended.
-pub struct Followed {
+pub struct FollowResult {
     /// The task, as it was when it was looked at last.
     pub task: Task,
     /// Lines could not be read: they were written too fast.
-    pub has_missed: bool,
+    pub has_missed_lines: bool,
 }
 
 /// Hands over each line of a log: those that are there, and with `wait` those that come until the task has ended.
@@ -31,7 +31,7 @@ pub fn follow(
     from: FollowFrom,
     wait: bool,
     mut each: impl FnMut(FollowStep<'_>) -> Result<(), CliError>,
-) -> Result<Followed, CliError> {
+) -> Result<FollowResult, CliError> {
     /// Its end and its lines wake the loop; a signal is seen within this time.
     const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -53,9 +53,9 @@ pub fn follow(
                 each(FollowStep::CaughtUp)?;
             }
         }
-        each(FollowStep::Looked(&now))?;
+        each(FollowStep::TaskPolled(&now))?;
     };
-    let has_missed = log.has_missed();
-    log.rest().iter().try_for_each(|entry| each(FollowStep::Entry(entry)))?;
-    Ok(Followed { task, has_missed })
+    let has_missed = log.has_lost_lines();
+    log.finish().iter().try_for_each(|entry| each(FollowStep::Entry(entry)))?;
+    Ok(FollowResult { task, has_missed_lines: has_missed })
 }

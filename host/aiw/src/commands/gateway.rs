@@ -1,10 +1,10 @@
 //! `aiw gateway`
 
 use aiw_app::gateways::{
-    self, GatewaySummary, PoolCooldowns, ServeRequest, ServedGateway, is_running, open_gateway, revoke, until_revoked,
-    voice,
+    self, GatewaySummary, PoolCooldowns, ServeRequest, ServedGateway, is_running, open_gateway, revoke,
+    task_log_notifier, wait_until_revoked,
 };
-use aiw_core::{GatewayName, counted};
+use aiw_core::{GatewayName, pluralize};
 use aiw_gateway::{serve, serve_runs};
 use aiw_home::Home;
 use schemars::JsonSchema;
@@ -50,7 +50,7 @@ pub async fn run(command: GatewayCommand, home: &Home, output: &Output) -> Resul
     match command {
         GatewayCommand::Serve(args) if args.runs => {
             // Its supervisor keeps what it says in its log.
-            let voice = voice(home, output::say);
+            let voice = task_log_notifier(home, output::print_note);
             Ok(serve_runs(home, is_running(home), voice).await?)
         }
         GatewayCommand::Serve(args) => provider(args, home, output).await,
@@ -66,11 +66,11 @@ async fn provider(args: ServeArgs, home: &Home, output: &Output) -> Result<(), C
     let client = session(home, output)?;
     let providers = client.providers()?;
     let request = ServeRequest { name, provider, model, listen };
-    let served = open_gateway(home, &providers, request, output::say).await?;
+    let served = open_gateway(home, &providers, request, output::print_note).await?;
     say_where(&served, output);
     let revoked = async {
         match &served.name {
-            Some(name) => until_revoked(home, name).await,
+            Some(name) => wait_until_revoked(home, name).await,
             None => std::future::pending().await,
         }
     };
@@ -128,14 +128,14 @@ fn list(home: &Home, output: &Output) -> Result<(), CliError> {
     };
     let rows: Vec<Vec<String>> = gateways.iter().map(row).collect();
     output.table(&["NAME", "PROVIDER", "MODEL", "ADDRESS", "STATE"], &rows);
-    output.answer(answer);
+    output.set_json(answer);
     Ok(())
 }
 
 fn token(home: &Home, name: &GatewayName, rotate: bool, output: &Output) -> Result<(), CliError> {
     let answer = gateways::token(home, name, rotate)?;
     output.line(&answer.token);
-    output.answer(answer);
+    output.set_json(answer);
     if rotate {
         output.note("The old token is not valid any more: give this one to your programs");
     }
@@ -148,18 +148,18 @@ fn revoke_all(home: &Home, names: &[String], output: &Output) -> Result<(), CliE
         output.line(format!("Revoked gateway `{name}`"));
         Ok(RevokedGateway { name: name.to_owned() })
     });
-    output.conclude(GatewayRevoke { revoked, failed: failures.failed }, failures.first)
+    output.set_json_or_error(GatewayRevoke { revoked, failed: failures.failed }, failures.first_error)
 }
 
 fn status(home: &Home, output: &Output) -> Result<(), CliError> {
     let status = gateways::status(home)?;
     output.line(match &status.url {
-        Some(url) => format!("the gateway listens at {url} for {}", counted(status.runs, "run")),
+        Some(url) => format!("the gateway listens at {url} for {}", pluralize(status.runs, "run")),
         None => "the gateway does not run; a run that needs it starts it".to_owned(),
     });
     for PoolCooldowns { pool, rest } in &status.cooldowns {
         output.line(format!("pool `{pool}`: {}", rest.line()));
     }
-    output.answer(status);
+    output.set_json(status);
     Ok(())
 }

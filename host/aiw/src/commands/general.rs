@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use aiw_app::directory;
 use aiw_app::overview::Overview;
-use aiw_core::{ErrorKind, one_line, shell_word};
+use aiw_core::{ErrorKind, one_line, shell_quote};
 use aiw_home::Home;
 use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, Parser};
@@ -21,8 +21,8 @@ pub fn help(command: &[String], output: &Output) -> ExitCode {
     let words = ["aiw"].into_iter().chain(command.iter().map(String::as_str)).chain(["--help"]);
     let parsed = if command.is_empty() { groups::parse(words) } else { Cli::try_parse_from(words) };
     match parsed {
-        Err(e) if e.use_stderr() => output.usage(&e, None),
-        Err(e) => output::write(&output::rendered(&e.render(), &std::io::stdout())),
+        Err(e) if e.use_stderr() => output.report_usage_error(&e, None),
+        Err(e) => output::write(&output::render_styled(&e.render(), &std::io::stdout())),
         Ok(_) => ExitCode::SUCCESS,
     }
 }
@@ -33,17 +33,17 @@ pub fn overview(home: &Home, output: &Output) -> Result<(), CliError> {
     for (name, state) in seen.lines() {
         output.line(format!("{name:<10} {state}"));
     }
-    output.wrapped("next: ", &format!("{}; `aiw --help` lists all commands", seen.next));
-    output.answer(seen);
+    output.wrapped_line("next: ", &format!("{}; `aiw --help` lists all commands", seen.next));
+    output.set_json(seen);
     Ok(())
 }
 
 /// The script that calls aiw with it asks what to offer, and names the shell in it.
-pub const COMPLETE: &str = "AIW_COMPLETE";
+pub const COMPLETE_ENV: &str = "AIW_COMPLETE";
 
 /// Answers the shell that asks.
 pub fn complete() {
-    CompleteEnv::with_factory(Cli::command).var(COMPLETE).bin("aiw").complete();
+    CompleteEnv::with_factory(Cli::command).var(COMPLETE_ENV).bin("aiw").complete();
 }
 
 /// The script that makes a shell ask. It is for the shell, with `--json` too.
@@ -56,7 +56,7 @@ pub fn completions(shell: Shell) -> Result<(), CliError> {
     };
     let mut script = Vec::new();
     if let Some(shell) = Shells::builtins().completer(name) {
-        let written = shell.write_registration(COMPLETE, "aiw", "aiw", "aiw", &mut script);
+        let written = shell.write_registration(COMPLETE_ENV, "aiw", "aiw", "aiw", &mut script);
         written.map_err(|e| unavailable("the script", &e))?;
     }
     // It isn't a failure if the reader goes away.
@@ -65,7 +65,7 @@ pub fn completions(shell: Shell) -> Result<(), CliError> {
 }
 
 /// Writes a manual page for each command.
-pub fn manual(directory: &Path) -> Result<(), CliError> {
+pub fn write_man_pages(directory: &Path) -> Result<(), CliError> {
     let write = || {
         std::fs::create_dir_all(directory)?;
         clap_mangen::generate_to(Cli::command(), directory)
@@ -78,7 +78,7 @@ fn unavailable(what: &str, error: &std::io::Error) -> CliError {
 }
 
 /// Names that other programs have for commands of ours.
-const OTHER_NAMES: [(&str, &str); 8] = [
+const COMMAND_SUGGESTIONS: [(&str, &str); 8] = [
     ("run", "aiw claude \"PROMPT\""),
     ("find", "aiw mcp search WORDS"),
     ("search", "aiw history search WORDS"),
@@ -91,13 +91,13 @@ const OTHER_NAMES: [(&str, &str); 8] = [
 
 /// Returns the command that was meant by an unknown word: `aiw add ID` is `aiw process add ID`, and `aiw process logs ID` is
 /// `aiw logs ID`.
-pub fn meant(words: &[OsString], error: &clap::Error) -> Option<String> {
+pub fn suggest_command(words: &[OsString], error: &clap::Error) -> Option<String> {
     let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) else { return None };
     let mut words = words.iter().skip(1).map(|word| word.to_string_lossy().into_owned());
     let first = words.by_ref().find(|word| !word.starts_with('-'))?;
     let root = Cli::command();
     let with_rest = |command: &str, words: &mut dyn Iterator<Item = String>| {
-        let rest: String = words.map(|word| format!(" {}", shell_word(&one_line(&word, 60)))).collect();
+        let rest: String = words.map(|word| format!(" {}", shell_quote(&one_line(&word, 60)))).collect();
         Some(format!("did you mean `aiw {command}{rest}`?"))
     };
     if first != *word {
@@ -111,7 +111,7 @@ pub fn meant(words: &[OsString], error: &clap::Error) -> Option<String> {
         };
         return with_rest(command, &mut words);
     }
-    if let Some((_, ours)) = OTHER_NAMES.iter().find(|(name, _)| *name == first) {
+    if let Some((_, ours)) = COMMAND_SUGGESTIONS.iter().find(|(name, _)| *name == first) {
         return Some(format!("did you mean `{ours}`?"));
     }
     let has = |group: &&clap::Command| {

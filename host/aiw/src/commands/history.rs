@@ -6,21 +6,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use aiw_app::history::{self, ForgetRequest, HistoryForget, HistoryShow, amount};
+use aiw_app::history::{self, ForgetRequest, HistoryForget, HistoryShow, format_forgotten};
 use aiw_app::models::{Embedder, EmbeddingModels};
-use aiw_app::queries::{self, HistoryHit, HistorySearch, HistorySession, Searched, resume};
+use aiw_app::queries::{self, HistoryHit, HistorySearch, HistorySession, SessionSearchResult, resume};
 use aiw_app::{directory, own_executable};
-use aiw_core::{ErrorKind, counted, one_line};
-use aiw_history::{Forgot, HistoryError, HistoryQuery, MessageRange, SessionHit, Sessions, Stats, Store};
+use aiw_core::{ErrorKind, one_line, pluralize};
+use aiw_history::{ForgetReport, HistoryError, HistoryQuery, MessageRange, SessionFilter, SessionHit, Stats, Store};
 use aiw_home::{Home, format_rfc3339};
 use aiw_launch::ResumeIndex;
 
-use crate::ask::Person;
+use crate::ask::TerminalPrompter;
 use crate::cli::history::{ExportFormat, FilterArgs, HistoryCommand, SearchArgs};
 use crate::failure::CliError;
 use crate::output::Output;
 use crate::terminal;
-use aiw_app::phrases::short;
+use aiw_app::phrases::abbreviate_home;
 
 pub async fn run(command: HistoryCommand, home: &Home, output: &Output) -> Result<(), CliError> {
     match command {
@@ -67,7 +67,7 @@ fn minute_in(time: Option<&str>) -> String {
 
 /// The model, if one is in use and has made vectors. Without it, words find what they can.
 fn embedder(home: &Home, output: &Output) -> Option<Embedder> {
-    let chosen = EmbeddingModels::at(home.clone()).chosen().map_err(|e| e.to_string());
+    let chosen = EmbeddingModels::new(home.clone()).active_model_files().map_err(|e| e.to_string());
     let loaded =
         chosen.and_then(|files| files.map(|files| Embedder::load(&files)).transpose().map_err(|e| e.to_string()));
     loaded.unwrap_or_else(|e| {
@@ -94,10 +94,11 @@ pub fn search(args: &SearchArgs, home: &Home, output: &Output) -> Result<(), Cli
         tool: args.tool.as_deref(),
     };
     let model = || Ok::<_, CliError>(if args.keyword { None } else { embedder(home, output) });
-    let Searched { hits, waiting, is_outdated, empty_reason: nothing } = queries::search(home, &query, model)?;
+    let SessionSearchResult { hits, pending_sessions: waiting, is_outdated, empty_reason: nothing } =
+        queries::search(home, &query, model)?;
     if waiting > 0 {
         let wait = if waiting == 1 { "waits" } else { "wait" };
-        output.note(format!("note: {} {wait} to be taken in: search again soon", counted(waiting, "session")));
+        output.note(format!("note: {} {wait} to be taken in: search again soon", pluralize(waiting, "session")));
     }
     if is_outdated {
         output.note("note: the rules about secrets have changed: what was stored before goes through them now");
@@ -110,10 +111,10 @@ pub fn search(args: &SearchArgs, home: &Home, output: &Output) -> Result<(), Cli
     let answers: Vec<HistoryHit> = hits.iter().map(|hit| HistoryHit::new(hit, &resumes)).collect();
     show_hits(&hits, &answers, output);
     if let Some(nothing) = nothing {
-        output.line(nothing.sentence("`aiw history import` reads the sessions of your AI CLIs"));
+        output.line(nothing.to_message("`aiw history import` reads the sessions of your AI CLIs"));
     }
     let duration_ms = (duration_ms * 10.0).round() / 10.0;
-    output.answer(HistorySearch { hits: answers, waiting, duration_ms });
+    output.set_json(HistorySearch { hits: answers, waiting, duration_ms });
     Ok(())
 }
 
@@ -141,14 +142,14 @@ fn choose(home: &Home, text: &str, hits: Vec<SessionHit>) -> Result<(), CliError
     let previews = Arc::new(move |place: usize| {
         shown.get(place).map_or_else(Vec::new, |hit| preview(&directory, hit).unwrap_or_else(|e| vec![e.to_string()]))
     });
-    let title = format!("{} for `{}`", counted(lines.len(), "hit"), one_line(text, 200));
+    let title = format!("{} for `{}`", pluralize(lines.len(), "hit"), one_line(text, 200));
     let chosen = aiw_tui::pick(&title, &lines, previews)?;
     let Some(hit) = chosen.and_then(|place| hits.get(place)) else { return Ok(()) };
     let resume = resume(&ResumeIndex::new(home), hit.cli, &hit.session, &hit.project, &hit.launch);
     if let Some(problem) = resume.problem {
         return Err(CliError::user(problem));
     }
-    let line = resume.line();
+    let line = resume.command_line();
     terminal::print_prompt_line(&line);
     let mut command = resume.command(&own_executable()?);
     let failed = std::os::unix::process::CommandExt::exec(&mut command);
@@ -158,7 +159,7 @@ fn choose(home: &Home, text: &str, hits: Vec<SessionHit>) -> Result<(), CliError
 /// Returns the messages before and after a hit.
 fn preview(directory: &Path, hit: &SessionHit) -> Result<Vec<String>, HistoryError> {
     let store = Store::open(directory)?;
-    let part = store.part(&hit.session, &MessageRange { around: Some(&hit.uuid), most: 9 })?;
+    let part = store.session_view(&hit.session, &MessageRange { around: Some(&hit.uuid), limit: 9 })?;
     let mut lines = vec![format!("{}  {}  {}", part.session.id, part.session.cli, part.session.project)];
     for message in &part.messages {
         let mark = if message.uuid == hit.uuid { "▶ " } else { "" };
@@ -180,10 +181,10 @@ fn show_hits(hits: &[SessionHit], answers: &[HistoryHit], output: &Output) {
         }
         let session: String = hit.session.chars().take(8).collect();
         let provider = hit.launch.provider.as_ref().map(|name| format!("  {name}")).unwrap_or_default();
-        output.line(format!("{session}  {}{provider}  {}", hit.cli, short(&hit.project)));
+        output.line(format!("{session}  {}{provider}  {}", hit.cli, abbreviate_home(&hit.project)));
         for hit in hits.iter().filter(|other| other.session == hit.session) {
             let said = one_line(&hit.snippet.text, 300);
-            output.wrapped(&format!("  {}  {:<9}  ", minute(hit.time), hit.role.as_str()), &said);
+            output.wrapped_line(&format!("  {}  {:<9}  ", minute(hit.time), hit.role.as_str()), &said);
         }
         say_resume(&first.resume, first.problem.as_deref(), "  ", output);
     }
@@ -198,12 +199,12 @@ fn say_resume(line: &str, problem: Option<&str>, indent: &str, output: &Output) 
 }
 
 fn show(home: &Home, id: &str, around: Option<&str>, most: usize, output: &Output) -> Result<(), CliError> {
-    let part = store(home)?.part(id, &MessageRange { around, most: most.clamp(1, 10_000) })?;
+    let part = store(home)?.session_view(id, &MessageRange { around, limit: most.clamp(1, 10_000) })?;
     let answer = HistoryShow::new(&part, &ResumeIndex::new(home));
-    output.line(format!("{}  {}  {}", part.session.id, part.session.cli, short(&part.session.project)));
+    output.line(format!("{}  {}  {}", part.session.id, part.session.cli, abbreviate_home(&part.session.project)));
     say_resume(&answer.session.resume, answer.session.problem.as_deref(), "", output);
-    if part.earlier > 0 {
-        output.line(format!("… {}", counted(part.earlier, "earlier message")));
+    if part.messages_before > 0 {
+        output.line(format!("… {}", pluralize(part.messages_before, "earlier message")));
     }
     for message in &part.messages {
         let tools = if message.tools.is_empty() { String::new() } else { format!(" [{}]", message.tools.join(", ")) };
@@ -211,17 +212,17 @@ fn show(home: &Home, id: &str, around: Option<&str>, most: usize, output: &Outpu
         output.line(format!("\n{} {}{tools}{agent}  {}", minute(message.time), message.role.as_str(), message.uuid));
         output.line(&message.text);
     }
-    if part.later > 0 {
-        output.line(format!("\n… {}", counted(part.later, "later message")));
+    if part.messages_after > 0 {
+        output.line(format!("\n… {}", pluralize(part.messages_after, "later message")));
     }
-    output.answer(answer);
+    output.set_json(answer);
     Ok(())
 }
 
 fn sessions(home: &Home, filter: &FilterArgs, limit: usize, output: &Output) -> Result<(), CliError> {
     let project = project(filter)?;
     let wanted =
-        Sessions { project: project.as_deref(), cli: filter.cli, since: millis(filter.since), limit: Some(limit) };
+        SessionFilter { project: project.as_deref(), cli: filter.cli, since: millis(filter.since), limit: Some(limit) };
     let answer = history::sessions(home, &wanted)?;
     let row = |session: &HistorySession| {
         vec![
@@ -229,7 +230,7 @@ fn sessions(home: &Home, filter: &FilterArgs, limit: usize, output: &Output) -> 
             minute_in(session.last.as_deref()),
             session.cli.to_string(),
             session.messages.to_string(),
-            short(&session.project),
+            abbreviate_home(&session.project),
             one_line(&session.title, 100),
         ]
     };
@@ -238,7 +239,7 @@ fn sessions(home: &Home, filter: &FilterArgs, limit: usize, output: &Output) -> 
     if rows.is_empty() {
         output.line("no sessions: `aiw history import` reads those of your AI CLIs");
     }
-    output.answer(answer);
+    output.set_json(answer);
     Ok(())
 }
 
@@ -258,7 +259,7 @@ fn stats(home: &Home, output: &Output) -> Result<(), CliError> {
     ] {
         output.line(format!("{what:<12} {value}"));
     }
-    output.answer(stats);
+    output.set_json(stats);
     Ok(())
 }
 
@@ -270,24 +271,24 @@ async fn forget(
     output: &Output,
 ) -> Result<(), CliError> {
     let request = match (what, millis(before)) {
-        (Some(name), _) => ForgetRequest::Named(name),
+        (Some(name), _) => ForgetRequest::SessionOrProject(name),
         (None, Some(before)) => ForgetRequest::Before(before),
         (None, None) => return Err(CliError::user("nothing was named")),
     };
-    let answer = history::forget(home, directory(home)?, &request, &Person::new(output, yes)).await?;
+    let answer = history::forget(home, directory(home)?, &request, &TerminalPrompter::new(output, yes)).await?;
     let HistoryForget { sessions, messages } = answer;
-    output.line(format!("Forgot {}", amount(&Forgot { sessions, messages })));
-    output.answer(answer);
+    output.line(format!("Forgot {}", format_forgotten(&ForgetReport { sessions, messages })));
+    output.set_json(answer);
     Ok(())
 }
 
 fn export(home: &Home, id: &str, format: ExportFormat, output: &Output) -> Result<(), CliError> {
-    let part = store(home)?.part(id, &MessageRange { around: None, most: usize::MAX })?;
+    let part = store(home)?.session_view(id, &MessageRange { around: None, limit: usize::MAX })?;
     let answer = HistoryShow::new(&part, &ResumeIndex::new(home));
     match format {
-        ExportFormat::Markdown => output.line(aiw_history::markdown(&part)),
+        ExportFormat::Markdown => output.line(aiw_history::render_markdown(&part)),
         ExportFormat::Json => output.document(&answer),
     }
-    output.answer(answer);
+    output.set_json(answer);
     Ok(())
 }

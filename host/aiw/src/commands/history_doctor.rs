@@ -1,6 +1,6 @@
 //! `aiw history doctor`
 
-use aiw_app::history::{HistoryDoctor, amount, inspect};
+use aiw_app::history::{HistoryDoctor, format_forgotten, inspect};
 use aiw_app::setup::hook_statuses;
 use aiw_home::Home;
 
@@ -8,12 +8,12 @@ use crate::failure::CliError;
 use crate::output::Output;
 
 /// Looks at what the history is made of.
-pub fn found(home: &Home) -> Result<HistoryDoctor, CliError> {
+pub fn run_checks(home: &Home) -> Result<HistoryDoctor, CliError> {
     Ok(inspect(home, hook_statuses(home)?)?)
 }
 
 pub fn doctor(home: &Home, output: &Output) -> Result<(), CliError> {
-    let answer = found(home)?;
+    let answer = run_checks(home)?;
     output.line(match answer.hooks_installed {
         true => "hooks: installed",
         false if answer.hooks.iter().any(|status| status.installed) => "hooks: switched off by `disableAllHooks`",
@@ -28,7 +28,7 @@ pub fn doctor(home: &Home, output: &Output) -> Result<(), CliError> {
         output.line(format!("meaning: {meaning}"));
     }
     if answer.excluded > 0 {
-        let what = amount(&answer.excluded_amount);
+        let what = format_forgotten(&answer.excluded_amount);
         output.line(format!("excluded, but there: {what}; `aiw history import` takes them out"));
     }
     for reason in &answer.unreadable_secrets {
@@ -37,6 +37,6 @@ pub fn doctor(home: &Home, output: &Output) -> Result<(), CliError> {
     for skipped in &answer.skipped {
         output.line(format!("{}: {}", skipped.path, skipped.reason));
     }
-    output.answer(answer);
+    output.set_json(answer);
     Ok(())
 }

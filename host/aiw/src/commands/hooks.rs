@@ -5,13 +5,13 @@ use std::process::ExitCode;
 use aiw_app::history::{self, report_import};
 use aiw_app::setup::{change_hooks, hook_statuses, hooks};
 use aiw_app::{directory, own_executable};
-use aiw_history::{Handled, Hook, Indexer, Report};
+use aiw_history::{Hook, HookOutcome, Indexer, Report};
 use aiw_home::Home;
 use aiw_setup::{HookScope, HookStatus};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::ask::Person;
+use crate::ask::TerminalPrompter;
 use crate::cli::hooks::{HooksArgs, HooksCommand, SettingsScope};
 use crate::failure::CliError;
 use crate::output::Output;
@@ -48,9 +48,9 @@ fn scope(home: &Home, scope: SettingsScope) -> Result<HookScope, CliError> {
 }
 
 async fn change(home: &Home, args: &HooksArgs, undo: bool, output: &Output) -> Result<(), CliError> {
-    let (scope, person) = (scope(home, args.scope)?, Person::new(output, args.yes));
+    let (scope, person) = (scope(home, args.scope)?, TerminalPrompter::new(output, args.yes));
     let done = change_hooks(home, &hooks(home)?, &scope, undo, args.dry_run, &person, output).await;
-    output.answer(done.map_err(|e| CliError::from(e).declined_as("nothing was written"))?);
+    output.set_json(done.map_err(|e| CliError::from(e).with_declined_message("nothing was written"))?);
     Ok(())
 }
 
@@ -69,29 +69,29 @@ fn status(home: &Home, only: Option<SettingsScope>, output: &Output) -> Result<(
         let disabled = if status.disabled { "; `disableAllHooks` switches all hooks off" } else { "" };
         output.line(format!("{}: {}: {state}{disabled}", status.scope, status.path));
     }
-    output.answer(HooksStatus { installed: all.iter().any(|status| status.installed), settings: all });
+    output.set_json(HooksStatus { installed: all.iter().any(|status| status.installed), settings: all });
     Ok(())
 }
 
 /// Whether these are the words by which Claude Code runs the hook, those of aiw 0.6 included. Nothing else is set up for it.
-pub fn is_handle(arguments: &[std::ffi::OsString]) -> bool {
+pub fn is_hook_invocation(arguments: &[std::ffi::OsString]) -> bool {
     arguments == ["history", "hooks", "handle"] || arguments == ["hooks", "handle"]
 }
 
 /// The hook itself: it succeeds whatever happens.
-pub fn handle_at_once() -> ExitCode {
+pub fn handle_hook() -> ExitCode {
     let _ = crate::runtime::home().ok().and_then(|home| queue(&home));
     ExitCode::SUCCESS
 }
 
-fn queue(home: &Home) -> Option<Handled> {
-    Hook::take(home, std::io::stdin().lock(), own_executable)
+fn queue(home: &Home) -> Option<HookOutcome> {
+    Hook::handle_input(home, std::io::stdin().lock(), own_executable)
 }
 
 /// Starts what hooks in a task could not start, from outside of it.
-pub fn take_in_after_task() {
+pub fn start_deferred_indexing() {
     if let Ok(home) = crate::runtime::home() {
-        Indexer::start_if_asked(&home, None, own_executable);
+        Indexer::start_if_needed(&home, None, own_executable);
     }
 }
 
@@ -99,9 +99,9 @@ pub fn take_in_after_task() {
 fn handle(home: &Home, wait: bool, output: &Output) {
     match queue(home) {
         None => output.line("nothing was queued; logs/history.log says why"),
-        Some(Handled::Ignored(reason)) => output.line(format!("nothing was queued: {reason}")),
-        Some(Handled::Refused(path, reason)) => output.line(format!("`{}` {reason}", path.display())),
-        Some(Handled::Queued(path)) => output.line(format!("`{}` is queued", path.display())),
+        Some(HookOutcome::Ignored(reason)) => output.line(format!("nothing was queued: {reason}")),
+        Some(HookOutcome::Refused(path, reason)) => output.line(format!("`{}` {reason}", path.display())),
+        Some(HookOutcome::Queued(path)) => output.line(format!("`{}` is queued", path.display())),
     }
     if !wait {
         return;
@@ -114,5 +114,5 @@ fn handle(home: &Home, wait: bool, output: &Output) {
 
 /// Reads what is queued, after whatever another process reads.
 fn waited(home: &Home) -> Result<Report, CliError> {
-    Ok(history::indexer(home.clone()).run(&history::places(home)?, true)?)
+    Ok(history::indexer(home.clone()).run(&history::cli_paths(home)?, true)?)
 }

@@ -4,11 +4,11 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use aiw_app::history::{self, HistoryImport};
-use aiw_core::counted;
+use aiw_core::pluralize;
 use aiw_history::{TranscriptWatch, is_off};
 use aiw_home::Home;
 
-use crate::ask::Person;
+use crate::ask::TerminalPrompter;
 use crate::failure::CliError;
 use crate::output::Output;
 
@@ -17,15 +17,15 @@ pub async fn import(home: &Home, path: Option<&Path>, yes: bool, output: &Output
     let mut progress = |done: u64, total: u64| {
         observer.progress("reading transcripts, MB", done / 1_000_000, total / 1_000_000);
     };
-    let answer = history::import(home, path, &Person::new(output, yes), output, &mut progress).await;
+    let answer = history::import(home, path, &TerminalPrompter::new(output, yes), output, &mut progress).await;
     output.clear_progress();
-    output.answer(answer?);
+    output.set_json(answer?);
     Ok(())
 }
 
 pub async fn watch(home: Home, interval: u64, once: bool, output: &Output) -> Result<(), CliError> {
     let begun = Instant::now();
-    let places = history::places(&home)?;
+    let places = history::cli_paths(&home)?;
     let is_off = is_off(&home);
     let indexer = history::indexer(home);
     let mut watch = TranscriptWatch::default();
@@ -36,11 +36,11 @@ pub async fn watch(home: Home, interval: u64, once: bool, output: &Output) -> Re
         match watch.poll(&indexer, &places) {
             Ok(report) if once => {
                 history::report_import(&report, output);
-                output.answer(HistoryImport::new(&report, begun));
+                output.set_json(HistoryImport::new(&report, begun));
                 return Ok(());
             }
-            Ok(report) if report.stored > 0 => {
-                output.note(counted(report.stored, "new message"));
+            Ok(report) if report.new_messages > 0 => {
+                output.note(pluralize(report.new_messages, "new message"));
             }
             Ok(_) => {}
             Err(e) if once => return Err(e.into()),
@@ -52,13 +52,13 @@ pub async fn watch(home: Home, interval: u64, once: bool, output: &Output) -> Re
 }
 
 pub fn todos(home: &Home, session: Option<&str>, output: &Output) -> Result<(), CliError> {
-    let found = aiw_history::todos(home, &history::places(home)?, session)?;
+    let found = aiw_history::todos(home, &history::cli_paths(home)?, session)?;
     output.line(format!("session {}", found.session));
     let rows = found.todos.iter().map(|todo| vec![todo.id.clone(), todo.status.clone(), todo.content.clone()]);
     output.table(&["ID", "STATUS", "WHAT"], &rows.collect::<Vec<_>>());
     if found.todos.is_empty() {
         output.line("no todo list was kept in this session");
     }
-    output.answer(found);
+    output.set_json(found);
     Ok(())
 }

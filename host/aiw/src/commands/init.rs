@@ -1,19 +1,19 @@
 //! `aiw init`
 
 use aiw_app::AppError;
-use aiw_app::init::{InitDone, InitRequest, init, inspect, report_updates};
-use aiw_core::{Diagnostic, Prompter, counted};
+use aiw_app::init::{InitReport, InitRequest, init, inspect, report_updates};
+use aiw_core::{Diagnostic, Prompter, pluralize};
 use aiw_home::Home;
 use aiw_offer::read_only_tools;
 
-use crate::ask::Person;
+use crate::ask::TerminalPrompter;
 use crate::cli::setup::InitArgs;
 use crate::components::session;
 use crate::failure::CliError;
 use crate::output::Output;
 
 pub async fn run(args: &InitArgs, home: &Home, output: &Output) -> Result<(), CliError> {
-    let (lacking, person) = (inspect(home).map_err(unreadable)?, Person::new(output, args.yes));
+    let (lacking, person) = (inspect(home).map_err(unreadable)?, TerminalPrompter::new(output, args.yes));
     if lacking.lacking.is_empty() {
         output.line("nothing is lacking; `aiw doctor` looks for problems");
         if person.is_interactive() && !output.is_json() {
@@ -23,16 +23,16 @@ pub async fn run(args: &InitArgs, home: &Home, output: &Output) -> Result<(), Cl
         lacking.lacking.iter().for_each(|lacks| output.line(&lacks.command));
     } else {
         let client = session(home, output)?;
-        let request = InitRequest { read_only: read_only_tools() };
+        let request = InitRequest { read_only_tools: read_only_tools() };
         let done = init(&client, &lacking, &request, &person, output).await;
-        let InitDone { done, failed, first } =
-            done.map_err(|e| CliError::from(e).declined_as("nothing was written"))?;
+        let InitReport { added: done, failed, first_error: first } =
+            done.map_err(|e| CliError::from(e).with_declined_message("nothing was written"))?;
         if let Some(first) = first {
-            let all = counted(done.len() + failed.len(), "step");
-            return Err(CliError::from(first).saying(format!("{} of {all} could not be done", failed.len())));
+            let all = pluralize(done.len() + failed.len(), "step");
+            return Err(CliError::from(first).with_message(format!("{} of {all} could not be done", failed.len())));
         }
     }
-    output.answer(lacking);
+    output.set_json(lacking);
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use std::pin::pin;
 
 use aiw_app::plugins::add_market;
-use aiw_core::counted;
+use aiw_core::pluralize;
 use aiw_markets::{AddOptions, MarketListing, MarketStatus, MarketSummary, Markets, UpdatedMarket};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -11,10 +11,10 @@ use serde::Serialize;
 use super::each::FailedName;
 use futures::StreamExt;
 
-use crate::ask::Person;
+use crate::ask::TerminalPrompter;
 use crate::cli::{AddArgs, MarketplaceCommand};
 use crate::failure::CliError;
-use crate::output::{Output, under};
+use crate::output::{Output, single_entry_map};
 
 /// `aiw plugin marketplace add`
 #[derive(Serialize, JsonSchema)]
@@ -51,22 +51,22 @@ async fn add(markets: &Markets, args: AddArgs, output: &Output) -> Result<(), Cl
         inspect: !args.no_inspect,
         accept_confusable: args.yes,
     };
-    let added = add_market(markets, &args.reference, options, &Person::new(output, args.yes)).await?;
-    let (verb, with) = (if added.known { "Updated" } else { "Added" }, with_servers(&added.listing));
+    let added = add_market(markets, &args.reference, options, &TerminalPrompter::new(output, args.yes)).await?;
+    let (verb, with) = (if added.already_registered { "Updated" } else { "Added" }, with_servers(&added.listing));
     let mut notes = added.notes;
-    if added.not_official {
+    if added.has_spoofed_name {
         let own = aiw_core::one_line(added.listing.document_name.as_deref().unwrap_or_default(), 80);
         notes.push(format!("it calls itself `{own}`, and is not official"));
     }
     let status = MarketStatus { market: added.market, listing: Some(added.listing) };
     let market = MarketSummary::new(&status);
-    let count = counted(market.plugins.unwrap_or_default(), "plugin");
+    let count = pluralize(market.plugins.unwrap_or_default(), "plugin");
     output.line(format!("{verb} marketplace {} from {}: {count}", market.name, market.source));
     let bring = if with == 1 { "brings" } else { "bring" };
     let unknown = not_inspected(market.not_inspected.unwrap_or_default());
     output.line(format!("{with} of them {bring} MCP servers{unknown}"));
     notes.iter().for_each(|note| output.note(note));
-    output.answer(MarketAdd { marketplaces: vec![market], notes });
+    output.set_json(MarketAdd { marketplaces: vec![market], notes });
     Ok(())
 }
 
@@ -91,7 +91,7 @@ async fn remove(markets: &Markets, name: &str, output: &Output) -> Result<(), Cl
         let left: Vec<String> = done.installed_plugins.iter().map(ToString::to_string).collect();
         output.note(format!("its installed plugins stay: {}", left.join(", ")));
     }
-    output.answer(done);
+    output.set_json(done);
     Ok(())
 }
 
@@ -111,7 +111,7 @@ async fn update(markets: &Markets, name: Option<&str>, inspect: bool, output: &O
         match updated {
             Ok(done) => {
                 let what = if done.changed { "updated" } else { "unchanged" };
-                output.line(format!("{}: {what}, {}", done.name, counted(done.plugins, "plugin")));
+                output.line(format!("{}: {what}, {}", done.name, pluralize(done.plugins, "plugin")));
                 for (word, names) in [("new", &done.added), ("gone", &done.removed)] {
                     if done.changed && !names.is_empty() && names.len() < done.plugins.max(1) {
                         output.line(format!("  {word}: {}", aiw_core::one_line(&names.join(", "), 400)));
@@ -139,9 +139,10 @@ async fn update(markets: &Markets, name: Option<&str>, inspect: bool, output: &O
         }
     }
     let failed = answer.failed.len();
-    let failure =
-        first.map(|first| first.saying(format!("{failed} of {} could not be updated", counted(count, "marketplace"))));
-    output.conclude(answer, failure)
+    let failure = first.map(|first| {
+        first.with_message(format!("{failed} of {} could not be updated", pluralize(count, "marketplace")))
+    });
+    output.set_json_or_error(answer, failure)
 }
 
 fn list(markets: &Markets, output: &Output) -> Result<(), CliError> {
@@ -153,9 +154,9 @@ fn list(markets: &Markets, output: &Output) -> Result<(), CliError> {
             (_, false) => "off".into(),
             (None, true) => "not fetched yet".into(),
             (Some(listing), true) => {
-                let unofficial = if status.not_official() { ", not official" } else { "" };
-                let (count, with) = (counted(listing.plugins.len(), "plugin"), with_servers(listing));
-                format!("{count}, {with} with MCP servers{}{unofficial}", not_inspected(listing.not_inspected()))
+                let unofficial = if status.has_spoofed_name() { ", not official" } else { "" };
+                let (count, with) = (pluralize(listing.plugins.len(), "plugin"), with_servers(listing));
+                format!("{count}, {with} with MCP servers{}{unofficial}", not_inspected(listing.uninspected_count()))
             }
         };
         rows.push(vec![market.name.clone(), aiw_core::one_line(&market.source, 70), state]);
@@ -165,6 +166,6 @@ fn list(markets: &Markets, output: &Output) -> Result<(), CliError> {
         output.line("No marketplaces; `aiw plugin marketplace add OWNER/REPO` adds one");
     }
     problems.iter().for_each(|problem| output.note(problem));
-    output.answer(under("marketplaces", markets));
+    output.set_json(single_entry_map("marketplaces", markets));
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! `aiw model …`
 
-use aiw_app::models::{EmbeddingModels, ModelStatus, ModelSummary, StateName, pull, remove_collected};
+use aiw_app::models::{EmbeddingModels, ModelStatus, ModelSummary, StateName, pull, remove_telemetry_files};
 use aiw_history::{Indexer, Store, VectorCoverage, embedding_coverage};
 use aiw_home::Home;
 use schemars::JsonSchema;
@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::each::{FailedName, remove_each};
 use crate::cli::model::ModelCommand;
 use crate::failure::CliError;
-use crate::output::{Output, under};
+use crate::output::{Output, single_entry_map};
 use aiw_app::own_executable;
 
 /// `aiw model status`, `use`, `on`, `off`
@@ -32,8 +32,8 @@ pub struct ModelRemove {
 
 pub async fn run(command: ModelCommand, home: &Home, output: &Output) -> Result<(), CliError> {
     home.recover()?;
-    let models = EmbeddingModels::at(home.clone());
-    if let Some(directory) = remove_collected(home.around()) {
+    let models = EmbeddingModels::new(home.clone());
+    if let Some(directory) = remove_telemetry_files(home.context()) {
         output.note(format!(
             "note: removed `{}`: the library that runs models had collected data about its use there",
             directory.display()
@@ -43,7 +43,7 @@ pub async fn run(command: ModelCommand, home: &Home, output: &Output) -> Result<
         ModelCommand::List => list(&models, output),
         ModelCommand::Pull(args) => {
             let observer = output.observer();
-            output.answer(pull(&models, args.name.as_deref(), args.from.as_deref(), &*observer, output).await?);
+            output.set_json(pull(&models, args.name.as_deref(), args.from.as_deref(), &*observer, output).await?);
             Ok(())
         }
         ModelCommand::Use { model, runtime } => {
@@ -52,11 +52,11 @@ pub async fn run(command: ModelCommand, home: &Home, output: &Output) -> Result<
             used(home, &models, output)
         }
         ModelCommand::Off => {
-            models.switch(false)?;
+            models.set_enabled(false)?;
             status(home, &models, output)
         }
         ModelCommand::On => {
-            models.switch(true)?;
+            models.set_enabled(true)?;
             used(home, &models, output)
         }
         ModelCommand::Remove { names } => remove(&models, &names, output),
@@ -68,7 +68,7 @@ pub async fn run(command: ModelCommand, home: &Home, output: &Output) -> Result<
 fn used(home: &Home, models: &EmbeddingModels, output: &Output) -> Result<(), CliError> {
     status(home, models, output)?;
     if home.history().exists() {
-        Indexer::start_unwatched(home, own_executable);
+        Indexer::start_if_enabled(home, own_executable);
     }
     Ok(())
 }
@@ -84,7 +84,7 @@ fn list(models: &EmbeddingModels, output: &Output) -> Result<(), CliError> {
         vec![model.name.clone(), megabytes(model.size), state.to_owned(), model.label.clone()]
     };
     output.table(&["NAME", "SIZE", "STATE", "LABEL"], &all.iter().map(row).collect::<Vec<_>>());
-    output.answer(under("models", all));
+    output.set_json(single_entry_map("models", all));
     Ok(())
 }
 
@@ -114,7 +114,7 @@ fn status(home: &Home, models: &EmbeddingModels, output: &Output) -> Result<(), 
     if status.state == StateName::Off {
         output.note("`aiw model on` switches it on again");
     }
-    output.answer(ModelUse { model: status, history: meaning });
+    output.set_json(ModelUse { model: status, history: meaning });
     Ok(())
 }
 
@@ -124,5 +124,5 @@ fn remove(models: &EmbeddingModels, names: &[String], output: &Output) -> Result
         output.line(format!("Removed {name}"));
         Ok(name.to_owned())
     });
-    output.conclude(ModelRemove { removed, failed: failures.failed }, failures.first)
+    output.set_json_or_error(ModelRemove { removed, failed: failures.failed }, failures.first_error)
 }

@@ -146,7 +146,7 @@ pub fn run(name: &ExtensionId, kind: ComponentKind, lang: Lang, output: &Output)
     let commands: Vec<String> = std::iter::once(format!("cd {name}")).chain(build).chain([add]).collect();
     output.line(format!("Wrote {name}; next:"));
     commands.iter().for_each(|command| output.line(format!("  {command}")));
-    output.answer(NewProject { directory: name.to_string(), commands });
+    output.set_json(NewProject { directory: name.to_string(), commands });
     Ok(())
 }
 

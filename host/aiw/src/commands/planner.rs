@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aiw_app::planners::{self, PlannerKey, PlannerLocation, PlannerSet};
-use aiw_app::planning::{JobPlanResult, load_now, plan, plan_sample};
+use aiw_app::planning::{JobPlanResult, plan, plan_sample, preload_model};
 use aiw_app::servers::fetch_tools;
 use aiw_core::quoted_text;
 use aiw_home::{Home, PlannerApiName};
@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::ask::Person;
+use crate::ask::TerminalPrompter;
 use crate::cli::planner::{PlannerCommand, PlannerSetArgs};
 use crate::components::session;
 use crate::failure::CliError;
@@ -44,13 +44,13 @@ pub async fn run(command: PlannerCommand, home: &Home, output: &Output) -> Resul
     home.recover()?;
     match command {
         PlannerCommand::Set(args) => {
-            planners::set(home, wanted(args), &Person::new(output, false)).await?;
+            planners::set(home, wanted(args), &TerminalPrompter::new(output, false)).await?;
             match planners::is_from_variable(home) {
                 true => output.note("note: the variable `AIW_PLANNER` comes first here"),
                 false => output.note("`aiw planner test` tries it"),
             }
         }
-        PlannerCommand::Off => planners::off(home)?,
+        PlannerCommand::Off => planners::disable(home)?,
         PlannerCommand::Show => {}
         PlannerCommand::Test { request, limit } => {
             return test(&request.join(" "), usize::from(limit), home, output).await;
@@ -73,11 +73,11 @@ fn wanted(args: PlannerSetArgs) -> PlannerSet {
         None => None,
     };
     PlannerSet {
-        place,
+        location: place,
         model: args.model,
         key,
-        plan_time: args.timeout.map(Duration::from_secs),
-        code_time: args.code_timeout.map(Duration::from_secs),
+        plan_timeout: args.timeout.map(Duration::from_secs),
+        code_timeout: args.code_timeout.map(Duration::from_secs),
         max_plan_tokens: args.max_plan_tokens,
     }
 }
@@ -110,14 +110,14 @@ fn show(home: &Home, output: &Output) -> Result<(), CliError> {
             }
         }
     }
-    output.answer(answer);
+    output.set_json(answer);
     Ok(())
 }
 
 async fn test(request: &str, most: usize, home: &Home, output: &Output) -> Result<(), CliError> {
     let client = session(home, output)?;
     output.observer().progress("loading the model", 0, 0);
-    let loaded = load_now(&client).await;
+    let loaded = preload_model(&client).await;
     output.clear_progress();
     loaded?;
     let job = match request.trim() {
@@ -129,29 +129,29 @@ async fn test(request: &str, most: usize, home: &Home, output: &Output) -> Resul
             let (here, wanted) = (pool.clone(), request.to_owned());
             let find = move || {
                 let found = here.find(&finder, &wanted, most);
-                finder.end();
+                finder.shut_down();
                 let wanted: Vec<_> = found.matches.iter().map(|m| (m.server.clone(), m.tool.clone())).collect();
-                here.offered(&wanted).into_iter().flatten().collect::<Vec<CatalogItem>>()
+                here.tools_by_name(&wanted).into_iter().flatten().collect::<Vec<CatalogItem>>()
             };
-            let offered = aiw_home::blocking(find).await;
+            let offered = aiw_home::run_blocking(find).await;
             let planned = plan(&client, request, &offered).await;
-            pool.end().await;
+            pool.shut_down().await;
             planned?
         }
     };
-    let took = u64::try_from(job.took.as_millis()).unwrap_or(u64::MAX);
+    let took = u64::try_from(job.elapsed.as_millis()).unwrap_or(u64::MAX);
     let count = |tokens: Option<u64>| tokens.map_or_else(|| "?".to_owned(), |tokens| tokens.to_string());
     output.line(format!(
         "{} planned it in {:.1} s: {} tokens read, {} written",
         quoted_text(&job.model, 80),
-        job.took.as_secs_f64(),
+        job.elapsed.as_secs_f64(),
         count(job.input_tokens),
         count(job.output_tokens)
     ));
     output.line("");
     output.line(job.code.trim_end());
     let JobPlanResult { model, input_tokens, output_tokens, name, tools, input_schema, code, .. } = job;
-    output.answer(PlannerTest {
+    output.set_json(PlannerTest {
         model,
         duration_ms: took,
         input_tokens,

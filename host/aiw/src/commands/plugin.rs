@@ -9,7 +9,7 @@ use aiw_app::usable_settings;
 use aiw_home::Home;
 use aiw_markets::Markets;
 
-use crate::ask::{Person, PluginNotes};
+use crate::ask::{PluginReporter, TerminalPrompter};
 use crate::cli::{EnableArgs, InstallArgs, PluginCommand, UpdateArgs};
 use crate::commands::{browse, marketplace};
 use crate::components::session;
@@ -45,26 +45,26 @@ pub fn run(command: PluginCommand, home: &Home, output: &Output) -> Result<(), C
         PluginCommand::Install(InstallArgs { plugins: names, env: set, on_conflict, yes }) => {
             let request = PluginRequest { names, set, on_conflict: on_conflict.map(Into::into) };
             on_markets(home, output, async |markets| {
-                let (person, said) = (Person::new(output, yes), PluginNotes(output));
+                let (person, said) = (TerminalPrompter::new(output, yes), PluginReporter(output));
                 let (answer, first) = plugins::install(markets, &request, &person, &said).await?;
                 if answer.installed.iter().any(|done| !done.servers.is_empty()) {
                     output.line("Use it: aiw claude --mcp");
                 }
-                output.conclude(answer, first.map(Into::into))
+                output.set_json_or_error(answer, first.map(Into::into))
             })
         }
         PluginCommand::Update(UpdateArgs { plugins: names, env: set, on_conflict, no_fetch, accept_changes }) => {
             let request = PluginRequest { names, set, on_conflict: on_conflict.map(Into::into) };
             on_markets(home, output, async |markets| {
-                let (person, said) = (Person::new(output, false), PluginNotes(output));
+                let (person, said) = (TerminalPrompter::new(output, false), PluginReporter(output));
                 let updated = plugins::update(markets, &request, !no_fetch, accept_changes, &person, &said).await;
                 let (answer, first) = updated?;
-                output.conclude(answer, first.map(Into::into))
+                output.set_json_or_error(answer, first.map(Into::into))
             })
         }
         PluginCommand::Remove { plugins } => on_markets(home, output, async |markets| {
-            let (answer, first) = plugins::remove(markets, &plugins, &PluginNotes(output)).await?;
-            output.conclude(answer, first.map(Into::into))
+            let (answer, first) = plugins::remove(markets, &plugins, &PluginReporter(output)).await?;
+            output.set_json_or_error(answer, first.map(Into::into))
         }),
         PluginCommand::Enable(args) => switch(args, true, home, output),
         PluginCommand::Disable { plugins } => switch(EnableArgs { plugins, on_conflict: None }, false, home, output),
@@ -93,8 +93,8 @@ fn switch(args: EnableArgs, enabled: bool, home: &Home, output: &Output) -> Resu
     let EnableArgs { plugins: names, on_conflict } = args;
     let request = PluginRequest { names, on_conflict: on_conflict.map(Into::into), ..PluginRequest::default() };
     on_markets(home, output, async |markets| {
-        let (answer, first) = plugins::switch(markets, &request, enabled, &PluginNotes(output)).await?;
-        output.conclude(answer, first.map(Into::into))
+        let (answer, first) = plugins::switch(markets, &request, enabled, &PluginReporter(output)).await?;
+        output.set_json_or_error(answer, first.map(Into::into))
     })
 }
 
@@ -107,7 +107,7 @@ async fn validate(markets: &Markets, path: &Path, output: &Output) -> Result<(),
             output.line(format!("The {} is valid", report.kind));
             None
         }
-        n => Some(CliError::user(format!("the {} has {}", report.kind, aiw_core::counted(n, "error")))),
+        n => Some(CliError::user(format!("the {} has {}", report.kind, aiw_core::pluralize(n, "error")))),
     };
-    output.conclude(report, failure)
+    output.set_json_or_error(report, failure)
 }

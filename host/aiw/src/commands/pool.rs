@@ -11,7 +11,7 @@ use super::each::{FailedName, remove_each};
 use crate::cli::pool::PoolCommand;
 use crate::components::session;
 use crate::failure::CliError;
-use crate::output::{Output, under};
+use crate::output::{Output, single_entry_map};
 
 /// `aiw pool remove`
 #[derive(Serialize, JsonSchema)]
@@ -47,7 +47,7 @@ pub async fn run(command: PoolCommand, home: &Home, output: &Output) -> Result<(
                 output.line(format!("Removed pool `{}`", one_line(name, 80)));
                 Ok(RemovedPool { name: name.to_owned() })
             });
-            return output.conclude(PoolRemove { removed, failed: failures.failed }, failures.first);
+            return output.set_json_or_error(PoolRemove { removed, failed: failures.failed }, failures.first_error);
         }
         PoolCommand::List => {
             let (pools, problems) = providers.pools()?;
@@ -58,13 +58,13 @@ pub async fn run(command: PoolCommand, home: &Home, output: &Output) -> Result<(
                 let row = |pool: &PoolSummary| vec![pool.name.clone(), members(pool), pool.strategy.to_owned()];
                 output.table(&["NAME", "MEMBERS", "CHOOSES"], &pools.iter().map(row).collect::<Vec<_>>());
             }
-            output.answer(under("pools", pools));
+            output.set_json(single_entry_map("pools", pools));
         }
         PoolCommand::Show { name } => show(pools::show(home, &providers, &name)?, output),
         PoolCommand::Reset { name } => {
             let pool = pools::reset(home, &providers, &name)?;
             output.line(format!("All members of pool `{}` are asked again", pool.name));
-            output.answer(under("pool", pool));
+            output.set_json(single_entry_map("pool", pool));
         }
     }
     Ok(())
@@ -80,7 +80,7 @@ fn members(pool: &PoolSummary) -> String {
 
 fn said(word: &str, pool: &PoolSummary, output: &Output) {
     output.line(format!("{word} pool `{}` of {}", pool.name, members(pool)));
-    output.answer(under("pool", pool));
+    output.set_json(single_entry_map("pool", pool));
 }
 
 fn show(details: PoolDetails, output: &Output) {
@@ -95,5 +95,5 @@ fn show(details: PoolDetails, output: &Output) {
         output.line(format!("  there is no provider `{}`", gone.provider));
     }
     details.cooldowns.iter().for_each(|rest| output.line(format!("  {}", rest.line())));
-    output.answer(under("pool", details));
+    output.set_json(single_entry_map("pool", details));
 }

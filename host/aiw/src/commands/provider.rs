@@ -9,11 +9,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::each::{FailedName, remove_each};
-use crate::ask::Person;
+use crate::ask::TerminalPrompter;
 use crate::cli::provider::{ProviderArgs, ProviderCommand};
 use crate::components::session;
 use crate::failure::CliError;
-use crate::output::{Output, under};
+use crate::output::{Output, single_entry_map};
 
 /// `aiw provider remove`
 #[derive(Serialize, JsonSchema)]
@@ -31,13 +31,13 @@ pub async fn run(command: ProviderCommand, home: &Home, output: &Output) -> Resu
     match command {
         ProviderCommand::Add(args) => {
             refuse_token(&args.provider)?;
-            let person = Person::new(output, args.provider.yes);
+            let person = TerminalPrompter::new(output, args.provider.yes);
             let changes = changes(args.provider);
-            view::added(&providers.add(args.name, &changes, &person, output).await?, output);
+            view::print_added(&providers.add(args.name, &changes, &person, output).await?, output);
         }
         ProviderCommand::Edit(args) => {
             refuse_token(&args.provider)?;
-            let person = Person::new(output, args.provider.yes);
+            let person = TerminalPrompter::new(output, args.provider.yes);
             let name = args.name;
             let changes = ProviderChanges {
                 keep_token: args.keep_token,
@@ -46,12 +46,12 @@ pub async fn run(command: ProviderCommand, home: &Home, output: &Output) -> Resu
                 unset_secrets: args.unset_secret,
                 ..changes(args.provider)
             };
-            view::added(&providers.edit(&name, &changes, &person).await?, output);
+            view::print_added(&providers.edit(&name, &changes, &person).await?, output);
         }
         ProviderCommand::Remove { names } => return remove(client.home(), &providers, &names, output),
-        ProviderCommand::Rename { name, new } => view::renamed(&providers.rename(&name, new)?, output),
+        ProviderCommand::Rename { name, new } => view::print_renamed(&providers.rename(&name, new)?, output),
         ProviderCommand::List => {
-            check_from_now_on(home, output);
+            schedule_health_checks(home, output);
             view::list(&providers, output).await?;
         }
         ProviderCommand::Show { name } => view::show(&providers.show(&name).await?, output),
@@ -68,14 +68,14 @@ pub async fn run(command: ProviderCommand, home: &Home, output: &Output) -> Resu
 }
 
 /// Has the daemon check providers, if the settings ask for it.
-pub fn check_from_now_on(home: &Home, output: &Output) {
-    if let Err(error) = aiw_app::health::have_checked(home) {
+pub fn schedule_health_checks(home: &Home, output: &Output) {
+    if let Err(error) = aiw_app::health::ensure_daemon_running(home) {
         output.note(format!("providers are not checked: {error}"));
     }
 }
 
 /// Checks all providers once, for the daemon.
-pub async fn check_each(home: &Home, output: &Output) -> Result<(), CliError> {
+pub async fn check_providers(home: &Home, output: &Output) -> Result<(), CliError> {
     Ok(aiw_app::health::check_providers(&*session(home, output)?).await?)
 }
 
@@ -113,10 +113,10 @@ fn changes(args: ProviderArgs) -> ProviderChanges {
 fn remove(home: &Home, providers: &Providers, names: &[String], output: &Output) -> Result<(), CliError> {
     let (removed, failures) = remove_each(names, output, |name| {
         let removed = aiw_app::providers::remove(home, providers, name)?;
-        view::removed(&removed, output);
+        view::print_removed(&removed, output);
         Ok(removed)
     });
-    output.conclude(ProviderRemove { removed, failed: failures.failed }, failures.first)
+    output.set_json_or_error(ProviderRemove { removed, failed: failures.failed }, failures.first_error)
 }
 
 fn defaults(providers: &Providers, output: &Output) -> Result<(), CliError> {
@@ -124,7 +124,7 @@ fn defaults(providers: &Providers, output: &Output) -> Result<(), CliError> {
     for (cli, name) in &defaults {
         output.line(format!("{cli}: {}", name.as_deref().unwrap_or("its own configuration")));
     }
-    output.answer(under("default", defaults));
+    output.set_json(single_entry_map("default", defaults));
     Ok(())
 }
 
@@ -132,8 +132,8 @@ async fn test(providers: &Providers, name: &str, output: &Output) -> Result<(), 
     let tested = providers.test(name).await?;
     let refused = tested.health.key == aiw_core::provider::KeyState::Refused;
     let failure = refused.then(|| ProviderError::KeyRefused { provider: name.to_owned() }.into());
-    view::tested(name, &tested, output);
-    output.conclude(under("test", TestSummary::of(name, &tested)), failure)
+    view::print_test_result(name, &tested, output);
+    output.set_json_or_error(single_entry_map("test", TestSummary::of(name, &tested)), failure)
 }
 
 /// Every user of the machine can read a token on a command line, and the shell remembers it.

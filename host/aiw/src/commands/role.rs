@@ -9,7 +9,8 @@ use aiw_app::usable_settings;
 use aiw_core::{Diagnostic, ErrorKind, RoleName, one_line};
 use aiw_home::Home;
 use aiw_launch::{
-    MAX_ROLE_BYTES, NEW_CONTENT, NEW_DESCRIPTION, Overwrite, RoleDetails, RoleEntry, RoleError, RoleSummary, Roles,
+    CONTENT_PLACEHOLDER, DESCRIPTION_PLACEHOLDER, MAX_ROLE_BYTES, Overwrite, RoleDetails, RoleEntry, RoleError,
+    RoleSummary, Roles,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -19,7 +20,7 @@ use super::given;
 use crate::cli::{NewRoleArgs, RoleCommand};
 use crate::editor::Editor;
 use crate::failure::CliError;
-use crate::output::{Output, under};
+use crate::output::{Output, single_entry_map};
 
 /// `aiw role edit`
 #[derive(Serialize, JsonSchema)]
@@ -31,8 +32,8 @@ pub struct RoleEdit {
 }
 
 pub fn run(command: RoleCommand, home: &Home, output: &Output) -> Result<(), CliError> {
-    let here = home.around().directory().ok();
-    let roles = Roles::at(home.clone(), &usable_settings(home, output)?, here);
+    let here = home.context().directory().ok();
+    let roles = Roles::open(home.clone(), &usable_settings(home, output)?, here);
     match command {
         RoleCommand::List => list(&roles, output),
         RoleCommand::Show { name } => show(&roles, &name.parse()?, output),
@@ -62,11 +63,11 @@ fn list(roles: &Roles, output: &Output) -> Result<(), CliError> {
     for (path, problem) in listing.roles.iter().filter_map(|listed| Some((&listed.path, listed.problem.as_ref()?))) {
         output.note(format!("`{}` {problem}", path.display()));
     }
-    listing.unread.iter().for_each(|problem| output.note(problem.to_string()));
+    listing.read_errors.iter().for_each(|problem| output.note(problem.to_string()));
     if listing.roles.iter().any(|listed| !listed.trusted) {
         output.note("`aiw trust add` lets the roles of this directory be used");
     }
-    output.answer(under("roles", listing.roles.iter().map(RoleSummary::new).collect::<Vec<_>>()));
+    output.set_json(single_entry_map("roles", listing.roles.iter().map(RoleSummary::new).collect::<Vec<_>>()));
     Ok(())
 }
 
@@ -80,7 +81,7 @@ fn show(roles: &Roles, name: &RoleName, output: &Output) -> Result<(), CliError>
     if !role.trusted {
         output.note("no run gets this role: the directory is not trusted (`aiw trust add`)");
     }
-    output.answer(under("role", RoleDetails::new(&role)));
+    output.set_json(single_entry_map("role", RoleDetails::new(&role)));
     Ok(())
 }
 
@@ -90,9 +91,10 @@ fn new(roles: &Roles, args: &NewRoleArgs, output: &Output) -> Result<(), CliErro
     let is_template = given.is_none();
     let text = match (&args.description, given) {
         (None, Some(whole)) => whole,
-        (description, content) => {
-            Roles::text(description.as_deref().unwrap_or(NEW_DESCRIPTION), content.as_deref().unwrap_or(NEW_CONTENT))?
-        }
+        (description, content) => Roles::render_file(
+            description.as_deref().unwrap_or(DESCRIPTION_PLACEHOLDER),
+            content.as_deref().unwrap_or(CONTENT_PLACEHOLDER),
+        )?,
     };
     let over = if args.force { Overwrite::Always } else { Overwrite::Never };
     let role = roles.write(&name, &text, over)?;
@@ -100,12 +102,12 @@ fn new(roles: &Roles, args: &NewRoleArgs, output: &Output) -> Result<(), CliErro
     if is_template {
         output.line(format!("Edit it with `aiw role edit {name}`"));
     }
-    output.answer(under("role", RoleSummary::from_role(&role)));
+    output.set_json(single_entry_map("role", RoleSummary::from_role(&role)));
     Ok(())
 }
 
 fn edit(roles: &Roles, name: &RoleName, output: &Output) -> Result<(), CliError> {
-    let old = roles.own_bytes(name)?;
+    let old = roles.read_file(name)?;
     if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
         return Err(CliError::user("editing needs a terminal")
             .with_hint(format!("`aiw role new {name} --from FILE --force` replaces it without one")));
@@ -124,14 +126,14 @@ fn edit(roles: &Roles, name: &RoleName, output: &Output) -> Result<(), CliError>
     let new = new?;
     if new == old {
         output.line(format!("{name} is unchanged"));
-        output.answer(RoleEdit { role: name.to_string(), changed: false });
+        output.set_json(RoleEdit { role: name.to_string(), changed: false });
         return Ok(());
     }
     roles
-        .write(name, &new, Overwrite::IfStill(&old))
+        .write(name, &new, Overwrite::IfUnchanged(&old))
         .map_err(|e| CliError::new(e.kind(), format!("the role was not changed: {e}")).with_hint(copy.keep()))?;
     output.line(format!("Changed {name}"));
-    output.answer(RoleEdit { role: name.to_string(), changed: true });
+    output.set_json(RoleEdit { role: name.to_string(), changed: true });
     Ok(())
 }
 
@@ -186,5 +188,5 @@ fn validate(roles: &Roles, name: Option<&str>, output: &Output) -> Result<(), Cl
         bad.push(unread);
     }
     let failure = (!bad.is_empty()).then(|| CliError::user(format!("invalid: {}", bad.join(", "))));
-    output.conclude(under("roles", roles), failure)
+    output.set_json_or_error(single_entry_map("roles", roles), failure)
 }

@@ -8,23 +8,23 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{IsTerminal, Read, Write};
 
-use aiw_app::runs::{self, Stopping, TaskProblem, TaskWatcher};
+use aiw_app::runs::{self, StopReason, TaskProblem, TaskWatcher};
 use aiw_app::{directory, own_path};
-use aiw_core::{CliKind, ErrorKind, shell_word};
+use aiw_core::{CliKind, ErrorKind, shell_quote};
 use aiw_home::Home;
-use aiw_launch::{LogText, MAX_PROMPT_BYTES, OutputTarget, OwnServer, PreparedRun, RunRequest, TaskDetails};
+use aiw_launch::{AiwServer, LogRenderer, MAX_PROMPT_BYTES, OutputTarget, PreparedRun, RunRequest, TaskDetails};
 use aiw_offer::Toolset;
-use aiw_providers::Decision;
-use aiw_tasks::{FollowFrom, LogEntry, NOTE, Outcome, ResourceLimits, State, Stream, Task, Tasks};
+use aiw_providers::SelectionSource;
+use aiw_tasks::{FollowFrom, LogEntry, NOTE_PREFIX, Outcome, ResourceLimits, State, Stream, Task, Tasks};
 
 use self::progress::LiveLine;
-use crate::ask::{Person, StderrReporter};
+use crate::ask::{StderrReporter, TerminalPrompter};
 use crate::cli::run::{RunArgs, RunOutput};
 use crate::commands::follow::{FollowStep, follow};
 use crate::commands::secret::variable;
 use crate::components::session;
 use crate::failure::CliError;
-use crate::output::{Output, under};
+use crate::output::{Output, single_entry_map};
 use crate::runtime::{self, Signals};
 use crate::terminal;
 
@@ -43,23 +43,23 @@ pub fn run(cli: CliKind, args: RunArgs, home: &Home, output: &Output) -> Result<
         ];
         if let Some((flag, _)) = unfit.iter().find(|(_, given)| *given) {
             let failure = CliError::user(format!("`{flag}` is for tasks, but there is no prompt"));
-            return Err(line::without_prompt(cli, &args, home, failure));
+            return Err(line::add_prompt_hint(cli, &args, home, failure));
         }
         if !std::io::stdin().is_terminal() {
-            return Err(line::without_prompt(cli, &args, home, no_terminal()));
+            return Err(line::add_prompt_hint(cli, &args, home, no_terminal()));
         }
     }
     let request = request(home, cli, &args, prompt)?;
     let client = session(home, output)?;
-    let runtime = runtime::blocking()?;
-    if !args.explain && terminal::can_ask() {
-        let mut person = Person::new(output, false);
-        person.beside = true;
+    let runtime = runtime::new_runtime()?;
+    if !args.explain && terminal::is_interactive() {
+        let mut person = TerminalPrompter::new(output, false);
+        person.prompt_on_stderr = true;
         runtime.block_on(runs::ask_for_trust(home, &request, &person, &StderrReporter(output)))?;
     }
     let prepared = runtime.block_on(runs::prepare(&client, request));
     client.notes().iter().for_each(|note| output.note(note));
-    let prepared = prepared.map_err(|e| line::misused_p(cli, &args, e))?;
+    let prepared = prepared.map_err(|e| line::add_provider_hint(cli, &args, e))?;
     for note in &prepared.notes {
         output.note(format!("note: {note}"));
     }
@@ -68,7 +68,7 @@ pub fn run(cli: CliKind, args: RunArgs, home: &Home, output: &Output) -> Result<
         return Ok(());
     }
     if !is_task {
-        let resume = prepared.resume_line(home.around());
+        let resume = prepared.resume_line(home.context());
         let code = runs::interact(home, prepared)?;
         if let Some(line) = resume {
             output.note(format!("resume with: {line}"));
@@ -80,17 +80,17 @@ pub fn run(cli: CliKind, args: RunArgs, home: &Home, output: &Output) -> Result<
     // Before the start: a Ctrl-C right after it stops the task, and not this process alone.
     let signals = Signals::listen()?;
     let (provider, model) = progress::describe(&prepared);
-    let attendance = TaskWatcher::begin(prepared.unreachable.clone());
+    let attendance = TaskWatcher::new(prepared.unreachable_reason.clone());
     let task = runs::start(&client, prepared, !args.no_queue)?;
     let ended = if args.detach {
         output.line(task.id.as_str());
-        output.answer(under("task", TaskDetails::new(&task)));
+        output.set_json(single_entry_map("task", TaskDetails::new(&task)));
         Ok(())
     } else {
-        output.note(progress::started(task.id.as_str(), cli.as_str(), provider.as_deref(), model.as_deref()));
-        attend(client.everywhere()?, &task, args.output, attendance, &signals, output)
+        output.note(progress::format_started(task.id.as_str(), cli.as_str(), provider.as_deref(), model.as_deref()));
+        attend(client.all_tasks()?, &task, args.output, attendance, &signals, output)
     };
-    runs::make_room(home);
+    runs::prune_tasks(home);
     ended
 }
 
@@ -120,7 +120,7 @@ fn prompt(cli: CliKind, args: &RunArgs) -> Result<Option<Vec<u8>>, CliError> {
             let mut texts = words.iter().skip(1).map(|word| word.to_string_lossy());
             if let Some(flag) = texts.find(|word| line::is_flag(word)) {
                 let message = format!("`{}` comes after the prompt's first word", line::redact_flag(&flag));
-                return Err(CliError::new(ErrorKind::Usage, message).with_hint(line::right_line(cli)));
+                return Err(CliError::new(ErrorKind::Usage, message).with_hint(line::misplaced_flag_hint(cli)));
             }
             Ok(Some(words.join(&OsString::from(" ")).into_encoded_bytes()))
         }
@@ -145,7 +145,7 @@ fn request(home: &Home, cli: CliKind, args: &RunArgs, prompt: Option<Vec<u8>>) -
         Some(profile) => {
             // A run may call each of its tools, so what starts processes is among them only if the user has said so.
             let toolsets = home.settings()?.mcp()?.toolsets.is_none().then(|| Toolset::DEFAULT_NAME.to_owned());
-            Some(OwnServer { command: own_path()?, profile: profile.clone(), toolsets })
+            Some(AiwServer { command: own_path()?, profile: profile.clone(), toolsets })
         }
         None => None,
     };
@@ -159,14 +159,14 @@ fn request(home: &Home, cli: CliKind, args: &RunArgs, prompt: Option<Vec<u8>>) -
         model: args.model.clone(),
         permission: args.permission,
         // `--explain` starts nothing.
-        check: !args.no_check && !args.explain,
-        starts: !args.explain,
+        should_check_connection: !args.no_check && !args.explain,
+        should_start: !args.explain,
         gateway: args.gateway,
         mcp,
         isolated: args.isolated,
         private: args.private,
         trust: args.trust,
-        terminal: std::io::stdin().is_terminal() && std::io::stdout().is_terminal(),
+        has_terminal: std::io::stdin().is_terminal() && std::io::stdout().is_terminal(),
         arguments: args.arguments.clone(),
         ..RunRequest::new(cli, cwd)
     })
@@ -175,10 +175,10 @@ fn request(home: &Home, cli: CliKind, args: &RunArgs, prompt: Option<Vec<u8>>) -
 fn explain(prepared: &PreparedRun, output: &Output) {
     let plan = prepared.explain();
     let source = match &prepared.decision {
-        Decision::Named => "named by `-p`".to_owned(),
-        Decision::Project(root) => format!("named by `{}`", root.join(".aiw.json").display()),
-        Decision::Default => "the default".to_owned(),
-        Decision::CliLogin => "nothing names one".to_owned(),
+        SelectionSource::Explicit => "named by `-p`".to_owned(),
+        SelectionSource::Project(root) => format!("named by `{}`", root.join(".aiw.json").display()),
+        SelectionSource::Default => "the default".to_owned(),
+        SelectionSource::CliLogin => "nothing names one".to_owned(),
     };
     output.line(match &plan.provider {
         Some(name) => format!("provider: {name} ({source})"),
@@ -191,7 +191,7 @@ fn explain(prepared: &PreparedRun, output: &Output) {
     ));
     output.line(format!(
         "arguments: {}",
-        plan.arguments.iter().map(|a| shell_word(a).into_owned()).collect::<Vec<_>>().join(" ")
+        plan.arguments.iter().map(|a| shell_quote(a).into_owned()).collect::<Vec<_>>().join(" ")
     ));
     if let Some(translation) = &plan.gateway {
         if !translation.members.is_empty() {
@@ -224,7 +224,7 @@ fn explain(prepared: &PreparedRun, output: &Output) {
         output.line(format!("settings over yours, in env: {} of the variables above", same.len()));
     }
     groups("settings over yours, in env", &other, output);
-    output.answer(under("explain", plan));
+    output.set_json(single_entry_map("explain", plan));
 }
 
 /// Names on one line, or, where there are many, a line for each beginning that several share.
@@ -273,34 +273,34 @@ fn attend(
 ) -> Result<(), CliError> {
     let form = if output.is_json() { RunOutput::Json } else { form };
     let attendance = RefCell::new(attendance);
-    let (mut text, mut live) = (LogText::new(task), LiveLine::new());
-    let show = |entry: &LogEntry, text: &mut LogText, live: &mut LiveLine| {
+    let (mut text, mut live) = (LogRenderer::new(task), LiveLine::new());
+    let show = |entry: &LogEntry, text: &mut LogRenderer, live: &mut LiveLine| {
         // What aiw itself notes is for the log, but for what is said to whoever watches.
         if entry.stream == Stream::Aiw {
             let text = String::from_utf8_lossy(&entry.bytes);
-            if text.starts_with(NOTE) {
+            if text.starts_with(NOTE_PREFIX) {
                 live.clear();
                 output.note(text.trim_end());
             }
             return;
         }
-        let pieces = text.pieces(entry);
+        let pieces = text.render(entry);
         pieces.iter().for_each(|(place, piece)| live.note(*place, piece));
-        pieces.iter().for_each(|(_, piece)| attendance.borrow_mut().hear(piece));
+        pieces.iter().for_each(|(_, piece)| attendance.borrow_mut().push_output(piece));
         match form {
             RunOutput::Json => {}
             RunOutput::Text => {
                 live.clear();
                 for (place, piece) in &pieces {
                     write_piece(*place, piece);
-                    live.wrote(piece.as_bytes());
+                    live.track_line_end(piece.as_bytes());
                 }
             }
             RunOutput::StreamJson => {
                 live.clear();
-                let end: &[u8] = if entry.whole { b"\n" } else { b"" };
+                let end: &[u8] = if entry.is_complete { b"\n" } else { b"" };
                 let bytes = [entry.bytes.as_slice(), end].concat();
-                live.wrote(&bytes);
+                live.track_line_end(&bytes);
                 let _ = match entry.stream {
                     Stream::Stdout => std::io::stdout().lock().write_all(&bytes),
                     Stream::Stderr => std::io::stderr().lock().write_all(&bytes),
@@ -313,7 +313,7 @@ fn attend(
         match step {
             FollowStep::Entry(entry) => show(entry, &mut text, &mut live),
             FollowStep::CaughtUp => {}
-            FollowStep::Looked(now) => {
+            FollowStep::TaskPolled(now) => {
                 if now.state != State::Ended {
                     live.draw(|| text.tokens());
                 }
@@ -322,12 +322,12 @@ fn attend(
                     let hint = format!("task {0} keeps running: `aiw wait {0}` waits for it", now.id);
                     return Err(CliError::interrupted(129).with_hint(hint));
                 }
-                let is_asked = signals.last() != 0;
+                let is_asked = signals.last_signal() != 0;
                 let stopping = attendance.borrow_mut().check(tasks, now, live.has_answered(), is_asked)?;
                 if stopping.is_some() {
                     live.clear();
                 }
-                if stopping == Some(Stopping::Asked) {
+                if stopping == Some(StopReason::Requested) {
                     output.note(format!("stopping {}…", now.id));
                 }
             }
@@ -335,35 +335,37 @@ fn attend(
         Ok(())
     })?;
     live.clear();
-    if followed.has_missed {
+    if followed.has_missed_lines {
         output.note("note: some of its output is missing here: it was written faster than it could be shown");
     }
     let task = followed.task;
     if form == RunOutput::Text {
         text.finish().iter().for_each(|end| write_piece(OutputTarget::Answer, end));
         if task.outcome == Some(Outcome::Succeeded) {
-            text.untold(&task).iter().for_each(|answer| write_piece(OutputTarget::Answer, &format!("{answer}\n")));
+            text.missing_final_message(&task)
+                .iter()
+                .for_each(|answer| write_piece(OutputTarget::Answer, &format!("{answer}\n")));
         }
     }
     tasks.mark_read(&[task.id])?;
     // This is the report.
     let task = Task { unread: false, ..task };
-    let answer = under("task", TaskDetails::new(&task));
+    let answer = single_entry_map("task", TaskDetails::new(&task));
     if form == RunOutput::Json {
         output.document(&answer);
     }
-    text.untold(&task).iter().for_each(|answer| attendance.borrow_mut().hear(answer));
-    let ending = attendance.into_inner().end(&task, signals.last());
-    if let Some(line) = progress::used(&task) {
+    text.missing_final_message(&task).iter().for_each(|answer| attendance.borrow_mut().push_output(answer));
+    let ending = attendance.into_inner().outcome(&task, signals.last_signal());
+    if let Some(line) = progress::format_usage(&task) {
         output.note(line);
     }
     let Some(TaskProblem { message, kind, hint }) = ending.problem else {
         task.note.iter().for_each(|note| output.note(format!("note: {note}")));
-        output.answer(answer);
+        output.set_json(answer);
         return Ok(());
     };
     let failure = CliError::new(kind, message).with_code(ending.code).with_hint(hint);
-    output.conclude(answer, Some(failure))
+    output.set_json_or_error(answer, Some(failure))
 }
 
 /// Writes to standard output or standard error, by what it is.

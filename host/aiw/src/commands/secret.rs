@@ -4,7 +4,7 @@ use aiw_app::secrets::{self, SecretSummary};
 use aiw_core::{EnvName, Secret};
 use aiw_home::Home;
 
-use crate::ask::Person;
+use crate::ask::TerminalPrompter;
 use crate::cli::provider::SecretCommand;
 use crate::failure::CliError;
 use crate::output::Output;
@@ -20,7 +20,7 @@ pub async fn run(command: SecretCommand, home: &Home, output: &Output) -> Result
             };
             let answer = secrets::set(home, &name, &secret)?;
             output.line(format!("{} `{name}`", if answer.secret.new { "Stored" } else { "Replaced" }));
-            output.answer(answer);
+            output.set_json(answer);
         }
         SecretCommand::List => {
             let answer = secrets::list(home)?;
@@ -29,18 +29,18 @@ pub async fn run(command: SecretCommand, home: &Home, output: &Output) -> Result
             }
             let row = |secret: &SecretSummary| vec![secret.name.to_string()];
             output.table(&["NAME"], &answer.secrets.iter().map(row).collect::<Vec<_>>());
-            output.answer(answer);
+            output.set_json(answer);
         }
         SecretCommand::Remove { name, yes } => {
-            let answer = secrets::remove(home, &name, &Person::new(output, yes), output).await;
-            let answer = answer.map_err(|e| CliError::from(e).declined_as("nothing was removed"))?;
+            let answer = secrets::remove(home, &name, &TerminalPrompter::new(output, yes), output).await;
+            let answer = answer.map_err(|e| CliError::from(e).with_declined_message("nothing was removed"))?;
             output.line(format!("Removed `{name}`"));
             for (kind, users) in [("providers", &answer.removed.providers), ("MCP servers", &answer.servers)] {
                 if !users.is_empty() {
                     output.note(format!("{kind} that use it: {}", users.join(", ")));
                 }
             }
-            output.answer(answer);
+            output.set_json(answer);
         }
     }
     Ok(())
@@ -49,5 +49,5 @@ pub async fn run(command: SecretCommand, home: &Home, output: &Output) -> Result
 /// Returns the value of a variable that the user named.
 pub fn variable<'a>(home: &'a Home, name: &EnvName) -> Result<&'a str, CliError> {
     let unset = || CliError::user(format!("the variable `{name}` is not set, or is not text"));
-    home.around().text(name.as_str()).ok_or_else(unset)
+    home.context().variable_str(name.as_str()).ok_or_else(unset)
 }

@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use aiw_app::directory;
-use aiw_app::setup::{SetupRequest, places, set_up};
+use aiw_app::setup::{SetupRequest, client_paths, set_up};
 use aiw_core::ErrorKind;
 use aiw_home::Home;
 use aiw_offer::{Toolset, UnknownToolset, read_only_tools};
 
-use crate::ask::Person;
+use crate::ask::TerminalPrompter;
 use crate::cli::setup::SetupArgs;
 use crate::failure::CliError;
 use crate::output::Output;
@@ -26,16 +26,16 @@ pub async fn run(args: SetupArgs, home: &Home, output: &Output) -> Result<(), Cl
         undo,
         dry_run,
     };
-    let done = set_up(home, &places(home)?, &request, &Person::new(output, yes), output).await;
-    let (answer, first) = done.map_err(|e| CliError::from(e).declined_as("nothing was written"))?;
-    output.conclude(answer, first.map(Into::into))
+    let done = set_up(home, &client_paths(home)?, &request, &TerminalPrompter::new(output, yes), output).await;
+    let (answer, first) = done.map_err(|e| CliError::from(e).with_declined_message("nothing was written"))?;
+    output.set_json_or_error(answer, first.map(Into::into))
 }
 
 /// The toolsets as a client's entry names them. One that does not exist would keep the server from starting.
 fn toolsets(names: Option<&[String]>) -> Result<Option<String>, CliError> {
     let Some(names) = names else { return Ok(None) };
     let unknown = |e: UnknownToolset| CliError::new(ErrorKind::Usage, e.to_string()).with_hint(e.hint());
-    Toolset::named(names).map_err(unknown)?;
+    Toolset::from_names(names).map_err(unknown)?;
     let names: Vec<&str> = names.iter().map(|name| name.trim()).collect();
     Ok(Some(names.join(",")))
 }

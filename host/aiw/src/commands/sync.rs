@@ -1,16 +1,16 @@
 //! `aiw sync …`
 
 use aiw_app::sync;
-use aiw_core::{Reporter, counted, framed_line};
+use aiw_core::{Reporter, frame_line, pluralize};
 use aiw_home::Home;
 use aiw_sync::{
-    PendingInstall, PullRequest, PushRequest, SnapshotFile, StoreBegun, StoreSnapshot, SyncChange, SyncPull, SyncPush,
-    Synchronizer,
+    PendingInstall, PullRequest, PushRequest, StoreSetup, StoreSnapshot, SyncChange, SyncPull, SyncPush,
+    SyncRuleSummary, Synchronizer,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::ask::Person;
+use crate::ask::TerminalPrompter;
 use crate::cli::sync::{ApplyArgs, ListSnapshotsArgs, PullArgs, PushArgs, SyncCommand};
 use crate::components::session;
 use crate::failure::CliError;
@@ -20,7 +20,7 @@ use crate::output::Output;
 #[derive(Serialize, JsonSchema)]
 pub struct SyncTable {
     /// The rows of the table
-    pub rows: Vec<SnapshotFile>,
+    pub rows: Vec<SyncRuleSummary>,
 }
 
 /// The answer of `aiw sync include` and `exclude`
@@ -43,7 +43,7 @@ pub async fn run(command: SyncCommand, home: &Home, output: &Output) -> Result<(
     home.recover()?;
     let client = session(home, output)?;
     let own = sync::open(client.app(), client.home())?;
-    let person = Person::new(output, false);
+    let person = TerminalPrompter::new(output, false);
     match command {
         SyncCommand::Init(args) => begun(&own.init(&args.remote, args.name, &person, output).await?, output),
         SyncCommand::Join(args) => begun(&own.join(&args.remote, args.name, None, &person, output).await?, output),
@@ -67,7 +67,7 @@ pub async fn run(command: SyncCommand, home: &Home, output: &Output) -> Result<(
                 output.line(format!("To make the files here those of `{}`:", answer.snapshot));
             }
             changes(&answer.changes, output);
-            output.answer(answer);
+            output.set_json(answer);
         }
         SyncCommand::Restore(args) => {
             let answer = own.restore(&args.snapshot, &request(args.apply, None), &person, output).await?;
@@ -77,7 +77,7 @@ pub async fn run(command: SyncCommand, home: &Home, output: &Output) -> Result<(
             let answer = own.undo()?;
             output.line(format!("Undid the {} of {}: {}", answer.operation, answer.time, files(answer.files.len())));
             answer.skipped.iter().for_each(|path| output.note(format!("{path} was changed since, and stays as it is")));
-            output.answer(answer);
+            output.set_json(answer);
         }
         SyncCommand::Log => {
             let answer = own.log()?;
@@ -88,7 +88,7 @@ pub async fn run(command: SyncCommand, home: &Home, output: &Output) -> Result<(
             if answer.entries.is_empty() {
                 output.line("no pull or restore has changed a file here");
             }
-            output.answer(answer);
+            output.set_json(answer);
         }
         SyncCommand::Include(args) => scope(own.include(&args.what)?, output),
         SyncCommand::Exclude(args) => scope(own.exclude(&args.what)?, output),
@@ -100,30 +100,35 @@ pub async fn run(command: SyncCommand, home: &Home, output: &Output) -> Result<(
                 answer.snapshot, answer.fingerprint
             ));
             output.note("on each other machine: `aiw sync leave`, then `aiw sync join` with the new words");
-            output.answer(answer);
+            output.set_json(answer);
         }
         SyncCommand::Leave => {
             let remote = own.leave()?;
             output.line(format!("This machine has left the store at `{remote}`; nothing there or here was deleted"));
-            output.answer(SyncLeaveResult { remote });
+            output.set_json(SyncLeaveResult { remote });
         }
     }
     Ok(())
 }
 
 fn files(count: usize) -> String {
-    counted(count as u64, "file")
+    pluralize(count as u64, "file")
 }
 
-fn begun(answer: &StoreBegun, output: &Output) {
+fn begun(answer: &StoreSetup, output: &Output) {
     output.line(format!("`{}` synchronizes with `{}` now", answer.machine, answer.remote));
     output.line(format!("The fingerprint, the same on each of your machines: {}", answer.fingerprint));
     let next = if answer.snapshots == 0 { "aiw sync push" } else { "aiw sync pull" };
     output.line(format!("Next: `{next}`"));
-    output.answer(answer.clone());
+    output.set_json(answer.clone());
 }
 
-async fn push(own: &Synchronizer, args: &PushArgs, person: &Person<'_>, output: &Output) -> Result<(), CliError> {
+async fn push(
+    own: &Synchronizer,
+    args: &PushArgs,
+    person: &TerminalPrompter<'_>,
+    output: &Output,
+) -> Result<(), CliError> {
     let request = PushRequest { allow_deletions: args.allow_deletions, allow_rollback: args.allow_rollback };
     let answer: SyncPush = own.push(&request, person, output).await?;
     answer.skipped.iter().for_each(|left| output.note(format!("{} {}; it is left out", left.path, left.reason)));
@@ -136,19 +141,27 @@ async fn push(own: &Synchronizer, args: &PushArgs, person: &Person<'_>, output: 
         )),
         None => output.line("Nothing is new: the store has all of it"),
     }
-    output.answer(answer);
+    output.set_json(answer);
     Ok(())
 }
 
 fn request(args: ApplyArgs, all: Option<bool>) -> PullRequest {
     let ApplyArgs { partial, allow_executable, allow_rollback, dry_run } = args;
-    PullRequest { dry_run, partial, allow_executable, allow_rollback, all }
+    PullRequest { dry_run, partial, allow_executable, allow_rollback, prefer_mine: all }
 }
 
-async fn pull(own: &Synchronizer, args: PullArgs, person: &Person<'_>, output: &Output) -> Result<(), CliError> {
+async fn pull(
+    own: &Synchronizer,
+    args: PullArgs,
+    person: &TerminalPrompter<'_>,
+    output: &Output,
+) -> Result<(), CliError> {
     let all = (args.mine || args.theirs).then_some(args.mine);
     let answer = own.pull(&request(args.apply, all), person, output).await;
-    pulled(answer.map_err(|e| CliError::from(aiw_app::AppError::from(e)).declined_as("nothing was changed"))?, output);
+    pulled(
+        answer.map_err(|e| CliError::from(aiw_app::AppError::from(e)).with_declined_message("nothing was changed"))?,
+        output,
+    );
     Ok(())
 }
 
@@ -177,7 +190,7 @@ fn pulled(answer: SyncPull, output: &Output) {
         }
     }
     wishes(&answer.pending_installs, output);
-    output.answer(answer);
+    output.set_json(answer);
 }
 
 fn wishes(wishes: &[PendingInstall], output: &Output) {
@@ -192,7 +205,7 @@ fn wishes(wishes: &[PendingInstall], output: &Output) {
 fn changes(changes: &[SyncChange], output: &Output) {
     for change in changes {
         output.line(format!("{} {} ({})", change.path, change.change, change.effect));
-        change.lines.iter().for_each(|line| output.line(framed_line(line)));
+        change.lines.iter().for_each(|line| output.line(frame_line(line)));
     }
 }
 
@@ -204,25 +217,25 @@ fn status(own: &Synchronizer, output: &Output) -> Result<(), CliError> {
     }
     match answer.unpushed.len() {
         0 => output.line("Everything that travels is pushed"),
-        count => output.line(format!("{} not pushed: `aiw sync push`", counted(count as u64, "change"))),
+        count => output.line(format!("{} not pushed: `aiw sync push`", pluralize(count as u64, "change"))),
     }
     answer.unpushed.iter().for_each(|path| output.line(format!("  {path}")));
     answer.skipped.iter().for_each(|left| output.note(format!("{} {}; it is left out", left.path, left.reason)));
     wishes(&answer.pending_installs, output);
-    output.answer(answer);
+    output.set_json(answer);
     Ok(())
 }
 
 async fn list(own: &Synchronizer, args: &ListSnapshotsArgs, output: &Output) -> Result<(), CliError> {
     if args.what {
-        let rows = own.table();
-        let row = |row: &SnapshotFile| {
+        let rows = own.list_sync_rules();
+        let row = |row: &SyncRuleSummary| {
             let is = if row.included { "yes" } else { "no" };
             vec![row.path.clone(), is.to_owned(), row.policy.clone(), row.effect.clone(), row.reason.clone()]
         };
         let shown: Vec<Vec<String>> = rows.iter().map(row).collect();
         output.table(&["WHAT", "TRAVELS", "RULE", "EFFECT", "WHY"], &shown);
-        output.answer(SyncTable { rows });
+        output.set_json(SyncTable { rows });
         return Ok(());
     }
     let answer = own.list(output).await?;
@@ -239,7 +252,7 @@ async fn list(own: &Synchronizer, args: &ListSnapshotsArgs, output: &Output) -> 
     if rows.is_empty() {
         output.line("the store holds no snapshot yet: `aiw sync push`");
     }
-    output.answer(answer);
+    output.set_json(answer);
     Ok(())
 }
 
@@ -247,7 +260,7 @@ fn scope((include, exclude): (Vec<String>, Vec<String>), output: &Output) {
     output.line(format!("included on request: {}", listed(&include)));
     output.line(format!("excluded: {}", listed(&exclude)));
     output.done("the next push and pull follow it".into());
-    output.answer(SyncScope { include, exclude });
+    output.set_json(SyncScope { include, exclude });
 }
 
 fn listed(names: &[String]) -> String {

@@ -8,12 +8,13 @@ use std::time::Instant;
 
 use aiw_app::daemon::DaemonState;
 use aiw_app::tasks::{self, StoppedTask, TaskCounts, TaskList};
-use aiw_core::{Diagnostic, ErrorKind, ProcessId, counted, one_line};
+use aiw_core::{Diagnostic, ErrorKind, ProcessId, one_line, pluralize};
 use aiw_home::{Home, rfc3339};
 use aiw_launch::{
-    LogText, TaskDetails, TaskLog, TaskSummary, TextLine, WaitedTask, describe_state, duration, resume, tail,
+    LogRenderer, TaskDetails, TaskLog, TaskSummary, TaskWaitResult, TextLine, describe_state, duration, resume_line,
+    tail,
 };
-use aiw_tasks::{FollowFrom, Keep, Outcome, State, Stream, Task, TaskError, Tasks, WaitMode};
+use aiw_tasks::{FollowFrom, Outcome, RetentionPolicy, State, Stream, Task, TaskError, Tasks, WaitMode};
 use clap::builder::styling::{AnsiColor, Style};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -23,16 +24,16 @@ use crate::cli::task::{LogArgs, PruneArgs, TaskCommand, WaitArgs};
 use crate::commands::follow::{FollowStep, follow};
 use crate::failure::CliError;
 use crate::layout;
-use crate::output::{Output, under};
+use crate::output::{Output, single_entry_map};
 use crate::runtime::Signals;
 use crate::terminal::{self, Size};
-use aiw_app::phrases::{ago, short, since, tokens as tokens_of, took};
+use aiw_app::phrases::{abbreviate_home, elapsed_since, format_ago, format_duration, format_tokens as tokens_of};
 
 /// `aiw wait`
 #[derive(Serialize, JsonSchema)]
-pub struct Wait {
+pub struct WaitResult {
     /// The tasks that were waited for
-    pub tasks: Vec<WaitedTask>,
+    pub tasks: Vec<TaskWaitResult>,
     /// Whether all of them have ended; with `--any`, whether one has
     pub done: bool,
 }
@@ -46,7 +47,7 @@ pub fn run(command: TaskCommand, home: &Home, output: &Output) -> Result<(), Cli
             go_on(&tasks::open(home, true)?, &id, args, home, output)
         }
         TaskCommand::Remove { ids } => {
-            output.answer(tasks::remove(&tasks::open(home, true)?, &ids, output)?);
+            output.set_json(tasks::remove(&tasks::open(home, true)?, &ids, output)?);
             Ok(())
         }
         TaskCommand::Prune(args) => prune(&tasks::open(home, true)?, &args, output),
@@ -60,7 +61,7 @@ fn rows(tasks: &[Task]) -> Vec<Vec<String>> {
             describe_state(task),
             task.about.cli.to_string(),
             one_line(task.about.provider.as_deref().unwrap_or("-"), 24),
-            took(duration(task)),
+            format_duration(duration(task)),
             format!("{}{}", if task.about.private { "(private) " } else { "" }, one_line(&task.about.prompt, 60)),
         ]
     };
@@ -75,7 +76,7 @@ fn show_list(tasks: &[Task], output: &Output) {
         if let Some(state) = row.get_mut(1).filter(|_| task.unread) {
             state.push('*');
         }
-        row.extend([ago(since(task.started)), short(&task.cwd), prompt]);
+        row.extend([format_ago(elapsed_since(task.started)), abbreviate_home(&task.cwd), prompt]);
         row
     };
     let rows: Vec<Vec<String>> = rows(tasks).into_iter().zip(tasks).map(with_place).collect();
@@ -85,7 +86,7 @@ fn show_list(tasks: &[Task], output: &Output) {
         Some(_) if column == 1 => AnsiColor::Yellow.on_default(),
         _ => Style::new(),
     };
-    output.painted_table(&headers, &rows, style);
+    output.styled_table(&headers, &rows, style);
     if tasks.iter().any(|task| task.unread) {
         output.note("*: it has ended since you last looked");
     }
@@ -101,7 +102,7 @@ fn list(tasks: &Tasks, output: &Output) -> Result<(), CliError> {
     if all.is_empty() && problems.is_empty() {
         output.line("no tasks: `aiw claude \"…\"` starts one");
     }
-    output.answer(under("tasks", all.iter().map(TaskSummary::new).collect::<Vec<_>>()));
+    output.set_json(single_entry_map("tasks", all.iter().map(TaskSummary::new).collect::<Vec<_>>()));
     Ok(())
 }
 
@@ -115,7 +116,7 @@ fn say(problems: &[TaskError], output: &Output) {
 
 /// `aiw status`: what is running, and what finished since you last looked.
 pub fn status(all_namespaces: bool, home: &Home, output: &Output) -> Result<(), CliError> {
-    super::provider::check_from_now_on(home, output);
+    super::provider::schedule_health_checks(home, output);
     let (status, TaskList { tasks: shown, problems }) = tasks::status(home, all_namespaces)?;
     say(&problems, output);
     show_list(&shown, output);
@@ -129,13 +130,13 @@ pub fn status(all_namespaces: bool, home: &Home, output: &Output) -> Result<(), 
         output.line(line);
     }
     if let Some(count) = status.unpushed {
-        output.line(format!("{} not pushed: `aiw sync push`", counted(count, "change")));
+        output.line(format!("{} not pushed: `aiw sync push`", pluralize(count, "change")));
     }
     if let Some(sum) = &status.today {
-        let (read, written) = (tokens_of(sum.read()), tokens_of(sum.output));
+        let (read, written) = (tokens_of(sum.total_input()), tokens_of(sum.output));
         output.line(format!("today: {read} tokens read, {written} written, {}: `aiw usage`", sum.cost()));
     }
-    output.answer(status);
+    output.set_json(status);
     Ok(())
 }
 
@@ -146,7 +147,13 @@ fn show(tasks: &Tasks, id: &str, output: &Output) -> Result<(), CliError> {
             output.line(format!("  {name}: {}", one_line(&value, 400)));
         }
     };
-    output.line(format!("{} {}, {} after {}", task.id, task.about.cli, describe_state(&task), took(duration(&task))));
+    output.line(format!(
+        "{} {}, {} after {}",
+        task.id,
+        task.about.cli,
+        describe_state(&task),
+        format_duration(duration(&task))
+    ));
     line("prompt", Some(task.about.prompt.clone()));
     line("provider", task.about.provider.clone());
     line("model", task.about.model.clone());
@@ -163,14 +170,14 @@ fn show(tasks: &Tasks, id: &str, output: &Output) -> Result<(), CliError> {
     line("cost", task.about.cost_usd.map(|cost| format!("${cost:.4}")));
     line("note", task.note.clone());
     line("log", Some(task.log.display().to_string()));
-    if let Some(command) = resume(&task) {
+    if let Some(command) = resume_line(&task) {
         output.line(format!("  resume with: {command}"));
     }
     if let Some(message) = &task.about.final_message {
         output.line("");
         output.line(message);
     }
-    output.answer(under("task", TaskDetails::new(&task)));
+    output.set_json(single_entry_map("task", TaskDetails::new(&task)));
     if task.unread {
         tasks.mark_read(&[task.id])?;
     }
@@ -202,7 +209,7 @@ pub fn logs(args: &LogArgs, home: &Home, output: &Output) -> Result<(), CliError
         return print_lines(&task, &lines, output);
     }
     let from = args.since.map_or(FollowFrom::Start, FollowFrom::Since);
-    let mut text = LogText::new(&task);
+    let mut text = LogRenderer::new(&task);
     let (mut lines, mut live) = (VecDeque::new(), false);
     follow(tasks, &task, from, args.follow, |step| {
         match step {
@@ -222,7 +229,7 @@ pub fn logs(args: &LogArgs, home: &Home, output: &Output) -> Result<(), CliError
                 live = true;
                 lines.drain(..).try_for_each(|line| write_line(&line.text))?;
             }
-            FollowStep::CaughtUp | FollowStep::Looked(_) => {}
+            FollowStep::CaughtUp | FollowStep::TaskPolled(_) => {}
         }
         Ok(())
     })?;
@@ -234,7 +241,7 @@ pub fn logs(args: &LogArgs, home: &Home, output: &Output) -> Result<(), CliError
 
 fn print_lines(task: &Task, lines: &[TextLine], output: &Output) -> Result<(), CliError> {
     lines.iter().for_each(|line| output.line(&line.text));
-    output.answer(TaskLog::new(task, lines));
+    output.set_json(TaskLog::new(task, lines));
     Ok(())
 }
 
@@ -262,7 +269,7 @@ fn raw(tasks: &Tasks, task: &Task, args: &LogArgs) -> Result<(), CliError> {
     let write = |step: FollowStep<'_>| match step {
         FollowStep::Entry(entry) if entry.stream != Stream::Aiw => {
             write_bytes(&entry.bytes)?;
-            if entry.whole { write_bytes(b"\n") } else { Ok(()) }
+            if entry.is_complete { write_bytes(b"\n") } else { Ok(()) }
         }
         _ => Ok(()),
     };
@@ -272,7 +279,7 @@ fn raw(tasks: &Tasks, task: &Task, args: &LogArgs) -> Result<(), CliError> {
 /// Why no task is named so. Processes have the same commands: a word that is neither is looked for in both.
 fn unnamed(home: &Home, error: TaskError) -> CliError {
     match &error {
-        TaskError::TaskNotFound { id } => super::process::neither(home, id).unwrap_or_else(|| error.into()),
+        TaskError::TaskNotFound { id } => super::process::unknown_id_error(home, id).unwrap_or_else(|| error.into()),
         _ => error.into(),
     }
 }
@@ -281,11 +288,11 @@ fn unnamed(home: &Home, error: TaskError) -> CliError {
 pub fn stop(ids: &[String], all: bool, home: &Home, output: &Output) -> Result<(), CliError> {
     let everywhere = tasks::open(home, true)?;
     let wanted: Vec<Task> = match all {
-        true => tasks::others(&tasks::open(home, false)?, aiw_launch::session().task)?
+        true => tasks::other_tasks(&tasks::open(home, false)?, aiw_launch::session().task)?
             .into_iter()
             .filter(|task| task.state != State::Ended)
             .collect(),
-        false => everywhere.find_each(ids).map_err(|e| unnamed(home, e))?,
+        false => everywhere.find_all(ids).map_err(|e| unnamed(home, e))?,
     };
     let wanted: Vec<ProcessId> = wanted.iter().map(|task| task.id).collect();
     let stopped = tasks::stop(&everywhere, &wanted)?;
@@ -297,7 +304,8 @@ pub fn stop(ids: &[String], all: bool, home: &Home, output: &Output) -> Result<(
     if wanted.is_empty() {
         output.line("nothing is running");
     }
-    output.answer(under("tasks", stopped.iter().map(|one| TaskSummary::new(&one.task)).collect::<Vec<_>>()));
+    output
+        .set_json(single_entry_map("tasks", stopped.iter().map(|one| TaskSummary::new(&one.task)).collect::<Vec<_>>()));
     Ok(())
 }
 
@@ -321,7 +329,7 @@ fn go_on(tasks: &Tasks, id: &str, more: RunArgs, home: &Home, output: &Output) -
 }
 
 fn prune(tasks: &Tasks, args: &PruneArgs, output: &Output) -> Result<(), CliError> {
-    let keep = Keep { count: args.keep, age: args.age };
+    let keep = RetentionPolicy { count: args.keep, age: args.age };
     let answer = tasks::prune(tasks, keep, args.dry_run)?;
     if args.dry_run {
         answer.removed.iter().for_each(|id| output.line(id));
@@ -332,7 +340,7 @@ fn prune(tasks: &Tasks, args: &PruneArgs, output: &Output) -> Result<(), CliErro
         1 => format!("{verb} 1 task"),
         n => format!("{verb} {n} tasks"),
     });
-    output.answer(answer);
+    output.set_json(answer);
     Ok(())
 }
 
@@ -388,9 +396,9 @@ impl LiveTasks {
         shown.sort_by_key(|task| place(task));
         let left: Vec<&Task> = tasks.iter().filter(|task| !shown.iter().any(|one| one.id == task.id)).collect();
         let shown: Vec<Task> = shown.into_iter().cloned().collect();
-        let mut lines: Vec<String> = layout::columns(&self::rows(&shown))
+        let mut lines: Vec<String> = layout::align_columns(&self::rows(&shown))
             .iter()
-            .map(|line| layout::cut(line, columns.saturating_sub(1).max(20)))
+            .map(|line| layout::truncate_cell(line, columns.saturating_sub(1).max(20)))
             .collect();
         if !left.is_empty() {
             let queued = left.iter().filter(|task| task.state == State::Queued).count();
@@ -409,35 +417,35 @@ const REPORT_LINE_COUNT: usize = 5;
 pub fn wait(args: &WaitArgs, home: &Home, output: &Output) -> Result<(), CliError> {
     let tasks = tasks::open(home, args.all || !args.ids.is_empty())?;
     if args.ready {
-        tasks.find_each(&args.ids).map_err(|e| unnamed(home, e))?;
+        tasks.find_all(&args.ids).map_err(|e| unnamed(home, e))?;
         let failure = CliError::user("`--ready` is for processes, and a task ends");
         return Err(failure.with_hint("`aiw wait ID --ready` waits for a process that `aiw ps` shows"));
     }
     let wanted: Vec<Task> = match args.ids.is_empty() {
-        true => tasks::others(&tasks, aiw_launch::session().task)?
+        true => tasks::other_tasks(&tasks, aiw_launch::session().task)?
             .into_iter()
             .filter(|task| task.state != State::Ended || task.unread)
             .collect(),
-        false => tasks.find_each(&args.ids).map_err(|e| unnamed(home, e))?,
+        false => tasks.find_all(&args.ids).map_err(|e| unnamed(home, e))?,
     };
     let ids: Vec<ProcessId> = wanted.iter().map(|task| task.id).collect();
     if ids.is_empty() {
         output.line("no tasks to wait for");
-        output.answer(Wait { tasks: Vec::new(), done: true });
+        output.set_json(WaitResult { tasks: Vec::new(), done: true });
         return Ok(());
     }
     let signals = Signals::listen()?;
     let mut live = LiveTasks::new(std::io::stderr().is_terminal() && !output.is_json());
     let deadline = args.timeout.map(|timeout| Instant::now() + timeout);
     let mode = if args.any { WaitMode::Any } else { WaitMode::All };
-    let waited = tasks.wait(&ids, mode, deadline, signals.came(), &mut |tasks| live.draw(tasks))?;
+    let waited = tasks.wait(&ids, mode, deadline, signals.received_flag(), &mut |tasks| live.draw(tasks))?;
     if waited.cancelled {
         let failure = CliError::new(ErrorKind::Interrupted, "no longer waiting");
-        return Err(failure.with_code(signals.code()).with_hint("the tasks keep running"));
+        return Err(failure.with_code(signals.exit_code()).with_hint("the tasks keep running"));
     }
-    let ended: Vec<&Task> = waited.all.iter().filter(|task| task.state == State::Ended).collect();
+    let ended: Vec<&Task> = waited.processes.iter().filter(|task| task.state == State::Ended).collect();
     let (mut reports, mut unread) = (Vec::new(), None);
-    for task in &waited.all {
+    for task in &waited.processes {
         // A log that can't be read hides no other task.
         let report = match tasks::report(&tasks, task, REPORT_LINE_COUNT) {
             Ok(report) => report,
@@ -446,7 +454,7 @@ pub fn wait(args: &WaitArgs, home: &Home, output: &Output) -> Result<(), CliErro
                 continue;
             }
         };
-        let WaitedTask { last_lines, .. } = &report;
+        let TaskWaitResult { last_lines, .. } = &report;
         if task.state != State::Ended {
             reports.push(report);
             continue;
@@ -456,7 +464,7 @@ pub fn wait(args: &WaitArgs, home: &Home, output: &Output) -> Result<(), CliErro
             task.id,
             task.about.cli,
             describe_state(task),
-            took(duration(task)),
+            format_duration(duration(task)),
             one_line(&task.about.prompt, 60)
         ));
         let said = match &task.about.final_message {
@@ -467,19 +475,20 @@ pub fn wait(args: &WaitArgs, home: &Home, output: &Output) -> Result<(), CliErro
         output.line(format!("  log: {}", task.log.display()));
         reports.push(report);
     }
-    let answer = Wait { tasks: reports, done: waited.done };
+    let answer = WaitResult { tasks: reports, done: waited.done };
     if let Some(e) = unread {
-        return output.conclude(answer, Some(e.into()));
+        return output.set_json_or_error(answer, Some(e.into()));
     }
     if !waited.done {
-        let left = waited.all.len() - ended.len();
+        let left = waited.processes.len() - ended.len();
         let failure = CliError::new(ErrorKind::User, format!("{left} not ended yet")).with_code(124);
-        return output.conclude(answer, Some(failure.with_hint("`aiw status` shows them; `aiw wait` keeps waiting")));
+        return output
+            .set_json_or_error(answer, Some(failure.with_hint("`aiw status` shows them; `aiw wait` keeps waiting")));
     }
     let failed = ended.iter().filter(|task| task.outcome != Some(Outcome::Succeeded)).count();
     let failure = (failed > 0)
         .then(|| CliError::new(ErrorKind::User, format!("{failed} of {} did not succeed", ended.len())).with_code(1));
-    output.conclude(answer, failure)
+    output.set_json_or_error(answer, failure)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use aiw_app::trust::{self};
 use aiw_home::Home;
 
-use crate::ask::Person;
+use crate::ask::TerminalPrompter;
 use crate::cli::provider::TrustCommand;
 use crate::failure::CliError;
 use crate::output::Output;
@@ -14,8 +14,8 @@ pub async fn run(command: TrustCommand, home: &Home, output: &Output) -> Result<
     let here = |directory: Option<PathBuf>| directory.unwrap_or_else(|| ".".into());
     match command {
         TrustCommand::Add { directory, yes } => {
-            let added = trust::add(home, here(directory), &Person::new(output, yes), output).await;
-            output.answer(added?);
+            let added = trust::add(home, here(directory), &TerminalPrompter::new(output, yes), output).await;
+            output.set_json(added?);
         }
         TrustCommand::List => {
             let answer = trust::list(home)?;
@@ -24,9 +24,9 @@ pub async fn run(command: TrustCommand, home: &Home, output: &Output) -> Result<
             }
             let rows: Vec<_> = answer.directories.iter().map(|directory| vec![directory.clone()]).collect();
             output.table(&["DIRECTORY"], &rows);
-            output.answer(answer);
+            output.set_json(answer);
         }
-        TrustCommand::Remove { directory } => output.answer(trust::remove(home, here(directory), output)?),
+        TrustCommand::Remove { directory } => output.set_json(trust::remove(home, here(directory), output)?),
     }
     Ok(())
 }

@@ -17,6 +17,6 @@ pub async fn run(check: bool, output: &Output) -> Result<(), CliError> {
     if update.is_newer != Some(false) {
         output.line(format!("to update: {}", update.update));
     }
-    output.answer(update);
+    output.set_json(update);
     Ok(())
 }

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use aiw_app::accounts::{is_below, sums, this_month};
+use aiw_app::accounts::{is_in_directory, summarize_usage, this_month};
 use aiw_app::budgets;
-use aiw_app::phrases::tokens;
+use aiw_app::phrases::format_tokens;
 use aiw_app::{directory as client_directory, usable_settings};
-use aiw_core::{counted, one_line};
+use aiw_core::{one_line, pluralize};
 use aiw_home::{Budget, BudgetLimit, CLI_LOGIN_NAME, Home, rfc3339};
 use aiw_usage::{Loss, Sum, UsageLog};
 use schemars::JsonSchema;
@@ -30,11 +30,11 @@ pub fn usage(args: &UsageArgs, home: &Home, output: &Output) -> Result<(), CliEr
     usable_settings(home, output)?;
     let since = args.since.unwrap_or_else(this_month);
     let project = args.project.as_deref().map(|directory| whole(home, directory)).transpose()?;
-    let answer = sums(home, args.by, Some(since), |booking| {
+    let answer = summarize_usage(home, args.by, Some(since), |booking| {
         let is_by = |name: &str| {
             booking.provider.as_deref().unwrap_or(CLI_LOGIN_NAME) == name || booking.pool.as_deref() == Some(name)
         };
-        args.provider.as_deref().is_none_or(is_by) && is_below(booking, project.as_deref())
+        args.provider.as_deref().is_none_or(is_by) && is_in_directory(booking, project.as_deref())
     })?;
     let sums = &answer.sums;
     if sums.rows.is_empty() {
@@ -61,13 +61,13 @@ pub fn usage(args: &UsageArgs, home: &Home, output: &Output) -> Result<(), CliEr
         output.note(format!("note: {loss}; {}", Loss::HINT));
     }
     output.note("Interactive runs that don't go through aiw's gateway are not counted.");
-    output.answer(answer);
+    output.set_json(answer);
     Ok(())
 }
 
 /// Says which of the sums are not exact, and why.
 fn broken_off(total: &Sum) -> String {
-    let cut = (total.truncated > 0).then(|| format!("{} broke off", counted(total.truncated, "answer")));
+    let cut = (total.truncated > 0).then(|| format!("{} broke off", pluralize(total.truncated, "answer")));
     let estimated = (total.estimated > 0).then(|| format!("the tokens of {} are an estimate", total.estimated));
     cut.into_iter().chain(estimated).collect::<Vec<_>>().join("; ")
 }
@@ -83,9 +83,9 @@ fn line(key: &str, sum: &Sum) -> Vec<String> {
         one_line(key, 80),
         sum.requests.to_string(),
         sum.tasks.to_string(),
-        tokens(sum.read()),
-        tokens(sum.cached),
-        tokens(sum.output),
+        format_tokens(sum.total_input()),
+        format_tokens(sum.cached),
+        format_tokens(sum.output),
         sum.cost(),
     ]
 }
@@ -107,7 +107,7 @@ pub fn budget(command: BudgetCommand, home: &Home, output: &Output) -> Result<()
             };
             let answer = budgets::set(home, &budget)?;
             output.line(format!("Set {}", answer.budget.line()));
-            output.answer(answer);
+            output.set_json(answer);
         }
         BudgetCommand::List => {
             let (answer, loss) = budgets::list(home)?;
@@ -118,7 +118,7 @@ pub fn budget(command: BudgetCommand, home: &Home, output: &Output) -> Result<()
             if let Some(loss) = loss {
                 output.note(format!("note: {loss}; {}", Loss::HINT));
             }
-            output.answer(answer);
+            output.set_json(answer);
         }
         BudgetCommand::Repair => {
             let answer = budgets::repair(home)?;
@@ -126,7 +126,7 @@ pub fn budget(command: BudgetCommand, home: &Home, output: &Output) -> Result<()
                 Some(loss) => format!("Accepted that {loss}: budgets go on with what it says now"),
                 None => "nothing was lost".to_owned(),
             });
-            output.answer(answer);
+            output.set_json(answer);
         }
         BudgetCommand::Remove { names } => {
             let (removed, failures) = remove_each(&names, output, |name| {
@@ -134,7 +134,7 @@ pub fn budget(command: BudgetCommand, home: &Home, output: &Output) -> Result<()
                 output.line(format!("Removed budget `{name}`"));
                 Ok(name.to_owned())
             });
-            return output.conclude(BudgetRemove { removed, failed: failures.failed }, failures.first);
+            return output.set_json_or_error(BudgetRemove { removed, failed: failures.failed }, failures.first_error);
         }
     }
     Ok(())

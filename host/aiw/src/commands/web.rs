@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use aiw_app::{App, lasting_executable};
+use aiw_app::{App, stable_executable};
 use aiw_core::ErrorKind;
 use aiw_home::Home;
-use aiw_markets::Quiet;
-use aiw_web::{WebOptions, WebServer, WebState, as_begun, run_in_background, without_credentials};
+use aiw_markets::NoopObserver;
+use aiw_web::{WebOptions, WebServer, WebState, run_in_background, with_start_context, without_credentials};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -36,11 +36,11 @@ pub async fn run(args: WebArgs, home: &Home, output: &Output) -> Result<(), CliE
         Some(WebCommand::Stop) => {
             let stopped = aiw_web::stop(home)?;
             output.line(if stopped.stopped { "the dashboard has ended" } else { "the dashboard does not run" });
-            output.answer(stopped);
+            output.set_json(stopped);
             Ok(())
         }
         None if args.detach => {
-            let aiw = lasting_executable()?;
+            let aiw = stable_executable()?;
             let url = aiw_web::open(home, Some(&aiw), args.port)?;
             url.map_or(Ok(()), |url| show(&url, args.open, home, output))
         }
@@ -56,15 +56,15 @@ fn status(state: &WebState, output: &Output) {
         }
         None => output.line("the dashboard does not run: `aiw web --open` starts it"),
     }
-    output.answer(state.clone());
+    output.set_json(state.clone());
 }
 
 fn options() -> WebOptions {
-    WebOptions { doctor: Arc::new(super::doctor::found), own_tools: aiw_offer::own_tools }
+    WebOptions { doctor: Arc::new(super::doctor::run_checks), own_tools: aiw_offer::own_tools }
 }
 
 fn quiet(home: &Home) -> Arc<App> {
-    app(home, Arc::new(Quiet))
+    app(home, Arc::new(NoopObserver))
 }
 
 async fn serve(args: &WebArgs, home: &Home, output: &Output) -> Result<(), CliError> {
@@ -75,12 +75,12 @@ async fn serve(args: &WebArgs, home: &Home, output: &Output) -> Result<(), CliEr
     };
     show(&server.new_address()?, args.open, home, output)?;
     output.note("Ctrl-C ends the dashboard; `aiw web -d` serves it in the background");
-    Ok(server.serve(runtime::finishes_first()).await?)
+    Ok(server.serve(runtime::graceful_shutdown_token()).await?)
 }
 
 /// Leads the browser to an address, or prints it.
 fn show(url: &str, open: bool, home: &Home, output: &Output) -> Result<(), CliError> {
-    let is_open = open && aiw_web::lead(home, url)?;
+    let is_open = open && aiw_web::open_browser(home, url)?;
     let shown = if is_open { url.split('#').next().unwrap_or(url) } else { url };
     if output.is_json() {
         let answer = WebAddress { url: shown.to_owned() };
@@ -98,6 +98,6 @@ fn show(url: &str, open: bool, home: &Home, output: &Output) -> Result<(), CliEr
 }
 
 /// Serves the dashboard on the socket that its supervisor holds.
-pub async fn in_background(home: &Home) -> Result<(), CliError> {
-    Ok(run_in_background(home, quiet(&as_begun(home)), options()).await?)
+pub async fn serve_in_background(home: &Home) -> Result<(), CliError> {
+    Ok(run_in_background(home, quiet(&with_start_context(home)), options()).await?)
 }

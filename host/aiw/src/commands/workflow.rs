@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use aiw_app::ClientSession;
 use aiw_app::workflows::{
-    self, ScriptError, ScriptTools, WorkflowDraft, WorkflowRequest, WorkflowResult, check_workflow, fresh,
+    self, ScriptError, ScriptTools, WorkflowDraft, WorkflowRequest, WorkflowResult, check_workflow,
+    refresh_script_tools,
 };
-use aiw_core::{ErrorKind, WorkflowName, counted, one_line, quoted_text};
+use aiw_core::{ErrorKind, WorkflowName, one_line, pluralize, quoted_text};
 use aiw_home::Home;
 use aiw_orchestrator::{
-    DeclaredTool, MOST_BYTES, Orchestrator, OverWorkflow, RunRecord, RunRecords, SavedWorkflow, WorkflowSummary,
-    Workflows, declaration_file, sent_code, tool_expression, tool_name, workflow_file,
+    DeclaredTool, MAX_WORKFLOW_BYTES, Orchestrator, OverwritePolicy, RunRecord, RunRecords, SavedWorkflow,
+    WorkflowSummary, Workflows, declaration_file, extract_code, tool_expression, tool_name, workflow_file,
 };
 use aiw_routing::{CatalogItem, Pool};
 use schemars::JsonSchema;
@@ -20,12 +21,12 @@ use serde_json::{Value, json};
 
 use super::each::remove_files;
 use super::given;
-use crate::ask::Person;
+use crate::ask::TerminalPrompter;
 use crate::cli::workflow::{NewWorkflowArgs, RunWorkflowArgs, RunsArgs, SaveWorkflowArgs, WorkflowCommand};
 use crate::components::session;
 use crate::failure::CliError;
 use crate::output::Output;
-use aiw_app::phrases::{ago, since_rfc3339};
+use aiw_app::phrases::{elapsed_since_rfc3339, format_ago};
 
 /// `aiw workflow list`
 #[derive(Serialize, JsonSchema)]
@@ -100,7 +101,7 @@ fn list(here: &CommandValues, output: &Output) -> Result<(), CliError> {
     if workflows.is_empty() {
         output.line("no workflows: `aiw workflow new NAME` writes one");
     }
-    output.answer(WorkflowList { workflows });
+    output.set_json(WorkflowList { workflows });
     Ok(())
 }
 
@@ -111,18 +112,18 @@ fn show(here: &CommandValues, name: &WorkflowName, output: &Output) -> Result<()
     if let Some(problem) = &summary.problem {
         output.note(format!("note: it {problem}"));
     }
-    output.answer(WorkflowDetails { workflow: summary, text: Some(workflow.text) });
+    output.set_json(WorkflowDetails { workflow: summary, text: Some(workflow.text) });
     Ok(())
 }
 
 async fn new(here: &CommandValues, args: NewWorkflowArgs, output: &Output) -> Result<(), CliError> {
     let name: WorkflowName = args.name.parse()?;
-    let tools = fresh(here.pool(), &args.tools, output).await;
-    let used = args.tools.iter().map(|tool| tools.named(tool)).collect::<Result<Vec<&CatalogItem>, _>>()?;
+    let tools = refresh_script_tools(here.pool(), &args.tools, output).await;
+    let used = args.tools.iter().map(|tool| tools.tool(tool)).collect::<Result<Vec<&CatalogItem>, _>>()?;
     let calls: Vec<String> = used
         .iter()
         .enumerate()
-        .map(|(at, tool)| format!("  const result{} = await {}({{}});\n", at + 1, tool_expression(&tool.proxied)))
+        .map(|(at, tool)| format!("  const result{} = await {}({{}});\n", at + 1, tool_expression(&tool.proxied_name)))
         .collect();
     let result = if calls.is_empty() { "input".to_owned() } else { "result1".to_owned() };
     let code = format!(
@@ -133,32 +134,37 @@ async fn new(here: &CommandValues, args: NewWorkflowArgs, output: &Output) -> Re
     let file = workflow_file(&description, &args.tools, &json!({"type": "object", "properties": {}}), &code);
     // What an editor needs. Comments of a line may stand before the head.
     let file = format!("// @ts-check\n/// <reference path=\"tools.d.ts\" />\n{file}");
-    let workflow = here.workflows.parsed(&name, file.into_bytes())?;
-    here.workflows.write(&workflow, OverWorkflow::Never)?;
+    let workflow = here.workflows.parse(&name, file.into_bytes())?;
+    here.workflows.write(&workflow, OverwritePolicy::Never)?;
     let declared: Vec<(&str, Value)> =
-        tools.all().iter().map(|tool| (tool.proxied.as_str(), tool.definition.value())).collect();
-    let declared = declared.iter().map(|(whole_name, definition)| DeclaredTool { whole_name, definition });
+        tools.all().iter().map(|tool| (tool.proxied_name.as_str(), tool.definition.value())).collect();
+    let declared =
+        declared.iter().map(|(whole_name, definition)| DeclaredTool { qualified_name: whole_name, definition });
     here.workflows.write_declarations(&declaration_file(declared))?;
     output.line(format!("Wrote `{}`", workflow.path.display()));
     output.line(format!(
         "`{}` declares your {} for editors",
-        here.workflows.declarations().display(),
-        counted(tools.all().len(), "tool")
+        here.workflows.declarations_path().display(),
+        pluralize(tools.all().len(), "tool")
     ));
     output.line(format!(
         "When it is done, try it with `aiw workflow test {name}`, and `aiw workflow approve {name}` makes it a tool"
     ));
-    output.answer(WorkflowDetails { workflow: workflows::summary(&here.workflows, &workflow, &tools)?, text: None });
+    output.set_json(WorkflowDetails { workflow: workflows::summary(&here.workflows, &workflow, &tools)?, text: None });
     Ok(())
 }
 
 async fn save(here: &CommandValues, args: SaveWorkflowArgs, output: &Output) -> Result<(), CliError> {
     let name: WorkflowName = args.name.parse()?;
-    let bytes = given(&args.from, MOST_BYTES)?;
-    if bytes.len() as u64 > MOST_BYTES {
-        return Err(CliError::user(format!("`{}` is larger than {} kB", args.from.display(), MOST_BYTES >> 10)));
+    let bytes = given(&args.from, MAX_WORKFLOW_BYTES)?;
+    if bytes.len() as u64 > MAX_WORKFLOW_BYTES {
+        return Err(CliError::user(format!(
+            "`{}` is larger than {} kB",
+            args.from.display(),
+            MAX_WORKFLOW_BYTES >> 10
+        )));
     }
-    let tools = fresh(here.pool(), &args.tools, output).await;
+    let tools = refresh_script_tools(here.pool(), &args.tools, output).await;
     let parsed = SavedWorkflow::parse(name.clone(), here.workflows.path(&name), bytes.clone());
     let workflow = match (parsed, args.description) {
         (Ok(workflow), None) if args.tools.is_empty() => workflow,
@@ -173,24 +179,24 @@ async fn save(here: &CommandValues, args: SaveWorkflowArgs, output: &Output) -> 
         (Err(_), Some(description)) => {
             let text = String::from_utf8(bytes)
                 .map_err(|_| CliError::user(format!("`{}` is not UTF-8", args.from.display())))?;
-            let (code, name) = (&sent_code(&text), name.clone());
+            let (code, name) = (&extract_code(&text), name.clone());
             let input_schema = &json!({"type": "object"});
             let draft = WorkflowDraft { name, description: &description, input_schema, code, tools: &args.tools };
-            draft.workflow(here.orchestrator(), &here.workflows, &tools).await?
+            draft.to_workflow(here.orchestrator(), &here.workflows, &tools).await?
         }
     };
     check_workflow(here.orchestrator(), &workflow, &tools).await?;
-    here.workflows.write(&workflow, if args.force { OverWorkflow::Always } else { OverWorkflow::Never })?;
+    here.workflows.write(&workflow, if args.force { OverwritePolicy::Always } else { OverwritePolicy::Never })?;
     output.line(format!("Wrote `{}`", workflow.path.display()));
     output.line(format!("`aiw workflow approve {name}` makes it a tool"));
-    output.answer(WorkflowDetails { workflow: workflows::summary(&here.workflows, &workflow, &tools)?, text: None });
+    output.set_json(WorkflowDetails { workflow: workflows::summary(&here.workflows, &workflow, &tools)?, text: None });
     Ok(())
 }
 
 async fn execute(here: &CommandValues, args: RunWorkflowArgs, is_test: bool, output: &Output) -> Result<(), CliError> {
     let RunWorkflowArgs { name, input, trace_arguments } = args;
     let request = WorkflowRequest { name: name.parse()?, input, keep_arguments: trace_arguments, is_test };
-    let ended = workflows::run_named(&here.client, request, output).await?;
+    let ended = workflows::run_by_name(&here.client, request, output).await?;
     for line in &ended.trace.logs {
         output.note(&line.line);
     }
@@ -201,10 +207,10 @@ async fn execute(here: &CommandValues, args: RunWorkflowArgs, is_test: bool, out
                 Ok(text) => text.lines().for_each(|line| output.line(line)),
                 Err(_) => output.line(pretty(&result)),
             }
-            output.answer(answer);
+            output.set_json(answer);
             Ok(())
         }
-        Err(error) => Err(CliError::from(ScriptError::from(error)).with_answer(answer)),
+        Err(error) => Err(CliError::from(ScriptError::from(error)).with_json_output(answer)),
     }
 }
 
@@ -219,9 +225,9 @@ fn pretty(result: &RawValue) -> String {
 }
 
 async fn approve(here: &CommandValues, name: &WorkflowName, yes: bool, output: &Output) -> Result<(), CliError> {
-    let workflow = workflows::approve_named(&here.client, name, &Person::new(output, yes), output).await?;
+    let workflow = workflows::approve_by_name(&here.client, name, &TerminalPrompter::new(output, yes), output).await?;
     output.line(format!("Approved `{name}`: it is the tool `{}` of the toolset `workflows`", tool_name(name)));
-    output.answer(WorkflowDetails { workflow, text: None });
+    output.set_json(WorkflowDetails { workflow, text: None });
     Ok(())
 }
 
@@ -246,7 +252,7 @@ fn runs(here: &CommandValues, args: &RunsArgs, output: &Output) -> Result<(), Cl
         for tool in &run.cancelled {
             output.line(format!("{} was cancelled", quoted_text(tool, 120)));
         }
-        output.answer(WorkflowRunList { runs: vec![run] });
+        output.set_json(WorkflowRunList { runs: vec![run] });
         return Ok(());
     }
     let runs = records.list(args.workflow.as_deref(), args.tail.into());
@@ -255,7 +261,7 @@ fn runs(here: &CommandValues, args: &RunsArgs, output: &Output) -> Result<(), Cl
         let calls = run.calls.len().to_string();
         vec![
             run.id.clone(),
-            since_rfc3339(&run.started_at).map(ago).unwrap_or_default(),
+            elapsed_since_rfc3339(&run.started_at).map(format_ago).unwrap_or_default(),
             workflow,
             run.client.clone(),
             calls,
@@ -270,7 +276,7 @@ fn runs(here: &CommandValues, args: &RunsArgs, output: &Output) -> Result<(), Cl
             None => "no script has run".to_owned(),
         });
     }
-    output.answer(WorkflowRunList { runs });
+    output.set_json(WorkflowRunList { runs });
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use aiw_wasm::{CallRejection, ComponentReason};
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 
-use super::refusal::{gone, refused};
+use super::refusal::{rejection, session_ended};
 use crate::reach::ComponentClient;
 
 /// The servers and tools that the component's client may use. None is started before a component calls it.
@@ -25,12 +25,12 @@ fn error(e: PoolError) -> CallRejection {
         PoolError::Rpc(_) => ComponentReason::Invalid,
         _ => ComponentReason::Unavailable { retry_after: None },
     };
-    refused(refusal, e.to_string())
+    rejection(refusal, e.to_string())
 }
 
 impl SessionMcp {
     fn pool(&self) -> Result<Arc<Pool>, CallRejection> {
-        Ok(self.0.upgrade().ok_or_else(gone)?.servers())
+        Ok(self.0.upgrade().ok_or_else(session_ended)?.servers())
     }
 }
 
@@ -41,7 +41,7 @@ fn tool(server: &str, definition: &ToolDefinition) -> McpTool {
         name: definition.name().to_owned(),
         description: value["description"].as_str().unwrap_or_default().to_owned(),
         input_schema: value["inputSchema"].to_string(),
-        destructive: definition.may_destroy(),
+        destructive: definition.is_destructive(),
     }
 }
 
@@ -67,7 +67,7 @@ impl Mcp for SessionMcp {
         pool.refresh(server).await.map_err(error)?;
         known(pool, server, wanted).ok_or_else(|| {
             let wanted = one_line(wanted, 80);
-            refused(ComponentReason::NotFound, format!("the MCP server `{server}` offers no tool `{wanted}`"))
+            rejection(ComponentReason::NotFound, format!("the MCP server `{server}` offers no tool `{wanted}`"))
         })
     }
 
@@ -75,7 +75,7 @@ impl Mcp for SessionMcp {
         let arguments: Map<String, Value> = match arguments.trim() {
             "" => Map::new(),
             text => serde_json::from_str(text).map_err(|e| {
-                refused(
+                rejection(
                     ComponentReason::Invalid,
                     format!("the arguments are not a JSON object: {}", one_line(&e.to_string(), 200)),
                 )

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use aiw_home::{Home, blocking};
+use aiw_home::{Home, run_blocking};
 use aiw_vectors::{
     Embedder, EmbeddingModels, FileVectors, ModelError, StoreError, VectorEntry, VectorStore, remove_collection,
 };
@@ -12,7 +12,7 @@ use aiw_wasm::{CallRejection, ComponentReason};
 use async_trait::async_trait;
 use parking_lot::Mutex;
 
-use super::refusal::{refused, unavailable};
+use super::refusal::{rejection, unavailable};
 
 /// The model in use, loaded when a component first asks.
 pub(super) struct ComponentModel {
@@ -31,12 +31,12 @@ impl ComponentModel {
         work: impl FnOnce(&Embedder) -> Result<T, ModelError> + Send + 'static,
     ) -> Result<T, CallRejection> {
         let (home, loaded) = (self.home.clone(), self.loaded.clone());
-        blocking(move || {
+        run_blocking(move || {
             let mut loaded = loaded.lock();
             let embedder = match &*loaded {
                 Some(embedder) => embedder.clone(),
                 None => {
-                    let files = EmbeddingModels::at(home).chosen().map_err(|e| unavailable(&e))?;
+                    let files = EmbeddingModels::new(home).active_model_files().map_err(|e| unavailable(&e))?;
                     let files = files.ok_or_else(|| unavailable(&"no model is in use: `aiw model pull` gets one"))?;
                     let embedder = Arc::new(Embedder::load(&files).map_err(|e| unavailable(&e))?);
                     loaded.insert(embedder).clone()
@@ -71,20 +71,20 @@ pub(super) struct ComponentVectors {
 
 fn error(e: StoreError) -> CallRejection {
     let refusal = match &e {
-        StoreError::Vector { .. }
-        | StoreError::Id { .. }
-        | StoreError::Dimensions { .. }
-        | StoreError::OtherDimensions { .. } => ComponentReason::Invalid,
+        StoreError::InvalidVector { .. }
+        | StoreError::InvalidId { .. }
+        | StoreError::InvalidDimensions { .. }
+        | StoreError::DimensionMismatch { .. } => ComponentReason::Invalid,
         _ => ComponentReason::Unavailable { retry_after: None },
     };
     let message = match e {
         // The path is nothing that a component needs to know.
-        StoreError::OtherDimensions { found, wanted, .. } => {
+        StoreError::DimensionMismatch { found, wanted, .. } => {
             format!("the collection holds vectors of {found} dimensions, not {wanted}")
         }
         e => e.to_string(),
     };
-    refused(refusal, message)
+    rejection(refusal, message)
 }
 
 impl ComponentVectors {
@@ -101,7 +101,7 @@ impl ComponentVectors {
         work: impl FnOnce(&FileVectors) -> Result<T, CallRejection> + Send + 'static,
     ) -> Result<T, CallRejection> {
         let (home, opened) = (self.home.clone(), self.opened.clone());
-        blocking(move || {
+        run_blocking(move || {
             let path = path(&home, &of)?;
             let store = {
                 let mut opened = opened.lock();
@@ -124,7 +124,7 @@ impl ComponentVectors {
 
 fn path(home: &Home, of: &Collection) -> Result<std::path::PathBuf, CallRejection> {
     let owner =
-        of.owner.parse().map_err(|e: aiw_core::InvalidName| refused(ComponentReason::Invalid, e.to_string()))?;
+        of.owner.parse().map_err(|e: aiw_core::InvalidName| rejection(ComponentReason::Invalid, e.to_string()))?;
     Ok(home.vectors(&owner).join(format!("{}.vec", of.name)))
 }
 
@@ -136,7 +136,7 @@ impl Vectors for ComponentVectors {
             let count = store.count().map_err(error)? + entries.len();
             if (count * store.dimensions() * size_of::<f32>()) as u64 > limit {
                 let message = format!("a collection may hold {} MiB of vectors", limit >> 20);
-                return Err(refused(ComponentReason::Invalid, message));
+                return Err(rejection(ComponentReason::Invalid, message));
             }
             let entries: Vec<VectorEntry<'_>> = entries.iter().map(|(id, vector)| VectorEntry { id, vector }).collect();
             store.upsert(&entries).map_err(error)
@@ -168,7 +168,7 @@ impl Vectors for ComponentVectors {
 
     async fn clear(&self, of: Collection) -> Result<(), CallRejection> {
         let (home, opened) = (self.home.clone(), self.opened.clone());
-        blocking(move || {
+        run_blocking(move || {
             let path = path(&home, &of)?;
             opened.lock().remove(&of);
             if path.exists() { remove_collection(&path).map(drop).map_err(error) } else { Ok(()) }

@@ -10,5 +10,5 @@ mod tasks;
 
 pub(crate) use self::mcp::SessionMcp;
 pub(crate) use self::providers::LibraryProviders;
-pub(crate) use self::shared::SharedByComponents;
+pub(crate) use self::shared::SharedComponentState;
 pub(crate) use self::tasks::SessionTasks;

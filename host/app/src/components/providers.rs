@@ -41,7 +41,7 @@ impl ProviderComponents for LibraryProviders {
     /// Of two presets with one id the first counts, and those inside the binary come first.
     async fn presets(&self) -> Result<(Vec<PresetEntry>, Vec<ProviderComponentError>), ProviderComponentError> {
         let (mut presets, mut problems): (Vec<PresetEntry>, Vec<ProviderComponentError>) = Default::default();
-        for id in self.library.enabled(World::Provider).map_err(library_error)? {
+        for id in self.library.enabled_ids(World::Provider).map_err(library_error)? {
             match self.of(&id).await {
                 Ok(found) => {
                     for known in found {
@@ -63,7 +63,7 @@ impl ProviderComponents for LibraryProviders {
     ) -> Result<PresetEntry, ProviderComponentError> {
         let ids = match component {
             Some(id) => vec![id.clone()],
-            None => self.library.enabled(World::Provider).map_err(library_error)?,
+            None => self.library.enabled_ids(World::Provider).map_err(library_error)?,
         };
         let (mut problem, mut names) = (None, Vec::new());
         for id in ids {
@@ -84,7 +84,7 @@ impl ProviderComponents for LibraryProviders {
 
     async fn check_address(&self, url: &str) -> Result<(), ProviderComponentError> {
         let checked = self.client.check_address(&Policy::public(), url).await;
-        checked.map_err(|e| ProviderComponentError::Address { kind: e.kind(), source: Box::new(e) })
+        checked.map_err(|e| ProviderComponentError::PrivateAddress { kind: e.kind(), source: Box::new(e) })
     }
 
     async fn try_connection(&self, url: &str) -> Result<(), ProviderComponentError> {

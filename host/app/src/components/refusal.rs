@@ -3,16 +3,16 @@
 use aiw_core::one_line;
 use aiw_wasm::{CallRejection, ComponentReason};
 
-pub(super) fn refused(refusal: ComponentReason, message: impl Into<String>) -> CallRejection {
-    CallRejection { refusal, message: message.into() }
+pub(super) fn rejection(refusal: ComponentReason, message: impl Into<String>) -> CallRejection {
+    CallRejection { reason: refusal, message: message.into() }
 }
 
 /// Something that is not there now, and may be later.
 pub(super) fn unavailable(error: &dyn std::fmt::Display) -> CallRejection {
-    refused(ComponentReason::Unavailable { retry_after: None }, one_line(&error.to_string(), 400))
+    rejection(ComponentReason::Unavailable { retry_after: None }, one_line(&error.to_string(), 400))
 }
 
 /// The client of a component has ended.
-pub(super) fn gone() -> CallRejection {
+pub(super) fn session_ended() -> CallRejection {
     unavailable(&"the session has ended")
 }

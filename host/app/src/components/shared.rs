@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use aiw_home::Home;
 use aiw_net::{HttpClient, Trees};
-use aiw_wasm::host::{Capabilities, Mcp, SettingsSource, SystemClock, TaskCapability, TaskStarts};
+use aiw_wasm::host::{Capabilities, Mcp, SettingsSource, SystemClock, TaskCapability, TaskStartCapability};
 
 use super::log::FileLog;
 use super::meaning::{ComponentModel, ComponentVectors};
 
 /// The state that all components of a process share, whoever calls them.
-pub(crate) struct SharedByComponents {
+pub(crate) struct SharedComponentState {
     home: Home,
     client: HttpClient,
     trees: Trees,
@@ -18,14 +18,14 @@ pub(crate) struct SharedByComponents {
     vectors: Arc<ComponentVectors>,
 }
 
-impl SharedByComponents {
+impl SharedComponentState {
     pub(crate) fn new(home: &Home, client: HttpClient, trees: Trees) -> Self {
         let (model, vectors) = (ComponentModel::new(home.clone()), ComponentVectors::new(home.clone()));
         Self { home: home.clone(), client, trees, model: Arc::new(model), vectors: Arc::new(vectors) }
     }
 
     /// Returns this with what one client may reach.
-    pub(crate) fn reaching<T: TaskCapability + TaskStarts + 'static>(
+    pub(crate) fn capabilities<T: TaskCapability + TaskStartCapability + 'static>(
         &self,
         tasks: Arc<T>,
         mcp: Arc<dyn Mcp>,

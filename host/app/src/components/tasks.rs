@@ -7,12 +7,12 @@ use std::time::{Duration, Instant, SystemTime};
 use aiw_core::{Diagnostic, ErrorKind, ProcessId, one_line};
 use aiw_launch::RunRequest;
 use aiw_tasks::{Tasks as Table, WaitMode};
-use aiw_wasm::host::{ComponentTask, TaskCapability, TaskStarts, TaskToStart};
+use aiw_wasm::host::{ComponentTask, TaskCapability, TaskRequest, TaskStartCapability};
 use aiw_wasm::{CallRejection, ComponentReason};
 use async_trait::async_trait;
 use tokio::runtime::Handle;
 
-use super::refusal::{gone, refused, unavailable};
+use super::refusal::{rejection, session_ended, unavailable};
 use crate::AppError;
 use crate::reach::ComponentClient;
 
@@ -21,7 +21,7 @@ pub(crate) struct SessionTasks(pub(crate) Weak<dyn ComponentClient>);
 
 fn error(e: aiw_tasks::TaskError) -> CallRejection {
     match &e {
-        aiw_tasks::TaskError::TaskNotFound { .. } => refused(ComponentReason::NotFound, e.to_string()),
+        aiw_tasks::TaskError::TaskNotFound { .. } => rejection(ComponentReason::NotFound, e.to_string()),
         _ => unavailable(&e),
     }
 }
@@ -30,13 +30,13 @@ fn error(e: aiw_tasks::TaskError) -> CallRejection {
 fn not_started(e: &AppError) -> CallRejection {
     match e.kind() {
         ErrorKind::Unavailable | ErrorKind::Internal => unavailable(e),
-        _ => refused(ComponentReason::Invalid, one_line(&e.to_string(), 400)),
+        _ => rejection(ComponentReason::Invalid, one_line(&e.to_string(), 400)),
     }
 }
 
 impl SessionTasks {
     fn client(&self) -> Result<Arc<dyn ComponentClient>, CallRejection> {
-        self.0.upgrade().ok_or_else(gone)
+        self.0.upgrade().ok_or_else(session_ended)
     }
 
     /// Does work over the session's tasks, off the runtime's thread.
@@ -56,7 +56,7 @@ impl SessionTasks {
 #[async_trait]
 impl TaskCapability for SessionTasks {
     async fn list(&self) -> Result<Vec<ComponentTask>, CallRejection> {
-        let tasks = self.with(Table::list_settled).await?;
+        let tasks = self.with(Table::list_repaired).await?;
         Ok(tasks.into_iter().rev().map(convert).collect())
     }
 
@@ -77,8 +77,8 @@ impl TaskCapability for SessionTasks {
 }
 
 #[async_trait]
-impl TaskStarts for SessionTasks {
-    async fn start(&self, request: &TaskToStart) -> Result<ProcessId, CallRejection> {
+impl TaskStartCapability for SessionTasks {
+    async fn start(&self, request: &TaskRequest) -> Result<ProcessId, CallRejection> {
         let client = self.client()?;
         let cwd = request.cwd.clone().unwrap_or_else(|| client.cwd());
         let request = RunRequest {
@@ -86,7 +86,7 @@ impl TaskStarts for SessionTasks {
             roles: request.role.iter().cloned().collect(),
             prompt: Some(request.prompt.clone().into_bytes()),
             model: request.model.clone(),
-            by: "an extension".into(),
+            started_by: "an extension".into(),
             ..RunRequest::new(request.cli, cwd)
         };
         let runtime = Handle::current();
@@ -114,7 +114,7 @@ fn convert(task: aiw_tasks::Task) -> ComponentTask {
         state: task.state,
         outcome: task.outcome,
         exit_code: task.exit_code,
-        started: time(task.started),
-        ended: task.ended.map(time),
+        started_at: time(task.started),
+        ended_at: task.ended.map(time),
     }
 }

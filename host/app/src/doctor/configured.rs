@@ -3,39 +3,40 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use aiw_core::{CliKind, ExtensionId, counted, quoted, shell_word_in_line};
+use aiw_core::{CliKind, ExtensionId, pluralize, quoted, shell_quote_printable};
 use aiw_gateway::cooldowns;
 use aiw_home::{
     CLI_LOGIN_NAME, CliPaths, ExtensionsLock, Home, Problem, ProviderProblem, ProvidersFile, SecretRef, TrustedProject,
-    edits,
+    edit_command,
 };
-use aiw_launch::{Roles, Search, detect_still, remove_command};
+use aiw_launch::{Roles, SearchPath, detect_cached, remove_command};
 use aiw_vectors::{EmbeddingModels, StateName};
 
 use super::part::CheckedPart;
-use crate::cli_updates::last_known;
+use crate::cli_updates::cached_update;
 
 /// Looks at the AI CLIs: which are installed, and whether one is installed twice.
 pub(super) fn clis(home: &Home) -> CheckedPart {
-    let search = Search::around(home.around());
-    let found = detect_still(&search, home);
+    let search = SearchPath::from_context(home.context());
+    let found = detect_cached(&search, home);
     let mut problems = Vec::new();
     let mut names = Vec::new();
     for cli in &found {
         let Some(path) = &cli.path else { continue };
         let name = cli.kind.as_str();
         let version = cli.version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
-        let news = last_known(home, cli).map(|news| format!(" ({} is out)", news.newest)).unwrap_or_default();
+        let news = cached_update(home, cli).map(|news| format!(" ({} is out)", news.newest)).unwrap_or_default();
         names.push(format!("{name}{version}{news}"));
         // A link to the first is the same one.
         let is_other = |other: &PathBuf| std::fs::canonicalize(other).ok() != cli.real_path;
-        if let Some(other) = search.all(cli.kind).skip(1).find(is_other) {
+        if let Some(other) = search.find_all(cli.kind).skip(1).find(is_other) {
             let problem = format!(
                 "`{name}` is installed twice: a shell starts `{}`, and `{}` is another one",
                 path.display(),
                 other.display()
             );
-            problems.push(Problem::new(problem, remove_command(cli.kind, &other)).that("removes the other one"));
+            problems
+                .push(Problem::new(problem, remove_command(cli.kind, &other)).with_purpose("removes the other one"));
         }
     }
     // Who uses aiw as an MCP server alone needs none.
@@ -49,7 +50,7 @@ pub(super) fn providers(home: &Home) -> CheckedPart {
     let name = "providers";
     let Ok(file) = home.providers() else { return CheckedPart::already_reported(name) };
     let entry = |kind: &str, command: &str, found: &ProviderProblem| {
-        let (named, word) = (quoted(&found.name), shell_word_in_line(&found.name));
+        let (named, word) = (quoted(&found.name), shell_quote_printable(&found.name));
         Problem::new(format!("{kind} {named} can't be used: {}", found.problem), format!("aiw {command} {word}"))
     };
     let mut problems: Vec<Problem> =
@@ -61,7 +62,7 @@ pub(super) fn providers(home: &Home) -> CheckedPart {
                 SecretRef::Vault(secret) if !home.vault().is_taken(secret) => {
                     (format!("the secret `{secret}`"), format!("aiw secret set {secret}"))
                 }
-                SecretRef::Variable(variable) if home.around().variable(variable.as_str()).is_none() => {
+                SecretRef::Variable(variable) if home.context().variable(variable.as_str()).is_none() => {
                     (format!("the variable `{variable}`"), format!("export {variable}=…"))
                 }
                 _ => continue,
@@ -76,15 +77,15 @@ pub(super) fn providers(home: &Home) -> CheckedPart {
         let cooldowns = cooldowns(home, pool.name.as_str());
         rests += cooldowns.len();
         if !cooldowns.is_empty() && cooldowns.len() >= pool.members.len() {
-            let problem = format!("all {} of the pool `{}` rest", counted(pool.members.len(), "member"), pool.name);
+            let problem = format!("all {} of the pool `{}` rest", pluralize(pool.members.len(), "member"), pool.name);
             let reset = format!("aiw pool reset {}", pool.name);
-            problems.push(Problem::new(problem, reset).that("asks them again at once"));
+            problems.push(Problem::new(problem, reset).with_purpose("asks them again at once"));
         }
     }
     let pools =
-        if file.pools().is_empty() { String::new() } else { format!(", {}", counted(file.pools().len(), "pool")) };
+        if file.pools().is_empty() { String::new() } else { format!(", {}", pluralize(file.pools().len(), "pool")) };
     let rests = if rests == 0 { String::new() } else { format!(", {rests} at rest") };
-    let summary = format!("{}{pools}{rests}", counted(file.providers().len(), "provider"));
+    let summary = format!("{}{pools}{rests}", pluralize(file.providers().len(), "provider"));
     CheckedPart { name, summary, problems }
 }
 
@@ -102,18 +103,19 @@ fn absent_defaults(home: &Home, file: &ProvidersFile) -> Vec<Problem> {
         let problem = format!("the default provider {} does not exist", quoted(name));
         // The defaults of other CLIs stay.
         let only = if clis.len() == CliKind::ALL.len() { String::new() } else { format!(" --clis {}", clis.join(",")) };
-        Problem::new(problem, format!("aiw provider default own{only}")).that("has runs use the CLIs' own settings")
+        Problem::new(problem, format!("aiw provider default own{only}"))
+            .with_purpose("has runs use the CLIs' own settings")
     };
     let mut problems: Vec<Problem> = absent.into_iter().map(problem).collect();
     let trust = home.settings().map(|settings| settings.trust()).unwrap_or_default();
     let project = crate::directory(home)
         .ok()
-        .and_then(|cwd| TrustedProject::find(cwd, home.around().user_home().as_deref(), &trust).ok()?.trusted());
+        .and_then(|cwd| TrustedProject::find(cwd, home.context().user_home().as_deref(), &trust).ok()?.trusted());
     for project in project.iter() {
         let names: BTreeSet<&str> = project.providers().map(|(_, name)| name).filter(|name| is_absent(name)).collect();
         problems.extend(names.into_iter().map(|name| {
             let problem = format!("the project's provider {} does not exist here", quoted(name));
-            Problem::new(problem, format!("aiw provider add {}", shell_word_in_line(name)))
+            Problem::new(problem, format!("aiw provider add {}", shell_quote_printable(name)))
         }));
     }
     problems
@@ -135,9 +137,10 @@ const ACCESS_VARIABLE_PREFIXES: [&str; 8] =
 
 /// Looks whether a CLI is installed, and none has a login. A Mac keeps logins in its keychain.
 fn nobody_signed_in(home: &Home) -> Option<Problem> {
-    let (around, places) = (home.around(), CliPaths::around(home.around())?);
-    let search = Search::around(around);
-    let installed: Vec<CliKind> = CliKind::ALL.into_iter().filter(|kind| search.all(*kind).next().is_some()).collect();
+    let (around, places) = (home.context(), CliPaths::from_context(home.context())?);
+    let search = SearchPath::from_context(around);
+    let installed: Vec<CliKind> =
+        CliKind::ALL.into_iter().filter(|kind| search.find_all(*kind).next().is_some()).collect();
     let has_login = |(kind, files): &(CliKind, &[&str])| {
         installed.contains(kind) && files.iter().any(|file| places.directory(*kind).join(file).exists())
     };
@@ -155,18 +158,18 @@ fn nobody_signed_in(home: &Home) -> Option<Problem> {
 pub(super) fn roles(home: &Home) -> Option<CheckedPart> {
     let name = "roles";
     let settings = home.settings().ok()?;
-    let roles = Roles::at(home.clone(), &settings, crate::directory(home).ok());
+    let roles = Roles::open(home.clone(), &settings, crate::directory(home).ok());
     let (all, unread) = roles.validate(None);
     if all.is_empty() && unread.is_empty() {
         return None;
     }
     let broken = all.iter().filter_map(|(listed, problem)| {
         let problem = format!("the role {} can't be used as it is: {}", quoted(&listed.name), problem.as_ref()?);
-        Some(Problem::new(problem, edits(&listed.path)))
+        Some(Problem::new(problem, edit_command(&listed.path)))
     });
     let unread = unread.iter().map(|e| Problem::from_diagnostic(e, "aiw role list"));
     let problems = broken.chain(unread).collect();
-    Some(CheckedPart { name, summary: counted(all.len(), "role"), problems })
+    Some(CheckedPart { name, summary: pluralize(all.len(), "role"), problems })
 }
 
 /// Looks at the budgets; `None` without one.
@@ -177,21 +180,22 @@ pub(super) fn budgets(home: &Home) -> Option<CheckedPart> {
     }
     let (list, loss) = match crate::budgets::list(home) {
         Ok(read) => read,
-        Err(e) => return Some(CheckedPart::unread(name, Problem::from_diagnostic(&e, "aiw budget list"))),
+        Err(e) => return Some(CheckedPart::unreadable(name, Problem::from_diagnostic(&e, "aiw budget list"))),
     };
     if list.budgets.is_empty() {
         return None;
     }
     let mut problems: Vec<Problem> = loss
         .iter()
-        .map(|loss| Problem::new(loss.to_string(), "aiw budget repair").that("counts on from here"))
+        .map(|loss| Problem::new(loss.to_string(), "aiw budget repair").with_purpose("counts on from here"))
         .collect();
     let unpriced = list.budgets.iter().filter(|budget| budget.usd.is_some() && budget.spent.unpriced > 0);
     problems.extend(unpriced.map(|budget| {
         let problem = format!("the budget `{}` does not count what has no known price", budget.name);
-        Problem::new(problem, edits(&home.settings_path())).that("gives the models a `price`, under `models`")
+        Problem::new(problem, edit_command(&home.settings_path()))
+            .with_purpose("gives the models a `price`, under `models`")
     }));
-    Some(CheckedPart { name, summary: counted(list.budgets.len(), "budget"), problems })
+    Some(CheckedPart { name, summary: pluralize(list.budgets.len(), "budget"), problems })
 }
 
 /// Looks at the model for search by meaning.
@@ -200,12 +204,12 @@ pub(super) fn models(home: &Home) -> CheckedPart {
     if home.models_lock().is_err() {
         return CheckedPart::already_reported(name);
     }
-    let status = match EmbeddingModels::at(home.clone()).status() {
+    let status = match EmbeddingModels::new(home.clone()).status() {
         Ok(status) => status,
-        Err(e) => return CheckedPart::unread(name, Problem::from_diagnostic(&e, "aiw model list")),
+        Err(e) => return CheckedPart::unreadable(name, Problem::from_diagnostic(&e, "aiw model list")),
     };
     let is_broken = matches!(status.state, StateName::Missing | StateName::Changed | StateName::Unusable);
-    let own = status.name.as_deref().map(shell_word_in_line).unwrap_or_default();
+    let own = status.name.as_deref().map(shell_quote_printable).unwrap_or_default();
     let broken = is_broken.then(|| Problem::new(status.message.clone(), format!("aiw model pull {own}")));
     let summary = status.name.unwrap_or_else(|| "none: search goes by words alone".to_owned());
     CheckedPart { name, summary, problems: broken.into_iter().collect() }
@@ -230,21 +234,21 @@ fn removed_components(home: &Home, lock: &ExtensionsLock, is_bundled: fn(&str) -
     });
     let problem = |(user, id, remove): (String, &ExtensionId, String)| {
         let problem = format!("{user} uses the extension `{id}`, which is not installed");
-        Problem::new(problem, remove).that("forgets it; `aiw extension add` brings the extension back")
+        Problem::new(problem, remove).with_purpose("forgets it; `aiw extension add` brings the extension back")
     };
     markets.chain(providers).map(problem).collect()
 }
 
 /// Looks at the extensions and plugins that are installed: whether their files are those that you agreed to.
-pub(super) fn installed(home: &Home, is_bundled: fn(&str) -> bool) -> CheckedPart {
+pub(super) fn installed_extensions(home: &Home, is_bundled: fn(&str) -> bool) -> CheckedPart {
     let name = "installed";
     let mut problems = Vec::new();
     let mut counts = Vec::new();
     // Why a document can't be read is told with the home.
     if let Ok(lock) = home.extensions_lock() {
-        counts.push(counted(lock.extensions.len(), "extension"));
+        counts.push(pluralize(lock.extensions.len(), "extension"));
         problems.extend(removed_components(home, &lock, is_bundled));
-        for (id, problem) in aiw_components::damaged(home, &lock) {
+        for (id, problem) in aiw_components::find_damaged(home, &lock) {
             problems.push(Problem::new(problem.to_string(), format!("aiw extension update {id}")));
         }
     }
@@ -252,7 +256,7 @@ pub(super) fn installed(home: &Home, is_bundled: fn(&str) -> bool) -> CheckedPar
         Err(_) => {}
         Ok(Err(e)) => problems.push(e.into()),
         Ok(Ok(plugins)) => {
-            counts.push(counted(plugins.len(), "plugin"));
+            counts.push(pluralize(plugins.len(), "plugin"));
             let gone = plugins.iter().filter(|(_, plugin)| !home.tree(&plugin.digest).is_dir());
             problems.extend(gone.map(|(id, _)| {
                 Problem::new(format!("the files of the plugin `{id}` are gone"), format!("aiw plugin install {id}"))

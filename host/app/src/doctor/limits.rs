@@ -27,7 +27,7 @@ pub(super) struct PartCheck {
     /// The part.
     pub name: &'static str,
     /// The command that does the same work, and takes as long as it needs.
-    pub by_hand: &'static str,
+    pub manual_command: &'static str,
     /// The work. It returns nothing where there is nothing to check.
     pub work: Box<dyn FnOnce() -> Option<CheckedPart> + Send>,
 }
@@ -53,11 +53,12 @@ pub(super) fn check_all(home: &Path, checks: Vec<PartCheck>) -> Vec<CheckedPart>
 }
 
 fn check_within(home: &Path, checks: Vec<PartCheck>, longest: Duration, all: Duration) -> Vec<CheckedPart> {
-    let about: Vec<(&'static str, &'static str)> = checks.iter().map(|check| (check.name, check.by_hand)).collect();
+    let about: Vec<(&'static str, &'static str)> =
+        checks.iter().map(|check| (check.name, check.manual_command)).collect();
     let late = |at: usize, what: String| {
         let (name, by_hand) = about[at];
-        let problem = Problem::new(what, by_hand).that("takes the time that it needs");
-        CheckedPart { summary: "not checked".to_owned(), ..CheckedPart::unread(name, problem) }
+        let problem = Problem::new(what, by_hand).with_purpose("takes the time that it needs");
+        CheckedPart { summary: "not checked".to_owned(), ..CheckedPart::unreadable(name, problem) }
     };
     let mut found: Vec<Option<CheckedPart>> = about.iter().map(|_| None).collect();
     let (began, mut waiting) = (Instant::now(), checks.into_iter().enumerate());
@@ -122,7 +123,7 @@ mod tests {
     use super::*;
 
     fn check(name: &'static str, work: impl FnOnce() -> Option<CheckedPart> + Send + 'static) -> PartCheck {
-        PartCheck { name, by_hand: "aiw status", work: Box::new(work) }
+        PartCheck { name, manual_command: "aiw status", work: Box::new(work) }
     }
 
     fn well(name: &'static str) -> PartCheck {

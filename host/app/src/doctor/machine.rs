@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use aiw_core::{Diagnostic, quoted, shell_word};
+use aiw_core::{Diagnostic, quoted, shell_quote};
 use aiw_home::{ExecutionContext, Home, Problem, is_program};
 
 use super::part::CheckedPart;
@@ -12,8 +12,8 @@ use crate::executable::own_path;
 use crate::installation::{Installation, VERSION};
 
 /// Looks at this aiw: its path, its limits, and the variables that concern it, those of a terminal where the answer is on one.
-pub(super) fn own(home: &Home, on_terminal: bool) -> CheckedPart {
-    let around = home.around();
+pub(super) fn own_installation(home: &Home, on_terminal: bool) -> CheckedPart {
+    let around = home.context();
     let mut problems = Vec::new();
     let summary = match own_path() {
         Ok(path) => {
@@ -27,7 +27,7 @@ pub(super) fn own(home: &Home, on_terminal: bool) -> CheckedPart {
     };
     problems.extend(lost_certificates(around));
     problems.extend(bad_proxies(around));
-    let terminal = around.text("TERM").unwrap_or_default();
+    let terminal = around.variable_str("TERM").unwrap_or_default();
     if on_terminal && matches!(terminal, "" | "dumb" | "unknown") {
         let problem = format!("`TERM` is {}, with which no screen can be shown", quoted(terminal));
         problems.push(Problem::new(problem, "export TERM=xterm-256color"));
@@ -44,14 +44,14 @@ fn other_one(around: &ExecutionContext, own: &Path) -> Option<Problem> {
     let found: Vec<PathBuf> = paths.map(|place| place.join("aiw")).filter(|path| is_program(path)).collect();
     let other = found.iter().find(|path| real(path) != own).filter(|_| found.iter().any(|path| real(path) == own))?;
     let problem = format!("two programs `aiw` are on `PATH`: this one, and `{}`", other.display());
-    Some(Problem::new(problem, Installation::removal(other, around)).that("removes the other one"))
+    Some(Problem::new(problem, Installation::uninstall_command(other, around)).with_purpose("removes the other one"))
 }
 
 /// Variables that name certificates.
 const CERTIFICATE_VARIABLES: [&str; 3] = ["SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS"];
 
 fn lost_certificates(around: &ExecutionContext) -> impl Iterator<Item = Problem> {
-    let lost = |name: &&str| around.filled(name).is_some_and(|path| !Path::new(path).exists());
+    let lost = |name: &&str| around.non_empty_variable(name).is_some_and(|path| !Path::new(path).exists());
     CERTIFICATE_VARIABLES.into_iter().filter(lost).map(|name| {
         let problem = format!("`{name}` names certificates that are not there, so no connection is trusted");
         Problem::new(problem, format!("unset {name}"))
@@ -66,7 +66,8 @@ fn bad_proxies(around: &ExecutionContext) -> impl Iterator<Item = Problem> {
         let with_scheme = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
         url::Url::parse(&with_scheme).is_ok_and(|url| url.has_host())
     };
-    let is_bad = move |name: &&str| around.filled(name).is_some_and(|text| !text.to_str().is_some_and(is_address));
+    let is_bad =
+        move |name: &&str| around.non_empty_variable(name).is_some_and(|text| !text.to_str().is_some_and(is_address));
     PROXY_VARIABLES.into_iter().filter(is_bad).map(|name| {
         // It may have a password, so it is not shown.
         Problem::new(format!("`{name}` is not the address of a proxy"), format!("unset {name}"))
@@ -109,9 +110,9 @@ fn limits(proc: &Path) -> Vec<Problem> {
 pub(super) fn trust(home: &Home) -> Option<CheckedPart> {
     let name = "trust";
     let trust = home.settings().ok()?.trust();
-    let user = home.around().user_home();
+    let user = home.context().user_home();
     let of = |directory: &PathBuf| {
-        let (shown, word) = (directory.display(), shell_word(&directory.to_string_lossy()).into_owned());
+        let (shown, word) = (directory.display(), shell_quote(&directory.to_string_lossy()).into_owned());
         let (removes, meta) = (format!("aiw trust remove {word}"), fs::metadata(directory));
         let is_wide = directory.parent().is_none() || user.as_ref() == Some(directory);
         match meta {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aiw_core::provider::KeyState;
-use aiw_core::{Diagnostic, NonInteractive, Reporter, quoted, shell_word_in_line};
+use aiw_core::{Diagnostic, NonInteractive, Reporter, quoted, shell_quote_printable};
 use aiw_home::Problem;
 use aiw_sync::has_store;
 use futures::future::join_all;
@@ -12,7 +12,7 @@ use super::Doctor;
 use crate::ClientSession;
 use crate::cli_updates::outdated;
 use crate::installation::UpdateError;
-use crate::servers::look::{Choices, status};
+use crate::servers::look::{ListingChoicesFn, status};
 use crate::servers::pool;
 use crate::sync;
 
@@ -34,7 +34,11 @@ impl OnlineProblems {
 
 /// Asks each provider with its key, the npm registry, the store of `aiw sync`, and each server, which is started for that. Whoever
 /// does not answer stops no other.
-pub async fn ask_others(client: &ClientSession, choices: Choices<'_>, sink: &dyn Reporter) -> OnlineProblems {
+pub async fn check_online(
+    client: &ClientSession,
+    choices: ListingChoicesFn<'_>,
+    sink: &dyn Reporter,
+) -> OnlineProblems {
     let (providers, clis, mcp, sync) =
         tokio::join!(providers(client), clis(client, sink), servers(client, choices, sink), store(client, sink));
     OnlineProblems(vec![("providers", providers), ("clis", clis), ("mcp", mcp), ("sync", sync)])
@@ -56,7 +60,10 @@ async fn providers(client: &ClientSession) -> Vec<Problem> {
             Ok(Err(e)) => Some(Problem::new(format!("provider `{name}`: {e}"), test)),
             Ok(Ok(tested)) if tested.health.key == KeyState::Refused => {
                 let problem = format!("provider `{name}` refuses the key");
-                Some(Problem::new(problem, format!("aiw provider edit {name} --token-stdin")).that("takes another"))
+                Some(
+                    Problem::new(problem, format!("aiw provider edit {name} --token-stdin"))
+                        .with_purpose("takes another"),
+                )
             }
             Ok(Ok(_)) => None,
         }
@@ -67,7 +74,7 @@ async fn providers(client: &ClientSession) -> Vec<Problem> {
 async fn clis(client: &ClientSession, sink: &dyn Reporter) -> Vec<Problem> {
     let command = || "aiw cli outdated".to_owned();
     match tokio::time::timeout(REQUEST_TIMEOUT, outdated(client.home(), sink)).await {
-        Ok(Ok(_) | Err(UpdateError::Off | UpdateError::Home(_))) => Vec::new(),
+        Ok(Ok(_) | Err(UpdateError::Disabled | UpdateError::Home(_))) => Vec::new(),
         Ok(Err(e)) => vec![Problem::new(e.to_string(), command())],
         Err(_) => vec![slow("the npm registry", command())],
     }
@@ -84,17 +91,17 @@ async fn store(client: &ClientSession, sink: &dyn Reporter) -> Vec<Problem> {
         Ok(Ok(_)) => Vec::new(),
         Ok(Err(e)) => match e.fix() {
             Some(_) => vec![Problem::from_diagnostic(&e, list)],
-            None => vec![Problem::from_diagnostic(&e, list).that("asks it again")],
+            None => vec![Problem::from_diagnostic(&e, list).with_purpose("asks it again")],
         },
         Err(_) => vec![slow("the store of `aiw sync`", list.to_owned())],
     }
 }
 
 /// Starts each server by itself: one that hangs hides no other.
-async fn servers(client: &ClientSession, choices: Choices<'_>, sink: &dyn Reporter) -> Vec<Problem> {
+async fn servers(client: &ClientSession, choices: ListingChoicesFn<'_>, sink: &dyn Reporter) -> Vec<Problem> {
     let names: Vec<String> = pool(client, sink).status().into_iter().map(|server| server.name).collect();
     let asked = names.iter().map(async |name| {
-        let (key, word) = (quoted(name), shell_word_in_line(name));
+        let (key, word) = (quoted(name), shell_quote_printable(name));
         match tokio::time::timeout(
             REQUEST_TIMEOUT,
             status(client, std::slice::from_ref(name), choices, &NonInteractive),

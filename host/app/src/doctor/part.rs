@@ -26,12 +26,12 @@ impl CheckedPart {
         Self { name, summary: "can't be read".to_owned(), problems: Vec::new() }
     }
 
-    pub(super) fn unread(name: &'static str, problem: Problem) -> Self {
+    pub(super) fn unreadable(name: &'static str, problem: Problem) -> Self {
         Self { name, summary: "can't be read".to_owned(), problems: vec![problem] }
     }
 }
 
 /// Returns the current directory, or the part that can't be looked at without one.
-pub(super) fn here<'a>(home: &'a Home, name: &'static str) -> Result<&'a Path, CheckedPart> {
-    directory(home).map_err(|e| CheckedPart::unread(name, Problem::from_diagnostic(&e, "cd")))
+pub(super) fn current_dir<'a>(home: &'a Home, name: &'static str) -> Result<&'a Path, CheckedPart> {
+    directory(home).map_err(|e| CheckedPart::unreadable(name, Problem::from_diagnostic(&e, "cd")))
 }

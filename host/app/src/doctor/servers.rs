@@ -2,45 +2,47 @@
 
 use std::path::Path;
 
-use aiw_core::{counted, quoted, shell_word_in_line};
-use aiw_home::{Home, Problem, edits, find_program};
-use aiw_routing::{Configured, KnownTool, LOST, Records, ServerSearchPaths, SkippedServers, is_login_over};
+use aiw_core::{pluralize, quoted, shell_quote_printable};
+use aiw_home::{Home, Problem, edit_command, find_program};
+use aiw_routing::{
+    ConfiguredServer, KnownTool, LOST_RECORD_NOTE, Records, ServerSearchPaths, SkippedServers, is_login_expired,
+};
 use aiw_servers::{DeclaredServer, PROJECT_FILE, ServerScope, Transport, find_plaintext_secret};
 use serde_json::Value;
 
-use super::part::{CheckedPart, here};
-use crate::servers::profiles::{idle_denials, profiles};
+use super::part::{CheckedPart, current_dir};
+use crate::servers::profiles::{profiles, unmatched_denials};
 
 /// Looks at the servers as they are written. Whether they work is for `aiw mcp doctor`, which starts them.
 pub(super) fn servers(home: &Home, own: Vec<KnownTool>) -> CheckedPart {
     let name = "mcp";
-    let cwd = match here(home, name) {
+    let cwd = match current_dir(home, name) {
         Ok(cwd) => cwd,
         Err(part) => return part,
     };
     // The home's part tells what is wrong with the settings, and the servers are there without them.
-    let usable = home.settings_or_none().map(|(settings, problem)| (settings.mcp().is_ok(), settings, problem));
+    let usable = home.settings_or_empty().map(|(settings, problem)| (settings.mcp().is_ok(), settings, problem));
     let (places, read) = (ServerSearchPaths::load(home.clone(), cwd), usable);
     let read = read.and_then(|(is_usable, settings, problem)| {
         let has_settings = is_usable && problem.is_none();
-        let read = if is_usable { places.read_with(&settings) } else { places.read_with(&home.no_settings()?) };
+        let read = if is_usable { places.read_with(&settings) } else { places.read_with(&home.empty_settings()?) };
         read.map(|read| (has_settings, read))
     });
     let (has_settings, (servers, left_out)) = match read {
         Ok(read) => read,
-        Err(e) => return CheckedPart::unread(name, Problem::from_diagnostic(&e, "aiw mcp list")),
+        Err(e) => return CheckedPart::unreadable(name, Problem::from_diagnostic(&e, "aiw mcp list")),
     };
     let mut problems: Vec<Problem> = left_out.iter().map(|found| of_project(found, &places)).collect();
     let records = Records::new(home.clone());
     problems.extend(servers.iter().flat_map(|found| of_server(home, found, &records)));
     if has_settings {
-        let idle = profiles(home, cwd).and_then(|profiles| idle_denials(home, cwd, &profiles, own));
+        let idle = profiles(home, cwd).and_then(|profiles| unmatched_denials(home, cwd, &profiles, own));
         let idle = idle.unwrap_or_else(|e| vec![e.to_string()]).into_iter();
-        problems.extend(idle.map(|problem| Problem::new(problem, edits(&home.settings_path()))));
+        problems.extend(idle.map(|problem| Problem::new(problem, edit_command(&home.settings_path()))));
     }
     let summary = match servers.len() {
         0 => "no servers".to_owned(),
-        count => format!("{}; `aiw mcp doctor` starts and checks them", counted(count, "server")),
+        count => format!("{}; `aiw mcp doctor` starts and checks them", pluralize(count, "server")),
     };
     CheckedPart { name, summary, problems }
 }
@@ -48,12 +50,12 @@ pub(super) fn servers(home: &Home, own: Vec<KnownTool>) -> CheckedPart {
 /// Returns the problem with what a project declares. What is not trusted says so, by the command that trusts it.
 fn of_project(found: &SkippedServers, places: &ServerSearchPaths) -> Problem {
     let file = places.project_file().unwrap_or(Path::new(PROJECT_FILE));
-    Problem::new(found.to_string(), found.trusted_by().unwrap_or_else(|| edits(file)))
+    Problem::new(found.to_string(), found.trust_command().unwrap_or_else(|| edit_command(file)))
 }
 
 /// Returns what is wrong with a server, as far as its entry and its record tell.
-fn of_server(home: &Home, found: &Configured, records: &Records) -> Vec<Problem> {
-    let (key, name) = (quoted(&found.key), shell_word_in_line(&found.key));
+fn of_server(home: &Home, found: &ConfiguredServer, records: &Records) -> Vec<Problem> {
+    let (key, name) = (quoted(&found.key), shell_quote_printable(&found.key));
     let file = match found.scope {
         ServerScope::Aiw => home.mcp_path(),
         ServerScope::Project => found.directory.join(PROJECT_FILE),
@@ -61,7 +63,7 @@ fn of_server(home: &Home, found: &Configured, records: &Records) -> Vec<Problem>
     let server = match &found.server {
         Ok(server) => server,
         Err(problem) => {
-            return vec![Problem::new(format!("server {key} can't be used: it {problem}"), edits(&file))];
+            return vec![Problem::new(format!("server {key} can't be used: it {problem}"), edit_command(&file))];
         }
     };
     // One that is switched off is not missed.
@@ -69,24 +71,24 @@ fn of_server(home: &Home, found: &Configured, records: &Records) -> Vec<Problem>
     let record = records.load(&found.key);
     let approve = format!("aiw mcp approve {name}");
     if records.is_lost(&found.key) || record.as_ref().is_some_and(|record| record.lost) {
-        let problem = format!("of the server {key}, {LOST}");
-        problems.push(Problem::new(problem, &approve).that("shows them, and accepts them"));
+        let problem = format!("of the server {key}, {LOST_RECORD_NOTE}");
+        problems.push(Problem::new(problem, &approve).with_purpose("shows them, and accepts them"));
     }
-    let withheld = record.map_or(0, |record| record.withheld().count() + record.withheld_texts().count());
+    let withheld = record.map_or(0, |record| record.withheld_tools().count() + record.withheld_texts().count());
     if withheld > 0 && found.settings.enabled {
         let (is, are) = if withheld == 1 { ("has", "is") } else { ("have", "are") };
-        let count = counted(withheld, "definition");
+        let count = pluralize(withheld, "definition");
         let problem = format!("{count} of the server {key} {is} changed or {are} suspicious, and {are} withheld");
-        problems.push(Problem::new(problem, &approve).that("shows what is new, and asks"));
+        problems.push(Problem::new(problem, &approve).with_purpose("shows what is new, and asks"));
     }
     problems
 }
 
 /// Returns what a server lacks on this machine, as far as its entry tells.
 fn lacking(home: &Home, key: &str, server: &DeclaredServer, file: &Path) -> Vec<Problem> {
-    let (entry, name) = (&server.declaration, shell_word_in_line(key));
+    let (entry, name) = (&server.declaration, shell_quote_printable(key));
     let url = entry.get("url").and_then(Value::as_str);
-    let login = url.is_some_and(|url| is_login_over(home, key, url)).then(|| {
+    let login = url.is_some_and(|url| is_login_expired(home, key, url)).then(|| {
         let problem = format!("your login at the server {} is over", quoted(key));
         Problem::new(problem, format!("aiw mcp login {name}"))
     });
@@ -94,9 +96,9 @@ fn lacking(home: &Home, key: &str, server: &DeclaredServer, file: &Path) -> Vec<
     let in_clear = find_plaintext_secret(entry).map(|field| {
         let problem =
             format!("what looks like a key is in the entry of the server {key} in clear, in its {}", quoted(&field));
-        Problem::new(problem, edits(file)).that("puts `${secret:NAME}` there, of `aiw secret set NAME`")
+        Problem::new(problem, edit_command(file)).with_purpose("puts `${secret:NAME}` there, of `aiw secret set NAME`")
     });
-    let secrets = aiw_servers::reads(&server.declaration).secrets;
+    let secrets = aiw_servers::referenced_names(&server.declaration).secrets;
     let missing = secrets.into_iter().filter(|secret| !home.vault().is_taken(secret));
     let mut problems: Vec<Problem> = missing
         .map(|secret| {
@@ -109,9 +111,10 @@ fn lacking(home: &Home, key: &str, server: &DeclaredServer, file: &Path) -> Vec<
     // Only what is there when it starts is known of the rest.
     let is_plain = server.transport == Transport::Stdio && !command.contains("${") && !has_own_path;
     let is_far = |command: &str| command.contains('/') && !Path::new(command).is_absolute();
-    if is_plain && !is_far(command) && find_program(command, home.around().variable("PATH"), Path::new("/")).is_none() {
+    if is_plain && !is_far(command) && find_program(command, home.context().variable("PATH"), Path::new("/")).is_none()
+    {
         let problem = format!("the server {key} can't start: there is no program {}", quoted(command));
-        problems.push(Problem::new(problem, edits(file)));
+        problems.push(Problem::new(problem, edit_command(file)));
     }
     problems.extend(login.into_iter().chain(in_clear));
     problems

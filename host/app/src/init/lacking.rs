@@ -8,8 +8,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::AppError;
-use crate::models::{DEFAULT_MODEL, EmbeddingModels, ModelStatus, RUNTIME, StateName};
-use crate::setup::{clients_without_aiw, hook_statuses, installed_kinds, is_in_any};
+use crate::models::{DEFAULT_MODEL, EmbeddingModels, ModelStatus, RUNTIME_NAME, StateName};
+use crate::setup::{clients_without_aiw, hook_statuses, installed_kinds, is_registered};
 
 /// A part of aiw that may be lacking.
 #[warn(missing_docs)]
@@ -44,7 +44,7 @@ impl InitPart {
 /// A part that is lacking
 #[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
-pub struct LackingPart {
+pub struct MissingPart {
     /// `provider`, `clients`, `hooks`, `model` or `sync`
     #[schemars(with = "String")]
     pub part: InitPart,
@@ -66,9 +66,9 @@ pub struct LackingPart {
 /// `aiw init`
 #[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
-pub struct InitLacking {
+pub struct InitStatus {
     /// The parts that are lacking, in the order in which they are asked about
-    pub lacking: Vec<LackingPart>,
+    pub lacking: Vec<MissingPart>,
 }
 
 /// Looks for what is lacking. It starts and changes nothing.
@@ -76,8 +76,8 @@ pub struct InitLacking {
 /// # Errors
 ///
 /// The home can't be read, the files of the clients have no place, or this aiw is not to be found.
-pub fn inspect(home: &Home) -> Result<InitLacking, AppError> {
-    let part = |part, about: &str, command: &str| LackingPart {
+pub fn inspect(home: &Home) -> Result<InitStatus, AppError> {
+    let part = |part, about: &str, command: &str| MissingPart {
         part,
         about: about.to_owned(),
         command: command.to_owned(),
@@ -92,33 +92,33 @@ pub fn inspect(home: &Home) -> Result<InitLacking, AppError> {
         let filled = |(provider, secret): (ProviderName, SecretName)| {
             let about = format!("the provider `{provider}` lacks the secret `{secret}`");
             let lacks = part(InitPart::Provider, &about, &format!("aiw secret set {secret}"));
-            LackingPart { key: Some((provider, secret)), ..lacks }
+            MissingPart { key: Some((provider, secret)), ..lacks }
         };
         lacking.push(missing_key(home, &providers).map_or_else(added, filled));
     }
     let clients = clients_without_aiw(home)?;
     if !clients.is_empty() {
-        let about = format!("aiw is not set up in {}", names(&clients));
+        let about = format!("aiw is not set up in {}", join_client_names(&clients));
         let lacks = part(InitPart::Clients, &about, &setup_command(&clients));
-        lacking.push(LackingPart { clients, ..lacks });
+        lacking.push(MissingPart { clients, ..lacks });
     }
     if lacks_hooks(home)? {
         lacking.push(part(InitPart::Hooks, "no hooks of the history in Claude Code", "aiw history hooks install"));
     }
     if let Some(bytes) = lacks_model(home)? {
         let about = format!("no model for search by meaning, a download of {} MB", bytes / 1_000_000);
-        lacking.push(LackingPart { bytes, ..part(InitPart::Model, &about, "aiw model pull") });
+        lacking.push(MissingPart { bytes, ..part(InitPart::Model, &about, "aiw model pull") });
     }
     if !has_store(home) {
         let about = "no remote for your configuration";
         lacking.push(part(InitPart::Sync, about, "aiw sync init REMOTE"));
     }
-    Ok(InitLacking { lacking })
+    Ok(InitStatus { lacking })
 }
 
 /// Whether there is neither a provider nor an AI CLI that knows aiw: then `aiw init` comes before anything else.
-pub(crate) fn lacks_essentials(home: &Home) -> bool {
-    home.providers().is_ok_and(|file| file.providers().is_empty()) && is_in_any(home).is_ok_and(|is_in| !is_in)
+pub(crate) fn needs_init(home: &Home) -> bool {
+    home.providers().is_ok_and(|file| file.providers().is_empty()) && is_registered(home).is_ok_and(|is_in| !is_in)
 }
 
 /// Returns the first secret that the vault lacks for a provider.
@@ -142,16 +142,17 @@ fn lacks_hooks(home: &Home) -> Result<bool, AppError> {
 
 /// Returns the bytes that a model takes to download; `None` if there is one, or it can't be had.
 fn lacks_model(home: &Home) -> Result<Option<u64>, AppError> {
-    let models = EmbeddingModels::at(home.clone());
+    let models = EmbeddingModels::new(home.clone());
     let (status, all): (ModelStatus, _) = (models.status()?, models.list()?);
     let is_usual = status.name.as_deref().is_none_or(|name| name == DEFAULT_MODEL);
     let is_lacking = matches!(status.state, StateName::None | StateName::Missing | StateName::Changed) && is_usual;
-    let is_offered = all.iter().any(|model| model.name == RUNTIME);
-    let wanted = all.iter().filter(|model| !model.pulled && [RUNTIME, DEFAULT_MODEL].contains(&model.name.as_str()));
+    let is_offered = all.iter().any(|model| model.name == RUNTIME_NAME);
+    let wanted =
+        all.iter().filter(|model| !model.pulled && [RUNTIME_NAME, DEFAULT_MODEL].contains(&model.name.as_str()));
     Ok((is_lacking && is_offered).then(|| wanted.map(|model| model.size).sum()))
 }
 
-pub(super) fn names(clients: &[&SetupClient]) -> String {
+pub(super) fn join_client_names(clients: &[&SetupClient]) -> String {
     clients.iter().map(|client| client.name).collect::<Vec<_>>().join(", ")
 }
 

@@ -7,20 +7,20 @@ use parking_lot::Mutex;
 /// A person who has agreed to one plan, which was shown, and to nothing else; or one who only looks at it.
 pub(super) enum PlanConsent {
     /// Notes the plan, and does not agree yet.
-    Looks(Mutex<Option<Plan>>),
+    DryRun(Mutex<Option<Plan>>),
     /// Agrees to the plan of this digest.
     Agreed(String),
 }
 
 impl PlanConsent {
     pub fn dry_run() -> Self {
-        Self::Looks(Mutex::default())
+        Self::DryRun(Mutex::default())
     }
 
     /// Returns the plan that was asked about.
     pub fn plan(self) -> Option<Plan> {
         match self {
-            Self::Looks(plan) => plan.into_inner(),
+            Self::DryRun(plan) => plan.into_inner(),
             Self::Agreed(_) => None,
         }
     }
@@ -34,7 +34,7 @@ impl Prompter for PlanConsent {
 
     async fn confirm(&self, plan: &Plan, _: &[&Question]) -> Result<Vec<(String, Secret)>, PromptError> {
         match self {
-            Self::Looks(seen) => {
+            Self::DryRun(seen) => {
                 *seen.lock() = Some(plan.clone());
                 Err(PromptError::Declined)
             }

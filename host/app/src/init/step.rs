@@ -3,38 +3,38 @@
 use std::collections::BTreeSet;
 
 use aiw_core::{
-    Diagnostic, Effect, Plan, PromptError, Prompter, ProviderName, Reporter, Secret, SecretName, shell_word_in_line,
+    Diagnostic, Effect, Plan, PromptError, Prompter, ProviderName, Reporter, Secret, SecretName, shell_quote_printable,
 };
 use aiw_home::Home;
-use aiw_providers::{PreparedProvider, ProviderChanges, ProviderError, ProviderSummary, agreed_origins};
+use aiw_providers::{PreparedProvider, ProviderChanges, ProviderError, ProviderSummary, approved_origins};
 use aiw_setup::{HookScope, SetupClient};
 use aiw_vectors::EmbeddingModels;
 
-use super::lacking::{InitPart, LackingPart, first_cli, names, setup_command};
+use super::lacking::{InitPart, MissingPart, first_cli, join_client_names, setup_command};
 use super::standing::PlanConsent;
-use crate::models::{DEFAULT_MODEL, RUNTIME};
-use crate::setup::{SetupRequest, change_hooks, hooks, places, set_up};
+use crate::models::{DEFAULT_MODEL, RUNTIME_NAME};
+use crate::setup::{SetupRequest, change_hooks, client_paths, hooks, set_up};
 use crate::{AppError, ClientSession, models, secrets, sync};
 
 /// Facts that only a view knows.
 #[derive(Debug, Clone, Default)]
 pub struct InitRequest {
     /// aiw's tools that only read.
-    pub read_only: Vec<String>,
+    pub read_only_tools: Vec<String>,
 }
 
 /// A step that the person wants.
 pub(super) struct InitStep {
     pub part: InitPart,
     /// The changes, a line each.
-    pub about: Vec<String>,
+    pub changes: Vec<String>,
     pub effects: Vec<Effect>,
     /// Digests of what a yes holds for, where the lines show a part of it.
-    pub unshown: Vec<String>,
+    pub hidden_digests: Vec<String>,
     /// The command that does the same, for where the step fails.
-    pub again: String,
+    pub retry_command: String,
     /// The command that undoes it.
-    pub undo: String,
+    pub undo_command: String,
     pub work: InitWork,
 }
 
@@ -55,7 +55,7 @@ impl InitStep {
     /// Asks about a part. `None` if the person skips it, or nothing would change.
     pub async fn ask(
         client: &ClientSession,
-        lacks: &LackingPart,
+        lacks: &MissingPart,
         request: &InitRequest,
         ask: &dyn Prompter,
         sink: &dyn Reporter,
@@ -93,14 +93,14 @@ impl InitStep {
             }
             InitWork::Key(provider, name, secret, origins) => {
                 if agreed(home, &provider)? != origins {
-                    return Err(ProviderError::MovedMeanwhile { provider }.into());
+                    return Err(ProviderError::ConcurrentMove { provider }.into());
                 }
                 secrets::set(home, &name, &secret)?;
                 sink.done(format!("Stored the secret `{name}` of the provider `{provider}`"));
             }
             InitWork::Clients(setup, agreed) => {
-                let setup = SetupRequest { read_only: request.read_only.clone(), ..setup };
-                let (_, first) = set_up(home, &places(home)?, &setup, &agreed, sink).await?;
+                let setup = SetupRequest { read_only: request.read_only_tools.clone(), ..setup };
+                let (_, first) = set_up(home, &client_paths(home)?, &setup, &agreed, sink).await?;
                 first.map_or(Ok(()), Err)?;
             }
             InitWork::Hooks(agreed) => {
@@ -109,7 +109,7 @@ impl InitStep {
             InitWork::Model => {
                 sink.step("downloading the model".into());
                 let observer = client.app().observer();
-                models::pull(&EmbeddingModels::at(home.clone()), None, None, &*observer, sink).await?;
+                models::pull(&EmbeddingModels::new(home.clone()), None, None, &*observer, sink).await?;
             }
             InitWork::Sync(remote) => {
                 let own = sync::open(client.app(), home)?;
@@ -127,7 +127,7 @@ impl InitStep {
 
 /// Asks whether a part is wanted. Enter skips it.
 async fn wants(question: &str, ask: &dyn Prompter) -> Result<bool, PromptError> {
-    ask.decide(question, false).await
+    ask.ask_yes_no(question, false).await
 }
 
 async fn provider(
@@ -146,11 +146,11 @@ async fn provider(
     let name = prepared.name().clone();
     Ok(Some(InitStep {
         part: InitPart::Provider,
-        about: headed("A provider", prepared.about()),
+        changes: headed("A provider", prepared.summary_lines()),
         effects: vec![Effect::Writes(client.home().providers_path().display().to_string())],
-        unshown: Vec::new(),
-        again: format!("aiw provider add {name}"),
-        undo: format!("aiw provider remove {name}"),
+        hidden_digests: Vec::new(),
+        retry_command: format!("aiw provider add {name}"),
+        undo_command: format!("aiw provider remove {name}"),
         work: InitWork::Provider(Box::new(prepared)),
     }))
 }
@@ -158,7 +158,7 @@ async fn provider(
 /// Returns where the secrets of a provider go.
 fn agreed(home: &Home, provider: &ProviderName) -> Result<BTreeSet<String>, AppError> {
     let file = home.providers()?;
-    Ok(file.providers().iter().find(|found| found.name == *provider).map(agreed_origins).unwrap_or_default())
+    Ok(file.providers().iter().find(|found| found.name == *provider).map(approved_origins).unwrap_or_default())
 }
 
 /// Asks for the key of a provider that is there.
@@ -178,11 +178,11 @@ async fn key(
     let stored = format!("+ the key of `{provider}`, in the vault, encrypted, as `{secret}`");
     Ok(Some(InitStep {
         part: InitPart::Provider,
-        about: headed("A provider", vec![stored]),
+        changes: headed("A provider", vec![stored]),
         effects: Vec::new(),
-        unshown: Vec::new(),
-        again: format!("aiw secret set {secret}"),
-        undo: format!("aiw secret remove {secret}"),
+        hidden_digests: Vec::new(),
+        retry_command: format!("aiw secret set {secret}"),
+        undo_command: format!("aiw secret remove {secret}"),
         work: InitWork::Key(provider.clone(), secret.clone(), given, origins),
     }))
 }
@@ -193,25 +193,25 @@ async fn clients(
     request: &InitRequest,
     ask: &dyn Prompter,
 ) -> Result<Option<InitStep>, AppError> {
-    if !wants(&format!("Register aiw as an MCP server in {}?", names(clients)), ask).await? {
+    if !wants(&format!("Register aiw as an MCP server in {}?", join_client_names(clients)), ask).await? {
         return Ok(None);
     }
     let ids = clients.iter().map(|client| client.id.to_owned()).collect();
-    let setup = SetupRequest { clients: ids, read_only: request.read_only.clone(), ..SetupRequest::default() };
+    let setup = SetupRequest { clients: ids, read_only: request.read_only_tools.clone(), ..SetupRequest::default() };
     let looks = PlanConsent::dry_run();
-    let planned = set_up(home, &places(home)?, &setup, &looks, &aiw_core::NonInteractive).await;
+    let planned = set_up(home, &client_paths(home)?, &setup, &looks, &aiw_core::NonInteractive).await;
     let Some(plan) = planned_by(looks, planned.and_then(|(_, first)| first.map_or(Ok(()), |e| Err(e.into()))))? else {
         return Ok(None);
     };
     let again = setup_command(clients);
     Ok(Some(InitStep {
         part: InitPart::Clients,
-        undo: format!("{again} --undo"),
-        again,
+        undo_command: format!("{again} --undo"),
+        retry_command: again,
         work: InitWork::Clients(setup, PlanConsent::Agreed(plan.digest())),
-        about: plan.about,
+        changes: plan.details,
         effects: plan.effects,
-        unshown: plan.unshown,
+        hidden_digests: plan.hidden_digests,
     }))
 }
 
@@ -225,12 +225,12 @@ async fn history_hooks(home: &Home, ask: &dyn Prompter) -> Result<Option<InitSte
     let Some(plan) = planned_by(looks, planned.map(drop))? else { return Ok(None) };
     Ok(Some(InitStep {
         part: InitPart::Hooks,
-        again: "aiw history hooks install".into(),
-        undo: "aiw history hooks uninstall".into(),
+        retry_command: "aiw history hooks install".into(),
+        undo_command: "aiw history hooks uninstall".into(),
         work: InitWork::Hooks(PlanConsent::Agreed(plan.digest())),
-        about: headed("Hooks of the history", plan.about),
+        changes: headed("Hooks of the history", plan.details),
         effects: plan.effects,
-        unshown: plan.unshown,
+        hidden_digests: plan.hidden_digests,
     }))
 }
 
@@ -241,11 +241,11 @@ async fn model(bytes: u64, ask: &dyn Prompter) -> Result<Option<InitStep>, AppEr
     }
     Ok(Some(InitStep {
         part: InitPart::Model,
-        about: headed("A model", vec![format!("download {RUNTIME} and {DEFAULT_MODEL}: {size}")]),
+        changes: headed("A model", vec![format!("download {RUNTIME_NAME} and {DEFAULT_MODEL}: {size}")]),
         effects: Vec::new(),
-        unshown: Vec::new(),
-        again: "aiw model pull".into(),
-        undo: format!("aiw model remove {DEFAULT_MODEL} {RUNTIME}"),
+        hidden_digests: Vec::new(),
+        retry_command: "aiw model pull".into(),
+        undo_command: format!("aiw model remove {DEFAULT_MODEL} {RUNTIME_NAME}"),
         work: InitWork::Model,
     }))
 }
@@ -263,14 +263,14 @@ async fn remote(client: &ClientSession, ask: &dyn Prompter, sink: &dyn Reporter)
         }
         match own.check_address(&said) {
             Ok(remote) => {
-                let word = shell_word_in_line(&remote);
+                let word = shell_quote_printable(&remote);
                 return Ok(Some(InitStep {
                     part: InitPart::Sync,
-                    about: headed("Sync", vec![format!("begin a store at {remote}, or join the one that is there")]),
-                    effects: vec![Effect::Reaches(remote.clone())],
-                    unshown: Vec::new(),
-                    again: format!("aiw sync init {word}"),
-                    undo: "aiw sync leave".into(),
+                    changes: headed("Sync", vec![format!("begin a store at {remote}, or join the one that is there")]),
+                    effects: vec![Effect::Connects(remote.clone())],
+                    hidden_digests: Vec::new(),
+                    retry_command: format!("aiw sync init {word}"),
+                    undo_command: "aiw sync leave".into(),
                     work: InitWork::Sync(remote),
                 }));
             }

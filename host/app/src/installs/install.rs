@@ -1,10 +1,10 @@
 //! Installing a server: what it would run is shown and agreed to, what it needs is asked for, it is tried, and then written.
 
-use aiw_core::{Choice, Effect, Plan, Prompter, Question, Reporter, Secret, counted, is_inner, one_line, quoted};
+use aiw_core::{Choice, Effect, Plan, Prompter, Question, Reporter, Secret, is_internal, one_line, pluralize, quoted};
 use aiw_home::{Home, InstalledServer};
 use aiw_registries::{
-    EntryPlan, EntryValues, InstallMethod, MergedServer, RegistryServer, entry, how_to_get, install_methods, method_id,
-    record,
+    EntryPlan, EntryValues, InstallMethod, MergedServer, RegistryServer, install_hint, install_methods, method_id,
+    plan_entry, record,
 };
 use aiw_routing::{Records, ServerRecord};
 use aiw_servers::{check_name, entry_value};
@@ -16,7 +16,7 @@ use url::Url;
 
 use super::{Replaces, about, beside, fetch, key_for, missing_program, try_out};
 use crate::ClientSession;
-use crate::secrets::note_unused;
+use crate::secrets::report_unused_secrets;
 use crate::servers::{Result, ServerError};
 
 /// How a server is installed.
@@ -64,9 +64,9 @@ pub struct ServerInstallation {
     /// The answer.
     pub server: ServerInstalled,
     /// The record of its tools, if it was started and works.
-    pub seen: Option<ServerRecord>,
+    pub record: Option<ServerRecord>,
     /// Whether it wants a login before it works.
-    pub wants_login: bool,
+    pub needs_login: bool,
 }
 
 /// Installs a server that a registry has.
@@ -88,25 +88,27 @@ pub fn install<'a>(
         let way = chosen(home, found, request.method.as_deref(), ask).await?;
         let mut answers = EntryValues::default();
         for (name, value) in &request.set {
-            answers.give(name, Secret::new(entry_value(value, home)?));
+            answers.add_value(name, Secret::new(entry_value(value, home)?));
         }
         let check = !request.unchecked;
-        Installing { client, found, key: &key, check, replaces, before: None }.run(way, answers, ask, sink).await
+        ServerInstaller { client, server: found, key: &key, check, replaces, update_notes: None }
+            .run(way, answers, ask, sink)
+            .await
     })
 }
 
 /// One installation.
-pub(super) struct Installing<'a> {
+pub(super) struct ServerInstaller<'a> {
     pub(super) client: &'a ClientSession,
-    pub(super) found: &'a MergedServer,
+    pub(super) server: &'a MergedServer,
     pub(super) key: &'a str,
     pub(super) check: bool,
     pub(super) replaces: Replaces,
     /// The news since it was installed, in lines, if this is an update.
-    pub(super) before: Option<Vec<String>>,
+    pub(super) update_notes: Option<Vec<String>>,
 }
 
-impl Installing<'_> {
+impl ServerInstaller<'_> {
     pub(super) async fn run(
         self,
         mut way: InstallMethod,
@@ -114,7 +116,7 @@ impl Installing<'_> {
         ask: &dyn Prompter,
         sink: &dyn Reporter,
     ) -> Result<ServerInstallation> {
-        let (home, key, found) = (self.client.home(), self.key, self.found);
+        let (home, key, found) = (self.client.home(), self.key, self.server);
         let net = self.client.app().client()?;
         let id = method_id(&way);
         let mut fetched = None;
@@ -127,40 +129,40 @@ impl Installing<'_> {
             // What a bundle runs stands in the bundle.
             way = fetched.method.clone();
         }
-        if let Some(reason) = way.refused() {
+        if let Some(reason) = way.unsupported_reason() {
             return Err(ServerError::NoUsableMethod { name: key.to_owned(), why: reason.to_string() });
         }
         if let Some(program) = missing_program(home, &way) {
             if self.check {
                 return Err(ServerError::ProgramNotFound { program: program.to_owned() });
             }
-            sink.note(format!("`{program}` is not on this machine: {}", how_to_get(program)));
+            sink.note(format!("`{program}` is not on this machine: {}", install_hint(program)));
         }
-        if self.before.is_some() {
+        if self.update_notes.is_some() {
             for gone in answers.keep_only(way.questions()) {
                 sink.note(format!("it no longer asks for {}", quoted(&gone)));
             }
         }
         let start = if self.check { ", and start it" } else { "" };
-        let question = match (&self.before, &self.replaces) {
+        let question = match (&self.update_notes, &self.replaces) {
             (Some(_), _) => format!("Update `{key}`?"),
-            (None, Replaces::Nothing) => format!("Install the MCP server `{key}`{start}?"),
+            (None, Replaces::None) => format!("Install the MCP server `{key}`{start}?"),
             (None, _) => format!("Replace the MCP server `{key}`{start}?"),
         };
         let open: Vec<&Question> = way.questions().iter().filter(|question| !answers.has(&question.name)).collect();
         let given = ask.confirm(&self.plan(&question, &way)?, &open).await?;
-        given.into_iter().for_each(|(name, answer)| answers.give(name, answer));
+        given.into_iter().for_each(|(name, answer)| answers.add_value(name, answer));
         let vault = home.vault();
         let entry_of = |way: &InstallMethod| {
-            entry(way, &answers, key, |name| vault.is_taken(name))
-                .map_err(|source| ServerError::Answers { key: key.to_owned(), source })
+            plan_entry(way, &answers, key, |name| vault.is_taken(name))
+                .map_err(|source| ServerError::InvalidAnswers { key: key.to_owned(), source })
         };
         let mut entry = entry_of(&way)?;
         // An answer, or its publisher's default, may have made the address.
-        if let Some(host) = way.inner_host().map(str::to_owned).or_else(|| inner_host(&entry)) {
+        if let Some(host) = way.private_host().map(str::to_owned).or_else(|| inner_host(&entry)) {
             let question = format!("`{key}` reaches {host}, inside a private or local network. May it?");
             let mut plan = Plan::new(question);
-            plan.hold_for(entry.declaration.get("url").map(Value::to_string).unwrap_or_default().as_bytes());
+            plan.add_hidden_bytes(entry.declaration.get("url").map(Value::to_string).unwrap_or_default().as_bytes());
             ask.confirm(&plan, &[]).await?;
         }
         if let Some(fetched) = &mut fetched {
@@ -168,7 +170,7 @@ impl Installing<'_> {
         }
         let tried = match self.tried(&entry, sink).await {
             Err(ServerError::Broken { key, problem }) => {
-                let Some((renamed, program)) = way.with_program_from(&problem.to_string()) else {
+                let Some((renamed, program)) = way.with_suggested_program(&problem.to_string()) else {
                     return Err(ServerError::Broken { key, problem });
                 };
                 let question = format!("Its package has no program of its own name, but `{program}`. Start that?");
@@ -192,7 +194,7 @@ impl Installing<'_> {
         wants_login: bool,
         sink: &dyn Reporter,
     ) -> Result<ServerInstallation> {
-        let (home, key, found) = (self.client.home(), self.key, self.found);
+        let (home, key, found) = (self.client.home(), self.key, self.server);
         let record = InstalledServer { method: id, ..record(found, way, entry) };
         let (declaration, secrets) = (Value::Object(entry.declaration.clone()), &entry.secrets);
         let may_replace = |known: &Value| self.replaces.covers(known);
@@ -204,13 +206,17 @@ impl Installing<'_> {
         let done = |line: String| sink.done(line);
         done(format!("{} `{key}`", if replaced.is_some() { "Replaced" } else { "Installed" }));
         entry.secrets.iter().for_each(|(name, _)| done(format!("  a secret is in the vault: ${{secret:{name}}}")));
-        note_unused(home, replaced.as_slice(), sink);
-        let tools = seen.as_ref().map(|seen| seen.accepted().count());
+        report_unused_secrets(home, replaced.as_slice(), sink);
+        let tools = seen.as_ref().map(|seen| seen.accepted_tools().count());
         if let Some(tools) = tools {
-            done(format!("  it works and has {}", counted(tools as u64, "tool")));
+            done(format!("  it works and has {}", pluralize(tools as u64, "tool")));
         }
         RegistryServer::new(found).instructions.iter().for_each(|step| done(format!("  afterwards: {step}")));
-        Ok(ServerInstallation { server: server(key, found, record, tools, wants_login), seen, wants_login })
+        Ok(ServerInstallation {
+            server: server(key, found, record, tools, wants_login),
+            record: seen,
+            needs_login: wants_login,
+        })
     }
 
     /// Starts the server once, if that is wanted. Returns what it has shown, and whether it wants a login before it works.
@@ -221,20 +227,20 @@ impl Installing<'_> {
         }
         sink.step(format!("Starting `{key}` once …"));
         match try_out(home, self.client.app().client()?, key, entry).await? {
-            (_, Some(problem)) if !problem.is_login() => Err(ServerError::Broken { key: key.to_owned(), problem }),
+            (_, Some(problem)) if !problem.needs_login() => Err(ServerError::Broken { key: key.to_owned(), problem }),
             (seen, problem) => Ok((seen, problem.is_some())),
         }
     }
 
     /// Returns the plan that the person agrees to.
     fn plan(&self, question: &str, way: &InstallMethod) -> Result<Plan> {
-        let mut lines = self.before.clone().unwrap_or_default();
-        lines.extend(about(self.found, way));
-        lines.extend(beside(self.client.home(), self.found, self.key, &self.replaces)?);
+        let mut lines = self.update_notes.clone().unwrap_or_default();
+        lines.extend(about(self.server, way));
+        lines.extend(beside(self.client.home(), self.server, self.key, &self.replaces)?);
         let effects = vec![effect(way), Effect::Writes("mcp.json".into())];
-        let mut plan = Plan { about: lines, effects, ..Plan::new(question) };
+        let mut plan = Plan { details: lines, effects, ..Plan::new(question) };
         // Long values are cut, and what is asked for is told in short.
-        plan.hold_for(format!("{way:?}").as_bytes());
+        plan.add_hidden_bytes(format!("{way:?}").as_bytes());
         Ok(plan)
     }
 }
@@ -242,13 +248,13 @@ impl Installing<'_> {
 /// The host of an entry's address, if it is inside a private or local network.
 fn inner_host(entry: &EntryPlan) -> Option<String> {
     let url = Url::parse(entry.declaration.get("url")?.as_str()?).ok()?;
-    Some(quoted(url.host_str()?)).filter(|_| is_inner(&url))
+    Some(quoted(url.host_str()?)).filter(|_| is_internal(&url))
 }
 
 fn effect(way: &InstallMethod) -> Effect {
     match way.program() {
         Some(_) => Effect::Runs(way.target().to_owned()),
-        None => Effect::Reaches(way.target().to_owned()),
+        None => Effect::Connects(way.target().to_owned()),
     }
 }
 
@@ -273,10 +279,10 @@ fn server(
 
 /// Chooses how a server runs: as the request says, else the only way, else as the person chooses.
 async fn chosen(home: &Home, found: &MergedServer, wanted: Option<&str>, ask: &dyn Prompter) -> Result<InstallMethod> {
-    let all = install_methods(&found.server, home.around());
+    let all = install_methods(&found.server, home.context());
     let name = &found.server.name;
     let no_way = |why: String| ServerError::NoUsableMethod { name: name.clone(), why };
-    let usable: Vec<&InstallMethod> = all.iter().filter(|way| way.refused().is_none()).collect();
+    let usable: Vec<&InstallMethod> = all.iter().filter(|way| way.unsupported_reason().is_none()).collect();
     if usable.is_empty() {
         let refused: Vec<String> = all.iter().map(refusal).collect();
         let why =
@@ -300,9 +306,10 @@ async fn chosen(home: &Home, found: &MergedServer, wanted: Option<&str>, ask: &d
             let options = several.iter().map(|way| format!("{} {}", way.kind().as_str(), way.target())).collect();
             let question = format!("The MCP server {} runs in several ways. Which?", one_line(name, 200));
             let (short, flag) = ("How shall it run?".to_owned(), "--method KIND|NUMBER".to_owned());
-            let mut choice = Choice { name: "method", question, short, options, flag, unshown: Vec::new() };
+            let mut choice =
+                Choice { name: "method", question, short_question: short, options, flag, hidden_digests: Vec::new() };
             // The name may be cut, and a way is more than its kind and target.
-            choice.hold_for(format!("{name} {several:?}").as_bytes());
+            choice.add_hidden_bytes(format!("{name} {several:?}").as_bytes());
             let chosen = ask.select(&choice).await?;
             several.get(chosen).map(|way| (*way).clone()).ok_or_else(|| aiw_core::PromptError::Declined.into())
         }
@@ -310,6 +317,6 @@ async fn chosen(home: &Home, found: &MergedServer, wanted: Option<&str>, ask: &d
 }
 
 fn refusal(way: &InstallMethod) -> String {
-    let reason = way.refused().map(ToString::to_string).unwrap_or_default();
+    let reason = way.unsupported_reason().map(ToString::to_string).unwrap_or_default();
     format!("{} {}: {reason}", way.kind().as_str(), way.target())
 }

@@ -3,17 +3,17 @@
 use aiw_core::{Prompter, Reporter, Secret, one_line, quoted};
 use aiw_home::{Home, InstalledServer};
 use aiw_registries::{
-    EntryValues, InstallMethod, MergedServer, RegistryError, UpdateStatus, install_methods, method_id, news,
+    EntryValues, InstallMethod, MergedServer, RegistryError, UpdateStatus, install_methods, method_id, update_statuses,
 };
 use aiw_servers::{McpFile, entry_value};
 use futures::{StreamExt, stream};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::install::Installing;
+use super::install::ServerInstaller;
 use super::{Replaces, ServerInstalled};
 use crate::ClientSession;
-use crate::failures::{FailedId, Failures, unless_stopped};
+use crate::failures::{FailedId, Failures, propagate_interrupt};
 use crate::servers::{Result, ServerError};
 
 /// How many servers registries are asked for at once.
@@ -91,7 +91,7 @@ async fn compared(
     }
     let chosen = installed.into_iter().filter(|(key, _)| names.is_empty() || names.contains(key));
     let answers = chosen.map(async |(key, record)| {
-        let now = registries.known(&record.name, None, Some(&record.source)).await;
+        let now = registries.lookup_server(&record.name, None, Some(&record.source)).await;
         (key, record, now)
     });
     let (mut answers, mut all) = (stream::iter(answers).buffered(MAX_PARALLEL_QUERIES), Vec::new());
@@ -104,7 +104,7 @@ async fn compared(
                 continue;
             }
         };
-        let news = news(&record, now.as_ref().map(|found| &found.server));
+        let news = update_statuses(&record, now.as_ref().map(|found| &found.server));
         all.push(Compared { key, record, now, news });
     }
     Ok(all)
@@ -128,11 +128,11 @@ pub async fn outdated(
             continue;
         }
         for one in &news {
-            sink.done(format!("{} {} {}", quoted(&key), one_line(&version, 40), one.sentence()));
+            sink.done(format!("{} {} {}", quoted(&key), one_line(&version, 40), one.describe()));
         }
         servers.push(ServerUpdate { key, name, source, version, news });
     }
-    Ok((ServersOutdated { servers, failed: failures.failed }, failures.first))
+    Ok((ServersOutdated { servers, failed: failures.failed }, failures.first_error))
 }
 
 /// Brings servers up to date: each is agreed to, tried and written by itself. Returns the first failure, too.
@@ -152,7 +152,7 @@ pub async fn update(
         let Compared { key, record, now, news } = one;
         let is_newer = news.iter().any(|news| matches!(news, UpdateStatus::Newer { .. } | UpdateStatus::Changed));
         let Some(found) = now.filter(|_| is_newer) else {
-            news.iter().for_each(|news| sink.note(format!("{} {}", quoted(&key), news.sentence())));
+            news.iter().for_each(|news| sink.note(format!("{} {}", quoted(&key), news.describe())));
             if news.is_empty() {
                 sink.done(format!("{} is up to date", quoted(&key)));
             }
@@ -161,10 +161,10 @@ pub async fn update(
         };
         match update_one(client, &key, &record, &found, &news, request, ask, sink).await {
             Ok(server) => updated.push(server),
-            Err(e) => failures.add(&key, Some(&quoted(&key)), unless_stopped(e)?, sink),
+            Err(e) => failures.add(&key, Some(&quoted(&key)), propagate_interrupt(e)?, sink),
         }
     }
-    Ok((ServersUpdate { updated, unchanged, failed: failures.failed }, failures.first))
+    Ok((ServersUpdate { updated, unchanged, failed: failures.failed }, failures.first_error))
 }
 
 #[expect(clippy::too_many_arguments, reason = "it is a part of one function")]
@@ -181,21 +181,23 @@ async fn update_one(
     let home = client.home();
     let (key_of, name) = (|| key.to_owned(), || record.name.clone());
     if !is_as_written(home, key, record) {
-        return Err(ServerError::Edited { key: key_of(), name: name() });
+        return Err(ServerError::EntryModified { key: key_of(), name: name() });
     }
-    let usable = install_methods(&found.server, home.around()).into_iter().filter(|way| way.refused().is_none());
+    let usable =
+        install_methods(&found.server, home.context()).into_iter().filter(|way| way.unsupported_reason().is_none());
     let same: Vec<InstallMethod> = usable.filter(|way| method_id(way) == record.method).collect();
     let [way] = &same[..] else {
         let what = if same.is_empty() { "no longer runs" } else { "runs in several ways" };
         return Err(ServerError::MethodChanged { key: key_of(), name: name(), what, way: record.method.clone() });
     };
-    let mut answers = EntryValues::recorded(&record.answers);
+    let mut answers = EntryValues::from_recorded(&record.answers);
     for (name, value) in &request.set {
         answers.replace(name, Secret::new(entry_value(value, home)?));
     }
-    let before = news.iter().map(|news| format!("{} {}", quoted(key), news.sentence())).collect();
-    let replaces = Replaces::Same(record.written.clone());
-    let installing = Installing { client, found, key, check: !request.unchecked, replaces, before: Some(before) };
+    let before = news.iter().map(|news| format!("{} {}", quoted(key), news.describe())).collect();
+    let replaces = Replaces::IfSame(record.written.clone());
+    let installing =
+        ServerInstaller { client, server: found, key, check: !request.unchecked, replaces, update_notes: Some(before) };
     Ok(installing.run(way.clone(), answers, ask, sink).await?.server)
 }
 

@@ -1,6 +1,6 @@
 //! The definitions that a server changed or that are suspicious, and the tools that scripts call without asking.
 
-use aiw_core::{ErrorKind, Plan, PromptError, Prompter, Reporter, counted, quote_lines, quoted, quoted_list};
+use aiw_core::{ErrorKind, Plan, PromptError, Prompter, Reporter, pluralize, quote_lines, quoted, quoted_list};
 use aiw_routing::{DefinitionChange, PoolError, Records, ServerRecord};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -33,7 +33,7 @@ pub struct ScriptsRequest {
 /// `aiw mcp approve --scripts`
 #[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
-pub struct ScriptsAllowed {
+pub struct ScriptApproval {
     /// The patterns of all tools that scripts call without asking
     pub scripts: Vec<String>,
 }
@@ -66,7 +66,7 @@ pub async fn approve(
     sink.done(match (approved.len(), seen.lost) {
         (0, false) => format!("{shown} has changed nothing that waits for you"),
         (0, true) => format!("Accepted the tools of {shown} as they are now"),
-        (count, _) => format!("Accepted {} of {shown}", counted(count, "definition")),
+        (count, _) => format!("Accepted {} of {shown}", pluralize(count, "definition")),
     });
     Ok(Approval { server: name.to_owned(), approved })
 }
@@ -76,7 +76,12 @@ pub async fn approve(
 /// # Errors
 ///
 /// Fails if the person stops, or the record can't be written.
-pub async fn accept_new(client: &ClientSession, name: &str, ask: &dyn Prompter, sink: &dyn Reporter) -> Result<()> {
+pub async fn approve_new_definitions(
+    client: &ClientSession,
+    name: &str,
+    ask: &dyn Prompter,
+    sink: &dyn Reporter,
+) -> Result<()> {
     let records = Records::new(client.home().clone());
     let seen = records.load(name).unwrap_or_default();
     let changes = seen.changes();
@@ -103,7 +108,7 @@ pub async fn approve_for_scripts(
     request: &ScriptsRequest,
     ask: &dyn Prompter,
     sink: &dyn Reporter,
-) -> Result<ScriptsAllowed> {
+) -> Result<ScriptApproval> {
     let (home, ScriptsRequest { server, allow, revoke }) = (client.home(), request);
     pool(client, sink).refresh(server).await?;
     let seen = Records::new(home.clone()).load(server).unwrap_or_default();
@@ -113,14 +118,14 @@ pub async fn approve_for_scripts(
         return Err(word(ErrorKind::User, &pattern, why));
     }
     if let Some(unknown) = allow.iter().find(|tool| seen.tool(tool).is_none()) {
-        return Err(PoolError::no_tool(server, unknown, seen.tools.iter()).into());
+        return Err(PoolError::tool_not_found(server, unknown, seen.tools.iter()).into());
     }
     if !allow.is_empty() {
         let tools = quoted_list(allow);
         let question = format!("Let scripts call {tools} of {} without asking?", quoted(server));
         let mut plan = Plan::new(question);
         // Long names are cut, and of many some.
-        plan.hold_for(format!("{server} {allow:?}").as_bytes());
+        plan.add_hidden_bytes(format!("{server} {allow:?}").as_bytes());
         ask.confirm(&plan, &[]).await?;
     }
     let lock = home.lock()?;
@@ -136,7 +141,7 @@ pub async fn approve_for_scripts(
             scripts.push(pattern);
         }
     }
-    settings.set_scripts(&scripts)?;
+    settings.set_script_patterns(&scripts)?;
     settings.save(&lock)?;
     for pattern in allow.iter().map(pattern) {
         sink.done(format!("Scripts call {} without asking", quoted(&pattern)));
@@ -144,32 +149,32 @@ pub async fn approve_for_scripts(
     for pattern in &removed {
         sink.done(format!("Scripts ask before they call {}", quoted(pattern)));
     }
-    Ok(ScriptsAllowed { scripts })
+    Ok(ScriptApproval { scripts })
 }
 
 /// The question about a server's definitions. All of each is shown: what is accepted is what was shown, of this server.
 fn plan(server: &str, changes: &[DefinitionChange], numbers: bool) -> Plan {
     let whole = serde_json::to_vec(changes).unwrap_or_default();
     let mut plan = Plan::new(String::new());
-    plan.hold_for(server.as_bytes());
-    plan.hold_for(&[numbers.into()]);
-    plan.hold_for(&whole);
-    let digest: String = plan.unshown.last().map(|digest| digest.chars().take(16).collect()).unwrap_or_default();
+    plan.add_hidden_bytes(server.as_bytes());
+    plan.add_hidden_bytes(&[numbers.into()]);
+    plan.add_hidden_bytes(&whole);
+    let digest: String = plan.hidden_digests.last().map(|digest| digest.chars().take(16).collect()).unwrap_or_default();
     plan.question = format!("Do you accept these definitions of {} (sha256 {digest})?", quoted(server));
     for change in changes {
         let state = if change.is_new { "is new and suspicious" } else { "has changed" };
-        plan.about.push(format!("{} {} {state}", change.kind, quoted(&change.name)));
-        plan.about.extend(change.injection_findings.iter().map(|sign| format!("  it {sign}")));
+        plan.details.push(format!("{} {} {state}", change.kind, quoted(&change.name)));
+        plan.details.extend(change.injection_findings.iter().map(|sign| format!("  it {sign}")));
         if let Some(pattern) = change.numbers.as_ref().filter(|_| numbers) {
-            plan.about.push("  from now on, each `#` may be another number without a question:".to_owned());
-            plan.about.extend(quote_lines(pattern).iter().map(|line| format!("  = {line}")));
+            plan.details.push("  from now on, each `#` may be another number without a question:".to_owned());
+            plan.details.extend(quote_lines(pattern).iter().map(|line| format!("  = {line}")));
         }
         for field in &change.fields {
-            plan.about.push(format!("  {}", field.field));
+            plan.details.push(format!("  {}", field.field));
             for (mark, text) in
                 [("-", &field.before), ("+", &field.now)].into_iter().filter(|(_, text)| !text.is_empty())
             {
-                plan.about.extend(quote_lines(text).iter().map(|line| format!("  {mark} {line}")));
+                plan.details.extend(quote_lines(text).iter().map(|line| format!("  {mark} {line}")));
             }
         }
     }
@@ -180,12 +185,12 @@ fn plan(server: &str, changes: &[DefinitionChange], numbers: bool) -> Plan {
 fn accept(records: &Records, name: &str, seen: &ServerRecord, numbers: bool) -> Result<()> {
     let mut is_same = true;
     records.update(name, |record| {
-        is_same = record.asks_the_same(seen);
+        is_same = record.has_same_changes(seen);
         if is_same {
             record.approve(numbers);
         }
     })?;
-    if is_same { Ok(()) } else { Err(ServerError::ChangedAgain { name: name.to_owned() }) }
+    if is_same { Ok(()) } else { Err(ServerError::DefinitionsChanged { name: name.to_owned() }) }
 }
 
 #[cfg(test)]
@@ -218,7 +223,7 @@ mod tests {
         let digests: std::collections::BTreeSet<String> = plans.iter().map(Plan::digest).collect();
         assert_eq!(digests.len(), plans.len());
         for asked in &plans {
-            assert_eq!(asked.uncovered(), None);
+            assert_eq!(asked.truncated_part(), None);
             assert!(asked.question.contains("`nnn") && asked.question.contains("(sha256 "), "{}", asked.question);
         }
     }

@@ -30,13 +30,13 @@ pub struct ToolCallResult {
     /// The tool's name.
     pub tool: String,
     /// The result as the server wrote it.
-    pub written: Box<RawValue>,
+    pub raw_result: Box<RawValue>,
     /// The result, without what is nested too deeply.
     pub result: Value,
     /// The result in words.
     pub text: String,
     /// Whether the tool says that it failed.
-    pub failed: bool,
+    pub is_error: bool,
 }
 
 /// Calls a tool. A server that does not run is started.
@@ -45,7 +45,7 @@ pub struct ToolCallResult {
 ///
 /// Fails if there is no such tool, if the arguments can't be read, and if the server doesn't answer.
 pub async fn call(client: &ClientSession, request: &ToolCallRequest, sink: &dyn Reporter) -> Result<ToolCallResult> {
-    call_observed(client, request, sink, None).await
+    call_with_progress(client, request, sink, None).await
 }
 
 /// As [`call`]; `observer` sees the server's progress.
@@ -53,22 +53,22 @@ pub async fn call(client: &ClientSession, request: &ToolCallRequest, sink: &dyn 
 /// # Errors
 ///
 /// As those of [`call`].
-pub async fn call_observed(
+pub async fn call_with_progress(
     client: &ClientSession,
     request: &ToolCallRequest,
     sink: &dyn Reporter,
     observer: Option<Arc<dyn Observer>>,
 ) -> Result<ToolCallResult> {
     let pool = pool(client, sink);
-    let ToolRef { server, tool } = pool.named(&request.name)?;
+    let ToolRef { server, tool } = pool.resolve_tool_ref(&request.name)?;
     let (tool, given) = match (tool, request.arguments.split_first()) {
         (Some(tool), _) => (tool, &request.arguments[..]),
         (None, Some((tool, given))) => (tool.clone(), given),
-        (None, None) => return Err(ServerError::ToolNameNotFound { server }),
+        (None, None) => return Err(ServerError::MissingToolName { server }),
     };
     let definition = definition(client, &server, &tool, sink).await?;
-    let arguments = arguments(given, &definition["inputSchema"])?;
-    let answered = |problem: String| ServerError::CallAnswered { server: server.clone(), problem };
+    let arguments = parse_arguments(given, &definition["inputSchema"])?;
+    let answered = |problem: String| ServerError::CallFailed { server: server.clone(), problem };
     let steps = observer.map(|observer| {
         let (steps, mut told) = mpsc::channel::<Value>(64);
         let name = tool.clone();
@@ -85,7 +85,7 @@ pub async fn call_observed(
         Err(PoolError::Rpc(e)) => return Err(answered(e.to_string())),
         Err(e) => return Err(e.into()),
     };
-    pool.end().await;
+    pool.shut_down().await;
     let result = parse_result(&written).map_err(|e| answered(e.to_string()))?;
     let items = result.get("content").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let text = items.iter().map(shown).collect::<Vec<_>>().join("\n");
@@ -94,7 +94,7 @@ pub async fn call_observed(
         _ => text,
     };
     let failed = result.get("isError") == Some(&true.into());
-    Ok(ToolCallResult { tool, written, result, text, failed })
+    Ok(ToolCallResult { tool, raw_result: written, result, text, is_error: failed })
 }
 
 /// Shows a step of a call: its message, else the tool's name, and how far it is.
@@ -112,7 +112,7 @@ fn show_step(observer: &dyn Observer, tool: &str, step: &Value) {
 pub async fn questions(client: &ClientSession, server: &str, tool: &str, sink: &dyn Reporter) -> Result<Vec<Question>> {
     let definition = definition(client, server, tool, sink).await?;
     let question = |parameter: ToolParameter<'_>| {
-        let about = parameter.about;
+        let about = parameter.schema;
         let kind = about["type"].as_str().map(|kind| format!("({}) ", one_line(kind, 40))).unwrap_or_default();
         let words = one_line(about["description"].as_str().unwrap_or_default(), 600);
         let choices = about["enum"].as_array().into_iter().flatten();
@@ -126,7 +126,7 @@ pub async fn questions(client: &ClientSession, server: &str, tool: &str, sink: &
             placeholder: None,
             choices: choices.map(typed).collect(),
             repeated: false,
-            bare: false,
+            allows_bare_flag: false,
         }
     };
     let mut questions: Vec<Question> = parameters(&definition["inputSchema"]).map(question).collect();
@@ -140,7 +140,7 @@ pub struct ToolParameter<'a> {
     /// Its name.
     pub name: &'a str,
     /// Its own schema.
-    pub about: &'a Value,
+    pub schema: &'a Value,
     /// Whether a call needs it.
     pub required: bool,
 }
@@ -150,7 +150,7 @@ pub fn parameters(schema: &Value) -> impl Iterator<Item = ToolParameter<'_>> {
     let is_required =
         move |name: &str| schema["required"].as_array().is_some_and(|all| all.iter().any(|one| one == name));
     let all = schema["properties"].as_object().into_iter().flatten();
-    all.map(move |(name, about)| ToolParameter { name, about, required: is_required(name) })
+    all.map(move |(name, about)| ToolParameter { name, schema: about, required: is_required(name) })
 }
 
 /// Returns a value as people would type it.
@@ -196,20 +196,20 @@ impl Serialize for WrittenArguments {
 /// # Errors
 ///
 /// Fails if a word is neither, an argument stands there twice, or a value doesn't have the type that the schema says.
-pub fn arguments(given: &[String], schema: &Value) -> Result<Arguments, ArgumentError> {
+pub fn parse_arguments(given: &[String], schema: &Value) -> Result<Arguments, ArgumentError> {
     if let [json] = given
         && json.trim_start().starts_with('{')
     {
         let written: Box<RawValue> = serde_json::from_str(json)?;
-        return Arguments::written(&written).ok_or(ArgumentError::Deep);
+        return Arguments::from_raw(&written).ok_or(ArgumentError::TooDeep);
     }
     let mut arguments = WrittenArguments(Vec::new());
     for pair in given {
-        let (name, value) = pair.split_once('=').ok_or_else(|| ArgumentError::Word(pair.clone()))?;
+        let (name, value) = pair.split_once('=').ok_or_else(|| ArgumentError::InvalidSyntax(pair.clone()))?;
         let value = match schema["properties"][name]["type"].as_str() {
             Some("string") => to_raw_value(value)?,
             Some(kind) => serde_json::from_str(value)
-                .map_err(|_| ArgumentError::Type { name: name.to_owned(), kind: kind.to_owned() })?,
+                .map_err(|_| ArgumentError::InvalidType { name: name.to_owned(), kind: kind.to_owned() })?,
             None => serde_json::from_str(value).or_else(|_| to_raw_value(value))?,
         };
         if arguments.0.iter().any(|(known, _)| known == name) {
@@ -217,5 +217,5 @@ pub fn arguments(given: &[String], schema: &Value) -> Result<Arguments, Argument
         }
         arguments.0.push((name.to_owned(), value));
     }
-    Arguments::written(&to_raw_value(&arguments)?).ok_or(ArgumentError::Deep)
+    Arguments::from_raw(&to_raw_value(&arguments)?).ok_or(ArgumentError::TooDeep)
 }

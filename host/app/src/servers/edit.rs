@@ -2,20 +2,21 @@
 
 use std::path::{Path, PathBuf};
 
-use aiw_core::{Diagnostic, ErrorKind, Prompter, Reporter, SecretName, counted, one_line, shell_word};
+use aiw_core::{Diagnostic, ErrorKind, Prompter, Reporter, SecretName, one_line, pluralize, shell_quote};
 use aiw_home::{Home, ProfileSettings};
 use aiw_routing::{PoolError, Records, ServerSearchPaths, check_remote, forget_logins};
 use aiw_servers::{
-    Keys, McpFile, PROJECT_FILE, SecretFields, ServerScope, check_name, find_plaintext_secret, placeholders, server,
+    McpFile, PROJECT_FILE, SecretExtractor, SecretFields, ServerScope, check_name, find_plaintext_secret, parse_server,
+    placeholders,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::approve::accept_new;
+use super::approve::approve_new_definitions;
 use super::{Result, ServerError, note_left_out, notes, word};
 use crate::ClientSession;
-use crate::secrets::{forget_unused, note_unused};
+use crate::secrets::{remove_unused_secrets, report_unused_secrets};
 
 /// A server that is added.
 #[warn(missing_docs)]
@@ -71,13 +72,13 @@ pub struct ServersRemove {
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ServerRename {
     /// The names
-    pub renamed: Renamed,
+    pub renamed: RenamedServer,
 }
 
 /// The names of a server that was renamed.
 #[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
-pub struct Renamed {
+pub struct RenamedServer {
     /// The old one
     pub from: String,
     /// The new one
@@ -112,18 +113,18 @@ pub async fn add(
     if let Some(Value::String(command)) = entry.get_mut("command") {
         *command = absolute(command, client.cwd())?;
     }
-    let unusable = |problem: String| ServerError::Unusable { name: name.clone(), problem };
+    let unusable = |problem: String| ServerError::InvalidEntry { name: name.clone(), problem };
     if entry.contains_key("url") {
         let problem = |e| unusable(format!("can't be reached like this: {e}"));
         check_remote(client.app().client()?, &entry).map_err(problem)?;
     }
     let vault = home.vault();
-    let mut keys = Keys::new(&vault);
-    let hidden = if plain { SecretFields::new() } else { keys.hide(&name, &mut entry).map_err(unusable)? };
+    let mut keys = SecretExtractor::new(&vault);
+    let hidden = if plain { SecretFields::new() } else { keys.extract(&name, &mut entry).map_err(unusable)? };
     let clear = find_plaintext_secret(&entry);
     let entry = Value::Object(entry);
-    server(&name, &entry).map_err(unusable)?;
-    let replaced = aiw_servers::add(home, &name, &entry, &keys.into_new(), None, |_| force)?;
+    parse_server(&name, &entry).map_err(unusable)?;
+    let replaced = aiw_servers::add(home, &name, &entry, &keys.into_secrets(), None, |_| force)?;
     let (new, done) = (replaced.is_none(), |line: String| sink.done(line));
     done(format!("{} `{name}`", if new { "Added" } else { "Replaced" }));
     hidden.iter().for_each(|(field, secret)| done(format!("  {field} is in the vault: ${{secret:{secret}}}")));
@@ -131,7 +132,7 @@ pub async fn add(
         let field = one_line(&field, 40);
         sink.note(format!("what looks like a key in its `{field}` stays in mcp.json in clear"));
     }
-    note_unused(home, replaced.as_slice(), sink);
+    report_unused_secrets(home, replaced.as_slice(), sink);
     // It is there, whatever comes of the trial.
     let problem = match unchecked {
         true => None,
@@ -168,14 +169,14 @@ async fn try_added(client: &ClientSession, name: &str, ask: &dyn Prompter, sink:
     pool.reload().await;
     notes(pool.problems(), sink);
     if let Err(e) = pool.refresh(name).await {
-        sink.note(format!("it does not work yet: it {}", e.brief()));
+        sink.note(format!("it does not work yet: it {}", e.message_without_server()));
         e.hint().into_iter().for_each(|hint| sink.step(format!("hint: {hint}")));
         return Ok(());
     }
     let record = Records::new(client.home().clone()).load(name).unwrap_or_default();
-    sink.step(format!("It works and has {}.", counted(record.accepted().count(), "tool")));
+    sink.step(format!("It works and has {}.", pluralize(record.accepted_tools().count(), "tool")));
     note_left_out(&record, name, sink);
-    accept_new(client, name, ask, sink).await
+    approve_new_definitions(client, name, ask, sink).await
 }
 
 /// A command that is the same in every directory: a relative path begins where it was typed.
@@ -217,7 +218,7 @@ pub async fn remove(
         forget(home, name)?;
         sink.done(format!("Removed `{name}`"));
     }
-    forget_unused(home, &gone, ask, sink).await?;
+    remove_unused_secrets(home, &gone, ask, sink).await?;
     Ok(ServersRemove { removed: names.to_vec() })
 }
 
@@ -254,7 +255,7 @@ pub fn rename(client: &ClientSession, name: &str, new: &str, sink: &dyn Reporter
     let is_of_it = |pattern: &String| pattern.split('/').next().is_some_and(|of| of.eq_ignore_ascii_case(name));
     let names_it = |profile: &ProfileSettings| profile.allow.iter().flatten().chain(&profile.deny).any(is_of_it);
     for (profile, _) in settings.mcp()?.profiles.iter().filter(|(_, profile)| names_it(profile)) {
-        let (shown, word) = (one_line(profile, 60), shell_word(profile));
+        let (shown, word) = (one_line(profile, 60), shell_quote(profile));
         let text = format!("the profile `{shown}` still names `{name}`: `aiw mcp profile edit {word}`");
         sink.note(text);
     }
@@ -262,7 +263,7 @@ pub fn rename(client: &ClientSession, name: &str, new: &str, sink: &dyn Reporter
     if declaration.get("url").is_some() {
         sink.note(format!("if it wants a login, log in again: `aiw mcp login {new}`"));
     }
-    Ok(ServerRename { renamed: Renamed { from: name.to_owned(), to: new.to_owned() } })
+    Ok(ServerRename { renamed: RenamedServer { from: name.to_owned(), to: new.to_owned() } })
 }
 
 /// Offers servers to clients again, or no longer.
@@ -301,7 +302,7 @@ pub fn forget(home: &Home, name: &str) -> Result<()> {
 fn users(client: &ClientSession, file: &McpFile, name: &str) -> Result<Value> {
     let Some(entry) = file.get(name) else { return Err(unknown(client, file, name)) };
     match client.home().plugins()?.key(name).owners.pop() {
-        Some(plugin) => Err(ServerError::OfPlugin { name: name.to_owned(), plugin }),
+        Some(plugin) => Err(ServerError::DeclaredByPlugin { name: name.to_owned(), plugin }),
         None => Ok(entry.clone()),
     }
 }
@@ -312,7 +313,7 @@ fn unknown(client: &ClientSession, file: &McpFile, name: &str) -> ServerError {
     let theirs = configured.iter().find(|server| server.key == name && server.scope == ServerScope::Project);
     let name = name.to_owned();
     match theirs {
-        Some(found) => ServerError::OfProject { name, path: found.directory.join(PROJECT_FILE) },
+        Some(found) => ServerError::DeclaredByProject { name, path: found.directory.join(PROJECT_FILE) },
         None => {
             PoolError::ServerNotFound { name, known: file.servers().map(|(key, _)| key.to_owned()).collect() }.into()
         }

@@ -103,21 +103,21 @@ pub async fn login(
             page()
         }
     };
-    let rules = Rules::new([HttpRoute::open(path, [Method::GET])]);
+    let rules = Rules::new([HttpRoute::public(path, [Method::GET])]);
     let serving = tokio::spawn(listener.serve(rules, answer, stop.clone()));
 
     let step = |line: String| sink.step(line);
     step(format!("Log in to `{server}` at {}:", begun.issuer()));
     step(begun.url().to_owned());
-    if let Some(host) = begun.other_host() {
+    if let Some(host) = begun.separate_login_host() {
         step(format!("The page is on another host than the one that you log in at: {}", quoted(&host)));
     }
-    let read = |pasted: &str| begun.query_from(pasted);
-    let visited = BrowserStep { url: begun.url(), opens: !no_browser, read: &read };
+    let read = |pasted: &str| begun.extract_query(pasted);
+    let visited = BrowserStep { url: begun.url(), should_open_browser: !no_browser, parse_redirect: &read };
     let query = tokio::select! {
         query = coming.recv() => query.unwrap_or_default(),
         pasted = ask.open_page(&visited) => pasted?,
-        () = tokio::time::sleep(LOGIN_TIMEOUT) => return Err(ServerError::LoginNotFound { minutes: LOGIN_TIMEOUT.as_secs() / 60 }),
+        () = tokio::time::sleep(LOGIN_TIMEOUT) => return Err(ServerError::LoginTimeout { minutes: LOGIN_TIMEOUT.as_secs() / 60 }),
     };
     let tokens = account.finish(begun, &query).await;
     stop.cancel();
@@ -127,10 +127,10 @@ pub async fn login(
     sink.done(format!("Logged in to `{server}`"));
     // Running sessions learn its tools from this.
     if let Err(e) = pool.refresh(&server).await {
-        sink.note(format!("it does not work yet: it {}", e.brief()));
+        sink.note(format!("it does not work yet: it {}", e.message_without_server()));
     }
     let (issuer, scopes) = (tokens.issuer().to_owned(), tokens.scopes().to_vec());
-    Ok(McpLogin { server, issuer, scopes, expires: tokens.expires(), refreshes: tokens.can_refresh() })
+    Ok(McpLogin { server, issuer, scopes, expires: tokens.expires_at(), refreshes: tokens.can_refresh() })
 }
 
 /// Gives the tokens of a server back, and forgets them.
@@ -154,13 +154,13 @@ pub async fn logout(client: &ClientSession, server: &str, sink: &dyn Reporter) -
 /// Returns the page for the browser. It does not show the outcome, which is not known yet, and repeats nothing of the
 /// request.
 fn page() -> Response<Full<Bytes>> {
-    const TEXT: &str = "<!doctype html><meta charset=utf-8><meta name=referrer content=no-referrer><title>aiw</title>\
+    const HTML: &str = "<!doctype html><meta charset=utf-8><meta name=referrer content=no-referrer><title>aiw</title>\
                         <p>aiw has got the answer. You can close this page; the terminal says how it went.";
     let answer = Response::builder()
         .header("content-type", "text/html; charset=utf-8")
         .header("content-security-policy", "default-src 'none'")
         .header("cache-control", "no-store")
         .header("referrer-policy", "no-referrer")
-        .body(Full::new(Bytes::from_static(TEXT.as_bytes())));
+        .body(Full::new(Bytes::from_static(HTML.as_bytes())));
     answer.unwrap_or_default()
 }

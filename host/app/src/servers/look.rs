@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use aiw_core::{Diagnostic, Reporter, quoted, shell_word_in_line, visible};
+use aiw_core::{Diagnostic, Reporter, quoted, shell_quote_printable, to_visible_line};
 use aiw_history::redactor;
-use aiw_registries::{CachedServers, CopyProblem, UpdateStatus};
+use aiw_registries::{CacheProblem, CachedServers, UpdateStatus};
 use aiw_routing::{
-    Configured, KnownTool, LOST, ListingChoice, PoolError, Records, ServerEntry, ServerRecord, ServerSearchPaths,
-    ServerStatus, ServerTool, ToolDefinition, ToolRef, server_findings,
+    ConfiguredServer, KnownTool, LOST_RECORD_NOTE, ListingChoice, PoolError, Records, ServerEntry, ServerRecord,
+    ServerSearchPaths, ServerStatus, ServerTool, ToolDefinition, ToolRef, server_findings,
 };
 use aiw_servers::{PROJECT_FILE, ServerScope};
 use futures::future::join_all;
@@ -15,7 +15,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::profiles::{idle_denials, profiles};
+use super::profiles::{profiles, unmatched_denials};
 use super::{Result, fetch_tools, note_left_out, notes, pool};
 use crate::{ClientSession, usable_settings};
 
@@ -79,7 +79,7 @@ pub struct ServersCheck {
     /// Files, entries, settings and profiles that are left out or do nothing: a sentence each
     pub problems: Vec<String>,
     /// The copies of registries that can't be relied on
-    pub copies: Vec<CopyProblem>,
+    pub copies: Vec<CacheProblem>,
 }
 
 /// A server in `aiw mcp doctor`
@@ -105,7 +105,7 @@ pub struct ToolList {
 }
 
 /// Returns what becomes of the servers in the list of a client.
-pub type Choices<'a> = &'a (dyn Fn() -> Vec<ListingChoice> + Sync);
+pub type ListingChoicesFn<'a> = &'a (dyn Fn() -> Vec<ListingChoice> + Sync);
 
 /// Definitions beyond this cost every request of a client that lists them.
 const TOKENS_WARNING_THRESHOLD: usize = 20_000;
@@ -115,7 +115,7 @@ const SLOW_START_THRESHOLD_MS: u64 = 10_000;
 
 /// The servers of a directory, what is left out of them, and what takes out the secrets that somebody wrote there in
 /// clear.
-type DeclaredServers = (Vec<Configured>, Vec<String>, Box<dyn Fn(&str) -> String>);
+type DeclaredServers = (Vec<ConfiguredServer>, Vec<String>, Box<dyn Fn(&str) -> String>);
 
 fn declared(client: &ClientSession, sink: &dyn Reporter) -> Result<DeclaredServers> {
     let settings = usable_settings(client.home(), sink)?;
@@ -134,7 +134,7 @@ fn declared(client: &ClientSession, sink: &dyn Reporter) -> Result<DeclaredServe
 pub fn list(client: &ClientSession, sink: &dyn Reporter) -> Result<ServerList> {
     let (servers, problems, redact) = declared(client, sink)?;
     let (plugins, records) = (client.home().plugins()?, Records::new(client.home().clone()));
-    let entry = |found: &Configured| {
+    let entry = |found: &ConfiguredServer| {
         let plugin = plugins.key(&found.key).owners.last().map(ToString::to_string);
         ServerEntry::new(found, &records, plugin, &redact)
     };
@@ -163,7 +163,9 @@ pub fn show(client: &ClientSession, name: &str, sink: &dyn Reporter) -> Result<S
             let lines = server.describe(name).iter().map(|line| redact(line)).collect();
             (lines, serde_json::from_str(&declaration).ok(), None)
         }
-        Err(problem) => (vec![format!("{} can't be used: it {problem}", visible(name))], None, Some(problem.clone())),
+        Err(problem) => {
+            (vec![format!("{} can't be used: it {problem}", to_visible_line(name))], None, Some(problem.clone()))
+        }
     };
     let version = |record: &ServerRecord| record.server["version"].as_str().unwrap_or("unknown").to_owned();
     Ok(ServerDetails {
@@ -173,7 +175,7 @@ pub fn show(client: &ClientSession, name: &str, sink: &dyn Reporter) -> Result<S
         enabled: found.settings.enabled,
         declaration,
         error,
-        tools: record.as_ref().map(|record| record.accepted().count()),
+        tools: record.as_ref().map(|record| record.accepted_tools().count()),
         instructions: record.as_ref().and_then(|record| record.instructions().map(str::to_owned)),
         definition_lines: shown,
         plugin: home.plugins()?.key(name).owners.last().map(ToString::to_string),
@@ -185,7 +187,7 @@ pub fn show(client: &ClientSession, name: &str, sink: &dyn Reporter) -> Result<S
 async fn tried(
     client: &ClientSession,
     names: &[String],
-    choices: Choices<'_>,
+    choices: ListingChoicesFn<'_>,
 ) -> Result<Vec<(ServerStatus, Option<String>)>> {
     let pool = client.pool();
     let known: Vec<String> = pool.status().into_iter().map(|status| status.name).collect();
@@ -216,11 +218,11 @@ async fn tried(
 pub async fn status(
     client: &ClientSession,
     names: &[String],
-    choices: Choices<'_>,
+    choices: ListingChoicesFn<'_>,
     sink: &dyn Reporter,
 ) -> Result<ServersStatus> {
     let pool = pool(client, sink);
-    let unknown = pool.unknown_in_list();
+    let unknown = pool.unknown_server_warnings();
     notes(unknown.clone(), sink);
     let problems = [pool.problems(), unknown].concat();
     let servers = tried(client, names, choices).await?.into_iter().map(|(status, _)| status).collect();
@@ -235,7 +237,7 @@ pub async fn status(
 pub async fn check(
     client: &ClientSession,
     names: &[String],
-    choices: Choices<'_>,
+    choices: ListingChoicesFn<'_>,
     own: Vec<KnownTool>,
     sink: &dyn Reporter,
 ) -> Result<ServersCheck> {
@@ -256,15 +258,15 @@ pub async fn check(
         }
         let of_it = kept.servers.iter().find(|(key, ..)| *key == status.name);
         let news = of_it.map_or_else(Vec::new, |(key, record, news)| {
-            let line = |one: &UpdateStatus| format!("it {} (`{}`)", one.sentence(), one.command(key, &record.name));
+            let line = |one: &UpdateStatus| format!("it {} (`{}`)", one.describe(), one.command(key, &record.name));
             problems.extend(news.iter().map(line));
             news.clone()
         });
         ServerCheck { status, problems, news }
     };
     let servers = tried.into_iter().map(check).collect();
-    let mut more = idle_denials(home, cwd, &profiles(home, cwd)?, own)?;
-    more.extend(pool.unknown_in_list());
+    let mut more = unmatched_denials(home, cwd, &profiles(home, cwd)?, own)?;
+    more.extend(pool.unknown_server_warnings());
     notes(kept.problems.iter().map(|copy| copy.problem.clone()).chain(more.clone()), sink);
     problems.extend(more);
     let leftovers = home.leftovers().len();
@@ -279,12 +281,12 @@ pub async fn check(
 
 /// Lists the problems of a working server: tools that it offers and clients don't get.
 fn problems_of(status: &ServerStatus, record: &ServerRecord) -> Vec<String> {
-    let mut problems: Vec<String> = record.skipped().map(str::to_owned).collect();
+    let mut problems: Vec<String> = record.skipped_item_notices().map(str::to_owned).collect();
     if record.lost {
-        problems.push(format!("{LOST}: `aiw mcp approve {}` accepts them", status.name));
+        problems.push(format!("{LOST_RECORD_NOTE}: `aiw mcp approve {}` accepts them", status.name));
     }
     let approve = format!("`aiw mcp approve {}` shows it", status.name);
-    problems.extend(record.withheld().map(|tool| {
+    problems.extend(record.withheld_tools().map(|tool| {
         let why = if record.pins.contains_key(tool.name()) { "has changed" } else { "is suspicious" };
         format!("tool {} {why} and is withheld: {approve}", quoted(tool.name()))
     }));
@@ -326,7 +328,7 @@ fn kept(client: &ClientSession, sink: &dyn Reporter) -> CachedServers {
 /// Fails if there is no server or tool of a name.
 pub async fn tools(client: &ClientSession, names: &[String], sink: &dyn Reporter) -> Result<ToolList> {
     let (pool, profile) = (pool(client, sink), client.pool().profile());
-    let wanted = names.iter().map(|name| pool.named(name)).collect::<Result<Vec<_>, _>>()?;
+    let wanted = names.iter().map(|name| pool.resolve_tool_ref(name)).collect::<Result<Vec<_>, _>>()?;
     let servers: Vec<String> = wanted.iter().map(|named| named.server.clone()).collect();
     fetch_tools(pool, &servers, sink).await;
     let statuses = pool.status();
@@ -335,8 +337,8 @@ pub async fn tools(client: &ClientSession, names: &[String], sink: &dyn Reporter
     for status in statuses.iter().filter(|status| status.enabled) {
         let Some(record) = &status.record else { continue };
         let is_wanted = |tool: &&ToolDefinition| {
-            (wanted.is_empty() || wanted.iter().any(|named| named.is(&status.name, tool.name())))
-                && profile.allows(&status.name, tool.name(), tool.only_reads())
+            (wanted.is_empty() || wanted.iter().any(|named| named.matches(&status.name, tool.name())))
+                && profile.allows(&status.name, tool.name(), tool.is_read_only())
         };
         if wanted.is_empty() || servers.contains(&status.name) {
             note_left_out(record, &status.name, sink);
@@ -351,12 +353,12 @@ pub async fn tools(client: &ClientSession, names: &[String], sink: &dyn Reporter
         {
             let of_it = statuses.iter().filter(|status| status.name == *server);
             let known = of_it.flat_map(|status| status.record.iter().flat_map(|record| &record.tools));
-            return Err(PoolError::no_tool(server, tool, known).into());
+            return Err(PoolError::tool_not_found(server, tool, known).into());
         }
     }
     for status in statuses.iter().filter(|status| status.record.as_ref().is_some_and(|record| record.lost)) {
-        let (name, accept) = (quoted(&status.name), shell_word_in_line(&status.name));
-        sink.note(format!("of the server {name}, {LOST}: `aiw mcp approve {accept}` accepts them"));
+        let (name, accept) = (quoted(&status.name), shell_quote_printable(&status.name));
+        sink.note(format!("of the server {name}, {LOST_RECORD_NOTE}: `aiw mcp approve {accept}` accepts them"));
     }
     Ok(ToolList { tools })
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use aiw_core::{ErrorKind, Reporter, one_line, quoted};
 use aiw_home::{Home, ListSettings, Lock, ProfileSettings, TrustedProject};
-use aiw_routing::{KnownTool, Profile, ProfileSource, Records, ServerSearchPaths, SlotStatus, idle_patterns};
+use aiw_routing::{KnownTool, Profile, ProfileSource, Records, ServerSearchPaths, SlotStatus, unmatched_patterns};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -86,7 +86,7 @@ impl ProfileEntry {
         let (profile, ProfileSettings { allow, deny, scripts, .. }) = (self.profile(), &self.settings);
         let allowed = tools.iter().filter(|(server, tool, reads)| profile.allows(server, tool, *reads));
         let allowed = allowed.map(|(server, tool, _)| format!("{server}/{tool}")).collect();
-        let unmatched = idle_patterns(allow.iter().flatten().chain(deny).chain(scripts), tools, &[]);
+        let unmatched = unmatched_patterns(allow.iter().flatten().chain(deny).chain(scripts), tools, &[]);
         ProfileDetails { unmatched: unmatched.into_iter().cloned().collect(), tools: allowed, known: self }
     }
 }
@@ -98,7 +98,7 @@ impl ProfileEntry {
 /// Fails if a file that defines some can't be used.
 pub fn profiles(home: &Home, cwd: &Path) -> Result<Vec<ProfileEntry>> {
     let settings = home.settings()?;
-    let project = TrustedProject::find(cwd, home.around().user_home().as_deref(), &settings.trust())?.trusted();
+    let project = TrustedProject::find(cwd, home.context().user_home().as_deref(), &settings.trust())?.trusted();
     let theirs = project.iter().flat_map(|project| project.profiles().clone()).map(|of| ("project", of));
     let own = settings.mcp()?.profiles.into_iter().map(|of| (SETTINGS_SCOPE, of));
     let all: BTreeMap<String, ProfileEntry> = theirs
@@ -130,21 +130,21 @@ pub fn find(home: &Home, cwd: &Path, name: &str, missing: ErrorKind) -> Result<P
 /// # Errors
 ///
 /// Fails if there is no such profile, or the files can't be used.
-pub fn allowed_by(home: &Home, cwd: &Path, name: Option<&str>) -> Result<Profile> {
+pub fn resolve_profile(home: &Home, cwd: &Path, name: Option<&str>) -> Result<Profile> {
     let known = name.map(|name| find(home, cwd, name, ErrorKind::Config));
-    Ok(known.transpose()?.map_or_else(Profile::everything, |known| known.profile()))
+    Ok(known.transpose()?.map_or_else(Profile::allow_all, |known| known.profile()))
 }
 
 /// Returns the profile of a session that begins now, followed from then on. A project's own stays as it was: whoever works
 /// in the project may write its file.
-pub fn followed(home: Home, cwd: PathBuf, name: Option<String>) -> ProfileSource {
-    let Some(name) = name else { return Arc::new(Profile::everything) };
+pub fn profile_source(home: Home, cwd: PathBuf, name: Option<String>) -> ProfileSource {
+    let Some(name) = name else { return Arc::new(Profile::allow_all) };
     let read = move || find(&home, &cwd, &name, ErrorKind::Config);
-    let begun = read().map_or_else(|_| Profile::nothing(), |known| known.profile());
+    let begun = read().map_or_else(|_| Profile::deny_all(), |known| known.profile());
     Arc::new(move || match read() {
         Ok(known) if known.is_users() => known.profile(),
         Ok(_) => begun.clone(),
-        Err(_) => Profile::nothing(),
+        Err(_) => Profile::deny_all(),
     })
 }
 
@@ -154,7 +154,12 @@ pub fn followed(home: Home, cwd: PathBuf, name: Option<String>) -> ProfileSource
 /// # Errors
 ///
 /// Fails if the files that declare servers can't be used.
-pub fn idle_denials(home: &Home, cwd: &Path, profiles: &[ProfileEntry], own: Vec<KnownTool>) -> Result<Vec<String>> {
+pub fn unmatched_denials(
+    home: &Home,
+    cwd: &Path,
+    profiles: &[ProfileEntry],
+    own: Vec<KnownTool>,
+) -> Result<Vec<String>> {
     if profiles.iter().all(|known| known.settings.deny.is_empty()) {
         return Ok(Vec::new());
     }
@@ -170,7 +175,7 @@ pub fn idle_denials(home: &Home, cwd: &Path, profiles: &[ProfileEntry], own: Vec
         let sentence = |pattern: &String| {
             format!("the profile {} denies {}, which no known tool matches", quoted(&known.name), quoted(pattern))
         };
-        idle_patterns(&known.settings.deny, &tools, &unknown).into_iter().map(sentence).collect()
+        unmatched_patterns(&known.settings.deny, &tools, &unknown).into_iter().map(sentence).collect()
     };
     Ok(profiles.iter().flat_map(of).collect())
 }
@@ -280,7 +285,7 @@ fn users(client: &ClientSession, name: &str) -> Result<ProfileSettings> {
     let known = find(client.home(), client.cwd(), name, ErrorKind::User)?;
     match known.is_users() {
         true => Ok(known.settings),
-        false => Err(ServerError::ProfileOfProject { name: name.to_owned() }),
+        false => Err(ServerError::ProfileDeclaredByProject { name: name.to_owned() }),
     }
 }
 

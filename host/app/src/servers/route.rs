@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aiw_core::{Reporter, counted};
+use aiw_core::{Reporter, pluralize};
 use aiw_routing::{Finder, ToolMatch};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -44,28 +44,28 @@ pub async fn route(client: &ClientSession, request: &str, most: usize, sink: &dy
         let unseen = here.prepare(&finder, MODEL_LOAD_TIMEOUT);
         let begun = Instant::now();
         let found = here.find(&finder, &request, most);
-        let (took, problem) = (begun.elapsed(), finder.problem());
-        finder.end();
+        let (took, problem) = (begun.elapsed(), finder.load_error());
+        finder.shut_down();
         (found, took, problem, unseen)
     };
-    let (found, took, problem, unseen) = aiw_home::blocking(work).await;
+    let (found, took, problem, unseen) = aiw_home::run_blocking(work).await;
     let statuses = pool.status();
-    pool.end().await;
+    pool.shut_down().await;
     if let Some(problem) = problem {
         sink.note(format!("searched by words alone: {problem}"));
     } else if unseen > 0 {
-        let known = found.tools - unseen.min(found.tools);
+        let known = found.tool_count - unseen.min(found.tool_count);
         sink.note(format!(
             "the meaning of {known} of {} is known so far; `aiw mcp serve` gets to know the others",
-            counted(found.tools, "tool")
+            pluralize(found.tool_count, "tool")
         ));
     }
     let tools: Vec<ToolMatch> = found.matches.iter().map(|found| ToolMatch::new(found, &statuses)).collect();
-    let nothing = match (found.says_something, tools.is_empty()) {
+    let nothing = match (found.has_search_terms, tools.is_empty()) {
         (false, _) => Some("no word to search for: say what the tool should do"),
-        (true, true) if found.tools == 0 => Some(NO_TOOLS),
+        (true, true) if found.tool_count == 0 => Some(NO_TOOLS),
         (true, true) => Some("none of them fits: say it in other words"),
         (true, false) => None,
     };
-    RoutedTools { tools, total_tools: found.tools, duration_ms: took.as_secs_f64() * 1e3, empty_reason: nothing }
+    RoutedTools { tools, total_tools: found.tool_count, duration_ms: took.as_secs_f64() * 1e3, empty_reason: nothing }
 }

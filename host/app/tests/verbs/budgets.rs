@@ -21,7 +21,7 @@ fn budget(name: &str, provider: Option<&str>) -> Budget {
 #[test]
 fn a_budget_is_set_listed_and_removed_by_its_name() {
     let place = tempfile::tempdir().unwrap();
-    let home = Home::at(place.path());
+    let home = Home::from_root(place.path());
     let answer = serde_json::to_value(set(&home, &budget("daily", Some("own"))).unwrap()).unwrap();
     let shown = json!({"name": "daily", "usd": 20.0, "tokens": null, "per": "day", "provider": "own",
         "project": null, "blocks": true, "spent": answer["budget"]["spent"]});

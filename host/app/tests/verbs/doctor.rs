@@ -3,7 +3,7 @@
 use std::fs;
 
 use aiw_app::cli_updates::outdated;
-use aiw_app::doctor::{Problem, ViewKnows, inspect};
+use aiw_app::doctor::{Problem, ViewContext, inspect};
 use aiw_home::{ExecutionContext, Home};
 
 use crate::person::Recorded;
@@ -11,15 +11,15 @@ use crate::state;
 
 /// The findings: each problem with its next step, below the name of its part.
 fn found(home: &Home, cwd: &std::path::Path) -> Vec<String> {
-    found_by(&home.seen_by(home.around().in_directory(cwd)))
+    found_by(&home.with_context(home.context().in_directory(cwd)))
 }
 
 fn found_by(home: &Home) -> Vec<String> {
-    let knows = ViewKnows {
+    let knows = ViewContext {
         own_tools: Vec::new(),
-        toolsets: |names| Some(format!("no toolsets: {}", names.join(" "))),
+        check_toolsets: |names| Some(format!("no toolsets: {}", names.join(" "))),
         is_bundled: |_| false,
-        on_terminal: false,
+        is_terminal: false,
     };
     let before = state(home);
     let parts = inspect(home, knows).parts;
@@ -49,7 +49,7 @@ fn found_by(home: &Home) -> Vec<String> {
 #[test]
 fn each_problem_is_told_with_its_next_step_and_a_damaged_part_hides_no_other() {
     let place = tempfile::tempdir().unwrap();
-    let home = Home::at(place.path().join("home"));
+    let home = Home::from_root(place.path().join("home"));
     drop(home.lock().unwrap());
     let project = place.path().join("project");
     fs::create_dir_all(project.join(".ichimi")).unwrap();
@@ -86,7 +86,7 @@ async fn a_registry_that_cannot_be_reached_is_told_once_and_not_for_each_cli() {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     }
     let around = ExecutionContext::new(Ok(place.path().into()), [("PATH".into(), place.path().into())]);
-    let home = Home::at(place.path().join("home")).seen_by(around);
+    let home = Home::from_root(place.path().join("home")).with_context(around);
     drop(home.lock().unwrap());
     fs::write(home.settings_path(), r#"{"updates": {"npm_url": "http://127.0.0.1:1"}}"#).unwrap();
     let person = Recorded::agreeing();
@@ -98,10 +98,10 @@ async fn a_registry_that_cannot_be_reached_is_told_once_and_not_for_each_cli() {
 #[test]
 fn what_every_command_meets_first_is_told() {
     let place = tempfile::tempdir().unwrap();
-    let home = Home::at(place.path().join("home"));
+    let home = Home::from_root(place.path().join("home"));
     drop(home.lock().unwrap());
     let gone = ExecutionContext::new(Err(std::io::ErrorKind::NotFound.into()), []);
-    let all = found_by(&home.seen_by(gone));
+    let all = found_by(&home.with_context(gone));
     assert_eq!(
         all.iter().map(|line| line.split(':').next().unwrap()).collect::<Vec<_>>(),
         ["processes", "mcp", "history"]
@@ -119,7 +119,7 @@ fn a_home_that_others_can_write_to_is_told_with_the_command_that_closes_it() {
     use std::os::unix::fs::PermissionsExt;
 
     let place = tempfile::tempdir().unwrap();
-    let home = Home::at(place.path().join("home"));
+    let home = Home::from_root(place.path().join("home"));
     drop(home.lock().unwrap());
     fs::set_permissions(home.root(), fs::Permissions::from_mode(0o777)).unwrap();
     let all = found(&home, place.path());
@@ -135,7 +135,7 @@ fn a_token_that_others_can_read_and_a_lock_that_somebody_keeps_are_told() {
     use std::os::unix::fs::PermissionsExt;
 
     let place = tempfile::tempdir().unwrap();
-    let home = Home::at(place.path().join("home"));
+    let home = Home::from_root(place.path().join("home"));
     let lock = home.lock().unwrap();
     let token = home.root().join("mcp-token");
     fs::write(&token, "x").unwrap();
@@ -158,7 +158,7 @@ fn a_token_that_others_can_read_and_a_lock_that_somebody_keeps_are_told() {
 #[test]
 fn what_names_a_provider_or_an_extension_that_is_gone_is_told() {
     let place = tempfile::tempdir().unwrap();
-    let home = Home::at(place.path().join("home"));
+    let home = Home::from_root(place.path().join("home"));
     drop(home.lock().unwrap());
     let settings = r#"{"extraKnownMarketplaces": {"acme": {"source": {"source": "acme", "location": "x", "extension": "acme-market"}}}}"#;
     fs::write(home.settings_path(), settings).unwrap();
@@ -177,14 +177,15 @@ fn what_names_a_provider_or_an_extension_that_is_gone_is_told() {
 #[test]
 fn a_role_that_cannot_be_used_is_told() {
     let place = tempfile::tempdir().unwrap();
-    let home = Home::at(place.path().join("home"));
+    let home = Home::from_root(place.path().join("home"));
     drop(home.lock().unwrap());
     fs::create_dir_all(home.root().join("role")).unwrap();
     fs::write(home.root().join("role/reviewer.md"), [0xff, 0xfe]).unwrap();
     let project = place.path().join("project");
     fs::create_dir(&project).unwrap();
-    let home = home.seen_by(home.around().in_directory(&project));
-    let knows = ViewKnows { own_tools: Vec::new(), toolsets: |_| None, is_bundled: |_| false, on_terminal: false };
+    let home = home.with_context(home.context().in_directory(&project));
+    let knows =
+        ViewContext { own_tools: Vec::new(), check_toolsets: |_| None, is_bundled: |_| false, is_terminal: false };
     let parts = inspect(&home, knows).parts;
     let roles = parts.iter().find(|part| part.name == "roles").unwrap();
     let problem = &roles.problems[0];

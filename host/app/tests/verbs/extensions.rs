@@ -20,7 +20,7 @@ async fn nothing_of_a_component_is_kept_before_the_person_agrees_to_what_it_may_
         let refused = add(&client, &source, &person, &person).await.unwrap_err();
         assert!(matches!(refused, AppError::Prompt(PromptError::Declined | PromptError::Unsupported)), "{refused}");
         let plan = person.plans.lock().unwrap()[0].clone();
-        assert_eq!((plan.question.as_str(), &plan.about), ("Add knowing?", &lines));
+        assert_eq!((plan.question.as_str(), &plan.details), ("Add knowing?", &lines));
         assert!(lines.contains(&"  may:".to_owned()), "{lines:?}");
         assert_eq!(state(client.home()), before);
     }

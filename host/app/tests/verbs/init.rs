@@ -7,11 +7,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use aiw_app::init::{InitDone, InitLacking, InitPart, InitRequest, init, inspect};
+use aiw_app::init::{InitPart, InitReport, InitRequest, InitStatus, init, inspect};
 use aiw_app::{App, AppError, BundledScripts, ClientSession};
 use aiw_core::{Choice, NonInteractive, Plan, PromptError, Prompter, Question, Secret};
 use aiw_home::{ExecutionContext, Home, LockedModel};
-use aiw_markets::Quiet;
+use aiw_markets::NoopObserver;
 use async_trait::async_trait;
 use tempfile::TempDir;
 
@@ -38,11 +38,11 @@ impl Machine {
         std::os::unix::fs::symlink(std::env::current_exe().unwrap(), bin.join("aiw")).unwrap();
         let variables = [("HOME", user.clone()), ("PATH", bin)].map(|(name, value)| (name.into(), value.into()));
         let around = ExecutionContext::new(Ok(user.clone()), variables as [(OsString, OsString); 2]);
-        let home = Home::at(user.join(".aiw")).seen_by(around);
+        let home = Home::from_root(user.join(".aiw")).with_context(around);
         // No test asks a registry for newer versions.
         fs::create_dir(user.join(".aiw")).unwrap();
         fs::write(user.join(".aiw/settings.json"), r#"{"updates": {"check": false}}"#).unwrap();
-        let client = ClientSession::here(App::open(home, &[], NO_SCRIPTS, Arc::new(Quiet))).unwrap();
+        let client = ClientSession::from_app(App::open(home, &[], NO_SCRIPTS, Arc::new(NoopObserver))).unwrap();
         Self { place, client }
     }
 
@@ -64,10 +64,10 @@ impl Machine {
     }
 
     /// Walks through the questions about some parts.
-    async fn walk(&self, parts: &[InitPart], person: &Person<'_>) -> Result<InitDone, AppError> {
-        let InitLacking { mut lacking } = inspect(self.home()).unwrap();
+    async fn walk(&self, parts: &[InitPart], person: &Person<'_>) -> Result<InitReport, AppError> {
+        let InitStatus { mut lacking } = inspect(self.home()).unwrap();
         lacking.retain(|lacks| parts.contains(&lacks.part));
-        init(&self.client, &InitLacking { lacking }, &InitRequest::default(), person, &person.heard).await
+        init(&self.client, &InitStatus { lacking }, &InitRequest::default(), person, &person.heard).await
     }
 }
 
@@ -148,7 +148,7 @@ impl Prompter for Person<'_> {
         Ok(self.texts.lock().unwrap().pop().map(Secret::new))
     }
 
-    async fn decide(&self, _: &str, usual: bool) -> Result<bool, PromptError> {
+    async fn ask_yes_no(&self, _: &str, usual: bool) -> Result<bool, PromptError> {
         Ok(if self.wants { true } else { usual })
     }
 }
@@ -196,7 +196,7 @@ async fn a_provider_is_lacking_until_one_has_its_key() {
     let person = Person::new(&["sk-typed"], || write(&at("two.example")));
     let done = machine.walk(&[InitPart::Provider], &person).await.unwrap();
     assert_eq!(*person.asked.lock().unwrap(), ["Key of the provider `mine` for https://one.example (empty for none):"]);
-    assert_eq!(done.done, [], "{:?}", person.heard.heard());
+    assert_eq!(done.added, [], "{:?}", person.heard.heard());
     assert!(machine.lacking().contains(&InitPart::Provider));
     assert!(write(r#""token": {"secret": "KEY"}"#));
     // A provider that is there is not added once more.
@@ -204,7 +204,7 @@ async fn a_provider_is_lacking_until_one_has_its_key() {
     assert_eq!(found.command, "aiw secret set KEY");
     let person = Person::new(&["sk-typed"], || true);
     let done = machine.walk(&[InitPart::Provider], &person).await.unwrap();
-    assert_eq!(done.done, [InitPart::Provider], "{:?}", person.heard.heard());
+    assert_eq!(done.added, [InitPart::Provider], "{:?}", person.heard.heard());
     assert!(!format!("{:?} {:?}", person.plan(), person.heard.heard()).contains("sk-typed"));
     assert!(!machine.lacking().contains(&InitPart::Provider));
     assert!(machine.home().vault().get(&"KEY".parse().unwrap()).unwrap().expose() == "sk-typed");
@@ -241,11 +241,11 @@ async fn what_is_agreed_to_is_done_and_is_not_lacking_any_more() {
     let person = Person::new(&["y", "NO", "nonsense:", far.to_str().unwrap()], || true);
     let before = machine.all();
     let done = machine.walk(&MOST, &person).await.unwrap();
-    assert!(done.failed.is_empty() && done.done == MOST, "{done:?} {:?}", person.heard.heard());
+    assert!(done.failed.is_empty() && done.added == MOST, "{done:?} {:?}", person.heard.heard());
     assert_eq!(machine.lacking(), [InitPart::Provider, InitPart::Model]);
     let (plan, heard) = (person.plan(), person.heard.heard().join("\n"));
     for line in ["Claude Code:", "Codex:", "Hooks of the history:", "Sync:"] {
-        assert!(plan.about.iter().any(|about| about == line), "{line}: {plan:#?}");
+        assert!(plan.details.iter().any(|about| about == line), "{line}: {plan:#?}");
     }
     assert!(heard.contains("is not known"), "{heard}");
     assert!(heard.contains("`y` is not an address") && heard.contains("`NO` is not an address"), "{heard}");
@@ -263,7 +263,7 @@ async fn what_is_agreed_to_is_done_and_is_not_lacking_any_more() {
     let phrase = machine.home().vault().get(&"sync-phrase".parse().unwrap()).unwrap();
     let person = Person::new(&[far.to_str().unwrap(), phrase.expose()], || true);
     let done = other.walk(&MOST, &person).await.unwrap();
-    assert_eq!((done.done, done.failed), (vec![InitPart::Sync], vec![]), "{:?}", person.heard.heard());
+    assert_eq!((done.added, done.failed), (vec![InitPart::Sync], vec![]), "{:?}", person.heard.heard());
 }
 
 #[tokio::test]
@@ -280,7 +280,7 @@ async fn until_all_of_it_is_agreed_to_nothing_is_written() {
     // Who skips all of it is not asked once more.
     let person = Person { wants: false, ..Person::new(&[], || panic!("nothing is to be agreed to")) };
     let done = machine.walk(&MOST, &person).await.unwrap();
-    assert!(done.done.is_empty() && done.failed.is_empty());
+    assert!(done.added.is_empty() && done.failed.is_empty());
     assert!(person.heard.heard().last().unwrap().contains("nothing changes"), "{:?}", person.heard.heard());
     assert_eq!(machine.all(), before);
 }
@@ -296,10 +296,10 @@ async fn a_step_that_fails_stops_no_other_and_says_how_to_try_again() {
     });
     let done = machine.walk(&MOST, &person).await.unwrap();
     let heard = person.heard.heard().join("\n");
-    assert_eq!((done.done, done.failed), (vec![InitPart::Hooks], vec![InitPart::Clients, InitPart::Sync]), "{heard}");
+    assert_eq!((done.added, done.failed), (vec![InitPart::Hooks], vec![InitPart::Clients, InitPart::Sync]), "{heard}");
     assert!(heard.contains("try again: `aiw setup claude codex`"), "{heard}");
     assert!(heard.contains("try again: `aiw sync init "), "{heard}");
-    assert!(done.first.unwrap().to_string().contains("would change something else"), "{heard}");
+    assert!(done.first_error.unwrap().to_string().contains("would change something else"), "{heard}");
     assert!(!machine.user(".codex/config.toml").exists());
 }
 
@@ -334,5 +334,5 @@ async fn a_part_that_can_t_be_planned_is_told_and_the_others_go_on() {
     in_the_way(&machine.user(".claude.json"));
     let person = Person::new(&[], || true);
     let done = machine.walk(&[InitPart::Clients, InitPart::Hooks], &person).await.unwrap();
-    assert_eq!((done.done, done.failed), (vec![InitPart::Hooks], vec![InitPart::Clients]));
+    assert_eq!((done.added, done.failed), (vec![InitPart::Hooks], vec![InitPart::Clients]));
 }

@@ -26,7 +26,7 @@ fn found() -> MergedServer {
         remotes: vec![at("https://weather.example/mcp"), at("https://10.1.2.3/mcp")],
         ..ServerVersion::default()
     };
-    MergedServer { server, source: "registry-official".parse().unwrap(), also: Vec::new() }
+    MergedServer { server, source: "registry-official".parse().unwrap(), duplicates: Vec::new() }
 }
 
 fn request() -> InstallRequest {
@@ -55,8 +55,8 @@ async fn what_is_agreed_to_is_written_with_its_secret_in_the_vault() {
     let written = std::fs::read_to_string(client.home().mcp_path()).unwrap();
     assert!(written.contains("https://10.1.2.3/mcp") && !written.contains("given"), "{written}");
     let plan = person.plans.lock().unwrap()[1].clone();
-    assert!(plan.effects.contains(&Effect::Reaches("https://10.1.2.3/mcp".into())), "{plan:?}");
-    assert!(plan.about.iter().any(|line| line.contains("io.github.acme/weather 1.2.3")), "{plan:?}");
+    assert!(plan.effects.contains(&Effect::Connects("https://10.1.2.3/mcp".into())), "{plan:?}");
+    assert!(plan.details.iter().any(|line| line.contains("io.github.acme/weather 1.2.3")), "{plan:?}");
     assert!(person.told.lock().unwrap().contains(&ReportEvent::Done("Installed `weather`".into())));
     // Once more: it is the same server, and takes its own place.
     let again = Recorded::agreeing();
@@ -78,7 +78,7 @@ async fn a_yes_holds_for_the_end_of_a_long_value_too() {
         person.plans.lock().unwrap()[1].clone()
     };
     let (one, other) = (plan("one").await, plan("two").await);
-    assert_eq!((&one.question, &one.about), (&other.question, &other.about));
+    assert_eq!((&one.question, &one.details), (&other.question, &other.details));
     assert_ne!(one.digest(), other.digest());
 }
 

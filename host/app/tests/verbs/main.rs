@@ -23,7 +23,7 @@ use std::sync::Arc;
 use aiw_app::{App, BundledScripts, ClientSession};
 use aiw_core::Secret;
 use aiw_home::Home;
-use aiw_markets::Quiet;
+use aiw_markets::NoopObserver;
 use tempfile::TempDir;
 
 /// Everything of a home but its locks, which hold nothing, and its caches.
@@ -57,12 +57,12 @@ pub fn in_the_way(path: &Path) {
 pub fn client() -> (TempDir, Arc<ClientSession>) {
     const NO_SCRIPTS: BundledScripts = BundledScripts { component: &[], code: &[], sha256: "" };
     let place = tempfile::tempdir().unwrap();
-    let home = Home::at(place.path().join("home"));
+    let home = Home::from_root(place.path().join("home"));
     // What each home has once it was written to.
     let lock = home.lock().unwrap();
     home.vault().set(&lock, &"OTHER".parse().unwrap(), &Secret::new("other")).unwrap();
     drop(lock);
-    let here = home.around().in_directory(std::fs::canonicalize(place.path()).unwrap());
-    let app = App::open(home.seen_by(here), &[], NO_SCRIPTS, Arc::new(Quiet));
-    (place, ClientSession::here(app).unwrap())
+    let here = home.context().in_directory(std::fs::canonicalize(place.path()).unwrap());
+    let app = App::open(home.with_context(here), &[], NO_SCRIPTS, Arc::new(NoopObserver));
+    (place, ClientSession::from_app(app).unwrap())
 }

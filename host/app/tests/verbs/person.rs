@@ -42,7 +42,7 @@ impl Recorded {
     }
 
     async fn does(&self, plan: Plan) -> Result<(), PromptError> {
-        assert_eq!(plan.uncovered(), None, "{plan:?}");
+        assert_eq!(plan.truncated_part(), None, "{plan:?}");
         let at = {
             let mut plans = self.plans.lock().unwrap();
             plans.push(plan);
@@ -73,8 +73,8 @@ impl Prompter for Recorded {
     }
 
     async fn select(&self, choice: &Choice) -> Result<usize, PromptError> {
-        assert_eq!(choice.uncovered(), None, "{choice:?}");
-        self.does(Plan { unshown: choice.unshown.clone(), ..Plan::new(&choice.question) }).await?;
+        assert_eq!(choice.truncated_part(), None, "{choice:?}");
+        self.does(Plan { hidden_digests: choice.hidden_digests.clone(), ..Plan::new(&choice.question) }).await?;
         Ok(choice.options.len() - 1)
     }
 
@@ -92,7 +92,7 @@ impl Prompter for Recorded {
         Ok(Some(Secret::new(self.answer)))
     }
 
-    async fn decide(&self, question: &str, usual: bool) -> Result<bool, PromptError> {
+    async fn ask_yes_no(&self, question: &str, usual: bool) -> Result<bool, PromptError> {
         self.does(Plan::new(question)).await?;
         Ok(usual || self.answer == "y")
     }

@@ -86,11 +86,11 @@ async fn what_is_agreed_to_is_installed_with_the_values_that_were_given() {
     assert_eq!(person.questions(), [QUESTION]);
     let plan = person.plans.lock().unwrap()[0].clone();
     assert!(plan.effects.contains(&Effect::Runs("serve ${ALPHA_REGION}".into())), "{plan:?}");
-    assert!(plan.about[0].starts_with("alpha@m 1.0.0 from file://"), "{plan:?}");
+    assert!(plan.details[0].starts_with("alpha@m 1.0.0 from file://"), "{plan:?}");
     // The yes holds for all files, of which the plan shows some.
     let mut held = Plan::new("");
-    held.hold_for(world.markets.plan("alpha").await.unwrap().digest.as_bytes());
-    assert_eq!(plan.unshown, held.unshown);
+    held.add_hidden_bytes(world.markets.plan("alpha").await.unwrap().digest.as_bytes());
+    assert_eq!(plan.hidden_digests, held.hidden_digests);
     assert!(person.told.lock().unwrap().contains(&ReportEvent::Done("Installed alpha@m 1.0.0: alpha".into())));
     assert_eq!(world.declared()["alpha"]["args"], json!(["${ALPHA_REGION:-given}"]));
     // Once more: nothing is to be asked.
@@ -239,7 +239,7 @@ async fn an_update_that_changes_what_runs_is_agreed_to() {
         let (_, first) = updates(&declined, false).await;
         assert!(matches!(first, Some(MarketError::Prompt(PromptError::Declined))), "{what}: {first:?}");
         assert_eq!(declined.questions(), ["Accept the changes of alpha@m?"]);
-        let shown = declined.plans.lock().unwrap()[0].about.concat();
+        let shown = declined.plans.lock().unwrap()[0].details.concat();
         assert!(shown.starts_with("the update of `alpha@m` changes its servers: "), "{what}: {shown}");
         let nobody =
             update(&world.markets, &all, false, false, &NonInteractive, &NonInteractive).await.unwrap().1.unwrap();
@@ -272,12 +272,12 @@ async fn an_update_keeps_what_was_decided_and_a_removal_undoes_it() {
         world.publish("1.0.0", &servers);
         fs::write(world.home().mcp_path(), r#"{"mcpServers": {"alpha": {"command": "mine"}}}"#).unwrap();
         let nobody = install(&world.markets, &request(&["alpha"]), &Yes, &NonInteractive).await.unwrap().1;
-        assert!(matches!(nobody, Some(MarketError::Clash { .. })), "{nobody:?}");
+        assert!(matches!(nobody, Some(MarketError::KeyConflict { .. })), "{nobody:?}");
         let chosen = PluginRequest { on_conflict: Some(chosen), ..request(&["alpha"]) };
         let person = Recorded::agreeing();
         assert!(install(&world.markets, &chosen, &person, &person).await.unwrap().1.is_none());
         assert_eq!(person.questions(), [QUESTION]);
-        assert!(person.plans.lock().unwrap()[0].about.iter().any(|line| line.ends_with(said)), "{said}");
+        assert!(person.plans.lock().unwrap()[0].details.iter().any(|line| line.ends_with(said)), "{said}");
         world.publish("2.0.0", &json!({"alpha": {"command": "serve"}, "beta": {"command": "beta"}}));
         let all = PluginRequest::default();
         assert!(update(&world.markets, &all, false, true, &person, &person).await.unwrap().1.is_none());

@@ -9,7 +9,7 @@ use crate::person::{Does, Recorded};
 
 fn home() -> (tempfile::TempDir, Home, SecretName) {
     let place = tempfile::tempdir().unwrap();
-    let home = Home::at(place.path());
+    let home = Home::from_root(place.path());
     let name: SecretName = "KEY".parse().unwrap();
     assert!(secrets::set(&home, &name, &Secret::new("one")).unwrap().secret.new);
     assert!(!secrets::set(&home, &name, &Secret::new("two")).unwrap().secret.new);
@@ -54,16 +54,16 @@ async fn what_nothing_uses_any_more_is_asked_about_or_named() {
     let gone = [json!({"command": "x", "env": {"KEY": "${secret:KEY}"}})];
     let question = "Nothing uses `KEY` any more. Remove from the vault?";
     let person = Recorded::new(0, Does::Declines);
-    secrets::forget_unused(&home, &gone, &person, &person).await.unwrap();
+    secrets::remove_unused_secrets(&home, &gone, &person, &person).await.unwrap();
     assert_eq!(person.questions(), [question]);
     let person = Recorded::new(0, Does::Absent);
-    secrets::forget_unused(&home, &gone, &person, &person).await.unwrap();
+    secrets::remove_unused_secrets(&home, &gone, &person, &person).await.unwrap();
     assert!(person.heard()[0].contains("`aiw secret remove KEY`"));
     assert_eq!(names(&home), json!({"secrets": [{"name": "KEY"}]}));
     let person = Recorded::agreeing();
-    secrets::forget_unused(&home, &gone, &person, &person).await.unwrap();
+    secrets::remove_unused_secrets(&home, &gone, &person, &person).await.unwrap();
     assert_eq!(names(&home), json!({"secrets": []}));
     // Once it is gone there is nothing to say.
-    secrets::forget_unused(&home, &gone, &person, &person).await.unwrap();
+    secrets::remove_unused_secrets(&home, &gone, &person, &person).await.unwrap();
     assert_eq!(person.questions(), [question]);
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use aiw_app::servers::approve::{accept_new, approve};
+use aiw_app::servers::approve::{approve, approve_new_definitions};
 use aiw_app::servers::edit::{AddRequest, add, remove, rename, switch};
 use aiw_app::servers::look::{list, show};
 use aiw_app::servers::{ServerError, login, profiles};
@@ -105,7 +105,7 @@ async fn servers_are_removed_together_or_not_at_all_and_their_secrets_after_a_ye
     let before = state(home);
     let person = Recorded::agreeing();
     let refused = remove(&client, &names, &person, &person).await.unwrap_err();
-    assert!(matches!(&refused, ServerError::OfPlugin { plugin, .. } if *plugin == owner), "{refused}");
+    assert!(matches!(&refused, ServerError::DeclaredByPlugin { plugin, .. } if *plugin == owner), "{refused}");
     let refused = remove(&client, &["on".to_owned()], &person, &person).await.unwrap_err();
     assert_eq!(refused.hint().unwrap(), "did you mean `one`?");
     assert_eq!(state(home), before);
@@ -188,7 +188,7 @@ async fn definitions_are_shown_whole_and_accepted_only_by_a_yes() {
         assert!(asked && state(home) == before, "{refused}");
         // What was added is only noted then.
         let person = Recorded::new(0, does);
-        accept_new(&client, "one", &person, &person).await.unwrap();
+        approve_new_definitions(&client, "one", &person, &person).await.unwrap();
         assert!(person.heard()[0].contains("aiw withholds this definition"), "{:?}", person.heard());
         assert_eq!(state(home), before);
     }
@@ -202,7 +202,7 @@ async fn definitions_are_shown_whole_and_accepted_only_by_a_yes() {
     let person = Recorded::agreeing();
     let approval = value(approve(&client, "one", false, &person, &person).await.unwrap());
     assert_eq!((&approval["server"], &approval["approved"][0]["name"]), (&json!("one"), &json!("helper")));
-    let about = person.plans.lock().unwrap()[0].about.clone();
+    let about = person.plans.lock().unwrap()[0].details.clone();
     assert!(about.contains(&"  + As it is now".to_owned()), "{about:?}");
     assert!(person.heard().last().unwrap().contains("Accepted 1 definition of `one`"), "{:?}", person.heard());
     let again = Recorded::agreeing();
@@ -235,9 +235,10 @@ impl Prompter for Slow<'_> {
 async fn definitions_that_change_while_they_are_shown_are_not_accepted() {
     let (_place, client) = client();
     suspicious(client.home(), "one", "As it is now");
-    let refused = accept_new(&client, "one", &Slow(client.home()), &Recorded::agreeing()).await.unwrap_err();
-    assert!(matches!(refused, ServerError::ChangedAgain { .. }), "{refused}");
-    assert_eq!(Records::new(client.home().clone()).load("one").unwrap().withheld().count(), 1);
+    let refused =
+        approve_new_definitions(&client, "one", &Slow(client.home()), &Recorded::agreeing()).await.unwrap_err();
+    assert!(matches!(refused, ServerError::DefinitionsChanged { .. }), "{refused}");
+    assert_eq!(Records::new(client.home().clone()).load("one").unwrap().withheld_tools().count(), 1);
 }
 
 #[tokio::test]
@@ -310,14 +311,14 @@ fn a_profile_is_defined_changed_and_removed() {
         assert!(error.kind() == kind && error.to_string().contains(says), "{error}");
     }
     assert_eq!(state(home), before);
-    let idle = profiles::idle_denials(home, cwd, &[known], Vec::new()).unwrap();
+    let idle = profiles::unmatched_denials(home, cwd, &[known], Vec::new()).unwrap();
     assert_eq!(idle, ["the profile `few` denies `a/y`, which no known tool matches"]);
     let removed = profiles::remove(&client, &["few".to_owned()], &person).unwrap();
     assert_eq!(value(removed), json!({"removed": ["few"]}));
     // A session whose profile is gone would be without limits.
-    let gone = profiles::allowed_by(home, cwd, Some("few")).unwrap_err();
+    let gone = profiles::resolve_profile(home, cwd, Some("few")).unwrap_err();
     assert_eq!(gone.kind(), ErrorKind::Config);
-    assert!(!profiles::followed(home.clone(), cwd.to_owned(), Some("few".into()))().allows("a", "b", true));
+    assert!(!profiles::profile_source(home.clone(), cwd.to_owned(), Some("few".into()))().allows("a", "b", true));
 }
 
 #[tokio::test]
@@ -330,17 +331,17 @@ async fn a_projects_profile_and_server_are_changed_in_its_own_files() {
     fs::write(cwd.join(".aiw.json"), profile.to_string()).unwrap();
     aiw_app::trust::add(home, cwd.to_owned(), &person, &person).await.unwrap();
     let refused = remove(&client, &["theirs".to_owned()], &person, &person).await.unwrap_err();
-    assert!(matches!(refused, ServerError::OfProject { .. }), "{refused}");
+    assert!(matches!(refused, ServerError::DeclaredByProject { .. }), "{refused}");
     assert!(refused.hint().unwrap().contains("aiw mcp disable theirs"));
     let refused = profiles::edit(&client, "few", denies("x"), &[], &person).unwrap_err();
-    assert!(matches!(refused, ServerError::ProfileOfProject { .. }), "{refused}");
+    assert!(matches!(refused, ServerError::ProfileDeclaredByProject { .. }), "{refused}");
     // The user's own comes before it.
     profiles::add(&client, "few", denies("theirs/b"), &person).unwrap();
     let known = profiles::find(home, cwd, "few", ErrorKind::User).unwrap();
     assert_eq!((known.scope, known.settings), ("settings", denies("theirs/b")));
     // A project's may not widen a session that runs; the user's may.
     profiles::remove(&client, &["few".to_owned()], &person).unwrap();
-    let followed = profiles::followed(home.clone(), cwd.to_owned(), Some("few".into()));
+    let followed = profiles::profile_source(home.clone(), cwd.to_owned(), Some("few".into()));
     fs::write(cwd.join(".aiw.json"), json!({"mcp": {"profiles": {"few": {}}}}).to_string()).unwrap();
     assert!(followed().allows("theirs", "a", false) && !followed().allows("theirs", "b", false));
 }

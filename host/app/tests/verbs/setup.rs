@@ -44,7 +44,7 @@ async fn nothing_is_written_unless_all_of_it_is_agreed_to() {
     let declined = set_up(client.home(), &places, &request, &person, &person).await.map(|_| ());
     assert!(matches!(declined, Err(AppError::Prompt(PromptError::Declined))), "{declined:?}");
     let plan = person.plans.lock().unwrap()[1].clone();
-    assert!(plan.about.iter().any(|line| line == "Gemini CLI:") && plan.effects.len() >= 2, "{plan:?}");
+    assert!(plan.details.iter().any(|line| line == "Gemini CLI:") && plan.effects.len() >= 2, "{plan:?}");
     let shown = SetupRequest { dry_run: true, ..request.clone() };
     let (answer, first) = set_up(client.home(), &places, &shown, &NonInteractive, &person).await.unwrap();
     assert!(first.is_none() && answer.dry_run && answer.clients.iter().all(|client| client.changed));

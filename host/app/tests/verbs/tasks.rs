@@ -3,10 +3,10 @@
 use std::fs;
 use std::time::Duration;
 
-use aiw_app::tasks::{TaskList, list, others, prune, remove, report, resume, status, stop};
+use aiw_app::tasks::{TaskList, list, other_tasks, prune, remove, report, resume, status, stop};
 use aiw_core::{Diagnostic, ProcessId};
 use aiw_home::Home;
-use aiw_tasks::{Keep, ProcessScope, TaskError, Tasks};
+use aiw_tasks::{ProcessScope, RetentionPolicy, TaskError, Tasks};
 use serde_json::{Value, json};
 
 use crate::person::Recorded;
@@ -20,7 +20,7 @@ struct Ended {
 impl Ended {
     fn new() -> Self {
         let place = tempfile::tempdir().unwrap();
-        let home = Home::at(place.path().join("home"));
+        let home = Home::from_root(place.path().join("home"));
         drop(home.lock().unwrap());
         Self { place, home }
     }
@@ -86,12 +86,12 @@ fn a_task_is_meant_by_its_names_and_neither_itself_nor_what_is_above_it() {
     let own = ended.add(2, json!({"parent": above.as_str()}));
     let other = ended.add(3, json!({"parent": own.as_str()}));
     let tasks = ended.tasks();
-    let ids = |own| others(&tasks, own).unwrap().iter().map(|task| task.id).collect::<Vec<_>>();
+    let ids = |own| other_tasks(&tasks, own).unwrap().iter().map(|task| task.id).collect::<Vec<_>>();
     assert_eq!(ids(Some(own)), [other]);
     assert_eq!(ids(None), [above, own, other]);
     let names = [own.as_str(), "4000002", own.as_str()].map(str::to_owned);
-    assert_eq!(tasks.find_each(&names).unwrap().len(), 1);
-    let unknown = tasks.find_each(&[own.to_string(), "web".into()]).unwrap_err();
+    assert_eq!(tasks.find_all(&names).unwrap().len(), 1);
+    let unknown = tasks.find_all(&[own.to_string(), "web".into()]).unwrap_err();
     assert!(matches!(unknown, TaskError::TaskNotFound { id } if id == "web"));
 }
 
@@ -115,7 +115,7 @@ fn what_is_removed_is_told_once_and_a_damaged_record_stands_in_no_ones_way() {
     let tasks = ended.tasks();
     let TaskList { tasks: listed, problems } = list(&tasks).unwrap();
     assert_eq!((listed.len(), problems.len()), (2, 1));
-    let keep = Keep { count: 0, age: Duration::MAX };
+    let keep = RetentionPolicy { count: 0, age: Duration::MAX };
     let would = prune(&tasks, keep, true).unwrap();
     assert_eq!((would.dry_run, would.removed.len(), tasks.list().unwrap().len()), (true, 2, 2));
     let person = Recorded::agreeing();

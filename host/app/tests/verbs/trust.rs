@@ -12,7 +12,7 @@ use crate::state;
 
 fn project() -> (tempfile::TempDir, Home, std::path::PathBuf) {
     let place = tempfile::tempdir().unwrap();
-    let home = Home::at(place.path().join("home"));
+    let home = Home::from_root(place.path().join("home"));
     drop(home.lock().unwrap());
     let project = fs::canonicalize(place.path()).unwrap().join("project");
     fs::create_dir_all(project.join("below")).unwrap();
@@ -35,7 +35,7 @@ async fn what_its_files_start_is_shown_and_the_answer_counts() {
     let added = add(&home, project.clone(), &person, &person).await.unwrap();
     assert_eq!((added.new, added.servers), (true, vec!["files".to_owned()]));
     let plan = person.plans.lock().unwrap()[0].clone();
-    assert!(plan.about.iter().any(|line| line.contains("serve --all")), "{plan:?}");
+    assert!(plan.details.iter().any(|line| line.contains("serve --all")), "{plan:?}");
     assert_eq!(list(&home).unwrap().directories, [project.to_string_lossy()]);
     // Once is enough, until the file that starts something is another one.
     let again = Recorded::agreeing();
@@ -67,7 +67,7 @@ async fn all_that_a_file_decides_is_shown_whatever_it_is_called() {
     fs::write(project.join(".gemini/settings.json"), tools.to_string()).unwrap();
     let person = Recorded::agreeing();
     add(&home, project, &person, &person).await.unwrap();
-    let about = person.plans.lock().unwrap()[0].about.join("\n");
+    let about = person.plans.lock().unwrap()[0].details.join("\n");
     for shown in ["run this", "erase", "and that", "odd", "no object", "discoveryCommand", "touch this"] {
         assert!(about.contains(shown), "{shown}: {about}");
     }
@@ -95,7 +95,7 @@ async fn a_file_of_processes_is_allowed_apart_and_that_is_said() {
     add(&home, project, &person, &person).await.unwrap();
     let plan = person.plans.lock().unwrap()[0].clone();
     let said = format!("  {} is allowed apart: `aiw up` shows what it starts, and asks", file.display());
-    assert!(plan.about.contains(&said), "{plan:?}");
+    assert!(plan.details.contains(&said), "{plan:?}");
     assert!(!home.settings().unwrap().trust().has_file(&file, &fs::read(&file).unwrap()));
 }
 
@@ -123,5 +123,5 @@ async fn a_directory_is_taken_out_by_its_own_name() {
     assert!(person.heard().last().unwrap().contains("No longer trusted"), "{:?}", person.heard());
     assert!(list(&home).unwrap().directories.is_empty());
     let gone = add(&home, project, &person, &person).await.unwrap_err();
-    assert!(matches!(gone, TrustError::Absent { .. }), "{gone}");
+    assert!(matches!(gone, TrustError::NotFound { .. }), "{gone}");
 }

@@ -48,13 +48,13 @@ fn a_limit_is_said_with_how_long_it_lasts() {
         let shown = given.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect::<Vec<_>>();
         let (list, _) = listed(move |_| Answer::Plain(status, shown.clone(), b"{}".to_vec()));
         match list.unwrap_err() {
-            CiError::Limited { seconds, .. } => assert!((least..=most).contains(&seconds), "{given:?}: {seconds}"),
+            CiError::RateLimited { seconds, .. } => assert!((least..=most).contains(&seconds), "{given:?}: {seconds}"),
             other => panic!("{given:?}: {other}"),
         }
     }
     let body = json!({"message": "You have exceeded a secondary rate limit"}).to_string();
     let (list, _) = listed(move |_| Answer::Plain(403, Vec::new(), body.clone().into_bytes()));
-    assert!(matches!(list.unwrap_err(), CiError::Limited { seconds: 60, .. }));
+    assert!(matches!(list.unwrap_err(), CiError::RateLimited { seconds: 60, .. }));
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn each_refusal_is_a_sentence() {
         (403, |e| matches!(e, CiError::NotFound { .. }), "or your token can't see it"),
         (404, |e| matches!(e, CiError::NotFound { .. }), "or your token can't see it"),
         (410, |e| matches!(e, CiError::NotFound { .. }), "or your token can't see it"),
-        (401, |e| matches!(e, CiError::Refused { .. }), "does not accept the token in the environment"),
+        (401, |e| matches!(e, CiError::Unauthorized { .. }), "does not accept the token in the environment"),
         (500, |e| e.kind() == ErrorKind::Unavailable, "status 500"),
         (304, |e| matches!(e, CiError::Status { status: 304, .. }), "status 304"),
     ];
@@ -256,7 +256,7 @@ fn waiting_ends_in_time_and_says_what_for() {
 impl World {
     async fn open_async(&self) -> Ci {
         let mut ci = Ci::open(&self.home(), &HttpClient::new().unwrap(), None).await.unwrap();
-        ci.pace = Duration::from_millis(5);
+        ci.poll_interval = Duration::from_millis(5);
         ci
     }
 }

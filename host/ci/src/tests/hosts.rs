@@ -120,7 +120,7 @@ fn github_has_no_other_address() {
     let settings = json!({"ci": {"hosts": {"GitHub.com": {"api_url": world.server.url()}}}});
     fs::write(world.path("home/settings.json"), settings.to_string()).unwrap();
     let error = world.open(Some("o/r")).err().unwrap();
-    assert!(matches!(error, CiError::OtherApi), "{error}");
+    assert!(matches!(error, CiError::GithubApiOverridden), "{error}");
     assert_eq!(error.exit_code(), 3);
 }
 
@@ -134,7 +134,7 @@ fn the_repository_is_the_one_that_the_branch_is_pushed_to_and_others_are_named()
     let both = "[remote \"upstream\"]\nurl = https://github.com/them/app.git\n[remote \"origin\"]\nurl = git@github.com:me/app\n";
     let place = find(both, None);
     assert_eq!((place.repository.to_string(), place.branch.as_deref()), ("me/app".into(), Some("main")));
-    assert_eq!(place.others[0].0, "upstream");
+    assert_eq!(place.other_remotes[0].0, "upstream");
     assert_eq!(find(both, Some("them/app")).commit.unwrap().as_str(), COMMIT);
     assert_eq!(find(both, Some("else/app")).commit, None);
     let pushed = format!("{both}[branch \"main\"]\nremote = origin\npushRemote = upstream\n");
@@ -142,13 +142,13 @@ fn the_repository_is_the_one_that_the_branch_is_pushed_to_and_others_are_named()
     let rewritten = "[url \"https://corp.test/\"]\ninsteadOf = corp:\n[remote \"origin\"]\nurl = corp:o/r\n";
     let place = find(rewritten, None);
     assert_eq!(
-        (place.repository.to_string(), place.api.address.as_str()),
+        (place.repository.to_string(), place.api.base_url.as_str()),
         ("corp.test/o/r".into(), "https://corp.test/api/v3")
     );
     let tenant = find("[remote \"origin\"]\nurl = ssh://git@t.ghe.com/o/r.git\n", None);
-    assert_eq!(tenant.api.address, "https://api.t.ghe.com");
+    assert_eq!(tenant.api.base_url, "https://api.t.ghe.com");
     assert_eq!(
-        find("[remote \"o\"]\nurl = ssh://git@ssh.github.com:443/o/r.git\n", None).api.address,
+        find("[remote \"o\"]\nurl = ssh://git@ssh.github.com:443/o/r.git\n", None).api.base_url,
         "https://api.github.com"
     );
 }

@@ -7,7 +7,7 @@ use aiw_tests::Then;
 use proptest::prelude::*;
 
 use super::*;
-use crate::log::{Cutter, MAX_LINES, plain_lines};
+use crate::log::{ExcerptBuilder, MAX_LINES, plain_lines};
 
 const TIME: &str = "2026-11-27T10:00:00.1234567Z ";
 
@@ -16,9 +16,9 @@ fn redactor() -> Redactor {
 }
 
 fn cut(text: &str, room: usize) -> (Vec<String>, u64) {
-    let mut cutter = Cutter::new(room);
-    text.lines().for_each(|line| cutter.take(line.as_bytes()));
-    cutter.end(&redactor())
+    let mut cutter = ExcerptBuilder::new(room);
+    text.lines().for_each(|line| cutter.push_line(line.as_bytes()));
+    cutter.finish(&redactor())
 }
 
 fn lines(range: std::ops::Range<u64>) -> String {
@@ -39,7 +39,7 @@ fn failed(names: &'static [&'static str], log: impl Fn(&Request) -> Answer + Sen
 }
 
 fn logs(world: &World) -> crate::CiFailedLogs {
-    wait(world.open(None).unwrap().patient_for(Duration::from_secs(20)).failed_logs(Some(7))).unwrap()
+    wait(world.open(None).unwrap().with_timeout(Duration::from_secs(20)).failed_logs(Some(7))).unwrap()
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn a_log_that_stalls_is_shown_as_far_as_it_came() {
     let world = failed(&["test"], |_| {
         Answer::Part(200, Vec::new(), format!("{}{TIME}##[error]early\n", lines(0..9)).into_bytes(), Then::Silence)
     });
-    let ci = world.open(None).unwrap().patient_for(Duration::from_millis(500));
+    let ci = world.open(None).unwrap().with_timeout(Duration::from_millis(500));
     let found = wait(ci.failed_logs(Some(7))).unwrap();
     assert_eq!(found.jobs[0].lines.last().unwrap(), "##[error]early");
     assert!(found.jobs[0].note.as_deref().unwrap().contains("too late"));
@@ -172,7 +172,7 @@ fn the_token_stays_at_the_host_when_its_log_is_elsewhere() {
     let world = failed(&["test"], move |_| Answer::redirect(to.clone()));
     let mut ci = world.open(None).unwrap();
     // It stands for a public host, which a test has not.
-    ci.connection.logs.grant_url(&storage.url());
+    ci.connection.log_policy.grant_url(&storage.url());
     let found = wait(ci.failed_logs(Some(7))).unwrap();
     assert_eq!(found.jobs[0].lines, ["##[error]from the storage"]);
     assert!(world.tokens().iter().all(|token| token.as_deref() == Some("Bearer the-token")));
@@ -195,9 +195,9 @@ proptest! {
     fn a_cut_is_bounded_whatever_is_in_a_log(
         lines in proptest::collection::vec("(##\\[error\\])?[a-z \u{1b}\u{202e}\r]{0,20}", 0..400), room in 1usize..60
     ) {
-        let mut cutter = Cutter::new(room);
-        lines.iter().for_each(|line| cutter.take(line.as_bytes()));
-        let (found, left_out) = cutter.end(&redactor());
+        let mut cutter = ExcerptBuilder::new(room);
+        lines.iter().for_each(|line| cutter.push_line(line.as_bytes()));
+        let (found, left_out) = cutter.finish(&redactor());
         let gaps = found.iter().filter(|line| line.starts_with('…')).count();
         prop_assert!(found.len() - gaps <= room);
         prop_assert_eq!(left_out as usize + found.len() - gaps, lines.len());

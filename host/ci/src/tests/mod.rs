@@ -66,12 +66,12 @@ impl World {
 
     pub fn home(&self) -> Home {
         let around = ExecutionContext::new(Ok(self.path("repo")), self.variables.clone());
-        Home::at(self.path("home")).seen_by(around)
+        Home::from_root(self.path("home")).with_context(around)
     }
 
     pub fn open(&self, named: Option<&str>) -> Result<Ci, CiError> {
         let mut ci = wait(Ci::open(&self.home(), &HttpClient::new().unwrap(), named))?;
-        ci.pace = std::time::Duration::from_millis(5);
+        ci.poll_interval = std::time::Duration::from_millis(5);
         Ok(ci)
     }
 

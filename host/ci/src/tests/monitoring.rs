@@ -11,7 +11,7 @@ use aiw_supervisor::DaemonRecord;
 use super::*;
 use crate::monitor::{Monitor, Poller};
 use crate::shapes::CiRun;
-use crate::{monitored, stop_monitoring};
+use crate::{list_monitored_branches, stop_monitoring};
 
 fn record(world: &World) -> Monitor {
     let record =
@@ -46,18 +46,18 @@ fn what_begins_and_ends_is_news_once() {
     let world = World::new(|_| runs(&[]));
     let mut record = record(&world);
     // What has ended before is not news.
-    assert_eq!(short(&record.take(vec![found(5, 1, Some("failure")), found(6, 1, None)])), ["ci run #6 started"]);
-    assert_eq!(short(&record.take(vec![found(5, 1, Some("failure")), found(6, 1, None)])), [""; 0]);
+    assert_eq!(short(&record.apply_runs(vec![found(5, 1, Some("failure")), found(6, 1, None)])), ["ci run #6 started"]);
+    assert_eq!(short(&record.apply_runs(vec![found(5, 1, Some("failure")), found(6, 1, None)])), [""; 0]);
     let next = vec![found(8, 1, Some("timed_out")), found(7, 1, None), found(6, 1, Some("success"))];
     let expected = ["ci run #6 finished", "ci run #7 started", "ci run #8 failed: it took too long"];
-    assert_eq!(short(&record.take(next)), expected);
+    assert_eq!(short(&record.apply_runs(next)), expected);
     // It was run again.
-    assert_eq!(short(&record.take(vec![found(6, 2, None)])), ["ci run #6, attempt 2 started"]);
-    assert_eq!(short(&record.take(vec![found(6, 3, Some("failure"))])), ["ci run #6, attempt 3 failed"]);
+    assert_eq!(short(&record.apply_runs(vec![found(6, 2, None)])), ["ci run #6, attempt 2 started"]);
+    assert_eq!(short(&record.apply_runs(vec![found(6, 3, Some("failure"))])), ["ci run #6, attempt 3 failed"]);
     // An old run that comes into sight because another was deleted is not news.
-    assert_eq!(short(&record.take(vec![found(2, 1, Some("failure"))])), [""; 0]);
+    assert_eq!(short(&record.apply_runs(vec![found(2, 1, Some("failure"))])), [""; 0]);
     for id in 10..500 {
-        record.take(vec![found(id, 1, Some("cancelled"))]);
+        record.apply_runs(vec![found(id, 1, Some("cancelled"))]);
     }
     assert!(serde_json::to_vec(&record).unwrap().len() < 16 << 10);
 }
@@ -68,12 +68,12 @@ fn it_ends_half_an_hour_after_the_last_run_and_not_while_one_runs() {
     let mut record = record(&world);
     let now = aiw_home::now_millis();
     let later = now + 31 * 60 * 1000;
-    assert!(!record.is_spent(now) && record.is_spent(later));
-    record.take(vec![found(6, 1, None)]);
+    assert!(!record.is_expired(now) && record.is_expired(later));
+    record.apply_runs(vec![found(6, 1, None)]);
     // One that waits for what does not come ends it too.
-    assert!(!record.is_spent(later) && record.is_spent(now + 25 * 3600 * 1000));
-    record.take(vec![found(6, 1, Some("success"))]);
-    assert!(record.is_spent(later));
+    assert!(!record.is_expired(later) && record.is_expired(now + 25 * 3600 * 1000));
+    record.apply_runs(vec![found(6, 1, Some("success"))]);
+    assert!(record.is_expired(later));
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn an_unchanged_poll_is_one_request_and_a_change_an_event() {
     wait(async {
         for _ in 0..5 {
             poll(&mut poller, &home, &client, &path).await;
-            rests.push(poller.due.saturating_duration_since(Instant::now()).as_secs_f32().round());
+            rests.push(poller.next_poll.saturating_duration_since(Instant::now()).as_secs_f32().round());
         }
     });
     let marks: Vec<Option<String>> =
@@ -158,9 +158,9 @@ fn nothing_is_asked_for_by_what_a_killed_writer_has_left() {
     let path = record.path(&home);
     let ghost = path.with_file_name(".tmpXyZ");
     fs::copy(&path, &ghost).unwrap();
-    assert_eq!(monitored(&home).len(), 1);
+    assert_eq!(list_monitored_branches(&home).len(), 1);
     assert_eq!(stop_monitoring(&home, &world.path("repo")).unwrap().stopped.len(), 1);
-    assert_eq!(monitored(&home), Vec::new());
+    assert_eq!(list_monitored_branches(&home), Vec::new());
     // It ends, and does not go round without a pause.
     let ended = wait(async {
         let (mut poller, client) = (Poller::new(30), HttpClient::new().unwrap());
@@ -194,10 +194,10 @@ fn a_stop_wins_and_a_limit_is_kept() {
     let (home, path) = (world.home(), record(&world).path(&world.home()));
     let (mut poller, client) = (Poller::new(30), HttpClient::new().unwrap());
     wait(poll(&mut poller, &home, &client, &path));
-    assert!(poller.due.saturating_duration_since(Instant::now()) > Duration::from_secs(800));
-    assert!(monitored(&home)[0].problem.as_deref().unwrap().contains("15 minutes"));
+    assert!(poller.next_poll.saturating_duration_since(Instant::now()) > Duration::from_secs(800));
+    assert!(list_monitored_branches(&home)[0].problem.as_deref().unwrap().contains("15 minutes"));
     assert_eq!(stop_monitoring(&home, &world.path("elsewhere")).unwrap().stopped.len(), 0);
     assert_eq!(stop_monitoring(&home, &world.path("repo")).unwrap().stopped.len(), 1);
     wait(poll(&mut poller, &home, &client, &path));
-    assert_eq!((monitored(&home), world.seen().len(), path.exists()), (Vec::new(), 1, false));
+    assert_eq!((list_monitored_branches(&home), world.seen().len(), path.exists()), (Vec::new(), 1, false));
 }

@@ -5,15 +5,15 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::collected::{CollectedPart, CollectedResponse, text_in};
+use crate::collected::{CollectedPart, CollectedResponse, extract_text};
 use crate::conversation::ToolKind;
 use crate::dialect::Writer;
 use crate::event::{Event, RequestUsage, StopReason};
 use crate::exchange::Exchange;
 use crate::json::write_string;
 use crate::names::ClientTool;
-use crate::reasoning::{Proof, ReasoningBlob};
-use crate::sse::send;
+use crate::reasoning::{ReasoningBlob, ReasoningProof};
+use crate::sse::write_event;
 
 /// A call that is open.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ pub(crate) struct ResponseWriter {
 impl Writer for ResponseWriter {
     fn write(&mut self, event: Event<'_>, exchange: &mut Exchange, out: &mut Vec<u8>) {
         match event {
-            Event::Usage(usage) => self.usage.grow(usage),
+            Event::Usage(usage) => self.usage.merge_max(usage),
             Event::Stop(stop) => self.stop = Some(stop),
             Event::Text(text) => {
                 self.flush("", exchange, out);
@@ -52,8 +52,8 @@ impl Writer for ResponseWriter {
                 self.thought.push_str(&text);
                 self.piece("reasoning_content", &text, exchange, out);
             }
-            Event::Proof(proof) => {
-                let is_of_part = matches!(proof, Proof::OfPart(_));
+            Event::ReasoningProof(proof) => {
+                let is_of_part = matches!(proof, ReasoningProof::OfPart(_));
                 let thought = std::mem::take(&mut self.thought);
                 self.waiting.extend(recorded(proof, thought, exchange));
                 if !is_of_part {
@@ -61,7 +61,7 @@ impl Writer for ResponseWriter {
                 }
             }
             Event::Call { id, name } => {
-                let (id, named) = (exchange.call_id(&id), exchange.names.client(&name));
+                let (id, named) = (exchange.call_id(&id), exchange.names.client_tool(&name));
                 self.flush(&id, exchange, out);
                 self.call_ends(exchange, out);
                 if named.kind == ToolKind::Function {
@@ -77,18 +77,18 @@ impl Writer for ResponseWriter {
             Event::CallEnd => self.call_ends(exchange, out),
             Event::Failed(failure) => {
                 let error: Value = serde_json::from_slice(&failure.body(exchange.client)).unwrap_or_default();
-                send(&error, out);
+                write_event(&error, out);
             }
             Event::End => {
                 self.flush("", exchange, out);
                 self.call_ends(exchange, out);
                 self.begin(exchange, out);
-                send(&chunk(json!({}), Some(stop(self.stop, self.calls > 0)), exchange), out);
-                if exchange.wants_usage {
+                write_event(&chunk(json!({}), Some(stop(self.stop, self.calls > 0)), exchange), out);
+                if exchange.include_usage {
                     let mut last = chunk(json!({}), None, exchange);
                     last["choices"] = json!([]);
                     last["usage"] = usage(self.usage);
-                    send(&last, out);
+                    write_event(&last, out);
                 }
                 out.extend_from_slice(b"data: [DONE]\n\n");
             }
@@ -103,7 +103,7 @@ impl Writer for ResponseWriter {
 impl ResponseWriter {
     fn begin(&mut self, exchange: &Exchange, out: &mut Vec<u8>) {
         if !std::mem::replace(&mut self.is_begun, true) {
-            send(&chunk(json!({"role": "assistant", "content": ""}), None, exchange), out);
+            write_event(&chunk(json!({"role": "assistant", "content": ""}), None, exchange), out);
         }
     }
 
@@ -111,8 +111,8 @@ impl ResponseWriter {
     fn flush(&mut self, call: &str, exchange: &Exchange, out: &mut Vec<u8>) {
         for carried in std::mem::take(&mut self.waiting) {
             self.begin(exchange, out);
-            let detail = detail(&carried, call, self.details);
-            send(&chunk(json!({"reasoning_details": [detail]}), None, exchange), out);
+            let detail = reasoning_detail(&carried, call, self.details);
+            write_event(&chunk(json!({"reasoning_details": [detail]}), None, exchange), out);
             self.details += 1;
         }
     }
@@ -128,7 +128,7 @@ impl ResponseWriter {
     fn call_delta(&mut self, mut call: Value, exchange: &Exchange, out: &mut Vec<u8>) {
         self.begin(exchange, out);
         call["index"] = self.calls.into();
-        send(&chunk(json!({"tool_calls": [call]}), None, exchange), out);
+        write_event(&chunk(json!({"tool_calls": [call]}), None, exchange), out);
     }
 
     // Most chunks are pieces, so their envelope is not built up piece by piece.
@@ -158,21 +158,21 @@ fn start(exchange: &Exchange, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\",\"object\":\"chat.completion.chunk\",\"created\":");
     out.extend_from_slice(exchange.created.to_string().as_bytes());
     out.extend_from_slice(b",\"model\":");
-    write_string(out, &exchange.asked);
+    write_string(out, &exchange.requested_model);
     out.extend_from_slice(b",\"choices\":[{\"index\":0,\"delta\":{");
 }
 
 fn chunk(delta: Value, stop: Option<&str>, exchange: &Exchange) -> Value {
     json!({
         "id": format!("chatcmpl-{}", exchange.seed), "object": "chat.completion.chunk",
-        "created": exchange.created, "model": exchange.asked, "choices": [{"index": 0, "delta": delta, "finish_reason": stop}],
+        "created": exchange.created, "model": exchange.requested_model, "choices": [{"index": 0, "delta": delta, "finish_reason": stop}],
     })
 }
 
 fn call(id: &str, named: &ClientTool, arguments: &str) -> Value {
     match named.kind {
         ToolKind::FreeForm => {
-            json!({"id": id, "type": "custom", "custom": {"name": named.name, "input": text_in(arguments)}})
+            json!({"id": id, "type": "custom", "custom": {"name": named.name, "input": extract_text(arguments)}})
         }
         ToolKind::Function | ToolKind::Search => {
             json!({"id": id, "type": "function", "function": {"name": named.name, "arguments": arguments}})
@@ -182,13 +182,14 @@ fn call(id: &str, named: &ClientTool, arguments: &str) -> Value {
 
 /// Makes the record of a thought, where its upstream wants it back. Within one API, the client's own field is enough, unless
 /// another upstream may answer next.
-fn recorded(proof: Proof, thought: String, exchange: &Exchange) -> Option<ReasoningBlob> {
-    let is_needed = proof != Proof::Nothing || (exchange.marks_thoughts && exchange.upstream == exchange.client);
-    is_needed.then(|| exchange.record(proof, thought))
+fn recorded(proof: ReasoningProof, thought: String, exchange: &Exchange) -> Option<ReasoningBlob> {
+    let is_needed =
+        proof != ReasoningProof::Nothing || (exchange.mark_reasoning && exchange.upstream == exchange.client);
+    is_needed.then(|| exchange.reasoning_blob(proof, thought))
 }
 
 /// Formats a record as the detail of a message's reasoning that a client gives back. `call` is the id of the call that it proves.
-pub(crate) fn detail(carried: &ReasoningBlob, call: &str, at: u64) -> Value {
+pub(crate) fn reasoning_detail(carried: &ReasoningBlob, call: &str, at: u64) -> Value {
     let id = if call.is_empty() { Value::Null } else { call.into() };
     json!({"type": "reasoning.encrypted", "data": carried.encode(), "id": id, "format": "aiw", "index": at})
 }
@@ -205,7 +206,7 @@ fn stop(stop: Option<StopReason>, has_calls: bool) -> &'static str {
 }
 
 fn usage(usage: RequestUsage) -> Value {
-    let read = usage.whole_input();
+    let read = usage.total_input();
     json!({
         "prompt_tokens": read, "completion_tokens": usage.output, "total_tokens": read.saturating_add(usage.output),
         "prompt_tokens_details": {"cached_tokens": usage.cached, "cache_write_tokens": usage.cache_written},
@@ -214,13 +215,13 @@ fn usage(usage: RequestUsage) -> Value {
 }
 
 /// Formats a whole answer.
-pub(crate) fn write_whole(answer: &CollectedResponse, exchange: &mut Exchange) -> Vec<u8> {
+pub(crate) fn write_response(answer: &CollectedResponse, exchange: &mut Exchange) -> Vec<u8> {
     let (mut text, mut thought) = (String::new(), String::new());
     let (mut details, mut calls, mut waiting) = (Vec::new(), Vec::new(), Vec::new());
     let mut flush = |waiting: &mut Vec<ReasoningBlob>, call: &str| {
         for carried in waiting.drain(..) {
             let at = details.len() as u64;
-            details.push(detail(&carried, call, at));
+            details.push(reasoning_detail(&carried, call, at));
         }
     };
     for part in &answer.parts {
@@ -232,11 +233,11 @@ pub(crate) fn write_whole(answer: &CollectedResponse, exchange: &mut Exchange) -
             CollectedPart::Thought { text, proof } => {
                 flush(&mut waiting, "");
                 thought.push_str(text);
-                waiting.extend(recorded(proof.clone().unwrap_or(Proof::Nothing), text.clone(), exchange));
+                waiting.extend(recorded(proof.clone().unwrap_or(ReasoningProof::Nothing), text.clone(), exchange));
             }
             CollectedPart::Call { id, name, arguments } => {
-                let (id, named) = (exchange.call_id(id), exchange.names.client(name));
-                let is_of_part = waiting.iter().all(|carried| matches!(carried.proof, Proof::OfPart(_)));
+                let (id, named) = (exchange.call_id(id), exchange.names.client_tool(name));
+                let is_of_part = waiting.iter().all(|carried| matches!(carried.proof, ReasoningProof::OfPart(_)));
                 flush(&mut waiting, if is_of_part { &id } else { "" });
                 calls.push(call(&id, &named, arguments));
             }
@@ -259,8 +260,8 @@ pub(crate) fn write_whole(answer: &CollectedResponse, exchange: &mut Exchange) -
     }
     let answer = json!({
         "id": format!("chatcmpl-{}", exchange.seed), "object": "chat.completion", "created": exchange.created,
-        "model": exchange.asked,
-        "choices": [{"index": 0, "message": message, "logprobs": null, "finish_reason": stop(answer.stop, has_calls)}],
+        "model": exchange.requested_model,
+        "choices": [{"index": 0, "message": message, "logprobs": null, "finish_reason": stop(answer.stop_reason, has_calls)}],
         "usage": usage(answer.usage),
     });
     answer.to_string().into_bytes()

@@ -7,10 +7,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::dialect::Reader;
-use crate::event::{Event, InputDetails, JsonEnd, OutputDetails, RequestUsage, StopReason};
+use crate::event::{Event, InputDetails, JsonEndDetector, OutputDetails, RequestUsage, StopReason};
 use crate::failure::UpstreamFailure;
-use crate::json::{Text, filled, parse, string, word};
-use crate::reasoning::Proof;
+use crate::json::{Text, non_empty_text, parse, parse_string, text_or_empty};
+use crate::reasoning::ReasoningProof;
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -84,7 +84,7 @@ struct OpenCall {
     index: u64,
     id: String,
     name: String,
-    end: JsonEnd,
+    end: JsonEndDetector,
     has_arguments: bool,
     /// Pieces that wait until the calls before it have ended.
     waiting: String,
@@ -114,7 +114,7 @@ impl Reader for EventReader {
         let Ok(chunk) = serde_json::from_slice::<Chunk<'_>>(data) else { return };
         if chunk.error.is_some() {
             self.is_over = true;
-            return sink(Event::Failed(UpstreamFailure::read(200, data)));
+            return sink(Event::Failed(UpstreamFailure::from_response(200, data)));
         }
         for choice in chunk.choices.unwrap_or_default() {
             // Only one answer was asked for.
@@ -124,7 +124,7 @@ impl Reader for EventReader {
             if let Some(delta) = choice.delta {
                 self.delta(delta, sink);
             }
-            if let Some(reason) = filled(choice.finish_reason) {
+            if let Some(reason) = non_empty_text(choice.finish_reason) {
                 self.thought_ends(sink);
                 self.calls_end(sink);
                 let stop = match &*reason {
@@ -133,7 +133,7 @@ impl Reader for EventReader {
                     "tool_calls" | "function_call" => StopReason::ToolUse,
                     "error" => {
                         self.is_over = true;
-                        return sink(Event::Failed(UpstreamFailure::cut()));
+                        return sink(Event::Failed(UpstreamFailure::unexpected_eof()));
                     }
                     _ if self.has_calls => StopReason::ToolUse,
                     _ => StopReason::EndTurn,
@@ -144,12 +144,12 @@ impl Reader for EventReader {
         if let Some(usage) = chunk.usage {
             sink(Event::Usage(usage.usage()));
         }
-        if word(chunk.object.as_ref()) == "chat.completion" {
+        if text_or_empty(chunk.object.as_ref()) == "chat.completion" {
             self.ends(sink);
         }
     }
 
-    fn holds(&self) -> usize {
+    fn buffered_bytes(&self) -> usize {
         /// The memory of a call beside its words, in bytes. Each new call is compared with those before it.
         const CALL_OVERHEAD_BYTES: usize = 4 << 10;
         self.calls.iter().map(|call| call.id.len() + call.name.len() + call.waiting.len() + CALL_OVERHEAD_BYTES).sum()
@@ -160,21 +160,21 @@ impl Reader for EventReader {
         if self.stop.is_some() {
             self.ends(sink);
         } else if !self.is_over {
-            sink(Event::Failed(UpstreamFailure::cut()));
+            sink(Event::Failed(UpstreamFailure::unexpected_eof()));
         }
     }
 }
 
 impl EventReader {
     fn delta(&mut self, delta: Delta<'_>, sink: &mut dyn FnMut(Event<'_>)) {
-        let reasoning = || delta.reasoning.and_then(string).filter(|text| !text.is_empty());
-        if let Some(text) = filled(delta.reasoning_content).or_else(reasoning) {
+        let reasoning = || delta.reasoning.and_then(parse_string).filter(|text| !text.is_empty());
+        if let Some(text) = non_empty_text(delta.reasoning_content).or_else(reasoning) {
             self.calls_end(sink);
             self.in_thought = true;
             sink(Event::Thought(text));
         }
         if let Some(content) = delta.content {
-            match string(content) {
+            match parse_string(content) {
                 Some(text) => self.text(text, sink),
                 None => {
                     let parts: Vec<TextPart<'_>> = parse(content).unwrap_or_default();
@@ -206,19 +206,19 @@ impl EventReader {
 
     fn thought_ends(&mut self, sink: &mut dyn FnMut(Event<'_>)) {
         if std::mem::take(&mut self.in_thought) {
-            sink(Event::Proof(Proof::Nothing));
+            sink(Event::ReasoningProof(ReasoningProof::Nothing));
         }
     }
 
     fn call(&mut self, call: CallOf<'_>, sink: &mut dyn FnMut(Event<'_>)) {
         self.thought_ends(sink);
-        let id = word(call.id.as_ref());
+        let id = text_or_empty(call.id.as_ref());
         let (name, arguments) = match &call.function {
-            Some(function) => (word(function.name.as_ref()), function.arguments),
+            Some(function) => (text_or_empty(function.name.as_ref()), function.arguments),
             None => ("", None),
         };
         // An object instead of a string is not as it should be, but its meaning is clear.
-        let arguments = arguments.map(|raw| string(raw).unwrap_or(raw.get().into()));
+        let arguments = arguments.map(|raw| parse_string(raw).unwrap_or(raw.get().into()));
         let arguments = arguments.as_deref().unwrap_or_default();
         let index = call.index.unwrap_or_else(|| match (id.is_empty(), self.calls.back()) {
             (true, Some(last)) => last.index,
@@ -230,7 +230,7 @@ impl EventReader {
         let at = known.filter(|at| {
             let open = &self.calls[*at];
             let is_other = (!id.is_empty() && !open.id.is_empty() && open.id != id)
-                || (open.end.is_whole() && !name.is_empty() && !arguments.is_empty());
+                || (open.end.is_complete() && !name.is_empty() && !arguments.is_empty());
             !is_other
         });
         let at = at.unwrap_or_else(|| {
@@ -247,7 +247,7 @@ impl EventReader {
             name.clone_into(&mut open.name);
         }
         // Behind its end, nothing belongs to a call.
-        if !arguments.is_empty() && !open.end.is_whole() {
+        if !arguments.is_empty() && !open.end.is_complete() {
             open.end.read(arguments);
             open.waiting.push_str(arguments);
         }
@@ -267,7 +267,7 @@ impl EventReader {
                 first.has_arguments = true;
                 sink(Event::Arguments(std::mem::take(&mut first.waiting).into()));
             }
-            if !first.end.is_whole() || self.calls.len() == 1 {
+            if !first.end.is_complete() || self.calls.len() == 1 {
                 return;
             }
             self.first_ends(sink);
@@ -311,7 +311,7 @@ impl EventReader {
             }
             // Some servers give no reason; `[DONE]` alone says that all was said.
             None if self.has_content || self.has_calls => sink(Event::End),
-            None => sink(Event::Failed(UpstreamFailure::cut())),
+            None => sink(Event::Failed(UpstreamFailure::unexpected_eof())),
         }
     }
 }
@@ -320,7 +320,7 @@ impl UsageOf {
     fn usage(self) -> RequestUsage {
         let input = self.prompt_tokens_details.unwrap_or_default();
         let output = self.completion_tokens_details.unwrap_or_default();
-        RequestUsage::with_cache_inside(
+        RequestUsage::from_inclusive_counts(
             self.prompt_tokens.unwrap_or_default(),
             input.cached_tokens.or(self.prompt_cache_hit_tokens).unwrap_or_default(),
             input.cache_write_tokens.unwrap_or_default(),

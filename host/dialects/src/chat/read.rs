@@ -7,9 +7,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::conversation::{
-    Choice, Conversation, Grammar, Media, MediaSource, Part, ResponseFormat, Role, Thinking, Tool, ToolCall, ToolResult,
+    Conversation, Grammar, Media, MediaSource, Part, ResponseFormat, Role, Thinking, Tool, ToolCall, ToolChoiceMode,
+    ToolResult,
 };
-use crate::json::{Text, parse, string, text_or_list, word};
+use crate::json::{Text, parse, parse_string, parse_string_or_array, text_or_empty};
 use crate::reasoning::ReasoningBlob;
 use crate::request::{RequestError, StreamOptions};
 
@@ -192,20 +193,20 @@ struct ReasoningDetail<'a> {
 /// Reads a request.
 pub(crate) fn read(body: &[u8]) -> Result<Conversation<'_>, RequestError> {
     let request: ModelRequest<'_> = serde_json::from_slice(body)?;
-    let stop = request.stop.and_then(|stop| text_or_list(stop, Text)).unwrap_or_default();
+    let stop = request.stop.and_then(|stop| parse_string_or_array(stop, Text)).unwrap_or_default();
     let mut conversation = Conversation {
         thinking: thinking(&request),
         model: request.model.0,
-        one_call: request.parallel_tool_calls == Some(false),
-        max_output: request.max_completion_tokens.or(request.max_tokens),
+        disable_parallel_calls: request.parallel_tool_calls == Some(false),
+        max_output_tokens: request.max_completion_tokens.or(request.max_tokens),
         temperature: request.temperature,
         top_p: request.top_p,
         top_k: request.top_k,
         seed: request.seed,
-        stop: stop.into_iter().map(|text| text.0).collect(),
+        stop_sequences: stop.into_iter().map(|text| text.0).collect(),
         cache_key: request.prompt_cache_key.map(|key| key.0),
         is_streamed: request.stream.unwrap_or_default(),
-        wants_usage: request.stream_options.and_then(|options| options.include_usage).unwrap_or_default(),
+        include_usage: request.stream_options.and_then(|options| options.include_usage).unwrap_or_default(),
         ..Conversation::default()
     };
     conversation.format = request.response_format.and_then(|format| match format.kind.as_str() {
@@ -224,19 +225,19 @@ pub(crate) fn read(body: &[u8]) -> Result<Conversation<'_>, RequestError> {
         read_message(message, &mut conversation)?;
     }
     if let Some(choice) = request.tool_choice.or(request.function_call) {
-        conversation.choose(chosen(choice));
+        conversation.set_tool_choice(chosen(choice));
     }
     Ok(conversation)
 }
 
 fn thinking(request: &ModelRequest<'_>) -> Thinking {
-    let effort = request.reasoning_effort.and_then(string);
+    let effort = request.reasoning_effort.and_then(parse_string);
     if let Some(effort) = effort {
         return Thinking::from_effort(&effort);
     }
     let more = request.reasoning.or(request.thinking).and_then(parse::<ThinkingOf<'_>>);
     let Some(more) = more else { return Thinking::Unspecified };
-    match (word(more.kind.as_ref()), more.enabled, more.effort, more.max_tokens) {
+    match (text_or_empty(more.kind.as_ref()), more.enabled, more.effort, more.max_tokens) {
         ("disabled", ..) | (_, Some(false), ..) => Thinking::Off,
         (_, _, Some(effort), _) => Thinking::from_effort(effort.as_str()),
         (_, _, _, Some(tokens)) => Thinking::Budget(tokens),
@@ -244,17 +245,17 @@ fn thinking(request: &ModelRequest<'_>) -> Thinking {
     }
 }
 
-fn chosen(choice: &RawValue) -> Choice<'_> {
-    if let Some(word) = string(choice) {
-        return Choice::from_name(&word);
+fn chosen(choice: &RawValue) -> ToolChoiceMode<'_> {
+    if let Some(word) = parse_string(choice) {
+        return ToolChoiceMode::from_name(&word);
     }
-    let Some(choice) = parse::<Chosen<'_>>(choice) else { return Choice::Unspecified };
+    let Some(choice) = parse::<Chosen<'_>>(choice) else { return ToolChoiceMode::Unspecified };
     let function = choice.function.and_then(|function| function.name);
     let name = function.or_else(|| choice.custom.and_then(|custom| custom.name)).or(choice.name);
     match (name, choice.allowed_tools) {
-        (Some(name), _) => Choice::Tool(name.0),
-        (None, Some(allowed)) if word(allowed.mode.as_ref()) == "required" => Choice::Any,
-        _ => Choice::Auto,
+        (Some(name), _) => ToolChoiceMode::Tool(name.0),
+        (None, Some(allowed)) if text_or_empty(allowed.mode.as_ref()) == "required" => ToolChoiceMode::Any,
+        _ => ToolChoiceMode::Auto,
     }
 }
 
@@ -278,7 +279,7 @@ fn add_tool<'a>(conversation: &mut Conversation<'a>, tool: Option<Tool<'a>>) {
 
 fn read_message<'a>(message: PastMessage<'a>, conversation: &mut Conversation<'a>) -> Result<(), RequestError> {
     let contents = match message.content {
-        Some(raw) => text_or_list(raw, of_text).ok_or(RequestError::Shape("messages.content"))?,
+        Some(raw) => parse_string_or_array(raw, of_text).ok_or(RequestError::InvalidShape("messages.content"))?,
         None => Vec::new(),
     };
     match message.role.as_str() {
@@ -305,7 +306,7 @@ fn read_message<'a>(message: PastMessage<'a>, conversation: &mut Conversation<'a
 fn assistant<'a>(message: PastMessage<'a>, contents: Vec<Content<'a>>, conversation: &mut Conversation<'a>) {
     let mut say = |part| conversation.parts.push((Role::Assistant, part));
     let calls = message.tool_calls.unwrap_or_default();
-    let called_ids: HashSet<String> = calls.iter().map(|call| word(call.id.as_ref()).to_owned()).collect();
+    let called_ids: HashSet<String> = calls.iter().map(|call| text_or_empty(call.id.as_ref()).to_owned()).collect();
     // What proves a call stays with it.
     let mut of_calls: HashMap<String, Vec<ReasoningBlob>> = HashMap::new();
     let mut has_records = false;
@@ -317,7 +318,7 @@ fn assistant<'a>(message: PastMessage<'a>, contents: Vec<Content<'a>>, conversat
             None => say(Part::Thought { text: "".into(), carried: Some(carried) }),
         }
     }
-    let kept = message.reasoning_content.map(|text| text.0).or_else(|| message.reasoning.and_then(string));
+    let kept = message.reasoning_content.map(|text| text.0).or_else(|| message.reasoning.and_then(parse_string));
     if let Some(text) = kept.filter(|text| !has_records && !text.trim().is_empty()) {
         say(Part::Thought { text, carried: None });
     }
@@ -338,17 +339,17 @@ fn assistant<'a>(message: PastMessage<'a>, contents: Vec<Content<'a>>, conversat
             }
             (None, None) => continue,
         };
-        say(Part::Call(ToolCall { id, namespace: None, name, arguments, carried }));
+        say(Part::Call(ToolCall { id, namespace: None, name, arguments, reasoning_blob: carried }));
     }
     if let Some(function) = message.function_call {
         let (name, arguments) = called(function);
-        say(Part::Call(ToolCall { id: name.clone(), namespace: None, name, arguments, carried: None }));
+        say(Part::Call(ToolCall { id: name.clone(), namespace: None, name, arguments, reasoning_blob: None }));
     }
 }
 
 fn called(function: ChatFunction<'_>) -> (Cow<'_, str>, Cow<'_, str>) {
     // An object instead of a string is not as it should be, but its meaning is clear.
-    let arguments = function.arguments.map(|raw| string(raw).unwrap_or(raw.get().into()));
+    let arguments = function.arguments.map(|raw| parse_string(raw).unwrap_or(raw.get().into()));
     let arguments = arguments.filter(|text| !text.trim().is_empty()).unwrap_or("{}".into());
     (function.name.unwrap_or_default().0, arguments)
 }
@@ -361,7 +362,7 @@ fn part(content: Content<'_>) -> Option<Part<'_>> {
     match content.kind.as_str() {
         "image_url" => {
             let raw = content.image_url?;
-            let url = string(raw).or_else(|| Some(parse::<ImageUrl<'_>>(raw)?.url.0))?;
+            let url = parse_string(raw).or_else(|| Some(parse::<ImageUrl<'_>>(raw)?.url.0))?;
             Some(Part::Image(Media::from_url(url, None)))
         }
         "file" => {
@@ -370,7 +371,7 @@ fn part(content: Content<'_>) -> Option<Part<'_>> {
         }
         "input_audio" => {
             let audio = content.input_audio?;
-            let kind = format!("audio/{}", word(audio.format.as_ref()));
+            let kind = format!("audio/{}", text_or_empty(audio.format.as_ref()));
             Some(Part::File(Media { kind: kind.into(), source: MediaSource::Base64(audio.data.0), name: None }))
         }
         _ => Some(Part::Text(content.text.or(content.refusal)?.0)),

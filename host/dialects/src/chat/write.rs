@@ -2,48 +2,51 @@
 
 use serde_json::json;
 
-use crate::conversation::{Choice, Conversation, Effort, Ids, NO_RESULT, Part, Tool, Turn, reminder};
+use crate::conversation::{
+    CallIds, Conversation, Effort, MISSING_RESULT_TEXT, Part, Tool, ToolChoiceMode, Turn, system_reminder,
+};
 use crate::exchange::Exchange;
-use crate::json::{Array, object};
-use crate::reasoning::Proof;
+use crate::json::{Array, write_object};
+use crate::reasoning::ReasoningProof;
 use crate::request::UpstreamTarget;
 
 /// Writes a request.
 pub(crate) fn write(conversation: &Conversation<'_>, exchange: &Exchange, to: &UpstreamTarget) -> Vec<u8> {
     let mut body = Vec::with_capacity(16 << 10);
-    object(&mut body, |request| {
+    write_object(&mut body, |request| {
         request.string("model", &to.model).flag("stream", true);
         request.raw("stream_options", r#"{"include_usage":true}"#);
         request.array("messages", |messages| write_messages(messages, conversation, exchange));
         if !conversation.tools.is_empty() {
             request
                 .array("tools", |tools| conversation.tools.iter().for_each(|tool| write_tool(tools, tool, exchange)));
-            let choice = match &conversation.choice {
-                Choice::Unspecified | Choice::Auto => None,
-                Choice::Any => Some(json!("required")),
-                Choice::None => Some(json!("none")),
-                Choice::Tool(name) => {
-                    Some(json!({"type": "function", "function": {"name": exchange.names.upstream(None, name)}}))
+            let choice = match &conversation.tool_choice {
+                ToolChoiceMode::Unspecified | ToolChoiceMode::Auto => None,
+                ToolChoiceMode::Any => Some(json!("required")),
+                ToolChoiceMode::None => Some(json!("none")),
+                ToolChoiceMode::Tool(name) => {
+                    Some(json!({"type": "function", "function": {"name": exchange.names.upstream_name(None, name)}}))
                 }
             };
             if let Some(choice) = choice {
                 request.value("tool_choice", &choice);
             }
-            if conversation.one_call {
+            if conversation.disable_parallel_calls {
                 request.flag("parallel_tool_calls", false);
             }
         }
-        request.some_string("reasoning_effort", conversation.thinking.effort().map(Effort::name));
-        if let Some(limit) = conversation.max_output {
+        request.optional_string("reasoning_effort", conversation.thinking.effort().map(Effort::name));
+        if let Some(limit) = conversation.max_output_tokens {
             // OpenAI's own models refuse the old name, most others know nothing else.
-            let is_refused = to.refused.iter().any(|field| field == "max_tokens");
-            request.number(if is_refused { "max_completion_tokens" } else { "max_tokens" }, to.limited(limit));
+            let is_refused = to.rejected_fields.iter().any(|field| field == "max_tokens");
+            request
+                .number(if is_refused { "max_completion_tokens" } else { "max_tokens" }, to.clamp_output_tokens(limit));
         }
-        request.some_raw("temperature", conversation.temperature).some_raw("top_p", conversation.top_p);
-        request.some_raw("seed", conversation.seed);
-        if !conversation.stop.is_empty() {
+        request.optional_raw("temperature", conversation.temperature).optional_raw("top_p", conversation.top_p);
+        request.optional_raw("seed", conversation.seed);
+        if !conversation.stop_sequences.is_empty() {
             // OpenAI takes four.
-            request.array("stop", |stop| conversation.stop.iter().take(4).for_each(|text| stop.string(text)));
+            request.array("stop", |stop| conversation.stop_sequences.iter().take(4).for_each(|text| stop.string(text)));
         }
         if let Some(format) = &conversation.format {
             request.object("response_format", |out| match &format.schema {
@@ -55,13 +58,13 @@ pub(crate) fn write(conversation: &Conversation<'_>, exchange: &Exchange, to: &U
         }
         request
     });
-    to.without_refused(body)
+    to.remove_rejected_fields(body)
 }
 
 fn write_tool(tools: &mut Array<'_>, tool: &Tool<'_>, exchange: &Exchange) {
     tools.object(|out| {
         out.string("type", "function").object("function", |out| {
-            out.string("name", exchange.names.upstream(tool.namespace.as_deref(), &tool.name));
+            out.string("name", exchange.names.upstream_name(tool.namespace.as_deref(), &tool.name));
             out.string("description", &tool.description).raw("parameters", tool.schema_or_any());
             if tool.is_strict { out.flag("strict", true) } else { out }
         })
@@ -73,17 +76,19 @@ fn write_messages(messages: &mut Array<'_>, conversation: &Conversation<'_>, exc
     if !system.is_empty() {
         messages.object(|out| out.string("role", "system").string("content", &system.join("\n\n")));
     }
-    let mut ids = Ids::default();
+    let mut ids = CallIds::default();
     let mut calls: Vec<String> = Vec::new();
     for turn in conversation.turns() {
         match turn {
-            Turn::System(text) => user_text(messages, &reminder(text)),
+            Turn::System(text) => user_text(messages, &system_reminder(text)),
             Turn::User(parts) => user(messages, &parts),
             Turn::Assistant(parts) => calls = assistant(messages, &parts, exchange, &mut ids),
-            Turn::Results(results) => {
+            Turn::ToolResults(results) => {
                 let mut media = Vec::new();
                 for (answered, id) in results.iter().zip(&calls) {
-                    let mut text = answered.result.map_or(NO_RESULT.to_owned(), |result| result.marked_text());
+                    let mut text = answered
+                        .result
+                        .map_or(MISSING_RESULT_TEXT.to_owned(), |result| result.text_with_error_prefix());
                     let before = media.len();
                     media.extend(answered.result.into_iter().flat_map(|result| result.media()));
                     if text.is_empty() {
@@ -102,10 +107,10 @@ fn write_messages(messages: &mut Array<'_>, conversation: &Conversation<'_>, exc
 }
 
 /// Writes what the model said. Returns the ids of its calls.
-fn assistant(messages: &mut Array<'_>, parts: &[&Part<'_>], exchange: &Exchange, ids: &mut Ids) -> Vec<String> {
+fn assistant(messages: &mut Array<'_>, parts: &[&Part<'_>], exchange: &Exchange, ids: &mut CallIds) -> Vec<String> {
     let texts: Vec<&str> = parts.iter().filter_map(|part| part.text()).collect();
-    let records = parts.iter().flat_map(|part| exchange.own_parts(part));
-    let thoughts = records.filter(|(one, _)| one.proof == Proof::Nothing);
+    let records = parts.iter().flat_map(|part| exchange.own_reasoning(part));
+    let thoughts = records.filter(|(one, _)| one.proof == ReasoningProof::Nothing);
     let thoughts = thoughts.map(|(one, kept)| one.thought(kept).into_owned()).filter(|text| !text.is_empty());
     let thoughts: Vec<String> = thoughts.collect();
     let calls: Vec<_> = parts
@@ -132,8 +137,8 @@ fn assistant(messages: &mut Array<'_>, parts: &[&Part<'_>], exchange: &Exchange,
                 for (id, call) in &calls {
                     all.object(|out| {
                         out.string("id", id).string("type", "function").object("function", |out| {
-                            out.string("name", exchange.names.upstream(call.namespace.as_deref(), &call.name))
-                                .string("arguments", call.object())
+                            out.string("name", exchange.names.upstream_name(call.namespace.as_deref(), &call.name))
+                                .string("arguments", call.arguments_object())
                         })
                     });
                 }
@@ -184,7 +189,7 @@ fn user(messages: &mut Array<'_>, parts: &[&Part<'_>]) {
 fn text_of(part: &Part<'_>) -> Option<String> {
     match part {
         // A result without its call.
-        Part::Result(result) => Some(result.marked_text()).filter(|text| !text.is_empty()),
+        Part::Result(result) => Some(result.text_with_error_prefix()).filter(|text| !text.is_empty()),
         part => part.text().map(str::to_owned),
     }
 }

@@ -9,8 +9,8 @@ use crate::dialect::Writer;
 use crate::event::{Event, RequestUsage, StopReason};
 use crate::exchange::Exchange;
 use crate::json::write_string;
-use crate::reasoning::{Proof, ReasoningBlob};
-use crate::sse::send;
+use crate::reasoning::{ReasoningBlob, ReasoningProof};
+use crate::sse::write_event;
 
 /// Writes chunks, one after the other. Calls are written whole.
 #[derive(Debug, Default)]
@@ -26,17 +26,17 @@ pub(crate) struct ResponseWriter {
 impl Writer for ResponseWriter {
     fn write(&mut self, event: Event<'_>, exchange: &mut Exchange, out: &mut Vec<u8>) {
         match event {
-            Event::Usage(usage) => self.usage.grow(usage),
+            Event::Usage(usage) => self.usage.merge_max(usage),
             Event::Stop(stop) => self.stop = Some(stop),
             Event::Text(text) => piece("", &text, exchange, out),
             Event::Thought(text) => {
                 self.thought.push_str(&text);
                 piece("\"thought\":true,", &text, exchange, out);
             }
-            Event::Proof(proof) => self.proof(proof, exchange),
+            Event::ReasoningProof(proof) => self.proof(proof, exchange),
             Event::Call { id, name } => {
                 self.open_thought_ends(exchange);
-                self.call = Some((exchange.call_id(&id), exchange.names.client(&name).name, String::new()));
+                self.call = Some((exchange.call_id(&id), exchange.names.client_tool(&name).name, String::new()));
             }
             Event::Arguments(text) => {
                 if let Some((.., arguments)) = &mut self.call {
@@ -46,9 +46,9 @@ impl Writer for ResponseWriter {
             Event::CallEnd => {
                 let Some((id, name, arguments)) = self.call.take() else { return };
                 let record = self.record();
-                send(&chunk(&[call_part(&id, &name, &arguments, record)], exchange), out);
+                write_event(&chunk(&[call_part(&id, &name, &arguments, record)], exchange), out);
             }
-            Event::Failed(failure) => send(&json!({"error": failure.for_generate_content()}), out),
+            Event::Failed(failure) => write_event(&json!({"error": failure.to_generate_content_json()}), out),
             Event::End => {
                 self.open_thought_ends(exchange);
                 let parts = match self.record() {
@@ -58,24 +58,24 @@ impl Writer for ResponseWriter {
                 let mut last = chunk(&parts, exchange);
                 last["candidates"][0]["finishReason"] = stop(self.stop).into();
                 last["usageMetadata"] = usage(self.usage);
-                send(&last, out);
+                write_event(&last, out);
             }
         }
     }
 
     fn keep_alive(&mut self, exchange: &Exchange, out: &mut Vec<u8>) {
-        send(&json!({"modelVersion": exchange.asked}), out);
+        write_event(&json!({"modelVersion": exchange.requested_model}), out);
     }
 }
 
 impl ResponseWriter {
-    fn proof(&mut self, proof: Proof, exchange: &Exchange) {
-        self.waiting.push(exchange.record(proof, std::mem::take(&mut self.thought)));
+    fn proof(&mut self, proof: ReasoningProof, exchange: &Exchange) {
+        self.waiting.push(exchange.reasoning_blob(proof, std::mem::take(&mut self.thought)));
     }
 
     fn open_thought_ends(&mut self, exchange: &Exchange) {
         if !self.thought.is_empty() {
-            self.proof(Proof::Nothing, exchange);
+            self.proof(ReasoningProof::Nothing, exchange);
         }
     }
 
@@ -107,12 +107,12 @@ fn piece(kind: &str, text: &str, exchange: &Exchange, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\"text\":");
     write_string(out, text);
     out.extend_from_slice(b"}]},\"index\":0}],\"modelVersion\":");
-    write_string(out, &exchange.asked);
+    write_string(out, &exchange.requested_model);
     out.extend_from_slice(b"}\n\n");
 }
 
 fn chunk(parts: &[Value], exchange: &Exchange) -> Value {
-    json!({"candidates": [{"content": {"role": "model", "parts": parts}, "index": 0}], "modelVersion": exchange.asked})
+    json!({"candidates": [{"content": {"role": "model", "parts": parts}, "index": 0}], "modelVersion": exchange.requested_model})
 }
 
 fn stop(stop: Option<StopReason>) -> &'static str {
@@ -125,14 +125,14 @@ fn stop(stop: Option<StopReason>) -> &'static str {
 
 fn usage(usage: RequestUsage) -> Value {
     json!({
-        "promptTokenCount": usage.whole_input(), "cachedContentTokenCount": usage.cached,
+        "promptTokenCount": usage.total_input(), "cachedContentTokenCount": usage.cached,
         "candidatesTokenCount": usage.output - usage.thinking.min(usage.output), "thoughtsTokenCount": usage.thinking,
-        "totalTokenCount": usage.whole_input().saturating_add(usage.output),
+        "totalTokenCount": usage.total_input().saturating_add(usage.output),
     })
 }
 
 /// Formats a whole answer.
-pub(crate) fn write_whole(answer: &CollectedResponse, exchange: &mut Exchange) -> Vec<u8> {
+pub(crate) fn write_response(answer: &CollectedResponse, exchange: &mut Exchange) -> Vec<u8> {
     let mut parts = Vec::new();
     let mut waiting = Vec::new();
     for part in &answer.parts {
@@ -142,10 +142,10 @@ pub(crate) fn write_whole(answer: &CollectedResponse, exchange: &mut Exchange) -
                 if !text.is_empty() {
                     parts.push(json!({"text": text, "thought": true}));
                 }
-                waiting.push(exchange.record(proof.clone().unwrap_or(Proof::Nothing), text.clone()));
+                waiting.push(exchange.reasoning_blob(proof.clone().unwrap_or(ReasoningProof::Nothing), text.clone()));
             }
             CollectedPart::Call { id, name, arguments } => {
-                let (id, name) = (exchange.call_id(id), exchange.names.client(name).name);
+                let (id, name) = (exchange.call_id(id), exchange.names.client_tool(name).name);
                 parts.push(call_part(&id, &name, arguments, joined(std::mem::take(&mut waiting))));
             }
         }
@@ -154,7 +154,7 @@ pub(crate) fn write_whole(answer: &CollectedResponse, exchange: &mut Exchange) -
         parts.push(json!({"text": "", "thoughtSignature": record}));
     }
     let mut whole = chunk(&parts, exchange);
-    whole["candidates"][0]["finishReason"] = stop(answer.stop).into();
+    whole["candidates"][0]["finishReason"] = stop(answer.stop_reason).into();
     whole["usageMetadata"] = usage(answer.usage);
     whole.to_string().into_bytes()
 }

@@ -6,8 +6,8 @@ use serde_json::value::RawValue;
 use crate::dialect::Reader;
 use crate::event::{Event, RequestUsage, StopReason};
 use crate::failure::{FailureKind, UpstreamFailure};
-use crate::json::{Text, filled, word};
-use crate::reasoning::Proof;
+use crate::json::{Text, non_empty_text, text_or_empty};
+use crate::reasoning::ReasoningProof;
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -84,7 +84,7 @@ impl Reader for EventReader {
         let Ok(chunk) = serde_json::from_slice::<Chunk<'_>>(data) else { return };
         if chunk.error.is_some() {
             self.is_over = true;
-            return sink(Event::Failed(UpstreamFailure::read(200, data)));
+            return sink(Event::Failed(UpstreamFailure::from_response(200, data)));
         }
         // Only one answer was asked for.
         for candidate in chunk.candidates.into_iter().filter(|candidate| candidate.index == 0) {
@@ -92,7 +92,7 @@ impl Reader for EventReader {
                 self.part(part, sink);
             }
             let reason = candidate.finish_reason;
-            let stop = match word(reason.as_ref()) {
+            let stop = match text_or_empty(reason.as_ref()) {
                 "" | "FINISH_REASON_UNSPECIFIED" => continue,
                 "MAX_TOKENS" => StopReason::MaxTokens,
                 "SAFETY" | "PROHIBITED_CONTENT" | "BLOCKLIST" | "SPII" | "RECITATION" | "IMAGE_SAFETY" => {
@@ -114,7 +114,13 @@ impl Reader for EventReader {
         if let Some(usage) = chunk.usage_metadata {
             let output = usage.candidates_token_count.saturating_add(usage.thoughts_token_count);
             let (whole, cached) = (usage.prompt_token_count, usage.cached_content_token_count);
-            sink(Event::Usage(RequestUsage::with_cache_inside(whole, cached, 0, output, usage.thoughts_token_count)));
+            sink(Event::Usage(RequestUsage::from_inclusive_counts(
+                whole,
+                cached,
+                0,
+                output,
+                usage.thoughts_token_count,
+            )));
         }
     }
 
@@ -129,14 +135,15 @@ impl Reader for EventReader {
                 sink(Event::Stop(stop));
                 sink(Event::End);
             }
-            None => sink(Event::Failed(UpstreamFailure::cut())),
+            None => sink(Event::Failed(UpstreamFailure::unexpected_eof())),
         }
     }
 }
 
 impl EventReader {
     fn part(&mut self, part: PartOf<'_>, sink: &mut dyn FnMut(Event<'_>)) {
-        let proof = filled(part.thought_signature).map(|signature| Proof::OfPart(signature.into_owned()));
+        let proof =
+            non_empty_text(part.thought_signature).map(|signature| ReasoningProof::OfPart(signature.into_owned()));
         if let Some(call) = part.function_call {
             self.thought_ends(proof, sink);
             self.has_calls = true;
@@ -145,7 +152,7 @@ impl EventReader {
             sink(Event::CallEnd);
             return;
         }
-        match (part.thought, filled(part.text)) {
+        match (part.thought, non_empty_text(part.text)) {
             (true, Some(text)) => {
                 self.in_thought = true;
                 sink(Event::Thought(text));
@@ -162,10 +169,10 @@ impl EventReader {
         }
     }
 
-    fn thought_ends(&mut self, proof: Option<Proof>, sink: &mut dyn FnMut(Event<'_>)) {
+    fn thought_ends(&mut self, proof: Option<ReasoningProof>, sink: &mut dyn FnMut(Event<'_>)) {
         let in_thought = std::mem::take(&mut self.in_thought);
         if in_thought || proof.is_some() {
-            sink(Event::Proof(proof.unwrap_or(Proof::Nothing)));
+            sink(Event::ReasoningProof(proof.unwrap_or(ReasoningProof::Nothing)));
         }
     }
 }

@@ -8,9 +8,9 @@ use serde_json::value::RawValue;
 
 use super::schema::from_gemini;
 use crate::conversation::{
-    Choice, Conversation, Effort, Media, Part, ResponseFormat, Role, Thinking, Tool, ToolCall, ToolResult,
+    Conversation, Effort, Media, Part, ResponseFormat, Role, Thinking, Tool, ToolCall, ToolChoiceMode, ToolResult,
 };
-use crate::json::{Text, filled, parse, string, word};
+use crate::json::{Text, non_empty_text, parse, parse_string, text_or_empty};
 use crate::reasoning::ReasoningBlob;
 use crate::request::RequestError;
 
@@ -151,7 +151,7 @@ pub(crate) fn read(body: &[u8]) -> Result<Conversation<'_>, RequestError> {
     let mut unanswered: HashMap<String, Vec<String>> = HashMap::new();
     let mut made = 0;
     for content in request.contents {
-        let role = if word(content.role.as_ref()) == "model" { Role::Assistant } else { Role::User };
+        let role = if text_or_empty(content.role.as_ref()) == "model" { Role::Assistant } else { Role::User };
         let start = conversation.parts.len();
         for part in content.parts {
             read_part(part, role, start, &mut unanswered, &mut made, &mut conversation);
@@ -167,25 +167,25 @@ pub(crate) fn read(body: &[u8]) -> Result<Conversation<'_>, RequestError> {
         .collect();
     if let Some(config) = request.tool_config.and_then(|config| config.function_calling_config) {
         let mut allowed = config.allowed_function_names;
-        conversation.choice = match word(config.mode.as_ref()) {
-            "NONE" => Choice::None,
-            "ANY" if allowed.len() == 1 => Choice::Tool(allowed.remove(0).0),
-            "ANY" => Choice::Any,
-            _ => Choice::Auto,
+        conversation.tool_choice = match text_or_empty(config.mode.as_ref()) {
+            "NONE" => ToolChoiceMode::None,
+            "ANY" if allowed.len() == 1 => ToolChoiceMode::Tool(allowed.remove(0).0),
+            "ANY" => ToolChoiceMode::Any,
+            _ => ToolChoiceMode::Auto,
         };
     }
     if let Some(config) = request.generation_config {
         (conversation.temperature, conversation.top_p, conversation.top_k) =
             (config.temperature, config.top_p, config.top_k);
-        (conversation.seed, conversation.max_output) = (config.seed, config.max_output_tokens);
-        conversation.stop = config.stop_sequences.into_iter().map(|text| text.0).collect();
+        (conversation.seed, conversation.max_output_tokens) = (config.seed, config.max_output_tokens);
+        conversation.stop_sequences = config.stop_sequences.into_iter().map(|text| text.0).collect();
         let schema = config.response_json_schema.or(config.response_schema);
-        if schema.is_some() || word(config.response_mime_type.as_ref()) == "application/json" {
+        if schema.is_some() || text_or_empty(config.response_mime_type.as_ref()) == "application/json" {
             let schema = schema.map(|raw| from_gemini(raw.get()));
             conversation.format = Some(ResponseFormat { name: "answer".into(), schema });
         }
         if let Some(thinking) = config.thinking_config {
-            let effort = Effort::parse(word(thinking.thinking_level.as_ref()));
+            let effort = Effort::parse(text_or_empty(thinking.thinking_level.as_ref()));
             conversation.thinking = match thinking.thinking_budget {
                 Some(0) => Thinking::Off,
                 Some(tokens) if tokens > 0 => Thinking::Budget(tokens.unsigned_abs()),
@@ -206,19 +206,19 @@ fn read_part<'a>(
 ) {
     let carried = ReasoningBlob::decode_field(part.thought_signature.as_ref());
     if let Some(call) = part.function_call {
-        let id = filled(call.id).unwrap_or_else(|| {
+        let id = non_empty_text(call.id).unwrap_or_else(|| {
             *made += 1;
             Cow::Owned(format!("call_{made}"))
         });
         unanswered.entry(call.name.0.clone().into_owned()).or_default().push(id.clone().into_owned());
         let arguments = call.args.map_or("{}", RawValue::get).into();
-        let call = ToolCall { id, namespace: None, name: call.name.0, arguments, carried };
+        let call = ToolCall { id, namespace: None, name: call.name.0, arguments, reasoning_blob: carried };
         conversation.parts.push((role, Part::Call(call)));
         return;
     }
     if let Some(response) = part.function_response {
         let waiting = unanswered.entry(response.name.0.into_owned()).or_default();
-        let id = match filled(response.id) {
+        let id = match non_empty_text(response.id) {
             Some(id) => {
                 if let Some(at) = waiting.iter().position(|known| *known == id) {
                     waiting.remove(at);
@@ -269,7 +269,7 @@ fn media(part: PartOf<'_>) -> Option<Part<'_>> {
 /// Reads what a tool gave: Gemini CLI wraps texts in `output` and errors in `error`.
 fn result(response: Option<&RawValue>) -> (Vec<Part<'_>>, bool) {
     let Some(raw) = response else { return (Vec::new(), false) };
-    let text = |raw: &'_ RawValue| -> Option<String> { string(raw).map(Cow::into_owned) };
+    let text = |raw: &'_ RawValue| -> Option<String> { parse_string(raw).map(Cow::into_owned) };
     let whole = |raw: &RawValue| text(raw).unwrap_or_else(|| raw.get().to_owned());
     let (said, has_failed) = match parse::<CallResponse<'_>>(raw) {
         Some(CallResponse { error: Some(error), .. }) => (whole(error), true),

@@ -45,7 +45,7 @@ fn lower(value: &mut Value, depth: u32) {
 }
 
 /// Writes a JSON schema as `parametersJsonSchema` takes it: without references and `$schema`.
-pub(super) fn inlined(schema: &str) -> Cow<'_, str> {
+pub(super) fn inline_refs(schema: &str) -> Cow<'_, str> {
     if !["$ref", "$schema", "$defs", "definitions"].iter().any(|word| schema.contains(word)) {
         return Cow::Borrowed(schema);
     }
@@ -80,7 +80,7 @@ fn inline(value: &Value, root: &Value, depth: u32, left: &mut u32) -> Value {
 }
 
 /// Writes a JSON schema as the older field `parameters` takes it: a part of OpenAPI 3.0.
-pub(super) fn subset(schema: &str) -> String {
+pub(super) fn to_openapi_subset(schema: &str) -> String {
     let value: Value = serde_json::from_str(schema).unwrap_or_else(|_| json!({"type": "object"}));
     let value = inline(&value, &value, 0, &mut MAX_SCHEMA_VALUES.clone());
     reduced(&value).to_string()
@@ -169,12 +169,12 @@ mod tests {
     fn references_are_inlined_and_those_without_end_are_open() {
         let schema = json!({"$schema": "x", "type": "object", "properties": {"a": {"$ref": "#/$defs/A", "description": "d"}}, "$defs": {"A": {"type": "string"}}});
         assert_eq!(
-            inlined(&schema.to_string()),
+            inline_refs(&schema.to_string()),
             r#"{"type":"object","properties":{"a":{"type":"string","description":"d"}}}"#
         );
         let endless =
             json!({"properties": {"a": {"$ref": "#"}, "b": {"$ref": "#"}, "c": {"$ref": "#/none"}}}).to_string();
-        assert!(inlined(&endless).len() < 10_000_000);
+        assert!(inline_refs(&endless).len() < 10_000_000);
     }
 
     #[test]
@@ -187,7 +187,7 @@ mod tests {
             },
             "definitions": {"D": {"enum": ["x", 2]}},
         });
-        let reduced: Value = serde_json::from_str(&subset(&schema.to_string())).unwrap();
+        let reduced: Value = serde_json::from_str(&to_openapi_subset(&schema.to_string())).unwrap();
         assert_eq!(
             reduced,
             json!({

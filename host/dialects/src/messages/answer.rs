@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::events::STOPS;
+use super::events::STOP_REASONS;
 use crate::collected::CollectedResponse;
 use crate::dialect::Writer;
 use crate::event::{Event, RequestUsage, StopReason};
 use crate::exchange::Exchange;
-use crate::json::{Fill, object, write_string};
-use crate::reasoning::Proof;
+use crate::json::{Fill, write_object, write_string};
+use crate::reasoning::ReasoningProof;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Open {
@@ -31,7 +31,7 @@ pub(crate) struct ResponseWriter {
 impl Writer for ResponseWriter {
     fn write(&mut self, event: Event<'_>, exchange: &mut Exchange, out: &mut Vec<u8>) {
         match event {
-            Event::Usage(usage) => self.usage.grow(usage),
+            Event::Usage(usage) => self.usage.merge_max(usage),
             Event::Stop(stop) => self.stop = Some(stop),
             Event::Text(text) => {
                 self.block(Open::Text, exchange, out);
@@ -41,12 +41,12 @@ impl Writer for ResponseWriter {
                 self.block(Open::Thinking, exchange, out);
                 self.delta("thinking_delta", "thinking", &text, out);
             }
-            Event::Proof(proof) => self.proof(proof, exchange, out),
+            Event::ReasoningProof(proof) => self.proof(proof, exchange, out),
             Event::Call { id, name } => {
                 self.close(exchange, out);
                 self.begin(exchange, out);
                 self.has_calls = true;
-                let (id, name) = (exchange.call_id(&id), exchange.names.client(&name).name);
+                let (id, name) = (exchange.call_id(&id), exchange.names.client_tool(&name).name);
                 self.start(out, |block| {
                     block.string("type", "tool_use").string("id", &id).string("name", &name).raw("input", "{}")
                 });
@@ -59,7 +59,7 @@ impl Writer for ResponseWriter {
             }
             Event::CallEnd => self.close(exchange, out),
             Event::Failed(failure) => {
-                send(out, "error", |data| data.value("error", &failure.for_messages()));
+                send(out, "error", |data| data.value("error", &failure.to_messages_json()));
             }
             Event::End => {
                 self.begin(exchange, out);
@@ -88,14 +88,14 @@ impl ResponseWriter {
         send(out, "message_start", |data| {
             data.object("message", |message| {
                 message.string("id", &format!("msg_{}", exchange.seed)).string("type", "message");
-                message.string("role", "assistant").string("model", &exchange.asked).raw("content", "[]");
+                message.string("role", "assistant").string("model", &exchange.requested_model).raw("content", "[]");
                 message.raw("stop_reason", "null").raw("stop_sequence", "null").value("usage", &usage(self.usage))
             })
         });
     }
 
-    fn proof(&mut self, proof: Proof, exchange: &mut Exchange, out: &mut Vec<u8>) {
-        let record = exchange.record(proof, String::new()).encode();
+    fn proof(&mut self, proof: ReasoningProof, exchange: &mut Exchange, out: &mut Vec<u8>) {
+        let record = exchange.reasoning_blob(proof, String::new()).encode();
         if self.open == Some(Open::Thinking) {
             self.delta("signature_delta", "signature", &record, out);
             self.open = None;
@@ -128,7 +128,7 @@ impl ResponseWriter {
             Some(Open::Thinking) => {
                 // Clients demand a signature.
                 self.open = Some(Open::Thinking);
-                self.proof(Proof::Nothing, exchange, out);
+                self.proof(ReasoningProof::Nothing, exchange, out);
             }
             Some(Open::Text | Open::Call) => self.block_stop(out),
         }
@@ -161,7 +161,7 @@ fn send(out: &mut Vec<u8>, kind: &str, fill: impl Fill) {
     out.extend_from_slice(b"event: ");
     out.extend_from_slice(kind.as_bytes());
     out.extend_from_slice(b"\ndata: ");
-    object(out, |data| fill(data.string("type", kind)));
+    write_object(out, |data| fill(data.string("type", kind)));
     out.extend_from_slice(b"\n\n");
 }
 
@@ -171,7 +171,7 @@ fn stop(stop: Option<StopReason>, has_calls: bool) -> &'static str {
         None | Some(StopReason::EndTurn) if has_calls => StopReason::ToolUse,
         stop => stop.unwrap_or(StopReason::EndTurn),
     };
-    STOPS.iter().find(|(_, known)| *known == stop).map_or("end_turn", |(name, _)| name)
+    STOP_REASONS.iter().find(|(_, known)| *known == stop).map_or("end_turn", |(name, _)| name)
 }
 
 fn usage(usage: RequestUsage) -> Value {
@@ -182,28 +182,29 @@ fn usage(usage: RequestUsage) -> Value {
 }
 
 /// Formats a whole answer.
-pub(crate) fn write_whole(answer: &CollectedResponse, exchange: &mut Exchange) -> Vec<u8> {
+pub(crate) fn write_response(answer: &CollectedResponse, exchange: &mut Exchange) -> Vec<u8> {
     let mut content = Vec::new();
     for part in &answer.parts {
         use crate::collected::CollectedPart as Part;
         content.push(match part {
             Part::Text(text) => json!({"type": "text", "text": text}),
             Part::Thought { text, proof } => {
-                let record = exchange.record(proof.clone().unwrap_or(Proof::Nothing), String::new()).encode();
+                let record =
+                    exchange.reasoning_blob(proof.clone().unwrap_or(ReasoningProof::Nothing), String::new()).encode();
                 match text.is_empty() {
                     true => json!({"type": "redacted_thinking", "data": record}),
                     false => json!({"type": "thinking", "thinking": text, "signature": record}),
                 }
             }
             Part::Call { id, name, arguments } => {
-                let (id, name) = (exchange.call_id(id), exchange.names.client(name).name);
+                let (id, name) = (exchange.call_id(id), exchange.names.client_tool(name).name);
                 json!({"type": "tool_use", "id": id, "name": name, "input": crate::collected::parse_object(arguments)})
             }
         });
     }
     let answer = json!({
-        "id": format!("msg_{}", exchange.seed), "type": "message", "role": "assistant", "model": exchange.asked,
-        "content": content, "stop_reason": stop(answer.stop, answer.has_calls()), "stop_sequence": null,
+        "id": format!("msg_{}", exchange.seed), "type": "message", "role": "assistant", "model": exchange.requested_model,
+        "content": content, "stop_reason": stop(answer.stop_reason, answer.has_calls()), "stop_sequence": null,
         "usage": usage(answer.usage),
     });
     answer.to_string().into_bytes()

@@ -6,11 +6,11 @@ use serde_json::value::RawValue;
 use crate::dialect::Reader;
 use crate::event::{Event, RequestUsage, StopReason};
 use crate::failure::UpstreamFailure;
-use crate::json::{Text, filled, word};
-use crate::reasoning::Proof;
+use crate::json::{Text, non_empty_text, text_or_empty};
+use crate::reasoning::ReasoningProof;
 
 /// The name of each reason to stop.
-pub(super) const STOPS: [(&str, StopReason); 7] = [
+pub(super) const STOP_REASONS: [(&str, StopReason); 7] = [
     ("end_turn", StopReason::EndTurn),
     ("stop_sequence", StopReason::Sequence),
     ("tool_use", StopReason::ToolUse),
@@ -106,7 +106,7 @@ impl UsageOf {
 #[derive(Debug, Default, PartialEq, Eq)]
 enum Open {
     #[default]
-    Nothing,
+    None,
     Thinking,
     Call {
         has_input: bool,
@@ -145,14 +145,16 @@ impl Reader for EventReader {
                 match delta.kind.as_str() {
                     "text_delta" => text(delta.text, sink),
                     "thinking_delta" => {
-                        if let Some(text) = filled(delta.thinking) {
+                        if let Some(text) = non_empty_text(delta.thinking) {
                             self.open = Open::Thinking;
                             sink(Event::Thought(text));
                         }
                     }
-                    "signature_delta" => self.signature.push_str(word(delta.signature.as_ref())),
+                    "signature_delta" => self.signature.push_str(text_or_empty(delta.signature.as_ref())),
                     "input_json_delta" => {
-                        if let (Open::Call { has_input }, Some(piece)) = (&mut self.open, filled(delta.partial_json)) {
+                        if let (Open::Call { has_input }, Some(piece)) =
+                            (&mut self.open, non_empty_text(delta.partial_json))
+                        {
                             *has_input = true;
                             sink(Event::Arguments(piece));
                         }
@@ -172,7 +174,7 @@ impl Reader for EventReader {
                 self.block_ends(sink);
                 sink(Event::End);
             }
-            "error" => sink(Event::Failed(UpstreamFailure::read(200, data))),
+            "error" => sink(Event::Failed(UpstreamFailure::from_response(200, data))),
             // The whole answer.
             "message" => {
                 event.content.unwrap_or_default().into_iter().for_each(|block| self.whole(block, sink));
@@ -186,12 +188,12 @@ impl Reader for EventReader {
         }
     }
 
-    fn holds(&self) -> usize {
+    fn buffered_bytes(&self) -> usize {
         self.signature.len()
     }
 
     fn end(&mut self, sink: &mut dyn FnMut(Event<'_>)) {
-        sink(Event::Failed(UpstreamFailure::cut()));
+        sink(Event::Failed(UpstreamFailure::unexpected_eof()));
     }
 }
 
@@ -199,8 +201,10 @@ impl EventReader {
     fn stop(&mut self, reason: Option<Text<'_>>, sink: &mut dyn FnMut(Event<'_>)) {
         let Some(reason) = reason else { return };
         self.block_ends(sink);
-        let stop =
-            STOPS.iter().find(|(name, _)| *name == reason.as_str()).map_or(StopReason::EndTurn, |(_, stop)| *stop);
+        let stop = STOP_REASONS
+            .iter()
+            .find(|(name, _)| *name == reason.as_str())
+            .map_or(StopReason::EndTurn, |(_, stop)| *stop);
         sink(Event::Stop(stop));
     }
 
@@ -210,13 +214,13 @@ impl EventReader {
             "thinking" => {
                 self.open = Open::Thinking;
                 self.signature = block.signature.unwrap_or_default().0.into_owned();
-                if let Some(text) = filled(block.thinking) {
+                if let Some(text) = non_empty_text(block.thinking) {
                     sink(Event::Thought(text));
                 }
             }
             "redacted_thinking" => {
                 if let Some(data) = block.data {
-                    sink(Event::Proof(Proof::Redacted(data.0.into_owned())));
+                    sink(Event::ReasoningProof(ReasoningProof::Redacted(data.0.into_owned())));
                 }
             }
             "tool_use" => {
@@ -238,11 +242,12 @@ impl EventReader {
 
     fn block_ends(&mut self, sink: &mut dyn FnMut(Event<'_>)) {
         match std::mem::take(&mut self.open) {
-            Open::Nothing => {}
+            Open::None => {}
             Open::Thinking => {
                 let signature = std::mem::take(&mut self.signature);
-                let proof = if signature.is_empty() { Proof::Nothing } else { Proof::Signature(signature) };
-                sink(Event::Proof(proof));
+                let proof =
+                    if signature.is_empty() { ReasoningProof::Nothing } else { ReasoningProof::Signature(signature) };
+                sink(Event::ReasoningProof(proof));
             }
             Open::Call { has_input } => {
                 if !has_input {
@@ -255,7 +260,7 @@ impl EventReader {
 }
 
 fn text(text: Option<Text<'_>>, sink: &mut dyn FnMut(Event<'_>)) {
-    if let Some(text) = filled(text) {
+    if let Some(text) = non_empty_text(text) {
         sink(Event::Text(text));
     }
 }

@@ -6,9 +6,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::conversation::{
-    Choice, Conversation, Effort, Media, Part, ResponseFormat, Role, Thinking, Tool, ToolCall, ToolResult,
+    Conversation, Effort, Media, Part, ResponseFormat, Role, Thinking, Tool, ToolCall, ToolChoiceMode, ToolResult,
 };
-use crate::json::{Text, parse, text_or_list, word};
+use crate::json::{Text, parse, parse_string_or_array, text_or_empty};
 use crate::reasoning::ReasoningBlob;
 use crate::request::RequestError;
 
@@ -124,7 +124,7 @@ const BILLING_HEADER_PREFIX: &str = "x-anthropic-billing-header:";
 // Long: one arm for each kind of block.
 pub(crate) fn read(body: &[u8]) -> Result<Conversation<'_>, RequestError> {
     let request: ModelRequest<'_> = serde_json::from_slice(body)?;
-    let effort = request.output_config.as_ref().and_then(|config| Effort::parse(word(config.effort.as_ref())));
+    let effort = request.output_config.as_ref().and_then(|config| Effort::parse(text_or_empty(config.effort.as_ref())));
     let thinking = match &request.thinking {
         None => effort.map_or(Thinking::Unspecified, |effort| Thinking::Effort(Some(effort))),
         Some(thinking) => match (thinking.kind.as_str(), thinking.budget_tokens) {
@@ -136,19 +136,21 @@ pub(crate) fn read(body: &[u8]) -> Result<Conversation<'_>, RequestError> {
     let mut conversation = Conversation {
         model: request.model.0,
         thinking,
-        max_output: request.max_tokens,
+        max_output_tokens: request.max_tokens,
         temperature: request.temperature,
         top_p: request.top_p,
         top_k: request.top_k,
-        stop: request.stop_sequences.into_iter().map(|text| text.0).collect(),
+        stop_sequences: request.stop_sequences.into_iter().map(|text| text.0).collect(),
         cache_key: request.metadata.and_then(|metadata| metadata.user_id).map(|id| session(id.0)),
         is_streamed: request.stream.unwrap_or_default(),
         ..Conversation::default()
     };
     let format = request.output_config.and_then(|config| config.format);
     conversation.format = format.map(|format| ResponseFormat::new(None, format.schema));
-    let blocks =
-        request.system.map(|raw| text_or_list(raw, of_text).ok_or(RequestError::Shape("system"))).transpose()?;
+    let blocks = request
+        .system
+        .map(|raw| parse_string_or_array(raw, of_text).ok_or(RequestError::InvalidShape("system")))
+        .transpose()?;
     for block in blocks.unwrap_or_default() {
         let text = block.text.unwrap_or_default().0;
         if !text.starts_with(BILLING_HEADER_PREFIX) && !text.trim().is_empty() {
@@ -162,7 +164,7 @@ pub(crate) fn read(body: &[u8]) -> Result<Conversation<'_>, RequestError> {
             _ => Role::User,
         };
         let blocks: Vec<Block<'_>> =
-            text_or_list(message.content, of_text).ok_or(RequestError::Shape("messages.content"))?;
+            parse_string_or_array(message.content, of_text).ok_or(RequestError::InvalidShape("messages.content"))?;
         for part in blocks.into_iter().filter_map(part) {
             match part {
                 Part::Text(text) if role == Role::User => {
@@ -186,12 +188,12 @@ pub(crate) fn read(body: &[u8]) -> Result<Conversation<'_>, RequestError> {
     });
     conversation.tools = tools.collect();
     if let Some(choice) = request.tool_choice {
-        conversation.one_call = choice.disable_parallel_tool_use.unwrap_or_default();
-        conversation.choose(match (choice.kind.as_str(), choice.name) {
-            ("any", _) => Choice::Any,
-            ("none", _) => Choice::None,
-            ("tool", Some(name)) => Choice::Tool(name.0),
-            _ => Choice::Auto,
+        conversation.disable_parallel_calls = choice.disable_parallel_tool_use.unwrap_or_default();
+        conversation.set_tool_choice(match (choice.kind.as_str(), choice.name) {
+            ("any", _) => ToolChoiceMode::Any,
+            ("none", _) => ToolChoiceMode::None,
+            ("tool", Some(name)) => ToolChoiceMode::Tool(name.0),
+            _ => ToolChoiceMode::Auto,
         });
     }
     Ok(conversation)
@@ -255,7 +257,8 @@ fn of_text(text: Cow<'_, str>) -> Block<'_> {
 
 /// Returns the texts of a document or search result, below its title and where it is from.
 fn joined<'a>(content: &RawValue, title: Option<&Text<'_>>, source: Option<&Text<'_>>) -> Option<Cow<'a, str>> {
-    let texts = text_or_list(content, of_text)?.into_iter().filter_map(|block| Some(block.text?.0.into_owned()));
+    let texts =
+        parse_string_or_array(content, of_text)?.into_iter().filter_map(|block| Some(block.text?.0.into_owned()));
     let title = title.map(|title| title.as_str().to_owned()).filter(|title| !title.is_empty());
     let source = source.map(|source| source.as_str().to_owned()).filter(|source| !source.is_empty());
     let head = match (title, source) {
@@ -294,10 +297,10 @@ fn part(block: Block<'_>) -> Option<Part<'_>> {
             namespace: None,
             name: block.name.unwrap_or_default().0,
             arguments: block.input.map_or("{}", RawValue::get).into(),
-            carried: None,
+            reasoning_blob: None,
         }),
         "tool_result" => {
-            let content = block.content.and_then(|raw| text_or_list(raw, of_text)).unwrap_or_default();
+            let content = block.content.and_then(|raw| parse_string_or_array(raw, of_text)).unwrap_or_default();
             Part::Result(ToolResult {
                 id: block.tool_use_id.unwrap_or_default().0,
                 parts: content.into_iter().filter_map(part).collect(),

@@ -1,13 +1,13 @@
 //! Requests to upstreams.
 
 use crate::conversation::{
-    Choice, Conversation, Effort, Ids, Media, MediaSource, NO_RESULT, OPENING, Part, Thinking, ToolCallWithResult,
-    ToolKind, Turn, reminder,
+    CallIds, Conversation, Effort, MISSING_RESULT_TEXT, Media, MediaSource, OMITTED_START_TEXT, Part, Thinking,
+    ToolCallWithResult, ToolChoiceMode, ToolKind, Turn, system_reminder,
 };
 use crate::exchange::Exchange;
-use crate::json::{Array, Object, made, object};
+use crate::json::{Array, Object, object_to_vec, write_object};
 use crate::names::ToolNames;
-use crate::reasoning::{Proof, ReasoningBlob};
+use crate::reasoning::{ReasoningBlob, ReasoningProof};
 use crate::request::UpstreamTarget;
 
 /// Where a cache may end, at most.
@@ -22,10 +22,10 @@ pub(crate) fn write(conversation: &Conversation<'_>, exchange: &Exchange, to: &U
         ThinkingMode::Budget(_) => !(to.model.contains("claude") && goes_on_without_thought(&turns, exchange)),
         ThinkingMode::Adaptive(_) => true,
     });
-    object(&mut body, |request| {
+    write_object(&mut body, |request| {
         request.string("model", &to.model);
-        let limit = conversation.max_output.unwrap_or(to.output_tokens_or_default());
-        let limit = to.limited(limit).max(1);
+        let limit = conversation.max_output_tokens.unwrap_or(to.output_tokens_or_default());
+        let limit = to.clamp_output_tokens(limit).max(1);
         // Thoughts count, and a budget must be less than the limit.
         let limit = if let Some(ThinkingMode::Budget(_)) = thinking { limit.max(2_048) } else { limit };
         request.number("max_tokens", limit);
@@ -41,20 +41,20 @@ pub(crate) fn write(conversation: &Conversation<'_>, exchange: &Exchange, to: &U
         if !conversation.tools.is_empty() {
             request.array("tools", |tools| write_tools(tools, conversation, &exchange.names));
             let forced = thinking.is_none();
-            let choice = match &conversation.choice {
-                Choice::Any if forced => Some("any"),
-                Choice::Tool(_) if forced => Some("tool"),
-                Choice::None => Some("none"),
-                _ if conversation.one_call => Some("auto"),
+            let choice = match &conversation.tool_choice {
+                ToolChoiceMode::Any if forced => Some("any"),
+                ToolChoiceMode::Tool(_) if forced => Some("tool"),
+                ToolChoiceMode::None => Some("none"),
+                _ if conversation.disable_parallel_calls => Some("auto"),
                 _ => None,
             };
             if let Some(kind) = choice {
                 request.object("tool_choice", |out| {
                     out.string("type", kind);
-                    if let (Choice::Tool(name), "tool") = (&conversation.choice, kind) {
-                        out.string("name", exchange.names.upstream(None, name));
+                    if let (ToolChoiceMode::Tool(name), "tool") = (&conversation.tool_choice, kind) {
+                        out.string("name", exchange.names.upstream_name(None, name));
                     }
-                    match conversation.one_call && kind != "none" {
+                    match conversation.disable_parallel_calls && kind != "none" {
                         true => out.flag("disable_parallel_tool_use", true),
                         false => out,
                     }
@@ -74,14 +74,15 @@ pub(crate) fn write(conversation: &Conversation<'_>, exchange: &Exchange, to: &U
             }
             None => {
                 // With thinking, only the usual temperature is taken.
-                request.some_raw("temperature", conversation.temperature).some_raw("top_k", conversation.top_k);
+                request.optional_raw("temperature", conversation.temperature).optional_raw("top_k", conversation.top_k);
                 if conversation.temperature.is_none() {
-                    request.some_raw("top_p", conversation.top_p);
+                    request.optional_raw("top_p", conversation.top_p);
                 }
             }
         }
-        if !conversation.stop.is_empty() {
-            request.array("stop_sequences", |stop| conversation.stop.iter().for_each(|text| stop.string(text)));
+        if !conversation.stop_sequences.is_empty() {
+            request
+                .array("stop_sequences", |stop| conversation.stop_sequences.iter().for_each(|text| stop.string(text)));
         }
         request.array("messages", |messages| write_turns(messages, &turns, conversation, exchange))
     });
@@ -116,9 +117,9 @@ fn decides_itself(model: &str) -> bool {
 /// Returns whether the model goes on behind results of calls whose thought the client did not give back. Claude refuses to
 /// think then, unless it decides itself.
 fn goes_on_without_thought(turns: &[Turn<'_, '_>], exchange: &Exchange) -> bool {
-    let [.., Turn::Assistant(parts), Turn::Results(_)] = turns else { return false };
-    let mut records = parts.iter().flat_map(|part| exchange.own_parts(part));
-    !records.any(|(one, _)| matches!(one.proof, Proof::Signature(_) | Proof::Redacted(_)))
+    let [.., Turn::Assistant(parts), Turn::ToolResults(_)] = turns else { return false };
+    let mut records = parts.iter().flat_map(|part| exchange.own_reasoning(part));
+    !records.any(|(one, _)| matches!(one.proof, ReasoningProof::Signature(_) | ReasoningProof::Redacted(_)))
 }
 
 fn cached<'x, 'y>(out: &'x mut Object<'y>, is_end: bool) -> &'x mut Object<'y> {
@@ -128,7 +129,7 @@ fn cached<'x, 'y>(out: &'x mut Object<'y>, is_end: bool) -> &'x mut Object<'y> {
 fn write_tools(tools: &mut Array<'_>, conversation: &Conversation<'_>, names: &ToolNames) {
     for (at, tool) in conversation.tools.iter().enumerate() {
         tools.object(|out| {
-            out.string("name", names.upstream(tool.namespace.as_deref(), &tool.name));
+            out.string("name", names.upstream_name(tool.namespace.as_deref(), &tool.name));
             if !tool.description.is_empty() {
                 out.string("description", &tool.description);
             }
@@ -139,7 +140,7 @@ fn write_tools(tools: &mut Array<'_>, conversation: &Conversation<'_>, names: &T
 }
 
 fn write_turns(messages: &mut Array<'_>, turns: &[Turn<'_, '_>], conversation: &Conversation<'_>, exchange: &Exchange) {
-    let mut ids = Ids::default();
+    let mut ids = CallIds::default();
     // The last two messages of the user end a cache, behind the tools and the instructions.
     let used = usize::from(!conversation.tools.is_empty()) + usize::from(!conversation.system.is_empty());
     let mut groups: Vec<(bool, Vec<&Turn<'_, '_>>)> = Vec::new();
@@ -153,7 +154,7 @@ fn write_turns(messages: &mut Array<'_>, turns: &[Turn<'_, '_>], conversation: &
     let of_user = groups.iter().enumerate().filter(|(_, (is_assistant, _))| !is_assistant).map(|(at, _)| at);
     let ends: Vec<usize> = of_user.rev().take((MAX_CACHE_BREAKPOINTS - used).min(2)).collect();
     if groups.first().is_none_or(|(is_assistant, _)| *is_assistant) {
-        messages.object(|out| out.string("role", "user").string("content", OPENING));
+        messages.object(|out| out.string("role", "user").string("content", OMITTED_START_TEXT));
     }
     let mut calls = Vec::new();
     for (at, (is_assistant, group)) in groups.iter().enumerate() {
@@ -161,10 +162,10 @@ fn write_turns(messages: &mut Array<'_>, turns: &[Turn<'_, '_>], conversation: &
         for turn in group {
             match turn {
                 Turn::Assistant(parts) => calls = assistant(&mut blocks, parts, exchange, &mut ids),
-                Turn::Results(results) => {
+                Turn::ToolResults(results) => {
                     blocks.extend(results.iter().zip(&calls).map(|(answered, id)| result(answered, id)));
                 }
-                Turn::System(text) => blocks.push(text_block(&reminder(text))),
+                Turn::System(text) => blocks.push(text_block(&system_reminder(text))),
                 Turn::User(parts) => blocks.extend(parts.iter().filter_map(|part| user_block(part))),
             }
         }
@@ -187,19 +188,19 @@ fn write_turns(messages: &mut Array<'_>, turns: &[Turn<'_, '_>], conversation: &
 }
 
 /// Writes thoughts first, then texts, then calls: a call between texts is refused. Returns the ids of the calls.
-fn assistant(blocks: &mut Vec<Vec<u8>>, parts: &[&Part<'_>], exchange: &Exchange, ids: &mut Ids) -> Vec<String> {
+fn assistant(blocks: &mut Vec<Vec<u8>>, parts: &[&Part<'_>], exchange: &Exchange, ids: &mut CallIds) -> Vec<String> {
     for part in parts {
-        blocks.extend(exchange.own_parts(part).iter().filter_map(|(one, kept)| thought(one, kept)));
+        blocks.extend(exchange.own_reasoning(part).iter().filter_map(|(one, kept)| thought(one, kept)));
     }
     blocks.extend(parts.iter().filter_map(|part| part.text()).map(text_block));
     let mut calls = Vec::new();
     for part in parts {
         if let Part::Call(call) = part {
             let id = ids.unique(&call.id);
-            blocks.push(made(|out| {
+            blocks.push(object_to_vec(|out| {
                 out.string("type", "tool_use").string("id", &id);
-                out.string("name", exchange.names.upstream(call.namespace.as_deref(), &call.name));
-                out.raw("input", call.object())
+                out.string("name", exchange.names.upstream_name(call.namespace.as_deref(), &call.name));
+                out.raw("input", call.arguments_object())
             }));
             calls.push(id);
         }
@@ -209,17 +210,19 @@ fn assistant(blocks: &mut Vec<Vec<u8>>, parts: &[&Part<'_>], exchange: &Exchange
 
 fn thought(carried: &ReasoningBlob, kept: &str) -> Option<Vec<u8>> {
     match &carried.proof {
-        Proof::Signature(signature) => Some(made(|out| {
+        ReasoningProof::Signature(signature) => Some(object_to_vec(|out| {
             let thought = carried.thought(kept);
             out.string("type", "thinking").string("thinking", &thought).string("signature", signature)
         })),
-        Proof::Redacted(data) => Some(made(|out| out.string("type", "redacted_thinking").string("data", data))),
+        ReasoningProof::Redacted(data) => {
+            Some(object_to_vec(|out| out.string("type", "redacted_thinking").string("data", data)))
+        }
         _ => None,
     }
 }
 
 fn text_block(text: &str) -> Vec<u8> {
-    made(|out| out.string("type", "text").string("text", text))
+    object_to_vec(|out| out.string("type", "text").string("text", text))
 }
 
 fn user_block(part: &Part<'_>) -> Option<Vec<u8>> {
@@ -228,13 +231,15 @@ fn user_block(part: &Part<'_>) -> Option<Vec<u8>> {
         Part::Image(media) => Some(media_block("image", media)),
         Part::File(media) => Some(media_block("document", media)),
         // A result without its call.
-        Part::Result(result) => Some(text_block(&result.marked_text())).filter(|_| !result.text().is_empty()),
+        Part::Result(result) => {
+            Some(text_block(&result.text_with_error_prefix())).filter(|_| !result.text().is_empty())
+        }
         Part::Thought { .. } | Part::Call(_) => None,
     }
 }
 
 fn media_block(kind: &str, media: &Media<'_>) -> Vec<u8> {
-    made(|out| {
+    object_to_vec(|out| {
         out.string("type", kind);
         out.object("source", |source| match &media.source {
             MediaSource::Base64(data) => {
@@ -243,15 +248,15 @@ fn media_block(kind: &str, media: &Media<'_>) -> Vec<u8> {
             }
             MediaSource::Url(url) => source.string("type", "url").string("url", url),
         });
-        out.some_string("title", media.name.as_deref().filter(|_| kind == "document"))
+        out.optional_string("title", media.name.as_deref().filter(|_| kind == "document"))
     })
 }
 
 fn result(answered: &ToolCallWithResult<'_, '_>, id: &str) -> Vec<u8> {
-    made(|out| {
+    object_to_vec(|out| {
         out.string("type", "tool_result").string("tool_use_id", id);
         match answered.result {
-            None => out.string("content", NO_RESULT),
+            None => out.string("content", MISSING_RESULT_TEXT),
             Some(result) => out.array("content", |content| content.items(result.parts.iter().filter_map(user_block))),
         };
         if answered.result.is_none_or(|result| result.has_failed) { out.flag("is_error", true) } else { out }

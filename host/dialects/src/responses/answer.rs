@@ -2,14 +2,14 @@
 
 use serde_json::{Value, json};
 
-use crate::collected::{CollectedPart, CollectedResponse, parse_object, text_in};
+use crate::collected::{CollectedPart, CollectedResponse, extract_text, parse_object};
 use crate::conversation::ToolKind;
 use crate::dialect::Writer;
 use crate::event::{Event, RequestUsage, StopReason};
 use crate::exchange::Exchange;
-use crate::json::{Object, object, write_string};
+use crate::json::{Object, write_object, write_string};
 use crate::names::ClientTool;
-use crate::reasoning::Proof;
+use crate::reasoning::ReasoningProof;
 
 /// The fields that count the parts of an item.
 const CONTENT_INDEX_FIELD: &str = "content_index";
@@ -38,7 +38,7 @@ impl Writer for ResponseWriter {
     // Long: one arm for each kind of event.
     fn write(&mut self, event: Event<'_>, exchange: &mut Exchange, out: &mut Vec<u8>) {
         match event {
-            Event::Usage(usage) => self.usage.grow(usage),
+            Event::Usage(usage) => self.usage.merge_max(usage),
             Event::Stop(stop) => self.stop = Some(stop),
             Event::Text(text) => {
                 if !matches!(self.open, Some(Open::Text(_))) {
@@ -70,7 +70,7 @@ impl Writer for ResponseWriter {
                 }
                 self.delta("response.reasoning_summary_text.delta", "rs", SUMMARY_INDEX_FIELD, &text, exchange, out);
             }
-            Event::Proof(proof) => {
+            Event::ReasoningProof(proof) => {
                 if !matches!(self.open, Some(Open::Thought(_))) {
                     self.open_thought(exchange, out);
                 }
@@ -79,7 +79,7 @@ impl Writer for ResponseWriter {
             Event::Call { id, name } => {
                 self.close(None, exchange, out);
                 self.begin(exchange, out);
-                let (id, named) = (exchange.call_id(&id), exchange.names.client(&name));
+                let (id, named) = (exchange.call_id(&id), exchange.names.client_tool(&name));
                 let item = call(&self.item_id(exchange, "fc"), &id, &named, "", "in_progress");
                 self.added(&item, out);
                 self.open = Some(Open::Call { id, named, arguments: String::new() });
@@ -114,7 +114,7 @@ impl Writer for ResponseWriter {
         out.extend_from_slice(b": waiting\n\n");
     }
 
-    fn go_on(&mut self) {
+    fn skip_start_events(&mut self) {
         self.is_begun = true;
     }
 }
@@ -149,7 +149,7 @@ impl ResponseWriter {
     }
 
     /// Ends the open item.
-    fn close(&mut self, proof: Option<Proof>, exchange: &Exchange, out: &mut Vec<u8>) {
+    fn close(&mut self, proof: Option<ReasoningProof>, exchange: &Exchange, out: &mut Vec<u8>) {
         let item = match self.open.take() {
             None => return,
             Some(Open::Text(text)) => {
@@ -215,7 +215,7 @@ impl ResponseWriter {
         out.extend_from_slice(b"event: ");
         out.extend_from_slice(kind.as_bytes());
         out.extend_from_slice(b"\ndata: ");
-        object(out, |data| {
+        write_object(out, |data| {
             data.string("type", kind).number("sequence_number", self.number);
             fill(data, self.output.len() as u64)
         });
@@ -253,9 +253,9 @@ fn status(stop: Option<StopReason>) -> (&'static str, Option<Value>) {
     }
 }
 
-fn reasoning(id: &str, text: &str, proof: Option<Proof>, exchange: &Exchange) -> Value {
+fn reasoning(id: &str, text: &str, proof: Option<ReasoningProof>, exchange: &Exchange) -> Value {
     let summary = if text.is_empty() { json!([]) } else { json!([thought(text)]) };
-    let record = exchange.record(proof.unwrap_or(Proof::Nothing), String::new());
+    let record = exchange.reasoning_blob(proof.unwrap_or(ReasoningProof::Nothing), String::new());
     json!({"type": "reasoning", "id": id, "summary": summary, "encrypted_content": record.encode()})
 }
 
@@ -282,7 +282,7 @@ fn call(item: &str, id: &str, named: &ClientTool, arguments: &str, status: &str)
             call
         }
         ToolKind::FreeForm => {
-            let input = text_in(arguments);
+            let input = extract_text(arguments);
             json!({"type": "custom_tool_call", "id": item, "call_id": id, "name": named.name, "input": input, "status": status})
         }
         ToolKind::Search => json!({
@@ -302,21 +302,21 @@ fn response(
 ) -> Value {
     let usage = usage.map(|usage| {
         json!({
-            "input_tokens": usage.whole_input(),
+            "input_tokens": usage.total_input(),
             "input_tokens_details": {"cached_tokens": usage.cached, "cache_write_tokens": usage.cache_written},
             "output_tokens": usage.output, "output_tokens_details": {"reasoning_tokens": usage.thinking},
-            "total_tokens": usage.whole_input().saturating_add(usage.output),
+            "total_tokens": usage.total_input().saturating_add(usage.output),
         })
     });
     json!({
         "id": format!("resp_{}", exchange.seed), "object": "response", "created_at": exchange.created,
         "status": status,
-        "model": exchange.asked, "output": output, "error": error, "incomplete_details": details, "usage": usage,
+        "model": exchange.requested_model, "output": output, "error": error, "incomplete_details": details, "usage": usage,
     })
 }
 
 /// Formats a whole answer.
-pub(crate) fn write_whole(answer: &CollectedResponse, exchange: &mut Exchange) -> Vec<u8> {
+pub(crate) fn write_response(answer: &CollectedResponse, exchange: &mut Exchange) -> Vec<u8> {
     let mut output = Vec::new();
     for (at, part) in answer.parts.iter().enumerate() {
         let id = |kind: &str, exchange: &Exchange| format!("{kind}_{}_{at}", exchange.seed);
@@ -327,11 +327,11 @@ pub(crate) fn write_whole(answer: &CollectedResponse, exchange: &mut Exchange) -
             }),
             CollectedPart::Thought { text, proof } => reasoning(&id("rs", exchange), text, proof.clone(), exchange),
             CollectedPart::Call { id: call_id, name, arguments } => {
-                let (call_id, named) = (exchange.call_id(call_id), exchange.names.client(name));
+                let (call_id, named) = (exchange.call_id(call_id), exchange.names.client_tool(name));
                 call(&id("fc", exchange), &call_id, &named, arguments, "completed")
             }
         });
     }
-    let (status, details) = status(answer.stop);
+    let (status, details) = status(answer.stop_reason);
     response(exchange, status, None, details, &output, Some(answer.usage)).to_string().into_bytes()
 }

@@ -9,8 +9,8 @@ use crate::conversation::Tool;
 use crate::dialect::Reader;
 use crate::event::{Event, InputDetails, OutputDetails, RequestUsage, StopReason};
 use crate::failure::{FailureKind, UpstreamFailure};
-use crate::json::{Text, filled, parse, string, word};
-use crate::reasoning::Proof;
+use crate::json::{Text, non_empty_text, parse, parse_string, text_or_empty};
+use crate::reasoning::ReasoningProof;
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -90,12 +90,12 @@ pub(crate) struct EventReader {
 impl Reader for EventReader {
     fn read(&mut self, data: &[u8], sink: &mut dyn FnMut(Event<'_>)) {
         let Ok(event) = serde_json::from_slice::<Data<'_>>(data) else { return };
-        let delta = || event.delta.and_then(string).filter(|delta| !delta.is_empty());
-        match word(event.kind.as_ref()) {
+        let delta = || event.delta.and_then(parse_string).filter(|delta| !delta.is_empty());
+        match text_or_empty(event.kind.as_ref()) {
             "response.output_text.delta" | "response.refusal.delta" => {
                 if let Some(text) = delta() {
                     self.in_pieces = true;
-                    self.was_refused |= word(event.kind.as_ref()) == "response.refusal.delta";
+                    self.was_refused |= text_or_empty(event.kind.as_ref()) == "response.refusal.delta";
                     sink(Event::Text(text));
                 }
             }
@@ -122,7 +122,7 @@ impl Reader for EventReader {
                 }
             }
             "error" => sink(Event::Failed(failure(data))),
-            "" if word(event.object.as_ref()) == "response" => {
+            "" if text_or_empty(event.object.as_ref()) == "response" => {
                 if let Ok(response) = serde_json::from_slice::<EndedResponse<'_>>(data) {
                     self.ends(response, sink);
                 }
@@ -133,7 +133,7 @@ impl Reader for EventReader {
     }
 
     fn end(&mut self, sink: &mut dyn FnMut(Event<'_>)) {
-        sink(Event::Failed(UpstreamFailure::cut()));
+        sink(Event::Failed(UpstreamFailure::unexpected_eof()));
     }
 }
 
@@ -147,7 +147,7 @@ impl EventReader {
         if let Some(usage) = response.usage {
             let input = usage.input_tokens_details.unwrap_or_default();
             let output = usage.output_tokens_details.unwrap_or_default();
-            sink(Event::Usage(RequestUsage::with_cache_inside(
+            sink(Event::Usage(RequestUsage::from_inclusive_counts(
                 usage.input_tokens,
                 input.cached_tokens.unwrap_or_default(),
                 input.cache_write_tokens.unwrap_or_default(),
@@ -155,7 +155,7 @@ impl EventReader {
                 output.reasoning_tokens.unwrap_or_default(),
             )));
         }
-        match word(response.status.as_ref()) {
+        match text_or_empty(response.status.as_ref()) {
             "failed" | "cancelled" => {
                 let said = response.error.map_or("{}", RawValue::get);
                 sink(Event::Failed(failure(format!("{{\"error\":{said}}}").as_bytes())));
@@ -163,8 +163,11 @@ impl EventReader {
             }
             "incomplete" => {
                 let reason = response.incomplete_details.and_then(|of| of.reason);
-                let stop =
-                    if word(reason.as_ref()) == "content_filter" { StopReason::Refusal } else { StopReason::MaxTokens };
+                let stop = if text_or_empty(reason.as_ref()) == "content_filter" {
+                    StopReason::Refusal
+                } else {
+                    StopReason::MaxTokens
+                };
                 sink(Event::Stop(stop));
             }
             _ if self.has_calls => sink(Event::Stop(StopReason::ToolUse)),
@@ -182,7 +185,7 @@ impl EventReader {
                 let is_known = std::mem::take(&mut self.in_pieces);
                 for content in item.content.filter(|_| !is_known).unwrap_or_default() {
                     self.was_refused |= content.refusal.is_some();
-                    if let Some(text) = filled(content.text.or(content.refusal)) {
+                    if let Some(text) = non_empty_text(content.text.or(content.refusal)) {
                         sink(Event::Text(text));
                     }
                 }
@@ -199,17 +202,17 @@ impl EventReader {
                     }
                 }
                 let id = item.id.unwrap_or_default().0.into_owned();
-                sink(Event::Proof(match item.encrypted_content {
-                    Some(content) => Proof::Encrypted { id, content: content.0.into_owned() },
-                    None => Proof::Nothing,
+                sink(Event::ReasoningProof(match item.encrypted_content {
+                    Some(content) => ReasoningProof::Encrypted { id, content: content.0.into_owned() },
+                    None => ReasoningProof::Nothing,
                 }));
             }
             kind @ ("function_call" | "custom_tool_call") => {
                 self.has_calls = true;
                 sink(Event::Call { id: item.call_id.unwrap_or_default().0, name: item.name.unwrap_or_default().0 });
                 let arguments = match kind {
-                    "function_call" => item.arguments.and_then(string).filter(|text| !text.trim().is_empty()),
-                    _ => Some(Tool::free_form_arguments(word(item.input.as_ref())).into()),
+                    "function_call" => item.arguments.and_then(parse_string).filter(|text| !text.trim().is_empty()),
+                    _ => Some(Tool::free_form_arguments(text_or_empty(item.input.as_ref())).into()),
                 };
                 sink(Event::Arguments(arguments.unwrap_or("{}".into())));
                 sink(Event::CallEnd);
@@ -220,7 +223,7 @@ impl EventReader {
 }
 
 fn failure(data: &[u8]) -> UpstreamFailure {
-    let mut failure = UpstreamFailure::read(200, data);
+    let mut failure = UpstreamFailure::from_response(200, data);
     // In a stream, only the code tells.
     if failure.message.ends_with("status 200") {
         failure = UpstreamFailure::new(FailureKind::Upstream, "the provider failed without saying why");

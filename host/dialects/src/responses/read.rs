@@ -6,9 +6,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::conversation::{
-    Choice, Conversation, Grammar, Media, Part, ResponseFormat, Role, Thinking, Tool, ToolCall, ToolKind, ToolResult,
+    Conversation, Grammar, Media, Part, ResponseFormat, Role, Thinking, Tool, ToolCall, ToolChoiceMode, ToolKind,
+    ToolResult,
 };
-use crate::json::{Text, parse, string, text_or_list, word};
+use crate::json::{Text, parse, parse_string, parse_string_or_array, text_or_empty};
 use crate::reasoning::ReasoningBlob;
 use crate::request::RequestError;
 
@@ -106,7 +107,7 @@ struct FormatOf<'a> {
 }
 
 /// The name of the tool that looks for tools. Codex's has none.
-pub(super) const SEARCH: &str = "tool_search";
+pub(super) const TOOL_SEARCH_NAME: &str = "tool_search";
 
 /// How deep namespaces of tools lie.
 const MAX_NAMESPACE_DEPTH: usize = 4;
@@ -119,8 +120,8 @@ pub(crate) fn read(body: &[u8]) -> Result<Conversation<'_>, RequestError> {
     let mut conversation = Conversation {
         model: request.model.0,
         thinking,
-        one_call: request.parallel_tool_calls == Some(false),
-        max_output: request.max_output_tokens,
+        disable_parallel_calls: request.parallel_tool_calls == Some(false),
+        max_output_tokens: request.max_output_tokens,
         temperature: request.temperature,
         top_p: request.top_p,
         cache_key: request.prompt_cache_key.map(|key| key.0),
@@ -135,16 +136,19 @@ pub(crate) fn read(body: &[u8]) -> Result<Conversation<'_>, RequestError> {
     tools(request.tools, None, MAX_NAMESPACE_DEPTH, &mut conversation.tools);
     // A text alone is what the user says.
     let user = |_| InputItem { content: Some(request.input), ..InputItem::default() };
-    let items = text_or_list(request.input, user).ok_or(RequestError::Shape("input"))?;
+    let items = parse_string_or_array(request.input, user).ok_or(RequestError::InvalidShape("input"))?;
     for item in items {
         read_item(item, &mut conversation);
     }
     if let Some(choice) = request.tool_choice {
-        conversation.choice = match (string(choice), parse::<Chosen<'_>>(choice).and_then(|chosen| chosen.name)) {
-            (Some(word), _) => Choice::from_name(&word),
-            (None, Some(name)) if conversation.tools.iter().any(|tool| tool.name == name.0) => Choice::Tool(name.0),
-            (None, _) => Choice::Auto,
-        };
+        conversation.tool_choice =
+            match (parse_string(choice), parse::<Chosen<'_>>(choice).and_then(|chosen| chosen.name)) {
+                (Some(word), _) => ToolChoiceMode::from_name(&word),
+                (None, Some(name)) if conversation.tools.iter().any(|tool| tool.name == name.0) => {
+                    ToolChoiceMode::Tool(name.0)
+                }
+                (None, _) => ToolChoiceMode::Auto,
+            };
     }
     Ok(conversation)
 }
@@ -157,7 +161,9 @@ fn tools<'a>(given: Vec<ToolOf<'a>>, namespace: Option<&Cow<'a, str>>, depth: us
         let made = match tool.kind.as_str() {
             "function" => Tool::function(name, description, parameters),
             "custom" => Tool::free_form(name, description, tool.format),
-            SEARCH => Tool { kind: ToolKind::Search, ..Tool::function(SEARCH.into(), description, parameters) },
+            TOOL_SEARCH_NAME => {
+                Tool { kind: ToolKind::Search, ..Tool::function(TOOL_SEARCH_NAME.into(), description, parameters) }
+            }
             "namespace" if depth > 0 => {
                 tools(tool.tools, Some(&name), depth - 1, into);
                 continue;
@@ -177,12 +183,12 @@ fn read_item<'a>(item: InputItem<'a>, conversation: &mut Conversation<'a>) {
     let id = item.call_id.unwrap_or_default().0;
     let namespace = item.namespace.map(|namespace| namespace.0);
     let call = |name: Cow<'a, str>, namespace, arguments: Cow<'a, str>| {
-        (Role::Assistant, Part::Call(ToolCall { id: id.clone(), namespace, name, arguments, carried: None }))
+        (Role::Assistant, Part::Call(ToolCall { id: id.clone(), namespace, name, arguments, reasoning_blob: None }))
     };
     let name = item.name.unwrap_or_default().0;
-    match word(item.kind.as_ref()) {
+    match text_or_empty(item.kind.as_ref()) {
         "" | "message" => {
-            let role = match word(item.role.as_ref()) {
+            let role = match text_or_empty(item.role.as_ref()) {
                 "assistant" => Role::Assistant,
                 "developer" | "system" => Role::System,
                 _ => Role::User,
@@ -199,12 +205,12 @@ fn read_item<'a>(item: InputItem<'a>, conversation: &mut Conversation<'a>) {
             }
         }
         "function_call" => {
-            let arguments = item.arguments.and_then(string).unwrap_or("{}".into());
+            let arguments = item.arguments.and_then(parse_string).unwrap_or("{}".into());
             conversation.parts.push(call(name, namespace, arguments));
         }
         "tool_search_call" => {
             let arguments = item.arguments.map_or("{}", RawValue::get);
-            conversation.parts.push(call(SEARCH.into(), None, arguments.into()));
+            conversation.parts.push(call(TOOL_SEARCH_NAME.into(), None, arguments.into()));
         }
         "custom_tool_call" => {
             let input = Tool::free_form_arguments(item.input.unwrap_or_default().as_str());
@@ -246,7 +252,7 @@ fn read_item<'a>(item: InputItem<'a>, conversation: &mut Conversation<'a>) {
 fn contents(raw: &RawValue) -> Vec<Part<'_>> {
     let of_text = |text| Content { kind: Text("text".into()), text: Some(Text(text)), ..Content::default() };
     // An output may be any JSON.
-    let Some(contents) = text_or_list(raw, of_text) else { return vec![Part::Text(raw.get().into())] };
+    let Some(contents) = parse_string_or_array(raw, of_text) else { return vec![Part::Text(raw.get().into())] };
     contents.into_iter().filter_map(content).collect()
 }
 

@@ -6,13 +6,13 @@ use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use aiw_home::{CliPaths, ExecutionContext, Home, HomeError, PLACES, TASK_VARIABLE};
+use aiw_home::{CliPaths, ExecutionContext, Home, HomeError, INHERITED_VARIABLES, TASK_VARIABLE};
 
-use super::embeddings::{embed_messages, lacks_embeddings};
+use super::embeddings::{embed_messages, needs_embeddings};
 use super::exclude::is_off;
-use super::indexer::{Indexer, is_taken, lock_path};
+use super::indexer::{Indexer, is_locked, lock_path};
 use super::log::log;
-use super::queue::IntakeQueue;
+use super::queue::IngestQueue;
 use super::reprocess::is_outdated;
 use crate::{Cli, HistoryError, Store};
 
@@ -27,7 +27,7 @@ const INDEXER_STARTUP_DELAY: Duration = Duration::from_millis(300);
 /// Whether an indexer is at work.
 fn is_at_work(home: &Home) -> bool {
     // An indexer that finds the lock taken ends.
-    is_taken(&lock_path(home))
+    is_locked(&lock_path(home))
 }
 
 impl Indexer {
@@ -39,43 +39,47 @@ impl Indexer {
     pub fn start(home: &Home, aiw: &Path) -> Result<(), HistoryError> {
         // If it is at work, it looks for requests once more before it ends. Where that can't be known, one too many
         // ends at once.
-        if home.around().variable(TASK_VARIABLE).is_some() || is_at_work(home) {
+        if home.context().variable(TASK_VARIABLE).is_some() || is_at_work(home) {
             return Ok(());
         }
-        let started = aiw_supervisor::start_unattended(aiw, &INDEX_ARGUMENTS, home.around().only(PLACES));
+        let started = aiw_supervisor::start_unattended(
+            aiw,
+            &INDEX_ARGUMENTS,
+            home.context().select_variables(INHERITED_VARIABLES),
+        );
         started.map_err(|e| HomeError::io("start", aiw, e))?;
         Ok(())
     }
 
     /// Starts an indexer if hooks asked for something, which the last one may not have been able to read, or if the
     /// store was damaged, or has texts that have not gone through today's rules about secrets or lack their vectors.
-    pub fn start_if_asked<E: Display>(home: &Home, store: Option<&Store>, aiw: impl FnOnce() -> Result<PathBuf, E>) {
+    pub fn start_if_needed<E: Display>(home: &Home, store: Option<&Store>, aiw: impl FnOnce() -> Result<PathBuf, E>) {
         let is_old = || {
             store.is_some_and(|store| {
-                store.must_rebuild().unwrap_or(true)
+                store.needs_rebuild().unwrap_or(true)
                     || is_outdated(home, store).unwrap_or(false)
-                    || lacks_embeddings(home, store)
+                    || needs_embeddings(home, store)
             })
         };
-        if !IntakeQueue::new(home).is_empty() || is_old() {
-            Self::start_unwatched(home, aiw);
+        if !IngestQueue::new(home).is_empty() || is_old() {
+            Self::start_if_enabled(home, aiw);
         }
     }
 
     /// Has the sessions taken in that hooks asked for, as far as that takes no longer than two seconds. Returns how many
     /// still wait.
     pub fn catch_up<E: Display>(home: &Home, aiw: impl FnOnce() -> Result<PathBuf, E>) -> usize {
-        let Some(places) = CliPaths::around(home.around()) else { return 0 };
-        let queue = IntakeQueue::new(home);
+        let Some(places) = CliPaths::from_context(home.context()) else { return 0 };
+        let queue = IngestQueue::new(home);
         let begun = Instant::now();
-        let mut left = queue.sessions(places.directory(Cli::Claude));
+        let mut left = queue.session_count(places.directory(Cli::Claude));
         if left == 0 || is_off(home) {
             return left;
         }
-        Self::start_unwatched(home, aiw);
+        Self::start_if_enabled(home, aiw);
         while left > 0 && begun.elapsed() < CATCH_UP_TIMEOUT {
             std::thread::sleep(Duration::from_millis(20));
-            left = queue.sessions(places.directory(Cli::Claude));
+            left = queue.session_count(places.directory(Cli::Claude));
             // Not before: looking for it could keep it from beginning.
             if begun.elapsed() > INDEXER_STARTUP_DELAY && !is_at_work(home) {
                 break;
@@ -86,7 +90,7 @@ impl Indexer {
 
     /// Starts an indexer, unless the history is off. Nobody waits for it, and a problem is only logged. It also gives
     /// messages the vectors that they lack.
-    pub fn start_unwatched<E: Display>(home: &Home, aiw: impl FnOnce() -> Result<PathBuf, E>) {
+    pub fn start_if_enabled<E: Display>(home: &Home, aiw: impl FnOnce() -> Result<PathBuf, E>) {
         if is_off(home) {
             return;
         }
@@ -113,7 +117,7 @@ pub fn detached_main(arguments: impl Iterator<Item = OsString>, indexer: impl Fn
         return true;
     }
     let Ok(home) = Home::find(ExecutionContext::from_process()) else { return true };
-    let Some(places) = CliPaths::around(home.around()) else { return true };
+    let Some(places) = CliPaths::from_context(home.context()) else { return true };
     // Whoever works at this machine comes first.
     let _ = rustix::process::nice(19);
     let indexer = indexer(home.clone());

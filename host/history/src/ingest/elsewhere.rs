@@ -9,7 +9,7 @@ use aiw_home::Home;
 use sha2::{Digest, Sha256};
 
 /// The directory of this name, for this home; none where there is no place that is fit for it.
-pub(super) fn elsewhere(home: &Home, name: &str) -> Option<PathBuf> {
+pub(super) fn fallback_dir(home: &Home, name: &str) -> Option<PathBuf> {
     // Several homes share the directory.
     let digest = Sha256::digest(home.root().as_os_str().as_encoded_bytes());
     let home = aiw_core::hex(&digest[..8]);
@@ -17,7 +17,7 @@ pub(super) fn elsewhere(home: &Home, name: &str) -> Option<PathBuf> {
 }
 
 /// Makes such a directory.
-pub(super) fn make(directory: &Path) -> std::io::Result<()> {
+pub(super) fn create_fallback_dir(directory: &Path) -> std::io::Result<()> {
     aiw_home::make_private_dir(directory).map_err(std::io::Error::other)?;
     // Somebody else may have been faster in a directory that is open to all.
     match aiw_supervisor::runtime_dir() {

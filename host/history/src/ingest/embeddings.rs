@@ -6,12 +6,12 @@ use std::io::{Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use aiw_home::{Home, HomeError, lock_within, now_millis, open_owned, read_capped};
+use aiw_home::{Home, HomeError, now_millis, open_owned, read_capped, try_lock_for};
 use aiw_vectors::{Embedder, EmbeddingModels};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::indexer::is_taken;
+use super::indexer::is_locked;
 use super::log::log;
 use crate::{HistoryError, Store};
 
@@ -62,7 +62,8 @@ impl fmt::Display for VectorCoverage {
 
 /// Returns how far the messages have vectors of the model in use. `None` without a model, or if it is switched off.
 pub fn embedding_coverage(home: &Home, store: &Store) -> Result<Option<VectorCoverage>, HistoryError> {
-    let Some(identity) = EmbeddingModels::at(home.clone()).chosen()?.and_then(|files| files.identity()) else {
+    let Some(identity) = EmbeddingModels::new(home.clone()).active_model_files()?.and_then(|files| files.identity())
+    else {
         return Ok(None);
     };
     let (done, waiting) = store.count_vectors(&identity)?;
@@ -78,13 +79,14 @@ pub fn embedding_coverage(home: &Home, store: &Store) -> Result<Option<VectorCov
 
 /// Whether a process makes vectors now.
 fn is_at_work(home: &Home) -> bool {
-    is_taken(&lock_path(home))
+    is_locked(&lock_path(home))
 }
 
 /// Returns whether messages lack vectors of the model in use, and no indexer makes them: the last one may have been
 /// ended.
-pub(super) fn lacks_embeddings(home: &Home, store: &Store) -> bool {
-    let identity = EmbeddingModels::at(home.clone()).chosen().ok().flatten().and_then(|files| files.identity());
+pub(super) fn needs_embeddings(home: &Home, store: &Store) -> bool {
+    let identity =
+        EmbeddingModels::new(home.clone()).active_model_files().ok().flatten().and_then(|files| files.identity());
     identity.is_some_and(|identity| store.has_all_vectors(&identity).is_ok_and(|all| !all)) && !is_at_work(home)
 }
 
@@ -97,18 +99,18 @@ pub fn embed_messages(home: &Home, store: &Store) {
 }
 
 fn give(home: &Home, store: &Store) -> Result<(), HistoryError> {
-    let models = EmbeddingModels::at(home.clone());
+    let models = EmbeddingModels::new(home.clone());
     loop {
-        let Some(files) = models.chosen()? else { return Ok(()) };
+        let Some(files) = models.active_model_files()? else { return Ok(()) };
         // Most often nothing is to be done: no model is loaded for that.
         if files.identity().is_some_and(|identity| store.has_all_vectors(&identity).unwrap_or(false)) {
             return Ok(());
         }
         let path = lock_path(home);
         let unwritten = |e| HomeError::io("lock", &path, e);
-        let lock = open_owned(&path).and_then(|file| lock_within(file, LOCK_TIMEOUT)).map_err(unwritten)?;
+        let lock = open_owned(&path).and_then(|file| try_lock_for(file, LOCK_TIMEOUT)).map_err(unwritten)?;
         let Some(mut lock) = lock else { return Ok(()) };
-        let is_wanted = || models.chosen().is_ok_and(|now| now.as_ref() == Some(&files));
+        let is_wanted = || models.active_model_files().is_ok_and(|now| now.as_ref() == Some(&files));
         let mut pace = Pace {
             should_continue: &is_wanted,
             since: Instant::now(),
@@ -121,7 +123,7 @@ fn give(home: &Home, store: &Store) -> Result<(), HistoryError> {
         while store.embed_while(&embedder, BATCH_SIZE, &mut || pace.rest())? > 0 {}
         drop(lock);
         // What came since found the turn taken.
-        if pace.is_over || store.without_vectors(&embedder)? == 0 {
+        if pace.is_over || store.count_without_vectors(&embedder)? == 0 {
             return Ok(());
         }
     }

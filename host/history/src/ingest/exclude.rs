@@ -5,30 +5,30 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::time::SystemTime;
 
-use aiw_core::millis_since_1970;
+use aiw_core::unix_millis;
 use aiw_home::{HISTORY_VARIABLE, Home, HomeError, Project, read_dir, remove_file};
 
 use super::elsewhere;
-use crate::store::PRIVATE;
+use crate::store::PRIVATE_SESSIONS_DIR;
 use crate::{HistoryError, Store, readers};
 
 /// Whether history is switched off for a client: `AIW_HISTORY=off`.
 pub fn is_off(home: &Home) -> bool {
-    home.around().text(HISTORY_VARIABLE).is_some_and(is_word_for_off)
+    home.context().variable_str(HISTORY_VARIABLE).is_some_and(is_off_value)
 }
 
 /// Whether `AIW_HISTORY` with this value switches the history off.
-pub fn is_word_for_off(value: &str) -> bool {
+pub fn is_off_value(value: &str) -> bool {
     ["off", "0", "false", "no"].iter().any(|word| value.trim().eq_ignore_ascii_case(word))
 }
 
 /// Keeps a session out of the history, whatever asks for it later. It may be running. What was said in it since a time,
 /// and was read before this, is taken out again.
-pub fn keep_private(home: &Home, session: &str, since: SystemTime) -> Result<(), HistoryError> {
+pub fn mark_session_private(home: &Home, session: &str, since: SystemTime) -> Result<(), HistoryError> {
     let Some(session) = readers::session_id(session) else { return Ok(()) };
-    Exclusions::make_private(home, session)?;
+    Exclusions::mark_private(home, session)?;
     if let Some(store) = Store::open_existing(&home.history())? {
-        store.drop_since(session, i64::try_from(millis_since_1970(since)).unwrap_or(i64::MAX))?;
+        store.drop_since(session, i64::try_from(unix_millis(since)).unwrap_or(i64::MAX))?;
     }
     Ok(())
 }
@@ -44,12 +44,12 @@ pub struct Exclusions {
 }
 
 /// How many projects are remembered; each costs a look for `.aiw.json`.
-const MAX_KNOWN: usize = 10_000;
+const MAX_CACHED_PROJECTS: usize = 10_000;
 
 impl Exclusions {
     /// Returns the exclusions of a home's settings.
     pub fn load(home: &Home) -> Result<Self, HomeError> {
-        let user = home.around().user_home();
+        let user = home.context().user_home();
         let patterns = home.settings()?.history()?.exclude;
         let patterns = patterns.into_iter().map(|pattern| match (pattern.strip_prefix("~/"), &user) {
             (Some(rest), Some(user)) => user.join(rest).to_string_lossy().into_owned(),
@@ -60,20 +60,20 @@ impl Exclusions {
     }
 
     /// Whether a project is not to be indexed.
-    pub fn covers(&mut self, project: &str) -> bool {
+    pub fn is_excluded(&mut self, project: &str) -> bool {
         if project.is_empty() {
             return false;
         }
         if let Some(known) = self.known.get(project) {
             return *known;
         }
-        if self.known.len() >= MAX_KNOWN {
+        if self.known.len() >= MAX_CACHED_PROJECTS {
             self.known.clear();
         }
         // A file that can't be read may say that the project is private.
         let is_private = |directory: &String| {
             Project::find(Path::new(directory), self.user.as_deref())
-                .map_or(true, |found| found.is_some_and(|project| !project.history()))
+                .map_or(true, |found| found.is_some_and(|project| !project.is_history_enabled()))
         };
         let is_named = |directory: &String| self.patterns.iter().any(|pattern| matches(pattern, directory));
         let is_covered = ways(project).iter().any(|directory| is_named(directory) || is_private(directory));
@@ -82,22 +82,22 @@ impl Exclusions {
     }
 
     /// Notes that a session ran in private mode, so that no import takes it in later.
-    pub(crate) fn make_private(home: &Home, session: &str) -> Result<(), HomeError> {
-        let directory = home.history().join(PRIVATE);
+    pub(crate) fn mark_private(home: &Home, session: &str) -> Result<(), HomeError> {
+        let directory = home.history().join(PRIVATE_SESSIONS_DIR);
         let path = directory.join(session);
         let written = home.make_dir(&directory).and_then(|()| mark(&path));
         let is_elsewhere = || {
-            let Some(directory) = elsewhere::elsewhere(home, PRIVATE) else { return false };
-            elsewhere::make(&directory).is_ok() && mark(&directory.join(session)).is_ok()
+            let Some(directory) = elsewhere::fallback_dir(home, PRIVATE_SESSIONS_DIR) else { return false };
+            elsewhere::create_fallback_dir(&directory).is_ok() && mark(&directory.join(session)).is_ok()
         };
         if written.is_err() && is_elsewhere() { Ok(()) } else { written }
     }
 
     /// Moves into the home what could not be written there at first, as far as it can be now.
-    pub(crate) fn settle(home: &Home) {
-        let Some(directory) = elsewhere::elsewhere(home, PRIVATE) else { return };
+    pub(crate) fn flush_fallback(home: &Home) {
+        let Some(directory) = elsewhere::fallback_dir(home, PRIVATE_SESSIONS_DIR) else { return };
         for entry in read_dir(&directory).into_iter().flatten().flatten() {
-            let inside = home.history().join(PRIVATE);
+            let inside = home.history().join(PRIVATE_SESSIONS_DIR);
             if home.make_dir(&inside).and_then(|()| mark(&inside.join(entry.file_name()))).is_ok() {
                 let _ = remove_file(&entry.path());
             }
@@ -114,7 +114,7 @@ impl Exclusions {
     pub(crate) fn is_private(&mut self, session: &str) -> bool {
         // Ids of sessions are valid names of files.
         let key = format!("\0{session}");
-        if self.known.len() >= MAX_KNOWN {
+        if self.known.len() >= MAX_CACHED_PROJECTS {
             self.known.clear();
         }
         let is_marked = || self.private.iter().any(|directory| fs::symlink_metadata(directory.join(session)).is_ok());
@@ -123,7 +123,9 @@ impl Exclusions {
 }
 
 fn private(home: &Home) -> Vec<PathBuf> {
-    std::iter::once(home.history().join(PRIVATE)).chain(elsewhere::elsewhere(home, PRIVATE)).collect()
+    std::iter::once(home.history().join(PRIVATE_SESSIONS_DIR))
+        .chain(elsewhere::fallback_dir(home, PRIVATE_SESSIONS_DIR))
+        .collect()
 }
 
 fn mark(path: &Path) -> Result<(), HomeError> {
@@ -188,7 +190,7 @@ fn parts_match(wanted: &[String], path: &[String]) -> bool {
         for at in 0..=path.len() {
             if part == "**" {
                 next[at] = ends[..=at].contains(&true);
-            } else if at > 0 && ends[at - 1] && aiw_core::star_matches(part, &path[at - 1]) {
+            } else if at > 0 && ends[at - 1] && aiw_core::matches_wildcard(part, &path[at - 1]) {
                 next[at] = true;
             }
         }
@@ -235,7 +237,7 @@ mod tests {
         std::os::unix::fs::symlink(root.join("secret/deep"), root.join("open/in")).unwrap();
         let at = |path: &str| format!("{}/{path}", root.display());
         for excluded in ["secret", "link", "open/../secret", "secret/", "*"] {
-            let home = Home::at(root.join("aiw"));
+            let home = Home::from_root(root.join("aiw"));
             fs::create_dir_all(home.root()).unwrap();
             let excluded = if excluded.contains('*') { "secret".to_owned() } else { at(excluded) };
             let settings = serde_json::json!({"history": {"exclude": [excluded]}});
@@ -244,16 +246,19 @@ mod tests {
             for project in
                 ["secret", "link", "link/gone", "open/../secret", "open/in", "open/in/..", "open/./../link/x"]
             {
-                assert!(exclusions.covers(&at(project)), "{excluded} {project}");
+                assert!(exclusions.is_excluded(&at(project)), "{excluded} {project}");
             }
-            assert!(!exclusions.covers(&at("open")) && !exclusions.covers(&at("secret/../open")), "{excluded}");
+            assert!(
+                !exclusions.is_excluded(&at("open")) && !exclusions.is_excluded(&at("secret/../open")),
+                "{excluded}"
+            );
         }
     }
 
     #[test]
     fn settings_a_projects_own_file_and_private_sessions_exclude() {
         let dir = tempfile::tempdir().unwrap();
-        let home = Home::at(dir.path().join("aiw"));
+        let home = Home::from_root(dir.path().join("aiw"));
         fs::create_dir_all(home.root()).unwrap();
         fs::write(home.settings_path(), r#"{"history": {"exclude": ["/clients/*"]}}"#).unwrap();
         for (name, text) in [("open", "{}"), ("closed", r#"{"history": false}"#), ("broken", "{")] {
@@ -262,12 +267,18 @@ mod tests {
         }
         let mut exclusions = Exclusions::load(&home).unwrap();
         let at = |name: &str| dir.path().join(name).display().to_string();
-        assert!(exclusions.covers("/clients/a/b") && !exclusions.covers("/clients") && !exclusions.covers(""));
         assert!(
-            !exclusions.covers(&at("open")) && exclusions.covers(&at("closed/src")) && exclusions.covers(&at("broken"))
+            exclusions.is_excluded("/clients/a/b")
+                && !exclusions.is_excluded("/clients")
+                && !exclusions.is_excluded("")
+        );
+        assert!(
+            !exclusions.is_excluded(&at("open"))
+                && exclusions.is_excluded(&at("closed/src"))
+                && exclusions.is_excluded(&at("broken"))
         );
         assert!(!exclusions.is_private("s-1"));
-        Exclusions::make_private(&home, "s-1").unwrap();
+        Exclusions::mark_private(&home, "s-1").unwrap();
         assert!(Exclusions::load(&home).unwrap().is_private("s-1"));
         fs::write(home.settings_path(), r#"{"history": {"exclude": "x"}}"#).unwrap();
         assert!(Exclusions::load(&home).unwrap_err().to_string().contains("`history.exclude`"));

@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use aiw_core::millis_since_1970;
+use aiw_core::unix_millis;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
@@ -24,16 +24,16 @@ pub(crate) enum FileError {
     Missing,
     /// The file, or a directory on the way, is a link.
     #[error("is a link, or is reached through one")]
-    Link,
+    Symlink,
     /// The path is a directory, a pipe or a device.
     #[error("is not a regular file")]
     NotRegular,
     /// Its path leads elsewhere.
     #[error("is not in a directory in which the CLI keeps sessions")]
-    Outside,
+    OutsideRoot,
     /// The file belongs to another user.
     #[error("belongs to another user")]
-    Foreign,
+    WrongOwner,
     /// The system refused.
     #[error("can't be read: {0}")]
     Unreadable(#[from] io::Error),
@@ -53,19 +53,19 @@ pub(crate) struct OpenedTranscript {
 pub(crate) fn open_beneath(root: &Path, path: &str) -> Result<OpenedTranscript, FileError> {
     let refused = |e: Errno| match e {
         Errno::NOENT => FileError::Missing,
-        Errno::LOOP => FileError::Link,
+        Errno::LOOP => FileError::Symlink,
         // What is on the way is a file, or a link: Linux says so of both.
-        Errno::NOTDIR => FileError::Link,
+        Errno::NOTDIR => FileError::Symlink,
         Errno::NXIO | Errno::ISDIR => FileError::NotRegular,
         e => FileError::Unreadable(e.into()),
     };
     let parts: Vec<&str> = path.split('/').collect();
     if path.contains('\0') || parts.iter().any(|part| matches!(*part, "" | "." | "..")) {
-        return Err(FileError::Outside);
+        return Err(FileError::OutsideRoot);
     }
     let directory = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let mut at = openat(CWD, root, directory, Mode::empty()).map_err(refused)?;
-    let (name, above) = parts.split_last().ok_or(FileError::Outside)?;
+    let (name, above) = parts.split_last().ok_or(FileError::OutsideRoot)?;
     for part in above {
         at = openat(&at, *part, directory | OFlags::NOFOLLOW, Mode::empty()).map_err(refused)?;
     }
@@ -77,19 +77,19 @@ pub(crate) fn open_beneath(root: &Path, path: &str) -> Result<OpenedTranscript, 
         return Err(FileError::NotRegular);
     }
     if meta.uid() != rustix::process::geteuid().as_raw() {
-        return Err(FileError::Foreign);
+        return Err(FileError::WrongOwner);
     }
     let modified = milliseconds(meta.modified().ok());
     Ok(OpenedTranscript { size: meta.len(), modified, inode: meta.ino(), file })
 }
 
 fn milliseconds(time: Option<std::time::SystemTime>) -> i64 {
-    i64::try_from(time.map_or(0, millis_since_1970)).unwrap_or(i64::MAX)
+    i64::try_from(time.map_or(0, unix_millis)).unwrap_or(i64::MAX)
 }
 
 impl OpenedTranscript {
     /// Up to `length` bytes from a position on.
-    pub(crate) fn part(&self, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+    pub(crate) fn read_range(&self, offset: u64, length: usize) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; length];
         let mut filled = 0;
         while filled < length {
@@ -109,8 +109,8 @@ impl OpenedTranscript {
     pub(crate) fn prefix_digest(&self, offset: u64) -> io::Result<[u8; 32]> {
         let length = offset.min(4096);
         let mut digest = Sha256::new();
-        digest.update(self.part(0, usize::try_from(length).unwrap_or(0))?);
-        digest.update(self.part(offset - length, usize::try_from(length).unwrap_or(0))?);
+        digest.update(self.read_range(0, usize::try_from(length).unwrap_or(0))?);
+        digest.update(self.read_range(offset - length, usize::try_from(length).unwrap_or(0))?);
         Ok(digest.finalize().into())
     }
 }
@@ -129,7 +129,7 @@ pub(crate) struct FileEntry {
     /// Its path below the root, with `/` between names.
     pub(crate) path: String,
     /// When it came to be there, as far as is known.
-    pub(crate) since: i64,
+    pub(crate) created: i64,
     pub(crate) modified: i64,
     pub(crate) size: u64,
     pub(crate) is_regular: bool,
@@ -175,11 +175,11 @@ pub(crate) fn walk(root: &Path, directories: &[&str]) -> Vec<FileEntry> {
 fn entry(path: String, meta: &std::fs::Metadata) -> FileEntry {
     let modified = milliseconds(meta.modified().ok());
     let since = meta.created().ok().map_or(modified, |time| milliseconds(Some(time)).min(modified));
-    FileEntry { path, since, modified, size: meta.len(), is_regular: meta.is_file() }
+    FileEntry { path, created: since, modified, size: meta.len(), is_regular: meta.is_file() }
 }
 
 /// A path below a root, if it is there by its name alone. The root may be reached through links.
-pub(crate) fn below(root: &Path, path: &Path) -> Option<String> {
+pub(crate) fn relative_path(root: &Path, path: &Path) -> Option<String> {
     let real = std::fs::canonicalize(root).ok();
     let roots = [Some(root.to_owned()), real];
     let rest = roots.iter().flatten().find_map(|root: &PathBuf| path.strip_prefix(root).ok())?;
@@ -223,9 +223,9 @@ mod tests {
         // The root may be a link of the user's own.
         symlink(&root, dir.path().join("linked")).unwrap();
         open_beneath(&dir.path().join("linked"), "a/good.jsonl").unwrap();
-        assert_eq!(below(&dir.path().join("linked"), &root.join("a/good.jsonl")).unwrap(), "a/good.jsonl");
-        assert_eq!(below(&root, &root.join("a/../../secret")), None);
-        assert_eq!(below(&root, dir.path()), None);
+        assert_eq!(relative_path(&dir.path().join("linked"), &root.join("a/good.jsonl")).unwrap(), "a/good.jsonl");
+        assert_eq!(relative_path(&root, &root.join("a/../../secret")), None);
+        assert_eq!(relative_path(&root, dir.path()), None);
     }
 
     #[test]

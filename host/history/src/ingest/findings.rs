@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use aiw_core::counted;
+use aiw_core::pluralize;
 
 aiw_core::string_enum! {
     /// Why a line was left out, or something in it: the end of a sentence about lines.
@@ -19,9 +19,9 @@ aiw_core::string_enum! {
         /// The line names no valid session.
         NoSession = "without a session id",
         /// Its time is in 1970 or in 2100. The message is kept, without a time.
-        NoTime = "with an impossible time",
+        InvalidTime = "with an impossible time",
         /// The message follows itself. It is kept.
-        Circle = "that follow themselves",
+        Cycle = "that follow themselves",
     }
 }
 
@@ -48,9 +48,9 @@ impl LineProblems {
     }
 
     /// A sentence; none if nothing was wrong.
-    pub(crate) fn sentence(&self) -> Option<String> {
+    pub(crate) fn to_message(&self) -> Option<String> {
         let parts = self.found.iter().map(|(junk, (count, first))| {
-            format!("{} {} (the first at byte {first})", counted(*count, "line"), junk.as_str())
+            format!("{} {} (the first at byte {first})", pluralize(*count, "line"), junk.as_str())
         });
         let parts: Vec<String> = parts.collect();
         (!parts.is_empty()).then(|| parts.join(", "))

@@ -25,7 +25,7 @@ pub(super) fn read_head(file: &File) -> io::Result<FileHead> {
     file.seek(SeekFrom::Start(0))?;
     let mut lines = Lines::new(file.take(MAX_HEAD), 0, MAX_LINE);
     while let Some(line) = lines.next()? {
-        let (NextLine::Whole { bytes, .. } | NextLine::Incomplete { bytes, .. }) = line else { continue };
+        let (NextLine::Complete { bytes, .. } | NextLine::Incomplete { bytes, .. }) = line else { continue };
         if let Some(directory) = string_at(bytes, "cwd").and_then(unquoted).filter(|directory| !directory.is_empty()) {
             head.directory = Some(directory);
             return Ok(head);

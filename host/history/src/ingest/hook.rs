@@ -10,10 +10,10 @@ use aiw_home::{CliPaths, Home};
 use serde_json::Value;
 
 use super::exclude::{Exclusions, is_off};
-use super::files::{below, open_beneath};
+use super::files::{open_beneath, relative_path};
 use super::indexer::Indexer;
 use super::log::log;
-use super::queue::{IntakeQueue, IntakeRequest};
+use super::queue::{IngestQueue, IngestRequest};
 use crate::readers;
 use crate::{Cli, HistoryError};
 
@@ -32,10 +32,10 @@ pub struct Hook {
 
 /// The outcome of a hook.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Handled {
+pub enum HookOutcome {
     /// Its transcript will be read.
     Queued(PathBuf),
-    /// Its transcript is not read, as [`Handled::Queued`] it is told to the indexer, so that `doctor` names it.
+    /// Its transcript is not read, as [`HookOutcome::Queued`] it is told to the indexer, so that `doctor` names it.
     Refused(PathBuf, String),
     /// The input does not concern the history, for the reason given as the end of a sentence.
     Ignored(String),
@@ -70,30 +70,30 @@ impl Hook {
     }
 
     /// Queues what a hook says, and starts an indexer for it. What goes wrong is in the log alone: no session is disturbed.
-    pub fn take<E: Display>(
+    pub fn handle_input<E: Display>(
         home: &Home,
         input: impl Read,
         aiw: impl FnOnce() -> Result<PathBuf, E>,
-    ) -> Option<Handled> {
-        let places = CliPaths::around(home.around()).ok_or_else(|| "there is no home directory".to_owned());
+    ) -> Option<HookOutcome> {
+        let places = CliPaths::from_context(home.context()).ok_or_else(|| "there is no home directory".to_owned());
         let hook = places.and_then(|places| Ok((Self::read(input).map_err(|e| format!("the input {e}"))?, places)));
         let handled = hook.and_then(|(hook, places)| hook.handle(home, &places).map_err(|e| e.to_string()));
         match &handled {
             Err(problem) => log(home, &format!("hook: {problem}")),
-            Ok(Handled::Refused(path, reason)) => log(home, &format!("hook: `{}` {reason}", path.display())),
+            Ok(HookOutcome::Refused(path, reason)) => log(home, &format!("hook: `{}` {reason}", path.display())),
             Ok(_) => {}
         }
         let handled = handled.ok()?;
-        if !matches!(handled, Handled::Ignored(_)) {
-            Indexer::start_unwatched(home, aiw);
+        if !matches!(handled, HookOutcome::Ignored(_)) {
+            Indexer::start_if_enabled(home, aiw);
         }
         Some(handled)
     }
 
     /// Queues what is to be read.
-    pub fn handle(&self, home: &Home, places: &CliPaths) -> Result<Handled, HistoryError> {
+    pub fn handle(&self, home: &Home, places: &CliPaths) -> Result<HookOutcome, HistoryError> {
         if !HOOK_EVENTS.contains(&self.event.as_str()) {
-            return Ok(Handled::Ignored(format!(
+            return Ok(HookOutcome::Ignored(format!(
                 "`{}` is not an event that is waited for",
                 aiw_core::one_line(&self.event, 60)
             )));
@@ -101,31 +101,31 @@ impl Hook {
         if is_off(home) {
             // No import may take it in later.
             if let Some(session) = readers::session_id(&self.session) {
-                Exclusions::make_private(home, session)?;
+                Exclusions::mark_private(home, session)?;
             }
-            return Ok(Handled::Ignored("`AIW_HISTORY` is off".into()));
+            return Ok(HookOutcome::Ignored("`AIW_HISTORY` is off".into()));
         }
         // Where the settings can't be read, the indexer waits until they can, and then asks the same.
-        if Exclusions::load(home).is_ok_and(|mut exclusions| exclusions.covers(&self.project)) {
-            return Ok(Handled::Ignored("the project is excluded".into()));
+        if Exclusions::load(home).is_ok_and(|mut exclusions| exclusions.is_excluded(&self.project)) {
+            return Ok(HookOutcome::Ignored("the project is excluded".into()));
         }
-        let provider = home.around().text(ProviderName::VARIABLE).and_then(|name| name.parse().ok());
+        let provider = home.context().variable_str(ProviderName::VARIABLE).and_then(|name| name.parse().ok());
         // The hooks of all say the same; the place of the transcript tells them apart.
-        let is_below = |cli: &Cli| below(places.directory(*cli), &self.transcript).is_some();
+        let is_below = |cli: &Cli| relative_path(places.directory(*cli), &self.transcript).is_some();
         let cli = Cli::ALL.into_iter().find(is_below).unwrap_or(Cli::Claude);
         let root = places.directory(cli).to_owned();
-        let mut request = IntakeRequest { cli, root, path: None, refused: None, provider };
+        let mut request = IngestRequest { cli, root, path: None, refused: None, provider };
         let handled = match self.check(cli, places.directory(cli)) {
             Ok(path) => {
                 request.path = Some(path);
-                Handled::Queued(self.transcript.clone())
+                HookOutcome::Queued(self.transcript.clone())
             }
             Err(reason) => {
                 request.refused = Some((self.transcript.clone(), reason.clone()));
-                Handled::Refused(self.transcript.clone(), reason)
+                HookOutcome::Refused(self.transcript.clone(), reason)
             }
         };
-        IntakeQueue::new(home).add(&request)?;
+        IngestQueue::new(home).add(&request)?;
         Ok(handled)
     }
 
@@ -135,7 +135,7 @@ impl Hook {
         if self.transcript.as_os_str().len() > 4096 {
             return Err("has a path that is too long".into());
         }
-        let path = below(root, &self.transcript).ok_or_else(outside)?;
+        let path = relative_path(root, &self.transcript).ok_or_else(outside)?;
         if !readers::for_cli(cli).is_transcript(&path) {
             return Err(outside());
         }

@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use aiw_home::{CliPaths, Home};
 
-use super::files::{FileEntry, below, walk};
+use super::files::{FileEntry, relative_path, walk};
 use super::scan::string_at;
-use super::take::{Intake, Report};
-use crate::readers::{self, Sessions};
+use super::take::{Ingester, Report};
+use crate::readers::{self, TranscriptSource};
 use crate::{Cli, HistoryError};
 
 /// Transcripts of one CLI below one directory.
 pub struct TranscriptRoot {
-    sessions: &'static dyn Sessions,
+    sessions: &'static dyn TranscriptSource,
     root: PathBuf,
     entries: Vec<FileEntry>,
     /// The names of all transcripts there.
@@ -51,21 +51,21 @@ impl TranscriptRoot {
     }
 
     /// Returns the sessions of a CLI below its directory.
-    pub(crate) fn find(sessions: &'static dyn Sessions, root: &Path) -> Self {
+    pub(crate) fn find(sessions: &'static dyn TranscriptSource, root: &Path) -> Self {
         let entries = walk(root, sessions.directories());
         let entries = entries.into_iter().filter(|entry| sessions.is_transcript(&entry.path)).collect();
         Self::new(sessions, root.to_owned(), entries)
     }
 
-    fn new(sessions: &'static dyn Sessions, root: PathBuf, mut entries: Vec<FileEntry>) -> Self {
+    fn new(sessions: &'static dyn TranscriptSource, root: PathBuf, mut entries: Vec<FileEntry>) -> Self {
         // A fork comes after what it was forked from, and subagents after their session.
-        entries.sort_by(|a, b| (a.since, a.modified, &a.path).cmp(&(b.since, b.modified, &b.path)));
+        entries.sort_by(|a, b| (a.created, a.modified, &a.path).cmp(&(b.created, b.modified, &b.path)));
         let names = entries.iter().map(|entry| entry.path.clone()).collect();
         Self { sessions, root, entries, names }
     }
 
     /// Only those that a predicate takes; the names of all stay known.
-    pub(crate) fn only(mut self, is_wanted: impl Fn(&FileEntry) -> bool) -> Self {
+    pub(crate) fn filter(mut self, is_wanted: impl Fn(&FileEntry) -> bool) -> Self {
         self.entries.retain(|entry| is_wanted(entry));
         self
     }
@@ -76,8 +76,8 @@ pub struct Import;
 
 impl Import {
     /// All transcripts in the CLIs' own directories.
-    pub fn everything(places: &CliPaths) -> Vec<TranscriptRoot> {
-        let of = |sessions: &'static dyn Sessions| {
+    pub fn find_all(places: &CliPaths) -> Vec<TranscriptRoot> {
+        let of = |sessions: &'static dyn TranscriptSource| {
             let own = readers::own_roots(places, sessions.cli());
             own.into_iter().map(move |root| TranscriptRoot::find(sessions, &root))
         };
@@ -85,8 +85,8 @@ impl Import {
     }
 
     /// All transcripts in directories that aiw gave to CLIs.
-    pub fn in_redirected_homes(home: &Home) -> Vec<TranscriptRoot> {
-        let of = |sessions: &'static dyn Sessions| {
+    pub fn find_in_redirected_homes(home: &Home) -> Vec<TranscriptRoot> {
+        let of = |sessions: &'static dyn TranscriptSource| {
             home.redirected_homes(sessions.cli()).into_iter().map(|given| TranscriptRoot::find(sessions, &given.path))
         };
         readers::all().into_iter().flat_map(of).filter(|found| !found.is_empty()).collect()
@@ -94,12 +94,12 @@ impl Import {
 
     /// The transcripts at a path: a file, or a directory with all below it. Where they are in a CLI's own directory,
     /// they are that CLI's; elsewhere, what is in them tells.
-    pub fn at(path: &Path, places: &CliPaths, home: &Home) -> Result<Vec<TranscriptRoot>, HistoryError> {
+    pub fn find_at_path(path: &Path, places: &CliPaths, home: &Home) -> Result<Vec<TranscriptRoot>, HistoryError> {
         let refuse =
             |reason: &str| HistoryError::TranscriptNotFound { path: path.to_owned(), reason: reason.to_owned() };
         let absolute = std::path::absolute(path).map_err(|e| refuse(&e.to_string()))?;
         let meta = std::fs::symlink_metadata(&absolute).map_err(|e| refuse(&format!("can't be read: {e}")))?;
-        let roots = |sessions: &'static dyn Sessions| {
+        let roots = |sessions: &'static dyn TranscriptSource| {
             readers::roots(places, home, sessions.cli()).into_iter().map(move |root| (sessions, root))
         };
         for (sessions, root) in readers::all().into_iter().flat_map(roots) {
@@ -107,10 +107,10 @@ impl Import {
             if is_own {
                 return Ok(vec![TranscriptRoot::find(sessions, &root)]);
             }
-            let Some(inner) = below(&root, &absolute) else { continue };
+            let Some(inner) = relative_path(&root, &absolute) else { continue };
             let start = format!("{inner}/");
             let found = TranscriptRoot::find(sessions, &root)
-                .only(|entry| entry.path == inner || entry.path.starts_with(&start));
+                .filter(|entry| entry.path == inner || entry.path.starts_with(&start));
             if !found.is_empty() {
                 return Ok(vec![found]);
             }
@@ -119,7 +119,7 @@ impl Import {
             true => (absolute.clone(), walk(&absolute, &[""])),
             false => {
                 let parent = absolute.parent().ok_or_else(|| refuse("is not a transcript"))?.to_owned();
-                let name = below(&parent, &absolute).ok_or_else(|| refuse("has a name that is not text"))?;
+                let name = relative_path(&parent, &absolute).ok_or_else(|| refuse("has a name that is not text"))?;
                 (parent.clone(), walk(&parent, &[&name]))
             }
         };
@@ -145,7 +145,7 @@ fn kind(path: &Path) -> Option<Cli> {
         return None;
     }
     let mut start = Vec::new();
-    let file = aiw_home::open_plain(path).ok()?;
+    let file = aiw_home::open_regular(path).ok()?;
     std::io::Read::read_to_end(&mut std::io::Read::take(file, 64 << 10), &mut start).ok()?;
     if ending == "json" {
         let text = String::from_utf8_lossy(&start);
@@ -170,8 +170,8 @@ fn kind(path: &Path) -> Option<Cli> {
 }
 
 /// Takes in transcripts, and says how many bytes are done.
-pub(crate) fn take_all(
-    intake: &mut Intake<'_>,
+pub(crate) fn ingest_root(
+    intake: &mut Ingester<'_>,
     found: &TranscriptRoot,
     report: &mut Report,
     observe: &mut dyn FnMut(u64, u64),
@@ -180,7 +180,7 @@ pub(crate) fn take_all(
     let mut done = 0;
     for entry in &found.entries {
         let mut within = |bytes: u64| observe(done + bytes.min(entry.size), total);
-        report.add(intake.take(found.sessions, &found.root, &entry.path, &found.names, &mut within)?);
+        report.add(intake.ingest(found.sessions, &found.root, &entry.path, &found.names, &mut within)?);
         done += entry.size;
         observe(done, total);
     }

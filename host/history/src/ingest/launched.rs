@@ -14,14 +14,14 @@ use crate::{HistoryError, Store};
 const LAUNCH_RECORD_TTL: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
 /// The longest note.
-const MAX_NOTE: u64 = 4 << 10;
+const MAX_LAUNCH_RECORD_BYTES: u64 = 4 << 10;
 
 fn directory(home: &Home) -> PathBuf {
     home.history().join("launched")
 }
 
 /// Notes how aiw ran the CLI of a session.
-pub fn note_launch(home: &Home, session: &str, launch: &Launch) -> Result<(), HomeError> {
+pub fn record_launch(home: &Home, session: &str, launch: &Launch) -> Result<(), HomeError> {
     let Some(session) = readers::session_id(session) else { return Ok(()) };
     let directory = directory(home);
     home.make_dir(&directory)?;
@@ -30,11 +30,11 @@ pub fn note_launch(home: &Home, session: &str, launch: &Launch) -> Result<(), Ho
 }
 
 /// Moves the notes of sessions that are there into the store.
-pub(super) fn settle(home: &Home, store: &Store) -> Result<(), HistoryError> {
+pub(super) fn import_launch_records(home: &Home, store: &Store) -> Result<(), HistoryError> {
     let entries = read_dir(&directory(home)).into_iter().flatten().flatten();
     let notes: HashMap<String, (PathBuf, Launch)> = entries
         .filter_map(|entry| {
-            let bytes = read_capped(&entry.path(), MAX_NOTE).ok()??;
+            let bytes = read_capped(&entry.path(), MAX_LAUNCH_RECORD_BYTES).ok()??;
             let launch = serde_json::from_slice(&bytes).ok()?;
             let modified = entry.metadata().and_then(|meta| meta.modified());
             if modified.is_ok_and(|time| time.elapsed().is_ok_and(|age| age > LAUNCH_RECORD_TTL)) {
@@ -46,8 +46,8 @@ pub(super) fn settle(home: &Home, store: &Store) -> Result<(), HistoryError> {
     if notes.is_empty() {
         return Ok(());
     }
-    let there = store.names_by_id(notes.keys())?;
-    store.note_launches(there.iter().filter_map(|name| Some((name.as_str(), &notes.get(name)?.1))))?;
+    let there = store.existing_sessions(notes.keys())?;
+    store.record_launches(there.iter().filter_map(|name| Some((name.as_str(), &notes.get(name)?.1))))?;
     for (path, _) in there.iter().filter_map(|name| notes.get(name)) {
         let _ = remove_file(path);
     }

@@ -13,7 +13,7 @@ pub(crate) const MAX_LINE: usize = 16 << 20;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum NextLine<'a> {
     /// A line, without its end.
-    Whole {
+    Complete {
         /// Where it begins.
         offset: u64,
         /// Its bytes.
@@ -49,7 +49,7 @@ pub(crate) struct Lines<R> {
 /// The result of [`Lines::find`].
 enum FoundLine {
     Line(usize),
-    Long,
+    TooLong,
     End,
 }
 
@@ -75,9 +75,9 @@ impl<R: Read> Lines<R> {
                 let from = self.start;
                 self.pass(length + 1);
                 let bytes = &self.buffer[from..from + length];
-                Ok(Some(NextLine::Whole { offset, bytes: bytes.strip_suffix(b"\r").unwrap_or(bytes) }))
+                Ok(Some(NextLine::Complete { offset, bytes: bytes.strip_suffix(b"\r").unwrap_or(bytes) }))
             }
-            FoundLine::Long => match self.skip()? {
+            FoundLine::TooLong => match self.skip()? {
                 true => Ok(Some(NextLine::TooLong { offset })),
                 false => {
                     // Its end may still be written.
@@ -105,11 +105,11 @@ impl<R: Read> Lines<R> {
         loop {
             let held = &self.buffer[self.start..self.end];
             if let Some(at) = memchr::memchr(b'\n', &held[seen..]) {
-                return Ok(if seen + at > self.limit { FoundLine::Long } else { FoundLine::Line(seen + at) });
+                return Ok(if seen + at > self.limit { FoundLine::TooLong } else { FoundLine::Line(seen + at) });
             }
             seen = held.len();
             if seen > self.limit {
-                return Ok(FoundLine::Long);
+                return Ok(FoundLine::TooLong);
             }
             if !self.fill()? {
                 return Ok(FoundLine::End);
@@ -163,7 +163,7 @@ const MAX_OBJECTS: usize = 16;
 
 /// Returns where the whole objects are in a line that is not JSON as a whole: several in a row, or behind the torn
 /// beginning of another one.
-pub(crate) fn whole_objects(line: &[u8]) -> Vec<Range<usize>> {
+pub(crate) fn find_json_objects(line: &[u8]) -> Vec<Range<usize>> {
     let (mut found, mut at) = (Vec::new(), 0);
     for _ in 0..MAX_OBJECTS {
         // Behind a whole object, another one may follow at some distance.
@@ -214,7 +214,7 @@ mod tests {
         let mut all = Vec::new();
         while let Some(line) = lines.next().unwrap() {
             all.push(match line {
-                NextLine::Whole { offset, bytes } => (offset, Some(bytes.to_owned())),
+                NextLine::Complete { offset, bytes } => (offset, Some(bytes.to_owned())),
                 NextLine::TooLong { offset } => (offset, None),
                 NextLine::Incomplete { .. } => continue,
             });
@@ -234,7 +234,7 @@ mod tests {
     #[test]
     fn whole_objects_are_found_in_a_line_that_is_none() {
         let all = |line: &str| -> Vec<String> {
-            whole_objects(line.as_bytes()).into_iter().map(|range| line[range].to_owned()).collect()
+            find_json_objects(line.as_bytes()).into_iter().map(|range| line[range].to_owned()).collect()
         };
         let (one, two) = (r#"{"a": {"b": [{"c": 1}]}}"#, r#"{"type": "user", "text": "{\"x\": 1}"}"#);
         assert_eq!(all(&format!("{one}{two}")), [one, two]);
@@ -248,7 +248,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_line_is_answered(line in "[{}\"a:, \\[\\]]{0,60}") {
-            for range in whole_objects(line.as_bytes()) {
+            for range in find_json_objects(line.as_bytes()) {
                 prop_assert!(serde_json::from_str::<serde_json::Value>(&line[range]).is_ok());
             }
         }

@@ -7,21 +7,21 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use aiw_core::millis_since_1970;
-use aiw_home::{CliPaths, Home, created};
+use aiw_core::unix_millis;
+use aiw_home::{CliPaths, Home, creation_time};
 use aiw_redact::rules::Redactor;
 
-use super::exclude::{Exclusions, keep_private};
+use super::exclude::{Exclusions, mark_session_private};
 use super::files::{open_beneath, read_small, walk};
 use super::head::read_head;
 use super::lines::{Lines, MAX_LINE, NextLine};
-use crate::readers::{self, Sessions, Transcript};
+use crate::readers::{self, Transcript, TranscriptSource};
 use crate::{Cli, HistoryError, SessionMessage};
 
 /// The largest document that is read as a whole.
 const MAX_DOCUMENT: u64 = 64 << 20;
 /// A text of so many bytes is a copy by itself; a shorter one may be said by anybody.
-const MIN_TEXT: usize = 40;
+const MIN_COPY_TEXT_BYTES: usize = 40;
 
 /// The messages of private sessions, read from their transcripts when they are needed.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ impl PrivateMessages {
     /// Returns the messages of a CLI's private sessions.
     pub(super) fn messages(
         &mut self,
-        sessions: &dyn Sessions,
+        sessions: &dyn TranscriptSource,
         exclusions: &Exclusions,
         redactor: &Arc<Redactor>,
     ) -> &Hashes {
@@ -64,7 +64,7 @@ impl PrivateMessages {
 }
 
 impl Hashes {
-    fn read(&mut self, sessions: &dyn Sessions, root: &Path, ids: &[String], redactor: &Arc<Redactor>) {
+    fn read(&mut self, sessions: &dyn TranscriptSource, root: &Path, ids: &[String], redactor: &Arc<Redactor>) {
         let paths: Vec<String> = walk(root, sessions.directories()).into_iter().map(|entry| entry.path).collect();
         let names: Arc<[String]> = paths.iter().filter(|path| sessions.is_transcript(path)).cloned().collect();
         for path in names.iter() {
@@ -79,14 +79,14 @@ impl Hashes {
     /// Adds what is in one transcript. One that can't be read has nothing that another could be compared with.
     fn add(
         &mut self,
-        sessions: &dyn Sessions,
+        sessions: &dyn TranscriptSource,
         root: &Path,
         path: &str,
         ids: &[String],
         redactor: &Arc<Redactor>,
         names: &Arc<[String]>,
     ) {
-        let since = created(&root.join(path));
+        let since = creation_time(&root.join(path));
         each_message(sessions, root, path, redactor, names, &mut |message| {
             if ids.contains(&message.session) {
                 for key in keys(message) {
@@ -99,7 +99,7 @@ impl Hashes {
 
     /// Whether a message of a transcript that came to be at some time is a copy of what was said in private. `follows`:
     /// whether the message before it is one.
-    pub(super) fn has(&self, message: &SessionMessage, since: Option<SystemTime>, follows: bool) -> bool {
+    pub(super) fn contains_copy(&self, message: &SessionMessage, since: Option<SystemTime>, follows: bool) -> bool {
         if self.0.is_empty() {
             return false;
         }
@@ -108,13 +108,13 @@ impl Hashes {
             self.0.get(&key).is_some_and(|private| private.zip(since).is_none_or(|(private, own)| private <= own))
         };
         let [uuid, timed, text] = keys(message);
-        is_copy(uuid) || is_copy(timed) || ((follows || message.text.len() >= MIN_TEXT) && is_copy(text))
+        is_copy(uuid) || is_copy(timed) || ((follows || message.text.len() >= MIN_COPY_TEXT_BYTES) && is_copy(text))
     }
 }
 
 /// Reads the messages of a transcript. There are none if it can't be read.
 fn each_message(
-    sessions: &dyn Sessions,
+    sessions: &dyn TranscriptSource,
     root: &Path,
     path: &str,
     redactor: &Arc<Redactor>,
@@ -122,27 +122,27 @@ fn each_message(
     take: &mut dyn FnMut(&SessionMessage),
 ) {
     let Ok(opened) = open_beneath(root, path) else { return };
-    let first = opened.part(0, 64 << 10).unwrap_or_default();
+    let first = opened.read_range(0, 64 << 10).unwrap_or_default();
     let first = memchr::memchr(b'\n', &first).map_or(&[][..], |end| &first[..end]);
     let mut reader = sessions.open(&Transcript {
         path,
-        first,
-        before: &[],
+        first_line: first,
+        preceding_bytes: &[],
         redactor: redactor.clone(),
-        beside: &|path| read_small(root, path, 64 << 10),
+        read_file: &|path| read_small(root, path, 64 << 10),
         names: names.clone(),
     });
     let mut messages = Vec::new();
     if sessions.is_document(path) {
         let size = usize::try_from(opened.size.min(MAX_DOCUMENT)).unwrap_or(0);
-        let _ = reader.line(0, &opened.part(0, size).unwrap_or_default(), &mut messages);
+        let _ = reader.parse_line(0, &opened.read_range(0, size).unwrap_or_default(), &mut messages);
         messages.iter().for_each(take);
         return;
     }
     let mut lines = Lines::new(&opened.file, 0, MAX_LINE);
     while let Ok(Some(line)) = lines.next() {
-        if let NextLine::Whole { offset, bytes } | NextLine::Incomplete { offset, bytes } = line {
-            let _ = reader.line(offset, bytes, &mut messages);
+        if let NextLine::Complete { offset, bytes } | NextLine::Incomplete { offset, bytes } = line {
+            let _ = reader.parse_line(offset, bytes, &mut messages);
             messages.drain(..).for_each(|message| take(&message));
         }
     }
@@ -150,10 +150,15 @@ fn each_message(
 
 /// Keeps the sessions of a CLI out of the history in which something was said since a time, in a directory. Not every CLI
 /// says which session it is in, so those that others had there at that time are among them.
-pub fn keep_private_since(home: &Home, cli: Cli, directory: &Path, since: SystemTime) -> Result<(), HistoryError> {
-    let Some(places) = CliPaths::around(home.around()) else { return Ok(()) };
+pub fn mark_sessions_private_since(
+    home: &Home,
+    cli: Cli,
+    directory: &Path,
+    since: SystemTime,
+) -> Result<(), HistoryError> {
+    let Some(places) = CliPaths::from_context(home.context()) else { return Ok(()) };
     let (sessions, redactor) = (readers::for_cli(cli), Arc::new(Redactor::new(&[])?));
-    let begun = millis_since_1970(since);
+    let begun = unix_millis(since);
     let is_since = |time: i64| u64::try_from(time).is_ok_and(|time| time >= begun);
     let mut found = BTreeSet::new();
     for root in readers::roots(&places, home, cli) {
@@ -169,7 +174,7 @@ pub fn keep_private_since(home: &Home, cli: Cli, directory: &Path, since: System
             });
         }
     }
-    found.iter().try_for_each(|session| keep_private(home, session, since))
+    found.iter().try_for_each(|session| mark_session_private(home, session, since))
 }
 
 /// Returns the values that a copy of a message shares with it: its id, its time and text, its text.

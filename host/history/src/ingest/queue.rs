@@ -16,14 +16,14 @@ use serde_json::{Map, Value};
 
 use super::elsewhere;
 use crate::Cli;
-use crate::store::PRIVATE;
+use crate::store::PRIVATE_SESSIONS_DIR;
 
 /// The longest request.
 const MAX_REQUEST: u64 = 64 << 10;
 
 /// A transcript to read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct IntakeRequest {
+pub struct IngestRequest {
     /// The CLI that wrote the transcript.
     pub cli: Cli,
     /// The CLI's own directory.
@@ -46,32 +46,32 @@ const MISSING_TRANSCRIPT_TTL: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// The requests of a home.
 #[derive(Debug, Clone)]
-pub struct IntakeQueue {
+pub struct IngestQueue {
     home: Home,
     directory: PathBuf,
     elsewhere: Option<PathBuf>,
 }
 
-impl IntakeQueue {
+impl IngestQueue {
     /// The queue of a home.
     pub fn new(home: &Home) -> Self {
         Self {
             home: home.clone(),
             directory: home.history().join("queue"),
-            elsewhere: elsewhere::elsewhere(home, "queue"),
+            elsewhere: elsewhere::fallback_dir(home, "queue"),
         }
     }
 
     /// Makes the directories that hooks write to, for which a full disk has no room.
     pub fn prepare(&self) -> Result<(), HomeError> {
         self.home.make_dir(&self.directory)?;
-        self.home.make_dir(&self.home.history().join(PRIVATE))
+        self.home.make_dir(&self.home.history().join(PRIVATE_SESSIONS_DIR))
     }
 
     /// Adds a request. When it returns, the request is on a disk.
-    pub fn add(&self, request: &IntakeRequest) -> Result<(), HomeError> {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    pub fn add(&self, request: &IngestRequest) -> Result<(), HomeError> {
+        static COUNTER: AtomicU32 = AtomicU32::new(0);
+        let number = COUNTER.fetch_add(1, Ordering::Relaxed);
         let name = format!("{:015}-{}-{number}", aiw_home::now_millis(), std::process::id());
         let path = self.directory.join(format!("{name}{REQUEST_SUFFIX}"));
         let text = serde_json::to_vec(request)
@@ -86,7 +86,7 @@ impl IntakeQueue {
         });
         let is_elsewhere = || {
             let Some(directory) = &self.elsewhere else { return false };
-            elsewhere::make(directory).is_ok()
+            elsewhere::create_fallback_dir(directory).is_ok()
                 && replace(&directory.join(format!("{name}{REQUEST_SUFFIX}")), &text, Mode::Private).is_ok()
         };
         if is_named || is_elsewhere() { Ok(()) } else { Err(problem) }
@@ -103,15 +103,15 @@ impl IntakeQueue {
     }
 
     /// How many sessions wait to be read. `claude` is where Claude Code keeps its sessions.
-    pub(crate) fn sessions(&self, claude: &Path) -> usize {
-        let paths = self.waiting(claude).into_iter().filter_map(|(_, request)| Some((request.root, request.path?)));
+    pub(crate) fn session_count(&self, claude: &Path) -> usize {
+        let paths = self.pending(claude).into_iter().filter_map(|(_, request)| Some((request.root, request.path?)));
         paths.collect::<BTreeSet<_>>().len()
     }
 
     /// The requests, the oldest first, each with its file. Files that are not requests are removed, and one of a newer aiw is
     /// left to it. `claude` is
     /// where Claude Code keeps its sessions.
-    pub(crate) fn waiting(&self, claude: &Path) -> Vec<(PathBuf, IntakeRequest)> {
+    pub(crate) fn pending(&self, claude: &Path) -> Vec<(PathBuf, IngestRequest)> {
         let mut waiting = Vec::new();
         for path in self.files() {
             if let Some(name) = path.file_name().and_then(|name| name.to_str()?.strip_suffix(NAME_SUFFIX)) {
@@ -120,7 +120,7 @@ impl IntakeQueue {
                     let root = claude.to_owned();
                     (
                         path.clone(),
-                        IntakeRequest { cli: Cli::Claude, root, path: Some(transcript), refused: None, provider: None },
+                        IngestRequest { cli: Cli::Claude, root, path: Some(transcript), refused: None, provider: None },
                     )
                 });
                 waiting.extend(requests);
@@ -146,7 +146,7 @@ impl IntakeQueue {
     }
 
     /// Removes a request that was carried out.
-    pub(crate) fn done(&self, path: &Path) -> Result<(), HomeError> {
+    pub(crate) fn remove(&self, path: &Path) -> Result<(), HomeError> {
         match remove_file(path) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(HomeError::io("remove", path, e)),
             _ => Ok(()),
@@ -201,10 +201,10 @@ mod tests {
     #[test]
     fn requests_come_back_in_order_and_junk_goes() {
         let dir = tempfile::tempdir().unwrap();
-        let home = Home::at(dir.path());
-        let queue = IntakeQueue::new(&home);
+        let home = Home::from_root(dir.path());
+        let queue = IngestQueue::new(&home);
         assert!(queue.is_empty());
-        let request = |path: &str| IntakeRequest {
+        let request = |path: &str| IngestRequest {
             cli: Cli::Claude,
             root: "/x".into(),
             path: Some(path.to_owned()),
@@ -225,18 +225,18 @@ mod tests {
         for name in ["998-1-1.s-1.name", "998-1-2.s-2.name"] {
             fs::write(home.history().join("queue").join(name), "").unwrap();
         }
-        let waiting = queue.waiting(&claude);
+        let waiting = queue.pending(&claude);
         assert_eq!(
             waiting.iter().map(|(_, r)| r.path.as_deref().unwrap()).collect::<Vec<_>>(),
             ["a", "b", "a", "projects/p/s-1.jsonl"]
         );
         assert_eq!(queue.len(), 6);
         for (path, _) in waiting {
-            queue.done(&path).unwrap();
-            queue.done(&path).unwrap();
+            queue.remove(&path).unwrap();
+            queue.remove(&path).unwrap();
         }
         // What is not there may come.
-        assert!(queue.waiting(&claude).is_empty() && newer.exists());
+        assert!(queue.pending(&claude).is_empty() && newer.exists());
         assert_eq!(queue.len(), 2);
     }
 }

@@ -9,9 +9,9 @@ use aiw_redact::rules::{Redactor, VERSION};
 
 use super::exclude::Exclusions;
 use super::import::{self, TranscriptRoot};
-use super::take::{Intake, Report};
+use super::take::{Ingester, Report};
 use crate::readers;
-use crate::{Cli, Forgot, HistoryError, Store};
+use crate::{Cli, ForgetReport, HistoryError, Store};
 
 /// How many texts are looked at at once.
 const BATCH_SIZE: usize = 1000;
@@ -23,24 +23,24 @@ fn rules(home: &Home) -> Result<i64, HomeError> {
 
 /// Whether there are texts that have not gone through today's rules about secrets.
 pub fn is_outdated(home: &Home, store: &Store) -> Result<bool, HistoryError> {
-    Ok(store.rules()? != rules(home)?)
+    Ok(store.redaction_rules_version()? != rules(home)?)
 }
 
 /// Takes out of stored texts what today's rules about secrets find, and reads transcripts again that have more to tell
 /// than an older aiw has stored.
-pub(super) fn renew(
+pub(super) fn reprocess_store(
     home: &Home,
     places: &CliPaths,
     store: &Store,
-    intake: &mut Intake<'_>,
+    intake: &mut Ingester<'_>,
     report: &mut Report,
 ) -> Result<(), HistoryError> {
     if is_outdated(home, store)? {
         let cleaned = clean(store, intake.redactor())?;
-        store.has_rules(rules(home)?, cleaned > 0)?;
-        report.cleaned += cleaned;
+        store.set_redaction_rules_version(rules(home)?, cleaned > 0)?;
+        report.redacted_messages += cleaned;
     }
-    let unread = store.unread()?.into_iter().filter(|(_, path)| path.exists());
+    let unread = store.unread_transcripts()?.into_iter().filter(|(_, path)| path.exists());
     let unread: HashSet<(Cli, PathBuf)> = unread.collect();
     for sessions in readers::all() {
         let cli = sessions.cli();
@@ -49,8 +49,8 @@ pub(super) fn renew(
         }
         for root in readers::roots(places, home, cli) {
             let found =
-                TranscriptRoot::find(sessions, &root).only(|entry| unread.contains(&(cli, root.join(&entry.path))));
-            import::take_all(intake, &found, report, &mut |_, _| {})?;
+                TranscriptRoot::find(sessions, &root).filter(|entry| unread.contains(&(cli, root.join(&entry.path))));
+            import::ingest_root(intake, &found, report, &mut |_, _| {})?;
         }
     }
     Ok(())
@@ -69,23 +69,23 @@ fn clean(store: &Store, redactor: &Redactor) -> Result<usize, HistoryError> {
         });
         let clean: BTreeMap<i64, String> = clean.collect();
         if !clean.is_empty() {
-            store.rewrite(&clean)?;
+            store.replace_texts(&clean)?;
         }
         changed += clean.len();
     }
 }
 
 /// Counts the stored messages of projects that are excluded now.
-pub fn excluded(home: &Home, store: &Store) -> Result<Forgot, HistoryError> {
+pub fn count_excluded(home: &Home, store: &Store) -> Result<ForgetReport, HistoryError> {
     store.count_messages(&projects(home, store)?)
 }
 
 /// Takes out what is stored of projects that are excluded now. It comes back with the next import after they are not.
-pub fn take_out_excluded(home: &Home, store: &Store) -> Result<Forgot, HistoryError> {
-    store.take_out(&projects(home, store)?)
+pub fn remove_excluded(home: &Home, store: &Store) -> Result<ForgetReport, HistoryError> {
+    store.remove_projects(&projects(home, store)?)
 }
 
 fn projects(home: &Home, store: &Store) -> Result<Vec<i64>, HistoryError> {
     let mut exclusions = Exclusions::load(home)?;
-    store.projects(&mut |path| exclusions.covers(path))
+    store.project_ids(&mut |path| exclusions.is_excluded(path))
 }

@@ -3,11 +3,11 @@
 //! A hook says so when they end, and none does if they are killed. While they run, Claude Code keeps a file about each,
 //! `sessions/<process>.json`, and the system tells what the process was started with.
 
-use aiw_home::{CLAUDE_RUNNING, CliPaths, HISTORY_VARIABLE, Home};
+use aiw_home::{CLAUDE_SESSIONS_DIR, CliPaths, HISTORY_VARIABLE, Home};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::exclude::{Exclusions, is_word_for_off};
+use super::exclude::{Exclusions, is_off_value};
 use super::files::{read_small, walk};
 use crate::Cli;
 use crate::readers;
@@ -25,9 +25,10 @@ struct ClaudeProcess {
 }
 
 /// Notes which of the sessions that are running are private, before anything of them is read.
-pub(super) fn note_private(home: &Home, places: &CliPaths) {
+pub(super) fn mark_running_private(home: &Home, places: &CliPaths) {
     let roots = readers::roots(places, home, Cli::Claude);
-    for (root, entry) in roots.iter().flat_map(|root| walk(root, &[CLAUDE_RUNNING]).into_iter().map(move |e| (root, e)))
+    for (root, entry) in
+        roots.iter().flat_map(|root| walk(root, &[CLAUDE_SESSIONS_DIR]).into_iter().map(move |e| (root, e)))
     {
         let bytes = entry.is_regular.then(|| read_small(root, &entry.path, 64 << 10)).flatten();
         let Some(running) = bytes.and_then(|bytes| aiw_core::from_foreign_json::<ClaudeProcess>(&bytes).ok()) else {
@@ -37,7 +38,7 @@ pub(super) fn note_private(home: &Home, places: &CliPaths) {
         let Some(session) = readers::session_id(session) else { continue };
         if is_private(process, running.proc_start.as_str()) {
             // If it can't be written, nothing can be stored either.
-            let _ = Exclusions::make_private(home, session);
+            let _ = Exclusions::mark_private(home, session);
         }
     }
 }
@@ -52,7 +53,7 @@ fn is_private(process: u64, start: Option<&str>) -> bool {
         let value = std::str::from_utf8(variable)
             .ok()
             .and_then(|variable| variable.strip_prefix(HISTORY_VARIABLE)?.strip_prefix('='));
-        value.is_some_and(is_word_for_off)
+        value.is_some_and(is_off_value)
     });
     is_off && (cfg!(not(target_os = "linux")) || start.is_none_or(|start| start == seen.start().to_string()))
 }
@@ -73,7 +74,7 @@ mod tests {
         use super::*;
 
         let dir = tempfile::tempdir().unwrap();
-        let home = Home::at(dir.path().join("aiw"));
+        let home = Home::from_root(dir.path().join("aiw"));
         let at = |name: &str| dir.path().join(name);
         let places = CliPaths::from_variables(|name| (name == "HOME").then(|| dir.path().to_owned())).unwrap();
         std::fs::create_dir_all(at(".claude/sessions")).unwrap();
@@ -102,7 +103,7 @@ mod tests {
         ] {
             std::fs::write(at(".claude/sessions").join(name), text).unwrap();
         }
-        note_private(&home, &places);
+        mark_running_private(&home, &places);
         for mut child in children {
             child.kill().unwrap();
             child.wait().unwrap();

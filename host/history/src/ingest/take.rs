@@ -7,17 +7,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use aiw_home::{CliPaths, Home, Settings, created};
+use aiw_home::{CliPaths, Home, Settings, creation_time};
 use aiw_redact::rules::Redactor;
 
 use super::exclude::Exclusions;
 use super::files::{FileError, OpenedTranscript, open_beneath, read_small};
 use super::findings::{LineError, LineProblems};
 use super::head::{FileHead, read_head};
-use super::lines::{Lines, MAX_LINE, NextLine, whole_objects};
+use super::lines::{Lines, MAX_LINE, NextLine, find_json_objects};
 use super::private::PrivateMessages;
 use super::scan::string_at;
-use crate::readers::{self, Launch, LineReader, Sessions, Transcript};
+use crate::readers::{self, Launch, LineReader, Transcript, TranscriptSource};
 use crate::{Cli, HistoryError, ReadProgress, SessionMessage, Store};
 
 /// The largest document that is read as a whole.
@@ -29,9 +29,9 @@ const MAX_BATCH: (usize, u64) = (1000, 64 << 20);
 
 /// The result of reading one transcript.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Taken {
+pub struct IngestOutcome {
     /// The new messages.
-    pub stored: usize,
+    pub new_messages: usize,
     /// The bytes that were read.
     pub bytes: u64,
     /// Whether something in it was left out; [`Store::problems`] says what.
@@ -44,21 +44,21 @@ pub struct Report {
     /// The transcripts that were looked at.
     pub transcripts: usize,
     /// The new messages.
-    pub stored: usize,
+    pub new_messages: usize,
     /// The bytes that were read.
     pub bytes: u64,
     /// The transcripts in which something was left out.
-    pub with_problems: usize,
+    pub partial_transcripts: usize,
     /// The messages that today's rules about secrets have changed, which were stored before.
-    pub cleaned: usize,
+    pub redacted_messages: usize,
 }
 
 impl Report {
-    pub(crate) fn add(&mut self, taken: Taken) {
+    pub(crate) fn add(&mut self, taken: IngestOutcome) {
         self.transcripts += 1;
-        self.stored += taken.stored;
+        self.new_messages += taken.new_messages;
         self.bytes += taken.bytes;
-        self.with_problems += usize::from(taken.has_problems);
+        self.partial_transcripts += usize::from(taken.has_problems);
     }
 }
 
@@ -69,7 +69,7 @@ pub fn redactor(home: &Home, settings: &Settings) -> Result<Redactor, HistoryErr
 }
 
 /// Takes in transcripts.
-pub struct Intake<'a> {
+pub struct Ingester<'a> {
     store: &'a Store,
     /// See [`Launch::given`].
     redirected_homes: Vec<(PathBuf, Launch)>,
@@ -80,7 +80,7 @@ pub struct Intake<'a> {
     private: PrivateMessages,
 }
 
-impl<'a> Intake<'a> {
+impl<'a> Ingester<'a> {
     /// An intake into a store.
     pub fn new(store: &'a Store, home: &Home, places: &CliPaths) -> Result<Self, HistoryError> {
         let redactor = Arc::new(redactor(home, &home.settings()?)?);
@@ -105,47 +105,47 @@ impl<'a> Intake<'a> {
 
     /// Takes in what is new in a transcript, which is `path` below `root`. `names` are all transcripts there, if they
     /// were looked for.
-    pub(crate) fn take(
+    pub(crate) fn ingest(
         &mut self,
-        sessions: &dyn Sessions,
+        sessions: &dyn TranscriptSource,
         root: &Path,
         path: &str,
         names: &Arc<[String]>,
         observe: &mut dyn FnMut(u64),
-    ) -> Result<Taken, HistoryError> {
+    ) -> Result<IngestOutcome, HistoryError> {
         let whole = root.join(path);
         let opened = match open_beneath(root, path) {
             Ok(opened) => opened,
-            Err(FileError::Missing) => return Ok(Taken::default()),
-            Err(refusal) => return self.refuse(&whole, &refusal.to_string()),
+            Err(FileError::Missing) => return Ok(IngestOutcome::default()),
+            Err(refusal) => return self.skip_transcript(&whole, &refusal.to_string()),
         };
         let taken = self.read(sessions, root, path, &opened, names, observe);
         match taken {
             Err(TakeFailure::History(e)) => Err(e),
-            Err(TakeFailure::Read(e)) => self.refuse(&whole, &FileError::from(e).to_string()),
+            Err(TakeFailure::Read(e)) => self.skip_transcript(&whole, &FileError::from(e).to_string()),
             Ok(taken) => Ok(taken),
         }
     }
 
     /// Notes that a transcript is not read.
-    pub(crate) fn refuse(&self, path: &Path, reason: &str) -> Result<Taken, HistoryError> {
-        self.store.skipped(path, reason)?;
-        Ok(Taken { has_problems: true, ..Taken::default() })
+    pub(crate) fn skip_transcript(&self, path: &Path, reason: &str) -> Result<IngestOutcome, HistoryError> {
+        self.store.record_problem(path, reason)?;
+        Ok(IngestOutcome { has_problems: true, ..IngestOutcome::default() })
     }
 
     fn read(
         &mut self,
-        sessions: &dyn Sessions,
+        sessions: &dyn TranscriptSource,
         root: &Path,
         path: &str,
         opened: &OpenedTranscript,
         names: &Arc<[String]>,
         observe: &mut dyn FnMut(u64),
-    ) -> Result<Taken, TakeFailure> {
+    ) -> Result<IngestOutcome, TakeFailure> {
         let whole = root.join(path);
         let mut known = self.store.progress(&whole)?;
-        if self.store.excluded_projects(&whole)?.iter().any(|project| !self.exclusions.covers(project)) {
-            self.store.redo(&whole)?;
+        if self.store.excluded_projects(&whole)?.iter().any(|project| !self.exclusions.is_excluded(project)) {
+            self.store.reset_transcript(&whole)?;
             known = None;
         }
         // An indexer that was killed has read less of it.
@@ -154,32 +154,32 @@ impl<'a> Intake<'a> {
                 && (known.size, known.modified, known.inode) == (opened.size, opened.modified, opened.inode)
         });
         if is_seen {
-            return Ok(Taken::default());
+            return Ok(IngestOutcome::default());
         }
         let is_document = sessions.is_document(path);
         let mut start = 0;
         if let Some(known) = known.filter(|_| !is_document) {
-            if opened.size < known.offset || opened.prefix_digest(known.offset)? != known.head {
-                self.store.redo(&whole)?;
+            if opened.size < known.offset || opened.prefix_digest(known.offset)? != known.prefix_digest {
+                self.store.reset_transcript(&whole)?;
             } else {
                 start = known.offset;
             }
         }
-        let first = opened.part(0, 64 << 10)?;
+        let first = opened.read_range(0, 64 << 10)?;
         let first = memchr::memchr(b'\n', &first).map_or(&[][..], |end| &first[..end]);
         let before = before(opened, start)?;
         let mut reader = sessions.open(&Transcript {
             path,
-            first,
-            before: &before,
+            first_line: first,
+            preceding_bytes: &before,
             redactor: self.redactor.clone(),
-            beside: &|path| read_small(root, path, 64 << 10),
+            read_file: &|path| read_small(root, path, 64 << 10),
             names: names.clone(),
         });
         let head = read_head(&opened.file)?;
         let launch = self.launch(root, &head);
         let project = self.project(sessions, root, path, head)?;
-        let own = TranscriptFacts { since: created(&whole), project, launch, follows: false };
+        let own = TranscriptFacts { since: creation_time(&whole), project, launch, follows: false };
         let mut batch = MessageBatch {
             store: self.store,
             own,
@@ -191,7 +191,7 @@ impl<'a> Intake<'a> {
             last: None,
             excluded_projects: BTreeSet::new(),
             findings: LineProblems::default(),
-            taken: Taken::default(),
+            taken: IngestOutcome::default(),
         };
         if is_document {
             self.document(&mut *reader, opened, &mut batch)?;
@@ -201,8 +201,8 @@ impl<'a> Intake<'a> {
         if !batch.excluded_projects.is_empty() {
             self.store.record_excluded_projects(&whole, &batch.excluded_projects)?;
         }
-        if let Some(sentence) = batch.findings.sentence() {
-            self.store.skipped(&whole, &sentence)?;
+        if let Some(sentence) = batch.findings.to_message() {
+            self.store.record_problem(&whole, &sentence)?;
             batch.taken.has_problems = true;
         }
         Ok(batch.taken)
@@ -222,7 +222,7 @@ impl<'a> Intake<'a> {
         let mut end = start;
         while let Some(line) = lines.next()? {
             match line {
-                NextLine::Whole { offset, bytes } => self.line(reader, offset, bytes, batch),
+                NextLine::Complete { offset, bytes } => self.line(reader, offset, bytes, batch),
                 NextLine::TooLong { offset } => batch.findings.add(LineError::TooLong, offset),
                 // Its writer may have been ended before it wrote the line's end; then nothing more comes.
                 NextLine::Incomplete { offset, bytes } => {
@@ -252,7 +252,7 @@ impl<'a> Intake<'a> {
         if opened.size > MAX_DOCUMENT {
             batch.findings.add(LineError::TooLong, 0);
         } else {
-            let bytes = opened.part(0, usize::try_from(opened.size).unwrap_or(0))?;
+            let bytes = opened.read_range(0, usize::try_from(opened.size).unwrap_or(0))?;
             self.line(reader, 0, &bytes, batch);
         }
         Ok(batch.store(opened.size)?)
@@ -265,14 +265,20 @@ impl<'a> Intake<'a> {
         if let Some(id) = &head.provider {
             let known = self.providers.iter().find(|(known, _)| known == id);
             // The name of a provider that is gone is lost.
-            let name = known.map(|(_, name)| name).or_else(|| Some(id).filter(|id| id.starts_with(PROVIDER_IDS)));
+            let name = known.map(|(_, name)| name).or_else(|| Some(id).filter(|id| id.starts_with(PROVIDER_ID_PREFIX)));
             launch.provider = launch.provider.or_else(|| name.cloned());
         }
         launch
     }
 
     /// The directory that the session of a transcript began in, as far as it or the one of its session says so.
-    fn project(&self, sessions: &dyn Sessions, root: &Path, path: &str, head: FileHead) -> Result<String, TakeFailure> {
+    fn project(
+        &self,
+        sessions: &dyn TranscriptSource,
+        root: &Path,
+        path: &str,
+        head: FileHead,
+    ) -> Result<String, TakeFailure> {
         let own = head.directory;
         let (None, Some((session, _))) = (&own, path.split_once("/subagents/")) else {
             return Ok(own.unwrap_or_default());
@@ -289,14 +295,14 @@ impl<'a> Intake<'a> {
 
     fn line(&mut self, reader: &mut dyn LineReader, offset: u64, bytes: &[u8], batch: &mut MessageBatch<'_>) {
         let from = batch.messages.len();
-        if let Err(junk) = reader.line(offset, bytes, &mut batch.messages) {
+        if let Err(junk) = reader.parse_line(offset, bytes, &mut batch.messages) {
             batch.findings.add(junk, offset);
             // Two processes wrote at once, or one was ended in the middle of a line.
             if matches!(junk, LineError::NotJson | LineError::NotUtf8) {
-                for range in whole_objects(bytes) {
+                for range in find_json_objects(bytes) {
                     let at = offset + range.start as u64;
                     // What is wrong with the line has been said.
-                    let _ = reader.line(at, &bytes[range], &mut batch.messages);
+                    let _ = reader.parse_line(at, &bytes[range], &mut batch.messages);
                 }
             }
         }
@@ -314,14 +320,14 @@ impl<'a> Intake<'a> {
             if message.project.is_empty() {
                 message.project.clone_from(&batch.own.project);
             }
-            let is_excluded = self.exclusions.covers(&message.project);
+            let is_excluded = self.exclusions.is_excluded(&message.project);
             if is_excluded && !batch.excluded_projects.contains(&message.project) {
                 batch.excluded_projects.insert(message.project.clone());
             }
             let is_out = is_private || is_excluded || self.exclusions.is_private(&message.session);
             let sessions = readers::for_cli(batch.cli);
             let private = self.private.messages(sessions, &self.exclusions, &self.redactor);
-            batch.own.follows = private.has(&message, batch.own.since, batch.own.follows);
+            batch.own.follows = private.contains_copy(&message, batch.own.since, batch.own.follows);
             if !is_out && !batch.own.follows {
                 batch.messages.push(message);
             }
@@ -330,12 +336,12 @@ impl<'a> Intake<'a> {
 }
 
 /// How the ids begin that aiw gives to providers.
-const PROVIDER_IDS: &str = "aiw-";
+const PROVIDER_ID_PREFIX: &str = "aiw-";
 
 /// Returns the bytes before a place, from the beginning of its line.
 fn before(opened: &OpenedTranscript, start: u64) -> io::Result<Vec<u8>> {
     let from = start.saturating_sub(OVERLAP_BYTES);
-    let mut bytes = opened.part(from, usize::try_from(start - from).unwrap_or(0))?;
+    let mut bytes = opened.read_range(from, usize::try_from(start - from).unwrap_or(0))?;
     if from > 0 {
         let line = memchr::memchr(b'\n', &bytes).map_or(bytes.len(), |end| end + 1);
         bytes.drain(..line);
@@ -388,7 +394,7 @@ struct MessageBatch<'a> {
     /// The excluded projects of which something was left out.
     excluded_projects: BTreeSet<String>,
     findings: LineProblems,
-    taken: Taken,
+    taken: IngestOutcome,
 }
 
 impl MessageBatch<'_> {
@@ -407,14 +413,14 @@ impl MessageBatch<'_> {
             size: self.opened.size,
             modified: self.opened.modified,
             inode: self.opened.inode,
-            head,
+            prefix_digest: head,
         };
         let appended = self.store.append(self.cli, self.path, &self.messages, &progress)?;
         if !self.own.launch.is_empty() {
             let sessions: BTreeSet<&str> = self.messages.iter().map(|message| message.session.as_str()).collect();
-            self.store.note_launches(sessions.into_iter().map(|session| (session, &self.own.launch)))?;
+            self.store.record_launches(sessions.into_iter().map(|session| (session, &self.own.launch)))?;
         }
-        self.taken.stored += appended.stored;
+        self.taken.new_messages += appended.new_messages;
         self.taken.bytes += offset.saturating_sub(self.since);
         self.since = offset;
         self.messages.clear();
@@ -423,6 +429,11 @@ impl MessageBatch<'_> {
 }
 
 /// Takes in the transcript of a request.
-pub(super) fn take_one(intake: &mut Intake<'_>, cli: Cli, root: &Path, path: &str) -> Result<Taken, HistoryError> {
-    intake.take(readers::for_cli(cli), root, path, &Arc::from([]), &mut |_| {})
+pub(super) fn ingest_transcript(
+    intake: &mut Ingester<'_>,
+    cli: Cli,
+    root: &Path,
+    path: &str,
+) -> Result<IngestOutcome, HistoryError> {
+    intake.ingest(readers::for_cli(cli), root, path, &Arc::from([]), &mut |_| {})
 }

@@ -13,9 +13,9 @@ use serde_json::{Value, json};
 use super::files::open_beneath;
 use super::findings::LineError;
 use super::indexer::Indexer;
-use super::queue::{IntakeQueue, IntakeRequest};
+use super::queue::{IngestQueue, IngestRequest};
 use super::take::Report;
-use super::{Handled, Hook, Import, TranscriptWatch, todos};
+use super::{Hook, HookOutcome, Import, TranscriptWatch, todos};
 use crate::readers::{self, Transcript};
 use crate::{Cli, MessageAuthor, ReadProgress, SessionMessage, Store};
 use aiw_redact::rules::Redactor;
@@ -76,15 +76,15 @@ fn read_as(cli: Cli, path: &str, text: &str, before: &str, names: &[&str]) -> (V
     let first = text.lines().next().unwrap_or_default();
     let mut reader = sessions.open(&Transcript {
         path,
-        first: first.as_bytes(),
-        before: before.as_bytes(),
+        first_line: first.as_bytes(),
+        preceding_bytes: before.as_bytes(),
         redactor: redactor(),
-        beside: &|path| (path == "tmp/p/.project_root").then(|| b"/srv/p\n".to_vec()),
+        read_file: &|path| (path == "tmp/p/.project_root").then(|| b"/srv/p\n".to_vec()),
         names: names.iter().map(|name| (*name).to_owned()).collect(),
     });
     let (mut messages, mut junk, mut offset) = (Vec::new(), Vec::new(), 0);
     for line in text.split_inclusive('\n') {
-        junk.extend(reader.line(offset, line.trim_end_matches('\n').as_bytes(), &mut messages).err());
+        junk.extend(reader.parse_line(offset, line.trim_end_matches('\n').as_bytes(), &mut messages).err());
         offset += line.len() as u64;
     }
     (messages, junk)
@@ -201,9 +201,9 @@ fn junk_in_a_transcript_is_named_and_the_rest_is_read() {
         (r#"{"type":"user","message":{"content":[1,"x",null,{"type":7}]},"uuid":[],"timestamp":{},"cwd":3}"#, None, 0),
         (r#"{"type":"user","message":{"content":"NOID"},"uuid":7,"timestamp":8,"cwd":9,"sessionId":10}"#, None, 1),
         (deep.as_str(), Some(LineError::NotJson), 0),
-        (far.as_str(), Some(LineError::NoTime), 1),
-        (early.as_str(), Some(LineError::NoTime), 1),
-        (circle.as_str(), Some(LineError::Circle), 1),
+        (far.as_str(), Some(LineError::InvalidTime), 1),
+        (early.as_str(), Some(LineError::InvalidTime), 1),
+        (circle.as_str(), Some(LineError::Cycle), 1),
         ("", None, 0),
         ("   ", None, 0),
     ] {
@@ -215,15 +215,15 @@ fn junk_in_a_transcript_is_named_and_the_rest_is_read() {
     let sessions = readers::for_cli(Cli::Claude);
     let mut reader = sessions.open(&Transcript {
         path: &path,
-        first: b"",
-        before: b"",
+        first_line: b"",
+        preceding_bytes: b"",
         redactor: redactor(),
-        beside: &|_| None,
+        read_file: &|_| None,
         names: Arc::from([]),
     });
     let bad = [br#"{"type":"user","message":{"content":""#, &b"\xff\xfe"[..], br#""}}"#].concat();
     let mut messages = Vec::new();
-    assert_eq!(reader.line(0, &bad, &mut messages), Ok(()));
+    assert_eq!(reader.parse_line(0, &bad, &mut messages), Ok(()));
     assert_eq!(messages[0].text, "\u{fffd}\u{fffd}");
     // Ids are made from the place where there are none.
     let (messages, _) = read(Cli::Claude, &path, r#"{"type":"user","message":{"content":"NOID"}}"#);
@@ -296,14 +296,14 @@ fn codexs_talk_is_taken_from_the_conversation_and_not_from_the_events() {
     let sessions = readers::for_cli(Cli::Codex);
     let mut reader = sessions.open(&Transcript {
         path: &path,
-        first: codex.lines().next().unwrap().as_bytes(),
-        before: b"",
+        first_line: codex.lines().next().unwrap().as_bytes(),
+        preceding_bytes: b"",
         redactor: redactor(),
-        beside: &|_| None,
+        read_file: &|_| None,
         names: Arc::from([]),
     });
     let mut out = Vec::new();
-    reader.line(0, codex[start..].lines().next().unwrap().as_bytes(), &mut out).unwrap();
+    reader.parse_line(0, codex[start..].lines().next().unwrap().as_bytes(), &mut out).unwrap();
     assert_eq!((out[0].session.as_str(), out[0].project.as_str()), (S2, "/srv/c"));
 }
 
@@ -316,7 +316,7 @@ fn prompts_of_codex_are_taken_only_where_the_session_has_no_file() {
     ]);
     let name = format!("sessions/2026/03/01/rollout-2026-03-01T10-00-00-{S2}.jsonl");
     let (messages, junk) = read_as(Cli::Codex, "history.jsonl", &text, "", &[&name, "history.jsonl"]);
-    assert_eq!(junk, [LineError::NoTime]);
+    assert_eq!(junk, [LineError::InvalidTime]);
     assert_eq!(texts(&messages), [(MessageAuthor::User, "gone session"), (MessageAuthor::User, "no clock")]);
     assert_eq!(messages[0].time, Some(1_772_359_201_000));
 }
@@ -382,7 +382,7 @@ impl World {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let places = CliPaths::from_variables(|name| (name == "HOME").then(|| dir.path().to_owned())).unwrap();
-        let home = Home::at(dir.path().join("aiw"));
+        let home = Home::from_root(dir.path().join("aiw"));
         fs::create_dir_all(places.directory(Cli::Claude).join("projects/-srv-p")).unwrap();
         Self { home, places, dir }
     }
@@ -406,17 +406,17 @@ impl World {
 
     /// Runs a session's hook, and the indexer after it.
     fn hook(&self, session: &str) -> Report {
-        assert!(matches!(self.say("SessionEnd", &self.transcript(session)), Handled::Queued(_)));
+        assert!(matches!(self.say("SessionEnd", &self.transcript(session)), HookOutcome::Queued(_)));
         self.indexer().run(&self.places, true).unwrap()
     }
 
-    fn say(&self, event: &str, transcript: &Path) -> Handled {
+    fn say(&self, event: &str, transcript: &Path) -> HookOutcome {
         let said = json!({"session_id": S1, "transcript_path": transcript, "cwd": "/srv/p", "hook_event_name": event});
         Hook::read(said.to_string().as_bytes()).unwrap().handle(&self.home, &self.places).unwrap()
     }
 
     fn import(&self) -> Report {
-        self.indexer().import(&Import::everything(&self.places), &self.places, &mut |_, _| {}).unwrap()
+        self.indexer().import(&Import::find_all(&self.places), &self.places, &mut |_, _| {}).unwrap()
     }
 
     fn store(&self) -> Store {
@@ -436,27 +436,27 @@ impl World {
 fn a_growing_transcript_is_read_once_however_often_hooks_ask() {
     let world = World::new();
     world.write(S1, &[user(S1, "u1", "one"), assistant(S1, "a1", json!({"type": "text", "text": "two"}))]);
-    assert_eq!(world.hook(S1).stored, 2);
+    assert_eq!(world.hook(S1).new_messages, 2);
     let again = world.hook(S1);
-    assert_eq!((again.stored, again.bytes), (0, 0));
+    assert_eq!((again.new_messages, again.bytes), (0, 0));
     let line = user(S1, "u2", "three").to_string();
     world.add(S1, &format!("{line}\n"));
     let grown = world.hook(S1);
-    assert_eq!((grown.stored, grown.bytes), (1, line.len() as u64 + 1));
+    assert_eq!((grown.new_messages, grown.bytes), (1, line.len() as u64 + 1));
     // A torn line waits for its end.
     let line = user(S1, "u3", "four").to_string();
     world.add(S1, &line[..line.len() / 2]);
-    assert_eq!(world.hook(S1).stored, 0);
-    assert_eq!(world.import().stored, 0);
+    assert_eq!(world.hook(S1).new_messages, 0);
+    assert_eq!(world.import().new_messages, 0);
     world.add(S1, &format!("{}\n", &line[line.len() / 2..]));
-    assert_eq!(world.hook(S1).stored, 1);
+    assert_eq!(world.hook(S1).new_messages, 1);
     // A last line without an end is taken once it is whole.
     world.add(S1, &user(S1, "u4", "five").to_string());
-    assert_eq!(world.hook(S1).stored, 1);
+    assert_eq!(world.hook(S1).new_messages, 1);
     world.add(S1, &format!("\n{}\n", user(S1, "u5", "six")));
-    assert_eq!(world.hook(S1).stored, 1);
+    assert_eq!(world.hook(S1).new_messages, 1);
     assert_eq!(world.problems(), [""; 0]);
-    assert!(IntakeQueue::new(&world.home).is_empty());
+    assert!(IngestQueue::new(&world.home).is_empty());
 }
 
 #[test]
@@ -475,11 +475,11 @@ fn what_a_killed_indexer_had_not_read_yet_is_read() {
         size: opened.size,
         modified: opened.modified,
         inode: opened.inode,
-        head: opened.prefix_digest(offset).unwrap(),
+        prefix_digest: opened.prefix_digest(offset).unwrap(),
     };
     fs::create_dir_all(world.home.history()).unwrap();
     world.store().append(Cli::Claude, &world.transcript(S1), &messages, &progress).unwrap();
-    assert_eq!(world.hook(S1).stored, 500);
+    assert_eq!(world.hook(S1).new_messages, 500);
     assert_eq!(world.import().bytes, 0);
 }
 
@@ -488,9 +488,9 @@ fn a_rewritten_or_shorter_transcript_is_read_again() {
     let world = World::new();
     let all: Vec<Value> = (0..400).map(|n| user(S1, &format!("u{n}"), &format!("message {n}"))).collect();
     world.write(S1, &all);
-    assert_eq!(world.hook(S1).stored, 400);
+    assert_eq!(world.hook(S1).new_messages, 400);
     world.write(S1, &all[..10]);
-    assert_eq!(world.hook(S1).stored, 10);
+    assert_eq!(world.hook(S1).new_messages, 10);
     // As long as before, another end.
     let mut other = all[..10].to_vec();
     other[9] = user(S1, "u9", "message Z");
@@ -498,23 +498,23 @@ fn a_rewritten_or_shorter_transcript_is_read_again() {
     // The time of a change may be too coarse to see.
     let later = std::time::SystemTime::now() + std::time::Duration::from_secs(5);
     fs::File::open(world.transcript(S1)).unwrap().set_modified(later).unwrap();
-    assert_eq!(world.hook(S1).stored, 10);
+    assert_eq!(world.hook(S1).new_messages, 10);
 }
 
 #[test]
 fn a_fork_adds_only_what_is_its_own() {
     let world = World::new();
     world.write(S1, &[user(S1, "u1", "first"), assistant(S1, "a1", json!({"type": "text", "text": "A1"}))]);
-    assert_eq!(world.hook(S1).stored, 2);
+    assert_eq!(world.hook(S1).new_messages, 2);
     let copies =
         [user(S2, "u1", "first"), assistant(S2, "a1", json!({"type": "text", "text": "A1"})), user(S2, "u2", "forked")];
     world.write(S2, &copies);
-    assert_eq!(world.hook(S2).stored, 1);
+    assert_eq!(world.hook(S2).new_messages, 1);
     let other = World::new();
     fs::create_dir_all(other.places.directory(Cli::Claude).join("projects/-srv-p")).unwrap();
     other.write(S1, &[user(S1, "u1", "first")]);
     other.write(S2, &copies);
-    assert_eq!(other.import().stored, 3);
+    assert_eq!(other.import().new_messages, 3);
 }
 
 #[test]
@@ -535,7 +535,7 @@ fn what_was_said_in_private_stays_so_in_a_fork() {
     let agents = world.places.directory(Cli::Claude).join(format!("projects/-srv-p/{S1}/subagents"));
     fs::create_dir_all(&agents).unwrap();
     fs::write(agents.join("agent-x.jsonl"), lines(&[timed(S1, "x1", 4, "subtask of the private session")])).unwrap();
-    super::exclude::Exclusions::make_private(&world.home, S1).unwrap();
+    super::exclude::Exclusions::mark_private(&world.home, S1).unwrap();
     // A fork has the same uuids and times; another program gives new ones to what it copies.
     let mut copies: Vec<Value> =
         private.iter().cloned().chain([timed(S1, "x1", 4, "subtask of the private session")]).collect();
@@ -551,7 +551,7 @@ fn what_was_said_in_private_stays_so_in_a_fork() {
         timed(third, "v5", 25, "yes"),
     ];
     world.write(third, &resumed);
-    assert_eq!(world.import().stored, 3);
+    assert_eq!(world.import().new_messages, 3);
     for text in ["diagnosis", "sorry", "subtask"] {
         let hits = world.store().search(&crate::HistoryQuery { text, ..crate::HistoryQuery::default() }, None).unwrap();
         assert!(hits.iter().all(|hit| !hit.snippet.text.contains(text)), "{hits:?}");
@@ -564,9 +564,9 @@ fn what_was_said_in_private_stays_so_in_a_fork() {
     let mut fork = private.to_vec();
     fork.iter_mut().for_each(|line| line["sessionId"] = S2.into());
     other.write(S2, &fork);
-    super::exclude::Exclusions::make_private(&other.home, S2).unwrap();
+    super::exclude::Exclusions::mark_private(&other.home, S2).unwrap();
     if fs::metadata(other.transcript(S1)).unwrap().created().is_ok() {
-        assert_eq!(other.import().stored, 3);
+        assert_eq!(other.import().new_messages, 3);
     }
 }
 
@@ -598,10 +598,10 @@ fn a_line_without_a_directory_belongs_to_where_its_session_began() {
     fs::create_dir_all(&agents).unwrap();
     fs::write(agents.join("agent-x.jsonl"), lines(&[line(S1, "x1", None, "of a subagent")])).unwrap();
     world.write(S2, &[line(S2, "v1", None, "first"), line(S2, "v2", Some("/srv/p"), "second")]);
-    assert_eq!(world.import().stored, 3);
-    assert_eq!(world.import().stored, 0);
+    assert_eq!(world.import().new_messages, 3);
+    assert_eq!(world.import().new_messages, 0);
     world.add(S1, &lines(&[line(S1, "u5", None, "later")]));
-    assert_eq!(world.import().stored, 0);
+    assert_eq!(world.import().new_messages, 0);
 }
 
 #[test]
@@ -609,9 +609,9 @@ fn a_transcript_adds_to_no_other_session() {
     let world = World::new();
     world.write(S1, &[user(S1, "u1", "mine")]);
     world.write(S2, &[user(S2, "v1", "theirs"), user(S1, "v2", "forged")]);
-    assert_eq!(world.import().stored, 3);
+    assert_eq!(world.import().new_messages, 3);
     let of = |session: &str| {
-        world.store().part(session, &crate::MessageRange { around: None, most: 9 }).unwrap().messages.len()
+        world.store().session_view(session, &crate::MessageRange { around: None, limit: 9 }).unwrap().messages.len()
     };
     assert_eq!((of(S1), of(S2)), (1, 2));
     // Codex: a fork has the head of the other session too.
@@ -621,8 +621,8 @@ fn a_transcript_adds_to_no_other_session() {
     // What names a private session is not kept in another one's transcript either.
     let private = World::new();
     private.write(S2, &[user(S2, "v1", "theirs"), user(S1, "v2", "private")]);
-    super::exclude::Exclusions::make_private(&private.home, S1).unwrap();
-    assert_eq!(private.import().stored, 1);
+    super::exclude::Exclusions::mark_private(&private.home, S1).unwrap();
+    assert_eq!(private.import().new_messages, 1);
 }
 
 #[test]
@@ -643,24 +643,24 @@ fn an_import_takes_all_clis_once_and_subagents_too() {
     head["messages"] = messages.into();
     fs::write(chats.join("session-1.json"), head.to_string()).unwrap();
     let report = world.import();
-    assert_eq!((report.stored, report.transcripts), (2 + 6 + 5, 4));
-    assert_eq!(world.import().stored, 0);
+    assert_eq!((report.new_messages, report.transcripts), (2 + 6 + 5, 4));
+    assert_eq!(world.import().new_messages, 0);
     // A document is written anew each time.
     let more = json!({"id": "g8", "timestamp": at(7), "type": "user", "content": "More."});
     head["messages"].as_array_mut().unwrap().push(more);
     fs::write(chats.join("session-1.json"), head.to_string()).unwrap();
-    assert_eq!(world.import().stored, 1);
+    assert_eq!(world.import().new_messages, 1);
     assert_eq!(world.problems(), [""; 0]);
     // The same from elsewhere, where only the content tells whose they are.
     let other = World::new();
-    let found = Import::at(world.dir.path(), &other.places, &other.home).unwrap();
+    let found = Import::find_at_path(world.dir.path(), &other.places, &other.home).unwrap();
     let report = other.indexer().import(&found, &other.places, &mut |_, _| {}).unwrap();
-    assert_eq!(report.stored, 2 + 6 + 6);
+    assert_eq!(report.new_messages, 2 + 6 + 6);
     // And one file alone.
     let other = World::new();
-    let found = Import::at(&world.transcript(S1), &other.places, &other.home).unwrap();
-    assert_eq!(other.indexer().import(&found, &other.places, &mut |_, _| {}).unwrap().stored, 1);
-    assert!(Import::at(&world.dir.path().join("none"), &other.places, &other.home).is_err());
+    let found = Import::find_at_path(&world.transcript(S1), &other.places, &other.home).unwrap();
+    assert_eq!(other.indexer().import(&found, &other.places, &mut |_, _| {}).unwrap().new_messages, 1);
+    assert!(Import::find_at_path(&world.dir.path().join("none"), &other.places, &other.home).is_err());
 }
 
 #[test]
@@ -668,10 +668,10 @@ fn a_watch_reads_what_grows() {
     let world = World::new();
     let mut watch = TranscriptWatch::default();
     world.write(S1, &[user(S1, "u1", "one")]);
-    assert_eq!(watch.poll(&world.indexer(), &world.places).unwrap().stored, 1);
+    assert_eq!(watch.poll(&world.indexer(), &world.places).unwrap().new_messages, 1);
     assert_eq!(watch.poll(&world.indexer(), &world.places).unwrap(), Report::default());
     world.add(S1, &lines(&[user(S1, "u2", "two")]));
-    assert_eq!(watch.poll(&world.indexer(), &world.places).unwrap().stored, 1);
+    assert_eq!(watch.poll(&world.indexer(), &world.places).unwrap().new_messages, 1);
 }
 
 #[test]
@@ -698,15 +698,15 @@ fn only_transcripts_in_claudes_directory_are_queued() {
         (projects.join("none.jsonl"), "is not there"),
         (PathBuf::from("x".repeat(5000)), "has a path that is too long"),
     ] {
-        assert_eq!(world.say("SessionEnd", &path), Handled::Refused(path.clone(), reason.to_owned()));
+        assert_eq!(world.say("SessionEnd", &path), HookOutcome::Refused(path.clone(), reason.to_owned()));
     }
-    assert!(matches!(world.say("PreToolUse", &world.transcript(S1)), Handled::Ignored(_)));
-    assert!(matches!(world.say("PreCompact", &world.transcript(S1)), Handled::Queued(_)));
+    assert!(matches!(world.say("PreToolUse", &world.transcript(S1)), HookOutcome::Ignored(_)));
+    assert!(matches!(world.say("PreCompact", &world.transcript(S1)), HookOutcome::Queued(_)));
     let report = world.indexer().run(&world.places, true).unwrap();
-    assert_eq!((report.stored, report.with_problems), (1, 10));
+    assert_eq!((report.new_messages, report.partial_transcripts), (1, 10));
     assert_eq!(world.problems().len(), 10);
     // Nor does an import follow them.
-    assert_eq!(world.import().stored, 0);
+    assert_eq!(world.import().new_messages, 0);
     for junk in ["", "{", "[]", "3", "{}", r#"{"hook_event_name": 3}"#, "\u{0}"] {
         assert!(Hook::read(junk.as_bytes()).is_err(), "{junk}");
     }
@@ -729,7 +729,7 @@ fn two_indexers_do_the_work_of_one() {
                     let mut stored = 0;
                     for n in (0..20).filter(|n| n % 4 == worker || n % 3 == worker) {
                         world.say("SessionEnd", &world.transcript(&format!("s-{n}")));
-                        stored += world.indexer().run(&world.places, n % 2 == 0).unwrap().stored;
+                        stored += world.indexer().run(&world.places, n % 2 == 0).unwrap().new_messages;
                     }
                     stored
                 })
@@ -737,10 +737,10 @@ fn two_indexers_do_the_work_of_one() {
             .collect();
         workers.into_iter().map(|worker| worker.join().unwrap()).sum()
     });
-    let rest = world.indexer().run(&world.places, true).unwrap().stored;
+    let rest = world.indexer().run(&world.places, true).unwrap().new_messages;
     assert_eq!(stored + rest, 400);
-    assert!(IntakeQueue::new(&world.home).is_empty());
-    assert_eq!(world.import().stored, 0);
+    assert!(IngestQueue::new(&world.home).is_empty());
+    assert_eq!(world.import().new_messages, 0);
 }
 
 #[test]
@@ -755,19 +755,19 @@ fn excluded_projects_and_private_sessions_are_not_stored() {
     };
     world.write(S1, &[at(S1, "u1", "/secret/x"), at(S1, "u2", "/open"), at(S1, "u3", "/secret/x/deep")]);
     world.write(S2, &[at(S2, "u4", "/open")]);
-    super::exclude::Exclusions::make_private(&world.home, S2).unwrap();
-    assert_eq!(world.import().stored, 1);
-    assert_eq!(TranscriptWatch::default().poll(&world.indexer(), &world.places).unwrap().stored, 0);
+    super::exclude::Exclusions::mark_private(&world.home, S2).unwrap();
+    assert_eq!(world.import().new_messages, 1);
+    assert_eq!(TranscriptWatch::default().poll(&world.indexer(), &world.places).unwrap().new_messages, 0);
     let said = json!({"session_id": S1, "transcript_path": world.transcript(S1), "cwd": "/secret/x", "hook_event_name": "SessionEnd"});
     let handled = Hook::read(said.to_string().as_bytes()).unwrap().handle(&world.home, &world.places).unwrap();
-    assert!(matches!(handled, Handled::Ignored(_)));
+    assert!(matches!(handled, HookOutcome::Ignored(_)));
 }
 
 #[test]
 fn a_damaged_index_is_made_again_from_the_transcripts() {
     let world = World::new();
     world.write(S1, &[user(S1, "u1", "one"), user(S1, "u2", "two")]);
-    assert_eq!(world.hook(S1).stored, 2);
+    assert_eq!(world.hook(S1).new_messages, 2);
     let database = world.home.history().join("history.db");
     for entry in fs::read_dir(world.home.history()).unwrap().flatten() {
         if entry.file_name().to_string_lossy().starts_with("history.db-") {
@@ -776,23 +776,23 @@ fn a_damaged_index_is_made_again_from_the_transcripts() {
     }
     fs::write(&database, vec![b'x'; 8192]).unwrap();
     world.write(S2, &[user(S2, "u3", "three")]);
-    assert_eq!(world.hook(S2).stored, 3);
+    assert_eq!(world.hook(S2).new_messages, 3);
 }
 
 #[test]
 fn requests_for_what_is_gone_are_dropped() {
     let world = World::new();
     let path = Some("projects/-srv-p/none.jsonl".to_owned());
-    let request = IntakeRequest {
+    let request = IngestRequest {
         cli: Cli::Claude,
         root: world.places.directory(Cli::Claude).to_owned(),
         path,
         refused: None,
         provider: None,
     };
-    IntakeQueue::new(&world.home).add(&request).unwrap();
-    assert_eq!(world.indexer().run(&world.places, true).unwrap().stored, 0);
-    assert!(IntakeQueue::new(&world.home).is_empty());
+    IngestQueue::new(&world.home).add(&request).unwrap();
+    assert_eq!(world.indexer().run(&world.places, true).unwrap().new_messages, 0);
+    assert!(IngestQueue::new(&world.home).is_empty());
 }
 
 #[test]

@@ -14,7 +14,7 @@ use super::lines::{Lines, MAX_LINE, NextLine};
 use super::scan::string_at;
 use super::take::redactor;
 use crate::readers;
-use crate::store::forgotten::Forgotten;
+use crate::store::forgotten::ForgetRules;
 use crate::{Cli, HistoryError};
 
 /// Something that a session planned to do.
@@ -51,9 +51,9 @@ pub fn todos(home: &Home, places: &CliPaths, session: Option<&str>) -> Result<To
     let root = places.directory(Cli::Claude);
     let mut entries = walk(root, sessions.directories());
     entries.retain(|entry| sessions.is_transcript(&entry.path) && !entry.path.contains("/subagents/"));
-    super::running::note_private(home, places);
+    super::running::mark_running_private(home, places);
     let mut hidden =
-        HiddenSessions { exclusions: Exclusions::load(home)?, forgotten: Forgotten::load(&home.history())? };
+        HiddenSessions { exclusions: Exclusions::load(home)?, forgotten: ForgetRules::load(&home.history())? };
     let unknown = |session: &str| HistoryError::SessionNotFound { session: session.to_owned() };
     let entry = match session {
         None => {
@@ -104,7 +104,7 @@ pub fn todos(home: &Home, places: &CliPaths, session: Option<&str>) -> Result<To
 /// Sessions that must not be shown.
 struct HiddenSessions {
     exclusions: Exclusions,
-    forgotten: Forgotten,
+    forgotten: ForgetRules,
 }
 
 impl HiddenSessions {
@@ -113,8 +113,8 @@ impl HiddenSessions {
     fn covers(&mut self, root: &Path, session: &str, transcript: Option<&FileEntry>) -> bool {
         let project = transcript.and_then(|transcript| project(root, &transcript.path)).unwrap_or_default();
         self.exclusions.is_private(session)
-            || self.exclusions.covers(&project)
-            || self.forgotten.covers_at(session, &project, transcript.map(|transcript| transcript.modified))
+            || self.exclusions.is_excluded(&project)
+            || self.forgotten.matches_at(session, &project, transcript.map(|transcript| transcript.modified))
     }
 }
 
@@ -123,7 +123,7 @@ fn project(root: &Path, path: &str) -> Option<String> {
     let opened = open_beneath(root, path).ok()?;
     let mut lines = Lines::new(&opened.file, 0, MAX_LINE);
     for _ in 0..MAX_LINES_BEFORE_PROJECT {
-        let (NextLine::Whole { bytes, .. } | NextLine::Incomplete { bytes, .. }) = lines.next().ok()?? else {
+        let (NextLine::Complete { bytes, .. } | NextLine::Incomplete { bytes, .. }) = lines.next().ok()?? else {
             continue;
         };
         if string_at(bytes, "cwd").is_some() {
@@ -190,7 +190,7 @@ fn from_transcript(root: &Path, path: &str) -> Vec<Todo> {
     let mut list: Vec<Todo> = Vec::new();
     let mut tasks: BTreeMap<(u64, String), Todo> = BTreeMap::new();
     while let Ok(Some(line)) = lines.next() {
-        let (NextLine::Whole { bytes, .. } | NextLine::Incomplete { bytes, .. }) = line else { continue };
+        let (NextLine::Complete { bytes, .. } | NextLine::Incomplete { bytes, .. }) = line else { continue };
         if !matches!(string_at(bytes, "type"), Some(b"user" | b"assistant")) {
             continue;
         }

@@ -11,7 +11,7 @@ use aiw_home::CliPaths;
 
 use super::exclude::is_off;
 use super::files::FileEntry;
-use super::import::{TranscriptRoot, take_all};
+use super::import::{TranscriptRoot, ingest_root};
 use super::indexer::Indexer;
 use super::take::Report;
 use crate::readers;
@@ -38,21 +38,21 @@ impl TranscriptWatch {
                 let is_new = |entry: &FileEntry| {
                     seen.get(&(sessions.cli(), root.join(&entry.path))) != Some(&(entry.modified, entry.size))
                 };
-                let found = TranscriptRoot::find(sessions, &root).only(is_new);
+                let found = TranscriptRoot::find(sessions, &root).filter(is_new);
                 if !found.is_empty() {
                     changed.push(found);
                 }
             }
         }
-        if changed.is_empty() && self.is_begun && !indexer.is_asked() {
+        if changed.is_empty() && self.is_begun && !indexer.has_pending_requests() {
             return Ok(report);
         }
-        let _turn = indexer.wait_for_turn()?;
+        let _turn = indexer.lock()?;
         let store = indexer.store()?;
         indexer.rebuild(&store, places, &mut report)?;
-        let mut intake = indexer.intake(&store, places)?;
+        let mut intake = indexer.ingester(&store, places)?;
         for found in &changed {
-            take_all(&mut intake, found, &mut report, &mut |_, _| {})?;
+            ingest_root(&mut intake, found, &mut report, &mut |_, _| {})?;
             for (entry, path) in found.entries().iter().zip(found.paths()) {
                 self.seen.insert((found.cli(), path), (entry.modified, entry.size));
             }

@@ -14,16 +14,17 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::parts::{
-    MessageText, directory, is_own_call, message_id, milliseconds, parse, session_id, tool_name, untyped,
+    MessageText, is_history_search, message_id, parse, parse_directory, parse_unix_millis, reject_untyped_line,
+    session_id, tool_name,
 };
-use super::{LineReader, Sessions, Transcript, stem};
+use super::{LineReader, Transcript, TranscriptSource, stem};
 use crate::ingest::findings::LineError;
 use crate::ingest::scan::string_at;
 use crate::{Cli, MessageAuthor, SessionMessage};
 
 pub(super) struct ClaudeSessions;
 
-impl Sessions for ClaudeSessions {
+impl TranscriptSource for ClaudeSessions {
     fn cli(&self) -> Cli {
         Cli::Claude
     }
@@ -47,7 +48,7 @@ impl Sessions for ClaudeSessions {
         };
         // The name of a file in the CLI's directory is the id of its session. Elsewhere it is what its first line says.
         let is_named = parts.first() == Some(&"projects");
-        let first = std::str::from_utf8(string_at(file.first, "sessionId").unwrap_or_default()).ok();
+        let first = std::str::from_utf8(string_at(file.first_line, "sessionId").unwrap_or_default()).ok();
         let session = first.and_then(session_id).filter(|_| !is_named).unwrap_or(session);
         let mut reader = Claudes {
             session: session.to_owned(),
@@ -62,9 +63,9 @@ impl Sessions for ClaudeSessions {
             titles: Vec::new(),
         };
         // Results belong to calls that were read before.
-        for line in file.before.split(|byte| *byte == b'\n') {
+        for line in file.preceding_bytes.split(|byte| *byte == b'\n') {
             if string_at(line, "type") == Some(b"assistant") {
-                let _ = reader.line(0, line, &mut Vec::new());
+                let _ = reader.parse_line(0, line, &mut Vec::new());
             }
         }
         Box::new(reader)
@@ -92,7 +93,7 @@ struct Claudes {
 }
 
 /// The most calls and messages that are remembered.
-const MAX_REMEMBERED: usize = 4096;
+const MAX_TRACKED_ENTRIES: usize = 4096;
 
 /// The most titles that wait.
 const MAX_TITLES: usize = 256;
@@ -146,7 +147,7 @@ struct Body {
 }
 
 impl LineReader for Claudes {
-    fn line(&mut self, offset: u64, line: &[u8], out: &mut Vec<SessionMessage>) -> Result<(), LineError> {
+    fn parse_line(&mut self, offset: u64, line: &[u8], out: &mut Vec<SessionMessage>) -> Result<(), LineError> {
         let role = match string_at(line, "type") {
             Some(b"user") => MessageAuthor::User,
             Some(b"assistant") => MessageAuthor::Assistant,
@@ -157,7 +158,7 @@ impl LineReader for Claudes {
             Some(b"custom-title") => return self.title(MessageAuthor::User, offset, line, out),
             Some(b"summary" | b"ai-title") => return self.title(MessageAuthor::Assistant, offset, line, out),
             Some(_) => return Ok(()),
-            None => return untyped(line),
+            None => return reject_untyped_line(line),
         };
         let mut line: ClaudeLine = parse(line)?;
         if let Some(attachment) = line.attachment.take() {
@@ -200,19 +201,19 @@ impl LineReader for Claudes {
         }
         let session = session_id(&self.session).ok_or(LineError::NoSession)?.to_owned();
         let uuid = message_id(Some(&line.uuid), &session, offset, 0);
-        let time = line.timestamp.as_str().and_then(milliseconds);
+        let time = line.timestamp.as_str().and_then(parse_unix_millis);
         let agent = line.agent_id.as_str().and_then(session_id).map(str::to_owned).or_else(|| self.agent.clone());
         let role = if is_answer { MessageAuthor::Tool } else { role };
         let junk = match (time, line.timestamp.is_string()) {
-            (None, true) => Err(LineError::NoTime),
-            _ if self.is_circle(&uuid, line.parent_uuid.as_str()) => Err(LineError::Circle),
+            (None, true) => Err(LineError::InvalidTime),
+            _ if self.is_circle(&uuid, line.parent_uuid.as_str()) => Err(LineError::Cycle),
             _ => Ok(()),
         };
-        if self.seen.len() >= MAX_REMEMBERED {
+        if self.seen.len() >= MAX_TRACKED_ENTRIES {
             self.seen.clear();
         }
         self.seen.insert(uuid.clone());
-        let project = directory(Some(&line.cwd));
+        let project = parse_directory(Some(&line.cwd));
         self.last = Some((project.clone(), time));
         out.push(SessionMessage { uuid, session, project, time, role, tools, text, agent, offset });
         self.entitle(out);
@@ -255,7 +256,7 @@ impl Claudes {
         let is_other = title.session_id.as_str().is_some_and(|named| named != self.session);
         let redactor = self.redactor.clone();
         let mut talk = MessageText::new(&redactor);
-        talk.say(title.summary.as_str().unwrap_or_default().trim());
+        talk.push_text(title.summary.as_str().unwrap_or_default().trim());
         let Some(text) = talk.into_text().filter(|_| !is_other && self.is_known) else { return Ok(()) };
         if self.titles.len() < MAX_TITLES {
             let leaf = title.leaf_uuid.as_str().map(str::to_owned);
@@ -283,14 +284,14 @@ impl Claudes {
             Some("text") => say(talk, block["text"].as_str().unwrap_or_default()),
             Some("tool_use") => {
                 let (name, id) = (tool_name(&block["name"]), block["id"].as_str().unwrap_or_default());
-                if is_own_call(&name, &block["input"]) {
-                    if self.own.len() < MAX_REMEMBERED {
+                if is_history_search(&name, &block["input"]) {
+                    if self.own.len() < MAX_TRACKED_ENTRIES {
                         self.own.insert(id.to_owned());
                     }
                     return false;
                 }
-                talk.input(&block["input"]);
-                if self.tools.len() >= MAX_REMEMBERED {
+                talk.push_tool_input(&block["input"]);
+                if self.tools.len() >= MAX_TRACKED_ENTRIES {
                     self.tools.clear();
                 }
                 self.tools.insert(id.to_owned(), name.clone());
@@ -301,7 +302,7 @@ impl Claudes {
                 if self.own.contains(id) {
                     return true;
                 }
-                talk.result(&block["content"]);
+                talk.push_tool_result(&block["content"]);
                 tools.extend(self.tools.remove(id));
                 return true;
             }
@@ -313,7 +314,7 @@ impl Claudes {
     /// Whether a message follows itself, over the last ones that were read.
     fn is_circle(&mut self, uuid: &str, parent: Option<&str>) -> bool {
         let Some(parent) = parent else { return false };
-        if self.parents.len() >= MAX_REMEMBERED {
+        if self.parents.len() >= MAX_TRACKED_ENTRIES {
             self.parents.clear();
         }
         let mut next = Some(parent);
@@ -362,11 +363,11 @@ fn say(talk: &mut MessageText<'_>, text: &str) {
         rest.split_once(&format!("</{tag}>")).map(|(inner, _)| inner.trim())
     };
     if !text.starts_with("<command-") {
-        return talk.say(text);
+        return talk.push_text(text);
     }
     // A slash command: what was typed after its name was said.
     let arguments = between("command-args").filter(|arguments| !arguments.is_empty());
     if let (Some(name), Some(arguments)) = (between("command-name"), arguments) {
-        talk.say(&format!("{name} {arguments}"));
+        talk.push_text(&format!("{name} {arguments}"));
     }
 }

@@ -13,9 +13,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::parts::{
-    MessageText, directory, is_own_call, message_id, milliseconds, parse, plausible, session_id, tool_name, untyped,
+    MessageText, filter_plausible_millis, is_history_search, message_id, parse, parse_directory, parse_unix_millis,
+    reject_untyped_line, session_id, tool_name,
 };
-use super::{LineReader, Sessions, Transcript, stem};
+use super::{LineReader, Transcript, TranscriptSource, stem};
 use crate::ingest::findings::LineError;
 use crate::ingest::scan::string_at;
 use crate::{Cli, MessageAuthor, SessionMessage};
@@ -24,7 +25,7 @@ pub(super) struct CodexSessions;
 
 const HISTORY_FILE: &str = "history.jsonl";
 
-impl Sessions for CodexSessions {
+impl TranscriptSource for CodexSessions {
     fn cli(&self) -> Cli {
         Cli::Codex
     }
@@ -53,8 +54,8 @@ impl Sessions for CodexSessions {
             tools: HashMap::new(),
             own: HashSet::new(),
         };
-        for line in [file.first].into_iter().chain(file.before.split(|byte| *byte == b'\n')) {
-            let _ = reader.line(0, line, &mut Vec::new());
+        for line in [file.first_line].into_iter().chain(file.preceding_bytes.split(|byte| *byte == b'\n')) {
+            let _ = reader.parse_line(0, line, &mut Vec::new());
         }
         Box::new(reader)
     }
@@ -96,7 +97,7 @@ struct CodexLine {
 }
 
 impl LineReader for Rollout {
-    fn line(&mut self, offset: u64, line: &[u8], out: &mut Vec<SessionMessage>) -> Result<(), LineError> {
+    fn parse_line(&mut self, offset: u64, line: &[u8], out: &mut Vec<SessionMessage>) -> Result<(), LineError> {
         let (kind, is_bare): (&[u8], bool) = match string_at(line, "type") {
             Some(kind @ (b"session_meta" | b"turn_context" | b"response_item")) => (kind, false),
             Some(kind) if BARE_ITEM_TYPES.contains(&kind) => (b"response_item", true),
@@ -107,10 +108,10 @@ impl LineReader for Rollout {
                     if self.session.is_empty() {
                         self.session = head.id;
                     }
-                    self.started = milliseconds(&head.timestamp);
+                    self.started = parse_unix_millis(&head.timestamp);
                     return Ok(());
                 }
-                Err(_) => return untyped(line),
+                Err(_) => return reject_untyped_line(line),
             },
         };
         let line: CodexLine = match is_bare {
@@ -126,7 +127,7 @@ impl LineReader for Rollout {
                 self.session = id.to_owned();
             }
             if payload.get("cwd").is_some_and(Value::is_string) {
-                self.project = directory(payload.get("cwd"));
+                self.project = parse_directory(payload.get("cwd"));
             }
             return Ok(());
         }
@@ -139,7 +140,7 @@ impl LineReader for Rollout {
             None => String::new(),
         };
         let session = session_id(&self.session).ok_or(LineError::NoSession)?.to_owned();
-        let time = line.timestamp.as_str().and_then(milliseconds).or(self.started.filter(|_| is_bare));
+        let time = line.timestamp.as_str().and_then(parse_unix_millis).or(self.started.filter(|_| is_bare));
         let id = payload.get("id").filter(|id| id.is_string()).or_else(|| payload.get("call_id"));
         let mut uuid = message_id(id, &session, offset, 0);
         // Older versions gave a call and its answer one id.
@@ -148,7 +149,7 @@ impl LineReader for Rollout {
         }
         let project = self.project.clone();
         out.push(SessionMessage { uuid, session, project, time, role, tools, text, agent: None, offset });
-        if time.is_none() && line.timestamp.is_string() { Err(LineError::NoTime) } else { Ok(()) }
+        if time.is_none() && line.timestamp.is_string() { Err(LineError::InvalidTime) } else { Ok(()) }
     }
 }
 
@@ -174,7 +175,7 @@ impl Rollout {
                     if role == MessageAuthor::Assistant
                         || !INJECTED_NOTE_PREFIXES.iter().any(|note| text.starts_with(note))
                     {
-                        talk.say(text);
+                        talk.push_text(text);
                     }
                 }
                 Ok(Some((role, Vec::new())))
@@ -191,11 +192,11 @@ impl Rollout {
                     (_, Value::Null, action) => action.clone(),
                     (_, input, _) => input.clone(),
                 };
-                if is_own_call(&name, &input) {
+                if is_history_search(&name, &input) {
                     self.own.insert(call.to_owned());
                     return Ok(None);
                 }
-                talk.input(&input);
+                talk.push_tool_input(&input);
                 if self.tools.len() >= 4096 {
                     self.tools.clear();
                 }
@@ -206,7 +207,7 @@ impl Rollout {
                 if self.own.contains(call) {
                     return Ok(None);
                 }
-                talk.result(&item["output"]);
+                talk.push_tool_result(&item["output"]);
                 Ok(Some((MessageAuthor::Tool, self.tools.remove(call).into_iter().collect())))
             }
             _ => Ok(None),
@@ -244,7 +245,7 @@ struct CodexPrompt {
 }
 
 impl LineReader for Prompts {
-    fn line(&mut self, offset: u64, line: &[u8], out: &mut Vec<SessionMessage>) -> Result<(), LineError> {
+    fn parse_line(&mut self, offset: u64, line: &[u8], out: &mut Vec<SessionMessage>) -> Result<(), LineError> {
         if line.iter().all(u8::is_ascii_whitespace) {
             return Ok(());
         }
@@ -259,9 +260,9 @@ impl LineReader for Prompts {
             return Ok(());
         }
         let mut talk = MessageText::new(&self.redactor);
-        talk.say(&prompt.text);
+        talk.push_text(&prompt.text);
         let Some(text) = talk.into_text() else { return Ok(()) };
-        let time = prompt.ts.checked_mul(1000).and_then(plausible);
+        let time = prompt.ts.checked_mul(1000).and_then(filter_plausible_millis);
         let (uuid, project) = (message_id(None, &session, offset, 0), String::new());
         out.push(SessionMessage {
             uuid,
@@ -274,6 +275,6 @@ impl LineReader for Prompts {
             agent: None,
             offset,
         });
-        if time.is_none() { Err(LineError::NoTime) } else { Ok(()) }
+        if time.is_none() { Err(LineError::InvalidTime) } else { Ok(()) }
     }
 }

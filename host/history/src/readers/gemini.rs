@@ -9,14 +9,16 @@ use std::sync::Arc;
 use aiw_redact::rules::Redactor;
 use serde_json::Value;
 
-use super::parts::{MessageText, is_own_call, message_id, milliseconds, parse, session_id, start, tool_name};
-use super::{LineReader, Sessions, Transcript};
+use super::parts::{
+    MessageText, is_history_search, message_id, parse, parse_unix_millis, session_id, tool_name, truncate,
+};
+use super::{LineReader, Transcript, TranscriptSource};
 use crate::ingest::findings::LineError;
 use crate::{Cli, MessageAuthor, SessionMessage};
 
 pub(super) struct GeminiSessions;
 
-impl Sessions for GeminiSessions {
+impl TranscriptSource for GeminiSessions {
     fn cli(&self) -> Cli {
         Cli::Gemini
     }
@@ -35,16 +37,16 @@ impl Sessions for GeminiSessions {
 
     fn open(&self, file: &Transcript<'_>) -> Box<dyn LineReader> {
         let project = file.path.split('/').take(2).collect::<Vec<_>>().join("/");
-        let root = (file.beside)(&format!("{project}/.project_root"));
+        let root = (file.read_file)(&format!("{project}/.project_root"));
         let root = root.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
         let mut reader = Chat {
             session: String::new(),
-            project: start(root.trim(), 4096).to_owned(),
+            project: truncate(root.trim(), 4096).to_owned(),
             redactor: file.redactor.clone(),
             own: HashSet::new(),
         };
-        for line in [file.first].into_iter().chain(file.before.split(|byte| *byte == b'\n')) {
-            let _ = reader.line(0, line, &mut Vec::new());
+        for line in [file.first_line].into_iter().chain(file.preceding_bytes.split(|byte| *byte == b'\n')) {
+            let _ = reader.parse_line(0, line, &mut Vec::new());
         }
         Box::new(reader)
     }
@@ -58,7 +60,7 @@ struct Chat {
 }
 
 impl LineReader for Chat {
-    fn line(&mut self, offset: u64, line: &[u8], out: &mut Vec<SessionMessage>) -> Result<(), LineError> {
+    fn parse_line(&mut self, offset: u64, line: &[u8], out: &mut Vec<SessionMessage>) -> Result<(), LineError> {
         if line.iter().all(u8::is_ascii_whitespace) {
             return Ok(());
         }
@@ -103,7 +105,7 @@ impl Chat {
             None => return Err(LineError::InvalidSchema),
         };
         let session = session_id(&self.session).ok_or(LineError::NoSession)?.to_owned();
-        let time = message["timestamp"].as_str().and_then(milliseconds);
+        let time = message["timestamp"].as_str().and_then(parse_unix_millis);
         let new = |uuid: String, role, tools, text| SessionMessage {
             uuid,
             session: session.clone(),
@@ -124,7 +126,7 @@ impl Chat {
                     let answer = &part["functionResponse"];
                     if answer.is_object() {
                         if !self.own.contains(answer["id"].as_str().unwrap_or_default()) {
-                            answers.result(response(answer));
+                            answers.push_tool_result(response(answer));
                             tools.push(tool_name(&answer["name"]));
                         }
                     } else {
@@ -148,19 +150,19 @@ impl Chat {
         let mut own = Vec::new();
         for (number, call) in message["toolCalls"].as_array().into_iter().flatten().enumerate() {
             let name = tool_name(&call["name"]);
-            if is_own_call(&name, &call["args"]) {
+            if is_history_search(&name, &call["args"]) {
                 own.extend(call["id"].as_str().map(str::to_owned));
                 continue;
             }
             let mut talk = MessageText::new(&self.redactor);
-            talk.input(&call["args"]);
+            talk.push_tool_input(&call["args"]);
             let uuid = message_id(call.get("id"), &session, offset, part + number + 1);
             out.push(new(uuid, MessageAuthor::Assistant, vec![name], talk.into_text().unwrap_or_default()));
         }
         if self.own.len() < 4096 {
             self.own.extend(own);
         }
-        if time.is_none() && message["timestamp"].is_string() { Err(LineError::NoTime) } else { Ok(()) }
+        if time.is_none() && message["timestamp"].is_string() { Err(LineError::InvalidTime) } else { Ok(()) }
     }
 }
 
@@ -173,6 +175,6 @@ fn response(answer: &Value) -> &Value {
 /// Adds what a person or a model said, and not what the CLI tells the model first.
 fn say(talk: &mut MessageText<'_>, text: &str) {
     if !text.trim_start().starts_with("<session_context>") {
-        talk.say(text);
+        talk.push_text(text);
     }
 }

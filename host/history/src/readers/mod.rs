@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Cli;
 pub(crate) use parts::{parse, session_id};
-pub(crate) use reader::{LineReader, Sessions, Transcript, stem};
+pub(crate) use reader::{LineReader, Transcript, TranscriptSource, stem};
 
 /// How aiw ran the CLI of a session. All of it is empty where aiw did not.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,7 +40,7 @@ impl Launch {
 /// The user's directories in which a CLI keeps sessions.
 pub(crate) fn own_roots(places: &CliPaths, cli: Cli) -> Vec<PathBuf> {
     let mut roots = vec![places.directory(cli).to_owned()];
-    roots.extend(places.other_directory(cli).filter(|other| other.is_dir()));
+    roots.extend(places.legacy_directory(cli).filter(|other| other.is_dir()));
     roots
 }
 
@@ -53,12 +53,12 @@ pub(crate) fn roots(places: &CliPaths, home: &Home, cli: Cli) -> Vec<PathBuf> {
 }
 
 /// All CLIs whose sessions can be read.
-pub(crate) fn all() -> [&'static dyn Sessions; 3] {
+pub(crate) fn all() -> [&'static dyn TranscriptSource; 3] {
     [&claude::ClaudeSessions, &codex::CodexSessions, &gemini::GeminiSessions]
 }
 
 /// The sessions of a CLI.
-pub(crate) fn for_cli(cli: Cli) -> &'static dyn Sessions {
+pub(crate) fn for_cli(cli: Cli) -> &'static dyn TranscriptSource {
     all().into_iter().find(|sessions| sessions.cli() == cli).unwrap_or(&claude::ClaudeSessions)
 }
 
@@ -105,9 +105,16 @@ mod tests {
             aiw_tests::assert_reads_odd_json(&line.replace("ID", ID), |bytes| {
                 let (redactor, names) = (Arc::clone(&redactor), Arc::clone(&names));
                 let (first, beside) = (first.as_bytes(), &|_: &str| None);
-                let file = Transcript { path: &path, first, before: b"", redactor, beside, names };
+                let file = Transcript {
+                    path: &path,
+                    first_line: first,
+                    preceding_bytes: b"",
+                    redactor,
+                    read_file: beside,
+                    names,
+                };
                 let mut found = Vec::new();
-                for_cli(cli).open(&file).line(0, bytes, &mut found).unwrap();
+                for_cli(cli).open(&file).parse_line(0, bytes, &mut found).unwrap();
                 found.pop().map(|message| message.text)
             });
         }

@@ -1,6 +1,6 @@
 //! What all readers do with texts, times and tools.
 
-use aiw_redact::rules::{MAX_LOOKED, REDACTED, Redactor};
+use aiw_redact::rules::{MAX_SCANNED_BYTES, REDACTED, Redactor};
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -9,24 +9,24 @@ use crate::MAX_TEXT;
 use crate::ingest::findings::LineError;
 
 /// The bytes that are kept of a tool's input, and of its answer.
-const MAX_TOOL: usize = 1 << 10;
+const MAX_TOOL_BYTES: usize = 1 << 10;
 /// The bytes that are kept of one value in a tool's input.
-const MAX_VALUE: usize = 400;
+const MAX_VALUE_BYTES: usize = 400;
 
 /// Milliseconds since 1970 of a time in RFC 3339. A clock that says 1970 or 2100 was not set: such a time is not used.
-pub(crate) fn milliseconds(text: &str) -> Option<i64> {
+pub(crate) fn parse_unix_millis(text: &str) -> Option<i64> {
     let time = OffsetDateTime::parse(text, &Rfc3339).ok()?;
     let millis = i64::try_from(time.unix_timestamp_nanos() / 1_000_000).ok()?;
-    plausible(millis)
+    filter_plausible_millis(millis)
 }
 
 /// A time from 2015 to 2099.
-pub(super) fn plausible(millis: i64) -> Option<i64> {
+pub(super) fn filter_plausible_millis(millis: i64) -> Option<i64> {
     (1_420_070_400_000..4_102_444_800_000).contains(&millis).then_some(millis)
 }
 
 /// The beginning of a text, at most so many bytes, whole characters.
-pub(super) fn start(text: &str, limit: usize) -> &str {
+pub(super) fn truncate(text: &str, limit: usize) -> &str {
     &text[..text.floor_char_boundary(limit)]
 }
 
@@ -42,31 +42,33 @@ impl<'a> MessageText<'a> {
     }
 
     /// Adds what somebody said.
-    pub(super) fn say(&mut self, text: &str) {
+    pub(super) fn push_text(&mut self, text: &str) {
         append(&mut self.text, &self.redactor.redact(text.trim()), MAX_TEXT);
     }
 
     /// Adds what a tool was asked for: the values of its input, each cut, without their names.
-    pub(super) fn input(&mut self, input: &Value) {
+    pub(super) fn push_tool_input(&mut self, input: &Value) {
         let mut values = String::new();
         self.collect(&mut values, input, 0);
         append(&mut self.text, &values, MAX_TEXT);
     }
 
     fn collect(&self, out: &mut String, value: &Value, depth: usize) {
-        if out.len() >= MAX_TOOL || depth > 4 {
+        if out.len() >= MAX_TOOL_BYTES || depth > 4 {
             return;
         }
         match value {
-            Value::String(text) => append(out, start(&self.redactor.redact(text.trim()), MAX_VALUE), MAX_TOOL),
+            Value::String(text) => {
+                append(out, truncate(&self.redactor.redact(text.trim()), MAX_VALUE_BYTES), MAX_TOOL_BYTES)
+            }
             // A command line tells only as a whole what its words are.
             Value::Array(items) if items.len() > 1 && items.iter().all(Value::is_string) => {
                 let whole = self.redactor.redact(&value.to_string()).into_owned();
                 match serde_json::from_str::<Vec<String>>(&whole) {
-                    Ok(words) => words
-                        .iter()
-                        .for_each(|word| append(out, start(&self.redactor.redact(word), MAX_VALUE), MAX_TOOL)),
-                    Err(_) => append(out, start(&whole, MAX_VALUE), MAX_TOOL),
+                    Ok(words) => words.iter().for_each(|word| {
+                        append(out, truncate(&self.redactor.redact(word), MAX_VALUE_BYTES), MAX_TOOL_BYTES)
+                    }),
+                    Err(_) => append(out, truncate(&whole, MAX_VALUE_BYTES), MAX_TOOL_BYTES),
                 }
             }
             Value::Array(items) => items.iter().for_each(|item| self.collect(out, item, depth + 1)),
@@ -77,9 +79,9 @@ impl<'a> MessageText<'a> {
                 for (name, field) in fields {
                     let is_secret = self.redactor.is_secret_name(name) || (is_named && name == "value");
                     match field {
-                        Value::String(_) if is_secret => append(out, REDACTED, MAX_TOOL),
+                        Value::String(_) if is_secret => append(out, REDACTED, MAX_TOOL_BYTES),
                         Value::Array(items) if is_secret && items.iter().all(Value::is_string) => {
-                            append(out, REDACTED, MAX_TOOL);
+                            append(out, REDACTED, MAX_TOOL_BYTES);
                         }
                         field => self.collect(out, field, depth + 1),
                     }
@@ -90,15 +92,19 @@ impl<'a> MessageText<'a> {
     }
 
     /// Adds what a tool answered: its beginning and its end, where errors are.
-    pub(super) fn result(&mut self, content: &Value) {
+    pub(super) fn push_tool_result(&mut self, content: &Value) {
         let mut whole = String::new();
-        texts(content, &mut |text| append(&mut whole, text, MAX_LOOKED));
+        texts(content, &mut |text| append(&mut whole, text, MAX_SCANNED_BYTES));
         let result = self.redactor.redact(&whole);
-        if result.len() <= MAX_TOOL {
+        if result.len() <= MAX_TOOL_BYTES {
             return append(&mut self.text, &result, MAX_TEXT);
         }
-        let end = result.ceil_char_boundary(result.len() - MAX_TOOL / 3);
-        append(&mut self.text, &format!("{} … {}", start(&result, MAX_TOOL * 2 / 3), &result[end..]), MAX_TEXT);
+        let end = result.ceil_char_boundary(result.len() - MAX_TOOL_BYTES / 3);
+        append(
+            &mut self.text,
+            &format!("{} … {}", truncate(&result, MAX_TOOL_BYTES * 2 / 3), &result[end..]),
+            MAX_TEXT,
+        );
     }
 
     /// Returns the text; none if nothing was added.
@@ -117,7 +123,7 @@ fn append(out: &mut String, more: &str, limit: usize) {
     if !out.is_empty() {
         out.push('\n');
     }
-    out.push_str(start(more, room));
+    out.push_str(truncate(more, room));
 }
 
 /// The texts of a value that is a string, a list of parts with texts, or such a part.
@@ -162,7 +168,7 @@ pub(crate) fn parse<T: serde::de::DeserializeOwned>(line: &[u8]) -> Result<T, Li
 }
 
 /// Refuses a line that has no type: it is of another program, or damaged.
-pub(super) fn untyped(line: &[u8]) -> Result<(), LineError> {
+pub(super) fn reject_untyped_line(line: &[u8]) -> Result<(), LineError> {
     if line.iter().all(u8::is_ascii_whitespace) {
         return Ok(());
     }
@@ -173,8 +179,8 @@ pub(super) fn untyped(line: &[u8]) -> Result<(), LineError> {
 }
 
 /// A directory that a transcript names.
-pub(super) fn directory(path: Option<&Value>) -> String {
-    start(path.and_then(Value::as_str).unwrap_or_default(), 4096).to_owned()
+pub(super) fn parse_directory(path: Option<&Value>) -> String {
+    truncate(path.and_then(Value::as_str).unwrap_or_default(), 4096).to_owned()
 }
 
 /// The name of a tool, if it is one.
@@ -197,7 +203,7 @@ fn is_before_a_program(word: &str) -> bool {
 const HISTORY_TOOLS: [&str; 3] = ["search_history", "get_session", "get_session_todos"];
 
 /// Whether a call searches this history: by aiw's tools, whatever a CLI puts before their names, or in a shell.
-pub(crate) fn is_own_call(tool: &str, input: &Value) -> bool {
+pub(crate) fn is_history_search(tool: &str, input: &Value) -> bool {
     let is_ours = HISTORY_TOOLS.iter().any(|own| {
         tool.strip_suffix(own).is_some_and(|before| before.is_empty() || before.ends_with(['_', '.', '-', '/', ':']))
     });
@@ -228,33 +234,39 @@ mod tests {
 
     #[test]
     fn clocks_that_were_not_set_are_no_times() {
-        assert_eq!(milliseconds("2026-01-01T00:00:00.500Z"), Some(1_767_225_600_500));
-        assert_eq!(milliseconds("2026-01-01T01:00:00.5+01:00"), Some(1_767_225_600_500));
+        assert_eq!(parse_unix_millis("2026-01-01T00:00:00.500Z"), Some(1_767_225_600_500));
+        assert_eq!(parse_unix_millis("2026-01-01T01:00:00.5+01:00"), Some(1_767_225_600_500));
         for bad in
             ["1970-01-01T00:00:00Z", "2100-01-01T00:00:00Z", "yesterday", "", "2026-01-01", "9999-99-99T00:00:00Z"]
         {
-            assert_eq!(milliseconds(bad), None, "{bad}");
+            assert_eq!(parse_unix_millis(bad), None, "{bad}");
         }
     }
 
     #[test]
     fn a_search_of_this_history_is_known_by_every_clients_name_for_it() {
         for tool in ["search_history", "mcp__aiw__search_history", "aiw__get_session", "mcp_aiw_get_session_todos"] {
-            assert!(is_own_call(tool, &Value::Null), "{tool}");
+            assert!(is_history_search(tool, &Value::Null), "{tool}");
         }
         for tool in ["research_history", "search_history_of_git", "Bash", ""] {
-            assert!(!is_own_call(tool, &Value::Null), "{tool}");
+            assert!(!is_history_search(tool, &Value::Null), "{tool}");
         }
-        assert!(is_own_call("Bash", &json!({"command": "aiw history search TLS"})));
-        assert!(is_own_call("Bash", &json!({"command": "cd /x && /usr/bin/aiw history show 1 | head"})));
-        assert!(is_own_call("shell", &json!({"command": ["bash", "-lc", "aiw history search TLS"]})));
-        assert!(is_own_call("Bash", &json!({"command": "aiw cli list; aiw --json history search TLS"})));
-        assert!(is_own_call("Bash", &json!({"command": "for q in a b; do X=1 timeout 5 aiw history search $q; done"})));
-        assert!(is_own_call("Bash", &json!({"command": "found=$(aiw history search TLS)"})));
-        assert!(!is_own_call("Bash", &json!({"command": "git commit -m 'document aiw history search in docs'"})));
-        assert!(!is_own_call("Bash", &json!({"command": "cd /x && git commit -m \"about aiw history search\" && ls"})));
-        assert!(!is_own_call("Bash", &json!({"command": "git log aiw/history"})));
-        assert!(!is_own_call("Bash", &json!({"command": "cat history | aiw"})));
+        assert!(is_history_search("Bash", &json!({"command": "aiw history search TLS"})));
+        assert!(is_history_search("Bash", &json!({"command": "cd /x && /usr/bin/aiw history show 1 | head"})));
+        assert!(is_history_search("shell", &json!({"command": ["bash", "-lc", "aiw history search TLS"]})));
+        assert!(is_history_search("Bash", &json!({"command": "aiw cli list; aiw --json history search TLS"})));
+        assert!(is_history_search(
+            "Bash",
+            &json!({"command": "for q in a b; do X=1 timeout 5 aiw history search $q; done"})
+        ));
+        assert!(is_history_search("Bash", &json!({"command": "found=$(aiw history search TLS)"})));
+        assert!(!is_history_search("Bash", &json!({"command": "git commit -m 'document aiw history search in docs'"})));
+        assert!(!is_history_search(
+            "Bash",
+            &json!({"command": "cd /x && git commit -m \"about aiw history search\" && ls"})
+        ));
+        assert!(!is_history_search("Bash", &json!({"command": "git log aiw/history"})));
+        assert!(!is_history_search("Bash", &json!({"command": "cat history | aiw"})));
     }
 
     #[test]
@@ -276,12 +288,12 @@ mod tests {
     fn long_results_keep_both_ends_and_whole_characters() {
         let redactor = Redactor::new(&[]).unwrap();
         let mut talk = MessageText::new(&redactor);
-        talk.result(&json!([{"type": "text", "text": format!("begin {} the end", "日本".repeat(2000))}]));
+        talk.push_tool_result(&json!([{"type": "text", "text": format!("begin {} the end", "日本".repeat(2000))}]));
         let text = talk.into_text().unwrap();
         assert!(text.starts_with("begin ") && text.ends_with("the end") && text.len() < 1200, "{}", text.len());
         let mut talk = MessageText::new(&redactor);
         for _ in 0..3 {
-            talk.say(&"é".repeat(MAX_TEXT));
+            talk.push_text(&"é".repeat(MAX_TEXT));
         }
         assert!(talk.into_text().unwrap().len() <= MAX_TEXT);
     }
@@ -289,18 +301,18 @@ mod tests {
     #[test]
     fn a_secret_that_a_cut_would_halve_is_taken_out_whole() {
         let redactor = Redactor::new(&[]).unwrap();
-        for before in MAX_TOOL * 2 / 3 - 40..MAX_TOOL * 2 / 3 + 4 {
+        for before in MAX_TOOL_BYTES * 2 / 3 - 40..MAX_TOOL_BYTES * 2 / 3 + 4 {
             let secret = format!("ghp_{}", "a1B2".repeat(9));
             let text = format!("{} {secret} {}", "x ".repeat(before / 2), "y ".repeat(2000));
             let mut talk = MessageText::new(&redactor);
-            talk.result(&Value::from(text));
+            talk.push_tool_result(&Value::from(text));
             assert!(!talk.into_text().unwrap().contains("ghp_"));
         }
         let mut talk = MessageText::new(&redactor);
-        talk.input(&json!({"a": {"password": "hunter2", "user": "me"}, "header": ["api_key=hunter2"]}));
+        talk.push_tool_input(&json!({"a": {"password": "hunter2", "user": "me"}, "header": ["api_key=hunter2"]}));
         assert_eq!(talk.into_text().unwrap(), "[redacted]\nme\napi_key=[redacted]");
         let mut talk = MessageText::new(&redactor);
-        talk.input(&json!({
+        talk.push_tool_input(&json!({
             "command": ["mysql", "--password", "hunter2x9", "-h", "db"],
             "env": [{"name": "DB_PASSWORD", "value": "hunter2"}],
             "tokens": ["hunter2", "hunter3"],

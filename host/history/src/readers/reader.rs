@@ -9,7 +9,7 @@ use crate::ingest::findings::LineError;
 use crate::{Cli, SessionMessage};
 
 /// The sessions of one CLI.
-pub(crate) trait Sessions: Sync {
+pub(crate) trait TranscriptSource: Sync {
     /// Returns the CLI that writes them.
     fn cli(&self) -> Cli;
 
@@ -35,13 +35,13 @@ pub(crate) struct Transcript<'a> {
     /// Its path below the CLI's directory. `/` separates the names.
     pub path: &'a str,
     /// Its first line, if there is a whole one of reasonable length.
-    pub first: &'a [u8],
+    pub first_line: &'a [u8],
     /// The bytes before the place at which reading goes on, as far as they matter: nothing at the beginning.
-    pub before: &'a [u8],
+    pub preceding_bytes: &'a [u8],
     /// Takes secrets out of what is read.
     pub redactor: Arc<Redactor>,
     /// Reads a small file below the CLI's directory.
-    pub beside: &'a dyn Fn(&str) -> Option<Vec<u8>>,
+    pub read_file: &'a dyn Fn(&str) -> Option<Vec<u8>>,
     /// The paths of all transcripts of this CLI, where they were looked for.
     pub names: Arc<[String]>,
 }
@@ -49,7 +49,7 @@ pub(crate) struct Transcript<'a> {
 /// Reads one transcript line by line.
 pub(crate) trait LineReader {
     /// Takes in a line. Messages of it are added to `out`; most lines have none.
-    fn line(&mut self, offset: u64, line: &[u8], out: &mut Vec<SessionMessage>) -> Result<(), LineError>;
+    fn parse_line(&mut self, offset: u64, line: &[u8], out: &mut Vec<SessionMessage>) -> Result<(), LineError>;
 }
 
 /// The name of a file without its directories and its ending.

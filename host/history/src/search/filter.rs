@@ -29,18 +29,18 @@ impl MessageFilter {
     }
 
     /// Whether a message may be found.
-    pub fn has(&self, id: usize, fact: &MessageFact) -> bool {
+    pub fn matches(&self, id: usize, fact: &MessageFact) -> bool {
         let listed = |list: &Option<Vec<bool>>, place: usize| {
             list.as_ref().is_none_or(|list| list.get(place).copied().unwrap_or_default())
         };
-        fact.minutes >= self.since
+        fact.minutes_since_2020 >= self.since
             && self.role.is_none_or(|role| role == fact.role)
             && listed(&self.sessions, fact.session as usize)
             && listed(&self.messages, id)
     }
 
     /// Whether everything may be found.
-    pub fn is_everything(&self) -> bool {
+    pub fn matches_all(&self) -> bool {
         self.sessions.is_none() && self.messages.is_none() && self.since == 0 && self.role.is_none()
     }
 }

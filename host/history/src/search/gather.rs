@@ -7,10 +7,10 @@ use rusqlite::Connection;
 
 use super::filter::MessageFilter;
 use super::spelling::ParsedQuery;
-use crate::store::{MessageFacts, length};
+use crate::store::{MessageFacts, decode_length};
 
 /// The most entries of the index that a search reads: some 0.1 µs each.
-const MAX_READ: u64 = 150_000;
+const MAX_INDEX_ENTRIES: u64 = 150_000;
 
 /// The weight of a message whose text was there before.
 const COPY_WEIGHT: f32 = 0.5;
@@ -20,34 +20,34 @@ const COPY_WEIGHT: f32 = 0.5;
 const LENGTH_NORMALIZATION: f32 = 0.35;
 
 /// Messages with words of a request.
-pub(super) struct GatheredMessages {
+pub(super) struct CandidateMessages {
     /// First scores by the ids of messages; 0 for what has no words or is not wanted.
     pub scores: Vec<f32>,
     /// The ids that have a score.
     pub ids: Vec<u32>,
 }
 
-impl GatheredMessages {
+impl CandidateMessages {
     pub fn new(
         connection: &Connection,
         request: &ParsedQuery,
         facts: &MessageFacts,
         wanted: &MessageFilter,
     ) -> rusqlite::Result<Self> {
-        let mut gathered = Self { scores: vec![0.0; facts.end()], ids: Vec::new() };
-        let mut left = MAX_READ;
+        let mut gathered = Self { scores: vec![0.0; facts.len()], ids: Vec::new() };
+        let mut left = MAX_INDEX_ENTRIES;
         for (place, term) in request.terms.iter().enumerate() {
-            if term.messages <= left {
-                left -= term.messages;
-                gathered.read(connection, &quoted(&term.term), term.weight, MAX_READ)?;
+            if term.message_count <= left {
+                left -= term.message_count;
+                gathered.read(connection, &quoted(&term.term), term.weight, MAX_INDEX_ENTRIES)?;
             } else if place == 0 {
                 // All words are frequent. Those messages first that have the two rarest.
-                let most = MAX_READ / 3;
+                let most = MAX_INDEX_ENTRIES / 3;
                 if let Some(second) = request.terms.get(1) {
                     let both = format!("{} AND {}", quoted(&term.term), quoted(&second.term));
                     gathered.read(connection, &both, term.weight + second.weight, most)?;
                 }
-                if !wanted.is_everything() || gathered.ids.len() < 1000 {
+                if !wanted.matches_all() || gathered.ids.len() < 1000 {
                     gathered.read(connection, &quoted(&term.term), term.weight, most)?;
                 }
                 break;
@@ -77,12 +77,12 @@ impl GatheredMessages {
         let scores = &mut self.scores;
         self.ids.retain(|id| {
             let place = *id as usize;
-            let Some(fact) = facts.get(place).filter(|fact| wanted.has(place, fact)) else {
+            let Some(fact) = facts.get(place).filter(|fact| wanted.matches(place, fact)) else {
                 scores[place] = 0.0;
                 return false;
             };
-            let relative = length(fact.length) / request.mean_length;
-            let counts = if fact.is_copy && wanted.is_everything() { COPY_WEIGHT } else { 1.0 };
+            let relative = decode_length(fact.length) / request.mean_length;
+            let counts = if fact.is_copy && wanted.matches_all() { COPY_WEIGHT } else { 1.0 };
             scores[place] *=
                 counts * 2.2 / (1.0 + 1.2 * (1.0 - LENGTH_NORMALIZATION + LENGTH_NORMALIZATION * relative));
             true
@@ -90,7 +90,7 @@ impl GatheredMessages {
     }
 
     /// The ids with the best first scores.
-    pub fn best(&self, most: usize) -> Vec<u32> {
+    pub fn top_ids(&self, most: usize) -> Vec<u32> {
         let mut ids = self.ids.clone();
         let order = |a: &u32, b: &u32| {
             let score = |id: &u32| self.scores[*id as usize];

@@ -17,7 +17,7 @@ use aiw_vectors::Embedder;
 
 use crate::store::MessageFacts;
 use crate::{HistoryError, Store};
-use gather::GatheredMessages;
+use gather::CandidateMessages;
 pub use query::{HistoryQuery, SessionHit};
 pub use snippet::Snippet;
 
@@ -48,19 +48,19 @@ impl Store {
             let facts = MessageFacts::load(&transaction)?;
             let wanted = filter::MessageFilter::new(&transaction, query, session)?;
             let request = spelling::ParsedQuery::new(&transaction, text)?;
-            let gathered = GatheredMessages::new(&transaction, &request, &facts, &wanted)?;
+            let gathered = CandidateMessages::new(&transaction, &request, &facts, &wanted)?;
             let near = match (&vector, embedder) {
-                (Some(vector), Some(embedder)) => crate::store::vectors::nearness(
+                (Some(vector), Some(embedder)) => crate::store::vectors::cosine_similarities(
                     &transaction,
                     self.directory(),
                     embedder.identity(),
                     vector,
-                    facts.end(),
+                    facts.len(),
                 )?,
                 _ => None,
             };
-            rank::hits(&transaction, &request, &facts, &wanted, &gathered, near.as_deref(), limit)
+            rank::rank_hits(&transaction, &request, &facts, &wanted, &gathered, near.as_deref(), limit)
         };
-        find().map_err(|e| self.failed(e))
+        find().map_err(|e| self.map_sqlite_error(e))
     }
 }

@@ -56,7 +56,7 @@ pub struct SessionHit {
     /// Its id in the transcript.
     pub uuid: String,
     /// The request's words that it has.
-    pub words: Vec<String>,
+    pub matched_words: Vec<String>,
     /// Whether its meaning is near to the request's.
-    pub is_near: bool,
+    pub is_semantic_match: bool,
 }

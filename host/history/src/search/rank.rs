@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use rusqlite::{Connection, params};
 
 use super::filter::MessageFilter;
-use super::gather::GatheredMessages;
+use super::gather::CandidateMessages;
 use super::query::SessionHit;
 use super::score;
 use super::snippet::Snippet;
@@ -19,7 +19,7 @@ use crate::store::{
 const MAX_READ_CANDIDATES: usize = 160;
 
 /// The most bytes of them: reading words takes time. The best by their first scores are read first.
-const MAX_BYTES: usize = 512 << 10;
+const MAX_CANDIDATE_BYTES: usize = 512 << 10;
 
 /// How many of the nearest in meaning become candidates.
 const MAX_NEAREST_CANDIDATES: usize = 100;
@@ -45,7 +45,7 @@ const STRONG_MATCH_SHARE: f32 = 0.8;
 const COPIES_HALF_WEIGHT: f32 = 20.0;
 
 /// In how many copies of a text its context counts half.
-const COPIES_CONTEXT: f32 = 10.0;
+const CONTEXT_HALF_WEIGHT_COPIES: f32 = 10.0;
 
 /// Which part of what all words of a request count is worth as much as the best meaning. A text with one word of five,
 /// and that one misspelt, is not a good answer only because no other has more.
@@ -53,7 +53,7 @@ const FULL_COVERAGE_SHARE: f32 = 0.4;
 
 /// How near in meaning a message is at least that has none of the words: a cosine. With all-MiniLM-L6-v2, what means the
 /// same has 0.23 and more, and the nearest of what doesn't has 0.17 and less.
-const ENOUGH_NEAR: f32 = 0.2;
+const MIN_COSINE_SIMILARITY: f32 = 0.2;
 
 /// A candidate whose text was read.
 struct RankedMessage {
@@ -68,12 +68,12 @@ struct RankedMessage {
 }
 
 /// The best candidates as hits.
-pub(super) fn hits(
+pub(super) fn rank_hits(
     connection: &Connection,
     request: &ParsedQuery,
     facts: &MessageFacts,
     wanted: &MessageFilter,
-    gathered: &GatheredMessages,
+    gathered: &CandidateMessages,
     near: Option<&[f32]>,
     limit: usize,
 ) -> rusqlite::Result<Vec<SessionHit>> {
@@ -85,7 +85,7 @@ pub(super) fn hits(
     }
     let mut find = connection.prepare_cached("SELECT text, tools FROM messages WHERE id = ?")?;
     let mut candidates = Vec::with_capacity(ids.len());
-    let mut left = MAX_BYTES;
+    let mut left = MAX_CANDIDATE_BYTES;
     for id in ids {
         let Some(fact) = facts.get(id as usize) else { continue };
         if left == 0 {
@@ -107,7 +107,7 @@ pub(super) fn hits(
         two.total_cmp(one).then(candidates[*b].id.cmp(&candidates[*a].id))
     };
     let best = candidates.iter().map(|candidate| candidate.words).fold(0.0, f32::max);
-    if near.is_some() && request.whole > 0.0 && best >= STRONG_MATCH_SHARE * request.whole {
+    if near.is_some() && request.total_weight > 0.0 && best >= STRONG_MATCH_SHARE * request.total_weight {
         let by_words = with_context(request, &candidates, &copies, gathered, facts, None);
         let first = by_words.iter().min_by(|one, two| order(one, two)).map(|(place, _)| *place);
         let most = ranked.iter().map(|(_, score)| *score).fold(0.0, f32::max);
@@ -127,15 +127,16 @@ pub(super) fn hits(
     }
     ranked.sort_by(order);
     // The nearest in meaning of all messages need not mean the same.
-    let is_noise =
-        |candidate: &RankedMessage| candidate.words <= 0.0 && candidate.near.is_some_and(|near| near < ENOUGH_NEAR);
+    let is_noise = |candidate: &RankedMessage| {
+        candidate.words <= 0.0 && candidate.near.is_some_and(|near| near < MIN_COSINE_SIMILARITY)
+    };
     ranked.retain(|(place, score)| *score > 0.0 && !is_noise(&candidates[*place]));
     ranked.iter().take(limit).map(|(place, score)| hit(connection, request, &candidates[*place], *score)).collect()
 }
 
 /// Whether a text was there before. Where not everything is searched, the one before may not be found.
 fn is_repeated(fact: &MessageFact, wanted: &MessageFilter) -> bool {
-    fact.is_copy && wanted.is_everything()
+    fact.is_copy && wanted.matches_all()
 }
 
 /// Sums of a session's best scores, to know what its context adds to its messages.
@@ -169,12 +170,12 @@ fn neighbours(id: u32, fact: &MessageFact, facts: &MessageFacts, score: impl Fn(
 
 /// The ids of those that are best by their first scores, with what their context adds.
 fn best_with_context(
-    gathered: &GatheredMessages,
+    gathered: &CandidateMessages,
     facts: &MessageFacts,
     wanted: &MessageFilter,
     most: usize,
 ) -> Vec<u32> {
-    let ids = gathered.best(most * 20);
+    let ids = gathered.top_ids(most * 20);
     let first = |id: u32| gathered.scores.get(id as usize).copied().unwrap_or_default();
     let mut sessions = SessionSums::default();
     for id in &ids {
@@ -201,7 +202,7 @@ fn best_with_context(
 
 /// The ids that are nearest in meaning.
 fn nearest(near: &[f32], facts: &MessageFacts, wanted: &MessageFilter, most: usize) -> Vec<u32> {
-    let is_wanted = |id: usize| facts.get(id).is_some_and(|fact| wanted.has(id, &fact));
+    let is_wanted = |id: usize| facts.get(id).is_some_and(|fact| wanted.matches(id, &fact));
     let mut ids: Vec<u32> = (0..near.len())
         .filter(|id| !near[*id].is_nan() && is_wanted(*id))
         .filter_map(|id| u32::try_from(id).ok())
@@ -219,13 +220,14 @@ fn with_context(
     request: &ParsedQuery,
     candidates: &[RankedMessage],
     copies: &HashMap<i64, u32>,
-    gathered: &GatheredMessages,
+    gathered: &CandidateMessages,
     facts: &MessageFacts,
     near: Option<&[f32]>,
 ) -> Vec<(usize, f32)> {
     // What has none of the words is not among the candidates.
-    let words =
-        Range::of(candidates.iter().map(|candidate| candidate.words).chain([0.0, FULL_COVERAGE_SHARE * request.whole]));
+    let words = Range::of(
+        candidates.iter().map(|candidate| candidate.words).chain([0.0, FULL_COVERAGE_SHARE * request.total_weight]),
+    );
     let meaning = Range::of(candidates.iter().filter_map(|candidate| candidate.near));
     let blend = |score: f32, near: Option<f32>| {
         let words = words.place(score);
@@ -245,19 +247,23 @@ fn with_context(
         })
     };
     // What everybody says tells nothing of a session.
-    let is_rare = |hash: &i64| 1.0 / (1.0 + (copies[hash] - 1) as f32 / COPIES_CONTEXT);
+    let is_rare = |hash: &i64| 1.0 / (1.0 + (copies[hash] - 1) as f32 / CONTEXT_HALF_WEIGHT_COPIES);
     let mut sessions = SessionSums::default();
     for candidate in candidates {
         sessions.add(candidate.fact.session, any(candidate.id) * is_rare(&candidate.hash));
     }
-    let newest = candidates.iter().map(|candidate| candidate.fact.minutes).max().unwrap_or_default();
+    let newest = candidates.iter().map(|candidate| candidate.fact.minutes_since_2020).max().unwrap_or_default();
     let mut ranked = Vec::with_capacity(candidates.len());
     for (place, RankedMessage { id, fact, hash, .. }) in candidates.iter().enumerate() {
         let context =
             SESSION_WEIGHT * sessions.mean(fact.session) + NEIGHBOR_WEIGHT * neighbours(*id, fact, facts, any);
         let context = context * is_rare(hash);
-        let age = newest.saturating_sub(fact.minutes) as f32;
-        let recent = if fact.minutes == 0 { 1.0 } else { 1.0 + RECENCY_WEIGHT * (-age / RECENCY_DECAY_MINUTES).exp() };
+        let age = newest.saturating_sub(fact.minutes_since_2020) as f32;
+        let recent = if fact.minutes_since_2020 == 0 {
+            1.0
+        } else {
+            1.0 + RECENCY_WEIGHT * (-age / RECENCY_DECAY_MINUTES).exp()
+        };
         ranked.push((place, (any(*id) + context) * recent));
     }
     ranked
@@ -305,8 +311,8 @@ fn hit(
             score,
             path: path_from_key(&row.get::<_, Vec<u8>>(5)?),
             uuid: row.get::<_, Uuid>(6)?.0,
-            words: terms.iter().map(|term| term.trim_start_matches('§').to_owned()).collect(),
-            is_near: candidate.near.is_some_and(|near| near > 0.4),
+            matched_words: terms.iter().map(|term| term.trim_start_matches('§').to_owned()).collect(),
+            is_semantic_match: candidate.near.is_some_and(|near| near > 0.4),
         })
     })
 }

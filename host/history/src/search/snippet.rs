@@ -17,7 +17,7 @@ pub struct Snippet {
     /// The part, with `…` where something was left out.
     pub text: String,
     /// Where the request's words are in it, in bytes.
-    pub marks: Vec<Range<usize>>,
+    pub highlights: Vec<Range<usize>>,
 }
 
 impl Snippet {
@@ -27,7 +27,7 @@ impl Snippet {
         let window = best_window(&matches, text.len());
         let start = text.floor_char_boundary(window.start);
         let end = text.ceil_char_boundary(window.end);
-        let mut snippet = Self { text: String::new(), marks: Vec::new() };
+        let mut snippet = Self { text: String::new(), highlights: Vec::new() };
         if start > 0 {
             snippet.text.push('…');
         }
@@ -39,7 +39,7 @@ impl Snippet {
             snippet.push(&text[at..place.start]);
             let from = snippet.text.len();
             snippet.push(&text[place.clone()]);
-            snippet.marks.push(from..snippet.text.len());
+            snippet.highlights.push(from..snippet.text.len());
             at = place.end;
         }
         snippet.push(&text[at..end]);
@@ -63,10 +63,10 @@ impl Snippet {
     }
 
     /// The text with each match between two marks.
-    pub fn marked(&self, open: &str, close: &str) -> String {
+    pub fn highlight(&self, open: &str, close: &str) -> String {
         let mut marked = String::with_capacity(self.text.len() + 32);
         let mut at = 0;
-        for mark in &self.marks {
+        for mark in &self.highlights {
             marked.push_str(&self.text[at..mark.start]);
             marked.push_str(open);
             marked.push_str(&self.text[mark.clone()]);
@@ -169,10 +169,10 @@ mod tests {
     fn the_part_with_the_most_telling_words_is_shown_on_one_line() {
         let text = format!("{} the TLS handshake\nfails in getUserName {}", "filler ".repeat(90), "more ".repeat(90));
         let snippet = Snippet::new(&text, &[("handshak", 3.0), ("tls", 3.0), ("filler", 0.5), ("user", 1.0)]);
-        assert!(snippet.marked("[", "]").contains("the [TLS] [handshake] fails in get[User]Name"), "{snippet:?}");
+        assert!(snippet.highlight("[", "]").contains("the [TLS] [handshake] fails in get[User]Name"), "{snippet:?}");
         assert!(snippet.text.starts_with('…') && snippet.text.ends_with('…') && snippet.text.len() < 400);
         let chinese = Snippet::new("请修复登录页面的错误", &[("登录", 2.0)]);
-        assert_eq!(chinese.marked("[", "]"), "请修复[登录]页面的错误");
+        assert_eq!(chinese.highlight("[", "]"), "请修复[登录]页面的错误");
         assert_eq!(Snippet::new("", &[]).text, "");
     }
 
@@ -184,7 +184,7 @@ mod tests {
             fn any_text_has_a_snippet(text in "(\\PC|[a-z登录İß ]){0,600}", word in "[a-z]{1,4}") {
                 let snippet = Snippet::new(&text, &[(&word, 1.0), ("登录", 1.0)]);
                 prop_assert!(snippet.text.len() < 1200);
-                let _ = snippet.marked("<", ">");
+                let _ = snippet.highlight("<", ">");
             }
         }
     }

@@ -4,13 +4,13 @@ use std::collections::HashSet;
 
 use rusqlite::{Connection, OptionalExtension};
 
-use crate::store::{names, words};
+use crate::store::{compound_names, words};
 
 /// The most terms of a request that are looked for.
 const MAX_TERMS: usize = 48;
 
 /// The most words that are compared with an unknown one.
-const MAX_COMPARED: usize = 20_000;
+const MAX_COMPARED_WORDS: usize = 20_000;
 
 /// The most known words that stand for an unknown one.
 const MAX_VARIANTS: usize = 3;
@@ -26,7 +26,7 @@ const NAME_WEIGHT: f32 = 0.8;
 pub(super) struct Term {
     pub term: String,
     /// In how many messages it occurs.
-    pub messages: u64,
+    pub message_count: u64,
     /// The weight: its rarity, less if it is not exactly the requested word.
     pub weight: f32,
 }
@@ -41,7 +41,7 @@ pub(super) struct ParsedQuery {
     /// The mean number of terms of a message.
     pub mean_length: f32,
     /// The weight of all of its words, also of those that no message has.
-    pub whole: f32,
+    pub total_weight: f32,
 }
 
 impl ParsedQuery {
@@ -52,7 +52,11 @@ impl ParsedQuery {
         let mut seen = HashSet::new();
         let mut terms: Vec<Term> = Vec::new();
         let mut whole = 0.0;
-        let asked = sequence.iter().cloned().map(|word| (word, 1.0)).chain(names(text).map(|name| (name, NAME_WEIGHT)));
+        let asked = sequence
+            .iter()
+            .cloned()
+            .map(|word| (word, 1.0))
+            .chain(compound_names(text).map(|name| (name, NAME_WEIGHT)));
         // People type names without what parts them.
         let asked = asked.chain(run_together(text).map(|name| (name, NAME_WEIGHT)));
         for (word, counts) in asked {
@@ -64,23 +68,23 @@ impl ParsedQuery {
                 whole += rarity(messages, known);
             }
             if known > 0 {
-                terms.push(Term { term: word, messages: known, weight: counts * rarity(messages, known) });
+                terms.push(Term { term: word, message_count: known, weight: counts * rarity(messages, known) });
             } else if !word.starts_with('§') {
                 for (variant, known) in variants(connection, &word)? {
                     if seen.insert(variant.clone()) {
                         terms.push(Term {
                             term: variant,
-                            messages: known,
+                            message_count: known,
                             weight: VARIANT_WEIGHT * rarity(messages, known),
                         });
                     }
                 }
             }
         }
-        terms.sort_by(|a, b| a.messages.cmp(&b.messages).then_with(|| a.term.cmp(&b.term)));
+        terms.sort_by(|a, b| a.message_count.cmp(&b.message_count).then_with(|| a.term.cmp(&b.term)));
         let place = |word: &String| terms.iter().position(|term| term.term == *word);
         let pairs = sequence.windows(2).filter_map(|pair| Some((place(&pair[0])?, place(&pair[1])?))).collect();
-        Ok(Self { terms, pairs, mean_length: (length / messages.max(1.0)).max(1.0), whole })
+        Ok(Self { terms, pairs, mean_length: (length / messages.max(1.0)).max(1.0), total_weight: whole })
     }
 }
 
@@ -114,7 +118,7 @@ fn variants(connection: &Connection, word: &str) -> rusqlite::Result<Vec<(String
     let mut list =
         connection.prepare_cached("SELECT term, messages FROM terms WHERE term >= ?1 AND term < ?2 LIMIT ?3")?;
     let end = format!("{start}\u{10ffff}");
-    let mut rows = list.query((&start, end, i64::try_from(MAX_COMPARED).unwrap_or(i64::MAX)))?;
+    let mut rows = list.query((&start, end, i64::try_from(MAX_COMPARED_WORDS).unwrap_or(i64::MAX)))?;
     let mut near: Vec<(usize, String, u64)> = Vec::new();
     while let Some(row) = rows.next()? {
         let term = row.get_ref(0)?.as_str()?;

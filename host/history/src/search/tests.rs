@@ -27,7 +27,7 @@ fn filled(messages: &[(&str, &str)]) -> (tempfile::TempDir, Store) {
             offset: 0,
         })
         .collect();
-    let progress = ReadProgress { offset: 1, last_uuid: None, size: 1, modified: 0, inode: 0, head: [0; 32] };
+    let progress = ReadProgress { offset: 1, last_uuid: None, size: 1, modified: 0, inode: 0, prefix_digest: [0; 32] };
     store.append(Cli::Claude, Path::new("/t"), &messages, &progress).unwrap();
     (home, store)
 }

@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
-use aiw_home::created;
+use aiw_home::creation_time;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use super::facts::{FactWriter, MessageFact, length_code, minutes};
-use super::forgotten::Forgotten;
-use super::packed::{Key, Packed, StoredText};
+use super::facts::{FactWriter, MessageFact, encode_length, minutes};
+use super::forgotten::ForgetRules;
+use super::packed::{MessageKey, PackedText, StoredText};
 use super::vectors::drop_vectors;
-use super::{PRIVATE, ReadProgress, Store, database, role_from_number, terms};
+use super::{PRIVATE_SESSIONS_DIR, ReadProgress, Store, database, role_from_number, terms};
 use crate::{Cli, HistoryError, MAX_TEXT, MessageAuthor, SessionMessage};
 
 /// The most bytes of a title.
@@ -18,13 +18,13 @@ const MAX_TITLE: usize = 200;
 
 /// The outcome of adding messages.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Appended {
+pub struct AppendOutcome {
     /// How many are new.
-    pub stored: usize,
+    pub new_messages: usize,
     /// How many were there already, in this session or in the one that it was forked from.
-    pub known: usize,
+    pub duplicates: usize,
     /// How many were left out because they were forgotten on request.
-    pub forgotten: usize,
+    pub skipped_forgotten: usize,
 }
 
 pub(crate) const fn cli_number(cli: Cli) -> i64 {
@@ -57,25 +57,27 @@ impl Store {
         path: &Path,
         messages: &[SessionMessage],
         progress: &ReadProgress,
-    ) -> Result<Appended, HistoryError> {
+    ) -> Result<AppendOutcome, HistoryError> {
         // Looked at within the transaction: whoever forgets or marks meanwhile takes it out again afterwards.
         let transaction = self.begin()?;
-        let forgotten = Forgotten::load(self.directory())?;
-        let is_marked = |session: &str| std::fs::symlink_metadata(self.directory().join(PRIVATE).join(session)).is_ok();
+        let forgotten = ForgetRules::load(self.directory())?;
+        let is_marked = |session: &str| {
+            std::fs::symlink_metadata(self.directory().join(PRIVATE_SESSIONS_DIR).join(session)).is_ok()
+        };
         let mut private: HashMap<&str, bool> = HashMap::new();
-        let mut append = |transaction: Transaction<'_>| -> rusqlite::Result<Appended> {
+        let mut append = |transaction: Transaction<'_>| -> rusqlite::Result<AppendOutcome> {
             let file = file_number(&transaction, cli, path)?;
             let mut writing = Writing::new(&transaction, cli, path, file);
-            let mut appended = Appended::default();
+            let mut appended = AppendOutcome::default();
             for (at, message) in messages.iter().enumerate() {
                 let session = message.session.as_str();
                 let is_private = *private.entry(session).or_insert_with(|| is_marked(session));
-                if is_private || forgotten.covers(message) {
-                    appended.forgotten += 1;
+                if is_private || forgotten.matches(message) {
+                    appended.skipped_forgotten += 1;
                 } else if writing.put(message, &messages[at + 1..])? {
-                    appended.stored += 1;
+                    appended.new_messages += 1;
                 } else {
-                    appended.known += 1;
+                    appended.duplicates += 1;
                 }
             }
             writing.finish()?;
@@ -83,7 +85,7 @@ impl Store {
             transaction.commit()?;
             Ok(appended)
         };
-        append(transaction).map_err(|e| self.failed(e))
+        append(transaction).map_err(|e| self.map_sqlite_error(e))
     }
 
     /// Forgets what came from a transcript that was rewritten, shortened or removed, so that it can be read from the
@@ -91,7 +93,7 @@ impl Store {
     ///
     /// Other transcripts may hold copies of it, which were not stored (see [`Store::append`]). Their progress is dropped
     /// too: when they are read again, what is still in them is stored as theirs.
-    pub fn redo(&self, path: &Path) -> Result<(), HistoryError> {
+    pub fn reset_transcript(&self, path: &Path) -> Result<(), HistoryError> {
         let redo = |transaction: Transaction<'_>| -> rusqlite::Result<()> {
             let find = "SELECT id FROM files WHERE path = ?";
             let file: Option<i64> =
@@ -108,7 +110,7 @@ impl Store {
             transaction.execute("DELETE FROM problems WHERE path = ?", [database::path_key(path)])?;
             transaction.commit()
         };
-        redo(self.begin()?).map_err(|e| self.failed(e))
+        redo(self.begin()?).map_err(|e| self.map_sqlite_error(e))
     }
 }
 
@@ -132,7 +134,7 @@ fn save_progress(connection: &Connection, file: i64, progress: &ReadProgress) ->
         progress.size.cast_signed(),
         progress.modified,
         progress.inode.cast_signed(),
-        progress.head
+        progress.prefix_digest
     ])
     .map(drop)
 }
@@ -246,20 +248,20 @@ impl<'a> Writing<'a> {
         put.execute(params![
             session,
             self.file,
-            Key(&message.uuid),
+            MessageKey(&message.uuid),
             message.time,
             role_number(message.role),
             tools,
             message.agent,
             message.offset.cast_signed(),
-            Packed::new(text),
+            PackedText::new(text),
         ])?;
         let id = self.connection.last_insert_rowid();
         let (length, is_copy) = index(self.connection, id, text, &message.tools, &mut self.terms)?;
         let fact = MessageFact {
             session: u32::try_from(session).unwrap_or_default(),
-            minutes: minutes(message.time),
-            length: length_code(length),
+            minutes_since_2020: minutes(message.time),
+            length: encode_length(length),
             role: message.role,
             is_copy,
         };
@@ -285,7 +287,7 @@ impl<'a> Writing<'a> {
         later: &[SessionMessage],
     ) -> rusqlite::Result<bool> {
         let mut find = self.connection.prepare_cached("SELECT session, file, text, id FROM messages WHERE uuid = ?")?;
-        let mut rows = find.query([Key(&message.uuid)])?;
+        let mut rows = find.query([MessageKey(&message.uuid)])?;
         let mut copy = None;
         while let Some(row) = rows.next()? {
             let (owner, file, id) = (row.get::<_, i64>(0)?, row.get(1)?, row.get(3)?);
@@ -369,8 +371,8 @@ impl<'a> Writing<'a> {
         }
         let mut find = self.connection.prepare_cached("SELECT path FROM files WHERE id = ?")?;
         let path: Option<Vec<u8>> = find.query_row([other], |row| row.get(0)).optional()?;
-        let other_since = path.and_then(|path| created(&database::path_from_key(&path)));
-        let is_younger = created(self.path).zip(other_since).is_some_and(|(own, other)| own < other);
+        let other_since = path.and_then(|path| creation_time(&database::path_from_key(&path)));
+        let is_younger = creation_time(self.path).zip(other_since).is_some_and(|(own, other)| own < other);
         self.younger.insert(other, is_younger);
         Ok(is_younger)
     }
@@ -380,11 +382,11 @@ impl<'a> Writing<'a> {
         let mut give = self
             .connection
             .prepare_cached("UPDATE messages SET session = ?2, file = ?3, offset = ?4, uuid = ?5 WHERE id = ?1")?;
-        give.execute(params![id, session, self.file, message.offset.cast_signed(), Key(&message.uuid)])?;
+        give.execute(params![id, session, self.file, message.offset.cast_signed(), MessageKey(&message.uuid)])?;
         let mut count = self.connection.prepare_cached("UPDATE sessions SET messages = messages + ?2 WHERE id = ?1")?;
         count.execute([from, -1])?;
         count.execute([session, 1])?;
-        self.facts.give(id, u32::try_from(session).unwrap_or_default())?;
+        self.facts.set_session(id, u32::try_from(session).unwrap_or_default())?;
         self.sessions_to_repair.extend([from, session]);
         Ok(())
     }
@@ -437,7 +439,7 @@ fn index(
     let is_copy = seen.execute([text_hash(text)])? == 0;
     let all = all_terms(text, tools);
     let length = all.len();
-    let counts = terms::counts(all);
+    let counts = terms::term_counts(all);
     let mut index = connection.prepare_cached("INSERT INTO words (rowid, terms) VALUES (?, ?)")?;
     let mut joined = String::new();
     for term in counts.keys() {
@@ -461,7 +463,7 @@ fn unindex(
 ) -> rusqlite::Result<usize> {
     let all = all_terms(text, tools);
     let length = all.len();
-    for term in terms::counts(all).into_keys() {
+    for term in terms::term_counts(all).into_keys() {
         *dropped.entry(term).or_default() -= 1;
     }
     connection.prepare_cached("DELETE FROM words WHERE rowid = ?")?.execute([id])?;
@@ -480,7 +482,7 @@ fn tools_of(tools: Option<&str>) -> Vec<String> {
 }
 
 /// Gives messages other texts. Their vectors go, which the old texts were in: words find them.
-pub(super) fn rewrite(connection: &Connection, texts: &BTreeMap<i64, String>) -> rusqlite::Result<()> {
+pub(super) fn replace_texts(connection: &Connection, texts: &BTreeMap<i64, String>) -> rusqlite::Result<()> {
     let mut facts = FactWriter::new(connection);
     let mut terms: BTreeMap<String, i64> = BTreeMap::new();
     let mut length = 0_i64;
@@ -496,12 +498,12 @@ pub(super) fn rewrite(connection: &Connection, texts: &BTreeMap<i64, String>) ->
             })?;
             let before = unindex(connection, *id, &old, &tools, &mut terms)?;
             let (after, is_copy) = index(connection, *id, text, &tools, &mut terms)?;
-            write.execute(params![Packed::new(text), id])?;
+            write.execute(params![PackedText::new(text), id])?;
             length += i64::try_from(after).unwrap_or_default() - i64::try_from(before).unwrap_or_default();
             let fact = MessageFact {
                 session: u32::try_from(session).unwrap_or_default(),
-                minutes: minutes(time),
-                length: length_code(after),
+                minutes_since_2020: minutes(time),
+                length: encode_length(after),
                 role: role_from_number(role),
                 is_copy,
             };
@@ -626,7 +628,7 @@ pub(crate) fn text_hash(text: &str) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Forget, HistoryQuery, Store};
+    use crate::{ForgetTarget, HistoryQuery, Store};
 
     fn message(session: &str, uuid: &str, text: &str) -> SessionMessage {
         SessionMessage {
@@ -643,7 +645,7 @@ mod tests {
     }
 
     fn progress(offset: u64) -> ReadProgress {
-        ReadProgress { offset, last_uuid: Some("u".into()), size: 9, modified: 3, inode: 4, head: [5; 32] }
+        ReadProgress { offset, last_uuid: Some("u".into()), size: 9, modified: 3, inode: 4, prefix_digest: [5; 32] }
     }
 
     fn count(store: &Store, table: &str) -> i64 {
@@ -663,15 +665,15 @@ mod tests {
         assert_eq!(store.progress(a).unwrap(), None);
         let old = [message("s", "1", "fix the TLS handshake"), message("s", "2", "登录页面")];
         let appended = store.append(Cli::Claude, a, &old, &progress(10)).unwrap();
-        assert_eq!(appended, Appended { stored: 2, known: 0, forgotten: 0 });
+        assert_eq!(appended, AppendOutcome { new_messages: 2, duplicates: 0, skipped_forgotten: 0 });
         assert_eq!(store.progress(a).unwrap(), Some(progress(10)));
-        assert_eq!(store.append(Cli::Claude, a, &old, &progress(11)).unwrap().known, 2);
+        assert_eq!(store.append(Cli::Claude, a, &old, &progress(11)).unwrap().duplicates, 2);
         // A fork: the same lines under its own session id, and one of its own.
         let fork = [message("f", "1", "fix the TLS handshake"), message("f", "3", "another way")];
-        assert_eq!(store.append(Cli::Claude, b, &fork, &progress(12)).unwrap().stored, 1);
+        assert_eq!(store.append(Cli::Claude, b, &fork, &progress(12)).unwrap().new_messages, 1);
         // The same uuid is not the same message where the text is another.
         let other = [message("g", "1", "nothing of the kind")];
-        assert_eq!(store.append(Cli::Claude, b, &other, &progress(13)).unwrap().stored, 1);
+        assert_eq!(store.append(Cli::Claude, b, &other, &progress(13)).unwrap().new_messages, 1);
         assert_eq!(having(&store, "handshak"), [1]);
         assert_eq!(having(&store, "登录"), [2]);
         assert_eq!(having(&store, "bash").len(), 4);
@@ -687,10 +689,10 @@ mod tests {
         store.append(Cli::Claude, a, &old, &progress(10)).unwrap();
         let fork = [message("f", "7", "fix the TLS handshake"), message("f", "8", "and the cookies")];
         let read = || store.append(Cli::Claude, b, &fork, &progress(12)).unwrap();
-        assert_eq!(read(), Appended { stored: 0, known: 2, forgotten: 0 });
+        assert_eq!(read(), AppendOutcome { new_messages: 0, duplicates: 2, skipped_forgotten: 0 });
         // One message alone is a coincidence.
         let one = [message("h", "20", "fix the TLS handshake"), message("h", "21", "something new")];
-        assert_eq!(store.append(Cli::Claude, Path::new("/t/h.jsonl"), &one, &progress(12)).unwrap().stored, 2);
+        assert_eq!(store.append(Cli::Claude, Path::new("/t/h.jsonl"), &one, &progress(12)).unwrap().new_messages, 2);
         // What somebody says again, or elsewhere, or what another says, is no copy.
         let (told, other) = (message("g", "9", "fix the TLS handshake"), "fix the TLS handshake");
         for said in [
@@ -700,12 +702,12 @@ mod tests {
             SessionMessage { role: MessageAuthor::Assistant, uuid: "12".into(), ..told.clone() },
             SessionMessage { session: "s".into(), uuid: "13".into(), text: other.into(), ..told.clone() },
         ] {
-            assert_eq!(store.append(Cli::Claude, b, &[said], &progress(13)).unwrap().stored, 1);
+            assert_eq!(store.append(Cli::Claude, b, &[said], &progress(13)).unwrap().new_messages, 1);
         }
         // The fork has it again once the original is gone.
-        store.redo(a).unwrap();
+        store.reset_transcript(a).unwrap();
         assert_eq!(store.progress(b).unwrap(), None);
-        assert_eq!(read().stored, 2);
+        assert_eq!(read().new_messages, 2);
     }
 
     #[test]
@@ -724,7 +726,7 @@ mod tests {
         store.append(Cli::Claude, &b, &fork, &progress(12)).unwrap();
         let old = [message("s", "1", "handshake"), message("s", "3", "and on")];
         let appended = store.append(Cli::Claude, &a, &old, &progress(9)).unwrap();
-        assert_eq!(appended, Appended { stored: 1, known: 1, forgotten: 0 });
+        assert_eq!(appended, AppendOutcome { new_messages: 1, duplicates: 1, skipped_forgotten: 0 });
         let sessions = || -> Vec<(String, i64, String)> {
             let mut list =
                 store.connection.prepare("SELECT name, messages, title FROM sessions ORDER BY name").unwrap();
@@ -736,7 +738,7 @@ mod tests {
         let found: Vec<_> = hits("handshake").into_iter().filter(|hit| hit.uuid == "1").collect();
         assert_eq!((found.len(), found[0].session.as_str(), found[0].path.as_path()), (1, "s", a.as_path()));
         // Forgetting the fork leaves it, and reading both again changes nothing.
-        store.forget(&Forget::Session("f")).unwrap();
+        store.forget(&ForgetTarget::Session("f")).unwrap();
         store.append(Cli::Claude, &a, &old, &progress(9)).unwrap();
         store.append(Cli::Claude, &b, &fork, &progress(12)).unwrap();
         assert_eq!(sessions(), [("s".into(), 2, "handshake".into())]);
@@ -750,14 +752,14 @@ mod tests {
         store.append(Cli::Claude, a, &[message("s", "1", "handshake")], &progress(10)).unwrap();
         let fork = [message("f", "1", "handshake"), message("f", "2", "ownership")];
         store.append(Cli::Claude, b, &fork, &progress(12)).unwrap();
-        store.skipped(a, "a torn line").unwrap();
-        store.redo(a).unwrap();
+        store.record_problem(a, "a torn line").unwrap();
+        store.reset_transcript(a).unwrap();
         assert_eq!((store.progress(a).unwrap(), store.progress(b).unwrap()), (None, None));
         assert_eq!((having(&store, "handshak").len(), having(&store, "ownership").len()), (0, 1));
         assert_eq!(count(&store, "terms WHERE term = 'handshak'"), 0);
         assert!(store.problems().unwrap().is_empty());
         let appended = store.append(Cli::Claude, b, &fork, &progress(12)).unwrap();
-        assert_eq!((appended.stored, appended.known), (1, 1));
+        assert_eq!((appended.new_messages, appended.duplicates), (1, 1));
         assert_eq!(having(&store, "handshak").len(), 1);
     }
 
@@ -766,7 +768,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let store = Store::open(home.path()).unwrap();
         for _ in 0..3 {
-            store.skipped(Path::new("/t/x"), "is not JSON\n").unwrap();
+            store.record_problem(Path::new("/t/x"), "is not JSON\n").unwrap();
         }
         let problems = store.problems().unwrap();
         assert_eq!((problems.len(), problems[0].count, problems[0].reason.as_str()), (1, 3, "is not JSON"));
@@ -779,10 +781,10 @@ mod tests {
         let place = home.path().join("history.db");
         std::fs::write(&place, "this is not a database, and is long enough to be taken for one").unwrap();
         let store = Store::open(home.path()).unwrap();
-        assert!(store.must_rebuild().unwrap());
+        assert!(store.needs_rebuild().unwrap());
         store.append(Cli::Codex, Path::new("/t"), &[message("s", "1", "text")], &progress(1)).unwrap();
-        store.rebuilt().unwrap();
-        assert!(!store.must_rebuild().unwrap());
+        store.mark_rebuilt().unwrap();
+        assert!(!store.needs_rebuild().unwrap());
         store.check().unwrap();
         store.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
         drop(store);
@@ -794,17 +796,17 @@ mod tests {
         let damaged = Store::open(home.path()).and_then(|store| store.check());
         assert!(matches!(damaged, Err(HistoryError::Damaged { .. }) | Ok(())), "{damaged:?}");
         let store = Store::open(home.path()).unwrap();
-        assert!(store.must_rebuild().unwrap());
+        assert!(store.needs_rebuild().unwrap());
         assert_eq!(count(&store, "messages"), 0);
         // A newer one has it now, also while this one has it open.
         store.connection.pragma_update(None, "user_version", 99).unwrap();
         let appended = store.append(Cli::Codex, Path::new("/t"), &[message("s", "2", "text")], &progress(1));
         assert!(matches!(appended, Err(HistoryError::UnsupportedVersion { found: 99, .. })));
-        assert!(matches!(store.redo(Path::new("/t")), Err(HistoryError::UnsupportedVersion { .. })));
-        assert!(matches!(store.skipped(Path::new("/t"), "x"), Err(HistoryError::UnsupportedVersion { .. })));
+        assert!(matches!(store.reset_transcript(Path::new("/t")), Err(HistoryError::UnsupportedVersion { .. })));
+        assert!(matches!(store.record_problem(Path::new("/t"), "x"), Err(HistoryError::UnsupportedVersion { .. })));
         assert_eq!(count(&store, "messages") + count(&store, "problems"), 0);
         store.connection.execute("ALTER TABLE messages RENAME TO sayings", []).unwrap();
-        let read = store.would_forget(&Forget::Before(0));
+        let read = store.preview_forget(&ForgetTarget::Before(0));
         assert!(matches!(read, Err(HistoryError::UnsupportedVersion { found: 99, .. })), "{read:?}");
         drop(store);
         assert!(matches!(Store::open(home.path()), Err(HistoryError::UnsupportedVersion { found: 99, .. })));

@@ -35,7 +35,7 @@ pub(super) fn path(directory: &Path) -> PathBuf {
 pub(super) fn open(directory: &Path) -> Result<OpenedDatabase, HistoryError> {
     if !may_write(directory) {
         let connection = read_only(directory)?;
-        refuse_newer(directory, &connection)?;
+        reject_newer_version(directory, &connection)?;
         return Ok(OpenedDatabase { connection });
     }
     aiw_home::make_private_dir(directory)?;
@@ -49,7 +49,7 @@ pub(super) fn open(directory: &Path) -> Result<OpenedDatabase, HistoryError> {
 }
 
 fn attempt(directory: &Path) -> Result<OpenedDatabase, HistoryError> {
-    let failed = |error| failed(directory, error);
+    let failed = |error| map_sqlite_error(directory, error);
     let place = path(directory);
     if !place.exists() {
         // An empty file is an empty database. SQLite gives its other files the same mode.
@@ -62,7 +62,7 @@ fn attempt(directory: &Path) -> Result<OpenedDatabase, HistoryError> {
     connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
     connection.set_prepared_statement_cache_capacity(64);
     // What a newer aiw made stays as it is.
-    refuse_newer(directory, &connection)?;
+    reject_newer_version(directory, &connection)?;
     let mode = connection.query_row("PRAGMA journal_mode", [], |row| row.get::<_, String>(0)).map_err(failed)?;
     if mode != "wal" {
         // Of two that change the mode at the same time, SQLite fails one at once, whatever its patience.
@@ -81,7 +81,7 @@ fn attempt(directory: &Path) -> Result<OpenedDatabase, HistoryError> {
     };
     prepare().map_err(failed)?;
     schema::migrate(&mut connection).map_err(failed)?;
-    refuse_newer(directory, &connection)?;
+    reject_newer_version(directory, &connection)?;
     Ok(OpenedDatabase { connection })
 }
 
@@ -95,14 +95,14 @@ fn may_write(directory: &Path) -> bool {
 /// Opens the database for reading alone; `None` for one of an older version, which is migrated before it is read.
 pub(super) fn open_read_only(directory: &Path) -> Result<Option<Connection>, HistoryError> {
     let connection = read_only(directory)?;
-    refuse_newer(directory, &connection)?;
-    let is_older = schema::is_older(&connection).map_err(|error| failed(directory, error))?;
+    reject_newer_version(directory, &connection)?;
+    let is_older = schema::is_older(&connection).map_err(|error| map_sqlite_error(directory, error))?;
     Ok((!is_older).then_some(connection))
 }
 
 /// Opens the database for reading where nothing can be written; an empty one if there is none.
 fn read_only(directory: &Path) -> Result<Connection, HistoryError> {
-    let failed = |error| failed(directory, error);
+    let failed = |error| map_sqlite_error(directory, error);
     let place = path(directory);
     if !place.exists() {
         let mut empty = Connection::open_in_memory().map_err(failed)?;
@@ -137,15 +137,15 @@ fn turn_to_make(directory: &Path) -> Result<aiw_home::ExclusiveLock, HistoryErro
 }
 
 /// An error if a newer aiw made the database, or has changed it since it was opened.
-pub(super) fn refuse_newer(directory: &Path, connection: &Connection) -> Result<(), HistoryError> {
-    match schema::newer(connection).map_err(|error| failed(directory, error))? {
+pub(super) fn reject_newer_version(directory: &Path, connection: &Connection) -> Result<(), HistoryError> {
+    match schema::newer_version(connection).map_err(|error| map_sqlite_error(directory, error))? {
         None => Ok(()),
         Some(found) => Err(HistoryError::UnsupportedVersion { path: path(directory), found, known: schema::VERSION }),
     }
 }
 
 /// Another connection to a database that is open, for reading in another thread.
-pub(super) fn another(directory: &Path) -> rusqlite::Result<Connection> {
+pub(super) fn open_reader(directory: &Path) -> rusqlite::Result<Connection> {
     let invalid = |e: HistoryError| rusqlite::Error::InvalidPath(e.to_string().into());
     if !may_write(directory) {
         return read_only(directory).map_err(invalid);
@@ -169,7 +169,7 @@ fn anew(directory: &Path) -> Result<OpenedDatabase, HistoryError> {
     let place = path(directory);
     // A newer aiw sets its own aside, and fills it again.
     if let Ok(connection) = Connection::open_with_flags(nofollow_path(&place)?, WRITE_FLAGS)
-        && let Ok(Some(found)) = schema::newer(&connection)
+        && let Ok(Some(found)) = schema::newer_version(&connection)
     {
         return Err(HistoryError::UnsupportedVersion { path: place, found, known: schema::VERSION });
     }
@@ -187,13 +187,16 @@ fn anew(directory: &Path) -> Result<OpenedDatabase, HistoryError> {
         }
     }
     let opened = attempt(directory)?;
-    opened.connection.execute("UPDATE state SET rebuild = 1", []).map_err(|error| failed(directory, error))?;
+    opened
+        .connection
+        .execute("UPDATE state SET rebuild = 1", [])
+        .map_err(|error| map_sqlite_error(directory, error))?;
     drop(turn);
     Ok(opened)
 }
 
 /// Removes a database that was set aside.
-pub(super) fn remove_aside(directory: &Path) -> Result<(), HistoryError> {
+pub(super) fn remove_damaged(directory: &Path) -> Result<(), HistoryError> {
     let aside = directory.join(DAMAGED_DATABASE_FILE);
     match aiw_home::remove_file(&aside) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -204,7 +207,7 @@ pub(super) fn remove_aside(directory: &Path) -> Result<(), HistoryError> {
 }
 
 /// Converts an error of SQLite.
-pub(super) fn failed(directory: &Path, error: rusqlite::Error) -> HistoryError {
+pub(super) fn map_sqlite_error(directory: &Path, error: rusqlite::Error) -> HistoryError {
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => mark_damaged(directory, &error.to_string()),
         _ => HistoryError::Database { path: path(directory), source: error },

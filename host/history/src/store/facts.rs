@@ -13,7 +13,7 @@ const BLOCK_RECORD_COUNT: i64 = 4096;
 /// Minutes are counted from here: 2020-01-01.
 const EPOCH_OFFSET_MS: i64 = 1_577_836_800_000;
 
-const MINUTE: i64 = 60_000;
+const MILLIS_PER_MINUTE: i64 = 60_000;
 
 /// A message's facts. All zeros if it can't be found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,8 +21,8 @@ pub(crate) struct MessageFact {
     /// The session's number.
     pub session: u32,
     /// The time in minutes since 2020, at least 1; 0 if unknown.
-    pub minutes: u32,
-    /// The number of terms, as [`length_code`] has it.
+    pub minutes_since_2020: u32,
+    /// The number of terms, as [`encode_length`] has it.
     pub length: u8,
     /// The author.
     pub role: MessageAuthor,
@@ -32,7 +32,7 @@ pub(crate) struct MessageFact {
 
 impl MessageFact {
     fn bytes(self) -> [u8; RECORD_BYTES] {
-        let ([s0, s1, s2, _], [m0, m1, m2, _]) = (self.session.to_le_bytes(), self.minutes.to_le_bytes());
+        let ([s0, s1, s2, _], [m0, m1, m2, _]) = (self.session.to_le_bytes(), self.minutes_since_2020.to_le_bytes());
         let role = match self.role {
             MessageAuthor::User => 1,
             MessageAuthor::Assistant => 2,
@@ -50,7 +50,7 @@ impl MessageFact {
         };
         Some(Self {
             session: u32::from_le_bytes([s0, s1, s2, 0]),
-            minutes: u32::from_le_bytes([m0, m1, m2, 0]),
+            minutes_since_2020: u32::from_le_bytes([m0, m1, m2, 0]),
             length,
             role,
             is_copy: flags & 4 != 0,
@@ -61,18 +61,20 @@ impl MessageFact {
 /// The minutes of a time in milliseconds since 1970.
 pub(crate) fn minutes(time: Option<i64>) -> u32 {
     const MAX_MINUTE: i64 = (1 << 24) - 1;
-    time.map_or(0, |time| u32::try_from(((time - EPOCH_OFFSET_MS) / MINUTE).clamp(1, MAX_MINUTE)).unwrap_or_default())
+    time.map_or(0, |time| {
+        u32::try_from(((time - EPOCH_OFFSET_MS) / MILLIS_PER_MINUTE).clamp(1, MAX_MINUTE)).unwrap_or_default()
+    })
 }
 
 /// A number of terms in a byte: a sixteenth of a power of two is told from the next.
-pub(crate) fn length_code(terms: usize) -> u8 {
+pub(crate) fn encode_length(terms: usize) -> u8 {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is clamped to a byte")]
     let code = (((terms + 1) as f32).log2() * 16.0).round().clamp(0.0, 255.0) as u8;
     code
 }
 
 /// About as many terms as a code stands for.
-pub(crate) fn length(code: u8) -> f32 {
+pub(crate) fn decode_length(code: u8) -> f32 {
     (f32::from(code) / 16.0).exp2() - 1.0
 }
 
@@ -93,7 +95,7 @@ impl<'a> FactWriter<'a> {
     }
 
     /// Writes that a message belongs to another session.
-    pub fn give(&mut self, message: i64, session: u32) -> rusqlite::Result<()> {
+    pub fn set_session(&mut self, message: i64, session: u32) -> rusqlite::Result<()> {
         self.record(message, |record| {
             if let Some(fact) = MessageFact::parse(*record) {
                 *record = MessageFact { session, ..fact }.bytes();
@@ -160,7 +162,7 @@ impl MessageFacts {
     }
 
     /// One more than the largest id.
-    pub fn end(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.records.len() / RECORD_BYTES
     }
 
@@ -179,8 +181,8 @@ mod tests {
     fn a_record_comes_back_as_it_was_written() {
         let fact = MessageFact {
             session: 70_000,
-            minutes: minutes(Some(1_790_000_000_000)),
-            length: length_code(99),
+            minutes_since_2020: minutes(Some(1_790_000_000_000)),
+            length: encode_length(99),
             role: MessageAuthor::Tool,
             is_copy: true,
         };
@@ -188,7 +190,7 @@ mod tests {
         assert_eq!(MessageFact::parse([0; RECORD_BYTES]), None);
         assert_eq!((minutes(None), minutes(Some(0)), minutes(Some(i64::MAX))), (0, 1, (1 << 24) - 1));
         for terms in [0, 1, 7, 100, 4000] {
-            let back = length(length_code(terms));
+            let back = decode_length(encode_length(terms));
             assert!((back - terms as f32).abs() <= terms as f32 * 0.05 + 0.1, "{terms} {back}");
         }
     }

@@ -10,11 +10,11 @@ use serde::{Deserialize, Serialize};
 use crate::{HistoryError, SessionMessage};
 
 /// The most bytes of the file.
-const MAX_BYTES: u64 = 16 << 20;
+const MAX_FILE_BYTES: u64 = 16 << 20;
 
 /// The messages that must not come back. Times are in milliseconds since 1970.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Forgotten {
+pub(crate) struct ForgetRules {
     /// Sessions, each up to the time when it was forgotten.
     #[serde(default)]
     pub sessions: BTreeMap<String, i64>,
@@ -26,14 +26,14 @@ pub(crate) struct Forgotten {
     pub before: i64,
 }
 
-impl Forgotten {
+impl ForgetRules {
     fn path(directory: &Path) -> PathBuf {
         directory.join("forgotten.json")
     }
 
     pub fn load(directory: &Path) -> Result<Self, HistoryError> {
         let path = Self::path(directory);
-        let Some(bytes) = aiw_home::read_capped(&path, MAX_BYTES)? else { return Ok(Self::default()) };
+        let Some(bytes) = aiw_home::read_capped(&path, MAX_FILE_BYTES)? else { return Ok(Self::default()) };
         serde_json::from_slice(&bytes).map_err(|error| {
             let source = std::io::Error::new(std::io::ErrorKind::InvalidData, error);
             aiw_home::HomeError::io("read", &path, source).into()
@@ -46,12 +46,12 @@ impl Forgotten {
     }
 
     /// Whether a message must not come back.
-    pub fn covers(&self, message: &SessionMessage) -> bool {
-        self.covers_at(&message.session, &message.project, message.time)
+    pub fn matches(&self, message: &SessionMessage) -> bool {
+        self.matches_at(&message.session, &message.project, message.time)
     }
 
     /// Whether what a session of a project said at a time must not come back.
-    pub fn covers_at(&self, session: &str, project: &str, said: Option<i64>) -> bool {
+    pub fn matches_at(&self, session: &str, project: &str, said: Option<i64>) -> bool {
         let time = said.unwrap_or(i64::MIN);
         let project = Path::new(project);
         (said.is_some() && time < self.before)

@@ -7,7 +7,7 @@ use crate::MessageAuthor;
 
 /// A part of a session as Markdown: a heading for each message. What a person and tools said is quoted as code, what a
 /// model said as a block quote, so that no heading, comment or open fence of theirs changes what this document says.
-pub fn markdown(part: &SessionView) -> String {
+pub fn render_markdown(part: &SessionView) -> String {
     let time = |time: Option<i64>| time.and_then(|time| u64::try_from(time).ok()).map(aiw_home::rfc3339);
     let session = &part.session;
     let mut text = format!("# {}\n\n", aiw_core::one_line(&session.title, 120));
@@ -18,7 +18,7 @@ pub fn markdown(part: &SessionView) -> String {
         session.cli,
         code(&session.project)
     );
-    for (what, when) in [("first", session.first), ("last", session.last)] {
+    for (what, when) in [("first", session.first_message_time), ("last", session.last_message_time)] {
         if let Some(when) = time(when) {
             let _ = writeln!(text, "- {what}: {when}");
         }

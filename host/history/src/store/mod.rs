@@ -19,19 +19,19 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use crate::{Cli, HistoryError, Launch, MessageAuthor};
-pub use append::Appended;
+pub use append::AppendOutcome;
 pub(crate) use append::{cli_number, text_hash};
 use database::OpenedDatabase;
 pub(crate) use database::path_from_key;
-pub(crate) use facts::{MessageFact, MessageFacts, length, minutes};
-pub use forget::{Forget, Forgot};
-pub use markdown::markdown;
+pub(crate) use facts::{MessageFact, MessageFacts, decode_length, minutes};
+pub use forget::{ForgetReport, ForgetTarget};
+pub use markdown::render_markdown;
 pub(crate) use packed::{StoredText, Uuid};
-pub(crate) use terms::{names, terms, words};
-pub use view::{MessageRange, PastSession, SessionView, Sessions, Stats, Stored};
+pub(crate) use terms::{compound_names, terms, words};
+pub use view::{MessageRange, PastSession, SessionFilter, SessionView, Stats, StoredMessage};
 
 /// The directory of the sessions that ran in private mode, one empty file each.
-pub(crate) const PRIVATE: &str = "private";
+pub(crate) const PRIVATE_SESSIONS_DIR: &str = "private";
 
 /// How far a transcript was read, and what it looked like then.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub struct ReadProgress {
     /// The file's number in its file system.
     pub inode: u64,
     /// A hash of the file's first bytes: another one shows that it was rewritten.
-    pub head: [u8; 32],
+    pub prefix_digest: [u8; 32],
 }
 
 /// A transcript, or a part of one, that could not be read.
@@ -71,7 +71,7 @@ pub struct Store {
 
 impl Store {
     /// Opens the store in a directory, usually `~/.aiw/history`, and makes it if there is none. An older one is
-    /// migrated. A damaged one is set aside, and an empty one takes its place: [`Store::must_rebuild`] says so.
+    /// migrated. A damaged one is set aside, and an empty one takes its place: [`Store::needs_rebuild`] says so.
     pub fn open(directory: &Path) -> Result<Self, HistoryError> {
         let OpenedDatabase { connection } = database::open(directory)?;
         Ok(Self { connection, directory: directory.to_owned() })
@@ -97,29 +97,29 @@ impl Store {
     }
 
     /// Whether a damaged store was set aside, and all transcripts are to be read again.
-    pub fn must_rebuild(&self) -> Result<bool, HistoryError> {
+    pub fn needs_rebuild(&self) -> Result<bool, HistoryError> {
         let rebuild = || -> rusqlite::Result<bool> {
             let state: Option<i64> =
                 self.connection.query_row("SELECT rebuild FROM state", [], |row| row.get(0)).optional()?;
             Ok(state == Some(1))
         };
-        rebuild().map_err(|e| self.failed(e))
+        rebuild().map_err(|e| self.map_sqlite_error(e))
     }
 
     /// Says that all transcripts were read again.
-    pub fn rebuilt(&self) -> Result<(), HistoryError> {
+    pub fn mark_rebuilt(&self) -> Result<(), HistoryError> {
         let rebuilt = |transaction: Transaction<'_>| -> rusqlite::Result<()> {
             transaction.execute("UPDATE state SET rebuild = 0", [])?;
             transaction.commit()
         };
-        rebuilt(self.begin()?).map_err(|e| self.failed(e))
+        rebuilt(self.begin()?).map_err(|e| self.map_sqlite_error(e))
     }
 
     /// Looks for damage in the whole database. It takes seconds for a large one. A damaged one is set aside when it is
     /// opened next.
     pub fn check(&self) -> Result<(), HistoryError> {
         let check = || self.connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
-        match check().map_err(|e| self.failed(e))?.as_str() {
+        match check().map_err(|e| self.map_sqlite_error(e))?.as_str() {
             "ok" => Ok(()),
             reason => Err(database::mark_damaged(&self.directory, reason)),
         }
@@ -138,27 +138,27 @@ impl Store {
                     size: row.get::<_, i64>(2)?.cast_unsigned(),
                     modified: row.get(3)?,
                     inode: row.get::<_, i64>(4)?.cast_unsigned(),
-                    head: row.get(5)?,
+                    prefix_digest: row.get(5)?,
                 })
             })
             .optional()
         };
-        find().map_err(|e| self.failed(e))
+        find().map_err(|e| self.map_sqlite_error(e))
     }
 
     /// Every transcript that something was read from.
-    pub fn files(&self) -> Result<Vec<PathBuf>, HistoryError> {
+    pub fn transcript_paths(&self) -> Result<Vec<PathBuf>, HistoryError> {
         let list = || -> rusqlite::Result<Vec<PathBuf>> {
             let mut list =
                 self.connection.prepare_cached("SELECT path FROM files WHERE head IS NOT NULL ORDER BY id")?;
             let paths = list.query_map([], |row| row.get::<_, Vec<u8>>(0))?;
             paths.map(|path| path.map(|path| path_from_key(&path))).collect()
         };
-        list().map_err(|e| self.failed(e))
+        list().map_err(|e| self.map_sqlite_error(e))
     }
 
     /// Notes that a part of a transcript could not be read. `doctor` names it.
-    pub fn skipped(&self, path: &Path, reason: &str) -> Result<(), HistoryError> {
+    pub fn record_problem(&self, path: &Path, reason: &str) -> Result<(), HistoryError> {
         let reason = aiw_core::one_line(reason, 200);
         let note = |transaction: Transaction<'_>| -> rusqlite::Result<()> {
             transaction.execute(
@@ -168,7 +168,7 @@ impl Store {
             )?;
             transaction.commit()
         };
-        note(self.begin()?).map_err(|e| self.failed(e))
+        note(self.begin()?).map_err(|e| self.map_sqlite_error(e))
     }
 
     /// Returns the lines that could not be read, the latest first: at most a thousand.
@@ -187,11 +187,11 @@ impl Store {
             })?;
             problems.collect()
         };
-        list().map_err(|e| self.failed(e))
+        list().map_err(|e| self.map_sqlite_error(e))
     }
 
     /// Notes how aiw ran the CLIs of sessions that are there. What is known stays where it says nothing else.
-    pub(crate) fn note_launches<'a>(
+    pub(crate) fn record_launches<'a>(
         &self,
         launches: impl IntoIterator<Item = (&'a str, &'a Launch)>,
     ) -> Result<(), HistoryError> {
@@ -205,11 +205,11 @@ impl Store {
             drop(note);
             transaction.commit()
         };
-        note(self.begin()?).map_err(|e| self.failed(e))
+        note(self.begin()?).map_err(|e| self.map_sqlite_error(e))
     }
 
     /// Returns the names of some sessions.
-    pub(crate) fn names_by_id<'a>(
+    pub(crate) fn existing_sessions<'a>(
         &self,
         names: impl IntoIterator<Item = &'a String>,
     ) -> Result<Vec<String>, HistoryError> {
@@ -223,16 +223,16 @@ impl Store {
             }
             Ok(there)
         };
-        find().map_err(|e| self.failed(e))
+        find().map_err(|e| self.map_sqlite_error(e))
     }
 
     /// The sessions of which it is not known that aiw ran their CLI.
-    pub(crate) fn without_launch(&self) -> Result<HashSet<String>, HistoryError> {
+    pub(crate) fn sessions_without_launch(&self) -> Result<HashSet<String>, HistoryError> {
         let list = || -> rusqlite::Result<HashSet<String>> {
             let mut list = self.connection.prepare_cached("SELECT name FROM sessions WHERE provider IS NULL")?;
             list.query_map([], |row| row.get(0))?.collect()
         };
-        list().map_err(|e| self.failed(e))
+        list().map_err(|e| self.map_sqlite_error(e))
     }
 
     /// The number of the session with this id, or the only one whose id starts like this.
@@ -243,7 +243,7 @@ impl Store {
             )?;
             find.query_map([session, &format!("{session}\u{10ffff}")], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
         };
-        let found = find().map_err(|e| self.failed(e))?;
+        let found = find().map_err(|e| self.map_sqlite_error(e))?;
         match &found[..] {
             [(id, name), ..] if name == session => Ok(*id),
             [(id, _)] if !session.is_empty() => Ok(*id),
@@ -255,18 +255,18 @@ impl Store {
     /// Begins to write. A newer aiw may have changed the database since it was opened; then nothing is written.
     fn begin(&self) -> Result<Transaction<'_>, HistoryError> {
         let begun = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate);
-        let transaction = begun.map_err(|e| self.failed(e))?;
-        database::refuse_newer(&self.directory, &transaction)?;
+        let transaction = begun.map_err(|e| self.map_sqlite_error(e))?;
+        database::reject_newer_version(&self.directory, &transaction)?;
         Ok(transaction)
     }
 
     /// Converts an error of SQLite. Damage is noted, so that the next process sets the database aside.
-    pub(crate) fn failed(&self, error: rusqlite::Error) -> HistoryError {
+    pub(crate) fn map_sqlite_error(&self, error: rusqlite::Error) -> HistoryError {
         // Tables that a newer aiw changed may look like damage.
-        database::refuse_newer(&self.directory, &self.connection)
+        database::reject_newer_version(&self.directory, &self.connection)
             .err()
-            .filter(HistoryError::is_newer)
-            .unwrap_or_else(|| database::failed(&self.directory, error))
+            .filter(HistoryError::is_unsupported_version)
+            .unwrap_or_else(|| database::map_sqlite_error(&self.directory, error))
     }
 }
 

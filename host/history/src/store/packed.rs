@@ -12,12 +12,12 @@ use crate::MAX_TEXT;
 const MIN_PACKED_BYTES: usize = 120;
 
 /// A text, compressed or not.
-pub(super) enum Packed {
+pub(super) enum PackedText {
     Plain(String),
     Deflated(Vec<u8>),
 }
 
-impl Packed {
+impl PackedText {
     pub fn new(text: &str) -> Self {
         match deflated(text) {
             Some(bytes) => Self::Deflated(bytes),
@@ -28,9 +28,9 @@ impl Packed {
 
 thread_local! {
     // Making one costs more than most texts.
-    static COMPRESS: RefCell<Compress> = RefCell::new(Compress::new(Compression::new(4), false));
+    static COMPRESSOR: RefCell<Compress> = RefCell::new(Compress::new(Compression::new(4), false));
     // With room for the longest text.
-    static DECOMPRESS: RefCell<(Decompress, Vec<u8>)> = RefCell::new((Decompress::new(false), Vec::new()));
+    static DECOMPRESSOR: RefCell<(Decompress, Vec<u8>)> = RefCell::new((Decompress::new(false), Vec::new()));
 }
 
 fn deflated(text: &str) -> Option<Vec<u8>> {
@@ -39,7 +39,7 @@ fn deflated(text: &str) -> Option<Vec<u8>> {
     }
     // Otherwise packing would save nothing.
     let mut bytes = Vec::with_capacity(text.len());
-    COMPRESS.with_borrow_mut(|compress| {
+    COMPRESSOR.with_borrow_mut(|compress| {
         compress.reset();
         let status = compress.compress_vec(text.as_bytes(), &mut bytes, FlushCompress::Finish);
         matches!(status, Ok(Status::StreamEnd)).then_some(bytes)
@@ -47,7 +47,7 @@ fn deflated(text: &str) -> Option<Vec<u8>> {
 }
 
 fn inflated(bytes: &[u8]) -> FromSqlResult<String> {
-    let text = DECOMPRESS.with_borrow_mut(|(decompress, room)| {
+    let text = DECOMPRESSOR.with_borrow_mut(|(decompress, room)| {
         decompress.reset(false);
         room.clear();
         room.reserve(MAX_TEXT);
@@ -60,7 +60,7 @@ fn inflated(bytes: &[u8]) -> FromSqlResult<String> {
     String::from_utf8(text).map_err(|error| FromSqlError::Other(Box::new(error)))
 }
 
-impl ToSql for Packed {
+impl ToSql for PackedText {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         match self {
             Self::Plain(text) => text.to_sql(),
@@ -83,9 +83,9 @@ impl FromSql for StoredText {
 }
 
 /// An id of a message: 16 bytes if it is a UUID as most programs write it, else text.
-pub(crate) struct Key<'a>(pub &'a str);
+pub(crate) struct MessageKey<'a>(pub &'a str);
 
-impl ToSql for Key<'_> {
+impl ToSql for MessageKey<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok(match uuid_bytes(self.0) {
             Some(bytes) => ToSqlOutput::from(bytes.to_vec()),
@@ -144,7 +144,7 @@ mod tests {
         for text in
             ["", "short", &"a longer text, which is the same again and again. ".repeat(300), &"0123456789".repeat(1600)]
         {
-            let back: StoredText = connection.query_row("SELECT ?", [Packed::new(text)], |row| row.get(0)).unwrap();
+            let back: StoredText = connection.query_row("SELECT ?", [PackedText::new(text)], |row| row.get(0)).unwrap();
             assert_eq!(back.0, text);
         }
         // Those that fill what was set aside for them, and the longest.
@@ -153,13 +153,13 @@ mod tests {
             (5..19).flat_map(|power| [(1 << power) - 1, 1 << power, (1 << power) + 1]).filter(|n| *n <= MAX_TEXT)
         {
             let text = &long[..length];
-            let back: StoredText = connection.query_row("SELECT ?", [Packed::new(text)], |row| row.get(0)).unwrap();
+            let back: StoredText = connection.query_row("SELECT ?", [PackedText::new(text)], |row| row.get(0)).unwrap();
             assert_eq!(back.0, text);
         }
         for id in
             ["0123abcd-0000-4000-8000-abcdefabcdef", "0123ABCD-0000-4000-8000-abcdefabcdef", "rollout:12", "", "ß"]
         {
-            let back: Uuid = connection.query_row("SELECT ?", [Key(id)], |row| row.get(0)).unwrap();
+            let back: Uuid = connection.query_row("SELECT ?", [MessageKey(id)], |row| row.get(0)).unwrap();
             assert_eq!(back.0, id);
         }
     }

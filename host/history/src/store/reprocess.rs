@@ -5,16 +5,16 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Transaction, params};
 
-use super::append::rewrite;
+use super::append::replace_texts;
 use super::packed::StoredText;
 use super::{Store, cli_from_number, database};
 use crate::{Cli, HistoryError};
 
 impl Store {
     /// The number of the rules about secrets that all texts have gone through.
-    pub(crate) fn rules(&self) -> Result<i64, HistoryError> {
+    pub(crate) fn redaction_rules_version(&self) -> Result<i64, HistoryError> {
         let rules = || self.connection.query_row("SELECT rules FROM state", [], |row| row.get(0));
-        rules().map_err(|e| self.failed(e))
+        rules().map_err(|e| self.map_sqlite_error(e))
     }
 
     /// The texts of messages after one, by their ids.
@@ -27,30 +27,30 @@ impl Store {
             })?
             .collect()
         };
-        list().map_err(|e| self.failed(e))
+        list().map_err(|e| self.map_sqlite_error(e))
     }
 
     /// Gives messages other texts.
-    pub(crate) fn rewrite(&self, texts: &BTreeMap<i64, String>) -> Result<(), HistoryError> {
+    pub(crate) fn replace_texts(&self, texts: &BTreeMap<i64, String>) -> Result<(), HistoryError> {
         let rewrite = |transaction: Transaction<'_>| -> rusqlite::Result<()> {
-            rewrite(&transaction, texts)?;
+            replace_texts(&transaction, texts)?;
             transaction.commit()
         };
-        rewrite(self.begin()?).map_err(|e| self.failed(e))
+        rewrite(self.begin()?).map_err(|e| self.map_sqlite_error(e))
     }
 
     /// Says that all texts have gone through these rules. Nothing of the old ones stays on a page, if there were any.
-    pub(crate) fn has_rules(&self, rules: i64, has_changed: bool) -> Result<(), HistoryError> {
+    pub(crate) fn set_redaction_rules_version(&self, rules: i64, has_changed: bool) -> Result<(), HistoryError> {
         let save = |transaction: Transaction<'_>| -> rusqlite::Result<()> {
             transaction.execute("UPDATE state SET rules = ?", [rules])?;
-            if has_changed { self.erase(transaction) } else { transaction.commit() }
+            if has_changed { self.commit_and_checkpoint(transaction) } else { transaction.commit() }
         };
-        save(self.begin()?).map_err(|e| self.failed(e))?;
-        if has_changed { database::remove_aside(self.directory()) } else { Ok(()) }
+        save(self.begin()?).map_err(|e| self.map_sqlite_error(e))?;
+        if has_changed { database::remove_damaged(self.directory()) } else { Ok(()) }
     }
 
     /// The transcripts that are to be read from their start.
-    pub(crate) fn unread(&self) -> Result<Vec<(Cli, PathBuf)>, HistoryError> {
+    pub(crate) fn unread_transcripts(&self) -> Result<Vec<(Cli, PathBuf)>, HistoryError> {
         let list = || -> rusqlite::Result<Vec<(Cli, PathBuf)>> {
             let mut list = self.connection.prepare_cached("SELECT cli, path FROM files WHERE head IS NULL")?;
             let files = list.query_map([], |row| {
@@ -58,7 +58,7 @@ impl Store {
             })?;
             files.collect()
         };
-        list().map_err(|e| self.failed(e))
+        list().map_err(|e| self.map_sqlite_error(e))
     }
 
     /// The excluded projects of which something in a transcript was left out.
@@ -69,7 +69,7 @@ impl Store {
                 .prepare_cached("SELECT project FROM left_out WHERE file = (SELECT id FROM files WHERE path = ?)")?;
             list.query_map(params![database::path_key(path)], |row| row.get(0))?.collect()
         };
-        list().map_err(|e| self.failed(e))
+        list().map_err(|e| self.map_sqlite_error(e))
     }
 
     /// Notes of which excluded projects something in a transcript was left out.
@@ -87,6 +87,6 @@ impl Store {
             }
             transaction.commit()
         };
-        note(self.begin()?).map_err(|e| self.failed(e))
+        note(self.begin()?).map_err(|e| self.map_sqlite_error(e))
     }
 }

@@ -85,7 +85,7 @@ UPDATE files SET head = NULL WHERE cli IN (1, 2);
 ";
 
 /// The version of a database that a newer aiw made.
-pub(super) fn newer(connection: &Connection) -> rusqlite::Result<Option<i64>> {
+pub(super) fn newer_version(connection: &Connection) -> rusqlite::Result<Option<i64>> {
     let found = version(connection)?;
     Ok((found > VERSION).then_some(found))
 }
@@ -189,7 +189,7 @@ mod tests {
         migrate_by(&mut open(home.path()), &[SCHEMA_V1, SCHEMA_V2, SCHEMA_V3, LATER]).unwrap();
         assert_eq!(state(&open(home.path())), (VERSION + 1, 1, true));
         // To this aiw, it is newer; nothing is changed.
-        assert_eq!(newer(&open(home.path())).unwrap(), Some(VERSION + 1));
+        assert_eq!(newer_version(&open(home.path())).unwrap(), Some(VERSION + 1));
         migrate(&mut open(home.path())).unwrap();
         assert_eq!(state(&open(home.path())), (VERSION + 1, 1, true));
     }

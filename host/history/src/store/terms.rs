@@ -14,7 +14,7 @@ const MAX_NAME: usize = 64;
 pub(crate) fn terms(text: &str) -> Vec<String> {
     let text = compatible(text);
     let mut terms = aiw_search::words(&plain(&text));
-    terms.extend(names(&text));
+    terms.extend(compound_names(&text));
     terms
 }
 
@@ -121,7 +121,7 @@ fn unmarked(c: char) -> char {
 }
 
 /// How often each term of a text occurs.
-pub(super) fn counts(terms: Vec<String>) -> HashMap<String, u32> {
+pub(super) fn term_counts(terms: Vec<String>) -> HashMap<String, u32> {
     let mut counts = HashMap::with_capacity(terms.len());
     for term in terms {
         *counts.entry(term).or_default() += 1;
@@ -131,7 +131,7 @@ pub(super) fn counts(terms: Vec<String>) -> HashMap<String, u32> {
 
 /// Names that have several parts, each as one term: lower case, without what parts them. Of a path (`store.getUser`,
 /// `std::io::Error`) also the names in it that have several parts themselves.
-pub(crate) fn names(text: &str) -> impl Iterator<Item = String> {
+pub(crate) fn compound_names(text: &str) -> impl Iterator<Item = String> {
     let pieces = text.split(|c: char| !(c.is_ascii_alphanumeric() || is_joint(c) || is_step(c)));
     pieces.flat_map(|piece| {
         let piece = piece.trim_matches(|c| is_joint(c) || is_step(c));
@@ -179,9 +179,9 @@ mod tests {
         assert_eq!(terms("max_retries"), ["max", "retri", "§maxretries"]);
         assert_eq!(terms("error[E0502]."), ["error", "e", "0502", "§e0502"]);
         assert_eq!(terms("登录 page"), ["登录", "page"]);
-        assert_eq!(names("std::io::Error a-b. 12:30 ...").collect::<Vec<_>>(), ["§stdioerror", "§ab"]);
-        assert_eq!(names("self.getUser(&x_y)").collect::<Vec<_>>(), ["§selfgetuser", "§getuser", "§xy"]);
-        assert_eq!(names("db.rs:12").collect::<Vec<_>>(), ["§dbrs12"]);
+        assert_eq!(compound_names("std::io::Error a-b. 12:30 ...").collect::<Vec<_>>(), ["§stdioerror", "§ab"]);
+        assert_eq!(compound_names("self.getUser(&x_y)").collect::<Vec<_>>(), ["§selfgetuser", "§getuser", "§xy"]);
+        assert_eq!(compound_names("db.rs:12").collect::<Vec<_>>(), ["§dbrs12"]);
     }
 
     #[test]

@@ -16,7 +16,7 @@ const CHUNK_SIZE: usize = 256;
 const BATCH_SIZE: usize = 64;
 
 /// Bytes of a message that are embedded: more than the model's tokens.
-const MAX_EMBEDDED: usize = 2048;
+const MAX_EMBEDDED_BYTES: usize = 2048;
 
 impl Store {
     /// Makes vectors of up to `most` messages that have none of this model, and returns how many it made. Those of
@@ -32,7 +32,7 @@ impl Store {
         most: usize,
         go_on: &mut dyn FnMut() -> bool,
     ) -> Result<usize, HistoryError> {
-        let failed = |e| self.failed(e);
+        let failed = |e| self.map_sqlite_error(e);
         let model = self.model(embedder).map_err(failed)?;
         let mut made = 0;
         while made < most {
@@ -46,7 +46,7 @@ impl Store {
                 others(self.begin()?).map_err(failed)?;
                 break;
             }
-            let start = |text: &'_ str| text.floor_char_boundary(MAX_EMBEDDED);
+            let start = |text: &'_ str| text.floor_char_boundary(MAX_EMBEDDED_BYTES);
             let cut: Vec<&str> = texts.iter().map(|(_, text)| &text[..start(text)]).collect();
             let Some(vectors) = embedder.embed_while(&cut, go_on)? else { break };
             let entries: Vec<(i64, &[f32])> =
@@ -61,13 +61,13 @@ impl Store {
     }
 
     /// How many messages have no vector of this model yet, about.
-    pub fn without_vectors(&self, embedder: &Embedder) -> Result<u64, HistoryError> {
+    pub fn count_without_vectors(&self, embedder: &Embedder) -> Result<u64, HistoryError> {
         let count = || -> rusqlite::Result<i64> {
             let model = self.model(embedder)?;
             let after = last_embedded(&self.connection, model)?;
             self.connection.query_row("SELECT count(*) FROM messages WHERE id > ?", [after], |row| row.get(0))
         };
-        count().map(i64::cast_unsigned).map_err(|e| self.failed(e))
+        count().map(i64::cast_unsigned).map_err(|e| self.map_sqlite_error(e))
     }
 
     /// How many messages have a vector of the model with this identity, and how many have none yet.
@@ -82,7 +82,7 @@ impl Store {
             // Counting those without would read all of them.
             Ok((done, if self.is_embedded(identity)? { 0 } else { (messages - done).max(1) }))
         };
-        count().map(|(done, left)| (done.cast_unsigned(), left.cast_unsigned())).map_err(|e| self.failed(e))
+        count().map(|(done, left)| (done.cast_unsigned(), left.cast_unsigned())).map_err(|e| self.map_sqlite_error(e))
     }
 
     /// Whether all messages have a vector of this model, and none has one of another.
@@ -91,7 +91,7 @@ impl Store {
             "SELECT EXISTS (SELECT 1 FROM vectors WHERE model NOT IN (SELECT id FROM models WHERE identity = ?))";
         let has_all =
             || Ok(self.is_embedded(identity)? && !self.connection.query_row(others, [identity], |row| row.get(0))?);
-        has_all().map_err(|e| self.failed(e))
+        has_all().map_err(|e| self.map_sqlite_error(e))
     }
 
     /// Whether the last message has a vector of this model.
@@ -106,7 +106,7 @@ impl Store {
     /// Whether any message has a vector.
     pub fn has_vectors(&self) -> Result<bool, HistoryError> {
         let find = "SELECT EXISTS (SELECT 1 FROM vectors)";
-        self.connection.query_row(find, [], |row| row.get(0)).map_err(|e| self.failed(e))
+        self.connection.query_row(find, [], |row| row.get(0)).map_err(|e| self.map_sqlite_error(e))
     }
 
     fn model(&self, embedder: &Embedder) -> rusqlite::Result<i64> {
@@ -168,7 +168,7 @@ impl VectorChunk {
     }
 
     fn push(&mut self, id: i64, vector: &[f32]) {
-        let width = kernel::width(vector.len());
+        let width = kernel::padded_width(vector.len());
         let mut codes = Vec::with_capacity(width);
         let unit = kernel::quantize(vector, width, &mut codes);
         self.ids.extend(id.to_le_bytes());
@@ -239,7 +239,7 @@ const MIN_PARALLEL_ROWS: usize = 128;
 
 /// How near messages are to a vector of length 1, by their ids: a cosine, or NaN if there is no vector. `None` if this
 /// model has made none.
-pub(crate) fn nearness(
+pub(crate) fn cosine_similarities(
     connection: &Connection,
     directory: &Path,
     identity: &str,
@@ -253,7 +253,7 @@ pub(crate) fn nearness(
     if rows.is_empty() {
         return Ok(None);
     }
-    let width = kernel::width(vector.len());
+    let width = kernel::padded_width(vector.len());
     let mut codes = Vec::with_capacity(width);
     let unit = kernel::quantize(vector, width, &mut codes);
     let query: Vec<i16> = codes.into_iter().map(i16::from).collect();
@@ -264,7 +264,8 @@ pub(crate) fn nearness(
     };
     let shares: Vec<&[i64]> = rows.chunks(rows.len().div_ceil(threads)).collect();
     let near = |connection: &Connection, share: &[i64]| scan(connection, model, share, &query, unit);
-    let others = |share: &[i64]| -> rusqlite::Result<Vec<(i64, f32)>> { near(&database::another(directory)?, share) };
+    let others =
+        |share: &[i64]| -> rusqlite::Result<Vec<(i64, f32)>> { near(&database::open_reader(directory)?, share) };
     let parts: Vec<rusqlite::Result<Vec<(i64, f32)>>> = std::thread::scope(|scope| {
         let (own, rest) = shares.split_at(1.min(shares.len()));
         let others = &others;
@@ -306,7 +307,7 @@ fn scan(
         let (ids, units) = (ids.as_chunks::<8>().0, units.as_chunks::<4>().0);
         signed.clear();
         signed.extend(row.get_ref(2)?.as_blob()?.iter().map(|byte| byte.cast_signed()));
-        kernel::dots(&signed, query, |slot, dot| {
+        kernel::dot_products(&signed, query, |slot, dot| {
             if let (Some(id), Some(scale)) = (ids.get(slot), units.get(slot)) {
                 near.push((i64::from_le_bytes(*id), dot as f32 * unit * f32::from_le_bytes(*scale)));
             }
@@ -318,7 +319,7 @@ fn scan(
 /// Functions for the bench of figures.
 #[doc(hidden)]
 pub mod bench {
-    use super::{Connection, HistoryError, Store, VectorChunk, nearness, params};
+    use super::{Connection, HistoryError, Store, VectorChunk, cosine_similarities, params};
 
     /// Gives each message a vector that `make` makes.
     pub fn fill(
@@ -342,7 +343,7 @@ pub mod bench {
             }
             transaction.commit()
         };
-        fill().map_err(|e| store.failed(e))
+        fill().map_err(|e| store.map_sqlite_error(e))
     }
 
     fn ids(connection: &Connection) -> rusqlite::Result<Vec<i64>> {
@@ -351,8 +352,10 @@ pub mod bench {
 
     /// How many vectors were compared.
     pub fn scan(store: &Store, identity: &str, vector: &[f32]) -> Result<usize, HistoryError> {
-        let near = nearness(&store.connection, store.directory(), identity, vector, 2_000_000);
-        Ok(near.map_err(|e| store.failed(e))?.map_or(0, |near| near.iter().filter(|near| !near.is_nan()).count()))
+        let near = cosine_similarities(&store.connection, store.directory(), identity, vector, 2_000_000);
+        Ok(near
+            .map_err(|e| store.map_sqlite_error(e))?
+            .map_or(0, |near| near.iter().filter(|near| !near.is_nan()).count()))
     }
 }
 
@@ -364,7 +367,7 @@ mod tests {
     use aiw_vectors::ModelFiles;
 
     use super::*;
-    use crate::{Cli, Forget, HistoryQuery, MessageAuthor, ReadProgress, SessionMessage};
+    use crate::{Cli, ForgetTarget, HistoryQuery, MessageAuthor, ReadProgress, SessionMessage};
 
     /// A model that differs from those of other names in its identity alone.
     fn model(dir: &Path, name: &str) -> Option<Embedder> {
@@ -397,7 +400,8 @@ mod tests {
                 offset: 0,
             })
             .collect();
-        let progress = ReadProgress { offset: 1, last_uuid: None, size: 1, modified: 0, inode: 0, head: [0; 32] };
+        let progress =
+            ReadProgress { offset: 1, last_uuid: None, size: 1, modified: 0, inode: 0, prefix_digest: [0; 32] };
         store.append(Cli::Claude, Path::new("/t"), &messages, &progress).unwrap();
     }
 
@@ -435,14 +439,14 @@ mod tests {
         let store = Store::open(&home.path().join("history")).unwrap();
         add(&store, 0..600);
         while store.embed(&one, 1000).unwrap() > 0 {}
-        assert_eq!((vectors(&store, &one).len(), store.without_vectors(&one).unwrap()), (600, 0));
+        assert_eq!((vectors(&store, &one).len(), store.count_without_vectors(&one).unwrap()), (600, 0));
         assert_eq!((found(&store, &one), found(&store, &two)), (10, 0));
         assert_eq!(store.embed(&two, 200).unwrap(), 200);
         // Both are there, and messages go on coming.
         assert_eq!((vectors(&store, &one).len(), vectors(&store, &two).len()), (600, 200));
         assert_eq!((found(&store, &one), found(&store, &two)), (10, 10));
         add(&store, 600..650);
-        assert_eq!(store.without_vectors(&two).unwrap(), 450);
+        assert_eq!(store.count_without_vectors(&two).unwrap(), 450);
         while store.embed(&two, 100).unwrap() > 0 {}
         assert_eq!((vectors(&store, &one).len(), found(&store, &one)), (0, 0));
         let new: BTreeSet<i64> = vectors(&store, &two).into_iter().map(|(id, _)| id).collect();
@@ -460,7 +464,7 @@ mod tests {
         while store.embed(&one, 1000).unwrap() > 0 {}
         store.embed(&two, 300).unwrap();
         let before = vectors(&store, &one);
-        let forgot = store.forget(&Forget::Session("s3")).unwrap();
+        let forgot = store.forget(&ForgetTarget::Session("s3")).unwrap();
         let left = ids(&store);
         assert_eq!(left.len() + forgot.messages, 600);
         for (embedder, all) in [(&one, left.len()), (&two, left.range(..=300).count())] {

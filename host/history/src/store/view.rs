@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::append::cli_number;
-use super::packed::{Key, StoredText, Uuid};
+use super::packed::{MessageKey, StoredText, Uuid};
 use super::{Store, cli_from_number, database, role_from_number};
 use crate::{Cli, HistoryError, Launch, MessageAuthor, VectorCoverage};
 
@@ -25,16 +25,16 @@ pub struct PastSession {
     /// How the first thing that was asked begins.
     pub title: String,
     /// When its first message was said, in milliseconds since 1970.
-    pub first: Option<i64>,
+    pub first_message_time: Option<i64>,
     /// When its last message was said.
-    pub last: Option<i64>,
+    pub last_message_time: Option<i64>,
     /// How many messages it has.
-    pub messages: u64,
+    pub message_count: u64,
 }
 
 /// A message as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stored {
+pub struct StoredMessage {
     /// Its id in the transcript.
     pub uuid: String,
     /// In milliseconds since 1970.
@@ -59,16 +59,16 @@ pub struct SessionView {
     /// The session.
     pub session: PastSession,
     /// Messages in their order.
-    pub messages: Vec<Stored>,
+    pub messages: Vec<StoredMessage>,
     /// How many come before them.
-    pub earlier: usize,
+    pub messages_before: usize,
     /// How many come after them.
-    pub later: usize,
+    pub messages_after: usize,
 }
 
 /// Which sessions to list.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Sessions<'a> {
+pub struct SessionFilter<'a> {
     /// Only those of this directory and those below it.
     pub project: Option<&'a Path>,
     /// Only those of this CLI.
@@ -85,7 +85,7 @@ pub struct MessageRange<'a> {
     /// The message in the middle; else the last ones.
     pub around: Option<&'a str>,
     /// The most messages.
-    pub most: usize,
+    pub limit: usize,
 }
 
 /// The size of the store.
@@ -121,16 +121,16 @@ fn session(row: &rusqlite::Row<'_>) -> rusqlite::Result<PastSession> {
         cli: cli_from_number(row.get(1)?),
         project: row.get(2)?,
         title: row.get::<_, Option<String>>(3)?.unwrap_or_default(),
-        first: row.get(4)?,
-        last: row.get(5)?,
-        messages: row.get::<_, i64>(6)?.max(0).cast_unsigned(),
+        first_message_time: row.get(4)?,
+        last_message_time: row.get(5)?,
+        message_count: row.get::<_, i64>(6)?.max(0).cast_unsigned(),
         launch: Launch { provider: row.get(7)?, isolated: row.get(8)? },
     })
 }
 
 impl Store {
     /// Sessions, the latest first.
-    pub fn sessions(&self, wanted: &Sessions<'_>) -> Result<Vec<PastSession>, HistoryError> {
+    pub fn sessions(&self, wanted: &SessionFilter<'_>) -> Result<Vec<PastSession>, HistoryError> {
         let list = || -> rusqlite::Result<Vec<PastSession>> {
             let sql = format!(
                 "SELECT {SESSION_COLUMNS} WHERE sessions.messages > 0 AND (?1 IS NULL OR sessions.cli = ?1)
@@ -144,13 +144,13 @@ impl Store {
             };
             all.filter(is_wanted).take(wanted.limit.unwrap_or(usize::MAX)).collect()
         };
-        list().map_err(|e| self.failed(e))
+        list().map_err(|e| self.map_sqlite_error(e))
     }
 
     /// A session, or the only one whose id starts like this, with the messages that are wanted of it.
-    pub fn part(&self, id: &str, range: &MessageRange<'_>) -> Result<SessionView, HistoryError> {
+    pub fn session_view(&self, id: &str, range: &MessageRange<'_>) -> Result<SessionView, HistoryError> {
         let number = self.session_number(id)?;
-        let failed = |e| self.failed(e);
+        let failed = |e| self.map_sqlite_error(e);
         let session = || -> rusqlite::Result<PastSession> {
             let sql = format!("SELECT {SESSION_COLUMNS} WHERE sessions.id = ?");
             self.connection.prepare_cached(&sql)?.query_row([number], session)
@@ -158,19 +158,19 @@ impl Store {
         let session = session().map_err(failed)?;
         let order = self.order(number).map_err(failed)?;
         let (start, end) = match range.around {
-            None => (order.len().saturating_sub(range.most), order.len()),
+            None => (order.len().saturating_sub(range.limit), order.len()),
             Some(uuid) => {
                 let missing = || HistoryError::MessageNotFound { session: session.id.clone(), uuid: uuid.to_owned() };
                 let message = self.message_number(number, uuid).map_err(failed)?;
                 let place = message.and_then(|message| order.iter().position(|id| *id == message));
-                let start = place.ok_or_else(missing)?.saturating_sub(range.most / 2);
-                let end = (start + range.most).min(order.len());
-                (end.saturating_sub(range.most), end)
+                let start = place.ok_or_else(missing)?.saturating_sub(range.limit / 2);
+                let end = (start + range.limit).min(order.len());
+                (end.saturating_sub(range.limit), end)
             }
         };
         let read = || order[start..end].iter().map(|id| self.stored(*id)).collect::<rusqlite::Result<Vec<_>>>();
         let messages = read().map_err(failed)?;
-        Ok(SessionView { session, messages, earlier: start, later: order.len() - end })
+        Ok(SessionView { session, messages, messages_before: start, messages_after: order.len() - end })
     }
 
     /// The ids of a session's messages in their order.
@@ -189,17 +189,17 @@ impl Store {
 
     fn message_number(&self, session: i64, uuid: &str) -> rusqlite::Result<Option<i64>> {
         let mut find = self.connection.prepare_cached("SELECT id FROM messages WHERE uuid = ? AND session = ?")?;
-        find.query_map(params![Key(uuid), session], |row| row.get(0))?.next().transpose()
+        find.query_map(params![MessageKey(uuid), session], |row| row.get(0))?.next().transpose()
     }
 
-    fn stored(&self, id: i64) -> rusqlite::Result<Stored> {
+    fn stored(&self, id: i64) -> rusqlite::Result<StoredMessage> {
         let mut find = self.connection.prepare_cached(
             "SELECT uuid, time, role, tools, agent, text, files.path, messages.offset FROM messages
              JOIN files ON files.id = messages.file WHERE messages.id = ?",
         )?;
         find.query_row([id], |row| {
             let tools: Option<String> = row.get(3)?;
-            Ok(Stored {
+            Ok(StoredMessage {
                 uuid: row.get::<_, Uuid>(0)?.0,
                 time: row.get(1)?,
                 role: role_from_number(row.get(2)?),
@@ -234,7 +234,7 @@ impl Store {
                 bytes: 0,
             })
         };
-        let mut stats = gather().map_err(|e| self.failed(e))?;
+        let mut stats = gather().map_err(|e| self.map_sqlite_error(e))?;
         let sizes = ["history.db", "history.db-wal"].map(|name| std::fs::metadata(self.directory().join(name)));
         stats.bytes = sizes.iter().flatten().map(std::fs::Metadata::len).sum();
         Ok(stats)

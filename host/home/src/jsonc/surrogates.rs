@@ -54,12 +54,12 @@ impl MarkedText {
     }
 
     /// Returns a value of the text with U+FFFD for unpaired surrogates.
-    pub(super) fn value(&self, value: Value) -> Value {
+    pub(super) fn lossy_value(&self, value: Value) -> Value {
         if self.marks.is_empty() { value } else { self.replaced(value) }
     }
 
     /// Returns a tree of the text with U+FFFD for unpaired surrogates: other files have other characters for them.
-    pub(super) fn tree(&self, mut tree: ConfigTree) -> ConfigTree {
+    pub(super) fn lossy_tree(&self, mut tree: ConfigTree) -> ConfigTree {
         if !self.marks.is_empty() {
             tree.replace_strings(&mut Vec::new(), &mut |_, text| self.is_in(text).then(|| self.replaced_text(text)));
         }

@@ -83,7 +83,7 @@ impl Home {
             }
         }
         // The rest of the old file has no meaning anymore.
-        let fresh = Document::fresh(&path, &format!("{{\n  \"version\": {VERSION}\n}}\n"))?;
+        let fresh = Document::from_text(&path, &format!("{{\n  \"version\": {VERSION}\n}}\n"))?;
         let mut providers = ProvidersFile::from_document(fresh)?;
         for provider in &found {
             providers.set(provider)?;
@@ -115,10 +115,10 @@ impl SecretUse {
 /// The wanted name, or the first free one with a number.
 fn free_name(wanted: &str, taken: &BTreeSet<SecretName>) -> Result<SecretName, VaultError> {
     let wanted: String = wanted.chars().take(100).collect();
-    let mut name: SecretName = wanted.parse().map_err(|_| VaultError::Value("has no usable name"))?;
+    let mut name: SecretName = wanted.parse().map_err(|_| VaultError::InvalidValue("has no usable name"))?;
     let mut number = 2;
     while taken.contains(&name) {
-        name = format!("{wanted}-{number}").parse().map_err(|_| VaultError::Value("has no usable name"))?;
+        name = format!("{wanted}-{number}").parse().map_err(|_| VaultError::InvalidValue("has no usable name"))?;
         number += 1;
     }
     Ok(name)
@@ -230,9 +230,9 @@ mod tests {
     #[test]
     fn tokens_go_to_the_vault_and_the_old_file_is_kept_encrypted() {
         let dir = tempfile::tempdir().unwrap();
-        let home = Home::at(dir.path());
+        let home = Home::from_root(dir.path());
         fs::write(home.providers_path(), OLD).unwrap();
-        assert!(matches!(home.providers(), Err(HomeError::Old { .. })));
+        assert!(matches!(home.providers(), Err(HomeError::LegacyProviders { .. })));
         let migration = home.migrate_providers().unwrap().unwrap();
         assert_eq!(migration.providers.len(), 2);
         assert_eq!(migration.skipped.len(), 1);
@@ -263,7 +263,7 @@ mod tests {
             (r#"["claude", "codex"]"#, "https://api.anthropic.com", "custom", 2),
         ] {
             let dir = tempfile::tempdir().unwrap();
-            let home = Home::at(dir.path());
+            let home = Home::from_root(dir.path());
             let old = format!(
                 r#"{{"providers": {{"x": {{"token": "k", "base_url": "{url}", "compatible_with": {clis}}}}}}}"#
             );
@@ -284,7 +284,7 @@ mod tests {
             r#"{"providers": {"x": 1}}"#,
         ] {
             let dir = tempfile::tempdir().unwrap();
-            let home = Home::at(dir.path());
+            let home = Home::from_root(dir.path());
             fs::write(home.providers_path(), text).unwrap();
             assert!(!home.providers().unwrap().problems().is_empty(), "{text}");
             assert_eq!(home.migrate_providers().unwrap(), None);
@@ -295,7 +295,7 @@ mod tests {
     #[test]
     fn what_is_not_taken_over_is_named() {
         let dir = tempfile::tempdir().unwrap();
-        let home = Home::at(dir.path());
+        let home = Home::from_root(dir.path());
         let old = r#"{
             "providers": {
                 "x": {"token": "canary", "model": "m", "env": ["canary"], "compatible_with": ["claude", "vim"], "mine": null},
@@ -319,7 +319,7 @@ mod tests {
     #[test]
     fn without_a_usable_key_nothing_is_changed() {
         let dir = tempfile::tempdir().unwrap();
-        let home = Home::at(dir.path());
+        let home = Home::from_root(dir.path());
         fs::write(home.providers_path(), OLD).unwrap();
         home.make_dir(&home.root().join("vault")).unwrap();
         replace(&home.vault().key_path(), b"nonsense", Mode::Private).unwrap();

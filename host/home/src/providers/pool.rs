@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-use aiw_core::{ProviderName, is_model};
+use aiw_core::{ProviderName, is_valid_model_name};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ aiw_core::string_enum! {
     #[warn(missing_docs)]
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
     #[serde(rename_all = "kebab-case")]
-    pub enum PoolOrder, "order" {
+    pub enum PoolStrategy, "order" {
         /// The first member that works: `priority`.
         #[default]
         Priority = "priority",
@@ -46,7 +46,7 @@ impl FromStr for PoolMember {
         let (name, model) = text.split_once('=').map_or((text, None), |(name, model)| (name, Some(model)));
         let provider = name.parse().map_err(said)?;
         match model {
-            Some(model) if !is_model(model) => Err("expected `PROVIDER` or `PROVIDER=MODEL`".into()),
+            Some(model) if !is_valid_model_name(model) => Err("expected `PROVIDER` or `PROVIDER=MODEL`".into()),
             model => Ok(Self { provider, model: model.map(str::to_owned) }),
         }
     }
@@ -75,7 +75,7 @@ impl TryFrom<Value> for PoolMember {
                     Some(model) => Some(
                         model
                             .as_str()
-                            .filter(|model| is_model(model))
+                            .filter(|model| is_valid_model_name(model))
                             .map(str::to_owned)
                             .ok_or("has a `model` that is not a valid model name")?,
                     ),
@@ -112,8 +112,8 @@ pub struct ProviderPool {
     #[schemars(length(min = 1, max = Self::MAX_MEMBERS))]
     pub members: Vec<PoolMember>,
     /// How it chooses.
-    #[serde(default, deserialize_with = "entry::word", rename = "strategy")]
-    pub order: PoolOrder,
+    #[serde(default, deserialize_with = "entry::string_enum", rename = "strategy")]
+    pub order: PoolStrategy,
 }
 
 impl ProviderPool {
@@ -160,11 +160,11 @@ mod tests {
     #[test]
     fn what_is_good_is_read_and_what_is_not_is_named() {
         let dir = tempfile::tempdir().unwrap();
-        let home = Home::at(dir.path());
+        let home = Home::from_root(dir.path());
         std::fs::write(home.providers_path(), FILE).unwrap();
         let mut file = home.providers().unwrap();
         let work = file.pool("work").unwrap().unwrap().clone();
-        assert_eq!((work.members.len(), work.order), (2, super::PoolOrder::RoundRobin));
+        assert_eq!((work.members.len(), work.order), (2, super::PoolStrategy::RoundRobin));
         assert_eq!(work.members[1].model.as_deref(), Some("m"));
         assert_eq!(file.providers()[1].models.len(), 2);
         assert!(file.pool("none").unwrap().is_none() && file.has("work") && file.has("a") && !file.has("odd"));

@@ -48,7 +48,7 @@ pub struct Budget {
     #[serde(flatten)]
     pub limit: BudgetLimit,
     /// In which time.
-    #[serde(rename = "per", deserialize_with = "entry::word")]
+    #[serde(rename = "per", deserialize_with = "entry::string_enum")]
     pub period: BudgetPeriod,
     /// Only what this provider, or this pool, was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -145,7 +145,7 @@ impl Settings {
     }
 
     /// Gives budgets the new name of their provider. Returns whether there are any.
-    pub fn rename_in_budgets(&mut self, provider: &str, new: &str) -> Result<bool, HomeError> {
+    pub fn rename_budget_provider(&mut self, provider: &str, new: &str) -> Result<bool, HomeError> {
         let mut concerned = self.budgets()?;
         concerned.retain(|budget| budget.provider.as_deref() == Some(provider));
         for budget in &concerned {

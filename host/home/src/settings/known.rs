@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::clis::Clis;
-use super::planner::Written;
+use super::planner::PlannerEntry;
 use super::{
     Budget, CiSettings, HealthSettings, HistorySettings, McpSettings, ModelLimits, ModelPrice, Settings, SyncSettings,
     TaskSettings, UpdateSettings,
@@ -45,7 +45,7 @@ struct Sections {
     models: NamedSections,
     #[schemars(with = "bool")]
     offer_default_marketplace: Value,
-    #[schemars(with = "Written")]
+    #[schemars(with = "PlannerEntry")]
     planner: Section,
     sources: NamedSections,
     #[schemars(with = "SyncSettings")]
@@ -74,7 +74,7 @@ pub struct UnknownKey {
     /// Where it stands: `tasks.limits`.
     pub path: String,
     /// The key that was most likely meant.
-    pub meant: Option<String>,
+    pub suggestion: Option<String>,
 }
 
 impl Settings {
@@ -116,7 +116,7 @@ fn unknown<'a>(value: &'a Value, schema: &Value, path: &mut Vec<&'a str>, found:
             Value::Null => {
                 let meant = closest(key, known.iter().map(|(name, _)| name.as_str()));
                 let meant = meant.map(|name| [&path[..path.len() - 1], &[name]].concat().join("."));
-                found.push(UnknownKey { path: path.join("."), meant });
+                found.push(UnknownKey { path: path.join("."), suggestion: meant });
             }
             schema => unknown(value, schema, path, found),
         }
@@ -139,9 +139,9 @@ mod tests {
 
     fn unknown_keys(settings: &str) -> Vec<(String, Option<String>)> {
         let dir = tempfile::tempdir().unwrap();
-        let home = Home::at(dir.path());
+        let home = Home::from_root(dir.path());
         std::fs::write(home.settings_path(), settings).unwrap();
-        home.settings().unwrap().unknown_keys().into_iter().map(|key| (key.path, key.meant)).collect()
+        home.settings().unwrap().unknown_keys().into_iter().map(|key| (key.path, key.suggestion)).collect()
     }
 
     #[test]

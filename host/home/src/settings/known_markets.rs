@@ -33,7 +33,7 @@ impl Settings {
     }
 
     /// Whether the user may still be asked to fetch the default market.
-    pub fn offers_default(&self) -> bool {
+    pub fn should_offer_default(&self) -> bool {
         self.document.get(&["offerDefaultMarketplace"]) != Some(&Value::Bool(false))
     }
 

@@ -92,7 +92,7 @@ impl MarketSettings {
     }
 
     /// Whether both read the same place.
-    pub fn same_source(&self, other: &Self) -> bool {
+    pub fn has_same_source(&self, other: &Self) -> bool {
         (&self.kind, &self.location, &self.reference, &self.extension)
             == (&other.kind, &other.location, &other.reference, &other.extension)
     }

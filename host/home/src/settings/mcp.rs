@@ -44,10 +44,10 @@ pub struct ListSettings {
     #[serde(deserialize_with = "limit")]
     pub tools: Option<usize>,
     /// The servers that are listed whatever they cost: names, with `*` for any text.
-    #[serde(deserialize_with = "entry::some_or_null")]
+    #[serde(deserialize_with = "entry::double_option")]
     pub always: Option<Vec<String>>,
     /// The servers that are not listed.
-    #[serde(deserialize_with = "entry::some_or_null")]
+    #[serde(deserialize_with = "entry::double_option")]
     pub never: Option<Vec<String>>,
 }
 
@@ -95,7 +95,7 @@ impl Default for ServerSettings {
 #[schemars(!default, !deny_unknown_fields)]
 pub struct ProfileSettings {
     /// The allowed patterns; everything, if there is no list.
-    #[serde(deserialize_with = "entry::some_or_null")]
+    #[serde(deserialize_with = "entry::double_option")]
     pub allow: Option<Vec<String>>,
     /// The denied patterns, even of allowed tools.
     pub deny: Vec<String>,
@@ -119,7 +119,7 @@ impl Settings {
     }
 
     /// Sets the tools that scripts call without asking.
-    pub fn set_scripts(&mut self, patterns: &[String]) -> Result<(), HomeError> {
+    pub fn set_script_patterns(&mut self, patterns: &[String]) -> Result<(), HomeError> {
         match patterns.is_empty() {
             true => self.document.remove(&["mcp", "scripts"]).map(drop),
             false => self.document.set(&["mcp", "scripts"], &patterns.into()),

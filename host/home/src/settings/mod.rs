@@ -69,8 +69,8 @@ impl Settings {
     }
 
     /// The settings of a home that has none.
-    pub(crate) fn none(path: &Path) -> Result<Self, HomeError> {
-        let document = Document::fresh(path, "{}\n")?;
+    pub(crate) fn empty(path: &Path) -> Result<Self, HomeError> {
+        let document = Document::from_text(path, "{}\n")?;
         let (markets, problems) = markets::read(&document)?;
         Ok(Self { document, markets, problems })
     }
@@ -78,7 +78,7 @@ impl Settings {
     /// Reads a section; one that is absent is like one without fields.
     fn section<T: DeserializeOwned>(&self, name: &str) -> Result<T, HomeError> {
         let fields = self.document.get(&[name]).and_then(Value::as_object).cloned().unwrap_or_default();
-        entry::read_at(name, fields).map_err(|problem| HomeError::invalid(self.document.path(), problem))
+        entry::read_with_nulls(name, fields).map_err(|problem| HomeError::invalid(self.document.path(), problem))
     }
 
     /// Reads what is at a path, where `null` is like an absent field.
@@ -109,7 +109,7 @@ mod tests {
 
     fn home() -> (tempfile::TempDir, Home) {
         let dir = tempfile::tempdir().unwrap();
-        let home = Home::at(dir.path());
+        let home = Home::from_root(dir.path());
         (dir, home)
     }
 
@@ -262,11 +262,14 @@ mod tests {
         settings.set_trust(&trust).unwrap();
         settings.save(&home.lock().unwrap()).unwrap();
         let mut trust = home.settings().unwrap().trust();
-        assert!(trust.covers(&project) && trust.covers(&dir.path().join("project/src")));
-        assert!(!trust.covers(&dir.path().join("project-2")) && !trust.covers(dir.path()));
-        assert!(!trust.covers(&project.join("none/../../project-2")) && !trust.covers(&project.join("../project-2")));
+        assert!(trust.is_trusted(&project) && trust.is_trusted(&dir.path().join("project/src")));
+        assert!(!trust.is_trusted(&dir.path().join("project-2")) && !trust.is_trusted(dir.path()));
+        assert!(
+            !trust.is_trusted(&project.join("none/../../project-2"))
+                && !trust.is_trusted(&project.join("../project-2"))
+        );
         assert_eq!(trust.remove(&project), std::slice::from_ref(&project));
-        assert!(trust.remove(&project).is_empty() && !trust.covers(&project));
+        assert!(trust.remove(&project).is_empty() && !trust.is_trusted(&project));
     }
 
     #[test]
@@ -281,12 +284,12 @@ mod tests {
         trust.add_file(path("/a/bc/.mcp.json"), b"{}");
         assert_eq!(trust.remove(path("/a/b")), [path("/a/b"), path("/a/b/c")]);
         assert_eq!(trust.directories(), [path("/a/bc")]);
-        assert_eq!(trust.file(path("/a/b/c/.mcp.json"), b"{}"), super::FileTrust::Unknown);
-        assert_eq!(trust.file(path("/a/bc/.mcp.json"), b"{}"), super::FileTrust::Trusted);
-        assert_eq!(trust.file(path("/a/bc/.mcp.json"), b"{ }"), super::FileTrust::Changed);
+        assert_eq!(trust.file_trust(path("/a/b/c/.mcp.json"), b"{}"), super::FileTrust::Unknown);
+        assert_eq!(trust.file_trust(path("/a/bc/.mcp.json"), b"{}"), super::FileTrust::Trusted);
+        assert_eq!(trust.file_trust(path("/a/bc/.mcp.json"), b"{ }"), super::FileTrust::Changed);
         // A file alone is worth nothing without its directory.
         trust.add_file(path("/x/.mcp.json"), b"{}");
-        assert_eq!(trust.file(path("/x/.mcp.json"), b"{}"), super::FileTrust::Unknown);
+        assert_eq!(trust.file_trust(path("/x/.mcp.json"), b"{}"), super::FileTrust::Unknown);
         assert_eq!(trust.remove(path("/x")), [path("/x")]);
     }
 }

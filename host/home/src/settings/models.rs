@@ -151,7 +151,7 @@ const MODEL_PRICES: [(&str, ModelPrice); 59] = [
 
 /// The vendors' limits of their models, by the beginning of the name. The line with the longest beginning counts.
 /// Models of the CLIs' own vendors are left out: their CLIs know them.
-const KNOWN_MODELS: [(&str, u32, u32); 22] = [
+const MODEL_LIMITS: [(&str, u32, u32); 22] = [
     // https://api-docs.deepseek.com/quick_start/pricing
     ("deepseek-chat", 131_072, 8_192),
     ("deepseek-reasoner", 131_072, 65_536),
@@ -195,7 +195,7 @@ impl Settings {
     /// An entry of `models` is not what it should be.
     pub fn model_limits(&self, model: &str) -> Result<ModelLimits, HomeError> {
         let known =
-            KNOWN_MODELS.iter().filter(|(start, ..)| bare(model).starts_with(start) || model.starts_with(start));
+            MODEL_LIMITS.iter().filter(|(start, ..)| bare(model).starts_with(start) || model.starts_with(start));
         let known = known.max_by_key(|(start, ..)| start.len());
         let known = known.map_or_else(ModelLimits::default, |(_, context, output)| ModelLimits {
             context: Some(*context),

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use aiw_core::{ProviderName, is_model, one_line};
+use aiw_core::{ProviderName, is_valid_model_name, one_line};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -52,25 +52,25 @@ pub enum PlannerHost {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannerSettings {
     /// Where it is.
-    pub place: PlannerHost,
+    pub host: PlannerHost,
     /// Its name. None for the usual one.
     pub model: Option<String>,
     /// How long a plan may take: `seconds`.
-    pub plan_time: Duration,
+    pub plan_timeout: Duration,
     /// How long the code of a plan that is more than steps one after the other may take: `code_timeout_seconds`.
-    pub code_time: Duration,
+    pub code_timeout: Duration,
     /// The most tokens of a plan: `max_plan_tokens`.
     pub max_plan_tokens: u32,
     /// The tokens that prompt and answer need together: `context_tokens`.
-    pub context: u32,
+    pub context_tokens: u32,
 }
 
 /// `planner` as it is written.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 #[schemars(!default)]
-pub(super) struct Written {
-    #[serde(deserialize_with = "entry::some_word")]
+pub(super) struct PlannerEntry {
+    #[serde(deserialize_with = "entry::optional_string_enum")]
     api: Option<PlannerApiName>,
     #[serde(deserialize_with = "entry::url")]
     url: Option<String>,
@@ -90,7 +90,7 @@ pub(super) struct Written {
     context_tokens: u32,
 }
 
-impl Default for Written {
+impl Default for PlannerEntry {
     fn default() -> Self {
         let (api, url, key, provider, model) = Default::default();
         let (max_plan_tokens, context_tokens) = (120, 4096);
@@ -108,14 +108,14 @@ impl Default for Written {
     }
 }
 
-impl From<&PlannerSettings> for Written {
+impl From<&PlannerSettings> for PlannerEntry {
     fn from(planner: &PlannerSettings) -> Self {
-        let (api, url, key, provider) = match planner.place.clone() {
+        let (api, url, key, provider) = match planner.host.clone() {
             PlannerHost::Url { api, url, key } => (Some(api), url, key, None),
             PlannerHost::Provider(name) => (None, None, None, Some(name)),
         };
-        let (seconds, code_timeout_seconds) = (planner.plan_time.as_secs(), planner.code_time.as_secs());
-        let (max_plan_tokens, context_tokens) = (planner.max_plan_tokens, planner.context);
+        let (seconds, code_timeout_seconds) = (planner.plan_timeout.as_secs(), planner.code_timeout.as_secs());
+        let (max_plan_tokens, context_tokens) = (planner.max_plan_tokens, planner.context_tokens);
         let model = planner.model.clone();
         Self {
             api,
@@ -134,18 +134,25 @@ impl From<&PlannerSettings> for Written {
 impl PlannerSettings {
     /// A model at a place, with the usual limits.
     pub fn new(place: PlannerHost, model: Option<String>) -> Self {
-        Self::limited(place, model, &Written::default())
+        Self::limited(place, model, &PlannerEntry::default())
     }
 
-    fn limited(place: PlannerHost, model: Option<String>, by: &Written) -> Self {
+    fn limited(place: PlannerHost, model: Option<String>, by: &PlannerEntry) -> Self {
         let (plan_time, code_time) =
             (Duration::from_secs(by.timeout_seconds), Duration::from_secs(by.code_timeout_seconds));
-        Self { place, model, plan_time, code_time, max_plan_tokens: by.max_plan_tokens, context: by.context_tokens }
+        Self {
+            host: place,
+            model,
+            plan_timeout: plan_time,
+            code_timeout: code_time,
+            max_plan_tokens: by.max_plan_tokens,
+            context_tokens: by.context_tokens,
+        }
     }
 
     /// Returns the name of the model, if it is known without asking the provider.
     pub fn model(&self) -> Option<&str> {
-        let usual = match &self.place {
+        let usual = match &self.host {
             PlannerHost::Url { api: PlannerApiName::Ollama, .. } => Some(DEFAULT_MODEL),
             _ => None,
         };
@@ -154,10 +161,10 @@ impl PlannerSettings {
 
     /// Returns the address, and none for a provider.
     pub fn url(&self, around: &ExecutionContext) -> Option<String> {
-        match &self.place {
+        match &self.host {
             PlannerHost::Url { url: Some(url), .. } => Some(url.clone()),
             PlannerHost::Url { api: PlannerApiName::Messages, .. } => Some(ANTHROPIC_URL.to_owned()),
-            PlannerHost::Url { .. } => Some(ollama_host(around.text("OLLAMA_HOST").unwrap_or_default())),
+            PlannerHost::Url { .. } => Some(ollama_host(around.variable_str("OLLAMA_HOST").unwrap_or_default())),
             PlannerHost::Provider(_) => None,
         }
     }
@@ -166,7 +173,7 @@ impl PlannerSettings {
     /// `off`.
     fn from_variable(text: &str) -> Result<Option<Self>, String> {
         let (place, model) = text.split_once('/').map_or((text, None), |(place, model)| (place, Some(model)));
-        if model.is_some_and(|model| !is_model(model)) {
+        if model.is_some_and(|model| !is_valid_model_name(model)) {
             return Err(format!("`AIW_PLANNER` names a model that can't be one: `{}`", one_line(text, 80)));
         }
         let place = match place {
@@ -182,7 +189,7 @@ impl PlannerSettings {
     }
 
     /// The error is the end of a sentence about `planner`.
-    fn read(mut written: Written) -> Result<Self, &'static str> {
+    fn read(mut written: PlannerEntry) -> Result<Self, &'static str> {
         use PlannerApiName::{ChatCompletions, Ollama};
 
         let model = written.model.take();
@@ -200,30 +207,30 @@ impl PlannerSettings {
 impl Settings {
     /// Returns the model that plans jobs, if there is one. The variable `AIW_PLANNER` comes first.
     pub fn planner(&self, around: &ExecutionContext) -> Result<Option<PlannerSettings>, HomeError> {
-        match around.text("AIW_PLANNER") {
+        match around.variable_str("AIW_PLANNER") {
             Some(text) if !text.trim().is_empty() => {
-                let named =
-                    PlannerSettings::from_variable(text.trim()).map_err(|problem| HomeError::Variable { problem })?;
+                let named = PlannerSettings::from_variable(text.trim())
+                    .map_err(|problem| HomeError::InvalidVariable { problem })?;
                 let Some(named) = named else { return Ok(None) };
-                let is_same = |written: &PlannerSettings| match (&written.place, &named.place) {
+                let is_same = |written: &PlannerSettings| match (&written.host, &named.host) {
                     (PlannerHost::Url { api, .. }, PlannerHost::Url { api: named, .. }) => api == named,
                     (written, named) => written == named,
                 };
                 // Another model at the same place, or another place with the same limits.
-                Ok(Some(match self.written_planner().ok().flatten() {
+                Ok(Some(match self.configured_planner().ok().flatten() {
                     Some(written) if is_same(&written) => {
                         PlannerSettings { model: named.model.or(written.model), ..written }
                     }
-                    Some(written) => PlannerSettings { place: named.place, model: named.model, ..written },
+                    Some(written) => PlannerSettings { host: named.host, model: named.model, ..written },
                     None => named,
                 }))
             }
-            _ => self.written_planner(),
+            _ => self.configured_planner(),
         }
     }
 
     /// Returns the model that is written in the settings.
-    pub fn written_planner(&self) -> Result<Option<PlannerSettings>, HomeError> {
+    pub fn configured_planner(&self) -> Result<Option<PlannerSettings>, HomeError> {
         let Some(Value::Object(fields)) = self.document.get(&["planner"]) else { return Ok(None) };
         let invalid = |problem| HomeError::invalid(self.document.path(), problem);
         let mut fields = fields.clone();
@@ -239,11 +246,11 @@ impl Settings {
     /// Writes which model plans jobs, or that none does. Limits that are written stay.
     pub fn set_planner(&mut self, planner: Option<&PlannerSettings>) -> Result<(), HomeError> {
         // What is wrong is replaced whole.
-        if planner.is_none() || self.written_planner().is_err() {
+        if planner.is_none() || self.configured_planner().is_err() {
             self.document.remove(&["planner"])?;
         }
         let Some(planner) = planner else { return Ok(()) };
-        for (field, value) in entry::fields(&Written::from(planner)) {
+        for (field, value) in entry::fields(&PlannerEntry::from(planner)) {
             match value {
                 Some(value) => self.document.set(&["planner", &field], &value)?,
                 None => drop(self.document.remove(&["planner", &field])?),
@@ -312,19 +319,22 @@ mod tests {
     #[test]
     fn what_is_written_is_read_and_what_is_wrong_is_said() {
         let dir = tempfile::tempdir().unwrap();
-        let home = Home::at(dir.path());
+        let home = Home::from_root(dir.path());
         let read = |text: &str| {
             std::fs::write(home.settings_path(), format!(r#"{{"planner": {text}, "mine": 1}}"#)).unwrap();
-            home.settings().and_then(|settings| settings.written_planner())
+            home.settings().and_then(|settings| settings.configured_planner())
         };
         assert_eq!(read("null").unwrap(), None);
         let ollama = read(r#"{"api": "ollama", "timeout_seconds": 5}"#).unwrap().unwrap();
-        assert_eq!((ollama.model(), ollama.plan_time.as_secs(), ollama.max_plan_tokens), (Some("qwen3:1.7b"), 5, 120));
+        assert_eq!(
+            (ollama.model(), ollama.plan_timeout.as_secs(), ollama.max_plan_tokens),
+            (Some("qwen3:1.7b"), 5, 120)
+        );
         let key = r#"{"api": "messages", "model": "m", "key": {"secret": "planner"}}"#;
         let messages = read(key).unwrap().unwrap();
-        let around = home.around();
+        let around = home.context();
         assert_eq!(messages.url(around).unwrap(), "https://api.anthropic.com");
-        assert!(matches!(messages.place, PlannerHost::Url { key: Some(SecretRef::Vault(_)), .. }));
+        assert!(matches!(messages.host, PlannerHost::Url { key: Some(SecretRef::Vault(_)), .. }));
         assert!(read(r#"{"provider": "router"}"#).unwrap().unwrap().url(around).is_none());
         for (bad, said) in [
             ("3", "not an object"),
@@ -349,7 +359,7 @@ mod tests {
         settings.set_planner(Some(&router)).unwrap();
         settings.save(&home.lock().unwrap()).unwrap();
         let settings = home.settings().unwrap();
-        assert_eq!(settings.written_planner().unwrap(), Some(router));
+        assert_eq!(settings.configured_planner().unwrap(), Some(router));
         let text = std::fs::read_to_string(home.settings_path()).unwrap();
         assert!(text.contains("\"mine\": 2") && !text.contains("gpu"), "{text}");
     }
@@ -359,7 +369,7 @@ mod tests {
         let read = PlannerSettings::from_variable;
         assert_eq!(read("off"), Ok(None));
         assert_eq!(read("ollama/hf.co/a/b:q4").unwrap().unwrap().model(), Some("hf.co/a/b:q4"));
-        assert!(matches!(read("router").unwrap().unwrap().place, PlannerHost::Provider(_)));
+        assert!(matches!(read("router").unwrap().unwrap().host, PlannerHost::Provider(_)));
         assert!(read("no such thing!").is_err() && read("ollama/ ").is_err());
     }
 }

@@ -78,7 +78,7 @@ mod tests {
     #[test]
     fn what_is_said_of_google_is_read_or_refused() {
         let dir = tempfile::tempdir().unwrap();
-        let home = Home::at(dir.path());
+        let home = Home::from_root(dir.path());
         let read = |text: &str| {
             std::fs::write(home.settings_path(), text).unwrap();
             home.settings().and_then(|settings| settings.sync())

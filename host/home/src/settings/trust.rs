@@ -41,9 +41,9 @@ impl TrustSettings {
     }
 
     /// Returns whether a file may be used that has these bytes.
-    pub fn file(&self, path: &Path, bytes: &[u8]) -> FileTrust {
+    pub fn file_trust(&self, path: &Path, bytes: &[u8]) -> FileTrust {
         match self.files.get(path) {
-            _ if !path.parent().is_some_and(|directory| self.covers(directory)) => FileTrust::Unknown,
+            _ if !path.parent().is_some_and(|directory| self.is_trusted(directory)) => FileTrust::Unknown,
             Some(known) if *known == digest(bytes) => FileTrust::Trusted,
             _ => FileTrust::Changed,
         }
@@ -66,15 +66,15 @@ impl TrustSettings {
     }
 
     /// Returns the trusted directory that a directory is, or is below.
-    pub fn covering(&self, directory: &Path) -> Option<&Path> {
+    pub fn trusted_ancestor(&self, directory: &Path) -> Option<&Path> {
         // `/trusted/../other` begins with `/trusted`.
         let is_plain = directory.is_absolute() && !directory.components().any(|part| part == Component::ParentDir);
         self.directories.iter().map(PathBuf::as_path).find(|trusted| is_plain && directory.starts_with(trusted))
     }
 
     /// Returns whether a directory is a trusted one, or below one.
-    pub fn covers(&self, directory: &Path) -> bool {
-        self.covering(directory).is_some()
+    pub fn is_trusted(&self, directory: &Path) -> bool {
+        self.trusted_ancestor(directory).is_some()
     }
 
     /// Trusts a directory. Returns whether it is new, or the user did not trust it when asked.
@@ -126,12 +126,18 @@ impl Home {
     /// # Errors
     ///
     /// The settings can't be read or written.
-    pub fn keep_trust(&self, lock: &Lock, path: &Path, old: Option<&[u8]>, new: &[u8]) -> Result<(), HomeError> {
+    pub fn refresh_file_trust(
+        &self,
+        lock: &Lock,
+        path: &Path,
+        old: Option<&[u8]>,
+        new: &[u8],
+    ) -> Result<(), HomeError> {
         let mut settings = self.settings()?;
         let mut trust = settings.trust();
         let was_trusted = match old {
             Some(old) => trust.has_file(path, old),
-            None => path.parent().is_some_and(|directory| trust.covers(directory)),
+            None => path.parent().is_some_and(|directory| trust.is_trusted(directory)),
         };
         if was_trusted && trust.add_file(path, new) {
             settings.set_trust(&trust)?;

@@ -8,28 +8,28 @@ use toml_edit::{Document, InlineTable, Item, Table, Value as Node};
 use crate::splice::Edits;
 
 /// Where a path of keys leads.
-pub(super) struct Place<'a> {
+pub(super) struct KeyLocation<'a> {
     /// The item at the whole path, if there is one.
-    pub(super) whole: Option<&'a Item>,
+    pub(super) item: Option<&'a Item>,
     /// The last thing on the path that is there, without the last key.
     pub(super) container: &'a Item,
     /// How many keys lead to it.
     pub(super) depth: usize,
     /// The innermost braces on the way, and how many keys lead to them.
-    pub(super) braces: Option<(usize, &'a InlineTable)>,
+    pub(super) inline_table: Option<(usize, &'a InlineTable)>,
     /// The innermost table on the way with a header, or the root, and how many keys lead to it.
     pub(super) section: Option<(usize, &'a Table)>,
 }
 
-impl<'a> Place<'a> {
+impl<'a> KeyLocation<'a> {
     pub(super) fn find<K: AsRef<str>>(document: &'a Document<&str>, path: &[K]) -> Self {
         let root = document.as_item();
-        let mut place = Self { whole: None, container: root, depth: 0, braces: None, section: None };
+        let mut place = Self { item: None, container: root, depth: 0, inline_table: None, section: None };
         for (depth, key) in path.iter().enumerate() {
             place.pass(depth);
             let next = place.container.as_table_like().and_then(|table| table.get(key.as_ref()));
             match next {
-                Some(item) if depth + 1 == path.len() => place.whole = Some(item),
+                Some(item) if depth + 1 == path.len() => place.item = Some(item),
                 Some(item) => (place.container, place.depth) = (item, depth + 1),
                 None => break,
             }
@@ -39,7 +39,7 @@ impl<'a> Place<'a> {
 
     fn pass(&mut self, depth: usize) {
         match self.container {
-            Item::Value(Node::InlineTable(table)) if !table.is_dotted() => self.braces = Some((depth, table)),
+            Item::Value(Node::InlineTable(table)) if !table.is_dotted() => self.inline_table = Some((depth, table)),
             Item::Table(table) if !table.is_dotted() => self.section = Some((depth, table)),
             _ => {}
         }
@@ -47,7 +47,7 @@ impl<'a> Place<'a> {
 }
 
 /// An entry in braces.
-pub(super) struct BracedEntry<'a> {
+pub(super) struct InlineEntry<'a> {
     /// Its key, which may be dotted.
     pub(super) key: Vec<&'a str>,
     /// Where it is.
@@ -55,7 +55,7 @@ pub(super) struct BracedEntry<'a> {
 }
 
 /// The entries in braces, in their order.
-pub(super) fn entries<'a>(braces: &'a InlineTable, text: &str) -> Result<Vec<BracedEntry<'a>>, String> {
+pub(super) fn entries<'a>(braces: &'a InlineTable, text: &str) -> Result<Vec<InlineEntry<'a>>, String> {
     let mut entries = Vec::new();
     collect(braces, &mut Vec::new(), &mut entries).ok_or("has a table without a place")?;
     entries.sort_by_key(|entry| entry.range.start);
@@ -68,13 +68,13 @@ pub(super) fn entries<'a>(braces: &'a InlineTable, text: &str) -> Result<Vec<Bra
     Ok(entries)
 }
 
-fn collect<'a>(table: &'a InlineTable, key: &mut Vec<&'a str>, entries: &mut Vec<BracedEntry<'a>>) -> Option<()> {
+fn collect<'a>(table: &'a InlineTable, key: &mut Vec<&'a str>, entries: &mut Vec<InlineEntry<'a>>) -> Option<()> {
     for (name, value) in table.iter() {
         key.push(name);
         match value {
             Node::InlineTable(inner) if inner.is_dotted() => collect(inner, key, entries)?,
             value => {
-                entries.push(BracedEntry { key: key.clone(), range: table.key(name)?.span()?.start..value.span()?.end })
+                entries.push(InlineEntry { key: key.clone(), range: table.key(name)?.span()?.start..value.span()?.end })
             }
         }
         key.pop();
@@ -111,8 +111,8 @@ pub(super) fn indentation(text: &str, start: usize) -> &str {
 pub(super) fn entry_lines(table: &Table, key: &str, text: &str, places: &mut Vec<Range<usize>>) {
     let Some((key, item)) = table.get_key_value(key) else { return };
     match item {
-        Item::Table(inner) => lines_of_table(inner, text, places),
-        Item::ArrayOfTables(tables) => tables.iter().for_each(|inner| lines_of_table(inner, text, places)),
+        Item::Table(inner) => table_lines(inner, text, places),
+        Item::ArrayOfTables(tables) => tables.iter().for_each(|inner| table_lines(inner, text, places)),
         item => {
             let (start, end) = (key.span(), item.span());
             places.extend(start.zip(end).map(|(start, end)| lines(start.start..end.end, text)));
@@ -120,7 +120,7 @@ pub(super) fn entry_lines(table: &Table, key: &str, text: &str, places: &mut Vec
     }
 }
 
-pub(super) fn lines_of_table(table: &Table, text: &str, places: &mut Vec<Range<usize>>) {
+pub(super) fn table_lines(table: &Table, text: &str, places: &mut Vec<Range<usize>>) {
     let header = table.span().filter(|_| !table.is_implicit() && !table.is_dotted());
     places.extend(header.map(|header| lines(header, text)));
     for (key, _) in table.iter() {
@@ -150,7 +150,7 @@ pub(super) fn last_line(table: &Table, text: &str) -> Option<Range<usize>> {
 }
 
 /// Where the first line of a file that has none but sections goes: behind the comment that is about the whole file.
-pub(super) fn top(text: &str) -> usize {
+pub(super) fn preamble_end(text: &str) -> usize {
     let mut at = 0;
     for line in text.split_inclusive('\n') {
         match line.trim() {
@@ -163,7 +163,7 @@ pub(super) fn top(text: &str) -> usize {
 }
 
 /// Ranges of lines in order, those that touch as one. Of blank lines on both sides, one set goes.
-pub(super) fn joined(mut places: Vec<Range<usize>>, text: &str) -> Vec<Range<usize>> {
+pub(super) fn merge_ranges(mut places: Vec<Range<usize>>, text: &str) -> Vec<Range<usize>> {
     places.sort_by_key(|range| range.start);
     let mut all: Vec<Range<usize>> = Vec::new();
     for range in places {
@@ -192,7 +192,7 @@ pub(super) fn joined(mut places: Vec<Range<usize>>, text: &str) -> Vec<Range<usi
 }
 
 /// The edits that replace strings.
-pub(super) fn string_values(
+pub(super) fn collect_string_edits(
     item: &Item,
     path: &mut Vec<String>,
     new: &mut impl FnMut(&[String], &str) -> Option<String>,
@@ -220,7 +220,7 @@ fn strings_of_table(
 ) {
     for (key, item) in table.iter() {
         path.push(key.to_owned());
-        string_values(item, path, new, edits);
+        collect_string_edits(item, path, new, edits);
         path.pop();
     }
 }

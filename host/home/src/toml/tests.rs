@@ -129,7 +129,7 @@ fn trees() -> impl Strategy<Value = ConfigTree> {
     let leaf = prop_oneof![
         any::<bool>().prop_map(ConfigTree::Bool),
         any::<i64>().prop_map(|number| ConfigTree::Number(number.to_string())),
-        any::<f64>().prop_map(|number| ConfigTree::Number(written::float(number))),
+        any::<f64>().prop_map(|number| ConfigTree::Number(written::format_float(number))),
         Just(ConfigTree::Time("1979-05-27T07:32:00Z".into())),
         "(?s).{0,5}".prop_map(ConfigTree::Text),
     ];

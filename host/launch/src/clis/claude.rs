@@ -10,18 +10,18 @@ use std::ffi::OsString;
 
 use aiw_core::provider::Auth;
 use aiw_core::{Api, CliKind};
-use aiw_home::{CLAUDE_RUNNING, CliFiles};
+use aiw_home::{CLAUDE_SESSIONS_DIR, CliFiles};
 use aiw_tasks::TaskUsage;
 use serde_json::{Value, json};
 
-use self::login::{HEADERS, KEY, TOKEN};
-use super::{AiCli, CommandLine, CommandParts, Injection, words};
+use self::login::{API_KEY_VARIABLE, AUTH_TOKEN_VARIABLE, HEADERS_VARIABLE};
+use super::{AiCli, CommandLine, CommandParts, Injection, to_os_strings};
 use crate::access::ResolvedProvider;
 use crate::arguments;
 use crate::builder::RunBuilder;
 use crate::environment::Environment;
-use crate::served::{NAME, Served};
-use crate::stream::{CliStream, RunEvent, StreamFindings, flat, text};
+use crate::served::{McpServerCommand, SERVER_NAME};
+use crate::stream::{CliStream, RunEvent, StreamFindings, flatten_text, text};
 use crate::workspace::Workspace;
 use crate::{LaunchError, Permission, RunRequest, overlay};
 
@@ -34,10 +34,10 @@ const CLAUDE_FILES: CliFiles = CliFiles::for_cli(CliKind::Claude);
 const MANAGED_VARIABLE: &str = "CLAUDE_CODE_PROVIDER_MANAGED_BY_HOST";
 
 /// Disables requests to hosts other than the provider's: telemetry, feature flags, updates, surveys.
-const NO_OTHER_TRAFFIC: &str = "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC";
+const DISABLE_TRAFFIC_VARIABLE: &str = "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC";
 
 /// On a terminal it fetches its maker's plugin marketplace even with that switch set.
-const NO_MARKETPLACE: &str = "CLAUDE_CODE_DISABLE_OFFICIAL_MARKETPLACE_AUTOINSTALL";
+const DISABLE_MARKETPLACE_VARIABLE: &str = "CLAUDE_CODE_DISABLE_OFFICIAL_MARKETPLACE_AUTOINSTALL";
 
 /// The variables with the models for the three sizes.
 const LARGE_MODEL_VARIABLES: [&str; 2] = ["ANTHROPIC_DEFAULT_OPUS_MODEL", "ANTHROPIC_DEFAULT_FABLE_MODEL"];
@@ -50,7 +50,7 @@ const CONFLICTING_VARIABLES: &[&str] = &[
     // Addresses, headers, sockets.
     "ANTHROPIC_BASE_URL",
     "ANTHROPIC_BETAS",
-    HEADERS,
+    HEADERS_VARIABLE,
     "ANTHROPIC_UNIX_SOCKET",
     "CLAUDE_CODE_API_BASE_URL",
     "CLAUDE_CODE_ARTIFACTS_API_BASE_URL",
@@ -62,8 +62,8 @@ const CONFLICTING_VARIABLES: &[&str] = &[
     "USE_LOCAL_OAUTH",
     "USE_STAGING_OAUTH",
     // Logins and keys. Where Claude Code thinks that it runs remotely, a login overrides the token.
-    KEY,
-    TOKEN,
+    API_KEY_VARIABLE,
+    AUTH_TOKEN_VARIABLE,
     "CLAUDE_CODE_REMOTE",
     "CLAUDE_API_KEY",
     "CLAUDE_BRIDGE_OAUTH_TOKEN",
@@ -177,15 +177,15 @@ impl AiCli for Claude {
         "@anthropic-ai/claude-code"
     }
 
-    fn speaks(&self) -> &'static [Api] {
+    fn supported_apis(&self) -> &'static [Api] {
         &[Api::Messages]
     }
 
-    fn sets(&self) -> &'static [&'static str] {
-        &["ANTHROPIC_BASE_URL", HEADERS, KEY, TOKEN]
+    fn provider_variables(&self) -> &'static [&'static str] {
+        &["ANTHROPIC_BASE_URL", HEADERS_VARIABLE, API_KEY_VARIABLE, AUTH_TOKEN_VARIABLE]
     }
 
-    fn express(&self, access: &ResolvedProvider<'_>, draft: &mut RunBuilder) -> Result<(), LaunchError> {
+    fn apply_provider(&self, access: &ResolvedProvider<'_>, draft: &mut RunBuilder) -> Result<(), LaunchError> {
         let regions: Vec<String> = draft
             .environment
             .names()
@@ -194,25 +194,25 @@ impl AiCli for Claude {
             .collect();
         for name in CONFLICTING_VARIABLES.iter().copied().chain(regions.iter().map(String::as_str)) {
             draft.unset(name);
-            draft.put_over(json!({"env": {name: ""}}));
+            draft.override_settings(json!({"env": {name: ""}}));
         }
         for helper in HELPER_SETTINGS {
-            draft.put_over(json!({helper: ""}));
+            draft.override_settings(json!({helper: ""}));
         }
         let mut set = |name: &str, value: &str| {
             draft.set(name, value);
-            draft.put_over(json!({"env": {name: value}}));
+            draft.override_settings(json!({"env": {name: value}}));
         };
         set("ANTHROPIC_BASE_URL", access.base_url);
         // Exactly one: if both were set, it would send both.
         match access.intent.auth {
-            Auth::ApiKey(_) => set(KEY, access.key()?),
-            Auth::None | Auth::Bearer(_) | Auth::Header { .. } => set(TOKEN, access.key()?),
+            Auth::ApiKey(_) => set(API_KEY_VARIABLE, access.key()?),
+            Auth::None | Auth::Bearer(_) | Auth::Header { .. } => set(AUTH_TOKEN_VARIABLE, access.key()?),
         }
         let headers = access.headers()?;
         if !headers.is_empty() {
             let lines: Vec<String> = headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
-            set(HEADERS, &lines.join("\n"));
+            set(HEADERS_VARIABLE, &lines.join("\n"));
         }
         let models = &access.intent.models;
         let sized = |model: &Option<String>| model.clone().or_else(|| models.main.clone());
@@ -246,66 +246,66 @@ impl AiCli for Claude {
             }
         }
         set(MANAGED_VARIABLE, "1");
-        for name in [NO_OTHER_TRAFFIC, NO_MARKETPLACE] {
-            self.give(name, "1", draft);
-            draft.own.insert(name.to_owned());
+        for name in [DISABLE_TRAFFIC_VARIABLE, DISABLE_MARKETPLACE_VARIABLE] {
+            self.set_user_variable(name, "1", draft);
+            draft.non_inherited_variables.insert(name.to_owned());
         }
         Ok(())
     }
 
-    fn give(&self, name: &str, value: &str, draft: &mut RunBuilder) {
-        draft.give(name, value);
-        draft.put_over(json!({"env": {name: value}}));
+    fn set_user_variable(&self, name: &str, value: &str, draft: &mut RunBuilder) {
+        draft.set_user_variable(name, value);
+        draft.override_settings(json!({"env": {name: value}}));
     }
 
     /// Strict: a server of the user's could ask for a login, or be slow to start, in a run that nobody watches. Each
     /// flag holds its value, because it would take the words after it too.
-    fn pass_server(&self, server: &Served, draft: &mut RunBuilder) {
+    fn pass_server(&self, server: &McpServerCommand, draft: &mut RunBuilder) {
         draft.servers = None;
-        let config = json!({"mcpServers": {NAME: server.entry()}});
+        let config = json!({"mcpServers": {SERVER_NAME: server.entry()}});
         draft.arguments.extend([
             format!("--mcp-config={config}").into(),
             "--strict-mcp-config".into(),
-            format!("--allowedTools=mcp__{NAME}").into(),
+            format!("--allowedTools=mcp__{SERVER_NAME}").into(),
         ]);
     }
 
     fn command(&self, line: CommandParts<'_>, draft: &mut RunBuilder) -> Result<CommandLine, LaunchError> {
         if line.provider.is_some() {
-            login::override_login(line.task, draft);
+            login::override_login(line.is_task, draft);
         }
         let mut before = Vec::new();
-        if line.task {
-            before.extend(words(&["-p", "--output-format", "stream-json", "--verbose"]));
+        if line.is_task {
+            before.extend(to_os_strings(&["-p", "--output-format", "stream-json", "--verbose"]));
         }
-        if line.permission == Permission::Edit && !arguments::has(line.own, &["--permission-mode"]) {
-            before.extend(words(&["--permission-mode", "acceptEdits"]));
+        if line.permission == Permission::Edit && !arguments::has_flag(line.user_arguments, &["--permission-mode"]) {
+            before.extend(to_os_strings(&["--permission-mode", "acceptEdits"]));
         }
         if let Some(model) = line.model {
-            before.extend(words(&["--model", model]));
+            before.extend(to_os_strings(&["--model", model]));
         }
         before.append(&mut draft.arguments);
-        let mut bypass = arguments::first_value(
-            line.own,
+        let mut bypass = arguments::find_flag(
+            line.user_arguments,
             &["--dangerously-skip-permissions", "--allow-dangerously-skip-permissions"],
         )
-        .or_else(|| arguments::pair(line.own, &["--permission-mode"], "bypassPermissions"));
+        .or_else(|| arguments::find_flag_with_value(line.user_arguments, &["--permission-mode"], "bypassPermissions"));
         if !draft.restrictions.is_empty() {
-            draft.put_beneath(json!({}));
+            draft.add_default_settings(json!({}));
         }
-        let (rest, given) = take_settings(line.own);
+        let (rest, given) = take_settings(line.user_arguments);
         for settings in given {
             let settings = overlay::read_settings(&settings, &draft.cwd)?;
             bypass = bypass.or_else(|| bypass_in(&settings));
             if draft.settings.is_some() {
-                draft.put_beneath(settings);
+                draft.add_default_settings(settings);
             }
         }
         project::add_restrictions(draft);
         // If `--settings` is given twice, the last one counts. Without settings of ours, the user's stay where they
         // are.
-        let after = if draft.settings.is_some() { rest } else { line.own.to_vec() };
-        Ok(CommandLine { before, after, bypass })
+        let after = if draft.settings.is_some() { rest } else { line.user_arguments.to_vec() };
+        Ok(CommandLine { leading_arguments: before, trailing_arguments: after, bypass_flag: bypass })
     }
 
     fn pass_settings(&self, _settings: &Value, _draft: &RunBuilder) -> Result<Injection, LaunchError> {
@@ -313,12 +313,12 @@ impl AiCli for Claude {
     }
 
     /// 2.1.197 looks up names, 2.1.328 does not; the versions between them were not tried.
-    fn wants_file_names(&self, version: Option<&str>) -> bool {
-        const TAKES_DESCRIPTORS: [u64; 3] = [2, 1, 328];
+    fn needs_real_paths(&self, version: Option<&str>) -> bool {
+        const MIN_FD_VERSION: [u64; 3] = [2, 1, 328];
 
         let numbers: Vec<u64> =
             version.unwrap_or_default().split(['.', '-']).map_while(|part| part.parse().ok()).collect();
-        *numbers < TAKES_DESCRIPTORS[..]
+        *numbers < MIN_FD_VERSION[..]
     }
 
     fn stream(&self) -> Box<dyn CliStream> {
@@ -329,7 +329,7 @@ impl AiCli for Claude {
     /// `/resume`.
     fn running_session(&self, environment: &Environment, process: u32) -> Option<String> {
         let directory = CLAUDE_FILES.directory(|name| environment.path(name))?;
-        let path = directory.join(CLAUDE_RUNNING).join(format!("{process}.json"));
+        let path = directory.join(CLAUDE_SESSIONS_DIR).join(format!("{process}.json"));
         let bytes = aiw_home::read_capped(&path, 64 << 10).ok()??;
         let value: Value = aiw_core::from_foreign_json(&bytes).ok()?;
         value["sessionId"].as_str().map(str::to_owned)
@@ -362,16 +362,16 @@ impl AiCli for Claude {
         ]
     }
 
-    fn resume(&self, session: &str) -> Vec<String> {
+    fn resume_arguments(&self, session: &str) -> Vec<String> {
         vec!["--resume".to_owned(), session.to_owned()]
     }
 
-    fn resume_latest(&self) -> &'static str {
+    fn resume_latest_arguments(&self) -> &'static str {
         "--continue"
     }
 
     #[cfg(test)]
-    fn says(&self, pieces: &[String]) -> String {
+    fn render_stream_lines(&self, pieces: &[String]) -> String {
         let whole = pieces.concat();
         format!(
             r#"{{"type":"assistant","message":{{"content":[{{"type":"text","text":"{whole}"}},{{"type":"tool_use","name":"Bash","input":{{"command":"{whole}","{whole}":1}}}}]}},"parent_tool_use_id":null}}
@@ -414,7 +414,7 @@ impl CliStream for ClaudeStream {
     fn read(&mut self, value: &Value, found: &mut StreamFindings) -> Vec<RunEvent> {
         let kind = text(&value["type"]);
         if kind == "system" && value["subtype"] == "init" {
-            found.session(&value["session_id"]);
+            found.record_session(&value["session_id"]);
             found.facts.model = value["model"].as_str().map(str::to_owned);
         }
         match kind {
@@ -472,9 +472,9 @@ fn usage(usage: &Value) -> Option<TaskUsage> {
 }
 
 fn result(value: &Value, found: &mut StreamFindings) -> Vec<RunEvent> {
-    found.session(&value["session_id"]);
+    found.record_session(&value["session_id"]);
     let failed = value["is_error"] != false;
-    found.end(failed);
+    found.record_end(failed);
     let said = text(&value["result"]).to_owned();
     found.facts.cost_usd = value["total_cost_usd"].as_f64().filter(|cost| cost.is_finite());
     found.facts.usage = usage(&value["usage"]).or(found.facts.usage);
@@ -489,14 +489,14 @@ fn result(value: &Value, found: &mut StreamFindings) -> Vec<RunEvent> {
 
 fn event(speaker: &str, block: &Value) -> Option<RunEvent> {
     match (speaker, text(&block["type"])) {
-        ("assistant", "text") => RunEvent::said(text(&block["text"]), false),
+        ("assistant", "text") => RunEvent::message(text(&block["text"]), false),
         ("assistant", "tool_use") => {
             let input = &block["input"];
             let input = input["command"].as_str().map_or_else(|| input.to_string(), str::to_owned);
             Some(RunEvent::ToolCall { tool: text(&block["name"]).to_owned(), input })
         }
         ("user", "tool_result") => {
-            Some(RunEvent::ToolResult { text: flat(&block["content"]), failed: block["is_error"] == true })
+            Some(RunEvent::ToolResult { text: flatten_text(&block["content"]), failed: block["is_error"] == true })
         }
         ("user", "text") => Some(RunEvent::Line(text(&block["text"]).to_owned())),
         _ => None,

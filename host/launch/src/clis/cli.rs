@@ -9,7 +9,7 @@ use super::gemini::home::GeminiHome;
 use crate::access::ResolvedProvider;
 use crate::builder::RunBuilder;
 use crate::environment::Environment;
-use crate::served::Served;
+use crate::served::McpServerCommand;
 use crate::stream::CliStream;
 use crate::workspace::Workspace;
 use crate::{LaunchError, Permission, RunRequest};
@@ -23,27 +23,27 @@ pub(crate) trait AiCli: Sync {
     fn npm_package(&self) -> &'static str;
 
     /// Returns the APIs that the CLI speaks, the preferred one first.
-    fn speaks(&self) -> &'static [Api];
+    fn supported_apis(&self) -> &'static [Api];
 
     /// Returns the variables that aiw itself sets for the CLI under a provider.
-    fn sets(&self) -> &'static [&'static str];
+    fn provider_variables(&self) -> &'static [&'static str];
 
     /// Returns the characters that the CLI can't send in a header's value.
-    fn not_in_headers(&self) -> &'static [char] {
+    fn unsupported_header_chars(&self) -> &'static [char] {
         &[]
     }
 
     /// Turns an intent into variables, arguments and settings, and neutralizes what the user's own environment and
     /// settings could add. Returns an error if the CLI has no way to do what the intent asks.
-    fn express(&self, access: &ResolvedProvider<'_>, draft: &mut RunBuilder) -> Result<(), LaunchError>;
+    fn apply_provider(&self, access: &ResolvedProvider<'_>, draft: &mut RunBuilder) -> Result<(), LaunchError>;
 
     /// Gives the CLI a variable of the user's, which takes precedence over cleared variables.
-    fn give(&self, name: &str, value: &str, draft: &mut RunBuilder) {
-        draft.give(name, value);
+    fn set_user_variable(&self, name: &str, value: &str, draft: &mut RunBuilder) {
+        draft.set_user_variable(name, value);
     }
 
     /// Gives the CLI aiw's own MCP server as the only one, so that it calls the server's tools without asking.
-    fn pass_server(&self, server: &Served, draft: &mut RunBuilder);
+    fn pass_server(&self, server: &McpServerCommand, draft: &mut RunBuilder);
 
     /// Returns whether a run uses what the project brings without asking anybody.
     fn skips_trust_prompt(&self, _request: &RunRequest) -> bool {
@@ -97,7 +97,7 @@ pub(crate) trait AiCli: Sync {
     fn pass_settings(&self, settings: &Value, draft: &RunBuilder) -> Result<Injection, LaunchError>;
 
     /// Returns whether the CLI looks up the real path of a file that it is given, which a descriptor does not have.
-    fn wants_file_names(&self, _version: Option<&str>) -> bool {
+    fn needs_real_paths(&self, _version: Option<&str>) -> bool {
         false
     }
 
@@ -111,39 +111,39 @@ pub(crate) trait AiCli: Sync {
     }
 
     /// Returns the arguments that resume a session of the CLI.
-    fn resume(&self, session: &str) -> Vec<String>;
+    fn resume_arguments(&self, session: &str) -> Vec<String>;
 
     /// Returns the arguments that resume the latest session of this directory.
-    fn resume_latest(&self) -> &'static str;
+    fn resume_latest_arguments(&self) -> &'static str;
 
     /// Returns the lines of a stream in which the CLI says these pieces, in each way that it can. They are parts of
     /// JSON strings.
     #[cfg(test)]
-    fn says(&self, pieces: &[String]) -> String;
+    fn render_stream_lines(&self, pieces: &[String]) -> String;
 }
 
 /// The input for a command line.
 pub(crate) struct CommandParts<'a> {
     /// Whether the prompt comes on standard input. Otherwise the CLI talks to the terminal.
-    pub(crate) task: bool,
+    pub(crate) is_task: bool,
     pub(crate) permission: Permission,
     /// The model, if no provider passes it.
     pub(crate) model: Option<&'a str>,
     /// The provider that the run must use.
     pub(crate) provider: Option<&'a str>,
     /// The user's own arguments.
-    pub(crate) own: &'a [OsString],
+    pub(crate) user_arguments: &'a [OsString],
 }
 
 /// A command line without the location of the settings.
 #[derive(Default)]
 pub(crate) struct CommandLine {
     /// aiw's arguments, before the settings.
-    pub(crate) before: Vec<OsString>,
+    pub(crate) leading_arguments: Vec<OsString>,
     /// The user's arguments, after the settings. Anything after a `--` of the user's would be text to the CLI.
-    pub(crate) after: Vec<OsString>,
+    pub(crate) trailing_arguments: Vec<OsString>,
     /// The user's own argument that disables the CLI's guards, as it was typed. aiw adds none.
-    pub(crate) bypass: Option<String>,
+    pub(crate) bypass_flag: Option<String>,
 }
 
 /// How settings are passed to a CLI.
@@ -158,6 +158,6 @@ pub(crate) enum Injection {
 }
 
 /// Converts words to arguments.
-pub(crate) fn words(words: &[&str]) -> Vec<OsString> {
+pub(crate) fn to_os_strings(words: &[&str]) -> Vec<OsString> {
     words.iter().map(OsString::from).collect()
 }

@@ -14,12 +14,12 @@ use aiw_home::CliFiles;
 use aiw_tasks::TaskUsage;
 use serde_json::Value;
 
-use super::{AiCli, CommandLine, CommandParts, Injection, words};
+use super::{AiCli, CommandLine, CommandParts, Injection, to_os_strings};
 use crate::access::ResolvedProvider;
 use crate::arguments;
 use crate::builder::RunBuilder;
-use crate::served::{NAME, Served};
-use crate::stream::{CliStream, RunEvent, StreamFindings, flat, text};
+use crate::served::{McpServerCommand, SERVER_NAME};
+use crate::stream::{CliStream, RunEvent, StreamFindings, flatten_text, text};
 use crate::{LaunchError, Permission, RunRequest};
 
 pub(super) struct Codex;
@@ -69,16 +69,16 @@ impl AiCli for Codex {
         "@openai/codex"
     }
 
-    fn speaks(&self) -> &'static [Api] {
+    fn supported_apis(&self) -> &'static [Api] {
         &[Api::Responses]
     }
 
-    fn sets(&self) -> &'static [&'static str] {
+    fn provider_variables(&self) -> &'static [&'static str] {
         &[KEY_VARIABLE]
     }
 
-    fn express(&self, access: &ResolvedProvider<'_>, draft: &mut RunBuilder) -> Result<(), LaunchError> {
-        let cannot = |what: &str| Err(access.cannot(self.kind(), what));
+    fn apply_provider(&self, access: &ResolvedProvider<'_>, draft: &mut RunBuilder) -> Result<(), LaunchError> {
+        let cannot = |what: &str| Err(access.unsupported(self.kind(), what));
         let tuning = &access.intent.tuning;
         match tuning {
             tuning if tuning.output_tokens.is_some() => return cannot("limit what a model writes"),
@@ -143,7 +143,7 @@ impl AiCli for Codex {
 
     /// Without approval, `codex exec` refuses tools that change something. Without `required`, it starts without a
     /// server that is not ready at once.
-    fn pass_server(&self, server: &Served, draft: &mut RunBuilder) {
+    fn pass_server(&self, server: &McpServerCommand, draft: &mut RunBuilder) {
         let list = |items: &[String]| items.iter().map(|item| toml_string(item)).collect::<Vec<_>>().join(",");
         let mut fields = vec![
             format!("command={}", toml_string(&server.command)),
@@ -156,7 +156,7 @@ impl AiCli for Codex {
             let pairs = server.env.iter().map(|(name, value)| format!("{name}={}", toml_string(value)));
             fields.push(format!("env={{{}}}", pairs.collect::<Vec<_>>().join(",")));
         }
-        let mut settings = vec![format!("mcp_servers.{NAME}={{{}}}", fields.join(","))];
+        let mut settings = vec![format!("mcp_servers.{SERVER_NAME}={{{}}}", fields.join(","))];
         for (name, place) in other_servers(draft) {
             // What is on the command line is merged with the configuration. The dummy is for one that Codex does not
             // read, because it does not trust the project: without it, it would be an entry that leads nowhere.
@@ -167,33 +167,35 @@ impl AiCli for Codex {
 
     fn command(&self, line: CommandParts<'_>, draft: &mut RunBuilder) -> Result<CommandLine, LaunchError> {
         if let Some(provider) = line.provider {
-            refuse_another_provider(line.own, provider)?;
+            refuse_another_provider(line.user_arguments, provider)?;
         }
         let mut before = Vec::new();
-        if line.task {
-            before.extend(words(&["exec", "--json"]));
+        if line.is_task {
+            before.extend(to_os_strings(&["exec", "--json"]));
         }
-        if line.permission == Permission::Edit && !arguments::has(line.own, &["-s", "--sandbox"]) {
-            before.extend(words(&["--sandbox", "workspace-write"]));
+        if line.permission == Permission::Edit && !arguments::has_flag(line.user_arguments, &["-s", "--sandbox"]) {
+            before.extend(to_os_strings(&["--sandbox", "workspace-write"]));
         }
         if let Some(model) = line.model {
-            before.extend(words(&["--model", model]));
+            before.extend(to_os_strings(&["--model", model]));
         }
         before.append(&mut draft.arguments);
         let flags = ["--dangerously-bypass-approvals-and-sandbox", "--yolo", "--dangerously-bypass-hook-trust"];
         // `-c sandbox_mode="danger-full-access"`, in any spelling.
         let setting = || {
-            let mut texts = line.own.iter().filter_map(|argument| argument.to_str());
+            let mut texts = line.user_arguments.iter().filter_map(|argument| argument.to_str());
             texts.find(|text| text.contains("danger-full-access") || text.contains("dangerously")).map(str::to_owned)
         };
-        let bypass = arguments::first_value(line.own, &flags)
-            .or_else(|| arguments::pair(line.own, &["-s", "--sandbox"], "danger-full-access"))
+        let bypass = arguments::find_flag(line.user_arguments, &flags)
+            .or_else(|| {
+                arguments::find_flag_with_value(line.user_arguments, &["-s", "--sandbox"], "danger-full-access")
+            })
             .or_else(setting);
-        let mut after = line.own.to_vec();
-        if line.task {
+        let mut after = line.user_arguments.to_vec();
+        if line.is_task {
             after.push("-".into());
         }
-        Ok(CommandLine { before, after, bypass })
+        Ok(CommandLine { leading_arguments: before, trailing_arguments: after, bypass_flag: bypass })
     }
 
     fn pass_settings(&self, _settings: &Value, _draft: &RunBuilder) -> Result<Injection, LaunchError> {
@@ -208,16 +210,16 @@ impl AiCli for Codex {
         &[("resume", true), ("--last", false), ("fork", true)]
     }
 
-    fn resume(&self, session: &str) -> Vec<String> {
+    fn resume_arguments(&self, session: &str) -> Vec<String> {
         vec!["resume".to_owned(), session.to_owned()]
     }
 
-    fn resume_latest(&self) -> &'static str {
+    fn resume_latest_arguments(&self) -> &'static str {
         "resume --last"
     }
 
     #[cfg(test)]
-    fn says(&self, pieces: &[String]) -> String {
+    fn render_stream_lines(&self, pieces: &[String]) -> String {
         let whole = pieces.concat();
         format!(
             r#"{{"type":"item.started","item":{{"type":"command_execution","command":"{whole}"}}}}
@@ -308,7 +310,7 @@ fn other_servers(draft: &RunBuilder) -> Vec<(String, &'static str)> {
         for (name, server) in named {
             // Codex refuses other names itself.
             let is_valid = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
-            if name != NAME && is_valid && !name.is_empty() && !servers.iter().any(|(other, _)| other == name) {
+            if name != SERVER_NAME && is_valid && !name.is_empty() && !servers.iter().any(|(other, _)| other == name) {
                 servers.push((name.clone(), if server.get("url").is_some() { "url" } else { "command" }));
             }
         }
@@ -330,11 +332,11 @@ impl CliStream for CodexStream {
         let item = &value["item"];
         match text(&value["type"]) {
             "thread.started" => {
-                found.session(&value["thread_id"]);
+                found.record_session(&value["thread_id"]);
                 Vec::new()
             }
             "turn.started" => {
-                found.facts.structured = true;
+                found.facts.is_structured = true;
                 Vec::new()
             }
             "item.started" => match text(&item["type"]) {
@@ -355,11 +357,11 @@ impl CliStream for CodexStream {
                     let (cached, reasoning) = (count("cached_input_tokens"), count("reasoning_output_tokens"));
                     found.facts.usage = Some(TaskUsage { input, output, cached, reasoning, ..TaskUsage::default() });
                 }
-                found.end(false);
+                found.record_end(false);
                 Vec::new()
             }
             "turn.failed" => {
-                found.end(true);
+                found.record_end(true);
                 let message = text(&value["error"]["message"]).to_owned();
                 // An `error` event has reported it already.
                 found.facts.final_message.get_or_insert(message);
@@ -376,7 +378,7 @@ fn completed(item: &Value, found: &mut StreamFindings) -> Vec<RunEvent> {
         "agent_message" => {
             let said = text(&item["text"]);
             found.facts.final_message = Some(said.to_owned());
-            RunEvent::said(said, false).into_iter().collect()
+            RunEvent::message(said, false).into_iter().collect()
         }
         "command_execution" => {
             let failed = item["exit_code"].as_i64().is_some_and(|code| code != 0) || item["status"] == "failed";
@@ -385,7 +387,7 @@ fn completed(item: &Value, found: &mut StreamFindings) -> Vec<RunEvent> {
         "mcp_tool_call" => {
             let failed = item["status"] == "failed";
             let answer = if failed { &item["error"]["message"] } else { &item["result"]["content"] };
-            vec![RunEvent::ToolResult { text: flat(answer), failed }]
+            vec![RunEvent::ToolResult { text: flatten_text(answer), failed }]
         }
         "file_change" => {
             let paths = item["changes"].as_array().into_iter().flatten().map(|change| text(&change["path"]));

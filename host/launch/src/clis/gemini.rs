@@ -13,12 +13,12 @@ use aiw_tasks::TaskUsage;
 use serde_json::{Map, Value, json};
 
 use self::home::{FILES, GeminiHome};
-use super::{AiCli, CommandLine, CommandParts, Injection, words};
+use super::{AiCli, CommandLine, CommandParts, Injection, to_os_strings};
 use crate::access::ResolvedProvider;
 use crate::arguments;
 use crate::builder::RunBuilder;
-use crate::served::{NAME, Served};
-use crate::stream::{CliStream, RunEvent, StreamFindings, flat, text};
+use crate::served::{McpServerCommand, SERVER_NAME};
+use crate::stream::{CliStream, RunEvent, StreamFindings, flatten_text, text};
 use crate::{LaunchError, Permission, RunRequest, overlay};
 
 pub(super) struct Gemini;
@@ -86,20 +86,20 @@ impl AiCli for Gemini {
         "@google/gemini-cli"
     }
 
-    fn speaks(&self) -> &'static [Api] {
+    fn supported_apis(&self) -> &'static [Api] {
         &[Api::GenerateContent]
     }
 
-    fn sets(&self) -> &'static [&'static str] {
+    fn provider_variables(&self) -> &'static [&'static str] {
         &[KEY_VARIABLE, BASE_URL, HEADERS_VARIABLE, AUTH_MECHANISM_VARIABLE]
     }
 
-    fn not_in_headers(&self) -> &'static [char] {
+    fn unsupported_header_chars(&self) -> &'static [char] {
         &[',']
     }
 
-    fn express(&self, access: &ResolvedProvider<'_>, draft: &mut RunBuilder) -> Result<(), LaunchError> {
-        let cannot = |what: &str| Err(access.cannot(self.kind(), what));
+    fn apply_provider(&self, access: &ResolvedProvider<'_>, draft: &mut RunBuilder) -> Result<(), LaunchError> {
+        let cannot = |what: &str| Err(access.unsupported(self.kind(), what));
         // It never asks for betas, caching or tool search, so those need no check.
         match &access.intent.tuning {
             tuning if tuning.context_tokens.is_some() => return cannot("limit what a model reads"),
@@ -108,7 +108,7 @@ impl AiCli for Gemini {
             _ => {}
         }
         for name in CONFLICTING_VARIABLES.iter().copied() {
-            draft.empty(name);
+            draft.set_empty(name);
         }
         draft.set(KEY_VARIABLE, access.key()?);
         draft.set(BASE_URL, access.base_url);
@@ -116,7 +116,7 @@ impl AiCli for Gemini {
             draft.set(AUTH_MECHANISM_VARIABLE, "bearer");
         }
         let headers = access.headers()?;
-        if headers.iter().any(|(_, value)| value.contains(self.not_in_headers())) {
+        if headers.iter().any(|(_, value)| value.contains(self.unsupported_header_chars())) {
             return cannot("send a header with a comma in its value");
         }
         if !headers.is_empty() {
@@ -128,14 +128,14 @@ impl AiCli for Gemini {
         draft.set("GEMINI_TELEMETRY_ENABLED", "false");
         draft.set("GEMINI_TELEMETRY_OTLP_PROTOCOL", "grpc");
         draft.set("GEMINI_TELEMETRY_TARGET", "local");
-        draft.put_over(json!({
+        draft.override_settings(json!({
             "security": {"auth": {"selectedType": "gemini-api-key"}},
             "privacy": {"usageStatisticsEnabled": false},
             "telemetry": {"enabled": false},
             "general": {"enableAutoUpdate": false, "enableAutoUpdateNotification": false},
         }));
         if let Some(model) = &access.intent.models.main {
-            draft.arguments.extend(words(&["-m", model]));
+            draft.arguments.extend(to_os_strings(&["-m", model]));
         }
         Ok(())
     }
@@ -143,36 +143,36 @@ impl AiCli for Gemini {
     fn trust(&self, _request: &RunRequest, draft: &mut RunBuilder) {
         // A word of the user's own counts.
         if draft.environment.get(TRUST_VARIABLE).is_none() {
-            self.give(TRUST_VARIABLE, "true", draft);
-            draft.own.insert(TRUST_VARIABLE.to_owned());
+            self.set_user_variable(TRUST_VARIABLE, "true", draft);
+            draft.non_inherited_variables.insert(TRUST_VARIABLE.to_owned());
         }
     }
 
     /// Without trust, it offers no tools in a run with a prompt. The flag outdoes every setting about servers.
-    fn pass_server(&self, server: &Served, draft: &mut RunBuilder) {
+    fn pass_server(&self, server: &McpServerCommand, draft: &mut RunBuilder) {
         let mut entry = server.entry();
         entry.insert("trust".to_owned(), json!(true));
-        draft.put_over(json!({"mcpServers": {NAME: entry}}));
-        draft.arguments.push(format!("--allowed-mcp-server-names={NAME}").into());
+        draft.override_settings(json!({"mcpServers": {SERVER_NAME: entry}}));
+        draft.arguments.push(format!("--allowed-mcp-server-names={SERVER_NAME}").into());
         // Only system settings override a project's.
         let project = overlay::read(&draft.cwd.join(FILES.project_settings)).ok().flatten();
-        if !beats_projects() && project.is_some_and(|project| !project["mcpServers"][NAME].is_null()) {
-            draft
-                .notes
-                .push(format!("the project's own settings name a server `{NAME}`, which Gemini CLI uses instead"));
+        if !beats_projects() && project.is_some_and(|project| !project["mcpServers"][SERVER_NAME].is_null()) {
+            draft.notes.push(format!(
+                "the project's own settings name a server `{SERVER_NAME}`, which Gemini CLI uses instead"
+            ));
         }
     }
 
     fn command(&self, line: CommandParts<'_>, draft: &mut RunBuilder) -> Result<CommandLine, LaunchError> {
         let mut before = Vec::new();
-        if line.task {
-            before.extend(words(&["--output-format", "stream-json"]));
+        if line.is_task {
+            before.extend(to_os_strings(&["--output-format", "stream-json"]));
         }
-        if line.permission == Permission::Edit && !arguments::has(line.own, &["--approval-mode"]) {
-            before.extend(words(&["--approval-mode", "auto_edit"]));
+        if line.permission == Permission::Edit && !arguments::has_flag(line.user_arguments, &["--approval-mode"]) {
+            before.extend(to_os_strings(&["--approval-mode", "auto_edit"]));
         }
         if let Some(model) = line.model {
-            before.extend(words(&["--model", model]));
+            before.extend(to_os_strings(&["--model", model]));
         }
         before.append(&mut draft.arguments);
         // One-letter flags can be combined: `-dy`.
@@ -181,13 +181,19 @@ impl AiCli for Gemini {
                 text.strip_prefix('-')
                     .is_some_and(|letters| letters.bytes().all(|b| b.is_ascii_alphabetic()) && letters.contains('y'))
             };
-            line.own.iter().filter_map(|argument| argument.to_str()).find(is_cluster).map(str::to_owned)
+            line.user_arguments.iter().filter_map(|argument| argument.to_str()).find(is_cluster).map(str::to_owned)
         };
         // Its parser accepts `--approvalMode` as well.
-        let bypass = arguments::first_value(line.own, &["--yolo", "--skip-trust", "--skipTrust"])
-            .or_else(|| arguments::pair(line.own, &["--approvalMode", "--approval-mode"], "yolo"))
+        let bypass = arguments::find_flag(line.user_arguments, &["--yolo", "--skip-trust", "--skipTrust"])
+            .or_else(|| {
+                arguments::find_flag_with_value(line.user_arguments, &["--approvalMode", "--approval-mode"], "yolo")
+            })
             .or_else(cluster);
-        Ok(CommandLine { before, after: line.own.to_vec(), bypass })
+        Ok(CommandLine {
+            leading_arguments: before,
+            trailing_arguments: line.user_arguments.to_vec(),
+            bypass_flag: bypass,
+        })
     }
 
     /// Only system settings override the user's. Where aiw can't provide them, the CLI gets a separate home.
@@ -198,7 +204,7 @@ impl AiCli for Gemini {
             let below = overlay::read(&path)?.unwrap_or_else(|| Value::Object(Map::new()));
             return Ok(Injection::Variable(SYSTEM_SETTINGS, below));
         }
-        let root = draft.home.gemini(&draft.provider, draft.isolated);
+        let root = draft.home.gemini_dir(&draft.provider, draft.isolated);
         let home = GeminiHome::new(&draft.home, root, &draft.environment);
         home.check(settings, &draft.cwd)?;
         Ok(Injection::Home(home))
@@ -212,16 +218,16 @@ impl AiCli for Gemini {
         &[("--resume", true), ("-r", true), ("--session-id", true)]
     }
 
-    fn resume(&self, session: &str) -> Vec<String> {
+    fn resume_arguments(&self, session: &str) -> Vec<String> {
         vec!["--resume".to_owned(), session.to_owned()]
     }
 
-    fn resume_latest(&self) -> &'static str {
+    fn resume_latest_arguments(&self) -> &'static str {
         "--resume latest"
     }
 
     #[cfg(test)]
-    fn says(&self, pieces: &[String]) -> String {
+    fn render_stream_lines(&self, pieces: &[String]) -> String {
         let delta = |piece: &String| {
             format!(
                 "{{\"type\":\"message\",\"role\":\"assistant\",\"content\":\"{piece}\",\"delta\":true}}\n\
@@ -239,12 +245,12 @@ fn beats_projects() -> bool {
     let is_root = rustix::process::geteuid().is_root();
     #[cfg(not(unix))]
     let is_root = false;
-    is_taken_as_systems(is_root, overlay::HAS_DESCRIPTORS)
+    can_use_system_settings(is_root, overlay::HAS_REOPENABLE_FDS)
 }
 
 /// Gemini skips system settings, with nothing but a warning, if anyone but root can write to one of the directories above
 /// them. The runtime directory is below `/tmp`, so only a descriptor will do.
-pub(super) fn is_taken_as_systems(is_root: bool, has_descriptors: bool) -> bool {
+pub(super) fn can_use_system_settings(is_root: bool, has_descriptors: bool) -> bool {
     is_root && has_descriptors
 }
 
@@ -266,7 +272,7 @@ impl CliStream for GeminiStream {
         }
         match kind {
             "init" => {
-                found.session(&value["session_id"]);
+                found.record_session(&value["session_id"]);
                 found.facts.model = value["model"].as_str().map(str::to_owned);
                 Vec::new()
             }
@@ -278,7 +284,7 @@ impl CliStream for GeminiStream {
                 if self.saying.len() < MAX_MESSAGE_BYTES {
                     self.saying.push_str(said);
                 }
-                RunEvent::said(said, part).into_iter().collect()
+                RunEvent::message(said, part).into_iter().collect()
             }
             "tool_use" => {
                 let input = &value["parameters"];
@@ -288,12 +294,12 @@ impl CliStream for GeminiStream {
             "tool_result" => {
                 let failed = value["status"] != "success";
                 let answer = if failed { &value["error"]["message"] } else { &value["output"] };
-                vec![RunEvent::ToolResult { text: flat(answer), failed }]
+                vec![RunEvent::ToolResult { text: flatten_text(answer), failed }]
             }
             "error" => vec![RunEvent::Line(text(&value["message"]).to_owned())],
             "result" => {
                 let failed = value["status"] != "success";
-                found.end(failed);
+                found.record_end(failed);
                 let stats = &value["stats"];
                 let count = |key: &str| stats[key].as_u64();
                 if let (Some(input), Some(output)) = (count("input_tokens"), count("output_tokens")) {

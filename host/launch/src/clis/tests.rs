@@ -9,31 +9,31 @@ use aiw_home::Home;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::OwnServer;
+use crate::AiwServer;
 use crate::access::ResolvedProvider;
 use crate::builder::RunBuilder;
 use crate::environment::Environment;
-use crate::served::Served;
+use crate::served::McpServerCommand;
 use crate::{LaunchError, Permission};
 
 /// Returns a run of a user whose own environment contains `variables`.
 pub(super) fn draft(dir: &std::path::Path, variables: &[(&str, &str)]) -> RunBuilder {
     let pairs = variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
     RunBuilder {
-        home: Home::at(dir.join("aiw")),
+        home: Home::from_root(dir.join("aiw")),
         provider: "mine".into(),
         cwd: dir.to_owned(),
         isolated: false,
-        environment: Environment::inherited(pairs),
+        environment: Environment::from_parent(pairs),
         settings: None,
         servers: None,
         restrictions: Default::default(),
         arguments: Vec::new(),
         notes: Vec::new(),
-        set: Default::default(),
-        cleared: Default::default(),
-        withheld: Default::default(),
-        own: Default::default(),
+        provider_variables: Default::default(),
+        cleared_variables: Default::default(),
+        withheld_variables: Default::default(),
+        non_inherited_variables: Default::default(),
         secrets: Vec::new(),
     }
 }
@@ -56,14 +56,14 @@ pub(super) fn express(kind: CliKind, intent: &Intent, draft: &mut RunBuilder) ->
     let account = Account {
         name: "mine".parse().unwrap(),
         preset: "p".into(),
-        granted: Default::default(),
+        trusted_families: Default::default(),
         base_urls,
         model: None,
         secrets: Default::default(),
     };
     let secrets =
         BTreeMap::from([("token".to_owned(), Secret::new("canary-1")), ("more".to_owned(), Secret::new("canary-2"))]);
-    for_kind(kind).express(&ResolvedProvider::new(&account, "aiw-id", intent, &secrets, &[])?, draft)
+    for_kind(kind).apply_provider(&ResolvedProvider::new(&account, "aiw-id", intent, &secrets, &[])?, draft)
 }
 
 pub(super) fn variable(draft: &RunBuilder, name: &str) -> Option<String> {
@@ -133,7 +133,7 @@ fn nothing_of_the_users_own_competes_with_a_provider_of_claude() {
         assert_eq!(settings[helper], "");
     }
     // Variables that the user gives for the provider or the run are the user's choice.
-    for_kind(CliKind::Claude).give("CLAUDE_CODE_USE_BEDROCK", "1", &mut draft);
+    for_kind(CliKind::Claude).set_user_variable("CLAUDE_CODE_USE_BEDROCK", "1", &mut draft);
     assert_eq!(variable(&draft, "CLAUDE_CODE_USE_BEDROCK").as_deref(), Some("1"));
     assert_eq!(draft.settings.unwrap()["env"]["CLAUDE_CODE_USE_BEDROCK"], "1");
 }
@@ -257,8 +257,13 @@ fn no_login_of_the_users_own_takes_the_place_of_claudes_key() {
         std::fs::write(dir.path().join(".claude.json"), state).unwrap();
         let mut draft = draft(dir.path(), &[("HOME", &home)]);
         express(CliKind::Claude, &Intent { auth, ..intent(Api::Messages) }, &mut draft).unwrap();
-        let line =
-            CommandParts { task, permission: Permission::Default, model: None, provider: Some("mine"), own: &[] };
+        let line = CommandParts {
+            is_task: task,
+            permission: Permission::Default,
+            model: None,
+            provider: Some("mine"),
+            user_arguments: &[],
+        };
         for_kind(CliKind::Claude).command(line, &mut draft).ok().unwrap();
         let env = draft.settings.as_ref().unwrap()["env"].clone();
         ["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_CUSTOM_HEADERS"].map(|name| {
@@ -392,7 +397,10 @@ fn command(
     let dir = tempfile::tempdir().unwrap();
     let mut draft = RunBuilder { arguments: os(&["PLAN"]), ..draft(dir.path(), &[]) };
     let own = os(own);
-    for_kind(kind).command(CommandParts { task, permission, model: Some("m"), provider, own: &own }, &mut draft)
+    for_kind(kind).command(
+        CommandParts { is_task: task, permission, model: Some("m"), provider, user_arguments: &own },
+        &mut draft,
+    )
 }
 
 #[test]
@@ -401,8 +409,12 @@ fn each_cli_is_told_to_stream_and_no_guard_is_lifted() {
 
     let line = |kind, permission, own: &[&str], task| {
         let line = command(kind, permission, own, task, None).ok().unwrap();
-        let all: Vec<String> =
-            line.before.iter().chain(&line.after).map(|a| a.to_string_lossy().into_owned()).collect();
+        let all: Vec<String> = line
+            .leading_arguments
+            .iter()
+            .chain(&line.trailing_arguments)
+            .map(|a| a.to_string_lossy().into_owned())
+            .collect();
         all.join(" ")
     };
     assert_eq!(
@@ -420,7 +432,7 @@ fn each_cli_is_told_to_stream_and_no_guard_is_lifted() {
 
 #[test]
 fn a_flag_that_lifts_the_guards_is_named() {
-    let bypass = |kind, own: &[&str]| command(kind, Permission::Default, own, false, None).ok().unwrap().bypass;
+    let bypass = |kind, own: &[&str]| command(kind, Permission::Default, own, false, None).ok().unwrap().bypass_flag;
     for (cli, own, expected) in [
         (CliKind::Claude, &["--dangerously-skip-permissions"][..], "--dangerously-skip-permissions"),
         (CliKind::Claude, &["--permission-mode=bypassPermissions"], "--permission-mode bypassPermissions"),
@@ -478,10 +490,15 @@ fn the_users_settings_go_beneath_aiws() {
     let own = os(&["--a", "--settings", "x.json", "b", "--settings={\"c\": 2}"]);
     let line = |settings: Option<Value>| {
         let mut draft = RunBuilder { settings, ..draft(dir.path(), &[]) };
-        let line =
-            CommandParts { task: false, permission: Permission::Default, model: None, provider: None, own: &own };
+        let line = CommandParts {
+            is_task: false,
+            permission: Permission::Default,
+            model: None,
+            provider: None,
+            user_arguments: &own,
+        };
         let line = for_kind(CliKind::Claude).command(line, &mut draft).ok().unwrap();
-        (line.after, draft.settings)
+        (line.trailing_arguments, draft.settings)
     };
     let (after, settings) = line(Some(json!({"env": {"K": "ours"}})));
     assert_eq!(after, os(&["--a", "b"]));
@@ -490,9 +507,9 @@ fn the_users_settings_go_beneath_aiws() {
     assert_eq!(line(None), (own.clone(), None));
 }
 
-fn served(draft: &RunBuilder) -> Served {
-    let server = OwnServer { command: "/opt/a\"iw".into(), profile: Some("small".into()), toolsets: None };
-    Served::new(&server, draft).unwrap()
+fn served(draft: &RunBuilder) -> McpServerCommand {
+    let server = AiwServer { command: "/opt/a\"iw".into(), profile: Some("small".into()), toolsets: None };
+    McpServerCommand::new(&server, draft).unwrap()
 }
 
 #[test]
@@ -527,7 +544,7 @@ fn codex_gets_aiw_as_its_only_server() {
     let home = user.to_string_lossy().into_owned();
     let mut draft = RunBuilder {
         // Its own default: nothing to say.
-        home: Home::at(user.join(".aiw")),
+        home: Home::from_root(user.join(".aiw")),
         ..draft(&project, &[("HOME", &home), ("AIW_RUNTIME_DIR", "/run/x")])
     };
     for_kind(CliKind::Codex).pass_server(&served(&draft), &mut draft);
@@ -564,20 +581,20 @@ fn an_older_claude_code_looks_names_up() {
         (Some("2.2.0"), false),
         (Some("3.0.0-beta.1"), false),
     ] {
-        assert_eq!(for_kind(CliKind::Claude).wants_file_names(version), wants, "{version:?}");
+        assert_eq!(for_kind(CliKind::Claude).needs_real_paths(version), wants, "{version:?}");
     }
-    assert!(!for_kind(CliKind::Codex).wants_file_names(None));
+    assert!(!for_kind(CliKind::Codex).needs_real_paths(None));
 }
 
 /// A file in the runtime directory is below `/tmp`, where anyone can write: Gemini CLI skips it, and would use the user's own
 /// login.
 #[test]
 fn gemini_gets_a_home_of_its_own_where_it_would_skip_system_settings() {
-    use super::gemini::is_taken_as_systems;
+    use super::gemini::can_use_system_settings;
 
-    assert!(is_taken_as_systems(true, true));
-    assert!(!is_taken_as_systems(true, false), "root without descriptors, as on macOS");
-    assert!(!is_taken_as_systems(false, true));
+    assert!(can_use_system_settings(true, true));
+    assert!(!can_use_system_settings(true, false), "root without descriptors, as on macOS");
+    assert!(!can_use_system_settings(false, true));
     let dir = tempfile::tempdir().unwrap();
     let mut draft = draft(dir.path(), &[]);
     express(CliKind::Gemini, &intent(Api::GenerateContent), &mut draft).unwrap();

@@ -38,10 +38,10 @@ pub enum RoleProblem {
     NotAFile,
     /// The file is a link that is absolute or leads out of the folder.
     #[error("is a link that leaves its folder")]
-    LeadsOut,
+    OutsideFolder,
     /// A subagent's file has a character that nobody sees, or that changes how the text around it looks.
     #[error("has a hidden character in line {line}: `{}`", .character.escape_unicode())]
-    Hidden {
+    HiddenCharacter {
         /// The line, counted from 1.
         line: usize,
         /// The character.
@@ -52,19 +52,19 @@ pub enum RoleProblem {
     MissingFrontMatter,
     /// The closing line of the front matter is missing.
     #[error("has front matter without a closing line `---`")]
-    OpenFrontMatter,
+    UnclosedFrontMatter,
     /// The front matter is too long: usually it is a few lines.
     #[error("has front matter of more than 64 KiB")]
-    LongFrontMatter,
+    FrontMatterTooLong,
     /// The front matter is not valid.
     #[error("has front matter that can't be read: {why}")]
-    FrontMatter {
+    InvalidFrontMatter {
         /// The message of the YAML parser, on one line.
         why: String,
     },
     /// The name of the file, or in the front matter, is not valid.
     #[error("has a name that can't be used: {source}")]
-    Name {
+    InvalidName {
         /// The rule that the name breaks.
         source: InvalidName,
     },
@@ -117,7 +117,7 @@ pub enum RoleError {
     },
     /// The description cannot be distinguished from what follows it.
     #[error("the description must be one line: `{}`", one_line(.description, 80))]
-    Description {
+    InvalidDescription {
         /// The given description.
         description: String,
     },
@@ -131,7 +131,7 @@ pub enum RoleError {
     },
     /// The role is a subagent of Claude Code, whose files aiw only reads.
     #[error("the role `{name}` belongs to Claude Code, and aiw does not change it: `{}`", .path.display())]
-    NotOurs {
+    ReadOnly {
         /// The name.
         name: RoleName,
         /// Its file.
@@ -151,7 +151,7 @@ pub enum RoleError {
     },
     /// A folder contains implausibly many files.
     #[error("`{}` contains more than {limit} files", .path.display())]
-    TooMany {
+    TooManyFiles {
         /// The folder.
         path: PathBuf,
         /// The maximum number of files.
@@ -191,7 +191,7 @@ impl Diagnostic for RoleError {
             Self::Exists { name, .. } => {
                 Some(format!("change it with `aiw role edit {name}`, or replace it with `--force`"))
             }
-            Self::NotOurs { name, path } => Some(format!(
+            Self::ReadOnly { name, path } => Some(format!(
                 "`aiw role new {name} --description … --from FILE` creates an aiw role that takes precedence over `{}`",
                 path.display()
             )),

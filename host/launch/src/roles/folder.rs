@@ -18,7 +18,7 @@ pub enum Overwrite<'a> {
     /// The role is replaced.
     Always,
     /// The role is replaced if its file still has these bytes.
-    IfStill(&'a [u8]),
+    IfUnchanged(&'a [u8]),
 }
 
 /// More files than anybody writes by hand, but few enough to read them all.
@@ -74,7 +74,7 @@ impl RoleFolder {
                 names.push(name);
             }
             if names.len() > MAX_FILES {
-                return Err(RoleError::TooMany { path: self.path.clone(), limit: MAX_FILES });
+                return Err(RoleError::TooManyFiles { path: self.path.clone(), limit: MAX_FILES });
             }
         }
         names.sort();
@@ -108,7 +108,7 @@ impl RoleFolder {
         let opened = self.dir.open_with(file, &options).map_err(|source| {
             // cap-std itself refuses a path that leads out, without a system error number.
             if source.kind() == ErrorKind::PermissionDenied && source.raw_os_error().is_none() {
-                RoleProblem::LeadsOut
+                RoleProblem::OutsideFolder
             } else if self.dir.metadata(file).is_ok_and(|meta| !meta.is_file()) {
                 RoleProblem::NotAFile
             } else {
@@ -134,14 +134,14 @@ impl RoleFolder {
         let path = self.path.join(&file);
         match (self.dir.symlink_metadata(&file), over) {
             (Err(e), Overwrite::Never | Overwrite::Always) if e.kind() == ErrorKind::NotFound => Ok(()),
-            (Err(e), Overwrite::IfStill(_)) if e.kind() == ErrorKind::NotFound => {
+            (Err(e), Overwrite::IfUnchanged(_)) if e.kind() == ErrorKind::NotFound => {
                 Err(RoleError::Changed { name: name.clone() })
             }
             (Err(source), _) => Err(RoleError::Io { action: "read", path, source }),
             (Ok(_), Overwrite::Never) => Err(RoleError::Exists { name: name.clone(), path }),
             (Ok(meta), _) if !meta.is_file() => Err(RoleError::NotAFile { path }),
             (Ok(_), Overwrite::Always) => Ok(()),
-            (Ok(_), Overwrite::IfStill(old)) => match self.read(Path::new(&file)) {
+            (Ok(_), Overwrite::IfUnchanged(old)) => match self.read(Path::new(&file)) {
                 Ok(now) if now == old => Ok(()),
                 _ => Err(RoleError::Changed { name: name.clone() }),
             },

@@ -19,7 +19,7 @@ pub(super) struct ParsedRole {
 }
 
 /// Parses aiw's own form: description, a line of exactly 12 dashes, content.
-pub(super) fn own(bytes: &[u8]) -> Result<ParsedRole, RoleProblem> {
+pub(super) fn parse_role(bytes: &[u8]) -> Result<ParsedRole, RoleProblem> {
     let text = utf8(bytes)?;
     let mut at = 0;
     for line in text.split_inclusive('\n') {
@@ -33,12 +33,12 @@ pub(super) fn own(bytes: &[u8]) -> Result<ParsedRole, RoleProblem> {
 }
 
 /// Parses a subagent of Claude Code: front matter between two lines `---`, and the rest.
-pub(super) fn subagent(bytes: &[u8], stem: &str) -> Result<(RoleName, ParsedRole), RoleProblem> {
+pub(super) fn parse_subagent(bytes: &[u8], stem: &str) -> Result<(RoleName, ParsedRole), RoleProblem> {
     let text = utf8(bytes)?;
     // Subagents come with repositories, and a model would read what their users can't see.
     for (line, number) in text.lines().zip(1..) {
         if let Some((_, character)) = unsafe_chars(line).next() {
-            return Err(RoleProblem::Hidden { line: number, character });
+            return Err(RoleProblem::HiddenCharacter { line: number, character });
         }
     }
     let mut lines = text.split_inclusive('\n');
@@ -49,12 +49,12 @@ pub(super) fn subagent(bytes: &[u8], stem: &str) -> Result<(RoleName, ParsedRole
             let front = front_matter(&text[first.len()..end])?;
             // Claude Code requires a name. Without one, the name of the file is used.
             let name = front.name.as_deref().unwrap_or(stem).trim();
-            let name = name.parse().map_err(|source| RoleProblem::Name { source })?;
+            let name = name.parse().map_err(|source| RoleProblem::InvalidName { source })?;
             return Ok((name, parts(front.description.as_deref().unwrap_or_default(), &text[end + line.len()..])?));
         }
         end += line.len();
     }
-    Err(RoleProblem::OpenFrontMatter)
+    Err(RoleProblem::UnclosedFrontMatter)
 }
 
 /// Returns the text of a file, without the byte order mark that some editors put in front of it.
@@ -103,18 +103,18 @@ struct FrontMatter {
 }
 
 /// The largest front matter seen in the wild has 4 kB.
-const MAX_FRONT_MATTER: usize = 64 << 10;
+const MAX_FRONT_MATTER_BYTES: usize = 64 << 10;
 
 fn front_matter(text: &str) -> Result<FrontMatter, RoleProblem> {
-    if text.len() > MAX_FRONT_MATTER {
-        return Err(RoleProblem::LongFrontMatter);
+    if text.len() > MAX_FRONT_MATTER_BYTES {
+        return Err(RoleProblem::FrontMatterTooLong);
     }
     if text.trim().is_empty() {
         return Ok(FrontMatter::default());
     }
     yaml::parse(text).or_else(|why| {
         // Claude Code accepts `description: Use it so: …`, which is not valid YAML.
-        quoted_description(text).and_then(|text| yaml::parse(&text).ok()).ok_or(RoleProblem::FrontMatter { why })
+        quoted_description(text).and_then(|text| yaml::parse(&text).ok()).ok_or(RoleProblem::InvalidFrontMatter { why })
     })
 }
 

@@ -32,7 +32,7 @@ impl Machine {
     }
 
     fn roles_with(&self, root: PathBuf, trusted: bool) -> Roles {
-        Roles::new(Home::at(self.path("home")), Some(RoleProject { root, trusted }), Some(self.path("user")))
+        Roles::new(Home::from_root(self.path("home")), Some(RoleProject { root, trusted }), Some(self.path("user")))
     }
 
     fn find(&self, role: &str) -> Result<Role, RoleError> {
@@ -199,7 +199,7 @@ fn nothing_outside_the_folder_is_opened() {
     for link in ["absolute", "within", "dangling"] {
         let result = machine.roles().write(&name(link), good.as_bytes(), Overwrite::Always);
         assert!(matches!(result, Err(RoleError::NotAFile { .. })), "{link}: {result:?}");
-        assert!(matches!(machine.roles().own_bytes(&name(link)), Err(RoleError::NotAFile { .. })), "{link}");
+        assert!(matches!(machine.roles().read_file(&name(link)), Err(RoleError::NotAFile { .. })), "{link}");
     }
 }
 
@@ -228,7 +228,7 @@ fn the_folder_may_be_missing_a_link_or_no_folder() {
     machine.write("home/role", "");
     machine.write("user/.claude/agents/y.md", "---\nname: y\n---\nc");
     let listing = machine.roles().list();
-    assert_eq!((listing.roles.len(), listing.unread.len()), (1, 1));
+    assert_eq!((listing.roles.len(), listing.read_errors.len()), (1, 1));
     assert!(matches!(machine.find("x"), Err(RoleError::Io { .. })));
 }
 
@@ -302,7 +302,7 @@ fn hostile_front_matter_costs_nothing() {
         ("x: ".to_owned() + &"y".repeat(70_000), "has front matter of more than 64 KiB"),
     ] {
         let start = std::time::Instant::now();
-        let problem = parse::subagent(format!("---\n{front}\n---\nc").as_bytes(), "x").unwrap_err().to_string();
+        let problem = parse::parse_subagent(format!("---\n{front}\n---\nc").as_bytes(), "x").unwrap_err().to_string();
         assert!(problem.starts_with(told) && problem.len() < 400, "{problem}");
         assert!(start.elapsed().as_secs() < 5, "{:?}: {problem}", start.elapsed());
     }
@@ -376,7 +376,7 @@ fn a_projects_folder_leads_not_out_of_the_project() {
     symlink("../../elsewhere", machine.path("project/.claude/agents")).unwrap();
     let listing = machine.roles().list();
     assert!(listing.roles.is_empty(), "{listing:?}");
-    assert_eq!(listing.unread.len(), 1);
+    assert_eq!(listing.read_errors.len(), 1);
     assert!(matches!(machine.find("x"), Err(RoleError::Unknown { .. })));
     // The user's own folder may lead elsewhere: people keep their configuration in a repository.
     fs::create_dir_all(machine.path("user/.claude")).unwrap();
@@ -388,7 +388,7 @@ fn a_projects_folder_leads_not_out_of_the_project() {
 fn a_role_is_written_as_a_whole_and_only_when_it_is_one() {
     let machine = Machine::new();
     let roles = machine.roles();
-    let text = Roles::text("Does it", "\u{feff}You do it.\n".as_bytes()).unwrap();
+    let text = Roles::render_file("Does it", "\u{feff}You do it.\n".as_bytes()).unwrap();
     let role = roles.write(&name("x"), &text, Overwrite::Never).unwrap();
     assert_eq!(role, machine.find("x").unwrap());
     assert_eq!(fs::read_to_string(&role.path).unwrap(), "Does it\n------------\nYou do it.\n");
@@ -404,12 +404,12 @@ fn a_role_is_written_as_a_whole_and_only_when_it_is_one() {
     fs::set_permissions(&role.path, fs::Permissions::from_mode(0o644)).unwrap();
     // A file left by a killed process does no harm.
     machine.write("home/role/.aiw-new", "cut o");
-    let other = Roles::text("Another", b"c").unwrap();
-    let changed = roles.write(&name("x"), &other, Overwrite::IfStill(b"what it never was"));
+    let other = Roles::render_file("Another", b"c").unwrap();
+    let changed = roles.write(&name("x"), &other, Overwrite::IfUnchanged(b"what it never was"));
     assert!(matches!(changed, Err(RoleError::Changed { .. })), "{changed:?}");
-    let gone = roles.write(&name("gone"), &other, Overwrite::IfStill(&text));
+    let gone = roles.write(&name("gone"), &other, Overwrite::IfUnchanged(&text));
     assert!(matches!(gone, Err(RoleError::Changed { .. })), "{gone:?}");
-    roles.write(&name("x"), &other, Overwrite::IfStill(&text)).unwrap();
+    roles.write(&name("x"), &other, Overwrite::IfUnchanged(&text)).unwrap();
     assert_eq!((fs::read(&role.path).unwrap(), mode(&role.path)), (other, 0o644));
     assert!(!machine.path("home/role/.aiw-new").exists());
 }
@@ -417,7 +417,7 @@ fn a_role_is_written_as_a_whole_and_only_when_it_is_one() {
 #[test]
 fn of_two_that_write_one_role_at_once_one_is_refused() {
     let machine = Machine::new();
-    let text = Roles::text("d", b"c").unwrap();
+    let text = Roles::render_file("d", b"c").unwrap();
     let write = || machine.roles().write(&name("x"), &text, Overwrite::Never);
     let results: Vec<_> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..8).map(|_| scope.spawn(write)).collect();
@@ -430,7 +430,7 @@ fn of_two_that_write_one_role_at_once_one_is_refused() {
 #[test]
 fn a_description_can_be_told_from_what_follows_it() {
     for bad in ["a\nb", "a\r\n------------\nb", DELIMITER] {
-        assert!(matches!(Roles::text(bad, b"c"), Err(RoleError::Description { .. })), "{bad:?}");
+        assert!(matches!(Roles::render_file(bad, b"c"), Err(RoleError::InvalidDescription { .. })), "{bad:?}");
     }
 }
 
@@ -440,13 +440,13 @@ fn only_what_is_aiws_own_can_be_edited() {
     machine.write("user/.claude/agents/agent.md", "---\nname: agent\n---\nc");
     machine.write("user/.claude/agents/bad.md", "");
     for role in ["agent", "bad"] {
-        let result = machine.roles().own_bytes(&name(role));
-        assert!(matches!(result, Err(RoleError::NotOurs { .. })), "{result:?}");
+        let result = machine.roles().read_file(&name(role));
+        assert!(matches!(result, Err(RoleError::ReadOnly { .. })), "{result:?}");
     }
-    assert!(matches!(machine.roles().own_bytes(&name("none")), Err(RoleError::Unknown { .. })));
+    assert!(matches!(machine.roles().read_file(&name("none")), Err(RoleError::Unknown { .. })));
     // A broken role can be repaired.
     machine.write("home/role/broken.md", b"\xff");
-    assert_eq!(machine.roles().own_bytes(&name("broken")).unwrap(), b"\xff");
+    assert_eq!(machine.roles().read_file(&name("broken")).unwrap(), b"\xff");
 }
 
 #[test]
@@ -481,7 +481,7 @@ mod fuzz {
     proptest! {
         #[test]
         fn any_bytes_are_answered(bytes in any_file()) {
-            let _ = parse::subagent(&bytes, "x");
+            let _ = parse::parse_subagent(&bytes, "x");
             let machine = Machine::new();
             machine.write("home/role/x.md", &bytes);
             match machine.find("x") {
@@ -500,7 +500,7 @@ mod fuzz {
         #[test]
         fn what_is_written_is_read(description in "[^\r\n\u{feff}]{0,40}", content in "(?s).{1,80}") {
             prop_assume!(description.trim() != DELIMITER && !content.trim().is_empty() && !content.starts_with('\u{feff}'));
-            let text = Roles::text(&description, content.as_bytes()).unwrap();
+            let text = Roles::render_file(&description, content.as_bytes()).unwrap();
             let machine = Machine::new();
             let written = machine.roles().write(&name("x"), &text, Overwrite::Never).unwrap();
             prop_assert_eq!(&written.description, description.trim());
@@ -513,9 +513,9 @@ mod fuzz {
 #[test]
 fn a_role_that_says_nothing_yet_is_good_for_a_run_and_not_for_its_author() {
     let world = Machine::new();
-    let text = |description: &str, content: &[u8]| Roles::text(description, content).unwrap();
-    world.write("home/role/new.md", text(NEW_DESCRIPTION, NEW_CONTENT));
-    world.write("home/role/half.md", text("Does it", NEW_CONTENT));
+    let text = |description: &str, content: &[u8]| Roles::render_file(description, content).unwrap();
+    world.write("home/role/new.md", text(DESCRIPTION_PLACEHOLDER, CONTENT_PLACEHOLDER));
+    world.write("home/role/half.md", text("Does it", CONTENT_PLACEHOLDER));
     world.write("home/role/good.md", text("Does it", b"You do it."));
     world.write("home/role/bad.md", "no line of dashes");
     let problems = |name: Option<&str>| -> Vec<(String, Option<String>)> {

@@ -6,13 +6,13 @@ use serde_json::Value;
 
 /// An unsolicited message from a server.
 #[async_trait]
-pub trait Events: Send + Sync {
+pub trait EventHandler: Send + Sync {
     /// The server notifies the client: `notifications/tools/list_changed`, progress, a log message.
-    async fn notified(&self, method: &str, params: Option<Value>);
+    async fn on_notification(&self, method: &str, params: Option<Value>);
 
     /// The server sends a request: `sampling/createMessage`, `elicitation/create`, `roots/list`.
-    /// `call` is the [`McpRequest::call`](crate::McpRequest::call) that needs the answer, where that is known.
-    async fn asked(&self, method: &str, params: Option<Value>, call: Option<u64>) -> Result<Value, RpcError>;
+    /// `call` is the [`McpRequest::call_number`](crate::McpRequest::call) that needs the answer, where that is known.
+    async fn on_request(&self, method: &str, params: Option<Value>, call: Option<u64>) -> Result<Value, RpcError>;
 }
 
 /// An error of JSON-RPC, as the other side sent it.
@@ -29,24 +29,24 @@ pub struct RpcError {
 
 impl RpcError {
     /// There is no such method here.
-    pub fn no_method(method: &str) -> Self {
+    pub fn method_not_found(method: &str) -> Self {
         Self { code: -32601, message: format!("there is no method `{method}`"), data: None }
     }
 }
 
 impl RpcError {
     /// The code for a resource that is not there.
-    pub const NO_RESOURCE: i32 = -32002;
+    pub const RESOURCE_NOT_FOUND: i32 = -32002;
 
     /// The parameters are not valid.
-    pub fn invalid(message: &str) -> Self {
+    pub fn invalid_params(message: &str) -> Self {
         Self { code: -32602, message: message.to_owned(), data: None }
     }
 
     /// There is no such resource. <https://modelcontextprotocol.io/specification/2025-11-25/server/resources#error-handling>
-    pub fn no_resource(uri: &str) -> Self {
+    pub fn resource_not_found(uri: &str) -> Self {
         Self {
-            code: Self::NO_RESOURCE,
+            code: Self::RESOURCE_NOT_FOUND,
             message: "there is no such resource".into(),
             data: Some(serde_json::json!({"uri": uri})),
         }

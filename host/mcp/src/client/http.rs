@@ -24,7 +24,7 @@ use serde_json::Value;
 use sse_stream::{Sse, SseStream};
 
 use super::in_flight::InFlightRequests;
-use super::request::UNANSWERED;
+use super::request::DISCOVERY_TIMEOUT_MESSAGE;
 
 const EVENT_STREAM_TYPE: &str = "text/event-stream";
 const JSON_TYPE: &str = "application/json";
@@ -38,16 +38,16 @@ const STREAM_IDLE_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// Where the tokens for a server come from.
 #[async_trait]
-pub trait Bearer: Send + Sync {
+pub trait TokenProvider: Send + Sync {
     /// The token for the next request, if there is one.
     async fn token(&self) -> Option<Secret>;
 
     /// The server refused a request that carried this token, or none. Returns another token to try with. `again` if
     /// it has refused two: there is no third try.
-    async fn refused(&self, token: Option<Secret>, again: bool) -> Option<Secret>;
+    async fn on_unauthorized(&self, token: Option<Secret>, again: bool) -> Option<Secret>;
 
     /// The server says that the token allows too little.
-    async fn too_little(&self, challenge: &str);
+    async fn on_insufficient_scope(&self, challenge: &str);
 }
 
 /// A server at an address.
@@ -57,7 +57,7 @@ pub struct ServerEndpoint {
     policy: Policy,
     url: String,
     secrets: Vec<(String, Secret)>,
-    bearer: Option<Arc<dyn Bearer>>,
+    bearer: Option<Arc<dyn TokenProvider>>,
 }
 
 impl ServerEndpoint {
@@ -73,7 +73,7 @@ impl ServerEndpoint {
 
     /// Adds tokens. They go only to the server's origin, as all keys do.
     #[must_use]
-    pub fn with_bearer(self, bearer: Arc<dyn Bearer>) -> Self {
+    pub fn with_token_provider(self, bearer: Arc<dyn TokenProvider>) -> Self {
         Self { bearer: Some(bearer), ..self }
     }
 
@@ -82,7 +82,7 @@ impl ServerEndpoint {
         self.client.open(&self.policy, request, STREAM_IDLE_TIMEOUT).await.map_err(NetError::without_paths)
     }
 
-    pub(crate) fn transport(self, raw: InFlightRequests) -> StreamableHttpClientTransport<HttpTransport> {
+    pub(crate) fn into_transport(self, raw: InFlightRequests) -> StreamableHttpClientTransport<HttpTransport> {
         let config = StreamableHttpClientTransportConfig::with_uri(self.url.as_str());
         StreamableHttpClientTransport::with_client(HttpTransport { endpoint: Arc::new(self), raw }, config)
     }
@@ -114,7 +114,7 @@ impl HttpTransport {
         given: RequestExtras,
     ) -> Result<StreamingResponse, HttpFailure> {
         let mut request = HttpRequest { method, body, ..HttpRequest::new(url) };
-        let secrets = &mut request.secrets;
+        let secrets = &mut request.secret_headers;
         secrets.extend(self.endpoint.secrets.iter().cloned());
         if let Some(token) = given.token {
             secrets.push(("authorization".into(), Secret::new(format!("Bearer {token}"))));
@@ -141,26 +141,28 @@ impl HttpTransport {
     }
 
     /// Sends a request with a token, and once more if the server refuses it and there is another.
-    async fn send_with(&self, bearer: &dyn Bearer, request: HttpRequest) -> Result<StreamingResponse, NetError> {
+    async fn send_with(&self, bearer: &dyn TokenProvider, request: HttpRequest) -> Result<StreamingResponse, NetError> {
         let open = async |token: Option<&Secret>| {
             let mut request = request.clone();
             if let Some(token) = token {
-                request.secrets.push(("authorization".into(), Secret::new(format!("Bearer {}", token.expose()))));
+                request
+                    .secret_headers
+                    .push(("authorization".into(), Secret::new(format!("Bearer {}", token.expose()))));
             }
             self.endpoint.open(&request).await
         };
         let mut token = bearer.token().await;
         let mut answer = open(token.as_ref()).await?;
         if answer.status == 401
-            && let Some(other) = bearer.refused(token.take(), false).await
+            && let Some(other) = bearer.on_unauthorized(token.take(), false).await
         {
             answer = open(Some(&other)).await?;
             if answer.status == 401 {
-                bearer.refused(Some(other), true).await;
+                bearer.on_unauthorized(Some(other), true).await;
             }
         }
         if answer.status == 403 {
-            bearer.too_little(answer.header("www-authenticate").unwrap_or_default()).await;
+            bearer.on_insufficient_scope(answer.header("www-authenticate").unwrap_or_default()).await;
         }
         Ok(answer)
     }
@@ -194,7 +196,7 @@ impl HttpTransport {
             async move {
                 let mut event = event?;
                 if let Some(data) = &event.data {
-                    let message = raw.received(data.as_bytes()).await;
+                    let message = raw.receive(data.as_bytes()).await;
                     event.data = message.and_then(|message| serde_json::to_string(&message).ok());
                 }
                 Ok(event)
@@ -260,7 +262,7 @@ fn no_discovery(message: &ClientJsonRpcMessage, body: Option<&[u8]>) -> Streamab
         _ => None,
     };
     let Some(body) = body else {
-        let error = ErrorData::invalid_request(UNANSWERED, None);
+        let error = ErrorData::invalid_request(DISCOVERY_TIMEOUT_MESSAGE, None);
         return StreamableHttpPostResponse::Json(JsonRpcMessage::error(error, id), None);
     };
     let answer: Value = aiw_core::from_foreign_json(body).unwrap_or_default();
@@ -284,7 +286,7 @@ impl StreamableHttpClient for HttpTransport {
         token: Option<String>,
         headers: HashMap<HeaderName, HeaderValue>,
     ) -> Result<StreamableHttpPostResponse, HttpFailure> {
-        self.raw.sent(&message);
+        self.raw.track(&message);
         let in_session = session.is_some();
         let body = serde_json::to_vec(&message)?;
         let given = RequestExtras { session, token, headers };
@@ -334,7 +336,7 @@ impl StreamableHttpClient for HttpTransport {
                 HttpFailure::UnexpectedServerResponse(format!("{failed}: {reason}").into())
             });
         }
-        match self.raw.received(&body).await {
+        match self.raw.receive(&body).await {
             Some(message) => Ok(StreamableHttpPostResponse::Json(message, session)),
             None if is_refused => Err(failed),
             None => Err(HttpFailure::UnexpectedServerResponse("its answer is not a message of JSON-RPC 2.0".into())),

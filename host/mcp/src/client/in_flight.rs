@@ -22,15 +22,15 @@ use serde_json::{Map, Value, json};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use super::events::{Events, RpcError};
-use super::malformed::{self, INTERNAL};
-use super::request::{Lifecycle, UNANSWERED};
+use super::events::{EventHandler, RpcError};
+use super::malformed::{self, INTERNAL_ERROR};
+use super::request::{DISCOVERY_TIMEOUT_MESSAGE, Lifecycle};
 
 /// The fields of metadata with the version of the protocol, and with a server's name and version.
 ///
 /// Source: <https://modelcontextprotocol.io/specification/2026-07-28/server/discover>
-const PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
-const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
+const PROTOCOL_VERSION_KEY: &str = "io.modelcontextprotocol/protocolVersion";
+const SERVER_INFO_KEY: &str = "io.modelcontextprotocol/serverInfo";
 
 /// How long a server that may not know `server/discover` has for its answer. Some answer nothing to what they don't
 /// know.
@@ -62,7 +62,7 @@ struct SharedInFlight {
     request_meta: OnceLock<Map<String, Value>>,
     /// The server's fault for which the connection was ended.
     fault: OnceLock<&'static str>,
-    events: Arc<dyn Events>,
+    events: Arc<dyn EventHandler>,
 }
 
 /// A request that begins a session.
@@ -113,7 +113,7 @@ struct PlainResponse<'a> {
     result: &'a RawValue,
 }
 
-/// Where the progress of a request goes. It travels with the request to [`InFlightRequests::sent`], which knows the token.
+/// Where the progress of a request goes. It travels with the request to [`InFlightRequests::track`], which knows the token.
 #[derive(Clone)]
 pub(crate) struct ProgressSender(pub(crate) mpsc::Sender<Value>);
 
@@ -124,7 +124,7 @@ struct WatchedRequest {
 }
 
 impl InFlightRequests {
-    pub(crate) fn new(events: Arc<dyn Events>, lifecycle: Lifecycle) -> Self {
+    pub(crate) fn new(events: Arc<dyn EventHandler>, lifecycle: Lifecycle) -> Self {
         let shared = SharedInFlight {
             lifecycle,
             pending: Mutex::default(),
@@ -139,7 +139,7 @@ impl InFlightRequests {
     }
 
     /// Returns the server's description of itself, in the form of an answer to `initialize`.
-    pub(crate) fn server(&self) -> Value {
+    pub(crate) fn initialize_result(&self) -> Value {
         self.shared.server.get().cloned().unwrap_or(Value::Null)
     }
 
@@ -149,8 +149,13 @@ impl InFlightRequests {
     }
 
     /// Passes on what a server asks the client for.
-    pub(crate) async fn ask(&self, method: &str, params: Option<Value>, call: Option<u64>) -> Result<Value, RpcError> {
-        self.shared.events.asked(method, params, call).await
+    pub(crate) async fn forward_request(
+        &self,
+        method: &str,
+        params: Option<Value>,
+        call: Option<u64>,
+    ) -> Result<Value, RpcError> {
+        self.shared.events.on_request(method, params, call).await
     }
 
     /// Whether a request was to begin the session, and whether it is the last of those.
@@ -174,10 +179,10 @@ impl InFlightRequests {
         for (key, usual) in [("resultType", json!("complete")), ("ttlMs", json!(0)), ("cacheScope", json!("private"))] {
             fields.entry(key).or_insert(usual);
         }
-        let version = meta.get(PROTOCOL_VERSION).cloned().unwrap_or_default();
+        let version = meta.get(PROTOCOL_VERSION_KEY).cloned().unwrap_or_default();
         if fields.get("supportedVersions").and_then(Value::as_array).is_some_and(|known| known.contains(&version)) {
             let about = |key: &str| fields.get(key).cloned().unwrap_or_default();
-            let server_info = fields.get("_meta").and_then(|meta| meta.get(SERVER_INFO)).cloned();
+            let server_info = fields.get("_meta").and_then(|meta| meta.get(SERVER_INFO_KEY)).cloned();
             let server = json!({
                 "protocolVersion": version,
                 "capabilities": about("capabilities"),
@@ -190,7 +195,7 @@ impl InFlightRequests {
     }
 
     /// The server did what no client can go on after.
-    pub(crate) fn failed(&self, fault: &'static str) {
+    pub(crate) fn set_fault(&self, fault: &'static str) {
         let _ = self.shared.fault.set(fault);
     }
 
@@ -199,7 +204,7 @@ impl InFlightRequests {
     }
 
     /// A message that goes out.
-    pub(crate) fn sent(&self, message: &ClientJsonRpcMessage) {
+    pub(crate) fn track(&self, message: &ClientJsonRpcMessage) {
         let JsonRpcMessage::Request(request) = message else { return };
         match request.request {
             ClientRequest::CustomRequest(ref custom) => {
@@ -240,7 +245,7 @@ impl InFlightRequests {
     /// The refusal of the discovery in progress.
     pub(crate) fn discovery_refusal(&self) -> Option<ServerJsonRpcMessage> {
         let id = self.shared.handshakes.lock().last()?.0.clone();
-        Some(JsonRpcMessage::error(ErrorData::invalid_request(UNANSWERED, None), Some(id)))
+        Some(JsonRpcMessage::error(ErrorData::invalid_request(DISCOVERY_TIMEOUT_MESSAGE, None), Some(id)))
     }
 
     fn began(&self, id: &RequestId, handshake: Handshake) {
@@ -256,7 +261,10 @@ impl InFlightRequests {
 
     /// A request past rmcp: its id, which is its progress token too, and what its answer comes through. None once the
     /// connection has ended. If it ends later, the answer never comes.
-    pub(crate) fn expect(&self, progress: Option<mpsc::Sender<Value>>) -> Option<(i64, oneshot::Receiver<RpcResult>)> {
+    pub(crate) fn register_direct(
+        &self,
+        progress: Option<mpsc::Sender<Value>>,
+    ) -> Option<(i64, oneshot::Receiver<RpcResult>)> {
         let id = self.shared.next.fetch_add(1, Ordering::Relaxed);
         let watched = progress.map(|progress| WatchedRequest { token: id.into(), progress: ProgressSender(progress) });
         let (sender, answer) = oneshot::channel();
@@ -278,14 +286,14 @@ impl InFlightRequests {
     }
 
     /// Ends the connection: nothing more will be received.
-    pub(crate) fn over(&self) {
+    pub(crate) fn close(&self) {
         let mut pending = self.pending();
         pending.is_over = true;
         pending.requests.clear();
         pending.direct.clear();
     }
 
-    pub(crate) fn is_over(&self) -> bool {
+    pub(crate) fn is_closed(&self) -> bool {
         self.pending().is_over
     }
 
@@ -300,14 +308,16 @@ impl InFlightRequests {
     /// Source: SEP-2663.
     fn passable(&self, result: Box<RawValue>) -> RpcResult {
         let kind = malformed::result_type(result.get());
-        match malformed::refused_type(kind.as_deref(), self.is_modern()) {
+        match malformed::unsupported_type_reason(kind.as_deref(), self.is_modern()) {
             None => Ok(result),
-            Some(why) => Err(RpcError { code: INTERNAL, message: format!("the server's answer {why}"), data: None }),
+            Some(why) => {
+                Err(RpcError { code: INTERNAL_ERROR, message: format!("the server's answer {why}"), data: None })
+            }
         }
     }
 
     /// Passes on a result in its usual form, past rmcp. Returns whether it was one.
-    pub(crate) fn is_passed_on(&self, bytes: &[u8]) -> bool {
+    pub(crate) fn try_deliver(&self, bytes: &[u8]) -> bool {
         // A client that takes `\r` for the end of a line would read what stands behind it as another message.
         if memchr(b'\r', bytes).is_some() {
             return false;
@@ -352,8 +362,8 @@ impl InFlightRequests {
     }
 
     /// A received message in rmcp's form; none for noise. Notifications are reported on the way.
-    pub(crate) async fn received(&self, bytes: &[u8]) -> Option<ServerJsonRpcMessage> {
-        let mut message = malformed::message(bytes)?;
+    pub(crate) async fn receive(&self, bytes: &[u8]) -> Option<ServerJsonRpcMessage> {
+        let mut message = malformed::parse_message(bytes)?;
         let fields = message.as_object_mut()?;
         let id = match fields.contains_key("method") {
             true => fields.get("id").and_then(|id| serde_json::from_value::<RequestId>(id.clone()).ok()),
@@ -364,7 +374,7 @@ impl InFlightRequests {
         }
         let handshake = id.as_ref().and_then(|id| self.handshake(id));
         if handshake.is_none() && std::str::from_utf8(bytes).is_err() {
-            malformed::refuse_unless_list(fields, "is not UTF-8");
+            malformed::replace_non_list(fields, "is not UTF-8");
         }
         let method = fields.get("method").and_then(Value::as_str).map(str::to_owned);
         match (method, id) {
@@ -382,8 +392,8 @@ impl InFlightRequests {
                         self.learn(handshake, result);
                     }
                     let kind = result["resultType"].as_str();
-                    if let Some(why) = malformed::refused_type(kind, self.is_modern()).filter(|_| known) {
-                        malformed::refuse(fields, why);
+                    if let Some(why) = malformed::unsupported_type_reason(kind, self.is_modern()).filter(|_| known) {
+                        malformed::replace_with_error(fields, why);
                     } else if known {
                         *result = Value::String(result.to_string());
                     }
@@ -401,7 +411,7 @@ impl InFlightRequests {
                 return None;
             }
             (Some(method), None) => {
-                self.shared.events.notified(&method, fields.get("params").cloned()).await;
+                self.shared.events.on_notification(&method, fields.get("params").cloned()).await;
                 // Of what it hears, rmcp needs only what ends the server's own requests.
                 if method != "notifications/cancelled" {
                     return None;
@@ -422,18 +432,18 @@ impl InFlightRequests {
 fn answer_of(fields: &mut Map<String, Value>) -> RpcResult {
     let result = fields.shift_remove("result").and_then(|result| to_raw_value(&result).ok());
     let error = fields.shift_remove("error").and_then(|error| serde_json::from_value::<ErrorData>(error).ok());
-    let invalid = || RpcError { code: INTERNAL, message: "the server's answer is not valid".into(), data: None };
+    let invalid = || RpcError { code: INTERNAL_ERROR, message: "the server's answer is not valid".into(), data: None };
     result.ok_or_else(|| error.map_or_else(invalid, RpcError::from))
 }
 
 /// The client as rmcp runs it: what it says of itself, and where what comes goes.
 pub(crate) struct ClientService {
     info: ClientConfig,
-    events: Arc<dyn Events>,
+    events: Arc<dyn EventHandler>,
 }
 
 impl ClientService {
-    pub(crate) fn new(info: ClientConfig, events: Arc<dyn Events>) -> Self {
+    pub(crate) fn new(info: ClientConfig, events: Arc<dyn EventHandler>) -> Self {
         Self { info, events }
     }
 }
@@ -451,10 +461,10 @@ impl Service<RoleClient> for ClientService {
             {
                 let method = asked["method"].as_str().unwrap_or_default().to_owned();
                 let params = Some(asked["params"].take()).filter(|params| !params.is_null());
-                let answer = self.events.asked(&method, params, None).await?;
+                let answer = self.events.on_request(&method, params, None).await?;
                 Ok(ClientResult::CustomResult(CustomResult::new(answer)))
             }
-            _ => Err(RpcError::no_method("").into()),
+            _ => Err(RpcError::method_not_found("").into()),
         }
     }
 

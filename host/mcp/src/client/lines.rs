@@ -17,7 +17,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader
 use tokio::sync::{mpsc, oneshot};
 
 use super::in_flight::{InFlightRequests, RpcResult};
-use super::request::{CANCELLED, ClientError, McpRequest, Params, cancellation};
+use super::request::{CANCELLED_METHOD, ClientError, McpRequest, Params, cancellation_params};
 
 /// The longest message that is taken from a server.
 const MAX_LINE: usize = 64 << 20;
@@ -63,10 +63,10 @@ impl LineTransport {
             };
             let length = part.len();
             if self.line.len() + length > MAX_LINE {
-                self.raw.failed("it sent a message of more than 64 MiB");
+                self.raw.set_fault("it sent a message of more than 64 MiB");
                 return Err(io::ErrorKind::InvalidData.into());
             }
-            if is_whole && self.line.is_empty() && self.raw.is_passed_on(trimmed(part)) {
+            if is_whole && self.line.is_empty() && self.raw.try_deliver(trimmed(part)) {
                 self.input.consume(length);
                 continue;
             }
@@ -74,7 +74,7 @@ impl LineTransport {
             self.input.consume(length);
             if is_whole {
                 let line = std::mem::take(&mut self.line);
-                if !self.raw.is_passed_on(trimmed(&line)) {
+                if !self.raw.try_deliver(trimmed(&line)) {
                     return Ok(Some(line));
                 }
             }
@@ -89,7 +89,7 @@ fn trimmed(line: &[u8]) -> &[u8] {
 
 impl Drop for LineTransport {
     fn drop(&mut self) {
-        self.raw.over();
+        self.raw.close();
     }
 }
 
@@ -97,7 +97,7 @@ impl Transport<RoleClient> for LineTransport {
     type Error = io::Error;
 
     fn send(&mut self, message: ClientJsonRpcMessage) -> impl Future<Output = io::Result<()>> + Send + 'static {
-        self.raw.sent(&message);
+        self.raw.track(&message);
         std::future::ready(self.outbox.put(&message))
     }
 
@@ -111,10 +111,10 @@ impl Transport<RoleClient> for LineTransport {
                 None => self.next().await,
             };
             let Some(line) = line.ok().flatten() else {
-                self.raw.over();
+                self.raw.close();
                 return None;
             };
-            if let Some(message) = self.raw.received(trimmed(&line)).await {
+            if let Some(message) = self.raw.receive(trimmed(&line)).await {
                 return Some(message);
             }
         }
@@ -136,7 +136,7 @@ impl SendQueue {
         let (sender, lines) = mpsc::unbounded_channel();
         tokio::spawn(async move {
             let _ = write(output, lines).await;
-            raw.over();
+            raw.close();
         });
         Self(sender)
     }
@@ -198,15 +198,15 @@ impl DirectRequests {
         Self { raw, outbox }
     }
 
-    pub(crate) fn is_over(&self) -> bool {
-        self.raw.is_over()
+    pub(crate) fn is_closed(&self) -> bool {
+        self.raw.is_closed()
     }
 
     /// Writes a request. What is left, its answer, is smaller than it: a future is moved several times.
     pub(crate) fn send(&self, request: McpRequest) -> Result<InFlightGuard, ClientError> {
         let McpRequest { method, mut params, timeout: patience, progress, .. } = request;
         let has_progress = progress.is_some();
-        let (id, answer) = self.raw.expect(progress).ok_or(ClientError::Closed)?;
+        let (id, answer) = self.raw.register_direct(progress).ok_or(ClientError::Closed)?;
         let unanswered = InFlightGuard { direct: self.clone(), id: Some(id), answer, timeout: patience };
         if let Some(meta) = self.raw.request_meta() {
             params.get_or_insert_with(|| Params::Values(json!({}))).extend_meta(meta.clone());
@@ -230,7 +230,7 @@ pub(crate) struct InFlightGuard {
 }
 
 impl InFlightGuard {
-    pub(crate) async fn answer(mut self) -> Result<Box<RawValue>, ClientError> {
+    pub(crate) async fn response(mut self) -> Result<Box<RawValue>, ClientError> {
         let answer = tokio::time::timeout(self.timeout, &mut self.answer).await;
         let answer = answer.map_err(|_| ClientError::Timeout(self.timeout))?;
         self.id = None;
@@ -243,7 +243,7 @@ impl Drop for InFlightGuard {
         let Some(id) = self.id else { return };
         self.direct.raw.forget(&RequestId::Number(id));
         // The server may be gone.
-        let cancelled = json!({"jsonrpc": "2.0", "method": CANCELLED, "params": cancellation(&RequestId::Number(id))});
+        let cancelled = json!({"jsonrpc": "2.0", "method": CANCELLED_METHOD, "params": cancellation_params(&RequestId::Number(id))});
         let _ = self.direct.outbox.put(&cancelled);
     }
 }

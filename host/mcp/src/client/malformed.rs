@@ -19,7 +19,7 @@ const MAX_DEPTH: usize = 100;
 const LIST_RESULT_FIELDS: [&str; 4] = ["tools", "prompts", "resources", "resourceTemplates"];
 
 /// The code of an answer that no client could use.
-pub(super) const INTERNAL: i32 = -32603;
+pub(super) const INTERNAL_ERROR: i32 = -32603;
 
 /// The parts of a response that are looked at if the whole can't be read as values.
 #[derive(Deserialize)]
@@ -40,7 +40,7 @@ struct ItemNames {
 
 /// Parses a message of a server; none for noise. A response of which nothing can be used becomes an error, or its
 /// request would wait in vain.
-pub(super) fn message(bytes: &[u8]) -> Option<Value> {
+pub(super) fn parse_message(bytes: &[u8]) -> Option<Value> {
     let text = well_formed_json(bytes);
     match serde_json::from_slice(&text) {
         // Over HTTP, servers answer one request with a list of one.
@@ -55,7 +55,7 @@ pub fn parse_result(result: &RawValue) -> Result<Value, RpcError> {
     let text = well_formed_json(result.get().as_bytes());
     serde_json::from_slice(&text).or_else(|error| {
         let (list, why) = list_of(&text, &error);
-        list.ok_or_else(|| RpcError { code: INTERNAL, message: format!("the server's answer {why}"), data: None })
+        list.ok_or_else(|| RpcError { code: INTERNAL_ERROR, message: format!("the server's answer {why}"), data: None })
     })
 }
 
@@ -72,7 +72,7 @@ pub(super) fn result_type(result: &str) -> Option<String> {
 
 /// Why a result of this type can't be passed on. Without `initialize`, a server may ask for something first; what it asks
 /// for does not get past [`resume`](super::resume).
-pub(super) fn refused_type(kind: Option<&str>, is_modern: bool) -> Option<&'static str> {
+pub(super) fn unsupported_type_reason(kind: Option<&str>, is_modern: bool) -> Option<&'static str> {
     match kind {
         None | Some("complete") => None,
         Some(INPUT_REQUIRED) if is_modern => None,
@@ -82,16 +82,16 @@ pub(super) fn refused_type(kind: Option<&str>, is_modern: bool) -> Option<&'stat
 }
 
 /// Puts an error in the place of a result that is not a list. Anything else would say what the server did not.
-pub(super) fn refuse_unless_list(fields: &mut Map<String, Value>, why: &str) {
+pub(super) fn replace_non_list(fields: &mut Map<String, Value>, why: &str) {
     if fields.get("result").is_some_and(|result| !is_list(result)) {
-        refuse(fields, why);
+        replace_with_error(fields, why);
     }
 }
 
 /// Puts an error in the place of a result.
-pub(super) fn refuse(fields: &mut Map<String, Value>, why: &str) {
+pub(super) fn replace_with_error(fields: &mut Map<String, Value>, why: &str) {
     fields.shift_remove("result");
-    fields.insert("error".into(), json!({"code": INTERNAL, "message": format!("the server's answer {why}")}));
+    fields.insert("error".into(), json!({"code": INTERNAL_ERROR, "message": format!("the server's answer {why}")}));
 }
 
 fn readable(json: &[u8], error: &serde_json::Error) -> Option<Value> {
@@ -120,7 +120,7 @@ fn readable(json: &[u8], error: &serde_json::Error) -> Option<Value> {
         Some(list) => json!({"jsonrpc": "2.0", "id": id, "result": list}),
         None => {
             let message = format!("the server's answer {why}");
-            json!({"jsonrpc": "2.0", "id": id, "error": {"code": INTERNAL, "message": message}})
+            json!({"jsonrpc": "2.0", "id": id, "error": {"code": INTERNAL_ERROR, "message": message}})
         }
     })
 }
@@ -271,7 +271,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Option<Value> {
-        message(text.as_bytes())
+        parse_message(text.as_bytes())
     }
 
     #[test]
@@ -322,7 +322,7 @@ mod tests {
         ] {
             assert_eq!(result_type(text).as_deref(), expected, "{text}");
         }
-        let refused = |kind| [false, true].map(|is_modern| refused_type(Some(kind), is_modern).is_some());
+        let refused = |kind| [false, true].map(|is_modern| unsupported_type_reason(Some(kind), is_modern).is_some());
         assert_eq!(
             ["complete", "input_required", "task", "new"].map(refused),
             [[false; 2], [true, false], [true; 2], [true; 2]]
@@ -348,7 +348,7 @@ mod tests {
         proptest! {
             #[test]
             fn any_text_is_answered(text in "[\\[\\]{}\",:0-9a-cidmethod \\\\.eENu-]{0,80}") {
-                let _ = message(text.as_bytes());
+                let _ = parse_message(text.as_bytes());
             }
         }
     }
@@ -358,7 +358,7 @@ mod tests {
         let list = r#"{"jsonrpc":"2.0","id":7,"result":{"tools":[{"name":"a","description":"TEXT"}]}}"#;
         let result = r#"{"jsonrpc":"2.0","id":7,"result":{"content":[{"type":"text","text":"TEXT"}]}}"#;
         for document in [list, result] {
-            aiw_tests::assert_finds_odd_json(document, |bytes| message(bytes).unwrap());
+            aiw_tests::assert_finds_odd_json(document, |bytes| parse_message(bytes).unwrap());
         }
     }
 }

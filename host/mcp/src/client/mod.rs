@@ -25,12 +25,12 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-pub use self::events::{Events, RpcError};
-pub use self::http::{Bearer, ServerEndpoint};
+pub use self::events::{EventHandler, RpcError};
+pub use self::http::{ServerEndpoint, TokenProvider};
 use self::in_flight::{ClientService, InFlightRequests};
 use self::lines::{DirectRequests, LineTransport, SendQueue, ServerInput, ServerOutput};
 pub use self::malformed::parse_result;
-pub(crate) use self::request::failure;
+pub(crate) use self::request::map_service_error;
 pub use self::request::{ClientError, Lifecycle, McpRequest, Params};
 use self::sender::RequestSender;
 
@@ -60,11 +60,11 @@ const MAX_PAGES: usize = 1000;
 
 impl McpClient {
     /// Starts a session over two streams: a process's standard output and input. A line is one message.
-    pub fn over(
+    pub fn connect_streams(
         input: impl AsyncRead + Send + Unpin + 'static,
         output: impl AsyncWrite + Send + Unpin + 'static,
         info: ClientInfo,
-        events: Arc<dyn Events>,
+        events: Arc<dyn EventHandler>,
         lifecycle: Lifecycle,
         patience: Duration,
     ) -> BoxFuture<'static, Result<Self, ClientError>> {
@@ -75,7 +75,7 @@ impl McpClient {
         input: ServerInput,
         output: ServerOutput,
         info: ClientInfo,
-        events: Arc<dyn Events>,
+        events: Arc<dyn EventHandler>,
         lifecycle: Lifecycle,
         patience: Duration,
     ) -> BoxFuture<'static, Result<Self, ClientError>> {
@@ -90,16 +90,16 @@ impl McpClient {
     }
 
     /// Starts a session over streamable HTTP, under the endpoint's egress policy.
-    pub fn http(
+    pub fn connect_http(
         endpoint: ServerEndpoint,
         info: ClientInfo,
-        events: Arc<dyn Events>,
+        events: Arc<dyn EventHandler>,
         lifecycle: Lifecycle,
         patience: Duration,
     ) -> BoxFuture<'static, Result<Self, ClientError>> {
         Box::pin(async move {
             let raw = InFlightRequests::new(events.clone(), lifecycle);
-            Self::begin(endpoint.transport(raw.clone()), raw, info, events, lifecycle, patience).await
+            Self::begin(endpoint.into_transport(raw.clone()), raw, info, events, lifecycle, patience).await
         })
     }
 
@@ -107,7 +107,7 @@ impl McpClient {
         transport: T,
         raw: InFlightRequests,
         info: ClientInfo,
-        events: Arc<dyn Events>,
+        events: Arc<dyn EventHandler>,
         lifecycle: Lifecycle,
         patience: Duration,
     ) -> Result<Self, ClientError> {
@@ -124,22 +124,22 @@ impl McpClient {
         let service = tokio::time::timeout(patience, serving)
             .await
             .map_err(|_| ClientError::StartTimeout(patience))?
-            .map_err(|error| ClientError::Begin(Box::new(error)))?;
-        let server = raw.server();
-        let sender = RequestSender { peer: service.peer().clone(), raw, direct: None };
+            .map_err(|error| ClientError::StartFailed(Box::new(error)))?;
+        let server = raw.initialize_result();
+        let sender = RequestSender { peer: service.peer().clone(), in_flight: raw, direct: None };
         Ok(Self { service, server, sender })
     }
 
     /// The server's description of itself from the start: `protocolVersion`, `capabilities`, `serverInfo`,
     /// `instructions`.
-    pub fn server(&self) -> &Value {
+    pub fn initialize_result(&self) -> &Value {
         &self.server
     }
 
     /// Whether the session began without `initialize`. Such a server reports changes to those who follow them alone,
     /// and takes neither `ping` nor `logging/setLevel`.
     pub fn is_modern(&self) -> bool {
-        self.sender.raw.is_modern()
+        self.sender.in_flight.is_modern()
     }
 
     /// Returns the version of the protocol by which [`Lifecycle::from_version`] begins the next session as this one
@@ -164,7 +164,7 @@ impl McpClient {
             method: "subscriptions/listen".into(),
             params,
             timeout: Duration::MAX,
-            call: None,
+            call_number: None,
             progress: None,
         };
         Box::pin(async move { sender.send(request).await.map(drop) })
@@ -173,7 +173,8 @@ impl McpClient {
     /// Sends a request without progress.
     pub async fn request(&self, method: &str, params: Option<Value>, patience: Duration) -> Result<Value, ClientError> {
         let params = params.map(Params::Values);
-        let request = McpRequest { method: method.to_owned(), params, timeout: patience, call: None, progress: None };
+        let request =
+            McpRequest { method: method.to_owned(), params, timeout: patience, call_number: None, progress: None };
         Ok(parse_result(&self.send(request).await?)?)
     }
 
@@ -222,18 +223,18 @@ impl McpClient {
     pub fn notify<'a>(&'a self, method: &'a str, params: Option<Value>) -> BoxFuture<'a, Result<(), ClientError>> {
         Box::pin(async move {
             let notification = ClientNotification::CustomNotification(CustomNotification::new(method, params));
-            self.service.send_notification(notification).await.map_err(failure)
+            self.service.send_notification(notification).await.map_err(map_service_error)
         })
     }
 
     /// Whether the connection is gone.
     pub fn is_closed(&self) -> bool {
-        self.service.is_transport_closed() || self.sender.direct.as_ref().is_some_and(DirectRequests::is_over)
+        self.service.is_transport_closed() || self.sender.direct.as_ref().is_some_and(DirectRequests::is_closed)
     }
 
     /// Returns the server's fault, if the connection was ended for it: the middle of a sentence, "it …".
     pub fn fault(&self) -> Option<&'static str> {
-        self.sender.raw.fault()
+        self.sender.in_flight.fault()
     }
 
     /// Ends the session.

@@ -19,7 +19,7 @@ use crate::Arguments;
 pub enum ClientError {
     /// The connection could not be made.
     #[error("{}", beginning(.0))]
-    Begin(#[source] Box<ClientInitializeError>),
+    StartFailed(#[source] Box<ClientInitializeError>),
     /// The server did not start a session in time.
     #[error("it did not begin a session within {} s", .0.as_secs_f32())]
     StartTimeout(Duration),
@@ -40,14 +40,14 @@ pub enum ClientError {
 impl ClientError {
     /// Whether the server answered the request that begins a session, and could not have meant yes.
     pub fn is_refusal(&self) -> bool {
-        matches!(self, Self::Begin(e) if is_refusal(e))
+        matches!(self, Self::StartFailed(e) if is_refusal(e))
     }
 
     /// Returns the lifecycle to try after one that has failed with this error; none if no other would do better.
     pub fn next_lifecycle(&self, tried: Lifecycle) -> Option<Lifecycle> {
         use ClientInitializeError::{JsonRpcError, LegacyFallbackFailed};
         let error = match self {
-            Self::Begin(error) => &**error,
+            Self::StartFailed(error) => &**error,
             // Some servers hang after a request that they don't know.
             Self::StartTimeout(_) if tried != Lifecycle::Initialize => return Some(Lifecycle::Initialize),
             _ => return None,
@@ -104,10 +104,10 @@ fn is_version_refusal(error: &ClientInitializeError) -> bool {
 }
 
 /// The message of a discovery that counts as refused because its answer takes too long.
-pub(super) const UNANSWERED: &str = "no answer to `server/discover`";
+pub(super) const DISCOVERY_TIMEOUT_MESSAGE: &str = "no answer to `server/discover`";
 
 fn is_unanswered(error: &ClientInitializeError) -> bool {
-    matches!(error, ClientInitializeError::JsonRpcError(e) if e.message == UNANSWERED)
+    matches!(error, ClientInitializeError::JsonRpcError(e) if e.message == DISCOVERY_TIMEOUT_MESSAGE)
 }
 
 fn wants_login(error: &ClientInitializeError) -> bool {
@@ -158,8 +158,8 @@ pub struct McpRequest {
     pub params: Option<Params>,
     /// How long it may take. A request that takes longer is cancelled, and so is one whose future is dropped.
     pub timeout: Duration,
-    /// The caller's number for it, with which [`Events`](crate::Events) is asked for what the server needs.
-    pub call: Option<u64>,
+    /// The caller's number for it, with which [`EventHandler`](crate::Events) is asked for what the server needs.
+    pub call_number: Option<u64>,
     /// Receives the parameters of progress notifications. Those that come faster than they are taken are dropped.
     pub progress: Option<mpsc::Sender<Value>>,
 }
@@ -199,7 +199,7 @@ pub struct ResumedCall {
 
 impl Params {
     /// The parameters of a tool call.
-    pub fn call(name: String, arguments: Arguments, meta: Map<String, Value>) -> Self {
+    pub fn for_call(name: String, arguments: Arguments, meta: Map<String, Value>) -> Self {
         Self::Call { name, arguments, meta, resumed: ResumedCall::default() }
     }
 
@@ -218,7 +218,7 @@ impl Params {
     }
 
     /// The parameters of the same request with the answers to what its server had asked for.
-    pub(super) fn resumed(self, answers: Map<String, Value>, state: Option<Value>) -> Self {
+    pub(super) fn into_resumed(self, answers: Map<String, Value>, state: Option<Value>) -> Self {
         match self {
             // Its arguments stay as they are written.
             Self::Call { name, arguments, meta, .. } => {
@@ -237,23 +237,23 @@ impl Params {
     }
 
     /// As rmcp takes them.
-    pub(super) fn value(self) -> Result<Value, RpcError> {
-        serde_json::to_value(self).map_err(|e| RpcError::invalid(&format!("the arguments can't be read: {e}")))
+    pub(super) fn into_value(self) -> Result<Value, RpcError> {
+        serde_json::to_value(self).map_err(|e| RpcError::invalid_params(&format!("the arguments can't be read: {e}")))
     }
 }
 
 /// The notification that takes a request back.
-pub(super) const CANCELLED: &str = "notifications/cancelled";
+pub(super) const CANCELLED_METHOD: &str = "notifications/cancelled";
 
 /// The reason of a cancellation.
-pub(super) const NOT_AWAITED: &str = "the client no longer waits";
+pub(super) const CANCEL_REASON: &str = "the client no longer waits";
 
 /// Returns the parameters of a cancellation.
-pub(super) fn cancellation(id: &RequestId) -> Value {
-    json!({"requestId": id, "reason": NOT_AWAITED})
+pub(super) fn cancellation_params(id: &RequestId) -> Value {
+    json!({"requestId": id, "reason": CANCEL_REASON})
 }
 
-pub(crate) fn failure(error: ServiceError) -> ClientError {
+pub(crate) fn map_service_error(error: ServiceError) -> ClientError {
     match error {
         ServiceError::McpError(error) => ClientError::Rpc(error.into()),
         ServiceError::Timeout { timeout } => ClientError::Timeout(timeout),

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::events::RpcError;
-use super::malformed::{INTERNAL, parse_result, result_type};
+use super::malformed::{INTERNAL_ERROR, parse_result, result_type};
 use super::request::{ClientError, McpRequest, Params};
 use super::sender::RequestSender;
 use crate::elicitation::INPUT_REQUIRED;
@@ -32,18 +32,20 @@ pub(super) fn send(
 ) -> BoxFuture<'_, Result<Box<RawValue>, ClientError>> {
     Box::pin(async move {
         for _ in 0..MAX_ROUNDS {
-            let McpRequest { method, params, timeout: patience, call, progress } = &request;
+            let McpRequest { method, params, timeout: patience, call_number: call, progress } = &request;
             let (method, params, progress) = (method.clone(), params.clone(), progress.clone());
-            let result = sender.send(McpRequest { method, params, timeout: *patience, call: *call, progress }).await?;
+            let result =
+                sender.send(McpRequest { method, params, timeout: *patience, call_number: *call, progress }).await?;
             let Some(required) = InputRequired::in_result(&result)? else { return Ok(result) };
             let mut answers = Map::new();
             for (name, asked) in required.requests {
                 let method = asked["method"].as_str().unwrap_or_default();
-                let answer = sender.raw.ask(method, asked.get("params").cloned(), request.call).await?;
+                let answer =
+                    sender.in_flight.forward_request(method, asked.get("params").cloned(), request.call_number).await?;
                 answers.insert(name, answer);
             }
             let params = request.params.take().unwrap_or_else(|| Params::Values(json!({})));
-            request.params = Some(params.resumed(answers, required.state));
+            request.params = Some(params.into_resumed(answers, required.state));
         }
         Err(invalid(&format!("asks for more than {MAX_ROUNDS} times")))
     })
@@ -70,5 +72,5 @@ impl InputRequired {
 }
 
 fn invalid(why: &str) -> ClientError {
-    RpcError { code: INTERNAL, message: format!("the server's answer {why}"), data: None }.into()
+    RpcError { code: INTERNAL_ERROR, message: format!("the server's answer {why}"), data: None }.into()
 }

@@ -14,15 +14,15 @@ use super::*;
 struct Told(Mutex<Vec<(String, Option<Value>)>>);
 
 #[async_trait]
-impl Events for Told {
-    async fn notified(&self, method: &str, params: Option<Value>) {
+impl EventHandler for Told {
+    async fn on_notification(&self, method: &str, params: Option<Value>) {
         self.0.lock().unwrap().push((method.to_owned(), params));
     }
 
-    async fn asked(&self, method: &str, params: Option<Value>, _: Option<u64>) -> Result<Value, RpcError> {
+    async fn on_request(&self, method: &str, params: Option<Value>, _: Option<u64>) -> Result<Value, RpcError> {
         match method {
             "sampling/createMessage" => Ok(json!({"heard": params, "content": {"type": "hologram"}})),
-            other => Err(RpcError::no_method(other)),
+            other => Err(RpcError::method_not_found(other)),
         }
     }
 }
@@ -107,15 +107,19 @@ async fn connected() -> (McpClient, Arc<Told>, Arc<Mutex<Vec<Value>>>) {
     tokio::spawn(server(theirs, heard.clone()));
     let (input, output) = tokio::io::split(ours);
     let told = Arc::new(Told::default());
-    let client = McpClient::over(input, output, info(), told.clone(), Lifecycle::Auto, HANG_TIMEOUT).await.unwrap();
+    let client =
+        McpClient::connect_streams(input, output, info(), told.clone(), Lifecycle::Auto, HANG_TIMEOUT).await.unwrap();
     (client, told, heard)
 }
 
 #[tokio::test]
 async fn what_a_server_says_passes_unchanged_and_what_it_asks_is_answered() {
     let (client, told, heard) = connected().await;
-    assert_eq!(client.server()["capabilities"], json!({"tools": {}, "odd": 1}));
-    assert_eq!((&client.server()["more"], &client.server()["serverInfo"]["odd"]), (&json!(1), &json!(true)));
+    assert_eq!(client.initialize_result()["capabilities"], json!({"tools": {}, "odd": 1}));
+    assert_eq!(
+        (&client.initialize_result()["more"], &client.initialize_result()["serverInfo"]["odd"]),
+        (&json!(1), &json!(true))
+    );
     let tools = client.list("tools/list", "tools", 100, HANG_TIMEOUT).await.unwrap();
     assert_eq!(tools, [json!({"name": "a", "odd": {"x": null}}), json!({"name": "b"})]);
     let arguments = json!({"n": 1.5, "deep": [{}]});
@@ -148,7 +152,7 @@ async fn what_a_server_says_passes_unchanged_and_what_it_asks_is_answered() {
 async fn a_result_is_one_line_whatever_its_reader_takes_for_the_end_of_one() {
     let (client, ..) = connected().await;
     let request =
-        McpRequest { method: "returns".into(), params: None, timeout: HANG_TIMEOUT, call: None, progress: None };
+        McpRequest { method: "returns".into(), params: None, timeout: HANG_TIMEOUT, call_number: None, progress: None };
     assert_eq!(client.send(request).await.unwrap().get(), r#"{"a":{"id":1}}"#);
     client.close().await;
 }
@@ -183,14 +187,16 @@ async fn a_server_that_is_gone_or_never_begins_is_an_error() {
     let (ours, theirs) = tokio::io::duplex(1 << 10);
     let (input, output) = tokio::io::split(ours);
     let told = Arc::new(Told::default());
-    let begun = McpClient::over(input, output, info(), told.clone(), Lifecycle::Auto, Duration::from_millis(50)).await;
+    let begun =
+        McpClient::connect_streams(input, output, info(), told.clone(), Lifecycle::Auto, Duration::from_millis(50))
+            .await;
     assert!(matches!(begun, Err(ClientError::StartTimeout(_))));
     drop(theirs);
     let (ours, theirs) = tokio::io::duplex(1 << 10);
     drop(theirs);
     let (input, output) = tokio::io::split(ours);
-    let begun = McpClient::over(input, output, info(), told, Lifecycle::Auto, HANG_TIMEOUT).await;
-    assert!(matches!(begun, Err(ClientError::Begin(_))));
+    let begun = McpClient::connect_streams(input, output, info(), told, Lifecycle::Auto, HANG_TIMEOUT).await;
+    assert!(matches!(begun, Err(ClientError::StartFailed(_))));
 }
 
 /// One request of HTTP.
@@ -275,12 +281,12 @@ async fn the_same_over_http_with_keys_and_under_the_policy() {
     granted.grant_url(&url);
     let told = Arc::new(Told::default());
     let endpoint = ServerEndpoint::new(net.clone(), denied, &*url, keys.clone());
-    let begun = McpClient::http(endpoint, info(), told.clone(), Lifecycle::Auto, HANG_TIMEOUT).await;
-    assert!(matches!(begun, Err(ClientError::Begin(_))));
+    let begun = McpClient::connect_http(endpoint, info(), told.clone(), Lifecycle::Auto, HANG_TIMEOUT).await;
+    assert!(matches!(begun, Err(ClientError::StartFailed(_))));
     assert!(heard.lock().unwrap().is_empty());
     let endpoint = ServerEndpoint::new(net, granted, &*url, keys);
-    let client = McpClient::http(endpoint, info(), told.clone(), Lifecycle::Auto, HANG_TIMEOUT).await.unwrap();
-    assert_eq!(client.server()["more"], 1);
+    let client = McpClient::connect_http(endpoint, info(), told.clone(), Lifecycle::Auto, HANG_TIMEOUT).await.unwrap();
+    assert_eq!(client.initialize_result()["more"], 1);
     let tools = client.list("tools/list", "tools", 100, HANG_TIMEOUT).await.unwrap();
     assert_eq!(tools, [json!({"name": "a", "odd": {"x": null}}), json!({"name": "b"})]);
     let called = client.request("tools/call", Some(json!({"name": "a", "arguments": {"n": 1}})), HANG_TIMEOUT).await;
@@ -377,7 +383,7 @@ async fn begun_in(
     });
     let (input, output) = tokio::io::split(ours);
     let told = Arc::new(Told::default());
-    let begun = McpClient::over(input, output, info(), told.clone(), lifecycle, HANG_TIMEOUT).await;
+    let begun = McpClient::connect_streams(input, output, info(), told.clone(), lifecycle, HANG_TIMEOUT).await;
     (begun, told, heard)
 }
 
@@ -404,7 +410,7 @@ async fn a_session_begins_as_its_server_knows_it_or_tells_how_else_to_try() {
         let outcome = begun.as_ref().map(McpClient::is_modern).map_err(|error| error.next_lifecycle(lifecycle));
         assert_eq!(outcome, expected, "{era:?} {lifecycle:?}");
         let Ok(client) = begun else { continue };
-        let server = client.server();
+        let server = client.initialize_result();
         let version = if client.is_modern() { "2026-07-28" } else { "2025-06-18" };
         assert_eq!((server["protocolVersion"].as_str(), &server["capabilities"]["odd"]), (Some(version), &json!(1)));
         assert_eq!((&server["serverInfo"]["odd"], &server["instructions"]), (&json!(true), &json!("i")), "{era:?}");
@@ -420,12 +426,12 @@ async fn without_a_handshake_each_request_is_complete_and_is_sent_again_with_wha
     let meta = Map::from_iter([("own".to_owned(), json!(1))]);
     // No type of ours holds the number.
     let arguments = serde_json::from_str::<Box<RawValue>>(r#"{"n":12345678901234567890123}"#).unwrap();
-    let params = Params::call("a".into(), crate::Arguments::written(&arguments).unwrap(), meta);
+    let params = Params::for_call("a".into(), crate::Arguments::from_raw(&arguments).unwrap(), meta);
     let request = McpRequest {
         method: "tools/call".into(),
         params: Some(params),
         timeout: HANG_TIMEOUT,
-        call: None,
+        call_number: None,
         progress: None,
     };
     let result = parse_result(&client.send(request).await.unwrap()).unwrap();
@@ -519,7 +525,7 @@ async fn begun_over_http(
     policy.grant_url(&url);
     let endpoint = ServerEndpoint::new(aiw_net::HttpClient::new().unwrap(), policy, &*url, Vec::new());
     let told = Arc::new(Told::default());
-    (McpClient::http(endpoint, info(), told.clone(), lifecycle, HANG_TIMEOUT).await, told, heard)
+    (McpClient::connect_http(endpoint, info(), told.clone(), lifecycle, HANG_TIMEOUT).await, told, heard)
 }
 
 #[tokio::test]

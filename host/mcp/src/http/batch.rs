@@ -13,15 +13,18 @@ use crate::wire::Incoming;
 
 impl HttpSession {
     /// Passes the messages on. All answers come in one log; there is none if nothing is to be answered.
-    pub(super) async fn batch(self: &Arc<Self>, batch: Vec<Incoming>) -> Result<Option<Arc<StreamLog>>, SessionError> {
-        let log = self.log();
+    pub(super) async fn forward_batch(
+        self: &Arc<Self>,
+        batch: Vec<Incoming>,
+    ) -> Result<Option<Arc<StreamLog>>, SessionError> {
+        let log = self.new_stream();
         let (mut taken, mut is_asked, mut is_refused) = (Vec::with_capacity(batch.len()), false, false);
         // The last answer ends the log, so all requests are known to it before one is passed on.
         for message in batch {
             let problem = match (&message, asked(&message)) {
-                (Incoming::Refused(problem, id), _) => Some((problem.clone(), id.clone())),
+                (Incoming::ErrorResponse(problem, id), _) => Some((problem.clone(), id.clone())),
                 (_, None) => None,
-                (_, Some((id, token))) => match self.open(&log, &id, token) {
+                (_, Some((id, token))) => match self.register_request(&log, &id, token) {
                     Ok(()) => {
                         is_asked = true;
                         None
@@ -43,9 +46,9 @@ impl HttpSession {
         }
         for message in taken {
             match message {
-                Incoming::Call(call) => self.begin(call).await?,
+                Incoming::Call(call) => self.start_call(call).await?,
                 Incoming::Message(message) => self.forward(*message).await?,
-                Incoming::Refused(..) | Incoming::Batch(_) => {}
+                Incoming::ErrorResponse(..) | Incoming::Batch(_) => {}
             }
         }
         Ok((is_asked || is_refused).then_some(log))
@@ -62,6 +65,6 @@ fn asked(message: &Incoming) -> Option<(RequestId, Option<ProgressToken>)> {
             }
             _ => None,
         },
-        Incoming::Refused(..) | Incoming::Batch(_) => None,
+        Incoming::ErrorResponse(..) | Incoming::Batch(_) => None,
     }
 }

@@ -10,21 +10,21 @@ use rmcp::model::{ClientRequest, ErrorData, GetMeta, JsonRpcMessage, ProtocolVer
 use rmcp::service::RxJsonRpcMessage;
 use serde_json::{Map, Value};
 
-use super::reply::{Rejection, error, no_method, refused};
-use super::sessions::StatelessUse;
+use super::reply::{Rejection, bad_request, error, method_not_found};
+use super::sessions::StatelessGuard;
 
-pub(super) const SESSION: &str = "mcp-session-id";
-pub(super) const VERSION: &str = "mcp-protocol-version";
-pub(super) const LAST_EVENT: &str = "last-event-id";
+pub(super) const SESSION_HEADER: &str = "mcp-session-id";
+pub(super) const VERSION_HEADER: &str = "mcp-protocol-version";
+pub(super) const LAST_EVENT_ID_HEADER: &str = "last-event-id";
 
 /// Returns the version in the header, which may be an unknown one.
-pub(super) fn version(headers: &HeaderMap) -> Result<Option<ProtocolVersion>, Rejection> {
-    let text = single(headers, VERSION).map_err(|problem| error(StatusCode::BAD_REQUEST, &problem))?;
+pub(super) fn parse_version(headers: &HeaderMap) -> Result<Option<ProtocolVersion>, Rejection> {
+    let text = single(headers, VERSION_HEADER).map_err(|problem| error(StatusCode::BAD_REQUEST, &problem))?;
     Ok(text.and_then(|text| serde_json::from_value(text.into()).ok()))
 }
 
 /// Whether a version has no sessions.
-pub(super) fn is_late(version: &ProtocolVersion) -> bool {
+pub(super) fn is_sessionless(version: &ProtocolVersion) -> bool {
     !version.has_initialize()
 }
 
@@ -45,7 +45,7 @@ pub(super) fn is_modern(message: &RxJsonRpcMessage<RoleServer>, header: Option<&
         }
         _ => None,
     };
-    named.as_ref().or(header).is_some_and(is_late)
+    named.as_ref().or(header).is_some_and(is_sessionless)
 }
 
 /// The handshake names its version in the body. A header, which is not required, must name the same.
@@ -57,7 +57,7 @@ pub(super) fn check_handshake(
 ) -> Result<(), Rejection> {
     if header.is_some_and(|header| header != body) {
         let message = "the header `MCP-Protocol-Version` and `params.protocolVersion` differ";
-        return Err(refused(ErrorData::invalid_request(message, None), Some(id.clone())));
+        return Err(bad_request(ErrorData::invalid_request(message, None), Some(id.clone())));
     }
     match single(headers, "mcp-method") {
         Ok(None | Some("initialize")) => Ok(()),
@@ -80,12 +80,12 @@ const REMOVED_METHODS: [&str; 5] =
     ["initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"];
 
 /// A message without a session: its headers repeat what its body says.
-pub(super) fn check(
+pub(super) fn check_sessionless(
     headers: &HeaderMap,
     header: Option<&ProtocolVersion>,
     message: &RxJsonRpcMessage<RoleServer>,
     body: &[u8],
-    unbound: &StatelessUse,
+    unbound: &StatelessGuard,
 ) -> Result<(), Rejection> {
     let id = match message {
         JsonRpcMessage::Request(request) => Some(request.id.clone()),
@@ -96,7 +96,7 @@ pub(super) fn check(
     match (header, &named) {
         (_, None) if id.is_some() => {
             let message = "`params._meta` must name the protocol version and the client's capabilities";
-            return Err(refused(ErrorData::invalid_params(message, None), id));
+            return Err(bad_request(ErrorData::invalid_params(message, None), id));
         }
         (None, Some(_)) => {
             return Err(mismatch("the header `MCP-Protocol-Version` is missing".into(), id));
@@ -109,9 +109,9 @@ pub(super) fn check(
     let Ok(body) = aiw_core::from_foreign_json::<Value>(body) else { return Ok(()) };
     let method = body["method"].as_str().unwrap_or_default();
     if id.is_some() && REMOVED_METHODS.contains(&method) {
-        return Err(no_method(method, id));
+        return Err(method_not_found(method, id));
     }
-    agree(headers, &body, |tool| unbound.schema(tool)).map_err(|problem| mismatch(problem, id))
+    agree(headers, &body, |tool| unbound.input_schema(tool)).map_err(|problem| mismatch(problem, id))
 }
 
 /// Returns the version that a request states in `_meta`.
@@ -123,7 +123,7 @@ fn version_of(message: &RxJsonRpcMessage<RoleServer>) -> Option<ProtocolVersion>
 }
 
 fn mismatch(problem: String, id: Option<RequestId>) -> Rejection {
-    refused(ErrorData::header_mismatch(problem, None), id)
+    bad_request(ErrorData::header_mismatch(problem, None), id)
 }
 
 /// `Mcp-Method`, `Mcp-Name` and `Mcp-Param-…`

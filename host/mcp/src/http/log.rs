@@ -9,10 +9,10 @@ use tokio::sync::Notify;
 
 /// How much of a stream is kept. Beyond it, the oldest messages are dropped.
 const MAX_STORED_MESSAGES: usize = 1000;
-const KEPT_BYTES: usize = 8 << 20;
+const MAX_STREAM_BYTES: usize = 8 << 20;
 
 /// How often a silent stream shows that it is alive.
-pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
+pub(super) const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 
 /// The messages of a stream: those that answer a request, or those that belong to none.
 #[derive(Debug)]
@@ -76,7 +76,7 @@ impl StreamLog {
     }
 
     /// Expects one more answer.
-    pub(super) fn expect(&self) {
+    pub(super) fn expect_response(&self) {
         self.state().answers += 1;
     }
 
@@ -94,7 +94,9 @@ impl StreamLog {
             }
             state.bytes += message.len();
             state.messages.push_back(message);
-            while state.messages.len() > 1 && (state.messages.len() > MAX_STORED_MESSAGES || state.bytes > KEPT_BYTES) {
+            while state.messages.len() > 1
+                && (state.messages.len() > MAX_STORED_MESSAGES || state.bytes > MAX_STREAM_BYTES)
+            {
                 let dropped = state.messages.pop_front().unwrap_or_default();
                 state.bytes -= dropped.len();
                 state.first += 1;
@@ -117,7 +119,7 @@ impl StreamLog {
     }
 
     /// Whether a client reads it now.
-    pub(super) fn is_read(&self) -> bool {
+    pub(super) fn has_reader(&self) -> bool {
         self.state().is_read
     }
 
@@ -127,7 +129,7 @@ impl StreamLog {
     }
 
     /// Its only message, once it has ended; none if it has more, or `patience` ends first.
-    pub(super) async fn whole(&self, patience: impl Future<Output = ()>) -> Option<String> {
+    pub(super) async fn single_message(&self, patience: impl Future<Output = ()>) -> Option<String> {
         let only = async {
             loop {
                 let changed = self.changed.notified();
@@ -210,7 +212,7 @@ impl LogReader {
                     return None;
                 }
             }
-            if tokio::time::timeout(KEEP_ALIVE, changed).await.is_err() {
+            if tokio::time::timeout(KEEP_ALIVE_INTERVAL, changed).await.is_err() {
                 return Some(":\n\n".into());
             }
         }
@@ -227,14 +229,14 @@ impl Drop for LogReader {
 }
 
 /// A place in a stream: the stream's number and a message's index.
-pub(super) fn place(event: &str) -> Option<(u64, u64)> {
+pub(super) fn parse_event_id(event: &str) -> Option<(u64, u64)> {
     let (number, index) = event.split_once('-')?;
     Some((number.parse().ok()?, index.parse().ok()?))
 }
 
 impl StreamLog {
     /// Whether a message with this index was ever sent.
-    pub(super) fn knows(&self, index: u64) -> bool {
+    pub(super) fn contains(&self, index: u64) -> bool {
         index < self.state().next()
     }
 }

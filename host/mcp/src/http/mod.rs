@@ -25,16 +25,18 @@ use rmcp::service::RxJsonRpcMessage;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use self::headers::{LAST_EVENT, SESSION};
+use self::headers::{LAST_EVENT_ID_HEADER, SESSION_HEADER};
 use self::log::StreamLog;
 pub use self::reply::ReplyBody;
-use self::reply::{JSON, Rejection, SSE, accepted, error, failed, refused, unavailable};
+use self::reply::{
+    JSON_CONTENT_TYPE, Rejection, SSE_CONTENT_TYPE, accepted, bad_request, error, session_error, unavailable,
+};
 use self::session::{HttpSession, SessionError};
 pub use self::sessions::HttpLimits;
-use self::sessions::{HttpSessions, STOPPING};
-use crate::Offer;
+use self::sessions::{HttpSessions, STOPPING_MESSAGE};
+use crate::ServerBackend;
 use crate::incoming::ToolCall;
-use crate::wire::{Incoming, no_batches, parse, takes_batches};
+use crate::wire::{Incoming, batch_unsupported_error, parse, supports_batches};
 
 /// How often open requests are looked for at the end.
 const SHUTDOWN_POLL_INTERVAL: Duration = Duration::from_millis(20);
@@ -50,7 +52,7 @@ pub struct HttpServer {
 impl HttpServer {
     /// A server that makes an offer for each session. Sessions end with `stop`.
     pub fn new(
-        make: impl Fn() -> Arc<dyn Offer> + Send + Sync + 'static,
+        make: impl Fn() -> Arc<dyn ServerBackend> + Send + Sync + 'static,
         limits: HttpLimits,
         stop: CancellationToken,
     ) -> Self {
@@ -63,24 +65,24 @@ impl HttpServer {
     }
 
     /// How many sessions there are.
-    pub fn sessions(&self) -> usize {
+    pub fn session_count(&self) -> usize {
         self.sessions.count()
     }
 
     /// Waits until no request is open.
-    pub async fn idle(&self) {
-        while !self.sessions.are_idle().await {
+    pub async fn wait_until_idle(&self) {
+        while !self.sessions.is_idle().await {
             tokio::time::sleep(SHUTDOWN_POLL_INTERVAL).await;
         }
     }
 
     /// Waits until every session has ended. Call it after `stop`.
-    pub async fn ended(&self) {
-        self.sessions.ended().await;
+    pub async fn wait_until_ended(&self) {
+        self.sessions.wait_until_ended().await;
     }
 
     /// Answers a request. Who may ask was checked before.
-    pub fn answer(&self, request: Request<Bytes>) -> BoxFuture<'_, Response<ReplyBody>> {
+    pub fn handle(&self, request: Request<Bytes>) -> BoxFuture<'_, Response<ReplyBody>> {
         Box::pin(async move {
             let (parts, body) = request.into_parts();
             let headers = &parts.headers;
@@ -91,12 +93,12 @@ impl HttpServer {
                 _ => Err(error(StatusCode::METHOD_NOT_ALLOWED, "only GET, POST and DELETE are allowed here")),
             };
             let response = result.unwrap_or_else(|refusal| *refusal);
-            if reply::is_stream(&response) { reply::until_cut(response, self.cut.subscribe()) } else { response }
+            if reply::is_stream(&response) { reply::close_on_signal(response, self.cut.subscribe()) } else { response }
         })
     }
 
     async fn post(&self, headers: &HeaderMap, body: &Bytes) -> Result<Response<ReplyBody>, Rejection> {
-        if !(accepts(headers, JSON) && accepts(headers, SSE)) {
+        if !(accepts(headers, JSON_CONTENT_TYPE) && accepts(headers, SSE_CONTENT_TYPE)) {
             let message = "the header `Accept` must list application/json and text/event-stream";
             return Err(error(StatusCode::NOT_ACCEPTABLE, message));
         }
@@ -107,9 +109,12 @@ impl HttpServer {
                 CallOutcome::Modern(message) => *message,
             },
             Some(Incoming::Batch(batch)) => return Box::pin(self.batch(headers, batch)).await,
-            Some(Incoming::Refused(problem, id)) => return Err(refused(problem, id)),
+            Some(Incoming::ErrorResponse(problem, id)) => return Err(bad_request(problem, id)),
             None => {
-                return Err(refused(ErrorData::parse_error("the body is not a message of JSON-RPC 2.0", None), None));
+                return Err(bad_request(
+                    ErrorData::parse_error("the body is not a message of JSON-RPC 2.0", None),
+                    None,
+                ));
             }
         };
         // Most requests are calls, and this is large.
@@ -123,11 +128,11 @@ impl HttpServer {
         message: RxJsonRpcMessage<RoleServer>,
         body: &Bytes,
     ) -> Result<Response<ReplyBody>, Rejection> {
-        let version = headers::version(headers)?;
+        let version = headers::parse_version(headers)?;
         if headers::is_modern(&message, version.as_ref()) {
-            let unbound = self.sessions.without_session(&meta_of(&message)).await.map_err(unavailable)?;
-            headers::check(headers, version.as_ref(), &message, body, &unbound)?;
-            return Ok(modern::answer(unbound, message, version).await);
+            let unbound = self.sessions.acquire_stateless(&meta_of(&message)).await.map_err(unavailable)?;
+            headers::check_sessionless(headers, version.as_ref(), &message, body, &unbound)?;
+            return Ok(modern::handle_request(unbound, message, version).await);
         }
         if let JsonRpcMessage::Request(request) = &message
             && let ClientRequest::InitializeRequest(begin) = &request.request
@@ -143,10 +148,11 @@ impl HttpServer {
 
     /// A tool call. One of a version without sessions is left to rmcp.
     async fn call(&self, headers: &HeaderMap, call: ToolCall) -> Result<CallOutcome, Rejection> {
-        let version = headers::version(headers)?;
-        if !call.is_of_a_session() || version.as_ref().is_some_and(headers::is_late) {
-            let invalid = || refused(ErrorData::invalid_request("this is not a request of JSON-RPC 2.0", None), None);
-            return Ok(CallOutcome::Modern(Box::new(call.for_rmcp().ok_or_else(invalid)?)));
+        let version = headers::parse_version(headers)?;
+        if !call.has_session() || version.as_ref().is_some_and(headers::is_sessionless) {
+            let invalid =
+                || bad_request(ErrorData::invalid_request("this is not a request of JSON-RPC 2.0", None), None);
+            return Ok(CallOutcome::Modern(Box::new(call.into_rmcp().ok_or_else(invalid)?)));
         }
         headers::check_session(version.as_ref())?;
         let session = self.session(headers)?;
@@ -157,17 +163,17 @@ impl HttpServer {
 
     /// Several messages at once.
     async fn batch(&self, headers: &HeaderMap, batch: Vec<Incoming>) -> Result<Response<ReplyBody>, Rejection> {
-        let version = headers::version(headers)?;
-        if !version.as_ref().is_none_or(takes_batches) {
-            return Err(refused(no_batches(), None));
+        let version = headers::parse_version(headers)?;
+        if !version.as_ref().is_none_or(supports_batches) {
+            return Err(bad_request(batch_unsupported_error(), None));
         }
         let session = self.session(headers)?;
-        if !session.takes_batches() {
-            return Err(refused(no_batches(), None));
+        if !session.supports_batches() {
+            return Err(bad_request(batch_unsupported_error(), None));
         }
         let _hold = session.hold();
-        match session.batch(batch).await.map_err(failed)? {
-            Some(log) => Ok(reply::stream(log.read_from_start(session.is_primed()), session)),
+        match session.forward_batch(batch).await.map_err(session_error)? {
+            Some(log) => Ok(reply::stream(log.read_from_start(session.supports_priming()), session)),
             None => Ok(accepted()),
         }
     }
@@ -178,34 +184,34 @@ impl HttpServer {
         headers: &HeaderMap,
         message: RxJsonRpcMessage<RoleServer>,
     ) -> Result<Response<ReplyBody>, Rejection> {
-        if headers.contains_key(SESSION) {
+        if headers.contains_key(SESSION_HEADER) {
             return Err(error(StatusCode::BAD_REQUEST, "this session has begun already"));
         }
-        let session = self.sessions.begin().map_err(unavailable)?;
-        let log = session.ask(message).await.map_err(failed)?;
-        let answer = log.whole(std::future::pending()).await.ok_or_else(|| unavailable(STOPPING))?;
+        let session = self.sessions.create_session().map_err(unavailable)?;
+        let log = session.send_request(message).await.map_err(session_error)?;
+        let answer = log.single_message(std::future::pending()).await.ok_or_else(|| unavailable(STOPPING_MESSAGE))?;
         if !session.has_begun() {
             session.end();
             return Ok(reply::json(StatusCode::OK, answer));
         }
         let mut response = reply::json(StatusCode::OK, answer);
         if let Ok(id) = session.id().parse() {
-            response.headers_mut().insert(SESSION, id);
+            response.headers_mut().insert(SESSION_HEADER, id);
         }
         Ok(response)
     }
 
     fn get(&self, headers: &HeaderMap) -> Result<Response<ReplyBody>, Rejection> {
-        if !accepts(headers, SSE) {
+        if !accepts(headers, SSE_CONTENT_TYPE) {
             return Err(error(StatusCode::NOT_ACCEPTABLE, "the header `Accept` must list text/event-stream"));
         }
         has_sessions(headers)?;
         let session = self.session(headers)?;
-        let reader = match headers.get(LAST_EVENT) {
+        let reader = match headers.get(LAST_EVENT_ID_HEADER) {
             Some(last) => {
                 let found = last.to_str().ok().and_then(|last| session.resume(last));
                 // An error would make some clients ask again and again.
-                let Some(found) = found else { return Ok(reply::no_events()) };
+                let Some(found) = found else { return Ok(reply::empty_event_stream()) };
                 found
             }
             None => session.listen(),
@@ -221,7 +227,7 @@ impl HttpServer {
 
     /// The session that a request names.
     fn session(&self, headers: &HeaderMap) -> Result<Arc<HttpSession>, Rejection> {
-        let mut ids = headers.get_all(SESSION).iter();
+        let mut ids = headers.get_all(SESSION_HEADER).iter();
         let (Some(id), None) = (ids.next(), ids.next()) else {
             return Err(error(StatusCode::BAD_REQUEST, "the header `Mcp-Session-Id` is missing"));
         };
@@ -242,10 +248,10 @@ async fn speak(
     message: RxJsonRpcMessage<RoleServer>,
 ) -> Result<Response<ReplyBody>, Rejection> {
     if !matches!(message, JsonRpcMessage::Request(_)) {
-        session.forward(message).await.map_err(failed)?;
+        session.forward(message).await.map_err(session_error)?;
         return Ok(accepted());
     }
-    answer_in(session, session.ask(message).await).await
+    answer_in(session, session.send_request(message).await).await
 }
 
 /// The answer to a request: a document if it comes soon, else a stream.
@@ -253,12 +259,12 @@ async fn answer_in(
     session: &Arc<HttpSession>,
     asked: Result<Arc<StreamLog>, SessionError>,
 ) -> Result<Response<ReplyBody>, Rejection> {
-    let log = asked.map_err(failed)?;
-    if let Some(answer) = log.whole(session.soon()).await {
-        session.forget(&log);
+    let log = asked.map_err(session_error)?;
+    if let Some(answer) = log.single_message(session.wait_for_deadline()).await {
+        session.remove_stream(&log);
         return Ok(reply::json(StatusCode::OK, answer));
     }
-    Ok(reply::stream(log.read_from_start(session.is_primed()), session.clone()))
+    Ok(reply::stream(log.read_from_start(session.supports_priming()), session.clone()))
 }
 
 /// The metadata of a request, which say who sends it.
@@ -271,7 +277,7 @@ fn meta_of(message: &RxJsonRpcMessage<RoleServer>) -> RequestMetaObject {
 
 /// Versions with sessions have GET and DELETE; later ones have neither.
 fn has_sessions(headers: &HeaderMap) -> Result<(), Rejection> {
-    match headers::version(headers)? {
+    match headers::parse_version(headers)? {
         Some(version) if !version.has_initialize() => {
             Err(error(StatusCode::METHOD_NOT_ALLOWED, "this version of the protocol has no sessions"))
         }

@@ -16,16 +16,16 @@ use rmcp::transport::OneshotTransport;
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::log::KEEP_ALIVE;
-use super::reply::{self, ReplyBody, accepted, event_response, frame, refused, unavailable};
-use super::sessions::{STOPPING, StatelessUse};
+use super::log::KEEP_ALIVE_INTERVAL;
+use super::reply::{self, ReplyBody, accepted, bad_request, event_response, frame, unavailable};
+use super::sessions::{STOPPING_MESSAGE, StatelessGuard};
 
 /// How long an answer's beginning may take. Then a stream begins, so that clients don't give up.
 const FIRST_BYTE_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Answers a request without a session.
-pub(super) async fn answer(
-    unbound: StatelessUse,
+pub(super) async fn handle_request(
+    unbound: StatelessGuard,
     message: RxJsonRpcMessage<RoleServer>,
     version: Option<ProtocolVersion>,
 ) -> Response<ReplyBody> {
@@ -34,7 +34,7 @@ pub(super) async fn answer(
         JsonRpcMessage::Notification(_) => return accepted(),
         JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_) => {
             let problem = ErrorData::invalid_request("nothing was asked that this could answer", None);
-            return *refused(problem, None);
+            return *bad_request(problem, None);
         }
     };
     let is_malformed = !request.request.get_meta().missing_required_keys(&ProtocolVersion::V_2026_07_28).is_empty();
@@ -43,13 +43,13 @@ pub(super) async fn answer(
     let first = match tokio::time::timeout(FIRST_BYTE_DEADLINE, messages.next()).await {
         Ok(Some(first)) if is_last(&first) => return reply::json(status(&first, is_malformed), text(&first)),
         Ok(Some(first)) => Some(first),
-        Ok(None) => return *unavailable(STOPPING),
+        Ok(None) => return *unavailable(STOPPING_MESSAGE),
         Err(_) => None,
     };
     let events = stream::unfold((first, messages), |(first, mut messages)| async move {
         let event = match first {
             Some(first) => format!("data: {}\n\n", text(&first)),
-            None => match tokio::time::timeout(KEEP_ALIVE, messages.next()).await {
+            None => match tokio::time::timeout(KEEP_ALIVE_INTERVAL, messages.next()).await {
                 Ok(message) => format!("data: {}\n\n", text(&message?)),
                 Err(_) => ":\n\n".into(),
             },
@@ -63,7 +63,7 @@ pub(super) async fn answer(
 struct Messages {
     receiver: mpsc::Receiver<TxJsonRpcMessage<RoleServer>>,
     is_done: bool,
-    _unbound: StatelessUse,
+    _unbound: StatelessGuard,
     _cancel: DropGuard,
 }
 
@@ -78,13 +78,17 @@ impl Messages {
     }
 }
 
-fn begin(unbound: StatelessUse, request: JsonRpcRequest<ClientRequest>, version: Option<ProtocolVersion>) -> Messages {
+fn begin(
+    unbound: StatelessGuard,
+    request: JsonRpcRequest<ClientRequest>,
+    version: Option<ProtocolVersion>,
+) -> Messages {
     let mut client = InitializeRequestParams::default();
     let meta = request.request.get_meta();
     client.protocol_version = version.or_else(|| meta.protocol_version()).unwrap_or_default();
     let (transport, receiver) = OneshotTransport::<RoleServer>::new(JsonRpcMessage::Request(request));
     let cancel = CancellationToken::new();
-    let running = serve_directly_with_ct(unbound.front(), transport, Some(client), cancel.clone());
+    let running = serve_directly_with_ct(unbound.tool_handler(), transport, Some(client), cancel.clone());
     tokio::spawn(async move {
         let _ = running.waiting().await;
     });

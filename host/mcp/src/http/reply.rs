@@ -19,14 +19,14 @@ use tokio::sync::watch;
 use super::log::LogReader;
 use super::session::{HttpSession, SessionError};
 
-pub(super) const JSON: &str = "application/json";
-pub(super) const SSE: &str = "text/event-stream";
+pub(super) const JSON_CONTENT_TYPE: &str = "application/json";
+pub(super) const SSE_CONTENT_TYPE: &str = "text/event-stream";
 
 /// The body of an answer: a document, or a stream of events.
 pub type ReplyBody = UnsyncBoxBody<Bytes, Infallible>;
 
 pub(super) fn json(status: StatusCode, message: String) -> Response<ReplyBody> {
-    with(status, JSON, Full::new(Bytes::from(message)).boxed_unsync())
+    with(status, JSON_CONTENT_TYPE, Full::new(Bytes::from(message)).boxed_unsync())
 }
 
 /// The message was taken; it has no answer.
@@ -52,25 +52,25 @@ pub(super) fn unavailable(why: &'static str) -> Rejection {
 }
 
 /// A message that is not valid.
-pub(super) fn refused(problem: ErrorData, id: Option<RequestId>) -> Rejection {
+pub(super) fn bad_request(problem: ErrorData, id: Option<RequestId>) -> Rejection {
     let message = TxJsonRpcMessage::<RoleServer>::error(problem, id);
     Box::new(json(StatusCode::BAD_REQUEST, serde_json::to_string(&message).unwrap_or_default()))
 }
 
 /// The method is not one of this version's.
-pub(super) fn no_method(method: &str, id: Option<RequestId>) -> Rejection {
+pub(super) fn method_not_found(method: &str, id: Option<RequestId>) -> Rejection {
     let problem = ErrorData::new(ErrorCode::METHOD_NOT_FOUND, format!("there is no method `{method}`"), None);
-    let mut response = refused(problem, id);
+    let mut response = bad_request(problem, id);
     *response.status_mut() = StatusCode::NOT_FOUND;
     response
 }
 
-pub(super) fn failed(problem: SessionError) -> Rejection {
+pub(super) fn session_error(problem: SessionError) -> Rejection {
     let message = problem.message();
     match problem {
         SessionError::Ended => error(StatusCode::NOT_FOUND, message),
         SessionError::Busy => error(StatusCode::TOO_MANY_REQUESTS, message),
-        SessionError::TakenId(id) => refused(ErrorData::invalid_request(message, None), Some(id)),
+        SessionError::DuplicateId(id) => bad_request(ErrorData::invalid_request(message, None), Some(id)),
     }
 }
 
@@ -80,7 +80,7 @@ pub(super) fn stream(reader: LogReader, session: Arc<HttpSession>) -> Response<R
     let events = stream::unfold((reader, hold), |(mut reader, hold)| async move {
         let event = tokio::select! {
             event = reader.next() => event?,
-            () = hold.session().ended() => return None,
+            () = hold.session().wait_until_ended() => return None,
         };
         Some((frame(event), (reader, hold)))
     });
@@ -88,22 +88,22 @@ pub(super) fn stream(reader: LogReader, session: Arc<HttpSession>) -> Response<R
 }
 
 pub(super) fn is_stream(response: &Response<ReplyBody>) -> bool {
-    response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == SSE)
+    response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == SSE_CONTENT_TYPE)
 }
 
 /// A stream that ends when it is cut.
-pub(super) fn until_cut(response: Response<ReplyBody>, mut cut: watch::Receiver<()>) -> Response<ReplyBody> {
+pub(super) fn close_on_signal(response: Response<ReplyBody>, mut cut: watch::Receiver<()>) -> Response<ReplyBody> {
     let is_cut = async move { drop(cut.changed().await) };
     response.map(|body| StreamBody::new(BodyStream::new(body).take_until(Box::pin(is_cut))).boxed_unsync())
 }
 
 /// A stream without events, for a place that is not known any more.
-pub(super) fn no_events() -> Response<ReplyBody> {
+pub(super) fn empty_event_stream() -> Response<ReplyBody> {
     event_response(Empty::new().boxed_unsync())
 }
 
 pub(super) fn event_response(body: ReplyBody) -> Response<ReplyBody> {
-    with(StatusCode::OK, SSE, body)
+    with(StatusCode::OK, SSE_CONTENT_TYPE, body)
 }
 
 pub(super) fn frame(event: String) -> Result<Frame<Bytes>, Infallible> {

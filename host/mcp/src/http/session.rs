@@ -16,18 +16,18 @@ use rmcp::transport::Transport;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::log::{LogReader, StreamLog, place};
+use super::log::{LogReader, StreamLog, parse_event_id};
 use super::ticks::KeepAliveTimer;
 use crate::incoming::ToolCall;
 use crate::queue::CallQueue;
-use crate::wire::takes_batches;
+use crate::wire::supports_batches;
 
 /// Requests of a session that have no answer yet.
 const MAX_OPEN_REQUESTS: usize = 4096;
 
 /// Streams that have ended and are kept for a client that reads on.
 const MAX_ENDED_STREAMS: usize = 64;
-const KEPT_BYTES: usize = 32 << 20;
+const MAX_ENDED_BYTES: usize = 32 << 20;
 const EVENT_RETENTION: Duration = Duration::from_secs(5 * 60);
 
 /// Why a message is not taken.
@@ -35,7 +35,7 @@ const EVENT_RETENTION: Duration = Duration::from_secs(5 * 60);
 pub(super) enum SessionError {
     Ended,
     Busy,
-    TakenId(RequestId),
+    DuplicateId(RequestId),
 }
 
 impl SessionError {
@@ -43,7 +43,7 @@ impl SessionError {
         match self {
             Self::Ended => "the session has ended: begin a new one",
             Self::Busy => "too many requests of this session are open",
-            Self::TakenId(_) => "another open request has this `id`",
+            Self::DuplicateId(_) => "another open request has this `id`",
         }
     }
 }
@@ -107,18 +107,18 @@ impl HttpSession {
     }
 
     /// Whether its version of the protocol has batches.
-    pub(super) fn takes_batches(&self) -> bool {
-        self.desk().version.as_ref().is_some_and(takes_batches)
+    pub(super) fn supports_batches(&self) -> bool {
+        self.desk().version.as_ref().is_some_and(supports_batches)
     }
 
     /// Earlier clients fail on an event without data.
-    pub(super) fn is_primed(&self) -> bool {
+    pub(super) fn supports_priming(&self) -> bool {
         let newest = |version: &ProtocolVersion| version.as_str() >= ProtocolVersion::V_2025_11_25.as_str();
         self.desk().version.as_ref().is_some_and(newest)
     }
 
     /// Whether a request waits for its answer.
-    pub(super) fn has_open(&self) -> bool {
+    pub(super) fn has_open_requests(&self) -> bool {
         !self.desk().open.is_empty()
     }
 
@@ -127,7 +127,7 @@ impl HttpSession {
         self.end.cancel();
     }
 
-    pub(super) async fn ended(&self) {
+    pub(super) async fn wait_until_ended(&self) {
         self.end.cancelled().await;
     }
 
@@ -144,31 +144,34 @@ impl HttpSession {
     }
 
     /// Waits for as long as an answer may take to be sent as one document.
-    pub(super) async fn soon(&self) {
-        self.ticks.one().await;
+    pub(super) async fn wait_for_deadline(&self) {
+        self.ticks.tick().await;
     }
 
     /// Passes a request on. Its answer comes in the log, after what the server says meanwhile.
-    pub(super) async fn ask(&self, message: RxJsonRpcMessage<RoleServer>) -> Result<Arc<StreamLog>, SessionError> {
+    pub(super) async fn send_request(
+        &self,
+        message: RxJsonRpcMessage<RoleServer>,
+    ) -> Result<Arc<StreamLog>, SessionError> {
         let JsonRpcMessage::Request(request) = &message else { return Err(SessionError::Ended) };
-        let log = self.log();
-        self.open(&log, &request.id, request.request.get_meta().get_progress_token())?;
+        let log = self.new_stream();
+        self.register_request(&log, &request.id, request.request.get_meta().get_progress_token())?;
         self.send(message).await?;
         Ok(log)
     }
 
     /// Takes a tool call as [`Self::request`] takes a request.
     pub(super) async fn call(self: &Arc<Self>, call: ToolCall) -> Result<Arc<StreamLog>, SessionError> {
-        let log = self.log();
-        self.open(&log, &call.id, call.progress_token())?;
-        self.begin(call).await?;
+        let log = self.new_stream();
+        self.register_request(&log, &call.id, call.progress_token())?;
+        self.start_call(call).await?;
         Ok(log)
     }
 
     /// Passes on a tool call whose stream is open.
-    pub(super) async fn begin(self: &Arc<Self>, call: ToolCall) -> Result<(), SessionError> {
+    pub(super) async fn start_call(self: &Arc<Self>, call: ToolCall) -> Result<(), SessionError> {
         let Some(lane) = self.queue.get() else {
-            return Box::pin(self.send(call.for_rmcp().ok_or(SessionError::Ended)?)).await;
+            return Box::pin(self.send(call.into_rmcp().ok_or(SessionError::Ended)?)).await;
         };
         let (session, id) = (self.clone(), call.id.clone());
         lane.call(call, move |answer| session.answered(&id, answer));
@@ -181,14 +184,14 @@ impl HttpSession {
     }
 
     /// A new stream.
-    pub(super) fn log(&self) -> Arc<StreamLog> {
+    pub(super) fn new_stream(&self) -> Arc<StreamLog> {
         let mut desk = self.desk();
         desk.streams += 1;
         StreamLog::new(desk.streams)
     }
 
     /// The answer to a request will come in this stream.
-    pub(super) fn open(
+    pub(super) fn register_request(
         &self,
         log: &Arc<StreamLog>,
         id: &RequestId,
@@ -196,12 +199,12 @@ impl HttpSession {
     ) -> Result<(), SessionError> {
         let mut desk = self.desk();
         if desk.open.contains_key(id) {
-            return Err(SessionError::TakenId(id.clone()));
+            return Err(SessionError::DuplicateId(id.clone()));
         }
         if desk.open.len() >= MAX_OPEN_REQUESTS {
             return Err(SessionError::Busy);
         }
-        log.expect();
+        log.expect_response();
         desk.open.insert(id.clone(), log.clone());
         if let Some(token) = token {
             desk.tokens.insert(token, id.clone());
@@ -237,7 +240,7 @@ impl HttpSession {
     async fn send(&self, message: RxJsonRpcMessage<RoleServer>) -> Result<(), SessionError> {
         tokio::select! {
             sent = self.inbox.send(message) => sent.map_err(|_| SessionError::Ended),
-            () = self.ended() => Err(SessionError::Ended),
+            () = self.wait_until_ended() => Err(SessionError::Ended),
         }
     }
 
@@ -258,7 +261,7 @@ impl HttpSession {
         while let Some((since, bytes)) = desk.ended.front().map(|(since, bytes, _)| (*since, *bytes))
             && desk.ended.len() > 1
             && (desk.ended.len() > MAX_ENDED_STREAMS
-                || desk.ended_bytes > KEPT_BYTES
+                || desk.ended_bytes > MAX_ENDED_BYTES
                 || now.duration_since(since) > EVENT_RETENTION)
         {
             desk.ended_bytes -= bytes;
@@ -267,7 +270,7 @@ impl HttpSession {
     }
 
     /// A stream that nobody will read on.
-    pub(super) fn forget(&self, log: &Arc<StreamLog>) {
+    pub(super) fn remove_stream(&self, log: &Arc<StreamLog>) {
         let mut desk = self.desk();
         let place = desk.ended.iter().rposition(|(.., ended)| ended.number() == log.number());
         if let Some((_, bytes, _)) = place.and_then(|place| desk.ended.remove(place)) {
@@ -282,11 +285,11 @@ impl HttpSession {
 
     /// Reads on after an event.
     pub(super) fn resume(&self, last: &str) -> Option<LogReader> {
-        let (number, index) = place(last)?;
+        let (number, index) = parse_event_id(last)?;
         let desk = self.desk();
         let known =
             std::iter::once(&self.general).chain(desk.open.values()).chain(desk.ended.iter().map(|(.., log)| log));
-        let log = known.into_iter().find(|log| log.number() == number && log.knows(index))?;
+        let log = known.into_iter().find(|log| log.number() == number && log.contains(index))?;
         Some(log.read_from(index + 1))
     }
 
@@ -331,7 +334,7 @@ impl HttpSession {
         if let Some(log) = request.and_then(|id| desk.open.get(id)) {
             return log.clone();
         }
-        if self.general.is_read() {
+        if self.general.has_reader() {
             return self.general.clone();
         }
         desk.open.values().max_by_key(|log| log.number()).unwrap_or(&self.general).clone()
@@ -381,7 +384,7 @@ impl Transport<RoleServer> for SessionHandle {
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
         tokio::select! {
             biased;
-            () = self.session.ended() => None,
+            () = self.session.wait_until_ended() => None,
             message = self.messages.recv() => message,
         }
     }

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::session::{HttpSession, SessionHandle};
 use super::ticks::KeepAliveTimer;
-use crate::Offer;
+use crate::ServerBackend;
 use crate::caller::Caller;
 use crate::handler::{Handler, ToolHandler};
 use crate::queue::CallQueue;
@@ -32,23 +32,23 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HttpLimits {
     /// Sessions at once. One more ends the one that has been unused for longest.
-    pub sessions: usize,
+    pub max_sessions: usize,
     /// How long a session stays that nobody uses: no request, no open stream.
-    pub idle: Duration,
+    pub idle_timeout: Duration,
 }
 
 impl Default for HttpLimits {
     fn default() -> Self {
-        Self { sessions: 64, idle: Duration::from_secs(30 * 60) }
+        Self { max_sessions: 64, idle_timeout: Duration::from_secs(30 * 60) }
     }
 }
 
 /// Why nothing new begins.
-pub(super) const STOPPING: &str = "the server is stopping";
+pub(super) const STOPPING_MESSAGE: &str = "the server is stopping";
 
 /// All sessions of a server.
 pub(super) struct HttpSessions {
-    make: Box<dyn Fn() -> Arc<dyn Offer> + Send + Sync>,
+    make: Box<dyn Fn() -> Arc<dyn ServerBackend> + Send + Sync>,
     limits: HttpLimits,
     stop: CancellationToken,
     running: Mutex<HashMap<String, Arc<HttpSession>>>,
@@ -72,7 +72,7 @@ impl StatelessClient {
 
 struct SharedHandler {
     handler: Handler,
-    offer: Arc<dyn Offer>,
+    offer: Arc<dyn ServerBackend>,
     gone: CancellationToken,
     uses: Arc<Mutex<Uses>>,
 }
@@ -92,7 +92,7 @@ impl Uses {
 
 impl HttpSessions {
     pub(super) fn new(
-        make: Box<dyn Fn() -> Arc<dyn Offer> + Send + Sync>,
+        make: Box<dyn Fn() -> Arc<dyn ServerBackend> + Send + Sync>,
         limits: HttpLimits,
         stop: CancellationToken,
     ) -> Arc<Self> {
@@ -106,7 +106,7 @@ impl HttpSessions {
             ticks: KeepAliveTimer::new(JSON_RESPONSE_DEADLINE),
         });
         let swept = Arc::downgrade(&sessions);
-        let interval = SWEEP_INTERVAL.min(limits.idle);
+        let interval = SWEEP_INTERVAL.min(limits.idle_timeout);
         tokio::spawn(async move {
             loop {
                 tokio::select! {
@@ -129,9 +129,10 @@ impl HttpSessions {
     }
 
     /// Whether no request is open.
-    pub(super) async fn are_idle(&self) -> bool {
+    pub(super) async fn is_idle(&self) -> bool {
         let is_used = |shared: &SharedHandler| shared.uses.lock().unused_since().is_none();
-        !self.running().values().any(|session| session.has_open()) && !self.stateless.lock().await.values().any(is_used)
+        !self.running().values().any(|session| session.has_open_requests())
+            && !self.stateless.lock().await.values().any(is_used)
     }
 
     pub(super) fn get(&self, id: &str) -> Option<Arc<HttpSession>> {
@@ -139,16 +140,16 @@ impl HttpSessions {
     }
 
     /// Begins a session, or says why there can't be one now.
-    pub(super) fn begin(self: &Arc<Self>) -> Result<Arc<HttpSession>, &'static str> {
+    pub(super) fn create_session(self: &Arc<Self>) -> Result<Arc<HttpSession>, &'static str> {
         if self.stop.is_cancelled() {
-            return Err(STOPPING);
+            return Err(STOPPING_MESSAGE);
         }
         let end = self.stop.child_token();
         let id = aiw_core::random_hex::<16>().map_err(|_| "the system has no random numbers")?;
         let (session, link) = HttpSession::new(id, end.clone(), self.ticks.clone());
         {
             let mut running = self.running();
-            while running.len() >= self.limits.sessions {
+            while running.len() >= self.limits.max_sessions {
                 // All in use: none is taken away.
                 let unused = running.values().filter_map(|session| Some((session.unused_since()?, session.clone())));
                 let (_, oldest) = unused.min_by_key(|(since, _)| *since).ok_or("there are too many sessions")?;
@@ -165,7 +166,7 @@ impl HttpSessions {
 
     /// Ends sessions that nobody has used for long.
     async fn sweep(&self) {
-        let idle = self.limits.idle;
+        let idle = self.limits.idle_timeout;
         let is_old = |since: Instant| since.elapsed() >= idle;
         let old: Vec<_> =
             self.running().values().filter(|session| session.unused_since().is_some_and(is_old)).cloned().collect();
@@ -181,11 +182,11 @@ impl HttpSessions {
 
     /// Returns the handler of a request without a session. All requests of one client have the same, as those of a
     /// session do: what it lists depends on the client's capabilities.
-    pub(super) async fn without_session(&self, meta: &RequestMetaObject) -> Result<StatelessUse, &'static str> {
+    pub(super) async fn acquire_stateless(&self, meta: &RequestMetaObject) -> Result<StatelessGuard, &'static str> {
         let client = StatelessClient::from_meta(meta);
         let mut stateless = self.stateless.lock().await;
         if !stateless.contains_key(&client) {
-            while stateless.len() >= self.limits.sessions {
+            while stateless.len() >= self.limits.max_sessions {
                 let unused =
                     stateless.iter().filter_map(|(client, shared)| Some((shared.uses.lock().unused_since()?, client)));
                 let (_, oldest) = unused.min_by_key(|(since, _)| *since).ok_or("there are too many clients")?;
@@ -198,7 +199,11 @@ impl HttpSessions {
         }
         let current = &stateless[&client];
         current.uses.lock().now += 1;
-        Ok(StatelessUse { handler: current.handler.clone(), offer: current.offer.clone(), uses: current.uses.clone() })
+        Ok(StatelessGuard {
+            handler: current.handler.clone(),
+            offer: current.offer.clone(),
+            uses: current.uses.clone(),
+        })
     }
 
     async fn share(&self, meta: &RequestMetaObject) -> SharedHandler {
@@ -208,12 +213,12 @@ impl HttpSessions {
         let running = serve_directly(ToolHandler(handler.clone()), NullClient(gone.clone()), None);
         let peer = running.peer().clone();
         tokio::spawn(running.waiting());
-        handler.introduce(|session| Caller::unbound(peer, session, meta)).await;
+        handler.initialize_once(|session| Caller::from_request_meta(peer, session, meta)).await;
         SharedHandler { handler, offer, gone, uses: Arc::new(Mutex::new(Uses { now: 0, last: Instant::now() })) }
     }
 
     /// Waits until every session has ended.
-    pub(super) async fn ended(&self) {
+    pub(super) async fn wait_until_ended(&self) {
         let mut alive = self.alive.subscribe();
         let _ = alive.wait_for(|alive| *alive == 0).await;
         self.stateless.lock().await.clear();
@@ -221,25 +226,25 @@ impl HttpSessions {
 }
 
 /// The use of a shared handler by a request.
-pub(super) struct StatelessUse {
+pub(super) struct StatelessGuard {
     handler: Handler,
-    offer: Arc<dyn Offer>,
+    offer: Arc<dyn ServerBackend>,
     uses: Arc<Mutex<Uses>>,
 }
 
-impl StatelessUse {
-    pub(super) fn front(&self) -> ToolHandler {
+impl StatelessGuard {
+    pub(super) fn tool_handler(&self) -> ToolHandler {
         ToolHandler(self.handler.clone())
     }
 
     /// The input schema of a tool.
-    pub(super) fn schema(&self, tool: &str) -> Option<Value> {
+    pub(super) fn input_schema(&self, tool: &str) -> Option<Value> {
         let tools = self.offer.tools();
         tools.iter().find(|known| known.name() == tool).map(|tool| tool.definition()["inputSchema"].clone())
     }
 }
 
-impl Drop for StatelessUse {
+impl Drop for StatelessGuard {
     fn drop(&mut self) {
         let mut uses = self.uses.lock();
         uses.now -= 1;
@@ -288,7 +293,7 @@ async fn run(handler: Handler, link: SessionHandle, session: Arc<HttpSession>, a
     }
     session.end();
     if let Some(lane) = lane {
-        lane.done().await;
+        lane.close_and_wait().await;
     }
     session.close_all();
     alive.0.running().remove(session.id());

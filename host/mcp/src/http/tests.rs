@@ -9,7 +9,7 @@ use http_body_util::BodyExt;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use super::headers::VERSION;
+use super::headers::VERSION_HEADER;
 use super::*;
 use crate::{Arguments, Call, Caller, RpcError, ServerDescription, Tool, ToolResult};
 
@@ -23,7 +23,7 @@ struct Odd {
 }
 
 impl Odd {
-    fn make() -> Arc<dyn Offer> {
+    fn make() -> Arc<dyn ServerBackend> {
         ALIVE.fetch_add(1, Ordering::SeqCst);
         Arc::new(Self { is_counted: true, client: Mutex::default() })
     }
@@ -42,8 +42,8 @@ impl Drop for Odd {
 const CHANGED: &str = "notifications/tools/list_changed";
 
 #[async_trait]
-impl Offer for Odd {
-    fn about(&self) -> ServerDescription {
+impl ServerBackend for Odd {
+    fn describe(&self) -> ServerDescription {
         ServerDescription {
             name: "odd".into(),
             version: "1".into(),
@@ -54,10 +54,10 @@ impl Offer for Odd {
 
     fn tools(&self) -> Arc<[Tool]> {
         let schema = json!({"type": "object", "new": null});
-        Arc::new([Tool::foreign(json!({"name": "odd", "inputSchema": schema})).unwrap()])
+        Arc::new([Tool::from_definition(json!({"name": "odd", "inputSchema": schema})).unwrap()])
     }
 
-    async fn begun(&self, client: Caller) {
+    async fn on_session_start(&self, client: Caller) {
         *self.client.lock().unwrap() = Some(client);
     }
 
@@ -71,19 +71,20 @@ impl Offer for Odd {
                 }
             }
             "asks" => {
-                let asked = call.caller.ask("elicitation/create", Some(json!({"new": [1]})), Duration::from_secs(20));
+                let asked =
+                    call.caller.send_request("elicitation/create", Some(json!({"new": [1]})), Duration::from_secs(20));
                 return Ok(ToolResult::from_structured(asked.await.unwrap()));
             }
-            "waits" => call.cancelled.nobody_waits().await,
+            "waits" => call.cancellation.wait_until_abandoned().await,
             _ => {}
         }
-        Ok(ToolResult::foreign(arguments.read().unwrap()))
+        Ok(ToolResult::from_map(arguments.parse().unwrap()))
     }
 
     async fn request(&self, method: &str, params: Option<Value>, _: Call) -> Result<Value, RpcError> {
         match method {
             "prompts/get" => Ok(json!({"heard": params, "messages": [{"odd": null}]})),
-            other => Err(RpcError::no_method(other)),
+            other => Err(RpcError::method_not_found(other)),
         }
     }
 }
@@ -100,7 +101,7 @@ async fn send(server: &HttpServer, method: Method, headers: &[(&str, &str)], bod
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    server.answer(request.body(Bytes::from(body)).unwrap()).await
+    server.handle(request.body(Bytes::from(body)).unwrap()).await
 }
 
 async fn text(response: Response<ReplyBody>) -> String {
@@ -110,7 +111,7 @@ async fn text(response: Response<ReplyBody>) -> String {
 
 /// The messages of a JSON answer or a stream that has ended.
 async fn messages(response: Response<ReplyBody>) -> Vec<Value> {
-    let is_stream = response.headers()["content-type"] == SSE;
+    let is_stream = response.headers()["content-type"] == SSE_CONTENT_TYPE;
     let text = text(response).await;
     if !is_stream {
         return vec![serde_json::from_str(&text).unwrap()];
@@ -141,11 +142,11 @@ async fn begin_with(server: &HttpServer, version: &str) -> String {
     let params = json!({"protocolVersion": version, "capabilities": {"elicitation": {}},
         "clientInfo": {"name": "t", "version": "1"}});
     let begun = send(server, Method::POST, &[], request(0, "initialize", params)).await;
-    let id = begun.headers()[SESSION].to_str().unwrap().to_owned();
+    let id = begun.headers()[SESSION_HEADER].to_str().unwrap().to_owned();
     let told = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#.to_owned();
-    assert_eq!(send(server, Method::POST, &[(SESSION, &id)], told).await.status(), 202);
+    assert_eq!(send(server, Method::POST, &[(SESSION_HEADER, &id)], told).await.status(), 202);
     // It is told on a task of its own.
-    while text(send(server, Method::POST, &[(SESSION, &id)], call(1, "changes", json!({}))).await)
+    while text(send(server, Method::POST, &[(SESSION_HEADER, &id)], call(1, "changes", json!({}))).await)
         .await
         .contains("a bug")
     {}
@@ -158,12 +159,12 @@ async fn a_change_is_told_to_its_own_session_only() {
     let (one, two) = (begin(&server).await, begin(&server).await);
     let mut streams = Vec::new();
     for id in [&one, &two] {
-        let mut body = send(&server, Method::GET, &[(SESSION, id)], String::new()).await.into_body();
+        let mut body = send(&server, Method::GET, &[(SESSION_HEADER, id)], String::new()).await.into_body();
         // What `begin` left behind.
         while let Ok(Some(_)) = tokio::time::timeout(Duration::from_millis(100), body.frame()).await {}
         streams.push(body);
     }
-    let answer = send(&server, Method::POST, &[(SESSION, &one)], call(2, "changes", json!({}))).await;
+    let answer = send(&server, Method::POST, &[(SESSION_HEADER, &one)], call(2, "changes", json!({}))).await;
     assert_eq!(messages(answer).await.len(), 1);
     let (first, second) = streams.split_at_mut(1);
     assert!(event(&mut first[0]).await.unwrap().contains(CHANGED));
@@ -174,7 +175,7 @@ async fn a_change_is_told_to_its_own_session_only() {
 async fn a_batch_is_answered_in_one_stream_in_the_version_that_has_them() {
     let (server, _stop) = server(HttpLimits::default());
     let id = begin_with(&server, "2025-03-26").await;
-    let post = async |id: &str, body: String| send(&server, Method::POST, &[(SESSION, id)], body).await;
+    let post = async |id: &str, body: String| send(&server, Method::POST, &[(SESSION_HEADER, id)], body).await;
     let cancelled = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 14}});
     let parts = [
         request(10, "ping", json!({})),
@@ -228,7 +229,7 @@ async fn a_batch_is_answered_in_one_stream_in_the_version_that_has_them() {
 async fn messages_pass_unchanged_in_both_directions() {
     let (server, _stop) = server(HttpLimits::default());
     let session = begin(&server).await;
-    let headers = [(SESSION, session.as_str())];
+    let headers = [(SESSION_HEADER, session.as_str())];
     let odd = json!({"content": [{"type": "new", "x": null}], "isError": false, "unknown": 1.5, "_meta": {"a": [{}]}});
     let answer = messages(send(&server, Method::POST, &headers, call(2, "odd", odd.clone())).await).await;
     assert_eq!(answer[0]["result"], odd);
@@ -263,7 +264,7 @@ async fn messages_pass_unchanged_in_both_directions() {
 async fn a_stream_that_is_cut_anywhere_is_read_on() {
     let (server, _stop) = server(HttpLimits::default());
     let session = begin(&server).await;
-    let headers = [(SESSION, session.as_str())];
+    let headers = [(SESSION_HEADER, session.as_str())];
     for cut in 0..7 {
         let mut body =
             send(&server, Method::POST, &headers, call(10 + cut, "counts", json!({"done": cut}))).await.into_body();
@@ -273,7 +274,8 @@ async fn a_stream_that_is_cut_anywhere_is_read_on() {
         }
         drop(body);
         let place = seen.last().unwrap().lines().find_map(|line| line.strip_prefix("id: ")).unwrap().to_owned();
-        let mut rest = send(&server, Method::GET, &[headers[0], (LAST_EVENT, &place)], String::new()).await.into_body();
+        let mut rest =
+            send(&server, Method::GET, &[headers[0], (LAST_EVENT_ID_HEADER, &place)], String::new()).await.into_body();
         while let Some(event) = event(&mut rest).await {
             seen.push(event);
         }
@@ -287,11 +289,11 @@ async fn a_stream_that_is_cut_anywhere_is_read_on() {
 #[tokio::test]
 async fn sessions_end_when_asked_when_unused_when_too_many_and_with_the_server() {
     let stop = CancellationToken::new();
-    let limits = HttpLimits { sessions: 2, idle: Duration::from_millis(300) };
+    let limits = HttpLimits { max_sessions: 2, idle_timeout: Duration::from_millis(300) };
     let server = HttpServer::new(Odd::make, limits, stop.clone());
     let gone = async |alive: usize| {
         for _ in 0..2000 {
-            if ALIVE.load(Ordering::SeqCst) == alive && server.sessions() == alive {
+            if ALIVE.load(Ordering::SeqCst) == alive && server.session_count() == alive {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -301,18 +303,18 @@ async fn sessions_end_when_asked_when_unused_when_too_many_and_with_the_server()
     // A third one ends the one that was unused for longest.
     let ids = [begin(&server).await, begin(&server).await, begin(&server).await];
     let ping = || request(2, "ping", json!({}));
-    assert_eq!(send(&server, Method::POST, &[(SESSION, &ids[0])], ping()).await.status(), 404);
-    assert_eq!(send(&server, Method::POST, &[(SESSION, &ids[1])], ping()).await.status(), 200);
+    assert_eq!(send(&server, Method::POST, &[(SESSION_HEADER, &ids[0])], ping()).await.status(), 404);
+    assert_eq!(send(&server, Method::POST, &[(SESSION_HEADER, &ids[1])], ping()).await.status(), 200);
     gone(2).await;
-    assert_eq!(send(&server, Method::DELETE, &[(SESSION, &ids[1])], String::new()).await.status(), 202);
+    assert_eq!(send(&server, Method::DELETE, &[(SESSION_HEADER, &ids[1])], String::new()).await.status(), 202);
     gone(1).await;
     // One with an open stream is in use.
-    let mut body = send(&server, Method::GET, &[(SESSION, &ids[2])], String::new()).await.into_body();
+    let mut body = send(&server, Method::GET, &[(SESSION_HEADER, &ids[2])], String::new()).await.into_body();
     tokio::time::sleep(Duration::from_millis(700)).await;
-    assert_eq!(server.sessions(), 1);
+    assert_eq!(server.session_count(), 1);
     // None is taken away while all are in use.
     let other = begin(&server).await;
-    let waits = send(&server, Method::POST, &[(SESSION, &other)], call(5, "waits", json!({}))).await;
+    let waits = send(&server, Method::POST, &[(SESSION_HEADER, &other)], call(5, "waits", json!({}))).await;
     let refused = send(
         &server,
         Method::POST,
@@ -330,16 +332,16 @@ async fn sessions_end_when_asked_when_unused_when_too_many_and_with_the_server()
     // The server stops: streams end, and so do calls.
     stop.cancel();
     while event(&mut body).await.is_some() {}
-    tokio::time::timeout(Duration::from_secs(20), server.ended()).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(20), server.wait_until_ended()).await.unwrap();
     gone(0).await;
 }
 
 #[tokio::test]
 async fn a_session_that_nobody_uses_ends() {
-    let (server, _stop) = server(HttpLimits { idle: Duration::from_millis(100), ..HttpLimits::default() });
+    let (server, _stop) = server(HttpLimits { idle_timeout: Duration::from_millis(100), ..HttpLimits::default() });
     begin(&server).await;
     for _ in 0..2000 {
-        if server.sessions() == 0 {
+        if server.session_count() == 0 {
             return;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
@@ -354,7 +356,7 @@ async fn a_subscription_without_a_session_hears_of_changes_and_ends_with_its_con
         "io.modelcontextprotocol/clientCapabilities": {}});
     let ask = async |id: i64, method: &str, name: &str, mut params: Value| {
         params["_meta"] = meta.clone();
-        let headers = [(VERSION, "2026-07-28"), ("mcp-method", method), ("mcp-name", name)];
+        let headers = [(VERSION_HEADER, "2026-07-28"), ("mcp-method", method), ("mcp-name", name)];
         send(&server, Method::POST, &headers, request(id, method, params)).await
     };
     let listen = json!({"notifications": {"toolsListChanged": true}});
@@ -369,25 +371,25 @@ async fn a_subscription_without_a_session_hears_of_changes_and_ends_with_its_con
     tokio::time::sleep(Duration::from_millis(50)).await;
     let answer = messages(ask(3, "tools/call", "changes", changes).await).await;
     assert_eq!(answer[0]["result"]["done"], 1, "{answer:?}");
-    assert_eq!(server.sessions(), 0);
+    assert_eq!(server.session_count(), 0);
 }
 
 #[tokio::test]
 async fn clients_without_a_session_are_told_apart_by_what_they_say_of_themselves() {
     let seen: Arc<Mutex<Vec<Arc<Odd>>>> = Arc::default();
     let made = seen.clone();
-    let make = move || -> Arc<dyn Offer> {
+    let make = move || -> Arc<dyn ServerBackend> {
         let offer = Arc::new(Odd::default());
         made.lock().unwrap().push(offer.clone());
         offer
     };
     let stop = CancellationToken::new();
-    let server = HttpServer::new(make, HttpLimits { sessions: 2, ..HttpLimits::default() }, stop.clone());
+    let server = HttpServer::new(make, HttpLimits { max_sessions: 2, ..HttpLimits::default() }, stop.clone());
     let ask = async |client: &str, capabilities: Value| {
         let meta = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28",
             "io.modelcontextprotocol/clientInfo": {"name": client, "version": "1"},
             "io.modelcontextprotocol/clientCapabilities": capabilities});
-        let headers = [(VERSION, "2026-07-28"), ("mcp-method", "tools/list")];
+        let headers = [(VERSION_HEADER, "2026-07-28"), ("mcp-method", "tools/list")];
         let body = request(1, "tools/list", json!({ "_meta": meta }));
         messages(send(&server, Method::POST, &headers, body).await).await
     };
@@ -418,7 +420,7 @@ mod fuzz {
         #[test]
         fn no_body_and_no_headers_panic_or_go_unanswered(
             body in prop_oneof!["\\PC{0,80}", Just(call(1, "odd", json!({}))), Just(request(1, "initialize", json!({})))],
-            headers in proptest::collection::vec((prop_oneof![Just(SESSION), Just(VERSION), Just(LAST_EVENT), Just("mcp-method")],
+            headers in proptest::collection::vec((prop_oneof![Just(SESSION_HEADER), Just(VERSION_HEADER), Just(LAST_EVENT_ID_HEADER), Just("mcp-method")],
                 prop_oneof!["[ -~]{0,12}", Just("2026-07-28".to_owned()), Just("2025-11-25".to_owned()), Just("tools/call".to_owned())]), 0..4),
             method in prop_oneof![Just(Method::POST), Just(Method::GET), Just(Method::DELETE), Just(Method::PUT)],
         ) {
@@ -429,7 +431,7 @@ mod fuzz {
                 let answer = tokio::time::timeout(Duration::from_secs(20), send(&server, method, &headers, body)).await.unwrap();
                 prop_assert_ne!(answer.status(), 500);
                 stop.cancel();
-                tokio::time::timeout(Duration::from_secs(20), server.ended()).await.unwrap();
+                tokio::time::timeout(Duration::from_secs(20), server.wait_until_ended()).await.unwrap();
                 Ok(())
             })?;
         }
@@ -455,6 +457,6 @@ fn what_a_client_accepts_is_a_type_a_group_or_anything() {
         for value in listed {
             headers.append(ACCEPT, value.parse().unwrap());
         }
-        assert_eq!(accepts(&headers, JSON) && accepts(&headers, SSE), expected, "{listed:?}");
+        assert_eq!(accepts(&headers, JSON_CONTENT_TYPE) && accepts(&headers, SSE_CONTENT_TYPE), expected, "{listed:?}");
     }
 }

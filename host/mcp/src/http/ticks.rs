@@ -26,7 +26,7 @@ impl KeepAliveTimer {
     }
 
     /// Waits for at least one whole tick, and at most two.
-    pub(super) async fn one(self: &Arc<Self>) {
+    pub(super) async fn tick(self: &Arc<Self>) {
         let first = self.ticked.notified();
         self.is_used.store(true, Ordering::Release);
         if !self.runs.swap(true, Ordering::AcqRel) {
@@ -68,7 +68,7 @@ mod tests {
             let begun = std::time::Instant::now();
             let waiting = (0..50).map(|_| {
                 let ticks = ticks.clone();
-                tokio::spawn(async move { ticks.one().await })
+                tokio::spawn(async move { ticks.tick().await })
             });
             for waiting in waiting.collect::<Vec<_>>() {
                 waiting.await.unwrap();

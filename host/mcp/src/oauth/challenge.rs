@@ -1,6 +1,6 @@
 //! What a server says in `WWW-Authenticate` when it wants a token, or a better one.
 
-/// A challenge of the scheme `Bearer`. <https://www.rfc-editor.org/rfc/rfc6750#section-3>
+/// A challenge of the scheme `TokenProvider`. <https://www.rfc-editor.org/rfc/rfc6750#section-3>
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Challenge {
     /// Where the metadata of the protected resource is.
@@ -34,7 +34,7 @@ impl Challenge {
             }
             match name.to_ascii_lowercase().as_str() {
                 "resource_metadata" => challenge.resource_metadata = Some(value),
-                "scope" => challenge.scopes = scopes(&value),
+                "scope" => challenge.scopes = parse_scopes(&value),
                 "error" => challenge.error = Some(value),
                 _ => {}
             }
@@ -44,7 +44,7 @@ impl Challenge {
 }
 
 /// The scopes of a list, those that are valid.
-pub(super) fn scopes(list: &str) -> Vec<String> {
+pub(super) fn parse_scopes(list: &str) -> Vec<String> {
     let mut scopes: Vec<String> = Vec::new();
     for scope in list.split(' ').filter(|scope| is_scope(scope)) {
         if scopes.len() < MAX_SCOPES && !scopes.iter().any(|known| known == scope) {

@@ -5,15 +5,15 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::OAuthError;
-use super::challenge::{Challenge, scopes};
-use super::reach::{Reach, object};
+use super::challenge::{Challenge, parse_scopes};
+use super::reach::{OAuthHttpClient, parse_object};
 
 const SERVER_METADATA: &str = "the metadata of the server";
 const ISSUER_METADATA: &str = "the metadata of the authorization server";
 
 /// The parameters that aiw gives to the authorization endpoint.
 /// <https://www.rfc-editor.org/rfc/rfc6749#section-4.1.1>
-const KNOWN_PARAMETERS: [&str; 10] = [
+const AUTHORIZATION_PARAMETERS: [&str; 10] = [
     "response_type",
     "response_mode",
     "client_id",
@@ -28,7 +28,7 @@ const KNOWN_PARAMETERS: [&str; 10] = [
 
 /// The metadata of a server about logins. <https://www.rfc-editor.org/rfc/rfc9728>
 #[derive(Debug)]
-pub(super) struct Resource {
+pub(super) struct ProtectedResource {
     /// The resource of a token.
     pub(super) resource: String,
     pub(super) issuer: String,
@@ -40,31 +40,31 @@ pub(super) struct Resource {
 #[derive(Debug)]
 pub(super) struct AuthorizationServer {
     pub(super) issuer: String,
-    pub(super) authorization: Url,
-    pub(super) token: Url,
-    pub(super) registration: Option<Url>,
-    pub(super) revocation: Option<Url>,
+    pub(super) authorization_endpoint: Url,
+    pub(super) token_endpoint: Url,
+    pub(super) registration_endpoint: Option<Url>,
+    pub(super) revocation_endpoint: Option<Url>,
     pub(super) scopes: Vec<String>,
     /// How clients prove who they are; none if it doesn't say.
-    pub(super) methods: Option<Vec<String>>,
+    pub(super) token_auth_methods: Option<Vec<String>>,
     /// Whether it names itself in each answer to the browser. <https://www.rfc-editor.org/rfc/rfc9207>
-    pub(super) names_itself: bool,
+    pub(super) supports_iss_parameter: bool,
 }
 
 /// Finds the server's metadata: where its challenge says, else at the well-known places. A server of the first version
 /// of the specification has none, and is its own authorization server.
-pub(super) async fn resource(
-    reach: &Reach,
+pub(super) async fn discover_resource(
+    reach: &OAuthHttpClient,
     challenge: &Challenge,
     issuer: Option<&str>,
-) -> Result<Resource, OAuthError> {
+) -> Result<ProtectedResource, OAuthError> {
     let own = reach.server();
     let said = match &challenge.resource_metadata {
         Some(named) => {
-            let named = reach.check("the address of its metadata", named)?;
+            let named = reach.check_url("the address of its metadata", named)?;
             let problem = "is not there, where its challenge says";
             let found = document(reach, SERVER_METADATA, &named).await?;
-            Some(found.ok_or_else(|| OAuthError::Answer { what: SERVER_METADATA, problem: problem.into() })?)
+            Some(found.ok_or_else(|| OAuthError::InvalidResponse { what: SERVER_METADATA, problem: problem.into() })?)
         }
         None => first(reach, SERVER_METADATA, &well_known(own, "oauth-protected-resource", true)).await?,
     };
@@ -73,21 +73,28 @@ pub(super) async fn resource(
         origin.set_path("/");
         origin.set_query(None);
         let issuer = issuer.map_or_else(|| origin.to_string(), str::to_owned);
-        return Ok(Resource { resource: canonical(own), issuer, scopes: Vec::new() });
+        return Ok(ProtectedResource { resource: canonical_resource_url(own), issuer, scopes: Vec::new() });
     };
     let resource = text(&said, "resource").unwrap_or_default();
     if !covers(resource, own) {
         let problem = "is for another resource".to_owned();
-        return Err(OAuthError::Answer { what: SERVER_METADATA, problem });
+        return Err(OAuthError::InvalidResponse { what: SERVER_METADATA, problem });
     }
     let named = said.get("authorization_servers").and_then(Value::as_array).and_then(|all| all.first()?.as_str());
-    let issuer = issuer.or(named).ok_or(OAuthError::NotLoggedIn)?;
-    Ok(Resource { resource: resource.to_owned(), issuer: issuer.to_owned(), scopes: list(&said, "scopes_supported") })
+    let issuer = issuer.or(named).ok_or(OAuthError::LoginUnsupported)?;
+    Ok(ProtectedResource {
+        resource: resource.to_owned(),
+        issuer: issuer.to_owned(),
+        scopes: list(&said, "scopes_supported"),
+    })
 }
 
 /// Finds the metadata of an authorization server, and checks that it is about that server.
-pub(super) async fn authorization_server(reach: &Reach, issuer: &str) -> Result<AuthorizationServer, OAuthError> {
-    let url = reach.check("the authorization server", issuer)?;
+pub(super) async fn discover_authorization_server(
+    reach: &OAuthHttpClient,
+    issuer: &str,
+) -> Result<AuthorizationServer, OAuthError> {
+    let url = reach.check_url("the authorization server", issuer)?;
     let mut places = well_known(&url, "oauth-authorization-server", false);
     places.extend(well_known(&url, "openid-configuration", false));
     if !path(&url).is_empty() {
@@ -96,8 +103,8 @@ pub(super) async fn authorization_server(reach: &Reach, issuer: &str) -> Result<
         places.push(appended);
     }
     let said = first(reach, ISSUER_METADATA, &places).await?;
-    let said = said.ok_or(OAuthError::NotLoggedIn)?;
-    let wrong = |problem: &str| Err(OAuthError::Answer { what: ISSUER_METADATA, problem: problem.into() });
+    let said = said.ok_or(OAuthError::LoginUnsupported)?;
+    let wrong = |problem: &str| Err(OAuthError::InvalidResponse { what: ISSUER_METADATA, problem: problem.into() });
     let own = text(&said, "issuer").unwrap_or_default();
     // Only a missing slash after the host makes no difference.
     if own != issuer && Url::parse(own).ok().as_ref() != Some(&url) {
@@ -110,7 +117,7 @@ pub(super) async fn authorization_server(reach: &Reach, issuer: &str) -> Result<
     if said.contains_key("response_types_supported") && !has("response_types_supported", "code") {
         return wrong("does not offer codes");
     }
-    let endpoint = |what, key| text(&said, key).map(|url| reach.check(what, url)).transpose();
+    let endpoint = |what, key| text(&said, key).map(|url| reach.check_url(what, url)).transpose();
     let (Some(authorization), Some(token)) = (
         endpoint("the authorization endpoint", "authorization_endpoint")?,
         endpoint("the token endpoint", "token_endpoint")?,
@@ -119,26 +126,30 @@ pub(super) async fn authorization_server(reach: &Reach, issuer: &str) -> Result<
     };
     // Which of two values counts is up to the authorization server.
     if let Some(name) =
-        KNOWN_PARAMETERS.into_iter().find(|name| authorization.query_pairs().any(|(key, _)| key == *name))
+        AUTHORIZATION_PARAMETERS.into_iter().find(|name| authorization.query_pairs().any(|(key, _)| key == *name))
     {
         return wrong(&format!("has an authorization endpoint that brings its own `{name}`"));
     }
     Ok(AuthorizationServer {
         issuer: own.to_owned(),
-        authorization,
-        token,
-        registration: endpoint("the registration endpoint", "registration_endpoint")?,
-        revocation: endpoint("the revocation endpoint", "revocation_endpoint")?,
+        authorization_endpoint: authorization,
+        token_endpoint: token,
+        registration_endpoint: endpoint("the registration endpoint", "registration_endpoint")?,
+        revocation_endpoint: endpoint("the revocation endpoint", "revocation_endpoint")?,
         scopes: list(&said, "scopes_supported"),
-        methods: said
+        token_auth_methods: said
             .contains_key("token_endpoint_auth_methods_supported")
             .then(|| list(&said, "token_endpoint_auth_methods_supported")),
-        names_itself: said.get("authorization_response_iss_parameter_supported") == Some(&true.into()),
+        supports_iss_parameter: said.get("authorization_response_iss_parameter_supported") == Some(&true.into()),
     })
 }
 
 /// The first document that is there.
-async fn first(reach: &Reach, what: &'static str, places: &[Url]) -> Result<Option<Map<String, Value>>, OAuthError> {
+async fn first(
+    reach: &OAuthHttpClient,
+    what: &'static str,
+    places: &[Url],
+) -> Result<Option<Map<String, Value>>, OAuthError> {
     for place in places {
         if let Some(found) = document(reach, what, place).await? {
             return Ok(Some(found));
@@ -148,15 +159,19 @@ async fn first(reach: &Reach, what: &'static str, places: &[Url]) -> Result<Opti
 }
 
 /// A document; none if it is not there.
-async fn document(reach: &Reach, what: &'static str, url: &Url) -> Result<Option<Map<String, Value>>, OAuthError> {
+async fn document(
+    reach: &OAuthHttpClient,
+    what: &'static str,
+    url: &Url,
+) -> Result<Option<Map<String, Value>>, OAuthError> {
     let mut request = HttpRequest::new(url.as_str());
     request.headers.push(("accept".into(), "application/json".into()));
-    let response = reach.ask(what, url, request).await?;
+    let response = reach.send(what, url, request).await?;
     match response.status {
-        200..=299 => object(what, &response.body).map(Some),
+        200..=299 => parse_object(what, &response.body).map(Some),
         // Servers that know no such path answer in many ways.
         400..=499 => Ok(None),
-        status => Err(OAuthError::Answer { what, problem: format!("is answered with status {status}") }),
+        status => Err(OAuthError::InvalidResponse { what, problem: format!("is answered with status {status}") }),
     }
 }
 
@@ -183,7 +198,7 @@ fn path(url: &Url) -> &str {
 
 /// The URL of a resource in its canonical form: without a query, as RFC 8707 (section 2) advises. A key may stand there,
 /// and an authorization server is not told it.
-pub(super) fn canonical(url: &Url) -> String {
+pub(super) fn canonical_resource_url(url: &Url) -> String {
     let mut named = url.clone();
     named.set_query(None);
     let text = named.as_str();
@@ -206,7 +221,7 @@ fn text<'a>(object: &'a Map<String, Value>, key: &str) -> Option<&'a str> {
 /// A list of words.
 fn list(object: &Map<String, Value>, key: &str) -> Vec<String> {
     let words = object.get(key).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
-    scopes(&words.take(100).collect::<Vec<_>>().join(" "))
+    parse_scopes(&words.take(100).collect::<Vec<_>>().join(" "))
 }
 
 #[cfg(test)]
@@ -240,7 +255,7 @@ mod tests {
             ("https://a.example/mcp/", "https://a.example/mcp/"),
         ] {
             let url = Url::parse(url).unwrap();
-            assert_eq!(canonical(&url), expected);
+            assert_eq!(canonical_resource_url(&url), expected);
             assert!(covers(expected, &url));
         }
     }
@@ -253,6 +268,6 @@ mod tests {
         assert_eq!(places("https://a/b/c/?q", true), ["https://a/.well-known/x/b/c", "https://a/.well-known/x"]);
         assert_eq!(places("https://a/", true), ["https://a/.well-known/x"]);
         assert_eq!(places("https://a/t", false), ["https://a/.well-known/x/t"]);
-        assert_eq!(canonical(&Url::parse("https://A.example").unwrap()), "https://a.example");
+        assert_eq!(canonical_resource_url(&Url::parse("https://A.example").unwrap()), "https://a.example");
     }
 }

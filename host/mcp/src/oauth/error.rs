@@ -8,7 +8,7 @@ use aiw_net::NetError;
 pub enum OAuthError {
     /// An address that must not be used.
     #[error("{what} `{}` {problem}", one_line(.url, 200))]
-    Address {
+    InvalidUrl {
         /// Which address.
         what: &'static str,
         /// The address, up to its port.
@@ -34,7 +34,7 @@ pub enum OAuthError {
     },
     /// An answer that can't be used.
     #[error("{what} {problem}")]
-    Answer {
+    InvalidResponse {
         /// The answer, or the server that gave it.
         what: &'static str,
         /// The end of a sentence.
@@ -50,16 +50,16 @@ pub enum OAuthError {
     },
     /// The server offers no login.
     #[error("it offers no login: it names no authorization server")]
-    NotLoggedIn,
+    LoginUnsupported,
     /// The authorization server knows no client like this one.
     #[error("its authorization server registers no clients")]
     RegistrationUnsupported,
     /// The browser's answer does not belong to this login.
     #[error("the answer from the browser {0}")]
-    Redirect(&'static str),
+    InvalidRedirect(&'static str),
     /// The system has no random numbers.
     #[error("the system gives no random numbers")]
-    Random,
+    RandomUnavailable,
 }
 
 fn described(description: &str) -> String {
@@ -68,10 +68,10 @@ fn described(description: &str) -> String {
 
 impl OAuthError {
     /// Returns the error without values that were sent to the server, should it quote them.
-    pub(super) fn without_echoes(self, sent: &[String]) -> Self {
+    pub(super) fn redact_echoed_values(self, sent: &[String]) -> Self {
         match self {
             Self::Refused { code, description } => {
-                let without = |words: &str| aiw_core::without_echoes(words, sent.iter().map(String::as_str));
+                let without = |words: &str| aiw_core::redact_echoed_values(words, sent.iter().map(String::as_str));
                 Self::Refused { code: without(&code), description: without(&description) }
             }
             error => error,
@@ -80,8 +80,8 @@ impl OAuthError {
 
     /// Whether only a new login can help: the grant, or the client, is no longer valid.
     pub fn needs_login(&self) -> bool {
-        const FINAL: [&str; 4] = ["invalid_grant", "invalid_client", "unauthorized_client", "invalid_target"];
-        matches!(self, Self::Refused { code, .. } if FINAL.contains(&code.as_str()))
+        const FATAL_CODES: [&str; 4] = ["invalid_grant", "invalid_client", "unauthorized_client", "invalid_target"];
+        matches!(self, Self::Refused { code, .. } if FATAL_CODES.contains(&code.as_str()))
     }
 
     /// Returns the next step, if there is just one.
@@ -90,7 +90,7 @@ impl OAuthError {
             Self::RegistrationUnsupported => {
                 Some("register a client there by hand, and give its id: `aiw mcp login NAME --client-id ID`")
             }
-            Self::NotLoggedIn => {
+            Self::LoginUnsupported => {
                 Some("if it takes a key, put it into a header: `aiw mcp add NAME --url URL --header H=@SECRET`")
             }
             _ => None,

@@ -12,10 +12,10 @@ use sha2::{Digest, Sha256};
 use url::Url;
 
 use super::challenge::Challenge;
-use super::discovery::{AuthorizationServer, authorization_server, resource};
-use super::form::{ClientProof, Registered, send};
-use super::reach::Reach;
-use super::tokens::Source;
+use super::discovery::{AuthorizationServer, discover_authorization_server, discover_resource};
+use super::form::{ClientAuthMethod, RegisteredClient, send};
+use super::reach::OAuthHttpClient;
+use super::tokens::TokenSource;
 use super::{OAuthError, OAuthTokens};
 
 /// The scope that asks for a refresh token, where an authorization server knows it.
@@ -43,13 +43,13 @@ pub struct OAuthRequest {
     /// Scopes to ask for besides.
     pub more_scopes: Vec<String>,
     /// Where the browser brings the code.
-    pub redirect: String,
+    pub redirect_uri: String,
 }
 
 /// A login that waits for the code.
 pub struct Login {
-    reach: Reach,
-    source: Source,
+    reach: OAuthHttpClient,
+    source: TokenSource,
     names_itself: bool,
     redirect: String,
     pasted: String,
@@ -68,10 +68,10 @@ impl Login {
     /// Finds the authorization server and makes itself known there. Nothing is kept if the login isn't finished.
     pub fn begin(request: OAuthRequest) -> BoxFuture<'static, Result<Self, OAuthError>> {
         Box::pin(async move {
-            let reach = Reach::new(request.client.clone(), &request.url, request.issuer.as_deref())?;
+            let reach = OAuthHttpClient::new(request.client.clone(), &request.url, request.issuer.as_deref())?;
             let challenge = challenge(&reach, &request.headers).await?;
-            let resource = resource(&reach, &challenge, request.issuer.as_deref()).await?;
-            let server = authorization_server(&reach, &resource.issuer).await?;
+            let resource = discover_resource(&reach, &challenge, request.issuer.as_deref()).await?;
+            let server = discover_authorization_server(&reach, &resource.issuer).await?;
             let mut scopes = match (request.scopes, challenge.scopes) {
                 (given, _) if !given.is_empty() => given,
                 (_, wanted) if !wanted.is_empty() => wanted,
@@ -85,17 +85,17 @@ impl Login {
             }
             let client = match request.client_id {
                 Some(id) => given(id, request.client_secret, &server),
-                None => register(&reach, &server, &request.redirect, &scopes).await?,
+                None => register(&reach, &server, &request.redirect_uri, &scopes).await?,
             };
             let (state, verifier) = (random()?, random()?);
-            let mut url = server.authorization.clone();
+            let mut url = server.authorization_endpoint.clone();
             {
                 let scope = scopes.join(" ");
                 let mut query = url.query_pairs_mut();
                 query
                     .append_pair("response_type", "code")
                     .append_pair("client_id", &client.id)
-                    .append_pair("redirect_uri", &request.redirect)
+                    .append_pair("redirect_uri", &request.redirect_uri)
                     .append_pair("state", &state)
                     .append_pair("code_challenge", &URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.as_bytes())))
                     .append_pair("code_challenge_method", "S256")
@@ -108,20 +108,20 @@ impl Login {
                     query.append_pair("prompt", "consent");
                 }
             }
-            let source = Source {
+            let source = TokenSource {
                 resource: resource.resource,
                 issuer: server.issuer,
-                named: request.issuer,
-                token: server.token,
-                revocation: server.revocation,
+                chosen_issuer: request.issuer,
+                token_endpoint: server.token_endpoint,
+                revocation_endpoint: server.revocation_endpoint,
                 client,
                 scopes,
             };
             Ok(Self {
                 reach,
                 source,
-                names_itself: server.names_itself,
-                redirect: request.redirect,
+                names_itself: server.supports_iss_parameter,
+                redirect: request.redirect_uri,
                 pasted: request.url,
                 state: Secret::new(state),
                 verifier: Secret::new(verifier),
@@ -141,14 +141,14 @@ impl Login {
     }
 
     /// The host of the page where the user logs in, where the issuer's is another one.
-    pub fn other_host(&self) -> Option<String> {
+    pub fn separate_login_host(&self) -> Option<String> {
         let host = |url: &str| Some(Url::parse(url).ok()?.host_str()?.to_owned());
         let page = host(&self.url)?;
         (host(&self.source.issuer).as_ref() != Some(&page)).then_some(page)
     }
 
     /// The query of the address that the browser came back to, as a user pastes it; none if it is another address.
-    pub fn query_from(&self, pasted: &str) -> Option<String> {
+    pub fn extract_query(&self, pasted: &str) -> Option<String> {
         let (redirect, pasted) = (Url::parse(&self.redirect).ok()?, Url::parse(pasted.trim()).ok()?);
         let is_it = pasted.origin() == redirect.origin() && pasted.path() == redirect.path();
         is_it.then(|| pasted.query().unwrap_or_default().to_owned())
@@ -166,74 +166,77 @@ impl Login {
     /// The code of an answer that is for this login, and from the server that was asked.
     fn code(&self, query: &str) -> Result<Secret, OAuthError> {
         if query.len() > MAX_QUERY {
-            return Err(OAuthError::Redirect("is too long"));
+            return Err(OAuthError::InvalidRedirect("is too long"));
         }
         let pairs: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let one = |name: &str| {
             let mut values = pairs.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str());
             match (values.next(), values.next()) {
                 (value, None) => Ok(value),
-                _ => Err(OAuthError::Redirect("says something twice")),
+                _ => Err(OAuthError::InvalidRedirect("says something twice")),
             }
         };
         if one("state")? != Some(self.state.expose()) {
-            return Err(OAuthError::Redirect("is not for this login: its `state` is another"));
+            return Err(OAuthError::InvalidRedirect("is not for this login: its `state` is another"));
         }
         match one("iss")? {
             Some(issuer) if issuer != self.source.issuer => {
-                return Err(OAuthError::Redirect("is from another authorization server: its `iss` is another"));
+                return Err(OAuthError::InvalidRedirect("is from another authorization server: its `iss` is another"));
             }
             None if self.names_itself => {
-                return Err(OAuthError::Redirect("does not name the authorization server: its `iss` is missing"));
+                return Err(OAuthError::InvalidRedirect(
+                    "does not name the authorization server: its `iss` is missing",
+                ));
             }
             _ => {}
         }
         if let Some(code) = one("error")? {
             let description = one("error_description")?.unwrap_or_default().to_owned();
             let refused = OAuthError::Refused { code: code.to_owned(), description };
-            return Err(refused.without_echoes(self.source.client.secret.as_slice()));
+            return Err(refused.redact_echoed_values(self.source.client.secret.as_slice()));
         }
         match one("code")? {
             Some(code) if !code.is_empty() => Ok(Secret::new(code)),
-            _ => Err(OAuthError::Redirect("has no code")),
+            _ => Err(OAuthError::InvalidRedirect("has no code")),
         }
     }
 }
 
 /// Returns the server's challenge to a request without a token.
-async fn challenge(reach: &Reach, headers: &[(String, Secret)]) -> Result<Challenge, OAuthError> {
+async fn challenge(reach: &OAuthHttpClient, headers: &[(String, Secret)]) -> Result<Challenge, OAuthError> {
     let mut request = HttpRequest { method: Method::Post, ..HttpRequest::new("") };
-    request.secrets = headers.to_vec();
+    request.secret_headers = headers.to_vec();
     request.headers.push(("content-type".into(), "application/json".into()));
     request.headers.push(("accept".into(), "application/json, text/event-stream".into()));
     // It opens no session.
     request.body = json!({"jsonrpc": "2.0", "id": 0, "method": "ping"}).to_string().into_bytes();
-    Ok(reach.challenge(request).await?.map(|header| Challenge::parse(&header)).unwrap_or_default())
+    Ok(reach.fetch_challenge(request).await?.map(|header| Challenge::parse(&header)).unwrap_or_default())
 }
 
 /// A client that the user registered.
-fn given(id: String, secret: Option<Secret>, server: &AuthorizationServer) -> Registered {
+fn given(id: String, secret: Option<Secret>, server: &AuthorizationServer) -> RegisteredClient {
     let secret = secret.map(|secret| secret.expose().to_owned());
-    let offers = |method: &str| server.methods.iter().flatten().any(|offered| offered == method);
+    let offers = |method: &str| server.token_auth_methods.iter().flatten().any(|offered| offered == method);
     let proof = match &secret {
-        None => ClientProof::None,
-        Some(_) if offers("client_secret_post") && !offers("client_secret_basic") => ClientProof::ClientSecretPost,
-        Some(_) => ClientProof::ClientSecretBasic,
+        None => ClientAuthMethod::None,
+        Some(_) if offers("client_secret_post") && !offers("client_secret_basic") => ClientAuthMethod::ClientSecretPost,
+        Some(_) => ClientAuthMethod::ClientSecretBasic,
     };
-    Registered { id, secret, proof }
+    RegisteredClient { id, secret, proof }
 }
 
 /// Registers a client for this login. <https://www.rfc-editor.org/rfc/rfc7591>
 async fn register(
-    reach: &Reach,
+    reach: &OAuthHttpClient,
     server: &AuthorizationServer,
     redirect: &str,
     scopes: &[String],
-) -> Result<Registered, OAuthError> {
+) -> Result<RegisteredClient, OAuthError> {
     let what = "the registration endpoint";
-    let endpoint = server.registration.as_ref().ok_or(OAuthError::RegistrationUnsupported)?;
-    let wrong = |problem: &str| OAuthError::Answer { what, problem: problem.into() };
-    let offers = |method: &str| server.methods.as_ref().is_none_or(|all| all.iter().any(|offered| offered == method));
+    let endpoint = server.registration_endpoint.as_ref().ok_or(OAuthError::RegistrationUnsupported)?;
+    let wrong = |problem: &str| OAuthError::InvalidResponse { what, problem: problem.into() };
+    let offers =
+        |method: &str| server.token_auth_methods.as_ref().is_none_or(|all| all.iter().any(|offered| offered == method));
     // A secret that every client gets proves nothing, so prefer none.
     let method = ["none", "client_secret_basic", "client_secret_post"].into_iter().find(|method| offers(method));
     let method = method.ok_or_else(|| wrong("knows no way in which aiw could prove who it is"))?;
@@ -256,17 +259,17 @@ async fn register(
     let id = text("client_id").filter(|id| id.len() <= 2048).ok_or_else(|| wrong("gives no client id"))?;
     let secret = text("client_secret").filter(|secret| secret.len() <= 8 << 10);
     let proof = match (text("token_endpoint_auth_method").as_deref().unwrap_or(method), &secret) {
-        ("client_secret_post", Some(_)) => ClientProof::ClientSecretPost,
-        ("client_secret_basic", Some(_)) => ClientProof::ClientSecretBasic,
-        ("none", _) => ClientProof::None,
+        ("client_secret_post", Some(_)) => ClientAuthMethod::ClientSecretPost,
+        ("client_secret_basic", Some(_)) => ClientAuthMethod::ClientSecretBasic,
+        ("none", _) => ClientAuthMethod::None,
         _ => return Err(wrong("wants another proof of who aiw is than was agreed on")),
     };
-    Ok(Registered { id, secret, proof })
+    Ok(RegisteredClient { id, secret, proof })
 }
 
 /// 256 bits as text.
 fn random() -> Result<String, OAuthError> {
     let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).map_err(|_| OAuthError::Random)?;
+    getrandom::fill(&mut bytes).map_err(|_| OAuthError::RandomUnavailable)?;
     Ok(URL_SAFE_NO_PAD.encode(bytes))
 }

@@ -11,7 +11,7 @@ use url::{Host, Url};
 use super::OAuthError;
 
 /// The largest document or answer. Real ones have a few kB.
-const MAX_ANSWER: u64 = 256 << 10;
+const MAX_RESPONSE_BYTES: u64 = 256 << 10;
 
 /// How long one request may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
@@ -21,7 +21,7 @@ const MAX_URL: usize = 2048;
 
 /// Where an address is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Class {
+pub(super) enum AddressClass {
     /// A public address, or a name: `net` checks what it resolves to.
     Public,
     Private,
@@ -29,37 +29,41 @@ pub(super) enum Class {
     Loopback,
 }
 
-fn class(url: &Url) -> Class {
+fn class(url: &Url) -> AddressClass {
     let of = |address: IpAddr| match address {
         // A connection to 0.0.0.0 ends on this machine.
-        IpAddr::V4(v4) if v4.is_loopback() || v4.octets()[0] == 0 => Class::Loopback,
-        IpAddr::V4(v4) if v4.is_link_local() => Class::LinkLocal,
-        IpAddr::V6(v6) if v6.is_loopback() || v6.is_unspecified() => Class::Loopback,
-        IpAddr::V6(v6) if v6.is_unicast_link_local() => Class::LinkLocal,
-        address if is_public(address) => Class::Public,
-        _ => Class::Private,
+        IpAddr::V4(v4) if v4.is_loopback() || v4.octets()[0] == 0 => AddressClass::Loopback,
+        IpAddr::V4(v4) if v4.is_link_local() => AddressClass::LinkLocal,
+        IpAddr::V6(v6) if v6.is_loopback() || v6.is_unspecified() => AddressClass::Loopback,
+        IpAddr::V6(v6) if v6.is_unicast_link_local() => AddressClass::LinkLocal,
+        address if is_public(address) => AddressClass::Public,
+        _ => AddressClass::Private,
     };
     match url.host() {
         Some(Host::Ipv4(v4)) => of(v4.into()),
         Some(Host::Ipv6(v6)) => of(v6.to_ipv4_mapped().map_or(v6.into(), IpAddr::from)),
         Some(Host::Domain(name)) => {
             let name = name.trim_end_matches('.').to_ascii_lowercase();
-            if name == "localhost" || name.ends_with(".localhost") { Class::Loopback } else { Class::Public }
+            if name == "localhost" || name.ends_with(".localhost") {
+                AddressClass::Loopback
+            } else {
+                AddressClass::Public
+            }
         }
-        None => Class::Private,
+        None => AddressClass::Private,
     }
 }
 
 /// The addresses that the login at one server may reach.
 #[derive(Clone)]
-pub(super) struct Reach {
+pub(super) struct OAuthHttpClient {
     client: HttpClient,
     server: Url,
     /// The issuer that the user named, which may be anywhere.
     named: Option<Url>,
 }
 
-impl Reach {
+impl OAuthHttpClient {
     /// `server` is the URL of the MCP server, `named` the issuer that the user chose.
     pub(super) fn new(client: HttpClient, server: &str, named: Option<&str>) -> Result<Self, OAuthError> {
         let what = "the server's URL";
@@ -73,12 +77,12 @@ impl Reach {
     }
 
     /// An address that metadata names.
-    pub(super) fn check(&self, what: &'static str, text: &str) -> Result<Url, OAuthError> {
+    pub(super) fn check_url(&self, what: &'static str, text: &str) -> Result<Url, OAuthError> {
         let url = parse(what, text)?;
-        let is_inside = class(&url) != Class::Public && class(&url) != class(&self.server);
+        let is_inside = class(&url) != AddressClass::Public && class(&url) != class(&self.server);
         if is_inside && !self.is_named(&url) {
             let problem = "is inside this machine or its networks, and the server is not";
-            return Err(OAuthError::Address { what, url: redact_url(&url), problem });
+            return Err(OAuthError::InvalidUrl { what, url: redact_url(&url), problem });
         }
         Ok(url)
     }
@@ -90,12 +94,12 @@ impl Reach {
     /// Only the origin of one address. A redirect elsewhere is refused before it is followed.
     fn policy(&self, what: &'static str, url: &Url) -> Result<Policy, OAuthError> {
         let mut policy = Policy::none();
-        if self.is_named(url) || class(url) != Class::Public {
+        if self.is_named(url) || class(url) != AddressClass::Public {
             policy.grant_url(url.as_str());
             return Ok(policy);
         }
         let place = format!("{}:{}", url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or(443));
-        let pattern = HostPattern::parse(&place).map_err(|_| OAuthError::Address {
+        let pattern = HostPattern::parse(&place).map_err(|_| OAuthError::InvalidUrl {
             what,
             url: redact_url(url),
             problem: "names no valid host",
@@ -105,20 +109,20 @@ impl Reach {
     }
 
     /// Sends a request to a checked address.
-    pub(super) async fn ask(
+    pub(super) async fn send(
         &self,
         what: &'static str,
         url: &Url,
         request: HttpRequest,
     ) -> Result<Response, OAuthError> {
         let policy = self.policy(what, url)?;
-        let request = HttpRequest { url: url.to_string(), limit: MAX_ANSWER, ..request };
+        let request = HttpRequest { url: url.to_string(), max_body_bytes: MAX_RESPONSE_BYTES, ..request };
         match tokio::time::timeout(REQUEST_TIMEOUT, self.client.fetch(&policy, &request)).await {
             Ok(Ok(response)) => {
                 // The same host and port, in another scheme.
                 let origin = Url::parse(&response.url).map(|answered| answered.origin());
                 if origin != Ok(url.origin()) {
-                    return Err(OAuthError::Answer { what, problem: "redirects to another origin".into() });
+                    return Err(OAuthError::InvalidResponse { what, problem: "redirects to another origin".into() });
                 }
                 Ok(response)
             }
@@ -129,7 +133,7 @@ impl Reach {
     }
 
     /// The server's own challenge to a request without a token.
-    pub(super) async fn challenge(&self, request: HttpRequest) -> Result<Option<String>, OAuthError> {
+    pub(super) async fn fetch_challenge(&self, request: HttpRequest) -> Result<Option<String>, OAuthError> {
         let what = "the server";
         let policy = self.policy(what, &self.server)?;
         let request = HttpRequest { url: self.server.to_string(), ..request };
@@ -145,7 +149,7 @@ impl Reach {
 
 /// An address of `https`, or of `http` on this machine.
 fn parse(what: &'static str, text: &str) -> Result<Url, OAuthError> {
-    let refuse = |url: String, problem| Err(OAuthError::Address { what, url, problem });
+    let refuse = |url: String, problem| Err(OAuthError::InvalidUrl { what, url, problem });
     if text.len() > MAX_URL {
         return refuse("…".into(), "is too long");
     }
@@ -158,7 +162,7 @@ fn parse(what: &'static str, text: &str) -> Result<Url, OAuthError> {
     }
     match url.scheme() {
         "https" if url.has_host() => Ok(url),
-        "http" if url.has_host() && class(&url) == Class::Loopback => Ok(url),
+        "http" if url.has_host() && class(&url) == AddressClass::Loopback => Ok(url),
         _ => refuse(redact_url(&url), "is not encrypted: it must begin with `https://`"),
     }
 }
@@ -171,16 +175,17 @@ pub(super) fn redact_url(url: &Url) -> String {
 }
 
 /// The object of an answer.
-pub(super) fn object(what: &'static str, body: &[u8]) -> Result<Map<String, Value>, OAuthError> {
-    aiw_core::from_foreign_json(body).map_err(|_| OAuthError::Answer { what, problem: "is not a JSON object".into() })
+pub(super) fn parse_object(what: &'static str, body: &[u8]) -> Result<Map<String, Value>, OAuthError> {
+    aiw_core::from_foreign_json(body)
+        .map_err(|_| OAuthError::InvalidResponse { what, problem: "is not a JSON object".into() })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn reach(server: &str) -> Reach {
-        Reach::new(HttpClient::new().unwrap(), server, None).unwrap()
+    fn reach(server: &str) -> OAuthHttpClient {
+        OAuthHttpClient::new(HttpClient::new().unwrap(), server, None).unwrap()
     }
 
     #[test]
@@ -202,7 +207,7 @@ mod tests {
             "https://100.100.100.200/",
         ];
         for url in inside {
-            assert!(reach("https://mcp.example.com/mcp").check("x", url).is_err(), "{url}");
+            assert!(reach("https://mcp.example.com/mcp").check_url("x", url).is_err(), "{url}");
         }
         for (server, url, allowed) in [
             ("http://127.0.0.1:1/mcp", "http://localhost:2/", true),
@@ -214,11 +219,12 @@ mod tests {
             ("https://10.0.0.1/mcp", "https://169.254.169.254/", false),
             ("https://10.0.0.1/mcp", "https://0.0.0.0/", false),
         ] {
-            assert_eq!(reach(server).check("x", url).is_ok(), allowed, "{server} {url}");
+            assert_eq!(reach(server).check_url("x", url).is_ok(), allowed, "{server} {url}");
         }
-        let named = Reach::new(HttpClient::new().unwrap(), "https://a.example/", Some("https://10.0.0.1/x")).unwrap();
-        assert!(named.check("x", "https://10.0.0.1/token").is_ok());
-        assert!(named.check("x", "https://10.0.0.1:8443/token").is_err());
+        let named =
+            OAuthHttpClient::new(HttpClient::new().unwrap(), "https://a.example/", Some("https://10.0.0.1/x")).unwrap();
+        assert!(named.check_url("x", "https://10.0.0.1/token").is_ok());
+        assert!(named.check_url("x", "https://10.0.0.1:8443/token").is_err());
     }
 
     #[test]
@@ -237,12 +243,12 @@ mod tests {
         ] {
             assert!(parse("x", url).is_err(), "{url}");
         }
-        assert!(Reach::new(HttpClient::new().unwrap(), "http://mcp.example.com/", None).is_err());
+        assert!(OAuthHttpClient::new(HttpClient::new().unwrap(), "http://mcp.example.com/", None).is_err());
     }
 
     #[test]
     fn half_a_character_is_read() {
         let document = r#"{"issuer": "https://a.example", "scope": "TEXT"}"#;
-        aiw_tests::assert_finds_odd_json(document, |bytes| object("an answer", bytes).unwrap().into());
+        aiw_tests::assert_finds_odd_json(document, |bytes| parse_object("an answer", bytes).unwrap().into());
     }
 }

@@ -11,9 +11,9 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::OAuthError;
-use super::challenge::scopes;
-use super::form::Registered;
-use super::reach::Reach;
+use super::challenge::parse_scopes;
+use super::form::RegisteredClient;
+use super::reach::OAuthHttpClient;
 
 const TOKEN_ENDPOINT: &str = "the token endpoint";
 
@@ -34,7 +34,7 @@ pub struct OAuthTokens {
     named: Option<String>,
     token: String,
     revocation: Option<String>,
-    client: Registered,
+    client: RegisteredClient,
     access: String,
     refresh: Option<String>,
     /// Seconds since 1970.
@@ -44,13 +44,13 @@ pub struct OAuthTokens {
 }
 
 /// Where tokens come from.
-pub(super) struct Source {
+pub(super) struct TokenSource {
     pub(super) resource: String,
     pub(super) issuer: String,
-    pub(super) named: Option<String>,
-    pub(super) token: Url,
-    pub(super) revocation: Option<Url>,
-    pub(super) client: Registered,
+    pub(super) chosen_issuer: Option<String>,
+    pub(super) token_endpoint: Url,
+    pub(super) revocation_endpoint: Option<Url>,
+    pub(super) client: RegisteredClient,
     pub(super) scopes: Vec<String>,
 }
 
@@ -63,8 +63,8 @@ impl fmt::Debug for OAuthTokens {
 impl OAuthTokens {
     /// Exchanges a code for tokens.
     pub(super) async fn exchange(
-        reach: &Reach,
-        source: Source,
+        reach: &OAuthHttpClient,
+        source: TokenSource,
         url: String,
         code: &str,
         verifier: &str,
@@ -77,14 +77,14 @@ impl OAuthTokens {
             ("code_verifier", verifier),
             ("resource", &source.resource),
         ];
-        let answer = source.client.post(reach, TOKEN_ENDPOINT, &source.token, &fields).await?;
+        let answer = source.client.post(reach, TOKEN_ENDPOINT, &source.token_endpoint, &fields).await?;
         let mut tokens = Self {
             url,
             resource: source.resource,
             issuer: source.issuer,
-            named: source.named,
-            token: source.token.into(),
-            revocation: source.revocation.map(String::from),
+            named: source.chosen_issuer,
+            token: source.token_endpoint.into(),
+            revocation: source.revocation_endpoint.map(String::from),
             client: source.client,
             access: String::new(),
             refresh: None,
@@ -98,7 +98,7 @@ impl OAuthTokens {
 
     /// Takes over an answer of the token endpoint.
     fn take(&mut self, answer: &Map<String, Value>) -> Result<(), OAuthError> {
-        let wrong = |problem: &str| OAuthError::Answer { what: TOKEN_ENDPOINT, problem: problem.into() };
+        let wrong = |problem: &str| OAuthError::InvalidResponse { what: TOKEN_ENDPOINT, problem: problem.into() };
         let text = |key: &str| answer.get(key).and_then(Value::as_str);
         let is_token =
             |token: &&str| (1..=16 << 10).contains(&token.len()) && token.bytes().all(|b| b.is_ascii_graphic());
@@ -120,22 +120,22 @@ impl OAuthTokens {
         self.lifetime = lifetime.map(|seconds: u64| seconds.min(MAX_LIFETIME));
         self.expires = self.lifetime.map(|seconds| now_seconds() + seconds);
         if let Some(granted) = text("scope") {
-            self.scopes = scopes(granted);
+            self.scopes = parse_scopes(granted);
         }
         Ok(())
     }
 
     /// New tokens for the old ones, which may be void from now on.
-    pub fn refreshed<'a>(&'a self, client: &'a HttpClient) -> BoxFuture<'a, Result<Self, OAuthError>> {
+    pub fn exchange_refresh_token<'a>(&'a self, client: &'a HttpClient) -> BoxFuture<'a, Result<Self, OAuthError>> {
         Box::pin(async move {
-            let reach = Reach::new(client.clone(), &self.url, self.named.as_deref())?;
+            let reach = OAuthHttpClient::new(client.clone(), &self.url, self.named.as_deref())?;
             let Some(refresh) = &self.refresh else {
                 return Err(OAuthError::Refused {
                     code: "invalid_grant".into(),
                     description: "there is no refresh token".into(),
                 });
             };
-            let endpoint = reach.check(TOKEN_ENDPOINT, &self.token)?;
+            let endpoint = reach.check_url(TOKEN_ENDPOINT, &self.token)?;
             let fields = [("grant_type", "refresh_token"), ("refresh_token", refresh), ("resource", &self.resource)];
             let answer = self.client.post(&reach, TOKEN_ENDPOINT, &endpoint, &fields).await?;
             let mut tokens = self.clone();
@@ -147,10 +147,10 @@ impl OAuthTokens {
     /// Tells the authorization server that the tokens are no longer used. False if it takes no such word.
     pub fn revoke<'a>(&'a self, client: &'a HttpClient) -> BoxFuture<'a, Result<bool, OAuthError>> {
         Box::pin(async move {
-            let reach = Reach::new(client.clone(), &self.url, self.named.as_deref())?;
+            let reach = OAuthHttpClient::new(client.clone(), &self.url, self.named.as_deref())?;
             let what = "the revocation endpoint";
             let Some(endpoint) = &self.revocation else { return Ok(false) };
-            let endpoint = reach.check(what, endpoint)?;
+            let endpoint = reach.check_url(what, endpoint)?;
             let refresh = self.refresh.iter().map(|token| (token.as_str(), "refresh_token"));
             for (token, kind) in refresh.chain([(self.access.as_str(), "access_token")]) {
                 self.client.post(&reach, what, &endpoint, &[("token", token), ("token_type_hint", kind)]).await?;
@@ -175,12 +175,12 @@ impl OAuthTokens {
     }
 
     /// When the access token expires, in seconds since 1970.
-    pub fn expires(&self) -> Option<u64> {
+    pub fn expires_at(&self) -> Option<u64> {
         self.expires
     }
 
     /// The token for requests to the server.
-    pub fn access(&self) -> Secret {
+    pub fn access_token(&self) -> Secret {
         Secret::new(self.access.as_str())
     }
 
@@ -190,7 +190,7 @@ impl OAuthTokens {
     }
 
     /// Whether the access token is about to expire.
-    pub fn is_old(&self) -> bool {
+    pub fn needs_refresh(&self) -> bool {
         // A token that lives for a minute would be refreshed at each request.
         let early =
             self.lifetime.map_or(REFRESH_LEEWAY.as_secs(), |lifetime| REFRESH_LEEWAY.as_secs().min(lifetime / 4));

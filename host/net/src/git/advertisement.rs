@@ -4,10 +4,10 @@
 
 use aiw_core::{is_git_ref, one_line};
 
-use super::packet::{Packet, Packets, line, packet};
+use super::packet::{Packet, Packets, encode_packet, strip_newline};
 use super::refs::GitRef;
 use super::transfer::RejectedBy;
-use crate::error::{NetError, size};
+use crate::error::{NetError, format_size};
 use crate::http::RequestLimits;
 
 /// The server capabilities that libgit2 may know of. Each leads to a request whose answer we can read. `thin-pack`
@@ -32,20 +32,20 @@ pub(super) struct Advertisement {
 
 impl Advertisement {
     /// Returns whether the server accepts requests for commits by id.
-    pub(super) fn takes_ids(&self) -> bool {
+    pub(super) fn can_fetch_by_id(&self) -> bool {
         self.capabilities.iter().any(|known| known.ends_with("-sha1-in-want"))
     }
 
     /// Encodes the list for libgit2 as git's own server would write it.
     pub(super) fn to_wire(&self) -> Vec<u8> {
-        let mut wire = packet(b"# service=git-upload-pack\n");
+        let mut wire = encode_packet(b"# service=git-upload-pack\n");
         wire.extend_from_slice(b"0000");
         let mut capabilities = format!("\0{}", self.capabilities.join(" "));
         if self.refs.is_empty() {
-            wire.extend(packet(format!("{} capabilities^{{}}{capabilities}\n", "0".repeat(40)).as_bytes()));
+            wire.extend(encode_packet(format!("{} capabilities^{{}}{capabilities}\n", "0".repeat(40)).as_bytes()));
         }
         for GitRef { name, sha } in &self.refs {
-            wire.extend(packet(format!("{sha} {name}{}\n", std::mem::take(&mut capabilities)).as_bytes()));
+            wire.extend(encode_packet(format!("{sha} {name}{}\n", std::mem::take(&mut capabilities)).as_bytes()));
         }
         wire.extend_from_slice(b"0000");
         wire
@@ -83,8 +83,8 @@ impl AdvertisementReader {
 
     pub(super) fn push(&mut self, bytes: &[u8]) -> Result<(), RejectedBy> {
         self.bytes += bytes.len() as u64;
-        if self.bytes > self.limits.listing {
-            return Err(RejectedBy::ByClient(too_long(&self.repository, &self.limits)));
+        if self.bytes > self.limits.max_refs_bytes {
+            return Err(RejectedBy::ByClient(refs_too_large(&self.repository, &self.limits)));
         }
         self.packets.push(bytes);
         while self.stage != Stage::Done {
@@ -94,7 +94,7 @@ impl AdvertisementReader {
         Ok(())
     }
 
-    pub(super) fn end(self) -> Result<Advertisement, RejectedBy> {
+    pub(super) fn finish(self) -> Result<Advertisement, RejectedBy> {
         match self.stage {
             Stage::Done => Ok(self.found),
             _ => Err(self.malformed("the list of branches and tags ends too early")),
@@ -118,16 +118,16 @@ impl AdvertisementReader {
             return Err(refused(&self.repository, said));
         }
         match self.stage {
-            Stage::Service if line(content) == b"# service=git-upload-pack" => self.stage = Stage::ServiceEnd,
+            Stage::Service if strip_newline(content) == b"# service=git-upload-pack" => self.stage = Stage::ServiceEnd,
             Stage::Service => return Err(self.malformed("the list of branches and tags has an invalid start")),
             // A server may name the version of the protocol that it speaks.
-            Stage::First if line(content) == b"version 1" => {}
+            Stage::First if strip_newline(content) == b"version 1" => {}
             Stage::First => {
                 let (first, capabilities) = match content.iter().position(|byte| *byte == 0) {
                     Some(end) => (&content[..end], &content[end + 1..]),
                     None => (content.as_slice(), &[][..]),
                 };
-                self.capabilities(&String::from_utf8_lossy(line(capabilities)))?;
+                self.capabilities(&String::from_utf8_lossy(strip_newline(capabilities)))?;
                 self.reference(first)?;
                 self.stage = Stage::Refs;
             }
@@ -149,14 +149,14 @@ impl AdvertisementReader {
     }
 
     fn reference(&mut self, content: &[u8]) -> Result<(), RejectedBy> {
-        let content = line(content);
+        let content = strip_newline(content);
         // Such a line says where the history of a shallow repository ends.
         if content.starts_with(b"shallow ") {
             return Ok(());
         }
-        self.found.refs.extend(reference(&self.repository, content, b' ')?);
-        match self.found.refs.len() > self.limits.refs {
-            true => Err(RejectedBy::ByClient(too_many(&self.repository, &self.limits))),
+        self.found.refs.extend(parse_ref(&self.repository, content, b' ')?);
+        match self.found.refs.len() > self.limits.max_refs {
+            true => Err(RejectedBy::ByClient(too_many_refs(&self.repository, &self.limits))),
             false => Ok(()),
         }
     }
@@ -168,7 +168,7 @@ impl AdvertisementReader {
 
 /// Parses a line of a list: an id, a separator and a name. Returns `None` if the name could not be requested,
 /// because git would not accept it or it is not UTF-8.
-pub(super) fn reference(shown: &str, line: &[u8], between: u8) -> Result<Option<GitRef>, RejectedBy> {
+pub(super) fn parse_ref(shown: &str, line: &[u8], between: u8) -> Result<Option<GitRef>, RejectedBy> {
     let mut halves = line.splitn(2, |byte| *byte == between);
     let (id, name) = (halves.next().unwrap_or_default(), halves.next().unwrap_or_default());
     if id.len() == 64 && id.iter().all(u8::is_ascii_hexdigit) {
@@ -182,13 +182,13 @@ pub(super) fn reference(shown: &str, line: &[u8], between: u8) -> Result<Option<
 }
 
 /// Returns the error for a repository with too many refs.
-pub(super) fn too_many(shown: &str, limits: &RequestLimits) -> NetError {
-    NetError::too_large(format!("`{shown}` lists more than {} branches and tags", limits.refs))
+pub(super) fn too_many_refs(shown: &str, limits: &RequestLimits) -> NetError {
+    NetError::too_large(format!("`{shown}` lists more than {} branches and tags", limits.max_refs))
 }
 
 /// Returns the error for a list with too many bytes.
-pub(super) fn too_long(shown: &str, limits: &RequestLimits) -> NetError {
-    let limit = size(limits.listing);
+pub(super) fn refs_too_large(shown: &str, limits: &RequestLimits) -> NetError {
+    let limit = format_size(limits.max_refs_bytes);
     NetError::too_large(format!("`{shown}` sends a list of branches and tags that is longer than {limit}"))
 }
 
@@ -240,13 +240,13 @@ mod tests {
         for bytes in wire.chunks(piece) {
             reader.push(bytes).map_err(said)?;
         }
-        reader.end().map_err(said)
+        reader.finish().map_err(said)
     }
 
     fn wire(lines: &[&[u8]]) -> Vec<u8> {
-        let mut wire = packet(b"# service=git-upload-pack\n");
+        let mut wire = encode_packet(b"# service=git-upload-pack\n");
         wire.extend_from_slice(b"0000");
-        lines.iter().for_each(|content| wire.extend(packet(content)));
+        lines.iter().for_each(|content| wire.extend(encode_packet(content)));
         wire.extend_from_slice(b"0000");
         wire
     }
@@ -272,7 +272,7 @@ mod tests {
     #[test]
     fn each_fault_has_its_sentence() {
         let said = |wire: &[u8]| {
-            read(wire, RequestLimits { refs: 2, listing: 2000, ..RequestLimits::default() }, 99).unwrap_err()
+            read(wire, RequestLimits { max_refs: 2, max_refs_bytes: 2000, ..RequestLimits::default() }, 99).unwrap_err()
         };
         let refs: Vec<String> = (0..9).map(|n| format!("{ID} refs/heads/{n}")).collect();
         let refs: Vec<&[u8]> = refs.iter().map(String::as_bytes).collect();
@@ -280,14 +280,14 @@ mod tests {
         let longest = [b'x'; 9000];
         for (wire, sentence) in [
             (wire(&refs), "`R` lists more than 2 branches and tags"),
-            (packet(&longest), "`R` sends a list of branches and tags that is longer than 2000 bytes"),
+            (encode_packet(&longest), "`R` sends a list of branches and tags that is longer than 2000 bytes"),
             (b"zzzz".to_vec(), "`R` does not speak git's protocol: a packet has the length `zzzz`"),
             (b"0000".to_vec(), "`R` does not speak git's protocol: the list of branches and tags has an invalid start"),
             (
-                packet(b"# service=git-upload-pack\n"),
+                encode_packet(b"# service=git-upload-pack\n"),
                 "`R` does not speak git's protocol: the list of branches and tags ends too early",
             ),
-            (packet(b"ERR no \x1b[31msuch thing\n"), "`R` refuses: no \\u{1b}[31msuch thing"),
+            (encode_packet(b"ERR no \x1b[31msuch thing\n"), "`R` refuses: no \\u{1b}[31msuch thing"),
             (
                 wire(&[b"x refs/heads/main"]),
                 "`R` does not speak git's protocol: a ref has no commit id of 40 hexadecimal digits",

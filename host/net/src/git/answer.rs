@@ -4,7 +4,7 @@
 
 use super::advertisement::{malformed, refused};
 use super::pack::{PackCheck, PackError};
-use super::packet::{Packet, Packets, line, packet};
+use super::packet::{Packet, Packets, encode_packet, strip_newline};
 use super::transfer::RejectedBy;
 use crate::error::NetError;
 use crate::http::RequestLimits;
@@ -21,7 +21,7 @@ enum Stage {
     /// Lines of the negotiation.
     Lines,
     /// The negotiation is over, and the pack may follow.
-    Agreed,
+    Negotiated,
     /// The pack arrives in packets.
     Packets,
     /// The pack arrives without packets.
@@ -58,7 +58,7 @@ impl ResponseCheck {
         let mut seen = Vec::new();
         self.packets.push(bytes);
         while self.stage != Stage::Done {
-            let begins = self.is_last && self.stage == Stage::Agreed && self.packets.rest().starts_with(b"PACK");
+            let begins = self.is_last && self.stage == Stage::Negotiated && self.packets.rest().starts_with(b"PACK");
             if begins || self.stage == Stage::Raw {
                 self.stage = Stage::Raw;
                 let rest = self.packets.take_rest();
@@ -73,7 +73,7 @@ impl ResponseCheck {
     }
 
     /// Checks that the answer may end here.
-    pub(super) fn end(&self) -> Result<(), RejectedBy> {
+    pub(super) fn finish(&self) -> Result<(), RejectedBy> {
         match self.stage {
             Stage::Done => Ok(()),
             _ if !self.packets.rest().is_empty() => {
@@ -87,7 +87,7 @@ impl ResponseCheck {
     fn has_all(&self) -> Result<(), RejectedBy> {
         match self.stage {
             Stage::Packets | Stage::Raw if !self.pack.is_done() => Err(self.damaged("it ends too early")),
-            Stage::Lines | Stage::Agreed if self.is_last => Err(malformed(&self.repository, "no pack follows")),
+            Stage::Lines | Stage::Negotiated if self.is_last => Err(malformed(&self.repository, "no pack follows")),
             _ => Ok(()),
         }
     }
@@ -95,7 +95,7 @@ impl ResponseCheck {
     fn packet(&mut self, taken: Packet, seen: &mut Vec<u8>) -> Result<(), RejectedBy> {
         let content = match taken {
             Packet::Flush => {
-                if matches!(self.stage, Stage::Packets | Stage::Agreed) && self.is_last {
+                if matches!(self.stage, Stage::Packets | Stage::Negotiated) && self.is_last {
                     self.has_all()?;
                     self.stage = Stage::Done;
                 }
@@ -105,10 +105,10 @@ impl ResponseCheck {
             Packet::Content(content) => content,
         };
         match content.split_first() {
-            Some((1, data)) if self.is_last && matches!(self.stage, Stage::Agreed | Stage::Packets) => {
+            Some((1, data)) if self.is_last && matches!(self.stage, Stage::Negotiated | Stage::Packets) => {
                 self.stage = Stage::Packets;
                 self.pack.push(data).map_err(|bad| self.bad(bad))?;
-                seen.extend(packet(&content));
+                seen.extend(encode_packet(&content));
                 return Ok(());
             }
             // Progress messages for people.
@@ -119,16 +119,16 @@ impl ResponseCheck {
         if let Some(said) = content.strip_prefix(b"ERR ") {
             return Err(refused(&self.repository, said));
         }
-        let text = line(&content);
+        let text = strip_newline(&content);
         match words(text).as_slice() {
             [b"shallow" | b"unshallow", id] if self.stage == Stage::Lines && is_id(id) => {}
-            [b"NAK"] if self.stage != Stage::Packets => self.stage = Stage::Agreed,
-            [b"ACK", id] if self.stage != Stage::Packets && is_id(id) => self.stage = Stage::Agreed,
+            [b"NAK"] if self.stage != Stage::Packets => self.stage = Stage::Negotiated,
+            [b"ACK", id] if self.stage != Stage::Packets && is_id(id) => self.stage = Stage::Negotiated,
             [b"ACK", id, b"continue" | b"common" | b"ready"] if self.stage != Stage::Packets && is_id(id) => {}
             _ => return Err(malformed(&self.repository, "the answer contains an unrequested packet")),
         }
         // libgit2 does not recognize a `shallow` line that ends with a line break.
-        seen.extend(packet(text));
+        seen.extend(encode_packet(text));
         self.count()
     }
 
@@ -179,16 +179,16 @@ mod tests {
         for bytes in wire.chunks(piece) {
             seen.extend(answer.push(bytes).map_err(said)?);
         }
-        answer.end().map_err(said)?;
+        answer.finish().map_err(said)?;
         Ok(seen)
     }
 
     fn band(number: u8, content: &[u8]) -> Vec<u8> {
-        packet(&[&[number], content].concat())
+        encode_packet(&[&[number], content].concat())
     }
 
     fn text(line: &str) -> Vec<u8> {
-        packet(line.as_bytes())
+        encode_packet(line.as_bytes())
     }
 
     #[test]

@@ -11,15 +11,15 @@ use std::path::{Path, PathBuf};
 use aiw_core::{Sha, is_git_ref, one_line};
 use aiw_home::read_nofollow;
 
-use super::local::{GitSetting, MAX_CONFIG, MAX_CONFIGS, MAX_DEPTH, settings};
+use super::local::{GitSetting, MAX_CONFIG_BYTES, MAX_CONFIG_FILES, MAX_DEPTH, parse_settings};
 use super::transport;
 use crate::error::NetError;
 
 /// The longest list of packed refs, in bytes: some 500,000 of them.
-const MAX_PACKED: u64 = 32 << 20;
+const MAX_PACKED_REFS_BYTES: u64 = 32 << 20;
 
 /// The longest `HEAD`, loose ref, or file that says where a repository is.
-const MAX_REF: u64 = 8 << 10;
+const MAX_REF_BYTES: u64 = 8 << 10;
 
 /// The most remotes that are looked at.
 const MAX_REMOTES: usize = 100;
@@ -43,7 +43,7 @@ pub struct GitCheckout {
     /// The commit, if there is one.
     pub commit: Option<Sha>,
     /// Why its branch or commit is not known: git keeps them in a form that this doesn't read.
-    pub unread: Option<&'static str>,
+    pub unreadable_reason: Option<&'static str>,
     /// The remotes: first the one that the branch is pushed to, as far as the configuration says.
     pub remotes: Vec<GitRemote>,
 }
@@ -72,7 +72,7 @@ struct ConfigReading<'a> {
 impl ConfigReading<'_> {
     fn read(&self) -> Result<GitCheckout, NetError> {
         let place = self.git_directory()?;
-        let common = match text_of(&place.join("commondir"), MAX_REF)? {
+        let common = match text_of(&place.join("commondir"), MAX_REF_BYTES)? {
             Some(to) => self.directory_at(&place, to.trim_ascii())?,
             None => place.clone(),
         };
@@ -80,13 +80,13 @@ impl ConfigReading<'_> {
             self.check_owner(owned)?;
         }
         let mut found = Vec::new();
-        let mut files = MAX_CONFIGS;
+        let mut files = MAX_CONFIG_FILES;
         self.config(&common.join("config"), &common, MAX_DEPTH, &mut files, &mut found)?;
-        let head = text_of(&place.join("HEAD"), MAX_REF)?.unwrap_or_default();
+        let head = text_of(&place.join("HEAD"), MAX_REF_BYTES)?.unwrap_or_default();
         let head = str::from_utf8(head.trim_ascii()).unwrap_or_default();
         let branch = head.strip_prefix("ref: refs/heads/").filter(|branch| is_git_ref(branch)).map(str::to_owned);
         let has = |key: &str, word: &[u8]| {
-            found.iter().any(|one| one.is("extensions", None, key) && one.value.eq_ignore_ascii_case(word))
+            found.iter().any(|one| one.matches("extensions", None, key) && one.value.eq_ignore_ascii_case(word))
         };
         let (commit, unread) = match &branch {
             _ if has("objectformat", b"sha256") => (None, Some("its commits are named by SHA-256")),
@@ -98,7 +98,7 @@ impl ConfigReading<'_> {
             None => (head.parse().ok(), None),
         };
         let remotes = self.remotes(&found, branch.as_deref());
-        Ok(GitCheckout { directory: self.root.to_owned(), branch, commit, unread, remotes })
+        Ok(GitCheckout { directory: self.root.to_owned(), branch, commit, unreadable_reason: unread, remotes })
     }
 
     /// Returns the git directory: `.git` itself, or where that file says (in other worktrees, and in submodules).
@@ -108,7 +108,7 @@ impl ConfigReading<'_> {
         match kind {
             Ok(kind) if kind.is_dir() => Ok(path),
             Ok(kind) if kind.is_file() => {
-                let text = text_of(&path, MAX_REF)?.unwrap_or_default();
+                let text = text_of(&path, MAX_REF_BYTES)?.unwrap_or_default();
                 let to =
                     text.trim_ascii().strip_prefix(b"gitdir:").ok_or_else(|| self.broken("`.git` names no place"))?;
                 self.directory_at(self.root, to.trim_ascii())
@@ -174,7 +174,7 @@ impl ConfigReading<'_> {
             return Err(self.broken("its configuration has too many files"));
         }
         *files -= 1;
-        for setting in settings(&text_of(file, MAX_CONFIG)?.unwrap_or_default()) {
+        for setting in parse_settings(&text_of(file, MAX_CONFIG_BYTES)?.unwrap_or_default()) {
             let is_include = setting.section == "include" && setting.subsection.is_none() && setting.key == "path";
             let Some(deeper) = deeper.checked_sub(1).filter(|_| is_include) else {
                 found.push(setting);
@@ -191,7 +191,7 @@ impl ConfigReading<'_> {
 
     fn remotes(&self, found: &[GitSetting], branch: Option<&str>) -> Vec<GitRemote> {
         let value = |section: &str, subsection: Option<&str>, key: &str| {
-            let is_it = |one: &&GitSetting| one.is(section, subsection, key);
+            let is_it = |one: &&GitSetting| one.matches(section, subsection, key);
             found.iter().rfind(is_it).map(|one| String::from_utf8_lossy(&one.value).into_owned())
         };
         let mut urls = BTreeMap::new();
@@ -245,11 +245,11 @@ fn commit_of(common: &Path, branch: &str) -> Result<Option<Sha>, NetError> {
     // A directory of this name has branches of longer names.
     let loose = common.join(&name);
     if fs::symlink_metadata(&loose).is_ok_and(|metadata| metadata.is_file())
-        && let Some(text) = text_of(&loose, MAX_REF)?
+        && let Some(text) = text_of(&loose, MAX_REF_BYTES)?
     {
         return Ok(str::from_utf8(text.trim_ascii()).ok().and_then(|sha| sha.parse().ok()));
     }
-    let packed = text_of(&common.join("packed-refs"), MAX_PACKED)?.unwrap_or_default();
+    let packed = text_of(&common.join("packed-refs"), MAX_PACKED_REFS_BYTES)?.unwrap_or_default();
     let of = |line: &[u8]| {
         let (sha, found) = line.trim_ascii_end().split_at_checked(40)?;
         let is_it = found.strip_prefix(b" ").is_some_and(|found| found == name.as_bytes());

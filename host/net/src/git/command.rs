@@ -25,7 +25,7 @@ const MAX_OUTPUT: u64 = 64 << 20;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum MemoryBound {
     /// Any amount, because the command is the user's own.
-    Any,
+    Unlimited,
     /// Enough to unpack any repository that is accepted. Like libgit2, `git` holds whole objects in memory and
     /// trusts the sizes that they declare.
     Bounded,
@@ -35,7 +35,7 @@ pub(super) enum MemoryBound {
 const MAX_MEMORY: u64 = 1 << 30;
 
 /// Variables that would lead `git` to another repository, or start a program.
-const MISLEADING_VARIABLES: [&str; 10] = [
+const REMOVED_VARIABLES: [&str; 10] = [
     "GIT_DIR",
     "GIT_WORK_TREE",
     "GIT_INDEX_FILE",
@@ -50,7 +50,7 @@ const MISLEADING_VARIABLES: [&str; 10] = [
 
 /// Lets a `git` command ask nothing, run no hooks and belong to none of the caller's repositories.
 pub fn quiet_git(command: &mut Command) -> &mut Command {
-    for misleading in MISLEADING_VARIABLES {
+    for misleading in REMOVED_VARIABLES {
         command.env_remove(misleading);
     }
     command
@@ -64,7 +64,7 @@ pub fn quiet_git(command: &mut Command) -> &mut Command {
 }
 
 /// Returns a quiet `git` command for a directory of the cache.
-pub(super) fn git(directory: &Path) -> Command {
+pub(super) fn git_command(directory: &Path) -> Command {
     let mut command = Command::new("git");
     quiet_git(&mut command)
         .current_dir(directory)
@@ -74,12 +74,12 @@ pub(super) fn git(directory: &Path) -> Command {
 }
 
 /// The end of a command: its status, its output and its last error message.
-pub(super) struct EndedCommand {
+pub(super) struct CommandOutput {
     pub(super) status: ExitStatus,
     pub(super) output: Vec<u8>,
     pub(super) stderr: String,
     /// Whether the command, or a process that it started, ran out of memory.
-    pub(super) lacks_memory: bool,
+    pub(super) is_out_of_memory: bool,
 }
 
 /// Runs a command until it ends, until `deadline`, or until nobody waits any more. `watch` may end it too.
@@ -90,11 +90,11 @@ pub(super) fn run(
     cancel: &Cancel,
     deadline: Instant,
     mut watch: impl FnMut() -> Result<(), NetError>,
-) -> Result<EndedCommand, NetError> {
+) -> Result<CommandOutput, NetError> {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut group = ChildGroup::start(&mut command).map_err(|error| match error.kind() {
         ErrorKind::NotFound => NetError::unavailable("`git` is not installed"),
-        _ => NetError::unavailable(format!("cannot run `git`: {error}")).because(error),
+        _ => NetError::unavailable(format!("cannot run `git`: {error}")).with_source(error),
     })?;
     let running = group.child();
     if memory == MemoryBound::Bounded {
@@ -110,7 +110,9 @@ pub(super) fn run(
         match running.try_wait() {
             Ok(Some(status)) => break status,
             Ok(None) => {}
-            Err(error) => return Err(NetError::unavailable(format!("cannot wait for `git`: {error}")).because(error)),
+            Err(error) => {
+                return Err(NetError::unavailable(format!("cannot wait for `git`: {error}")).with_source(error));
+            }
         }
         cancel.check()?;
         if Instant::now() >= deadline {
@@ -129,7 +131,7 @@ pub(super) fn run(
         Some(signal) => format!("ended by signal {signal}"),
         None => one_line(last.trim_start_matches("fatal: ").trim_start_matches("error: "), 200),
     };
-    Ok(EndedCommand { status, output: collected(output, cancel)?, stderr: complaint, lacks_memory })
+    Ok(CommandOutput { status, output: collected(output, cancel)?, stderr: complaint, is_out_of_memory: lacks_memory })
 }
 
 /// Limits the memory of `git` and its child processes, before the server can have sent anything.
@@ -186,9 +188,9 @@ pub(super) fn credentials(
     };
     let path = repository.path().trim_start_matches('/');
     let question = format!("protocol={}\nhost={host}\npath={path}\n\n", repository.scheme());
-    let mut command = git(directory);
+    let mut command = git_command(directory);
     command.args(["-c", "credential.interactive=false", "credential", "fill"]);
-    let ended = run(command, question.as_bytes(), MemoryBound::Any, cancel, deadline, || Ok(()))?;
+    let ended = run(command, question.as_bytes(), MemoryBound::Unlimited, cancel, deadline, || Ok(()))?;
     if !ended.status.success() {
         return Ok(None);
     }

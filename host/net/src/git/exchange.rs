@@ -15,7 +15,7 @@ use super::session::FetchSession;
 use super::transfer::RejectedBy;
 use crate::error::NetError;
 use crate::git_url::redact_url;
-use crate::http::{Method, ResponseStream, SentRequest, parse_http};
+use crate::http::{Method, ResponseStream, SentRequest, parse_http_url};
 
 /// The number of bytes of an answer that show which kind of list it is.
 const SNIFF_BYTES: usize = 200;
@@ -35,30 +35,30 @@ pub(super) struct GitExchange {
 }
 
 /// Returns a repository's list of refs, which is requested once per session.
-pub(super) fn advertised(session: &Arc<FetchSession>, remote: &str) -> Result<Arc<Advertisement>, RejectedBy> {
-    if let Some(known) = session.state().advertised.clone() {
+pub(super) fn fetch_advertisement(session: &Arc<FetchSession>, remote: &str) -> Result<Arc<Advertisement>, RejectedBy> {
+    if let Some(known) = session.state().advertisement.clone() {
         return Ok(known);
     }
-    let mut stream = GitExchange::listing(session.clone(), remote).start()?;
+    let mut stream = GitExchange::for_refs(session.clone(), remote).start()?;
     let mut reader = AdvertisementReader::new(session.repository.clone(), session.client.limits());
     // Read to the end: only then is the connection free for the next request.
-    while let Some(piece) = session.wait(stream.chunk())? {
-        session.receive(piece.len() as u64)?;
+    while let Some(piece) = session.block_on(stream.chunk())? {
+        session.count_received(piece.len() as u64)?;
         reader.push(&piece)?;
     }
-    let found = Arc::new(reader.end()?);
-    session.state().advertised = Some(found.clone());
+    let found = Arc::new(reader.finish()?);
+    session.state().advertisement = Some(found.clone());
     Ok(found)
 }
 
 impl GitExchange {
     /// Creates a request for the refs.
-    pub(super) fn listing(session: Arc<FetchSession>, remote: &str) -> Self {
+    pub(super) fn for_refs(session: Arc<FetchSession>, remote: &str) -> Self {
         Self::new(session, remote, true)
     }
 
     /// Creates a request for commits.
-    pub(super) fn pack(session: Arc<FetchSession>, remote: &str) -> Self {
+    pub(super) fn for_pack(session: Arc<FetchSession>, remote: &str) -> Self {
         Self::new(session, remote, false)
     }
 
@@ -80,7 +80,7 @@ impl GitExchange {
     fn base(&self) -> Result<(Url, Option<HeaderValue>), NetError> {
         let mut base = match self.session.state().base.clone() {
             Some(base) => base,
-            None => parse_http(&self.remote)?,
+            None => parse_http_url(&self.remote)?,
         };
         let authorization = match (base.username(), base.password()) {
             ("", None) => None,
@@ -144,11 +144,11 @@ impl GitExchange {
             false => (Method::Post, self.out.clone()),
         };
         let session = &self.session;
-        session.wait(session.client.send(
+        session.block_on(session.client.send(
             &session.policy,
-            SentRequest { method, url, headers, secrets: HeaderMap::new(), body, see_other: false },
+            SentRequest { method, url, headers, secret_headers: HeaderMap::new(), body, follow_see_other: false },
             session.deadline,
-            session.client.limits().idle,
+            session.client.limits().idle_timeout,
         ))
     }
 
@@ -209,7 +209,7 @@ impl GitExchange {
     fn is_static(&self, stream: &mut ResponseStream) -> Result<bool, NetError> {
         let mut beginning = Vec::new();
         while beginning.len() < SNIFF_BYTES
-            && let Some(piece) = self.session.wait(stream.chunk())?
+            && let Some(piece) = self.session.block_on(stream.chunk())?
         {
             beginning.extend_from_slice(&piece[..piece.len().min(SNIFF_BYTES)]);
         }
@@ -223,7 +223,7 @@ impl GitExchange {
         (self.at, self.chunk) = (0, Vec::new());
         if self.advertise && !self.is_sent {
             self.is_sent = true;
-            self.chunk = advertised(&self.session, &self.remote)?.to_wire();
+            self.chunk = fetch_advertisement(&self.session, &self.remote)?.to_wire();
         }
         while !self.advertise && !self.is_sent && self.chunk.is_empty() {
             let (mut stream, mut answer) = match self.stream.take() {
@@ -233,13 +233,13 @@ impl GitExchange {
                     (self.start()?, ResponseCheck::new(self.session.repository.clone(), limits, &self.out))
                 }
             };
-            match self.session.wait(stream.chunk())? {
+            match self.session.block_on(stream.chunk())? {
                 Some(piece) => {
-                    self.session.receive(piece.len() as u64)?;
+                    self.session.count_received(piece.len() as u64)?;
                     self.chunk = answer.push(&piece)?;
                 }
                 None => {
-                    answer.end()?;
+                    answer.finish()?;
                     self.is_sent = true;
                 }
             }

@@ -18,7 +18,7 @@ use aiw_core::{Sha, one_line};
 use git2::{ErrorCode, ObjectType, Repository, RepositoryOpenFlags};
 use rustix::fs::OFlags;
 
-use super::advertisement::{too_many, unsupported_format};
+use super::advertisement::{too_many_refs, unsupported_format};
 use super::refs::GitRef;
 use super::transfer::Cancel;
 use super::transport;
@@ -29,20 +29,20 @@ use crate::http::RequestLimits;
 const MAX_FILES: usize = 1_000_000;
 
 /// The maximum size of a configuration file. Such files are a page or two.
-pub(super) const MAX_CONFIG: u64 = 1 << 20;
+pub(super) const MAX_CONFIG_BYTES: u64 = 1 << 20;
 
 /// The maximum depth of nested files. libgit2 follows ten nested includes and five nested alternates.
 pub(super) const MAX_DEPTH: usize = 10;
 
 /// The maximum number of configuration files, more than any configuration has. Each may include all the others
 /// again.
-pub(super) const MAX_CONFIGS: usize = 100;
+pub(super) const MAX_CONFIG_FILES: usize = 100;
 
 /// How often to check on a thread that may be waiting for a file.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Runs `work` on its own thread, which is abandoned if it does not end within `limit`.
-pub(super) fn within<T: Send + 'static>(
+pub(super) fn run_with_timeout<T: Send + 'static>(
     limit: Duration,
     shown: &str,
     cancel: &Cancel,
@@ -52,7 +52,7 @@ pub(super) fn within<T: Send + 'static>(
     std::thread::Builder::new()
         .name("git".into())
         .spawn(move || done.send(work()))
-        .map_err(|error| NetError::unavailable(format!("cannot start a thread: {error}")).because(error))?;
+        .map_err(|error| NetError::unavailable(format!("cannot start a thread: {error}")).with_source(error))?;
     let deadline = Instant::now() + limit;
     loop {
         match result.recv_timeout(POLL_INTERVAL) {
@@ -75,7 +75,8 @@ pub(super) fn within<T: Send + 'static>(
 /// Opens a bare repository or a directory with `.git`. Does not search the directories above.
 pub(super) fn open(path: &Path, shown: &str) -> Result<Repository, NetError> {
     let (seen, alternates) = (BTreeSet::new(), BTreeSet::new());
-    RepositoryCheck { path, repository: shown, files: MAX_FILES, configs: MAX_CONFIGS, seen, alternates }.look()?;
+    RepositoryCheck { path, repository: shown, files: MAX_FILES, configs: MAX_CONFIG_FILES, seen, alternates }
+        .look()?;
     let nothing_above: [&OsStr; 0] = [];
     let opened = Repository::open_ext(path, RepositoryOpenFlags::NO_SEARCH, nothing_above);
     opened.map_err(|error| match error.code() {
@@ -235,11 +236,11 @@ impl RepositoryCheck<'_> {
         let Some(text) = self.read(file)? else { return Ok(()) };
         let more = |shown| {
             NetError::too_large(format!(
-                "the configuration of the git repository at `{shown}` has more than {MAX_CONFIGS} files"
+                "the configuration of the git repository at `{shown}` has more than {MAX_CONFIG_FILES} files"
             ))
         };
         self.configs = self.configs.checked_sub(1).ok_or_else(|| more(self.repository))?;
-        for GitSetting { section, key, value, .. } in settings(&text) {
+        for GitSetting { section, key, value, .. } in parse_settings(&text) {
             if (section.as_str(), key.as_str()) == ("extensions", "objectformat") && value != b"sha1" {
                 return Err(unsupported_format(self.repository, &String::from_utf8_lossy(&value)));
             }
@@ -269,7 +270,7 @@ impl RepositoryCheck<'_> {
                 "cannot read `{file}` of the git repository at `{}`: {error}",
                 self.repository
             ))
-            .because(error)
+            .with_source(error)
         };
         let mut options = OpenOptions::new();
         options.read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed());
@@ -288,13 +289,13 @@ impl RepositoryCheck<'_> {
             return Err(self.no_file(file));
         }
         let mut text = Vec::new();
-        opened.take(MAX_CONFIG + 1).read_to_end(&mut text).map_err(failed)?;
-        if text.len() as u64 > MAX_CONFIG {
+        opened.take(MAX_CONFIG_BYTES + 1).read_to_end(&mut text).map_err(failed)?;
+        if text.len() as u64 > MAX_CONFIG_BYTES {
             let file = one_line(&file.display().to_string(), 200);
             return Err(NetError::too_large(format!(
                 "`{file}` of the git repository at `{}` is longer than {}",
                 self.repository,
-                crate::error::size(MAX_CONFIG)
+                crate::error::format_size(MAX_CONFIG_BYTES)
             )));
         }
         Ok(Some(text))
@@ -318,14 +319,14 @@ pub(super) struct GitSetting {
 
 impl GitSetting {
     /// Whether it has this name.
-    pub(super) fn is(&self, section: &str, subsection: Option<&str>, key: &str) -> bool {
+    pub(super) fn matches(&self, section: &str, subsection: Option<&str>, key: &str) -> bool {
         self.section == section && self.subsection.as_deref() == subsection && self.key == key
     }
 }
 
 /// Returns the settings in a configuration file, possibly including some that git would not recognize.
 /// <https://git-scm.com/docs/git-config#_syntax>
-pub(super) fn settings(text: &[u8]) -> Vec<GitSetting> {
+pub(super) fn parse_settings(text: &[u8]) -> Vec<GitSetting> {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     // Map each byte to a character, because paths need not be UTF-8.
     let text: String = text.iter().copied().map(char::from).collect();
@@ -410,8 +411,8 @@ pub(super) fn refs(repository: &Repository, shown: &str, limits: &RequestLimits)
     refs.extend(head.and_then(|head| git_ref("HEAD".to_owned(), head.target()?)));
     for reference in repository.references().map_err(failed)? {
         let reference = reference.map_err(failed)?;
-        if refs.len() >= limits.refs {
-            return Err(too_many(shown, limits));
+        if refs.len() >= limits.max_refs {
+            return Err(too_many_refs(shown, limits));
         }
         // Skip refs that cannot be requested: names that are not UTF-8, and refs that lead nowhere.
         let Some(target) = reference.resolve().ok().and_then(|resolved| resolved.target()) else { continue };
@@ -426,7 +427,7 @@ pub(super) fn refs(repository: &Repository, shown: &str, limits: &RequestLimits)
 }
 
 fn unreadable(shown: &str, error: &git2::Error) -> NetError {
-    transport::too_large(&format!("`{shown}`")).unwrap_or_else(|| {
+    transport::take_allocation_error(&format!("`{shown}`")).unwrap_or_else(|| {
         let why = one_line(error.message(), 200);
         NetError::unavailable(format!("cannot read the git repository at `{shown}`: {why}"))
     })
@@ -442,7 +443,8 @@ mod tests {
     fn settings_are_found_however_they_are_written() {
         let text = b"\xef\xbb\xbf[core]\n\tbare = false ; no\r\n[Include] PATH = a\\\nb\n[includeIf \"gitdir:x=]y\"]\n\
                      path=\"~/c # d\" # e\n [ include ]path = \\\\f\npath\n[extensions]\nobjectFormat = sha256\n\xff = \xfe";
-        let found: Vec<_> = settings(text).into_iter().map(|s| (format!("{}.{}", s.section, s.key), s.value)).collect();
+        let found: Vec<_> =
+            parse_settings(text).into_iter().map(|s| (format!("{}.{}", s.section, s.key), s.value)).collect();
         let expected: [(&str, &[u8]); 6] = [
             ("core.bare", b"false"),
             ("include.path", b"ab"),
@@ -459,15 +461,15 @@ mod tests {
         let (guard, cancel) = tokio::sync::watch::channel(());
         let (limit, cancel) = (Duration::from_millis(50), Cancel(cancel));
         let (stays, waits) = mpsc::channel::<()>();
-        let left = within(limit, "R", &cancel, move || Ok(waits.recv()));
+        let left = run_with_timeout(limit, "R", &cancel, move || Ok(waits.recv()));
         let message = "the git repository at `R` can't be read: it has not answered within 0.05 s".to_owned();
         assert_eq!(left.unwrap_err(), NetError::Unavailable { message, retry_after: None, source: None });
         drop(stays);
-        assert_eq!(within(limit, "R", &cancel, || Ok(7)), Ok(7));
+        assert_eq!(run_with_timeout(limit, "R", &cancel, || Ok(7)), Ok(7));
         // Nobody waits any more.
         drop(guard);
         let (_stays, waits) = mpsc::channel::<()>();
-        assert_eq!(within(HOURS, "R", &cancel, move || Ok(waits.recv())), Err(NetError::Cancelled));
+        assert_eq!(run_with_timeout(HOURS, "R", &cancel, move || Ok(waits.recv())), Err(NetError::Cancelled));
     }
 
     const HOURS: Duration = Duration::from_secs(7200);
@@ -477,8 +479,8 @@ mod tests {
         proptest! {
             #[test]
             fn any_configuration_is_answered(text in proptest::collection::vec(any::<u8>(), 0..200), words in "[\\[\\]=\"a-z \\n\\\\;#]{0,80}") {
-                let _ = settings(&text);
-                let _ = settings(words.as_bytes());
+                let _ = parse_settings(&text);
+                let _ = parse_settings(words.as_bytes());
             }
         }
     }

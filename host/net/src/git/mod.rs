@@ -101,7 +101,7 @@ impl Trees {
             let (policy, path) = (policy.clone(), path.to_owned());
             spawn(move || {
                 let real = allowed_path(&policy, &path, false)?;
-                Tree::directory(&real)
+                Tree::open_directory(&real)
             })
             .await
         })
@@ -137,7 +137,7 @@ async fn spawn<T: Send + 'static>(work: impl FnOnce() -> Result<T, NetError> + S
 }
 
 /// Returns the URL to which the user's git configuration rewrites `url` (`insteadOf`), if it does.
-pub fn rewritten(url: &str) -> Option<String> {
+pub fn rewrite_url(url: &str) -> Option<String> {
     transport::prepare().ok()?;
     let remote = git2::Remote::create_detached(url).ok()?;
     let to = remote.url().ok()?;
@@ -167,7 +167,7 @@ impl FetchJob {
         // Check the URL both as written and as the user's configuration rewrites it.
         GitUrl::parse(&url, false)?;
         let known = trees.known().rewritten.get(&url).cloned();
-        let to = known.unwrap_or_else(|| rewritten(&url));
+        let to = known.unwrap_or_else(|| rewrite_url(&url));
         trees.known().rewritten.insert(url.clone(), to.clone());
         let real = to.clone().unwrap_or_else(|| url.clone());
         let mut place = GitUrl::parse(&real, to.is_some())?;
@@ -188,7 +188,7 @@ impl FetchJob {
             // Use the checked path from here on, wherever its links lead later.
             GitUrl::Local(path) => *path = allowed_path(&policy, path, to.is_some())?,
         }
-        let deadline = Instant::now() + trees.client.limits().tree;
+        let deadline = Instant::now() + trees.client.limits().tree_timeout;
         let path = trees.cache.join(cache_name(&real));
         let shown = redact_git_url(&real);
         let proxy = match place {
@@ -196,12 +196,18 @@ impl FetchJob {
             _ => None,
         };
         let client = match proxy.filter(|proxy| !proxy.is_empty()) {
-            Some(proxy) => trees.client.through(&proxy)?,
+            Some(proxy) => trees.client.with_proxy(&proxy)?,
             None => trees.client.clone(),
         };
         let directory = trees.cache.clone();
         let session = FetchSession::new(client, policy, runtime, cancel.clone(), deadline, directory, shown.clone());
-        let remote = Remote { url, real, place, session: Arc::new(session), progress: trees.progress.clone() };
+        let remote = Remote {
+            url,
+            rewritten_url: real,
+            git_url: place,
+            session: Arc::new(session),
+            progress: trees.progress.clone(),
+        };
         Ok(Self { trees, cancel, deadline, remote, repository: shown, path })
     }
 
@@ -210,10 +216,12 @@ impl FetchJob {
         &self,
         work: impl FnOnce(Repository, &str) -> Result<T, NetError> + Send + 'static,
     ) -> Option<Result<T, NetError>> {
-        let GitUrl::Local(path) = &self.remote.place else { return None };
+        let GitUrl::Local(path) = &self.remote.git_url else { return None };
         let (path, shown) = (path.clone(), self.repository.clone());
-        let limit = self.trees.client.limits().idle;
-        Some(local::within(limit, &self.repository, &self.cancel, move || work(local::open(&path, &shown)?, &shown)))
+        let limit = self.trees.client.limits().idle_timeout;
+        Some(local::run_with_timeout(limit, &self.repository, &self.cancel, move || {
+            work(local::open(&path, &shown)?, &shown)
+        }))
     }
 
     fn refs(&self) -> Result<GitRefs, NetError> {
@@ -234,7 +242,7 @@ impl FetchJob {
         }
         let last = self.trees.known().last.clone();
         let tree = match last {
-            Some((url, sha, tree)) if url == self.remote.real && origin.sha.as_ref() == Some(&sha) => tree,
+            Some((url, sha, tree)) if url == self.remote.rewritten_url && origin.sha.as_ref() == Some(&sha) => tree,
             _ => {
                 let (limits, wanted) = (self.trees.client.limits(), origin.clone());
                 let (repository, sha) = match self.local(move |repository, shown| {
@@ -247,8 +255,8 @@ impl FetchJob {
                         (Repository::open_bare(&self.path).map_err(|error| self.broken(&error))?, sha)
                     }
                 };
-                let tree = Tree::git(repository, sha.clone())?;
-                self.trees.known().last = Some((self.remote.real.clone(), sha, tree.clone()));
+                let tree = Tree::open_commit(repository, sha.clone())?;
+                self.trees.known().last = Some((self.remote.rewritten_url.clone(), sha, tree.clone()));
                 tree
             }
         };
@@ -281,7 +289,7 @@ impl FetchJob {
     /// Checks the host's addresses first, because ssh resolves names itself. (A name from the user's ssh
     /// configuration has to be granted.)
     fn reach(&self) -> Result<(), NetError> {
-        match &self.remote.place {
+        match &self.remote.git_url {
             GitUrl::Ssh { host, port } if !self.remote.session.policy.is_granted(host, *port) => {
                 resolve_public(host).map(drop)
             }
@@ -308,31 +316,31 @@ impl FetchJob {
         let repository = self.repository()?;
         let mut ways: Vec<(Vec<String>, Depth)> = Vec::new();
         let exact = vec![sha.to_string()];
-        let takes_ids = self.remote.takes_ids()?;
+        let takes_ids = self.remote.can_fetch_by_id()?;
         // A ref's tip can be fetched from any server, even one that does not accept commit ids.
         if !is_tip && takes_ids {
-            ways.push((exact.clone(), Depth::One));
+            ways.push((exact.clone(), Depth::Shallow));
         }
         match reference {
             Some(reference) => {
                 let sources = sources(reference);
                 // One of the sources exists. Fetching any other is an error on its own.
                 for source in &sources {
-                    ways.push((vec![format!("+{source}:refs/aiw/tip")], Depth::One));
+                    ways.push((vec![format!("+{source}:refs/aiw/tip")], Depth::Shallow));
                 }
                 if !is_tip {
                     for source in &sources {
-                        ways.push((vec![format!("+{source}:refs/aiw/tip")], Depth::Whole));
+                        ways.push((vec![format!("+{source}:refs/aiw/tip")], Depth::Full));
                     }
                 }
             }
             None => {
-                ways.push((vec!["+HEAD:refs/aiw/tip".to_owned()], Depth::One));
-                ways.push((vec!["+refs/heads/*:refs/aiw/heads/*".to_owned()], Depth::Whole));
+                ways.push((vec!["+HEAD:refs/aiw/tip".to_owned()], Depth::Shallow));
+                ways.push((vec!["+refs/heads/*:refs/aiw/heads/*".to_owned()], Depth::Full));
             }
         }
         if is_tip && takes_ids {
-            ways.push((exact, Depth::One));
+            ways.push((exact, Depth::Shallow));
         }
         let mut refused = None;
         let mut answered = false;
@@ -356,7 +364,7 @@ impl FetchJob {
 
     fn make_cache(&self) -> Result<(), NetError> {
         aiw_home::make_private_dir(&self.trees.cache).map_err(|error| {
-            NetError::unavailable(format!("cannot create the repository cache: {error}")).because(error)
+            NetError::unavailable(format!("cannot create the repository cache: {error}")).with_source(error)
         })
     }
 
@@ -366,7 +374,7 @@ impl FetchJob {
         let mut options = RepositoryInitOptions::new();
         options.bare(true).external_template(false);
         let path = aiw_home::nofollow_path(&self.path).map_err(|error| {
-            NetError::unavailable(format!("cannot use the repository cache: {error}")).because(error)
+            NetError::unavailable(format!("cannot use the repository cache: {error}")).with_source(error)
         })?;
         Repository::init_opts(path, &options).map_err(|error| self.broken(&error))
     }
@@ -386,13 +394,13 @@ impl FetchJob {
     /// Keeps other processes from fetching the same repository.
     fn lock(&self) -> Result<File, NetError> {
         let failed =
-            |error: std::io::Error| NetError::unavailable(format!("cannot lock the cache: {error}")).because(error);
+            |error: std::io::Error| NetError::unavailable(format!("cannot lock the cache: {error}")).with_source(error);
         let path = self.path.with_extension("lock");
         let file = aiw_home::open_append(&path).map_err(failed)?;
         let mut wait = LockWait::start(file);
         loop {
             // How soon a cancellation is noticed.
-            if let Some(file) = wait.within(Duration::from_millis(50)).map_err(failed)? {
+            if let Some(file) = wait.wait_timeout(Duration::from_millis(50)).map_err(failed)? {
                 return Ok(file);
             }
             self.cancel.check()?;
@@ -409,7 +417,7 @@ impl FetchJob {
 }
 
 fn no_commit(shown: &str, sha: &Sha) -> NetError {
-    transport::too_large(&format!("`{shown}`"))
+    transport::take_allocation_error(&format!("`{shown}`"))
         .unwrap_or_else(|| NetError::not_found(format!("commit `{sha}` is not in `{shown}`")))
 }
 
@@ -464,7 +472,7 @@ fn allowed_path(policy: &Policy, path: &Path, granted: bool) -> Result<PathBuf, 
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             return Err(NetError::not_found(format!("there is no `{shown}`")));
         }
-        Err(error) => return Err(NetError::unavailable(format!("cannot open `{shown}`: {error}")).because(error)),
+        Err(error) => return Err(NetError::unavailable(format!("cannot open `{shown}`: {error}")).with_source(error)),
     };
     let beneath =
         |directory: &PathBuf| std::fs::canonicalize(directory).is_ok_and(|directory| real.starts_with(directory));

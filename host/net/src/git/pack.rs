@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use flate2::{Decompress, FlushDecompress, Status};
 
-use crate::error::size;
+use crate::error::format_size;
 use crate::http::RequestLimits;
 
 /// The maximum size of an object. GitHub accepts no file over 100 MiB.
@@ -152,8 +152,8 @@ impl PackCheck {
             return Err(PackError::Damaged("it has an invalid start"));
         }
         let objects = number(8);
-        if objects > self.limits.objects {
-            return Err(PackError::TooLarge(format!("sends more than {} objects", self.limits.objects)));
+        if objects > self.limits.max_objects {
+            return Err(PackError::TooLarge(format!("sends more than {} objects", self.limits.max_objects)));
         }
         self.remaining_objects = objects;
         self.next();
@@ -260,7 +260,7 @@ impl PackCheck {
         }
         self.cost(cost);
         self.work += cost;
-        if self.work > self.limits.work {
+        if self.work > self.limits.max_delta_bytes {
             return Err(PackError::TooLarge("builds so many large files on each other that it takes too long".into()));
         }
         Ok(())
@@ -275,15 +275,18 @@ impl PackCheck {
 
     fn check_object(&self, bytes: u64) -> Result<(), PackError> {
         if bytes > MAX_OBJECT {
-            return Err(PackError::TooLarge(format!("contains an object larger than {}", size(MAX_OBJECT))));
+            return Err(PackError::TooLarge(format!("contains an object larger than {}", format_size(MAX_OBJECT))));
         }
         Ok(())
     }
 
     fn add(&mut self, bytes: u64) -> Result<(), PackError> {
         self.total += bytes;
-        if self.total > self.limits.unpacked {
-            return Err(PackError::TooLarge(format!("unpacks to more than {}", size(self.limits.unpacked))));
+        if self.total > self.limits.max_unpacked_bytes {
+            return Err(PackError::TooLarge(format!(
+                "unpacks to more than {}",
+                format_size(self.limits.max_unpacked_bytes)
+            )));
         }
         Ok(())
     }
@@ -379,7 +382,9 @@ mod tests {
         }
         let delta = 10;
         let expected: u64 = (1..=10).map(|n| BIG + n * (BIG + delta)).sum();
-        let at = |work: u64| check(&pack(&objects), RequestLimits { work, ..RequestLimits::default() }, 1000);
+        let at = |work: u64| {
+            check(&pack(&objects), RequestLimits { max_delta_bytes: work, ..RequestLimits::default() }, 1000)
+        };
         assert_eq!(at(expected), Ok(true));
         let sentence = "builds so many large files on each other that it takes too long";
         assert_eq!(at(expected - 1), Err(PackError::TooLarge(sentence.to_owned())));
@@ -388,7 +393,9 @@ mod tests {
             || [object(7, delta), vec![9; 20], zlib(&[digits(BIG), digits(BIG), vec![0x90, 1]].concat())].concat();
         let objects = [vec![zeros], (0..10).map(|_| by_id()).collect()].concat();
         let expected: u64 = (1..=10).map(|n| n * (BIG + delta)).sum();
-        let at = |work: u64| check(&pack(&objects), RequestLimits { work, ..RequestLimits::default() }, 1000);
+        let at = |work: u64| {
+            check(&pack(&objects), RequestLimits { max_delta_bytes: work, ..RequestLimits::default() }, 1000)
+        };
         assert_eq!((at(expected), at(expected - 1).is_err()), (Ok(true), true));
     }
 
@@ -422,7 +429,7 @@ mod tests {
 
     #[test]
     fn what_is_more_than_is_taken_is_said() {
-        let limits = RequestLimits { objects: 3, unpacked: 1000, ..RequestLimits::default() };
+        let limits = RequestLimits { max_objects: 3, max_unpacked_bytes: 1000, ..RequestLimits::default() };
         let over = MAX_OBJECT + 1;
         for (objects, sentence) in [
             (vec![blob(b"x"); 4], "sends more than 3 objects"),

@@ -67,14 +67,14 @@ impl Packets {
 }
 
 /// Encodes a packet.
-pub(super) fn packet(content: &[u8]) -> Vec<u8> {
+pub(super) fn encode_packet(content: &[u8]) -> Vec<u8> {
     let mut packet = format!("{:04x}", content.len() + 4).into_bytes();
     packet.extend_from_slice(content);
     packet
 }
 
 /// Returns a line without its line break.
-pub(super) fn line(content: &[u8]) -> &[u8] {
+pub(super) fn strip_newline(content: &[u8]) -> &[u8] {
     content.strip_suffix(b"\n").unwrap_or(content)
 }
 
@@ -111,7 +111,7 @@ mod tests {
             ) {
                 let mut wire = Vec::new();
                 for content in &contents {
-                    wire.extend(packet(content));
+                    wire.extend(encode_packet(content));
                     wire.extend(b"0000");
                 }
                 let (mut packets, mut found) = (Packets::default(), Vec::new());

@@ -13,7 +13,7 @@ use url::Url;
 
 use super::advertisement::Advertisement;
 use super::transfer::{Cancel, RejectedBy};
-use crate::error::{NetError, size};
+use crate::error::{NetError, format_size};
 use crate::http::HttpClient;
 use crate::policy::Policy;
 
@@ -41,7 +41,7 @@ pub(super) struct SessionState {
     /// `Basic …`, once the server has asked for it.
     pub(super) authorization: Option<HeaderValue>,
     /// The list of refs. Listing and fetching both need it, but it is requested only once.
-    pub(super) advertised: Option<Arc<Advertisement>>,
+    pub(super) advertisement: Option<Arc<Advertisement>>,
 }
 
 impl FetchSession {
@@ -72,7 +72,7 @@ impl FetchSession {
     }
 
     /// Takes the reason for the last failure, if it was ours.
-    pub(super) fn failure(&self) -> Option<RejectedBy> {
+    pub(super) fn take_failure(&self) -> Option<RejectedBy> {
         self.state().failure.take()
     }
 
@@ -92,16 +92,16 @@ impl FetchSession {
     }
 
     /// Counts received bytes against the limit.
-    pub(super) fn receive(&self, bytes: u64) -> Result<(), NetError> {
-        let limit = self.client.limits().pack;
+    pub(super) fn count_received(&self, bytes: u64) -> Result<(), NetError> {
+        let limit = self.client.limits().max_pack_bytes;
         if self.received.fetch_add(bytes, Ordering::Relaxed) + bytes > limit {
-            return Err(NetError::too_large(format!("`{}` sends more than {}", self.repository, size(limit))));
+            return Err(NetError::too_large(format!("`{}` sends more than {}", self.repository, format_size(limit))));
         }
         Ok(())
     }
 
     /// Runs `work` to its end, unless the caller goes away.
-    pub(super) fn wait<T>(&self, work: impl Future<Output = Result<T, NetError>>) -> Result<T, NetError> {
+    pub(super) fn block_on<T>(&self, work: impl Future<Output = Result<T, NetError>>) -> Result<T, NetError> {
         self.check()?;
         let mut cancel = self.cancel.clone();
         self.runtime.block_on(async {

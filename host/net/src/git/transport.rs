@@ -12,15 +12,15 @@ use libgit2_sys as raw;
 use super::exchange::GitExchange;
 use super::pack::MAX_OBJECT;
 use super::session::FetchSession;
-use crate::error::{NetError, size};
+use crate::error::{NetError, format_size};
 
 /// The most memory that libgit2 gets in one piece: an object, and what libgit2 adds to one. It holds three at once:
 /// the base of a delta, the delta, and the result.
-const MAX_PIECE: usize = (MAX_OBJECT as usize) + (1 << 20);
+const MAX_ALLOCATION: usize = (MAX_OBJECT as usize) + (1 << 20);
 
 /// The most memory that libgit2 holds in total: those three, its caches, its records of a million objects, and as
 /// much again. It leaks the memory of an object that appears twice in a pack each time it looks at the object.
-const MAX_HELD: usize = 1 << 30;
+const MAX_ALLOCATED_BYTES: usize = 1 << 30;
 
 /// The amount of memory that libgit2 holds.
 static ALLOCATED_BYTES: AtomicUsize = AtomicUsize::new(0);
@@ -30,20 +30,20 @@ thread_local! {
     static SESSION: RefCell<Option<Arc<FetchSession>>> = const { RefCell::new(None) };
 
     /// The reason that memory was refused. libgit2 reports at most that there was none.
-    static REFUSED: Cell<Option<AllocationError>> = const { Cell::new(None) };
+    static LAST_ALLOCATION_ERROR: Cell<Option<AllocationError>> = const { Cell::new(None) };
 }
 
 /// Why libgit2 was refused a piece of memory.
 #[derive(Debug, Clone, Copy)]
 enum AllocationError {
     /// The piece alone is too large.
-    Piece,
+    TooLarge,
     /// With this piece, the total would be too large.
-    Held,
+    LimitExceeded,
 }
 
 /// Runs `work`, and serves its HTTP requests through the session.
-pub(super) fn with<T>(session: &Arc<FetchSession>, work: impl FnOnce() -> T) -> Result<T, NetError> {
+pub(super) fn with_session<T>(session: &Arc<FetchSession>, work: impl FnOnce() -> T) -> Result<T, NetError> {
     struct Reset;
     impl Drop for Reset {
         fn drop(&mut self) {
@@ -53,15 +53,17 @@ pub(super) fn with<T>(session: &Arc<FetchSession>, work: impl FnOnce() -> T) -> 
     prepare()?;
     SESSION.with_borrow_mut(|slot| *slot = Some(session.clone()));
     let _reset = Reset;
-    REFUSED.set(None);
+    LAST_ALLOCATION_ERROR.set(None);
     Ok(work())
 }
 
 /// Returns an error if libgit2 asked for too much memory on this thread since the last call.
-pub(crate) fn too_large(repository: &str) -> Option<NetError> {
-    let message = match REFUSED.take()? {
-        AllocationError::Piece => format!("{repository} contains an object larger than {}", size(MAX_OBJECT)),
-        AllocationError::Held => format!("{repository} takes more than {} of memory to read", size(MAX_HELD as u64)),
+pub(crate) fn take_allocation_error(repository: &str) -> Option<NetError> {
+    let message = match LAST_ALLOCATION_ERROR.take()? {
+        AllocationError::TooLarge => format!("{repository} contains an object larger than {}", format_size(MAX_OBJECT)),
+        AllocationError::LimitExceeded => {
+            format!("{repository} takes more than {} of memory to read", format_size(MAX_ALLOCATED_BYTES as u64))
+        }
     };
     Some(NetError::too_large(message))
 }
@@ -100,15 +102,17 @@ struct Allocator {
 
 /// Returns whether libgit2 may have `size` bytes in place of `instead_of` bytes.
 fn may_have(size: usize, instead_of: usize) -> bool {
-    let refusal = if size > MAX_PIECE {
-        AllocationError::Piece
-    } else if ALLOCATED_BYTES.load(Ordering::Relaxed).saturating_sub(instead_of).saturating_add(size) > MAX_HELD {
-        AllocationError::Held
+    let refusal = if size > MAX_ALLOCATION {
+        AllocationError::TooLarge
+    } else if ALLOCATED_BYTES.load(Ordering::Relaxed).saturating_sub(instead_of).saturating_add(size)
+        > MAX_ALLOCATED_BYTES
+    {
+        AllocationError::LimitExceeded
     } else {
         return true;
     };
     // A thread that is ending has nobody to tell.
-    let _ = REFUSED.try_with(|refused| refused.set(Some(refusal)));
+    let _ = LAST_ALLOCATION_ERROR.try_with(|refused| refused.set(Some(refusal)));
     false
 }
 
@@ -200,8 +204,8 @@ impl Net {
 impl SmartSubtransport for Net {
     fn action(&self, url: &str, action: Service) -> Result<Box<dyn SmartSubtransportStream>, git2::Error> {
         match action {
-            Service::UploadPackLs => Ok(Box::new(GitExchange::listing(self.session.clone(), url))),
-            Service::UploadPack => Ok(Box::new(GitExchange::pack(self.session.clone(), url))),
+            Service::UploadPackLs => Ok(Box::new(GitExchange::for_refs(self.session.clone(), url))),
+            Service::UploadPack => Ok(Box::new(GitExchange::for_pack(self.session.clone(), url))),
             Service::ReceivePackLs | Service::ReceivePack => Err(git2::Error::from_str("nothing is ever pushed")),
         }
     }

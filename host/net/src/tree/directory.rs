@@ -11,8 +11,8 @@ use cap_std::fs::{Dir, Metadata, MetadataExt, OpenOptions, OpenOptionsExt};
 use rustix::fs::OFlags;
 use sha2::{Digest, Sha256};
 
-use super::files::{ItemKind, MAX_DEPTH, MAX_ITEMS, Revision, TreeEntry, TreeFiles, WriteChunk, is_git};
-use super::git::longer;
+use super::files::{ItemKind, MAX_DEPTH, MAX_ITEMS, Revision, TreeEntry, TreeFiles, WriteChunk, is_git_dir};
+use super::git::file_too_large;
 use crate::error::NetError;
 
 /// The files beneath a directory handle. Whatever paths and links say, nothing outside the directory is opened.
@@ -44,7 +44,7 @@ impl DirectoryFiles {
                     return lines;
                 }
                 let name = entry.file_name().to_string_lossy().into_owned();
-                if is_git(Some(&name)) || name == "node_modules" {
+                if is_git_dir(Some(&name)) || name == "node_modules" {
                     continue;
                 }
                 let Ok(metadata) = entry.metadata() else { continue };
@@ -123,7 +123,7 @@ impl TreeFiles for DirectoryFiles {
                 let shown = one_line(&format!("{path}/{}", name.to_string_lossy()), 160);
                 NetError::invalid(format!("`{shown}` is a name that is not UTF-8"))
             })?;
-            if is_git(Some(&name)) {
+            if is_git_dir(Some(&name)) {
                 continue;
             }
             if children.len() >= MAX_ITEMS {
@@ -158,7 +158,7 @@ impl TreeFiles for DirectoryFiles {
             return Err(NetError::not_found(format!("`{}` is not a file", one_line(path, 160))));
         }
         if metadata.len() > limit {
-            return Err(longer(path, limit));
+            return Err(file_too_large(path, limit));
         }
         let (mut piece, mut length) = (vec![0; 64 << 10], 0_u64);
         loop {
@@ -171,13 +171,13 @@ impl TreeFiles for DirectoryFiles {
             // The file may grow while it is read.
             length += read as u64;
             if length > limit {
-                return Err(longer(path, limit));
+                return Err(file_too_large(path, limit));
             }
             sink(&piece[..read])?;
         }
     }
 
-    fn beneath(&self, path: &str) -> Result<Arc<dyn TreeFiles>, NetError> {
+    fn subtree(&self, path: &str) -> Result<Arc<dyn TreeFiles>, NetError> {
         let directory = self.at(path).map_err(|error| unreadable(path, error))?;
         Ok(Arc::new(Self { directory, revision: OnceLock::new() }))
     }
@@ -190,6 +190,6 @@ fn unreadable(path: &str, error: io::Error) -> NetError {
         ErrorKind::NotFound => NetError::not_found(format!("there is no `{shown}`")),
         ErrorKind::NotADirectory => NetError::not_found(format!("`{shown}` is not a directory")),
         ErrorKind::PermissionDenied => NetError::denied(format!("`{shown}` is not readable")),
-        _ => NetError::unavailable(format!("cannot read `{shown}`: {error}")).because(error),
+        _ => NetError::unavailable(format!("cannot read `{shown}`: {error}")).with_source(error),
     }
 }

@@ -28,7 +28,7 @@ pub(super) trait TreeFiles: Send + Sync {
     /// Passes a file's bytes to `sink`. Returns an error before or during that if there are more than `limit`.
     fn content(&self, path: &str, limit: u64, sink: WriteChunk<'_>) -> Result<(), NetError>;
     /// Returns the files beneath a directory, which becomes the root that nothing can leave.
-    fn beneath(&self, path: &str) -> Result<Arc<dyn TreeFiles>, NetError>;
+    fn subtree(&self, path: &str) -> Result<Arc<dyn TreeFiles>, NetError>;
 }
 
 pub(super) type WriteChunk<'a> = &'a mut dyn FnMut(&[u8]) -> Result<(), NetError>;
@@ -65,8 +65,8 @@ pub(super) const MAX_ITEMS: usize = 20_000;
 pub(super) const MAX_DEPTH: usize = 32;
 
 /// The maximum length of a link's target, which is a path.
-pub(super) const MAX_TARGET: u64 = 4096;
+pub(super) const MAX_LINK_TARGET_LEN: u64 = 4096;
 
-pub(super) fn is_git(name: Option<&String>) -> bool {
+pub(super) fn is_git_dir(name: Option<&String>) -> bool {
     name.is_some_and(|name| name.eq_ignore_ascii_case(".git"))
 }

@@ -6,9 +6,9 @@ use aiw_core::{Sha, one_line};
 use git2::{ErrorCode, ObjectType, Oid, Repository, Tree as GitTree};
 use parking_lot::{Mutex, MutexGuard};
 
-use super::files::{ItemKind, MAX_ITEMS, MAX_TARGET, TreeEntry, TreeFiles, WriteChunk};
+use super::files::{ItemKind, MAX_ITEMS, MAX_LINK_TARGET_LEN, TreeEntry, TreeFiles, WriteChunk};
 use crate::error::NetError;
-use crate::git::transport::too_large;
+use crate::git::transport::take_allocation_error;
 
 /// The files of a commit, or of a directory in it.
 pub(super) struct GitFiles {
@@ -63,7 +63,7 @@ impl GitFiles {
             return Err(NetError::malformed(format!("`{}` has no file content", one_line(path, 120))));
         }
         if size as u64 > limit {
-            return Err(longer(path, limit));
+            return Err(file_too_large(path, limit));
         }
         let object = odb.read(oid).map_err(|error| unreadable(&error))?;
         sink(object.data())
@@ -124,7 +124,7 @@ impl TreeFiles for GitFiles {
 
     fn link_target(&self, path: &str) -> Result<String, NetError> {
         let mut target = Vec::new();
-        self.blob(path, MAX_TARGET, &mut |piece| {
+        self.blob(path, MAX_LINK_TARGET_LEN, &mut |piece| {
             target.extend_from_slice(piece);
             Ok(())
         })?;
@@ -138,7 +138,7 @@ impl TreeFiles for GitFiles {
         self.blob(path, limit, sink)
     }
 
-    fn beneath(&self, path: &str) -> Result<Arc<dyn TreeFiles>, NetError> {
+    fn subtree(&self, path: &str) -> Result<Arc<dyn TreeFiles>, NetError> {
         let root = self.tree(&self.lock(), path)?.id();
         Ok(Arc::new(Self { repository: self.repository.clone(), root }))
     }
@@ -161,12 +161,12 @@ fn missing(path: &str) -> NetError {
     NetError::not_found(format!("there is no `{}`", one_line(path, 160)))
 }
 
-pub(super) fn longer(path: &str, limit: u64) -> NetError {
+pub(super) fn file_too_large(path: &str, limit: u64) -> NetError {
     NetError::too_large(format!("`{}` is longer than {limit} bytes", one_line(path, 160)))
 }
 
 fn unreadable(error: &git2::Error) -> NetError {
-    if let Some(too_large) = too_large("the repository") {
+    if let Some(too_large) = take_allocation_error("the repository") {
         return too_large;
     }
     let why = one_line(error.message(), 200);

@@ -14,7 +14,7 @@ use crate::error::NetError;
 
 /// The result of writing a tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Materialized {
+pub struct MaterializeSummary {
     /// The [`Tree::digest`] of the written files.
     pub digest: String,
     /// The number of files and links.
@@ -73,7 +73,7 @@ impl Tree {
 
     /// Writes the tree into an empty directory. An item that cannot be written safely is left out and listed, or is
     /// an error.
-    pub fn materialize(&self, into: &Path) -> Result<Materialized, NetError> {
+    pub fn materialize(&self, into: &Path) -> Result<MaterializeSummary, NetError> {
         let Walk { items, skipped: left_out } = self.plan()?;
         check_case(&items)?;
         let root = Dir::open_ambient_dir(into, ambient_authority()).map_err(|error| unwritable(".", error))?;
@@ -111,7 +111,7 @@ impl Tree {
                 _ => {}
             }
         }
-        Ok(Materialized { digest: hex(&digest.0.finalize()), files, bytes, skipped: left_out })
+        Ok(MaterializeSummary { digest: hex(&digest.0.finalize()), files, bytes, skipped: left_out })
     }
 }
 
@@ -119,8 +119,8 @@ impl Tree {
 /// standard library ignores errors of closing, so files on such a file system are flushed.
 fn fails_late(directory: &Dir) -> bool {
     // NFS, SMB and CIFS, FUSE, AFS, Ceph (statfs(2)).
-    const REMOTE: [u32; 7] = [0x6969, 0x517b, 0xfe53_4d42, 0xff53_4d42, 0x6573_5546, 0x5346_414f, 0x00c3_6400];
-    rustix::fs::fstatfs(directory).is_ok_and(|stat| REMOTE.contains(&(stat.f_type as u32)))
+    const REMOTE_FS_MAGIC: [u32; 7] = [0x6969, 0x517b, 0xfe53_4d42, 0xff53_4d42, 0x6573_5546, 0x5346_414f, 0x00c3_6400];
+    rustix::fs::fstatfs(directory).is_ok_and(|stat| REMOTE_FS_MAGIC.contains(&(stat.f_type as u32)))
 }
 
 /// Refuses two names that are the same on a file system that folds case.
@@ -139,5 +139,5 @@ fn check_case(items: &[WalkItem]) -> Result<(), NetError> {
 }
 
 fn unwritable(path: &str, error: io::Error) -> NetError {
-    NetError::unavailable(format!("cannot write `{}`: {error}", one_line(path, 160))).because(error)
+    NetError::unavailable(format!("cannot write `{}`: {error}", one_line(path, 160))).with_source(error)
 }

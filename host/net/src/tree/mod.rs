@@ -15,9 +15,9 @@ use git2::Repository;
 use crate::error::NetError;
 use directory::DirectoryFiles;
 pub use files::ItemKind;
-use files::{MAX_DEPTH, MAX_ITEMS, Revision, TreeEntry, TreeFiles, is_git};
+use files::{MAX_DEPTH, MAX_ITEMS, Revision, TreeEntry, TreeFiles, is_git_dir};
 use git::GitFiles;
-pub use materialize::Materialized;
+pub use materialize::MaterializeSummary;
 
 /// The maximum size of all files of a tree: what a cache can hold and a user can wait for.
 const MAX_BYTES: u64 = 512 << 20;
@@ -76,7 +76,7 @@ pub struct Tree {
 enum LinkEnd {
     Found { path: String, entry: TreeEntry },
     Missing,
-    Leaves,
+    OutsideTree,
     TooManyLinks,
 }
 
@@ -88,13 +88,13 @@ struct Walk {
 
 impl Tree {
     /// Opens the tree of a commit.
-    pub(crate) fn git(repository: Repository, commit: Sha) -> Result<Self, NetError> {
+    pub(crate) fn open_commit(repository: Repository, commit: Sha) -> Result<Self, NetError> {
         let files = GitFiles::open(repository, &commit)?;
         Ok(Self { files: Arc::new(files), revision: Arc::new(commit.to_string()), commit: Some(commit) })
     }
 
     /// Opens the tree of a directory. The directory is opened only once.
-    pub(crate) fn directory(path: &Path) -> Result<Self, NetError> {
+    pub(crate) fn open_directory(path: &Path) -> Result<Self, NetError> {
         let files = Arc::new(DirectoryFiles::open(path)?);
         Ok(Self { files: files.clone(), revision: files, commit: None })
     }
@@ -150,7 +150,7 @@ impl Tree {
         let (at, entry) = self.find(path)?;
         match entry.kind {
             Some(ItemKind::Directory) => Ok(Self {
-                files: self.files.beneath(&at)?,
+                files: self.files.subtree(&at)?,
                 revision: self.revision.clone(),
                 commit: self.commit.clone(),
             }),
@@ -178,7 +178,7 @@ impl Tree {
                 Ok((at, entry))
             }
             LinkEnd::Missing => Err(NetError::not_found(format!("there is no `{path}`"))),
-            LinkEnd::Leaves => Err(self.leaving(path)),
+            LinkEnd::OutsideTree => Err(self.leaving(path)),
             LinkEnd::TooManyLinks => Err(NetError::invalid(format!("`{path}` is more than {MAX_HOPS} links away"))),
         }
     }
@@ -196,14 +196,14 @@ impl Tree {
         let mut here = TreeEntry::root();
         let mut hops = 0;
         if way.starts_with('/') {
-            return Ok(LinkEnd::Leaves);
+            return Ok(LinkEnd::OutsideTree);
         }
         while let Some(part) = ahead.pop_front() {
             match part.as_str() {
                 "" | "." => continue,
                 ".." => {
                     if at.pop().is_none() {
-                        return Ok(LinkEnd::Leaves);
+                        return Ok(LinkEnd::OutsideTree);
                     }
                     here = TreeEntry::root();
                     continue;
@@ -216,7 +216,7 @@ impl Tree {
             }
             at.push(part);
             let path = at.join("/");
-            let found = if here.kind == Some(ItemKind::Directory) && !is_git(at.last()) {
+            let found = if here.kind == Some(ItemKind::Directory) && !is_git_dir(at.last()) {
                 self.files.entry(&path)?
             } else {
                 None
@@ -224,7 +224,7 @@ impl Tree {
             let Some(entry) = found else {
                 // Nothing exists here, so it is unknown where `..` would lead.
                 let unknown = ahead.iter().any(|part| part == "..");
-                return Ok(if unknown { LinkEnd::Leaves } else { LinkEnd::Missing });
+                return Ok(if unknown { LinkEnd::OutsideTree } else { LinkEnd::Missing });
             };
             if entry.kind == Some(ItemKind::Link) {
                 hops += 1;
@@ -233,7 +233,7 @@ impl Tree {
                 }
                 let target = self.files.link_target(&path)?;
                 if target.starts_with('/') {
-                    return Ok(LinkEnd::Leaves);
+                    return Ok(LinkEnd::OutsideTree);
                 }
                 at.pop();
                 here = TreeEntry::root();
@@ -302,7 +302,9 @@ impl Tree {
                     match self.follow(from, target, false)? {
                         LinkEnd::Found { .. } | LinkEnd::Missing if !target.is_empty() => None,
                         LinkEnd::Found { .. } | LinkEnd::Missing => Some("link to nowhere".to_owned()),
-                        LinkEnd::Leaves => Some(format!("link that leaves the plugin: -> {}", one_line(target, 120))),
+                        LinkEnd::OutsideTree => {
+                            Some(format!("link that leaves the plugin: -> {}", one_line(target, 120)))
+                        }
                         LinkEnd::TooManyLinks => Some(format!("more than {MAX_HOPS} links in a row")),
                     }
                 }

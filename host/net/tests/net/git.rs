@@ -406,7 +406,7 @@ fn a_stalled_server_and_a_large_pack_end_in_an_error() {
     let error = run(trees.open_git(&server.granted(), &GitOrigin::new(server.url("/r")))).err().unwrap();
     assert!(matches!(error, NetError::Unavailable { .. }), "{error}");
     let server = world.serve();
-    let limits = RequestLimits { pack: 700, ..RequestLimits::default() };
+    let limits = RequestLimits { max_pack_bytes: 700, ..RequestLimits::default() };
     let trees = Trees::new(HttpClient::with_limits(limits).unwrap(), world.path("cache"));
     let error = run(trees.open_git(&server.granted(), &GitOrigin::new(server.url("/r")))).err().unwrap();
     assert!(matches!(error, NetError::TooLarge { .. }), "{error}");
@@ -464,8 +464,8 @@ fn instead_of_is_the_users_grant() {
 #[ignore = "runs in a child"]
 fn child_with_instead_of() {
     let (commit, server) = (variable("T_COMMIT"), variable("T_SERVER"));
-    assert_eq!(aiw_net::rewritten("https://forge.example/r"), Some(format!("{server}r")));
-    assert_eq!(aiw_net::rewritten("https://other.example/r"), None);
+    assert_eq!(aiw_net::rewrite_url("https://forge.example/r"), Some(format!("{server}r")));
+    assert_eq!(aiw_net::rewrite_url("https://other.example/r"), None);
     let trees = Trees::new(HttpClient::new().unwrap(), variable("T_CACHE").into());
     for url in ["https://forge.example/r", "forge:r", "https://token.example/r"] {
         let tree = run(trees.open_git(&Policy::none(), &GitOrigin::new(url))).unwrap();

@@ -237,7 +237,7 @@ fn endless_refs_end_and_cost_little() {
     });
     let url = server.url("/r");
     refused_modestly(&world, &url, &format!("`{url}` lists more than 250000 branches and tags"));
-    let limits = RequestLimits { listing: 100_000, ..RequestLimits::default() };
+    let limits = RequestLimits { max_refs_bytes: 100_000, ..RequestLimits::default() };
     let trees = Trees::new(HttpClient::with_limits(limits).unwrap(), world.path("cache"));
     assert_eq!(
         open(&trees, &server).to_string(),

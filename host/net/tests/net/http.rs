@@ -108,9 +108,9 @@ fn post(url: String) -> HttpRequest {
     HttpRequest {
         method: Method::Post,
         headers: vec![header("content-type", "text/plain"), header("accept", "text/html"), header("x-key", "hunter2")],
-        secrets: vec![("authorization".to_owned(), Secret::new("hunter2"))],
+        secret_headers: vec![("authorization".to_owned(), Secret::new("hunter2"))],
         body: b"hunter2".to_vec(),
-        see_other: true,
+        follow_see_other: true,
         ..HttpRequest::new(url)
     }
 }
@@ -149,7 +149,7 @@ fn a_post_is_sent_once_and_a_303_goes_on_without_its_body() {
         assert_eq!((response.status, response.body.as_slice()), (status, b"not followed".as_slice()));
         assert_eq!(seen().len(), 1, "{status}");
     }
-    let plain = HttpRequest { see_other: false, ..post(server.url("/see")) };
+    let plain = HttpRequest { follow_see_other: false, ..post(server.url("/see")) };
     assert_eq!(get(&policy, &plain).unwrap().status, 303);
 }
 
@@ -171,7 +171,7 @@ fn a_method_that_writes_is_sent_with_its_body_and_never_to_another_address() {
     let mut policy = server.granted();
     policy.grant_url(&other.url("/"));
     for (method, name) in methods {
-        let request = |path: &str| HttpRequest { method, see_other: true, ..post(server.url(path)) };
+        let request = |path: &str| HttpRequest { method, follow_see_other: true, ..post(server.url(path)) };
         let response = get(&policy, &request("/plain")).unwrap();
         assert_eq!((response.status, response.body.as_slice()), (207, b"done".as_slice()), "{name}");
         let seen = server.seen.lock().unwrap().last().unwrap().clone();
@@ -237,7 +237,7 @@ fn a_secret_stays_with_its_origin_in_whatever_header_and_for_good() {
         let mut request = HttpRequest::new(server.url(path));
         // These would be sent along if they were not secrets.
         for name in ["user-agent", "accept", "authorization"] {
-            request.secrets.push((name.to_owned(), Secret::new("hunter2")));
+            request.secret_headers.push((name.to_owned(), Secret::new("hunter2")));
         }
         assert!(!format!("{request:?}").contains("hunter2"));
         run(HttpClient::new().unwrap().fetch(&policy, &request)).unwrap()
@@ -257,7 +257,7 @@ fn a_secret_stays_with_its_origin_in_whatever_header_and_for_good() {
 fn without_encryption_a_secret_goes_to_this_machine_and_its_networks_only() {
     let server = Server::start(|_, stream| reply(stream, "200 OK", &[], b"here"));
     let mut request = HttpRequest::new(format!("http://localhost:{}/", server.port));
-    request.secrets.push(("x-api-key".to_owned(), Secret::new("hunter2")));
+    request.secret_headers.push(("x-api-key".to_owned(), Secret::new("hunter2")));
     let mut policy = Policy::none();
     policy.grant_url(&request.url);
     assert_eq!(get(&policy, &request).unwrap().body, b"here");
@@ -269,7 +269,7 @@ fn without_encryption_a_secret_goes_to_this_machine_and_its_networks_only() {
         error.to_string(),
         "`1.1.1.1` is not reached over `https`, and only this machine and private networks get a key without encryption"
     );
-    request.secrets[0].1 = Secret::new("hunter2\n");
+    request.secret_headers[0].1 = Secret::new("hunter2\n");
     request.url = server.url("/");
     let error = get(&policy, &request).unwrap_err().to_string();
     assert_eq!(error, "the value of header `x-api-key` has characters that are not allowed in a header");
@@ -290,9 +290,9 @@ fn an_endless_body_ends_at_the_limit() {
         while stream.write_all(&[b'x'; 4096]).is_ok() {}
     });
     let mut request = HttpRequest::new(server.url("/"));
-    request.limit = 100_000;
+    request.max_body_bytes = 100_000;
     assert!(matches!(get(&server.granted(), &request), Err(NetError::TooLarge { .. })));
-    request.limit = u64::MAX;
+    request.max_body_bytes = u64::MAX;
     let error = run(HttpClient::new().unwrap().fetch(&server.granted(), &request)).unwrap_err();
     assert!(matches!(error, NetError::TooLarge { .. }), "{error}");
 }
@@ -302,7 +302,7 @@ fn a_body_as_long_as_a_component_is_read_by_who_asks_for_it() {
     let server = Server::start(|_, stream| reply(stream, "200 OK", &[], &vec![b'x'; 12 << 20]));
     let mut request = HttpRequest::new(server.url("/"));
     assert!(matches!(get(&server.granted(), &request), Err(NetError::TooLarge { .. })));
-    request.limit = 32 << 20;
+    request.max_body_bytes = 32 << 20;
     let answer = run(HttpClient::new().unwrap().fetch(&server.granted(), &request)).unwrap();
     assert_eq!(answer.body.len(), 12 << 20);
 }
@@ -333,7 +333,7 @@ fn a_small_body_that_unpacks_to_a_large_one_ends_at_the_limit() {
     assert!(bomb.len() < 100_000);
     let server = Server::start(move |_, stream| reply(stream, "200 OK", &[("Content-Encoding", "gzip")], &bomb));
     let mut request = HttpRequest::new(server.url("/"));
-    request.limit = 1 << 20;
+    request.max_body_bytes = 1 << 20;
     let error = run(HttpClient::new().unwrap().fetch(&server.granted(), &request)).unwrap_err();
     assert!(matches!(error, NetError::TooLarge { .. }), "{error}");
 }

@@ -29,13 +29,13 @@ fn both(world: &World) -> [Tree; 2] {
     [from_git(world), from_directory(world)]
 }
 
-fn materialized(tree: &Tree) -> (tempfile::TempDir, aiw_net::Materialized) {
+fn materialized(tree: &Tree) -> (tempfile::TempDir, aiw_net::MaterializeSummary) {
     let into = tempfile::tempdir().unwrap();
     let done = tree.materialize(into.path()).unwrap();
     (into, done)
 }
 
-fn left_out(done: &aiw_net::Materialized) -> Vec<String> {
+fn left_out(done: &aiw_net::MaterializeSummary) -> Vec<String> {
     done.skipped.iter().map(|left| format!("{}: {}", left.path, left.reason)).collect()
 }
 

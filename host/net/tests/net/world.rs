@@ -94,9 +94,9 @@ pub fn reply(stream: &mut TcpStream, status: &str, headers: &[(&str, &str)], bod
 /// Limits short enough for a test.
 pub fn short() -> RequestLimits {
     RequestLimits {
-        connect: Duration::from_millis(500),
-        idle: Duration::from_millis(300),
-        get: Duration::from_millis(900),
+        connect_timeout: Duration::from_millis(500),
+        idle_timeout: Duration::from_millis(300),
+        fetch_timeout: Duration::from_millis(900),
         ..RequestLimits::default()
     }
 }

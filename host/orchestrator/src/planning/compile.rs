@@ -67,7 +67,7 @@ impl Script {
     fn expression(&mut self, expression: &Expression) -> String {
         match expression {
             Expression::Json(value) => json(value),
-            Expression::Filled { pieces, is_text } => {
+            Expression::Template { pieces, is_text } => {
                 let mut parts = Vec::new();
                 for piece in pieces {
                     parts.push(match piece {
@@ -84,7 +84,7 @@ impl Script {
                 let items: Vec<String> = items.iter().map(|item| self.expression(item)).collect();
                 format!("[{}]", items.join(", "))
             }
-            Expression::Fields(fields) => self.fields(fields),
+            Expression::Object(fields) => self.fields(fields),
         }
     }
 
@@ -148,9 +148,9 @@ mod tests {
 
     fn script(steps: Value) -> String {
         let step = |step: &Value| {
-            let read = |(name, value): (&String, &Value)| (name.clone(), Expression::read(value, "").unwrap());
+            let read = |(name, value): (&String, &Value)| (name.clone(), Expression::parse(value, "").unwrap());
             let arguments = step[1].as_object().unwrap().iter().map(read).collect();
-            PlanStep { tool: step[0].as_str().unwrap().into(), arguments, written: step[1].clone() }
+            PlanStep { tool: step[0].as_str().unwrap().into(), arguments, raw_arguments: step[1].clone() }
         };
         let steps = steps.as_array().unwrap().iter().map(step).collect();
         compile(&JobPlan { name: "x".into(), input_schema: json!({}), steps, needs_code: false })

@@ -103,7 +103,7 @@ const WRITE_VERBS: [&str; 43] = [
 ];
 
 /// Verbs that change something where they come first, and are nouns or adjectives elsewhere: the open orders.
-const LEADING_WRITES: [&str; 26] = [
+const LEADING_WRITE_VERBS: [&str; 26] = [
     "archive", "book", "change", "charge", "click", "close", "comment", "commit", "copy", "email", "fill", "fix",
     "fork", "give", "mail", "message", "open", "order", "post", "run", "set", "share", "start", "stop", "store",
     "tell",
@@ -132,7 +132,7 @@ const DELETE_VERBS: [&str; 12] = [
 ];
 
 /// Other words with which people ask for that.
-const ASKS_TO_DESTROY: [&str; 10] =
+const DELETE_WORDS: [&str; 10] =
     ["cancel", "discard", "empty", "forget", "rid", "scrap", "throw", "trash", "undo", "void"];
 
 /// Words that may come before the verb of a request.
@@ -149,12 +149,12 @@ const CONTINUATION_WORDS: [&str; 34] = [
 ];
 
 /// Returns why a request does not ask for what a tool does, as the end of a sentence about the tool.
-pub(super) fn objection(request: &str, tool: &CandidateTool<'_>) -> Option<&'static str> {
-    let name = name_of(tool.whole_name);
+pub(super) fn rejection_reason(request: &str, tool: &CandidateTool<'_>) -> Option<&'static str> {
+    let name = name_of(tool.qualified_name);
     if !seems_to_read(tool, &name) && only_reads(request) {
         return Some("may change something, and the request only asks to look");
     }
-    if !tool.only_reads && has(&name, &DELETE_VERBS) && !asks_to_destroy(&words(request)) {
+    if !tool.is_read_only && has(&name, &DELETE_VERBS) && !asks_to_destroy(&words(request)) {
         return Some("destroys something, and the request does not ask for that");
     }
     None
@@ -162,11 +162,11 @@ pub(super) fn objection(request: &str, tool: &CandidateTool<'_>) -> Option<&'sta
 
 /// Whether a tool may destroy something, by what it says of itself or by its name. One that says nothing may, as the
 /// protocol has it, unless its name says that it only looks or adds.
-pub fn destroys(whole_name: &str, definition: &Value) -> bool {
+pub fn is_destructive(whole_name: &str, definition: &Value) -> bool {
     let annotations = &definition["annotations"];
     let name = name_of(whole_name);
     let is_verb =
-        |word: &&String| [&READ_VERBS[..], &WRITE_VERBS, &LEADING_WRITES].iter().any(|verbs| is_in(word, verbs));
+        |word: &&String| [&READ_VERBS[..], &WRITE_VERBS, &LEADING_WRITE_VERBS].iter().any(|verbs| is_in(word, verbs));
     let is_harmless =
         || name.iter().find(is_verb).is_some_and(|verb| is_in(verb, &READ_VERBS) || is_in(verb, &CREATE_VERBS));
     match (annotations["readOnlyHint"] == true, annotations["destructiveHint"].as_bool()) {
@@ -191,7 +191,7 @@ fn asks_to_destroy(request: &[String]) -> bool {
     request
         .iter()
         .enumerate()
-        .any(|(at, word)| (is_in(word, &DELETE_VERBS) || is_in(word, &ASKS_TO_DESTROY)) && !is_past(at, word))
+        .any(|(at, word)| (is_in(word, &DELETE_VERBS) || is_in(word, &DELETE_WORDS)) && !is_past(at, word))
 }
 
 /// Whether a request only asks to look: each of its parts begins with such a verb or goes on with the one before, and
@@ -205,7 +205,7 @@ fn only_reads(request: &str) -> bool {
             let Some(lead) = clause.first() else { continue };
             // "Tell me" asks, "tell Anna" sends.
             let is_to_me = clause.get(1).is_some_and(|next| next == "me" || next == "us");
-            let asks = (is_to_me && is_in(lead, &LEADING_WRITES)) || is_in(lead, &READ_VERBS);
+            let asks = (is_to_me && is_in(lead, &LEADING_WRITE_VERBS)) || is_in(lead, &READ_VERBS);
             let goes_on = CONTINUATION_WORDS.contains(&lead.as_str()) || lead.chars().all(char::is_numeric);
             if !(asks || goes_on) || has(clause, &WRITE_VERBS) || asks_to_destroy(clause) {
                 return false;
@@ -218,7 +218,7 @@ fn only_reads(request: &str) -> bool {
 
 /// Whether a tool only looks, by what it says of itself or by its name. Most servers say nothing.
 fn seems_to_read(tool: &CandidateTool<'_>, name: &[String]) -> bool {
-    if tool.only_reads {
+    if tool.is_read_only {
         return true;
     }
     let annotations = &tool.definition["annotations"];
@@ -226,12 +226,12 @@ fn seems_to_read(tool: &CandidateTool<'_>, name: &[String]) -> bool {
         return false;
     }
     let is_verb = |word: &&String| {
-        [&READ_VERBS[..], &WRITE_VERBS, &LEADING_WRITES, &DELETE_VERBS].iter().any(|verbs| is_in(word, verbs))
+        [&READ_VERBS[..], &WRITE_VERBS, &LEADING_WRITE_VERBS, &DELETE_VERBS].iter().any(|verbs| is_in(word, verbs))
     };
     match name.iter().find(is_verb) {
         Some(verb) if is_in(verb, &READ_VERBS) => !name.iter().any(|word| word == "and" || word == "or"),
         // A store's search.
-        Some(verb) if is_in(verb, &LEADING_WRITES) => name.last().is_some_and(|last| is_in(last, &READ_VERBS)),
+        Some(verb) if is_in(verb, &LEADING_WRITE_VERBS) => name.last().is_some_and(|last| is_in(last, &READ_VERBS)),
         Some(_) => false,
         // A name without a verb, as `forecast`, tells what one gets.
         None => true,
@@ -284,11 +284,11 @@ mod tests {
     fn what_destroys_is_known_by_its_hint_or_by_its_name() {
         let hint = |hint: bool| json!({"annotations": {"destructiveHint": hint}});
         for name in ["db__deleteRows", "fs__remove_file", "x__purges", "x__wiping"] {
-            assert!(destroys(name, &json!({})) && destroys(name, &hint(false)), "{name}");
-            assert!(!destroys(name, &json!({"annotations": {"readOnlyHint": true}})));
+            assert!(is_destructive(name, &json!({})) && is_destructive(name, &hint(false)), "{name}");
+            assert!(!is_destructive(name, &json!({"annotations": {"readOnlyHint": true}})));
         }
-        assert!(destroys("x__set", &hint(true)));
-        assert!(!destroys("x__set", &hint(false)) && !destroys("delete__list", &json!({})));
+        assert!(is_destructive("x__set", &hint(true)));
+        assert!(!is_destructive("x__set", &hint(false)) && !is_destructive("delete__list", &json!({})));
         // What says nothing may destroy something, unless its name says that it does not.
         for (name, expected) in [
             ("x__set", true),
@@ -298,7 +298,7 @@ mod tests {
             ("mail__send", false),
             ("db__list_tables", false),
         ] {
-            assert_eq!(destroys(name, &json!({})), expected, "{name}");
+            assert_eq!(is_destructive(name, &json!({})), expected, "{name}");
         }
     }
 
@@ -338,15 +338,15 @@ mod tests {
             ("Schicke Anna eine Nachricht", "mail__send_message", &none, false, false),
             ("Schicke Anna eine Nachricht", "mail__purge", &none, false, true),
         ] {
-            let candidate = CandidateTool { whole_name: tool, definition, only_reads };
-            assert_eq!(objection(request, &candidate).is_some(), objects, "{request} {tool}");
+            let candidate = CandidateTool { qualified_name: tool, definition, is_read_only: only_reads };
+            assert_eq!(rejection_reason(request, &candidate).is_some(), objects, "{request} {tool}");
         }
         for words in [
             &READ_VERBS[..],
             &WRITE_VERBS,
-            &LEADING_WRITES,
+            &LEADING_WRITE_VERBS,
             &DELETE_VERBS,
-            &ASKS_TO_DESTROY,
+            &DELETE_WORDS,
             &LEADING_WORDS,
             &CONTINUATION_WORDS,
         ] {

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use crate::declarations::plan_line;
 
 pub use compile::compile;
-pub use effects::destroys;
+pub use effects::is_destructive;
 pub use read::JobPlanError;
 pub use template::{Expression, PathKey, TemplatePart, TemplateReference};
 
@@ -35,7 +35,7 @@ pub const MAX_CODE_TOKENS: u32 = 500;
 
 /// The system prompt. It is the same for every request, so that a server which keeps the beginning
 /// of its last prompt reads it once.
-pub const SYSTEM: &str = r#"You plan a job over tools. Answer with one JSON object and nothing else:
+pub const SYSTEM_PROMPT: &str = r#"You plan a job over tools. Answer with one JSON object and nothing else:
 {"feasible":true,"name":"short_snake_case","input":{},"steps":[{"tool":"NAME","args":{}}],"code":false}
 - Use only the listed tools, each with its own argument names. As few steps as possible.
 - Values of the request go into args as they are. "input" names what the request leaves open, as {"city":"string"}; mostly it is {}.
@@ -49,11 +49,11 @@ pub const SYSTEM: &str = r#"You plan a job over tools. Answer with one JSON obje
 #[derive(Debug, Clone, Copy)]
 pub struct CandidateTool<'a> {
     /// Its name among all tools.
-    pub whole_name: &'a str,
+    pub qualified_name: &'a str,
     /// Its definition, as MCP has it.
     pub definition: &'a Value,
     /// Whether it says that it changes nothing.
-    pub only_reads: bool,
+    pub is_read_only: bool,
 }
 
 /// A job to plan.
@@ -73,7 +73,7 @@ pub struct PlanStep {
     /// Its arguments, each by its name.
     pub arguments: Vec<(String, Expression)>,
     /// The arguments as the model wrote them: an object.
-    pub written: Value,
+    pub raw_arguments: Value,
 }
 
 /// A plan that was checked.
@@ -107,7 +107,7 @@ impl PlanJob<'_> {
     pub fn prompt(&self) -> String {
         let mut prompt = String::from("Tools:\n");
         for candidate in &self.candidates {
-            let _ = writeln!(prompt, "{}", plan_line(candidate.whole_name, candidate.definition));
+            let _ = writeln!(prompt, "{}", plan_line(candidate.qualified_name, candidate.definition));
         }
         let _ = write!(prompt, "\nRequest: {}", one_line(self.request, MAX_REQUEST_LEN));
         prompt
@@ -115,7 +115,7 @@ impl PlanJob<'_> {
 
     /// Returns the JSON schema of an answer. Where a server follows it, only a tool that exists can be named.
     pub fn schema(&self) -> Value {
-        let names: Vec<&str> = self.candidates.iter().map(|candidate| candidate.whole_name).collect();
+        let names: Vec<&str> = self.candidates.iter().map(|candidate| candidate.qualified_name).collect();
         let step = json!({
             "type": "object",
             "properties": {"tool": {"type": "string", "enum": names}, "args": {"type": "object"}},
@@ -147,6 +147,6 @@ impl PlanJob<'_> {
     }
 
     fn candidate(&self, name: &str) -> Option<&CandidateTool<'_>> {
-        self.candidates.iter().find(|candidate| candidate.whole_name == name)
+        self.candidates.iter().find(|candidate| candidate.qualified_name == name)
     }
 }

@@ -3,8 +3,8 @@
 use aiw_core::{Diagnostic, ErrorKind, closest, one_line, quoted, quoted_text};
 use serde_json::{Map, Value, json};
 
-use super::effects::objection;
-use super::template::{Expression, PathKey, TemplatePart, TemplateReference, is_name};
+use super::effects::rejection_reason;
+use super::template::{Expression, PathKey, TemplatePart, TemplateReference, is_input_name};
 use super::{CandidateTool, JobPlan, MAX_STEPS, PlanJob, PlanStep};
 use crate::problem_of_arguments;
 
@@ -28,7 +28,7 @@ pub enum JobPlanError {
     },
     /// It ended before its end.
     #[error("its plan was cut off")]
-    Cut,
+    Truncated,
     /// The model says that the tools can't do the job.
     #[error("it says that these tools can't do the whole job: {}", quoted_text(.reason, 160))]
     NotFeasible {
@@ -59,7 +59,7 @@ impl PlanJob<'_> {
     /// # Errors
     ///
     /// The answer has no plan, says that the tools can't do the job, or has a plan that is refused.
-    pub fn plan(&self, answer: &str) -> Result<JobPlan, JobPlanError> {
+    pub fn parse_plan(&self, answer: &str) -> Result<JobPlan, JobPlanError> {
         let answer = &answer[..answer.floor_char_boundary(MAX_PLAN_BYTES)];
         let written = object_in(answer)?;
         if is(&written["feasible"], false) {
@@ -105,7 +105,7 @@ fn object_in(answer: &str) -> Result<Value, JobPlanError> {
         let mut values = serde_json::Deserializer::from_str(&answer[from..]).into_iter::<Value>();
         match values.next() {
             Some(Ok(value)) if value.get("feasible").is_some() || value.get("steps").is_some() => return Ok(value),
-            Some(Err(e)) if e.is_eof() && answer[from..].contains("\"steps\"") => return Err(JobPlanError::Cut),
+            Some(Err(e)) if e.is_eof() && answer[from..].contains("\"steps\"") => return Err(JobPlanError::Truncated),
             _ => {}
         }
         from = answer[from + 1..].find('{').map(|next| from + 1 + next).ok_or_else(none)?;
@@ -120,8 +120,8 @@ fn read_step(
     inputs: &mut Inputs,
 ) -> Result<PlanStep, JobPlanError> {
     let (candidate, given) = tool_of(job, written)?;
-    let called = quoted_text(candidate.whole_name, 80);
-    if let Some(why) = objection(job.request, candidate) {
+    let called = quoted_text(candidate.qualified_name, 80);
+    if let Some(why) = rejection_reason(job.request, candidate) {
         return Err(refused(format!("{called} {why}")));
     }
     let given = match given {
@@ -144,10 +144,10 @@ fn read_step(
     for (name, value) in &given {
         let parameter = &schema["properties"][name];
         let wrong = |problem: String| refused(format!("{problem} (step {number}, {called})"));
-        let mut expression = Expression::read(value, job.request).map_err(wrong)?;
+        let mut expression = Expression::parse(value, job.request).map_err(wrong)?;
         let look = &mut |reference: &TemplateReference, is_whole: bool| match reference {
             TemplateReference::Input(input) => {
-                inputs.use_in(input, is_whole.then_some((candidate.whole_name, parameter)));
+                inputs.use_in(input, is_whole.then_some((candidate.qualified_name, parameter)));
                 Ok(())
             }
             TemplateReference::Step(step, way) => {
@@ -156,14 +156,14 @@ fn read_step(
                 has_part(job, used, *step, way)
             }
         };
-        expression.each(look).map_err(wrong)?;
+        expression.visit_references(look).map_err(wrong)?;
         // Where a text is wanted, a result of another kind is written as one.
-        if let Expression::Filled { pieces, is_text } = &mut expression
+        if let Expression::Template { pieces, is_text } = &mut expression
             && let [TemplatePart::Reference(TemplateReference::Step(..))] = pieces.as_slice()
         {
             *is_text = parameter["type"] == "string";
         }
-        if expression.is_filled()
+        if expression.has_references()
             && let Some(parameter) = known.get_mut("properties").and_then(|properties| properties.get_mut(name))
         {
             *parameter = json!({});
@@ -173,7 +173,7 @@ fn read_step(
     let written = Value::Object(given);
     match problem_of_arguments(&known, &written.to_string()) {
         Some(problem) => Err(refused(format!("the arguments of {called} are wrong: {problem}"))),
-        None => Ok(PlanStep { tool: candidate.whole_name.to_owned(), arguments, written }),
+        None => Ok(PlanStep { tool: candidate.qualified_name.to_owned(), arguments, raw_arguments: written }),
     }
 }
 
@@ -195,14 +195,14 @@ fn tool_of<'a>(job: &'a PlanJob<'_>, written: &'a Value) -> Result<(&'a Candidat
     let mut of_that_name = job
         .candidates
         .iter()
-        .filter(|candidate| candidate.whole_name.split_once("__").is_some_and(|(_, own)| own == name));
+        .filter(|candidate| candidate.qualified_name.split_once("__").is_some_and(|(_, own)| own == name));
     let only_one = || match (of_that_name.next(), of_that_name.next()) {
         (Some(candidate), None) => Some(candidate),
         _ => None,
     };
     let candidate = job.candidate(name).or_else(|| job.candidate(&whole_name)).or_else(only_one);
     let candidate = candidate.ok_or_else(|| {
-        let names = job.candidates.iter().map(|candidate| candidate.whole_name);
+        let names = job.candidates.iter().map(|candidate| candidate.qualified_name);
         let meant = closest(name, names).map(|meant| format!(": did it mean {}?", quoted(meant)));
         let meant = meant.unwrap_or_default();
         refused(format!("there is no tool {} among the candidates{meant}", quoted_text(name, 80)))
@@ -277,10 +277,10 @@ impl Inputs {
             Value::Object(properties) => Some(properties),
             _ => written.as_object(),
         };
-        let declared = properties.into_iter().flatten().filter(|(name, _)| is_name(name));
+        let declared = properties.into_iter().flatten().filter(|(name, _)| is_input_name(name));
         let kind = |value: &Value| {
             let kind = value.as_str().or_else(|| value["type"].as_str()).unwrap_or("string");
-            schema_of_kind(if KINDS.contains(&kind) { kind } else { "string" })
+            schema_of_kind(if JSON_TYPES.contains(&kind) { kind } else { "string" })
         };
         Self(declared.map(|(name, value)| (name.clone(), kind(value))).collect())
     }
@@ -313,13 +313,13 @@ impl Inputs {
 
 /// Returns the schema of an input that is an argument of a tool, as far as every client takes it.
 fn schema_of_input(tool: &str, parameter: &Value) -> Option<Value> {
-    let kind = parameter["type"].as_str().filter(|kind| KINDS.contains(kind))?;
+    let kind = parameter["type"].as_str().filter(|kind| JSON_TYPES.contains(kind))?;
     let mut schema = schema_of_kind(kind);
     let choices = parameter["enum"].as_array().filter(|all| all.len() <= 30 && all.iter().all(Value::is_string));
     if let Some(choices) = choices.filter(|choices| choices.iter().all(|choice| choice.to_string().len() <= 60)) {
         schema["enum"] = choices.clone().into();
     }
-    let items = parameter["items"]["type"].as_str().filter(|kind| kind != &"array" && KINDS.contains(kind));
+    let items = parameter["items"]["type"].as_str().filter(|kind| kind != &"array" && JSON_TYPES.contains(kind));
     if let Some(items) = items.filter(|_| kind == "array") {
         schema["items"] = json!({"type": items});
     }
@@ -330,7 +330,7 @@ fn schema_of_input(tool: &str, parameter: &Value) -> Option<Value> {
     Some(schema)
 }
 
-const KINDS: [&str; 6] = ["string", "number", "integer", "boolean", "array", "object"];
+const JSON_TYPES: [&str; 6] = ["string", "number", "integer", "boolean", "array", "object"];
 
 /// A list without a schema of its items is refused by OpenAI's API, with the whole request.
 fn schema_of_kind(kind: &str) -> Value {
@@ -381,12 +381,12 @@ mod tests {
         let candidates = tools
             .iter()
             .map(|(whole_name, definition, only_reads)| CandidateTool {
-                whole_name,
+                qualified_name: whole_name,
                 definition,
-                only_reads: *only_reads,
+                is_read_only: *only_reads,
             })
             .collect();
-        PlanJob { request, candidates }.plan(answer)
+        PlanJob { request, candidates }.parse_plan(answer)
     }
 
     const SEND: &str = "Send the open issues of cli/cli to Anna";
@@ -473,11 +473,11 @@ mod tests {
         }
         let tool = json!({"inputSchema": {"type": "object", "properties": {"n": {"type": "integer"}, "all": {"type": "boolean"}, "id": {"type": "string"}, "tags": {"type": "array", "items": {"type": "string"}}}}});
         let read = |answer: &str| {
-            let candidates = vec![CandidateTool { whole_name: "a__get", definition: &tool, only_reads: true }];
-            PlanJob { request: "Get {{it}}", candidates }.plan(answer)
+            let candidates = vec![CandidateTool { qualified_name: "a__get", definition: &tool, is_read_only: true }];
+            PlanJob { request: "Get {{it}}", candidates }.parse_plan(answer)
         };
         let fitted = read(r#"{"steps":[{"tool":"get","args":{"n":"3","all":"true","id":7}}],"code":"true"}"#).unwrap();
-        assert_eq!(fitted.steps[0].written, json!({"n": 3, "all": true, "id": "7"}));
+        assert_eq!(fitted.steps[0].raw_arguments, json!({"n": 3, "all": true, "id": "7"}));
         assert!(fitted.needs_code);
         // What stands in the request is text, and what a text is wanted of becomes one.
         let plan = read(r#"{"steps":[{"tool":"get","args":{"id":"{{it}}"}},{"tool":"get","args":{"id":"{{step1.result.n}}","tags":"{{t}}"}}]}"#).unwrap();

@@ -38,7 +38,7 @@ pub enum Expression {
     /// A value as it is.
     Json(Value),
     /// A text with something filled in. Of a single piece, the value itself, unless a text is wanted.
-    Filled {
+    Template {
         /// Its pieces.
         pieces: Vec<TemplatePart>,
         /// Whether it has to be a text.
@@ -47,33 +47,33 @@ pub enum Expression {
     /// A list.
     List(Vec<Expression>),
     /// An object.
-    Fields(Vec<(String, Expression)>),
+    Object(Vec<(String, Expression)>),
 }
 
 impl Expression {
     /// Reads a value whose texts may hold templates. What stands in the request as it is, is text.
-    pub(super) fn read(value: &Value, request: &str) -> Result<Self, String> {
+    pub(super) fn parse(value: &Value, request: &str) -> Result<Self, String> {
         Ok(match value {
             Value::String(text) => {
                 let pieces = pieces(text, request)?;
                 match pieces.iter().any(|piece| matches!(piece, TemplatePart::Reference(_))) {
-                    true => Self::Filled { is_text: pieces.len() > 1, pieces },
+                    true => Self::Template { is_text: pieces.len() > 1, pieces },
                     false => Self::Json(value.clone()),
                 }
             }
             Value::Array(items) => {
-                Self::List(items.iter().map(|item| Self::read(item, request)).collect::<Result<_, _>>()?)
+                Self::List(items.iter().map(|item| Self::parse(item, request)).collect::<Result<_, _>>()?)
             }
             Value::Object(fields) => {
-                let field = |(name, field): (&String, &Value)| Ok((name.clone(), Self::read(field, request)?));
-                Self::Fields(fields.iter().map(field).collect::<Result<_, String>>()?)
+                let field = |(name, field): (&String, &Value)| Ok((name.clone(), Self::parse(field, request)?));
+                Self::Object(fields.iter().map(field).collect::<Result<_, String>>()?)
             }
             other => Self::Json(other.clone()),
         })
     }
 
     /// Calls this for each reference, with whether it is the whole expression.
-    pub(super) fn each(
+    pub(super) fn visit_references(
         &self,
         visit: &mut dyn FnMut(&TemplateReference, bool) -> Result<(), String>,
     ) -> Result<(), String> {
@@ -87,35 +87,35 @@ impl Expression {
     ) -> Result<(), String> {
         match self {
             Self::Json(_) => Ok(()),
-            Self::Filled { pieces, .. } => pieces.iter().try_for_each(|piece| match piece {
+            Self::Template { pieces, .. } => pieces.iter().try_for_each(|piece| match piece {
                 TemplatePart::Reference(reference) => visit(reference, is_top && pieces.len() == 1),
                 TemplatePart::Text(_) => Ok(()),
             }),
             Self::List(items) => items.iter().try_for_each(|item| item.each_within(false, visit)),
-            Self::Fields(fields) => fields.iter().try_for_each(|(_, field)| field.each_within(false, visit)),
+            Self::Object(fields) => fields.iter().try_for_each(|(_, field)| field.each_within(false, visit)),
         }
     }
 
     /// Whether something is filled in anywhere.
-    pub(super) fn is_filled(&self) -> bool {
+    pub(super) fn has_references(&self) -> bool {
         match self {
             Self::Json(_) => false,
-            Self::Filled { .. } => true,
-            Self::List(items) => items.iter().any(Self::is_filled),
-            Self::Fields(fields) => fields.iter().any(|(_, field)| field.is_filled()),
+            Self::Template { .. } => true,
+            Self::List(items) => items.iter().any(Self::has_references),
+            Self::Object(fields) => fields.iter().any(|(_, field)| field.has_references()),
         }
     }
 }
 
 /// The forms in which models write a template: what opens it, what closes it, and what its text must begin with.
-const FORMS: [(&str, &str, &[&str]); 3] =
+const TEMPLATE_DELIMITERS: [(&str, &str, &[&str]); 3] =
     [("{{", "}}", &[]), ("${", "}", &["step", "input."]), ("{", "}", &["step", "input."])];
 
 /// Splits a text at its templates. The error is the end of a sentence about the text of a template.
 fn pieces(text: &str, request: &str) -> Result<Vec<TemplatePart>, String> {
     let (mut pieces, mut plain, mut rest) = (Vec::new(), String::new(), text);
     while let Some(c) = rest.chars().next() {
-        let template = FORMS.iter().find_map(|(open, close, begins)| {
+        let template = TEMPLATE_DELIMITERS.iter().find_map(|(open, close, begins)| {
             let (inner, after) = rest.strip_prefix(open)?.split_once(close)?;
             let whole = &rest[..rest.len() - after.len()];
             let lower = inner.trim().to_lowercase();
@@ -161,17 +161,17 @@ fn reference(text: &str) -> Result<TemplateReference, String> {
     let number = lower.strip_prefix("step").map(|number| number.trim_matches(['_', ' ']).parse::<usize>());
     match (number, way.as_slice()) {
         (Some(Ok(number)), _) => Ok(TemplateReference::Step(number, way)),
-        (None, [PathKey::Field(name)]) if lower == "input" && is_name(name) => {
+        (None, [PathKey::Field(name)]) if lower == "input" && is_input_name(name) => {
             Ok(TemplateReference::Input(name.clone()))
         }
         // Small models leave the word out.
-        (None, []) if is_name(root) && lower != "input" => Ok(TemplateReference::Input(root.to_owned())),
+        (None, []) if is_input_name(root) && lower != "input" => Ok(TemplateReference::Input(root.to_owned())),
         _ => Err(wrong("names neither a step nor an input")),
     }
 }
 
 /// Whether it can be the name of an input.
-pub(super) fn is_name(text: &str) -> bool {
+pub(super) fn is_input_name(text: &str) -> bool {
     (1..=60).contains(&text.len())
         && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')

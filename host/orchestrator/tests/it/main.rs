@@ -271,7 +271,7 @@ async fn a_script_finds_what_servers_have() {
 async fn a_script_is_checked_without_running_it() {
     let check = async |code: &str| {
         let named = orchestrator().check(code, &tool_names(&support::tools())).await;
-        named.map(|numbers| numbers.iter().map(|at| support::tools()[*at].whole_name.clone()).collect::<Vec<_>>())
+        named.map(|numbers| numbers.iter().map(|at| support::tools()[*at].qualified_name.clone()).collect::<Vec<_>>())
     };
     let named =
         check("const a = await tools.test__echo({}); await mcp.call('test', 'slow', {}); tools['test__echo']").await;

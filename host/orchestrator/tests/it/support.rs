@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Duration;
 
 use aiw_home::Home;
-use aiw_orchestrator::{BundledScripts, CallableTool, EndedRun, Orchestrator, ScriptLimits, ScriptPlan, Tools};
+use aiw_orchestrator::{BundledScripts, CallableTool, Orchestrator, RunResult, ScriptLimits, ScriptPlan, Tools};
 use aiw_tests::scripts_part;
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ pub fn orchestrator() -> &'static Orchestrator {
     ORCHESTRATOR.get_or_init(|| {
         let sha256 = std::str::from_utf8(scripts_part("sha256")).unwrap();
         let bundled = BundledScripts { component: scripts_part("wasm.z"), code: scripts_part("code.z"), sha256 };
-        Orchestrator::new(Home::at(HOME.path()), bundled)
+        Orchestrator::new(Home::from_root(HOME.path()), bundled)
     })
 }
 
@@ -25,7 +25,7 @@ pub fn tools() -> Vec<CallableTool> {
     let tool = |name: &str, input_schema: Value| CallableTool {
         server: "test".into(),
         name: name.into(),
-        whole_name: format!("test__{name}"),
+        qualified_name: format!("test__{name}"),
         input_schema,
         has_output_schema: false,
     };
@@ -69,7 +69,7 @@ impl Tools for Answers {
     }
 }
 
-pub async fn run(code: &str, input: Value) -> EndedRun {
+pub async fn run(code: &str, input: Value) -> RunResult {
     // Time enough for all that means well, on a machine with much else to do.
     let limits = ScriptLimits { cpu: Duration::from_secs(1), ..ScriptLimits::DEFAULT };
     orchestrator()

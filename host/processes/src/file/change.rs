@@ -3,12 +3,12 @@
 use std::ops::Range;
 
 use super::edit::{
-    break_before, checked, defaults, env, find_node, line_end, line_start, need, node_end, node_start, quoted, restart,
-    variable, words,
+    defaults, find_node, format_arguments, format_dependency, format_env, format_restart, format_variable, line_end,
+    line_start, node_end, node_start, quote, separator_before, verify_edit,
 };
 use super::parse;
-use super::read::{at, document};
-use crate::definition::{Definition, EnvValue, Run};
+use super::read::{node_offset, parse_document};
+use crate::definition::{CommandSpec, Definition, EnvValue};
 
 /// Returns the text in which a process is defined otherwise. What stays the same stays as it is written. Returns none if
 /// the text no longer says what it said of the process.
@@ -16,7 +16,12 @@ use crate::definition::{Definition, EnvValue, Run};
 /// # Errors
 ///
 /// Returns the obstacle as a sentence.
-pub(crate) fn change(text: &str, id: &str, old: &Definition, new: &Definition) -> Result<Option<String>, String> {
+pub(crate) fn replace_definition(
+    text: &str,
+    id: &str,
+    old: &Definition,
+    new: &Definition,
+) -> Result<Option<String>, String> {
     let mut wanted = parse(text).map_err(|problem| problem.to_string())?;
     if wanted.processes.insert(id.to_owned(), new.clone()).as_ref() != Some(old) {
         return Ok(None);
@@ -38,17 +43,17 @@ pub(crate) fn change(text: &str, id: &str, old: &Definition, new: &Definition) -
             text = changed.map_err(|problem| format!("{problem}: change the file by hand"))?;
         }
     }
-    checked(text, &wanted).map(Some)
+    verify_edit(text, &wanted).map(Some)
 }
 
 /// Returns the text in which these lines say what these nodes of a process said.
 fn with_lines(text: &str, id: &str, names: &[&str], lines: &[String]) -> Result<String, String> {
-    let document = document(text).map_err(|(_, problem)| problem)?;
+    let document = parse_document(text).map_err(|(_, problem)| problem)?;
     let children = children_of(&document, id)?;
     let mut own = children.iter().filter(|child| names.contains(&child.name().value()));
     let place = own.next();
     let start = node_start(place.or(children.first()).ok_or_else(|| format!("`{id}` says nothing"))?, text);
-    let between = break_before(text, start);
+    let between = separator_before(text, start);
     let mut lines = lines.join(&between);
     let mut new = text.to_owned();
     for other in own.rev() {
@@ -59,7 +64,7 @@ fn with_lines(text: &str, id: &str, names: &[&str], lines: &[String]) -> Result<
     match place {
         None => new.insert_str(start, &(lines + &between)),
         Some(place) if lines.is_empty() => new.replace_range(without_line(text, place), ""),
-        Some(place) => new.replace_range(at(place)..node_end(place, text), &lines),
+        Some(place) => new.replace_range(node_offset(place)..node_end(place, text), &lines),
     }
     Ok(new)
 }
@@ -76,7 +81,7 @@ fn with_variables(text: &str, id: &str, old: &Definition, new: &Definition) -> O
 }
 
 fn with_variable(text: &str, id: &str, name: &str, value: Option<&EnvValue>) -> Option<String> {
-    let document = document(text).ok()?;
+    let document = parse_document(text).ok()?;
     let blocks = || children_of(&document, id).into_iter().flatten().filter(|child| child.name().value() == "env");
     let nodes = || blocks().filter_map(|block| block.children()).flat_map(kdl::KdlDocument::nodes);
     let mut own = nodes().filter(|node| node.name().value() == name);
@@ -88,7 +93,9 @@ fn with_variable(text: &str, id: &str, name: &str, value: Option<&EnvValue>) -> 
     }
     let mut new = text.to_owned();
     match (place, value) {
-        (Some(node), Some(value)) => new.replace_range(at(node)..node_end(node, text), &variable(name, value)),
+        (Some(node), Some(value)) => {
+            new.replace_range(node_offset(node)..node_end(node, text), &format_variable(name, value))
+        }
         (Some(node), None) => new.replace_range(without_line(text, node), ""),
         (None, Some(value)) => {
             let first = nodes().next().map(|node| (node_start(node, text), ""));
@@ -96,9 +103,9 @@ fn with_variable(text: &str, id: &str, name: &str, value: Option<&EnvValue>) -> 
             let in_block =
                 || text[..node_end(blocks().next()?, text)].strip_suffix('}').map(|inside| (inside.len(), "    "));
             let (start, deeper) = first.or_else(in_block)?;
-            let between = break_before(text, start);
+            let between = separator_before(text, start);
             let deeper = if between.trim().is_empty() { deeper } else { "" };
-            new.insert_str(start, &(deeper.to_owned() + &variable(name, value) + &between));
+            new.insert_str(start, &(deeper.to_owned() + &format_variable(name, value) + &between));
         }
         (None, None) => return None,
     }
@@ -107,7 +114,7 @@ fn with_variable(text: &str, id: &str, name: &str, value: Option<&EnvValue>) -> 
 
 /// Whether something stands in a block of variables of a process: a variable, a comment, or what is commented out.
 fn has_more_in_block(text: &str, id: &str) -> bool {
-    let Ok(document) = document(text) else { return false };
+    let Ok(document) = parse_document(text) else { return false };
     let mut blocks = children_of(&document, id).into_iter().flatten().filter(|child| child.name().value() == "env");
     blocks.any(|block| {
         let name = block.name().span();
@@ -135,17 +142,17 @@ fn without_line(text: &str, node: &kdl::KdlNode) -> Range<usize> {
 /// Returns what a form may change of a definition: the names of the nodes, and the lines that say it.
 fn said_by(definition: &Definition, base: &Definition) -> [(&'static [&'static str], Vec<String>); 6] {
     let run = match &definition.run {
-        Run::Command(argv) => format!("command {}", words(argv)),
-        Run::Shell(line) => format!("shell {}", quoted(line)),
+        CommandSpec::Command(argv) => format!("command {}", format_arguments(argv)),
+        CommandSpec::Shell(line) => format!("shell {}", quote(line)),
     };
-    let cwd = definition.cwd.iter().map(|cwd| format!("cwd {}", quoted(cwd))).collect();
-    let needs = definition.needs.iter().map(need).collect();
-    let restart = restart(&definition.restart);
+    let cwd = definition.cwd.iter().map(|cwd| format!("cwd {}", quote(cwd))).collect();
+    let needs = definition.needs.iter().map(format_dependency).collect();
+    let restart = format_restart(&definition.restart);
     let auto = format!("auto-start #{}", definition.auto_start);
     [
         (&["command", "shell"], vec![run]),
         (&["cwd"], cwd),
-        (&["env"], env(definition, base).into_iter().collect()),
+        (&["env"], format_env(definition, base).into_iter().collect()),
         (&["needs"], needs),
         (&["restart"], vec![restart]),
         (&["auto-start"], vec![auto]),
@@ -158,7 +165,7 @@ mod fuzz;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::definition::{EnvValue, RestartWhen};
+    use crate::definition::{EnvValue, RestartCondition};
 
     const FILE: &str = r#"// Processes of this project.
 process "api" { // keep me
@@ -175,15 +182,15 @@ process "db" { command "postgres" }; process "cache" { command "redis"; auto-sta
         let old = parse(FILE).unwrap().processes[id].clone();
         let mut new = old.clone();
         edit(&mut new);
-        change(FILE, id, &old, &new).map(Option::unwrap)
+        replace_definition(FILE, id, &old, &new).map(Option::unwrap)
     }
 
     #[test]
     fn what_stays_the_same_stays_as_it_is_written() {
         assert_eq!(changed("api", |_| {}).unwrap(), FILE);
-        let text = changed("api", |new| new.run = Run::Command(vec!["bun".into(), "a b".into()])).unwrap();
+        let text = changed("api", |new| new.run = CommandSpec::Command(vec!["bun".into(), "a b".into()])).unwrap();
         assert_eq!(text, FILE.replace("\"node\" \"server.js\"", "\"bun\" \"a b\""));
-        let text = changed("api", |new| new.run = Run::Shell("x | y".into())).unwrap();
+        let text = changed("api", |new| new.run = CommandSpec::Shell("x | y".into())).unwrap();
         assert_eq!(text, FILE.replace("command \"node\" \"server.js\"", "shell \"x | y\""));
         let text = changed("api", |new| new.cwd = None).unwrap();
         assert_eq!(text, FILE.replace("    cwd \"api\"\n", ""));
@@ -208,7 +215,7 @@ process "db" { command "postgres" }; process "cache" { command "redis"; auto-sta
                     None => drop(new.env.remove(*name)),
                 }
             }
-            change(text, "x", &old, &new).unwrap().unwrap()
+            replace_definition(text, "x", &old, &new).unwrap().unwrap()
         };
         assert_eq!(with(&[("A", Some("3"))]), text.replace("A \"1\"", "\"A\" \"3\""));
         assert_eq!(with(&[("B", None)]), text.replace("    B \"2\"\r\n", ""));
@@ -228,11 +235,11 @@ process "db" { command "postgres" }; process "cache" { command "redis"; auto-sta
         let first = parse(&only).unwrap().processes["x"].clone();
         let set = Definition { env: [("A".into(), literal("3"))].into(), ..first.clone() };
         let said = only.replace("}\r\n  }", "}\r\n      \"A\" \"3\"\r\n  }");
-        assert_eq!(change(&only, "x", &first, &set), Ok(Some(said)));
+        assert_eq!(replace_definition(&only, "x", &first, &set), Ok(Some(said)));
         // A new block has the line ends of the file.
         let bare = text.replace("  env {\r\n    A \"1\" // why\r\n    B \"2\"\r\n  }\r\n", "");
         let first = parse(&bare).unwrap().processes["x"].clone();
-        let block = change(&bare, "x", &first, &old).unwrap().unwrap();
+        let block = replace_definition(&bare, "x", &first, &old).unwrap().unwrap();
         assert_eq!(block.matches('\n').count(), block.matches("\r\n").count(), "{block:?}");
     }
 
@@ -242,7 +249,7 @@ process "db" { command "postgres" }; process "cache" { command "redis"; auto-sta
             let text = format!("process \"x\" {{\n  command \"y\"\n{block}}}\n");
             let old = parse(&text).unwrap().processes["x"].clone();
             let new = Definition { env: [].into(), ..old.clone() };
-            let changed = change(&text, "x", &old, &new).unwrap().unwrap();
+            let changed = replace_definition(&text, "x", &old, &new).unwrap().unwrap();
             let inside = changed.strip_prefix("process \"x\" {\n  command \"y\"\n");
             inside.and_then(|inside| inside.strip_suffix("}\n")).unwrap().to_owned()
         };
@@ -263,7 +270,7 @@ process "db" { command "postgres" }; process "cache" { command "redis"; auto-sta
         let edited = |edit: fn(&mut Definition)| {
             let mut new = old.clone();
             edit(&mut new);
-            change(text, "x", &old, &new).unwrap().unwrap()
+            replace_definition(text, "x", &old, &new).unwrap().unwrap()
         };
         assert_eq!(
             edited(|new| new.auto_start = false),
@@ -282,7 +289,7 @@ process "db" { command "postgres" }; process "cache" { command "redis"; auto-sta
         let text = changed("api", |new| {
             new.env.remove("A");
             new.env.insert("C".into(), EnvValue::Literal("\"}".into()));
-            new.restart.when = RestartWhen::Always;
+            new.restart.when = RestartCondition::Always;
             new.cwd = Some("else where".into());
             new.auto_start = false;
         });
@@ -299,12 +306,12 @@ process "db" { command "postgres" }; process "cache" { command "redis"; auto-sta
     fn what_somebody_else_changed_meanwhile_is_left_alone() {
         let old = parse(FILE).unwrap().processes["api"].clone();
         let other = FILE.replace("server.js", "evil.js");
-        assert_eq!(change(&other, "api", &old, &Definition { cwd: None, ..old.clone() }), Ok(None));
-        assert_eq!(change(FILE, "nope", &old, &old), Ok(None));
+        assert_eq!(replace_definition(&other, "api", &old, &Definition { cwd: None, ..old.clone() }), Ok(None));
+        assert_eq!(replace_definition(FILE, "nope", &old, &old), Ok(None));
         // A default of the file can't be taken away from one process.
         let text = "defaults { env { A \"1\" } }\nprocess \"x\" { command \"y\" }\n";
         let old = parse(text).unwrap().processes["x"].clone();
         let new = Definition { env: [].into(), ..old.clone() };
-        assert!(change(text, "x", &old, &new).unwrap_err().contains("by hand"));
+        assert!(replace_definition(text, "x", &old, &new).unwrap_err().contains("by hand"));
     }
 }

@@ -4,14 +4,14 @@
 use std::fmt::{self, Write};
 use std::time::Duration;
 
-use super::read::{at, document};
-use super::values::{after_quoted, size};
-use super::{Defined, Definitions, parse};
-use crate::definition::{Definition, Dependency, EnvValue, EventHook, RestartPolicy, Run, StopPolicy};
+use super::read::{node_offset, parse_document};
+use super::values::{format_bytes, skip_quoted};
+use super::{Definitions, ProcessFile, parse};
+use crate::definition::{CommandSpec, Definition, Dependency, EnvValue, EventHook, RestartPolicy, StopPolicy};
 use crate::jobs::watched::WatchedFiles;
-use crate::probe::{CheckOf, ProbeOf};
+use crate::probe::{CheckDefinition, ProbeDefinition};
 use aiw_events::EventKind;
-use aiw_supervisor::{LogPolicy, Until};
+use aiw_supervisor::{DependencyCondition, LogPolicy};
 
 /// Returns the text with one more process, at its end.
 ///
@@ -30,7 +30,7 @@ pub(crate) fn add(text: &str, id: &str, definition: &Definition) -> Result<Strin
     // The values of the file's own `defaults` count for it, too, so all that differs from them is written.
     let defaults = defaults(text);
     new.push_str(&node(id, definition, &defaults).replace('\n', line_end));
-    checked(new, &wanted)
+    verify_edit(new, &wanted)
 }
 
 /// Returns the text without a process. Comments before it stay.
@@ -41,7 +41,7 @@ pub(crate) fn add(text: &str, id: &str, definition: &Definition) -> Result<Strin
 pub(crate) fn remove(text: &str, id: &str) -> Result<String, String> {
     let mut wanted = parse(text).map_err(|problem| problem.to_string())?;
     wanted.processes.remove(id).ok_or_else(|| format!("there is no process `{id}`"))?;
-    let document = document(text).map_err(|(_, problem)| problem)?;
+    let document = parse_document(text).map_err(|(_, problem)| problem)?;
     let node = find_node(&document, id)?;
     let start = node_start(node, text);
     let mut end = node_end(node, text);
@@ -60,14 +60,14 @@ pub(crate) fn remove(text: &str, id: &str) -> Result<String, String> {
         end = text.len();
     }
     let start = if is_first { line } else { start };
-    checked(format!("{}{}", &text[..start], &text[end..]), &wanted)
+    verify_edit(format!("{}{}", &text[..start], &text[end..]), &wanted)
 }
 
 /// Something that a definition says besides.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Addition {
     /// It needs this process.
-    Needs(String),
+    Dependency(String),
     /// It starts by itself.
     AutoStart,
     /// It is started when this process has failed.
@@ -77,11 +77,11 @@ pub(crate) enum Addition {
 impl fmt::Display for Addition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Needs(id) => write!(f, "needs {}", quoted(id)),
+            Self::Dependency(id) => write!(f, "needs {}", quote(id)),
             Self::AutoStart => f.write_str("auto-start #true"),
             Self::OnFailure { of, process } => {
-                let command = ["aiw", "process", "start", process].map(quoted).join(" ");
-                write!(f, "on \"{}\" of={} {{ command {command} }}", EventKind::Failed, quoted(of))
+                let command = ["aiw", "process", "start", process].map(quote).join(" ");
+                write!(f, "on \"{}\" of={} {{ command {command} }}", EventKind::Failed, quote(of))
             }
         }
     }
@@ -90,7 +90,9 @@ impl fmt::Display for Addition {
 impl Addition {
     pub fn add_to(&self, definition: &mut Definition) {
         match self {
-            Self::Needs(id) => definition.needs.push(Dependency { id: id.clone(), until: Until::Ready }),
+            Self::Dependency(id) => {
+                definition.needs.push(Dependency { id: id.clone(), until: DependencyCondition::Ready })
+            }
             Self::AutoStart => definition.auto_start = true,
             // It stands beside the processes.
             Self::OnFailure { .. } => {}
@@ -118,18 +120,18 @@ pub(crate) fn extend(text: &str, id: &str, addition: &Addition) -> Result<String
         hook.add_to(&mut wanted.hooks);
         let end = line_end(text);
         let gap = if text.is_empty() || text.ends_with('\n') { "" } else { end };
-        return checked(format!("{text}{gap}{addition}{end}"), &wanted);
+        return verify_edit(format!("{text}{gap}{addition}{end}"), &wanted);
     }
-    let document = document(text).map_err(|(_, problem)| problem)?;
+    let document = parse_document(text).map_err(|(_, problem)| problem)?;
     let children = find_node(&document, id)?.children().map(kdl::KdlDocument::nodes).unwrap_or_default();
     let said = children.iter().find(|child| *addition == Addition::AutoStart && child.name().value() == "auto-start");
     let first = said.or(children.first()).ok_or_else(|| format!("`{id}` says nothing"))?;
     let start = node_start(first, text);
     let (end, after) = match said {
         Some(said) => (node_end(said, text), String::new()),
-        None => (start, break_before(text, start)),
+        None => (start, separator_before(text, start)),
     };
-    checked(format!("{}{addition}{after}{}", &text[..start], &text[end..]), &wanted)
+    verify_edit(format!("{}{addition}{after}{}", &text[..start], &text[end..]), &wanted)
 }
 
 pub(super) fn find_node<'a>(document: &'a kdl::KdlDocument, id: &str) -> Result<&'a kdl::KdlNode, String> {
@@ -142,7 +144,7 @@ pub(super) fn find_node<'a>(document: &'a kdl::KdlDocument, id: &str) -> Result<
 /// Returns where a node begins: with its annotation, if it has one.
 pub(super) fn node_start(node: &kdl::KdlNode, text: &str) -> usize {
     let annotated = node.ty().and_then(|ty| text.get(..ty.span().offset())?.rfind('('));
-    annotated.unwrap_or_else(|| at(node))
+    annotated.unwrap_or_else(|| node_offset(node))
 }
 
 /// Returns where the line of a place begins.
@@ -156,7 +158,7 @@ pub(super) fn line_end(text: &str) -> &'static str {
 }
 
 /// Returns what stands between a node and one that is written before it.
-pub(super) fn break_before(text: &str, start: usize) -> String {
+pub(super) fn separator_before(text: &str, start: usize) -> String {
     let indent = &text[line_start(text, start)..start];
     if indent.trim().is_empty() { format!("{}{indent}", line_end(text)) } else { "; ".to_owned() }
 }
@@ -186,13 +188,13 @@ fn closing(text: &str, from: usize, inside: usize) -> usize {
     while at < bytes.len() {
         match bytes[at] {
             b'}' => return at + 1,
-            _ => at = after_quoted(bytes, at).unwrap_or(at + 1),
+            _ => at = skip_quoted(bytes, at).unwrap_or(at + 1),
         }
     }
     bytes.len()
 }
 
-pub(super) fn checked(new: String, wanted: &Defined) -> Result<String, String> {
+pub(super) fn verify_edit(new: String, wanted: &ProcessFile) -> Result<String, String> {
     match parse(&new) {
         Ok(defined) if defined == *wanted => Ok(new),
         Ok(_) => Err("the file would say something else: change it by hand".into()),
@@ -208,7 +210,7 @@ pub(crate) fn defaults(text: &str) -> Definition {
 }
 
 /// Returns a whole file with these processes and hooks.
-pub(crate) fn whole(definitions: &Definitions, hooks: &[EventHook]) -> String {
+pub(crate) fn to_kdl(definitions: &Definitions, hooks: &[EventHook]) -> String {
     // Copies are written once, as they were.
     let is_first = |definition: &Definition| {
         definition
@@ -226,51 +228,55 @@ pub(crate) fn whole(definitions: &Definitions, hooks: &[EventHook]) -> String {
 
 fn hook(hook: &EventHook) -> String {
     let EventHook { on, of, command, timeout, after: _ } = hook;
-    let of = of.as_ref().map(|of| format!(" of={}", quoted(of))).unwrap_or_default();
-    format!("on \"{on}\"{of} {{\n    command {}\n    timeout \"{}\"\n}}\n", words(command), time(*timeout))
+    let of = of.as_ref().map(|of| format!(" of={}", quote(of))).unwrap_or_default();
+    format!(
+        "on \"{on}\"{of} {{\n    command {}\n    timeout \"{}\"\n}}\n",
+        format_arguments(command),
+        format_duration(*timeout)
+    )
 }
 
 /// Returns the lines of what starts a process without a command, and of its replicas.
 fn by_itself(definition: &Definition) -> Vec<String> {
     let watch = definition.watch.iter().map(|WatchedFiles { files, ignore, debounce }| {
-        let ignore: String = ignore.iter().map(|glob| format!(" {}", quoted(&format!("!{glob}")))).collect();
-        format!("watch {}{ignore} debounce=\"{}\"", words(files), time(*debounce))
+        let ignore: String = ignore.iter().map(|glob| format!(" {}", quote(&format!("!{glob}")))).collect();
+        format!("watch {}{ignore} debounce=\"{}\"", format_arguments(files), format_duration(*debounce))
     });
     let replicas = definition.replicas.iter().map(|replicas| format!("replicas {replicas}"));
-    let cron = definition.cron.iter().map(|cron| format!("cron {}", quoted(cron)));
+    let cron = definition.cron.iter().map(|cron| format!("cron {}", quote(cron)));
     watch.chain(replicas).chain(cron).collect()
 }
 
-pub(super) fn words(words: &[String]) -> String {
-    words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
+pub(super) fn format_arguments(words: &[String]) -> String {
+    words.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" ")
 }
 
 fn node(id: &str, definition: &Definition, defaults: &Definition) -> String {
-    let mut out = format!("process {} {{\n", quoted(id));
+    let mut out = format!("process {} {{\n", quote(id));
     let mut line = |text: String| {
         let _ = writeln!(out, "    {text}");
     };
     match &definition.run {
-        Run::Command(argv) => line(format!("command {}", words(argv))),
-        Run::Shell(text) => line(format!("shell {}", quoted(text))),
+        CommandSpec::Command(argv) => line(format!("command {}", format_arguments(argv))),
+        CommandSpec::Shell(text) => line(format!("shell {}", quote(text))),
     }
     for (name, value) in [("cwd", &definition.cwd), ("env-file", &definition.env_file), ("group", &definition.group)] {
         if let Some(value) = value {
-            line(format!("{name} {}", quoted(value)));
+            line(format!("{name} {}", quote(value)));
         }
     }
-    env(definition, defaults).into_iter().for_each(&mut line);
-    definition.needs.iter().map(need).for_each(&mut line);
+    format_env(definition, defaults).into_iter().for_each(&mut line);
+    definition.needs.iter().map(format_dependency).for_each(&mut line);
     for (name, probe) in [("ready", &definition.ready), ("live", &definition.live)] {
         if let Some(probe) = probe {
             line(probe_line(name, probe));
         }
     }
     if !definition.labels.is_empty() {
-        let labels = definition.labels.iter().map(|(name, value)| format!("{} {}", quoted(name), quoted(value)));
+        let labels = definition.labels.iter().map(|(name, value)| format!("{} {}", quote(name), quote(value)));
         line(format!("labels {{ {} }}", labels.collect::<Vec<_>>().join("; ")));
     }
-    policy(definition, defaults).into_iter().for_each(&mut line);
+    policy_lines(definition, defaults).into_iter().for_each(&mut line);
     by_itself(definition).into_iter().for_each(&mut line);
     if definition.auto_start != defaults.auto_start {
         line(format!("auto-start #{}", definition.auto_start));
@@ -280,10 +286,10 @@ fn node(id: &str, definition: &Definition, defaults: &Definition) -> String {
 }
 
 /// Returns the lines of the policy under which a process runs, as far as it differs from the defaults.
-pub(crate) fn policy(definition: &Definition, defaults: &Definition) -> Vec<String> {
+pub(crate) fn policy_lines(definition: &Definition, defaults: &Definition) -> Vec<String> {
     let mut lines = Vec::new();
     if definition.restart != defaults.restart {
-        lines.push(restart(&definition.restart));
+        lines.push(format_restart(&definition.restart));
     }
     if definition.success != defaults.success {
         let codes: Vec<String> = definition.success.iter().map(i32::to_string).collect();
@@ -291,11 +297,11 @@ pub(crate) fn policy(definition: &Definition, defaults: &Definition) -> Vec<Stri
     }
     if definition.stop != defaults.stop {
         let StopPolicy { signal, grace } = &definition.stop;
-        lines.push(format!("stop signal={} grace=\"{}\"", quoted(signal), time(*grace)));
+        lines.push(format!("stop signal={} grace=\"{}\"", quote(signal), format_duration(*grace)));
     }
     let limits = &definition.limits;
     if *limits != defaults.limits {
-        let memory = limits.memory.map(|bytes| format!(" memory=\"{}\"", size(bytes))).unwrap_or_default();
+        let memory = limits.memory.map(|bytes| format!(" memory=\"{}\"", format_bytes(bytes))).unwrap_or_default();
         let cpu = limits.cpu.map(|cpu| format!(" cpu={cpu}")).unwrap_or_default();
         let files = limits.files.map(|files| format!(" files={files}")).unwrap_or_default();
         let pids = limits.pids.map(|pids| format!(" pids={pids}")).unwrap_or_default();
@@ -303,7 +309,7 @@ pub(crate) fn policy(definition: &Definition, defaults: &Definition) -> Vec<Stri
     }
     if definition.log != defaults.log {
         let LogPolicy { file_bytes, files } = definition.log;
-        lines.push(format!("log files={files} size=\"{}\"", size(file_bytes)));
+        lines.push(format!("log files={files} size=\"{}\"", format_bytes(file_bytes)));
     }
     if let Some(terminal) = definition.terminal {
         lines.push(format!("terminal rows={} columns={}", terminal.rows, terminal.columns));
@@ -315,51 +321,56 @@ pub(crate) fn policy(definition: &Definition, defaults: &Definition) -> Vec<Stri
 }
 
 /// Returns the variables that differ from the defaults.
-pub(super) fn env(definition: &Definition, defaults: &Definition) -> Option<String> {
+pub(super) fn format_env(definition: &Definition, defaults: &Definition) -> Option<String> {
     let own = definition.env.iter().filter(|(name, value)| defaults.env.get(*name) != Some(value));
-    let lines: String = own.map(|(name, value)| format!("        {}\n", variable(name, value))).collect();
+    let lines: String = own.map(|(name, value)| format!("        {}\n", format_variable(name, value))).collect();
     (!lines.is_empty()).then(|| format!("env {{\n{lines}    }}"))
 }
 
 /// Returns the node of a variable.
-pub(super) fn variable(name: &str, value: &EnvValue) -> String {
+pub(super) fn format_variable(name: &str, value: &EnvValue) -> String {
     match value {
-        EnvValue::Literal(text) => format!("{} {}", quoted(name), quoted(text)),
-        EnvValue::Secret(secret) => format!("{} secret={}", quoted(name), quoted(secret.as_str())),
+        EnvValue::Literal(text) => format!("{} {}", quote(name), quote(text)),
+        EnvValue::Secret(secret) => format!("{} secret={}", quote(name), quote(secret.as_str())),
     }
 }
 
-pub(super) fn need(Dependency { id, until }: &Dependency) -> String {
-    format!("needs {} until=\"{until}\"", quoted(id))
+pub(super) fn format_dependency(Dependency { id, until }: &Dependency) -> String {
+    format!("needs {} until=\"{until}\"", quote(id))
 }
 
-pub(super) fn restart(policy: &RestartPolicy) -> String {
+pub(super) fn format_restart(policy: &RestartPolicy) -> String {
     let RestartPolicy { when, max, within, pause, longest } = policy;
     let max = max.map(|max| format!(" max={max}")).unwrap_or_default();
-    let within = within.map(|within| format!(" within=\"{}\"", time(within))).unwrap_or_default();
-    format!("restart \"{}\"{max}{within} backoff=\"{}..{}\"", when.as_str(), time(*pause), time(*longest))
+    let within = within.map(|within| format!(" within=\"{}\"", format_duration(within))).unwrap_or_default();
+    format!(
+        "restart \"{}\"{max}{within} backoff=\"{}..{}\"",
+        when.as_str(),
+        format_duration(*pause),
+        format_duration(*longest)
+    )
 }
 
-fn probe_line(name: &str, probe: &ProbeOf) -> String {
+fn probe_line(name: &str, probe: &ProbeDefinition) -> String {
     let check = match &probe.check {
-        CheckOf::Http(url) => format!("http={}", quoted(url)),
-        CheckOf::Tcp(at) => format!("tcp={}", quoted(at)),
-        CheckOf::Line(pattern) => format!("line={}", quoted(pattern)),
-        CheckOf::Exec(argv) => {
-            let rest: String = argv.iter().skip(1).map(|word| format!(" {}", quoted(word))).collect();
-            format!("exec={}{rest}", quoted(argv.first().map_or("", String::as_str)))
+        CheckDefinition::Http(url) => format!("http={}", quote(url)),
+        CheckDefinition::Tcp(at) => format!("tcp={}", quote(at)),
+        CheckDefinition::Line(pattern) => format!("line={}", quote(pattern)),
+        CheckDefinition::Exec(argv) => {
+            let rest: String = argv.iter().skip(1).map(|word| format!(" {}", quote(word))).collect();
+            format!("exec={}{rest}", quote(argv.first().map_or("", String::as_str)))
         }
     };
-    let timeout = probe.timeout.map(|timeout| format!(" timeout=\"{}\"", time(timeout))).unwrap_or_default();
-    format!("{name} {check} every=\"{}\"{timeout} failures={}", time(probe.every), probe.failures)
+    let timeout = probe.timeout.map(|timeout| format!(" timeout=\"{}\"", format_duration(timeout))).unwrap_or_default();
+    format!("{name} {check} every=\"{}\"{timeout} failures={}", format_duration(probe.every), probe.failures)
 }
 
-pub(crate) fn time(time: Duration) -> String {
+pub(crate) fn format_duration(time: Duration) -> String {
     if time.subsec_nanos() == 0 { format!("{}s", time.as_secs()) } else { format!("{}ms", time.as_millis()) }
 }
 
 /// Returns a text as KDL writes it.
-pub(super) fn quoted(text: &str) -> String {
+pub(super) fn quote(text: &str) -> String {
     let mut out = String::from('"');
     for c in text.chars() {
         match c {
@@ -382,7 +393,7 @@ pub(super) fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::definition::RestartWhen;
+    use crate::definition::RestartCondition;
     use proptest::prelude::*;
 
     const FILE: &str = r#"// Processes of this project.
@@ -409,8 +420,8 @@ process "api" { command "api"; needs "db" until="healthy" }; process "one-line" 
 
     #[test]
     fn what_a_process_says_besides_stands_in_its_braces() {
-        let needs = Addition::Needs("api".into());
-        let text = extend(FILE, "db", &Addition::Needs("one-line".into())).unwrap();
+        let needs = Addition::Dependency("api".into());
+        let text = extend(FILE, "db", &Addition::Dependency("one-line".into())).unwrap();
         assert_eq!(text, FILE.replace("    command \"postgres\"", "    needs \"one-line\"\n    command \"postgres\""));
         let text = extend(FILE, "one-line", &needs).unwrap();
         assert_eq!(text, FILE.replace("{ command \"x\" }", "{ needs \"api\"; command \"x\" }"));
@@ -432,9 +443,12 @@ process "api" { command "api"; needs "db" until="healthy" }; process "one-line" 
     #[test]
     fn what_is_added_is_read_as_it_was_meant() {
         let definition = Definition {
-            run: Run::Command(vec!["npm".into(), "run \"dev\"\n\\".into(), "ü\u{202e}".into()]),
-            restart: RestartPolicy { when: RestartWhen::Always, ..RestartPolicy::default() },
-            ready: Some(ProbeOf { check: CheckOf::Line("Local: *http://".into()), ..ProbeOf::default() }),
+            run: CommandSpec::Command(vec!["npm".into(), "run \"dev\"\n\\".into(), "ü\u{202e}".into()]),
+            restart: RestartPolicy { when: RestartCondition::Always, ..RestartPolicy::default() },
+            ready: Some(ProbeDefinition {
+                check: CheckDefinition::Line("Local: *http://".into()),
+                ..ProbeDefinition::default()
+            }),
             labels: [("a".to_owned(), "b;c".to_owned())].into(),
             input: true,
             auto_start: false,
@@ -457,7 +471,7 @@ process "api" { command "api"; needs "db" until="healthy" }; process "one-line" 
     #[test]
     fn what_is_added_has_the_line_ends_of_its_file() {
         let env = [("A".to_owned(), EnvValue::Literal("1\n2".into()))].into();
-        let definition = Definition { run: Run::Command(vec!["a\nb".into()]), env, ..Definition::default() };
+        let definition = Definition { run: CommandSpec::Command(vec!["a\nb".into()]), env, ..Definition::default() };
         for text in ["process \"a\" { command \"x\" }", "process \"a\" { command \"x\" }\n// end\n"] {
             for (text, end) in
                 [(format!("// top\n{text}"), "\n"), (format!("// top\r\n{}", text.replace('\n', "\r\n")), "\r\n")]
@@ -480,9 +494,10 @@ process "api" { command "api"; needs "db" until="healthy" }; process "one-line" 
         let defined = parse(text).unwrap();
         let ids: Vec<_> = defined.hooks.iter().map(EventHook::id).collect();
         assert_eq!(ids, ["on:failed:api", "on:limit_reached", "on:failed:api#2"]);
-        assert_eq!(parse(&whole(&defined.processes, &defined.hooks)).unwrap(), defined);
+        assert_eq!(parse(&to_kdl(&defined.processes, &defined.hooks)).unwrap(), defined);
         // An edit touches neither.
-        let edited = add(text, "web", &Definition { run: Run::Command(vec!["y".into()]), ..Definition::default() });
+        let edited =
+            add(text, "web", &Definition { run: CommandSpec::Command(vec!["y".into()]), ..Definition::default() });
         assert_eq!(parse(&edited.unwrap()).unwrap().hooks, defined.hooks);
         for (bad, problem) in [
             ("on \"failed\" of=\"nobody\" { command \"x\" }", "there is no process `nobody`"),
@@ -507,18 +522,18 @@ process "api" { command "api"; needs "db" until="healthy" }; process "one-line" 
         let text = "process \"api\" { command \"x\"; replicas 2; needs \"db\" }; process \"db\" { command \"y\" }
                     process \"web\" { command \"z\"; needs \"api\" }";
         let defined = parse(text).unwrap().processes;
-        let all = crate::definition::with_replicas(defined.clone()).unwrap();
+        let all = crate::definition::expand_replicas(defined.clone()).unwrap();
         assert_eq!(all.keys().collect::<Vec<_>>(), ["api-1", "api-2", "db", "web"]);
         assert_eq!(all["web"].needs.iter().map(|need| &need.id).collect::<Vec<_>>(), ["api-1", "api-2"]);
         assert_eq!(
-            crate::definition::with_replicas(parse(&whole(&all, &[])).unwrap().processes).unwrap()["api-2"],
+            crate::definition::expand_replicas(parse(&to_kdl(&all, &[])).unwrap().processes).unwrap()["api-2"],
             all["api-2"]
         );
         let double = format!("{text}; process \"api-2\" {{ command \"x\" }}");
-        let error = crate::definition::with_replicas(parse(&double).unwrap().processes).unwrap_err();
-        assert!(matches!(&error, crate::error::ProcessError::Definition { id, .. } if id == "api-2"), "{error}");
+        let error = crate::definition::expand_replicas(parse(&double).unwrap().processes).unwrap_err();
+        assert!(matches!(&error, crate::error::ProcessError::InvalidDefinition { id, .. } if id == "api-2"), "{error}");
         let many: String = (0..6).map(|at| format!("process \"p{at}\" {{ command \"x\"; replicas 100 }}\n")).collect();
-        let error = crate::definition::with_replicas(parse(&many).unwrap().processes).unwrap_err().to_string();
+        let error = crate::definition::expand_replicas(parse(&many).unwrap().processes).unwrap_err().to_string();
         assert!(error.contains("`p5`") && error.contains("more than 500"), "{error}");
         assert!(parse("process \"a\" { command \"x\"; replicas 0 }").is_err());
     }
@@ -530,17 +545,17 @@ process "api" { command "api"; needs "db" until="healthy" }; process "one-line" 
             fn any_definition_is_written_so_that_it_is_read_again(
                 argv in proptest::collection::vec("[^\0]{1,20}", 1..5), value in "[^\0]*", shell: bool, input: bool,
             ) {
-                let run = if shell { Run::Shell(format!("x{value}")) } else { Run::Command(argv) };
+                let run = if shell { CommandSpec::Shell(format!("x{value}")) } else { CommandSpec::Command(argv) };
                 let env = [("A".to_owned(), EnvValue::Literal(value))].into();
                 let definition = Definition { run, env, input, ..Definition::default() };
                 let all = [("a".to_owned(), definition)].into();
-                prop_assert_eq!(parse(&whole(&all, &[])).unwrap().processes, all);
+                prop_assert_eq!(parse(&to_kdl(&all, &[])).unwrap().processes, all);
             }
 
             #[test]
             fn any_text_is_read_or_refused(text: String) {
                 let _ = parse(&text);
-                let _ = super::super::super::parse_old(&text);
+                let _ = super::super::super::parse_legacy(&text);
                 let _ = remove(&text, "a");
             }
 
@@ -548,9 +563,9 @@ process "api" { command "api"; needs "db" until="healthy" }; process "one-line" 
             fn a_file_with_pieces_cut_out_is_read_or_refused(at in 0usize..400, length in 0usize..60) {
                 let (at, end) = (at.min(FILE.len()), (at + length).min(FILE.len()));
                 let cut = format!("{}{}", &FILE[..at], &FILE[end.max(at)..]);
-                if let Ok(Defined { processes, .. }) = parse(&cut) {
+                if let Ok(ProcessFile { processes, .. }) = parse(&cut) {
                     for id in processes.keys() {
-                        if let Ok(more) = extend(&cut, id, &Addition::Needs("x".into())) {
+                        if let Ok(more) = extend(&cut, id, &Addition::Dependency("x".into())) {
                             let needs = parse(&more).unwrap().processes[id].needs.len();
                             prop_assert_eq!(needs, processes[id].needs.len() + 1);
                         }

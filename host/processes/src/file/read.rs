@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aiw_events::EventKind;
-use aiw_supervisor::{Terminal, Until};
+use aiw_supervisor::{DependencyCondition, Terminal};
 use kdl::{KdlDocument, KdlEntry, KdlNode, KdlValue};
 use serde::{Deserialize, Serialize};
 
-use super::values::{self, bytes, duration};
-use crate::definition::{Definition, Dependency, EnvValue, EventHook, MAX_PROCESSES, RestartWhen, Run, is_id};
+use super::values::{self, parse_bytes, parse_duration};
+use crate::definition::{
+    CommandSpec, Definition, Dependency, EnvValue, EventHook, MAX_PROCESSES, RestartCondition, is_id,
+};
 use crate::error::FileProblem;
 use crate::jobs::watched::WatchedFiles;
-use crate::probe::{CheckOf, ProbeOf};
+use crate::probe::{CheckDefinition, ProbeDefinition};
 
 /// The longest file, in bytes.
 pub const MAX_BYTES: usize = 256 << 10;
@@ -33,7 +35,7 @@ const MAX_TIMEOUT: Duration = Duration::from_secs(3600);
 
 /// All that a file says.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Defined {
+pub struct ProcessFile {
     /// The processes.
     pub processes: Definitions,
     /// The programs that run when something happens to them.
@@ -49,12 +51,12 @@ type At = (usize, String);
 /// # Errors
 ///
 /// The first problem, with its place.
-pub fn parse(text: &str) -> Result<Defined, FileProblem> {
-    definitions(text).map_err(|problem| placed(text, problem))
+pub fn parse(text: &str) -> Result<ProcessFile, FileProblem> {
+    definitions(text).map_err(|problem| to_file_problem(text, problem))
 }
 
 /// Returns a problem with its line and column.
-pub(super) fn placed(text: &str, (offset, problem): At) -> FileProblem {
+pub(super) fn to_file_problem(text: &str, (offset, problem): At) -> FileProblem {
     let before = &text[..text.floor_char_boundary(offset)];
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
@@ -62,12 +64,12 @@ pub(super) fn placed(text: &str, (offset, problem): At) -> FileProblem {
 }
 
 /// Reads a file of processes that another program wrote, in the old form with bare `true` and `false`.
-pub fn parse_old(text: &str) -> Result<Defined, FileProblem> {
-    parse(text).or_else(|problem| parse(&values::with_keywords(text)).map_err(|_| problem))
+pub fn parse_legacy(text: &str) -> Result<ProcessFile, FileProblem> {
+    parse(text).or_else(|problem| parse(&values::convert_keywords(text)).map_err(|_| problem))
 }
 
 /// Parses the text as KDL. Returns the problem in our own words, where they are better.
-pub(super) fn document(text: &str) -> Result<KdlDocument, At> {
+pub(super) fn parse_document(text: &str) -> Result<KdlDocument, At> {
     if text.len() > MAX_BYTES {
         return Err((0, format!("the file is longer than {} kB", MAX_BYTES >> 10)));
     }
@@ -86,7 +88,7 @@ pub(super) fn document(text: &str) -> Result<KdlDocument, At> {
     });
     let parsed = parsed.ok_or_else(|| (0, "the file could not be parsed".to_owned()))?;
     parsed.map_err(|error| {
-        if let Some(mistake) = values::usual_mistake(text) {
+        if let Some(mistake) = values::detect_common_mistake(text) {
             return mistake;
         }
         let first = error.diagnostics.into_iter().next();
@@ -102,7 +104,7 @@ fn too_deep(text: &str) -> Option<usize> {
     while at < bytes.len() {
         match bytes[at] {
             b'"' => {
-                at = values::after_string(bytes, at);
+                at = values::skip_string(bytes, at);
                 continue;
             }
             b'{' => depth += 1,
@@ -125,10 +127,10 @@ fn too_deep(text: &str) -> Option<usize> {
     None
 }
 
-fn definitions(text: &str) -> Result<Defined, At> {
-    let document = document(text)?;
+fn definitions(text: &str) -> Result<ProcessFile, At> {
+    let document = parse_document(text)?;
     let mut defaults = Definition::default();
-    let mut found = Defined::default();
+    let mut found = ProcessFile::default();
     // Defaults count wherever they stand.
     for node in document.nodes().iter().filter(|node| node.name().value() == "defaults") {
         let words = NodeReader::of(node)?;
@@ -142,10 +144,10 @@ fn definitions(text: &str) -> Result<Defined, At> {
             "process" => {
                 let (id, definition) = process(node, &defaults)?;
                 if found.processes.insert(id.clone(), definition).is_some() {
-                    return Err((at(node), format!("there are two processes `{id}`")));
+                    return Err((node_offset(node), format!("there are two processes `{id}`")));
                 }
                 if found.processes.len() > MAX_PROCESSES {
-                    return Err((at(node), format!("there are more than {MAX_PROCESSES} processes")));
+                    return Err((node_offset(node), format!("there are more than {MAX_PROCESSES} processes")));
                 }
             }
             "on" => hook(node)?.add_to(&mut found.hooks),
@@ -154,7 +156,7 @@ fn definitions(text: &str) -> Result<Defined, At> {
     }
     for (hook, node) in found.hooks.iter().zip(document.nodes().iter().filter(|node| node.name().value() == "on")) {
         if let Some(of) = hook.of.as_ref().filter(|of| !found.processes.contains_key(*of)) {
-            return Err((at(node), format!("there is no process `{}`", aiw_core::one_line(of, 60))));
+            return Err((node_offset(node), format!("there is no process `{}`", aiw_core::one_line(of, 60))));
         }
     }
     if found.hooks.len() > MAX_HOOKS {
@@ -189,12 +191,12 @@ fn hook(node: &KdlNode) -> Result<EventHook, At> {
         }
     }
     // What no process may have, no hook may have either.
-    let definition = Definition { run: Run::Command(command.clone()), ..Definition::default() };
-    definition.check().map_err(|problem| (at(node), format!("`on \"{on}\"` {problem}")))?;
+    let definition = Definition { run: CommandSpec::Command(command.clone()), ..Definition::default() };
+    definition.check().map_err(|problem| (node_offset(node), format!("`on \"{on}\"` {problem}")))?;
     Ok(EventHook { on, of, command, timeout, after: 0 })
 }
 
-pub(super) fn at(node: &KdlNode) -> usize {
+pub(super) fn node_offset(node: &KdlNode) -> usize {
     node.name().span().offset()
 }
 
@@ -204,7 +206,7 @@ fn unknown(node: &KdlNode, name: &str, known: &[&str]) -> At {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("known are {}", known.join(", ")),
     };
-    (at(node), format!("`{name}` is not known here: {hint}"))
+    (node_offset(node), format!("`{name}` is not known here: {hint}"))
 }
 
 /// The arguments and properties of a node, each of which is taken once.
@@ -234,7 +236,7 @@ impl<'a> NodeReader<'a> {
     fn expect(&self, least: usize, most: usize, properties: &[&str]) -> Result<(), At> {
         let name = self.node.name().value();
         if self.arguments.len() < least {
-            return Err((at(self.node), format!("`{name}` needs a value behind it")));
+            return Err((node_offset(self.node), format!("`{name}` needs a value behind it")));
         }
         if let Some(extra) = self.arguments.get(most) {
             return Err((extra.span().offset(), format!("`{name}` takes no value here")));
@@ -256,7 +258,7 @@ impl<'a> NodeReader<'a> {
 
     fn text(&self, index: usize) -> Result<&'a str, At> {
         let entry = self.arguments.get(index).copied();
-        text(entry.ok_or_else(|| (at(self.node), format!("`{}` needs a value", self.node.name().value())))?)
+        text(entry.ok_or_else(|| (node_offset(self.node), format!("`{}` needs a value", self.node.name().value())))?)
     }
 
     fn texts(&self) -> Result<Vec<String>, At> {
@@ -300,12 +302,12 @@ fn boolean(entry: &KdlEntry) -> Result<bool, At> {
 }
 
 fn time(entry: &KdlEntry) -> Result<Duration, At> {
-    let parsed = text(entry).ok().and_then(duration);
+    let parsed = text(entry).ok().and_then(parse_duration);
     parsed.ok_or_else(|| (entry.span().offset(), "this is a time, such as \"200ms\", \"5s\" or \"2m\"".into()))
 }
 
 fn size(entry: &KdlEntry) -> Result<u64, At> {
-    let parsed = word(entry).ok().and_then(|text| bytes(&text));
+    let parsed = word(entry).ok().and_then(|text| parse_bytes(&text));
     parsed.ok_or_else(|| (entry.span().offset(), "this is a size, such as \"512MB\"".into()))
 }
 
@@ -356,7 +358,7 @@ fn process(node: &KdlNode, defaults: &Definition) -> Result<(String, Definition)
     let mut definition = defaults.clone();
     if let Some(command) = words.property("command", text)? {
         let arguments = words.property("args", text)?;
-        definition.run = Run::Command(std::iter::once(command).chain(arguments).map(str::to_owned).collect());
+        definition.run = CommandSpec::Command(std::iter::once(command).chain(arguments).map(str::to_owned).collect());
     }
     definition.cwd = words.property("cwd", text)?.map(str::to_owned);
     if let Some(is) = words.property("auto_start", boolean)? {
@@ -369,11 +371,11 @@ fn process(node: &KdlNode, defaults: &Definition) -> Result<(String, Definition)
     }
     if definition.run.argv().first().is_none_or(String::is_empty) {
         return Err((
-            at(node),
+            node_offset(node),
             format!("process `{id}` has no command: `command \"PROGRAM\" \"ARGUMENT\"` or `shell \"LINE\"`"),
         ));
     }
-    definition.check().map_err(|problem| (at(node), format!("process `{id}` {problem}")))?;
+    definition.check().map_err(|problem| (node_offset(node), format!("process `{id}` {problem}")))?;
     Ok((id, definition))
 }
 
@@ -385,13 +387,13 @@ fn fields(definition: &mut Definition, children: &KdlDocument, known: &[&str]) -
             return Err(unknown(node, name, &known[..known.len().min(FIELDS.len())]));
         }
         if seen.contains(&name) && name != "needs" && name != "env" {
-            return Err((at(node), format!("`{name}` stands here twice")));
+            return Err((node_offset(node), format!("`{name}` stands here twice")));
         }
         if let Some(other) = [("command", "shell"), ("shell", "command")]
             .into_iter()
             .find_map(|(one, other)| (name == one && seen.contains(&other)).then_some(other))
         {
-            return Err((at(node), format!("a process has `{name}` or `{other}`, not both")));
+            return Err((node_offset(node), format!("a process has `{name}` or `{other}`, not both")));
         }
         seen.push(name);
         field(definition, node, name)?;
@@ -405,33 +407,33 @@ fn field(definition: &mut Definition, node: &KdlNode, name: &str) -> Result<(), 
     if !matches!(name, "env" | "labels" | "state")
         && node.children().is_some_and(|children| !children.nodes().is_empty())
     {
-        return Err((at(node), format!("`{name}` has nothing in braces")));
+        return Err((node_offset(node), format!("`{name}` has nothing in braces")));
     }
     match name {
         "command" => {
             words.expect(1, usize::MAX, &[])?;
             let mut argv = words.texts()?;
             // The old form has the arguments apart, before or after.
-            if let Run::Command(known) = &definition.run {
+            if let CommandSpec::Command(known) = &definition.run {
                 argv.extend(known.iter().skip(1).cloned());
             }
-            definition.run = Run::Command(argv);
+            definition.run = CommandSpec::Command(argv);
         }
         "args" => {
             words.expect(0, usize::MAX, &[])?;
             match &mut definition.run {
-                Run::Command(argv) => {
+                CommandSpec::Command(argv) => {
                     if argv.is_empty() {
                         argv.push(String::new());
                     }
                     argv.extend(words.texts()?);
                 }
-                Run::Shell(_) => return Err((at(node), "a shell line has no `args`".into())),
+                CommandSpec::Shell(_) => return Err((node_offset(node), "a shell line has no `args`".into())),
             }
         }
         "shell" => {
             words.expect(1, 1, &[])?;
-            definition.run = Run::Shell(words.text(0)?.to_owned());
+            definition.run = CommandSpec::Shell(words.text(0)?.to_owned());
         }
         "cwd" => {
             words.expect(1, 1, &[])?;
@@ -487,14 +489,17 @@ fn field(definition: &mut Definition, node: &KdlNode, name: &str) -> Result<(), 
         }
         "needs" => {
             words.expect(1, 1, &["until"])?;
-            let until =
-                words.property("until", |entry| one_of(entry, &Until::ALL.map(|until| (until, until.as_str()))))?;
-            definition.needs.push(Dependency { id: words.text(0)?.to_owned(), until: until.unwrap_or(Until::Ready) });
+            let until = words.property("until", |entry| {
+                one_of(entry, &DependencyCondition::ALL.map(|until| (until, until.as_str())))
+            })?;
+            definition
+                .needs
+                .push(Dependency { id: words.text(0)?.to_owned(), until: until.unwrap_or(DependencyCondition::Ready) });
         }
         "restart" => {
             words.expect(1, 1, &["max", "within", "backoff"])?;
             let restart = &mut definition.restart;
-            restart.when = one_of(words.arguments[0], &RestartWhen::ALL.map(|when| (when, when.as_str())))?;
+            restart.when = one_of(words.arguments[0], &RestartCondition::ALL.map(|when| (when, when.as_str())))?;
             restart.max = words.property("max", number)?.or(restart.max);
             restart.within = words.property("within", time)?.or(restart.within);
             if let Some((pause, longest)) = words.property("backoff", backoff)? {
@@ -539,8 +544,8 @@ fn field(definition: &mut Definition, node: &KdlNode, name: &str) -> Result<(), 
 fn backoff(entry: &KdlEntry) -> Result<(Duration, Duration), At> {
     let given = text(entry)?;
     let parsed = match given.split_once("..") {
-        Some((from, to)) => duration(from).zip(duration(to)),
-        None => duration(given).map(|time| (time, time)),
+        Some((from, to)) => parse_duration(from).zip(parse_duration(to)),
+        None => parse_duration(given).map(|time| (time, time)),
     };
     parsed.ok_or_else(|| (entry.span().offset(), "this is a time, or two: \"200ms..30s\"".into()))
 }
@@ -570,7 +575,7 @@ fn env(definition: &mut Definition, node: &KdlNode, words: &NodeReader<'_>) -> R
             (None, Some(secret)) => EnvValue::Secret(secret),
             _ => {
                 return Err((
-                    at(variable),
+                    node_offset(variable),
                     format!("`{}` needs a value, or `secret=\"NAME\"`", aiw_core::one_line(name, 60)),
                 ));
             }
@@ -580,7 +585,7 @@ fn env(definition: &mut Definition, node: &KdlNode, words: &NodeReader<'_>) -> R
     Ok(())
 }
 
-fn probe(words: &NodeReader<'_>, is_ready: bool) -> Result<ProbeOf, At> {
+fn probe(words: &NodeReader<'_>, is_ready: bool) -> Result<ProbeDefinition, At> {
     let mut kinds = vec!["http", "tcp", "exec"];
     if is_ready {
         kinds.push("line");
@@ -594,18 +599,19 @@ fn probe(words: &NodeReader<'_>, is_ready: bool) -> Result<ProbeOf, At> {
     for kind in &kinds {
         if let Some(value) = words.property(kind, word)? {
             checks.push(match *kind {
-                "http" => CheckOf::Http(value),
-                "tcp" => CheckOf::Tcp(value),
-                "line" => CheckOf::Line(value),
-                _ => CheckOf::Exec(std::iter::once(value).chain(words.texts()?).collect()),
+                "http" => CheckDefinition::Http(value),
+                "tcp" => CheckDefinition::Tcp(value),
+                "line" => CheckDefinition::Line(value),
+                _ => CheckDefinition::Exec(std::iter::once(value).chain(words.texts()?).collect()),
             });
         }
     }
-    let [check] = <[CheckOf; 1]>::try_from(checks).map_err(|_| {
-        (at(words.node), format!("`{}` looks at one of {}", words.node.name().value(), kinds.join(", ")))
+    let [check] = <[CheckDefinition; 1]>::try_from(checks).map_err(|_| {
+        (node_offset(words.node), format!("`{}` looks at one of {}", words.node.name().value(), kinds.join(", ")))
     })?;
-    let other = ProbeOf { every: Duration::from_secs(if is_ready { 1 } else { 10 }), ..ProbeOf::default() };
-    Ok(ProbeOf {
+    let other =
+        ProbeDefinition { every: Duration::from_secs(if is_ready { 1 } else { 10 }), ..ProbeDefinition::default() };
+    Ok(ProbeDefinition {
         check,
         every: words.property("every", time)?.unwrap_or(other.every),
         timeout: words.property("timeout", time)?,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Reads a time: `200ms`, `5s`, `1.5s`, `2m`, `1h`.
-pub(crate) fn duration(text: &str) -> Option<Duration> {
+pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
     let (number, unit) = split(text)?;
     let seconds = match unit {
         "ms" => number / 1000.0,
@@ -16,7 +16,7 @@ pub(crate) fn duration(text: &str) -> Option<Duration> {
 }
 
 /// Reads a size in bytes: `512`, `4kB`, `16MB`, `1GB`. A kilobyte has 1024 bytes, as memory has.
-pub(crate) fn bytes(text: &str) -> Option<u64> {
+pub(crate) fn parse_bytes(text: &str) -> Option<u64> {
     let (number, unit) = split(text)?;
     let shift = match unit.to_ascii_lowercase().as_str() {
         "" | "b" => 0,
@@ -31,7 +31,7 @@ pub(crate) fn bytes(text: &str) -> Option<u64> {
 }
 
 /// Returns a size as [`bytes`] reads it, in the largest unit that is exact.
-pub(super) fn size(bytes: u64) -> String {
+pub(super) fn format_bytes(bytes: u64) -> String {
     let units = [(30, "GB"), (20, "MB"), (10, "kB")];
     let exact = units.iter().find(|(shift, _)| bytes >> shift > 0 && bytes.trailing_zeros() >= *shift);
     exact.map_or_else(|| bytes.to_string(), |(shift, unit)| format!("{}{unit}", bytes >> shift))
@@ -43,7 +43,7 @@ fn split(text: &str) -> Option<(f64, &str)> {
 }
 
 /// Returns the offset and the words for a mistake that KDL itself explains poorly.
-pub(super) fn usual_mistake(text: &str) -> Option<(usize, String)> {
+pub(super) fn detect_common_mistake(text: &str) -> Option<(usize, String)> {
     scan(text, |at, word| match word {
         "true" | "false" | "null" => Some((at, format!("`{word}` is written `#{word}`"))),
         _ => None,
@@ -51,7 +51,7 @@ pub(super) fn usual_mistake(text: &str) -> Option<(usize, String)> {
 }
 
 /// Writes bare keywords as KDL 2 has them.
-pub(super) fn with_keywords(text: &str) -> String {
+pub(super) fn convert_keywords(text: &str) -> String {
     let mut out = text.to_owned();
     let mut from = 0;
     while let Some(at) = scan(&out[from..], |at, word| matches!(word, "true" | "false" | "null").then_some(at)) {
@@ -79,17 +79,17 @@ fn scan<T>(text: &str, mut look: impl FnMut(usize, &str) -> Option<T>) -> Option
                 }
                 at = end;
             }
-            _ => at = after_quoted(bytes, at).unwrap_or(at + 1),
+            _ => at = skip_quoted(bytes, at).unwrap_or(at + 1),
         }
     }
     None
 }
 
 /// Returns the offset after the string or the comment that begins here, if one does.
-pub(super) fn after_quoted(bytes: &[u8], at: usize) -> Option<usize> {
+pub(super) fn skip_quoted(bytes: &[u8], at: usize) -> Option<usize> {
     let rest = &bytes[at..];
     if rest.starts_with(b"\"") {
-        Some(after_string(bytes, at))
+        Some(skip_string(bytes, at))
     } else if rest.starts_with(b"//") {
         Some(rest.iter().position(|b| *b == b'\n').map_or(bytes.len(), |end| at + end))
     } else if rest.starts_with(b"/*") {
@@ -100,7 +100,7 @@ pub(super) fn after_quoted(bytes: &[u8], at: usize) -> Option<usize> {
 }
 
 /// Returns the offset after a quoted string that begins here.
-pub(super) fn after_string(bytes: &[u8], at: usize) -> usize {
+pub(super) fn skip_string(bytes: &[u8], at: usize) -> usize {
     let quotes = if bytes[at..].starts_with(b"\"\"\"") { 3 } else { 1 };
     let mut at = at + quotes;
     while at < bytes.len() {
@@ -121,30 +121,32 @@ mod tests {
     #[test]
     fn times_and_sizes() {
         for (text, millis) in [("200ms", Some(200)), ("5s", Some(5000)), ("1.5s", Some(1500)), ("2m", Some(120_000))] {
-            assert_eq!(duration(text).map(|time| time.as_millis()), millis, "{text}");
+            assert_eq!(parse_duration(text).map(|time| time.as_millis()), millis, "{text}");
         }
         assert!(
-            ["", "5", "s", "-1s", "5 years", "1e9h", "999999999h"].into_iter().all(|text| duration(text).is_none())
+            ["", "5", "s", "-1s", "5 years", "1e9h", "999999999h"]
+                .into_iter()
+                .all(|text| parse_duration(text).is_none())
         );
         for (text, size) in
             [("512", Some(512)), ("4kB", Some(4096)), ("1.5GB", Some(3 << 29)), ("x", None), ("1TB", None)]
         {
-            assert_eq!(bytes(text), size, "{text}");
+            assert_eq!(parse_bytes(text), size, "{text}");
         }
         for (count, text) in
             [(0, "0"), (1023, "1023"), (1536, "1536"), (4096, "4kB"), (64 << 20, "64MB"), (3 << 30, "3GB")]
         {
-            assert_eq!((size(count).as_str(), bytes(text)), (text, Some(count)));
+            assert_eq!((format_bytes(count).as_str(), parse_bytes(text)), (text, Some(count)));
         }
     }
 
     #[test]
     fn bare_keywords_are_found_outside_strings_and_comments() {
-        assert_eq!(usual_mistake(r#"a "true" // true"#), None);
-        assert_eq!(usual_mistake("a #true"), None);
-        assert_eq!(usual_mistake("a b=true").unwrap().0, 4);
+        assert_eq!(detect_common_mistake(r#"a "true" // true"#), None);
+        assert_eq!(detect_common_mistake("a #true"), None);
+        assert_eq!(detect_common_mistake("a b=true").unwrap().0, 4);
         assert_eq!(
-            with_keywords(r#"p "x" auto_start=true { y false; z "true" }"#),
+            convert_keywords(r#"p "x" auto_start=true { y false; z "true" }"#),
             r##"p "x" auto_start=#true { y #false; z "true" }"##
         );
     }
@@ -154,7 +156,7 @@ mod tests {
         proptest! {
             #[test]
             fn any_text_is_scanned(text: String) {
-                let _ = (usual_mistake(&text), with_keywords(&text), duration(&text), bytes(&text));
+                let _ = (detect_common_mistake(&text), convert_keywords(&text), parse_duration(&text), parse_bytes(&text));
             }
         }
     }

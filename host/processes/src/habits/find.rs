@@ -9,7 +9,7 @@ use super::store::StartRecord;
 use crate::definition::is_id;
 
 /// How soon after a cue a process has to start or fail to count, in milliseconds.
-const WINDOW: u64 = 10_000;
+const WINDOW_MS: u64 = 10_000;
 
 /// At most so many starts after a cue are looked at.
 const MAX_FOLLOWERS: usize = 16;
@@ -39,11 +39,11 @@ const CONFIDENCE_Z: f64 = 1.645;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Trigger {
     /// Another process was started.
-    After(String),
+    AfterStart(String),
     /// Another process has failed, and this one fails.
-    Fails(String),
+    CascadingFailure(String),
     /// Another process has failed, and this one is started.
-    AfterFailed(String),
+    AfterFailure(String),
     /// An hour of a weekday or of a day of the weekend.
     Hour { weekend: bool, hour: u8 },
     /// Another branch is checked out than at the start before.
@@ -62,9 +62,9 @@ pub(crate) struct HabitId {
 impl fmt::Display for HabitId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.trigger {
-            Trigger::After(id) => write!(f, "after:{id}")?,
-            Trigger::Fails(id) => write!(f, "fails:{id}")?,
-            Trigger::AfterFailed(id) => write!(f, "after-failed:{id}")?,
+            Trigger::AfterStart(id) => write!(f, "after:{id}")?,
+            Trigger::CascadingFailure(id) => write!(f, "fails:{id}")?,
+            Trigger::AfterFailure(id) => write!(f, "after-failed:{id}")?,
             Trigger::Hour { weekend: false, hour } => write!(f, "weekday:{hour}")?,
             Trigger::Hour { weekend: true, hour } => write!(f, "weekend:{hour}")?,
             Trigger::Branch => f.write_str("branch")?,
@@ -83,9 +83,9 @@ impl FromStr for HabitId {
         let id = || Some(detail.to_owned()).filter(|id| is_id(id)).ok_or(());
         let hour = || detail.parse().ok().filter(|hour| *hour < 24).ok_or(());
         let cue = match (kind, detail) {
-            ("after", _) => Trigger::After(id()?),
-            ("fails", _) => Trigger::Fails(id()?),
-            ("after-failed", _) => Trigger::AfterFailed(id()?),
+            ("after", _) => Trigger::AfterStart(id()?),
+            ("fails", _) => Trigger::CascadingFailure(id()?),
+            ("after-failed", _) => Trigger::AfterFailure(id()?),
             ("weekday" | "weekend", _) => Trigger::Hour { weekend: kind == "weekend", hour: hour()? },
             ("branch", "") => Trigger::Branch,
             ("directory", "") => Trigger::Directory,
@@ -100,13 +100,13 @@ impl FromStr for HabitId {
 pub(crate) struct Habit {
     pub id: HabitId,
     /// How often it was so.
-    pub times: usize,
+    pub occurrence_count: usize,
     /// How often it could have been.
-    pub of: usize,
+    pub opportunities: usize,
     /// The lower bound of its share, in which old starts count less.
     pub confidence: f64,
     /// The starts or failures that count for it, and who started.
-    pub seen: Vec<(u64, Option<String>)>,
+    pub occurrences: Vec<(u64, Option<String>)>,
 }
 
 impl Habit {
@@ -151,7 +151,7 @@ impl Tally<'_> {
             self.seen.len() >= MIN_OCCURRENCES && confidence >= MIN_LOW_CONFIDENCE && confidence >= MIN_LIFT * chance;
         is_one.then(|| {
             let seen = self.seen.iter().map(|moment| (moment.time, moment.by.map(str::to_owned))).collect();
-            Habit { id, times: self.seen.len(), of: self.of, confidence, seen }
+            Habit { id, occurrence_count: self.seen.len(), opportunities: self.of, confidence, occurrences: seen }
         })
     }
 }
@@ -164,7 +164,7 @@ pub(crate) fn find(starts: &[StartRecord], project: &Path, failures: &[(u64, Str
     let mut last: HashMap<&str, u64> = HashMap::new();
     let failed = failures.iter().filter_map(|(time, process)| {
         // One that fails again and again has failed once.
-        let is_first = last.insert(process, *time).is_none_or(|last| time - last > WINDOW);
+        let is_first = last.insert(process, *time).is_none_or(|last| time - last > WINDOW_MS);
         is_first.then_some(Occurrence { time: *time, process, by: None })
     });
     let failed: Vec<Occurrence<'_>> = failed.collect();
@@ -172,10 +172,10 @@ pub(crate) fn find(starts: &[StartRecord], project: &Path, failures: &[(u64, Str
         let cue = kind(failure.process.to_owned());
         CueAt { trigger: cue, time: failure.time, by: None, from }
     };
-    let fails = failed.iter().enumerate().map(|(at, failure)| cue(Trigger::Fails, failure, at + 1));
+    let fails = failed.iter().enumerate().map(|(at, failure)| cue(Trigger::CascadingFailure, failure, at + 1));
     found.extend(pairs(&failed, &fails.collect::<Vec<_>>(), now));
     let started_since = |failure: &Occurrence<'_>| own.partition_point(|start| start.time < failure.time);
-    let rescues = failed.iter().map(|failure| cue(Trigger::AfterFailed, failure, started_since(failure)));
+    let rescues = failed.iter().map(|failure| cue(Trigger::AfterFailure, failure, started_since(failure)));
     found.extend(pairs(&own, &rescues.collect::<Vec<_>>(), now));
     found.extend(hours(starts.iter().filter(|start| start.project == project), now));
     let mut found = without_implied(found);
@@ -196,7 +196,7 @@ fn starts_of<'a>(starts: &'a [StartRecord], project: &Path) -> (Vec<Occurrence<'
         let (at, by) = (own.len(), Some(start.by.as_str()));
         own.push(Occurrence { time: start.time, process: &start.process, by });
         let mut add = |cue, from| cues.push(CueAt { trigger: cue, time: start.time, by, from });
-        add(Trigger::After(start.process.clone()), at + 1);
+        add(Trigger::AfterStart(start.process.clone()), at + 1);
         // What is started first is what shows the change, so it counts too.
         if before.is_some_and(|before| before != project) {
             add(Trigger::Directory, at);
@@ -215,13 +215,13 @@ fn pairs(moments: &[Occurrence<'_>], cues: &[CueAt<'_>], now: u64) -> Vec<Habit>
     for &CueAt { trigger: ref cue, time, by, from } in cues {
         let weight = weight(time, now);
         // It may still be followed.
-        let is_over = now.saturating_sub(time) > WINDOW;
+        let is_over = now.saturating_sub(time) > WINDOW_MS;
         if is_over {
             let (of, whole) = all.entry(cue).or_default();
             *of += 1;
             *whole += weight;
         }
-        let soon = moments[from..].iter().take(MAX_FOLLOWERS).take_while(|next| next.time - time <= WINDOW);
+        let soon = moments[from..].iter().take(MAX_FOLLOWERS).take_while(|next| next.time - time <= WINDOW_MS);
         let mut followers: Vec<&Occurrence<'_>> = Vec::new();
         for next in soon.filter(|next| by.is_none() || next.by == by) {
             let is_itself = cue.process() == Some(next.process);
@@ -256,7 +256,7 @@ fn rates<'a>(moments: &[Occurrence<'a>], now: u64) -> HashMap<&'a str, f64> {
     let decay = std::f64::consts::LN_2 / HALF_LIFE;
     let whole = (1.0 - (-decay * since as f64).exp()) / decay;
     for moment in moments {
-        *rates.entry(moment.process).or_default() += weight(moment.time, now) * WINDOW as f64 / whole;
+        *rates.entry(moment.process).or_default() += weight(moment.time, now) * WINDOW_MS as f64 / whole;
     }
     rates
 }
@@ -296,8 +296,8 @@ fn without_implied(found: Vec<Habit>) -> Vec<Habit> {
             back.is_some_and(|confidence| *confidence > habit.confidence)
         };
         match &habit.id.trigger {
-            Trigger::After(id) => back(Trigger::After, id),
-            Trigger::Fails(id) => back(Trigger::Fails, id),
+            Trigger::AfterStart(id) => back(Trigger::AfterStart, id),
+            Trigger::CascadingFailure(id) => back(Trigger::CascadingFailure, id),
             _ => false,
         }
     };
@@ -306,8 +306,8 @@ fn without_implied(found: Vec<Habit>) -> Vec<Habit> {
         let from =
             |id: &String| known.contains_key(&HabitId { trigger: habit.id.trigger.clone(), process: id.clone() });
         let leads = |other: &Habit| match &other.id.trigger {
-            Trigger::After(id) => !matches!(habit.id.trigger, Trigger::Fails(_)) && from(id),
-            Trigger::Fails(id) => matches!(habit.id.trigger, Trigger::Fails(_)) && from(id),
+            Trigger::AfterStart(id) => !matches!(habit.id.trigger, Trigger::CascadingFailure(_)) && from(id),
+            Trigger::CascadingFailure(id) => matches!(habit.id.trigger, Trigger::CascadingFailure(_)) && from(id),
             _ => false,
         };
         stronger.iter().any(|other| other.id.process == habit.id.process && leads(other))

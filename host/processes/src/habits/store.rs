@@ -66,14 +66,14 @@ impl StartLog {
     }
 
     /// Returns all of them, oldest first.
-    pub fn all(&self) -> io::Result<Vec<StartRecord>> {
+    pub fn read_all(&self) -> io::Result<Vec<StartRecord>> {
         let mut starts = self.0.read_lines(0, usize::MAX, |_| true, StartRecord::is_sound)?.lines;
         starts.sort_by_key(|start| start.time);
         Ok(starts)
     }
 
     /// Removes starts of a project: of one process, or all.
-    pub fn forget(&self, project: &Path, process: Option<&str>) -> io::Result<()> {
+    pub fn remove(&self, project: &Path, process: Option<&str>) -> io::Result<()> {
         let is_forgotten =
             |start: &StartRecord| start.project == project && process.is_none_or(|id| start.process == id);
         self.0.retain(|start| !is_forgotten(start))
@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn a_restart_for_a_changed_file_is_no_failure() {
         let dir = tempfile::tempdir().unwrap();
-        let home = Home::at(dir.path());
+        let home = Home::from_root(dir.path());
         let (project, log) = (Some(dir.path().to_owned()), EventLog::new(home.root()));
         for (kind, name, by) in [
             (EventKind::Restarted, "crashed", None),
@@ -173,7 +173,7 @@ mod tests {
     #[test]
     fn what_aiw_did_not_write_is_skipped() {
         let dir = tempfile::tempdir().unwrap();
-        let home = Home::at(dir.path());
+        let home = Home::from_root(dir.path());
         let starts = StartLog::new(&home);
         let start = StartRecord::new(1_790_000_000_000, dir.path(), "api", "you");
         starts.add(&start);
@@ -189,10 +189,10 @@ mod tests {
             "{}".into(),
         ];
         fs::write(&path, format!("{whole}{}\n{line}\nunfinished", hostile.join("\n"))).unwrap();
-        assert_eq!(starts.all().unwrap(), [start.clone(), start.clone()]);
-        starts.forget(dir.path(), Some("other")).unwrap();
-        assert_eq!(starts.all().unwrap().len(), 2);
-        starts.forget(dir.path(), Some("api")).unwrap();
-        assert!(starts.all().unwrap().is_empty() && !fs::read_to_string(&path).unwrap().contains("api"));
+        assert_eq!(starts.read_all().unwrap(), [start.clone(), start.clone()]);
+        starts.remove(dir.path(), Some("other")).unwrap();
+        assert_eq!(starts.read_all().unwrap().len(), 2);
+        starts.remove(dir.path(), Some("api")).unwrap();
+        assert!(starts.read_all().unwrap().is_empty() && !fs::read_to_string(&path).unwrap().contains("api"));
     }
 }

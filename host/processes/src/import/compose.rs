@@ -7,28 +7,32 @@ use std::time::Duration;
 
 use aiw_core::quoted;
 use aiw_home::find_program;
-use aiw_supervisor::{Terminal, Until};
+use aiw_supervisor::{DependencyCondition, Terminal};
 use serde_json::Value;
 
-use super::foreign::{FileContext, Foreign, WatchedPaths, literal, parse_replicas, with_contents};
-use super::values::{ObjectFields, flag, number, pairs, text, texts, time};
-use crate::definition::{Definition, Dependency, RestartWhen, Run};
-use crate::file::bytes;
+use super::foreign::{
+    FileContext, ForeignDefinitions, WatchedPaths, glob_with_contents, literal_values, parse_replicas,
+};
+use super::values::{
+    ObjectFields, parse_bool, parse_duration, parse_env, parse_number, parse_string_list, scalar_to_string,
+};
+use crate::definition::{CommandSpec, Definition, Dependency, RestartCondition};
+use crate::file::parse_bytes;
 use crate::jobs::watched::WatchedFiles;
-use crate::probe::{CheckOf, ProbeOf};
+use crate::probe::{CheckDefinition, ProbeDefinition};
 
 /// Why most fields of a service have no counterpart.
 const NO_CONTAINER: &str = "aiw runs programs of this machine, without a container";
 
 /// Reads the file, whose scalars are texts. The error is the name of a part and a sentence.
-pub(super) fn read(file: &ObjectFields, beside: &FileContext<'_>) -> Result<Foreign, (String, String)> {
-    let mut foreign = Foreign::default();
+pub(super) fn read(file: &ObjectFields, beside: &FileContext<'_>) -> Result<ForeignDefinitions, (String, String)> {
+    let mut foreign = ForeignDefinitions::default();
     let services = services::read(file, beside, &mut foreign);
     for (id, service) in services.map_err(|what| ("services".to_owned(), what))? {
-        let mut reader = ServiceReader { id: &id, foreign: &mut foreign, beside: &service.beside };
+        let mut reader = ServiceReader { id: &id, foreign: &mut foreign, beside: &service.context };
         match service.fields.and_then(|fields| reader.service(&fields)) {
             Ok(definition) => drop(foreign.definitions.insert(id, definition)),
-            Err(what) => foreign.leave(&id, "all of it", &what),
+            Err(what) => foreign.add_skipped(&id, "all of it", &what),
         }
     }
     Ok(foreign)
@@ -37,13 +41,13 @@ pub(super) fn read(file: &ObjectFields, beside: &FileContext<'_>) -> Result<Fore
 /// Reads a service of a compose file.
 struct ServiceReader<'a> {
     id: &'a str,
-    foreign: &'a mut Foreign,
+    foreign: &'a mut ForeignDefinitions,
     beside: &'a FileContext<'a>,
 }
 
 impl ServiceReader<'_> {
     fn leave(&mut self, what: &str, why: &str) {
-        self.foreign.leave(self.id, &format!("`{what}`"), why);
+        self.foreign.add_skipped(self.id, &format!("`{what}`"), why);
     }
 
     fn service(&mut self, service: &ObjectFields) -> Result<Definition, String> {
@@ -62,7 +66,7 @@ impl ServiceReader<'_> {
             }
             Some(_) => {}
         }
-        let mut definition = Definition { run: Run::Command(argv), ..Definition::default() };
+        let mut definition = Definition { run: CommandSpec::Command(argv), ..Definition::default() };
         for (field, value) in service {
             if !self.field(&mut definition, field, value)? {
                 self.leave(field, NO_CONTAINER);
@@ -73,7 +77,7 @@ impl ServiceReader<'_> {
 
     /// Whether a word may be the program that runs: a path, which may be built later, or one of this machine.
     fn is_program(&self, word: &str) -> bool {
-        let search = self.beside.search.as_deref();
+        let search = self.beside.search_path.as_deref();
         !word.starts_with('-') && (word.contains('/') || find_program(word, search, Path::new("/")).is_some())
     }
 
@@ -84,16 +88,16 @@ impl ServiceReader<'_> {
         match field {
             "command" | "entrypoint" => {}
             "working_dir" => {
-                let path = text(value).ok_or_else(wrong)?;
+                let path = scalar_to_string(value).ok_or_else(wrong)?;
                 match path.starts_with('/') {
                     true => self.leave(field, "it is a path in the container"),
-                    false => definition.cwd = Some(self.beside.path(&path)),
+                    false => definition.cwd = Some(self.beside.to_project_path(&path)),
                 }
             }
             "environment" => {
-                for (name, value) in pairs(value).ok_or_else(wrong)? {
+                for (name, value) in parse_env(value).ok_or_else(wrong)? {
                     match value {
-                        Some(value) => definition.env.extend(literal([(name, value)].into())),
+                        Some(value) => definition.env.extend(literal_values([(name, value)].into())),
                         None => self.leave(&format!("environment.{name}"), "it has no value here"),
                     }
                 }
@@ -104,14 +108,14 @@ impl ServiceReader<'_> {
                     file => vec![file],
                 };
                 for file in files {
-                    let path = text(file.get("path").unwrap_or(file)).ok_or_else(wrong)?;
+                    let path = scalar_to_string(file.get("path").unwrap_or(file)).ok_or_else(wrong)?;
                     let what = format!("env_file {path}");
-                    if file.get("required").and_then(flag) == Some(false) && !self.beside.has(&path) {
+                    if file.get("required").and_then(parse_bool) == Some(false) && !self.beside.file_exists(&path) {
                         self.leave(&what, "it is not required, and not there");
                     } else if definition.env_file.is_some() {
                         self.leave(&what, "a process has one file of variables");
                     } else {
-                        definition.env_file = Some(self.beside.path(&path));
+                        definition.env_file = Some(self.beside.to_project_path(&path));
                     }
                 }
             }
@@ -122,14 +126,18 @@ impl ServiceReader<'_> {
                         .iter()
                         .map(|(id, how)| {
                             let until = match how.get("condition").and_then(Value::as_str) {
-                                Some("service_healthy") => Until::Healthy,
-                                Some("service_completed_successfully") => Until::Completed,
-                                _ => Until::Started,
+                                Some("service_healthy") => DependencyCondition::Healthy,
+                                Some("service_completed_successfully") => DependencyCondition::Completed,
+                                _ => DependencyCondition::Started,
                             };
                             need((id, until))
                         })
                         .collect(),
-                    value => texts(value).ok_or_else(wrong)?.iter().map(|id| need((id, Until::Started))).collect(),
+                    value => parse_string_list(value)
+                        .ok_or_else(wrong)?
+                        .iter()
+                        .map(|id| need((id, DependencyCondition::Started)))
+                        .collect(),
                 };
             }
             "healthcheck" => match healthcheck(value) {
@@ -137,44 +145,44 @@ impl ServiceReader<'_> {
                 None => self.leave(field, "it is not what docker-compose takes"),
             },
             "restart" => {
-                let policy = text(value).ok_or_else(wrong)?;
+                let policy = scalar_to_string(value).ok_or_else(wrong)?;
                 let (when, most) =
                     policy.split_once(':').map_or((policy.as_str(), None), |(when, most)| (when, Some(most)));
                 definition.restart.when =
-                    if when == "false" { RestartWhen::No } else { when.parse().map_err(|_| wrong())? };
+                    if when == "false" { RestartCondition::No } else { when.parse().map_err(|_| wrong())? };
                 if let Some(most) = most {
                     definition.restart.max = Some(most.parse().map_err(|_| wrong())?);
                 }
             }
             "stop_signal" => {
-                let signal = text(value).ok_or_else(wrong)?;
+                let signal = scalar_to_string(value).ok_or_else(wrong)?;
                 signal.strip_prefix("SIG").unwrap_or(&signal).clone_into(&mut definition.stop.signal);
             }
-            "stop_grace_period" => definition.stop.grace = time(value).ok_or_else(wrong)?,
+            "stop_grace_period" => definition.stop.grace = parse_duration(value).ok_or_else(wrong)?,
             "mem_limit" => definition.limits.memory = Some(size(value).ok_or_else(wrong)?),
             "cpus" => definition.limits.cpu = Some(hundredths(value).ok_or_else(wrong)?),
-            "pids_limit" => definition.limits.pids = number(value),
+            "pids_limit" => definition.limits.pids = parse_number(value),
             "deploy" => self.deploy(definition, value),
             "scale" => self.replicas(definition, field, value),
             "develop" => self.develop(definition, value).ok_or_else(wrong)?,
-            "ulimits" => match value.get("nofile").and_then(|files| number(files.get("soft").unwrap_or(files))) {
+            "ulimits" => match value.get("nofile").and_then(|files| parse_number(files.get("soft").unwrap_or(files))) {
                 Some(files) => definition.limits.files = Some(files),
                 None => return Ok(false),
             },
             "labels" => {
-                let labels = pairs(value).ok_or_else(wrong)?;
+                let labels = parse_env(value).ok_or_else(wrong)?;
                 definition.labels = labels.into_iter().map(|(name, value)| (name, value.unwrap_or_default())).collect();
             }
             "profiles" => {
-                definition.group = texts(value).ok_or_else(wrong)?.into_iter().next();
+                definition.group = parse_string_list(value).ok_or_else(wrong)?.into_iter().next();
                 // A service with profiles starts only when one of them is asked for.
                 definition.auto_start = definition.group.is_none();
             }
             "tty" => {
-                let is_on = flag(value).ok_or_else(wrong)?;
+                let is_on = parse_bool(value).ok_or_else(wrong)?;
                 definition.terminal = is_on.then_some(Terminal { rows: 24, columns: 80 });
             }
-            "stdin_open" => definition.input = flag(value).ok_or_else(wrong)?,
+            "stdin_open" => definition.input = parse_bool(value).ok_or_else(wrong)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -185,7 +193,7 @@ impl ServiceReader<'_> {
         let limit = |name: &str| limits.and_then(|limits| limits.get(name));
         definition.limits.memory = limit("memory").and_then(size).or(definition.limits.memory);
         definition.limits.cpu = limit("cpus").and_then(hundredths).or(definition.limits.cpu);
-        let pids = limit("pids").and_then(number);
+        let pids = limit("pids").and_then(parse_number);
         definition.limits.pids = pids.or(definition.limits.pids);
         for (field, value) in deploy.as_object().into_iter().flatten() {
             match field.as_str() {
@@ -207,7 +215,7 @@ impl ServiceReader<'_> {
     fn develop(&mut self, definition: &mut Definition, develop: &Value) -> Option<()> {
         let mut found = WatchedPaths::default();
         for rule in develop.get("watch").map_or(Some(&Vec::new()), Value::as_array)? {
-            let (action, path) = (text(rule.get("action")?)?, text(rule.get("path")?)?);
+            let (action, path) = (scalar_to_string(rule.get("action")?)?, scalar_to_string(rule.get("path")?)?);
             let what = format!("develop.watch {action} {path}");
             match action.as_str() {
                 // The files are where the program runs: what `sync` replicas is there.
@@ -229,14 +237,14 @@ impl ServiceReader<'_> {
             for field in rule.as_object()?.keys().filter(|field| !taken.contains(&field.as_str())) {
                 self.leave(&format!("{what}: `{field}`"), "aiw has no counterpart for it");
             }
-            let globs = |field: &str| rule.get(field).map_or(Some(Vec::new()), texts);
+            let globs = |field: &str| rule.get(field).map_or(Some(Vec::new()), parse_string_list);
             let (only, ignore) = (globs("include")?, globs("ignore")?);
             let place = self.beside.directory.join(path);
-            if let Err(why) = found.add(&place, only, ignore.into_iter().flat_map(with_contents)) {
+            if let Err(why) = found.add(&place, only, ignore.into_iter().flat_map(glob_with_contents)) {
                 self.leave(&what, why);
             }
         }
-        if let Err(why) = found.watch(definition, WatchedFiles::DEBOUNCE) {
+        if let Err(why) = found.apply_to(definition, WatchedFiles::DEBOUNCE) {
             self.leave("develop.watch", &why);
         }
         Some(())
@@ -249,20 +257,20 @@ fn command(value: &Value) -> Result<Vec<String>, String> {
         Value::String(line) => {
             shell_words::split(line).map_err(|_| "its command has a quote that doesn't end".to_owned())
         }
-        value => texts(value).ok_or_else(|| "its command is neither a text nor a list".to_owned()),
+        value => parse_string_list(value).ok_or_else(|| "its command is neither a text nor a list".to_owned()),
     }
 }
 
 /// Returns the probe of a health check; `Some(None)` if it is switched off.
-fn healthcheck(check: &Value) -> Option<Option<ProbeOf>> {
+fn healthcheck(check: &Value) -> Option<Option<ProbeDefinition>> {
     let test = check.get("test");
-    if check.get("disable").and_then(flag) == Some(true) || test.is_none() {
+    if check.get("disable").and_then(parse_bool) == Some(true) || test.is_none() {
         return Some(None);
     }
     let words = match test? {
         Value::String(line) => vec!["/bin/sh".into(), "-c".into(), line.clone()],
         test => {
-            let words = texts(test)?;
+            let words = parse_string_list(test)?;
             match words.split_first() {
                 Some((how, _)) if how == "NONE" => return Some(None),
                 Some((how, rest)) if how == "CMD" => rest.to_vec(),
@@ -272,24 +280,24 @@ fn healthcheck(check: &Value) -> Option<Option<ProbeOf>> {
         }
     };
     let of = |field: &str, default: u64| match check.get(field) {
-        Some(value) => time(value),
+        Some(value) => parse_duration(value),
         None => Some(Duration::from_secs(default)),
     };
     let (every, start) = (of("interval", 30)?, of("start_period", 0)?);
-    let failures: u32 = check.get("retries").map_or(Some(3), number)?;
+    let failures: u32 = check.get("retries").map_or(Some(3), parse_number)?;
     // It is unhealthy after so many failures behind the start period.
     let timeout = start.saturating_add(every.saturating_mul(failures));
-    Some(Some(ProbeOf { check: CheckOf::Exec(words), every, timeout: Some(timeout), failures }))
+    Some(Some(ProbeDefinition { check: CheckDefinition::Exec(words), every, timeout: Some(timeout), failures }))
 }
 
 /// Returns processors as hundredths of one.
 fn hundredths(value: &Value) -> Option<u32> {
-    let cpus: f64 = text(value)?.parse().ok()?;
+    let cpus: f64 = scalar_to_string(value)?.parse().ok()?;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked before")]
     (0.01..10_000.0).contains(&cpus).then_some((cpus * 100.0).round() as u32)
 }
 
 /// Returns a size in bytes, such as `512m` or a number.
 fn size(value: &Value) -> Option<u64> {
-    bytes(text(value)?.trim())
+    parse_bytes(scalar_to_string(value)?.trim())
 }

@@ -11,31 +11,31 @@ use aiw_home::read_nofollow;
 use serde_json::Value;
 
 use crate::definition::{Definition, EnvValue, MAX_REPLICAS};
-use crate::environment::each_variable;
+use crate::environment::parse_lossy;
 use crate::error::ProcessError;
 use crate::file::{Definitions, MAX_BYTES};
 use crate::jobs::watched::{self, WatchedFiles};
 use crate::project::ProcessProject;
 
-use super::interpolate::MAX_FILLED;
-use super::values::number;
+use super::interpolate::MAX_EXPANDED_BYTES;
+use super::values::parse_number;
 
 /// A file of another tool, as it was read.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Foreign {
+pub(super) struct ForeignDefinitions {
     pub(super) definitions: Definitions,
     /// The parts that are left out and why, a sentence each.
     pub(super) skipped: Vec<String>,
 }
 
-impl Foreign {
+impl ForeignDefinitions {
     /// Notes that something of a process is left out.
-    pub(super) fn leave(&mut self, id: &str, what: &str, why: &str) {
+    pub(super) fn add_skipped(&mut self, id: &str, what: &str, why: &str) {
         self.skipped.push(one_line(&format!("`{id}`: {what} is left out: {why}"), 300));
     }
 
     /// Notes the variables of a process that are empty.
-    pub(super) fn leave_missing(&mut self, id: &str, missing: Vec<String>) {
+    pub(super) fn record_missing_variables(&mut self, id: &str, missing: Vec<String>) {
         for name in missing {
             let line = format!("`{id}`: `{name}` is empty: neither `.env` nor the file has a value for it");
             self.skipped.push(one_line(&line, 300));
@@ -48,7 +48,7 @@ impl Foreign {
 pub(super) struct FileContext<'p> {
     project: &'p ProcessProject,
     /// The user's `PATH`.
-    pub(super) search: Option<OsString>,
+    pub(super) search_path: Option<OsString>,
     /// The variables of the `.env` beside the file.
     pub(super) variables: BTreeMap<String, String>,
     /// The path of this `.env` from the project's directory on, if it is there and in the project.
@@ -58,7 +58,7 @@ pub(super) struct FileContext<'p> {
     /// The file.
     pub(super) file: PathBuf,
     /// How many bytes its texts may still become with their variables.
-    pub(super) room: Cell<usize>,
+    pub(super) remaining_bytes: Cell<usize>,
     /// The directory of the file, from the project's directory on.
     pub(super) directory: PathBuf,
 }
@@ -72,9 +72,18 @@ impl<'p> FileContext<'p> {
         let bytes = read_nofollow(&directory.join(".env"), MAX_BYTES as u64).ok().flatten();
         let directory = inside.unwrap_or_default();
         let env_file = bytes.is_some().then(|| directory.join(".env").to_string_lossy().into_owned());
-        let (variables, bad_lines) = each_variable(&String::from_utf8_lossy(&bytes.unwrap_or_default()));
+        let (variables, bad_lines) = parse_lossy(&String::from_utf8_lossy(&bytes.unwrap_or_default()));
         let (variables, file) = (variables.into_iter().collect(), file.to_owned());
-        Self { project, search, variables, env_file, bad_lines, file, room: Cell::new(MAX_FILLED), directory }
+        Self {
+            project,
+            search_path: search,
+            variables,
+            env_file,
+            bad_lines,
+            file,
+            remaining_bytes: Cell::new(MAX_EXPANDED_BYTES),
+            directory,
+        }
     }
 
     /// Reads another file of the project, whose path is written from the file's directory on.
@@ -83,8 +92,8 @@ impl<'p> FileContext<'p> {
     ///
     /// The reason why it can't be read.
     pub(super) fn open(&self, path: &str) -> Result<(PathBuf, String), String> {
-        let real = self.project.inside("", &self.path(path)).map_err(|e| match e {
-            ProcessError::Outside { .. } => "it is outside the project".to_owned(),
+        let real = self.project.resolve_path("", &self.to_project_path(path)).map_err(|e| match e {
+            ProcessError::OutsideProject { .. } => "it is outside the project".to_owned(),
             _ => "it is not there".to_owned(),
         })?;
         let bytes = read_nofollow(&real, MAX_BYTES as u64 + 1).ok().flatten().ok_or("it can't be read")?;
@@ -95,19 +104,19 @@ impl<'p> FileContext<'p> {
     }
 
     /// Returns the surroundings of another file of the same project, with these variables before its own.
-    pub(super) fn beside(&self, file: &Path) -> Self {
-        let mut other = Self::new(self.project, file, self.search.clone());
+    pub(super) fn for_file(&self, file: &Path) -> Self {
+        let mut other = Self::new(self.project, file, self.search_path.clone());
         other.variables.extend(self.variables.clone());
         other
     }
 
     /// Whether a file is there, whose path is written from the file's directory on.
-    pub(super) fn has(&self, path: &str) -> bool {
-        self.project.directory().join(self.path(path)).exists()
+    pub(super) fn file_exists(&self, path: &str) -> bool {
+        self.project.directory().join(self.to_project_path(path)).exists()
     }
 
     /// Returns a path that is written from the file's directory on, as it is from the project's directory on.
-    pub(super) fn path(&self, path: &str) -> String {
+    pub(super) fn to_project_path(&self, path: &str) -> String {
         let mut plain = PathBuf::new();
         for part in self.directory.join(path).components() {
             match part {
@@ -124,13 +133,13 @@ impl<'p> FileContext<'p> {
 }
 
 /// Returns variables as a definition has them.
-pub(super) fn literal(variables: BTreeMap<String, String>) -> BTreeMap<String, EnvValue> {
+pub(super) fn literal_values(variables: BTreeMap<String, String>) -> BTreeMap<String, EnvValue> {
     variables.into_iter().map(|(name, value)| (name, EnvValue::Literal(value))).collect()
 }
 
 /// Returns how many replicas a number of replicas means, or why it has no counterpart. One is the process itself.
 pub(super) fn parse_replicas(value: &Value) -> Result<Option<u32>, String> {
-    match number::<u32>(value) {
+    match parse_number::<u32>(value) {
         Some(1) => Ok(None),
         Some(count) if (1..=MAX_REPLICAS).contains(&count) => Ok(Some(count)),
         _ => Err(format!("a process has 1 to {MAX_REPLICAS} replicas")),
@@ -138,7 +147,7 @@ pub(super) fn parse_replicas(value: &Value) -> Result<Option<u32>, String> {
 }
 
 /// Returns what leaves out a file or directory of this name with all that is in it.
-pub(super) fn with_contents(pattern: String) -> Vec<String> {
+pub(super) fn glob_with_contents(pattern: String) -> Vec<String> {
     let name = pattern.rsplit('/').next().unwrap_or_default();
     let is_directory = !name.is_empty() && name != "**" && !name.trim_start_matches('.').contains('.');
     let contents = is_directory.then(|| format!("{pattern}/**"));
@@ -200,7 +209,7 @@ impl WatchedPaths {
     }
 
     /// Has a process watch them, if there are any. The error is the reason why it can't.
-    pub(super) fn watch(self, definition: &mut Definition, debounce: Duration) -> Result<(), String> {
+    pub(super) fn apply_to(self, definition: &mut Definition, debounce: Duration) -> Result<(), String> {
         let Self { files, ignore } = self;
         if !files.is_empty() {
             let watch = WatchedFiles { files, ignore, debounce };

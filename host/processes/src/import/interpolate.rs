@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 /// The most levels of `${A:-${B}}`.
-const MAX_NESTED: usize = 20;
+const MAX_NESTING_DEPTH: usize = 20;
 
 /// How a tool writes variables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,11 +28,11 @@ pub(super) struct Interpolation<'a> {
     pub(super) variables: &'a BTreeMap<String, String>,
     pub(super) missing: Vec<String>,
     /// How many bytes the texts of the file may still become.
-    pub(super) room: &'a Cell<usize>,
+    pub(super) remaining_bytes: &'a Cell<usize>,
 }
 
 /// The most bytes that the texts of a file become.
-pub(super) const MAX_FILLED: usize = 1 << 20;
+pub(super) const MAX_EXPANDED_BYTES: usize = 1 << 20;
 
 impl Interpolation<'_> {
     /// Replaces the variables of all texts in a value.
@@ -40,12 +40,12 @@ impl Interpolation<'_> {
     /// # Errors
     ///
     /// The end of a sentence about the process.
-    pub(super) fn value(&mut self, value: &Value) -> Result<Value, String> {
+    pub(super) fn interpolate_value(&mut self, value: &Value) -> Result<Value, String> {
         Ok(match value {
-            Value::String(text) => self.text(text)?.into(),
-            Value::Array(items) => items.iter().map(|item| self.value(item)).collect::<Result<_, _>>()?,
+            Value::String(text) => self.interpolate_text(text)?.into(),
+            Value::Array(items) => items.iter().map(|item| self.interpolate_value(item)).collect::<Result<_, _>>()?,
             Value::Object(fields) => {
-                let field = |(name, value): (&String, &Value)| Ok((name.clone(), self.value(value)?));
+                let field = |(name, value): (&String, &Value)| Ok((name.clone(), self.interpolate_value(value)?));
                 fields.iter().map(field).collect::<Result<_, String>>()?
             }
             other => other.clone(),
@@ -56,21 +56,22 @@ impl Interpolation<'_> {
     ///
     /// # Errors
     ///
-    /// As for [`Self::value`].
-    pub(super) fn text(&mut self, text: &str) -> Result<String, String> {
+    /// As for [`Self::interpolate_value`].
+    pub(super) fn interpolate_text(&mut self, text: &str) -> Result<String, String> {
         self.nested(text, 0)
     }
 
     fn take_room(&self, bytes: usize) -> Result<(), String> {
-        let left = self.room.get().checked_sub(bytes);
-        self.room
-            .set(left.ok_or_else(|| format!("with its variables, the file has more than {} MiB", MAX_FILLED >> 20))?);
+        let left = self.remaining_bytes.get().checked_sub(bytes);
+        self.remaining_bytes.set(
+            left.ok_or_else(|| format!("with its variables, the file has more than {} MiB", MAX_EXPANDED_BYTES >> 20))?,
+        );
         Ok(())
     }
 
     fn nested(&mut self, text: &str, depth: usize) -> Result<String, String> {
-        if depth > MAX_NESTED {
-            return Err(format!("it has more than {MAX_NESTED} levels of variables in each other"));
+        if depth > MAX_NESTING_DEPTH {
+            return Err(format!("it has more than {MAX_NESTING_DEPTH} levels of variables in each other"));
         }
         let (mut out, mut left) = (String::new(), text);
         while let Some(at) = left.find('$') {
@@ -176,8 +177,9 @@ mod tests {
         let variables = [("A", "1"), ("EMPTY", ""), ("B", "two")];
         let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         let room = Cell::new(1000);
-        let mut interpolation = Interpolation { syntax, variables: &variables, missing: Vec::new(), room: &room };
-        (interpolation.text(text), interpolation.missing)
+        let mut interpolation =
+            Interpolation { syntax, variables: &variables, missing: Vec::new(), remaining_bytes: &room };
+        (interpolation.interpolate_text(text), interpolation.missing)
     }
 
     #[test]

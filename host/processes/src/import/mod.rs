@@ -10,19 +10,19 @@ pub(crate) mod values;
 
 use std::path::Path;
 
-use aiw_core::{Plan, Prompter, one_line, visible};
+use aiw_core::{Plan, Prompter, one_line, to_visible_line};
 use aiw_home::read_nofollow;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use self::foreign::{FileContext, Foreign};
-use crate::definition::{Definition, with_replicas};
+use self::foreign::{FileContext, ForeignDefinitions};
+use crate::definition::{Definition, expand_replicas};
 use crate::error::ProcessError;
 use crate::file::{self, Definitions, MAX_BYTES};
-use crate::manager::{Loaded, Manager};
+use crate::manager::{LoadedDefinitions, Manager};
 use crate::project::ProcessProject;
-use crate::redacted::HIDDEN;
+use crate::redacted::REDACTED;
 use crate::yaml::{self, YamlProcess};
 
 /// Processes that were taken from a file of another tool
@@ -47,10 +47,10 @@ impl Manager {
     pub async fn import_foreign(&self, path: &Path, ask: &dyn Prompter) -> Result<ImportedProcesses, ProcessError> {
         let mut foreign = self.read_foreign(path)?;
         let taken = self.load()?;
-        let names_one = |id: &str| taken.each().any(|(own, one)| one.is_named(own, &[id.to_owned()]));
+        let names_one = |id: &str| taken.iter().any(|(own, one)| one.is_named(own, &[id.to_owned()]));
         for id in foreign.definitions.keys().filter(|id| names_one(id)).cloned().collect::<Vec<_>>() {
             foreign.definitions.remove(&id);
-            foreign.leave(&id, "all of it", "there is a process with this id already");
+            foreign.add_skipped(&id, "all of it", "there is a process with this id already");
         }
         let replicas = |(id, one): (&String, &Definition)| {
             let (id, count) = (id.clone(), one.replicas?);
@@ -60,21 +60,18 @@ impl Manager {
         for (of, copy) in replicas {
             if foreign.definitions.contains_key(&copy) || names_one(&copy) {
                 foreign.definitions.remove(&of);
-                foreign.leave(&of, "all of it", &format!("its copy would be `{copy}`, which there is already"));
+                foreign.add_skipped(&of, "all of it", &format!("its copy would be `{copy}`, which there is already"));
             }
         }
-        let hidden = foreign.definitions.iter().filter(|(_, definition)| definition.has_hidden());
+        let hidden = foreign.definitions.iter().filter(|(_, definition)| definition.has_redacted_values());
         for id in hidden.map(|(id, _)| id.clone()).collect::<Vec<_>>() {
             foreign.definitions.remove(&id);
-            foreign.leave(&id, "all of it", &format!("`{HIDDEN}` stands for a value that exports don't show"));
+            foreign.add_skipped(&id, "all of it", &format!("`{REDACTED}` stands for a value that exports don't show"));
         }
         without_lost_needs(&mut foreign, names_one);
         self.check_beside(&taken, &foreign.definitions)?;
-        let problem = |problem: &str| ProcessError::OwnedByOtherProject {
-            path: path.to_owned(),
-            line: None,
-            problem: problem.into(),
-        };
+        let problem =
+            |problem: &str| ProcessError::ImportFailed { path: path.to_owned(), line: None, problem: problem.into() };
         if foreign.definitions.is_empty() {
             let is_whole = |why: &&String| why.contains("all of it is left out");
             let why = foreign.skipped.iter().find(is_whole).or(foreign.skipped.first());
@@ -83,7 +80,7 @@ impl Manager {
         }
         let left_out = foreign.skipped.iter().map(|line| format!("  {line}"));
         let left_out = ["left out:".to_owned()].into_iter().filter(|_| !foreign.skipped.is_empty()).chain(left_out);
-        ask.confirm(&added_lines(&self.project, &foreign.definitions, left_out), &[])
+        ask.confirm(&plan_addition(&self.project, &foreign.definitions, left_out), &[])
             .await
             .map_err(ProcessError::NotAdded)?;
         let file = self.edit_file(|text| {
@@ -96,30 +93,27 @@ impl Manager {
     }
 
     /// Checks that definitions fit to those that there are, with all replicas.
-    fn check_beside(&self, taken: &Loaded, more: &Definitions) -> Result<(), ProcessError> {
+    fn check_beside(&self, taken: &LoadedDefinitions, more: &Definitions) -> Result<(), ProcessError> {
         let mut all = match self.project.read()? {
             Some(bytes) => self.parse(&bytes)?.processes,
             None => Definitions::new(),
         };
         all.extend(more.clone());
-        let all = with_replicas(all)?;
-        let elsewhere = taken.each().filter(|(id, _)| !all.contains_key(*id));
+        let all = expand_replicas(all)?;
+        let elsewhere = taken.iter().filter(|(id, _)| !all.contains_key(*id));
         file::check(elsewhere.chain(&all))
     }
 
-    fn read_foreign(&self, path: &Path) -> Result<Foreign, ProcessError> {
-        let problem = |line: Option<usize>, problem: String| ProcessError::OwnedByOtherProject {
-            path: path.to_owned(),
-            line,
-            problem,
-        };
+    fn read_foreign(&self, path: &Path) -> Result<ForeignDefinitions, ProcessError> {
+        let problem =
+            |line: Option<usize>, problem: String| ProcessError::ImportFailed { path: path.to_owned(), line, problem };
         let bytes = read_nofollow(path, MAX_BYTES as u64 + 1)?.ok_or_else(|| problem(None, "is not there".into()))?;
         if bytes.len() > MAX_BYTES {
             return Err(problem(None, format!("is larger than {} kB", MAX_BYTES / 1000)));
         }
         let text = String::from_utf8(bytes).map_err(|_| problem(None, "is not UTF-8".into()))?;
         let text = text.strip_prefix('\u{feff}').map_or(text.clone(), str::to_owned);
-        let search = self.home.around().variable("PATH").map(ToOwned::to_owned);
+        let search = self.home.context().variable("PATH").map(ToOwned::to_owned);
         let beside = FileContext::new(&self.project, path, search);
         let mut foreign = self.parse_foreign(path, &text, &beside)?;
         for line in &beside.bad_lines {
@@ -129,12 +123,14 @@ impl Manager {
         Ok(foreign)
     }
 
-    fn parse_foreign(&self, path: &Path, text: &str, beside: &FileContext<'_>) -> Result<Foreign, ProcessError> {
-        let problem = |line: Option<usize>, problem: String| ProcessError::OwnedByOtherProject {
-            path: path.to_owned(),
-            line,
-            problem,
-        };
+    fn parse_foreign(
+        &self,
+        path: &Path,
+        text: &str,
+        beside: &FileContext<'_>,
+    ) -> Result<ForeignDefinitions, ProcessError> {
+        let problem =
+            |line: Option<usize>, problem: String| ProcessError::ImportFailed { path: path.to_owned(), line, problem };
         let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
         if name.starts_with("procfile") {
             let mut foreign = procfile::read(text, beside);
@@ -150,13 +146,14 @@ impl Manager {
             Some(template) => template,
             None => problem(None, format!("cannot be read as YAML: {error}")),
         };
-        let document: Value = match aiw_home::yaml::parse_within(text, yaml::MAX_NODES) {
+        let document: Value = match aiw_home::yaml::parse_limited(text, yaml::MAX_NODES) {
             Ok(document) => document,
             Err(error) => return Err(unreadable(error)),
         };
         let of_services = document.get("services").is_some();
         let mut foreign = if of_services || document.get("processes").is_some_and(Value::is_object) {
-            let Value::Object(fields) = aiw_home::yaml::parse_as_written(text, yaml::MAX_NODES).map_err(unreadable)?
+            let Value::Object(fields) =
+                aiw_home::yaml::parse_scalars_as_strings(text, yaml::MAX_NODES).map_err(unreadable)?
             else {
                 return Err(problem(None, "is not an object".into()));
             };
@@ -174,10 +171,10 @@ impl Manager {
     }
 
     /// Takes out what can't be a process here: one that is refused hides no other.
-    fn without_unusable(&self, foreign: &mut Foreign) {
+    fn without_unusable(&self, foreign: &mut ForeignDefinitions) {
         for (id, definition) in std::mem::take(&mut foreign.definitions) {
             if file::check_id(&id).is_err() {
-                foreign.leave(&id, "all of it", "its name is not an id");
+                foreign.add_skipped(&id, "all of it", "its name is not an id");
                 continue;
             }
             let without_probes = Definition { ready: None, live: None, ..definition.clone() };
@@ -192,43 +189,43 @@ impl Manager {
                     foreign.definitions.insert(id, definition);
                 }
                 (Some(what), None) => {
-                    foreign.leave(&id, "its probe", &what);
+                    foreign.add_skipped(&id, "its probe", &what);
                     foreign.definitions.insert(id, without_probes);
                 }
-                (Some(what), Some(_)) => foreign.leave(&id, "all of it", &what),
+                (Some(what), Some(_)) => foreign.add_skipped(&id, "all of it", &what),
             }
         }
     }
 }
 
 /// Returns what the user agrees to: what the project's file gains, and more lines about it.
-pub(crate) fn added_lines(
+pub(crate) fn plan_addition(
     project: &ProcessProject,
     definitions: &Definitions,
     more: impl IntoIterator<Item = String>,
 ) -> Plan {
     let mut plan = Plan::new("Add this to the file? Nothing is started.");
-    plan.about.push(format!("`{}` gains:", project.display_file()));
-    plan.about.extend(file::whole(definitions, &[]).lines().map(|line| format!("  {}", visible(line))));
-    plan.about.extend(more);
+    plan.details.push(format!("`{}` gains:", project.display_file()));
+    plan.details.extend(file::to_kdl(definitions, &[]).lines().map(|line| format!("  {}", to_visible_line(line))));
+    plan.details.extend(more);
     // Values that look like secrets are masked.
-    plan.hold_for(&serde_json::to_vec(definitions).unwrap_or_default());
+    plan.add_hidden_bytes(&serde_json::to_vec(definitions).unwrap_or_default());
     plan
 }
 
 /// Takes over a list of the old Ichimi server, an export or a snapshot.
-fn ichimi(list: &[Value]) -> Foreign {
-    let mut foreign = Foreign::default();
-    for entry in yaml::entries(list) {
-        let YamlProcess { id, definition, unknown } = match entry {
+fn ichimi(list: &[Value]) -> ForeignDefinitions {
+    let mut foreign = ForeignDefinitions::default();
+    for entry in yaml::parse_entries(list) {
+        let YamlProcess { id, definition, unknown_fields: unknown } = match entry {
             Ok(process) => process,
             Err((id, what)) => {
-                foreign.leave(&id, "all of it", &what);
+                foreign.add_skipped(&id, "all of it", &what);
                 continue;
             }
         };
         for field in unknown {
-            foreign.leave(&id, &format!("`{field}`"), "aiw has no counterpart for it");
+            foreign.add_skipped(&id, &format!("`{field}`"), "aiw has no counterpart for it");
         }
         foreign.definitions.insert(id, definition);
     }
@@ -236,7 +233,7 @@ fn ichimi(list: &[Value]) -> Foreign {
 }
 
 /// Takes out needs of what was left out.
-fn without_lost_needs(foreign: &mut Foreign, is_known: impl Fn(&str) -> bool) {
+fn without_lost_needs(foreign: &mut ForeignDefinitions, is_known: impl Fn(&str) -> bool) {
     let ids: Vec<String> = foreign.definitions.keys().cloned().collect();
     for id in &ids {
         let Some(definition) = foreign.definitions.get_mut(id) else { continue };
@@ -245,7 +242,7 @@ fn without_lost_needs(foreign: &mut Foreign, is_known: impl Fn(&str) -> bool) {
             .partition(|need| ids.contains(&need.id) || is_known(&need.id));
         definition.needs = kept;
         for need in lost {
-            foreign.leave(id, &format!("its need of `{}`", need.id), "that is left out too");
+            foreign.add_skipped(id, &format!("its need of `{}`", need.id), "that is left out too");
         }
     }
 }

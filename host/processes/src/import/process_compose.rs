@@ -3,45 +3,54 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use aiw_supervisor::{Terminal, Until};
+use aiw_supervisor::{DependencyCondition, Terminal};
 use serde_json::Value;
 
-use super::foreign::{FileContext, Foreign, WatchedPaths, literal, parse_replicas, with_contents};
+use super::foreign::{
+    FileContext, ForeignDefinitions, WatchedPaths, glob_with_contents, literal_values, parse_replicas,
+};
 use super::interpolate::{Interpolation, VariableSyntax};
-use super::values::{ObjectFields, flag, number, pairs, text, texts, time};
-use crate::definition::{Definition, Dependency, RestartPolicy, RestartWhen, Run};
+use super::values::{
+    ObjectFields, parse_bool, parse_duration, parse_env, parse_number, parse_string_list, scalar_to_string,
+};
+use crate::definition::{CommandSpec, Definition, Dependency, RestartCondition, RestartPolicy};
 use crate::jobs::watched::WatchedFiles;
-use crate::probe::{CheckOf, ProbeOf};
+use crate::probe::{CheckDefinition, ProbeDefinition};
 
 /// Reads the file, whose scalars are texts. The error is the name of a part and a sentence.
-pub(super) fn read(file: &ObjectFields, beside: &FileContext<'_>) -> Result<Foreign, (String, String)> {
-    let mut foreign = Foreign::default();
-    let expands = file.get("disable_env_expansion").and_then(flag) != Some(true);
+pub(super) fn read(file: &ObjectFields, beside: &FileContext<'_>) -> Result<ForeignDefinitions, (String, String)> {
+    let mut foreign = ForeignDefinitions::default();
+    let expands = file.get("disable_env_expansion").and_then(parse_bool) != Some(true);
     let wrong = |what: &str| ("environment".to_owned(), what.to_owned());
     let mut common = file.get("environment").cloned().unwrap_or_default();
     if expands {
         let mut interpolation = interpolation(VariableSyntax::ProcessCompose, beside);
-        common = interpolation.value(&common).map_err(|what| wrong(&what))?;
-        foreign.leave_missing("environment", interpolation.missing);
+        common = interpolation.interpolate_value(&common).map_err(|what| wrong(&what))?;
+        foreign.record_missing_variables("environment", interpolation.missing);
     }
-    let common = pairs(&common).ok_or_else(|| wrong("it is not a list"))?;
-    const KNOWN: [&str; 4] = ["processes", "environment", "version", "disable_env_expansion"];
-    for field in file.keys().filter(|field| !KNOWN.contains(&field.as_str())) {
-        foreign.leave(field, "all of it", "aiw has no counterpart for it");
+    let common = parse_env(&common).ok_or_else(|| wrong("it is not a list"))?;
+    const KNOWN_FIELDS: [&str; 4] = ["processes", "environment", "version", "disable_env_expansion"];
+    for field in file.keys().filter(|field| !KNOWN_FIELDS.contains(&field.as_str())) {
+        foreign.add_skipped(field, "all of it", "aiw has no counterpart for it");
     }
     for (id, process) in file.get("processes").and_then(Value::as_object).into_iter().flatten() {
         let read = expanded(id, process, expands, beside, &mut foreign);
         let read = read.and_then(|process| self::process(id, &process, &common, beside, &mut foreign));
         match read {
             Ok(definition) => drop(foreign.definitions.insert(id.clone(), definition)),
-            Err(what) => foreign.leave(id, "all of it", &what),
+            Err(what) => foreign.add_skipped(id, "all of it", &what),
         }
     }
     Ok(foreign)
 }
 
 fn interpolation<'a>(syntax: VariableSyntax, beside: &'a FileContext<'_>) -> Interpolation<'a> {
-    Interpolation { syntax, variables: &beside.variables, missing: Vec::new(), room: &beside.room }
+    Interpolation {
+        syntax,
+        variables: &beside.variables,
+        missing: Vec::new(),
+        remaining_bytes: &beside.remaining_bytes,
+    }
 }
 
 /// Returns a process with its variables replaced.
@@ -50,7 +59,7 @@ fn expanded(
     process: &Value,
     expands: bool,
     beside: &FileContext<'_>,
-    foreign: &mut Foreign,
+    foreign: &mut ForeignDefinitions,
 ) -> Result<ObjectFields, String> {
     let fields = process.as_object().ok_or("it is not an object")?;
     let mut out = ObjectFields::new();
@@ -63,8 +72,8 @@ fn expanded(
             _ => VariableSyntax::ProcessCompose,
         };
         let mut interpolation = interpolation(syntax, beside);
-        out.insert(field.clone(), if expands { interpolation.value(value)? } else { value.clone() });
-        foreign.leave_missing(id, interpolation.missing);
+        out.insert(field.clone(), if expands { interpolation.interpolate_value(value)? } else { value.clone() });
+        foreign.record_missing_variables(id, interpolation.missing);
     }
     Ok(out)
 }
@@ -84,32 +93,33 @@ fn process(
     process: &ObjectFields,
     common: &BTreeMap<String, Option<String>>,
     beside: &FileContext<'_>,
-    foreign: &mut Foreign,
+    foreign: &mut ForeignDefinitions,
 ) -> Result<Definition, String> {
-    let run = match (process.get("entrypoint").map(texts), process.get("command").and_then(text)) {
-        (Some(Some(argv)), _) if !argv.is_empty() => Run::Command(argv),
-        (_, Some(line)) => Run::Shell(line),
-        _ => return Err("it has no command".into()),
-    };
+    let run =
+        match (process.get("entrypoint").map(parse_string_list), process.get("command").and_then(scalar_to_string)) {
+            (Some(Some(argv)), _) if !argv.is_empty() => CommandSpec::Command(argv),
+            (_, Some(line)) => CommandSpec::Shell(line),
+            _ => return Err("it has no command".into()),
+        };
     let mut definition =
-        Definition { run, cwd: Some(beside.path(".")).filter(|path| path != "."), ..Definition::default() };
+        Definition { run, cwd: Some(beside.to_project_path(".")).filter(|path| path != "."), ..Definition::default() };
     // Each process has the variables of `.env`, unless it says otherwise.
-    let has_dot_env = process.get("is_dotenv_disabled").and_then(flag) != Some(true);
+    let has_dot_env = process.get("is_dotenv_disabled").and_then(parse_bool) != Some(true);
     definition.env_file = beside.env_file.clone().filter(|_| has_dot_env);
     let env = common.iter().filter_map(|(name, value)| Some((name.clone(), value.clone()?)));
-    definition.env = literal(env.collect());
+    definition.env = literal_values(env.collect());
     for (field, value) in process {
         match take(&mut definition, field, value, beside) {
             Some(true) => {}
-            Some(false) => foreign.leave(id, &format!("`{field}`"), "aiw has no counterpart for it"),
+            Some(false) => foreign.add_skipped(id, &format!("`{field}`"), "aiw has no counterpart for it"),
             None if ["readiness_probe", "liveness_probe"].contains(&field.as_str()) => {
-                foreign.leave(id, &format!("`{field}`"), "it is not what process-compose takes");
+                foreign.add_skipped(id, &format!("`{field}`"), "it is not what process-compose takes");
             }
             None => return Err(format!("its `{field}` is not what process-compose takes")),
         }
     }
     if process.contains_key("env_file") && has_dot_env && beside.env_file.is_some() {
-        foreign.leave(id, "`.env`", "a process has one file of variables");
+        foreign.add_skipped(id, "`.env`", "a process has one file of variables");
     }
     let by_itself = by_itself(id, &mut definition, process, foreign, beside);
     by_itself.ok_or("its `watch` or `schedule` is not what process-compose takes")?;
@@ -121,53 +131,61 @@ fn by_itself(
     id: &str,
     definition: &mut Definition,
     process: &ObjectFields,
-    foreign: &mut Foreign,
+    foreign: &mut ForeignDefinitions,
     beside: &FileContext<'_>,
 ) -> Option<()> {
     if let Some(replicas) = process.get("replicas") {
         match parse_replicas(replicas) {
             Ok(replicas) => definition.replicas = replicas,
-            Err(why) => foreign.leave(id, "`replicas`", &why),
+            Err(why) => foreign.add_skipped(id, "`replicas`", &why),
         }
     }
     if let Some(schedule) = process.get("schedule") {
         take_schedule(id, definition, schedule.as_object()?, foreign)?;
     }
-    let is_on = |watch: &&Value| watch.get("enabled").and_then(flag) != Some(false);
+    let is_on = |watch: &&Value| watch.get("enabled").and_then(parse_bool) != Some(false);
     let Some(watch) = process.get("watch").filter(is_on) else {
         return Some(());
     };
     let mut found = WatchedPaths::default();
-    let own = process.get("working_dir").and_then(text).unwrap_or_default();
+    let own = process.get("working_dir").and_then(scalar_to_string).unwrap_or_default();
     for one in watch.get("paths")?.as_array()? {
-        let path = text(one.get("path")?)?;
-        let globs = |field: &str| one.get(field).map_or(Some(Vec::new()), texts);
+        let path = scalar_to_string(one.get("path")?)?;
+        let globs = |field: &str| one.get(field).map_or(Some(Vec::new()), parse_string_list);
         let (only, ignore) = (globs("include")?, globs("exclude")?);
         // Without a slash, it is a name at any depth.
         let whole = |glob: String| if glob.contains('/') { glob } else { format!("**/{glob}") };
-        let ignore = ignore.into_iter().map(whole).flat_map(with_contents);
+        let ignore = ignore.into_iter().map(whole).flat_map(glob_with_contents);
         if let Err(why) = found.add(&beside.directory.join(&own).join(&path), only.into_iter().map(whole), ignore) {
-            foreign.leave(id, &format!("`watch {path}`"), why);
+            foreign.add_skipped(id, &format!("`watch {path}`"), why);
         }
     }
     for (field, value) in watch.as_object()? {
-        if !["paths", "debounce", "disable_default_excludes"].contains(&field.as_str()) && flag(value) != Some(false) {
-            foreign.leave(id, &format!("`watch.{field}`"), "aiw has no counterpart for it");
+        if !["paths", "debounce", "disable_default_excludes"].contains(&field.as_str())
+            && parse_bool(value) != Some(false)
+        {
+            foreign.add_skipped(id, &format!("`watch.{field}`"), "aiw has no counterpart for it");
         }
     }
-    let debounce = watch.get("debounce").map_or(Some(WatchedFiles::DEBOUNCE), time)?;
-    if let Err(why) = found.watch(definition, debounce) {
-        foreign.leave(id, "`watch`", &why);
+    let debounce = watch.get("debounce").map_or(Some(WatchedFiles::DEBOUNCE), parse_duration)?;
+    if let Err(why) = found.apply_to(definition, debounce) {
+        foreign.add_skipped(id, "`watch`", &why);
     }
     Some(())
 }
 
 /// Takes over the times at which a process starts. Where they have no counterpart, it does not start by itself either.
-fn take_schedule(id: &str, definition: &mut Definition, schedule: &ObjectFields, foreign: &mut Foreign) -> Option<()> {
-    let zone = schedule.get("timezone").and_then(text).filter(|zone| !["", "Local"].contains(&zone.as_str()));
+fn take_schedule(
+    id: &str,
+    definition: &mut Definition,
+    schedule: &ObjectFields,
+    foreign: &mut ForeignDefinitions,
+) -> Option<()> {
+    let zone =
+        schedule.get("timezone").and_then(scalar_to_string).filter(|zone| !["", "Local"].contains(&zone.as_str()));
     let why = match (schedule.get("cron"), zone) {
         (Some(cron), None) => {
-            definition.cron = Some(text(cron)?);
+            definition.cron = Some(scalar_to_string(cron)?);
             None
         }
         (Some(_), Some(zone)) => Some(format!("times are those of this machine's clock, and not of {zone}")),
@@ -175,18 +193,18 @@ fn take_schedule(id: &str, definition: &mut Definition, schedule: &ObjectFields,
     };
     if let Some(why) = why {
         definition.auto_start = false;
-        foreign.leave(id, "`schedule`", &format!("{why}; it does not start by itself"));
+        foreign.add_skipped(id, "`schedule`", &format!("{why}; it does not start by itself"));
         return Some(());
     }
-    if definition.restart.when != RestartWhen::No {
+    if definition.restart.when != RestartCondition::No {
         definition.restart = RestartPolicy::default();
-        foreign.leave(id, "`availability`", "a process with times starts at them alone");
+        foreign.add_skipped(id, "`availability`", "a process with times starts at them alone");
     }
-    if schedule.get("run_on_start").and_then(flag) == Some(true) {
-        foreign.leave(id, "`schedule.run_on_start`", "a process with times starts at them alone");
+    if schedule.get("run_on_start").and_then(parse_bool) == Some(true) {
+        foreign.add_skipped(id, "`schedule.run_on_start`", "a process with times starts at them alone");
     }
-    if schedule.get("max_concurrent").is_some_and(|most| number(most) != Some(1)) {
-        foreign.leave(id, "`schedule.max_concurrent`", "what still runs at its time is not started again");
+    if schedule.get("max_concurrent").is_some_and(|most| parse_number(most) != Some(1)) {
+        foreign.add_skipped(id, "`schedule.max_concurrent`", "what still runs at its time is not started again");
     }
     Some(())
 }
@@ -195,35 +213,35 @@ fn take_schedule(id: &str, definition: &mut Definition, schedule: &ObjectFields,
 fn take(definition: &mut Definition, field: &str, value: &Value, beside: &FileContext<'_>) -> Option<bool> {
     match field {
         "command" | "entrypoint" | "replicas" | "schedule" | "watch" | "is_dotenv_disabled" => {}
-        "working_dir" => definition.cwd = Some(beside.path(&text(value)?)),
+        "working_dir" => definition.cwd = Some(beside.to_project_path(&scalar_to_string(value)?)),
         "environment" => {
-            let own = pairs(value)?.into_iter().filter_map(|(name, value)| Some((name, value?)));
-            definition.env.extend(literal(own.collect()));
+            let own = parse_env(value)?.into_iter().filter_map(|(name, value)| Some((name, value?)));
+            definition.env.extend(literal_values(own.collect()));
         }
-        "env_file" => definition.env_file = texts(value)?.first().map(|file| beside.path(file)),
+        "env_file" => definition.env_file = parse_string_list(value)?.first().map(|file| beside.to_project_path(file)),
         "availability" => {
             let restart = &mut definition.restart;
             restart.when = match value.get("restart").and_then(Value::as_str).unwrap_or("no") {
-                "no" => RestartWhen::No,
-                "on_failure" => RestartWhen::OnFailure,
-                "always" => RestartWhen::Always,
+                "no" => RestartCondition::No,
+                "on_failure" => RestartCondition::OnFailure,
+                "always" => RestartCondition::Always,
                 _ => return Some(false),
             };
             if let Some(seconds) = value.get("backoff_seconds") {
-                restart.pause = Duration::from_secs(number(seconds)?);
+                restart.pause = Duration::from_secs(parse_number(seconds)?);
                 restart.longest = restart.longest.max(restart.pause);
             }
             if let Some(most) = value.get("max_restarts") {
-                restart.max = Some(number(most)?).filter(|most| *most > 0);
+                restart.max = Some(parse_number(most)?).filter(|most| *most > 0);
             }
         }
         "depends_on" => {
             for (id, how) in value.as_object()? {
                 let until = match how.get("condition").and_then(Value::as_str).unwrap_or("process_started") {
-                    "process_started" => Until::Started,
-                    "process_healthy" | "process_log_ready" => Until::Ready,
-                    "process_completed" => Until::Ended,
-                    "process_completed_successfully" => Until::Completed,
+                    "process_started" => DependencyCondition::Started,
+                    "process_healthy" | "process_log_ready" => DependencyCondition::Ready,
+                    "process_completed" => DependencyCondition::Ended,
+                    "process_completed_successfully" => DependencyCondition::Completed,
                     _ => return None,
                 };
                 definition.needs.push(Dependency { id: id.clone(), until });
@@ -232,37 +250,44 @@ fn take(definition: &mut Definition, field: &str, value: &Value, beside: &FileCo
         "readiness_probe" => definition.ready = Some(probe(value, true)?),
         "liveness_probe" => definition.live = Some(probe(value, false)?),
         "ready_log_line" => {
-            definition.ready = Some(ProbeOf { check: CheckOf::Line(text(value)?), ..ProbeOf::default() });
+            definition.ready = Some(ProbeDefinition {
+                check: CheckDefinition::Line(scalar_to_string(value)?),
+                ..ProbeDefinition::default()
+            });
         }
         "shutdown" => {
             if let Some(signal) = value.get("signal") {
-                definition.stop.signal = number::<i32>(signal)?.to_string();
+                definition.stop.signal = parse_number::<i32>(signal)?.to_string();
             }
             if let Some(seconds) = value.get("timeout_seconds") {
-                definition.stop.grace = Duration::from_secs(number(seconds)?);
+                definition.stop.grace = Duration::from_secs(parse_number(seconds)?);
             }
             return Some(value.get("command").is_none());
         }
-        "namespace" => definition.group = Some(text(value)?),
-        "is_tty" => definition.terminal = flag(value)?.then_some(Terminal { rows: 24, columns: 80 }),
+        "namespace" => definition.group = Some(scalar_to_string(value)?),
+        "is_tty" => definition.terminal = parse_bool(value)?.then_some(Terminal { rows: 24, columns: 80 }),
         "success_exit_codes" => {
-            definition.success = value.as_array()?.iter().map(number).collect::<Option<Vec<i32>>>()?;
+            definition.success = value.as_array()?.iter().map(parse_number).collect::<Option<Vec<i32>>>()?;
         }
-        "disabled" | "is_disabled" => definition.auto_start = !flag(value)?,
+        "disabled" | "is_disabled" => definition.auto_start = !parse_bool(value)?,
         _ => return Some(false),
     }
     Some(true)
 }
 
 /// Returns a probe. One for readiness has a time until it must have succeeded, one for health a time for each check.
-fn probe(value: &Value, is_for_readiness: bool) -> Option<ProbeOf> {
-    let seconds = |field: &str, default: u64| value.get(field).map_or(Some(default), number);
+fn probe(value: &Value, is_for_readiness: bool) -> Option<ProbeDefinition> {
+    let seconds = |field: &str, default: u64| value.get(field).map_or(Some(default), parse_number);
     let check = match (value.get("exec"), value.get("http_get")) {
-        (Some(exec), _) => CheckOf::Exec(vec!["/bin/sh".into(), "-c".into(), exec.get("command").and_then(text)?]),
+        (Some(exec), _) => {
+            CheckDefinition::Exec(vec!["/bin/sh".into(), "-c".into(), exec.get("command").and_then(scalar_to_string)?])
+        }
         (None, Some(http)) => {
-            let of = |field: &str, default: &str| http.get(field).and_then(text).unwrap_or_else(|| default.to_owned());
+            let of = |field: &str, default: &str| {
+                http.get(field).and_then(scalar_to_string).unwrap_or_else(|| default.to_owned())
+            };
             let (scheme, host, port) = (of("scheme", "http"), of("host", "127.0.0.1"), of("port", "80"));
-            CheckOf::Http(format!("{scheme}://{host}:{port}{}", of("path", "/")))
+            CheckDefinition::Http(format!("{scheme}://{host}:{port}{}", of("path", "/")))
         }
         (None, None) => return None,
     };
@@ -273,5 +298,5 @@ fn probe(value: &Value, is_for_readiness: bool) -> Option<ProbeOf> {
         true => delay.saturating_add(every.saturating_mul(failures)),
         false => Duration::from_secs(seconds("timeout_seconds", 1)?.max(1)),
     };
-    Some(ProbeOf { check, every, timeout: Some(timeout), failures })
+    Some(ProbeDefinition { check, every, timeout: Some(timeout), failures })
 }

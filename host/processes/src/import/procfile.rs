@@ -1,7 +1,7 @@
 //! A Procfile, as foreman and honcho read it: `name: line for a shell`, and the `.env` beside it.
 
-use super::foreign::{FileContext, Foreign};
-use crate::definition::{Definition, EnvValue, Run};
+use super::foreign::{FileContext, ForeignDefinitions};
+use crate::definition::{CommandSpec, Definition, EnvValue};
 
 /// The port of the first process, unless `.env` has one; each further one has a hundred more.
 ///
@@ -9,8 +9,8 @@ use crate::definition::{Definition, EnvValue, Run};
 const DEFAULT_PORT: usize = 5000;
 
 /// Reads a file. A line that is no process is left out.
-pub(super) fn read(text: &str, beside: &FileContext<'_>) -> Foreign {
-    let mut foreign = Foreign::default();
+pub(super) fn read(text: &str, beside: &FileContext<'_>) -> ForeignDefinitions {
+    let mut foreign = ForeignDefinitions::default();
     // foreman takes the variable as the first port.
     let first = beside.variables.get("PORT").and_then(|port| port.trim().parse().ok()).unwrap_or(DEFAULT_PORT);
     for (line, number) in text.lines().zip(1..) {
@@ -32,8 +32,8 @@ pub(super) fn read(text: &str, beside: &FileContext<'_>) -> Foreign {
         }
         let port = first.saturating_add(100 * foreign.definitions.len());
         let definition = Definition {
-            run: Run::Shell(command.to_owned()),
-            cwd: Some(beside.path(".")).filter(|path| path != "."),
+            run: CommandSpec::Shell(command.to_owned()),
+            cwd: Some(beside.to_project_path(".")).filter(|path| path != "."),
             env: [("PORT".to_owned(), EnvValue::Literal(port.to_string()))].into(),
             env_file: beside.env_file.clone(),
             ..Definition::default()

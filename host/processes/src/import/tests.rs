@@ -4,15 +4,15 @@ mod peers;
 
 use std::time::Duration;
 
-use aiw_supervisor::Until;
+use aiw_supervisor::DependencyCondition;
 use proptest::prelude::*;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::*;
-use crate::definition::{Dependency, EnvValue, RestartWhen, Run};
-use crate::probe::CheckOf;
+use crate::definition::{CommandSpec, Dependency, EnvValue, RestartCondition};
+use crate::probe::CheckDefinition;
 use crate::project::ProcessProject;
 
 struct Files {
@@ -24,8 +24,8 @@ impl Files {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(dir.path().join("p/.git")).unwrap();
-        let home = aiw_home::Home::at(dir.path().join("home"));
-        let project = ProcessProject::find(&dir.path().join("p")).unwrap();
+        let home = aiw_home::Home::from_root(dir.path().join("home"));
+        let project = ProcessProject::discover(&dir.path().join("p")).unwrap();
         let manager = Manager::open(&home, project).unwrap();
         Self { dir, manager }
     }
@@ -34,7 +34,7 @@ impl Files {
         self.dir.path().join("p").join(name)
     }
 
-    fn read(&self, name: &str, text: &str) -> Result<Foreign, ProcessError> {
+    fn read(&self, name: &str, text: &str) -> Result<ForeignDefinitions, ProcessError> {
         std::fs::write(self.path(name), text).unwrap();
         self.manager.read_foreign(&self.path(name))
     }
@@ -51,7 +51,7 @@ fn a_procfile_gives_lines_for_a_shell_with_ports() {
     std::fs::write(files.path(".env"), "A=1\n").unwrap();
     let read = files.read("Procfile", "# all\nweb: npm start -- --port $PORT\n\nworker:  bin/work:fast\n").unwrap();
     let web = &read.definitions["web"];
-    assert_eq!(web.run, Run::Shell("npm start -- --port $PORT".into()));
+    assert_eq!(web.run, CommandSpec::Shell("npm start -- --port $PORT".into()));
     assert_eq!((&web.env["PORT"], web.env_file.as_deref()), (&EnvValue::Literal("5000".into()), Some(".env")));
     assert_eq!(read.definitions["worker"].env["PORT"], EnvValue::Literal("5100".into()));
     let read = files.read("Procfile", "\u{feff}web: x\nno colon\nweb: y\n").unwrap();
@@ -99,13 +99,16 @@ services:
     );
     let read = read.unwrap();
     let api = &read.definitions["api"];
-    assert_eq!(api.run, Run::Command(["bin/api", "--name", "v 1", "--level", "info", "$HOME"].map(Into::into).into()));
+    assert_eq!(
+        api.run,
+        CommandSpec::Command(["bin/api", "--name", "v 1", "--level", "info", "$HOME"].map(Into::into).into())
+    );
     assert_eq!((api.cwd.as_deref(), &api.env["B"]), (Some("api"), &EnvValue::Literal("v 1".into())));
-    assert_eq!(api.needs, [Dependency { id: "migrate".into(), until: Until::Completed }]);
+    assert_eq!(api.needs, [Dependency { id: "migrate".into(), until: DependencyCondition::Completed }]);
     let ready = api.ready.as_ref().unwrap();
-    assert_eq!((&ready.check, ready.failures), (&CheckOf::Exec(vec!["true".into()]), 5));
+    assert_eq!((&ready.check, ready.failures), (&CheckDefinition::Exec(vec!["true".into()]), 5));
     assert_eq!((ready.every, ready.timeout), (Duration::from_secs(2), Some(Duration::from_secs(100))));
-    assert_eq!((api.restart.when, api.restart.max), (RestartWhen::OnFailure, Some(4)));
+    assert_eq!((api.restart.when, api.restart.max), (RestartCondition::OnFailure, Some(4)));
     assert_eq!((api.stop.signal.as_str(), api.stop.grace), ("INT", Duration::from_secs(60)));
     assert_eq!((api.limits.memory, api.limits.cpu), (Some(512 << 20), Some(150)));
     assert_eq!((api.group.as_deref(), api.auto_start, api.replicas), (Some("dev"), false, Some(2)));
@@ -140,10 +143,10 @@ processes:
     );
     let read = read.unwrap();
     let web = &read.definitions["web"];
-    assert_eq!(web.run, Run::Shell("npm start | cat".into()));
+    assert_eq!(web.run, CommandSpec::Shell("npm start | cat".into()));
     assert_eq!((&web.env["A"], &web.env["COMMON"]), (&EnvValue::Literal("b=c".into()), &EnvValue::Literal("1".into())));
     assert_eq!((web.restart.pause, web.restart.max), (Duration::from_secs(2), Some(7)));
-    assert_eq!(web.ready.as_ref().unwrap().check, CheckOf::Http("http://127.0.0.1:8080/healthz".into()));
+    assert_eq!(web.ready.as_ref().unwrap().check, CheckDefinition::Http("http://127.0.0.1:8080/healthz".into()));
     assert!(
         web.terminal.is_some() && read.skipped == ["`web`: `log_location` is left out: aiw has no counterpart for it"]
     );
@@ -360,7 +363,7 @@ services:
     assert_eq!(web.env, expected);
     let ready = web.ready.as_ref().unwrap();
     assert_eq!((ready.failures, ready.every), (7, Duration::from_secs(90)));
-    assert_eq!(web.needs, [Dependency { id: "db".into(), until: Until::Started }]);
+    assert_eq!(web.needs, [Dependency { id: "db".into(), until: DependencyCondition::Started }]);
     assert!(read.definitions["db"].ready.is_none());
     let left_out = read.skipped.join("\n");
     for part in ["`environment.NIL`", "`env_file ./local.env`", "`db`: `healthcheck` is left out"] {
@@ -421,8 +424,8 @@ services:
         [("A", "1"), ("B", "2"), ("C", "3")].map(|(name, value)| (name.to_owned(), EnvValue::Literal(value.into())));
     assert_eq!((env("web"), env("worker")), (expected.clone().into(), expected.into()));
     assert_eq!((web.cwd.as_deref(), web.env_file.as_deref()), (Some("base"), Some("base/c.env")));
-    assert_eq!(web.needs, [Dependency { id: "db".into(), until: Until::Started }]);
-    assert_eq!(read.definitions["worker"].run, Run::Command(vec!["y".into(), "z".into()]));
+    assert_eq!(web.needs, [Dependency { id: "db".into(), until: DependencyCondition::Started }]);
+    assert_eq!(read.definitions["worker"].run, CommandSpec::Command(vec!["y".into(), "z".into()]));
     let left_out = read.skipped.join("\n");
     for part in [
         "`include`: `../outside.yml` is left out: it is outside the project",
@@ -458,11 +461,11 @@ processes:
     );
     let read = read.unwrap();
     let web = &read.definitions["web"];
-    assert_eq!(web.run, Run::Shell("serve 8080 $HOME $HOME ${LATER:-x}".into()));
+    assert_eq!(web.run, CommandSpec::Shell("serve 8080 $HOME $HOME ${LATER:-x}".into()));
     let values: Vec<_> = ["ALL", "A", "B", "C", "D"].map(|name| web.env[name].clone()).into();
     assert_eq!(values, ["8080", "8080", "$PORT", "$", ""].map(|text| EnvValue::Literal(text.into())));
     let needs: Vec<_> = web.needs.iter().map(|need| (need.id.as_str(), need.until)).collect();
-    assert_eq!(needs, [("migrate", Until::Ended), ("seed", Until::Completed)]);
+    assert_eq!(needs, [("migrate", DependencyCondition::Ended), ("seed", DependencyCondition::Completed)]);
     assert_eq!((web.ready.is_none(), web.restart.max, web.env_file.as_deref()), (true, Some(3), Some(".env")));
     assert_eq!((read.definitions["seed"].env_file.as_deref(), read.definitions["seed"].auto_start), (None, false));
     let left_out = read.skipped.join("\n");

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 pub(crate) type ObjectFields = Map<String, Value>;
 
 /// Returns a scalar as text.
-pub(crate) fn text(value: &Value) -> Option<String> {
+pub(crate) fn scalar_to_string(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
@@ -19,13 +19,13 @@ pub(crate) fn text(value: &Value) -> Option<String> {
 }
 
 /// Returns a number, which may be written as a text.
-pub(crate) fn number<T: std::str::FromStr>(value: &Value) -> Option<T> {
-    text(value)?.trim().parse().ok()
+pub(crate) fn parse_number<T: std::str::FromStr>(value: &Value) -> Option<T> {
+    scalar_to_string(value)?.trim().parse().ok()
 }
 
 /// Returns a boolean, as YAML 1.1 and these tools write it.
-pub(crate) fn flag(value: &Value) -> Option<bool> {
-    match text(value)?.to_ascii_lowercase().as_str() {
+pub(crate) fn parse_bool(value: &Value) -> Option<bool> {
+    match scalar_to_string(value)?.to_ascii_lowercase().as_str() {
         "true" | "yes" | "y" | "on" => Some(true),
         "false" | "no" | "n" | "off" => Some(false),
         _ => None,
@@ -33,27 +33,29 @@ pub(crate) fn flag(value: &Value) -> Option<bool> {
 }
 
 /// Returns a list of scalars, or a single one as a list.
-pub(crate) fn texts(value: &Value) -> Option<Vec<String>> {
+pub(crate) fn parse_string_list(value: &Value) -> Option<Vec<String>> {
     match value {
-        Value::Array(items) => items.iter().map(text).collect(),
+        Value::Array(items) => items.iter().map(scalar_to_string).collect(),
         Value::Null => Some(Vec::new()),
-        value => text(value).map(|text| vec![text]),
+        value => scalar_to_string(value).map(|text| vec![text]),
     }
 }
 
 /// Returns variables that are written as an object or as a list of `NAME=VALUE`. Those without a value are `None`.
-pub(crate) fn pairs(value: &Value) -> Option<BTreeMap<String, Option<String>>> {
+pub(crate) fn parse_env(value: &Value) -> Option<BTreeMap<String, Option<String>>> {
     match value {
         Value::Object(fields) => fields
             .iter()
-            .map(|(name, value)| (!value.is_object() && !value.is_array()).then(|| (name.clone(), text(value))))
+            .map(|(name, value)| {
+                (!value.is_object() && !value.is_array()).then(|| (name.clone(), scalar_to_string(value)))
+            })
             .collect(),
         Value::Array(items) => {
             let pair = |item: String| match item.split_once('=') {
                 Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
                 None => (item, None),
             };
-            items.iter().map(|item| text(item).map(pair)).collect()
+            items.iter().map(|item| scalar_to_string(item).map(pair)).collect()
         }
         Value::Null => Some(BTreeMap::new()),
         _ => None,
@@ -61,8 +63,8 @@ pub(crate) fn pairs(value: &Value) -> Option<BTreeMap<String, Option<String>>> {
 }
 
 /// Returns a time such as `1m30s`, `500ms` or a number of seconds.
-pub(crate) fn time(value: &Value) -> Option<Duration> {
-    if let Some(seconds) = number::<f64>(value) {
+pub(crate) fn parse_duration(value: &Value) -> Option<Duration> {
+    if let Some(seconds) = parse_number::<f64>(value) {
         return Duration::try_from_secs_f64(seconds).ok();
     }
     let mut left = value.as_str()?.trim();

@@ -13,11 +13,11 @@ use aiw_supervisor::{DaemonRecord, Sources, Watch};
 
 use super::hooks::{POLL_INTERVAL, ProjectHooks};
 use super::record::MonitoredJobs;
-use super::restarts::Restarts;
+use super::restarts::RestartQueue;
 use super::schedule::{Schedule, ScheduleCheck};
 use super::watched::{ProcessFileWatch, SharedWatcher};
 use crate::error::ProcessError;
-use crate::manager::{BY_CRON, BY_WATCH, Loaded, Manager, ProcessInfo};
+use crate::manager::{CRON_ACTOR, LoadedDefinitions, Manager, ProcessInfo, WATCH_ACTOR};
 use crate::project::ProcessProject;
 
 /// How often all is looked at, whatever happened: a clock that was set, and a machine that slept, tell nobody.
@@ -25,7 +25,7 @@ const FULL_RESCAN_INTERVAL: Duration = Duration::from_secs(20);
 /// The most events that are read at once.
 const MAX_EVENTS_PER_READ: usize = 1000;
 /// The time of a change may be that of the kernel's last tick. In milliseconds.
-const TICK: u64 = 10;
+const KERNEL_TICK_MS: u64 = 10;
 /// How long after the end of a project's last process its last event may come.
 const LAST_EVENT_GRACE: Duration = Duration::from_secs(3);
 /// How soon what could not be done is tried again: a disk may be full, and a supervisor suspended.
@@ -60,11 +60,11 @@ pub fn run_jobs(home: &Home, aiw: &Path, say: fn(&str)) -> Result<Infallible, Pr
             listen();
             looked = Instant::now();
             let (all, gone): (Vec<_>, Vec<_>) =
-                MonitoredJobs::all(home).into_iter().partition(|one| one.project.is_dir());
+                MonitoredJobs::list(home).into_iter().partition(|one| one.project.is_dir());
             for one in gone {
                 say(&format!("`{}` is gone, and nothing of it starts any more", one.project.display()));
                 let project = ProcessProject::known(one.project);
-                if let Err(error) = MonitoredJobs::change(home, &project, MonitoredJobs::forget) {
+                if let Err(error) = MonitoredJobs::change(home, &project, MonitoredJobs::clear) {
                     say(&error.to_string());
                 }
             }
@@ -102,7 +102,7 @@ pub fn run_jobs(home: &Home, aiw: &Path, say: fn(&str)) -> Result<Infallible, Pr
 struct MonitoringState {
     manager: Manager,
     monitored: MonitoredJobs,
-    loaded: Loaded,
+    loaded: LoadedDefinitions,
     watches: Vec<WatchGroup>,
     /// The times of processes, each with its pattern.
     schedules: BTreeMap<String, (String, Schedule)>,
@@ -113,7 +113,7 @@ struct MonitoringState {
     over_since: Option<Instant>,
     /// Whether this is the first look: times that came while no daemon was awake count.
     is_first: bool,
-    restarts: Restarts,
+    restarts: RestartQueue,
     /// Why processes were not started when they were to be, as it was told last, each with the beginning of the life in which
     /// that was.
     held_back: BTreeMap<String, (String, Option<u64>)>,
@@ -138,7 +138,7 @@ impl MonitoringState {
         waker: &Arc<Watch>,
         say: fn(&str),
     ) -> Result<Self, ProcessError> {
-        let project = ProcessProject::find(&attended.project)?;
+        let project = ProcessProject::discover(&attended.project)?;
         if project.directory() != attended.project {
             let problem = "is the directory of no project any more";
             return Err(ProcessError::Directory { id: "daemon".into(), path: attended.project, problem });
@@ -146,14 +146,14 @@ impl MonitoringState {
         Ok(Self {
             manager: Manager::open(home, project)?.with_executable(aiw.to_owned()),
             monitored: attended,
-            loaded: Loaded::default(),
+            loaded: LoadedDefinitions::default(),
             watches: Vec::new(),
             schedules: BTreeMap::new(),
             hooks: ProjectHooks::default(),
             unsaved: None,
             over_since: None,
             is_first: true,
-            restarts: Restarts::waking(waker.clone()),
+            restarts: RestartQueue::with_waker(waker.clone()),
             held_back: BTreeMap::new(),
             last_error: None,
             say,
@@ -164,12 +164,12 @@ impl MonitoringState {
     fn take_in(&mut self, attended: MonitoredJobs) {
         let before = std::mem::replace(&mut self.monitored, attended);
         if self.unsaved.is_some() && self.monitored.has_hooks {
-            self.monitored.take_own(before);
+            self.monitored.merge_daemon_state(before);
         }
     }
 
     fn end(self, ears: &mut SharedWatcher) {
-        self.watches.into_iter().for_each(|group| group.files.end(ears));
+        self.watches.into_iter().for_each(|group| group.files.stop(ears));
     }
 
     /// Says once in the daemon's log what is wrong.
@@ -187,15 +187,15 @@ impl MonitoringState {
     /// Tells once why a process is not started now: as an event, and in its log with what an event doesn't say. Each life of it
     /// is told anew.
     fn hold_back(&mut self, id: &str, by: &str, phrase: &str, sentence: &str) {
-        let known = self.manager.supervised(id).map(|known| known.record);
+        let known = self.manager.process_info(id).map(|known| known.record);
         let life = known.as_ref().and_then(|record| record.running_since);
         let told = (format!("{phrase}: {sentence}"), life);
         if self.held_back.get(id) == Some(&told) {
             return;
         }
         if let Some(record) = known.filter(|_| !sentence.is_empty()) {
-            let _turn = self.manager.home.turn();
-            let _ = self.manager.processes.remark(record.id, sentence);
+            let _turn = self.manager.home.lock_start();
+            let _ = self.manager.processes.add_remark(record.id, sentence);
         }
         self.manager.clone().with_actor(by).log_event(EventKind::StartSkipped, id, Some(phrase.to_owned()));
         self.held_back.insert(id.to_owned(), told);
@@ -204,19 +204,19 @@ impl MonitoringState {
     /// Takes in what commands and processes have said since the last round.
     fn refresh(&mut self, ears: &mut SharedWatcher) -> Result<(), ProcessError> {
         let needs_file = self.monitored.has_hooks || !self.monitored.scheduled.is_empty();
-        let loaded = if needs_file { self.manager.load() } else { Ok(Loaded::default()) };
-        let is_usable = loaded.as_ref().is_ok_and(|loaded| !loaded.is_to_be_allowed());
+        let loaded = if needs_file { self.manager.load() } else { Ok(LoadedDefinitions::default()) };
+        let is_usable = loaded.as_ref().is_ok_and(|loaded| !loaded.needs_approval());
         self.loaded = loaded.as_ref().ok().filter(|_| is_usable).cloned().unwrap_or_default();
         if needs_file && !is_usable {
             let why = loaded.err().map_or_else(|| NOT_ALLOWED.to_owned(), |e| e.to_string());
             self.complain(&format!("nothing of it starts by itself: {why}"));
             for id in self.monitored.scheduled.keys().cloned().collect::<Vec<_>>() {
-                self.hold_back(&id, BY_CRON, NOT_ALLOWED, "");
+                self.hold_back(&id, CRON_ACTOR, NOT_ALLOWED, "");
             }
         } else {
             self.held_back.retain(|_, (told, _)| !told.starts_with(NOT_ALLOWED));
         }
-        self.hooks.keep(if self.monitored.has_hooks { &self.loaded.hooks } else { &[] });
+        self.hooks.retain_hooks(if self.monitored.has_hooks { &self.loaded.hooks } else { &[] });
         self.hear();
         self.refresh_watches(ears);
         self.refresh_schedules(is_usable);
@@ -246,12 +246,12 @@ impl MonitoringState {
         let is_ours =
             |event: &HomeEvent| event.subject == EventSubject::Process && event.project.as_ref() == Some(&project);
         let before = self.monitored.clone();
-        self.hooks.note_ends(&self.manager);
+        self.hooks.record_exits(&self.manager);
         loop {
             let events = self.manager.events();
             let page = events.read(self.monitored.position, MAX_EVENTS_PER_READ, is_ours).unwrap_or_default();
             for event in &page.events {
-                self.hooks.hear(event, &self.loaded, &mut self.monitored, &self.manager);
+                self.hooks.handle_event(event, &self.loaded, &mut self.monitored, &self.manager);
             }
             if page.events.is_empty() || page.next == self.monitored.position {
                 self.monitored.position = page.next.max(self.monitored.position);
@@ -269,7 +269,7 @@ impl MonitoringState {
     /// Saves what the daemon itself knows of the project.
     fn save(&mut self) {
         let own = self.monitored.clone();
-        let saved = self.change(|attended| attended.take_own(own));
+        let saved = self.change(|attended| attended.merge_daemon_state(own));
         self.unsaved = saved.as_ref().is_err().then(Instant::now);
         if let Err(error) = saved {
             self.complain(&error.to_string());
@@ -280,27 +280,27 @@ impl MonitoringState {
     fn leave_what_is_gone(&self, is_usable: bool) -> Result<(), ProcessError> {
         let has_times = |id: &String| self.loaded.get(id).is_some_and(|(definition, _)| definition.cron.is_some());
         let scheduled = self.monitored.scheduled.keys().filter(|id| is_usable && !has_times(id));
-        let watched = self.monitored.watched.iter().filter(|id| self.manager.supervised(id).is_none());
+        let watched = self.monitored.watched.iter().filter(|id| self.manager.process_info(id).is_none());
         let gone: BTreeSet<&str> = scheduled.chain(watched).map(String::as_str).collect();
-        self.manager.leave_alone(|id| gone.contains(id), false).map(drop)
+        self.manager.stop_monitoring(|id| gone.contains(id), false).map(drop)
     }
 
     /// Listens to the files of processes that run, or that have ended by themselves.
     fn refresh_watches(&mut self, ears: &mut SharedWatcher) {
         let mut wanted = BTreeMap::new();
         for id in &self.monitored.watched {
-            let Some(ProcessInfo { about, record }) = self.manager.supervised(id) else { continue };
+            let Some(ProcessInfo { labels: about, record }) = self.manager.process_info(id) else { continue };
             let is_left = record.state == ProcessState::Ended && record.stopped;
-            if let Some(watch) = about.definition.watch.filter(|_| record.is_since_boot() && !is_left) {
+            if let Some(watch) = about.definition.watch.filter(|_| record.is_from_current_boot() && !is_left) {
                 wanted.insert(id.clone(), (watch, record));
             }
         }
         for group in &mut self.watches {
             group.ids.retain(|id| wanted.get(id).is_some_and(|(watch, _)| watch == group.files.files()));
         }
-        self.restarts.keep(|id| wanted.contains_key(id));
+        self.restarts.retain(|id| wanted.contains_key(id));
         for gone in self.watches.extract_if(.., |group| group.ids.is_empty()) {
-            gone.files.end(ears);
+            gone.files.stop(ears);
         }
         for (id, (watch, record)) in wanted {
             if self.watches.iter().any(|group| group.ids.contains(&id)) {
@@ -314,19 +314,19 @@ impl MonitoringState {
                         self.watches.len() - 1
                     }
                     Err(problem) => {
-                        self.hold_back(&id, BY_WATCH, "its files can't be watched", &format!("it {problem}"));
+                        self.hold_back(&id, WATCH_ACTOR, "its files can't be watched", &format!("it {problem}"));
                         continue;
                     }
                 },
             };
             let group = &mut self.watches[at];
             // What changed before anybody listened.
-            if record.running_since.is_some_and(|began| group.files.last_change() + TICK > began) {
-                self.restarts.want(&id, watch.debounce);
+            if record.running_since.is_some_and(|began| group.files.last_change() + KERNEL_TICK_MS > began) {
+                self.restarts.schedule(&id, watch.debounce);
             }
             if let Some(sentence) = &group.sentence {
                 (self.say)(&format!("`{id}`: {sentence}"));
-                let _ = self.manager.processes.remark(record.id, sentence);
+                let _ = self.manager.processes.add_remark(record.id, sentence);
             }
             group.ids.insert(id);
         }
@@ -341,7 +341,7 @@ impl MonitoringState {
             let Some(text) = self.loaded.get(id).and_then(|(definition, _)| definition.cron.clone()) else { continue };
             let known = before.remove(id).filter(|(known, _)| *known == text);
             let from = if is_first { *looked } else { now_millis() };
-            let schedule = known.map_or_else(|| Schedule::after(&text, from), |(_, known)| Ok(known));
+            let schedule = known.map_or_else(|| Schedule::from_cron(&text, from), |(_, known)| Ok(known));
             if let Ok(schedule) = schedule {
                 self.schedules.insert(id.clone(), (text, schedule));
             }
@@ -367,52 +367,52 @@ impl MonitoringState {
         let mut next = FULL_RESCAN_INTERVAL;
         for WatchGroup { files, ids, .. } in &mut self.watches {
             match files.drain_events(ears) {
-                Some(Duration::ZERO) => ids.iter().for_each(|id| self.restarts.want(id, Duration::ZERO)),
+                Some(Duration::ZERO) => ids.iter().for_each(|id| self.restarts.schedule(id, Duration::ZERO)),
                 Some(left) => {
                     next = next.min(left);
                     // It is started again when all is quiet.
-                    ids.iter().for_each(|id| self.restarts.leave(id));
+                    ids.iter().for_each(|id| self.restarts.cancel(id));
                 }
                 None => {}
             }
-            next = files.poll().map_or(next, |at| next.min(at.saturating_duration_since(Instant::now())));
+            next = files.next_poll().map_or(next, |at| next.min(at.saturating_duration_since(Instant::now())));
         }
-        for (id, problem) in self.restarts.failed() {
-            match self.manager.supervised(&id).map(|known| known.record.state) {
+        for (id, problem) in self.restarts.take_failures() {
+            match self.manager.process_info(&id).map(|known| known.record.state) {
                 // It has ended meanwhile.
-                None | Some(ProcessState::Ended) => self.restarts.want(&id, Duration::ZERO),
+                None | Some(ProcessState::Ended) => self.restarts.schedule(&id, Duration::ZERO),
                 Some(_) => self.restart_later(&id, "its supervisor does not answer", &problem),
             }
         }
-        for id in self.restarts.due() {
-            if self.restarts.is_enough(&id) {
-                let times = Restarts::MAX_PER_MINUTE;
+        for id in self.restarts.take_due() {
+            if self.restarts.is_rate_limited(&id) {
+                let times = RestartQueue::MAX_PER_MINUTE;
                 let why = format!("{times} times in a minute are enough; what it changes itself is left out with `!`");
                 self.restart_later(&id, "it was started again too often", &why);
             } else if let Err(error) = self.has_changed(&id) {
                 self.restart_later(&id, "it can't be started", &error.to_string());
             }
         }
-        next.min(self.restarts.next())
+        next.min(self.restarts.next_delay())
     }
 
     /// Has a process started again later, and tells why not now.
     fn restart_later(&mut self, id: &str, phrase: &str, why: &str) {
-        self.restarts.want(id, RETRY_DELAY);
-        self.hold_back(id, BY_WATCH, phrase, &format!("it is started again later for a changed file: {why}"));
+        self.restarts.schedule(id, RETRY_DELAY);
+        self.hold_back(id, WATCH_ACTOR, phrase, &format!("it is started again later for a changed file: {why}"));
     }
 
     /// Starts what is due. Returns when to look again.
     fn look_at_clock(&mut self) -> Duration {
         let now = now_millis();
         let looks = self.schedules.iter_mut().map(|(id, (_, schedule))| (id.clone(), schedule.check(now)));
-        let told: BTreeMap<String, ScheduleCheck> = looks.filter(|(_, look)| *look != ScheduleCheck::Early).collect();
+        let told: BTreeMap<String, ScheduleCheck> = looks.filter(|(_, look)| *look != ScheduleCheck::NotDue).collect();
         for (id, look) in &told {
             match look {
-                ScheduleCheck::Early => {}
+                ScheduleCheck::NotDue => {}
                 ScheduleCheck::Missed(due) => {
                     let why = Some(format!("it was due at {}", rfc3339(*due)));
-                    self.manager.clone().with_actor(BY_CRON).log_event(EventKind::Missed, id, why);
+                    self.manager.clone().with_actor(CRON_ACTOR).log_event(EventKind::Missed, id, why);
                 }
                 ScheduleCheck::Due(due) => self.is_due(id, *due),
             }
@@ -427,45 +427,45 @@ impl MonitoringState {
                 self.complain(&error.to_string());
             }
         }
-        let dues = self.schedules.values().filter_map(|(_, schedule)| schedule.due());
+        let dues = self.schedules.values().filter_map(|(_, schedule)| schedule.next_due());
         dues.map(|due| Duration::from_millis(due.saturating_sub(now_millis())))
             .fold(FULL_RESCAN_INTERVAL, Duration::min)
     }
 
     /// Has a process started again whose files have changed.
     fn has_changed(&mut self, id: &str) -> Result<(), ProcessError> {
-        let Some(ProcessInfo { record, .. }) = self.manager.supervised(id) else { return Ok(()) };
+        let Some(ProcessInfo { record, .. }) = self.manager.process_info(id) else { return Ok(()) };
         match (record.state, record.running_since) {
             (ProcessState::Ended, _) if record.stopped => {}
             // Its supervisor is gone, and with it the environment that it had.
             (ProcessState::Ended, _) => {
-                self.start(id, BY_WATCH)?;
-                self.restarts.note(id);
+                self.start(id, WATCH_ACTOR)?;
+                self.restarts.record(id);
                 self.held_back.remove(id);
             }
             // It has not begun yet, and will find the files as they are.
             (_, None) => {}
-            (_, Some(life)) => self.restarts.ask(id, &self.manager, record.id, life),
+            (_, Some(life)) => self.restarts.request_restart(id, &self.manager, record.id, life),
         }
         Ok(())
     }
 
     /// Starts a process at its time.
     fn is_due(&mut self, id: &str, due: u64) {
-        let known = self.manager.supervised(id).map(|known| known.record);
+        let known = self.manager.process_info(id).map(|known| known.record);
         // It was started, and whoever did it was killed before it said so.
-        if known.as_ref().is_some_and(|record| record.is_since_boot() && record.started >= due) {
+        if known.as_ref().is_some_and(|record| record.is_from_current_boot() && record.started >= due) {
             return;
         }
-        if known.as_ref().is_some_and(|record| record.is_since_boot() && record.state != ProcessState::Ended) {
-            return self.hold_back(id, BY_CRON, "it still runs", "");
+        if known.as_ref().is_some_and(|record| record.is_from_current_boot() && record.state != ProcessState::Ended) {
+            return self.hold_back(id, CRON_ACTOR, "it still runs", "");
         }
-        match self.start(id, BY_CRON) {
+        match self.start(id, CRON_ACTOR) {
             Ok(()) => drop(self.held_back.remove(id)),
             Err(error) => {
                 let place = if known.is_some() { "aiw logs" } else { "aiw process start" };
                 let phrase = format!("it can't be started: `{place} {id}` says why");
-                self.hold_back(id, BY_CRON, &phrase, &format!("it can't be started at its time: {error}"));
+                self.hold_back(id, CRON_ACTOR, &phrase, &format!("it can't be started at its time: {error}"));
             }
         }
     }

@@ -10,7 +10,7 @@ use aiw_home::{now_millis, parse_rfc3339};
 use super::record::{HookProblem, MonitoredJobs};
 use crate::definition::EventHook;
 use crate::error::ProcessError;
-use crate::manager::{BY_WATCH, Loaded, Manager};
+use crate::manager::{LoadedDefinitions, Manager, WATCH_ACTOR};
 
 /// The most events that wait for their programs.
 const MAX_QUEUED_EVENTS: usize = 256;
@@ -30,24 +30,24 @@ pub(super) struct ProjectHooks {
     /// The processes to which something happened while a program ran, and when.
     touched: BTreeMap<String, u64>,
     /// The events of a process that may be the doing of a program, and for which one ran.
-    caused: Recent,
+    caused: RateLimiter,
 }
 
 /// The events of the last minute, by name: an event that causes itself by a detour must not go on for ever.
 #[derive(Default)]
-pub(super) struct Recent(Vec<(String, Instant)>);
+pub(super) struct RateLimiter(Vec<(String, Instant)>);
 
-impl Recent {
+impl RateLimiter {
     /// The most of one name.
     pub const MAX_PER_MINUTE: usize = 20;
 
     /// Whether it happened so often that it is not to happen now.
-    pub fn is_full(&mut self, name: &str) -> bool {
+    pub fn is_limited(&mut self, name: &str) -> bool {
         self.0.retain(|(_, at)| at.elapsed() < Duration::from_secs(60));
         self.0.iter().filter(|(known, _)| known == name).count() >= Self::MAX_PER_MINUTE
     }
 
-    pub fn add(&mut self, name: String) {
+    pub fn record(&mut self, name: String) {
         self.0.push((name, Instant::now()));
     }
 }
@@ -58,9 +58,9 @@ impl ProjectHooks {
     }
 
     /// Notes which programs have ended.
-    pub fn note_ends(&mut self, manager: &Manager) {
+    pub fn record_exits(&mut self, manager: &Manager) {
         for (id, (_, ended)) in self.runs.iter_mut().filter(|(_, (_, ended))| ended.is_none()) {
-            let record = manager.supervised(id).map(|one| one.record);
+            let record = manager.process_info(id).map(|one| one.record);
             if record.as_ref().is_none_or(|record| record.state == ProcessState::Ended) {
                 *ended = Some(record.and_then(|record| record.ended).unwrap_or_else(now_millis));
             }
@@ -71,11 +71,17 @@ impl ProjectHooks {
     }
 
     /// Takes an event in. What a program of a hook has started causes no other run.
-    pub fn hear(&mut self, event: &HomeEvent, loaded: &Loaded, attended: &mut MonitoredJobs, manager: &Manager) {
+    pub fn handle_event(
+        &mut self,
+        event: &HomeEvent,
+        loaded: &LoadedDefinitions,
+        attended: &mut MonitoredJobs,
+        manager: &Manager,
+    ) {
         let Some(name) = &event.name else { return };
         if event.kind == EventKind::Started {
             match event.actor.as_deref() {
-                Some(EventHook::BY) => drop(attended.by_hooks.insert(name.clone())),
+                Some(EventHook::ACTOR) => drop(attended.by_hooks.insert(name.clone())),
                 _ => drop(attended.by_hooks.remove(name)),
             }
         }
@@ -83,7 +89,7 @@ impl ProjectHooks {
         let is_of =
             |of: &String| of == name || definition.is_some_and(|own| own.is_named(name, std::slice::from_ref(of)));
         let is_meant = |hook: &&EventHook| hook.on == event.kind && hook.of.as_ref().is_none_or(is_of);
-        let is_hooks_own = name.starts_with(EventHook::PREFIX) || event.actor.as_deref() == Some(EventHook::BY);
+        let is_hooks_own = name.starts_with(EventHook::PREFIX) || event.actor.as_deref() == Some(EventHook::ACTOR);
         if is_hooks_own || attended.by_hooks.contains(name) {
             return;
         }
@@ -94,13 +100,13 @@ impl ProjectHooks {
             if self.waiting.len() >= MAX_QUEUED_EVENTS {
                 let why = format!("{MAX_QUEUED_EVENTS} events wait for the programs of this project already");
                 drop_event(&id, why, attended, manager);
-            } else if is_caused && self.caused.is_full(&format!("{id} {name}")) {
-                let most = Recent::MAX_PER_MINUTE;
+            } else if is_caused && self.caused.is_limited(&format!("{id} {name}")) {
+                let most = RateLimiter::MAX_PER_MINUTE;
                 let why = format!("`{name}` and the programs of hooks seem to go round: {most} times in a minute");
                 drop_event(&id, why, attended, manager);
             } else {
                 if is_caused {
-                    self.caused.add(format!("{id} {name}"));
+                    self.caused.record(format!("{id} {name}"));
                 }
                 self.waiting.push_back((hook.clone(), json));
             }
@@ -115,7 +121,9 @@ impl ProjectHooks {
             let mut runs = self.runs.values();
             runs.any(|(began, ended)| *began <= time && ended.is_none_or(|ended| time <= ended + window_ms))
         };
-        if is_within(CAUSED_WINDOW_MS) || (event.actor.as_deref() == Some(BY_WATCH) && is_within(FOLLOW_UP_WINDOW_MS)) {
+        if is_within(CAUSED_WINDOW_MS)
+            || (event.actor.as_deref() == Some(WATCH_ACTOR) && is_within(FOLLOW_UP_WINDOW_MS))
+        {
             self.touched.insert(name.to_owned(), time);
             return true;
         }
@@ -124,7 +132,7 @@ impl ProjectHooks {
     }
 
     /// Forgets what waits for programs that are not allowed any more.
-    pub fn keep(&mut self, hooks: &[EventHook]) {
+    pub fn retain_hooks(&mut self, hooks: &[EventHook]) {
         self.waiting.retain(|(hook, _)| hooks.contains(hook));
     }
 
@@ -134,7 +142,8 @@ impl ProjectHooks {
         let mut busy: Vec<String> = Vec::new();
         for (hook, json) in std::mem::take(&mut self.waiting) {
             let id = hook.id();
-            if busy.contains(&id) || manager.supervised(&id).is_some_and(|one| one.record.state != ProcessState::Ended)
+            if busy.contains(&id)
+                || manager.process_info(&id).is_some_and(|one| one.record.state != ProcessState::Ended)
             {
                 busy.push(id);
                 left.push_back((hook, json));
@@ -155,7 +164,7 @@ impl ProjectHooks {
                 }
                 Err(error) => {
                     let problem = HookProblem::NotStarted { why: error.to_string() };
-                    manager.clone().with_actor(EventHook::BY).log_event(
+                    manager.clone().with_actor(EventHook::ACTOR).log_event(
                         EventKind::Failed,
                         &id,
                         Some(problem.to_string()),
@@ -179,14 +188,14 @@ fn drop_event(id: &str, why: String, attended: &mut MonitoredJobs, manager: &Man
     }
     let dropped = HookProblem::Dropped { events: 1, why: why.clone(), last };
     attended.hook_problems.insert(id.to_owned(), dropped);
-    manager.clone().with_actor(EventHook::BY).log_event(EventKind::StartSkipped, id, Some(why));
+    manager.clone().with_actor(EventHook::ACTOR).log_event(EventKind::StartSkipped, id, Some(why));
 }
 
 impl Manager {
     /// Starts the program of a hook. It is a process of the project, with a log, and ends in its time.
     fn run_hook(&self, hook: &EventHook, event: &[u8]) -> Result<(), ProcessError> {
         let id = hook.id();
-        let _turn = self.home.turn()?;
+        let _turn = self.home.lock_start()?;
         if !MonitoredJobs::read(&self.home, &self.project).has_hooks {
             return Ok(());
         }

@@ -20,8 +20,8 @@ pub(crate) use record::{HookProblem, MonitoredJobs};
 
 use crate::definition::{Definition, DefinitionSource};
 use crate::error::ProcessError;
-use crate::manager::{Loaded, Manager};
-use crate::start::{StartResults, Started};
+use crate::manager::{LoadedDefinitions, Manager};
+use crate::start::{StartResults, StartedProcess};
 use crate::state::{ProcessStatus, RunState};
 
 /// A project that the daemon is awake for
@@ -39,14 +39,14 @@ pub struct MonitoredProject {
 }
 
 /// Returns what the daemon is to be awake for, in all projects.
-pub fn monitored(home: &Home) -> Vec<MonitoredProject> {
+pub fn monitored_projects(home: &Home) -> Vec<MonitoredProject> {
     let of = |one: MonitoredJobs| MonitoredProject {
         project: one.project,
         watched: one.watched.into_iter().collect(),
         scheduled: one.scheduled.into_keys().collect(),
         hooks: one.has_hooks,
     };
-    MonitoredJobs::all(home).into_iter().map(of).collect()
+    MonitoredJobs::list(home).into_iter().map(of).collect()
 }
 
 impl Manager {
@@ -56,19 +56,20 @@ impl Manager {
     pub(crate) fn monitor(
         &self,
         turn: ExclusiveLock,
-        loaded: &Loaded,
+        loaded: &LoadedDefinitions,
         started: &StartResults,
         scheduled: &[(&String, &Definition)],
         position: u64,
     ) -> Result<(), ProcessError> {
         let is_watched = |id: &str| loaded.get(id).is_some_and(|(definition, _)| definition.watch.is_some());
-        let runs = |(id, result): &(String, Result<Started, _>)| (result.is_ok() && is_watched(id)).then(|| id.clone());
+        let runs =
+            |(id, result): &(String, Result<StartedProcess, _>)| (result.is_ok() && is_watched(id)).then(|| id.clone());
         let watched: Vec<String> = started.iter().filter_map(runs).collect();
-        let has_hooks = !loaded.hooks.is_empty() && !loaded.is_to_be_allowed() && !started.is_empty();
+        let has_hooks = !loaded.hooks.is_empty() && !loaded.needs_approval() && !started.is_empty();
         if watched.is_empty() && scheduled.is_empty() && !has_hooks {
             return Ok(());
         }
-        MonitoredJobs::change_in(&turn, &self.home, &self.project, |monitored| {
+        MonitoredJobs::change_locked(&turn, &self.home, &self.project, |monitored| {
             monitored.watched.retain(|id| loaded.get(id).is_none() || is_watched(id));
             monitored.watched.extend(watched);
             for (id, _) in scheduled {
@@ -80,12 +81,12 @@ impl Manager {
             }
         })?;
         drop(turn);
-        Ok(HomeDaemon::ensure(&self.home, &self.aiw)?)
+        Ok(HomeDaemon::ensure_running(&self.home, &self.aiw)?)
     }
 
     /// Notes which programs of hooks did not run for an event, also those that never ran.
-    pub(crate) fn note_hook_problems(&self, loaded: &Loaded, all: &mut Vec<ProcessStatus>) {
-        if loaded.hooks.is_empty() || loaded.is_to_be_allowed() {
+    pub(crate) fn add_hook_problems(&self, loaded: &LoadedDefinitions, all: &mut Vec<ProcessStatus>) {
+        if loaded.hooks.is_empty() || loaded.needs_approval() {
             return;
         }
         for (id, problem) in MonitoredJobs::read(&self.home, &self.project).hook_problems {
@@ -102,10 +103,10 @@ impl Manager {
     }
 
     /// Notes when processes are started next that have times, and to which the daemon attends.
-    pub(crate) fn note_next_starts(&self, loaded: &Loaded, all: &mut [ProcessStatus]) {
+    pub(crate) fn set_next_runs(&self, loaded: &LoadedDefinitions, all: &mut [ProcessStatus]) {
         let has_times = |status: &&mut ProcessStatus| status.definition.cron.is_some() && status.source.is_some();
         let mut timed = all.iter_mut().filter(has_times).peekable();
-        if timed.peek().is_none() || loaded.is_to_be_allowed() {
+        if timed.peek().is_none() || loaded.needs_approval() {
             return;
         }
         let monitored = MonitoredJobs::read(&self.home, &self.project);
@@ -123,7 +124,7 @@ impl Manager {
 
     /// Attends no more to these processes, and with `events` runs no more programs for what happens. Returns those that were
     /// to start at their times.
-    pub(crate) fn leave_alone(
+    pub(crate) fn stop_monitoring(
         &self,
         is_left: impl Fn(&str) -> bool,
         events: bool,

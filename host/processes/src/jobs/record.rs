@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 
-use aiw_core::counted;
+use aiw_core::pluralize;
 use aiw_home::{ExclusiveLock, Home, HomeError};
-use aiw_supervisor::{DaemonRecord, boot};
+use aiw_supervisor::{DaemonRecord, boot_id};
 use serde::{Deserialize, Serialize};
 
 use crate::project::ProcessProject;
@@ -53,7 +53,7 @@ impl fmt::Display for HookProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotStarted { why } => write!(f, "it can't be started: {why}"),
-            Self::Dropped { events, why, .. } => write!(f, "{} dropped: {why}", counted(*events, "event")),
+            Self::Dropped { events, why, .. } => write!(f, "{} dropped: {why}", pluralize(*events, "event")),
         }
     }
 }
@@ -64,10 +64,10 @@ impl DaemonRecord for MonitoredJobs {
     }
 
     fn file_name(&self) -> String {
-        format!("{:016x}.json", ProcessProject::known(self.project.clone()).number(""))
+        format!("{:016x}.json", ProcessProject::known(self.project.clone()).hash_text(""))
     }
 
-    fn boot(&self) -> Option<&str> {
+    fn boot_id(&self) -> Option<&str> {
         self.boot.as_deref()
     }
 }
@@ -79,7 +79,7 @@ impl MonitoredJobs {
     }
 
     /// Takes over what the daemon alone writes.
-    pub fn take_own(&mut self, own: Self) {
+    pub fn merge_daemon_state(&mut self, own: Self) {
         (self.position, self.by_hooks) = (own.position, own.by_hooks);
         // They end with the hooks, which a command may have switched off meanwhile.
         if self.has_hooks {
@@ -88,7 +88,7 @@ impl MonitoredJobs {
     }
 
     /// Says nothing of the project any more.
-    pub fn forget(&mut self) {
+    pub fn clear(&mut self) {
         *self = Self { project: std::mem::take(&mut self.project), ..Self::default() };
     }
 
@@ -99,7 +99,7 @@ impl MonitoredJobs {
     }
 
     /// Returns what is said of all projects.
-    pub fn all(home: &Home) -> Vec<Self> {
+    pub fn list(home: &Home) -> Vec<Self> {
         let mut all = Self::read_all(home);
         all.retain(|one| !one.is_empty());
         all.sort_by(|one, other| one.project.cmp(&other.project));
@@ -108,18 +108,18 @@ impl MonitoredJobs {
 
     /// Changes what is said of a project, in the home's turn.
     pub fn change(home: &Home, project: &ProcessProject, change: impl FnOnce(&mut Self)) -> Result<(), HomeError> {
-        Self::change_in(&home.turn()?, home, project, change)
+        Self::change_locked(&home.lock_start()?, home, project, change)
     }
 
     /// Changes what is said of a project, in the home's turn that the caller has.
-    pub fn change_in(
+    pub fn change_locked(
         _turn: &ExclusiveLock,
         home: &Home,
         project: &ProcessProject,
         change: impl FnOnce(&mut Self),
     ) -> Result<(), HomeError> {
         let before = Self::read(home, project);
-        let mut after = Self { boot: boot().map(str::to_owned), ..before.clone() };
+        let mut after = Self { boot: boot_id().map(str::to_owned), ..before.clone() };
         change(&mut after);
         match after.is_empty() && after.hook_problems.is_empty() {
             true => after.remove(home),
@@ -137,8 +137,8 @@ mod tests {
     fn what_a_killed_writer_has_left_is_not_a_record() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(dir.path().join("p/.git")).unwrap();
-        let home = Home::at(dir.path().join("home"));
-        let project = ProcessProject::find(&dir.path().join("p")).unwrap();
+        let home = Home::from_root(dir.path().join("home"));
+        let project = ProcessProject::discover(&dir.path().join("p")).unwrap();
         let attend = |ids: &[&str]| {
             let ids = ids.iter().map(|id| (*id).to_owned()).collect();
             MonitoredJobs::change(&home, &project, |attended| attended.watched = ids).unwrap();
@@ -148,8 +148,8 @@ mod tests {
         std::fs::copy(&record, record.with_file_name(".tmpXyZ")).unwrap();
         std::fs::copy(&record, record.with_file_name("zz.json")).unwrap();
         attend(&["api"]);
-        assert_eq!(MonitoredJobs::all(&home), [MonitoredJobs::read(&home, &project)]);
+        assert_eq!(MonitoredJobs::list(&home), [MonitoredJobs::read(&home, &project)]);
         attend(&[]);
-        assert_eq!(MonitoredJobs::all(&home), []);
+        assert_eq!(MonitoredJobs::list(&home), []);
     }
 }

@@ -8,71 +8,71 @@ use std::time::{Duration, Instant};
 use aiw_core::ProcessId;
 use aiw_supervisor::{SupervisorError, Watch};
 
-use super::hooks::Recent;
+use super::hooks::RateLimiter;
 use crate::manager::Manager;
 
 type RestartResult = Result<(), SupervisorError>;
 
 /// The restarts of the processes of a project. A supervisor that hangs takes seconds to say nothing, so each is asked in a
 /// thread of its own: nobody else waits for it.
-pub(super) struct Restarts {
+pub(super) struct RestartQueue {
     waker: Arc<Watch>,
     pending: BTreeMap<String, Instant>,
     asked: BTreeMap<String, Receiver<RestartResult>>,
-    recent: Recent,
+    recent: RateLimiter,
 }
 
-impl Restarts {
+impl RestartQueue {
     /// The most in a minute of one process.
-    pub const MAX_PER_MINUTE: usize = Recent::MAX_PER_MINUTE;
+    pub const MAX_PER_MINUTE: usize = RateLimiter::MAX_PER_MINUTE;
 
     /// Returns none. Who waits there is awake when a supervisor has answered.
-    pub fn waking(waker: Arc<Watch>) -> Self {
-        Self { waker, pending: BTreeMap::new(), asked: BTreeMap::new(), recent: Recent::default() }
+    pub fn with_waker(waker: Arc<Watch>) -> Self {
+        Self { waker, pending: BTreeMap::new(), asked: BTreeMap::new(), recent: RateLimiter::default() }
     }
 
     /// Wants a process started again after a pause.
-    pub fn want(&mut self, id: &str, pause: Duration) {
+    pub fn schedule(&mut self, id: &str, pause: Duration) {
         self.pending.insert(id.to_owned(), Instant::now() + pause);
     }
 
     /// Wants it no more.
-    pub fn leave(&mut self, id: &str) {
+    pub fn cancel(&mut self, id: &str) {
         self.pending.remove(id);
     }
 
     /// Forgets what was wanted of other processes than these.
-    pub fn keep(&mut self, is_kept: impl Fn(&str) -> bool) {
+    pub fn retain(&mut self, is_kept: impl Fn(&str) -> bool) {
         self.pending.retain(|id, _| is_kept(id));
     }
 
     /// Returns the processes that are to be started again now, once. One whose supervisor was asked and has not answered is
     /// left to later.
-    pub fn due(&mut self) -> Vec<String> {
+    pub fn take_due(&mut self) -> Vec<String> {
         let now = Instant::now();
         let asked = &self.asked;
         self.pending.extract_if(.., |id, at| *at <= now && !asked.contains_key(id)).map(|(id, _)| id).collect()
     }
 
     /// Returns when the next one is due.
-    pub fn next(&self) -> Duration {
+    pub fn next_delay(&self) -> Duration {
         let waiting = self.pending.iter().filter(|(id, _)| !self.asked.contains_key(*id));
         let now = Instant::now();
         waiting.map(|(_, at)| at.saturating_duration_since(now)).min().unwrap_or(Duration::MAX)
     }
 
     /// Whether it was started again so often that it is enough for now.
-    pub fn is_enough(&mut self, id: &str) -> bool {
-        self.recent.is_full(id)
+    pub fn is_rate_limited(&mut self, id: &str) -> bool {
+        self.recent.is_limited(id)
     }
 
     /// Notes that it was started again.
-    pub fn note(&mut self, id: &str) {
-        self.recent.add(id.to_owned());
+    pub fn record(&mut self, id: &str) {
+        self.recent.record(id.to_owned());
     }
 
     /// Asks the supervisor of a process to start it again whose life began then.
-    pub fn ask(&mut self, id: &str, manager: &Manager, record: ProcessId, life: u64) {
+    pub fn request_restart(&mut self, id: &str, manager: &Manager, record: ProcessId, life: u64) {
         let (answer, answered) = channel();
         let (processes, waker) = (manager.processes.clone(), self.waker.clone());
         let ask = move || {
@@ -85,7 +85,7 @@ impl Restarts {
     }
 
     /// Takes in the answers. Returns the restarts that have failed, each with why.
-    pub fn failed(&mut self) -> Vec<(String, String)> {
+    pub fn take_failures(&mut self) -> Vec<(String, String)> {
         let mut failed = Vec::new();
         let mut answered = Vec::new();
         for (id, answer) in &self.asked {
@@ -100,7 +100,7 @@ impl Restarts {
             }
         }
         for id in &answered {
-            self.note(id);
+            self.record(id);
         }
         for id in answered.iter().chain(failed.iter().map(|(id, _)| id)) {
             self.asked.remove(id);

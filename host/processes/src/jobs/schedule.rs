@@ -45,7 +45,7 @@ fn is_in_each_month_or_on_any_day(text: &str) -> bool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ScheduleCheck {
     /// It is not time yet.
-    Early,
+    NotDue,
     /// It is time: this is when it was due.
     Due(u64),
     /// It was due then, and nobody was awake, or the clock was set forward.
@@ -62,14 +62,14 @@ pub(crate) struct Schedule {
 
 impl Schedule {
     /// Returns the times after one, in milliseconds since 1970.
-    pub fn after(text: &str, time: u64) -> Result<Self, String> {
+    pub fn from_cron(text: &str, time: u64) -> Result<Self, String> {
         let cron = parse(text)?;
         let due = next(&cron, &Local, time);
         Ok(Self { cron, due, seen: time })
     }
 
     /// Returns when it is due next, in milliseconds since 1970.
-    pub fn due(&self) -> Option<u64> {
+    pub fn next_due(&self) -> Option<u64> {
         self.due
     }
 
@@ -84,7 +84,7 @@ impl Schedule {
             self.due = next(&self.cron, zone, now);
         }
         self.seen = now;
-        let Some(due) = self.due.filter(|due| *due <= now) else { return ScheduleCheck::Early };
+        let Some(due) = self.due.filter(|due| *due <= now) else { return ScheduleCheck::NotDue };
         self.due = next(&self.cron, zone, now);
         if now - due > MAX_LATENESS_MS { ScheduleCheck::Missed(due) } else { ScheduleCheck::Due(due) }
     }
@@ -123,7 +123,7 @@ mod tests {
     fn told(zone: Tz, text: &str, from: u64, to: u64) -> Vec<ScheduleCheck> {
         let mut schedule = schedule(zone, text, from);
         let looks = (from..to).step_by(20_000).map(|now| schedule.look_in(&zone, now));
-        looks.filter(|look| *look != ScheduleCheck::Early).collect()
+        looks.filter(|look| *look != ScheduleCheck::NotDue).collect()
     }
 
     #[test]
@@ -148,7 +148,7 @@ mod tests {
                 let told = told(zone, pattern, from, from + 49 * 3_600_000);
                 let times = told.iter().map(|look| match look {
                     ScheduleCheck::Due(due) | ScheduleCheck::Missed(due) => *due,
-                    ScheduleCheck::Early => 0,
+                    ScheduleCheck::NotDue => 0,
                 });
                 let times: Vec<u64> = times.collect();
                 assert!(
@@ -170,8 +170,8 @@ mod tests {
         let (from, due) = (at(zone, "2026-01-01 00:00"), at(zone, "2026-01-01 07:00"));
         let mut daily = schedule(zone, "0 7 * * *", from);
         assert_eq!(daily.look_in(&zone, due + 3_600_000), ScheduleCheck::Missed(due));
-        assert_eq!(daily.look_in(&zone, due + 3_600_001), ScheduleCheck::Early);
-        assert_eq!(daily.due(), Some(at(zone, "2026-01-02 07:00")));
+        assert_eq!(daily.look_in(&zone, due + 3_600_001), ScheduleCheck::NotDue);
+        assert_eq!(daily.next_due(), Some(at(zone, "2026-01-02 07:00")));
         // A little late is not missed.
         let mut daily = schedule(zone, "0 7 * * *", from);
         assert_eq!(daily.look_in(&zone, due + MAX_LATENESS_MS), ScheduleCheck::Due(due));
@@ -183,11 +183,11 @@ mod tests {
         let due = at(zone, "2026-01-01 07:00");
         let mut daily = schedule(zone, "0 7 * * *", due - 1);
         assert_eq!(daily.look_in(&zone, due), ScheduleCheck::Due(due));
-        assert_eq!(daily.look_in(&zone, due - 1_800_000), ScheduleCheck::Early);
-        assert_eq!(daily.look_in(&zone, due), ScheduleCheck::Early);
+        assert_eq!(daily.look_in(&zone, due - 1_800_000), ScheduleCheck::NotDue);
+        assert_eq!(daily.look_in(&zone, due), ScheduleCheck::NotDue);
         let mut often = schedule(zone, "* * * * *", due - 1);
         assert_eq!(often.look_in(&zone, due), ScheduleCheck::Due(due));
-        assert_eq!(often.look_in(&zone, due - 1_800_000), ScheduleCheck::Early);
+        assert_eq!(often.look_in(&zone, due - 1_800_000), ScheduleCheck::NotDue);
         assert_eq!(often.look_in(&zone, due - 1_740_000), ScheduleCheck::Due(due - 1_740_000));
     }
 
@@ -213,7 +213,7 @@ mod tests {
             for step in steps {
                 now += step;
                 match daily.look_in(&Tz::UTC, now.unsigned_abs()) {
-                    ScheduleCheck::Early => {}
+                    ScheduleCheck::NotDue => {}
                     ScheduleCheck::Due(due) | ScheduleCheck::Missed(due) => all.push(due),
                 }
             }

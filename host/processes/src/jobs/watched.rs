@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 /// The most globs of a process.
 const MAX_GLOBS: usize = 100;
 /// The shortest and the longest time in which nothing must have changed.
-const DEBOUNCE: [Duration; 2] = [Duration::from_millis(20), Duration::from_secs(60)];
+const DEBOUNCE_RANGE: [Duration; 2] = [Duration::from_millis(20), Duration::from_secs(60)];
 /// How often files are looked at that can't be listened to. At least that; and a look takes a fiftieth of the time.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
 /// Where files change all the time, the wait for a quiet moment ends after this, or after so many times the debounce.
@@ -55,7 +55,7 @@ pub(crate) fn check(watch: &WatchedFiles) -> Result<(), String> {
     {
         return Err(format!("has a `watch` of `{}`, which is outside the project", one_line(glob, 60)));
     }
-    if !(DEBOUNCE[0]..=DEBOUNCE[1]).contains(debounce) {
+    if !(DEBOUNCE_RANGE[0]..=DEBOUNCE_RANGE[1]).contains(debounce) {
         return Err("has a `debounce` that is not between 20 ms and 60 s".into());
     }
     // Compiling them takes ten times as long, and only who watches needs that.
@@ -351,7 +351,7 @@ impl ProcessFileWatch {
     }
 
     /// Ends it.
-    pub fn end(self, ears: &mut SharedWatcher) {
+    pub fn stop(self, ears: &mut SharedWatcher) {
         ears.all.write().retain(|known| !Arc::ptr_eq(known, &self.shared));
         self.directories.iter().for_each(|directory| ears.leave(directory));
     }
@@ -398,7 +398,7 @@ impl ProcessFileWatch {
     }
 
     /// Returns when files are to be looked at that can't be listened to.
-    pub fn poll(&self) -> Option<Instant> {
+    pub fn next_poll(&self) -> Option<Instant> {
         self.poll
     }
 
@@ -458,7 +458,7 @@ fn changed(found: &Metadata) -> u64 {
     }
     #[cfg(not(unix))]
     {
-        found.modified().map_or(0, aiw_core::millis_since_1970)
+        found.modified().map_or(0, aiw_core::unix_millis)
     }
 }
 

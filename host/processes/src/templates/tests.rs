@@ -20,8 +20,8 @@ impl Files {
         for (name, text) in files {
             std::fs::write(dir.path().join("p").join(name), text).unwrap();
         }
-        let project = ProcessProject::find(&dir.path().join("p")).unwrap();
-        let manager = Manager::open(&Home::at(dir.path().join("home")), project).unwrap();
+        let project = ProcessProject::discover(&dir.path().join("p")).unwrap();
+        let manager = Manager::open(&Home::from_root(dir.path().join("home")), project).unwrap();
         Self { dir, manager }
     }
 
@@ -35,7 +35,7 @@ impl Files {
     }
 
     fn line(&self, template: &str, values: &[(&str, &str)]) -> String {
-        self.make(template, values).map_or_else(|e| e.to_string(), |definition| definition.run.line())
+        self.make(template, values).map_or_else(|e| e.to_string(), |definition| definition.run.command_line())
     }
 }
 
@@ -71,8 +71,8 @@ fn a_lock_file_decides_the_tool_and_values_the_rest() {
         assert_eq!(shell_words::split(&made).unwrap(), shell_words::split(line).unwrap(), "{made}");
     }
     let postgres = files.make("postgres", &[("port", "5433")]).unwrap();
-    assert_eq!((postgres.stop.signal.as_str(), postgres.restart.when), ("INT", RestartWhen::UnlessStopped));
-    assert_eq!(postgres.ready.unwrap().check, CheckOf::Tcp("5433".into()));
+    assert_eq!((postgres.stop.signal.as_str(), postgres.restart.when), ("INT", RestartCondition::UnlessStopped));
+    assert_eq!(postgres.ready.unwrap().check, CheckDefinition::Tcp("5433".into()));
     let node = files.make("node", &[("port", "3000")]).unwrap();
     assert_eq!((&node.env["PORT"], node.ready.is_some()), (&EnvValue::Literal("3000".into()), true));
 }
@@ -139,7 +139,7 @@ fn a_hostile_package_gives_a_sentence() {
     let files = Files::new(&[]);
     std::os::unix::fs::symlink("/etc/hostname", files.dir.path().join("p/package.json")).unwrap();
     assert!(files.manager.templates(None).unwrap().templates.iter().all(|template| template.name != "node"));
-    assert!(matches!(files.manager.templates(Some("../..")), Err(ProcessError::Outside { .. })));
+    assert!(matches!(files.manager.templates(Some("../..")), Err(ProcessError::OutsideProject { .. })));
 }
 
 #[test]

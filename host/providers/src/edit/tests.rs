@@ -12,7 +12,7 @@ use crate::changes::NewTokenSource;
 use crate::{CliApis, ProviderComponentError, ProviderComponents, ServedClis};
 
 /// A component with one preset, which may have a key.
-struct OnePreset(Need);
+struct OnePreset(Requirement);
 
 #[async_trait]
 impl ProviderComponents for OnePreset {
@@ -88,7 +88,7 @@ impl Prompter for Typing {
     }
 
     async fn confirm(&self, plan: &Plan, _: &[&Question]) -> Result<Vec<(String, Secret)>, PromptError> {
-        assert_eq!(plan.uncovered(), None, "{plan:?}");
+        assert_eq!(plan.truncated_part(), None, "{plan:?}");
         self.plans.lock().unwrap().push(plan.clone());
         if self.agrees { Ok(Vec::new()) } else { Err(PromptError::Declined) }
     }
@@ -114,9 +114,9 @@ impl Prompter for Typing {
 }
 
 /// Providers with one, `x`, whose key is in the vault.
-fn with_one(need: Need) -> (tempfile::TempDir, Providers) {
+fn with_one(need: Requirement) -> (tempfile::TempDir, Providers) {
     let place = tempfile::tempdir().unwrap();
-    let home = Home::at(place.path().join("home"));
+    let home = Home::from_root(place.path().join("home"));
     let lock = home.lock().unwrap();
     home.vault().set(&lock, &"x".parse().unwrap(), &Secret::new("sk-old")).unwrap();
     let mut provider = Provider::new("x".parse().unwrap(), "any");
@@ -127,7 +127,8 @@ fn with_one(need: Need) -> (tempfile::TempDir, Providers) {
     file.set(&provider).unwrap();
     file.save(&lock).unwrap();
     drop(lock);
-    let apis = CliApis { cli: CliKind::Claude, apis: &[Api::Messages], sets: &[], not_in_headers: &[] };
+    let apis =
+        CliApis { cli: CliKind::Claude, apis: &[Api::Messages], managed_env_vars: &[], forbidden_header_chars: &[] };
     let components = std::sync::Arc::new(OnePreset(need));
     (place, Providers::new(home, components, ServedClis::new([apis])))
 }
@@ -143,11 +144,11 @@ fn has(providers: &Providers, name: &str) -> bool {
 
 #[tokio::test]
 async fn who_moves_a_provider_is_told_where_the_key_goes_and_agrees_before_the_old_one_is_removed() {
-    let (_place, providers) = with_one(Need::Optional);
+    let (_place, providers) = with_one(Requirement::Optional);
     let (before, name) = (providers.file().unwrap().get("x").unwrap().cloned(), "x".parse().unwrap());
     let declines = Typing::new("", false);
     let declined = providers.edit(&name, &moves(), &declines).await;
-    assert!(matches!(declined, Err(ProviderError::NotAgreed)), "{declined:?}");
+    assert!(matches!(declined, Err(ProviderError::Declined)), "{declined:?}");
     assert_eq!(providers.file().unwrap().get("x").unwrap().cloned(), before);
     assert!(has(&providers, "x"));
     assert_eq!(
@@ -158,7 +159,7 @@ async fn who_moves_a_provider_is_told_where_the_key_goes_and_agrees_before_the_o
     providers.edit(&name, &moves(), &agrees).await.unwrap();
     let plans = agrees.plans.lock().unwrap().clone();
     assert_eq!(plans.len(), 1);
-    let about = plans[0].about.join("\n");
+    let about = plans[0].details.join("\n");
     assert!(about.contains("https://new.example") && about.contains("- the secret `x` of the vault"), "{about}");
     assert!(!has(&providers, "x"));
     // A second move leaves nothing behind, so there is nothing to agree to.
@@ -179,10 +180,10 @@ async fn a_key_is_asked_for_by_the_name_and_the_places_that_it_is_for() {
     let other_place = ProviderChanges { base_urls: vec![(None, "https://other.example".into())], ..given.clone() };
     let mut asked = Vec::new();
     for (need, name, changes) in [
-        (Need::Required, "a", &given),
-        (Need::Required, "b", &given),
-        (Need::Required, "a", &other_place),
-        (Need::Required, "a", &ProviderChanges { token: None, ..other_place.clone() }),
+        (Requirement::Required, "a", &given),
+        (Requirement::Required, "b", &given),
+        (Requirement::Required, "a", &other_place),
+        (Requirement::Required, "a", &ProviderChanges { token: None, ..other_place.clone() }),
     ] {
         let (_place, providers) = with_one(need);
         let (person, name) = (Typing::new("sk-new", true), name.parse().unwrap());
@@ -199,7 +200,7 @@ async fn a_key_is_asked_for_by_the_name_and_the_places_that_it_is_for() {
         ]
     );
     // And where a provider is changed that leads elsewhere by now.
-    let (_place, providers) = with_one(Need::Required);
+    let (_place, providers) = with_one(Requirement::Required);
     let (person, name) = (Typing::new("sk-new", true), "x".parse().unwrap());
     let key = ProviderChanges { token: Some(NewTokenSource::Prompted), ..ProviderChanges::default() };
     providers.edit(&name, &key, &person).await.unwrap();
@@ -212,7 +213,7 @@ async fn a_key_is_asked_for_by_the_name_and_the_places_that_it_is_for() {
 
 #[tokio::test]
 async fn a_provider_that_needs_a_key_does_not_move_without_one() {
-    let (_place, providers) = with_one(Need::Required);
+    let (_place, providers) = with_one(Requirement::Required);
     let (person, name) = (Typing::new("", true), "x".parse().unwrap());
     assert!(providers.edit(&name, &moves(), &person).await.is_err());
     assert!(person.words.lock().unwrap()[0].contains("without one nothing changes"));
@@ -224,7 +225,7 @@ async fn a_provider_that_needs_a_key_does_not_move_without_one() {
 
 #[tokio::test]
 async fn a_key_that_nobody_agreed_to_remove_stays_in_the_vault() {
-    let (_place, providers) = with_one(Need::Never);
+    let (_place, providers) = with_one(Requirement::Never);
     let nobody = Typing { is_there: false, ..Typing::new("", false) };
     let moved = providers.edit(&"x".parse().unwrap(), &moves(), &nobody).await.unwrap();
     assert!(has(&providers, "x"));
@@ -233,18 +234,18 @@ async fn a_key_that_nobody_agreed_to_remove_stays_in_the_vault() {
 
 #[tokio::test]
 async fn a_provider_that_has_changed_since_it_was_seen_is_not_removed() {
-    let (_place, providers) = with_one(Need::Optional);
+    let (_place, providers) = with_one(Requirement::Optional);
     let seen = providers.file().unwrap().get("x").unwrap().cloned().unwrap();
     providers.edit(&seen.name, &moves(), &Typing::new("sk-new", true)).await.unwrap();
-    let refused = providers.remove_seen(&seen);
-    assert!(matches!(refused, Err(ProviderError::ChangedMeanwhile { .. })), "{refused:?}");
+    let refused = providers.remove_if_unchanged(&seen);
+    assert!(matches!(refused, Err(ProviderError::ConcurrentChange { .. })), "{refused:?}");
     let now = providers.file().unwrap().get("x").unwrap().cloned().unwrap();
-    assert_eq!(providers.remove_seen(&now).unwrap().name, "x");
+    assert_eq!(providers.remove_if_unchanged(&now).unwrap().name, "x");
 }
 
 #[tokio::test]
 async fn who_mistypes_a_preset_sees_the_list_of_them_again() {
-    let (_place, providers) = with_one(Need::Optional);
+    let (_place, providers) = with_one(Requirement::Optional);
     let (person, heard) = (Typing::new("", true), RecordingReporter::default());
     assert_eq!(providers.ask_preset(&person, &heard).await.unwrap().preset.id, "any");
     assert_eq!(*person.words.lock().unwrap(), ["Preset:"; 2]);

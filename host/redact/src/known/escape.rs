@@ -8,9 +8,9 @@ pub(super) enum Escape {
     /// Not an escape.
     None,
     /// An escape whose rest has not arrived yet.
-    Cut,
+    Incomplete,
     /// A character, and the length of its escape.
-    Of(Character, usize),
+    Complete(Character, usize),
 }
 
 /// A character as UTF-8. `\xNN` may be only a part of one.
@@ -38,9 +38,9 @@ impl Character {
 
 /// Reads the escape at the start of a text: the escapes of JSON, and those that shells and languages print (`\xNN`,
 /// `\u{…}`, `\UNNNNNNNN`).
-pub(super) fn escape(text: &[u8]) -> Escape {
-    let Some(kind) = text.get(1) else { return Escape::Cut };
-    let plain = |byte: u8| Escape::Of(Character { bytes: [byte, 0, 0, 0], length: 1 }, 2);
+pub(super) fn parse_escape(text: &[u8]) -> Escape {
+    let Some(kind) = text.get(1) else { return Escape::Incomplete };
+    let plain = |byte: u8| Escape::Complete(Character { bytes: [byte, 0, 0, 0], length: 1 }, 2);
     match kind {
         b'"' | b'\\' | b'/' | b'\'' => plain(*kind),
         b'b' => plain(8),
@@ -50,7 +50,7 @@ pub(super) fn escape(text: &[u8]) -> Escape {
         b't' => plain(b'\t'),
         b'e' => plain(0x1b),
         b'x' => match hex(text, 2, 2) {
-            Ok(byte) => Escape::Of(Character { bytes: [byte as u8, 0, 0, 0], length: 1 }, 4),
+            Ok(byte) => Escape::Complete(Character { bytes: [byte as u8, 0, 0, 0], length: 1 }, 4),
             Err(none) => none,
         },
         b'U' => match hex(text, 2, 8) {
@@ -65,7 +65,7 @@ pub(super) fn escape(text: &[u8]) -> Escape {
                     Ok(_) => Escape::None,
                     Err(none) => none,
                 },
-                None if br"\u".starts_with(&text[6..]) => Escape::Cut,
+                None if br"\u".starts_with(&text[6..]) => Escape::Incomplete,
                 _ => Escape::None,
             },
             Ok(code) => character(code, 6),
@@ -76,14 +76,14 @@ pub(super) fn escape(text: &[u8]) -> Escape {
 }
 
 fn character(code: u32, length: usize) -> Escape {
-    char::from_u32(code).map_or(Escape::None, |c| Escape::Of(Character::of(c), length))
+    char::from_u32(code).map_or(Escape::None, |c| Escape::Complete(Character::of(c), length))
 }
 
 /// Returns the value of `count` hexadecimal digits.
 fn hex(text: &[u8], from: usize, count: usize) -> Result<u32, Escape> {
     let mut code = 0;
     for at in from..from + count {
-        let digit = text.get(at).ok_or(Escape::Cut)?;
+        let digit = text.get(at).ok_or(Escape::Incomplete)?;
         code = code << 4 | char::from(*digit).to_digit(16).ok_or(Escape::None)?;
     }
     Ok(code)
@@ -99,12 +99,12 @@ fn braced(text: &[u8]) -> Escape {
             None => return Escape::None,
         }
     }
-    if text.len() < 10 { Escape::Cut } else { Escape::None }
+    if text.len() < 10 { Escape::Incomplete } else { Escape::None }
 }
 
 /// Returns the invisible character at the start of a text, and its length. Returns `Break(())` if the rest of the
 /// character has not arrived yet.
-pub(super) fn unseen(text: &[u8]) -> ControlFlow<(), Option<(char, usize)>> {
+pub(super) fn parse_invisible_char(text: &[u8]) -> ControlFlow<(), Option<(char, usize)>> {
     let length = match text.first() {
         Some(0..0x20 | 0x7f) => 1,
         Some(0xc2..=0xdf) => 2,

@@ -111,7 +111,7 @@ impl Mask {
     }
 
     /// Returns a mask with the same secrets for another stream, or for a text.
-    pub fn again(&self) -> Self {
+    pub fn for_new_stream(&self) -> Self {
         Self::with(self.secrets.clone())
     }
 
@@ -137,7 +137,7 @@ impl Mask {
     }
 
     /// Takes the next bytes of the stream. Returns the masked bytes that can be passed on.
-    pub fn take(&mut self, bytes: &[u8]) -> Vec<u8> {
+    pub fn push(&mut self, bytes: &[u8]) -> Vec<u8> {
         self.text.extend_from_slice(bytes);
         self.look(false);
         let mut out = Vec::with_capacity(self.text.len());
@@ -155,7 +155,7 @@ impl Mask {
     }
 
     /// Returns when the lines that are held back have to be passed on.
-    pub fn due(&self) -> Option<Instant> {
+    pub fn release_deadline(&self) -> Option<Instant> {
         self.since.map(|(_, since)| since + MAX_HOLD_DURATION)
     }
 
@@ -170,7 +170,7 @@ impl Mask {
     }
 
     /// Returns what was held back, at the end of the stream.
-    pub fn rest(&mut self) -> Vec<u8> {
+    pub fn finish(&mut self) -> Vec<u8> {
         let mut out = Vec::new();
         self.look(true);
         self.let_go(u64::MAX);
@@ -181,9 +181,9 @@ impl Mask {
 
     /// Masks a text that was put together from the stream. The text is complete, so the beginning of a secret at its
     /// end stays, as it does in the middle.
-    pub fn text(&self, text: &str) -> String {
-        let mut mask = self.again();
-        let mut out = mask.take(text.as_bytes());
+    pub fn mask_text(&self, text: &str) -> String {
+        let mut mask = self.for_new_stream();
+        let mut out = mask.push(text.as_bytes());
         mask.look(true);
         mask.trails.clear();
         mask.parked.clear();
@@ -194,7 +194,7 @@ impl Mask {
     /// Searches all bytes that can be judged already.
     fn look(&mut self, ended: bool) {
         while self.at < self.text.len() {
-            if self.trails.is_empty() && self.shape.is_steady() {
+            if self.trails.is_empty() && self.shape.can_fast_scan() {
                 let rest = &self.text[self.at..];
                 self.at += rest.iter().position(|byte| self.secrets.stops[usize::from(*byte)]).unwrap_or(rest.len());
                 if self.at == self.text.len() {
@@ -202,20 +202,20 @@ impl Mask {
                 }
             }
             let Some(here) = self.here(ended) else { return };
-            let site = self.shape.site();
+            let site = self.shape.context();
             let edge = self.shape.next(here.byte);
             match edge {
                 Transition::LineEnd => self.trails.clear(),
-                Transition::Closes(place) => {
+                Transition::StringEnd(place) => {
                     place.into_iter().for_each(|place| self.park(place));
                     self.trails.retain_mut(PartialMatch::leave_string);
                 }
-                Transition::None | Transition::Opens(_) => {}
+                Transition::None | Transition::StringStart(_) => {}
             }
             self.follow(&here);
             self.begin(&here, site);
-            if let Transition::Opens(place) = edge {
-                self.wake(place, here.at + 1);
+            if let Transition::StringStart(place) = edge {
+                self.wake(place, here.offset + 1);
             }
             self.at += 1;
         }
@@ -226,29 +226,35 @@ impl Mask {
         let text = &self.text[self.at..];
         let byte = text[0];
         let escape = match byte {
-            b'\\' => escape::escape(text),
+            b'\\' => escape::parse_escape(text),
             _ => Escape::None,
         };
         let unseen = match byte {
             0x20..0x7f => ControlFlow::Continue(None),
             _ if self.trails.is_empty() => ControlFlow::Continue(None),
-            _ => escape::unseen(text),
+            _ => escape::parse_invisible_char(text),
         };
-        if !ended && (escape == Escape::Cut || unseen.is_break()) {
+        if !ended && (escape == Escape::Incomplete || unseen.is_break()) {
             return None;
         }
         let at = self.base + self.at as u64;
         let is_within = at < self.escape.1;
         let escape = match escape {
             // The quote after `\\` ends the string.
-            Escape::Of(..) if is_within && text.get(1) == Some(&b'"') => Escape::None,
+            Escape::Complete(..) if is_within && text.get(1) == Some(&b'"') => Escape::None,
             escape => escape,
         };
-        if let (Escape::Of(_, length), false) = (escape, is_within) {
+        if let (Escape::Complete(_, length), false) = (escape, is_within) {
             self.escape = (at, at + length as u64);
         }
         let whole = if at < self.escape.1 { self.escape } else { (at, at + 1) };
-        Some(StreamPosition { at, whole, byte, escape, unseen: unseen.continue_value().flatten() })
+        Some(StreamPosition {
+            offset: at,
+            span: whole,
+            byte,
+            escape,
+            invisible_char: unseen.continue_value().flatten(),
+        })
     }
 
     /// Moves the possible secrets past the current position.
@@ -258,7 +264,7 @@ impl Mask {
         }
         let mut trails = Vec::with_capacity(self.trails.len());
         for trail in std::mem::take(&mut self.trails) {
-            if trail.next == here.at {
+            if trail.next == here.offset {
                 let secret = &self.secrets.secrets[trail.secret];
                 trail.step(secret, here, &mut trails);
             } else {
@@ -270,7 +276,7 @@ impl Mask {
         trails.dedup_by_key(|trail| trail.key());
         for trail in trails {
             if trail.matched == self.secrets.secrets[trail.secret].len() {
-                hit(&mut self.hits, &trail, self.shape.site());
+                hit(&mut self.hits, &trail, self.shape.context());
             } else {
                 self.trails.push(trail);
             }
@@ -287,13 +293,13 @@ impl Mask {
         let open = second.is_none_or(|byte| !(0x20..0x7f).contains(&byte) || matches!(byte, b'\\' | b'"'));
         for (number, secret) in self.secrets.secrets.iter().enumerate() {
             if secret[0] == here.byte && (open || second == secret.get(1).copied()) {
-                self.trails.push(PartialMatch::begin(number, 1, here, 1, site));
+                self.trails.push(PartialMatch::new(number, 1, here, 1, site));
             }
-            if let Escape::Of(character, length) = here.escape
+            if let Escape::Complete(character, length) = here.escape
                 && secret.starts_with(character.as_bytes())
             {
                 let matched = character.as_bytes().len();
-                self.trails.push(PartialMatch::begin(number, matched, here, length, site));
+                self.trails.push(PartialMatch::new(number, matched, here, length, site));
             }
         }
     }
@@ -304,7 +310,7 @@ impl Mask {
             .trails
             .iter()
             .filter(|trail| trail.location != MatchLocation::Bytes)
-            .flat_map(PartialMatch::park)
+            .flat_map(PartialMatch::suspend)
             .collect();
         if parked.is_empty() {
             return;
@@ -318,7 +324,7 @@ impl Mask {
         let there = self.parked.entry(place.path).or_default();
         for mut trail in parked {
             if trail.matched < MIN_SUFFIX_LEN {
-                trail.let_go();
+                trail.clear_spans();
             }
             there.push(PendingMatch { trail, shape: place.shape, number: self.parkings });
         }
@@ -346,7 +352,7 @@ impl Mask {
             let secret = &self.secrets.secrets[parked.trail.secret];
             parked.shape == place.shape || secret.len() - parked.trail.matched >= matters(secret)
         };
-        self.trails.extend(there.iter().filter(may_go_on).map(|parked| parked.trail.wake(next)));
+        self.trails.extend(there.iter().filter(may_go_on).map(|parked| parked.trail.resume(next)));
         there.retain(|parked| parked.shape != place.shape);
         if there.is_empty() {
             self.parked.remove(&place.path);
@@ -403,8 +409,8 @@ impl Mask {
 fn hit(hits: &mut Vec<SecretHit>, trail: &PartialMatch, next: TextContext) {
     for (number, (from, to)) in trail.spans().enumerate() {
         let is_said = number == 0 && !trail.is_masked;
-        let opens = trail.site == TextContext::Value;
-        let closes = trail.site != TextContext::Other && next != TextContext::String;
+        let opens = trail.context == TextContext::Value;
+        let closes = trail.context != TextContext::Other && next != TextContext::String;
         hits.push(SecretHit { from, to, is_said, opens, closes });
     }
 }
@@ -412,10 +418,10 @@ fn hit(hits: &mut Vec<SecretHit>, trail: &PartialMatch, next: TextContext) {
 /// Stops holding back a beginning, masking it if it is long.
 fn give_up(secrets: &Secrets, hits: &mut Vec<SecretHit>, trail: &mut PartialMatch) {
     if trail.matched >= matters(&secrets.secrets[trail.secret]) {
-        hit(hits, trail, trail.site);
+        hit(hits, trail, trail.context);
         trail.is_masked = true;
     }
-    trail.let_go();
+    trail.clear_spans();
 }
 
 #[cfg(test)]

@@ -20,9 +20,9 @@ pub(super) struct StringContext {
 pub(super) enum Transition {
     None,
     /// A string value begins after the byte.
-    Opens(StringContext),
+    StringStart(StringContext),
     /// A string ended before the byte. A key has no place.
-    Closes(Option<StringContext>),
+    StringEnd(Option<StringContext>),
     /// The line ended before the byte.
     LineEnd,
 }
@@ -106,7 +106,7 @@ impl LineState {
     }
 
     /// Returns whether no byte but `"`, backslash and line break has an effect.
-    pub fn is_steady(&self) -> bool {
+    pub fn can_fast_scan(&self) -> bool {
         match &self.string {
             Some(text) => text.length >= MAX_NAME_LEN && !text.is_escaped,
             None => self.kind == LineKind::Text,
@@ -114,7 +114,7 @@ impl LineState {
     }
 
     /// Returns what the next byte is part of.
-    pub fn site(&self) -> TextContext {
+    pub fn context(&self) -> TextContext {
         match (&self.string, self.at_value) {
             (Some(_), _) => TextContext::String,
             (None, true) => TextContext::Value,
@@ -148,7 +148,7 @@ impl LineState {
                 level.place.shape = mix(mix(level.place.shape, level.key), hash);
             }
         }
-        Transition::Closes((!is_key).then_some(place))
+        Transition::StringEnd((!is_key).then_some(place))
     }
 
     fn between(&mut self, byte: u8) -> Transition {
@@ -183,7 +183,7 @@ impl LineState {
                     is_escaped: false,
                 });
                 if !is_key {
-                    return Transition::Opens(place);
+                    return Transition::StringStart(place);
                 }
             }
             _ => {}
@@ -219,7 +219,7 @@ mod tests {
         let mut shape = LineState::default();
         let places = |line: &&str| {
             let edges = line.bytes().chain([b'\n']).map(|byte| shape.next(byte));
-            edges.filter_map(|edge| if let Transition::Closes(place) = edge { place } else { None }).collect()
+            edges.filter_map(|edge| if let Transition::StringEnd(place) = edge { place } else { None }).collect()
         };
         lines.iter().map(places).collect()
     }

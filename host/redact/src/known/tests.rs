@@ -11,8 +11,8 @@ fn of(secrets: &[&str]) -> Mask {
 
 fn masked(secrets: &[&str], pieces: &[&str]) -> String {
     let mut mask = of(secrets);
-    let mut out: Vec<u8> = pieces.iter().flat_map(|piece| mask.take(piece.as_bytes())).collect();
-    out.extend(mask.rest());
+    let mut out: Vec<u8> = pieces.iter().flat_map(|piece| mask.push(piece.as_bytes())).collect();
+    out.extend(mask.finish());
     String::from_utf8(out).unwrap()
 }
 
@@ -93,15 +93,15 @@ fn others_may_speak_between_the_pieces_of_a_secret() {
     let mut mask = of(&["sk-12345678"]);
     let user = "{\"type\":\"message\",\"role\":\"user\",\"content\":\"go on\"}\n";
     let tool = "{\"type\":\"tool_use\",\"tool_name\":\"x\",\"parameters\":{\"content\":\"sk-12\"}}\n";
-    let mut out = mask.take(delta("sk-12").as_bytes());
+    let mut out = mask.push(delta("sk-12").as_bytes());
     assert_eq!(
-        (out.as_slice(), mask.due().is_some()),
+        (out.as_slice(), mask.release_deadline().is_some()),
         (&br#"{"type":"message","role":"assistant","content":""#[..], true)
     );
     for line in [user.to_owned(), tool.to_owned(), delta("345678")] {
-        out.extend(mask.take(line.as_bytes()));
+        out.extend(mask.push(line.as_bytes()));
     }
-    out.extend(mask.rest());
+    out.extend(mask.finish());
     assert_eq!(String::from_utf8(out).unwrap(), delta("[secret]") + user + tool + &delta(""));
 }
 
@@ -109,10 +109,10 @@ fn others_may_speak_between_the_pieces_of_a_secret() {
 fn held_lines_are_passed_on_after_a_while_and_what_follows_is_masked_still() {
     let mut mask = of(&["sk-12345678"]);
     let take = |mask: &mut Mask, text: &str, waits: bool| {
-        let mut out = mask.take(delta(text).as_bytes());
-        assert_eq!(mask.due().is_some(), waits, "{text}");
+        let mut out = mask.push(delta(text).as_bytes());
+        assert_eq!(mask.release_deadline().is_some(), waits, "{text}");
         out.extend(mask.release());
-        assert_eq!(mask.due(), None);
+        assert_eq!(mask.release_deadline(), None);
         String::from_utf8(out).unwrap()
     };
     assert_eq!(take(&mut mask, "is", false), delta("is"));
@@ -121,25 +121,25 @@ fn held_lines_are_passed_on_after_a_while_and_what_follows_is_masked_still() {
     assert_eq!(take(&mut mask, "56", true), delta(""));
     assert_eq!(take(&mut mask, "78 and more", false), delta(" and more"));
     // There is no need to wait for an incomplete line.
-    assert!(mask.take(b"sk-1234").is_empty());
-    assert_eq!(mask.due(), None);
+    assert!(mask.push(b"sk-1234").is_empty());
+    assert_eq!(mask.release_deadline(), None);
     assert!(mask.release().is_empty());
-    assert_eq!(mask.take(b"5678\n"), b"[secret]\n");
+    assert_eq!(mask.push(b"5678\n"), b"[secret]\n");
 }
 
 #[test]
 fn what_never_ends_is_not_held_back_for_ever() {
     let mut mask = of(&["sk-12345678"]);
-    let mut out = mask.take(b"sk-1234567\x1b]");
+    let mut out = mask.push(b"sk-1234567\x1b]");
     for _ in 0..100 {
-        out.extend(mask.take(&[b'x'; 4096]));
+        out.extend(mask.push(&[b'x'; 4096]));
         assert!(mask.text.len() <= MAX_HELD_BYTES + 4096);
     }
-    out.extend(mask.take(b"\x078\n"));
-    out.extend(mask.rest());
+    out.extend(mask.push(b"\x078\n"));
+    out.extend(mask.finish());
     assert!(out.starts_with(b"[secret]\x1b]xxx") && out.ends_with(b"x\x07\n"));
     for number in 0..10_000 {
-        out.extend(mask.take(format!("{{\"key {number}\":\"sk-1\"}}\n").as_bytes()));
+        out.extend(mask.push(format!("{{\"key {number}\":\"sk-1\"}}\n").as_bytes()));
     }
     assert!(mask.parked.len() <= MAX_POSITIONS && mask.text.len() <= MAX_HELD_BYTES);
 }
@@ -255,13 +255,13 @@ fn take(mask: &mut Mask, text: &[u8], cuts: &[(usize, bool)]) -> String {
     let (mut out, mut rest) = (Vec::new(), text);
     for (cut, pause) in cuts.iter().copied().chain([(usize::MAX, false)]) {
         let (part, left) = rest.split_at(cut.min(rest.len()));
-        out.extend(mask.take(part));
+        out.extend(mask.push(part));
         if pause {
             out.extend(mask.release());
         }
         rest = left;
     }
-    out.extend(mask.rest());
+    out.extend(mask.finish());
     assert!(mask.text.is_empty() && mask.hits.is_empty());
     String::from_utf8(out).unwrap()
 }
@@ -327,8 +327,8 @@ mod fuzz {
             let at = at.index(bytes.len() + 1);
             let text = [&bytes[..at], &secret, &bytes[at..]].concat();
             let mut mask = Mask::new(std::slice::from_ref(&secret));
-            let mut out: Vec<u8> = text.chunks(7).flat_map(|part| mask.take(part)).collect();
-            out.extend(mask.rest());
+            let mut out: Vec<u8> = text.chunks(7).flat_map(|part| mask.push(part)).collect();
+            out.extend(mask.finish());
             prop_assert!(!out.windows(secret.len()).any(|part| part == secret));
         }
 

@@ -25,7 +25,7 @@ pub(super) struct PartialMatch {
     /// Whether the beginning was masked and passed on.
     pub is_masked: bool,
     /// The part that the first byte belongs to.
-    pub site: TextContext,
+    pub context: TextContext,
     pub location: MatchLocation,
 }
 
@@ -33,37 +33,37 @@ pub(super) struct PartialMatch {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum MatchLocation {
     /// The text of one string.
-    Text,
+    SingleString,
     /// The texts of several strings.
-    Texts,
+    MultipleStrings,
     /// The raw bytes: quotes, commas, keys.
     Bytes,
 }
 
 /// The current position in the stream.
 pub(super) struct StreamPosition {
-    pub at: u64,
+    pub offset: u64,
     /// The bytes that have to be replaced together with this one: half an escape would damage what follows.
-    pub whole: Span,
+    pub span: Span,
     pub byte: u8,
     pub escape: Escape,
     /// An invisible character, and its length.
-    pub unseen: Option<(char, usize)>,
+    pub invisible_char: Option<(char, usize)>,
 }
 
 impl PartialMatch {
     /// Returns the trail of a secret whose first `matched` bytes are here, written with `length` bytes.
-    pub fn begin(secret: usize, matched: usize, here: &StreamPosition, length: usize, site: TextContext) -> Self {
+    pub fn new(secret: usize, matched: usize, here: &StreamPosition, length: usize, site: TextContext) -> Self {
         let trail = Self {
             secret,
             matched: 0,
             code: State::Ground,
-            next: here.at,
+            next: here.offset,
             before: Vec::new(),
             now: None,
             is_masked: false,
-            site,
-            location: if site == TextContext::String { MatchLocation::Text } else { MatchLocation::Bytes },
+            context: site,
+            location: if site == TextContext::String { MatchLocation::SingleString } else { MatchLocation::Bytes },
         };
         trail.advance(matched, here, length)
     }
@@ -73,34 +73,34 @@ impl PartialMatch {
     pub fn step(mut self, secret: &[u8], here: &StreamPosition, out: &mut Vec<Self>) {
         let rest = &secret[self.matched..];
         if self.is_in_code() {
-            if let Escape::Of(character, length) = here.escape {
-                out.extend(self.clone().within_code(character.as_bytes(), here.at, length));
+            if let Escape::Complete(character, length) = here.escape {
+                out.extend(self.clone().within_code(character.as_bytes(), here.offset, length));
             }
-            out.extend(self.within_code(&[here.byte], here.at, 1));
+            out.extend(self.within_code(&[here.byte], here.offset, 1));
             return;
         }
         if rest.first() == Some(&here.byte) {
             out.push(self.clone().advance(1, here, 1));
         }
-        if let Escape::Of(character, length) = here.escape {
+        if let Escape::Complete(character, length) = here.escape {
             if rest.starts_with(character.as_bytes()) {
                 out.push(self.clone().advance(character.as_bytes().len(), here, length));
             } else if let Some(c) = character.as_char().filter(|c| aiw_core::is_unsafe(*c)) {
-                self.pass_over(c, here.at, length, out);
+                self.pass_over(c, here.offset, length, out);
             }
         }
         if here.byte == b'\\' {
-            self.next = here.at + 1;
+            self.next = here.offset + 1;
             out.push(self);
-        } else if let Some((c, length)) = here.unseen {
-            self.pass_over(c, here.at, length, out);
+        } else if let Some((c, length)) = here.invisible_char {
+            self.pass_over(c, here.offset, length, out);
         }
     }
 
     fn advance(mut self, matched: usize, here: &StreamPosition, length: usize) -> Self {
         self.matched += matched;
-        self.next = here.at + length as u64;
-        let (from, to) = here.whole;
+        self.next = here.offset + length as u64;
+        let (from, to) = here.span;
         self.now = Some((self.now.map_or(from, |(from, _)| from), self.next.max(to)));
         self
     }
@@ -142,14 +142,14 @@ impl PartialMatch {
 
     /// Moves past the quote that ends a string. Returns whether the trail continues there.
     pub fn leave_string(&mut self) -> bool {
-        let goes_on = self.location != MatchLocation::Texts && !self.is_in_code();
+        let goes_on = self.location != MatchLocation::MultipleStrings && !self.is_in_code();
         self.location = MatchLocation::Bytes;
         goes_on
     }
 
     /// Returns the trails that a later string may continue. A reader who strips each piece sees a terminal code end
     /// with its piece; a reader who joins the pieces first does not.
-    pub fn park(&self) -> impl Iterator<Item = Self> {
+    pub fn suspend(&self) -> impl Iterator<Item = Self> {
         let before: Vec<Span> = self.spans().collect();
         let states = [Some(self.code), Some(State::Ground).filter(|code| *code != self.code)];
         let parked = self.clone();
@@ -157,8 +157,8 @@ impl PartialMatch {
     }
 
     /// Returns this trail, continued by the string that begins at an offset.
-    pub fn wake(&self, next: u64) -> Self {
-        Self { next, location: MatchLocation::Texts, ..self.clone() }
+    pub fn resume(&self, next: u64) -> Self {
+        Self { next, location: MatchLocation::MultipleStrings, ..self.clone() }
     }
 
     /// Returns the matched bytes that were not passed on.
@@ -172,7 +172,7 @@ impl PartialMatch {
     }
 
     /// Marks the bytes so far as passed on.
-    pub fn let_go(&mut self) {
+    pub fn clear_spans(&mut self) {
         self.before = Vec::new();
         self.now = None;
     }

@@ -5,13 +5,13 @@
 //!
 //! Long: one grammar of assignments.
 
-use super::text::{REDACTED, Span, entropy, has_digit, is_amount, is_code, is_mixed, is_word_for_one};
+use super::text::{REDACTED, Span, entropy, has_digit, is_amount, is_code, is_mixed, is_placeholder};
 
 /// The longest name.
-const MAX_NAME: usize = 64;
+const MAX_NAME_LEN: usize = 64;
 
 /// The secrets in a text that names tell, of which these words are a part.
-pub(super) fn spans(text: &str, words: &[Span]) -> Vec<Span> {
+pub(super) fn find_secrets(text: &str, words: &[Span]) -> Vec<Span> {
     let mut spans: Vec<Span> = Vec::new();
     let mut after = 0;
     for (start, end) in words {
@@ -52,9 +52,10 @@ impl<'a> Name<'a> {
     fn around(text: &'a str, start: usize, end: usize) -> Self {
         let bytes = text.as_bytes();
         let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-        let before = bytes[..start].iter().rev().take(MAX_NAME).take_while(|byte| is_name(**byte) || **byte == b'.');
+        let before =
+            bytes[..start].iter().rev().take(MAX_NAME_LEN).take_while(|byte| is_name(**byte) || **byte == b'.');
         let mut start = start - before.count();
-        let end = end + bytes[end..].iter().take(MAX_NAME).take_while(|byte| is_name(**byte)).count();
+        let end = end + bytes[end..].iter().take(MAX_NAME_LEN).take_while(|byte| is_name(**byte)).count();
         // `\npassword`, `\tpassword`: the letter belongs to the escape.
         let is_escape = start > 0 && bytes[start - 1] == b'\\' && matches!(bytes[start], b'n' | b't' | b'r');
         start += usize::from(is_escape);
@@ -92,7 +93,7 @@ impl<'a> Name<'a> {
     }
 
     fn kind(&self) -> Option<ValueKind> {
-        kind(self.text)
+        classify_name(self.text)
     }
 }
 
@@ -144,7 +145,7 @@ fn may_be_secret(name: &[u8]) -> bool {
 }
 
 /// Returns the kind of value that a name of these words has, if it is a secret.
-pub(super) fn kind(name: &str) -> Option<ValueKind> {
+pub(super) fn classify_name(name: &str) -> Option<ValueKind> {
     if !may_be_secret(name.as_bytes()) {
         return None;
     }
@@ -295,7 +296,7 @@ enum Sign {
     /// A value in quotes must follow: a call, a list, the initial value of a type.
     Quoted,
     /// Beside the name in a list: the value must look like one.
-    Beside,
+    ListItem,
     /// An option before its value.
     Option,
 }
@@ -385,9 +386,9 @@ fn value(text: &str, name: &Name<'_>) -> Option<Span> {
     let quote = at.quote();
     if !quote.is_empty() {
         let span = quoted(text, at.at, quote, name, kind);
-        return span.filter(|(start, end)| sign != Sign::Beside || is_random_or_told(&text[*start..*end]));
+        return span.filter(|(start, end)| sign != Sign::ListItem || is_random_or_told(&text[*start..*end]));
     }
-    if is_in_list || typed || matches!(sign, Sign::Quoted | Sign::Or | Sign::Beside) {
+    if is_in_list || typed || matches!(sign, Sign::Quoted | Sign::Or | Sign::ListItem) {
         return None;
     }
     let start = at.at;
@@ -412,7 +413,7 @@ fn is_alone(text: &str) -> bool {
         && !line.contains([':', ',', '"', '\'', '`', '\\'])
         && !line.starts_with(['-', '#', '/', '@', '.'])
         && !is_code(line)
-        && !is_of_words(line)
+        && !is_compound_word(line)
 }
 
 /// A value of several lines, as YAML has it: those that are as far from the edge as the first one.
@@ -465,7 +466,7 @@ fn apart(at: &mut TextPlace<'_>, name: &Name<'_>, is_closed: bool, is_option: bo
             return Some(match (is_option, is_yaml) {
                 (true, true) => Sign::Option,
                 (true, false) => Sign::Quoted,
-                (false, _) => Sign::Beside,
+                (false, _) => Sign::ListItem,
             });
         }
         at.at = start;
@@ -480,7 +481,7 @@ fn apart(at: &mut TextPlace<'_>, name: &Name<'_>, is_closed: bool, is_option: bo
     // `setPassword("X")`, `.password("X")`, `password{"X"}`
     if at.eat("(") || at.eat("{") {
         at.gap();
-        return at.is_quote().then_some(Sign::Beside);
+        return at.is_quote().then_some(Sign::ListItem);
     }
     // `password string = "X"`, `password [32] = "X"`, `password { get; set; } = "X"`, `(def password "X")`
     let spaces = at.spaces();
@@ -612,7 +613,7 @@ fn fits(value: &str, name: &Name<'_>, kind: ValueKind) -> bool {
 }
 
 /// Whether it is put together from words, as names in code are: `X509RequestFlags`, `KEY_TYPE_1`, `a-key-of-32-bytes`.
-pub(super) fn is_of_words(text: &str) -> bool {
+pub(super) fn is_compound_word(text: &str) -> bool {
     let (mut run, mut longest) = (0, 0);
     for byte in text.bytes() {
         run = if byte.is_ascii_lowercase() { run + 1 } else { 0 };
@@ -632,7 +633,7 @@ fn is_random(value: &str) -> bool {
         |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'_' | b'-' | b'.' | b'~');
     let digits = value.bytes().filter(u8::is_ascii_digit).count();
     value.len() >= 16
-        && !is_of_words(value)
+        && !is_compound_word(value)
         && value.bytes().all(is_of)
         && digits >= 1
         && entropy(value) >= 3.0
@@ -707,12 +708,14 @@ fn is_bare_secret(bare: &str, name: &Name<'_>, kind: ValueKind, is_loose: bool, 
         return !bare.starts_with('-') && !is_prose(bare) && (is_password || has_digit(bare) || bare.len() >= 12);
     }
     // `token: the next word`, `key = other_name`
-    if is_loose && (is_code(bare) || (!is_password && (is_of_words(bare) || (!has_digit(bare) && bare.len() < 20)))) {
+    if is_loose
+        && (is_code(bare) || (!is_password && (is_compound_word(bare) || (!has_digit(bare) && bare.len() < 20))))
+    {
         return false;
     }
     // `password=self.password`, `token=next_token`: names, and no values.
     let is_name = bare.bytes().all(|b| b.is_ascii_lowercase() || matches!(b, b'_' | b'.')) && bare.contains(['_', '.']);
-    if is_name && self::kind(bare).is_some() {
+    if is_name && classify_name(bare).is_some() {
         return false;
     }
     let lower = name.text.to_ascii_lowercase();
@@ -768,7 +771,7 @@ fn phrase(text: &str, start: usize) -> Option<usize> {
 fn is_stand_in(text: &str) -> bool {
     let is_masked = text.bytes().all(|byte| matches!(byte, b'*' | b'x' | b'X' | b'.' | b'-' | b'_' | b'?'));
     let is_taken = text.contains(REDACTED) || text == &REDACTED[..REDACTED.len() - 1];
-    is_masked || is_taken || text.starts_with("...") || is_word_for_one(text)
+    is_masked || is_taken || text.starts_with("...") || is_placeholder(text)
 }
 
 /// Whether a text can be a value: it may begin with any sign, if it has no form of a reference.

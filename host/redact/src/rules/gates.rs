@@ -8,7 +8,7 @@ use super::text::{Span, is_word};
 pub(super) type Guard = fn(&[u8], Span) -> bool;
 
 /// The gate of a mark of [`super::named::steps`].
-pub(super) fn gate(mark: &str) -> Guard {
+pub(super) fn guard_for(mark: &str) -> Guard {
     match mark {
         "value" => is_value_of_name,
         "://" => has_login,

@@ -15,10 +15,10 @@ const MAX_PREFIX_BYTES: usize = 64;
 const MAX_PUBLIC_KEY_BYTES: usize = 16 << 10;
 
 /// The lengths of digests as hexadecimal digits: MD5, SHA-1, SHA-224 to SHA-512.
-const HEX_DIGESTS: [usize; 6] = [32, 40, 56, 64, 96, 128];
+const HEX_DIGEST_LENGTHS: [usize; 6] = [32, 40, 56, 64, 96, 128];
 
 /// The lengths of digests as base64 without its padding.
-const BASE64_DIGESTS: [usize; 5] = [22, 27, 43, 64, 86];
+const BASE64_DIGEST_LENGTHS: [usize; 5] = [22, 27, 43, 64, 86];
 
 /// Words that say that a digest follows.
 const DIGEST_WORDS: [&str; 16] = [
@@ -41,10 +41,10 @@ const DIGEST_WORDS: [&str; 16] = [
 ];
 
 /// The beginnings of public keys of OpenSSH.
-const SSH_KEYS: [&str; 5] = ["AAAAB3NzaC1", "AAAAC3NzaC1", "AAAAE2VjZHNh", "AAAAGnNrLX", "AAAAInNrLW"];
+const SSH_PUBLIC_KEY_PREFIXES: [&str; 5] = ["AAAAB3NzaC1", "AAAAC3NzaC1", "AAAAE2VjZHNh", "AAAAGnNrLX", "AAAAInNrLW"];
 
 /// The kinds of blocks in PEM that everybody may see.
-const PUBLIC_BLOCKS: [&str; 5] = ["PUBLIC", "CERTIFICATE", "SIGNATURE", "MESSAGE", "ENCRYPTED FILE"];
+const PUBLIC_PEM_LABELS: [&str; 5] = ["PUBLIC", "CERTIFICATE", "SIGNATURE", "MESSAGE", "ENCRYPTED FILE"];
 
 /// The beginnings of images, fonts and modules of WebAssembly in base64.
 const MEDIA_PREFIXES: [&str; 9] =
@@ -123,7 +123,7 @@ const LABEL_WORDS: [&str; 14] = [
 const MAX_LABEL_OFFSET: usize = 28;
 
 /// The words in an address of the web that say that who knows it may use it.
-const SECRET_ADDRESSES: [&str; 5] = ["hook", "/bot", "token", "secret", "/key"];
+const SECRET_URL_WORDS: [&str; 5] = ["hook", "/bot", "token", "secret", "/key"];
 
 /// The endings of files whose names have a digest of what is in them.
 const HASHED_FILE_EXTENSIONS: [&str; 35] = [
@@ -181,7 +181,7 @@ fn number(bytes: &[u8]) -> Option<usize> {
 impl TokenRun<'_> {
     /// The length of an identifier that begins at a place: a commit or what else has the length of SHA-1, a UUID, an
     /// ObjectId, a ULID, a number; and a digest, if its name is before it.
-    pub(super) fn identifier(&self, at: usize) -> Option<usize> {
+    pub(super) fn identifier_len(&self, at: usize) -> Option<usize> {
         let bytes = &self.bytes[at..self.end];
         let length = bytes.iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
         let token = &bytes[..length];
@@ -202,7 +202,7 @@ impl TokenRun<'_> {
         if known.is_some() {
             return known.filter(|_| !self.is_told_secret(at));
         }
-        let is_digest = HEX_DIGESTS.contains(&length) && is_hex(token);
+        let is_digest = HEX_DIGEST_LENGTHS.contains(&length) && is_hex(token);
         (is_digest && (self.is_told_digest(at) || self.is_listed(at + length))).then_some(length)
     }
 
@@ -219,7 +219,7 @@ impl TokenRun<'_> {
 
     /// The text that the run is the code of: hexadecimal, or the base64 of an address that has its data in it. What looks
     /// random isn't read for it.
-    pub(super) fn decoded(&self) -> Option<String> {
+    pub(super) fn decode(&self) -> Option<String> {
         let run = self.run();
         let hex = run.strip_prefix(b"0x").unwrap_or(run);
         let text = if hex.len().is_multiple_of(2) && hex.iter().all(u8::is_ascii_hexdigit) {
@@ -277,7 +277,7 @@ impl TokenRun<'_> {
             return true;
         }
         let bare = run.len() - run.iter().rev().take_while(|byte| **byte == b'=').count();
-        BASE64_DIGESTS.contains(&bare) && self.is_told_digest(self.start)
+        BASE64_DIGEST_LENGTHS.contains(&bare) && self.is_told_digest(self.start)
     }
 
     /// An image, or something else whose type is before it.
@@ -319,14 +319,14 @@ impl TokenRun<'_> {
 
     /// A key of OpenSSH, or a line of a block that everybody may see.
     fn is_public_key(&self) -> bool {
-        if SSH_KEYS.iter().any(|begin| starts(self.run(), begin)) {
+        if SSH_PUBLIC_KEY_PREFIXES.iter().any(|begin| starts(self.run(), begin)) {
             return true;
         }
         let before = &self.bytes[self.start.saturating_sub(MAX_PUBLIC_KEY_BYTES)..self.start];
         let Some(begin) = memchr::memmem::rfind(before, b"-----BEGIN ") else { return false };
         let block = &before[begin + 11..];
         let kind = block.split(|byte| *byte == b'-').next().unwrap_or_default();
-        !has(block, "-----END ") && PUBLIC_BLOCKS.iter().any(|word| has(kind, word))
+        !has(block, "-----END ") && PUBLIC_PEM_LABELS.iter().any(|word| has(kind, word))
     }
 
     /// A part of a path, or the name of a file that has a digest.
@@ -352,7 +352,7 @@ impl TokenRun<'_> {
             && address.iter().all(|byte| byte.is_ascii_graphic() && !b"\"'<>`?#@,;(".contains(byte));
         (name.ends_with(b"http") || name.ends_with(b"https"))
             && is_path
-            && !SECRET_ADDRESSES.iter().any(|word| has(&address, word))
+            && !SECRET_URL_WORDS.iter().any(|word| has(&address, word))
             // What has a user is a password.
             && self.bytes.get(end) != Some(&b'@')
     }

@@ -19,7 +19,7 @@ const KEY_BODY_PREFIXES: [&str; 8] = [
 ];
 
 /// One of these is in every text with one.
-pub(super) const MARKS: &[&str] = &[
+pub(super) const PRIVATE_KEY_KEYWORDS: &[&str] = &[
     "private key",
     "miievqibadan",
     "miievgibadan",
@@ -36,12 +36,12 @@ pub(super) const MARKS: &[&str] = &[
 const MAX_KEY_BYTES: usize = 32 << 10;
 
 /// Private keys: from their first line, whole or torn, to their last one, or before a last line alone.
-pub(super) fn private(text: &str, _: &[Span]) -> Vec<Span> {
-    static EDGE: LazyLock<Option<Regex>> = LazyLock::new(|| {
+pub(super) fn find_private_keys(text: &str, _: &[Span]) -> Vec<Span> {
+    static PEM_BOUNDARY: LazyLock<Option<Regex>> = LazyLock::new(|| {
         Regex::new(r"-----(BEGIN|END) [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|(?:MIIE[A-Za-z0-9+/]{28}|MIIJQgIBADANBgkqhkiG9w0BAQEFAASC|MC4CAQAwBQYDK2VwBCIE|MHcCAQEEI|MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0w|b3BlbnNzaC1rZXktdjEA)").ok()
     });
     let mut spans: Vec<Span> = Vec::new();
-    let edges: Vec<_> = EDGE.iter().flat_map(|edge| edge.captures_iter(text)).collect();
+    let edges: Vec<_> = PEM_BOUNDARY.iter().flat_map(|edge| edge.captures_iter(text)).collect();
     // No key has a first or a last line within. What is looked at twice would be looked at again for each of many.
     let mut limit = text.len();
     let mut limits = vec![limit; edges.len()];
@@ -182,12 +182,13 @@ fn body_before(text: &str, from: usize, to: usize) -> usize {
 }
 
 /// The secret of an AWS account near its key: 40 signs without a form of their own.
-pub(super) fn beside_aws(text: &str, _: &[Span]) -> Vec<Span> {
-    static ID: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?-u)\b(?:AKIA|ASIA)[A-Z0-9]{16}\b").ok());
+pub(super) fn find_aws_secret_keys(text: &str, _: &[Span]) -> Vec<Span> {
+    static AWS_KEY_ID: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r"(?-u)\b(?:AKIA|ASIA)[A-Z0-9]{16}\b").ok());
     let is_of = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
     let bytes = text.as_bytes();
     let mut spans: Vec<Span> = Vec::new();
-    for id in ID.iter().flat_map(|id| id.find_iter(text)) {
+    for id in AWS_KEY_ID.iter().flat_map(|id| id.find_iter(text)) {
         let mut at = id.start().saturating_sub(120);
         let end = (id.end() + 200).min(bytes.len());
         while at < end {

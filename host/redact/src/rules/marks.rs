@@ -81,7 +81,7 @@ impl KeywordTrie {
     }
 
     /// Calls a function with the number of each mark in a text, and where it is. Those that begin first come first.
-    pub(super) fn each(&self, bytes: &[u8], mut take: impl FnMut(usize, usize, usize)) {
+    pub(super) fn for_each_match(&self, bytes: &[u8], mut take: impl FnMut(usize, usize, usize)) {
         let Some((begin, rest)) = bytes.split_first_chunk::<2>() else { return };
         let mut kinds = begin.iter().fold(0, |kinds, byte| and_kind(kinds, kind(*byte)));
         let (blocks, last) = rest.as_chunks::<BLOCK_LEN>();
@@ -212,7 +212,7 @@ mod tests {
             let text = parts.concat();
             let marks = MARKS.map(str::to_owned);
             let mut found = Vec::new();
-            KeywordTrie::new(&marks).unwrap().each(text.as_bytes(), |mark, start, end| found.push((start, end, mark)));
+            KeywordTrie::new(&marks).unwrap().for_each_match(text.as_bytes(), |mark, start, end| found.push((start, end, mark)));
             let plain = AhoCorasick::builder().ascii_case_insensitive(true).build(marks).unwrap();
             let all = plain.find_overlapping_iter(&text);
             let mut expected: Vec<_> = all.map(|it| (it.start(), it.end(), it.pattern().as_usize())).collect();

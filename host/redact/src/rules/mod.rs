@@ -29,19 +29,19 @@ use aho_corasick::{AhoCorasick, MatchKind};
 use self::gates::Guard;
 use self::labels::Labels;
 use self::marks::KeywordTrie;
-use self::public::PUBLIC;
+use self::public::IMPORTED_RULES;
 use self::seeds::Prefilter;
 use self::seen::DerivedText;
 use self::services::RULES;
-use self::step::{Detector, MIN_SUFFIX_BYTES, Matcher, SpanFinder, windows, windows_of_tokens};
-pub use self::text::{MAX_LOOKED, REDACTED};
+use self::step::{Detector, MIN_SUFFIX_BYTES, Matcher, SpanFinder, token_windows, windows};
+pub use self::text::{MAX_SCANNED_BYTES, REDACTED};
 use self::text::{Span, is_word};
 
 /// A number for the rules. Versions of aiw with other rules have another number.
 pub const VERSION: i64 = include!(concat!(env!("OUT_DIR"), "/version.rs"));
 
 /// Values shorter than this are not hidden wherever they occur: the texts would be full of holes.
-const MIN_VALUE: usize = 6;
+const MIN_VALUE_LEN: usize = 6;
 
 /// How often a text is decoded: JSON in JSON in JSON, HTML in a URL.
 const MAX_LAYERS: usize = 3;
@@ -84,9 +84,9 @@ enum MarkOwner {
     /// A rule that looks at names, commands and sentences, if what is around the mark is as it needs it.
     Rule(usize, Guard),
     /// A rule for tokens, of which one may go on in the next line.
-    Form(usize, Begin),
+    Token(usize, Begin),
     /// Colours or escapes, behind which secrets may be.
-    Coded,
+    Encoded,
     /// Escapes, behind which a value may be, if its name is near.
     Escaped,
     /// A list of words with an option among them.
@@ -169,44 +169,49 @@ impl Redactor {
         let (mut always, mut rules) = (Vec::new(), Vec::new());
         let mut owners = RuleIndex::default();
         let any: Guard = |_, _| true;
-        let first: [ByHand; 2] = [(&["AKIA", "ASIA"], keys::beside_aws), (keys::MARKS, keys::private)];
+        let first: [ByHand; 2] =
+            [(&["AKIA", "ASIA"], keys::find_aws_secret_keys), (keys::PRIVATE_KEY_KEYWORDS, keys::find_private_keys)];
         for (marks, find) in first {
             owners.add(marks, |_| MarkOwner::Rule(rules.len(), any));
             rules.push(Matcher::new(Detector::Spans(find)));
         }
         for rule in &RULES {
             let is_exact = !rule.pattern.starts_with("(?i)");
-            let is_word = rule.pattern.trim_start_matches("(?i)").starts_with(r"\b") && !rule.is_within;
+            let is_word = rule.pattern.trim_start_matches("(?i)").starts_with(r"\b") && !rule.is_infix;
             let begin = |mark| Begin { exact: is_exact.then_some(mark), is_word };
-            owners.add(rule.marks, |mark| MarkOwner::Form(rules.len(), begin(mark)));
+            owners.add(rule.marks, |mark| MarkOwner::Token(rules.len(), begin(mark)));
             always.extend(rule.marks.is_empty().then_some(rules.len()));
-            rules.push(Matcher::new(Detector::Form(rule)));
+            rules.push(Matcher::new(Detector::Service(rule)));
         }
-        for rule in PUBLIC {
+        for rule in IMPORTED_RULES {
             let begin = |mark| Begin { exact: rule.is_exact.then_some(mark), is_word: rule.is_word };
-            owners.add(rule.marks, |mark| MarkOwner::Form(rules.len(), begin(mark)));
-            rules.push(Matcher::new(Detector::Public(rule)));
+            owners.add(rule.marks, |mark| MarkOwner::Token(rules.len(), begin(mark)));
+            rules.push(Matcher::new(Detector::Imported(rule)));
         }
-        for (marks, pattern, replace) in named::steps().into_iter().chain(placed::steps()) {
-            owners.add(marks, |mark| MarkOwner::Rule(rules.len(), gates::gate(mark)));
+        for (marks, pattern, replace) in named::searches().into_iter().chain(placed::searches()) {
+            owners.add(marks, |mark| MarkOwner::Rule(rules.len(), gates::guard_for(mark)));
             rules.push(Matcher::new(Detector::Named(pattern, replace)));
         }
         // The last rules are those by hand, of which the first is about names.
         let names = rules.len();
-        let last: [ByHand; 3] =
-            [(named::MARKS, assigned::spans), (named::MARKS, tables::spans), (prose::SECRET_WORDS, prose::spans)];
+        let last: [ByHand; 3] = [
+            (named::SECRET_NAME_KEYWORDS, assigned::find_secrets),
+            (named::SECRET_NAME_KEYWORDS, tables::find_secrets),
+            (prose::SECRET_WORDS, prose::find_secrets),
+        ];
         for (marks, find) in last {
             owners.add(marks, |_| MarkOwner::Rule(rules.len(), any));
             rules.push(Matcher::new(Detector::Spans(find)));
         }
-        owners.add(seen::HIDING, |_| MarkOwner::Coded);
+        owners.add(seen::OBFUSCATION_SEQUENCES, |_| MarkOwner::Encoded);
         owners.add(seen::ESCAPES, |_| MarkOwner::Escaped);
         owners.add(seen::ARGUMENT_LIST_PATTERNS, |_| MarkOwner::List);
         let (marks, owners): (Vec<String>, Vec<Vec<MarkOwner>>) = owners.0.into_iter().unzip();
         let reason = |e: aho_corasick::BuildError| InvalidRule { reason: e.to_string() };
         let marks = KeywordTrie::new(&marks).map_err(reason)?;
-        let known = values.iter().map(|value| value.trim()).filter(|value| value.len() >= MIN_VALUE);
-        let known: Vec<String> = known.flat_map(values::forms).filter(|form| form.len() >= MIN_VALUE).collect();
+        let known = values.iter().map(|value| value.trim()).filter(|value| value.len() >= MIN_VALUE_LEN);
+        let known: Vec<String> =
+            known.flat_map(values::encoded_forms).filter(|form| form.len() >= MIN_VALUE_LEN).collect();
         let values = match known.is_empty() {
             true => None,
             false => Some(AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&known).map_err(reason)?),
@@ -221,19 +226,19 @@ impl Redactor {
         self
     }
 
-    /// The text without secrets, at most [`MAX_LOOKED`] of it. A rule of another scanner leaves its name:
+    /// The text without secrets, at most [`MAX_SCANNED_BYTES`] of it. A rule of another scanner leaves its name:
     /// `[redacted: duffel-api-token]`.
     pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        let (text, mut labels) = Labels::find(text);
+        let (text, mut labels) = Labels::extract(text);
         let out = match text {
             Cow::Borrowed(text) => self.passes(text, &mut labels),
             Cow::Owned(text) => Cow::Owned(self.passes(&text, &mut labels).into_owned()),
         };
-        labels.put_into(out)
+        labels.apply_to(out)
     }
 
     fn passes<'a>(&self, text: &'a str, labels: &mut Labels) -> Cow<'a, str> {
-        let text = &text[..text.floor_char_boundary(MAX_LOOKED)];
+        let text = &text[..text.floor_char_boundary(MAX_SCANNED_BYTES)];
         let mut out = self.pass(text, labels);
         // What stood beside a secret may be seen for one only once that is gone.
         for _ in 1..MAX_PASSES {
@@ -255,8 +260,13 @@ impl Redactor {
         // What is a token without its breaks may be one without its rest as well: it is looked for first.
         if !look.joins.is_empty() {
             let around = windows(text, &look.torn);
-            let places = &mut [&mut labels.places];
-            self.through(&mut out, |text| Some(DerivedText::joined(text, &around, &look.joins)), true, places);
+            let places = &mut [&mut labels.spans];
+            self.through(
+                &mut out,
+                |text| Some(DerivedText::from_joined_lines(text, &around, &look.joins)),
+                true,
+                places,
+            );
             if matches!(out, Cow::Owned(_)) {
                 look = self.look(&out);
             }
@@ -271,27 +281,28 @@ impl Redactor {
         self.clean(&mut out, look.hits, None, false, &mut [&mut lists, &mut coded], Some(&mut *labels));
         if !lists.is_empty() {
             let around = windows(&out, &lists);
-            let places = &mut [&mut coded, &mut labels.places];
-            self.through(&mut out, |text| Some(DerivedText::listed(text, &around)), false, places);
+            let places = &mut [&mut coded, &mut labels.spans];
+            self.through(&mut out, |text| Some(DerivedText::from_argument_list(text, &around)), false, places);
         }
         for layers in 1..=MAX_LAYERS {
             if coded.is_empty() {
                 break;
             }
-            let around = windows_of_tokens(&out, &coded);
-            let places = &mut [&mut labels.places];
-            coded = self.through(&mut out, |text| DerivedText::decoded(text, &around, layers), false, places);
+            let around = token_windows(&out, &coded);
+            let places = &mut [&mut labels.spans];
+            coded = self.through(&mut out, |text| DerivedText::from_decoded(text, &around, layers), false, places);
         }
         let mut take = |out: &mut Cow<'_, str>, spans: &[Span]| {
             if !spans.is_empty() {
                 *out = Cow::Owned(without(out, spans));
-                Moves::of(spans).all(&mut labels.places);
+                Moves::of(spans).all(&mut labels.spans);
             }
         };
-        let spans = self.seeds.spans(&out);
+        let spans = self.seeds.find_phrases(&out);
         take(&mut out, &spans);
-        let spans =
-            random::spans(&out, self.is_strict, |inner| self.pass(inner, &mut Labels::default()).contains(REDACTED));
+        let spans = random::find_random_tokens(&out, self.is_strict, |inner| {
+            self.pass(inner, &mut Labels::default()).contains(REDACTED)
+        });
         take(&mut out, &spans);
         out
     }
@@ -309,15 +320,17 @@ impl Redactor {
         let mut text = Cow::Owned(std::mem::take(&mut seen.text));
         let look = self.look(&text);
         let mut coded = look.coded;
-        coded.iter_mut().for_each(|(start, end)| (*start, *end) = (seen.origin(*start), seen.origin(*end)));
+        coded
+            .iter_mut()
+            .for_each(|(start, end)| (*start, *end) = (seen.original_offset(*start), seen.original_offset(*end)));
         self.clean(&mut text, look.hits, Some(&mut seen), is_forms, &mut [], None);
         // Tokens without escapes are looked at in the text itself, with all that stands around them.
         if seen.is_decoded {
-            let mut spans = random::spans(&text, self.is_strict, |_| false);
+            let mut spans = random::find_random_tokens(&text, self.is_strict, |_| false);
             seen.retain_escaped(&text, &mut spans);
-            seen.take(&spans);
+            seen.remove_spans(&spans);
         }
-        let spans = seen.spans();
+        let spans = seen.into_removed_spans();
         if !spans.is_empty() {
             *out = Cow::Owned(without(out, &spans));
             let moves = Moves::of(&spans);
@@ -333,7 +346,7 @@ impl Redactor {
         let (mut escaped, mut names) = (Vec::<Span>::new(), Vec::new());
         let mut joined = 0;
         let bytes = text.as_bytes();
-        self.marks.each(bytes, |mark, start, end| {
+        self.marks.for_each_match(bytes, |mark, start, end| {
             let place = (start, end);
             let mut may_be_token = None;
             for owner in &self.owners[mark] {
@@ -347,7 +360,7 @@ impl Redactor {
                             look.hits.push((rule, start, end));
                         }
                     }
-                    MarkOwner::Form(rule, begin) => {
+                    MarkOwner::Token(rule, begin) => {
                         if !*may_be_token.get_or_insert_with(|| seen::may_be_token(text, start, end)) {
                             continue;
                         }
@@ -359,14 +372,14 @@ impl Redactor {
                         // What begins within a token that was looked at ends where it ends.
                         if start >= joined {
                             let known = look.joins.len();
-                            joined = seen::joins(text, start, &mut look.joins);
+                            joined = seen::collect_line_joins(text, start, &mut look.joins);
                             if look.joins.len() > known {
                                 look.torn.push(place);
                                 look.torn.extend(&look.joins[known..]);
                             }
                         }
                     }
-                    MarkOwner::Coded => look.coded.push(place),
+                    MarkOwner::Encoded => look.coded.push(place),
                     MarkOwner::Escaped => escaped.push(place),
                     MarkOwner::List => {
                         if seen::has_option(bytes, place) {
@@ -377,7 +390,7 @@ impl Redactor {
             }
         });
         // One of them is enough to part a word.
-        seen::unseen(text, |place| {
+        seen::for_each_invisible_char(text, |place| {
             look.is_marked = true;
             look.coded.push(place);
         });
@@ -409,14 +422,14 @@ impl Redactor {
                         hits: &mut [(usize, usize, usize)],
                         label: Option<&'static str>| {
             if let Some(seen) = seen.as_mut() {
-                seen.take(spans);
+                seen.remove_spans(spans);
             }
             *text = Cow::Owned(without(text, spans));
             let moves = Moves::of(spans);
             hits.iter_mut().for_each(|(_, start, end)| (*start, *end) = (moves.moved(*start), moves.moved(*end)));
             places.iter_mut().for_each(|places| moves.all(places));
             if let Some(labels) = labels.as_mut() {
-                moves.all(&mut labels.places);
+                moves.all(&mut labels.spans);
                 if let Some(label) = label {
                     spans.iter().for_each(|(start, _)| labels.add(moves.moved(*start), label));
                 }
@@ -432,9 +445,9 @@ impl Redactor {
         while let Some((rule, ..)) = hits.get(at).copied() {
             let end = at + hits[at..].iter().take_while(|(other, ..)| *other == rule).count();
             let step = &self.rules[rule];
-            if step.is_form() || !is_forms {
+            if step.is_token_rule() || !is_forms {
                 let places: Vec<Span> = hits[at..end].iter().map(|(_, start, end)| (*start, *end)).collect();
-                let spans = step.spans(text, &places);
+                let spans = step.find_secrets(text, &places);
                 if !spans.is_empty() {
                     take(text, &spans, &mut hits[end..], step.label());
                 }
@@ -445,7 +458,7 @@ impl Redactor {
 
     /// Whether a field of this name holds a secret.
     pub fn is_secret_name(&self, name: &str) -> bool {
-        named::is_secret(name)
+        named::is_secret_name(name)
     }
 }
 

@@ -5,11 +5,11 @@
 use regex::Captures;
 
 use super::assigned::{self, ValueKind};
-use super::step::Replace;
-use super::text::{REDACTED, entropy, has_digit, is_amount, is_code, is_mixed, is_word_for_one};
+use super::step::ReplaceFn;
+use super::text::{REDACTED, entropy, has_digit, is_amount, is_code, is_mixed, is_placeholder};
 
 /// A search: its marks, its pattern, and the replacement of a match.
-pub(super) type NamedSearch = (&'static [&'static str], &'static str, Replace);
+pub(super) type NamedSearch = (&'static [&'static str], &'static str, ReplaceFn);
 
 /// The words that a secret's name ends with.
 macro_rules! names {
@@ -69,7 +69,7 @@ macro_rules! command {
 }
 
 // Long: one table of rules.
-pub(super) fn steps() -> Vec<NamedSearch> {
+pub(super) fn searches() -> Vec<NamedSearch> {
     vec![
         // A key of PuTTY, to its last line.
         (
@@ -191,7 +191,7 @@ pub(super) fn steps() -> Vec<NamedSearch> {
             r#"(?i)(\b(?:pass ?phrase|(?:seed|recovery|mnemonic|backup) phrase|mnemonic|password)(?: for [a-z0-9_ ]{1,30})?\s*(?::|=| is| was)\s*\\*["'`“„«‘]?\s?)([a-z]{2,12}(?:[ -][a-z]{2,12}){3,24})"#,
             |found| {
                 let words: Vec<&str> = found[2].split([' ', '-']).collect();
-                let is_sentence = words.iter().any(|word| SENTENCE.contains(&word.to_ascii_lowercase().as_str()));
+                let is_sentence = words.iter().any(|word| SENTENCE_WORDS.contains(&word.to_ascii_lowercase().as_str()));
                 (!is_sentence && words.iter().all(|word| word.len() > 2)).then(|| format!("{}{REDACTED}", &found[1]))
             },
         ),
@@ -253,7 +253,7 @@ pub(super) fn steps() -> Vec<NamedSearch> {
                 shell_value!()
             ),
             |found| {
-                let (quote, bare) = unquoted(&found[2]);
+                let (quote, bare) = split_quote(&found[2]);
                 (!quote.is_empty() || has_digit(bare)).then(|| flag(found)).flatten()
             },
         ),
@@ -420,7 +420,7 @@ pub(super) fn steps() -> Vec<NamedSearch> {
         (&["snmp"], command!(r"snmp(?-u:[a-z]+)", r"\s-[AX]\s+"), flag),
         // Its community, which is a password. A daemon has a file there.
         (&["snmp"], command!(r"snmp(?-u:[a-z]*[a-ce-z])", r"\s-c\s*"), |found| {
-            let (_, community) = unquoted(&found[2]);
+            let (_, community) = split_quote(&found[2]);
             (community != "public" && !community.starts_with(['/', '.', '~'])).then(|| flag(found)).flatten()
         }),
         (&["bw unlock", "bw login"], r#"(\bbw\s+(?:unlock|login\s+\S+@\S+)\s+)([^\s;|&<-][^\s;|&]{3,})"#, flag),
@@ -599,14 +599,14 @@ const PARAMETER_SCHEMES: [&str; 5] = ["digest", "oauth", "hawk", "mac", "signatu
 
 /// The value of a flag.
 fn flag(found: &Captures<'_>) -> Option<String> {
-    let (quote, bare) = unquoted(&found[2]);
+    let (quote, bare) = split_quote(&found[2]);
     let is_word = ["flag", "flags", "option", "argument", "parameter", "and", "with", "for", "instead"].contains(&bare);
     (is_value(bare) && !is_word).then(|| format!("{}{quote}{REDACTED}{quote}", &found[1]))
 }
 
 /// Returns the secret that a command writes for another one.
 fn piped(found: &Captures<'_>) -> Option<String> {
-    let (quote, bare) = unquoted(&found[2]);
+    let (quote, bare) = split_quote(&found[2]);
     let rest = &found[0][found[1].len() + found[2].len()..];
     is_value(bare).then(|| format!("{}{quote}{REDACTED}{quote}{rest}", &found[1]))
 }
@@ -616,7 +616,7 @@ fn of_field(found: &Captures<'_>) -> Option<String> {
     let value = found[2].trim_start_matches(['\\', '"', '\'']);
     let before = &found[2][..found[2].len() - value.len()];
     // What it says when it is empty has spaces.
-    let is_secret = is_value(value) && !value.contains(char::is_whitespace) && assigned::kind(value).is_none();
+    let is_secret = is_value(value) && !value.contains(char::is_whitespace) && assigned::classify_name(value).is_none();
     is_secret.then(|| format!("{}{before}{REDACTED}{}", &found[1], &found[3]))
 }
 
@@ -630,7 +630,7 @@ fn is_base32(text: &str) -> bool {
 fn cookies(found: &Captures<'_>) -> Option<String> {
     let inner = found[2].trim_start_matches('\\');
     let escapes = &found[2][..found[2].len() - inner.len()];
-    let (quote, bare) = unquoted(inner);
+    let (quote, bare) = split_quote(inner);
     let bare = bare.strip_suffix(escapes).unwrap_or(bare);
     let value = bare.split_once('=').map_or("", |(_, value)| value);
     is_value(value).then(|| format!("{}{escapes}{quote}{REDACTED}{escapes}{quote}", &found[1]))
@@ -667,7 +667,7 @@ fn is_flag_of_other(value: &str) -> bool {
 /// The value after PASSWORD or IDENTIFIED BY. In small letters it may be a sentence.
 fn sql(found: &Captures<'_>) -> Option<String> {
     let (before, value) = (&found[1], &found[2]);
-    let (quote, bare) = unquoted(value);
+    let (quote, bare) = split_quote(value);
     let is_sentence = !before.contains("PASSWORD") && !before.contains("IDENTIFIED");
     let is_plain = !has_digit(bare) || bare.contains(char::is_whitespace);
     (is_value(bare) && !(is_sentence && is_plain)).then(|| format!("{before}{quote}{REDACTED}{quote}"))
@@ -675,7 +675,7 @@ fn sql(found: &Captures<'_>) -> Option<String> {
 
 /// The value after the word in another language. A word that follows is one of a sentence.
 fn foreign(found: &Captures<'_>) -> Option<String> {
-    let (quote, bare) = unquoted(&found[2]);
+    let (quote, bare) = split_quote(&found[2]);
     if quote.is_empty() {
         let value = bare.trim_end_matches(['.', ',', '!', '?', ')', ']']);
         let is_word = !found[1].contains('=') && value.bytes().all(|byte| byte.is_ascii_alphabetic());
@@ -729,7 +729,7 @@ fn is_random(text: &str) -> bool {
 }
 
 /// Words that sentences have, and phrases at random have not.
-pub(super) const SENTENCE: [&str; 40] = [
+pub(super) const SENTENCE_WORDS: [&str; 40] = [
     "the",
     "that",
     "for",
@@ -800,12 +800,12 @@ const SENTENCE_PREFIXES: &[&str] = &[
 ];
 
 /// One of them is in every name of a secret.
-pub(super) const MARKS: &[&str] =
+pub(super) const SECRET_NAME_KEYWORDS: &[&str] =
     &["pass", "pw", "psk", "_pat", "secret", "token", "key", "credential", "mnemonic", "phrase"];
 
 /// The value beside the name of a secret, where both are values themselves.
 fn named_apart(found: &Captures<'_>) -> Option<String> {
-    let (quote, bare) = unquoted(&found[2]);
+    let (quote, bare) = split_quote(&found[2]);
     let is_password = || found[1].to_ascii_lowercase().contains("passw");
     let is_secret =
         is_value(bare) && !bare.contains(char::is_whitespace) && (has_digit(bare) || bare.len() >= 12 || is_password());
@@ -813,7 +813,7 @@ fn named_apart(found: &Captures<'_>) -> Option<String> {
 }
 
 /// The quote that a value stands in, as it is escaped, and what it holds.
-pub(super) fn unquoted(value: &str) -> (&str, &str) {
+pub(super) fn split_quote(value: &str) -> (&str, &str) {
     let inner = value.trim_start_matches('\\');
     if !inner.starts_with(['"', '\'', '`']) {
         return ("", value);
@@ -828,11 +828,11 @@ pub(super) fn is_value(text: &str) -> bool {
     }
     let is_reference =
         text.starts_with(['$', '<', '{', '%', '&', '*', '(', '[', '#', '|', ':']) || text.starts_with("...");
-    !is_reference && !is_word_for_one(text) && !text.bytes().all(|byte| matches!(byte, b'*' | b'x' | b'X' | b'.'))
+    !is_reference && !is_placeholder(text) && !text.bytes().all(|byte| matches!(byte, b'*' | b'x' | b'X' | b'.'))
 }
 
 /// The word in other languages, at the end of a field's name.
-const FOREIGN_WORDS: [&str; 13] = [
+const FOREIGN_PASSWORD_WORDS: [&str; 13] = [
     "passwort",
     "kennwort",
     "mot de passe",
@@ -849,13 +849,13 @@ const FOREIGN_WORDS: [&str; 13] = [
 ];
 
 /// Whether a field of this name holds a secret.
-pub(super) fn is_secret(name: &str) -> bool {
+pub(super) fn is_secret_name(name: &str) -> bool {
     let lower = name.to_lowercase();
-    if FOREIGN_WORDS.iter().any(|word| lower.ends_with(word)) || lower == "senha" {
+    if FOREIGN_PASSWORD_WORDS.iter().any(|word| lower.ends_with(word)) || lower == "senha" {
         return true;
     }
     // `Set-Cookie`, `Authorization`
     lower.ends_with("cookie")
         || lower.ends_with("authorization")
-        || matches!(assigned::kind(name), Some(ValueKind::Password | ValueKind::Phrase | ValueKind::Token))
+        || matches!(assigned::classify_name(name), Some(ValueKind::Password | ValueKind::Phrase | ValueKind::Token))
 }

@@ -2,7 +2,7 @@
 
 use regex::Captures;
 
-use super::named::{NamedSearch, is_value, unquoted};
+use super::named::{NamedSearch, is_value, split_quote};
 use super::text::{REDACTED, has_digit};
 
 /// An argument in quotes, or any other one before a password.
@@ -34,7 +34,7 @@ macro_rules! word {
 }
 
 // Long: one table of rules.
-pub(super) fn steps() -> Vec<NamedSearch> {
+pub(super) fn searches() -> Vec<NamedSearch> {
     vec![
         // A user and a password.
         (
@@ -196,7 +196,7 @@ pub(super) fn steps() -> Vec<NamedSearch> {
 
 /// The value, if it can be one: any word may be a password.
 fn field(found: &Captures<'_>) -> Option<String> {
-    let (quote, bare) = unquoted(&found[2]);
+    let (quote, bare) = split_quote(&found[2]);
     let is_secret = is_value(bare) && !bare.contains(char::is_whitespace) && !bare.starts_with(['$', '%']);
     let rest = found.get(3).map_or("", |rest| rest.as_str());
     is_secret.then(|| format!("{}{quote}{REDACTED}{quote}{rest}", &found[1]))

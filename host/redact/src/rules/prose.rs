@@ -78,10 +78,10 @@ pub(super) const SECRET_WORDS: &[&str] = &[
 ];
 
 /// How many words may stand between.
-const MAX_BETWEEN: usize = 6;
+const MAX_WORDS_BETWEEN: usize = 6;
 
 /// Returns the secrets that sentences tell near these words.
-pub(super) fn spans(text: &str, near: &[Span]) -> Vec<Span> {
+pub(super) fn find_secrets(text: &str, near: &[Span]) -> Vec<Span> {
     let mut spans: Vec<Span> = Vec::new();
     for (number, (start, end)) in near.iter().copied().enumerate() {
         // `pass` of `password`
@@ -133,7 +133,7 @@ fn after(text: &str, from: usize) -> Option<Span> {
     let rest = &text.as_bytes()[from..(from + 400).min(text.len())];
     let end = memchr::memchr2(b'\n', b'|', rest).unwrap_or(rest.len());
     let line = text[from..text.floor_char_boundary(from + end)].split('│').next().unwrap_or_default();
-    for (number, (at, word)) in words(line).take(MAX_BETWEEN + 1).enumerate() {
+    for (number, (at, word)) in words(line).take(MAX_WORDS_BETWEEN + 1).enumerate() {
         // The rest of its own word, as an ending: `kata sandinya`.
         if number == 0 && at == 0 && word.bytes().all(|byte| byte.is_ascii_lowercase()) {
             continue;

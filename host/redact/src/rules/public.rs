@@ -19,7 +19,7 @@ pub(super) struct ImportedRule {
 }
 
 /// All of them.
-pub(super) static PUBLIC: &[ImportedRule] = &include!("public.in");
+pub(super) static IMPORTED_RULES: &[ImportedRule] = &include!("public.in");
 
 impl ImportedRule {
     /// Whether a token that the pattern matches is a secret.

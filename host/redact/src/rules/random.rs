@@ -9,10 +9,10 @@ use super::text::{Span, has_digit_in};
 
 /// How often a sign follows another in identifiers and prose, as the binary logarithm in eighths: a row for each sign
 /// before, a column for each one after. `cargo bench -p aiw-redact -- --pairs` makes it of the texts of the bench.
-static PAIR_SCORES: [[i8; SIGN_COUNT]; SIGN_COUNT] = include!("pairs.in");
+static PAIR_SCORES: [[i8; SYMBOL_COUNT]; SYMBOL_COUNT] = include!("pairs.in");
 
 /// The start of a part, small letters, large letters and digits.
-const SIGN_COUNT: usize = 63;
+const SYMBOL_COUNT: usize = 63;
 
 /// The fewest letters and digits of a token.
 const MIN_TOKEN_LEN: usize = 16;
@@ -21,7 +21,7 @@ const MIN_TOKEN_LEN: usize = 16;
 const MIN_HEX_LEN: usize = 24;
 
 /// By how many eighths of a bit a token must be more likely to be random than to be written, in all.
-const THRESHOLD: i32 = 8 * 24;
+const RANDOMNESS_THRESHOLD: i32 = 8 * 24;
 
 /// By how many eighths of a bit at least for each of its signs.
 const MIN_ENTROPY_EIGHTH_BITS: i32 = 5;
@@ -59,7 +59,7 @@ const fn classes() -> [u8; 256] {
 
 /// The tokens of a text that look random. `is_strict`: also those of a harmless form. `has_secret`: whether a text has one,
 /// which a token may be the code of.
-pub(super) fn spans(text: &str, is_strict: bool, has_secret: impl Fn(&str) -> bool) -> Vec<Span> {
+pub(super) fn find_random_tokens(text: &str, is_strict: bool, has_secret: impl Fn(&str) -> bool) -> Vec<Span> {
     let bytes = text.as_bytes();
     let is_of = |byte: &&u8| BYTE_CLASSES[usize::from(**byte)] != NO_CLASS;
     let mut spans = Vec::new();
@@ -81,13 +81,13 @@ pub(super) fn spans(text: &str, is_strict: bool, has_secret: impl Fn(&str) -> bo
             }
             let run = TokenRun { bytes, start, end };
             let before = spans.len();
-            let known = |at| if is_strict { None } else { run.identifier(at) };
+            let known = |at| if is_strict { None } else { run.identifier_len(at) };
             tokens(bytes, (start, end), known, |token| {
                 if is_strict || !run.is_harmless(token) {
                     spans.push(token);
                 }
             });
-            if run.decoded().is_some_and(|inner| has_secret(&inner)) {
+            if run.decode().is_some_and(|inner| has_secret(&inner)) {
                 spans.truncate(before);
                 spans.push((start, end));
             }
@@ -215,7 +215,7 @@ impl SignGroup {
     fn is_random(&self) -> bool {
         let is_hex = self.seen & !HEX_LOWERCASE_MASK == 0 || self.seen & !HEX_UPPERCASE_MASK == 0;
         self.symbols >= if is_hex { MIN_HEX_LEN } else { MIN_TOKEN_LEN }
-            && self.score >= THRESHOLD
+            && self.score >= RANDOMNESS_THRESHOLD
             && self.score >= MIN_ENTROPY_EIGHTH_BITS * self.symbols as i32
             // Words of a language that the table doesn't know have no digits.
             && self.seen & DIGIT_MASK != 0

@@ -38,7 +38,7 @@ impl Prefilter {
     }
 
     /// The phrases of a text.
-    pub(super) fn spans(&self, text: &str) -> Vec<Span> {
+    pub(super) fn find_phrases(&self, text: &str) -> Vec<Span> {
         let bytes = text.as_bytes();
         let mut spans = Vec::new();
         let mut after = 0;

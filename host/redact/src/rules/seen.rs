@@ -6,7 +6,7 @@ use aiw_core::{is_unsafe, is_unsafe_at};
 use super::text::{REDACTED, Span};
 
 /// Colours and escapes that may hide a name or part a token. Signs that nobody sees do so too: [`unseen`].
-pub(super) const HIDING: &[&str] = &[
+pub(super) const OBFUSCATION_SEQUENCES: &[&str] = &[
     "\u{1b}[", "\\u001b", "\\x1b", "\\033", "\\e[", "\\u00", "\\x2", "\\x3", "\\x4", "\\x5", "\\x6", "\\x7", "\\/",
     "%40", "%20-", "&ntilde;", "&szlig;",
 ];
@@ -20,10 +20,10 @@ pub(super) const ARGUMENT_LIST_PATTERNS: &[&str] =
     &["\", \"-", "\", \\\"-", "\",\\\"-", "\",\"-", "', '-", "','-", "\",\n"];
 
 /// The longest token that is put together from several lines.
-const MAX_TOKEN: usize = 4096;
+const MAX_TOKEN_LEN: usize = 4096;
 
 /// The most signs that nobody sees which a token goes on behind.
-const MAX_UNSEEN: usize = 64;
+const MAX_INVISIBLE_CHARS: usize = 64;
 
 /// The fewest signs of a token in a line.
 const MIN_TOKEN_LEN: usize = 4;
@@ -47,7 +47,7 @@ pub(super) struct DerivedText {
 
 impl DerivedText {
     /// Stretches of a text with its lines joined at these places.
-    pub(super) fn joined(text: &str, around: &[Span], joins: &[Span]) -> Self {
+    pub(super) fn from_joined_lines(text: &str, around: &[Span], joins: &[Span]) -> Self {
         let mut joins = joins.to_vec();
         joins.sort_unstable();
         joins.dedup();
@@ -55,7 +55,7 @@ impl DerivedText {
     }
 
     /// Stretches of a text with the words of its lists parted by spaces, as in a command line.
-    pub(super) fn listed(text: &str, around: &[Span]) -> Self {
+    pub(super) fn from_argument_list(text: &str, around: &[Span]) -> Self {
         let mut joins = Vec::new();
         let bytes = text.as_bytes();
         for (start, end) in around {
@@ -97,7 +97,7 @@ impl DerivedText {
     }
 
     /// Stretches of a text with so many layers of escapes decoded; none if they have not so many.
-    pub(super) fn decoded(text: &str, around: &[Span], layers: usize) -> Option<Self> {
+    pub(super) fn from_decoded(text: &str, around: &[Span], layers: usize) -> Option<Self> {
         let mut seen = Self { end: text.len(), ..Self::default() };
         for (start, end) in around {
             seen.copy(text.get(*start..*end)?, *start);
@@ -122,14 +122,14 @@ impl DerivedText {
                     continue;
                 }
                 is_changed = true;
-                let at = seen.origin(place);
+                let at = seen.original_offset(place);
                 if let Some(sign) = sign {
                     next.copy(sign.encode_utf8(&mut [0; 4]), at);
                 }
                 place += length;
                 // What follows is not where the sign was.
                 if place < seen.text.len() {
-                    next.pieces.push((next.text.len(), seen.origin(place)));
+                    next.pieces.push((next.text.len(), seen.original_offset(place)));
                 }
             }
             if !is_changed {
@@ -154,7 +154,7 @@ impl DerivedText {
         if start >= end {
             return;
         }
-        next.pieces.push((next.text.len(), self.origin(start)));
+        next.pieces.push((next.text.len(), self.original_offset(start)));
         while let Some((at, from)) = self.pieces.get(*piece).filter(|(at, _)| *at < end) {
             if *at > start {
                 next.pieces.push((next.text.len() + at - start, *from));
@@ -165,14 +165,14 @@ impl DerivedText {
     }
 
     /// Where a place of the text, as it was made, is in the original.
-    pub(super) fn origin(&self, place: usize) -> usize {
+    pub(super) fn original_offset(&self, place: usize) -> usize {
         let after = self.pieces.partition_point(|(at, _)| *at <= place);
         let (at, from) = after.checked_sub(1).map_or((0, 0), |piece| self.pieces[piece]);
         (from + place - at).min(self.end)
     }
 
     /// Takes stretches of the text out, which are in their order. The text has [`REDACTED`] for those before.
-    pub(super) fn take(&mut self, spans: &[Span]) {
+    pub(super) fn remove_spans(&mut self, spans: &[Span]) {
         let places = self.places();
         let mut made: Vec<Span> = spans
             .iter()
@@ -190,7 +190,7 @@ impl DerivedText {
             let signs = text[*start..*end].trim_end_matches('=').len();
             let first = self.made(*start, false, &places);
             let last = self.made(start + signs.max(1) - 1, false, &places);
-            self.origin(last) - self.origin(first) > last - first
+            self.original_offset(last) - self.original_offset(first) > last - first
         });
     }
 
@@ -216,11 +216,11 @@ impl DerivedText {
     }
 
     /// Returns the spans that were taken out, in the original, in their order and apart.
-    pub(super) fn spans(self) -> Vec<Span> {
+    pub(super) fn into_removed_spans(self) -> Vec<Span> {
         let origin = |place: usize, is_end: bool| match is_end && place > 0 {
             // Behind its last sign, and not where the next one is.
             true => self.after(place),
-            false => self.origin(place),
+            false => self.original_offset(place),
         };
         merged(self.taken.iter().map(|(start, end)| (origin(*start, false), origin(*end, true))).collect())
     }
@@ -253,7 +253,7 @@ fn merged(mut spans: Vec<Span>) -> Vec<Span> {
 }
 
 /// Calls a function with each sign of a text that nobody sees, but for those that its writing needs.
-pub(super) fn unseen(text: &str, mut take: impl FnMut(Span)) {
+pub(super) fn for_each_invisible_char(text: &str, mut take: impl FnMut(Span)) {
     let bytes = text.as_bytes();
     for (number, block) in bytes.chunks(BLOCK_LEN).enumerate() {
         // As most are.
@@ -388,9 +388,9 @@ pub(super) fn may_be_token(text: &str, mark: usize, from: usize) -> bool {
 
 /// Adds the ends of lines in a token that begins at a place, which is behind those before, with what stands before the rest of it in the next line.
 /// Signs that can't be seen are no end of it either. Returns where its first line ends.
-pub(super) fn joins(text: &str, start: usize, joins: &mut Vec<Span>) -> usize {
+pub(super) fn collect_line_joins(text: &str, start: usize, joins: &mut Vec<Span>) -> usize {
     let bytes = text.as_bytes();
-    let (mut at, most) = (start, (start + MAX_TOKEN).min(bytes.len()));
+    let (mut at, most) = (start, (start + MAX_TOKEN_LEN).min(bytes.len()));
     let mut first = None;
     loop {
         let length = bytes[at..most].iter().take_while(|byte| is_of_token(**byte)).count();
@@ -408,7 +408,8 @@ pub(super) fn joins(text: &str, start: usize, joins: &mut Vec<Span>) -> usize {
             at = *next;
             continue;
         }
-        let unseen: usize = rest.chars().take(MAX_UNSEEN).take_while(|sign| is_unseen(*sign)).map(char::len_utf8).sum();
+        let unseen: usize =
+            rest.chars().take(MAX_INVISIBLE_CHARS).take_while(|sign| is_unseen(*sign)).map(char::len_utf8).sum();
         let mut next = end + unseen;
         if unseen == 0 {
             next += bytes[end..].iter().take(8).take_while(|byte| **byte == b'\\').count();

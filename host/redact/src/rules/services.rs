@@ -15,12 +15,12 @@ pub(super) struct Rule {
     /// Only what has small and large letters and digits: the form alone could be that of a word.
     pub(super) is_mixed: bool,
     /// The marks stand somewhere in a match, and not at its beginning.
-    pub(super) is_within: bool,
+    pub(super) is_infix: bool,
 }
 
 impl Rule {
     const fn within(mut self) -> Self {
-        self.is_within = true;
+        self.is_infix = true;
         self
     }
 
@@ -36,7 +36,7 @@ const fn rule(
     pattern: &'static str,
     source: &'static str,
 ) -> Rule {
-    Rule { service, marks, pattern, source, is_mixed: false, is_within: false }
+    Rule { service, marks, pattern, source, is_mixed: false, is_infix: false }
 }
 
 /// Minimum lengths are shorter than what is issued today: one secret too many is hidden rather than one too few.

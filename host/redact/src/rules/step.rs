@@ -29,7 +29,7 @@ const MAX_FAR_TRIES: u32 = 8;
 pub(super) type SpanFinder = fn(&str, &[Span]) -> Vec<Span>;
 
 /// Returns the replacement of a match, if it is a secret after all.
-pub(super) type Replace = fn(&Captures<'_>) -> Option<String>;
+pub(super) type ReplaceFn = fn(&Captures<'_>) -> Option<String>;
 
 pub(super) struct Matcher {
     work: Detector,
@@ -39,18 +39,18 @@ pub(super) struct Matcher {
 
 pub(super) enum Detector {
     /// The tokens of a service.
-    Form(&'static Rule),
+    Service(&'static Rule),
     /// A rule of another scanner.
-    Public(&'static ImportedRule),
+    Imported(&'static ImportedRule),
     /// A match of a pattern near its marks is a secret where the function puts [`REDACTED`] in its place.
-    Named(&'static str, Replace),
+    Named(&'static str, ReplaceFn),
     /// A function finds the secrets itself.
     Spans(SpanFinder),
 }
 
 enum StepPattern {
     Token(meta::Regex),
-    Near(Regex),
+    Windowed(Regex),
 }
 
 impl Matcher {
@@ -59,14 +59,14 @@ impl Matcher {
     }
 
     /// Whether it is for tokens, by their form.
-    pub(super) fn is_form(&self) -> bool {
-        matches!(self.work, Detector::Form(_) | Detector::Public(_))
+    pub(super) fn is_token_rule(&self) -> bool {
+        matches!(self.work, Detector::Service(_) | Detector::Imported(_))
     }
 
     /// The name that stands in the place of what it takes out, if it has one.
     pub(super) fn label(&self) -> Option<&'static str> {
         match &self.work {
-            Detector::Public(rule) => Some(rule.id),
+            Detector::Imported(rule) => Some(rule.id),
             _ => None,
         }
     }
@@ -78,9 +78,9 @@ impl Matcher {
     fn compile(&self) -> Option<StepPattern> {
         Some(match &self.work {
             // Tokens are ASCII, and such patterns are compiled ten times as fast.
-            Detector::Form(rule) => StepPattern::Token(meta::Regex::new(&format!("(?-u){}", rule.pattern)).ok()?),
-            Detector::Public(rule) => StepPattern::Token(meta::Regex::new(rule.pattern).ok()?),
-            Detector::Named(pattern, _) => StepPattern::Near(Regex::new(pattern).ok()?),
+            Detector::Service(rule) => StepPattern::Token(meta::Regex::new(&format!("(?-u){}", rule.pattern)).ok()?),
+            Detector::Imported(rule) => StepPattern::Token(meta::Regex::new(rule.pattern).ok()?),
+            Detector::Named(pattern, _) => StepPattern::Windowed(Regex::new(pattern).ok()?),
             Detector::Spans(_) => return None,
         })
     }
@@ -92,24 +92,24 @@ impl Matcher {
     }
 
     /// The secrets of a text around these marks, in their order.
-    pub(super) fn spans(&self, text: &str, places: &[Span]) -> Vec<Span> {
+    pub(super) fn find_secrets(&self, text: &str, places: &[Span]) -> Vec<Span> {
         let mut spans = Vec::new();
         match (&self.work, self.compiled()) {
             (Detector::Spans(find), _) => return find(text, places),
-            (Detector::Form(rule), Some(StepPattern::Token(pattern))) => {
+            (Detector::Service(rule), Some(StepPattern::Token(pattern))) => {
                 let mut take = |(start, end)| {
                     let is_secret = !rule.is_mixed || is_mixed(&text[start..end]);
                     spans.extend(is_secret.then_some((start, end)));
                 };
                 if rule.marks.is_empty() {
                     near(pattern, text, &dotted(text), &mut take);
-                } else if rule.is_within {
+                } else if rule.is_infix {
                     near(pattern, text, &windows(text, places), &mut take);
                 } else {
                     at_marks(pattern, text, places, &mut take);
                 }
             }
-            (Detector::Public(rule), Some(StepPattern::Token(pattern))) => {
+            (Detector::Imported(rule), Some(StepPattern::Token(pattern))) => {
                 let mut groups = pattern.create_captures();
                 at_marks(pattern, text, places, |whole| {
                     let mut secret = whole;
@@ -121,7 +121,7 @@ impl Matcher {
                     spans.extend(rule.is_secret(text, secret).then_some(secret));
                 });
             }
-            (Detector::Named(text_of, replace), Some(StepPattern::Near(pattern))) => {
+            (Detector::Named(text_of, replace), Some(StepPattern::Windowed(pattern))) => {
                 // Such a pattern goes on to the end of a long secret.
                 let is_far = text_of.contains("(?s:.)");
                 let all = if is_far { vec![(0, text.len())] } else { windows(text, places) };
@@ -262,7 +262,7 @@ pub(super) fn windows(text: &str, places: &[Span]) -> Vec<Span> {
 }
 
 /// Returns the same, each from the start of the token there: its beginning may say what it is.
-pub(super) fn windows_of_tokens(text: &str, places: &[Span]) -> Vec<Span> {
+pub(super) fn token_windows(text: &str, places: &[Span]) -> Vec<Span> {
     let mut whole: Vec<Span> = Vec::new();
     for (start, end) in windows(text, places) {
         let last = whole.last().map_or(0, |(_, end)| *end);

@@ -1,13 +1,13 @@
 //! Secrets in tables: in the column under a name, and beside a name in a row.
 
 use super::assigned::{self, ValueKind};
-use super::text::{REDACTED, Span, is_word_for_one};
+use super::text::{REDACTED, Span, is_placeholder};
 
 /// How many rows are looked at under a heading.
 const MAX_ROWS: usize = 200;
 
 /// The longest line that is looked at.
-const MAX_LINE: usize = 2000;
+const MAX_LINE_LEN: usize = 2000;
 
 /// The most cells of a row.
 const MAX_CELLS: usize = 40;
@@ -25,7 +25,7 @@ fn cells(line: &str, by: Gap, offset: usize) -> Vec<(usize, usize)> {
         cells.push((offset + at, offset + at + inner.len()));
     };
     match by {
-        Gap::Sign(sign) => {
+        Gap::Char(sign) => {
             let mut start = 0;
             for (at, _) in line.match_indices(sign) {
                 add(start, at);
@@ -48,12 +48,12 @@ fn cells(line: &str, by: Gap, offset: usize) -> Vec<(usize, usize)> {
 /// The separator of the cells of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Gap {
-    Sign(char),
+    Char(char),
     Spaces,
 }
 
 /// The secrets of tables that have these words of names.
-pub(super) fn spans(text: &str, words: &[Span]) -> Vec<Span> {
+pub(super) fn find_secrets(text: &str, words: &[Span]) -> Vec<Span> {
     let mut spans: Vec<Span> = Vec::new();
     let bytes = text.as_bytes();
     let mut after = 0;
@@ -62,15 +62,15 @@ pub(super) fn spans(text: &str, words: &[Span]) -> Vec<Span> {
         if word < after || !is_in_cell(bytes, word) {
             continue;
         }
-        let from = word.saturating_sub(MAX_LINE);
+        let from = word.saturating_sub(MAX_LINE_LEN);
         let start = memchr::memrchr(b'\n', &bytes[from..word]).map_or(from, |at| from + at + 1).max(after);
-        let end = memchr::memchr(b'\n', &bytes[word..(word + MAX_LINE).min(text.len())])
-            .map_or((word + MAX_LINE).min(text.len()), |at| word + at);
+        let end = memchr::memchr(b'\n', &bytes[word..(word + MAX_LINE_LEN).min(text.len())])
+            .map_or((word + MAX_LINE_LEN).min(text.len()), |at| word + at);
         after = end;
-        let Some(line) = text.get(start..end).filter(|line| line.len() < MAX_LINE) else { continue };
-        for by in [Gap::Sign('|'), Gap::Sign('│'), Gap::Sign('\t'), Gap::Sign(','), Gap::Sign(';'), Gap::Spaces] {
+        let Some(line) = text.get(start..end).filter(|line| line.len() < MAX_LINE_LEN) else { continue };
+        for by in [Gap::Char('|'), Gap::Char('│'), Gap::Char('\t'), Gap::Char(','), Gap::Char(';'), Gap::Spaces] {
             let is_parted = match by {
-                Gap::Sign(sign) => (1..MAX_CELLS).contains(&line.matches(sign).take(MAX_CELLS).count()),
+                Gap::Char(sign) => (1..MAX_CELLS).contains(&line.matches(sign).take(MAX_CELLS).count()),
                 Gap::Spaces => line.contains("  "),
             };
             if !is_parted {
@@ -87,7 +87,7 @@ pub(super) fn spans(text: &str, words: &[Span]) -> Vec<Span> {
             if columns.is_empty() {
                 continue;
             }
-            let is_comma = matches!(by, Gap::Sign(',' | ';'));
+            let is_comma = matches!(by, Gap::Char(',' | ';'));
             let beside = columns
                 .first()
                 .and_then(|(column, _)| row.get(column + 1))
@@ -95,7 +95,7 @@ pub(super) fn spans(text: &str, words: &[Span]) -> Vec<Span> {
             match beside {
                 Some(span) => spans.push(*span),
                 // Code and sentences have commas and spaces as well.
-                None if !matches!(by, Gap::Sign('|' | '│'))
+                None if !matches!(by, Gap::Char('|' | '│'))
                     && !row.iter().all(|(from, to)| is_heading(&text[*from..*to])) => {}
                 None => after = column(text, (end + 1).min(text.len()), by, row.len(), &columns, &mut spans),
             }
@@ -144,7 +144,7 @@ fn column(
         let is_rule = !line.is_empty()
             && line.bytes().all(|byte| matches!(byte, b'-' | b'|' | b':' | b'+' | b' ' | b'=' | b'\r'));
         if !is_rule {
-            let row = if line.len() < MAX_LINE { cells(line, by, at) } else { Vec::new() };
+            let row = if line.len() < MAX_LINE_LEN { cells(line, by, at) } else { Vec::new() };
             if row.len() < count {
                 break;
             }
@@ -175,7 +175,7 @@ fn named(cell: &str) -> Option<ValueKind> {
     if !is_name {
         return None;
     }
-    assigned::kind(&name.replace(' ', "_")).filter(|kind| *kind != ValueKind::Key)
+    assigned::classify_name(&name.replace(' ', "_")).filter(|kind| *kind != ValueKind::Key)
 }
 
 /// Whether a cell under a name has a secret. Any word may be a password.
@@ -185,7 +185,7 @@ fn is_in_column(cell: &str, kind: ValueKind) -> bool {
         && !cell.contains(['(', '<', '[', '{', '"'])
         && !cell.starts_with(['$', '-', '*'])
         && !cell.contains(REDACTED)
-        && !is_word_for_one(cell);
+        && !is_placeholder(cell);
     is_value(cell) || (kind == ValueKind::Password && is_word)
 }
 
@@ -199,5 +199,5 @@ fn is_value(cell: &str) -> bool {
         && digits >= 1
         && letters >= 3
         && !cell.contains(REDACTED)
-        && !assigned::is_of_words(cell)
+        && !assigned::is_compound_word(cell)
 }

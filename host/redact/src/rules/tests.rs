@@ -206,7 +206,7 @@ fn what_only_begins_like_a_token_stays() {
         assert_eq!(redactor.redact(text), text);
     }
     assert!(!redactor.rules.iter().any(Matcher::is_broken));
-    assert!(PUBLIC.len() > 300, "{}", PUBLIC.len());
+    assert!(IMPORTED_RULES.len() > 300, "{}", IMPORTED_RULES.len());
 }
 
 #[test]
@@ -435,7 +435,7 @@ fn much_that_nobody_sees_behind_many_marks_takes_no_time_by_its_square() {
 fn signs_that_nobody_sees_are_found_wherever_they_are() {
     let found = |text: &str| {
         let mut found = Vec::new();
-        seen::unseen(text, |(start, end)| found.push(text[start..end].to_owned()));
+        seen::for_each_invisible_char(text, |(start, end)| found.push(text[start..end].to_owned()));
         found
     };
     for before in 0..70 {
@@ -645,7 +645,7 @@ fn each_line_of_a_token_is_joined_once() {
     let text = "AKIAkey1\n".repeat(2000);
     let mut joins = Vec::new();
     for (mark, _) in text.match_indices("AKIA") {
-        seen::joins(&text, mark, &mut joins);
+        seen::collect_line_joins(&text, mark, &mut joins);
     }
     assert_eq!(joins.len(), 1999);
     assert!(joins.is_sorted());
@@ -749,13 +749,13 @@ fn a_rule_of_another_scanner_says_what_it_found() {
     for text in ["[redacted: ", "[redacted: ]", "[redacted: nothing]", "see [redacted: ä"] {
         assert_eq!(redactor().redact(text), text);
     }
-    let mut ids: Vec<&str> = PUBLIC.iter().map(|rule| rule.id).collect();
+    let mut ids: Vec<&str> = IMPORTED_RULES.iter().map(|rule| rule.id).collect();
     let is_name =
         |id: &&str| id.len() <= 64 && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
     assert!(ids.iter().all(is_name), "{ids:?}");
     ids.sort_unstable();
     ids.dedup();
-    assert_eq!(ids.len(), PUBLIC.len());
+    assert_eq!(ids.len(), IMPORTED_RULES.len());
 }
 
 #[test]
@@ -809,7 +809,7 @@ fn what_a_token_is_the_code_of_is_looked_into() {
     assert_eq!(redactor().redact(&harmless), harmless);
     // A code in a code in a code, as deep as a text can have it.
     let mut deep = "password=hunter2".to_owned();
-    while deep.len() < MAX_LOOKED / 2 {
+    while deep.len() < MAX_SCANNED_BYTES / 2 {
         deep = deep.bytes().map(|byte| format!("{byte:02x}")).collect();
     }
     assert_eq!(redactor().redact(&deep), REDACTED);
@@ -913,7 +913,7 @@ fn a_long_text_of_first_and_last_lines_of_keys_takes_time_by_its_length() {
     let redactor = Redactor::new(&[]).unwrap();
     let start = std::time::Instant::now();
     for mark in ["-----BEGIN PRIVATE KEY-----", "-----END PRIVATE KEY-----\n", "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC,"] {
-        redactor.redact(&mark.repeat(MAX_LOOKED / mark.len()));
+        redactor.redact(&mark.repeat(MAX_SCANNED_BYTES / mark.len()));
         assert!(start.elapsed() < std::time::Duration::from_secs(40), "{mark}: {:?}", start.elapsed());
     }
     // A key is still one, wherever other lines stand.

@@ -4,7 +4,7 @@
 pub const REDACTED: &str = "[redacted]";
 
 /// The longest text that is looked through, in bytes. [`super::Redactor::redact`] returns nothing of the rest.
-pub const MAX_LOOKED: usize = 256 << 10;
+pub const MAX_SCANNED_BYTES: usize = 256 << 10;
 
 /// A stretch of a text that is a secret.
 pub(super) type Span = (usize, usize);
@@ -79,7 +79,7 @@ const PLACEHOLDER_WORDS: [&str; 32] = [
 ];
 
 /// Whether it stands where a secret could, and is a word for one or the name of a type: `u8>`, `__u64`, `uint8_t`, `LPCWSTR`.
-pub(super) fn is_word_for_one(text: &str) -> bool {
+pub(super) fn is_placeholder(text: &str) -> bool {
     let name = text.trim_matches(['_', '>', ',', ';', '*', '&', '?']);
     let bare = name.strip_suffix("_t").unwrap_or(name).to_ascii_lowercase();
     let sized = ["uint", "int", "float", "u", "i", "f"].iter().find_map(|kind| bare.strip_prefix(kind));

@@ -1,10 +1,10 @@
 //! Forms in which a known value may occur in a text.
 
 /// Runs of base64 shorter than this are not looked for.
-const MIN_ENCODED: usize = 7;
+const MIN_BASE64_LEN: usize = 7;
 
 /// All forms of a value, each once.
-pub(super) fn forms(value: &str) -> Vec<String> {
+pub(super) fn encoded_forms(value: &str) -> Vec<String> {
     let mut forms = vec![value.to_owned()];
     // A tool's result may have JSON, and that a string of JSON.
     for once in json(value) {
@@ -145,12 +145,12 @@ fn hex(value: &str) -> Vec<String> {
 /// As base64 of it, or of more: where it begins decides how its bytes fall into letters. What its neighbours have a part
 /// in is left out.
 fn base64(value: &str) -> Vec<String> {
-    const LETTERS: [&[u8; 64]; 2] = [
+    const ALPHABETS: [&[u8; 64]; 2] = [
         b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/",
         b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_",
     ];
     let mut forms = Vec::new();
-    for letters in LETTERS {
+    for letters in ALPHABETS {
         for before in 0..3 {
             let bits: Vec<bool> =
                 value.bytes().flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1 == 1)).collect();
@@ -161,7 +161,7 @@ fn base64(value: &str) -> Vec<String> {
             };
             let bits = bits.get(skipped..).unwrap_or_default();
             let whole: String = bits.chunks_exact(6).map(letter).collect();
-            if whole.len() < MIN_ENCODED {
+            if whole.len() < MIN_BASE64_LEN {
                 continue;
             }
             forms.push(whole.replace('/', "\\/"));

@@ -25,19 +25,19 @@ const MIN_PREFIX_LEN: usize = 3;
 
 /// How far a copy is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct CopyState {
+pub struct CacheState {
     /// The number of the pass that is under way, or was last.
-    pub(crate) pass: i64,
+    pub(crate) pass_number: i64,
     /// The cursor of its next page.
     pub(crate) cursor: Option<String>,
     /// The newest change that it saw, in milliseconds since 1970.
-    pub(crate) newest: Option<u64>,
+    pub(crate) newest_change_ms: Option<u64>,
     /// The time from which it asks for changes; none for everything.
-    pub(crate) since: Option<u64>,
+    pub(crate) since_ms: Option<u64>,
     /// When a pass last came to its end. Before the first, the copy has only a part of the registry.
-    pub finished: Option<u64>,
+    pub finished_at_ms: Option<u64>,
     /// When a pass was last begun or continued.
-    pub(crate) begun: Option<u64>,
+    pub(crate) started_at_ms: Option<u64>,
     /// Before this time, nothing is asked for.
     pub(crate) cooldown_until: Option<u64>,
     /// Why the last one did not come to its end.
@@ -45,12 +45,12 @@ pub struct CopyState {
 }
 
 /// A local copy of a registry.
-pub struct Copy {
+pub struct RegistryCache {
     connection: Connection,
     path: PathBuf,
 }
 
-impl Copy {
+impl RegistryCache {
     /// The file of a registry's copy.
     pub(crate) fn path(home: &Home, id: &ExtensionId) -> PathBuf {
         home.cache("registries").join(format!("{id}-v{}.db", schema::VERSION))
@@ -61,7 +61,7 @@ impl Copy {
         let path = Self::path(home, id);
         home.make_dir(&home.cache("registries"))?;
         match Self::attempt(&path) {
-            Err(e) if e.is_damage() => {
+            Err(e) if e.is_corrupt() => {
                 Self::discard(&path);
                 Self::attempt(&path)
             }
@@ -75,13 +75,13 @@ impl Copy {
     }
 
     /// Opens a registry's copy if there is one, and reads all of it for damage. A damaged one is removed.
-    pub(crate) fn checked(home: &Home, id: &ExtensionId) -> Result<Option<Self>, RegistryError> {
+    pub(crate) fn open_checked(home: &Home, id: &ExtensionId) -> Result<Option<Self>, RegistryError> {
         let path = Self::path(home, id);
         if !path.exists() {
             return Ok(None);
         }
         let copy = Self::attempt(&path).inspect_err(|e| {
-            if e.is_damage() {
+            if e.is_corrupt() {
                 Self::discard(&path);
             }
         })?;
@@ -155,7 +155,7 @@ impl Copy {
     }
 
     /// How far the copy is.
-    pub(crate) fn state(&self) -> Result<CopyState, RegistryError> {
+    pub(crate) fn state(&self) -> Result<CacheState, RegistryError> {
         let time = |row: &rusqlite::Row<'_>, at: usize| -> rusqlite::Result<_> {
             Ok(row.get::<_, Option<i64>>(at)?.map(i64::cast_unsigned))
         };
@@ -163,13 +163,13 @@ impl Copy {
             "SELECT pass, cursor, newest, since, finished, begun, rests_until, problem FROM state",
             [],
             |row| {
-                Ok(CopyState {
-                    pass: row.get(0)?,
+                Ok(CacheState {
+                    pass_number: row.get(0)?,
                     cursor: row.get(1)?,
-                    newest: time(row, 2)?,
-                    since: time(row, 3)?,
-                    finished: time(row, 4)?,
-                    begun: time(row, 5)?,
+                    newest_change_ms: time(row, 2)?,
+                    since_ms: time(row, 3)?,
+                    finished_at_ms: time(row, 4)?,
+                    started_at_ms: time(row, 5)?,
                     cooldown_until: time(row, 6)?,
                     problem: row.get(7)?,
                 })
@@ -179,26 +179,26 @@ impl Copy {
     }
 
     /// Writes how far the copy is.
-    pub(crate) fn set_state(&mut self, state: &CopyState) -> Result<(), RegistryError> {
+    pub(crate) fn set_state(&mut self, state: &CacheState) -> Result<(), RegistryError> {
         self.change(|transaction| write_state(transaction, state))
     }
 
     /// Takes in what a page says, and how far the copy then is.
-    pub(crate) fn take(
+    pub(crate) fn apply_page(
         &mut self,
         put: &[ServerVersion],
         gone: &[String],
-        state: &CopyState,
+        state: &CacheState,
     ) -> Result<(), RegistryError> {
         self.change(|transaction| {
             gone.iter().try_for_each(|name| remove(transaction, name))?;
-            put.iter().try_for_each(|server| write(transaction, server, state.pass))?;
+            put.iter().try_for_each(|server| write(transaction, server, state.pass_number))?;
             write_state(transaction, state)
         })
     }
 
     /// Returns the names that the last pass over everything did not see.
-    pub(crate) fn unseen(&self, pass: i64) -> Result<Vec<String>, RegistryError> {
+    pub(crate) fn unseen_names(&self, pass: i64) -> Result<Vec<String>, RegistryError> {
         let read = || -> rusqlite::Result<Vec<String>> {
             let mut find = self.connection.prepare("SELECT name FROM servers WHERE pass < ?")?;
             find.query_map([pass], |row| row.get(0))?.collect()
@@ -223,7 +223,7 @@ impl Copy {
     }
 
     /// Returns names that begin like this, or of which the last part does.
-    pub(crate) fn names(&self, start: &str, limit: usize) -> Vec<String> {
+    pub(crate) fn complete_names(&self, start: &str, limit: usize) -> Vec<String> {
         let read = || -> rusqlite::Result<Vec<String>> {
             let like = |start: &str| start.replace('%', "_");
             let mut find = self.connection.prepare(
@@ -273,7 +273,7 @@ impl Copy {
 
 impl RegistryError {
     /// Whether it says that a copy is damaged.
-    pub(crate) fn is_damage(&self) -> bool {
+    pub(crate) fn is_corrupt(&self) -> bool {
         matches!(self, Self::Database { source, .. } if is_damage(source))
     }
 }
@@ -283,17 +283,17 @@ fn is_damage(error: &rusqlite::Error) -> bool {
         || matches!(error, rusqlite::Error::SqlInputError { .. } | rusqlite::Error::QueryReturnedNoRows)
 }
 
-fn write_state(transaction: &Transaction<'_>, state: &CopyState) -> rusqlite::Result<()> {
+fn write_state(transaction: &Transaction<'_>, state: &CacheState) -> rusqlite::Result<()> {
     let time = |time: Option<u64>| time.map(u64::cast_signed);
     let written = transaction.execute(
         "UPDATE state SET pass = ?, cursor = ?, newest = ?, since = ?, finished = ?, begun = ?, rests_until = ?, problem = ?",
         params![
-            state.pass,
+            state.pass_number,
             state.cursor,
-            time(state.newest),
-            time(state.since),
-            time(state.finished),
-            time(state.begun),
+            time(state.newest_change_ms),
+            time(state.since_ms),
+            time(state.finished_at_ms),
+            time(state.started_at_ms),
             time(state.cooldown_until),
             state.problem
         ],
@@ -351,14 +351,14 @@ pub(crate) mod tests {
         }
     }
 
-    fn copy() -> (tempfile::TempDir, Home, Copy) {
+    fn copy() -> (tempfile::TempDir, Home, RegistryCache) {
         let dir = tempfile::tempdir().unwrap();
-        let home = Home::at(dir.path().join("home"));
-        let copy = Copy::open(&home, &"acme".parse().unwrap()).unwrap();
+        let home = Home::from_root(dir.path().join("home"));
+        let copy = RegistryCache::open(&home, &"acme".parse().unwrap()).unwrap();
         (dir, home, copy)
     }
 
-    fn found(copy: &Copy, query: &str) -> Vec<String> {
+    fn found(copy: &RegistryCache, query: &str) -> Vec<String> {
         let servers = copy.search(&terms::query_terms(query), 10).unwrap();
         servers.into_iter().map(|server| server.name).collect()
     }
@@ -375,7 +375,7 @@ pub(crate) mod tests {
         // A word that most servers have tells of none.
         let others = (0..20).map(|at| server(&format!("com.other/thing-{at}"), "Something else"));
         let rows: Vec<ServerVersion> = rows.into_iter().chain(others).collect();
-        copy.take(&rows, &[], &CopyState { pass: 1, ..CopyState::default() }).unwrap();
+        copy.apply_page(&rows, &[], &CacheState { pass_number: 1, ..CacheState::default() }).unwrap();
         assert_eq!(found(&copy, "weather")[0], "io.github.acme/weather");
         assert_eq!(found(&copy, "forecast")[0], "io.github.other/forecast-tools");
         assert_eq!(found(&copy, "forec")[0], "io.github.other/forecast-tools");
@@ -387,9 +387,9 @@ pub(crate) mod tests {
     #[test]
     fn a_row_that_changes_is_found_by_its_new_words_alone_and_one_that_goes_by_none() {
         let (_dir, _home, mut copy) = copy();
-        let state = CopyState { pass: 1, ..CopyState::default() };
-        copy.take(&[server("a/one", "apples"), server("a/two", "apples")], &[], &state).unwrap();
-        copy.take(&[server("a/one", "pears")], &["a/two".to_owned()], &state).unwrap();
+        let state = CacheState { pass_number: 1, ..CacheState::default() };
+        copy.apply_page(&[server("a/one", "apples"), server("a/two", "apples")], &[], &state).unwrap();
+        copy.apply_page(&[server("a/one", "pears")], &["a/two".to_owned()], &state).unwrap();
         assert_eq!(found(&copy, "pears"), ["a/one"]);
         assert_eq!(found(&copy, "apples"), Vec::<String>::new());
         assert_eq!(copy.count().unwrap(), 1);
@@ -399,13 +399,14 @@ pub(crate) mod tests {
     #[test]
     fn a_damaged_copy_is_made_anew() {
         let (_dir, home, mut copy) = copy();
-        copy.take(&[server("a/one", "apples")], &[], &CopyState { pass: 1, ..CopyState::default() }).unwrap();
+        copy.apply_page(&[server("a/one", "apples")], &[], &CacheState { pass_number: 1, ..CacheState::default() })
+            .unwrap();
         drop(copy);
         let id: ExtensionId = "acme".parse().unwrap();
         for damage in [&b"not a database, but long enough to be taken for one"[..], b""] {
-            std::fs::write(Copy::path(&home, &id), damage).unwrap();
-            let copy = Copy::open(&home, &id).unwrap();
-            assert_eq!((copy.state().unwrap(), copy.count().unwrap()), (CopyState::default(), 0));
+            std::fs::write(RegistryCache::path(&home, &id), damage).unwrap();
+            let copy = RegistryCache::open(&home, &id).unwrap();
+            assert_eq!((copy.state().unwrap(), copy.count().unwrap()), (CacheState::default(), 0));
         }
     }
 
@@ -414,7 +415,7 @@ pub(crate) mod tests {
         let (_dir, _home, mut copy) = copy();
         let mut one = server("acme/weather", "");
         one.aliases = vec!["ai.smithery/acme-weather".into()];
-        copy.take(&[one], &[], &CopyState::default()).unwrap();
+        copy.apply_page(&[one], &[], &CacheState::default()).unwrap();
         assert_eq!(copy.server("ai.smithery/acme-weather").unwrap().unwrap().name, "acme/weather");
     }
 }

@@ -6,14 +6,14 @@ use aiw_home::MAX_SECRET_BYTES;
 use aiw_servers::Replacement;
 
 /// The longest answer that isn't a secret.
-const MAX_ANSWER: usize = 4 << 10;
+const MAX_ANSWER_BYTES: usize = 4 << 10;
 
 /// Checks an answer by its question. The error is the end of a sentence.
 pub(super) fn check(question: &Question, answer: &str) -> Result<(), String> {
-    if is_reference(answer) || (answer.is_empty() && question.bare) {
+    if is_reference(answer) || (answer.is_empty() && question.allows_bare_flag) {
         return Ok(());
     }
-    let most = if question.secret { MAX_SECRET_BYTES } else { MAX_ANSWER };
+    let most = if question.secret { MAX_SECRET_BYTES } else { MAX_ANSWER_BYTES };
     if answer.len() > most {
         return Err(format!("is longer than {most} bytes"));
     }

@@ -8,11 +8,11 @@ use aiw_core::registry::Package;
 use super::command::{Arg, Env, arguments, check_variable};
 use super::error::{Note, UnsupportedReason};
 use super::inputs::{Questions, Value};
-use super::names::other_registry;
+use super::names::custom_registry;
 
 /// A command with open places.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct OpenCommand {
+pub(super) struct CommandTemplate {
     pub(super) program: String,
     pub(super) args: Vec<Arg>,
     pub(super) env: Vec<Env>,
@@ -25,7 +25,7 @@ pub(super) struct CommandBuilder<'a> {
     pub(super) package: &'a Package,
     pub(super) questions: Questions<'a>,
     pub(super) env: Vec<Env>,
-    pub(super) reaches: Vec<String>,
+    pub(super) host_access: Vec<String>,
     /// The program that runs, as people see it.
     pub(super) target: String,
 }
@@ -69,13 +69,13 @@ impl Tokens {
             (Some(value), _) => Ok(value),
             (None, Some(Token::Word(_))) => match self.remaining_tokens.pop_front() {
                 Some(Token::Word(word)) => Ok(Value::text(word)),
-                _ => Err(self.refused(flag)),
+                _ => Err(self.unsupported_argument(flag)),
             },
-            (None, _) => Err(self.refused(flag)),
+            (None, _) => Err(self.unsupported_argument(flag)),
         }
     }
 
-    pub(super) fn refused(&self, argument: &str) -> UnsupportedReason {
+    pub(super) fn unsupported_argument(&self, argument: &str) -> UnsupportedReason {
         UnsupportedReason::RuntimeArgument { program: self.program, argument: quoted(argument) }
     }
 }
@@ -87,17 +87,17 @@ impl<'a> CommandBuilder<'a> {
             questions.declare(&argument.variables);
         }
         package.environment.iter().for_each(|setting| questions.declare(&setting.variables));
-        Self { package, questions, env: Vec::new(), reaches: Vec::new(), target: package.identifier.clone() }
+        Self { package, questions, env: Vec::new(), host_access: Vec::new(), target: package.identifier.clone() }
     }
 
-    pub(super) fn note(&mut self, note: Note) {
+    pub(super) fn add_note(&mut self, note: Note) {
         if !self.questions.notes.contains(&note) {
             self.questions.notes.push(note);
         }
     }
 
     /// The name of the package, and its version with a sign before it. A version in the name is one too.
-    pub(super) fn pinned(
+    pub(super) fn pin_package(
         &mut self,
         sign: &str,
         is_name: fn(&str) -> bool,
@@ -117,7 +117,7 @@ impl<'a> CommandBuilder<'a> {
             Some(version) if is_version(version) => format!("{sign}{version}"),
             Some(range) => return Err(UnsupportedReason::Version { version: quoted(range) }),
             None => {
-                self.note(Note::NotPinned);
+                self.add_note(Note::NotPinned);
                 String::new()
             }
         };
@@ -126,9 +126,9 @@ impl<'a> CommandBuilder<'a> {
     }
 
     pub(super) fn registry(&mut self) -> Result<Option<String>, UnsupportedReason> {
-        let other = other_registry(&self.package.kind, self.package.base_url.as_deref())?;
+        let other = custom_registry(&self.package.kind, self.package.base_url.as_deref())?;
         if let Some(url) = &other {
-            self.note(Note::Registry { url: quoted(url) });
+            self.add_note(Note::Registry { url: quoted(url) });
         }
         Ok(other)
     }
@@ -148,7 +148,7 @@ impl<'a> CommandBuilder<'a> {
             let refused = || UnsupportedReason::RuntimeArgument { program, argument: quoted(&shown) };
             let token = match arg {
                 Arg::Named { flag, value, required, .. } => Ok(Token::Flag { flag, value: Some(value), required }),
-                Arg::Word { value, required } => match (value.fixed(), value.split('=')) {
+                Arg::Word { value, required } => match (value.as_literal(), value.split('=')) {
                     (Some(word), _) if !word.starts_with('-') => Ok(Token::Word(word.to_owned())),
                     (_, Some((flag, value))) if flag.starts_with('-') => {
                         Ok(Token::Flag { flag: flag.to_owned(), value: Some(value), required })
@@ -163,7 +163,7 @@ impl<'a> CommandBuilder<'a> {
                 Ok(_) => Err(refused()),
                 Err(reason) => Err(reason),
             };
-            left.extend(self.questions.unless_needed(&shown, is_needed, token)?);
+            left.extend(self.questions.skip_if_optional(&shown, is_needed, token)?);
         }
         Ok(Tokens { program, remaining_tokens: left })
     }
@@ -176,12 +176,12 @@ impl<'a> CommandBuilder<'a> {
         refused: UnsupportedReason,
     ) -> Result<(), UnsupportedReason> {
         let set = self.variable(value, refused).map(Some);
-        let is_needed = required || value.fixed().is_some();
-        self.questions.unless_needed(&format!("-e {}", value.display()), is_needed, set).map(drop)
+        let is_needed = required || value.as_literal().is_some();
+        self.questions.skip_if_optional(&format!("-e {}", value.display()), is_needed, set).map(drop)
     }
 
     fn variable(&mut self, value: &Value, refused: UnsupportedReason) -> Result<(), UnsupportedReason> {
-        let (name, value) = match (value.split('='), value.fixed()) {
+        let (name, value) = match (value.split('='), value.as_literal()) {
             (Some((name, value)), _) => (name.to_owned(), Some(value)),
             (None, Some(name)) => (name.to_owned(), None),
             (None, None) => return Err(refused),
@@ -191,12 +191,12 @@ impl<'a> CommandBuilder<'a> {
         }
         let known = self.env.iter().any(|env| env.name == name);
         if !known {
-            let value = match value.filter(|value| value.fixed() != Some("")) {
+            let value = match value.filter(|value| value.as_literal() != Some("")) {
                 Some(value) => value,
                 // Docker would take the person's own variable of this name without asking.
                 None => {
-                    self.questions.ask_variable(&name);
-                    Value::answer(&name)
+                    self.questions.merge_variable_question(&name);
+                    Value::placeholder(&name)
                 }
             };
             check_variable(&name, &value)?;
@@ -211,7 +211,8 @@ impl<'a> CommandBuilder<'a> {
         is_repeated: impl Fn(&str) -> bool,
     ) -> Result<Vec<Arg>, UnsupportedReason> {
         let args = arguments(&mut self.questions, &self.package.package_arguments)?;
-        let repeats = |arg: &Arg| matches!(arg, Arg::Word { value, .. } if value.fixed().is_some_and(&is_repeated));
+        let repeats =
+            |arg: &Arg| matches!(arg, Arg::Word { value, .. } if value.as_literal().is_some_and(&is_repeated));
         Ok(args.into_iter().skip_while(repeats).collect())
     }
 }

@@ -13,24 +13,24 @@ use serde_json::{Map, Value as Json};
 use sha2::{Digest, Sha256};
 use zip::ZipArchive;
 
-use super::builder::{CommandBuilder, OpenCommand};
-use super::command::{Arg, Env, check_variable, environment, without_secrets};
+use super::builder::{CommandBuilder, CommandTemplate};
+use super::command::{Arg, Env, check_variable, drop_secret_args, environment};
 use super::error::{Note, UnsupportedReason};
-use super::inputs::{Questions, TemplatePart, Value, check_fixed, is_offered};
+use super::inputs::{Questions, TemplatePart, Value, check_literal, is_safe_default};
 use super::method::{InstallAction, InstallMethod};
 use super::remote::check_address;
 use super::runtime::Runtime;
 
 /// The largest bundle. The largest seen has some 60 MB.
-pub const MAX_BUNDLE: u64 = 256 << 20;
+pub const MAX_BUNDLE_BYTES: u64 = 256 << 20;
 
 /// The most that a bundle may unpack to.
-const MAX_UNPACKED: u64 = 1 << 30;
+const MAX_UNPACKED_BYTES: u64 = 1 << 30;
 
 /// The most files; `node_modules` has thousands.
 const MAX_FILES: usize = 50_000;
 
-const MAX_MANIFEST: u64 = 1 << 20;
+const MAX_MANIFEST_BYTES: u64 = 1 << 20;
 
 /// The machine that a server is to run on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +45,7 @@ pub struct TargetMachine {
 
 impl TargetMachine {
     /// This machine, for a client.
-    pub fn this(around: &ExecutionContext) -> Self {
+    pub fn current(around: &ExecutionContext) -> Self {
         let os = match std::env::consts::OS {
             "macos" => "darwin",
             "windows" => "win32",
@@ -84,7 +84,7 @@ pub enum BundleError {
     Zip(#[from] zip::result::ZipError),
     /// A file that can't be unpacked.
     #[error("the bundle's file {name} {why}")]
-    File {
+    InvalidFile {
         /// Its name.
         name: String,
         /// The end of the sentence.
@@ -92,7 +92,7 @@ pub enum BundleError {
     },
     /// A manifest that is missing or can't be read.
     #[error("the bundle's `manifest.json` {0}")]
-    Manifest(String),
+    InvalidManifest(String),
     /// The archive can't be read.
     #[error("cannot read the bundle: {0}")]
     Read(#[source] io::Error),
@@ -124,17 +124,17 @@ struct BundleFile {
 }
 
 /// Prepares a bundle before it is downloaded.
-pub(super) fn fetch(
+pub(super) fn plan_fetch(
     making: &mut CommandBuilder<'_>,
     machine: &TargetMachine,
 ) -> Result<InstallAction, UnsupportedReason> {
     let package = making.package;
     let refused = |why| UnsupportedReason::Url { url: quoted(&package.identifier), why };
     let url = check_address(package.identifier.trim()).map_err(refused)?;
-    check_fixed("the address", &package.identifier)?;
+    check_literal("the address", &package.identifier)?;
     making.target = url.to_string();
     if url.as_str() != package.identifier.trim() {
-        making.note(Note::Rewritten { written: quoted(package.identifier.trim()) });
+        making.add_note(Note::Rewritten { written: quoted(package.identifier.trim()) });
     }
     let file = url.path().rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
     if !file.ends_with(".mcpb") && !file.ends_with(".dxt") {
@@ -145,7 +145,7 @@ pub(super) fn fetch(
         return Err(UnsupportedReason::Platform { platform: quoted(&platform) });
     }
     if package.sha256.is_none() {
-        making.note(Note::NotChecked);
+        making.add_note(Note::NoChecksum);
     }
     Ok(InstallAction::Fetch { url: url.into(), package: Box::new(package.clone()) })
 }
@@ -178,9 +178,9 @@ impl<R: Read + Seek> Bundle<R> {
     pub fn read(mut file: R, sha256: Option<&str>) -> Result<Self, BundleError> {
         let mut digest = Sha256::new();
         let length =
-            io::copy(&mut (&mut file).take(MAX_BUNDLE + 1), &mut Hash(&mut digest)).map_err(BundleError::Read)?;
-        if length > MAX_BUNDLE {
-            return Err(BundleError::TooLarge { most: MAX_BUNDLE, what: "bytes" });
+            io::copy(&mut (&mut file).take(MAX_BUNDLE_BYTES + 1), &mut Hash(&mut digest)).map_err(BundleError::Read)?;
+        if length > MAX_BUNDLE_BYTES {
+            return Err(BundleError::TooLarge { most: MAX_BUNDLE_BYTES, what: "bytes" });
         }
         let found = hex(&digest.finalize());
         if let Some(wanted) = sha256.filter(|wanted| *wanted != found) {
@@ -200,11 +200,11 @@ impl<R: Read + Seek> Bundle<R> {
 
     /// How the bundle runs from a directory, for the way that led to it.
     pub fn unpacked_method(&self, way: &InstallMethod, directory: &Path, machine: &TargetMachine) -> InstallMethod {
-        let Ok(InstallAction::Fetch { package, .. }) = &way.recipe else { return way.clone() };
+        let Ok(InstallAction::Fetch { package, .. }) = &way.action else { return way.clone() };
         let mut questions = Questions::default();
         questions.notes = way.notes().to_vec();
         let recipe = self.run(package, directory, machine, &mut questions).map(InstallAction::Run);
-        InstallMethod::new(way.kind(), way.target(), recipe, questions, way.reaches().to_vec())
+        InstallMethod::new(way.kind(), way.target(), recipe, questions, way.host_access().to_vec())
     }
 
     /// Unpacks it. The directory is there as a whole or not at all; an older one is replaced.
@@ -228,7 +228,7 @@ impl<R: Read + Seek> Bundle<R> {
         };
         aiw_home::make_private_dir(staged)?;
         let program = self.program();
-        let mut left = MAX_UNPACKED;
+        let mut left = MAX_UNPACKED_BYTES;
         for (path, file) in &self.files {
             let target = staged.join(path.as_str());
             if file.is_directory {
@@ -251,7 +251,7 @@ impl<R: Read + Seek> Bundle<R> {
             let written = io::copy(&mut from.take(left + 1), &mut into).map_err(failed(&target))?;
             left = left
                 .checked_sub(written)
-                .ok_or(BundleError::TooLarge { most: MAX_UNPACKED, what: "bytes of files" })?;
+                .ok_or(BundleError::TooLarge { most: MAX_UNPACKED_BYTES, what: "bytes of files" })?;
             into.flush().map_err(failed(&target))?;
         }
         Ok(())
@@ -271,7 +271,7 @@ impl<R: Read + Seek> Bundle<R> {
         directory: &Path,
         machine: &TargetMachine,
         questions: &mut Questions<'_>,
-    ) -> Result<OpenCommand, UnsupportedReason> {
+    ) -> Result<CommandTemplate, UnsupportedReason> {
         let bad = |why: &str| UnsupportedReason::Manifest { why: why.to_owned() };
         let directory = directory.to_str().ok_or_else(|| bad("can't be used: the directory's name is not UTF-8"))?;
         let server = self.manifest.get("server").and_then(Json::as_object).ok_or_else(|| bad("has no `server`"))?;
@@ -284,18 +284,18 @@ impl<R: Read + Seek> Bundle<R> {
         let reading =
             ManifestValues { directory, machine, options: self.manifest.get("user_config").and_then(Json::as_object) };
         let command = reading.template(questions, &config.command, "command")?;
-        let command = command.fixed().ok_or_else(|| bad("leaves open which program runs"))?;
+        let command = command.as_literal().ok_or_else(|| bad("leaves open which program runs"))?;
         let words = config.args.iter().map(|word| reading.template(questions, word, "an argument"));
         let words = words.collect::<Result<Vec<_>, _>>()?;
         let mut env = environment_of(&reading, questions, &config.env)?;
         let program = self.program_of(command, directory, &words, &env)?;
-        let args = without_secrets(questions, paired(questions, words))?;
+        let args = drop_secret_args(questions, paired(questions, words))?;
         for variable in environment(questions, &package.environment)? {
             if !env.iter().any(|known| known.name == variable.name) {
                 env.push(variable);
             }
         }
-        Ok(OpenCommand { program, args, env, directory: Some(directory.to_owned()) })
+        Ok(CommandTemplate { program, args, env, directory: Some(directory.to_owned()) })
     }
 
     fn has(&self, path: &RelPath) -> bool {
@@ -315,14 +315,14 @@ impl<R: Read + Seek> Bundle<R> {
             return Ok(format!("{directory}/{file}"));
         }
         let fixed = |name: &str| env.iter().find(|variable| variable.name == name).map(|variable| &variable.value);
-        let modules = fixed("PYTHONPATH").and_then(Value::fixed).unwrap_or_default().split(':');
+        let modules = fixed("PYTHONPATH").and_then(Value::as_literal).unwrap_or_default().split(':');
         let inside = |path: &str| RelPath::parse(path.strip_prefix(directory)?.trim_start_matches('/')).ok();
         let run = Runtime {
             program: command,
             directory,
-            has: &|path| self.has(path),
-            modules: modules.filter_map(inside).collect(),
-            is_apart: fixed("PYTHONSAFEPATH").is_some(),
+            has_file: &|path| self.has(path),
+            module_paths: modules.filter_map(inside).collect(),
+            is_isolated: fixed("PYTHONSAFEPATH").is_some(),
         };
         run.check(words).map_err(|why| UnsupportedReason::Manifest { why })?;
         Ok(command.to_owned())
@@ -416,7 +416,7 @@ impl ManifestValues<'_> {
                 }
                 // A variable of the environment, which would be read without asking.
                 None if name.parse::<EnvName>().is_ok() => {
-                    questions.ask_variable(name);
+                    questions.merge_variable_question(name);
                     name
                 }
                 None => return Err(unknown(name)),
@@ -424,7 +424,7 @@ impl ManifestValues<'_> {
             if !plain.is_empty() {
                 found.push(TemplatePart::Text(std::mem::take(&mut plain)));
             }
-            found.push(TemplatePart::Answer(asked.to_owned()));
+            found.push(TemplatePart::Placeholder(asked.to_owned()));
         }
         plain.push_str(rest);
         if !plain.is_empty() {
@@ -432,7 +432,7 @@ impl ManifestValues<'_> {
         }
         for piece in &found {
             if let TemplatePart::Text(text) = piece {
-                check_fixed(what, text)?;
+                check_literal(what, text)?;
             }
         }
         Ok(Value(found))
@@ -464,13 +464,13 @@ impl ManifestValues<'_> {
             name: key.to_owned(),
             description: description.map(|text| one_line(&text, 500)),
             required: is("required"),
-            secret: is("sensitive") || (format == Format::Text && aiw_servers::names_secret(key)),
+            secret: is("sensitive") || (format == Format::Text && aiw_servers::is_secret_variable(key)),
             format,
-            default: default.map(|text| self.default(&text)).filter(|text| is_offered(text)),
+            default: default.map(|text| self.default(&text)).filter(|text| is_safe_default(text)),
             placeholder: None,
             choices: Vec::new(),
             repeated: is("multiple"),
-            bare: false,
+            allows_bare_flag: false,
         })
     }
 
@@ -486,10 +486,10 @@ impl ManifestValues<'_> {
 fn paired(questions: &Questions<'_>, words: Vec<Value>) -> Vec<Arg> {
     let mut args: Vec<Arg> = Vec::new();
     for value in words {
-        let required = value.questions().any(|name| questions.is_required(name)) || value.fixed().is_some();
-        let is_open = matches!(&value.0[..], [TemplatePart::Answer(_)]);
+        let required = value.questions().any(|name| questions.is_required(name)) || value.as_literal().is_some();
+        let is_open = matches!(&value.0[..], [TemplatePart::Placeholder(_)]);
         let flag = args.last().and_then(|last| match last {
-            Arg::Word { value, .. } => value.fixed().filter(|flag| flag.starts_with('-') && !flag.contains('=')),
+            Arg::Word { value, .. } => value.as_literal().filter(|flag| flag.starts_with('-') && !flag.contains('=')),
             _ => None,
         });
         match flag.map(str::to_owned).filter(|_| is_open) {
@@ -523,7 +523,7 @@ fn environment_of(
             };
             text.split(':').all(inside)
         };
-        if !(SEARCH_PATH_VARIABLES.contains(&name.as_str()) && value.fixed().is_some_and(is_inside)) {
+        if !(SEARCH_PATH_VARIABLES.contains(&name.as_str()) && value.as_literal().is_some_and(is_inside)) {
             check_variable(name, &value)?;
         }
         env.push(Env { name: name.clone(), value });
@@ -538,13 +538,13 @@ fn list<R: Read + Seek>(archive: &mut ZipArchive<R>) -> Result<BTreeMap<RelPath,
     }
     let (mut files, mut folded, mut bytes) = (BTreeMap::new(), BTreeSet::new(), 0_u64);
     if archive.has_duplicate_names() {
-        return Err(BundleError::Manifest("can't be trusted: a file is in the bundle twice".into()));
+        return Err(BundleError::InvalidManifest("can't be trusted: a file is in the bundle twice".into()));
     }
     for index in 0..archive.len() {
         let entry = archive.by_index_raw(index)?;
         let name = entry.name()?.into_owned();
-        let bad = |why: String| BundleError::File { name: quoted(&name), why };
-        let path = RelPath::parse(&name).map_err(|error| bad(error.why.to_owned()))?;
+        let bad = |why: String| BundleError::InvalidFile { name: quoted(&name), why };
+        let path = RelPath::parse(&name).map_err(|error| bad(error.reason.to_owned()))?;
         let mode = entry.unix_mode().unwrap_or_default();
         // Regular files and directories, or no word of it.
         if entry.is_symlink() || !matches!(mode & 0o170_000, 0 | 0o100_000 | 0o040_000) {
@@ -554,8 +554,8 @@ fn list<R: Read + Seek>(archive: &mut ZipArchive<R>) -> Result<BTreeMap<RelPath,
             return Err(bad("is encrypted".into()));
         }
         bytes = bytes.saturating_add(entry.size());
-        if bytes > MAX_UNPACKED {
-            return Err(BundleError::TooLarge { most: MAX_UNPACKED, what: "bytes of files" });
+        if bytes > MAX_UNPACKED_BYTES {
+            return Err(BundleError::TooLarge { most: MAX_UNPACKED_BYTES, what: "bytes of files" });
         }
         if path == RelPath::root() {
             continue;
@@ -574,7 +574,7 @@ fn list<R: Read + Seek>(archive: &mut ZipArchive<R>) -> Result<BTreeMap<RelPath,
             path.as_str().match_indices('/').map(|(at, _)| path.as_str().split_at(at)).find(|(above, _)| is_file(above))
         {
             let why = format!("can't be unpacked: {} is a file, not a directory", quoted(above));
-            return Err(BundleError::File { name: quoted(path.as_str()), why });
+            return Err(BundleError::InvalidFile { name: quoted(path.as_str()), why });
         }
     }
     Ok(files)
@@ -584,15 +584,15 @@ fn manifest<R: Read + Seek>(
     archive: &mut ZipArchive<R>,
     files: &BTreeMap<RelPath, BundleFile>,
 ) -> Result<Map<String, Json>, BundleError> {
-    let bad = |why: &str| BundleError::Manifest(why.to_owned());
+    let bad = |why: &str| BundleError::InvalidManifest(why.to_owned());
     let file =
         RelPath::parse("manifest.json").ok().and_then(|path| files.get(&path)).ok_or_else(|| bad("is missing"))?;
     let mut bytes = Vec::new();
-    archive.by_index(file.index)?.take(MAX_MANIFEST + 1).read_to_end(&mut bytes).map_err(BundleError::Read)?;
-    if bytes.len() as u64 > MAX_MANIFEST {
+    archive.by_index(file.index)?.take(MAX_MANIFEST_BYTES + 1).read_to_end(&mut bytes).map_err(BundleError::Read)?;
+    if bytes.len() as u64 > MAX_MANIFEST_BYTES {
         return Err(bad("is larger than 1 MiB"));
     }
-    match aiw_home::json::parse(&bytes).map_err(BundleError::Manifest)?.value {
+    match aiw_home::json::parse(&bytes).map_err(BundleError::InvalidManifest)?.value {
         Json::Object(manifest) => Ok(manifest),
         _ => Err(bad("is not an object")),
     }

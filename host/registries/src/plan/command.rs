@@ -4,7 +4,7 @@ use aiw_core::registry::{Argument, Format, Input, ServerSetting};
 use aiw_core::{EnvName, one_line, quoted};
 
 use super::error::UnsupportedReason;
-use super::inputs::{Questions, Value, ValueSlot, check_fixed, pieces};
+use super::inputs::{Questions, Value, ValueSlot, check_literal, parse_template};
 
 /// More than any real package has, and more than anybody would look through.
 const MAX_INPUTS: usize = 100;
@@ -23,7 +23,7 @@ pub(super) enum Arg {
     /// A flag that is there if the answer is `true`. One that is on by itself becomes `--flag=false` if it is `false`.
     Switch { flag: String, question: String, is_on: bool },
     /// `-e NAME`, if the variable has a value: Docker takes the value from its own environment.
-    Pass(String),
+    PassEnv(String),
 }
 
 impl Arg {
@@ -35,7 +35,7 @@ impl Arg {
         match self {
             Self::Word { value, .. } | Self::Named { value, .. } => value.questions().collect(),
             Self::Switch { question, .. } => vec![question],
-            Self::Pass(_) => Vec::new(),
+            Self::PassEnv(_) => Vec::new(),
         }
     }
 
@@ -50,7 +50,7 @@ impl Arg {
             Self::Named { flag, value, joined: true, .. } => vec![format!("{flag}={}", value.display())],
             Self::Named { flag, value, .. } => vec![flag.clone(), value.display()],
             Self::Switch { flag, .. } => vec![format!("[{flag}]")],
-            Self::Pass(name) => vec!["-e".to_owned(), name.clone()],
+            Self::PassEnv(name) => vec!["-e".to_owned(), name.clone()],
         }
     }
 }
@@ -72,7 +72,7 @@ pub(super) fn arguments(questions: &mut Questions<'_>, given: &[Argument]) -> Re
         let part = argument.name.clone().unwrap_or_else(|| shown_name(number, argument));
         let is_needed = questions.is_needed(&argument.input);
         let made = self::argument(questions, number, argument);
-        args.extend(questions.unless_needed(&part, is_needed, made)?);
+        args.extend(questions.skip_if_optional(&part, is_needed, made)?);
     }
     Ok(args)
 }
@@ -110,12 +110,17 @@ fn argument(
         if text.is_some() {
             return Ok(Some(Arg::word(flag)));
         }
-        questions.ask(&flag, input, ValueSlot { secret: false, repeated: false, ..place(&flag) }, input.required);
+        questions.merge_question(
+            &flag,
+            input,
+            ValueSlot { secret: false, repeated: false, ..place(&flag) },
+            input.required,
+        );
         let is_on = input.default.as_deref() == Some("true");
         return Ok(Some(Arg::Switch { question: flag.clone(), flag, is_on }));
     }
     let bare = text.is_none() && is_plain;
-    let value = questions.value(ValueSlot { bare, ..place(&flag) }, input)?;
+    let value = questions.value(ValueSlot { allows_bare_flag: bare, ..place(&flag) }, input)?;
     Ok(value.map(|value| {
         let required = input.required || value.questions().any(|name| questions.is_required(name));
         Arg::Named { joined: flag.starts_with("--"), flag, value, required }
@@ -136,8 +141,8 @@ fn flag(name: &str) -> Result<String, UnsupportedReason> {
         return Err(UnsupportedReason::Name { name: quoted(name), what: "an argument" });
     }
     if let Some(value) = value {
-        check_fixed(name, value)?;
-        if pieces(value).questions().next().is_some() {
+        check_literal(name, value)?;
+        if parse_template(value).questions().next().is_some() {
             return Err(UnsupportedReason::Name { name: quoted(name), what: "an argument" });
         }
     }
@@ -149,13 +154,15 @@ fn flag(name: &str) -> Result<String, UnsupportedReason> {
 }
 
 /// Takes out the arguments that would show a secret. Every program on the machine can read arguments.
-pub(super) fn without_secrets(questions: &mut Questions<'_>, args: Vec<Arg>) -> Result<Vec<Arg>, UnsupportedReason> {
+pub(super) fn drop_secret_args(questions: &mut Questions<'_>, args: Vec<Arg>) -> Result<Vec<Arg>, UnsupportedReason> {
     let mut kept = Vec::new();
     for arg in args {
         match arg.questions().into_iter().find(|name| questions.is_secret(name)).map(str::to_owned) {
             None => kept.push(arg),
             Some(name) if arg.is_required() => return Err(UnsupportedReason::SecretArgument { name: quoted(&name) }),
-            Some(name) => questions.leave_out(&name, "as an argument, every program on this machine could read it"),
+            Some(name) => {
+                questions.add_skipped_note(&name, "as an argument, every program on this machine could read it")
+            }
         }
     }
     Ok(kept)
@@ -177,7 +184,7 @@ pub(super) fn environment(
         }
         let is_needed = if name.parse::<EnvName>().is_err() { input.required } else { questions.is_needed(input) };
         let made = variable(questions, name, input);
-        env.extend(questions.unless_needed(name, is_needed, made)?);
+        env.extend(questions.skip_if_optional(name, is_needed, made)?);
     }
     Ok(env)
 }
@@ -188,7 +195,7 @@ fn variable(questions: &mut Questions<'_>, name: &str, input: &Input) -> Result<
     }
     // What decides where code comes from is not offered by the publisher.
     let bare = Input { default: None, ..input.clone() };
-    let input = if aiw_core::names_code(name) { &bare } else { input };
+    let input = if aiw_core::is_code_loading(name) { &bare } else { input };
     let Some(value) = questions.value(ValueSlot::named(name), input)? else { return Ok(None) };
     check_variable(name, &value)?;
     Ok(Some(Env { name: name.to_owned(), value }))
@@ -197,11 +204,11 @@ fn variable(questions: &mut Questions<'_>, name: &str, input: &Input) -> Result<
 /// Refuses a variable that decides what code runs: any that the row fixes, and the plainest ones if they are asked for.
 pub(super) fn check_variable(name: &str, value: &Value) -> Result<(), UnsupportedReason> {
     let is_stage = |text: &str| name == "ENV" && text.bytes().all(|b| b.is_ascii_alphanumeric());
-    let steers = match value.fixed() {
-        Some(text) => (aiw_core::names_code(name) || is_steering(name)) && !is_stage(text),
+    let steers = match value.as_literal() {
+        Some(text) => (aiw_core::is_code_loading(name) || is_steering(name)) && !is_stage(text),
         None => is_steering(name),
     };
-    if steers { Err(UnsupportedReason::Steers { name: quoted(name) }) } else { Ok(()) }
+    if steers { Err(UnsupportedReason::UnsafeVariable { name: quoted(name) }) } else { Ok(()) }
 }
 
 /// Whether a server has no reason to ask for a variable: a loader, an interpreter or aiw itself reads it. Those that
@@ -232,5 +239,5 @@ fn is_steering(name: &str) -> bool {
     let upper = name.to_ascii_uppercase();
     let is_asked = TOOL_VARIABLES.contains(&upper.as_str())
         || TOOL_VARIABLE_PREFIXES.iter().any(|beginning| upper.starts_with(beginning));
-    upper.starts_with("AIW_") || (aiw_core::names_code(&upper) && !is_asked)
+    upper.starts_with("AIW_") || (aiw_core::is_code_loading(&upper) && !is_asked)
 }

@@ -6,7 +6,7 @@ use super::builder::{CommandBuilder, Token};
 use super::command::Arg;
 use super::error::{Note, UnsupportedReason};
 use super::inputs::Value;
-use super::names::{Image, is_digest, is_tag, other_registry};
+use super::names::{Image, custom_registry, is_digest, is_tag};
 
 /// Options that keep the container apart from the machine, or only name it.
 const SAFE_OPTIONS: [&str; 27] = [
@@ -57,7 +57,7 @@ const OPTIONS_WITHOUT_VALUE: [&str; 12] = [
 
 /// `docker run -i --rm OPTIONS -e NAME… IMAGE ARGUMENTS`. Variables pass through Docker's own environment, so that no
 /// value is in the arguments.
-pub(super) fn run(making: &mut CommandBuilder<'_>) -> Result<Vec<Arg>, UnsupportedReason> {
+pub(super) fn run_args(making: &mut CommandBuilder<'_>) -> Result<Vec<Arg>, UnsupportedReason> {
     let image = image(making)?;
     let mut args = ["run", "-i", "--rm"].map(Arg::word).to_vec();
     let mut tokens = making.tokens("docker", is_option)?;
@@ -68,29 +68,35 @@ pub(super) fn run(making: &mut CommandBuilder<'_>) -> Result<Vec<Arg>, Unsupport
     while let Some(token) = tokens.next() {
         match token {
             Token::Word(word) if ["docker", "run"].contains(&word.as_str()) || is_own(&word) => {}
-            Token::Word(word) => return Err(tokens.refused(&word)),
+            Token::Word(word) => return Err(tokens.unsupported_argument(&word)),
             Token::Switch(arg) => {
-                let Arg::Switch { flag, .. } = &arg else { return Err(tokens.refused(&arg.display_words().concat())) };
+                let Arg::Switch { flag, .. } = &arg else {
+                    return Err(tokens.unsupported_argument(&arg.display_words().concat()));
+                };
                 if !is_option(flag) {
-                    return Err(tokens.refused(flag));
+                    return Err(tokens.unsupported_argument(flag));
                 }
                 if !SAFE_OPTIONS.contains(&flag.as_str()) {
-                    making.reaches.push(reach(flag, None));
+                    making.host_access.push(reach(flag, None));
                 }
                 args.push(arg);
             }
             Token::Flag { flag, value, required } => match flag.as_str() {
                 "-i" | "--interactive" | "--rm" => {}
                 "-t" | "--tty" | "-it" | "-ti" | "-d" | "--detach" => {
-                    making.questions.leave_out(&flag, "a server is reached over standard input and output");
+                    making.questions.add_skipped_note(&flag, "a server is reached over standard input and output");
                 }
                 "-e" | "--env" => {
                     let value = tokens.value(&flag, value)?;
-                    making.set_variable(&value, required, tokens.refused(&format!("{flag} {}", value.display())))?;
+                    making.set_variable(
+                        &value,
+                        required,
+                        tokens.unsupported_argument(&format!("{flag} {}", value.display())),
+                    )?;
                 }
                 _ if value.is_none() && (OPTIONS_WITHOUT_VALUE.contains(&flag.as_str())) => {
                     if !SAFE_OPTIONS.contains(&flag.as_str()) {
-                        making.reaches.push(reach(&flag, None));
+                        making.host_access.push(reach(&flag, None));
                     }
                     args.push(Arg::word(flag));
                 }
@@ -98,20 +104,20 @@ pub(super) fn run(making: &mut CommandBuilder<'_>) -> Result<Vec<Arg>, Unsupport
                     // `-v=/a:/b`, `--mount type=bind,…`
                     let value = tokens.value(&flag, value)?;
                     if !is_option(&flag) {
-                        return Err(tokens.refused(&flag));
+                        return Err(tokens.unsupported_argument(&flag));
                     }
                     let is_safe = SAFE_OPTIONS.contains(&flag.as_str())
                         || (["--network", "--net"].contains(&flag.as_str())
-                            && matches!(value.fixed(), Some("none" | "bridge")));
+                            && matches!(value.as_literal(), Some("none" | "bridge")));
                     if !is_safe {
-                        making.reaches.push(reach(&flag, Some(&value)));
+                        making.host_access.push(reach(&flag, Some(&value)));
                     }
                     args.push(Arg::Named { joined: flag.starts_with("--"), flag, value, required });
                 }
             },
         }
     }
-    args.extend(making.env.iter().map(|env| Arg::Pass(env.name.clone())));
+    args.extend(making.env.iter().map(|env| Arg::PassEnv(env.name.clone())));
     args.push(Arg::word(image.to_string()));
     args.extend(making.package_arguments(is_own)?);
     Ok(args)
@@ -129,7 +135,7 @@ fn image(making: &mut CommandBuilder<'_>) -> Result<Image, UnsupportedReason> {
     let given = package.identifier.trim();
     let invalid = || UnsupportedReason::Identifier { identifier: quoted(given), what: "reference of an image" };
     let mut image = Image::parse(given).ok_or_else(invalid)?;
-    if let Some(url) = other_registry("oci", package.base_url.as_deref())? {
+    if let Some(url) = custom_registry("oci", package.base_url.as_deref())? {
         let host = url.trim_start_matches("https://").trim_end_matches('/');
         if !image.name.starts_with(&format!("{host}/")) {
             // Otherwise the row says two things.
@@ -154,7 +160,7 @@ fn image(making: &mut CommandBuilder<'_>) -> Result<Image, UnsupportedReason> {
         }
     }
     if image.digest.is_none() && image.tag.as_deref().is_none_or(|tag| tag == "latest") {
-        making.note(Note::NotPinned);
+        making.add_note(Note::NotPinned);
     }
     making.target = image.to_string();
     Ok(image)

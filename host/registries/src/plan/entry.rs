@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use aiw_core::registry::Format;
-use aiw_core::{HeaderName, Question, Secret, SecretName, is_inner, is_secret_name, is_secret_value, quoted};
+use aiw_core::{HeaderName, Question, Secret, SecretName, is_internal, is_secret_name, is_secret_value, quoted};
 use aiw_home::secret_names;
 use aiw_servers::secret_reference;
 use serde_json::{Map, Value as Json, json};
@@ -11,7 +11,7 @@ use serde_json::{Map, Value as Json, json};
 use super::answer::{check, is_reference};
 use super::command::Arg;
 use super::error::EntryPlanError;
-use super::inputs::{TemplatePart, Value, is_host};
+use super::inputs::{TemplatePart, Value, is_host_placeholder};
 use super::method::{InstallAction, InstallMethod};
 use super::remote::check_address;
 
@@ -22,12 +22,12 @@ pub struct EntryValues(BTreeMap<String, Vec<Secret>>);
 
 impl EntryValues {
     /// Adds an answer; a question that is repeated takes several.
-    pub fn give(&mut self, question: impl Into<String>, answer: Secret) {
+    pub fn add_value(&mut self, question: impl Into<String>, answer: Secret) {
         self.0.entry(question.into()).or_default().push(answer);
     }
 
     /// The answers that an entry was made with.
-    pub fn recorded(answers: &BTreeMap<String, Vec<String>>) -> Self {
+    pub fn from_recorded(answers: &BTreeMap<String, Vec<String>>) -> Self {
         let secrets = |answers: &Vec<String>| answers.iter().map(Secret::new).collect();
         Self(answers.iter().map(|(name, answers)| (name.clone(), secrets(answers))).collect())
     }
@@ -68,17 +68,17 @@ pub struct EntryPlan {
 /// # Errors
 ///
 /// The way can't be used, an answer is missing, or one doesn't fit. No error repeats an answer.
-pub fn entry(
+pub fn plan_entry(
     way: &InstallMethod,
     answers: &EntryValues,
     key: &str,
     is_taken: impl Fn(&SecretName) -> bool,
 ) -> Result<EntryPlan, EntryPlanError> {
-    let recipe = way.recipe.as_ref().map_err(|reason| EntryPlanError::Refused(reason.clone()))?;
+    let recipe = way.action.as_ref().map_err(|reason| EntryPlanError::Unsupported(reason.clone()))?;
     let mut filling = Filling::new(way.questions(), answers, key, &is_taken)?;
     let mut declaration = Map::new();
     match recipe {
-        InstallAction::Fetch { .. } => return Err(EntryPlanError::NotRead),
+        InstallAction::Fetch { .. } => return Err(EntryPlanError::BundleNotRead),
         InstallAction::Run(run) => {
             let mut env = Map::new();
             for variable in &run.env {
@@ -99,7 +99,7 @@ pub fn entry(
                 declaration.insert("cwd".into(), directory.as_str().into());
             }
         }
-        InstallAction::Reach(reach) => {
+        InstallAction::Connect(reach) => {
             let address = filling.once(&reach.url, "the address", ValueTarget::Address)?.unwrap_or_default();
             let mut headers = Map::new();
             for header in &reach.headers {
@@ -114,7 +114,7 @@ pub fn entry(
             }
         }
     }
-    aiw_servers::server(key, &json!(declaration)).map_err(EntryPlanError::Entry)?;
+    aiw_servers::parse_server(key, &json!(declaration)).map_err(EntryPlanError::InvalidEntry)?;
     let answers = filling.recorded();
     Ok(EntryPlan { declaration, secrets: filling.secrets, answers })
 }
@@ -157,8 +157,8 @@ impl<'a> Filling<'a> {
         for question in questions {
             let given = answers.0.get(&question.name).into_iter().flatten().map(Secret::expose);
             // An empty answer counts as none, unless it stands for the flag alone.
-            let given: Vec<&str> = given.filter(|answer| !answer.is_empty() || question.bare).collect();
-            let wrong = |why: String| EntryPlanError::Answer { name: quoted(&question.name), why };
+            let given: Vec<&str> = given.filter(|answer| !answer.is_empty() || question.allows_bare_flag).collect();
+            let wrong = |why: String| EntryPlanError::InvalidValue { name: quoted(&question.name), why };
             if given.len() > 1 && !question.repeated {
                 return Err(wrong("is given several times".into()));
             }
@@ -167,12 +167,12 @@ impl<'a> Filling<'a> {
         }
         if let Some(name) = answers.0.keys().find(|name| !asked.contains_key(name.as_str())) {
             let known = questions.iter().map(|question| question.name.clone()).collect();
-            return Err(EntryPlanError::Unknown { name: quoted(name), known });
+            return Err(EntryPlanError::UnknownSetting { name: quoted(name), known });
         }
         let missing = |(question, given): &&(&Question, Vec<&str>)| question.required && given.is_empty();
         let names: Vec<String> = asked.values().filter(missing).map(|(question, _)| question.name.clone()).collect();
         if !names.is_empty() {
-            return Err(EntryPlanError::Missing { names });
+            return Err(EntryPlanError::MissingValues { names });
         }
         Ok(Self { asked, answers, key, is_taken, secrets: Vec::new(), named: BTreeMap::new() })
     }
@@ -208,7 +208,7 @@ impl<'a> Filling<'a> {
                 count if most == 1 || most == count => most = count,
                 _ => {
                     let why = "is given more or less often than what goes with it".to_owned();
-                    return Err(EntryPlanError::Answer { name: quoted(&question.name), why });
+                    return Err(EntryPlanError::InvalidValue { name: quoted(&question.name), why });
                 }
             }
         }
@@ -220,7 +220,9 @@ impl<'a> Filling<'a> {
         match self.times(value)? {
             0 => Ok(None),
             1 => self.text(value, 0, place, spot).map(Some),
-            _ => Err(EntryPlanError::Answer { name: place.to_owned(), why: "can't be given several times".into() }),
+            _ => {
+                Err(EntryPlanError::InvalidValue { name: place.to_owned(), why: "can't be given several times".into() })
+            }
         }
     }
 
@@ -255,12 +257,12 @@ impl<'a> Filling<'a> {
                     Some(_) => {
                         let why =
                             "has to be `true` or `false` itself: it decides whether there is an argument".to_owned();
-                        return Err(EntryPlanError::Answer { name: quoted(question), why });
+                        return Err(EntryPlanError::InvalidValue { name: quoted(question), why });
                     }
                 }
             }
-            Arg::Pass(name) if env.contains_key(name) => args.extend(["-e".to_owned(), name.clone()]),
-            Arg::Pass(_) => {}
+            Arg::PassEnv(name) if env.contains_key(name) => args.extend(["-e".to_owned(), name.clone()]),
+            Arg::PassEnv(_) => {}
         }
         Ok(())
     }
@@ -275,9 +277,9 @@ impl<'a> Filling<'a> {
                     text.push_str(fixed);
                     continue;
                 }
-                TemplatePart::Answer(name) => name,
+                TemplatePart::Placeholder(name) => name,
             };
-            let wrong = |why: &str| EntryPlanError::Answer { name: quoted(name), why: why.to_owned() };
+            let wrong = |why: &str| EntryPlanError::InvalidValue { name: quoted(name), why: why.to_owned() };
             match self.said(name, number, spot)? {
                 ProvidedValue::Text(answer) => {
                     if spot == ValueTarget::Word && at == 0 && answer.starts_with('-') && answer.parse::<f64>().is_err()
@@ -294,7 +296,7 @@ impl<'a> Filling<'a> {
                     plain.push_str(&answer);
                     text.push_str(&answer);
                 }
-                ProvidedValue::Reference(_) if spot == ValueTarget::Address && is_host(&value.0, at) => {
+                ProvidedValue::Reference(_) if spot == ValueTarget::Address && is_host_placeholder(&value.0, at) => {
                     return Err(wrong("decides where your data goes, so it can't come from a variable or the vault"));
                 }
                 ProvidedValue::Reference(reference) => {
@@ -305,16 +307,22 @@ impl<'a> Filling<'a> {
             }
         }
         check_plain(&plain, place)?;
-        if spot == ValueTarget::Header && plain.len() == text.len() && !HeaderName::allows(&text) {
-            return Err(EntryPlanError::Answer { name: place.to_owned(), why: "can't be sent in a header".into() });
+        if spot == ValueTarget::Header && plain.len() == text.len() && !HeaderName::is_valid_value(&text) {
+            return Err(EntryPlanError::InvalidValue {
+                name: place.to_owned(),
+                why: "can't be sent in a header".into(),
+            });
         }
         if spot == ValueTarget::Address && plain.len() == text.len() {
-            let why = |why: &str| EntryPlanError::Answer { name: place.to_owned(), why: why.to_owned() };
+            let why = |why: &str| EntryPlanError::InvalidValue { name: place.to_owned(), why: why.to_owned() };
             let url = check_address(&text).map_err(why)?;
             // Who gives the whole host means it. An end of one must not lead elsewhere than its beginning says.
-            let is_part =
-                |at| at > 0 && matches!(value.0.get(at), Some(TemplatePart::Answer(_))) && is_host(&value.0, at);
-            if is_inner(&url) && (1..value.0.len()).any(is_part) {
+            let is_part = |at| {
+                at > 0
+                    && matches!(value.0.get(at), Some(TemplatePart::Placeholder(_)))
+                    && is_host_placeholder(&value.0, at)
+            };
+            if is_internal(&url) && (1..value.0.len()).any(is_part) {
                 return Err(why(
                     "leads into a private or local network; `aiw mcp add NAME --url URL` adds such a server",
                 ));
@@ -333,7 +341,7 @@ impl<'a> Filling<'a> {
         let is_argument = matches!(spot, ValueTarget::Argument | ValueTarget::Word);
         if is_argument && answer.starts_with("${secret:") {
             let why = "is a secret, and every program on this machine can read arguments".to_owned();
-            return Err(EntryPlanError::Answer { name: quoted(name), why });
+            return Err(EntryPlanError::InvalidValue { name: quoted(name), why });
         }
         if is_reference(answer) {
             return Ok(ProvidedValue::Reference(answer.to_owned()));
@@ -345,7 +353,7 @@ impl<'a> Filling<'a> {
         if !(question.secret || looks) {
             return Ok(ProvidedValue::Text(answer));
         }
-        let wrong = |why: &str| EntryPlanError::Answer { name: quoted(name), why: why.to_owned() };
+        let wrong = |why: &str| EntryPlanError::InvalidValue { name: quoted(name), why: why.to_owned() };
         if is_argument {
             return Err(wrong(
                 "looks like a secret, and every program on this machine can read arguments; `${NAME}` takes it from a \
@@ -356,7 +364,7 @@ impl<'a> Filling<'a> {
         if spot == ValueTarget::Address && !answer.bytes().all(allowed) {
             return Err(wrong("can't stand in an address as it is; write other characters as `%` and two digits"));
         }
-        if spot == ValueTarget::Header && !HeaderName::allows(answer) {
+        if spot == ValueTarget::Header && !HeaderName::is_valid_value(answer) {
             return Err(wrong("can't be sent in a header"));
         }
         if let Some(stored) = self.named.get(&(name, number)) {
@@ -378,7 +386,7 @@ fn check_plain(text: &str, place: &str) -> Result<(), EntryPlanError> {
         return Ok(());
     }
     let why = "contains `${`, which would be read as a variable; only `${NAME}` alone is one".to_owned();
-    Err(EntryPlanError::Answer { name: place.to_owned(), why })
+    Err(EntryPlanError::InvalidValue { name: place.to_owned(), why })
 }
 
 /// An answer within an address: a whole beginning, a part of the host, or one part of the path or the query.
@@ -390,7 +398,7 @@ fn placed(pieces: &[TemplatePart], at: usize, answer: &str) -> Result<String, &'
             Err(why) => Err(why),
         };
     }
-    if is_host(pieces, at) {
+    if is_host_placeholder(pieces, at) {
         let is_part = answer.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.".contains(&b)) && !answer.is_empty();
         return if is_part { Ok(answer.to_owned()) } else { Err("is not a part of a host's name") };
     }

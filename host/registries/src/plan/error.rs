@@ -15,7 +15,7 @@ pub enum UnsupportedReason {
     Sse,
     /// A package that listens.
     #[error("its package starts an HTTP server, which you start yourself; `aiw mcp add NAME --url URL` adds it then")]
-    Listens,
+    HttpServer,
     /// A transport that aiw does not know.
     #[error("it speaks {word}, a transport that aiw does not know")]
     Transport {
@@ -32,7 +32,7 @@ pub enum UnsupportedReason {
     #[error(
         "nothing runs such a package directly; `{install}` installs it, and `aiw mcp add NAME PROGRAM` adds it then"
     )]
-    ByHand {
+    ManualInstall {
         /// The command that installs it once.
         install: String,
     },
@@ -58,7 +58,7 @@ pub enum UnsupportedReason {
     },
     /// A variable with a value that the person would not choose.
     #[error("it sets {name}, which decides what code runs")]
-    Steers {
+    UnsafeVariable {
         /// The variable.
         name: String,
     },
@@ -136,13 +136,13 @@ pub enum Note {
     },
     /// A download that nothing is compared with.
     #[error("its file is not checked: the registry gives no SHA-256")]
-    NotChecked,
+    NoChecksum,
     /// An address that leads to something that runs here.
     #[error("its address is on this machine: a program that you started has to answer there")]
-    Local,
+    LoopbackUrl,
     /// An address inside a network.
     #[error("its address is not on the public internet, but inside a private or local network: {host}")]
-    Inner {
+    PrivateNetwork {
         /// Its host, as it will be asked.
         host: String,
     },
@@ -160,7 +160,7 @@ pub enum Note {
     },
     /// A package besides the row's.
     #[error("it also installs {package}{}", if *.pinned { "" } else { ", which is not pinned: the next start may run another version" })]
-    AlsoInstalls {
+    ExtraPackage {
         /// The package.
         package: String,
         /// Whether it is one version.
@@ -178,12 +178,12 @@ pub enum Note {
 
 impl UnsupportedReason {
     /// Why one part of the row is left out, as the end of a sentence about it.
-    pub(super) fn part_suffix(&self) -> Cow<'static, str> {
+    pub(super) fn omission_reason(&self) -> Cow<'static, str> {
         match self {
             Self::Name { what, .. } => format!("that is not a valid name of {what}").into(),
             Self::Value { why, .. } => format!("its value {why}").into(),
             Self::RuntimeArgument { program, .. } => format!("aiw passes no such argument to `{program}`").into(),
-            Self::Steers { .. } => "it decides what code runs".into(),
+            Self::UnsafeVariable { .. } => "it decides what code runs".into(),
             other => other.to_string().into(),
         }
     }
@@ -194,19 +194,19 @@ impl UnsupportedReason {
 pub enum EntryPlanError {
     /// The way can't be used.
     #[error("the server can't be installed like this: {0}")]
-    Refused(#[from] UnsupportedReason),
+    Unsupported(#[from] UnsupportedReason),
     /// A bundle that has not been read.
     #[error("what the bundle runs is not known before it is read")]
-    NotRead,
+    BundleNotRead,
     /// Required values that are missing.
     #[error("the server needs {}", quoted_list(.names))]
-    Missing {
+    MissingValues {
         /// The questions.
         names: Vec<String>,
     },
     /// An answer to nothing.
     #[error("the server has no setting {name}")]
-    Unknown {
+    UnknownSetting {
         /// The name.
         name: String,
         /// The questions.
@@ -214,7 +214,7 @@ pub enum EntryPlanError {
     },
     /// An answer that doesn't fit. The answer itself is not repeated, because it may be a secret.
     #[error("the value of {name} {why}")]
-    Answer {
+    InvalidValue {
         /// The question.
         name: String,
         /// The end of the sentence.
@@ -222,7 +222,7 @@ pub enum EntryPlanError {
     },
     /// An entry that `mcp.json` can't hold.
     #[error("the server {0}")]
-    Entry(String),
+    InvalidEntry(String),
 }
 
 impl Diagnostic for EntryPlanError {}

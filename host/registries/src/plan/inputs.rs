@@ -14,7 +14,7 @@ pub(super) enum TemplatePart {
     /// As the row has it.
     Text(String),
     /// The answer to a question.
-    Answer(String),
+    Placeholder(String),
 }
 
 /// A text with places for answers.
@@ -26,12 +26,12 @@ impl Value {
         Self(vec![TemplatePart::Text(text.into())])
     }
 
-    pub(super) fn answer(name: &str) -> Self {
-        Self(vec![TemplatePart::Answer(name.to_owned())])
+    pub(super) fn placeholder(name: &str) -> Self {
+        Self(vec![TemplatePart::Placeholder(name.to_owned())])
     }
 
     /// The text, if nothing is open.
-    pub(super) fn fixed(&self) -> Option<&str> {
+    pub(super) fn as_literal(&self) -> Option<&str> {
         match &self.0[..] {
             [] => Some(""),
             [TemplatePart::Text(text)] => Some(text),
@@ -41,7 +41,7 @@ impl Value {
 
     pub(super) fn questions(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|piece| match piece {
-            TemplatePart::Answer(name) => Some(name.as_str()),
+            TemplatePart::Placeholder(name) => Some(name.as_str()),
             TemplatePart::Text(_) => None,
         })
     }
@@ -59,24 +59,24 @@ impl Value {
     pub(super) fn display(&self) -> String {
         let piece = |piece: &TemplatePart| match piece {
             TemplatePart::Text(text) => text.clone(),
-            TemplatePart::Answer(name) => format!("<{name}>"),
+            TemplatePart::Placeholder(name) => format!("<{name}>"),
         };
         self.0.iter().map(piece).collect()
     }
 }
 
 /// Whether a place is in the part of an address that says where it is.
-pub(super) fn is_host(pieces: &[TemplatePart], at: usize) -> bool {
+pub(super) fn is_host_placeholder(pieces: &[TemplatePart], at: usize) -> bool {
     let before = pieces[..at].iter().map(|piece| match piece {
         TemplatePart::Text(text) => text.as_str(),
-        TemplatePart::Answer(_) => "x",
+        TemplatePart::Placeholder(_) => "x",
     });
     let before: String = before.collect();
     before.split_once("://").map_or(at == 0, |(_, rest)| !rest.contains(['/', '?', '#']))
 }
 
 /// The text of a value, and the names in braces in it. Other braces stay as they are: `{"a": 1}` is not a variable.
-pub(super) fn pieces(text: &str) -> Value {
+pub(super) fn parse_template(text: &str) -> Value {
     let (mut found, mut plain, mut rest) = (Vec::new(), String::new(), text);
     while let Some(start) = rest.find('{') {
         let end = rest[start..].find('}').map(|at| start + at);
@@ -87,7 +87,7 @@ pub(super) fn pieces(text: &str) -> Value {
                 if !plain.is_empty() {
                     found.push(TemplatePart::Text(std::mem::take(&mut plain)));
                 }
-                found.push(TemplatePart::Answer(name.to_owned()));
+                found.push(TemplatePart::Placeholder(name.to_owned()));
                 rest = &rest[end + 1..];
             }
             _ => {
@@ -111,12 +111,12 @@ fn is_name(name: &str) -> bool {
 
 /// Whether a text may be offered as an answer. `${secret:NAME}` as a default would hand a secret of the person's to the
 /// publisher, at a press of Enter.
-pub(super) fn is_offered(text: &str) -> bool {
+pub(super) fn is_safe_default(text: &str) -> bool {
     !text.contains("${") && !text.contains(is_unsafe_in_line)
 }
 
 /// Checks a text of the row that becomes part of a command or a request.
-pub(super) fn check_fixed(name: &str, text: &str) -> Result<(), UnsupportedReason> {
+pub(super) fn check_literal(name: &str, text: &str) -> Result<(), UnsupportedReason> {
     let why = if text.contains(is_unsafe_in_line) {
         "has control characters or invisible ones"
     } else if text.contains("${") {
@@ -145,12 +145,12 @@ pub(super) struct ValueSlot<'a> {
     /// Whether its name or its place says that it is a secret.
     pub(super) secret: bool,
     pub(super) repeated: bool,
-    pub(super) bare: bool,
+    pub(super) allows_bare_flag: bool,
 }
 
 impl<'a> ValueSlot<'a> {
     pub(super) fn named(name: &'a str) -> Self {
-        Self { name, secret: aiw_servers::names_secret(name), repeated: false, bare: false }
+        Self { name, secret: aiw_servers::is_secret_variable(name), repeated: false, allows_bare_flag: false }
     }
 }
 
@@ -163,27 +163,27 @@ impl<'a> Questions<'a> {
     pub(super) fn value(&mut self, place: ValueSlot<'_>, input: &Input) -> Result<Option<Value>, UnsupportedReason> {
         // Some publishers leave a value empty that is to be filled in.
         let Some(text) = input.value.as_ref().filter(|text| !text.is_empty()) else {
-            self.ask(place.name, input, place, input.required);
-            return Ok(Some(Value::answer(place.name)));
+            self.merge_question(place.name, input, place, input.required);
+            return Ok(Some(Value::placeholder(place.name)));
         };
-        let value = pieces(text);
+        let value = parse_template(text);
         for piece in &value.0 {
             match piece {
-                TemplatePart::Text(text) => check_fixed(place.name, text)?,
-                TemplatePart::Answer(name) if !self.declared.contains_key(name.as_str()) => {
+                TemplatePart::Text(text) => check_literal(place.name, text)?,
+                TemplatePart::Placeholder(name) if !self.declared.contains_key(name.as_str()) => {
                     if !(input.required || input.secret || place.secret) {
-                        self.leave_out(place.name, "nothing says what the name in braces stands for");
+                        self.add_skipped_note(place.name, "nothing says what the name in braces stands for");
                         return Ok(None);
                     }
                 }
-                TemplatePart::Answer(_) => {}
+                TemplatePart::Placeholder(_) => {}
             }
         }
         self.open(place, value, input, input.required).map(Some)
     }
 
     /// An address: each open place in it has to be filled.
-    pub(super) fn places(&mut self, place: ValueSlot<'_>, value: Value) -> Result<Value, UnsupportedReason> {
+    pub(super) fn url_template(&mut self, place: ValueSlot<'_>, value: Value) -> Result<Value, UnsupportedReason> {
         self.open(place, value, &Input::default(), true)
     }
 
@@ -199,7 +199,7 @@ impl<'a> Questions<'a> {
         if value
             .0
             .windows(2)
-            .any(|two| matches!(two, [TemplatePart::Text(text), TemplatePart::Answer(_)] if text.ends_with('$')))
+            .any(|two| matches!(two, [TemplatePart::Text(text), TemplatePart::Placeholder(_)] if text.ends_with('$')))
         {
             return Err(UnsupportedReason::Value {
                 name: quoted(place.name),
@@ -210,14 +210,19 @@ impl<'a> Questions<'a> {
             match self.declared.get(name).copied() {
                 Some(variable) if variable.value.is_some() => {}
                 Some(variable) => {
-                    let secret = variable.secret || aiw_servers::names_secret(name);
-                    self.ask(name, variable, ValueSlot { secret, bare: false, ..place }, variable.required || required);
+                    let secret = variable.secret || aiw_servers::is_secret_variable(name);
+                    self.merge_question(
+                        name,
+                        variable,
+                        ValueSlot { secret, allows_bare_flag: false, ..place },
+                        variable.required || required,
+                    );
                 }
                 None => {
                     let bare =
                         Input { description: input.description.clone(), secret: input.secret, ..Input::default() };
-                    let secret = place.secret || aiw_servers::names_secret(name);
-                    self.ask(name, &bare, ValueSlot { secret, bare: false, ..place }, required);
+                    let secret = place.secret || aiw_servers::is_secret_variable(name);
+                    self.merge_question(name, &bare, ValueSlot { secret, allows_bare_flag: false, ..place }, required);
                 }
             }
         }
@@ -230,9 +235,8 @@ impl<'a> Questions<'a> {
         let mut filled: Vec<TemplatePart> = Vec::new();
         for piece in value.0 {
             let piece = match piece {
-                TemplatePart::Answer(name) => {
-                    fixed(&name).map_or(TemplatePart::Answer(name.clone()), |text| TemplatePart::Text(text.to_owned()))
-                }
+                TemplatePart::Placeholder(name) => fixed(&name)
+                    .map_or(TemplatePart::Placeholder(name.clone()), |text| TemplatePart::Text(text.to_owned())),
                 text => text,
             };
             match (filled.last_mut(), piece) {
@@ -242,8 +246,8 @@ impl<'a> Questions<'a> {
         }
         for piece in &filled {
             if let TemplatePart::Text(text) = piece {
-                check_fixed(place, text)?;
-                if pieces(text).questions().next().is_some() {
+                check_literal(place, text)?;
+                if parse_template(text).questions().next().is_some() {
                     return Err(UnsupportedReason::Value {
                         name: quoted(place),
                         why: "has a variable within a variable",
@@ -254,15 +258,15 @@ impl<'a> Questions<'a> {
         Ok(Value(filled))
     }
 
-    pub(super) fn ask(&mut self, name: &str, input: &Input, place: ValueSlot<'_>, required: bool) {
-        let default = input.default.clone().filter(|text| is_offered(text));
-        let choices: Vec<String> = input.choices.iter().filter(|text| is_offered(text)).cloned().collect();
+    pub(super) fn merge_question(&mut self, name: &str, input: &Input, place: ValueSlot<'_>, required: bool) {
+        let default = input.default.clone().filter(|text| is_safe_default(text));
+        let choices: Vec<String> = input.choices.iter().filter(|text| is_safe_default(text)).cloned().collect();
         let secret = input.secret || (place.secret && input.format == Format::Text && input.choices.is_empty());
         if let Some(known) = self.asked.iter_mut().find(|question| question.name == name) {
             known.required |= required;
             known.secret |= secret;
             known.repeated |= place.repeated;
-            known.bare |= place.bare;
+            known.allows_bare_flag |= place.allows_bare_flag;
             known.description = known.description.take().or_else(|| input.description.clone());
             known.default = known.default.take().or(default);
             known.placeholder = known.placeholder.take().or_else(|| input.placeholder.clone());
@@ -281,13 +285,13 @@ impl<'a> Questions<'a> {
             placeholder: input.placeholder.clone(),
             choices,
             repeated: place.repeated,
-            bare: place.bare,
+            allows_bare_flag: place.allows_bare_flag,
         });
     }
 
     /// Asks for a variable of which the row says nothing but the name.
-    pub(super) fn ask_variable(&mut self, name: &str) {
-        self.ask(name, &Input::default(), ValueSlot::named(name), false);
+    pub(super) fn merge_variable_question(&mut self, name: &str) {
+        self.merge_question(name, &Input::default(), ValueSlot::named(name), false);
     }
 
     pub(super) fn add(&mut self, question: Question) {
@@ -308,7 +312,7 @@ impl<'a> Questions<'a> {
     /// is left to the person.
     pub(super) fn is_needed(&self, input: &Input) -> bool {
         let Some(text) = input.value.as_ref().filter(|text| !text.is_empty()) else { return input.required };
-        let value = pieces(text);
+        let value = parse_template(text);
         let variables = value.questions().map(|name| self.declared.get(name).copied());
         let mut open = variables.filter(|variable| variable.is_none_or(|variable| variable.value.is_none())).peekable();
         input.required
@@ -318,7 +322,7 @@ impl<'a> Questions<'a> {
 
     /// The part of a command that a part of the row became. One that can't be expressed is left out, with a note,
     /// unless it is needed.
-    pub(super) fn unless_needed<T>(
+    pub(super) fn skip_if_optional<T>(
         &mut self,
         part: &str,
         is_needed: bool,
@@ -326,14 +330,14 @@ impl<'a> Questions<'a> {
     ) -> Result<Option<T>, UnsupportedReason> {
         match made {
             Err(reason) if !is_needed => {
-                self.leave_out(part, reason.part_suffix());
+                self.add_skipped_note(part, reason.omission_reason());
                 Ok(None)
             }
             made => made,
         }
     }
 
-    pub(super) fn leave_out(&mut self, part: &str, why: impl Into<Cow<'static, str>>) {
+    pub(super) fn add_skipped_note(&mut self, part: &str, why: impl Into<Cow<'static, str>>) {
         let note = Note::Skipped { part: quoted(part), why: why.into() };
         if !self.notes.contains(&note) {
             self.notes.push(note);

@@ -3,15 +3,15 @@
 use std::collections::BTreeSet;
 
 use aiw_core::registry::Package;
-use aiw_core::{Question, one_line, shell_word_in_line};
+use aiw_core::{Question, one_line, shell_quote_printable};
 
 use super::answer::check;
-use super::builder::OpenCommand;
+use super::builder::CommandTemplate;
 use super::command::{Arg, Env};
 use super::error::{Note, UnsupportedReason};
 use super::inputs::Questions;
 use super::names::is_pypi;
-use super::remote::OpenAddress;
+use super::remote::EndpointTemplate;
 
 aiw_core::string_enum! {
     /// Where a server runs, and what brings it there.
@@ -49,8 +49,8 @@ impl MethodKind {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum InstallAction {
-    Run(OpenCommand),
-    Reach(OpenAddress),
+    Run(CommandTemplate),
+    Connect(EndpointTemplate),
     Fetch { url: String, package: Box<Package> },
 }
 
@@ -59,7 +59,7 @@ pub(super) enum InstallAction {
 pub struct InstallMethod {
     kind: MethodKind,
     target: String,
-    pub(super) recipe: Result<InstallAction, UnsupportedReason>,
+    pub(super) action: Result<InstallAction, UnsupportedReason>,
     questions: Vec<Question>,
     pub(super) notes: Vec<Note>,
     reaches: Vec<String>,
@@ -79,7 +79,7 @@ impl InstallMethod {
                 used.extend(run.args.iter().flat_map(Arg::questions));
                 used.extend(run.env.iter().flat_map(|env| env.value.questions()));
             }
-            Ok(InstallAction::Reach(reach)) => {
+            Ok(InstallAction::Connect(reach)) => {
                 used.extend(reach.url.questions());
                 used.extend(reach.headers.iter().flat_map(|header| header.value.questions()));
             }
@@ -91,7 +91,7 @@ impl InstallMethod {
             question.default = question.default.take().filter(|default| check(question, default).is_ok());
         }
         drop(used);
-        Self { kind, target: one_line(target, 300), recipe, questions, notes, reaches }
+        Self { kind, target: one_line(target, 300), action: recipe, questions, notes, reaches }
     }
 
     /// Returns how it is brought to where it runs.
@@ -105,8 +105,8 @@ impl InstallMethod {
     }
 
     /// Why it can't be used.
-    pub fn refused(&self) -> Option<&UnsupportedReason> {
-        self.recipe.as_ref().err()
+    pub fn unsupported_reason(&self) -> Option<&UnsupportedReason> {
+        self.action.as_ref().err()
     }
 
     /// Returns its questions, each once.
@@ -120,27 +120,27 @@ impl InstallMethod {
     }
 
     /// Returns what it may do outside of its container, one line each, for the person to see before they agree.
-    pub fn reaches(&self) -> &[String] {
+    pub fn host_access(&self) -> &[String] {
         &self.reaches
     }
 
     /// Whether each start runs the same version.
     pub fn is_pinned(&self) -> bool {
-        !self.notes.iter().any(|note| matches!(note, Note::NotPinned | Note::AlsoInstalls { pinned: false, .. }))
+        !self.notes.iter().any(|note| matches!(note, Note::NotPinned | Note::ExtraPackage { pinned: false, .. }))
     }
 
     /// The host that it reaches inside a private or local network, if it does.
-    pub fn inner_host(&self) -> Option<&str> {
+    pub fn private_host(&self) -> Option<&str> {
         self.notes.iter().find_map(|note| match note {
-            Note::Inner { host } => Some(host.as_str()),
+            Note::PrivateNetwork { host } => Some(host.as_str()),
             _ => None,
         })
     }
 
     /// Returns it with the program that its Python package has, after a start of the one named as the package said that
     /// there is none of that name: uv names it if it is the only one.
-    pub fn with_program_from(&self, said: &str) -> Option<(Self, String)> {
-        let Ok(InstallAction::Run(run)) = &self.recipe else { return None };
+    pub fn with_suggested_program(&self, said: &str) -> Option<(Self, String)> {
+        let Ok(InstallAction::Run(run)) = &self.action else { return None };
         // Backticks may have become other quotation marks on the way.
         let (_, rest) = said.split_once("uvx --from ").filter(|_| self.kind == MethodKind::Pypi)?;
         let (line, _) = rest.split_once(['`', '\''])?;
@@ -148,12 +148,12 @@ impl InstallMethod {
         let at = run.args.iter().position(|arg| *arg == Arg::word(self.target.as_str()))?;
         let mut run = run.clone();
         run.args.splice(at..=at, [Arg::word(format!("--from={}", self.target)), Arg::word(program)]);
-        Some((Self { recipe: Ok(InstallAction::Run(run)), ..self.clone() }, program.to_owned()))
+        Some((Self { action: Ok(InstallAction::Run(run)), ..self.clone() }, program.to_owned()))
     }
 
     /// The program that has to be installed on this machine. A bundle may bring its own.
     pub fn program(&self) -> Option<&str> {
-        match &self.recipe {
+        match &self.action {
             Ok(InstallAction::Run(run)) => Some(run.program.as_str()).filter(|program| !program.contains('/')),
             _ => None,
         }
@@ -161,30 +161,30 @@ impl InstallMethod {
 
     /// The command or the address, in one line, with open places as `<NAME>`; none if it isn't known yet.
     pub fn command(&self) -> Option<String> {
-        match &self.recipe {
+        match &self.action {
             Ok(InstallAction::Run(run)) => {
                 let words = run.args.iter().flat_map(Arg::display_words);
                 let words = std::iter::once(run.program.clone()).chain(words);
-                Some(words.map(|word| shell_word_in_line(&word).into_owned()).collect::<Vec<_>>().join(" "))
+                Some(words.map(|word| shell_quote_printable(&word).into_owned()).collect::<Vec<_>>().join(" "))
             }
-            Ok(InstallAction::Reach(reach)) => Some(one_line(&reach.url.display(), 500)),
+            Ok(InstallAction::Connect(reach)) => Some(one_line(&reach.url.display(), 500)),
             Ok(InstallAction::Fetch { .. }) | Err(_) => None,
         }
     }
 
     /// The variables or headers that it sets, by name.
-    pub fn sets(&self) -> Vec<String> {
+    pub fn assignments(&self) -> Vec<String> {
         let shown = |env: &Env| format!("{}={}", env.name, one_line(&env.value.display(), 300));
-        match &self.recipe {
+        match &self.action {
             Ok(InstallAction::Run(run)) => run.env.iter().map(shown).collect(),
-            Ok(InstallAction::Reach(reach)) => reach.headers.iter().map(shown).collect(),
+            Ok(InstallAction::Connect(reach)) => reach.headers.iter().map(shown).collect(),
             Ok(InstallAction::Fetch { .. }) | Err(_) => Vec::new(),
         }
     }
 
     /// The address of the bundle to download, and the SHA-256 that it must have.
     pub fn bundle(&self) -> Option<(&str, Option<&str>)> {
-        match &self.recipe {
+        match &self.action {
             Ok(InstallAction::Fetch { url, package }) => Some((url, package.sha256.as_deref())),
             _ => None,
         }
@@ -192,7 +192,7 @@ impl InstallMethod {
 }
 
 /// How to get a program that a way needs: one sentence.
-pub fn how_to_get(program: &str) -> &'static str {
+pub fn install_hint(program: &str) -> &'static str {
     match program {
         "npx" | "node" => "install Node.js, which brings it: https://nodejs.org",
         "uvx" | "uv" => "install uv, which brings it: https://docs.astral.sh/uv",

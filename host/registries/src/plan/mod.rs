@@ -38,9 +38,9 @@ mod runtime;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use bundle::{Bundle, BundleError, MAX_BUNDLE, TargetMachine};
-pub use entry::{EntryPlan, EntryValues, entry};
+pub use bundle::{Bundle, BundleError, MAX_BUNDLE_BYTES, TargetMachine};
+pub use entry::{EntryPlan, EntryValues, plan_entry};
 pub use error::{EntryPlanError, Note, UnsupportedReason};
-pub use method::{InstallMethod, MethodKind, how_to_get};
+pub use method::{InstallMethod, MethodKind, install_hint};
 pub use methods::install_methods;
 pub(crate) use names::split_image;

@@ -6,10 +6,10 @@ use url::Url;
 use super::error::UnsupportedReason;
 
 /// Longer than any name in the registries seen.
-const MAX_NAME: usize = 255;
+const MAX_NAME_LEN: usize = 255;
 
 fn is_word(text: &str, others: &[u8]) -> bool {
-    (1..=MAX_NAME).contains(&text.len())
+    (1..=MAX_NAME_LEN).contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || others.contains(&b))
         && text.as_bytes()[0].is_ascii_alphanumeric()
 }
@@ -64,7 +64,7 @@ pub(super) fn is_crate(name: &str) -> bool {
 /// The path of a Go package: a host, and what is below it. <https://go.dev/ref/mod#go-mod-file-ident>
 pub(super) fn is_go(path: &str) -> bool {
     let part = |part: &str| !part.starts_with(['.', '-']) && !part.ends_with('.') && is_word(part, b"._-~");
-    path.len() <= MAX_NAME
+    path.len() <= MAX_NAME_LEN
         && path.split('/').all(part)
         && path.split_once('/').is_some_and(|(host, _)| host.contains('.'))
 }
@@ -111,7 +111,7 @@ impl Image {
             Some((first, path)) if is_host(first) => (Some(first), path),
             _ => (None, name),
         };
-        let fits = name.len() <= MAX_NAME
+        let fits = name.len() <= MAX_NAME_LEN
             && host.is_none_or(is_registry)
             && path.split('/').all(part)
             && tag.is_none_or(is_tag)
@@ -181,7 +181,7 @@ fn is_registry(host: &str) -> bool {
 /// # Errors
 ///
 /// It can't be used.
-pub(super) fn other_registry(kind: &str, base: Option<&str>) -> Result<Option<String>, UnsupportedReason> {
+pub(super) fn custom_registry(kind: &str, base: Option<&str>) -> Result<Option<String>, UnsupportedReason> {
     let usual: &[&str] = match kind {
         "npm" => &["registry.npmjs.org", "registry.npmjs.com", "npmjs.com", "npmjs.org", "registry.yarnpkg.com"],
         "pypi" => &["pypi.org", "pypi.python.org"],
@@ -205,7 +205,7 @@ pub(super) fn other_registry(kind: &str, base: Option<&str>) -> Result<Option<St
         && url.password().is_none()
         && url.query().is_none()
         && url.fragment().is_none()
-        && base.len() <= MAX_NAME
+        && base.len() <= MAX_NAME_LEN
         && !base.contains("${");
     if fits { Ok(Some(url.to_string())) } else { Err(unusable()) }
 }
@@ -277,13 +277,13 @@ mod tests {
     #[test]
     fn another_registry_is_an_https_address() {
         for usual in ["https://registry.npmjs.org", "https://registry.npmjs.org/", "http://www.npmjs.com", ""] {
-            assert_eq!(other_registry("npm", Some(usual)), Ok(None), "{usual}");
+            assert_eq!(custom_registry("npm", Some(usual)), Ok(None), "{usual}");
         }
-        assert_eq!(other_registry("oci", Some("docker.io")), Ok(None));
-        assert_eq!(other_registry("pypi", Some("https://h.example/x")), Ok(Some("https://h.example/x".to_owned())));
+        assert_eq!(custom_registry("oci", Some("docker.io")), Ok(None));
+        assert_eq!(custom_registry("pypi", Some("https://h.example/x")), Ok(Some("https://h.example/x".to_owned())));
         for bad in ["http://h.example", "https://u:p@h.example", "file:///x", "-x", "https://h/?a=b", "https://h/${A}"]
         {
-            assert!(other_registry("npm", Some(bad)).is_err(), "{bad}");
+            assert!(custom_registry("npm", Some(bad)).is_err(), "{bad}");
         }
     }
 }

@@ -8,7 +8,7 @@ use aiw_core::registry::{Argument, Input, Package, ServerVariable};
 
 /// The package with each variable that is passed on by its name as one argument, `-e NAME={NAME}`: what is asked for by the
 /// name of the variable, with all that the row says of it.
-pub(super) fn named(package: &Package) -> Cow<'_, Package> {
+pub(super) fn normalize_env_flags(package: &Package) -> Cow<'_, Package> {
     if !package.runtime_arguments.iter().any(is_flag) {
         return Cow::Borrowed(package);
     }
@@ -34,7 +34,7 @@ pub(super) fn named(package: &Package) -> Cow<'_, Package> {
         let value = match assigned.strip_suffix('=').unwrap_or(assigned) {
             name if name.parse::<EnvName>().is_ok() => {
                 // What decides where code comes from is not offered by the publisher.
-                let default = input.default.clone().filter(|_| !aiw_core::names_code(name));
+                let default = input.default.clone().filter(|_| !aiw_core::is_code_loading(name));
                 let asked = Input { value: None, default, ..input.clone() };
                 if !variables.iter().any(|variable| variable.name == name) {
                     variables.push(ServerVariable { name: name.to_owned(), input: asked });

@@ -3,46 +3,48 @@
 use std::collections::BTreeSet;
 
 use aiw_core::registry::{Endpoint, Input, ServerSetting};
-use aiw_core::{HeaderName, is_inner, is_loopback, quoted, quoted_text};
+use aiw_core::{HeaderName, is_internal, is_loopback, quoted, quoted_text};
 use url::Url;
 
 use super::command::Env;
 use super::error::{Note, UnsupportedReason};
-use super::inputs::{Questions, TemplatePart, Value, ValueSlot, check_fixed, is_host, pieces};
+use super::inputs::{Questions, TemplatePart, Value, ValueSlot, check_literal, is_host_placeholder, parse_template};
 
 const MAX_HEADERS: usize = 50;
 
 /// An address with open places.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct OpenAddress {
+pub(super) struct EndpointTemplate {
     pub(super) url: Value,
     pub(super) headers: Vec<Env>,
 }
 
-pub(super) fn reach<'a>(
+pub(super) fn endpoint_template<'a>(
     questions: &mut Questions<'a>,
     endpoint: &'a Endpoint,
-) -> Result<OpenAddress, UnsupportedReason> {
+) -> Result<EndpointTemplate, UnsupportedReason> {
     questions.declare(&endpoint.variables);
     endpoint.headers.iter().for_each(|header| questions.declare(&header.variables));
     let url = address(questions, &endpoint.url)?;
-    Ok(OpenAddress { url, headers: headers(questions, &endpoint.headers)? })
+    Ok(EndpointTemplate { url, headers: headers(questions, &endpoint.headers)? })
 }
 
 fn address(questions: &mut Questions<'_>, text: &str) -> Result<Value, UnsupportedReason> {
     let refused = |why| UnsupportedReason::Url { url: quoted_text(text, 200), why };
-    check_fixed("the address", text)?;
-    let value = pieces(text);
-    let value =
-        questions.places(ValueSlot { secret: false, repeated: false, bare: false, name: "the address" }, value)?;
+    check_literal("the address", text)?;
+    let value = parse_template(text);
+    let value = questions.url_template(
+        ValueSlot { secret: false, repeated: false, allows_bare_flag: false, name: "the address" },
+        value,
+    )?;
     // Something in each open place, to see what stays the same.
     let mut plain = String::new();
     for (at, piece) in value.0.iter().enumerate() {
         match piece {
             TemplatePart::Text(text) => plain.push_str(text),
-            TemplatePart::Answer(_) if at == 0 => plain.push_str("https://x1.example"),
+            TemplatePart::Placeholder(_) if at == 0 => plain.push_str("https://x1.example"),
             // A port, or a part of a name or a path.
-            TemplatePart::Answer(_) => plain.push_str(if plain.ends_with(':') { "1" } else { "x1" }),
+            TemplatePart::Placeholder(_) => plain.push_str(if plain.ends_with(':') { "1" } else { "x1" }),
         }
     }
     let url = check_address(&plain).map_err(refused)?;
@@ -50,18 +52,18 @@ fn address(questions: &mut Questions<'_>, text: &str) -> Result<Value, Unsupport
         .0
         .iter()
         .enumerate()
-        .any(|(at, piece)| matches!(piece, TemplatePart::Answer(_)) && is_host(&value.0, at));
+        .any(|(at, piece)| matches!(piece, TemplatePart::Placeholder(_)) && is_host_placeholder(&value.0, at));
     if is_loopback(&url) {
-        questions.notes.push(Note::Local);
-    } else if has_host && is_inner(&url) {
-        questions.notes.push(Note::Inner { host: quoted(url.host_str().unwrap_or_default()) });
+        questions.notes.push(Note::LoopbackUrl);
+    } else if has_host && is_internal(&url) {
+        questions.notes.push(Note::PrivateNetwork { host: quoted(url.host_str().unwrap_or_default()) });
     }
     let asked = url.as_str();
     if asked.trim_end_matches('/') == plain.trim_end_matches('/') {
         return Ok(value);
     }
     // Shown and written as it will be asked: a host in its one form, no detour in the path.
-    if value.fixed().is_none() {
+    if value.as_literal().is_none() {
         return Err(refused("is not written as it would be asked"));
     }
     questions.notes.push(Note::Rewritten { written: quoted_text(text, 200) });
@@ -101,7 +103,7 @@ fn headers(questions: &mut Questions<'_>, given: &[ServerSetting]) -> Result<Vec
         }
         let is_needed = if is_name { questions.is_needed(input) } else { input.required };
         let made = header(questions, name, is_name, input);
-        headers.extend(questions.unless_needed(name, is_needed, made)?);
+        headers.extend(questions.skip_if_optional(name, is_needed, made)?);
     }
     Ok(headers)
 }
@@ -118,7 +120,7 @@ fn header(
     let Some(value) = questions.value(ValueSlot::named(name), input)? else { return Ok(None) };
     let is_allowed = |piece: &TemplatePart| match piece {
         TemplatePart::Text(text) => text.bytes().all(|b| matches!(b, b' '..=b'~')),
-        TemplatePart::Answer(_) => true,
+        TemplatePart::Placeholder(_) => true,
     };
     if !value.0.iter().all(is_allowed) {
         return Err(UnsupportedReason::Value { name: quoted(name), why: "can't be sent in a header" });

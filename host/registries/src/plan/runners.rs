@@ -2,8 +2,8 @@
 
 use aiw_core::quoted;
 
-use super::builder::{CommandBuilder, OpenCommand, Token, Tokens};
-use super::command::{Arg, environment, without_secrets};
+use super::builder::{CommandBuilder, CommandTemplate, Token, Tokens};
+use super::command::{Arg, drop_secret_args, environment};
 use super::docker;
 use super::error::{Note, UnsupportedReason};
 use super::names::{is_npm, is_nuget, is_pep440, is_pypi, is_same_pypi, is_semver};
@@ -15,23 +15,23 @@ fn is_env(flag: &str) -> bool {
 
 impl CommandBuilder<'_> {
     /// The command that runs the package.
-    pub(super) fn run(&mut self) -> Result<OpenCommand, UnsupportedReason> {
+    pub(super) fn build_command(&mut self) -> Result<CommandTemplate, UnsupportedReason> {
         self.env = environment(&mut self.questions, &self.package.environment)?;
         let (program, args) = match self.package.kind.as_str() {
             "npm" => self.npx()?,
             "pypi" => ("uvx", self.uvx()?),
             "nuget" => ("dnx", self.dnx()?),
-            "oci" => ("docker", docker::run(self)?),
+            "oci" => ("docker", docker::run_args(self)?),
             other => return Err(UnsupportedReason::Kind { word: quoted(other) }),
         };
-        let args = without_secrets(&mut self.questions, args)?;
-        Ok(OpenCommand { program: program.to_owned(), args, env: std::mem::take(&mut self.env), directory: None })
+        let args = drop_secret_args(&mut self.questions, args)?;
+        Ok(CommandTemplate { program: program.to_owned(), args, env: std::mem::take(&mut self.env), directory: None })
     }
 
     /// `npx -y [--registry=URL] NAME@VERSION ARGUMENTS`, or `bunx NAME@VERSION ARGUMENTS` where the row wants Bun. Bun takes another
     /// registry from its own configuration only.
     fn npx(&mut self) -> Result<(&'static str, Vec<Arg>), UnsupportedReason> {
-        let (name, version) = self.pinned("@", is_npm, is_semver, "name of an npm package")?;
+        let (name, version) = self.pin_package("@", is_npm, is_semver, "name of an npm package")?;
         let spec = format!("{name}{version}");
         let registry = self.registry()?.map(|url| Arg::word(format!("--registry={url}")));
         let wants_bun = self.package.runtime.as_deref().is_some_and(|hint| ["bun", "bunx"].contains(&hint.trim()));
@@ -48,8 +48,8 @@ impl CommandBuilder<'_> {
                 Token::Flag { flag, value: None, .. } if ["-y", "--yes", "-q", "--quiet"].contains(&flag.as_str()) => {}
                 Token::Flag { flag, value, .. } if ["-p", "--package"].contains(&flag.as_str()) => {
                     let value = tokens.value(&flag, value)?;
-                    if !value.fixed().is_some_and(is_own) {
-                        return Err(tokens.refused(&format!("{flag} {}", value.display())));
+                    if !value.as_literal().is_some_and(is_own) {
+                        return Err(tokens.unsupported_argument(&format!("{flag} {}", value.display())));
                     }
                     is_chosen = true;
                 }
@@ -72,7 +72,7 @@ impl CommandBuilder<'_> {
 
     /// `uvx [--default-index=URL] NAME==VERSION ARGUMENTS`
     fn uvx(&mut self) -> Result<Vec<Arg>, UnsupportedReason> {
-        let (name, version) = self.pinned("==", is_pypi, is_pep440, "name of a Python package")?;
+        let (name, version) = self.pin_package("==", is_pypi, is_pep440, "name of a Python package")?;
         let mut spec = format!("{name}{version}");
         let mut args: Vec<Arg> =
             self.registry()?.map(|url| Arg::word(format!("--default-index={url}"))).into_iter().collect();
@@ -82,43 +82,43 @@ impl CommandBuilder<'_> {
             match token {
                 Token::Flag { flag, value, .. } if flag == "--from" => {
                     let value = tokens.value(&flag, value)?;
-                    let from = value.fixed().unwrap_or_default();
+                    let from = value.as_literal().unwrap_or_default();
                     let extras = from.split("==").next().unwrap_or_default();
                     if !is_same_pypi(from, &name) || !is_pypi(extras) {
-                        return Err(tokens.refused(&format!("--from {}", value.display())));
+                        return Err(tokens.unsupported_argument(&format!("--from {}", value.display())));
                     }
                     spec = format!("{extras}{version}");
                     is_chosen = true;
                 }
                 Token::Flag { flag, value, .. } if flag == "--with" => {
                     let value = tokens.value(&flag, value)?;
-                    let with = value.fixed().unwrap_or_default();
+                    let with = value.as_literal().unwrap_or_default();
                     let (other, exact) = with.split_once("==").map_or((with, None), |(name, v)| (name, Some(v)));
                     if !is_pypi(other) || !exact.is_none_or(is_pep440) {
-                        return Err(tokens.refused(&format!("--with {}", value.display())));
+                        return Err(tokens.unsupported_argument(&format!("--with {}", value.display())));
                     }
-                    self.note(Note::AlsoInstalls { package: quoted(with), pinned: exact.is_some() });
+                    self.add_note(Note::ExtraPackage { package: quoted(with), pinned: exact.is_some() });
                     args.push(Arg::word(format!("--with={with}")));
                 }
                 Token::Flag { flag, value, .. } if ["--python", "-p"].contains(&flag.as_str()) => {
                     let value = tokens.value(&flag, value)?;
-                    let version = value.fixed().unwrap_or_default();
+                    let version = value.as_literal().unwrap_or_default();
                     // Anything else may be the path of a program.
                     if !version.starts_with('3') || !version.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
-                        return Err(tokens.refused(&format!("--python {}", value.display())));
+                        return Err(tokens.unsupported_argument(&format!("--python {}", value.display())));
                     }
                     args.push(Arg::word(format!("--python={version}")));
                 }
                 // `python -m MODULE`
                 Token::Flag { flag, value, .. } if flag == "-m" && program.is_empty() => {
                     let value = tokens.value(&flag, value)?;
-                    let module = value.fixed().unwrap_or_default();
+                    let module = value.as_literal().unwrap_or_default();
                     let part = |part: &str| {
                         let starts = part.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
                         starts && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
                     };
                     if !module.split('.').all(part) {
-                        return Err(tokens.refused(&format!("-m {}", value.display())));
+                        return Err(tokens.unsupported_argument(&format!("-m {}", value.display())));
                     }
                     program = ["python", "-m", module].map(str::to_owned).to_vec();
                 }
@@ -141,7 +141,7 @@ impl CommandBuilder<'_> {
 
     /// `dnx NAME@VERSION --yes [--source URL] -- ARGUMENTS`
     fn dnx(&mut self) -> Result<Vec<Arg>, UnsupportedReason> {
-        let (name, version) = self.pinned("@", is_nuget, is_semver, "id of a NuGet package")?;
+        let (name, version) = self.pin_package("@", is_nuget, is_semver, "id of a NuGet package")?;
         let mut args = vec![Arg::word(format!("{name}{version}")), Arg::word("--yes")];
         if let Some(url) = self.registry()? {
             args.extend([Arg::word("--source"), Arg::word(url)]);
@@ -177,24 +177,24 @@ impl CommandBuilder<'_> {
         match token {
             Token::Flag { flag, value, required } if is_env(&flag) => {
                 let value = tokens.value(&flag, value)?;
-                self.set_variable(&value, required, tokens.refused(&format!("{flag} {}", value.display())))
+                self.set_variable(&value, required, tokens.unsupported_argument(&format!("{flag} {}", value.display())))
             }
             Token::Flag { flag, value: None, .. }
                 if ["-i", "--interactive", "--rm", "-it", "--init"].contains(&flag.as_str()) =>
             {
-                self.questions.leave_out(&flag, "it is Docker's, and the package doesn't run in Docker");
+                self.questions.add_skipped_note(&flag, "it is Docker's, and the package doesn't run in Docker");
                 Ok(())
             }
             Token::Word(word) if word == "run" || word == "docker" => {
-                self.questions.leave_out(&word, "it is Docker's, and the package doesn't run in Docker");
+                self.questions.add_skipped_note(&word, "it is Docker's, and the package doesn't run in Docker");
                 Ok(())
             }
             Token::Flag { flag, value, .. } => {
                 let value = value.map(|value| format!("={}", value.display())).unwrap_or_default();
-                Err(tokens.refused(&format!("{flag}{value}")))
+                Err(tokens.unsupported_argument(&format!("{flag}{value}")))
             }
-            Token::Word(word) => Err(tokens.refused(&word)),
-            Token::Switch(arg) => Err(tokens.refused(&arg.display_words().concat())),
+            Token::Word(word) => Err(tokens.unsupported_argument(&word)),
+            Token::Switch(arg) => Err(tokens.unsupported_argument(&arg.display_words().concat())),
         }
     }
 }

@@ -56,7 +56,7 @@ const UV_OPTIONS: KnownOptions = KnownOptions {
 };
 
 /// The options that `-X` may set in Python.
-const XOPTIONS: [&str; 7] =
+const PYTHON_X_OPTIONS: [&str; 7] =
     ["utf8", "utf8=0", "utf8=1", "dev", "faulthandler", "frozen_modules=on", "frozen_modules=off"];
 
 /// After these, Python looks for modules elsewhere.
@@ -74,11 +74,11 @@ pub(super) struct Runtime<'a> {
     /// Where the bundle is unpacked, and where it runs.
     pub(super) directory: &'a str,
     /// Whether it has a file.
-    pub(super) has: &'a dyn Fn(&RelPath) -> bool,
+    pub(super) has_file: &'a dyn Fn(&RelPath) -> bool,
     /// Where Python looks for modules besides.
-    pub(super) modules: Vec<RelPath>,
+    pub(super) module_paths: Vec<RelPath>,
     /// Whether Python is told not to look where it runs.
-    pub(super) is_apart: bool,
+    pub(super) is_isolated: bool,
 }
 
 /// An option and its value.
@@ -109,7 +109,7 @@ impl Runtime<'_> {
         let (mut given, mut at) = (Vec::new(), 0);
         while let Some(word) = words.get(at) {
             // What is asked for could be an option.
-            let text = word.fixed().ok_or_else(|| format!("leaves open what `{}` runs", self.program))?;
+            let text = word.as_literal().ok_or_else(|| format!("leaves open what `{}` runs", self.program))?;
             at += 1;
             if !text.starts_with('-') {
                 return Ok((given, Some(text), &words[at..]));
@@ -118,13 +118,13 @@ impl Runtime<'_> {
             if known.bare.contains(&text) {
                 given.push((text, None));
             } else if known.valued.contains(&flag) {
-                let next = || words.get(at).and_then(Value::fixed);
+                let next = || words.get(at).and_then(Value::as_literal);
                 let value =
                     value.or_else(next).filter(|value| !value.starts_with('-')).ok_or_else(|| self.with(text))?;
                 at += usize::from(!text.contains('='));
                 given.push((flag, Some(value)));
             } else if ["-m", "--module"].contains(&text) {
-                let module = words.get(at).and_then(Value::fixed).ok_or_else(|| self.with(text))?;
+                let module = words.get(at).and_then(Value::as_literal).ok_or_else(|| self.with(text))?;
                 given.push(("-m", Some(module)));
                 return Ok((given, None, &words[at + 1..]));
             } else {
@@ -148,7 +148,7 @@ impl Runtime<'_> {
 
     fn script(&self, base: &RelPath, script: Option<&str>) -> Result<(), String> {
         let script = script.ok_or_else(|| format!("runs `{}` without a file of the bundle", self.program))?;
-        let is_inside = self.inside(base, script).is_some_and(|path| (self.has)(&path));
+        let is_inside = self.inside(base, script).is_some_and(|path| (self.has_file)(&path));
         if is_inside { Ok(()) } else { Err(self.with(script)) }
     }
 
@@ -158,7 +158,7 @@ impl Runtime<'_> {
             let is_fine = match *flag {
                 // A category could be a module's.
                 "-W" => value.bytes().all(|b| b.is_ascii_lowercase()),
-                "-X" => XOPTIONS.contains(&value),
+                "-X" => PYTHON_X_OPTIONS.contains(&value),
                 _ => true,
             };
             if !is_fine {
@@ -177,15 +177,15 @@ impl Runtime<'_> {
     /// Python takes a module where it runs before one that is installed.
     fn module(&self, base: &RelPath, module: &str) -> Result<(), String> {
         let path = RelPath::parse(&module.replace('.', "/")).ok();
-        let path =
-            path.filter(|_| !self.is_apart && module.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.".contains(&b)));
+        let path = path
+            .filter(|_| !self.is_isolated && module.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.".contains(&b)));
         let is_inside = path.is_some_and(|path| {
             let files = [format!("{path}.py"), format!("{path}/__main__.py")];
-            let roots = || std::iter::once(base).chain(&self.modules);
+            let roots = || std::iter::once(base).chain(&self.module_paths);
             files
                 .iter()
                 .filter_map(|file| RelPath::parse(file).ok())
-                .any(|f| roots().any(|root| (self.has)(&root.join(&f))))
+                .any(|f| roots().any(|root| (self.has_file)(&root.join(&f))))
         });
         if is_inside { Ok(()) } else { Err(self.with(&format!("-m {module}"))) }
     }

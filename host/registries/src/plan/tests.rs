@@ -18,8 +18,8 @@ use super::*;
 /// Answers as somebody who presses Enter: with a publisher's default what has no answer yet.
 fn take_defaults(answers: &mut EntryValues, questions: &[Question]) {
     for question in questions.iter().filter(|question| !answers.has(&question.name)).collect::<Vec<_>>() {
-        if let Some(default) = question.usual_answer() {
-            answers.give(&question.name, default);
+        if let Some(default) = question.default_answer() {
+            answers.add_value(&question.name, default);
         }
     }
 }
@@ -129,12 +129,12 @@ fn remote(remote: Json) -> InstallMethod {
 
 fn answers(given: &[(&str, &str)]) -> EntryValues {
     let mut answers = EntryValues::default();
-    given.iter().for_each(|(name, answer)| answers.give(*name, Secret::new(*answer)));
+    given.iter().for_each(|(name, answer)| answers.add_value(*name, Secret::new(*answer)));
     answers
 }
 
 fn fill(way: &InstallMethod, given: &[(&str, &str)]) -> Result<EntryPlan, EntryPlanError> {
-    entry(way, &answers(given), "srv", |_| false)
+    plan_entry(way, &answers(given), "srv", |_| false)
 }
 
 /// The entry as JSON, and the secrets to store.
@@ -173,7 +173,7 @@ fn word(value: &str) -> Json {
 }
 
 fn problem(way: &InstallMethod) -> String {
-    way.refused().map(ToString::to_string).unwrap_or_else(|| panic!("not refused: {:?}", way.command()))
+    way.unsupported_reason().map(ToString::to_string).unwrap_or_else(|| panic!("not refused: {:?}", way.command()))
 }
 
 fn asked(way: &InstallMethod) -> Vec<&str> {
@@ -352,7 +352,7 @@ fn a_variable_that_docker_is_told_to_pass_on_is_asked_for_in_every_form_that_row
         ]),
     ] {
         let way = passing(arguments.clone());
-        assert!(way.refused().is_none(), "{arguments}: {:?}", way.refused());
+        assert!(way.unsupported_reason().is_none(), "{arguments}: {:?}", way.unsupported_reason());
         let [question] = way.questions() else { panic!("{arguments}: {:?}", way.questions()) };
         assert!(question.required && question.secret, "{arguments}: {question:?}");
         assert_eq!(question.description.as_deref(), Some("Of your account"), "{arguments}");
@@ -399,24 +399,27 @@ fn an_optional_argument_that_cannot_be_passed_is_left_out_and_a_required_one_ref
         ),
     ] {
         let way = spec(json!({list: [one.clone()]}));
-        assert!(way.refused().is_none(), "{one}: {:?}", way.refused());
+        assert!(way.unsupported_reason().is_none(), "{one}: {:?}", way.unsupported_reason());
         assert!(asked(&way).is_empty(), "{one}: {:?}", asked(&way));
         let note = format!("`{part}` is left out: ");
         assert!(notes(&way).iter().any(|said| said.starts_with(&note)), "{one}: {:?}", notes(&way));
         assert_eq!(args(&way, &[]), "npx -y srv@1.2.3");
-        assert!(spec(json!({list: [needed(one.clone())]})).refused().is_some(), "{one}");
+        assert!(spec(json!({list: [needed(one.clone())]})).unsupported_reason().is_some(), "{one}");
     }
     // In a container, and in a request.
     let way = passing(json!([open("-vx"), {"type": "positional", "valueHint": "folder"}]));
     assert_eq!((args(&way, &[]).as_str(), notes(&way).len()), ("docker run -i --rm a/srv:1", 2));
-    assert!(passing(json!([needed(open("-vx"))])).refused().is_some());
+    assert!(passing(json!([needed(open("-vx"))])).unsupported_reason().is_some());
     let header = |more: Json| {
         let header = with(json!({"name": "X-Mode", "value": "\u{e4}{x}", "variables": {"x": {}}}), more);
         remote(json!({"type": "streamable-http", "url": "https://a.example", "headers": [header]}))
     };
-    assert!(header(json!({})).refused().is_none() && header(json!({"isRequired": true})).refused().is_some());
+    assert!(
+        header(json!({})).unsupported_reason().is_none()
+            && header(json!({"isRequired": true})).unsupported_reason().is_some()
+    );
     // What has a value of its own is a part of the command, required or not.
-    assert!(spec(json!({"runtimeArguments": [word("--call=sh")]})).refused().is_some());
+    assert!(spec(json!({"runtimeArguments": [word("--call=sh")]})).unsupported_reason().is_some());
 }
 
 #[test]
@@ -429,14 +432,14 @@ fn a_default_is_the_answer_where_none_is_given_and_only_if_it_can_be_one() {
     let way = way(npm(json!({"environmentVariables": variables})));
     let mut given = answers(&[]);
     take_defaults(&mut given, way.questions());
-    let entry = |given: &EntryValues| entry(&way, given, "srv", |_| false).unwrap();
+    let entry = |given: &EntryValues| plan_entry(&way, given, "srv", |_| false).unwrap();
     assert_eq!(entry(&given).declaration["env"], json!({"REGION": "eu", "LEVEL": "info"}));
     // Another answer stays, and one that was declined is declined at the next update, too.
     let mut given = answers(&[("REGION", "us"), ("LEVEL", "")]);
     take_defaults(&mut given, way.questions());
     let made = entry(&given);
     assert_eq!(made.declaration["env"], json!({"REGION": "us"}));
-    let mut later = EntryValues::recorded(&made.answers);
+    let mut later = EntryValues::from_recorded(&made.answers);
     take_defaults(&mut later, way.questions());
     assert_eq!(entry(&later), made);
 }
@@ -455,7 +458,7 @@ fn what_a_container_reaches_is_listed() {
         ]}),
     );
     let way = way(row);
-    let reaches = way.reaches().join("\n");
+    let reaches = way.host_access().join("\n");
     for part in [
         "--mount",
         "`--privileged`",
@@ -518,7 +521,7 @@ fn answers_are_held_to_their_questions_and_never_repeated() {
         {"type": "positional", "valueHint": "dir"},
     ], "environmentVariables": [{"name": "NEEDED", "isRequired": true, "default": "d"}, {"name": "TOKEN", "isSecret": true}]})));
     // A default is offered and never taken.
-    assert_eq!(fill(&way, &[]).unwrap_err(), EntryPlanError::Missing { names: vec!["NEEDED".into()] });
+    assert_eq!(fill(&way, &[]).unwrap_err(), EntryPlanError::MissingValues { names: vec!["NEEDED".into()] });
     for (name, bad) in [
         ("--port", "8o8o"),
         ("--port", "inf"),
@@ -536,9 +539,12 @@ fn answers_are_held_to_their_questions_and_never_repeated() {
     }
     let twice = fill(&way, &[("NEEDED", "x"), ("dir", "a"), ("dir", "b")]).unwrap_err().to_string();
     assert!(twice.contains("several times"), "{twice}");
-    assert!(matches!(fill(&way, &[("NEEDED", "x"), ("OTHER", "y")]).unwrap_err(), EntryPlanError::Unknown { .. }));
+    assert!(matches!(
+        fill(&way, &[("NEEDED", "x"), ("OTHER", "y")]).unwrap_err(),
+        EntryPlanError::UnknownSetting { .. }
+    ));
     // An empty answer counts as none.
-    assert!(matches!(fill(&way, &[("NEEDED", "")]).unwrap_err(), EntryPlanError::Missing { .. }));
+    assert!(matches!(fill(&way, &[("NEEDED", "")]).unwrap_err(), EntryPlanError::MissingValues { .. }));
 }
 
 #[test]
@@ -567,7 +573,7 @@ fn secrets_become_references_and_variables_of_the_person_stay() {
     assert_eq!(secrets[0], ("srv-api-key".to_owned(), "a${HOME}b".to_owned()));
     // A name that the vault has already is not taken over.
     let taken: SecretName = "srv-api-key".parse().unwrap();
-    let other = super::entry(&way, &answers(&[("API_KEY", "x")]), "srv", |name| *name == taken).unwrap();
+    let other = plan_entry(&way, &answers(&[("API_KEY", "x")]), "srv", |name| *name == taken).unwrap();
     assert_eq!(other.secrets[0].0.as_str(), "srv-api-key-2");
     assert_eq!(other.declaration["env"]["API_KEY"], "${secret:srv-api-key-2}");
 }
@@ -711,7 +717,7 @@ fn rows_that_change_what_runs_are_refused() {
     // The person's to answer, without an offer of the publisher's.
     let docker = env("DOCKER_HOST", json!({"default": "tcp://evil.example"}));
     assert_eq!((asked(&docker), &docker.questions()[0].default), (vec!["DOCKER_HOST"], &None));
-    assert!(env("ENV", json!({"value": "production"})).refused().is_none());
+    assert!(env("ENV", json!({"value": "production"})).unsupported_reason().is_none());
     for value in ["a\nb", "a\u{1b}[0m", "\u{202e}x", "${HOME}", "x${secret:openrouter}", "$"] {
         let way = env("X", json!({"value": format!("{value}{{HOME}}"), "variables": {"HOME": {"isRequired": true}}}));
         assert!(problem(&way).contains("the value of `X`"), "{value:?}");
@@ -728,7 +734,7 @@ fn rows_that_change_what_runs_are_refused() {
             json!({"environmentVariables": [{"name": "X-API-Key", "isRequired": required}, {"name": ""}]}),
         ))
     };
-    assert!(odd(false).refused().is_none() && problem(&odd(true)).contains("`X-API-Key`"));
+    assert!(odd(false).unsupported_reason().is_none() && problem(&odd(true)).contains("`X-API-Key`"));
 }
 
 #[test]
@@ -782,11 +788,11 @@ fn usable_ways_come_first_and_remotes_before_packages() {
     }));
     let kinds: Vec<_> = install_methods(&server, &ExecutionContext::from_process())
         .iter()
-        .map(|way| (way.kind().as_str(), way.refused().is_none()))
+        .map(|way| (way.kind().as_str(), way.unsupported_reason().is_none()))
         .collect();
     assert_eq!(kinds, [("remote", true), ("pypi", true), ("npm", true), ("remote", false), ("npm", false)]);
     for program in ["npx", "uvx", "docker", "dnx"] {
-        assert!(how_to_get(program).contains("https://"));
+        assert!(install_hint(program).contains("https://"));
     }
 }
 
@@ -819,7 +825,7 @@ fn an_address_keeps_its_host_whatever_is_answered() {
     );
     assert!(url(&tenant, &[("tenant", ".."), ("key", "k")]).is_err());
     assert!(url(&tenant, &[("tenant", "a"), ("key", "k&admin=1")]).is_err());
-    assert!(matches!(url(&tenant, &[("tenant", "a")]), Err(EntryPlanError::Missing { .. })));
+    assert!(matches!(url(&tenant, &[("tenant", "a")]), Err(EntryPlanError::MissingValues { .. })));
     let region = at("https://{region}.h.example/mcp", json!({"region": {}}));
     assert_eq!(url(&region, &[("region", "eu-1")]).unwrap(), "https://eu-1.h.example/mcp");
     for bad in ["evil.example/", "evil.example#", "a@b", "${HOST}", "x:1"] {
@@ -828,12 +834,12 @@ fn an_address_keeps_its_host_whatever_is_answered() {
     for (with, pinned) in [("--with=httpx", false), ("--with=httpx==1.0", true)] {
         let row = kind("pypi", "my-srv", json!({"runtimeArguments": [word(with)]}));
         let way = way(row);
-        assert_eq!((way.refused(), way.is_pinned()), (None, pinned), "{with}");
+        assert_eq!((way.unsupported_reason(), way.is_pinned()), (None, pinned), "{with}");
         let said = way.notes().iter().any(|note| note.to_string().contains("`httpx`, which is not pinned"));
         assert_eq!(said, !pinned, "{:?}", way.notes());
     }
     for local in ["http://127.0.0.1:8000/mcp", "http://localhost/mcp", "https://[::1]/mcp"] {
-        assert_eq!(at(local, json!({})).notes(), [Note::Local], "{local}");
+        assert_eq!(at(local, json!({})).notes(), [Note::LoopbackUrl], "{local}");
     }
     for (written, asked) in [
         ("https://H.Example/mcp", "https://h.example/mcp"),
@@ -855,7 +861,7 @@ fn an_address_keeps_its_host_whatever_is_answered() {
     }
     // What is open can't be shown as it will be asked.
     for odd in ["https://H.example/{a}/mcp", "https://h.example/%2e%2e/{a}", "https://\u{430}.example/{a}"] {
-        assert!(at(odd, json!({"a": {}})).refused().is_some(), "{odd}");
+        assert!(at(odd, json!({"a": {}})).unsupported_reason().is_some(), "{odd}");
     }
     for (inner, host) in [
         ("https://10.0.0.7/mcp", "`10.0.0.7`"),
@@ -867,7 +873,7 @@ fn an_address_keeps_its_host_whatever_is_answered() {
         ("https://router/mcp", "`router`"),
     ] {
         let way = at(inner, json!({}));
-        assert_eq!((way.refused(), way.inner_host()), (None, Some(host)), "{inner}");
+        assert_eq!((way.unsupported_reason(), way.private_host()), (None, Some(host)), "{inner}");
     }
     let ends = at("https://10.0.0.{end}/mcp", json!({"end": {}}));
     assert!(url(&ends, &[("end", "7")]).unwrap_err().to_string().contains("a private or local network"));
@@ -884,7 +890,7 @@ fn an_address_keeps_its_host_whatever_is_answered() {
         "https://h.example/${HOME}",
         "javascript:1",
     ] {
-        assert!(at(bad, json!({})).refused().is_some(), "{bad}");
+        assert!(at(bad, json!({})).unsupported_reason().is_some(), "{bad}");
     }
 }
 
@@ -1016,7 +1022,7 @@ mod fuzz {
                 Format::Boolean => "true".to_owned(),
                 _ => plain.to_owned(),
             };
-            answers.give(question.name.clone(), Secret::new(answer));
+            answers.add_value(question.name.clone(), Secret::new(answer));
         }
         (answers, secrets)
     }
@@ -1058,14 +1064,14 @@ mod fuzz {
         fn no_row_and_no_answer_adds_an_argument_changes_the_program_or_shows_a_secret(
             package in package(), hostile in nasty()
         ) {
-            let way = InstallMethod::package(&package, &machine());
-            if let Some(reason) = way.refused() {
+            let way = InstallMethod::from_package(&package, &machine());
+            if let Some(reason) = way.unsupported_reason() {
                 let sentence = reason.to_string();
                 prop_assert!(!sentence.chars().any(char::is_control) && sentence.len() > 10, "{}", sentence);
                 return Ok(());
             }
             let (plain, _) = all(&way, "word");
-            let Ok(benign) = entry(&way, &plain, "srv", |_| false) else { return Ok(()) };
+            let Ok(benign) = plan_entry(&way, &plain, "srv", |_| false) else { return Ok(()) };
             let program = benign.declaration.get("command").and_then(Json::as_str).unwrap_or_default();
             let args = words(&benign);
             // What comes before the package is aiw's, or one of a short list.
@@ -1090,11 +1096,11 @@ mod fuzz {
             for text in args.iter().copied().chain(benign.declaration.get("env").into_iter().flat_map(|env| {
                 env.as_object().unwrap().values().filter_map(Json::as_str)
             })) {
-                prop_assert!(inputs::pieces(&text.replace("${", "")).questions().next().is_none(), "{}", text);
+                prop_assert!(inputs::parse_template(&text.replace("${", "")).questions().next().is_none(), "{}", text);
                 prop_assert!(!text.chars().any(char::is_control));
             }
             let (answers, secrets) = all(&way, &hostile);
-            if let Ok(entry) = entry(&way, &answers, "srv", |_| false) {
+            if let Ok(entry) = plan_entry(&way, &answers, "srv", |_| false) {
                 prop_assert_eq!(entry.declaration.get("command"), benign.declaration.get("command"));
                 // An empty answer counts as none.
                 if !hostile.is_empty() {
@@ -1104,7 +1110,7 @@ mod fuzz {
                 prop_assert!(!secrets.iter().any(|secret| shown.contains(secret.as_str())), "{}", shown);
                 prop_assert!(!json!(entry.declaration).to_string().contains("s3cr3t-"));
                 // What is read when it starts is what was answered so.
-                let reads = aiw_servers::reads(&entry.declaration);
+                let reads = aiw_servers::referenced_names(&entry.declaration);
                 let stored: Vec<&SecretName> = entry.secrets.iter().map(|(name, _)| name).collect();
                 let is_answer = |text: String| text == hostile;
                 let variables = reads.variables.keys().all(|name| is_answer(format!("${{{name}}}")));
@@ -1144,17 +1150,20 @@ fn a_bundle_is_downloaded_for_this_machine_only() {
     let way = bundle_way(json!({"fileSha256": "ab"}));
     let url = "https://github.com/a/b/releases/download/v1/srv-linux-amd64.mcpb";
     assert_eq!((way.bundle(), way.target(), way.program()), (Some((url, Some("ab"))), url, None));
-    assert_eq!(fill(&way, &[]).unwrap_err(), EntryPlanError::NotRead);
+    assert_eq!(fill(&way, &[]).unwrap_err(), EntryPlanError::BundleNotRead);
     assert!(notes(&bundle_way(json!({})))[0].contains("not checked"));
     for name in ["srv-darwin-arm64.mcpb", "srv_windows_amd64.mcpb", "srv-linux-aarch64.mcpb", "srv-macos.mcpb"] {
         let other = bundle_way(json!({"identifier": format!("https://h.example/{name}")}));
         assert!(problem(&other).contains("another machine"), "{name}");
     }
     for name in ["srv.mcpb", "srv-x86_64.dxt", "darwinia.mcpb"] {
-        assert!(bundle_way(json!({"identifier": format!("https://h.example/{name}")})).refused().is_none(), "{name}");
+        assert!(
+            bundle_way(json!({"identifier": format!("https://h.example/{name}")})).unsupported_reason().is_none(),
+            "{name}"
+        );
     }
     for bad in ["http://h.example/a.mcpb", "https://h.example/a.tar.gz", "a.mcpb", "https://h.example/${X}.mcpb"] {
-        assert!(bundle_way(json!({"identifier": bad})).refused().is_some(), "{bad}");
+        assert!(bundle_way(json!({"identifier": bad})).unsupported_reason().is_some(), "{bad}");
     }
 }
 
@@ -1227,7 +1236,7 @@ fn a_bundle_runs_its_own_file_or_a_runtime_and_no_shell() {
         json!("x"),
     ] {
         let way = run(server.clone(), &file);
-        assert!(way.refused().is_some(), "{server}: {:?}", way.command());
+        assert!(way.unsupported_reason().is_some(), "{server}: {:?}", way.command());
     }
     let elsewhere =
         json!({"server": {"type": "binary", "entry_point": "a"}, "compatibility": {"platforms": ["win32"]}});
@@ -1262,9 +1271,9 @@ fn a_runtime_runs_a_file_of_the_bundle_and_nothing_else() {
         "python3 -W ignore server.py",
     ] {
         let way = run(line, plain.clone());
-        assert!(way.refused().is_none(), "{line}: {}", problem(&way));
+        assert!(way.unsupported_reason().is_none(), "{line}: {}", problem(&way));
     }
-    assert!(run("python3 -m vendored", json!({"PYTHONPATH": "${__dirname}/lib"})).refused().is_none());
+    assert!(run("python3 -m vendored", json!({"PYTHONPATH": "${__dirname}/lib"})).unsupported_reason().is_none());
     for (line, said) in [
         ("aiw mcp serve", "neither a file of the bundle nor one of"),
         ("setsid node server.js", "neither a file of the bundle"),
@@ -1306,11 +1315,11 @@ fn a_runtime_runs_a_file_of_the_bundle_and_nothing_else() {
         ("uvx mcp-server-time", "neither a file of the bundle"),
     ] {
         let way = run(line, plain.clone());
-        assert!(way.refused().is_some() && problem(&way).contains(said), "{line}: {}", problem(&way));
+        assert!(way.unsupported_reason().is_some() && problem(&way).contains(said), "{line}: {}", problem(&way));
     }
-    assert!(run("python3 -m own", json!({"PYTHONSAFEPATH": "1"})).refused().is_some());
+    assert!(run("python3 -m own", json!({"PYTHONSAFEPATH": "1"})).unsupported_reason().is_some());
     for name in ["PYTHONWARNINGS", "PYTHONPYCACHEPREFIX", "NODE_COMPILE_CACHE", "XDG_CONFIG_HOME"] {
-        assert!(run("python3 server.py", json!({name: "/tmp/x"})).refused().is_some(), "{name}");
+        assert!(run("python3 server.py", json!({name: "/tmp/x"})).unsupported_reason().is_some(), "{name}");
     }
 }
 
@@ -1348,11 +1357,11 @@ fn a_bundle_unpacks_as_a_whole_or_not_at_all() {
 fn a_bundle_that_lies_is_refused_before_anything_is_written() {
     let plain = json!({"server": {}});
     for name in ["../x", "/x", "a/../../x", "a\\x", "C:/x", "con", "a\u{202e}b"] {
-        assert!(matches!(bundle(&plain, &[(name, "", 0o644)]), Err(BundleError::File { .. })), "{name}");
+        assert!(matches!(bundle(&plain, &[(name, "", 0o644)]), Err(BundleError::InvalidFile { .. })), "{name}");
     }
     let cased = bundle(&plain, &[("Manifest.json", "{}", 0o644)]).unwrap_err().to_string();
     assert!(cased.contains("only in case"), "{cased}");
-    assert!(matches!(bundle(&json!([]), &[]), Err(BundleError::Manifest(_))));
+    assert!(matches!(bundle(&json!([]), &[]), Err(BundleError::InvalidManifest(_))));
     let none = Bundle::read(Cursor::new(archive(&[("a", "", 0o644)])), None).unwrap_err();
     assert!(none.to_string().contains("is missing"));
     assert!(matches!(Bundle::read(Cursor::new(b"<html>".to_vec()), None), Err(BundleError::Zip(_))));
@@ -1392,10 +1401,10 @@ fn every_real_row_runs_or_says_why_not() {
         let server = server_of(&row["server"]);
         let ways = install_methods_on(&server, &machine());
         assert_eq!(ways.len(), server.packages.len() + server.remotes.len());
-        let usable = ways.iter().filter(|way| way.refused().is_none()).count();
+        let usable = ways.iter().filter(|way| way.unsupported_reason().is_none()).count();
         count(format!("server: {}", if usable > 0 { "usable" } else { "not usable" }), &server.name);
         for way in &ways {
-            if let Some(reason) = way.refused() {
+            if let Some(reason) = way.unsupported_reason() {
                 let sentence = reason.to_string();
                 let sentence = sentence.split('`').step_by(2).collect::<Vec<_>>().join("…");
                 count(format!("{}: {sentence}", way.kind().as_str()), &server.name);
@@ -1424,14 +1433,15 @@ fn every_real_row_runs_or_says_why_not() {
                         Format::Boolean => "true",
                         _ => question.choices.first().map_or("given", String::as_str),
                     };
-                    answers.give(question.name.clone(), Secret::new(given));
+                    answers.add_value(question.name.clone(), Secret::new(given));
                 }
                 if everything {
                     count("answered in full".into(), &server.name);
                 } else {
                     take_defaults(&mut answers, way.questions());
                 }
-                let entry = entry(way, &answers, "srv", |_| false).unwrap_or_else(|e| panic!("{}: {e}", server.name));
+                let entry =
+                    plan_entry(way, &answers, "srv", |_| false).unwrap_or_else(|e| panic!("{}: {e}", server.name));
                 for text in [
                     entry.declaration.get("args"),
                     entry.declaration.get("env"),
@@ -1439,7 +1449,7 @@ fn every_real_row_runs_or_says_why_not() {
                     entry.declaration.get("url"),
                 ] {
                     let text = text.map(ToString::to_string).unwrap_or_default().replace("${secret:", "");
-                    assert!(inputs::pieces(&text).questions().next().is_none(), "{}: {text}", server.name);
+                    assert!(inputs::parse_template(&text).questions().next().is_none(), "{}: {text}", server.name);
                 }
             }
         }

@@ -93,7 +93,8 @@ fn main() {
     // The registry has a row of its own; a client sees this.
     row("tools/list, end to end", median(&mut lists).as_secs_f64() * 1e3, "ms");
 
-    let tool = |n: usize| Tool::foreign(json!({"name": format!("t{n}"), "inputSchema": {"type": "object"}})).unwrap();
+    let tool =
+        |n: usize| Tool::from_definition(json!({"name": format!("t{n}"), "inputSchema": {"type": "object"}})).unwrap();
     let registry = DynamicToolRegistry::new((0..20).map(tool).collect());
     registry.register((20..20 + MAX_DYNAMIC_TOOLS).map(tool).collect(), Instant::now());
     let begun = Instant::now();

@@ -6,17 +6,17 @@ use std::collections::HashMap;
 const MIN_SIMILARITY: f32 = 0.8;
 
 /// Of so many places one is not for the server that has most of the others.
-const MIN_PLACES_FOR_VARIETY: usize = 5;
+const MIN_RESULTS_FOR_DIVERSITY: usize = 5;
 
 /// The most variants of one tool that are chosen: a user may have a reason to prefer the second.
 const MAX_VARIANTS: usize = 2;
 
 /// How much each term of a tool tells of it.
-pub(super) type Weights<'a> = HashMap<&'a str, f32>;
+pub(super) type TermWeights<'a> = HashMap<&'a str, f32>;
 
 /// A tool that could be chosen.
 pub(super) struct CandidateTool<'a> {
-    pub(super) weights: Weights<'a>,
+    pub(super) weights: TermWeights<'a>,
     /// The number of its server.
     pub(super) server: u32,
     /// The request names its server, so that server may have all places.
@@ -33,7 +33,7 @@ pub(super) struct SelectedTool {
 /// from the others: one of five stays for them, if they have anything. Those that are `wanted` have a place in any case,
 /// the first of them first.
 pub(super) fn choose(candidates: &[CandidateTool<'_>], wanted: &[usize], most: usize) -> Vec<SelectedTool> {
-    let most_of_one = most - most / MIN_PLACES_FOR_VARIETY;
+    let most_of_one = most - most / MIN_RESULTS_FOR_DIVERSITY;
     let mut chosen: Vec<SelectedTool> = Vec::new();
     let mut left: Vec<usize> = Vec::new();
     for (number, candidate) in candidates.iter().enumerate() {
@@ -74,8 +74,8 @@ pub(super) fn choose(candidates: &[CandidateTool<'_>], wanted: &[usize], most: u
 }
 
 /// The cosine of two tools' terms.
-fn similarity(one: &Weights<'_>, two: &Weights<'_>) -> f32 {
-    let length = |weights: &Weights<'_>| weights.values().map(|weight| weight * weight).sum::<f32>().sqrt();
+fn similarity(one: &TermWeights<'_>, two: &TermWeights<'_>) -> f32 {
+    let length = |weights: &TermWeights<'_>| weights.values().map(|weight| weight * weight).sum::<f32>().sqrt();
     let shared: f32 = one.iter().filter_map(|(term, weight)| Some(weight * two.get(term)?)).sum();
     shared / (length(one) * length(two)).max(f32::MIN_POSITIVE)
 }
@@ -90,7 +90,7 @@ mod tests {
         let terms: Vec<String> = (0..7).map(|n| format!("term{n}")).collect();
         let chosen = |is_named: bool| {
             let candidate = |(n, term)| CandidateTool {
-                weights: Weights::from([(term, 1.0)]),
+                weights: TermWeights::from([(term, 1.0)]),
                 server: u32::from(n == 6),
                 is_named: is_named && n != 6,
             };

@@ -31,7 +31,7 @@ impl CurrentEmbeddings {
 
     /// Returns the vectors of the model in use now: the same as before, unless another model was chosen. The memory of
     /// a model is freed after its last use.
-    pub fn now(&self) -> Option<Arc<ToolEmbeddings>> {
+    pub fn get(&self) -> Option<Arc<ToolEmbeddings>> {
         let mut last = self.last.lock();
         let files = (self.source)();
         if last.as_ref().map(|meaning| meaning.files()) != files.as_ref() {

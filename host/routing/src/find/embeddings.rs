@@ -8,7 +8,7 @@ use aiw_vectors::{Embedder, FileVectors, ModelFiles, VectorEntry, VectorStore};
 use parking_lot::{Mutex, RwLock};
 use sha2::{Digest, Sha256};
 
-use super::indexed::Indexed;
+use super::indexed::ToolIndex;
 use super::vectors::ToolVectors;
 
 /// The most parts of a request whose meaning counts: each takes some milliseconds.
@@ -38,7 +38,7 @@ impl ToolEmbeddings {
     }
 
     /// Makes the vectors of an index in a thread of its own, until there are all or the index is gone.
-    pub(super) fn follow(self: &Arc<Self>, indexed: &Arc<Indexed>) {
+    pub(super) fn spawn_embedding(self: &Arc<Self>, indexed: &Arc<ToolIndex>) {
         let (meaning, indexed) = (self.clone(), Arc::downgrade(indexed));
         let work = move || meaning.work(&indexed);
         // Without a thread, there is no meaning.
@@ -56,11 +56,11 @@ impl ToolEmbeddings {
     }
 
     /// Waits for the threads whose index is gone: a process that ends must not take the library from under them.
-    pub(super) fn rest(&self) {
+    pub(super) fn join_threads(&self) {
         drop(self.working.write());
     }
 
-    fn work(&self, indexed: &Weak<Indexed>) {
+    fn work(&self, indexed: &Weak<ToolIndex>) {
         let _working = self.working.read();
         if let Ok(embedder) = self.load() {
             self.fill(indexed, embedder);
@@ -70,7 +70,7 @@ impl ToolEmbeddings {
         }
     }
 
-    fn fill(&self, indexed: &Weak<Indexed>, embedder: &Embedder) {
+    fn fill(&self, indexed: &Weak<ToolIndex>, embedder: &Embedder) {
         let kept = self.kept(embedder);
         let mut missing = Vec::new();
         // What is kept counts at once; making the others takes long.
@@ -109,14 +109,14 @@ impl ToolEmbeddings {
 
     /// How near the tools of an index are to each part of a request. Empty as long as the model is not loaded, or if it
     /// can't be used.
-    pub(super) fn near(&self, vectors: &ToolVectors, parts: &[&str]) -> Vec<Vec<Option<f32>>> {
+    pub(super) fn similarities(&self, vectors: &ToolVectors, parts: &[&str]) -> Vec<Vec<Option<f32>>> {
         let Some(Ok(embedder)) = self.embedder.get() else { return Vec::new() };
         let embedded = embedder.embed(&parts[..parts.len().min(MAX_PARTS)]).unwrap_or_default();
-        embedded.iter().map(|vector| vectors.near(vector)).collect()
+        embedded.iter().map(|vector| vectors.similarities(vector)).collect()
     }
 
     /// Why the model can't be used.
-    pub(super) fn problem(&self) -> Option<String> {
+    pub(super) fn load_error(&self) -> Option<String> {
         self.embedder.get()?.as_ref().err().cloned()
     }
 }

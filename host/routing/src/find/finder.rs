@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 use super::current::CurrentEmbeddings;
 use super::embeddings::ToolEmbeddings;
-use super::indexed::{Allows, Indexed, KnownServer, Match};
+use super::indexed::{Allows, KnownServer, Match, ToolIndex};
 use super::request::Request;
 
 /// The most bytes of all servers' segments.
@@ -24,7 +24,7 @@ pub struct Finder {
 /// The last index, and that whose vectors it gets.
 #[derive(Default)]
 struct LastIndex {
-    indexed: Arc<Indexed>,
+    indexed: Arc<ToolIndex>,
     embeddings: Option<Arc<ToolEmbeddings>>,
 }
 
@@ -34,11 +34,11 @@ pub struct ToolMatches {
     /// The tools, best first.
     pub matches: Vec<Match>,
     /// The request has a word to look for.
-    pub says_something: bool,
+    pub has_search_terms: bool,
     /// The number of tools that were looked at.
-    pub tools: usize,
+    pub tool_count: usize,
     /// The servers whose tools are not known yet.
-    pub unknown: Vec<String>,
+    pub unknown_servers: Vec<String>,
 }
 
 impl Finder {
@@ -54,14 +54,14 @@ impl Finder {
         let (indexed, meaning) = self.indexed(servers, allows);
         let request = Request::new(request);
         let found = ToolMatches {
-            says_something: request.says_something(),
-            tools: indexed.tools.len(),
+            has_search_terms: request.has_search_terms(),
+            tool_count: indexed.tools.len(),
             ..ToolMatches::default()
         };
-        if most == 0 || !found.says_something {
+        if most == 0 || !found.has_search_terms {
             return found;
         }
-        let meaning = meaning.map(|meaning| meaning.near(&indexed.vectors, &request.texts));
+        let meaning = meaning.map(|meaning| meaning.similarities(&indexed.vectors, &request.texts));
         let scored = indexed.score(&request, &meaning.unwrap_or_default());
         ToolMatches { matches: indexed.matches(&request, &scored, most), ..found }
     }
@@ -74,36 +74,36 @@ impl Finder {
             return 0;
         }
         indexed.vectors.wait(most);
-        indexed.vectors.missing()
+        indexed.vectors.missing_count()
     }
 
     /// Stops what goes on in the background, before the process ends.
-    pub fn end(self) {
+    pub fn shut_down(self) {
         let last = self.last.into_inner();
         drop(last.indexed);
         if let Some(meaning) = last.embeddings {
-            meaning.rest();
+            meaning.join_threads();
         }
     }
 
     /// Why the model can't be used, in one sentence.
-    pub fn problem(&self) -> Option<String> {
-        self.last.lock().embeddings.as_ref()?.problem()
+    pub fn load_error(&self) -> Option<String> {
+        self.last.lock().embeddings.as_ref()?.load_error()
     }
 
     /// The index of these servers, and the model in use: the last ones, if they are the same.
-    fn indexed(&self, servers: &[KnownServer], allows: Allows<'_>) -> (Arc<Indexed>, Option<Arc<ToolEmbeddings>>) {
+    fn indexed(&self, servers: &[KnownServer], allows: Allows<'_>) -> (Arc<ToolIndex>, Option<Arc<ToolEmbeddings>>) {
         let mut last = self.last.lock();
-        let meaning = self.current.now();
+        let meaning = self.current.get();
         let is_same = |(one, two): (&KnownServer, &KnownServer)| one.0 == two.0 && Arc::ptr_eq(&one.1, &two.1);
         let known = &last.indexed.servers;
         let same_servers = known.len() == servers.len() && known.iter().zip(servers).all(is_same);
         // An index has the vectors of one model, and those of a replaced index are no longer made.
         let same_model = last.embeddings.as_ref().map(Arc::as_ptr) == meaning.as_ref().map(Arc::as_ptr);
         if !same_servers || !same_model {
-            last.indexed = Arc::new(Indexed::new(servers, allows, &self.cache));
+            last.indexed = Arc::new(ToolIndex::new(servers, allows, &self.cache));
             if let Some(meaning) = &meaning {
-                meaning.follow(&last.indexed);
+                meaning.spawn_embedding(&last.indexed);
             }
             last.embeddings = meaning;
         }
@@ -132,7 +132,7 @@ mod tests {
     /// The names of what is found, best first.
     fn found(tools: &[(&str, &str)], request: &str) -> Vec<String> {
         let home = tempfile::tempdir().unwrap();
-        let at = Home::at(home.path());
+        let at = Home::from_root(home.path());
         let finder = Finder::new(&at, Arc::new(CurrentEmbeddings::none(&at)));
         let found = finder.find(&servers(tools), &|_, _| true, request, 5);
         found.matches.into_iter().map(|found| found.tool).collect()
@@ -150,12 +150,12 @@ mod tests {
         let tools =
             servers(&[("price_history", "The price, each day a price"), ("price", "What a thing is worth today")]);
         let home = tempfile::tempdir().unwrap();
-        let cache = Home::at(home.path()).byte_cache("tools", CACHE_QUOTA_BYTES);
-        let indexed = Indexed::new(&tools, &|_, _| true, &cache);
+        let cache = Home::from_root(home.path()).byte_cache("tools", CACHE_QUOTA_BYTES);
+        let indexed = ToolIndex::new(&tools, &|_, _| true, &cache);
         let other = |meaning: &[Vec<Option<f32>>]| {
             let request = Request::new("the price");
             let found = indexed.matches(&request, &indexed.score(&request, meaning), 5);
-            found.iter().find(|found| found.tool == "price_history").unwrap().words
+            found.iter().find(|found| found.tool == "price_history").unwrap().lexical_score
         };
         let (alone, beside) = (other(&[]), other(&[vec![Some(0.5), Some(0.5)]]));
         assert!(beside > alone, "{beside} {alone}");

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use aiw_home::Cache;
 use aiw_search::{Index, Scores};
 
-use super::choose::{CandidateTool, SelectedTool, Weights, choose};
+use super::choose::{CandidateTool, SelectedTool, TermWeights, choose};
 use super::names::NameWords;
 use super::request::Request;
 use super::segment::{ServerTerms, ToolTerms};
-use super::texts::{FIELDS, ToolField, is_number, passages};
+use super::texts::{FIELD_WEIGHTS, ToolField, is_number, passages};
 use super::vectors::ToolVectors;
 use crate::definition::ToolDefinition;
 use crate::record::ServerRecord;
@@ -55,25 +55,25 @@ pub struct Match {
     /// How well it fits: 1 is the best of all.
     pub score: f32,
     /// How well its words fit, and how near its meaning is, each from 0 to 1, where 1 is the best of all.
-    pub words: f32,
-    /// See [`Match::words`]; none without a model.
+    pub lexical_score: f32,
+    /// See [`Match::lexical_score`]; none without a model.
     pub semantic_score: Option<f32>,
     /// The words of the request that it has, those that tell most first.
-    pub matched: Vec<String>,
+    pub matched_terms: Vec<String>,
     /// Variants that it stands for: server and tool.
     pub variants: Vec<(String, String)>,
 }
 
 impl Match {
     /// Returns the variants as `server/tool`.
-    pub fn similar(&self) -> Vec<String> {
+    pub fn variant_names(&self) -> Vec<String> {
         self.variants.iter().map(|(server, tool)| format!("{server}/{tool}")).collect()
     }
 }
 
 /// The index of certain records.
 #[derive(Default)]
-pub(super) struct Indexed {
+pub(super) struct ToolIndex {
     pub(super) servers: Vec<KnownServer>,
     segments: Vec<ServerTerms>,
     /// For each tool its segment and its place there.
@@ -93,21 +93,21 @@ pub(super) struct ToolScores {
     best: Vec<usize>,
 }
 
-impl Indexed {
+impl ToolIndex {
     pub(super) fn new(servers: &[KnownServer], allows: Allows<'_>, cache: &Cache) -> Self {
         let segments: Vec<ServerTerms> =
             servers.iter().map(|(key, record)| ServerTerms::load(key, record, cache)).collect();
         let mut tools = Vec::new();
         for (number, ((key, record), segment)) in (0..).zip(servers.iter().zip(&segments)) {
             // A segment has the accepted tools in their order.
-            let own = (0..).zip(&segment.tools).zip(record.accepted());
+            let own = (0..).zip(&segment.tools).zip(record.accepted_tools());
             tools.extend(own.filter(|(_, tool)| allows(key, tool)).map(|((tool, _), _)| (number, tool)));
         }
         let terms = |(segment, tool): &(u32, u32)| {
             let segment = &segments[*segment as usize];
             segment.terms(&segment.tools[*tool as usize])
         };
-        let index = Index::new(FIELDS, tools.iter().map(terms));
+        let index = Index::new(FIELD_WEIGHTS, tools.iter().map(terms));
         let name = |(segment, tool): &(u32, u32)| {
             let segment = &segments[*segment as usize];
             segment.tool_terms(&segment.tools[*tool as usize], &[ToolField::Name])
@@ -145,7 +145,7 @@ impl Indexed {
         for (number, part) in request.parts.iter().enumerate() {
             let terms = part.terms(&self.index);
             if meaning.is_empty() {
-                let said = self.names.said(&terms);
+                let said = self.names.score_names(&terms);
                 self.index.score(terms, &mut scores);
                 scores.iter_mut().zip(said).for_each(|(score, said)| *score *= 1.0 + NAME_WEIGHT * said);
             } else {
@@ -204,7 +204,7 @@ impl Indexed {
             CandidateTool {
                 weights: self.weights(*tool),
                 server,
-                is_named: request.names(&self.servers[server as usize].0),
+                is_named: request.mentions_server(&self.servers[server as usize].0),
             }
         };
         let ranked_candidates: Vec<CandidateTool<'_>> = ranked.iter().map(candidate).collect();
@@ -219,9 +219,9 @@ impl Indexed {
                 server,
                 tool,
                 score: scores[place] / best,
-                words: scored.words[place],
+                lexical_score: scored.words[place],
                 semantic_score: scored.semantic.get(place).copied().flatten(),
-                matched: self.matched(request, place),
+                matched_terms: self.matched(request, place),
                 variants: choice.variants.into_iter().map(named).collect(),
             }
         };
@@ -245,21 +245,21 @@ impl Indexed {
     }
 
     /// Returns the weights of the terms in a tool's name and description.
-    fn weights(&self, tool: usize) -> Weights<'_> {
+    fn weights(&self, tool: usize) -> TermWeights<'_> {
         let (segment, tool) = self.terms(tool);
         segment
             .tool_terms(tool, &[ToolField::Name, ToolField::Description])
             .filter(|term| !is_number(term))
-            .map(|term| (term, self.index.rarity(term)))
+            .map(|term| (term, self.index.idf(term)))
             .collect()
     }
 
     fn matched(&self, request: &Request<'_>, tool: usize) -> Vec<String> {
         let (segment, tool) = self.terms(tool);
         let terms: HashSet<&str> = segment.terms(tool).map(|(_, term)| term).collect();
-        let mut words = request.words_for(|term| terms.contains(term));
+        let mut words = request.matching_words(|term| terms.contains(term));
         let rarity =
-            |word: &String| aiw_search::words(word).iter().map(|term| self.index.rarity(term)).fold(0.0, f32::max);
+            |word: &String| aiw_search::words(word).iter().map(|term| self.index.idf(term)).fold(0.0, f32::max);
         words.sort_by(|one, two| rarity(two).total_cmp(&rarity(one)));
         words
     }

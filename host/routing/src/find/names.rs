@@ -24,7 +24,7 @@ impl NameWords {
         let mut this = Self::default();
         for (tool, name) in (0..).zip(names) {
             let mut name: Vec<(&str, f32)> =
-                name.into_iter().filter(|word| !is_number(word)).map(|word| (word, index.rarity(word))).collect();
+                name.into_iter().filter(|word| !is_number(word)).map(|word| (word, index.idf(word))).collect();
             name.sort_by_key(|(word, _)| *word);
             name.dedup_by_key(|(word, _)| *word);
             let all: f32 = name.iter().map(|(_, rarity)| rarity).sum();
@@ -38,11 +38,11 @@ impl NameWords {
 
     /// How much a request says each tool's name, from 0 to 1: the square of the share that it says, because half of a name
     /// is that of many tools. Words that stand in the place of others say a part of it at most.
-    pub(super) fn said(&self, request: &[QueryTerm<'_>]) -> Scores {
+    pub(super) fn score_names(&self, request: &[QueryTerm<'_>]) -> Scores {
         let mut said = vec![0.0; self.tools];
         for sought in request {
-            let instead = sought.instead.iter().map(|(term, less)| (*term, sought.counts * less));
-            for (term, counts) in std::iter::once((sought.term, sought.counts)).chain(instead) {
+            let instead = sought.substitutes.iter().map(|(term, less)| (*term, sought.weight * less));
+            for (term, counts) in std::iter::once((sought.term, sought.weight)).chain(instead) {
                 for (tool, share) in self.words.get(term).into_iter().flatten() {
                     said[*tool as usize] += counts.min(1.0) * share;
                 }
@@ -61,8 +61,8 @@ mod tests {
     /// How much a request says each of these names.
     fn said(names: &[&[&'static str]], request: &[QueryTerm<'_>]) -> Scores {
         let records = names.iter().map(|name| name.iter().map(|word| (0, *word)));
-        let index = Index::new([FieldWeight { weight: 1.0, length: 0.0 }], records);
-        NameWords::new(&index, names.iter().map(|name| name.iter().copied())).said(request)
+        let index = Index::new([FieldWeight { weight: 1.0, length_norm: 0.0 }], records);
+        NameWords::new(&index, names.iter().map(|name| name.iter().copied())).score_names(request)
     }
 
     fn words<const N: usize>(words: [&str; N]) -> [QueryTerm<'_>; N] {
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn words_in_the_place_of_others_do_not_say_a_name() {
-        let instead = |term, other| QueryTerm { term, counts: 1.0, instead: vec![(other, 0.7)] };
+        let instead = |term, other| QueryTerm { term, weight: 1.0, substitutes: vec![(other, 0.7)] };
         let names: [&[&str]; 1] = [&["send", "messag"]];
         let only_related = said(&names, &[instead("tell", "send"), instead("text", "messag")]);
         let one_said = said(&names, &[instead("send", "post"), instead("text", "messag")]);

@@ -131,7 +131,7 @@ const SYNONYMS: &[(&str, &str)] = &[
 ];
 
 /// The related terms of a term, as an index has them.
-pub(super) fn related(term: &str) -> &'static [String] {
+pub(super) fn related_terms(term: &str) -> &'static [String] {
     static TABLE: OnceLock<HashMap<String, Vec<String>>> = OnceLock::new();
     let table = TABLE.get_or_init(|| {
         let mut table: HashMap<String, Vec<String>> = HashMap::new();
@@ -158,14 +158,14 @@ mod tests {
     fn what_people_say_leads_to_what_tools_say() {
         for (said, meant) in [("remember", "memory"), ("opening", "navigate"), ("finds", "search"), ("tell", "send")] {
             let said = &words(said)[0];
-            assert!(related(said).contains(&words(meant)[0]), "{said}: {:?}", related(said));
+            assert!(related_terms(said).contains(&words(meant)[0]), "{said}: {:?}", related_terms(said));
         }
         for (ending, kind) in [("xlsx", "spreadsheet"), ("pptx", "presentation"), ("png", "image"), ("py", "script")] {
-            assert!(related(&words(ending)[0]).contains(&words(kind)[0]), "{ending}");
+            assert!(related_terms(&words(ending)[0]).contains(&words(kind)[0]), "{ending}");
         }
-        assert!(related("zebra").is_empty());
+        assert!(related_terms("zebra").is_empty());
         // Words of one stem are one word here, but a request for information sends nothing.
-        assert!(!related(&words("information")[0]).contains(&words("send")[0]));
+        assert!(!related_terms(&words("information")[0]).contains(&words("send")[0]));
         assert!(SYNONYMS.iter().all(|(said, meant)| !words(said).is_empty() && !words(meant).is_empty()));
     }
 }

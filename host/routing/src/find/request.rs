@@ -4,10 +4,10 @@ use std::collections::{HashMap, HashSet};
 
 use aiw_search::{Index, QueryTerm, clauses, words};
 
-use super::related::related;
-use super::shapes::address;
+use super::related::related_terms;
+use super::shapes::address_terms;
 use super::synonyms::synonyms;
-use super::texts::{cut, pairs};
+use super::texts::{truncate, word_pairs};
 
 /// The most bytes of a request that count.
 const MAX_REQUEST_BYTES: usize = 16 << 10;
@@ -25,7 +25,7 @@ const PAIR_WEIGHT: f32 = 0.3;
 const COMPOUND_WEIGHT: f32 = 0.5;
 
 /// The shortest words that make one together.
-const MIN_JOINED: usize = 3;
+const MIN_COMPOUND_PART_LEN: usize = 3;
 
 pub(super) struct Request<'a> {
     /// The whole first, then its clauses, if there are several.
@@ -51,7 +51,7 @@ struct Word {
 
 impl Word {
     fn new(term: String, counts: f32) -> Self {
-        let related = related(&term).iter().map(|other| (other.clone(), RELATED_WEIGHT));
+        let related = related_terms(&term).iter().map(|other| (other.clone(), RELATED_WEIGHT));
         let instead = related.chain(synonyms(&term).map(|other| (other, SYNONYM_WEIGHT))).collect();
         Self { term, counts, instead }
     }
@@ -59,7 +59,7 @@ impl Word {
 
 impl<'a> Request<'a> {
     pub(super) fn new(text: &'a str) -> Self {
-        let text = cut(text, MAX_REQUEST_BYTES);
+        let text = truncate(text, MAX_REQUEST_BYTES);
         let texts: Vec<&str> = std::iter::once(text).chain(clauses(text)).collect();
         Self {
             parts: texts.iter().map(|text| RequestTerms::new(text)).collect(),
@@ -69,18 +69,18 @@ impl<'a> Request<'a> {
     }
 
     /// Whether it has a word that says something.
-    pub(super) fn says_something(&self) -> bool {
+    pub(super) fn has_search_terms(&self) -> bool {
         !self.written.is_empty()
     }
 
     /// Whether it names a server: it has all words of the server's key.
-    pub(super) fn names(&self, server: &str) -> bool {
+    pub(super) fn mentions_server(&self, server: &str) -> bool {
         let key = words(server);
         !key.is_empty() && key.iter().all(|word| self.written.contains(word))
     }
 
     /// Its words as they are written that stand for one of these terms, each once.
-    pub(super) fn words_for(&self, has: impl Fn(&str) -> bool) -> Vec<String> {
+    pub(super) fn matching_words(&self, has: impl Fn(&str) -> bool) -> Vec<String> {
         let mut seen = HashSet::new();
         let written = self.texts[0].split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
         let matched = written.filter(|word| word.len() <= 64 && words(word).iter().any(|term| has(term)));
@@ -93,7 +93,8 @@ impl RequestTerms {
         let mut known: HashMap<String, usize> = HashMap::new();
         let mut all: Vec<(String, f32)> = Vec::new();
         for token in text.split_whitespace() {
-            let terms = address(token).unwrap_or_else(|| words(token).into_iter().map(|word| (word, 1.0)).collect());
+            let terms =
+                address_terms(token).unwrap_or_else(|| words(token).into_iter().map(|word| (word, 1.0)).collect());
             for (term, counts) in terms {
                 let place = *known.entry(term.clone()).or_insert(all.len());
                 match all.get_mut(place) {
@@ -103,11 +104,11 @@ impl RequestTerms {
             }
         }
         let written: Vec<&str> = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
-        let are_long = |pair: &&[&str]| pair.iter().all(|word| word.len() >= MIN_JOINED);
+        let are_long = |pair: &&[&str]| pair.iter().all(|word| word.len() >= MIN_COMPOUND_PART_LEN);
         let joined =
             written.windows(2).filter(are_long).flat_map(|pair| words(&pair.concat().to_lowercase())).collect();
         let words_of_it = all.into_iter().map(|(term, counts)| Word::new(term, counts)).collect();
-        Self { words: words_of_it, pairs: pairs(&words(text)).collect(), joined }
+        Self { words: words_of_it, pairs: word_pairs(&words(text)).collect(), joined }
     }
 
     /// Returns the terms to look up: the words, each with those that mean the same or may be the same in another form,
@@ -117,9 +118,9 @@ impl RequestTerms {
         let mut terms: Vec<QueryTerm<'_>> = Vec::with_capacity(self.words.len());
         for Word { term, counts, instead } in &self.words {
             let instead = instead.iter().map(|(other, less)| (other.as_str(), *less));
-            let instead = instead.chain(index.alike(term).map(|alike| (alike, SIMILAR_WEIGHT)));
+            let instead = instead.chain(index.similar_terms(term).map(|alike| (alike, SIMILAR_WEIGHT)));
             let instead = instead.filter(|(other, _)| seen.insert(other)).collect();
-            terms.push(QueryTerm { term, counts: *counts, instead });
+            terms.push(QueryTerm { term, weight: *counts, substitutes: instead });
         }
         let pairs = self.pairs.iter().map(|pair| (pair.as_str(), PAIR_WEIGHT));
         let together = pairs.chain(self.joined.iter().map(|joined| (joined.as_str(), COMPOUND_WEIGHT)));
@@ -136,12 +137,12 @@ mod tests {
     /// Returns the weight of a term in a request, with these terms in the index.
     fn counts(text: &str, known: &[&str], term: &str) -> f32 {
         let records = [known.iter().map(|term| (0, *term)).collect::<Vec<_>>()];
-        let index = Index::new([FieldWeight { weight: 1.0, length: 0.0 }], records);
+        let index = Index::new([FieldWeight { weight: 1.0, length_norm: 0.0 }], records);
         let request = Request::new(text);
         let terms = request.parts[0].terms(&index);
         let all = terms.iter().flat_map(|sought| {
-            let instead = sought.instead.iter().map(|(other, less)| (*other, sought.counts * less));
-            std::iter::once((sought.term, sought.counts)).chain(instead)
+            let instead = sought.substitutes.iter().map(|(other, less)| (*other, sought.weight * less));
+            std::iter::once((sought.term, sought.weight)).chain(instead)
         });
         let counts: Vec<f32> = all.filter(|(known, _)| *known == term).map(|(_, counts)| counts).collect();
         assert!(counts.len() < 2, "{terms:?}");
@@ -165,6 +166,6 @@ mod tests {
         assert!(counts("/srv/sales", &[], "sale") < counts("sales in /srv/sales", &[], "sale"));
         assert!(counts("save it as sales.csv", &[], "file") > 0.0);
         let request = Request::new("save it as sales.csv");
-        assert!(request.names("sales") && !request.names("file"));
+        assert!(request.mentions_server("sales") && !request.mentions_server("file"));
     }
 }

@@ -59,7 +59,7 @@ impl ServerTerms {
             name: tool.name().to_owned(),
             fields: tool_words(&tool.value()).map(|(part, words)| (part as u8, number(words.0))).into(),
         };
-        let tools = record.accepted().map(tool).collect();
+        let tools = record.accepted_tools().map(tool).collect();
         Self { terms, server, tools }
     }
 
@@ -67,7 +67,7 @@ impl ServerTerms {
         let segment: Self = serde_json::from_slice(bytes).ok()?;
         let fields = segment.tools.iter().flat_map(|tool| &tool.fields).chain(&segment.server);
         let is_good = |(field, terms): &(u8, Vec<u32>)| {
-            usize::from(*field) < super::texts::FIELDS.len()
+            usize::from(*field) < super::texts::FIELD_WEIGHTS.len()
                 && terms.iter().all(|term| (*term as usize) < segment.terms.len())
         };
         fields.into_iter().all(is_good).then_some(segment)
@@ -99,10 +99,10 @@ fn digest(key: &str, record: &ServerRecord) -> String {
         digest.update((bytes.len() as u64).to_le_bytes());
         digest.update(bytes);
     };
-    for text in [SEGMENT_VERSION, key, &super::texts::about(record)] {
+    for text in [SEGMENT_VERSION, key, &super::texts::server_description(record)] {
         add(text.as_bytes());
     }
-    for tool in record.accepted() {
+    for tool in record.accepted_tools() {
         add(tool.digest());
     }
     aiw_core::hex(&digest.finalize())

@@ -5,7 +5,7 @@
 use aiw_search::words;
 
 /// How much a word in an address counts. The ending of a file says what kind of thing it is, so it counts fully.
-const IN_ADDRESS: f32 = 0.5;
+const ADDRESS_WEIGHT: f32 = 0.5;
 
 /// How much it counts that there is a file, a folder or a URL at all; and that it has a path.
 const ENTITY_WEIGHT: f32 = 0.8;
@@ -17,10 +17,10 @@ jpeg jpg js json jsonl jsx key kt log m4a md mkv mov mp3 mp4 odp ods odt ogg par
 rb rs rtf sh sql sqlite srt svg swift tar tex tif tiff toml ts tsv tsx txt wav webm webp xls xlsx xml yaml yml zip";
 
 /// The most characters of an ending.
-const MAX_ENDING: usize = 5;
+const MAX_EXTENSION_LEN: usize = 5;
 
 /// The words that an address stands for, with what each counts. `None` if it is not an address.
-pub(super) fn address(token: &str) -> Option<Vec<(String, f32)>> {
+pub(super) fn address_terms(token: &str) -> Option<Vec<(String, f32)>> {
     let token = token.trim_matches(|c: char| !(c.is_alphanumeric() || c == '/' || c == '~'));
     let is_url = token.contains("://") || token.starts_with("www.");
     let is_path = token.starts_with("~/")
@@ -30,7 +30,7 @@ pub(super) fn address(token: &str) -> Option<Vec<(String, f32)>> {
     let ending = token.rsplit_once('.').map(|(_, ending)| ending.to_lowercase()).filter(|ending| {
         !is_url && {
             let is_short =
-                (1..=MAX_ENDING).contains(&ending.len()) && ending.bytes().all(|b| b.is_ascii_alphanumeric());
+                (1..=MAX_EXTENSION_LEN).contains(&ending.len()) && ending.bytes().all(|b| b.is_ascii_alphanumeric());
             is_short
                 && (is_path
                     || (!token.contains('@') && FILE_EXTENSIONS.split_whitespace().any(|known| known == ending)))
@@ -43,7 +43,7 @@ pub(super) fn address(token: &str) -> Option<Vec<(String, f32)>> {
     let kind = words(&ending.unwrap_or_default());
     let mut all: Vec<(String, f32)> = words(token)
         .into_iter()
-        .map(|word| if kind.contains(&word) { (word, 1.0) } else { (word, IN_ADDRESS) })
+        .map(|word| if kind.contains(&word) { (word, 1.0) } else { (word, ADDRESS_WEIGHT) })
         .collect();
     let stands_for: &[_] = match (is_url, is_file) {
         (true, _) => &[("url", ENTITY_WEIGHT)],
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     fn counts(token: &str, word: &str) -> Option<f32> {
-        address(token)?.into_iter().find(|(known, _)| *known == words(word)[0]).map(|(_, counts)| counts)
+        address_terms(token)?.into_iter().find(|(known, _)| *known == words(word)[0]).map(|(_, counts)| counts)
     }
 
     #[test]
@@ -67,7 +67,7 @@ mod tests {
         for file in
             ["/srv/sales.xlsx", "(~/sales.xlsx).", "C:\\data\\sales.xlsx", "sales.xlsx", "`data/2024/sales.xlsx`"]
         {
-            assert_eq!([counts(file, "sales"), counts(file, "xlsx")], [Some(IN_ADDRESS), Some(1.0)], "{file}");
+            assert_eq!([counts(file, "sales"), counts(file, "xlsx")], [Some(ADDRESS_WEIGHT), Some(1.0)], "{file}");
             assert_eq!(
                 [counts(file, "file"), counts(file, "path")],
                 [Some(ENTITY_WEIGHT), Some(PATH_WEIGHT)],
@@ -77,7 +77,7 @@ mod tests {
         assert_eq!([counts("/srv/unknown.bin", "file"), counts("/srv/sales", "file")], [Some(ENTITY_WEIGHT), None]);
         assert_eq!(
             [counts("/srv/sales", "directory"), counts("/srv/sales", "sales")],
-            [Some(PATH_WEIGHT), Some(IN_ADDRESS)]
+            [Some(PATH_WEIGHT), Some(ADDRESS_WEIGHT)]
         );
         for url in ["https://example.com/a.html", "www.example.com"] {
             assert_eq!(
@@ -91,7 +91,7 @@ mod tests {
     fn what_is_no_address_is_words() {
         for word in ["and/or", "example.com", "3.5", "e.g.", "end.Then", "anna@example.py", "/", "", "U.S.A.", "12:30"]
         {
-            assert_eq!(address(word), None, "{word}");
+            assert_eq!(address_terms(word), None, "{word}");
         }
     }
 }

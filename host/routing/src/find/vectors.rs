@@ -28,12 +28,12 @@ impl ToolVectors {
     }
 
     /// How many tools have no vector yet.
-    pub(super) fn missing(&self) -> usize {
+    pub(super) fn missing_count(&self) -> usize {
         self.tools.iter().filter(|tool| tool.get().is_none()).count()
     }
 
     /// How near each tool is to a vector, from 0 (the farthest) to 1 (the nearest). None where it is not known yet.
-    pub(super) fn near(&self, vector: &[f32]) -> Vec<Option<f32>> {
+    pub(super) fn similarities(&self, vector: &[f32]) -> Vec<Option<f32>> {
         let cosine =
             |tool: &OnceLock<Vec<f32>>| Some(tool.get()?.iter().zip(vector).map(|(one, two)| one * two).sum::<f32>());
         let cosines: Vec<Option<f32>> = self.tools.iter().map(cosine).collect();

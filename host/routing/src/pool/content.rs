@@ -15,7 +15,7 @@ use crate::definition::ToolDefinition;
 use crate::error::PoolError;
 use crate::offered::{CatalogItem, claims};
 use crate::slot::Slot;
-use crate::uris::{UriClaim, marked, own};
+use crate::uris::{UriClaim, qualify_uri, unqualify_uri};
 
 /// How long a resource that is not known may keep its reader waiting for the lists of servers.
 const READ_LISTS_TIMEOUT: Duration = Duration::from_secs(20);
@@ -30,16 +30,16 @@ impl Pool {
         Box::pin(async move {
             let wanted = params.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
             let prompts = self.prompts();
-            let Some(prompt) = prompts.iter().find(|prompt| prompt.proxied == wanted) else {
-                return Err(RpcError::invalid(&format!("there is no prompt `{wanted}`")).into());
+            let Some(prompt) = prompts.iter().find(|prompt| prompt.proxied_name == wanted) else {
+                return Err(RpcError::invalid_params(&format!("there is no prompt `{wanted}`")).into());
             };
             params.insert("name".into(), prompt.definition["name"].clone());
-            self.inner.slot(&prompt.server)?.ask("prompts/get", without_meta(params), Some(call)).await
+            self.inner.slot(&prompt.server)?.send_request("prompts/get", without_meta(params), Some(call)).await
         })
     }
 
     /// Sends a request about a resource (`resources/read`, `resources/subscribe`) to the server that has it.
-    pub fn ask_resource<'a>(
+    pub fn request_resource<'a>(
         &'a self,
         method: &'a str,
         mut params: Map<String, Value>,
@@ -48,7 +48,7 @@ impl Pool {
         Box::pin(async move {
             let uri = params.get("uri").and_then(Value::as_str).unwrap_or_default().to_owned();
             let found = match self.server_of(&uri) {
-                Err(PoolError::Rpc(e)) if e.code == RpcError::NO_RESOURCE => {
+                Err(PoolError::Rpc(e)) if e.code == RpcError::RESOURCE_NOT_FOUND => {
                     self.read_lists().await;
                     self.server_of(&uri)
                 }
@@ -62,7 +62,7 @@ impl Pool {
             }
             let is_marked = own != uri;
             params.insert("uri".into(), own.as_str().into());
-            let asked = slot.ask(method, without_meta(params), Some(call)).await;
+            let asked = slot.send_request(method, without_meta(params), Some(call)).await;
             if asked.is_err() && method == "resources/subscribe" {
                 slot.relay.unsubscribe(&own);
             }
@@ -71,7 +71,7 @@ impl Pool {
             if is_marked && let Some(contents) = answer.get_mut("contents").and_then(Value::as_array_mut) {
                 for content in contents {
                     if let Some(uri) = content.get("uri").and_then(Value::as_str) {
-                        content["uri"] = marked(slot.key(), uri).into();
+                        content["uri"] = qualify_uri(slot.key(), uri).into();
                     }
                 }
             }
@@ -101,7 +101,7 @@ impl Pool {
         for tool in &mut tools {
             let Some(app) = tool.definition.ui_resource() else { continue };
             if claims.iter().any(|claim| claim.server != tool.server && claim.covers(app)) {
-                tool.definition = tool.definition.with_ui_resource(&marked(&tool.server, app));
+                tool.definition = tool.definition.with_ui_resource(&qualify_uri(&tool.server, app));
             }
         }
         tools
@@ -112,7 +112,7 @@ impl Pool {
         let of = |slot: &Arc<Slot>| {
             let record = slot.is_offered().then(|| slot.record()).flatten();
             let of = |tool: &ToolDefinition| Some((slot.key().to_owned(), tool.ui_resource()?.to_owned()));
-            let named = record.iter().flat_map(|record| record.accepted());
+            let named = record.iter().flat_map(|record| record.accepted_tools());
             named.filter(|tool| self.profile_allows(slot.key(), tool)).filter_map(of).collect::<Vec<_>>()
         };
         self.inner.slots().iter().flat_map(of).collect()
@@ -124,13 +124,13 @@ impl Pool {
         let mut servers: Vec<&str> =
             resources.iter().chain(&templates).map(|offered| offered.server.as_str()).collect();
         servers.dedup();
-        if let Some((server, own)) = servers.iter().find_map(|server| Some((*server, own(server, uri)?))) {
+        if let Some((server, own)) = servers.iter().find_map(|server| Some((*server, unqualify_uri(server, uri)?))) {
             return Ok((self.inner.slot(server)?, own.into_owned()));
         }
         // The resource of an app that a tool names may be in no list, and its server's others may not be allowed.
         let apps = self.ui_resources();
         if let Some((server, resource)) =
-            apps.iter().find(|(server, resource)| own(server, uri).as_deref() == Some(resource))
+            apps.iter().find(|(server, resource)| unqualify_uri(server, uri).as_deref() == Some(resource))
         {
             return Ok((self.inner.slot(server)?, resource.clone()));
         }
@@ -138,12 +138,12 @@ impl Pool {
         let covering = claims(&resources, &templates).chain(apps).filter(|claim| claim.covers(uri));
         let owners: BTreeSet<&str> = covering.map(|claim| claim.server).collect();
         match Vec::from_iter(owners)[..] {
-            [] => Err(RpcError::no_resource(uri).into()),
+            [] => Err(RpcError::resource_not_found(uri).into()),
             [server] => Ok((self.inner.slot(server)?, uri.to_owned())),
-            [one, two, ..] => Err(RpcError::invalid(&format!(
+            [one, two, ..] => Err(RpcError::invalid_params(&format!(
                 "several servers could answer for this URI: put {} or {} before it",
-                quoted(&marked(one, "")),
-                quoted(&marked(two, ""))
+                quoted(&qualify_uri(one, "")),
+                quoted(&qualify_uri(two, ""))
             ))
             .into()),
         }
@@ -157,23 +157,24 @@ impl Pool {
     ) -> BoxFuture<'a, Result<Value, PoolError>> {
         Box::pin(async move {
             let reference = params.get("ref").cloned().unwrap_or_default();
-            let none = || PoolError::from(RpcError::invalid("`ref` names no prompt or resource template of a server"));
+            let none =
+                || PoolError::from(RpcError::invalid_params("`ref` names no prompt or resource template of a server"));
             let server = if reference["type"] == "ref/prompt" {
                 let prompts = self.prompts();
                 let prompt =
-                    prompts.iter().find(|prompt| reference["name"] == prompt.proxied.as_str()).ok_or_else(none)?;
+                    prompts.iter().find(|prompt| reference["name"] == prompt.proxied_name.as_str()).ok_or_else(none)?;
                 params["ref"]["name"] = prompt.definition["name"].clone();
                 prompt.server.clone()
             } else {
                 let templates = self.templates();
                 let is_it = |template: &&CatalogItem<Value>| template.definition["uriTemplate"] == reference["uri"];
                 let server = templates.iter().find(is_it).map(|template| template.server.clone()).ok_or_else(none)?;
-                if let Some(own) = reference["uri"].as_str().and_then(|uri| own(&server, uri)) {
+                if let Some(own) = reference["uri"].as_str().and_then(|uri| unqualify_uri(&server, uri)) {
                     params["ref"]["uri"] = own.into_owned().into();
                 }
                 server
             };
-            self.inner.slot(&server)?.ask("completion/complete", without_meta(params), Some(call)).await
+            self.inner.slot(&server)?.send_request("completion/complete", without_meta(params), Some(call)).await
         })
     }
 }

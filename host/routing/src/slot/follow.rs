@@ -23,16 +23,16 @@ const LIST_CHANGED_DEBOUNCE: Duration = Duration::from_millis(50);
 
 impl Slot {
     /// Follows the changes of a server that reports them on request alone, until the connection ends.
-    pub(super) fn follow(self: &Arc<Self>, connection: &Arc<Connection>) {
+    pub(super) fn spawn_subscription(self: &Arc<Self>, connection: &Arc<Connection>) {
         let (relay, connection) = (self.relay.clone(), Arc::downgrade(connection));
         tokio::spawn(async move {
             loop {
                 let Some(open) = connection.upgrade().filter(|open| !open.client.is_closed()) else { return };
-                let filter = subscription(&open.client.server()["capabilities"], &relay);
+                let filter = subscription(&open.client.initialize_result()["capabilities"], &relay);
                 let listening = (filter != json!({})).then(|| open.client.listen(filter));
                 drop(open);
                 let Some(listening) = listening else {
-                    let _ = tokio::time::timeout(PING_INTERVAL, relay.followed.notified()).await;
+                    let _ = tokio::time::timeout(PING_INTERVAL, relay.subscriptions_changed.notified()).await;
                     continue;
                 };
                 tokio::select! {
@@ -41,10 +41,10 @@ impl Slot {
                         Err(ClientError::Rpc(_)) => return,
                         _ => tokio::time::sleep(SUBSCRIPTION_RETRY_DELAY).await,
                     },
-                    () = relay.followed.notified() => {}
+                    () = relay.subscriptions_changed.notified() => {}
                 }
                 // Nothing is heard between two subscriptions, so the lists are read again.
-                relay.changed.notify_one();
+                relay.list_changed.notify_one();
             }
         });
     }
@@ -67,7 +67,7 @@ impl Slot {
                 let looked = match news {
                     RefreshReason::Started => slot.learn_more(&connection).await,
                     RefreshReason::Changed => slot.look_again(&connection).await,
-                    RefreshReason::Quiet => slot.test(&connection).await,
+                    RefreshReason::Idle => slot.test(&connection).await,
                 };
                 if looked.is_err() {
                     slot.stop().await;
@@ -75,8 +75,8 @@ impl Slot {
                 }
                 let relay = slot.relay.clone();
                 drop((slot, connection));
-                let changed = tokio::time::timeout(PING_INTERVAL, relay.changed.notified()).await;
-                news = if changed.is_ok() { RefreshReason::Changed } else { RefreshReason::Quiet };
+                let changed = tokio::time::timeout(PING_INTERVAL, relay.list_changed.notified()).await;
+                news = if changed.is_ok() { RefreshReason::Changed } else { RefreshReason::Idle };
                 if news == RefreshReason::Changed {
                     // A server that changes all the time is not looked at all the time.
                     tokio::time::sleep(LIST_CHANGED_DEBOUNCE).await;
@@ -108,7 +108,7 @@ impl Slot {
 enum RefreshReason {
     Started,
     Changed,
-    Quiet,
+    Idle,
 }
 
 /// What a server is to report, in the protocol's form.

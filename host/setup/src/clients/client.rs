@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::config::{Config, ConfigFormat};
 use crate::ours::AiwEntry;
-use crate::translate::{EnvSyntax, translated};
+use crate::translate::{EnvSyntax, translate};
 
 /// A client: where it keeps its servers, and how it writes them.
 pub struct SetupClient {
@@ -19,27 +19,27 @@ pub struct SetupClient {
     /// Which AI CLI of aiw's it is. Others are installed where their directory is.
     pub cli: Option<CliKind>,
     /// A note after a setup for a project.
-    pub(crate) about_project: Option<&'static str>,
+    pub(crate) project_note: Option<&'static str>,
     /// The client's treatment of calls that nobody approved, and the way to approve them.
-    pub(crate) about_calls: Option<&'static str>,
+    pub(crate) approval_note: Option<&'static str>,
     pub(crate) format: ConfigFormat,
     /// The key of its servers.
-    pub(crate) servers: &'static str,
+    pub(crate) servers_key: &'static str,
     /// The file of the user.
-    pub(crate) user: fn(&ClientPaths) -> PathBuf,
+    pub(crate) user_path: fn(&ClientPaths) -> PathBuf,
     /// The file of a project, below its directory.
-    pub(crate) project: Option<&'static str>,
+    pub(crate) project_path: Option<&'static str>,
     /// Writes our entry in its form.
     pub(crate) entry: fn(&AiwEntry) -> Map<String, Value>,
     /// Reads an entry of its into the form of `mcp.json`.
-    pub(crate) read: fn(&Map<String, Value>) -> Result<Read, String>,
+    pub(crate) parse_entry: fn(&Map<String, Value>) -> Result<ParsedEntry, String>,
     pub(crate) approval: AutoApprove,
     /// Why the client offers a server to nobody, by its whole file: the end of a sentence about the server.
-    pub(crate) off: fn(&Config, &str) -> Option<&'static str>,
+    pub(crate) disabled_reason: fn(&Config, &str) -> Option<&'static str>,
 }
 
 /// A server in the form of `mcp.json`.
-pub(crate) struct Read {
+pub(crate) struct ParsedEntry {
     pub(crate) declaration: Map<String, Value>,
     /// The fields that mean something to the client alone, and don't come along.
     pub(crate) skipped: Vec<String>,
@@ -52,7 +52,7 @@ pub(crate) enum AutoApprove {
     /// By a field of our entry.
     Field(&'static str, fn() -> Value),
     /// By an item in a list of another JSON file.
-    Item {
+    ListItem {
         /// The file of the user.
         user: fn(&ClientPaths) -> PathBuf,
         /// The file of a project.
@@ -75,13 +75,13 @@ pub struct ClientPaths {
 
 impl ClientPaths {
     /// The directories that the variables of aiw's own client name; none without a home.
-    pub fn around(client: &ExecutionContext) -> Option<Self> {
-        let clis = CliPaths::around(client)?;
+    pub fn from_context(client: &ExecutionContext) -> Option<Self> {
+        let clis = CliPaths::from_context(client)?;
         let home = clis.home();
         let config = match std::env::consts::OS {
             "macos" => home.join("Library/Application Support"),
-            "windows" => client.directory_from("APPDATA").unwrap_or_else(|| home.join("AppData/Roaming")),
-            _ => client.directory_from("XDG_CONFIG_HOME").unwrap_or_else(|| home.join(".config")),
+            "windows" => client.variable_path("APPDATA").unwrap_or_else(|| home.join("AppData/Roaming")),
+            _ => client.variable_path("XDG_CONFIG_HOME").unwrap_or_else(|| home.join(".config")),
         };
         Some(Self { config, clis })
     }
@@ -98,20 +98,20 @@ impl ClientPaths {
 }
 
 /// The form that most clients have in common: that of `mcp.json`, and no word about calls or projects.
-pub(crate) const PLAIN: SetupClient = SetupClient {
+pub(crate) const BASE_CLIENT: SetupClient = SetupClient {
     id: "",
     name: "",
     cli: None,
-    about_project: None,
-    about_calls: None,
+    project_note: None,
+    approval_note: None,
     format: ConfigFormat::Json,
-    servers: "mcpServers",
-    user: |places| places.home().to_owned(),
-    project: None,
+    servers_key: "mcpServers",
+    user_path: |places| places.home().to_owned(),
+    project_path: None,
     entry: AiwEntry::entry,
-    read: |entry| read_plain(entry, EnvSyntax::Env, &[]),
+    parse_entry: |entry| read_plain(entry, EnvSyntax::Env, &[]),
     approval: AutoApprove::None,
-    off: |_, _| None,
+    disabled_reason: |_, _| None,
 };
 
 impl SetupClient {
@@ -119,13 +119,13 @@ impl SetupClient {
     pub fn is_installed(&self, places: &ClientPaths, installed: &[CliKind]) -> bool {
         match self.cli {
             Some(cli) => installed.contains(&cli),
-            None => (self.user)(places).parent().is_some_and(Path::is_dir),
+            None => (self.user_path)(places).parent().is_some_and(Path::is_dir),
         }
     }
 
     /// Whether it reads servers of a project.
     pub fn has_projects(&self) -> bool {
-        self.project.is_some()
+        self.project_path.is_some()
     }
 
     /// Whether it can be told not to ask before aiw's tools are called.
@@ -141,7 +141,7 @@ impl std::fmt::Debug for SetupClient {
 }
 
 /// Fails if an entry limits the tools that are offered: in `mcp.json` all of them would be.
-pub(crate) fn unlimited(entry: &Map<String, Value>, fields: &[&str]) -> Result<(), String> {
+pub(crate) fn check_unlimited(entry: &Map<String, Value>, fields: &[&str]) -> Result<(), String> {
     let limits = |field: &&&str| entry.get(**field).and_then(Value::as_array).is_some_and(|tools| !tools.is_empty());
     match fields.iter().find(limits) {
         Some(field) => Err(format!("offers only some of its tools there (`{field}`), and would offer all of them")),
@@ -150,13 +150,13 @@ pub(crate) fn unlimited(entry: &Map<String, Value>, fields: &[&str]) -> Result<(
 }
 
 /// An entry that is in the form of `mcp.json` already, except for placeholders and fields of the client's own.
-pub(crate) fn read_plain(entry: &Map<String, Value>, style: EnvSyntax, own: &[&str]) -> Result<Read, String> {
-    let mut read = Read { declaration: Map::new(), skipped: Vec::new() };
+pub(crate) fn read_plain(entry: &Map<String, Value>, style: EnvSyntax, own: &[&str]) -> Result<ParsedEntry, String> {
+    let mut read = ParsedEntry { declaration: Map::new(), skipped: Vec::new() };
     for (key, value) in entry {
         if own.contains(&key.as_str()) {
             read.skipped.push(key.clone());
         } else {
-            read.declaration.insert(key.clone(), translated(value, style)?);
+            read.declaration.insert(key.clone(), translate(value, style)?);
         }
     }
     Ok(read)

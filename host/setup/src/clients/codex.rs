@@ -4,52 +4,52 @@ use aiw_core::CliKind;
 use aiw_home::CliFiles;
 use serde_json::{Map, Value, json};
 
-use super::{AutoApprove, Read, SetupClient, unlimited};
+use super::{AutoApprove, ParsedEntry, SetupClient, check_unlimited};
 use crate::config::ConfigFormat;
-use crate::translate::{EnvSyntax, translated};
+use crate::translate::{EnvSyntax, translate};
 
 pub(super) static CLIENT: SetupClient = SetupClient {
     id: "codex",
     name: "Codex",
     cli: Some(CliKind::Codex),
-    about_project: Some("Codex reads `.codex/config.toml` only in projects that you trust"),
-    about_calls: Some(
+    project_note: Some("Codex reads `.codex/config.toml` only in projects that you trust"),
+    approval_note: Some(
         "`codex exec` refuses those of aiw's tools that change something; `aiw setup codex --approve-calls` approves them",
     ),
     format: ConfigFormat::Toml,
-    servers: "mcp_servers",
-    user: |places| places.clis.servers(CliKind::Codex).to_owned(),
-    project: Some(CliFiles::for_cli(CliKind::Codex).project_settings),
+    servers_key: "mcp_servers",
+    user_path: |places| places.clis.servers(CliKind::Codex).to_owned(),
+    project_path: Some(CliFiles::for_cli(CliKind::Codex).project_settings),
     entry: |ours| {
         let mut entry = ours.entry();
         let tools: Map<String, Value> =
-            ours.read_only.iter().map(|tool| (tool.clone(), json!({"approval_mode": "approve"}))).collect();
+            ours.read_only_tools.iter().map(|tool| (tool.clone(), json!({"approval_mode": "approve"}))).collect();
         if !tools.is_empty() {
             entry.insert("tools".into(), Value::Object(tools));
         }
         entry
     },
-    read,
+    parse_entry: read,
     approval: AutoApprove::Field("default_tools_approval_mode", || json!("approve")),
-    off: |_, _| None,
+    disabled_reason: |_, _| None,
 };
 
 /// Codex names the variables that it passes on, and expands nothing.
-fn read(entry: &Map<String, Value>) -> Result<Read, String> {
+fn read(entry: &Map<String, Value>) -> Result<ParsedEntry, String> {
     const PORTABLE_KEYS: [&str; 5] = ["command", "args", "cwd", "env", "url"];
     const READ_KEYS: [&str; 5] = ["env_vars", "bearer_token_env_var", "http_headers", "env_http_headers", "enabled"];
 
     if entry.get("enabled") == Some(&Value::Bool(false)) {
         return Err("is disabled there".into());
     }
-    unlimited(entry, &["enabled_tools", "disabled_tools"])?;
+    check_unlimited(entry, &["enabled_tools", "disabled_tools"])?;
     let mut declaration = Map::new();
     if entry.contains_key("url") {
         declaration.insert("type".into(), json!("http"));
     }
     for key in PORTABLE_KEYS {
         if let Some(value) = entry.get(key) {
-            declaration.insert(key.into(), translated(value, EnvSyntax::Plain)?);
+            declaration.insert(key.into(), translate(value, EnvSyntax::Plain)?);
         }
     }
     let mut add = |to: &str, key: &str, value: String| match declaration.entry(to).or_insert_with(|| json!({})) {
@@ -67,14 +67,14 @@ fn read(entry: &Map<String, Value>) -> Result<Read, String> {
         add("headers", "Authorization", format!("Bearer ${{{name}}}"))?;
     }
     for (key, value) in entry.get("http_headers").and_then(Value::as_object).into_iter().flatten() {
-        let value = translated(value, EnvSyntax::Plain)?;
+        let value = translate(value, EnvSyntax::Plain)?;
         add("headers", key, value.as_str().unwrap_or_default().to_owned())?;
     }
     for (key, name) in entry.get("env_http_headers").and_then(Value::as_object).into_iter().flatten() {
         add("headers", key, format!("${{{}}}", name.as_str().unwrap_or_default()))?;
     }
     let is_read = |key: &str| PORTABLE_KEYS.contains(&key) || READ_KEYS.contains(&key);
-    Ok(Read { declaration, skipped: entry.keys().filter(|key| !is_read(key)).cloned().collect() })
+    Ok(ParsedEntry { declaration, skipped: entry.keys().filter(|key| !is_read(key)).cloned().collect() })
 }
 
 #[cfg(test)]

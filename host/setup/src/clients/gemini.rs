@@ -4,7 +4,7 @@ use aiw_core::CliKind;
 use aiw_home::CliFiles;
 use serde_json::{Map, Value, json};
 
-use super::{AutoApprove, PLAIN, Read, SetupClient, read_plain, unlimited};
+use super::{AutoApprove, BASE_CLIENT, ParsedEntry, SetupClient, check_unlimited, read_plain};
 use crate::config::Config;
 use crate::translate::EnvSyntax;
 
@@ -12,16 +12,16 @@ pub(super) static CLIENT: SetupClient = SetupClient {
     id: "gemini",
     name: "Gemini CLI",
     cli: Some(CliKind::Gemini),
-    about_project: Some("Gemini CLI reads the settings of a project only in folders that you trust"),
-    about_calls: Some(
+    project_note: Some("Gemini CLI reads the settings of a project only in folders that you trust"),
+    approval_note: Some(
         "with a prompt (`-p`), Gemini CLI does not offer aiw's tools; `aiw setup gemini --approve-calls` makes it trust them",
     ),
-    user: |places| places.clis.servers(CliKind::Gemini).to_owned(),
-    project: Some(CliFiles::for_cli(CliKind::Gemini).project_settings),
-    read,
+    user_path: |places| places.clis.servers(CliKind::Gemini).to_owned(),
+    project_path: Some(CliFiles::for_cli(CliKind::Gemini).project_settings),
+    parse_entry: read,
     approval: AutoApprove::Field("trust", || json!(true)),
-    off,
-    ..PLAIN
+    disabled_reason: off,
+    ..BASE_CLIENT
 };
 
 /// Gemini CLI starts only the servers that `mcp.allowed` names, if it is there, and none that `mcp.excluded` names. Before
@@ -40,8 +40,8 @@ fn off(config: &Config, name: &str) -> Option<&'static str> {
 }
 
 /// Tells transports apart by the key of the address.
-fn read(entry: &Map<String, Value>) -> Result<Read, String> {
-    unlimited(entry, &["includeTools", "excludeTools"])?;
+fn read(entry: &Map<String, Value>) -> Result<ParsedEntry, String> {
+    check_unlimited(entry, &["includeTools", "excludeTools"])?;
     let own = ["trust", "includeTools", "excludeTools", "timeout", "description"];
     let mut read = read_plain(entry, EnvSyntax::BareShell, &own)?;
     let kind = if let Some(url) = read.declaration.shift_remove("httpUrl") {

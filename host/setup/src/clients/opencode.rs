@@ -2,20 +2,20 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{PLAIN, Read, SetupClient};
+use super::{BASE_CLIENT, ParsedEntry, SetupClient};
 use crate::ours::AiwEntry;
-use crate::translate::{EnvSyntax, translated};
+use crate::translate::{EnvSyntax, translate};
 
 pub(super) static CLIENT: SetupClient = SetupClient {
     id: "opencode",
     name: "OpenCode",
-    servers: "mcp",
-    user: |places| {
+    servers_key: "mcp",
+    user_path: |places| {
         let dir = places.home().join(".config/opencode");
         let with_comments = dir.join("opencode.jsonc");
         if with_comments.exists() { with_comments } else { dir.join("opencode.json") }
     },
-    project: Some("opencode.json"),
+    project_path: Some("opencode.json"),
     entry: |ours| {
         let command: Vec<&str> = std::iter::once(ours.command.as_str()).chain(AiwEntry::args()).collect();
         let mut entry = Map::new();
@@ -27,17 +27,17 @@ pub(super) static CLIENT: SetupClient = SetupClient {
         }
         entry
     },
-    read,
-    ..PLAIN
+    parse_entry: read,
+    ..BASE_CLIENT
 };
 
 /// One list of command and arguments, and other words for the rest.
-fn read(entry: &Map<String, Value>) -> Result<Read, String> {
+fn read(entry: &Map<String, Value>) -> Result<ParsedEntry, String> {
     if entry.get("enabled") == Some(&Value::Bool(false)) {
         return Err("is disabled there".into());
     }
     let mut declaration = Map::new();
-    let field = |key: &str| entry.get(key).map(|value| translated(value, EnvSyntax::Braces)).transpose();
+    let field = |key: &str| entry.get(key).map(|value| translate(value, EnvSyntax::Braces)).transpose();
     if let Some(Value::Array(words)) = field("command")? {
         let mut words = words.into_iter();
         declaration.insert("command".into(), words.next().unwrap_or_default());
@@ -53,5 +53,8 @@ fn read(entry: &Map<String, Value>) -> Result<Read, String> {
         }
     }
     let known = ["type", "command", "url", "environment", "headers", "enabled"];
-    Ok(Read { declaration, skipped: entry.keys().filter(|key| !known.contains(&key.as_str())).cloned().collect() })
+    Ok(ParsedEntry {
+        declaration,
+        skipped: entry.keys().filter(|key| !known.contains(&key.as_str())).cloned().collect(),
+    })
 }

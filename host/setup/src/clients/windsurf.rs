@@ -2,22 +2,22 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{PLAIN, Read, SetupClient, read_plain, unlimited};
+use super::{BASE_CLIENT, ParsedEntry, SetupClient, check_unlimited, read_plain};
 use crate::translate::EnvSyntax;
 
 pub(super) static CLIENT: SetupClient = SetupClient {
     id: "windsurf",
     name: "Windsurf",
-    user: |places| places.home().join(".codeium/windsurf/mcp_config.json"),
-    read,
-    ..PLAIN
+    user_path: |places| places.home().join(".codeium/windsurf/mcp_config.json"),
+    parse_entry: read,
+    ..BASE_CLIENT
 };
 
-fn read(entry: &Map<String, Value>) -> Result<Read, String> {
+fn read(entry: &Map<String, Value>) -> Result<ParsedEntry, String> {
     if entry.get("disabled") == Some(&Value::Bool(true)) {
         return Err("is disabled there".into());
     }
-    unlimited(entry, &["disabledTools"])?;
+    check_unlimited(entry, &["disabledTools"])?;
     let mut read = read_plain(entry, EnvSyntax::Env, &["disabled", "disabledTools", "alwaysAllow"])?;
     if let Some(url) = read.declaration.shift_remove("serverUrl") {
         read.declaration.insert("type".into(), json!("http"));

@@ -2,26 +2,26 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{PLAIN, Read, SetupClient, read_plain};
+use super::{BASE_CLIENT, ParsedEntry, SetupClient, read_plain};
 use crate::translate::EnvSyntax;
 
 pub(super) static CLIENT: SetupClient = SetupClient {
     id: "zed",
     name: "Zed",
-    servers: "context_servers",
-    user: |places| places.dot_config().join("zed/settings.json"),
-    project: Some(".zed/settings.json"),
+    servers_key: "context_servers",
+    user_path: |places| places.dot_config().join("zed/settings.json"),
+    project_path: Some(".zed/settings.json"),
     entry: |ours| {
         let mut entry = ours.entry();
         // Needed by versions of 2025; later ones take it and don't look at it.
         entry.shift_insert(0, "source".into(), json!("custom"));
         entry
     },
-    read,
-    ..PLAIN
+    parse_entry: read,
+    ..BASE_CLIENT
 };
 
-fn read(entry: &Map<String, Value>) -> Result<Read, String> {
+fn read(entry: &Map<String, Value>) -> Result<ParsedEntry, String> {
     if entry.get("enabled") == Some(&Value::Bool(false)) {
         return Err("is disabled there".into());
     }

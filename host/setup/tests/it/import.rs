@@ -409,7 +409,7 @@ fn two_clients_with_different_servers_of_one_name_are_previewed_as_they_will_be(
     assert!(!second.changes().join("").contains("mcpServers.a:"), "{:?}", second.changes());
     let [first] = before;
     for plan in [first, second] {
-        world.setup.apply(&world.setup.renewed(&plan).unwrap()).unwrap();
+        world.setup.apply(&world.setup.refresh_plan(&plan).unwrap()).unwrap();
     }
     assert_eq!(mcp(&world)["mcpServers"], json!({"a": {"command": "one"}, "b": {"command": "three"}}));
 }

@@ -242,7 +242,7 @@ fn a_file_that_changed_after_the_plan_is_not_written() {
     let path = world.write("cursor", "{}");
     let plan = world.plan("cursor", &REGISTER).unwrap();
     fs::write(&path, "{\"new\": 1}").unwrap();
-    assert!(matches!(world.setup.apply(&plan), Err(SetupError::Changed { .. })));
+    assert!(matches!(world.setup.apply(&plan), Err(SetupError::ConcurrentChange { .. })));
     assert_eq!(text(&path), "{\"new\": 1}");
     assert!(!world.home.root().join("setup").exists());
 }
@@ -257,8 +257,8 @@ fn a_project_has_its_own_file_and_record() {
         let path = world.setup.file(client, &project).unwrap();
         assert!(path.starts_with(world.dir.path().join("project")) && text(&path).contains("/opt/aiw"));
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o644);
-        assert!(world.setup.recorded(&SetupScope::User).unwrap().is_empty());
-        assert_eq!(world.setup.recorded(&project).unwrap().len(), 1);
+        assert!(world.setup.registered_clients(&SetupScope::User).unwrap().is_empty());
+        assert_eq!(world.setup.registered_clients(&project).unwrap().len(), 1);
         let plan = world.setup.plan_undo(client, &project).unwrap().unwrap();
         world.setup.apply(&plan).unwrap();
         assert!(!world.dir.path().join("project").exists(), "{client:?}");

@@ -24,7 +24,7 @@ impl World {
 
     pub fn with_home(name: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let home = Home::at(dir.path().join(name));
+        let home = Home::from_root(dir.path().join(name));
         let setup = setup(&home, dir.path(), "/opt/aiw");
         Self { dir, home, setup }
     }
@@ -82,7 +82,7 @@ fn places(dir: &Path, variable: impl Fn(&str) -> Option<PathBuf>) -> ClientPaths
 fn ours(home: &Home, command: &str) -> AiwEntry {
     let env = BTreeMap::from([("AIW_HOME".to_owned(), home.root().display().to_string())]);
     let read_only = vec!["list_roles".into(), "wait_task".into()];
-    AiwEntry { command: command.into(), env, read_only, ..AiwEntry::default() }
+    AiwEntry { command: command.into(), env, read_only_tools: read_only, ..AiwEntry::default() }
 }
 
 pub fn text(path: &Path) -> String {

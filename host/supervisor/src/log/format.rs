@@ -21,8 +21,8 @@ use super::{LogEntry, Stream};
 pub(super) struct LinePiece<'a> {
     pub time: u64,
     pub stream: Stream,
-    pub begins: bool,
-    pub ends: bool,
+    pub is_start: bool,
+    pub is_end: bool,
     pub bytes: &'a [u8],
 }
 
@@ -35,7 +35,7 @@ impl LinePiece<'_> {
             Stream::Stderr => b'e',
             Stream::Aiw => b'a',
         };
-        let mark = match (self.begins, self.ends) {
+        let mark = match (self.is_start, self.is_end) {
             (true, true) => b'=',
             (true, false) => b'<',
             (false, false) => b'~',
@@ -66,7 +66,7 @@ pub(super) fn parse(line: &[u8]) -> Option<LinePiece<'_>> {
         b'>' => (false, true),
         _ => return None,
     };
-    Some(LinePiece { time, stream, begins, ends, bytes })
+    Some(LinePiece { time, stream, is_start: begins, is_end: ends, bytes })
 }
 
 /// A longer line is returned in parts.
@@ -85,64 +85,64 @@ pub(super) struct Assembler {
 
 impl Assembler {
     /// Returns an assembler for reading that begins in the middle of a log.
-    pub fn midway() -> Self {
+    pub fn new_mid_log() -> Self {
         Self { midway: true, ..Self::default() }
     }
 
     /// Returns this assembler, which joins nothing: each piece is an entry.
-    pub fn piecewise(self, as_written: bool) -> Self {
+    pub fn with_raw_pieces(self, as_written: bool) -> Self {
         Self { as_written, ..self }
     }
 
     /// Takes a piece, and appends the line to `out` if it is complete.
-    pub fn take(&mut self, piece: LinePiece<'_>, out: &mut Vec<LogEntry>) {
+    pub fn push(&mut self, piece: LinePiece<'_>, out: &mut Vec<LogEntry>) {
         if self.as_written {
-            let LinePiece { time, stream, ends, bytes, .. } = piece;
-            return out.push(LogEntry { time, stream, bytes: bytes.to_vec(), whole: ends });
+            let LinePiece { time, stream, is_end: ends, bytes, .. } = piece;
+            return out.push(LogEntry { time, stream, bytes: bytes.to_vec(), is_complete: ends });
         }
         let open = &mut self.open[piece.stream as usize];
-        if piece.begins
+        if piece.is_start
             && let Some((time, bytes)) = open.take()
         {
-            out.push(LogEntry { time, stream: piece.stream, bytes, whole: false });
+            out.push(LogEntry { time, stream: piece.stream, bytes, is_complete: false });
         }
-        if self.midway && !piece.begins && open.is_none() {
+        if self.midway && !piece.is_start && open.is_none() {
             return;
         }
         let (time, bytes) = open.get_or_insert_default();
         *time = piece.time;
         bytes.extend_from_slice(piece.bytes);
-        if (piece.ends || bytes.len() > MAX_LINE_BYTES)
+        if (piece.is_end || bytes.len() > MAX_LINE_BYTES)
             && let Some((time, bytes)) = open.take()
         {
-            out.push(LogEntry { time, stream: piece.stream, bytes, whole: piece.ends });
-            if !piece.ends {
+            out.push(LogEntry { time, stream: piece.stream, bytes, is_complete: piece.is_end });
+            if !piece.is_end {
                 *open = Some((time, Vec::new()));
             }
         }
     }
 
     /// Ends the open lines, because what follows is not what was written next. Until a line begins, pieces are left out.
-    pub fn cut(&mut self, out: &mut Vec<LogEntry>) {
-        let open = std::mem::replace(self, Self::midway().piecewise(self.as_written));
-        out.extend(open.rest());
+    pub fn flush(&mut self, out: &mut Vec<LogEntry>) {
+        let open = std::mem::replace(self, Self::new_mid_log().with_raw_pieces(self.as_written));
+        out.extend(open.finish());
     }
 
     /// Takes the lines of a buffer, up to its last line break. Returns how many bytes that were.
-    pub fn take_all(&mut self, buffer: &[u8], out: &mut Vec<LogEntry>) -> usize {
+    pub fn push_all(&mut self, buffer: &[u8], out: &mut Vec<LogEntry>) -> usize {
         let Some(end) = buffer.iter().rposition(|b| *b == b'\n') else { return 0 };
         for piece in buffer[..end].split(|b| *b == b'\n').filter_map(parse) {
-            self.take(piece, out);
+            self.push(piece, out);
         }
         end + 1
     }
 
     /// Returns the lines that have no line break yet, oldest first.
-    pub fn rest(self) -> Vec<LogEntry> {
+    pub fn finish(self) -> Vec<LogEntry> {
         let streams = [Stream::Stdout, Stream::Stderr, Stream::Aiw];
         let open = self.open.into_iter().zip(streams);
         let mut rest: Vec<LogEntry> = open
-            .filter_map(|(open, stream)| open.map(|(time, bytes)| LogEntry { time, stream, bytes, whole: false }))
+            .filter_map(|(open, stream)| open.map(|(time, bytes)| LogEntry { time, stream, bytes, is_complete: false }))
             .collect();
         rest.sort_by_key(|entry| entry.time);
         rest
@@ -161,12 +161,12 @@ mod tests {
             fn any_bytes_are_answered(bytes: Vec<u8>) {
                 let _ = parse(&bytes);
                 let mut entries = Vec::new();
-                Assembler::default().take_all(&bytes, &mut entries);
+                Assembler::default().push_all(&bytes, &mut entries);
             }
 
             #[test]
             fn a_piece_is_read_as_it_was_written(time: u64, begins: bool, ends: bool, bytes in "[^\n]*") {
-                let piece = LinePiece { time, stream: Stream::Stderr, begins, ends, bytes: bytes.as_bytes() };
+                let piece = LinePiece { time, stream: Stream::Stderr, is_start: begins, is_end: ends, bytes: bytes.as_bytes() };
                 let mut line = Vec::new();
                 piece.encode(&time.to_string(), &mut line);
                 prop_assert_eq!(line.pop(), Some(b'\n'));

@@ -11,17 +11,17 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-pub use page::{LogPage, PageLimits, Positioned};
-pub use read::Follow;
+pub use page::{LogPage, PageLimits, PositionedEntry};
+pub use read::LogFollower;
 #[cfg(unix)]
-pub(crate) use text::plain;
+pub(crate) use text::strip_ansi;
 #[cfg(unix)]
 pub(crate) use write::{LogWriter, add_line};
 
 /// How much of a process's output is read and written at once, in bytes: the capacity of a pipe. Larger pipes count against
 /// what a user may have, and then the user's other pipes become small.
 #[cfg(unix)]
-pub(crate) const CHUNK: usize = 64 << 10;
+pub(crate) const PIPE_CHUNK_BYTES: usize = 64 << 10;
 
 /// Where logged bytes came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -45,7 +45,7 @@ pub struct LogEntry {
     /// The raw bytes, without the line break.
     pub bytes: Vec<u8>,
     /// Whether a line break followed.
-    pub whole: bool,
+    pub is_complete: bool,
 }
 
 /// Where reading begins.

@@ -18,12 +18,12 @@ pub struct PageLimits {
     /// The number of bytes in the lines. One line may be longer.
     pub bytes: usize,
     /// When reading stops, whatever was found.
-    pub until: Option<Instant>,
+    pub deadline: Option<Instant>,
 }
 
 /// A line and where it begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Positioned {
+pub struct PositionedEntry {
     /// The position of the line's last piece: the number of bytes of the log before it.
     pub position: u64,
     /// The line.
@@ -34,13 +34,13 @@ pub struct Positioned {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LogPage {
     /// The lines, oldest first.
-    pub lines: Vec<Positioned>,
+    pub lines: Vec<PositionedEntry>,
     /// The position after the last byte that was read: the next page begins here.
     pub next: u64,
     /// The end of the log.
     pub end: u64,
     /// Whether lines between the given position and the first one are no longer kept.
-    pub missed: bool,
+    pub has_gap: bool,
 }
 
 impl Log {
@@ -67,7 +67,7 @@ impl Log {
             _ => return Ok(page),
         };
         let oldest = starts.last().copied().unwrap_or(0);
-        page.missed = from < oldest;
+        page.has_gap = from < oldest;
         page.next = from.max(oldest);
         let (mut assembler, mut bytes, mut found) = (Assembler::default(), 0, Vec::new());
         for (file, start) in files.iter_mut().zip(starts).rev() {
@@ -81,13 +81,13 @@ impl Log {
                 for line in part.split_inclusive(|b| *b == b'\n') {
                     let Some((b'\n', text)) = line.split_last() else { break };
                     if let Some(piece) = parse(text) {
-                        assembler.take(piece, &mut found);
+                        assembler.push(piece, &mut found);
                     }
                     let position = page.next + taken;
                     taken += line.len() as u64;
                     for entry in found.drain(..).filter(wanted) {
                         bytes += entry.bytes.len();
-                        page.lines.push(Positioned { position, entry });
+                        page.lines.push(PositionedEntry { position, entry });
                     }
                     if page.lines.len() >= limits.lines || bytes >= limits.bytes {
                         page.next += taken;
@@ -95,7 +95,7 @@ impl Log {
                     }
                 }
                 page.next += taken;
-                if limits.until.is_some_and(|until| Instant::now() >= until) {
+                if limits.deadline.is_some_and(|until| Instant::now() >= until) {
                     return Ok(page.with(assembler, wanted));
                 }
                 if taken == 0 {
@@ -115,8 +115,8 @@ impl LogPage {
     /// Adds what was read of lines that have no end yet. The next page has their rest.
     fn with(mut self, assembler: Assembler, wanted: &dyn Fn(&LogEntry) -> bool) -> Self {
         let position = self.next;
-        let rest = assembler.rest().into_iter().filter(|entry| !entry.bytes.is_empty()).filter(wanted);
-        self.lines.extend(rest.map(|entry| Positioned { position, entry }));
+        let rest = assembler.finish().into_iter().filter(|entry| !entry.bytes.is_empty()).filter(wanted);
+        self.lines.extend(rest.map(|entry| PositionedEntry { position, entry }));
         self
     }
 }
@@ -128,9 +128,9 @@ mod tests {
     use crate::new::LogPolicy;
     use proptest::prelude::*;
 
-    const ALL: PageLimits = PageLimits { lines: usize::MAX, bytes: usize::MAX, until: None };
+    const ALL: PageLimits = PageLimits { lines: usize::MAX, bytes: usize::MAX, deadline: None };
 
-    fn text(line: &Positioned) -> String {
+    fn text(line: &PositionedEntry) -> String {
         String::from_utf8_lossy(&line.entry.bytes).into_owned()
     }
 
@@ -156,7 +156,7 @@ mod tests {
             log.write(Stream::Stdout, format!("more {number}\n").as_bytes()).unwrap();
         }
         let late = reader.page(at, &|_| true, ALL).unwrap();
-        assert!(late.missed && late.next == late.end && text(late.lines.last().unwrap()) == "more 39", "{late:?}");
+        assert!(late.has_gap && late.next == late.end && text(late.lines.last().unwrap()) == "more 39", "{late:?}");
         assert_eq!(reader.end_position().unwrap(), late.end);
     }
 
@@ -184,7 +184,7 @@ mod tests {
         log.write(Stream::Stdout, b"new\n").unwrap();
         let page = Log::new(dir.path()).page(0, &|_| true, ALL).unwrap();
         assert_eq!(page.lines.iter().map(text).collect::<Vec<_>>(), ["old", "older aiw", "new"]);
-        assert_eq!((page.missed, page.lines[1].position), (false, 9));
+        assert_eq!((page.has_gap, page.lines[1].position), (false, 9));
     }
 
     mod fuzz {
@@ -200,7 +200,7 @@ mod tests {
                 let (reader, mut seen, mut from) = (Log::new(dir.path()), Vec::new(), 0);
                 loop {
                     let page = reader.page(from, &|_| true, PageLimits { lines: most, ..ALL }).unwrap();
-                    prop_assert!(!page.missed || lines.len() > 40);
+                    prop_assert!(!page.has_gap || lines.len() > 40);
                     if page.lines.is_empty() {
                         break;
                     }

@@ -26,8 +26,8 @@ pub(super) fn files(path: &Path) -> Result<Vec<File>, SupervisorError> {
     let mut files: Vec<File> = Vec::new();
     for age in 0..MAX_FILES {
         let path = if age == 0 { path.to_owned() } else { super::numbered(path, age) };
-        match aiw_home::open_plain(&path) {
-            Ok(file) if files.iter().any(|other| platform::same_file(other, &file)) => {}
+        match aiw_home::open_regular(&path) {
+            Ok(file) if files.iter().any(|other| platform::is_same_file(other, &file)) => {}
             Ok(file) => files.push(file),
             Err(e) if e.kind() == io::ErrorKind::NotFound => {}
             Err(e) => return Err(SupervisorError::io("read", &path, e)),
@@ -38,7 +38,7 @@ pub(super) fn files(path: &Path) -> Result<Vec<File>, SupervisorError> {
 
 /// Returns the position of the first byte of each file of a log, newest first.
 #[cfg(unix)]
-pub(super) fn bases(path: &Path) -> Vec<u64> {
+pub(super) fn base_offsets(path: &Path) -> Vec<u64> {
     let Ok(files) = files(path) else { return Vec::new() };
     positions(&files)
 }
@@ -70,7 +70,7 @@ fn lost_between(older: &File, newer: &File) -> Option<u64> {
 fn missing(bytes: u64, time: u64) -> LogEntry {
     let count = if bytes > 0 { format!(" ({bytes} bytes)") } else { String::new() };
     let text = format!("lines are missing here{count}: they were written faster than they were read");
-    LogEntry { time, stream: Stream::Aiw, bytes: text.into_bytes(), whole: true }
+    LogEntry { time, stream: Stream::Aiw, bytes: text.into_bytes(), is_complete: true }
 }
 
 /// The end of a log: its entries, and the position where reading of the live file continues.
@@ -89,7 +89,7 @@ impl Log {
         let path = self.path();
         let fail = |e| SupervisorError::io("read", &path, e);
         let mut files = files(&path)?;
-        // What is written from now on is left to `Follow`.
+        // What is written from now on is left to `LogFollower`.
         let lengths = files.iter().map(|file| file.metadata().map(|m| m.len())).collect::<io::Result<Vec<u64>>>();
         let lengths = lengths.map_err(fail)?;
         let total: u64 = lengths.iter().sum();
@@ -107,15 +107,15 @@ impl Log {
                 }
             }
             let cut = window < total;
-            let assembler = if cut { Assembler::midway() } else { Assembler::default() };
-            let mut assembler = assembler.piecewise(as_written);
+            let assembler = if cut { Assembler::new_mid_log() } else { Assembler::default() };
+            let mut assembler = assembler.with_raw_pieces(as_written);
             let mut entries = Vec::new();
             let mut live_end = 0;
             for (age, part) in parts.iter().enumerate().rev() {
                 // A window may begin in the middle of a line of the file.
                 let first_end = part.iter().position(|b| *b == b'\n').map_or(part.len(), |at| at + 1);
                 let from = if cut && age + 1 == parts.len() { first_end } else { 0 };
-                let taken = assembler.take_all(&part[from..], &mut entries);
+                let taken = assembler.push_all(&part[from..], &mut entries);
                 if age == 0 {
                     live_end = lengths[0] - (part.len() - from - taken) as u64;
                 }
@@ -136,14 +136,14 @@ impl Log {
     /// Returns the last lines as [`Self::tail`] does, and the position where a page goes on behind them.
     pub fn tail_with_position(&self, lines: usize) -> Result<(Vec<LogEntry>, u64), SupervisorError> {
         let End { mut entries, assembler, position, .. } = self.end(false, |entries| entries.len() >= lines)?;
-        entries.extend(assembler.rest());
+        entries.extend(assembler.finish());
         entries.drain(..entries.len().saturating_sub(lines));
         Ok((entries, position))
     }
 
     /// Returns a reader of the lines from a position on, including those still to be written.
-    pub fn follow(&self, from: FollowFrom) -> Result<Follow, SupervisorError> {
-        let mut follow = Follow::of(self.path());
+    pub fn follow(&self, from: FollowFrom) -> Result<LogFollower, SupervisorError> {
+        let mut follow = LogFollower::of(self.path());
         match from {
             // Opened now, they stay readable, however often the log is rotated.
             FollowFrom::Start => follow.look()?,
@@ -164,20 +164,20 @@ impl Log {
 
     /// Returns a reader of the output as it was written, in pieces that need not be whole lines, and begins with at least
     /// this many bytes of what is there.
-    pub fn follow_output(&self, bytes: usize) -> Result<Follow, SupervisorError> {
+    pub fn follow_output(&self, bytes: usize) -> Result<LogFollower, SupervisorError> {
         let enough = |entries: &[LogEntry]| entries.iter().map(|entry| entry.bytes.len()).sum::<usize>() >= bytes;
         let End { entries, assembler, live, .. } = self.end(true, enough)?;
-        Ok(Follow { ready: entries, assembler, current: live, ..Follow::of(self.path()) })
+        Ok(LogFollower { ready: entries, assembler, current: live, ..LogFollower::of(self.path()) })
     }
 
     /// Returns a reader of the lines that are there now, however much is written meanwhile.
-    pub fn existing_lines(&self, from: FollowFrom) -> Result<Follow, SupervisorError> {
+    pub fn existing_lines(&self, from: FollowFrom) -> Result<LogFollower, SupervisorError> {
         // The files are open before the end is looked up, so none of what is before it is missed.
         let mut follow = self.follow(from)?;
         let end = self.end_position()?;
         // Every file that begins before the end is open after this look, so it is the last one.
         follow.look()?;
-        Ok(Follow { until: Some(end), ..follow })
+        Ok(LogFollower { until: Some(end), ..follow })
     }
 }
 
@@ -190,7 +190,7 @@ pub(super) fn read_part(file: &mut File, at: u64, length: u64) -> io::Result<Vec
 
 /// Reads a log while it is being written.
 #[derive(Debug)]
-pub struct Follow {
+pub struct LogFollower {
     path: PathBuf,
     /// Listens from the first wait on.
     watch: Option<Watch>,
@@ -208,7 +208,7 @@ pub struct Follow {
     missed: bool,
 }
 
-impl Follow {
+impl LogFollower {
     fn of(path: PathBuf) -> Self {
         Self {
             path,
@@ -269,8 +269,8 @@ impl Follow {
     }
 
     /// Returns the lines that have no line break, once the process has ended.
-    pub fn rest(self) -> Vec<LogEntry> {
-        self.assembler.rest()
+    pub fn finish(self) -> Vec<LogEntry> {
+        self.assembler.finish()
     }
 
     /// Reads on. Returns whether there was anything to read.
@@ -285,7 +285,7 @@ impl Follow {
         loop {
             let part = read_part(file, *at, size).map_err(fail)?;
             let before = self.ready.len();
-            let taken = self.assembler.take_all(&part, &mut self.ready);
+            let taken = self.assembler.push_all(&part, &mut self.ready);
             if let Some(time) = self.ready.get(before).map(|entry| entry.time)
                 && let Some(lost) = self.lost.take()
             {
@@ -325,7 +325,7 @@ impl Follow {
         let Some((file, lost)) = self.newer.pop_front() else { return false };
         if let Some(lost) = lost {
             self.missed = true;
-            self.assembler.cut(&mut self.ready);
+            self.assembler.flush(&mut self.ready);
             self.lost = Some(self.lost.unwrap_or(0).saturating_add(lost));
         }
         self.current = Some((file, 0));
@@ -341,7 +341,7 @@ impl Follow {
         let known = self.newer.back().map(|(file, _)| file).or(self.current.as_ref().map(|(file, _)| file));
         let (count, lost) = match known {
             None => (files.len(), None),
-            Some(known) => match files.iter().position(|file| platform::same_file(file, known)) {
+            Some(known) => match files.iter().position(|file| platform::is_same_file(file, known)) {
                 Some(age) => (age, None),
                 None => (files.len(), files.last().and_then(|oldest| lost_between(known, oldest))),
             },
@@ -352,7 +352,7 @@ impl Follow {
     }
 
     /// Returns whether reading was too slow and lines were lost.
-    pub fn has_missed(&self) -> bool {
+    pub fn has_lost_lines(&self) -> bool {
         self.missed
     }
 }
@@ -368,7 +368,7 @@ mod tests {
         lines.try_for_each(|number| log.write(Stream::Stdout, format!("line {number}\n").as_bytes()))
     }
 
-    fn read_entries(follow: &mut Follow) -> Result<Vec<LogEntry>, SupervisorError> {
+    fn read_entries(follow: &mut LogFollower) -> Result<Vec<LogEntry>, SupervisorError> {
         let mut seen = Vec::new();
         loop {
             let entries = follow.next(Duration::ZERO)?;
@@ -379,7 +379,7 @@ mod tests {
         }
     }
 
-    fn read(follow: &mut Follow) -> Result<Vec<String>, SupervisorError> {
+    fn read(follow: &mut LogFollower) -> Result<Vec<String>, SupervisorError> {
         let entries = read_entries(follow)?;
         Ok(entries.iter().map(|entry| String::from_utf8_lossy(&entry.bytes).into_owned()).collect())
     }
@@ -400,7 +400,7 @@ mod tests {
         }
         let rest = read(&mut follow).unwrap();
         assert!(
-            follow.has_missed() && rest.iter().any(|line| line.starts_with("lines are missing here (")),
+            follow.has_lost_lines() && rest.iter().any(|line| line.starts_with("lines are missing here (")),
             "{rest:?}"
         );
         assert_eq!(rest.last().unwrap(), &format!("line {}", written - 1));
@@ -440,7 +440,7 @@ mod tests {
                 next += 1;
             }
         }
-        assert!(next == written && gaps > 10 && follow.has_missed(), "{next} of {written}, {gaps} gaps");
+        assert!(next == written && gaps > 10 && follow.has_lost_lines(), "{next} of {written}, {gaps} gaps");
     }
 
     #[test]
@@ -457,6 +457,6 @@ mod tests {
             assert!(so_far.newer.len() <= open);
         }
         let seen: Vec<_> = seen.iter().map(|entry| String::from_utf8_lossy(&entry.bytes)).collect();
-        assert_eq!((seen, so_far.has_missed()), (vec!["line 0".into(), "line 1".into(), "line 2".into()], false));
+        assert_eq!((seen, so_far.has_lost_lines()), (vec!["line 0".into(), "line 1".into(), "line 2".into()], false));
     }
 }

@@ -8,7 +8,7 @@ use super::LogEntry;
 const MAX_SEQUENCE_BYTES: usize = 64;
 
 /// The text of a line, without the codes of a terminal.
-pub(crate) fn plain(line: &[u8]) -> String {
+pub(crate) fn strip_ansi(line: &[u8]) -> String {
     // Most lines have none.
     if !line.contains(&b'\x1b') {
         return String::from_utf8_lossy(line).into_owned();
@@ -19,11 +19,11 @@ pub(crate) fn plain(line: &[u8]) -> String {
 impl LogEntry {
     /// The line's text, without the codes of a terminal.
     pub fn text(&self) -> String {
-        plain(&self.bytes)
+        strip_ansi(&self.bytes)
     }
 
     /// The line for a terminal: printable, and with no codes but colours, if the terminal shows them.
-    pub fn for_terminal(&self, has_colour: bool) -> String {
+    pub fn to_terminal_string(&self, has_colour: bool) -> String {
         let text = String::from_utf8_lossy(&self.bytes);
         let text = text.strip_suffix('\r').unwrap_or(&text);
         // Most lines have no codes.
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     fn entry(text: &str) -> LogEntry {
-        LogEntry { time: 0, stream: Stream::Stdout, bytes: text.as_bytes().to_vec(), whole: true }
+        LogEntry { time: 0, stream: Stream::Stdout, bytes: text.as_bytes().to_vec(), is_complete: true }
     }
 
     #[test]
@@ -78,23 +78,23 @@ mod tests {
         let vite =
             entry("  \x1b[32m➜\x1b[39m  \x1b[1mLocal\x1b[22m: \x1b[36mhttp://localhost:\x1b[1m5173\x1b[22m/\x1b[39m\r");
         assert_eq!(vite.text().trim_end(), "  ➜  Local: http://localhost:5173/");
-        assert_eq!(vite.for_terminal(false), "  ➜  Local: http://localhost:5173/");
+        assert_eq!(vite.to_terminal_string(false), "  ➜  Local: http://localhost:5173/");
         assert_eq!(
-            vite.for_terminal(true),
+            vite.to_terminal_string(true),
             "  \x1b[32m➜\x1b[39m  \x1b[1mLocal\x1b[22m: \x1b[36mhttp://localhost:\x1b[1m5173\x1b[22m/\x1b[39m\x1b[0m"
         );
         let hostile = entry("\x1b[2J\x1b]0;title\x07a\x1b[31mb\x1b[10;10Hc\u{202e}");
         assert_eq!(hostile.text(), "abc\u{202e}");
-        assert_eq!(hostile.for_terminal(true), "a\x1b[31mbc\\u{202e}\x1b[0m");
-        assert_eq!(hostile.for_terminal(false), "abc\\u{202e}");
+        assert_eq!(hostile.to_terminal_string(true), "a\x1b[31mbc\\u{202e}\x1b[0m");
+        assert_eq!(hostile.to_terminal_string(false), "abc\\u{202e}");
     }
 
     proptest! {
         #[test]
         fn nothing_steers_a_terminal(text in "([a-z ]|\x1b|\\[|\\]|m|;|[0-9]|\x07|\u{9b}|\r){0,60}") {
             let entry = entry(&text);
-            prop_assert!(aiw_core::is_safe(&entry.for_terminal(false)));
-            let mut shown = entry.for_terminal(true);
+            prop_assert!(aiw_core::is_safe(&entry.to_terminal_string(false)));
+            let mut shown = entry.to_terminal_string(true);
             while let Some((before, _, after)) = next_colour(&shown) {
                 shown = format!("{before}{after}");
             }

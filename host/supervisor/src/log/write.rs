@@ -5,10 +5,10 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use aiw_core::one_line;
-use aiw_home::{now_millis, position_line, remove_file, rename, whole_length};
+use aiw_home::{complete_lines_len, now_millis, position_line, remove_file, rename};
 
 use super::format::LinePiece;
-use super::{CHUNK, MAX_FILES, Stream};
+use super::{MAX_FILES, PIPE_CHUNK_BYTES, Stream};
 use crate::new::LogPolicy;
 
 /// The only writer of a log.
@@ -29,9 +29,9 @@ impl LogWriter {
     pub fn open(directory: &Path, policy: LogPolicy) -> io::Result<Self> {
         let path = directory.join("log");
         let file = open(&path)?;
-        let length = whole_length(&file)?;
+        let length = complete_lines_len(&file)?;
         file.set_len(length)?;
-        let base = super::read::bases(&path).first().copied().unwrap_or(0);
+        let base = super::read::base_offsets(&path).first().copied().unwrap_or(0);
         Ok(Self { path, file, length, base, policy, open: [false; 3], buffer: Vec::new() })
     }
 
@@ -45,7 +45,7 @@ impl LogWriter {
         let time = now_millis();
         let text_of_time = time.to_string();
         let mut whole = Vec::new();
-        LinePiece { time, stream, begins: true, ends: true, bytes: b"" }.encode(&text_of_time, &mut whole);
+        LinePiece { time, stream, is_start: true, is_end: true, bytes: b"" }.encode(&text_of_time, &mut whole);
         whole.pop();
         let open = &mut self.open[stream as usize];
         let mut from = 0;
@@ -59,7 +59,7 @@ impl LogWriter {
                 }
                 _ => {
                     let text = &bytes[from..end.unwrap_or(bytes.len())];
-                    let piece = LinePiece { time, stream, begins: !*open, ends: end.is_some(), bytes: text };
+                    let piece = LinePiece { time, stream, is_start: !*open, is_end: end.is_some(), bytes: text };
                     piece.encode(&text_of_time, &mut self.buffer);
                 }
             }
@@ -76,8 +76,8 @@ impl LogWriter {
         }
         self.length += self.buffer.len() as u64;
         // The memory of a long line is not kept for ever, and that of the next chunk is not made anew.
-        if self.buffer.capacity() > 4 * CHUNK {
-            self.buffer.shrink_to(2 * CHUNK);
+        if self.buffer.capacity() > 4 * PIPE_CHUNK_BYTES {
+            self.buffer.shrink_to(2 * PIPE_CHUNK_BYTES);
         }
         Ok(())
     }
@@ -90,7 +90,7 @@ impl LogWriter {
     }
 
     /// Writes a line of aiw's own.
-    pub fn say(&mut self, text: &str) -> io::Result<()> {
+    pub fn write_message(&mut self, text: &str) -> io::Result<()> {
         self.write(Stream::Aiw, format!("{}\n", text.replace('\n', " ")).as_bytes())
     }
 
@@ -124,7 +124,7 @@ pub(crate) fn add_line(directory: &Path, text: &str) -> io::Result<()> {
         return Ok(());
     }
     let policy = LogPolicy { file_bytes: u64::MAX, ..LogPolicy::default() };
-    LogWriter::open(directory, policy)?.say(&one_line(text, 400))
+    LogWriter::open(directory, policy)?.write_message(&one_line(text, 400))
 }
 
 fn open(path: &Path) -> io::Result<File> {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use aiw_core::ProcessId;
 
 use super::seen::is_shim;
-use super::unix::not_enforced;
+use super::unix::missing_cgroup_warning;
 use crate::program::ResourceLimits;
 
 /// The cgroup of a process.
@@ -25,10 +25,12 @@ impl Group {
         if limits.memory.is_none() && limits.cpu_percent.is_none() && limits.pids.is_none() {
             return (None, None);
         }
-        let Some(ours) = own() else { return (None, not_enforced(limits, "there is no cgroup v2 of ours")) };
+        let Some(ours) = own() else { return (None, missing_cgroup_warning(limits, "there is no cgroup v2 of ours")) };
         match Self::beneath(&ours, id, limits) {
             Ok(group) => (Some(group), None),
-            Err(error) => (None, not_enforced(limits, &format!("`{}` cannot be divided: {error}", ours.display()))),
+            Err(error) => {
+                (None, missing_cgroup_warning(limits, &format!("`{}` cannot be divided: {error}", ours.display())))
+            }
         }
     }
 
@@ -74,20 +76,20 @@ impl Group {
             Ok(())
         };
         if let Err(error) = limit() {
-            group.end();
+            group.kill_and_remove();
             return Err(error);
         }
         Ok(group)
     }
 
     /// Returns the file that a process writes `0` to in order to enter the group.
-    pub fn entrance(&self) -> Option<OwnedFd> {
+    pub fn procs_fd(&self) -> Option<OwnedFd> {
         fs::OpenOptions::new().write(true).open(self.path.join("cgroup.procs")).ok().map(Into::into)
     }
 
     /// Ends all processes in the group, and removes it. If the group contains a shim, because the process started other
     /// supervised ones, those live on and the group remains.
-    pub fn end(&self) {
+    pub fn kill_and_remove(&self) {
         let members = fs::read_to_string(self.path.join("cgroup.procs")).unwrap_or_default();
         if members.lines().filter_map(|pid| pid.parse().ok()).any(is_shim) {
             return;

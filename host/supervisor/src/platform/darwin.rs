@@ -37,18 +37,18 @@ pub(super) const SOCKET_SIZE: usize = 792;
 /// Where its `soi_kind` is.
 const SOI_KIND_OFFSET: usize = 256;
 /// Where its `insi_lport` is.
-const PORT: usize = 268;
+const INSI_LPORT_OFFSET: usize = 268;
 /// Where its `tcpsi_state` is.
 const TCPSI_STATE_OFFSET: usize = 344;
 
 /// Returns the port of a TCP socket that listens, from a `socket_fdinfo`.
-pub(super) fn listening(info: &[u8]) -> Option<u16> {
+pub(super) fn listening_port(info: &[u8]) -> Option<u16> {
     const TCP: [u8; 4] = 2_i32.to_ne_bytes();
-    const LISTENS: [u8; 4] = 1_i32.to_ne_bytes();
+    const TSI_S_LISTEN: [u8; 4] = 1_i32.to_ne_bytes();
     let number = |at: usize| info.get(at..)?.first_chunk::<4>();
-    let is_it = *number(SOI_KIND_OFFSET)? == TCP && *number(TCPSI_STATE_OFFSET)? == LISTENS;
+    let is_it = *number(SOI_KIND_OFFSET)? == TCP && *number(TCPSI_STATE_OFFSET)? == TSI_S_LISTEN;
     // The first two bytes of an `int` hold it in the network's order.
-    let [high, low, ..] = number(PORT)?;
+    let [high, low, ..] = number(INSI_LPORT_OFFSET)?;
     is_it.then_some(u16::from_be_bytes([*high, *low]))
 }
 
@@ -86,13 +86,13 @@ mod tests {
         let socket = |kind: u8, state: u8| {
             let mut info = vec![0; SOCKET_SIZE];
             (info[SOI_KIND_OFFSET], info[TCPSI_STATE_OFFSET]) = (kind, state);
-            info[PORT..PORT + 4].copy_from_slice(&[0x1f, 0x90, 0, 0]);
+            info[INSI_LPORT_OFFSET..INSI_LPORT_OFFSET + 4].copy_from_slice(&[0x1f, 0x90, 0, 0]);
             info
         };
-        assert_eq!(listening(&socket(2, 1)), Some(8080));
+        assert_eq!(listening_port(&socket(2, 1)), Some(8080));
         // A connection, and a socket of UDP.
-        assert_eq!((listening(&socket(2, 4)), listening(&socket(1, 1))), (None, None));
-        assert_eq!(listening(&socket(2, 1)[..300]), None);
+        assert_eq!((listening_port(&socket(2, 4)), listening_port(&socket(1, 1))), (None, None));
+        assert_eq!(listening_port(&socket(2, 1)[..300]), None);
     }
 
     proptest! {

@@ -73,17 +73,17 @@ pub(super) fn stat(pid: u32) -> Option<Stat> {
 
 /// Returns whether a process may belong to a program that started at `since`. The clock that starts are read from may have
 /// been set back, so it may.
-pub(super) fn may_be_since(_stat: Stat, _since: u64) -> bool {
+pub(super) fn may_have_started_since(_stat: Stat, _since: u64) -> bool {
     true
 }
 
 /// Returns all processes.
 pub(super) fn pids() -> impl Iterator<Item = u32> {
-    const ALL: u32 = 1;
+    const PROC_ALL_PIDS: u32 = 1;
     list(|buffer, size| {
         #[expect(unsafe_code, reason = "libproc")]
         // SAFETY: the kernel writes at most `size` bytes to `buffer`, which `list` gives it.
-        let written = unsafe { libc::proc_listpids(ALL, 0, buffer, size) };
+        let written = unsafe { libc::proc_listpids(PROC_ALL_PIDS, 0, buffer, size) };
         usize::try_from(written).unwrap_or(0) / size_of::<c_int>()
     })
     .into_iter()
@@ -174,8 +174,8 @@ pub(super) fn cpu_millis(pid: u32) -> Option<u64> {
 /// Returns how many nanoseconds a tick of processor time has, as a fraction: 1 on Intel's processors, 125/3 on Apple's.
 #[expect(deprecated, reason = "libc's advice is another crate, for this alone")]
 fn nanoseconds() -> (u32, u32) {
-    static FRACTION: OnceLock<(u32, u32)> = OnceLock::new();
-    *FRACTION.get_or_init(|| {
+    static TIMEBASE: OnceLock<(u32, u32)> = OnceLock::new();
+    *TIMEBASE.get_or_init(|| {
         let mut info = libc::mach_timebase_info { numer: 0, denom: 0 };
         #[expect(unsafe_code, reason = "the kernel's timebase")]
         // SAFETY: it writes the two numbers.
@@ -185,7 +185,7 @@ fn nanoseconds() -> (u32, u32) {
 }
 
 /// Returns what distinguishes this boot of the system from others.
-pub(super) fn boot() -> Option<String> {
+pub(super) fn boot_id() -> Option<String> {
     let mut text = [0_u8; 64];
     let mut size = text.len();
     #[expect(unsafe_code, reason = "sysctl")]
@@ -208,7 +208,7 @@ pub(crate) struct TcpListeners;
 
 impl TcpListeners {
     /// Looks at nothing yet.
-    pub fn now() -> Self {
+    pub fn snapshot() -> Self {
         Self
     }
 
@@ -227,7 +227,7 @@ impl TcpListeners {
             usize::try_from(written).unwrap_or(0) / size_of::<libc::proc_fdinfo>()
         });
         let sockets = files.into_iter().filter(|[_, kind]| *kind == libc::PROX_FDTYPE_SOCKET);
-        sockets.filter_map(move |[fd, _]| socket(pid, fd).as_deref().and_then(darwin::listening))
+        sockets.filter_map(move |[fd, _]| socket(pid, fd).as_deref().and_then(darwin::listening_port))
     }
 }
 

@@ -23,13 +23,13 @@ use super::seen::is_hidden;
 use super::unix::{OpenedProcess, timespec};
 
 /// Returns what distinguishes this boot of the system from others; process ids mean nothing across boots.
-pub(crate) fn boot() -> Option<&'static str> {
-    static BOOT: OnceLock<Option<String>> = OnceLock::new();
+pub(crate) fn boot_id() -> Option<&'static str> {
+    static BOOT_ID: OnceLock<Option<String>> = OnceLock::new();
     let read = || {
         let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
         Some(id.trim().to_owned()).filter(|id| !id.is_empty())
     };
-    BOOT.get_or_init(read).as_deref()
+    BOOT_ID.get_or_init(read).as_deref()
 }
 
 /// Marks this process, and all that it starts from now on, with a number that a cleared environment and a new session
@@ -52,7 +52,7 @@ fn set_mark(current: Option<u64>) {
 static IS_SUBREAPER: AtomicBool = AtomicBool::new(true);
 
 /// Returns whether orphans among the descendants of this process become its children.
-pub(crate) fn adopts() -> bool {
+pub(crate) fn is_subreaper() -> bool {
     IS_SUBREAPER.load(Ordering::Relaxed)
 }
 
@@ -123,7 +123,7 @@ impl Process {
         // This is read after opening: if the start matches now, the handle belongs to that process.
         Ok(match procfs::stat(pid) {
             None if is_hidden(pid) => OpenedProcess::Hidden,
-            Some(stat) if stat.is_alive(start) => OpenedProcess::Is(Self { handle }),
+            Some(stat) if stat.is_alive(start) => OpenedProcess::Found(Self { handle }),
             _ => OpenedProcess::Gone,
         })
     }
@@ -175,11 +175,11 @@ pub(super) fn die_with_parent(parent: Pid) -> io::Result<()> {
 
 /// Notices of what changes in directories.
 #[derive(Debug)]
-pub(crate) struct Notices {
+pub(crate) struct DirectoryWatcher {
     queue: OwnedFd,
 }
 
-impl Notices {
+impl DirectoryWatcher {
     /// Returns `None` if the user's queues are used up.
     pub fn open() -> Option<Self> {
         Some(Self { queue: inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).ok()? })
@@ -190,7 +190,7 @@ impl Notices {
     /// file system that others write to as well.
     pub fn add(&self, directory: &Path, writes: bool) -> Option<i32> {
         /// NFS, 9P, FUSE, CIFS and SMB2.
-        const SHARED: [u32; 10] = [
+        const NETWORK_FS_MAGICS: [u32; 10] = [
             0x6969,
             0x0102_1997,
             0x6573_5546,
@@ -205,7 +205,7 @@ impl Notices {
         ];
         let system = rustix::fs::statfs(directory).ok()?;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "these numbers have 32 bits")]
-        if SHARED.contains(&(system.f_type as u32)) {
+        if NETWORK_FS_MAGICS.contains(&(system.f_type as u32)) {
             return None;
         }
         let moves = WatchFlags::CREATE | WatchFlags::DELETE | WatchFlags::MOVE | WatchFlags::ATTRIB;
@@ -222,7 +222,7 @@ impl Notices {
 
     /// Hands over what has come: the number of the directory or `None` for any of them, the name of the file, which is
     /// empty for the directory itself, and whether the directory is gone.
-    pub fn take(&self, each: &mut dyn FnMut(Option<i32>, &OsStr, bool)) {
+    pub fn drain_events(&self, each: &mut dyn FnMut(Option<i32>, &OsStr, bool)) {
         let mut buffer = [MaybeUninit::uninit(); 4096];
         let mut reader = inotify::Reader::new(&self.queue, &mut buffer);
         while let Ok(event) = reader.next() {

@@ -13,17 +13,17 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::libproc;
 use super::seen::is_alive;
-use super::unix::{OpenedProcess, not_enforced, timespec};
+use super::unix::{OpenedProcess, missing_cgroup_warning, timespec};
 use crate::program::ResourceLimits;
 
 /// Returns what distinguishes this boot of the system from others; process ids mean nothing across boots.
-pub(crate) fn boot() -> Option<&'static str> {
-    static BOOT: OnceLock<Option<String>> = OnceLock::new();
-    BOOT.get_or_init(libproc::boot).as_deref()
+pub(crate) fn boot_id() -> Option<&'static str> {
+    static BOOT_ID: OnceLock<Option<String>> = OnceLock::new();
+    BOOT_ID.get_or_init(libproc::boot_id).as_deref()
 }
 
 /// Returns `false`: orphans go to process 1 here.
-pub(crate) fn adopts() -> bool {
+pub(crate) fn is_subreaper() -> bool {
     false
 }
 
@@ -101,7 +101,7 @@ impl Process {
         Ok(match libproc::stat(pid) {
             Some(stat) if !stat.is_alive(start) => OpenedProcess::Gone,
             Some(stat) if stat.start == 0 => OpenedProcess::Hidden,
-            Some(stat) => OpenedProcess::Is(Self { id, pid, start: stat.start }),
+            Some(stat) => OpenedProcess::Found(Self { id, pid, start: stat.start }),
             None => OpenedProcess::Gone,
         })
     }
@@ -159,9 +159,9 @@ pub(crate) fn unmark() {}
 
 /// Notices of what changes in directories: there are none here.
 #[derive(Debug)]
-pub(crate) enum Notices {}
+pub(crate) enum DirectoryWatcher {}
 
-impl Notices {
+impl DirectoryWatcher {
     /// Returns `None`.
     pub fn open() -> Option<Self> {
         None
@@ -178,7 +178,7 @@ impl Notices {
     }
 
     /// Never called.
-    pub fn take(&self, _each: &mut dyn FnMut(Option<i32>, &OsStr, bool)) {
+    pub fn drain_events(&self, _each: &mut dyn FnMut(Option<i32>, &OsStr, bool)) {
         match *self {}
     }
 
@@ -196,14 +196,14 @@ impl Group {
     /// Returns no group, and a sentence about limits that were requested.
     pub fn create(_id: aiw_core::ProcessId, limits: ResourceLimits) -> (Option<Self>, Option<String>) {
         let asked = limits.memory.is_some() || limits.cpu_percent.is_some() || limits.pids.is_some();
-        (None, not_enforced(limits, "this system has no cgroups").filter(|_| asked))
+        (None, missing_cgroup_warning(limits, "this system has no cgroups").filter(|_| asked))
     }
 
     /// Returns `None`: there is no group to enter.
-    pub fn entrance(&self) -> Option<std::os::fd::OwnedFd> {
+    pub fn procs_fd(&self) -> Option<std::os::fd::OwnedFd> {
         None
     }
 
     /// Does nothing.
-    pub fn end(&self) {}
+    pub fn kill_and_remove(&self) {}
 }

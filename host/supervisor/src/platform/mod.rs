@@ -41,15 +41,17 @@ pub(crate) use other::*;
 #[cfg(target_os = "linux")]
 use procfs as source;
 #[cfg(unix)]
-pub(crate) use raw::{ForkResult, SpawnContext, close_inherited, dup_to, fork, give_code_back, pass, passed, prepare};
+pub(crate) use raw::{
+    ForkResult, SpawnContext, close_inherited_fds, dup_to, fork, inherit_fd, inherited_fd, prepare, release_code_pages,
+};
 #[cfg(unix)]
 pub use seen::ObservedProcess;
 #[cfg(unix)]
 pub(crate) use seen::{
-    Parents, PortOwner, condition, descendants, has_variables, holder, is_alive, is_shim, marked, memory_in_use,
-    sample, start_time, was_started_as,
+    PortOwner, ProcessTree, condition, descendants, find_marked, has_arguments, has_variables, is_alive, is_shim,
+    memory_in_use, port_owner, sample, start_time,
 };
 #[cfg(unix)]
 pub(crate) use source::{TcpListeners, has_mark};
 #[cfg(unix)]
-pub(crate) use unix::{OpenedProcess, ProcessCondition, Signal, peer, same_file, timespec};
+pub(crate) use unix::{OpenedProcess, ProcessCondition, Signal, is_same_file, peer_uid, timespec};

@@ -1,7 +1,7 @@
 //! Systems without supervised processes.
 
 /// Gives nothing back.
-pub(crate) fn give_code_back() {}
+pub(crate) fn release_code_pages() {}
 
 /// Never called.
 pub(crate) fn start_time(_pid: u32) -> Option<u64> {
@@ -9,6 +9,6 @@ pub(crate) fn start_time(_pid: u32) -> Option<u64> {
 }
 
 /// Returns `true`: logs are not rotated here.
-pub(crate) fn same_file(_one: &std::fs::File, _other: &std::fs::File) -> bool {
+pub(crate) fn is_same_file(_one: &std::fs::File, _other: &std::fs::File) -> bool {
     true
 }

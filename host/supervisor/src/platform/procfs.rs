@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use rustix::fs::{FileType, Mode, OFlags, RawDir, open, readlinkat};
 
-use super::listening::listening;
+use super::listening::listening_sockets;
 use super::stat::Stat;
 
 /// The parent of the kernel's own threads.
@@ -49,7 +49,7 @@ fn parse(stat: &[u8]) -> Option<Stat> {
 }
 
 /// Returns whether a process may belong to a program that started at `since`.
-pub(super) fn may_be_since(stat: Stat, since: u64) -> bool {
+pub(super) fn may_have_started_since(stat: Stat, since: u64) -> bool {
     stat.start >= since && stat.parent != KTHREADD
 }
 
@@ -100,14 +100,14 @@ pub(crate) struct TcpListeners(HashMap<String, u16>);
 
 impl TcpListeners {
     /// Looks at all of them.
-    pub fn now() -> Self {
-        let all = listening().unwrap_or_else(written);
+    pub fn snapshot() -> Self {
+        let all = listening_sockets().unwrap_or_else(written);
         Self(all.into_iter().map(|(port, inode)| (format!("socket:[{inode}]"), port)).collect())
     }
 
     /// Looks for those of one port. Returns `None` if there is none.
     pub fn find(port: u16) -> Option<Self> {
-        let mut listeners = Self::now();
+        let mut listeners = Self::snapshot();
         listeners.0.retain(|_, listened| *listened == port);
         (!listeners.0.is_empty()).then_some(listeners)
     }
@@ -153,10 +153,10 @@ fn written() -> Vec<(u16, u64)> {
 /// Returns the port and the inode of a socket that listens, from a line of `/proc/net/tcp`.
 fn listener(line: &str) -> Option<(u16, u64)> {
     /// TCP_LISTEN, in hexadecimal.
-    const LISTEN: &str = "0A";
+    const TCP_LISTEN_HEX: &str = "0A";
     let fields: Vec<&str> = line.split_ascii_whitespace().collect();
     let (_, local) = fields.get(1)?.rsplit_once(':')?;
-    if *fields.get(3)? != LISTEN {
+    if *fields.get(3)? != TCP_LISTEN_HEX {
         return None;
     }
     Some((u16::from_str_radix(local, 16).ok()?, fields.get(9)?.parse().ok()?))
@@ -186,9 +186,9 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let ours = std::process::id();
-        assert_eq!(TcpListeners::now().ports(ours).filter(|listened| *listened == port).count(), 1);
+        assert_eq!(TcpListeners::snapshot().ports(ours).filter(|listened| *listened == port).count(), 1);
         drop((files, listener));
-        assert_eq!(TcpListeners::now().ports(ours).filter(|listened| *listened == port).count(), 0);
+        assert_eq!(TcpListeners::snapshot().ports(ours).filter(|listened| *listened == port).count(), 0);
     }
 
     #[test]

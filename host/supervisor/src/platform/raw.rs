@@ -27,7 +27,7 @@ pub(crate) fn fork() -> io::Result<ForkResult> {
 
 /// Closes all descriptors except the standard ones and `keep`: the starter's open files must not live as long as this
 /// process.
-pub(crate) fn close_inherited(keep: Option<RawFd>) {
+pub(crate) fn close_inherited_fds(keep: Option<RawFd>) {
     let keep = keep.and_then(|fd| u32::try_from(fd).ok()).filter(|fd| *fd >= 3);
     let ranges = match keep {
         None => [Some((3, u32::MAX)), None],
@@ -80,7 +80,7 @@ pub(crate) struct SpawnContext {
     /// The file that moves a process into a cgroup.
     pub cgroup: Option<OwnedFd>,
     /// How many files it may have open.
-    pub files: Option<u64>,
+    pub max_open_files: Option<u64>,
     /// Whether it enters a session of its own, with its standard input as the terminal.
     pub terminal: bool,
 }
@@ -90,7 +90,7 @@ pub(crate) struct SpawnContext {
 pub(crate) fn prepare(command: &mut Command, core: Rlimit, entrance: SpawnContext) {
     let parent = getpid();
     // Nobody may raise a limit that the system has set.
-    let files = entrance.files.map(|most| {
+    let files = entrance.max_open_files.map(|most| {
         let most = getrlimit(Resource::Nofile).maximum.map_or(most, |maximum| maximum.min(most));
         Rlimit { current: Some(most), maximum: Some(most) }
     });
@@ -118,7 +118,7 @@ pub(crate) fn prepare(command: &mut Command, core: Rlimit, entrance: SpawnContex
 
 /// Passes a descriptor to a new process under the same number, and gives the process a session of its own, in an open
 /// directory if there is one.
-pub(crate) fn pass(command: &mut Command, fd: RawFd, directory: Option<RawFd>) {
+pub(crate) fn inherit_fd(command: &mut Command, fd: RawFd, directory: Option<RawFd>) {
     let before_exec = move || {
         rustix::process::setsid()?;
         if let Some(directory) = directory {
@@ -141,7 +141,7 @@ pub(crate) fn pass(command: &mut Command, fd: RawFd, directory: Option<RawFd>) {
 }
 
 /// Returns a descriptor that was passed to this process under this number.
-pub(crate) fn passed(fd: RawFd) -> OwnedFd {
+pub(crate) fn inherited_fd(fd: RawFd) -> OwnedFd {
     use std::os::fd::FromRawFd;
     #[expect(unsafe_code, reason = "a descriptor by its number")]
     // SAFETY: the process that started this one left the descriptor open for us, and nothing else here uses it.
@@ -153,7 +153,7 @@ pub(crate) fn passed(fd: RawFd) -> OwnedFd {
 /// Gives back the pages of this program's code and constants, of which a long wait needs few. Those that are needed again
 /// are read from the file again, or from the kernel's copy of it.
 #[cfg(target_os = "linux")]
-pub(crate) fn give_code_back() {
+pub(crate) fn release_code_pages() {
     #[expect(unsafe_code, reason = "the linker calls it")]
     unsafe extern "C" fn of_program(info: *mut libc::dl_phdr_info, _: usize, _: *mut libc::c_void) -> libc::c_int {
         let page = rustix::param::page_size();
@@ -180,7 +180,7 @@ pub(crate) fn give_code_back() {
 
 /// Gives back pages of this program: here, nobody knows which it needs no more.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn give_code_back() {}
+pub(crate) fn release_code_pages() {}
 
 #[cfg(test)]
 #[cfg(target_os = "linux")]
@@ -188,7 +188,7 @@ mod tests {
     /// Returns the memory that this program's code takes, in kB.
     fn code() -> u64 {
         let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
-        let here = super::give_code_back as fn() as usize;
+        let here = super::release_code_pages as fn() as usize;
         let is_here = |line: &str| {
             let range = line.split_once(' ').and_then(|(range, _)| range.split_once('-'));
             let number = |text| usize::from_str_radix(text, 16).ok();
@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn code_that_was_given_back_goes_on() {
         let before = code();
-        super::give_code_back();
+        super::release_code_pages();
         assert!(code() < before, "{} of {before} kB", code());
     }
 }

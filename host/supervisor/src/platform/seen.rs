@@ -13,7 +13,7 @@ use super::procfs as source;
 use super::stat::Stat;
 use super::unix::ProcessCondition;
 use crate::record;
-use crate::side_by_side::side_by_side;
+use crate::side_by_side::map_chunks_parallel;
 
 /// Returns when a process started, or `None` if it is gone. A zombie counts as gone.
 pub(crate) fn start_time(pid: u32) -> Option<u64> {
@@ -23,9 +23,9 @@ pub(crate) fn start_time(pid: u32) -> Option<u64> {
 /// Returns the condition of the process with this id and start. A start of 0 is not compared.
 pub(crate) fn condition(pid: u32, start: u64) -> ProcessCondition {
     match source::stat(pid) {
-        None if is_hidden(pid) => ProcessCondition::Runs,
+        None if is_hidden(pid) => ProcessCondition::Running,
         Some(stat) if stat.is_alive(start) && stat.is_stopped => ProcessCondition::Stopped,
-        Some(stat) if stat.is_alive(start) => ProcessCondition::Runs,
+        Some(stat) if stat.is_alive(start) => ProcessCondition::Running,
         _ => ProcessCondition::Gone,
     }
 }
@@ -64,7 +64,7 @@ fn has_all(variables: &[u8], wanted: &[(&str, String)]) -> bool {
 }
 
 /// Returns whether a process was started with exactly these arguments, or `None` if that cannot be read.
-pub(crate) fn was_started_as(pid: u32, arguments: &[String]) -> Option<bool> {
+pub(crate) fn has_arguments(pid: u32, arguments: &[String]) -> Option<bool> {
     let line = source::command_line(pid).filter(|line| !line.is_empty())?;
     let words = line.split(|byte| *byte == 0).skip(1);
     let wanted = arguments.iter().map(String::as_bytes);
@@ -73,17 +73,17 @@ pub(crate) fn was_started_as(pid: u32, arguments: &[String]) -> Option<bool> {
 }
 
 /// The processes of this machine by their parents, at one moment.
-pub(crate) struct Parents(HashMap<u32, Vec<(u32, Stat)>>);
+pub(crate) struct ProcessTree(HashMap<u32, Vec<(u32, Stat)>>);
 
-impl Parents {
+impl ProcessTree {
     /// Looks at all processes.
-    pub fn now() -> Self {
-        Self::knowing(&HashMap::new())
+    pub fn snapshot() -> Self {
+        Self::with_known_shims(&HashMap::new())
     }
 
     /// Looks at all processes but these shims and their children, whose records were just read. A child that has ended
     /// since has nothing that could be found, and a new one is found.
-    pub fn knowing(shims: &HashMap<u32, Option<record::Pid>>) -> Self {
+    pub fn with_known_shims(shims: &HashMap<u32, Option<record::Pid>>) -> Self {
         let known: HashMap<u32, u32> = shims.iter().filter_map(|(shim, child)| Some(((*child)?.pid, *shim))).collect();
         let is_known = |pid: &u32| shims.contains_key(pid) || known.contains_key(pid);
         let pids: Vec<u32> = source::pids().filter(|pid| !is_known(pid)).collect();
@@ -94,7 +94,7 @@ impl Parents {
             let record::Pid { pid, start } = (*child)?;
             Some((pid, Stat { is_ended: false, is_stopped: false, parent: *shim, session: *shim, start }))
         };
-        let seen = side_by_side(&pids, |pids| pids.iter().filter_map(look).collect());
+        let seen = map_chunks_parallel(&pids, |pids| pids.iter().filter_map(look).collect());
         for (pid, stat) in shims.iter().filter_map(child).chain(seen) {
             children.entry(stat.parent).or_default().push((pid, stat));
         }
@@ -126,7 +126,7 @@ impl Parents {
 
 /// Returns the descendants of a process, each with its start, except those that `skip` selects and their descendants.
 pub(crate) fn descendants(of: u32, skip: &dyn Fn(u32, u64) -> bool) -> Vec<(u32, u64)> {
-    Parents::now().below(of, &|pid, stat| skip(pid, stat.start))
+    ProcessTree::snapshot().below(of, &|pid, stat| skip(pid, stat.start))
 }
 
 /// Returns how much memory a process has in use, in bytes.
@@ -143,12 +143,14 @@ pub(crate) fn sample(pid: u32) -> Option<(u64, u64)> {
 /// Returns the processes of this user that were started with these values of variables or have the mark of this number,
 /// and whether there may be more: a process in the middle of an exec shows no variables. Only processes that started no
 /// earlier than `since` are examined.
-pub(crate) fn marked(wanted: &[(&str, String)], number: u64, since: u64) -> (Vec<(u32, u64)>, bool) {
+pub(crate) fn find_marked(wanted: &[(&str, String)], number: u64, since: u64) -> (Vec<(u32, u64)>, bool) {
     let ours = std::process::id();
     let mut unsure = false;
     let mut found = Vec::new();
     for pid in source::pids().filter(|pid| *pid != ours) {
-        let Some(stat) = source::stat(pid).filter(|stat| source::may_be_since(*stat, since)) else { continue };
+        let Some(stat) = source::stat(pid).filter(|stat| source::may_have_started_since(*stat, since)) else {
+            continue;
+        };
         // A shim below has this mark only until it sets its own.
         if source::has_mark(pid, number) == Some(true) && !is_shim(pid) {
             found.push((pid, stat.start));
@@ -169,7 +171,7 @@ pub(crate) enum PortOwner {
     /// A descendant of this process.
     Ours,
     /// Another process.
-    PidReused {
+    OtherProcess {
         /// Its id.
         pid: u32,
         /// The name of its program.
@@ -180,7 +182,7 @@ pub(crate) enum PortOwner {
 }
 
 /// Returns who listens on a TCP port of this machine.
-pub(crate) fn holder(port: u16) -> PortOwner {
+pub(crate) fn port_owner(port: u16) -> PortOwner {
     let Some(listeners) = source::TcpListeners::find(port) else { return PortOwner::Unknown };
     let has = |pid: u32| listeners.ports(pid).any(|listened| listened == port);
     let ours = descendants(std::process::id(), &|_, _| false);
@@ -188,7 +190,7 @@ pub(crate) fn holder(port: u16) -> PortOwner {
         return PortOwner::Ours;
     }
     match source::pids().find(|pid| has(*pid)) {
-        Some(pid) => PortOwner::PidReused { pid, name: aiw_core::one_line(source::name(pid).trim(), 40) },
+        Some(pid) => PortOwner::OtherProcess { pid, name: aiw_core::one_line(source::name(pid).trim(), 40) },
         None => PortOwner::Unknown,
     }
 }
@@ -310,17 +312,17 @@ mod tests {
         let value = |value: &str| [("MARK", value.to_owned())];
         assert_eq!(has_variables(pid, &value("one two")), Some(true));
         assert_eq!(has_variables(pid, &value("one")), Some(false));
-        assert_eq!(was_started_as(pid, &["60".to_owned()]), Some(true));
-        assert_eq!(was_started_as(pid, &["6".to_owned()]), Some(false));
-        assert!(marked(&value("one two"), 0, own.start()).0.contains(&(pid, seen.start())));
-        assert!(Parents::now().descendants(std::process::id()).contains(&pid));
+        assert_eq!(has_arguments(pid, &["60".to_owned()]), Some(true));
+        assert_eq!(has_arguments(pid, &["6".to_owned()]), Some(false));
+        assert!(find_marked(&value("one two"), 0, own.start()).0.contains(&(pid, seen.start())));
+        assert!(ProcessTree::snapshot().descendants(std::process::id()).contains(&pid));
         // Its memory comes after its arguments.
         let begun = std::time::Instant::now();
         while sample(pid).is_none_or(|(memory, _)| memory <= 16 << 10) {
             assert!(begun.elapsed().as_secs() < 60, "{:?}", sample(pid));
             std::thread::yield_now();
         }
-        assert_eq!(condition(pid, seen.start()), ProcessCondition::Runs);
+        assert_eq!(condition(pid, seen.start()), ProcessCondition::Running);
         assert!(!is_alive(pid, seen.start() + 1) && !is_shim(pid));
         child.kill().unwrap();
         child.wait().unwrap();
@@ -331,12 +333,12 @@ mod tests {
     fn whoever_listens_on_a_port_is_found() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        assert!(source::TcpListeners::now().ports(std::process::id()).any(|listened| listened == port));
-        let PortOwner::PidReused { pid, .. } = holder(port) else {
+        assert!(source::TcpListeners::snapshot().ports(std::process::id()).any(|listened| listened == port));
+        let PortOwner::OtherProcess { pid, .. } = port_owner(port) else {
             panic!("it is this process, and no descendant of it")
         };
         assert_eq!(pid, std::process::id());
         drop(listener);
-        assert!(matches!(holder(port), PortOwner::Unknown));
+        assert!(matches!(port_owner(port), PortOwner::Unknown));
     }
 }

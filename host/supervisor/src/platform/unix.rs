@@ -14,7 +14,7 @@ use crate::program::ResourceLimits;
 /// The condition of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ProcessCondition {
-    Runs,
+    Running,
     /// A signal has stopped the process, so it does nothing.
     Stopped,
     Gone,
@@ -23,7 +23,7 @@ pub(crate) enum ProcessCondition {
 /// The result of opening a process id.
 pub(crate) enum OpenedProcess<P> {
     /// The expected process.
-    Is(P),
+    Found(P),
     /// A process that exists, but shows nothing about itself.
     Hidden,
     /// The process no longer exists.
@@ -35,7 +35,7 @@ pub(crate) fn timespec(duration: Duration) -> Timespec {
 }
 
 /// Returns a sentence about limits that no cgroup enforces, unless the shim watches all of them.
-pub(crate) fn not_enforced(limits: ResourceLimits, reason: &str) -> Option<String> {
+pub(crate) fn missing_cgroup_warning(limits: ResourceLimits, reason: &str) -> Option<String> {
     match (limits.watch, limits.cpu_percent) {
         (false, _) => Some(format!("memory and processor are not limited: {reason}")),
         (true, Some(_)) => Some(format!("the processor is not limited: {reason}")),
@@ -44,20 +44,20 @@ pub(crate) fn not_enforced(limits: ResourceLimits, reason: &str) -> Option<Strin
 }
 
 /// Returns whether both descriptors refer to the same file.
-pub(crate) fn same_file(one: &File, other: &File) -> bool {
+pub(crate) fn is_same_file(one: &File, other: &File) -> bool {
     let identity = |file: &File| file.metadata().ok().map(|meta| (meta.dev(), meta.ino()));
     identity(one).is_some() && identity(one) == identity(other)
 }
 
 /// Returns the user at the other end of a socket.
 #[cfg(not(target_vendor = "apple"))]
-pub(crate) fn peer(stream: &UnixStream) -> io::Result<u32> {
+pub(crate) fn peer_uid(stream: &UnixStream) -> io::Result<u32> {
     Ok(rustix::net::sockopt::socket_peercred(stream)?.uid.as_raw())
 }
 
 /// Returns the user at the other end of a socket.
 #[cfg(target_vendor = "apple")]
-pub(crate) fn peer(stream: &UnixStream) -> io::Result<u32> {
+pub(crate) fn peer_uid(stream: &UnixStream) -> io::Result<u32> {
     use std::os::fd::AsRawFd;
     let (mut uid, mut gid) = (0, 0);
     #[expect(unsafe_code, reason = "no safe crate offers it here")]
@@ -76,7 +76,7 @@ mod tests {
     fn what_the_shim_watches_is_not_said_to_be_unlimited() {
         let said = |watch, cpu_percent| {
             let limits = ResourceLimits { memory: Some(1 << 30), cpu_percent, watch, ..ResourceLimits::default() };
-            not_enforced(limits, "none").unwrap_or_default()
+            missing_cgroup_warning(limits, "none").unwrap_or_default()
         };
         assert_eq!(said(false, None), "memory and processor are not limited: none");
         assert_eq!(said(true, Some(50)), "the processor is not limited: none");

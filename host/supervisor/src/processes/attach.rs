@@ -33,7 +33,7 @@ impl Processes {
     ///
     /// It does not run, takes no input, or runs under the shim of a version of aiw that has no such connections.
     pub fn attach(&self, id: ProcessId) -> Result<Attachment, SupervisorError> {
-        let record = self.settled(id)?;
+        let record = self.read_repaired(id)?;
         let noun = self.records.kind();
         if record.state == State::Ended {
             return Err(SupervisorError::NotRunning { noun, id });
@@ -46,7 +46,7 @@ impl Processes {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 // Older shims have a FIFO in the directory of their process.
                 return Err(match self.records.directory(id).join(INPUT).exists() {
-                    true => SupervisorError::OlderShim { noun, id },
+                    true => SupervisorError::UnsupportedShim { noun, id },
                     false => SupervisorError::InputClosed { noun, id },
                 });
             }
@@ -60,7 +60,7 @@ impl Processes {
         let mut hello = [0; HELLO_LEN];
         match stream.read_exact(&mut hello) {
             Ok(()) if hello[0] == VERSION => {}
-            Ok(()) => return Err(SupervisorError::OlderShim { noun, id }),
+            Ok(()) => return Err(SupervisorError::UnsupportedShim { noun, id }),
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Err(SupervisorError::NotRunning { noun, id }),
             Err(e) => return Err(fail(e)),
         }
@@ -92,7 +92,7 @@ impl Attachment {
     }
 
     /// Waits for as long as the process takes to read what is written to it. Otherwise that is five seconds.
-    pub fn wait_for_ever(&self) -> io::Result<()> {
+    pub fn disable_timeout(&self) -> io::Result<()> {
         self.stream.set_read_timeout(None)
     }
 

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use aiw_core::{ProcessId, ProcessState as State};
 use aiw_home::OpenDirectory;
 
-use super::listing_cache::Before;
-use super::outcome::Supervised;
+use super::listing_cache::ListingVersion;
+use super::outcome::SupervisedProcess;
 use super::table::Processes;
 use crate::directory::is_seen;
 use crate::error::SupervisorError;
@@ -14,11 +14,11 @@ use crate::record::ProcessRecord;
 use crate::records::Lookup;
 use crate::root::{ProcessScope, Root};
 use crate::segment::{SlotCopy, open, segments};
-use crate::side_by_side::side_by_side;
+use crate::side_by_side::map_chunks_parallel;
 
 impl Processes {
     /// Returns all processes, oldest first. Asking the same value again is cheap unless something has happened since.
-    pub fn list(&self) -> Result<Vec<Supervised>, SupervisorError> {
+    pub fn list(&self) -> Result<Vec<SupervisedProcess>, SupervisorError> {
         if let Some(kept) = self.listing_cache.current(&self.records) {
             return Ok(kept);
         }
@@ -26,20 +26,22 @@ impl Processes {
     }
 
     /// Like [`list`](Self::list), but also returns an error for each record that can't be read.
-    pub fn list_with_problems(&self) -> Result<(Vec<Supervised>, Vec<SupervisorError>), SupervisorError> {
+    pub fn list_with_problems(&self) -> Result<(Vec<SupervisedProcess>, Vec<SupervisorError>), SupervisorError> {
         let (mut all, mut problems) = (Vec::new(), Vec::new());
-        let before = Before::looking(&self.records, &self.runtime, self.scope);
+        let before = ListingVersion::capture(&self.records, &self.runtime, self.scope);
         let mut segments = Segments::new(self);
         let ids = self.records.ids()?;
         let open = self.records.open_dir();
-        for found in side_by_side(&ids, |ids| self.find_all(&open, ids)) {
+        for found in map_chunks_parallel(&ids, |ids| self.find_all(&open, ids)) {
             match found {
-                Ok((record, settled)) => all.push(Supervised { settled, ..self.refresh(record, &mut segments) }),
+                Ok((record, settled)) => {
+                    all.push(SupervisedProcess { is_persisted: settled, ..self.refresh(record, &mut segments) })
+                }
                 Err(problem) => problems.push(problem),
             }
         }
         all.sort_by_key(|one| (one.record.started, one.record.id));
-        self.listing_cache.keep(before, &all);
+        self.listing_cache.store(before, &all);
         Ok((all, problems))
     }
 
@@ -47,12 +49,12 @@ impl Processes {
     fn find_all(&self, open: &OpenDirectory, ids: &[ProcessId]) -> Vec<Result<(ProcessRecord, bool), SupervisorError>> {
         let find = |id: &ProcessId| match self.records.find_in(open, *id) {
             Lookup::Record(record) => match self.scope {
-                ProcessScope::Root(root) if !root.is(&record.root) => None,
-                _ => Some(Ok(self.seen(open, *record))),
+                ProcessScope::Root(root) if !root.is_same_root(&record.root) => None,
+                _ => Some(Ok(self.reconcile_record(open, *record))),
             },
             // It was removed in the meantime.
-            Lookup::Nothing => None,
-            found => self.records.understood(*id, found).err().map(Err),
+            Lookup::NotFound => None,
+            found => self.records.require_record(*id, found).err().map(Err),
         };
         ids.iter().filter_map(find).collect()
     }
@@ -64,12 +66,12 @@ impl Processes {
 
     /// Returns one process. A process of another root is found too, because its id was known. If its shim has
     /// died, that is recorded.
-    pub fn get(&self, id: ProcessId) -> Result<Supervised, SupervisorError> {
-        Ok(self.refresh(self.settled(id)?, &mut Segments::new(self)))
+    pub fn get(&self, id: ProcessId) -> Result<SupervisedProcess, SupervisorError> {
+        Ok(self.refresh(self.read_repaired(id)?, &mut Segments::new(self)))
     }
 
     /// Returns a process as it is now: the record, updated with what the shim wrote to its slot.
-    pub(super) fn refresh(&self, mut record: ProcessRecord, segments: &mut Segments) -> Supervised {
+    pub(super) fn refresh(&self, mut record: ProcessRecord, segments: &mut Segments) -> SupervisedProcess {
         let directory = self.records.directory(record.id);
         let has_ended = record.state == State::Ended;
         // Only the slot tells that a process is about to start; only the record tells an end.
@@ -82,7 +84,7 @@ impl Processes {
             record.state = state;
             record.running_since = record.running_since.or(slot.running_since());
         }
-        Supervised { is_seen: has_ended && is_seen(&directory), record, directory, settled: true }
+        SupervisedProcess { is_seen: has_ended && is_seen(&directory), record, directory, is_persisted: true }
     }
 }
 

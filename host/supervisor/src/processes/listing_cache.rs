@@ -9,7 +9,7 @@ use aiw_core::ProcessState as State;
 use parking_lot::Mutex;
 use rustix::process::{Pid, test_kill_process};
 
-use super::outcome::Supervised;
+use super::outcome::SupervisedProcess;
 use crate::records::Records;
 use crate::root::ProcessScope;
 use crate::runtime::RuntimeDir;
@@ -31,7 +31,7 @@ struct LastListing {
 
 #[derive(Debug)]
 struct ProcessListing {
-    all: Vec<Supervised>,
+    all: Vec<SupervisedProcess>,
     /// When the directory of all records was last changed: by a start, a removal or a report.
     changed: SystemTime,
     /// The segments of the live processes, and how often each had changed.
@@ -52,14 +52,14 @@ impl ProcessListing {
 impl ListingCache {
     /// Returns the last listing if nothing has changed since. That takes a few system calls instead of reading all
     /// records.
-    pub(super) fn current(&self, records: &Records) -> Option<Vec<Supervised>> {
+    pub(super) fn current(&self, records: &Records) -> Option<Vec<SupervisedProcess>> {
         let kept = self.0.lock();
         let listing = kept.listing.as_ref()?;
         listing.is_current(changed(records)?).then(|| listing.all.clone())
     }
 
     /// Keeps a listing, if every change to it can be noticed.
-    pub(super) fn keep(&self, before: Before, all: &[Supervised]) {
+    pub(super) fn store(&self, before: ListingVersion, all: &[SupervisedProcess]) {
         let mut kept = self.0.lock();
         kept.listing = if kept.is_asked { before.listing(all) } else { None };
         kept.is_asked = true;
@@ -71,27 +71,27 @@ fn changed(records: &Records) -> Option<SystemTime> {
 }
 
 /// The state before all records were read.
-pub(super) struct Before {
+pub(super) struct ListingVersion {
     changed: Option<SystemTime>,
     time: SystemTime,
     segments: Vec<(Arc<Segment>, u32)>,
 }
 
-impl Before {
+impl ListingVersion {
     /// Captures the state before the records are read, by which later changes are noticed.
-    pub(super) fn looking(records: &Records, runtime: &RuntimeDir, scope: ProcessScope) -> Self {
+    pub(super) fn capture(records: &Records, runtime: &RuntimeDir, scope: ProcessScope) -> Self {
         let segments = segments(runtime, scope).unwrap_or_default().into_iter().flatten();
         let segments = segments.map(|segment| (segment.generation(), segment)).map(|(seen, segment)| (segment, seen));
         Self { changed: changed(records), time: SystemTime::now(), segments: segments.collect() }
     }
 
-    fn listing(self, all: &[Supervised]) -> Option<ProcessListing> {
+    fn listing(self, all: &[SupervisedProcess]) -> Option<ProcessListing> {
         let changed = self.changed?;
         self.time.duration_since(changed).ok().filter(|age| *age >= MTIME_GRANULARITY)?;
         let mut shims = Vec::new();
         let slots = self.segments.iter().flat_map(|(segment, _)| segment.scan().map(|slot| slot.instance()));
         let slots: HashSet<u64> = slots.collect();
-        for Supervised { record, settled, .. } in all {
+        for SupervisedProcess { record, is_persisted: settled, .. } in all {
             if record.state == State::Ended && *settled {
                 continue;
             }

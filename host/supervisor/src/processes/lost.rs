@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use aiw_core::{ProcessId, ProcessOutcome as Outcome, ProcessState as State, millis_since_1970};
+use aiw_core::{ProcessId, ProcessOutcome as Outcome, ProcessState as State, unix_millis};
 use aiw_events::{EventKind, HomeEvent};
 use aiw_home::{OpenDirectory, now_millis};
 
@@ -23,7 +23,7 @@ impl Processes {
     /// Returns the record as it should be, and whether it is recorded that way already. If the shim has died, the
     /// returned record says so, but nothing is changed.
     /// `all` is the directory of all processes.
-    pub(super) fn seen(&self, all: &OpenDirectory, record: ProcessRecord) -> (ProcessRecord, bool) {
+    pub(super) fn reconcile_record(&self, all: &OpenDirectory, record: ProcessRecord) -> (ProcessRecord, bool) {
         let directory = self.records.directory(record.id);
         if record.state == State::Ended || !self.is_dead(&record, LivenessLock::is_free(all, &directory)) {
             return (record, true);
@@ -39,18 +39,18 @@ impl Processes {
     }
 
     /// Reads the record of a process, and repairs it if the shim has died.
-    pub(super) fn settled(&self, id: ProcessId) -> Result<ProcessRecord, SupervisorError> {
-        self.settle(self.record(id)?)
+    pub(super) fn read_repaired(&self, id: ProcessId) -> Result<ProcessRecord, SupervisorError> {
+        self.repair_record(self.record(id)?)
     }
 
     /// Returns the record, repaired if the shim has died. A live shim is left alone.
-    pub(super) fn settle(&self, record: ProcessRecord) -> Result<ProcessRecord, SupervisorError> {
+    pub(super) fn repair_record(&self, record: ProcessRecord) -> Result<ProcessRecord, SupervisorError> {
         if record.state == State::Ended {
             return Ok(record);
         }
         let directory = self.records.directory(record.id);
         // The shim holds the lock for as long as it lives, so no process id can be mistaken here.
-        let alive = LivenessLock::take(&directory);
+        let alive = LivenessLock::try_acquire(&directory);
         if !self.is_dead(&record, alive.as_ref().map(Option::is_some)) {
             return Ok(record);
         }
@@ -62,10 +62,10 @@ impl Processes {
         let left = end_orphans(&record, self.records.names());
         self.lose(&mut record);
         if left > 0 {
-            record.note(&format!("processes that it left and that were ended: {left}"));
+            record.add_note(&format!("processes that it left and that were ended: {left}"));
         }
         if record.pid_namespace != platform::pid_namespace() {
-            record.note("it ran in another container: processes that it left cannot be seen from here");
+            record.add_note("it ran in another container: processes that it left cannot be seen from here");
         }
         crate::memory::remove_all(&mut record.files, self.runtime.path());
         let _ = aiw_home::remove_file(&crate::control::socket(self.runtime.path(), record.id));
@@ -75,7 +75,7 @@ impl Processes {
         if last.is_none_or(|entry| (entry.stream, entry.bytes.as_slice()) != (Stream::Aiw, LOST_LOG_LINE.as_bytes()))
             && let Ok(mut log) = LogWriter::open(&directory, LogPolicy::default())
         {
-            let _ = log.say(LOST_LOG_LINE);
+            let _ = log.write_message(LOST_LOG_LINE);
         }
         let saved = self.records.save_last(&directory, &record);
         if saved.is_ok() {
@@ -90,7 +90,7 @@ impl Processes {
         if let Ok(Some(segment)) = open(&self.runtime, record.root) {
             segment.free(record.instance);
             segment.wake();
-            segment.hand_on();
+            segment.grant_permits();
         }
         Ok(record)
     }
@@ -114,7 +114,7 @@ impl Processes {
     }
 
     fn lose(&self, record: &mut ProcessRecord) {
-        record.note("its supervisor died, so how it ended is not known");
+        record.add_note("its supervisor died, so how it ended is not known");
         record.state = State::Ended;
         record.outcome = Some(Outcome::Lost);
     }
@@ -124,6 +124,6 @@ impl Processes {
         let directory = self.records.directory(record.id);
         let changed = |name: &str| fs::metadata(directory.join(name)).and_then(|meta| meta.modified()).ok();
         let last = ["log", &self.records.names().record].into_iter().filter_map(changed).max();
-        last.map(millis_since_1970).max(record.running_since).max(Some(record.started))
+        last.map(unix_millis).max(record.running_since).max(Some(record.started))
     }
 }

@@ -30,7 +30,7 @@ mod wait;
 
 #[cfg(unix)]
 pub use attach::Attachment;
-pub use outcome::{Keep, ProcessUsage, Stopped, Supervised, WaitMode, Waited};
+pub use outcome::{ProcessUsage, RetentionPolicy, StopOutcome, SupervisedProcess, WaitMode, WaitOutcome};
 #[cfg(unix)]
 pub use table::Processes;
 #[cfg(not(unix))]

@@ -9,7 +9,7 @@ use crate::record::ProcessRecord;
 
 /// A supervised process, as it was when it was read.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Supervised {
+pub struct SupervisedProcess {
     /// The record. If the supervisor has died, it says so, even if that is not yet written to disk.
     pub record: ProcessRecord,
     /// The directory with its files.
@@ -17,7 +17,7 @@ pub struct Supervised {
     /// Whether the process has ended and a report has shown that.
     pub is_seen: bool,
     /// Whether the end is written in the record on disk. If not, the supervisor has died and nobody has swept yet.
-    pub settled: bool,
+    pub is_persisted: bool,
 }
 
 /// Which ends to wait for.
@@ -31,9 +31,9 @@ pub enum WaitMode {
 
 /// How waiting ended.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Waited<T> {
+pub struct WaitOutcome<T> {
     /// The processes as they are now, in the requested order, each once.
-    pub all: Vec<T>,
+    pub processes: Vec<T>,
     /// Whether the awaited ends have happened.
     pub done: bool,
     /// Whether waiting stopped because it was canceled.
@@ -42,7 +42,7 @@ pub struct Waited<T> {
 
 /// The result of a request to stop.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Stopped<T> {
+pub enum StopOutcome<T> {
     /// The process has ended.
     Ended(T),
     /// The process was told to stop and still runs.
@@ -51,27 +51,27 @@ pub enum Stopped<T> {
     AlreadyEnded(T),
 }
 
-impl<T> Stopped<T> {
+impl<T> StopOutcome<T> {
     /// Converts the process that it contains.
-    pub fn map<U, E>(self, change: impl FnOnce(T) -> Result<U, E>) -> Result<Stopped<U>, E> {
+    pub fn map<U, E>(self, change: impl FnOnce(T) -> Result<U, E>) -> Result<StopOutcome<U>, E> {
         Ok(match self {
-            Self::Ended(one) => Stopped::Ended(change(one)?),
-            Self::Stopping(one) => Stopped::Stopping(change(one)?),
-            Self::AlreadyEnded(one) => Stopped::AlreadyEnded(change(one)?),
+            Self::Ended(one) => StopOutcome::Ended(change(one)?),
+            Self::Stopping(one) => StopOutcome::Stopping(change(one)?),
+            Self::AlreadyEnded(one) => StopOutcome::AlreadyEnded(change(one)?),
         })
     }
 }
 
 /// Which ended processes to keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Keep {
+pub struct RetentionPolicy {
     /// The number of newest processes to keep. Five times as many are kept that no report has shown.
     pub count: usize,
     /// The maximum time since the end.
     pub age: Duration,
 }
 
-impl Default for Keep {
+impl Default for RetentionPolicy {
     fn default() -> Self {
         Self { count: 200, age: Duration::from_secs(30 * 24 * 3600) }
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use aiw_core::{ProcessId, ProcessState as State};
 use aiw_home::{now_millis, remove_file, remove_tree, rename};
 
-use super::outcome::Keep;
+use super::outcome::RetentionPolicy;
 use super::table::Processes;
 use crate::directory::{LivenessLock, is_seen, is_supervised, mark_seen};
 use crate::error::SupervisorError;
@@ -41,26 +41,26 @@ impl Processes {
         let (noun, directory) = (self.records.kind(), self.records.directory(id));
         match self.records.find(id) {
             Lookup::Record(record) => {
-                let record = self.settle(*record)?;
+                let record = self.repair_record(*record)?;
                 if record.state != State::Ended {
                     return Err(SupervisorError::StillRunning { noun, id, state: record.state });
                 }
             }
-            Lookup::Link => return Err(SupervisorError::Link { path: directory }),
+            Lookup::Symlink => return Err(SupervisorError::SymlinkRejected { path: directory }),
             // If it has become a link by now, the link itself is removed.
-            Lookup::NoDirectory(_) => {
+            Lookup::NotADirectory(_) => {
                 return remove_file(&directory).map_err(|e| SupervisorError::io("remove", &directory, e));
             }
-            Lookup::Nothing if !directory.exists() => return Err(SupervisorError::Absent { noun, id }),
-            Lookup::Nothing | Lookup::Unreadable(_) => {
+            Lookup::NotFound if !directory.exists() => return Err(SupervisorError::NotFound { noun, id }),
+            Lookup::NotFound | Lookup::Unreadable(_) => {
                 if is_supervised(&directory)? {
-                    return Err(SupervisorError::Supervised { noun, id, lock: directory.join("alive") });
+                    return Err(SupervisorError::StillSupervised { noun, id, lock: directory.join("alive") });
                 }
             }
         }
         // Renamed first, so that nobody sees a half-removed directory. `tidy` removes what is left if we are killed
         // here.
-        let gone = self.records.staging(ProcessId::from_number(random() >> 2));
+        let gone = self.records.staging_path(ProcessId::from_number(random() >> 2));
         rename(&directory, &gone).map_err(|e| SupervisorError::io("remove", &directory, e))?;
         remove_tree(&gone).map_err(|e| SupervisorError::io("remove", &gone, std::io::Error::other(e)))
     }
@@ -70,10 +70,10 @@ impl Processes {
     /// # Errors
     ///
     /// A shim supervises it, or it can't be renamed.
-    pub(super) fn set_aside(&self, id: ProcessId) -> Result<(), SupervisorError> {
+    pub(super) fn quarantine(&self, id: ProcessId) -> Result<(), SupervisorError> {
         let (noun, directory) = (self.records.kind(), self.records.directory(id));
         if is_supervised(&directory)? {
-            return Err(SupervisorError::Supervised { noun, id, lock: directory.join("alive") });
+            return Err(SupervisorError::StillSupervised { noun, id, lock: directory.join("alive") });
         }
         let name = |number: u32| match number {
             1 => format!("{id}{DAMAGED_SUFFIX}"),
@@ -84,7 +84,7 @@ impl Processes {
     }
 
     /// Returns the directories that were put aside, because their records were damaged.
-    pub fn put_aside(&self) -> Vec<PathBuf> {
+    pub fn quarantined_directories(&self) -> Vec<PathBuf> {
         let entries = aiw_home::read_dir(self.records.root()).into_iter().flatten().flatten().map(|entry| entry.path());
         entries.filter(|path| path.to_string_lossy().ends_with(DAMAGED_SUFFIX)).collect()
     }
@@ -95,13 +95,13 @@ impl Processes {
     }
 
     /// Removes the records and logs of ended processes that are not to be kept, of all roots.
-    pub fn prune(&self, keep: Keep) -> Result<Vec<ProcessId>, SupervisorError> {
+    pub fn prune(&self, keep: RetentionPolicy) -> Result<Vec<ProcessId>, SupervisorError> {
         let (abandoned, ended) = self.spare(keep)?;
         let mut removed = Vec::new();
         for id in abandoned {
             let directory = self.records.directory(id);
             // A live shim would hold the lock.
-            if matches!(LivenessLock::take(&directory), Ok(Some(_))) {
+            if matches!(LivenessLock::try_acquire(&directory), Ok(Some(_))) {
                 let _ = remove_tree(&directory);
                 removed.push(id);
             }
@@ -109,7 +109,7 @@ impl Processes {
         for id in ended {
             match self.remove(id) {
                 // Another process may be pruning, too.
-                Ok(()) | Err(SupervisorError::Absent { .. } | SupervisorError::Io { .. }) => removed.push(id),
+                Ok(()) | Err(SupervisorError::NotFound { .. } | SupervisorError::Io { .. }) => removed.push(id),
                 Err(error) => return Err(error),
             }
         }
@@ -117,13 +117,13 @@ impl Processes {
     }
 
     /// Returns what [`prune`](Self::prune) would remove.
-    pub fn prunable(&self, keep: Keep) -> Result<Vec<ProcessId>, SupervisorError> {
+    pub fn prunable(&self, keep: RetentionPolicy) -> Result<Vec<ProcessId>, SupervisorError> {
         let (abandoned, ended) = self.spare(keep)?;
         Ok(abandoned.into_iter().chain(ended).collect())
     }
 
     /// Returns the directories that have no record and never will, and the ended processes that are not to be kept.
-    fn spare(&self, keep: Keep) -> Result<(Vec<ProcessId>, Vec<ProcessId>), SupervisorError> {
+    fn spare(&self, keep: RetentionPolicy) -> Result<(Vec<ProcessId>, Vec<ProcessId>), SupervisorError> {
         let oldest = now_millis().saturating_sub(u64::try_from(keep.age.as_millis()).unwrap_or(u64::MAX));
         let (mut ended, mut abandoned) = (Vec::new(), Vec::new());
         for id in self.records.ids()? {
@@ -134,10 +134,10 @@ impl Processes {
                 }
                 Lookup::Record(_) => {}
                 // What a power cut left of a record is of no use.
-                Lookup::Nothing if is_old(&self.records.directory(id)) => abandoned.push(id),
-                Lookup::Nothing => {}
+                Lookup::NotFound if is_old(&self.records.directory(id)) => abandoned.push(id),
+                Lookup::NotFound => {}
                 // Written by a newer aiw, temporarily unreadable, or not aiw's: not ours to remove.
-                Lookup::Unreadable(_) | Lookup::Link | Lookup::NoDirectory(_) => {}
+                Lookup::Unreadable(_) | Lookup::Symlink | Lookup::NotADirectory(_) => {}
             }
         }
         ended.sort_unstable_by(|a, b| b.cmp(a));

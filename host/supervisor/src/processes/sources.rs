@@ -50,7 +50,7 @@ impl Processes {
                 Ok(Some(shim)) if shim.as_fd().is_some() && !is_full => {
                     sources.shims.push((directory.clone(), Arc::new(shim)));
                 }
-                _ => drop(sources.unheard.insert(directory.clone())),
+                _ => drop(sources.unwatchable_directories.insert(directory.clone())),
             }
             sources.directories.insert(directory, false);
         }

@@ -6,16 +6,16 @@ use std::path::Path;
 use std::process::Stdio;
 
 use aiw_core::ProcessId;
-use aiw_home::PLACES;
+use aiw_home::INHERITED_VARIABLES;
 
-use super::outcome::Supervised;
+use super::outcome::SupervisedProcess;
 use super::table::Processes;
 use crate::error::{ShimError, ShmError, SupervisorError};
 use crate::files::random;
 use crate::new::{NewProcess, QueueLimit};
 use crate::program::{Program, command};
 use crate::records::Lookup;
-use crate::request::{Answer, RequestText, StartRequest, check};
+use crate::request::{RequestText, ShimResponse, StartRequest, check};
 use crate::root::{ProcessScope, Root};
 
 /// The maximum length of a shim's answer.
@@ -30,7 +30,7 @@ impl Processes {
         new: NewProcess,
         program: Program,
         queue: QueueLimit,
-    ) -> Result<Supervised, SupervisorError> {
+    ) -> Result<SupervisedProcess, SupervisorError> {
         self.start_as(aiw, ProcessId::from_number(random() >> 2), false, new, program, queue)
     }
 
@@ -42,9 +42,9 @@ impl Processes {
         new: NewProcess,
         program: Program,
         queue: QueueLimit,
-    ) -> Result<Supervised, SupervisorError> {
+    ) -> Result<SupervisedProcess, SupervisorError> {
         // What a dead shim left behind is ended first.
-        self.settled(id)?;
+        self.read_repaired(id)?;
         self.start_as(aiw, id, true, new, program, queue)
     }
 
@@ -57,11 +57,11 @@ impl Processes {
         new: NewProcess,
         program: Program,
         queue: QueueLimit,
-    ) -> Result<Supervised, SupervisorError> {
+    ) -> Result<SupervisedProcess, SupervisorError> {
         match self.records.find(id) {
-            Lookup::Nothing => self.start_as(aiw, id, false, new, program, queue),
-            Lookup::Unreadable(problem) if problem.is_damage() => {
-                self.set_aside(id)?;
+            Lookup::NotFound => self.start_as(aiw, id, false, new, program, queue),
+            Lookup::Unreadable(problem) if problem.is_corrupt() => {
+                self.quarantine(id)?;
                 self.start_as(aiw, id, false, new, program, queue)
             }
             _ => self.start_again(aiw, id, new, program, queue),
@@ -76,9 +76,9 @@ impl Processes {
         new: NewProcess,
         program: Program,
         queue: QueueLimit,
-    ) -> Result<Supervised, SupervisorError> {
+    ) -> Result<SupervisedProcess, SupervisorError> {
         let noun = self.records.kind();
-        let ProcessScope::Root(root) = self.scope else { return Err(SupervisorError::RootNotFound { noun }) };
+        let ProcessScope::Root(root) = self.scope else { return Err(SupervisorError::MissingRoot { noun }) };
         check(&program, self.runtime.path())?;
         self.runtime.create()?;
         let (path, cwd) = (program.path.clone(), new.cwd.clone());
@@ -96,19 +96,24 @@ impl Processes {
         let answer = ask(aiw, root, id, random() | 1, &bytes);
         drop(bytes);
         match answer.map_err(failed)? {
-            Answer::Started(record) => {
-                Ok(Supervised { record: *record, directory: self.records.directory(id), is_seen: false, settled: true })
+            ShimResponse::Started(record) => Ok(SupervisedProcess {
+                record: *record,
+                directory: self.records.directory(id),
+                is_seen: false,
+                is_persisted: true,
+            }),
+            ShimResponse::NotStarted(told) => Err(SupervisorError::NotStarted { id, path, source: told.into() }),
+            ShimResponse::Limit(limit) => Err(SupervisorError::LimitReached { noun, limit }),
+            ShimResponse::Full(slots) => Err(SupervisorError::TableFull { noun, set: root.scope_name(), slots }),
+            ShimResponse::StillRunning(state) => Err(SupervisorError::StillRunning { noun, id, state }),
+            ShimResponse::Memory(name, reason) => {
+                Err(SupervisorError::SharedMemory { name, source: ShmError::Reported(reason) })
             }
-            Answer::NotStarted(told) => Err(SupervisorError::NotStarted { id, path, source: told.into() }),
-            Answer::Limit(limit) => Err(SupervisorError::Limit { noun, limit }),
-            Answer::Full(slots) => Err(SupervisorError::Full { noun, set: root.set(), slots }),
-            Answer::StillRunning(state) => Err(SupervisorError::StillRunning { noun, id, state }),
-            Answer::Memory(name, reason) => Err(SupervisorError::Memory { name, source: ShmError::Reported(reason) }),
-            Answer::Cwd(told) => Err(SupervisorError::Cwd { path: cwd, source: told.into() }),
-            Answer::Io(path, told) => Err(SupervisorError::io("write", &path, told.into())),
-            Answer::Runtime(path, problem) => Err(SupervisorError::Runtime { path, problem }),
-            Answer::Busy(path, seconds) => Err(SupervisorError::Busy { path, seconds }),
-            Answer::Failed(reason) => {
+            ShimResponse::Cwd(told) => Err(SupervisorError::InvalidCwd { path: cwd, source: told.into() }),
+            ShimResponse::Io(path, told) => Err(SupervisorError::io("write", &path, told.into())),
+            ShimResponse::Runtime(path, problem) => Err(SupervisorError::InvalidRuntimeDir { path, problem }),
+            ShimResponse::Busy(path, seconds) => Err(SupervisorError::Busy { path, seconds }),
+            ShimResponse::Failed(reason) => {
                 Err(SupervisorError::Shim { noun: Some(noun), source: ShimError::Reported(reason) })
             }
         }
@@ -116,14 +121,14 @@ impl Processes {
 }
 
 /// Starts the shim and waits for its answer.
-fn ask(aiw: &Path, root: Root, id: ProcessId, instance: u64, request: &[u8]) -> Result<Answer, ShimError> {
+fn ask(aiw: &Path, root: Root, id: ProcessId, instance: u64, request: &[u8]) -> Result<ShimResponse, ShimError> {
     let mut shim = command(aiw)
         .arg("shim")
         .arg(root.to_string())
         .arg(id.as_str())
-        .arg(crate::signal::instance(instance))
+        .arg(crate::signal::format_instance(instance))
         .env_clear()
-        .envs(PLACES.iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
+        .envs(INHERITED_VARIABLES.iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
         .current_dir("/")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use aiw_core::{ProcessId, ProcessState as State};
 
-use super::outcome::{Stopped, Supervised, WaitMode};
+use super::outcome::{StopOutcome, SupervisedProcess, WaitMode};
 use super::table::Processes;
-use crate::directory::{DIRECTORY_POLL_INTERVAL, ask_to_stop, is_asked_to_stop};
+use crate::directory::{DIRECTORY_POLL_INTERVAL, is_stop_requested, request_stop};
 use crate::error::{SignalError, SupervisorError};
 use crate::platform::Signal;
 use crate::record::ProcessRecord;
@@ -22,7 +22,7 @@ impl Processes {
         match record.state {
             State::Ended => false,
             State::Stopping => true,
-            _ => is_asked_to_stop(&self.records.directory(record.id), record.instance),
+            _ => is_stop_requested(&self.records.directory(record.id), record.instance),
         }
     }
 
@@ -30,17 +30,18 @@ impl Processes {
     /// does the work; if the shim is dead, the processes that are left are ended here. A stopped shim is resumed for
     /// this, and a shim that does nothing is killed after 15 s more. A shim that cannot be inspected is asked through
     /// a file, which it sees within 5 s.
-    pub fn stop(&self, id: ProcessId, wait: bool) -> Result<Stopped<Supervised>, SupervisorError> {
-        let record = self.settled(id)?;
+    pub fn stop(&self, id: ProcessId, wait: bool) -> Result<StopOutcome<SupervisedProcess>, SupervisorError> {
+        let record = self.read_repaired(id)?;
         if record.state == State::Ended {
-            return Ok(Stopped::AlreadyEnded(self.get(id)?));
+            return Ok(StopOutcome::AlreadyEnded(self.get(id)?));
         }
-        let out_of_reach = |source: SignalError| SupervisorError::OutOfReach { noun: self.records.kind(), id, source };
+        let out_of_reach =
+            |source: SignalError| SupervisorError::SignalFailed { noun: self.records.kind(), id, source };
         let shim = match Target::find(record.shim.pid, record.shim.start, ProcessProof::Supervisor(&record)) {
             Ok(shim) => shim,
             // `/proc` may be mounted so that it hides supervisors. They read their directories nevertheless.
             Err(SignalError::NotVisible { .. }) => {
-                ask_to_stop(&self.records.directory(id), record.instance)?;
+                request_stop(&self.records.directory(id), record.instance)?;
                 if wait {
                     let limit = Instant::now() + DIRECTORY_POLL_INTERVAL + self.grace + self.timeout;
                     self.wait(&[id], WaitMode::All, Some(limit), &AtomicBool::new(false), &mut |_| {})?;
@@ -52,7 +53,7 @@ impl Processes {
         if let Some(shim) = shim {
             // Written first: whoever asked may be gone before the shim has heard it, and what is being stopped is not
             // to pass for what runs. A full disk does not keep anything from being stopped.
-            let _ = ask_to_stop(&self.records.directory(id), record.instance);
+            let _ = request_stop(&self.records.directory(id), record.instance);
             shim.signal(Signal::TERM).map_err(|e| out_of_reach(e.into()))?;
             // A stopped shim would not even handle the SIGTERM.
             let _ = shim.signal(Signal::CONT);
@@ -65,6 +66,6 @@ impl Processes {
             }
         }
         let now = self.get(id)?;
-        Ok(if now.record.state == State::Ended { Stopped::Ended(now) } else { Stopped::Stopping(now) })
+        Ok(if now.record.state == State::Ended { StopOutcome::Ended(now) } else { StopOutcome::Stopping(now) })
     }
 }

@@ -23,11 +23,11 @@ impl Processes {
         for id in self.records.ids()? {
             let Lookup::Record(record) = self.records.find(id) else { continue };
             let is_ours = match self.scope {
-                ProcessScope::Root(root) => root.is(&record.root),
+                ProcessScope::Root(root) => root.is_same_root(&record.root),
                 ProcessScope::All => true,
             };
             if is_ours && record.state != State::Ended {
-                self.settle(*record)?;
+                self.repair_record(*record)?;
             }
         }
         self.tidy();
@@ -36,15 +36,16 @@ impl Processes {
 
     /// Removes files that no process uses any more. Errors do no harm.
     fn tidy(&self) {
-        for id in self.records.staged().unwrap_or_default() {
-            let directory = self.records.staging(id);
+        for id in self.records.staged_ids().unwrap_or_default() {
+            let directory = self.records.staging_path(id);
             // aiw creates only directories here.
             let age = fs::symlink_metadata(&directory)
                 .ok()
                 .filter(fs::Metadata::is_dir)
                 .and_then(|m| m.modified().ok())
                 .and_then(|t| SystemTime::now().duration_since(t).ok());
-            if age.is_some_and(|age| age > STAGING_AGE) && matches!(LivenessLock::take(&directory), Ok(Some(_))) {
+            if age.is_some_and(|age| age > STAGING_AGE) && matches!(LivenessLock::try_acquire(&directory), Ok(Some(_)))
+            {
                 let _ = aiw_home::remove_tree(&directory);
             }
         }

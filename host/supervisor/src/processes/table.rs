@@ -11,7 +11,7 @@ use crate::error::SupervisorError;
 use crate::log::Log;
 use crate::names::Namespace;
 use crate::record::ProcessRecord;
-use crate::records::{Records, Understands};
+use crate::records::{LabelValidator, Records};
 use crate::root::ProcessScope;
 use crate::runtime::RuntimeDir;
 
@@ -46,8 +46,8 @@ impl Processes {
     /// Restricts these to processes whose labels `understands` accepts. Other processes are reported as unreadable,
     /// and left alone.
     #[must_use]
-    pub fn understood_by(self, understands: Understands) -> Self {
-        Self { records: self.records.understood_by(understands), ..self }
+    pub fn with_label_validator(self, understands: LabelValidator) -> Self {
+        Self { records: self.records.with_label_validator(understands), ..self }
     }
 
     /// Returns the processes of another scope.
@@ -60,7 +60,7 @@ impl Processes {
     #[must_use]
     pub fn with_runtime(mut self, directory: impl Into<PathBuf>) -> Self {
         self.listing_cache = ListingCache::default();
-        self.runtime = RuntimeDir::at(directory.into(), self.records.names().kind.clone());
+        self.runtime = RuntimeDir::from_path(directory.into(), self.records.names().kind.clone());
         self
     }
 
@@ -86,6 +86,6 @@ impl Processes {
     }
 
     pub(super) fn record(&self, id: ProcessId) -> Result<ProcessRecord, SupervisorError> {
-        self.records.understood(id, self.records.find(id))
+        self.records.require_record(id, self.records.find(id))
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use aiw_core::ProcessId;
 use aiw_home::Home;
 
-use super::outcome::{Keep, ProcessUsage, Stopped, Supervised, WaitMode, Waited};
+use super::outcome::{ProcessUsage, RetentionPolicy, StopOutcome, SupervisedProcess, WaitMode, WaitOutcome};
 use crate::error::SupervisorError;
 use crate::log::Log;
 use crate::names::{Namespace, ResourceKind};
@@ -37,7 +37,7 @@ impl Processes {
     }
     /// Returns `self`: there are no labels to understand.
     #[must_use]
-    pub fn understood_by(self, _understands: fn(&Labels) -> Result<(), serde_json::Error>) -> Self {
+    pub fn with_label_validator(self, _understands: fn(&Labels) -> Result<(), serde_json::Error>) -> Self {
         self
     }
     /// Returns `self`: no scope has any processes.
@@ -56,7 +56,13 @@ impl Processes {
         self
     }
     /// Always refused.
-    pub fn start(&self, _aiw: &Path, _new: NewProcess, _program: Program, _queue: QueueLimit) -> Answer<Supervised> {
+    pub fn start(
+        &self,
+        _aiw: &Path,
+        _new: NewProcess,
+        _program: Program,
+        _queue: QueueLimit,
+    ) -> Answer<SupervisedProcess> {
         self.refuse()
     }
     /// Always refused.
@@ -67,15 +73,15 @@ impl Processes {
         _new: NewProcess,
         _program: Program,
         _queue: QueueLimit,
-    ) -> Answer<Supervised> {
+    ) -> Answer<SupervisedProcess> {
         self.refuse()
     }
     /// Always refused.
-    pub fn list(&self) -> Answer<Vec<Supervised>> {
+    pub fn list(&self) -> Answer<Vec<SupervisedProcess>> {
         self.refuse()
     }
     /// Always refused.
-    pub fn list_with_problems(&self) -> Answer<(Vec<Supervised>, Vec<SupervisorError>)> {
+    pub fn list_with_problems(&self) -> Answer<(Vec<SupervisedProcess>, Vec<SupervisorError>)> {
         self.refuse()
     }
     /// Always refused.
@@ -87,7 +93,7 @@ impl Processes {
         self.refuse()
     }
     /// Always refused.
-    pub fn get(&self, _id: ProcessId) -> Answer<Supervised> {
+    pub fn get(&self, _id: ProcessId) -> Answer<SupervisedProcess> {
         self.refuse()
     }
     /// Returns `false`: no process runs.
@@ -95,7 +101,7 @@ impl Processes {
         false
     }
     /// Always refused.
-    pub fn stop(&self, _id: ProcessId, _wait: bool) -> Answer<Stopped<Supervised>> {
+    pub fn stop(&self, _id: ProcessId, _wait: bool) -> Answer<StopOutcome<SupervisedProcess>> {
         self.refuse()
     }
     /// Always refused.
@@ -105,8 +111,8 @@ impl Processes {
         _mode: WaitMode,
         _deadline: Option<Instant>,
         _cancelled: &AtomicBool,
-        _on_change: &mut dyn FnMut(&[Supervised]),
-    ) -> Answer<Waited<Supervised>> {
+        _on_change: &mut dyn FnMut(&[SupervisedProcess]),
+    ) -> Answer<WaitOutcome<SupervisedProcess>> {
         self.refuse()
     }
     /// Always refused.
@@ -118,11 +124,11 @@ impl Processes {
         self.refuse()
     }
     /// Always refused.
-    pub fn prunable(&self, _keep: Keep) -> Answer<Vec<ProcessId>> {
+    pub fn prunable(&self, _keep: RetentionPolicy) -> Answer<Vec<ProcessId>> {
         self.refuse()
     }
     /// Always refused.
-    pub fn prune(&self, _keep: Keep) -> Answer<Vec<ProcessId>> {
+    pub fn prune(&self, _keep: RetentionPolicy) -> Answer<Vec<ProcessId>> {
         self.refuse()
     }
     /// Always refused.
@@ -137,11 +143,11 @@ impl Processes {
         _new: NewProcess,
         _program: Program,
         _queue: QueueLimit,
-    ) -> Answer<Supervised> {
+    ) -> Answer<SupervisedProcess> {
         self.refuse()
     }
     /// Returns nothing: no process runs.
-    pub fn put_aside(&self) -> Vec<PathBuf> {
+    pub fn quarantined_directories(&self) -> Vec<PathBuf> {
         Vec::new()
     }
     /// Returns the directory of a process.
@@ -161,7 +167,7 @@ impl Processes {
         self.refuse()
     }
     /// Always refused.
-    pub fn remark(&self, _id: ProcessId, _sentence: &str) -> Answer<()> {
+    pub fn add_remark(&self, _id: ProcessId, _sentence: &str) -> Answer<()> {
         self.refuse()
     }
     /// Returns an empty path: there is no process.
@@ -192,7 +198,7 @@ impl Attachment {
         match *self {}
     }
     /// Never called.
-    pub fn wait_for_ever(&self) -> io::Result<()> {
+    pub fn disable_timeout(&self) -> io::Result<()> {
         match *self {}
     }
     /// Never called.

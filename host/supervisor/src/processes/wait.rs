@@ -12,7 +12,7 @@ use aiw_home::now_millis;
 use rustix::event::{PollFd, PollFlags, poll};
 
 use super::list::Segments;
-use super::outcome::{Supervised, WaitMode, Waited};
+use super::outcome::{SupervisedProcess, WaitMode, WaitOutcome};
 use super::table::Processes;
 use crate::error::SupervisorError;
 use crate::platform::timespec;
@@ -29,7 +29,7 @@ const MIN_POLL_INTERVAL: Duration = Duration::from_millis(2);
 
 /// A process that is being waited for.
 struct Awaited {
-    seen: Supervised,
+    seen: SupervisedProcess,
     /// Its shim, as a handle that can be polled.
     shim: Option<Target>,
     /// The sequence of its slot when it was last checked.
@@ -46,13 +46,13 @@ impl Processes {
         mode: WaitMode,
         deadline: Option<Instant>,
         cancelled: &AtomicBool,
-        on_change: &mut dyn FnMut(&[Supervised]),
-    ) -> Result<Waited<Supervised>, SupervisorError> {
+        on_change: &mut dyn FnMut(&[SupervisedProcess]),
+    ) -> Result<WaitOutcome<SupervisedProcess>, SupervisorError> {
         let mut named = HashSet::new();
         let ids: Vec<ProcessId> = ids.iter().copied().filter(|id| named.insert(*id)).collect();
         let mut ears = FutexPoll::new().map_err(|e| SupervisorError::io("wait for", self.records.root(), e))?;
         let mut watched: HashMap<ProcessId, Awaited> = HashMap::new();
-        let mut all: Vec<Supervised> = Vec::new();
+        let mut all: Vec<SupervisedProcess> = Vec::new();
         let mut over = HashSet::new();
         loop {
             // Listening begins before checking, so that no change is missed.
@@ -66,7 +66,7 @@ impl Processes {
                 }
                 let now = match (self.watch(*id, &mut segments, &mut ears), known) {
                     (Ok(now), _) => now,
-                    (Err(SupervisorError::Absent { .. }), Some(known)) => Awaited::unheard(gone(known.seen.clone())),
+                    (Err(SupervisorError::NotFound { .. }), Some(known)) => Awaited::unheard(gone(known.seen.clone())),
                     // The record may be readable again at the next check.
                     (Err(_), Some(known)) => Awaited::unheard(known.seen.clone()),
                     (Err(error), None) => return Err(error),
@@ -86,7 +86,7 @@ impl Processes {
             let is_cancelled = cancelled.load(Ordering::Relaxed);
             let left = deadline.map_or(MAX_POLL_INTERVAL, |at| at.saturating_duration_since(Instant::now()));
             if done || is_cancelled || left.is_zero() {
-                return Ok(Waited { all, done, cancelled: is_cancelled && !done });
+                return Ok(WaitOutcome { processes: all, done, cancelled: is_cancelled && !done });
             }
             over = ears.sleep(&watched, left.min(MAX_POLL_INTERVAL));
         }
@@ -105,14 +105,14 @@ impl Processes {
             shim = Target::find(record.shim.pid, record.shim.start, ProcessProof::Supervisor(&record)).ok().flatten();
         }
         // Read again, because the process may have ended before we listened to its shim.
-        let record = self.settled(id)?;
+        let record = self.read_repaired(id)?;
         Ok(Awaited { seen: self.refresh(record, segments), shim, sequence })
     }
 }
 
 impl Awaited {
     /// Returns a process that we cannot listen to, so it is checked each time.
-    fn unheard(seen: Supervised) -> Self {
+    fn unheard(seen: SupervisedProcess) -> Self {
         Self { seen, shim: None, sequence: None }
     }
 
@@ -126,7 +126,7 @@ impl Awaited {
 
 /// Returns the last state of a process that was removed while it was being waited for. Only ended processes are
 /// removed.
-fn gone(mut one: Supervised) -> Supervised {
+fn gone(mut one: SupervisedProcess) -> SupervisedProcess {
     let record = &mut one.record;
     if record.state != State::Ended {
         record.state = State::Ended;

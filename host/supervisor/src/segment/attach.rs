@@ -11,13 +11,15 @@ use std::time::Duration;
 use aiw_home::remove_file;
 use rustix::process::geteuid;
 
-use super::layout::{PID_NAMESPACE_INDEX, READY_INDEX, ROOT_PID_INDEX, ROOT_START_INDEX, SIZE, magic, version};
+use super::layout::{
+    PID_NAMESPACE_INDEX, READY_INDEX, ROOT_PID_INDEX, ROOT_START_INDEX, SEGMENT_BYTES, magic, version,
+};
 use super::lock::RootLock;
 use super::mapped::{Segment, name_prefix, read_link};
 use super::memory::Memory;
 use crate::error::{ShmError, SupervisorError};
 use crate::platform;
-use crate::root::{Numbers, ProcessScope, Root};
+use crate::root::{ProcessScope, RawRoot, Root};
 use crate::runtime::RuntimeDir;
 
 /// A holder keeps the lock for microseconds. If it takes longer, the holder was stopped.
@@ -63,7 +65,7 @@ pub(crate) fn segments(
 pub(crate) fn sweep_dead(dir: &RuntimeDir) -> Result<(), SupervisorError> {
     for segment in segments(dir, ProcessScope::All)?.into_iter().flatten() {
         if segment.reclaim() > 0 {
-            segment.hand_on();
+            segment.grant_permits();
         }
         let in_use = || segment.is_taken() || is_kept(&segment.root, &segment.link);
         if in_use() {
@@ -124,7 +126,7 @@ pub(crate) fn open(dir: &RuntimeDir, root: Root) -> Result<Option<Arc<Segment>>,
     if !dir.check()? {
         return Ok(None);
     }
-    open_link(&link_of(dir, &root), |segment| segment.root.is(&root))
+    open_link(&link_of(dir, &root), |segment| segment.root.is_same_root(&root))
 }
 
 /// Opens the segment that a link names, if there is one and `is_own` accepts it.
@@ -133,8 +135,8 @@ fn open_link(link: &Path, is_own: impl Fn(&Segment) -> bool) -> Result<Option<Ar
     let mut last = Ok(None);
     for _ in 0..3 {
         let Some(id) = read_link(link)? else { return Ok(None) };
-        last =
-            Segment::map(&id, link).map(|segment| Some(segment).filter(|segment| segment.is_here() && is_own(segment)));
+        last = Segment::map(&id, link)
+            .map(|segment| Some(segment).filter(|segment| segment.has_valid_pids() && is_own(segment)));
         if matches!(last, Ok(Some(_))) {
             break;
         }
@@ -155,7 +157,7 @@ pub(crate) fn attach(dir: &RuntimeDir, root: Root) -> Result<Arc<Segment>, Super
         return Ok(segment);
     }
     if fs::symlink_metadata(&link).is_ok_and(|m| !m.is_file()) {
-        return Err(SupervisorError::Runtime { path: link, problem: "is not a plain file".into() });
+        return Err(SupervisorError::InvalidRuntimeDir { path: link, problem: "is not a plain file".into() });
     }
     refuse_others(&link, root)?;
     let segment = make(&link, root)?;
@@ -173,7 +175,7 @@ fn refuse_others(link: &Path, root: Root) -> Result<(), SupervisorError> {
     match open_link(link, is_used) {
         Ok(Some(_)) if root.pid().is_none() => {
             let problem = "belongs to another directory, whose processes still run".into();
-            Err(SupervisorError::Runtime { path: link.to_owned(), problem })
+            Err(SupervisorError::InvalidRuntimeDir { path: link.to_owned(), problem })
         }
         _ => Ok(()),
     }
@@ -185,16 +187,16 @@ fn make(link: &Path, root: Root) -> Result<Segment, SupervisorError> {
     let prefix = name_prefix(link);
     sweep_segments(&prefix, link);
     let id = format!("{prefix}{}", unique());
-    let refuse = |source: ShmError| SupervisorError::Memory { name: id.clone(), source };
+    let refuse = |source: ShmError| SupervisorError::SharedMemory { name: id.clone(), source };
     let memory =
         Memory::create(&id).map_err(|e| refuse(no_place().map_or_else(|| e.into(), ShmError::ShmUnavailable)))?;
     // The file is still sparse: without allocating its pages now, a later access could kill us.
-    if let Err(error) = platform::allocate_segment(&id, SIZE as u64) {
+    if let Err(error) = platform::allocate_segment(&id, SEGMENT_BYTES as u64) {
         unlink(&id);
-        return Err(refuse(ShmError::ShmFull { bytes: SIZE, source: error }));
+        return Err(refuse(ShmError::ShmFull { bytes: SEGMENT_BYTES, source: error }));
     }
     let words = memory.words();
-    let Numbers { pid, start } = root.into();
+    let RawRoot { pid, start } = root.into();
     words[ROOT_PID_INDEX].store(u64::from(pid), Ordering::Relaxed);
     words[ROOT_START_INDEX].store(start, Ordering::Relaxed);
     words[PID_NAMESPACE_INDEX].store(platform::pid_namespace(), Ordering::Relaxed);

@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Once, OnceLock};
 
-use super::layout::SIZE;
+use super::layout::SEGMENT_BYTES;
 
 /// The addresses of mapped segments; 0 is a free entry. A process maps one segment at a time, or a few.
 static MAPPED_REGIONS: [AtomicUsize; 64] = [const { AtomicUsize::new(0) }; 64];
@@ -18,8 +18,8 @@ pub(super) struct Guard {
 }
 
 impl Guard {
-    /// Returns a guard over the [`SIZE`] bytes at an address.
-    pub fn over(address: *const u8) -> Self {
+    /// Returns a guard over the [`SEGMENT_BYTES`] bytes at an address.
+    pub fn new(address: *const u8) -> Self {
         static INSTALL: Once = Once::new();
 
         INSTALL.call_once(install);
@@ -72,7 +72,7 @@ extern "C" fn on_bus(_signal: libc::c_int, info: *mut libc::siginfo_t, _context:
         let address = (*info).si_addr() as usize;
         let is_in = |place: &AtomicUsize| {
             let base = place.load(Ordering::Acquire);
-            base != 0 && (base..base.saturating_add(SIZE)).contains(&address)
+            base != 0 && (base..base.saturating_add(SEGMENT_BYTES)).contains(&address)
         };
         if MAPPED_REGIONS.iter().any(is_in) {
             let flags = libc::MAP_FIXED | libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;

@@ -29,12 +29,12 @@ impl RootLock {
                 Ok(file) => fs::File::from(file),
                 Err(Errno::LOOP) => {
                     let problem = "is a symbolic link, and must be a file".into();
-                    return Err(SupervisorError::Runtime { path, problem });
+                    return Err(SupervisorError::InvalidRuntimeDir { path, problem });
                 }
                 Err(e) => return Err(SupervisorError::io("open", &path, e.into())),
             };
             let left = deadline.saturating_duration_since(Instant::now());
-            let file = aiw_home::lock_within(file, left)
+            let file = aiw_home::try_lock_for(file, left)
                 .map_err(|e| SupervisorError::io("lock", &path, e))?
                 .ok_or_else(busy)?;
             // A process that cleaned up may have removed the lock file with the segment. Then it is opened again.

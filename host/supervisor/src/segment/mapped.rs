@@ -10,11 +10,11 @@ use rustix::fs::{Mode, OFlags, open};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
-use super::layout::{PID_NAMESPACE_INDEX, READY_INDEX, ROOT_PID_INDEX, ROOT_START_INDEX, SIZE, magic};
+use super::layout::{PID_NAMESPACE_INDEX, READY_INDEX, ROOT_PID_INDEX, ROOT_START_INDEX, SEGMENT_BYTES, magic};
 use super::memory::Memory;
 use crate::error::{ShmError, SupervisorError};
 use crate::platform;
-use crate::root::{Numbers, Root, digest};
+use crate::root::{RawRoot, Root, digest};
 
 /// A mapped segment.
 pub(crate) struct Segment {
@@ -47,25 +47,25 @@ impl Segment {
 
     /// Removes the link, for tests: the next process creates another segment.
     #[cfg(feature = "testing")]
-    pub fn forget(&self) {
+    pub fn remove_link(&self) {
         let _ = aiw_home::remove_file(&self.link);
     }
 
     /// Returns whether the process ids of the segment are valid here.
-    pub(super) fn is_here(&self) -> bool {
+    pub(super) fn has_valid_pids(&self) -> bool {
         self.memory.words()[PID_NAMESPACE_INDEX].load(Ordering::Relaxed) == platform::pid_namespace()
     }
 
     /// Maps the segment that a link names, whatever its root is.
     pub(super) fn map(id: &str, link: &Path) -> Result<Self, SupervisorError> {
-        let refuse = |source: ShmError| SupervisorError::Memory { name: id.to_owned(), source };
-        let unfit = |what: &'static str| refuse(ShmError::Unfit(what));
+        let refuse = |source: ShmError| SupervisorError::SharedMemory { name: id.to_owned(), source };
+        let unfit = |what: &'static str| refuse(ShmError::IncompatibleSegment(what));
         if let Some(path) = platform::segment_file(id) {
             let meta = fs::symlink_metadata(&path).map_err(|e| refuse(e.into()))?;
             if !meta.is_file() || meta.uid() != geteuid().as_raw() || meta.mode() & 0o777 != 0o600 {
                 return Err(unfit("it is not a private file of this user"));
             }
-            if meta.len() != SIZE as u64 {
+            if meta.len() != SEGMENT_BYTES as u64 {
                 return Err(unfit("it is truncated"));
             }
         }
@@ -76,7 +76,7 @@ impl Segment {
         }
         let word = |index: usize| words[index].load(Ordering::Relaxed);
         let root =
-            Numbers { pid: u32::try_from(word(ROOT_PID_INDEX)).unwrap_or(0), start: word(ROOT_START_INDEX) }.into();
+            RawRoot { pid: u32::try_from(word(ROOT_PID_INDEX)).unwrap_or(0), start: word(ROOT_START_INDEX) }.into();
         Ok(Self { memory, id: id.to_owned(), link: link.to_owned(), root })
     }
 }
@@ -96,7 +96,8 @@ pub(super) fn name_prefix(link: &Path) -> String {
 /// Reads the id of the segment that a link file names.
 pub(super) fn read_link(link: &Path) -> Result<Option<String>, SupervisorError> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    let refuse = |problem: &str| SupervisorError::Runtime { path: link.to_owned(), problem: problem.to_owned() };
+    let refuse =
+        |problem: &str| SupervisorError::InvalidRuntimeDir { path: link.to_owned(), problem: problem.to_owned() };
     let file = match open(link, flags, Mode::empty()) {
         Ok(file) => fs::File::from(file),
         Err(Errno::NOENT) => return Ok(None),

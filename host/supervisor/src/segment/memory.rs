@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 use shared_memory::{Shmem, ShmemConf, ShmemError};
 
 use super::guard::Guard;
-use super::layout::{SEGMENT_SIZE, SIZE};
+use super::layout::{SEGMENT_BYTES, SEGMENT_WORDS};
 
-/// A mapping of at least [`SIZE`] bytes, accessed only as atomics: other processes write to it at any time, so
+/// A mapping of at least [`SEGMENT_BYTES`] bytes, accessed only as atomics: other processes write to it at any time, so
 /// nothing in it is ever borrowed as plain data.
 pub(super) struct Memory {
     /// Dropped before the mapping.
@@ -26,7 +26,7 @@ unsafe impl Sync for Memory {}
 impl Memory {
     /// Creates a segment, which outlives this process.
     pub fn create(id: &str) -> Result<Self, ShmemError> {
-        let mut mapping = ShmemConf::new().os_id(id).size(SIZE).create()?;
+        let mut mapping = ShmemConf::new().os_id(id).size(SEGMENT_BYTES).create()?;
         mapping.set_owner(false);
         Ok(Self::of(mapping))
     }
@@ -34,11 +34,11 @@ impl Memory {
     /// Maps an existing segment. Returns `None` if its length is not ours.
     pub fn open(id: &str) -> Result<Option<Self>, ShmemError> {
         let mapping = ShmemConf::new().os_id(id).open()?;
-        Ok((mapping.len() == SIZE).then(|| Self::of(mapping)))
+        Ok((mapping.len() == SEGMENT_BYTES).then(|| Self::of(mapping)))
     }
 
     fn of(mapping: Shmem) -> Self {
-        Self { _guard: Guard::over(mapping.as_ptr()), mapping }
+        Self { _guard: Guard::new(mapping.as_ptr()), mapping }
     }
 
     /// Removes the name of a segment. Processes that have mapped it keep it.
@@ -57,7 +57,7 @@ impl Memory {
         // in this process makes other references to it than to atomics. What other processes do
         // to it is, for us, a value that an atomic load may yield.
         unsafe {
-            std::slice::from_raw_parts(self.mapping.as_ptr().cast::<AtomicU64>(), SEGMENT_SIZE)
+            std::slice::from_raw_parts(self.mapping.as_ptr().cast::<AtomicU64>(), SEGMENT_WORDS)
         }
     }
 

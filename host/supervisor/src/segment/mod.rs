@@ -13,9 +13,9 @@ mod slot;
 mod table;
 
 pub(crate) use attach::{attach, open, segments, sweep_dead};
-#[cfg(feature = "testing")]
-pub(crate) use layout::NEWER;
 pub(crate) use layout::SLOT_COUNT;
+#[cfg(feature = "testing")]
+pub(crate) use layout::TEST_VERSION_OFFSET;
 pub(crate) use mapped::Segment;
-pub(crate) use slot::{Live, Owner, SlotCopy};
+pub(crate) use slot::{Owner, SlotCopy, SlotData};
 pub(crate) use table::OwnedSlot;

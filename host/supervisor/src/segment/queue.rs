@@ -35,7 +35,7 @@ impl Waiter {
     /// Returns the waiter's line. Processes below the same parent keep their order. Other lines may have to wait for
     /// what this process, and those above it, must do first.
     fn line(&self) -> (u8, Option<ProcessId>) {
-        (self.slot.depth(), self.slot.above().next())
+        (self.slot.depth(), self.slot.ancestors().next())
     }
 
     /// Returns the condition of the waiter's shim. A stopped shim would not take its turn, and would hold up all
@@ -63,8 +63,9 @@ impl Segment {
     /// Moves a waiter from one phase to another and wakes it, if the slot still has the same owner.
     fn change(&self, waiter: &Waiter, from: QueueState, to: QueueState) -> bool {
         let (word, ticket) = (self.turn(waiter.index), waiter.slot.ticket());
-        let changed =
-            word.compare_exchange(from.word(ticket), to.word(ticket), Ordering::AcqRel, Ordering::Relaxed).is_ok();
+        let changed = word
+            .compare_exchange(from.to_word(ticket), to.to_word(ticket), Ordering::AcqRel, Ordering::Relaxed)
+            .is_ok();
         if changed {
             platform::wake(word);
         }
@@ -72,7 +73,7 @@ impl Segment {
     }
 
     /// Hands on free places now. If that cannot be decided, the first waiter does it within a second.
-    pub fn hand_on(&self) {
+    pub fn grant_permits(&self) {
         if let Ok(lock) = RootLock::acquire(&self.link, LOCK_TIMEOUT) {
             self.advance(&lock);
         }
@@ -93,7 +94,7 @@ impl Segment {
             match self.read(index) {
                 None => unknown += u32::from(self.owner(index).load(Ordering::Relaxed) != 0),
                 Some(slot) => match (slot.state(), self.phase(index)) {
-                    (Some(State::Queued), QueueState::Waits | QueueState::Watches) => {
+                    (Some(State::Queued), QueueState::Waiting | QueueState::Monitoring) => {
                         waiters.push(Waiter { index, slot })
                     }
                     (Some(State::Queued | State::Starting | State::Running | State::Stopping), _) => {
@@ -112,20 +113,20 @@ impl Segment {
                 continue;
             }
             // The processes above this one may wait for it, so they do not count.
-            let above: Vec<ProcessId> = waiter.slot.above().collect();
+            let above: Vec<ProcessId> = waiter.slot.ancestors().collect();
             let counts = |id: &&Option<ProcessId>| !id.is_some_and(|id| above.contains(&id));
             let taken = u32::try_from(running.iter().filter(counts).count()).unwrap_or(u32::MAX);
             let has_room = taken.saturating_add(unknown) < waiter.slot.limit();
             match waiter.condition() {
-                ProcessCondition::Runs => {}
+                ProcessCondition::Running => {}
                 ProcessCondition::Stopped => continue,
                 ProcessCondition::Gone => {
-                    self.free_if_dead(waiter.index, waiter.slot.shim().word());
+                    self.free_if_dead(waiter.index, waiter.slot.shim().to_word());
                     continue;
                 }
             }
             let phase = self.phase(waiter.index);
-            if has_room && self.change(waiter, phase, QueueState::Has) {
+            if has_room && self.change(waiter, phase, QueueState::Granted) {
                 running.push(waiter.slot.id());
             } else {
                 held_up.insert(line);
@@ -133,7 +134,7 @@ impl Segment {
             }
         }
         if let Some(waiter) = first {
-            self.change(waiter, QueueState::Waits, QueueState::Watches);
+            self.change(waiter, QueueState::Waiting, QueueState::Monitoring);
         }
     }
 
@@ -161,14 +162,14 @@ impl Segment {
             let slot = self.read(index);
             let waits = |slot: &SlotCopy| slot.state() == Some(State::Queued);
             // Of the waiters, only the next one is checked, when there is a place for it.
-            if word == 0 || slot.as_ref().is_some_and(waits) && self.phase(index) == QueueState::Waits {
+            if word == 0 || slot.as_ref().is_some_and(waits) && self.phase(index) == QueueState::Waiting {
                 continue;
             }
             self.free_if_dead(index, word);
             if let Some(slot) = slot.filter(waits) {
                 let waiter = Waiter { index, slot };
-                if self.phase(index) == QueueState::Has && waiter.condition() == ProcessCondition::Stopped {
-                    self.change(&waiter, QueueState::Has, QueueState::Waits);
+                if self.phase(index) == QueueState::Granted && waiter.condition() == ProcessCondition::Stopped {
+                    self.change(&waiter, QueueState::Granted, QueueState::Waiting);
                 }
             }
         }
@@ -177,8 +178,8 @@ impl Segment {
 
 impl OwnedSlot {
     /// Takes the place that was handed to us. Returns whether there was one.
-    pub fn take_turn(&self) -> bool {
-        let (has, taken) = (QueueState::Has.word(self.ticket), QueueState::Taken.word(self.ticket));
+    pub fn take_permit(&self) -> bool {
+        let (has, taken) = (QueueState::Granted.to_word(self.ticket), QueueState::Acquired.to_word(self.ticket));
         let word = self.segment().turn(self.index());
         word.compare_exchange(has, taken, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
@@ -186,20 +187,20 @@ impl OwnedSlot {
     /// Returns whether it is up to us to check the others: we are the first waiter, or the first does not check.
     pub fn is_checker(&self) -> bool {
         let phase = QueueState::from_word(self.segment().turn(self.index()).load(Ordering::Acquire));
-        phase == QueueState::Watches || self.segment().is_unwatched_for(3 * LIVENESS_CHECK_INTERVAL)
+        phase == QueueState::Monitoring || self.segment().is_unwatched_for(3 * LIVENESS_CHECK_INTERVAL)
     }
 
     /// Sleeps until a place is handed to us, a signal comes, or it is time to check. Returns `false` if a place was
     /// handed to us, or our phase changed.
-    pub fn sleep_until_turn(&self) -> bool {
+    pub fn sleep_until_permit(&self) -> bool {
         let word = self.segment().turn(self.index());
         let seen = word.load(Ordering::Acquire);
         let limit = match QueueState::from_word(seen) {
-            QueueState::Waits => MAX_POLL_INTERVAL,
-            QueueState::Watches => LIVENESS_CHECK_INTERVAL,
-            QueueState::Has | QueueState::Taken => Duration::ZERO,
+            QueueState::Waiting => MAX_POLL_INTERVAL,
+            QueueState::Monitoring => LIVENESS_CHECK_INTERVAL,
+            QueueState::Granted | QueueState::Acquired => Duration::ZERO,
         };
-        if seen == QueueState::Has.word(self.ticket) {
+        if seen == QueueState::Granted.to_word(self.ticket) {
             return false;
         }
         // A corrupted word must not make us spin.

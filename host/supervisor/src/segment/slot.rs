@@ -4,9 +4,10 @@ use aiw_core::{ProcessId, ProcessState as State};
 
 use super::layout::{
     ANCESTORS_OFFSET, CHECK_OFFSET, CHILD_OFFSET, FUTEX_OFFSET, ID_OFFSET, INSTANCE_OFFSET, KIND_OFFSET, LABEL_BYTES,
-    LABEL_OFFSET, LENGTH, LIMIT, OWNER_OFFSET, RUNNING_OFFSET, SEQUENCE_OFFSET, SLOT_LEN, STARTED_OFFSET, TICKET,
+    LABEL_LEN_OFFSET, LABEL_OFFSET, LIMIT_OFFSET, OWNER_OFFSET, RUNNING_OFFSET, SEQUENCE_OFFSET, SLOT_LEN,
+    STARTED_OFFSET, TICKET_OFFSET,
 };
-use crate::MAX_ABOVE;
+use crate::MAX_ANCESTORS;
 
 /// A unique identification of a process: its id may be reused, but not together with its start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -19,7 +20,7 @@ const PID_BITS: u32 = 22;
 
 impl Owner {
     /// Returns the owner in one word: Linux process ids have at most 22 bits.
-    pub(super) fn word(self) -> u64 {
+    pub(super) fn to_word(self) -> u64 {
         u64::from(self.pid) & ((1 << PID_BITS) - 1) | self.start << PID_BITS
     }
 
@@ -31,32 +32,32 @@ impl Owner {
 /// The phase of a waiter on its way to a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum QueueState {
-    Waits,
+    Waiting,
     /// The process waits and is the first, so it checks for dead processes.
-    Watches,
+    Monitoring,
     /// A place was handed to it.
-    Has,
+    Granted,
     /// The process has taken the place.
-    Taken,
+    Acquired,
 }
 
 impl QueueState {
     /// Returns the phase with the ticket, so that the word of one owner of a slot is not mistaken for that of the
     /// next.
-    pub(super) fn word(self, ticket: u64) -> u32 {
+    pub(super) fn to_word(self, ticket: u64) -> u32 {
         #[expect(clippy::cast_possible_truncation, reason = "the low bits of a ticket tell neighbors apart")]
         let ticket = ticket as u32;
         ticket << 2 | self as u32
     }
 
     pub(super) fn from_word(word: u32) -> Self {
-        [Self::Waits, Self::Watches, Self::Has, Self::Taken][(word & 3) as usize]
+        [Self::Waiting, Self::Monitoring, Self::Granted, Self::Acquired][(word & 3) as usize]
     }
 }
 
 /// The data that a shim publishes about its process.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Live {
+pub(crate) struct SlotData {
     pub id: ProcessId,
     pub shim: Owner,
     pub instance: u64,
@@ -67,7 +68,7 @@ pub(crate) struct Live {
     /// How many processes may run at once.
     pub limit: u32,
     /// The processes above it, the nearest first. They may wait for this one, so it does not wait for them.
-    pub above: Vec<ProcessId>,
+    pub ancestors: Vec<ProcessId>,
     pub started: u64,
     pub running_since: Option<u64>,
     /// A description of the process that has no meaning in this crate.
@@ -95,7 +96,7 @@ impl SlotCopy {
     }
 
     pub fn ticket(&self) -> u64 {
-        self.words[TICKET]
+        self.words[TICKET_OFFSET]
     }
 
     /// Returns the id, if the words are a valid id.
@@ -114,12 +115,12 @@ impl SlotCopy {
 
     /// Returns how many processes may run at once, as the owner was told.
     pub fn limit(&self) -> u32 {
-        u32::try_from(self.words[LIMIT]).unwrap_or(u32::MAX)
+        u32::try_from(self.words[LIMIT_OFFSET]).unwrap_or(u32::MAX)
     }
 
     /// Returns the processes above it, the nearest first.
-    pub fn above(&self) -> impl Iterator<Item = ProcessId> + '_ {
-        (0..MAX_ABOVE).map_while(|i| id(&self.words[ANCESTORS_OFFSET + 2 * i..]))
+    pub fn ancestors(&self) -> impl Iterator<Item = ProcessId> + '_ {
+        (0..MAX_ANCESTORS).map_while(|i| id(&self.words[ANCESTORS_OFFSET + 2 * i..]))
     }
 
     /// Returns the process id, once there is a process.
@@ -135,10 +136,10 @@ impl SlotCopy {
 
     /// Returns everything in the slot, or `None` if that makes no sense.
     #[cfg(any(test, feature = "testing"))]
-    pub fn decode(&self) -> Option<Live> {
-        let length = usize::try_from(self.words[LENGTH]).ok().filter(|length| *length <= LABEL_BYTES)?;
+    pub fn decode(&self) -> Option<SlotData> {
+        let length = usize::try_from(self.words[LABEL_LEN_OFFSET]).ok().filter(|length| *length <= LABEL_BYTES)?;
         let bytes = self.words[LABEL_OFFSET..].iter().flat_map(|word| word.to_le_bytes());
-        Some(Live {
+        Some(SlotData {
             id: self.id()?,
             shim: self.shim(),
             instance: self.instance(),
@@ -147,7 +148,7 @@ impl SlotCopy {
             pid: self.pid(),
             ticket: self.ticket(),
             limit: self.limit(),
-            above: self.above().collect(),
+            ancestors: self.ancestors().collect(),
             started: self.words[STARTED_OFFSET],
             running_since: self.running_since(),
             label: bytes.take(length).collect(),
@@ -177,36 +178,36 @@ pub(super) fn check_word(words: &[u64; SLOT_LEN]) -> u64 {
 }
 
 /// Returns how many words of a slot with a label of this length are in use.
-pub(super) fn used(length: u64) -> usize {
+pub(super) fn used_words(length: u64) -> usize {
     LABEL_OFFSET + usize::try_from(length.div_ceil(8)).unwrap_or(SLOT_LEN).min(SLOT_LEN - LABEL_OFFSET)
 }
 
 /// Returns the word at [`KIND`].
-pub(super) fn kind_word(live: &Live) -> u64 {
+pub(super) fn kind_word(live: &SlotData) -> u64 {
     let state = State::ALL.iter().position(|state| *state == live.state).unwrap_or(0) as u64;
     state | u64::from(live.depth) << 8
 }
 
 /// Returns the words of a slot with this content. The caller stores the sequence.
-pub(super) fn encode(live: &Live) -> [u64; SLOT_LEN] {
+pub(super) fn encode(live: &SlotData) -> [u64; SLOT_LEN] {
     let mut words = [0; SLOT_LEN];
     put_id(&mut words[ID_OFFSET..], live.id);
-    words[OWNER_OFFSET] = live.shim.word();
+    words[OWNER_OFFSET] = live.shim.to_word();
     words[INSTANCE_OFFSET] = live.instance;
     words[CHECK_OFFSET] = check_word(&words);
     words[KIND_OFFSET] = kind_word(live);
     words[CHILD_OFFSET] = u64::from(live.pid.unwrap_or(0));
-    words[TICKET] = live.ticket;
+    words[TICKET_OFFSET] = live.ticket;
     words[STARTED_OFFSET] = live.started;
     words[RUNNING_OFFSET] = live.running_since.unwrap_or(0);
-    let phase = if live.state == State::Queued { QueueState::Waits } else { QueueState::Taken };
-    words[FUTEX_OFFSET] = u64::from(phase.word(live.ticket));
-    words[LIMIT] = u64::from(live.limit);
-    for (i, id) in live.above.iter().take(MAX_ABOVE).enumerate() {
+    let phase = if live.state == State::Queued { QueueState::Waiting } else { QueueState::Acquired };
+    words[FUTEX_OFFSET] = u64::from(phase.to_word(live.ticket));
+    words[LIMIT_OFFSET] = u64::from(live.limit);
+    for (i, id) in live.ancestors.iter().take(MAX_ANCESTORS).enumerate() {
         put_id(&mut words[ANCESTORS_OFFSET + 2 * i..], *id);
     }
     let label = &live.label[..live.label.len().min(LABEL_BYTES)];
-    words[LENGTH] = label.len() as u64;
+    words[LABEL_LEN_OFFSET] = label.len() as u64;
     for (word, bytes) in words[LABEL_OFFSET..].iter_mut().zip(label.chunks(8)) {
         let mut whole = [0; 8];
         whole[..bytes.len()].copy_from_slice(bytes);
@@ -226,17 +227,17 @@ mod tests {
             #[test]
             fn what_a_slot_says_is_what_was_told(
                 pid in 1u32..4_194_304, start in 0u64..1 << 42, instance: u64, number in 0u64..1 << 62,
-                label: Vec<u8>, child: u32, depth: u8, limit: u32, above in 0usize..=MAX_ABOVE,
+                label: Vec<u8>, child: u32, depth: u8, limit: u32, above in 0usize..=MAX_ANCESTORS,
             ) {
                 let above = (0..above as u64).map(ProcessId::from_number).collect();
-                let live = Live {
+                let live = SlotData {
                     id: ProcessId::from_number(number), shim: Owner { pid, start }, instance, state: State::Stopping,
-                    depth, pid: Some(child).filter(|c| *c != 0), ticket: instance, limit, above, started: 7,
+                    depth, pid: Some(child).filter(|c| *c != 0), ticket: instance, limit, ancestors: above, started: 7,
                     running_since: None, label,
                 };
                 let seen = SlotCopy { words: encode(&live) }.decode().unwrap();
                 prop_assert!(live.label.starts_with(&seen.label) && seen.label.len() == live.label.len().min(LABEL_BYTES));
-                prop_assert_eq!(Live { label: live.label.clone(), ..seen }, live);
+                prop_assert_eq!(SlotData { label: live.label.clone(), ..seen }, live);
             }
 
             #[test]

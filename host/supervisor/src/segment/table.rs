@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 use std::time::Duration;
 
 use super::layout::{
-    CHECK_OFFSET, CHILD_OFFSET, GENERATION_INDEX, HEADER_LEN, INSTANCE_OFFSET, KIND_OFFSET, LABEL_OFFSET, LENGTH,
-    OWNER_OFFSET, RUNNING_OFFSET, SEQUENCE_OFFSET, SLOT_COUNT, SLOT_LEN, STARTED_OFFSET, TICKETS,
+    CHECK_OFFSET, CHILD_OFFSET, GENERATION_INDEX, HEADER_LEN, INSTANCE_OFFSET, KIND_OFFSET, LABEL_LEN_OFFSET,
+    LABEL_OFFSET, OWNER_OFFSET, RUNNING_OFFSET, SEQUENCE_OFFSET, SLOT_COUNT, SLOT_LEN, STARTED_OFFSET, TICKETS_INDEX,
 };
 use super::mapped::Segment;
-use super::slot::{Live, Owner, SlotCopy, check_word, encode, kind_word, used};
+use super::slot::{Owner, SlotCopy, SlotData, check_word, encode, kind_word, used_words};
 use crate::platform;
 
 /// How often a reader retries a slot that is being written. The writer may have been stopped or killed meanwhile.
@@ -34,7 +34,7 @@ impl Segment {
                 continue;
             }
             let mut words = [0; SLOT_LEN];
-            let used = used(slot[LENGTH].load(Ordering::Relaxed));
+            let used = used_words(slot[LABEL_LEN_OFFSET].load(Ordering::Relaxed));
             for (word, shared) in words.iter_mut().zip(slot).take(used) {
                 *word = shared.load(Ordering::Relaxed);
             }
@@ -58,8 +58,8 @@ impl Segment {
 
     /// Takes a free slot and writes `live` to it. If there is none, the slots of dead owners are freed first. Returns `None`
     /// if all [`SLOTS`] are taken.
-    pub fn claim(self: &Arc<Self>, live: &Live) -> Option<OwnedSlot> {
-        let word = live.shim.word();
+    pub fn claim(self: &Arc<Self>, live: &SlotData) -> Option<OwnedSlot> {
+        let word = live.shim.to_word();
         let words = encode(live);
         for sweep in [false, true] {
             if sweep {
@@ -115,8 +115,8 @@ impl Segment {
     }
 
     /// Returns the next number in the queue. Numbers begin at 1.
-    pub fn ticket(&self) -> u64 {
-        self.memory.words()[TICKETS].fetch_add(1, Ordering::Relaxed) + 1
+    pub fn next_ticket(&self) -> u64 {
+        self.memory.words()[TICKETS_INDEX].fetch_add(1, Ordering::Relaxed) + 1
     }
 
     fn generation_word(&self) -> &AtomicU32 {
@@ -172,7 +172,7 @@ impl OwnedSlot {
     }
 
     /// Publishes the current state. All other words stay as they were claimed.
-    pub fn update(&self, live: &Live) {
+    pub fn update(&self, live: &SlotData) {
         let slot = self.segment.slot(self.index);
         if !self.is_ours(slot) {
             return;
@@ -199,7 +199,7 @@ impl Drop for OwnedSlot {
         if self.is_ours(slot) {
             // What it said of its process goes with it.
             write(slot, |slot| {
-                slot[LENGTH].store(0, Ordering::Relaxed);
+                slot[LABEL_LEN_OFFSET].store(0, Ordering::Relaxed);
                 slot[LABEL_OFFSET..].iter().for_each(|word| word.store(0, Ordering::Relaxed));
             });
             let _ = slot[OWNER_OFFSET].compare_exchange(self.owner, 0, Ordering::AcqRel, Ordering::Relaxed);
@@ -220,8 +220,9 @@ mod tests {
     fn a_slot_that_is_being_written_is_taken() {
         let dir = tempfile::tempdir().unwrap();
         let pid = std::process::id();
-        let segment = attach(&RuntimeDir::at(dir.path().join("run"), "test".into()), Root::for_pid(pid)).unwrap();
-        let live = Live {
+        let segment =
+            attach(&RuntimeDir::from_path(dir.path().join("run"), "test".into()), Root::for_pid(pid)).unwrap();
+        let live = SlotData {
             id: ProcessId::from_number(7),
             shim: Owner { pid, start: 1 },
             instance: 3,
@@ -230,7 +231,7 @@ mod tests {
             pid: None,
             ticket: 1,
             limit: 1,
-            above: Vec::new(),
+            ancestors: Vec::new(),
             started: 1,
             running_since: None,
             label: b"claude router what was asked".to_vec(),
@@ -244,7 +245,7 @@ mod tests {
         drop(slot);
         assert!(!segment.is_taken());
         // The table outlives it, and none of its words stays there.
-        assert!(segment.slot(index)[LENGTH].load(Ordering::Relaxed) == 0);
+        assert!(segment.slot(index)[LABEL_LEN_OFFSET].load(Ordering::Relaxed) == 0);
         assert!(segment.slot(index)[LABEL_OFFSET..].iter().all(|word| word.load(Ordering::Relaxed) == 0));
         let _ = std::fs::remove_file(std::path::Path::new("/dev/shm").join(&segment.name()[1..]));
     }

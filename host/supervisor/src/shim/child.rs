@@ -20,7 +20,7 @@ use crate::program::{PassedFile, Program, command};
 
 /// Passed files have numbers below this. Other open files have numbers from here on, or lower numbers that no passed
 /// file needs.
-pub(super) const ABOVE_PASSED: i32 = 256;
+pub(super) const PASSED_FD_LIMIT: i32 = 256;
 
 /// A started process and its output.
 pub(super) struct StartedChild {
@@ -29,15 +29,15 @@ pub(super) struct StartedChild {
     /// `None` for a terminal, which carries all output.
     pub stderr: Option<File>,
     /// The input still to be typed at the terminal, in reverse.
-    pub typed: Option<(File, Vec<u8>)>,
+    pub pending_input: Option<(File, Vec<u8>)>,
     /// Our end of its standard input, if it takes input while it runs.
     pub stdin: Option<File>,
 }
 
 impl StartedChild {
     /// Types as much at the terminal as it accepts at the moment.
-    pub fn type_on(&mut self) {
-        let Some((terminal, left)) = &mut self.typed else { return };
+    pub fn write_pending_input(&mut self) {
+        let Some((terminal, left)) = &mut self.pending_input else { return };
         let part: Vec<u8> = left.iter().rev().take(1 << 10).copied().collect();
         match terminal.write(&part) {
             Ok(typed) => left.truncate(left.len() - typed),
@@ -46,14 +46,14 @@ impl StartedChild {
             Err(_) => left.clear(),
         }
         if left.is_empty() {
-            self.typed = None;
+            self.pending_input = None;
         }
     }
 }
 
 /// How to start a process, apart from the program itself.
 pub(super) struct ChildSetting<'a> {
-    pub marks: [(&'a str, String); 2],
+    pub marker_variables: [(&'a str, String); 2],
     pub cwd: &'a Path,
     pub files: &'a [OwnedFd],
     /// The file with the standard input.
@@ -68,14 +68,14 @@ pub(super) struct ChildSetting<'a> {
 }
 
 /// Creates the passed files, each at its number. Nothing else may be open in the range of those numbers.
-pub(super) fn place(files: &[PassedFile]) -> io::Result<Vec<OwnedFd>> {
+pub(super) fn create_passed_files(files: &[PassedFile]) -> io::Result<Vec<OwnedFd>> {
     // All files are created above the range first, so that none takes a number that belongs to another.
     let mut made = Vec::new();
     for file in files {
         let mut memory = platform::memory_file()?;
         memory.write_all(&file.bytes)?;
         memory.seek(SeekFrom::Start(0))?;
-        made.push(rustix::io::fcntl_dupfd_cloexec(&memory, ABOVE_PASSED)?);
+        made.push(rustix::io::fcntl_dupfd_cloexec(&memory, PASSED_FD_LIMIT)?);
     }
     made.iter().zip(files).map(|(memory, file)| platform::dup_to(memory, file.fd)).collect()
 }
@@ -87,7 +87,7 @@ pub(super) fn spawn(program: &Program, setting: ChildSetting<'_>) -> io::Result<
         .args(&program.arguments)
         .env_clear()
         .envs(program.environment.iter().map(|(name, value)| (name, value)))
-        .envs(setting.marks)
+        .envs(setting.marker_variables)
         .current_dir(setting.cwd);
     let master = match setting.terminal {
         Some(size) => {
@@ -99,14 +99,14 @@ pub(super) fn spawn(program: &Program, setting: ChildSetting<'_>) -> io::Result<
             let stdin = match setting.listener {
                 Some(listener) => OwnedFd::from(listener.try_clone()?).into(),
                 None if setting.takes_input => Stdio::piped(),
-                None => aiw_home::open_plain(setting.prompt)?.into(),
+                None => aiw_home::open_regular(setting.prompt)?.into(),
             };
             command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
             None
         }
     };
     let files = program.limits.files;
-    let entrance = SpawnContext { cgroup: setting.cgroup, files, terminal: master.is_some() };
+    let entrance = SpawnContext { cgroup: setting.cgroup, max_open_files: files, terminal: master.is_some() };
     platform::prepare(&mut command, setting.core, entrance);
     // From here on the files are inherited; this process starts nothing else.
     for file in setting.files {
@@ -119,11 +119,11 @@ pub(super) fn spawn(program: &Program, setting: ChildSetting<'_>) -> io::Result<
     let started = match master {
         Some(master) => {
             let mut input = Vec::new();
-            aiw_home::open_plain(setting.prompt)?.read_to_end(&mut input)?;
+            aiw_home::open_regular(setting.prompt)?.read_to_end(&mut input)?;
             input.reverse();
             let typed = (!input.is_empty()).then(|| Ok::<_, io::Error>((master.try_clone()?, input))).transpose()?;
             let stdin = setting.takes_input.then(|| master.try_clone()).transpose()?;
-            StartedChild { pid, stdout: master, stderr: None, typed, stdin }
+            StartedChild { pid, stdout: master, stderr: None, pending_input: typed, stdin }
         }
         None => {
             let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
@@ -131,7 +131,7 @@ pub(super) fn spawn(program: &Program, setting: ChildSetting<'_>) -> io::Result<
             };
             let (stdout, stderr) = (File::from(OwnedFd::from(stdout)), File::from(OwnedFd::from(stderr)));
             let stdin = child.stdin.take().map(|stdin| File::from(OwnedFd::from(stdin)));
-            StartedChild { pid, stdout, stderr: Some(stderr), typed: None, stdin }
+            StartedChild { pid, stdout, stderr: Some(stderr), pending_input: None, stdin }
         }
     };
     for pipe in [Some(&started.stdout), started.stderr.as_ref(), started.stdin.as_ref()].into_iter().flatten() {
@@ -158,7 +158,7 @@ pub(super) fn winsize(size: Terminal) -> Winsize {
 }
 
 /// Runs a command beside a process, with its environment, and with nothing to read or write.
-pub(super) fn spawn_beside(
+pub(super) fn spawn_probe_command(
     command: &[String],
     program: &Program,
     marks: [(&str, String); 2],
@@ -177,13 +177,17 @@ pub(super) fn spawn_beside(
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .process_group(0);
-    platform::prepare(&mut command, core, SpawnContext { cgroup: None, files: program.limits.files, terminal: false });
+    platform::prepare(
+        &mut command,
+        core,
+        SpawnContext { cgroup: None, max_open_files: program.limits.files, terminal: false },
+    );
     command.spawn().map(|child| child.id())
 }
 
 /// How to start a process that inherits our own standard streams.
-pub(super) struct Inherited<'a> {
-    pub marks: [(&'static str, String); 1],
+pub(super) struct InheritStdioOptions<'a> {
+    pub marker_variables: [(&'static str, String); 1],
     pub cwd: &'a Path,
     pub files: &'a [OwnedFd],
     pub core: Rlimit,
@@ -191,19 +195,19 @@ pub(super) struct Inherited<'a> {
 }
 
 /// Runs the program with our own standard streams, in a group of its own.
-pub(super) fn spawn_inherited(program: &Program, setting: Inherited<'_>) -> io::Result<u32> {
+pub(super) fn spawn_inherited(program: &Program, setting: InheritStdioOptions<'_>) -> io::Result<u32> {
     let mut command = command(&program.path);
     command
         .args(&program.arguments)
         .env_clear()
         .envs(program.environment.iter().map(|(name, value)| (name, value)))
-        .envs(setting.marks)
+        .envs(setting.marker_variables)
         .current_dir(setting.cwd)
         .process_group(0);
     platform::prepare(
         &mut command,
         setting.core,
-        SpawnContext { cgroup: setting.cgroup, files: program.limits.files, terminal: false },
+        SpawnContext { cgroup: setting.cgroup, max_open_files: program.limits.files, terminal: false },
     );
     for file in setting.files {
         rustix::io::fcntl_setfd(file, FdFlags::empty())?;

@@ -10,7 +10,7 @@ use aiw_home::remove_file;
 use rustix::process::geteuid;
 
 use super::input::Stdin;
-use crate::control::{FRAME_HEADER_LEN, Frame, INPUT_ACK, MAX_FRAME_BYTES, REFUSED, hello, socket};
+use crate::control::{FRAME_HEADER_LEN, Frame, INPUT_ACK, INPUT_NACK, MAX_FRAME_BYTES, hello, socket};
 use crate::new::Terminal;
 use crate::platform;
 
@@ -18,7 +18,7 @@ use crate::platform;
 const MAX_VIEWERS: usize = 64;
 
 /// The socket, and who is connected to it.
-pub(super) struct Control {
+pub(super) struct ControlSocket {
     listener: UnixListener,
     path: PathBuf,
     viewers: Vec<Viewer>,
@@ -37,7 +37,7 @@ struct Viewer {
     is_disconnected: bool,
 }
 
-impl Control {
+impl ControlSocket {
     /// Makes the socket of a process. The runtime directory is ours alone.
     pub fn open(runtime: &Path, id: ProcessId) -> io::Result<Self> {
         let path = socket(runtime, id);
@@ -49,7 +49,7 @@ impl Control {
     }
 
     /// Returns what to wait for. Nobody is listened to whose frame has to wait for the process.
-    pub fn awaits(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+    pub fn poll_fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         let viewers = self.viewers.iter().filter(|viewer| viewer.has_room()).map(|viewer| viewer.stream.as_fd());
         viewers.chain(std::iter::once(self.listener.as_fd()))
     }
@@ -78,7 +78,7 @@ impl Control {
         self.viewers.iter_mut().for_each(Viewer::receive);
         let mut is_to_restart = false;
         loop {
-            if let Some((number, answer)) = input.as_mut().and_then(|input| input.pass()) {
+            if let Some((number, answer)) = input.as_mut().and_then(|input| input.flush()) {
                 self.answer(number, answer);
             }
             let mut has_passed = false;
@@ -105,7 +105,7 @@ impl Control {
     fn accept(&mut self, terminal: Option<Terminal>) {
         while let Ok((mut stream, _)) = self.listener.accept() {
             // Too many, or another user: root may open the directory to others.
-            let is_ours = platform::peer(&stream).is_ok_and(|uid| uid == geteuid().as_raw());
+            let is_ours = platform::peer_uid(&stream).is_ok_and(|uid| uid == geteuid().as_raw());
             let is_good = is_ours && self.has_place() && stream.set_nonblocking(true).is_ok();
             if is_good && stream.write_all(&hello(terminal)).is_ok() {
                 let number = self.next;
@@ -127,7 +127,7 @@ impl Control {
         if self.viewers.len() >= MAX_VIEWERS {
             self.viewers.iter_mut().for_each(Viewer::receive);
             self.viewers
-                .retain(|viewer| !viewer.is_disconnected || matches!(Frame::first(&viewer.received), Ok(Some(_))));
+                .retain(|viewer| !viewer.is_disconnected || matches!(Frame::decode(&viewer.received), Ok(Some(_))));
         }
         self.viewers.len() < MAX_VIEWERS
     }
@@ -140,7 +140,7 @@ impl Control {
     }
 }
 
-impl Drop for Control {
+impl Drop for ControlSocket {
     fn drop(&mut self) {
         let _ = remove_file(&self.path);
     }
@@ -166,12 +166,12 @@ impl Viewer {
     }
 
     fn answer(&mut self, is_taken: bool) {
-        let _ = self.stream.write(&[if is_taken { INPUT_ACK } else { REFUSED }]);
+        let _ = self.stream.write(&[if is_taken { INPUT_ACK } else { INPUT_NACK }]);
     }
 
     /// Passes on the first frame, if it can be passed on now. Returns whether there was one.
     fn pass(&mut self, input: Option<&mut Stdin>) -> bool {
-        let length = match (Frame::first(&self.received), input) {
+        let length = match (Frame::decode(&self.received), input) {
             (Ok(Some((Frame::Size(size), length))), _) => {
                 self.size = Some(size);
                 length
@@ -181,7 +181,7 @@ impl Viewer {
                 length
             }
             (Ok(Some((Frame::Input(bytes), length))), Some(input)) if input.is_free() => {
-                input.give(bytes, self.number);
+                input.enqueue(bytes, self.number);
                 length
             }
             (Ok(_), _) => return false,

@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use aiw_core::ProcessOutcome as Outcome;
 
-use super::run::{Running, StopCause};
+use super::run::{RunningProcess, StopCause};
 use super::supervisor::Supervisor;
-use crate::new::RestartAfter;
+use crate::new::RestartCondition;
 use crate::platform::{self, Signal};
 use crate::signal::{Descendants, end_descendants, end_orphans};
 
@@ -15,50 +15,50 @@ const EXIT_GRACE_PERIOD: Duration = Duration::from_secs(1);
 
 impl Supervisor {
     /// Cleans up after the end of the process. Returns the outcome.
-    pub fn finish(&mut self, running: &mut Running) -> Outcome {
+    pub fn finish(&mut self, running: &mut RunningProcess) -> Outcome {
         self.drain(running);
         let left = self.end_leftovers(running);
         self.drain(running);
         self.streams.finish();
         if let Some(group) = &running.group {
-            group.end();
+            group.kill_and_remove();
         }
         if left > 0 {
-            self.streams.say(&format!("processes that it left and that were ended: {left}"));
+            self.streams.write_message(&format!("processes that it left and that were ended: {left}"));
         }
-        self.say_remarks();
+        self.log_remarks();
         let findings = self.streams.findings();
-        let outcome = self.judge(running, findings.doubt);
+        let outcome = self.judge(running, findings.failure_reason);
         if left > 0
-            && running.stop.is_none()
+            && running.stop_cause.is_none()
             && self.record.exit_code == Some(0)
-            && self.new.restart.when != RestartAfter::Never
+            && self.new_process.restart.when != RestartCondition::Never
         {
             // Such a program would be started again and again, and never be found running.
-            self.record.note(
+            self.record.add_note(
                 "it went into the background, and what ran there was ended: leave out its flag for that, such as `-d`",
             );
         }
         self.record.labels.extend(findings.labels);
         if let Some(note) = findings.note {
-            self.record.note(&note);
+            self.record.add_note(&note);
         }
         let how = match (self.record.exit_code, self.record.signal) {
             (Some(code), _) => format!("exit code {code}"),
             (None, Some(signal)) => format!("signal {signal}"),
             (None, None) => "no status".into(),
         };
-        self.streams.say(&format!("ended: {outcome}, {how}"));
-        running.named = None;
+        self.streams.write_message(&format!("ended: {outcome}, {how}"));
+        running.named_files = None;
         outcome
     }
 
     /// Returns the outcome of the process, and stores the exit code and the signal in the record.
-    fn judge(&mut self, running: &Running, doubt: Option<String>) -> Outcome {
+    fn judge(&mut self, running: &RunningProcess, doubt: Option<String>) -> Outcome {
         let status = running.status;
         self.record.exit_code = status.and_then(|s| s.exit_status());
         self.record.signal = status.and_then(|s| s.terminating_signal());
-        match &running.stop {
+        match &running.stop_cause {
             Some(StopCause::Timeout) => return Outcome::Timeout,
             Some(StopCause::Failure(_)) => return Outcome::Failed,
             Some(StopCause::Restart) => return Outcome::Signalled,
@@ -71,7 +71,7 @@ impl Supervisor {
         }
         // A shell tells a signal this way.
         let code = self.record.exit_code.or(self.record.signal.map(|signal| 128 + signal));
-        let is_success = code.is_some_and(|code| self.new.success.contains(&code));
+        let is_success = code.is_some_and(|code| self.new_process.success.contains(&code));
         if self.record.signal.is_some() && !is_success {
             return Outcome::Signalled;
         }
@@ -82,7 +82,7 @@ impl Supervisor {
         match doubt {
             None => Outcome::Succeeded,
             Some(doubt) => {
-                self.record.note(&doubt);
+                self.record.add_note(&doubt);
                 Outcome::Failed
             }
         }
@@ -90,12 +90,12 @@ impl Supervisor {
 
     /// Ends all descendants of the process, wherever they went: orphans become our children, or else show their marks.
     /// Other shims are descendants too, but are left alone. Returns the number of descendants.
-    fn end_leftovers(&mut self, running: &mut Running) -> usize {
+    fn end_leftovers(&mut self, running: &mut RunningProcess) -> usize {
         let below = if self.reap(running) { self.end_below(running) } else { 0 };
-        if platform::adopts() { below } else { below + end_orphans(&self.record, self.records.names()) }
+        if platform::is_subreaper() { below } else { below + end_orphans(&self.record, self.records.names()) }
     }
 
-    fn end_below(&mut self, running: &mut Running) -> usize {
+    fn end_below(&mut self, running: &mut RunningProcess) -> usize {
         let segment = self.slot.as_ref().map(|slot| slot.segment().clone());
         let is_shim = |pid: u32, start: u64| {
             platform::is_shim(pid)
@@ -109,8 +109,8 @@ impl Supervisor {
         });
         match ended {
             Descendants::Ended(count) => count,
-            Descendants::Stay(count) => {
-                self.record.note("processes that it left behind could not be ended");
+            Descendants::StillRunning(count) => {
+                self.record.add_note("processes that it left behind could not be ended");
                 count
             }
         }

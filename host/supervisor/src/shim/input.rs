@@ -23,19 +23,19 @@ impl Stdin {
     }
 
     /// Takes what the viewer of this number sends.
-    pub fn give(&mut self, bytes: &[u8], number: u64) {
+    pub fn enqueue(&mut self, bytes: &[u8], number: u64) {
         self.waiting.extend_from_slice(bytes);
         self.from = Some(number);
     }
 
     /// Returns what to wait for until more can be written.
-    pub fn awaits(&self) -> Option<BorrowedFd<'_>> {
+    pub fn poll_fd(&self) -> Option<BorrowedFd<'_>> {
         self.to.as_ref().filter(|_| !self.waiting.is_empty()).map(AsFd::as_fd)
     }
 
     /// Writes what waits, as far as the process takes it. Returns who sent it, and whether the process got it, once that is
     /// settled.
-    pub fn pass(&mut self) -> Option<(u64, bool)> {
+    pub fn flush(&mut self) -> Option<(u64, bool)> {
         let number = self.from?;
         while let Some(to) = self.to.as_mut().filter(|_| !self.waiting.is_empty()) {
             match to.write(&self.waiting) {

@@ -49,7 +49,7 @@ pub fn shim_main(arguments: std::env::ArgsOs, kinds: &[ProcessKind]) -> ExitCode
     let mut words = arguments.skip(2).map(|word| word.into_string().unwrap_or_default()).peekable();
     let lived = match words.next_if(|word| word == crate::request::ATTACHED) {
         Some(_) => reap::reap(words),
-        None => enter::enter(words, kinds),
+        None => enter::run_shim(words, kinds),
     };
     match lived {
         Ok(()) => ExitCode::SUCCESS,

@@ -45,7 +45,7 @@ impl Verdict {
 }
 
 /// The view of a process that probes need.
-pub(super) trait Probed {
+pub(super) trait ProbeTarget {
     /// Starts a command beside the process. Returns its process id.
     fn run(&self, command: &[String]) -> io::Result<u32>;
     /// Returns whether a line that readiness waits for was written.
@@ -84,7 +84,7 @@ impl Probes {
     }
 
     /// Returns when to look again, even if nothing happens.
-    pub fn due(&self) -> Option<Instant> {
+    pub fn next_deadline(&self) -> Option<Instant> {
         let is_waiting_for_ready = self.ready.is_some();
         let live = self.live.iter().filter(|_| !is_waiting_for_ready);
         let checks = self.ready.iter().chain(live).filter_map(Prober::due);
@@ -96,7 +96,7 @@ impl Probes {
     }
 
     /// Goes on with the checks, without blocking. Returns what that has shown.
-    pub fn step(&mut self, now: Instant, probed: &dyn Probed) -> Option<Verdict> {
+    pub fn step(&mut self, now: Instant, probed: &dyn ProbeTarget) -> Option<Verdict> {
         if let Some(ready) = &mut self.ready {
             return match ready.step(now, probed) {
                 // It is not looked at again: a check that goes on for ever fills logs.
@@ -110,7 +110,7 @@ impl Probes {
                 _ if self.deadline.is_some_and(|at| now >= at) => {
                     self.deadline = None;
                     let why = ready.last.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
-                    Some(Verdict::Failed(format!("it was not ready in {}{why}", seconds(self.timeout))))
+                    Some(Verdict::Failed(format!("it was not ready in {}{why}", format_seconds(self.timeout))))
                 }
                 _ => None,
             };
@@ -131,7 +131,7 @@ impl Probes {
     }
 
     /// Takes the end of a child. Returns whether it was a command of a probe.
-    pub fn reaped(&mut self, pid: u32, status: WaitStatus) -> bool {
+    pub fn handle_child_exit(&mut self, pid: u32, status: WaitStatus) -> bool {
         let mut attempts = [&mut self.ready, &mut self.live].into_iter().flatten().filter_map(|p| p.attempt.as_mut());
         let found = attempts.find_map(|attempt| match &mut attempt.stage {
             CheckStage::Command { pid: ours, status } if *ours == pid => Some(status),
@@ -176,7 +176,7 @@ impl Prober {
     }
 
     /// Returns the result of a check, once there is one.
-    fn step(&mut self, now: Instant, probed: &dyn Probed) -> Option<Result<(), String>> {
+    fn step(&mut self, now: Instant, probed: &dyn ProbeTarget) -> Option<Result<(), String>> {
         if let Check::Line { pattern } = &self.probe.check {
             self.last = Some(format!("it wrote no line like `{pattern}`"));
             return probed.has_seen_line().then_some(Ok(()));
@@ -195,7 +195,7 @@ impl Prober {
         let attempt = self.attempt.as_mut()?;
         let result = match attempt.stage.step(&self.probe.check) {
             Some(result) => result,
-            None if now >= attempt.until => Err(format!("no answer in {}", seconds(self.limit))),
+            None if now >= attempt.until => Err(format!("no answer in {}", format_seconds(self.limit))),
             None => return None,
         };
         Some(self.over(result))
@@ -227,7 +227,7 @@ impl Attempt {
     fn awaits(&self) -> Option<(BorrowedFd<'_>, PollFlags)> {
         match &self.stage {
             CheckStage::Connecting { socket, .. } => Some((socket.as_fd(), PollFlags::OUT)),
-            CheckStage::Asking { socket, left, .. } => {
+            CheckStage::Requesting { socket, left, .. } => {
                 Some((socket.as_fd(), if left.is_empty() { PollFlags::IN } else { PollFlags::OUT }))
             }
             // Its end is a signal.
@@ -247,13 +247,13 @@ enum CheckStage {
     /// A connection is being made, and these addresses are tried next.
     Connecting { socket: OwnedFd, next: Vec<SocketAddr> },
     /// A request is being sent, and its answer read.
-    Asking { socket: OwnedFd, left: Vec<u8>, answer: Vec<u8> },
+    Requesting { socket: OwnedFd, left: Vec<u8>, answer: Vec<u8> },
     /// A command runs.
     Command { pid: u32, status: Option<WaitStatus> },
 }
 
 impl CheckStage {
-    fn begin(check: &Check, probed: &dyn Probed) -> Result<Self, String> {
+    fn begin(check: &Check, probed: &dyn ProbeTarget) -> Result<Self, String> {
         match check {
             Check::Exec { command } => match probed.run(command) {
                 Ok(pid) => Ok(Self::Command { pid, status: None }),
@@ -313,9 +313,9 @@ impl CheckStage {
                         Ok(socket) => socket,
                         Err(e) => return Some(Err(reason(&e))),
                     };
-                    *self = Self::Asking { socket, left: request.into_bytes(), answer: Vec::new() };
+                    *self = Self::Requesting { socket, left: request.into_bytes(), answer: Vec::new() };
                 }
-                Self::Asking { socket, left, answer } => return ask(socket, left, answer),
+                Self::Requesting { socket, left, answer } => return ask(socket, left, answer),
             }
         }
     }
@@ -363,7 +363,7 @@ fn status(answer: &[u8]) -> Option<Option<u16>> {
 }
 
 /// Returns which port of these probes another process has, as a phrase: why the program could not take it.
-pub(super) fn taken(probes: [Option<&Probe>; 2]) -> Option<String> {
+pub(super) fn port_conflict(probes: [Option<&Probe>; 2]) -> Option<String> {
     probes.into_iter().flatten().find_map(|probe| is_ours(&probe.check).err())
 }
 
@@ -377,9 +377,9 @@ fn is_ours(check: &Check) -> Result<(), String> {
         ProbeAddress::Address(address) if is_here(address.ip().to_canonical()) => address.port(),
         ProbeAddress::Address(_) => return Ok(()),
     };
-    match platform::holder(port) {
+    match platform::port_owner(port) {
         PortOwner::Ours | PortOwner::Unknown => Ok(()),
-        PortOwner::PidReused { pid, name } => Err(format!("port {port} is in use by process {pid} ({name})")),
+        PortOwner::OtherProcess { pid, name } => Err(format!("port {port} is in use by process {pid} ({name})")),
     }
 }
 
@@ -439,7 +439,7 @@ fn reason(error: &io::Error) -> String {
 }
 
 /// Returns a time for people.
-pub(super) fn seconds(time: Duration) -> String {
+pub(super) fn format_seconds(time: Duration) -> String {
     if time.subsec_millis() == 0 { format!("{} s", time.as_secs()) } else { format!("{} ms", time.as_millis()) }
 }
 

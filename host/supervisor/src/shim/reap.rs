@@ -10,13 +10,13 @@ use rustix::fs::{Mode, OFlags, open};
 use rustix::io::fcntl_dupfd_cloexec;
 use rustix::process::{Rlimit, WaitOptions, WaitStatus, fchdir, wait};
 
-use super::child::{ABOVE_PASSED, Inherited, place, spawn_inherited};
-use super::enter::{invalid, keep_to_itself, leave_stdio};
+use super::child::{InheritStdioOptions, PASSED_FD_LIMIT, create_passed_files, spawn_inherited};
+use super::enter::{invalid_argument, isolate_process, redirect_stdio_to_null};
 use super::signals::ShimSignals;
 use crate::files::random;
 use crate::memory;
 use crate::platform::{self, Group, Signal, timespec};
-use crate::request::{Attachment, HERE, ReaperReport, SentError};
+use crate::request::{Attachment, CWD_ARGUMENT, ReaperReport, WireError};
 use crate::signal::{end_descendants, signal_group_of_child};
 
 /// The time between SIGTERM and SIGKILL for processes that were left behind.
@@ -26,13 +26,14 @@ const MAX_POLL_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// Runs a process with our standard streams, until the process or its owner has ended.
 pub(super) fn reap(mut words: impl Iterator<Item = String>) -> io::Result<()> {
-    let fd = words.next().and_then(|fd| fd.parse().ok()).filter(|fd| *fd > 2).ok_or_else(|| invalid("no owner"))?;
-    platform::close_inherited(Some(fd));
-    let owner = UnixStream::from(fcntl_dupfd_cloexec(platform::passed(fd), ABOVE_PASSED)?);
-    let is_here = words.next().is_some_and(|word| word == HERE);
+    let fd =
+        words.next().and_then(|fd| fd.parse().ok()).filter(|fd| *fd > 2).ok_or_else(|| invalid_argument("no owner"))?;
+    platform::close_inherited_fds(Some(fd));
+    let owner = UnixStream::from(fcntl_dupfd_cloexec(platform::inherited_fd(fd), PASSED_FD_LIMIT)?);
+    let is_here = words.next().is_some_and(|word| word == CWD_ARGUMENT);
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let here = is_here.then(|| open(".", flags, Mode::empty())).transpose()?;
-    let core = keep_to_itself()?;
+    let core = isolate_process()?;
     let signals = ShimSignals::install()?;
     let attachment = Attachment::read(&owner)?;
     let (grace, mark) = (attachment.grace, attachment.mark);
@@ -41,16 +42,16 @@ pub(super) fn reap(mut words: impl Iterator<Item = String>) -> io::Result<()> {
         Ok(started) => started,
         Err(report) => return reaper.say(&report),
     };
-    leave_stdio()?;
+    redirect_stdio_to_null()?;
     reaper.say(&ReaperReport::Started(reaper.pid)).ok();
     reaper.watch();
     let kill_at = Instant::now() + KILL_GRACE_PERIOD.min(grace);
     end_descendants(&|pid, _| platform::is_shim(pid), kill_at, &mut || reaper.reap());
-    if !platform::adopts() {
+    if !platform::is_subreaper() {
         crate::attached::kill_descendants(mark, 0);
     }
     if let Some(group) = group {
-        group.end();
+        group.kill_and_remove();
     }
     drop(named);
     let status = reaper.status;
@@ -76,24 +77,30 @@ impl Reaper {
         here: Option<OwnedFd>,
     ) -> Result<(Option<Group>, memory::CreatedFiles), ReaperReport> {
         let Attachment { cwd, mark, mut program, .. } = attachment;
-        let failed = |e: io::Error| ReaperReport::NotStarted(SentError::from(e));
+        let failed = |e: io::Error| ReaperReport::NotStarted(WireError::from(e));
         platform::mark(mark);
-        let files = place(&program.files).map_err(failed)?;
+        let files = create_passed_files(&program.files).map_err(failed)?;
         if let Some(here) = here {
             fchdir(here).map_err(|e| failed(e.into()))?;
         }
         match std::fs::metadata(&cwd) {
             Ok(meta) if meta.is_dir() => {}
-            Ok(_) => return Err(ReaperReport::Cwd(SentError::Number(rustix::io::Errno::NOTDIR.raw_os_error()))),
+            Ok(_) => return Err(ReaperReport::Cwd(WireError::Number(rustix::io::Errno::NOTDIR.raw_os_error()))),
             Err(e) => return Err(ReaperReport::Cwd(e.into())),
         }
         let named = memory::CreatedFiles::make(&program.named_files).map_err(failed)?;
         // Limits that cannot be enforced are ignored: there is no record to say so in.
         let (group, _) = Group::create(aiw_core::ProcessId::from_number(random() >> 2), program.limits);
-        let entrance = group.as_ref().and_then(Group::entrance);
+        let entrance = group.as_ref().and_then(Group::procs_fd);
         let started = spawn_inherited(
             &program,
-            Inherited { marks: crate::attached::mark(mark), cwd: &cwd, files: &files, core, cgroup: entrance },
+            InheritStdioOptions {
+                marker_variables: crate::attached::attached_env(mark),
+                cwd: &cwd,
+                files: &files,
+                core,
+                cgroup: entrance,
+            },
         );
         program.wipe();
         // It holds no directory while it waits.
@@ -105,7 +112,7 @@ impl Reaper {
             }
             Err(error) => {
                 if let Some(group) = group {
-                    group.end();
+                    group.kill_and_remove();
                 }
                 Err(failed(error))
             }
@@ -123,7 +130,7 @@ impl Reaper {
                 return;
             }
             let now = Instant::now();
-            let told = self.signals.terminate() || !listens;
+            let told = self.signals.is_termination_requested() || !listens;
             if told && kill_at.is_none() {
                 signal_group_of_child(self.pid, Signal::TERM);
                 kill_at = now.checked_add(self.grace);

@@ -11,7 +11,7 @@ use aiw_core::ProcessState as State;
 use aiw_home::{inherit_owner, make_private_dir, remove_tree, rename};
 use rustix::process::Rlimit;
 
-use super::child::place;
+use super::child::create_passed_files;
 use super::signals::ShimSignals;
 use super::starter::Identity;
 use super::streams::Streams;
@@ -25,9 +25,9 @@ use crate::new::{Check, NewProcess};
 use crate::platform;
 use crate::record::{Pid, ProcessRecord};
 use crate::records::{Records, VERSION};
-use crate::request::{Answer, StartRequest};
+use crate::request::{ShimResponse, StartRequest};
 use crate::runtime::RuntimeDir;
-use crate::segment::{Live, Owner, SLOT_COUNT, attach};
+use crate::segment::{Owner, SLOT_COUNT, SlotData, attach};
 
 /// Registers a process. Nobody ever sees a half-registered one.
 // Long: the order in which a process is registered.
@@ -37,25 +37,25 @@ pub(super) fn register(
     interpreter: fn(&ProcessRecord) -> Option<Box<dyn OutputInterpreter>>,
     signals: ShimSignals,
     core: Rlimit,
-) -> Result<Supervisor, Answer> {
+) -> Result<Supervisor, ShimResponse> {
     let StartRequest { head, records, runtime, mut program } = request;
     let stdin = std::mem::take(&mut program.stdin);
     // This comes first, while few descriptors are open that could take these numbers.
-    let files = place(&program.files).map_err(|e| Answer::Failed(e.to_string()))?;
+    let files = create_passed_files(&program.files).map_err(|e| ShimResponse::Failed(e.to_string()))?;
     let listener = head.new.listen.map(|address| {
         let socket = TcpListener::bind(address);
-        socket.map_err(|e| Answer::Failed(format!("cannot listen on {address}: {e}")))
+        socket.map_err(|e| ShimResponse::Failed(format!("cannot listen on {address}: {e}")))
     });
     let listener = listener.transpose()?;
     match fs::metadata(&head.new.cwd) {
         Ok(meta) if meta.is_dir() => {}
-        Ok(_) => return Err(Answer::Cwd(std::io::Error::from(rustix::io::Errno::NOTDIR).into())),
-        Err(e) => return Err(Answer::Cwd(e.into())),
+        Ok(_) => return Err(ShimResponse::Cwd(std::io::Error::from(rustix::io::Errno::NOTDIR).into())),
+        Err(e) => return Err(ShimResponse::Cwd(e.into())),
     }
     let pid = std::process::id();
     let shim = Pid { pid, start: platform::start_time(pid).unwrap_or(0) };
-    let runtime = RuntimeDir::at(runtime, head.names.kind.clone());
-    let records = Records::at(records, head.names);
+    let runtime = RuntimeDir::from_path(runtime, head.names.kind.clone());
+    let records = Records::from_root(records, head.names);
     let mut record = first(&identity, &head.new, shim);
     record.files = program.named_files.iter().map(|file| file.path.clone()).collect();
 
@@ -72,23 +72,23 @@ pub(super) fn register(
         record.incarnation = before.incarnation.saturating_add(1);
     }
     let segment = attach(&runtime, identity.root).map_err(refuse)?;
-    let live = Live {
+    let live = SlotData {
         id: record.id,
         shim: Owner { pid: shim.pid, start: shim.start },
         instance: record.instance,
         state: State::Queued,
         depth: record.depth,
         pid: None,
-        ticket: segment.ticket(),
+        ticket: segment.next_ticket(),
         limit: head.queue.limit,
-        above: records.above(&record),
+        ancestors: records.ancestors(&record),
         started: record.started,
         running_since: None,
         label: head.new.label.clone(),
     };
     let slot = segment.claim(&live).ok_or_else(|| {
         place.give_up();
-        Answer::Full(SLOT_COUNT)
+        ShimResponse::Full(SLOT_COUNT)
     })?;
     let appear = || place.appear(&records, &record, &stdin);
     let directory = appear().map_err(refuse)?;
@@ -99,12 +99,12 @@ pub(super) fn register(
         Check::Line { pattern } => Some(pattern.as_str()),
         _ => None,
     });
-    let streams = Streams::new(log, interpreter(&record), &program.secrets).awaits(pattern);
+    let streams = Streams::new(log, interpreter(&record), &program.secrets).with_readiness_pattern(pattern);
     Ok(Supervisor {
-        before: place.before,
-        _alive: place.alive,
+        previous_record: place.before,
+        _liveness_lock: place.alive,
         record,
-        new: head.new,
+        new_process: head.new,
         directory,
         streams,
         interpreter,
@@ -114,14 +114,14 @@ pub(super) fn register(
         listener,
         grace: head.grace,
         core,
-        live,
+        slot_data: live,
         slot: Some(slot),
         records,
         runtime,
         control: None,
-        was_asked: false,
+        restart_requested: false,
         queue: head.queue,
-        remarked: 0,
+        remark_offset: 0,
     })
 }
 
@@ -156,7 +156,7 @@ fn first(identity: &Identity, new: &NewProcess, shim: Pid) -> ProcessRecord {
         instance: identity.instance,
         files: Vec::new(),
         pid_namespace: platform::pid_namespace(),
-        boot: platform::boot().map(str::to_owned),
+        boot: platform::boot_id().map(str::to_owned),
         labels: new.labels.clone(),
     }
 }
@@ -175,8 +175,8 @@ struct StagedDirectory {
 
 impl StagedDirectory {
     /// Creates a new directory, which appears completely or not at all.
-    fn made(records: &Records, record: &ProcessRecord, stdin: &[u8]) -> Result<Self, Answer> {
-        let at = records.staging(record.id);
+    fn made(records: &Records, record: &ProcessRecord, stdin: &[u8]) -> Result<Self, ShimResponse> {
+        let at = records.staging_path(record.id);
         let make = || -> std::io::Result<()> {
             make_private_dir(records.root()).map_err(std::io::Error::other)?;
             DirBuilder::new().mode(0o700).create(&at)?;
@@ -188,27 +188,27 @@ impl StagedDirectory {
             refusal(error)
         };
         make().map_err(|e| refuse(SupervisorError::io("write", records.root(), e)))?;
-        let alive = LivenessLock::take(&at).map_err(refuse)?.ok_or_else(|| {
+        let alive = LivenessLock::try_acquire(&at).map_err(refuse)?.ok_or_else(|| {
             let _ = remove_tree(&at);
-            Answer::Failed(ShimError::Removed.to_string())
+            ShimResponse::Failed(ShimError::Removed.to_string())
         })?;
         Ok(Self { at, before: None, alive })
     }
 
     /// Takes the directory of a process that has ended.
-    fn taken(records: &Records, record: &ProcessRecord) -> Result<Self, Answer> {
+    fn taken(records: &Records, record: &ProcessRecord) -> Result<Self, ShimResponse> {
         let at = records.directory(record.id);
         let found = records.find(record.id);
-        let before = records.understood(record.id, found).map_err(refusal)?;
+        let before = records.require_record(record.id, found).map_err(refusal)?;
         let begun = Instant::now();
         let alive = loop {
-            match LivenessLock::take(&at).map_err(refusal)? {
+            match LivenessLock::try_acquire(&at).map_err(refusal)? {
                 Some(alive) if before.state == State::Ended => break alive,
                 // Its shim has recorded the end, and is about to exit.
                 None if before.state == State::Ended && begun.elapsed() < SHIM_EXIT_TIMEOUT => {
                     std::thread::sleep(Duration::from_millis(2));
                 }
-                _ => return Err(Answer::StillRunning(before.state)),
+                _ => return Err(ShimResponse::StillRunning(before.state)),
             }
         };
         Ok(Self { at, before: Some(before), alive })
@@ -218,14 +218,14 @@ impl StagedDirectory {
     fn appear(&self, records: &Records, record: &ProcessRecord, stdin: &[u8]) -> Result<PathBuf, SupervisorError> {
         let directory = records.directory(record.id);
         if self.before.is_some() {
-            directory::forget(&directory);
+            directory::clear_markers(&directory);
             write_atomically(&directory.join(PROMPT), stdin)?;
-            ReservedSpace::read(&directory).make();
+            ReservedSpace::new(&directory).allocate();
             records.save(&directory, record)?;
             directory::touch_all(&directory);
         } else {
             records.create(&self.at, record)?;
-            ReservedSpace::read(&self.at).make();
+            ReservedSpace::new(&self.at).allocate();
             rename(&self.at, &directory).map_err(|e| SupervisorError::io("write", &directory, e))?;
         }
         Ok(directory)
@@ -240,12 +240,12 @@ impl StagedDirectory {
 }
 
 /// Converts an error to the answer for the starter.
-fn refusal(error: SupervisorError) -> Answer {
+fn refusal(error: SupervisorError) -> ShimResponse {
     match error {
-        SupervisorError::Memory { name, source } => Answer::Memory(name, source.to_string()),
-        SupervisorError::Runtime { path, problem } => Answer::Runtime(path, problem),
-        SupervisorError::Busy { path, seconds } => Answer::Busy(path, seconds),
-        SupervisorError::Io { path, source, .. } => Answer::Io(path, source.into()),
-        error => Answer::Failed(error.to_string()),
+        SupervisorError::SharedMemory { name, source } => ShimResponse::Memory(name, source.to_string()),
+        SupervisorError::InvalidRuntimeDir { path, problem } => ShimResponse::Runtime(path, problem),
+        SupervisorError::Busy { path, seconds } => ShimResponse::Busy(path, seconds),
+        SupervisorError::Io { path, source, .. } => ShimResponse::Io(path, source.into()),
+        error => ShimResponse::Failed(error.to_string()),
     }
 }

@@ -9,7 +9,7 @@ use rustix::io::fcntl_dupfd_cloexec;
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::{flag, low_level};
 
-use super::child::ABOVE_PASSED;
+use super::child::PASSED_FD_LIMIT;
 
 pub(super) struct ShimSignals {
     pipe: UnixStream,
@@ -22,7 +22,7 @@ impl ShimSignals {
     pub fn install() -> io::Result<Self> {
         let (pipe, end) = UnixStream::pair()?;
         // Moved above the range of numbers that passed files may have.
-        let above = |pipe: UnixStream| fcntl_dupfd_cloexec(pipe, ABOVE_PASSED).map(UnixStream::from);
+        let above = |pipe: UnixStream| fcntl_dupfd_cloexec(pipe, PASSED_FD_LIMIT).map(UnixStream::from);
         let (pipe, end) = (above(pipe)?, above(end)?);
         pipe.set_nonblocking(true)?;
         let terminate = Arc::new(AtomicBool::new(false));
@@ -32,7 +32,7 @@ impl ShimSignals {
         for ignored in [SIGHUP, SIGINT, SIGXFSZ] {
             flag::register(ignored, Arc::new(AtomicBool::new(false)))?;
         }
-        low_level::pipe::register(SIGTERM, UnixStream::from(fcntl_dupfd_cloexec(&end, ABOVE_PASSED)?))?;
+        low_level::pipe::register(SIGTERM, UnixStream::from(fcntl_dupfd_cloexec(&end, PASSED_FD_LIMIT)?))?;
         // A starter may have ignored SIGCHLD, and then there would be no exit codes.
         low_level::pipe::register(SIGCHLD, end)?;
         Ok(Self { pipe, terminate })
@@ -50,7 +50,7 @@ impl ShimSignals {
     }
 
     /// Returns whether the end of the process was requested.
-    pub fn terminate(&self) -> bool {
+    pub fn is_termination_requested(&self) -> bool {
         self.terminate.load(Ordering::Relaxed)
     }
 }

@@ -5,7 +5,7 @@ use std::io::Write;
 
 use aiw_core::ProcessId;
 
-use crate::request::Answer;
+use crate::request::ShimResponse;
 use crate::root::Root;
 
 /// The identity of the process that a shim was started for.
@@ -22,12 +22,12 @@ pub(super) struct Starter {
 }
 
 impl Starter {
-    pub fn at(pipe: File) -> Self {
+    pub fn new(pipe: File) -> Self {
         Self { pipe: Some(pipe) }
     }
 
     /// Answers once. It is not an error if the starter is dead: the process lives without it.
-    pub fn answer(&mut self, answer: &Answer) {
+    pub fn respond(&mut self, answer: &ShimResponse) {
         if let Some(mut pipe) = self.pipe.take()
             && let Ok(bytes) = serde_json::to_vec(answer)
         {

@@ -4,13 +4,13 @@ use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
-use aiw_core::star_matches;
+use aiw_core::matches_wildcard;
 use aiw_redact::known::Mask;
 use rustix::buffer::spare_capacity;
 use rustix::io::{Errno, read};
 
 use crate::interpreter::{Findings, OutputInterpreter};
-use crate::log::{CHUNK, LogWriter, Stream, plain};
+use crate::log::{LogWriter, PIPE_CHUNK_BYTES, Stream, strip_ansi};
 use crate::record::Labels;
 
 /// A longer line is logged, but not interpreted.
@@ -49,8 +49,8 @@ impl Streams {
             interpreter,
             has_early_labels: false,
             lines: Default::default(),
-            masks: [mask.again(), mask],
-            buffer: Vec::with_capacity(CHUNK),
+            masks: [mask.for_new_stream(), mask],
+            buffer: Vec::with_capacity(PIPE_CHUNK_BYTES),
             awaited: None,
             has_seen_awaited: false,
             log_error: None,
@@ -58,12 +58,12 @@ impl Streams {
     }
 
     /// Waits for a line like this pattern, in each life of the process.
-    pub fn awaits(self, pattern: Option<&str>) -> Self {
+    pub fn with_readiness_pattern(self, pattern: Option<&str>) -> Self {
         Self { awaited: pattern.map(|pattern| format!("*{pattern}*")), ..self }
     }
 
     /// Returns whether such a line was written in this life.
-    pub fn has_seen_awaited(&self) -> bool {
+    pub fn has_seen_ready_line(&self) -> bool {
         self.has_seen_awaited
     }
 
@@ -92,7 +92,7 @@ impl Streams {
         match self.masks.get_mut(stream as usize).filter(|mask| !mask.is_empty()) {
             None => self.pass(stream, bytes),
             Some(mask) => {
-                let masked = if bytes.is_empty() { mask.rest() } else { mask.take(bytes) };
+                let masked = if bytes.is_empty() { mask.finish() } else { mask.push(bytes) };
                 self.pass(stream, &masked);
             }
         }
@@ -113,9 +113,9 @@ impl Streams {
             let (interpreter, seen) = (&mut self.interpreter, &mut self.has_seen_awaited);
             let read = |line: &[u8]| {
                 if let Some(interpreter) = interpreter {
-                    interpreter.line(stream, line);
+                    interpreter.process_line(stream, line);
                 }
-                *seen |= awaited.is_some_and(|pattern| star_matches(pattern, &plain(line)));
+                *seen |= awaited.is_some_and(|pattern| matches_wildcard(pattern, &strip_ansi(line)));
             };
             let told = catch_unwind(AssertUnwindSafe(|| line.take(bytes, read)));
             if told.is_err() {
@@ -125,14 +125,17 @@ impl Streams {
     }
 
     /// Returns when the held-back lines will have waited long enough.
-    pub fn due(&self) -> Option<Instant> {
-        self.masks.iter().filter_map(Mask::due).min()
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.masks.iter().filter_map(Mask::release_deadline).min()
     }
 
     /// Passes on the lines that have waited long enough.
     pub fn release_due(&mut self, time: Instant) {
         for stream in [Stream::Stdout, Stream::Stderr] {
-            let mask = self.masks.get_mut(stream as usize).filter(|mask| mask.due().is_some_and(|due| due <= time));
+            let mask = self
+                .masks
+                .get_mut(stream as usize)
+                .filter(|mask| mask.release_deadline().is_some_and(|due| due <= time));
             if let Some(lines) = mask.map(Mask::release) {
                 self.pass(stream, &lines);
             }
@@ -140,27 +143,27 @@ impl Streams {
     }
 
     /// Writes a line of aiw's own.
-    pub fn say(&mut self, text: &str) {
-        if let Err(error) = self.log.say(text) {
+    pub fn write_message(&mut self, text: &str) {
+        if let Err(error) = self.log.write_message(text) {
             self.log_error.get_or_insert_with(|| format!("the log is not whole: {error}"));
         }
     }
 
     /// Prepares for the output of a process that is started again, with a new interpreter.
-    pub fn begin_again(&mut self, interpreter: Option<Box<dyn OutputInterpreter>>) {
+    pub fn reset(&mut self, interpreter: Option<Box<dyn OutputInterpreter>>) {
         self.interpreter = interpreter;
         self.has_early_labels = false;
         self.has_seen_awaited = false;
         self.lines = Default::default();
-        self.masks = [self.masks[0].again(), self.masks[1].again()];
+        self.masks = [self.masks[0].for_new_stream(), self.masks[1].for_new_stream()];
     }
 
     /// Returns labels that are worth knowing already, once.
-    pub fn early(&mut self) -> Option<Labels> {
+    pub fn early_labels(&mut self) -> Option<Labels> {
         if self.has_early_labels {
             return None;
         }
-        let labels = self.ask(|interpreter, mask| interpreter.early(mask))??;
+        let labels = self.ask(|interpreter, mask| interpreter.early_labels(mask))??;
         self.has_early_labels = true;
         Some(self.masked(labels))
     }
@@ -175,7 +178,7 @@ impl Streams {
     fn ask<T>(&mut self, question: impl FnOnce(&dyn OutputInterpreter, &dyn Fn(&str) -> String) -> T) -> Option<T> {
         let interpreter = self.interpreter.as_deref()?;
         let mask = &self.masks[0];
-        let masked = |text: &str| if mask.is_empty() { text.to_owned() } else { mask.text(text) };
+        let masked = |text: &str| if mask.is_empty() { text.to_owned() } else { mask.mask_text(text) };
         let answer = catch_unwind(AssertUnwindSafe(|| question(interpreter, &masked))).ok();
         if answer.is_none() {
             self.give_up();
@@ -188,7 +191,7 @@ impl Streams {
         let mask = &self.masks[0];
         for value in labels.values_mut().filter(|_| !mask.is_empty()) {
             if let Some(text) = value.as_str() {
-                *value = mask.text(text).into();
+                *value = mask.mask_text(text).into();
             }
         }
         labels
@@ -198,13 +201,13 @@ impl Streams {
     pub fn finish(&mut self) {
         for stream in [Stream::Stdout, Stream::Stderr] {
             // A pipe that other processes still hold open has no end, so the mask may still hold bytes back.
-            let rest = self.masks.get_mut(stream as usize).map(Mask::rest).unwrap_or_default();
+            let rest = self.masks.get_mut(stream as usize).map(Mask::finish).unwrap_or_default();
             self.pass(stream, &rest);
         }
         for (line, stream) in self.lines.iter_mut().zip([Stream::Stdout, Stream::Stderr]) {
             let last = std::mem::take(&mut line.bytes);
             if let Some(interpreter) = self.interpreter.as_mut().filter(|_| !last.is_empty() && !line.skipped)
-                && catch_unwind(AssertUnwindSafe(|| interpreter.line(stream, &last))).is_err()
+                && catch_unwind(AssertUnwindSafe(|| interpreter.process_line(stream, &last))).is_err()
             {
                 self.interpreter = None;
             }
@@ -242,7 +245,7 @@ impl OpenLine {
                 }
                 self.skipped = false;
                 self.bytes.clear();
-                self.bytes.shrink_to(CHUNK);
+                self.bytes.shrink_to(PIPE_CHUNK_BYTES);
             }
         }
     }

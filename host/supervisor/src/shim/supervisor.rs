@@ -9,17 +9,17 @@ use aiw_core::{ProcessOutcome as Outcome, ProcessState as State};
 use aiw_events::{EventKind, HomeEvent};
 use rustix::process::Rlimit;
 
-use super::control::Control;
+use super::control::ControlSocket;
 use super::signals::ShimSignals;
 use super::streams::Streams;
-use crate::directory::{LivenessLock, is_asked_to_stop, remarks};
+use crate::directory::{LivenessLock, is_stop_requested, remarks};
 use crate::interpreter::OutputInterpreter;
 use crate::new::{NewProcess, QueueLimit};
 use crate::program::Program;
 use crate::record::ProcessRecord;
 use crate::records::Records;
 use crate::runtime::RuntimeDir;
-use crate::segment::{Live, OwnedSlot, attach, open};
+use crate::segment::{OwnedSlot, SlotData, attach, open};
 
 /// How long to retry recording an end.
 const FINAL_RECORD_RETRY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -28,8 +28,8 @@ const FINAL_RECORD_RETRY_TIMEOUT: Duration = Duration::from_secs(30);
 pub(super) struct Supervisor {
     pub record: ProcessRecord,
     /// The previous record of the directory, if the directory existed already.
-    pub before: Option<ProcessRecord>,
-    pub new: NewProcess,
+    pub previous_record: Option<ProcessRecord>,
+    pub new_process: NewProcess,
     pub directory: PathBuf,
     pub streams: Streams,
     pub interpreter: fn(&ProcessRecord) -> Option<Box<dyn OutputInterpreter>>,
@@ -40,32 +40,32 @@ pub(super) struct Supervisor {
     pub listener: Option<TcpListener>,
     pub grace: Duration,
     pub core: Rlimit,
-    pub live: Live,
+    pub slot_data: SlotData,
     pub slot: Option<OwnedSlot>,
     pub records: Records,
     pub runtime: RuntimeDir,
     /// The socket for those who type at the process or have it started again, once it has taken input or may be.
-    pub control: Option<Control>,
+    pub control: Option<ControlSocket>,
     /// Whether somebody asked for the next life.
-    pub was_asked: bool,
+    pub restart_requested: bool,
     pub queue: QueueLimit,
     /// How far the remarks of others were read.
-    pub remarked: usize,
+    pub remark_offset: usize,
     /// Held until this process ends.
-    pub _alive: LivenessLock,
+    pub _liveness_lock: LivenessLock,
 }
 
 impl Supervisor {
     /// Publishes the current state in the record, then in the slot: a process that is woken finds both.
     pub fn publish(&mut self) {
-        self.live.state = self.record.state;
-        self.live.pid = self.record.child.map(|child| child.pid);
-        self.live.running_since = self.record.running_since;
+        self.slot_data.state = self.record.state;
+        self.slot_data.pid = self.record.child.map(|child| child.pid);
+        self.slot_data.running_since = self.record.running_since;
         if let Err(error) = self.records.save(&self.directory, &self.record) {
             self.streams.log_error.get_or_insert_with(|| error.to_string());
         }
         if let Some(slot) = &self.slot {
-            slot.update(&self.live);
+            slot.update(&self.slot_data);
             slot.segment().wake();
         }
     }
@@ -76,19 +76,19 @@ impl Supervisor {
     }
 
     /// Returns whether the end of the process was requested, by a signal or through its directory.
-    pub fn is_to_stop(&self) -> bool {
-        self.signals.terminate() || is_asked_to_stop(&self.directory, self.record.instance)
+    pub fn is_stop_requested(&self) -> bool {
+        self.signals.is_termination_requested() || is_stop_requested(&self.directory, self.record.instance)
     }
 
     /// Takes what other processes have to say into the log.
-    pub fn say_remarks(&mut self) {
-        for remark in remarks(&self.directory, &mut self.remarked) {
-            self.streams.say(&remark);
+    pub fn log_remarks(&mut self) {
+        for remark in remarks(&self.directory, &mut self.remark_offset) {
+            self.streams.write_message(&remark);
         }
     }
 
     /// Moves to the root's new segment, if there is one (the files of a segment may vanish at a logout).
-    pub fn stay_attached(&mut self) {
+    pub fn reattach_segment(&mut self) {
         let segment = self.slot.as_ref().map(OwnedSlot::segment);
         if segment.is_some_and(|segment| segment.is_current()) {
             return;
@@ -98,24 +98,24 @@ impl Supervisor {
         let attached =
             if root.is_alive() { attach(&self.runtime, root).ok() } else { open(&self.runtime, root).ok().flatten() };
         if let Some(segment) = attached {
-            self.live.ticket = segment.ticket();
-            self.slot = segment.claim(&self.live);
+            self.slot_data.ticket = segment.next_ticket();
+            self.slot = segment.claim(&self.slot_data);
             segment.wake();
         }
     }
 
     /// Gives up the slot, and hands the place on.
-    pub fn leave_table(&mut self) {
+    pub fn release_slot(&mut self) {
         if let Some(slot) = self.slot.take() {
             let segment = slot.segment().clone();
             drop(slot);
-            segment.hand_on();
+            segment.grant_permits();
         }
     }
 
     /// Restores everything to its state before this shim started.
-    pub fn withdraw(&mut self) {
-        match self.before.take() {
+    pub fn roll_back(&mut self) {
+        match self.previous_record.take() {
             None => {
                 let _ = aiw_home::remove_tree(&self.directory);
             }
@@ -123,7 +123,7 @@ impl Supervisor {
                 let _ = self.records.save(&self.directory, &before);
             }
         }
-        self.leave_table();
+        self.release_slot();
     }
 
     /// Records the end. The slot is freed last, so that a process that this wakes finds the complete record.
@@ -133,7 +133,7 @@ impl Supervisor {
         self.record.outcome = Some(outcome);
         self.record.ended = Some(aiw_home::now_millis());
         if let Some(trouble) = self.streams.log_error.take() {
-            self.record.note(&trouble);
+            self.record.add_note(&trouble);
         }
         // If the record cannot be written, the process counts as lost after our death. A full disk may have space
         // again soon.
@@ -149,6 +149,6 @@ impl Supervisor {
             Outcome::Succeeded => {}
             _ => self.log_event(EventKind::Failed, |event| event),
         }
-        self.leave_table();
+        self.release_slot();
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use aiw_core::ProcessId;
 
 use crate::platform;
-use crate::program::{Enforced, Resource, ResourceLimits};
+use crate::program::{LimitEnforcer, Resource, ResourceLimits};
 
 /// How often memory is looked at.
 const MEMORY_POLL_INTERVAL: Duration = Duration::from_secs(1);
@@ -21,8 +21,8 @@ pub(super) struct WatchedLimits {
 
 impl WatchedLimits {
     /// Returns what to watch, given what is enforced by others.
-    pub fn new(limits: ResourceLimits, enforced: &BTreeMap<Resource, Enforced>, now: Instant) -> Self {
-        let is_ours = |resource| enforced.get(&resource) == Some(&Enforced::Watched);
+    pub fn new(limits: ResourceLimits, enforced: &BTreeMap<Resource, LimitEnforcer>, now: Instant) -> Self {
+        let is_ours = |resource| enforced.get(&resource) == Some(&LimitEnforcer::Watched);
         Self {
             memory: limits.memory.filter(|_| is_ours(Resource::Memory)).map(|most| (most, now)),
             pids: limits.pids.filter(|_| is_ours(Resource::Pids)).map(|most| (most, now)),
@@ -30,7 +30,7 @@ impl WatchedLimits {
     }
 
     /// Returns when to look again.
-    pub fn due(&self) -> Option<Instant> {
+    pub fn next_deadline(&self) -> Option<Instant> {
         [self.memory.map(|(_, due)| due), self.pids.map(|(_, due)| due)].into_iter().flatten().min()
     }
 
@@ -61,23 +61,23 @@ impl WatchedLimits {
 
 impl ResourceLimits {
     /// Returns which of these limits nobody can enforce here, and why, as a sentence. A start would meet the same.
-    pub fn unkept(self) -> Option<String> {
+    pub fn unenforceable_reason(self) -> Option<String> {
         let (group, sentence) = platform::Group::create(ProcessId::from_number(std::process::id().into()), self);
         if let Some(group) = group {
-            group.end();
+            group.kill_and_remove();
         }
         sentence
     }
 
     /// Returns who enforces each limit, given whether the kernel does for the group.
-    pub(super) fn enforced(&self, by_kernel: bool) -> BTreeMap<Resource, Enforced> {
-        let watched = if self.watch { Enforced::Watched } else { Enforced::None };
-        let grouped = |otherwise| if by_kernel { Enforced::Kernel } else { otherwise };
+    pub(super) fn enforcers(&self, by_kernel: bool) -> BTreeMap<Resource, LimitEnforcer> {
+        let watched = if self.watch { LimitEnforcer::Watched } else { LimitEnforcer::None };
+        let grouped = |otherwise| if by_kernel { LimitEnforcer::Kernel } else { otherwise };
         let all = [
             (Resource::Memory, self.memory.is_some(), grouped(watched)),
-            (Resource::Cpu, self.cpu_percent.is_some(), grouped(Enforced::None)),
+            (Resource::Cpu, self.cpu_percent.is_some(), grouped(LimitEnforcer::None)),
             (Resource::Pids, self.pids.is_some(), grouped(watched)),
-            (Resource::Files, self.files.is_some(), Enforced::Kernel),
+            (Resource::Files, self.files.is_some(), LimitEnforcer::Kernel),
         ];
         all.into_iter().filter(|(_, is_set, _)| *is_set).map(|(resource, _, by)| (resource, by)).collect()
     }

@@ -4,12 +4,12 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use aiw_supervisor::{Attached, Exit, Program, SupervisorError};
+use aiw_supervisor::{AttachedChild, Exit, Program, SupervisorError};
 
-use crate::environment::{Environment, HANG_TIMEOUT, is_there, kill, number, program, shim, until};
+use crate::environment::{Environment, HANG_TIMEOUT, is_running, kill, number, program, shim, wait_for};
 
-fn attach(script: &str) -> Attached {
-    Attached::start(shim(), "/".as_ref(), program(script), Duration::from_millis(200)).unwrap()
+fn attach(script: &str) -> AttachedChild {
+    AttachedChild::start(shim(), "/".as_ref(), program(script), Duration::from_millis(200)).unwrap()
 }
 
 /// Returns a script that starts a process which leaves the group, the session and its parents, ignores SIGTERM, and
@@ -50,10 +50,10 @@ fn an_owner_that_is_killed_takes_the_whole_group_with_it() {
     BufReader::new(owner.stdout.take().unwrap()).read_line(&mut first).unwrap();
     let (far, near): (u32, u32) = (number(&far), number(&near));
     assert_eq!(first.trim().parse(), Ok(near));
-    assert!(is_there(far) && is_there(near));
+    assert!(is_running(far) && is_running(near));
     owner.kill().unwrap();
     owner.wait().unwrap();
-    until(|| (!is_there(far) && !is_there(near)).then_some(()));
+    wait_for(|| (!is_running(far) && !is_running(near)).then_some(()));
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn a_reaper_that_is_killed_leaves_nothing_either() {
     let reaper: u32 = stat.rsplit_once(") ").unwrap().1.split(' ').nth(1).unwrap().parse().unwrap();
     kill(reaper);
     assert_eq!(attached.wait(HANG_TIMEOUT), Some(Exit { code: None, signal: None }));
-    until(|| (!is_there(far) && !is_there(attached.pid())).then_some(()));
+    wait_for(|| (!is_running(far) && !is_running(attached.pid())).then_some(()));
 }
 
 #[test]
@@ -81,10 +81,10 @@ fn what_is_stopped_or_dropped_ends_with_all_it_has_started() {
         if stops {
             attached.stop();
             assert_eq!(attached.wait(HANG_TIMEOUT), Some(Exit { code: None, signal: Some(15) }));
-            assert!(!is_there(far) && !is_there(pid));
+            assert!(!is_running(far) && !is_running(pid));
         } else {
             drop(attached);
-            until(|| (!is_there(far) && !is_there(pid)).then_some(()));
+            wait_for(|| (!is_running(far) && !is_running(pid)).then_some(()));
         }
     }
 }
@@ -95,7 +95,7 @@ fn what_it_leaves_behind_at_its_own_end_is_ended() {
     let path = env.path("far");
     let mut attached = attach(&format!("{}; while [ ! -s {} ]; do sleep 0.01; done", away(&path), path.display()));
     assert_eq!(attached.wait(HANG_TIMEOUT), Some(Exit { code: Some(0), signal: None }));
-    assert!(!is_there(number(&path)));
+    assert!(!is_running(number(&path)));
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn it_has_its_environment_and_no_descriptor_of_others() {
     let mut program = program("env | grep -c KEY=; ls /proc/self/fd | wc -l; cat /proc/self/fd/7");
     program.environment.push(("KEY".into(), "canary-31b2".into()));
     program.files.push(aiw_supervisor::PassedFile { fd: 7, bytes: b"seven".to_vec() });
-    let mut attached = Attached::start(shim(), "/".as_ref(), program, HANG_TIMEOUT).unwrap();
+    let mut attached = AttachedChild::start(shim(), "/".as_ref(), program, HANG_TIMEOUT).unwrap();
     let mut said = String::new();
     attached.stdout.take().unwrap().read_to_string(&mut said).unwrap();
     // The standard ones, the passed one, and the one through which `ls` reads the directory.
@@ -123,7 +123,7 @@ fn it_starts_in_the_directory_that_was_opened_and_not_in_what_has_its_path_now()
     std::fs::create_dir(&at).unwrap();
     std::fs::write(at.join("theirs"), "").unwrap();
     let said = |cwd: &str, script: &str| {
-        let started = Attached::start_beneath(shim(), &opened, cwd.as_ref(), program(script), HANG_TIMEOUT);
+        let started = AttachedChild::start_beneath(shim(), &opened, cwd.as_ref(), program(script), HANG_TIMEOUT);
         let mut attached = started.unwrap();
         let mut said = String::new();
         attached.stdout.take().unwrap().read_to_string(&mut said).unwrap();
@@ -133,19 +133,21 @@ fn it_starts_in_the_directory_that_was_opened_and_not_in_what_has_its_path_now()
     assert_eq!(said(".", "ls"), "mine\nsub\n");
     assert_eq!(said("sub", "ls .."), "mine\nsub\n");
     assert_eq!(said("/", "pwd"), "/\n");
-    let error = Attached::start_beneath(shim(), &opened, "none".as_ref(), program("true"), HANG_TIMEOUT).unwrap_err();
+    let error =
+        AttachedChild::start_beneath(shim(), &opened, "none".as_ref(), program("true"), HANG_TIMEOUT).unwrap_err();
     assert_eq!(error.to_string(), "cannot work in `none`: No such file or directory (os error 2)");
 }
 
 #[test]
 fn what_cannot_be_started_says_why() {
-    let start = |cwd: &str, program: Program| Attached::start(shim(), cwd.as_ref(), program, HANG_TIMEOUT).unwrap_err();
+    let start =
+        |cwd: &str, program: Program| AttachedChild::start(shim(), cwd.as_ref(), program, HANG_TIMEOUT).unwrap_err();
     assert_eq!(
         start("/", Program::new("/no/such")).to_string(),
         "cannot start `/no/such`: No such file or directory (os error 2)"
     );
     let error = start("/no/where", program("true"));
     assert_eq!(error.to_string(), "cannot work in `/no/where`: No such file or directory (os error 2)");
-    let silent = Attached::start("/bin/true".as_ref(), "/".as_ref(), program("true"), HANG_TIMEOUT).unwrap_err();
+    let silent = AttachedChild::start("/bin/true".as_ref(), "/".as_ref(), program("true"), HANG_TIMEOUT).unwrap_err();
     assert!(matches!(silent, SupervisorError::Shim { .. }), "{silent}");
 }

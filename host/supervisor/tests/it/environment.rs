@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 
 use aiw_core::ProcessId;
 use aiw_home::Home;
-use aiw_supervisor::{Namespace, NewProcess, ProcessScope, Processes, QueueLimit, Root, State, Supervised, WaitMode};
+use aiw_supervisor::{
+    Namespace, NewProcess, ProcessScope, Processes, QueueLimit, Root, State, SupervisedProcess, WaitMode,
+};
 use tempfile::TempDir;
 
-pub use aiw_supervisor::testing::{HANG_TIMEOUT, is_there, program, until};
+pub use aiw_supervisor::testing::{HANG_TIMEOUT, is_running, program, wait_for};
 
 pub const SERVERS: Namespace =
     Namespace::new("servers", "server.json", "server", ["TEST_SERVER_ID", "TEST_SERVER_INSTANCE"]);
@@ -29,20 +31,20 @@ impl Environment {
 
     pub fn servers(&self) -> Processes {
         let scope = ProcessScope::Root(Root::for_pid(std::process::id()));
-        let servers = Processes::open(&Home::at(self.path("home")), SERVERS, scope).unwrap();
+        let servers = Processes::open(&Home::from_root(self.path("home")), SERVERS, scope).unwrap();
         servers.with_runtime(self.path("run")).with_grace(Duration::from_millis(300))
     }
 
-    pub fn start(&self, new: NewProcess, script: &str) -> Supervised {
+    pub fn start(&self, new: NewProcess, script: &str) -> SupervisedProcess {
         self.servers().start(shim(), new, program(script), QueueLimit::default()).unwrap()
     }
 
-    pub fn ended(&self, id: ProcessId) -> Supervised {
+    pub fn ended(&self, id: ProcessId) -> SupervisedProcess {
         let never = AtomicBool::new(false);
         let deadline = Some(Instant::now() + HANG_TIMEOUT);
         let waited = self.servers().wait(&[id], WaitMode::All, deadline, &never, &mut |_| {}).unwrap();
-        assert!(waited.done, "{:?}", waited.all);
-        waited.all.into_iter().next().unwrap()
+        assert!(waited.done, "{:?}", waited.processes);
+        waited.processes.into_iter().next().unwrap()
     }
 
     /// Returns the lines of the log from one stream.
@@ -73,7 +75,7 @@ pub fn shim() -> &'static Path {
 
 /// Returns a number that a script writes into a file, with a line break.
 pub fn number(path: &Path) -> u32 {
-    until(|| std::fs::read_to_string(path).ok().filter(|text| text.ends_with('\n'))?.trim().parse().ok())
+    wait_for(|| std::fs::read_to_string(path).ok().filter(|text| text.ends_with('\n'))?.trim().parse().ok())
 }
 
 pub fn kill(pid: u32) {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use aiw_supervisor::{NewProcess, Outcome, QueueLimit, State, WaitMode};
 
-use crate::environment::{Environment, HANG_TIMEOUT, kill, program, shim, until};
+use crate::environment::{Environment, HANG_TIMEOUT, kill, program, shim, wait_for};
 
 /// A random number generator with the same numbers every time.
 struct Seed(u64);
@@ -38,7 +38,7 @@ fn a_queue_of_which_some_are_killed_loses_no_place() {
             most.display()
         );
         let queue = QueueLimit { limit: PLACES, may_queue: true };
-        let start = || env.servers().start(shim(), NewProcess::within("/"), program(&script), queue);
+        let start = || env.servers().start(shim(), NewProcess::new("/"), program(&script), queue);
         let started: Vec<_> = (0..COUNT).map(|_| start().unwrap()).collect();
         let mut killed = HashSet::new();
         // Whether they wait, were just handed a place, or run.
@@ -51,8 +51,12 @@ fn a_queue_of_which_some_are_killed_loses_no_place() {
         let ids: Vec<_> = started.iter().map(|one| one.record.id).collect();
         let (never, deadline) = (AtomicBool::new(false), Some(Instant::now() + HANG_TIMEOUT));
         let waited = env.servers().wait(&ids, WaitMode::All, deadline, &never, &mut |_| {}).unwrap();
-        assert!(waited.done, "round {round}: {:?}", waited.all.iter().map(|one| one.record.state).collect::<Vec<_>>());
-        for (at, one) in waited.all.iter().enumerate() {
+        assert!(
+            waited.done,
+            "round {round}: {:?}",
+            waited.processes.iter().map(|one| one.record.state).collect::<Vec<_>>()
+        );
+        for (at, one) in waited.processes.iter().enumerate() {
             match one.record.outcome {
                 Some(Outcome::Succeeded) => {}
                 Some(Outcome::Lost) => assert!(killed.contains(&at), "round {round}"),
@@ -65,10 +69,10 @@ fn a_queue_of_which_some_are_killed_loses_no_place() {
         let gate = env.path("gate");
         let script = format!("while [ ! -e {} ]; do sleep 0.01; done", gate.display());
         let all: Vec<_> = (0..PLACES)
-            .map(|_| env.servers().start(shim(), NewProcess::within("/"), program(&script), queue).unwrap().record.id)
+            .map(|_| env.servers().start(shim(), NewProcess::new("/"), program(&script), queue).unwrap().record.id)
             .collect();
         for id in &all {
-            until(|| (env.servers().get(*id).unwrap().record.state == State::Running).then_some(()));
+            wait_for(|| (env.servers().get(*id).unwrap().record.state == State::Running).then_some(()));
         }
         std::fs::write(gate, "").unwrap();
         all.into_iter().for_each(|id| drop(env.ended(id)));

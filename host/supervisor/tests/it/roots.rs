@@ -10,12 +10,12 @@ use aiw_supervisor::{
     Namespace, NewProcess, Outcome, ProcessScope, Processes, QueueLimit, Root, State, SupervisorError,
 };
 
-use crate::environment::{Environment, SERVERS, is_there, program, shim, until};
+use crate::environment::{Environment, SERVERS, is_running, program, shim, wait_for};
 
 const JOBS: Namespace = Namespace::new("jobs", "job.json", "job", ["TEST_JOB_ID", "TEST_JOB_INSTANCE"]);
 
 fn of(env: &Environment, names: Namespace, root: Root) -> Processes {
-    let all = Processes::open(&Home::at(env.path("home")), names, ProcessScope::Root(root)).unwrap();
+    let all = Processes::open(&Home::from_root(env.path("home")), names, ProcessScope::Root(root)).unwrap();
     all.with_runtime(env.path("run")).with_grace(Duration::from_millis(300))
 }
 
@@ -34,14 +34,14 @@ fn processes_of_a_directory_need_no_process_above_them() {
         std::fs::create_dir(env.path(name)).unwrap();
     }
     std::os::unix::fs::symlink(env.path("one"), env.path("link")).unwrap();
-    let at = |name: &str| of(&env, SERVERS, Root::directory(&env.path(name)).unwrap());
+    let at = |name: &str| of(&env, SERVERS, Root::for_directory(&env.path(name)).unwrap());
     let queue = QueueLimit { limit: 1, may_queue: false };
-    let one = at("one").start(shim(), NewProcess::within("/"), program("exec sleep 1000"), queue).unwrap();
-    assert_eq!((one.record.root, one.record.root.pid()), (Root::directory(&env.path("link")).unwrap(), None));
+    let one = at("one").start(shim(), NewProcess::new("/"), program("exec sleep 1000"), queue).unwrap();
+    assert_eq!((one.record.root, one.record.root.pid()), (Root::for_directory(&env.path("link")).unwrap(), None));
     // The limit is that of one root.
-    let two = at("two").start(shim(), NewProcess::within("/"), program("exec sleep 1000"), queue).unwrap();
-    let refused = at("link").start(shim(), NewProcess::within("/"), program("exit 0"), queue).unwrap_err();
-    assert!(matches!(refused, SupervisorError::Limit { limit: 1, .. }), "{refused}");
+    let two = at("two").start(shim(), NewProcess::new("/"), program("exec sleep 1000"), queue).unwrap();
+    let refused = at("link").start(shim(), NewProcess::new("/"), program("exit 0"), queue).unwrap_err();
+    assert!(matches!(refused, SupervisorError::LimitReached { limit: 1, .. }), "{refused}");
     assert_eq!(refused.to_string(), "1 servers run already");
     let ids = |processes: Processes| processes.list().unwrap().iter().map(|one| one.record.id).collect::<Vec<_>>();
     assert_eq!((ids(at("link")), ids(at("two"))), (vec![one.record.id], vec![two.record.id]));
@@ -49,13 +49,13 @@ fn processes_of_a_directory_need_no_process_above_them() {
     at("one").check().unwrap();
     for one in [one, two] {
         let stopped = env.servers().scoped(ProcessScope::All).stop(one.record.id, true).unwrap();
-        assert!(matches!(stopped, aiw_supervisor::Stopped::Ended(_)));
+        assert!(matches!(stopped, aiw_supervisor::StopOutcome::Ended(_)));
     }
     // Segments without processes stay for those to come, and are not kept for ever.
     env.servers().sweep().unwrap();
     assert_eq!(links(&env).len(), 2);
     let long_ago = FileTimes::new().set_modified(SystemTime::now() - Duration::from_secs(2 * 24 * 3600));
-    let one = at("one").start(shim(), NewProcess::within("/"), program("exec sleep 1000"), queue).unwrap();
+    let one = at("one").start(shim(), NewProcess::new("/"), program("exec sleep 1000"), queue).unwrap();
     for link in links(&env) {
         File::options().write(true).open(link).unwrap().set_times(long_ago).unwrap();
     }
@@ -74,12 +74,12 @@ fn the_next_version_sees_reads_and_stops_what_runs_under_this_one() {
     // Copied by another process: while this process has a file open for writing, its other children briefly have it
     // open too.
     assert!(Command::new("cp").arg(shim()).arg(&next).status().unwrap().success());
-    let at = of(&env, aiw_supervisor::testing::NAMES, Root::directory(&env.path("")).unwrap());
+    let at = of(&env, aiw_supervisor::testing::NAMES, Root::for_directory(&env.path("")).unwrap());
     let queue = QueueLimit::default();
-    let one = at.start(shim(), NewProcess::within("/"), program("echo first; exec sleep 1000"), queue).unwrap();
+    let one = at.start(shim(), NewProcess::new("/"), program("echo first; exec sleep 1000"), queue).unwrap();
     let id = one.record.id;
     let lines = || at.log(id).unwrap().tail(usize::MAX).unwrap();
-    until(|| lines().iter().any(|line| line.bytes == b"first").then_some(()));
+    wait_for(|| lines().iter().any(|line| line.bytes == b"first").then_some(()));
     let old = one.record.child.unwrap().pid;
     let mut taking = Command::new(&next);
     taking.arg("take-over").args([env.path("home"), env.path("run"), env.path("")]).arg(id.as_str());
@@ -88,10 +88,10 @@ fn the_next_version_sees_reads_and_stops_what_runs_under_this_one() {
     assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
     assert!(said.starts_with(&format!("Running {id}\n")) && said.contains("first\n"), "{said}");
     assert!(said.ends_with("Ended\nRunning 1\n"), "{said}");
-    assert!(!is_there(old));
+    assert!(!is_running(old));
     // This version sees what the next one has started, with both lives in one log, and stops it.
     assert_eq!(at.get(id).unwrap().record.state, State::Running);
-    until(|| lines().iter().any(|line| line.bytes == b"again").then_some(()));
+    wait_for(|| lines().iter().any(|line| line.bytes == b"again").then_some(()));
     assert!(lines().iter().any(|line| line.bytes == b"first"));
     at.stop(id, true).unwrap();
     for link in links(&env) {
@@ -103,18 +103,17 @@ fn the_next_version_sees_reads_and_stops_what_runs_under_this_one() {
 #[test]
 fn a_shim_does_for_a_process_what_its_kind_needs() {
     let env = Environment::new();
-    let jobs = of(&env, JOBS, Root::directory(&env.path("")).unwrap());
-    let job =
-        jobs.start(shim(), NewProcess::within("/"), program("echo one; echo yes"), QueueLimit::default()).unwrap();
-    let ended = until(|| Some(jobs.get(job.record.id).unwrap()).filter(|one| one.record.state == State::Ended));
+    let jobs = of(&env, JOBS, Root::for_directory(&env.path("")).unwrap());
+    let job = jobs.start(shim(), NewProcess::new("/"), program("echo one; echo yes"), QueueLimit::default()).unwrap();
+    let ended = wait_for(|| Some(jobs.get(job.record.id).unwrap()).filter(|one| one.record.state == State::Ended));
     assert_eq!((&ended.record.labels["lines"], ended.record.outcome), (&2.into(), Some(Outcome::Succeeded)));
     // A server has an interpreter only where its labels say so.
-    let server = env.ended(env.start(NewProcess::within("/"), "echo one; echo yes").record.id);
+    let server = env.ended(env.start(NewProcess::new("/"), "echo one; echo yes").record.id);
     assert!(server.record.labels.is_empty());
     // Processes of an unknown kind are only supervised.
     let tested = of(&env, aiw_supervisor::testing::NAMES, Root::for_pid(std::process::id()));
-    let one = tested.start(shim(), NewProcess::within("/"), program("echo no"), QueueLimit::default()).unwrap();
-    let ended = until(|| Some(tested.get(one.record.id).unwrap()).filter(|one| one.record.state == State::Ended));
+    let one = tested.start(shim(), NewProcess::new("/"), program("echo no"), QueueLimit::default()).unwrap();
+    let ended = wait_for(|| Some(tested.get(one.record.id).unwrap()).filter(|one| one.record.state == State::Ended));
     assert_eq!((ended.record.labels.is_empty(), ended.record.outcome), (true, Some(Outcome::Succeeded)));
     let absent = jobs.get(one.record.id).unwrap_err();
     assert_eq!(absent.to_string(), format!("there is no job `{}`", one.record.id));
@@ -136,7 +135,7 @@ fn a_directory_takes_no_segment_from_another_one_of_its_name() {
     let (one, two) = (Root::Directory { digest: 5 }, Root::Directory { digest: 5 + 36_u64.pow(6) });
     assert_eq!(one.to_string(), two.to_string());
     let start = |root: Root, script: &str| {
-        of(&env, SERVERS, root).start(shim(), NewProcess::within("/"), program(script), QueueLimit::default())
+        of(&env, SERVERS, root).start(shim(), NewProcess::new("/"), program(script), QueueLimit::default())
     };
     let running = start(one, "exec sleep 1000").unwrap().record.id;
     let refused = start(two, "exit 0").unwrap_err().to_string();

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use aiw_home::Home;
 use aiw_supervisor::{
-    LogPolicy, NewProcess, Outcome, ProcessScope, Processes, QueueLimit, Restart, RestartAfter, Root, State, Stopped,
-    Stream, SupervisorError, Terminal, testing::NAMES,
+    LogPolicy, NewProcess, Outcome, ProcessScope, Processes, QueueLimit, Restart, RestartCondition, Root, State,
+    StopOutcome, Stream, SupervisorError, Terminal, testing::NAMES,
 };
 
-use crate::environment::{Environment, is_there, kill, number, program, shim, until};
+use crate::environment::{Environment, is_running, kill, number, program, shim, wait_for};
 
-fn restart(when: RestartAfter, limit: Option<u32>) -> Restart {
+fn restart(when: RestartCondition, limit: Option<u32>) -> Restart {
     Restart { when, pause: Duration::from_millis(20), longest: Duration::from_millis(20), limit, within: None }
 }
 
@@ -23,12 +23,12 @@ fn what_fails_is_started_again_as_often_as_it_may_be() {
         format!("echo x >> {0}; [ $(wc -l < {0}) -ge {until} ] && exit 0; echo failing; exit 7", count.display())
     };
     // It succeeds the third time.
-    let new = NewProcess { restart: restart(RestartAfter::Failed, Some(9)), ..NewProcess::within("/") };
+    let new = NewProcess { restart: restart(RestartCondition::Failed, Some(9)), ..NewProcess::new("/") };
     let one = env.ended(env.start(new.clone(), &script(3)).record.id);
     assert_eq!((one.record.outcome, one.record.exit_code, one.record.restarts), (Some(Outcome::Succeeded), Some(0), 2));
     assert_eq!(env.lines(one.record.id, Stream::Stdout), ["failing", "failing"]);
     // It never succeeds.
-    let new = NewProcess { restart: restart(RestartAfter::Failed, Some(2)), ..new };
+    let new = NewProcess { restart: restart(RestartCondition::Failed, Some(2)), ..new };
     let one = env.ended(env.start(new, &script(1000)).record.id);
     assert_eq!((one.record.outcome, one.record.exit_code, one.record.restarts), (Some(Outcome::Failed), Some(7), 2));
 }
@@ -36,11 +36,11 @@ fn what_fails_is_started_again_as_often_as_it_may_be() {
 #[test]
 fn what_is_stopped_is_not_started_again() {
     let env = Environment::new();
-    let new = NewProcess { restart: restart(RestartAfter::Ended, None), ..NewProcess::within("/") };
+    let new = NewProcess { restart: restart(RestartCondition::Ended, None), ..NewProcess::new("/") };
     let id = env.start(new, "echo up; sleep 0.01").record.id;
-    let restarted = until(|| Some(env.servers().get(id).unwrap().record).filter(|record| record.restarts >= 3));
+    let restarted = wait_for(|| Some(env.servers().get(id).unwrap().record).filter(|record| record.restarts >= 3));
     assert_ne!(restarted.state, State::Ended);
-    let Stopped::Ended(one) = env.servers().stop(id, true).unwrap() else { panic!() };
+    let StopOutcome::Ended(one) = env.servers().stop(id, true).unwrap() else { panic!() };
     assert_eq!(one.record.state, State::Ended);
     let ups = env.lines(id, Stream::Stdout).len();
     std::thread::sleep(Duration::from_millis(100));
@@ -50,10 +50,10 @@ fn what_is_stopped_is_not_started_again() {
 #[test]
 fn a_supervisor_that_is_killed_takes_what_it_restarts_with_it() {
     let env = Environment::new();
-    let new = NewProcess { restart: restart(RestartAfter::Ended, None), ..NewProcess::within("/") };
+    let new = NewProcess { restart: restart(RestartCondition::Ended, None), ..NewProcess::new("/") };
     let one = env.start(new, "exec sleep 1000");
     kill(one.record.shim.pid);
-    until(|| (!is_there(one.record.child.unwrap().pid)).then_some(()));
+    wait_for(|| (!is_running(one.record.child.unwrap().pid)).then_some(()));
     assert_eq!(env.ended(one.record.id).record.outcome, Some(Outcome::Lost));
 }
 
@@ -71,20 +71,20 @@ fn what_left_its_session_and_cleared_its_environment_is_ended_after_its_supervis
     );
     std::fs::write(env.path("first"), first).unwrap();
     let script = format!("(setsid env -i /bin/sh {} &); exec sleep 1000", env.path("first").display());
-    let one = env.start(NewProcess::within("/"), &script);
+    let one = env.start(NewProcess::new("/"), &script);
     // One that has nothing to do with it, with the same environment.
     let mut stranger = std::process::Command::new("/bin/sleep").arg("1000").env_clear().spawn().unwrap();
     let (far, again) = (number(&far), number(&again));
     kill(one.record.shim.pid);
-    until(|| (!is_there(one.record.child.unwrap().pid)).then_some(()));
-    assert!(is_there(far) && is_there(again));
+    wait_for(|| (!is_running(one.record.child.unwrap().pid)).then_some(()));
+    assert!(is_running(far) && is_running(again));
     // Its supervisor may still be about to vanish.
-    until(|| {
+    wait_for(|| {
         env.servers().stop(one.record.id, true).unwrap();
         (env.servers().get(one.record.id).unwrap().record.state == State::Ended).then_some(())
     });
-    assert!(!is_there(far) && !is_there(again));
-    assert!(is_there(stranger.id()));
+    assert!(!is_running(far) && !is_running(again));
+    assert!(is_running(stranger.id()));
     stranger.kill().unwrap();
     stranger.wait().unwrap();
     let note = env.servers().get(one.record.id).unwrap().record.note.unwrap();
@@ -97,29 +97,28 @@ fn a_supervisor_below_one_that_was_killed_goes_on_with_what_it_runs() {
     let (home, run, below) = (env.path("home"), env.path("run"), env.path("below"));
     // A process of another root, which `take-over` starts anew from below the one above.
     std::fs::create_dir(&below).unwrap();
-    let root = Root::directory(&below).unwrap();
-    let others = Processes::open(&Home::at(&home), NAMES, ProcessScope::Root(root)).unwrap().with_runtime(&run);
-    let first = others.start(shim(), NewProcess::within("/"), program("exit 0"), QueueLimit::default()).unwrap();
+    let root = Root::for_directory(&below).unwrap();
+    let others = Processes::open(&Home::from_root(&home), NAMES, ProcessScope::Root(root)).unwrap().with_runtime(&run);
+    let first = others.start(shim(), NewProcess::new("/"), program("exit 0"), QueueLimit::default()).unwrap();
     let id = first.record.id;
-    until(|| (others.get(id).unwrap().record.state == State::Ended).then_some(()));
+    wait_for(|| (others.get(id).unwrap().record.state == State::Ended).then_some(()));
     let [aiw, home, run, below] = [shim(), &home, &run, &below].map(|path| path.display().to_string());
-    let above =
-        env.start(NewProcess::within("/"), &format!("{aiw} take-over {home} {run} {below} {id}; exec sleep 1000"));
-    let started = until(|| {
+    let above = env.start(NewProcess::new("/"), &format!("{aiw} take-over {home} {run} {below} {id}; exec sleep 1000"));
+    let started = wait_for(|| {
         let one = others.get(id).unwrap().record;
         (one.incarnation == 1 && one.state == State::Running).then_some(one)
     });
     kill(above.record.shim.pid);
-    until(|| (!is_there(above.record.child.unwrap().pid)).then_some(()));
+    wait_for(|| (!is_running(above.record.child.unwrap().pid)).then_some(()));
     assert_eq!(env.ended(above.record.id).record.outcome, Some(Outcome::Lost));
-    assert!(is_there(started.shim.pid) && is_there(started.child.unwrap().pid));
+    assert!(is_running(started.shim.pid) && is_running(started.child.unwrap().pid));
     others.stop(id, true).unwrap();
 }
 
 #[test]
 fn a_terminal_is_one_and_is_typed_at() {
     let env = Environment::new();
-    let new = NewProcess { terminal: Some(Terminal { rows: 40, columns: 132 }), ..NewProcess::within("/") };
+    let new = NewProcess { terminal: Some(Terminal { rows: 40, columns: 132 }), ..NewProcess::new("/") };
     let script = "test -t 0 && test -t 1 && test -t 2 && echo terminal; stty size; read word; echo \"got $word\"; tty > /dev/tty";
     let mut program = program(script);
     program.stdin = b"hello\n".to_vec();
@@ -135,11 +134,8 @@ fn a_terminal_is_one_and_is_typed_at() {
 fn a_size_is_taken_before_what_was_typed_after_it() {
     use rustix::process::{Pid, Signal, kill_process};
     let env = Environment::new();
-    let new = NewProcess {
-        terminal: Some(Terminal { rows: 40, columns: 132 }),
-        takes_input: true,
-        ..NewProcess::within("/")
-    };
+    let new =
+        NewProcess { terminal: Some(Terminal { rows: 40, columns: 132 }), takes_input: true, ..NewProcess::new("/") };
     let one = env.start(new, "while read word; do stty size; done");
     let id = one.record.id;
     let attachment = env.servers().attach(id).unwrap();
@@ -156,7 +152,7 @@ fn a_size_is_taken_before_what_was_typed_after_it() {
         });
         let sizes = |lines: Vec<String>| lines.into_iter().filter(|line| line != "word").collect::<Vec<_>>();
         let size = format!("{rows} {columns}");
-        until(|| sizes(env.lines(id, Stream::Stdout)).last().filter(|last| **last == size).map(drop));
+        wait_for(|| sizes(env.lines(id, Stream::Stdout)).last().filter(|last| **last == size).map(drop));
     }
     env.servers().stop(id, true).unwrap();
     assert_eq!(env.lines(id, Stream::Stdout).iter().filter(|line| *line != "word").count(), 3);
@@ -167,7 +163,7 @@ fn a_log_is_as_large_as_it_is_to_be() {
     let env = Environment::new();
     // A single read, up to the capacity of a pipe, goes into one file; this output is many times as large.
     let script = "seq 1 200000";
-    let of = |files| NewProcess { log: LogPolicy { file_bytes: 2048, files }, ..NewProcess::within("/") };
+    let of = |files| NewProcess { log: LogPolicy { file_bytes: 2048, files }, ..NewProcess::new("/") };
     for (files, expected) in [(1, 1), (2, 2), (7, 7)] {
         let one = env.ended(env.start(of(files), script).record.id);
         let logs = std::fs::read_dir(&one.directory).unwrap().flatten();
@@ -188,7 +184,7 @@ fn a_log_is_as_large_as_it_is_to_be() {
 fn positions_never_go_back_however_often_a_log_is_rotated() {
     for files in [1, 2] {
         let env = Environment::new();
-        let new = NewProcess { log: LogPolicy { file_bytes: 4096, files }, ..NewProcess::within("/") };
+        let new = NewProcess { log: LogPolicy { file_bytes: 4096, files }, ..NewProcess::new("/") };
         let one = env.start(new, "yes");
         let log = env.servers().log(one.record.id).unwrap();
         let (mut last, begun) = (0, Instant::now());
@@ -205,7 +201,7 @@ fn positions_never_go_back_however_often_a_log_is_rotated() {
 #[test]
 fn an_id_has_one_life_after_the_other() {
     let env = Environment::new();
-    let mut new = NewProcess::within("/");
+    let mut new = NewProcess::new("/");
     new.labels.insert("name".into(), "web".into());
     let first = env.start(new.clone(), "echo first; exit 3");
     let id = first.record.id;
@@ -221,10 +217,10 @@ fn an_id_has_one_life_after_the_other() {
     assert!(matches!(error, SupervisorError::StillRunning { .. }), "{error}");
     let running = env.servers().get(id).unwrap();
     assert_eq!((running.record.state, running.record.incarnation), (State::Running, 1));
-    until(|| env.lines(id, Stream::Stdout).contains(&"second".to_owned()).then_some(()));
+    wait_for(|| env.lines(id, Stream::Stdout).contains(&"second".to_owned()).then_some(()));
     // A process whose shim died silently makes way as well.
     kill(second.record.shim.pid);
-    until(|| (!is_there(second.record.shim.pid)).then_some(()));
+    wait_for(|| (!is_running(second.record.shim.pid)).then_some(()));
     let third = again("echo third").unwrap();
     assert_eq!(third.record.incarnation, 2);
     let third = env.ended(id);
@@ -233,10 +229,10 @@ fn an_id_has_one_life_after_the_other() {
     assert_eq!(third.record.labels["name"], "web");
     assert_eq!(env.servers().list().unwrap().len(), 1);
     // A start that is refused because it may not queue leaves the previous state as it was.
-    let other = env.start(NewProcess::within("/"), "exec sleep 1000");
+    let other = env.start(NewProcess::new("/"), "exec sleep 1000");
     let queue = QueueLimit { limit: 1, may_queue: false };
     let refused = env.servers().start_again(shim(), id, new.clone(), program("echo never"), queue).unwrap_err();
-    assert!(matches!(refused, SupervisorError::Limit { limit: 1, .. }));
+    assert!(matches!(refused, SupervisorError::LimitReached { limit: 1, .. }));
     assert_eq!(env.servers().get(id).unwrap().record, third.record);
     env.servers().stop(other.record.id, true).unwrap();
 }
@@ -244,7 +240,7 @@ fn an_id_has_one_life_after_the_other() {
 #[test]
 fn labels_are_kept_and_what_somebody_understands_is_added() {
     let env = Environment::new();
-    let mut new = NewProcess::within("/");
+    let mut new = NewProcess::new("/");
     new.labels.insert("counts".into(), true.into());
     let one = env.ended(env.start(new.clone(), "echo one; echo yes").record.id);
     assert_eq!(one.record.outcome, Some(Outcome::Succeeded));
@@ -253,19 +249,19 @@ fn labels_are_kept_and_what_somebody_understands_is_added() {
     assert_eq!((doubted.record.outcome, doubted.record.exit_code), (Some(Outcome::Failed), Some(0)));
     assert_eq!(doubted.record.note.as_deref(), Some("its last line says no"));
     // There is no interpreter for a process without that label.
-    let plain = env.ended(env.start(NewProcess::within("/"), "echo no").record.id);
+    let plain = env.ended(env.start(NewProcess::new("/"), "echo no").record.id);
     assert_eq!((plain.record.outcome, plain.record.labels.is_empty()), (Some(Outcome::Succeeded), true));
 }
 
 #[test]
 fn two_rooms_do_not_see_each_other() {
     let env = Environment::new();
-    let one = env.start(NewProcess::within("/"), "exec sleep 1000");
-    let home = Home::at(env.path("home"));
+    let one = env.start(NewProcess::new("/"), "exec sleep 1000");
+    let home = Home::from_root(env.path("home"));
     let others = Processes::open(&home, NAMES, ProcessScope::All).unwrap().with_runtime(env.path("run"));
     assert!(others.list().unwrap().is_empty() && others.get(one.record.id).is_err());
     // It is empty for a moment while the shell becomes `sleep`.
-    let environment = until(|| {
+    let environment = wait_for(|| {
         let environment = std::fs::read(format!("/proc/{}/environ", one.record.child.unwrap().pid)).unwrap();
         Some(String::from_utf8_lossy(&environment).into_owned()).filter(|environment| !environment.is_empty())
     });

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     // Under this name it acts as the next version.
     if std::env::current_exe().is_ok_and(|path| path.ends_with("aiw-next")) {
-        aiw_supervisor::testing::be_newer();
+        aiw_supervisor::testing::simulate_newer_version();
     }
     match std::env::args_os().nth(1).as_deref().and_then(|word| word.to_str()) {
         Some("shim") => {
@@ -16,11 +16,11 @@ fn main() -> ExitCode {
                 let is_counted = record.labels.get("counts").is_some();
                 is_counted.then(|| Box::new(counter::Counter::default()) as Box<dyn aiw_supervisor::OutputInterpreter>)
             };
-            let server = aiw_supervisor::ProcessKind { kind: "server", interpreter, after: || {} };
+            let server = aiw_supervisor::ProcessKind { kind: "server", interpreter, on_exit: || {} };
             let job = aiw_supervisor::ProcessKind {
                 kind: "job",
                 interpreter: |_| Some(Box::new(counter::Counter::default())),
-                after: || {},
+                on_exit: || {},
             };
             aiw_supervisor::shim_main(std::env::args_os(), &[server, job])
         }
@@ -47,7 +47,7 @@ mod counter {
     }
 
     impl OutputInterpreter for Counter {
-        fn line(&mut self, _stream: Stream, line: &[u8]) {
+        fn process_line(&mut self, _stream: Stream, line: &[u8]) {
             self.lines += 1;
             self.last = String::from_utf8_lossy(line).into_owned();
         }
@@ -55,7 +55,7 @@ mod counter {
         fn findings(&self, _mask: &dyn Fn(&str) -> String) -> Findings {
             let labels = [("lines".to_owned(), self.lines.into()), ("last".to_owned(), self.last.clone().into())];
             let doubt = (self.last == "no").then(|| "its last line says no".to_owned());
-            Findings { labels: Labels::from_iter(labels), doubt, note: None }
+            Findings { labels: Labels::from_iter(labels), failure_reason: doubt, note: None }
         }
     }
 }
@@ -66,14 +66,14 @@ mod own {
     use std::process::ExitCode;
     use std::time::Duration;
 
-    use aiw_supervisor::{Attached, Program};
+    use aiw_supervisor::{AttachedChild, Program};
 
     pub fn own() -> ExitCode {
         let (Some(script), Ok(aiw)) = (std::env::args_os().nth(2), std::env::current_exe()) else {
             return ExitCode::FAILURE;
         };
         let program = Program { arguments: vec!["-c".into(), script], environment: path(), ..Program::new("/bin/sh") };
-        let Ok(mut attached) = Attached::start(&aiw, "/".as_ref(), program, Duration::from_millis(200)) else {
+        let Ok(mut attached) = AttachedChild::start(&aiw, "/".as_ref(), program, Duration::from_millis(200)) else {
             return ExitCode::FAILURE;
         };
         let Some(mut stdout) = attached.stdout.take() else { return ExitCode::FAILURE };
@@ -114,8 +114,8 @@ mod take_over {
     fn run() -> Result<(), Box<dyn Error>> {
         let arguments: Vec<String> = std::env::args().skip(2).collect();
         let [home, runtime, directory, id] = &arguments[..] else { return Err("four arguments".into()) };
-        let scope = ProcessScope::Root(Root::directory(directory.as_ref())?);
-        let processes = Processes::open(&Home::at(home.as_str()), testing::NAMES, scope)?;
+        let scope = ProcessScope::Root(Root::for_directory(directory.as_ref())?);
+        let processes = Processes::open(&Home::from_root(home.as_str()), testing::NAMES, scope)?;
         let processes = processes.with_runtime(runtime).with_grace(Duration::from_millis(300));
         let (id, mut out) = (id.parse()?, std::io::stdout());
         for one in processes.list()? {
@@ -128,7 +128,7 @@ mod take_over {
         writeln!(out, "{:?}", processes.get(id)?.record.state)?;
         let again = testing::program("echo again; exec sleep 1000");
         let aiw = std::env::current_exe()?;
-        let started = processes.start_named(&aiw, id, NewProcess::within("/"), again, QueueLimit::default())?;
+        let started = processes.start_named(&aiw, id, NewProcess::new("/"), again, QueueLimit::default())?;
         writeln!(out, "{:?} {}", started.record.state, started.record.incarnation)?;
         Ok(())
     }

@@ -42,7 +42,7 @@ pub enum ContentError {
     },
     /// An edited value that can't be read.
     #[error("the edited value {problem}")]
-    Edited {
+    InvalidEdit {
         /// The end of a sentence about it.
         problem: String,
     },
@@ -57,7 +57,7 @@ impl ContentError {
         Self::Unwritable { problem }
     }
 
-    pub(super) fn edited(problem: String) -> Self {
-        Self::Edited { problem }
+    pub(super) fn invalid_edit(problem: String) -> Self {
+        Self::InvalidEdit { problem }
     }
 }

@@ -23,7 +23,7 @@ impl HomePaths {
     }
 
     /// The value that travels, if it is another one.
-    pub(super) fn leave(&self, text: &str) -> Option<String> {
+    pub(super) fn replace_home(&self, text: &str) -> Option<String> {
         if text.starts_with(PLACEHOLDER_PREFIX) {
             return Some(format!("{LITERAL_PLACEHOLDER}{text}"));
         }
@@ -34,7 +34,7 @@ impl HomePaths {
     }
 
     /// The value on this machine, if it is another one.
-    pub(super) fn arrive(&self, text: &str) -> Result<Option<String>, String> {
+    pub(super) fn expand_home(&self, text: &str) -> Result<Option<String>, String> {
         if let Some(text) = text.strip_prefix(LITERAL_PLACEHOLDER).filter(|rest| rest.starts_with(PLACEHOLDER_PREFIX)) {
             return Ok(Some(text.to_owned()));
         }
@@ -44,7 +44,7 @@ impl HomePaths {
     }
 
     /// Whether a value that travels has a path in the home.
-    pub(super) fn is_token(&self, text: &str) -> bool {
+    pub(super) fn has_home_placeholder(&self, text: &str) -> bool {
         text.strip_prefix(HOME_PLACEHOLDER).is_some_and(is_end)
     }
 }

@@ -8,7 +8,7 @@ use super::KeyRules;
 use super::structured::Edit;
 
 /// The part of a value that travels.
-pub(super) fn travelling(tree: &ConfigTree, rules: &KeyRules<'_>) -> ConfigTree {
+pub(super) fn synced_subtree(tree: &ConfigTree, rules: &KeyRules<'_>) -> ConfigTree {
     travelling_at(&mut Vec::new(), tree, rules).unwrap_or_else(ConfigTree::empty)
 }
 
@@ -31,12 +31,12 @@ fn travelling_at(path: &mut Vec<String>, tree: &ConfigTree, rules: &KeyRules<'_>
 }
 
 /// The paths of all that stays, each with all beneath.
-pub(super) fn staying(tree: &ConfigTree, rules: &KeyRules<'_>) -> Vec<Vec<String>> {
-    parted(tree, rules).0
+pub(super) fn unsynced_paths(tree: &ConfigTree, rules: &KeyRules<'_>) -> Vec<Vec<String>> {
+    partition_paths(tree, rules).0
 }
 
 /// The paths of all that stays and of all that travels, each with all beneath.
-pub(super) fn parted(tree: &ConfigTree, rules: &KeyRules<'_>) -> (Vec<Vec<String>>, Vec<Vec<String>>) {
+pub(super) fn partition_paths(tree: &ConfigTree, rules: &KeyRules<'_>) -> (Vec<Vec<String>>, Vec<Vec<String>>) {
     let mut parts = (Vec::new(), Vec::new());
     let Some(fields) = tree.as_table() else { return parts };
     let root = (rules.is_synced)(&[]);
@@ -81,25 +81,25 @@ pub(super) struct KeyConflict {
 
 /// The result of three values, all as they travel.
 #[derive(Debug, Default)]
-pub(super) struct Merged {
+pub(super) struct MergeResult {
     /// The changes of mine.
     pub(super) edits: Vec<Edit>,
     /// The values that both sides changed.
-    pub(super) clashes: Vec<KeyConflict>,
+    pub(super) conflicts: Vec<KeyConflict>,
 }
 
 type Maybe<'a> = Option<&'a ConfigTree>;
 
 /// Merges values that travel. Without a base, nothing is deleted; of several, what all say counts, and where they differ, nobody
 /// knows which side has changed what. `local` is the whole value of this machine.
-pub(super) fn merged(
+pub(super) fn merge_trees(
     bases: &[Maybe<'_>],
     mine: &ConfigTree,
     theirs: &ConfigTree,
     local: &ConfigTree,
     rules: &KeyRules<'_>,
-) -> Merged {
-    let mut merger = Merger { rules, local, merged: Merged::default() };
+) -> MergeResult {
+    let mut merger = Merger { rules, local, merged: MergeResult::default() };
     merger.visit(&mut Vec::new(), bases, Some(mine), Some(theirs));
     merger.merged
 }
@@ -107,7 +107,7 @@ pub(super) fn merged(
 struct Merger<'a> {
     rules: &'a KeyRules<'a>,
     local: &'a ConfigTree,
-    merged: Merged,
+    merged: MergeResult,
 }
 
 impl Merger<'_> {
@@ -123,7 +123,7 @@ impl Merger<'_> {
         if let Some(local) = in_the_way {
             // A value that stays, where others have a table.
             let is_unchanged =
-                bases.first().is_some_and(|_| bases.iter().all(|base| same(path, *base, theirs, self.rules)));
+                bases.first().is_some_and(|_| bases.iter().all(|base| is_equivalent(path, *base, theirs, self.rules)));
             if theirs.is_some() && !is_unchanged {
                 self.clash(path, None, Some(local), theirs);
             }
@@ -140,9 +140,9 @@ impl Merger<'_> {
             return;
         }
         let first = bases.first().copied();
-        match first.filter(|first| bases.iter().all(|base| same(path, *first, *base, self.rules))) {
-            Some(base) if same(path, base, theirs, self.rules) => {}
-            Some(base) if same(path, base, mine, self.rules) => self.take(path, theirs),
+        match first.filter(|first| bases.iter().all(|base| is_equivalent(path, *first, *base, self.rules))) {
+            Some(base) if is_equivalent(path, base, theirs, self.rules) => {}
+            Some(base) if is_equivalent(path, base, mine, self.rules) => self.take(path, theirs),
             None if bases.is_empty() && mine.is_none() => self.take(path, theirs),
             None if bases.is_empty() && theirs.is_none() => {}
             base => self.clash(path, base.flatten(), mine, theirs),
@@ -151,7 +151,7 @@ impl Merger<'_> {
 
     fn clash(&mut self, path: &[String], base: Maybe<'_>, mine: Maybe<'_>, theirs: Maybe<'_>) {
         let [base, mine, theirs] = [base, mine, theirs].map(|value| value.cloned());
-        self.merged.clashes.push(KeyConflict { path: path.to_vec(), base, mine, theirs });
+        self.merged.conflicts.push(KeyConflict { path: path.to_vec(), base, mine, theirs });
     }
 
     fn take(&mut self, path: &[String], theirs: Maybe<'_>) {
@@ -196,7 +196,7 @@ impl Merger<'_> {
 }
 
 /// Returns a value as text, in one order.
-pub(super) fn canonical(path: &mut Vec<String>, value: &ConfigTree, is_set: &dyn Fn(&[String]) -> bool) -> String {
+pub(super) fn canonical_text(path: &mut Vec<String>, value: &ConfigTree, is_set: &dyn Fn(&[String]) -> bool) -> String {
     match value {
         ConfigTree::Table(table) => {
             let mut keys: Vec<&String> = table.keys().collect();
@@ -205,14 +205,14 @@ pub(super) fn canonical(path: &mut Vec<String>, value: &ConfigTree, is_set: &dyn
             for key in keys {
                 path.push(key.clone());
                 let name = ConfigTree::Text(key.clone()).json_text();
-                text.push_str(&format!("{name}:{},", canonical(path, &table[key], is_set)));
+                text.push_str(&format!("{name}:{},", canonical_text(path, &table[key], is_set)));
                 path.pop();
             }
             text + "}"
         }
         ConfigTree::List(items) => {
             let is_set = is_set(path);
-            let mut texts: Vec<String> = items.iter().map(|item| canonical(path, item, &|_| false)).collect();
+            let mut texts: Vec<String> = items.iter().map(|item| canonical_text(path, item, &|_| false)).collect();
             if is_set {
                 texts.sort();
                 texts.dedup();
@@ -225,7 +225,7 @@ pub(super) fn canonical(path: &mut Vec<String>, value: &ConfigTree, is_set: &dyn
 }
 
 /// Whether two values are the same; sets are, in any order.
-pub(super) fn same(path: &[String], one: Maybe<'_>, other: Maybe<'_>, rules: &KeyRules<'_>) -> bool {
+pub(super) fn is_equivalent(path: &[String], one: Maybe<'_>, other: Maybe<'_>, rules: &KeyRules<'_>) -> bool {
     if one == other {
         return true;
     }
@@ -234,7 +234,7 @@ pub(super) fn same(path: &[String], one: Maybe<'_>, other: Maybe<'_>, rules: &Ke
             one.len() == other.len()
                 && one.iter().all(|(key, value)| {
                     let inner: Vec<String> = path.iter().chain([key]).cloned().collect();
-                    other.get(key).is_some_and(|other| same(&inner, Some(value), Some(other), rules))
+                    other.get(key).is_some_and(|other| is_equivalent(&inner, Some(value), Some(other), rules))
                 })
         }
         (Some(ConfigTree::List(one)), Some(ConfigTree::List(other))) if (rules.is_set)(path) => {

@@ -11,7 +11,7 @@ pub(super) fn is_short(text: &str) -> bool {
 
 /// Merges texts; None if both sides changed the same lines, or a text is too long. Line ends and the last one are merged
 /// as a part of their own.
-pub(super) fn merged(base: &str, mine: &str, theirs: &str) -> Option<String> {
+pub(super) fn merge_texts(base: &str, mine: &str, theirs: &str) -> Option<String> {
     if ![base, mine, theirs].into_iter().all(is_short) {
         return None;
     }
@@ -71,7 +71,7 @@ pub(super) fn diff(old: &str, new: &str) -> Option<String> {
 
 /// The differences of two texts as [`diff`], with every line that is the same. Of texts that are too long to be compared, all
 /// lines.
-pub(super) fn whole_diff(old: &str, new: &str) -> Option<String> {
+pub(super) fn full_context_diff(old: &str, new: &str) -> Option<String> {
     if is_short(old) && is_short(new) {
         return Some(diffy::DiffOptions::new().set_context_len(MAX_LINES).create_patch(old, new).to_string());
     }

@@ -5,10 +5,10 @@ use std::path::Path;
 use aiw_core::QuotedText;
 use aiw_home::ConfigTree;
 
-use super::difference::measured;
+use super::difference::describe_bytes;
 use super::home_paths::HomePaths;
-use super::keys::{KeyConflict, merged, parted, same, staying, travelling};
-use super::structured::{Edit, Structured, pruned};
+use super::keys::{KeyConflict, is_equivalent, merge_trees, partition_paths, synced_subtree, unsynced_paths};
+use super::structured::{Edit, StructuredFile, prune_empty};
 use super::{ContentError, ContentForm, ContentSide, KeyRules, lines};
 
 /// Three versions of a file.
@@ -50,7 +50,7 @@ pub enum ContentChoice {
 
 /// The fate of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Resolved {
+pub enum FileAction {
     /// It stays as it is.
     Unchanged,
     /// It gets these bytes.
@@ -61,7 +61,7 @@ pub enum Resolved {
 
 /// Versions of a file that were made one, but for conflicts.
 #[derive(Debug)]
-pub struct Merging {
+pub struct ContentMerge {
     form: ContentForm,
     conflicts: Vec<ContentConflict>,
     plan: MergePlan,
@@ -70,13 +70,13 @@ pub struct Merging {
 #[derive(Debug)]
 enum MergePlan {
     /// One of two whole files: without a conflict, or if mine is chosen; if theirs is.
-    Whole { kept: Resolved, theirs: Resolved },
+    WholeFile { kept: FileAction, theirs: FileAction },
     /// Edits of the file on this machine.
     Keys {
         /// Its text.
         mine: String,
         /// The file if all conflicts keep mine.
-        kept: Structured,
+        kept: StructuredFile,
         /// The edit of each conflict if theirs is chosen.
         theirs: Vec<Edit>,
     },
@@ -93,7 +93,7 @@ pub fn merge(
     versions: &Versions<'_>,
     rules: &KeyRules<'_>,
     home: &Path,
-) -> Result<Merging, ContentError> {
+) -> Result<ContentMerge, ContentError> {
     if form.has_keys() {
         return Keyed::parse(form, versions, rules, home)?.merge();
     }
@@ -103,7 +103,7 @@ pub fn merge(
     Ok(merge_whole(form, versions))
 }
 
-impl Merging {
+impl ContentMerge {
     /// The values that both sides changed.
     pub fn conflicts(&self) -> &[ContentConflict] {
         &self.conflicts
@@ -114,16 +114,19 @@ impl Merging {
     /// # Errors
     ///
     /// An edited value that can't be read, or a file that can't be edited without loss.
-    pub fn resolve(&self, choose: &mut dyn FnMut(&ContentConflict) -> ContentChoice) -> Result<Resolved, ContentError> {
+    pub fn resolve(
+        &self,
+        choose: &mut dyn FnMut(&ContentConflict) -> ContentChoice,
+    ) -> Result<FileAction, ContentError> {
         match &self.plan {
-            MergePlan::Whole { kept, theirs } => match self.conflicts.first().map(choose) {
+            MergePlan::WholeFile { kept, theirs } => match self.conflicts.first().map(choose) {
                 None | Some(ContentChoice::Mine) => Ok(kept.clone()),
                 Some(ContentChoice::Theirs) => Ok(theirs.clone()),
                 Some(ContentChoice::Edited(bytes)) => {
                     if self.form.has_keys() {
-                        Structured::parse(self.form, &bytes).map_err(ContentError::edited)?;
+                        StructuredFile::parse(self.form, &bytes).map_err(ContentError::invalid_edit)?;
                     }
-                    Ok(Resolved::Write(bytes))
+                    Ok(FileAction::Write(bytes))
                 }
             },
             MergePlan::Keys { mine, kept, theirs } => {
@@ -133,27 +136,28 @@ impl Merging {
                         ContentChoice::Mine => {}
                         ContentChoice::Theirs => edits.push(theirs.clone()),
                         ContentChoice::Edited(bytes) => {
-                            let value = Structured::parse_value(self.form, &bytes).map_err(ContentError::edited)?;
+                            let value =
+                                StructuredFile::parse_value(self.form, &bytes).map_err(ContentError::invalid_edit)?;
                             edits.push(Edit::Set(conflict.key.clone(), value));
                         }
                     }
                 }
                 let text = edited(kept, &edits).map_err(ContentError::unwritable)?.text();
-                Ok(if text == *mine { Resolved::Unchanged } else { Resolved::Write(text.into_bytes()) })
+                Ok(if text == *mine { FileAction::Unchanged } else { FileAction::Write(text.into_bytes()) })
             }
         }
     }
 }
 
 /// A file with edits, compared with what they are to make of it.
-fn edited(file: &Structured, edits: &[Edit]) -> Result<Structured, String> {
+fn edited(file: &StructuredFile, edits: &[Edit]) -> Result<StructuredFile, String> {
     let mut wanted = file.tree()?;
     let mut file = file.clone();
     for edit in edits {
         edit.apply_to(&mut wanted)?;
     }
     file.apply(edits)?;
-    if pruned(&file.tree()?) != pruned(&wanted) {
+    if prune_empty(&file.tree()?) != prune_empty(&wanted) {
         return Err("could not be edited without loss".into());
     }
     Ok(file)
@@ -166,17 +170,17 @@ fn agreed<T: Copy>(bases: &[T], is_same: impl Fn(T, T) -> bool) -> Option<T> {
 }
 
 /// Merges files without keys.
-fn merge_whole(form: ContentForm, versions: &Versions<'_>) -> Merging {
+fn merge_whole(form: ContentForm, versions: &Versions<'_>) -> ContentMerge {
     let Versions { bases, mine, theirs } = *versions;
-    let take = |bytes: Option<&[u8]>| bytes.map_or(Resolved::Delete, |bytes| Resolved::Write(bytes.to_vec()));
-    let done = |kept: Resolved| Merging {
+    let take = |bytes: Option<&[u8]>| bytes.map_or(FileAction::Delete, |bytes| FileAction::Write(bytes.to_vec()));
+    let done = |kept: FileAction| ContentMerge {
         form,
         conflicts: Vec::new(),
-        plan: MergePlan::Whole { kept, theirs: Resolved::Unchanged },
+        plan: MergePlan::WholeFile { kept, theirs: FileAction::Unchanged },
     };
     let base = agreed(bases, |one, other| one == other);
     if mine == theirs || base == Some(theirs) || (bases.is_empty() && theirs.is_none()) {
-        return done(Resolved::Unchanged);
+        return done(FileAction::Unchanged);
     }
     if base == Some(mine) || (bases.is_empty() && mine.is_none()) {
         return done(take(theirs));
@@ -184,22 +188,22 @@ fn merge_whole(form: ContentForm, versions: &Versions<'_>) -> Merging {
     let text = |bytes: Option<&'_ [u8]>| bytes.and_then(|bytes| String::from_utf8(bytes.to_vec()).ok());
     if form == ContentForm::Text
         && let (Some(base), Some(mine), Some(theirs)) = (text(base.flatten()), text(mine), text(theirs))
-        && let Some(merged) = lines::merged(&base, &mine, &theirs)
+        && let Some(merged) = lines::merge_texts(&base, &mine, &theirs)
     {
         let is_mine = merged == mine;
-        return done(if is_mine { Resolved::Unchanged } else { Resolved::Write(merged.into_bytes()) });
+        return done(if is_mine { FileAction::Unchanged } else { FileAction::Write(merged.into_bytes()) });
     }
     let shown = |bytes: Option<&[u8]>| bytes.map(|bytes| shown(form, bytes));
     let conflict =
         ContentConflict { key: Vec::new(), base: shown(base.flatten()), mine: shown(mine), theirs: shown(theirs) };
-    let plan = MergePlan::Whole { kept: Resolved::Unchanged, theirs: take(theirs) };
-    Merging { form, conflicts: vec![conflict], plan }
+    let plan = MergePlan::WholeFile { kept: FileAction::Unchanged, theirs: take(theirs) };
+    ContentMerge { form, conflicts: vec![conflict], plan }
 }
 
 fn shown(form: ContentForm, bytes: &[u8]) -> QuotedText {
     match str::from_utf8(bytes) {
         Ok(text) if form != ContentForm::Binary => QuotedText::new(text),
-        _ => QuotedText::new(&measured(bytes)),
+        _ => QuotedText::new(&describe_bytes(bytes)),
     }
 }
 
@@ -210,9 +214,9 @@ struct Keyed<'a> {
     home: HomePaths,
     bases: Vec<Option<ConfigTree>>,
     /// The whole file, and what travels of it.
-    mine: Option<(Structured, ConfigTree)>,
+    mine: Option<(StructuredFile, ConfigTree)>,
     /// The part of the file that may arrive, and its value.
-    theirs: Option<(Structured, ConfigTree)>,
+    theirs: Option<(StructuredFile, ConfigTree)>,
 }
 
 impl<'a> Keyed<'a> {
@@ -225,24 +229,24 @@ impl<'a> Keyed<'a> {
         let home = HomePaths::new(home);
         // A snapshot says nothing about keys that stay, whatever is in it.
         let arrived = |bytes: &[u8]| {
-            let mut file = Structured::parse(form, bytes)?;
+            let mut file = StructuredFile::parse(form, bytes)?;
             let tree = file.tree()?;
-            let travels = travelling(&tree, rules);
+            let travels = synced_subtree(&tree, rules);
             if travels != tree {
-                file.remove_all(&staying(&tree, rules))?;
+                file.remove_all(&unsynced_paths(&tree, rules))?;
             }
             Ok((file, travels))
         };
         let mut bases = Vec::new();
         for base in versions.bases {
-            let tree = base.map(|bytes| Structured::parse(form, bytes).and_then(|file| file.tree())).transpose();
+            let tree = base.map(|bytes| StructuredFile::parse(form, bytes).and_then(|file| file.tree())).transpose();
             let tree = tree.map_err(ContentError::unreadable(ContentSide::Base))?;
-            bases.push(tree.map(|tree| travelling(&tree, rules)));
+            bases.push(tree.map(|tree| synced_subtree(&tree, rules)));
         }
         let mine = versions.mine.map(|bytes| {
-            let file = Structured::parse(form, bytes)?;
-            let mut tree = travelling(&file.tree()?, rules);
-            tree.replace_strings(&mut Vec::new(), &mut |_, text| home.leave(text));
+            let file = StructuredFile::parse(form, bytes)?;
+            let mut tree = synced_subtree(&file.tree()?, rules);
+            tree.replace_strings(&mut Vec::new(), &mut |_, text| home.replace_home(text));
             Ok((file, tree))
         });
         let mine = mine.transpose().map_err(ContentError::unreadable(ContentSide::Mine))?;
@@ -251,32 +255,32 @@ impl<'a> Keyed<'a> {
         Ok(Self { form, rules, home, bases, mine, theirs })
     }
 
-    fn merge(self) -> Result<Merging, ContentError> {
+    fn merge(self) -> Result<ContentMerge, ContentError> {
         let bases: Vec<Option<&ConfigTree>> = self.bases.iter().map(Option::as_ref).collect();
-        let base = agreed(&bases, |one, other| same(&[], one, other, self.rules));
-        let is_same = |one, other| same(&[], one, other, self.rules);
+        let base = agreed(&bases, |one, other| is_equivalent(&[], one, other, self.rules));
+        let is_same = |one, other| is_equivalent(&[], one, other, self.rules);
         match (&self.mine, &self.theirs) {
             (Some((file, tree)), Some((_, theirs))) => self.merge_keys(file, tree, theirs, &bases),
-            (None, None) => Ok(self.whole(Resolved::Unchanged, None)),
+            (None, None) => Ok(self.whole(FileAction::Unchanged, None)),
             (None, Some((file, tree))) => {
                 let theirs = self.arrived(file)?;
                 match base {
-                    Some(base) if is_same(base, Some(tree)) => Ok(self.whole(Resolved::Unchanged, None)),
+                    Some(base) if is_same(base, Some(tree)) => Ok(self.whole(FileAction::Unchanged, None)),
                     Some(None) => Ok(self.whole(theirs, None)),
                     None if bases.is_empty() => Ok(self.whole(theirs, None)),
-                    _ => Ok(self.whole(Resolved::Unchanged, Some((base.flatten(), theirs)))),
+                    _ => Ok(self.whole(FileAction::Unchanged, Some((base.flatten(), theirs)))),
                 }
             }
             // Without anything that travels, it is not a file for others.
-            (Some((_, tree)), None) if *tree == ConfigTree::empty() => Ok(self.whole(Resolved::Unchanged, None)),
+            (Some((_, tree)), None) if *tree == ConfigTree::empty() => Ok(self.whole(FileAction::Unchanged, None)),
             (Some((file, tree)), None) => match base {
-                Some(None) => Ok(self.whole(Resolved::Unchanged, None)),
-                None if bases.is_empty() => Ok(self.whole(Resolved::Unchanged, None)),
+                Some(None) => Ok(self.whole(FileAction::Unchanged, None)),
+                None if bases.is_empty() => Ok(self.whole(FileAction::Unchanged, None)),
                 base => {
                     let gone = self.without_travelling(file)?;
                     match base {
                         Some(base) if is_same(base, Some(tree)) => Ok(self.whole(gone, None)),
-                        base => Ok(self.whole(Resolved::Unchanged, Some((base.flatten(), gone)))),
+                        base => Ok(self.whole(FileAction::Unchanged, Some((base.flatten(), gone)))),
                     }
                 }
             },
@@ -284,32 +288,32 @@ impl<'a> Keyed<'a> {
     }
 
     /// The snapshot's file as it is on this machine.
-    fn arrived(&self, file: &Structured) -> Result<Resolved, ContentError> {
+    fn arrived(&self, file: &StructuredFile) -> Result<FileAction, ContentError> {
         let mut file = file.clone();
-        file.arrive(&self.home).map_err(ContentError::unreadable(ContentSide::Theirs))?;
-        Ok(Resolved::Write(file.text().into_bytes()))
+        file.expand_home(&self.home).map_err(ContentError::unreadable(ContentSide::Theirs))?;
+        Ok(FileAction::Write(file.text().into_bytes()))
     }
 
     /// The rest of a file that is deleted elsewhere: the keys that stay.
-    fn without_travelling(&self, file: &Structured) -> Result<Resolved, ContentError> {
+    fn without_travelling(&self, file: &StructuredFile) -> Result<FileAction, ContentError> {
         let without = || {
             let mut file = file.clone();
-            let (stays, travels) = parted(&file.tree()?, self.rules);
+            let (stays, travels) = partition_paths(&file.tree()?, self.rules);
             if stays.is_empty() {
-                return Ok(Resolved::Delete);
+                return Ok(FileAction::Delete);
             }
             file.remove_all(&travels)?;
-            Ok(Resolved::Write(file.text().into_bytes()))
+            Ok(FileAction::Write(file.text().into_bytes()))
         };
         without().map_err(ContentError::unwritable)
     }
 
     /// A file that is missing on one side.
-    fn whole(&self, kept: Resolved, conflict: Option<(Option<&ConfigTree>, Resolved)>) -> Merging {
+    fn whole(&self, kept: FileAction, conflict: Option<(Option<&ConfigTree>, FileAction)>) -> ContentMerge {
         let (conflicts, theirs) = match conflict {
-            None => (Vec::new(), Resolved::Unchanged),
+            None => (Vec::new(), FileAction::Unchanged),
             Some((base, theirs)) => {
-                let text = |side: &Option<(Structured, ConfigTree)>| {
+                let text = |side: &Option<(StructuredFile, ConfigTree)>| {
                     side.as_ref().map(|(file, _)| QuotedText::new(&file.text()))
                 };
                 let base = base.map(shown_value);
@@ -318,24 +322,24 @@ impl<'a> Keyed<'a> {
                 (vec![conflict], theirs)
             }
         };
-        Merging { form: self.form, conflicts, plan: MergePlan::Whole { kept, theirs } }
+        ContentMerge { form: self.form, conflicts, plan: MergePlan::WholeFile { kept, theirs } }
     }
 
     fn merge_keys(
         &self,
-        file: &Structured,
+        file: &StructuredFile,
         mine: &ConfigTree,
         theirs: &ConfigTree,
         bases: &[Option<&ConfigTree>],
-    ) -> Result<Merging, ContentError> {
+    ) -> Result<ContentMerge, ContentError> {
         let local = file.tree().map_err(ContentError::unwritable)?;
-        let merged = merged(bases, mine, theirs, &local, self.rules);
+        let merged = merge_trees(bases, mine, theirs, &local, self.rules);
         let here = |edit: &Edit| self.edit_here(edit, mine, &local);
         let edits: Result<Vec<Edit>, String> = merged.edits.iter().map(here).collect();
         let edits = edits.map_err(ContentError::unreadable(ContentSide::Theirs))?;
         let kept = edited(file, &edits).map_err(ContentError::unwritable)?;
         let (mut conflicts, mut choices) = (Vec::new(), Vec::new());
-        for clash in &merged.clashes {
+        for clash in &merged.conflicts {
             let edit = match &clash.theirs {
                 Some(value) => Edit::Set(clash.path.clone(), value.clone()),
                 None => Edit::Remove(clash.path.clone()),
@@ -344,7 +348,7 @@ impl<'a> Keyed<'a> {
             conflicts.push(conflict(clash));
         }
         let plan = MergePlan::Keys { mine: file.text(), kept, theirs: choices };
-        Ok(Merging { form: self.form, conflicts, plan })
+        Ok(ContentMerge { form: self.form, conflicts, plan })
     }
 
     /// An edit with values as they are on this machine.
@@ -352,7 +356,7 @@ impl<'a> Keyed<'a> {
         let here = |value: &ConfigTree| {
             let (mut value, mut problem) = (value.clone(), None);
             value.replace_strings(&mut Vec::new(), &mut |_, text| {
-                self.home.arrive(text).unwrap_or_else(|e| {
+                self.home.expand_home(text).unwrap_or_else(|e| {
                     problem = Some(e);
                     None
                 })

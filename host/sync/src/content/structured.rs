@@ -11,11 +11,11 @@ use super::home_paths::HomePaths;
 const MAX_BYTES: usize = 1 << 20;
 
 /// How many bytes the edits of one file may read: each edit reads the file again.
-const MAX_WORK: usize = 16 << 20;
+const MAX_EDIT_BYTES: usize = 16 << 20;
 
 /// A file with keys.
 #[derive(Debug, Clone)]
-pub(super) enum Structured {
+pub(super) enum StructuredFile {
     Json(Jsonc),
     Toml(Toml),
 }
@@ -31,7 +31,7 @@ pub(super) enum Edit {
     Items { path: Vec<String>, added: Vec<ConfigTree>, removed: Vec<ConfigTree> },
 }
 
-impl Structured {
+impl StructuredFile {
     /// Parses a file. The error is the end of a sentence about it.
     pub(super) fn parse(form: ContentForm, bytes: &[u8]) -> Result<Self, String> {
         if bytes.len() > MAX_BYTES {
@@ -90,7 +90,7 @@ impl Structured {
         let (length, whole) = (self.text().len(), OnceCell::new());
         let is_too_much = |steps: &[Splice<'_>]| {
             let added: usize = steps.iter().map(Splice::size).sum();
-            steps.len().saturating_mul(length + added) > MAX_WORK
+            steps.len().saturating_mul(length + added) > MAX_EDIT_BYTES
         };
         let mut steps: Vec<Splice<'_>> = edits.iter().flat_map(Edit::steps).collect();
         if is_too_much(&steps) {
@@ -129,10 +129,10 @@ impl Structured {
     }
 
     /// Puts this machine's home into values that travelled.
-    pub(super) fn arrive(&mut self, home: &HomePaths) -> Result<(), String> {
+    pub(super) fn expand_home(&mut self, home: &HomePaths) -> Result<(), String> {
         let mut problem = None;
         self.replace_strings(|_, text| {
-            home.arrive(text).unwrap_or_else(|e| {
+            home.expand_home(text).unwrap_or_else(|e| {
                 problem = Some(e);
                 None
             })
@@ -200,11 +200,11 @@ impl Edit {
 
 /// A value without empty tables and lists: TOML can't always tell them from missing ones, so two values are compared
 /// without them after edits that were already compared one by one.
-pub(super) fn pruned(tree: &ConfigTree) -> Option<ConfigTree> {
+pub(super) fn prune_empty(tree: &ConfigTree) -> Option<ConfigTree> {
     match tree {
         ConfigTree::List(items) if items.is_empty() => None,
         ConfigTree::Table(fields) => {
-            let kept = fields.iter().filter_map(|(key, value)| Some((key.clone(), pruned(value)?)));
+            let kept = fields.iter().filter_map(|(key, value)| Some((key.clone(), prune_empty(value)?)));
             Some(kept.collect()).filter(|kept| *kept != ConfigTree::empty())
         }
         other => Some(other.clone()),

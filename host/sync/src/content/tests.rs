@@ -29,21 +29,21 @@ fn is_set(path: &[String]) -> bool {
 
 const RULES: KeyRules<'static> = KeyRules { is_synced: &travels, is_set: &is_set };
 
-fn merging(form: ContentForm, base: Option<&str>, mine: &str, theirs: &str) -> Merging {
+fn merging(form: ContentForm, base: Option<&str>, mine: &str, theirs: &str) -> ContentMerge {
     let base = base.map(|base| vec![Some(base.as_bytes())]).unwrap_or_default();
     let versions = Versions { bases: &base, mine: Some(mine.as_bytes()), theirs: Some(theirs.as_bytes()) };
     merge(form, &versions, &RULES, home()).unwrap()
 }
 
 /// The file if all conflicts are decided alike.
-fn decided(merging: &Merging, mine: &str, choice: &ContentChoice) -> String {
+fn decided(merging: &ContentMerge, mine: &str, choice: &ContentChoice) -> String {
     match merging.resolve(&mut |_| choice.clone()).unwrap() {
-        Resolved::Unchanged => mine.to_owned(),
-        Resolved::Write(bytes) => String::from_utf8(bytes).unwrap(),
-        Resolved::Delete => panic!("deleted"),
+        FileAction::Unchanged => mine.to_owned(),
+        FileAction::Write(bytes) => String::from_utf8(bytes).unwrap(),
+        FileAction::Delete => panic!("deleted"),
     }
 }
 
-fn keys(merging: &Merging) -> Vec<String> {
+fn keys(merging: &ContentMerge) -> Vec<String> {
     merging.conflicts().iter().map(|conflict| conflict.key.join(".")).collect()
 }

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aiw_core::{ExtensionId, PluginId, one_line, shell_word_in_line};
+use aiw_core::{ExtensionId, PluginId, one_line, shell_quote_printable};
 use aiw_home::{Home, HomeError, is_model_name};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Made, WISHES, generated_path, read, text};
+use super::{GeneratedFiles, PENDING_INSTALLS_PATH, generated_path, read, text};
 
 /// Something that is installed on another machine of yours, and not here.
 #[warn(missing_docs)]
@@ -38,9 +38,9 @@ const MAX_NAME_LEN: usize = 1000;
 
 /// Returns the wishes as they are to be, with what was installed here since, and without what was removed. `others` are those of
 /// snapshots that are merged here: of them, a file that is gone is made again.
-pub(crate) fn wished(home: &Home, stays: &BTreeSet<String>, others: &[Vec<u8>]) -> Made {
+pub(crate) fn generate_pending_installs(home: &Home, stays: &BTreeSet<String>, others: &[Vec<u8>]) -> GeneratedFiles {
     let made = || -> Option<_> {
-        let before = read(home, WISHES).ok()?;
+        let before = read(home, PENDING_INSTALLS_PATH).ok()?;
         let old = before.as_deref().and_then(parsed).unwrap_or_else(|| again(others));
         // Of a document that can't be read, nothing is known.
         let here = installed(home, stays).ok()?;
@@ -55,7 +55,7 @@ pub(crate) fn wished(home: &Home, stays: &BTreeSet<String>, others: &[Vec<u8>]) 
         let new = PendingInstallsFile { pending_installs: wishes, here };
         let is_new = new != old && (before.is_some() || !new.pending_installs.is_empty());
         let bytes = if is_new { Some(text(&new)) } else { before };
-        Some((generated_path(WISHES)?, bytes?))
+        Some((generated_path(PENDING_INSTALLS_PATH)?, bytes?))
     };
     made().into_iter().collect()
 }
@@ -74,9 +74,9 @@ fn again(files: &[Vec<u8>]) -> PendingInstallsFile {
 }
 
 /// Returns what is wished and not installed here, by what is to be written or was.
-pub(crate) fn missing(home: &Home, stays: &BTreeSet<String>) -> Vec<PendingInstall> {
-    let made = wished(home, stays, &[]);
-    let file = generated_path(WISHES).and_then(|path| parsed(made.get(&path)?));
+pub(crate) fn missing_installs(home: &Home, stays: &BTreeSet<String>) -> Vec<PendingInstall> {
+    let made = generate_pending_installs(home, stays, &[]);
+    let file = generated_path(PENDING_INSTALLS_PATH).and_then(|path| parsed(made.get(&path)?));
     let Some(PendingInstallsFile { pending_installs: wishes, here }) = file else { return Vec::new() };
     let mut missing = Vec::new();
     for (kind, names) in wishes {
@@ -105,13 +105,13 @@ fn wish(kind: &str, name: &str) -> Option<PendingInstall> {
             let is_server = name.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '@') && is_plain(name);
             let source: ExtensionId = source.parse().ok()?;
             is_server
-                .then_some(("server", format!("aiw mcp install {} --source {source}", shell_word_in_line(name))))?
+                .then_some(("server", format!("aiw mcp install {} --source {source}", shell_quote_printable(name))))?
         }
         "extensions" => {
             let (source, id) = name.rsplit_once(' ')?;
             let _: ExtensionId = id.parse().ok()?;
             let is_source = !source.starts_with('-') && !source.contains(char::is_control);
-            is_source.then_some(("extension", format!("aiw extension add {}", shell_word_in_line(source))))?
+            is_source.then_some(("extension", format!("aiw extension add {}", shell_quote_printable(source))))?
         }
         "models" if is_model_name(name) => ("model", format!("aiw model pull {name}")),
         _ => return None,

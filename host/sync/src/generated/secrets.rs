@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 
-use super::{Made, SECRETS, generated_path, read, text};
+use super::{GeneratedFiles, SECRETS_PATH, generated_path, read, text};
 use crate::error::SyncError;
 use crate::keys::StoreKeys;
 use crate::place::SyncPath;
@@ -25,8 +25,8 @@ struct SecretFile {
 }
 
 /// Whether the values of a path are sealed.
-pub(crate) fn is_sealed(path: &SyncPath) -> bool {
-    generated_path(SECRETS).as_ref() == Some(path)
+pub(crate) fn is_encrypted(path: &SyncPath) -> bool {
+    generated_path(SECRETS_PATH).as_ref() == Some(path)
 }
 
 /// The sealed values that are those of the vault, by name: the digest of each.
@@ -41,7 +41,7 @@ pub(crate) struct EncryptedSecrets<'a> {
 impl EncryptedSecrets<'_> {
     /// Brings a change of the file into the vault, where the vault still has what the file had. What somebody set or removed
     /// meanwhile stays, and is sealed by the next push.
-    pub(crate) fn take(
+    pub(crate) fn apply_to_vault(
         &self,
         old: Option<&[u8]>,
         new: Option<&[u8]>,
@@ -58,7 +58,7 @@ impl EncryptedSecrets<'_> {
             let open = |sealed: Option<&String>| sealed.map(|sealed| self.open(&name, sealed));
             let has = match vault.get(&name) {
                 Ok(value) => Some(value),
-                Err(VaultError::Unknown { .. }) => None,
+                Err(VaultError::NotFound { .. }) => None,
                 // Nobody knows whether it is the one of before.
                 Err(_) => continue,
             };
@@ -70,7 +70,7 @@ impl EncryptedSecrets<'_> {
                 Some(Some(value)) if is(Some(&value)) => {}
                 Some(Some(value)) if is(was.as_ref()) => match vault.set(lock, &name, &value) {
                     // No secret is like that.
-                    Err(VaultError::Value(_)) => continue,
+                    Err(VaultError::InvalidValue(_)) => continue,
                     set => set?,
                 },
                 None if has.is_some() && is(was.as_ref()) => vault.remove(lock, &name)?,
@@ -87,8 +87,12 @@ impl EncryptedSecrets<'_> {
 
     /// Returns the file as it is to be, with what was set and removed in the vault since. `others` are values that other machines
     /// sealed: the same value has one text.
-    pub(crate) fn sealed(&self, taken: &mut EncryptedDigests, others: &[Vec<u8>]) -> Result<Made, SyncError> {
-        let before = read(self.home, SECRETS)?;
+    pub(crate) fn encrypt_secrets(
+        &self,
+        taken: &mut EncryptedDigests,
+        others: &[Vec<u8>],
+    ) -> Result<GeneratedFiles, SyncError> {
+        let before = read(self.home, SECRETS_PATH)?;
         // Nobody but a pull takes something out of it: what the vault has comes back.
         let mut file = parsed(before.as_deref()).unwrap_or_default();
         let others: Vec<SecretFile> = others.iter().filter_map(|bytes| parsed(Some(bytes))).collect();
@@ -122,19 +126,19 @@ impl EncryptedSecrets<'_> {
         taken.retain(|text, _| names.iter().any(|own| own.as_str() == text.as_str()));
         // Also without a secret, so that an undo gives back that there was none.
         let bytes = before.filter(|_| !is_new).unwrap_or_else(|| text(&file));
-        Ok(generated_path(SECRETS).zip(Some(bytes)).into_iter().collect())
+        Ok(generated_path(SECRETS_PATH).zip(Some(bytes)).into_iter().collect())
     }
 
     /// The name is sealed with the value: a value can't be given to another name.
     fn seal(&self, name: &SecretName, value: &Secret) -> Result<String, SyncError> {
         let plain = zeroize::Zeroizing::new(format!("{name}\n{}", value.expose()));
-        let sealed = self.keys.seal.seal(plain.as_bytes()).map_err(SyncError::Internal)?;
+        let sealed = self.keys.encryption_key.seal(plain.as_bytes()).map_err(SyncError::Internal)?;
         Ok(BASE64_STANDARD.encode(sealed))
     }
 
     fn open(&self, name: &SecretName, sealed: &str) -> Option<Secret> {
         let sealed = BASE64_STANDARD.decode(sealed).ok()?;
-        let plain = zeroize::Zeroizing::new(String::from_utf8(self.keys.seal.open(&sealed)?).ok()?);
+        let plain = zeroize::Zeroizing::new(String::from_utf8(self.keys.encryption_key.open(&sealed)?).ok()?);
         let value = plain.strip_prefix(name.as_str())?.strip_prefix('\n')?;
         Some(Secret::new(value))
     }
@@ -146,7 +150,7 @@ fn parsed(bytes: Option<&[u8]>) -> Option<SecretFile> {
 }
 
 /// Returns how many secrets a file has, and how many of them another one lacks.
-pub(crate) fn lost_secrets(before: &[u8], now: Option<&[u8]>) -> Option<(usize, usize)> {
+pub(crate) fn count_lost_secrets(before: &[u8], now: Option<&[u8]>) -> Option<(usize, usize)> {
     let (before, now) = (parsed(Some(before))?, parsed(now).unwrap_or_default());
     let lost = before.secrets.keys().filter(|name| !now.secrets.contains_key(*name)).count();
     Some((lost, before.secrets.len()))

@@ -11,7 +11,7 @@ use url::{Host, Url};
 use super::RemoteError;
 
 /// The longest address.
-const MAX_ADDRESS: usize = 2048;
+const MAX_URL_LEN: usize = 2048;
 
 /// The address of a remote.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,10 +46,10 @@ impl RemoteUrl {
     ///
     /// # Errors
     ///
-    /// [`RemoteError::Address`], which lists the forms.
+    /// [`RemoteError::InvalidUrl`], which lists the forms.
     pub fn parse(text: &str, around: &ExecutionContext) -> Result<Self, RemoteError> {
-        let problem = |problem: String| RemoteError::Address { text: without_login(text), problem };
-        if text.is_empty() || text.len() > MAX_ADDRESS || text.contains(is_unsafe_in_line) {
+        let problem = |problem: String| RemoteError::InvalidUrl { text: without_login(text), problem };
+        if text.is_empty() || text.len() > MAX_URL_LEN || text.contains(is_unsafe_in_line) {
             return Err(problem("is empty, too long, or holds a character that can't be shown".into()));
         }
         let scheme = text.split_once(':').filter(|(scheme, _)| !scheme.contains('/') && !scheme.starts_with('~'));
@@ -67,19 +67,19 @@ impl RemoteUrl {
 
 impl RemoteUrl {
     /// Returns the address of its server if what is sent there, a password too, can be read on the way.
-    pub fn unencrypted(&self) -> Option<Url> {
+    pub fn unencrypted_url(&self) -> Option<Url> {
         let url = match self {
             Self::WebDav(url) => url.clone(),
             Self::S3(address) => address.endpoint.clone(),
             Self::Git(url) => Url::parse(url).ok()?,
             Self::GoogleDrive | Self::Folder(_) => return None,
         };
-        is_readable(&url).then_some(url)
+        is_unencrypted(&url).then_some(url)
     }
 }
 
 /// Whether what is sent to an address leaves this machine without encryption.
-pub(crate) fn is_readable(url: &Url) -> bool {
+pub(crate) fn is_unencrypted(url: &Url) -> bool {
     url.scheme() == "http" && !is_loopback(url)
 }
 
@@ -317,7 +317,7 @@ mod tests {
             let error = parse(text).unwrap_err();
             let message = error.to_string();
             assert!(
-                matches!(error, RemoteError::Address { .. }) && message.contains("`gdrive:`, a path,"),
+                matches!(error, RemoteError::InvalidUrl { .. }) && message.contains("`gdrive:`, a path,"),
                 "{message}"
             );
             assert!(text.contains('?') || !message.contains("hunter2"), "{message}");
@@ -341,7 +341,7 @@ mod tests {
             ("/srv/x", false),
             ("gdrive:", false),
         ] {
-            assert_eq!(parse(text).unwrap().unencrypted().is_some(), is, "{text}");
+            assert_eq!(parse(text).unwrap().unencrypted_url().is_some(), is, "{text}");
         }
     }
 

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use aiw_core::{Secret, SecretName};
-use aiw_home::{Home, SyncSettings, VaultError, blocking};
+use aiw_home::{Home, SyncSettings, VaultError, run_blocking};
 use aiw_net::HttpClient;
 use async_trait::async_trait;
 
 use super::PendingRequests;
 use super::error::RemoteError;
-use super::limits::{ANSWER_TIMEOUT, MAX_NAMES, MAX_OBJECT, MAX_OBJECTS, READ_ATTEMPTS};
+use super::limits::{ANSWER_TIMEOUT, MAX_NAMES, MAX_OBJECT_BYTES, MAX_OBJECTS, READ_ATTEMPTS};
 use crate::object::ObjectName;
 
 /// An object at a remote.
@@ -41,7 +41,7 @@ pub trait Remote: Send + Sync {
     async fn contains(&self, name: &str, id: Option<&str>) -> Result<bool, RemoteError> {
         let _ = id;
         match fetch(self, name).await {
-            Ok(bytes) => Ok(fits_name(name, &bytes)),
+            Ok(bytes) => Ok(matches_digest(name, &bytes)),
             Err(RemoteError::NotFound { .. } | RemoteError::TooLarge { .. }) => Ok(false),
             Err(error) => Err(error),
         }
@@ -66,11 +66,11 @@ pub struct RemoteContext {
     /// The settings of remotes.
     pub settings: SyncSettings,
     /// How long a second takes when nothing is to be done but wait.
-    pub(crate) second: Duration,
+    pub(crate) delay_unit: Duration,
     /// How long a remote may bring no answer, in all attempts together.
     pub(crate) answer_timeout: Duration,
     /// What is waited for.
-    pub(crate) waits: PendingRequests,
+    pub(crate) pending_requests: PendingRequests,
 }
 
 impl RemoteContext {
@@ -82,17 +82,17 @@ impl RemoteContext {
     pub fn new(home: Home, net: HttpClient) -> Result<Self, RemoteError> {
         let settings = home.settings()?.sync()?;
         let (second, waits) = (Duration::from_secs(1), PendingRequests::default());
-        Ok(Self { home, net, settings, second, answer_timeout: ANSWER_TIMEOUT, waits })
+        Ok(Self { home, net, settings, delay_unit: second, answer_timeout: ANSWER_TIMEOUT, pending_requests: waits })
     }
 
     /// Returns a secret of the vault; `None` if there is none of this name.
     pub(crate) async fn secret(&self, name: &'static str) -> Result<Option<Secret>, RemoteError> {
         let home = self.home.clone();
-        blocking(move || {
+        run_blocking(move || {
             let name: SecretName = name.parse().map_err(|_| RemoteError::Internal { what: "the name of a secret" })?;
             match home.vault().get(&name) {
                 Ok(secret) => Ok(Some(secret)),
-                Err(VaultError::Unknown { .. }) => Ok(None),
+                Err(VaultError::NotFound { .. }) => Ok(None),
                 Err(error) => Err(error.into()),
             }
         })
@@ -110,14 +110,14 @@ pub fn is_object_name(name: &str) -> bool {
 
 /// Refuses what is not the name of an object.
 pub(crate) fn check_name(name: &str) -> Result<(), RemoteError> {
-    if is_object_name(name) { Ok(()) } else { Err(RemoteError::Name { name: name.to_owned() }) }
+    if is_object_name(name) { Ok(()) } else { Err(RemoteError::InvalidObjectName { name: name.to_owned() }) }
 }
 
 /// Refuses an object that can't be put.
 pub(crate) fn check_object(name: &str, bytes: &[u8]) -> Result<(), RemoteError> {
     check_name(name)?;
-    if bytes.len() as u64 > MAX_OBJECT {
-        return Err(RemoteError::TooLarge { name: name.to_owned(), limit: MAX_OBJECT });
+    if bytes.len() as u64 > MAX_OBJECT_BYTES {
+        return Err(RemoteError::TooLarge { name: name.to_owned(), limit: MAX_OBJECT_BYTES });
     }
     Ok(())
 }
@@ -125,7 +125,7 @@ pub(crate) fn check_object(name: &str, bytes: &[u8]) -> Result<(), RemoteError> 
 /// Compares what a remote kept with what it was given. What it kept otherwise is of no use to anybody.
 pub(crate) async fn verify_stored(far: &dyn Remote, place: &str, name: &str, bytes: &[u8]) -> Result<(), RemoteError> {
     for _ in 0..READ_ATTEMPTS {
-        match far.get(name, MAX_OBJECT).await {
+        match far.get(name, MAX_OBJECT_BYTES).await {
             Ok(kept) if kept == bytes => return Ok(()),
             Ok(_) | Err(RemoteError::NotFound { .. } | RemoteError::TooLarge { .. }) => {}
             Err(error) => return Err(error),
@@ -138,12 +138,12 @@ pub(crate) async fn verify_stored(far: &dyn Remote, place: &str, name: &str, byt
 /// Fetches an object, and once more if the bytes don't fit its digest: they may have been damaged in transit. Bytes that
 /// still don't fit are returned.
 pub(crate) async fn fetch<R: Remote + ?Sized>(far: &R, name: &str) -> Result<Vec<u8>, RemoteError> {
-    let bytes = far.get(name, MAX_OBJECT).await?;
-    if fits_name(name, &bytes) { Ok(bytes) } else { far.get(name, MAX_OBJECT).await }
+    let bytes = far.get(name, MAX_OBJECT_BYTES).await?;
+    if matches_digest(name, &bytes) { Ok(bytes) } else { far.get(name, MAX_OBJECT_BYTES).await }
 }
 
 /// Returns `true` if the bytes have the digest that the name says, or the name says none.
-pub(crate) fn fits_name(name: &str, bytes: &[u8]) -> bool {
+pub(crate) fn matches_digest(name: &str, bytes: &[u8]) -> bool {
     ObjectName::parse(name).is_none_or(|name| name.is_intact(bytes))
 }
 
@@ -166,13 +166,13 @@ impl ObjectListing {
             self.objects.push(RemoteObject { name: name.to_owned(), size });
         }
         if self.objects.len() > MAX_OBJECTS || self.names > MAX_NAMES {
-            return Err(RemoteError::TooMany { place: self.place.clone() });
+            return Err(RemoteError::TooManyObjects { place: self.place.clone() });
         }
         Ok(())
     }
 
     /// Returns the objects in the order of their names, each once.
-    pub(crate) fn objects(mut self) -> Vec<RemoteObject> {
+    pub(crate) fn into_objects(mut self) -> Vec<RemoteObject> {
         self.objects.sort_by(|a, b| a.name.cmp(&b.name).then(b.size.cmp(&a.size)));
         self.objects.dedup_by(|a, b| a.name == b.name);
         self.objects

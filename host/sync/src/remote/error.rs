@@ -3,20 +3,20 @@
 use std::io;
 use std::path::PathBuf;
 
-use aiw_core::{Diagnostic, ErrorKind, one_line, quoted, quoted_text, shell_word_in_line};
-use aiw_home::{HomeError, VaultError, remedy_of_io};
+use aiw_core::{Diagnostic, ErrorKind, one_line, quoted, quoted_text, shell_quote_printable};
+use aiw_home::{HomeError, VaultError, io_fix_command};
 use aiw_net::{DeniedBy, NetError};
 
 /// The forms of addresses.
-pub(super) const FORMS: &str = "`gdrive:`, a path, `git:URL`, `webdav:https://HOST/FOLDER`, or \
+pub(super) const SUPPORTED_URL_FORMS: &str = "`gdrive:`, a path, `git:URL`, `webdav:https://HOST/FOLDER`, or \
                                 `s3:https://HOST/BUCKET[/PREFIX][?region=R]`";
 
 /// Why a remote did not do what it was asked for. No message holds a token, a password or a key.
 #[derive(Debug, thiserror::Error)]
 pub enum RemoteError {
     /// A text is not the address of a remote.
-    #[error("the remote {} {problem}; it is one of {FORMS}", quoted_text(.text, 120))]
-    Address {
+    #[error("the remote {} {problem}; it is one of {SUPPORTED_URL_FORMS}", quoted_text(.text, 120))]
+    InvalidUrl {
         /// The text, without what may be a secret.
         text: String,
         /// The end of a sentence.
@@ -24,7 +24,7 @@ pub enum RemoteError {
     },
     /// A name is not that of an object.
     #[error("{} is not the name of an object", quoted(.name))]
-    Name {
+    InvalidObjectName {
         /// The name.
         name: String,
     },
@@ -36,7 +36,7 @@ pub enum RemoteError {
     },
     /// The vault holds something that can't be a login.
     #[error("the login for {place} is not in the form `{form}`")]
-    LoginForm {
+    MalformedLogin {
         /// The remote.
         place: String,
         /// The form.
@@ -44,7 +44,7 @@ pub enum RemoteError {
     },
     /// The login is one for another server.
     #[error("the login is for {}, and is not sent to {place}", quoted_text(.origin, 120))]
-    LoginElsewhere {
+    LoginOriginMismatch {
         /// The remote.
         place: String,
         /// The server that it is for.
@@ -58,7 +58,7 @@ pub enum RemoteError {
     },
     /// The login was valid, and ended.
     #[error("the login for {place} has ended: {}", one_line(.why, 120))]
-    LoginEnded {
+    LoginExpired {
         /// The remote.
         place: String,
         /// Why, as the remote says.
@@ -66,19 +66,19 @@ pub enum RemoteError {
     },
     /// The login was denied, or ran out before somebody answered.
     #[error("the login {0}")]
-    Login(&'static str),
+    LoginFailed(&'static str),
     /// This build has no OAuth client, and the settings name none.
     #[error("aiw has no OAuth client for Google Drive")]
-    MissingClient,
+    MissingOAuthClient,
     /// The OAuth client is not one for this login.
     #[error("Google does not accept the OAuth client: {}", one_line(.why, 120))]
-    Client {
+    InvalidOAuthClient {
         /// Why, as Google says.
         why: String,
     },
     /// The remote does not accept the login for this.
     #[error("{place} refuses ({}): the login is wrong, or may not do this", one_line(.why, 120))]
-    Refused {
+    Unauthorized {
         /// The remote.
         place: String,
         /// Status, and what the remote says.
@@ -94,7 +94,7 @@ pub enum RemoteError {
     },
     /// There is no space left.
     #[error("{place} has no space left")]
-    Full {
+    StorageFull {
         /// The remote.
         place: String,
     },
@@ -106,7 +106,7 @@ pub enum RemoteError {
     },
     /// The remote takes no more requests for a while.
     #[error("{place} takes no more requests for now{}", for_seconds(.seconds))]
-    Limited {
+    RateLimited {
         /// The remote.
         place: String,
         /// How long, if it says so.
@@ -134,7 +134,7 @@ pub enum RemoteError {
     },
     /// More names than any user has.
     #[error("{place} holds more than {} objects, or {} names", super::MAX_OBJECTS, super::MAX_NAMES)]
-    TooMany {
+    TooManyObjects {
         /// The remote.
         place: String,
     },
@@ -148,7 +148,7 @@ pub enum RemoteError {
     },
     /// The name is taken by other bytes.
     #[error("{place} holds other bytes under the name {}", quoted(.name))]
-    Exists {
+    AlreadyExists {
         /// The name.
         name: String,
         /// The remote.
@@ -189,7 +189,7 @@ pub enum RemoteError {
     },
     /// `git` can't be run.
     #[error("`git` can't be run: {source}")]
-    Program {
+    GitSpawnFailed {
         /// The system's error.
         source: io::Error,
     },
@@ -209,7 +209,7 @@ pub enum RemoteError {
     },
     /// The caller stopped it.
     #[error("stopped before it was done")]
-    Stopped,
+    Cancelled,
     /// The network, or what a server answered.
     #[error(transparent)]
     Net(#[from] NetError),
@@ -231,7 +231,7 @@ fn in_words(said: &str) -> String {
 }
 
 impl RemoteError {
-    pub(super) fn junk(place: &str, problem: impl Into<String>) -> Self {
+    pub(super) fn invalid_response(place: &str, problem: impl Into<String>) -> Self {
         Self::InvalidResponse { place: place.to_owned(), problem: problem.into(), source: None }
     }
 
@@ -250,26 +250,26 @@ impl Diagnostic for RemoteError {
     fn own_kind(&self) -> ErrorKind {
         match self {
             Self::NotLoggedIn { .. }
-            | Self::LoginForm { .. }
-            | Self::LoginElsewhere { .. }
+            | Self::MalformedLogin { .. }
+            | Self::LoginOriginMismatch { .. }
             | Self::UnboundLogin { .. }
-            | Self::LoginEnded { .. }
-            | Self::MissingClient
-            | Self::Client { .. }
+            | Self::LoginExpired { .. }
+            | Self::MissingOAuthClient
+            | Self::InvalidOAuthClient { .. }
             | Self::AuthUnsupported { .. }
             | Self::GitNotFound => ErrorKind::Config,
-            Self::Full { .. }
+            Self::StorageFull { .. }
             | Self::Locked { .. }
-            | Self::Limited { .. }
+            | Self::RateLimited { .. }
             | Self::Status { .. }
             | Self::InvalidResponse { .. }
-            | Self::TooMany { .. }
+            | Self::TooManyObjects { .. }
             | Self::Damaged { .. }
             | Self::Git { .. }
-            | Self::Program { .. }
+            | Self::GitSpawnFailed { .. }
             | Self::Busy { .. } => ErrorKind::Unavailable,
             Self::Internal { .. } => ErrorKind::Internal,
-            Self::Stopped => ErrorKind::Interrupted,
+            Self::Cancelled => ErrorKind::Interrupted,
             _ => ErrorKind::User,
         }
     }
@@ -278,19 +278,19 @@ impl Diagnostic for RemoteError {
         let needs_login = matches!(
             self,
             Self::NotLoggedIn { .. }
-                | Self::LoginForm { .. }
-                | Self::LoginElsewhere { .. }
+                | Self::MalformedLogin { .. }
+                | Self::LoginOriginMismatch { .. }
                 | Self::UnboundLogin { .. }
-                | Self::LoginEnded { .. }
-                | Self::Login(_)
-                | Self::Refused { .. }
+                | Self::LoginExpired { .. }
+                | Self::LoginFailed(_)
+                | Self::Unauthorized { .. }
         );
         needs_login.then(|| match self {
             // Maybe there is no store yet whose remote would be meant.
-            Self::NotLoggedIn { place } | Self::LoginElsewhere { place, .. } | Self::UnboundLogin { place }
+            Self::NotLoggedIn { place } | Self::LoginOriginMismatch { place, .. } | Self::UnboundLogin { place }
                 if place.starts_with('`') =>
             {
-                format!("aiw sync login {}", shell_word_in_line(place.trim_matches('`')))
+                format!("aiw sync login {}", shell_quote_printable(place.trim_matches('`')))
             }
             _ => "aiw sync login".into(),
         })
@@ -301,26 +301,28 @@ impl Diagnostic for RemoteError {
             return Some(format!("`{command}`"));
         }
         Some(match self {
-            Self::MissingClient => {
+            Self::MissingOAuthClient => {
                 "make an OAuth client of the type \"TVs and Limited Input devices\" in the Google Cloud \
                                console, put its id into settings.json as `sync.google.client_id` on each machine, and \
                                its secret into the vault: `aiw secret set sync-google-client`"
                     .into()
             }
-            Self::Client { .. } => "`sync.google.client_id` of settings.json and `aiw secret set sync-google-client` \
+            Self::InvalidOAuthClient { .. } => {
+                "`sync.google.client_id` of settings.json and `aiw secret set sync-google-client` \
                                     name the client"
-                .into(),
+                    .into()
+            }
             Self::AuthUnsupported { .. } => "turn on Basic authentication on the server, over https".into(),
-            Self::Full { .. } => {
+            Self::StorageFull { .. } => {
                 "`aiw sync` keeps 50 snapshots of each machine; make space there, and try again".into()
             }
-            Self::Locked { .. } | Self::Limited { .. } | Self::Busy { .. } | Self::Damaged { .. } => {
+            Self::Locked { .. } | Self::RateLimited { .. } | Self::Busy { .. } | Self::Damaged { .. } => {
                 "try again later".into()
             }
             Self::Home(HomeError::Io { path, source, .. }) => match source.kind() {
                 io::ErrorKind::PermissionDenied => format!(
                     "if it is yours, `{}`; else `aiw sync leave`, and another folder",
-                    remedy_of_io(path, source)
+                    io_fix_command(path, source)
                 ),
                 io::ErrorKind::ReadOnlyFilesystem => {
                     "mount it so that it can be written; or `aiw sync leave`, and another folder".into()

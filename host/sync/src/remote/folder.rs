@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use aiw_home::{HomeError, blocking, create_new, make_private_dir, read_capped, remove_file, rename};
+use aiw_home::{HomeError, create_new, make_private_dir, read_capped, remove_file, rename, run_blocking};
 use async_trait::async_trait;
 
 use super::{ObjectListing, Remote, RemoteError, RemoteObject, address, check_name, check_object};
@@ -29,13 +29,13 @@ impl Folder {
         work: impl FnOnce(&Self) -> Result<T, RemoteError> + Send + 'static,
     ) -> Result<T, RemoteError> {
         let this = Self::new(&self.path);
-        blocking(move || work(&this)).await
+        run_blocking(move || work(&this)).await
     }
 
     fn io(&self, action: &'static str) -> impl Fn(io::Error) -> RemoteError {
         move |source| match source.kind() {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-                RemoteError::Full { place: address::display_path(&self.path) }
+                RemoteError::StorageFull { place: address::display_path(&self.path) }
             }
             _ => HomeError::io(action, &self.path, source).into(),
         }
@@ -72,7 +72,7 @@ impl Folder {
         match self.read(name, bytes.len() as u64) {
             Ok(kept) if kept == bytes => Ok(()),
             Ok(_) | Err(RemoteError::TooLarge { .. } | RemoteError::NotFound { .. }) => {
-                Err(RemoteError::Exists { name: name.to_owned(), place: address::display_path(&self.path) })
+                Err(RemoteError::AlreadyExists { name: name.to_owned(), place: address::display_path(&self.path) })
             }
             Err(error) => Err(error),
         }
@@ -168,7 +168,7 @@ impl Folder {
                 Err(error) => return Err(self.io("read in")(error)),
             }
         }
-        Ok(found.objects())
+        Ok(found.into_objects())
     }
 }
 

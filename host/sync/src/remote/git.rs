@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use aiw_core::hex;
-use aiw_home::{ExclusiveLock, Home, Mode, blocking, remove_file, replace};
+use aiw_home::{ExclusiveLock, Home, Mode, remove_file, replace, run_blocking};
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
 
@@ -20,7 +20,7 @@ use super::{
     MAX_NAMES, ObjectListing, PendingRequests, Remote, RemoteContext, RemoteError, RemoteObject, check_name,
     check_object, is_object_name,
 };
-use program::{EndedGit, GitProgram};
+use program::{GitOutput, GitProgram};
 
 /// The branch.
 const SYNC_BRANCH: &str = "refs/heads/aiw-sync";
@@ -41,7 +41,7 @@ const MAX_ATTEMPTS: u32 = 40;
 const MAX_PUSH_ATTEMPTS: u32 = 3;
 
 /// The largest tree that is read, in bytes of its listing.
-const MAX_TREE: u64 = 16 << 20;
+const MAX_TREE_BYTES: u64 = 16 << 20;
 
 /// A git repository.
 pub(super) struct Git {
@@ -85,9 +85,9 @@ impl Git {
         let home = context.home.clone();
         let mark = hex(&Sha256::digest(url.as_bytes()));
         let clone = home.root().join("sync").join("git").join(&mark[..16]);
-        let program = GitProgram::find(home.around(), &clone, context.answer_timeout)?;
+        let program = GitProgram::find(home.context(), &clone, context.answer_timeout)?;
         let (url, place) = (url.to_owned(), format!("`git:{url}`"));
-        let (second, waits) = (context.second, context.waits.clone());
+        let (second, waits) = (context.delay_unit, context.pending_requests.clone());
         Ok(Self { inner: Arc::new(GitEndParts { home, program, url, place, clone, second, waits }) })
     }
 
@@ -99,14 +99,14 @@ impl Git {
         let stop = Arc::new(AtomicBool::new(false));
         let _guard = StopGuard(stop.clone());
         let inner = self.inner.clone();
-        blocking(move || {
+        run_blocking(move || {
             inner.home.make_dir(&inner.clone)?;
             let lock = inner.clone.join("aiw.lock");
             let _turn = loop {
                 if stop.load(Ordering::Relaxed) {
-                    return Err(RemoteError::Stopped);
+                    return Err(RemoteError::Cancelled);
                 }
-                if let Some(turn) = ExclusiveLock::within(&lock, Duration::from_millis(200))? {
+                if let Some(turn) = ExclusiveLock::try_acquire_for(&lock, Duration::from_millis(200))? {
                     break turn;
                 }
             };
@@ -118,7 +118,7 @@ impl Git {
 }
 
 impl GitEndParts {
-    fn run(&self, arguments: &[&str], input: &[u8], limit: u64, stop: &AtomicBool) -> Result<EndedGit, RemoteError> {
+    fn run(&self, arguments: &[&str], input: &[u8], limit: u64, stop: &AtomicBool) -> Result<GitOutput, RemoteError> {
         let _waits = self.waits.begin(&self.place);
         self.program.run(&self.clone, arguments, input, limit, stop)
     }
@@ -126,8 +126,8 @@ impl GitEndParts {
     /// Runs a command that has to succeed.
     fn must(&self, arguments: &[&str], input: &[u8], limit: u64, stop: &AtomicBool) -> Result<Vec<u8>, RemoteError> {
         let ended = self.run(arguments, input, limit, stop)?;
-        if ended.is_too_long {
-            return Err(RemoteError::TooMany { place: self.place.clone() });
+        if ended.is_truncated {
+            return Err(RemoteError::TooManyObjects { place: self.place.clone() });
         }
         if !ended.succeeded {
             return Err(self.failed(&ended));
@@ -135,7 +135,7 @@ impl GitEndParts {
         Ok(ended.output)
     }
 
-    fn failed(&self, ended: &EndedGit) -> RemoteError {
+    fn failed(&self, ended: &GitOutput) -> RemoteError {
         RemoteError::Git { place: self.place.clone(), complaint: ended.stderr.clone() }
     }
 
@@ -144,7 +144,11 @@ impl GitEndParts {
         let output = self.must(arguments, input, 1 << 10, stop)?;
         let id = String::from_utf8_lossy(&output).trim().to_owned();
         let is_id = matches!(id.len(), 40 | 64) && id.bytes().all(|byte| byte.is_ascii_hexdigit());
-        if is_id { Ok(id) } else { Err(RemoteError::junk(&self.place, "git prints something that is not an id")) }
+        if is_id {
+            Ok(id)
+        } else {
+            Err(RemoteError::invalid_response(&self.place, "git prints something that is not an id"))
+        }
     }
 
     /// Makes the clone, if it is not there, or not whole.
@@ -189,10 +193,10 @@ impl GitEndParts {
 
     /// Returns the lines of a tree as `git mktree` takes them, by their names, and with the size of each.
     fn tree(&self, commit: &str, stop: &AtomicBool) -> Result<BTreeMap<Vec<u8>, (String, u64)>, RemoteError> {
-        let listed = self.must(&["ls-tree", "-z", "--long", "--full-tree", commit], b"", MAX_TREE, stop)?;
+        let listed = self.must(&["ls-tree", "-z", "--long", "--full-tree", commit], b"", MAX_TREE_BYTES, stop)?;
         let mut entries = BTreeMap::new();
         for line in listed.split(|byte| *byte == 0).filter(|line| !line.is_empty()) {
-            let odd = || RemoteError::junk(&self.place, "its tree can't be read");
+            let odd = || RemoteError::invalid_response(&self.place, "its tree can't be read");
             let tab = line.iter().position(|byte| *byte == b'\t').ok_or_else(odd)?;
             let head = std::str::from_utf8(&line[..tab]).map_err(|_| odd())?;
             let mut words = head.split_whitespace();
@@ -203,7 +207,7 @@ impl GitEndParts {
             };
             entries.insert(line[tab + 1..].to_vec(), (format!("{mode} {kind} {id}"), size.parse().unwrap_or(0)));
             if entries.len() > MAX_NAMES {
-                return Err(RemoteError::TooMany { place: self.place.clone() });
+                return Err(RemoteError::TooManyObjects { place: self.place.clone() });
             }
         }
         Ok(entries)
@@ -229,7 +233,7 @@ impl GitEndParts {
         for (name, blob) in self.objects(&commit, stop)? {
             found.add(&name, Some(blob.size))?;
         }
-        Ok(found.objects())
+        Ok(found.into_objects())
     }
 
     fn read(&self, name: &str, limit: u64, stop: &AtomicBool) -> Result<Vec<u8>, RemoteError> {
@@ -252,8 +256,8 @@ impl GitEndParts {
         }
         let ended = self.run(&["cat-file", "blob", &blob.id], b"", limit, stop)?;
         match ended {
-            EndedGit { is_too_long: true, .. } => Err(RemoteError::TooLarge { name: name.to_owned(), limit }),
-            EndedGit { succeeded: true, output, .. } => Ok(output),
+            GitOutput { is_truncated: true, .. } => Err(RemoteError::TooLarge { name: name.to_owned(), limit }),
+            GitOutput { succeeded: true, output, .. } => Ok(output),
             ended => Err(self.failed(&ended)),
         }
     }
@@ -278,7 +282,9 @@ impl GitEndParts {
                     match tree.insert(name.as_bytes().to_vec(), (entry.clone(), 0)) {
                         None => {}
                         Some((kept, _)) if kept == entry => return Ok(()),
-                        Some(_) => return Err(RemoteError::Exists { name: (*name).into(), place: self.place.clone() }),
+                        Some(_) => {
+                            return Err(RemoteError::AlreadyExists { name: (*name).into(), place: self.place.clone() });
+                        }
                     }
                     format!("Add {name}")
                 }
@@ -334,7 +340,7 @@ impl GitEndParts {
         let mut left = longest.mul_f64(f64::from(chance[0]) / 255.0);
         while !left.is_zero() {
             if stop.load(Ordering::Relaxed) {
-                return Err(RemoteError::Stopped);
+                return Err(RemoteError::Cancelled);
             }
             let part = left.min(Duration::from_millis(50));
             std::thread::sleep(part);

@@ -16,7 +16,7 @@ use files::DriveFiles;
 pub use device::{DeviceCode, login};
 #[cfg(test)]
 pub(crate) use login::GoogleLogin;
-pub use login::{LoginEnd, Logout, current, logout};
+pub use login::{LoginExpiry, Logout, current, logout};
 pub(crate) use place::GoogleEndpoints;
 
 /// Opens the remote.

@@ -6,7 +6,7 @@ use std::time::Duration;
 pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The largest object.
-pub const MAX_OBJECT: u64 = 32 << 20;
+pub const MAX_OBJECT_BYTES: u64 = 32 << 20;
 
 /// The most objects of a remote. A machine keeps some 50.
 pub const MAX_OBJECTS: usize = 20_000;

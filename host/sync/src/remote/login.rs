@@ -21,7 +21,7 @@ struct BoundLogin {
 /// # Errors
 ///
 /// Never, but for a mistake in aiw.
-pub(crate) fn bound(url: &Url, login: &Secret) -> Result<Secret, RemoteError> {
+pub(crate) fn bind_to_origin(url: &Url, login: &Secret) -> Result<Secret, RemoteError> {
     let bound = BoundLogin { origin: origin(url.as_str()), login: login.expose().to_owned() };
     let text = serde_json::to_string(&bound).map_err(|_| RemoteError::Internal { what: "a login as JSON" })?;
     Ok(Secret::new(text))
@@ -41,7 +41,7 @@ impl RemoteContext {
         };
         match of == origin(url.as_str()) {
             true => Ok(Secret::new(login)),
-            false => Err(RemoteError::LoginElsewhere { place: place(), origin: of }),
+            false => Err(RemoteError::LoginOriginMismatch { place: place(), origin: of }),
         }
     }
 }

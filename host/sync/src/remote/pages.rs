@@ -26,13 +26,13 @@ impl<'a> Pages<'a> {
     /// # Errors
     ///
     /// The token leads back to a page that was read, or too many pages were empty.
-    pub(super) fn follow(&mut self, names: usize, token: &str) -> Result<(), RemoteError> {
+    pub(super) fn record_page(&mut self, names: usize, token: &str) -> Result<(), RemoteError> {
         if !self.tokens.insert(Sha256::digest(token.as_bytes()).into()) {
-            return Err(RemoteError::junk(self.place, "its list goes in a circle"));
+            return Err(RemoteError::invalid_response(self.place, "its list goes in a circle"));
         }
         self.empty = if names == 0 { self.empty + 1 } else { 0 };
         if self.empty > MAX_EMPTY_PAGES {
-            return Err(RemoteError::junk(
+            return Err(RemoteError::invalid_response(
                 self.place,
                 format!("more than {MAX_EMPTY_PAGES} pages of its list are empty"),
             ));

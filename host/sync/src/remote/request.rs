@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use aiw_core::one_line;
-use aiw_home::{millis_of_http, now_millis};
+use aiw_home::{now_millis, parse_http_date};
 use aiw_net::{HttpClient, HttpRequest, NetError, Policy, Response};
 
 use super::waits::WaitGuard;
@@ -31,7 +31,7 @@ pub(super) struct RemoteClient {
 }
 
 /// The pauses between attempts: each twice as long as the one before, and by chance a little shorter.
-pub(super) struct Pauses {
+pub(super) struct Backoff {
     second: Duration,
     attempt: u32,
     /// How long the remote may bring no answer, in all attempts together, and since when it brings none.
@@ -41,9 +41,9 @@ pub(super) struct Pauses {
     _waits: WaitGuard,
 }
 
-impl Pauses {
+impl Backoff {
     /// Notes that an attempt brought no answer, which takes longer than one that did.
-    pub(super) fn note_silence(&mut self) {
+    pub(super) fn record_timeout(&mut self) {
         self.attempt += 1;
         self.is_silent = true;
     }
@@ -54,7 +54,7 @@ impl Pauses {
     }
 
     /// Waits before the next attempt, at least as long as the remote asks for. Returns whether there is one.
-    pub(super) async fn next(&mut self, asked: Option<u64>) -> bool {
+    pub(super) async fn wait(&mut self, asked: Option<u64>) -> bool {
         self.attempt += 1;
         if self.attempt >= MAX_ATTEMPTS || asked.is_some_and(|seconds| seconds > MAX_RETRY_AFTER_SECS) {
             return false;
@@ -80,13 +80,13 @@ impl Pauses {
 
 impl RemoteClient {
     pub(super) fn new(context: &RemoteContext, policy: Policy, place: impl Into<String>) -> Self {
-        let RemoteContext { net, second, answer_timeout, waits, .. } = context;
+        let RemoteContext { net, delay_unit: second, answer_timeout, pending_requests: waits, .. } = context;
         let (net, waits) = (net.clone(), waits.clone());
         Self { net, policy, second: *second, answer_timeout: *answer_timeout, waits, place: place.into() }
     }
 
-    pub(super) fn pauses(&self) -> Pauses {
-        Pauses {
+    pub(super) fn backoff(&self) -> Backoff {
+        Backoff {
             second: self.second,
             attempt: 0,
             answer_timeout: self.answer_timeout,
@@ -103,27 +103,27 @@ impl RemoteClient {
 
     async fn send_within(&self, request: &HttpRequest, head: Duration) -> Result<Response, RemoteError> {
         let _waits = self.waits.begin(&self.place);
-        Ok(self.net.fetch_within(&self.policy, request, head).await?)
+        Ok(self.net.fetch_with_head_timeout(&self.policy, request, head).await?)
     }
 
     /// Sends a request that may be sent twice. Waits and sends it again where the remote is too busy, or for a moment
     /// not there.
     pub(super) async fn send(&self, request: &HttpRequest) -> Result<Response, RemoteError> {
-        let mut pauses = self.pauses();
+        let mut pauses = self.backoff();
         loop {
             let sent = self.send_within(request, pauses.left()).await;
             let asked = match &sent {
                 Ok(response) if is_passing(response.status) => retry_after(response),
                 Ok(_) => return sent,
-                Err(error) if is_moment(error) => {
-                    pauses.note_silence();
+                Err(error) if is_transient_error(error) => {
+                    pauses.record_timeout();
                     None
                 }
                 Err(_) => return sent,
             };
-            if !pauses.next(asked).await {
+            if !pauses.wait(asked).await {
                 return sent.and_then(|response| match response.status {
-                    429 | 503 => Err(RemoteError::Limited { place: self.place.clone(), seconds: asked }),
+                    429 | 503 => Err(RemoteError::RateLimited { place: self.place.clone(), seconds: asked }),
                     _ => Ok(response),
                 });
             }
@@ -131,15 +131,15 @@ impl RemoteClient {
     }
 
     /// Returns what a status means that is not what one hoped for.
-    pub(super) fn refusal(&self, response: &Response, said: &str) -> RemoteError {
+    pub(super) fn status_error(&self, response: &Response, said: &str) -> RemoteError {
         let place = self.place.clone();
         match response.status {
             401 | 403 => {
-                RemoteError::Refused { place, why: format!("{} {said}", response.status).trim_end().to_owned() }
+                RemoteError::Unauthorized { place, why: format!("{} {said}", response.status).trim_end().to_owned() }
             }
-            413 | 507 => RemoteError::Full { place },
+            413 | 507 => RemoteError::StorageFull { place },
             423 => RemoteError::Locked { place },
-            429 => RemoteError::Limited { place, seconds: retry_after(response) },
+            429 => RemoteError::RateLimited { place, seconds: retry_after(response) },
             300..=399 => RemoteError::Status {
                 place,
                 status: response.status,
@@ -156,7 +156,7 @@ fn is_passing(status: u16) -> bool {
 }
 
 /// Returns whether an error may be gone in a moment. A remote that can't be found at all is not asked seven times.
-pub(super) fn is_moment(error: &RemoteError) -> bool {
+pub(super) fn is_transient_error(error: &RemoteError) -> bool {
     matches!(error, RemoteError::Net(net @ (NetError::Unavailable { .. } | NetError::Malformed { .. })) if net.may_have_sent())
 }
 
@@ -166,25 +166,29 @@ pub(super) fn retry_after(response: &Response) -> Option<u64> {
     if let Ok(seconds) = asked.parse() {
         return Some(seconds);
     }
-    let until = u64::try_from(millis_of_http(asked)?).ok()?;
+    let until = u64::try_from(parse_http_date(asked)?).ok()?;
     // Its own clock counts, if it says what it shows.
-    let now = response.header("date").and_then(millis_of_http).and_then(|now| u64::try_from(now).ok());
+    let now = response.header("date").and_then(parse_http_date).and_then(|now| u64::try_from(now).ok());
     Some(until.saturating_sub(now.unwrap_or_else(now_millis)).div_ceil(1000))
 }
 
 /// An answer that says no may be longer than a small object.
-pub(super) const MAX_REFUSAL: u64 = 64 << 10;
+pub(super) const MAX_ERROR_BODY_BYTES: u64 = 64 << 10;
 
 impl RemoteClient {
     /// Sends a request for an object of at most so many bytes.
     pub(super) async fn read(&self, request: HttpRequest, name: &str, limit: u64) -> Result<Response, RemoteError> {
-        let request = HttpRequest { limit: limit.max(MAX_REFUSAL), ..request };
-        within(self.send(&request).await, name, limit)
+        let request = HttpRequest { max_body_bytes: limit.max(MAX_ERROR_BODY_BYTES), ..request };
+        check_size_limit(self.send(&request).await, name, limit)
     }
 }
 
 /// Refuses an object that is larger than it may be.
-pub(super) fn within(read: Result<Response, RemoteError>, name: &str, limit: u64) -> Result<Response, RemoteError> {
+pub(super) fn check_size_limit(
+    read: Result<Response, RemoteError>,
+    name: &str,
+    limit: u64,
+) -> Result<Response, RemoteError> {
     let too_large = || RemoteError::TooLarge { name: name.to_owned(), limit };
     match read {
         Ok(response) if response.status == 200 && response.body.len() as u64 > limit => Err(too_large()),

@@ -2,7 +2,7 @@
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html>
 
 use aiw_core::{Secret, hex};
-use aiw_home::{millis_of_http, now_millis, rfc3339};
+use aiw_home::{now_millis, parse_http_date, rfc3339};
 use aiw_net::{HttpRequest, Method, Policy, Response};
 use async_trait::async_trait;
 use hmac::{Hmac, KeyInit, Mac};
@@ -15,8 +15,8 @@ use url::Url;
 
 use super::address::S3Address;
 use super::pages::Pages;
-use super::request::{MAX_REFUSAL, RemoteClient, within};
-use super::xml::character;
+use super::request::{MAX_ERROR_BODY_BYTES, RemoteClient, check_size_limit};
+use super::xml::resolve_entity;
 use super::{ObjectListing, Remote, RemoteContext, RemoteError, RemoteObject, check_name, check_object, verify_stored};
 
 /// The secret with the id of the key and the key.
@@ -58,7 +58,7 @@ impl S3 {
         let both = context.login(CREDENTIALS_SECRET, &address.endpoint, &place).await?;
         let valid = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_graphic());
         let Some((id, key)) = both.expose().split_once(':').filter(|(id, key)| valid(id) && valid(key)) else {
-            return Err(RemoteError::LoginForm { place, form: "ACCESS_KEY_ID:SECRET" });
+            return Err(RemoteError::MalformedLogin { place, form: "ACCESS_KEY_ID:SECRET" });
         };
         let mut policy = Policy::none();
         policy.grant_url(address.endpoint.as_str());
@@ -114,9 +114,10 @@ impl S3 {
             .ok_or_else(invalid)?;
         let authorization =
             format!("AWS4-HMAC-SHA256 Credential={}/{scope}, SignedHeaders={names}, Signature={signature}", self.id);
-        let mut request = HttpRequest { method: wanted.method, limit: wanted.limit, ..HttpRequest::new(url.as_str()) };
+        let mut request =
+            HttpRequest { method: wanted.method, max_body_bytes: wanted.limit, ..HttpRequest::new(url.as_str()) };
         request.headers.extend([("x-amz-content-sha256".to_owned(), digest), ("x-amz-date".to_owned(), stamp)]);
-        request.secrets.push(("authorization".into(), Secret::new(authorization)));
+        request.secret_headers.push(("authorization".into(), Secret::new(authorization)));
         request.body = wanted.body.to_vec();
         Ok(request)
     }
@@ -127,7 +128,7 @@ impl S3 {
         if response.status != 403 || code(&response.body) != "RequestTimeTooSkewed" {
             return Ok(response);
         }
-        let Some(theirs) = response.header("date").and_then(millis_of_http) else { return Ok(response) };
+        let Some(theirs) = response.header("date").and_then(parse_http_date) else { return Ok(response) };
         *self.ahead.lock() = theirs.saturating_sub_unsigned(now_millis());
         self.client.send(&self.request(wanted)?).await
     }
@@ -137,8 +138,8 @@ impl S3 {
             code @ "NoSuchBucket" => {
                 RemoteError::Status { place: self.client.place.clone(), status: response.status, said: code.to_owned() }
             }
-            "SlowDown" => RemoteError::Limited { place: self.client.place.clone(), seconds: None },
-            code => self.client.refusal(response, code),
+            "SlowDown" => RemoteError::RateLimited { place: self.client.place.clone(), seconds: None },
+            code => self.client.status_error(response, code),
         }
     }
 
@@ -159,9 +160,9 @@ impl S3 {
     }
 
     async fn read(&self, name: &str, limit: u64) -> Result<Vec<u8>, RemoteError> {
-        let limited = limit.max(MAX_REFUSAL);
+        let limited = limit.max(MAX_ERROR_BODY_BYTES);
         let wanted = UnsignedRequest { method: Method::Get, name: Some(name), query: &[], body: b"", limit: limited };
-        let response = within(self.send(&wanted).await, name, limit)?;
+        let response = check_size_limit(self.send(&wanted).await, name, limit)?;
         match response.status {
             200 => Ok(response.body),
             404 if code(&response.body) != "NoSuchBucket" => {
@@ -216,17 +217,17 @@ impl Remote for S3 {
             let names = page.objects.len();
             for (key, size) in page.objects {
                 let Some(name) = key.strip_prefix(&prefix) else {
-                    return Err(RemoteError::junk(place, "it lists keys with another prefix"));
+                    return Err(RemoteError::invalid_response(place, "it lists keys with another prefix"));
                 };
                 found.add(name, size)?;
             }
             match page.next {
                 None if page.is_truncated => {
-                    return Err(RemoteError::junk(place, "its list has no end and no next part"));
+                    return Err(RemoteError::invalid_response(place, "its list has no end and no next part"));
                 }
-                None => return Ok(found.objects()),
+                None => return Ok(found.into_objects()),
                 Some(next) => {
-                    pages.follow(names, &next)?;
+                    pages.record_page(names, &next)?;
                     token = Some(next);
                 }
             }
@@ -277,7 +278,7 @@ impl S3Page {
             Ok(())
         })?;
         if is_whole.as_deref() != Some("ListBucketResult") {
-            return Err(RemoteError::junk(place, "it is not a whole list"));
+            return Err(RemoteError::invalid_response(place, "it is not a whole list"));
         }
         if !page.is_truncated {
             page.next = None;
@@ -303,14 +304,14 @@ fn each_text(
         match reader.read_event().map_err(|error| RemoteError::unreadable(place, error))? {
             Event::Start(start) => {
                 if path.len() > 16 {
-                    return Err(RemoteError::junk(place, "its elements are nested too deeply"));
+                    return Err(RemoteError::invalid_response(place, "its elements are nested too deeply"));
                 }
                 path.push(start.local_name().as_ref().to_owned());
                 content.clear();
             }
             Event::Text(text) => content.push_str(&text.xml10_content()),
             Event::CData(text) => content.push_str(&text.xml10_content()),
-            Event::GeneralRef(reference) => content.push(character(&reference, place)?),
+            Event::GeneralRef(reference) => content.push(resolve_entity(&reference, place)?),
             Event::End(_) => {
                 let names: Vec<&str> = path.iter().map(String::as_str).collect();
                 take(&names, &content)?;
@@ -318,7 +319,7 @@ fn each_text(
                 outermost = path.pop();
             }
             Event::Eof => return Ok(outermost.filter(|_| path.is_empty())),
-            Event::DocType(_) => return Err(RemoteError::junk(place, "it holds a document type")),
+            Event::DocType(_) => return Err(RemoteError::invalid_response(place, "it holds a document type")),
             _ => {}
         }
     }

@@ -48,7 +48,12 @@ impl PendingRequests {
     }
 
     /// Does work, and tells again and again what it waits for.
-    pub(crate) async fn telling<T>(&self, interval: Duration, sink: &dyn Reporter, work: impl Future<Output = T>) -> T {
+    pub(crate) async fn report_while_waiting<T>(
+        &self,
+        interval: Duration,
+        sink: &dyn Reporter,
+        work: impl Future<Output = T>,
+    ) -> T {
         let mut work = std::pin::pin!(work);
         loop {
             match tokio::time::timeout(interval, work.as_mut()).await {
@@ -79,7 +84,7 @@ mod tests {
             }
             7
         };
-        assert_eq!(waits.telling(short, &heard, work).await, 7);
+        assert_eq!(waits.report_while_waiting(short, &heard, work).await, 7);
         assert!(waits.said().is_none());
     }
 }

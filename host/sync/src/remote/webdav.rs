@@ -15,14 +15,14 @@ use quick_xml::reader::NsReader;
 use url::Url;
 
 use super::request::RemoteClient;
-use super::xml::character;
+use super::xml::resolve_entity;
 use super::{ObjectListing, Remote, RemoteContext, RemoteError, RemoteObject, check_name, check_object, verify_stored};
 
 /// The secret with user and password.
 pub(crate) const CREDENTIALS_SECRET: &str = "sync-webdav";
 
 /// The longest list. A server says some 700 bytes of each file.
-const MAX_LISTING: u64 = 32 << 20;
+const MAX_LISTING_BYTES: u64 = 32 << 20;
 
 /// How deep a list may go. It needs six.
 const MAX_DEPTH: usize = 32;
@@ -45,7 +45,7 @@ impl WebDav {
         let place = format!("`webdav:{url}`");
         let both = context.login(CREDENTIALS_SECRET, url, &place).await?;
         if both.expose().split_once(':').is_none_or(|(user, _)| user.is_empty()) {
-            return Err(RemoteError::LoginForm { place, form: "user:password" });
+            return Err(RemoteError::MalformedLogin { place, form: "user:password" });
         }
         let login = Secret::new(format!("Basic {}", STANDARD.encode(both.expose())));
         let mut policy = Policy::none();
@@ -55,21 +55,21 @@ impl WebDav {
 
     fn request(&self, method: Method, url: &Url) -> HttpRequest {
         let mut request = HttpRequest { method, ..HttpRequest::new(url.as_str()) };
-        request.secrets.push(("authorization".into(), self.login.clone()));
+        request.secret_headers.push(("authorization".into(), self.login.clone()));
         request
     }
 
     fn file(&self, name: &str) -> Result<Url, RemoteError> {
-        self.folder.join(name).map_err(|_| RemoteError::Name { name: name.to_owned() })
+        self.folder.join(name).map_err(|_| RemoteError::InvalidObjectName { name: name.to_owned() })
     }
 
     fn refused(&self, response: &Response) -> RemoteError {
         match response.status {
             401 => unsupported_schemes(response).map_or_else(
-                || self.client.refusal(response, ""),
+                || self.client.status_error(response, ""),
                 |schemes| RemoteError::AuthUnsupported { place: self.client.place.clone(), schemes },
             ),
-            _ => self.client.refusal(response, ""),
+            _ => self.client.status_error(response, ""),
         }
     }
 
@@ -155,7 +155,7 @@ impl Remote for WebDav {
         request.headers.push(("depth".into(), "1".into()));
         request.headers.push(("content-type".into(), "application/xml; charset=utf-8".into()));
         request.body = PROPFIND_BODY.as_bytes().to_vec();
-        request.limit = MAX_LISTING;
+        request.max_body_bytes = MAX_LISTING_BYTES;
         let response = self.client.send(&request).await?;
         match response.status {
             207 => objects(&self.folder, &response.body, &self.client.place),
@@ -216,7 +216,7 @@ fn objects(folder: &Url, body: &[u8], place: &str) -> Result<Vec<RemoteObject>, 
                 let name = if is_dav { name.as_ref().to_owned() } else { String::new() };
                 path.push(name);
                 if path.len() > MAX_DEPTH {
-                    return Err(RemoteError::junk(place, "its elements are nested too deeply"));
+                    return Err(RemoteError::invalid_response(place, "its elements are nested too deeply"));
                 }
                 let names: Vec<&str> = path.iter().map(String::as_str).collect();
                 field = match names[..] {
@@ -237,7 +237,7 @@ fn objects(folder: &Url, body: &[u8], place: &str) -> Result<Vec<RemoteObject>, 
             Event::Text(text) => append(&mut entry, field, &text.xml10_content(), place)?,
             Event::CData(text) => append(&mut entry, field, &text.xml10_content(), place)?,
             Event::GeneralRef(reference) => {
-                let character = character(&reference, place)?;
+                let character = resolve_entity(&reference, place)?;
                 append(&mut entry, field, character.encode_utf8(&mut [0; 4]), place)?;
             }
             Event::End(_) => {
@@ -251,14 +251,14 @@ fn objects(folder: &Url, body: &[u8], place: &str) -> Result<Vec<RemoteObject>, 
                 path.pop();
             }
             Event::Eof => break,
-            Event::DocType(_) => return Err(RemoteError::junk(place, "it holds a document type")),
+            Event::DocType(_) => return Err(RemoteError::invalid_response(place, "it holds a document type")),
             _ => {}
         }
     }
     if !is_whole || !path.is_empty() {
-        return Err(RemoteError::junk(place, "it is not a whole list"));
+        return Err(RemoteError::invalid_response(place, "it is not a whole list"));
     }
-    Ok(found.objects())
+    Ok(found.into_objects())
 }
 
 fn append(entry: &mut DavEntry, field: Option<DavField>, text: &str, place: &str) -> Result<(), RemoteError> {
@@ -269,7 +269,7 @@ fn append(entry: &mut DavEntry, field: Option<DavField>, text: &str, place: &str
         DavField::Size => &mut entry.size,
     };
     if kept.len() + text.len() > 8192 {
-        return Err(RemoteError::junk(place, "it holds an address that is too long"));
+        return Err(RemoteError::invalid_response(place, "it holds an address that is too long"));
     }
     kept.push_str(text);
     Ok(())
@@ -281,23 +281,23 @@ fn add(found: &mut ObjectListing, folder: &Url, entry: &DavEntry, place: &str) -
         // It is gone.
         Some("404") => return Ok(()),
         // 507 is how a server says that it left some out.
-        Some(_) => return Err(RemoteError::junk(place, "the server could not list all files")),
+        Some(_) => return Err(RemoteError::invalid_response(place, "the server could not list all files")),
     }
     let href = entry.href.trim();
     let Ok(url) = folder.join(href) else {
-        return Err(RemoteError::junk(place, "it holds an address that is not a URL"));
+        return Err(RemoteError::invalid_response(place, "it holds an address that is not a URL"));
     };
     // A proxy's server may know itself by another host. The path is what counts.
     let decoded = |path: &str| percent_decode_str(path).collect::<Vec<u8>>();
     let (path, own) = (decoded(url.path()), decoded(folder.path()));
     let own = own.strip_suffix(b"/").unwrap_or(&own);
     let Some(rest) = path.strip_prefix(own) else {
-        return Err(RemoteError::junk(place, "it lists another folder"));
+        return Err(RemoteError::invalid_response(place, "it lists another folder"));
     };
     let name = match rest {
         [] | [b'/'] => return Ok(()),
         [b'/', name @ ..] => String::from_utf8_lossy(name).into_owned(),
-        _ => return Err(RemoteError::junk(place, "it lists another folder")),
+        _ => return Err(RemoteError::invalid_response(place, "it lists another folder")),
     };
     let name = if entry.is_folder { "" } else { &name };
     found.add(name, entry.size.trim().parse().ok())

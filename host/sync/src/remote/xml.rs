@@ -5,7 +5,7 @@ use quick_xml::events::BytesRef;
 use super::RemoteError;
 
 /// Returns the character that a reference stands for: `&amp;`, or `&#38;`. A document may define no others.
-pub(super) fn character(reference: &BytesRef<'_>, place: &str) -> Result<char, RemoteError> {
+pub(super) fn resolve_entity(reference: &BytesRef<'_>, place: &str) -> Result<char, RemoteError> {
     Ok(match (reference.resolve_char_ref(), reference.xml10_content().as_ref()) {
         (Ok(Some(character)), _) => character,
         (_, "amp") => '&',
@@ -13,6 +13,6 @@ pub(super) fn character(reference: &BytesRef<'_>, place: &str) -> Result<char, R
         (_, "gt") => '>',
         (_, "quot") => '"',
         (_, "apos") => '\'',
-        _ => return Err(RemoteError::junk(place, "it holds an entity of its own")),
+        _ => return Err(RemoteError::invalid_response(place, "it holds an entity of its own")),
     })
 }

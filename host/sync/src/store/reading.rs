@@ -10,18 +10,18 @@ use aiw_core::{NonInteractive, Reporter};
 use aiw_home::read_capped;
 use futures::{StreamExt, stream};
 
-use super::{SyncStore, short, unread};
+use super::{SyncStore, read_error, short_object_name};
 use crate::error::SyncError;
-use crate::object::{self, DAMAGED, ObjectName, SeenSnapshot};
-use crate::remote::{MAX_OBJECT, RemoteError, fetch};
-use crate::snapshot::{Clock, Snapshot, unpack};
+use crate::object::{self, DAMAGED_REASON, ObjectName, SeenSnapshot};
+use crate::remote::{MAX_OBJECT_BYTES, RemoteError, fetch};
+use crate::snapshot::{Snapshot, VectorClock, unpack};
 use crate::state::SyncState;
 
 /// Snapshots that are read at once.
 const MAX_PARALLEL_READS: usize = 8;
 
 /// Objects with a number for which an intact one was found that are read to find a second one.
-const MAX_RIVALS: usize = 16;
+const MAX_DUPLICATE_READS: usize = 16;
 
 /// Progress is shown each time so many snapshots were read, if at least so many are fetched.
 const PROGRESS_BATCH: usize = 25;
@@ -46,12 +46,12 @@ enum ReadFailure {
     /// It can't be fetched.
     Unreadable(SyncError),
     /// It was sealed with the key, and can't be used.
-    Unusable(SyncError),
+    Invalid(SyncError),
 }
 
 impl SyncStore<'_> {
     /// Reads the newest snapshot of each machine. Refuses a remote that shows an older state than before.
-    pub(super) async fn settle(&mut self, state: &SyncState, allow_rollback: bool) -> Result<(), SyncError> {
+    pub(super) async fn load_newest(&mut self, state: &SyncState, allow_rollback: bool) -> Result<(), SyncError> {
         let mut looked_up = BTreeSet::new();
         let is_known =
             |name: &ObjectName| state.known.get(&name.machine).is_some_and(|seen| *seen == SeenSnapshot::from(name));
@@ -59,12 +59,13 @@ impl SyncStore<'_> {
         loop {
             self.find_unlisted(&state.known, state, allow_rollback, &mut looked_up).await?;
             let pushing = state.pushing.as_ref().and_then(|pushing| ObjectName::parse(&pushing.object));
-            if let Some(name) = pushing.filter(|name| !self.listing.is_listed(name) && name.store == self.keys.store) {
+            if let Some(name) = pushing.filter(|name| !self.listing.is_listed(name) && name.store == self.keys.store_id)
+            {
                 self.look_up(name, state, &mut looked_up).await?;
             }
             let directory = self.directory;
-            self.listing.prefer(|name| is_known(name) || directory.object(&name.to_string()).exists());
-            let wanted = self.listing.contested(&state.known).into_iter().chain(self.listing.newest());
+            self.listing.prefer_valid(|name| is_known(name) || directory.object(&name.to_string()).exists());
+            let wanted = self.listing.conflicting_objects(&state.known).into_iter().chain(self.listing.newest());
             let wanted: Vec<ObjectName> = wanted.cloned().collect();
             if self.load(&wanted).await? {
                 continue;
@@ -74,7 +75,7 @@ impl SyncStore<'_> {
             }
             self.listing.check(&state.known)?;
             // What anybody's newest snapshot names is there, or something newer of that machine.
-            let seen: Vec<Clock> = self.newest().into_iter().map(|own| own.manifest.seen.clone()).collect();
+            let seen: Vec<VectorClock> = self.newest().into_iter().map(|own| own.manifest.seen.clone()).collect();
             let mut found = false;
             for seen in &seen {
                 found |= self.find_unlisted(seen, state, allow_rollback, &mut looked_up).await?;
@@ -89,13 +90,13 @@ impl SyncStore<'_> {
     /// Looks up the known snapshots that the listing lacks. Returns `true` if the remote has one of them.
     async fn find_unlisted(
         &mut self,
-        known: &Clock,
+        known: &VectorClock,
         state: &SyncState,
         allow_rollback: bool,
         looked_up: &mut BTreeSet<ObjectName>,
     ) -> Result<bool, SyncError> {
-        let store = &self.keys.store;
-        let doubtful = self.listing.doubtful(known);
+        let store = &self.keys.store_id;
+        let doubtful = self.listing.inconsistent_machines(known);
         let names: Vec<Option<ObjectName>> =
             doubtful.map(|(machine, seen)| ObjectName::from_seen(store, machine, seen)).collect();
         let mut found = false;
@@ -124,7 +125,7 @@ impl SyncStore<'_> {
         }
         let object = name.to_string();
         let id = state.remote_id.as_ref().filter(|own| own.object == object).map(|own| own.id.as_str());
-        let is_there = self.remote.contains(&object, id).await.map_err(unread(&name))?;
+        let is_there = self.remote.contains(&object, id).await.map_err(read_error(&name))?;
         if is_there {
             self.listing.add(name);
         }
@@ -133,11 +134,15 @@ impl SyncStore<'_> {
 
     /// Reads snapshots that were not read yet. Returns `true` if that changed which ones are read or listed.
     pub(crate) async fn load(&mut self, names: &[ObjectName]) -> Result<bool, SyncError> {
-        self.load_visibly(names, &NonInteractive).await
+        self.load_with_progress(names, &NonInteractive).await
     }
 
     /// Reads snapshots as [`Self::load`] does, and shows progress.
-    pub(crate) async fn load_visibly(&mut self, names: &[ObjectName], sink: &dyn Reporter) -> Result<bool, SyncError> {
+    pub(crate) async fn load_with_progress(
+        &mut self,
+        names: &[ObjectName],
+        sink: &dyn Reporter,
+    ) -> Result<bool, SyncError> {
         let numbers = self.unread_numbers(names);
         let is_copied = |name: &ObjectName| self.directory.object(&name.to_string()).exists();
         let fetched = numbers.iter().filter(|objects| !objects.iter().all(is_copied)).count();
@@ -157,9 +162,9 @@ impl SyncStore<'_> {
             self.forged.extend(forged);
             if let Some(snapshot) = snapshot {
                 if self.listing.is_listed(&snapshot.name) {
-                    self.listing.settle(&snapshot.name);
+                    self.listing.drop_duplicates(&snapshot.name);
                 }
-                self.read.insert(snapshot.name.to_string(), snapshot);
+                self.snapshots.insert(snapshot.name.to_string(), snapshot);
             }
         }
         Ok(total > 0)
@@ -169,10 +174,10 @@ impl SyncStore<'_> {
     fn unread_numbers(&self, names: &[ObjectName]) -> Vec<Vec<ObjectName>> {
         let mut numbers = BTreeMap::new();
         for name in names {
-            let same_number = self.listing.with_number(name);
+            let same_number = self.listing.objects_with_counter(name);
             // What is kept here alone competes with none.
             let is_listed = self.listing.is_listed(name);
-            let is_read = self.read.contains_key(&name.to_string()) && (!is_listed || same_number.len() == 1);
+            let is_read = self.snapshots.contains_key(&name.to_string()) && (!is_listed || same_number.len() == 1);
             if is_read || !self.listing.has(name) {
                 continue;
             }
@@ -187,14 +192,14 @@ impl SyncStore<'_> {
         let mut result = NumberResult { snapshot: None, forged: Vec::new(), missing: Vec::new() };
         let (mut damaged, mut failure) = (Vec::new(), None);
         for (at, name) in objects.into_iter().enumerate() {
-            if result.snapshot.is_some() && at > MAX_RIVALS {
+            if result.snapshot.is_some() && at > MAX_DUPLICATE_READS {
                 break;
             }
             match self.open(&name).await {
                 Ok(snapshot) => {
                     if let Some(first) = &result.snapshot {
                         let objects = [&first.name, &snapshot.name].map(ToString::to_string);
-                        return Err(SyncError::DuplicateMachine { name: short(&name), objects });
+                        return Err(SyncError::DuplicateMachine { name: short_object_name(&name), objects });
                     }
                     result.snapshot = Some(snapshot);
                 }
@@ -205,7 +210,7 @@ impl SyncStore<'_> {
                     damaged.push(name);
                 }
                 Err(ReadFailure::Unreadable(error)) => drop(failure.get_or_insert(error)),
-                Err(ReadFailure::Unusable(error)) => return Err(error),
+                Err(ReadFailure::Invalid(error)) => return Err(error),
             }
         }
         match (result.snapshot.is_some(), failure) {
@@ -219,25 +224,29 @@ impl SyncStore<'_> {
 
     async fn open(&self, name: &ObjectName) -> Result<Snapshot, ReadFailure> {
         let object = name.to_string();
-        let wrong = |problem: String| SyncError::Snapshot { name: short(name), object: object.clone(), problem };
-        let kept = read_capped(&self.directory.object(&object), MAX_OBJECT);
-        let kept = kept.map_err(|error| ReadFailure::Unusable(error.into()))?;
+        let wrong = |problem: String| SyncError::InvalidSnapshot {
+            name: short_object_name(name),
+            object: object.clone(),
+            problem,
+        };
+        let kept = read_capped(&self.directory.object(&object), MAX_OBJECT_BYTES);
+        let kept = kept.map_err(|error| ReadFailure::Invalid(error.into()))?;
         // A copy that was damaged here is fetched again.
-        let own = kept.and_then(|bytes| object::open(self.keys, name, &bytes).ok());
+        let own = kept.and_then(|bytes| object::decrypt_object(self.keys, name, &bytes).ok());
         let content = match own {
             Some(content) => content,
             None => {
                 let bytes = match fetch(self.remote, &object).await {
                     Ok(bytes) if name.is_intact(&bytes) => bytes,
-                    Ok(_) => return Err(ReadFailure::Damaged(wrong(DAMAGED.into()))),
+                    Ok(_) => return Err(ReadFailure::Damaged(wrong(DAMAGED_REASON.into()))),
                     Err(RemoteError::NotFound { .. }) => return Err(ReadFailure::Missing),
-                    Err(error) => return Err(ReadFailure::Unreadable(unread(name)(error))),
+                    Err(error) => return Err(ReadFailure::Unreadable(read_error(name)(error))),
                 };
-                let content = object::open(self.keys, name, &bytes).map_err(|_| ReadFailure::Forged)?;
-                self.keep(name, &bytes).map_err(ReadFailure::Unusable)?;
+                let content = object::decrypt_object(self.keys, name, &bytes).map_err(|_| ReadFailure::Forged)?;
+                self.keep(name, &bytes).map_err(ReadFailure::Invalid)?;
                 content
             }
         };
-        unpack(name.clone(), &content).map_err(|problem| ReadFailure::Unusable(wrong(problem)))
+        unpack(name.clone(), &content).map_err(|problem| ReadFailure::Invalid(wrong(problem)))
     }
 }

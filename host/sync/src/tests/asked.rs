@@ -15,7 +15,7 @@ async fn a_login_is_for_one_server_and_a_line_that_others_can_read_is_said_first
     for remote in ["webdav:http://nas:8080/x", "webdav:https://other.example/x", "webdav:https://cloud.example:8443/x"]
     {
         let error = machine.sync().init(remote, None, &person, &heard).await.unwrap_err();
-        assert!(matches!(error, SyncError::Remote(RemoteError::LoginElsewhere { .. })), "{error}");
+        assert!(matches!(error, SyncError::Remote(RemoteError::LoginOriginMismatch { .. })), "{error}");
         assert!(!error.to_string().contains("canary"), "{error}");
         assert_eq!(heard.lines().iter().any(|line| line.contains("is not encrypted")), remote.contains("http://"));
     }
@@ -63,7 +63,7 @@ async fn a_conflict_is_asked_about_with_its_file_key_and_snapshot() {
         assert_eq!(words.iter().filter(names).count(), 1, "{words:?}");
     }
     let choices: Vec<&Choice> = asked.iter().filter(|choice| choice.name == "conflict").collect();
-    assert!(choices.iter().all(|choice| choice.question.contains("in snapshot ") && choice.unshown.len() == 1));
+    assert!(choices.iter().all(|choice| choice.question.contains("in snapshot ") && choice.hidden_digests.len() == 1));
 }
 
 #[tokio::test]

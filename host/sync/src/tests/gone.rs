@@ -96,7 +96,7 @@ async fn nothing_comes_back_unseen_where_that_from_which_both_come_is_gone() {
     let places: BTreeSet<_> = found.conflicts.iter().map(place).collect();
     assert_eq!(places, wanted.into_iter().collect(), "{:?}", found.conflicts);
     assert!(found.changes.is_empty(), "{:?}", found.changes);
-    one.pull_alone(&PullRequest { all: Some(true), ..PullRequest::default() }).await.unwrap();
+    one.pull_alone(&PullRequest { prefer_mine: Some(true), ..PullRequest::default() }).await.unwrap();
     assert_eq!((one.read(SETTINGS).as_deref(), one.read(RULES)), (Some(now), None));
     // Whoever joins now has both to merge, and it is the same.
     one.push_all().await.unwrap();
@@ -169,7 +169,7 @@ async fn a_pull_that_fails_and_is_taken_back_leaves_nothing_behind() {
         .pull(&PullRequest::default(), &Busy(&in_the_way), &RecordingReporter::default())
         .await
         .unwrap_err();
-    assert!(matches!(error, SyncError::NotApplied { back: None, .. }), "{error}");
+    assert!(matches!(error, SyncError::ApplyFailed { back: None, .. }), "{error}");
     assert_eq!((other.read(MEMORY).as_deref(), changes()), (Some("base\n"), before));
     fs::remove_file(other.path(".claude/rules")).unwrap();
     other.pull().await;
@@ -185,7 +185,7 @@ async fn an_undo_that_gives_nothing_back_stays_possible() {
     other.write(MEMORY, "mine\n");
     for _ in 0..2 {
         let error = other.sync().undo().unwrap_err();
-        assert!(matches!(&error, SyncError::ChangedSince { paths } if paths == &["claude:CLAUDE.md"]), "{error}");
+        assert!(matches!(&error, SyncError::FilesModified { paths } if paths == &["claude:CLAUDE.md"]), "{error}");
     }
     assert_eq!((other.read(MEMORY).as_deref(), other.sync().log().unwrap().entries.len()), (Some("mine\n"), 2));
     other.write(MEMORY, "new\n");

@@ -409,7 +409,7 @@ async fn the_name_of_a_secret_is_pushed_without_a_question_and_a_secret_in_its_p
     one.write(".aiw/providers.json", &providers("deepseek"));
     one.push().await.unwrap();
     let places = |pushed: Result<SyncPush, SyncError>| match pushed {
-        Err(SyncError::Secrets { places }) => places,
+        Err(SyncError::PlaintextSecrets { places }) => places,
         other => panic!("{other:?}"),
     };
     one.write(".aiw/providers.json", &providers("sk-ant-api03-canary0canary1canary2"));

@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
-use crate::graph::{Listing, common, heads, joined, meeting, newest_first, unneeded};
+use crate::graph::{Listing, common_ancestors, heads, merge_base, merge_clocks, newest_first, prunable_objects};
 use crate::object::{ObjectName, SeenSnapshot};
-use crate::snapshot::{Clock, FORMAT_VERSION, MachineFiles, Snapshot, SnapshotManifest, pack, unpack};
+use crate::snapshot::{FORMAT_VERSION, MachineFiles, Snapshot, SnapshotManifest, VectorClock, pack, unpack};
 
 #[tokio::test]
 async fn a_machine_that_pulls_seldom_still_knows_what_it_had() {
@@ -32,7 +32,7 @@ async fn a_machine_that_pulls_seldom_still_knows_what_it_had() {
 #[derive(Debug, Clone, Default)]
 struct Member {
     counter: u64,
-    merged: Clock,
+    merged: VectorClock,
 }
 
 #[derive(Debug, Default)]
@@ -86,7 +86,7 @@ impl History {
 
     fn pull(&mut self, at: usize) {
         for snapshot in self.newest(&self.all) {
-            self.members[at].merged = joined(&self.members[at].merged, &snapshot.clock());
+            self.members[at].merged = merge_clocks(&self.members[at].merged, &snapshot.clock());
         }
     }
 
@@ -98,27 +98,28 @@ impl History {
     fn prune(&mut self, seen: &BTreeSet<ObjectName>) {
         let listing = listing(seen);
         let newest = self.newest(seen);
-        if let Some(meeting) = meeting(&listing, &self.read).unwrap() {
-            for name in unneeded(&listing, &newest.iter().collect::<Vec<_>>(), meeting, 1) {
+        if let Some(meeting) = merge_base(&listing, &self.read).unwrap() {
+            for name in prunable_objects(&listing, &newest.iter().collect::<Vec<_>>(), meeting, 1) {
                 self.kept.remove(name);
             }
         }
     }
 
     /// Returns all from which two states may come, as a merge of them looks for it.
-    fn looked_for(&self, one: &Clock, other: &Clock) -> BTreeSet<ObjectName> {
+    fn looked_for(&self, one: &VectorClock, other: &VectorClock) -> BTreeSet<ObjectName> {
         let all = listing(&self.all);
         let mut looked_for = BTreeSet::new();
         let mut next = vec![(one.clone(), other.clone())];
         while let Some((one, other)) = next.pop() {
-            let bases = common(&all, &one, &other).into_iter().map(|name| &self.read[&name.to_string()]).collect();
+            let bases =
+                common_ancestors(&all, &one, &other).into_iter().map(|name| &self.read[&name.to_string()]).collect();
             let bases = heads(bases);
-            let mut clock = Clock::new();
+            let mut clock = VectorClock::new();
             for base in &bases {
                 if looked_for.insert(base.name.clone()) && !clock.is_empty() {
                     next.push((clock.clone(), base.clock()));
                 }
-                clock = joined(&clock, &base.clock());
+                clock = merge_clocks(&clock, &base.clock());
             }
         }
         looked_for
@@ -138,7 +139,7 @@ proptest! {
             let newest = history.newest(&history.all);
             let ends = heads(newest.iter().collect());
             // What one contains is not merged into it.
-            let is_merge = |one: &Snapshot, head: &Snapshot| !one.is_in(&head.clock()) && !head.is_in(&one.clock());
+            let is_merge = |one: &Snapshot, head: &Snapshot| !one.is_merged_into(&head.clock()) && !head.is_merged_into(&one.clock());
             let pairs = newest.iter().flat_map(|one| ends.iter().map(move |head| (one, *head)));
             for (one, other) in pairs.filter(|(one, head)| is_merge(one, head)) {
                 for name in history.looked_for(&one.clock(), &other.clock()) {
@@ -158,7 +159,7 @@ proptest! {
         let sorted = newest_first(history.read.values().collect());
         prop_assert_eq!(sorted.len(), history.read.len());
         for (at, one) in sorted.iter().enumerate() {
-            prop_assert!(!sorted[..at].iter().any(|before| before.is_in(&one.manifest.seen)), "{:?}", one.name);
+            prop_assert!(!sorted[..at].iter().any(|before| before.is_merged_into(&one.manifest.seen)), "{:?}", one.name);
         }
     }
 

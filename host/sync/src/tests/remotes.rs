@@ -12,8 +12,8 @@ use sha2::{Digest, Sha256};
 
 use crate::keys::{Phrase, StoreKeys};
 use crate::object::{self, ObjectName};
-use crate::remote::{Remote, RemoteError, RemoteObject, fetch, fits_name};
-use crate::store::short;
+use crate::remote::{Remote, RemoteError, RemoteObject, fetch, matches_digest};
+use crate::store::short_object_name;
 
 /// A folder behind a server with faults. All machines of a test share them.
 #[derive(Clone, Default)]
@@ -67,7 +67,7 @@ impl Remote for FaultyFolder {
             return self.folder.contains(name, None).await;
         }
         match fetch(self, name).await {
-            Ok(bytes) => Ok(fits_name(name, &bytes)),
+            Ok(bytes) => Ok(matches_digest(name, &bytes)),
             Err(RemoteError::NotFound { .. }) => Ok(false),
             Err(error) => Err(error),
         }
@@ -231,7 +231,10 @@ async fn what_another_snapshot_names_is_found_where_the_listing_lags() {
     let fourth = Machine::new();
     fourth.join(far.path(), &phrase).await.unwrap();
     let error = remote.pull(&fourth).await.unwrap_err();
-    assert!(error.to_string().contains("older state") && error.to_string().contains(&short(&hidden)), "{error}");
+    assert!(
+        error.to_string().contains("older state") && error.to_string().contains(&short_object_name(&hidden)),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -271,7 +274,10 @@ async fn a_push_whose_answer_is_lost_is_found_where_the_listing_lags() {
     remote.faults.lock().loses_answers = true;
     let error = remote.push(&one).await.unwrap_err().to_string();
     let arrived = newest(far.path(), &before);
-    assert_eq!(error, format!("cannot write snapshot `{}`: `https://x` sent no answer for 30 s", short(&arrived)));
+    assert_eq!(
+        error,
+        format!("cannot write snapshot `{}`: `https://x` sent no answer for 30 s", short_object_name(&arrived))
+    );
     remote.faults.lock().loses_answers = false;
     assert!(remote.push(&one).await.unwrap().snapshot.is_none(), "it arrived");
     remote.thaw();
@@ -383,7 +389,7 @@ async fn an_object_that_needs_no_key_blocks_nobody_and_replaces_nothing() {
             sync.pull(&PullRequest::default(), &aiw_core::NonInteractive, &heard).await.unwrap();
             assert_eq!(machine.read(MEMORY).as_deref(), Some("new\n"), "{number} {fits}");
             assert_eq!(sync.list(&heard).await.unwrap().snapshots.len(), 2);
-            sync.diff(Some(&short(&new)), &heard).await.unwrap();
+            sync.diff(Some(&short_object_name(&new)), &heard).await.unwrap();
         }
         assert!(heard.lines().iter().any(|line| line.contains(&forged.to_string())), "{heard:?}");
         one.write(MEMORY, "newer\n");
@@ -407,7 +413,10 @@ async fn an_object_beside_a_damaged_snapshot_does_not_hide_it() {
     fs::write(far.path().join(new.to_string()), &whole[1..]).unwrap();
     forge(far.path(), &new, b"anything", true);
     let error = remote.pull(&other).await.unwrap_err();
-    assert_eq!(error.to_string(), format!("snapshot `{}` is not whole, or was replaced by another one", short(&new)));
+    assert_eq!(
+        error.to_string(),
+        format!("snapshot `{}` is not whole, or was replaced by another one", short_object_name(&new))
+    );
     assert!(error.hint().unwrap().contains(&format!("delete `{new}`")), "{error:?}");
     // The machine that wrote it puts it again.
     remote.push(&one).await.unwrap();
@@ -424,15 +433,15 @@ async fn two_snapshots_with_one_number_are_refused() {
     let new = newest(far.path(), &before);
     let whole = fs::read(far.path().join(new.to_string())).unwrap();
     // A copy of the machine's home has the key, too.
-    let content = object::open(&keys(&one), &new, &whole).unwrap();
-    let (second, bytes) = object::seal(&keys(&one), &new.machine, new.counter, &content).unwrap();
+    let content = object::decrypt_object(&keys(&one), &new, &whole).unwrap();
+    let (second, bytes) = object::encrypt_object(&keys(&one), &new.machine, new.counter, &content).unwrap();
     fs::write(far.path().join(second.to_string()), bytes).unwrap();
     let refused = async || {
         for machine in [&one, &other] {
             let error = remote.pull(machine).await.unwrap_err();
             let said = error.to_string();
             assert!(
-                said.contains(&short(&new)) && said.contains(&new.digest) && said.contains(&second.digest),
+                said.contains(&short_object_name(&new)) && said.contains(&new.digest) && said.contains(&second.digest),
                 "{said}"
             );
             assert!(error.hint().unwrap().contains("aiw sync leave"));
@@ -440,7 +449,7 @@ async fn two_snapshots_with_one_number_are_refused() {
     };
     refused().await;
     // Also once they are not the newest ones.
-    let (next, bytes) = object::seal(&keys(&one), &new.machine, new.counter + 1, &content).unwrap();
+    let (next, bytes) = object::encrypt_object(&keys(&one), &new.machine, new.counter + 1, &content).unwrap();
     fs::write(far.path().join(next.to_string()), bytes).unwrap();
     refused().await;
 }
@@ -454,7 +463,7 @@ async fn a_read_that_fails_its_digest_is_tried_once_more() {
     let new = newest(far.path(), &before);
     remote.faults.lock().flips = 2;
     let error = remote.pull(&other).await.unwrap_err();
-    assert!(matches!(&error, SyncError::Snapshot { name, .. } if *name == short(&new)), "{error}");
+    assert!(matches!(&error, SyncError::InvalidSnapshot { name, .. } if *name == short_object_name(&new)), "{error}");
     assert_eq!((remote.reads.swap(0, Ordering::SeqCst), remote.faults.lock().flips), (2, 0));
     remote.faults.lock().flips = 1;
     remote.pull(&other).await.unwrap();
@@ -482,7 +491,7 @@ async fn a_snapshot_whose_body_stalls_is_named_and_read_later() {
     let new = newest(far.path(), &before);
     remote.faults.lock().stalled.insert(new.to_string());
     for error in [remote.pull(&other).await.unwrap_err(), remote.push(&other).await.unwrap_err()] {
-        let said = format!("cannot read snapshot `{}`: `https://x` sent nothing for 30 s", short(&new));
+        let said = format!("cannot read snapshot `{}`: `https://x` sent nothing for 30 s", short_object_name(&new));
         assert_eq!((error.to_string(), error.kind()), (said, aiw_core::ErrorKind::Unavailable));
     }
     // Nor does one that needs no key stall anybody.

@@ -4,18 +4,20 @@ use std::collections::BTreeSet;
 
 use aiw_core::{Prompter, Reporter, Secret};
 
-use super::login::say_unencrypted;
-use super::{NEW_PHRASE, OpenStore, PHRASE, StoreBegun, SyncRekeyed, Synchronizer, push, secret_name};
+use super::login::warn_unencrypted;
+use super::{
+    NEW_PHRASE_SECRET_NAME, OpenStore, PHRASE_SECRET_NAME, StoreSetup, SyncRekey, Synchronizer, push, secret_name,
+};
 use crate::error::SyncError;
 use crate::graph::Listing;
 use crate::keys::{Phrase, StoreKeys};
-use crate::object::{self, ObjectName, new_machine};
+use crate::object::{self, ObjectName, new_machine_id};
 use crate::remote::{Remote, RemoteError, RemoteUrl, fetch};
 use crate::state::SyncState;
-use crate::store::{list, unread};
+use crate::store::{list, read_error};
 
 /// Objects that are tried with a phrase.
-const MAX_TRIED: usize = 200;
+const MAX_PROBED_OBJECTS: usize = 200;
 
 impl Synchronizer {
     /// Begins a store at a remote that holds none.
@@ -29,7 +31,7 @@ impl Synchronizer {
         machine: Option<String>,
         ask: &dyn Prompter,
         sink: &dyn Reporter,
-    ) -> Result<StoreBegun, SyncError> {
+    ) -> Result<StoreSetup, SyncError> {
         self.telling(sink, self.init_told(remote, machine, ask, sink)).await
     }
 
@@ -39,12 +41,12 @@ impl Synchronizer {
         machine: Option<String>,
         ask: &dyn Prompter,
         sink: &dyn Reporter,
-    ) -> Result<StoreBegun, SyncError> {
-        let _turn = self.directory.turn()?;
+    ) -> Result<StoreSetup, SyncError> {
+        let _turn = self.directory.lock()?;
         let (remote, far) = self.new_far(remote, sink).await?;
         sink.step(format!("looking at {remote}"));
         if list(&*far).await?.iter().any(|name| ObjectName::parse(name).is_some()) {
-            return Err(SyncError::NotEmpty { remote });
+            return Err(SyncError::StoreAlreadyExists { remote });
         }
         let phrase = Phrase::new().map_err(SyncError::System)?;
         show(&phrase, ask).await?;
@@ -65,7 +67,7 @@ impl Synchronizer {
         phrase: Option<Secret>,
         ask: &dyn Prompter,
         sink: &dyn Reporter,
-    ) -> Result<StoreBegun, SyncError> {
+    ) -> Result<StoreSetup, SyncError> {
         self.telling(sink, self.join_told(remote, machine, phrase, ask, sink)).await
     }
 
@@ -76,13 +78,13 @@ impl Synchronizer {
         phrase: Option<Secret>,
         ask: &dyn Prompter,
         sink: &dyn Reporter,
-    ) -> Result<StoreBegun, SyncError> {
-        let _turn = self.directory.turn()?;
+    ) -> Result<StoreSetup, SyncError> {
+        let _turn = self.directory.lock()?;
         let (remote, far) = self.new_far(remote, sink).await?;
         sink.step(format!("looking at {remote}"));
         let names: Vec<ObjectName> = list(&*far).await?.iter().filter_map(|name| ObjectName::parse(name)).collect();
         if names.is_empty() {
-            return Err(SyncError::Empty { remote });
+            return Err(SyncError::StoreNotFound { remote });
         }
         let words = match phrase {
             Some(words) => Some(words),
@@ -92,10 +94,10 @@ impl Synchronizer {
         let phrase = Phrase::parse(words.expose())?;
         let keys = keys_of(&phrase)?;
         // One of its objects opens, or nothing is written here.
-        let own: Vec<ObjectName> = names.into_iter().filter(|name| name.store == keys.store).collect();
+        let own: Vec<ObjectName> = names.into_iter().filter(|name| name.store == keys.store_id).collect();
         let opened = opens(&*far, &keys, &own).await?;
         if !opened {
-            return Err(SyncError::OtherStore { remote });
+            return Err(SyncError::WrongRecoveryPhrase { remote });
         }
         self.begin(remote, machine, &phrase, own.len())
     }
@@ -106,15 +108,15 @@ impl Synchronizer {
     ///
     /// It has none of the forms.
     pub fn check_address(&self, remote: &str) -> Result<String, SyncError> {
-        Ok(RemoteUrl::parse(remote, self.home.around())?.to_string())
+        Ok(RemoteUrl::parse(remote, self.home.context())?.to_string())
     }
 
     async fn new_far(&self, remote: &str, sink: &dyn Reporter) -> Result<(String, Box<dyn Remote>), SyncError> {
         if let Some(state) = self.directory.load()? {
-            return Err(SyncError::HasStore { remote: state.remote });
+            return Err(SyncError::AlreadySetUp { remote: state.remote });
         }
         let address = self.check_address(remote)?;
-        say_unencrypted(&RemoteUrl::parse(&address, self.home.around())?, sink);
+        warn_unencrypted(&RemoteUrl::parse(&address, self.home.context())?, sink);
         let far = self.far(&address).await?;
         Ok((address, far))
     }
@@ -125,15 +127,15 @@ impl Synchronizer {
         machine: Option<String>,
         phrase: &Phrase,
         snapshots: usize,
-    ) -> Result<StoreBegun, SyncError> {
+    ) -> Result<StoreSetup, SyncError> {
         let keys = keys_of(phrase)?;
-        let id = new_machine().map_err(SyncError::System)?;
+        let id = new_machine_id().map_err(SyncError::System)?;
         let machine = machine.or_else(host_name).unwrap_or_else(|| id[..8].to_owned());
         let machine = aiw_core::one_line(&machine, 60);
-        crate::generated::forget(&self.home)?;
-        self.home.vault().set(&self.home.lock()?, &secret_name(PHRASE)?, &phrase.line())?;
-        self.directory.save(&SyncState::new(remote.clone(), id, machine.clone(), keys.store.clone()))?;
-        Ok(StoreBegun { remote, machine, fingerprint: keys.fingerprint, snapshots })
+        crate::generated::remove_generated(&self.home)?;
+        self.home.vault().set(&self.home.lock()?, &secret_name(PHRASE_SECRET_NAME)?, &phrase.to_secret())?;
+        self.directory.save(&SyncState::new(remote.clone(), id, machine.clone(), keys.store_id.clone()))?;
+        Ok(StoreSetup { remote, machine, fingerprint: keys.fingerprint, snapshots })
     }
 
     /// Forgets the store on this machine. Its objects and the files here stay.
@@ -142,11 +144,11 @@ impl Synchronizer {
     ///
     /// This machine has none.
     pub fn leave(&self) -> Result<String, SyncError> {
-        let _turn = self.directory.turn()?;
+        let _turn = self.directory.lock()?;
         let state = self.state()?;
-        self.forget_secret(PHRASE)?;
-        self.directory.forget()?;
-        crate::generated::forget(&self.home)?;
+        self.forget_secret(PHRASE_SECRET_NAME)?;
+        self.directory.remove_state()?;
+        crate::generated::remove_generated(&self.home)?;
         Ok(state.remote)
     }
 
@@ -157,7 +159,7 @@ impl Synchronizer {
     /// There is no terminal, or no phrase.
     pub async fn show_phrase(&self, ask: &dyn Prompter) -> Result<(), SyncError> {
         self.seen_state()?;
-        let phrase = self.phrase(PHRASE)?;
+        let phrase = self.phrase(PHRASE_SECRET_NAME)?;
         if !ask.is_interactive() {
             let (question, hint) = ("showing the phrase".to_owned(), "`aiw sync phrase` on a terminal".to_owned());
             return Err(aiw_core::PromptError::NotInteractive { question, hint }.into());
@@ -171,50 +173,50 @@ impl Synchronizer {
     /// # Errors
     ///
     /// As for a push.
-    pub async fn rekey(&self, ask: &dyn Prompter, sink: &dyn Reporter) -> Result<SyncRekeyed, SyncError> {
+    pub async fn rekey(&self, ask: &dyn Prompter, sink: &dyn Reporter) -> Result<SyncRekey, SyncError> {
         self.telling(sink, self.rekey_told(ask, sink)).await
     }
 
-    async fn rekey_told(&self, ask: &dyn Prompter, sink: &dyn Reporter) -> Result<SyncRekeyed, SyncError> {
+    async fn rekey_told(&self, ask: &dyn Prompter, sink: &dyn Reporter) -> Result<SyncRekey, SyncError> {
         let OpenStore { mut state, keys: old_keys, remote: far, _turn } = self.open().await?;
         // What others pushed would stay in the old store, which nobody opens any more.
         let gathered = self.gather(BTreeSet::new()).await?;
         let store = self.look(&*far, &old_keys, &mut state, false).await?;
-        self.refuse_unmerged(&store, &state, &gathered)?;
+        self.check_all_merged(&store, &state, &gathered)?;
         drop(store);
         let phrase = Phrase::new().map_err(SyncError::System)?;
         show(&phrase, ask).await?;
         let keys = keys_of(&phrase)?;
-        let id = new_machine().map_err(SyncError::System)?;
-        let mut new = SyncState::new(state.remote.clone(), id, state.machine_name.clone(), keys.store.clone());
+        let id = new_machine_id().map_err(SyncError::System)?;
+        let mut new = SyncState::new(state.remote.clone(), id, state.machine_name.clone(), keys.store_id.clone());
         new.change = state.change.clone();
         let request = push::PushRequest { allow_deletions: true, ..push::PushRequest::default() };
-        let talk = super::SyncUi { ask, sink };
+        let talk = super::SyncUi { prompter: ask, reporter: sink };
         sink.step("writing the first snapshot of the new store".into());
         // Nothing here changes before it is there: until then, the old store goes on.
         let pushed = self.push_to(&mut new, &keys, &*far, &request, &talk, false).await?;
-        self.home.vault().set(&self.home.lock()?, &secret_name(NEW_PHRASE)?, &phrase.line())?;
+        self.home.vault().set(&self.home.lock()?, &secret_name(NEW_PHRASE_SECRET_NAME)?, &phrase.to_secret())?;
         self.directory.save(&new)?;
-        self.home.vault().set(&self.home.lock()?, &secret_name(PHRASE)?, &phrase.line())?;
-        self.forget_secret(NEW_PHRASE)?;
+        self.home.vault().set(&self.home.lock()?, &secret_name(PHRASE_SECRET_NAME)?, &phrase.to_secret())?;
+        self.forget_secret(NEW_PHRASE_SECRET_NAME)?;
         note_phrase(ask, sink);
-        self.say_moved(&mut state, &old_keys, &*far, &keys.store).await?;
-        Ok(SyncRekeyed { fingerprint: keys.fingerprint, snapshot: pushed.snapshot.unwrap_or_default() })
+        self.push_move_notice(&mut state, &old_keys, &*far, &keys.store_id).await?;
+        Ok(SyncRekey { fingerprint: keys.fingerprint, snapshot: pushed.snapshot.unwrap_or_default() })
     }
 }
 
 /// Whether one of these objects is of the store. Damaged ones, and those that no machine of it wrote, are passed over.
 async fn opens(far: &dyn Remote, keys: &StoreKeys, names: &[ObjectName]) -> Result<bool, SyncError> {
     let objects: Vec<String> = names.iter().map(ToString::to_string).collect();
-    let listing = Listing::new(&keys.store, objects.iter().map(String::as_str));
+    let listing = Listing::new(&keys.store_id, objects.iter().map(String::as_str));
     // The newest ones first: those are not deleted while they are read.
     let newest: BTreeSet<&ObjectName> = listing.newest().into_iter().collect();
     let others = listing.names().filter(|name| !newest.contains(name));
-    for name in newest.iter().copied().chain(others).take(MAX_TRIED) {
+    for name in newest.iter().copied().chain(others).take(MAX_PROBED_OBJECTS) {
         match fetch(far, &name.to_string()).await {
-            Ok(bytes) if object::open(keys, name, &bytes).is_ok() => return Ok(true),
+            Ok(bytes) if object::decrypt_object(keys, name, &bytes).is_ok() => return Ok(true),
             Ok(_) | Err(RemoteError::NotFound { .. } | RemoteError::TooLarge { .. }) => {}
-            Err(error) => return Err(unread(name)(error)),
+            Err(error) => return Err(read_error(name)(error)),
         }
     }
     Ok(false)

@@ -7,8 +7,8 @@ use url::Url;
 
 use super::{Synchronizer, secret_name};
 use crate::error::SyncError;
-use crate::remote::google::{self, DeviceCode, LoginEnd, Logout};
-use crate::remote::{RemoteUrl, S3_SECRET, WEBDAV_SECRET, bound, is_readable};
+use crate::remote::google::{self, DeviceCode, LoginExpiry, Logout};
+use crate::remote::{RemoteUrl, S3_SECRET, WEBDAV_SECRET, bind_to_origin, is_unencrypted};
 
 impl Synchronizer {
     /// Logs in at a remote, that of this machine's store if none is named.
@@ -22,18 +22,18 @@ impl Synchronizer {
 
     async fn login_told(&self, remote: Option<&str>, ask: &dyn Prompter, sink: &dyn Reporter) -> Result<(), SyncError> {
         let address = self.address(remote)?;
-        say_unencrypted(&address, sink);
+        warn_unencrypted(&address, sink);
         match &address {
             RemoteUrl::GoogleDrive => {
                 self.say_places(sink)?;
                 let show = |code: &DeviceCode| show(code, ask.is_interactive(), sink);
                 let login = google::login(&self.context()?, &show).await?;
-                say_end(login.end, sink);
+                warn_expiry(login.expiry, sink);
                 Ok(())
             }
             RemoteUrl::WebDav(url) => self.keep(WEBDAV_SECRET, url, ["User", "Password"], ask).await,
             RemoteUrl::S3(at) => self.keep(S3_SECRET, &at.endpoint, ["Access key id", "Secret access key"], ask).await,
-            RemoteUrl::Folder(_) | RemoteUrl::Git(_) => Err(SyncError::NotLoggedIn),
+            RemoteUrl::Folder(_) | RemoteUrl::Git(_) => Err(SyncError::LoginNotRequired),
         }
     }
 
@@ -57,7 +57,7 @@ impl Synchronizer {
             },
             RemoteUrl::WebDav(_) => self.forget_secret(WEBDAV_SECRET)?,
             RemoteUrl::S3(_) => self.forget_secret(S3_SECRET)?,
-            RemoteUrl::Folder(_) | RemoteUrl::Git(_) => return Err(SyncError::NotLoggedIn),
+            RemoteUrl::Folder(_) | RemoteUrl::Git(_) => return Err(SyncError::LoginNotRequired),
         }
         Ok(())
     }
@@ -65,7 +65,7 @@ impl Synchronizer {
     fn address(&self, remote: Option<&str>) -> Result<RemoteUrl, SyncError> {
         let own = || Ok::<_, SyncError>(self.directory.load()?.ok_or(SyncError::NotSetUp)?.remote);
         let text = remote.map_or_else(own, |text| Ok(text.to_owned()))?;
-        Ok(RemoteUrl::parse(&text, self.home.around())?)
+        Ok(RemoteUrl::parse(&text, self.home.context())?)
     }
 
     /// Keeps a name and a secret in the vault, for the server of an address. Without a terminal, both are a line of standard
@@ -84,7 +84,7 @@ impl Synchronizer {
             Some(user) => Secret::new(format!("{user}:{}", secret.expose())),
             None => secret,
         };
-        Ok(self.home.vault().set(&self.home.lock()?, &secret_name(name)?, &bound(url, &both)?)?)
+        Ok(self.home.vault().set(&self.home.lock()?, &secret_name(name)?, &bind_to_origin(url, &both)?)?)
     }
 
     /// Says where a login of Google's goes, if that is not Google.
@@ -98,7 +98,7 @@ impl Synchronizer {
                     origin(url.as_str())
                 ));
             }
-            if is_readable(&url) {
+            if is_unencrypted(&url) {
                 sink.note(in_clear(&url));
             }
         }
@@ -107,8 +107,8 @@ impl Synchronizer {
 }
 
 /// Says that a password can be read on its way, before one goes there.
-pub(super) fn say_unencrypted(address: &RemoteUrl, sink: &dyn Reporter) {
-    if let Some(url) = address.unencrypted() {
+pub(super) fn warn_unencrypted(address: &RemoteUrl, sink: &dyn Reporter) {
+    if let Some(url) = address.unencrypted_url() {
         sink.note(in_clear(&url));
     }
 }
@@ -121,7 +121,7 @@ fn in_clear(url: &Url) -> String {
 }
 
 fn show(code: &DeviceCode, is_terminal: bool, sink: &dyn Reporter) {
-    let DeviceCode { url, code, seconds, .. } = code;
+    let DeviceCode { url, code, expires_in_secs: seconds, .. } = code;
     if is_terminal {
         picture(url).unwrap_or_default().lines().for_each(|line| sink.note(line.to_owned()));
     }
@@ -137,12 +137,12 @@ fn picture(url: &str) -> Option<String> {
 }
 
 /// Says that a login ends soon.
-pub(super) fn say_end(end: Option<LoginEnd>, sink: &dyn Reporter) {
+pub(super) fn warn_expiry(end: Option<LoginExpiry>, sink: &dyn Reporter) {
     match end {
-        Some(LoginEnd::MissingRefreshToken) => {
+        Some(LoginExpiry::MissingRefreshToken) => {
             sink.note("Google gave a login of an hour alone, which can't be renewed".into())
         }
-        Some(LoginEnd::At(at)) => sink.note(format!(
+        Some(LoginExpiry::Timestamp(at)) => sink.note(format!(
             "Google ends this login at {}: the consent screen of the OAuth client is in \"Testing\"",
             aiw_home::rfc3339(at)
         )),

@@ -4,23 +4,23 @@ use std::collections::BTreeSet;
 
 use aiw_core::Reporter;
 
-use super::login::say_end;
+use super::login::warn_expiry;
 use super::pull::describe_change;
 use super::{
-    OpenStore, SeenMachine, SnapshotFile, StoreListing, StoreSnapshot, StoreStatus, SyncDifference, SyncLog,
-    SyncLogEntry, Synchronizer,
+    OpenStore, StoreListing, StoreMachine, StoreSnapshot, StoreStatus, SyncDifference, SyncLog, SyncLogEntry,
+    SyncRuleSummary, Synchronizer,
 };
 use crate::apply::{ChangeRecord, records};
 use crate::error::SyncError;
 use crate::gather::SkippedFile;
-use crate::generated::{SECRETS, missing};
+use crate::generated::{SECRETS_PATH, missing_installs};
 use crate::graph::newest_first;
 use crate::object::ObjectName;
 use crate::place::SyncPath;
-use crate::policy::travel_rows;
+use crate::policy::sync_rules;
 use crate::remote::google;
-use crate::snapshot::{Snapshot, is_in};
-use crate::store::{SyncStore, short};
+use crate::snapshot::{Snapshot, is_merged_into};
+use crate::store::{SyncStore, short_object_name};
 
 /// How many snapshots are listed.
 const MAX_LISTED_SNAPSHOTS: usize = 300;
@@ -35,11 +35,11 @@ impl Synchronizer {
         let state = self.seen_state()?;
         let opened = self.keys(&state);
         let closed = opened.as_ref().err().filter(|_| self.takes_secrets());
-        let closed =
-            closed.map(|e| SkippedFile { path: format!("aiw:{SECRETS}"), reason: format!("can't be compared: {e}") });
+        let closed = closed
+            .map(|e| SkippedFile { path: format!("aiw:{SECRETS_PATH}"), reason: format!("can't be compared: {e}") });
         let keys = opened.ok();
         let (gathered, unpushed) = self.unpushed(&state, keys.as_ref());
-        let machines = state.known.iter().map(|(id, seen)| SeenMachine {
+        let machines = state.known.iter().map(|(id, seen)| StoreMachine {
             id: id.get(..8).unwrap_or(id).to_owned(),
             snapshots: seen.counter,
             merged: state.files.merged.get(id).is_some_and(|own| own.counter >= seen.counter),
@@ -51,7 +51,7 @@ impl Synchronizer {
             unpushed: unpushed.iter().map(SyncPath::to_string).collect(),
             skipped: gathered.skipped.iter().cloned().chain(closed).collect(),
             machines: machines.collect(),
-            pending_installs: missing(&self.home, &gathered.stays),
+            pending_installs: missing_installs(&self.home, &gathered.unsynced_servers),
         })
     }
 
@@ -78,24 +78,24 @@ impl Synchronizer {
         if state.remote == "gdrive:"
             && let Some(login) = google::current(&self.context()?).await?
         {
-            say_end(login.end, sink);
+            warn_expiry(login.expiry, sink);
         }
         let mut store = self.look(&*far, &keys, &mut state, false).await?;
         let mut names: Vec<ObjectName> = store.listing.names().cloned().collect();
         names.sort_by_key(|name| std::cmp::Reverse(name.counter));
         names.truncate(MAX_LISTED_SNAPSHOTS);
-        store.load_visibly(&names, sink).await?;
+        store.load_with_progress(&names, sink).await?;
         store.report(sink);
-        let read = names.iter().filter_map(|name| store.read.get(&name.to_string())).collect();
+        let read = names.iter().filter_map(|name| store.snapshots.get(&name.to_string())).collect();
         let snapshots: Vec<StoreSnapshot> = newest_first(read)
             .into_iter()
             .map(|snapshot| StoreSnapshot {
-                name: short(&snapshot.name),
+                name: short_object_name(&snapshot.name),
                 machine: aiw_core::one_line(&snapshot.manifest.machine_name, 60),
                 time: aiw_core::one_line(&snapshot.manifest.time, 40),
                 files: snapshot.manifest.files.len(),
                 head: store.heads.contains(&snapshot.name.to_string()),
-                merged: is_in(&snapshot.name, &state.files.merged),
+                merged: is_merged_into(&snapshot.name, &state.files.merged),
             })
             .collect();
         Ok(StoreListing { snapshots })
@@ -116,9 +116,9 @@ impl Synchronizer {
         let mine = self.gather(BTreeSet::new()).await?;
         let mut store = self.look(&*far, &keys, &mut state, false).await?;
         let found = self.find(&mut store, snapshot).await?;
-        let incoming = self.towards(&found, &mine);
+        let incoming = self.plan_restore(&found, &mine);
         Ok(SyncDifference {
-            snapshot: short(&found.name),
+            snapshot: short_object_name(&found.name),
             changes: incoming.files.iter().map(describe_change).collect(),
         })
     }
@@ -129,11 +129,11 @@ impl Synchronizer {
         let found = match name {
             None => store.heads().first().map(|head| head.name.clone()).ok_or_else(missing)?,
             Some(name) => {
-                let fits = |own: &&ObjectName| short(own) == name || own.to_string() == name;
+                let fits = |own: &&ObjectName| short_object_name(own) == name || own.to_string() == name;
                 let listed: Vec<ObjectName> = store.listing.names().filter(fits).cloned().collect();
                 // Some may be no snapshots.
                 store.load(&listed).await?;
-                let mut found = listed.into_iter().filter(|own| store.read.contains_key(&own.to_string()));
+                let mut found = listed.into_iter().filter(|own| store.snapshots.contains_key(&own.to_string()));
                 let first = found.next().ok_or_else(missing)?;
                 if found.next().is_some() {
                     return Err(SyncError::Ambiguous(name.to_owned()));
@@ -141,7 +141,7 @@ impl Synchronizer {
                 first
             }
         };
-        store.read.get(&found.to_string()).cloned().ok_or_else(missing)
+        store.snapshots.get(&found.to_string()).cloned().ok_or_else(missing)
     }
 
     /// Returns what was done to files here.
@@ -161,14 +161,14 @@ impl Synchronizer {
     }
 
     /// Returns the table of what travels.
-    pub fn table(&self) -> Vec<SnapshotFile> {
-        let included: BTreeSet<String> = self.scope.rows().map(|row| row.pattern()).collect();
-        let rows = travel_rows().into_iter().map(|row| SnapshotFile {
+    pub fn list_sync_rules(&self) -> Vec<SyncRuleSummary> {
+        let included: BTreeSet<String> = self.scope.synced_rules().map(|row| row.pattern()).collect();
+        let rows = sync_rules().into_iter().map(|row| SyncRuleSummary {
             path: row.pattern(),
             policy: row.policy.as_str().into(),
             included: included.contains(&row.pattern()) && !self.scope.excluded().contains(&row.pattern()),
             effect: row.effect.as_str().into(),
-            reason: row.why.into(),
+            reason: row.reason.into(),
             keys: row
                 .keys
                 .iter()

@@ -8,16 +8,15 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::{
-    OpenStore, SyncChange, SyncConflict, SyncPull, SyncUi, SyncUndone, Synchronizer, content_digest, coverage,
-    new_roots,
+    OpenStore, SyncChange, SyncConflict, SyncPull, SyncUi, SyncUndo, Synchronizer, content_digest, coverage, new_roots,
 };
 use crate::apply::IncomingChange;
 use crate::apply::{apply, recover, undo};
 use crate::content::KeyChange;
 use crate::error::SyncError;
-use crate::gather::{Gathered, SkippedFile};
-use crate::generated::{EncryptedSecrets, is_sealed, missing};
-use crate::graph::joined;
+use crate::gather::{GatheredFiles, SkippedFile};
+use crate::generated::{EncryptedSecrets, is_encrypted, missing_installs};
+use crate::graph::merge_clocks;
 use crate::incoming::{Conflict, ConflictLocation, ConflictResolution, Merger, PullWork};
 use crate::keys::StoreKeys;
 use crate::object::ObjectName;
@@ -25,7 +24,7 @@ use crate::place::{SyncPath, SyncRoot};
 use crate::policy::SyncImpact;
 use crate::snapshot::{FileContent, Snapshot};
 use crate::state::{MergedState, SyncState};
-use crate::store::{SyncStore, short};
+use crate::store::{SyncStore, short_object_name};
 
 /// How many lines of a change are shown where all of it is not.
 const MAX_DIFF_LINES: usize = 40;
@@ -42,7 +41,7 @@ pub struct PullRequest {
     /// Go on although the remote shows an older state than before.
     pub allow_rollback: bool,
     /// Take mine, or theirs, in every conflict.
-    pub all: Option<bool>,
+    pub prefer_mine: Option<bool>,
 }
 
 impl Synchronizer {
@@ -75,20 +74,20 @@ impl Synchronizer {
         self.directory.save(&state)?;
         let mine = self.gather(new_roots(&state)).await?;
         if let Some(moved) = store.heads().into_iter().find(|head| head.manifest.moved.is_some()) {
-            return Err(SyncError::RemoteChanged { machine: moved.manifest.machine_name.clone() });
+            return Err(SyncError::StoreRekeyed { machine: moved.manifest.machine_name.clone() });
         }
         let before = state.files.clone();
-        let merger = Merger { scope: &self.scope, roots: &self.roots, mine: &mine, state: &before };
+        let merger = Merger { scope: &self.scope, roots: &self.roots, gathered: &mine, state: &before };
         merger.load(&mut store).await?;
         let mut answers = BTreeMap::new();
         let mut incoming = merger.merge(&store, &answers);
         if !request.dry_run && !incoming.conflicts.is_empty() {
-            self.answer(&incoming, request, &SyncUi { ask, sink }, &mut answers).await?;
+            self.answer(&incoming, request, &SyncUi { prompter: ask, reporter: sink }, &mut answers).await?;
             incoming = merger.merge(&store, &answers);
         }
         let after = self.after(&store, &state, &mine, &incoming);
         let mut answer = self.settle("pull", &mut state, &keys, incoming, after, request, ask, sink).await?;
-        answer.pending_installs = missing(&self.home, &mine.stays);
+        answer.pending_installs = missing_installs(&self.home, &mine.unsynced_servers);
         Ok(answer)
     }
 
@@ -120,7 +119,7 @@ impl Synchronizer {
         self.directory.save(&state)?;
         let mine = self.gather(BTreeSet::new()).await?;
         let snapshot = self.find(&mut store, Some(snapshot)).await?;
-        let incoming = self.towards(&snapshot, &mine);
+        let incoming = self.plan_restore(&snapshot, &mine);
         let after = state.files.clone();
         self.settle("restore", &mut state, &keys, incoming, after, request, ask, sink).await
     }
@@ -130,8 +129,8 @@ impl Synchronizer {
     /// # Errors
     ///
     /// There is none.
-    pub fn undo(&self) -> Result<SyncUndone, SyncError> {
-        let _turn = self.directory.turn()?;
+    pub fn undo(&self) -> Result<SyncUndo, SyncError> {
+        let _turn = self.directory.lock()?;
         let mut state = self.directory.load()?.ok_or(SyncError::NotSetUp)?;
         // One that had begun and did not end is the one that is meant, not the change before it.
         let keys = self.keys(&state).ok();
@@ -141,7 +140,7 @@ impl Synchronizer {
             Some(finished) => finished,
             None => undo(&self.home, &self.directory, &mut state, secrets.as_ref())?,
         };
-        Ok(SyncUndone {
+        Ok(SyncUndo {
             operation: record.what,
             time: record.time,
             files: names(&applied.changed),
@@ -150,16 +149,22 @@ impl Synchronizer {
     }
 
     /// Returns the state once everything is merged: what the remote has then.
-    fn after(&self, store: &SyncStore<'_>, state: &SyncState, mine: &Gathered, incoming: &PullWork) -> MergedState {
+    fn after(
+        &self,
+        store: &SyncStore<'_>,
+        state: &SyncState,
+        mine: &GatheredFiles,
+        incoming: &PullWork,
+    ) -> MergedState {
         let mut after = state.files.clone();
         // What is not decided waits by itself; all the rest is merged.
-        after.held = incoming.held.clone();
+        after.held = incoming.undecided_keys.clone();
         for head in store.heads() {
-            after.merged = joined(&after.merged, &head.clock());
+            after.merged = merge_clocks(&after.merged, &head.clock());
             after.pushed.extend(self.meant(head));
             after
                 .pushed
-                .retain(|path, _| !crate::graph::mentions(head, path) || head.manifest.files.contains_key(path));
+                .retain(|path, _| !crate::graph::is_path_tracked(head, path) || head.manifest.files.contains_key(path));
         }
         // A root that nothing came for is still not there.
         let is_there = |root: &SyncRoot| {
@@ -175,11 +180,11 @@ impl Synchronizer {
         &self,
         incoming: &PullWork,
         request: &PullRequest,
-        SyncUi { ask, sink }: &SyncUi<'_>,
+        SyncUi { prompter: ask, reporter: sink }: &SyncUi<'_>,
         answers: &mut BTreeMap<ConflictLocation, ConflictResolution>,
     ) -> Result<(), SyncError> {
         for (at, found) in incoming.conflicts.iter().enumerate() {
-            let answer = match request.all {
+            let answer = match request.prefer_mine {
                 Some(true) => ConflictResolution::Mine,
                 Some(false) => ConflictResolution::Theirs,
                 None if !ask.is_interactive() => {
@@ -192,40 +197,40 @@ impl Synchronizer {
                 None => {
                     let shown = |version: &Option<QuotedText>| match version {
                         None => "is not there".to_owned(),
-                        Some(_) if is_sealed(&found.place.0) => "(sealed)".to_owned(),
-                        Some(version) => version.framed_whole(),
+                        Some(_) if is_encrypted(&found.location.0) => "(sealed)".to_owned(),
+                        Some(version) => version.framed_untruncated(),
                     };
                     let conflict = conflict_of(found);
                     let place = place_of(&conflict);
                     let mut options = vec![
                         "skip: mine stays, and the next pull asks again".into(),
                         "mine stays".into(),
-                        format!("take that of {}", found.from),
+                        format!("take that of {}", found.source_label),
                     ];
                     // A whole file is edited in an editor, and a secret is set.
-                    if conflict.key.is_some() && !is_sealed(&found.place.0) {
+                    if conflict.key.is_some() && !is_encrypted(&found.location.0) {
                         options.push("type another value".into());
                     }
-                    let snapshot = short_name(&found.place.2);
+                    let snapshot = short_name(&found.location.2);
                     let question = format!(
                         "conflict {} of {}: {place}\n  here: {}\n  on {}, in snapshot {snapshot}: {}",
                         at + 1,
                         incoming.conflicts.len(),
                         shown(&found.conflict.mine),
-                        found.from,
+                        found.source_label,
                         shown(&found.conflict.theirs),
                     );
                     question.lines().for_each(|line| sink.note(line.to_owned()));
                     let mut choice = Choice {
                         name: "conflict",
                         question,
-                        short: "Which one? ".into(),
+                        short_question: "Which one? ".into(),
                         options,
                         flag: "--mine or --theirs".into(),
-                        unshown: Vec::new(),
+                        hidden_digests: Vec::new(),
                     };
                     // Sealed values are not shown, and long ones in part.
-                    choice.hold_for(format!("{:?} {:?}", found.place, found.conflict).as_bytes());
+                    choice.add_hidden_bytes(format!("{:?} {:?}", found.location, found.conflict).as_bytes());
                     match ask.select(&choice).await? {
                         1 => ConflictResolution::Mine,
                         2 => ConflictResolution::Theirs,
@@ -237,7 +242,7 @@ impl Synchronizer {
                     }
                 }
             };
-            answers.insert(found.place.clone(), answer);
+            answers.insert(found.location.clone(), answer);
         }
         Ok(())
     }
@@ -251,13 +256,13 @@ impl Synchronizer {
         let mut list = String::new();
         for (at, found) in incoming.conflicts.iter().enumerate() {
             let conflict = conflict_of(found);
-            let name = format!("{at}-{}", found.place.0.below().rsplit('/').next().unwrap_or("file"));
+            let name = format!("{at}-{}", found.location.0.relative_path().rsplit('/').next().unwrap_or("file"));
             let theirs = match &found.theirs {
                 Some(bytes) => {
                     replace(&directory.join(&name), bytes, Mode::Private)?;
-                    format!("that of {} is in {name}", found.from)
+                    format!("that of {} is in {name}", found.source_label)
                 }
-                None => format!("{} has removed it", found.from),
+                None => format!("{} has removed it", found.source_label),
             };
             list.push_str(&format!("{}: {theirs}\n", place_of(&conflict)));
         }
@@ -324,15 +329,15 @@ impl Synchronizer {
             _ => "Apply this to the files here?",
         });
         for change in &answer.changes {
-            plan.about.push(format!("{} {} ({})", change.path, change.change, change.effect));
+            plan.details.push(format!("{} {} ({})", change.path, change.change, change.effect));
         }
-        let deleted = incoming.deleted();
+        let deleted = incoming.deleted_count();
         if deleted > 0 {
-            plan.about.push(format!("{} removed here", aiw_core::counted(deleted as u64, "file")));
+            plan.details.push(format!("{} removed here", aiw_core::pluralize(deleted as u64, "file")));
         }
         plan.text = Some(whole_text(answer));
         // Of what starts nothing, the beginning is shown.
-        incoming.files.iter().for_each(|file| plan.hold_for(whole_of(file).as_bytes()));
+        incoming.files.iter().for_each(|file| plan.add_hidden_bytes(whole_of(file).as_bytes()));
         for file in &incoming.files {
             let place = self.roots.file(&file.path).display().to_string();
             plan.effects.push(match file.effect {
@@ -350,16 +355,16 @@ impl Synchronizer {
 
     /// Returns the AI CLIs that run now and whose files change.
     fn running(&self, files: &[IncomingChange]) -> Vec<String> {
-        let directory = self.roots.directory(SyncRoot::Claude).join(aiw_home::CLAUDE_RUNNING);
+        let directory = self.roots.directory(SyncRoot::Claude).join(aiw_home::CLAUDE_SESSIONS_DIR);
         let is_running = std::fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_some());
         let changes = files.iter().any(|file| file.path.root == SyncRoot::Claude);
         if is_running && changes { vec!["Claude Code".into()] } else { Vec::new() }
     }
 
     /// Returns what makes the files here those of a snapshot.
-    pub(super) fn towards(&self, snapshot: &Snapshot, mine: &Gathered) -> PullWork {
-        let merger = Merger { scope: &self.scope, roots: &self.roots, mine, state: &MergedState::default() };
-        merger.towards(snapshot)
+    pub(super) fn plan_restore(&self, snapshot: &Snapshot, mine: &GatheredFiles) -> PullWork {
+        let merger = Merger { scope: &self.scope, roots: &self.roots, gathered: mine, state: &MergedState::default() };
+        merger.plan_restore(snapshot)
     }
 }
 
@@ -386,12 +391,12 @@ fn whole_of(file: &IncomingChange) -> String {
 fn words_for(place: &str, found: &Conflict) -> String {
     format!(
         "The value of {place}, in the place of that of {} in snapshot {}, as it is written in the file: ",
-        found.from, found.place.2
+        found.source_label, found.location.2
     )
 }
 
 fn short_name(snapshot: &str) -> String {
-    ObjectName::parse(snapshot).map_or_else(|| snapshot.to_owned(), |name| short(&name))
+    ObjectName::parse(snapshot).map_or_else(|| snapshot.to_owned(), |name| short_object_name(&name))
 }
 
 fn answer_of(incoming: &PullWork, executable: Option<String>) -> SyncPull {
@@ -418,7 +423,7 @@ pub(super) fn describe_change(file: &IncomingChange) -> SyncChange {
         (_, None) => "removed",
         _ => "changed",
     };
-    let mut lines: Vec<String> = match is_sealed(&file.path) {
+    let mut lines: Vec<String> = match is_encrypted(&file.path) {
         true => file.changes.iter().flat_map(|change| lines_of(&unreadable(change))).collect(),
         false => file.changes.iter().flat_map(lines_of).collect(),
     };
@@ -459,15 +464,15 @@ fn unreadable(change: &KeyChange) -> KeyChange {
 }
 
 fn conflict_of(found: &Conflict) -> SyncConflict {
-    let (path, key, _) = &found.place;
-    let text_of = |shown: &QuotedText| if is_sealed(path) { "(sealed)".into() } else { text_of(shown) };
+    let (path, key, _) = &found.location;
+    let text_of = |shown: &QuotedText| if is_encrypted(path) { "(sealed)".into() } else { text_of(shown) };
     SyncConflict {
         path: path.to_string(),
         key: (!key.is_empty()).then(|| key.join(".")),
         mine: found.conflict.mine.as_ref().map(text_of),
         theirs: found.conflict.theirs.as_ref().map(text_of),
-        machine: found.from.clone(),
-        answer: match &found.answer {
+        machine: found.source_label.clone(),
+        answer: match &found.resolution {
             ConflictResolution::Skip => "skip",
             ConflictResolution::Mine => "mine",
             ConflictResolution::Theirs => "theirs",

@@ -9,16 +9,16 @@ use aiw_redact::rules::Redactor;
 use super::{OpenStore, SyncPush, SyncUi, Synchronizer, coverage, digests, unpushed};
 use crate::content::{ContentForm, strings, top_level_keys};
 use crate::error::SyncError;
-use crate::gather::Gathered;
-use crate::generated::{Made, is_sealed, lost_secrets};
-use crate::graph::{meeting, speaks, unneeded};
+use crate::gather::GatheredFiles;
+use crate::generated::{GeneratedFiles, count_lost_secrets, is_encrypted};
+use crate::graph::{matches_tracked_patterns, merge_base, prunable_objects};
 use crate::keys::StoreKeys;
 use crate::object::{self, ObjectName, SeenSnapshot};
 use crate::place::{SyncPath, SyncRoot};
-use crate::remote::{MAX_OBJECT, Remote};
-use crate::snapshot::{Clock, FORMAT_VERSION, FileEntry, MachineFiles, Snapshot, SnapshotManifest, digest, pack};
-use crate::state::{MergedState, Pushing, SyncState};
-use crate::store::{SyncStore, short};
+use crate::remote::{MAX_OBJECT_BYTES, Remote};
+use crate::snapshot::{FORMAT_VERSION, FileEntry, MachineFiles, Snapshot, SnapshotManifest, VectorClock, digest, pack};
+use crate::state::{MergedState, PendingPush, SyncState};
+use crate::store::{SyncStore, short_object_name};
 
 /// How many snapshots of a machine are kept.
 const MAX_SNAPSHOTS_PER_MACHINE: usize = 50;
@@ -67,7 +67,7 @@ impl Synchronizer {
         sink: &dyn Reporter,
     ) -> Result<SyncPush, SyncError> {
         let OpenStore { mut state, keys, remote: far, _turn } = self.open().await?;
-        self.push_to(&mut state, &keys, &*far, request, &SyncUi { ask, sink }, true).await
+        self.push_to(&mut state, &keys, &*far, request, &SyncUi { prompter: ask, reporter: sink }, true).await
     }
 
     /// Pushes to a store. The state is written if it is this machine's already.
@@ -80,25 +80,25 @@ impl Synchronizer {
         talk: &SyncUi<'_>,
         is_own: bool,
     ) -> Result<SyncPush, SyncError> {
-        talk.sink.step(format!("looking at {}", state.remote));
+        talk.reporter.step(format!("looking at {}", state.remote));
         let mut store = match is_own {
             true => self.look(far, keys, state, request.allow_rollback).await?,
-            false => SyncStore::list(far, keys, &self.directory, state, request.allow_rollback).await?,
+            false => SyncStore::open_remote(far, keys, &self.directory, state, request.allow_rollback).await?,
         };
-        talk.sink.step("reading what travels from this machine".into());
+        talk.reporter.step("reading what travels from this machine".into());
         self.make(state, keys, &store)?;
         if is_own {
             self.directory.save(state)?;
         }
         let gathered = self.gather(BTreeSet::new()).await?;
-        self.refuse_unmerged(&store, state, &gathered)?;
+        self.check_all_merged(&store, state, &gathered)?;
         let changed = unpushed(&gathered, state, &self.scope);
         let is_merge = store.heads().len() > 1;
         let is_there = changed.is_empty()
             && !is_merge
             && !store.listing.is_empty()
-            && gathered.covers.iter().all(|pattern| state.files.covers.contains(pattern))
-            && gathered.silent.iter().all(|left_out| state.files.silent.contains_key(left_out));
+            && gathered.covered_patterns.iter().all(|pattern| state.files.covers.contains(pattern))
+            && gathered.unknown_paths.iter().all(|left_out| state.files.silent.contains_key(left_out));
         let mut answer = SyncPush {
             snapshot: None,
             files: gathered.files.len(),
@@ -111,7 +111,7 @@ impl Synchronizer {
             // Whoever is told that the remote has all of it can rely on that.
             store.repair(&state.machine, |_, _| false).await?;
         }
-        store.report(talk.sink);
+        store.report(talk.reporter);
         if is_there {
             return Ok(answer);
         }
@@ -121,34 +121,35 @@ impl Synchronizer {
         state.finish(pushing);
         if is_own {
             self.directory.save(state)?;
-            answer.pruned = prune(&mut store, talk.sink).await;
+            answer.pruned = prune(&mut store, talk.reporter).await;
         }
         if answer.bytes > LARGE_PUSH_BYTES {
-            talk.sink.note(format!("the snapshot is large: {} MiB", answer.bytes >> 20));
+            talk.reporter.note(format!("the snapshot is large: {} MiB", answer.bytes >> 20));
         }
         Ok(answer)
     }
 
     /// Reads what travels, beside the runtime.
-    pub(super) async fn gather(&self, empty: BTreeSet<SyncRoot>) -> Result<Gathered, SyncError> {
+    pub(super) async fn gather(&self, empty: BTreeSet<SyncRoot>) -> Result<GatheredFiles, SyncError> {
         let (home, roots, scope) = (self.home.clone(), self.roots.clone(), self.scope.clone());
         let gather = move || {
-            crate::gather::Gatherer { home: &home, roots: &roots, scope: &scope, made: &Made::new() }.gather(&empty)
+            crate::gather::Gatherer { home: &home, roots: &roots, scope: &scope, generated: &GeneratedFiles::new() }
+                .gather(&empty)
         };
-        Ok(aiw_home::blocking(gather).await)
+        Ok(aiw_home::run_blocking(gather).await)
     }
 
     /// Refuses a push while others have pushed what is not merged here.
-    pub(super) fn refuse_unmerged(
+    pub(super) fn check_all_merged(
         &self,
         store: &SyncStore<'_>,
         state: &SyncState,
-        gathered: &Gathered,
+        gathered: &GatheredFiles,
     ) -> Result<(), SyncError> {
         if let Some(moved) = store.heads().into_iter().find(|head| head.manifest.moved.is_some()) {
-            return Err(SyncError::RemoteChanged { machine: moved.manifest.machine_name.clone() });
+            return Err(SyncError::StoreRekeyed { machine: moved.manifest.machine_name.clone() });
         }
-        let unmerged = |head: &&Snapshot| !head.is_in(&state.files.merged);
+        let unmerged = |head: &&Snapshot| !head.is_merged_into(&state.files.merged);
         let machines: Vec<String> =
             store.heads().into_iter().filter(unmerged).map(|head| head.manifest.machine_name.clone()).collect();
         if let (true, false) = (machines.is_empty(), state.files.held.is_empty()) {
@@ -157,8 +158,12 @@ impl Synchronizer {
             });
         }
         // What travels since now was never merged: without a pull, what is not here would count as deleted.
-        let is_wider = gathered.covers.iter().any(|pattern| !state.files.covers.contains(pattern))
-            || state.files.silent.keys().any(|left_out| !gathered.silent.contains(left_out) && self.is_back(left_out));
+        let is_wider = gathered.covered_patterns.iter().any(|pattern| !state.files.covers.contains(pattern))
+            || state
+                .files
+                .silent
+                .keys()
+                .any(|left_out| !gathered.unknown_paths.contains(left_out) && self.is_back(left_out));
         if machines.is_empty() && is_wider && !state.files.merged.is_empty() {
             return Err(SyncError::PermissionsWidened);
         }
@@ -176,7 +181,7 @@ impl Synchronizer {
         &self,
         store: &SyncStore<'_>,
         state: &SyncState,
-        gathered: &Gathered,
+        gathered: &GatheredFiles,
         request: &PushRequest,
         talk: &SyncUi<'_>,
     ) -> Result<(), SyncError> {
@@ -184,7 +189,7 @@ impl Synchronizer {
             return Ok(());
         }
         let mut lost = Vec::new();
-        for head in store.heads().into_iter().filter(|head| head.is_in(&state.files.merged)) {
+        for head in store.heads().into_iter().filter(|head| head.is_merged_into(&state.files.merged)) {
             lost.extend(self.lost_keys(head, gathered));
             lost.extend(self.lost_files(head, gathered));
         }
@@ -195,10 +200,10 @@ impl Synchronizer {
         }
         let what = lost.join(", ");
         let mut plan = Plan::new("Push that to your other machines?");
-        plan.about = lost.iter().map(|lost| format!("takes away {lost}")).collect();
+        plan.details = lost.iter().map(|lost| format!("takes away {lost}")).collect();
         // The counts are those of exactly these files.
-        plan.hold_for(format!("{:?}", digests(&gathered.files, &self.scope)).as_bytes());
-        match talk.ask.confirm(&plan, &[]).await {
+        plan.add_hidden_bytes(format!("{:?}", digests(&gathered.files, &self.scope)).as_bytes());
+        match talk.prompter.confirm(&plan, &[]).await {
             Ok(_) => Ok(()),
             Err(aiw_core::PromptError::NotInteractive { .. } | aiw_core::PromptError::Unsupported) => {
                 Err(SyncError::DestructivePush(what))
@@ -208,15 +213,15 @@ impl Synchronizer {
     }
 
     /// Returns the hooks, and the halves of files, that a snapshot has and this machine no longer.
-    fn lost_keys(&self, head: &Snapshot, gathered: &Gathered) -> Vec<String> {
+    fn lost_keys(&self, head: &Snapshot, gathered: &GatheredFiles) -> Vec<String> {
         let mut lost = Vec::new();
         for path in head.manifest.files.keys() {
             let (Some(row), Some((old, _))) = (self.scope.rule(path), head.file(path)) else { continue };
-            let is_here = speaks(&gathered.covers, &gathered.silent, path);
+            let is_here = matches_tracked_patterns(&gathered.covered_patterns, &gathered.unknown_paths, path);
             let Ok(before) = top_level_keys(row.form, old) else { continue };
             let now = gathered.files.get(path).map(|file| file.bytes.as_slice());
-            if is_sealed(path) {
-                let (gone, all) = lost_secrets(old, now).unwrap_or_default();
+            if is_encrypted(path) {
+                let (gone, all) = count_lost_secrets(old, now).unwrap_or_default();
                 lost.extend((gone > 1 && gone * 2 >= all).then(|| format!("{gone} of {all} secrets")));
                 continue;
             }
@@ -233,9 +238,14 @@ impl Synchronizer {
     }
 
     /// Returns roots of which many files are gone.
-    fn lost_files(&self, head: &Snapshot, gathered: &Gathered) -> Vec<String> {
+    fn lost_files(&self, head: &Snapshot, gathered: &GatheredFiles) -> Vec<String> {
         let mut counts: BTreeMap<SyncRoot, (usize, usize)> = BTreeMap::new();
-        for path in head.manifest.files.keys().filter(|path| speaks(&gathered.covers, &gathered.silent, path)) {
+        for path in head
+            .manifest
+            .files
+            .keys()
+            .filter(|path| matches_tracked_patterns(&gathered.covered_patterns, &gathered.unknown_paths, path))
+        {
             let (gone, all) = counts.entry(path.root).or_default();
             *gone += usize::from(!gathered.local.contains_key(path));
             *all += 1;
@@ -251,7 +261,7 @@ impl Synchronizer {
         for (path, file) in files {
             let Some(row) = self.scope.rule(path) else { continue };
             // A login travels because somebody asked for it.
-            if row.form == ContentForm::Binary || is_sealed(path) {
+            if row.form == ContentForm::Binary || is_encrypted(path) {
                 continue;
             }
             places.extend(secrets(&redactor, path, row.form, &file.bytes));
@@ -260,15 +270,15 @@ impl Synchronizer {
             return Ok(());
         }
         let mut plan = Plan::new("Push them, sealed with the rest?");
-        plan.hold_for(format!("{places:?} {:?}", digests(files, &self.scope)).as_bytes());
+        plan.add_hidden_bytes(format!("{places:?} {:?}", digests(files, &self.scope)).as_bytes());
         let more = places.len().saturating_sub(MAX_NAMED_SECRETS);
         places.truncate(MAX_NAMED_SECRETS);
-        places.extend((more > 0).then(|| format!("and {}", aiw_core::counted(more, "more place"))));
-        plan.about = places.iter().map(|place| format!("a secret in clear text: {place}")).collect();
-        match talk.ask.confirm(&plan, &[]).await {
+        places.extend((more > 0).then(|| format!("and {}", aiw_core::pluralize(more, "more place"))));
+        plan.details = places.iter().map(|place| format!("a secret in clear text: {place}")).collect();
+        match talk.prompter.confirm(&plan, &[]).await {
             Ok(_) => Ok(()),
             Err(aiw_core::PromptError::NotInteractive { .. } | aiw_core::PromptError::Unsupported) => {
-                Err(SyncError::Secrets { places })
+                Err(SyncError::PlaintextSecrets { places })
             }
             Err(e) => Err(e.into()),
         }
@@ -279,55 +289,64 @@ impl Synchronizer {
         store: &SyncStore<'_>,
         state: &mut SyncState,
         keys: &StoreKeys,
-        gathered: &Gathered,
+        gathered: &GatheredFiles,
         answer: &mut SyncPush,
         is_own: bool,
-    ) -> Result<Pushing, SyncError> {
+    ) -> Result<PendingPush, SyncError> {
         let parents: Vec<String> = store.heads.clone();
         let manifest = manifest(state, parents, gathered, None);
-        let content = pack(&manifest, &gathered.files).map_err(SyncError::SelfReference)?;
+        let content = pack(&manifest, &gathered.files).map_err(SyncError::InvalidLocalFiles)?;
         let counter = state.counter + 1;
-        let (name, bytes) = object::seal(keys, &state.machine, counter, &content).map_err(SyncError::SelfReference)?;
-        if bytes.len() as u64 > MAX_OBJECT {
-            return Err(SyncError::SelfReference(format!("has more than {} MiB when it is packed", MAX_OBJECT >> 20)));
+        let (name, bytes) =
+            object::encrypt_object(keys, &state.machine, counter, &content).map_err(SyncError::InvalidLocalFiles)?;
+        if bytes.len() as u64 > MAX_OBJECT_BYTES {
+            return Err(SyncError::InvalidLocalFiles(format!(
+                "has more than {} MiB when it is packed",
+                MAX_OBJECT_BYTES >> 20
+            )));
         }
         let mut merged = state.files.merged.clone();
         merged.insert(state.machine.clone(), SeenSnapshot::from(&name));
-        let (covers, silent) = coverage(state, gathered, gathered.covers.clone(), self.scope.excluded());
+        let (covers, silent) = coverage(state, gathered, gathered.covered_patterns.clone(), self.scope.excluded());
         let (held, pushed) = (state.files.held.clone(), digests(&gathered.files, &self.scope));
         let files = MergedState { merged, covers, silent, held, pushed };
-        let mut pushing = Pushing { object: name.to_string(), files, id: None };
+        let mut pushing = PendingPush { object: name.to_string(), files, id: None };
         if is_own {
             // If this process is killed, the next one finds out whether the object arrived.
             state.pushing = Some(pushing.clone());
             self.directory.save(state)?;
         }
         pushing.id = store.put(&name, &bytes).await?;
-        (answer.snapshot, answer.bytes) = (Some(short(&name)), bytes.len());
+        (answer.snapshot, answer.bytes) = (Some(short_object_name(&name)), bytes.len());
         Ok(pushing)
     }
 
     /// Tells the machines that have the old phrase that another store took the place of this one.
-    pub(super) async fn say_moved(
+    pub(super) async fn push_move_notice(
         &self,
         state: &mut SyncState,
         keys: &StoreKeys,
         far: &dyn Remote,
         new: &str,
     ) -> Result<(), SyncError> {
-        let store = SyncStore::list(far, keys, &self.directory, state, true).await?;
-        let manifest = manifest(state, store.heads.clone(), &Gathered::default(), Some(new.to_owned()));
-        let content = pack(&manifest, &MachineFiles::new()).map_err(SyncError::SelfReference)?;
-        let (name, bytes) =
-            object::seal(keys, &state.machine, state.counter + 1, &content).map_err(SyncError::SelfReference)?;
+        let store = SyncStore::open_remote(far, keys, &self.directory, state, true).await?;
+        let manifest = manifest(state, store.heads.clone(), &GatheredFiles::default(), Some(new.to_owned()));
+        let content = pack(&manifest, &MachineFiles::new()).map_err(SyncError::InvalidLocalFiles)?;
+        let (name, bytes) = object::encrypt_object(keys, &state.machine, state.counter + 1, &content)
+            .map_err(SyncError::InvalidLocalFiles)?;
         store.put(&name, &bytes).await.map(drop)
     }
 }
 
-fn manifest(state: &SyncState, parents: Vec<String>, gathered: &Gathered, moved: Option<String>) -> SnapshotManifest {
+fn manifest(
+    state: &SyncState,
+    parents: Vec<String>,
+    gathered: &GatheredFiles,
+    moved: Option<String>,
+) -> SnapshotManifest {
     let entry =
         |file: &crate::snapshot::FileContent| FileEntry { sha256: digest(&file.bytes), executable: file.executable };
-    let seen: Clock = state.files.merged.clone();
+    let seen: VectorClock = state.files.merged.clone();
     SnapshotManifest {
         format: FORMAT_VERSION,
         machine_name: state.machine_name.clone(),
@@ -335,8 +354,8 @@ fn manifest(state: &SyncState, parents: Vec<String>, gathered: &Gathered, moved:
         aiw: env!("CARGO_PKG_VERSION").into(),
         parents,
         seen,
-        covers: gathered.covers.clone(),
-        silent: gathered.silent.clone(),
+        covers: gathered.covered_patterns.clone(),
+        silent: gathered.unknown_paths.clone(),
         moved,
         files: gathered.files.iter().map(|(path, file)| (path.clone(), entry(file))).collect::<BTreeMap<_, _>>(),
     }
@@ -347,7 +366,8 @@ fn secrets(redactor: &Redactor, path: &SyncPath, form: ContentForm, bytes: &[u8]
     let mut places = Vec::new();
     let strings = strings(form, bytes).unwrap_or_default();
     // The name of a secret in the vault: `"token": {"secret": "router"}`. A variable may have the name `secret` too.
-    let has_references = path.root == SyncRoot::Aiw && matches!(path.below(), "providers.json" | "settings.json");
+    let has_references =
+        path.root == SyncRoot::Aiw && matches!(path.relative_path(), "providers.json" | "settings.json");
     let is_reference = |key: &[String]| {
         has_references
             && matches!(key, [.., of, name] if name == REFERENCE_KEY && !["env", "headers"].contains(&of.as_str()))
@@ -397,7 +417,7 @@ async fn prune(store: &mut SyncStore<'_>, sink: &dyn Reporter) -> usize {
     };
     for (at, name) in old.iter().enumerate() {
         if let Err(e) = store.delete(name).await {
-            sink.note(format!("cannot delete the old snapshot `{}`: {e}", short(name)));
+            sink.note(format!("cannot delete the old snapshot `{}`: {e}", short_object_name(name)));
             return at;
         }
     }
@@ -407,9 +427,9 @@ async fn prune(store: &mut SyncStore<'_>, sink: &dyn Reporter) -> usize {
 /// Returns the objects that nobody needs any more, which are few at a time.
 async fn old(store: &mut SyncStore<'_>) -> Result<Vec<ObjectName>, SyncError> {
     while store.listing.has_more_than(MAX_SNAPSHOTS_PER_MACHINE) {
-        let missing = match meeting(&store.listing, &store.read) {
+        let missing = match merge_base(&store.listing, &store.snapshots) {
             Ok(Some(meeting)) => {
-                let old = unneeded(&store.listing, &store.newest(), meeting, MAX_SNAPSHOTS_PER_MACHINE);
+                let old = prunable_objects(&store.listing, &store.newest(), meeting, MAX_SNAPSHOTS_PER_MACHINE);
                 return Ok(old.into_iter().cloned().collect());
             }
             Ok(None) => break,

@@ -9,7 +9,7 @@ use crate::generated::PendingInstall;
 /// A store that began or was joined.
 #[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
-pub struct StoreBegun {
+pub struct StoreSetup {
     /// Where it is.
     pub remote: String,
     /// How this machine is called in it.
@@ -109,7 +109,7 @@ pub struct StoreStatus {
     /// Files that can't travel now.
     pub skipped: Vec<SkippedFile>,
     /// The newest snapshot of each machine that was seen.
-    pub machines: Vec<SeenMachine>,
+    pub machines: Vec<StoreMachine>,
     /// Things that are installed on other machines of yours, and not here.
     pub pending_installs: Vec<PendingInstall>,
 }
@@ -117,7 +117,7 @@ pub struct StoreStatus {
 /// A machine of a store.
 #[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
-pub struct SeenMachine {
+pub struct StoreMachine {
     /// Its id.
     pub id: String,
     /// How many snapshots it wrote.
@@ -165,7 +165,7 @@ pub struct SyncDifference {
 /// The result of an undo.
 #[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
-pub struct SyncUndone {
+pub struct SyncUndo {
     /// The verb that was undone: `pull` or `restore`.
     pub operation: String,
     /// When that was done.
@@ -199,7 +199,7 @@ pub struct SyncLogEntry {
 /// The result of a change of the phrase.
 #[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
-pub struct SyncRekeyed {
+pub struct SyncRekey {
     /// Four words that are the same on every machine that has the new phrase.
     pub fingerprint: String,
     /// The first snapshot of the new store.
@@ -209,7 +209,7 @@ pub struct SyncRekeyed {
 /// A file of the table.
 #[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
-pub struct SnapshotFile {
+pub struct SyncRuleSummary {
     /// The pattern: `claude:agents/`.
     pub path: String,
     /// `always`, `on-request` or `never`.

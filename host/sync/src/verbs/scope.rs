@@ -2,8 +2,8 @@
 
 use super::Synchronizer;
 use crate::error::SyncError;
-use crate::policy::{SyncRule, travel_rows};
-use aiw_home::Travels;
+use crate::policy::{SyncRule, sync_rules};
+use aiw_home::SyncPolicy;
 
 impl Synchronizer {
     /// Lets something travel that does on request only, or that was excluded. Returns what is included and excluded.
@@ -17,15 +17,15 @@ impl Synchronizer {
             let was_excluded = exclude.contains(&what);
             exclude.retain(|left_out| *left_out != what);
             match row_of(&what) {
-                Some(row) if row.policy == Travels::OnRequest => {
+                Some(row) if row.policy == SyncPolicy::OnRequest => {
                     if !include.contains(&row.pattern()) {
                         include.push(row.pattern());
                     }
                     Ok(())
                 }
-                Some(row) if row.policy == Travels::Always => Ok(()),
+                Some(row) if row.policy == SyncPolicy::Always => Ok(()),
                 _ if was_excluded => Ok(()),
-                _ => Err(SyncError::NothingThere(aiw_core::one_line(&what, 120))),
+                _ => Err(SyncError::PathNotSynced(aiw_core::one_line(&what, 120))),
             }
         })
     }
@@ -45,10 +45,10 @@ impl Synchronizer {
             let root = what.split_once(':').map(|(root, _)| root);
             let is_root = root.is_some_and(|root| root.parse::<crate::place::SyncRoot>().is_ok());
             // A whole root, a row, a path of a row, or a directory with rows in it.
-            let rows = travel_rows();
+            let rows = sync_rules();
             let leads = |row: &SyncRule| row.pattern().starts_with(what.trim_end_matches('/'));
             if !is_root || (row_of(&what).is_none() && !rows.iter().any(leads)) {
-                return Err(SyncError::NothingThere(aiw_core::one_line(&what, 120)));
+                return Err(SyncError::PathNotSynced(aiw_core::one_line(&what, 120)));
             }
             if !exclude.contains(&what) {
                 exclude.push(what.clone());
@@ -79,7 +79,7 @@ fn normal(what: &str) -> String {
 /// Returns the row that a pattern or a path means.
 fn row_of(what: &str) -> Option<SyncRule> {
     let named = |row: &SyncRule| row.pattern().trim_end_matches('/') == what.trim_end_matches('/');
-    let rows = travel_rows();
+    let rows = sync_rules();
     let path = what.trim_end_matches('/').parse().ok();
     rows.iter().find(|row| named(row)).copied().or_else(|| {
         let path = path?;

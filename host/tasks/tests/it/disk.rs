@@ -9,7 +9,7 @@ use std::time::Instant;
 use aiw_tasks::{Outcome, State, WaitMode};
 use rustix::process::Signal;
 
-use crate::environment::{Environment, HANG_TIMEOUT, assert_ended, is_there, kill, shim, shim_of, until};
+use crate::environment::{Environment, HANG_TIMEOUT, assert_ended, is_running, kill, shim, shim_of, wait_for};
 
 /// A small disk for one test. Only root can mount one.
 struct Disk(PathBuf);
@@ -50,7 +50,7 @@ fn a_task_that_ends_well_on_a_full_disk_is_recorded_so() {
         "echo session s; echo final {words}; while [ ! -e {} ]; do sleep 0.01; done; echo verdict good",
         go.display()
     ));
-    until(|| env.tasks().get(task.id).unwrap().about.session);
+    wait_for(|| env.tasks().get(task.id).unwrap().about.session);
     disk.fill();
     std::fs::write(go, "").unwrap();
     let task = env.ended(task.id);
@@ -89,16 +89,16 @@ fn a_lost_task_that_cannot_be_recorded_hides_no_others() {
     let good = env.run("exit 0");
     let lost = env.start("sleep 100");
     kill(shim_of(&lost), Signal::KILL);
-    until(|| (!is_there(lost.pid.unwrap()) && !is_there(shim_of(&lost))).then_some(()));
+    wait_for(|| (!is_running(lost.pid.unwrap()) && !is_running(shim_of(&lost))).then_some(()));
     disk.read_only();
     let tasks = env.tasks();
     for _ in 0..2 {
         // A process that another test is starting may briefly inherit the lock taken here. The task then still counts
         // as alive.
-        let all = until(|| Some(tasks.list().unwrap()).filter(|all| all[1].state == State::Ended));
+        let all = wait_for(|| Some(tasks.list().unwrap()).filter(|all| all[1].state == State::Ended));
         assert_eq!(all.iter().map(|task| task.id).collect::<Vec<_>>(), [good.id, lost.id]);
         assert_eq!(all[1].outcome, Some(Outcome::Lost));
-        let found = until(|| Some(tasks.get(lost.id).unwrap()).filter(|task| task.state == State::Ended));
+        let found = wait_for(|| Some(tasks.get(lost.id).unwrap()).filter(|task| task.state == State::Ended));
         assert_eq!(found.ended, all[1].ended);
         assert!(all[1].ended >= lost.running_since);
     }
@@ -109,6 +109,6 @@ fn a_lost_task_that_cannot_be_recorded_hides_no_others() {
         &AtomicBool::new(false),
         &mut |_| {},
     );
-    assert!(waited.unwrap().all.iter().all(|task| task.state == State::Ended));
+    assert!(waited.unwrap().processes.iter().all(|task| task.state == State::Ended));
     tasks.mark_read(&[good.id, lost.id]).unwrap();
 }

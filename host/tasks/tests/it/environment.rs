@@ -12,7 +12,7 @@ use aiw_tasks::{
 };
 use tempfile::TempDir;
 
-pub use aiw_tasks::testing::{HANG_TIMEOUT, is_there, program, signal as kill, until};
+pub use aiw_tasks::testing::{HANG_TIMEOUT, is_running, program, signal as kill, wait_for};
 
 pub struct Environment {
     directory: TempDir,
@@ -39,7 +39,7 @@ impl Environment {
     }
 
     pub fn of(&self, scope: ProcessScope) -> Tasks {
-        let tasks = Tasks::open(&Home::at(self.home()), scope).unwrap();
+        let tasks = Tasks::open(&Home::from_root(self.home()), scope).unwrap();
         tasks.with_runtime(self.runtime()).with_grace(self.grace)
     }
 
@@ -65,8 +65,8 @@ impl Environment {
         let tasks = self.of(ProcessScope::All);
         let deadline = Some(Instant::now() + HANG_TIMEOUT);
         let waited = tasks.wait(&[id], WaitMode::All, deadline, &AtomicBool::new(false), &mut |_| on_change()).unwrap();
-        assert!(waited.done, "{:?}", waited.all);
-        waited.all.into_iter().next().unwrap()
+        assert!(waited.done, "{:?}", waited.processes);
+        waited.processes.into_iter().next().unwrap()
     }
 
     pub fn run(&self, script: &str) -> Task {
@@ -82,7 +82,7 @@ impl Environment {
 
     /// Returns the text of a file that a script writes.
     pub fn file(&self, name: &str) -> String {
-        until(|| std::fs::read_to_string(self.path(name)).ok().filter(|text| text.ends_with('\n')))
+        wait_for(|| std::fs::read_to_string(self.path(name)).ok().filter(|text| text.ends_with('\n')))
     }
 
     /// Returns the segments of this test in shared memory.
@@ -123,10 +123,7 @@ pub struct NewTask {
 
 pub fn task() -> NewTask {
     let about = TaskDescription::new(CliKind::Codex, "default", "fix the\nfailing test");
-    NewTask {
-        about: TaskDescription { provider: Some("openrouter".into()), ..about },
-        process: NewProcess::within("/"),
-    }
+    NewTask { about: TaskDescription { provider: Some("openrouter".into()), ..about }, process: NewProcess::new("/") }
 }
 
 /// Returns all tasks, after sweeping what dead shims have left behind.

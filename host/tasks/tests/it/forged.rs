@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 
 use aiw_core::{Diagnostic, ProcessId};
 use aiw_supervisor::SupervisorError;
-use aiw_tasks::{Keep, Outcome, ProcessScope, Root, State, TaskError, WaitMode};
+use aiw_tasks::{Outcome, ProcessScope, RetentionPolicy, Root, State, TaskError, WaitMode};
 use proptest::prelude::*;
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::environment::{Environment, is_there, kill, record_of, shim_of, swept, until};
+use crate::environment::{Environment, is_running, kill, record_of, shim_of, swept, wait_for};
 
 /// A process that belongs to no task.
 struct Stranger(Child);
@@ -65,14 +65,14 @@ fn tamper(env: &Environment, id: ProcessId, change: impl FnOnce(&mut Value)) {
 fn dead(env: &Environment) -> ProcessId {
     let task = env.start("exec sleep 1000");
     kill(shim_of(&task), Signal::KILL);
-    until(|| (!is_there(task.pid.unwrap()) && !is_there(shim_of(&task))).then_some(()));
+    wait_for(|| (!is_running(task.pid.unwrap()) && !is_running(shim_of(&task))).then_some(()));
     task.id
 }
 
 /// Holds the lock of a task as its shim does.
 fn lock(env: &Environment, id: ProcessId) -> File {
     let file = File::options().read(true).write(true).open(directory(env, id).join("alive")).unwrap();
-    until(|| flock(&file, FlockOperation::NonBlockingLockExclusive).ok());
+    wait_for(|| flock(&file, FlockOperation::NonBlockingLockExclusive).ok());
     file
 }
 
@@ -107,7 +107,7 @@ fn a_supervisor_that_does_not_show_its_task_is_not_signalled() {
         let held = lock(&env, id);
         for wait in [false, true] {
             let error = env.tasks().with_timeout(Duration::ZERO).stop(id, wait).unwrap_err();
-            assert!(matches!(error, TaskError::Process(SupervisorError::OutOfReach { .. })), "{what}: {error}");
+            assert!(matches!(error, TaskError::Process(SupervisorError::SignalFailed { .. })), "{what}: {error}");
         }
         // The wait begins while the lock is held. That the named process lives must not make it last.
         let mut held = Some(held);
@@ -136,7 +136,7 @@ fn looking_into_a_copy_of_a_home_ends_nothing() {
     assert!(Command::new("cp").arg("-a").arg(env.home()).arg(copy.home()).status().unwrap().success());
     assert_eq!(copy.of(ProcessScope::All).list().unwrap()[0].state, State::Running);
     assert_eq!(env.tasks().get(task.id).unwrap().state, State::Running);
-    assert!(is_there(task.pid.unwrap()) && is_there(shim_of(&task)));
+    assert!(is_running(task.pid.unwrap()) && is_running(shim_of(&task)));
     env.tasks().stop(task.id, true).unwrap();
 }
 
@@ -165,7 +165,7 @@ fn a_directory_that_is_a_link_is_followed_by_nothing() {
     let task = env.run("echo words");
     let id = task.id;
     // Its shim still tidies up when the task has ended.
-    until(|| (!is_there(shim_of(&task))).then_some(()));
+    wait_for(|| (!is_running(shim_of(&task))).then_some(()));
     let target = env.path("elsewhere");
     fs::rename(directory(&env, id), &target).unwrap();
     symlink(&target, directory(&env, id)).unwrap();
@@ -194,7 +194,7 @@ fn a_directory_that_is_a_link_is_followed_by_nothing() {
     refused(&tasks.remove(id).unwrap_err());
     refused(&tasks.wait(&[id], WaitMode::All, None, &AtomicBool::new(false), &mut |_| {}).unwrap_err());
     tasks.mark_read(&[id]).unwrap();
-    assert_eq!(tasks.prune(Keep { count: 0, age: Duration::ZERO }).unwrap(), []);
+    assert_eq!(tasks.prune(RetentionPolicy { count: 0, age: Duration::ZERO }).unwrap(), []);
     assert!(directory(&env, id).is_symlink());
     assert_eq!(before(&target), files);
     // A link in the place where directories are made is not followed either.
@@ -227,7 +227,7 @@ fn what_stands_in_the_place_of_a_directory_can_be_removed() {
         assert_eq!((listed.len(), problems[0].to_string()), (1, expected.clone()));
         assert_eq!(tasks.get(id).unwrap_err().to_string(), expected);
         assert_eq!(problems[0].hint(), Some(format!("`aiw task remove {id}` takes it away")));
-        assert_eq!(tasks.prune(Keep::default()).unwrap(), []);
+        assert_eq!(tasks.prune(RetentionPolicy::default()).unwrap(), []);
         tasks.remove(id).unwrap();
         assert!(fs::symlink_metadata(&path).is_err());
         assert!(matches!(tasks.remove(id), Err(TaskError::TaskNotFound { .. })));
@@ -269,7 +269,7 @@ fn a_directory_with_a_damaged_record_can_be_removed_unless_it_is_supervised() {
     for (number, damage) in damage.iter().enumerate() {
         let task = env.run("exit 0");
         // The shim holds its lock a moment longer than its record says.
-        until(|| (!is_there(shim_of(&task))).then_some(()));
+        wait_for(|| (!is_running(shim_of(&task))).then_some(()));
         let id = task.id;
         damage(&directory(&env, id));
         tasks.remove(id).unwrap_or_else(|error| panic!("{number}: {error}"));
@@ -280,7 +280,7 @@ fn a_directory_with_a_damaged_record_can_be_removed_unless_it_is_supervised() {
     for damage in ["{", ""] {
         fs::write(running.log.with_file_name("task.json"), damage).unwrap();
         let error = tasks.remove(running.id).unwrap_err();
-        assert!(matches!(error, TaskError::Process(SupervisorError::Supervised { .. })), "{error}");
+        assert!(matches!(error, TaskError::Process(SupervisorError::StillSupervised { .. })), "{error}");
         assert!(!error.hint().unwrap().contains("task remove"));
     }
     fs::write(running.log.with_file_name("task.json"), whole).unwrap();
@@ -297,7 +297,7 @@ fn a_task_that_is_named_twice_is_reported_once() {
             assert_eq!(tasks.len(), 2);
         })
         .unwrap();
-    assert_eq!(waited.all.iter().map(|task| task.id).collect::<Vec<_>>(), [one, two]);
+    assert_eq!(waited.processes.iter().map(|task| task.id).collect::<Vec<_>>(), [one, two]);
 }
 
 /// Returns any value that a record may contain, including the worst ones.
@@ -371,7 +371,7 @@ fn do_all(env: &Environment, id: ProcessId, runs: bool) {
     let _ = tasks.wait(&[id], WaitMode::All, Some(Instant::now()), &AtomicBool::new(false), &mut |_| {});
     let _ = tasks.stop(id, false);
     let _ = tasks.mark_read(&[id]);
-    let _ = tasks.prune(Keep { count: 0, age: Duration::ZERO });
+    let _ = tasks.prune(RetentionPolicy { count: 0, age: Duration::ZERO });
     let removed = tasks.remove(id);
     assert!(!runs || removed.is_err() || !directory(env, id).exists());
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use aiw_tasks::{Outcome, ProcessScope, State};
 use rustix::process::Signal;
 
-use crate::environment::{Environment, is_there, kill, shim, shim_of, swept, until};
+use crate::environment::{Environment, is_running, kill, shim, shim_of, swept, wait_for};
 
 /// A random number generator with the same numbers every time.
 struct Seed(u64);
@@ -24,7 +24,7 @@ fn alive(marker: &str) -> Vec<u32> {
     let pids = std::fs::read_dir("/proc").unwrap().flatten().filter_map(|e| e.file_name().to_str()?.parse().ok());
     let ours = |pid: &u32| {
         let environ = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        environ.windows(marker.len()).any(|part| part == marker.as_bytes()) && is_there(*pid)
+        environ.windows(marker.len()).any(|part| part == marker.as_bytes()) && is_running(*pid)
     };
     pids.filter(ours).collect()
 }
@@ -38,20 +38,20 @@ fn a_killed_shim_is_recorded_and_leaves_no_orphan() {
         away.display()
     );
     let task = env.start(&script);
-    until(|| (env.stdout(task.id).len() == 2).then_some(()));
+    wait_for(|| (env.stdout(task.id).len() == 2).then_some(()));
     let orphan = env.file("away").trim().parse().unwrap();
     kill(shim_of(&task), Signal::KILL);
     // The CLI dies with its shim, before anybody has checked.
-    until(|| (!is_there(task.pid.unwrap())).then_some(()));
-    let lost = until(|| swept(&env.tasks()).pop().filter(|task| task.state == State::Ended));
+    wait_for(|| (!is_running(task.pid.unwrap())).then_some(()));
+    let lost = wait_for(|| swept(&env.tasks()).pop().filter(|task| task.state == State::Ended));
     assert_eq!((lost.outcome, lost.exit_code), (Some(Outcome::Lost), None));
     assert_eq!(
         lost.note.as_deref(),
         Some("its supervisor died, so how it ended is not known; processes that it left and that were ended: 1")
     );
-    assert!(!is_there(orphan));
+    assert!(!is_running(orphan));
     assert_eq!(env.stdout(task.id), ["before", "after"]);
-    assert_eq!(aiw_tasks::testing::taken(&env.runtime(), env.root), 0);
+    assert_eq!(aiw_tasks::testing::count_used_slots(&env.runtime(), env.root), 0);
     let last = env.tasks().log(task.id).unwrap().tail(1).unwrap();
     assert_eq!(last[0].bytes, b"lost: the supervisor died");
 }
@@ -68,7 +68,7 @@ fn a_stranger_with_the_numbers_of_a_cli_is_left_alone() {
     for marked in [false, true] {
         let task = env.start("exec sleep 100");
         kill(shim_of(&task), Signal::KILL);
-        until(|| (!is_there(task.pid.unwrap())).then_some(()));
+        wait_for(|| (!is_running(task.pid.unwrap())).then_some(()));
         let mut stranger = Command::new("sleep");
         if marked {
             stranger.env(aiw_tasks::TASK_VARIABLE, task.id.as_str());
@@ -83,7 +83,7 @@ fn a_stranger_with_the_numbers_of_a_cli_is_left_alone() {
             }
         });
         assert_eq!(env.ended(task.id).outcome, Some(Outcome::Lost));
-        assert!(is_there(stranger.id()), "{marked}");
+        assert!(is_running(stranger.id()), "{marked}");
         stranger.kill().unwrap();
         stranger.wait().unwrap();
     }
@@ -176,7 +176,7 @@ fn whoever_is_killed_whenever_nothing_leaks() {
         }
         // A shim may have just received its request. Then its task appears in a moment, or never.
         let mut seen = HashSet::new();
-        until(|| {
+        wait_for(|| {
             let tasks = swept(&env.of(ProcessScope::All));
             let all_ended = tasks.iter().all(|task| task.state == State::Ended);
             let quiet = alive(&marker).is_empty() && shims(&env).is_empty();
@@ -198,7 +198,7 @@ fn whoever_is_killed_whenever_nothing_leaks() {
                 other => panic!("round {round}: {other:?} {:?}", task.note),
             }
         }
-        assert_eq!(aiw_tasks::testing::taken(&env.runtime(), env.root), 0, "round {round}");
+        assert_eq!(aiw_tasks::testing::count_used_slots(&env.runtime(), env.root), 0, "round {round}");
         assert!(env.segments().len() <= 1, "round {round}");
         root.kill().unwrap();
         root.wait().unwrap();
@@ -213,7 +213,7 @@ fn shims(env: &Environment) -> Vec<u32> {
     let is_ours = |pid: &u32| {
         let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         let words: Vec<&[u8]> = command.split(|b| *b == 0).collect();
-        words.get(1..3) == Some(&[b"shim", root.as_bytes()][..]) && is_there(*pid)
+        words.get(1..3) == Some(&[b"shim", root.as_bytes()][..]) && is_running(*pid)
     };
     pids.filter(is_ours).collect()
 }

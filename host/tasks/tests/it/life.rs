@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 use aiw_core::{Diagnostic, ErrorKind};
 use aiw_supervisor::SupervisorError;
 use aiw_tasks::{
-    FollowFrom, INSTANCE_VARIABLE, Keep, NamedFile, NewProcess, Outcome, PassedFile, ProcessScope, Program, QueueLimit,
-    ResourceLimits, Root, State, Stream, TASK_VARIABLE, TaskError, TaskStop, WaitMode, memory_path,
+    FollowFrom, INSTANCE_VARIABLE, NamedFile, NewProcess, Outcome, PassedFile, ProcessScope, Program, QueueLimit,
+    ResourceLimits, RetentionPolicy, Root, State, Stream, TASK_VARIABLE, TaskError, TaskStop, WaitMode, memory_path,
 };
 use rustix::process::Signal;
 
 use crate::environment::{
-    Environment, NewTask, assert_ended, is_there, kill, program, record_of, shim, shim_of, swept, task,
+    Environment, NewTask, assert_ended, is_running, kill, program, record_of, shim, shim_of, swept, task,
 };
 
 #[test]
@@ -36,7 +36,7 @@ fn a_task_is_what_was_said_of_it() {
         (started.about.prompt.as_str(), started.about.provider.as_deref()),
         ("fix the failing test", Some("openrouter"))
     );
-    assert!(is_there(started.pid.unwrap()) && !started.unread);
+    assert!(is_running(started.pid.unwrap()) && !started.unread);
     assert_eq!(env.tasks().list().unwrap(), [env.tasks().get(started.id).unwrap()]);
     assert_eq!(env.tasks().find_by_pid(started.pid.unwrap()).unwrap().id, started.id);
     let other = env.of(ProcessScope::Root(Root::Process { pid: 1, start: 0 }));
@@ -62,7 +62,7 @@ fn who_ignores_sigterm_is_killed_after_the_grace() {
     let mut env = Environment::new();
     env.grace = Duration::from_millis(200);
     let task = env.start("trap '' TERM; echo ready; while :; do sleep 1; done");
-    crate::environment::until(|| (!env.stdout(task.id).is_empty()).then_some(()));
+    crate::environment::wait_for(|| (!env.stdout(task.id).is_empty()).then_some(()));
     let TaskStop::Ended(task) = env.tasks().stop(task.id, true).unwrap() else { panic!() };
     assert_ended(&task, Outcome::Signalled, None, Some(9));
 }
@@ -71,7 +71,7 @@ fn who_ignores_sigterm_is_killed_after_the_grace() {
 fn a_cli_that_ends_with_0_when_stopped_has_not_succeeded() {
     let env = Environment::new();
     let task = env.start("trap 'exit 0' TERM; echo ready; while :; do sleep 0.01; done");
-    crate::environment::until(|| (!env.stdout(task.id).is_empty()).then_some(()));
+    crate::environment::wait_for(|| (!env.stdout(task.id).is_empty()).then_some(()));
     env.tasks().stop(task.id, false).unwrap();
     assert_ended(&env.ended(task.id), Outcome::Signalled, Some(0), Some(15));
 }
@@ -121,7 +121,7 @@ fn who_leaves_the_group_is_ended_too() {
     let task = env.run(&script);
     assert_ended(&task, Outcome::Succeeded, Some(0), None);
     for name in ["away", "away.2"] {
-        assert!(!is_there(env.file(name).trim().parse().unwrap()), "{name}");
+        assert!(!is_running(env.file(name).trim().parse().unwrap()), "{name}");
     }
 }
 
@@ -157,7 +157,7 @@ fn the_child_has_its_environment_and_files_and_nothing_else() {
     let environment = vec![("A".into(), "b c".into()), ("PATH".into(), std::env::var_os("PATH").unwrap())];
     let script = "env | grep -v '^_=\\|^PWD=\\|^SHLVL=\\|^OLDPWD=' | sort; cat /proc/self/fd/3; echo; wc -c < /proc/self/fd/4; wc -c < /proc/self/fd/200; \
                   ls /proc/self/fd; ulimit -c; pwd";
-    let new = NewTask { process: NewProcess::within(env.home().parent().unwrap()), ..task() };
+    let new = NewTask { process: NewProcess::new(env.home().parent().unwrap()), ..task() };
     let cwd = new.process.cwd.canonicalize().unwrap();
     let task = env.try_start(new, Program { files, environment, ..program(script) }, QueueLimit::default()).unwrap();
     env.ended(task.id);
@@ -202,7 +202,7 @@ fn a_named_file_is_private_and_goes_with_the_cli_or_with_the_sweep() {
     program.named_files.push(NamedFile { path: env.home().join("task.json"), bytes: Vec::new() });
     assert!(matches!(
         env.try_start(task(), program, QueueLimit::default()),
-        Err(TaskError::Process(SupervisorError::Invalid { .. }))
+        Err(TaskError::Process(SupervisorError::InvalidValue { .. }))
     ));
 }
 
@@ -341,7 +341,7 @@ fn what_cannot_be_started_says_why() {
     let record = env.tasks().get(id).unwrap();
     assert_ended(&record, Outcome::Failed, None, None);
     assert_eq!(record.note.as_deref(), Some("`/no/such` could not be started: No such file or directory (os error 2)"));
-    let nowhere = NewTask { process: NewProcess::within("/no/where"), ..task() };
+    let nowhere = NewTask { process: NewProcess::new("/no/where"), ..task() };
     let error = env.try_start(nowhere, program(""), QueueLimit::default()).unwrap_err();
     assert_eq!(error.to_string(), "cannot work in `/no/where`: No such file or directory (os error 2)");
     let deep = NewTask { process: NewProcess { depth: 4, ..task().process }, ..task() };
@@ -368,7 +368,7 @@ fn what_cannot_be_started_says_why() {
     assert!(error.to_string().starts_with("the task's supervisor did not start: "), "{error}");
     assert!(matches!(
         env.of(ProcessScope::All).start(shim(), &about, task().process, program(""), QueueLimit::default()),
-        Err(TaskError::Process(SupervisorError::RootNotFound { .. }))
+        Err(TaskError::Process(SupervisorError::MissingRoot { .. }))
     ));
     // Only a task that already had its directory is listed.
     assert_eq!(env.tasks().list().unwrap().len(), 1);
@@ -395,7 +395,7 @@ fn waiting_can_be_cut_short() {
         env.tasks().wait(&[long.id, short.id], mode, deadline, &cancelled, &mut |_| {}).unwrap()
     };
     let any = wait(WaitMode::Any, None, false);
-    assert!(any.done && any.all[1].state == State::Ended && any.all[0].state == State::Running);
+    assert!(any.done && any.processes[1].state == State::Ended && any.processes[0].state == State::Running);
     let soon = wait(WaitMode::All, Some(Instant::now() + Duration::from_millis(20)), false);
     assert!(!soon.done && !soon.cancelled);
     let cancelled = wait(WaitMode::All, None, true);
@@ -425,8 +425,8 @@ fn a_task_that_is_removed_meanwhile_ends_no_wait() {
         })
         .unwrap();
     assert!(waited.done);
-    assert_ended(&waited.all[0], Outcome::Failed, Some(3), None);
-    assert_ended(&waited.all[1], Outcome::Lost, None, None);
+    assert_ended(&waited.processes[0], Outcome::Failed, Some(3), None);
+    assert_ended(&waited.processes[1], Outcome::Lost, None, None);
     env.tasks().mark_read(&[short.id, long.id]).unwrap();
     let never = env.tasks().wait(&[short.id], WaitMode::All, None, &AtomicBool::new(false), &mut |_| {});
     assert!(matches!(never, Err(TaskError::TaskNotFound { .. })));
@@ -446,7 +446,7 @@ fn a_log_is_followed_to_its_end() {
         }
         seen.extend(entries);
     }
-    seen.extend(follow.rest());
+    seen.extend(follow.finish());
     let text: Vec<(Stream, String)> =
         seen.into_iter().map(|e| (e.stream, String::from_utf8(e.bytes).unwrap())).collect();
     let lines: Vec<&str> = text.iter().filter(|(s, _)| *s == Stream::Stdout).map(|(_, t)| t.as_str()).collect();
@@ -467,7 +467,7 @@ fn the_end_of_a_task_wakes_its_follower() {
                 follow.next(Duration::from_secs(3600)).unwrap();
             }
         });
-        crate::environment::until(|| following.is_finished().then_some(()));
+        crate::environment::wait_for(|| following.is_finished().then_some(()));
         following.join().unwrap();
     }
 }
@@ -478,12 +478,12 @@ fn ended_tasks_are_kept_by_number_and_age() {
     let mut ids: Vec<_> = (0..4).map(|_| env.run("exit 0").id).collect();
     ids.push(env.start("sleep 100").id);
     env.tasks().mark_read(&ids).unwrap();
-    let keep = Keep { count: 2, age: Duration::from_secs(3600) };
+    let keep = RetentionPolicy { count: 2, age: Duration::from_secs(3600) };
     assert_eq!(env.tasks().prune(keep).unwrap().len(), 2);
     let left: Vec<_> = env.tasks().list().unwrap().iter().map(|task| task.id).collect();
     assert_eq!(left, ids[2..]);
     std::thread::sleep(Duration::from_millis(5));
-    assert_eq!(env.tasks().prune(Keep { count: 9, age: Duration::ZERO }).unwrap().len(), 2);
+    assert_eq!(env.tasks().prune(RetentionPolicy { count: 9, age: Duration::ZERO }).unwrap().len(), 2);
     assert_eq!(env.tasks().list().unwrap().len(), 1);
     env.tasks().stop(ids[4], true).unwrap();
 }
@@ -508,14 +508,14 @@ fn what_another_version_wrote_is_left_alone() {
     [0, 1, 3].into_iter().for_each(age);
     std::thread::sleep(Duration::from_millis(5));
     // A directory without a record may be in the making.
-    assert_eq!(env.tasks().prune(Keep { count: 9, age: Duration::ZERO }).unwrap(), [ids[4]]);
+    assert_eq!(env.tasks().prune(RetentionPolicy { count: 9, age: Duration::ZERO }).unwrap(), [ids[4]]);
     assert_eq!((text(0), text(1)), (word, version));
     assert!(path(2).parent().unwrap().exists() && path(3).exists());
     assert_eq!(env.tasks().list().unwrap(), []);
     let error = env.tasks().get(ids[1]).unwrap_err();
     assert!(error.to_string().ends_with("cannot be read: a newer version of aiw has written its record"), "{error}");
     age(2);
-    assert_eq!(env.tasks().prune(Keep::default()).unwrap(), [ids[2]]);
+    assert_eq!(env.tasks().prune(RetentionPolicy::default()).unwrap(), [ids[2]]);
 }
 
 #[test]
@@ -544,9 +544,9 @@ fn tasks_that_a_task_started_outlive_it() {
     );
     assert_ended(&env.run(&script), Outcome::Succeeded, Some(0), None);
     let inner = env.file("inner").trim().parse().unwrap();
-    assert!(is_there(inner));
+    assert!(is_running(inner));
     let id = env.file("id").trim().parse().unwrap();
     assert_eq!(env.tasks().get(id).unwrap().state, State::Running);
     env.tasks().stop(id, true).unwrap();
-    assert!(!is_there(inner));
+    assert!(!is_running(inner));
 }

@@ -56,7 +56,7 @@ fn who_reads_too_slowly_is_told_that_lines_are_missing() {
     let script = format!("echo first; while [ ! -e {} ]; do sleep 0.01; done; seq 40000", go.display());
     let task = env.try_start(small(), program(&script), QueueLimit::default()).unwrap();
     let mut follow = env.tasks().log(task.id).unwrap().follow(FollowFrom::Start).unwrap();
-    let read = |follow: &mut aiw_tasks::Follow, until: &str| {
+    let read = |follow: &mut aiw_tasks::LogFollower, until: &str| {
         let mut lines = Vec::new();
         while lines.last().is_none_or(|line| line != until) {
             let entries = follow.next(Duration::from_secs(60)).unwrap();
@@ -65,11 +65,14 @@ fn who_reads_too_slowly_is_told_that_lines_are_missing() {
         lines
     };
     read(&mut follow, "first");
-    assert!(!follow.has_missed());
+    assert!(!follow.has_lost_lines());
     fs::write(go, "").unwrap();
     env.ended(task.id);
     let lines = read(&mut follow, "ended: succeeded, exit code 0");
-    assert!(follow.has_missed() && lines.iter().any(|line| line.starts_with("lines are missing here")), "{lines:?}");
+    assert!(
+        follow.has_lost_lines() && lines.iter().any(|line| line.starts_with("lines are missing here")),
+        "{lines:?}"
+    );
     assert_eq!(lines[lines.len() - 2], "40000");
 }
 
@@ -103,7 +106,7 @@ fn long_lines_and_bytes_that_are_no_text_come_back_as_they_were() {
     let entries = env.tasks().log(task.id).unwrap().tail(usize::MAX).unwrap();
     let stdout: Vec<_> = entries.into_iter().filter(|entry| entry.stream == Stream::Stdout).collect();
     assert_eq!(
-        stdout.iter().map(|e| (e.bytes.len(), e.whole)).collect::<Vec<_>>(),
+        stdout.iter().map(|e| (e.bytes.len(), e.is_complete)).collect::<Vec<_>>(),
         [(300_000, true), (4, true), (4, false)]
     );
     assert_eq!((stdout[1].bytes.as_slice(), stdout[2].bytes.as_slice()), (&b"a\0\xff\r"[..], &b"rest"[..]));
@@ -136,7 +139,7 @@ fn a_signal_ends_the_sleep_of_a_follower() {
     let mut ready = [0; 5];
     std::io::Read::read_exact(follower.stdout.as_mut().unwrap(), &mut ready).unwrap();
     // The follower may not sleep yet, so one signal may come too early.
-    let status = crate::environment::until(|| {
+    let status = crate::environment::wait_for(|| {
         crate::environment::kill(follower.id(), rustix::process::Signal::USR1);
         follower.try_wait().unwrap()
     });

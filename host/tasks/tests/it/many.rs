@@ -9,7 +9,7 @@ use aiw_tasks::{Outcome, ProcessScope, QueueLimit, State, Task, TaskError, TaskS
 use rustix::process::Signal;
 
 use crate::environment::{
-    Environment, HANG_TIMEOUT, assert_ended, is_there, kill, program, shim, shim_of, swept, task, until,
+    Environment, HANG_TIMEOUT, assert_ended, is_running, kill, program, shim, shim_of, swept, task, wait_for,
 };
 
 fn starter(env: &Environment, count: usize, limit: u32, script: &str) -> Command {
@@ -38,16 +38,16 @@ fn fifty_tasks_of_ten_processes_are_one_session() {
         .wait(&all, WaitMode::All, Some(Instant::now() + HANG_TIMEOUT), &AtomicBool::new(false), &mut |_| {})
         .unwrap();
     assert!(waited.done);
-    for (at, task) in waited.all.iter().enumerate() {
+    for (at, task) in waited.processes.iter().enumerate() {
         assert_eq!(task.id, all[at]);
         let code = task.exit_code.unwrap();
         assert_ended(task, if code == 0 { Outcome::Succeeded } else { Outcome::Failed }, Some(code), None);
         assert_eq!(env.stdout(task.id), ["out"]);
     }
-    assert_eq!(waited.all.iter().filter(|task| task.exit_code == Some(1)).count(), 25);
+    assert_eq!(waited.processes.iter().filter(|task| task.exit_code == Some(1)).count(), 25);
     assert_eq!(env.tasks().list().unwrap().len(), 50);
     assert_eq!(env.segments().len(), 1);
-    until(|| (aiw_tasks::testing::taken(&env.runtime(), env.root) == 0).then_some(()));
+    wait_for(|| (aiw_tasks::testing::count_used_slots(&env.runtime(), env.root) == 0).then_some(()));
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn who_may_not_queue_is_refused_and_leaves_nothing() {
     let env = Environment::new();
     let one = env.start("sleep 100");
     let refused = env.try_start(task(), program("exit 0"), QueueLimit { limit: 1, may_queue: false }).unwrap_err();
-    assert!(matches!(refused, TaskError::Process(aiw_supervisor::SupervisorError::Limit { limit: 1, .. })));
+    assert!(matches!(refused, TaskError::Process(aiw_supervisor::SupervisorError::LimitReached { limit: 1, .. })));
     assert_eq!(env.tasks().list().unwrap().len(), 1);
     env.tasks().stop(one.id, true).unwrap();
 }
@@ -157,7 +157,7 @@ fn a_stopped_shim_holds_up_nobody_and_can_be_ended() {
         let shim = shim_of(task);
         kill(shim, Signal::STOP);
         let stat = || std::fs::read_to_string(format!("/proc/{shim}/stat")).unwrap();
-        until(|| stat().contains(") T ").then_some(()));
+        wait_for(|| stat().contains(") T ").then_some(()));
         shim
     };
     stop(&second);
@@ -176,7 +176,7 @@ fn a_shim_that_does_nothing_is_killed() {
     let mut env = Environment::new();
     env.grace = Duration::from_millis(1);
     let task = env.start("trap '' TERM; echo ready; while :; do sleep 1; done");
-    until(|| (!env.stdout(task.id).is_empty()).then_some(()));
+    wait_for(|| (!env.stdout(task.id).is_empty()).then_some(()));
     let shim = shim_of(&task);
     kill(shim, Signal::STOP);
     let done = AtomicBool::new(false);
@@ -191,7 +191,7 @@ fn a_shim_that_does_nothing_is_killed() {
         done.store(true, std::sync::atomic::Ordering::Relaxed);
         assert!(matches!(stopped.unwrap(), TaskStop::Ended(_)));
     });
-    assert!(!is_there(shim) && !is_there(task.pid.unwrap()));
+    assert!(!is_running(shim) && !is_running(task.pid.unwrap()));
 }
 
 #[test]
@@ -240,8 +240,8 @@ fn two_versions_of_the_table_do_not_disturb_each_other() {
     }
     let long = ids(&starter(true, "exec sleep 1000").wait_with_output().unwrap().stdout);
     // The newer task has a table of its own, and is visible nevertheless.
-    assert_eq!(aiw_tasks::testing::taken(&env.runtime(), env.root), 0);
-    until(|| (env.tasks().get(long[0]).unwrap().state == State::Running).then_some(()));
+    assert_eq!(aiw_tasks::testing::count_used_slots(&env.runtime(), env.root), 0);
+    wait_for(|| (env.tasks().get(long[0]).unwrap().state == State::Running).then_some(()));
     let link = env.link().with_file_name(format!("{}_task3", env.root));
     let segment = std::path::Path::new("/dev/shm").join(&std::fs::read_to_string(&link).unwrap()[1..]);
     root.kill().unwrap();
@@ -305,7 +305,7 @@ fn whoever_waits_is_asleep_and_whoever_ends_wakes_the_next() {
     let started: Vec<_> = (0..60).map(|i| env.try_start(task(), program(&script(i)), queue).unwrap()).collect();
     let waiting: Vec<u32> = started[1..].iter().map(shim_of).collect();
     let used = || -> u64 { waiting.iter().map(|pid| processor_time(*pid)).sum() };
-    until(|| (env.tasks().get(started[59].id).unwrap().state == State::Queued).then_some(()));
+    wait_for(|| (env.tasks().get(started[59].id).unwrap().state == State::Queued).then_some(()));
     let before = used();
     std::thread::sleep(Duration::from_secs(2));
     // In nanoseconds, for 59 waiting tasks and two seconds: less than a hundredth of a processor, on any machine.
@@ -348,7 +348,7 @@ fn a_place_is_never_lost_whoever_of_the_queue_is_killed() {
     let script = format!("while [ ! -e {} ]; do sleep 0.01; done", gate.display());
     let three: Vec<_> = (0..3).map(|_| env.try_start(task(), program(&script), queue).unwrap()).collect();
     for task in &three {
-        until(|| (env.tasks().get(task.id).unwrap().state == State::Running).then_some(()));
+        wait_for(|| (env.tasks().get(task.id).unwrap().state == State::Running).then_some(()));
     }
     std::fs::write(gate, "").unwrap();
     three.iter().for_each(|task| drop(env.ended(task.id)));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aiw_tasks::{FollowFrom, Outcome, Program, QueueLimit, State};
 
-use crate::environment::{Environment, program, task, until};
+use crate::environment::{Environment, program, task, wait_for};
 
 const SECRET: &str = "sk-12345678-abcd";
 
@@ -37,7 +37,7 @@ fn a_line_that_may_go_on_is_shown_after_a_while_and_others_at_once() {
     let task = env.try_start(task(), masking(&script), QueueLimit::default()).unwrap();
     let mut follow = env.tasks().log(task.id).unwrap().follow(FollowFrom::Start).unwrap();
     let mut seen = Vec::new();
-    until(|| {
+    wait_for(|| {
         let entries = follow.next(Duration::from_millis(100)).unwrap();
         seen.extend(entries.into_iter().filter(|entry| entry.stream == aiw_tasks::Stream::Stdout));
         (seen.len() == 2).then_some(())

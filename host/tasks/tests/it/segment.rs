@@ -8,7 +8,7 @@ use aiw_core::Diagnostic;
 use aiw_supervisor::SupervisorError;
 use aiw_tasks::{Outcome, State, TaskError, WaitMode};
 
-use crate::environment::{Environment, assert_ended, program, task, until};
+use crate::environment::{Environment, assert_ended, program, task, wait_for};
 
 /// Returns a session with an empty segment.
 fn used() -> Environment {
@@ -117,7 +117,7 @@ fn a_link_that_is_a_symlink_is_refused_by_name() {
     assert!(error.to_string().contains("is not a plain file"), "{error}");
     let hint = error.hint().unwrap();
     assert!(
-        matches!(error, TaskError::Process(SupervisorError::Runtime { .. })) && hint.starts_with("remove it"),
+        matches!(error, TaskError::Process(SupervisorError::InvalidRuntimeDir { .. })) && hint.starts_with("remove it"),
         "{error:?} {hint}"
     );
     fs::remove_file(env.link()).unwrap();
@@ -188,7 +188,7 @@ fn tasks_survive_the_loss_of_their_segment_and_come_back() {
     }
     fs::remove_dir_all(env.runtime()).unwrap();
     assert_eq!(env.tasks().get(task.id).unwrap().state, State::Running);
-    until(|| (aiw_tasks::testing::taken(&env.runtime(), env.root) == 1).then_some(()));
+    wait_for(|| (aiw_tasks::testing::count_used_slots(&env.runtime(), env.root) == 1).then_some(()));
     env.tasks().stop(task.id, true).unwrap();
     assert_eq!(env.tasks().get(task.id).unwrap().outcome, Some(Outcome::Signalled));
 }

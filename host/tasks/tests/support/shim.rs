@@ -8,22 +8,22 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     // Under this name it acts as the next version.
     if std::env::current_exe().is_ok_and(|path| path.ends_with("aiw-next")) {
-        aiw_tasks::testing::be_newer();
+        aiw_tasks::testing::simulate_newer_version();
     }
     match std::env::args_os().nth(1).as_deref().and_then(|word| word.to_str()) {
         Some("shim") => {
             let task = aiw_tasks::ProcessKind {
-                kind: aiw_tasks::NOUN,
+                kind: aiw_tasks::RESOURCE_KIND,
                 interpreter: |record| {
-                    let on_end = |ended: &aiw_tasks::EndedTask| aiw_tasks::Counted {
-                        usage: ended.facts.usage,
-                        cost_usd: ended.facts.cost_usd,
+                    let on_end = |ended: &aiw_tasks::EndedTask| aiw_tasks::MeasuredUsage {
+                        usage: ended.summary.usage,
+                        cost_usd: ended.summary.cost_usd,
                         note: None,
                     };
                     let listeners = aiw_tasks::Listeners { on_begin: |_| {}, on_session: |_, _, _| {}, on_end };
                     aiw_tasks::interpreter(record, |_| Box::new(words::Words::default()), listeners)
                 },
-                after: || {},
+                on_exit: || {},
             };
             aiw_tasks::shim_main(std::env::args_os(), &[task])
         }
@@ -43,28 +43,28 @@ fn main() -> ExitCode {
 /// An interpreter for a stream of words, in place of a CLI's JSON.
 #[cfg(unix)]
 mod words {
-    use aiw_tasks::{Facts, Stream, StreamInterpreter, TaskUsage};
+    use aiw_tasks::{Stream, StreamInterpreter, StreamSummary, TaskUsage};
 
     #[derive(Default)]
     pub struct Words {
-        facts: Facts,
+        facts: StreamSummary,
     }
 
     impl StreamInterpreter for Words {
-        fn line(&mut self, stream: Stream, line: &[u8]) {
+        fn process_line(&mut self, stream: Stream, line: &[u8]) {
             if stream != Stream::Stdout {
                 return;
             }
             let line = String::from_utf8_lossy(line);
             match line.split_once(' ') {
                 Some(("session", id)) => {
-                    self.facts.structured = true;
+                    self.facts.is_structured = true;
                     self.facts.session = Some(id.to_owned());
                 }
                 Some(("final", message)) => self.facts.final_message = Some(message.to_owned()),
                 Some(("part", part)) => self.facts.final_message.get_or_insert_default().push_str(part),
                 Some(("verdict", verdict)) => {
-                    self.facts.complete = true;
+                    self.facts.is_complete = true;
                     self.facts.failed = Some(verdict != "good");
                     self.facts.usage = Some(TaskUsage { input: 7, output: 3, ..TaskUsage::default() });
                     self.facts.cost_usd = Some(0.25);
@@ -74,7 +74,7 @@ mod words {
             }
         }
 
-        fn facts(&self) -> Facts {
+        fn summary(&self) -> StreamSummary {
             self.facts.clone()
         }
     }
@@ -104,7 +104,8 @@ mod start {
         let [home, runtime, root, id] = words.as_slice() else { return ExitCode::FAILURE };
         let (Ok(pid), Ok(id)) = (root.parse(), id.parse()) else { return ExitCode::FAILURE };
         let follow = || {
-            let tasks = Tasks::open(&Home::at(home), ProcessScope::Root(Root::for_pid(pid)))?.with_runtime(runtime);
+            let tasks =
+                Tasks::open(&Home::from_root(home), ProcessScope::Root(Root::for_pid(pid)))?.with_runtime(runtime);
             let mut follow = tasks.log(id)?.follow(aiw_tasks::FollowFrom::Start)?;
             while !follow.next(Duration::ZERO)?.is_empty() {}
             let told = std::sync::Arc::<std::sync::atomic::AtomicBool>::default();
@@ -124,7 +125,7 @@ mod start {
         let words: Vec<String> = std::env::args().skip(2).collect();
         let [home, runtime, root, id] = words.as_slice() else { return ExitCode::FAILURE };
         let (Ok(pid), Ok(id)) = (root.parse(), id.parse()) else { return ExitCode::FAILURE };
-        let tasks = Tasks::open(&Home::at(home), ProcessScope::Root(Root::for_pid(pid)));
+        let tasks = Tasks::open(&Home::from_root(home), ProcessScope::Root(Root::for_pid(pid)));
         let stopped = tasks.and_then(|tasks| tasks.with_runtime(runtime).stop(id, true));
         let line = match stopped {
             Ok(aiw_tasks::TaskStop::Ended(task)) => format!("{:?}", task.outcome),
@@ -140,7 +141,7 @@ mod start {
         let (Ok(pid), Ok(count), Ok(limit)) = (root.parse(), count.parse(), limit.parse()) else {
             return ExitCode::FAILURE;
         };
-        let Ok(tasks) = Tasks::open(&Home::at(home), ProcessScope::Root(Root::for_pid(pid))) else {
+        let Ok(tasks) = Tasks::open(&Home::from_root(home), ProcessScope::Root(Root::for_pid(pid))) else {
             return ExitCode::FAILURE;
         };
         let tasks = tasks.with_runtime(runtime).with_grace(Duration::from_millis(300));
@@ -148,7 +149,7 @@ mod start {
         let above = std::env::var(aiw_tasks::TASK_VARIABLE).ok().and_then(|id| id.parse().ok());
         for _ in 0..count {
             let about = TaskDescription::new(CliKind::Codex, "default", script.clone());
-            let process = NewProcess { depth: u8::from(above.is_some()), parent: above, ..NewProcess::within("/") };
+            let process = NewProcess { depth: u8::from(above.is_some()), parent: above, ..NewProcess::new("/") };
             let program = Program {
                 arguments: vec!["-c".into(), script.into()],
                 environment: std::env::vars_os().collect(),

@@ -7,14 +7,14 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 
-use crate::paint::{BOLD, Line, text};
+use crate::paint::{BOLD, Line, draw_lines};
 use crate::prompt::{Prompt, PromptKind, PromptReply};
 
 /// The most bytes of an answer.
 const MAX_REPLY_BYTES: usize = 4_000;
 
 /// The sentence for those who typed more.
-const TOO_LONG: &str = "This is too long: an answer has at most 4,000 bytes. Backspace empties it.";
+const REPLY_TOO_LONG_MESSAGE: &str = "This is too long: an answer has at most 4,000 bytes. Backspace empties it.";
 
 /// How long nobody types before a yes counts. Whoever is typing something else does not agree with one of its letters.
 const TYPE_AHEAD_GUARD_DELAY: Duration = Duration::from_millis(if cfg!(test) { 0 } else { 400 });
@@ -35,9 +35,9 @@ pub(super) struct ActivePrompt {
 }
 
 /// The state of a question after a key.
-pub(super) enum AskingState {
-    Stays,
-    Over,
+pub(super) enum PromptState {
+    Pending,
+    Done,
 }
 
 impl ActivePrompt {
@@ -47,8 +47,8 @@ impl ActivePrompt {
     }
 
     /// Returns the prompt before what is typed, and how that is shown.
-    pub(super) fn line(&self) -> Option<(&'static str, String)> {
-        match self.prompt.form {
+    pub(super) fn input_line(&self) -> Option<(&'static str, String)> {
+        match self.prompt.kind {
             PromptKind::Text | PromptKind::Secret if self.is_too_long => {
                 Some(("too long> ", "at most 4,000 bytes".to_owned()))
             }
@@ -56,24 +56,24 @@ impl ActivePrompt {
             // Neither the secret nor its length.
             PromptKind::Secret if self.typed.is_empty() => Some(("hidden> ", String::new())),
             PromptKind::Secret => Some(("hidden> ", "***".to_owned())),
-            PromptKind::Agree | PromptKind::Choose(_) => None,
+            PromptKind::Confirm | PromptKind::Select(_) => None,
         }
     }
 
-    pub(super) fn keys(&self) -> &'static [(&'static str, &'static str)] {
-        match self.prompt.form {
-            PromptKind::Agree if self.is_offered => &[("y", "yes"), ("n Esc", "no"), ("↑↓", "scroll")],
-            PromptKind::Agree if self.seen.is_some() => &[("n Esc", "no"), ("↑↓", "scroll")],
-            PromptKind::Agree => &[("↓", "read on"), ("n Esc", "no")],
-            PromptKind::Choose(_) if self.is_offered => &[("↑↓", "move"), ("Enter", "take it"), ("Esc", "none")],
-            PromptKind::Choose(_) => &[("↑↓", "move"), ("Esc", "none")],
+    pub(super) fn key_hints(&self) -> &'static [(&'static str, &'static str)] {
+        match self.prompt.kind {
+            PromptKind::Confirm if self.is_offered => &[("y", "yes"), ("n Esc", "no"), ("↑↓", "scroll")],
+            PromptKind::Confirm if self.seen.is_some() => &[("n Esc", "no"), ("↑↓", "scroll")],
+            PromptKind::Confirm => &[("↓", "read on"), ("n Esc", "no")],
+            PromptKind::Select(_) if self.is_offered => &[("↑↓", "move"), ("Enter", "take it"), ("Esc", "none")],
+            PromptKind::Select(_) => &[("↑↓", "move"), ("Esc", "none")],
             PromptKind::Text | PromptKind::Secret if self.is_too_long => &[("Backspace", "empty it"), ("Esc", "stop")],
             PromptKind::Text | PromptKind::Secret => &[("Enter", "next"), ("Esc", "stop")],
         }
     }
 
-    pub(super) fn paste(&mut self, text: &str) {
-        if self.line().is_some() {
+    pub(super) fn handle_paste(&mut self, text: &str) {
+        if self.input_line().is_some() {
             text.chars().for_each(|c| self.push(c));
         }
     }
@@ -102,23 +102,23 @@ impl ActivePrompt {
     }
 
     /// Handles a key. The answer of those who leave is no.
-    pub(super) fn key(&mut self, code: KeyCode) -> AskingState {
+    pub(super) fn handle_key(&mut self, code: KeyCode) -> PromptState {
         if code == KeyCode::Esc {
-            return AskingState::Over;
+            return PromptState::Done;
         }
-        match self.prompt.form.clone() {
-            PromptKind::Agree => match code {
+        match self.prompt.kind.clone() {
+            PromptKind::Confirm => match code {
                 // A question is only agreed to by those who could read all of it.
-                KeyCode::Char('y' | 'Y') if self.counts() => return self.answer(PromptReply::Yes),
-                KeyCode::Char('n' | 'N' | 'q') => return AskingState::Over,
-                KeyCode::Enter if self.counts() => return AskingState::Over,
+                KeyCode::Char('y' | 'Y') if self.counts() => return self.answer(PromptReply::Confirmed),
+                KeyCode::Char('n' | 'N' | 'q') => return PromptState::Done,
+                KeyCode::Enter if self.counts() => return PromptState::Done,
                 code => {
                     self.seen = self.seen.map(|_| Instant::now());
                     self.scroll_by(code);
                 }
             },
-            PromptKind::Choose(options) => match code {
-                KeyCode::Enter if self.counts() => return self.answer(PromptReply::Chosen(self.selected)),
+            PromptKind::Select(options) => match code {
+                KeyCode::Enter if self.counts() => return self.answer(PromptReply::Selected(self.selected)),
                 KeyCode::Up | KeyCode::Char('k') => self.selected = self.selected.saturating_sub(1),
                 KeyCode::Down | KeyCode::Char('j') => {
                     self.selected = (self.selected + 1).min(options.len().saturating_sub(1));
@@ -136,14 +136,14 @@ impl ActivePrompt {
                 _ => {}
             },
         }
-        AskingState::Stays
+        PromptState::Pending
     }
 
-    fn answer(&mut self, answer: PromptReply) -> AskingState {
+    fn answer(&mut self, answer: PromptReply) -> PromptState {
         let (none, _) = tokio::sync::oneshot::channel();
         // If the job has ended meanwhile, nobody needs it.
-        let _ = std::mem::replace(&mut self.prompt.answer, none).send(answer);
-        AskingState::Over
+        let _ = std::mem::replace(&mut self.prompt.reply_sender, none).send(answer);
+        PromptState::Done
     }
 
     pub(super) fn scroll_by(&mut self, code: KeyCode) {
@@ -162,13 +162,13 @@ impl ActivePrompt {
         let mut lines = Vec::new();
         if self.is_too_long {
             self.scroll = 0;
-            Line::wrapped(&mut lines, TOO_LONG, 0, room, BOLD);
+            Line::push_wrapped(&mut lines, REPLY_TOO_LONG_MESSAGE, 0, room, BOLD);
         }
-        Line::wrapped(&mut lines, &self.prompt.question, 0, room, BOLD);
+        Line::push_wrapped(&mut lines, &self.prompt.question, 0, room, BOLD);
         for line in &self.prompt.lines {
-            Line::wrapped(&mut lines, line, 2, room, Style::new());
+            Line::push_wrapped(&mut lines, line, 2, room, Style::new());
         }
-        if let PromptKind::Choose(options) = &self.prompt.form {
+        if let PromptKind::Select(options) = &self.prompt.kind {
             for (at, option) in options.iter().enumerate() {
                 let is_selected = at == self.selected;
                 let style = if is_selected { Style::new().add_modifier(Modifier::REVERSED) } else { Style::new() };
@@ -177,12 +177,12 @@ impl ActivePrompt {
                     let below = (lines.len() + 1).saturating_sub(usize::from(area.height));
                     self.scroll = self.scroll.clamp(below, lines.len().max(below));
                 }
-                Line::wrapped(&mut lines, option, 2, room, style);
+                Line::push_wrapped(&mut lines, option, 2, room, style);
             }
         }
-        self.scroll = text(buffer, area, &lines, self.scroll);
+        self.scroll = draw_lines(buffer, area, &lines, self.scroll);
         let below = lines.len().saturating_sub(self.scroll + usize::from(area.height));
-        if below == 0 || self.prompt.form != PromptKind::Agree {
+        if below == 0 || self.prompt.kind != PromptKind::Confirm {
             self.seen.get_or_insert_with(Instant::now);
         }
         self.is_offered = self.counts();
@@ -198,7 +198,12 @@ mod tests {
     fn an_answer_that_is_too_long_is_refused_and_no_piece_of_it_is_taken() {
         for form in [PromptKind::Secret, PromptKind::Text] {
             let (answer, mut given) = tokio::sync::oneshot::channel();
-            let mut asking = ActivePrompt::new(Prompt { form, question: "Key:".to_owned(), lines: Vec::new(), answer });
+            let mut asking = ActivePrompt::new(Prompt {
+                kind: form,
+                question: "Key:".to_owned(),
+                lines: Vec::new(),
+                reply_sender: answer,
+            });
             let area = Rect::new(0, 0, 80, 10);
             let shown = |asking: &mut ActivePrompt| {
                 let mut buffer = Buffer::empty(area);
@@ -206,16 +211,16 @@ mod tests {
                 buffer.content.iter().map(|cell| cell.symbol()).collect::<String>()
             };
             assert!(!shown(&mut asking).contains("too long"));
-            asking.paste(&"k".repeat(MAX_REPLY_BYTES + 1));
-            assert!(matches!(asking.key(KeyCode::Enter), AskingState::Stays));
+            asking.handle_paste(&"k".repeat(MAX_REPLY_BYTES + 1));
+            assert!(matches!(asking.handle_key(KeyCode::Enter), PromptState::Pending));
             assert!(shown(&mut asking).contains("at most 4,000 bytes"), "{}", shown(&mut asking));
             assert!(given.try_recv().is_err());
-            asking.key(KeyCode::Backspace);
+            asking.handle_key(KeyCode::Backspace);
             // The longest one is taken whole.
             let whole = format!("{}é", "k".repeat(MAX_REPLY_BYTES - 2));
-            asking.paste(&whole);
+            asking.handle_paste(&whole);
             assert!(!shown(&mut asking).contains("too long"));
-            assert!(matches!(asking.key(KeyCode::Enter), AskingState::Over));
+            assert!(matches!(asking.handle_key(KeyCode::Enter), PromptState::Done));
             assert_eq!(given.try_recv(), Ok(PromptReply::Text(whole)));
         }
     }

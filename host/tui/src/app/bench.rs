@@ -32,8 +32,8 @@ impl ScreenFrame {
     pub fn new(count: u64, width: u16, height: u16) -> Option<Self> {
         const NO_SCRIPTS: BundledScripts = BundledScripts { component: &[], code: &[], sha256: "" };
         let progress = Arc::new(ScreenProgress::default());
-        let home = Home::at("/nowhere/at/all");
-        let client = ClientSession::here(App::open(home, &[], NO_SCRIPTS, progress.clone())).ok()?;
+        let home = Home::from_root("/nowhere/at/all");
+        let client = ClientSession::from_app(App::open(home, &[], NO_SCRIPTS, progress.clone())).ok()?;
         let doctor = Arc::new(|_: &Home| aiw_app::doctor::Doctor { parts: Vec::new() });
         let ground = Arc::new(AppContext::new(client, doctor, progress));
         let theme = Theme { color: true, ascii: false };
@@ -50,17 +50,17 @@ impl ScreenFrame {
         if let Some(task) = self.tasks.get_mut(at) {
             task.unread = !task.unread;
         }
-        self.app.reply(Reply::Listed(0, Ok(ListContent::new(self.tasks.iter().map(task_row).collect(), []))));
+        self.app.handle_reply(Reply::List(0, Ok(ListContent::new(self.tasks.iter().map(task_row).collect(), []))));
         let id = self.tasks.get(at).map(|task| task.id.to_string()).unwrap_or_default();
         let lines =
             (0..300).map(|n| format!("line {n} of turn {turn}: what a model says in a line of the usual length"));
-        self.app.reply(Reply::Looked(0, id, Detail::new(vec![Fact::title("a task")]).with_lines(lines)));
+        self.app.handle_reply(Reply::Detail(0, id, Detail::new(vec![Fact::title("a task")]).with_lines(lines)));
         self.draw();
     }
 
     /// Selects the next row and draws the frame.
     pub fn step(&mut self) {
-        self.app.key(KeyEvent::new(KeyCode::Down, KeyModifiers::NONE));
+        self.app.handle_key(KeyEvent::new(KeyCode::Down, KeyModifiers::NONE));
         self.draw();
     }
 

@@ -6,32 +6,38 @@ use regex::{Regex, RegexBuilder};
 
 /// A search of the text beside the list.
 #[derive(Default)]
-pub(super) struct TextFind {
+pub(super) struct TextSearch {
     words: String,
     pattern: Option<Regex>,
     /// The line on the screen from which it searches.
-    pub(super) from: usize,
+    pub(super) start_line: usize,
     /// The line that it has gone to.
-    pub(super) at: Option<usize>,
+    pub(super) current_match: Option<usize>,
     /// The lines on the screen that have the words; none if it has not searched since the text or the words changed.
     found: Option<Vec<usize>>,
 }
 
-impl TextFind {
+impl TextSearch {
     /// Searches for other words, in any case of letters.
-    pub(super) fn set(&mut self, words: String) {
+    pub(super) fn set_query(&mut self, words: String) {
         let pattern =
             (!words.is_empty()).then(|| RegexBuilder::new(&regex::escape(&words)).case_insensitive(true).build());
-        *self = Self { pattern: pattern.and_then(Result::ok), words, from: self.from, at: None, found: None };
+        *self = Self {
+            pattern: pattern.and_then(Result::ok),
+            words,
+            start_line: self.start_line,
+            current_match: None,
+            found: None,
+        };
     }
 
-    pub(super) fn words(&self) -> &str {
+    pub(super) fn query(&self) -> &str {
         &self.words
     }
 
     /// Forgets where the words were: the text has changed.
-    pub(super) fn forget(&mut self) {
-        (self.found, self.at) = (None, None);
+    pub(super) fn invalidate(&mut self) {
+        (self.found, self.current_match) = (None, None);
     }
 
     /// Searches the pieces of lines, unless it has.
@@ -42,7 +48,7 @@ impl TextFind {
     }
 
     /// Returns the first line that has the words from a line on, or the last one before it; at the end it begins again.
-    pub(super) fn next(&self, from: usize, is_back: bool) -> Option<usize> {
+    pub(super) fn next_match(&self, from: usize, is_back: bool) -> Option<usize> {
         let found = self.found.as_ref()?;
         let at = found.partition_point(|line| *line < from);
         let next = if is_back { found[..at].last().or(found.last()) } else { found.get(at).or(found.first()) };
@@ -50,13 +56,13 @@ impl TextFind {
     }
 
     /// Returns which of the lines with the words is the first one from a line on, and how many there are.
-    pub(super) fn count(&self, from: usize) -> (usize, usize) {
+    pub(super) fn match_position(&self, from: usize) -> (usize, usize) {
         let found = self.found.as_deref().unwrap_or_default();
         ((found.partition_point(|line| *line < from) + 1).min(found.len()), found.len())
     }
 
     /// Returns where a piece has the words.
-    pub(super) fn places(&self, piece: &str) -> Vec<Range<usize>> {
+    pub(super) fn match_ranges(&self, piece: &str) -> Vec<Range<usize>> {
         self.pattern.iter().flat_map(|pattern| pattern.find_iter(piece)).map(|found| found.range()).collect()
     }
 }

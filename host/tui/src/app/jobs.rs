@@ -16,15 +16,15 @@ pub(crate) enum Job {
     /// Look at a thing.
     Inspect(usize, String),
     /// Do what a key says with a thing.
-    Act(usize, char, String),
+    RunAction(usize, char, String),
     Browse(browse::Job),
 }
 
 /// The result of a job.
 pub(crate) enum Reply {
-    Listed(usize, Result<ListContent, String>),
-    Looked(usize, String, Detail),
-    Acted(usize, char, Result<Outcome, String>),
+    List(usize, Result<ListContent, String>),
+    Detail(usize, String, Detail),
+    Action(usize, char, Result<Outcome, String>),
     Browse(browse::Reply),
 }
 
@@ -33,20 +33,22 @@ pub(super) fn perform(ground: &AppContext, pages: &[Option<Arc<dyn Page>>], job:
     let page = |at: usize| pages.get(at).and_then(Option::as_ref);
     let gone = || "there is no such screen".to_owned();
     match job {
-        Job::List(at, query) => {
-            Reply::Listed(at, page(at).map_or_else(|| Err(gone()), |page| page.list(ground, &query)))
-        }
+        Job::List(at, query) => Reply::List(at, page(at).map_or_else(|| Err(gone()), |page| page.list(ground, &query))),
         Job::Inspect(at, id) => {
-            let detail = page(at).map_or_else(|| Detail::failed(gone()), |page| page.detail(ground, &id));
-            Reply::Looked(at, id, detail)
+            let detail = page(at).map_or_else(|| Detail::from_error(gone()), |page| page.detail(ground, &id));
+            Reply::Detail(at, id, detail)
         }
-        Job::Act(at, key, id) => {
+        Job::RunAction(at, key, id) => {
             let person = TuiPrompter::new(way);
-            Reply::Acted(at, key, page(at).map_or_else(|| Err(gone()), |page| page.act(ground, key, &id, &person)))
+            Reply::Action(
+                at,
+                key,
+                page(at).map_or_else(|| Err(gone()), |page| page.run_action(ground, key, &id, &person)),
+            )
         }
         Job::Browse(job) => Reply::Browse(match ground.plugins() {
             Ok(backend) => browse::perform(&*backend, job, &*way.report),
-            Err(why) => browse::failed(job, &why),
+            Err(why) => browse::failure_reply(job, &why),
         }),
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use aiw_app::feed::Topic;
 use crossterm::event::KeyCode;
 
-use super::find::TextFind;
+use super::find::TextSearch;
 use super::jobs::Job;
 use crate::list::List;
 use crate::page::{Action, Detail, ListContent, Page, Row};
@@ -64,13 +64,13 @@ pub(crate) struct Panel {
     /// The first line of the details that is on the screen; none if it follows the end of logs.
     pub(super) scroll: Option<usize>,
     /// The largest of these.
-    pub(super) furthest: usize,
+    pub(super) max_scroll: usize,
     /// The text beside the list, wrapped; none if it has changed since.
     wrapped: Option<Wrapped>,
     /// The words that the page is searched for.
     search: String,
     /// The search of the text beside the list.
-    pub(super) inside: TextFind,
+    pub(super) text_search: TextSearch,
     /// The id of what is to be selected when the list is there.
     selection_id: Option<String>,
     /// Whether a list is being read, and whether it is out of date already.
@@ -86,7 +86,7 @@ pub(crate) struct Panel {
 impl Panel {
     pub(super) fn new(page: Arc<dyn Page>) -> Self {
         Self {
-            list: List::new(page.about().columns),
+            list: List::new(page.descriptor().columns),
             page,
             notes: Vec::new(),
             idle: String::new(),
@@ -96,10 +96,10 @@ impl Panel {
             action_text: None,
             focus: Focus::List,
             scroll: None,
-            furthest: 0,
+            max_scroll: 0,
             wrapped: None,
             search: String::new(),
-            inside: TextFind::default(),
+            text_search: TextSearch::default(),
             selection_id: None,
             is_listing: false,
             is_outdated: false,
@@ -119,34 +119,34 @@ impl Panel {
     pub(super) fn wrap(&mut self, room: usize) {
         if self.wrapped.as_ref().is_none_or(|wrapped| wrapped.room != room) {
             self.wrapped = self.detail().map(|detail| Wrapped::of(&detail.lines, room));
-            self.inside.forget();
+            self.text_search.invalidate();
         }
-        let mut inside = std::mem::take(&mut self.inside);
-        inside.search(self.wrapped(0, usize::MAX));
-        self.inside = inside;
+        let mut inside = std::mem::take(&mut self.text_search);
+        inside.search(self.wrapped_lines(0, usize::MAX));
+        self.text_search = inside;
     }
 
     /// Whether words are looked for in the text beside the list, and not in the list.
-    pub(super) fn is_inside(&self) -> bool {
+    pub(super) fn is_text_focused(&self) -> bool {
         self.focus == Focus::Detail && self.detail().is_some_and(|detail| !detail.lines.is_empty())
     }
 
     /// Returns the first line of the details that is on the screen.
     pub(super) fn first_line(&self) -> usize {
-        let follows = self.detail().is_some_and(|detail| detail.logs.is_some());
-        self.scroll.unwrap_or(if follows { self.furthest } else { 0 })
+        let follows = self.detail().is_some_and(|detail| detail.log_dir.is_some());
+        self.scroll.unwrap_or(if follows { self.max_scroll } else { 0 })
     }
 
     /// Returns the line that the search of the text has gone to, or the first one that is on the screen.
-    pub(super) fn found(&self) -> usize {
-        self.inside.at.unwrap_or_else(|| self.first_line())
+    pub(super) fn match_line(&self) -> usize {
+        self.text_search.current_match.unwrap_or_else(|| self.first_line())
     }
 
     /// Goes to the next place of the words in the text, or to the one before.
     fn go_to(&mut self, from: usize, is_back: bool) {
-        if let Some(line) = self.inside.next(from, is_back) {
+        if let Some(line) = self.text_search.next_match(from, is_back) {
             self.scroll = Some(line);
-            self.inside.at = Some(line);
+            self.text_search.current_match = Some(line);
         }
     }
 
@@ -156,14 +156,14 @@ impl Panel {
     }
 
     /// Returns so many wrapped lines from one of them on.
-    pub(super) fn wrapped(&self, first: usize, count: usize) -> impl Iterator<Item = &str> {
+    pub(super) fn wrapped_lines(&self, first: usize, count: usize) -> impl Iterator<Item = &str> {
         let lines = self.detail().map_or(&[][..], |detail| &detail.lines);
         let pieces = self.wrapped.iter().flat_map(|wrapped| &wrapped.pieces).skip(first).take(count);
         pieces.filter_map(|(line, piece)| lines.get(*line)?.get(piece.clone()))
     }
 
     /// Returns the job that reads the list, unless it is being read: then it is read again afterwards.
-    pub(super) fn read(&mut self, at: usize) -> Option<Job> {
+    pub(super) fn refresh(&mut self, at: usize) -> Option<Job> {
         self.is_stale = true;
         if std::mem::replace(&mut self.is_listing, true) {
             self.is_outdated = true;
@@ -184,30 +184,30 @@ impl Panel {
     }
 
     /// Handles changes. Returns what to read again.
-    pub(super) fn changed(&mut self, at: usize, topics: &BTreeSet<Topic>) -> Option<Job> {
-        if topics.iter().any(|topic| self.page.about().topics.contains(topic)) {
-            return self.read(at);
+    pub(super) fn handle_changes(&mut self, at: usize, topics: &BTreeSet<Topic>) -> Option<Job> {
+        if topics.iter().any(|topic| self.page.descriptor().topics.contains(topic)) {
+            return self.refresh(at);
         }
         self.is_stale = true;
         self.inspect_selected(at)
     }
 
     /// Returns the job that reads the list for its ages, which are older by now.
-    pub(super) fn aged(&mut self, at: usize) -> Option<Job> {
+    pub(super) fn refresh_ages(&mut self, at: usize) -> Option<Job> {
         let is_old = self.read.is_some_and(|read| read.elapsed() >= AGE_REFRESH_INTERVAL);
-        (is_old && !self.is_listing).then(|| self.read(at))?
+        (is_old && !self.is_listing).then(|| self.refresh(at))?
     }
 
     /// Takes a list that was read. Returns the next job, and whether anything differs.
-    pub(super) fn listed(&mut self, at: usize, listed: Result<ListContent, String>) -> (Option<Job>, bool) {
+    pub(super) fn set_content(&mut self, at: usize, listed: Result<ListContent, String>) -> (Option<Job>, bool) {
         self.is_listing = false;
         self.read = Some(Instant::now());
         let mut is_changed = !std::mem::replace(&mut self.is_read, true);
         match listed {
-            Ok(ListContent { rows, notes, idle }) => {
+            Ok(ListContent { rows, notes, disabled_keys: idle }) => {
                 is_changed |= self.problem.take().is_some() || notes != self.notes || idle != self.idle;
                 (self.notes, self.idle) = (notes, idle);
-                is_changed |= self.list.set(rows);
+                is_changed |= self.list.set_rows(rows);
                 self.selection_id.take().iter().for_each(|id| self.list.select_id(id));
             }
             Err(problem) => {
@@ -216,11 +216,11 @@ impl Panel {
                 // It is selected again when it can be read again.
                 let selected = self.list.current().map(|row| row.id.clone());
                 self.selection_id = self.selection_id.take().or(selected);
-                is_changed |= self.list.set(Vec::new());
+                is_changed |= self.list.set_rows(Vec::new());
             }
         }
         if std::mem::take(&mut self.is_outdated) {
-            return (self.read(at), is_changed);
+            return (self.refresh(at), is_changed);
         }
         (self.inspect_selected(at), is_changed)
     }
@@ -238,9 +238,9 @@ impl Panel {
     }
 
     /// Selects a thing as soon as the list has it.
-    pub(super) fn want(&mut self, id: String) {
-        self.list.find(String::new());
-        self.forget_place();
+    pub(super) fn select_when_loaded(&mut self, id: String) {
+        self.list.set_query(String::new());
+        self.reset_position();
         self.selection_id = Some(id);
     }
 
@@ -254,33 +254,33 @@ impl Panel {
 
     /// Returns the actions that make sense now.
     pub(super) fn actions(&self) -> impl Iterator<Item = &'static Action> {
-        let keys = self.list.current().map_or("", |row| row.keys);
+        let keys = self.list.current().map_or("", |row| row.action_keys);
         let makes_sense = move |action: &&Action| {
-            if action.is_of_one { keys.contains(action.key) } else { !self.idle.contains(action.key) }
+            if action.needs_selection { keys.contains(action.key) } else { !self.idle.contains(action.key) }
         };
-        self.page.about().actions.iter().filter(makes_sense)
+        self.page.descriptor().actions.iter().filter(makes_sense)
     }
 
     pub(super) fn action(&self, key: char) -> Option<(&'static Action, Option<&Row>)> {
         let action = self.actions().find(|action| action.key == key)?;
-        Some((action, self.list.current().filter(|_| action.is_of_one)))
+        Some((action, self.list.current().filter(|_| action.needs_selection)))
     }
 
     /// Handles a key that moves. Returns whether it does.
-    pub(super) fn step(&mut self, code: KeyCode) -> bool {
+    pub(super) fn handle_key(&mut self, code: KeyCode) -> bool {
         match code {
             KeyCode::Enter | KeyCode::Right | KeyCode::Char('l') => self.focus = Focus::Detail,
-            KeyCode::Char('n') if self.is_searched() => self.go_to(self.found() + 1, false),
-            KeyCode::Char('N') if self.is_searched() => self.go_to(self.found(), true),
+            KeyCode::Char('n') if self.has_text_query() => self.go_to(self.match_line() + 1, false),
+            KeyCode::Char('N') if self.has_text_query() => self.go_to(self.match_line(), true),
             KeyCode::Left | KeyCode::Char('h') => self.back(),
             code if self.focus == Focus::Detail => return self.scroll_by(code),
             code => {
                 let before = self.list.current().map(|row| row.id.clone());
-                if !self.list.step(code) {
+                if !self.list.handle_key(code) {
                     return false;
                 }
                 if self.list.current().map(|row| &row.id) != before.as_ref() {
-                    self.forget_place();
+                    self.reset_position();
                 }
             }
         }
@@ -288,28 +288,28 @@ impl Panel {
     }
 
     /// Shows another thing from its beginning, or its end.
-    pub(super) fn forget_place(&mut self) {
+    pub(super) fn reset_position(&mut self) {
         if self.action_text.take().is_some() {
             self.wrapped = None;
         }
-        self.inside = TextFind::default();
+        self.text_search = TextSearch::default();
         self.scroll = None;
     }
 
     /// Whether words are looked for in the text.
-    pub(super) fn is_searched(&self) -> bool {
-        self.is_inside() && !self.inside.words().is_empty()
+    pub(super) fn has_text_query(&self) -> bool {
+        self.is_text_focused() && !self.text_search.query().is_empty()
     }
 
     fn back(&mut self) {
         self.focus = Focus::List;
-        self.forget_place();
+        self.reset_position();
     }
 
     /// Leaves what is innermost. Returns whether there was something to leave.
     pub(super) fn leave(&mut self) -> bool {
-        if self.is_searched() {
-            self.inside = TextFind::default();
+        if self.has_text_query() {
+            self.text_search = TextSearch::default();
             return true;
         }
         let is_inside = self.focus == Focus::Detail || self.action_text.is_some();
@@ -320,7 +320,7 @@ impl Panel {
     }
 
     fn scroll_by(&mut self, code: KeyCode) -> bool {
-        let follows = self.detail().is_some_and(|detail| detail.logs.is_some());
+        let follows = self.detail().is_some_and(|detail| detail.log_dir.is_some());
         let now = self.first_line();
         let next = match code {
             KeyCode::Up | KeyCode::Char('k') => now.saturating_sub(1),
@@ -328,43 +328,43 @@ impl Panel {
             KeyCode::PageUp => now.saturating_sub(10),
             KeyCode::PageDown | KeyCode::Char(' ') => now + 10,
             KeyCode::Home | KeyCode::Char('g') => 0,
-            KeyCode::End | KeyCode::Char('G') => self.furthest,
+            KeyCode::End | KeyCode::Char('G') => self.max_scroll,
             _ => return false,
         };
         // At the end of logs, new lines come in by themselves.
-        self.scroll = Some(next.min(self.furthest)).filter(|next| !follows || *next < self.furthest);
-        self.inside.at = None;
+        self.scroll = Some(next.min(self.max_scroll)).filter(|next| !follows || *next < self.max_scroll);
+        self.text_search.current_match = None;
         true
     }
 
     /// Returns the words that are looked for: in the text, on the page, or in the list.
     pub(super) fn query(&self) -> &str {
-        if self.is_inside() {
-            return self.inside.words();
+        if self.is_text_focused() {
+            return self.text_search.query();
         }
-        if self.page.about().is_searched { &self.search } else { self.list.query() }
+        if self.page.descriptor().has_backend_search { &self.search } else { self.list.query() }
     }
 
     /// Looks for words in the text, narrows the list, or searches anew.
-    pub(super) fn find(&mut self, at: usize, query: String) -> Option<Job> {
-        if self.is_inside() {
-            if self.inside.words().is_empty() {
-                self.inside.from = self.first_line();
+    pub(super) fn set_query(&mut self, at: usize, query: String) -> Option<Job> {
+        if self.is_text_focused() {
+            if self.text_search.query().is_empty() {
+                self.text_search.start_line = self.first_line();
             }
-            let (from, room) = (self.inside.from, self.wrapped.as_ref().map(|wrapped| wrapped.room));
-            self.inside.set(query);
+            let (from, room) = (self.text_search.start_line, self.wrapped.as_ref().map(|wrapped| wrapped.room));
+            self.text_search.set_query(query);
             if let Some(room) = room {
                 self.wrap(room);
                 self.go_to(from, false);
             }
             return None;
         }
-        self.forget_place();
-        if self.page.about().is_searched {
+        self.reset_position();
+        if self.page.descriptor().has_backend_search {
             self.search = query;
-            return self.read(at);
+            return self.refresh(at);
         }
-        self.list.find(query);
+        self.list.set_query(query);
         self.inspect_selected(at)
     }
 }

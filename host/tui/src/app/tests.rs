@@ -16,21 +16,21 @@ use ratatui::style::{Color, Modifier};
 use super::jobs::{Job, Reply};
 use super::state::{MIN_SCREEN_SIZE, Mode, Screens, Tab};
 use crate::context::AppContext;
-use crate::page::{Action, Column, Detail, ListContent, Outcome, Page, PageAbout, Row};
+use crate::page::{Action, Column, Detail, ListContent, Outcome, Page, PageDescriptor, Row};
 use crate::paint::{Fact, TextStyle, Theme, buffer_text};
 use crate::progress::ScreenProgress;
 use crate::prompt::{Prompt, PromptKind, PromptReply};
 use crate::prompter::TuiPrompter;
 use crate::screen::{Effect, JobHandle, Screen as _};
-use crate::text::WRAPPED;
+use crate::text::WRAP_CALL_COUNT;
 use aiw_app::feed::Topic;
 
 /// A page with things that a test gives, and the title and keys of another.
 struct Canned(Arc<dyn Page>);
 
 impl Page for Canned {
-    fn about(&self) -> &'static PageAbout {
-        self.0.about()
+    fn descriptor(&self) -> &'static PageDescriptor {
+        self.0.descriptor()
     }
 
     fn list(&self, _: &AppContext, _: &str) -> Result<ListContent, String> {
@@ -38,7 +38,7 @@ impl Page for Canned {
     }
 
     fn detail(&self, _: &AppContext, _: &str) -> Detail {
-        Detail::failed("a canned page is not read")
+        Detail::from_error("a canned page is not read")
     }
 }
 
@@ -46,17 +46,17 @@ impl Page for Canned {
 struct SearchedFruit;
 
 impl Page for SearchedFruit {
-    fn about(&self) -> &'static PageAbout {
-        static ABOUT: PageAbout = PageAbout {
+    fn descriptor(&self) -> &'static PageDescriptor {
+        static ABOUT: PageDescriptor = PageDescriptor {
             title: "Searched",
-            short: "Sea",
-            word: "searched",
-            printed_by: "aiw fruit search",
+            short_title: "Sea",
+            slug: "searched",
+            cli_command: "aiw fruit search",
             topics: &[],
             actions: &[],
             columns: FRUIT.columns,
-            empty: FRUIT.empty,
-            is_searched: true,
+            empty_message: FRUIT.empty_message,
+            has_backend_search: true,
         };
         &ABOUT
     }
@@ -73,24 +73,24 @@ impl Page for SearchedFruit {
 /// A page of fruit.
 struct Fruit;
 
-static FRUIT: PageAbout = PageAbout {
+static FRUIT: PageDescriptor = PageDescriptor {
     title: "Fruit",
-    short: "Fru",
-    word: "fruit",
-    printed_by: "aiw fruit",
+    short_title: "Fru",
+    slug: "fruit",
+    cli_command: "aiw fruit",
     topics: &[Topic::Tasks],
     columns: &[Column::new("NAME"), Column::state("STATE"), Column::new("ABOUT")],
-    empty: "no fruit",
+    empty_message: "no fruit",
     actions: &[
-        Action::new('e', "eat", "eat it: asks").asking("Eat `{}`? (y/N)"),
+        Action::new('e', "eat", "eat it: asks").with_confirmation("Eat `{}`? (y/N)"),
         Action::new('p', "peel", "peel it"),
         Action::global('w', "wash", "wash all"),
     ],
-    is_searched: false,
+    has_backend_search: false,
 };
 
 impl Page for Fruit {
-    fn about(&self) -> &'static PageAbout {
+    fn descriptor(&self) -> &'static PageDescriptor {
         &FRUIT
     }
 
@@ -102,8 +102,8 @@ impl Page for Fruit {
         Detail::new(vec![Fact::title(id)])
     }
 
-    fn act(&self, _: &AppContext, _: char, _: &str, _: &TuiPrompter) -> Result<Outcome, String> {
-        Ok(Outcome::Said("done".to_owned()))
+    fn run_action(&self, _: &AppContext, _: char, _: &str, _: &TuiPrompter) -> Result<Outcome, String> {
+        Ok(Outcome::Message("done".to_owned()))
     }
 }
 
@@ -117,8 +117,8 @@ fn fruit() -> ListContent {
 pub(crate) fn ground() -> Arc<AppContext> {
     const NO_SCRIPTS: BundledScripts = BundledScripts { component: &[], code: &[], sha256: "" };
     let progress = Arc::new(ScreenProgress::default());
-    let home = Home::at("/nowhere/at/all");
-    let client = ClientSession::here(App::open(home, &[], NO_SCRIPTS, progress.clone())).unwrap();
+    let home = Home::from_root("/nowhere/at/all");
+    let client = ClientSession::from_app(App::open(home, &[], NO_SCRIPTS, progress.clone())).unwrap();
     let doctor = Arc::new(|_: &Home| aiw_app::doctor::Doctor { parts: Vec::new() });
     Arc::new(AppContext::new(client, doctor, progress))
 }
@@ -139,13 +139,13 @@ impl Screen {
     fn of_fruit() -> Self {
         let tabs = vec![Tab::page(Arc::new(Fruit)), Tab::page(Arc::new(Canned(Arc::new(Fruit))))];
         let mut screen = Self::new(tabs, Theme { color: true, ascii: false }, (80, 24));
-        assert_eq!(screen.app.begin(), Some(Job::List(0, String::new())));
+        assert_eq!(screen.app.initial_job(), Some(Job::List(0, String::new())));
         assert_eq!(
-            screen.app.reply(Reply::Listed(0, Ok(fruit()))),
+            screen.app.handle_reply(Reply::List(0, Ok(fruit()))),
             Some(Effect::Start(Job::Inspect(0, "apple".into())))
         );
         let detail = Detail::new(vec![Fact::title("apple")]);
-        assert_eq!(screen.app.reply(Reply::Looked(0, "apple".into(), detail)), None);
+        assert_eq!(screen.app.handle_reply(Reply::Detail(0, "apple".into(), detail)), None);
         screen.draw();
         screen
     }
@@ -155,7 +155,7 @@ impl Screen {
     }
 
     fn key(&mut self, code: KeyCode) -> Option<Effect<Job>> {
-        let effect = self.app.key(KeyEvent::new(code, KeyModifiers::NONE));
+        let effect = self.app.handle_key(KeyEvent::new(code, KeyModifiers::NONE));
         self.draw();
         effect
     }
@@ -171,7 +171,7 @@ impl Screen {
     fn ask(&mut self, form: PromptKind, lines: usize) -> tokio::sync::oneshot::Receiver<PromptReply> {
         let (answer, given) = tokio::sync::oneshot::channel();
         let lines = (0..lines).map(|n| format!("line {n}")).collect();
-        self.app.asked(Prompt { form, question: "Really?".into(), lines, answer });
+        self.app.handle_prompt(Prompt { kind: form, question: "Really?".into(), lines, reply_sender: answer });
         given
     }
 }
@@ -201,10 +201,10 @@ fn painted(buffer: &Buffer) -> String {
 pub(crate) fn shots(page: Arc<dyn Page>, listed: &ListContent, detail: &Detail) -> String {
     let shot = |theme: Theme, size: (u16, u16)| {
         let mut screen = Screen::new(vec![Tab::page(Arc::new(Canned(page.clone())))], theme, size);
-        screen.app.begin();
+        screen.app.initial_job();
         let first = listed.rows.first().map(|row| row.id.clone()).unwrap_or_default();
-        screen.app.reply(Reply::Listed(0, Ok(listed.clone())));
-        screen.app.reply(Reply::Looked(0, first, detail.clone()));
+        screen.app.handle_reply(Reply::List(0, Ok(listed.clone())));
+        screen.app.handle_reply(Reply::Detail(0, first, detail.clone()));
         screen.draw()
     };
     let mut all = String::new();
@@ -236,9 +236,9 @@ fn a_list_moves_filters_and_shows_what_is_known() {
     assert_snapshot!(screen.frame().replace("\n\n\n\n", "\n"));
     // One that is being looked at is not looked at again; the next one follows when its answer is there.
     assert_eq!(screen.key(KeyCode::Down), None);
-    let next = screen.app.reply(Reply::Looked(0, "banana".into(), Detail::default()));
+    let next = screen.app.handle_reply(Reply::Detail(0, "banana".into(), Detail::default()));
     assert_eq!(next, Some(Effect::Start(Job::Inspect(0, "cherry".into()))));
-    screen.app.reply(Reply::Looked(0, "cherry".into(), Detail::default()));
+    screen.app.handle_reply(Reply::Detail(0, "cherry".into(), Detail::default()));
     // The selected one stays so while the list narrows; letters are no actions meanwhile.
     assert_eq!(screen.keys("/rr"), None);
     assert!(screen.frame().contains("/rr") && screen.frame().contains("› cherry"));
@@ -262,13 +262,13 @@ fn what_destroys_asks_and_anything_but_yes_is_a_no() {
         assert_eq!(screen.app.mode, Mode::List);
     }
     screen.keys("e");
-    assert_eq!(screen.keys("y"), Some(Effect::Start(Job::Act(0, 'e', "apple".into()))));
+    assert_eq!(screen.keys("y"), Some(Effect::Start(Job::RunAction(0, 'e', "apple".into()))));
     // It is not begun twice, and is done before the user leaves.
     screen.keys("e");
     assert_eq!(screen.keys("y"), None);
     assert!(screen.frame().contains("that is under way"));
     assert_eq!(screen.keys("q"), None);
-    let done = screen.app.reply(Reply::Acted(0, 'e', Ok(Outcome::Said("eaten".into()))));
+    let done = screen.app.handle_reply(Reply::Action(0, 'e', Ok(Outcome::Message("eaten".into()))));
     assert_eq!(done, Some(Effect::Quit));
 }
 
@@ -279,8 +279,8 @@ fn an_action_that_makes_no_sense_for_a_thing_is_not_there() {
     screen.key(KeyCode::End);
     assert!(!screen.frame().contains("p peel"));
     assert_eq!(screen.keys("p"), None);
-    assert_eq!(screen.keys("w"), Some(Effect::Start(Job::Act(0, 'w', String::new()))));
-    let read = screen.app.reply(Reply::Acted(0, 'w', Err("no\u{1b}[2J water".into())));
+    assert_eq!(screen.keys("w"), Some(Effect::Start(Job::RunAction(0, 'w', String::new()))));
+    let read = screen.app.handle_reply(Reply::Action(0, 'w', Err("no\u{1b}[2J water".into())));
     assert_eq!(read, Some(Effect::Start(Job::List(0, String::new()))));
     assert!(screen.frame().contains("! no\\u{1b}[2J water"));
 }
@@ -292,47 +292,47 @@ fn screens_open_by_number_and_by_tab() {
     assert_eq!(screen.key(KeyCode::Tab), Some(Effect::Start(Job::List(0, String::new()))));
     // It is being read: the same again is read once more afterwards.
     assert_eq!(screen.key(KeyCode::BackTab), None);
-    let again = screen.app.reply(Reply::Listed(1, Ok(fruit())));
+    let again = screen.app.handle_reply(Reply::List(1, Ok(fruit())));
     assert_eq!(again, Some(Effect::Start(Job::List(1, String::new()))));
     assert_eq!(screen.keys("9"), None);
-    assert_eq!(screen.app.at, 1);
+    assert_eq!(screen.app.active_tab, 1);
 }
 
 #[test]
 fn what_has_not_changed_is_not_drawn() {
     let mut screen = Screen::of_fruit();
-    screen.app.is_changed();
+    screen.app.needs_redraw();
     let topics = [Topic::Tasks].into();
-    assert_eq!(screen.app.changed(&topics), Some(Effect::Start(Job::List(0, String::new()))));
-    let look = screen.app.reply(Reply::Listed(0, Ok(fruit())));
+    assert_eq!(screen.app.handle_changes(&topics), Some(Effect::Start(Job::List(0, String::new()))));
+    let look = screen.app.handle_reply(Reply::List(0, Ok(fruit())));
     assert_eq!(look, Some(Effect::Start(Job::Inspect(0, "apple".into()))));
-    screen.app.reply(Reply::Looked(0, "apple".into(), Detail::new(vec![Fact::title("apple")])));
-    assert!(!screen.app.is_changed());
-    screen.app.reply(Reply::Looked(0, "apple".into(), Detail::new(vec![Fact::title("pear")])));
-    assert!(screen.app.is_changed());
+    screen.app.handle_reply(Reply::Detail(0, "apple".into(), Detail::new(vec![Fact::title("apple")])));
+    assert!(!screen.app.needs_redraw());
+    screen.app.handle_reply(Reply::Detail(0, "apple".into(), Detail::new(vec![Fact::title("pear")])));
+    assert!(screen.app.needs_redraw());
     // A topic of logs alone reads no list.
-    assert_eq!(screen.app.changed(&[Topic::Logs].into()), Some(Effect::Start(Job::Inspect(0, "apple".into()))));
+    assert_eq!(screen.app.handle_changes(&[Topic::Logs].into()), Some(Effect::Start(Job::Inspect(0, "apple".into()))));
 }
 
 #[test]
 fn a_question_is_agreed_to_only_when_all_of_it_was_seen() {
     let mut screen = Screen::of_fruit();
-    let mut given = screen.ask(PromptKind::Agree, 60);
+    let mut given = screen.ask(PromptKind::Confirm, 60);
     // What is typed before it is on the screen answers nothing.
-    screen.app.key(KeyEvent::new(KeyCode::Char('y'), KeyModifiers::NONE));
+    screen.app.handle_key(KeyEvent::new(KeyCode::Char('y'), KeyModifiers::NONE));
     screen.draw();
     assert!(screen.frame().contains("more lines below"));
     screen.keys("y");
-    assert!(given.try_recv().is_err() && screen.app.asking.len() == 1);
+    assert!(given.try_recv().is_err() && screen.app.prompts.len() == 1);
     for _ in 0..6 {
         screen.key(KeyCode::PageDown);
     }
     assert!(!screen.frame().contains("more lines below"));
-    screen.app.key(KeyEvent::new(KeyCode::Char('y'), KeyModifiers::CONTROL));
-    assert!(given.try_recv().is_err() && screen.app.asking.len() == 1);
+    screen.app.handle_key(KeyEvent::new(KeyCode::Char('y'), KeyModifiers::CONTROL));
+    assert!(given.try_recv().is_err() && screen.app.prompts.len() == 1);
     screen.keys("y");
-    assert_eq!(given.try_recv(), Ok(PromptReply::Yes));
-    let mut given = screen.ask(PromptKind::Agree, 1);
+    assert_eq!(given.try_recv(), Ok(PromptReply::Confirmed));
+    let mut given = screen.ask(PromptKind::Confirm, 1);
     screen.draw();
     screen.key(KeyCode::Enter);
     assert_eq!(given.try_recv(), Err(tokio::sync::oneshot::error::TryRecvError::Closed));
@@ -344,16 +344,16 @@ fn a_secret_is_typed_and_never_shown() {
     let mut given = screen.ask(PromptKind::Secret, 0);
     screen.draw();
     screen.keys("sk-123");
-    screen.app.paste("456\n");
+    screen.app.handle_paste("456\n");
     let frame = screen.frame();
     assert!(frame.contains("hidden> ***") && !frame.contains("sk-"), "{frame}");
     screen.key(KeyCode::Enter);
     assert_eq!(given.try_recv(), Ok(PromptReply::Text("sk-123456".into())));
-    let mut given = screen.ask(PromptKind::Choose(vec!["mine".into(), "theirs".into()]), 0);
+    let mut given = screen.ask(PromptKind::Select(vec!["mine".into(), "theirs".into()]), 0);
     screen.draw();
     screen.keys("j");
     screen.key(KeyCode::Enter);
-    assert_eq!(given.try_recv(), Ok(PromptReply::Chosen(1)));
+    assert_eq!(given.try_recv(), Ok(PromptReply::Selected(1)));
 }
 
 #[test]
@@ -364,7 +364,7 @@ fn keys_do_nothing_where_nobody_sees_what_they_do() {
     for key in "ewpx/2?jy".chars() {
         assert_eq!(screen.keys(&key.to_string()), None);
     }
-    assert_eq!((screen.app.mode.clone(), screen.app.at), (Mode::List, 0));
+    assert_eq!((screen.app.mode.clone(), screen.app.active_tab), (Mode::List, 0));
     assert_eq!(screen.keys("q"), Some(Effect::Quit));
     for (width, height) in [(1, 1), (3, 2), (60, 2), (2, 60)] {
         screen.terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
@@ -375,10 +375,10 @@ fn keys_do_nothing_where_nobody_sees_what_they_do() {
 #[test]
 fn pasted_text_presses_no_keys() {
     let mut screen = Screen::of_fruit();
-    screen.app.paste("ewq2\n");
-    assert_eq!((screen.app.mode.clone(), screen.app.at, screen.app.works.len()), (Mode::List, 0, 0));
+    screen.app.handle_paste("ewq2\n");
+    assert_eq!((screen.app.mode.clone(), screen.app.active_tab, screen.app.running_actions.len()), (Mode::List, 0, 0));
     screen.keys("/");
-    screen.app.paste("ban\nana \u{1b}[2J");
+    screen.app.handle_paste("ban\nana \u{1b}[2J");
     assert!(screen.frame().contains("/ban ana \\u{1b}[2J"));
 }
 
@@ -387,7 +387,7 @@ fn ten_thousand_things_are_moved_through_and_found() {
     let mut screen = Screen::of_fruit();
     let row =
         |n: usize| Row::new(n.to_string(), TextStyle::Good, "e", [format!("fruit-{n}"), "ripe".into(), "x".repeat(50)]);
-    screen.app.reply(Reply::Listed(0, Ok(ListContent::new((0..10_000).map(row).collect(), []))));
+    screen.app.handle_reply(Reply::List(0, Ok(ListContent::new((0..10_000).map(row).collect(), []))));
     screen.key(KeyCode::End);
     assert!(screen.frame().contains("› fruit-9999"));
     for _ in 0..3 {
@@ -405,7 +405,7 @@ fn words_are_found_in_a_long_text_one_after_the_other() {
     let mut screen = Screen::of_fruit();
     let line = |n: usize| if n % 100 == 50 { format!("line {n}: Error: {n}") } else { format!("line {n}") };
     let (lines, logs) = ((0..1000).map(line).collect(), Some("/nowhere".into()));
-    screen.app.panel().unwrap().show(Detail { lines, logs, ..Detail::new(Vec::new()) });
+    screen.app.panel().unwrap().show(Detail { lines, log_dir: logs, ..Detail::new(Vec::new()) });
     assert!(screen.frame().contains("line 999"));
     // From the end it begins again at the first.
     screen.keys("/error: 9");
@@ -452,17 +452,17 @@ fn words_are_found_in_a_long_text_one_after_the_other() {
 fn what_is_searched_is_read_again_with_each_word() {
     let tabs = vec![Tab::page(Arc::new(SearchedFruit))];
     let mut screen = Screen::new(tabs, Theme::default(), (80, 24));
-    assert_eq!(screen.app.begin(), Some(Job::List(0, String::new())));
-    screen.app.reply(Reply::Listed(0, Ok(fruit())));
+    assert_eq!(screen.app.initial_job(), Some(Job::List(0, String::new())));
+    screen.app.handle_reply(Reply::List(0, Ok(fruit())));
     screen.keys("/");
     assert_eq!(screen.keys("a"), Some(Effect::Start(Job::List(0, "a".into()))));
     // While it is being read, the newest words wait.
     assert_eq!(screen.keys("pp"), None);
-    assert_eq!(screen.app.paste("le\n"), None);
-    let next = screen.app.reply(Reply::Listed(0, Ok(fruit())));
+    assert_eq!(screen.app.handle_paste("le\n"), None);
+    let next = screen.app.handle_reply(Reply::List(0, Ok(fruit())));
     assert_eq!(next, Some(Effect::Start(Job::List(0, "apple".into()))));
     // The rows are those that were found: none is left out here.
-    screen.app.reply(Reply::Listed(0, Ok(fruit())));
+    screen.app.handle_reply(Reply::List(0, Ok(fruit())));
     assert!(screen.frame().contains("cherry") && screen.frame().contains("/apple"));
     assert_eq!(screen.key(KeyCode::Esc), Some(Effect::Start(Job::List(0, String::new()))));
 }
@@ -479,9 +479,9 @@ fn the_help_names_every_key_and_the_command_that_prints() {
 #[test]
 fn each_sign_of_the_screens_has_one_of_ascii() {
     let mut screen = Screen::new(vec![Tab::page(Arc::new(Fruit))], Theme { color: true, ascii: true }, (80, 40));
-    screen.app.begin();
-    screen.app.reply(Reply::Listed(0, Ok(fruit())));
-    screen.app.reply(Reply::Looked(0, "apple".into(), Detail::new(vec![Fact::title("apple")])));
+    screen.app.initial_job();
+    screen.app.handle_reply(Reply::List(0, Ok(fruit())));
+    screen.app.handle_reply(Reply::Detail(0, "apple".into(), Detail::new(vec![Fact::title("apple")])));
     screen.draw();
     screen.key(KeyCode::Enter);
     let frame = screen.frame();
@@ -494,7 +494,7 @@ fn each_sign_of_the_screens_has_one_of_ascii() {
 #[test]
 fn the_help_is_whole_where_there_are_few_columns() {
     let mut screen = Screen::new(vec![Tab::page(Arc::new(Fruit))], Theme { color: true, ascii: false }, (60, 30));
-    screen.app.begin();
+    screen.app.initial_job();
     screen.keys("?");
     let frame = screen.frame();
     let words: Vec<&str> = frame.split_whitespace().collect();
@@ -509,10 +509,10 @@ fn logs_follow_their_end_until_the_user_scrolls() {
     let mut screen = Screen::of_fruit();
     let logs = |count: usize| {
         let lines = (0..count).map(|n| format!("line {n}"));
-        Detail { logs: Some("/logs".into()), ..Detail::new(vec![Fact::title("apple")]).with_lines(lines) }
+        Detail { log_dir: Some("/logs".into()), ..Detail::new(vec![Fact::title("apple")]).with_lines(lines) }
     };
     let looked = |screen: &mut Screen, count| {
-        screen.app.reply(Reply::Looked(0, "apple".into(), logs(count)));
+        screen.app.handle_reply(Reply::Detail(0, "apple".into(), logs(count)));
         screen.frame()
     };
     assert!(looked(&mut screen, 100).contains("line 99"));
@@ -532,14 +532,14 @@ fn the_lines_of_a_long_text_are_wrapped_once_for_a_width() {
         Detail::new(vec![Fact::title("all")]).with_lines((0..count).map(|n| format!("{what} {n}")))
     };
     let wraps = |screen: &mut Screen, act: &dyn Fn(&mut Screen)| {
-        let before = WRAPPED.get();
+        let before = WRAP_CALL_COUNT.get();
         act(screen);
-        WRAPPED.get() - before
+        WRAP_CALL_COUNT.get() - before
     };
     let lines = 20_000;
     let all = |screen: &mut Screen| {
         screen.keys("p");
-        screen.app.reply(Reply::Acted(0, 'p', Ok(Outcome::Details(text(lines, "a line")))));
+        screen.app.handle_reply(Reply::Action(0, 'p', Ok(Outcome::Details(text(lines, "a line")))));
         screen.draw();
     };
     assert!(wraps(&mut screen, &all) >= lines);
@@ -548,7 +548,7 @@ fn the_lines_of_a_long_text_are_wrapped_once_for_a_width() {
         for key in [KeyCode::Down, KeyCode::PageDown, KeyCode::End, KeyCode::Home, KeyCode::End] {
             screen.key(key);
         }
-        screen.app.reply(Reply::Looked(0, "apple".into(), text(10, "news")));
+        screen.app.handle_reply(Reply::Detail(0, "apple".into(), text(10, "news")));
         screen.draw();
     };
     assert!(wraps(&mut screen, &moves) < 200);
@@ -561,7 +561,7 @@ fn the_lines_of_a_long_text_are_wrapped_once_for_a_width() {
     assert!(wraps(&mut screen, &narrow) >= lines);
     screen.key(KeyCode::Esc);
     assert!(screen.frame().contains("news 0"));
-    screen.app.reply(Reply::Looked(0, "apple".into(), text(10, "later")));
+    screen.app.handle_reply(Reply::Detail(0, "apple".into(), text(10, "later")));
     assert!(screen.frame().contains("later 0"));
 }
 
@@ -571,7 +571,7 @@ fn the_names_of_the_screens_differ_at_every_width() {
     let count = pages().len();
     for at in 0..count {
         let mut screen = Screen::new(pages(), Theme { color: false, ascii: false }, MIN_SCREEN_SIZE);
-        screen.app.at = at;
+        screen.app.active_tab = at;
         for width in MIN_SCREEN_SIZE.0..=160 {
             screen.terminal = Terminal::new(TestBackend::new(width, 24)).unwrap();
             let frame = screen.frame();
@@ -592,7 +592,7 @@ fn the_names_of_the_screens_differ_at_every_width() {
     let mut lines = Vec::new();
     for (width, at) in [(60, 0), (80, 0), (80, 3), (120, 0)] {
         screen.terminal = Terminal::new(TestBackend::new(width, 24)).unwrap();
-        screen.app.at = at;
+        screen.app.active_tab = at;
         lines.push(screen.frame().lines().next().unwrap().to_owned());
     }
     assert_snapshot!(lines.join("\n"), @"
@@ -608,7 +608,7 @@ fn the_mouse_selects_and_can_be_given_back() {
     use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
     let mut screen = Screen::of_fruit();
     let click = |screen: &mut Screen, kind, column, row| {
-        let effect = screen.app.mouse(MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE });
+        let effect = screen.app.handle_mouse(MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE });
         screen.draw();
         effect
     };
@@ -626,13 +626,13 @@ fn the_mouse_selects_and_can_be_given_back() {
 fn a_job_asks_on_the_screen_and_what_it_notes_is_part_of_the_question() {
     use aiw_core::{Plan, Prompter, Question, Reporter};
     let (sender, asked) = std::sync::mpsc::channel();
-    let way = JobHandle { report: Arc::new(drop), ask: Arc::new(move |prompt| drop(sender.send(prompt))) };
+    let way = JobHandle { report: Arc::new(drop), prompt: Arc::new(move |prompt| drop(sender.send(prompt))) };
     let person = TuiPrompter::new(&way);
     let job = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         person.note("mind the dog\u{202e}".to_owned());
         let plan =
-            Plan { text: Some("rm -rf /\nyes? [y/N]".into()), about: vec!["it runs".into()], ..Plan::new("Go?") };
+            Plan { text: Some("rm -rf /\nyes? [y/N]".into()), details: vec!["it runs".into()], ..Plan::new("Go?") };
         let question = Question { name: "TOKEN".into(), secret: true, required: true, ..Question::default() };
         runtime.block_on(person.confirm(&plan, &[&question]))
     });
@@ -640,10 +640,10 @@ fn a_job_asks_on_the_screen_and_what_it_notes_is_part_of_the_question() {
     let expected =
         ["mind the dog\\u{202e}", "it runs", "│ rm -rf /", "│ yes? [y/N]", "`TOKEN` is not set: you are asked next"];
     assert_eq!((prompt.question.as_str(), prompt.lines), ("Go?", expected.map(str::to_owned).to_vec()));
-    prompt.answer.send(PromptReply::Yes).unwrap();
+    prompt.reply_sender.send(PromptReply::Confirmed).unwrap();
     let prompt = asked.recv().unwrap();
-    assert_eq!((prompt.form, prompt.question.as_str()), (PromptKind::Secret, "Value of `TOKEN`"));
-    prompt.answer.send(PromptReply::Text("hush".into())).unwrap();
+    assert_eq!((prompt.kind, prompt.question.as_str()), (PromptKind::Secret, "Value of `TOKEN`"));
+    prompt.reply_sender.send(PromptReply::Text("hush".into())).unwrap();
     let given = job.join().unwrap().unwrap();
     assert_eq!((given[0].0.as_str(), given[0].1.expose()), ("TOKEN", "hush"));
 }
@@ -680,10 +680,10 @@ proptest! {
             let mut effect = screen.key(key);
             // What a job answers.
             while let Some(Effect::Start(job)) = effect {
-                let way = crate::prompter::quiet();
-                effect = screen.app.reply(screen.app.worker()(job, &way));
+                let way = crate::prompter::noop_job_handle();
+                effect = screen.app.handle_reply(screen.app.worker()(job, &way));
             }
-            prop_assert!(screen.app.at < 2);
+            prop_assert!(screen.app.active_tab < 2);
         }
     }
 }

@@ -46,7 +46,7 @@ pub(crate) struct LoadedList {
 impl LoadedList {
     /// Prepares the list. Everything that takes time with thousands of plugins happens here, outside of the loop.
     pub(crate) fn new(plugins: Vec<Plugin>) -> Self {
-        let rows = Row::all(plugins);
+        let rows = Row::from_plugins(plugins);
         let mut markets = BTreeSet::new();
         let mut categories = BTreeSet::new();
         let mut kinds = BTreeSet::new();
@@ -74,13 +74,13 @@ pub(crate) enum Mode {
     List,
     Search,
     Help,
-    Confirm(Confirm),
-    Fill(InstallForm),
+    Confirm(ConfirmDialog),
+    Form(InstallForm),
 }
 
 /// A question, with warnings and details to decide on.
 #[derive(Debug)]
-pub(crate) struct Confirm {
+pub(crate) struct ConfirmDialog {
     pub(crate) job: Job,
     pub(crate) question: String,
     pub(crate) warnings: Vec<String>,
@@ -95,7 +95,7 @@ pub(crate) struct InstallForm {
     id: String,
     asks: Vec<Question>,
     values: Vec<(String, Secret)>,
-    pub(crate) typed: String,
+    pub(crate) input: String,
 }
 
 impl InstallForm {
@@ -105,10 +105,10 @@ impl InstallForm {
     }
 
     /// The prompt, and what is typed as it is shown: of a secret, not even its length.
-    pub(crate) fn line(&self) -> (&'static str, &str) {
+    pub(crate) fn input_line(&self) -> (&'static str, &str) {
         match self.current().is_some_and(|asked| asked.secret) {
-            false => ("> ", &self.typed),
-            true if self.typed.is_empty() => ("hidden> ", ""),
+            false => ("> ", &self.input),
+            true if self.input.is_empty() => ("hidden> ", ""),
             true => ("hidden> ", "***"),
         }
     }
@@ -135,14 +135,14 @@ pub(crate) struct RunningJob {
     pub(crate) total: Option<u64>,
     pub(crate) ticks: usize,
     /// Whether leaving in the middle would abandon a change.
-    pub(crate) changes: bool,
+    pub(crate) is_mutating: bool,
 }
 
 /// The last message.
 #[derive(Debug)]
 pub(crate) struct LastMessage {
     pub(crate) text: String,
-    pub(crate) bad: bool,
+    pub(crate) is_error: bool,
 }
 
 /// The filters of the list, besides the query.
@@ -151,12 +151,12 @@ pub(crate) struct ListFilter {
     pub(crate) market: Option<String>,
     pub(crate) category: Option<String>,
     pub(crate) kind: Option<String>,
-    pub(crate) all: bool,
+    pub(crate) show_all: bool,
 }
 
 impl ListFilter {
     fn shows(&self, entry: &Row) -> bool {
-        (self.all || entry.serves)
+        (self.show_all || entry.may_have_servers)
             && self.market.as_ref().is_none_or(|market| *market == entry.market)
             && self.category.as_ref().is_none_or(|category| Some(category) == entry.category.as_ref())
             && self.kind.as_ref().is_none_or(|kind| entry.kinds.contains(kind))
@@ -166,14 +166,14 @@ impl ListFilter {
 /// The complete state of the browser.
 pub(crate) struct BrowseApp {
     pub(crate) color: bool,
-    pub(crate) loaded: LoadedList,
+    pub(crate) list: LoadedList,
     pub(crate) load_error: Option<String>,
     pub(crate) filter: ListFilter,
     pub(crate) query: String,
     /// The rows that pass the query and the filters, as indices into all rows.
     visible: Vec<usize>,
     /// Whether some of them were not inspected yet.
-    pub(crate) shows_unknown: bool,
+    pub(crate) has_uninspected: bool,
     pub(crate) selected: usize,
     /// The first row on the screen.
     pub(crate) top: usize,
@@ -183,7 +183,7 @@ pub(crate) struct BrowseApp {
     /// The first visible line of the details, the help or a question.
     pub(crate) scroll: usize,
     pub(crate) mode: Mode,
-    pub(crate) work: Option<RunningJob>,
+    pub(crate) running_job: Option<RunningJob>,
     pub(crate) status: Option<LastMessage>,
     leaving: bool,
 }
@@ -193,19 +193,19 @@ impl BrowseApp {
     pub(crate) fn new(options: BrowserOptions) -> (Self, Job) {
         let mut app = Self {
             color: options.color,
-            loaded: LoadedList::new(Vec::new()),
+            list: LoadedList::new(Vec::new()),
             load_error: None,
-            filter: ListFilter { all: options.all, ..ListFilter::default() },
+            filter: ListFilter { show_all: options.show_all, ..ListFilter::default() },
             query: clean(&options.query, MAX_QUERY_LEN),
             visible: Vec::new(),
-            shows_unknown: false,
+            has_uninspected: false,
             selected: 0,
             top: 0,
             page: 1,
             focus: Focus::List,
             scroll: 0,
             mode: Mode::List,
-            work: None,
+            running_job: None,
             status: None,
             leaving: false,
         };
@@ -215,17 +215,17 @@ impl BrowseApp {
 
     /// Returns the number of all plugins, shown or not.
     pub(crate) fn count(&self) -> usize {
-        self.loaded.rows.len()
+        self.list.rows.len()
     }
 
     /// Returns the number of rows that pass the query and the filters.
-    pub(crate) fn visible_rows(&self) -> usize {
+    pub(crate) fn visible_count(&self) -> usize {
         self.visible.len()
     }
 
     /// Returns the row at `position` of the list.
     pub(crate) fn row(&self, position: usize) -> Option<&Row> {
-        self.visible.get(position).and_then(|&index| self.loaded.rows.get(index))
+        self.visible.get(position).and_then(|&index| self.list.rows.get(index))
     }
 
     /// Returns the row that the keys act on.
@@ -234,7 +234,7 @@ impl BrowseApp {
     }
 
     /// Sets how many rows fit, and scrolls so that the selected row is visible.
-    pub(crate) fn fit(&mut self, rows: u16) {
+    pub(crate) fn set_page_size(&mut self, rows: u16) {
         self.page = usize::from(rows).max(1);
         self.selected = self.selected.min(self.visible.len().saturating_sub(1));
         if self.selected < self.top {
@@ -246,7 +246,7 @@ impl BrowseApp {
     }
 
     /// Handles a key press.
-    pub(crate) fn key(&mut self, key: KeyEvent) -> Option<Effect> {
+    pub(crate) fn handle_key(&mut self, key: KeyEvent) -> Option<Effect> {
         if key.kind == KeyEventKind::Release {
             return None;
         }
@@ -270,14 +270,14 @@ impl BrowseApp {
                 None
             }
             Mode::Confirm(_) => self.key_in_question(key.code),
-            Mode::Fill(_) => self.key_in_fill(key.code, control),
+            Mode::Form(_) => self.key_in_fill(key.code, control),
         }
     }
 
     /// Handles pasted text. Only a search and a value accept it, so that pasted text cannot press keys.
-    pub(crate) fn paste(&mut self, text: &str) {
-        if let Mode::Fill(fill) = &mut self.mode {
-            clean(text, MAX_VALUE_LEN).chars().for_each(|c| type_char(&mut fill.typed, c, MAX_VALUE_LEN));
+    pub(crate) fn handle_paste(&mut self, text: &str) {
+        if let Mode::Form(fill) = &mut self.mode {
+            clean(text, MAX_VALUE_LEN).chars().for_each(|c| type_char(&mut fill.input, c, MAX_VALUE_LEN));
         }
         if matches!(self.mode, Mode::Search) {
             let text = clean(text, MAX_QUERY_LEN);
@@ -287,10 +287,10 @@ impl BrowseApp {
 
     /// Handles the passage of time, and a step of the work if there is one.
     pub(crate) fn tick(&mut self, progress: Option<StepProgress>) {
-        if let Some(work) = &mut self.work {
+        if let Some(work) = &mut self.running_job {
             work.ticks = work.ticks.wrapping_add(1);
             if let Some(progress) = progress {
-                work.step = clean(&progress.what, 200);
+                work.step = clean(&progress.label, 200);
                 work.done = progress.done;
                 work.total = progress.total;
             }
@@ -298,20 +298,20 @@ impl BrowseApp {
     }
 
     /// Handles the end of a job.
-    pub(crate) fn reply(&mut self, reply: Reply) -> Option<Effect> {
-        self.work = None;
+    pub(crate) fn handle_reply(&mut self, reply: Reply) -> Option<Effect> {
+        self.running_job = None;
         match reply {
             Reply::Loaded(Ok(loaded)) => {
                 let selected = self.current().map(|entry| entry.id.clone());
                 self.load_error = None;
-                self.loaded = *loaded;
+                self.list = *loaded;
                 self.refine(selected.as_deref());
             }
             Reply::Loaded(Err(error)) => {
                 let text = clean(&error, MAX_LINE_LEN);
                 // If the list is empty, the error is shown in its place.
                 if self.count() > 0 {
-                    self.status = Some(LastMessage { text: text.clone(), bad: true });
+                    self.status = Some(LastMessage { text: text.clone(), is_error: true });
                 }
                 self.load_error = Some(text);
             }
@@ -329,7 +329,7 @@ impl BrowseApp {
                 if lines.len() == MAX_PREVIEW_LINES {
                     lines.push("… and more".to_owned());
                 }
-                let asks = preview.asks.iter().map(|asked| Question {
+                let asks = preview.questions.iter().map(|asked| Question {
                     name: clean(&asked.name, 120),
                     description: asked
                         .description
@@ -339,7 +339,7 @@ impl BrowseApp {
                     secret: asked.secret,
                     ..Question::default()
                 });
-                self.ask(Confirm {
+                self.ask(ConfirmDialog {
                     job: Job::Install(id, Vec::new()),
                     asks: asks.collect(),
                     question: format!("Install {shown}? (y/n)"),
@@ -358,29 +358,30 @@ impl BrowseApp {
             Reply::Previewed(_, Err(error)) | Reply::Done(Err(error)) => {
                 // A user who wanted to leave should still see what went wrong.
                 self.leaving = false;
-                self.status = Some(LastMessage { text: clean(&error, MAX_LINE_LEN), bad: true });
+                self.status = Some(LastMessage { text: clean(&error, MAX_LINE_LEN), is_error: true });
             }
         }
         None
     }
 
     fn say(&mut self, text: String) {
-        self.status = Some(LastMessage { text, bad: false });
+        self.status = Some(LastMessage { text, is_error: false });
     }
 
     fn refuse(&mut self, text: String) -> Option<Effect> {
-        self.status = Some(LastMessage { text, bad: true });
+        self.status = Some(LastMessage { text, is_error: true });
         None
     }
 
-    fn ask(&mut self, confirm: Confirm) {
+    fn ask(&mut self, confirm: ConfirmDialog) {
         self.scroll = 0;
         self.mode = Mode::Confirm(confirm);
     }
 
     fn begin(&mut self, job: &Job, title: String) {
         let changes = matches!(job, Job::Install(..) | Job::Remove(_) | Job::Enable(..));
-        self.work = Some(RunningJob { title, step: String::new(), done: 0, total: None, ticks: 0, changes });
+        self.running_job =
+            Some(RunningJob { title, step: String::new(), done: 0, total: None, ticks: 0, is_mutating: changes });
     }
 
     fn start(&mut self, job: Job, title: String) -> Option<Effect> {
@@ -389,8 +390,8 @@ impl BrowseApp {
     }
 
     fn leave(&mut self, at_once: bool) -> Option<Effect> {
-        match &self.work {
-            Some(work) if work.changes => {
+        match &self.running_job {
+            Some(work) if work.is_mutating => {
                 if self.leaving && at_once {
                     return Some(Effect::Abandon);
                 }
@@ -427,19 +428,19 @@ impl BrowseApp {
                 self.focus = if self.focus == Focus::List { Focus::Details } else { Focus::List };
             }
             KeyCode::Char('m') => {
-                self.filter.market = next(self.filter.market.take(), &self.loaded.markets);
+                self.filter.market = next(self.filter.market.take(), &self.list.markets);
                 self.refine_here();
             }
             KeyCode::Char('c') => {
-                self.filter.category = next(self.filter.category.take(), &self.loaded.categories);
+                self.filter.category = next(self.filter.category.take(), &self.list.categories);
                 self.refine_here();
             }
             KeyCode::Char('t') => {
-                self.filter.kind = next(self.filter.kind.take(), &self.loaded.kinds);
+                self.filter.kind = next(self.filter.kind.take(), &self.list.kinds);
                 self.refine_here();
             }
             KeyCode::Char('a') => {
-                self.filter.all = !self.filter.all;
+                self.filter.show_all = !self.filter.show_all;
                 self.refine_here();
             }
             KeyCode::Char('i') => return self.install(),
@@ -457,7 +458,7 @@ impl BrowseApp {
 
     /// Returns whether a job may start. If not, the status says why.
     fn idle(&mut self) -> bool {
-        match &self.work {
+        match &self.running_job {
             Some(work) => {
                 let text = format!("One thing at a time: {}", work.title);
                 self.refuse(text);
@@ -470,7 +471,7 @@ impl BrowseApp {
     fn install(&mut self) -> Option<Effect> {
         let entry = self.current()?;
         let (id, title) = (entry.id.clone(), entry.title.clone());
-        if let Some(reason) = &entry.broken {
+        if let Some(reason) = &entry.broken_reason {
             let text = format!("`{title}` cannot be installed: {reason}");
             return self.refuse(text);
         }
@@ -491,7 +492,7 @@ impl BrowseApp {
         }
         if self.idle() {
             let lines = vec!["Its files and everything that it added will be removed".to_owned()];
-            self.ask(Confirm {
+            self.ask(ConfirmDialog {
                 job: Job::Remove(id),
                 asks: Vec::new(),
                 question: format!("Remove {title}? (y/n)"),
@@ -573,7 +574,7 @@ impl BrowseApp {
                     Job::Remove(id) => ("Removing", id),
                     Job::Install(id, _) if !confirm.asks.is_empty() => {
                         let (id, asks) = (id.clone(), confirm.asks);
-                        self.mode = Mode::Fill(InstallForm { id, asks, values: Vec::new(), typed: String::new() });
+                        self.mode = Mode::Form(InstallForm { id, asks, values: Vec::new(), input: String::new() });
                         return None;
                     }
                     Job::Install(id, _) | Job::Preview(id) | Job::Enable(id, _) => ("Installing", id),
@@ -594,20 +595,20 @@ impl BrowseApp {
 
     /// Takes a value letter by letter. Nothing is installed before the last one.
     fn key_in_fill(&mut self, code: KeyCode, control: bool) -> Option<Effect> {
-        let Mode::Fill(fill) = &mut self.mode else { return None };
+        let Mode::Form(fill) = &mut self.mode else { return None };
         match code {
             KeyCode::Esc => {
                 self.mode = Mode::List;
                 self.say("Nothing was changed".to_owned());
             }
             KeyCode::Enter => {
-                let typed = std::mem::take(&mut fill.typed).trim().to_owned();
+                let typed = std::mem::take(&mut fill.input).trim().to_owned();
                 let name = fill.current().map(|ask| ask.name.clone()).unwrap_or_default();
                 fill.values.push((name, Secret::new(typed)));
                 if fill.current().is_some() {
                     return None;
                 }
-                let Mode::Fill(fill) = std::mem::replace(&mut self.mode, Mode::List) else { return None };
+                let Mode::Form(fill) = std::mem::replace(&mut self.mode, Mode::List) else { return None };
                 if !self.idle() {
                     return None;
                 }
@@ -615,11 +616,11 @@ impl BrowseApp {
                 let title = format!("Installing {}", clean(&fill.id, 120));
                 return self.start(Job::Install(fill.id, given), title);
             }
-            KeyCode::Char('u') if control => fill.typed.clear(),
+            KeyCode::Char('u') if control => fill.input.clear(),
             // Some terminals send this for Backspace.
-            KeyCode::Char('h') if control => backspace(&mut fill.typed),
-            KeyCode::Backspace => backspace(&mut fill.typed),
-            KeyCode::Char(c) if !control => type_char(&mut fill.typed, c, MAX_VALUE_LEN),
+            KeyCode::Char('h') if control => backspace(&mut fill.input),
+            KeyCode::Backspace => backspace(&mut fill.input),
+            KeyCode::Char(c) if !control => type_char(&mut fill.input, c, MAX_VALUE_LEN),
             _ => {}
         }
         None
@@ -661,13 +662,13 @@ impl BrowseApp {
     }
 
     fn refine(&mut self, keep: Option<&str>) {
-        let LoadedList { rows, search, .. } = &mut self.loaded;
-        search.find(&self.query);
+        let LoadedList { rows, search, .. } = &mut self.list;
+        search.set_query(&self.query);
         self.visible.clear();
         let filter = &self.filter;
         self.visible.extend(search.hits().filter(|&index| rows.get(index).is_some_and(|entry| filter.shows(entry))));
         let unknown = |&index: &usize| rows.get(index).is_some_and(|entry| !entry.inspected);
-        self.shows_unknown = self.visible.iter().any(unknown);
+        self.has_uninspected = self.visible.iter().any(unknown);
         self.selected = keep
             .and_then(|id| self.visible.iter().position(|&index| rows.get(index).is_some_and(|e| e.id == id)))
             .unwrap_or(0);

@@ -18,14 +18,14 @@ impl BenchFrame {
     /// Returns a browser of `width` by `height` cells with these plugins, all of them shown.
     #[must_use]
     pub fn new(plugins: Vec<Plugin>, width: u16, height: u16) -> Self {
-        let (mut app, _) = BrowseApp::new(BrowserOptions { color: true, query: String::new(), all: true });
-        app.reply(Reply::Loaded(Ok(Box::new(LoadedList::new(plugins)))));
+        let (mut app, _) = BrowseApp::new(BrowserOptions { color: true, query: String::new(), show_all: true });
+        app.handle_reply(Reply::Loaded(Ok(Box::new(LoadedList::new(plugins)))));
         Self { app, terminal: Terminal::new(TestBackend::new(width, height)).ok() }
     }
 
     /// Selects the next row (after the last row, the first) and draws the frame.
     pub fn draw(&mut self) {
-        let last = self.app.selected + 1 >= self.app.visible_rows();
+        let last = self.app.selected + 1 >= self.app.visible_count();
         self.key(if last { KeyCode::Home } else { KeyCode::Down });
         self.frame();
     }
@@ -42,7 +42,7 @@ impl BenchFrame {
     }
 
     fn key(&mut self, code: KeyCode) {
-        self.app.key(KeyEvent::new(code, KeyModifiers::NONE));
+        self.app.handle_key(KeyEvent::new(code, KeyModifiers::NONE));
     }
 
     fn frame(&mut self) {

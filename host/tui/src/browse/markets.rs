@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::{Backend, BackendError, Plugin, PluginServer, Preview};
-use crate::progress::{ScreenProgress, said};
+use crate::progress::{ScreenProgress, error_line};
 use crate::screen::StepProgress;
 
 /// The marketplaces of a client.
@@ -91,7 +91,7 @@ impl Prompter for InstallView {
         let asks = questions.iter().map(|asked| (*asked).clone()).collect();
         let (sender, given) = oneshot::channel();
         let asked = self.asked.lock().take().ok_or(PromptError::Unsupported)?;
-        let preview = Preview { lines: plan.about.clone(), warnings, asks };
+        let preview = Preview { lines: plan.details.clone(), warnings, questions: asks };
         asked.send((preview, sender)).map_err(|_| PromptError::Declined)?;
         given.await.map_err(|_| PromptError::Declined)
     }
@@ -102,7 +102,7 @@ impl Prompter for InstallView {
 }
 
 fn backend_error(error: MarketError) -> BackendError {
-    said(&error).into()
+    error_line(&error).into()
 }
 
 /// The line of the view for one that a verb told.
@@ -163,7 +163,7 @@ impl Backend for MarketBackend {
 }
 
 fn plugin(found: &PluginMatch) -> Plugin {
-    let (listed, PluginDetails { summary, skipped: left_out, .. }) = (&found.listed, PluginDetails::new(found));
+    let (listed, PluginDetails { summary, skipped: left_out, .. }) = (&found.listing_entry, PluginDetails::new(found));
     let missing = found.id().into_iter().flat_map(|id| found.missing.iter().map(move |one| one.advice(&id)));
     let server = |server: PluginServerDetails| PluginServer {
         name: server.summary.name,
@@ -180,12 +180,12 @@ fn plugin(found: &PluginMatch) -> Plugin {
         tags: summary.tags,
         category: summary.category,
         // A broken plugin brings nothing: it is not among those with servers.
-        kinds: listed.inspection.as_ref().map(|_| found.kinds()).or_else(|| listed.broken().map(|_| Vec::new())),
+        kinds: listed.inspection.as_ref().map(|_| found.kinds()).or_else(|| listed.broken_reason().map(|_| Vec::new())),
         source: summary.source.unwrap_or_default(),
         homepage: listed.entry.text("homepage"),
         servers: summary.mcp_servers.into_iter().flatten().map(server).collect(),
         notes: missing.chain(left_out).collect(),
-        broken: listed.broken().map(str::to_owned),
+        broken_reason: listed.broken_reason().map(str::to_owned),
         installed: summary.installed,
         enabled: summary.enabled,
     }

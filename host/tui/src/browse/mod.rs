@@ -22,7 +22,7 @@ use ratatui::layout::{Position, Rect};
 use tokio::runtime::Runtime;
 
 use crate::event_loop::show;
-use crate::paint::progress;
+use crate::paint::format_progress;
 use crate::progress::ScreenProgress;
 use crate::screen::{Effect, Screen, ScreenError, StepProgress, Worker};
 use app::{BrowseApp, LoadedList};
@@ -72,7 +72,7 @@ impl Browser {
     }
 
     /// Returns the job that reads the list, once.
-    pub(crate) fn first(&mut self) -> Option<Job> {
+    pub(crate) fn initial_job(&mut self) -> Option<Job> {
         self.first.take()
     }
 
@@ -86,32 +86,32 @@ impl Browser {
         self.is_listing() && self.app.focus == app::Focus::List && self.app.query.is_empty()
     }
 
-    pub(crate) fn key(&mut self, key: KeyEvent) -> Option<Effect<Job>> {
-        self.app.key(key)
+    pub(crate) fn handle_key(&mut self, key: KeyEvent) -> Option<Effect<Job>> {
+        self.app.handle_key(key)
     }
 
-    pub(crate) fn paste(&mut self, text: &str) {
-        self.app.paste(text);
+    pub(crate) fn handle_paste(&mut self, text: &str) {
+        self.app.handle_paste(text);
     }
 
-    pub(crate) fn reply(&mut self, reply: Reply) -> Option<Effect<Job>> {
-        self.app.reply(reply)
+    pub(crate) fn handle_reply(&mut self, reply: Reply) -> Option<Effect<Job>> {
+        self.app.handle_reply(reply)
     }
 
     /// Returns whether a job is under way.
     pub(crate) fn is_working(&self) -> bool {
-        self.first.is_none() && self.app.work.is_some()
+        self.first.is_none() && self.app.running_job.is_some()
     }
 
     /// Returns the line that says how far it has come.
     pub(crate) fn progress(&self) -> Option<String> {
-        let work = self.app.work.as_ref().filter(|_| self.is_working())?;
-        Some(progress(&work.title, work.ticks, &work.step, work.done, work.total))
+        let work = self.app.running_job.as_ref().filter(|_| self.is_working())?;
+        Some(format_progress(&work.title, work.ticks, &work.step, work.done, work.total))
     }
 
     /// Returns whether a change is under way.
     pub(crate) fn is_changing(&self) -> bool {
-        self.app.work.as_ref().is_some_and(|work| work.changes)
+        self.app.running_job.as_ref().is_some_and(|work| work.is_mutating)
     }
 
     pub(crate) fn tick(&mut self, progress: Option<StepProgress>) {
@@ -125,7 +125,7 @@ pub(crate) fn draw_in(buffer: &mut Buffer, area: Rect, browser: &mut Browser) ->
 }
 
 /// Returns the reply for a job that could not be done at all.
-pub(crate) fn failed(job: Job, why: &str) -> Reply {
+pub(crate) fn failure_reply(job: Job, why: &str) -> Reply {
     match job {
         Job::Load => Reply::Loaded(Err(why.to_owned())),
         Job::Preview(id) => Reply::Previewed(id, Err(why.to_owned())),
@@ -143,8 +143,8 @@ impl Screen for Browse {
     type Job = Job;
     type Reply = Reply;
 
-    fn begin(&mut self) -> Option<Job> {
-        self.browser.first()
+    fn initial_job(&mut self) -> Option<Job> {
+        self.browser.initial_job()
     }
 
     fn worker(&self) -> Worker<Job, Reply> {
@@ -152,21 +152,21 @@ impl Screen for Browse {
         Arc::new(move |job, way| perform(&*backend, job, &*way.report))
     }
 
-    fn failed(job: Job, why: &str) -> Reply {
-        failed(job, why)
+    fn failure_reply(job: Job, why: &str) -> Reply {
+        failure_reply(job, why)
     }
 
-    fn key(&mut self, key: KeyEvent) -> Option<Effect<Job>> {
-        self.browser.key(key)
+    fn handle_key(&mut self, key: KeyEvent) -> Option<Effect<Job>> {
+        self.browser.handle_key(key)
     }
 
-    fn paste(&mut self, text: &str) -> Option<Effect<Job>> {
-        self.browser.paste(text);
+    fn handle_paste(&mut self, text: &str) -> Option<Effect<Job>> {
+        self.browser.handle_paste(text);
         None
     }
 
-    fn reply(&mut self, reply: Reply) -> Option<Effect<Job>> {
-        self.browser.reply(reply)
+    fn handle_reply(&mut self, reply: Reply) -> Option<Effect<Job>> {
+        self.browser.handle_reply(reply)
     }
 
     fn is_working(&self) -> bool {

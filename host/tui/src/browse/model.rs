@@ -37,7 +37,7 @@ pub struct Plugin {
     /// Other notable facts.
     pub notes: Vec<String>,
     /// Why the plugin cannot be installed.
-    pub broken: Option<String>,
+    pub broken_reason: Option<String>,
     /// Whether the plugin is installed.
     pub installed: bool,
     /// Whether the plugin's servers are in use. Meaningless unless the plugin is installed.
@@ -63,7 +63,7 @@ pub struct Preview {
     /// Missing variables and conflicts, which are shown first.
     pub warnings: Vec<String>,
     /// The values to ask for before the install.
-    pub asks: Vec<Question>,
+    pub questions: Vec<Question>,
 }
 
 /// The options of the browser.
@@ -74,7 +74,7 @@ pub struct BrowserOptions {
     /// The initial search query.
     pub query: String,
     /// Whether to show plugins without MCP servers.
-    pub all: bool,
+    pub show_all: bool,
 }
 
 /// An error of an operation of the backend: a sentence for the status line.

@@ -34,14 +34,14 @@ pub(crate) struct Row {
     pub(crate) mark: RowMark,
     pub(crate) installed: bool,
     pub(crate) enabled: bool,
-    pub(crate) broken: Option<String>,
+    pub(crate) broken_reason: Option<String>,
     /// Whether it is known what the plugin brings.
     pub(crate) inspected: bool,
     /// Whether the plugin brings an MCP server, or might bring one because it is not inspected yet.
-    pub(crate) serves: bool,
+    pub(crate) may_have_servers: bool,
     pub(crate) facts: Vec<Fact>,
     /// The text that the search covers besides the name.
-    pub(crate) words: String,
+    pub(crate) search_text: String,
 }
 
 impl Row {
@@ -56,7 +56,7 @@ impl Row {
         let category =
             plugin.category.as_deref().map(|category| clean(category, MAX_NAME_LEN)).filter(|c| !c.is_empty());
         let description = clean(&plugin.description, MAX_TEXT_LEN);
-        let broken = plugin.broken.as_deref().map(|reason| clean(reason, MAX_TEXT_LEN));
+        let broken = plugin.broken_reason.as_deref().map(|reason| clean(reason, MAX_TEXT_LEN));
         let serves = !inspected || !plugin.servers.is_empty() || kinds.iter().any(|kind| kind == "mcp");
         let mark = match (&broken, plugin.installed, plugin.enabled) {
             (Some(_), ..) => RowMark::Broken,
@@ -136,16 +136,16 @@ impl Row {
             mark,
             installed: plugin.installed,
             enabled: plugin.enabled,
-            broken,
+            broken_reason: broken,
             inspected,
-            serves,
+            may_have_servers: serves,
             facts,
-            words,
+            search_text: words,
         }
     }
 
     /// Converts the plugins to rows, sorted by name and then by market.
-    pub(crate) fn all(plugins: Vec<Plugin>) -> Vec<Self> {
+    pub(crate) fn from_plugins(plugins: Vec<Plugin>) -> Vec<Self> {
         let mut entries: Vec<Self> = plugins.into_iter().map(Self::new).collect();
         entries.sort_by_cached_key(|entry| (entry.name.to_lowercase(), entry.market.to_lowercase()));
         entries

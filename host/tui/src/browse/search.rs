@@ -33,7 +33,7 @@ impl RowSearch {
     pub(crate) fn new(entries: &[Row]) -> Self {
         let haystacks: Vec<Haystack> = entries
             .iter()
-            .map(|entry| Haystack { name: entry.name.as_str().into(), words: entry.words.as_str().into() })
+            .map(|entry| Haystack { name: entry.name.as_str().into(), words: entry.search_text.as_str().into() })
             .collect();
         let hits = (0..haystacks.len()).map(|index| RowHit { index, score: 0 }).collect();
         Self { haystacks, matcher: Matcher::new(Config::DEFAULT), query: String::new(), hits }
@@ -41,7 +41,7 @@ impl RowSearch {
 
     /// Searches for `query`. A query that extends the previous one can only narrow its hits, so after a typed letter
     /// only the current hits are searched.
-    pub(crate) fn find(&mut self, query: &str) {
+    pub(crate) fn set_query(&mut self, query: &str) {
         if query == self.query {
             return;
         }
@@ -85,7 +85,7 @@ mod tests {
     use crate::browse::tests::plugin;
 
     fn search(names: &[&str]) -> (Vec<Row>, RowSearch) {
-        let entries = Row::all(names.iter().map(|name| plugin(name)).collect());
+        let entries = Row::from_plugins(names.iter().map(|name| plugin(name)).collect());
         let search = RowSearch::new(&entries);
         (entries, search)
     }
@@ -97,18 +97,18 @@ mod tests {
     #[test]
     fn names_match_with_gaps_and_the_closest_comes_first() {
         let (entries, mut search) = search(&["gadget-hit", "github", "time"]);
-        search.find("gith");
+        search.set_query("gith");
         assert_eq!(found(&entries, &search), ["github"]);
-        search.find("git");
+        search.set_query("git");
         assert_eq!(found(&entries, &search), ["github", "gadget-hit"]);
     }
 
     #[test]
     fn descriptions_match_as_they_stand() {
         let (entries, mut search) = search(&["github", "time"]);
-        search.find("ABOUT TIM");
+        search.set_query("ABOUT TIM");
         assert_eq!(found(&entries, &search), ["time"]);
-        search.find("abttm");
+        search.set_query("abttm");
         assert_eq!(found(&entries, &search), Vec::<&str>::new());
     }
 
@@ -119,12 +119,12 @@ mod tests {
         let (entries, mut typed) = search(&names);
         let query = "cafe 12 a";
         for end in 1..=query.len() {
-            typed.find(&query[..end]);
+            typed.set_query(&query[..end]);
         }
         let mut at_once = RowSearch::new(&entries);
-        at_once.find(query);
+        at_once.set_query(query);
         assert_eq!(found(&entries, &typed), found(&entries, &at_once));
-        typed.find("");
+        typed.set_query("");
         assert_eq!(found(&entries, &typed).len(), 300);
     }
 }

@@ -51,7 +51,7 @@ fn three() -> Vec<Plugin> {
             ..plugin("github")
         },
         Plugin { market: "acme".to_owned(), id: "time@acme".to_owned(), kinds: None, ..plugin("time") },
-        Plugin { broken: Some("no plugin.json".to_owned()), ..plugin("rusty") },
+        Plugin { broken_reason: Some("no plugin.json".to_owned()), ..plugin("rusty") },
         Plugin { kinds: Some(vec!["commands".to_owned()]), ..plugin("words-only") },
     ]
 }
@@ -70,16 +70,16 @@ impl Screen {
     fn with(options: BrowserOptions, plugins: Vec<Plugin>, width: u16, height: u16) -> Self {
         let (mut app, job) = BrowseApp::new(options);
         assert_eq!(job, Job::Load);
-        assert_eq!(app.reply(Reply::Loaded(Ok(Box::new(LoadedList::new(plugins))))), None);
+        assert_eq!(app.handle_reply(Reply::Loaded(Ok(Box::new(LoadedList::new(plugins))))), None);
         Self { app, terminal: Terminal::new(TestBackend::new(width, height)).unwrap() }
     }
 
     fn key(&mut self, code: KeyCode) -> Option<Effect> {
-        self.app.key(KeyEvent::new(code, KeyModifiers::NONE))
+        self.app.handle_key(KeyEvent::new(code, KeyModifiers::NONE))
     }
 
     fn control(&mut self, c: char) -> Option<Effect> {
-        self.app.key(KeyEvent::new(KeyCode::Char(c), KeyModifiers::CONTROL))
+        self.app.handle_key(KeyEvent::new(KeyCode::Char(c), KeyModifiers::CONTROL))
     }
 
     /// Presses a key for each letter. Returns the effect of the last one.
@@ -129,7 +129,10 @@ fn values_are_asked_for_before_an_install() {
     };
     let token = Question { secret: true, ..ask("API_TOKEN", None) };
     let asks = vec![ask("directory", Some("Where it looks")), token];
-    screen.app.reply(Reply::Previewed("time@official".to_owned(), Ok(Preview { asks, ..Preview::default() })));
+    screen.app.handle_reply(Reply::Previewed(
+        "time@official".to_owned(),
+        Ok(Preview { questions: asks, ..Preview::default() }),
+    ));
     assert_eq!(screen.keys("y"), None);
     assert_snapshot!(screen.frame(), @"
     aiw plugins  1/1 of 1 · with MCP servers
@@ -143,7 +146,7 @@ fn values_are_asked_for_before_an_install() {
     ");
     screen.keys("/tmq");
     screen.key(KeyCode::Backspace);
-    screen.app.paste("p\n");
+    screen.app.handle_paste("p\n");
     assert_eq!(screen.key(KeyCode::Enter), None);
     assert_snapshot!(screen.frame(), @"
     aiw plugins  1/1 of 1 · with MCP servers
@@ -179,7 +182,7 @@ fn before_the_list_is_read_it_says_so() {
 #[test]
 fn a_list_that_cannot_be_read_says_why() {
     let (mut app, _) = BrowseApp::new(BrowserOptions::default());
-    app.reply(Reply::Loaded(Err("no network\u{1b}[2J: the market `acme` does not answer".to_owned())));
+    app.handle_reply(Reply::Loaded(Err("no network\u{1b}[2J: the market `acme` does not answer".to_owned())));
     let mut screen = Screen { app, terminal: Terminal::new(TestBackend::new(60, 7)).unwrap() };
     assert_snapshot!(screen.frame(), @r#"
         aiw plugins  0/0 of 0 · with MCP servers
@@ -272,10 +275,10 @@ fn a_search_narrows_as_one_types() {
         /tim
         Enter keep  Esc clear  ↑↓ move  Ctrl-C quit
         "#);
-    assert_eq!(screen.app.visible_rows(), 1);
+    assert_eq!(screen.app.visible_count(), 1);
     screen.key(KeyCode::Backspace);
     screen.key(KeyCode::Backspace);
-    assert_eq!(screen.app.visible_rows(), 3);
+    assert_eq!(screen.app.visible_count(), 3);
     screen.keys("xyz");
     assert_snapshot!(screen.frame(), @r#"
         aiw plugins  0/0 of 4 · with MCP servers · search txyz
@@ -290,7 +293,7 @@ fn a_search_narrows_as_one_types() {
         Enter keep  Esc clear  ↑↓ move  Ctrl-C quit
         "#);
     screen.key(KeyCode::Esc);
-    assert_eq!((screen.app.visible_rows(), screen.app.query.as_str()), (3, ""));
+    assert_eq!((screen.app.visible_count(), screen.app.query.as_str()), (3, ""));
 }
 
 #[test]
@@ -346,7 +349,7 @@ fn a_broken_plugin_says_why_and_is_not_installed() {
 fn previewed(screen: &mut Screen) {
     screen.key(KeyCode::End);
     assert_eq!(screen.keys("i"), Some(Effect::Start(Job::Preview("time@acme".to_owned()))));
-    screen.app.reply(Reply::Previewed(
+    screen.app.handle_reply(Reply::Previewed(
         "time@acme".to_owned(),
         Ok(Preview {
             lines: vec![
@@ -354,7 +357,7 @@ fn previewed(screen: &mut Screen) {
                     .to_owned(),
                 "with TIME_TOKEN=\u{1b}]0;evil\u{7}".to_owned(),
             ],
-            asks: vec![],
+            questions: vec![],
             warnings: vec!["TIME_TOKEN is not set".to_owned()],
         }),
     ));
@@ -377,7 +380,7 @@ fn an_install_shows_what_it_adds_asks_and_shows_its_progress() {
         y yes  n no  ↑↓ scroll
         "#);
     assert_eq!(screen.keys("y"), Some(Effect::Start(Job::Install("time@acme".to_owned(), Vec::new()))));
-    screen.app.tick(Some(StepProgress { what: "fetching\u{1b}[31m".to_owned(), done: 30, total: Some(100) }));
+    screen.app.tick(Some(StepProgress { label: "fetching\u{1b}[31m".to_owned(), done: 30, total: Some(100) }));
     assert_snapshot!(screen.frame(), @r#"
         aiw plugins  3/3 of 4 · with MCP servers or not inspected yet
           ✓ github               official       │ time@acme
@@ -390,11 +393,11 @@ fn an_install_shows_what_it_adds_asks_and_shows_its_progress() {
         / Installing time@acme [###-------] 30%: fetching\u{1b}[31m
         / search  i install  q quit  ? help  Enter details  d remove  m market
         "#);
-    let reload = screen.app.reply(Reply::Done(Ok("Installed `time@acme`".to_owned())));
+    let reload = screen.app.handle_reply(Reply::Done(Ok("Installed `time@acme`".to_owned())));
     assert_eq!(reload, Some(Effect::Start(Job::Load)));
     let mut plugins = three();
     plugins[1].installed = true;
-    screen.app.reply(Reply::Loaded(Ok(Box::new(LoadedList::new(plugins)))));
+    screen.app.handle_reply(Reply::Loaded(Ok(Box::new(LoadedList::new(plugins)))));
     assert_snapshot!(screen.frame(), @r#"
         aiw plugins  3/3 of 4 · with MCP servers or not inspected yet
           ✓ github               official       │ time@acme
@@ -418,7 +421,7 @@ fn a_question_is_answered_with_no_by_anything_like_it() {
         assert!(matches!(screen.app.mode, Mode::Confirm(_)));
         assert_eq!(screen.key(key), None);
         assert!(matches!(screen.app.mode, Mode::List));
-        assert!(screen.app.work.is_none());
+        assert!(screen.app.running_job.is_none());
     }
 }
 
@@ -428,7 +431,10 @@ fn a_long_preview_says_that_there_is_more() {
     screen.key(KeyCode::End);
     screen.keys("i");
     let lines = (1..=9).map(|n| format!("line {n}")).collect();
-    screen.app.reply(Reply::Previewed("time@acme".to_owned(), Ok(Preview { lines, warnings: vec![], asks: vec![] })));
+    screen.app.handle_reply(Reply::Previewed(
+        "time@acme".to_owned(),
+        Ok(Preview { lines, warnings: vec![], questions: vec![] }),
+    ));
     assert_snapshot!(screen.frame(), @r#"
         aiw plugins  3/3 of 4 · with MCP servers
         Install time@acme? (y/n)
@@ -453,17 +459,17 @@ fn a_question_never_appears_under_typing_fingers() {
     let mut screen = Screen::of(three(), 80, 10);
     screen.key(KeyCode::End);
     screen.keys("i/ty");
-    screen.app.reply(Reply::Previewed("time@acme".to_owned(), Ok(Preview::default())));
+    screen.app.handle_reply(Reply::Previewed("time@acme".to_owned(), Ok(Preview::default())));
     assert!(matches!(screen.app.mode, Mode::Search));
 }
 
 #[test]
 fn what_is_pasted_presses_no_keys() {
     let mut screen = Screen::of(three(), 80, 10);
-    screen.app.paste("iyq");
-    assert!(screen.app.work.is_none());
+    screen.app.handle_paste("iyq");
+    assert!(screen.app.running_job.is_none());
     screen.keys("/");
-    screen.app.paste("git\nhub\u{1b}[201~");
+    screen.app.handle_paste("git\nhub\u{1b}[201~");
     assert_eq!(screen.app.query, "git hub\\u{1b}[201~");
 }
 
@@ -484,7 +490,7 @@ fn removing_asks_and_enabling_does_not() {
         y yes  n no  ↑↓ scroll
         "#);
     assert_eq!(screen.keys("y"), Some(Effect::Start(Job::Remove("github@official".to_owned()))));
-    screen.app.reply(Reply::Done(Err("cannot: \u{202e}busy".to_owned())));
+    screen.app.handle_reply(Reply::Done(Err("cannot: \u{202e}busy".to_owned())));
     assert_snapshot!(screen.frame(), @r#"
         aiw plugins  1/3 of 4 · with MCP servers or not inspected yet
         › ✓ github               official       │ github@official
@@ -507,7 +513,7 @@ fn leaving_waits_for_a_change_unless_one_insists() {
     let mut screen = Screen::of(three(), 80, 10);
     screen.keys("e");
     assert_eq!(screen.keys("q"), None);
-    assert_eq!(screen.app.reply(Reply::Done(Ok("done".to_owned()))), Some(Effect::Quit));
+    assert_eq!(screen.app.handle_reply(Reply::Done(Ok("done".to_owned()))), Some(Effect::Quit));
 
     let mut screen = Screen::of(three(), 80, 10);
     screen.keys("e");
@@ -517,14 +523,14 @@ fn leaving_waits_for_a_change_unless_one_insists() {
     let mut screen = Screen::of(three(), 80, 10);
     screen.keys("e");
     screen.control('c');
-    assert_eq!(screen.app.reply(Reply::Done(Err("failed".to_owned()))), None);
+    assert_eq!(screen.app.handle_reply(Reply::Done(Err("failed".to_owned()))), None);
     assert_eq!(screen.keys("q"), Some(Effect::Quit));
 }
 
 #[test]
 fn reading_or_looking_holds_nobody_back() {
     let (mut app, _) = BrowseApp::new(BrowserOptions::default());
-    assert_eq!(app.key(KeyEvent::from(KeyCode::Char('q'))), Some(Effect::Quit));
+    assert_eq!(app.handle_key(KeyEvent::from(KeyCode::Char('q'))), Some(Effect::Quit));
     let mut screen = Screen::of(three(), 80, 10);
     screen.key(KeyCode::End);
     screen.keys("i");
@@ -537,7 +543,7 @@ fn reading_again_keeps_the_place() {
     screen.key(KeyCode::End);
     let mut plugins = three();
     plugins.push(plugin("aaa"));
-    screen.app.reply(Reply::Loaded(Ok(Box::new(LoadedList::new(plugins)))));
+    screen.app.handle_reply(Reply::Loaded(Ok(Box::new(LoadedList::new(plugins)))));
     assert_eq!(screen.app.current().unwrap().id, "time@acme");
 }
 
@@ -560,7 +566,7 @@ fn hostile() -> Plugin {
             300
         ],
         notes: vec![nasty.to_owned(); 300],
-        broken: Some(nasty.to_owned()),
+        broken_reason: Some(nasty.to_owned()),
         installed: true,
         enabled: true,
     }
@@ -766,23 +772,23 @@ mod fuzz {
             let mut job = None;
             for step in steps {
                 let effect = match step {
-                    Step::Key(code, modifiers) => screen.app.key(KeyEvent::new(code, modifiers)),
-                    Step::Paste(text) => { screen.app.paste(&text); None }
+                    Step::Key(code, modifiers) => screen.app.handle_key(KeyEvent::new(code, modifiers)),
+                    Step::Paste(text) => { screen.app.handle_paste(&text); None }
                     Step::Size(width, height) => { screen.terminal.backend_mut().resize(width, height); None }
                     Step::Tick(n) => {
-                        screen.app.tick(Some(StepProgress { what: "x".to_owned(), done: n, total: Some(n / 3) }));
+                        screen.app.tick(Some(StepProgress { label: "x".to_owned(), done: n, total: Some(n / 3) }));
                         None
                     }
                     Step::Answer(good) => {
                         let outcome = if good { Ok("said".to_owned()) } else { Err("failed".to_owned()) };
                         match job.take() {
                             None => None,
-                            Some(Job::Load) => screen.app.reply(Reply::Loaded(outcome.map(|_| Box::new(LoadedList::new(plugins()))))),
-                            Some(Job::Preview(id)) => screen.app.reply(Reply::Previewed(id, outcome.map(|said| Preview {
-                                asks: vec![Question { name: hostile().name, description: Some(hostile().description), ..Question::default() }],
+                            Some(Job::Load) => screen.app.handle_reply(Reply::Loaded(outcome.map(|_| Box::new(LoadedList::new(plugins()))))),
+                            Some(Job::Preview(id)) => screen.app.handle_reply(Reply::Previewed(id, outcome.map(|said| Preview {
+                                questions: vec![Question { name: hostile().name, description: Some(hostile().description), ..Question::default() }],
                                 lines: vec![said; 30], warnings: vec![hostile().name],
                             }))),
-                            Some(_) => screen.app.reply(Reply::Done(outcome)),
+                            Some(_) => screen.app.handle_reply(Reply::Done(outcome)),
                         }
                     }
                 };
@@ -790,9 +796,9 @@ mod fuzz {
                     prop_assert!(job.is_none(), "two jobs at a time");
                     job = Some(started);
                 }
-                prop_assert_eq!(screen.app.work.is_some(), job.is_some());
+                prop_assert_eq!(screen.app.running_job.is_some(), job.is_some());
                 assert_plain(&screen.buffer());
-                let shown = screen.app.visible_rows();
+                let shown = screen.app.visible_count();
                 prop_assert!(screen.app.selected < shown.max(1));
                 prop_assert!(screen.app.top <= screen.app.selected);
                 prop_assert_eq!(screen.app.current().is_some(), shown > 0);

@@ -8,8 +8,8 @@ use ratatui::style::{Color, Modifier, Style};
 use super::app::{BrowseApp, Focus, InstallForm, Mode};
 use super::row::RowMark;
 use crate::paint::{
-    BOLD, Line, TextStyle, Theme, column, keys as key_line, paragraph, progress, put, row, rule, text,
-    typed as typed_line,
+    BOLD, Line, TextStyle, Theme, draw_cell, draw_divider, draw_input as typed_line, draw_key_hints as key_line,
+    draw_lines, draw_text, format_progress, paragraph, row_rect,
 };
 use crate::text::wrap;
 
@@ -85,26 +85,26 @@ pub(crate) fn draw(frame: &mut Frame<'_>, app: &mut BrowseApp) {
 /// Draws into an area. Returns the position of the cursor, if there is one.
 pub(crate) fn draw_in(buffer: &mut Buffer, area: Rect, app: &mut BrowseApp) -> Option<Position> {
     let areas = Areas::of(area, app.focus);
-    app.fit(if areas.list.is_empty() { areas.body.height } else { areas.list.height });
+    app.set_page_size(if areas.list.is_empty() { areas.body.height } else { areas.list.height });
     let theme = Theme { color: app.color, ascii: false };
     title(buffer, areas.title, app, theme);
     match &app.mode {
         Mode::Help => {
             let lines = help(usize::from(areas.body.width));
-            app.scroll = text(buffer, areas.body, &lines, app.scroll);
+            app.scroll = draw_lines(buffer, areas.body, &lines, app.scroll);
         }
         Mode::Confirm(_) => {
             let (scroll, below) = question(buffer, areas.body, app, theme);
             app.scroll = scroll;
             if below > 0 {
-                put(buffer, areas.status, 0, &format!("▼ {below} more lines below"), BOLD);
+                draw_text(buffer, areas.status, 0, &format!("▼ {below} more lines below"), BOLD);
             }
         }
-        Mode::Fill(fill) => value(buffer, areas.body, fill),
+        Mode::Form(fill) => value(buffer, areas.body, fill),
         Mode::List | Mode::Search => {
             list(buffer, areas.list, app, theme);
             let focused = app.focus == Focus::Details;
-            rule(buffer, areas.rule, focused);
+            draw_divider(buffer, areas.rule, focused);
             if !areas.details.is_empty() {
                 app.scroll = details(buffer, areas.details, app, theme);
             }
@@ -116,18 +116,18 @@ pub(crate) fn draw_in(buffer: &mut Buffer, area: Rect, app: &mut BrowseApp) -> O
 }
 
 fn title(buffer: &mut Buffer, area: Rect, app: &BrowseApp, theme: Theme) {
-    let position = if app.visible_rows() == 0 { 0 } else { app.selected + 1 };
-    let mut x = put(buffer, area, 0, "aiw plugins ", BOLD);
-    x = put(buffer, area, x, &format!(" {position}/{} of {}", app.visible_rows(), app.count()), Style::new());
+    let position = if app.visible_count() == 0 { 0 } else { app.selected + 1 };
+    let mut x = draw_text(buffer, area, 0, "aiw plugins ", BOLD);
+    x = draw_text(buffer, area, x, &format!(" {position}/{} of {}", app.visible_count(), app.count()), Style::new());
     let filter = &app.filter;
     let mut part = |name: &str, value: &str| {
-        x = put(buffer, area, x, " · ", Style::new());
-        x = put(buffer, area, x, name, Style::new());
-        x = put(buffer, area, x, value, theme.paint(Color::Yellow).add_modifier(Modifier::UNDERLINED));
+        x = draw_text(buffer, area, x, " · ", Style::new());
+        x = draw_text(buffer, area, x, name, Style::new());
+        x = draw_text(buffer, area, x, value, theme.paint(Color::Yellow).add_modifier(Modifier::UNDERLINED));
     };
     part(
         "",
-        match (filter.all, app.shows_unknown) {
+        match (filter.show_all, app.has_uninspected) {
             (true, _) => "all",
             (false, false) => "with MCP servers",
             (false, true) => "with MCP servers or not inspected yet",
@@ -144,7 +144,7 @@ fn title(buffer: &mut Buffer, area: Rect, app: &BrowseApp, theme: Theme) {
 }
 
 fn list(buffer: &mut Buffer, area: Rect, app: &BrowseApp, theme: Theme) {
-    if app.visible_rows() == 0 {
+    if app.visible_count() == 0 {
         empty(buffer, area, app, theme);
         return;
     }
@@ -156,21 +156,21 @@ fn list(buffer: &mut Buffer, area: Rect, app: &BrowseApp, theme: Theme) {
         _ => (room * 9 / 20, room * 6 / 20),
     };
     let kinds_width = room - name_width - market_width;
-    for (y, position) in (app.top..app.visible_rows()).enumerate() {
-        let (Some(area), Some(entry)) = (row(area, y), app.row(position)) else { break };
+    for (y, position) in (app.top..app.visible_count()).enumerate() {
+        let (Some(area), Some(entry)) = (row_rect(area, y), app.row(position)) else { break };
         let selected = position == app.selected;
-        put(buffer, area, 0, if selected { "›" } else { " " }, BOLD);
+        draw_text(buffer, area, 0, if selected { "›" } else { " " }, BOLD);
         let (mark, style) = match entry.mark {
             RowMark::None => (" ", Style::new()),
             RowMark::Enabled => ("✓", theme.tone(TextStyle::Good)),
             RowMark::Disabled => ("•", Style::new()),
             RowMark::Broken => ("!", theme.tone(TextStyle::Bad)),
         };
-        put(buffer, area, 2, mark, style);
+        draw_text(buffer, area, 2, mark, style);
         let mut x = 4;
-        column(buffer, area, &mut x, &entry.name, name_width, Style::new());
-        column(buffer, area, &mut x, &entry.market, market_width, theme.tone(TextStyle::Faint));
-        column(buffer, area, &mut x, &entry.badges, kinds_width, Style::new());
+        draw_cell(buffer, area, &mut x, &entry.name, name_width, Style::new());
+        draw_cell(buffer, area, &mut x, &entry.market, market_width, theme.tone(TextStyle::Faint));
+        draw_cell(buffer, area, &mut x, &entry.badges, kinds_width, Style::new());
         if selected {
             buffer.set_style(area, Style::new().add_modifier(Modifier::REVERSED));
         }
@@ -178,7 +178,7 @@ fn list(buffer: &mut Buffer, area: Rect, app: &BrowseApp, theme: Theme) {
 }
 
 fn empty(buffer: &mut Buffer, area: Rect, app: &BrowseApp, theme: Theme) {
-    let (message, tone) = match (&app.load_error, &app.work) {
+    let (message, tone) = match (&app.load_error, &app.running_job) {
         (_, Some(work)) if app.count() == 0 => (work.title.as_str(), TextStyle::Plain),
         (Some(error), _) if app.count() == 0 => (error.as_str(), TextStyle::Bad),
         _ if app.count() == 0 => (
@@ -186,15 +186,15 @@ fn empty(buffer: &mut Buffer, area: Rect, app: &BrowseApp, theme: Theme) {
             TextStyle::Plain,
         ),
         _ if !app.query.is_empty() => ("Nothing matches, Esc clears the search", TextStyle::Plain),
-        _ if !app.filter.all => {
+        _ if !app.filter.show_all => {
             ("Nothing passes the filters, a shows plugins without MCP servers too", TextStyle::Plain)
         }
         _ => ("Nothing passes the filters, m c t change them", TextStyle::Plain),
     };
     let room = usize::from(area.width.saturating_sub(2));
     for (y, line) in wrap(message, room).into_iter().enumerate() {
-        let Some(area) = row(area, y) else { break };
-        put(buffer, area, 1, line, theme.tone(tone));
+        let Some(area) = row_rect(area, y) else { break };
+        draw_text(buffer, area, 1, line, theme.tone(tone));
     }
 }
 
@@ -205,7 +205,7 @@ fn details(buffer: &mut Buffer, area: Rect, app: &BrowseApp, theme: Theme) -> us
     for fact in &entry.facts {
         paragraph(&mut lines, fact, room, theme);
     }
-    text(buffer, area, &lines, app.scroll)
+    draw_lines(buffer, area, &lines, app.scroll)
 }
 
 fn question(buffer: &mut Buffer, area: Rect, app: &BrowseApp, theme: Theme) -> (usize, usize) {
@@ -226,7 +226,7 @@ fn question(buffer: &mut Buffer, area: Rect, app: &BrowseApp, theme: Theme) -> (
             lines.push(Line { label: "", indent: if at == 0 { 2 } else { 4 }, text, style: Style::new() });
         }
     }
-    let scroll = text(buffer, area, &lines, app.scroll);
+    let scroll = draw_lines(buffer, area, &lines, app.scroll);
     (scroll, lines.len().saturating_sub(scroll + usize::from(area.height)))
 }
 
@@ -245,12 +245,12 @@ fn value(buffer: &mut Buffer, area: Rect, fill: &InstallForm) {
     for text in wrap("The plugin's servers need it. Enter without a value leaves it unset for now.", room) {
         lines.push(Line { label: "", indent: 0, text, style: Style::new() });
     }
-    text(buffer, area, &lines, 0);
+    draw_lines(buffer, area, &lines, 0);
 }
 
 fn help(room: usize) -> Vec<Line<'static>> {
     let mut lines = Vec::new();
-    KEY_HELP.iter().for_each(|(key, help)| Line::beside(&mut lines, key, help, room));
+    KEY_HELP.iter().for_each(|(key, help)| Line::push_key_help(&mut lines, key, help, room));
     lines
 }
 
@@ -261,23 +261,23 @@ fn status(buffer: &mut Buffer, area: Rect, app: &BrowseApp, theme: Theme) -> Opt
     }
     let typed = match &app.mode {
         Mode::Search => Some(("/", app.query.as_str())),
-        Mode::Fill(fill) => Some(fill.line()),
+        Mode::Form(fill) => Some(fill.input_line()),
         _ => None,
     };
     if let Some((prompt, typed)) = typed {
         let x = typed_line(buffer, area, prompt, typed);
         return Some(Position { x: area.x + x, y: area.y });
     }
-    if let Some(work) = &app.work {
-        let line = progress(&work.title, work.ticks, &work.step, work.done, work.total);
-        let end = put(buffer, area, 0, &line, theme.tone(TextStyle::Faint));
+    if let Some(work) = &app.running_job {
+        let line = format_progress(&work.title, work.ticks, &work.step, work.done, work.total);
+        let end = draw_text(buffer, area, 0, &line, theme.tone(TextStyle::Faint));
         if let Some(status) = &app.status {
-            put(buffer, area, end, &format!("  {}", status.text), BOLD);
+            draw_text(buffer, area, end, &format!("  {}", status.text), BOLD);
         }
     } else if let Some(status) = &app.status {
-        let style = if status.bad { theme.tone(TextStyle::Bad) } else { theme.tone(TextStyle::Good) };
-        let x = if status.bad { put(buffer, area, 0, "! ", style) } else { 0 };
-        put(buffer, area, x, &status.text, style);
+        let style = if status.is_error { theme.tone(TextStyle::Bad) } else { theme.tone(TextStyle::Good) };
+        let x = if status.is_error { draw_text(buffer, area, 0, "! ", style) } else { 0 };
+        draw_text(buffer, area, x, &status.text, style);
     }
     None
 }
@@ -303,7 +303,7 @@ fn keys(buffer: &mut Buffer, area: Rect, app: &BrowseApp) {
         }
         (Mode::Search, _) => &[("Enter", "keep"), ("Esc", "clear"), ("↑↓", "move"), ("Ctrl-C", "quit")],
         (Mode::Help, _) => &[("↑↓", "scroll"), ("Esc", "back")],
-        (Mode::Fill(_), _) => &[("Enter", "next"), ("Esc", "stop"), ("Ctrl-C", "quit")],
+        (Mode::Form(_), _) => &[("Enter", "next"), ("Esc", "stop"), ("Ctrl-C", "quit")],
         (Mode::Confirm(_), _) => &[("y", "yes"), ("n", "no"), ("↑↓", "scroll")],
     };
     key_line(buffer, area, keys.iter().copied());

@@ -8,7 +8,7 @@ use portable_pty::{CommandBuilder, MasterPty, PtySize, native_pty_system};
 use ratatui::Frame;
 
 use super::show;
-use crate::paint::{BOLD, put};
+use crate::paint::{BOLD, draw_text};
 use crate::screen::{Effect, Screen, StepProgress, Worker};
 
 /// A screen that panics: as it draws once its job is done, or else in its job.
@@ -21,7 +21,7 @@ impl Screen for Panics {
     type Job = bool;
     type Reply = ();
 
-    fn begin(&mut self) -> Option<bool> {
+    fn initial_job(&mut self) -> Option<bool> {
         Some(self.draws)
     }
 
@@ -29,17 +29,17 @@ impl Screen for Panics {
         Arc::new(|draws, _| assert!(draws, "the worker's panic"))
     }
 
-    fn failed(_: bool, _: &str) {}
+    fn failure_reply(_: bool, _: &str) {}
 
-    fn key(&mut self, key: KeyEvent) -> Option<Effect<bool>> {
+    fn handle_key(&mut self, key: KeyEvent) -> Option<Effect<bool>> {
         (key.code == KeyCode::Char('q')).then_some(Effect::Quit)
     }
 
-    fn paste(&mut self, _: &str) -> Option<Effect<bool>> {
+    fn handle_paste(&mut self, _: &str) -> Option<Effect<bool>> {
         None
     }
 
-    fn reply(&mut self, (): ()) -> Option<Effect<bool>> {
+    fn handle_reply(&mut self, (): ()) -> Option<Effect<bool>> {
         self.is_done = true;
         // The one whose job has panicked is left.
         (!self.draws).then_some(Effect::Quit)
@@ -53,7 +53,7 @@ impl Screen for Panics {
 
     fn draw(&mut self, frame: &mut Frame<'_>) {
         let area = frame.area();
-        put(frame.buffer_mut(), area, 0, "a screen", BOLD);
+        draw_text(frame.buffer_mut(), area, 0, "a screen", BOLD);
         assert!(!(self.draws && self.is_done), "the screen's panic");
     }
 }

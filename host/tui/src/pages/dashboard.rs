@@ -1,22 +1,22 @@
 //! The dashboard: what runs, what needs attention, and each part in a line. Each line leads to its screen.
 
 use aiw_app::feed::Topic;
-use aiw_app::overview::{FIRST, Overview};
-use aiw_app::phrases::tokens;
+use aiw_app::overview::{INIT_HINT, Overview};
+use aiw_app::phrases::format_tokens;
 use aiw_app::{accounts, tasks};
-use aiw_core::counted;
-use aiw_launch::{Search, describe_state, detect};
+use aiw_core::pluralize;
+use aiw_launch::{SearchPath, describe_state, detect};
 use aiw_processes::{ProcessSummary, RunState};
 use aiw_tasks::{State, Task};
 
-use super::mcp::McpServers;
+use super::mcp::McpServersPage;
 use super::processes::{self, ProcessesPage};
 use super::providers::ProvidersPage;
 use super::tasks::{self as task_page, TasksPage};
 use crate::context::AppContext;
-use crate::page::{Action, Column, Detail, ListContent, Outcome, Page, PageAbout, Row};
+use crate::page::{Action, Column, Detail, ListContent, Outcome, Page, PageDescriptor, Row};
 use crate::paint::{Fact, TextStyle};
-use crate::progress::said;
+use crate::progress::error_line;
 use crate::prompter::TuiPrompter;
 use crate::screen::TerminalProgram;
 
@@ -31,23 +31,23 @@ pub(crate) struct Dashboard {
 }
 
 /// The screen in words.
-pub(super) static PAGE: PageAbout = PageAbout {
+pub(super) static PAGE: PageDescriptor = PageDescriptor {
     title: "Dashboard",
-    short: "Das",
-    word: "dashboard",
-    printed_by: "aiw status",
+    short_title: "Das",
+    slug: "dashboard",
+    cli_command: "aiw status",
     topics: &[Topic::Tasks, Topic::Processes, Topic::Servers, Topic::Providers, Topic::Usage],
     columns: &[Column::new("PART"), Column::state("STATE"), Column::new("NAME"), Column::new("ABOUT")],
-    empty: "nothing is known",
+    empty_message: "nothing is known",
     actions: &[
         Action::new('o', "open", "the screen of this part"),
         Action::new('i', "set up", "`aiw init` in this terminal: it asks for what is missing, and sets it up"),
     ],
-    is_searched: false,
+    has_backend_search: false,
 };
 
 impl Page for Dashboard {
-    fn about(&self) -> &'static PageAbout {
+    fn descriptor(&self) -> &'static PageDescriptor {
         &PAGE
     }
 
@@ -68,9 +68,9 @@ impl Page for Dashboard {
         part_detail(ground, id)
     }
 
-    fn act(&self, _: &AppContext, key: char, id: &str, _: &TuiPrompter) -> Result<Outcome, String> {
+    fn run_action(&self, _: &AppContext, key: char, id: &str, _: &TuiPrompter) -> Result<Outcome, String> {
         if key == 'i' {
-            return Ok(Outcome::Run(TerminalProgram::own(["init"])?));
+            return Ok(Outcome::Run(TerminalProgram::from_aiw_args(["init"])?));
         }
         let (part, thing) = id.split_once(':').map_or((id, None), |(part, thing)| (part, Some(thing.to_owned())));
         Ok(match part {
@@ -91,8 +91,11 @@ fn unread(part: &'static str, why: String) -> Row {
 
 /// Returns the tasks that run, wait, or have ended unseen, the newest first.
 fn task_rows(ground: &AppContext) -> Vec<Row> {
-    let listed =
-        ground.client.everywhere().map_err(|e| said(&e)).and_then(|all| tasks::list(all).map_err(|e| said(&e)));
+    let listed = ground
+        .client
+        .all_tasks()
+        .map_err(|e| error_line(&e))
+        .and_then(|all| tasks::list(all).map_err(|e| error_line(&e)));
     match listed {
         Err(why) => vec![unread("task", why)],
         Ok(listed) => {
@@ -111,13 +114,13 @@ pub(super) fn task_row(task: &Task) -> Row {
 
 /// Returns the processes of the project that run or have failed.
 fn process_rows(ground: &AppContext) -> Vec<Row> {
-    let listed = processes::manager(ground).and_then(|manager| manager.ps(false, false).map_err(|e| said(&e)));
+    let listed = processes::manager(ground).and_then(|manager| manager.ps(false, false).map_err(|e| error_line(&e)));
     match listed {
         Err(why) => vec![unread("process", why)],
         Ok((answer, problem)) => {
             let is_news = |one: &&ProcessSummary| one.state.is_alive() || one.state == RunState::Failed;
             let rows = answer.processes.iter().filter(is_news).map(process_row);
-            rows.chain(problem.map(|problem| unread("process", said(&problem)))).collect()
+            rows.chain(problem.map(|problem| unread("process", error_line(&problem)))).collect()
         }
     }
 }
@@ -136,7 +139,7 @@ fn part_detail(ground: &AppContext, id: &str) -> Detail {
         row.iter().map(|row| Fact::title(row.cells.first().map_or("", String::as_str))).collect();
     facts.extend(row.iter().flat_map(|row| row.cells.iter().skip(1)).map(|cell| Fact::new("", cell)));
     let page: &dyn Page = match id {
-        "servers" => &McpServers,
+        "servers" => &McpServersPage,
         "providers" => &ProvidersPage,
         _ => return Detail::new(facts),
     };
@@ -154,7 +157,7 @@ fn parts(ground: &AppContext) -> Vec<Row> {
         Row::new(id, tone, "o", [id.split(':').next().unwrap_or(id).to_owned(), state.to_owned(), name, about])
     };
     let mut rows = Vec::new();
-    for cli in detect(&Search::around(home.around()), Some(home)) {
+    for cli in detect(&SearchPath::from_context(home.context()), Some(home)) {
         let id = format!("cli:{}", cli.kind);
         rows.push(match &cli.path {
             Some(path) => {
@@ -166,17 +169,22 @@ fn parts(ground: &AppContext) -> Vec<Row> {
     }
     let seen = Overview::collect(home, ground.client.cwd());
     if seen.is_new {
-        let cells = ["start".to_owned(), "first".to_owned(), String::new(), FIRST.to_owned()];
+        let cells = ["start".to_owned(), "first".to_owned(), String::new(), INIT_HINT.to_owned()];
         rows.insert(0, Row::new("start", TextStyle::Warn, "i", cells));
     }
     for (name, about) in seen.lines().into_iter().filter(|(name, _)| !["tasks", "processes"].contains(name)) {
         rows.push(line(name, "", TextStyle::Plain, String::new(), about));
     }
-    if let Ok(sum) = accounts::today(home)
-        && sum.bookings() > 0
+    if let Ok(sum) = accounts::usage_today(home)
+        && sum.record_count() > 0
     {
-        let used = format!("{} tokens read, {} written, {}", tokens(sum.read()), tokens(sum.output), sum.cost());
-        rows.push(line("usage", "today", TextStyle::Plain, counted(sum.bookings(), "record"), used));
+        let used = format!(
+            "{} tokens read, {} written, {}",
+            format_tokens(sum.total_input()),
+            format_tokens(sum.output),
+            sum.cost()
+        );
+        rows.push(line("usage", "today", TextStyle::Plain, pluralize(sum.record_count(), "record"), used));
     }
     rows
 }

@@ -5,9 +5,9 @@ use aiw_app::feed::Topic;
 use aiw_events::{EventKind, HomeEvent};
 
 use crate::context::AppContext;
-use crate::page::{Action, Column, Detail, ListContent, Outcome, Page, PageAbout, Row};
+use crate::page::{Action, Column, Detail, ListContent, Outcome, Page, PageDescriptor, Row};
 use crate::paint::{Fact, TextStyle};
-use crate::progress::said;
+use crate::progress::error_line;
 use crate::prompter::TuiPrompter;
 
 /// How many events are shown.
@@ -18,9 +18,9 @@ const MAX_EVENTS: usize = 1_000;
 pub(crate) struct EventsPage;
 
 fn newest(ground: &AppContext) -> Result<Vec<HomeEvent>, String> {
-    let request = EventsRequest { all: true, last: Some(MAX_EVENTS), ..EventsRequest::default() };
-    let reader = HomeEvents::new(ground.home(), ground.client.cwd(), request).map_err(|e| said(&e))?;
-    Ok(reader.list().map_err(|e| said(&e))?.events)
+    let request = EventsRequest { all_projects: true, last: Some(MAX_EVENTS), ..EventsRequest::default() };
+    let reader = HomeEvents::new(ground.home(), ground.client.cwd(), request).map_err(|e| error_line(&e))?;
+    Ok(reader.list().map_err(|e| error_line(&e))?.events)
 }
 
 /// Returns the id of an event: nothing else names it.
@@ -29,23 +29,23 @@ fn id(event: &HomeEvent) -> String {
 }
 
 /// The screen in words.
-pub(super) static PAGE: PageAbout = PageAbout {
+pub(super) static PAGE: PageDescriptor = PageDescriptor {
     title: "Events",
-    short: "Eve",
-    word: "events",
-    printed_by: "aiw events --all",
+    short_title: "Eve",
+    slug: "events",
+    cli_command: "aiw events --all",
     topics: &[Topic::Events],
-    columns: &[Column::new("TIME"), Column::state("WHAT"), Column::extra("OF"), Column::new("NAME AND WHY")],
-    empty: "no events",
+    columns: &[Column::new("TIME"), Column::state("WHAT"), Column::optional("OF"), Column::new("NAME AND WHY")],
+    empty_message: "no events",
     actions: &[
         Action::global('t', "tasks", "the tasks"),
         Action::global('p', "processes", "the processes of the project"),
     ],
-    is_searched: false,
+    has_backend_search: false,
 };
 
 impl Page for EventsPage {
-    fn about(&self) -> &'static PageAbout {
+    fn descriptor(&self) -> &'static PageDescriptor {
         &PAGE
     }
 
@@ -55,15 +55,15 @@ impl Page for EventsPage {
 
     fn detail(&self, ground: &AppContext, wanted: &str) -> Detail {
         match newest(ground) {
-            Err(why) => Detail::failed(why),
+            Err(why) => Detail::from_error(why),
             Ok(events) => match events.iter().rev().find(|event| id(event) == wanted) {
                 Some(event) => detail(event),
-                None => Detail::failed("it is not among the newest events any more"),
+                None => Detail::from_error("it is not among the newest events any more"),
             },
         }
     }
 
-    fn act(&self, _: &AppContext, key: char, _: &str, _: &TuiPrompter) -> Result<Outcome, String> {
+    fn run_action(&self, _: &AppContext, key: char, _: &str, _: &TuiPrompter) -> Result<Outcome, String> {
         Ok(Outcome::Open(if key == 't' { "tasks" } else { "processes" }, None))
     }
 }

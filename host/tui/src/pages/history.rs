@@ -3,17 +3,17 @@
 use aiw_app::history::{self, ForgetRequest};
 use aiw_app::models::Embedder;
 use aiw_app::own_executable;
-use aiw_app::phrases::short;
+use aiw_app::phrases::abbreviate_home;
 use aiw_app::queries::{self, HistorySession, resume};
-use aiw_core::counted;
-use aiw_history::{HistoryError, HistoryQuery, MessageRange, SessionHit, SessionView, Sessions, Store};
+use aiw_core::pluralize;
+use aiw_history::{HistoryError, HistoryQuery, MessageRange, SessionFilter, SessionHit, SessionView, Store};
 use aiw_home::format_rfc3339;
 use aiw_launch::ResumeIndex;
 
 use crate::context::AppContext;
-use crate::page::{Action, Column, Detail, ListContent, Outcome, Page, PageAbout, Row};
+use crate::page::{Action, Column, Detail, ListContent, Outcome, Page, PageDescriptor, Row};
 use crate::paint::{Fact, TextStyle};
-use crate::progress::said;
+use crate::progress::error_line;
 use crate::prompter::TuiPrompter;
 use crate::screen::TerminalProgram;
 
@@ -23,7 +23,7 @@ const MAX_HITS: usize = 100;
 const MAX_MESSAGES: usize = 60;
 
 /// The page of past sessions.
-pub(crate) struct History;
+pub(crate) struct HistoryPage;
 
 /// Returns the session and the message that a row names.
 fn named(id: &str) -> (&str, Option<&str>) {
@@ -32,63 +32,63 @@ fn named(id: &str) -> (&str, Option<&str>) {
 
 fn part(ground: &AppContext, id: &str) -> Result<SessionView, String> {
     let (session, around) = named(id);
-    let store = Store::open_existing(&ground.home().history()).map_err(|e| said(&e))?;
+    let store = Store::open_existing(&ground.home().history()).map_err(|e| error_line(&e))?;
     let store = store.ok_or("there is no history any more")?;
-    store.part(session, &MessageRange { around, most: MAX_MESSAGES }).map_err(|e| said(&e))
+    store.session_view(session, &MessageRange { around, limit: MAX_MESSAGES }).map_err(|e| error_line(&e))
 }
 
 /// The screen in words.
-pub(super) static PAGE: PageAbout = PageAbout {
+pub(super) static PAGE: PageDescriptor = PageDescriptor {
     title: "History",
-    short: "His",
-    word: "history",
-    printed_by: "aiw history sessions",
+    short_title: "His",
+    slug: "history",
+    cli_command: "aiw history sessions",
     topics: &[],
     columns: &[
         Column::new("LAST"),
         Column::state("CLI"),
-        Column::extra("MESSAGES"),
-        Column::extra("PROJECT"),
+        Column::optional("MESSAGES"),
+        Column::optional("PROJECT"),
         Column::new("WHAT WAS SAID"),
     ],
-    empty: "no sessions: `aiw history import` reads those of your AI CLIs",
+    empty_message: "no sessions: `aiw history import` reads those of your AI CLIs",
     actions: &[
         Action::new('r', "resume", "go on with it in this terminal, under the provider that it had"),
         Action::new('d', "forget", "forget the session: asks"),
     ],
-    is_searched: true,
+    has_backend_search: true,
 };
 
-impl Page for History {
-    fn about(&self) -> &'static PageAbout {
+impl Page for HistoryPage {
+    fn descriptor(&self) -> &'static PageDescriptor {
         &PAGE
     }
 
     fn list(&self, ground: &AppContext, query: &str) -> Result<ListContent, String> {
         let home = ground.home();
         if query.trim().is_empty() {
-            if Store::open_existing(&home.history()).map_err(|e| said(&e))?.is_none() {
+            if Store::open_existing(&home.history()).map_err(|e| error_line(&e))?.is_none() {
                 return Ok(ListContent::default());
             }
-            let wanted = Sessions { limit: Some(MAX_SESSIONS), ..Sessions::default() };
-            let answer = history::sessions(home, &wanted).map_err(|e| said(&e))?;
+            let wanted = SessionFilter { limit: Some(MAX_SESSIONS), ..SessionFilter::default() };
+            let answer = history::sessions(home, &wanted).map_err(|e| error_line(&e))?;
             return Ok(ListContent::new(answer.sessions.iter().map(row).collect(), []));
         }
         let wanted = HistoryQuery { text: query, limit: MAX_HITS, ..HistoryQuery::default() };
         let found = queries::search(home, &wanted, || Ok::<Option<Embedder>, HistoryError>(None));
-        let found = found.map_err(|e| said(&e))?;
-        let waiting = format!("{} not taken in yet: search again soon", counted(found.waiting, "session"));
-        Ok(ListContent::new(found.hits.iter().map(hit_row).collect(), (found.waiting > 0).then_some(waiting)))
+        let found = found.map_err(|e| error_line(&e))?;
+        let waiting = format!("{} not taken in yet: search again soon", pluralize(found.pending_sessions, "session"));
+        Ok(ListContent::new(found.hits.iter().map(hit_row).collect(), (found.pending_sessions > 0).then_some(waiting)))
     }
 
     fn detail(&self, ground: &AppContext, id: &str) -> Detail {
         match part(ground, id) {
             Ok(part) => detail(&part, named(id).1, &ResumeIndex::new(ground.home())),
-            Err(why) => Detail::failed(why),
+            Err(why) => Detail::from_error(why),
         }
     }
 
-    fn act(&self, ground: &AppContext, key: char, id: &str, person: &TuiPrompter) -> Result<Outcome, String> {
+    fn run_action(&self, ground: &AppContext, key: char, id: &str, person: &TuiPrompter) -> Result<Outcome, String> {
         let home = ground.home();
         if key == 'r' {
             let session = part(ground, id)?.session;
@@ -96,12 +96,12 @@ impl Page for History {
             if let Some(problem) = resume.problem {
                 return Err(problem);
             }
-            let aiw = own_executable().map_err(|e| said(&e))?;
+            let aiw = own_executable().map_err(|e| error_line(&e))?;
             return Ok(Outcome::Run(TerminalProgram::from_command(&resume.command(&aiw))));
         }
-        let request = ForgetRequest::Named(named(id).0.to_owned());
+        let request = ForgetRequest::SessionOrProject(named(id).0.to_owned());
         let answer = ground.block_on(history::forget(home, ground.client.cwd(), &request, person))?;
-        Ok(Outcome::Said(format!("forgot {}", counted(answer.messages, "message"))))
+        Ok(Outcome::Message(format!("forgot {}", pluralize(answer.messages, "message"))))
     }
 }
 
@@ -116,7 +116,7 @@ pub(super) fn row(session: &HistorySession) -> Row {
         minute(session.last.as_deref()),
         session.cli.to_owned(),
         session.messages.to_string(),
-        short(&session.project),
+        abbreviate_home(&session.project),
         session.title.clone(),
     ];
     Row::new(session.session.clone(), TextStyle::Faint, "rd", cells)
@@ -127,7 +127,7 @@ fn hit_row(hit: &SessionHit) -> Row {
         minute(hit.time.and_then(format_rfc3339).as_deref()),
         hit.cli.as_str().to_owned(),
         hit.role.as_str().to_owned(),
-        short(&hit.project),
+        abbreviate_home(&hit.project),
         hit.snippet.text.clone(),
     ];
     Row::new(format!("{}\n{}", hit.session, hit.uuid), TextStyle::Faint, "rd", cells)
@@ -142,16 +142,16 @@ fn detail(part: &SessionView, around: Option<&str>, resumes: &ResumeIndex) -> De
             facts.push(Fact::new(label, text));
         }
     };
-    fact("in", short(&session.project));
+    fact("in", abbreviate_home(&session.project));
     fact("provider", session.provider.unwrap_or_default());
     fact("resume", session.resume);
     fact("but", session.problem.unwrap_or_default());
     // A hit stands at the beginning, with the message before it.
     let hit = part.messages.iter().position(|message| Some(message.uuid.as_str()) == around);
     let skipped = hit.unwrap_or(0).saturating_sub(1);
-    let (mut lines, earlier) = (Vec::new(), part.earlier + skipped);
+    let (mut lines, earlier) = (Vec::new(), part.messages_before + skipped);
     if earlier > 0 {
-        lines.push(format!("… {}", counted(earlier, "earlier message")));
+        lines.push(format!("… {}", pluralize(earlier, "earlier message")));
     }
     for message in part.messages.iter().skip(skipped) {
         let mark = if Some(message.uuid.as_str()) == around { "▶ " } else { "" };
@@ -160,8 +160,8 @@ fn detail(part: &SessionView, around: Option<&str>, resumes: &ResumeIndex) -> De
         lines.extend([String::new(), format!("{mark}{time} {}{tools}", message.role.as_str())]);
         lines.extend(message.text.lines().map(str::to_owned));
     }
-    if part.later > 0 {
-        lines.extend([String::new(), format!("… {}", counted(part.later, "later message"))]);
+    if part.messages_after > 0 {
+        lines.extend([String::new(), format!("… {}", pluralize(part.messages_after, "later message"))]);
     }
     Detail::new(facts).with_lines(lines)
 }

@@ -4,14 +4,14 @@ use aiw_app::feed::Topic;
 use aiw_app::servers::call::{self, ToolCallRequest, ToolCallResult, ToolParameter};
 use aiw_app::servers::{approve, edit, look};
 use aiw_app::workflows;
-use aiw_core::{Choice, Plan, Prompter, Question, WorkflowName, counted, one_line};
+use aiw_core::{Choice, Plan, Prompter, Question, WorkflowName, one_line, pluralize};
 use aiw_orchestrator::{WorkflowSummary, Workflows};
 use aiw_routing::{Records, ServerEntry, ServerTool};
 
 use crate::context::AppContext;
-use crate::page::{Action, Column, Detail, ListContent, Outcome, Page, PageAbout, Row};
+use crate::page::{Action, Column, Detail, ListContent, Outcome, Page, PageDescriptor, Row};
 use crate::paint::{Fact, TextStyle};
-use crate::progress::said;
+use crate::progress::error_line;
 use crate::prompter::TuiPrompter;
 use crate::screen::TerminalProgram;
 
@@ -19,24 +19,24 @@ use crate::screen::TerminalProgram;
 const WORKFLOW_ID_PREFIX: &str = "\nworkflow ";
 
 /// The page of MCP servers.
-pub(crate) struct McpServers;
+pub(crate) struct McpServersPage;
 
 /// The screen in words.
-pub(super) static PAGE: PageAbout = PageAbout {
+pub(super) static PAGE: PageDescriptor = PageDescriptor {
     title: "MCP",
-    short: "MCP",
-    word: "mcp",
-    printed_by: "aiw mcp list",
+    short_title: "MCP",
+    slug: "mcp",
+    cli_command: "aiw mcp list",
     topics: &[Topic::Servers],
     columns: &[
         Column::new("NAME"),
         Column::state("STATE"),
-        Column::extra("TOOLS"),
-        Column::extra("OF"),
-        Column::extra("BY"),
+        Column::optional("TOOLS"),
+        Column::optional("OF"),
+        Column::optional("BY"),
         Column::new("RUNS OR REACHES"),
     ],
-    empty: "no servers: `aiw mcp search WORDS` finds some",
+    empty_message: "no servers: `aiw mcp search WORDS` finds some",
     actions: &[
         Action::new('s', "status", "start it, and see whether it works"),
         Action::new('a', "approve", "see what it has changed in its definitions, or a workflow, and accept that"),
@@ -44,24 +44,25 @@ pub(super) static PAGE: PageAbout = PageAbout {
         Action::new('e', "on/off", "offer it to clients, or hide it from them"),
         Action::new('t', "tools", "its tools as it offers them now, with their parameters"),
         Action::new('o', "log in", "log in to it with your browser"),
-        Action::new('d', "remove", "remove it from mcp.json, or a workflow's file: asks").asking("Remove {}? (y/N)"),
+        Action::new('d', "remove", "remove it from mcp.json, or a workflow's file: asks")
+            .with_confirmation("Remove {}? (y/N)"),
     ],
-    is_searched: false,
+    has_backend_search: false,
 };
 
-impl Page for McpServers {
-    fn about(&self) -> &'static PageAbout {
+impl Page for McpServersPage {
+    fn descriptor(&self) -> &'static PageDescriptor {
         &PAGE
     }
 
     fn list(&self, ground: &AppContext, _: &str) -> Result<ListContent, String> {
-        let answer = look::list(&ground.client, &aiw_core::NonInteractive).map_err(|e| said(&e))?;
+        let answer = look::list(&ground.client, &aiw_core::NonInteractive).map_err(|e| error_line(&e))?;
         let records = Records::new(ground.home().clone());
         let waits = |name: &str| records.load(name).map_or(0, |record| record.changes().len());
         let rows = answer.servers.iter().map(|server| row(server, waits(&server.name)));
         let (workflows, problem) = match workflows::list(&ground.client) {
             Ok(workflows) => (workflows, None),
-            Err(e) => (Vec::new(), Some(said(&e))),
+            Err(e) => (Vec::new(), Some(error_line(&e))),
         };
         let rows = rows.chain(workflows.iter().map(workflow_row)).collect();
         Ok(ListContent::new(rows, answer.problems.into_iter().chain(problem)))
@@ -72,7 +73,7 @@ impl Page for McpServers {
             return workflow_detail(ground, name);
         }
         match look::show(&ground.client, id, &aiw_core::NonInteractive) {
-            Err(e) => Detail::failed(said(&e)),
+            Err(e) => Detail::from_error(error_line(&e)),
             Ok(shown) => {
                 let record = Records::new(ground.home().clone()).load(id).unwrap_or_default();
                 let mut facts = vec![Fact::title(&shown.name)];
@@ -87,7 +88,7 @@ impl Page for McpServers {
                 fact("file", Some(shown.file));
                 shown.definition_lines.into_iter().for_each(|line| fact("", Some(line)));
                 let waiting = record.changes().len();
-                let waits = format!("{} of it; a shows and accepts", counted(waiting, "new definition"));
+                let waits = format!("{} of it; a shows and accepts", pluralize(waiting, "new definition"));
                 fact("waits", (waiting > 0).then_some(waits));
                 let mut lines: Vec<String> =
                     record.tools.iter().map(|tool| format!("{}  {}", tool.name(), description(tool))).collect();
@@ -99,9 +100,9 @@ impl Page for McpServers {
         }
     }
 
-    fn act(&self, ground: &AppContext, key: char, id: &str, person: &TuiPrompter) -> Result<Outcome, String> {
+    fn run_action(&self, ground: &AppContext, key: char, id: &str, person: &TuiPrompter) -> Result<Outcome, String> {
         if let Some(name) = id.strip_prefix(WORKFLOW_ID_PREFIX) {
-            return act_on_workflow(ground, key, name, person).map(Outcome::Said);
+            return act_on_workflow(ground, key, name, person).map(Outcome::Message);
         }
         let (client, names) = (&*ground.client, [id.to_owned()]);
         match key {
@@ -111,29 +112,29 @@ impl Page for McpServers {
                 let answer = ground.block_on(look::status(client, &names, &choices, person))?;
                 let line = answer.servers.first().map(|server| match &server.error {
                     Some(error) => Err(format!("{id} {error}")),
-                    None => Ok(format!("{id} is {}, {}", server.state, counted(server.tools, "tool"))),
+                    None => Ok(format!("{id} is {}, {}", server.state, pluralize(server.tools, "tool"))),
                 });
-                line.unwrap_or_else(|| Err(format!("there is no server {id}"))).map(Outcome::Said)
+                line.unwrap_or_else(|| Err(format!("there is no server {id}"))).map(Outcome::Message)
             }
             'a' => {
                 ground.block_on(approve::approve(client, id, false, person, person))?;
-                person.outcome(|| "nothing waits".to_owned()).map(Outcome::Said)
+                person.finish(|| "nothing waits".to_owned()).map(Outcome::Message)
             }
             'e' => {
-                let listed = look::list(client, &aiw_core::NonInteractive).map_err(|e| said(&e))?;
+                let listed = look::list(client, &aiw_core::NonInteractive).map_err(|e| error_line(&e))?;
                 let is_on = listed.servers.iter().any(|server| server.name == id && server.enabled);
-                edit::switch(client, &names, !is_on, person).map_err(|e| said(&e))?;
+                edit::switch(client, &names, !is_on, person).map_err(|e| error_line(&e))?;
                 let now = if is_on { "hidden from clients" } else { "offered to clients" };
-                person.outcome(|| format!("{id} is {now}")).map(Outcome::Said)
+                person.finish(|| format!("{id} is {now}")).map(Outcome::Message)
             }
             't' => {
                 let answer = ground.block_on(look::tools(client, &names, person))?;
                 Ok(Outcome::Details(tools(id, &answer.tools)))
             }
-            'o' => Ok(Outcome::Run(TerminalProgram::own(["mcp", "login", "--", id])?)),
+            'o' => Ok(Outcome::Run(TerminalProgram::from_aiw_args(["mcp", "login", "--", id])?)),
             _ => {
                 ground.block_on(edit::remove(client, &names, person, person))?;
-                person.outcome(|| format!("removed {id}")).map(Outcome::Said)
+                person.finish(|| format!("removed {id}")).map(Outcome::Message)
             }
         }
     }
@@ -189,10 +190,10 @@ fn workflow_row(workflow: &WorkflowSummary) -> Row {
 fn workflow_detail(ground: &AppContext, name: &str) -> Detail {
     let listed = match workflows::list(&ground.client) {
         Ok(listed) => listed,
-        Err(e) => return Detail::failed(said(&e)),
+        Err(e) => return Detail::from_error(error_line(&e)),
     };
     let Some(workflow) = listed.into_iter().find(|workflow| workflow.name == name) else {
-        return Detail::failed("it is gone");
+        return Detail::from_error("it is gone");
     };
     let mut facts = vec![Fact::title(format!("the workflow {name}")), Fact::new("state", workflow.state)];
     facts.extend(workflow.problem.map(|problem| Fact::new("problem", format!("it {problem}"))));
@@ -207,10 +208,10 @@ fn workflow_detail(ground: &AppContext, name: &str) -> Detail {
 fn act_on_workflow(ground: &AppContext, key: char, name: &str, person: &TuiPrompter) -> Result<String, String> {
     let own = name.parse::<WorkflowName>().map_err(|e| e.to_string())?;
     if key == 'a' {
-        ground.block_on(workflows::approve_named(&ground.client, &own, person, person))?;
-        return person.outcome(|| format!("approved {name}"));
+        ground.block_on(workflows::approve_by_name(&ground.client, &own, person, person))?;
+        return person.finish(|| format!("approved {name}"));
     }
-    Workflows::new(ground.home().clone()).remove(&own).map_err(|e| said(&e))?;
+    Workflows::new(ground.home().clone()).remove(&own).map_err(|e| error_line(&e))?;
     Ok(format!("removed {name}"))
 }
 
@@ -226,19 +227,19 @@ fn call_tool(ground: &AppContext, server: &str, person: &TuiPrompter) -> Result<
     let mut choice = Choice {
         name: "tool",
         question: format!("Which tool of {server} is called?"),
-        short: "tool".to_owned(),
+        short_question: "tool".to_owned(),
         options: known.iter().map(option).collect(),
         flag: String::new(),
-        unshown: Vec::new(),
+        hidden_digests: Vec::new(),
     };
-    choice.hold_for(known.iter().map(|tool| &*tool.description).collect::<Vec<_>>().join("\n").as_bytes());
+    choice.add_hidden_bytes(known.iter().map(|tool| &*tool.description).collect::<Vec<_>>().join("\n").as_bytes());
     let chosen = ground.block_on(person.select(&choice))?;
     let tool = known.get(chosen).ok_or("there is no such tool")?;
     let questions = ground.block_on(call::questions(client, server, &tool.name, person))?;
     let does = if tool.read_only { "it says that it only reads" } else { "it may change something" };
     let plan = Plan {
         text: Some(tool.description.clone()),
-        about: vec![does.to_owned()],
+        details: vec![does.to_owned()],
         ..Plan::new(format!("Call the tool {} of {server}?", tool.name))
     };
     let asked: Vec<&Question> = questions.iter().collect();
@@ -249,15 +250,15 @@ fn call_tool(ground: &AppContext, server: &str, person: &TuiPrompter) -> Result<
 }
 
 fn called(called: &ToolCallResult) -> Detail {
-    let (state, tone) = if called.failed { ("it failed", TextStyle::Bad) } else { ("it answered", TextStyle::Good) };
-    let facts = vec![Fact::title(format!("the tool {}", called.tool)), Fact::new("", state).toned(tone)];
+    let (state, tone) = if called.is_error { ("it failed", TextStyle::Bad) } else { ("it answered", TextStyle::Good) };
+    let facts = vec![Fact::title(format!("the tool {}", called.tool)), Fact::new("", state).with_tone(tone)];
     Detail::new(facts).with_lines(called.text.lines().take(Detail::MAX_LINES))
 }
 
 /// Returns the tools of a server with their parameters.
 fn tools(server: &str, tools: &[ServerTool]) -> Detail {
     let tokens: usize = tools.iter().map(|tool| tool.tokens).sum();
-    let total = format!("{}, {tokens} tokens in a client", counted(tools.len(), "tool"));
+    let total = format!("{}, {tokens} tokens in a client", pluralize(tools.len(), "tool"));
     let facts = vec![Fact::title(format!("the tools of {server}")), Fact::new("in all", total)];
     let mut lines = Vec::new();
     // Those that wait for the user go first.
@@ -274,7 +275,7 @@ fn tools(server: &str, tools: &[ServerTool]) -> Detail {
 }
 
 fn parameter_line(parameter: ToolParameter<'_>) -> String {
-    let ToolParameter { name, about, required } = parameter;
+    let ToolParameter { name, schema: about, required } = parameter;
     let kind = about["type"].as_str().unwrap_or("any");
     let needed = if required { ", needed" } else { "" };
     format!("    {name} ({kind}{needed}) {}", one_line(about["description"].as_str().unwrap_or_default(), 200))

@@ -18,7 +18,7 @@ use std::sync::Arc;
 pub(crate) use tasks::{TasksPage, row as task_row};
 
 use crate::app::Tab;
-use crate::page::{PLUGINS, PageAbout};
+use crate::page::{PLUGINS, PageDescriptor};
 
 /// The words that name the screens, in the order of their numbers, the last without one, each with the command that prints what it
 /// shows.
@@ -36,8 +36,8 @@ pub(crate) static PAGE_NAMES: [(&str, &str); 11] = [
     words(&sources::PAGE),
 ];
 
-const fn words(about: &PageAbout) -> (&'static str, &'static str) {
-    (about.word, about.printed_by)
+const fn words(about: &PageDescriptor) -> (&'static str, &'static str) {
+    (about.slug, about.cli_command)
 }
 
 /// Returns all screens, in the order of [`WORDS`].
@@ -46,11 +46,11 @@ pub(crate) fn all(plugins: Tab) -> Vec<Tab> {
         Tab::page(Arc::new(dashboard::Dashboard::default())),
         Tab::page(Arc::new(TasksPage)),
         Tab::page(Arc::new(processes::ProcessesPage::default())),
-        Tab::page(Arc::new(mcp::McpServers)),
+        Tab::page(Arc::new(mcp::McpServersPage)),
         Tab::page(Arc::new(providers::ProvidersPage)),
-        Tab::page(Arc::new(history::History)),
+        Tab::page(Arc::new(history::HistoryPage)),
         plugins,
-        Tab::page(Arc::new(sync::Sync)),
+        Tab::page(Arc::new(sync::SyncPage)),
         Tab::page(Arc::new(status::StatusPage)),
         Tab::page(Arc::new(events::EventsPage)),
         Tab::page(Arc::new(sources::SourcesPage)),

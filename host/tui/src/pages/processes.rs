@@ -5,18 +5,18 @@ use std::time::{Duration, Instant};
 
 use aiw_app::feed::Topic;
 use aiw_app::own_executable;
-use aiw_app::phrases::{self, since_rfc3339, soon, took};
-use aiw_core::counted;
+use aiw_app::phrases::{self, elapsed_since_rfc3339, format_duration, format_time_until};
+use aiw_core::pluralize;
 use aiw_processes::{
-    Follow, FollowFrom, LogEntry, Manager, ProcessError, ProcessSummary, RunState, StartResults, Started,
+    FollowFrom, LogEntry, LogFollower, Manager, ProcessError, ProcessSummary, RunState, StartResults, StartedProcess,
 };
 use aiw_supervisor::SupervisorError;
 use parking_lot::Mutex;
 
 use crate::context::AppContext;
-use crate::page::{Action, Column, Detail, ListContent, Outcome, Page, PageAbout, Row};
+use crate::page::{Action, Column, Detail, ListContent, Outcome, Page, PageDescriptor, Row};
 use crate::paint::{Fact, TextStyle};
-use crate::progress::said;
+use crate::progress::error_line;
 use crate::prompter::TuiPrompter;
 use crate::screen::TerminalProgram;
 
@@ -37,49 +37,50 @@ pub(crate) struct ProcessesPage {
 
 /// Returns what manages the processes of the client's project.
 pub(super) fn manager(ground: &AppContext) -> Result<Manager, String> {
-    let manager = Manager::open_in(ground.home(), ground.client.cwd()).map_err(|e| said(&e))?;
-    Ok(manager.with_executable(own_executable().map_err(|e| said(&e))?))
+    let manager = Manager::open_in(ground.home(), ground.client.cwd()).map_err(|e| error_line(&e))?;
+    Ok(manager.with_executable(own_executable().map_err(|e| error_line(&e))?))
 }
 
 /// The screen in words.
-pub(super) static PAGE: PageAbout = PageAbout {
+pub(super) static PAGE: PageDescriptor = PageDescriptor {
     title: "Processes",
-    short: "Prc",
-    word: "processes",
-    printed_by: "aiw ps --stats",
+    short_title: "Prc",
+    slug: "processes",
+    cli_command: "aiw ps --stats",
     topics: &[Topic::Processes],
     columns: &[
         Column::new("ID"),
         Column::state("STATE"),
-        Column::extra("PORTS"),
-        Column::extra("CPU"),
-        Column::extra("MEMORY"),
-        Column::extra("UP"),
-        Column::extra("RESTARTS"),
-        Column::extra("PID"),
+        Column::optional("PORTS"),
+        Column::optional("CPU"),
+        Column::optional("MEMORY"),
+        Column::optional("UP"),
+        Column::optional("RESTARTS"),
+        Column::optional("PID"),
         Column::new("WHY OR COMMAND"),
     ],
-    empty: "no processes: `aiw process add ID -- COMMAND` defines one in `.ichimi/processes.kdl`; e opens that file",
+    empty_message: "no processes: `aiw process add ID -- COMMAND` defines one in `.ichimi/processes.kdl`; e opens that file",
     actions: &[
         Action::new('s', "start", "start it, and what it needs"),
-        Action::new('x', "stop", "stop it: asks").asking("Stop `{}`? (y/N)"),
+        Action::new('x', "stop", "stop it: asks").with_confirmation("Stop `{}`? (y/N)"),
         Action::new('r', "restart", "stop it and start it as it is defined now"),
         Action::new('a', "attach", "put its terminal, or its log and input, in this one; Ctrl-] comes back"),
         Action::new('L', "output", "the last 10000 lines of its output; `aiw logs ID` prints all that is kept"),
         Action::global('u', "up", "start all that start by themselves"),
-        Action::global('D', "down", "stop all of the project: asks").asking("Stop all processes of the project? (y/N)"),
+        Action::global('D', "down", "stop all of the project: asks")
+            .with_confirmation("Stop all processes of the project? (y/N)"),
         Action::global('e', "edit", "edit the project's file in your editor"),
     ],
-    is_searched: false,
+    has_backend_search: false,
 };
 
 impl Page for ProcessesPage {
-    fn about(&self) -> &'static PageAbout {
+    fn descriptor(&self) -> &'static PageDescriptor {
         &PAGE
     }
 
     fn list(&self, ground: &AppContext, _: &str) -> Result<ListContent, String> {
-        let (answer, problem) = manager(ground)?.ps(false, true).map_err(|e| said(&e))?;
+        let (answer, problem) = manager(ground)?.ps(false, true).map_err(|e| error_line(&e))?;
         let now = Instant::now();
         let mut used = self.used.lock();
         let share = |process: &ProcessSummary| {
@@ -91,27 +92,27 @@ impl Page for ProcessesPage {
         let rows = answer.processes.iter().zip(shares).map(|(process, share)| row(process, share));
         let lives = answer.processes.iter().any(|process| process.state.is_alive());
         let rests = answer.processes.iter().any(|process| !process.state.is_alive() && process.can_start());
-        let listed = ListContent::new(rows.collect(), problem.map(|problem| said(&problem)));
-        Ok(listed.without('u', !rests).without('D', !lives))
+        let listed = ListContent::new(rows.collect(), problem.map(|problem| error_line(&problem)));
+        Ok(listed.disable_key_if('u', !rests).disable_key_if('D', !lives))
     }
 
     fn detail(&self, ground: &AppContext, id: &str) -> Detail {
         let looked = manager(ground).and_then(|manager| {
-            let status = manager.get(id).map_err(|e| said(&e))?;
+            let status = manager.get(id).map_err(|e| error_line(&e))?;
             // One that was never started has no log.
             let log = manager.log(id).ok();
             let lines = log.as_ref().map(|log| log.tail(MAX_LINES)).transpose().map_err(|e| e.to_string())?;
             let lines = lines.unwrap_or_default();
             let detail = detail(&ProcessSummary::new(&status)).with_lines(lines.iter().map(|line| line.text()));
-            Ok(Detail { logs: log.map(|log| log.directory().to_owned()), ..detail })
+            Ok(Detail { log_dir: log.map(|log| log.directory().to_owned()), ..detail })
         });
-        looked.unwrap_or_else(Detail::failed)
+        looked.unwrap_or_else(Detail::from_error)
     }
 
-    fn act(&self, ground: &AppContext, key: char, id: &str, person: &TuiPrompter) -> Result<Outcome, String> {
+    fn run_action(&self, ground: &AppContext, key: char, id: &str, person: &TuiPrompter) -> Result<Outcome, String> {
         let manager = manager(ground)?;
         if ['s', 'r', 'u'].contains(&key) {
-            manager.reconcile().map_err(|e| said(&e))?;
+            manager.reconcile().map_err(|e| error_line(&e))?;
         }
         let ids = [id.to_owned()];
         let said = match key {
@@ -120,22 +121,22 @@ impl Page for ProcessesPage {
             'u' => started(ground.block_on(manager.start(&[], person, person))?)?,
             'x' => stopped(&manager, &ids)?,
             'D' => stopped(&manager, &[])?,
-            'a' => return Ok(Outcome::Run(TerminalProgram::own(["process", "attach", "--", id])?)),
-            'e' => return Ok(Outcome::Run(TerminalProgram::own(["process", "edit"])?)),
+            'a' => return Ok(Outcome::Run(TerminalProgram::from_aiw_args(["process", "attach", "--", id])?)),
+            'e' => return Ok(Outcome::Run(TerminalProgram::from_aiw_args(["process", "edit"])?)),
             _ => {
-                let log = manager.log(id).map_err(|e| said(&e))?;
+                let log = manager.log(id).map_err(|e| error_line(&e))?;
                 let (last, count) =
                     log.existing_lines(FollowFrom::Start).and_then(newest).map_err(|e| e.to_string())?;
                 let detail = Detail::new(output_facts(id, last.len(), count));
                 return Ok(Outcome::Details(detail.with_lines(last.iter().map(|line| line.text()))));
             }
         };
-        Ok(Outcome::Said(said))
+        Ok(Outcome::Message(said))
     }
 }
 
 /// Returns the last lines of a log, and how many there are in all.
-fn newest(mut log: Follow) -> Result<(VecDeque<LogEntry>, usize), SupervisorError> {
+fn newest(mut log: LogFollower) -> Result<(VecDeque<LogEntry>, usize), SupervisorError> {
     let (mut last, mut count) = (VecDeque::new(), 0);
     let mut keep = |entries: Vec<LogEntry>| {
         count += entries.len();
@@ -149,14 +150,14 @@ fn newest(mut log: Follow) -> Result<(VecDeque<LogEntry>, usize), SupervisorErro
         }
         keep(entries);
     }
-    keep(log.rest());
+    keep(log.finish());
     Ok((last, count))
 }
 
 /// Says how much of its output is shown of a process, and the command that prints the rest.
 pub(super) fn output_facts(id: &str, shown: usize, count: usize) -> Vec<Fact> {
     if shown == count {
-        return vec![Fact::title(format!("output of {id}: {}", counted(count as u64, "line")))];
+        return vec![Fact::title(format!("output of {id}: {}", pluralize(count as u64, "line")))];
     }
     let title = format!("output of {id}: the last {shown} lines of {count}");
     vec![Fact::title(title), Fact::new("all", format!("`aiw logs {id}`"))]
@@ -180,15 +181,15 @@ fn tone(state: RunState) -> TextStyle {
 /// Returns a process in the list.
 pub(super) fn row(process: &ProcessSummary, share: Option<f64>) -> Row {
     let usage = process.usage.as_ref();
-    let why = process.why();
-    let next = process.next_run_at.as_deref().and_then(soon);
+    let why = process.reason_text();
+    let next = process.next_run_at.as_deref().and_then(format_time_until);
     let cells = [
         process.id.clone(),
         process.state.to_string(),
         process.ports.iter().map(u16::to_string).collect::<Vec<_>>().join(" "),
         share.map(|share| format!("{share:.0} %")).unwrap_or_default(),
         usage.map(|used| format!("{} MB", used.memory >> 20)).unwrap_or_default(),
-        process.started_at.as_deref().and_then(since_rfc3339).map(up).or(next).unwrap_or_default(),
+        process.started_at.as_deref().and_then(elapsed_since_rfc3339).map(up).or(next).unwrap_or_default(),
         if process.restarts > 0 { process.restarts.to_string() } else { String::new() },
         process.pid.map(|pid| pid.to_string()).unwrap_or_default(),
         if why.is_empty() { process.command.clone() } else { why },
@@ -204,7 +205,7 @@ pub(super) fn row(process: &ProcessSummary, share: Option<f64>) -> Row {
 
 /// Returns how long a process has been up: to the minute, so that nothing is drawn each second.
 fn up(time: Duration) -> String {
-    if time.as_secs() < 60 { "< 1m".to_owned() } else { took(Duration::from_secs(time.as_secs() / 60 * 60)) }
+    if time.as_secs() < 60 { "< 1m".to_owned() } else { format_duration(Duration::from_secs(time.as_secs() / 60 * 60)) }
 }
 
 /// Returns what is known of a process.
@@ -222,7 +223,7 @@ pub(super) fn detail(process: &ProcessSummary) -> Detail {
     fact("state", state);
     fact("command", format!("{}{}", if process.shell { "shell: " } else { "" }, process.command));
     fact("ready", process.ready.map(|is| if is { "yes" } else { "not yet" }).unwrap_or_default().to_owned());
-    fact("restart", format!("{}, {} so far", process.restart, counted(process.restarts, "restart")));
+    fact("restart", format!("{}, {} so far", process.restart, pluralize(process.restarts, "restart")));
     fact("group", process.group.clone().unwrap_or_default());
     fact("started", process.started.clone().unwrap_or_default());
     fact("ended", process.ended.clone().unwrap_or_default());
@@ -235,8 +236,8 @@ pub(super) fn detail(process: &ProcessSummary) -> Detail {
 
 /// Says what was started.
 fn started(results: StartResults) -> Result<String, String> {
-    let one = |(id, result): (String, Result<Started, ProcessError>)| {
-        result.map(|one| phrases::started(&one)).map_err(|e| format!("{id}: {}", said(&e)))
+    let one = |(id, result): (String, Result<StartedProcess, ProcessError>)| {
+        result.map(|one| phrases::format_started(&one)).map_err(|e| format!("{id}: {}", error_line(&e)))
     };
     let all = results.into_iter().map(one).collect::<Result<Vec<_>, _>>()?;
     Ok(if all.is_empty() { "nothing starts by itself".to_owned() } else { all.join(", ") })
@@ -247,8 +248,8 @@ fn stopped(manager: &Manager, ids: &[String]) -> Result<String, String> {
     // What can't be started again keeps nothing from being stopped.
     let _ = manager.reconcile();
     let mut names = Vec::new();
-    for (id, result) in manager.down(ids).map_err(|e| said(&e))? {
-        if result.map_err(|e| format!("{id}: {}", said(&e)))? {
+    for (id, result) in manager.down(ids).map_err(|e| error_line(&e))? {
+        if result.map_err(|e| format!("{id}: {}", error_line(&e)))? {
             names.push(id);
         }
     }

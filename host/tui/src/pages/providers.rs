@@ -1,20 +1,20 @@
 //! API providers and pools: whether they answer, which one is the default, which members rest, and what budgets leave.
 
 use aiw_app::feed::Topic;
-use aiw_app::phrases::{ago, since_rfc3339};
+use aiw_app::phrases::{elapsed_since_rfc3339, format_ago};
 use aiw_app::{budgets, pools};
 use aiw_core::provider::KeyState;
-use aiw_core::{CliKind, Family, Plan, PromptError, Prompter, ProviderName, Reporter, counted, is_model};
-use aiw_home::{ModelFor, SecretRef};
+use aiw_core::{CliKind, Family, Plan, PromptError, Prompter, ProviderName, Reporter, is_valid_model_name, pluralize};
+use aiw_home::{ModelRole, SecretRef};
 use aiw_providers::{
     NewTokenSource, PoolSummary, ProviderChanges, ProviderDetails, ProviderError, ProviderSummary, Providers as Verbs,
     SecretState, TestSummary,
 };
 
 use crate::context::AppContext;
-use crate::page::{Action, Column, Detail, ListContent, Outcome, Page, PageAbout, Row};
+use crate::page::{Action, Column, Detail, ListContent, Outcome, Page, PageDescriptor, Row};
 use crate::paint::{Fact, TextStyle};
-use crate::progress::said;
+use crate::progress::error_line;
 use crate::prompter::TuiPrompter;
 
 /// The beginning of the id of a pool's row. No provider has a name with it.
@@ -24,24 +24,24 @@ const POOL_ID_PREFIX: &str = "pool:";
 pub(crate) struct ProvidersPage;
 
 fn verbs(ground: &AppContext) -> Result<Verbs, String> {
-    ground.client.providers().map_err(|e| said(&e))
+    ground.client.providers().map_err(|e| error_line(&e))
 }
 
 /// The screen in words.
-pub(super) static PAGE: PageAbout = PageAbout {
+pub(super) static PAGE: PageDescriptor = PageDescriptor {
     title: "Providers",
-    short: "Prv",
-    word: "providers",
-    printed_by: "aiw provider list",
+    short_title: "Prv",
+    slug: "providers",
+    cli_command: "aiw provider list",
     topics: &[Topic::Providers, Topic::Usage],
     columns: &[
         Column::new("NAME"),
         Column::state("STATE"),
-        Column::extra("PRESET"),
-        Column::extra("CLIS"),
+        Column::optional("PRESET"),
+        Column::optional("CLIS"),
         Column::new("USE OR MEMBERS"),
     ],
-    empty: "no providers: each AI CLI uses its own; n adds one",
+    empty_message: "no providers: each AI CLI uses its own; n adds one",
     actions: &[
         Action::new('t', "test", "ask it for its models, to see whether it answers and takes the key"),
         Action::new('m', "default", "make it the default of the CLIs that it fits"),
@@ -52,18 +52,18 @@ pub(super) static PAGE: PageAbout = PageAbout {
         Action::new('e', "edit", "its addresses, models and the words for its use, by questions"),
         Action::global('b', "budgets", "what runs may use, and what is left"),
     ],
-    is_searched: false,
+    has_backend_search: false,
 };
 
 impl Page for ProvidersPage {
-    fn about(&self) -> &'static PageAbout {
+    fn descriptor(&self) -> &'static PageDescriptor {
         &PAGE
     }
 
     fn list(&self, ground: &AppContext, _: &str) -> Result<ListContent, String> {
         let verbs = verbs(ground)?;
         let (providers, mut problems) = ground.block_on(verbs.list())?;
-        let (pools, more) = verbs.pools().map_err(|e| said(&e))?;
+        let (pools, more) = verbs.pools().map_err(|e| error_line(&e))?;
         problems.extend(more);
         problems.extend(ground.client.notes());
         let rests =
@@ -74,21 +74,23 @@ impl Page for ProvidersPage {
 
     fn detail(&self, ground: &AppContext, id: &str) -> Detail {
         let looked = verbs(ground).and_then(|verbs| match id.strip_prefix(POOL_ID_PREFIX) {
-            Some(pool) => pools::show(ground.home(), &verbs, pool).map(|it| pool_detail(&it)).map_err(|e| said(&e)),
+            Some(pool) => {
+                pools::show(ground.home(), &verbs, pool).map(|it| pool_detail(&it)).map_err(|e| error_line(&e))
+            }
             None => ground.block_on(verbs.show(id)).map(|provider| detail(&provider)),
         });
-        looked.unwrap_or_else(Detail::failed)
+        looked.unwrap_or_else(Detail::from_error)
     }
 
-    fn act(&self, ground: &AppContext, key: char, id: &str, person: &TuiPrompter) -> Result<Outcome, String> {
+    fn run_action(&self, ground: &AppContext, key: char, id: &str, person: &TuiPrompter) -> Result<Outcome, String> {
         let verbs = verbs(ground)?;
         let name = id.strip_prefix(POOL_ID_PREFIX).unwrap_or(id);
-        Ok(Outcome::Said(match key {
+        Ok(Outcome::Message(match key {
             't' => {
                 let tested = TestSummary::of(name, &ground.block_on(verbs.test(name))?);
                 let models = match tested.models.len() {
                     0 => String::new(),
-                    count => format!(", {}", counted(count, "model")),
+                    count => format!(", {}", pluralize(count, "model")),
                 };
                 let line = format!("{name}: {} ({} ms{models})", tested.message, tested.latency_ms);
                 if tested.key == KeyState::Refused {
@@ -98,7 +100,7 @@ impl Page for ProvidersPage {
             }
             'm' => {
                 ground.block_on(verbs.set_default(name, &[]))?;
-                let defaults = verbs.defaults().map_err(|e| said(&e))?;
+                let defaults = verbs.defaults().map_err(|e| error_line(&e))?;
                 let clis =
                     defaults.iter().filter(|(_, now)| now.as_deref() == Some(name)).map(|(cli, _)| cli.to_string());
                 format!("{name} is the default of {}", clis.collect::<Vec<_>>().join(", "))
@@ -120,14 +122,14 @@ impl Page for ProvidersPage {
                 added(&format!("added {}", new.provider.name), &new.notes)
             }
             'w' => {
-                pools::reset(ground.home(), &verbs, name).map_err(|e| said(&e))?;
+                pools::reset(ground.home(), &verbs, name).map_err(|e| error_line(&e))?;
                 format!("all members of {name} are asked again")
             }
             'b' => return budgets_shown(ground).map(Outcome::Details),
             _ if id.starts_with(POOL_ID_PREFIX) => {
                 let plan = Plan::new(format!("Remove the pool `{name}`?"));
                 ground.block_on(agreed(&plan, person))?;
-                pools::remove(ground.home(), &verbs, name).map_err(|e| said(&e))?;
+                pools::remove(ground.home(), &verbs, name).map_err(|e| error_line(&e))?;
                 format!("removed {name}")
             }
             _ => removed(ground, &verbs, name, person)?,
@@ -142,13 +144,13 @@ async fn agreed(plan: &Plan, ask: &dyn Prompter) -> Result<(), PromptError> {
 
 /// Removes the provider that the person has agreed to, and no other that has its name by then.
 fn removed(ground: &AppContext, verbs: &Verbs, name: &str, ask: &dyn Prompter) -> Result<String, String> {
-    let file = verbs.file().map_err(|e| said(&e))?;
-    let seen = file.get(name).map_err(|e| said(&e))?.ok_or_else(|| format!("there is no provider `{name}`"))?;
+    let file = verbs.file().map_err(|e| error_line(&e))?;
+    let seen = file.get(name).map_err(|e| error_line(&e))?.ok_or_else(|| format!("there is no provider `{name}`"))?;
     let about = |(family, url): (&Family, &String)| format!("{family}: {url}");
     let about = seen.base_urls.iter().map(about).collect();
-    let plan = Plan { about, ..Plan::new(format!("Remove `{name}` with its secret?")) };
+    let plan = Plan { details: about, ..Plan::new(format!("Remove `{name}` with its secret?")) };
     ground.block_on(agreed(&plan, ask))?;
-    aiw_app::providers::remove_seen(ground.home(), verbs, seen).map_err(|e| said(&e))?;
+    aiw_app::providers::remove_if_unchanged(ground.home(), verbs, seen).map_err(|e| error_line(&e))?;
     Ok(format!("removed {name}"))
 }
 
@@ -163,13 +165,15 @@ async fn asked(
     let mut changes = ProviderChanges::default();
     for (family, url) in &now.summary.base_urls {
         let words = format!("Address for the {family} API (empty for {url}):");
-        changes.base_urls.extend(usage_detail(&words, address, ask, sink).await?.map(|url| (Some(*family), url)));
+        changes
+            .base_urls
+            .extend(usage_detail(&words, parse_base_url, ask, sink).await?.map(|url| (Some(*family), url)));
     }
     changes.model = of_or_none(&now.model, "Model", "the CLI's own choice", model, ask, sink).await?;
     for (of, now) in &now.models {
         let words = format!("Model for {of} (empty for {now}, `-` for none):");
         let given = usage_detail(&words, model, ask, sink).await?;
-        changes.models.extend(given.and_then(|model| Some((ModelFor::try_from(of.clone()).ok()?, model))));
+        changes.models.extend(given.and_then(|model| Some((ModelRole::try_from(of.clone()).ok()?, model))));
     }
     let scenario = |typed: &str| Ok(without_dash(typed));
     changes.scenario = of_or_none(&now.scenario, "Words for its use", "none", scenario, ask, sink).await?;
@@ -209,7 +213,7 @@ pub(super) async fn usage_detail(
 }
 
 /// Returns an address. What is wrong with another one is said without it: it may hold a key.
-pub(super) fn address(typed: &str) -> Result<String, String> {
+pub(super) fn parse_base_url(typed: &str) -> Result<String, String> {
     match typed {
         "-" => Err("an address can't be taken away; d removes the provider".to_owned()),
         typed => aiw_home::base_url(typed).map_err(|why| format!("what you typed {why}")),
@@ -218,9 +222,9 @@ pub(super) fn address(typed: &str) -> Result<String, String> {
 
 fn model(typed: &str) -> Result<String, String> {
     let model = without_dash(typed);
-    match model.is_empty() || is_model(&model) {
+    match model.is_empty() || is_valid_model_name(&model) {
         true => Ok(model),
-        false => Err(ProviderError::Model { model }.to_string()),
+        false => Err(ProviderError::InvalidModelName { model }.to_string()),
     }
 }
 
@@ -241,7 +245,7 @@ fn names(direct: &[CliKind], gateway: &[CliKind]) -> String {
 /// Returns a provider in the list.
 pub(super) fn row(provider: &ProviderSummary) -> Row {
     let health = provider.health.as_ref();
-    let when = health.and_then(|health| since_rfc3339(&health.checked)).map(ago).unwrap_or_default();
+    let when = health.and_then(|health| elapsed_since_rfc3339(&health.checked)).map(format_ago).unwrap_or_default();
     let (state, tone) = match (provider.secret, health.and_then(|health| health.healthy)) {
         (SecretState::Missing, _) if !provider.needs_none => ("key missing".to_owned(), TextStyle::Bad),
         (_, Some(true)) => (format!("answered {when}"), TextStyle::Good),
@@ -319,15 +323,15 @@ fn pool_detail(details: &pools::PoolDetails) -> Detail {
         let gone = if member.exists { "" } else { ": there is no such provider" };
         facts.push(Fact::new("member", format!("{}{model}{gone}", member.provider)));
     }
-    facts.extend(details.cooldowns.iter().map(|rest| Fact::new("cooldown", rest.line()).toned(TextStyle::Warn)));
+    facts.extend(details.cooldowns.iter().map(|rest| Fact::new("cooldown", rest.line()).with_tone(TextStyle::Warn)));
     Detail::new(facts)
 }
 
 /// Returns what runs may use, and what is left of that.
 fn budgets_shown(ground: &AppContext) -> Result<Detail, String> {
-    let (list, loss) = budgets::list(ground.home()).map_err(|e| said(&e))?;
+    let (list, loss) = budgets::list(ground.home()).map_err(|e| error_line(&e))?;
     let mut facts = vec![Fact::title("budgets")];
-    facts.extend(loss.map(|loss| Fact::new("lost", loss.to_string()).toned(TextStyle::Bad)));
+    facts.extend(loss.map(|loss| Fact::new("lost", loss.to_string()).with_tone(TextStyle::Bad)));
     facts
         .extend(list.budgets.iter().map(|budget| Fact::new("", format!("{}; {}", budget.line(), budget.spent_line()))));
     if list.budgets.is_empty() {

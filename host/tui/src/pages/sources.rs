@@ -1,16 +1,16 @@
 //! Where plugins and servers come from: marketplaces and registries.
 
 use aiw_app::feed::Topic;
-use aiw_app::phrases::{ago, since, since_rfc3339};
+use aiw_app::phrases::{elapsed_since, elapsed_since_rfc3339, format_ago};
 use aiw_app::plugins::add_market;
-use aiw_core::{Prompter, counted};
+use aiw_core::{Prompter, pluralize};
 use aiw_markets::{AddOptions, MarketSummary, Markets};
 use aiw_registries::RegistryInfo;
 
 use crate::context::AppContext;
-use crate::page::{Action, Column, Detail, ListContent, Outcome, Page, PageAbout, Row};
+use crate::page::{Action, Column, Detail, ListContent, Outcome, Page, PageDescriptor, Row};
 use crate::paint::{Fact, TextStyle};
-use crate::progress::said;
+use crate::progress::error_line;
 use crate::prompter::TuiPrompter;
 
 /// The beginning of the id of a registry's row. No marketplace has a name with it.
@@ -20,45 +20,45 @@ const REGISTRY_ID_PREFIX: &str = "registry:";
 pub(crate) struct SourcesPage;
 
 fn markets(ground: &AppContext) -> Result<Markets, String> {
-    ground.client.markets().map_err(|e| said(&e))
+    ground.client.markets().map_err(|e| error_line(&e))
 }
 
 fn registries(ground: &AppContext) -> Result<Vec<RegistryInfo>, String> {
-    let library = ground.client.library().map_err(|e| said(&e))?;
-    aiw_registries::known(ground.home(), library).map_err(|e| said(&e))
+    let library = ground.client.library().map_err(|e| error_line(&e))?;
+    aiw_registries::list_registries(ground.home(), library).map_err(|e| error_line(&e))
 }
 
 /// The screen in words.
-pub(super) static PAGE: PageAbout = PageAbout {
+pub(super) static PAGE: PageDescriptor = PageDescriptor {
     title: "Sources",
-    short: "Src",
-    word: "sources",
-    printed_by: "aiw plugin marketplace list",
+    short_title: "Src",
+    slug: "sources",
+    cli_command: "aiw plugin marketplace list",
     topics: &[Topic::Documents],
     columns: &[
         Column::new("NAME"),
         Column::state("STATE"),
-        Column::extra("HAS"),
-        Column::extra("FETCHED"),
+        Column::optional("HAS"),
+        Column::optional("FETCHED"),
         Column::new("FROM"),
     ],
-    empty: "no marketplaces: n adds one",
+    empty_message: "no marketplaces: n adds one",
     actions: &[
         Action::new('u', "update", "fetch the marketplace again, or what is due of the registries"),
         Action::new('d', "remove", "remove the marketplace; its installed plugins stay: asks")
-            .asking("Remove the marketplace {}? (y/N)"),
+            .with_confirmation("Remove the marketplace {}? (y/N)"),
         Action::global('n', "new", "add a marketplace: OWNER/REPO, an address or a path"),
     ],
-    is_searched: false,
+    has_backend_search: false,
 };
 
 impl Page for SourcesPage {
-    fn about(&self) -> &'static PageAbout {
+    fn descriptor(&self) -> &'static PageDescriptor {
         &PAGE
     }
 
     fn list(&self, ground: &AppContext, _: &str) -> Result<ListContent, String> {
-        let (statuses, mut problems) = markets(ground)?.statuses().map_err(|e| said(&e))?;
+        let (statuses, mut problems) = markets(ground)?.statuses().map_err(|e| error_line(&e))?;
         let mut rows: Vec<Row> = statuses.iter().map(|status| market_row(&MarketSummary::new(status))).collect();
         match registries(ground) {
             Ok(registries) => rows.extend(registries.iter().map(registry_row)),
@@ -74,38 +74,38 @@ impl Page for SourcesPage {
         };
         match looked {
             Ok(Some(facts)) => Detail::new(facts),
-            Ok(None) => Detail::failed("it is gone"),
-            Err(why) => Detail::failed(why),
+            Ok(None) => Detail::from_error("it is gone"),
+            Err(why) => Detail::from_error(why),
         }
     }
 
-    fn act(&self, ground: &AppContext, key: char, id: &str, person: &TuiPrompter) -> Result<Outcome, String> {
-        Ok(Outcome::Said(match key {
+    fn run_action(&self, ground: &AppContext, key: char, id: &str, person: &TuiPrompter) -> Result<Outcome, String> {
+        Ok(Outcome::Message(match key {
             'n' => {
                 let question = "The marketplace: OWNER/REPO of GitHub, an address, or a path";
                 let Some(reference) = ground.block_on(person.text(question))? else {
-                    return Ok(Outcome::Said("nothing was added".to_owned()));
+                    return Ok(Outcome::Message("nothing was added".to_owned()));
                 };
                 let options = AddOptions { inspect: true, ..AddOptions::default() };
                 let added = ground.block_on(add_market(&markets(ground)?, &reference, options, person))?;
-                let (name, count) = (added.market.name, counted(added.listing.plugins.len(), "plugin"));
+                let (name, count) = (added.market.name, pluralize(added.listing.plugins.len(), "plugin"));
                 [vec![format!("added {name}: {count}")], added.notes].concat().join("; ")
             }
             'd' => {
                 let done = ground.block_on(markets(ground)?.remove(id))?;
                 let stay = done.installed_plugins.len();
-                let left = if stay > 0 { format!("; {} of it stay", counted(stay, "plugin")) } else { String::new() };
+                let left = if stay > 0 { format!("; {} of it stay", pluralize(stay, "plugin")) } else { String::new() };
                 format!("removed {id}{left}")
             }
             _ if id.starts_with(REGISTRY_ID_PREFIX) => {
-                let registries = ground.client.registries().map_err(|e| said(&e))?;
+                let registries = ground.client.registries().map_err(|e| error_line(&e))?;
                 ground.block_on(registries.sync())?;
                 "the copies of the registries are up to date, or say why they are not".to_owned()
             }
             _ => {
                 let done = ground.block_on(markets(ground)?.update(id, true))?;
                 let what = if done.changed { "updated" } else { "unchanged" };
-                [vec![format!("{id}: {what}, {}", counted(done.plugins, "plugin"))], done.notes].concat().join("; ")
+                [vec![format!("{id}: {what}, {}", pluralize(done.plugins, "plugin"))], done.notes].concat().join("; ")
             }
         }))
     }
@@ -113,7 +113,7 @@ impl Page for SourcesPage {
 
 /// Returns what is known of a marketplace, if it is there.
 fn market_facts(ground: &AppContext, name: &str) -> Result<Option<Vec<Fact>>, String> {
-    let (statuses, _) = markets(ground)?.statuses().map_err(|e| said(&e))?;
+    let (statuses, _) = markets(ground)?.statuses().map_err(|e| error_line(&e))?;
     let market = statuses.iter().map(MarketSummary::new).find(|market| market.name == name);
     Ok(market.map(|market| {
         let mut facts = vec![Fact::title(market.name), Fact::new("from", market.source)];
@@ -128,8 +128,10 @@ fn registry_facts(ground: &AppContext, id: &str) -> Result<Option<Vec<Fact>>, St
     let registry = registries(ground)?.into_iter().find(|registry| registry.id == id);
     Ok(registry.map(|registry| {
         let mut facts = vec![Fact::title(registry.id)];
-        facts.extend(registry.fetched.map(|time| Fact::new("copy", format!("made {}", ago(since(time))))));
-        facts.extend(registry.problem.map(|problem| Fact::new("problem", problem).toned(TextStyle::Bad)));
+        facts.extend(
+            registry.fetched_at_ms.map(|time| Fact::new("copy", format!("made {}", format_ago(elapsed_since(time))))),
+        );
+        facts.extend(registry.problem.map(|problem| Fact::new("problem", problem).with_tone(TextStyle::Bad)));
         facts
     }))
 }
@@ -141,12 +143,12 @@ pub(super) fn market_row(market: &MarketSummary) -> Row {
         (true, None) => ("not fetched", TextStyle::Warn),
         (true, Some(_)) => ("marketplace", TextStyle::Good),
     };
-    let fetched = market.fetched_at.as_deref().and_then(since_rfc3339);
+    let fetched = market.fetched_at.as_deref().and_then(elapsed_since_rfc3339);
     let cells = [
         market.name.clone(),
         state.to_owned(),
-        market.plugins.map(|count| counted(count, "plugin")).unwrap_or_default(),
-        fetched.map(ago).unwrap_or_default(),
+        market.plugins.map(|count| pluralize(count, "plugin")).unwrap_or_default(),
+        fetched.map(format_ago).unwrap_or_default(),
         market.source.clone(),
     ];
     Row::new(market.name.clone(), tone, "ud", cells)
@@ -163,7 +165,7 @@ pub(super) fn registry_row(registry: &RegistryInfo) -> Row {
         registry.id.clone(),
         state.to_owned(),
         "MCP servers".to_owned(),
-        registry.fetched.map(since).map(ago).unwrap_or_default(),
+        registry.fetched_at_ms.map(elapsed_since).map(format_ago).unwrap_or_default(),
         registry.problem.clone().unwrap_or_default(),
     ];
     Row::new(format!("{REGISTRY_ID_PREFIX}{}", registry.id), tone, if registry.enabled { "u" } else { "" }, cells)

@@ -1,19 +1,19 @@
 //! Status: what is installed and in which version, what runs and what was used today, and what is wrong.
 
-use aiw_app::cli_updates::{CliUpdate, last_known};
+use aiw_app::cli_updates::{CliUpdate, cached_update};
 use aiw_app::daemon::DaemonState;
 use aiw_app::doctor::CheckedPart;
 use aiw_app::feed::Topic;
 use aiw_app::installation::Update;
-use aiw_app::phrases::tokens;
+use aiw_app::phrases::format_tokens;
 use aiw_app::tasks::{self, TaskStatus};
-use aiw_core::counted;
-use aiw_launch::{CliDetails, Search, detect};
+use aiw_core::pluralize;
+use aiw_launch::{CliDetails, SearchPath, detect};
 
 use crate::context::AppContext;
-use crate::page::{Column, Detail, ListContent, Page, PageAbout, Row};
+use crate::page::{Column, Detail, ListContent, Page, PageDescriptor, Row};
 use crate::paint::{Fact, TextStyle};
-use crate::progress::said;
+use crate::progress::error_line;
 
 /// The page of the state of everything.
 pub(crate) struct StatusPage;
@@ -23,7 +23,7 @@ pub(super) struct StatePart {
     pub(super) name: String,
     pub(super) state: &'static str,
     pub(super) tone: TextStyle,
-    pub(super) about: String,
+    pub(super) summary: String,
     pub(super) facts: Vec<Fact>,
 }
 
@@ -31,29 +31,29 @@ impl StatePart {
     fn new(name: impl Into<String>, state: &'static str, tone: TextStyle, about: String) -> Self {
         let name = name.into();
         let facts = vec![Fact::title(&name), Fact::new("", &about)];
-        Self { name, state, tone, about, facts }
+        Self { name, state, tone, summary: about, facts }
     }
 
     pub(super) fn row(&self) -> Row {
-        Row::new(self.name.clone(), self.tone, "", [self.name.clone(), self.state.to_owned(), self.about.clone()])
+        Row::new(self.name.clone(), self.tone, "", [self.name.clone(), self.state.to_owned(), self.summary.clone()])
     }
 }
 
 /// The screen in words.
-pub(super) static PAGE: PageAbout = PageAbout {
+pub(super) static PAGE: PageDescriptor = PageDescriptor {
     title: "Status",
-    short: "Sta",
-    word: "status",
-    printed_by: "aiw doctor",
+    short_title: "Sta",
+    slug: "status",
+    cli_command: "aiw doctor",
     topics: &[Topic::Tasks, Topic::Usage, Topic::Documents],
     columns: &[Column::new("PART"), Column::state("STATE"), Column::new("ABOUT")],
-    empty: "nothing is known",
+    empty_message: "nothing is known",
     actions: &[],
-    is_searched: false,
+    has_backend_search: false,
 };
 
 impl Page for StatusPage {
-    fn about(&self) -> &'static PageAbout {
+    fn descriptor(&self) -> &'static PageDescriptor {
         &PAGE
     }
 
@@ -63,7 +63,7 @@ impl Page for StatusPage {
 
     fn detail(&self, ground: &AppContext, id: &str) -> Detail {
         let part = parts(ground).into_iter().find(|part| part.name == id);
-        part.map_or_else(|| Detail::failed("it is gone"), |part| Detail::new(part.facts))
+        part.map_or_else(|| Detail::from_error("it is gone"), |part| Detail::new(part.facts))
     }
 }
 
@@ -71,13 +71,13 @@ impl Page for StatusPage {
 fn parts(ground: &AppContext) -> Vec<StatePart> {
     let home = ground.home();
     let mut parts = vec![own(ground)];
-    let clis = detect(&Search::around(home.around()), Some(home));
-    parts.extend(clis.iter().map(|cli| installed(&CliDetails::new(cli), last_known(home, cli).as_ref())));
+    let clis = detect(&SearchPath::from_context(home.context()), Some(home));
+    parts.extend(clis.iter().map(|cli| cli_part(&CliDetails::new(cli), cached_update(home, cli).as_ref())));
     match tasks::status(home, true) {
-        Ok((status, _)) => parts.extend(running(&status)),
-        Err(e) => parts.push(StatePart::new("tasks", "unreadable", TextStyle::Bad, said(&e))),
+        Ok((status, _)) => parts.extend(task_parts(&status)),
+        Err(e) => parts.push(StatePart::new("tasks", "unreadable", TextStyle::Bad, error_line(&e))),
     }
-    parts.extend((ground.doctor)(home).parts.iter().map(checked));
+    parts.extend((ground.doctor)(home).parts.iter().map(check_part));
     parts
 }
 
@@ -95,7 +95,7 @@ fn own(ground: &AppContext) -> StatePart {
     }
 }
 
-pub(super) fn installed(cli: &CliDetails, news: Option<&CliUpdate>) -> StatePart {
+pub(super) fn cli_part(cli: &CliDetails, news: Option<&CliUpdate>) -> StatePart {
     let CliDetails { summary, real_path, install_command } = cli;
     let Some(path) = &summary.path else {
         let mut part =
@@ -112,7 +112,7 @@ pub(super) fn installed(cli: &CliDetails, news: Option<&CliUpdate>) -> StatePart
     part
 }
 
-pub(super) fn running(status: &TaskStatus) -> Vec<StatePart> {
+pub(super) fn task_parts(status: &TaskStatus) -> Vec<StatePart> {
     let counts = &status.counts;
     let about = format!("{} running, {} queued, {} unread", counts.running, counts.queued, counts.unseen);
     let mut parts =
@@ -123,24 +123,29 @@ pub(super) fn running(status: &TaskStatus) -> Vec<StatePart> {
         parts.push(StatePart::new("daemon", state, tone, line));
     }
     if let Some(sum) = &status.today {
-        let used = format!("{} tokens read, {} written, {}", tokens(sum.read()), tokens(sum.output), sum.cost());
+        let used = format!(
+            "{} tokens read, {} written, {}",
+            format_tokens(sum.total_input()),
+            format_tokens(sum.output),
+            sum.cost()
+        );
         parts.push(StatePart::new("today", "used", TextStyle::Plain, used));
     }
     parts
 }
 
-pub(super) fn checked(part: &CheckedPart) -> StatePart {
+pub(super) fn check_part(part: &CheckedPart) -> StatePart {
     let count = part.problems.len();
     let (state, tone) = if count == 0 { ("ok", TextStyle::Good) } else { ("problems", TextStyle::Bad) };
     let about = match part.problems.first() {
         None => part.summary.clone(),
-        Some(first) => format!("{}: {}", counted(count, "problem"), first.problem),
+        Some(first) => format!("{}: {}", pluralize(count, "problem"), first.problem),
     };
     // The doctor checks tasks and processes by names of their own.
     let mut shown = StatePart::new(format!("check: {}", part.name), state, tone, about);
     shown.facts = vec![Fact::title(part.name), Fact::new("", &part.summary)];
     for found in &part.problems {
-        shown.facts.push(Fact::new("problem", &found.problem).toned(TextStyle::Bad));
+        shown.facts.push(Fact::new("problem", &found.problem).with_tone(TextStyle::Bad));
         shown.facts.push(Fact::new("next", &found.next));
     }
     shown

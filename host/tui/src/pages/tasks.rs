@@ -3,17 +3,17 @@
 use std::time::Duration;
 
 use aiw_app::feed::Topic;
-use aiw_app::phrases::{ago, short, since, took};
+use aiw_app::phrases::{abbreviate_home, elapsed_since, format_ago, format_duration};
 use aiw_app::tasks::{self, TaskList};
-use aiw_core::counted;
+use aiw_core::pluralize;
 use aiw_home::rfc3339;
-use aiw_launch::{describe_state, duration, resume, tail};
-use aiw_tasks::{Keep, Outcome as TaskOutcome, State, Task};
+use aiw_launch::{describe_state, duration, resume_line, tail};
+use aiw_tasks::{Outcome as TaskOutcome, RetentionPolicy, State, Task};
 
 use crate::context::AppContext;
-use crate::page::{Action, Column, Detail, ListContent, Outcome, Page, PageAbout, Row};
+use crate::page::{Action, Column, Detail, ListContent, Outcome, Page, PageDescriptor, Row};
 use crate::paint::{Fact, TextStyle};
-use crate::progress::said;
+use crate::progress::error_line;
 use crate::prompter::TuiPrompter;
 use crate::screen::TerminalProgram;
 
@@ -24,89 +24,90 @@ const MAX_LINES: usize = 300;
 pub(crate) struct TasksPage;
 
 fn everywhere(ground: &AppContext) -> Result<&aiw_tasks::Tasks, String> {
-    ground.client.everywhere().map_err(|e| said(&e))
+    ground.client.all_tasks().map_err(|e| error_line(&e))
 }
 
 /// The screen in words.
-pub(super) static PAGE: PageAbout = PageAbout {
+pub(super) static PAGE: PageDescriptor = PageDescriptor {
     title: "Tasks",
-    short: "Tas",
-    word: "tasks",
-    printed_by: "aiw task list",
+    short_title: "Tas",
+    slug: "tasks",
+    cli_command: "aiw task list",
     topics: &[Topic::Tasks],
     columns: &[
         Column::new("ID"),
         Column::state("STATE"),
-        Column::extra("CLI"),
-        Column::extra("PROVIDER"),
-        Column::extra("TOOK"),
-        Column::extra("STARTED"),
+        Column::optional("CLI"),
+        Column::optional("PROVIDER"),
+        Column::optional("TOOK"),
+        Column::optional("STARTED"),
         Column::new("PROMPT"),
     ],
-    empty: "no tasks: `aiw claude \"PROMPT\"` starts one",
+    empty_message: "no tasks: `aiw claude \"PROMPT\"` starts one",
     actions: &[
-        Action::new('x', "stop", "stop it with all its processes: asks").asking("Stop task {}? (y/N)"),
+        Action::new('x', "stop", "stop it with all its processes: asks").with_confirmation("Stop task {}? (y/N)"),
         Action::new('r', "resume", "go on with its session in this terminal"),
         Action::new('L', "log", "the last 10000 lines of its log: it is read then"),
-        Action::new('d', "remove", "remove it, with its log: asks").asking("Remove task {} with its log? (y/N)"),
+        Action::new('d', "remove", "remove it, with its log: asks")
+            .with_confirmation("Remove task {} with its log? (y/N)"),
         Action::global('P', "prune", "remove the ended tasks that are not to be kept: asks")
-            .asking("Remove the ended tasks that are not to be kept? (y/N)"),
+            .with_confirmation("Remove the ended tasks that are not to be kept? (y/N)"),
     ],
-    is_searched: false,
+    has_backend_search: false,
 };
 
 impl Page for TasksPage {
-    fn about(&self) -> &'static PageAbout {
+    fn descriptor(&self) -> &'static PageDescriptor {
         &PAGE
     }
 
     fn list(&self, ground: &AppContext, _: &str) -> Result<ListContent, String> {
-        let TaskList { tasks, problems } = tasks::list(everywhere(ground)?).map_err(|e| said(&e))?;
+        let TaskList { tasks, problems } = tasks::list(everywhere(ground)?).map_err(|e| error_line(&e))?;
         // The newest first.
         let rows = tasks.iter().rev().map(row).collect();
         let has_ended = tasks.iter().any(|task| task.state == State::Ended);
-        Ok(ListContent::new(rows, problems.iter().map(|problem| said(problem))).without('P', !has_ended))
+        Ok(ListContent::new(rows, problems.iter().map(|problem| error_line(problem))).disable_key_if('P', !has_ended))
     }
 
     fn detail(&self, ground: &AppContext, id: &str) -> Detail {
         let looked = everywhere(ground).and_then(|tasks| {
-            let task = tasks.find(id).map_err(|e| said(&e))?;
-            let lines = tail(tasks, &task, MAX_LINES).map_err(|e| said(&e))?;
-            let logs = tasks.log(task.id).map_err(|e| said(&e))?.directory().to_owned();
+            let task = tasks.find(id).map_err(|e| error_line(&e))?;
+            let lines = tail(tasks, &task, MAX_LINES).map_err(|e| error_line(&e))?;
+            let logs = tasks.log(task.id).map_err(|e| error_line(&e))?.directory().to_owned();
             let detail = detail(&task).with_lines(lines.iter().map(|line| line.text.as_str()));
-            Ok(Detail { logs: Some(logs), ..detail })
+            Ok(Detail { log_dir: Some(logs), ..detail })
         });
-        looked.unwrap_or_else(Detail::failed)
+        looked.unwrap_or_else(Detail::from_error)
     }
 
-    fn act(&self, ground: &AppContext, key: char, id: &str, person: &TuiPrompter) -> Result<Outcome, String> {
+    fn run_action(&self, ground: &AppContext, key: char, id: &str, person: &TuiPrompter) -> Result<Outcome, String> {
         let tasks = everywhere(ground)?;
         match key {
             'x' => {
-                let task = tasks.find(id).map_err(|e| said(&e))?;
-                let stopped = tasks::stop(tasks, &[task.id]).map_err(|e| said(&e))?;
+                let task = tasks.find(id).map_err(|e| error_line(&e))?;
+                let stopped = tasks::stop(tasks, &[task.id]).map_err(|e| error_line(&e))?;
                 let lines = stopped.iter().map(|one| format!("{} {}", one.task.id, one.result));
-                Ok(Outcome::Said(lines.collect::<Vec<_>>().join(", ")))
+                Ok(Outcome::Message(lines.collect::<Vec<_>>().join(", ")))
             }
             'r' => {
-                tasks::resume(tasks, id).map_err(|e| said(&e))?;
-                Ok(Outcome::Run(TerminalProgram::own(["task", "resume", id])?))
+                tasks::resume(tasks, id).map_err(|e| error_line(&e))?;
+                Ok(Outcome::Run(TerminalProgram::from_aiw_args(["task", "resume", id])?))
             }
             'd' => {
-                tasks::remove(tasks, &[id.to_owned()], person).map_err(|e| said(&e))?;
-                person.outcome(|| format!("removed {id}")).map(Outcome::Said)
+                tasks::remove(tasks, &[id.to_owned()], person).map_err(|e| error_line(&e))?;
+                person.finish(|| format!("removed {id}")).map(Outcome::Message)
             }
             'P' => {
-                let gone = tasks::prune(tasks, Keep::default(), false).map_err(|e| said(&e))?;
-                Ok(Outcome::Said(format!("removed {}", counted(gone.removed.len(), "task"))))
+                let gone = tasks::prune(tasks, RetentionPolicy::default(), false).map_err(|e| error_line(&e))?;
+                Ok(Outcome::Message(format!("removed {}", pluralize(gone.removed.len(), "task"))))
             }
             _ => {
-                let task = tasks.find(id).map_err(|e| said(&e))?;
+                let task = tasks.find(id).map_err(|e| error_line(&e))?;
                 const MAX_EXPANDED_LINES: usize = Detail::MAX_LINES * 20;
 
-                let lines = tail(tasks, &task, MAX_EXPANDED_LINES).map_err(|e| said(&e))?;
+                let lines = tail(tasks, &task, MAX_EXPANDED_LINES).map_err(|e| error_line(&e))?;
                 // What only stood beside a list was not read.
-                tasks.mark_read(&[task.id]).map_err(|e| said(&e))?;
+                tasks.mark_read(&[task.id]).map_err(|e| error_line(&e))?;
                 let facts = match lines.len() {
                     MAX_EXPANDED_LINES => vec![
                         Fact::title(format!("the last {MAX_EXPANDED_LINES} lines of the log of {id}")),
@@ -137,21 +138,21 @@ pub(crate) fn row(task: &Task) -> Row {
         (true, false) => "Ld",
     };
     // What runs is known by when it began: a clock would be drawn all the time.
-    let time = if is_over { took(duration(task)) } else { String::new() };
+    let time = if is_over { format_duration(duration(task)) } else { String::new() };
     let cells = [
         task.id.to_string(),
         format!("{}{}", describe_state(task), if task.unread { "*" } else { "" }),
         task.about.cli.to_string(),
         task.about.provider.clone().unwrap_or_default(),
         time,
-        began(since(task.started)),
+        began(elapsed_since(task.started)),
         format!("{}{}", if task.about.private { "(private) " } else { "" }, task.about.prompt),
     ];
     Row::new(task.id.to_string(), tone(task), keys, cells)
 }
 
 fn began(time: Duration) -> String {
-    if time.as_secs() < 60 { "just now".to_owned() } else { ago(time) }
+    if time.as_secs() < 60 { "just now".to_owned() } else { format_ago(time) }
 }
 
 /// Returns what is known of a task.
@@ -160,7 +161,7 @@ pub(super) fn detail(task: &Task) -> Detail {
     let mut facts = vec![Fact::title(format!("{} {}, {}", task.id, about.cli, describe_state(task)))];
     let mut fact = |label, text: Option<String>| facts.extend(text.map(|text| Fact::new(label, text)));
     fact("prompt", Some(about.prompt.clone()));
-    fact("in", Some(short(&task.cwd)));
+    fact("in", Some(abbreviate_home(&task.cwd)));
     fact("provider", about.provider.clone());
     fact("model", about.model.clone());
     fact("role", about.role.clone());
@@ -171,6 +172,6 @@ pub(super) fn detail(task: &Task) -> Detail {
     fact("cost", about.cost_usd.map(|cost| format!("${cost:.4}")));
     fact("started", Some(rfc3339(task.started)));
     fact("ended", task.ended.map(rfc3339));
-    fact("resume", resume(task));
+    fact("resume", resume_line(task));
     Detail::new(facts)
 }

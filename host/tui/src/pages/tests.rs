@@ -14,7 +14,7 @@ use aiw_launch::{CliDetails, CliSummary};
 use aiw_processes::{Manager, ProcessSummary, RunState};
 use aiw_providers::{PoolMemberSummary, PoolSummary, ProviderHealth, ProviderSummary, SecretState};
 use aiw_routing::ServerEntry;
-use aiw_sync::{SeenMachine, SkippedFile, StoreStatus};
+use aiw_sync::{SkippedFile, StoreMachine, StoreStatus};
 use aiw_tasks::{Task, TaskDescription};
 use insta::assert_snapshot;
 
@@ -79,7 +79,7 @@ fn processes() -> Vec<ProcessSummary> {
     std::fs::create_dir(file.parent().unwrap()).unwrap();
     let one = |id: &str| format!("process {id:?} {{\n command \"npm\" \"run\" {id:?}\n}}\n");
     std::fs::write(&file, [one("db"), one("web"), one("worker")].concat()).unwrap();
-    let home = aiw_home::Home::at(place.path().join("home"));
+    let home = aiw_home::Home::from_root(place.path().join("home"));
     let manager = Manager::open_in(&home, place.path()).unwrap();
     let statuses = manager.list().unwrap();
     let mut all: Vec<ProcessSummary> = statuses.iter().map(ProcessSummary::new).collect();
@@ -123,7 +123,7 @@ fn the_dashboard() {
 fn the_tasks() {
     let rows = tasks().iter().map(tasks::row).collect();
     let lines = ["the first line"; 70].into_iter().chain(["the last line"]);
-    let detail = Detail { logs: Some("/srv".into()), ..without_times(tasks::detail(&tasks()[0])).with_lines(lines) };
+    let detail = Detail { log_dir: Some("/srv".into()), ..without_times(tasks::detail(&tasks()[0])).with_lines(lines) };
     let listed = ListContent::new(rows, ["a task can't be shown: its record is damaged".to_owned()]);
     assert_snapshot!(shots(Arc::new(TasksPage), &listed, &detail));
 }
@@ -138,7 +138,7 @@ fn the_processes() {
 
 #[test]
 fn only_what_can_start_again_has_the_keys_for_it() {
-    let keys = |one: &ProcessSummary| processes::row(one, None).keys;
+    let keys = |one: &ProcessSummary| processes::row(one, None).action_keys;
     let mut one = processes().remove(0);
     assert_eq!(keys(&one), "xraL");
     one.id = "on:failed:web".into();
@@ -167,7 +167,7 @@ fn the_mcp_servers() {
     ];
     let detail =
         Detail::new(vec![Fact::title("github")]).with_lines(["list_issues  Lists issues", "close_issue  Closes one"]);
-    assert_snapshot!(shots(Arc::new(mcp::McpServers), &ListContent::new(rows, []), &detail));
+    assert_snapshot!(shots(Arc::new(mcp::McpServersPage), &ListContent::new(rows, []), &detail));
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn the_history() {
     let rows = (1..4).map(|n| history::row(&session(n))).collect();
     let detail =
         Detail::new(vec![Fact::title("how do I make test 1 pass?")]).with_lines(["2026-11-01 user", "how do I?"]);
-    assert_snapshot!(shots(Arc::new(history::History), &ListContent::new(rows, []), &detail));
+    assert_snapshot!(shots(Arc::new(history::HistoryPage), &ListContent::new(rows, []), &detail));
 }
 
 #[test]
@@ -218,12 +218,12 @@ fn the_sync() {
         fingerprint: Some("four words of it".into()),
         unpushed: vec!["claude:settings.json".into()],
         skipped: vec![SkippedFile { path: "aiw:mcp.json".into(), reason: "holds a key in clear".into() }],
-        machines: vec![SeenMachine { id: "lap".into(), snapshots: 3, merged: false }],
+        machines: vec![StoreMachine { id: "lap".into(), snapshots: 3, merged: false }],
         pending_installs: Vec::new(),
     };
     let listed = ListContent::new(sync::rows(&status), ["`desk` synchronizes with `/mnt/store`".to_owned()]);
     let detail = Detail::new(vec![Fact::title("claude:settings.json"), Fact::new("store", "four words of it")]);
-    assert_snapshot!(shots(Arc::new(sync::Sync), &listed, &detail));
+    assert_snapshot!(shots(Arc::new(sync::SyncPage), &listed, &detail));
 }
 
 #[test]
@@ -255,9 +255,9 @@ fn the_status() {
         asked: "2026-11-05T10:11:12Z".into(),
     };
     let parts =
-        [status::installed(&cli("claude", Some("2.1.0")), Some(&news)), status::installed(&cli("codex", None), None)];
+        [status::cli_part(&cli("claude", Some("2.1.0")), Some(&news)), status::cli_part(&cli("codex", None), None)];
     let parts: Vec<status::StatePart> =
-        parts.into_iter().chain(status::running(&seen)).chain(checks.iter().map(status::checked)).collect();
+        parts.into_iter().chain(status::task_parts(&seen)).chain(checks.iter().map(status::check_part)).collect();
     let detail = Detail::new(parts.last().unwrap().facts.clone());
     assert_snapshot!(shots(
         Arc::new(status::StatusPage),
@@ -287,39 +287,45 @@ fn the_events() {
 #[test]
 fn each_screen_has_a_word_a_command_and_keys_that_no_other_meaning_has() {
     let tabs = crate::open::tabs(false);
-    let named: Vec<(&str, &str)> = tabs.iter().map(|tab| (tab.about().word, tab.about().printed_by)).collect();
-    assert_eq!(named, crate::screens());
+    let named: Vec<(&str, &str)> =
+        tabs.iter().map(|tab| (tab.descriptor().slug, tab.descriptor().cli_command)).collect();
+    assert_eq!(named, crate::screen_names());
     assert!(named.iter().all(|(_, command)| command.starts_with("aiw ")));
     let pages: [&dyn Page; 9] = [
         &dashboard::Dashboard::default(),
         &TasksPage,
         &processes::ProcessesPage::default(),
-        &mcp::McpServers,
+        &mcp::McpServersPage,
         &providers::ProvidersPage,
-        &history::History,
-        &sync::Sync,
+        &history::HistoryPage,
+        &sync::SyncPage,
         &status::StatusPage,
         &events::EventsPage,
     ];
     for page in pages {
-        let keys: Vec<char> = page.about().actions.iter().map(|action| action.key).collect();
-        assert!(keys.iter().all(|key| !"jkhlgGqM?/0123456789 ".contains(*key)), "{}: {keys:?}", page.about().word);
+        let keys: Vec<char> = page.descriptor().actions.iter().map(|action| action.key).collect();
+        assert!(keys.iter().all(|key| !"jkhlgGqM?/0123456789 ".contains(*key)), "{}: {keys:?}", page.descriptor().slug);
         let own: std::collections::BTreeSet<&char> = keys.iter().collect();
-        assert_eq!(own.len(), keys.len(), "{}: {keys:?}", page.about().word);
+        assert_eq!(own.len(), keys.len(), "{}: {keys:?}", page.descriptor().slug);
     }
 }
 
 #[test]
 fn a_fresh_home_is_offered_what_sets_it_up_and_nothing_that_needs_a_store() {
-    let (ground, person) = (crate::app::tests::ground(), TuiPrompter::new(&crate::prompter::quiet()));
+    let (ground, person) = (crate::app::tests::ground(), TuiPrompter::new(&crate::prompter::noop_job_handle()));
     let page = dashboard::Dashboard::default();
     let start = page.list(&ground, "").unwrap().rows.into_iter().find(|row| row.id == "start").unwrap();
-    let action = page.about().actions.iter().find(|action| start.keys.contains(action.key)).unwrap();
-    assert_eq!((start.keys.len(), action.name), (1, "set up"));
-    let Ok(Outcome::Run(program)) = page.act(&ground, action.key, "start", &person) else { panic!("it runs nothing") };
-    assert_eq!(program, TerminalProgram::own(["init"]).unwrap());
-    let listed = sync::Sync.list(&ground, "").unwrap();
-    assert!(sync::Sync.about().actions.iter().all(|action| listed.idle.contains(action.key)), "{listed:?}");
+    let action = page.descriptor().actions.iter().find(|action| start.action_keys.contains(action.key)).unwrap();
+    assert_eq!((start.action_keys.len(), action.name), (1, "set up"));
+    let Ok(Outcome::Run(program)) = page.run_action(&ground, action.key, "start", &person) else {
+        panic!("it runs nothing")
+    };
+    assert_eq!(program, TerminalProgram::from_aiw_args(["init"]).unwrap());
+    let listed = sync::SyncPage.list(&ground, "").unwrap();
+    assert!(
+        sync::SyncPage.descriptor().actions.iter().all(|action| listed.disabled_keys.contains(action.key)),
+        "{listed:?}"
+    );
     assert!(listed.rows[0].cells[2].contains("aiw sync init REMOTE"), "{listed:?}");
 }
 
@@ -371,7 +377,8 @@ fn an_answer_of_no_use_is_refused_at_once_and_asked_again() {
     let types = ["-", "https://me:sk-canary@host", "https://host/v1/", "never asked"];
     let person = Types(std::sync::Mutex::new((types.to_vec(), Vec::new())));
     let ground = crate::app::tests::ground();
-    let given = ground.block_on(providers::usage_detail("Address:", providers::address, &person, &person)).unwrap();
+    let given =
+        ground.block_on(providers::usage_detail("Address:", providers::parse_base_url, &person, &person)).unwrap();
     let (left, told) = person.0.into_inner().unwrap();
     assert_eq!((given, left), (Some(aiw_home::base_url("https://host/v1/").unwrap()), vec!["never asked"]));
     assert!(told.len() == 2 && told[0].contains("can't be taken away") && !told[1].contains("canary"), "{told:?}");

@@ -7,15 +7,15 @@ use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
 use super::error::ModelError;
-use super::files::{ModelFiles, TOKENIZER, WEIGHTS};
+use super::files::{ModelFiles, ONNX_FILE, TOKENIZER_FILES};
 use super::prepared::{PreparedModel, is_quantized};
-use super::runtime::{self, caught};
+use super::runtime::{self, catch_panic};
 
 /// The tokens of a text that count, with the two that frame it: the length that the model was trained for.
 const MAX_TOKENS: usize = 256;
 
 /// The part of a text that is looked at: 256 tokens of any language, and far less than takes noticeable time.
-const MAX_TEXT: usize = 16 << 10;
+const MAX_TEXT_BYTES: usize = 16 << 10;
 
 /// Texts in one run, and their bytes with those that make them equally long: about 512 tokens. More need more memory (the
 /// layers of 16 texts of 256 tokens take 170 MB) and are no faster.
@@ -27,7 +27,7 @@ const INITIALIZERS_FOLDER_KEY: &str = "session.model_external_initializers_file_
 
 /// The source of a session.
 enum Graph {
-    Whole(Vec<u8>),
+    Original(Vec<u8>),
     Prepared(PreparedModel),
 }
 
@@ -50,20 +50,20 @@ impl Embedder {
             }
         }
         let environment = files.load_runtime()?;
-        let weights = files.read(WEIGHTS)?;
+        let weights = files.read(ONNX_FILE)?;
         let mut identity = Sha256::new();
         identity.update(Sha256::digest(&weights));
-        identity.update(Sha256::digest(files.read(TOKENIZER[0])?));
-        let graph = match PreparedModel::make(files, &environment, &weights) {
+        identity.update(Sha256::digest(files.read(TOKENIZER_FILES[0])?));
+        let graph = match PreparedModel::create(files, &environment, &weights) {
             Some(prepared) => Graph::Prepared(prepared),
-            None => Graph::Whole(weights),
+            None => Graph::Original(weights),
         };
         Self::of(files, environment, graph, hex(&identity.finalize()))
     }
 
     fn of(files: &ModelFiles, environment: Environment, graph: Graph, identity: String) -> Result<Self, ModelError> {
         let [tokenizer_file, config_file, special_tokens_map_file, tokenizer_config_file] =
-            TOKENIZER.map(|name| files.read(name));
+            TOKENIZER_FILES.map(|name| files.read(name));
         let tokenizer_files = TokenizerFiles {
             tokenizer_file: tokenizer_file?,
             config_file: config_file?,
@@ -75,7 +75,7 @@ impl Embedder {
             .with_intra_threads(files.threads.max(1))
             .with_environment(environment);
         let (graph, is_quantized) = match graph {
-            Graph::Whole(weights) => {
+            Graph::Original(weights) => {
                 let is_quantized = is_quantized(&weights);
                 (weights, is_quantized)
             }
@@ -90,9 +90,11 @@ impl Embedder {
         // The range of the bytes is chosen anew for each run, so a text must not share one with others.
         let batch = if is_quantized { 1 } else { BATCH_SIZE };
         let model = UserDefinedEmbeddingModel::new(graph, tokenizer_files).with_pooling(Pooling::Mean);
-        let failed =
-            |reason: String| ModelError::Model { directory: files.directory.clone(), reason: one_line(&reason, 300) };
-        let model = caught(|| TextEmbedding::try_new_from_user_defined(model, options))
+        let failed = |reason: String| ModelError::InvalidModel {
+            directory: files.directory.clone(),
+            reason: one_line(&reason, 300),
+        };
+        let model = catch_panic(|| TextEmbedding::try_new_from_user_defined(model, options))
             .map_err(&failed)?
             .map_err(|e| failed(e.to_string()))?;
         let mut embedder = Self { model: Mutex::new(model), batch, dimensions: 0, identity };
@@ -141,10 +143,12 @@ impl Embedder {
             let cut: Vec<&str> = batch.iter().map(|index| start_of(texts[*index])).collect();
             let found = self.run(&cut)?;
             if found.len() != batch.len() || found.iter().any(|vector| vector.len() != self.dimensions) {
-                return Err(ModelError::Failed { reason: "it returns vectors of another number or length".into() });
+                return Err(ModelError::InferenceFailed {
+                    reason: "it returns vectors of another number or length".into(),
+                });
             }
             if found.iter().flatten().any(|value| !value.is_finite()) {
-                return Err(ModelError::Failed { reason: "it returns numbers that are not finite".into() });
+                return Err(ModelError::InferenceFailed { reason: "it returns numbers that are not finite".into() });
             }
             for (index, vector) in batch.iter().zip(found) {
                 vectors[*index] = vector;
@@ -157,13 +161,13 @@ impl Embedder {
     }
 
     fn run(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, ModelError> {
-        let failed = |reason: String| ModelError::Failed { reason: one_line(&reason, 300) };
+        let failed = |reason: String| ModelError::InferenceFailed { reason: one_line(&reason, 300) };
         let mut model = self.model.lock();
-        caught(|| model.embed(texts, Some(texts.len()))).map_err(failed)?.map_err(|e| failed(e.to_string()))
+        catch_panic(|| model.embed(texts, Some(texts.len()))).map_err(failed)?.map_err(|e| failed(e.to_string()))
     }
 }
 
 /// Returns the part of a text that is looked at.
 fn start_of(text: &str) -> &str {
-    &text[..text.floor_char_boundary(MAX_TEXT)]
+    &text[..text.floor_char_boundary(MAX_TEXT_BYTES)]
 }

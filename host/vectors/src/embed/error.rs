@@ -32,7 +32,7 @@ pub enum ModelError {
     },
     /// A file is not the one that was chosen.
     #[error("`{}` is not the file that was chosen: its sha256 is {found}, not {pinned}", .path.display())]
-    Changed {
+    DigestMismatch {
         /// The file.
         path: PathBuf,
         /// The digest that it must have.
@@ -42,7 +42,7 @@ pub enum ModelError {
     },
     /// The library can't be loaded.
     #[error("ONNX Runtime cannot be loaded from `{}`: {reason}", .path.display())]
-    Runtime {
+    RuntimeLoadFailed {
         /// The library.
         path: PathBuf,
         /// The loader's own words.
@@ -50,13 +50,13 @@ pub enum ModelError {
     },
     /// The library collects data about its use and can't be stopped from it.
     #[error("`{}` collects data about its use for its maker, and aiw can't switch that off", .path.display())]
-    Collects {
+    ForcedTelemetry {
         /// The library.
         path: PathBuf,
     },
     /// The files are not a model that ONNX Runtime can run.
     #[error("the model in `{}` cannot be loaded: {reason}", .directory.display())]
-    Model {
+    InvalidModel {
         /// The directory.
         directory: PathBuf,
         /// The words of the library.
@@ -64,7 +64,7 @@ pub enum ModelError {
     },
     /// The model failed on a text.
     #[error("the model failed: {reason}")]
-    Failed {
+    InferenceFailed {
         /// The words of the library.
         reason: String,
     },
@@ -74,7 +74,7 @@ impl Diagnostic for ModelError {
     fn own_kind(&self) -> ErrorKind {
         match self {
             Self::Missing { .. } | Self::Unreadable { .. } => ErrorKind::Unavailable,
-            Self::Failed { .. } => ErrorKind::Internal,
+            Self::InferenceFailed { .. } => ErrorKind::Internal,
             _ => ErrorKind::Config,
         }
     }

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use aiw_core::hex;
-use aiw_home::open_plain;
+use aiw_home::open_regular;
 use ort::environment::Environment;
 use sha2::{Digest, Sha256};
 
@@ -19,14 +19,15 @@ const MAX_MODEL_BYTES: u64 = 400 << 20;
 const MAX_OTHER_BYTES: u64 = 32 << 20;
 
 /// The files that a tokenizer is made of.
-pub(super) const TOKENIZER: [&str; 4] =
+pub(super) const TOKENIZER_FILES: [&str; 4] =
     ["tokenizer.json", "config.json", "special_tokens_map.json", "tokenizer_config.json"];
 
 /// The model itself.
-pub(super) const WEIGHTS: &str = "model.onnx";
+pub(super) const ONNX_FILE: &str = "model.onnx";
 
 /// All files of a model.
-pub(crate) const FILES: [&str; 5] = [WEIGHTS, TOKENIZER[0], TOKENIZER[1], TOKENIZER[2], TOKENIZER[3]];
+pub(crate) const MODEL_FILES: [&str; 5] =
+    [ONNX_FILE, TOKENIZER_FILES[0], TOKENIZER_FILES[1], TOKENIZER_FILES[2], TOKENIZER_FILES[3]];
 
 /// A sentence model in a directory, and the library that runs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,13 +38,13 @@ pub struct ModelFiles {
     /// The library of ONNX Runtime.
     pub runtime: PathBuf,
     /// The sha256 that files must have, by their names in the directory. Other files may be anything.
-    pub pinned: BTreeMap<String, String>,
+    pub pinned_digests: BTreeMap<String, String>,
     /// The sha256 that the library must have.
-    pub runtime_pinned: Option<String>,
+    pub runtime_digest: Option<String>,
     /// The number of threads that one text may use.
     pub threads: usize,
     /// A directory for what makes the next load fast. Its parent has nothing else in it.
-    pub prepared: Option<PathBuf>,
+    pub prepared_dir: Option<PathBuf>,
 }
 
 /// Whether a model can be used: a state like any other, not a failure.
@@ -61,25 +62,25 @@ impl ModelFiles {
         Self {
             directory: directory.into(),
             runtime: runtime.into(),
-            pinned: BTreeMap::new(),
-            runtime_pinned: None,
+            pinned_digests: BTreeMap::new(),
+            runtime_digest: None,
             threads: 1,
-            prepared: None,
+            prepared_dir: None,
         }
     }
 
     /// Returns the identity that the loaded model will have ([`super::Embedder::identity`]), if its files are pinned.
     pub fn identity(&self) -> Option<String> {
         let mut identity = Sha256::new();
-        for name in [WEIGHTS, TOKENIZER[0]] {
-            identity.update(bytes_of(self.pinned.get(name)?)?);
+        for name in [ONNX_FILE, TOKENIZER_FILES[0]] {
+            identity.update(bytes_of(self.pinned_digests.get(name)?)?);
         }
         Some(hex(&identity.finalize()))
     }
 
     /// Loads the library, if it is the pinned one.
     pub(super) fn load_runtime(&self) -> Result<Environment, ModelError> {
-        if let Some(pinned) = &self.runtime_pinned {
+        if let Some(pinned) = &self.runtime_digest {
             check(&self.runtime, &file_sha256(&self.runtime)?, pinned)?;
         }
         runtime::load(&self.runtime, false)
@@ -88,16 +89,16 @@ impl ModelFiles {
     /// Reads a file of the model, which must be the pinned one.
     pub(super) fn read(&self, name: &str) -> Result<Vec<u8>, ModelError> {
         let path = self.directory.join(name);
-        let limit = if name == WEIGHTS { MAX_MODEL_BYTES } else { MAX_OTHER_BYTES };
+        let limit = if name == ONNX_FILE { MAX_MODEL_BYTES } else { MAX_OTHER_BYTES };
         let unreadable = |source| unreadable(&path, source);
-        let file = open_plain(&path).map_err(unreadable)?;
+        let file = open_regular(&path).map_err(unreadable)?;
         let size = file.metadata().map_err(unreadable)?.len();
         let mut bytes = Vec::with_capacity(usize::try_from(size.min(limit)).unwrap_or_default());
         file.take(limit + 1).read_to_end(&mut bytes).map_err(unreadable)?;
         if bytes.len() as u64 > limit {
             return Err(ModelError::TooLarge { path, limit });
         }
-        if let Some(pinned) = self.pinned.get(name) {
+        if let Some(pinned) = self.pinned_digests.get(name) {
             check(&path, &hex(&Sha256::digest(&bytes)), pinned)?;
         }
         Ok(bytes)
@@ -113,12 +114,12 @@ fn check(path: &Path, found: &str, pinned: &str) -> Result<(), ModelError> {
     if found == pinned {
         return Ok(());
     }
-    Err(ModelError::Changed { path: path.to_owned(), pinned: pinned.to_owned(), found: found.to_owned() })
+    Err(ModelError::DigestMismatch { path: path.to_owned(), pinned: pinned.to_owned(), found: found.to_owned() })
 }
 
 /// Returns the sha256 of a file, in hexadecimal.
 pub(crate) fn file_sha256(path: &Path) -> Result<String, ModelError> {
-    let mut file = open_plain(path).map_err(|e| unreadable(path, e))?;
+    let mut file = open_regular(path).map_err(|e| unreadable(path, e))?;
     let (mut hasher, mut piece) = (Sha256::new(), vec![0; 1 << 20]);
     loop {
         match file.read(&mut piece) {

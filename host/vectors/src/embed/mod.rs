@@ -8,7 +8,7 @@ mod runtime;
 
 pub use embedder::Embedder;
 pub use error::ModelError;
-pub(crate) use files::{FILES, file_sha256};
+pub(crate) use files::{MODEL_FILES, file_sha256};
 pub use files::{ModelFiles, ModelState};
 pub(crate) use runtime::check_library;
-pub use runtime::{remove_collected, stop_collection};
+pub use runtime::{disable_telemetry, remove_telemetry_files};

@@ -13,8 +13,8 @@ use ort::environment::Environment;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use serde::{Deserialize, Serialize};
 
-use super::files::{ModelFiles, ModelState, TOKENIZER, WEIGHTS};
-use super::runtime::{caught, is_stopped};
+use super::files::{ModelFiles, ModelState, ONNX_FILE, TOKENIZER_FILES};
+use super::runtime::{catch_panic, is_telemetry_disabled};
 
 /// The graph without its large weights.
 const GRAPH_FILE: &str = "graph.onnx";
@@ -29,8 +29,8 @@ const CHECK_RECORD_FILE: &str = "checked.json";
 const QUANTIZE_OPERATOR: &[u8] = b"DynamicQuantizeLinear";
 
 /// The longest note, and the longest graph without its weights.
-const MAX_NOTE: u64 = 64 << 10;
-const MAX_GRAPH: u64 = 256 << 20;
+const MAX_CHECK_RECORD_BYTES: u64 = 64 << 10;
+const MAX_GRAPH_BYTES: u64 = 256 << 20;
 
 /// The stamp of a file.
 #[derive(PartialEq, Serialize, Deserialize)]
@@ -74,17 +74,18 @@ pub(super) struct PreparedModel {
 impl PreparedModel {
     /// Returns the prepared form of a model, if there is one and no file has changed since.
     pub fn find(files: &ModelFiles) -> Option<Self> {
-        let directory = files.prepared.clone()?;
+        let directory = files.prepared_dir.clone()?;
         let note: PreparedNote =
-            serde_json::from_slice(&read_capped(&directory.join(CHECK_RECORD_FILE), MAX_NOTE).ok()??).ok()?;
-        (is_stopped() && stamps(files, &directory)? == note.stamps).then_some(())?;
-        let graph = read_capped(&directory.join(GRAPH_FILE), MAX_GRAPH).ok()??;
+            serde_json::from_slice(&read_capped(&directory.join(CHECK_RECORD_FILE), MAX_CHECK_RECORD_BYTES).ok()??)
+                .ok()?;
+        (is_telemetry_disabled() && stamps(files, &directory)? == note.stamps).then_some(())?;
+        let graph = read_capped(&directory.join(GRAPH_FILE), MAX_GRAPH_BYTES).ok()??;
         Some(Self { graph, directory, is_quantized: note.is_quantized })
     }
 
     /// Prepares a model whose files were compared with their digests, in place of what was prepared before.
-    pub fn make(files: &ModelFiles, environment: &Environment, weights: &[u8]) -> Option<Self> {
-        let directory = files.prepared.as_ref()?;
+    pub fn create(files: &ModelFiles, environment: &Environment, weights: &[u8]) -> Option<Self> {
+        let directory = files.prepared_dir.as_ref()?;
         let parent = directory.parent()?;
         aiw_home::make_private_dir(parent).ok()?;
         let new = parent.join(format!(".new-{}", std::process::id()));
@@ -111,12 +112,12 @@ impl ModelFiles {
     /// not the model, unless it has to be prepared. Takes some tenths of a second.
     pub fn state(&self) -> ModelState {
         let check = || {
-            let weights = self.read(WEIGHTS)?;
-            TOKENIZER.iter().try_for_each(|name| self.read(name).map(drop))?;
+            let weights = self.read(ONNX_FILE)?;
+            TOKENIZER_FILES.iter().try_for_each(|name| self.read(name).map(drop))?;
             let environment = self.load_runtime()?;
             if PreparedModel::find(self).is_none() {
                 // Without it, loading takes longer.
-                let _ = PreparedModel::make(self, &environment, &weights);
+                let _ = PreparedModel::create(self, &environment, &weights);
             }
             Ok(())
         };
@@ -139,7 +140,7 @@ fn make_private(directory: &Path) -> Option<()> {
 
 fn stamps(files: &ModelFiles, directory: &Path) -> Option<[Stamp; 4]> {
     Some([
-        Stamp::of(&files.directory.join(WEIGHTS))?,
+        Stamp::of(&files.directory.join(ONNX_FILE))?,
         Stamp::of(&files.runtime)?,
         Stamp::of(&directory.join(GRAPH_FILE))?,
         Stamp::of(&directory.join(WEIGHTS_FILE))?,
@@ -162,5 +163,5 @@ fn save(environment: &Environment, weights: &[u8], directory: &Path) -> Option<(
             .map_err(said)?;
         builder.commit_from_memory(weights).map(drop).map_err(|e| e.to_string())
     };
-    caught(save).ok()?.ok()
+    catch_panic(save).ok()?.ok()
 }

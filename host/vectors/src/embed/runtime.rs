@@ -41,7 +41,7 @@ static LOADED_RUNTIME: Mutex<Option<(PathBuf, Environment)>> = Mutex::new(None);
 
 /// Stops ONNX Runtime from collecting data in this process. Call it before there is a second thread; without it no
 /// library is loaded that collects data.
-pub fn stop_collection() {
+pub fn disable_telemetry() {
     // SAFETY: no other thread reads or writes the environment, because there is none.
     #[expect(unsafe_code, reason = "the environment of a process is not locked")]
     unsafe {
@@ -50,13 +50,13 @@ pub fn stop_collection() {
 }
 
 /// Whether a library is told not to collect data.
-pub(super) fn is_stopped() -> bool {
+pub(super) fn is_telemetry_disabled() -> bool {
     env::var_os(TELEMETRY_OFF_VARIABLE).is_some_and(|value| value == "1")
 }
 
 /// Removes what ONNX Runtime has collected for this user, in this program or another one. Returns the directory in which
 /// something was.
-pub fn remove_collected(around: &ExecutionContext) -> Option<PathBuf> {
+pub fn remove_telemetry_files(around: &ExecutionContext) -> Option<PathBuf> {
     let home = || around.user_home().map(|home| home.join(".cache"));
     let named = around.variable("XDG_CACHE_HOME").map(PathBuf::from);
     let cache = named.filter(|path| path.is_absolute()).or_else(home)?;
@@ -74,17 +74,17 @@ pub fn remove_collected(around: &ExecutionContext) -> Option<PathBuf> {
 /// Checks that a library is ONNX Runtime, and that it collects nothing or can be stopped from it. It is not loaded.
 pub(crate) fn check_library(path: &Path) -> Result<(), ModelError> {
     let mut bytes = Vec::new();
-    let read = aiw_home::open_plain(path).and_then(|mut file| file.read_to_end(&mut bytes));
+    let read = aiw_home::open_regular(path).and_then(|mut file| file.read_to_end(&mut bytes));
     read.map_err(|e| unreadable(path, e))?;
     let has = |mark: &[u8]| memchr::memmem::find(&bytes, mark).is_some();
     if !has(ENTRY_SYMBOL) {
-        return Err(ModelError::Runtime {
+        return Err(ModelError::RuntimeLoadFailed {
             path: path.to_owned(),
             reason: "it has no `OrtGetApiBase`, so it is not ONNX Runtime".to_owned(),
         });
     }
-    if TELEMETRY_MARKERS.into_iter().any(has) && !(has(TELEMETRY_OFF_VARIABLE.as_bytes()) && is_stopped()) {
-        return Err(ModelError::Collects { path: path.to_owned() });
+    if TELEMETRY_MARKERS.into_iter().any(has) && !(has(TELEMETRY_OFF_VARIABLE.as_bytes()) && is_telemetry_disabled()) {
+        return Err(ModelError::ForcedTelemetry { path: path.to_owned() });
     }
     Ok(())
 }
@@ -93,9 +93,9 @@ pub(crate) fn check_library(path: &Path) -> Result<(), ModelError> {
 /// Otherwise, whatever uses `ort` first would look for a library by itself, and panic if it found none.
 pub(super) fn load(path: &Path, is_checked: bool) -> Result<Environment, ModelError> {
     // The loader's own words for a missing file differ from system to system.
-    aiw_home::open_plain(path).map_err(|e| unreadable(path, e))?;
+    aiw_home::open_regular(path).map_err(|e| unreadable(path, e))?;
     let path = std::path::absolute(path).map_err(|e| unreadable(path, e))?;
-    let failed = |reason: String| ModelError::Runtime { path: path.clone(), reason: one_line(&reason, 300) };
+    let failed = |reason: String| ModelError::RuntimeLoadFailed { path: path.clone(), reason: one_line(&reason, 300) };
     let mut loaded = LOADED_RUNTIME.lock();
     match &*loaded {
         Some((loaded, environment)) if *loaded == path => return Ok(environment.clone()),
@@ -108,15 +108,15 @@ pub(super) fn load(path: &Path, is_checked: bool) -> Result<Environment, ModelEr
     if !is_checked {
         check_library(&path)?;
     }
-    let begun = caught(|| ort::init_from(&path).map_err(|e| e.to_string())).map_err(&failed)?.map_err(&failed)?;
-    let environment = caught(|| begun.with_telemetry(false).build().map_err(|e| e.to_string()));
+    let begun = catch_panic(|| ort::init_from(&path).map_err(|e| e.to_string())).map_err(&failed)?.map_err(&failed)?;
+    let environment = catch_panic(|| begun.with_telemetry(false).build().map_err(|e| e.to_string()));
     let environment = environment.map_err(&failed)?.map_err(&failed)?;
     *loaded = Some((path, environment.clone()));
     Ok(environment)
 }
 
 /// Runs what may panic on a damaged library or model.
-pub(super) fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+pub(super) fn catch_panic<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_else(|| "panic".into())
@@ -144,7 +144,7 @@ mod tests {
         for mark in ["OrtGetApiBase OneDsTelemetry x", "OrtGetApiBase Microsoft/DeveloperTools/.onnxruntime"] {
             let refused = checked(mark).unwrap_err();
             assert!(refused.to_string().contains("can't switch that off"), "{refused}");
-            assert!(matches!(load(&path, false), Err(ModelError::Collects { .. })));
+            assert!(matches!(load(&path, false), Err(ModelError::ForcedTelemetry { .. })));
         }
     }
 }

@@ -30,7 +30,7 @@ pub(super) struct ArchiveMember {
 }
 
 /// The name of the library in lists and commands.
-pub const RUNTIME: &str = "onnxruntime";
+pub const RUNTIME_NAME: &str = "onnxruntime";
 
 /// The model to use unless another is named.
 pub const DEFAULT_MODEL: &str = "all-MiniLM-L6-v2";
@@ -111,7 +111,7 @@ pub(super) const MODELS: [CatalogModel; 2] = [
 macro_rules! wheel {
     ($tag:literal, $place:literal, $size:literal, $sha256:literal, $member:literal, $name:literal, $bytes:literal, $digest:literal) => {
         Some(CatalogModel {
-            name: RUNTIME,
+            name: RUNTIME_NAME,
             label: "the library that runs models, 1.31.1, MIT",
             files: &[CatalogFile {
                 name: concat!("onnxruntime-1.31.1-cp311-cp311-", $tag, ".whl"),

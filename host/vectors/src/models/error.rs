@@ -12,7 +12,7 @@ use crate::embed::ModelError;
 pub enum ModelsError {
     /// No model has that name.
     #[error("there is no model `{name}`")]
-    Unknown {
+    NotFound {
         /// The name that was given.
         name: String,
     },
@@ -24,19 +24,19 @@ pub enum ModelsError {
     },
     /// There is nothing to switch off or on.
     #[error("no model is in use")]
-    NoneUsed,
+    NoActiveModel,
     /// The name can't be that of a model.
     #[error("`{name}` is not a valid name of a model")]
-    Name {
+    InvalidName {
         /// The given text.
         name: String,
     },
     /// The library is not published for this system.
     #[error("ONNX Runtime is not available for this system")]
-    NotForThisSystem,
+    UnsupportedPlatform,
     /// A file is not what its pin says.
     #[error("`{file}` from {source_name} is not the file that aiw knows: {problem}")]
-    Wrong {
+    IntegrityCheckFailed {
         /// The file.
         file: String,
         /// Where it came from.
@@ -46,7 +46,7 @@ pub enum ModelsError {
     },
     /// The network or the server failed.
     #[error("`{file}` could not be downloaded: {reason}; {done} of {total} bytes are kept")]
-    Fetch {
+    DownloadFailed {
         /// The file.
         file: String,
         /// The reason.
@@ -58,7 +58,7 @@ pub enum ModelsError {
     },
     /// The manifest of a mirror makes no sense.
     #[error("`{url}` does not describe a model: {problem}")]
-    Manifest {
+    InvalidManifest {
         /// The address.
         url: String,
         /// The problem.
@@ -66,7 +66,7 @@ pub enum ModelsError {
     },
     /// The archive does not hold the library.
     #[error("`{archive}` cannot be unpacked: {reason}")]
-    Archive {
+    InvalidArchive {
         /// The archive.
         archive: String,
         /// The reason.
@@ -74,7 +74,7 @@ pub enum ModelsError {
     },
     /// A directory lacks a file.
     #[error("there is no `{}`", .path.display())]
-    Missing {
+    MissingFile {
         /// The file.
         path: PathBuf,
     },
@@ -93,28 +93,31 @@ impl Diagnostic for ModelsError {
 
     fn own_kind(&self) -> ErrorKind {
         match self {
-            Self::Unknown { .. }
+            Self::NotFound { .. }
             | Self::NotPulled { .. }
-            | Self::NoneUsed
-            | Self::Name { .. }
-            | Self::NotForThisSystem
-            | Self::Missing { .. } => ErrorKind::User,
-            Self::Wrong { .. } | Self::Fetch { .. } | Self::Manifest { .. } | Self::Archive { .. } => {
-                ErrorKind::Unavailable
-            }
+            | Self::NoActiveModel
+            | Self::InvalidName { .. }
+            | Self::UnsupportedPlatform
+            | Self::MissingFile { .. } => ErrorKind::User,
+            Self::IntegrityCheckFailed { .. }
+            | Self::DownloadFailed { .. }
+            | Self::InvalidManifest { .. }
+            | Self::InvalidArchive { .. } => ErrorKind::Unavailable,
             _ => ErrorKind::User,
         }
     }
 
     fn own_hint(&self) -> Option<String> {
         match self {
-            Self::Unknown { .. } => Some("`aiw model list` shows them".into()),
+            Self::NotFound { .. } => Some("`aiw model list` shows them".into()),
             Self::NotPulled { name } => Some(format!("`aiw model pull {name}` gets it")),
-            Self::NoneUsed => Some("`aiw model pull` gets one".into()),
-            Self::Name { .. } => Some("a name has letters, digits, `.`, `-` and `_`".into()),
-            Self::NotForThisSystem => Some("`aiw model use NAME --runtime FILE` uses a library that you have".into()),
-            Self::Fetch { done: 1.., .. } => Some("`aiw model pull` goes on from there".into()),
-            Self::Wrong { .. } => Some("a model of your own needs a name of its own".into()),
+            Self::NoActiveModel => Some("`aiw model pull` gets one".into()),
+            Self::InvalidName { .. } => Some("a name has letters, digits, `.`, `-` and `_`".into()),
+            Self::UnsupportedPlatform => {
+                Some("`aiw model use NAME --runtime FILE` uses a library that you have".into())
+            }
+            Self::DownloadFailed { done: 1.., .. } => Some("`aiw model pull` goes on from there".into()),
+            Self::IntegrityCheckFailed { .. } => Some("a model of your own needs a name of its own".into()),
             _ => None,
         }
     }

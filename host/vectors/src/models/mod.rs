@@ -12,22 +12,22 @@ use std::path::{Path, PathBuf};
 
 use aiw_core::{hex, one_line};
 use aiw_home::{
-    Home, HomeError, LockedFile, LockedModel, ModelsLock, blocking, create_new, is_model_name, open_plain, publish_dir,
-    remove_tree,
+    Home, HomeError, LockedFile, LockedModel, ModelsLock, create_new, is_model_name, open_regular, publish_dir,
+    remove_tree, run_blocking,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use self::catalogue::{ArchiveMember, CatalogModel, MODELS};
-pub use self::catalogue::{DEFAULT_MODEL, RUNTIME};
+pub use self::catalogue::{DEFAULT_MODEL, RUNTIME_NAME};
 pub use self::error::ModelsError;
-pub use self::pull::{Broken, DownloadBody, DownloadProgress, Fetch};
-use self::pull::{DownloadRequest, From, get};
-use crate::embed::{FILES, ModelError, ModelFiles, ModelState, check_library, file_sha256};
+pub use self::pull::{DownloadBody, DownloadError, DownloadProgress, Fetch};
+use self::pull::{DownloadRequest, DownloadSource, fetch_file};
+use crate::embed::{MODEL_FILES, ModelError, ModelFiles, ModelState, check_library, file_sha256};
 
 /// The largest description of a model on a mirror.
-const MAX_MANIFEST: usize = 64 << 10;
+const MAX_MANIFEST_BYTES: usize = 64 << 10;
 
 /// The models of a home.
 #[derive(Debug, Clone)]
@@ -106,7 +106,7 @@ struct MirrorManifest {
 
 impl EmbeddingModels {
     /// Opens the models of a home.
-    pub fn at(home: Home) -> Self {
+    pub fn new(home: Home) -> Self {
         Self { home }
     }
 
@@ -125,14 +125,14 @@ impl EmbeddingModels {
 
     fn library(&self, locked: &LockedModel) -> PathBuf {
         let name = locked.files.keys().next().map_or("", String::as_str);
-        self.directory(RUNTIME, locked).join(name)
+        self.directory(RUNTIME_NAME, locked).join(name)
     }
 
     /// Lists the library, the models that aiw knows, and your own.
     pub fn list(&self) -> Result<Vec<ModelSummary>, ModelsError> {
         let lock = self.home.models_lock()?;
         let offered = catalogue::runtime().into_iter().chain(MODELS).map(|offer| {
-            let locked = if offer.name == RUNTIME { lock.runtime.as_ref() } else { lock.models.get(offer.name) };
+            let locked = if offer.name == RUNTIME_NAME { lock.runtime.as_ref() } else { lock.models.get(offer.name) };
             let size = offer.files.iter().map(|file| file.size).sum();
             self.summary(&lock, offer.name, offer.label, size, locked)
         });
@@ -141,7 +141,7 @@ impl EmbeddingModels {
             all.push(self.summary(&lock, name, "your own", 0, Some(locked)));
         }
         if let (None, Some(locked)) = (catalogue::runtime(), &lock.runtime) {
-            all.insert(0, self.summary(&lock, RUNTIME, "the library that runs models", 0, Some(locked)));
+            all.insert(0, self.summary(&lock, RUNTIME_NAME, "the library that runs models", 0, Some(locked)));
         }
         Ok(all)
     }
@@ -154,7 +154,7 @@ impl EmbeddingModels {
         size: u64,
         locked: Option<&LockedModel>,
     ) -> ModelSummary {
-        let is_runtime = name == RUNTIME;
+        let is_runtime = name == RUNTIME_NAME;
         // The cache may be deleted at any time.
         let there = |locked: &&LockedModel| {
             let directory = self.directory(name, locked);
@@ -173,17 +173,17 @@ impl EmbeddingModels {
 
     /// Returns the files of the model in use, with their pins, or `None` if none was chosen or it is switched off. They
     /// may be missing or changed: [`ModelFiles::state`] tells.
-    pub fn chosen(&self) -> Result<Option<ModelFiles>, ModelsError> {
+    pub fn active_model_files(&self) -> Result<Option<ModelFiles>, ModelsError> {
         let lock = self.home.models_lock()?;
         Ok(lock.used.as_ref().filter(|_| !lock.off).and_then(|name| self.files(&lock, name)))
     }
 
     /// Switches the model in use off, or on again. It stays, as do the vectors that it made.
-    pub fn switch(&self, on: bool) -> Result<(), ModelsError> {
+    pub fn set_enabled(&self, on: bool) -> Result<(), ModelsError> {
         let lock = self.home.lock()?;
         let mut document = self.home.models_lock()?;
         if document.used.is_none() {
-            return Err(ModelsError::NoneUsed);
+            return Err(ModelsError::NoActiveModel);
         }
         document.off = !on;
         Ok(document.save(&lock)?)
@@ -193,17 +193,18 @@ impl EmbeddingModels {
         let locked = lock.models.get(name)?;
         let runtime = lock.runtime.as_ref();
         // Where it would be.
-        let missing =
-            || self.root().join(RUNTIME).join(catalogue::runtime().map_or(RUNTIME, |offer| library_name(&offer)));
+        let missing = || {
+            self.root().join(RUNTIME_NAME).join(catalogue::runtime().map_or(RUNTIME_NAME, |offer| library_name(&offer)))
+        };
         let mut files = ModelFiles::new(
             self.directory(name, locked),
             runtime.map_or_else(missing, |runtime| self.library(runtime)),
         );
-        files.pinned = locked.files.iter().map(|(name, file)| (name.clone(), file.sha256.clone())).collect();
-        files.runtime_pinned = runtime.and_then(|runtime| Some(runtime.files.values().next()?.sha256.clone()));
-        let pins: Vec<&str> = files.pinned.values().chain(&files.runtime_pinned).map(String::as_str).collect();
+        files.pinned_digests = locked.files.iter().map(|(name, file)| (name.clone(), file.sha256.clone())).collect();
+        files.runtime_digest = runtime.and_then(|runtime| Some(runtime.files.values().next()?.sha256.clone()));
+        let pins: Vec<&str> = files.pinned_digests.values().chain(&files.runtime_digest).map(String::as_str).collect();
         let name = hex(&Sha256::digest(pins.join(" ")));
-        files.prepared = Some(self.prepared().join(&name[..32]));
+        files.prepared_dir = Some(self.prepared().join(&name[..32]));
         Some(files)
     }
 
@@ -220,7 +221,7 @@ impl EmbeddingModels {
             Some(ModelState::Unusable(error)) => {
                 let state = match &error {
                     ModelError::Missing { .. } => StateName::Missing,
-                    ModelError::Changed { .. } => StateName::Changed,
+                    ModelError::DigestMismatch { .. } => StateName::Changed,
                     _ => StateName::Unusable,
                 };
                 (state, error.to_string())
@@ -244,8 +245,8 @@ impl EmbeddingModels {
     ) -> BoxFuture<'a, Result<bool, ModelsError>> {
         Box::pin(async move {
             check_name(name)?;
-            let offered = if name == RUNTIME {
-                Some(catalogue::runtime().ok_or(ModelsError::NotForThisSystem)?)
+            let offered = if name == RUNTIME_NAME {
+                Some(catalogue::runtime().ok_or(ModelsError::UnsupportedPlatform)?)
             } else {
                 offer(name)
             };
@@ -265,7 +266,7 @@ impl EmbeddingModels {
                     .collect(),
                 (None, Some(directory), _) => own(directory)?.into_iter().map(|file| (file, String::new())).collect(),
                 (None, None, Some(mirror)) => manifest(mirror, fetch).await?,
-                (None, None, None) => return Err(ModelsError::Unknown { name: name.into() }),
+                (None, None, None) => return Err(ModelsError::NotFound { name: name.into() }),
             };
             let member = offered.and_then(|offer| offer.files[0].member);
             let files: BTreeMap<String, LockedFile> = match member {
@@ -279,15 +280,15 @@ impl EmbeddingModels {
                 let staged = self.home.temporary_dir(&self.root())?;
                 for (file, url) in &wanted {
                     let from = match directory {
-                        Some(directory) => From::Directory(directory),
-                        None => From::Url(url.clone(), fetch),
+                        Some(directory) => DownloadSource::Directory(directory),
+                        None => DownloadSource::Url(url.clone(), fetch),
                     };
-                    let path = get(file, from, &partial, progress).await?;
+                    let path = fetch_file(file, from, &partial, progress).await?;
                     match member {
                         Some(member) => {
                             let to = staged.path().to_owned();
                             let archive = path.clone();
-                            blocking(move || unpack(&archive, &member, &to)).await?;
+                            run_blocking(move || unpack(&archive, &member, &to)).await?;
                         }
                         None => {
                             let to = staged.path().join(&file.name);
@@ -298,7 +299,7 @@ impl EmbeddingModels {
                 }
                 publish_dir(staged.path(), &target)?;
                 // Others may be downloading other files.
-                wanted.iter().for_each(|(file, _)| pull::forget(&partial, file));
+                wanted.iter().for_each(|(file, _)| pull::remove_partial(&partial, file));
             }
             let source = from.map_or_else(
                 || offered.map_or_else(String::new, |offer| offer.files[0].url.to_owned()),
@@ -315,7 +316,7 @@ impl EmbeddingModels {
     fn record(&self, name: &str, locked: LockedModel) -> Result<(), ModelsError> {
         let lock = self.home.lock()?;
         let mut document = self.home.models_lock()?;
-        if name == RUNTIME {
+        if name == RUNTIME_NAME {
             document.runtime = Some(locked);
         } else {
             document.models.insert(name.to_owned(), locked);
@@ -334,7 +335,7 @@ impl EmbeddingModels {
             let name = directory.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
             check_name(&name)?;
             // A name that aiw knows stands for the files that it knows.
-            let name = if offer(&name).is_some() || name == RUNTIME { format!("{name}-own") } else { name };
+            let name = if offer(&name).is_some() || name == RUNTIME_NAME { format!("{name}-own") } else { name };
             let files = own(&directory)?.into_iter().map(|file| (file.name, locked(file.size, &file.sha256))).collect();
             let source = directory.display().to_string();
             document.models.insert(name.clone(), LockedModel { source, directory: Some(directory), files });
@@ -344,7 +345,7 @@ impl EmbeddingModels {
                 let name = one_line(model, 80);
                 return Err(match offer(model) {
                     Some(_) => ModelsError::NotPulled { name },
-                    None => ModelsError::Unknown { name },
+                    None => ModelsError::NotFound { name },
                 });
             }
             model.to_owned()
@@ -353,7 +354,7 @@ impl EmbeddingModels {
             let library = absolute(library);
             let (Some(directory), Some(file)) = (library.parent(), library.file_name().and_then(|name| name.to_str()))
             else {
-                return Err(ModelsError::Missing { path: library });
+                return Err(ModelsError::MissingFile { path: library });
             };
             check_name(file)?;
             check_library(&library)?;
@@ -372,9 +373,9 @@ impl EmbeddingModels {
         check_name(name)?;
         let lock = self.home.lock()?;
         let mut document = self.home.models_lock()?;
-        let removed = if name == RUNTIME { document.runtime.take() } else { document.models.remove(name) };
+        let removed = if name == RUNTIME_NAME { document.runtime.take() } else { document.models.remove(name) };
         if removed.is_none() {
-            return Err(ModelsError::Unknown { name: name.into() });
+            return Err(ModelsError::NotFound { name: name.into() });
         }
         if document.used.as_deref() == Some(name) {
             document.used = None;
@@ -399,7 +400,7 @@ fn locked(size: u64, sha256: &str) -> LockedFile {
 }
 
 fn check_name(name: &str) -> Result<(), ModelsError> {
-    if is_model_name(name) { Ok(()) } else { Err(ModelsError::Name { name: one_line(name, 80) }) }
+    if is_model_name(name) { Ok(()) } else { Err(ModelsError::InvalidName { name: one_line(name, 80) }) }
 }
 
 fn is_url(from: &str) -> bool {
@@ -414,7 +415,7 @@ fn size(path: &Path) -> Result<u64, ModelsError> {
     match fs::metadata(path) {
         Ok(meta) => Ok(meta.len()),
         Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            Err(ModelsError::Missing { path: path.to_owned() })
+            Err(ModelsError::MissingFile { path: path.to_owned() })
         }
         Err(e) => Err(HomeError::io("read", path, e).into()),
     }
@@ -422,7 +423,7 @@ fn size(path: &Path) -> Result<u64, ModelsError> {
 
 /// Returns the files of a model of the user's as they are.
 fn own(directory: &Path) -> Result<Vec<DownloadRequest>, ModelsError> {
-    let each = FILES.iter().map(|name| {
+    let each = MODEL_FILES.iter().map(|name| {
         let path = directory.join(name);
         Ok(DownloadRequest { name: (*name).to_owned(), size: size(&path)?, sha256: file_sha256(&path)? })
     });
@@ -433,18 +434,18 @@ fn own(directory: &Path) -> Result<Vec<DownloadRequest>, ModelsError> {
 async fn manifest(mirror: &str, fetch: &dyn Fetch) -> Result<Vec<(DownloadRequest, String)>, ModelsError> {
     let url = format!("{mirror}/model.json");
     let shown = one_line(&aiw_core::without_query(&url), 200);
-    let bad = |problem: String| ModelsError::Manifest { url: shown.clone(), problem };
+    let bad = |problem: String| ModelsError::InvalidManifest { url: shown.clone(), problem };
     let mut body = fetch.open(&url, 0).await.map_err(|broken| bad(broken.reason))?;
     let mut bytes = Vec::new();
-    while let Some(piece) = body.chunk().await.map_err(|broken| bad(broken.reason))? {
+    while let Some(piece) = body.next_chunk().await.map_err(|broken| bad(broken.reason))? {
         bytes.extend_from_slice(&piece);
-        if bytes.len() > MAX_MANIFEST {
-            return Err(bad(format!("it is longer than {} KiB", MAX_MANIFEST >> 10)));
+        if bytes.len() > MAX_MANIFEST_BYTES {
+            return Err(bad(format!("it is longer than {} KiB", MAX_MANIFEST_BYTES >> 10)));
         }
     }
     let manifest: MirrorManifest =
         aiw_core::from_foreign_json(&bytes).map_err(|e| bad(one_line(&e.to_string(), 200)))?;
-    let each = FILES.iter().map(|name| {
+    let each = MODEL_FILES.iter().map(|name| {
         let file = manifest.files.get(*name).ok_or_else(|| bad(format!("it does not name `{name}`")))?;
         // The digest becomes a path.
         if file.sha256.len() != 64 || !file.sha256.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)) {
@@ -466,13 +467,13 @@ fn is_whole(directory: &Path, files: &BTreeMap<String, LockedFile>) -> bool {
 }
 
 fn copy(from: &Path, to: &Path) -> io::Result<u64> {
-    io::copy(&mut open_plain(from)?, &mut create_new(to)?)
+    io::copy(&mut open_regular(from)?, &mut create_new(to)?)
 }
 
 /// Takes a file out of an archive.
 fn unpack(archive: &Path, member: &ArchiveMember, to: &Path) -> Result<(), ModelsError> {
-    let bad = |reason: String| ModelsError::Archive { archive: archive.display().to_string(), reason };
-    let file = open_plain(archive).map_err(|e| HomeError::io("read", archive, e))?;
+    let bad = |reason: String| ModelsError::InvalidArchive { archive: archive.display().to_string(), reason };
+    let file = open_regular(archive).map_err(|e| HomeError::io("read", archive, e))?;
     let mut zip = zip::ZipArchive::new(file).map_err(|e| bad(one_line(&e.to_string(), 200)))?;
     let inside = zip.by_name(member.path).map_err(|e| bad(one_line(&e.to_string(), 200)))?;
     let path = to.join(member.name);

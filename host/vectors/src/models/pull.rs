@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use aiw_core::one_line;
-use aiw_home::{ExclusiveLock, HomeError, create_new, make_private_dir, open_append, open_plain, remove_file};
+use aiw_home::{ExclusiveLock, HomeError, create_new, make_private_dir, open_append, open_regular, remove_file};
 use async_trait::async_trait;
 
 use super::error::ModelsError;
@@ -16,22 +16,22 @@ use crate::embed::file_sha256;
 const MAX_RETRIES: u32 = 4;
 
 /// A smaller file is asked for as a whole: a server that compresses would send the rest of the compressed file.
-const MIN_RESUMED: u64 = 1 << 20;
+const MIN_RESUME_BYTES: u64 = 1 << 20;
 
 /// Reads from the network. The caller decides what may be reached.
 #[async_trait]
 pub trait Fetch: Send + Sync {
     /// Opens the file at `url` from the byte `from` on.
-    async fn open(&self, url: &str, from: u64) -> Result<Box<dyn DownloadBody>, Broken>;
+    async fn open(&self, url: &str, from: u64) -> Result<Box<dyn DownloadBody>, DownloadError>;
 }
 
 /// Why a file can't be read on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Broken {
+pub struct DownloadError {
     /// The reason, as a sentence.
     pub reason: String,
     /// Whether asking again is pointless.
-    pub lasting: bool,
+    pub is_permanent: bool,
 }
 
 /// A file that arrives in pieces.
@@ -41,7 +41,7 @@ pub trait DownloadBody: Send {
     fn start(&self) -> u64;
 
     /// Returns the next piece, or `None` at the end.
-    async fn chunk(&mut self) -> Result<Option<Vec<u8>>, Broken>;
+    async fn next_chunk(&mut self) -> Result<Option<Vec<u8>>, DownloadError>;
 }
 
 /// Sees the progress of a download: the file, the bytes that are there, and its size.
@@ -56,15 +56,15 @@ pub(super) struct DownloadRequest {
 }
 
 /// Where files come from.
-pub(super) enum From<'a> {
+pub(super) enum DownloadSource<'a> {
     Directory(&'a Path),
     Url(String, &'a dyn Fetch),
 }
 
 /// Gets a file into `partial`, a directory for unfinished downloads, and returns its path there.
-pub(super) async fn get(
+pub(super) async fn fetch_file(
     wanted: &DownloadRequest,
-    from: From<'_>,
+    from: DownloadSource<'_>,
     partial: &Path,
     progress: DownloadProgress<'_>,
 ) -> Result<PathBuf, ModelsError> {
@@ -73,11 +73,11 @@ pub(super) async fn get(
     // Two that write to one file would ruin it.
     let _turn = ExclusiveLock::acquire(&path.with_added_extension("lock"))?;
     let source_name = match from {
-        From::Directory(directory) => {
+        DownloadSource::Directory(directory) => {
             copy(wanted, directory, &path)?;
             format!("`{}`", directory.display())
         }
-        From::Url(url, fetch) => {
+        DownloadSource::Url(url, fetch) => {
             download(wanted, &url, fetch, &path, progress).await?;
             format!("`{}`", one_line(&aiw_core::without_query(&url), 200))
         }
@@ -87,7 +87,7 @@ pub(super) async fn get(
 }
 
 /// Removes a file that was moved to where it belongs.
-pub(super) fn forget(partial: &Path, file: &DownloadRequest) {
+pub(super) fn remove_partial(partial: &Path, file: &DownloadRequest) {
     let path = partial.join(&file.sha256);
     // If it can't be removed, it takes room in a cache.
     drop(remove_file(&path.with_added_extension("lock")));
@@ -101,13 +101,13 @@ fn check(wanted: &DownloadRequest, path: &Path, source_name: String) -> Result<(
     }
     let _ = remove_file(path);
     let problem = format!("its sha256 is {found}, not {}", wanted.sha256);
-    Err(ModelsError::Wrong { file: wanted.name.clone(), source_name, problem })
+    Err(ModelsError::IntegrityCheckFailed { file: wanted.name.clone(), source_name, problem })
 }
 
 fn copy(wanted: &DownloadRequest, directory: &Path, path: &Path) -> Result<(), ModelsError> {
     let from = directory.join(&wanted.name);
-    let source = open_plain(&from).map_err(|e| match e.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => ModelsError::Missing { path: from.clone() },
+    let source = open_regular(&from).map_err(|e| match e.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => ModelsError::MissingFile { path: from.clone() },
         _ => HomeError::io("read", &from, e).into(),
     })?;
     let mut target = create(path)?;
@@ -118,13 +118,13 @@ fn copy(wanted: &DownloadRequest, directory: &Path, path: &Path) -> Result<(), M
     }
     drop(remove_file(path));
     let source_name = format!("`{}`", directory.display());
-    Err(ModelsError::Wrong { file: wanted.name.clone(), source_name, problem: wrong_size(wanted) })
+    Err(ModelsError::IntegrityCheckFailed { file: wanted.name.clone(), source_name, problem: wrong_size(wanted) })
 }
 
 fn of_another_size(wanted: &DownloadRequest, url: &str, path: &Path) -> ModelsError {
     drop(remove_file(path));
     let source_name = format!("`{}`", one_line(&aiw_core::without_query(url), 200));
-    ModelsError::Wrong { file: wanted.name.clone(), source_name, problem: wrong_size(wanted) }
+    ModelsError::IntegrityCheckFailed { file: wanted.name.clone(), source_name, problem: wrong_size(wanted) }
 }
 
 fn wrong_size(wanted: &DownloadRequest) -> String {
@@ -152,9 +152,9 @@ async fn download(
         let done = fs::metadata(path).map_or(0, |meta| meta.len());
         tries = if done > best { 0 } else { tries + 1 };
         best = best.max(done);
-        if tries >= MAX_RETRIES || failed.lasting {
+        if tries >= MAX_RETRIES || failed.is_permanent {
             let (file, reason) = (wanted.name.clone(), failed.reason);
-            return Err(ModelsError::Fetch { file, reason, done, total: wanted.size });
+            return Err(ModelsError::DownloadFailed { file, reason, done, total: wanted.size });
         }
     }
 }
@@ -166,12 +166,12 @@ async fn attempt(
     fetch: &dyn Fetch,
     path: &Path,
     progress: DownloadProgress<'_>,
-) -> Result<Option<Broken>, ModelsError> {
+) -> Result<Option<DownloadError>, ModelsError> {
     let there = fs::metadata(path).map_or(0, |meta| meta.len());
     if there == wanted.size {
         return Ok(None);
     }
-    let from = if there < wanted.size && wanted.size >= MIN_RESUMED { there } else { 0 };
+    let from = if there < wanted.size && wanted.size >= MIN_RESUME_BYTES { there } else { 0 };
     let mut body = match fetch.open(url, from).await {
         Ok(body) => body,
         Err(broken) => return Ok(Some(broken)),
@@ -182,14 +182,14 @@ async fn attempt(
     } else if body.start() == 0 {
         create(path)?
     } else {
-        return Ok(Some(Broken {
+        return Ok(Some(DownloadError {
             reason: "the server sent another part of the file than it was asked for".into(),
-            lasting: false,
+            is_permanent: false,
         }));
     };
     let mut done = body.start();
     loop {
-        match body.chunk().await {
+        match body.next_chunk().await {
             Ok(Some(piece)) => {
                 done += piece.len() as u64;
                 if done > wanted.size {

@@ -4,26 +4,26 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use aiw_home::{ExclusiveLock, HomeError, Mode, make_private_dir, open_owned, open_plain, remove_file, replace_with};
+use aiw_home::{ExclusiveLock, HomeError, Mode, make_private_dir, open_owned, open_regular, remove_file, replace_with};
 use parking_lot::RwLock;
 
-use super::index::{RecordPlace, VectorIndex};
+use super::index::{RecordLocation, VectorIndex};
 use super::kernel;
 use super::record::{self, EntryRecord, HEADER_LEN, VectorsHeader};
 use crate::store::{
-    Filter, StoreError, VectorEntry, VectorHit, VectorStore, check_dimensions, check_id, prepared, unit,
+    Filter, StoreError, VectorEntry, VectorHit, VectorStore, check_dimensions, check_id, normalize, normalize_entries,
 };
 
 /// How much is written at once: a large batch need not be in memory a second time.
 const WRITE_CHUNK_BYTES: usize = 4 << 20;
 
 /// A file with less waste than this is not worth writing anew.
-const MIN_WASTE: u64 = 1 << 20;
+const MIN_WASTE_BYTES: u64 = 1 << 20;
 
 /// A collection in a file. Processes may share it: one at a time writes, and each sees what the others have written.
 ///
 /// After a crash in the middle of a write, everything is there that was written as a whole before. A power failure
-/// may cost what was written last. Damage costs what follows it; [`FileVectors::lost`] tells how much that is.
+/// may cost what was written last. Damage costs what follows it; [`FileVectors::damaged_bytes`] tells how much that is.
 pub struct FileVectors {
     path: PathBuf,
     dimensions: usize,
@@ -70,7 +70,7 @@ impl FileVectors {
     /// Returns the dimensions of the vectors in a file, or `None` if there is no file, or its beginning is damaged.
     pub fn read_dimensions(path: &Path) -> Result<Option<usize>, StoreError> {
         let mut bytes = [0; HEADER_LEN as usize];
-        let read = open_plain(path).and_then(|mut file| file.read_exact(&mut bytes));
+        let read = open_regular(path).and_then(|mut file| file.read_exact(&mut bytes));
         match read {
             Ok(()) => Ok(VectorsHeader::parse(&bytes).map(|header| header.dimensions)),
             Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof) => Ok(None),
@@ -80,7 +80,7 @@ impl FileVectors {
 
     /// The bytes at the end of the file that do not count: damaged, or not yet written as a whole. If you can make
     /// the entries again, do so when this is not 0. The next write removes these bytes.
-    pub fn lost(&self) -> u64 {
+    pub fn damaged_bytes(&self) -> u64 {
         self.with(|state| state.open.as_ref().map_or(0, |open| open.length - open.end))
     }
 
@@ -139,7 +139,7 @@ impl FileVectors {
             // Only what was there at the beginning: others may be writing.
             let mut reader = (&mut reader).take(length - start);
             while let Some((record, size)) = EntryRecord::read(&mut reader, &header, end)? {
-                waste += apply(&mut state.index, record, RecordPlace { offset: end, length: size });
+                waste += apply(&mut state.index, record, RecordLocation { offset: end, length: size });
                 end += u64::from(size);
             }
             Ok(())
@@ -176,7 +176,7 @@ impl FileVectors {
     /// Starts a new file.
     fn begin(&self, state: &mut FileState) -> Result<(), StoreError> {
         let header = VectorsHeader::new(self.dimensions).map_err(|e| self.io("find random bytes for", e))?;
-        replace_with(&self.path, Mode::Private, |file| file.write_all(&header.bytes()))?;
+        replace_with(&self.path, Mode::Private, |file| file.write_all(&header.encode()))?;
         let file = self.open_file()?;
         self.read_on(state, file)
     }
@@ -197,14 +197,14 @@ impl FileVectors {
             let record = match change {
                 Change::Put(id, vector) => EntryRecord { id: id.to_owned(), vector: Some(vector) },
                 // Not yet written entries of this call are never deleted by it: a call puts or deletes.
-                Change::Delete(id) if index.place(id).is_none() => continue,
+                Change::Delete(id) if index.location(id).is_none() => continue,
                 Change::Delete(id) => {
                     removed += 1;
                     EntryRecord { id: id.to_owned(), vector: None }
                 }
             };
             let length = record.write(&open.header, offset, &mut bytes);
-            pending.push((record, RecordPlace { offset, length }));
+            pending.push((record, RecordLocation { offset, length }));
             if bytes.len() >= WRITE_CHUNK_BYTES || changes.peek().is_none() {
                 self.put_down(&mut file, open, &bytes)?;
                 for (record, place) in pending.drain(..) {
@@ -236,23 +236,23 @@ impl FileVectors {
 
     /// Writes the file anew once most of it is waste. If that fails, the file stays as it is.
     fn tidy(&self, state: &mut FileState) {
-        let wasteful = |open: &&OpenFile| open.waste >= MIN_WASTE && open.waste > (open.end - HEADER_LEN) / 2;
+        let wasteful = |open: &&OpenFile| open.waste >= MIN_WASTE_BYTES && open.waste > (open.end - HEADER_LEN) / 2;
         let FileState { open: before, index } = state;
         let Some(open) = before.as_ref().filter(wasteful) else { return };
         let Ok(header) = VectorsHeader::new(self.dimensions) else { return };
         let mut places = Vec::with_capacity(index.len());
         let written = replace_with(&self.path, Mode::Private, |file| {
             let mut writer = io::BufWriter::with_capacity(1 << 18, file);
-            writer.write_all(&header.bytes())?;
+            writer.write_all(&header.encode())?;
             let (mut offset, mut bytes) = (HEADER_LEN, Vec::new());
-            for place in index.places_mut() {
+            for place in index.locations_mut() {
                 let Some(record) = read_record(open, *place)? else {
                     return Err(io::ErrorKind::InvalidData.into());
                 };
                 bytes.clear();
                 let length = record.write(&header, offset, &mut bytes);
                 writer.write_all(&bytes)?;
-                places.push(RecordPlace { offset, length });
+                places.push(RecordLocation { offset, length });
                 offset += u64::from(length);
             }
             writer.flush()
@@ -265,13 +265,13 @@ impl FileVectors {
         let opened = self.open_file().ok().flatten().and_then(|file| Some((self.length(&file).ok()?, file)));
         // The index stays; only the places are others.
         *before = opened.map(|(length, file)| OpenFile { file, header, end: length, length, waste: 0 });
-        for (place, moved) in index.places_mut().zip(places) {
+        for (place, moved) in index.locations_mut().zip(places) {
             *place = moved;
         }
     }
 
     fn open_file(&self) -> Result<Option<File>, StoreError> {
-        match open_plain(&self.path) {
+        match open_regular(&self.path) {
             Ok(file) => Ok(Some(file)),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(self.io("read", e)),
@@ -290,7 +290,7 @@ impl FileVectors {
         let Some(header) = VectorsHeader::parse(&bytes) else { return Ok(None) };
         if header.dimensions != self.dimensions {
             let (path, found, wanted) = (self.path.clone(), header.dimensions, self.dimensions);
-            return Err(StoreError::OtherDimensions { path, found, wanted });
+            return Err(StoreError::DimensionMismatch { path, found, wanted });
         }
         Ok(Some(header))
     }
@@ -321,7 +321,7 @@ impl FileVectors {
 }
 
 /// Takes a record into the index, and returns the bytes that became waste.
-fn apply(index: &mut VectorIndex, record: EntryRecord, place: RecordPlace) -> u64 {
+fn apply(index: &mut VectorIndex, record: EntryRecord, place: RecordLocation) -> u64 {
     match record.vector {
         Some(vector) => index.put(&record.id, &vector, place).map_or(0, |old| u64::from(old.length)),
         None => u64::from(place.length) + index.remove(&record.id).map_or(0, |old| u64::from(old.length)),
@@ -329,7 +329,7 @@ fn apply(index: &mut VectorIndex, record: EntryRecord, place: RecordPlace) -> u6
 }
 
 /// Reads the record at a place; `None` if it is damaged.
-fn read_record(open: &OpenFile, place: RecordPlace) -> io::Result<Option<EntryRecord>> {
+fn read_record(open: &OpenFile, place: RecordLocation) -> io::Result<Option<EntryRecord>> {
     let mut bytes = vec![0; place.length as usize];
     match record::read_at(&open.file, &mut bytes, place.offset) {
         Ok(()) => Ok(EntryRecord::read(&mut bytes.as_slice(), &open.header, place.offset)?.map(|(record, _)| record)),
@@ -344,7 +344,7 @@ enum Unreadable {
     Damaged,
 }
 
-fn exact(state: &FileState, id: &str, place: RecordPlace) -> Result<Vec<f32>, Unreadable> {
+fn exact(state: &FileState, id: &str, place: RecordLocation) -> Result<Vec<f32>, Unreadable> {
     let open = state.open.as_ref().ok_or(Unreadable::Damaged)?;
     let record = read_record(open, place).map_err(Unreadable::Io)?;
     record.filter(|record| record.id == id).and_then(|record| record.vector).ok_or(Unreadable::Damaged)
@@ -356,7 +356,7 @@ impl VectorStore for FileVectors {
     }
 
     fn upsert(&self, entries: &[VectorEntry<'_>]) -> Result<(), StoreError> {
-        let entries = prepared(entries, self.dimensions)?;
+        let entries = normalize_entries(entries, self.dimensions)?;
         self.write(entries.into_iter().map(|(id, vector)| Change::Put(id, vector)).collect()).map(drop)
     }
 
@@ -369,7 +369,7 @@ impl VectorStore for FileVectors {
     }
 
     fn get(&self, id: &str) -> Result<Option<Vec<f32>>, StoreError> {
-        self.look(|state| state.index.place(id).map(|place| exact(state, id, *place)).transpose())
+        self.look(|state| state.index.location(id).map(|place| exact(state, id, *place)).transpose())
     }
 
     fn count(&self) -> Result<usize, StoreError> {
@@ -378,7 +378,7 @@ impl VectorStore for FileVectors {
     }
 
     fn search(&self, query: &[f32], k: usize, filter: Option<Filter<'_>>) -> Result<Vec<VectorHit>, StoreError> {
-        let query = unit(query, self.dimensions)?;
+        let query = normalize(query, self.dimensions)?;
         self.look(|state| {
             state.index.search(&query, k, filter, |id, place| Ok(kernel::cosine(&query, &exact(state, id, *place)?)))
         })

@@ -13,7 +13,7 @@ const MIN_CANDIDATES: usize = 50;
 
 /// The place of an entry's record in its file.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct RecordPlace {
+pub(super) struct RecordLocation {
     pub(super) offset: u64,
     pub(super) length: u32,
 }
@@ -25,7 +25,7 @@ pub(super) struct VectorIndex {
     codes: Vec<i8>,
     units: Vec<f32>,
     ids: Vec<Arc<str>>,
-    places: Vec<RecordPlace>,
+    places: Vec<RecordLocation>,
     slots: HashMap<Arc<str>, usize>,
 }
 
@@ -46,12 +46,12 @@ impl VectorIndex {
     }
 
     fn width(&self) -> usize {
-        kernel::width(self.dimensions)
+        kernel::padded_width(self.dimensions)
     }
 
     /// Adds or replaces an entry, and returns the place of the one that it replaces. `vector` has length 1, and is at
     /// `place` from now on.
-    pub(super) fn put(&mut self, id: &str, vector: &[f32], place: RecordPlace) -> Option<RecordPlace> {
+    pub(super) fn put(&mut self, id: &str, vector: &[f32], place: RecordLocation) -> Option<RecordLocation> {
         let width = self.width();
         if let Some(slot) = self.slots.get(id).copied() {
             let mut codes = Vec::with_capacity(width);
@@ -69,7 +69,7 @@ impl VectorIndex {
     }
 
     /// Removes an entry, and returns its place.
-    pub(super) fn remove(&mut self, id: &str) -> Option<RecordPlace> {
+    pub(super) fn remove(&mut self, id: &str) -> Option<RecordLocation> {
         let slot = self.slots.remove(id)?;
         let (width, last) = (self.width(), self.ids.len() - 1);
         self.codes.copy_within(last * width..(last + 1) * width, slot * width);
@@ -82,12 +82,12 @@ impl VectorIndex {
         Some(self.places.swap_remove(slot))
     }
 
-    pub(super) fn place(&self, id: &str) -> Option<&RecordPlace> {
+    pub(super) fn location(&self, id: &str) -> Option<&RecordLocation> {
         Some(&self.places[*self.slots.get(id)?])
     }
 
     /// Returns all places, to change them.
-    pub(super) fn places_mut(&mut self) -> impl Iterator<Item = &mut RecordPlace> {
+    pub(super) fn locations_mut(&mut self) -> impl Iterator<Item = &mut RecordLocation> {
         self.places.iter_mut()
     }
 
@@ -98,7 +98,7 @@ impl VectorIndex {
         query: &[f32],
         k: usize,
         filter: Option<Filter<'_>>,
-        mut exact: impl FnMut(&str, &RecordPlace) -> Result<f32, E>,
+        mut exact: impl FnMut(&str, &RecordLocation) -> Result<f32, E>,
     ) -> Result<Vec<VectorHit>, E> {
         let wanted = k.min(self.len());
         let mut hits = Vec::with_capacity(wanted);
@@ -122,7 +122,7 @@ impl VectorIndex {
         let query: Vec<i16> = codes.into_iter().map(i16::from).collect();
         let mut nearest: BinaryHeap<Reverse<Near>> = BinaryHeap::with_capacity(count.min(self.len()) + 1);
         let mut worst = f32::NEG_INFINITY;
-        kernel::dots(&self.codes, &query, |slot, dot| {
+        kernel::dot_products(&self.codes, &query, |slot, dot| {
             #[expect(clippy::cast_precision_loss, reason = "it fits in 24 bits but for a rounding below a byte's own")]
             let score = dot as f32 * self.units[slot];
             if score <= worst || filter.is_some_and(|keep| !keep(&self.ids[slot])) {

@@ -4,7 +4,7 @@
 const LANE_COUNT: usize = 32;
 
 /// Returns the length of a row of bytes for vectors with `dimensions`.
-pub const fn width(dimensions: usize) -> usize {
+pub const fn padded_width(dimensions: usize) -> usize {
     dimensions.next_multiple_of(LANE_COUNT)
 }
 
@@ -19,7 +19,7 @@ pub fn quantize(vector: &[f32], width: usize, codes: &mut Vec<i8>) -> f32 {
 }
 
 /// Calls `visit` with the dot product of each row and the query.
-pub fn dots(rows: &[i8], query: &[i16], visit: impl FnMut(usize, i32)) {
+pub fn dot_products(rows: &[i8], query: &[i16], visit: impl FnMut(usize, i32)) {
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx2") {
         #[expect(unsafe_code, reason = "a function for processors that have AVX2")]
@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn every_way_of_computing_gives_the_same_sums() {
-        let width = width(384);
+        let width = padded_width(384);
         let rows: Vec<i8> = (0..7 * width).map(|n| ((n * 131 + n / 7) % 255) as u8 as i8).collect();
         let query: Vec<i16> = (0..width).map(|n| i16::try_from((n * 37) % 255).unwrap() - 127).collect();
         let plain: Vec<i64> = rows
@@ -67,7 +67,7 @@ mod tests {
             .map(|row| row.iter().zip(&query).map(|(a, b)| i64::from(*a) * i64::from(*b)).sum())
             .collect();
         let (mut fast, mut baseline) = (Vec::new(), Vec::new());
-        dots(&rows, &query, |_, dot| fast.push(i64::from(dot)));
+        dot_products(&rows, &query, |_, dot| fast.push(i64::from(dot)));
         each(&rows, &query, |_, dot| baseline.push(i64::from(dot)));
         assert_eq!((&fast, &baseline), (&plain, &plain));
     }
@@ -76,7 +76,7 @@ mod tests {
     fn a_vector_in_bytes_is_close_to_itself_and_padded() {
         let vector: Vec<f32> = (0_i16..40).map(|n| f32::from(n - 20) / 100.0).collect();
         let mut codes = Vec::new();
-        let unit = quantize(&vector, width(40), &mut codes);
+        let unit = quantize(&vector, padded_width(40), &mut codes);
         assert_eq!(codes.len(), 64);
         for (code, value) in codes.iter().zip(vector.iter().chain(&[0.0; 24])) {
             assert!((f32::from(*code) * unit - value).abs() <= unit / 2.0 + 1e-6, "{code} {value}");

@@ -35,7 +35,7 @@ impl VectorsHeader {
         Ok(Self { dimensions, generation: u64::from_le_bytes(generation) })
     }
 
-    pub fn bytes(&self) -> [u8; HEADER_LEN as usize] {
+    pub fn encode(&self) -> [u8; HEADER_LEN as usize] {
         let mut bytes = [0; HEADER_LEN as usize];
         bytes[..8].copy_from_slice(MAGIC);
         bytes[8..12].copy_from_slice(&u32::try_from(self.dimensions).unwrap_or_default().to_le_bytes());
@@ -51,7 +51,7 @@ impl VectorsHeader {
             dimensions: u32::from_le_bytes(bytes[8..12].try_into().ok()?) as usize,
             generation: u64::from_le_bytes(bytes[16..24].try_into().ok()?),
         };
-        (header.bytes() == *bytes).then_some(header)
+        (header.encode() == *bytes).then_some(header)
     }
 
     fn checksum(&self, offset: u64, body: &[u8]) -> u32 {

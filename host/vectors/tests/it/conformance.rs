@@ -67,13 +67,13 @@ fn what_has_no_direction_or_no_name_is_refused_and_nothing_of_its_batch_is_store
             [&[], &[1.0], &[1.0, 2.0, 3.0], &[f32::NAN, 1.0], &[f32::INFINITY, 1.0], &[0.0, 0.0], &[0.0, -0.0]];
         for vector in bad {
             let refused = store.upsert(&[good, VectorEntry { id: "bad", vector }]).unwrap_err();
-            assert!(matches!(refused, StoreError::Vector { .. }), "{refused}");
-            assert!(matches!(store.search(vector, 1, None).unwrap_err(), StoreError::Vector { .. }));
+            assert!(matches!(refused, StoreError::InvalidVector { .. }), "{refused}");
+            assert!(matches!(store.search(vector, 1, None).unwrap_err(), StoreError::InvalidVector { .. }));
         }
         let long = "x".repeat(MAX_ID_BYTES + 1);
         for id in ["", &long] {
             let refused = store.upsert(&[good, VectorEntry { id, vector: &[1.0, 0.0] }]).unwrap_err();
-            assert!(matches!(refused, StoreError::Id { .. }), "{refused}");
+            assert!(matches!(refused, StoreError::InvalidId { .. }), "{refused}");
         }
         assert_eq!(store.count().unwrap(), 0);
         // The largest, the smallest and odd names are fine.
@@ -88,7 +88,7 @@ fn what_has_no_direction_or_no_name_is_refused_and_nothing_of_its_batch_is_store
     for dimensions in [0, MAX_DIMENSIONS + 1] {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x");
-        assert!(matches!(FileVectors::open(path, dimensions), Err(StoreError::Dimensions { .. })));
+        assert!(matches!(FileVectors::open(path, dimensions), Err(StoreError::InvalidDimensions { .. })));
     }
 }
 

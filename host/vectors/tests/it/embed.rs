@@ -141,13 +141,13 @@ fn a_file_that_is_not_the_pinned_one_is_refused() {
     let mut files = ModelFiles::new(dir.path(), runtime);
     let loaded = Embedder::load(&files).unwrap();
     let pin = "0".repeat(64);
-    files.pinned.insert("tokenizer.json".into(), pin.clone());
-    assert!(matches!(files.state(), ModelState::Unusable(ModelError::Changed { .. })));
-    assert!(matches!(Embedder::load(&files), Err(ModelError::Changed { .. })));
-    files.pinned.clear();
-    files.runtime_pinned = Some(pin);
-    assert!(matches!(Embedder::load(&files), Err(ModelError::Changed { .. })));
-    files.runtime_pinned = None;
+    files.pinned_digests.insert("tokenizer.json".into(), pin.clone());
+    assert!(matches!(files.state(), ModelState::Unusable(ModelError::DigestMismatch { .. })));
+    assert!(matches!(Embedder::load(&files), Err(ModelError::DigestMismatch { .. })));
+    files.pinned_digests.clear();
+    files.runtime_digest = Some(pin);
+    assert!(matches!(Embedder::load(&files), Err(ModelError::DigestMismatch { .. })));
+    files.runtime_digest = None;
     // Another model has another identity; one that is loaded goes on without its files.
     let tokenizer = dir.path().join("tokenizer.json");
     fs::write(&tokenizer, fs::read_to_string(&tokenizer).unwrap() + "\n").unwrap();

@@ -56,7 +56,7 @@ fn a_file_cut_at_every_length_holds_what_was_whole() {
         let again = FileVectors::open(&cut, DIMENSIONS).unwrap();
         let mut expected = expected;
         expected.insert("afterwards".into(), store.get("afterwards").unwrap().unwrap());
-        assert_eq!((content(&again), again.lost()), (expected, 0), "{length}");
+        assert_eq!((content(&again), again.damaged_bytes()), (expected, 0), "{length}");
     }
 }
 
@@ -75,7 +75,7 @@ fn a_changed_byte_costs_what_follows_and_changes_no_answer() {
             Ok(store) => {
                 let whole = steps.iter().rev().find(|(end, _)| *end <= place as u64);
                 assert_eq!(content(&store), whole.map(|(_, content)| content.clone()).unwrap_or_default(), "{place}");
-                assert!(whole.is_none() || store.lost() > 0, "{place}");
+                assert!(whole.is_none() || store.damaged_bytes() > 0, "{place}");
             }
             Err(e) => panic!("{place}: {e}"),
         }
@@ -100,7 +100,7 @@ fn damage_after_a_file_was_read_is_noticed() {
     let after = content(&store);
     assert!(!after.is_empty() && after.len() < before.len());
     assert!(after.iter().all(|(id, vector)| before[id] == *vector));
-    assert!(store.lost() > 0);
+    assert!(store.damaged_bytes() > 0);
     // A file that vanishes is an empty collection, and can be filled again.
     fs::remove_file(&path).unwrap();
     assert_eq!(store.count().unwrap(), 0);
@@ -115,7 +115,7 @@ fn vectors_of_another_model_are_refused_and_something_else_in_its_place_is_an_em
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("x.vec");
     put(&FileVectors::open(&path, DIMENSIONS).unwrap(), "x", 1);
-    assert!(matches!(FileVectors::open(&path, 9), Err(StoreError::OtherDimensions { found: 8, wanted: 9, .. })));
+    assert!(matches!(FileVectors::open(&path, 9), Err(StoreError::DimensionMismatch { found: 8, wanted: 9, .. })));
     for other in [&b""[..], b"aiwvec1\n", b"{\"not\": \"vectors\", \"at all\": [1, 2, 3, 4, 5, 6]}"] {
         fs::write(&path, other).unwrap();
         let store = FileVectors::open(&path, DIMENSIONS).unwrap();
@@ -143,7 +143,7 @@ fn waste_is_removed_and_every_reader_follows() {
         let nearest = reader.search(&vectors[7], 1, None).unwrap();
         assert_eq!(nearest[0].id, ids[(207 - round) % 200], "{round}");
     }
-    assert_eq!((reader.count().unwrap(), reader.lost()), (200, 0));
+    assert_eq!((reader.count().unwrap(), reader.damaged_bytes()), (200, 0));
     assert!(largest < 2_000_000, "{largest}");
     assert_eq!(writer.delete(&ids.iter().map(String::as_str).collect::<Vec<_>>()).unwrap(), 200);
     assert_eq!(reader.count().unwrap(), 0);
@@ -219,7 +219,7 @@ fn a_killed_writer_leaves_a_collection_that_others_go_on_with() {
         writer.wait().unwrap();
         own.upsert(&[VectorEntry { id: "mine", vector: &noise(round, 256) }]).unwrap();
         let fresh = FileVectors::open(&path, 256).unwrap();
-        assert_eq!((fresh.count().unwrap(), fresh.lost()), (own.count().unwrap(), 0));
+        assert_eq!((fresh.count().unwrap(), fresh.damaged_bytes()), (own.count().unwrap(), 0));
         let hits = fresh.search(&noise(round, 256), 1, None).unwrap();
         assert!(hits[0].score > 0.9999, "{hits:?}");
     }

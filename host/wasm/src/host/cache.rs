@@ -5,10 +5,10 @@ use std::time::Duration;
 use aiw_home::Home;
 
 use super::{CallSetup, HostCall, Interface, NoCapability};
-use crate::budget::OverLimit;
+use crate::budget::LimitExceeded;
 
 /// The number of bytes that a component may keep.
-const QUOTA: u64 = 16 << 20;
+const CACHE_QUOTA_BYTES: u64 = 16 << 20;
 
 /// Bytes that may disappear, for each component.
 pub trait ComponentCache: Send + Sync {
@@ -22,7 +22,7 @@ pub trait ComponentCache: Send + Sync {
 /// Each component has a directory of its own, so that it cannot read or evict another's values.
 impl ComponentCache for Home {
     fn get(&self, component: &str, key: &str) -> Option<Vec<u8>> {
-        self.byte_cache(&format!("components/{component}"), QUOTA).get(key)
+        self.byte_cache(&format!("components/{component}"), CACHE_QUOTA_BYTES).get(key)
     }
 
     fn put(&self, component: &str, key: &str, value: &[u8], time: Duration, quota: u64) {
@@ -46,18 +46,18 @@ impl Interface for CacheImport {
     type Capability = dyn ComponentCache;
     type State = ();
 
-    fn begin(_setup: &CallSetup<'_>) -> Self::State {}
+    fn initial_state(_setup: &CallSetup<'_>) -> Self::State {}
 }
 
 impl HostCall<'_, CacheImport> {
-    pub(crate) fn get(&mut self, key: &str) -> Result<Option<Vec<u8>>, OverLimit> {
-        self.read("get")?;
-        Ok(self.capability.get(&self.call.keys.id, key))
+    pub(crate) fn get(&mut self, key: &str) -> Result<Option<Vec<u8>>, LimitExceeded> {
+        self.begin_read("get")?;
+        Ok(self.capability.get(&self.call.grants.id, key))
     }
 
-    pub(crate) fn put(&mut self, key: &str, value: &[u8], time: Duration) -> Result<(), OverLimit> {
-        self.request("put")?;
-        self.capability.put(&self.call.keys.id, key, value, time, QUOTA);
+    pub(crate) fn put(&mut self, key: &str, value: &[u8], time: Duration) -> Result<(), LimitExceeded> {
+        self.begin_request("put")?;
+        self.capability.put(&self.call.grants.id, key, value, time, CACHE_QUOTA_BYTES);
         Ok(())
     }
 }

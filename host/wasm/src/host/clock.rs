@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use super::{CallSetup, HostCall, Interface, NoCapability};
-use crate::budget::OverLimit;
+use crate::budget::LimitExceeded;
 
 /// The clock that components see.
 pub trait Clock: Send + Sync {
@@ -36,12 +36,12 @@ impl Interface for ClockImport {
     type Capability = dyn Clock;
     type State = ();
 
-    fn begin(_setup: &CallSetup<'_>) -> Self::State {}
+    fn initial_state(_setup: &CallSetup<'_>) -> Self::State {}
 }
 
 impl HostCall<'_, ClockImport> {
-    pub(crate) fn now(&mut self) -> Result<SystemTime, OverLimit> {
-        self.allow("now")?;
+    pub(crate) fn now(&mut self) -> Result<SystemTime, LimitExceeded> {
+        self.check_import("now")?;
         Ok(self.capability.now())
     }
 }

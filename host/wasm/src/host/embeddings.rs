@@ -3,13 +3,13 @@
 use async_trait::async_trait;
 
 use super::{CallSetup, HostCall, HostResult, Interface, NoCapability};
-use crate::budget::OverLimit;
+use crate::budget::LimitExceeded;
 use crate::error::{CallRejection, ComponentReason};
 
 /// Texts that one call of `embed` may pass, and their bytes. More would hold the model for seconds.
 const MAX_TEXTS: usize = 256;
 /// See [`MAX_TEXTS`].
-const TEXT_BYTES: usize = 1 << 20;
+const MAX_TOTAL_TEXT_BYTES: usize = 1 << 20;
 /// Texts that one call of the component may embed: some seconds of the model.
 const MAX_EMBEDDED_TEXTS: usize = 2_000;
 
@@ -26,17 +26,17 @@ pub trait Embeddings: Send + Sync {
 #[async_trait]
 impl Embeddings for NoCapability {
     async fn model(&self) -> Result<(String, usize), CallRejection> {
-        Self::refused("sentence models")
+        Self::reject("sentence models")
     }
 
     async fn embed(&self, _texts: Vec<String>) -> Result<Vec<Vec<f32>>, CallRejection> {
-        Self::refused("sentence models")
+        Self::reject("sentence models")
     }
 }
 
 /// The number of texts that one call has embedded.
 #[derive(Default)]
-pub(crate) struct Embedded(usize);
+pub(crate) struct EmbeddedCount(usize);
 
 /// The interface `embeddings`.
 pub(crate) struct EmbeddingsImport;
@@ -44,34 +44,36 @@ pub(crate) struct EmbeddingsImport;
 impl Interface for EmbeddingsImport {
     const NAME: &'static str = "embeddings";
     type Capability = dyn Embeddings;
-    type State = Embedded;
+    type State = EmbeddedCount;
 
-    fn begin(_setup: &CallSetup<'_>) -> Self::State {
-        Embedded::default()
+    fn initial_state(_setup: &CallSetup<'_>) -> Self::State {
+        EmbeddedCount::default()
     }
 }
 
 impl HostCall<'_, EmbeddingsImport> {
     /// Returns the id and the dimensions of the model, or why there is none.
-    pub(crate) async fn state(&mut self) -> Result<Result<(String, usize), String>, OverLimit> {
-        self.read("state")?;
-        Ok(self.call.waiting(self.capability.model()).await.map_err(|refused| refused.message))
+    pub(crate) async fn model_info(&mut self) -> Result<Result<(String, usize), String>, LimitExceeded> {
+        self.begin_read("state")?;
+        Ok(self.call.track_wait(self.capability.model()).await.map_err(|refused| refused.message))
     }
 
     pub(crate) async fn embed(&mut self, texts: Vec<String>) -> HostResult<Vec<Vec<f32>>> {
-        self.request("embed")?;
-        if texts.len() > MAX_TEXTS || texts.iter().map(String::len).sum::<usize>() > TEXT_BYTES {
-            let message =
-                format!("at most {MAX_TEXTS} texts of {} KiB in total can be embedded at once", TEXT_BYTES >> 10);
-            return Err(CallRejection { refusal: ComponentReason::Invalid, message }.into());
+        self.begin_request("embed")?;
+        if texts.len() > MAX_TEXTS || texts.iter().map(String::len).sum::<usize>() > MAX_TOTAL_TEXT_BYTES {
+            let message = format!(
+                "at most {MAX_TEXTS} texts of {} KiB in total can be embedded at once",
+                MAX_TOTAL_TEXT_BYTES >> 10
+            );
+            return Err(CallRejection { reason: ComponentReason::Invalid, message }.into());
         }
         self.state.0 += texts.len();
         if self.state.0 > MAX_EMBEDDED_TEXTS {
-            return Err(OverLimit(format!("embedded more than {MAX_EMBEDDED_TEXTS} texts in one call")).into());
+            return Err(LimitExceeded(format!("embedded more than {MAX_EMBEDDED_TEXTS} texts in one call")).into());
         }
         if texts.is_empty() {
             return Ok(Vec::new());
         }
-        Ok(self.call.waiting(self.capability.embed(texts)).await?)
+        Ok(self.call.track_wait(self.capability.embed(texts)).await?)
     }
 }

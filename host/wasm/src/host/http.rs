@@ -40,21 +40,21 @@ impl Http for NoCapability {
 /// A request as a component makes it.
 pub(crate) struct ComponentRequest {
     /// The body of a `POST`; `None` for a `GET`.
-    pub(crate) post: Option<Vec<u8>>,
+    pub(crate) post_body: Option<Vec<u8>>,
     pub(crate) url: String,
     pub(crate) headers: Vec<(String, Value)>,
     /// The maximum length of the response's body.
-    pub(crate) limit: u32,
+    pub(crate) max_response_bytes: u32,
 }
 
 /// The addresses that one call may reach, and the secrets that it may send.
-pub(crate) struct Allowed {
+pub(crate) struct HttpPermissions {
     policy: Policy,
     secrets: BTreeMap<String, BoundSecret>,
 }
 
 /// Returns the hosts that match one of the patterns.
-pub(super) fn patterns<'a>(values: impl Iterator<Item = &'a str>) -> Hosts {
+pub(super) fn parse_host_patterns<'a>(values: impl Iterator<Item = &'a str>) -> Hosts {
     Hosts::Only(values.filter_map(|value| HostPattern::parse(value).ok()).collect())
 }
 
@@ -64,26 +64,26 @@ pub(crate) struct HttpImport;
 impl Interface for HttpImport {
     const NAME: &'static str = "http";
     type Capability = dyn Http;
-    type State = Allowed;
+    type State = HttpPermissions;
 
-    fn begin(setup: &CallSetup<'_>) -> Self::State {
-        let mut hosts = setup.keys.both(CapabilityKind::Hosts);
-        let public = setup.reach.public_urls.iter().filter_map(|url| aiw_net::host_and_port(url));
+    fn initial_state(setup: &CallSetup<'_>) -> Self::State {
+        let mut hosts = setup.grants.effective_values(CapabilityKind::Hosts);
+        let public = setup.permissions.public_urls.iter().filter_map(|url| aiw_net::host_and_port(url));
         hosts.extend(public.map(|(host, port)| format!("{host}:{port}")));
-        let mut policy = Policy { hosts: patterns(hosts.iter().map(String::as_str)), ..Policy::none() };
-        for url in &setup.typed {
+        let mut policy = Policy { hosts: parse_host_patterns(hosts.iter().map(String::as_str)), ..Policy::none() };
+        for url in &setup.user_urls {
             policy.grant_url(url);
         }
-        Allowed { policy, secrets: setup.reach.secrets.clone() }
+        HttpPermissions { policy, secrets: setup.permissions.secrets.clone() }
     }
 }
 
 impl HostCall<'_, HttpImport> {
     pub(crate) async fn send(&mut self, outgoing: ComponentRequest) -> HostResult<Response> {
-        self.request("send")?;
+        self.begin_request("send")?;
         let request = self.admit(outgoing)?;
-        let answer = self.call.waiting(self.capability.fetch(&self.state.policy, &request)).await;
-        let answer = answer.map_err(|e| self.call.keys.explain(e))?;
+        let answer = self.call.track_wait(self.capability.fetch(&self.state.policy, &request)).await;
+        let answer = answer.map_err(|e| self.call.grants.rejection_for(e))?;
         self.call.charge_bytes(answer.body.len())?;
         let mut answer = self.blind(answer);
         if is_json(&answer)
@@ -96,8 +96,8 @@ impl HostCall<'_, HttpImport> {
 
     /// Converts the request for the capability and fills in its secrets.
     fn admit(&self, outgoing: ComponentRequest) -> Result<HttpRequest, CallRejection> {
-        let invalid = |message| Err(CallRejection { refusal: ComponentReason::Invalid, message });
-        self.call.keys.check_host(&self.state.policy, CapabilityKind::Hosts, &outgoing.url)?;
+        let invalid = |message| Err(CallRejection { reason: ComponentReason::Invalid, message });
+        self.call.grants.check_host(&self.state.policy, CapabilityKind::Hosts, &outgoing.url)?;
         let (mut headers, mut secrets) = (Vec::new(), Vec::new());
         for (name, value) in outgoing.headers {
             if RESERVED_HEADERS.contains(&name.to_ascii_lowercase().as_str()) {
@@ -110,19 +110,27 @@ impl HostCall<'_, HttpImport> {
                 }
             }
         }
-        let method = if outgoing.post.is_some() { Method::Post } else { Method::Get };
-        let body = outgoing.post.unwrap_or_default();
+        let method = if outgoing.post_body.is_some() { Method::Post } else { Method::Get };
+        let body = outgoing.post_body.unwrap_or_default();
         if body.len() > MAX_BODY_BYTES {
             return invalid(format!("the body of a request has at most {} MiB", MAX_BODY_BYTES >> 20));
         }
-        let limit = u64::from(outgoing.limit).min(self.call.limits().read_bytes);
-        Ok(HttpRequest { method, headers, secrets, body, see_other: true, limit, ..HttpRequest::new(outgoing.url) })
+        let limit = u64::from(outgoing.max_response_bytes).min(self.call.limits().read_bytes);
+        Ok(HttpRequest {
+            method,
+            headers,
+            secret_headers: secrets,
+            body,
+            follow_see_other: true,
+            max_body_bytes: limit,
+            ..HttpRequest::new(outgoing.url)
+        })
     }
 
     /// Returns the value of a named secret for a request to `url`.
     fn secret(&self, name: &str, prefix: &str, url: &str) -> Result<Secret, CallRejection> {
-        let denied = |message| Err(CallRejection { refusal: ComponentReason::Denied, message });
-        let (id, shown) = (&self.call.keys.id, aiw_core::one_line(name, 60));
+        let denied = |message| Err(CallRejection { reason: ComponentReason::Denied, message });
+        let (id, shown) = (&self.call.grants.id, aiw_core::one_line(name, 60));
         let Some(bound) = self.state.secrets.get(name) else {
             return denied(format!("component `{id}` names a secret that does not exist: `{shown}`"));
         };
@@ -148,9 +156,9 @@ impl HostCall<'_, HttpImport> {
             }
             response.body = without(response.body, secret.as_bytes());
             for (_, text) in &mut response.headers {
-                *text = text.replace(secret, HIDDEN);
+                *text = text.replace(secret, REDACTED);
             }
-            response.url = response.url.replace(secret, HIDDEN);
+            response.url = response.url.replace(secret, REDACTED);
         }
         response
     }
@@ -164,7 +172,7 @@ fn is_json(response: &Response) -> bool {
 }
 
 /// The replacement for a secret.
-const HIDDEN: &str = "(secret)";
+const REDACTED: &str = "(secret)";
 
 fn without(body: Vec<u8>, secret: &[u8]) -> Vec<u8> {
     let find = |from: usize| body[from..].windows(secret.len()).position(|part| part == secret);
@@ -173,7 +181,7 @@ fn without(body: Vec<u8>, secret: &[u8]) -> Vec<u8> {
     let (mut from, mut found) = (0, Some(first));
     while let Some(at) = found {
         clean.extend_from_slice(&body[from..from + at]);
-        clean.extend_from_slice(HIDDEN.as_bytes());
+        clean.extend_from_slice(REDACTED.as_bytes());
         from += at + secret.len();
         found = find(from);
     }

@@ -5,7 +5,7 @@ use super::{CallSetup, HostCall, Interface, NoCapability};
 /// The maximum length of a line.
 const MAX_LINE_BYTES: usize = 2_000;
 /// Bytes that one call may log.
-const BYTES: usize = 64 << 10;
+const MAX_LOG_BYTES: usize = 64 << 10;
 
 /// The destination of a component's log lines.
 pub trait ComponentLog: Send + Sync {
@@ -34,7 +34,7 @@ aiw_core::string_enum! {
 
 /// The amount that one call has logged.
 #[derive(Default)]
-pub(crate) struct Logged {
+pub(crate) struct LogUsage {
     bytes: usize,
     pub(super) last_error: Option<String>,
 }
@@ -45,10 +45,10 @@ pub(crate) struct LogImport;
 impl Interface for LogImport {
     const NAME: &'static str = "log";
     type Capability = dyn ComponentLog;
-    type State = Logged;
+    type State = LogUsage;
 
-    fn begin(_setup: &CallSetup<'_>) -> Self::State {
-        Logged::default()
+    fn initial_state(_setup: &CallSetup<'_>) -> Self::State {
+        LogUsage::default()
     }
 }
 
@@ -57,7 +57,7 @@ impl HostCall<'_, LogImport> {
         let before = self.state.bytes;
         self.state.bytes = before.saturating_add(message.len().max(16));
         // A message that is neither logged nor the last words of a panic need not be read.
-        if before > BYTES && level != LogLevel::Error {
+        if before > MAX_LOG_BYTES && level != LogLevel::Error {
             return;
         }
         // A character takes at most four bytes.
@@ -66,12 +66,12 @@ impl HostCall<'_, LogImport> {
         if level == LogLevel::Error {
             self.state.last_error = Some(aiw_core::one_line(&line, 300));
         }
-        let id = &self.call.keys.id;
+        let id = &self.call.grants.id;
         // When the limit is exceeded, one last line says so.
-        if self.state.bytes <= BYTES {
+        if self.state.bytes <= MAX_LOG_BYTES {
             self.capability.write(id, level, &line);
-        } else if before <= BYTES {
-            let over = format!("more than {} KiB of log in one call; the rest is left out", BYTES >> 10);
+        } else if before <= MAX_LOG_BYTES {
+            let over = format!("more than {} KiB of log in one call; the rest is left out", MAX_LOG_BYTES >> 10);
             self.capability.write(id, LogLevel::Warn, &over);
         }
     }

@@ -7,12 +7,12 @@ use async_trait::async_trait;
 use tokio::task::JoinSet;
 
 use super::{CallSetup, HostCall, HostResult, Interface, NoCapability};
-use crate::budget::OverLimit;
-use crate::call::GrantKeys;
+use crate::budget::LimitExceeded;
+use crate::call::ComponentGrants;
 use crate::error::{CallRejection, ComponentReason};
 
 /// The longest name of a server or tool. Longer ones exist nowhere.
-const MAX_NAME: usize = 256;
+const MAX_NAME_LEN: usize = 256;
 
 /// The calls that may be under way at once. Each may hold a result of 8 MiB.
 const MAX_IN_FLIGHT: usize = 8;
@@ -61,11 +61,11 @@ impl Mcp for NoCapability {
     }
 
     async fn find(&self, _server: &str, _tool: &str) -> Result<McpTool, CallRejection> {
-        Self::refused("MCP servers")
+        Self::reject("MCP servers")
     }
 
     async fn call(&self, _server: &str, _tool: &str, _arguments: &str) -> Result<McpResult, CallRejection> {
-        Self::refused("MCP servers")
+        Self::reject("MCP servers")
     }
 }
 
@@ -74,7 +74,7 @@ pub(crate) struct McpImport;
 
 /// The calls that are under way, which end when this is dropped.
 #[derive(Default)]
-pub(crate) struct Calls {
+pub(crate) struct InFlightCalls {
     started: u32,
     running: JoinSet<Finished>,
 }
@@ -85,29 +85,29 @@ type Finished = (u32, Result<McpResult, CallRejection>);
 impl Interface for McpImport {
     const NAME: &'static str = "mcp";
     type Capability = dyn Mcp;
-    type State = Calls;
+    type State = InFlightCalls;
 
-    fn begin(_setup: &CallSetup<'_>) -> Self::State {
-        Calls::default()
+    fn initial_state(_setup: &CallSetup<'_>) -> Self::State {
+        InFlightCalls::default()
     }
 }
 
 impl HostCall<'_, McpImport> {
     pub(crate) async fn list(&mut self) -> HostResult<Vec<McpTool>> {
-        self.request("list")?;
-        let known = self.call.waiting(self.capability.list()).await?;
-        let may = |tool: &McpTool| may_call(&self.call.keys, &tool.server, &tool.name, tool.destructive).is_ok();
+        self.begin_request("list")?;
+        let known = self.call.track_wait(self.capability.list()).await?;
+        let may = |tool: &McpTool| may_call(&self.call.grants, &tool.server, &tool.name, tool.destructive).is_ok();
         Ok(known.into_iter().filter(may).collect())
     }
 
     pub(crate) async fn call(&mut self, server: &str, tool: &str, arguments: &str) -> HostResult<McpResult> {
-        self.request("call")?;
+        self.begin_request("call")?;
         let call = self.prepared(server, tool, arguments)?;
-        Ok(self.call.waiting(call).await?)
+        Ok(self.call.track_wait(call).await?)
     }
 
     pub(crate) fn start_call(&mut self, server: &str, tool: &str, arguments: &str) -> HostResult<u32> {
-        self.request("start-call")?;
+        self.begin_request("start-call")?;
         if self.state.running.len() >= MAX_IN_FLIGHT {
             return Err(CallRejection::invalid(format!("more than {MAX_IN_FLIGHT} calls are under way")).into());
         }
@@ -118,9 +118,9 @@ impl HostCall<'_, McpImport> {
         Ok(number)
     }
 
-    pub(crate) async fn next_result(&mut self) -> Result<Option<Finished>, OverLimit> {
-        self.read("next-result")?;
-        let ended = self.call.waiting(self.state.running.join_next()).await;
+    pub(crate) async fn next_result(&mut self) -> Result<Option<Finished>, LimitExceeded> {
+        self.begin_read("next-result")?;
+        let ended = self.call.track_wait(self.state.running.join_next()).await;
         // A call neither panics nor is aborted while it is waited for.
         Ok(ended.and_then(Result::ok))
     }
@@ -133,8 +133,8 @@ impl HostCall<'_, McpImport> {
         arguments: &str,
     ) -> Result<impl Future<Output = Result<McpResult, CallRejection>> + Send + 'static, CallRejection> {
         // What no pattern could cover starts no server.
-        may_call(&self.call.keys, server, tool, false)?;
-        let (keys, mcp, limit) = (self.call.keys.clone(), self.capability.clone(), self.call.limits().read_bytes);
+        may_call(&self.call.grants, server, tool, false)?;
+        let (keys, mcp, limit) = (self.call.grants.clone(), self.capability.clone(), self.call.limits().read_bytes);
         let (server, tool, arguments) = (server.to_owned(), tool.to_owned(), arguments.to_owned());
         Ok(async move {
             let found = mcp.find(&server, &tool).await?;
@@ -142,7 +142,7 @@ impl HostCall<'_, McpImport> {
             let result = mcp.call(&server, &tool, &arguments).await?;
             if result.json.len() as u64 > limit {
                 let message = format!("the result is longer than {} MiB", limit >> 20);
-                return Err(CallRejection { refusal: ComponentReason::Malformed, message });
+                return Err(CallRejection { reason: ComponentReason::Malformed, message });
             }
             Ok(result)
         })
@@ -150,11 +150,11 @@ impl HostCall<'_, McpImport> {
 }
 
 /// Checks that a pattern of the manifest, which the user agreed to, covers a tool.
-fn may_call(keys: &GrantKeys, server: &str, tool: &str, destructive: bool) -> Result<(), CallRejection> {
+fn may_call(keys: &ComponentGrants, server: &str, tool: &str, destructive: bool) -> Result<(), CallRejection> {
     let shown = format!("{}/{}", one_line(server, 60), one_line(tool, 60));
-    if server.len() > MAX_NAME || tool.len() > MAX_NAME {
+    if server.len() > MAX_NAME_LEN || tool.len() > MAX_NAME_LEN {
         return Err(CallRejection {
-            refusal: ComponentReason::Invalid,
+            reason: ComponentReason::Invalid,
             message: format!("there is no MCP tool `{shown}`"),
         });
     }
@@ -163,6 +163,6 @@ fn may_call(keys: &GrantKeys, server: &str, tool: &str, destructive: bool) -> Re
         false => format!("call the MCP tool `{shown}`"),
     };
     keys.check(CapabilityKind::Mcp, &to, |value| {
-        ToolPattern::parse(value).is_some_and(|pattern| pattern.covers(server, tool, destructive))
+        ToolPattern::parse(value).is_some_and(|pattern| pattern.matches(server, tool, destructive))
     })
 }

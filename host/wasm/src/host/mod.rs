@@ -30,7 +30,7 @@ pub use self::http::Http;
 pub use self::log::{ComponentLog, LogLevel};
 pub use self::mcp::{Mcp, McpResult, McpTool};
 pub use self::settings::SettingsSource;
-pub use self::task_starts::{TaskStarts, TaskToStart};
+pub use self::task_starts::{TaskRequest, TaskStartCapability};
 pub use self::tasks::{ComponentTask, TaskCapability};
 pub use self::trees::{TreeCapability, TreeOrigin};
 pub use self::vectors::{Collection, Vectors};
@@ -40,7 +40,7 @@ pub(crate) use self::clock::ClockImport;
 pub(crate) use self::embeddings::EmbeddingsImport;
 pub(crate) use self::http::{ComponentRequest, HttpImport};
 pub use self::interface::NoCapability;
-pub(crate) use self::interface::{CallSetup, HostCall, HostResult, Interface, LinkerData, NoResult};
+pub(crate) use self::interface::{CallSetup, HostCall, HostError, HostResult, Interface, LinkerData};
 pub(crate) use self::log::LogImport;
 pub(crate) use self::mcp::McpImport;
 pub(crate) use self::settings::SettingsImport;
@@ -50,9 +50,9 @@ pub(crate) use self::trees::TreesImport;
 pub(crate) use self::vectors::VectorsImport;
 
 use crate::budget::Purpose;
-use crate::call::{ComponentCall, GrantKeys};
+use crate::call::{ComponentCall, ComponentGrants};
 use crate::limits::CallLimits;
-use crate::reach::Reach;
+use crate::reach::CallPermissions;
 use crate::since_v0_1::interfaces as since_v0_1;
 use crate::usage::Usage;
 
@@ -68,19 +68,19 @@ macro_rules! interfaces {
 
         impl Capabilities {
             /// Returns capabilities that refuse everything and know nothing, to begin with.
-            pub fn nothing() -> Self {
+            pub fn deny_all() -> Self {
                 Self { $($name: Arc::new(NoCapability),)* }
             }
         }
 
         /// The states of all interfaces in one call.
-        pub(crate) struct States {
+        pub(crate) struct InterfaceStates {
             $($name: <$interface as Interface>::State,)*
         }
 
-        impl States {
+        impl InterfaceStates {
             fn new(setup: &CallSetup<'_>) -> Self {
-                Self { $($name: $interface::begin(setup),)* }
+                Self { $($name: $interface::initial_state(setup),)* }
             }
         }
 
@@ -91,7 +91,7 @@ macro_rules! interfaces {
                     call: &mut state.call,
                     state: &mut state.states.$name,
                     capability: &state.capabilities.$name,
-                    in_plan,
+                    plan_functions,
                 })?;
             })*
             // The types that the others share.
@@ -99,7 +99,7 @@ macro_rules! interfaces {
                 call: &mut state.call,
                 state: &mut state.states.log,
                 capability: &state.capabilities.log,
-                in_plan,
+                plan_functions,
             })
         }
 
@@ -107,9 +107,9 @@ macro_rules! interfaces {
         const NAMES: &[&str] = &[$($interface::NAME),*];
 
         /// Returns the functions that a plan may call besides those of `log`, as the end of a list.
-        fn in_plan() -> String {
+        fn plan_functions() -> String {
             let mut list = String::new();
-            $(for function in $interface::IN_PLAN {
+            $(for function in $interface::PLAN_FUNCTIONS {
                 list.push_str(&format!(", `{}.{function}`", $interface::NAME));
             })*
             list
@@ -125,13 +125,13 @@ interfaces! {
     log: LogImport = ComponentLog,
     clock: ClockImport = Clock,
     tasks: TasksImport = TaskCapability,
-    task_starts: TaskStartsImport = TaskStarts,
+    task_starts: TaskStartsImport = TaskStartCapability,
     embeddings: EmbeddingsImport = Embeddings,
     vectors: VectorsImport = Vectors,
     mcp: McpImport = Mcp,
 }
 
-impl States {
+impl InterfaceStates {
     /// Returns the last line that the guest logged as an error.
     pub(crate) fn last_error(&self) -> Option<&str> {
         self.log.last_error.as_deref()
@@ -142,7 +142,7 @@ impl States {
 pub(crate) struct CallState {
     pub(crate) call: ComponentCall,
     pub(crate) usage: Usage,
-    pub(crate) states: States,
+    pub(crate) states: InterfaceStates,
     capabilities: Capabilities,
     wasi: Option<WasiCtx>,
 }
@@ -151,15 +151,15 @@ impl CallState {
     pub(crate) fn new(
         world: World,
         limits: CallLimits,
-        keys: GrantKeys,
+        keys: ComponentGrants,
         capabilities: Capabilities,
-        reach: &Reach,
+        reach: &CallPermissions,
         purpose: Purpose,
     ) -> Self {
-        let settings = keys.both(CapabilityKind::Settings);
+        let settings = keys.effective_values(CapabilityKind::Settings);
         let set = settings.iter().filter_map(|key| capabilities.settings.get(&keys.id, key));
         let typed = set.chain(reach.urls.iter().cloned()).collect();
-        let states = States::new(&CallSetup { keys: &keys, typed, reach });
+        let states = InterfaceStates::new(&CallSetup { grants: &keys, user_urls: typed, permissions: reach });
         let call = ComponentCall::new(world, limits, keys, purpose, reach.budget.clone());
         Self { call, usage: Usage::new(limits), states, capabilities, wasi: None }
     }
@@ -167,8 +167,8 @@ impl CallState {
 
 impl WasiView for CallState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        let (keys, clock) = (&self.call.keys, &self.capabilities.clock);
-        let ctx = self.wasi.get_or_insert_with(|| wasi::empty(keys, clock));
+        let (keys, clock) = (&self.call.grants, &self.capabilities.clock);
+        let ctx = self.wasi.get_or_insert_with(|| wasi::empty_context(keys, clock));
         WasiCtxView { ctx, table: &mut self.call.table }
     }
 }

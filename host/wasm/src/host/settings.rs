@@ -3,7 +3,7 @@
 use aiw_extensions::CapabilityKind;
 
 use super::{CallSetup, HostCall, Interface, NoCapability};
-use crate::budget::OverLimit;
+use crate::budget::LimitExceeded;
 
 /// A component's settings, by key.
 pub trait SettingsSource: Send + Sync {
@@ -22,18 +22,18 @@ pub(crate) struct SettingsImport;
 
 impl Interface for SettingsImport {
     const NAME: &'static str = "settings";
-    const IN_PLAN: &'static [&'static str] = &["get"];
+    const PLAN_FUNCTIONS: &'static [&'static str] = &["get"];
     type Capability = dyn SettingsSource;
     type State = ();
 
-    fn begin(_setup: &CallSetup<'_>) -> Self::State {}
+    fn initial_state(_setup: &CallSetup<'_>) -> Self::State {}
 }
 
 impl HostCall<'_, SettingsImport> {
-    pub(crate) fn get(&mut self, key: &str) -> Result<Option<String>, OverLimit> {
-        self.read("get")?;
-        let keys = &self.call.keys;
-        let allowed = keys.allow(CapabilityKind::Settings, key);
+    pub(crate) fn get(&mut self, key: &str) -> Result<Option<String>, LimitExceeded> {
+        self.begin_read("get")?;
+        let keys = &self.call.grants;
+        let allowed = keys.is_allowed(CapabilityKind::Settings, key);
         Ok(if allowed { self.capability.get(&keys.id, key) } else { None })
     }
 }

@@ -6,7 +6,7 @@ use aiw_core::{CliKind, ProcessId as TaskId, ProviderName, RoleName};
 use async_trait::async_trait;
 
 use super::{CallSetup, HostCall, HostResult, Interface, NoCapability};
-use crate::budget::OverLimit;
+use crate::budget::LimitExceeded;
 use crate::error::{CallRejection, ComponentReason};
 
 /// Tasks that one call may start. More indicate a loop.
@@ -14,14 +14,14 @@ const MAX_STARTS_PER_CALL: u32 = 8;
 
 /// Starts tasks in the user's session.
 #[async_trait]
-pub trait TaskStarts: Send + Sync {
+pub trait TaskStartCapability: Send + Sync {
     /// Starts a task for a component, with the CLI's own safe permissions.
-    async fn start(&self, request: &TaskToStart) -> Result<TaskId, CallRejection>;
+    async fn start(&self, request: &TaskRequest) -> Result<TaskId, CallRejection>;
 }
 
 /// A task to start.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TaskToStart {
+pub struct TaskRequest {
     /// The CLI to run.
     pub cli: CliKind,
     /// The prompt for the CLI; not checked.
@@ -37,9 +37,9 @@ pub struct TaskToStart {
 }
 
 #[async_trait]
-impl TaskStarts for NoCapability {
-    async fn start(&self, _request: &TaskToStart) -> Result<TaskId, CallRejection> {
-        Err(CallRejection { refusal: ComponentReason::Denied, message: "tasks cannot be started here".into() })
+impl TaskStartCapability for NoCapability {
+    async fn start(&self, _request: &TaskRequest) -> Result<TaskId, CallRejection> {
+        Err(CallRejection { reason: ComponentReason::Denied, message: "tasks cannot be started here".into() })
     }
 }
 
@@ -52,27 +52,27 @@ pub(crate) struct TaskStartsImport;
 
 impl Interface for TaskStartsImport {
     const NAME: &'static str = "task-starts";
-    type Capability = dyn TaskStarts;
+    type Capability = dyn TaskStartCapability;
     type State = StartedCount;
 
-    fn begin(_setup: &CallSetup<'_>) -> Self::State {
+    fn initial_state(_setup: &CallSetup<'_>) -> Self::State {
         StartedCount::default()
     }
 }
 
 impl HostCall<'_, TaskStartsImport> {
     /// Starts a task. A request that makes no sense counts as well.
-    pub(crate) async fn start(&mut self, request: Result<TaskToStart, CallRejection>) -> HostResult<TaskId> {
-        self.allow("start")?;
+    pub(crate) async fn start(&mut self, request: Result<TaskRequest, CallRejection>) -> HostResult<TaskId> {
+        self.check_import("start")?;
         self.state.0 += 1;
         if self.state.0 > MAX_STARTS_PER_CALL {
-            return Err(OverLimit(format!("started more than {MAX_STARTS_PER_CALL} tasks in one call")).into());
+            return Err(LimitExceeded(format!("started more than {MAX_STARTS_PER_CALL} tasks in one call")).into());
         }
         let request = request?;
         if request.cwd.as_ref().is_some_and(|cwd| !cwd.is_absolute()) {
             let message = "the directory of a task must be an absolute path".into();
-            return Err(CallRejection { refusal: ComponentReason::Invalid, message }.into());
+            return Err(CallRejection { reason: ComponentReason::Invalid, message }.into());
         }
-        Ok(self.call.waiting(self.capability.start(&request)).await?)
+        Ok(self.call.track_wait(self.capability.start(&request)).await?)
     }
 }

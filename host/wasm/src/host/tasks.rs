@@ -44,9 +44,9 @@ pub struct ComponentTask {
     /// The CLI's own exit code, if it had one.
     pub exit_code: Option<i32>,
     /// When the task was started.
-    pub started: SystemTime,
+    pub started_at: SystemTime,
     /// When the task ended.
-    pub ended: Option<SystemTime>,
+    pub ended_at: Option<SystemTime>,
 }
 
 #[async_trait]
@@ -56,7 +56,7 @@ impl TaskCapability for NoCapability {
     }
 
     async fn get(&self, id: TaskId) -> Result<ComponentTask, CallRejection> {
-        Err(CallRejection { refusal: ComponentReason::NotFound, message: format!("there is no task `{id}`") })
+        Err(CallRejection { reason: ComponentReason::NotFound, message: format!("there is no task `{id}`") })
     }
 
     async fn wait(&self, id: TaskId, _time: Duration) -> Result<ComponentTask, CallRejection> {
@@ -69,28 +69,28 @@ pub(crate) struct TasksImport;
 
 impl Interface for TasksImport {
     const NAME: &'static str = "tasks";
-    const IN_PLAN: &'static [&'static str] = &["list", "get"];
+    const PLAN_FUNCTIONS: &'static [&'static str] = &["list", "get"];
     type Capability = dyn TaskCapability;
     type State = ();
 
-    fn begin(_setup: &CallSetup<'_>) -> Self::State {}
+    fn initial_state(_setup: &CallSetup<'_>) -> Self::State {}
 }
 
 impl HostCall<'_, TasksImport> {
     pub(crate) async fn list(&mut self) -> HostResult<Vec<ComponentTask>> {
-        self.read("list")?;
-        Ok(self.call.waiting(self.capability.list()).await?)
+        self.begin_read("list")?;
+        Ok(self.call.track_wait(self.capability.list()).await?)
     }
 
     pub(crate) async fn get(&mut self, id: &str) -> HostResult<ComponentTask> {
-        self.read("get")?;
+        self.begin_read("get")?;
         let id = id.parse().map_err(CallRejection::invalid)?;
-        Ok(self.call.waiting(self.capability.get(id)).await?)
+        Ok(self.call.track_wait(self.capability.get(id)).await?)
     }
 
     pub(crate) async fn wait(&mut self, id: &str, time: Duration) -> HostResult<ComponentTask> {
-        self.request("wait")?;
+        self.begin_request("wait")?;
         let id = id.parse().map_err(CallRejection::invalid)?;
-        Ok(self.call.waiting(self.capability.wait(id, time.min(MAX_WAIT))).await?)
+        Ok(self.call.track_wait(self.capability.wait(id, time.min(MAX_WAIT))).await?)
     }
 }

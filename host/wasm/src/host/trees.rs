@@ -53,14 +53,14 @@ impl Interface for TreesImport {
     /// The policy of one call.
     type State = Policy;
 
-    fn begin(setup: &CallSetup<'_>) -> Self::State {
-        let origins = setup.keys.both(CapabilityKind::Origins);
+    fn initial_state(setup: &CallSetup<'_>) -> Self::State {
+        let origins = setup.grants.effective_values(CapabilityKind::Origins);
         let git = origins.iter().filter_map(|origin| origin.strip_prefix("git:"));
-        let mut policy = Policy { hosts: super::http::patterns(git), ..Policy::none() };
+        let mut policy = Policy { hosts: super::http::parse_host_patterns(git), ..Policy::none() };
         if origins.iter().any(|origin| origin == "directory" || origin.starts_with("git:")) {
-            policy.directories = setup.reach.directories.clone();
+            policy.directories = setup.permissions.directories.clone();
         }
-        for url in &setup.typed {
+        for url in &setup.user_urls {
             policy.grant_url(url);
         }
         policy
@@ -69,8 +69,8 @@ impl Interface for TreesImport {
 
 impl HostCall<'_, TreesImport> {
     pub(crate) async fn open(&mut self, origin: Result<TreeOrigin, CallRejection>) -> HostResult<Resource<Tree>> {
-        self.request("open")?;
-        let (origin, keys) = (origin?, &self.call.keys);
+        self.begin_request("open")?;
+        let (origin, keys) = (origin?, &self.call.grants);
         match &origin {
             TreeOrigin::Directory(directory) => {
                 let to = format!("reach `{}`", directory.display());
@@ -78,8 +78,8 @@ impl HostCall<'_, TreesImport> {
             }
             TreeOrigin::Git(git) => keys.check_host(self.state, CapabilityKind::Origins, &git.url)?,
         }
-        let opened = self.call.waiting(self.capability.open(self.state, &origin)).await;
-        let tree = opened.map_err(|e| self.call.keys.explain(e))?;
+        let opened = self.call.track_wait(self.capability.open(self.state, &origin)).await;
+        let tree = opened.map_err(|e| self.call.grants.rejection_for(e))?;
         Ok(self.call.table.push(tree)?)
     }
 

@@ -9,7 +9,7 @@ use super::{CallSetup, HostCall, HostResult, Interface, NoCapability};
 use crate::error::CallRejection;
 
 /// The bytes of vectors in one collection: 43,000 entries of 384 dimensions.
-const COLLECTION_BYTES: u64 = 64 << 20;
+const MAX_COLLECTION_BYTES: u64 = 64 << 20;
 /// Entries that one search may return.
 const MAX_HITS: usize = 1_000;
 
@@ -52,19 +52,19 @@ impl Vectors for NoCapability {
         _entries: Vec<(String, Vec<f32>)>,
         _limit: u64,
     ) -> Result<(), CallRejection> {
-        Self::refused("collections")
+        Self::reject("collections")
     }
 
     async fn delete(&self, _of: Collection, _ids: Vec<String>) -> Result<usize, CallRejection> {
-        Self::refused("collections")
+        Self::reject("collections")
     }
 
     async fn get(&self, _of: Collection, _id: String) -> Result<Option<Vec<f32>>, CallRejection> {
-        Self::refused("collections")
+        Self::reject("collections")
     }
 
     async fn count(&self, _of: Collection) -> Result<usize, CallRejection> {
-        Self::refused("collections")
+        Self::reject("collections")
     }
 
     async fn search(
@@ -73,11 +73,11 @@ impl Vectors for NoCapability {
         _query: Vec<f32>,
         _limit: usize,
     ) -> Result<Vec<(String, f32)>, CallRejection> {
-        Self::refused("collections")
+        Self::reject("collections")
     }
 
     async fn clear(&self, _of: Collection) -> Result<(), CallRejection> {
-        Self::refused("collections")
+        Self::reject("collections")
     }
 }
 
@@ -89,27 +89,28 @@ impl Interface for VectorsImport {
     type Capability = dyn Vectors;
     type State = ();
 
-    fn begin(_setup: &CallSetup<'_>) -> Self::State {}
+    fn initial_state(_setup: &CallSetup<'_>) -> Self::State {}
 }
 
 impl HostCall<'_, VectorsImport> {
     pub(crate) async fn upsert(&mut self, collection: &str, entries: Vec<(String, Vec<f32>)>) -> HostResult<()> {
-        self.request("upsert")?;
-        self.within(collection, |vectors, of| async move { vectors.upsert(of, entries, COLLECTION_BYTES).await }).await
+        self.begin_request("upsert")?;
+        self.within(collection, |vectors, of| async move { vectors.upsert(of, entries, MAX_COLLECTION_BYTES).await })
+            .await
     }
 
     pub(crate) async fn delete(&mut self, collection: &str, ids: Vec<String>) -> HostResult<usize> {
-        self.request("delete")?;
+        self.begin_request("delete")?;
         self.within(collection, |vectors, of| async move { vectors.delete(of, ids).await }).await
     }
 
     pub(crate) async fn get(&mut self, collection: &str, id: String) -> HostResult<Option<Vec<f32>>> {
-        self.read("get")?;
+        self.begin_read("get")?;
         self.within(collection, |vectors, of| async move { vectors.get(of, id).await }).await
     }
 
     pub(crate) async fn count(&mut self, collection: &str) -> HostResult<usize> {
-        self.read("count")?;
+        self.begin_read("count")?;
         self.within(collection, |vectors, of| async move { vectors.count(of).await }).await
     }
 
@@ -119,13 +120,13 @@ impl HostCall<'_, VectorsImport> {
         query: Vec<f32>,
         limit: u32,
     ) -> HostResult<Vec<(String, f32)>> {
-        self.read("search")?;
+        self.begin_read("search")?;
         let limit = usize::try_from(limit).unwrap_or(usize::MAX).min(MAX_HITS);
         self.within(collection, |vectors, of| async move { vectors.search(of, query, limit).await }).await
     }
 
     pub(crate) async fn clear(&mut self, collection: &str) -> HostResult<()> {
-        self.request("clear")?;
+        self.begin_request("clear")?;
         self.within(collection, |vectors, of| async move { vectors.clear(of).await }).await
     }
 
@@ -135,8 +136,8 @@ impl HostCall<'_, VectorsImport> {
         W: Future<Output = Result<T, CallRejection>>,
     {
         let to = format!("use the collection `{}`", aiw_core::one_line(name, 60));
-        self.call.keys.check(CapabilityKind::Collections, &to, |value| value == name)?;
-        let of = Collection { owner: self.call.keys.id.to_string(), name: name.to_owned() };
-        Ok(self.call.waiting(work(self.capability.clone(), of)).await?)
+        self.call.grants.check(CapabilityKind::Collections, &to, |value| value == name)?;
+        let of = Collection { owner: self.call.grants.id.to_string(), name: name.to_owned() };
+        Ok(self.call.track_wait(work(self.capability.clone(), of)).await?)
     }
 }

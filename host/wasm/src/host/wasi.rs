@@ -4,15 +4,15 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aiw_core::millis_since_1970;
+use aiw_core::unix_millis;
 use aiw_extensions::CapabilityKind;
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxBuilder};
 
 use super::Clock;
-use crate::call::GrantKeys;
+use crate::call::ComponentGrants;
 
-pub(crate) fn empty(keys: &GrantKeys, clock: &Arc<dyn Clock>) -> WasiCtx {
-    let granted = keys.allow(CapabilityKind::Imports, "clock");
+pub(crate) fn empty_context(keys: &ComponentGrants, clock: &Arc<dyn Clock>) -> WasiCtx {
+    let granted = keys.is_allowed(CapabilityKind::Imports, "clock");
     let wall = Wall(granted.then(|| clock.clone()));
     WasiCtxBuilder::new().wall_clock(wall).monotonic_clock(Coarse(Instant::now())).build()
 }
@@ -26,7 +26,7 @@ impl HostWallClock for Wall {
     }
 
     fn now(&self) -> Duration {
-        Duration::from_millis(self.0.as_ref().map_or(0, |clock| millis_since_1970(clock.now())))
+        Duration::from_millis(self.0.as_ref().map_or(0, |clock| unix_millis(clock.now())))
     }
 }
 

@@ -50,7 +50,7 @@ pub enum EntrySource {
     /// A path below the marketplace's root; empty for the root itself.
     Relative(String),
     /// A form that the component defines.
-    Own {
+    Custom {
         /// The name of the form.
         form: String,
         /// The fields with text, numbers and booleans.

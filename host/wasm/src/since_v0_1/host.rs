@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use aiw_core::provider::Value;
-use aiw_core::{CliKind, ProcessOutcome as TaskOutcome, ProcessState as TaskState, RelPath, Sha, millis_since_1970};
+use aiw_core::{CliKind, ProcessOutcome as TaskOutcome, ProcessState as TaskState, RelPath, Sha, unix_millis};
 use aiw_net::{GitOrigin, ItemKind, Tree};
 use wasmtime::component::Resource;
 
@@ -13,17 +13,17 @@ use super::interfaces::{
 };
 use crate::error::CallRejection;
 use crate::host::{
-    CacheImport, ClockImport, ComponentRequest, ComponentTask, EmbeddingsImport, HostCall, HostResult, HttpImport,
-    Interface, LogImport, LogLevel, McpImport, McpResult, McpTool, NoResult, SettingsImport, TaskStartsImport,
-    TaskToStart, TasksImport, TreeOrigin, TreesImport, VectorsImport,
+    CacheImport, ClockImport, ComponentRequest, ComponentTask, EmbeddingsImport, HostCall, HostError, HostResult,
+    HttpImport, Interface, LogImport, LogLevel, McpImport, McpResult, McpTool, SettingsImport, TaskRequest,
+    TaskStartsImport, TasksImport, TreeOrigin, TreesImport, VectorsImport,
 };
 
 impl<I: Interface> types::Host for HostCall<'_, I> {
-    fn convert_error(&mut self, error: NoResult) -> wasmtime::Result<types::Error> {
+    fn convert_error(&mut self, error: HostError) -> wasmtime::Result<types::Error> {
         match error {
-            NoResult::Refused(refused) => Ok(refused.into()),
-            NoResult::Over(over) => Err(over.into()),
-            NoResult::Handle(error) => Err(error.into()),
+            HostError::Rejected(refused) => Ok(refused.into()),
+            HostError::LimitExceeded(over) => Err(over.into()),
+            HostError::InvalidHandle(error) => Err(error.into()),
         }
     }
 }
@@ -35,7 +35,8 @@ impl http::Host for HostCall<'_, HttpImport> {
             http::Method::Post(body) => Some(body),
         };
         let headers = request.headers.into_iter().map(|header| (header.name, value(header.value))).collect();
-        let outgoing = ComponentRequest { post, url: request.url, headers, limit: request.limit };
+        let outgoing =
+            ComponentRequest { post_body: post, url: request.url, headers, max_response_bytes: request.limit };
         let response = HostCall::<HttpImport>::send(self, outgoing).await?;
         let field = |(name, value)| types::Field { name, value };
         Ok(http::Response {
@@ -135,7 +136,7 @@ impl log::Host for HostCall<'_, LogImport> {
 
 impl clock::Host for HostCall<'_, ClockImport> {
     async fn now(&mut self) -> wasmtime::Result<u64> {
-        Ok(millis_since_1970(HostCall::<ClockImport>::now(self)?))
+        Ok(unix_millis(HostCall::<ClockImport>::now(self)?))
     }
 }
 
@@ -185,8 +186,8 @@ fn task(task: ComponentTask) -> tasks::Task {
             TaskOutcome::Lost => tasks::Outcome::Lost,
         }),
         exit_code: task.exit_code,
-        started: millis_since_1970(task.started),
-        ended: task.ended.map(millis_since_1970),
+        started: unix_millis(task.started_at),
+        ended: task.ended_at.map(unix_millis),
     }
 }
 
@@ -197,8 +198,8 @@ impl task_starts::Host for HostCall<'_, TaskStartsImport> {
     }
 }
 
-fn start_task(request: task_starts::StartRequest) -> Result<TaskToStart, aiw_core::InvalidName> {
-    Ok(TaskToStart {
+fn start_task(request: task_starts::StartRequest) -> Result<TaskRequest, aiw_core::InvalidName> {
+    Ok(TaskRequest {
         cli: match request.cli {
             types::Cli::Claude => CliKind::Claude,
             types::Cli::Codex => CliKind::Codex,
@@ -215,7 +216,7 @@ fn start_task(request: task_starts::StartRequest) -> Result<TaskToStart, aiw_cor
 
 impl embeddings::Host for HostCall<'_, EmbeddingsImport> {
     async fn state(&mut self) -> wasmtime::Result<embeddings::ModelState> {
-        Ok(match HostCall::<EmbeddingsImport>::state(self).await? {
+        Ok(match HostCall::<EmbeddingsImport>::model_info(self).await? {
             Ok((id, dimensions)) => {
                 embeddings::ModelState::Ready(embeddings::SentenceModel { id, dimensions: small(dimensions) })
             }

@@ -10,7 +10,7 @@ use super::interfaces::types;
 use super::reference_forms;
 use crate::error::CallFailure;
 use crate::host::CallState;
-use crate::invalid_response::{InvalidResponse, line_of_bytes};
+use crate::invalid_response::{InvalidResponse, validate_line_bytes};
 use crate::limits::CallLimits;
 use crate::market_source::types::{EntryRef, EntrySource, Manifests, Registration, Snapshot, SourceField, SourceInfo};
 
@@ -80,7 +80,7 @@ fn given_entry(entry: &EntryRef) -> generated::EntryRef {
         name: entry.name.clone(),
         source: match &entry.source {
             EntrySource::Relative(path) => generated::EntrySource::Relative(path.clone()),
-            EntrySource::Own { form, fields } => generated::EntrySource::Own(generated::OwnSource {
+            EntrySource::Custom { form, fields } => generated::EntrySource::Own(generated::OwnSource {
                 form: form.clone(),
                 fields: fields.iter().map(field).collect(),
             }),
@@ -104,7 +104,7 @@ const MAX_REVISION_LEN: usize = 1024;
 
 fn info(info: generated::SourceInfo) -> Result<SourceInfo, InvalidResponse> {
     Ok(SourceInfo {
-        label: line_of_bytes("a label", info.label, MAX_LABEL_LEN)?,
+        label: validate_line_bytes("a label", info.label, MAX_LABEL_LEN)?,
         references: reference_forms("forms of references", info.references)?,
         entry_forms: info.entry_forms,
     })
@@ -112,7 +112,7 @@ fn info(info: generated::SourceInfo) -> Result<SourceInfo, InvalidResponse> {
 
 fn registration(claimed: generated::Registration) -> Result<Registration, InvalidResponse> {
     let kind = claimed.kind.parse().map_err(InvalidResponse::Kind)?;
-    let location = line_of_bytes("a location", claimed.location, MAX_LOCATION_LEN)?;
+    let location = validate_line_bytes("a location", claimed.location, MAX_LOCATION_LEN)?;
     match claimed.ref_ {
         Some(name) if !is_git_ref(&name) => Err(InvalidResponse::Ref),
         reference => Ok(Registration { kind, location, reference }),

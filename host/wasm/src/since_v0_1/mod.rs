@@ -23,7 +23,7 @@ mod generated {
         world: "aiw:host/every",
         imports: { default: async | trappable },
         exports: { default: async },
-        trappable_error_type: { "aiw:plugin/types.error" => crate::host::NoResult },
+        trappable_error_type: { "aiw:plugin/types.error" => crate::host::HostError },
         with: { "aiw:plugin/trees.tree": aiw_net::Tree },
     });
 }
@@ -35,7 +35,7 @@ use aiw_core::ReferenceForm;
 
 use self::generated::aiw::plugin::types;
 use crate::error::{CallFailure, CallRejection, ComponentReason};
-use crate::invalid_response::{InvalidResponse, at_most, line_of_bytes};
+use crate::invalid_response::{InvalidResponse, check_count, validate_line_bytes};
 
 const MAX_FORM_LEN: usize = 200;
 const MAX_FORMS: usize = 32;
@@ -45,18 +45,18 @@ fn reference_forms(
     what: &'static str,
     forms: Vec<types::ReferenceForm>,
 ) -> Result<Vec<ReferenceForm>, InvalidResponse> {
-    at_most(MAX_FORMS, forms.len(), what)?;
+    check_count(MAX_FORMS, forms.len(), what)?;
     let form = |form: types::ReferenceForm| {
         Ok(ReferenceForm {
-            form: line_of_bytes("a form", form.form, MAX_FORM_LEN)?,
-            example: line_of_bytes("an example", form.example, MAX_FORM_LEN)?,
+            form: validate_line_bytes("a form", form.form, MAX_FORM_LEN)?,
+            example: validate_line_bytes("an example", form.example, MAX_FORM_LEN)?,
         })
     };
     forms.into_iter().map(form).collect()
 }
 
 impl From<CallRejection> for types::Error {
-    fn from(CallRejection { refusal, message }: CallRejection) -> Self {
+    fn from(CallRejection { reason: refusal, message }: CallRejection) -> Self {
         match refusal {
             ComponentReason::Invalid => Self::Invalid(message),
             ComponentReason::NotFound => Self::NotFound(message),
@@ -80,6 +80,6 @@ impl From<types::Error> for CallFailure {
             }
             types::Error::Malformed(message) => (ComponentReason::Malformed, message),
         };
-        Self::Refused(CallRejection { refusal, message })
+        Self::Rejected(CallRejection { reason: refusal, message })
     }
 }

@@ -3,7 +3,7 @@
 use aiw_core::one_line;
 use aiw_core::registry::{
     Argument, Endpoint, Format, Input, Instruction, Package, Page, RegistryInfo, RegistryStatus, RegistryTransport,
-    SecretNeed, ServerSetting, ServerVariable, ServerVersion, is_server_name,
+    SecretRequirement, ServerSetting, ServerVariable, ServerVersion, is_server_name,
 };
 use wasmtime::Store;
 
@@ -11,7 +11,7 @@ use super::generated::exports::aiw::plugin::registry_source as generated;
 use super::reference_forms;
 use crate::error::CallFailure;
 use crate::host::CallState;
-use crate::invalid_response::{InvalidResponse, InvalidServer, at_most, line_of_bytes};
+use crate::invalid_response::{InvalidResponse, InvalidServer, check_count, validate_line_bytes};
 
 /// The exported functions of an instance.
 pub(crate) struct Guest(pub(super) generated::Guest);
@@ -63,14 +63,14 @@ fn info(info: generated::RegistryInfo) -> Result<RegistryInfo, InvalidResponse> 
             return Err(InvalidResponse::Page { page: page.clone() });
         }
         let name: aiw_core::SecretName = need.name.parse().map_err(InvalidResponse::SecretName)?;
-        let page = need.page.map(|page| line_of_bytes("a page", page, MAX_PAGE_URL_LEN)).transpose()?;
-        Ok(SecretNeed { name: name.to_string(), required: need.required, page })
+        let page = need.page.map(|page| validate_line_bytes("a page", page, MAX_PAGE_URL_LEN)).transpose()?;
+        Ok(SecretRequirement { name: name.to_string(), required: need.required, page })
     };
     if !(1..=1000).contains(&info.priority) {
         return Err(InvalidResponse::Priority(info.priority));
     }
     Ok(RegistryInfo {
-        label: line_of_bytes("a label", info.label, MAX_LABEL_LEN)?,
+        label: validate_line_bytes("a label", info.label, MAX_LABEL_LEN)?,
         priority: info.priority,
         names: reference_forms("forms of names", info.names)?,
         changes: info.changes,
@@ -79,7 +79,7 @@ fn info(info: generated::RegistryInfo) -> Result<RegistryInfo, InvalidResponse> 
 }
 
 fn page(page: generated::Page) -> Result<Page, InvalidResponse> {
-    at_most(MAX_SERVERS, page.servers.len(), "servers on a page")?;
+    check_count(MAX_SERVERS, page.servers.len(), "servers on a page")?;
     if page.next.as_ref().is_some_and(|next| next.len() > MAX_CURSOR_LEN || next.contains(char::is_control)) {
         return Err(InvalidResponse::Cursor { limit: MAX_CURSOR_LEN });
     }
@@ -116,7 +116,7 @@ fn server(found: generated::Server) -> Result<ServerVersion, InvalidServer> {
     let name = Some(found.name).filter(|name| is_server_name(name)).ok_or(InvalidServer::Name)?;
     let version = reader.exact(found.version)?;
     if version.len() > MAX_VERSION_LEN {
-        return Err(InvalidServer::Long(MAX_VERSION_LEN));
+        return Err(InvalidServer::TextTooLong(MAX_VERSION_LEN));
     }
     let aliases = found.aliases.into_iter().filter(|alias| is_server_name(alias)).take(MAX_NOTES).collect();
     Ok(ServerVersion {
@@ -176,13 +176,13 @@ impl ServerReader {
     fn exact(&mut self, text: String) -> Result<String, InvalidServer> {
         self.bytes += text.len();
         if text.contains(aiw_core::is_unsafe_in_line) {
-            return Err(InvalidServer::Control);
+            return Err(InvalidServer::ControlCharacters);
         }
         if text.len() > MAX_EXACT_TEXT_BYTES {
-            return Err(InvalidServer::Long(MAX_EXACT_TEXT_BYTES));
+            return Err(InvalidServer::TextTooLong(MAX_EXACT_TEXT_BYTES));
         }
         if self.bytes > MAX_SERVER_KIB << 10 {
-            return Err(InvalidServer::Large(MAX_SERVER_KIB));
+            return Err(InvalidServer::TooLarge(MAX_SERVER_KIB));
         }
         Ok(text)
     }

@@ -1,6 +1,6 @@
 //! The overview, projects, events, what is wrong, and what is installed.
 
-use aiw_app::cli_updates::last_known;
+use aiw_app::cli_updates::cached_update;
 use aiw_app::doctor::Doctor;
 use aiw_app::events::{EventList, EventsRequest, HomeEvents};
 use aiw_app::installation::Update;
@@ -9,12 +9,12 @@ use aiw_app::secrets::SecretList;
 use aiw_app::sync;
 use aiw_app::tasks::TaskStatus;
 use aiw_app::trust::TrustList;
-use aiw_launch::{CliDetails, Search, detect};
-use aiw_sync::{PullRequest, PushRequest, StoreStatus, SyncDifference, SyncLog, SyncPull, SyncPush, SyncUndone};
+use aiw_launch::{CliDetails, SearchPath, detect};
+use aiw_sync::{PullRequest, PushRequest, StoreStatus, SyncDifference, SyncLog, SyncPull, SyncPush, SyncUndo};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::api::{ApiCall, ApiRoute, Empty, Reply};
+use crate::api::{ApiCall, ApiResult, ApiRoute, Empty};
 use crate::projects::ProjectList;
 
 /// As many events are sent at once.
@@ -30,7 +30,7 @@ pub(super) fn routes() -> Vec<ApiRoute> {
         ApiRoute::get("/update", "aiw update --check", update),
         ApiRoute::get("/secrets", "aiw secret list", secrets),
         ApiRoute::get("/trust", "aiw trust list", trust),
-        ApiRoute::get("/events/list", "aiw events", events).with(&["from", "all"]),
+        ApiRoute::get("/events/list", "aiw events", events).with_query_params(&["from", "all"]),
         ApiRoute::get("/sync", "aiw sync status", sync_status),
         ApiRoute::get("/sync/log", "aiw sync log", sync_log),
         ApiRoute::post("/sync/diff", "aiw sync diff", sync_diff),
@@ -40,20 +40,20 @@ pub(super) fn routes() -> Vec<ApiRoute> {
     ]
 }
 
-fn overview(call: &ApiCall) -> Reply<Overview> {
+fn overview(call: &ApiCall) -> ApiResult<Overview> {
     Ok(Overview::collect(call.home(), call.client.cwd()))
 }
 
-fn status(call: &ApiCall) -> Reply<TaskStatus> {
+fn status(call: &ApiCall) -> ApiResult<TaskStatus> {
     Ok(aiw_app::tasks::status(call.home(), true)?.0)
 }
 
-fn projects(call: &ApiCall) -> Reply<ProjectList> {
+fn projects(call: &ApiCall) -> ApiResult<ProjectList> {
     let all = call.projects.all();
     Ok(ProjectList { projects: all.iter().map(|path| path.display().to_string()).collect() })
 }
 
-fn doctor(call: &ApiCall) -> Reply<Doctor> {
+fn doctor(call: &ApiCall) -> ApiResult<Doctor> {
     Ok((call.doctor)(call.home()))
 }
 
@@ -76,63 +76,66 @@ struct CliResponse {
     update: Option<String>,
 }
 
-fn clis(call: &ApiCall) -> Reply<CliListResponse> {
+fn clis(call: &ApiCall) -> ApiResult<CliListResponse> {
     let home = call.home();
     let one = |cli: &aiw_launch::DetectedCli| {
-        let news = last_known(home, cli);
+        let news = cached_update(home, cli);
         let (newest, update) = news.map_or((None, None), |news| (Some(news.newest), news.update));
         CliResponse { installed: CliDetails::new(cli), newest, update }
     };
-    Ok(CliListResponse { clis: detect(&Search::around(home.around()), Some(home)).iter().map(one).collect() })
+    Ok(CliListResponse {
+        clis: detect(&SearchPath::from_context(home.context()), Some(home)).iter().map(one).collect(),
+    })
 }
 
-fn update(call: &ApiCall) -> Reply<Update> {
+fn update(call: &ApiCall) -> ApiResult<Update> {
     // Only the installation is looked at: nothing is asked on the network.
-    call.wait(Update::detect(false))
+    call.block_on(Update::detect(false))
 }
 
-fn secrets(call: &ApiCall) -> Reply<SecretList> {
+fn secrets(call: &ApiCall) -> ApiResult<SecretList> {
     Ok(aiw_app::secrets::list(call.home())?)
 }
 
-fn trust(call: &ApiCall) -> Reply<TrustList> {
+fn trust(call: &ApiCall) -> ApiResult<TrustList> {
     Ok(aiw_app::trust::list(call.home())?)
 }
 
-fn events(call: &ApiCall) -> Reply<EventList> {
-    let request = EventsRequest { all: call.flag("all"), last: Some(MAX_EVENTS), ..EventsRequest::default() };
+fn events(call: &ApiCall) -> ApiResult<EventList> {
+    let request =
+        EventsRequest { all_projects: call.query_flag("all"), last: Some(MAX_EVENTS), ..EventsRequest::default() };
     let reader = HomeEvents::new(call.home(), call.client.cwd(), request)?;
-    Ok(match call.number("from")? {
+    Ok(match call.query_u64("from")? {
         Some(from) => reader.read(from, MAX_EVENTS)?,
         None => reader.list()?,
     })
 }
 
-fn synchronizer(call: &ApiCall) -> Reply<aiw_sync::Synchronizer> {
+fn synchronizer(call: &ApiCall) -> ApiResult<aiw_sync::Synchronizer> {
     call.home().recover()?;
     Ok(sync::open(call.client.app(), call.home())?)
 }
 
-fn sync_status(call: &ApiCall) -> Reply<StoreStatus> {
+fn sync_status(call: &ApiCall) -> ApiResult<StoreStatus> {
     Ok(synchronizer(call)?.status()?)
 }
 
-fn sync_log(call: &ApiCall) -> Reply<SyncLog> {
+fn sync_log(call: &ApiCall) -> ApiResult<SyncLog> {
     Ok(synchronizer(call)?.log()?)
 }
 
-fn sync_diff(call: &ApiCall, _: Empty) -> Reply<SyncDifference> {
-    call.wait(synchronizer(call)?.diff(None, &call.person))
+fn sync_diff(call: &ApiCall, _: Empty) -> ApiResult<SyncDifference> {
+    call.block_on(synchronizer(call)?.diff(None, &call.prompter))
 }
 
-fn push(call: &ApiCall, _: Empty) -> Reply<SyncPush> {
-    call.wait(synchronizer(call)?.push(&PushRequest::default(), &call.person, &call.person))
+fn push(call: &ApiCall, _: Empty) -> ApiResult<SyncPush> {
+    call.block_on(synchronizer(call)?.push(&PushRequest::default(), &call.prompter, &call.prompter))
 }
 
-fn pull(call: &ApiCall, _: Empty) -> Reply<SyncPull> {
-    call.wait(synchronizer(call)?.pull(&PullRequest::default(), &call.person, &call.person))
+fn pull(call: &ApiCall, _: Empty) -> ApiResult<SyncPull> {
+    call.block_on(synchronizer(call)?.pull(&PullRequest::default(), &call.prompter, &call.prompter))
 }
 
-fn undo(call: &ApiCall, _: Empty) -> Reply<SyncUndone> {
+fn undo(call: &ApiCall, _: Empty) -> ApiResult<SyncUndo> {
     Ok(synchronizer(call)?.undo()?)
 }

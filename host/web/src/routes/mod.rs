@@ -21,9 +21,9 @@ mod tasks;
 mod workflows;
 
 /// Returns all routes.
-pub(crate) fn table() -> &'static [ApiRoute] {
-    static TABLE: LazyLock<Vec<ApiRoute>> = LazyLock::new(all);
-    &TABLE
+pub(crate) fn route_table() -> &'static [ApiRoute] {
+    static ROUTES: LazyLock<Vec<ApiRoute>> = LazyLock::new(all);
+    &ROUTES
 }
 
 fn all() -> Vec<ApiRoute> {
@@ -45,20 +45,20 @@ fn all() -> Vec<ApiRoute> {
 }
 
 /// Returns the directories of the logs that a query names: of a process, or of a task.
-pub(crate) fn logs(client: &ClientSession, query: &BTreeMap<String, String>) -> Vec<PathBuf> {
+pub(crate) fn log_dirs(client: &ClientSession, query: &BTreeMap<String, String>) -> Vec<PathBuf> {
     let of_process = query.get("process").and_then(|id| {
         let manager = Manager::open_in(client.home(), client.cwd()).ok()?;
         Some(manager.log(id).ok()?.directory().to_owned())
     });
     let of_task = query.get("task").and_then(|id| {
-        let tasks = client.everywhere().ok()?;
+        let tasks = client.all_tasks().ok()?;
         Some(tasks.log(tasks.find(id).ok()?.id).ok()?.directory().to_owned())
     });
     of_process.into_iter().chain(of_task).collect()
 }
 
 /// Returns the files that define the processes of a client's project.
-pub(crate) fn definitions(client: &ClientSession) -> Vec<PathBuf> {
+pub(crate) fn definition_files(client: &ClientSession) -> Vec<PathBuf> {
     let manager = Manager::open_in(client.home(), client.cwd());
     manager.into_iter().map(|manager| manager.project().file()).collect()
 }

@@ -4,11 +4,11 @@ use aiw_app::installs::{self, InstallRequest, ServerInstalled};
 use aiw_app::plugins::{self, PluginInstall, PluginRemove, PluginRequest, PluginSwitch};
 use aiw_home::rfc3339;
 use aiw_markets::{MarketSummary, Markets, PluginQuery, PluginSummary, SearchSummary};
-use aiw_registries::{ServerSearch, known};
+use aiw_registries::{ServerSearch, list_registries};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::api::{ApiCall, ApiError, ApiRoute, Empty, Reply};
+use crate::api::{ApiCall, ApiError, ApiResult, ApiRoute, Empty};
 
 /// As many servers of registries are sent.
 const MAX_SERVERS: usize = 50;
@@ -17,20 +17,20 @@ pub(super) fn routes() -> Vec<ApiRoute> {
     vec![
         ApiRoute::get("/plugins", "aiw plugin list", list),
         ApiRoute::post("/plugins", "aiw plugin install", install),
-        ApiRoute::get("/plugins/search", "aiw plugin search", search).with(&["q", "market"]),
+        ApiRoute::get("/plugins/search", "aiw plugin search", search).with_query_params(&["q", "market"]),
         ApiRoute::delete("/plugins/{id}", "aiw plugin remove", remove),
         ApiRoute::post("/plugins/{id}/enable", "aiw plugin enable", enable),
         ApiRoute::post("/plugins/{id}/disable", "aiw plugin disable", disable),
         ApiRoute::get("/marketplaces", "aiw plugin marketplace list", markets),
         ApiRoute::get("/registries", "aiw mcp registry list", registries),
-        ApiRoute::get("/registries/search", "aiw mcp search", search_registries).with(&["q", "source"]),
+        ApiRoute::get("/registries/search", "aiw mcp search", search_registries).with_query_params(&["q", "source"]),
         ApiRoute::post("/registries/install", "aiw mcp install", install_server),
     ]
 }
 
-fn opened(call: &ApiCall) -> Reply<Markets> {
+fn opened(call: &ApiCall) -> ApiResult<Markets> {
     let markets = call.client.markets()?;
-    call.wait(markets.reconcile())?;
+    call.block_on(markets.reconcile())?;
     Ok(markets)
 }
 
@@ -41,7 +41,7 @@ struct PluginListResponse {
     plugins: Vec<PluginSummary>,
 }
 
-fn list(call: &ApiCall) -> Reply<PluginListResponse> {
+fn list(call: &ApiCall) -> ApiResult<PluginListResponse> {
     let markets = opened(call)?;
     let everything = markets.search(&PluginQuery { all: true, ..PluginQuery::default() })?;
     let of = |(id, record)| match everything.plugins.iter().find(|found| found.id().as_ref() == Some(&id)) {
@@ -51,8 +51,8 @@ fn list(call: &ApiCall) -> Reply<PluginListResponse> {
     Ok(PluginListResponse { plugins: markets.installed()?.into_iter().map(of).collect() })
 }
 
-fn search(call: &ApiCall) -> Reply<SearchSummary> {
-    let (text, market) = (call.word("q").map(str::to_owned), call.word("market").map(str::to_owned));
+fn search(call: &ApiCall) -> ApiResult<SearchSummary> {
+    let (text, market) = (call.query_param("q").map(str::to_owned), call.query_param("market").map(str::to_owned));
     Ok(SearchSummary::new(&opened(call)?.search(&PluginQuery { text, market, ..PluginQuery::default() })?))
 }
 
@@ -65,7 +65,7 @@ struct InstallPluginRequest {
 }
 
 /// Returns the answer for one plugin, or why there is none.
-fn only<A, E>(answer: (A, Option<E>)) -> Reply<A>
+fn only<A, E>(answer: (A, Option<E>)) -> ApiResult<A>
 where
     ApiError: From<E>,
 {
@@ -79,20 +79,20 @@ fn named(name: &str) -> PluginRequest {
     PluginRequest { names: vec![name.to_owned()], ..PluginRequest::default() }
 }
 
-fn install(call: &ApiCall, wanted: InstallPluginRequest) -> Reply<PluginInstall> {
-    only(call.wait(plugins::install(&opened(call)?, &named(&wanted.name), &call.person, &call.person))?)
+fn install(call: &ApiCall, wanted: InstallPluginRequest) -> ApiResult<PluginInstall> {
+    only(call.block_on(plugins::install(&opened(call)?, &named(&wanted.name), &call.prompter, &call.prompter))?)
 }
 
-fn remove(call: &ApiCall) -> Reply<PluginRemove> {
-    only(call.wait(plugins::remove(&opened(call)?, &[call.id().to_owned()], &call.person))?)
+fn remove(call: &ApiCall) -> ApiResult<PluginRemove> {
+    only(call.block_on(plugins::remove(&opened(call)?, &[call.id().to_owned()], &call.prompter))?)
 }
 
-fn enable(call: &ApiCall, _: Empty) -> Reply<PluginSwitch> {
-    only(call.wait(plugins::switch(&opened(call)?, &named(call.id()), true, &call.person))?)
+fn enable(call: &ApiCall, _: Empty) -> ApiResult<PluginSwitch> {
+    only(call.block_on(plugins::switch(&opened(call)?, &named(call.id()), true, &call.prompter))?)
 }
 
-fn disable(call: &ApiCall, _: Empty) -> Reply<PluginSwitch> {
-    only(call.wait(plugins::switch(&opened(call)?, &named(call.id()), false, &call.person))?)
+fn disable(call: &ApiCall, _: Empty) -> ApiResult<PluginSwitch> {
+    only(call.block_on(plugins::switch(&opened(call)?, &named(call.id()), false, &call.prompter))?)
 }
 
 /// The marketplaces
@@ -104,7 +104,7 @@ struct MarketListResponse {
     problems: Vec<String>,
 }
 
-fn markets(call: &ApiCall) -> Reply<MarketListResponse> {
+fn markets(call: &ApiCall) -> ApiResult<MarketListResponse> {
     let (statuses, problems) = opened(call)?.statuses()?;
     Ok(MarketListResponse { marketplaces: statuses.iter().map(MarketSummary::new).collect(), problems })
 }
@@ -129,21 +129,21 @@ struct RegistryResponse {
     problem: Option<String>,
 }
 
-fn registries(call: &ApiCall) -> Reply<RegistryListResponse> {
+fn registries(call: &ApiCall) -> ApiResult<RegistryListResponse> {
     let of = |one: aiw_registries::RegistryInfo| RegistryResponse {
         id: one.id,
         enabled: one.enabled,
-        fetched: one.fetched.map(rfc3339),
+        fetched: one.fetched_at_ms.map(rfc3339),
         problem: one.problem,
     };
     let library = call.client.library()?;
-    Ok(RegistryListResponse { registries: known(call.home(), library)?.into_iter().map(of).collect() })
+    Ok(RegistryListResponse { registries: list_registries(call.home(), library)?.into_iter().map(of).collect() })
 }
 
-fn search_registries(call: &ApiCall) -> Reply<ServerSearch> {
-    let query = call.word("q").ok_or_else(|| ApiError::Malformed("`q` is what to search for".into()))?;
+fn search_registries(call: &ApiCall) -> ApiResult<ServerSearch> {
+    let query = call.query_param("q").ok_or_else(|| ApiError::Malformed("`q` is what to search for".into()))?;
     let registries = call.client.registries()?;
-    Ok(ServerSearch::new(&call.wait(registries.search(query, MAX_SERVERS, call.word("source")))?))
+    Ok(ServerSearch::new(&call.block_on(registries.search(query, MAX_SERVERS, call.query_param("source")))?))
 }
 
 /// A server of a registry to install
@@ -158,9 +158,9 @@ struct InstallServerRequest {
     key: Option<String>,
 }
 
-fn install_server(call: &ApiCall, wanted: InstallServerRequest) -> Reply<ServerInstalled> {
+fn install_server(call: &ApiCall, wanted: InstallServerRequest) -> ApiResult<ServerInstalled> {
     let registries = call.client.registries()?;
-    let (found, _) = call.wait(registries.server(&wanted.name, None, wanted.source.as_deref()))?;
+    let (found, _) = call.block_on(registries.find_server(&wanted.name, None, wanted.source.as_deref()))?;
     let request = InstallRequest { key: wanted.key, ..InstallRequest::default() };
-    Ok(call.wait(installs::install(&call.client, &found, request, &call.person, &call.person))?.server)
+    Ok(call.block_on(installs::install(&call.client, &found, request, &call.prompter, &call.prompter))?.server)
 }

@@ -9,14 +9,14 @@ use aiw_processes::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::api::{ApiCall, ApiError, ApiRoute, Empty, MessagesResponse, Reply};
+use crate::api::{ApiCall, ApiError, ApiResult, ApiRoute, Empty, MessagesResponse};
 
 /// As many bytes of output are sent at once.
 const MAX_OUTPUT_BYTES: usize = 1 << 20;
 
 pub(super) fn routes() -> Vec<ApiRoute> {
     vec![
-        ApiRoute::get("/processes", "aiw ps --stats", list).with(&["all"]),
+        ApiRoute::get("/processes", "aiw ps --stats", list).with_query_params(&["all"]),
         ApiRoute::post("/processes", "aiw process add", add),
         ApiRoute::get("/graph", "aiw process graph", graph),
         ApiRoute::post("/up", "aiw up -d", up),
@@ -29,11 +29,12 @@ pub(super) fn routes() -> Vec<ApiRoute> {
         ApiRoute::post("/processes/{id}/stop", "aiw stop", stop),
         ApiRoute::post("/processes/{id}/restart", "aiw restart", restart),
         ApiRoute::post("/processes/{id}/input", "aiw process input", input),
-        ApiRoute::get("/processes/{id}/log", "aiw logs", log).with(&["from", "lines", "contains", "stream"]),
+        ApiRoute::get("/processes/{id}/log", "aiw logs", log)
+            .with_query_params(&["from", "lines", "contains", "stream"]),
     ]
 }
 
-fn manager(call: &ApiCall) -> Reply<Manager> {
+fn manager(call: &ApiCall) -> ApiResult<Manager> {
     Ok(Manager::open_in(call.home(), call.client.cwd())?.with_executable(own_executable()?))
 }
 
@@ -47,8 +48,8 @@ struct ProcessListResponse {
     problem: Option<String>,
 }
 
-fn list(call: &ApiCall) -> Reply<ProcessListResponse> {
-    let (all, problem) = manager(call)?.ps(call.flag("all"), true)?;
+fn list(call: &ApiCall) -> ApiResult<ProcessListResponse> {
+    let (all, problem) = manager(call)?.ps(call.query_flag("all"), true)?;
     let shown = |problem: &dyn Diagnostic| match problem.hint() {
         Some(hint) => format!("{problem}; {hint}"),
         None => problem.to_string(),
@@ -84,7 +85,7 @@ struct CreateProcessRequest {
     no_auto_start: bool,
 }
 
-fn add(call: &ApiCall, new: CreateProcessRequest) -> Reply<AddedProcess> {
+fn add(call: &ApiCall, new: CreateProcessRequest) -> ApiResult<AddedProcess> {
     let mut words = new.command.into_iter();
     let request = DefineRequest {
         id: new.id,
@@ -103,53 +104,53 @@ fn add(call: &ApiCall, new: CreateProcessRequest) -> Reply<AddedProcess> {
     Ok(manager(call)?.define(&request)?)
 }
 
-fn graph(call: &ApiCall) -> Reply<ProcessGraph> {
+fn graph(call: &ApiCall) -> ApiResult<ProcessGraph> {
     Ok(manager(call)?.graph()?)
 }
 
-fn show(call: &ApiCall) -> Reply<ProcessSummary> {
+fn show(call: &ApiCall) -> ApiResult<ProcessSummary> {
     Ok(ProcessSummary::new(&manager(call)?.get(call.id())?))
 }
 
-fn editable(call: &ApiCall) -> Reply<EditableProcess> {
-    Ok(manager(call)?.editable(call.id())?)
+fn editable(call: &ApiCall) -> ApiResult<EditableProcess> {
+    Ok(manager(call)?.editable_process(call.id())?)
 }
 
-fn edit(call: &ApiCall, edit: ProcessEdit) -> Reply<EditedProcess> {
-    call.wait(manager(call)?.edit_process(call.id(), &edit, &call.person))
+fn edit(call: &ApiCall, edit: ProcessEdit) -> ApiResult<EditedProcess> {
+    call.block_on(manager(call)?.edit_process(call.id(), &edit, &call.prompter))
 }
 
-fn remove(call: &ApiCall) -> Reply<RemovedProcesses> {
+fn remove(call: &ApiCall) -> ApiResult<RemovedProcesses> {
     let manager = manager(call)?;
     manager.reconcile()?;
-    Ok(manager.remove(&[call.id().to_owned()], Author::User, &call.person)?)
+    Ok(manager.remove(&[call.id().to_owned()], Author::User, &call.prompter)?)
 }
 
 /// Says what was started, or the first failure.
-fn started(results: StartResults) -> Reply<MessagesResponse> {
-    let done = results.into_iter().map(|(_, result)| Ok(phrases::started(&result?)));
-    Ok(MessagesResponse { done: done.collect::<Reply<_>>()? })
+fn started(results: StartResults) -> ApiResult<MessagesResponse> {
+    let done = results.into_iter().map(|(_, result)| Ok(phrases::format_started(&result?)));
+    Ok(MessagesResponse { done: done.collect::<ApiResult<_>>()? })
 }
 
-fn start(call: &ApiCall, _: Empty) -> Reply<MessagesResponse> {
+fn start(call: &ApiCall, _: Empty) -> ApiResult<MessagesResponse> {
     let manager = manager(call)?;
     manager.reconcile()?;
-    started(call.wait(manager.start(&[call.id().to_owned()], &call.person, &call.person))?)
+    started(call.block_on(manager.start(&[call.id().to_owned()], &call.prompter, &call.prompter))?)
 }
 
-fn restart(call: &ApiCall, _: Empty) -> Reply<MessagesResponse> {
+fn restart(call: &ApiCall, _: Empty) -> ApiResult<MessagesResponse> {
     let manager = manager(call)?;
     manager.reconcile()?;
-    started(call.wait(manager.restart(&[call.id().to_owned()], &call.person, &call.person))?)
+    started(call.block_on(manager.restart(&[call.id().to_owned()], &call.prompter, &call.prompter))?)
 }
 
-fn up(call: &ApiCall, _: Empty) -> Reply<MessagesResponse> {
+fn up(call: &ApiCall, _: Empty) -> ApiResult<MessagesResponse> {
     let manager = manager(call)?;
     manager.reconcile()?;
-    started(call.wait(manager.start(&[], &call.person, &call.person))?)
+    started(call.block_on(manager.start(&[], &call.prompter, &call.prompter))?)
 }
 
-fn stopped(manager: &Manager, ids: &[String]) -> Reply<MessagesResponse> {
+fn stopped(manager: &Manager, ids: &[String]) -> ApiResult<MessagesResponse> {
     // What can't be started again keeps nothing from being stopped.
     let _ = manager.reconcile();
     let mut done = Vec::new();
@@ -161,14 +162,14 @@ fn stopped(manager: &Manager, ids: &[String]) -> Reply<MessagesResponse> {
     Ok(MessagesResponse { done })
 }
 
-fn stop(call: &ApiCall, _: Empty) -> Reply<MessagesResponse> {
+fn stop(call: &ApiCall, _: Empty) -> ApiResult<MessagesResponse> {
     let manager = manager(call)?;
     // A name that stands for several is not meant by a path.
     manager.get(call.id())?;
     stopped(&manager, &[call.id().to_owned()])
 }
 
-fn down(call: &ApiCall, _: Empty) -> Reply<MessagesResponse> {
+fn down(call: &ApiCall, _: Empty) -> ApiResult<MessagesResponse> {
     stopped(&manager(call)?, &[])
 }
 
@@ -180,17 +181,17 @@ struct WriteLineRequest {
     line: String,
 }
 
-fn input(call: &ApiCall, input: WriteLineRequest) -> Reply<WrittenInput> {
+fn input(call: &ApiCall, input: WriteLineRequest) -> ApiResult<WrittenInput> {
     let manager = manager(call)?;
     manager.reconcile()?;
     Ok(manager.write_input(call.id(), format!("{}\n", input.line).as_bytes())?)
 }
 
-fn log(call: &ApiCall) -> Reply<ProcessLogPage> {
+fn log(call: &ApiCall) -> ApiResult<ProcessLogPage> {
     let mut request = serde_json::json!({
-        "id": call.id(), "from": call.number("from")?, "lines": call.number("lines")?, "contains": call.word("contains"),
+        "id": call.id(), "from": call.query_u64("from")?, "lines": call.query_u64("lines")?, "contains": call.query_param("contains"),
     });
-    if let Some(stream) = call.word("stream") {
+    if let Some(stream) = call.query_param("stream") {
         request["stream"] = stream.into();
     }
     let request: OutputRequest =

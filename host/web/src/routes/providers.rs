@@ -6,16 +6,16 @@ use aiw_app::accounts::{self, UsageReport};
 use aiw_app::budgets::{self, BudgetList, BudgetSet};
 use aiw_app::pools::{self, PoolDetails};
 use aiw_core::{CliKind, Prompter, ProviderName};
-use aiw_home::{Budget, BudgetLimit, BudgetPeriod, PoolMember, PoolOrder, ProviderPool};
+use aiw_home::{Budget, BudgetLimit, BudgetPeriod, PoolMember, PoolStrategy, ProviderPool};
 use aiw_providers::{
     NewTokenSource, PoolSummary, PresetSummary, ProviderChanges, ProviderDetails, ProviderSummary, Providers,
     RemovedProvider, TestSummary,
 };
-use aiw_usage::By;
+use aiw_usage::GroupBy;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::api::{ApiCall, ApiError, ApiRoute, Empty, MessagesResponse, Reply};
+use crate::api::{ApiCall, ApiError, ApiResult, ApiRoute, Empty, MessagesResponse};
 
 pub(super) fn routes() -> Vec<ApiRoute> {
     vec![
@@ -35,11 +35,11 @@ pub(super) fn routes() -> Vec<ApiRoute> {
         ApiRoute::get("/budgets", "aiw budget list", budget_list),
         ApiRoute::post("/budgets", "aiw budget set", set_budget),
         ApiRoute::delete("/budgets/{name}", "aiw budget remove", remove_budget),
-        ApiRoute::get("/usage", "aiw usage", usage).with(&["by", "since"]),
+        ApiRoute::get("/usage", "aiw usage", usage).with_query_params(&["by", "since"]),
     ]
 }
 
-fn verbs(call: &ApiCall) -> Reply<Providers> {
+fn verbs(call: &ApiCall) -> ApiResult<Providers> {
     Ok(call.client.providers()?)
 }
 
@@ -52,8 +52,8 @@ struct ProviderListResponse {
     problems: Vec<String>,
 }
 
-fn list(call: &ApiCall) -> Reply<ProviderListResponse> {
-    let (providers, mut problems) = call.wait(verbs(call)?.list())?;
+fn list(call: &ApiCall) -> ApiResult<ProviderListResponse> {
+    let (providers, mut problems) = call.block_on(verbs(call)?.list())?;
     problems.extend(call.client.notes());
     Ok(ProviderListResponse { providers, problems })
 }
@@ -65,8 +65,8 @@ struct PresetListResponse {
     presets: Vec<PresetSummary>,
 }
 
-fn presets(call: &ApiCall) -> Reply<PresetListResponse> {
-    Ok(PresetListResponse { presets: call.wait(verbs(call)?.presets())?.0 })
+fn presets(call: &ApiCall) -> ApiResult<PresetListResponse> {
+    Ok(PresetListResponse { presets: call.block_on(verbs(call)?.presets())?.0 })
 }
 
 /// A new provider: what is not said is asked
@@ -81,29 +81,29 @@ struct AddProviderRequest {
     model: Option<String>,
 }
 
-fn provider_name(name: &str) -> Reply<ProviderName> {
+fn provider_name(name: &str) -> ApiResult<ProviderName> {
     name.parse().map_err(|e| ApiError::Malformed(format!("{e}")))
 }
 
-fn add(call: &ApiCall, new: AddProviderRequest) -> Reply<MessagesResponse> {
+fn add(call: &ApiCall, new: AddProviderRequest) -> ApiResult<MessagesResponse> {
     let name = new.name.as_deref().map(provider_name).transpose()?;
     let changes = ProviderChanges { preset: new.preset, model: new.model, ..ProviderChanges::default() };
-    let added = call.wait(verbs(call)?.add(name, &changes, &call.person, &call.person))?;
+    let added = call.block_on(verbs(call)?.add(name, &changes, &call.prompter, &call.prompter))?;
     let mut done = vec![format!("added {}", added.provider.name)];
     done.extend(added.notes);
     Ok(MessagesResponse { done })
 }
 
-fn show(call: &ApiCall) -> Reply<ProviderDetails> {
-    call.wait(verbs(call)?.show(call.id()))
+fn show(call: &ApiCall) -> ApiResult<ProviderDetails> {
+    call.block_on(verbs(call)?.show(call.id()))
 }
 
-fn remove(call: &ApiCall) -> Reply<RemovedProvider> {
+fn remove(call: &ApiCall) -> ApiResult<RemovedProvider> {
     Ok(aiw_app::providers::remove(call.home(), &verbs(call)?, call.id())?)
 }
 
-fn test(call: &ApiCall, _: Empty) -> Reply<TestSummary> {
-    Ok(TestSummary::of(call.id(), &call.wait(verbs(call)?.test(call.id()))?))
+fn test(call: &ApiCall, _: Empty) -> ApiResult<TestSummary> {
+    Ok(TestSummary::of(call.id(), &call.block_on(verbs(call)?.test(call.id()))?))
 }
 
 /// The provider of each AI CLI
@@ -114,16 +114,16 @@ struct DefaultProvidersResponse {
     default: BTreeMap<CliKind, Option<String>>,
 }
 
-fn default(call: &ApiCall, _: Empty) -> Reply<DefaultProvidersResponse> {
+fn default(call: &ApiCall, _: Empty) -> ApiResult<DefaultProvidersResponse> {
     let verbs = verbs(call)?;
-    call.wait(verbs.set_default(call.id(), &[]))?;
+    call.block_on(verbs.set_default(call.id(), &[]))?;
     Ok(DefaultProvidersResponse { default: verbs.defaults()? })
 }
 
-fn key(call: &ApiCall, _: Empty) -> Reply<MessagesResponse> {
+fn key(call: &ApiCall, _: Empty) -> ApiResult<MessagesResponse> {
     let changes = ProviderChanges { token: Some(NewTokenSource::Prompted), ..ProviderChanges::default() };
     let name = provider_name(call.id())?;
-    let changed = call.wait(verbs(call)?.edit(&name, &changes, &call.person))?;
+    let changed = call.block_on(verbs(call)?.edit(&name, &changes, &call.prompter))?;
     let mut done = vec![format!("{name} has another key")];
     done.extend(changed.notes);
     Ok(MessagesResponse { done })
@@ -138,12 +138,12 @@ struct PoolListResponse {
     problems: Vec<String>,
 }
 
-fn pool_list(call: &ApiCall) -> Reply<PoolListResponse> {
+fn pool_list(call: &ApiCall) -> ApiResult<PoolListResponse> {
     let (pools, problems) = verbs(call)?.pools()?;
     Ok(PoolListResponse { pools, problems })
 }
 
-fn pool(call: &ApiCall) -> Reply<PoolDetails> {
+fn pool(call: &ApiCall) -> ApiResult<PoolDetails> {
     Ok(pools::show(call.home(), &verbs(call)?, call.id())?)
 }
 
@@ -163,21 +163,21 @@ fn malformed(problem: impl std::fmt::Display) -> ApiError {
     ApiError::Malformed(problem.to_string())
 }
 
-fn add_pool(call: &ApiCall, new: AddPoolRequest) -> Reply<PoolSummary> {
-    let order = new.strategy.as_deref().map(str::parse::<PoolOrder>).transpose().map_err(malformed)?;
+fn add_pool(call: &ApiCall, new: AddPoolRequest) -> ApiResult<PoolSummary> {
+    let order = new.strategy.as_deref().map(str::parse::<PoolStrategy>).transpose().map_err(malformed)?;
     let members = new.members.iter().map(|member| member.parse::<PoolMember>()).collect::<Result<_, _>>();
     let members = members.map_err(malformed)?;
     let pool = ProviderPool { name: provider_name(&new.name)?, members, order: order.unwrap_or_default() };
-    call.wait(call.person.confirm(&pools::plan(&pool), &[]))?;
+    call.block_on(call.prompter.confirm(&pools::plan(&pool), &[]))?;
     Ok(verbs(call)?.add_pool(&pool)?)
 }
 
-fn remove_pool(call: &ApiCall) -> Reply<MessagesResponse> {
+fn remove_pool(call: &ApiCall) -> ApiResult<MessagesResponse> {
     pools::remove(call.home(), &verbs(call)?, call.id())?;
     Ok(MessagesResponse::new(format!("removed {}", call.id())))
 }
 
-fn reset_pool(call: &ApiCall, _: Empty) -> Reply<PoolSummary> {
+fn reset_pool(call: &ApiCall, _: Empty) -> ApiResult<PoolSummary> {
     Ok(pools::reset(call.home(), &verbs(call)?, call.id())?)
 }
 
@@ -191,7 +191,7 @@ struct BudgetListResponse {
     loss: Option<String>,
 }
 
-fn budget_list(call: &ApiCall) -> Reply<BudgetListResponse> {
+fn budget_list(call: &ApiCall) -> ApiResult<BudgetListResponse> {
     let (list, loss) = budgets::list(call.home())?;
     Ok(BudgetListResponse { list, loss: loss.map(|loss| loss.to_string()) })
 }
@@ -218,7 +218,7 @@ struct SetBudgetRequest {
     block: bool,
 }
 
-fn set_budget(call: &ApiCall, new: SetBudgetRequest) -> Reply<BudgetSet> {
+fn set_budget(call: &ApiCall, new: SetBudgetRequest) -> ApiResult<BudgetSet> {
     let limit = match (new.usd, new.tokens) {
         (Some(usd), None) => BudgetLimit::Dollars(Budget::read_dollars(&usd).map_err(malformed)?),
         (None, Some(tokens)) => BudgetLimit::Tokens(tokens),
@@ -233,19 +233,19 @@ fn set_budget(call: &ApiCall, new: SetBudgetRequest) -> Reply<BudgetSet> {
         project: new.project_only.then(|| call.client.cwd().to_owned()),
         blocks: new.block,
     };
-    call.wait(call.person.confirm(&budgets::plan(call.home(), &budget)?, &[]))?;
+    call.block_on(call.prompter.confirm(&budgets::plan(call.home(), &budget)?, &[]))?;
     Ok(budgets::set(call.home(), &budget)?)
 }
 
-fn remove_budget(call: &ApiCall) -> Reply<MessagesResponse> {
+fn remove_budget(call: &ApiCall) -> ApiResult<MessagesResponse> {
     budgets::remove(call.home(), call.id())?;
     Ok(MessagesResponse::new(format!("removed {}", call.id())))
 }
 
-fn usage(call: &ApiCall) -> Reply<UsageReport> {
-    let by = match call.word("by") {
-        None => By::Day,
+fn usage(call: &ApiCall) -> ApiResult<UsageReport> {
+    let by = match call.query_param("by") {
+        None => GroupBy::Day,
         Some(word) => word.parse().map_err(|_| ApiError::Malformed(format!("`by` can't be `{word}`")))?,
     };
-    Ok(accounts::sums(call.home(), by, call.number("since")?, |_| true)?)
+    Ok(accounts::summarize_usage(call.home(), by, call.query_u64("since")?, |_| true)?)
 }

@@ -6,7 +6,7 @@ use aiw_home::{ListSettings, ProfileSettings};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::api::{ApiCall, ApiError, ApiRoute, Empty, Reply};
+use crate::api::{ApiCall, ApiError, ApiResult, ApiRoute, Empty};
 
 /// As many tools are found by default, and at most.
 const DEFAULT_TOOLS: usize = 5;
@@ -34,10 +34,10 @@ struct FindToolsRequest {
     limit: Option<usize>,
 }
 
-fn route_request(call: &ApiCall, asked: FindToolsRequest) -> Reply<RoutedTools> {
+fn route_request(call: &ApiCall, asked: FindToolsRequest) -> ApiResult<RoutedTools> {
     let most = asked.limit.unwrap_or(DEFAULT_TOOLS).clamp(1, MAX_TOOLS);
-    call.wait_alone(asked.profile.as_deref(), async |client| {
-        Ok::<_, ApiError>(route::route(client, &asked.request, most, &call.person).await)
+    call.block_on_isolated(asked.profile.as_deref(), async |client| {
+        Ok::<_, ApiError>(route::route(client, &asked.request, most, &call.prompter).await)
     })
 }
 
@@ -48,7 +48,7 @@ struct ProfileListResponse {
     profiles: Vec<ProfileEntry>,
 }
 
-fn profile_list(call: &ApiCall) -> Reply<ProfileListResponse> {
+fn profile_list(call: &ApiCall) -> ApiResult<ProfileListResponse> {
     Ok(ProfileListResponse { profiles: profiles::profiles(call.home(), call.client.cwd())? })
 }
 
@@ -66,19 +66,19 @@ struct AddProfileRequest {
     deny: Vec<String>,
 }
 
-fn add_profile(call: &ApiCall, new: AddProfileRequest) -> Reply<ProfileListResponse> {
+fn add_profile(call: &ApiCall, new: AddProfileRequest) -> ApiResult<ProfileListResponse> {
     let AddProfileRequest { name, allow, deny } = new;
     let allow = Some(allow).filter(|allow| !allow.is_empty());
     let settings = ProfileSettings { allow, deny, scripts: Vec::new(), list: ListSettings::default() };
-    profiles::add(&call.client, &name, settings, &call.person)?;
+    profiles::add(&call.client, &name, settings, &call.prompter)?;
     profile_list(call)
 }
 
-fn remove_profile(call: &ApiCall) -> Reply<ProfilesRemove> {
-    Ok(profiles::remove(&call.client, &[call.id().to_owned()], &call.person)?)
+fn remove_profile(call: &ApiCall) -> ApiResult<ProfilesRemove> {
+    Ok(profiles::remove(&call.client, &[call.id().to_owned()], &call.prompter)?)
 }
 
-fn show_profile(call: &ApiCall, _: Empty) -> Reply<ProfileShow> {
+fn show_profile(call: &ApiCall, _: Empty) -> ApiResult<ProfileShow> {
     let own_tools = (call.own_tools)();
-    call.wait_alone(None, async |client| profiles::show(client, call.id(), own_tools, &call.person).await)
+    call.block_on_isolated(None, async |client| profiles::show(client, call.id(), own_tools, &call.prompter).await)
 }

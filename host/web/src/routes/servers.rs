@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::api::{ApiCall, ApiRoute, Empty, MessagesResponse, Reply};
+use crate::api::{ApiCall, ApiResult, ApiRoute, Empty, MessagesResponse};
 
 pub(super) fn routes() -> Vec<ApiRoute> {
     vec![
@@ -18,7 +18,7 @@ pub(super) fn routes() -> Vec<ApiRoute> {
         ApiRoute::post("/servers/status", "aiw mcp status", status),
         ApiRoute::get("/servers/{name}", "aiw mcp show", show),
         ApiRoute::delete("/servers/{name}", "aiw mcp remove", remove),
-        ApiRoute::post("/servers/{name}/tools", "aiw mcp tools", tools).with(&["profile"]),
+        ApiRoute::post("/servers/{name}/tools", "aiw mcp tools", tools).with_query_params(&["profile"]),
         ApiRoute::post("/servers/{name}/enable", "aiw mcp enable", enable),
         ApiRoute::post("/servers/{name}/disable", "aiw mcp disable", disable),
         ApiRoute::post("/servers/{name}/approve", "aiw mcp approve", approve_pins),
@@ -26,20 +26,20 @@ pub(super) fn routes() -> Vec<ApiRoute> {
     ]
 }
 
-fn list(call: &ApiCall) -> Reply<ServerList> {
-    Ok(look::list(&call.client, &call.person)?)
+fn list(call: &ApiCall) -> ApiResult<ServerList> {
+    Ok(look::list(&call.client, &call.prompter)?)
 }
 
-fn show(call: &ApiCall) -> Reply<ServerDetails> {
-    Ok(look::show(&call.client, call.id(), &call.person)?)
+fn show(call: &ApiCall) -> ApiResult<ServerDetails> {
+    Ok(look::show(&call.client, call.id(), &call.prompter)?)
 }
 
-fn add(call: &ApiCall, request: AddRequest) -> Reply<ServerAdd> {
+fn add(call: &ApiCall, request: AddRequest) -> ApiResult<ServerAdd> {
     // It is written, even if it does not work yet.
     let (added, problem) =
-        call.wait_alone(None, async |client| edit::add(client, request, &call.person, &call.person).await)?;
+        call.block_on_isolated(None, async |client| edit::add(client, request, &call.prompter, &call.prompter).await)?;
     if let Some(problem) = problem {
-        call.person.note(problem.to_string());
+        call.prompter.note(problem.to_string());
     }
     Ok(added)
 }
@@ -53,33 +53,36 @@ struct ServerNamesRequest {
     names: Vec<String>,
 }
 
-fn status(call: &ApiCall, request: ServerNamesRequest) -> Reply<ServersStatus> {
+fn status(call: &ApiCall, request: ServerNamesRequest) -> ApiResult<ServersStatus> {
     // What a listing holds is the business of the server for clients, which is not part of this view.
     let choices = || Vec::new();
-    call.wait_alone(None, async |client| look::status(client, &request.names, &choices, &call.person).await)
+    call.block_on_isolated(None, async |client| look::status(client, &request.names, &choices, &call.prompter).await)
 }
 
-fn tools(call: &ApiCall, _: Empty) -> Reply<ToolList> {
+fn tools(call: &ApiCall, _: Empty) -> ApiResult<ToolList> {
     let names = [call.id().to_owned()];
-    call.wait_alone(call.word("profile"), async |client| look::tools(client, &names, &call.person).await)
+    call.block_on_isolated(call.query_param("profile"), async |client| {
+        look::tools(client, &names, &call.prompter).await
+    })
 }
 
-fn remove(call: &ApiCall) -> Reply<ServersRemove> {
-    call.wait(edit::remove(&call.client, &[call.id().to_owned()], &call.person, &call.person))
+fn remove(call: &ApiCall) -> ApiResult<ServersRemove> {
+    call.block_on(edit::remove(&call.client, &[call.id().to_owned()], &call.prompter, &call.prompter))
 }
 
-fn enable(call: &ApiCall, _: Empty) -> Reply<ServersSwitch> {
-    Ok(edit::switch(&call.client, &[call.id().to_owned()], true, &call.person)?)
+fn enable(call: &ApiCall, _: Empty) -> ApiResult<ServersSwitch> {
+    Ok(edit::switch(&call.client, &[call.id().to_owned()], true, &call.prompter)?)
 }
 
-fn disable(call: &ApiCall, _: Empty) -> Reply<ServersSwitch> {
-    Ok(edit::switch(&call.client, &[call.id().to_owned()], false, &call.person)?)
+fn disable(call: &ApiCall, _: Empty) -> ApiResult<ServersSwitch> {
+    Ok(edit::switch(&call.client, &[call.id().to_owned()], false, &call.prompter)?)
 }
 
-fn approve_pins(call: &ApiCall, _: Empty) -> Reply<MessagesResponse> {
+fn approve_pins(call: &ApiCall, _: Empty) -> ApiResult<MessagesResponse> {
     let name = call.id();
-    let approval =
-        call.wait_alone(None, async |client| approve::approve(client, name, false, &call.person, &call.person).await)?;
+    let approval = call.block_on_isolated(None, async |client| {
+        approve::approve(client, name, false, &call.prompter, &call.prompter).await
+    })?;
     // That nothing waited was told.
     let done = (!approval.approved.is_empty()).then(|| format!("approved the tools of {name}"));
     Ok(MessagesResponse { done: done.into_iter().collect() })
@@ -109,9 +112,9 @@ struct CallToolResponse {
     failed: bool,
 }
 
-fn call_by_hand(call: &ApiCall, request: CallToolRequest) -> Reply<CallToolResponse> {
+fn call_by_hand(call: &ApiCall, request: CallToolRequest) -> ApiResult<CallToolResponse> {
     let given = vec![Value::Object(request.arguments).to_string()];
     let request = ToolCallRequest { name: format!("{}/{}", call.id(), request.tool), arguments: given };
-    let called = call.wait_alone(None, async |client| call_tool(client, &request, &call.person).await)?;
-    Ok(CallToolResponse { tool: called.tool, text: called.text, result: called.result, failed: called.failed })
+    let called = call.block_on_isolated(None, async |client| call_tool(client, &request, &call.prompter).await)?;
+    Ok(CallToolResponse { tool: called.tool, text: called.text, result: called.result, failed: called.is_error })
 }

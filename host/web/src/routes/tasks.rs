@@ -1,12 +1,12 @@
 //! Tasks of all sessions.
 
 use aiw_app::tasks::{self, TaskRemove};
-use aiw_launch::{TaskDetails, TaskLog, TaskSummary, resume, tail};
-use aiw_tasks::{Keep, Tasks};
+use aiw_launch::{TaskDetails, TaskLog, TaskSummary, resume_line, tail};
+use aiw_tasks::{RetentionPolicy, Tasks};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::api::{ApiCall, ApiRoute, Empty, MessagesResponse, Reply};
+use crate::api::{ApiCall, ApiResult, ApiRoute, Empty, MessagesResponse};
 
 /// How many lines of a log are sent by default, and at most.
 const DEFAULT_LINES: u64 = 1_000;
@@ -19,12 +19,12 @@ pub(super) fn routes() -> Vec<ApiRoute> {
         ApiRoute::get("/tasks/{id}", "aiw task show", show),
         ApiRoute::delete("/tasks/{id}", "aiw task remove", remove),
         ApiRoute::post("/tasks/{id}/stop", "aiw stop", stop),
-        ApiRoute::get("/tasks/{id}/log", "aiw logs", log).with(&["lines"]),
+        ApiRoute::get("/tasks/{id}/log", "aiw logs", log).with_query_params(&["lines"]),
     ]
 }
 
-fn everywhere(call: &ApiCall) -> Reply<&Tasks> {
-    Ok(call.client.everywhere()?)
+fn everywhere(call: &ApiCall) -> ApiResult<&Tasks> {
+    Ok(call.client.all_tasks()?)
 }
 
 /// The tasks, and those that can't be shown
@@ -36,7 +36,7 @@ struct TaskListResponse {
     problems: Vec<String>,
 }
 
-fn list(call: &ApiCall) -> Reply<TaskListResponse> {
+fn list(call: &ApiCall) -> ApiResult<TaskListResponse> {
     let listed = tasks::list(everywhere(call)?)?;
     let problems = listed.problems.iter().map(ToString::to_string).collect();
     Ok(TaskListResponse { tasks: listed.tasks.iter().map(TaskSummary::new).collect(), problems })
@@ -51,34 +51,34 @@ struct TaskResponse {
     resume: Option<String>,
 }
 
-fn show(call: &ApiCall) -> Reply<TaskResponse> {
+fn show(call: &ApiCall) -> ApiResult<TaskResponse> {
     let tasks = everywhere(call)?;
     let task = tasks.find(call.id())?;
     if task.unread {
         tasks.mark_read(&[task.id])?;
     }
-    Ok(TaskResponse { task: TaskDetails::new(&task), resume: resume(&task) })
+    Ok(TaskResponse { task: TaskDetails::new(&task), resume: resume_line(&task) })
 }
 
-fn stop(call: &ApiCall, _: Empty) -> Reply<MessagesResponse> {
+fn stop(call: &ApiCall, _: Empty) -> ApiResult<MessagesResponse> {
     let tasks = everywhere(call)?;
     let task = tasks.find(call.id())?;
     let stopped = tasks::stop(tasks, &[task.id])?;
     Ok(MessagesResponse { done: stopped.iter().map(|one| format!("{} {}", one.task.id, one.result)).collect() })
 }
 
-fn remove(call: &ApiCall) -> Reply<TaskRemove> {
-    Ok(tasks::remove(everywhere(call)?, &[call.id().to_owned()], &call.person)?)
+fn remove(call: &ApiCall) -> ApiResult<TaskRemove> {
+    Ok(tasks::remove(everywhere(call)?, &[call.id().to_owned()], &call.prompter)?)
 }
 
-fn prune(call: &ApiCall, _: Empty) -> Reply<TaskRemove> {
-    Ok(tasks::prune(everywhere(call)?, Keep::default(), false)?)
+fn prune(call: &ApiCall, _: Empty) -> ApiResult<TaskRemove> {
+    Ok(tasks::prune(everywhere(call)?, RetentionPolicy::default(), false)?)
 }
 
-fn log(call: &ApiCall) -> Reply<TaskLog> {
+fn log(call: &ApiCall) -> ApiResult<TaskLog> {
     let tasks = everywhere(call)?;
     let task = tasks.find(call.id())?;
-    let most = call.number("lines")?.unwrap_or(DEFAULT_LINES).min(MAX_LINES);
+    let most = call.query_u64("lines")?.unwrap_or(DEFAULT_LINES).min(MAX_LINES);
     let lines = tail(tasks, &task, usize::try_from(most).unwrap_or(usize::MAX))?;
     Ok(TaskLog::new(&task, &lines))
 }

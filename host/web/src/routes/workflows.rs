@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::api::{ApiCall, ApiError, ApiRoute, Empty, MessagesResponse, Reply};
+use crate::api::{ApiCall, ApiError, ApiResult, ApiRoute, Empty, MessagesResponse};
 
 /// As many runs are sent by default.
 const DEFAULT_RUNS: u64 = 20;
@@ -20,7 +20,7 @@ pub(super) fn routes() -> Vec<ApiRoute> {
         ApiRoute::post("/workflows/{name}/approve", "aiw workflow approve", approve_workflow),
         ApiRoute::post("/workflows/{name}/run", "aiw workflow run", run_workflow),
         ApiRoute::post("/workflows/{name}/test", "aiw workflow test", test_workflow),
-        ApiRoute::get("/runs", "aiw workflow runs", workflow_runs).with(&["workflow", "tail"]),
+        ApiRoute::get("/runs", "aiw workflow runs", workflow_runs).with_query_params(&["workflow", "tail"]),
     ]
 }
 
@@ -31,11 +31,11 @@ struct WorkflowListResponse {
     workflows: Vec<WorkflowSummary>,
 }
 
-fn workflow_list(call: &ApiCall) -> Reply<WorkflowListResponse> {
-    Ok(WorkflowListResponse { workflows: workflows::list(call.alone(None)?.as_ref())? })
+fn workflow_list(call: &ApiCall) -> ApiResult<WorkflowListResponse> {
+    Ok(WorkflowListResponse { workflows: workflows::list(call.isolated_client(None)?.as_ref())? })
 }
 
-fn named(call: &ApiCall) -> Reply<WorkflowName> {
+fn named(call: &ApiCall) -> ApiResult<WorkflowName> {
     call.id().parse().map_err(|e| ApiError::Malformed(format!("{e}")))
 }
 
@@ -48,21 +48,24 @@ struct WorkflowResponse {
     text: String,
 }
 
-fn workflow(call: &ApiCall) -> Reply<WorkflowResponse> {
+fn workflow(call: &ApiCall) -> ApiResult<WorkflowResponse> {
     let workflows = Workflows::new(call.home().clone());
     let kept = workflows.get(&named(call)?)?;
-    let summary = workflows::summary(&workflows, &kept, &workflows::ScriptTools::new(call.alone(None)?.pool()))?;
+    let summary =
+        workflows::summary(&workflows, &kept, &workflows::ScriptTools::new(call.isolated_client(None)?.pool()))?;
     Ok(WorkflowResponse { workflow: summary, text: kept.text })
 }
 
-fn remove_workflow(call: &ApiCall) -> Reply<MessagesResponse> {
+fn remove_workflow(call: &ApiCall) -> ApiResult<MessagesResponse> {
     Workflows::new(call.home().clone()).remove(&named(call)?)?;
     Ok(MessagesResponse::new(format!("removed {}", call.id())))
 }
 
-fn approve_workflow(call: &ApiCall, _: Empty) -> Reply<WorkflowSummary> {
+fn approve_workflow(call: &ApiCall, _: Empty) -> ApiResult<WorkflowSummary> {
     let name = named(call)?;
-    call.wait_alone(None, async |client| workflows::approve_named(client, &name, &call.person, &call.person).await)
+    call.block_on_isolated(None, async |client| {
+        workflows::approve_by_name(client, &name, &call.prompter, &call.prompter).await
+    })
 }
 
 /// A run of a workflow
@@ -77,11 +80,11 @@ struct RunWorkflowRequest {
     trace_arguments: bool,
 }
 
-fn run_workflow(call: &ApiCall, request: RunWorkflowRequest) -> Reply<WorkflowResult> {
+fn run_workflow(call: &ApiCall, request: RunWorkflowRequest) -> ApiResult<WorkflowResult> {
     ran(call, request, false)
 }
 
-fn test_workflow(call: &ApiCall, request: RunWorkflowRequest) -> Reply<WorkflowResult> {
+fn test_workflow(call: &ApiCall, request: RunWorkflowRequest) -> ApiResult<WorkflowResult> {
     ran(call, request, true)
 }
 
@@ -89,10 +92,11 @@ fn ran(
     call: &ApiCall,
     RunWorkflowRequest { input, trace_arguments }: RunWorkflowRequest,
     is_test: bool,
-) -> Reply<WorkflowResult> {
+) -> ApiResult<WorkflowResult> {
     let input = vec![Value::Object(input).to_string()];
     let request = WorkflowRequest { name: named(call)?, input, keep_arguments: trace_arguments, is_test };
-    let ended = call.wait_alone(None, async |client| workflows::run_named(client, request, &call.person).await)?;
+    let ended =
+        call.block_on_isolated(None, async |client| workflows::run_by_name(client, request, &call.prompter).await)?;
     Ok(WorkflowResult::new(&ended))
 }
 
@@ -103,7 +107,7 @@ struct WorkflowRunListResponse {
     runs: Vec<RunRecord>,
 }
 
-fn workflow_runs(call: &ApiCall) -> Reply<WorkflowRunListResponse> {
-    let most = usize::try_from(call.number("tail")?.unwrap_or(DEFAULT_RUNS)).unwrap_or(usize::MAX);
-    Ok(WorkflowRunListResponse { runs: RunRecords::new(call.home().clone()).list(call.word("workflow"), most) })
+fn workflow_runs(call: &ApiCall) -> ApiResult<WorkflowRunListResponse> {
+    let most = usize::try_from(call.query_u64("tail")?.unwrap_or(DEFAULT_RUNS)).unwrap_or(usize::MAX);
+    Ok(WorkflowRunListResponse { runs: RunRecords::new(call.home().clone()).list(call.query_param("workflow"), most) })
 }

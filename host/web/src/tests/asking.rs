@@ -7,30 +7,30 @@ use std::sync::Arc;
 use aiw_app::{App, sync};
 use aiw_core::{Choice, Effect, NonInteractive, Plan, PromptError, Prompter, Question, RecordingReporter};
 use aiw_home::{ExecutionContext, Home};
-use aiw_markets::Quiet;
+use aiw_markets::NoopObserver;
 use aiw_sync::{PullRequest, PushRequest, SyncError, SyncPull, Synchronizer};
 use serde_json::{Value, json};
 
 use super::NO_SCRIPTS;
-use crate::person::{PagePerson, PromptReply};
+use crate::person::{PromptReply, WebPrompter};
 
 fn wait<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
 }
 
 /// Someone who has answered a question with this digest.
-fn answered(digest: &Value, answer: Value) -> PagePerson {
+fn answered(digest: &Value, answer: Value) -> WebPrompter {
     let answer: PromptReply = serde_json::from_value(answer).unwrap();
-    PagePerson::new([(digest.as_str().unwrap().to_owned(), answer)].into())
+    WebPrompter::new([(digest.as_str().unwrap().to_owned(), answer)].into())
 }
 
 /// The question as it is sent to the page.
-fn shown(person: &PagePerson) -> Value {
-    serde_json::to_value(person.open().unwrap()).unwrap()
+fn shown(person: &WebPrompter) -> Value {
+    serde_json::to_value(person.pending_prompt().unwrap()).unwrap()
 }
 
 fn asked(plan: &Plan, questions: &[&Question]) -> Value {
-    let person = PagePerson::default();
+    let person = WebPrompter::default();
     let answer = wait(person.confirm(plan, questions));
     assert!(matches!(answer, Err(PromptError::Unsupported)));
     shown(&person)
@@ -68,7 +68,7 @@ fn all_that_is_asked_is_shown_by_the_same_functions() {
     let hidden = format!("a{}b\u{2063}c\rd", " ".repeat(250));
     let seen = "a⟨250 blanks⟩b\\u{2063}c\\u{d}d";
     let plan = Plan {
-        about: vec![hidden.clone(), format!("x{}y", "\n".repeat(3000))],
+        details: vec![hidden.clone(), format!("x{}y", "\n".repeat(3000))],
         effects: vec![Effect::Runs("b\u{2063}c".to_owned())],
         ..Plan::new(hidden.clone())
     };
@@ -90,21 +90,21 @@ fn all_that_is_asked_is_shown_by_the_same_functions() {
     }
     assert_eq!(value["choices"], json!([seen, "other"]));
 
-    let person = PagePerson::default();
+    let person = WebPrompter::default();
     let choice = Choice {
         name: "way",
         question: hidden.clone(),
-        short: "Which?".to_owned(),
+        short_question: "Which?".to_owned(),
         options: vec![hidden.clone(), "other".to_owned()],
         flag: "--method".to_owned(),
-        unshown: Vec::new(),
+        hidden_digests: Vec::new(),
     };
     assert!(wait(person.select(&choice)).is_err());
     let ask = shown(&person);
     assert_eq!((&ask["question"], &ask["options"]), (&json!(seen), &json!([seen, "other"])));
     assert!(wait(person.text(&hidden)).is_err() && shown(&person)["question"] == seen);
     assert!(wait(person.secret(&hidden)).is_err() && shown(&person)["question"] == seen);
-    assert!(wait(person.decide(&hidden, false)).is_err() && shown(&person)["question"] == seen);
+    assert!(wait(person.ask_yes_no(&hidden, false)).is_err() && shown(&person)["question"] == seen);
 }
 
 #[test]
@@ -139,9 +139,9 @@ fn what_is_carried_out_is_what_was_asked_and_not_how_it_was_shown() {
 fn choices_that_look_alike_are_not_asked_about() {
     let [one, two] = [" ", "\u{a0}"].map(|blank| format!("a{}b", blank.repeat(20)));
     let question = Question { name: "MODE".to_owned(), choices: vec![one.clone(), two], ..Question::default() };
-    let person = PagePerson::default();
+    let person = WebPrompter::default();
     let answer = wait(person.confirm(&Plan::new("Do it?"), &[&question]));
-    assert!(matches!(answer, Err(PromptError::Unsupported)) && person.open().is_none());
+    assert!(matches!(answer, Err(PromptError::Unsupported)) && person.pending_prompt().is_none());
     // The same one twice is one.
     let twice = Question { choices: vec![one.clone(), one], ..question };
     assert_eq!(asked(&Plan::new("Do it?"), &[&twice])["kind"], "plan");
@@ -149,7 +149,7 @@ fn choices_that_look_alike_are_not_asked_about() {
 
 #[test]
 fn an_answer_counts_once_in_a_request() {
-    let person = PagePerson::default();
+    let person = WebPrompter::default();
     assert!(wait(person.text("The value:")).is_err());
     let first = shown(&person)["digest"].clone();
     let person = answered(&first, json!({"typed": "a"}));
@@ -165,13 +165,13 @@ fn a_choice_holds_for_what_it_does_not_show() {
         let mut choice = Choice {
             name: "conflict",
             question: "Which?".to_owned(),
-            short: "Which?".to_owned(),
+            short_question: "Which?".to_owned(),
             options: vec!["a".to_owned()],
             flag: String::new(),
-            unshown: Vec::new(),
+            hidden_digests: Vec::new(),
         };
-        choice.hold_for(unshown);
-        let person = PagePerson::default();
+        choice.add_hidden_bytes(unshown);
+        let person = WebPrompter::default();
         assert!(wait(person.select(&choice)).is_err());
         shown(&person)["digest"].clone()
     };
@@ -183,8 +183,8 @@ fn a_choice_holds_for_what_it_does_not_show() {
 fn machine(directory: &Path) -> (Home, Synchronizer) {
     std::fs::create_dir_all(directory.join(".claude")).unwrap();
     let around = ExecutionContext::new(Ok(directory.to_owned()), [("HOME".into(), directory.to_owned().into())]);
-    let home = Home::at(directory.join(".aiw")).seen_by(around);
-    let app = App::open(home.clone(), &[], NO_SCRIPTS, Arc::new(Quiet));
+    let home = Home::from_root(directory.join(".aiw")).with_context(around);
+    let app = App::open(home.clone(), &[], NO_SCRIPTS, Arc::new(NoopObserver));
     let own = sync::open(&app, &home).unwrap();
     (home, own)
 }
@@ -208,9 +208,9 @@ fn pull_on_page(
     answer: &dyn Fn(&Value) -> Option<Value>,
 ) -> Result<SyncPull, Value> {
     for _ in 0..20 {
-        let person = PagePerson::new(answers.clone());
+        let person = WebPrompter::new(answers.clone());
         let pulled: Result<SyncPull, SyncError> = wait(own.pull(&PullRequest::default(), &person, &person));
-        let Some(asked) = person.open() else { return Ok(pulled.unwrap()) };
+        let Some(asked) = person.pending_prompt() else { return Ok(pulled.unwrap()) };
         let asked = serde_json::to_value(asked).unwrap();
         let Some(answer) = answer(&asked) else { return Err(asked) };
         let digest = asked["digest"].as_str().unwrap().to_owned();

@@ -9,7 +9,7 @@ use futures::StreamExt;
 use tokio_util::sync::CancellationToken;
 
 use super::{Page, Served, send, written};
-use crate::stream::{Listens, OpenStreams};
+use crate::stream::{OpenStreams, StreamSubscription};
 
 /// A stream of a page, and what was heard of it and not looked at yet.
 struct Listening {
@@ -112,15 +112,15 @@ fn a_stream_ends_with_its_session() {
 async fn a_stream_that_nobody_reads_keeps_one_event_however_much_changes() {
     const CHANGES: u64 = 2_000;
     let directory = tempfile::tempdir().unwrap();
-    let home = aiw_home::Home::at(directory.path().join(".aiw"));
+    let home = aiw_home::Home::from_root(directory.path().join(".aiw"));
     let file = directory.path().join("processes.kdl");
     std::fs::write(&file, "").unwrap();
-    let listens = Listens {
+    let listens = StreamSubscription {
         topics: vec!["processes".into()],
-        logs: Vec::new(),
-        definitions: vec![file.clone()],
-        over: CancellationToken::new(),
-        is_over: Box::new(|| false),
+        log_dirs: Vec::new(),
+        definition_files: vec![file.clone()],
+        cancellation: CancellationToken::new(),
+        is_session_ended: Box::new(|| false),
     };
     let events = listens.events(&Feed::open(&home), &OpenStreams::default(), CancellationToken::new()).unwrap();
     let mut events = std::pin::pin!(events);

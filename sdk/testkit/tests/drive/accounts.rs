@@ -17,7 +17,7 @@ pub fn account(preset: &str, base_urls: &[(Family, &str)], secrets: &[&str]) -> 
     Account {
         name: "mine".into(),
         preset: preset.into(),
-        typed: base_urls.iter().map(|(family, _)| *family).collect(),
+        custom_url_families: base_urls.iter().map(|(family, _)| *family).collect(),
         base_urls: base_urls.iter().map(|(family, url)| (*family, (*url).to_owned())).collect(),
         model: None,
         secrets: secrets.iter().map(|name| (*name).to_owned()).collect(),
@@ -31,5 +31,5 @@ pub fn target(api: Api) -> Target {
         Api::Responses | Api::ChatCompletions => Cli::Codex,
         Api::GenerateContent => Cli::Gemini,
     };
-    Target { cli, version: None, speaks: vec![api], model: None }
+    Target { cli, version: None, supported_apis: vec![api], model: None }
 }

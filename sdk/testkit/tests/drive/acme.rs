@@ -20,9 +20,9 @@ async fn reads_an_index(component: Vec<u8>, scheme: &str) {
     let cache = tempfile::tempdir().unwrap();
     let kit = || Testkit::new(component.clone()).unwrap().compiled_cache(cache.path().join("compiled"));
     let acme = kit()
-        .answer("https://plugins.acme.example/data/index.json", index("Asks the ledger"))
-        .answer("https://plugins.acme.example/gone/index.json", RecordedResponse::status(404))
-        .answer("https://plugins.acme.example/page/index.json", RecordedResponse::ok("<html>"))
+        .response("https://plugins.acme.example/data/index.json", index("Asks the ledger"))
+        .response("https://plugins.acme.example/gone/index.json", RecordedResponse::with_status(404))
+        .response("https://plugins.acme.example/page/index.json", RecordedResponse::ok("<html>"))
         .repository("https://github.com/acme/ledger.git", files.path())
         .load()
         .await
@@ -51,14 +51,14 @@ async fn reads_an_index(component: Vec<u8>, scheme: &str) {
     let form = plugin["source"]["source"].as_str().unwrap().to_owned();
     assert_eq!(about.entry_forms, std::slice::from_ref(&form));
     let field = |name: &str| Field { name: name.into(), value: plugin["source"][name].as_str().unwrap().into() };
-    let own = |fields| EntrySource::Own { form: form.clone(), fields };
+    let own = |fields| EntrySource::Custom { form: form.clone(), fields };
     let entry = |source| EntryRef { name: "ledger".into(), source, revision: snapshot.revision.clone() };
     let whole = entry(own(vec![field("tool"), field("repo"), field("commit")]));
     assert_eq!(acme.fetch_plugin(&at, &whole).await.unwrap().plugin_json.unwrap(), br#"{"name": "ledger"}"#);
     let tree = acme.download_plugin(&at, &whole).await.unwrap();
     assert!(tree.read(".claude-plugin/plugin.json").is_ok());
     let refusal = |e: CallError| match e {
-        CallError::Refused { refusal, message } => (refusal, message),
+        CallError::Rejected { refusal, message } => (refusal, message),
         e => panic!("{e}"),
     };
     assert_eq!(
@@ -89,13 +89,13 @@ async fn reads_an_index(component: Vec<u8>, scheme: &str) {
     // A mirror set by the user.
     let mirrored = kit()
         .setting("base_url", "https://mirror.example:8443/acme/")
-        .answer("https://mirror.example:8443/acme/data/index.json", index("Mirrored"))
+        .response("https://mirror.example:8443/acme/data/index.json", index("Mirrored"))
         .load()
         .await
         .unwrap();
     let document = mirrored.market_source().fetch_marketplace(&at).await.unwrap().document;
     assert!(String::from_utf8(document).unwrap().contains("Mirrored"));
-    assert_eq!(mirrored.requests(), ["https://mirror.example:8443/acme/data/index.json"]);
+    assert_eq!(mirrored.requested_urls(), ["https://mirror.example:8443/acme/data/index.json"]);
 }
 
 #[tokio::test]

@@ -16,8 +16,8 @@ fn grants(lists: &[(&str, &[&str])]) -> BTreeMap<String, Vec<String>> {
 #[tokio::test]
 async fn both_keys_open_a_host() {
     let hostile = hostile()
-        .answer("https://declared.example/a", RecordedResponse::ok("a"))
-        .answer("https://deep.in.wild.example/b", RecordedResponse::status(404))
+        .response("https://declared.example/a", RecordedResponse::ok("a"))
+        .response("https://deep.in.wild.example/b", RecordedResponse::with_status(404))
         .load()
         .await
         .unwrap();
@@ -43,7 +43,7 @@ async fn a_host_that_the_manifest_does_not_name_is_refused() {
     // A pattern without a port means the default port of `https`.
     let other_port = fetch(&hostile, "http:https://declared.example:8443/").await;
     assert!(other_port.starts_with("denied: "), "{other_port}");
-    assert_eq!(hostile.requests(), [""; 0]);
+    assert_eq!(hostile.requested_urls(), [""; 0]);
 }
 
 #[tokio::test]
@@ -59,8 +59,8 @@ async fn a_host_that_the_user_did_not_agree_to_is_refused_with_the_command_that_
 async fn what_the_user_typed_may_be_reached() {
     let url = "http://internal.example:8080/index";
     let hostile = hostile()
-        .reach("http://internal.example:8080/")
-        .answer(url, RecordedResponse::ok("typed"))
+        .allow_url("http://internal.example:8080/")
+        .response(url, RecordedResponse::ok("typed"))
         .load()
         .await
         .unwrap();
@@ -72,10 +72,10 @@ async fn what_the_user_typed_may_be_reached() {
 #[tokio::test]
 async fn nothing_is_asked_in_the_clear_unless_it_was_typed() {
     let url = "http://declared.example/";
-    let hostile = hostile().answer(url, RecordedResponse::ok("clear")).load().await.unwrap();
+    let hostile = hostile().response(url, RecordedResponse::ok("clear")).load().await.unwrap();
     let said = fetch(&hostile, &format!("http:{url}")).await;
     assert!(said.starts_with("denied: "), "{said}");
-    assert_eq!(hostile.requests(), [""; 0]);
+    assert_eq!(hostile.requested_urls(), [""; 0]);
 }
 
 #[tokio::test]
@@ -89,7 +89,7 @@ async fn what_is_no_web_address_is_refused() {
 
 #[tokio::test]
 async fn a_component_cannot_say_whom_its_request_is_for() {
-    let hostile = hostile().answer("https://declared.example/", RecordedResponse::ok("x")).load().await.unwrap();
+    let hostile = hostile().response("https://declared.example/", RecordedResponse::ok("x")).load().await.unwrap();
     assert_eq!(
         fetch(&hostile, "http-host:https://declared.example/").await,
         "invalid: the header `host` is set by the host"
@@ -191,7 +191,7 @@ async fn an_address_in_the_settings_was_typed_by_the_user() {
     let url = "https://private.example:8443/index";
     let hostile = hostile()
         .setting("shown", "https://private.example:8443")
-        .answer(url, RecordedResponse::ok("x"))
+        .response(url, RecordedResponse::ok("x"))
         .load()
         .await
         .unwrap();
@@ -222,7 +222,7 @@ async fn the_clock_is_the_hosts() {
 #[tokio::test]
 async fn what_the_user_did_not_agree_to_at_all_is_not_there() {
     let kit = hostile();
-    let only_imports = BTreeMap::from([("imports".to_owned(), kit.about().requested["imports"].clone())]);
+    let only_imports = BTreeMap::from([("imports".to_owned(), kit.info().requested["imports"].clone())]);
     let hostile = kit.grants(&only_imports).setting("shown", "yes").load().await.unwrap();
     assert_eq!(fetch(&hostile, "settings:shown").await, "none");
     assert!(fetch(&hostile, "http:https://declared.example/").await.starts_with("denied: "));

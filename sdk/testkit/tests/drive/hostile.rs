@@ -53,7 +53,7 @@ async fn wasi_tells_the_time_to_those_who_may_know_it() {
     let granted = kit("hostile-wasi").load().await.unwrap();
     assert_eq!(fetch(&granted, "wasi-clock").await, "1767225600");
     let without = kit("timeless");
-    assert!(!without.about().requested["imports"].contains(&"clock".to_owned()));
+    assert!(!without.info().requested["imports"].contains(&"clock".to_owned()));
     assert_eq!(fetch(&without.load().await.unwrap(), "now").await, "0");
 }
 
@@ -110,12 +110,12 @@ async fn a_flood_of_log_lines_is_cut() {
 
 #[tokio::test]
 async fn requests_are_counted() {
-    let hostile = hostile().answer("https://declared.example/", RecordedResponse::ok("x")).load().await.unwrap();
+    let hostile = hostile().response("https://declared.example/", RecordedResponse::ok("x")).load().await.unwrap();
     assert_eq!(
         after(&hostile, "many-requests").await,
         "component `hostile` asked for more than 200 requests in one call"
     );
-    assert_eq!(hostile.requests().len(), 200);
+    assert_eq!(hostile.requested_urls().len(), 200);
 }
 
 #[tokio::test]
@@ -150,7 +150,7 @@ async fn every_kind_of_call_survives_a_bad_one() {
     assert!(matches!(hostile.market_source().update(&loops, "1").await, Err(CallError::Trapped { .. })));
     let polite = mode("polite");
     let refused = hostile.market_source().download_plugin(&polite, &entry).await.err().unwrap();
-    assert!(matches!(refused, CallError::Refused { refusal: Refusal::NotFound, .. }), "{refused}");
+    assert!(matches!(refused, CallError::Rejected { refusal: Refusal::NotFound, .. }), "{refused}");
     let revision = hostile.market_source().fetch_marketplace(&polite).await.unwrap().revision;
     assert!(hostile.market_source().update(&polite, &revision).await.unwrap().is_none());
     assert!(hostile.market_source().update(&polite, "older").await.unwrap().is_some());

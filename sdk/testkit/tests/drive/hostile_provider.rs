@@ -140,7 +140,7 @@ async fn a_plan_asks_the_host_for_tasks_and_settings_alone() {
     assert_eq!(plan(&driver, "asks:tasks").await, "0");
     assert_eq!(plan(&driver, "asks:settings").await, "mine");
     assert_eq!(plan(&driver, "asks:task").await, "error: there is no task `000000000001`");
-    assert!(driver.started().is_empty() && driver.requests().is_empty());
+    assert!(driver.started_tasks().is_empty() && driver.requested_urls().is_empty());
 }
 
 #[tokio::test]
@@ -156,7 +156,7 @@ async fn a_description_asks_the_host_for_nothing() {
         let said = driver.provider().describe().await.unwrap_err().to_string();
         let refused = format!("called `{function}` in `describe`, where it may call only `log`");
         assert_eq!(said, format!("component `hostile-provider` {refused}"));
-        assert!(driver.requests().is_empty());
+        assert!(driver.requested_urls().is_empty());
     }
 }
 
@@ -233,18 +233,18 @@ async fn tasks_are_started_where_the_user_agreed() {
     };
     let all = kit().load().await.unwrap();
     assert_eq!(check(&all, "start").await, "000000000001");
-    assert_eq!(all.started()[0].prompt, "hello");
+    assert_eq!(all.started_tasks()[0].prompt, "hello");
     assert_eq!(check(&all, "wait:000000000001").await, "State::Queued");
     assert_eq!(check(&all, "wait:../../x").await, "error: task id `../../x` is not 12 digits and lowercase letters");
     assert_eq!(check(&all, "wait:00000000zzzz").await, "error: there is no task `00000000zzzz`");
     assert_eq!(check(&all, "start-many").await, "component `hostile-provider` started more than 8 tasks in one call");
     // Another CLI is named by its command. One that aiw knows is that one.
     assert_eq!(check(&all, "start-other:emacs").await, "error: AI CLI `emacs` is not `claude`, `codex` or `gemini`");
-    let started = all.started().len();
+    let started = all.started_tasks().len();
     assert!(!check(&all, "start-other:codex").await.starts_with("error"));
-    assert_eq!(all.started()[started].cli, Cli::Codex);
+    assert_eq!(all.started_tasks()[started].cli, Cli::Codex);
 
-    let mut grants = kit().about().requested;
+    let mut grants = kit().info().requested;
     grants.get_mut("imports").unwrap().retain(|import| import != "task-starts");
     let Err(not_agreed) = kit().grants(&grants).load().await else { panic!("it loads") };
     assert_eq!(

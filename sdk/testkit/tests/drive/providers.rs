@@ -1,6 +1,6 @@
 //! The bundled providers: what they know, and the whole intent for each CLI that fits.
 
-use aiw_testkit::provider::{Account, Api, Auth, Family, Intent, KeyState, Need, Preset, Value};
+use aiw_testkit::provider::{Account, Api, Auth, Family, Intent, KeyState, Preset, Requirement, Value};
 use aiw_testkit::{RecordedResponse, Refusal};
 
 use crate::accounts::{account, bundled, target};
@@ -135,9 +135,9 @@ async fn presets_are_known_by_one_name_each() {
             let urls: Vec<String> =
                 urls.map(|(family, url)| format!("{family} {}", url.as_deref().unwrap_or("?"))).collect();
             let token = match preset.token {
-                Need::Required => "token",
-                Need::Optional => "token?",
-                Need::Never => "no token",
+                Requirement::Required => "token",
+                Requirement::Optional => "token?",
+                Requirement::Never => "no token",
             };
             format!("{} ({token}): {}", preset.id, urls.join(", "))
         })
@@ -159,7 +159,7 @@ async fn presets_are_known_by_one_name_each() {
             "openai (token): openai https://api.openai.com/v1",
         ]
     );
-    assert!(presets.iter().all(|p| p.token != Need::Required || p.token_page.is_some()));
+    assert!(presets.iter().all(|p| p.token != Requirement::Required || p.token_page.is_some()));
 }
 
 #[tokio::test]
@@ -203,14 +203,14 @@ async fn a_check_asks_once_with_the_key_where_the_provider_wants_it() {
             "Bearer hunter2!",
         ),
     ] {
-        let driver = bundled(component).secret("token", "hunter2!").answer(url, list()).load().await.unwrap();
+        let driver = bundled(component).secret("token", "hunter2!").response(url, list()).load().await.unwrap();
         let mine = account(preset, &[(family, base)], &["token"]);
         let health = driver.provider().check(&mine).await.unwrap();
         let place = url.split('?').next().unwrap();
         assert_eq!((health.key, health.message), (KeyState::Accepted, format!("`{place}` accepts the key")));
         let models = driver.provider().models(&mine).await.unwrap();
         assert_eq!((models[0].id.as_str(), models[0].label.as_deref()), ("m1", Some("M 1")));
-        let asked = driver.asked();
+        let asked = driver.recorded_requests();
         assert_eq!(asked.len(), 2);
         assert_eq!(asked[0].url, url);
         assert_eq!(asked[0].headers[header], value);
@@ -223,13 +223,13 @@ async fn a_check_says_what_is_wrong() {
     let checked = async |answer: Option<RecordedResponse>| {
         let mut kit = bundled("provider-gateway").secret("token", "hunter2!");
         if let Some(answer) = answer {
-            kit = kit.answer(url, answer);
+            kit = kit.response(url, answer);
         }
         let driver = kit.load().await.unwrap();
         let mine = account("custom", &[(Family::Openai, "https://llm.example/v1")], &["token"]);
         driver.provider().check(&mine).await
     };
-    let refused = checked(Some(RecordedResponse::status(401))).await.unwrap();
+    let refused = checked(Some(RecordedResponse::with_status(401))).await.unwrap();
     assert_eq!(
         (refused.key, refused.message.as_str()),
         (KeyState::Refused, "`https://llm.example/v1/models` refuses the key (status 401)")
@@ -237,12 +237,12 @@ async fn a_check_says_what_is_wrong() {
     let page = checked(Some(RecordedResponse::ok("<html>"))).await.unwrap();
     assert_eq!(page.key, KeyState::Unknown);
     assert!(page.message.ends_with("but not as an API does: is the address right?"), "{}", page.message);
-    let absent = checked(Some(RecordedResponse::status(404))).await.unwrap();
+    let absent = checked(Some(RecordedResponse::with_status(404))).await.unwrap();
     assert_eq!(absent.key, KeyState::Unknown);
-    let busy = checked(Some(RecordedResponse::status(429).header("retry-after", "7"))).await.unwrap_err();
+    let busy = checked(Some(RecordedResponse::with_status(429).header("retry-after", "7"))).await.unwrap_err();
     assert!(matches!(
         busy,
-        aiw_testkit::CallError::Refused { refusal: Refusal::Unavailable { retry_after: Some(7) }, .. }
+        aiw_testkit::CallError::Rejected { refusal: Refusal::Unavailable { retry_after: Some(7) }, .. }
     ));
     let gone = checked(None).await.unwrap_err();
     assert_eq!(gone.to_string(), "no recorded answer for `https://llm.example/v1/models`");

@@ -26,7 +26,7 @@ fn page(rows: &[Value], next: Option<&str>) -> RecordedResponse {
 
 async fn official(answers: &[(String, RecordedResponse)]) -> Driver {
     let kit = bundled("registry-official");
-    answers.iter().fold(kit, |kit, (url, answer)| kit.answer(url.as_str(), answer.clone())).load().await.unwrap()
+    answers.iter().fold(kit, |kit, (url, answer)| kit.response(url.as_str(), answer.clone())).load().await.unwrap()
 }
 
 /// The answer of the official registry to a search for `x`.
@@ -105,12 +105,12 @@ async fn one_server_is_asked_for_by_its_encoded_name() {
 async fn another_registry_with_this_api_is_a_setting_away() {
     let mirror = bundled("registry-official")
         .setting("base_url", "http://127.0.0.1:8080/mcp/")
-        .answer("http://127.0.0.1:8080/mcp/v0.1/servers?version=latest&limit=5", page(&[row("acme/a")], None))
+        .response("http://127.0.0.1:8080/mcp/v0.1/servers?version=latest&limit=5", page(&[row("acme/a")], None))
         .load()
         .await
         .unwrap();
     assert_eq!(names(&mirror.registry_source().search("", 5).await.unwrap()), ["acme/a"]);
-    assert_eq!(mirror.requests(), ["http://127.0.0.1:8080/mcp/v0.1/servers?version=latest&limit=5"]);
+    assert_eq!(mirror.requested_urls(), ["http://127.0.0.1:8080/mcp/v0.1/servers?version=latest&limit=5"]);
 }
 
 #[tokio::test]
@@ -229,13 +229,13 @@ fn smithery() -> Testkit {
         {"type": "stdio", "bundleUrl": "https://backend.smithery.ai/weather.mcpb", "runtime": "node"}
     ]});
     bundled("registry-smithery")
-        .answer(format!("{SMITHERY}?q=to%20the%20sun&pageSize=100"), RecordedResponse::ok(list.to_string()))
-        .answer(format!("{SMITHERY}/@acme/weather"), RecordedResponse::ok(weather.to_string()))
-        .answer(
+        .response(format!("{SMITHERY}?q=to%20the%20sun&pageSize=100"), RecordedResponse::ok(list.to_string()))
+        .response(format!("{SMITHERY}/@acme/weather"), RecordedResponse::ok(weather.to_string()))
+        .response(
             format!("{SMITHERY}/acme/gone"),
             RecordedResponse { status: 404, ..RecordedResponse::ok(r#"{"error": "Server not found"}"#) },
         )
-        .answer(
+        .response(
             format!("{SMITHERY}/acme/mine"),
             RecordedResponse { status: 401, ..RecordedResponse::ok(r#"{"error": "Invalid key"}"#) },
         )
@@ -264,7 +264,7 @@ async fn smithery_is_searched_and_says_how_to_reach_a_server() {
     assert_eq!(message("acme/mine", None).await, refused);
     assert!(registry.changes(None, None).await.unwrap_err().to_string().contains("does not report what changed"));
     // No request of these had a key.
-    assert!(driver.asked().iter().all(|asked| !asked.headers.contains_key("authorization")));
+    assert!(driver.recorded_requests().iter().all(|asked| !asked.headers.contains_key("authorization")));
 }
 
 #[tokio::test]
@@ -272,7 +272,7 @@ async fn the_key_goes_to_smithery_alone() {
     let sent = async |kit: Testkit| {
         let driver = kit.secret("key", "a-key-of-mine").load().await.unwrap();
         let _ = driver.registry_source().search("to the sun", 100).await;
-        let asked = driver.asked();
+        let asked = driver.recorded_requests();
         assert_eq!(asked.len(), 1);
         asked[0].headers.get("authorization").cloned()
     };

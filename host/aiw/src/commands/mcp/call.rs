@@ -12,18 +12,18 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::failure::CliError;
-use crate::output::{Output, under};
+use crate::output::{Output, single_entry_map};
 
 pub async fn call(client: &ClientSession, request: ToolCallRequest, output: &Output) -> Result<(), CliError> {
     let observer = output.observer();
-    let observer = observer.is_seen().then_some(observer);
-    let called = servers::call::call_observed(client, &request, output, observer).await?;
-    if called.failed {
+    let observer = observer.is_visible().then_some(observer);
+    let called = servers::call::call_with_progress(client, &request, output, observer).await?;
+    if called.is_error {
         let failure = CliError::user(format!("the tool `{}` failed: {}", called.tool, called.text.trim()));
-        return Err(failure.with_answer(under("result", &called.result)));
+        return Err(failure.with_json_output(single_entry_map("result", &called.result)));
     }
     output.line(called.text);
-    output.answer_as_written("result", &called.written, &called.result);
+    output.set_raw_json_field("result", &called.raw_result, &called.result);
     Ok(())
 }
 
@@ -47,7 +47,7 @@ pub async fn logs(
     if follow && output.is_json() {
         return Err(CliError::new(ErrorKind::Usage, "`--follow` and `--json` exclude each other"));
     }
-    let path = pool(client, output).log(name)?;
+    let path = pool(client, output).log_path(name)?;
     let changes = follow.then(|| client.app().feed().changes(&[])).transpose()?;
     changes.iter().for_each(|changes| changes.follow_file(&path));
     let mut last: VecDeque<String> = VecDeque::new();
@@ -64,7 +64,7 @@ pub async fn logs(
         output.line(format!("`{name}` has written nothing to standard error"));
     }
     last.iter().for_each(|line| output.line(line));
-    output.answer(LogLines { lines: last.into() });
+    output.set_json(LogLines { lines: last.into() });
     let Some(changes) = changes else { return Ok(()) };
     loop {
         output.flush();
@@ -80,7 +80,7 @@ pub async fn logs(
 fn lines(path: &Path, from: u64, line: &mut dyn FnMut(String)) -> Result<u64, CliError> {
     let failed =
         |e: std::io::Error| CliError::new(ErrorKind::Unavailable, format!("cannot read `{}`: {e}", path.display()));
-    let mut file = match aiw_home::open_plain(path) {
+    let mut file = match aiw_home::open_regular(path) {
         Ok(file) => file,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(0),
         Err(e) => return Err(failed(e)),

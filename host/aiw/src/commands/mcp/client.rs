@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aiw_app::servers::ServerError;
-use aiw_app::servers::profiles::allowed_by;
+use aiw_app::servers::profiles::resolve_profile;
 use aiw_app::{ClientSession, directory};
 use aiw_home::Home;
 
@@ -13,17 +13,17 @@ use crate::output::Output;
 
 /// This command's session in this directory, with a profile.
 pub fn client(home: &Home, profile: Option<&str>, output: &Output) -> Result<Arc<ClientSession>, CliError> {
-    let profile = allowed_by(home, directory(home)?, profile)?;
+    let profile = resolve_profile(home, directory(home)?, profile)?;
     let app = app(home, output.observer());
-    Ok(ClientSession::builder(app, home.around().clone())?.profile(Arc::new(move || profile.clone())).build())
+    Ok(ClientSession::builder(app, home.context().clone())?.profile(Arc::new(move || profile.clone())).build())
 }
 
 /// Waits for a verb, and ends the servers that it has started.
-pub async fn ended<T>(
+pub async fn run_then_shutdown<T>(
     client: &ClientSession,
     verb: impl Future<Output = Result<T, ServerError>>,
 ) -> Result<T, CliError> {
     let result = verb.await;
-    client.pool().end().await;
+    client.pool().shut_down().await;
     Ok(result?)
 }

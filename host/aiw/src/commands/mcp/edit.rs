@@ -6,18 +6,18 @@ use std::io::Read;
 use aiw_app::ClientSession;
 use aiw_app::servers::edit::{self, AddRequest};
 use aiw_core::{ErrorKind, quoted, quoted_list};
-use aiw_servers::{AddError, McpFile, check_free, check_name, entry_value, is_key, safe};
-use aiw_setup::{ServerConfigEntry, entries_in};
+use aiw_servers::{AddError, McpFile, check_name, check_name_available, entry_value, is_secret_token, sanitize_name};
+use aiw_setup::{ServerConfigEntry, parse_entries};
 use serde_json::{Map, Value};
 
-use super::client::ended;
-use crate::ask::Person;
-use crate::cli::mcp::{McpAddArgs, McpAddHow, McpAddJsonArgs};
+use super::client::run_then_shutdown;
+use crate::ask::TerminalPrompter;
+use crate::cli::mcp::{McpAddArgs, McpAddJsonArgs, McpAddOptions};
 use crate::failure::CliError;
 use crate::output::Output;
 
 /// The flags of `aiw mcp add` that may be meant where they come after the command.
-const OWN_FLAGS: [&str; 7] = ["--no-check", "--force", "--plaintext", "--url", "--header", "--env", "--json"];
+const AIW_FLAGS: [&str; 7] = ["--no-check", "--force", "--plaintext", "--url", "--header", "--env", "--json"];
 
 /// The longest entry that is read from standard input.
 const MAX_JSON_BYTES: u64 = 1 << 20;
@@ -26,7 +26,7 @@ pub async fn add(mut args: McpAddArgs, client: &ClientSession, output: &Output) 
     let usage = |problem: &str| CliError::new(ErrorKind::Usage, problem);
     // Without `--`, a flag of aiw's after the command would be the server's.
     let is_marked = std::env::args_os().any(|word| word == "--");
-    if let Some(flag) = args.command.iter().find(|word| OWN_FLAGS.contains(&word.as_str())).filter(|_| !is_marked) {
+    if let Some(flag) = args.command.iter().find(|word| AIW_FLAGS.contains(&word.as_str())).filter(|_| !is_marked) {
         return Err(usage(&format!("`{flag}` comes after the command")).with_hint(
             "flags of aiw go before the server's name; if it is the server's, put `--` before the command",
         ));
@@ -75,7 +75,7 @@ pub async fn add_json(args: McpAddJsonArgs, client: &ClientSession, output: &Out
             .map_err(|e| CliError::user(format!("cannot read the entry from standard input: {e}")))?,
         _ => entry,
     };
-    let mut entries = entries_in(&text)?;
+    let mut entries = parse_entries(&text)?;
     match (name, &mut entries[..]) {
         // Under another name.
         (Some(name), [one]) => one.name = Some(name),
@@ -83,7 +83,7 @@ pub async fn add_json(args: McpAddJsonArgs, client: &ClientSession, output: &Out
             let names: Vec<String> = entries.iter().filter_map(|entry| entry.name.clone()).collect();
             entries.retain(|entry| entry.name.as_ref() == Some(&name));
             if entries.is_empty() {
-                return Err(AddError::NotInText { name, names }.into());
+                return Err(AddError::NoMatchingEntry { name, names }.into());
             }
         }
         (None, []) => return Err(AddError::EntryNotFound { problem: "there is no server in the JSON".into() }.into()),
@@ -94,7 +94,7 @@ pub async fn add_json(args: McpAddJsonArgs, client: &ClientSession, output: &Out
         let given = name.ok_or_else(|| AddError::EntryNotFound {
             problem: "the entry has no name: `aiw mcp add-json NAME JSON`".to_owned(),
         })?;
-        let name = if is_key(&given) { given.clone() } else { safe(&given) };
+        let name = if is_secret_token(&given) { given.clone() } else { sanitize_name(&given) };
         if name != given {
             output.note(format!("note: {} is called `{name}` here", quoted(&given)));
         }
@@ -114,13 +114,13 @@ pub async fn add_json(args: McpAddJsonArgs, client: &ClientSession, output: &Out
         }
         check_name(name)?;
         if !force {
-            check_free(client.home(), &file, name, Some(&Value::Object(entry.clone())))?;
+            check_name_available(client.home(), &file, name, Some(&Value::Object(entry.clone())))?;
         }
     }
-    let person = Person::new(output, false);
-    let (answer, problem) = ended(client, edit::add_all(client, requests, &person, output)).await?;
+    let person = TerminalPrompter::new(output, false);
+    let (answer, problem) = run_then_shutdown(client, edit::add_all(client, requests, &person, output)).await?;
     match answer {
-        Some(answer) => output.conclude(answer, problem.map(CliError::from)),
+        Some(answer) => output.set_json_or_error(answer, problem.map(CliError::from)),
         None => Ok(()),
     }
 }
@@ -129,11 +129,11 @@ async fn write(
     client: &ClientSession,
     name: String,
     entry: Map<String, Value>,
-    how: &McpAddHow,
+    how: &McpAddOptions,
     output: &Output,
 ) -> Result<(), CliError> {
     let request = AddRequest { name, entry, plain: how.plaintext, force: how.force, unchecked: how.no_check };
-    let person = Person::new(output, false);
-    let (answer, problem) = ended(client, edit::add(client, request, &person, output)).await?;
-    output.conclude(answer, problem.map(CliError::from))
+    let person = TerminalPrompter::new(output, false);
+    let (answer, problem) = run_then_shutdown(client, edit::add(client, request, &person, output)).await?;
+    output.set_json_or_error(answer, problem.map(CliError::from))
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use aiw_core::Secret;
 use aiw_home::{FileStamp, Home};
 use aiw_listen::{HttpRoute, ListenError, ListenLimits, Listener, Method, Rules};
-use aiw_mcp::{HttpLimits, HttpServer, Offer};
+use aiw_mcp::{HttpLimits, HttpServer, ServerBackend};
 use parking_lot::Mutex;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -19,7 +19,7 @@ use crate::runtime;
 
 /// `aiw mcp serve --http`, printed once it listens
 #[derive(Serialize, JsonSchema)]
-pub struct Listening {
+pub struct HttpEndpoint {
     /// Where MCP clients reach it
     pub url: String,
 }
@@ -37,20 +37,20 @@ pub struct McpToken {
 const PATH: &str = "/mcp";
 
 /// As long as a message on standard input may be.
-const BODY_BYTES: usize = 64 << 20;
+const MAX_BODY_BYTES: usize = 64 << 20;
 
 /// Serves sessions on an address until a signal ends the process, which drops all of it.
 pub async fn serve(
     output: &Output,
     home: Home,
     address: SocketAddr,
-    make: impl Fn() -> Arc<dyn Offer> + Send + Sync + 'static,
+    make: impl Fn() -> Arc<dyn ServerBackend> + Send + Sync + 'static,
 ) -> Result<(), CliError> {
     let listener = Listener::bind(address).await.map_err(refused)?;
     home.ensure_mcp_token()?;
     let url = format!("http://{}{PATH}", listener.address());
     if output.is_json() {
-        let answer = serde_json::to_string(&Listening { url }).unwrap_or_default();
+        let answer = serde_json::to_string(&HttpEndpoint { url }).unwrap_or_default();
         let _ = output::write_line(&answer);
     } else {
         output.note(format!("MCP clients on this machine reach aiw at {url}"));
@@ -64,17 +64,17 @@ pub async fn serve(
     let (current, watched) = (token.clone(), server.clone());
     let rules = Rules::new([route])
         .with_token(move || current.current())
-        .with_limits(ListenLimits { body_bytes: BODY_BYTES, ..ListenLimits::default() });
+        .with_limits(ListenLimits { body_bytes: MAX_BODY_BYTES, ..ListenLimits::default() });
     let answer = move |request| {
         let server = server.clone();
-        async move { server.answer(request).await }
+        async move { server.handle(request).await }
     };
     // Open calls end before the server does.
-    let (closing, listening) = (runtime::finishes_first(), CancellationToken::new());
+    let (closing, listening) = (runtime::graceful_shutdown_token(), CancellationToken::new());
     let finish = async {
         closing.cancelled().await;
         listening.cancel();
-        watched.idle().await;
+        watched.wait_until_idle().await;
         tokio::time::sleep(FLUSH_TIMEOUT).await;
     };
     tokio::select! {
@@ -162,7 +162,7 @@ pub fn token(home: &Home, rotate: bool, output: &Output) -> Result<(), CliError>
         std::thread::sleep(TOKEN_RECHECK_INTERVAL);
     }
     output.line(token.expose());
-    output.answer(McpToken { token: token.expose().to_owned(), path: home.mcp_token_path().display().to_string() });
+    output.set_json(McpToken { token: token.expose().to_owned(), path: home.mcp_token_path().display().to_string() });
     if rotate {
         output.note("The old token is not valid any more: give this one to your clients");
     }

@@ -3,8 +3,8 @@
 use aiw_app::ClientSession;
 use aiw_app::servers::login::{self, LoginRequest};
 
-use super::client::ended;
-use crate::ask::Person;
+use super::client::run_then_shutdown;
+use crate::ask::TerminalPrompter;
 use crate::cli::mcp::McpLoginArgs;
 use crate::failure::CliError;
 use crate::output::Output;
@@ -17,6 +17,6 @@ pub async fn login(args: McpLoginArgs, client: &ClientSession, output: &Output) 
 
 /// Logs in, without more said than the server.
 pub async fn log_in(request: LoginRequest, client: &ClientSession, output: &Output) -> Result<(), CliError> {
-    let person = Person::new(output, false);
-    output.conclude(ended(client, login::login(client, request, &person, output)).await?, None)
+    let person = TerminalPrompter::new(output, false);
+    output.set_json_or_error(run_then_shutdown(client, login::login(client, request, &person, output)).await?, None)
 }

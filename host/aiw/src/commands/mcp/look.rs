@@ -5,14 +5,14 @@ use std::sync::Arc;
 use aiw_app::ClientSession;
 use aiw_app::servers::look;
 use aiw_app::servers::route::NO_TOOLS;
-use aiw_core::{ErrorKind, counted, one_line, visible};
+use aiw_core::{ErrorKind, one_line, pluralize, to_visible_line};
 use aiw_home::Home;
 use aiw_routing::{ServerEntry, ServerStatus, ServerTool};
 use aiw_servers::visible_json;
 use serde_json::Value;
 
-use super::client::{client, ended};
-use super::serve::choices;
+use super::client::{client, run_then_shutdown};
+use super::serve::listing_choices;
 use crate::failure::CliError;
 use crate::output::Output;
 use crate::schema;
@@ -25,7 +25,7 @@ pub fn list(client: &ClientSession, output: &Output) -> Result<(), CliError> {
         let state = match (&entry.error, entry.enabled) {
             (Some(problem), _) => format!("can't be used: it {problem}"),
             (None, false) => "disabled".to_owned(),
-            (None, true) => entry.tools.map(|tools| counted(tools, "tool")).unwrap_or_default(),
+            (None, true) => entry.tools.map(|tools| pluralize(tools, "tool")).unwrap_or_default(),
         };
         let owner = entry.plugin.clone().unwrap_or_else(|| entry.scope.to_owned());
         vec![entry.name.clone(), owner, state, entry.target.clone()]
@@ -34,7 +34,7 @@ pub fn list(client: &ClientSession, output: &Output) -> Result<(), CliError> {
         output.line(NO_SERVERS);
     }
     output.table(&["NAME", "FROM", "STATE", "SERVER"], &all.servers.iter().map(row).collect::<Vec<_>>());
-    output.conclude(all, None)
+    output.set_json_or_error(all, None)
 }
 
 /// Shows a server's entry as it is written, and what is known about it.
@@ -49,26 +49,26 @@ pub fn show(client: &ClientSession, name: &str, output: &Output) -> Result<(), C
         output.line(format!("  of the plugin: {plugin}"));
     }
     if let (Some(version), Some(tools)) = (&server.version, server.tools) {
-        output.line(format!("  version: {}", visible(version)));
+        output.line(format!("  version: {}", to_visible_line(version)));
         output.line(format!("  tools: {tools}"));
     }
     if let Some(text) = &server.instructions {
         output.line("  says about its tools:");
-        text.trim().lines().for_each(|line| output.line(format!("    {}", visible(line))));
+        text.trim().lines().for_each(|line| output.line(format!("    {}", to_visible_line(line))));
     }
-    output.conclude(server, None)
+    output.set_json_or_error(server, None)
 }
 
 pub async fn status(client: &Arc<ClientSession>, names: &[String], output: &Output) -> Result<(), CliError> {
-    let choices = choices(client, output)?;
-    let all = ended(client, look::status(client, names, &choices, output)).await?;
+    let choices = listing_choices(client, output)?;
+    let all = run_then_shutdown(client, look::status(client, names, &choices, output)).await?;
     let row = |status: &ServerStatus| {
         let latency = status.latency_ms.map(|ms| format!("{ms:.1} ms")).unwrap_or_default();
         let said = status.error.clone().unwrap_or_else(|| match status.blocked.len() {
             0 if status.skipped.is_empty() && status.listed => String::new(),
             0 if status.skipped.is_empty() => status.listing.clone().unwrap_or_default(),
-            0 => format!("{} left out: aiw mcp doctor {}", counted(status.skipped.len(), "definition"), status.name),
-            withheld => format!("{} withheld: aiw mcp approve {}", counted(withheld, "tool"), status.name),
+            0 => format!("{} left out: aiw mcp doctor {}", pluralize(status.skipped.len(), "definition"), status.name),
+            withheld => format!("{} withheld: aiw mcp approve {}", pluralize(withheld, "tool"), status.name),
         });
         let if_ready = |text: String| if status.state == "ready" { text } else { String::new() };
         let (tools, tokens) = (if_ready(status.tools.to_string()), if_ready(status.tokens.to_string()));
@@ -81,13 +81,13 @@ pub async fn status(client: &Arc<ClientSession>, names: &[String], output: &Outp
     }
     let rows: Vec<_> = all.servers.iter().map(row).collect();
     output.table(&["NAME", "STATE", "VERSION", "TOOLS", "TOKENS", "LISTED", "LATENCY", ""], &rows);
-    output.conclude(all, None)
+    output.set_json_or_error(all, None)
 }
 
 /// Lists tools. Those of named servers, and named tools, are shown whole.
 pub async fn tools(names: &[String], profile: Option<&str>, home: &Home, output: &Output) -> Result<(), CliError> {
     let client = client(home, profile, output)?;
-    let all = ended(&client, look::tools(&client, names, output)).await?;
+    let all = run_then_shutdown(&client, look::tools(&client, names, output)).await?;
     let marks = |tool: &ServerTool| {
         let marks = [(tool.blocked, "withheld"), (!tool.injection_findings.is_empty(), "suspicious")];
         marks.iter().filter(|(is, _)| *is).map(|(_, mark)| *mark).collect::<Vec<_>>().join(", ")
@@ -107,21 +107,21 @@ pub async fn tools(names: &[String], profile: Option<&str>, home: &Home, output:
         }
         let marks = Some(marks(tool)).filter(|marks| !marks.is_empty());
         let marks = marks.map(|marks| format!(" ({marks})")).unwrap_or_default();
-        output.line(format!("{}/{}{marks}", visible(&tool.server), visible(&tool.name)));
+        output.line(format!("{}/{}{marks}", to_visible_line(&tool.server), to_visible_line(&tool.name)));
         let parts = [("parameters", Some(&tool.input_schema)), ("answers", tool.output_schema.as_ref())];
-        whole(&tool.description, &parts, tool.annotations.as_ref(), output);
+        print_tool_details(&tool.description, &parts, tool.annotations.as_ref(), output);
     }
-    output.conclude(all, None)
+    output.set_json_or_error(all, None)
 }
 
 /// A tool's description, schemas and hints, below its name.
-pub(super) fn whole(
+pub(super) fn print_tool_details(
     description: &str,
     schemas: &[(&str, Option<&Value>)],
     annotations: Option<&Value>,
     output: &Output,
 ) {
-    description.trim().lines().for_each(|line| output.line(format!("  {}", visible(line.trim_end()))));
+    description.trim().lines().for_each(|line| output.line(format!("  {}", to_visible_line(line.trim_end()))));
     for (what, schema) in schemas {
         let Some(schema) = schema else { continue };
         let lines = schema::parameters(schema);
@@ -134,8 +134,9 @@ pub(super) fn whole(
 }
 
 pub async fn doctor(client: &Arc<ClientSession>, names: &[String], output: &Output) -> Result<(), CliError> {
-    let choices = choices(client, output)?;
-    let checked = ended(client, look::check(client, names, &choices, aiw_offer::own_tools(), output)).await?;
+    let choices = listing_choices(client, output)?;
+    let checked =
+        run_then_shutdown(client, look::check(client, names, &choices, aiw_offer::own_tools(), output)).await?;
     for check in &checked.servers {
         let status = &check.status;
         let facts = match status.state {
@@ -143,12 +144,12 @@ pub async fn doctor(client: &Arc<ClientSession>, names: &[String], output: &Outp
                 "ready in {} ms, protocol {}, {}, {} tokens",
                 status.startup_duration_ms.unwrap_or_default(),
                 status.protocol.as_deref().unwrap_or("unknown"),
-                counted(status.tools, "tool"),
+                pluralize(status.tools, "tool"),
                 status.tokens
             ),
             other => other.to_owned(),
         };
-        output.line(format!("{}: {facts}", visible(&status.name)));
+        output.line(format!("{}: {facts}", to_visible_line(&status.name)));
         check.problems.iter().for_each(|problem| output.line(format!("  {problem}")));
     }
     if checked.servers.is_empty() {
@@ -157,7 +158,7 @@ pub async fn doctor(client: &Arc<ClientSession>, names: &[String], output: &Outp
     let failed = checked.servers.iter().filter(|check| !matches!(check.status.state, "ready" | "disabled")).count();
     let failure = (failed > 0).then(|| {
         let verb = if failed == 1 { "does" } else { "do" };
-        CliError::new(ErrorKind::Unavailable, format!("{} {verb} not work", counted(failed, "MCP server")))
+        CliError::new(ErrorKind::Unavailable, format!("{} {verb} not work", pluralize(failed, "MCP server")))
     });
-    output.conclude(checked, failure)
+    output.set_json_or_error(checked, failure)
 }

@@ -17,12 +17,12 @@ use aiw_app::ClientSession;
 use aiw_app::servers;
 use aiw_app::servers::approve::{self, ScriptsRequest};
 use aiw_app::servers::call::ToolCallRequest;
-use aiw_core::counted;
+use aiw_core::pluralize;
 use aiw_home::Home;
-use aiw_setup::OldServers;
+use aiw_setup::ServerMigration;
 
-use self::client::{client, ended};
-use crate::ask::Person;
+use self::client::{client, run_then_shutdown};
+use crate::ask::TerminalPrompter;
 use crate::cli::mcp::McpCommand;
 use crate::failure::CliError;
 use crate::output::Output;
@@ -46,18 +46,18 @@ pub async fn run(command: McpCommand, home: &Home, output: &Output) -> Result<()
         McpCommand::AddJson(args) => edit::add_json(args, &*client()?, output).await,
         McpCommand::Show { name } => look::show(&*client()?, &name, output),
         McpCommand::Rename { name, new } => {
-            output.conclude(servers::edit::rename(&*client()?, &name, &new, output)?, None)
+            output.set_json_or_error(servers::edit::rename(&*client()?, &name, &new, output)?, None)
         }
         McpCommand::Profile(command) => profile::run(command, &*client()?, output).await,
         McpCommand::Remove { names } => {
-            let person = Person::new(output, false);
-            output.conclude(servers::edit::remove(&*client()?, &names, &person, output).await?, None)
+            let person = TerminalPrompter::new(output, false);
+            output.set_json_or_error(servers::edit::remove(&*client()?, &names, &person, output).await?, None)
         }
         McpCommand::Enable { names } => {
-            output.conclude(servers::edit::switch(&*client()?, &names, true, output)?, None)
+            output.set_json_or_error(servers::edit::switch(&*client()?, &names, true, output)?, None)
         }
         McpCommand::Disable { names } => {
-            output.conclude(servers::edit::switch(&*client()?, &names, false, output)?, None)
+            output.set_json_or_error(servers::edit::switch(&*client()?, &names, false, output)?, None)
         }
         McpCommand::Status { names } => look::status(&client()?, &names, output).await,
         McpCommand::Tools { session: Some(client), .. } => session::session(&client, home, output).await,
@@ -69,10 +69,12 @@ pub async fn run(command: McpCommand, home: &Home, output: &Output) -> Result<()
         }
         McpCommand::Logs { name, follow, tail } => call::logs(&*client()?, &name, follow, tail, output).await,
         McpCommand::Login(args) => login::login(args, &*client()?, output).await,
-        McpCommand::Logout { name } => output.conclude(servers::login::logout(&*client()?, &name, output).await?, None),
+        McpCommand::Logout { name } => {
+            output.set_json_or_error(servers::login::logout(&*client()?, &name, output).await?, None)
+        }
         McpCommand::Approve { name: server, scripts: allow, no_scripts: revoke, numbers, yes } => {
             let request = ScriptsRequest { server, allow, revoke };
-            approve(&*client()?, &request, numbers, &Person::new(output, yes), output).await
+            approve(&*client()?, &request, numbers, &TerminalPrompter::new(output, yes), output).await
         }
         McpCommand::Doctor { names } => look::doctor(&client()?, &names, output).await,
     }
@@ -82,22 +84,29 @@ async fn approve(
     client: &ClientSession,
     request: &ScriptsRequest,
     numbers: bool,
-    person: &Person<'_>,
+    person: &TerminalPrompter<'_>,
     output: &Output,
 ) -> Result<(), CliError> {
     if request.allow.is_empty() && request.revoke.is_empty() {
-        let approved = ended(client, approve::approve(client, &request.server, numbers, person, output)).await;
-        return output.conclude(approved.map_err(|failure| failure.declined_as("nothing was accepted"))?, None);
+        let approved =
+            run_then_shutdown(client, approve::approve(client, &request.server, numbers, person, output)).await;
+        return output.set_json_or_error(
+            approved.map_err(|failure| failure.with_declined_message("nothing was accepted"))?,
+            None,
+        );
     }
-    output.conclude(ended(client, approve::approve_for_scripts(client, request, person, output)).await?, None)
+    output.set_json_or_error(
+        run_then_shutdown(client, approve::approve_for_scripts(client, request, person, output)).await?,
+        None,
+    )
 }
 
 /// Moves the servers of aiw 0.6 to `mcp.json`, if there are some. What keeps it from that keeps no command from its work.
 fn move_old_servers(home: &Home, output: &Output) {
-    match aiw_setup::move_old_servers(home) {
+    match aiw_setup::migrate_servers(home) {
         Ok(None) => {}
-        Ok(Some(OldServers { moved, secrets, notes, backup })) => {
-            let (servers, secrets) = (counted(moved.len(), "server"), counted(secrets, "secret"));
+        Ok(Some(ServerMigration { migrated: moved, secrets, notes, backup })) => {
+            let (servers, secrets) = (pluralize(moved.len(), "server"), pluralize(secrets, "secret"));
             output.note(format!(
                 "note: mcp_servers.yaml of aiw 0.6 is moved to mcp.json: {servers}, and {secrets} to the vault; the old file \
                  is `{}`, encrypted",

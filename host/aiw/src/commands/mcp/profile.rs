@@ -5,7 +5,7 @@ use aiw_app::servers::profiles::{self, ProfileDetails, ProfileEntry};
 use aiw_core::{one_line, quoted};
 use aiw_home::{ListSettings, ProfileSettings};
 
-use super::client::ended;
+use super::client::run_then_shutdown;
 use crate::cli::mcp::{McpPatterns, McpProfileCommand};
 use crate::failure::CliError;
 use crate::output::Output;
@@ -22,7 +22,9 @@ pub async fn run(command: McpProfileCommand, client: &ClientSession, output: &Ou
             profiles::edit(client, &name, settings(patterns), &without, output)?;
             show(client, &name, output).await
         }
-        McpProfileCommand::Remove { names } => output.conclude(profiles::remove(client, &names, output)?, None),
+        McpProfileCommand::Remove { names } => {
+            output.set_json_or_error(profiles::remove(client, &names, output)?, None)
+        }
     }
 }
 
@@ -39,7 +41,7 @@ fn allowed(settings: &ProfileSettings, list: impl Fn(&[String]) -> String) -> St
 }
 
 async fn list(client: &ClientSession, output: &Output) -> Result<(), CliError> {
-    let all = ended(client, profiles::list(client, aiw_offer::own_tools(), output)).await?;
+    let all = run_then_shutdown(client, profiles::list(client, aiw_offer::own_tools(), output)).await?;
     let list = |patterns: &[String]| patterns.iter().map(|p| one_line(p, 60)).collect::<Vec<_>>().join(" ");
     let row = |profile: &ProfileDetails| {
         let (ProfileEntry { name, scope, settings }, tools) = (&profile.known, profile.tools.len());
@@ -50,12 +52,12 @@ async fn list(client: &ClientSession, output: &Output) -> Result<(), CliError> {
         output.line("no profiles: `aiw mcp profile add NAME --allow PATTERN` defines one");
     }
     output.table(&["NAME", "FROM", "TOOLS", "ALLOWS", "DENIES"], &all.profiles.iter().map(row).collect::<Vec<_>>());
-    output.conclude(all, None)
+    output.set_json_or_error(all, None)
 }
 
 /// A profile as it is now, with the patterns that match nothing.
 async fn show(client: &ClientSession, name: &str, output: &Output) -> Result<(), CliError> {
-    let shown = ended(client, profiles::show(client, name, aiw_offer::own_tools(), output)).await?;
+    let shown = run_then_shutdown(client, profiles::show(client, name, aiw_offer::own_tools(), output)).await?;
     let (profile, settings) = (&shown.profile, &shown.profile.known.settings);
     let list = |patterns: &[String]| patterns.iter().map(|p| one_line(p, 100)).collect::<Vec<_>>().join(", ");
     output.line(format!("  allows: {}", allowed(settings, list)));
@@ -77,5 +79,5 @@ async fn show(client: &ClientSession, name: &str, output: &Output) -> Result<(),
     for pattern in &profile.unmatched {
         output.note(format!("note: no tool that is known here matches {}", quoted(pattern)));
     }
-    output.conclude(shown, None)
+    output.set_json_or_error(shown, None)
 }

@@ -44,18 +44,18 @@ pub async fn search(args: &McpSearchArgs, home: &Home, output: &Output) -> Resul
     show(&found, output);
     if found.is_unanswered() {
         let failure = CliError::new(ErrorKind::Unavailable, "no registry could be asked, and there is no copy of one");
-        return output.conclude(ServerSearch::new(&found), Some(failure));
+        return output.set_json_or_error(ServerSearch::new(&found), Some(failure));
     }
-    output.answer(ServerSearch::new(&found));
+    output.set_json(ServerSearch::new(&found));
     let answers = found.sources.iter().any(|source| source.problem.is_none());
-    if found.servers.is_empty() && answers && (found.wants_sync || registries.is_syncing()) {
+    if found.servers.is_empty() && answers && (found.needs_sync || registries.is_syncing()) {
         output.note("note: a local copy is being made, which finds more: search again in a minute");
     }
-    if output.is_json() || found.servers.is_empty() || !terminal::can_ask() || !std::io::stdout().is_terminal() {
+    if output.is_json() || found.servers.is_empty() || !terminal::is_interactive() || !std::io::stdout().is_terminal() {
         return Ok(());
     }
     output.flush();
-    let answer = terminal::ask("Install which one? Its number, or nothing to stop:").await?;
+    let answer = terminal::prompt_line("Install which one? Its number, or nothing to stop:").await?;
     if answer.is_empty() {
         return Ok(());
     }
@@ -144,7 +144,7 @@ fn age(seconds: u64) -> String {
 pub async fn info(args: &McpInfoArgs, home: &Home, output: &Output) -> Result<(), CliError> {
     let client = session(home, output)?;
     let registries = client.registries()?;
-    let (found, problem) = registries.server(&args.name, args.version.as_deref(), args.source.as_deref()).await?;
+    let (found, problem) = registries.find_server(&args.name, args.version.as_deref(), args.source.as_deref()).await?;
     let problem = problem.map(|problem| problem.to_string());
     if let Some(problem) = &problem {
         output.note(format!("note: this is from the local copy: {problem}"));
@@ -169,20 +169,20 @@ pub async fn info(args: &McpInfoArgs, home: &Home, output: &Output) -> Result<()
         }
     }
     let ways: Vec<MethodSummary> =
-        install_methods(&found.server, home.around()).iter().map(MethodSummary::new).collect();
+        install_methods(&found.server, home.context()).iter().map(MethodSummary::new).collect();
     for way in &ways {
         match &way.refused {
             None => output.line(format!("  runs: {} {}", way.kind, way.command.as_deref().unwrap_or(&way.target))),
             Some(reason) => output.line(format!("  can't run: {} {}: {reason}", way.kind, way.target)),
         }
         way.sets.iter().for_each(|set| output.line(format!("    sets {set}")));
-        way.asks.iter().for_each(|asked| output.line(format!("    {}", asked.line())));
+        way.asks.iter().for_each(|asked| output.line(format!("    {}", asked.summary_line())));
         way.notes.iter().for_each(|note| output.line(format!("    note: {note}")));
     }
     for step in &server.instructions {
         output.line(format!("  afterwards: {step}"));
     }
-    output.answer(ServerInfo { server, methods: ways, problem });
+    output.set_json(ServerInfo { server, methods: ways, problem });
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! `aiw mcp route`
 
 use aiw_app::servers::route;
-use aiw_core::{one_line, visible};
+use aiw_core::{one_line, to_visible_line};
 use aiw_home::Home;
 use aiw_routing::ToolMatch;
 
@@ -36,17 +36,17 @@ pub async fn route(args: McpRouteArgs, home: &Home, output: &Output) -> Result<(
             if args.explain { &["TOOL", "SCORE", "WORDS", "MEANING", "HAS"] } else { &["TOOL", "SCORE", "HAS"] };
         output.table(head, &tools.iter().map(row).collect::<Vec<_>>());
         for tool in tools {
-            let name = format!("{}/{}", visible(&tool.server), visible(&tool.tool));
+            let name = format!("{}/{}", to_visible_line(&tool.server), to_visible_line(&tool.tool));
             output.line("");
             if args.explain {
                 output.line(name);
                 let parts = [("parameters", Some(&tool.input_schema)), ("answers", tool.output_schema.as_ref())];
-                look::whole(&tool.description, &parts, None, output);
+                look::print_tool_details(&tool.description, &parts, None, output);
             } else {
                 output.line(format!("{name}{}", schema::signature(&tool.input_schema)));
                 schema::parameters(&tool.input_schema).iter().for_each(|line| output.line(format!("  {line}")));
             }
         }
     }
-    output.conclude(routed, None)
+    output.set_json_or_error(routed, None)
 }

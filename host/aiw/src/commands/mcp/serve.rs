@@ -5,16 +5,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use aiw_app::servers::profiles::{allowed_by, find, followed, idle_denials};
+use aiw_app::servers::profiles::{find, profile_source, resolve_profile, unmatched_denials};
 use aiw_app::{ClientSession, directory};
 use aiw_core::{ErrorKind, printable};
 use aiw_home::Home;
-use aiw_markets::Quiet;
-use aiw_offer::{ClientOffer, SessionSetting, SessionToolsets, Toolset, own_tools};
+use aiw_markets::NoopObserver;
+use aiw_offer::{SessionBackend, SessionOptions, SessionToolsets, Toolset, own_tools};
 use aiw_routing::ListingChoice;
 
 use super::http;
-use crate::cli::mcp::{McpServeArgs, REGISTER};
+use crate::cli::mcp::{McpServeArgs, REGISTER_EXAMPLES};
 use crate::components::app;
 use crate::failure::CliError;
 use crate::output::Output;
@@ -26,20 +26,20 @@ pub async fn serve(args: McpServeArgs, home: &Home, output: &Output) -> Result<(
         let failure = CliError::new(ErrorKind::Usage, "`--json` can't be used here: the protocol uses standard output");
         return Err(failure.with_hint("aiw mcp serve"));
     }
-    let (app, cwd) = (app(home, Arc::new(Quiet)), directory(home)?.to_owned());
+    let (app, cwd) = (app(home, Arc::new(NoopObserver)), directory(home)?.to_owned());
     let toolsets = toolsets(args.toolsets, home)?;
     // What is wrong with it is said at once. One that can't be read any more allows nothing.
-    allowed_by(home, &cwd, args.profile.as_deref())?;
+    resolve_profile(home, &cwd, args.profile.as_deref())?;
     let saying = args.profile.clone().and_then(|name| say_idle_denials(name, home.clone(), cwd.clone()));
     // For all clients the same.
     let (session, shared) = (aiw_launch::session(), aiw_routing::SharedServers::default());
     let meaning = Arc::new(aiw_app::models::tool_embeddings(home, output));
     let (at, name) = (home.clone(), args.profile);
-    let builder = ClientSession::builder(app, home.around().clone())?.session(session).sharing(shared);
+    let builder = ClientSession::builder(app, home.context().clone())?.session(session).shared_servers(shared);
     let offer = move || {
-        let profile = followed(at.clone(), cwd.clone(), name.clone());
+        let profile = profile_source(at.clone(), cwd.clone(), name.clone());
         let client = builder.clone().profile(profile).build();
-        ClientOffer::new(SessionSetting { client, embeddings: meaning.clone(), toolsets: toolsets.clone() })
+        SessionBackend::new(SessionOptions { client, embeddings: meaning.clone(), toolsets: toolsets.clone() })
     };
     if let Some(address) = args.http {
         return http::serve(output, home.clone(), address, move || Arc::new(offer())).await;
@@ -48,7 +48,7 @@ pub async fn serve(args: McpServeArgs, home: &Home, output: &Output) -> Result<(
         output.note(
             "This is an MCP server: AI CLIs start it and talk to it on standard input and output. Register it with:",
         );
-        REGISTER.lines().for_each(|line| output.note(format!("  {line}")));
+        REGISTER_EXAMPLES.lines().for_each(|line| output.note(format!("  {line}")));
         output.note("It waits for messages now; Ctrl-C ends it.");
     }
     aiw_mcp::serve_stdio(Arc::new(offer())).await;
@@ -61,7 +61,7 @@ pub async fn serve(args: McpServeArgs, home: &Home, output: &Output) -> Result<(
 fn say_idle_denials(name: String, home: Home, cwd: PathBuf) -> Option<JoinHandle<()>> {
     let say = move || {
         let known: Vec<_> = find(&home, &cwd, &name, ErrorKind::Config).into_iter().collect();
-        for problem in idle_denials(&home, &cwd, &known, own_tools()).unwrap_or_default() {
+        for problem in unmatched_denials(&home, &cwd, &known, own_tools()).unwrap_or_default() {
             // Standard output is the protocol's.
             let _ = writeln!(std::io::stderr().lock(), "note: {}", printable(&problem));
         }
@@ -77,21 +77,21 @@ pub(super) fn toolsets(asked: Option<Vec<String>>, home: &Home) -> Result<Sessio
         Some(names) => Some(names),
         None => home.settings()?.mcp()?.toolsets,
     };
-    let Some(names) = names else { return Ok(SessionToolsets::usual()) };
-    Toolset::named(&names).map(SessionToolsets::only).map_err(|e| {
+    let Some(names) = names else { return Ok(SessionToolsets::with_defaults()) };
+    Toolset::from_names(&names).map(SessionToolsets::from_toolsets).map_err(|e| {
         let (kind, place) = if is_set { (ErrorKind::Config, "`mcp.toolsets`: ") } else { (ErrorKind::Usage, "") };
         CliError::new(kind, format!("{place}{e}")).with_hint(e.hint())
     })
 }
 
 /// Returns the offer that a session with these toolsets would get now.
-pub(super) fn offer(client: Arc<ClientSession>, toolsets: SessionToolsets, output: &Output) -> ClientOffer {
+pub(super) fn offer(client: Arc<ClientSession>, toolsets: SessionToolsets, output: &Output) -> SessionBackend {
     let meaning = Arc::new(aiw_app::models::tool_embeddings(client.home(), output));
-    ClientOffer::new(SessionSetting { client, embeddings: meaning, toolsets })
+    SessionBackend::new(SessionOptions { client, embeddings: meaning, toolsets })
 }
 
 /// Returns what becomes of each server in the list of a session that the settings alone decide about.
-pub fn choices(
+pub fn listing_choices(
     client: &Arc<ClientSession>,
     output: &Output,
 ) -> Result<impl Fn() -> Vec<ListingChoice> + Sync, CliError> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use aiw_app::servers::{fetch_tools, pool};
-use aiw_core::{ErrorKind, counted, quoted, visible};
+use aiw_core::{ErrorKind, pluralize, quoted, to_visible_line};
 use aiw_home::{Home, HomeError};
 use aiw_routing::{AIW_SERVER_NAME, ListingChoice, ListingReason};
 use aiw_setup::{AiwEntry, ClientPaths, Setup, SetupScope};
@@ -75,8 +75,8 @@ impl ClientServerEntry {
     fn of(choice: &ListingChoice) -> Self {
         let reason = match choice.reason {
             ListingReason::Always => "always",
-            ListingReason::Used => "used",
-            ListingReason::Fits => "fits",
+            ListingReason::RecentlyUsed => "used",
+            ListingReason::WithinBudget => "fits",
             ListingReason::Never => "never",
             ListingReason::OverBudget { .. } => "over-budget",
         };
@@ -101,9 +101,9 @@ struct ServedArguments {
 /// Shows what a client lists, and what it costs.
 pub async fn session(id: &str, home: &Home, output: &Output) -> Result<(), CliError> {
     let place = aiw_setup::client(id).ok_or_else(|| CliError::new(ErrorKind::Usage, "there is no such client"))?;
-    let places = ClientPaths::around(home.around()).ok_or(HomeError::HomeNotFound)?;
+    let places = ClientPaths::from_context(home.context()).ok_or(HomeError::HomeNotFound)?;
     let setup = Setup::new(home.clone(), places, AiwEntry::default());
-    let entry = setup.registered(place, &SetupScope::User)?;
+    let entry = setup.registered_options(place, &SetupScope::User)?;
     if entry.is_none() {
         output.note(format!("note: aiw is not registered in {}: `aiw setup {id}` does it", place.name));
     }
@@ -121,12 +121,12 @@ pub async fn session(id: &str, home: &Home, output: &Output) -> Result<(), CliEr
     let pool = pool(&client, output).clone();
     fetch_tools(&pool, &[], output).await;
     let offer = serve::offer(client, toolsets.clone(), output);
-    let of: BTreeMap<String, String> = pool.tools().into_iter().map(|tool| (tool.proxied, tool.server)).collect();
+    let of: BTreeMap<String, String> = pool.tools().into_iter().map(|tool| (tool.proxied_name, tool.server)).collect();
     let tool = |(name, tokens): (String, usize)| {
         let server = of.get(&name).cloned().unwrap_or_else(|| AIW_SERVER_NAME.to_owned());
         ClientToolEntry { name, server, tokens }
     };
-    let tools: Vec<ClientToolEntry> = offer.listed().into_iter().map(tool).collect();
+    let tools: Vec<ClientToolEntry> = offer.listed_tools().into_iter().map(tool).collect();
     let shown = SessionTools {
         client: id.to_owned(),
         registered: entry.is_some(),
@@ -136,17 +136,17 @@ pub async fn session(id: &str, home: &Home, output: &Output) -> Result<(), CliEr
         servers: offer.choices().iter().map(ClientServerEntry::of).collect(),
         tools,
     };
-    pool.unknown_in_list().iter().for_each(|problem| output.note(format!("note: {problem}")));
-    pool.end().await;
+    pool.unknown_server_warnings().iter().for_each(|problem| output.note(format!("note: {problem}")));
+    pool.shut_down().await;
     show(&shown, place.name, output);
-    output.conclude(ToolsOfSession { session: shown }, None)
+    output.set_json_or_error(ToolsOfSession { session: shown }, None)
 }
 
 fn show(shown: &SessionTools, name: &str, output: &Output) {
     let profile = shown.profile.as_ref().map(|profile| format!(", profile {}", quoted(profile))).unwrap_or_default();
     output.line(format!(
         "{name} lists {}, which cost about {} tokens (toolsets {}{profile})",
-        counted(shown.tools.len(), "tool"),
+        pluralize(shown.tools.len(), "tool"),
         shown.tokens,
         shown.toolsets.join(", ")
     ));
@@ -166,6 +166,6 @@ fn show(shown: &SessionTools, name: &str, output: &Output) {
     }));
     output.table(&["SERVER", "TOOLS", "TOKENS", "LISTED", "WHY"], &rows);
     output.line("");
-    let row = |tool: &ClientToolEntry| vec![visible(&tool.name).to_string(), tool.tokens.to_string()];
+    let row = |tool: &ClientToolEntry| vec![to_visible_line(&tool.name).to_string(), tool.tokens.to_string()];
     output.table(&["TOOL", "TOKENS"], &shown.tools.iter().map(row).collect::<Vec<_>>());
 }

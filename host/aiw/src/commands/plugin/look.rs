@@ -2,21 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use aiw_app::plugins::{keys, offer_market, short};
+use aiw_app::plugins::{format_keys, offer_market, shorten_version};
 use aiw_core::{MarketName, PluginId};
 use aiw_home::InstalledPlugin;
 use aiw_markets::{
-    MarketError, Markets, Missing, PluginDetails, PluginQuery, PluginSummary, SearchResult, SearchSummary,
+    MarketError, Markets, MissingValue, PluginDetails, PluginQuery, PluginSummary, SearchResult, SearchSummary,
 };
 
-use crate::ask::{Person, PluginNotes};
+use crate::ask::{PluginReporter, TerminalPrompter};
 use crate::cli::{ListArgs, SearchArgs};
 use crate::failure::CliError;
-use crate::output::{Output, under};
+use crate::output::{Output, single_entry_map};
 
 pub(super) async fn search(markets: &Markets, args: SearchArgs, output: &Output) -> Result<(), CliError> {
     if !output.is_json() && args.market.is_none() {
-        offer_market(markets, &Person::new(output, false), &PluginNotes(output)).await?;
+        offer_market(markets, &TerminalPrompter::new(output, false), &PluginReporter(output)).await?;
     }
     let text = Some(args.query.join(" ")).filter(|text| !text.trim().is_empty());
     let query = PluginQuery { text, market: args.market, category: args.category, all: args.all };
@@ -48,23 +48,23 @@ pub(super) fn list(markets: &Markets, args: &ListArgs, has_settings: bool, outpu
         let disabled = (!record.enabled).then(|| "disabled".to_owned());
         let unset = (!summary.missing_env.is_empty()).then(|| format!("not set: {}", summary.missing_env.join(", ")));
         let state: Vec<String> = disabled.into_iter().chain(unset).collect();
-        rows.push(vec![id.to_string(), short(&record.version), keys(record), state.join("; ")]);
+        rows.push(vec![id.to_string(), shorten_version(&record.version), format_keys(record), state.join("; ")]);
         plugins.push(summary);
     }
     output.table(&["PLUGIN", "VERSION", "SERVERS", "STATE"], &rows);
     if installed.is_empty() {
         output.line("No plugins are installed; `aiw plugin search` finds some");
     }
-    output.answer(under("plugins", plugins));
+    output.set_json(single_entry_map("plugins", plugins));
     Ok(())
 }
 
 fn show(result: &SearchResult, searched: bool, output: &Output) {
     let mut rows = Vec::new();
     for found in &result.plugins {
-        let kind = match (found.listed.broken(), found.listed.has_servers()) {
+        let kind = match (found.listing_entry.broken_reason(), found.listing_entry.has_servers()) {
             (Some(_), _) => "broken".into(),
-            (None, _) if found.listed.refused().is_some() => "refused".into(),
+            (None, _) if found.listing_entry.rejection_reason().is_some() => "refused".into(),
             (None, None) if found.installed.is_none() => "not yet inspected".into(),
             (None, None) => "mcp".into(),
             (None, Some(_)) => found.kinds().join(" "),
@@ -74,9 +74,14 @@ fn show(result: &SearchResult, searched: bool, output: &Output) {
             Some(_) => "-",
             None => " ",
         };
-        let text = match found.listed.broken() {
+        let text = match found.listing_entry.broken_reason() {
             Some(problem) => format!("it {problem}"),
-            None => found.listed.refused().map(str::to_owned).or(found.listed.description()).unwrap_or_default(),
+            None => found
+                .listing_entry
+                .rejection_reason()
+                .map(str::to_owned)
+                .or(found.listing_entry.description())
+                .unwrap_or_default(),
         };
         rows.push(vec![format!("{mark} {}", found.display_id()), kind, aiw_core::one_line(&text, 90)]);
     }
@@ -103,7 +108,7 @@ fn show(result: &SearchResult, searched: bool, output: &Output) {
         output.note(format!("marketplace `{market}` is not fetched yet: `aiw plugin marketplace update {market}`"));
     }
     result.problems.iter().for_each(|problem| output.note(problem));
-    output.answer(SearchSummary::new(result));
+    output.set_json(SearchSummary::new(result));
 }
 
 pub(super) async fn info(markets: &Markets, name: &str, output: &Output) -> Result<(), CliError> {
@@ -115,16 +120,19 @@ pub(super) async fn info(markets: &Markets, name: &str, output: &Output) -> Resu
             Err(_) => return Err(e.into()),
         },
     };
-    if found.listed.broken().is_none() && found.listed.refused().is_none() && found.listed.inspection.is_none() {
+    if found.listing_entry.broken_reason().is_none()
+        && found.listing_entry.rejection_reason().is_none()
+        && found.listing_entry.inspection.is_none()
+    {
         match markets.inspect(&found).await {
-            Ok(inspection) => found.listed.inspection = Some(inspection),
+            Ok(inspection) => found.listing_entry.inspection = Some(inspection),
             Err(e) => output.note(format!("not inspected: {e}")),
         }
     }
     let details = PluginDetails::new(&found);
     let summary = &details.summary;
     output.line(&summary.id);
-    if let Some(description) = found.listed.description() {
+    if let Some(description) = found.listing_entry.description() {
         output.line(format!("  {}", aiw_core::one_line(&description, 400)));
     }
     let tags = Some(summary.tags.join(", ")).filter(|tags| !tags.is_empty());
@@ -163,13 +171,13 @@ pub(super) async fn info(markets: &Markets, name: &str, output: &Output) -> Resu
     if let Some(id) = found.id() {
         found.missing.iter().for_each(|missing| output.line(format!("  {}", missing.advice(&id))));
     }
-    output.answer(under("plugin", details));
+    output.set_json(single_entry_map("plugin", details));
     Ok(())
 }
 
 fn installed_line(record: &InstalledPlugin) -> String {
     let state = if record.enabled { "installed" } else { "installed, disabled" };
-    format!("  {state}: {} since {}, as {}", short(&record.version), record.installed_at, keys(record))
+    format!("  {state}: {} since {}, as {}", shorten_version(&record.version), record.installed_at, format_keys(record))
 }
 
 fn info_installed(markets: &Markets, id: &PluginId, output: &Output) -> Result<(), CliError> {
@@ -178,8 +186,8 @@ fn info_installed(markets: &Markets, id: &PluginId, output: &Output) -> Result<(
     output.line(id.to_string());
     output.line("  its marketplace no longer lists it");
     output.line(installed_line(&record));
-    let missing = Missing::collect(&record, &BTreeMap::new(), markets.home());
+    let missing = MissingValue::collect(&record, &BTreeMap::new(), markets.home());
     missing.iter().for_each(|missing| output.line(format!("  {}", missing.advice(id))));
-    output.answer(under("plugin", PluginSummary::from_installed(id, &record, markets.home())));
+    output.set_json(single_entry_map("plugin", PluginSummary::from_installed(id, &record, markets.home())));
     Ok(())
 }

@@ -70,7 +70,7 @@ pub fn attach(args: &AttachArgs, home: &Home, output: &Output) -> Result<(), Cli
     let _ = left.modes.set(modes.before.clone());
     let _ = write!(io::stderr(), "{said}\r\n");
     if let Some(connection) = &connection {
-        connection.wait_for_ever().map_err(|e| failed(&e))?;
+        connection.disable_timeout().map_err(|e| failed(&e))?;
         if size.is_some() {
             tell_size(connection);
         }
@@ -108,7 +108,7 @@ struct UserLeft {
 
 impl UserLeft {
     /// The user typed the key.
-    const BY_KEY: i32 = -1;
+    const DETACHED_BY_KEY: i32 = -1;
 
     /// Leaves. Where the terminal takes nothing more, its modes come back and the program ends all the same.
     fn leave(&self, how: i32) {
@@ -181,7 +181,7 @@ fn hear(connection: Option<Arc<Attachment>>, left: Arc<UserLeft>) -> io::Result<
                 (SIGWINCH, Some(connection)) => tell_size(connection),
                 (SIGWINCH, None) => {}
                 // Where lines are read, the terminal makes these of keys.
-                (SIGQUIT | SIGINT, None) => left.leave(UserLeft::BY_KEY),
+                (SIGQUIT | SIGINT, None) => left.leave(UserLeft::DETACHED_BY_KEY),
                 (signal, _) => left.leave(signal),
             }
         }
@@ -200,7 +200,7 @@ fn listen(connection: Option<Arc<Attachment>>, key: Option<DetachKey>, left: Arc
         let mut buffer = [0; 4096];
         loop {
             let bytes = match io::stdin().read(&mut buffer) {
-                Ok(0) => return left.leave(UserLeft::BY_KEY),
+                Ok(0) => return left.leave(UserLeft::DETACHED_BY_KEY),
                 Ok(length) => &buffer[..length],
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
                 Err(_) => return left.leave(SIGHUP),
@@ -208,7 +208,7 @@ fn listen(connection: Option<Arc<Attachment>>, key: Option<DetachKey>, left: Arc
             let end = key.and_then(|key| key.find(bytes));
             pass(typed.as_ref(), &bytes[..end.unwrap_or(bytes.len())]);
             if end.is_some() {
-                return left.leave(UserLeft::BY_KEY);
+                return left.leave(UserLeft::DETACHED_BY_KEY);
             }
         }
     });
@@ -227,7 +227,7 @@ fn pass(typed: Option<&SyncSender<Vec<u8>>>, bytes: &[u8]) {
 fn show(
     manager: &Manager,
     id: &str,
-    mut written: aiw_processes::Follow,
+    mut written: aiw_processes::LogFollower,
     left: &UserLeft,
     mut print: impl FnMut(&mut io::StdoutLock<'_>, &[LogEntry]) -> io::Result<()>,
 ) -> Result<(), CliError> {
@@ -245,14 +245,14 @@ fn show(
         } else if looks >= EXIT_CHECK_POLL_COUNT && std::mem::take(&mut looks) > 0 && !manager.is_alive(id) {
             // What it wrote last may have come after the last look.
             let last = written.next(Duration::ZERO).map_err(aiw_processes::ProcessError::from)?;
-            return print(&[last, written.rest()].concat());
+            return print(&[last, written.finish()].concat());
         }
     }
     Ok(())
 }
 
-fn show_log(manager: &Manager, id: &str, written: aiw_processes::Follow, left: &UserLeft) -> Result<(), CliError> {
-    let is_coloured = output::color_on(&io::stdout());
+fn show_log(manager: &Manager, id: &str, written: aiw_processes::LogFollower, left: &UserLeft) -> Result<(), CliError> {
+    let is_coloured = output::has_color(&io::stdout());
     show(manager, id, written, left, |stdout, entries| {
         entries.iter().try_for_each(|entry| stdout.write_all(format_entry(entry, is_coloured).as_bytes()))
     })
@@ -261,7 +261,7 @@ fn show_log(manager: &Manager, id: &str, written: aiw_processes::Follow, left: &
 fn show_terminal(
     manager: &Manager,
     id: &str,
-    mut written: aiw_processes::Follow,
+    mut written: aiw_processes::LogFollower,
     size: Terminal,
     said: &str,
     left: &UserLeft,
@@ -289,7 +289,7 @@ fn begins(entry: &LogEntry) -> bool {
 /// Returns the bytes of an entry as the process wrote them.
 fn raw(entry: &LogEntry) -> Vec<u8> {
     let mut bytes = entry.bytes.clone();
-    bytes.extend(entry.whole.then_some(b'\n'));
+    bytes.extend(entry.is_complete.then_some(b'\n'));
     bytes
 }
 
@@ -336,7 +336,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn entry(bytes: &[u8]) -> LogEntry {
-        LogEntry { time: 0, stream: Stream::Stdout, bytes: bytes.to_vec(), whole: false }
+        LogEntry { time: 0, stream: Stream::Stdout, bytes: bytes.to_vec(), is_complete: false }
     }
 
     fn screen(bytes: &[u8]) -> vt100::Parser {

@@ -19,23 +19,23 @@ const NAME_COLORS: [AnsiColor; 6] =
     [AnsiColor::Cyan, AnsiColor::Yellow, AnsiColor::Green, AnsiColor::Magenta, AnsiColor::Blue, AnsiColor::BrightCyan];
 
 /// Returns a line behind the name of the `n`th process. No program can write in the place of the mark between them.
-pub(super) fn named(ids: &[String], n: usize, entry: &LogEntry, is_coloured: bool) -> String {
+pub(super) fn format_entry_with_id(ids: &[String], n: usize, entry: &LogEntry, is_coloured: bool) -> String {
     let (on, off) = match is_coloured {
         true => (NAME_COLORS[n % NAME_COLORS.len()].on_default().render().to_string(), "\u{1b}[0m"),
         false => (String::new(), ""),
     };
     let mark = if entry.stream == Stream::Aiw { "·" } else { "│" };
     let width = ids.iter().map(String::len).max().unwrap_or_default();
-    format!("{on}{:width$} {mark}{off} {}\n", ids[n], entry.for_terminal(is_coloured))
+    format!("{on}{:width$} {mark}{off} {}\n", ids[n], entry.to_terminal_string(is_coloured))
 }
 
 /// Returns a line of a single process.
 pub(super) fn format_entry(entry: &LogEntry, is_coloured: bool) -> String {
     let dim = Style::new().dimmed();
     match entry.stream {
-        Stream::Aiw if is_coloured => format!("{dim}· {}{dim:#}\n", entry.for_terminal(true)),
-        Stream::Aiw => format!("· {}\n", entry.for_terminal(false)),
-        _ => format!("{}\n", entry.for_terminal(is_coloured)),
+        Stream::Aiw if is_coloured => format!("{dim}· {}{dim:#}\n", entry.to_terminal_string(true)),
+        Stream::Aiw => format!("· {}\n", entry.to_terminal_string(false)),
+        _ => format!("{}\n", entry.to_terminal_string(is_coloured)),
     }
 }
 
@@ -58,12 +58,14 @@ impl Printer<'_> {
             self.lines.push_back(ProcessLine::new(&self.ids[n], entry));
             return Ok(());
         }
-        let is_coloured = output::color_on(&io::stdout());
+        let is_coloured = output::has_color(&io::stdout());
         let mut stdout = io::stdout().lock();
         match (self.args.raw, entry.stream) {
             (true, Stream::Aiw) => Ok(()),
             (true, _) => stdout.write_all(&entry.bytes).and_then(|()| stdout.write_all(b"\n")),
-            (false, _) if self.ids.len() > 1 => write!(stdout, "{}", named(&self.ids, n, entry, is_coloured)),
+            (false, _) if self.ids.len() > 1 => {
+                write!(stdout, "{}", format_entry_with_id(&self.ids, n, entry, is_coloured))
+            }
             (false, _) => write!(stdout, "{}", format_entry(entry, is_coloured)),
         }
     }
@@ -86,12 +88,12 @@ pub fn logs(args: &LogArgs, home: &Home, output: &Output) -> Result<(), CliError
     let is_wanted = |entry: &LogEntry| args.grep.as_ref().is_none_or(|pattern| pattern.is_match(&entry.text()));
     let changes = args.follow.then(|| followed(home, &logs)).transpose()?;
     let waker = changes.as_ref().map(TopicSubscription::waker);
-    let signals = Signals::waking(move || waker.iter().for_each(Waker::wake))?;
+    let signals = Signals::listen_with_callback(move || waker.iter().for_each(Waker::wake))?;
     let mut has_ended = !args.follow;
     let is_over = loop {
         let (new, has_read) = logs.next(&is_wanted)?;
         let is_read = new.iter().all(|(n, entry)| printer.print(*n, entry).is_ok());
-        if !is_read || signals.have_come() {
+        if !is_read || signals.has_received() {
             break false;
         }
         if has_read {
@@ -107,10 +109,10 @@ pub fn logs(args: &LogArgs, home: &Home, output: &Output) -> Result<(), CliError
         }
     };
     if is_over {
-        let rest = logs.rest();
+        let rest = logs.finish();
         rest.iter().filter(|(_, entry)| is_wanted(entry)).all(|(n, entry)| printer.print(*n, entry).is_ok());
     }
-    output.answer(ProcessLog { lines: printer.lines.into() });
+    output.set_json(ProcessLog { lines: printer.lines.into() });
     Ok(())
 }
 

@@ -9,15 +9,15 @@ use std::time::{Duration, Instant};
 use aiw_core::{ErrorKind, NonInteractive, did_you_mean, one_line};
 use aiw_home::Home;
 use aiw_processes::{
-    AddedProcess, Author, DefineRequest, ExportForm, ExportRequest, MAX_INPUT, Manager, ProcessError, ProcessSummaries,
-    ProcessSummary, ProcessTemplate, RunState, StoppedProcesses, TemplateRequest, TemplateValue, WaitFor,
-    WaitedProcess, Watch,
+    AddedProcess, Author, DefineRequest, ExportFormat, ExportRequest, MAX_INPUT_BYTES, Manager, ProcessError,
+    ProcessSummaries, ProcessSummary, ProcessTemplate, RunState, StoppedProcesses, TemplateRequest, TemplateValue,
+    WaitFor, WaitOutcome, Watch,
 };
 use clap::builder::styling::{AnsiColor, Style};
 
 use self::opened::open_reconciled;
 use self::started::report;
-use crate::ask::Person;
+use crate::ask::TerminalPrompter;
 use crate::cli::process::{
     AutostartCommand, ExecArgs, ExportProcessesArgs, InputArgs, NewProcessArgs, ProcessCommand, PsArgs, StartArgs,
 };
@@ -27,7 +27,7 @@ use crate::failure::CliError;
 use crate::output::Output;
 use crate::runtime::{self, Signals};
 use crate::terminal;
-use aiw_app::phrases::{since_rfc3339, soon, took};
+use aiw_app::phrases::{elapsed_since_rfc3339, format_duration, format_time_until};
 
 mod attach;
 mod log;
@@ -49,13 +49,13 @@ pub fn run(command: &ProcessCommand, home: &Home, output: &Output) -> Result<(),
         ProcessCommand::Export(args) => export(args, home, output),
         ProcessCommand::Snapshot(command) => snapshot::run(command, home, output),
         ProcessCommand::Remove(args) => {
-            output.answer(open_reconciled(home)?.remove(&args.ids, Author::User, output)?);
+            output.set_json(open_reconciled(home)?.remove(&args.ids, Author::User, output)?);
             Ok(())
         }
         ProcessCommand::Start(args) => start(args, home, output),
         ProcessCommand::Exec(args) => exec(args, home, output),
         ProcessCommand::Signal(args) => {
-            output.answer(open_reconciled(home)?.signal_each(&args.ids, &args.signal, output)?);
+            output.set_json(open_reconciled(home)?.signal_each(&args.ids, &args.signal, output)?);
             Ok(())
         }
         ProcessCommand::Input(args) => input(args, home, output),
@@ -66,7 +66,7 @@ pub fn run(command: &ProcessCommand, home: &Home, output: &Output) -> Result<(),
                 output.line("no processes: `aiw process add ID -- COMMAND` defines one");
             }
             drawn.lines().for_each(|line| output.line(line));
-            output.answer(graph);
+            output.set_json(graph);
             Ok(())
         }
         ProcessCommand::Autostart(command) => autostart(command, home, output),
@@ -79,7 +79,7 @@ pub fn run(command: &ProcessCommand, home: &Home, output: &Output) -> Result<(),
 pub fn is_process(home: &Home, word: &str) -> bool {
     (aiw_processes::is_id(word) || word.starts_with(aiw_processes::EventHook::PREFIX))
         && manager(home).is_ok_and(|manager| {
-            let ids = manager.named(&[word.to_owned()]);
+            let ids = manager.expand_replica_ids(&[word.to_owned()]);
             ids.first().is_some_and(|id| manager.get(id).is_ok())
         })
 }
@@ -87,7 +87,7 @@ pub fn is_process(home: &Home, word: &str) -> bool {
 /// Returns the failure for a word that is neither the id of a process nor of a task. Where the definitions make no sense,
 /// nobody knows whether it is one of a process, and the failure says what is wrong with them. `None` if this project has
 /// no processes.
-pub fn neither(home: &Home, word: &str) -> Option<CliError> {
+pub fn unknown_id_error(home: &Home, word: &str) -> Option<CliError> {
     let loaded = match manager(home).ok()?.load() {
         Ok(loaded) => loaded,
         Err(error) => return Some(error.into()),
@@ -105,7 +105,7 @@ pub fn ps(args: &PsArgs, home: &Home, output: &Output) -> Result<(), CliError> {
         output.line("no processes: `aiw process add ID -- COMMAND` defines one in `.ichimi/processes.kdl`, the project's file for them");
     }
     table(&answer.processes, args, output);
-    output.conclude(answer, problem.map(CliError::from))
+    output.set_json_or_error(answer, problem.map(CliError::from))
 }
 
 fn table(processes: &[ProcessSummary], args: &PsArgs, output: &Output) {
@@ -117,13 +117,15 @@ fn table(processes: &[ProcessSummary], args: &PsArgs, output: &Output) {
         ("ID", true, |process| process.id.clone()),
         ("STATE", true, |process| process.state.to_string()),
         ("PID", true, |process| or_dash(process.pid.map(|pid| pid.to_string()))),
-        ("UPTIME", true, |process| or_dash(process.started_at.as_deref().and_then(since_rfc3339).map(took))),
+        ("UPTIME", true, |process| {
+            or_dash(process.started_at.as_deref().and_then(elapsed_since_rfc3339).map(format_duration))
+        }),
         ("PORTS", processes.iter().any(|process| !process.ports.is_empty()), |process| {
             process.ports.iter().map(u16::to_string).collect::<Vec<_>>().join(" ")
         }),
         ("RESTARTS", true, |process| process.restarts.to_string()),
         ("NEXT", processes.iter().any(|process| process.next_run_at.is_some()), |process| {
-            or_dash(process.next_run_at.as_deref().and_then(soon))
+            or_dash(process.next_run_at.as_deref().and_then(format_time_until))
         }),
         ("MEMORY", args.stats, |process| {
             or_dash(process.usage.as_ref().map(|used| format!("{} MB", used.memory >> 20)))
@@ -142,7 +144,7 @@ fn table(processes: &[ProcessSummary], args: &PsArgs, output: &Output) {
             let mark = if process.shell { "shell: " } else { "" };
             format!("{mark}{}", one_line(&process.command, 60))
         }),
-        ("WHY", true, ProcessSummary::why),
+        ("WHY", true, ProcessSummary::reason_text),
     ];
     let columns: Vec<PsColumn> = all.into_iter().filter(|(_, is_shown, _)| *is_shown).collect();
     let headers: Vec<&str> = columns.iter().map(|(header, ..)| *header).collect();
@@ -156,7 +158,7 @@ fn table(processes: &[ProcessSummary], args: &PsArgs, output: &Output) {
         Some(RunState::Starting | RunState::Stopping) if column == 1 => AnsiColor::Yellow.on_default(),
         _ => Style::new(),
     };
-    output.painted_table(&headers, &rows, style);
+    output.styled_table(&headers, &rows, style);
 }
 
 fn or_dash(text: Option<String>) -> String {
@@ -172,17 +174,17 @@ pub fn wait(
     output: &Output,
 ) -> Result<(), CliError> {
     let manager = open_reconciled(home)?;
-    let ids = &manager.named(ids);
+    let ids = &manager.expand_replica_ids(ids);
     let end = timeout.map(|timeout| Instant::now() + timeout);
     let watch = Arc::new(Watch::new().map_err(ProcessError::from)?);
     let waker = watch.clone();
-    let signals = Signals::waking(move || waker.wake())?;
+    let signals = Signals::listen_with_callback(move || waker.wake())?;
     let (mut processes, mut failed, mut idle, mut left) = (Vec::new(), 0, 0, 0);
     for id in ids {
-        let WaitedProcess { status, done, .. } = manager.wait(id, what, end, &watch, &|| signals.have_come())?;
-        if signals.have_come() {
+        let WaitOutcome { status, done, .. } = manager.wait(id, what, end, &watch, &|| signals.has_received())?;
+        if signals.has_received() {
             let failure = CliError::new(ErrorKind::Interrupted, "no longer waiting");
-            return Err(failure.with_code(signals.code()).with_hint("the processes keep running"));
+            return Err(failure.with_code(signals.exit_code()).with_hint("the processes keep running"));
         }
         match status.state {
             RunState::Failed => failed += 1,
@@ -213,19 +215,19 @@ pub fn wait(
             Some(problem(failed + idle, "failed").with_code(1).with_hint(hint))
         }
     };
-    output.conclude(ProcessSummaries { processes }, failure)
+    output.set_json_or_error(ProcessSummaries { processes }, failure)
 }
 
 /// `aiw process start`
 fn start(args: &StartArgs, home: &Home, output: &Output) -> Result<(), CliError> {
-    let (manager, person) = (open_reconciled(home)?, Person::new(output, args.yes));
-    report(runtime::blocking()?.block_on(manager.start(&args.ids, &person, output))?, output)
+    let (manager, person) = (open_reconciled(home)?, TerminalPrompter::new(output, args.yes));
+    report(runtime::new_runtime()?.block_on(manager.start(&args.ids, &person, output))?, output)
 }
 
 /// `aiw restart`
 pub fn restart(args: &StartArgs, home: &Home, output: &Output) -> Result<(), CliError> {
-    let (manager, person) = (open_reconciled(home)?, Person::new(output, args.yes));
-    report(runtime::blocking()?.block_on(manager.restart(&args.ids, &person, output))?, output)
+    let (manager, person) = (open_reconciled(home)?, TerminalPrompter::new(output, args.yes));
+    report(runtime::new_runtime()?.block_on(manager.restart(&args.ids, &person, output))?, output)
 }
 
 /// `aiw down`, and `aiw stop` for processes
@@ -244,10 +246,10 @@ pub fn down(ids: &[String], home: &Home, output: &Output) -> Result<(), CliError
             Err(error) => failures.add(&id, Some(&id), error, output),
         }
     }
-    if stopped.is_empty() && failures.first.is_none() {
+    if stopped.is_empty() && failures.first_error.is_none() {
         output.line("nothing runs");
     }
-    output.conclude(StoppedProcesses { stopped }, failures.first)
+    output.set_json_or_error(StoppedProcesses { stopped }, failures.first_error)
 }
 
 /// `aiw process exec`
@@ -281,9 +283,9 @@ fn input(args: &InputArgs, home: &Home, output: &Output) -> Result<(), CliError>
     let manager = open_reconciled(home)?;
     let bytes = match &args.line {
         Some(line) => format!("{line}\n").into_bytes(),
-        None => super::given(Path::new("-"), MAX_INPUT as u64)?,
+        None => super::given(Path::new("-"), MAX_INPUT_BYTES as u64)?,
     };
-    output.answer(manager.write_input(&args.id, &bytes)?);
+    output.set_json(manager.write_input(&args.id, &bytes)?);
     Ok(())
 }
 
@@ -324,7 +326,7 @@ fn added(manager: &Manager, answer: AddedProcess, output: &Output) {
         output.line(format!("  a key of it is in the vault: `{secret}`"));
     }
     output.line(format!("`aiw up` starts all of them, `aiw process start {id}` this one"));
-    output.answer(answer);
+    output.set_json(answer);
 }
 
 /// `aiw process add --template`
@@ -350,7 +352,7 @@ fn from_template(
         let rows: Vec<Vec<String>> = answer.templates.iter().map(row).collect();
         output.table(&["TEMPLATE", "COMMAND", "VALUES", "ABOUT"], &rows);
         answer.problems.iter().for_each(|problem| output.note(problem));
-        output.answer(answer);
+        output.set_json(answer);
         return Ok(());
     };
     let request = TemplateRequest {
@@ -360,18 +362,19 @@ fn from_template(
         cwd: args.cwd.clone(),
         author: Author::User,
     };
-    let person = Person::new(output, args.yes);
-    added(manager, runtime::blocking()?.block_on(manager.instantiate(&request, &person))?, output);
+    let person = TerminalPrompter::new(output, args.yes);
+    added(manager, runtime::new_runtime()?.block_on(manager.instantiate(&request, &person))?, output);
     Ok(())
 }
 
 /// `aiw process add --from`
 fn bring(manager: &Manager, args: &NewProcessArgs, home: &Home, output: &Output) -> Result<(), CliError> {
     let path = aiw_app::directory(home)?.join(args.from.as_deref().unwrap_or(Path::new("")));
-    let answer = runtime::blocking()?.block_on(manager.import_foreign(&path, &Person::new(output, args.yes)))?;
+    let answer =
+        runtime::new_runtime()?.block_on(manager.import_foreign(&path, &TerminalPrompter::new(output, args.yes)))?;
     let file = manager.project().display_file();
     output.line(format!("Added {} to `{file}`; `aiw up` starts them", answer.added.join(", ")));
-    output.answer(answer);
+    output.set_json(answer);
     Ok(())
 }
 
@@ -380,15 +383,15 @@ fn export(args: &ExportProcessesArgs, home: &Home, output: &Output) -> Result<()
     let file = args.file.as_ref().map(|file| Ok::<_, CliError>(aiw_app::directory(home)?.join(file))).transpose()?;
     let is_yaml =
         file.as_ref().and_then(|file| file.extension()).is_some_and(|ending| ending == "yaml" || ending == "yml");
-    let named = if is_yaml { ExportForm::Yaml } else { ExportForm::Kdl };
-    let request = ExportRequest { form: args.format.unwrap_or(named), file, force: args.force, author: Author::User };
+    let named = if is_yaml { ExportFormat::Yaml } else { ExportFormat::Kdl };
+    let request = ExportRequest { format: args.format.unwrap_or(named), file, force: args.force, author: Author::User };
     let answer = manager(home)?.export(&request)?;
     answer.text.iter().flat_map(|text| text.lines()).for_each(|line| output.line(line));
     if let Some(file) = &answer.file {
         output.line(format!("Wrote the definitions to `{}`", one_line(file, 1000)));
     }
-    answer.missing().iter().for_each(|missing| output.note(missing));
-    output.answer(answer);
+    answer.redaction_note().iter().for_each(|missing| output.note(missing));
+    output.set_json(answer);
     Ok(())
 }
 
@@ -397,11 +400,11 @@ fn autostart(command: &AutostartCommand, home: &Home, output: &Output) -> Result
     let manager = manager(home)?;
     let (answer, next) = match command {
         AutostartCommand::Enable { yes } => {
-            let person = Person::new(output, *yes);
-            let answer = runtime::blocking()?.block_on(manager.start_at_boot(&aiw_app::own_path()?, &person))?;
+            let person = TerminalPrompter::new(output, *yes);
+            let answer = runtime::new_runtime()?.block_on(manager.enable_autostart(&aiw_app::own_path()?, &person))?;
             (answer, "it counts from your next login on; `systemctl --user daemon-reload` makes it known now")
         }
-        AutostartCommand::Disable => (manager.leave_boot()?, "what runs goes on; `aiw down` stops it"),
+        AutostartCommand::Disable => (manager.disable_autostart()?, "what runs goes on; `aiw down` stops it"),
         AutostartCommand::Status => (manager.autostart()?, ""),
     };
     let file = one_line(&answer.file, 1000);
@@ -415,7 +418,7 @@ fn autostart(command: &AutostartCommand, home: &Home, output: &Output) -> Result
     if !next.is_empty() && !cfg!(target_vendor = "apple") {
         output.note(next);
     }
-    output.answer(answer);
+    output.set_json(answer);
     Ok(())
 }
 
@@ -426,13 +429,13 @@ fn edit(home: &Home, output: &Output) -> Result<(), CliError> {
         status if status.success() => Ok(()),
         status => Err(CliError::user(format!("the editor ended with {status}, and nothing was changed"))),
     };
-    let runtime = runtime::blocking()?;
-    let answer = match terminal::can_ask() {
-        true => runtime.block_on(manager.edit(open, &Person::new(output, false), output))?,
+    let runtime = runtime::new_runtime()?;
+    let answer = match terminal::is_interactive() {
+        true => runtime.block_on(manager.edit(open, &TerminalPrompter::new(output, false), output))?,
         false => runtime.block_on(manager.edit(open, &NonInteractive, output))?,
     };
     let said = if answer.changed { "" } else { ", and you changed nothing" };
     output.line(format!("`{}` defines {} processes{said}", manager.project().display_file(), answer.processes));
-    output.answer(answer);
+    output.set_json(answer);
     Ok(())
 }

@@ -6,7 +6,7 @@ use aiw_processes::{ProcessSummaries, SnapshotSummary};
 
 use super::opened::{manager, open_reconciled};
 use super::started::report;
-use crate::ask::Person;
+use crate::ask::TerminalPrompter;
 use crate::cli::process::{RestoreSnapshotArgs, SnapshotCommand};
 use crate::commands::each::remove_files;
 use crate::failure::CliError;
@@ -19,13 +19,13 @@ pub fn run(command: &SnapshotCommand, home: &Home, output: &Output) -> Result<()
             let saved = manager(home)?.save_snapshot(&name(&args.name)?, args.force)?;
             let (ran, all) = (saved.running.len(), saved.processes);
             output.line(format!("Saved {all} processes, of which {ran} run, in `{}`", one_line(&saved.file, 1000)));
-            output.answer(saved);
+            output.set_json(saved);
         }
         SnapshotCommand::List { all } => list(*all, home, output)?,
         SnapshotCommand::Show(args) => {
             let shown = manager(home)?.snapshot(&name(&args.name)?)?;
             shown.text.lines().for_each(|line| output.line(line));
-            output.answer(shown);
+            output.set_json(shown);
         }
         SnapshotCommand::Diff(args) => {
             let difference = manager(home)?.compare_snapshot(&name(&args.name)?)?;
@@ -36,7 +36,7 @@ pub fn run(command: &SnapshotCommand, home: &Home, output: &Output) -> Result<()
                 output.line(change.title());
                 change.lines.iter().for_each(|line| output.line(format!("  {line}")));
             }
-            output.answer(difference);
+            output.set_json(difference);
         }
         SnapshotCommand::Restore(args) => return restore(args, home, output),
         SnapshotCommand::Remove { names } => {
@@ -72,16 +72,16 @@ fn list(all: bool, home: &Home, output: &Output) -> Result<(), CliError> {
         false => &["NAME", "SAVED", "PROCESSES", "RAN"],
     };
     output.table(headers, &list.snapshots.iter().map(row).collect::<Vec<_>>());
-    output.answer(list);
+    output.set_json(list);
     Ok(())
 }
 
 fn restore(args: &RestoreSnapshotArgs, home: &Home, output: &Output) -> Result<(), CliError> {
-    let (manager, person) = (open_reconciled(home)?, Person::new(output, args.yes));
-    let results = runtime::blocking()?.block_on(manager.restore(&name(&args.name)?, &person, output))?;
+    let (manager, person) = (open_reconciled(home)?, TerminalPrompter::new(output, args.yes));
+    let results = runtime::new_runtime()?.block_on(manager.restore(&name(&args.name)?, &person, output))?;
     if results.is_empty() {
         output.line("nothing was to be started");
-        output.answer(ProcessSummaries::default());
+        output.set_json(ProcessSummaries::default());
         return Ok(());
     }
     report(results, output)

@@ -5,7 +5,7 @@ use aiw_home::Home;
 use aiw_processes::{HabitSuggestion, Manager};
 
 use super::opened::manager;
-use crate::ask::Person;
+use crate::ask::TerminalPrompter;
 use crate::cli::process::{SuggestArgs, SuggestCommand};
 use crate::failure::CliError;
 use crate::output::Output;
@@ -27,14 +27,14 @@ pub fn suggest(args: &SuggestArgs, home: &Home, output: &Output) -> Result<(), C
         Some(SuggestCommand::Dismiss(args)) => {
             let answer = manager.dismiss_suggestion(&args.id)?;
             output.line(format!("`{}` is not suggested again", answer.id));
-            output.answer(answer);
+            output.set_json(answer);
             Ok(())
         }
         Some(SuggestCommand::Forget(args)) => {
             let answer = manager.forget_habits(args.id.as_deref())?;
             let what = args.id.as_ref().map_or_else(|| "the processes of this project".into(), |id| format!("`{id}`"));
             output.line(format!("Forgot when {what} started, and your answers about that"));
-            output.answer(answer);
+            output.set_json(answer);
             Ok(())
         }
     }
@@ -69,19 +69,19 @@ fn list(manager: &Manager, after: Option<&str>, output: &Output) -> Result<(), C
         });
         output.line(format!("    last: {}", last.collect::<Vec<_>>().join(", ")));
     }
-    output.answer(answer);
+    output.set_json(answer);
     Ok(())
 }
 
 fn accept(manager: &Manager, id: &str, output: &Output) -> Result<(), CliError> {
     aiw_app::usable_settings(manager.home(), output)?;
-    let runtime = runtime::blocking()?;
-    let answer = match terminal::can_ask() {
-        true => runtime.block_on(manager.accept_suggestion(id, &Person::new(output, false)))?,
+    let runtime = runtime::new_runtime()?;
+    let answer = match terminal::is_interactive() {
+        true => runtime.block_on(manager.accept_suggestion(id, &TerminalPrompter::new(output, false)))?,
         false => runtime.block_on(manager.accept_suggestion(id, &NonInteractive))?,
     };
     let gains = answer.added_line.as_deref().unwrap_or_default();
     output.line(format!("`{}` of `{}` says now: {gains}", answer.process, manager.project().display_file()));
-    output.answer(answer);
+    output.set_json(answer);
     Ok(())
 }

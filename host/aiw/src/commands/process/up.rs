@@ -9,20 +9,22 @@ use std::time::{Duration, Instant};
 use aiw_app::feed::{Feed, Topic, TopicSubscription};
 use aiw_core::one_line;
 use aiw_home::Home;
-use aiw_processes::{FollowFrom, Loaded, Manager, ProcessError, ProcessLogs, RunState, Started, WaitFor};
+use aiw_processes::{
+    FollowFrom, LoadedDefinitions, Manager, ProcessError, ProcessLogs, RunState, StartedProcess, WaitFor,
+};
 use parking_lot::Mutex;
 
-use super::log::named;
+use super::log::format_entry_with_id;
 use super::opened::open_reconciled;
-use super::started::{report, sorted};
+use super::started::{report, split_results};
 use super::wait;
-use crate::ask::Person;
+use crate::ask::TerminalPrompter;
 use crate::cli::process::UpArgs;
 use crate::failure::CliError;
 use crate::output::{self, Output};
 use crate::runtime::Signals;
 use crate::{runtime, terminal};
-use aiw_app::phrases::soon;
+use aiw_app::phrases::format_time_until;
 
 /// How long the last lines may take to be shown after a signal.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
@@ -30,13 +32,13 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 /// `aiw up`
 pub fn up(args: &UpArgs, home: &Home, output: &Output) -> Result<(), CliError> {
     let manager = open_reconciled(home)?;
-    let person = Person::new(output, args.yes);
-    let loaded = runtime::blocking()?.block_on(manager.agreed(&args.ids, &person, output))?;
+    let person = TerminalPrompter::new(output, args.yes);
+    let loaded = runtime::new_runtime()?.block_on(manager.load_with_consent(&args.ids, &person, output))?;
     if args.wait {
-        let (started, failures) = sorted(manager.up(&loaded, &args.ids)?, output);
+        let (started, failures) = split_results(manager.up(&loaded, &args.ids)?, output);
         let ids: Vec<String> = started.into_iter().map(|started| started.status.id).collect();
         let waited = wait(&ids, &WaitFor::Up, args.timeout, home, output);
-        return failures.first.map_or(waited, Err);
+        return failures.first_error.map_or(waited, Err);
     }
     if args.detach || output.is_json() {
         return report(manager.up(&loaded, &args.ids)?, output);
@@ -45,31 +47,31 @@ pub fn up(args: &UpArgs, home: &Home, output: &Output) -> Result<(), CliError> {
     let changes = Feed::open(home).changes(&[Topic::Processes])?;
     changes.follow_file(&manager.project().file());
     let waker = changes.waker();
-    let signals = Signals::waking(move || waker.wake())?;
+    let signals = Signals::listen_with_callback(move || waker.wake())?;
     let ours = Arc::<Mutex<BTreeSet<String>>>::default();
     let (begun, stops) = (ours.clone(), manager.clone());
-    signals.finish_stuck(move || {
+    signals.set_finish_callback(move || {
         let ids: Vec<String> = begun.lock().iter().cloned().collect();
         // No ids would be all of them. Nobody reads what went wrong.
         if !ids.is_empty() {
             let _ = stops.down(&ids);
         }
     });
-    let (started, failures) = sorted(manager.up(&loaded, &args.ids)?, output);
-    if let Some(failure) = failures.first {
+    let (started, failures) = split_results(manager.up(&loaded, &args.ids)?, output);
+    if let Some(failure) = failures.first_error {
         if started.is_empty() {
             return Err(failure);
         }
         output.note(format!("error: {failure}"));
     }
-    let is_coloured = !args.no_color && output::color_on(&std::io::stdout());
+    let is_coloured = !args.no_color && output::has_color(&std::io::stdout());
     let (logs, shown) = (ProcessLogs::default(), Vec::new());
     let (manager, signals) = (&manager, &signals);
     // They are shown once they run, and taken off their times at the end.
-    let waits = |one: &&Started| one.status.next_run_at.is_some() && !one.status.state.is_alive();
+    let waits = |one: &&StartedProcess| one.status.next_run_at.is_some() && !one.status.state.is_alive();
     let scheduled: Vec<String> = started.iter().filter(waits).map(|one| one.status.id.clone()).collect();
     for one in started.iter().filter(waits) {
-        let next = one.status.next_run_at.as_deref().and_then(soon).unwrap_or_default();
+        let next = one.status.next_run_at.as_deref().and_then(format_time_until).unwrap_or_default();
         output.note(format!("`{}` starts {next}", one.status.id));
     }
     ours.lock().extend(scheduled.iter().cloned());
@@ -122,7 +124,7 @@ struct View<'a> {
 
 impl View<'_> {
     /// Shows a process from now on.
-    fn add(&mut self, Started { status, is_new, .. }: &Started) -> Result<(), CliError> {
+    fn add(&mut self, StartedProcess { status, is_new, .. }: &StartedProcess) -> Result<(), CliError> {
         if *is_new {
             self.ours.lock().insert(status.id.clone());
         }
@@ -142,10 +144,10 @@ impl View<'_> {
 
     /// Shows what is written until all have ended, or a signal comes. Then what this command has started is stopped; a
     /// second signal ends it at once.
-    fn run(&mut self, mut loaded: Loaded, ids: &[String]) -> Result<(), CliError> {
+    fn run(&mut self, mut loaded: LoadedDefinitions, ids: &[String]) -> Result<(), CliError> {
         let mut topics = BTreeSet::from([Topic::Processes, Topic::Files]);
         let (mut is_known, mut looked) = (false, Instant::now());
-        while !self.signals.have_come() {
+        while !self.signals.has_received() {
             let wrote = self.print()?;
             let is_due = self.restart_error.is_some() && looked.elapsed() >= Manager::RETRY_DELAY;
             if topics.contains(&Topic::Processes) || is_due {
@@ -175,12 +177,12 @@ impl View<'_> {
                 false => self.restart_error.is_some().then_some(Manager::RETRY_DELAY),
             });
         }
-        let was_stopped = self.signals.have_come();
+        let was_stopped = self.signals.has_received();
         if was_stopped {
             let ours: Vec<String> = self.ours.lock().iter().cloned().collect();
             if ours.is_empty() {
                 let what = "what ran before goes on: `aiw down` stops it";
-                return Err(CliError::declined(what).with_code(self.signals.code()));
+                return Err(CliError::declined(what).with_code(self.signals.exit_code()));
             }
             self.output.note("stopping: press Ctrl-C again to end them at once");
             self.stop(&ours)?;
@@ -188,7 +190,7 @@ impl View<'_> {
         // What others have started may write for ever.
         let last = Instant::now() + DRAIN_TIMEOUT;
         while self.print()? && (!was_stopped || Instant::now() < last) {}
-        if was_stopped { Err(CliError::declined("stopped").with_code(self.signals.code())) } else { self.ended() }
+        if was_stopped { Err(CliError::declined("stopped").with_code(self.signals.exit_code())) } else { self.ended() }
     }
 
     /// Shows what has been started at its time.
@@ -198,7 +200,7 @@ impl View<'_> {
             let is_shown = self.processes.iter().any(|shown| shown.id == id);
             let has_run = status.record.as_ref().is_some_and(|record| record.started >= self.since);
             if has_run && !is_shown {
-                self.add(&Started { status, is_new: true, is_outdated: false })?;
+                self.add(&StartedProcess { status, is_new: true, is_outdated: false })?;
             }
         }
         Ok(())
@@ -217,18 +219,19 @@ impl View<'_> {
     fn print(&mut self) -> Result<bool, ProcessError> {
         let (new, has_read) = self.logs.next(&|_| true)?;
         let ids = self.logs.ids();
-        let text: String = new.iter().map(|(n, entry)| named(&ids, *n, entry, self.is_coloured)).collect();
+        let text: String =
+            new.iter().map(|(n, entry)| format_entry_with_id(&ids, *n, entry, self.is_coloured)).collect();
         if std::io::stdout().lock().write_all(text.as_bytes()).is_err() {
             // Nobody reads any more.
-            self.signals.end();
+            self.signals.request_shutdown();
         }
         Ok(has_read)
     }
 
     /// Follows the project's file: says what has changed in it, and carries that out if the user says so.
-    fn follow_file(&mut self, loaded: &mut Loaded, ids: &[String]) -> Result<(), CliError> {
+    fn follow_file(&mut self, loaded: &mut LoadedDefinitions, ids: &[String]) -> Result<(), CliError> {
         let (manager, output) = (self.manager, self.output);
-        let change = match manager.changed(loaded, ids, &self.logs.ids()) {
+        let change = match manager.detect_changes(loaded, ids, &self.logs.ids()) {
             Ok(None) => return Ok(()),
             Ok(Some(change)) => change,
             Err(error) => {
@@ -236,15 +239,15 @@ impl View<'_> {
                 return Ok(());
             }
         };
-        let (mut person, signals, waker) = (Person::new(output, false), self.signals, self.changes.waker());
-        person.beside = true;
-        let runtime = runtime::blocking()?;
+        let (mut person, signals, waker) = (TerminalPrompter::new(output, false), self.signals, self.changes.waker());
+        person.prompt_on_stderr = true;
+        let runtime = runtime::new_runtime()?;
         let mut stop = |ids: Vec<String>| self.stop(&ids);
         let started = runtime.block_on(async {
             tokio::select! {
-                started = manager.carry_out(loaded, change, &person, output, &mut stop) => started,
+                started = manager.apply_changes(loaded, change, &person, output, &mut stop) => started,
                 // A signal is a no, and has ended no line.
-                () = async { while !signals.have_come() { waker.woken().await } } => {
+                () = async { while !signals.has_received() { waker.notified().await } } => {
                     terminal::print_prompt_line("");
                     Vec::new()
                 }

@@ -9,8 +9,8 @@ use aiw_providers::{
 };
 
 use crate::failure::CliError;
-use crate::output::{Output, under};
-use aiw_app::phrases::{ago, since_rfc3339};
+use crate::output::{Output, single_entry_map};
+use aiw_app::phrases::{elapsed_since_rfc3339, format_ago};
 
 fn clis(clis: &[aiw_core::CliKind], separator: &str) -> String {
     used_by(clis, &[], separator)
@@ -25,7 +25,7 @@ fn used_by(direct: &[aiw_core::CliKind], gateway: &[aiw_core::CliKind], separato
 /// The meaning of the star.
 const GATEWAY_FOOTNOTE: &str = "* through aiw's gateway, which translates";
 
-pub fn added(added: &AddedProvider, output: &Output) {
+pub fn print_added(added: &AddedProvider, output: &Output) {
     added.notes.iter().for_each(|note| output.note(note));
     let provider = &added.provider;
     let word = if added.existed { "Changed" } else { "Added" };
@@ -40,10 +40,10 @@ pub fn added(added: &AddedProvider, output: &Output) {
     for (family, url) in &provider.base_urls {
         output.line(format!("  {family}: {url}"));
     }
-    output.answer(under("provider", provider));
+    output.set_json(single_entry_map("provider", provider));
 }
 
-pub fn removed(removed: &RemovedProvider, output: &Output) {
+pub fn print_removed(removed: &RemovedProvider, output: &Output) {
     let and = if removed.secrets.is_empty() { "" } else { " and its secret" };
     output.line(format!("Removed provider `{}`{and}", one_line(&removed.name, 80)));
     if !removed.was_default_for.is_empty() {
@@ -54,9 +54,9 @@ pub fn removed(removed: &RemovedProvider, output: &Output) {
     }
 }
 
-pub fn renamed(renamed: &RenamedProvider, output: &Output) {
+pub fn print_renamed(renamed: &RenamedProvider, output: &Output) {
     output.line(format!("Renamed provider `{}` to `{}`", one_line(&renamed.renamed, 80), renamed.name));
-    output.answer(renamed);
+    output.set_json(renamed);
 }
 
 pub async fn list(providers: &Providers, output: &Output) -> Result<(), CliError> {
@@ -93,7 +93,7 @@ pub async fn list(providers: &Providers, output: &Output) -> Result<(), CliError
         let members: Vec<&str> = pool.members.iter().map(|member| member.provider.as_str()).collect();
         output.note(format!("pool `{}`{is_default}: {}", pool.name, members.join(", ")));
     }
-    output.answer(under("providers", summaries));
+    output.set_json(single_entry_map("providers", summaries));
     Ok(())
 }
 
@@ -112,7 +112,7 @@ fn secret(provider: &ProviderSummary) -> String {
 
 /// Returns what the last check of a provider has said.
 fn health(health: &ProviderHealth) -> String {
-    let when = since_rfc3339(&health.checked).map(ago).unwrap_or_default();
+    let when = elapsed_since_rfc3339(&health.checked).map(format_ago).unwrap_or_default();
     let problem = health.problem.as_deref().unwrap_or_default();
     match health.healthy {
         Some(true) => format!("answered {when}"),
@@ -154,7 +154,7 @@ pub fn show(provider: &ProviderDetails, output: &Output) {
     }
     for (name, value) in &provider.variables {
         output.line(match value {
-            RedactedVariable::LooksSecret => format!(
+            RedactedVariable::SuspectedSecret => format!(
                 "  sets {name} to a value that looks like a secret; keep it with `aiw secret set NAME` and write `{{\"secret\": NAME}}`"
             ),
             RedactedVariable::Plain(text) => format!("  sets {name}={text}"),
@@ -163,7 +163,7 @@ pub fn show(provider: &ProviderDetails, output: &Output) {
     }
     for (name, value) in &provider.header_values {
         output.line(match value {
-            RedactedVariable::LooksSecret => format!(
+            RedactedVariable::SuspectedSecret => format!(
                 "  sends {name} with a value that looks like a secret; keep it with `aiw secret set NAME` and write `{{\"secret\": NAME}}`"
             ),
             RedactedVariable::Plain(text) => format!("  sends {name}: {text}"),
@@ -176,11 +176,11 @@ pub fn show(provider: &ProviderDetails, output: &Output) {
     if !provider.default_for.is_empty() {
         output.line(format!("  the default for {}", clis(&provider.default_for, ", ")));
     }
-    output.answer(under("provider", provider));
+    output.set_json(single_entry_map("provider", provider));
 }
 
 /// Prints what a test found.
-pub fn tested(name: &str, tested: &Tested, output: &Output) {
+pub fn print_test_result(name: &str, tested: &Tested, output: &Output) {
     let Tested { latency, health, models, notes } = tested;
     notes.iter().for_each(|note| output.note(note));
     output.line(format!("{name} answered in {} ms: {}", latency.as_millis(), health.message));
@@ -211,6 +211,6 @@ pub async fn presets(providers: &Providers, output: &Output) -> Result<(), CliEr
     };
     output.table(&["PRESET", "PROVIDER", "CLIS", "TOKEN PAGE"], &presets.iter().map(row).collect::<Vec<_>>());
     output.note(GATEWAY_FOOTNOTE);
-    output.answer(under("presets", presets));
+    output.set_json(single_entry_map("presets", presets));
     Ok(())
 }

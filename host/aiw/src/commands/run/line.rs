@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::ffi::OsString;
 
 use aiw_app::AppError;
-use aiw_core::{CliKind, closest, one_line, shell_word};
+use aiw_core::{CliKind, closest, one_line, shell_quote};
 use aiw_home::{CLI_LOGIN_NAME, Home};
 use aiw_launch::LaunchError;
 use aiw_providers::ProviderError;
@@ -17,7 +17,7 @@ use crate::failure::CliError;
 const PROMPT_PLACEHOLDER: &str = "\"what to do\"";
 
 /// Parts a command line for a CLI at its first `--`: what follows is the CLI's own.
-pub fn part(arguments: impl Iterator<Item = OsString>) -> (Vec<OsString>, Vec<OsString>) {
+pub fn split_args(arguments: impl Iterator<Item = OsString>) -> (Vec<OsString>, Vec<OsString>) {
     let mut ours: Vec<OsString> = arguments.collect();
     let command = ours.iter().skip(1).find(|argument| !argument.as_encoded_bytes().starts_with(b"-"));
     let runs = command.and_then(|word| word.to_str()).is_some_and(|word| word.parse::<CliKind>().is_ok());
@@ -32,8 +32,8 @@ pub fn part(arguments: impl Iterator<Item = OsString>) -> (Vec<OsString>, Vec<Os
 }
 
 /// The line that this process was started with, as it would be right.
-pub fn right_line(cli: CliKind) -> String {
-    let (words, theirs) = part(std::env::args_os());
+pub fn misplaced_flag_hint(cli: CliKind) -> String {
+    let (words, theirs) = split_args(std::env::args_os());
     // Flags before the CLI's name count too.
     let mut words: Vec<OsString> = words.into_iter().skip(1).collect();
     if let Some(at) = words.iter().position(|word| word.to_str() == Some(cli.as_str())) {
@@ -44,7 +44,7 @@ pub fn right_line(cli: CliKind) -> String {
 }
 
 fn put_right(cli: CliKind, words: &[OsString], theirs: &[OsString]) -> String {
-    let quoted = |word: &OsString| shell_word(&one_line(&word.to_string_lossy(), 60)).into_owned();
+    let quoted = |word: &OsString| shell_quote(&one_line(&word.to_string_lossy(), 60)).into_owned();
     let (mut ours, mut said, mut after): (Vec<String>, Vec<String>, Vec<String>) = Default::default();
     let mut words = words.iter();
     while let Some(word) = words.next() {
@@ -93,7 +93,7 @@ fn put_right(cli: CliKind, words: &[OsString], theirs: &[OsString]) -> String {
     after.extend(theirs.iter().map(quoted));
     let mut line: Vec<String> = ["aiw".to_owned(), cli.to_string()].into();
     line.extend(ours);
-    line.push(if said.is_empty() { PROMPT_PLACEHOLDER.to_owned() } else { shell_word(&said.join(" ")).into_owned() });
+    line.push(if said.is_empty() { PROMPT_PLACEHOLDER.to_owned() } else { shell_quote(&said.join(" ")).into_owned() });
     if !after.is_empty() {
         line.push("--".to_owned());
         line.extend(after);
@@ -167,7 +167,7 @@ pub fn hint(cli: CliKind, error: &mut clap::Error) -> Option<String> {
             error.remove(ContextKind::Suggested);
             Some(match flag.contains(' ') {
                 true => format!("pass a prompt that begins with `-` on standard input: aiw {cli} -"),
-                false => right_line(cli),
+                false => misplaced_flag_hint(cli),
             })
         }
         ErrorKind::InvalidValue if flag.starts_with("--provider") => Some(format!(
@@ -179,18 +179,18 @@ pub fn hint(cli: CliKind, error: &mut clap::Error) -> Option<String> {
 
 /// A failure for want of a prompt. Where `-p` names no provider, it was meant as the print flag of
 /// two of the CLIs.
-pub fn without_prompt(cli: CliKind, args: &RunArgs, home: &Home, failure: CliError) -> CliError {
+pub fn add_prompt_hint(cli: CliKind, args: &RunArgs, home: &Home, failure: CliError) -> CliError {
     let is_there =
         |name: &str| name == CLI_LOGIN_NAME || home.providers().map_or(true, |providers| providers.has(name));
     match &args.provider {
         Some(said) if said.contains(' ') || !is_there(said) => failure.with_hint(p_is_provider(cli, said)),
-        Some(name) => failure.with_hint(format!("aiw {cli} -p {} {PROMPT_PLACEHOLDER}", shell_word(name))),
+        Some(name) => failure.with_hint(format!("aiw {cli} -p {} {PROMPT_PLACEHOLDER}", shell_quote(name))),
         None => failure.with_hint(format!("aiw {cli} {PROMPT_PLACEHOLDER}, or `-` to read it from standard input")),
     }
 }
 
 fn p_is_provider(cli: CliKind, said: &str) -> String {
-    format!("`-p` is the provider; a prompt needs no flag: aiw {cli} {}", shell_word(&one_line(said, 60)))
+    format!("`-p` is the provider; a prompt needs no flag: aiw {cli} {}", shell_quote(&one_line(said, 60)))
 }
 
 /// The words of a prompt and the name that `-p` took for a provider's, as they were typed.
@@ -218,7 +218,7 @@ fn in_order(typed: impl Iterator<Item = String>, prompt: &[String], name: &str) 
 
 /// A run that can't be, where `-p` may have been meant as the print flag: what follows it is the
 /// beginning of the prompt then.
-pub fn misused_p(cli: CliKind, args: &RunArgs, error: AppError) -> CliError {
+pub fn add_provider_hint(cli: CliKind, args: &RunArgs, error: AppError) -> CliError {
     let named = args
         .provider
         .as_deref()
@@ -276,7 +276,7 @@ mod tests {
     #[test]
     fn only_the_lines_that_run_a_cli_are_parted() {
         let parted = |line: &str| {
-            let (ours, theirs) = part(line.split(' ').map(OsString::from));
+            let (ours, theirs) = split_args(line.split(' ').map(OsString::from));
             (ours.len(), theirs.len())
         };
         assert_eq!(parted("aiw codex -p x hello -- --color never"), (5, 2));

@@ -7,12 +7,12 @@ use aiw_core::one_line;
 use aiw_launch::{OutputTarget, PreparedRun};
 use aiw_tasks::Task;
 
-use crate::layout::cut;
+use crate::layout::truncate_cell;
 use crate::terminal;
-use aiw_app::phrases::tokens;
+use aiw_app::phrases::format_tokens;
 
 /// The line that says what was started.
-pub fn started(id: &str, cli: &str, provider: Option<&str>, model: Option<&str>) -> String {
+pub fn format_started(id: &str, cli: &str, provider: Option<&str>, model: Option<&str>) -> String {
     let provider = provider.map_or_else(|| "its own configuration".to_owned(), |name| format!("provider `{name}`"));
     let model = model.map(|model| format!(", model {}", one_line(model, 80))).unwrap_or_default();
     format!("task {id}: {cli} with {provider}{model}")
@@ -24,10 +24,10 @@ pub fn describe(prepared: &PreparedRun) -> (Option<String>, Option<String>) {
 }
 
 /// Returns the line that says what a run used. `None` if its CLI did not say.
-pub fn used(task: &Task) -> Option<String> {
+pub fn format_usage(task: &Task) -> Option<String> {
     let usage = task.about.usage.filter(|usage| usage.input > 0 || usage.output > 0)?;
     let cost = task.about.cost_usd.map_or_else(|| "?".to_owned(), |cost| format!("${cost:.4}"));
-    Some(format!("used: {} tokens read, {} written, {cost}", tokens(usage.input), tokens(usage.output)))
+    Some(format!("used: {} tokens read, {} written, {cost}", format_tokens(usage.input), format_tokens(usage.output)))
 }
 
 /// The live line: how long the run has taken, what it did last, and the tokens that it has used.
@@ -79,7 +79,7 @@ impl LiveLine {
     }
 
     /// Remembers whether written text ended its line.
-    pub fn wrote(&mut self, text: &[u8]) {
+    pub fn track_line_end(&mut self, text: &[u8]) {
         if let Some(last) = text.last() {
             self.is_free = *last == b'\n';
         }
@@ -116,7 +116,7 @@ fn line(seconds: u64, action: &str, tokens: Option<u64>, columns: usize) -> Stri
     let elapsed = format!("{}:{:02}", seconds / 60, seconds % 60);
     let tokens = tokens.map(|tokens| format!(" · {tokens} tokens")).unwrap_or_default();
     let room = columns.saturating_sub(elapsed.len() + 3 + tokens.chars().count() + 1);
-    format!("{elapsed} · {}{tokens}", cut(&one_line(action, 400), room.max(8)))
+    format!("{elapsed} · {}{tokens}", truncate_cell(&one_line(action, 400), room.max(8)))
 }
 
 #[cfg(test)]

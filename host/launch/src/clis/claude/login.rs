@@ -8,9 +8,9 @@ use serde_json::json;
 
 use crate::builder::RunBuilder;
 
-pub(super) const KEY: &str = "ANTHROPIC_API_KEY";
-pub(super) const TOKEN: &str = "ANTHROPIC_AUTH_TOKEN";
-pub(super) const HEADERS: &str = "ANTHROPIC_CUSTOM_HEADERS";
+pub(super) const API_KEY_VARIABLE: &str = "ANTHROPIC_API_KEY";
+pub(super) const AUTH_TOKEN_VARIABLE: &str = "ANTHROPIC_AUTH_TOKEN";
+pub(super) const HEADERS_VARIABLE: &str = "ANTHROPIC_CUSTOM_HEADERS";
 
 /// Keeps two of these logins out:
 ///
@@ -23,20 +23,20 @@ pub(super) fn override_login(task: bool, draft: &mut RunBuilder) {
         let value = draft.environment.get(name).and_then(|value| value.to_str());
         value.filter(|value| !value.is_empty()).map(str::to_owned)
     };
-    let key = match (has(KEY, draft), has(TOKEN, draft)) {
-        (Some(key), None) if !task && draft.set.contains(KEY) => {
-            draft.unset(KEY);
-            draft.set.remove(KEY);
-            draft.set(TOKEN, &key);
-            draft.put_over(json!({"env": {KEY: "", TOKEN: key}}));
+    let key = match (has(API_KEY_VARIABLE, draft), has(AUTH_TOKEN_VARIABLE, draft)) {
+        (Some(key), None) if !task && draft.provider_variables.contains(API_KEY_VARIABLE) => {
+            draft.unset(API_KEY_VARIABLE);
+            draft.provider_variables.remove(API_KEY_VARIABLE);
+            draft.set(AUTH_TOKEN_VARIABLE, &key);
+            draft.override_settings(json!({"env": {API_KEY_VARIABLE: "", AUTH_TOKEN_VARIABLE: key}}));
             key
         }
-        (None, Some(token)) if draft.set.contains(TOKEN) && has_saved_key(draft) => token,
+        (None, Some(token)) if draft.provider_variables.contains(AUTH_TOKEN_VARIABLE) && has_saved_key(draft) => token,
         _ => return,
     };
-    let lines: Vec<String> = has(HEADERS, draft).into_iter().chain([format!("x-api-key: {key}")]).collect();
-    draft.set(HEADERS, lines.join("\n"));
-    draft.put_over(json!({"env": {HEADERS: lines.join("\n")}}));
+    let lines: Vec<String> = has(HEADERS_VARIABLE, draft).into_iter().chain([format!("x-api-key: {key}")]).collect();
+    draft.set(HEADERS_VARIABLE, lines.join("\n"));
+    draft.override_settings(json!({"env": {HEADERS_VARIABLE: lines.join("\n")}}));
 }
 
 /// Returns whether `/login` may have saved a key: in its file or, on macOS, perhaps where nobody else can look. A

@@ -30,7 +30,7 @@ const PROJECT_FILES: [&str; 3] = [".claude", "CLAUDE.md", "CLAUDE.local.md"];
 
 /// The tools whose rules hold paths. `/x` is a path below the directory of the settings, `//x` an absolute one.
 /// <https://code.claude.com/docs/en/permissions>
-const TOOLS_OF_FILES: [&str; 8] = ["Read", "Edit", "Write", "MultiEdit", "NotebookEdit", "Glob", "Grep", "LS"];
+const FILE_TOOLS: [&str; 8] = ["Read", "Edit", "Write", "MultiEdit", "NotebookEdit", "Glob", "Grep", "LS"];
 
 /// The largest record of Claude Code's that is read. It holds the history of prompts.
 const MAX_RECORD_BYTES: u64 = 64 << 20;
@@ -43,8 +43,8 @@ pub(super) fn skips_trust_prompt(request: &RunRequest) -> bool {
         None => text.strip_prefix('-').is_some_and(|flags| flags.contains('p')),
     };
     let prints = request.arguments.iter().filter_map(|argument| argument.to_str()).any(is_print);
-    let is_interactive = request.terminal && request.prompt.is_none() && !prints;
-    !is_interactive && !arguments::has(&request.arguments, &[SETTING_SOURCES])
+    let is_interactive = request.has_terminal && request.prompt.is_none() && !prints;
+    !is_interactive && !arguments::has_flag(&request.arguments, &[SETTING_SOURCES])
 }
 
 /// Returns whether Claude Code's own record says that the user trusts the working directory, or one above it within the
@@ -55,7 +55,7 @@ pub(super) fn has_recorded_trust(workspace: &Workspace, environment: &Environmen
 
 fn is_recorded(workspace: &Workspace, record: &Value) -> bool {
     workspace
-        .recorded()
+        .recorded_directories()
         .filter_map(|directory| entry(record, directory))
         .any(|entry| entry.get("hasTrustDialogAccepted").and_then(Value::as_bool).unwrap_or(false))
 }
@@ -78,7 +78,7 @@ pub(super) fn has_project_files(workspace: &Workspace, environment: &Environment
     let own = FILES.directory(|name| environment.path(name)).and_then(|own| fs::canonicalize(own).ok());
     let is_there = |path: &Path| fs::symlink_metadata(path).is_ok() && Some(path) != own.as_deref();
     let is_brought = |directory: &Path| PROJECT_FILES.iter().any(|name| is_there(&directory.join(name)));
-    workspace.with_main().any(is_brought) || workspace.has_foreign_servers()
+    workspace.directories_and_main().any(is_brought) || workspace.has_foreign_servers()
 }
 
 /// Leaves out the project's settings, hooks, agents, skills, commands, MCP servers and `CLAUDE.md`. What the project forbids
@@ -90,7 +90,7 @@ pub(super) fn restrict(workspace: &Workspace, why: String, draft: &mut RunBuilde
         return;
     }
     draft.arguments.extend([SETTING_SOURCES.into(), "user".into()]);
-    for directory in workspace.with_main() {
+    for directory in workspace.directories_and_main() {
         for file in SETTINGS_FILES {
             let path = directory.join(file);
             match overlay::read(&path) {
@@ -109,7 +109,7 @@ pub(super) fn restrict(workspace: &Workspace, why: String, draft: &mut RunBuilde
         }
     }
     let mut servers = Map::new();
-    for directory in workspace.recorded() {
+    for directory in workspace.recorded_directories() {
         let found = entry(&record, directory).and_then(|entry| entry.get("mcpServers")?.as_object());
         for (name, server) in found.into_iter().flatten() {
             servers.entry(name.as_str()).or_insert_with(|| server.clone());
@@ -151,14 +151,14 @@ fn disabled(workspace: &Workspace, record: &Value, environment: &Environment) ->
     const DISABLED: &str = "disabledMcpjsonServers";
     let own = FILES.directory(|name| environment.path(name)).map(|directory| directory.join(FILES.settings));
     let own = own.and_then(|file| overlay::read(&file).ok().flatten());
-    let recorded = workspace.recorded().filter_map(|directory| entry(record, directory)?.get(DISABLED));
+    let recorded = workspace.recorded_directories().filter_map(|directory| entry(record, directory)?.get(DISABLED));
     let lists = recorded.chain(own.as_ref().and_then(|settings| settings.get(DISABLED))).filter_map(Value::as_array);
     lists.flatten().filter_map(|name| Some(name.as_str()?.to_owned())).collect()
 }
 
 /// Returns a rule of settings in a directory as one that holds wherever it stands.
 fn absolute(rule: &str, directory: &Path) -> String {
-    let is_of_files = |tool: &str| TOOLS_OF_FILES.contains(&tool);
+    let is_of_files = |tool: &str| FILE_TOOLS.contains(&tool);
     match (rule.split_once("(/"), directory.to_str()) {
         (Some((tool, path)), Some(directory)) if is_of_files(tool) && !path.starts_with('/') => {
             format!("{tool}(/{directory}/{path}")
@@ -177,7 +177,7 @@ pub(super) fn add_restrictions(draft: &mut RunBuilder) {
         let there = draft.settings.as_ref().and_then(|settings| settings.get("permissions")?.get(key)?.as_array());
         let mut all: Vec<Value> = there.cloned().unwrap_or_default();
         all.extend(rules.into_iter().map(Value::from));
-        draft.put_over(json!({"permissions": {key: all}}));
+        draft.override_settings(json!({"permissions": {key: all}}));
     }
 }
 
@@ -209,7 +209,7 @@ mod tests {
     fn only_a_terminal_asks() {
         let request = |prompt: bool, terminal: bool, arguments: &[&str]| RunRequest {
             prompt: prompt.then(|| b"hello".to_vec()),
-            terminal,
+            has_terminal: terminal,
             arguments: arguments.iter().map(OsString::from).collect(),
             ..RunRequest::new(CliKind::Claude, "/srv")
         };
@@ -226,7 +226,7 @@ mod tests {
     fn what_is_forbidden_is_added_to_what_the_settings_forbid() {
         let dir = tempfile::tempdir().unwrap();
         let mut draft = draft(dir.path(), &[]);
-        draft.put_over(json!({"permissions": {"deny": ["WebFetch"], "allow": ["Read"]}}));
+        draft.override_settings(json!({"permissions": {"deny": ["WebFetch"], "allow": ["Read"]}}));
         draft.restrictions = Restrictions { deny: vec!["Bash".into()], ask: vec!["Edit".into()] };
         add_restrictions(&mut draft);
         let settings = draft.settings.unwrap();

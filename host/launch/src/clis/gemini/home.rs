@@ -71,7 +71,7 @@ impl GeminiHome {
         let Ok(Some(project)) = overlay::read(&path) else { return Ok(()) };
         let named = |key: &&str| content.get(*key).map(|value| ((*key).to_owned(), value.clone()));
         let ours = Value::Object(["security", "privacy", "telemetry"].iter().filter_map(named).collect());
-        match overlay::contradiction(&ours, &project) {
+        match overlay::find_conflict(&ours, &project) {
             None => Ok(()),
             Some(key) => Err(LaunchError::invalid(
                 format!("`{}` sets `{key}` to something else, and goes over what aiw can set", path.display()),
@@ -82,7 +82,7 @@ impl GeminiHome {
 
     /// Creates the home, or brings it up to date.
     pub(crate) fn make(&self, content: &Value) -> Result<(), LaunchError> {
-        let (own, users) = (FILES.within(&self.root), FILES.within(&self.base));
+        let (own, users) = (FILES.directory_in(&self.root), FILES.directory_in(&self.base));
         self.home.make_dir(&own)?;
         let io = |action: &'static str, path: &Path, source| HomeError::Io { action, path: path.to_owned(), source };
         // Removes links that lead to a previous home, or nowhere.
@@ -138,9 +138,9 @@ mod tests {
         let before =
             "{ // mine\n \"ui\": {\"theme\": \"dark\"}, \"security\": {\"auth\": {\"selectedType\": \"oauth\"}}}";
         fs::write(user.join(".gemini/settings.json"), before).unwrap();
-        let environment = Environment::inherited([("HOME".into(), user.clone().into())].into_iter());
-        let home = Home::at(dir.path().join("aiw"));
-        let gemini = GeminiHome::new(&home, home.gemini("gw", false), &environment);
+        let environment = Environment::from_parent([("HOME".into(), user.clone().into())].into_iter());
+        let home = Home::from_root(dir.path().join("aiw"));
+        let gemini = GeminiHome::new(&home, home.gemini_dir("gw", false), &environment);
         let content = json!({"security": {"auth": {"selectedType": "gemini-api-key"}}});
         for _ in 0..2 {
             gemini.make(&content).unwrap();
@@ -164,9 +164,9 @@ mod tests {
         for name in ["projects.json", "projects.json.4f1c.tmp", "gone", "GEMINI.md"] {
             fs::write(user.join(name), "{}").unwrap();
         }
-        let environment = Environment::inherited([("HOME".into(), dir.path().join("user").into())].into_iter());
-        let home = Home::at(dir.path().join("aiw"));
-        let gemini = GeminiHome::new(&home, home.gemini("gw", false), &environment);
+        let environment = Environment::from_parent([("HOME".into(), dir.path().join("user").into())].into_iter());
+        let home = Home::from_root(dir.path().join("aiw"));
+        let gemini = GeminiHome::new(&home, home.gemini_dir("gw", false), &environment);
         let own = gemini.path().join(".gemini");
         // What an older aiw has left, and a link to a file that goes.
         fs::create_dir_all(&own).unwrap();
@@ -182,8 +182,8 @@ mod tests {
     #[test]
     fn a_project_that_says_otherwise_is_refused() {
         let dir = tempfile::tempdir().unwrap();
-        let home = Home::at(dir.path());
-        let gemini = GeminiHome::new(&home, home.gemini("gw", false), &Environment::default());
+        let home = Home::from_root(dir.path());
+        let gemini = GeminiHome::new(&home, home.gemini_dir("gw", false), &Environment::default());
         let content = json!({
             "security": {"auth": {"selectedType": "gemini-api-key"}},
             "telemetry": {"enabled": false},

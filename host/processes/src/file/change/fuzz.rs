@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
 use super::*;
-use crate::definition::{Dependency, RestartWhen};
+use crate::definition::{Dependency, RestartCondition};
 
 const HEADS: [&str; 6] = [
     "",
@@ -58,7 +58,8 @@ const OTHERS: [&str; 12] = [
     "success 0 7",
 ];
 const TAILS: [&str; 5] = ["", "\n", "\n// end", " // after\n", "; "];
-const REST: &str = "process \"b\" { command \"x\" }; process \"c\" { command \"x\"; env { A \"1\" } } // last";
+const OTHER_PROCESSES: &str =
+    "process \"b\" { command \"x\" }; process \"c\" { command \"x\"; env { A \"1\" } } // last";
 
 /// A file, the pieces of `a` that it is made of, and what stands before and after it.
 fn files() -> impl Strategy<Value = (String, Vec<String>, String, String)> {
@@ -80,7 +81,11 @@ fn files() -> impl Strategy<Value = (String, Vec<String>, String, String)> {
             .collect();
         let close = ends("\n}");
         let before = ends(&format!("{head}process \"a\" {{"));
-        let after = format!("{close}{}{}", ends(if tail.is_empty() { "\n" } else { tail }), ends(&format!("\n{REST}")));
+        let after = format!(
+            "{close}{}{}",
+            ends(if tail.is_empty() { "\n" } else { tail }),
+            ends(&format!("\n{OTHER_PROCESSES}"))
+        );
         (format!("{before}{body}{after}"), pieces, before, after)
     })
 }
@@ -95,8 +100,8 @@ fn edit(new: &mut Definition, which: usize) -> &'static [&'static str] {
         new.env.insert(name.into(), EnvValue::Literal(value.into()));
     };
     match which {
-        0 => new.run = Run::Command(vec!["n\"ew".into(), "}".into()]),
-        1 => new.run = Run::Shell("x && y".into()),
+        0 => new.run = CommandSpec::Command(vec!["n\"ew".into(), "}".into()]),
+        1 => new.run = CommandSpec::Shell("x && y".into()),
         2 => new.cwd = Some("else where".into()),
         3 => new.cwd = None,
         4 => set(new, "A", "7"),
@@ -107,8 +112,8 @@ fn edit(new: &mut Definition, which: usize) -> &'static [&'static str] {
         9 => drop(new.env.remove("B")),
         10 => new.env.clear(),
         11 => new.needs.clear(),
-        12 => new.needs = vec![Dependency { id: "c".into(), until: aiw_supervisor::Until::Ready }],
-        13 => new.restart.when = RestartWhen::Always,
+        12 => new.needs = vec![Dependency { id: "c".into(), until: aiw_supervisor::DependencyCondition::Ready }],
+        13 => new.restart.when = RestartCondition::Always,
         14 => new.auto_start = !new.auto_start,
         _ => set(new, "var", "v"),
     }
@@ -131,7 +136,7 @@ proptest! {
         let old = wanted.processes["a"].clone();
         let mut new = old.clone();
         let about: Vec<&str> = edits.iter().flat_map(|which| edit(&mut new, *which)).copied().collect();
-        match change(&text, "a", &old, &new) {
+        match replace_definition(&text, "a", &old, &new) {
             Ok(None) => prop_assert!(false, "nobody changed it meanwhile"),
             Ok(Some(changed)) => {
                 wanted.processes.insert("a".into(), new);

@@ -21,7 +21,7 @@ fn start(time: u64, process: &str) -> StartRecord {
 
 fn found(starts: &[StartRecord], failures: &[(u64, String)], now: u64) -> Vec<(String, usize, usize)> {
     let found = find(starts, Path::new(HERE), failures, now);
-    found.into_iter().map(|habit| (habit.id.to_string(), habit.times, habit.of)).collect()
+    found.into_iter().map(|habit| (habit.id.to_string(), habit.occurrence_count, habit.opportunities)).collect()
 }
 
 /// Numbers that a seed decides (SplitMix64).
@@ -161,7 +161,7 @@ fn a_pair_is_a_habit_from_the_fourth_time_on_and_only_if_it_is_kept() {
     others.iter_mut().filter(|start| start.process == "api").for_each(|start| start.by = "claude".into());
     assert_eq!(found(&others, &[], MONDAY + 9 * DAY_MS), []);
     let mut late = days(9, &[]);
-    late.iter_mut().filter(|start| start.process == "api").for_each(|start| start.time += WINDOW);
+    late.iter_mut().filter(|start| start.process == "api").for_each(|start| start.time += WINDOW_MS);
     assert_eq!(found(&late, &[], MONDAY + 9 * DAY_MS), []);
     assert_eq!(found(&days(9, &[]), &[], MONDAY + 400 * DAY_MS), []);
     // What is started all the time is started after everything.

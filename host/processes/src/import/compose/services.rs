@@ -10,9 +10,9 @@ use std::rc::Rc;
 use serde_json::{Value, json};
 
 use crate::definition::MAX_PROCESSES;
-use crate::import::foreign::{FileContext, Foreign};
+use crate::import::foreign::{FileContext, ForeignDefinitions};
 use crate::import::interpolate::{Interpolation, VariableSyntax};
-use crate::import::values::{ObjectFields, pairs, text, texts};
+use crate::import::values::{ObjectFields, parse_env, parse_string_list, scalar_to_string};
 use crate::yaml::MAX_NODES;
 
 /// The most files that include or extend each other.
@@ -29,7 +29,7 @@ pub(super) struct Service<'p> {
     /// Its fields, or the reason why it can't be taken.
     pub(super) fields: Result<ObjectFields, String>,
     /// The surroundings of its file.
-    pub(super) beside: Rc<FileContext<'p>>,
+    pub(super) context: Rc<FileContext<'p>>,
 }
 
 /// A file as it was read.
@@ -40,7 +40,7 @@ struct ComposeFile<'p> {
 
 /// Reads files that are included or extended.
 struct Reader<'f, 'p> {
-    foreign: &'f mut Foreign,
+    foreign: &'f mut ForeignDefinitions,
     /// The files that were read for what is extended.
     files: BTreeMap<PathBuf, Rc<ComposeFile<'p>>>,
     /// How many bytes services may still have with what they extend.
@@ -57,7 +57,7 @@ struct Reader<'f, 'p> {
 pub(super) fn read<'p>(
     file: &ObjectFields,
     beside: &FileContext<'p>,
-    foreign: &mut Foreign,
+    foreign: &mut ForeignDefinitions,
 ) -> Result<Vec<(String, Service<'p>)>, String> {
     let included = std::fs::canonicalize(&beside.file).into_iter().collect();
     let mut reader = Reader { foreign, files: BTreeMap::new(), included, room: MAX_EXTENDED_BYTES };
@@ -75,30 +75,30 @@ impl<'p> Reader<'_, 'p> {
         let mut all: Vec<(String, Service<'p>)> = Vec::new();
         for id in own.services.keys() {
             let fields = self.extended(id, &own, &mut Vec::new());
-            all.push((id.clone(), Service { fields, beside: own.beside.clone() }));
+            all.push((id.clone(), Service { fields, context: own.beside.clone() }));
         }
         let includes = file.get("include").cloned().unwrap_or_default();
         let includes = Interpolation {
             syntax: VariableSyntax::Compose,
             variables: &own.beside.variables,
             missing: Vec::new(),
-            room: &own.beside.room,
+            remaining_bytes: &own.beside.remaining_bytes,
         }
-        .value(&includes)?;
+        .interpolate_value(&includes)?;
         for include in includes.as_array().into_iter().flatten() {
-            for path in texts(include.get("path").unwrap_or(include)).unwrap_or_default() {
+            for path in parse_string_list(include.get("path").unwrap_or(include)).unwrap_or_default() {
                 let found = self.include(include, &path, &own.beside, depth);
                 match found {
                     Ok(found) => {
                         for (id, service) in found {
                             if all.iter().any(|(own, _)| *own == id) {
-                                self.foreign.leave(&id, "all of it", "there is a service with this name already");
+                                self.foreign.add_skipped(&id, "all of it", "there is a service with this name already");
                             } else {
                                 all.push((id, service));
                             }
                         }
                     }
-                    Err(why) => self.foreign.leave("include", &format!("`{path}`"), &why),
+                    Err(why) => self.foreign.add_skipped("include", &format!("`{path}`"), &why),
                 }
             }
         }
@@ -117,7 +117,7 @@ impl<'p> Reader<'_, 'p> {
     ) -> Result<Vec<(String, Service<'p>)>, String> {
         for field in ["env_file", "project_directory"] {
             if include.get(field).is_some() {
-                self.foreign.leave("include", &format!("`{path}`: `{field}`"), "aiw has no counterpart for it");
+                self.foreign.add_skipped("include", &format!("`{path}`: `{field}`"), "aiw has no counterpart for it");
             }
         }
         let (real, text) = beside.open(path)?;
@@ -128,7 +128,7 @@ impl<'p> Reader<'_, 'p> {
             return Err(format!("it is one of more than {MAX_FILES}"));
         }
         self.included.push(real.clone());
-        let inner = Rc::new(beside.beside(&real));
+        let inner = Rc::new(beside.for_file(&real));
         self.with_included(&document(&text)?, inner, depth + 1)
     }
 
@@ -148,14 +148,18 @@ impl<'p> Reader<'_, 'p> {
         let mut read = BTreeMap::new();
         for (id, service) in services {
             let variables = &beside.variables;
-            let mut interpolation =
-                Interpolation { syntax: VariableSyntax::Compose, variables, missing: Vec::new(), room: &beside.room };
-            let service = match interpolation.value(service) {
+            let mut interpolation = Interpolation {
+                syntax: VariableSyntax::Compose,
+                variables,
+                missing: Vec::new(),
+                remaining_bytes: &beside.remaining_bytes,
+            };
+            let service = match interpolation.interpolate_value(service) {
                 Ok(Value::Object(fields)) => Ok(fields),
                 Ok(_) => Err("it is not an object".to_owned()),
                 Err(why) => Err(why),
             };
-            self.foreign.leave_missing(id, interpolation.missing);
+            self.foreign.record_missing_variables(id, interpolation.missing);
             read.insert(id.clone(), service);
         }
         Ok(read)
@@ -170,14 +174,15 @@ impl<'p> Reader<'_, 'p> {
     ) -> Result<ObjectFields, String> {
         let mut fields = file.services.get(id).cloned().unwrap_or_else(|| Err("it is not there".into()))?;
         let Some(extends) = fields.shift_remove("extends") else { return Ok(fields) };
-        let service = text(extends.get("service").unwrap_or(&extends)).ok_or("its `extends` names no service")?;
+        let service =
+            scalar_to_string(extends.get("service").unwrap_or(&extends)).ok_or("its `extends` names no service")?;
         let failed = |why: String| format!("it extends `{service}`: {why}");
         let own = (file.beside.file.clone(), id.to_owned());
         if chain.contains(&own) || chain.len() >= MAX_EXTENDED {
             return Err("it extends itself, or too many others".into());
         }
         chain.push(own);
-        let other = match extends.get("file").and_then(text) {
+        let other = match extends.get("file").and_then(scalar_to_string) {
             Some(path) => self.file(&path, &file.beside).map_err(failed)?,
             None => file.clone(),
         };
@@ -198,7 +203,7 @@ impl<'p> Reader<'_, 'p> {
         if self.files.len() >= MAX_FILES {
             return Err("too many files are extended".into());
         }
-        let inner = Rc::new(beside.beside(&real));
+        let inner = Rc::new(beside.for_file(&real));
         let services = self.services(&document(&text)?, &inner)?;
         let file = Rc::new(ComposeFile { services, beside: inner });
         self.files.insert(real, file.clone());
@@ -208,7 +213,7 @@ impl<'p> Reader<'_, 'p> {
 
 fn document(text: &str) -> Result<ObjectFields, String> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    match aiw_home::yaml::parse_as_written(text, MAX_NODES) {
+    match aiw_home::yaml::parse_scalars_as_strings(text, MAX_NODES) {
         Ok(Value::Object(fields)) => Ok(fields),
         Ok(_) => Err("it is not an object".into()),
         Err(why) => Err(format!("it can't be read as YAML: {why}")),
@@ -248,7 +253,7 @@ fn merged(mut base: ObjectFields, own: ObjectFields) -> ObjectFields {
     for (field, value) in own {
         let new = match (field.as_str(), base.shift_remove(&field)) {
             (_, None) => value,
-            ("environment" | "labels", Some(before)) => match (pairs(&before), pairs(&value)) {
+            ("environment" | "labels", Some(before)) => match (parse_env(&before), parse_env(&value)) {
                 (Some(before), Some(own)) => json!(before.into_iter().chain(own).collect::<BTreeMap<_, _>>()),
                 _ => value,
             },
@@ -294,6 +299,8 @@ fn listed(value: Value) -> Vec<Value> {
 fn needs(value: &Value) -> Option<ObjectFields> {
     match value {
         Value::Object(needs) => Some(needs.clone()),
-        list => Some(texts(list)?.into_iter().map(|id| (id, json!({"condition": "service_started"}))).collect()),
+        list => {
+            Some(parse_string_list(list)?.into_iter().map(|id| (id, json!({"condition": "service_started"}))).collect())
+        }
     }
 }

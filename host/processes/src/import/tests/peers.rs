@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 
-use aiw_supervisor::Until;
+use aiw_supervisor::DependencyCondition;
 use aiw_tests::{not_run, real_cli};
 use serde_json::{Value, json};
 
 use super::Files;
-use crate::definition::{Definition, EnvValue, Run};
-use crate::import::values::{pairs, text, texts, time};
-use crate::probe::CheckOf;
+use crate::definition::{CommandSpec, Definition, EnvValue};
+use crate::import::values::{parse_duration, parse_env, parse_string_list, scalar_to_string};
+use crate::probe::CheckDefinition;
 
 /// Compose files that docker-compose takes. It needs half a second for each.
 const TAKEN: [&str; 2] = [
@@ -84,7 +84,7 @@ impl Compose {
 fn words(value: Option<&Value>) -> Vec<String> {
     let words = match value {
         Some(Value::String(line)) => shell_words::split(line).unwrap(),
-        value => value.map(|value| texts(value).unwrap()).unwrap_or_default(),
+        value => value.map(|value| parse_string_list(value).unwrap()).unwrap_or_default(),
     };
     words.iter().map(|word| word.replace("$$", "$")).collect()
 }
@@ -101,27 +101,32 @@ fn variables(ours: &Definition, files: &Files) -> BTreeMap<String, String> {
 
 fn same(id: &str, theirs: &Value, ours: &Definition, files: &Files, taken: &BTreeSet<&String>) {
     let argv = [words(theirs.get("entrypoint")), words(theirs.get("command"))].concat();
-    assert_eq!(ours.run, Run::Command(argv), "{id}");
-    let env = theirs.get("environment").map(|env| pairs(env).unwrap()).unwrap_or_default();
+    assert_eq!(ours.run, CommandSpec::Command(argv), "{id}");
+    let env = theirs.get("environment").map(|env| parse_env(env).unwrap()).unwrap_or_default();
     let env: BTreeMap<String, String> = env.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
     assert_eq!(variables(ours, files), env, "{id}");
     let restart = match (ours.restart.when.as_str(), ours.restart.max) {
         ("on-failure", Some(max)) => format!("on-failure:{max}"),
         (when, _) => when.to_owned(),
     };
-    assert_eq!(restart, theirs.get("restart").map_or("no".into(), |policy| text(policy).unwrap()), "{id}");
-    let needs: Vec<(&str, Until)> = ours.needs.iter().map(|need| (need.id.as_str(), need.until)).collect();
+    assert_eq!(restart, theirs.get("restart").map_or("no".into(), |policy| scalar_to_string(policy).unwrap()), "{id}");
+    let needs: Vec<(&str, DependencyCondition)> =
+        ours.needs.iter().map(|need| (need.id.as_str(), need.until)).collect();
     let condition = |(need, how): (&String, &Value)| {
         let until = match how["condition"].as_str() {
-            Some("service_healthy") => Until::Healthy,
-            Some("service_completed_successfully") => Until::Completed,
-            _ => Until::Started,
+            Some("service_healthy") => DependencyCondition::Healthy,
+            Some("service_completed_successfully") => DependencyCondition::Completed,
+            _ => DependencyCondition::Started,
         };
         (need.clone(), until)
     };
-    let wanted: Vec<(String, Until)> = match theirs.get("depends_on") {
+    let wanted: Vec<(String, DependencyCondition)> = match theirs.get("depends_on") {
         Some(Value::Object(needs)) => needs.iter().map(condition).collect(),
-        needs => needs.into_iter().flat_map(|needs| texts(needs).unwrap()).map(|id| (id, Until::Started)).collect(),
+        needs => needs
+            .into_iter()
+            .flat_map(|needs| parse_string_list(needs).unwrap())
+            .map(|id| (id, DependencyCondition::Started))
+            .collect(),
     };
     let wanted: Vec<_> =
         wanted.iter().filter(|(id, _)| taken.contains(id)).map(|(id, until)| (id.as_str(), *until)).collect();
@@ -133,16 +138,16 @@ fn same(id: &str, theirs: &Value, ours: &Definition, files: &Files, taken: &BTre
             Value::String(line) => vec!["/bin/sh".to_owned(), "-c".into(), line.clone()],
             test => words(Some(test)).split_off(1),
         };
-        assert_eq!(ready.check, CheckOf::Exec(test), "{id}");
-        let every = check.get("interval").map_or(30, |every| time(every).unwrap().as_secs());
+        assert_eq!(ready.check, CheckDefinition::Exec(test), "{id}");
+        let every = check.get("interval").map_or(30, |every| parse_duration(every).unwrap().as_secs());
         assert_eq!((ready.every.as_secs(), u64::from(ready.failures)), (every, check["retries"].as_u64().unwrap_or(3)));
     }
     let signal = theirs.get("stop_signal").map_or("SIGTERM", |signal| signal.as_str().unwrap());
     assert_eq!(format!("SIG{}", ours.stop.signal), signal, "{id}");
     if let Some(grace) = theirs.get("stop_grace_period") {
-        assert_eq!(ours.stop.grace, time(grace).unwrap(), "{id}");
+        assert_eq!(ours.stop.grace, parse_duration(grace).unwrap(), "{id}");
     }
-    let labels = theirs.get("labels").map(|labels| pairs(labels).unwrap()).unwrap_or_default();
+    let labels = theirs.get("labels").map(|labels| parse_env(labels).unwrap()).unwrap_or_default();
     assert_eq!(ours.labels, labels.into_iter().map(|(name, value)| (name, value.unwrap())).collect());
     let directory = theirs.get("working_dir").map(|path| files.path(path.as_str().unwrap()));
     assert_eq!(

@@ -38,8 +38,8 @@ fn claude_sets(path: &[String]) -> bool {
 
 const CLAUDE_RULES: KeyRules<'static> = KeyRules { is_synced: &claude_travels, is_set: &claude_sets };
 
-fn merged(form: ContentForm, rules: &KeyRules<'_>, base: &str, mine: &str, theirs: &str) -> (Merging, String) {
-    let sent = |text: &str| travelling(form, text.as_bytes(), rules, home()).unwrap().bytes;
+fn merged(form: ContentForm, rules: &KeyRules<'_>, base: &str, mine: &str, theirs: &str) -> (ContentMerge, String) {
+    let sent = |text: &str| to_synced_content(form, text.as_bytes(), rules, home()).unwrap().bytes;
     let (base, theirs) = (sent(base), sent(theirs));
     let versions = Versions { bases: &[Some(&base)], mine: Some(mine.as_bytes()), theirs: Some(&theirs) };
     let merging = merge(form, &versions, rules, home()).unwrap();
@@ -75,10 +75,10 @@ fn permissions_and_hooks_of_both_machines_come_together() {
 
 #[test]
 fn what_stays_and_the_home_are_not_in_what_travels() {
-    let travels = travelling(ContentForm::Json, CLAUDE.as_bytes(), &CLAUDE_RULES, home()).unwrap();
+    let travels = to_synced_content(ContentForm::Json, CLAUDE.as_bytes(), &CLAUDE_RULES, home()).unwrap();
     let wanted = CLAUDE.replace("\"PATH\": \"/home/me/bin:/usr/bin\", ", "").replace("\"/home/me/", "\"${aiw:home}/");
     assert_eq!(String::from_utf8(travels.bytes).unwrap(), wanted);
-    assert_eq!(travels.tokens, [["hooks", "PostToolUse", "0", "hooks", "0", "command"]]);
+    assert_eq!(travels.home_placeholder_paths, [["hooks", "PostToolUse", "0", "hooks", "0", "command"]]);
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn a_value_that_both_changed_is_a_conflict_and_each_answer_is_followed() {
     assert_eq!(edited, CLAUDE.replace("\"opus\"", "\"fable\""));
     for bad in ["fable", "\"a\", \"b\": 1", "1} //", "", "\u{1}"] {
         let bad = ContentChoice::Edited(bad.as_bytes().to_vec());
-        assert!(matches!(merging.resolve(&mut |_| bad.clone()), Err(ContentError::Edited { .. })), "{bad:?}");
+        assert!(matches!(merging.resolve(&mut |_| bad.clone()), Err(ContentError::InvalidEdit { .. })), "{bad:?}");
     }
 }
 
@@ -118,7 +118,7 @@ fn a_snapshot_says_nothing_about_keys_that_stay() {
     for mine in [Some("{\"model\": \"opus\", \"env\": {\"PATH\": \"/bin\"}}"), None] {
         let versions = Versions { bases: &[], mine: mine.map(str::as_bytes), theirs: Some(theirs.as_bytes()) };
         let merging = merge(ContentForm::Json, &versions, &CLAUDE_RULES, home()).unwrap();
-        let Resolved::Write(bytes) = merging.resolve(&mut |_| ContentChoice::Theirs).unwrap() else { panic!() };
+        let FileAction::Write(bytes) = merging.resolve(&mut |_| ContentChoice::Theirs).unwrap() else { panic!() };
         let text = String::from_utf8(bytes).unwrap();
         assert!(!text.contains("evil") && text.contains("haiku") && text.contains("\"b\""), "{text}");
         assert_eq!(text.contains("/bin"), mine.is_some());
@@ -163,7 +163,7 @@ fn codex_servers_merge_and_projects_stay() {
     let (merging, text) = merged(ContentForm::Toml, &CODEX_RULES, CODEX, &mine, &theirs);
     assert!(merging.conflicts().is_empty());
     assert_eq!(text, theirs.replace("/home/me/other", "/home/me/work").replace("\"on-request\"", "\"never\""));
-    let sent = travelling(ContentForm::Toml, CODEX.as_bytes(), &CODEX_RULES, home()).unwrap();
+    let sent = to_synced_content(ContentForm::Toml, CODEX.as_bytes(), &CODEX_RULES, home()).unwrap();
     let without = CODEX.replace("[projects.\"/home/me/work\"]\ntrust_level = \"trusted\"\n\n", "");
     let wanted =
         without.replace("\"/home/me/bin", "\"${aiw:home}/bin").replace("'/home/me/.token'", "\"${aiw:home}/.token\"");
@@ -203,7 +203,7 @@ fn gemini_settings_merge_with_their_comments_and_line_ends() {
 #[test]
 fn a_file_that_is_gone_or_cannot_be_read_is_told_apart() {
     let (form, rules) = (ContentForm::Json, &CLAUDE_RULES);
-    let base = travelling(form, CLAUDE.as_bytes(), rules, home()).unwrap().bytes;
+    let base = to_synced_content(form, CLAUDE.as_bytes(), rules, home()).unwrap().bytes;
     let done = |bases: &[Option<&[u8]>], mine: Option<&[u8]>, theirs: Option<&[u8]>| {
         let merging = merge(form, &Versions { bases, mine, theirs }, rules, home()).unwrap();
         (merging.conflicts().len(), merging.resolve(&mut |_| ContentChoice::Theirs).unwrap())
@@ -213,16 +213,16 @@ fn a_file_that_is_gone_or_cannot_be_read_is_told_apart() {
     let changed = changed.as_bytes();
     // Gone there: the keys that stay are left.
     let (conflicts, left) = done(&bases, Some(CLAUDE.as_bytes()), None);
-    let Resolved::Write(left) = left else { panic!("{left:?}") };
+    let FileAction::Write(left) = left else { panic!("{left:?}") };
     assert_eq!((conflicts, top_level_keys(form, &left).unwrap()), (0, vec!["env".to_owned()]));
-    assert_eq!(done(&bases, Some(b"{\"a\": 1}"), None), (1, Resolved::Delete));
-    assert_eq!(done(&[], Some(CLAUDE.as_bytes()), None), (0, Resolved::Unchanged));
+    assert_eq!(done(&bases, Some(b"{\"a\": 1}"), None), (1, FileAction::Delete));
+    assert_eq!(done(&[], Some(CLAUDE.as_bytes()), None), (0, FileAction::Unchanged));
     // Gone here.
-    assert_eq!(done(&bases, None, Some(&base)), (0, Resolved::Unchanged));
+    assert_eq!(done(&bases, None, Some(&base)), (0, FileAction::Unchanged));
     assert_eq!(done(&bases, None, Some(changed)).0, 1);
-    assert!(matches!(done(&[], None, Some(&base)), (0, Resolved::Write(_))));
-    assert!(matches!(done(&[None], None, Some(&base)), (0, Resolved::Write(_))));
-    assert_eq!(done(&bases, None, None), (0, Resolved::Unchanged));
+    assert!(matches!(done(&[], None, Some(&base)), (0, FileAction::Write(_))));
+    assert!(matches!(done(&[None], None, Some(&base)), (0, FileAction::Write(_))));
+    assert_eq!(done(&bases, None, None), (0, FileAction::Unchanged));
     // What can't be read is not a deletion.
     for (bad, side) in
         [(b"{\"a\":".as_slice(), "is not JSON"), (b"", "is empty"), (b" \n", "is empty"), (b"\xff", "is not UTF-8")]

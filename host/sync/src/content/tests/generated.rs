@@ -6,8 +6,8 @@ use aiw_home::{ConfigTree, Toml};
 use proptest::prelude::*;
 
 use super::*;
-use crate::content::keys::travelling as part_of;
-use crate::content::structured::{Structured, pruned};
+use crate::content::keys::synced_subtree as part_of;
+use crate::content::structured::{StructuredFile, prune_empty};
 
 type Path_ = Vec<String>;
 
@@ -100,11 +100,11 @@ fn file(form: ContentForm, tree: &ConfigTree) -> String {
 }
 
 fn tree(form: ContentForm, text: &str) -> ConfigTree {
-    Structured::parse(form, text.as_bytes()).unwrap().tree().unwrap()
+    StructuredFile::parse(form, text.as_bytes()).unwrap().tree().unwrap()
 }
 
 fn sent(form: ContentForm, text: &str) -> String {
-    String::from_utf8(travelling(form, text.as_bytes(), &RULES, home()).unwrap().bytes).unwrap()
+    String::from_utf8(to_synced_content(form, text.as_bytes(), &RULES, home()).unwrap().bytes).unwrap()
 }
 
 /// All values that are no tables, with sets sorted.
@@ -167,7 +167,7 @@ fn complaint(
         } else {
             return Some(format!("{path:?} was changed on both sides and is not a conflict: {b:?} {m:?} {t:?}"));
         };
-        let is_empty_list = |value: Option<&ConfigTree>| value.is_none_or(|value| pruned(value).is_none());
+        let is_empty_list = |value: Option<&ConfigTree>| value.is_none_or(|value| prune_empty(value).is_none());
         if r != wanted.as_ref() && !(is_empty_list(r) && is_empty_list(wanted.as_ref())) {
             return Some(format!("{path:?} is {r:?}, not {wanted:?}"));
         }
@@ -225,13 +225,13 @@ proptest! {
                 prop_assert_eq!(complaint(base, &m, &t, &r, &conflicts), None, "{}\n{}\n{}", mine, theirs, result);
             } else {
                 for key in &conflicts {
-                    prop_assert_eq!(r.get(key).and_then(pruned), t.get(key).and_then(pruned), "{:?}", key);
+                    prop_assert_eq!(r.get(key).and_then(prune_empty), t.get(key).and_then(prune_empty), "{:?}", key);
                 }
             }
             // The same again changes nothing.
             let again = super::merging(form, Some(&theirs), &result, &theirs);
             prop_assert!(again.conflicts().is_empty());
-            prop_assert_eq!(again.resolve(&mut |_| ContentChoice::Theirs), Ok(Resolved::Unchanged));
+            prop_assert_eq!(again.resolve(&mut |_| ContentChoice::Theirs), Ok(FileAction::Unchanged));
         }
         // A conflict is one.
         let is_in_the_way = |key: &Path_| tree(form, &mine).get(key).is_some_and(|value| travels(key).is_none() && value.as_table().is_none());
@@ -253,7 +253,7 @@ proptest! {
         if here.conflicts().is_empty() {
             let choice = ContentChoice::Mine;
             let [here, there] = [decided(&here, &one, &choice), decided(&there, &other, &choice)];
-            let [here, there] = [here, there].map(|text| leaves(&pruned(&tree(form, &sent(form, &text))).unwrap_or_else(ConfigTree::empty)));
+            let [here, there] = [here, there].map(|text| leaves(&prune_empty(&tree(form, &sent(form, &text))).unwrap_or_else(ConfigTree::empty)));
             prop_assert_eq!(here, there);
         }
     }
@@ -280,25 +280,25 @@ proptest! {
         for (path, value) in m.iter().chain(&t).filter(|(path, _)| !r.contains_key(*path)) {
             let is_shown = merging.conflicts().iter().any(|conflict| path.starts_with(&conflict.key) || conflict.key.starts_with(path));
             let is_agreed = o.get(path) == Some(value) && p.get(path) == Some(value);
-            prop_assert!(is_shown || is_agreed || pruned(value).is_none(), "{:?}", path);
+            prop_assert!(is_shown || is_agreed || prune_empty(value).is_none(), "{:?}", path);
         }
     }
 
     #[test]
     fn what_travels_comes_back((form, value, _, _) in cases()) {
         let text = file(form, &value);
-        let travels = travelling(form, text.as_bytes(), &RULES, home()).unwrap();
+        let travels = to_synced_content(form, text.as_bytes(), &RULES, home()).unwrap();
         let sent = String::from_utf8(travels.bytes.clone()).unwrap();
         prop_assert!(!strings(form, &travels.bytes).unwrap().iter().any(|(_, text)| text == HOME || text.starts_with("/home/me/")));
         prop_assert!(tree(form, &sent).get(&["local"]).is_none());
         let there = Path::new("/Users/you");
-        let back = arriving(form, &travels.bytes, home()).unwrap();
+        let back = to_local_content(form, &travels.bytes, home()).unwrap();
         let wanted = part_of(&tree(form, &text), &RULES);
-        prop_assert_eq!(pruned(&tree(form, str::from_utf8(&back).unwrap())), pruned(&wanted));
+        prop_assert_eq!(prune_empty(&tree(form, str::from_utf8(&back).unwrap())), prune_empty(&wanted));
         // By way of another machine.
-        let other = arriving(form, &travels.bytes, there).unwrap();
-        prop_assert_eq!(travelling(form, &other, &RULES, there).unwrap().tokens, travels.tokens);
-        let again = travelling(form, &other, &RULES, there).unwrap().bytes;
+        let other = to_local_content(form, &travels.bytes, there).unwrap();
+        prop_assert_eq!(to_synced_content(form, &other, &RULES, there).unwrap().home_placeholder_paths, travels.home_placeholder_paths);
+        let again = to_synced_content(form, &other, &RULES, there).unwrap().bytes;
         prop_assert_eq!(tree(form, str::from_utf8(&again).unwrap()), tree(form, &sent));
     }
 
@@ -316,8 +316,8 @@ proptest! {
                     let _ = merging.resolve(&mut |_| ContentChoice::Edited(sides[0].clone()));
                 }
                 let _ = difference(form, Some(&sides[0]), Some(&sides[1]));
-                let _ = travelling(form, &sides[0], &RULES, home());
-                let _ = arriving(form, &sides[0], home());
+                let _ = to_synced_content(form, &sides[0], &RULES, home());
+                let _ = to_local_content(form, &sides[0], home());
                 let _ = strings(form, &sides[0]);
             }
         }

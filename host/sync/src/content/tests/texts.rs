@@ -116,7 +116,7 @@ fn hostile_structures_are_answered() {
             "a = {".repeat(200_000),
             format!("[{}a]", "a.".repeat(300_000)),
         ] {
-            assert!(travelling(form, deep.as_bytes(), &RULES, home()).is_err(), "{}", &deep[..10]);
+            assert!(to_synced_content(form, deep.as_bytes(), &RULES, home()).is_err(), "{}", &deep[..10]);
         }
     }
 }

@@ -23,7 +23,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(5);
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// The most bytes that a remote may send at once.
-const MAX_PACK: u64 = 1 << 30;
+const MAX_PACK_BYTES: u64 = 1 << 30;
 
 /// The user's `git`, with the user's variables.
 pub(super) struct GitProgram {
@@ -35,11 +35,11 @@ pub(super) struct GitProgram {
 }
 
 /// The end of a command.
-pub(super) struct EndedGit {
+pub(super) struct GitOutput {
     pub(super) succeeded: bool,
     pub(super) output: Vec<u8>,
     /// Whether there was more of it.
-    pub(super) is_too_long: bool,
+    pub(super) is_truncated: bool,
     /// Its last error.
     pub(super) stderr: String,
     /// Whether it was ended, because it took too long.
@@ -69,7 +69,7 @@ impl GitProgram {
     pub(super) fn find(around: &ExecutionContext, clone: &Path, idle_timeout: Duration) -> Result<Self, RemoteError> {
         let directory = around.directory().unwrap_or(clone);
         let path = find_program("git", around.variable("PATH"), directory).ok_or(RemoteError::GitNotFound)?;
-        let has_own_ssh = ["GIT_SSH_COMMAND", "GIT_SSH"].iter().any(|name| around.filled(name).is_some());
+        let has_own_ssh = ["GIT_SSH_COMMAND", "GIT_SSH"].iter().any(|name| around.non_empty_variable(name).is_some());
         Ok(Self { path, variables: around.variables().collect(), has_own_ssh, idle_timeout })
     }
 
@@ -120,7 +120,7 @@ impl GitProgram {
         input: &[u8],
         limit: u64,
         stop: &AtomicBool,
-    ) -> Result<EndedGit, RemoteError> {
+    ) -> Result<GitOutput, RemoteError> {
         let mut command = self.command(clone);
         if matches!(arguments.first(), Some(&("fetch" | "push"))) && !self.has_own_ssh && !self.has_ssh_setting(clone) {
             // It is in a process group of its own, so it can't ask at the terminal.
@@ -129,7 +129,7 @@ impl GitProgram {
         command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut group = ChildGroup::start(&mut command).map_err(|source| match source.kind() {
             ErrorKind::NotFound => RemoteError::GitNotFound,
-            _ => RemoteError::Program { source },
+            _ => RemoteError::GitSpawnFailed { source },
         })?;
         let child = group.child();
         let output = child.stdout.take().map(|pipe| drain(pipe, limit.saturating_add(1)));
@@ -141,18 +141,18 @@ impl GitProgram {
         std::thread::spawn(move || pipe.map(|mut pipe| pipe.write_all(&input)));
         let begun = Instant::now();
         // A `git` that was killed left its own behind.
-        let before = incoming(clone);
+        let before = partial_pack_bytes(clone);
         let is_fetch = arguments.first() == Some(&"fetch");
         let is_push = arguments.first() == Some(&"push");
         let mut moved = (0, begun);
         let status = loop {
-            if let Some(status) = child.try_wait().map_err(|source| RemoteError::Program { source })? {
+            if let Some(status) = child.try_wait().map_err(|source| RemoteError::GitSpawnFailed { source })? {
                 break status;
             }
             if stop.load(Ordering::Relaxed) {
-                return Err(RemoteError::Stopped);
+                return Err(RemoteError::Cancelled);
             }
-            let bytes = incoming(clone).saturating_sub(before);
+            let bytes = partial_pack_bytes(clone).saturating_sub(before);
             // A push tells of its progress, which begins with what the remote says.
             let now = if is_push { told.load(Ordering::Relaxed) } else { bytes };
             if now != moved.0 {
@@ -162,7 +162,7 @@ impl GitProgram {
             let waits = is_fetch || (is_push && !is_sending.load(Ordering::Relaxed));
             let is_idle = waits && moved.1.elapsed() > self.idle_timeout;
             let complaint = match () {
-                () if bytes > MAX_PACK => "it sends more than 1 GiB".to_owned(),
+                () if bytes > MAX_PACK_BYTES => "it sends more than 1 GiB".to_owned(),
                 () if begun.elapsed() > COMMAND_TIMEOUT => {
                     format!("it took longer than {} s", COMMAND_TIMEOUT.as_secs())
                 }
@@ -172,19 +172,19 @@ impl GitProgram {
                     continue;
                 }
             };
-            return Ok(EndedGit {
+            return Ok(GitOutput {
                 succeeded: false,
                 output: Vec::new(),
-                is_too_long: false,
+                is_truncated: false,
                 stderr: complaint,
                 timed_out: true,
             });
         };
         let complaint = String::from_utf8_lossy(&collected(complaints)).into_owned();
         let output = collected(output);
-        Ok(EndedGit {
+        Ok(GitOutput {
             succeeded: status.success(),
-            is_too_long: output.len() as u64 > limit,
+            is_truncated: output.len() as u64 > limit,
             output,
             timed_out: false,
             stderr: status.signal().map_or_else(|| last(&complaint), |signal| format!("ended by signal {signal}")),
@@ -223,7 +223,7 @@ fn collected(reader: Option<JoinHandle<Vec<u8>>>) -> Vec<u8> {
 }
 
 /// Returns the bytes of incomplete packs below a clone.
-pub(super) fn incoming(clone: &Path) -> u64 {
+pub(super) fn partial_pack_bytes(clone: &Path) -> u64 {
     let Ok(entries) = std::fs::read_dir(clone.join("objects/pack")) else { return 0 };
     let partial = entries.flatten().filter(|entry| entry.file_name().as_encoded_bytes().starts_with(b"tmp_"));
     partial.filter_map(|entry| entry.metadata().ok()).map(|meta| meta.len()).sum()

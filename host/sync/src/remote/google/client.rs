@@ -1,6 +1,6 @@
 //! The OAuth client, and what the authorization server answers it.
 
-use aiw_core::{Secret, one_line, without_echoes};
+use aiw_core::{Secret, one_line, redact_echoed_values};
 use aiw_net::NetError::{Malformed, TooLarge, Unavailable};
 use aiw_net::{HttpRequest, Method};
 use serde_json::{Map, Value};
@@ -9,16 +9,16 @@ use url::form_urlencoded::Serializer;
 
 use super::super::request::RemoteClient;
 use super::super::{RemoteContext, RemoteError};
-use super::place::below;
+use super::place::join_url;
 
 /// The secret with the secret of the client.
 const CLIENT_SECRET_NAME: &str = "sync-google-client";
 
 /// The largest answer. Real ones have a few kB.
-const MAX_ANSWER: u64 = 256 << 10;
+const MAX_RESPONSE_BYTES: u64 = 256 << 10;
 
 /// The fields of a form that are no secrets.
-const OPEN_FIELDS: [&str; 3] = ["client_id", "grant_type", "scope"];
+const NON_SECRET_FIELDS: [&str; 3] = ["client_id", "grant_type", "scope"];
 
 /// The client that this build was given.
 const BUILT_IN_CLIENT: (Option<&str>, Option<&str>) =
@@ -33,11 +33,11 @@ pub(super) struct GoogleClient {
 
 /// An answer of the authorization server.
 pub(super) enum TokenResponse {
-    Yes(Map<String, Value>),
+    Success(Map<String, Value>),
     /// The code of an error, and the server's description.
-    No(String, String),
+    Error(String, String),
     /// Something that says neither: a page of a proxy, a server that is overloaded.
-    Unclear(RemoteError),
+    Inconclusive(RemoteError),
 }
 
 impl GoogleClient {
@@ -48,7 +48,7 @@ impl GoogleClient {
         }
         match BUILT_IN_CLIENT {
             (Some(id), secret) if !id.is_empty() => Ok(Self { id: id.to_owned(), secret: secret.map(Secret::new) }),
-            _ => Err(RemoteError::MissingClient),
+            _ => Err(RemoteError::MissingOAuthClient),
         }
     }
 
@@ -63,7 +63,7 @@ impl GoogleClient {
         let secret = self.secret.as_ref().filter(|_| path == "token");
         let own = secret.map(|secret| ("client_secret", secret.expose()));
         let fields = [("client_id", self.id.as_str())].into_iter().chain(own).chain(fields.iter().copied());
-        post(way, &below(base, path)?, fields).await
+        post(way, &join_url(base, path)?, fields).await
     }
 }
 
@@ -75,14 +75,15 @@ pub(super) async fn post<'a>(
 ) -> Result<TokenResponse, RemoteError> {
     let fields: Vec<(&str, &str)> = fields.into_iter().collect();
     let form = Serializer::new(String::new()).extend_pairs(&fields).finish();
-    let mut request = HttpRequest { method: Method::Post, limit: MAX_ANSWER, ..HttpRequest::new(url.as_str()) };
+    let mut request =
+        HttpRequest { method: Method::Post, max_body_bytes: MAX_RESPONSE_BYTES, ..HttpRequest::new(url.as_str()) };
     request.headers.push(("content-type".into(), "application/x-www-form-urlencoded".into()));
     request.headers.push(("accept".into(), "application/json".into()));
     request.body = form.into_bytes();
     let response = match way.send_once(&request).await {
         Ok(response) => response,
         Err(error @ RemoteError::Net(Unavailable { .. } | Malformed { .. } | TooLarge { .. })) => {
-            return Ok(TokenResponse::Unclear(error));
+            return Ok(TokenResponse::Inconclusive(error));
         }
         Err(error) => return Err(error),
     };
@@ -90,22 +91,26 @@ pub(super) async fn post<'a>(
         Ok(Value::Object(said)) => said,
         // A revocation answers with nothing.
         _ if response.status == 200 && response.body.is_empty() => Map::new(),
-        _ => return Ok(TokenResponse::Unclear(way.refusal(&response, "its answer is not a JSON object"))),
+        _ => return Ok(TokenResponse::Inconclusive(way.status_error(&response, "its answer is not a JSON object"))),
     };
     // What the server says of an error is shown, and it may quote what it was sent.
-    let sent = || fields.iter().filter(|(name, _)| !OPEN_FIELDS.contains(name)).map(|(_, value)| *value);
-    let text = |key: &str| without_echoes(said.get(key).and_then(Value::as_str).unwrap_or_default(), sent());
+    let sent = || fields.iter().filter(|(name, _)| !NON_SECRET_FIELDS.contains(name)).map(|(_, value)| *value);
+    let text = |key: &str| redact_echoed_values(said.get(key).and_then(Value::as_str).unwrap_or_default(), sent());
     match (response.status, text("error")) {
-        (200, code) if code.is_empty() => Ok(TokenResponse::Yes(said)),
+        (200, code) if code.is_empty() => Ok(TokenResponse::Success(said)),
         // The code counts, not the status: Google answers 428 where RFC 8628 has 400. But overload says nothing.
-        (200..=499, code) if !code.is_empty() => Ok(TokenResponse::No(code, one_line(&text("error_description"), 120))),
-        _ => Ok(TokenResponse::Unclear(way.refusal(&response, ""))),
+        (200..=499, code) if !code.is_empty() => {
+            Ok(TokenResponse::Error(code, one_line(&text("error_description"), 120)))
+        }
+        _ => Ok(TokenResponse::Inconclusive(way.status_error(&response, ""))),
     }
 }
 
 /// Returns an error for a refusal that is about the client, if it is.
-pub(super) fn about_client(code: &str, description: &str) -> Option<RemoteError> {
+pub(super) fn client_error(code: &str, description: &str) -> Option<RemoteError> {
     let is_about =
         ["invalid_client", "unauthorized_client", "invalid_scope", "unsupported_grant_type", "deleted_client"];
-    is_about.contains(&code).then(|| RemoteError::Client { why: format!("{code} {description}").trim().to_owned() })
+    is_about
+        .contains(&code)
+        .then(|| RemoteError::InvalidOAuthClient { why: format!("{code} {description}").trim().to_owned() })
 }

@@ -9,9 +9,9 @@ use url::Url;
 
 use super::super::request::RemoteClient;
 use super::super::{RemoteContext, RemoteError};
-use super::client::{GoogleClient, TokenResponse, about_client};
+use super::client::{GoogleClient, TokenResponse, client_error};
 use super::login::{GoogleLogin, LoginTokens, write};
-use super::place::{GoogleEndpoints, SCOPE, oauth};
+use super::place::{GoogleEndpoints, SCOPE, oauth_endpoint};
 
 /// The grant, by its name in the standard. Google's older one is not it.
 const DEVICE_GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:device_code";
@@ -35,7 +35,7 @@ pub struct DeviceCode {
     /// The address with the code in it, for a QR code, if the server has one.
     pub complete_url: Option<String>,
     /// For how many seconds the code is good.
-    pub seconds: u64,
+    pub expires_in_secs: u64,
 }
 
 /// A code that was asked for.
@@ -55,33 +55,33 @@ pub async fn login(
     show: &(dyn Fn(&DeviceCode) + Send + Sync),
 ) -> Result<GoogleLogin, RemoteError> {
     let client = GoogleClient::find(context).await?;
-    let (way, oauth) = oauth(context)?;
+    let (way, oauth) = oauth_endpoint(context)?;
     let pending = ask(&client, &way, &oauth).await?;
     show(&pending.code);
-    let said = poll(&client, &way, &oauth, pending, context.second).await?;
+    let said = poll(&client, &way, &oauth, pending, context.delay_unit).await?;
     let tokens = LoginTokens::read(&said, &client, &GoogleEndpoints::new(context)?, None)?;
     write(&context.home, &tokens).await?;
     Ok(tokens.login())
 }
 
 async fn ask(client: &GoogleClient, way: &RemoteClient, oauth: &Url) -> Result<PendingCode, RemoteError> {
-    let mut pauses = way.pauses();
+    let mut pauses = way.backoff();
     loop {
         match client.post(way, oauth, "device/code", &[("scope", SCOPE)]).await? {
-            TokenResponse::Yes(said) => return PendingCode::read(&said),
-            TokenResponse::No(code, description) => {
-                if let Some(error) = about_client(&code, &description) {
+            TokenResponse::Success(said) => return PendingCode::read(&said),
+            TokenResponse::Error(code, description) => {
+                if let Some(error) = client_error(&code, &description) {
                     return Err(error);
                 }
                 let why = format!("{code} {description}").trim().to_owned();
-                if code != "rate_limit_exceeded" || !pauses.next(None).await {
-                    return Err(RemoteError::Refused { place: "Google".into(), why });
+                if code != "rate_limit_exceeded" || !pauses.wait(None).await {
+                    return Err(RemoteError::Unauthorized { place: "Google".into(), why });
                 }
             }
             // Here, nobody has typed anything yet: somebody who is told may just try again.
-            TokenResponse::Unclear(error @ RemoteError::Net(_)) => return Err(error),
-            TokenResponse::Unclear(error) => {
-                if !pauses.next(None).await {
+            TokenResponse::Inconclusive(error @ RemoteError::Net(_)) => return Err(error),
+            TokenResponse::Inconclusive(error) => {
+                if !pauses.wait(None).await {
                     return Err(error);
                 }
             }
@@ -91,7 +91,7 @@ async fn ask(client: &GoogleClient, way: &RemoteClient, oauth: &Url) -> Result<P
 
 impl PendingCode {
     fn read(said: &Map<String, Value>) -> Result<Self, RemoteError> {
-        let junk = |problem: &str| RemoteError::junk("Google", problem);
+        let junk = |problem: &str| RemoteError::invalid_response("Google", problem);
         let text = |key: &str| said.get(key).and_then(Value::as_str).filter(|text| (1..=2048).contains(&text.len()));
         let number = |key: &str| said.get(key).and_then(Value::as_u64);
         let address = |key: &str| {
@@ -109,7 +109,7 @@ impl PendingCode {
                 // It is shown on a terminal.
                 code: one_line(&code.chars().filter(|c| !aiw_core::is_unsafe_in_line(*c)).collect::<String>(), 60),
                 complete_url: address("verification_uri_complete").or_else(|| address("verification_url_complete")),
-                seconds: number("expires_in").unwrap_or(MAX_LOGIN_SECONDS).min(MAX_LOGIN_SECONDS),
+                expires_in_secs: number("expires_in").unwrap_or(MAX_LOGIN_SECONDS).min(MAX_LOGIN_SECONDS),
             },
             device_code,
             pause: number("interval").unwrap_or(DEFAULT_POLL_INTERVAL_SECS).clamp(1, MAX_POLL_INTERVAL_SECS),
@@ -125,37 +125,37 @@ async fn poll(
     second: Duration,
 ) -> Result<Map<String, Value>, RemoteError> {
     let of = |seconds: u64| second.saturating_mul(u32::try_from(seconds).unwrap_or(u32::MAX));
-    let end = Instant::now() + of(pending.code.seconds);
+    let end = Instant::now() + of(pending.code.expires_in_secs);
     let mut pause = pending.pause;
     let fields = [("device_code", pending.device_code.as_str()), ("grant_type", DEVICE_GRANT_TYPE)];
     loop {
         let next = Instant::now() + of(pause);
         if next >= end {
-            return Err(RemoteError::Login("ran out: nobody typed the code in time"));
+            return Err(RemoteError::LoginFailed("ran out: nobody typed the code in time"));
         }
         tokio::time::sleep_until(next).await;
         let answer = match tokio::time::timeout_at(end, client.post(way, oauth, "token", &fields)).await {
             Ok(answer) => answer?,
-            Err(_) => return Err(RemoteError::Login("ran out: nobody typed the code in time")),
+            Err(_) => return Err(RemoteError::LoginFailed("ran out: nobody typed the code in time")),
         };
         match answer {
-            TokenResponse::Yes(said) if said.contains_key("access_token") => return Ok(said),
-            TokenResponse::No(code, description) => match code.as_str() {
+            TokenResponse::Success(said) if said.contains_key("access_token") => return Ok(said),
+            TokenResponse::Error(code, description) => match code.as_str() {
                 "authorization_pending" => {}
                 // For good, not once.
                 "slow_down" | "rate_limit_exceeded" => pause += DEFAULT_POLL_INTERVAL_SECS,
-                "access_denied" => return Err(RemoteError::Login("was denied")),
+                "access_denied" => return Err(RemoteError::LoginFailed("was denied")),
                 "expired_token" | "invalid_grant" => {
-                    return Err(RemoteError::Login("ran out: nobody typed the code in time"));
+                    return Err(RemoteError::LoginFailed("ran out: nobody typed the code in time"));
                 }
                 _ => {
                     let why = format!("{code} {description}").trim().to_owned();
-                    return Err(about_client(&code, &description)
-                        .unwrap_or(RemoteError::Refused { place: "Google".into(), why }));
+                    return Err(client_error(&code, &description)
+                        .unwrap_or(RemoteError::Unauthorized { place: "Google".into(), why }));
                 }
             },
             // A page of a proxy or a server that is down ends nothing: the code is good for half an hour.
-            TokenResponse::Yes(_) | TokenResponse::Unclear(_) => {
+            TokenResponse::Success(_) | TokenResponse::Inconclusive(_) => {
                 pause = (pause * 2).min(MAX_POLL_INTERVAL_SECS).max(pause)
             }
         }

@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 
 use super::super::limits::MAX_REPLICAS;
-use super::super::{ObjectListing, Remote, RemoteError, RemoteObject, check_name, check_object, fetch, fits_name};
+use super::super::{ObjectListing, Remote, RemoteError, RemoteObject, check_name, check_object, fetch, matches_digest};
 use super::files::{DriveFile, DriveFiles, is_id};
-use super::place::PLACE;
+use super::place::REMOTE_NAME;
 use super::upload::{read, remove, upload};
 use crate::object::ObjectName;
 
@@ -102,7 +102,7 @@ impl Remote for Drive {
     }
 
     async fn list(&self) -> Result<Vec<RemoteObject>, RemoteError> {
-        let mut found = ObjectListing::new(PLACE);
+        let mut found = ObjectListing::new(REMOTE_NAME);
         let mut files = HashMap::<String, Vec<DriveFile>>::new();
         for folder in self.files.folders().await? {
             for file in self.files.find(&format!("'{folder}' in parents and trashed=false")).await? {
@@ -111,16 +111,16 @@ impl Remote for Drive {
             }
         }
         self.known.lock().files = files;
-        Ok(found.objects())
+        Ok(found.into_objects())
     }
 
     async fn get(&self, name: &str, limit: u64) -> Result<Vec<u8>, RemoteError> {
         check_name(name)?;
-        let mut misfit = Err(RemoteError::NotFound { name: name.to_owned(), place: PLACE.into() });
+        let mut misfit = Err(RemoteError::NotFound { name: name.to_owned(), place: REMOTE_NAME.into() });
         // Anybody who can write to the folder can add files of this name.
         for file in self.named(name).await?.into_iter().take(MAX_REPLICAS) {
             let found = match read(&self.files, &file.id, limit).await {
-                Ok(Some(bytes)) if fits_name(name, &bytes) => return Ok(bytes),
+                Ok(Some(bytes)) if matches_digest(name, &bytes) => return Ok(bytes),
                 Ok(Some(bytes)) => Ok(bytes),
                 Ok(None) => continue,
                 Err(RemoteError::TooLarge { .. }) => Err(RemoteError::TooLarge { name: name.to_owned(), limit }),
@@ -141,7 +141,7 @@ impl Remote for Drive {
             self.remember(file);
         }
         match fetch(self, name).await {
-            Ok(bytes) => Ok(fits_name(name, &bytes)),
+            Ok(bytes) => Ok(matches_digest(name, &bytes)),
             Err(RemoteError::NotFound { .. } | RemoteError::TooLarge { .. }) => Ok(false),
             Err(error) => Err(error),
         }

@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::super::pages::Pages;
-use super::super::request::{RemoteClient, is_moment, retry_after};
+use super::super::request::{RemoteClient, is_transient_error, retry_after};
 use super::super::{MAX_NAMES, RemoteContext, RemoteError};
 use super::login::DriveAccess;
-use super::place::{API, PLACE, base, below};
+use super::place::{API_URL, REMOTE_NAME, join_url, resolve_base_url};
 
 /// The folder, in the user's Drive.
 pub(super) const FOLDER: &str = "agentic-warden";
@@ -72,8 +72,8 @@ pub(super) struct DriveFiles {
 
 impl DriveFiles {
     pub(super) async fn open(context: &RemoteContext) -> Result<Self, RemoteError> {
-        let (api, policy): (Url, Policy) = base(context.settings.google.api_url.as_deref(), API)?;
-        let way = RemoteClient::new(context, policy, PLACE);
+        let (api, policy): (Url, Policy) = resolve_base_url(context.settings.google.api_url.as_deref(), API_URL)?;
+        let way = RemoteClient::new(context, policy, REMOTE_NAME);
         Ok(Self { client: way, access: DriveAccess::open(context).await?, api })
     }
 
@@ -84,7 +84,7 @@ impl DriveFiles {
         path: &str,
         query: &[(&str, &str)],
     ) -> Result<HttpRequest, RemoteError> {
-        let mut url = below(&self.api, path)?;
+        let mut url = join_url(&self.api, path)?;
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
@@ -94,7 +94,7 @@ impl DriveFiles {
     }
 
     /// Returns a request that sends JSON.
-    pub(super) fn request_with(
+    pub(super) fn json_request(
         &self,
         path: &str,
         query: &[(&str, &str)],
@@ -113,41 +113,41 @@ impl DriveFiles {
         if response.status != 401 {
             return Ok(response);
         }
-        let token = self.access.other_than(&token).await?;
+        let token = self.access.refreshed_token(&token).await?;
         self.client.send_once(&with_token(request, &token)).await
     }
 
     /// Sends a request, which may be sent twice, until it is answered with something that does not pass.
     pub(super) async fn send(&self, request: &HttpRequest) -> Result<Response, RemoteError> {
-        let mut pauses = self.client.pauses();
+        let mut pauses = self.client.backoff();
         loop {
             let sent = self.send_once(request).await;
             let asked = match &sent {
-                Ok(response) if is_passing(response) => retry_after(response),
-                Err(error) if is_moment(error) => {
-                    pauses.note_silence();
+                Ok(response) if is_transient_response(response) => retry_after(response),
+                Err(error) if is_transient_error(error) => {
+                    pauses.record_timeout();
                     None
                 }
                 _ => return sent,
             };
-            if !pauses.next(asked).await {
-                return sent.and_then(|response| Err(self.refused(&response)));
+            if !pauses.wait(asked).await {
+                return sent.and_then(|response| Err(self.response_error(&response)));
             }
         }
     }
 
     /// Returns what a status means that is not what one hoped for.
-    pub(super) fn refused(&self, response: &Response) -> RemoteError {
-        let place = || PLACE.to_owned();
+    pub(super) fn response_error(&self, response: &Response) -> RemoteError {
+        let place = || REMOTE_NAME.to_owned();
         let reasons = reasons(&response.body);
         let has = |known: &[&str]| reasons.iter().any(|reason| known.contains(&reason.as_str()));
         match response.status {
-            403 if has(&QUOTA_REASONS) => RemoteError::Full { place: place() },
+            403 if has(&QUOTA_REASONS) => RemoteError::StorageFull { place: place() },
             403 | 429 if has(&RATE_LIMIT_REASONS) || response.status == 429 => {
-                RemoteError::Limited { place: place(), seconds: retry_after(response) }
+                RemoteError::RateLimited { place: place(), seconds: retry_after(response) }
             }
-            401 => RemoteError::LoginEnded { place: place(), why: "it does not take the token any more".into() },
-            _ => self.client.refusal(response, reasons.first().map_or("", String::as_str)),
+            401 => RemoteError::LoginExpired { place: place(), why: "it does not take the token any more".into() },
+            _ => self.client.status_error(response, reasons.first().map_or("", String::as_str)),
         }
     }
 
@@ -155,9 +155,9 @@ impl DriveFiles {
     pub(super) fn read<T: DeserializeOwned>(&self, response: &Response) -> Result<T, RemoteError> {
         match response.status {
             200 | 201 => {
-                aiw_core::from_foreign_json(&response.body).map_err(|error| RemoteError::unreadable(PLACE, error))
+                aiw_core::from_foreign_json(&response.body).map_err(|error| RemoteError::unreadable(REMOTE_NAME, error))
             }
-            _ => Err(self.refused(response)),
+            _ => Err(self.response_error(response)),
         }
     }
 
@@ -171,7 +171,10 @@ impl DriveFiles {
         let query = [("count", "1"), ("space", "drive"), ("type", "files")];
         let response = self.send(&self.request(Method::Get, "drive/v3/files/generateIds", &query)?).await?;
         let ids: DriveIds = self.read(&response)?;
-        ids.ids.into_iter().find(|id| is_id(id)).ok_or_else(|| RemoteError::junk(PLACE, "it holds no id"))
+        ids.ids
+            .into_iter()
+            .find(|id| is_id(id))
+            .ok_or_else(|| RemoteError::invalid_response(REMOTE_NAME, "it holds no id"))
     }
 
     /// Returns all files that a query finds.
@@ -179,7 +182,7 @@ impl DriveFiles {
         let mut found = Vec::new();
         let mut token: Option<String> = None;
         let most = PAGE_SIZE.to_string();
-        let mut pages = Pages::new(PLACE);
+        let mut pages = Pages::new(REMOTE_NAME);
         loop {
             let fields = "nextPageToken,incompleteSearch,files(id,name,size,sha256Checksum)";
             let mut pairs =
@@ -188,20 +191,23 @@ impl DriveFiles {
             let response = self.send(&self.request(Method::Get, "drive/v3/files", &pairs)?).await?;
             let page: DrivePage = self.read(&response)?;
             if page.incomplete_search {
-                return Err(RemoteError::junk(PLACE, "its list is not complete"));
+                return Err(RemoteError::invalid_response(REMOTE_NAME, "its list is not complete"));
             }
             let names = page.files.len();
             found.extend(page.files);
             if found.len() > MAX_NAMES {
-                return Err(RemoteError::TooMany { place: PLACE.into() });
+                return Err(RemoteError::TooManyObjects { place: REMOTE_NAME.into() });
             }
             match page.next_page_token.filter(|token| !token.is_empty()) {
                 None if found.iter().any(|file| !is_id(&file.id)) => {
-                    return Err(RemoteError::junk(PLACE, "it names a file by something that is not an id"));
+                    return Err(RemoteError::invalid_response(
+                        REMOTE_NAME,
+                        "it names a file by something that is not an id",
+                    ));
                 }
                 None => return Ok(found),
                 Some(next) => {
-                    pages.follow(names, &next)?;
+                    pages.record_page(names, &next)?;
                     token = Some(next);
                 }
             }
@@ -232,18 +238,18 @@ impl DriveFiles {
     pub(super) async fn make_folder(&self) -> Result<String, RemoteError> {
         let id = self.new_id().await?;
         let body = json!({"id": id, "name": FOLDER, "mimeType": FOLDER_TYPE});
-        let response = self.send(&self.request_with("drive/v3/files", &[("fields", "id")], &body)?).await?;
+        let response = self.send(&self.json_request("drive/v3/files", &[("fields", "id")], &body)?).await?;
         match response.status {
             // 409: an attempt before this one had made it.
             200 | 201 | 409 => Ok(id),
-            _ => Err(self.refused(&response)),
+            _ => Err(self.response_error(&response)),
         }
     }
 }
 
 fn with_token(request: &HttpRequest, token: &Secret) -> HttpRequest {
     let mut request = request.clone();
-    request.secrets.push(("authorization".into(), Secret::new(format!("Bearer {}", token.expose()))));
+    request.secret_headers.push(("authorization".into(), Secret::new(format!("Bearer {}", token.expose()))));
     request
 }
 
@@ -261,7 +267,7 @@ fn reasons(body: &[u8]) -> Vec<String> {
 }
 
 /// Returns whether an answer may be another one in a moment.
-pub(super) fn is_passing(response: &Response) -> bool {
+pub(super) fn is_transient_response(response: &Response) -> bool {
     match response.status {
         408 | 429 | 500 | 502 | 503 | 504 => true,
         403 => reasons(&response.body).iter().any(|reason| RATE_LIMIT_REASONS.contains(&reason.as_str())),

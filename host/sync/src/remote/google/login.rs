@@ -1,14 +1,14 @@
 //! A login: its tokens in the vault, their refresh, and its end.
 
 use aiw_core::{Secret, SecretName};
-use aiw_home::{Home, VaultError, blocking, now_millis};
+use aiw_home::{Home, VaultError, now_millis, run_blocking};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::super::request::{RemoteClient, is_moment};
+use super::super::request::{RemoteClient, is_transient_error};
 use super::super::{RemoteContext, RemoteError};
-use super::client::{GoogleClient, TokenResponse, about_client, post};
-use super::place::{GoogleEndpoints, PLACE, SCOPE, below, oauth};
+use super::client::{GoogleClient, TokenResponse, client_error, post};
+use super::place::{GoogleEndpoints, REMOTE_NAME, SCOPE, join_url, oauth_endpoint};
 
 /// The secret with the tokens.
 const TOKENS_SECRET: &str = "sync-google";
@@ -41,16 +41,16 @@ pub(super) struct LoginTokens {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GoogleLogin {
     /// When it ends, if that is known.
-    pub end: Option<LoginEnd>,
+    pub expiry: Option<LoginExpiry>,
 }
 
 /// The known end of a login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LoginEnd {
+pub enum LoginExpiry {
     /// Within an hour: Google gave no refresh token.
     MissingRefreshToken,
     /// At this time, in milliseconds since 1970. A client whose consent screen is in "Testing" gets seven days.
-    At(u64),
+    Timestamp(u64),
 }
 
 /// The end of a logout.
@@ -79,13 +79,13 @@ impl LoginTokens {
         let text = |key: &str| said.get(key).and_then(Value::as_str).filter(|text| is_token(text)).map(str::to_owned);
         let number = |key: &str| said.get(key).and_then(Value::as_u64);
         let access_token =
-            text("access_token").ok_or_else(|| RemoteError::junk("Google", "it holds no access token"))?;
+            text("access_token").ok_or_else(|| RemoteError::invalid_response("Google", "it holds no access token"))?;
         if text("token_type").is_some_and(|kind| !kind.eq_ignore_ascii_case("bearer")) {
-            return Err(RemoteError::junk("Google", "its token is of a kind that aiw does not know"));
+            return Err(RemoteError::invalid_response("Google", "its token is of a kind that aiw does not know"));
         }
         let scopes = said.get("scope").and_then(Value::as_str);
         if scopes.is_some_and(|scopes| !scopes.split(' ').any(|scope| scope == SCOPE)) {
-            return Err(RemoteError::Login("was not allowed to see and change the files that aiw makes"));
+            return Err(RemoteError::LoginFailed("was not allowed to see and change the files that aiw makes"));
         }
         let after = |seconds: u64| now_millis().saturating_add(seconds.saturating_mul(1000));
         Ok(Self {
@@ -106,10 +106,10 @@ impl LoginTokens {
 
     pub(super) fn login(&self) -> GoogleLogin {
         let end = match (&self.refresh_token, self.login_ends) {
-            (None, _) => Some(LoginEnd::MissingRefreshToken),
-            (Some(_), at) => at.map(LoginEnd::At),
+            (None, _) => Some(LoginExpiry::MissingRefreshToken),
+            (Some(_), at) => at.map(LoginExpiry::Timestamp),
         };
-        GoogleLogin { end }
+        GoogleLogin { expiry: end }
     }
 }
 
@@ -121,19 +121,19 @@ fn is_token(text: &str) -> bool {
 pub(super) async fn write(home: &Home, tokens: &LoginTokens) -> Result<(), RemoteError> {
     let text = serde_json::to_string(tokens).map_err(|_| RemoteError::Internal { what: "tokens as JSON" })?;
     let (home, text) = (home.clone(), Secret::new(text));
-    blocking(move || Ok(home.vault().set(&home.lock()?, &name()?, &text)?)).await
+    run_blocking(move || Ok(home.vault().set(&home.lock()?, &name()?, &text)?)).await
 }
 
 async fn read(context: &RemoteContext) -> Result<Option<LoginTokens>, RemoteError> {
     let Some(secret) = context.secret(TOKENS_SECRET).await? else { return Ok(None) };
     serde_json::from_str(secret.expose())
         .map(Some)
-        .map_err(|_| RemoteError::LoginForm { place: PLACE.into(), form: "tokens as JSON" })
+        .map_err(|_| RemoteError::MalformedLogin { place: REMOTE_NAME.into(), form: "tokens as JSON" })
 }
 
 async fn remove(home: &Home) -> Result<(), RemoteError> {
     let home = home.clone();
-    blocking(move || match home.vault().remove(&home.lock()?, &name()?) {
+    run_blocking(move || match home.vault().remove(&home.lock()?, &name()?) {
         Ok(()) | Err(VaultError::Absent { .. }) => Ok(()),
         Err(error) => Err(error.into()),
     })
@@ -160,38 +160,38 @@ pub async fn logout(context: &RemoteContext) -> Result<Logout, RemoteError> {
     let tokens = match read(context).await {
         Ok(None) => return Ok(Logout::NotLoggedIn),
         Ok(tokens) => tokens,
-        Err(RemoteError::LoginForm { .. }) => None,
+        Err(RemoteError::MalformedLogin { .. }) => None,
         Err(error) => return Err(error),
     };
     let revoked = match &tokens {
         Some(tokens) => revoke(context, tokens).await,
-        None => Err(RemoteError::LoginForm { place: PLACE.into(), form: "tokens as JSON" }),
+        None => Err(RemoteError::MalformedLogin { place: REMOTE_NAME.into(), form: "tokens as JSON" }),
     };
     remove(&context.home).await?;
     Ok(revoked.map_or_else(Logout::Removed, |()| Logout::Revoked))
 }
 
 async fn revoke(context: &RemoteContext, tokens: &LoginTokens) -> Result<(), RemoteError> {
-    let (way, url) = oauth(context)?;
+    let (way, url) = oauth_endpoint(context)?;
     if tokens.oauth_url != url.as_str() {
-        return Err(RemoteError::LoginEnded { place: PLACE.into(), why: "it is of another server".into() });
+        return Err(RemoteError::LoginExpired { place: REMOTE_NAME.into(), why: "it is of another server".into() });
     }
     let token = tokens.refresh_token.as_ref().unwrap_or(&tokens.access_token);
-    match post(&way, &below(&url, "revoke")?, [("token", token.as_str())]).await? {
-        TokenResponse::Yes(_) => Ok(()),
+    match post(&way, &join_url(&url, "revoke")?, [("token", token.as_str())]).await? {
+        TokenResponse::Success(_) => Ok(()),
         // It has ended already.
-        TokenResponse::No(code, _) if code == "invalid_token" => Ok(()),
-        TokenResponse::No(code, description) => {
-            Err(RemoteError::Refused { place: "Google".into(), why: format!("{code} {description}") })
+        TokenResponse::Error(code, _) if code == "invalid_token" => Ok(()),
+        TokenResponse::Error(code, description) => {
+            Err(RemoteError::Unauthorized { place: "Google".into(), why: format!("{code} {description}") })
         }
-        TokenResponse::Unclear(error) => Err(error),
+        TokenResponse::Inconclusive(error) => Err(error),
     }
 }
 
 /// Waits for the turn to change the login: one process at a time.
 async fn turn(context: &RemoteContext) -> Result<aiw_home::ExclusiveLock, RemoteError> {
     let home = context.home.clone();
-    Ok(blocking(move || home.login_turn(TOKENS_SECRET)).await?)
+    Ok(run_blocking(move || home.lock_login(TOKENS_SECRET)).await?)
 }
 
 /// The login of a remote that is open.
@@ -206,7 +206,7 @@ impl DriveAccess {
     pub(super) async fn open(context: &RemoteContext) -> Result<Self, RemoteError> {
         let client = GoogleClient::find(context).await?;
         let places = GoogleEndpoints::new(context)?;
-        let (way, _) = oauth(context)?;
+        let (way, _) = oauth_endpoint(context)?;
         let access = Self { context: context.clone(), client, places, http: way };
         access.tokens().await?;
         Ok(access)
@@ -214,13 +214,13 @@ impl DriveAccess {
 
     /// Returns the tokens, if they are of this client at these servers: no other one gets them.
     async fn tokens(&self) -> Result<LoginTokens, RemoteError> {
-        let place = || PLACE.to_owned();
+        let place = || REMOTE_NAME.to_owned();
         let tokens = read(&self.context).await?.ok_or_else(|| RemoteError::NotLoggedIn { place: place() })?;
         let GoogleEndpoints { oauth, api } = &self.places;
         match &tokens.api_url {
             None => Err(RemoteError::UnboundLogin { place: place() }),
             Some(known) if known != api.as_str() => {
-                Err(RemoteError::LoginElsewhere { place: place(), origin: known.clone() })
+                Err(RemoteError::LoginOriginMismatch { place: place(), origin: known.clone() })
             }
             Some(_) if tokens.client_id == self.client.id && tokens.oauth_url == oauth.as_str() => Ok(tokens),
             Some(_) => Err(RemoteError::NotLoggedIn { place: place() }),
@@ -231,13 +231,13 @@ impl DriveAccess {
     pub(super) async fn token(&self) -> Result<Secret, RemoteError> {
         let tokens = self.tokens().await?;
         match tokens.is_old() {
-            true => self.other_than(&Secret::new(tokens.access_token)).await,
+            true => self.refreshed_token(&Secret::new(tokens.access_token)).await,
             false => Ok(Secret::new(tokens.access_token)),
         }
     }
 
     /// Returns another token than an old one: that of a refresh, here or by another process.
-    pub(super) async fn other_than(&self, old: &Secret) -> Result<Secret, RemoteError> {
+    pub(super) async fn refreshed_token(&self, old: &Secret) -> Result<Secret, RemoteError> {
         let (context, client, places, way) =
             (self.context.clone(), self.client.clone(), self.places.clone(), self.http.clone());
         let (this, old) = (Self { context, client, places, http: way }, old.clone());
@@ -253,36 +253,36 @@ impl DriveAccess {
         if tokens.access_token != old.expose() && !tokens.is_old() {
             return Ok(Secret::new(tokens.access_token));
         }
-        let ended = |why: String| RemoteError::LoginEnded { place: PLACE.into(), why };
+        let ended = |why: String| RemoteError::LoginExpired { place: REMOTE_NAME.into(), why };
         let Some(refresh_token) = &tokens.refresh_token else {
             return Err(ended("Google gave no refresh token".into()));
         };
         let fields = [("grant_type", "refresh_token"), ("refresh_token", refresh_token)];
-        let mut pauses = self.http.pauses();
+        let mut pauses = self.http.backoff();
         loop {
             match self.client.post(&self.http, &self.places.oauth, "token", &fields).await? {
-                TokenResponse::Yes(said) => {
+                TokenResponse::Success(said) => {
                     let new = LoginTokens::read(&said, &self.client, &self.places, Some(&tokens))?;
                     write(&self.context.home, &new).await?;
                     return Ok(Secret::new(new.access_token));
                 }
-                TokenResponse::No(code, description) if code == "invalid_grant" => {
+                TokenResponse::Error(code, description) if code == "invalid_grant" => {
                     remove(&self.context.home).await?;
                     return Err(ended(format!("{code} {description}").trim().to_owned()));
                 }
-                TokenResponse::No(code, description) => {
-                    if let Some(error) = about_client(&code, &description) {
+                TokenResponse::Error(code, description) => {
+                    if let Some(error) = client_error(&code, &description) {
                         return Err(error);
                     }
                     let why = format!("{code} {description}").trim().to_owned();
-                    if code != "rate_limit_exceeded" || !pauses.next(None).await {
-                        return Err(RemoteError::Refused { place: "Google".into(), why });
+                    if code != "rate_limit_exceeded" || !pauses.wait(None).await {
+                        return Err(RemoteError::Unauthorized { place: "Google".into(), why });
                     }
                 }
-                TokenResponse::Unclear(error) => {
-                    pauses.note_silence();
-                    let is_lasting = matches!(&error, RemoteError::Net(_)) && !is_moment(&error);
-                    if is_lasting || !pauses.next(None).await {
+                TokenResponse::Inconclusive(error) => {
+                    pauses.record_timeout();
+                    let is_lasting = matches!(&error, RemoteError::Net(_)) && !is_transient_error(&error);
+                    if is_lasting || !pauses.wait(None).await {
                         return Err(error);
                     }
                 }

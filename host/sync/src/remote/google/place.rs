@@ -7,19 +7,19 @@ use super::super::request::RemoteClient;
 use super::super::{RemoteContext, RemoteError};
 
 /// Google Drive in messages.
-pub(super) const PLACE: &str = "Google Drive";
+pub(super) const REMOTE_NAME: &str = "Google Drive";
 
 /// Where logins are.
-pub(super) const OAUTH: &str = "https://oauth2.googleapis.com";
+pub(super) const OAUTH_URL: &str = "https://oauth2.googleapis.com";
 
 /// Where Drive is.
-pub(super) const API: &str = "https://www.googleapis.com";
+pub(super) const API_URL: &str = "https://www.googleapis.com";
 
 /// The scope of a login: see and change the files that its OAuth client made.
 pub(super) const SCOPE: &str = "https://www.googleapis.com/auth/drive.file";
 
 /// Returns an address of Google's, or the user's in its place, and what may be reached for it.
-pub(super) fn base(named: Option<&str>, own: &'static str) -> Result<(Url, Policy), RemoteError> {
+pub(super) fn resolve_base_url(named: Option<&str>, own: &'static str) -> Result<(Url, Policy), RemoteError> {
     let mut policy = Policy::none();
     let text = match named {
         Some(named) => {
@@ -41,7 +41,7 @@ pub(super) fn base(named: Option<&str>, own: &'static str) -> Result<(Url, Polic
 }
 
 /// Returns the address of something below a base.
-pub(super) fn below(base: &Url, path: &str) -> Result<Url, RemoteError> {
+pub(super) fn join_url(base: &Url, path: &str) -> Result<Url, RemoteError> {
     let mut url = base.clone();
     match url.path_segments_mut() {
         Ok(mut parts) => parts.pop_if_empty().extend(path.split('/')),
@@ -60,14 +60,14 @@ pub(crate) struct GoogleEndpoints {
 impl GoogleEndpoints {
     pub(crate) fn new(context: &RemoteContext) -> Result<Self, RemoteError> {
         let google = &context.settings.google;
-        let (oauth, _) = base(google.oauth_url.as_deref(), OAUTH)?;
-        let (api, _) = base(google.api_url.as_deref(), API)?;
+        let (oauth, _) = resolve_base_url(google.oauth_url.as_deref(), OAUTH_URL)?;
+        let (api, _) = resolve_base_url(google.api_url.as_deref(), API_URL)?;
         Ok(Self { oauth, api })
     }
 }
 
 /// Where logins are, and how they are reached.
-pub(super) fn oauth(context: &RemoteContext) -> Result<(RemoteClient, Url), RemoteError> {
-    let (url, policy) = base(context.settings.google.oauth_url.as_deref(), OAUTH)?;
+pub(super) fn oauth_endpoint(context: &RemoteContext) -> Result<(RemoteClient, Url), RemoteError> {
+    let (url, policy) = resolve_base_url(context.settings.google.oauth_url.as_deref(), OAUTH_URL)?;
     Ok((RemoteClient::new(context, policy, "Google"), url))
 }

@@ -7,10 +7,10 @@ use sha2::{Digest, Sha256};
 use url::Url;
 
 use super::super::limits::READ_ATTEMPTS;
-use super::super::request::{MAX_REFUSAL, is_moment, retry_after, within};
-use super::super::{MAX_OBJECT, RemoteError};
-use super::files::{DriveFile, DriveFiles, is_passing};
-use super::place::PLACE;
+use super::super::request::{MAX_ERROR_BODY_BYTES, check_size_limit, is_transient_error, retry_after};
+use super::super::{MAX_OBJECT_BYTES, RemoteError};
+use super::files::{DriveFile, DriveFiles, is_transient_response};
+use super::place::REMOTE_NAME;
 
 /// The bytes of one request: a multiple of 256 KiB, as Drive demands.
 const CHUNK_BYTES: usize = 8 << 20;
@@ -49,14 +49,16 @@ pub(super) async fn upload(files: &DriveFiles, folder: &str, name: &str, bytes: 
                 },
             }
         }
-        let Some(file) = made else { return Err(RemoteError::junk(PLACE, "it forgets each upload that it begins")) };
+        let Some(file) = made else {
+            return Err(RemoteError::invalid_response(REMOTE_NAME, "it forgets each upload that it begins"));
+        };
         if is_right(files, &id, file, bytes).await? {
             return Ok(id);
         }
         // What it kept is of no use to anybody.
         let _ = remove(files, &id).await;
     }
-    Err(RemoteError::Damaged { name: name.to_owned(), place: PLACE.into() })
+    Err(RemoteError::Damaged { name: name.to_owned(), place: REMOTE_NAME.into() })
 }
 
 /// Begins an upload. Returns its address; `None` if the file is there already.
@@ -69,27 +71,27 @@ async fn begin(
 ) -> Result<Option<Url>, RemoteError> {
     let body = json!({"id": id, "name": name, "parents": [folder], "mimeType": "application/octet-stream"});
     let query = [("uploadType", "resumable"), ("fields", "id,name,size,sha256Checksum")];
-    let mut request = files.request_with("upload/drive/v3/files", &query, &body)?;
+    let mut request = files.json_request("upload/drive/v3/files", &query, &body)?;
     request.headers.push(("x-upload-content-type".into(), "application/octet-stream".into()));
     request.headers.push(("x-upload-content-length".into(), length.to_string()));
     let response = files.send(&request).await?;
     match response.status {
         200 | 201 => {}
         409 => return Ok(None),
-        _ => return Err(files.refused(&response)),
+        _ => return Err(files.response_error(&response)),
     }
     let url = response.header("location").and_then(|to| files.api.join(to).ok());
     // The bytes and the token go nowhere else.
     match url.filter(|url| url.origin() == files.api.origin()) {
         Some(url) => Ok(Some(url)),
-        None => Err(RemoteError::junk(PLACE, "it names no address, or one elsewhere, for an upload")),
+        None => Err(RemoteError::invalid_response(REMOTE_NAME, "it names no address, or one elsewhere, for an upload")),
     }
 }
 
 /// Sends all bytes, piece by piece, from where Drive has kept them.
 async fn send(files: &DriveFiles, session: &Url, bytes: &[u8]) -> Result<Session, RemoteError> {
     let total = bytes.len();
-    let mut pauses = files.client.pauses();
+    let mut pauses = files.client.backoff();
     let mut kept = 0;
     // Whether Drive is asked what it has kept.
     let mut is_unsure = false;
@@ -116,30 +118,30 @@ async fn send(files: &DriveFiles, session: &Url, bytes: &[u8]) -> Result<Session
                     let is_further = now > kept;
                     (kept, is_unsure) = (now, false);
                     if is_further {
-                        pauses = files.client.pauses();
+                        pauses = files.client.backoff();
                         continue;
                     }
                     None
                 }
-                _ if is_passing(response) => {
+                _ if is_transient_response(response) => {
                     is_unsure = true;
                     retry_after(response)
                 }
-                _ => return Err(files.refused(response)),
+                _ => return Err(files.response_error(response)),
             },
-            Err(error) if is_moment(error) => {
-                pauses.note_silence();
+            Err(error) if is_transient_error(error) => {
+                pauses.record_timeout();
                 is_unsure = true;
                 None
             }
             Err(_) => return answer.map(|_| Session::SessionExpired),
         };
-        if !pauses.next(asked).await {
+        if !pauses.wait(asked).await {
             return match answer {
                 Ok(response) if response.status == 308 => {
-                    Err(RemoteError::junk(PLACE, "it keeps nothing of an upload"))
+                    Err(RemoteError::invalid_response(REMOTE_NAME, "it keeps nothing of an upload"))
                 }
-                Ok(response) => Err(files.refused(&response)),
+                Ok(response) => Err(files.response_error(&response)),
                 Err(error) => Err(error),
             };
         }
@@ -153,7 +155,7 @@ fn kept_until(response: &Response, most: usize) -> Result<usize, RemoteError> {
     let last = range.strip_prefix("0-").and_then(|last| last.parse::<usize>().ok());
     match last.and_then(|last| last.checked_add(1)) {
         Some(kept) if kept <= most => Ok(kept),
-        _ => Err(RemoteError::junk(PLACE, "it has kept other bytes of an upload than it got")),
+        _ => Err(RemoteError::invalid_response(REMOTE_NAME, "it has kept other bytes of an upload than it got")),
     }
 }
 
@@ -166,7 +168,7 @@ async fn is_right(files: &DriveFiles, id: &str, said: Option<DriveFile>, bytes: 
         return Ok(is_whole && digest.eq_ignore_ascii_case(&hex(&Sha256::digest(bytes))));
     }
     for _ in 0..READ_ATTEMPTS {
-        match read(files, id, MAX_OBJECT).await {
+        match read(files, id, MAX_OBJECT_BYTES).await {
             Ok(Some(kept)) if kept == bytes => return Ok(true),
             Ok(_) | Err(RemoteError::TooLarge { .. }) => {}
             Err(error) => return Err(error),
@@ -178,12 +180,12 @@ async fn is_right(files: &DriveFiles, id: &str, said: Option<DriveFile>, bytes: 
 /// Reads a file; `None` if it is not there.
 pub(super) async fn read(files: &DriveFiles, id: &str, limit: u64) -> Result<Option<Vec<u8>>, RemoteError> {
     let request = files.request(Method::Get, &format!("drive/v3/files/{id}"), &[("alt", "media")])?;
-    let request = HttpRequest { limit: limit.max(MAX_REFUSAL), ..request };
-    let response = within(files.send(&request).await, id, limit)?;
+    let request = HttpRequest { max_body_bytes: limit.max(MAX_ERROR_BODY_BYTES), ..request };
+    let response = check_size_limit(files.send(&request).await, id, limit)?;
     match response.status {
         200 => Ok(Some(response.body)),
         404 => Ok(None),
-        _ => Err(files.refused(&response)),
+        _ => Err(files.response_error(&response)),
     }
 }
 
@@ -192,6 +194,6 @@ pub(super) async fn remove(files: &DriveFiles, id: &str) -> Result<(), RemoteErr
     let response = files.send(&files.request(Method::Delete, &format!("drive/v3/files/{id}"), &[])?).await?;
     match response.status {
         200 | 204 | 404 => Ok(()),
-        _ => Err(files.refused(&response)),
+        _ => Err(files.response_error(&response)),
     }
 }

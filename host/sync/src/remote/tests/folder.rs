@@ -49,7 +49,7 @@ fn conflict_copies_foreign_files_and_links_are_no_objects() {
     assert_eq!(wait(far.list()).unwrap(), [object("s-1.age", 3)]);
     for name in ["s-2.age", "s-3.age", "s-4.age", "s-5.age"] {
         assert!(matches!(wait(far.get(name, 99)), Err(RemoteError::NotFound { .. })), "{name}");
-        assert!(matches!(wait(far.put(name, b"x")), Err(RemoteError::Exists { .. })), "{name}");
+        assert!(matches!(wait(far.put(name, b"x")), Err(RemoteError::AlreadyExists { .. })), "{name}");
     }
     assert_eq!(fs::read_to_string(world.path("secret.age")).unwrap(), CANARY);
     assert!(!world.path("nowhere").exists());
@@ -62,7 +62,10 @@ fn an_object_is_never_replaced() {
     wait(far.put("s-1.age", b"one")).unwrap();
     wait(far.put("s-1.age", b"one")).unwrap();
     for other in ["two", "on", "one more"] {
-        assert!(matches!(wait(far.put("s-1.age", other.as_bytes())), Err(RemoteError::Exists { .. })), "{other}");
+        assert!(
+            matches!(wait(far.put("s-1.age", other.as_bytes())), Err(RemoteError::AlreadyExists { .. })),
+            "{other}"
+        );
     }
     assert_eq!(wait(far.get("s-1.age", 9)).unwrap(), b"one");
 }
@@ -75,7 +78,7 @@ fn a_flood_of_names_is_an_error() {
     for number in 0..=MAX_OBJECTS {
         fs::File::create(world.path("box").join(format!("s-{number}.age"))).unwrap();
     }
-    assert!(matches!(wait(far.list()), Err(RemoteError::TooMany { .. })));
+    assert!(matches!(wait(far.list()), Err(RemoteError::TooManyObjects { .. })));
 }
 
 #[test]

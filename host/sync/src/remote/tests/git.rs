@@ -43,7 +43,7 @@ fn an_object_is_never_replaced() {
     let far = world.open(&address);
     wait(far.put("s-1.age", b"one")).unwrap();
     wait(far.put("s-1.age", b"one")).unwrap();
-    assert!(matches!(wait(far.put("s-1.age", b"two")), Err(RemoteError::Exists { .. })));
+    assert!(matches!(wait(far.put("s-1.age", b"two")), Err(RemoteError::AlreadyExists { .. })));
     assert_eq!(wait(far.get("s-1.age", 9)).unwrap(), b"one");
     assert_eq!(git(&world, "far.git", &["rev-list", "--count", "aiw-sync"]), "1");
 }
@@ -108,7 +108,7 @@ fn what_else_is_in_the_tree_stays_and_is_no_object() {
     assert_eq!(wait(far.list()).unwrap(), [object("s-1.age", 7)]);
     for name in ["s-2.age", "s-4.age", "s-5.age"] {
         assert!(matches!(wait(far.get(name, 99)), Err(RemoteError::NotFound { .. })), "{name}");
-        assert!(matches!(wait(far.put(name, b"x")), Err(RemoteError::Exists { .. })), "{name}");
+        assert!(matches!(wait(far.put(name, b"x")), Err(RemoteError::AlreadyExists { .. })), "{name}");
     }
     wait(far.put("s-6.age", b"six")).unwrap();
     let names = git(&world, "far.git", &["ls-tree", "--name-only", "aiw-sync"]);
@@ -155,7 +155,7 @@ fn a_repository_that_is_not_there_or_says_no_is_an_error() {
     assert!(matches!(error, RemoteError::Git { .. }), "{error}");
     assert_eq!(wait(world.open(&address).list()).unwrap(), []);
     let mut context = world.context();
-    context.home = Home::at(world.path("home")).seen_by(ExecutionContext::new(Ok(world.path("")), []));
+    context.home = Home::from_root(world.path("home")).with_context(ExecutionContext::new(Ok(world.path("")), []));
     assert!(matches!(wait(open(&world.address(&address), &context)), Err(RemoteError::GitNotFound)));
 }
 

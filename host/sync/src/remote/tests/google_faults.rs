@@ -147,17 +147,17 @@ fn limits_are_waited_for_and_a_full_drive_is_not() {
     google.but(|_, _| Some(Google::refusal(403, "userRateLimitExceeded")));
     let before = google.server.seen().len();
     let error = wait(far.list()).unwrap_err();
-    assert!(matches!(error, RemoteError::Limited { .. }), "{error}");
+    assert!(matches!(error, RemoteError::RateLimited { .. }), "{error}");
     assert_eq!(google.server.seen().len() - before, 7);
     google.but(|_, _| Some(Answer::Plain(429, vec![("retry-after".into(), "86400".into())], Vec::new())));
     let error = wait(far.list()).unwrap_err();
-    assert!(matches!(error, RemoteError::Limited { seconds: Some(86400), .. }), "{error}");
+    assert!(matches!(error, RemoteError::RateLimited { seconds: Some(86400), .. }), "{error}");
     google.but(|request, _| {
         (request.path == "/api/upload/drive/v3/files").then(|| Google::refusal(403, "storageQuotaExceeded"))
     });
     let before = google.count("POST", "/upload/");
     let error = wait(far.put("s-1.age", b"x")).unwrap_err();
-    assert!(matches!(error, RemoteError::Full { .. }), "{error}");
+    assert!(matches!(error, RemoteError::StorageFull { .. }), "{error}");
     assert_eq!(google.count("POST", "/upload/") - before, 1);
     google.but(|_, _| Some(Google::refusal(403, "insufficientPermissions")));
     let error = wait(far.list()).unwrap_err();
@@ -217,7 +217,7 @@ fn a_flood_of_files_is_an_error() {
         Some(Answer::json(200, &json!({"files": files, "nextPageToken": page.to_string()})))
     });
     let error = wait(far.list()).unwrap_err();
-    assert!(matches!(error, RemoteError::TooMany { .. }), "{error}");
+    assert!(matches!(error, RemoteError::TooManyObjects { .. }), "{error}");
     assert!(google.server.seen().len() < 70);
 }
 

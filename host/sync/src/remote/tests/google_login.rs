@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::google::{Google, Worlds, logged_in};
 use super::*;
-use crate::remote::google::{DeviceCode, GoogleLogin, LoginEnd, Logout, current, login, logout};
+use crate::remote::google::{DeviceCode, GoogleLogin, LoginExpiry, Logout, current, login, logout};
 
 fn error(code: &str, status: u16) -> Answer {
     Answer::json(status, &json!({"error": code, "error_description": "x"}))
@@ -37,12 +37,12 @@ fn a_login_waits_through_everything_that_is_no_end() {
     let world = google.world();
     let shown = parking_lot::Mutex::new(Vec::new());
     let found = wait(login(&world.context(), &|code: &DeviceCode| shown.lock().push(code.clone()))).unwrap();
-    assert_eq!(found, GoogleLogin { end: None });
+    assert_eq!(found, GoogleLogin { expiry: None });
     let code = DeviceCode {
         url: "https://www.google.com/device".into(),
         code: "GQVQ-JKEC".into(),
         complete_url: None,
-        seconds: 1800,
+        expires_in_secs: 1800,
     };
     assert_eq!(*shown.lock(), [code]);
     assert_eq!(google.count("POST", "/oauth/token"), 12);
@@ -65,7 +65,7 @@ fn the_standards_name_of_the_address_is_read_too() {
     let shown = parking_lot::Mutex::new(None);
     wait(login(&world.context(), &|code: &DeviceCode| *shown.lock() = Some(code.clone()))).unwrap();
     let code = shown.lock().take().unwrap();
-    assert_eq!((code.url.as_str(), code.seconds), ("https://x.example/device", 60));
+    assert_eq!((code.url.as_str(), code.expires_in_secs), ("https://x.example/device", 60));
     assert_eq!(code.complete_url.as_deref(), Some("https://x.example/d?c=A"));
     assert!(!code.code.contains('\u{1b}'), "{}", code.code);
 }
@@ -128,7 +128,7 @@ fn without_a_client_the_next_step_is_said() {
     for error in
         [wait(login(&context, &|_| {})).unwrap_err(), wait(open(&RemoteUrl::GoogleDrive, &context)).err().unwrap()]
     {
-        assert!(matches!(error, RemoteError::MissingClient), "{error}");
+        assert!(matches!(error, RemoteError::MissingOAuthClient), "{error}");
         assert_eq!(error.exit_code(), 3);
         let hint = error.hint().unwrap();
         assert!(hint.contains("TVs and Limited Input devices") && hint.contains("`sync.google.client_id`"), "{hint}");
@@ -140,11 +140,11 @@ fn a_login_that_ends_is_said_to_end() {
     let google = Google::start();
     google.state.lock().more = json!({"refresh_token_expires_in": 604_799});
     let world = google.world();
-    let LoginEnd::At(end) = logged_in(&world).end.unwrap() else { panic!() };
+    let LoginExpiry::Timestamp(end) = logged_in(&world).expiry.unwrap() else { panic!() };
     let days = end.saturating_sub(aiw_home::now_millis()) / 86_400_000;
     assert_eq!(days, 6);
     google.state.lock().more = json!({"refresh_token": null});
-    assert_eq!(logged_in(&world).end, Some(LoginEnd::MissingRefreshToken));
+    assert_eq!(logged_in(&world).expiry, Some(LoginExpiry::MissingRefreshToken));
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn a_login_that_was_revoked_is_over() {
         (state.revoked, state.access) = (true, 9);
     }
     let error = wait(far.list()).unwrap_err();
-    assert!(matches!(&error, RemoteError::LoginEnded { why, .. } if why.contains("revoked")), "{error}");
+    assert!(matches!(&error, RemoteError::LoginExpired { why, .. } if why.contains("revoked")), "{error}");
     assert_eq!((error.hint().as_deref(), error.exit_code()), (Some("`aiw sync login`"), 3));
     assert!(!vault_has(&world));
     assert!(matches!(wait(far.list()), Err(RemoteError::NotLoggedIn { .. })));
@@ -248,7 +248,7 @@ fn tokens_go_to_no_other_client_and_no_other_server() {
     let mut context = world.context();
     context.settings.google.api_url = Some(other.server.url());
     let error = wait(open(&RemoteUrl::GoogleDrive, &context)).err().unwrap();
-    assert!(matches!(error, RemoteError::LoginElsewhere { .. }), "{error}");
+    assert!(matches!(error, RemoteError::LoginOriginMismatch { .. }), "{error}");
     // An older aiw kept a login without it: it is asked for once more.
     let name = "sync-google".parse().unwrap();
     let mut tokens: serde_json::Value =
@@ -286,7 +286,7 @@ fn silence_while_the_code_is_asked_for_is_an_error() {
     let google = Google::start();
     google.but(|_, _| Some(Answer::Silence));
     let mut context = google.world().context();
-    let limits = RequestLimits { connect: SHORT, idle: SHORT, ..RequestLimits::default() };
+    let limits = RequestLimits { connect_timeout: SHORT, idle_timeout: SHORT, ..RequestLimits::default() };
     context.net = HttpClient::with_limits(limits).unwrap();
     assert!(matches!(wait(login(&context, &|_| {})), Err(RemoteError::Net(_))));
 }

@@ -45,13 +45,13 @@ impl World {
     pub fn home(&self) -> Home {
         let variables = [("PATH", "/usr/local/bin:/usr/bin:/bin".into()), ("HOME", self.path("user").into())];
         let variables = variables.map(|(name, value)| (name.into(), value));
-        Home::at(self.path("home")).seen_by(ExecutionContext::new(Ok(self.path("")), variables))
+        Home::from_root(self.path("home")).with_context(ExecutionContext::new(Ok(self.path("")), variables))
     }
 
     /// Returns the context of remotes, with seconds that are short.
     pub fn context(&self) -> RemoteContext {
         let mut context = RemoteContext::new(self.home(), HttpClient::new().unwrap()).unwrap();
-        context.second = Duration::from_millis(1);
+        context.delay_unit = Duration::from_millis(1);
         context
     }
 
@@ -75,13 +75,13 @@ impl World {
         };
         let typed = self.typed.lock().clone();
         if let Some((name, login)) = typed {
-            self.secret(&name, bound(url, &login).unwrap().expose());
+            self.secret(&name, bind_to_origin(url, &login).unwrap().expose());
         }
         address
     }
 
     pub fn address(&self, text: &str) -> RemoteUrl {
-        RemoteUrl::parse(text, self.home().around()).unwrap()
+        RemoteUrl::parse(text, self.home().context()).unwrap()
     }
 
     pub fn open(&self, address: &str) -> Box<dyn Remote> {
@@ -91,14 +91,14 @@ impl World {
     /// Opens a remote that will not answer.
     pub fn open_impatiently(&self, address: &str) -> Box<dyn Remote> {
         let short = Duration::from_millis(150);
-        let limits = RequestLimits { connect: short, idle: short, ..RequestLimits::default() };
+        let limits = RequestLimits { connect_timeout: short, idle_timeout: short, ..RequestLimits::default() };
         let context = RemoteContext { net: HttpClient::with_limits(limits).unwrap(), ..self.context() };
         wait(open(&self.with_login(address), &context)).unwrap()
     }
 
     /// Opens a remote whose bodies may not stall.
     pub fn open_in_haste(&self, address: &str) -> Box<dyn Remote> {
-        let limits = RequestLimits { idle: Duration::from_millis(40), ..RequestLimits::default() };
+        let limits = RequestLimits { idle_timeout: Duration::from_millis(40), ..RequestLimits::default() };
         let net = HttpClient::with_limits(limits).unwrap();
         let context = RemoteContext { net, ..self.context() };
         wait(open(&self.with_login(address), &context)).unwrap()
@@ -164,9 +164,9 @@ pub(super) fn keeps_what_it_is_given(far: &dyn Remote) {
         }
         assert!(matches!(far.get("s-c-1.age", 9).await, Err(RemoteError::NotFound { .. })));
         for name in ["", "x", "../s.age", "/s.age", "a/b.age", "S.age", "s.age\n", "-s.age", ".age", &"a".repeat(220)] {
-            assert!(matches!(far.put(name, b"x").await, Err(RemoteError::Name { .. })), "{name}");
-            assert!(matches!(far.get(name, 9).await, Err(RemoteError::Name { .. })), "{name}");
-            assert!(matches!(far.delete(name).await, Err(RemoteError::Name { .. })), "{name}");
+            assert!(matches!(far.put(name, b"x").await, Err(RemoteError::InvalidObjectName { .. })), "{name}");
+            assert!(matches!(far.get(name, 9).await, Err(RemoteError::InvalidObjectName { .. })), "{name}");
+            assert!(matches!(far.delete(name).await, Err(RemoteError::InvalidObjectName { .. })), "{name}");
         }
         let error = far.put("s-d-1.age", &vec![0; (32 << 20) + 1]).await.unwrap_err();
         assert!(matches!(error, RemoteError::TooLarge { .. }), "{error}");

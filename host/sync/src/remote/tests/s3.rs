@@ -128,7 +128,7 @@ fn a_list_without_an_end_is_an_error() {
         Answer::ok(format!("<ListBucketResult><IsTruncated>true</IsTruncated>{token}{keys}</ListBucketResult>"))
     });
     let error = wait(world.open(&format!("s3:{}/b", server.url())).list()).unwrap_err();
-    assert!(matches!(error, RemoteError::TooMany { .. }), "{error}");
+    assert!(matches!(error, RemoteError::TooManyObjects { .. }), "{error}");
     assert!(server.seen().len() < 60);
 }
 
@@ -155,7 +155,7 @@ fn pages_may_be_small_and_their_names_are_limited() {
     // Neither names nor empty pages are without end.
     let many = |page: usize| (0..500).map(|name| format!("s-{page}-{name}.age")).collect::<Vec<_>>();
     let server = pages(many, usize::MAX);
-    assert!(matches!(list(&server).unwrap_err(), RemoteError::TooMany { .. }));
+    assert!(matches!(list(&server).unwrap_err(), RemoteError::TooManyObjects { .. }));
     assert_eq!(server.seen().len(), 41);
     let server = pages(|_| Vec::new(), usize::MAX);
     let error = list(&server).unwrap_err();

@@ -60,7 +60,7 @@ fn refuses_another_password(address: &str) {
     other.login("sync-webdav", "me:other");
     let far = other.open(address);
     for error in [wait(far.list()).unwrap_err(), wait(far.put("s-1.age", b"x")).unwrap_err()] {
-        assert!(matches!(error, RemoteError::Refused { .. }), "{error}");
+        assert!(matches!(error, RemoteError::Unauthorized { .. }), "{error}");
         assert_eq!(error.hint().as_deref(), Some("`aiw sync login`"));
     }
 }
@@ -76,7 +76,7 @@ fn without_a_login_nothing_is_asked() {
     world.login("sync-webdav", CANARY);
     let address = world.with_login("webdav:https://cloud.example/x");
     let error = wait(open(&address, &world.context())).err().unwrap();
-    assert!(matches!(error, RemoteError::LoginForm { .. }) && !error.to_string().contains(CANARY), "{error}");
+    assert!(matches!(error, RemoteError::MalformedLogin { .. }) && !error.to_string().contains(CANARY), "{error}");
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn a_password_goes_to_the_server_that_it_was_typed_for_alone() {
         let world = world();
         world.with_login(known);
         let error = wait(open(&world.address(&other), &world.context())).err().unwrap();
-        assert!(matches!(error, RemoteError::LoginElsewhere { .. }), "{error}");
+        assert!(matches!(error, RemoteError::LoginOriginMismatch { .. }), "{error}");
         assert_eq!(error.hint().unwrap(), format!("`aiw sync login {other}/`"));
         assert!(!error.to_string().contains(CANARY));
     }

@@ -7,9 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use aiw_core::provider::{
-    Account, Auth, Header, Health, Intent, KeyState, Model, Models, Need, Preset, ProviderInfo, Target, Tuning, Value,
+    Account, Auth, Header, Health, Intent, KeyState, Model, Models, Preset, ProviderInfo, Requirement, Target, Tuning,
+    Value,
 };
-use aiw_core::{Api, ExtensionId, Family, HeaderName, is_model, one_line, printable};
+use aiw_core::{Api, ExtensionId, Family, HeaderName, is_valid_model_name, one_line, printable};
 use aiw_net::{host_and_port, origin};
 use wasmtime::Store;
 
@@ -17,7 +18,7 @@ use super::generated::exports::aiw::plugin::provider as generated;
 use super::host::{cli, value};
 use crate::error::CallFailure;
 use crate::host::CallState;
-use crate::invalid_response::{InvalidResponse, at_most, line};
+use crate::invalid_response::{InvalidResponse, check_count, validate_line};
 
 /// The exported functions of an instance.
 pub(crate) struct Guest(pub(super) generated::Guest);
@@ -79,7 +80,7 @@ fn given_target(target: &Target) -> generated::Target {
     generated::Target {
         cli: target.cli.map_or_else(|| generated::Cli::Other("aiw".into()), cli),
         version: target.version.clone(),
-        speaks: target.speaks.iter().map(api).collect(),
+        speaks: target.supported_apis.iter().map(api).collect(),
         model: target.model.clone(),
     }
 }
@@ -101,13 +102,13 @@ const MAX_TOKENS: u32 = 100_000_000;
 const MAX_SECONDS: u32 = 24 * 60 * 60;
 
 fn info(info: generated::ProviderInfo) -> Result<ProviderInfo, InvalidResponse> {
-    at_most(MAX_PRESETS, info.presets.len(), "presets")?;
+    check_count(MAX_PRESETS, info.presets.len(), "presets")?;
     let presets = info.presets.into_iter().map(preset).collect::<Result<Vec<_>, _>>()?;
     let mut ids = BTreeSet::new();
     if let Some(twice) = presets.iter().find(|preset| !ids.insert(preset.id.as_str())) {
-        return Err(InvalidResponse::PresetTwice { id: twice.id.clone() });
+        return Err(InvalidResponse::DuplicatePreset { id: twice.id.clone() });
     }
-    Ok(ProviderInfo { label: line("a label", info.label, MAX_LABEL_LEN)?, presets })
+    Ok(ProviderInfo { label: validate_line("a label", info.label, MAX_LABEL_LEN)?, presets })
 }
 
 fn preset(preset: generated::Preset) -> Result<Preset, InvalidResponse> {
@@ -117,30 +118,30 @@ fn preset(preset: generated::Preset) -> Result<Preset, InvalidResponse> {
     for at in preset.base_urls {
         let url = (!at.url.is_empty()).then(|| preset_url(at.url)).transpose()?;
         if base_urls.insert(family(at.family), url).is_some() {
-            return Err(InvalidResponse::TwoAddresses { id: id.to_string() });
+            return Err(InvalidResponse::MultipleUrls { id: id.to_string() });
         }
     }
     let page = preset.token_page.map(|page| match page.starts_with("https://") && origin(&page).is_some() {
-        true => line("a page", page, MAX_URL_LEN),
+        true => validate_line("a page", page, MAX_URL_LEN),
         false => Err(InvalidResponse::Page { page }),
     });
     Ok(Preset {
         id: id.to_string(),
-        label: line("a label", preset.label, MAX_LABEL_LEN)?,
+        label: validate_line("a label", preset.label, MAX_LABEL_LEN)?,
         base_urls,
         token: match preset.token {
-            generated::Need::Required => Need::Required,
-            generated::Need::Optional => Need::Optional,
-            generated::Need::Never => Need::Never,
+            generated::Need::Required => Requirement::Required,
+            generated::Need::Optional => Requirement::Optional,
+            generated::Need::Never => Requirement::Never,
         },
         token_page: page.transpose()?,
-        model: preset.model.map(|model| line("a model", model, MAX_NAME_LEN)).transpose()?,
+        model: preset.model.map(|model| validate_line("a model", model, MAX_NAME_LEN)).transpose()?,
     })
 }
 
 /// Checks an address that nobody typed: it must be encrypted, or on this machine.
 fn preset_url(url: String) -> Result<String, InvalidResponse> {
-    let url = line("an address", url, MAX_URL_LEN)?;
+    let url = validate_line("an address", url, MAX_URL_LEN)?;
     let bad = |why| Err(InvalidResponse::Address { url: url.clone(), why });
     let (Some(_), Some((host, _))) = (origin(&url), host_and_port(&url)) else {
         return bad("is not an `http` or `https` URL, or contains credentials");
@@ -156,8 +157,8 @@ fn preset_url(url: String) -> Result<String, InvalidResponse> {
 }
 
 fn intent(intent: generated::Intent, account: &Account) -> Result<Intent, InvalidResponse> {
-    at_most(MAX_HEADERS, intent.headers.len(), "headers").map_err(InvalidResponse::had)?;
-    at_most(MAX_NOTES, intent.notes.len(), "notes").map_err(InvalidResponse::had)?;
+    check_count(MAX_HEADERS, intent.headers.len(), "headers").map_err(InvalidResponse::into_prefixed)?;
+    check_count(MAX_NOTES, intent.notes.len(), "notes").map_err(InvalidResponse::into_prefixed)?;
     let api = match intent.api {
         generated::Api::Messages => Api::Messages,
         generated::Api::Responses => Api::Responses,
@@ -176,10 +177,10 @@ fn intent(intent: generated::Intent, account: &Account) -> Result<Intent, Invali
     for header in intent.headers {
         let name = header_name(header.name)?;
         if name.is_reserved() {
-            return Err(InvalidResponse::Reserved(name));
+            return Err(InvalidResponse::ReservedHeader(name));
         }
         if !names.insert(name.as_str().to_ascii_lowercase()) {
-            return Err(InvalidResponse::HeaderTwice(name));
+            return Err(InvalidResponse::DuplicateHeader(name));
         }
         headers.push(Header { value: check_value(&name, value(header.value), account)?, name });
     }
@@ -189,13 +190,17 @@ fn intent(intent: generated::Intent, account: &Account) -> Result<Intent, Invali
         headers,
         models: models_by_size(intent.models)?,
         tuning: tuning(intent.tuning)?,
-        tag: intent.tag.map(|tag| line("a tag", tag, MAX_TAG_LEN)).transpose().map_err(InvalidResponse::had)?,
+        tag: intent
+            .tag
+            .map(|tag| validate_line("a tag", tag, MAX_TAG_LEN))
+            .transpose()
+            .map_err(InvalidResponse::into_prefixed)?,
         notes: intent
             .notes
             .into_iter()
-            .map(|note| line("a note", note, MAX_NOTE_LEN))
+            .map(|note| validate_line("a note", note, MAX_NOTE_LEN))
             .collect::<Result<_, _>>()
-            .map_err(InvalidResponse::had)?,
+            .map_err(InvalidResponse::into_prefixed)?,
     })
 }
 
@@ -207,7 +212,7 @@ fn auth(auth: generated::Auth, account: &Account) -> Result<Auth, InvalidRespons
         generated::Auth::Header(named) => {
             let header = header_name(named.name)?;
             if header.is_reserved() {
-                return Err(InvalidResponse::ReservedForSecret(header));
+                return Err(InvalidResponse::SecretInReservedHeader(header));
             }
             Auth::Header { header, secret: secret(named.value, account)? }
         }
@@ -220,7 +225,9 @@ fn header_name(name: String) -> Result<HeaderName, InvalidResponse> {
 
 fn models_by_size(models: generated::Models) -> Result<Models, InvalidResponse> {
     let model = |name: Option<String>| match name {
-        Some(name) if !is_model(&name) || printable(&name) != name.as_str() => Err(InvalidResponse::ModelName { name }),
+        Some(name) if !is_valid_model_name(&name) || printable(&name) != name.as_str() => {
+            Err(InvalidResponse::ModelName { name })
+        }
         name => Ok(name),
     };
     Ok(Models {
@@ -233,7 +240,7 @@ fn models_by_size(models: generated::Models) -> Result<Models, InvalidResponse> 
 
 fn tuning(tuning: generated::Tuning) -> Result<Tuning, InvalidResponse> {
     let within = |what, number: Option<u32>, most| match number {
-        Some(number) if number == 0 || number > most => Err(InvalidResponse::Number { what, number, most }),
+        Some(number) if number == 0 || number > most => Err(InvalidResponse::OutOfRange { what, number, most }),
         number => Ok(number),
     };
     let quirks = tuning.quirks;
@@ -282,10 +289,10 @@ fn health(health: generated::Health) -> Health {
 }
 
 fn models(models: Vec<generated::Model>) -> Result<Vec<Model>, InvalidResponse> {
-    at_most(MAX_MODELS, models.len(), "entries")?;
+    check_count(MAX_MODELS, models.len(), "entries")?;
     let model = |model: generated::Model| {
-        let label = model.label.map(|label| line("a label", label, MAX_NAME_LEN)).transpose()?;
-        Ok(Model { id: line("an id", model.id, MAX_NAME_LEN)?, label })
+        let label = model.label.map(|label| validate_line("a label", label, MAX_NAME_LEN)).transpose()?;
+        Ok(Model { id: validate_line("an id", model.id, MAX_NAME_LEN)?, label })
     };
     models.into_iter().map(model).collect()
 }

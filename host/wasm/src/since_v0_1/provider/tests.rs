@@ -71,7 +71,7 @@ proptest! {
             name: "mine".parse().unwrap(),
             preset: "p".into(),
             base_urls: [(Family::Anthropic, "https://a.example".to_owned())].into(),
-            granted: Default::default(),
+            trusted_families: Default::default(),
             model: None,
             secrets: ["token".to_owned()].into(),
         };
