@@ -32,6 +32,9 @@ pub fn write(directory: &Path) -> Result<(), CliError> {
 }
 
 /// The document with the fields of each shape between its marks: `<!-- fields: NAME -->` … `<!-- end -->`.
+/// Stands for the fields of a shape that does not exist. A test fails on it.
+const NO_SHAPE: &str = "\nThere is no such shape.\n\n";
+
 const JSON_DOC: &str = include_str!("../../../../docs/json.md");
 
 /// The document with the table of the home's paths between its marks: `<!-- paths -->` … `<!-- end -->`.
@@ -150,7 +153,7 @@ fn with_fields(document: &str) -> String {
         let _ = writeln!(text, "{before}<!-- fields: {name} -->");
         match shapes.iter().find(|(known, _)| *known == name) {
             Some((_, schema)) => text.push_str(&fields(schema)),
-            None => text.push_str("\nThere is no such shape.\n\n"),
+            None => text.push_str(NO_SHAPE),
         }
         text.push_str("<!-- end -->");
         rest = after;
@@ -210,4 +213,19 @@ fn describe(command: &Command, text: &mut String) {
 /// Without the blanks that clap leaves at line ends.
 fn trimmed(text: &str) -> String {
     text.lines().fold(String::new(), |all, line| all + line.trim_end() + "\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_mark_in_the_document_names_a_shape() {
+        let written = with_fields(JSON_DOC);
+        assert!(
+            !written.contains(NO_SHAPE),
+            "{:?}",
+            written.split_once(NO_SHAPE).map(|(before, _)| before.lines().next_back())
+        );
+    }
 }
