@@ -31,10 +31,10 @@ pub fn write(directory: &Path) -> Result<(), CliError> {
     std::fs::write(directory.join("providers.schema.json"), schema).map_err(io)
 }
 
-/// The document with the fields of each shape between its marks: `<!-- fields: NAME -->` … `<!-- end -->`.
 /// Stands for the fields of a shape that does not exist. A test fails on it.
 const NO_SHAPE: &str = "\nThere is no such shape.\n\n";
 
+/// The document with the fields of each shape between its marks: `<!-- fields: NAME -->` … `<!-- end -->`.
 const JSON_DOC: &str = include_str!("../../../../docs/json.md");
 
 /// The document with the table of the home's paths between its marks: `<!-- paths -->` … `<!-- end -->`.
