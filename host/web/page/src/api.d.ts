@@ -749,7 +749,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["SyncUndone"];
+                        "application/json": components["schemas"]["SyncUndo"];
                     };
                 };
                 /** @description A question */
@@ -3216,7 +3216,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["StoppedMonitoring"];
+                        "application/json": components["schemas"]["MonitorStopSummary"];
                     };
                 };
                 /** @description A question */
@@ -5620,7 +5620,7 @@ export interface components {
             /** @description The version of this aiw */
             version: string;
             /** @description How it was installed */
-            installed_by: components["schemas"]["InstalledBy"];
+            installed_by: components["schemas"]["InstallSource"];
             /** @description Where the binary is */
             path: string;
             /** @description The command that updates it, or the step if there is no command */
@@ -5631,7 +5631,7 @@ export interface components {
             is_newer: boolean | null;
         };
         /** @description How aiw was installed */
-        InstalledBy: "dpkg" | "pacman" | "npm" | "npx" | "pip" | "pipx" | "pipx-run" | "uv" | "uvx" | "homebrew" | "scoop" | "cargo" | "script" | "source";
+        InstallSource: "dpkg" | "pacman" | "npm" | "npx" | "pip" | "pipx" | "pipx-run" | "uv" | "uvx" | "homebrew" | "scoop" | "cargo" | "script" | "source";
         /** @description The secrets of the vault. */
         SecretList: {
             /** @description The secrets, in order */
@@ -5706,7 +5706,7 @@ export interface components {
             /** @description Files that can't travel now. */
             skipped: components["schemas"]["SkippedFile"][];
             /** @description The newest snapshot of each machine that was seen. */
-            machines: components["schemas"]["SeenMachine"][];
+            machines: components["schemas"]["StoreMachine"][];
             /** @description Things that are installed on other machines of yours, and not here. */
             pending_installs: components["schemas"]["PendingInstall"][];
         };
@@ -5718,7 +5718,7 @@ export interface components {
             reason: string;
         };
         /** @description A machine of a store. */
-        SeenMachine: {
+        StoreMachine: {
             /** @description Its id. */
             id: string;
             /**
@@ -5834,7 +5834,7 @@ export interface components {
             answer: string;
         };
         /** @description The result of an undo. */
-        SyncUndone: {
+        SyncUndo: {
             /** @description The verb that was undone: `pull` or `restore`. */
             operation: string;
             /** @description When that was done. */
@@ -6719,7 +6719,7 @@ export interface components {
             resets: string;
         };
         /** @description The branches that are monitored no more */
-        StoppedMonitoring: {
+        MonitorStopSummary: {
             /** @description The branches */
             stopped: components["schemas"]["MonitoredBranch"][];
         };
