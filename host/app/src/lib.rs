@@ -7,7 +7,7 @@
 //!
 //! ```no_run
 //! # fn f(bundled: &'static [aiw_app::Bundled], scripts: aiw_app::BundledScripts) -> Result<(), aiw_app::AppError> {
-//! let app = aiw_app::App::open(aiw_home::Home::find(aiw_home::ExecutionContext::from_process())?, bundled, scripts, std::sync::Arc::new(aiw_markets::Quiet));
+//! let app = aiw_app::App::open(aiw_home::Home::find(aiw_home::ExecutionContext::from_process())?, bundled, scripts, std::sync::Arc::new(aiw_markets::NoopObserver));
 //! let markets = aiw_app::ClientSession::here(app)?.markets()?;
 //! # Ok(())
 //! # }
@@ -60,6 +60,7 @@ pub mod trust;
 pub mod workflows;
 
 pub use aiw_components::BundledComponent;
+pub use aiw_markets::{NoopObserver, Observer};
 pub use aiw_orchestrator::BundledScripts;
 pub use app::{App, compile_progress, usable_settings};
 pub use client::{Builder, ClientSession, directory};

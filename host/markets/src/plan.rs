@@ -97,6 +97,7 @@ impl Markets {
         })
     }
 
+    // Long: the steps of a plan in their order.
     pub(crate) async fn plan_match(&self, found: &PluginMatch) -> Result<InstallPlan, MarketError> {
         let id = PluginId { name: found.valid_entry()?.name.clone(), market: found.market.clone() };
         let unreadable = |e: MarketError| match e {

@@ -146,9 +146,8 @@ mod tests {
     use std::io::{BufRead, BufReader, Write};
     use std::time::Instant;
 
-    use aiw_app::{App, BundledScripts};
+    use aiw_app::{App, BundledScripts, NoopObserver};
     use aiw_home::Home;
-    use aiw_markets::NoopObserver;
     use aiw_routing::TTL;
     use serde_json::json;
 

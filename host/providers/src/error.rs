@@ -319,6 +319,7 @@ impl Diagnostic for ProviderError {
         )
     }
 
+    // Long: a row for each error.
     fn own_hint(&self) -> Option<String> {
         Some(match self {
             Self::InvalidModelName { .. }

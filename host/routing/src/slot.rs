@@ -1,4 +1,6 @@
 //! One server of a session: starts at its first call, and again when it has ended; rests after failures.
+//!
+//! Long: the states of a server and its requests, which share the connection.
 
 mod follow;
 
