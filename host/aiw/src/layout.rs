@@ -193,7 +193,7 @@ pub fn wrap_text(lead: &str, text: &str, columns: usize) -> Vec<String> {
     wrap_with_indent(lead, lead.width().min(INDENT_WIDTH), text, columns)
 }
 
-/// As [`wrapped`], with so many blanks before the other lines.
+/// As [`wrap_text`], with so many blanks before the other lines.
 pub fn wrap_with_indent(lead: &str, indent: usize, text: &str, columns: usize) -> Vec<String> {
     let room = |line: &str| columns.saturating_sub(1).max(lead.width() + 8).saturating_sub(line.width());
     let indent = " ".repeat(indent);

@@ -21,7 +21,6 @@ use std::sync::atomic::AtomicBool;
 
 use aiw_core::{CliKind, ErrorKind};
 use aiw_home::{ExecutionContext, Home};
-use aiw_processes::WaitFor;
 
 use crate::cli::history::HistoryCommand;
 use crate::cli::run::RunArgs;
@@ -165,15 +164,8 @@ fn run(command: Command, theirs: Vec<OsString>, home: &Home, output: &Output) ->
         Command::Role(command) => commands::role::run(command, home, output),
         Command::Task(command) => commands::task::run(command, home, output),
         Command::Status(scope) => commands::task::status(scope.all_namespaces, home, output),
-        // A process of the project goes before a task: its id was chosen by somebody.
-        Command::Logs(args) if args.ids.first().is_none_or(|id| commands::process::is_process(home, id)) => {
-            commands::process::logs(&args, home, output)
-        }
-        Command::Logs(args) => commands::task::logs(&args, home, output),
-        Command::Stop(args) if args.ids.first().is_some_and(|id| commands::process::is_process(home, id)) => {
-            commands::process::down(&args.ids, home, output)
-        }
-        Command::Stop(args) => commands::task::stop(&args.ids, args.all, home, output),
+        Command::Logs(args) => commands::task_or_process::logs(&args, home, output),
+        Command::Stop(args) => commands::task_or_process::stop(&args, home, output),
         Command::Up(args) => commands::process::up(&args, home, output),
         Command::Down(args) => commands::process::down(&args.ids, home, output),
         Command::Ps(args) => commands::process::ps(&args, home, output),
@@ -188,11 +180,7 @@ fn run(command: Command, theirs: Vec<OsString>, home: &Home, output: &Output) ->
         Command::Daemon => Ok(aiw_app::daemon::run_daemon(home, output::print_note)?),
         Command::CheckProviders => runtime::run(output, commands::provider::check_providers(home, output)),
         Command::Process(command) => commands::process::run(&command, home, output),
-        Command::Wait(args) if args.ids.first().is_some_and(|id| commands::process::is_process(home, id)) => {
-            let what = if args.ready { WaitFor::Ready } else { WaitFor::Ended };
-            commands::process::wait(&args.ids, &what, args.timeout, home, output)
-        }
-        Command::Wait(args) => commands::task::wait(&args, home, output),
+        Command::Wait(args) => commands::task_or_process::wait(&args, home, output),
         Command::Claude(args) => {
             commands::run::run(CliKind::Claude, RunArgs { arguments: theirs, ..args }, home, output)
         }

@@ -6,9 +6,9 @@
 //! components see what their client may reach.
 //!
 //! ```no_run
-//! # fn f(bundled: &'static [aiw_app::Bundled], scripts: aiw_app::BundledScripts) -> Result<(), aiw_app::AppError> {
-//! let app = aiw_app::App::open(aiw_home::Home::find(aiw_home::ExecutionContext::from_process())?, bundled, scripts, std::sync::Arc::new(aiw_markets::NoopObserver));
-//! let markets = aiw_app::ClientSession::here(app)?.markets()?;
+//! # fn f(bundled: &'static [aiw_app::BundledComponent], scripts: aiw_app::BundledScripts) -> Result<(), aiw_app::AppError> {
+//! let app = aiw_app::App::open(aiw_home::Home::find(aiw_home::ExecutionContext::from_process())?, bundled, scripts, std::sync::Arc::new(aiw_app::NoopObserver));
+//! let markets = aiw_app::ClientSession::from_app(app)?.markets()?;
 //! # Ok(())
 //! # }
 //! ```

@@ -79,7 +79,7 @@ mod tests {
     use crate::programs::PROGRAMS;
 
     /// How a row is added, before its name.
-    const CALLS: [&str; 4] = [".pairs(", ".pairs_beside(", ".measured(", ".measured_beside("];
+    const CALLS: [&str; 4] = [".measure_pairs(", ".measure_custom_pairs(", ".add_measurement(", ".add_pairs("];
 
     /// Returns the name that a string literal of Rust or JavaScript begins with, `*` for each placeholder.
     fn name(literal: &str) -> String {
@@ -143,10 +143,10 @@ mod tests {
     /// Returns the sources of the programs.
     fn programs() -> Vec<String> {
         let paths = PROGRAMS.iter().map(|(package, name, _)| {
-            let room = package.trim_start_matches("aiw-");
-            let room = if room == "testkit" { "sdk/testkit".to_owned() } else { format!("host/{room}") };
-            let file = root().join(&room).join(format!("benches/{name}.rs"));
-            if file.is_file() { file } else { root().join(room).join(format!("benches/{name}/main.rs")) }
+            let crate_name = package.trim_start_matches("aiw-");
+            let dir = if crate_name == "testkit" { "sdk/testkit".to_owned() } else { format!("host/{crate_name}") };
+            let file = root().join(&dir).join(format!("benches/{name}.rs"));
+            if file.is_file() { file } else { root().join(dir).join(format!("benches/{name}/main.rs")) }
         });
         paths.map(|path| fs::read_to_string(path).unwrap()).collect()
     }

@@ -6,7 +6,7 @@ use crate::{ErrorKind, PromptError};
 
 /// An error of a room, as those who asked for the work read it: a sentence, its kind and the next step.
 ///
-/// An error that only passes on another one names it in [`Self::below`], and has its kind and its hint.
+/// An error that only passes on another one names it in [`Self::diagnostic_source`], and has its kind and its hint.
 pub trait Diagnostic: Error + Send + Sync + 'static {
     /// Returns the error that this one passes on.
     fn diagnostic_source(&self) -> Option<&dyn Diagnostic> {
@@ -54,7 +54,7 @@ pub trait Diagnostic: Error + Send + Sync + 'static {
     }
 }
 
-/// Returns the [`Fault`] in one of these variants of an error, `None` in any other one: for [`Fault::below`]. A variant
+/// Returns the [`Diagnostic`] in one of these variants of an error, `None` in any other one: for [`Diagnostic::diagnostic_source`]. A variant
 /// with fields is written with the field that holds it: `Answers { source }`.
 #[macro_export]
 macro_rules! forward_diagnostic {

@@ -13,8 +13,8 @@
 //! assert!(prepared.body.starts_with(br#"{"model":"deepseek-chat","#));
 //!
 //! let mut out = Vec::new();
-//! prepared.answer.read(b"data: {\"choices\":[{\"delta\":{\"content\":\"Hello\"},\"finish_reason\":\"stop\"}]}\n\n",
-//! &mut out); prepared.answer.end(&mut out); assert!(String::from_utf8(out).unwrap().contains("message_stop"));
+//! prepared.response.read(b"data: {\"choices\":[{\"delta\":{\"content\":\"Hello\"},\"finish_reason\":\"stop\"}]}\n\n",
+//! &mut out); prepared.response.end(&mut out); assert!(String::from_utf8(out).unwrap().contains("message_stop"));
 //! # Ok::<(), aiw_dialects::RequestError>(())
 //! ```
 

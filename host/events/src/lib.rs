@@ -14,7 +14,7 @@
 //! # let dir = tempfile::tempdir()?;
 //! use aiw_events::{HomeEvent, EventKind, EventSubject, EventLog};
 //! let events = EventLog::new(dir.path());
-//! let from = events.end()?;
+//! let from = events.end_offset()?;
 //! events.add(&HomeEvent { name: Some("api".into()), ..HomeEvent::now(EventKind::Ready, EventSubject::Process) })?;
 //! let page = events.read(from, 100, |_| true)?;
 //! assert_eq!((page.events[0].kind, page.has_gap), (EventKind::Ready, false));

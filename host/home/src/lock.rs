@@ -89,7 +89,7 @@ pub fn try_lock(path: &Path) -> io::Result<Option<File>> {
     }
 }
 
-/// Returns whether a process has the lock of a file that [`hold`] takes. It takes nothing itself.
+/// Returns whether a process has the lock of a file that [`try_lock`] takes. It takes nothing itself.
 pub fn is_held(path: &Path) -> bool {
     let file = files::open_regular(path);
     file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))

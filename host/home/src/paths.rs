@@ -11,7 +11,7 @@ use crate::{
     Vault, WorkflowsLock, files, try_lock, vault,
 };
 
-/// aiw's own directory: `AIW_HOME`, else `~/.aiw`. What it holds is in [`STATE_PATHS`](crate::KEPT_PATHS) and docs/files.md.
+/// aiw's own directory: `AIW_HOME`, else `~/.aiw`. What it holds is in [`STATE_PATHS`](crate::STATE_PATHS) and docs/files.md.
 #[derive(Debug, Clone)]
 pub struct Home {
     root: PathBuf,

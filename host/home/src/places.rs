@@ -873,7 +873,7 @@ mod tests {
         ("replace", |path| replace(path, b"ours", Mode::Private)),
         ("replace_with", |path| replace_with(path, Mode::Private, |_| Ok(()))),
         ("read_capped", |path| read_capped(path, 100).map(drop)),
-        ("open_plain", |path| open_regular(path).map(drop).map_err(|e| HomeError::io("open", path, e))),
+        ("open_regular", |path| open_regular(path).map(drop).map_err(|e| HomeError::io("open", path, e))),
         ("open_owned", |path| open_owned(path).map(drop).map_err(|e| HomeError::io("open", path, e))),
         ("open_append", |path| open_append(path).map(drop).map_err(|e| HomeError::io("open", path, e))),
         ("create_new", |path| create_new(path).map(drop).map_err(|e| HomeError::io("open", path, e))),

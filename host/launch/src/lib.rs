@@ -4,7 +4,7 @@
 //!
 //! ```no_run
 //! # fn f(home: &aiw_home::Home) {
-//! let search = aiw_launch::Search::around(home.around());
+//! let search = aiw_launch::SearchPath::from_context(home.context());
 //! for cli in aiw_launch::detect(&search, None) {
 //!     println!("{} {:?}", cli.kind, cli.version);
 //! }

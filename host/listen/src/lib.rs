@@ -13,7 +13,7 @@
 //! use aiw_listen::{Bytes, Full, HttpRoute, Listener, Method, Request, Response, Rules};
 //!
 //! let listener = Listener::bind(([127, 0, 0, 1], 0).into()).await?;
-//! let rules = Rules::new([HttpRoute::open("/hello", [Method::GET])]);
+//! let rules = Rules::new([HttpRoute::public("/hello", [Method::GET])]);
 //! let hello = async |_: Request<Bytes>| Response::new(Full::new(Bytes::from("hello")));
 //! listener.serve(rules, hello, stop).await;
 //! # Ok(()) }

@@ -10,16 +10,16 @@
 //!
 //! use aiw_llm::{ChatMessage, LanguageModel, LlmApi, ModelEndpoint, CompletionRequest, Role};
 //!
-//! let model = LanguageModel::new(ModelEndpoint::typed(LlmApi::Ollama, "http://127.0.0.1:11434", "qwen3:1.7b"));
+//! let model = LanguageModel::new(ModelEndpoint::from_user_url(LlmApi::Ollama, "http://127.0.0.1:11434", "qwen3:1.7b"));
 //! let question = CompletionRequest {
 //!     system: "Answer with one word.",
 //!     messages: vec![ChatMessage { role: Role::User, text: "The capital of Norway?".into() }],
 //!     schema: None,
-//!     tokens: 10,
-//!     context: 4096,
-//!     time: Duration::from_secs(3),
+//!     max_tokens: 10,
+//!     context_tokens: 4096,
+//!     timeout: Duration::from_secs(3),
 //! };
-//! println!("{}", model.ask(client, &question).await?.text);
+//! println!("{}", model.complete(client, &question).await?.text);
 //! # Ok(())
 //! # }
 //! ```

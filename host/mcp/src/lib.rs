@@ -12,7 +12,7 @@
 //! Not for what the tools do: `aiw-offer` knows that.
 //!
 //! ```no_run
-//! # async fn f(offer: std::sync::Arc<dyn aiw_mcp::Offer>) {
+//! # async fn f(offer: std::sync::Arc<dyn aiw_mcp::ServerBackend>) {
 //! // Standard output is the protocol's alone from here on.
 //! aiw_mcp::serve_stdio(offer).await;
 //! # }

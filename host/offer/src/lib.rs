@@ -4,8 +4,8 @@
 //! command line.
 //!
 //! ```no_run
-//! # fn f(setting: aiw_offer::SessionSetting) {
-//! let offer: std::sync::Arc<dyn aiw_mcp::Offer> = std::sync::Arc::new(aiw_offer::ClientOffer::new(setting));
+//! # fn f(setting: aiw_offer::SessionOptions) {
+//! let offer: std::sync::Arc<dyn aiw_mcp::ServerBackend> = std::sync::Arc::new(aiw_offer::SessionBackend::new(setting));
 //! # }
 //! ```
 

@@ -8,7 +8,7 @@
 //! # fn main() -> Result<(), aiw_redact::rules::InvalidRule> {
 //! use aiw_redact::{known::Mask, rules::Redactor};
 //! let mut mask = Mask::new(&[b"correct horse".to_vec()]);
-//! assert_eq!([mask.take(b"{\"pass\": \"correct "), mask.take(b"horse\"}\n")].concat(), b"{\"pass\": \"[secret]\"}\n");
+//! assert_eq!([mask.push(b"{\"pass\": \"correct "), mask.push(b"horse\"}\n")].concat(), b"{\"pass\": \"[secret]\"}\n");
 //! assert_eq!(Redactor::new(&[])?.redact("password=hunter2"), "password=[redacted]");
 //! # Ok(()) }
 //! ```

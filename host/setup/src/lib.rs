@@ -10,7 +10,7 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use aiw_setup::{ClientPaths, AiwEntry, Setup, SetupOptions, SetupScope, client};
 //! let home = aiw_home::Home::find(aiw_home::ExecutionContext::from_process())?;
-//! let places = ClientPaths::around(home.around()).ok_or("no home")?;
+//! let places = ClientPaths::from_context(home.context()).ok_or("no home")?;
 //! let ours = AiwEntry { command: "aiw".into(), ..AiwEntry::default() };
 //! let setup = Setup::new(home, places, ours);
 //! let plan = setup.plan(client("codex").ok_or("no such client")?, &SetupScope::User, &SetupOptions::default())?;

@@ -16,7 +16,7 @@
 //! let home = aiw_home::Home::find(aiw_home::ExecutionContext::from_process())?;
 //! let servers = Processes::open(&home, SERVERS, ProcessScope::Root(Root::for_pid(4711)))?;
 //! let program = Program { arguments: vec!["-m".into(), "http.server".into()], ..Program::new("/usr/bin/python3") };
-//! let server = servers.start("aiw".as_ref(), NewProcess::within("/srv"), program, QueueLimit::default())?;
+//! let server = servers.start("aiw".as_ref(), NewProcess::new("/srv"), program, QueueLimit::default())?;
 //! eprintln!("{} {}", server.record.id, server.record.state);
 //! # Ok(()) }
 //! ```

@@ -92,7 +92,7 @@ impl Tasks {
         all.into_iter().map(task).collect()
     }
 
-    /// Like [`list_repaired`](Self::list_settled), but also returns an error for each task that can't be read.
+    /// Like [`list_repaired`](Self::list_repaired), but also returns an error for each task that can't be read.
     pub fn list_repaired_with_problems(&self) -> Result<(Vec<Task>, Vec<TaskError>), TaskError> {
         let (mut all, mut problems) = self.processes.list_with_problems()?;
         if all.iter().any(|one| !one.is_persisted) {
@@ -146,7 +146,7 @@ impl Tasks {
     }
 
     /// Says a sentence in the log of a task that has not ended. It is there within some seconds, and shown to who watches the
-    /// task if it begins with [`NOTE_PREFIX`](crate::NOTE).
+    /// task if it begins with [`NOTE_PREFIX`](crate::NOTE_PREFIX).
     pub fn add_remark(&self, id: ProcessId, sentence: &str) -> Result<(), TaskError> {
         Ok(self.processes.add_remark(id, sentence)?)
     }

@@ -52,7 +52,7 @@ pub(crate) fn init() -> io::Result<()> {
     taken
 }
 
-/// Restores the terminal to its state before [`take`]. Does nothing the second time.
+/// Restores the terminal to its state before [`init`]. Does nothing the second time.
 pub(crate) fn restore() {
     if IS_SCREEN_ACTIVE.swap(false, Ordering::SeqCst) {
         // Each step runs independently: a terminal that refuses one may still accept the other, and nobody is left to

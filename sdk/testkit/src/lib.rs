@@ -9,7 +9,7 @@
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let notes = Testkit::read("target/wasm32-wasip2/release/notes.wasm")?
-//!     .answer("https://notes.example/writing.json", RecordedResponse::ok(r#"{"name": "writing", "plugins": []}"#))
+//!     .response("https://notes.example/writing.json", RecordedResponse::ok(r#"{"name": "writing", "plugins": []}"#))
 //!     .load()
 //!     .await?;
 //! let source = notes.market_source();

@@ -33,6 +33,7 @@ pub mod secret;
 pub mod setup;
 pub mod sync;
 pub mod task;
+pub mod task_or_process;
 pub mod trust;
 pub mod tui;
 pub mod update;

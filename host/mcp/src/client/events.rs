@@ -11,7 +11,7 @@ pub trait EventHandler: Send + Sync {
     async fn on_notification(&self, method: &str, params: Option<Value>);
 
     /// The server sends a request: `sampling/createMessage`, `elicitation/create`, `roots/list`.
-    /// `call` is the [`McpRequest::call_number`](crate::McpRequest::call) that needs the answer, where that is known.
+    /// `call` is the [`McpRequest::call_number`](crate::McpRequest::call_number) that needs the answer, where that is known.
     async fn on_request(&self, method: &str, params: Option<Value>, call: Option<u64>) -> Result<Value, RpcError>;
 }
 

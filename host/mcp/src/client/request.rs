@@ -158,7 +158,7 @@ pub struct McpRequest {
     pub params: Option<Params>,
     /// How long it may take. A request that takes longer is cancelled, and so is one whose future is dropped.
     pub timeout: Duration,
-    /// The caller's number for it, with which [`EventHandler`](crate::Events) is asked for what the server needs.
+    /// The caller's number for it, with which [`EventHandler`](crate::EventHandler) is asked for what the server needs.
     pub call_number: Option<u64>,
     /// Receives the parameters of progress notifications. Those that come faster than they are taken are dropped.
     pub progress: Option<mpsc::Sender<Value>>,

@@ -160,7 +160,7 @@ impl HttpSession {
         Ok(log)
     }
 
-    /// Takes a tool call as [`Self::request`] takes a request.
+    /// Takes a tool call as [`Self::send_request`] takes a request.
     pub(super) async fn call(self: &Arc<Self>, call: ToolCall) -> Result<Arc<StreamLog>, SessionError> {
         let log = self.new_stream();
         self.register_request(&log, &call.id, call.progress_token())?;

@@ -7,7 +7,7 @@ use super::text::{Span, is_word};
 /// Whether a pattern may match around a mark that stands there.
 pub(super) type Guard = fn(&[u8], Span) -> bool;
 
-/// The gate of a mark of [`super::named::steps`].
+/// The gate of a mark of [`super::named::searches`].
 pub(super) fn guard_for(mark: &str) -> Guard {
     match mark {
         "value" => is_value_of_name,

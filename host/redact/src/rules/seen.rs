@@ -5,7 +5,7 @@ use aiw_core::{is_unsafe, is_unsafe_at};
 
 use super::text::{REDACTED, Span};
 
-/// Colours and escapes that may hide a name or part a token. Signs that nobody sees do so too: [`unseen`].
+/// Colours and escapes that may hide a name or part a token. Signs that nobody sees do so too: [`for_each_invisible_char`].
 pub(super) const OBFUSCATION_SEQUENCES: &[&str] = &[
     "\u{1b}[", "\\u001b", "\\x1b", "\\033", "\\e[", "\\u00", "\\x2", "\\x3", "\\x4", "\\x5", "\\x6", "\\x7", "\\/",
     "%40", "%20-", "&ntilde;", "&szlig;",

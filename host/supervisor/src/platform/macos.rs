@@ -141,7 +141,7 @@ impl Process {
 /// Does nothing: there is nothing to switch off.
 pub(crate) fn hide_memory() {}
 
-/// Does nothing: orphans go to process 1 here. Processes that left the group are found by [`marked`].
+/// Does nothing: orphans go to process 1 here. Processes that left the group are found by [`find_marked`].
 pub(crate) fn become_subreaper() -> io::Result<()> {
     Ok(())
 }

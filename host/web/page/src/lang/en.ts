@@ -443,3 +443,6 @@ export const en = {
   'workflows.trace': 'Keep the arguments of its calls in the trace',
   'yes': 'Yes',
 }
+
+export type Key = keyof typeof en
+export type Words = Record<Key, string>

@@ -1,4 +1,4 @@
-import type { Words } from '../lib/i18n'
+import type { Words } from './en'
 
 export const ja: Words = {
   'about': '説明',

@@ -1,9 +1,8 @@
 // Three flat tables of words. English is the one that the others are checked against, and is always there.
 import { ref, shallowRef } from 'vue'
-import { en } from '../lang/en'
+import { en, type Key, type Words } from '../lang/en'
 
-export type Key = keyof typeof en
-export type Words = Record<Key, string>
+export type { Key }
 export type Language = 'en' | 'zh' | 'ja'
 
 export const LANGUAGES: Record<Language, string> = { en: 'English', zh: '中文', ja: '日本語' }
