@@ -202,12 +202,12 @@ fn a_body_that_stalls_is_given_up() {
 fn a_server_that_is_busy_is_asked_again_and_one_that_says_no_is_not() {
     let world = world();
     for (status, headers, expected, requests) in [
-        (503, vec![("retry-after", "1")], "Limited", 7),
-        (429, vec![("retry-after", "100000")], "Limited", 1),
+        (503, vec![("retry-after", "1")], "RateLimited", 7),
+        (429, vec![("retry-after", "100000")], "RateLimited", 1),
         (500, vec![], "Status", 7),
-        (507, vec![], "Full", 1),
+        (507, vec![], "StorageFull", 1),
         (423, vec![], "Locked", 1),
-        (403, vec![], "Refused", 1),
+        (403, vec![], "Unauthorized", 1),
         (301, vec![("location", "https://other.example/")], "Status", 1),
         (200, vec![], "Status", 1),
     ] {
