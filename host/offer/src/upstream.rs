@@ -44,15 +44,17 @@ impl BaseToolList {
         // A server of the user's may have that name.
         let kept = kept.into_iter().filter(|kept| tools.tool(kept.name()).is_err());
         let mut listed: Vec<Tool> = own.cloned().chain(kept).collect();
-        if !toolsets.contains(&Toolset::Servers) {
-            return Self { tools: listed, choices: Vec::new() };
-        }
-        // The tools of apps are listed with those of their server, or not at all.
-        let offered = [tools.all(), &pool.app_only_tools(tools.all())].concat();
-        let choices = pool.choose(&offered, Cost::new(listed.iter().map(estimate_tool_tokens)));
+        let choices = match toolsets.contains(&Toolset::Servers) {
+            true => pool.choose(tools.all(), Cost::new(listed.iter().map(estimate_tool_tokens))),
+            false => Vec::new(),
+        };
         let servers: BTreeSet<&str> = choices.iter().filter(|c| c.is_listed()).map(|c| c.server.as_str()).collect();
-        let foreign = offered.iter().filter(|tool| servers.contains(tool.server.as_str()));
+        let foreign = tools.all().iter().filter(|tool| servers.contains(tool.server.as_str()));
         listed.extend(foreign.filter_map(|tool| Tool::from_definition(tool.client_definition())));
+        if toolsets.contains(&Toolset::Servers) {
+            let app_only = pool.app_only_tools(tools.all());
+            listed.extend(app_only.iter().filter_map(|tool| Tool::from_definition(tool.client_definition())));
+        }
         Self { tools: listed, choices }
     }
 }

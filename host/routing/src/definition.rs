@@ -79,13 +79,6 @@ impl ToolDefinition {
         self.0.ui_resource.as_deref()
     }
 
-    /// Returns the definition with another URI for its app.
-    pub(crate) fn with_ui_resource(&self, uri: &str) -> Self {
-        let mut value = self.value();
-        value["_meta"]["ui"]["resourceUri"] = uri.into();
-        Self::new(&value)
-    }
-
     /// About how many tokens it costs a client that knows it by a name.
     pub fn tokens_with_name(&self, name: &str) -> usize {
         estimate_tokens((self.0.text.len() + name.len()).saturating_sub(self.0.name.len()))
@@ -270,10 +263,18 @@ pub(crate) fn server_info(info: &Value) -> Value {
     ["name", "title", "version"].into_iter().filter_map(field).collect()
 }
 
-/// Returns a server's capabilities; an empty object if they are larger or deeper than a definition may be.
+/// The capabilities of a server that decide how it is used.
+const KNOWN_CAPABILITIES: [&str; 5] = ["completions", "logging", "prompts", "resources", "tools"];
+
+/// Returns a server's capabilities. Of those that are larger or deeper than a definition may be, only the known ones are
+/// kept, without what is in them.
 pub(crate) fn capabilities(value: &Value) -> Value {
-    let fits = !is_deeper(value, MAX_DEPTH) && value.to_string().len() <= MAX_BYTES;
-    if fits { value.clone() } else { Value::Object(Map::new()) }
+    if !is_deeper(value, MAX_DEPTH) && value.to_string().len() <= MAX_BYTES {
+        return value.clone();
+    }
+    let is_declared = |name: &&str| value.get(*name).is_some_and(Value::is_object);
+    let declared = KNOWN_CAPABILITIES.into_iter().filter(is_declared);
+    declared.map(|name| (name.to_owned(), Value::Object(Map::new()))).collect()
 }
 
 /// Why an item of a kind can't be passed on, as the end of a sentence about it.
@@ -432,8 +433,9 @@ mod tests {
         assert_eq!(kept.as_object().unwrap().len(), 2);
         let usual = json!({"tools": {"listChanged": true}});
         let deep = (0..100).fold(json!({}), |below, _| json!({"a": below}));
-        let large = json!({"tools": "x".repeat(MAX_BYTES)});
-        assert_eq!([&usual, &deep, &large].map(capabilities), [usual.clone(), json!({}), json!({})]);
+        let large = json!({"tools": {"listChanged": true}, "experimental": "x".repeat(MAX_BYTES), "prompts": 7});
+        let kept = [&usual, &deep, &large].map(capabilities);
+        assert_eq!(kept, [usual.clone(), json!({}), json!({"tools": {}})]);
         assert_eq!((server_info(&Value::Null), capabilities(&Value::Null)), (json!({}), Value::Null));
     }
 

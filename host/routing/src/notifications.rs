@@ -128,10 +128,9 @@ impl NotificationRouter {
         self.calls.lock()
     }
 
-    /// The client follows a resource, which it knows by another URI.
-    pub(crate) fn subscribe(&self, own: &str, shown: &str) {
-        let mut subscribed = self.subscribed.lock();
-        subscribed.insert(own.to_owned(), shown.to_owned());
+    /// The client follows a resource, which it knows by another URI. Returns the URI of an earlier subscription.
+    pub(crate) fn subscribe(&self, own: &str, shown: &str) -> Option<String> {
+        self.subscribed.lock().insert(own.to_owned(), shown.to_owned())
     }
 
     /// The client follows a resource no longer.

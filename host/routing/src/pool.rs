@@ -150,7 +150,7 @@ impl Pool {
             let allowed = record.accepted_tools().filter(|tool| self.allows(slot.key(), tool));
             allowed.map(|tool| catalog_item(slot.key(), tool.name(), tool)).collect()
         };
-        self.with_own_apps(dedup_by_name(self.each(of)))
+        dedup_by_name(self.each(of))
     }
 
     /// Returns the tools that apps alone may use, if the session's client supports MCP Apps.
@@ -166,7 +166,7 @@ impl Pool {
             allowed.map(|tool| catalog_item(slot.key(), tool.name(), tool)).collect()
         }));
         app_only.retain(|tool| !taken.contains(tool.proxied_name.as_str()));
-        self.with_own_apps(app_only)
+        app_only
     }
 
     /// The keys of the servers whose tools are not known yet: nobody has looked into them so far, or nobody could.
@@ -248,7 +248,7 @@ impl Pool {
         }
         let definition = |server: &str, tool: &str| {
             let (_, record) = known.iter().find(|(known, _)| known == server)?;
-            self.with_own_apps(vec![catalog_item(server, tool, record.tool(tool)?)]).pop()
+            Some(catalog_item(server, tool, record.tool(tool)?))
         };
         let is_owner = |wanted: &&(String, String)| owners[&key(&wanted.0, &wanted.1)].as_ref() == Some(*wanted);
         wanted.iter().map(|wanted| Some(wanted).filter(is_owner).and_then(|(s, t)| definition(s, t))).collect()
@@ -288,9 +288,7 @@ impl Pool {
     /// Their resources, and their resource templates.
     pub fn resources_and_templates(&self) -> (Vec<CatalogItem<Value>>, Vec<CatalogItem<Value>>) {
         let (mut resources, mut templates) = self.content();
-        let apps = self.ui_resources();
-        let apps = apps.iter().map(|(server, resource)| UriClaim::resource(server, resource));
-        let contested = conflicting_claims(claims(&resources, &templates).chain(apps).collect());
+        let contested = conflicting_claims(claims(&resources, &templates).collect());
         let is_plain = |claim: Option<UriClaim<'_>>| claim.is_some_and(|claim| !contested.contains(&claim));
         let plain = |offered: &CatalogItem<Value>| is_plain(uri_claim(offered));
         let keep: Vec<bool> = resources.iter().chain(&templates).map(plain).collect();

@@ -1,8 +1,6 @@
 //! Which server a URI belongs to. A URI that only one server has stays as it is; one that several could answer for is
-//! listed as `aiw://SERVER/URI`, so that no server answers in another's place. The page of an app stays a `ui:` URI, which
-//! clients require: `ui://aiw/SERVER/REST`.
+//! listed as `aiw://SERVER/URI`, so that no server answers in another's place.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use crate::shape::OWN_SCHEME;
@@ -54,32 +52,23 @@ pub(crate) fn conflicting_claims<'a>(mut claims: Vec<UriClaim<'a>>) -> BTreeSet<
     contested
 }
 
-/// What the URIs of apps begin with. Source: SEP-1865.
-const UI_PREFIX: &str = "ui://";
-
 /// A server's URI under the name that only it has.
 pub(crate) fn qualify_uri(server: &str, uri: &str) -> String {
-    match uri.strip_prefix(UI_PREFIX) {
-        Some(page) => format!("{UI_PREFIX}{OWN_SCHEME}/{}/{page}", encoded(server)),
-        None => format!("{OWN_SCHEME}://{}/{uri}", encoded(server)),
-    }
+    format!("{}{uri}", qualifier(server))
 }
 
 /// A server's own form of a marked URI.
-pub(crate) fn unqualify_uri<'a>(server: &str, uri: &'a str) -> Option<Cow<'a, str>> {
-    let server = encoded(server);
-    let after = |prefix: &str| uri.strip_prefix(prefix)?.strip_prefix(server.as_str())?.strip_prefix('/');
-    let page = || after(&format!("{UI_PREFIX}{OWN_SCHEME}/")).map(|page| Cow::Owned(format!("{UI_PREFIX}{page}")));
-    after(&format!("{OWN_SCHEME}://")).map(Cow::Borrowed).or_else(page)
+pub(crate) fn unqualify_uri<'a>(server: &str, uri: &'a str) -> Option<&'a str> {
+    uri.strip_prefix(qualifier(server).as_str())
 }
 
 /// <https://www.rfc-editor.org/rfc/rfc3986#section-2.3>
-fn encoded(server: &str) -> String {
+fn qualifier(server: &str) -> String {
     let byte = |b: u8| match b {
         b if b.is_ascii_alphanumeric() || b"-._~".contains(&b) => char::from(b).to_string(),
         b => format!("%{b:02X}"),
     };
-    server.bytes().map(byte).collect()
+    format!("{OWN_SCHEME}://{}/", server.bytes().map(byte).collect::<String>())
 }
 
 #[cfg(test)]
@@ -133,10 +122,7 @@ mod tests {
     #[test]
     fn a_marked_uri_leads_back_to_its_server_alone() {
         assert_eq!(qualify_uri("my time/1", "file:///x"), "aiw://my%20time%2F1/file:///x");
-        assert_eq!(unqualify_uri("my time/1", "aiw://my%20time%2F1/file:///x").as_deref(), Some("file:///x"));
-        assert_eq!(qualify_uri("my time/1", "ui://a/b"), "ui://aiw/my%20time%2F1/a/b");
-        assert_eq!(unqualify_uri("my time/1", "ui://aiw/my%20time%2F1/a/b").as_deref(), Some("ui://a/b"));
-        assert_eq!(unqualify_uri("a", "ui://aiw/ab/x"), None);
+        assert_eq!(unqualify_uri("my time/1", "aiw://my%20time%2F1/file:///x"), Some("file:///x"));
         assert_eq!(unqualify_uri("my time", "aiw://my%20time%2F1/file:///x"), None);
         assert_eq!(unqualify_uri("a", "aiw://ab/x"), None);
     }

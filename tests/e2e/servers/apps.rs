@@ -68,38 +68,6 @@ fn a_page_alone_uses_what_is_for_pages_and_reads_what_its_tool_names() {
 }
 
 #[test]
-fn two_servers_that_name_one_page_have_one_each() {
-    let Some(mut servers) = Servers::new() else { return };
-    let file = servers.env.path("tools.json");
-    std::fs::write(&file, with_pages("ui://charts/page").to_string()).unwrap();
-    for server in ["one", "two"] {
-        let entry = servers.entry(server, &["--define", file.to_str().unwrap()]);
-        servers.put(server, entry);
-    }
-    let apps = json!({"extensions": {"io.modelcontextprotocol/ui": {"mimeTypes": ["text/html;profile=mcp-app"]}}});
-    let mut client = Client::with_capabilities(&servers.env, apps);
-    until(|| {
-        let names = names(&mut client);
-        ["one__legend", "two__legend"].iter().all(|name| names.contains(&(*name).to_owned()))
-    });
-    let listed = client.result("tools/list", json!({}));
-    for (server, page) in [("one", "ui://aiw/one/charts/page"), ("two", "ui://aiw/two/charts/page")] {
-        let tools = listed["tools"].as_array().unwrap().iter();
-        let tools: Vec<_> = tools.filter(|tool| tool["name"].as_str().unwrap().starts_with(server)).collect();
-        let pages: Vec<_> = tools.iter().filter_map(|tool| tool["_meta"]["ui"]["resourceUri"].as_str()).collect();
-        assert_eq!(pages, [page, page], "{tools:?}");
-        assert_eq!(client.result("resources/read", json!({"uri": page}))["contents"][0]["uri"], page);
-    }
-    let refused = client.request("resources/read", &json!({"uri": "ui://charts/page"}));
-    assert!(refused["error"]["message"].as_str().unwrap().contains("aiw://one/"), "{refused}");
-    // A server whose tools are never listed lists none for apps either.
-    let list = json!({"mcp": {"list": {"never": ["two"]}}});
-    servers.env.settings(&list);
-    until(|| !names(&mut client).iter().any(|name| name.starts_with("two__")));
-    assert!(names(&mut client).contains(&"one__legend".to_owned()));
-}
-
-#[test]
 fn a_resource_can_be_read_right_after_the_first_start() {
     let Some(servers) = Servers::new() else { return };
     let servers = servers.with("test", &["--late", "1"]);

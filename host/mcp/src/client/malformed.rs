@@ -157,7 +157,9 @@ fn without_non_finite(json: &[u8]) -> Option<Vec<u8>> {
     const NON_FINITE: [&[u8]; 4] = [b"NaN", b"-NaN", b"Infinity", b"-Infinity"];
     let (mut written, mut rest, mut is_text) = (Vec::new(), json, false);
     while let Some((&first, after)) = rest.split_first() {
-        if !is_text && let Some(found) = NON_FINITE.iter().find(|found| rest.starts_with(found)) {
+        let is_value = |text: &[u8]| text.trim_ascii_start().first() != Some(&b':');
+        let number = NON_FINITE.iter().find(|number| rest.strip_prefix(**number).is_some_and(is_value));
+        if !is_text && let Some(found) = number {
             written.extend_from_slice(Value::from(NON_FINITE_MARK).to_string().as_bytes());
             rest = &rest[found.len()..];
             continue;
@@ -335,6 +337,8 @@ mod tests {
             r#"{"id":1,"result":{"tools":[{"name":"NaN \" NaN","n":NaN},{"name":"b","m":[-Infinity,Infinity]}]}}"#;
         let tools = json!([{"name": "NaN \" NaN"}, {"name": "b", "m": [null, null]}]);
         assert_eq!(read(text).unwrap()["result"]["tools"], tools);
+        // A key is no number.
+        assert_eq!(without_non_finite(br#"{"a":NaN,NaN :1}"#).unwrap(), br#"{"a":"\u0000non-finite",NaN :1}"#);
     }
 
     #[test]

@@ -11,7 +11,6 @@ use rmcp::service::RxJsonRpcMessage;
 use serde_json::{Map, Value};
 
 use super::reply::{Rejection, bad_request, error, method_not_found};
-use super::sessions::StatelessGuard;
 
 pub(super) const SESSION_HEADER: &str = "mcp-session-id";
 pub(super) const VERSION_HEADER: &str = "mcp-protocol-version";
@@ -85,7 +84,7 @@ pub(super) fn check_sessionless(
     header: Option<&ProtocolVersion>,
     message: &RxJsonRpcMessage<RoleServer>,
     body: &[u8],
-    unbound: &StatelessGuard,
+    schema: impl Fn(&str) -> Option<Value>,
 ) -> Result<(), Rejection> {
     let id = match message {
         JsonRpcMessage::Request(request) => Some(request.id.clone()),
@@ -111,7 +110,12 @@ pub(super) fn check_sessionless(
     if id.is_some() && REMOVED_METHODS.contains(&method) {
         return Err(method_not_found(method, id));
     }
-    agree(headers, &body, |tool| unbound.input_schema(tool)).map_err(|problem| mismatch(problem, id))
+    agree(headers, &body, schema).map_err(|problem| mismatch(problem, id))
+}
+
+/// Returns `true` for a tool call, whose parameters may stand in headers.
+pub(super) fn is_tool_call(message: &RxJsonRpcMessage<RoleServer>) -> bool {
+    matches!(message, JsonRpcMessage::Request(request) if matches!(request.request, ClientRequest::CallToolRequest(_)))
 }
 
 /// Returns the version that a request states in `_meta`.

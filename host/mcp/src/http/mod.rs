@@ -130,8 +130,14 @@ impl HttpServer {
     ) -> Result<Response<ReplyBody>, Rejection> {
         let version = headers::parse_version(headers)?;
         if headers::is_modern(&message, version.as_ref()) {
+            // A request that is refused takes no other client's place.
+            headers::check_sessionless(headers, version.as_ref(), &message, body, |_| None)?;
             let unbound = self.sessions.acquire_stateless(&meta_of(&message)).await.map_err(unavailable)?;
-            headers::check_sessionless(headers, version.as_ref(), &message, body, &unbound)?;
+            if headers::is_tool_call(&message) {
+                headers::check_sessionless(headers, version.as_ref(), &message, body, |tool| {
+                    unbound.input_schema(tool)
+                })?;
+            }
             return Ok(modern::handle_request(unbound, message, version).await);
         }
         if let JsonRpcMessage::Request(request) = &message

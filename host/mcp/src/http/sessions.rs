@@ -11,6 +11,7 @@ use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage, serve_directly};
 use rmcp::transport::Transport;
 use rmcp::{RoleServer, serve_server};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -59,14 +60,17 @@ pub(super) struct HttpSessions {
     ticks: Arc<KeepAliveTimer>,
 }
 
-/// The description of itself that a client without a session sends with each request: its name, version and
-/// capabilities, as JSON.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct StatelessClient(String);
+/// Maximum number of clients without sessions. Each may watch files and start servers of its own.
+const MAX_STATELESS_CLIENTS: usize = 16;
+
+/// The digest of the name, version and capabilities that a client without a session states in each request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct StatelessClient([u8; 32]);
 
 impl StatelessClient {
     fn from_meta(meta: &RequestMetaObject) -> Self {
-        Self(serde_json::to_string(&(meta.client_info(), meta.client_capabilities())).unwrap_or_default())
+        let stated = serde_json::to_vec(&(meta.client_info(), meta.client_capabilities())).unwrap_or_default();
+        Self(Sha256::digest(stated).into())
     }
 }
 
@@ -186,16 +190,16 @@ impl HttpSessions {
         let client = StatelessClient::from_meta(meta);
         let mut stateless = self.stateless.lock().await;
         if !stateless.contains_key(&client) {
-            while stateless.len() >= self.limits.max_sessions {
+            while stateless.len() >= self.limits.max_sessions.min(MAX_STATELESS_CLIENTS) {
                 let unused =
                     stateless.iter().filter_map(|(client, shared)| Some((shared.uses.lock().unused_since()?, client)));
                 let (_, oldest) = unused.min_by_key(|(since, _)| *since).ok_or("there are too many clients")?;
-                let oldest = oldest.clone();
+                let oldest = *oldest;
                 if let Some(removed) = stateless.remove(&oldest) {
                     removed.gone.cancel();
                 }
             }
-            stateless.insert(client.clone(), self.share(meta).await);
+            stateless.insert(client, self.share(meta).await);
         }
         let current = &stateless[&client];
         current.uses.lock().now += 1;

@@ -403,6 +403,14 @@ async fn clients_without_a_session_are_told_apart_by_what_they_say_of_themselves
         clients.map(|client| (client.name().to_owned(), client.supports_apps())).collect()
     };
     assert_eq!(of(&seen.lock().unwrap()), [("a".to_owned(), false), ("b".to_owned(), true)]);
+    // A refused request takes no place.
+    let refused = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientInfo": {"name": "x", "version": "1"},
+        "io.modelcontextprotocol/clientCapabilities": {}});
+    let body = request(1, "tools/list", json!({ "_meta": refused }));
+    let headers = [(VERSION_HEADER, "2026-07-28"), ("mcp-method", "prompts/list")];
+    assert_eq!(send(&server, Method::POST, &headers, body).await.status(), 400);
+    assert_eq!(seen.lock().unwrap().len(), 2);
     // One more takes the place of the one that has been unused for longest.
     ask("c", json!({})).await;
     ask("b", apps).await;

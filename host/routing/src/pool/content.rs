@@ -55,16 +55,23 @@ impl Pool {
                 found => found,
             };
             let (slot, own) = found?;
-            match method {
+            let before = match method {
                 "resources/subscribe" => slot.relay.subscribe(&own, &uri),
-                "resources/unsubscribe" => slot.relay.unsubscribe(&own),
-                _ => {}
-            }
+                "resources/unsubscribe" => {
+                    slot.relay.unsubscribe(&own);
+                    None
+                }
+                _ => None,
+            };
             let is_marked = own != uri;
             params.insert("uri".into(), own.as_str().into());
             let asked = slot.send_request(method, without_meta(params), Some(call)).await;
             if asked.is_err() && method == "resources/subscribe" {
-                slot.relay.unsubscribe(&own);
+                // An earlier subscription goes on.
+                match before {
+                    Some(uri) => drop(slot.relay.subscribe(&own, &uri)),
+                    None => slot.relay.unsubscribe(&own),
+                }
             }
             let mut answer = asked?;
             // What was asked for under its server's name is answered under it.
@@ -90,25 +97,8 @@ impl Pool {
         let _ = tokio::time::timeout(READ_LISTS_TIMEOUT, reading).await;
     }
 
-    /// Marks the URI of each tool's app that another server could answer for, as the lists of resources do.
-    pub(super) fn with_own_apps(&self, mut tools: Vec<CatalogItem>) -> Vec<CatalogItem> {
-        if tools.iter().all(|tool| tool.definition.ui_resource().is_none()) {
-            return tools;
-        }
-        let ((resources, templates), apps) = (self.content(), self.ui_resources());
-        let apps = apps.iter().map(|(server, resource)| UriClaim::resource(server, resource));
-        let claims: Vec<UriClaim<'_>> = claims(&resources, &templates).chain(apps).collect();
-        for tool in &mut tools {
-            let Some(app) = tool.definition.ui_resource() else { continue };
-            if claims.iter().any(|claim| claim.server != tool.server && claim.covers(app)) {
-                tool.definition = tool.definition.with_ui_resource(&qualify_uri(&tool.server, app));
-            }
-        }
-        tools
-    }
-
     /// Returns the resources of apps that allowed tools name, each with its server.
-    pub(super) fn ui_resources(&self) -> Vec<(String, String)> {
+    fn ui_resources(&self) -> Vec<(String, String)> {
         let of = |slot: &Arc<Slot>| {
             let record = slot.is_offered().then(|| slot.record()).flatten();
             let of = |tool: &ToolDefinition| Some((slot.key().to_owned(), tool.ui_resource()?.to_owned()));
@@ -125,12 +115,12 @@ impl Pool {
             resources.iter().chain(&templates).map(|offered| offered.server.as_str()).collect();
         servers.dedup();
         if let Some((server, own)) = servers.iter().find_map(|server| Some((*server, unqualify_uri(server, uri)?))) {
-            return Ok((self.inner.slot(server)?, own.into_owned()));
+            return Ok((self.inner.slot(server)?, own.to_owned()));
         }
         // The resource of an app that a tool names may be in no list, and its server's others may not be allowed.
         let apps = self.ui_resources();
         if let Some((server, resource)) =
-            apps.iter().find(|(server, resource)| unqualify_uri(server, uri).as_deref() == Some(resource))
+            apps.iter().find(|(server, resource)| unqualify_uri(server, uri) == Some(resource))
         {
             return Ok((self.inner.slot(server)?, resource.clone()));
         }
@@ -170,7 +160,7 @@ impl Pool {
                 let is_it = |template: &&CatalogItem<Value>| template.definition["uriTemplate"] == reference["uri"];
                 let server = templates.iter().find(is_it).map(|template| template.server.clone()).ok_or_else(none)?;
                 if let Some(own) = reference["uri"].as_str().and_then(|uri| unqualify_uri(&server, uri)) {
-                    params["ref"]["uri"] = own.into_owned().into();
+                    params["ref"]["uri"] = own.into();
                 }
                 server
             };
