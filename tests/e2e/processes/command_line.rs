@@ -413,10 +413,12 @@ fn what_waits_sleeps_while_nothing_happens_and_is_awake_when_something_does() {
 fn up_that_is_killed_leaves_everything_running() {
     let project = Project::new("process \"web\" { command \"sleep\" \"1000\" }");
     let mut up = project.start(&["up", "--yes"]);
-    let pid = project.until("web", "running")["pid"].clone();
+    project.until("web", "running");
+    // The state is in the table before the process id is.
+    let pid = until(|| project.ps("web")["pid"].as_u64());
     up.kill().unwrap();
     up.wait().unwrap();
-    assert_eq!(project.ps("web")["pid"], pid);
+    assert_eq!(project.ps("web")["pid"].as_u64(), Some(pid));
 }
 
 #[test]
