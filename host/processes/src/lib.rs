@@ -7,7 +7,7 @@
 //! # fn main() -> Result<(), aiw_processes::ProcessError> {
 //! use aiw_processes::{Manager, ProcessProject};
 //! let home = aiw_home::Home::find(aiw_home::ExecutionContext::from_process())?;
-//! let manager = Manager::open(&home, ProcessProject::find("/srv/shop".as_ref())?)?;
+//! let manager = Manager::open(&home, ProcessProject::discover("/srv/shop".as_ref())?)?;
 //! manager.up(&manager.load()?, &["db".to_owned()])?;
 //! for status in manager.list()? {
 //!     eprintln!("{} {}", status.id, status.state);

@@ -16,7 +16,7 @@
 //! let at = source.claim("notes:writing").await?.ok_or("not claimed")?;
 //! let snapshot = source.fetch_marketplace(&at).await?;
 //! assert!(snapshot.document.starts_with(b"{"));
-//! assert_eq!(notes.requests(), ["https://notes.example/writing.json"]);
+//! assert_eq!(notes.requested_urls(), ["https://notes.example/writing.json"]);
 //! # Ok(())
 //! # }
 //! ```
