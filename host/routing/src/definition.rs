@@ -272,8 +272,8 @@ pub(crate) fn capabilities(value: &Value) -> Value {
     if !is_deeper(value, MAX_DEPTH) && value.to_string().len() <= MAX_BYTES {
         return value.clone();
     }
-    let is_declared = |name: &&str| value.get(*name).is_some_and(Value::is_object);
-    let declared = KNOWN_CAPABILITIES.into_iter().filter(is_declared);
+    let has_object = |name: &&str| value.get(*name).is_some_and(Value::is_object);
+    let declared = KNOWN_CAPABILITIES.into_iter().filter(has_object);
     declared.map(|name| (name.to_owned(), Value::Object(Map::new()))).collect()
 }
 
