@@ -188,7 +188,7 @@ fn searched(report: &mut BenchReport, aiw: &Path) -> Result<()> {
     let line = |number: usize| {
         let at = number % 60;
         format!(
-            "{{\"time\":\"2026-11-27T10:00:{at:02}Z\",\"kind\":\"ready\",\"of\":\"process\",\"name\":\"p{number:06}\",\"pid\":{}}}\n",
+            "{{\"time\":\"2026-11-27T10:00:{at:02}Z\",\"kind\":\"ready\",\"subject\":\"process\",\"name\":\"p{number:06}\",\"pid\":{}}}\n",
             100_000 + number
         )
     };
