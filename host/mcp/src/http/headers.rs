@@ -78,19 +78,17 @@ pub(super) fn check_session(header: Option<&ProtocolVersion>) -> Result<(), Reje
 const REMOVED_METHODS: [&str; 5] =
     ["initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"];
 
-/// A message without a session: its headers repeat what its body says.
+/// Checks that the headers of a message without a session repeat its body. Returns the body, if it is JSON.
 pub(super) fn check_sessionless(
     headers: &HeaderMap,
     header: Option<&ProtocolVersion>,
     message: &RxJsonRpcMessage<RoleServer>,
     body: &[u8],
-    schema: impl Fn(&str) -> Option<Value>,
-) -> Result<(), Rejection> {
-    let id = match message {
-        JsonRpcMessage::Request(request) => Some(request.id.clone()),
-        JsonRpcMessage::Notification(_) => None,
-        _ => return Ok(()),
-    };
+) -> Result<Option<Value>, Rejection> {
+    if !matches!(message, JsonRpcMessage::Request(_) | JsonRpcMessage::Notification(_)) {
+        return Ok(None);
+    }
+    let id = id_of(message);
     let named = version_of(message);
     match (header, &named) {
         (_, None) if id.is_some() => {
@@ -105,17 +103,30 @@ pub(super) fn check_sessionless(
         }
         _ => {}
     }
-    let Ok(body) = aiw_core::from_foreign_json::<Value>(body) else { return Ok(()) };
+    let Ok(body) = aiw_core::from_foreign_json::<Value>(body) else { return Ok(None) };
     let method = body["method"].as_str().unwrap_or_default();
     if id.is_some() && REMOVED_METHODS.contains(&method) {
         return Err(method_not_found(method, id));
     }
-    agree(headers, &body, schema).map_err(|problem| mismatch(problem, id))
+    agree(headers, &body).map_err(|problem| mismatch(problem, id))?;
+    Ok(Some(body))
 }
 
-/// Returns `true` for a tool call, whose parameters may stand in headers.
-pub(super) fn is_tool_call(message: &RxJsonRpcMessage<RoleServer>) -> bool {
-    matches!(message, JsonRpcMessage::Request(request) if matches!(request.request, ClientRequest::CallToolRequest(_)))
+/// Checks the parameters of a tool call that its schema wants as headers (`Mcp-Param-…`). `body` is that of the message.
+pub(super) fn check_parameters(
+    headers: &HeaderMap,
+    message: &RxJsonRpcMessage<RoleServer>,
+    body: &Value,
+    schema: impl Fn(&str) -> Option<Value>,
+) -> Result<(), Rejection> {
+    parameters_agree(headers, body, schema).map_err(|problem| mismatch(problem, id_of(message)))
+}
+
+fn id_of(message: &RxJsonRpcMessage<RoleServer>) -> Option<RequestId> {
+    match message {
+        JsonRpcMessage::Request(request) => Some(request.id.clone()),
+        _ => None,
+    }
 }
 
 /// Returns the version that a request states in `_meta`.
@@ -130,8 +141,8 @@ fn mismatch(problem: String, id: Option<RequestId>) -> Rejection {
     bad_request(ErrorData::header_mismatch(problem, None), id)
 }
 
-/// `Mcp-Method`, `Mcp-Name` and `Mcp-Param-…`
-fn agree(headers: &HeaderMap, body: &Value, schema: impl Fn(&str) -> Option<Value>) -> Result<(), String> {
+/// Compares `Mcp-Method` and `Mcp-Name` with the body.
+fn agree(headers: &HeaderMap, body: &Value) -> Result<(), String> {
     let method = body["method"].as_str().unwrap_or_default();
     match single(headers, "mcp-method")? {
         Some(named) if named == method => {}
@@ -145,14 +156,15 @@ fn agree(headers: &HeaderMap, body: &Value, schema: impl Fn(&str) -> Option<Valu
         _ => return Ok(()),
     };
     let Some(name) = body["params"][field].as_str() else { return Ok(()) };
-    same(headers, "Mcp-Name", Some(name.to_owned()))?;
-    if method != "tools/call" {
-        return Ok(());
-    }
+    same(headers, "Mcp-Name", Some(name.to_owned()))
+}
+
+/// Compares the `Mcp-Param-…` of a tool call with the body.
+fn parameters_agree(headers: &HeaderMap, body: &Value, schema: impl Fn(&str) -> Option<Value>) -> Result<(), String> {
+    let tool = body["params"]["name"].as_str().filter(|_| body["method"] == "tools/call");
+    let Some(schema) = tool.and_then(schema) else { return Ok(()) };
     let mut annotated = Vec::new();
-    if let Some(schema) = schema(name) {
-        annotations(schema["properties"].as_object(), &body["params"]["arguments"], &mut annotated);
-    }
+    annotations(schema["properties"].as_object(), &body["params"]["arguments"], &mut annotated);
     for (header, value) in annotated {
         same(headers, &format!("Mcp-Param-{header}"), value)?;
     }
@@ -222,7 +234,8 @@ mod tests {
         let schema = json!({"properties": {"region": {"type": "string", "x-mcp-header": "Region"},
             "deep": {"properties": {"on": {"type": "boolean", "x-mcp-header": "On"}}}}});
         let body = json!({"method": "tools/call", "params": {"name": "t", "arguments": {"region": " ü", "deep": {}}}});
-        agree(&map, &body, |name| (name == "t").then(|| schema.clone()))
+        agree(&map, &body)?;
+        parameters_agree(&map, &body, |name| (name == "t").then(|| schema.clone()))
     }
 
     #[test]

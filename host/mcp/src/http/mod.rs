@@ -131,12 +131,10 @@ impl HttpServer {
         let version = headers::parse_version(headers)?;
         if headers::is_modern(&message, version.as_ref()) {
             // A request that is refused takes no other client's place.
-            headers::check_sessionless(headers, version.as_ref(), &message, body, |_| None)?;
+            let body = headers::check_sessionless(headers, version.as_ref(), &message, body)?;
             let unbound = self.sessions.acquire_stateless(&meta_of(&message)).await.map_err(unavailable)?;
-            if headers::is_tool_call(&message) {
-                headers::check_sessionless(headers, version.as_ref(), &message, body, |tool| {
-                    unbound.input_schema(tool)
-                })?;
+            if let Some(body) = body {
+                headers::check_parameters(headers, &message, &body, |tool| unbound.input_schema(tool))?;
             }
             return Ok(modern::handle_request(unbound, message, version).await);
         }

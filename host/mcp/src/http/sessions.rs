@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::hash::Hash;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -153,13 +154,9 @@ impl HttpSessions {
         let (session, link) = HttpSession::new(id, end.clone(), self.ticks.clone());
         {
             let mut running = self.running();
-            while running.len() >= self.limits.max_sessions {
-                // All in use: none is taken away.
-                let unused = running.values().filter_map(|session| Some((session.unused_since()?, session.clone())));
-                let (_, oldest) = unused.min_by_key(|(since, _)| *since).ok_or("there are too many sessions")?;
-                oldest.end();
-                running.remove(oldest.id());
-            }
+            let unused_since = |session: &Arc<HttpSession>| session.unused_since();
+            evict_unused(&mut running, self.limits.max_sessions, unused_since, |session| session.end())
+                .ok_or("there are too many sessions")?;
             running.insert(session.id().to_owned(), session.clone());
         }
         self.alive.send_modify(|alive| *alive += 1);
@@ -190,15 +187,10 @@ impl HttpSessions {
         let client = StatelessClient::from_meta(meta);
         let mut stateless = self.stateless.lock().await;
         if !stateless.contains_key(&client) {
-            while stateless.len() >= self.limits.max_sessions.min(MAX_STATELESS_CLIENTS) {
-                let unused =
-                    stateless.iter().filter_map(|(client, shared)| Some((shared.uses.lock().unused_since()?, client)));
-                let (_, oldest) = unused.min_by_key(|(since, _)| *since).ok_or("there are too many clients")?;
-                let oldest = *oldest;
-                if let Some(removed) = stateless.remove(&oldest) {
-                    removed.gone.cancel();
-                }
-            }
+            let max = self.limits.max_sessions.min(MAX_STATELESS_CLIENTS);
+            let unused_since = |shared: &SharedHandler| shared.uses.lock().unused_since();
+            evict_unused(&mut stateless, max, unused_since, |shared| shared.gone.cancel())
+                .ok_or("there are too many clients")?;
             stateless.insert(client, self.share(meta).await);
         }
         let current = &stateless[&client];
@@ -227,6 +219,22 @@ impl HttpSessions {
         let _ = alive.wait_for(|alive| *alive == 0).await;
         self.stateless.lock().await.clear();
     }
+}
+
+/// Ends and removes the entries that have been unused for longest, until one more fits. Returns `None` if too many are in
+/// use: none of these is taken away.
+fn evict_unused<K: Clone + Eq + Hash, V>(
+    entries: &mut HashMap<K, V>,
+    max: usize,
+    unused_since: impl Fn(&V) -> Option<Instant>,
+    end: impl Fn(&V),
+) -> Option<()> {
+    while entries.len() >= max {
+        let unused = entries.iter().filter_map(|(key, entry)| Some((unused_since(entry)?, key)));
+        let oldest = unused.min_by_key(|(since, _)| *since)?.1.clone();
+        entries.remove(&oldest).iter().for_each(&end);
+    }
+    Some(())
 }
 
 /// The use of a shared handler by a request.
