@@ -32,6 +32,8 @@ pub(crate) type Subscriptions = Arc<Mutex<Vec<Subscription>>>;
 pub(crate) struct Subscription {
     pub(crate) number: u64,
     pub(crate) sink: SubscriptionSink,
+    /// The URIs of the resources that it follows.
+    pub(crate) resources: Arc<[String]>,
 }
 
 /// The state that all callers of a session share.
@@ -181,7 +183,7 @@ impl Caller {
                 return self.while_there(self.client.peer.send_notification(notification(method, params))).await;
             }
             let uri = params.as_ref().and_then(|params| params["uri"].as_str()).unwrap_or_default();
-            for Subscription { number, sink } in subscribed {
+            for Subscription { number, sink, .. } in subscribed {
                 // One that did not ask for this kind refuses it.
                 let sent = match method {
                     "notifications/tools/list_changed" => sink.notify_tool_list_changed().await,

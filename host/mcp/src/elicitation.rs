@@ -108,6 +108,11 @@ impl Elicitations {
         self.next(what, work, gone).await
     }
 
+    /// Whether a client may still answer.
+    pub(crate) fn has_open(&self) -> bool {
+        self.parked().values().any(|parked| parked.since.elapsed() < ELICITATION_TIMEOUT)
+    }
+
     fn parked(&self) -> MutexGuard<'_, BTreeMap<String, PendingElicitation>> {
         self.parked.lock()
     }

@@ -6,7 +6,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use futures::FutureExt;
+use futures::{FutureExt, StreamExt};
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, ClientNotification, ClientRequest, CustomNotification,
     CustomRequest, CustomResult, ErrorCode, Implementation, ListToolsResult, PaginatedRequestParams, ProtocolVersion,
@@ -21,6 +21,10 @@ use crate::caller::{Call, Caller, CallerSession, Cancellation, Subscription, Sub
 use crate::elicitation::{Elicitations, INPUT_REQUIRED, RequestOutcome, RetryParams};
 use crate::incoming::{NOTIFICATION_METHOD, REQUEST_METHOD, unwrap_params};
 use crate::{Arguments, RpcError, ServerBackend, Tool, ToolResult};
+
+/// The most resources that one subscription follows, and how many servers are asked at once for that.
+const MAX_SUBSCRIBED_RESOURCES: usize = 1000;
+const MAX_PARALLEL_SUBSCRIPTIONS: usize = 8;
 
 /// One session's.
 #[derive(Clone)]
@@ -85,8 +89,26 @@ impl Handler {
         answer.unwrap_or_else(defect).map_err(ErrorData::from)
     }
 
+    /// Sends the request for each of these resources. That a server does not know one, or has no subscriptions, is not
+    /// its client's: the others are followed all the same.
+    async fn request_each(&self, method: &'static str, resources: &[String], call: &Call) {
+        let requests = resources.iter().map(|uri| {
+            let (offer, call, params) = (self.offer.clone(), call.clone(), json!({ "uri": uri }));
+            async move {
+                let request = tokio::spawn(async move { offer.request(method, Some(params), call).await });
+                drop(request.await);
+            }
+        });
+        futures::stream::iter(requests).for_each_concurrent(MAX_PARALLEL_SUBSCRIPTIONS, |request| request).await;
+    }
+
     pub(crate) fn session(&self) -> &CallerSession {
         &self.session
+    }
+
+    /// Whether the client of a request without a session has yet to answer a question.
+    pub(crate) fn has_open_question(&self) -> bool {
+        self.rounds.has_open()
     }
 
     pub(crate) fn has_begun(&self) -> bool {
@@ -157,14 +179,30 @@ impl ServerHandler for Handler {
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
         static NEXT_ID: AtomicU64 = AtomicU64::new(0);
         let number = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        let subscription = Subscription { number, sink: context.sink().clone() };
+        let wanted = context.accepted().resource_subscriptions.iter().flatten();
+        let resources: Arc<[String]> = wanted.take(MAX_SUBSCRIBED_RESOURCES).cloned().collect();
+        let subscription = Subscription { number, sink: context.sink().clone(), resources: resources.clone() };
         self.session.subscriptions.lock().push(subscription);
+        let call = self.call_of(context.request_context());
+        let follow = async {
+            self.request_each("resources/subscribe", &resources, &call).await;
+            std::future::pending::<()>().await;
+        };
         tokio::select! {
             () = context.cancelled() => {}
             () = self.session.disconnected.cancelled() => {}
+            () = follow => {}
         }
-        let mut sinks = self.session.subscriptions.lock();
-        sinks.retain(|other| other.number != number);
+        let unused: Vec<String> = {
+            let mut open = self.session.subscriptions.lock();
+            open.retain(|other| other.number != number);
+            let is_used = |uri: &String| open.iter().any(|other| other.resources.contains(uri));
+            resources.iter().filter(|uri| !is_used(uri)).cloned().collect()
+        };
+        // What ended the subscription must not end this.
+        let cancellation = Cancellation::from_tokens(CancellationToken::new(), self.session.disconnected.clone());
+        let call = Call { caller: call.caller.without_request(), cancellation, meta: Map::new() };
+        self.request_each("resources/unsubscribe", &unused, &call).await;
         Ok(())
     }
 

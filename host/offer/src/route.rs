@@ -201,8 +201,11 @@ pub(crate) async fn intelligent_route(
         }
         Err(no_plan) => no_plan,
     };
-    let registered =
-        offered.iter().flatten().filter_map(|offered| Tool::from_definition(offered.client_definition())).collect();
+    // The page of a tool calls those that its server has for apps. They come first, so that they are evicted first.
+    let app_only = context.pool.app_only_tools(&context.pool.tools());
+    let is_of_found = |tool: &&CatalogItem| candidates.iter().any(|found| found.server == tool.server);
+    let registered = app_only.iter().filter(is_of_found).chain(&candidates);
+    let registered = registered.filter_map(|tool| Tool::from_definition(tool.client_definition())).collect();
     if context.registry.register(registered, Instant::now()) {
         announce(&context, &call).await;
     }

@@ -52,8 +52,10 @@ impl BaseToolList {
         let foreign = tools.all().iter().filter(|tool| servers.contains(tool.server.as_str()));
         listed.extend(foreign.filter_map(|tool| Tool::from_definition(tool.client_definition())));
         if toolsets.contains(&Toolset::Servers) {
+            // Models do not see them, so they cost no tokens.
             let app_only = pool.app_only_tools(tools.all());
-            listed.extend(app_only.iter().filter_map(|tool| Tool::from_definition(tool.client_definition())));
+            let listed_app_only = app_only.iter().filter(|tool| servers.contains(tool.server.as_str()));
+            listed.extend(listed_app_only.filter_map(|tool| Tool::from_definition(tool.client_definition())));
         }
         Self { tools: listed, choices }
     }
@@ -83,7 +85,7 @@ impl SharedBackend {
         *self.choices.write() = base.choices;
         // A registered tool that its server has changed or dropped goes at once.
         let is_offered = |tool: &Tool| {
-            offered.iter().any(|o| o.proxied_name == tool.name() && o.client_definition() == *tool.definition())
+            named.iter().any(|o| o.proxied_name == tool.name() && o.client_definition() == *tool.definition())
         };
         let planned = &self.context.plans;
         let changed =

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::definition::ToolDefinition;
 use crate::names::to_proxied_name;
 use crate::shape::Kind;
-use crate::uris::UriClaim;
+use crate::uris::{UriClaim, qualify_uri};
 
 /// A tool, prompt or resource of a server, as a client may see it.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,10 +19,14 @@ pub struct CatalogItem<D = ToolDefinition> {
 }
 
 impl CatalogItem {
-    /// The definition under the name that the client sees.
+    /// The definition under the name that the client sees. The resource of an app names its server, whatever others
+    /// have: a definition that depended on them would change without its server.
     pub fn client_definition(&self) -> Value {
         let mut definition = self.definition.value();
         definition["name"] = self.proxied_name.as_str().into();
+        if let Some(uri) = self.definition.ui_resource() {
+            definition["_meta"]["ui"]["resourceUri"] = qualify_uri(&self.server, uri).into();
+        }
         definition
     }
 

@@ -33,7 +33,7 @@ use crate::record::{LOST_RECORD_NOTE, Records, ServerRecord};
 use crate::slot::Slot;
 use crate::start::ServerContext;
 use crate::status::{SlotStatus, status};
-use crate::uris::{UriClaim, conflicting_claims, qualify_uri};
+use crate::uris::{UI_PREFIX, UriClaim, conflicting_claims, qualify_uri};
 
 /// How many servers are looked into at once.
 const MAX_PARALLEL_STARTS: usize = 8;
@@ -262,12 +262,12 @@ impl Pool {
         }))
     }
 
-    /// Their resources. Each keeps its URI, unless another server could answer for it.
+    /// Their resources. Each keeps its URI, unless it is of an app or another server could answer for it.
     pub fn resources(&self) -> Vec<CatalogItem<Value>> {
         self.resources_and_templates().0
     }
 
-    /// Their resource templates. Each keeps its URIs, unless another server could answer for one of them.
+    /// Their resource templates. Each keeps its URIs, unless they are of apps or another server could answer for one.
     pub fn templates(&self) -> Vec<CatalogItem<Value>> {
         self.resources_and_templates().1
     }
@@ -294,8 +294,8 @@ impl Pool {
         let keep: Vec<bool> = resources.iter().chain(&templates).map(plain).collect();
         for (offered, keep) in resources.iter_mut().chain(&mut templates).zip(keep) {
             let field = uri_field(offered);
-            if !keep {
-                let uri = offered.definition[field].as_str().unwrap_or_default();
+            let uri = offered.definition[field].as_str().unwrap_or_default();
+            if !keep || uri.starts_with(UI_PREFIX) {
                 offered.definition[field] = qualify_uri(&offered.server, uri).into();
             }
         }

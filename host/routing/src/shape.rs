@@ -8,6 +8,8 @@ use std::net::Ipv6Addr;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use crate::uris::UI_PREFIX;
+
 /// The longest name or URI, in bytes.
 const MAX_NAME_BYTES: usize = 256;
 const MAX_URI_BYTES: usize = 2048;
@@ -272,7 +274,7 @@ fn check(value: &Value, shape: &FieldShape, path: &mut Vec<String>) -> ShapeChec
         Number => must(value.is_number(), "a number"),
         UiUri => {
             check_uri(value, is_uri, &[':'], "a URI")?;
-            must(value.as_str().is_some_and(|uri| uri.starts_with("ui://")), "a URI that begins with `ui://`")
+            must(value.as_str().is_some_and(|uri| uri.starts_with(UI_PREFIX)), "a URI that begins with `ui://`")
         }
         Visibility => Ok(()),
         Object | Meta(_) => must(value.is_object(), "an object"),

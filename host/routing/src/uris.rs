@@ -1,6 +1,8 @@
 //! Which server a URI belongs to. A URI that only one server has stays as it is; one that several could answer for is
-//! listed as `aiw://SERVER/URI`, so that no server answers in another's place.
+//! listed as `aiw://SERVER/URI`, so that no server answers in another's place. That of an MCP App is always
+//! `ui://aiw/SERVER/REST`: it stands in definitions of tools, which must not depend on what other servers have.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use crate::shape::OWN_SCHEME;
@@ -52,23 +54,47 @@ pub(crate) fn conflicting_claims<'a>(mut claims: Vec<UriClaim<'a>>) -> BTreeSet<
     contested
 }
 
+/// What the URI of an MCP App begins with.
+pub(crate) const UI_PREFIX: &str = "ui://";
+
 /// A server's URI under the name that only it has.
 pub(crate) fn qualify_uri(server: &str, uri: &str) -> String {
-    format!("{}{uri}", qualifier(server))
+    match uri.strip_prefix(UI_PREFIX) {
+        Some(rest) => format!("{}{rest}", ui_qualifier(server)),
+        None => format!("{}{uri}", qualifier(server)),
+    }
 }
 
-/// A server's own form of a marked URI.
-pub(crate) fn unqualify_uri<'a>(server: &str, uri: &'a str) -> Option<&'a str> {
-    uri.strip_prefix(qualifier(server).as_str())
+/// A server's own form of a qualified URI.
+pub(crate) fn unqualify_uri<'a>(server: &str, uri: &'a str) -> Option<Cow<'a, str>> {
+    let of_app = || Some(format!("{UI_PREFIX}{}", uri.strip_prefix(ui_qualifier(server).as_str())?).into());
+    uri.strip_prefix(qualifier(server).as_str()).map(Cow::Borrowed).or_else(of_app)
 }
 
-/// <https://www.rfc-editor.org/rfc/rfc3986#section-2.3>
+/// Whether a URI names its server. Only that server can answer for it, whatever others claim.
+pub(crate) fn is_qualified(uri: &str) -> bool {
+    let scheme = uri.split_once(':').map_or("", |(scheme, _)| scheme);
+    let is_app = uri.strip_prefix(UI_PREFIX).and_then(|rest| rest.strip_prefix(OWN_SCHEME));
+    scheme.eq_ignore_ascii_case(OWN_SCHEME) || is_app.is_some_and(|rest| rest.starts_with('/'))
+}
+
 fn qualifier(server: &str) -> String {
+    format!("{OWN_SCHEME}://{}/", encode_server(server))
+}
+
+fn ui_qualifier(server: &str) -> String {
+    format!("{UI_PREFIX}{OWN_SCHEME}/{}/", encode_server(server))
+}
+
+/// A server's key as a segment of a path.
+///
+/// <https://www.rfc-editor.org/rfc/rfc3986#section-2.3>
+fn encode_server(server: &str) -> String {
     let byte = |b: u8| match b {
         b if b.is_ascii_alphanumeric() || b"-._~".contains(&b) => char::from(b).to_string(),
         b => format!("%{b:02X}"),
     };
-    format!("{OWN_SCHEME}://{}/", server.bytes().map(byte).collect::<String>())
+    server.bytes().map(byte).collect()
 }
 
 #[cfg(test)]
@@ -122,9 +148,21 @@ mod tests {
     #[test]
     fn a_marked_uri_leads_back_to_its_server_alone() {
         assert_eq!(qualify_uri("my time/1", "file:///x"), "aiw://my%20time%2F1/file:///x");
-        assert_eq!(unqualify_uri("my time/1", "aiw://my%20time%2F1/file:///x"), Some("file:///x"));
+        assert_eq!(unqualify_uri("my time/1", "aiw://my%20time%2F1/file:///x").as_deref(), Some("file:///x"));
         assert_eq!(unqualify_uri("my time", "aiw://my%20time%2F1/file:///x"), None);
         assert_eq!(unqualify_uri("a", "aiw://ab/x"), None);
+        // What looks qualified already is a server's own, too.
+        for own in ["ui://charts/page", "ui://aiw/other/page", "ui://", "ui:/x", "UI://x", "aiw-x:y"] {
+            let qualified = qualify_uri("my time/1", own);
+            assert!(is_qualified(&qualified), "{qualified}");
+            assert_eq!(unqualify_uri("my time/1", &qualified).as_deref(), Some(own));
+            assert_eq!(unqualify_uri("other", &qualified), None, "{qualified}");
+        }
+        assert_eq!(qualify_uri("my time/1", "ui://charts/page"), "ui://aiw/my%20time%2F1/charts/page");
+        assert_eq!(
+            ["AIW://x", "ui://aiw/", "ui://aiwx/", "ui://aiw", "aiw"].map(is_qualified),
+            [true, true, false, false, false]
+        );
     }
 
     mod fuzz {

@@ -115,6 +115,22 @@ fn a_client_without_initialize_uses_servers_of_both_eras() {
             assert_eq!(text(&client.result("tools/call", call("logs", json!({}), &wanted))), "logged");
             assert_eq!(client.all_told("notifications/message").len(), count, "{era} {level:?}");
         }
+        // A subscription reaches the server of its resource, and ends with the last that wants it.
+        let filter = json!({"resourceSubscriptions": ["test://one", "test://unknown"]});
+        let listen = json!({"_meta": unable, "notifications": filter});
+        let ids = [(); 2].map(|()| client.send("subscriptions/listen", &listen));
+        assert_eq!(client.told("notifications/resources/updated")["params"]["uri"], "test://one", "{era}");
+        let is_followed = |method: &str| servers.methods("test").iter().any(|seen| seen == method);
+        let unsubscribe = "resources/unsubscribe";
+        for (at, id) in ids.into_iter().enumerate() {
+            assert!(!is_followed(unsubscribe), "{era}");
+            let cancelled = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": id}});
+            client.line(&cancelled.to_string());
+            // Only a server with `initialize` knows the request.
+            if era == "legacy" && at == 1 {
+                until(|| is_followed(unsubscribe));
+            }
+        }
     }
 }
 

@@ -188,8 +188,10 @@ impl HttpSessions {
         let mut stateless = self.stateless.lock().await;
         if !stateless.contains_key(&client) {
             let max = self.limits.max_sessions.min(MAX_STATELESS_CLIENTS);
-            let unused_since = |shared: &SharedHandler| shared.uses.lock().unused_since();
-            evict_unused(&mut stateless, max, unused_since, |shared| shared.gone.cancel())
+            // A client that has yet to answer a question would have to begin its request anew.
+            let rank =
+                |shared: &SharedHandler| Some((shared.handler.has_open_question(), shared.uses.lock().unused_since()?));
+            evict_unused(&mut stateless, max, rank, |shared| shared.gone.cancel())
                 .ok_or("there are too many clients")?;
             stateless.insert(client, self.share(meta).await);
         }
@@ -221,18 +223,18 @@ impl HttpSessions {
     }
 }
 
-/// Ends and removes the entries that have been unused for longest, until one more fits. Returns `None` if too many are in
-/// use: none of these is taken away.
-fn evict_unused<K: Clone + Eq + Hash, V>(
+/// Ends and removes entries, those with the lowest rank first, until one more fits. Returns `None` if too many are in use,
+/// which have no rank: none of these is taken away.
+fn evict_unused<K: Clone + Eq + Hash, V, R: Ord>(
     entries: &mut HashMap<K, V>,
     max: usize,
-    unused_since: impl Fn(&V) -> Option<Instant>,
+    rank: impl Fn(&V) -> Option<R>,
     end: impl Fn(&V),
 ) -> Option<()> {
     while entries.len() >= max {
-        let unused = entries.iter().filter_map(|(key, entry)| Some((unused_since(entry)?, key)));
-        let oldest = unused.min_by_key(|(since, _)| *since)?.1.clone();
-        entries.remove(&oldest).iter().for_each(&end);
+        let unused = entries.iter().filter_map(|(key, entry)| Some((rank(entry)?, key)));
+        let first = unused.min_by(|(one, _), (other, _)| one.cmp(other))?.1.clone();
+        entries.remove(&first).iter().for_each(&end);
     }
     Some(())
 }

@@ -419,6 +419,32 @@ async fn clients_without_a_session_are_told_apart_by_what_they_say_of_themselves
     assert_eq!(seen.lock().unwrap().len(), 4);
 }
 
+#[tokio::test]
+async fn a_client_with_an_open_question_keeps_its_place_while_others_come() {
+    let make = || -> Arc<dyn ServerBackend> { Arc::new(Odd::default()) };
+    let limits = HttpLimits { max_sessions: 2, ..HttpLimits::default() };
+    let server = HttpServer::new(make, limits, CancellationToken::new());
+    let ask = async |client: &str, method: &str, mut params: Value| {
+        params["_meta"] = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientInfo": {"name": client, "version": "1"},
+            "io.modelcontextprotocol/clientCapabilities": {"elicitation": {}}});
+        let headers = [(VERSION_HEADER, "2026-07-28"), ("mcp-method", method), ("mcp-name", "asks")];
+        messages(send(&server, Method::POST, &headers, request(1, method, params)).await).await[0]["result"].clone()
+    };
+    let call = json!({"name": "asks", "arguments": {}});
+    let asked = ask("asked", "tools/call", call.clone()).await;
+    assert_eq!(asked["resultType"], "input_required", "{asked}");
+    for other in 0..6 {
+        assert!(ask(&format!("other {other}"), "tools/list", json!({})).await["tools"].is_array());
+    }
+    let question = asked["inputRequests"].as_object().unwrap().keys().next().unwrap();
+    let answers = json!({ question.as_str(): {"action": "accept"} });
+    let mut again = call;
+    (again["requestState"], again["inputResponses"]) = (asked["requestState"].clone(), answers);
+    let done = ask("asked", "tools/call", again).await;
+    assert_eq!(done["structuredContent"], json!({"action": "accept"}), "{done}");
+}
+
 mod fuzz {
     use super::*;
 

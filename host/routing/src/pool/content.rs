@@ -15,7 +15,7 @@ use crate::definition::ToolDefinition;
 use crate::error::PoolError;
 use crate::offered::{CatalogItem, claims};
 use crate::slot::Slot;
-use crate::uris::{UriClaim, qualify_uri, unqualify_uri};
+use crate::uris::{UriClaim, is_qualified, qualify_uri, unqualify_uri};
 
 /// How long a resource that is not known may keep its reader waiting for the lists of servers.
 const READ_LISTS_TIMEOUT: Duration = Duration::from_secs(20);
@@ -111,18 +111,22 @@ impl Pool {
     /// The server that has a resource, and the URI there.
     fn server_of(&self, uri: &str) -> Result<(Arc<Slot>, String), PoolError> {
         let (resources, templates) = self.content();
-        let mut servers: Vec<&str> =
-            resources.iter().chain(&templates).map(|offered| offered.server.as_str()).collect();
-        servers.dedup();
-        if let Some((server, own)) = servers.iter().find_map(|server| Some((*server, unqualify_uri(server, uri)?))) {
-            return Ok((self.inner.slot(server)?, own.to_owned()));
-        }
         // The resource of an app that a tool names may be in no list, and its server's others may not be allowed.
         let apps = self.ui_resources();
-        if let Some((server, resource)) =
-            apps.iter().find(|(server, resource)| unqualify_uri(server, uri) == Some(resource))
-        {
-            return Ok((self.inner.slot(server)?, resource.clone()));
+        if is_qualified(uri) {
+            let mut servers: Vec<&str> =
+                resources.iter().chain(&templates).map(|offered| offered.server.as_str()).collect();
+            servers.dedup();
+            let own = |server: &str| unqualify_uri(server, uri);
+            let listed = servers.iter().find_map(|server| Some((*server, own(server)?.into_owned())));
+            let of_app = || {
+                let app = apps.iter().find(|(server, resource)| own(server).as_deref() == Some(resource));
+                app.map(|(server, resource)| (server.as_str(), resource.clone()))
+            };
+            let Some((server, own)) = listed.or_else(of_app) else {
+                return Err(RpcError::resource_not_found(uri).into());
+            };
+            return Ok((self.inner.slot(server)?, own));
         }
         let apps = apps.iter().map(|(server, resource)| UriClaim::resource(server, resource));
         let covering = claims(&resources, &templates).chain(apps).filter(|claim| claim.covers(uri));
@@ -131,9 +135,9 @@ impl Pool {
             [] => Err(RpcError::resource_not_found(uri).into()),
             [server] => Ok((self.inner.slot(server)?, uri.to_owned())),
             [one, two, ..] => Err(RpcError::invalid_params(&format!(
-                "several servers could answer for this URI: put {} or {} before it",
-                quoted(&qualify_uri(one, "")),
-                quoted(&qualify_uri(two, ""))
+                "several servers could answer for this URI: ask for {} or {}",
+                quoted(&qualify_uri(one, uri)),
+                quoted(&qualify_uri(two, uri))
             ))
             .into()),
         }
@@ -160,7 +164,7 @@ impl Pool {
                 let is_it = |template: &&CatalogItem<Value>| template.definition["uriTemplate"] == reference["uri"];
                 let server = templates.iter().find(is_it).map(|template| template.server.clone()).ok_or_else(none)?;
                 if let Some(own) = reference["uri"].as_str().and_then(|uri| unqualify_uri(&server, uri)) {
-                    params["ref"]["uri"] = own.into();
+                    params["ref"]["uri"] = own.into_owned().into();
                 }
                 server
             };
