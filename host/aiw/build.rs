@@ -23,13 +23,13 @@ fn main() {
     });
     // What runs scripts: the component, its code for the target, and the digest of that.
     let target = std::env::var("TARGET").unwrap_or_default();
-    let code = root.join(format!("orchestrator.{target}.code.z"));
+    let code = root.join(format!("orchestrator.{target}.code.xz"));
     println!("cargo::rerun-if-changed={}", code.display());
     // A check for another system needs no code. `cargo xtask dist` compiles it before the build.
     let target = if code.is_file() { target } else { std::env::var("HOST").unwrap_or_default() };
     let scripts = [
-        ("COMPONENT", "wasm.z".to_owned()),
-        ("CODE", format!("{target}.code.z")),
+        ("COMPONENT", "wasm.xz".to_owned()),
+        ("CODE", format!("{target}.code.xz")),
         ("SHA256", format!("{target}.sha256")),
     ];
     let scripts =

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends by a panic, its helpers too")]
 
 mod attacks;
+mod attention;
 mod bad_input;
 mod browse;
 mod canary;

@@ -24,7 +24,7 @@ pub fn component(name: &str) -> PathBuf {
     path
 }
 
-/// Returns a part of what the binary embeds to run scripts on this system: `wasm.z`, `code.z` or `sha256`.
+/// Returns a part of what the binary embeds to run scripts on this system: `wasm.xz`, `code.xz` or `sha256`.
 pub fn scripts_part(name: &str) -> &'static [u8] {
     let (dir, arch, os) = (root().join(".components"), std::env::consts::ARCH, std::env::consts::OS);
     let os = if os == "macos" { "darwin" } else { os };

@@ -76,6 +76,28 @@ pub struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
+pub enum AttentionCommand {
+    /// List what needs you
+    List {
+        /// List also what is muted
+        #[arg(long)]
+        muted: bool,
+    },
+    /// Hide entries until they change
+    Mute {
+        /// Their ids
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<String>,
+    },
+    /// Show entries again
+    Unmute {
+        /// Their ids
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run Claude Code: as a task if you give a prompt, else in this terminal
     Claude(RunArgs),
@@ -104,6 +126,12 @@ pub enum Command {
     Task(TaskCommand),
     /// Show what is running and what finished since you last looked
     Status(ScopeArgs),
+    /// Show what needs you, and mute it
+    ///
+    /// `aiw`, `aiw status`, `aiw tui` and the dashboard show the same first: blocked tools, failed processes and tasks, missing
+    /// and rejected keys, exceeded budgets, conflicts, failed CI, and what `aiw doctor` found last.
+    #[command(subcommand)]
+    Attention(AttentionCommand),
     /// Print the output of a task, or of processes
     Logs(LogArgs),
     /// Stop tasks or processes: SIGTERM, then SIGKILL after five seconds

@@ -69,7 +69,7 @@ mod tests {
     #[test]
     fn the_code_that_runs_scripts_is_for_this_processor() {
         let mut code = Vec::new();
-        flate2::read::ZlibDecoder::new(BUNDLED_SCRIPTS.code).read_to_end(&mut code).unwrap();
+        lzma_rust2::XzReader::new(BUNDLED_SCRIPTS.code, false).read_to_end(&mut code).unwrap();
         assert_eq!((&code[..4], u16::from_le_bytes([code[18], code[19]])), (&b"\x7fELF"[..], MACHINE));
     }
 

@@ -164,6 +164,7 @@ fn run(command: Command, theirs: Vec<OsString>, home: &Home, output: &Output) ->
         Command::Role(command) => commands::role::run(command, home, output),
         Command::Task(command) => commands::task::run(command, home, output),
         Command::Status(scope) => commands::task::status(scope.all_namespaces, home, output),
+        Command::Attention(command) => commands::attention::run(command, home, output),
         Command::Logs(args) => commands::task_or_process::logs(&args, home, output),
         Command::Stop(args) => commands::task_or_process::stop(&args, home, output),
         Command::Up(args) => commands::process::up(&args, home, output),

@@ -109,6 +109,12 @@ impl BudgetSummary {
         format!("budget `{name}`: {limit} a {}{provider}{project}, {then}", self.per)
     }
 
+    /// Whether all of it was spent.
+    pub fn is_exceeded(&self) -> bool {
+        let by_cost = self.usd.is_some_and(|limit| self.spent.cost_usd >= limit);
+        by_cost || self.tokens.is_some_and(|limit| self.spent.total() >= limit)
+    }
+
     /// Returns what was spent of it, for people.
     pub fn spent_line(&self) -> String {
         let Self { usd, spent, per, .. } = self;

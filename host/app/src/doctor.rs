@@ -1,5 +1,5 @@
 //! What is wrong with the parts of aiw. Looking starts nothing, and changes nothing but what a command that was cut
-//! short left to be done, as every command does.
+//! short left to be done, as every command does. What was found is kept for the list of what needs a person.
 
 mod configured;
 mod history;
@@ -18,10 +18,12 @@ use aiw_routing::KnownTool;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+pub(crate) use self::configured::provider_problems;
 use self::configured::{budgets, clis, installed_extensions, models, providers};
 use self::limits::{PartCheck, check_all};
 pub use self::online::{OnlineProblems, check_online};
 pub use self::part::CheckedPart;
+pub(crate) use self::servers::server_problems;
 use crate::planners;
 
 /// `aiw doctor`
@@ -72,7 +74,9 @@ pub fn inspect(home: &Home, knows: ViewContext) -> Doctor {
         check("history", "aiw history doctor", Box::new(|home| Some(history::history(home)))),
         check("sync", "aiw sync status", Box::new(synchronized)),
     ];
-    Doctor { parts: check_all(home.root(), checks) }
+    let parts = check_all(home.root(), checks);
+    crate::attention::keep_doctor(home, &parts);
+    Doctor { parts }
 }
 
 /// Looks at the home itself: its documents and secrets.

@@ -15,6 +15,7 @@
 
 pub mod accounts;
 mod app;
+pub mod attention;
 pub mod browser;
 pub mod budgets;
 pub mod ci;

@@ -10,11 +10,15 @@ use aiw_routing::ServerSearchPaths;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::attention::Attention;
 use crate::init::needs_init;
 use crate::tasks::{self, TaskCounts};
 
 /// The first step of all.
 pub const INIT_HINT: &str = "`aiw init` asks for what is missing, and sets it up";
+
+/// Who has started so many tasks knows how.
+const KNOWN_TASKS: usize = 15;
 
 /// The project's processes, counted
 #[warn(missing_docs)]
@@ -40,6 +44,8 @@ pub struct HistoryCounts {
 #[warn(missing_docs)]
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Overview {
+    /// What needs you
+    pub attention: Attention,
     /// The tasks of this session, or of all sessions outside of an AI CLI
     pub tasks: Option<TaskCounts>,
     /// The processes of this project
@@ -53,14 +59,15 @@ pub struct Overview {
     /// Whether there is neither a provider nor an AI CLI that knows aiw.
     #[serde(skip)]
     pub is_new: bool,
-    /// The next step, as a sentence with its command
-    pub next: String,
+    /// The next step, as a sentence with its command; null while something needs you, or where no step is left to learn
+    pub next: Option<String>,
 }
 
 impl Overview {
     /// Looks at each part. It starts and changes nothing, and a part that can't be read stops no other.
     pub fn collect(home: &Home, cwd: &Path) -> Self {
         let mut seen = Self {
+            attention: Attention::collect(home, cwd),
             tasks: tasks(home),
             processes: processes(home, cwd),
             providers: home.providers().ok().map(|file| {
@@ -70,9 +77,11 @@ impl Overview {
             servers: ServerSearchPaths::load(home.clone(), cwd).read().ok().map(|(servers, _)| servers.len()),
             history: history(home),
             is_new: needs_init(home),
-            next: String::new(),
+            next: None,
         };
-        seen.next = seen.step().to_owned();
+        if seen.attention.items.is_empty() {
+            seen.next = seen.step(home).map(str::to_owned);
+        }
         seen
     }
 
@@ -109,17 +118,18 @@ impl Overview {
         ]
     }
 
-    /// Chooses the next step: what waits for you goes first, then what is missing.
-    fn step(&self) -> &'static str {
+    /// Chooses the next step: what is missing, then what is not known yet. Whoever has started many tasks is told nothing.
+    fn step(&self, home: &Home) -> Option<&'static str> {
         let is_unreadable = self.tasks.is_none()
             || self.processes.is_none()
             || self.providers.is_none()
             || self.servers.is_none()
             || self.history.is_none();
         let tasks = self.tasks.unwrap_or_default();
-        match self {
+        let knows_tasks =
+            || tasks::open(home, true).and_then(|all| all.list()).is_ok_and(|all| all.len() >= KNOWN_TASKS);
+        Some(match self {
             _ if is_unreadable => "`aiw doctor` says what is wrong",
-            _ if tasks.unseen > 0 => "`aiw status` shows what finished",
             _ if tasks.running + tasks.queued > 0 => "`aiw wait` waits for the tasks",
             Self { processes: Some(ProcessCounts { all: 1.., running: 0 }), .. } => {
                 "`aiw up` starts the project's processes"
@@ -134,8 +144,9 @@ impl Overview {
             Self { history: Some(HistoryCounts { sessions: 0, .. }), .. } => {
                 "`aiw history import` takes in your past sessions"
             }
+            _ if knows_tasks() => return None,
             _ => "`aiw claude \"PROMPT\"` starts a task",
-        }
+        })
     }
 }
 
@@ -166,16 +177,15 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let home = Home::from_root(dir.path().join("home"));
         let fresh = Overview::collect(&home, dir.path());
-        assert!(fresh.next.contains("aiw init"), "{}", fresh.next);
+        assert!(fresh.next.as_ref().unwrap().contains("aiw init"), "{:?}", fresh.next);
         assert_eq!(fresh.lines().map(|(name, _)| name), ["tasks", "processes", "providers", "servers", "history"]);
         let with = |change: fn(&mut Overview)| {
             let mut seen = Overview::collect(&home, dir.path());
             seen.tasks = Some(TaskCounts::default());
             seen.is_new = false;
             change(&mut seen);
-            seen.step()
+            seen.step(&home).unwrap()
         };
-        assert!(with(|seen| seen.tasks = Some(TaskCounts { running: 1, queued: 0, unseen: 2 })).contains("status"));
         assert!(with(|seen| seen.tasks = Some(TaskCounts { running: 0, queued: 1, unseen: 0 })).contains("wait"));
         assert!(with(|seen| seen.processes = Some(ProcessCounts { all: 2, running: 0 })).contains("aiw up"));
         assert!(with(|seen| seen.providers = Some(vec!["x".into()])).contains("mcp search"));
@@ -191,6 +201,9 @@ mod tests {
         std::fs::write(home.providers_path(), "{").unwrap();
         let seen = Overview::collect(&home, dir.path());
         assert!(seen.providers.is_none() && seen.servers == Some(0) && seen.history.is_some());
-        assert!(seen.next.contains("aiw doctor") && seen.lines()[2].1.contains("aiw doctor"), "{seen:?}");
+        assert!(
+            seen.next.as_ref().unwrap().contains("aiw doctor") && seen.lines()[2].1.contains("aiw doctor"),
+            "{seen:?}"
+        );
     }
 }

@@ -9,6 +9,7 @@ use aiw_usage::Sum;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::attention::Attention;
 use crate::daemon::DaemonState;
 use crate::{accounts, directory, own_executable};
 
@@ -43,6 +44,8 @@ impl TaskCounts {
 #[warn(missing_docs)]
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct TaskStatus {
+    /// What needs you
+    pub attention: Attention,
     /// The tasks that are queued or running, and those that finished since you last looked
     pub tasks: Vec<TaskSummary>,
     /// How many there are in each state
@@ -112,7 +115,9 @@ pub fn list(tasks: &Tasks) -> Result<TaskList, TaskError> {
 pub fn status(home: &Home, all: bool) -> Result<(TaskStatus, TaskList), TaskError> {
     let mut listed = list(&open(home, all)?)?;
     listed.tasks.retain(|task| task.state != State::Ended || task.unread);
+    let cwd = directory(home).ok();
     let status = TaskStatus {
+        attention: cwd.map(|cwd| Attention::collect(home, cwd)).unwrap_or_default(),
         tasks: listed.tasks.iter().map(TaskSummary::new).collect(),
         counts: TaskCounts::new(&listed.tasks),
         // What stands in the way of processes is said by `aiw ps`, and of the book of usage by `aiw usage`.

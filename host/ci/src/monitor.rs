@@ -70,6 +70,9 @@ pub struct MonitoredBranch {
     pub since: String,
     /// Why the host can't be asked
     pub problem: Option<String>,
+    /// The newest run of each workflow that has failed: its workflow and number
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub failed_runs: Vec<String>,
     /// Notes for you
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -84,10 +87,16 @@ pub struct MonitorStopSummary {
 }
 
 /// A run that is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct KnownRun {
     attempt: u64,
     is_over: bool,
+    /// The file of its workflow.
+    #[serde(default)]
+    workflow: String,
+    /// Its workflow and number, if it has failed.
+    #[serde(default)]
+    failed: Option<String>,
 }
 
 /// A monitored branch, as the home keeps it.
@@ -156,13 +165,23 @@ impl Monitor {
         now.saturating_sub(self.active.max(self.started)) > most
     }
 
+    /// Returns the workflows whose newest run has failed, each by that run.
+    fn failed_runs(&self) -> Vec<String> {
+        // In the order of ids, the newest of a workflow comes last.
+        let newest: BTreeMap<&str, &KnownRun> =
+            self.runs.values().filter(|run| run.is_over).map(|run| (run.workflow.as_str(), run)).collect();
+        newest.into_values().filter_map(|run| run.failed.clone()).collect()
+    }
+
     fn summary(self) -> MonitoredBranch {
+        let failed_runs = self.failed_runs();
         MonitoredBranch {
             project: self.project,
             repository: self.repository.to_string(),
             branch: self.branch.map(|branch| aiw_core::one_line(&branch, 120)),
             interval: self.interval,
             since: rfc3339(self.started),
+            failed_runs,
             problem: self.problem,
             notes: Vec::new(),
         }
@@ -175,7 +194,9 @@ impl Monitor {
         let mut events = Vec::new();
         for run in runs {
             let is_over = run.is_over();
-            let known = self.runs.insert(run.id, KnownRun { attempt: run.attempt, is_over });
+            let failed = (is_over && run.has_failed()).then(|| run.number_label());
+            let now = KnownRun { attempt: run.attempt, is_over, workflow: run.path.clone(), failed };
+            let known = self.runs.insert(run.id, now);
             let is_news = match known {
                 None if is_over => self.has_polled && run.id > newest,
                 None => true,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use aiw_app::attention::{Attention, AttentionItem};
 use aiw_app::events::{EventList, EventsRequest, HomeEvents};
 use aiw_app::feed::Topic;
 use aiw_app::own_executable;
@@ -211,11 +212,25 @@ pub(crate) struct ExportResponse {
 
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct Status {
+    /// What needs the user, the most urgent first.
+    attention: Vec<StatusItem>,
     version: String,
     project: String,
     processes: usize,
     running: usize,
 }
+
+/// Something that needs the user.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct StatusItem {
+    severity: &'static str,
+    problem: String,
+    /// The user's command that resolves it.
+    next: String,
+}
+
+/// The most entries of [`Status`]: its reader pays for each.
+const MAX_STATUS_ITEMS: usize = 20;
 
 /// The processes of the session's project, after what dead supervisors left behind was ended or started again.
 fn manager(context: &Context) -> Result<Manager, CallError> {
@@ -595,7 +610,11 @@ pub(crate) async fn ping(_: Arc<Context>, _: NoArguments, _: Call) -> Result<Mes
 
 pub(crate) fn get_status(manager: &Manager, _: NoArguments) -> ProcessResult<Status> {
     let all = manager.list()?;
+    let attention = Attention::collect(manager.home(), manager.project().directory()).items.into_iter();
+    let item =
+        |AttentionItem { severity, problem, next, .. }| StatusItem { severity: severity.as_str(), problem, next };
     Ok(Status {
+        attention: attention.take(MAX_STATUS_ITEMS).map(item).collect(),
         version: env!("CARGO_PKG_VERSION").into(),
         project: manager.project().directory().to_string_lossy().into_owned(),
         processes: all.len(),

@@ -450,7 +450,7 @@ pub(crate) fn tool_table() -> Vec<ToolEntry> {
             Toolset::Processes,
             "get_status",
             "Status of aiw",
-            "Tells aiw's version, the project, and how many processes run.",
+            "Tells what needs the user (blocked tools, failed processes and tasks, missing keys), how many processes run, and aiw's version.",
             READ_ONLY,
             limited_tool(|lanes| &lanes.view, processes::get_status),
         ),

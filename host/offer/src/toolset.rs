@@ -69,9 +69,13 @@ const DECLARED_PROCESS_TOOLS: [&str; 6] =
 /// The tools that read what CI says.
 const CI_READ_TOOLS: [&str; 4] = ["list_ci_runs", "get_ci_run_details", "get_ci_failed_logs", "wait_for_ci_completion"];
 
-/// Whether a tool is offered for what a project has, without its toolset.
+/// The tool that tells what needs the user. Every session has it.
+const STATUS_TOOL: &str = "get_status";
+
+/// Whether a tool is offered without its toolset, for what a project has or to every session.
 pub(crate) fn is_for_project(name: &str, uses: ProjectFeatures) -> bool {
-    (uses.offers_processes && DECLARED_PROCESS_TOOLS.contains(&name))
+    name == STATUS_TOOL
+        || (uses.offers_processes && DECLARED_PROCESS_TOOLS.contains(&name))
         || (uses.offers_ci && CI_READ_TOOLS.contains(&name))
 }
 

@@ -538,7 +538,11 @@ impl Manager {
     }
 
     /// Returns all processes of all projects that have a record.
-    pub(crate) fn list_all(&self) -> Result<Vec<ProcessStatus>, ProcessError> {
+    ///
+    /// # Errors
+    ///
+    /// The records can't be read.
+    pub fn list_all(&self) -> Result<Vec<ProcessStatus>, ProcessError> {
         let processes = Self::open_all(&self.home)?;
         let mut all = Vec::new();
         for one in processes.list()? {

@@ -48,3 +48,12 @@ pub fn unpushed_files(home: &aiw_home::Home) -> Option<usize> {
     let client = aiw_net::HttpClient::new().ok()?;
     Synchronizer::new(home, &client).ok()?.count_unpushed()
 }
+
+/// Returns how many conflicts the last pull left undecided, from local state alone.
+pub fn unresolved_conflicts(home: &aiw_home::Home) -> usize {
+    let directory = state::SyncDirectory::new(home);
+    let undecided = directory.load().ok().flatten().map_or(0, |state| state.files.held.values().map(Vec::len).sum());
+    let list = aiw_home::read_capped(&directory.conflicts().join(verbs::CONFLICT_LIST), verbs::MAX_CONFLICT_LIST_BYTES);
+    let listed = list.ok().flatten().unwrap_or_default();
+    listed.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).count().max(undecided)
+}

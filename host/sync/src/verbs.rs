@@ -8,6 +8,8 @@ mod push;
 mod results;
 mod scope;
 
+pub(crate) use self::pull::{CONFLICT_LIST, MAX_CONFLICT_LIST_BYTES};
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use aiw_core::{Prompter, Reporter, SecretName};

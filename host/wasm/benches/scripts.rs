@@ -15,7 +15,7 @@ const POOL: u32 = 5;
 fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let sha256 = std::str::from_utf8(scripts_part("sha256")).unwrap();
-    let bundled = BundledScripts { component: scripts_part("wasm.z"), code: scripts_part("code.z"), sha256 };
+    let bundled = BundledScripts { component: scripts_part("wasm.xz"), code: scripts_part("code.xz"), sha256 };
     let dir = tempfile::tempdir().unwrap();
     let (mut prepared, mut loaded, mut fresh) = (Vec::new(), Vec::new(), Vec::new());
     for run in 0..RUNS {

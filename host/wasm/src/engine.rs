@@ -47,6 +47,8 @@ impl Engine {
             .memory_reservation(limits::MAX_MEMORY_BYTES as u64)
             .allocation_strategy(InstanceAllocationStrategy::OnDemand)
             .wasm_backtrace_details(WasmBacktraceDetails::Disable)
+            // A fifth of the compiled code, for offsets in traces of a trap that nobody is shown.
+            .generate_address_map(false)
             // Disable features that no guest needs, to reduce the attack surface.
             .wasm_relaxed_simd(false)
             .wasm_gc(false)

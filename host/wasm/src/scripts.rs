@@ -137,9 +137,9 @@ const MAX_IDLE_RUNTIMES: usize = 5;
 /// The component that runs scripts, as this program carries it.
 #[derive(Debug, Clone, Copy)]
 pub struct BundledScripts {
-    /// The component, compressed with zlib.
+    /// The component, compressed with xz.
     pub component: &'static [u8],
-    /// Its code for this system, compressed with zlib.
+    /// Its code for this system, compressed with xz.
     pub code: &'static [u8],
     /// The digest of the code.
     pub sha256: &'static str,
@@ -148,9 +148,9 @@ pub struct BundledScripts {
 /// The longest that the code is.
 const MAX_CODE_BYTES: u64 = 128 << 20;
 
-fn inflated(bytes: &[u8]) -> Option<Vec<u8>> {
+fn decompress(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::new();
-    flate2::read::ZlibDecoder::new(bytes).take(MAX_CODE_BYTES).read_to_end(&mut out).ok()?;
+    lzma_rust2::XzReader::new(bytes, false).take(MAX_CODE_BYTES).read_to_end(&mut out).ok()?;
     Some(out)
 }
 
@@ -241,13 +241,13 @@ impl ScriptRunner {
         })
     }
 
-    /// Puts the code into the cache, if it is not there, so that the first script finds it there. It takes a tenth of a
-    /// second; nothing stays in memory.
+    /// Puts the code into the cache, if it is not there, so that the first script finds it there. It takes half a second;
+    /// nothing stays in memory.
     pub fn populate_cache(cache: CompiledCache, bundled: BundledScripts) {
         let Ok(engine) = Self::engine(cache, None) else { return };
         let key = Self::key(&engine, bundled);
         if !engine.cache.contains(&key)
-            && let Some(code) = inflated(bundled.code)
+            && let Some(code) = decompress(bundled.code)
         {
             engine.cache.store(&key, &code);
         }
@@ -264,7 +264,7 @@ impl ScriptRunner {
         }
         let work = engine.clone();
         let loaded = tokio::task::spawn_blocking(move || {
-            let code = inflated(bundled.code)?;
+            let code = decompress(bundled.code)?;
             // This program carries the code, and wasmtime refuses what was made for another engine or system.
             let component = crate::cache::deserialize(&work.inner, &code)?;
             work.cache.store(&key, &code);
@@ -273,7 +273,7 @@ impl ScriptRunner {
         if let Ok(Some(component)) = loaded.await {
             return Ok(component);
         }
-        let bytes = inflated(bundled.component).ok_or_else(|| not_compiled("it is damaged".into()))?;
+        let bytes = decompress(bundled.component).ok_or_else(|| not_compiled("it is damaged".into()))?;
         compile::load_or_compile(engine, &bytes, bundled.sha256, ORCHESTRATOR_ID, compile::Origin::Bundled).await
     }
 

@@ -104,7 +104,7 @@ fn orchestrator(module: &[u8], out: &Path) -> Result<String> {
     let (code, is_new) = compile_scripts(&target, out)?;
     let note = if is_new { "" } else { " (as before)" };
     let size = |path: &Path| std::fs::metadata(path).map(|meta| meta.len() / 1000);
-    let component = size(&out.join(ORCHESTRATOR).with_extension("wasm.z"))?;
+    let component = size(&out.join(ORCHESTRATOR).with_extension("wasm.xz"))?;
     Ok(format!("{ORCHESTRATOR} {component} kB, compiled {} kB{note}", size(&code)?))
 }
 
@@ -128,7 +128,7 @@ fn scripts_wasm() -> PathBuf {
 fn compile_scripts(target: &str, out: &Path) -> Result<(PathBuf, bool)> {
     let (wasm, compiler) = (scripts_wasm(), command::host_target().join("debug/examples/compile-scripts"));
     let to = out.join(ORCHESTRATOR);
-    let code = to.with_extension(format!("{target}.code.z"));
+    let code = to.with_extension(format!("{target}.code.xz"));
     // Code that comes out as before is not written again: the time of the last compilation is that of a file of its own.
     let stamp = wasm.with_extension(format!("{target}.compiled"));
     let age = |path: &Path| std::fs::metadata(path).and_then(|meta| meta.modified()).ok();

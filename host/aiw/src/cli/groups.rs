@@ -11,7 +11,7 @@ use crate::layout;
 /// Each command in its group, in the order in which they are shown.
 const GROUPS: [(&str, &[&str]); 8] = [
     ("Run", &["claude", "codex", "gemini"]),
-    ("Watch", &["tui", "top", "web", "status", "logs", "wait", "stop", "task"]),
+    ("Watch", &["tui", "top", "web", "status", "attention", "logs", "wait", "stop", "task"]),
     ("Processes", &["up", "down", "ps", "restart", "process", "events", "ci"]),
     ("Providers", &["provider", "pool", "gateway", "usage", "budget"]),
     ("Tools", &["mcp", "workflow", "planner", "model"]),

@@ -77,6 +77,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
     named! {
         aiw_app { FailedId }
         aiw_app::accounts { UsageReport }
+        aiw_app::attention { Attention AttentionItem AttentionMute }
         aiw_app::cli_updates { CliUpdate }
         aiw_app::budgets { BudgetRepair BudgetSummary }
         aiw_app::doctor { CheckedPart Doctor Problem }

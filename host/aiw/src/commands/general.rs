@@ -27,13 +27,16 @@ pub fn help(command: &[String], output: &Output) -> ExitCode {
     }
 }
 
-/// `aiw` alone: the state in five lines, and the next step.
+/// `aiw` alone: what needs you, the state in five lines, and the next step.
 pub fn overview(home: &Home, output: &Output) -> Result<(), CliError> {
     let seen = Overview::collect(home, directory(home)?);
+    super::attention::print(&seen.attention, output);
     for (name, state) in seen.lines() {
         output.line(format!("{name:<10} {state}"));
     }
-    output.wrapped_line("next: ", &format!("{}; `aiw --help` lists all commands", seen.next));
+    if let Some(next) = &seen.next {
+        output.wrapped_line("next: ", &format!("{next}; `aiw --help` lists all commands"));
+    }
     output.set_json(seen);
     Ok(())
 }

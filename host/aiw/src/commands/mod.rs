@@ -1,5 +1,6 @@
 //! One file a noun: `aiw plugin install` is in `plugin.rs`.
 
+pub mod attention;
 pub mod browse;
 pub mod call;
 pub mod ci;

@@ -119,6 +119,7 @@ pub fn status(all_namespaces: bool, home: &Home, output: &Output) -> Result<(), 
     super::provider::schedule_health_checks(home, output);
     let (status, TaskList { tasks: shown, problems }) = tasks::status(home, all_namespaces)?;
     say(&problems, output);
+    super::attention::print(&status.attention, output);
     show_list(&shown, output);
     let TaskCounts { running, queued, unseen: unread } = status.counts;
     output.line(format!("{running} running, {queued} queued, {unread} finished since you last looked"));

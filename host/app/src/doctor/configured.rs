@@ -49,28 +49,7 @@ pub(super) fn clis(home: &Home) -> CheckedPart {
 pub(super) fn providers(home: &Home) -> CheckedPart {
     let name = "providers";
     let Ok(file) = home.providers() else { return CheckedPart::already_reported(name) };
-    let entry = |kind: &str, command: &str, found: &ProviderProblem| {
-        let (named, word) = (quoted(&found.name), shell_quote_printable(&found.name));
-        Problem::new(format!("{kind} {named} can't be used: {}", found.problem), format!("aiw {command} {word}"))
-    };
-    let mut problems: Vec<Problem> =
-        file.problems().iter().map(|found| entry("provider", "provider edit", found)).collect();
-    problems.extend(file.pool_problems().iter().map(|found| entry("pool", "pool remove", found)));
-    for provider in file.providers() {
-        for reference in provider.references() {
-            let missing = match reference {
-                SecretRef::Vault(secret) if !home.vault().is_taken(secret) => {
-                    (format!("the secret `{secret}`"), format!("aiw secret set {secret}"))
-                }
-                SecretRef::Variable(variable) if home.context().variable(variable.as_str()).is_none() => {
-                    (format!("the variable `{variable}`"), format!("export {variable}=…"))
-                }
-                _ => continue,
-            };
-            problems.push(Problem::new(format!("provider `{}` lacks {}", provider.name, missing.0), missing.1));
-        }
-    }
-    problems.extend(absent_defaults(home, &file));
+    let mut problems: Vec<Problem> = provider_problems(home, &file).into_iter().map(|(_, problem)| problem).collect();
     problems.extend(nobody_signed_in(home).filter(|_| file.providers().is_empty()));
     let mut rests = 0;
     for pool in file.pools() {
@@ -87,6 +66,38 @@ pub(super) fn providers(home: &Home) -> CheckedPart {
     let rests = if rests == 0 { String::new() } else { format!(", {rests} at rest") };
     let summary = format!("{}{pools}{rests}", pluralize(file.providers().len(), "provider"));
     CheckedPart { name, summary, problems }
+}
+
+/// Returns what can't work until somebody changes it, each with the name of its provider, if there is one: entries that can't
+/// be used, missing secrets, defaults that name nothing.
+pub(crate) fn provider_problems(home: &Home, file: &ProvidersFile) -> Vec<(Option<String>, Problem)> {
+    let entry = |kind: &str, command: &str, found: &ProviderProblem| {
+        let (named, word) = (quoted(&found.name), shell_quote_printable(&found.name));
+        (
+            None,
+            Problem::new(format!("{kind} {named} can't be used: {}", found.problem), format!("aiw {command} {word}")),
+        )
+    };
+    let mut problems: Vec<(Option<String>, Problem)> =
+        file.problems().iter().map(|found| entry("provider", "provider edit", found)).collect();
+    problems.extend(file.pool_problems().iter().map(|found| entry("pool", "pool remove", found)));
+    for provider in file.providers() {
+        for reference in provider.references() {
+            let missing = match reference {
+                SecretRef::Vault(secret) if !home.vault().is_taken(secret) => {
+                    (format!("the secret `{secret}`"), format!("aiw secret set {secret}"))
+                }
+                SecretRef::Variable(variable) if home.context().variable(variable.as_str()).is_none() => {
+                    (format!("the variable `{variable}`"), format!("export {variable}=…"))
+                }
+                _ => continue,
+            };
+            let problem = Problem::new(format!("provider `{}` lacks {}", provider.name, missing.0), missing.1);
+            problems.push((Some(provider.name.to_string()), problem));
+        }
+    }
+    problems.extend(absent_defaults(home, file).into_iter().map(|problem| (None, problem)));
+    problems
 }
 
 /// Finds defaults, of the user and of the project that they trust, which name no provider and no pool.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use aiw_core::{pluralize, quoted, shell_quote_printable};
-use aiw_home::{Home, Problem, edit_command, find_program};
+use aiw_home::{Home, HomeError, Problem, edit_command, find_program};
 use aiw_routing::{
     ConfiguredServer, KnownTool, LOST_RECORD_NOTE, Records, ServerSearchPaths, SkippedServers, is_login_expired,
 };
@@ -20,31 +20,53 @@ pub(super) fn servers(home: &Home, own: Vec<KnownTool>) -> CheckedPart {
         Ok(cwd) => cwd,
         Err(part) => return part,
     };
-    // The home's part tells what is wrong with the settings, and the servers are there without them.
-    let usable = home.settings_or_empty().map(|(settings, problem)| (settings.mcp().is_ok(), settings, problem));
-    let (places, read) = (ServerSearchPaths::load(home.clone(), cwd), usable);
-    let read = read.and_then(|(is_usable, settings, problem)| {
-        let has_settings = is_usable && problem.is_none();
-        let read = if is_usable { places.read_with(&settings) } else { places.read_with(&home.empty_settings()?) };
-        read.map(|read| (has_settings, read))
-    });
-    let (has_settings, (servers, left_out)) = match read {
-        Ok(read) => read,
+    let KnownServers { has_settings, count, problems } = match look(home, cwd) {
+        Ok(known) => known,
         Err(e) => return CheckedPart::unreadable(name, Problem::from_diagnostic(&e, "aiw mcp list")),
     };
-    let mut problems: Vec<Problem> = left_out.iter().map(|found| of_project(found, &places)).collect();
-    let records = Records::new(home.clone());
-    problems.extend(servers.iter().flat_map(|found| of_server(home, found, &records)));
+    let mut problems: Vec<Problem> = problems.into_iter().map(|(_, problem)| problem).collect();
     if has_settings {
         let idle = profiles(home, cwd).and_then(|profiles| unmatched_denials(home, cwd, &profiles, own));
         let idle = idle.unwrap_or_else(|e| vec![e.to_string()]).into_iter();
         problems.extend(idle.map(|problem| Problem::new(problem, edit_command(&home.settings_path()))));
     }
-    let summary = match servers.len() {
+    let summary = match count {
         0 => "no servers".to_owned(),
         count => format!("{}; `aiw mcp doctor` starts and checks them", pluralize(count, "server")),
     };
     CheckedPart { name, summary, problems }
+}
+
+/// The declared servers, and what is wrong with them.
+struct KnownServers {
+    /// Whether the settings can be read.
+    has_settings: bool,
+    count: usize,
+    /// Each with the key of its server, if it is about one.
+    problems: Vec<(Option<String>, Problem)>,
+}
+
+fn look(home: &Home, cwd: &Path) -> Result<KnownServers, HomeError> {
+    // The home's part tells what is wrong with the settings, and the servers are there without them.
+    let (settings, problem) = home.settings_or_empty()?;
+    let (is_usable, places) = (settings.mcp().is_ok(), ServerSearchPaths::load(home.clone(), cwd));
+    let (servers, left_out) =
+        if is_usable { places.read_with(&settings) } else { places.read_with(&home.empty_settings()?) }?;
+    let records = Records::new(home.clone());
+    let of_projects = left_out.iter().map(|found| (None, of_project(found, &places)));
+    let of_servers = servers.iter().flat_map(|found| {
+        of_server(home, found, &records).into_iter().map(|problem| (Some(found.key.clone()), problem))
+    });
+    Ok(KnownServers {
+        has_settings: is_usable && problem.is_none(),
+        count: servers.len(),
+        problems: of_projects.chain(of_servers).collect(),
+    })
+}
+
+/// Returns what is wrong with the servers of a directory, each with the key of its server, if it is about one.
+pub(crate) fn server_problems(home: &Home, cwd: &Path) -> Vec<(Option<String>, Problem)> {
+    look(home, cwd).map(|known| known.problems).unwrap_or_default()
 }
 
 /// Returns the problem with what a project declares. What is not trusted says so, by the command that trusts it.

@@ -16,7 +16,7 @@ pub fn orchestrator() -> &'static Orchestrator {
     static ORCHESTRATOR: OnceLock<Orchestrator> = OnceLock::new();
     ORCHESTRATOR.get_or_init(|| {
         let sha256 = std::str::from_utf8(scripts_part("sha256")).unwrap();
-        let bundled = BundledScripts { component: scripts_part("wasm.z"), code: scripts_part("code.z"), sha256 };
+        let bundled = BundledScripts { component: scripts_part("wasm.xz"), code: scripts_part("code.xz"), sha256 };
         Orchestrator::new(Home::from_root(HOME.path()), bundled)
     })
 }

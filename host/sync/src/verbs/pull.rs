@@ -86,8 +86,12 @@ impl Synchronizer {
             incoming = merger.merge(&store, &answers);
         }
         let after = self.after(&store, &state, &mine, &incoming);
+        let is_decided = incoming.undecided_keys.is_empty();
         let mut answer = self.settle("pull", &mut state, &keys, incoming, after, request, ask, sink).await?;
         answer.pending_installs = missing_installs(&self.home, &mine.unsynced_servers);
+        if is_decided && !request.dry_run {
+            aiw_home::remove_tree(&self.directory.conflicts())?;
+        }
         Ok(answer)
     }
 
@@ -266,7 +270,7 @@ impl Synchronizer {
             };
             list.push_str(&format!("{}: {theirs}\n", place_of(&conflict)));
         }
-        replace(&directory.join("list.txt"), list.as_bytes(), Mode::Private)?;
+        replace(&directory.join(CONFLICT_LIST), list.as_bytes(), Mode::Private)?;
         Ok(directory)
     }
 
@@ -385,6 +389,10 @@ fn whole_of(file: &IncomingChange) -> String {
     let content = |file: &Option<FileContent>| file.as_ref().map(|file| content_digest(&file.bytes, file.executable));
     format!("{} {:?} {:?}", file.path, content(&file.old), content(&file.new))
 }
+
+/// The list of conflicts among their versions, a line each, and the most that is read of it, in bytes.
+pub(crate) const CONFLICT_LIST: &str = "list.txt";
+pub(crate) const MAX_CONFLICT_LIST_BYTES: u64 = 1 << 20;
 
 /// Asks for another value of a conflict. A view that is answered later knows the question by its words, so the value is
 /// written there and nowhere else.

@@ -1,6 +1,6 @@
 //! The dashboard: what runs, what needs attention, and each part in a line. Each line leads to its screen.
 
-use aiw_app::feed::Topic;
+use aiw_app::attention::{ATTENTION_TOPICS, Attention, AttentionItem, Severity};
 use aiw_app::overview::{INIT_HINT, Overview};
 use aiw_app::phrases::format_tokens;
 use aiw_app::{accounts, tasks};
@@ -23,6 +23,7 @@ use crate::screen::TerminalProgram;
 /// The beginnings of the ids of rows.
 const TASK_ID_PREFIX: &str = "task:";
 const PROCESS_ID_PREFIX: &str = "process:";
+const ATTENTION_ID_PREFIX: &str = "attention:";
 
 /// The page of everything.
 #[derive(Default)]
@@ -36,11 +37,12 @@ pub(super) static PAGE: PageDescriptor = PageDescriptor {
     short_title: "Das",
     slug: "dashboard",
     cli_command: "aiw status",
-    topics: &[Topic::Tasks, Topic::Processes, Topic::Servers, Topic::Providers, Topic::Usage],
+    topics: &ATTENTION_TOPICS,
     columns: &[Column::new("PART"), Column::state("STATE"), Column::new("NAME"), Column::new("ABOUT")],
     empty_message: "nothing is known",
     actions: &[
         Action::new('o', "open", "the screen of this part"),
+        Action::new('m', "mute", "hide what needs you, until it changes"),
         Action::new('i', "set up", "`aiw init` in this terminal: it asks for what is missing, and sets it up"),
     ],
     has_backend_search: false,
@@ -52,7 +54,9 @@ impl Page for Dashboard {
     }
 
     fn list(&self, ground: &AppContext, _: &str) -> Result<ListContent, String> {
-        let mut rows = task_rows(ground);
+        let attention = Attention::collect(ground.home(), ground.client.cwd());
+        let mut rows: Vec<Row> = attention.items.iter().map(attention_row).collect();
+        rows.extend(task_rows(ground));
         rows.extend(process_rows(ground));
         rows.extend(parts(ground));
         Ok(ListContent::new(rows, []))
@@ -65,10 +69,23 @@ impl Page for Dashboard {
         if let Some(process) = id.strip_prefix(PROCESS_ID_PREFIX) {
             return self.processes.detail(ground, process);
         }
+        if let Some(item) = id.strip_prefix(ATTENTION_ID_PREFIX) {
+            return attention_detail(ground, item);
+        }
         part_detail(ground, id)
     }
 
-    fn run_action(&self, _: &AppContext, key: char, id: &str, _: &TuiPrompter) -> Result<Outcome, String> {
+    fn run_action(&self, ground: &AppContext, key: char, id: &str, _: &TuiPrompter) -> Result<Outcome, String> {
+        if let Some(item) = id.strip_prefix(ATTENTION_ID_PREFIX) {
+            return match key {
+                'm' => {
+                    let (home, cwd) = (ground.home(), ground.client.cwd());
+                    Attention::set_muted(home, cwd, &[item.to_owned()], true).map_err(|e| error_line(&e))?;
+                    Ok(Outcome::Message("muted, until it changes".to_owned()))
+                }
+                _ => Ok(open_source(item)),
+            };
+        }
         if key == 'i' {
             return Ok(Outcome::Run(TerminalProgram::from_aiw_args(["init"])?));
         }
@@ -82,6 +99,34 @@ impl Page for Dashboard {
             _ => Outcome::Open("status", None),
         })
     }
+}
+
+/// Returns the screen of what needs a person, by the id of its entry, which begins with its source.
+fn open_source(id: &str) -> Outcome {
+    let source = id.rsplit_once('-').map_or(id, |(source, _)| source);
+    Outcome::Open(SCREENS.into_iter().find(|screen| *screen == source).unwrap_or("status"), None)
+}
+
+/// The screens that show what needs a person.
+const SCREENS: [&str; 5] = ["tasks", "processes", "mcp", "providers", "sync"];
+
+fn attention_row(item: &AttentionItem) -> Row {
+    let (tone, state) = match item.severity {
+        Severity::Error => (TextStyle::Bad, "error"),
+        Severity::Warning => (TextStyle::Warn, "warning"),
+    };
+    let cells = ["needs you".to_owned(), state.to_owned(), item.source.clone(), item.problem.clone()];
+    Row::new(format!("{ATTENTION_ID_PREFIX}{}", item.id), tone, "om", cells)
+}
+
+fn attention_detail(ground: &AppContext, id: &str) -> Detail {
+    let listed = Attention::collect(ground.home(), ground.client.cwd()).items;
+    let Some(item) = listed.into_iter().find(|item| item.id == id) else {
+        return Detail::from_error("it needs you no more");
+    };
+    let facts = vec![Fact::title(item.source), Fact::new("problem", item.problem), Fact::new("next", item.next)];
+    let found = item.checked_at.map(|time| Fact::new("found", format!("by `aiw doctor` at {time}")));
+    Detail::new(facts.into_iter().chain(found).collect())
 }
 
 /// Returns a line for a part that can't be read.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use aiw_app::attention::Attention;
 use aiw_app::cli_updates::CliUpdate;
 use aiw_app::doctor::{CheckedPart, Problem};
 use aiw_app::queries::HistorySession;
@@ -245,7 +246,15 @@ fn the_status() {
         CheckedPart { name: "processes", summary: "2 in this project".into(), problems: vec![problem] },
     ];
     let counts = TaskCounts { running: 1, queued: 0, unseen: 2 };
-    let seen = TaskStatus { tasks: Vec::new(), counts, processes: 0, daemon: None, unpushed: None, today: None };
+    let seen = TaskStatus {
+        attention: Attention::default(),
+        tasks: Vec::new(),
+        counts,
+        processes: 0,
+        daemon: None,
+        unpushed: None,
+        today: None,
+    };
     let news = CliUpdate {
         kind: "claude",
         version: Some("2.1.0".into()),

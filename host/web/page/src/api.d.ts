@@ -52,6 +52,116 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/attention": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** `aiw attention list` */
+        get: {
+            parameters: {
+                query?: {
+                    muted?: string;
+                    /** @description The directory of a project that aiw knows */
+                    project?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Attention"];
+                    };
+                };
+                /** @description The error */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorResponse"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/attention/mute": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** `aiw attention mute` */
+        post: {
+            parameters: {
+                query?: {
+                    /** @description The directory of a project that aiw knows */
+                    project?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["MuteRequest"];
+                };
+            };
+            responses: {
+                /** @description The answer */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["AttentionMute"];
+                    };
+                };
+                /** @description A question */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["PromptRequired"];
+                    };
+                };
+                /** @description The error */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorResponse"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/status": {
         parameters: {
             query?: never;
@@ -5031,6 +5141,13 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description Entries to mute, or to show again */
+        MuteRequest: {
+            /** @description Their ids */
+            ids: string[];
+            /** @description Whether they are muted from now on */
+            muted: boolean;
+        };
         /** @description An empty object: a request that says nothing. */
         Empty: Record<string, never>;
         /** @description A new process, as `aiw process add` takes it */
@@ -5305,6 +5422,8 @@ export interface components {
         };
         /** @description `aiw`: the state of each part; null where a part can't be read, which `aiw doctor` explains */
         Overview: {
+            /** @description What needs you */
+            attention: components["schemas"]["Attention"];
             /** @description The tasks of this session, or of all sessions outside of an AI CLI */
             tasks: components["schemas"]["TaskCounts"] | null;
             /** @description The processes of this project */
@@ -5318,8 +5437,37 @@ export interface components {
             servers: number | null;
             /** @description The past sessions */
             history: components["schemas"]["HistoryCounts"] | null;
-            /** @description The next step, as a sentence with its command */
+            /** @description The next step, as a sentence with its command; null while something needs you, or where no step is left to learn */
+            next: string | null;
+        };
+        /** @description What needs a person */
+        Attention: {
+            /** @description The entries, the most urgent first */
+            items: components["schemas"]["AttentionItem"][];
+            /**
+             * Format: uint
+             * @description How many others are muted
+             */
+            muted: number;
+        };
+        /** @description Something that needs a person */
+        AttentionItem: {
+            /** @description Its id, by which it is muted. It is another one once something about it changes */
+            id: string;
+            /** @description `error` or `warning` */
+            severity: string;
+            /** @description The part that it is about: `mcp`, `processes`, `tasks`, `providers`, `budgets`, `sync`, `ci`, or a part of `aiw doctor` */
+            source: string;
+            /** @description The problem, as a sentence */
+            problem: string;
+            /** @description The command that resolves it, in backticks, and what that does */
             next: string;
+            /** @description The page of the dashboard that shows it: `/tasks/2yg1` */
+            link: string;
+            /** @description When it was found, if it is of the last `aiw doctor` */
+            checked_at?: string | null;
+            /** @description Whether it is muted: it is shown with the muted ones alone */
+            muted?: boolean;
         };
         /** @description How many tasks there are in each state */
         TaskCounts: {
@@ -5365,8 +5513,15 @@ export interface components {
              */
             messages: number;
         };
+        /** @description `aiw attention mute`, `unmute` */
+        AttentionMute: {
+            /** @description The ids that were muted, or are not any more */
+            ids: string[];
+        };
         /** @description `aiw status` */
         TaskStatus: {
+            /** @description What needs you */
+            attention: components["schemas"]["Attention"];
             /** @description The tasks that are queued or running, and those that finished since you last looked */
             tasks: components["schemas"]["TaskSummary"][];
             /**
@@ -5497,6 +5652,8 @@ export interface components {
             since: string;
             /** @description Why the host can't be asked */
             problem: string | null;
+            /** @description The newest run of each workflow that has failed: its workflow and number */
+            failed_runs?: string[];
             /** @description Notes for you */
             notes?: string[];
         };

@@ -3,6 +3,7 @@ import type { components } from './api'
 
 type Schemas = components['schemas']
 
+export type Attention = Schemas['Attention']
 export type Overview = Schemas['Overview']
 export type ProcessSummary = Schemas['ProcessSummary']
 export type ProcessList = Schemas['ProcessListResponse']

@@ -112,6 +112,11 @@ check('no cookie is set', (await context.cookies()).length ? JSON.stringify(awai
 check('the first page has its views', (await page.$$('nav a')).length === PAGES.length ? '' : 'links are missing')
 check('the first page complains of nothing', await complained())
 
+// The project's file is not allowed yet, which needs the person: in the overview, in the title and in the icon.
+const needed = (count) => [document.title.startsWith(count ? `(${count}) ` : 'Overview'), document.querySelector('link[rel=icon]').href.includes('attention') === count > 0].every(Boolean)
+check('what needs the person is in the title and in the icon', (await page.waitForFunction(needed, 1).then(() => '', () => page.title())))
+check('what needs the person is shown first', (await page.innerText('main .alert-warning')).includes('waits for your consent') ? '' : await text())
+
 for (const theme of ['light', 'dark']) {
   const current = await page.getAttribute('html', 'data-bs-theme')
   if (current !== theme) await page.click(`button[aria-label="${theme === 'dark' ? 'Dark' : 'Light'}"]`)
@@ -148,6 +153,10 @@ for (const theme of ['light', 'dark']) {
   await page.keyboard.press('Escape')
   check(`Escape closes the form in ${theme}`, (await comesTrue(() => !document.querySelector('dialog[open]'))) ? '' : 'it is open')
 }
+
+await go('/')
+await page.click('main .alert-warning button')
+check('what is muted is neither shown nor counted', (await page.waitForFunction(needed, 0).then(() => '', () => page.title())) || ((await page.$$('main .alert-warning')).length ? 'it is shown' : ''))
 
 // A form whose first field is fetched.
 await go('/providers')

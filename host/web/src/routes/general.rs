@@ -1,5 +1,6 @@
 //! The overview, projects, events, what is wrong, and what is installed.
 
+use aiw_app::attention::{Attention, AttentionMute};
 use aiw_app::cli_updates::cached_update;
 use aiw_app::doctor::Doctor;
 use aiw_app::events::{EventList, EventsRequest, HomeEvents};
@@ -12,7 +13,7 @@ use aiw_app::trust::TrustList;
 use aiw_launch::{CliDetails, SearchPath, detect};
 use aiw_sync::{PullRequest, PushRequest, StoreStatus, SyncDifference, SyncLog, SyncPull, SyncPush, SyncUndo};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::api::{ApiCall, ApiResult, ApiRoute, Empty};
 use crate::projects::ProjectList;
@@ -23,6 +24,8 @@ const MAX_EVENTS: usize = 1_000;
 pub(super) fn routes() -> Vec<ApiRoute> {
     vec![
         ApiRoute::get("/overview", "aiw", overview),
+        ApiRoute::get("/attention", "aiw attention list", attention).with_query_params(&["muted"]),
+        ApiRoute::post("/attention/mute", "aiw attention mute", mute),
         ApiRoute::get("/status", "aiw status", status),
         ApiRoute::get("/projects", "aiw ps --all", projects),
         ApiRoute::get("/doctor", "aiw doctor", doctor),
@@ -42,6 +45,24 @@ pub(super) fn routes() -> Vec<ApiRoute> {
 
 fn overview(call: &ApiCall) -> ApiResult<Overview> {
     Ok(Overview::collect(call.home(), call.client.cwd()))
+}
+
+fn attention(call: &ApiCall) -> ApiResult<Attention> {
+    let (home, cwd) = (call.home(), call.client.cwd());
+    Ok(if call.query_flag("muted") { Attention::collect_with_muted(home, cwd) } else { Attention::collect(home, cwd) })
+}
+
+/// Entries to mute, or to show again
+#[derive(Debug, Deserialize, JsonSchema)]
+struct MuteRequest {
+    /// Their ids
+    ids: Vec<String>,
+    /// Whether they are muted from now on
+    muted: bool,
+}
+
+fn mute(call: &ApiCall, request: MuteRequest) -> ApiResult<AttentionMute> {
+    Ok(Attention::set_muted(call.home(), call.client.cwd(), &request.ids, request.muted)?)
 }
 
 fn status(call: &ApiCall) -> ApiResult<TaskStatus> {

@@ -99,7 +99,7 @@ pub fn check(target: &DistTarget, binary: &[u8], scripts: &[u8]) -> Result<()> {
 /// The processor that compressed code of wasmtime's is for. It is in ELF on each system.
 fn machine_of(compressed: &[u8]) -> Result<u16> {
     let mut header = [0; 20];
-    std::io::Read::read_exact(&mut flate2::read::ZlibDecoder::new(compressed), &mut header)?;
+    std::io::Read::read_exact(&mut lzma_rust2::XzReader::new(compressed, false), &mut header)?;
     ensure!(header.starts_with(b"\x7fELF"), "the code of scripts is not in ELF");
     Ok(u16::from_le_bytes([header[18], header[19]]))
 }
