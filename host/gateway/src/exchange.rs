@@ -244,6 +244,9 @@ impl Gateway {
             if !(200..300).contains(&streamed.status) {
                 // What is refused costs nothing.
                 receipt.set_sent(false);
+                if streamed.status == StatusCode::UNAUTHORIZED.as_u16() {
+                    self.note_key_state(&upstream.provider, false);
+                }
                 let failure = read_failure(&mut streamed, upstream).await;
                 if !strips_thoughts && is_about_thoughts(&failure) {
                     strips_thoughts = true;
@@ -258,6 +261,7 @@ impl Gateway {
                 }
                 return Err(failure);
             }
+            self.note_key_state(&upstream.provider, true);
             // It takes the request without these.
             self.remember_refused_fields(&upstream.url, &model, std::mem::take(&mut dropped));
             let back = if is_passed { passed_back(&streamed, upstream) } else { Vec::new() };

@@ -4,8 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use aiw_core::ProcessId;
+use aiw_events::{EventKind, EventLog, EventSubject, HomeEvent};
 use aiw_home::Home;
 use aiw_net::HttpClient;
+use aiw_providers::{HealthChange, record_key_state};
 use parking_lot::Mutex;
 
 use crate::error::GatewayError;
@@ -36,6 +38,8 @@ pub struct Gateway {
     pub(crate) key: Option<String>,
     /// The fields that upstreams have refused, by address and model.
     pub(crate) refused_fields: Mutex<HashMap<(String, String), Vec<String>>>,
+    /// Whether each provider accepted its key last, as far as this gateway knows.
+    key_states: Mutex<HashMap<String, bool>>,
 }
 
 impl Gateway {
@@ -57,6 +61,7 @@ impl Gateway {
             voice,
             key: None,
             refused_fields: Mutex::default(),
+            key_states: Mutex::default(),
         })
     }
 
@@ -69,6 +74,28 @@ impl Gateway {
     #[must_use]
     pub(crate) fn with_key(self, key: String) -> Self {
         Self { key: Some(key), ..self }
+    }
+
+    /// Notes whether a provider accepts its key, if that is news: for the list of what needs a person, and as an event.
+    pub(crate) fn note_key_state(&self, provider: &str, is_accepted: bool) {
+        if self.key_states.lock().insert(provider.to_owned(), is_accepted) == Some(is_accepted) {
+            return;
+        }
+        let (home, provider) = (self.home.clone(), provider.to_owned());
+        // Nobody waits for it, and what can't be written is no reason to fail a request.
+        tokio::task::spawn_blocking(move || {
+            let Ok(Some(change)) = record_key_state(&home, &provider, is_accepted) else { return };
+            let (kind, reason) = match change {
+                HealthChange::Failed(reason) => (EventKind::Unhealthy, Some(reason)),
+                HealthChange::Recovered => (EventKind::Recovered, None),
+            };
+            let name = Some(provider);
+            let _ = EventLog::new(home.root()).add(&HomeEvent {
+                name,
+                reason,
+                ..HomeEvent::now(kind, EventSubject::Provider)
+            });
+        });
     }
 
     pub(crate) fn refused_fields_for(&self, url: &str, model: &str) -> Vec<String> {

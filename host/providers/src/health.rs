@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use aiw_core::provider::KeyState;
-use aiw_home::{Home, HomeError, Mode, Provider, SecretRef, now_rfc3339, read_capped, replace};
+use aiw_home::{ExclusiveLock, Home, HomeError, Mode, Provider, SecretRef, now_rfc3339, read_capped, replace};
 use futures::StreamExt;
 use futures::stream;
 use schemars::JsonSchema;
@@ -105,6 +105,32 @@ pub fn load_health_records(home: &Home) -> Result<HealthRecords, HomeError> {
     Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default())
 }
 
+/// Records whether a provider has accepted its key for a request. Returns the change, if it is one: a provider that was never
+/// checked is taken to work.
+///
+/// # Errors
+///
+/// `providers.json` can't be read, or the home can't be written.
+pub fn record_key_state(home: &Home, provider: &str, is_accepted: bool) -> Result<Option<HealthChange>, HomeError> {
+    let file = home.providers()?;
+    let Some(provider) = file.providers().iter().find(|known| known.name.as_str() == provider) else { return Ok(None) };
+    home.make_dir(&health_dir(home))?;
+    let _turn = ExclusiveLock::acquire(&health_dir(home).join("records.lock"))?;
+    let (mut records, key) = (load_health_records(home)?, health_key(provider));
+    let before = records.get(key);
+    if is_accepted && before.is_none_or(|before| before.healthy != Some(false)) {
+        return Ok(None);
+    }
+    let now = ProviderHealth::of(if is_accepted { Ok(()) } else { Err(KEY_REFUSED) }).with_previous(before);
+    let change = now.change_since(before);
+    records.insert(key.to_owned(), now);
+    save_health_records(home, &records)?;
+    Ok(change)
+}
+
+/// The problem of a provider that does not accept its key.
+const KEY_REFUSED: &str = "it refuses the key";
+
 /// Keeps the last checks.
 ///
 /// # Errors
@@ -142,7 +168,7 @@ impl Providers {
             Ok(Ok(KeyState::Refused)) if !provider.headers.is_empty() => {
                 return ProviderHealth::unasked("a check does not send its own headers".into());
             }
-            Ok(Ok(KeyState::Refused)) => Err("it refuses the key"),
+            Ok(Ok(KeyState::Refused)) => Err(KEY_REFUSED),
             Ok(Ok(KeyState::Unknown)) if provider.secret_refs().next().is_some() => {
                 return ProviderHealth::unasked("it answers, and does not say whether it accepts the key".into());
             }

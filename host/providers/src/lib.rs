@@ -32,7 +32,8 @@ pub use components::{PresetEntry, ProviderComponentError, ProviderComponents};
 pub use edit::{AddedProvider, PreparedProvider, RemovedProvider, RenamedProvider};
 pub use error::ProviderError;
 pub use health::{
-    HealthChange, HealthRecords, ProviderHealth, health_dir, health_key, load_health_records, save_health_records,
+    HealthChange, HealthRecords, ProviderHealth, health_dir, health_key, load_health_records, record_key_state,
+    save_health_records,
 };
 pub use keys::{MANAGED_VARIABLES_ENV, WITHHELD_VARIABLE, is_vendor_key, scrub_filter};
 pub use list::{PresetSummary, ProviderDetails, ProviderSummary, RedactedVariable, SecretState};

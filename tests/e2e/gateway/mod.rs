@@ -252,12 +252,16 @@ fn errors_of_a_provider_reach_the_client_in_its_own_words_and_without_keys() {
             && !said.contains(KEY),
         "{said}"
     );
+    // The person is told, until the key is accepted.
+    let needs_key = || env.json(&["attention", "list"]).to_string().contains("it refuses the key");
+    crate::until(needs_key);
     let (status, retry, said) = ask("limit");
     assert_eq!((status, retry.as_deref()), (429, Some("7")), "{said}");
     assert!(said.contains("rate_limit_error"));
     let (status, _, said) = ask("long");
     assert!(status == 400 && said.contains("prompt is too long"), "{said}");
     assert_eq!(ask("busy").0, 529);
+    crate::until(|| !needs_key());
     assert_eq!(ask("html").0, 502);
     assert_eq!(ask("anything").0, 502);
     let (status, _, said) = ask("cut");
