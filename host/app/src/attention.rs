@@ -316,6 +316,10 @@ fn providers(home: &Home, _: &Path) -> Vec<Found> {
 }
 
 fn budgets(home: &Home, _: &Path) -> Vec<Found> {
+    // Without one, the log of usage is not read.
+    if home.settings().and_then(|settings| settings.budgets()).is_ok_and(|budgets| budgets.is_empty()) {
+        return Vec::new();
+    }
     let Ok((list, loss)) = crate::budgets::list(home) else { return Vec::new() };
     let exceeded = list.budgets.iter().filter(|budget| budget.is_exceeded()).map(|budget| {
         let then = if budget.blocks { "nothing that counts for it starts" } else { "runs go on" };

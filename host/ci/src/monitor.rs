@@ -87,17 +87,22 @@ pub struct MonitorStopSummary {
 }
 
 /// A run that is known.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct KnownRun {
     attempt: u64,
     is_over: bool,
-    /// The file of its workflow.
-    #[serde(default)]
-    workflow: String,
+}
+
+/// The newest run of a workflow that is over.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct NewestRun {
+    id: u64,
     /// Its workflow and number, if it has failed.
-    #[serde(default)]
     failed: Option<String>,
 }
+
+/// The most workflows whose newest run is kept.
+const MAX_WORKFLOWS: usize = 50;
 
 /// A monitored branch, as the home keeps it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -116,6 +121,9 @@ pub(crate) struct Monitor {
     has_polled: bool,
     #[serde(default)]
     runs: BTreeMap<u64, KnownRun>,
+    /// By the file of the workflow.
+    #[serde(default)]
+    newest: BTreeMap<String, NewestRun>,
     #[serde(default)]
     problem: Option<String>,
 }
@@ -149,6 +157,7 @@ impl Monitor {
             active: now,
             has_polled: false,
             runs: BTreeMap::new(),
+            newest: BTreeMap::new(),
             problem: None,
         }
     }
@@ -165,23 +174,14 @@ impl Monitor {
         now.saturating_sub(self.active.max(self.started)) > most
     }
 
-    /// Returns the workflows whose newest run has failed, each by that run.
-    fn failed_runs(&self) -> Vec<String> {
-        // In the order of ids, the newest of a workflow comes last.
-        let newest: BTreeMap<&str, &KnownRun> =
-            self.runs.values().filter(|run| run.is_over).map(|run| (run.workflow.as_str(), run)).collect();
-        newest.into_values().filter_map(|run| run.failed.clone()).collect()
-    }
-
-    fn summary(self) -> MonitoredBranch {
-        let failed_runs = self.failed_runs();
+    pub fn summary(self) -> MonitoredBranch {
         MonitoredBranch {
             project: self.project,
             repository: self.repository.to_string(),
             branch: self.branch.map(|branch| aiw_core::one_line(&branch, 120)),
             interval: self.interval,
             since: rfc3339(self.started),
-            failed_runs,
+            failed_runs: self.newest.into_values().filter_map(|run| run.failed).collect(),
             problem: self.problem,
             notes: Vec::new(),
         }
@@ -194,9 +194,12 @@ impl Monitor {
         let mut events = Vec::new();
         for run in runs {
             let is_over = run.is_over();
-            let failed = (is_over && run.has_failed()).then(|| run.number_label());
-            let now = KnownRun { attempt: run.attempt, is_over, workflow: run.path.clone(), failed };
-            let known = self.runs.insert(run.id, now);
+            let known = self.runs.insert(run.id, KnownRun { attempt: run.attempt, is_over });
+            let is_newest = self.newest.get(&run.path).is_none_or(|newest| newest.id <= run.id);
+            if is_over && is_newest && (self.newest.len() < MAX_WORKFLOWS || self.newest.contains_key(&run.path)) {
+                let failed = run.has_failed().then(|| format!("{} {}", run.name, run.number_label()).trim().to_owned());
+                self.newest.insert(run.path.clone(), NewestRun { id: run.id, failed });
+            }
             let is_news = match known {
                 None if is_over => self.has_polled && run.id > newest,
                 None => true,

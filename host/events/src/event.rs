@@ -43,8 +43,10 @@ aiw_core::string_enum! {
         Missed = "missed",
         /// Its definition was added, changed or removed.
         DefinitionChanged = "definition_changed",
-        /// It defines its tools, prompts or resources in another way than before.
+        /// It defines tools, prompts or resources in another way than before, so they are blocked until somebody approves them.
         Changed = "changed",
+        /// It lists other tools, prompts or resources than before, and none of them is blocked.
+        ListChanged = "list_changed",
         /// It is not asked for a while.
         Cooldown = "cooldown",
         /// It is spent for its day or month.
@@ -79,7 +81,7 @@ aiw_core::string_enum! {
 pub struct HomeEvent {
     /// The time
     pub time: String,
-    /// `started`, `ready`, `unhealthy`, `recovered`, `limit_reached`, `exited`, `restarted`, `start_skipped`, `stopped`, `failed`, `finished`, `missed`, `definition_changed`, `changed`, `cooldown` or `budget_exceeded`
+    /// `started`, `ready`, `unhealthy`, `recovered`, `limit_reached`, `exited`, `restarted`, `start_skipped`, `stopped`, `failed`, `finished`, `missed`, `definition_changed`, `changed`, `list_changed`, `cooldown` or `budget_exceeded`
     #[schemars(with = "String")]
     pub kind: EventKind,
     /// `process`, `task`, `server`, `provider`, `budget` or `ci`
@@ -142,7 +144,8 @@ impl fmt::Display for HomeEvent {
         let kind = match self.kind {
             EventKind::StartSkipped => "held back",
             EventKind::LimitReached => "reached a limit",
-            EventKind::Changed => "has changed what it offers",
+            EventKind::Changed => "has changed definitions, which are blocked",
+            EventKind::ListChanged => "lists other tools than before",
             EventKind::BudgetExceeded => "is used up",
             kind => kind.as_str(),
         };

@@ -147,6 +147,7 @@ pub const STATE_PATHS: &[StatePath] = &[
     kept("daemon/", "supervisor", Refused, "", ""),
     kept("web/", "web", Refused, "", ""),
     kept("health/", "providers", Refused, "", ""),
+    kept("attention.json", "app", Refused, "", ""),
     kept("gateway/", "gateway", Refused, "tokens and keys, encrypted", ""),
     kept("usage/", "usage", Refused, "", ""),
     kept("usage-checksums.json", "usage", Refused, "", ""),

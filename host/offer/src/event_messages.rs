@@ -99,6 +99,7 @@ fn level_of(kind: EventKind) -> &'static str {
         | EventKind::Ready
         | EventKind::Recovered
         | EventKind::Stopped
+        | EventKind::ListChanged
         | EventKind::DefinitionChanged => "info",
     }
 }

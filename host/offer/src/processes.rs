@@ -113,7 +113,7 @@ pub(crate) enum WaitUntil {
 #[serde(deny_unknown_fields)]
 pub(crate) struct WaitForEvent {
     /// Only of these kinds: `started`, `ready`, `unhealthy`, `recovered`, `limit_reached`, `exited`, `restarted`, `start_skipped`, `stopped`,
-    /// `failed`, `finished`, `missed`, `definition_changed`, `changed`, `cooldown`, `budget_exceeded`
+    /// `failed`, `finished`, `missed`, `definition_changed`, `changed`, `list_changed`, `cooldown`, `budget_exceeded`
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     kinds: Vec<EventKind>,

@@ -427,14 +427,18 @@ impl Slot {
     ) -> Result<(), PoolError> {
         let slot = self.clone();
         let update = move || {
-            let mut is_changed = false;
+            let mut event = None;
             let record = slot.records.update(slot.key(), |record| {
                 let before = record.clone();
                 change(record);
-                is_changed = before.is_whole && !record.has_same_definitions(&before);
+                if before.is_whole && !record.has_same_definitions(&before) {
+                    // To clients with roots, for example, a server may list more.
+                    let blocks = !record.changes().is_empty() && !record.has_same_changes(&before);
+                    event = Some(if blocks { EventKind::Changed } else { EventKind::ListChanged });
+                }
             })?;
-            if is_changed {
-                slot.announce(EventKind::Changed, None);
+            if let Some(kind) = event {
+                slot.announce(kind, None);
             }
             Ok::<_, HomeError>(record)
         };

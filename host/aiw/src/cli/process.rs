@@ -369,7 +369,7 @@ pub struct EventsArgs {
     #[arg(long, value_name = "TIME", value_parser = parse_since)]
     pub since: Option<u64>,
     /// Only of this kind: started, ready, unhealthy, recovered, limit_reached, exited, restarted, start_skipped, stopped, failed,
-    /// finished, missed, definition_changed, changed, cooldown, budget_exceeded; may be repeated
+    /// finished, missed, definition_changed, changed, list_changed, cooldown, budget_exceeded; may be repeated
     #[arg(long = "kind", value_name = "KIND")]
     pub kinds: Vec<EventKind>,
     /// Only of the process with this id, or the task, MCP server, provider, budget or run of CI of this name

@@ -56,6 +56,11 @@ fn what_begins_and_ends_is_news_once() {
     assert_eq!(short(&record.apply_runs(vec![found(6, 3, Some("failure"))])), ["ci run #6, attempt 3 failed"]);
     // An old run that comes into sight because another was deleted is not news.
     assert_eq!(short(&record.apply_runs(vec![found(2, 1, Some("failure"))])), [""; 0]);
+    // Of a workflow, only the newest run counts.
+    let failed = |record: &Monitor| record.clone().summary().failed_runs;
+    assert_eq!(failed(&record).len(), 1);
+    record.apply_runs(vec![found(9, 1, Some("success"))]);
+    assert_eq!(failed(&record), [""; 0]);
     for id in 10..500 {
         record.apply_runs(vec![found(id, 1, Some("cancelled"))]);
     }

@@ -5820,7 +5820,7 @@ export interface components {
         HomeEvent: {
             /** @description The time */
             time: string;
-            /** @description `started`, `ready`, `unhealthy`, `recovered`, `limit_reached`, `exited`, `restarted`, `start_skipped`, `stopped`, `failed`, `finished`, `missed`, `definition_changed`, `changed`, `cooldown` or `budget_exceeded` */
+            /** @description `started`, `ready`, `unhealthy`, `recovered`, `limit_reached`, `exited`, `restarted`, `start_skipped`, `stopped`, `failed`, `finished`, `missed`, `definition_changed`, `changed`, `list_changed`, `cooldown` or `budget_exceeded` */
             kind: string;
             /** @description `process`, `task`, `server`, `provider`, `budget` or `ci` */
             subject: string;
