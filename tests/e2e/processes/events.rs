@@ -41,6 +41,8 @@ fn what_happens_to_processes_is_told_with_who_started_them() {
     project.run(&["process", "start", "--yes", "late"]);
     until(|| project.ps("late")["state"] == "failed");
     let all = project.json(&["events"]);
+    let newest = short(&project.json(&["events", "-n", "3"]));
+    assert_eq!(newest, short(&all)[short(&all).len() - 3..]);
     let of = |name: &str| short(&project.json(&["events", "--subject", name]));
     assert_eq!(of("db"), ["started db need", "ready db"], "{all:#}");
     assert_eq!(of("api"), ["started api you", "exited api", "restarted api", "exited api", "stopped api"], "{all:#}");

@@ -365,6 +365,9 @@ pub struct EventsArgs {
     /// Go on with those to come
     #[arg(short, long)]
     pub follow: bool,
+    /// Only the last N [default: 50, or all since the time that you name]
+    #[arg(short = 'n', long, value_name = "N")]
+    pub tail: Option<usize>,
     /// Only since this time: 10m, or 2026-01-31T12:00:00Z
     #[arg(long, value_name = "TIME", value_parser = parse_since)]
     pub since: Option<u64>,

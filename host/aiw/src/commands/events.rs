@@ -24,7 +24,7 @@ pub fn events(args: &EventsArgs, home: &Home, output: &Output) -> Result<(), Cli
         kinds: args.kinds.clone(),
         process: args.subject.clone(),
         all_projects: args.all,
-        last: args.since.is_none().then_some(DEFAULT_EVENT_COUNT),
+        last: args.tail.or_else(|| args.since.is_none().then_some(DEFAULT_EVENT_COUNT)),
     };
     let mut reader = HomeEvents::new(home, directory(home)?, request)?;
     let list = reader.list()?;

@@ -3,7 +3,7 @@ import { code } from './lib/code'
 import { createPinia } from 'pinia'
 import { createApp } from 'vue'
 import App from './App.vue'
-import { speak, t, usualLanguage } from './lib/i18n'
+import { t } from './lib/i18n'
 import { listenToKeys } from './lib/keys'
 import { visible } from './lib/text'
 import './lib/theme'
@@ -15,7 +15,7 @@ const app = createApp(App).use(createPinia())
 app.config.globalProperties.t = t
 app.config.globalProperties.v = visible
 
-void Promise.all([useSession().begin(code), speak(usualLanguage())]).then(() => {
+void useSession().begin(code).then(() => {
   app.use(router).mount('#app')
   listenToKeys(router)
 })

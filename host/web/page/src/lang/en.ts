@@ -104,7 +104,6 @@ export const en = {
   'keys.escape': 'Close a dialog',
   'keys.list': 'List the keys',
   'keys.search': 'Go to the search field',
-  'language': 'Language',
   'latency': 'Latency',
   'limits': 'Limits',
   'loading': 'Loading…',
@@ -453,4 +452,3 @@ export const en = {
 }
 
 export type Key = keyof typeof en
-export type Words = Record<Key, string>

@@ -1,31 +1,18 @@
-// Figures and times, in the language of the page.
-import { language } from './i18n'
+// Figures and times.
+const made = new Map<string, Intl.NumberFormat>()
 
-function tag(): string {
-  return { en: 'en', zh: 'zh-CN', ja: 'ja-JP' }[language.value]
-}
-
-const made = new Map<string, Intl.NumberFormat | Intl.DateTimeFormat>()
-
-/** Formats are made once a language: making one takes longer than all that it is used for in a table. */
+/** Formats are made once: making one takes longer than all that it is used for in a table. */
 function numbers(options: Intl.NumberFormatOptions): Intl.NumberFormat {
-  const key = `${tag()} ${JSON.stringify(options)}`
+  const key = JSON.stringify(options)
   const known = made.get(key)
-  if (known) return known as Intl.NumberFormat
-  const format = new Intl.NumberFormat(tag(), options)
+  if (known) return known
+  const format = new Intl.NumberFormat('en', options)
   made.set(key, format)
   return format
 }
 
-function times(): Intl.DateTimeFormat {
-  const key = `${tag()} time`
-  const known = made.get(key)
-  if (known) return known as Intl.DateTimeFormat
-  // Days before months, and 24 hours, as in the other languages.
-  const format = new Intl.DateTimeFormat(language.value === 'en' ? 'en-GB' : tag(), { dateStyle: 'medium', timeStyle: 'medium' })
-  made.set(key, format)
-  return format
-}
+// Days before months, and 24 hours.
+const times = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'medium' })
 
 export function number(value: number | null | undefined, digits = 0): string {
   if (value === null || value === undefined) return '–'
@@ -90,5 +77,5 @@ export function time(text: string | null | undefined): string {
   if (!text) return '–'
   const date = new Date(text)
   if (Number.isNaN(date.getTime())) return text
-  return times().format(date)
+  return times.format(date)
 }
