@@ -525,7 +525,8 @@ fn every_page_works_in_a_browser() {
     let project = Project::new("process \"web\" { shell \"echo up; exec sleep 600\" }");
     let _ended = Ended(&project.env);
     let address = project.env.run(&["web", "-d"]).ok().stdout;
-    let run = node.arg(address.trim()).output().unwrap();
+    let fresh = project.env.run(&["web", "-d"]).ok().stdout;
+    let run = node.arg(address.trim()).env("AIW_FRESH_ADDRESS", fresh.trim()).output().unwrap();
     let said = [run.stdout, run.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
     assert!(run.status.success(), "{said}");
 }

@@ -1,5 +1,5 @@
 // The code leaves the address before anything else sees it: the router reads the address as soon as it is made.
-import { code } from './lib/code'
+import { code, take } from './lib/code'
 import { createPinia } from 'pinia'
 import { createApp } from 'vue'
 import App from './App.vue'
@@ -14,6 +14,12 @@ import './style.css'
 const app = createApp(App).use(createPinia())
 app.config.globalProperties.t = t
 app.config.globalProperties.v = visible
+
+// A fresh code that is pasted into a tab that is open.
+window.addEventListener('hashchange', () => {
+  const fresh = take()
+  if (fresh !== null) void useSession().begin(fresh).then(() => location.reload())
+})
 
 void useSession().begin(code).then(() => {
   app.use(router).mount('#app')

@@ -112,6 +112,17 @@ check('no cookie is set', (await context.cookies()).length ? JSON.stringify(awai
 check('the first page has its views', (await page.$$('nav a')).length === PAGES.length ? '' : 'links are missing')
 check('the first page complains of nothing', await complained())
 
+// A fresh code that is pasted into the open tab is another session.
+const fresh = process.env.AIW_FRESH_ADDRESS
+if (fresh) {
+  const token = () => page.evaluate(() => sessionStorage.getItem('aiw.token'))
+  const before = await token()
+  await Promise.all([page.waitForEvent('load'), page.evaluate((hash) => (location.hash = hash), new URL(fresh).hash)])
+  await settled()
+  check('a fresh code works in an open tab', (await token()) !== before && !page.url().includes('code=') ? '' : page.url())
+  check('a fresh code: no complaints', await complained())
+}
+
 // The project's file is not allowed yet, which needs the person: in the overview, in the title and in the icon.
 const needed = (count) => [document.title.startsWith(count ? `(${count}) ` : 'Overview'), document.querySelector('link[rel=icon]').href.includes('attention') === count > 0].every(Boolean)
 check('what needs the person is in the title and in the icon', (await page.waitForFunction(needed, 1).then(() => '', () => page.title())))

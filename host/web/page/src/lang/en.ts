@@ -60,7 +60,7 @@ export const en = {
   'disable': 'Disable',
   'disable.of': 'Disable {name}',
   'disabled.of': 'Disabled {name}',
-  'disconnected': 'Disconnected',
+  'disconnected': 'The server has stopped. What you see may be out of date. Start it again:',
   'doctor': 'Doctor',
   'doctor.good': 'Fine',
   'doctor.problems': 'Problems: {count}',

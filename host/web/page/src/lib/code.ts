@@ -1,5 +1,5 @@
 // The code of a new session, out of the address.
-function take(): string | null {
+export function take(): string | null {
   if (!location.hash.startsWith('#code=')) return null
   const found = /^#code=([\w-]+)$/.exec(location.hash)
   history.replaceState(null, '', `${location.pathname}${location.search}#/`)
