@@ -2,19 +2,19 @@
 //!
 //! A new source is one row of [`SOURCES`]. Looking starts nothing and asks nobody on the network.
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use aiw_core::{one_line, pluralize, shell_quote_printable};
-use aiw_home::{Home, HomeError, Mode, Problem, now_rfc3339, read_capped, replace};
+use aiw_home::{Home, HomeError, Problem};
 use aiw_launch::describe_state;
 use aiw_processes::{EventHook, Manager, RunState};
 use aiw_providers::{health_key, load_health_records};
 use aiw_tasks::{Outcome, State, Task};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use crate::doctor::{self, CheckedPart};
+use crate::attention_state::{AttentionState, DoctorProblem, LastDoctor};
+use crate::doctor;
 use crate::feed::Topic;
 use crate::tasks;
 
@@ -27,9 +27,6 @@ const MAX_ITEMS_PER_SOURCE: usize = 20;
 
 /// The most muted entries that are kept. The oldest go first.
 const MAX_MUTED: usize = 500;
-
-/// The longest file of the state, in bytes.
-const MAX_FILE_BYTES: u64 = 1 << 20;
 
 aiw_core::string_enum! {
     /// How urgent an entry is.
@@ -162,23 +159,13 @@ impl Attention {
             found.truncate(MAX_ITEMS_PER_SOURCE);
             items.extend(found.into_iter().map(|found| item(source, severity, page, found)));
         }
-        items.extend(state.doctor.iter().flat_map(|last| last.items(cwd)));
+        items.extend(state.doctor.iter().flat_map(|last| found_by_doctor(last, cwd)));
         for item in &mut items {
             item.muted = state.muted.contains(&item.id);
         }
         // Stable: the sources have an order of their own.
         items.sort_by_key(|item| item.severity);
         items
-    }
-
-    /// Returns the first of them as lines of text, for views with little room.
-    pub fn lines(&self, most: usize) -> Vec<String> {
-        let mut lines: Vec<String> =
-            self.items.iter().take(most).map(|item| format!("{}: {}", item.problem, item.next)).collect();
-        if self.items.len() > most {
-            lines.push(format!("{} more: `aiw attention list`", self.items.len() - most));
-        }
-        lines
     }
 
     /// Mutes entries until they change, or shows them again.
@@ -354,82 +341,18 @@ fn ci(home: &Home, cwd: &Path) -> Vec<Found> {
         .collect()
 }
 
-/// The state of the list, below the home.
-#[derive(Debug, Default, Serialize, Deserialize)]
-struct AttentionState {
-    /// The ids of muted entries, the oldest first.
-    #[serde(default)]
-    muted: Vec<String>,
-    #[serde(default)]
-    doctor: Option<LastDoctor>,
-}
-
-/// What the last `aiw doctor` found in the parts that have no source of their own.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct LastDoctor {
-    checked_at: String,
-    /// The directory in which it ran.
-    directory: PathBuf,
-    /// The part, the problem and the command.
-    problems: Vec<(String, String, String)>,
-}
-
 /// The parts of `aiw doctor` that depend on the directory in which it runs.
 const DIRECTORY_PARTS: [&str; 2] = ["roles", "trust"];
 
-impl LastDoctor {
-    fn items(&self, cwd: &Path) -> impl Iterator<Item = AttentionItem> {
-        let is_here = self.directory == cwd;
-        let problems =
-            self.problems.iter().filter(move |(part, ..)| is_here || !DIRECTORY_PARTS.contains(&part.as_str()));
-        problems.map(|(part, problem, next)| AttentionItem {
-            checked_at: Some(self.checked_at.clone()),
-            ..item(
-                part,
-                Severity::Warning,
-                "/settings",
-                Problem { problem: problem.clone(), next: next.clone() }.into(),
-            )
-        })
-    }
-}
-
-impl AttentionState {
-    fn path(home: &Home) -> PathBuf {
-        home.root().join("attention.json")
-    }
-
-    /// A file that makes no sense is one without any.
-    fn load(home: &Home) -> Self {
-        let bytes = read_capped(&Self::path(home), MAX_FILE_BYTES).ok().flatten();
-        bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
-    }
-
-    fn edit(home: &Home, edit: impl FnOnce(&mut Self)) -> Result<(), HomeError> {
-        let _lock = home.lock()?;
-        let mut state = Self::load(home);
-        edit(&mut state);
-        replace(&Self::path(home), &serde_json::to_vec(&state).unwrap_or_default(), Mode::Private)
-    }
-}
-
-/// Keeps what `aiw doctor` found, for the list. Parts with a source of their own are left out: theirs is up to date. Nothing is
-/// written to a home that is not there, and one that can't be written has a part that says so.
-pub(crate) fn keep_doctor(home: &Home, parts: &[CheckedPart]) {
-    let Ok(cwd) = crate::directory(home) else { return };
-    let live: BTreeSet<&str> = SOURCES.iter().map(|(name, ..)| *name).collect();
-    let others = parts.iter().filter(|part| !live.contains(part.name));
-    let problems: Vec<(String, String, String)> = others
-        .flat_map(|part| {
-            part.problems.iter().map(|found| (part.name.to_owned(), found.problem.clone(), found.next.clone()))
-        })
-        .take(5 * MAX_ITEMS_PER_SOURCE)
-        .collect();
-    let known = AttentionState::load(home).doctor;
-    if !home.root().is_dir() || problems.is_empty() && known.as_ref().is_none_or(|last| last.problems.is_empty()) {
-        return;
-    }
-    let doctor = LastDoctor { checked_at: now_rfc3339(), directory: cwd.to_owned(), problems };
-    // Whoever asked has the whole answer.
-    let _ = AttentionState::edit(home, |state| state.doctor = Some(doctor));
+/// Returns what the last `aiw doctor` found in the parts that have no source of their own.
+fn found_by_doctor(last: &LastDoctor, cwd: &Path) -> impl Iterator<Item = AttentionItem> {
+    let is_here = last.directory == cwd;
+    let has_source = |part: &str| SOURCES.iter().any(|(name, ..)| *name == part);
+    let is_shown = move |found: &&DoctorProblem| {
+        !has_source(&found.part) && (is_here || !DIRECTORY_PARTS.contains(&found.part.as_str()))
+    };
+    last.problems.iter().filter(is_shown).map(|DoctorProblem { part, problem, next }| {
+        let found = Found::from(Problem { problem: problem.clone(), next: next.clone() });
+        AttentionItem { checked_at: Some(last.checked_at.clone()), ..item(part, Severity::Warning, "/settings", found) }
+    })
 }

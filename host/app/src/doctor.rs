@@ -24,6 +24,7 @@ use self::limits::{PartCheck, check_all};
 pub use self::online::{OnlineProblems, check_online};
 pub use self::part::CheckedPart;
 pub(crate) use self::servers::server_problems;
+use crate::attention_state::{DoctorProblem, keep_doctor};
 use crate::planners;
 
 /// `aiw doctor`
@@ -75,7 +76,18 @@ pub fn inspect(home: &Home, knows: ViewContext) -> Doctor {
         check("sync", "aiw sync status", Box::new(synchronized)),
     ];
     let parts = check_all(home.root(), checks);
-    crate::attention::keep_doctor(home, &parts);
+    if let Ok(cwd) = crate::directory(home) {
+        let problem = |part: &CheckedPart, found: &Problem| DoctorProblem {
+            part: part.name.to_owned(),
+            problem: found.problem.clone(),
+            next: found.next.clone(),
+        };
+        keep_doctor(
+            home,
+            cwd,
+            parts.iter().flat_map(|part| part.problems.iter().map(move |found| problem(part, found))),
+        );
+    }
     Doctor { parts }
 }
 

@@ -16,6 +16,7 @@
 pub mod accounts;
 mod app;
 pub mod attention;
+mod attention_state;
 pub mod browser;
 pub mod budgets;
 pub mod ci;
@@ -55,6 +56,7 @@ pub mod runs;
 pub mod secrets;
 pub mod servers;
 pub mod setup;
+pub mod status;
 pub mod sync;
 pub mod tasks;
 pub mod trust;

@@ -109,7 +109,7 @@ impl Elicitations {
     }
 
     /// Whether a client may still answer.
-    pub(crate) fn has_open(&self) -> bool {
+    pub(crate) fn has_open_question(&self) -> bool {
         self.parked().values().any(|parked| parked.since.elapsed() < ELICITATION_TIMEOUT)
     }
 

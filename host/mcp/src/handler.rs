@@ -108,7 +108,7 @@ impl Handler {
 
     /// Whether the client of a request without a session has yet to answer a question.
     pub(crate) fn has_open_question(&self) -> bool {
-        self.rounds.has_open()
+        self.rounds.has_open_question()
     }
 
     pub(crate) fn has_begun(&self) -> bool {

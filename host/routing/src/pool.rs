@@ -30,10 +30,11 @@ use crate::notifications::SharedCaller;
 use crate::offered::{CatalogItem, catalog_item, claims, dedup_by_name, uri_claim, uri_field};
 use crate::profile::{AIW_SERVER_NAME, Profile, ProfileSource};
 use crate::record::{LOST_RECORD_NOTE, Records, ServerRecord};
+use crate::shape::UI_PREFIX;
 use crate::slot::Slot;
 use crate::start::ServerContext;
 use crate::status::{SlotStatus, status};
-use crate::uris::{UI_PREFIX, UriClaim, conflicting_claims, qualify_uri};
+use crate::uris::{UriClaim, conflicting_claims, qualify_uri};
 
 /// How many servers are looked into at once.
 const MAX_PARALLEL_STARTS: usize = 8;

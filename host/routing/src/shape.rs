@@ -8,14 +8,15 @@ use std::net::Ipv6Addr;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::uris::UI_PREFIX;
-
 /// The longest name or URI, in bytes.
 const MAX_NAME_BYTES: usize = 256;
 const MAX_URI_BYTES: usize = 2048;
 
 /// The scheme of the URIs by which aiw tells servers apart.
 pub(crate) const OWN_SCHEME: &str = "aiw";
+
+/// What the URI of an MCP App begins with.
+pub(crate) const UI_PREFIX: &str = "ui://";
 
 aiw_core::string_enum! {
     /// A kind of item that a server lists, with the word for one of them.

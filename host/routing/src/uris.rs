@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use crate::shape::OWN_SCHEME;
+use crate::shape::{OWN_SCHEME, UI_PREFIX};
 
 /// A server's claim to certain URIs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,9 +53,6 @@ pub(crate) fn conflicting_claims<'a>(mut claims: Vec<UriClaim<'a>>) -> BTreeSet<
     }
     contested
 }
-
-/// What the URI of an MCP App begins with.
-pub(crate) const UI_PREFIX: &str = "ui://";
 
 /// A server's URI under the name that only it has.
 pub(crate) fn qualify_uri(server: &str, uri: &str) -> String {

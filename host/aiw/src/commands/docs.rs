@@ -62,6 +62,7 @@ fn with_paths(document: &str) -> String {
 }
 
 /// The shapes that commands print, by name. Their schemas are those of the MCP tools.
+// Long: a table.
 fn shapes() -> Vec<(&'static str, Value)> {
     fn of<T: JsonSchema>() -> Value {
         let settings =
@@ -97,7 +98,8 @@ fn shapes() -> Vec<(&'static str, Value)> {
         aiw_app::servers::login { McpLogin McpLogout }
         aiw_app::servers::look { ServerCheck }
         aiw_app::setup { HooksResult SetupResult }
-        aiw_app::tasks { TaskCounts TaskStatus }
+        aiw_app::status { TaskStatus }
+        aiw_app::tasks { TaskCounts }
         aiw_app::workflows { WorkflowResult }
         aiw_history { HistoryMessage Stats Todo Todos }
         aiw_launch { CliDetails Explanation RoleDetails TaskDetails TaskLog TaskLogLine TaskWaitResult }

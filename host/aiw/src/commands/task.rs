@@ -117,7 +117,7 @@ fn say(problems: &[TaskError], output: &Output) {
 /// `aiw status`: what is running, and what finished since you last looked.
 pub fn status(all_namespaces: bool, home: &Home, output: &Output) -> Result<(), CliError> {
     super::provider::schedule_health_checks(home, output);
-    let (status, TaskList { tasks: shown, problems }) = tasks::status(home, all_namespaces)?;
+    let (status, TaskList { tasks: shown, problems }) = aiw_app::status::status(home, all_namespaces)?;
     say(&problems, output);
     super::attention::print(&status.attention, output);
     show_list(&shown, output);

@@ -3,7 +3,8 @@
 use std::fs;
 use std::time::Duration;
 
-use aiw_app::tasks::{TaskList, list, other_tasks, prune, remove, report, resume, status, stop};
+use aiw_app::status::status;
+use aiw_app::tasks::{TaskList, list, other_tasks, prune, remove, report, resume, stop};
 use aiw_core::{Diagnostic, ProcessId};
 use aiw_home::Home;
 use aiw_tasks::{ProcessScope, RetentionPolicy, TaskError, Tasks};

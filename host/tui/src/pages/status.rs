@@ -6,7 +6,7 @@ use aiw_app::doctor::CheckedPart;
 use aiw_app::feed::Topic;
 use aiw_app::installation::Update;
 use aiw_app::phrases::format_tokens;
-use aiw_app::tasks::{self, TaskStatus};
+use aiw_app::status::{self, TaskStatus};
 use aiw_core::pluralize;
 use aiw_launch::{CliDetails, SearchPath, detect};
 
@@ -73,7 +73,7 @@ fn parts(ground: &AppContext) -> Vec<StatePart> {
     let mut parts = vec![own(ground)];
     let clis = detect(&SearchPath::from_context(home.context()), Some(home));
     parts.extend(clis.iter().map(|cli| cli_part(&CliDetails::new(cli), cached_update(home, cli).as_ref())));
-    match tasks::status(home, true) {
+    match status::status(home, true) {
         Ok((status, _)) => parts.extend(task_parts(&status)),
         Err(e) => parts.push(StatePart::new("tasks", "unreadable", TextStyle::Bad, error_line(&e))),
     }

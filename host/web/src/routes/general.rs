@@ -7,8 +7,8 @@ use aiw_app::events::{EventList, EventsRequest, HomeEvents};
 use aiw_app::installation::Update;
 use aiw_app::overview::Overview;
 use aiw_app::secrets::SecretList;
+use aiw_app::status::TaskStatus;
 use aiw_app::sync;
-use aiw_app::tasks::TaskStatus;
 use aiw_app::trust::TrustList;
 use aiw_launch::{CliDetails, SearchPath, detect};
 use aiw_sync::{PullRequest, PushRequest, StoreStatus, SyncDifference, SyncLog, SyncPull, SyncPush, SyncUndo};
@@ -66,7 +66,7 @@ fn mute(call: &ApiCall, request: MuteRequest) -> ApiResult<AttentionMute> {
 }
 
 fn status(call: &ApiCall) -> ApiResult<TaskStatus> {
-    Ok(aiw_app::tasks::status(call.home(), true)?.0)
+    Ok(aiw_app::status::status(call.home(), true)?.0)
 }
 
 fn projects(call: &ApiCall) -> ApiResult<ProjectList> {
