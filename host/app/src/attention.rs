@@ -104,37 +104,37 @@ impl aiw_core::Diagnostic for AttentionError {
     }
 }
 
-/// A part that knows what needs a person: its name, how urgent that is, the page of the dashboard, and the look at it.
-type Source = (&'static str, Severity, &'static str, fn(&Home, &Path) -> Vec<Found>);
+/// A part that knows what needs a person: its name, the page of the dashboard, and the look at it.
+type Source = (&'static str, &'static str, fn(&Home, &Path) -> Vec<Found>);
 
 /// Something that a source found.
 struct Found {
     problem: Problem,
-    severity: Option<Severity>,
+    severity: Severity,
     /// The thing that it is about, as the rest of the page's path.
     subject: Option<String>,
 }
 
 impl Found {
     fn about(subject: impl Into<String>, problem: Problem) -> Self {
-        Self { problem, severity: None, subject: Some(subject.into()) }
+        Self { subject: Some(subject.into()), ..Self::from(problem) }
     }
 }
 
 impl From<Problem> for Found {
     fn from(problem: Problem) -> Self {
-        Self { problem, severity: None, subject: None }
+        Self { problem, severity: Severity::Error, subject: None }
     }
 }
 
 const SOURCES: [Source; 7] = [
-    ("mcp", Severity::Error, "/servers", servers),
-    ("processes", Severity::Error, "/processes", processes),
-    ("tasks", Severity::Error, "/tasks", ended_tasks),
-    ("providers", Severity::Error, "/providers", providers),
-    ("budgets", Severity::Error, "/usage", budgets),
-    ("sync", Severity::Error, "/sync", sync),
-    ("ci", Severity::Error, "/ci", ci),
+    ("mcp", "/servers", servers),
+    ("processes", "/processes", processes),
+    ("tasks", "/tasks", ended_tasks),
+    ("providers", "/providers", providers),
+    ("budgets", "/usage", budgets),
+    ("sync", "/sync", sync),
+    ("ci", "/ci", ci),
 ];
 
 impl Attention {
@@ -154,10 +154,10 @@ impl Attention {
     fn all(home: &Home, cwd: &Path) -> Vec<AttentionItem> {
         let state = AttentionState::load(home);
         let mut items = Vec::new();
-        for (source, severity, page, look) in SOURCES {
+        for (source, page, look) in SOURCES {
             let mut found = look(home, cwd);
             found.truncate(MAX_ITEMS_PER_SOURCE);
-            items.extend(found.into_iter().map(|found| item(source, severity, page, found)));
+            items.extend(found.into_iter().map(|found| item(source, page, found)));
         }
         items.extend(state.doctor.iter().flat_map(|last| found_by_doctor(last, cwd)));
         for item in &mut items {
@@ -190,15 +190,15 @@ impl Attention {
     }
 }
 
-fn item(source: &str, severity: Severity, page: &str, found: Found) -> AttentionItem {
-    let Found { problem: Problem { problem, next }, severity: own, subject } = found;
+fn item(source: &str, page: &str, found: Found) -> AttentionItem {
+    let Found { problem: Problem { problem, next }, severity, subject } = found;
     let link = match &subject {
         Some(subject) => format!("{page}/{}", percent_encode(subject)),
         None => page.to_owned(),
     };
     AttentionItem {
         id: id(source, &problem),
-        severity: own.unwrap_or(severity),
+        severity,
         source: source.to_owned(),
         problem: one_line(&problem, 400),
         next: one_line(&next, 400),
@@ -221,7 +221,7 @@ fn percent_encode(text: &str) -> String {
 fn servers(home: &Home, cwd: &Path) -> Vec<Found> {
     doctor::server_problems(home, cwd)
         .into_iter()
-        .map(|(server, problem)| Found { problem, severity: None, subject: server })
+        .map(|(server, problem)| Found { subject: server, ..Found::from(problem) })
         .collect()
 }
 
@@ -232,7 +232,7 @@ fn processes(home: &Home, cwd: &Path) -> Vec<Found> {
         let file = manager.project().file();
         let problem = format!("`{}` waits for your consent: nothing that it declares starts", file.display());
         let problem = Problem::new(problem, "aiw up").with_purpose("shows it, and asks");
-        found.push(Found { severity: Some(Severity::Warning), ..Found::from(problem) });
+        found.push(Found { severity: Severity::Warning, ..Found::from(problem) });
     }
     let own = manager.project().directory().to_owned();
     // What nothing defines any more is told of, too, until its record is removed.
@@ -268,11 +268,11 @@ fn ended_tasks(home: &Home, _: &Path) -> Vec<Found> {
     if let [task] = done[..] {
         let sentence = format!("the task `{}` of {} has a result that you have not seen", task.id, task.about.cli);
         let problem = Problem::new(sentence, format!("aiw task show {}", task.id)).with_purpose("shows it");
-        found.push(Found { severity: Some(Severity::Warning), ..Found::about(task.id.to_string(), problem) });
+        found.push(Found { severity: Severity::Warning, ..Found::about(task.id.to_string(), problem) });
     } else if !done.is_empty() {
         let sentence = format!("{} ended since you last looked", pluralize(done.len(), "task"));
         let problem = Problem::new(sentence, "aiw status").with_purpose("lists them");
-        found.push(Found { severity: Some(Severity::Warning), ..Found::from(problem) });
+        found.push(Found { severity: Severity::Warning, ..Found::from(problem) });
     }
     found
 }
@@ -288,7 +288,7 @@ fn providers(home: &Home, _: &Path) -> Vec<Found> {
     let Ok(file) = home.providers() else { return Vec::new() };
     let mut found: Vec<Found> = doctor::provider_problems(home, &file)
         .into_iter()
-        .map(|(name, problem)| Found { problem, severity: None, subject: name })
+        .map(|(name, problem)| Found { subject: name, ..Found::from(problem) })
         .collect();
     let health = load_health_records(home).unwrap_or_default();
     for provider in file.providers() {
@@ -313,7 +313,7 @@ fn budgets(home: &Home, _: &Path) -> Vec<Found> {
         let sentence = format!("the budget `{}` is used up: {then}", one_line(&budget.name, 80));
         let problem = Problem::new(sentence, "aiw budget list").with_purpose("shows what was spent");
         let severity = if budget.blocks { Severity::Error } else { Severity::Warning };
-        Found { severity: Some(severity), ..Found::from(problem) }
+        Found { severity, ..Found::from(problem) }
     });
     let loss =
         loss.iter().map(|loss| Problem::new(loss.to_string(), "aiw budget repair").with_purpose("counts on from here"));
@@ -352,7 +352,8 @@ fn found_by_doctor(last: &LastDoctor, cwd: &Path) -> impl Iterator<Item = Attent
         !has_source(&found.part) && (is_here || !DIRECTORY_PARTS.contains(&found.part.as_str()))
     };
     last.problems.iter().filter(is_shown).map(|DoctorProblem { part, problem, next }| {
-        let found = Found::from(Problem { problem: problem.clone(), next: next.clone() });
-        AttentionItem { checked_at: Some(last.checked_at.clone()), ..item(part, Severity::Warning, "/settings", found) }
+        let problem = Problem { problem: problem.clone(), next: next.clone() };
+        let found = Found { severity: Severity::Warning, ..Found::from(problem) };
+        AttentionItem { checked_at: Some(last.checked_at.clone()), ..item(part, "/settings", found) }
     })
 }
