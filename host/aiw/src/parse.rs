@@ -46,6 +46,7 @@ pub fn parse(words: &[OsString]) -> Result<ParsedArgs, ParseError> {
 #[cfg(test)]
 mod tests {
     use aiw_core::ErrorKind;
+    use clap::CommandFactory;
 
     use super::*;
     use crate::output::Output;
@@ -129,6 +130,48 @@ mod tests {
         ] {
             assert_eq!(wrong(line).1.as_deref(), Some(right), "{line:?}");
         }
+    }
+
+    /// Returns the files below a directory whose texts people read.
+    fn sources(directory: &std::path::Path, found: &mut Vec<std::path::PathBuf>) {
+        for entry in std::fs::read_dir(directory).unwrap().flatten() {
+            let (path, name) = (entry.path(), entry.file_name());
+            let is_skipped = ["target", "node_modules", "dist", "tests", "bench"].iter().any(|other| name == *other);
+            if entry.file_type().unwrap().is_dir() && !is_skipped {
+                sources(&path, found);
+            } else if path.extension().is_some_and(|kind| ["rs", "ts", "vue", "md"].iter().any(|known| kind == *known))
+            {
+                found.push(path);
+            }
+        }
+    }
+
+    #[test]
+    fn each_command_in_a_text_exists() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let mut files = vec![root.join("README.md")];
+        ["host", "docs"].iter().for_each(|directory| sources(&root.join(directory), &mut files));
+        let pattern = regex::Regex::new(r"`aiw ([a-z][a-z0-9-]*)(?: ([a-z][a-z-]*)(?:[ `]))?").unwrap();
+        let (commands, mut seen, mut unknown) = (Cli::command(), 0, Vec::new());
+        for file in files {
+            let text = std::fs::read_to_string(&file).unwrap();
+            // A comment may speak of what people type instead.
+            for line in text.lines().filter(|line| !line.trim_start().starts_with("// ") && !line.contains("///")) {
+                for found in pattern.captures_iter(line) {
+                    seen += 1;
+                    let command = commands.find_subcommand(&found[1]);
+                    let inner = found.get(2).filter(|_| command.is_some_and(|command| command.has_subcommands()));
+                    let is_known = command.is_some_and(|command| {
+                        inner.is_none_or(|inner| command.find_subcommand(inner.as_str()).is_some())
+                    });
+                    if !is_known {
+                        unknown.push(format!("{}: {}", file.display(), &found[0]));
+                    }
+                }
+            }
+        }
+        assert!(seen > 1000, "{seen}");
+        assert_eq!(unknown, [""; 0]);
     }
 
     #[test]

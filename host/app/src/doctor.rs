@@ -1,5 +1,5 @@
 //! What is wrong with the parts of aiw. Looking starts nothing, and changes nothing but what a command that was cut
-//! short left to be done, as every command does. What was found is kept for the list of what needs a person.
+//! short left to be done, as every command does.
 
 mod configured;
 mod history;
@@ -75,20 +75,20 @@ pub fn inspect(home: &Home, knows: ViewContext) -> Doctor {
         check("history", "aiw history doctor", Box::new(|home| Some(history::history(home)))),
         check("sync", "aiw sync status", Box::new(synchronized)),
     ];
-    let parts = check_all(home.root(), checks);
-    if let Ok(cwd) = crate::directory(home) {
-        let problem = |part: &CheckedPart, found: &Problem| DoctorProblem {
-            part: part.name.to_owned(),
-            problem: found.problem.clone(),
-            next: found.next.clone(),
-        };
-        keep_doctor(
-            home,
-            cwd,
-            parts.iter().flat_map(|part| part.problems.iter().map(move |found| problem(part, found))),
-        );
-    }
-    Doctor { parts }
+    Doctor { parts: check_all(home.root(), checks) }
+}
+
+/// Keeps what was found for the list of what needs a person, unless somebody else does right now. A home that can't be written
+/// has a part that says so.
+pub fn remember(home: &Home, doctor: &Doctor) {
+    let Ok(cwd) = crate::directory(home) else { return };
+    let problem = |part: &CheckedPart, found: &Problem| DoctorProblem {
+        part: part.name.to_owned(),
+        problem: found.problem.clone(),
+        next: found.next.clone(),
+    };
+    let problems = doctor.parts.iter().flat_map(|part| part.problems.iter().map(move |found| problem(part, found)));
+    keep_doctor(home, cwd, problems);
 }
 
 /// Looks at the home itself: its documents and secrets.

@@ -148,6 +148,7 @@ pub const STATE_PATHS: &[StatePath] = &[
     kept("web/", "web", Refused, "", ""),
     kept("health/", "providers", Refused, "", ""),
     kept("attention.json", "app", Refused, "", ""),
+    kept("attention.lock", "app", Refused, "", ""),
     kept("gateway/", "gateway", Refused, "tokens and keys, encrypted", ""),
     kept("usage/", "usage", Refused, "", ""),
     kept("usage-checksums.json", "usage", Refused, "", ""),

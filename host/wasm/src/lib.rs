@@ -11,7 +11,7 @@
 //! - A new interface of the host is a file in `host`, a line in its table, and its `Host` in the bindings.
 //! - A new kind of component is a view beside `provider.rs`, and its exports and a line in the bindings.
 //!   `aiw_extensions::World` has its name and its imports, and `limits` its limits. The compiler then shows the other
-//!   places: `aiw extension show`, `call` and `new`, and the testkit.
+//!   places: `aiw extension info`, `call` and `new`, and the testkit.
 //! - The bindings of a version of the contract are one module, `since_v0_1`. No other names a generated type.
 
 mod budget;

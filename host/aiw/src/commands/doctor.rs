@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal};
 use std::time::Duration;
 
-use aiw_app::doctor::{Doctor, ViewContext, check_online, inspect};
+use aiw_app::doctor::{Doctor, ViewContext, check_online, inspect, remember};
 use aiw_core::{ErrorKind, pluralize};
 use aiw_home::Home;
 use aiw_offer::{Toolset, own_tools};
@@ -16,17 +16,17 @@ use crate::output::Output;
 /// How long servers may take to end.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Looks for problems.
+/// Looks for problems, and keeps them for the list of what needs a person.
 pub fn run_checks(home: &Home) -> Doctor {
     let toolsets = |names: &[String]| {
         let unknown = Toolset::from_names(names).err()?;
         Some(format!("{unknown}; {}", unknown.hint()))
     };
     let on_terminal = io::stdout().is_terminal();
-    inspect(
-        home,
-        ViewContext { own_tools: own_tools(), check_toolsets: toolsets, is_bundled, is_terminal: on_terminal },
-    )
+    let facts = ViewContext { own_tools: own_tools(), check_toolsets: toolsets, is_bundled, is_terminal: on_terminal };
+    let found = inspect(home, facts);
+    remember(home, &found);
+    found
 }
 
 /// Looks for problems, and asks those who know more.

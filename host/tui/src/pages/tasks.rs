@@ -111,7 +111,7 @@ impl Page for TasksPage {
                 let facts = match lines.len() {
                     MAX_EXPANDED_LINES => vec![
                         Fact::title(format!("the last {MAX_EXPANDED_LINES} lines of the log of {id}")),
-                        Fact::new("all", format!("`aiw task logs {id}`")),
+                        Fact::new("all", format!("`aiw logs {id}`")),
                     ],
                     _ => vec![Fact::title(format!("the log of {id}"))],
                 };

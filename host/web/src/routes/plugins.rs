@@ -22,7 +22,7 @@ pub(super) fn routes() -> Vec<ApiRoute> {
         ApiRoute::post("/plugins/{id}/enable", "aiw plugin enable", enable),
         ApiRoute::post("/plugins/{id}/disable", "aiw plugin disable", disable),
         ApiRoute::get("/marketplaces", "aiw plugin marketplace list", markets),
-        ApiRoute::get("/registries", "aiw mcp registry list", registries),
+        ApiRoute::get("/registries", "aiw mcp search", registries),
         ApiRoute::get("/registries/search", "aiw mcp search", search_registries).with_query_params(&["q", "source"]),
         ApiRoute::post("/registries/install", "aiw mcp install", install_server),
     ]
