@@ -47,11 +47,12 @@ fn alone_it_says_how_things_stand_and_what_comes_next() {
     env.run(&["provider", "add", "router", "--preset", "openrouter", "--token-env", "KEY"]).ok();
     env.run(&["claude", "--detach", "hello"]).ok();
     env.run(&["process", "add", "web", "--", "sleep", "9"]).ok();
+    // What needs somebody stands first, and no next step is taught beside it.
     let said = env.run(&[]).ok().stdout;
-    assert_eq!(said.lines().count(), 6, "{said}");
-    for (line, part) in
-        said.lines().zip(["tasks", "processes  1 in", "providers  1: router", "servers", "history", "next: `aiw "])
-    {
+    let (needs, state) = said.split_once("\n\n").unwrap();
+    assert!(needs.contains("provider `router` lacks the variable `KEY`: `export KEY=…`"), "{said}");
+    assert_eq!(state.lines().count(), 5, "{said}");
+    for (line, part) in state.lines().zip(["tasks", "processes  1 in", "providers  1: router", "servers", "history"]) {
         assert!(line.starts_with(part), "{part}: {said}");
     }
 }

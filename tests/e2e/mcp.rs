@@ -266,7 +266,7 @@ fn every_version_has_its_beginning() {
         assert!(answer["serverInfo"]["version"].as_str().unwrap().starts_with("0."));
         assert_eq!(answer["capabilities"], json!({"tools": {"listChanged": true}}));
         assert!(answer["instructions"].as_str().unwrap().contains("wait_task"));
-        assert_eq!(client.ask("tools/list", &json!({}))["result"]["tools"].as_array().unwrap().len(), 10);
+        assert_eq!(client.ask("tools/list", &json!({}))["result"]["tools"].as_array().unwrap().len(), 11);
         assert_eq!(client.ask("ping", &json!({}))["result"], json!({}));
         assert_eq!(client.ask("prompts/list", &json!({}))["result"], json!({"prompts": []}));
         assert_eq!(client.ask("resources/list", &json!({}))["result"], json!({"resources": []}));
@@ -290,7 +290,7 @@ fn the_probe_of_claude_code_is_answered_and_either_beginning_may_follow() {
     let probe: Value = serde_json::from_str(PROBE).unwrap();
     let meta = &probe["params"]["_meta"];
     let tools = client.ask("tools/list", &json!({"_meta": meta}));
-    assert_eq!(tools["result"]["tools"].as_array().unwrap().len(), 10);
+    assert_eq!(tools["result"]["tools"].as_array().unwrap().len(), 11);
     let call = client.ask("tools/call", &json!({"name": "list_tasks", "arguments": {}, "_meta": meta}));
     assert_eq!(call["result"]["structuredContent"], json!({"tasks": [], "omitted": 0}));
     assert_eq!(client.ask("tools/list", &json!({}))["error"]["code"], -32602);
@@ -307,7 +307,7 @@ fn the_probe_of_claude_code_is_answered_and_either_beginning_may_follow() {
         r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"server-discover-probe-1"}}"#,
     );
     assert_eq!(client.initialize("2025-11-25")["result"]["protocolVersion"], "2025-11-25");
-    assert_eq!(client.ask("tools/list", &json!({}))["result"]["tools"].as_array().unwrap().len(), 10);
+    assert_eq!(client.ask("tools/list", &json!({}))["result"]["tools"].as_array().unwrap().len(), 11);
 }
 
 #[test]
@@ -354,6 +354,7 @@ fn the_tools_are_as_clients_need_them() {
             "search_history",
             "get_session",
             "get_session_todos",
+            "get_status",
         ]
         .contains(&tool["name"].as_str().unwrap());
         assert_eq!(tool["annotations"]["readOnlyHint"], reads, "{}", tool["name"]);

@@ -118,7 +118,8 @@ fn a_detached_task_is_waited_for_and_reported_once() {
     let mut status = env.json(&["status"]);
     // The bad one said nothing of its tokens.
     assert_eq!(status.as_object_mut().unwrap().remove("today").unwrap()["tasks"], 1);
-    assert_eq!(status, json!({"tasks": [], "running": 0, "queued": 0, "unseen": 0}));
+    let nothing = json!({"items": [], "muted": 0});
+    assert_eq!(status, json!({"attention": nothing, "tasks": [], "running": 0, "queued": 0, "unseen": 0}));
     assert_eq!(env.run(&["wait", "zzzzzzzzzzzz"]).code, 2);
 }
 

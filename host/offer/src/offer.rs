@@ -42,8 +42,11 @@ impl SessionBackend {
             true => ProjectFeatures::collect(setting.client.home(), setting.client.cwd()),
             false => ProjectFeatures::default(),
         };
-        let is_offered =
-            |entry: &ToolEntry| toolsets.contains(&entry.toolset) || is_for_project(entry.tool.name(), project);
+        let is_offered = |entry: &ToolEntry| {
+            let name = entry.tool.name();
+            toolsets.iter().any(|toolset| *toolset == entry.toolset || toolset.includes(name))
+                || is_for_project(name, project)
+        };
         let mut table: Vec<ToolEntry> = tool_table().into_iter().filter(is_offered).collect();
         if !toolsets.contains(&Toolset::Workflows) {
             // What is for scripts alone costs tokens.

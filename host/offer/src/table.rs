@@ -90,8 +90,7 @@ pub(crate) fn tool_table() -> Vec<ToolEntry> {
             Toolset::Tasks,
             "list_roles",
             "List roles",
-            "Lists the roles that start_task can put before a task: who the AI is and how it works. Call it \
-             before you name a role.",
+            "Lists the roles that start_task can put before a task. Call it before you name a role.",
             READ_ONLY,
             start::list_roles,
         ),
@@ -450,7 +449,7 @@ pub(crate) fn tool_table() -> Vec<ToolEntry> {
             Toolset::Processes,
             "get_status",
             "Status of aiw",
-            "Tells what needs the user (blocked tools, failed processes and tasks, missing keys), how many processes run, and aiw's version.",
+            "Tells what needs the user.",
             READ_ONLY,
             limited_tool(|lanes| &lanes.view, processes::get_status),
         ),

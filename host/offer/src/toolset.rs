@@ -28,7 +28,15 @@ aiw_core::string_enum! {
     }
 }
 
+/// The tool of the toolset `processes` that tells what needs the user: tasks need them, too.
+const STATUS_TOOL: &str = "get_status";
+
 impl Toolset {
+    /// Whether a tool of another toolset is in this one, too.
+    pub(crate) fn includes(self, name: &str) -> bool {
+        self == Self::Tasks && name == STATUS_TOOL
+    }
+
     /// The toolsets that are offered by default.
     pub const DEFAULT: [Self; 4] = [Self::Tasks, Self::Servers, Self::Routing, Self::History];
 
@@ -69,13 +77,9 @@ const DECLARED_PROCESS_TOOLS: [&str; 6] =
 /// The tools that read what CI says.
 const CI_READ_TOOLS: [&str; 4] = ["list_ci_runs", "get_ci_run_details", "get_ci_failed_logs", "wait_for_ci_completion"];
 
-/// The tool that tells what needs the user. Every session has it.
-const STATUS_TOOL: &str = "get_status";
-
-/// Whether a tool is offered without its toolset, for what a project has or to every session.
+/// Whether a tool is offered for what a project has, without its toolset.
 pub(crate) fn is_for_project(name: &str, uses: ProjectFeatures) -> bool {
-    name == STATUS_TOOL
-        || (uses.offers_processes && DECLARED_PROCESS_TOOLS.contains(&name))
+    (uses.offers_processes && DECLARED_PROCESS_TOOLS.contains(&name))
         || (uses.offers_ci && CI_READ_TOOLS.contains(&name))
 }
 

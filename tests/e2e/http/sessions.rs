@@ -28,7 +28,7 @@ fn a_session_of_each_version_works_from_beginning_to_end() {
         let session = server.session(asked);
         assert_eq!((session.version.as_str(), &session.result["serverInfo"]["name"]), (agreed, &json!("aiw")));
         assert!(session.id.len() >= 32 && ids.insert(session.id.clone()));
-        assert_eq!(session.ask(1, "tools/list", &json!({}))["result"]["tools"].as_array().unwrap().len(), 10);
+        assert_eq!(session.ask(1, "tools/list", &json!({}))["result"]["tools"].as_array().unwrap().len(), 11);
         assert_eq!(session.ask(2, "ping", &json!({}))["result"], json!({}));
         assert_eq!(session.call(3, "list_tasks", json!({})), json!({"tasks": [], "omitted": 0}));
         assert_eq!(session.ask(4, "nothing/known", &json!({}))["error"]["code"], -32601);
@@ -67,7 +67,7 @@ fn the_version_without_sessions_answers_each_request_alone() {
     let (status, found) = ask("server/discover", &[], json!({}));
     assert_eq!((status, &found["result"]["supportedVersions"][4]), (200, &json!("2026-07-28")), "{found}");
     let (status, tools) = ask("tools/list", &[], json!({}));
-    assert_eq!((status, tools["result"]["tools"].as_array().unwrap().len()), (200, 10));
+    assert_eq!((status, tools["result"]["tools"].as_array().unwrap().len()), (200, 11));
     let call = json!({"name": "list_tasks", "arguments": {}});
     let (status, listed) = ask("tools/call", &[("Mcp-Name", "list_tasks")], call.clone());
     assert_eq!((status, &listed["result"]["structuredContent"]["tasks"]), (200, &json!([])), "{listed}");
@@ -236,7 +236,7 @@ fn only_the_toolsets_that_were_asked_for_are_offered() {
     let env = Environment::cold();
     let server = Server::with(&env, &["--toolsets", "tasks"]);
     let session = server.session("2025-11-25");
-    assert_eq!(session.ask(1, "tools/list", &json!({}))["result"]["tools"].as_array().unwrap().len(), 7);
+    assert_eq!(session.ask(1, "tools/list", &json!({}))["result"]["tools"].as_array().unwrap().len(), 8);
     let unknown = env.run(&["mcp", "serve", "--toolsets", "tasks,none"]);
     assert_eq!(unknown.code, 64);
     assert!(

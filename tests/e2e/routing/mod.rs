@@ -92,7 +92,7 @@ fn a_request_gets_tools_with_schemas_that_can_be_called() {
     let mut client = Client::initialized(&servers.env);
     let before = names(&mut client);
     let is_own = |name: &&String| !name.contains("__");
-    assert_eq!((before.contains(&"intelligent_route".to_owned()), before.iter().filter(is_own).count()), (true, 14));
+    assert_eq!((before.contains(&"intelligent_route".to_owned()), before.iter().filter(is_own).count()), (true, 15));
     let request = "Approve the invoice. Then cancel the flights.";
     let routed = client.good("intelligent_route", json!({"user_request": request}));
     let tools = routed["tools"].as_array().unwrap();

@@ -101,7 +101,7 @@ fn the_settings_and_a_profile_choose_and_what_was_used_comes_before_what_is_smal
     set(json!({"always": ["Wh*"]}));
     assert_eq!(now(&[]), ["whale"]);
     // There is room for the two small ones, or for the one that was used.
-    set(json!({"tools": 34}));
+    set(json!({"tools": 35}));
     assert_eq!(now(&["--profile", "q"]), ["ant", "cat"]);
     assert_eq!(now(&[]), ["ant", "cat"]);
     servers.env.run(&["mcp", "call", "horse/horse_1"]).ok();

@@ -4985,7 +4985,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** `aiw mcp registry list` */
+        /** `aiw mcp search` */
         get: {
             parameters: {
                 query?: {

@@ -15,8 +15,8 @@ const app = createApp(App).use(createPinia())
 app.config.globalProperties.t = t
 app.config.globalProperties.v = visible
 
-// A fresh code that is pasted into a tab that is open.
-window.addEventListener('hashchange', () => {
+// A fresh code that is pasted into an open tab is another session.
+window.addEventListener('popstate', () => {
   const fresh = take()
   if (fresh !== null) void useSession().begin(fresh).then(() => location.reload())
 })

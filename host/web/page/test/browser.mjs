@@ -127,6 +127,9 @@ if (fresh) {
 const needed = (count) => [document.title.startsWith(count ? `(${count}) ` : 'Overview'), document.querySelector('link[rel=icon]').href.includes('attention') === count > 0].every(Boolean)
 check('what needs the person is in the title and in the icon', (await page.waitForFunction(needed, 1).then(() => '', () => page.title())))
 check('what needs the person is shown first', (await page.innerText('main .alert-warning')).includes('waits for your consent') ? '' : await text())
+check('what needs the person: axe', await axeFindings())
+await page.click('main .alert-warning button')
+check('what is muted is neither shown nor counted', (await page.waitForFunction(needed, 0).then(() => '', () => page.title())) || ((await page.$$('main .alert-warning')).length ? 'it is shown' : ''))
 
 for (const theme of ['light', 'dark']) {
   const current = await page.getAttribute('html', 'data-bs-theme')
@@ -165,9 +168,6 @@ for (const theme of ['light', 'dark']) {
   check(`Escape closes the form in ${theme}`, (await comesTrue(() => !document.querySelector('dialog[open]'))) ? '' : 'it is open')
 }
 
-await go('/')
-await page.click('main .alert-warning button')
-check('what is muted is neither shown nor counted', (await page.waitForFunction(needed, 0).then(() => '', () => page.title())) || ((await page.$$('main .alert-warning')).length ? 'it is shown' : ''))
 
 // A form whose first field is fetched.
 await go('/providers')
