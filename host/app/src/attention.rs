@@ -2,13 +2,15 @@
 //!
 //! A new source is one row of [`SOURCES`]. Looking starts nothing and asks nobody on the network.
 
+use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 
 use aiw_core::{one_line, pluralize, shell_quote_printable};
 use aiw_home::{Home, HomeError, Problem};
 use aiw_launch::describe_state;
-use aiw_processes::{EventHook, Manager, RunState};
+use aiw_processes::{EventHook, Manager, ProcessStatus, RunState};
 use aiw_providers::{health_key, load_health_records};
+use aiw_routing::Records;
 use aiw_tasks::{Outcome, State, Task};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -22,8 +24,11 @@ use crate::tasks;
 pub const ATTENTION_TOPICS: [Topic; 7] =
     [Topic::Tasks, Topic::Processes, Topic::Servers, Topic::Providers, Topic::Usage, Topic::Documents, Topic::Events];
 
-/// The most entries of one source. A person reads no more, and the rest is behind the command of the last one.
-const MAX_ITEMS_PER_SOURCE: usize = 20;
+/// The most entries of one source. More are one entry with their number.
+const MAX_ITEMS_PER_SOURCE: usize = 50;
+
+/// The longest sentence, and the longest command.
+const MAX_TEXT_LEN: usize = 400;
 
 /// The most muted entries that are kept. The oldest go first.
 const MAX_MUTED: usize = 500;
@@ -60,6 +65,9 @@ pub struct AttentionItem {
     /// When it was found, if it is of the last `aiw doctor`
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checked_at: Option<String>,
+    /// Whether it is about another project than that of the directory.
+    #[serde(skip)]
+    pub is_elsewhere: bool,
     /// Whether it is muted: it is shown with the muted ones alone
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub muted: bool,
@@ -113,6 +121,9 @@ struct Found {
     severity: Severity,
     /// The thing that it is about, as the rest of the page's path.
     subject: Option<String>,
+    /// What makes it another entry, although its sentence is the same.
+    state: String,
+    is_elsewhere: bool,
 }
 
 impl Found {
@@ -123,7 +134,7 @@ impl Found {
 
 impl From<Problem> for Found {
     fn from(problem: Problem) -> Self {
-        Self { problem, severity: Severity::Error, subject: None }
+        Self { problem, severity: Severity::Error, subject: None, state: String::new(), is_elsewhere: false }
     }
 }
 
@@ -138,7 +149,7 @@ const SOURCES: [Source; 7] = [
 ];
 
 impl Attention {
-    /// Looks at each part, as it is for the directory. A part that can't be read stops no other: `aiw doctor` tells of it.
+    /// Looks at each part, as it is for the directory. A part that can't be read is an entry, and stops no other.
     pub fn collect(home: &Home, cwd: &Path) -> Self {
         let (shown, muted) = Self::all(home, cwd).into_iter().partition(|item| !item.muted);
         let muted: Vec<AttentionItem> = muted;
@@ -155,14 +166,24 @@ impl Attention {
         let state = AttentionState::load(home);
         let mut items = Vec::new();
         for (source, page, look) in SOURCES {
-            let mut found = look(home, cwd);
-            found.truncate(MAX_ITEMS_PER_SOURCE);
-            items.extend(found.into_iter().map(|found| item(source, page, found)));
+            let found = look(home, cwd).into_iter().map(|found| item(source, page, found));
+            let (muted, mut shown): (Vec<_>, Vec<_>) = found.partition(|item| state.muted.contains(&item.id));
+            let rest = shown.len().saturating_sub(MAX_ITEMS_PER_SOURCE);
+            shown.truncate(MAX_ITEMS_PER_SOURCE);
+            items.extend(shown);
+            if rest > 0 {
+                let problem = Problem::new(format!("{rest} more like these"), "aiw attention mute ID");
+                let problem = problem.with_purpose("hides those that you know");
+                items.push(item(source, page, Found { severity: Severity::Warning, ..Found::from(problem) }));
+            }
+            items.extend(muted.into_iter().take(MAX_MUTED));
         }
         items.extend(state.doctor.iter().flat_map(|last| found_by_doctor(last, cwd)));
         for item in &mut items {
             item.muted = state.muted.contains(&item.id);
         }
+        let mut seen = HashSet::new();
+        items.retain(|item| seen.insert(item.id.clone()));
         // Stable: the sources have an order of their own.
         items.sort_by_key(|item| item.severity);
         items
@@ -181,7 +202,7 @@ impl Attention {
         AttentionState::edit(home, |state| {
             state.muted.retain(|id| !ids.contains(id));
             if muted {
-                state.muted.extend(ids.iter().cloned());
+                state.muted.extend(ids.iter().collect::<BTreeSet<_>>().into_iter().cloned());
             }
             let excess = state.muted.len().saturating_sub(MAX_MUTED);
             state.muted.drain(..excess);
@@ -191,26 +212,29 @@ impl Attention {
 }
 
 fn item(source: &str, page: &str, found: Found) -> AttentionItem {
-    let Found { problem: Problem { problem, next }, severity, subject } = found;
+    let Found { problem: Problem { problem, next }, severity, subject, state, is_elsewhere } = found;
+    // A command that is shown in another way than it is written is another command.
+    let is_plain = one_line(&next, MAX_TEXT_LEN) == next;
     let link = match &subject {
         Some(subject) => format!("{page}/{}", percent_encode(subject)),
         None => page.to_owned(),
     };
     AttentionItem {
-        id: id(source, &problem),
+        id: id(source, &problem, &state),
         severity,
         source: source.to_owned(),
-        problem: one_line(&problem, 400),
-        next: one_line(&next, 400),
+        problem: one_line(&problem, MAX_TEXT_LEN),
+        next: if is_plain { next } else { "`aiw doctor`".to_owned() },
         link,
         checked_at: None,
+        is_elsewhere,
         muted: false,
     }
 }
 
-/// Returns the id of a problem: its source, and a digest of its sentence, which changes with its subject and state.
-fn id(source: &str, problem: &str) -> String {
-    let digest = aiw_extensions::sha256_hex(format!("{source}\0{problem}").as_bytes());
+/// Returns the id of a problem: its source, and a digest of its sentence and its state.
+fn id(source: &str, problem: &str, state: &str) -> String {
+    let digest = aiw_extensions::sha256_hex(format!("{source}\0{problem}\0{state}").as_bytes());
     format!("{source}-{}", &digest[..10])
 }
 
@@ -219,51 +243,80 @@ fn percent_encode(text: &str) -> String {
 }
 
 fn servers(home: &Home, cwd: &Path) -> Vec<Found> {
-    doctor::server_problems(home, cwd)
-        .into_iter()
-        .map(|(server, problem)| Found { subject: server, ..Found::from(problem) })
-        .collect()
+    let problems = match doctor::server_problems(home, cwd) {
+        Ok(problems) => problems,
+        Err(e) => return vec![Problem::from_diagnostic(&e, "aiw mcp list").into()],
+    };
+    let records = Records::new(home.clone());
+    let found = |(server, problem): (Option<String>, Problem)| {
+        // What was muted was these definitions, and not the next ones.
+        let record = server.as_ref().and_then(|server| records.load(server));
+        let state = record.map(|record| format!("{:?}", record.changes())).unwrap_or_default();
+        Found { subject: server, state, ..Found::from(problem) }
+    };
+    problems.into_iter().map(found).collect()
 }
 
 fn processes(home: &Home, cwd: &Path) -> Vec<Found> {
-    let Ok(manager) = Manager::open_in(home, cwd) else { return Vec::new() };
+    let manager = match Manager::open_in(home, cwd) {
+        Ok(manager) => manager,
+        Err(e) => return vec![Problem::from_diagnostic(&e, "aiw ps").into()],
+    };
     let mut found = Vec::new();
-    if manager.load().is_ok_and(|loaded| loaded.needs_approval()) {
-        let file = manager.project().file();
-        let problem = format!("`{}` waits for your consent: nothing that it declares starts", file.display());
-        let problem = Problem::new(problem, "aiw up").with_purpose("shows it, and asks");
-        found.push(Found { severity: Severity::Warning, ..Found::from(problem) });
+    match manager.load() {
+        Err(e) => found.push(Problem::from_diagnostic(&e, "aiw process edit").into()),
+        Ok(loaded) if loaded.needs_approval() => {
+            let file = manager.project().file();
+            let state = std::fs::read(&file).map(|bytes| aiw_extensions::sha256_hex(&bytes)).unwrap_or_default();
+            let problem = format!("`{}` waits for your consent: nothing that it declares starts", file.display());
+            let problem = Problem::new(problem, "aiw up").with_purpose("shows it, and asks");
+            found.push(Found { severity: Severity::Warning, state, ..Found::from(problem) });
+        }
+        Ok(_) => {}
     }
-    let own = manager.project().directory().to_owned();
-    // What nothing defines any more is told of, too, until its record is removed.
-    for status in manager.list_all().unwrap_or_default() {
-        let what = match status.state {
-            RunState::Failed => "has failed",
-            RunState::CrashLooping => "crashes again and again",
-            RunState::Unhealthy => "fails its probe",
-            _ => continue,
-        };
-        let reason = status.reason().map(|reason| format!(": {}", one_line(&reason, 200))).unwrap_or_default();
-        let is_own = status.project == own;
-        let place = if is_own { String::new() } else { format!(" of `{}`", status.project.display()) };
-        let kind = if status.id.starts_with(EventHook::PREFIX) { "hook" } else { "process" };
-        let sentence = format!("{kind} `{}`{place} {what}{reason}", one_line(&status.id, 80));
-        let change = match is_own {
-            true => String::new(),
-            false => format!("cd {} && ", shell_quote_printable(&status.project.to_string_lossy())),
-        };
-        let command = format!("{change}aiw logs {}", shell_quote_printable(&status.id));
-        let problem = Problem::new(sentence, command).with_purpose("shows what it wrote");
-        found.push(Found { subject: is_own.then(|| status.id.clone()), ..Found::from(problem) });
-    }
+    let own = manager.project().directory();
+    let mut all = manager.list_all().unwrap_or_default();
+    // Those of a directory that is gone can't be started again.
+    all.retain(|status| status.project == own || status.project.is_dir());
+    all.sort_by_key(|status| status.project != own);
+    found.extend(all.iter().filter_map(|status| failed_process(status, own)));
     found
 }
 
+fn failed_process(status: &ProcessStatus, own: &Path) -> Option<Found> {
+    let what = match status.state {
+        RunState::Failed => "has failed",
+        RunState::CrashLooping => "crashes again and again",
+        RunState::Unhealthy => "fails its probe",
+        _ => return None,
+    };
+    let reason = status.reason().map(|reason| format!(" ({})", one_line(&reason, 200))).unwrap_or_default();
+    let is_own = status.project == own;
+    let kind = if status.id.starts_with(EventHook::PREFIX) { "hook" } else { "process" };
+    let id = shell_quote_printable(&status.id);
+    let (place, command, purpose) = match is_own {
+        true => (String::new(), format!("aiw logs {id}"), "shows what it wrote"),
+        false => (format!(" of `{}`", status.project.display()), "aiw ps --all".to_owned(), "lists it"),
+    };
+    let sentence = format!("{kind} `{}`{place} {what}{reason}", one_line(&status.id, 80));
+    // After a restart, another failure is another entry.
+    let state = status.record.as_ref().map(|record| format!("{:?}", record.started)).unwrap_or_default();
+    Some(Found {
+        subject: is_own.then(|| status.id.clone()),
+        state,
+        is_elsewhere: !is_own,
+        ..Found::from(Problem::new(sentence, command).with_purpose(purpose))
+    })
+}
+
 fn ended_tasks(home: &Home, _: &Path) -> Vec<Found> {
-    let Some(listed) = tasks::open(home, false).ok().and_then(|tasks| tasks.list().ok()) else { return Vec::new() };
-    let unseen = listed.iter().rev().filter(|task| task.state == State::Ended && task.unread);
-    let (failed, done): (Vec<&Task>, Vec<&Task>) =
-        unseen.partition(|task| task.outcome != Some(Outcome::Succeeded) && !task.stopped);
+    let listed = match tasks::open(home, false).and_then(|tasks| tasks.list()) {
+        Ok(listed) => listed,
+        Err(e) => return vec![Problem::from_diagnostic(&e, "aiw task list").into()],
+    };
+    // Who stopped one knows that it has ended.
+    let unseen = listed.iter().rev().filter(|task| task.state == State::Ended && task.unread && !task.stopped);
+    let (failed, done): (Vec<&Task>, Vec<&Task>) = unseen.partition(|task| task.outcome != Some(Outcome::Succeeded));
     let mut found: Vec<Found> = failed.into_iter().map(failed_task).collect();
     if let [task] = done[..] {
         let sentence = format!("the task `{}` of {} has a result that you have not seen", task.id, task.about.cli);
@@ -271,7 +324,7 @@ fn ended_tasks(home: &Home, _: &Path) -> Vec<Found> {
         found.push(Found { severity: Severity::Warning, ..Found::about(task.id.to_string(), problem) });
     } else if !done.is_empty() {
         let sentence = format!("{} ended since you last looked", pluralize(done.len(), "task"));
-        let problem = Problem::new(sentence, "aiw status").with_purpose("lists them");
+        let problem = Problem::new(sentence, "aiw task list").with_purpose("lists them");
         found.push(Found { severity: Severity::Warning, ..Found::from(problem) });
     }
     found
@@ -285,7 +338,10 @@ fn failed_task(task: &Task) -> Found {
 }
 
 fn providers(home: &Home, _: &Path) -> Vec<Found> {
-    let Ok(file) = home.providers() else { return Vec::new() };
+    let file = match home.providers() {
+        Ok(file) => file,
+        Err(e) => return vec![Problem::from(e).into()],
+    };
     let mut found: Vec<Found> = doctor::provider_problems(home, &file)
         .into_iter()
         .map(|(name, problem)| Found { subject: name, ..Found::from(problem) })
@@ -307,7 +363,10 @@ fn budgets(home: &Home, _: &Path) -> Vec<Found> {
     if home.settings().and_then(|settings| settings.budgets()).is_ok_and(|budgets| budgets.is_empty()) {
         return Vec::new();
     }
-    let Ok((list, loss)) = crate::budgets::list(home) else { return Vec::new() };
+    let (list, loss) = match crate::budgets::list(home) {
+        Ok(read) => read,
+        Err(e) => return vec![Problem::from_diagnostic(&e, "aiw budget list").into()],
+    };
     let exceeded = list.budgets.iter().filter(|budget| budget.is_exceeded()).map(|budget| {
         let then = if budget.blocks { "nothing that counts for it starts" } else { "runs go on" };
         let sentence = format!("the budget `{}` is used up: {then}", one_line(&budget.name, 80));
@@ -325,7 +384,7 @@ fn sync(home: &Home, _: &Path) -> Vec<Found> {
     if count == 0 {
         return Vec::new();
     }
-    let sentence = format!("{} between this machine and others, and nothing was written", pluralize(count, "conflict"));
+    let sentence = format!("{} between this machine and others", pluralize(count, "conflict"));
     vec![Problem::new(sentence, "aiw sync pull").with_purpose("asks about each").into()]
 }
 

@@ -124,7 +124,7 @@ pub async fn check_providers(client: &ClientSession) -> Result<(), AppError> {
         after.insert(key.to_owned(), health.with_previous(known));
     }
     // It is kept before it is told, so that whoever is killed in between tells nothing twice.
-    save_health_records(home, &after)?;
+    save_health_records(home, after)?;
     let events = EventLog::new(home.root());
     for (name, change) in changes {
         let (kind, why) = match change {

@@ -1,5 +1,7 @@
 //! What runs, what finished, and what needs a person: `aiw status`.
 
+use std::path::Path;
+
 use aiw_home::Home;
 use aiw_launch::TaskSummary;
 use aiw_processes::Manager;
@@ -46,9 +48,9 @@ fn is_zero(count: &usize) -> bool {
 pub fn status(home: &Home, all: bool) -> Result<(TaskStatus, TaskList), TaskError> {
     let mut listed = list(&open(home, all)?)?;
     listed.tasks.retain(|task| task.state != State::Ended || task.unread);
-    let cwd = directory(home).ok();
     let status = TaskStatus {
-        attention: cwd.map(|cwd| Attention::collect(home, cwd)).unwrap_or_default(),
+        // Most of it depends on no directory.
+        attention: Attention::collect(home, directory(home).unwrap_or(Path::new("/"))),
         tasks: listed.tasks.iter().map(TaskSummary::new).collect(),
         counts: TaskCounts::new(&listed.tasks),
         // What stands in the way of processes is said by `aiw ps`, and of the book of usage by `aiw usage`.

@@ -39,7 +39,7 @@ pub struct Gateway {
     /// The fields that upstreams have refused, by address and model.
     pub(crate) refused_fields: Mutex<HashMap<(String, String), Vec<String>>>,
     /// Whether each provider accepted its key last, as far as this gateway knows.
-    key_states: Mutex<HashMap<String, bool>>,
+    key_states: Arc<Mutex<HashMap<String, bool>>>,
 }
 
 impl Gateway {
@@ -61,7 +61,7 @@ impl Gateway {
             voice,
             key: None,
             refused_fields: Mutex::default(),
-            key_states: Mutex::default(),
+            key_states: Arc::default(),
         })
     }
 
@@ -78,13 +78,15 @@ impl Gateway {
 
     /// Notes whether a provider accepts its key, if that is news: for the list of what needs a person, and as an event.
     pub(crate) fn note_key_state(&self, provider: &str, is_accepted: bool) {
-        if self.key_states.lock().insert(provider.to_owned(), is_accepted) == Some(is_accepted) {
+        if self.key_states.lock().get(provider) == Some(&is_accepted) {
             return;
         }
-        let (home, provider) = (self.home.clone(), provider.to_owned());
-        // Nobody waits for it, and what can't be written is no reason to fail a request.
+        let (home, provider, states) = (self.home.clone(), provider.to_owned(), self.key_states.clone());
+        // Nobody waits for it, and what can't be written is no reason to fail a request: the next one tries again.
         tokio::task::spawn_blocking(move || {
-            let Ok(Some(change)) = record_key_state(&home, &provider, is_accepted) else { return };
+            let Ok(change) = record_key_state(&home, &provider, is_accepted) else { return };
+            states.lock().insert(provider.clone(), is_accepted);
+            let Some(change) = change else { return };
             let (kind, reason) = match change {
                 HealthChange::Failed(reason) => (EventKind::Unhealthy, Some(reason)),
                 HealthChange::Recovered => (EventKind::Recovered, None),

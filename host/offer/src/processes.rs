@@ -610,7 +610,9 @@ pub(crate) async fn ping(_: Arc<Context>, _: NoArguments, _: Call) -> Result<Mes
 
 pub(crate) fn get_status(manager: &Manager, _: NoArguments) -> ProcessResult<Status> {
     let all = manager.list()?;
-    let attention = Attention::collect(manager.home(), manager.project().directory()).items.into_iter();
+    let found = Attention::collect(manager.home(), manager.project().directory()).items.into_iter();
+    // Of other projects, an agent learns nothing.
+    let attention = found.filter(|item| !item.is_elsewhere);
     let item =
         |AttentionItem { severity, problem, next, .. }| StatusItem { severity: severity.as_str(), problem, next };
     Ok(Status {

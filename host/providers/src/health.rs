@@ -114,8 +114,7 @@ pub fn load_health_records(home: &Home) -> Result<HealthRecords, HomeError> {
 pub fn record_key_state(home: &Home, provider: &str, is_accepted: bool) -> Result<Option<HealthChange>, HomeError> {
     let file = home.providers()?;
     let Some(provider) = file.providers().iter().find(|known| known.name.as_str() == provider) else { return Ok(None) };
-    home.make_dir(&health_dir(home))?;
-    let _turn = ExclusiveLock::acquire(&health_dir(home).join("records.lock"))?;
+    let _lock = lock_records(home)?;
     let (mut records, key) = (load_health_records(home)?, health_key(provider));
     let before = records.get(key);
     if is_accepted && before.is_none_or(|before| before.healthy != Some(false)) {
@@ -124,20 +123,37 @@ pub fn record_key_state(home: &Home, provider: &str, is_accepted: bool) -> Resul
     let now = ProviderHealth::of(if is_accepted { Ok(()) } else { Err(KEY_REFUSED) }).with_previous(before);
     let change = now.change_since(before);
     records.insert(key.to_owned(), now);
-    save_health_records(home, &records)?;
+    write_health_records(home, &records)?;
     Ok(change)
 }
 
 /// The problem of a provider that does not accept its key.
 const KEY_REFUSED: &str = "it refuses the key";
 
-/// Keeps the last checks.
+/// Keeps the checks of a round, but for what was recorded of a provider since it was checked. A check that could not ask says
+/// nothing against a refusal.
 ///
 /// # Errors
 ///
 /// The home can't be written.
-pub fn save_health_records(home: &Home, book: &HealthRecords) -> Result<(), HomeError> {
+pub fn save_health_records(home: &Home, mut round: HealthRecords) -> Result<(), HomeError> {
+    let _lock = lock_records(home)?;
+    for (key, known) in load_health_records(home)? {
+        if let Some(checked) = round.get_mut(&key)
+            && (known.checked > checked.checked || checked.healthy.is_none() && known.healthy == Some(false))
+        {
+            *checked = known;
+        }
+    }
+    write_health_records(home, &round)
+}
+
+fn lock_records(home: &Home) -> Result<ExclusiveLock, HomeError> {
     home.make_dir(&health_dir(home))?;
+    ExclusiveLock::acquire(&health_dir(home).join("records.lock"))
+}
+
+fn write_health_records(home: &Home, book: &HealthRecords) -> Result<(), HomeError> {
     replace(&path(home), &serde_json::to_vec(book).unwrap_or_default(), Mode::Private)
 }
 
@@ -235,7 +251,7 @@ mod tests {
         let home = Home::from_root(dir.path());
         assert_eq!(load_health_records(&home).unwrap(), HealthRecords::new());
         let book: HealthRecords = [("a".to_owned(), health(Some(false)))].into();
-        save_health_records(&home, &book).unwrap();
+        save_health_records(&home, book.clone()).unwrap();
         assert_eq!(load_health_records(&home).unwrap(), book);
         std::fs::write(path(&home), "{").unwrap();
         assert_eq!(load_health_records(&home).unwrap(), HealthRecords::new());

@@ -9,6 +9,7 @@ use serde::Serialize;
 use aiw_core::provider::{Health, KeyState, Model};
 use aiw_core::quoted;
 
+use crate::health::record_key_state;
 use crate::{ProviderComponentError, ProviderError, Providers, account, secrets};
 
 /// A provider's answer.
@@ -64,6 +65,12 @@ impl Providers {
             let start = Instant::now();
             let health = self.components.check(&known.component, &account, &secrets).await?;
             let latency = start.elapsed();
+            // What can't be written is no reason to fail a test.
+            match health.key {
+                KeyState::Accepted => drop(record_key_state(&self.home, name, true)),
+                KeyState::Refused if provider.headers.is_empty() => drop(record_key_state(&self.home, name, false)),
+                KeyState::Refused | KeyState::Unknown => {}
+            }
             let models = match health.key {
                 KeyState::Refused => Ok(Vec::new()),
                 _ => self.components.models(&known.component, &account, &secrets).await,

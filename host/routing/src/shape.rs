@@ -275,7 +275,9 @@ fn check(value: &Value, shape: &FieldShape, path: &mut Vec<String>) -> ShapeChec
         Number => must(value.is_number(), "a number"),
         UiUri => {
             check_uri(value, is_uri, &[':'], "a URI")?;
-            must(value.as_str().is_some_and(|uri| uri.starts_with(UI_PREFIX)), "a URI that begins with `ui://`")
+            must(value.as_str().is_some_and(|uri| uri.starts_with(UI_PREFIX)), "a URI that begins with `ui://`")?;
+            let segments = value.as_str().unwrap_or_default().split(['/', '?', '#']);
+            must(!segments.into_iter().any(|one| one == "." || one == ".."), "a URI without segments of dots")
         }
         Visibility => Ok(()),
         Object | Meta(_) => must(value.is_object(), "an object"),

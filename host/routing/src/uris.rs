@@ -91,6 +91,10 @@ fn encode_server(server: &str) -> String {
         b if b.is_ascii_alphanumeric() || b"-._~".contains(&b) => char::from(b).to_string(),
         b => format!("%{b:02X}"),
     };
+    // Segments of dots lead elsewhere.
+    if server.bytes().all(|b| b == b'.') {
+        return "%2E".repeat(server.len());
+    }
     server.bytes().map(byte).collect()
 }
 

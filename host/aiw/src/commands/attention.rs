@@ -18,7 +18,8 @@ pub fn run(command: AttentionCommand, home: &Home, output: &Output) -> Result<()
         AttentionCommand::List { muted } => {
             let listed = if muted { Attention::collect_with_muted(home, cwd) } else { Attention::collect(home, cwd) };
             if listed.items.is_empty() {
-                output.line("nothing needs you");
+                let muted = if listed.muted > 0 { format!(" ({} muted)", listed.muted) } else { String::new() };
+                output.line(format!("nothing needs you{muted}"));
             }
             let rows: Vec<Vec<String>> = listed
                 .items
@@ -52,7 +53,9 @@ pub fn run(command: AttentionCommand, home: &Home, output: &Output) -> Result<()
 pub fn print(attention: &Attention, output: &Output) {
     for item in attention.items.iter().take(MAX_PRINTED) {
         let lead = if item.severity == Severity::Error { "! " } else { "- " };
-        output.wrapped_line(lead, &format!("{}: {}", item.problem, item.next));
+        let age = item.checked_at.as_deref().and_then(elapsed_since_rfc3339).map(format_ago);
+        let found = age.map(|age| format!(" (`aiw doctor` found it {age})")).unwrap_or_default();
+        output.wrapped_line(lead, &format!("{}{found}: {}", item.problem, item.next));
     }
     let more = attention.items.len().saturating_sub(MAX_PRINTED);
     if more > 0 {

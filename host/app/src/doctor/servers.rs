@@ -65,8 +65,8 @@ fn look(home: &Home, cwd: &Path) -> Result<KnownServers, HomeError> {
 }
 
 /// Returns what is wrong with the servers of a directory, each with the key of its server, if it is about one.
-pub(crate) fn server_problems(home: &Home, cwd: &Path) -> Vec<(Option<String>, Problem)> {
-    look(home, cwd).map(|known| known.problems).unwrap_or_default()
+pub(crate) fn server_problems(home: &Home, cwd: &Path) -> Result<Vec<(Option<String>, Problem)>, HomeError> {
+    Ok(look(home, cwd)?.problems)
 }
 
 /// Returns the problem with what a project declares. What is not trusted says so, by the command that trusts it.
