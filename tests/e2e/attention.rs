@@ -113,6 +113,11 @@ fn a_process_that_failed_and_what_doctor_found_are_shown() {
     assert_eq!((&failed["severity"], &failed["link"]), (&json!("error"), &json!("/processes/web")), "{failed:#}");
     assert!(failed["problem"].as_str().unwrap().contains("process `web` has failed"), "{failed:#}");
     shown_everywhere(&project, &failed);
+    // What is muted is this failure, and not the next one.
+    project.run(&["attention", "mute", failed["id"].as_str().unwrap()]).ok();
+    assert_eq!(items(&project), [] as [Value; 0]);
+    project.run(&["restart", "web"]);
+    until(|| items(&project).iter().any(|item| item["source"] == "processes" && item["id"] != failed["id"]));
     // A problem of a part without a source of its own is that of the last `doctor`.
     fs::create_dir_all(project.home().join("workflows")).unwrap();
     fs::write(project.home().join("workflows/odd.js"), "no header").unwrap();

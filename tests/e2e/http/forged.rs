@@ -183,7 +183,7 @@ fn a_forged_request_is_refused_before_any_work_and_a_correct_one_beside_it_is_an
     let bearer = format!("Bearer {new}");
     let headers = [&session.headers()[..], &[("Authorization", bearer.as_str())]].concat();
     let answer = server.send("POST", &headers, &asked.to_string()).message();
-    assert_eq!(answer["result"]["tools"].as_array().unwrap().len(), 10);
+    assert_eq!(answer["result"]["tools"].as_array().unwrap().len(), 11);
     // Nor does anybody keep a stream that was opened with the old one. The session is still there for the new one.
     while open.event().is_some() {}
     assert_eq!(server.send("POST", &headers, &asked.to_string()).status, 200);
