@@ -201,9 +201,7 @@ mod tests {
         std::fs::write(home.providers_path(), "{").unwrap();
         let seen = Overview::collect(&home, dir.path());
         assert!(seen.providers.is_none() && seen.servers == Some(0) && seen.history.is_some());
-        assert!(
-            seen.next.as_ref().unwrap().contains("aiw doctor") && seen.lines()[2].1.contains("aiw doctor"),
-            "{seen:?}"
-        );
+        assert!(seen.next.is_none() && seen.lines()[2].1.contains("aiw doctor"), "{seen:?}");
+        assert!(seen.attention.items[0].problem.contains("providers.json"), "{seen:?}");
     }
 }
