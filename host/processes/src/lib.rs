@@ -67,7 +67,8 @@ pub use import::ImportedProcesses;
 pub use jobs::{MonitoredProject, monitored_projects, run_jobs};
 pub use manager::{LoadedDefinitions, Manager};
 pub use output::{
-    OutputRequest, ProcessLine, ProcessLog, ProcessLogPage, ProcessLogs, ProcessOutput, substring_pattern,
+    MergedLogPage, OutputRequest, ProcessLine, ProcessLog, ProcessLogPage, ProcessLogs, ProcessOutput,
+    substring_pattern,
 };
 pub use project::ProcessProject;
 pub use reach::{MAX_INPUT_BYTES, SignalledProcesses, WrittenInput};

@@ -1,6 +1,6 @@
 //! What processes wrote: of one from a position on, and of several as one list.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::ProcessError;
 use crate::manager::Manager;
-use crate::state::RunState;
+use crate::state::{ProcessStatus, RunState};
 
 /// How many lines of output are shown by default, and at most.
 const DEFAULT_LINES: usize = 50;
@@ -26,6 +26,10 @@ const MAX_NOTES: usize = 10;
 
 /// As many lines of several logs are merged at once.
 const MAX_MERGED_LINES: usize = 10_000;
+
+/// The least that each of several logs shows in a page of them all.
+const MIN_SHARED_LINES: u64 = 50;
+const MIN_SHARED_BYTES: usize = 16 << 10;
 
 /// `aiw logs` of processes
 #[warn(missing_docs)]
@@ -73,6 +77,21 @@ pub struct ProcessLogPage {
     /// The state of the process
     #[schemars(with = "String")]
     pub state: RunState,
+}
+
+/// A part of the logs of a project's processes, and where each goes on
+#[warn(missing_docs)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct MergedLogPage {
+    /// The lines by time, with those of aiw. They keep their colors, as escape codes
+    #[serde(flatten)]
+    pub log: ProcessLog,
+    /// The position to read on from, by the id of a process
+    pub next: BTreeMap<String, u64>,
+    /// Whether there is more now
+    pub more: bool,
+    /// Whether lines before these are not among them
+    pub missed: bool,
 }
 
 /// Which output.
@@ -184,6 +203,48 @@ impl Manager {
         };
         let log = ProcessLog { lines: part.entries.iter().map(line).collect() };
         Ok(ProcessLogPage { log, next: part.next, more: part.more, missed: part.missed, state: status.state })
+    }
+
+    /// Returns a part of the logs of all processes that were started: from the position of each on, or its last lines. They
+    /// share `lines` and `bytes`; each has at least [`MIN_SHARED_LINES`] and [`MIN_SHARED_BYTES`].
+    ///
+    /// # Errors
+    ///
+    /// A log can't be read.
+    pub fn merged_log_page(
+        &self,
+        from: &BTreeMap<String, u64>,
+        lines: u64,
+        bytes: usize,
+    ) -> Result<MergedLogPage, ProcessError> {
+        let mut merged = Vec::new();
+        let (mut next, mut more, mut missed) = (BTreeMap::new(), false, false);
+        let started: Vec<_> = self.list_running()?.into_iter().filter(|status| status.record.is_some()).collect();
+        let lines = (lines / started.len().max(1) as u64).max(MIN_SHARED_LINES);
+        let bytes = (bytes / started.len().max(1)).max(MIN_SHARED_BYTES);
+        for ProcessStatus { id, .. } in started {
+            let request = OutputRequest {
+                from: from.get(&id).copied(),
+                id,
+                stream: OutputStream::Both,
+                lines: Some(lines),
+                contains: None,
+                with_notes: true,
+            };
+            let page = self.log_page(&request, bytes)?;
+            more |= page.more;
+            missed |= page.missed;
+            // Each log keeps its order, whatever its clock said.
+            let mut latest = String::new();
+            merged.extend(page.log.lines.into_iter().map(|line| {
+                latest = line.time.clone().max(std::mem::take(&mut latest));
+                (latest.clone(), line)
+            }));
+            next.insert(request.id, page.next);
+        }
+        merged.sort_by(|(one, _), (other, _)| one.cmp(other));
+        let log = ProcessLog { lines: merged.into_iter().map(|(_, line)| line).collect() };
+        Ok(MergedLogPage { log, next, more, missed })
     }
 
     /// Opens the logs of processes, or of all that were started.
