@@ -1,5 +1,6 @@
 //! Sessions and their messages, as they are kept.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use rusqlite::params;
@@ -149,6 +150,36 @@ impl Store {
 
     /// A session, or the only one whose id starts like this, with the messages that are wanted of it.
     pub fn session_view(&self, id: &str, range: &MessageRange<'_>) -> Result<SessionView, HistoryError> {
+        self.session_part(id, |number, session, order| match range.around {
+            None => Ok(order.len().saturating_sub(range.limit)..order.len()),
+            Some(uuid) => {
+                let missing = || HistoryError::MessageNotFound { session: session.id.clone(), uuid: uuid.to_owned() };
+                let message = self.message_number(number, uuid).map_err(|e| self.map_sqlite_error(e))?;
+                let place = message.and_then(|message| order.iter().position(|id| *id == message));
+                let start = place.ok_or_else(missing)?.saturating_sub(range.limit / 2);
+                let end = (start + range.limit).min(order.len());
+                Ok(end.saturating_sub(range.limit)..end)
+            }
+        })
+    }
+
+    /// Returns a session with at most `limit` of its messages, from the one with the index `start` on.
+    ///
+    /// # Errors
+    ///
+    /// No session or several have an id that starts like this, or the store can't be read.
+    pub fn session_page(&self, id: &str, start: usize, limit: usize) -> Result<SessionView, HistoryError> {
+        self.session_part(id, |_, _, order| {
+            let start = start.min(order.len());
+            Ok(start..start.saturating_add(limit).min(order.len()))
+        })
+    }
+
+    fn session_part(
+        &self,
+        id: &str,
+        part: impl FnOnce(i64, &PastSession, &[i64]) -> Result<Range<usize>, HistoryError>,
+    ) -> Result<SessionView, HistoryError> {
         let number = self.session_number(id)?;
         let failed = |e| self.map_sqlite_error(e);
         let session = || -> rusqlite::Result<PastSession> {
@@ -157,17 +188,7 @@ impl Store {
         };
         let session = session().map_err(failed)?;
         let order = self.order(number).map_err(failed)?;
-        let (start, end) = match range.around {
-            None => (order.len().saturating_sub(range.limit), order.len()),
-            Some(uuid) => {
-                let missing = || HistoryError::MessageNotFound { session: session.id.clone(), uuid: uuid.to_owned() };
-                let message = self.message_number(number, uuid).map_err(failed)?;
-                let place = message.and_then(|message| order.iter().position(|id| *id == message));
-                let start = place.ok_or_else(missing)?.saturating_sub(range.limit / 2);
-                let end = (start + range.limit).min(order.len());
-                (end.saturating_sub(range.limit), end)
-            }
-        };
+        let Range { start, end } = part(number, &session, &order)?;
         let read = || order[start..end].iter().map(|id| self.stored(*id)).collect::<rusqlite::Result<Vec<_>>>();
         let messages = read().map_err(failed)?;
         Ok(SessionView { session, messages, messages_before: start, messages_after: order.len() - end })
