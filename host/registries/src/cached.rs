@@ -46,6 +46,8 @@ pub struct RegistryInfo {
     pub enabled: bool,
     /// When its copy was made or brought up to date, in milliseconds since 1970.
     pub fetched_at_ms: Option<u64>,
+    /// The number of servers in its copy. `None` without a copy.
+    pub servers: Option<u64>,
     /// Why its copy is not up to date.
     pub problem: Option<String>,
 }
@@ -53,15 +55,18 @@ pub struct RegistryInfo {
 /// Returns the registries whose components are on. None is asked.
 pub fn list_registries(home: &Home, library: &Library) -> Result<Vec<RegistryInfo>, RegistryError> {
     let known = |(id, on): (ExtensionId, bool)| {
-        let state = RegistryCache::open_checked(home, &id).and_then(|copy| copy.map(|copy| copy.state()).transpose());
-        let (fetched, problem) = match state {
-            Ok(state) => state.map_or((None, None), |state| (state.finished_at_ms, state.problem)),
-            Err(e) => (None, Some(e.to_string())),
+        let read = |copy: RegistryCache| Ok((copy.state()?, copy.count()?));
+        let state = RegistryCache::open_checked(home, &id).and_then(|copy| copy.map(read).transpose());
+        let (fetched, servers, problem) = match state {
+            Ok(Some((state, servers))) => (state.finished_at_ms, Some(servers), state.problem),
+            Ok(None) => (None, None, None),
+            Err(e) => (None, None, Some(e.to_string())),
         };
         RegistryInfo {
             id: id.to_string(),
             enabled: on,
             fetched_at_ms: fetched,
+            servers,
             problem: problem.map(|problem| one_line(&problem, 300)),
         }
     };
