@@ -10,7 +10,8 @@ use aiw_history::{
 };
 use aiw_home::{ExecutionContext, HISTORY_VARIABLE, Home, HomeError, run_blocking};
 use aiw_launch::{
-    Advice, LaunchError, PreparedRun, ProcessSession, RunRequest, advice, describe_state, trust_prompt_directory,
+    Advice, AiwServer, LaunchError, PreparedRun, ProcessSession, RunRequest, advice, describe_state,
+    trust_prompt_directory,
 };
 use aiw_routing::Pool;
 use aiw_tasks::{
@@ -21,7 +22,7 @@ use tokio::runtime::Handle;
 
 use crate::reach::ComponentClient;
 use crate::trust::{self, TrustError};
-use crate::{AppError, ClientSession, accounts, health, own_executable};
+use crate::{AppError, ClientSession, accounts, health, own_executable, own_path};
 
 /// Prepares a run of a client. It is private if the user says so, or if the task is that it is started in.
 pub fn prepare(client: &ClientSession, mut request: RunRequest) -> BoxFuture<'_, Result<PreparedRun, AppError>> {
@@ -97,6 +98,20 @@ fn is_private_task(home: &Home, task: Option<ProcessId>) -> bool {
     let Some(task) = task else { return false };
     // One that can't be read may be private.
     Tasks::open(home, ProcessScope::All).and_then(|tasks| tasks.get(task)).map_or(true, |task| task.about.private)
+}
+
+/// The toolset that a run gets from aiw's own server where the settings name none. A run may call each of its tools, so what
+/// starts processes is among them only if the user has said so.
+pub const DEFAULT_TOOLSET: &str = "default";
+
+/// Returns aiw's own MCP server as the only one of a run.
+///
+/// # Errors
+///
+/// Fails if the settings or aiw's own path can't be read.
+pub fn own_server(home: &Home, profile: Option<String>) -> Result<AiwServer, AppError> {
+    let toolsets = home.settings()?.mcp()?.toolsets.is_none().then(|| DEFAULT_TOOLSET.to_owned());
+    Ok(AiwServer { command: own_path()?, profile, toolsets })
 }
 
 /// Starts a prepared run as a task of the client's session. If the limit of running tasks is reached, it waits for its

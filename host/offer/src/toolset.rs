@@ -41,7 +41,7 @@ impl Toolset {
     pub const DEFAULT: [Self; 4] = [Self::Tasks, Self::Servers, Self::Routing, Self::History];
 
     /// The word for all of these.
-    pub const DEFAULT_NAME: &'static str = "default";
+    pub const DEFAULT_NAME: &'static str = aiw_app::runs::DEFAULT_TOOLSET;
 
     /// Returns the toolsets of these names, of which `default` stands for the usual ones.
     pub fn from_names(names: &[String]) -> Result<Vec<Self>, UnknownToolset> {

@@ -8,12 +8,11 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{IsTerminal, Read, Write};
 
+use aiw_app::directory;
 use aiw_app::runs::{self, StopReason, TaskProblem, TaskWatcher};
-use aiw_app::{directory, own_path};
 use aiw_core::{CliKind, ErrorKind, shell_quote};
 use aiw_home::Home;
-use aiw_launch::{AiwServer, LogRenderer, MAX_PROMPT_BYTES, OutputTarget, PreparedRun, RunRequest, TaskDetails};
-use aiw_offer::Toolset;
+use aiw_launch::{LogRenderer, MAX_PROMPT_BYTES, OutputTarget, PreparedRun, RunRequest, TaskDetails};
 use aiw_providers::SelectionSource;
 use aiw_tasks::{FollowFrom, LogEntry, NOTE_PREFIX, Outcome, ResourceLimits, State, Stream, Task, Tasks};
 
@@ -141,14 +140,7 @@ fn request(home: &Home, cli: CliKind, args: &RunArgs, prompt: Option<Vec<u8>>) -
         };
         env.push((name.clone(), value));
     }
-    let mcp = match &args.mcp {
-        Some(profile) => {
-            // A run may call each of its tools, so what starts processes is among them only if the user has said so.
-            let toolsets = home.settings()?.mcp()?.toolsets.is_none().then(|| Toolset::DEFAULT_NAME.to_owned());
-            Some(AiwServer { command: own_path()?, profile: profile.clone(), toolsets })
-        }
-        None => None,
-    };
+    let mcp = args.mcp.as_ref().map(|profile| runs::own_server(home, profile.clone())).transpose()?;
     Ok(RunRequest {
         provider: args.provider.clone(),
         roles: args.role.clone(),
