@@ -18,6 +18,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use crate::person::{PromptForm, PromptReply, WebPrompter};
+use crate::progress::PageProgress;
 use crate::projects::Projects;
 
 /// Looks for problems of the parts of aiw.
@@ -32,6 +33,7 @@ pub(crate) struct ApiCall {
     pub(crate) doctor: DoctorFn,
     /// Returns aiw's own tools.
     pub(crate) own_tools: fn() -> Vec<KnownTool>,
+    pub(crate) progress: Arc<PageProgress>,
     pub(crate) client: Arc<ClientSession>,
     pub(crate) prompter: WebPrompter,
     pub(crate) runtime: Handle,

@@ -11,6 +11,7 @@ mod error;
 mod openapi;
 mod person;
 mod place;
+mod progress;
 mod projects;
 mod routes;
 mod serve;
@@ -19,6 +20,7 @@ mod stream;
 pub use error::WebError;
 pub use openapi::description;
 pub use place::{WebState, WebStopReport, open, open_browser, state, stop};
+pub use progress::PageProgress;
 pub use serve::{WebOptions, WebServer, run_in_background, with_start_context, without_credentials};
 
 #[cfg(test)]

@@ -35,6 +35,7 @@ use crate::error::WebError;
 use crate::openapi::description;
 use crate::person::WebPrompter;
 use crate::place::{DashboardLock, StartDirectory, WebEndpoint, listen_address, supervised_socket};
+use crate::progress::PageProgress;
 use crate::projects::Projects;
 use crate::routes::route_table;
 use crate::stream::{OpenStreams, StreamSubscription};
@@ -81,6 +82,8 @@ pub struct WebOptions {
     pub doctor: DoctorFn,
     /// Returns aiw's own tools.
     pub own_tools: fn() -> Vec<KnownTool>,
+    /// The observer of the app, for pages that wait.
+    pub progress: Arc<PageProgress>,
 }
 
 /// Returns a home as the dashboard in the background sees it: from where it was started.
@@ -537,6 +540,7 @@ fn called(
             projects: shared.projects.clone(),
             doctor: shared.options.doctor.clone(),
             own_tools: shared.options.own_tools,
+            progress: shared.options.progress.clone(),
             client,
             prompter: person,
             runtime,

@@ -114,7 +114,11 @@ impl Served {
         let around = ExecutionContext::new(Ok(project), variables.map(|(name, value)| (name.into(), value.into())));
         let home = Home::from_root(directory.path().join(".aiw")).with_context(around);
         let app = App::open(home.clone(), &[], NO_SCRIPTS, Arc::new(NoopObserver));
-        let options = WebOptions { doctor: Arc::new(|_| Doctor { parts: Vec::new() }), own_tools: Vec::new };
+        let options = WebOptions {
+            doctor: Arc::new(|_| Doctor { parts: Vec::new() }),
+            own_tools: Vec::new,
+            progress: Arc::default(),
+        };
         let stop = CancellationToken::new();
         let (told, told_port) = std::sync::mpsc::channel();
         let stops = stop.clone();

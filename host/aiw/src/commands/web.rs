@@ -5,8 +5,9 @@ use std::sync::Arc;
 use aiw_app::{App, stable_executable};
 use aiw_core::ErrorKind;
 use aiw_home::Home;
-use aiw_markets::NoopObserver;
-use aiw_web::{WebOptions, WebServer, WebState, run_in_background, with_start_context, without_credentials};
+use aiw_web::{
+    PageProgress, WebOptions, WebServer, WebState, run_in_background, with_start_context, without_credentials,
+};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -59,16 +60,16 @@ fn status(state: &WebState, output: &Output) {
     output.set_json(state.clone());
 }
 
-fn options() -> WebOptions {
-    WebOptions { doctor: Arc::new(super::doctor::run_checks), own_tools: aiw_offer::own_tools }
-}
-
-fn quiet(home: &Home) -> Arc<App> {
-    app(home, Arc::new(NoopObserver))
+/// Returns the app of the dashboard, and what its pages need besides.
+fn parts(home: &Home) -> (Arc<App>, WebOptions) {
+    let progress = Arc::new(PageProgress::default());
+    let app = app(home, progress.clone());
+    (app, WebOptions { doctor: Arc::new(super::doctor::run_checks), own_tools: aiw_offer::own_tools, progress })
 }
 
 async fn serve(args: &WebArgs, home: &Home, output: &Output) -> Result<(), CliError> {
-    let Some(server) = WebServer::bind(quiet(&without_credentials(home)), args.port, options()).await? else {
+    let (app, options) = parts(&without_credentials(home));
+    let Some(server) = WebServer::bind(app, args.port, options).await? else {
         // A second one points at the first.
         let url = aiw_web::open(home, None, args.port)?;
         return url.map_or(Ok(()), |url| show(&url, args.open, home, output));
@@ -99,5 +100,6 @@ fn show(url: &str, open: bool, home: &Home, output: &Output) -> Result<(), CliEr
 
 /// Serves the dashboard on the socket that its supervisor holds.
 pub async fn serve_in_background(home: &Home) -> Result<(), CliError> {
-    Ok(run_in_background(home, quiet(&with_start_context(home)), options()).await?)
+    let (app, options) = parts(&with_start_context(home));
+    Ok(run_in_background(home, app, options).await?)
 }

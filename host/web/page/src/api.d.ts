@@ -1594,6 +1594,56 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/logs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** `aiw logs` */
+        get: {
+            parameters: {
+                query?: {
+                    from?: string;
+                    lines?: string;
+                    /** @description The directory of a project that aiw knows */
+                    project?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["MergedLogPage"];
+                    };
+                };
+                /** @description The error */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorResponse"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/processes/{id}/log": {
         parameters: {
             query?: never;
@@ -1689,7 +1739,52 @@ export interface paths {
             };
         };
         put?: never;
-        post?: never;
+        /** `aiw CLI PROMPT --detach` */
+        post: {
+            parameters: {
+                query?: {
+                    /** @description The directory of a project that aiw knows */
+                    project?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["StartTaskRequest"];
+                };
+            };
+            responses: {
+                /** @description The answer */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["StartedTask"];
+                    };
+                };
+                /** @description A question */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["PromptRequired"];
+                    };
+                };
+                /** @description The error */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorResponse"];
+                    };
+                };
+            };
+        };
         delete?: never;
         options?: never;
         head?: never;
@@ -1845,6 +1940,69 @@ export interface paths {
                 };
             };
         };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/tasks/{id}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** `aiw task resume` */
+        post: {
+            parameters: {
+                query?: {
+                    /** @description The directory of a project that aiw knows */
+                    project?: string;
+                };
+                header?: never;
+                path: {
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["ResumeTaskRequest"];
+                };
+            };
+            responses: {
+                /** @description The answer */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["StartedTask"];
+                    };
+                };
+                /** @description A question */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["PromptRequired"];
+                    };
+                };
+                /** @description The error */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorResponse"];
+                    };
+                };
+            };
+        };
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -3657,7 +3815,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["HistorySearch"];
+                        "application/json": components["schemas"]["MarkedSearch"];
                     };
                 };
                 /** @description The error */
@@ -3707,6 +3865,109 @@ export interface paths {
                     };
                     content: {
                         "application/json": components["schemas"]["HistorySessions"];
+                    };
+                };
+                /** @description The error */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorResponse"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/history/sessions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** `aiw history show` */
+        get: {
+            parameters: {
+                query?: {
+                    start?: string;
+                    around?: string;
+                    /** @description The directory of a project that aiw knows */
+                    project?: string;
+                };
+                header?: never;
+                path: {
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["SessionPage"];
+                    };
+                };
+                /** @description The error */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorResponse"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/history/sessions/{id}/messages/{uuid}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** `aiw history show` */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description The directory of a project that aiw knows */
+                    project?: string;
+                };
+                header?: never;
+                path: {
+                    id: string;
+                    uuid: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["HistoryMessage"];
                     };
                 };
                 /** @description The error */
@@ -4978,6 +5239,117 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/marketplaces/{name}/update": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** `aiw plugin marketplace update` */
+        post: {
+            parameters: {
+                query?: {
+                    /** @description The directory of a project that aiw knows */
+                    project?: string;
+                };
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Empty"];
+                };
+            };
+            responses: {
+                /** @description The answer */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["UpdatedMarket"];
+                    };
+                };
+                /** @description A question */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["PromptRequired"];
+                    };
+                };
+                /** @description The error */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorResponse"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/progress": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** `aiw plugin marketplace update` */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description The directory of a project that aiw knows */
+                    project?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ProgressStep"];
+                    };
+                };
+                /** @description The error */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorResponse"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/registries": {
         parameters: {
             query?: never;
@@ -5020,6 +5392,67 @@ export interface paths {
         };
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/registries/fetch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** `aiw mcp search` */
+        post: {
+            parameters: {
+                query?: {
+                    /** @description The directory of a project that aiw knows */
+                    project?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Empty"];
+                };
+            };
+            responses: {
+                /** @description The answer */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["RegistryListResponse"];
+                    };
+                };
+                /** @description A question */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["PromptRequired"];
+                    };
+                };
+                /** @description The error */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorResponse"];
+                    };
+                };
+            };
+        };
         delete?: never;
         options?: never;
         head?: never;
@@ -5215,6 +5648,24 @@ export interface components {
             /** @description The line, without its end */
             line: string;
         };
+        /** @description A task to start in the directory of the project */
+        StartTaskRequest: {
+            /** @description `claude`, `codex` or `gemini` */
+            cli: string;
+            /** @description The prompt */
+            prompt: string;
+            /** @description A provider or a pool; `own` is the CLI's own login. The default if absent */
+            provider?: string | null;
+            /** @description The model; that of the provider or of the CLI if absent */
+            model?: string | null;
+            /** @description The actions that the CLI takes without asking: `default` or `edit`. The settings decide if absent */
+            permission?: string | null;
+        };
+        /** @description Another prompt for the session of a task */
+        ResumeTaskRequest: {
+            /** @description The prompt */
+            prompt: string;
+        };
         /** @description A server that is added. */
         AddRequest: {
             /**
@@ -5315,6 +5766,29 @@ export interface components {
             preset?: string | null;
             /** @description The model that is asked for */
             model?: string | null;
+            /** @description Its address, for presets without one of their own, or in place of it */
+            address?: string | null;
+            /** @description The API family that the address is for: `anthropic`, `openai` or `gemini`; all of the preset if absent */
+            family?: string | null;
+            /** @description The API that the address speaks: `messages`, `responses`, `chat-completions` or `generate-content` */
+            api?: string | null;
+            /**
+             * @description The CLIs that it is for; all that it fits if there are none
+             * @default []
+             */
+            clis: string[];
+            /** @description Its purpose, in the user's words */
+            scenario?: string | null;
+            /**
+             * @description Whether CLIs that speak its API go through the gateway all the same
+             * @default false
+             */
+            gateway: boolean;
+            /**
+             * @description Whether it becomes the default for the CLIs that it works with
+             * @default false
+             */
+            default: boolean;
         };
         /** @description A new pool */
         AddPoolRequest: {
@@ -6178,6 +6652,33 @@ export interface components {
              */
             bytes: number;
         };
+        /** @description A part of the logs of a project's processes, and where each goes on */
+        MergedLogPage: {
+            /** @description The lines, oldest first */
+            lines: components["schemas"]["ProcessLine"][];
+            /** @description The position to read on from, by the id of a process */
+            next: {
+                [key: string]: number;
+            };
+            /** @description Whether there is more now */
+            more: boolean;
+            /** @description Whether lines before these are not among them */
+            missed: boolean;
+        };
+        /** @description A line that a process wrote */
+        ProcessLine: {
+            /** @description The id of the process */
+            id: string;
+            /** @description When */
+            time: string;
+            /**
+             * @description `stdout`, `stderr`, or `aiw`
+             * @enum {string}
+             */
+            stream: "stdout" | "stderr" | "aiw";
+            /** @description The line */
+            text: string;
+        };
         /** @description A part of a process's log, and where it goes on */
         ProcessLogPage: {
             /** @description The lines, oldest first */
@@ -6194,20 +6695,6 @@ export interface components {
             /** @description The state of the process */
             state: string;
         };
-        /** @description A line that a process wrote */
-        ProcessLine: {
-            /** @description The id of the process */
-            id: string;
-            /** @description When */
-            time: string;
-            /**
-             * @description `stdout`, `stderr`, or `aiw`
-             * @enum {string}
-             */
-            stream: "stdout" | "stderr" | "aiw";
-            /** @description The line */
-            text: string;
-        };
         /** @description The tasks, and those that can't be shown */
         TaskListResponse: {
             /** @description The tasks, oldest first */
@@ -6215,19 +6702,12 @@ export interface components {
             /** @description Why others are missing */
             problems: string[];
         };
-        /** @description `aiw task remove`, `prune` */
-        TaskRemove: {
-            /** @description The ids of the tasks that were removed */
-            removed: string[];
-            /** @description Whether they would have been removed, but were not */
-            dry_run: boolean;
-        };
-        /** @description A task */
-        TaskResponse: {
-            /** @description The facts about it */
+        /** @description A task that was started */
+        StartedTask: {
+            /** @description The task */
             task: components["schemas"]["TaskDetails"];
-            /** @description The command line that goes on with its session */
-            resume: string | null;
+            /** @description Notes for the user, a sentence each */
+            notes: string[];
         };
         /** @description A task with everything known about it. */
         TaskDetails: {
@@ -6336,6 +6816,20 @@ export interface components {
              * @description Spent on reasoning
              */
             reasoning?: number | null;
+        };
+        /** @description `aiw task remove`, `prune` */
+        TaskRemove: {
+            /** @description The ids of the tasks that were removed */
+            removed: string[];
+            /** @description Whether they would have been removed, but were not */
+            dry_run: boolean;
+        };
+        /** @description A task */
+        TaskResponse: {
+            /** @description The facts about it */
+            task: components["schemas"]["TaskDetails"];
+            /** @description The command line that goes on with its session */
+            resume: string | null;
         };
         /** @description `aiw logs` */
         TaskLog: {
@@ -7033,10 +7527,10 @@ export interface components {
             /** @description The starter */
             by?: string | null;
         };
-        /** @description `aiw history search` */
-        HistorySearch: {
-            /** @description The messages that were found, the best first */
-            hits: components["schemas"]["HistoryHit"][];
+        /** @description Messages that a search found */
+        MarkedSearch: {
+            /** @description The messages, the best first */
+            hits: components["schemas"]["MarkedHit"][];
             /**
              * Format: uint
              * @description The sessions that have ended and are not searched yet, because they are still being read
@@ -7048,8 +7542,8 @@ export interface components {
              */
             duration_ms: number;
         };
-        /** @description A hit of `aiw history search` */
-        HistoryHit: {
+        /** @description A hit of a search, with the places of the words in its snippet */
+        MarkedHit: {
             /** @description The session's id, as its CLI has it */
             session: string;
             /** @description `claude`, `codex` or `gemini` */
@@ -7077,6 +7571,11 @@ export interface components {
             path: string;
             /** @description The message's id in the transcript */
             uuid: string;
+            /** @description The start and the end of each match in the snippet, in UTF-16 code units */
+            marks: [
+                number,
+                number
+            ][];
         };
         /** @description `aiw history sessions` */
         HistorySessions: {
@@ -7108,6 +7607,62 @@ export interface components {
             resume: string;
             /** @description Why that line fails, and what to do instead */
             problem?: string | null;
+        };
+        /** @description A part of a session */
+        SessionPage: {
+            /** @description The session */
+            session: components["schemas"]["HistorySession"];
+            /** @description Messages in their order */
+            messages: components["schemas"]["MessagePart"][];
+            /**
+             * Format: uint
+             * @description The number of messages before them
+             */
+            earlier: number;
+            /**
+             * Format: uint
+             * @description The number of messages after them
+             */
+            later: number;
+        };
+        /** @description A message, or the beginning of a long one */
+        MessagePart: {
+            /** @description Its id in the transcript */
+            uuid: string;
+            /** @description When it was said; null if unknown */
+            time: string | null;
+            /** @description `user`, `assistant` or `tool` */
+            role: string;
+            /** @description The tools that it calls or answers for */
+            tools: string[];
+            /** @description The subagent that said it, or was told it */
+            agent: string | null;
+            /** @description The text */
+            text: string;
+            /** @description The transcript */
+            path: string;
+            /**
+             * Format: uint
+             * @description The bytes of its text that are left out
+             */
+            omitted_bytes: number;
+        };
+        /** @description A message in `aiw history show` */
+        HistoryMessage: {
+            /** @description Its id in the transcript */
+            uuid: string;
+            /** @description When it was said; null if unknown */
+            time: string | null;
+            /** @description `user`, `assistant` or `tool` */
+            role: string;
+            /** @description The tools that it calls or answers for */
+            tools: string[];
+            /** @description The subagent that said it, or was told it */
+            agent: string | null;
+            /** @description The text */
+            text: string;
+            /** @description The transcript */
+            path: string;
         };
         /** @description The providers */
         ProviderListResponse: {
@@ -7619,10 +8174,47 @@ export interface components {
             /** @description Whether it is one of Anthropic's own: a repository under github.com/anthropics */
             official: boolean;
         };
+        /** @description The result of updating one marketplace. */
+        UpdatedMarket: {
+            /** @description The marketplace */
+            name: string;
+            /** @description Whether its document changed */
+            changed: boolean;
+            /** @description The revision now */
+            revision: string;
+            /**
+             * Format: uint
+             * @description How many plugins it lists now
+             */
+            plugins: number;
+            /** @description The names of new plugins */
+            added: string[];
+            /** @description The names of plugins that it no longer lists */
+            removed: string[];
+            /** @description Problems, one sentence each */
+            notes: string[];
+        };
+        /** @description The latest step of what is fetched */
+        ProgressStep: {
+            /** @description The step, such as `fetching NAME`; empty before the first one */
+            what: string;
+            /**
+             * Format: uint64
+             * @description The part that is done
+             */
+            done: number;
+            /**
+             * Format: uint64
+             * @description The whole; 0 if unknown
+             */
+            total: number;
+        };
         /** @description The registries of MCP servers */
         RegistryListResponse: {
             /** @description The registries */
             registries: components["schemas"]["RegistryResponse"][];
+            /** @description Whether a process brings their copies up to date now */
+            fetching: boolean;
         };
         /** @description A registry of MCP servers */
         RegistryResponse: {
@@ -7632,6 +8224,11 @@ export interface components {
             enabled: boolean;
             /** @description When its local copy was made */
             fetched: string | null;
+            /**
+             * Format: uint64
+             * @description The servers in its local copy; null without a copy
+             */
+            servers: number | null;
             /** @description Why its copy is not up to date */
             problem: string | null;
         };

@@ -44,17 +44,18 @@ fn all() -> Vec<ApiRoute> {
     .collect()
 }
 
-/// Returns the directories of the logs that a query names: of a process, or of a task.
+/// Returns the directories of the logs that a query names: of processes, separated by commas, or of a task.
 pub(crate) fn log_dirs(client: &ClientSession, query: &BTreeMap<String, String>) -> Vec<PathBuf> {
-    let of_process = query.get("process").and_then(|id| {
+    let of_processes = query.get("process").and_then(|ids| {
         let manager = Manager::open_in(client.home(), client.cwd()).ok()?;
-        Some(manager.log(id).ok()?.directory().to_owned())
+        let directory = |id| Some(manager.log(id).ok()?.directory().to_owned());
+        Some(ids.split(',').filter_map(directory).collect::<Vec<_>>())
     });
     let of_task = query.get("task").and_then(|id| {
         let tasks = client.all_tasks().ok()?;
         Some(tasks.log(tasks.find(id).ok()?.id).ok()?.directory().to_owned())
     });
-    of_process.into_iter().chain(of_task).collect()
+    of_processes.into_iter().flatten().chain(of_task).collect()
 }
 
 /// Returns the files that define the processes of a client's project.

@@ -1,14 +1,16 @@
 //! Plugins, marketplaces, and registries of MCP servers.
 
 use aiw_app::installs::{self, InstallRequest, ServerInstalled};
+use aiw_app::own_executable;
 use aiw_app::plugins::{self, PluginInstall, PluginRemove, PluginRequest, PluginSwitch};
 use aiw_home::rfc3339;
-use aiw_markets::{MarketSummary, Markets, PluginQuery, PluginSummary, SearchSummary};
-use aiw_registries::{ServerSearch, list_registries};
+use aiw_markets::{MarketSummary, Markets, PluginQuery, PluginSummary, SearchSummary, UpdatedMarket};
+use aiw_registries::{ServerSearch, list_registries, start_sync};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api::{ApiCall, ApiError, ApiResult, ApiRoute, Empty};
+use crate::progress::ProgressStep;
 
 /// As many servers of registries are sent.
 const MAX_SERVERS: usize = 50;
@@ -22,7 +24,10 @@ pub(super) fn routes() -> Vec<ApiRoute> {
         ApiRoute::post("/plugins/{id}/enable", "aiw plugin enable", enable),
         ApiRoute::post("/plugins/{id}/disable", "aiw plugin disable", disable),
         ApiRoute::get("/marketplaces", "aiw plugin marketplace list", markets),
+        ApiRoute::post("/marketplaces/{name}/update", "aiw plugin marketplace update", update_market),
+        ApiRoute::get("/progress", "aiw plugin marketplace update", progress),
         ApiRoute::get("/registries", "aiw mcp search", registries),
+        ApiRoute::post("/registries/fetch", "aiw mcp search", fetch_registries),
         ApiRoute::get("/registries/search", "aiw mcp search", search_registries).with_query_params(&["q", "source"]),
         ApiRoute::post("/registries/install", "aiw mcp install", install_server),
     ]
@@ -109,11 +114,21 @@ fn markets(call: &ApiCall) -> ApiResult<MarketListResponse> {
     Ok(MarketListResponse { marketplaces: statuses.iter().map(MarketSummary::new).collect(), problems })
 }
 
+fn update_market(call: &ApiCall, _: Empty) -> ApiResult<UpdatedMarket> {
+    call.block_on(opened(call)?.update(call.id(), true))
+}
+
+fn progress(call: &ApiCall) -> ApiResult<ProgressStep> {
+    Ok(call.progress.latest())
+}
+
 /// The registries of MCP servers
 #[derive(Debug, Serialize, JsonSchema)]
 struct RegistryListResponse {
     /// The registries
     registries: Vec<RegistryResponse>,
+    /// Whether a process brings their copies up to date now
+    fetching: bool,
 }
 
 /// A registry of MCP servers
@@ -125,6 +140,8 @@ struct RegistryResponse {
     enabled: bool,
     /// When its local copy was made
     fetched: Option<String>,
+    /// The servers in its local copy; null without a copy
+    servers: Option<u64>,
     /// Why its copy is not up to date
     problem: Option<String>,
 }
@@ -134,10 +151,18 @@ fn registries(call: &ApiCall) -> ApiResult<RegistryListResponse> {
         id: one.id,
         enabled: one.enabled,
         fetched: one.fetched_at_ms.map(rfc3339),
+        servers: one.servers,
         problem: one.problem,
     };
     let library = call.client.library()?;
-    Ok(RegistryListResponse { registries: list_registries(call.home(), library)?.into_iter().map(of).collect() })
+    let registries = list_registries(call.home(), library)?.into_iter().map(of).collect();
+    Ok(RegistryListResponse { registries, fetching: call.client.registries()?.is_syncing() })
+}
+
+/// Starts the process that a search starts as well; the list says when it has ended.
+fn fetch_registries(call: &ApiCall, _: Empty) -> ApiResult<RegistryListResponse> {
+    start_sync(call.home(), &own_executable()?)?;
+    registries(call)
 }
 
 fn search_registries(call: &ApiCall) -> ApiResult<ServerSearch> {

@@ -1,10 +1,13 @@
 //! Processes of the project.
 
+use std::collections::BTreeMap;
+
 use aiw_app::{own_executable, phrases};
 use aiw_core::Diagnostic;
 use aiw_processes::{
-    AddedProcess, Author, DefineRequest, EditableProcess, EditedProcess, Manager, OutputRequest, ProcessEdit,
-    ProcessGraph, ProcessLogPage, ProcessSummaries, ProcessSummary, RemovedProcesses, StartResults, WrittenInput,
+    AddedProcess, Author, DefineRequest, EditableProcess, EditedProcess, Manager, MergedLogPage, OutputRequest,
+    ProcessEdit, ProcessGraph, ProcessLogPage, ProcessSummaries, ProcessSummary, RemovedProcesses, StartResults,
+    WrittenInput,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,6 +16,9 @@ use crate::api::{ApiCall, ApiError, ApiResult, ApiRoute, Empty, MessagesResponse
 
 /// As many bytes of output are sent at once.
 const MAX_OUTPUT_BYTES: usize = 1 << 20;
+
+/// How many lines of all processes are sent by default.
+const DEFAULT_LINES: u64 = 1_000;
 
 pub(super) fn routes() -> Vec<ApiRoute> {
     vec![
@@ -29,6 +35,7 @@ pub(super) fn routes() -> Vec<ApiRoute> {
         ApiRoute::post("/processes/{id}/stop", "aiw stop", stop),
         ApiRoute::post("/processes/{id}/restart", "aiw restart", restart),
         ApiRoute::post("/processes/{id}/input", "aiw process input", input),
+        ApiRoute::get("/logs", "aiw logs", logs).with_query_params(&["from", "lines"]),
         ApiRoute::get("/processes/{id}/log", "aiw logs", log)
             .with_query_params(&["from", "lines", "contains", "stream"]),
     ]
@@ -69,7 +76,7 @@ struct CreateProcessRequest {
     cwd: Option<String>,
     /// Its variables; `secret:NAME` is taken from the vault, and a key goes there
     #[serde(default)]
-    env: std::collections::BTreeMap<String, String>,
+    env: BTreeMap<String, String>,
     /// When it is started again: no, on-failure, always, unless-stopped
     restart: Option<String>,
     /// It is ready once this port or address accepts connections, or this URL answers
@@ -185,6 +192,23 @@ fn input(call: &ApiCall, input: WriteLineRequest) -> ApiResult<WrittenInput> {
     let manager = manager(call)?;
     manager.reconcile()?;
     Ok(manager.write_input(call.id(), format!("{}\n", input.line).as_bytes())?)
+}
+
+/// Returns the positions in `ID:POSITION,…`.
+fn log_positions(words: &str) -> Option<BTreeMap<String, u64>> {
+    words
+        .split(',')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| pair.rsplit_once(':').and_then(|(id, from)| Some((id.to_owned(), from.parse().ok()?))))
+        .collect()
+}
+
+fn logs(call: &ApiCall) -> ApiResult<MergedLogPage> {
+    let from = log_positions(call.query_param("from").unwrap_or_default())
+        .ok_or_else(|| ApiError::Malformed("`from` must be `ID:POSITION`, separated by commas".into()))?;
+    let manager = manager(call)?;
+    let lines = call.query_u64("lines")?.unwrap_or(DEFAULT_LINES);
+    Ok(manager.merged_log_page(&from, lines, MAX_OUTPUT_BYTES)?)
 }
 
 fn log(call: &ApiCall) -> ApiResult<ProcessLogPage> {

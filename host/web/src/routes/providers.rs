@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aiw_app::accounts::{self, UsageReport};
 use aiw_app::budgets::{self, BudgetList, BudgetSet};
 use aiw_app::pools::{self, PoolDetails};
-use aiw_core::{CliKind, Prompter, ProviderName};
+use aiw_core::{Api, CliKind, Family, Prompter, ProviderName};
 use aiw_home::{Budget, BudgetLimit, BudgetPeriod, PoolMember, PoolStrategy, ProviderPool};
 use aiw_providers::{
     NewTokenSource, PoolSummary, PresetSummary, ProviderChanges, ProviderDetails, ProviderSummary, Providers,
@@ -79,6 +79,41 @@ struct AddProviderRequest {
     preset: Option<String>,
     /// The model that is asked for
     model: Option<String>,
+    /// Its address, for presets without one of their own, or in place of it
+    address: Option<String>,
+    /// The API family that the address is for: `anthropic`, `openai` or `gemini`; all of the preset if absent
+    family: Option<String>,
+    /// The API that the address speaks: `messages`, `responses`, `chat-completions` or `generate-content`
+    api: Option<String>,
+    /// The CLIs that it is for; all that it fits if there are none
+    #[serde(default)]
+    clis: Vec<String>,
+    /// Its purpose, in the user's words
+    scenario: Option<String>,
+    /// Whether CLIs that speak its API go through the gateway all the same
+    #[serde(default)]
+    gateway: bool,
+    /// Whether it becomes the default for the CLIs that it works with
+    #[serde(default)]
+    default: bool,
+}
+
+impl AddProviderRequest {
+    fn changes(self) -> ApiResult<ProviderChanges> {
+        let family = self.family.map(|word| word.parse::<Family>()).transpose().map_err(malformed)?;
+        let clis = self.clis.iter().map(|word| word.parse::<CliKind>()).collect::<Result<_, _>>().map_err(malformed)?;
+        Ok(ProviderChanges {
+            preset: self.preset,
+            base_urls: self.address.into_iter().map(|address| (family, address)).collect(),
+            api: self.api.map(|word| word.parse::<Api>()).transpose().map_err(malformed)?,
+            gateway: self.gateway.then_some(true),
+            model: self.model,
+            clis,
+            scenario: self.scenario,
+            default: self.default,
+            ..ProviderChanges::default()
+        })
+    }
 }
 
 fn provider_name(name: &str) -> ApiResult<ProviderName> {
@@ -87,7 +122,7 @@ fn provider_name(name: &str) -> ApiResult<ProviderName> {
 
 fn add(call: &ApiCall, new: AddProviderRequest) -> ApiResult<MessagesResponse> {
     let name = new.name.as_deref().map(provider_name).transpose()?;
-    let changes = ProviderChanges { preset: new.preset, model: new.model, ..ProviderChanges::default() };
+    let changes = new.changes()?;
     let added = call.block_on(verbs(call)?.add(name, &changes, &call.prompter, &call.prompter))?;
     let mut done = vec![format!("added {}", added.provider.name)];
     done.extend(added.notes);
