@@ -63,7 +63,7 @@ export default defineConfig({
             { name: 'virtual', test: /node_modules[\\/]@tanstack[\\/]/ },
             // Small parts of several pages: one file rather than one each.
             { name: 'icons', test: /node_modules[\\/]@tabler[\\/]icons-vue[\\/]/ },
-            { name: 'parts', test: /src[\\/](lib[\\/]clock|components[\\/](SearchBox|TabBar|ProcessActions))/ },
+            { name: 'parts', test: /src[\\/](lib[\\/](clock|format|opener|states)|components[\\/](FormBox|LinkText|PageHead|ProcessActions|SearchBox|TabBar|TaskCost))/ },
           ],
         },
       },

@@ -64,6 +64,7 @@ export const router = createRouter({
     { path: '/routing', component: () => import('./pages/RoutingPage.vue') },
     { path: '/profiles', component: () => import('./pages/ProfilesPage.vue') },
     { path: '/history', component: () => import('./pages/HistoryPage.vue') },
+    { path: '/history/:id', component: () => import('./pages/SessionPage.vue'), props: true },
     { path: '/providers', component: () => import('./pages/ProvidersPage.vue') },
     { path: '/providers/:name', component: () => import('./pages/ProviderPage.vue'), props: true },
     { path: '/usage', component: () => import('./pages/UsagePage.vue') },

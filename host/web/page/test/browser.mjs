@@ -4,9 +4,8 @@
 //
 // Prints a line for each check, and exits with 1 if one fails. The browser is that of AIW_TEST_CHROMIUM.
 import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { join } from 'node:path'
-import { chromium } from 'playwright-core'
+import { drive, PATIENCE } from './driver.mjs'
 
 const [address, screenshots] = process.argv.slice(2)
 if (!address) {
@@ -14,85 +13,25 @@ if (!address) {
   process.exit(64)
 }
 const origin = new URL(address).origin
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
 const PAGES = ['/', '/processes', '/logs', '/tasks', '/servers', '/routing', '/profiles', '/history', '/providers', '/usage', '/plugins', '/registries', '/workflows', '/ci', '/events', '/sync', '/settings']
+/** Dialogs that need nothing: where each opens, by what, and its first field. */
+const DIALOGS = [
+  ['/processes', 'main .page-head .btn-primary', '#new-id'],
+  ['/tasks', 'main .page-head .btn-primary', '#task-prompt, dialog[open] .nothing'],
+  ['/servers', 'main .page-head .btn-primary', '#server-name'],
+  ['/profiles', 'main .page-head .btn-primary', '#profile-name'],
+  ['/providers', 'main button[title="aiw provider add"]', '#provider-preset'],
+  ['/providers', 'main button[title="aiw pool add"]', '#pool-name'],
+  ['/providers', 'main button[title="aiw budget set"]', '#budget-name'],
+  ['/settings', 'button[aria-keyshortcuts]', '[role=combobox]'],
+  ['/settings', 'button[aria-label=Keys]', 'kbd'],
+]
 /** Markup that would run, a right-to-left override, and a space without a width. */
 const HOSTILE = '<img src=x onerror="window.hit=1"><script>window.hit=1</script>\u202egpj.exe\u200b'
 const SHOWN = '<img src=x onerror="window.hit=1"><script>window.hit=1</script>\\u{202e}gpj.exe\\u{200b}'
 
-/** How long is waited for what comes by itself, in milliseconds: a guard, which a machine with other work may need. */
-const PATIENCE = 120_000
-
-let failed = 0
-function check(name, problem) {
-  if (problem) failed++
-  console.log(`${problem ? 'FAIL' : 'ok  '} ${name}${problem ? `: ${problem}` : ''}`)
-}
-
-const browser = await chromium.launch({
-  executablePath: process.env.AIW_TEST_CHROMIUM || '/usr/bin/chromium',
-  args: ['--no-sandbox'],
-  timeout: PATIENCE,
-})
-const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, colorScheme: 'light', locale: 'en-GB' })
-context.setDefaultTimeout(PATIENCE)
-const page = await context.newPage()
-
-/** What the browser complains of. Answers that a check makes fail on purpose are allowed for. */
-let complaints = []
-// A machine without a store is told so by a refusal.
-const noStore = /status of 422.*\/api\/v1\/(sync|ci)/
-let allowed = [noStore]
-page.on('console', (message) => {
-  if (message.type() === 'error' || message.type() === 'warning') complaints.push(`${message.text()} (${message.location().url})`)
-})
-page.on('pageerror', (error) => complaints.push(String(error)))
-page.on('dialog', (dialog) => {
-  complaints.push('a dialog of the browser was opened')
-  void dialog.dismiss()
-})
-await page.addInitScript(() => {
-  window.violations = []
-  document.addEventListener('securitypolicyviolation', (event) => window.violations.push(`${event.violatedDirective} ${event.blockedURI}`))
-  window.longTasks = []
-  new PerformanceObserver((list) => list.getEntries().forEach((task) => window.longTasks.push(Math.round(task.duration)))).observe({ type: 'longtask' })
-})
-
-async function complained() {
-  const violations = await page.evaluate(() => window.violations.splice(0))
-  const all = [...complaints, ...violations].filter((one) => !allowed.some((pattern) => pattern.test(one)))
-  complaints = []
-  return all.join('; ')
-}
-
-/** Returns whether something comes true in the page. */
-const comesTrue = (predicate, argument) => page.waitForFunction(predicate, argument).then(() => true, () => false)
-
-/** Waits until the view of this path, if one is named, is there with what it fetches. */
-async function settled(path) {
-  await page.waitForSelector('main h1')
-  // The address changes before the view, whose code is fetched.
-  if (path) await page.waitForFunction((path) => document.querySelector('#app').__vue_app__.config.globalProperties.$router.currentRoute.value.fullPath === path, path)
-  await page.waitForFunction(() => !document.querySelector('.loading'))
-  await page.waitForTimeout(150)
-}
-
-async function go(path) {
-  await page.evaluate((path) => (location.hash = `#${path}`), path)
-  await settled(path)
-}
-
-async function axeFindings() {
-  await page.evaluate(axe)
-  const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }))
-  return violations
-    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-    .map(({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map((node) => `${node.target.join(' ')} ${node.any[0]?.message ?? ''}`).join(', ')}`)
-    .join('; ')
-}
-
-const text = () => page.evaluate(() => document.body.innerText)
+const { browser, context, page, check, allow, complained, comesTrue, settled, go, axeFindings, tooWide, text, end } = await drive()
 
 // A page without a session shows why, and nothing else.
 const stranger = await browser.newContext()
@@ -160,14 +99,17 @@ for (const theme of ['light', 'dark']) {
     check(`the first of ${path} in ${theme}: no complaints`, await complained())
     if (screenshots) await page.screenshot({ path: join(screenshots, `${path.slice(1)}-one-${theme}.png`) })
   }
-  await go('/processes')
-  await page.click('main .page-head .btn-primary')
-  await page.waitForSelector('dialog[open]')
-  check(`the form of a new process in ${theme}: axe`, await axeFindings())
-  await page.keyboard.press('Escape')
-  check(`Escape closes the form in ${theme}`, (await comesTrue(() => !document.querySelector('dialog[open]'))) ? '' : 'it is open')
+  for (const [path, opener, field] of DIALOGS) {
+    await go(path)
+    await page.click(opener)
+    await page.waitForSelector(`dialog[open] ${field}`)
+    check(`the dialog with ${field} in ${theme}: axe`, await axeFindings())
+    if (screenshots) await page.screenshot({ path: join(screenshots, `dialog-${field.replace(/\W/g, '')}-${theme}.png`) })
+    await page.keyboard.press('Escape')
+    check(`Escape closes the dialog with ${field} in ${theme}`, (await comesTrue(() => !document.querySelector('dialog[open]'))) ? '' : 'it is open')
+  }
+  check(`dialogs in ${theme}: no complaints`, await complained())
 }
-
 
 // A form whose first field is fetched.
 await go('/providers')
@@ -176,13 +118,30 @@ await page.waitForSelector('#provider-preset')
 check('the form of a provider begins at its first field', (await comesTrue(() => document.activeElement?.id === 'provider-preset')) ? '' : 'it does not')
 await page.keyboard.press('Escape')
 
-// A phone: the page itself never scrolls sideways.
-await page.setViewportSize({ width: 375, height: 740 })
-for (const path of PAGES) {
-  await go(path)
-  const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
-  check(`${path} fits a phone`, wide > 0 ? `it is ${wide} pixels too wide` : '')
+// A phone, and a small one: neither the page nor a table scrolls sideways.
+for (const width of [390, 360]) {
+  await page.setViewportSize({ width, height: 740 })
+  for (const path of PAGES) {
+    await go(path)
+    check(`${path} fits ${width} pixels`, await tooWide())
+  }
 }
+for (const [path, opener, field] of DIALOGS) {
+  // The list of keys is for who has keys.
+  if (field === 'kbd') continue
+  await go(path)
+  await page.click(opener)
+  await page.waitForSelector(`dialog[open] ${field}`)
+  const wide = await page.$eval('dialog[open]', (dialog) => dialog.scrollWidth - dialog.clientWidth)
+  check(`the dialog with ${field} fits 360 pixels`, wide > 0 ? `it is ${wide} pixels too wide` : '')
+  await page.keyboard.press('Escape')
+  await page.waitForSelector('dialog[open]', { state: 'detached' })
+}
+await go('/processes')
+const button = await page.$('main tbody button[aria-label^="Remove"]')
+const place = await button.boundingBox()
+check('the buttons of a row are in sight at 360 pixels', place && place.x >= 0 && place.x + place.width <= 360 ? '' : JSON.stringify(place))
+check('a row that is a list: axe', await axeFindings())
 await page.click('button[aria-controls=menu]')
 check('the menu of a phone opens', (await page.waitForSelector('#menu').catch(() => null)) ? '' : 'it does not')
 if (screenshots) await page.screenshot({ path: join(screenshots, 'phone.png') })
@@ -226,7 +185,9 @@ const answers = {
   'GET /servers/hostile': { name: 'hostile', scope: 'aiw', file: HOSTILE, enabled: true, declaration: { command: HOSTILE }, error: null, tools: 1, instructions: HOSTILE },
   'POST /servers/status': { servers: [{ name: 'hostile', transport: 'stdio', state: 'ready', tools: 0, blocked: [HOSTILE], skipped: [HOSTILE], tokens: 0, listed: false, listing: null, version: HOSTILE, protocol: null, error: null, latency_ms: 1, startup_duration_ms: 1 }], problems: [] },
   'POST /servers/hostile/tools': { tools: [tool] },
-  'GET /history': { hits: [{ session: 's', cli: 'claude', project: HOSTILE, time: null, role: 'user', snippet: HOSTILE, score: 1, provider: null, resume: HOSTILE, path: '/', uuid: 'u' }], waiting: 0, duration_ms: 1 },
+  'GET /history': { hits: [{ session: 's', cli: 'claude', project: HOSTILE, time: null, role: 'user', snippet: HOSTILE, score: 1, provider: null, resume: HOSTILE, path: '/', uuid: 'u', marks: [[0, 4]] }], waiting: 0, duration_ms: 1 },
+  'GET /history/sessions/hostile': { session: { session: 'hostile', cli: 'claude', project: HOSTILE, title: HOSTILE, first: null, last: null, messages: 3, provider: HOSTILE, resume: HOSTILE, problem: HOSTILE }, messages: [{ uuid: 'u', time: null, role: 'user', tools: [], agent: HOSTILE, text: HOSTILE, path: '/', omitted_bytes: 5 }, { uuid: 'w', time: null, role: 'tool', tools: [HOSTILE], agent: null, text: HOSTILE, path: '/', omitted_bytes: 0 }, { uuid: 'x', time: null, role: 'assistant', tools: [], agent: null, text: HOSTILE, path: '/', omitted_bytes: 0 }], earlier: 1, later: 1 },
+  'GET /logs': { lines: [{ ...logged(HOSTILE), id: HOSTILE }, logged(HOSTILE, 'stderr')], next: { hostile: 5 }, more: false, missed: false },
   'GET /events/list': { events: [{ time: '2026-01-01T00:00:00Z', kind: 'exited', subject: 'process', name: HOSTILE, reason: HOSTILE }], next: 1, gap: false },
   'GET /workflows/hostile': { workflow: { name: 'hostile', path: HOSTILE, state: 'approved', description: HOSTILE, tools: [HOSTILE], input_schema: { type: 'object', properties: { city: { type: 'string', description: HOSTILE } } }, sha256: null, problem: null }, text: HOSTILE },
   'GET /runs': { runs: [{ id: 'r', workflow: 'hostile', client: HOSTILE, started_at: '2026-01-01T00:00:00Z', duration_ms: 1, error: HOSTILE, bytes: 0, calls: [{ tool: HOSTILE, duration_ms: 1, bytes: 1, error: HOSTILE, arguments: HOSTILE }], cancelled: [HOSTILE] }] },
@@ -255,6 +216,8 @@ const places = [
   ['/servers', null],
   ['/servers/hostile', 'main .page-head .btn-primary'],
   ['/history?q=hostile', null],
+  ['/history/hostile', 'main summary'],
+  ['/logs?all', null],
   ['/events', null],
   ['/registries', 'search'],
   ['/routing', 'search'],
@@ -272,7 +235,7 @@ for (const [path, opener] of places) {
     await page.waitForSelector('main .hit, main tbody tr')
   } else if (opener) {
     await page.click(opener)
-    await page.waitForSelector('main .hit, dialog[open]')
+    await page.waitForSelector('main .hit, main details[open], dialog[open]')
   }
   await comesTrue((shown) => document.body.innerText.includes(shown), SHOWN)
   const whole = await text()
@@ -344,7 +307,7 @@ await page.route('**/api/v1/servers/hostile/approve**', async (route) => {
   sent = { body, token: route.request().headers().authorization }
   await route.fulfill({ json: { done: ['approved'] } })
 })
-allowed = [noStore, /status of 409/]
+allow(/status of 409/)
 await go('/servers/hostile')
 await page.click('main .page-head .btn-primary')
 // The second click of a double click is not an answer.
@@ -379,25 +342,22 @@ await page.route('**/api/v1/pools**', async (route) => {
   pool = body
   await route.fulfill({ json: { name: 'work', members: [], strategy: 'priority', default_for: [] } })
 })
+const provider = { preset: 'x', secret: 'set', clis: [], gateway: [], base_urls: {}, default: false, health: null }
+answers['GET /providers'] = { providers: [{ ...provider, name: 'one' }, { ...provider, name: 'two' }], problems: [] }
 await go('/providers')
 await page.click('main button[title="aiw pool add"]')
+await page.waitForSelector('dialog[open] .row-fields select')
 await page.fill('#pool-name', 'work')
-await page.fill('#pool-members', 'one\ntwo=m')
+await page.selectOption('dialog[open] .row-fields:nth-of-type(1) select', 'one')
+await page.click('dialog[open] button:has-text("Add a member")')
+await page.selectOption('dialog[open] .row-fields:nth-of-type(2) select', 'two')
+await page.fill('dialog[open] .row-fields:nth-of-type(2) input', 'm')
 check('the form of a pool: axe', await axeFindings())
 await page.click('dialog[open] button[form=new-pool]')
 await page.waitForSelector('dialog[open] button[form=ask]')
 await page.click('dialog[open] button[form=ask]')
 await page.waitForSelector('dialog[open]', { state: 'detached' })
 check('a pool is added by the digest of its plan', JSON.stringify(pool?.members) === '["one","two=m"]' && pool?.person?.p?.yes === true ? '' : JSON.stringify(pool))
-await page.click('main button[title="aiw budget set"]')
-await page.waitForSelector('#budget-name')
-check('the form of a budget: axe', await axeFindings())
-await page.keyboard.press('Escape')
-await go('/profiles')
-await page.click('main .page-head .btn-primary')
-await page.waitForSelector('#profile-name')
-check('the form of a profile: axe', await axeFindings())
-await page.keyboard.press('Escape')
 check('pools: no complaints', await complained())
 
 // What fails while a dialog is open is said in the dialog: all else is behind it.
@@ -405,7 +365,7 @@ await page.route('**/api/v1/processes', async (route) => {
   if (route.request().method() !== 'POST') return route.fallback()
   await route.fulfill({ status: 422, json: { error: { kind: 'user', message: 'this can not be', hint: HOSTILE } } })
 })
-allowed = [noStore, /status of 422/]
+allow(/status of 422/)
 await go('/processes')
 await page.click('main .page-head .btn-primary')
 await page.fill('#new-id', 'x')
@@ -415,6 +375,8 @@ await comesTrue(() => document.querySelector('dialog[open]')?.innerText.includes
 const said = await page.innerText('dialog[open]')
 check('a failure in a dialog is said there, with its hint', said.includes('this can not be') && said.includes(SHOWN) ? '' : said)
 await page.keyboard.press('Escape')
+await page.waitForSelector('dialog[open]', { state: 'detached' })
+check('a failure in a dialog goes with it', (await text()).includes('this can not be') ? 'it stays' : '')
 check('a failure: no complaints', await complained())
 
 // 100,000 lines: few of them are in the page.
@@ -473,6 +435,4 @@ const saved = readFileSync(await download.path(), 'utf8')
 check('a log is downloaded whole', saved.split('\n').length === 100_001 ? '' : `${saved.split('\n').length} lines`)
 check('logs: no complaints', await complained())
 
-await browser.close()
-console.log(failed ? `${failed} checks failed` : 'all checks passed')
-process.exit(failed ? 1 : 0)
+await end()

@@ -1,1 +1,1 @@
-import{V as e}from"./vendor.js";import{c as t,s as n}from"./parts.js";var r=e(n(`aiw.profile`)??``);function i(e){r.value=e,t(`aiw.profile`,e||null)}export{i as n,r as t};
+import{U as e}from"./vendor.js";import{C as t,w as n}from"./parts.js";var r=e(t(`aiw.profile`)??``);function i(e){r.value=e,n(`aiw.profile`,e||null)}export{i as n,r as t};

@@ -47,19 +47,25 @@ async function failure(response: Response): Promise<ApiError> {
   }
 }
 
-function tell(response: Response): void {
+/** Returns what the verb has told meanwhile. */
+function toldBy(response: Response): string[] {
   const header = response.headers.get('x-aiw-told')
-  if (!header) return
+  if (!header) return []
   try {
     const lines: unknown = JSON.parse(header)
-    if (Array.isArray(lines)) lines.forEach((line) => useTold().say('told', String(line)))
+    return Array.isArray(lines) ? lines.map(String) : []
   } catch {
     // A header that is cut is no reason to lose the answer.
+    return []
   }
 }
 
-async function request<A>(method: Method, url: string, body: object | null, signal?: AbortSignal): Promise<A> {
+/** Answers a question of a verb by what the person has typed before; null leaves it to them. */
+export type Answers = (asked: Asked) => Answered | null
+
+async function request<A>(method: Method, url: string, body: object | null, signal?: AbortSignal, answers?: Answers): Promise<A> {
   const session = useSession()
+  const place = useTold().top
   const headers: Record<string, string> = { accept: 'application/json', ...session.headers() }
   const init: RequestInit = { method, headers, credentials: 'omit', cache: 'no-store' }
   if (signal) init.signal = signal
@@ -76,12 +82,14 @@ async function request<A>(method: Method, url: string, body: object | null, sign
       if (signal?.aborted) throw new Cancelled()
       throw new ApiError(0, 'unavailable', error instanceof Error ? error.message : String(error), null)
     }
-    tell(response)
+    const told = toldBy(response)
+    // What was told before a question is shown with it.
+    if (response.status !== 409) told.forEach((line) => useTold().say('told', line, null, place))
     if (response.ok) return (await response.json()) as A
     if (response.status === 401) session.end()
     if (response.status !== 409) throw await failure(response)
     const { ask } = (await response.json()) as { ask: Asked }
-    const answer = await useAsk().show(ask)
+    const answer = answers?.(ask) ?? (await useAsk().show(ask, null, told))
     if (!answer) throw new Cancelled()
     person[ask.digest] = answer
   }
@@ -91,8 +99,8 @@ export function get<A>(path: string, query: Query = {}, signal?: AbortSignal): P
   return request('GET', address(path, query), null, signal)
 }
 
-export function post<A>(path: string, body: object = {}, query: Query = {}, signal?: AbortSignal): Promise<A> {
-  return request('POST', address(path, query), body, signal)
+export function post<A>(path: string, body: object = {}, query: Query = {}, signal?: AbortSignal, answers?: Answers): Promise<A> {
+  return request('POST', address(path, query), body, signal, answers)
 }
 
 export function remove<A>(path: string): Promise<A> {

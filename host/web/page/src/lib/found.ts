@@ -25,8 +25,8 @@ export function has(sorted: readonly number[], wanted: number): boolean {
   return sorted[low] === wanted
 }
 
-/** Searches lines for a text in lower case; of lines that are added, only those. */
-export function useFound(lines: ShallowRef<{ text: string }[]>, needle: Ref<string>): Found {
+/** Searches lines for a text in lower case; of lines that are added, only those. A filter leaves others out. */
+export function useFound<L extends { text: string }>(lines: ShallowRef<L[]>, needle: Ref<string>, filter: Ref<((line: L) => boolean) | null>): Found {
   const indices = shallowRef<number[]>([])
   let next = 0
   let timer: ReturnType<typeof setTimeout> | undefined
@@ -34,14 +34,15 @@ export function useFound(lines: ShallowRef<{ text: string }[]>, needle: Ref<stri
 
   function part(): void {
     timer = undefined
-    const wanted = needle.value
+    const [wanted, fits] = [needle.value, filter.value]
     const all = lines.value
     if (!wanted || next >= all.length) return
     const until = performance.now() + PART
     const found = indices.value.slice()
     while (next < all.length && performance.now() < until) {
       for (const end = Math.min(next + STEP, all.length); next < end; next++) {
-        if (plain(all[next]?.text ?? '').toLowerCase().includes(wanted)) found.push(next)
+        const line = all[next]
+        if (line && (fits?.(line) ?? true) && plain(line.text).toLowerCase().includes(wanted)) found.push(next)
       }
     }
     if (found.length !== indices.value.length) indices.value = found
@@ -60,7 +61,7 @@ export function useFound(lines: ShallowRef<{ text: string }[]>, needle: Ref<stri
     indices.value = indices.value.map((index) => index - gone).filter((index) => index >= 0)
   }
 
-  watch(needle, begin)
+  watch([needle, filter], begin)
   watch(lines, () => {
     // Another list of lines, or the one that is known with more at its end.
     if (searched !== lines.value) {

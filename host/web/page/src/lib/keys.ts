@@ -1,10 +1,12 @@
-// Keys of the whole page: `g p` goes to a page, `/` to its search, `?` lists them.
+// Keys of the whole page: `g p` goes to a page, `/` to its search, Ctrl-K opens the palette, `?` lists them.
 import type { Router } from 'vue-router'
 import { ref } from 'vue'
 import { PAGES } from '../routes'
 
 /** Whether the list of keys is shown. */
 export const listsKeys = ref(false)
+/** Whether the command palette is shown. */
+export const showsPalette = ref(false)
 
 /** How long the second key may take, in milliseconds. */
 const PATIENCE = 1_500
@@ -16,6 +18,13 @@ function isTyping(target: EventTarget | null): boolean {
 export function listenToKeys(router: Router): void {
   let goes = 0
   document.addEventListener('keydown', (event) => {
+    if ((event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey && event.key.toLowerCase() === 'k') {
+      // The browser has a use of its own for it.
+      event.preventDefault()
+      if (showsPalette.value) showsPalette.value = false
+      else if (!document.querySelector('dialog[open]')) showsPalette.value = true
+      return
+    }
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return
     if (isTyping(event.target) || document.querySelector('dialog[open]')) return
     const page = Date.now() - goes < PATIENCE ? PAGES.find((page) => page.key === event.key) : undefined

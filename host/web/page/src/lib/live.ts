@@ -84,17 +84,18 @@ export function useLive<A>(topics: readonly Topic[], fetchIt: (signal: AbortSign
 /** Does something of the person's wish, and says what came of it. Returns nothing if it failed or was left. */
 export async function attempt<A>(work: () => Promise<A>, done?: (answer: A) => string | string[]): Promise<A | undefined> {
   const told = useTold()
-  const before = told.told
+  const [before, place] = [told.told, told.top]
+  if (place !== null) told.forget(place)
   try {
     const answer = await work()
     // What the verb has told itself needs no second line.
     const lines = told.told > before ? [] : (done?.(answer) ?? [])
-    for (const line of typeof lines === 'string' ? [lines] : lines) told.say('done', line)
+    for (const line of typeof lines === 'string' ? [lines] : lines) told.say('done', line, null, place)
     return answer
   } catch (error) {
     if (!(error instanceof Cancelled)) {
       const { message, hint } = problem(error)
-      told.say('failed', message || t('error.unknown'), hint)
+      told.say('failed', message || t('error.unknown'), hint, place)
     }
     return undefined
   }

@@ -52,3 +52,12 @@ export function lookOf(state: string): { key: Key | null; classes: string } {
   const look = LOOKS[state]
   return look ? { key: look[0], classes: look[1] } : { key: null, classes: GREY }
 }
+
+/** Orders what failed first, then what has a warning. Within each, the order stays. */
+export function failedFirst<A>(items: readonly A[], stateOf: (item: A) => string): A[] {
+  const rank = (item: A): number => {
+    const { classes } = lookOf(stateOf(item))
+    return classes === RED ? 0 : classes === YELLOW ? 1 : 2
+  }
+  return [...items].sort((a, b) => rank(a) - rank(b))
+}

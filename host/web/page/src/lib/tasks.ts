@@ -4,3 +4,8 @@ import type { TaskSummary } from '../types'
 export function isOver(task: TaskSummary): boolean {
   return task.state === 'ended'
 }
+
+/** Returns how a task has ended, or its state until then. */
+export function stateOfTask(task: TaskSummary): string {
+  return task.outcome ?? task.state
+}

@@ -21,6 +21,25 @@ export function link(text: string | null | undefined): string | undefined {
   }
 }
 
+/** Splits a sentence into its text and what stands in it in backticks. A backtick without a second one is text. */
+export function codeParts(text: string): { text: string; code: boolean }[] {
+  const parts = text.split(/`([^`\n]+)`/)
+  return parts.map((part, at) => ({ text: part, code: at % 2 === 1 })).filter((part) => part.text !== '')
+}
+
+/** Splits a text at the places that were found, which are given by start and end, in order. Others are left out. */
+export function markedParts(text: string, marks: readonly (readonly number[])[]): { text: string; marked: boolean }[] {
+  const parts: { text: string; marked: boolean }[] = []
+  let at = 0
+  for (const [start = 0, end = 0] of marks) {
+    if (start < at || end <= start || end > text.length) continue
+    parts.push({ text: text.slice(at, start), marked: false }, { text: text.slice(start, end), marked: true })
+    at = end
+  }
+  parts.push({ text: text.slice(at), marked: false })
+  return parts.filter((part) => part.text !== '')
+}
+
 /** Characters by what stands for them after a backslash in `$'…'`. */
 const ESCAPES: Readonly<Record<string, string>> = { a: '\x07', b: '\b', e: '\x1b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v', '\\': '\\', "'": "'", '"': '"' }
 

@@ -14,6 +14,8 @@ export interface Open {
   asked: Asked
   /** The command that does the same, for questions of the page. */
   command: string | null
+  /** What the verb has told before it asked. */
+  told: string[]
   done: (answer: Answered | null) => void
 }
 
@@ -28,13 +30,13 @@ export const useAsk = defineStore('ask', () => {
   }
 
   /** Shows a question. Null if the person leaves it unanswered. */
-  function show(asked: Asked, command: string | null = null): Promise<Answered | null> {
+  function show(asked: Asked, command: string | null = null, told: string[] = []): Promise<Answered | null> {
     return new Promise((resolve) => {
       const done = (answer: Answered | null): void => {
         resolve(answer)
         next()
       }
-      waiting.push({ asked, command, done })
+      waiting.push({ asked, command, told, done })
       if (!open.value) next()
     })
   }

@@ -116,7 +116,7 @@ export const useStream = defineStore('stream', () => {
     return () => listeners.delete(listener)
   }
 
-  /** Follows the log of a process or a task: topic `logs`. */
+  /** Follows the logs of processes, whose ids a comma separates, or of a task: topic `logs`. */
   function follow(what: { process?: string; task?: string } | null): void {
     if (JSON.stringify(what) === JSON.stringify(follows)) return
     follows = what

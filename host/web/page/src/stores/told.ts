@@ -1,23 +1,29 @@
-// What was said to the person: what was done, what failed, and what verbs told meanwhile.
+// What was said to the person: what was done, what failed, and what verbs told meanwhile. A line belongs to the dialog in
+// which its work began, or to the page.
 import { defineStore } from 'pinia'
-import { ref } from 'vue'
+import { computed, ref } from 'vue'
+
+/** An open dialog; null is the page. */
+export type Place = number | null
 
 export interface Line {
   id: number
   kind: 'done' | 'told' | 'failed'
   text: string
   hint: string | null
+  place: Place
 }
 
-/** As many are shown at once. */
+/** The most lines of a place at once. */
 const MOST = 6
 /** How long each stays, in milliseconds. Failures stay until they are closed. */
 const STAYS = 8_000
 
 export const useTold = defineStore('told', () => {
   const lines = ref<Line[]>([])
-  /** How many dialogs are open: the topmost shows the lines, since all else is behind it. */
-  const dialogs = ref(0)
+  /** The open dialogs, the topmost last. */
+  const dialogs = ref<number[]>([])
+  const top = computed<Place>(() => dialogs.value.at(-1) ?? null)
   /** How many lines verbs have told so far. */
   const told = ref(0)
   let last = 0
@@ -26,12 +32,36 @@ export const useTold = defineStore('told', () => {
     lines.value = lines.value.filter((line) => line.id !== id)
   }
 
-  function say(kind: Line['kind'], text: string, hint: string | null = null): void {
+  function linesOf(place: Place): Line[] {
+    return lines.value.filter((line) => line.place === place).slice(-MOST)
+  }
+
+  function say(kind: Line['kind'], text: string, hint: string | null = null, place: Place = top.value): void {
     const id = ++last
     if (kind === 'told') told.value++
-    lines.value = [...lines.value, { id, kind, text, hint }].slice(-MOST)
+    // What ends after its dialog was closed is said on the page.
+    const known = place !== null && dialogs.value.includes(place) ? place : null
+    lines.value.push({ id, kind, text, hint, place: known })
     if (kind !== 'failed') setTimeout(() => close(id), STAYS)
   }
 
-  return { lines, told, dialogs, say, close }
+  /** Drops the failures of a place. */
+  function forget(place: Place): void {
+    lines.value = lines.value.filter((line) => line.place !== place || line.kind !== 'failed')
+  }
+
+  function enter(): number {
+    const id = ++last
+    dialogs.value.push(id)
+    return id
+  }
+
+  /** A dialog closes: its failures go with it, and what it has done is said on the page. */
+  function leave(dialog: number): void {
+    forget(dialog)
+    dialogs.value = dialogs.value.filter((one) => one !== dialog)
+    lines.value = lines.value.map((line) => (line.place === dialog ? { ...line, place: null } : line))
+  }
+
+  return { top, told, linesOf, say, close, forget, enter, leave }
 })
