@@ -19,6 +19,8 @@ use crate::processes::Project;
 use crate::servers::{Servers, is_there};
 use crate::until;
 
+mod work;
+
 /// A page with its session.
 struct Page {
     port: u16,
