@@ -22,6 +22,7 @@ use crate::{WebOptions, WebServer};
 
 mod asking;
 mod editing;
+mod reading;
 mod servers;
 mod streams;
 

@@ -6,7 +6,8 @@ use std::path::Path;
 use std::process::Stdio;
 
 use aiw_history::{Cli, MessageAuthor, ReadProgress, SessionMessage, Store};
-use aiw_tests::{Environment, FakeClis};
+use aiw_tests::{Environment, FakeClis, Market};
+use serde_json::{Value, json};
 
 use super::{Ended, in_browser};
 use crate::history::message;
@@ -44,6 +45,8 @@ fn what_is_done_in_a_browser_is_there_for_the_command_line() {
     let clis = FakeClis::install(&mut project.env);
     let env = &project.env;
     write_session(env);
+    let market = Market::new(env.path("m"), "local").plugin("one", "1.0.0", json!({"s": {"command": "true"}}));
+    env.add(market.root()).ok();
     env.run(&["claude", "-p", "own", "without guards", "--", "--dangerously-skip-permissions"]).ok();
     env.run(&["up", "-d", "--yes"]);
     let _ended = Ended(env);
@@ -67,7 +70,7 @@ fn what_is_done_in_a_browser_is_there_for_the_command_line() {
     let pool = env.json(&["pool", "show", "both"]);
     let members = pool["pool"]["members"].as_array().unwrap_or_else(|| panic!("{pool:#}"));
     let members: Vec<_> = members.iter().map(|member| (&member["provider"], &member["model"])).collect();
-    assert_eq!(members, [(&"other".into(), &"large".into()), (&"mine".into(), &serde_json::Value::Null)], "{pool:#}");
+    assert_eq!(members, [(&"other".into(), &"large".into()), (&"mine".into(), &Value::Null)], "{pool:#}");
     assert_eq!(env.json(&["budget", "list"])["budgets"][0]["provider"], "both");
     let seen = clis.seen();
     let prompts: Vec<_> = seen.iter().map(|run| String::from_utf8_lossy(&run.stdin).trim().to_owned()).collect();

@@ -105,7 +105,7 @@ await isClosed()
 check('it is continued as another task', (await comesTrue((first) => location.href !== first && /now a sonnet[^]*The work is done\./.test(document.querySelector('main').innerText), first)) ? '' : await text())
 check('a task: axe', await axeFindings())
 await go('/tasks')
-check('the list has what each has cost', (await comesTrue(() => [...document.querySelectorAll('main tbody tr')].filter((row) => row.innerText.includes('$0.25')).length === 2)) ? '' : await text())
+check('the list has what each has cost', (await comesTrue(() => [...document.querySelectorAll('main tbody tr')].filter((row) => row.innerText.includes('$0.25')).length === 3)) ? '' : await text())
 check('tasks: no complaints', await complained())
 
 // A task whose arguments lift guards is continued by the command alone.
@@ -173,6 +173,17 @@ check('logs: no complaints', await complained())
 await go('/processes')
 check('what failed comes first', (await comesTrue(() => /^broken/.test(document.querySelector('main tbody tr')?.innerText ?? ''))) ? '' : await page.innerText('main table'))
 check('a port is a link', (await comesTrue(() => document.querySelector('main td a[href^="http://localhost:"]')?.target === '_blank')) ? '' : await page.innerText('main table'))
+
+// A fresh home offers to fetch what was never fetched; a marketplace of this machine is fetched.
+await go('/plugins')
+check('what was never fetched is offered', (await comesTrue(() => [...document.querySelectorAll('main .alert')].some((one) => /was never fetched[^]*Fetch/.test(one.innerText)))) ? '' : await text())
+check('plugins: axe', await axeFindings())
+await page.click('[role=tab]:has-text("Marketplaces")')
+await page.click('main button[aria-label="Update local"]')
+check('a marketplace is fetched', (await comesTrue(() => document.querySelector('.told')?.innerText.includes('Fetched local; plugins: 1'))) ? '' : await text())
+await go('/registries')
+check('copies of registries are offered', (await page.$('main button:has-text("Fetch all now")')) ? '' : await text())
+check('plugins: no complaints', await complained())
 
 // The palette, by the keyboard alone.
 await go('/settings')

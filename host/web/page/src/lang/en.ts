@@ -156,7 +156,7 @@ export const en = {
   'markets.never_fetched': 'The marketplace {name} was never fetched: nothing is found in it yet.',
   'markets.none': 'No marketplace is known. `aiw plugin marketplace add` adds one.',
   'markets.official': "Anthropic's own",
-  'markets.was_fetched': 'Fetched {name}: {count} plugins',
+  'markets.was_fetched': 'Fetched {name}; plugins: {count}',
   'memory': 'Memory',
   'menu': 'Menu',
   'model': 'Model',
