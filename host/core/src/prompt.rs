@@ -253,6 +253,21 @@ pub trait Prompter: Send + Sync {
         Err(PromptError::Unsupported)
     }
 
+    /// Asks for one of these by its name, in the verb's words; each option is a name and a label. A view without a list asks for
+    /// the name as a text.
+    async fn choose_one(&self, words: &str, _options: &[(String, String)]) -> Result<Option<String>, PromptError> {
+        self.text(words).await
+    }
+
+    /// Asks for any of these names, in the verb's words. None of them means `None`. A view without a list asks for a text, with
+    /// commas or spaces between the names.
+    async fn choose_some(&self, words: &str, _options: &[String]) -> Result<Option<Vec<String>>, PromptError> {
+        let typed = self.text(words).await?;
+        let names =
+            |typed: String| typed.split([',', ' ']).filter(|name| !name.is_empty()).map(str::to_owned).collect();
+        Ok(typed.map(names).filter(|names: &Vec<String>| !names.is_empty()))
+    }
+
     /// Asks for a secret, in the verb's words. An empty line means `None`.
     async fn secret(&self, _words: &str) -> Result<Option<Secret>, PromptError> {
         Err(PromptError::Unsupported)

@@ -201,8 +201,10 @@ impl Providers {
             });
         };
         list();
+        let option = |PresetEntry { preset, .. }: &PresetEntry| (preset.id.clone(), preset.label.clone());
+        let options: Vec<(String, String)> = presets.iter().map(option).collect();
         loop {
-            let preset = ask.text("Preset:").await?.ok_or(PromptError::Declined)?;
+            let preset = ask.choose_one("Preset:", &options).await?.ok_or(PromptError::Declined)?;
             match self.components.preset(&preset, None).await {
                 Ok(known) => return Ok(known),
                 Err(error) => {

@@ -34,13 +34,13 @@ pub(crate) async fn ask_clis(
     ask: &dyn Prompter,
     sink: &dyn Reporter,
 ) -> Result<Option<Vec<CliKind>>, ProviderError> {
-    let all = fitting.iter().map(CliKind::to_string).collect::<Vec<_>>().join(",");
+    let all: Vec<String> = fitting.iter().map(CliKind::to_string).collect();
+    let words = format!("CLIs (empty for {}) of `{name}`:", all.join(","));
     loop {
-        let Some(said) = ask.text(&format!("CLIs (empty for {all}) of `{name}`:")).await? else { return Ok(None) };
-        let words = said.split([',', ' ']).filter(|word| !word.is_empty());
-        let chosen = words.map(|word| fitting.iter().find(|cli| cli.to_string() == word).copied().ok_or(word));
+        let Some(names) = ask.choose_some(&words, &all).await? else { return Ok(None) };
+        let chosen = names.iter().map(|name| fitting.iter().find(|cli| cli.to_string() == *name).copied().ok_or(name));
         match chosen.collect::<Result<Vec<_>, _>>() {
-            Ok(chosen) => return Ok(Some(chosen).filter(|chosen| !chosen.is_empty())),
+            Ok(chosen) => return Ok(Some(chosen)),
             Err(word) => report_invalid_input(sink, format_args!("`{}` is not one of them", one_line(word, 40))),
         }
     }

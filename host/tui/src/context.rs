@@ -8,8 +8,7 @@ use aiw_core::Diagnostic;
 use aiw_home::Home;
 use tokio::runtime::Runtime;
 
-use crate::browse::{Backend, MarketBackend};
-use crate::progress::{ScreenProgress, error_line};
+use crate::progress::error_line;
 
 /// Looks for what is wrong with the parts of aiw.
 pub type Inspector = Arc<dyn Fn(&Home) -> Doctor + Send + Sync>;
@@ -18,31 +17,16 @@ pub type Inspector = Arc<dyn Fn(&Home) -> Doctor + Send + Sync>;
 pub(crate) struct AppContext {
     pub(crate) client: Arc<ClientSession>,
     pub(crate) doctor: Inspector,
-    pub(crate) progress: Arc<ScreenProgress>,
     runtime: OnceLock<Runtime>,
-    plugins: OnceLock<Arc<dyn Backend>>,
 }
 
 impl AppContext {
-    pub(crate) fn new(client: Arc<ClientSession>, doctor: Inspector, progress: Arc<ScreenProgress>) -> Self {
-        Self { client, doctor, progress, runtime: OnceLock::new(), plugins: OnceLock::new() }
+    pub(crate) fn new(client: Arc<ClientSession>, doctor: Inspector) -> Self {
+        Self { client, doctor, runtime: OnceLock::new() }
     }
 
     pub(crate) fn home(&self) -> &Home {
         self.client.home()
-    }
-
-    /// Returns the plugins of the marketplaces. What other commands left half done is finished first.
-    pub(crate) fn plugins(&self) -> Result<Arc<dyn Backend>, String> {
-        if let Some(plugins) = self.plugins.get() {
-            return Ok(plugins.clone());
-        }
-        let markets = self.client.markets().map_err(|e| error_line(&e))?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|e| format!("the runtime failed to start: {e}"))?;
-        runtime.block_on(markets.reconcile()).map_err(|e| error_line(&e))?;
-        let backend = MarketBackend::new(self.client.clone(), markets, self.progress.clone(), runtime);
-        Ok(self.plugins.get_or_init(|| Arc::new(backend)).clone())
     }
 
     /// Waits for work. The runtime is made for the first one; what a client starts lives in it.

@@ -21,8 +21,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::app::{Job, Reply, State, Worker};
 use crate::prompt::Prompt;
-use crate::screen::{Effect, JobHandle, Screen, ScreenError, StepProgress, TerminalProgram, Worker};
+use crate::screen::{Effect, JobHandle, ScreenError, StepProgress, TerminalProgram};
 use crate::terminal;
 use crate::watch::ScreenListeners;
 
@@ -43,7 +44,7 @@ const CHILD_EXIT_TIMEOUT: Duration = Duration::from_secs(2);
 ///
 /// Returns [`ScreenError::Signal`] after SIGTERM, SIGHUP, SIGINT or SIGQUIT, and [`ScreenError::Terminal`] if the
 /// terminal fails.
-pub(crate) fn show<S: Screen>(screen: S) -> Result<(), ScreenError> {
+pub(crate) fn show(screen: &mut State) -> Result<(), ScreenError> {
     let (sender, messages) = channel();
     // Signals come first, so that a signal that arrives while the terminal is being taken is handled afterwards.
     let signals = terminal::SignalThread::spawn(sender.clone(), LoopMessage::Signal)?;
@@ -64,11 +65,11 @@ pub(crate) fn show<S: Screen>(screen: S) -> Result<(), ScreenError> {
 }
 
 /// An event that wakes up the loop.
-enum LoopMessage<R> {
+enum LoopMessage {
     /// What was typed in one go. No frame is drawn between two of its keys.
     Input(io::Result<Vec<Event>>),
     Signal(i32),
-    Reply(R),
+    Reply(Reply),
     TopicsChanged(BTreeSet<Topic>),
     Prompt(Prompt),
     /// The program that had the terminal has ended.
@@ -87,9 +88,9 @@ enum Next {
 }
 
 /// The state that the loop and its work share.
-struct LoopDesk<'a, S: Screen> {
-    worker: Worker<S::Job, S::Reply>,
-    sender: Sender<LoopMessage<S::Reply>>,
+struct LoopDesk<'a> {
+    worker: Worker,
+    sender: Sender<LoopMessage>,
     /// The latest step. Earlier steps need not be shown.
     progress: Arc<Mutex<Option<StepProgress>>>,
     input: &'a mut Option<terminal::KeyThread>,
@@ -101,22 +102,15 @@ struct LoopDesk<'a, S: Screen> {
     ending: Option<(i32, Instant)>,
 }
 
-fn run<S: Screen>(
-    mut screen: S,
-    sender: &Sender<LoopMessage<S::Reply>>,
-    messages: &Receiver<LoopMessage<S::Reply>>,
+fn run(
+    screen: &mut State,
+    sender: &Sender<LoopMessage>,
+    messages: &Receiver<LoopMessage>,
     input: &mut Option<terminal::KeyThread>,
 ) -> Result<(), ScreenError> {
     let (worker, sender) = (screen.worker(), sender.clone());
-    let mut desk = LoopDesk::<S> {
-        worker,
-        sender,
-        progress: Arc::default(),
-        input,
-        lent: None,
-        is_read: Arc::default(),
-        ending: None,
-    };
+    let mut desk =
+        LoopDesk { worker, sender, progress: Arc::default(), input, lent: None, is_read: Arc::default(), ending: None };
     // Never dropped: ratatui's drop reports on standard error that it could not show the cursor, and panics if
     // standard error has hung up too. `restore` takes care of the cursor.
     let mut terminal = ManuallyDrop::new(terminal::open_terminal()?);
@@ -161,7 +155,7 @@ fn run<S: Screen>(
         }
         // Everything that has arrived goes into one frame, because keys may repeat faster than frames are drawn.
         for message in first.into_iter().chain(messages.try_iter()) {
-            match desk.handle(&mut screen, message)? {
+            match desk.handle(screen, message)? {
                 Next::Continue => draw |= screen.needs_redraw(),
                 Next::Draw => draw = true,
                 Next::Repaint => {
@@ -179,8 +173,8 @@ fn run<S: Screen>(
     }
 }
 
-impl<S: Screen> LoopDesk<'_, S> {
-    fn handle(&mut self, screen: &mut S, message: LoopMessage<S::Reply>) -> Result<Next, ScreenError> {
+impl LoopDesk<'_> {
+    fn handle(&mut self, screen: &mut State, message: LoopMessage) -> Result<Next, ScreenError> {
         let effect = match message {
             LoopMessage::ProgramExited(ended) => {
                 self.take_again()?;
@@ -224,7 +218,7 @@ impl<S: Screen> LoopDesk<'_, S> {
         effect.map_or(Ok(Next::Continue), |effect| self.carry_out(effect))
     }
 
-    fn handle_event(&mut self, screen: &mut S, event: Event) -> Result<Next, ScreenError> {
+    fn handle_event(&mut self, screen: &mut State, event: Event) -> Result<Next, ScreenError> {
         let effect = match event {
             // Typed while the terminal was still ours, in one go with the key that lent it.
             _ if self.lent.is_some() => None,
@@ -237,7 +231,7 @@ impl<S: Screen> LoopDesk<'_, S> {
         effect.map_or(Ok(Next::Continue), |effect| self.carry_out(effect))
     }
 
-    fn carry_out(&mut self, effect: Effect<S::Job>) -> Result<Next, ScreenError> {
+    fn carry_out(&mut self, effect: Effect) -> Result<Next, ScreenError> {
         match effect {
             Effect::Start(job) => self.start(job),
             Effect::Quit => return Ok(Next::Quit),
@@ -300,7 +294,7 @@ impl<S: Screen> LoopDesk<'_, S> {
     }
 
     /// Runs a job on a thread. Its end arrives as a message.
-    fn start(&self, job: S::Job) {
+    fn start(&self, job: Job) {
         self.progress.lock().take();
         let (worker, sender, progress) = (Arc::clone(&self.worker), self.sender.clone(), Arc::clone(&self.progress));
         let undone = job.clone();
@@ -312,13 +306,14 @@ impl<S: Screen> LoopDesk<'_, S> {
                 prompt: Arc::new(move |prompt| drop(asks.send(LoopMessage::Prompt(prompt)))),
             };
             let reply = catch_unwind(AssertUnwindSafe(|| worker(job.clone(), &way)))
-                .unwrap_or_else(|_| S::failure_reply(job, "a bug in aiw, shown in full after you quit"));
+                .unwrap_or_else(|_| Reply::from_failure(job, "a bug in aiw, shown in full after you quit"));
             // If the user has left, nobody receives it.
             let _ = sender.send(LoopMessage::Reply(reply));
         });
         if let Err(error) = thread {
-            let _ =
-                self.sender.send(LoopMessage::Reply(S::failure_reply(undone, &format!("no thread for it: {error}"))));
+            let _ = self
+                .sender
+                .send(LoopMessage::Reply(Reply::from_failure(undone, &format!("no thread for it: {error}"))));
         }
     }
 }

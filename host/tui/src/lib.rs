@@ -6,18 +6,19 @@
 //! ```no_run
 //! use std::sync::Arc;
 //!
-//! # fn go(markets: Arc<dyn aiw_tui::Backend>) -> Result<(), aiw_tui::ScreenError> {
-//! let options = aiw_tui::BrowserOptions { color: std::env::var_os("NO_COLOR").is_none(), ..Default::default() };
-//! aiw_tui::browse(markets, options)
+//! # fn go() -> Result<(), aiw_tui::ScreenError> {
+//! let choices = ["the first".to_owned(), "the second".to_owned()];
+//! let chosen = aiw_tui::pick("Which one?", &choices, Arc::new(|place| vec![format!("about number {place}")]))?;
+//! # Ok(())
 //! # }
 //! ```
 
 mod app;
-mod browse;
 mod context;
 mod event_loop;
 mod list;
 mod open;
+mod output;
 mod page;
 mod pages;
 mod paint;
@@ -26,18 +27,16 @@ mod progress;
 mod prompt;
 mod prompter;
 mod screen;
+mod search;
 mod terminal;
 mod text;
 mod watch;
 
 #[doc(hidden)]
 pub use app::bench::ScreenFrame;
-#[doc(hidden)]
-pub use browse::bench;
-pub use browse::{Backend, BackendError, BrowserOptions, Plugin, PluginServer, Preview, browse, browse_markets};
 pub use context::Inspector;
 pub use open::{ScreenOptions, open, screen_names};
 pub use pick::{PreviewFn, pick};
 pub use progress::ScreenProgress;
-pub use screen::{ScreenError, StepProgress};
+pub use screen::ScreenError;
 pub use terminal::{end_if_stuck, has_shell};

@@ -122,11 +122,11 @@ impl<'a> Line<'a> {
 
     /// Breaks what a key of the help does into lines that stand beside the key.
     pub(crate) fn push_key_help(lines: &mut Vec<Self>, mut label: &'a str, text: &'a str, room: usize) {
-        const KEY_WIDTH: usize = 15;
+        const KEY_WIDTH: usize = 16;
 
         let line = |label, text| Line { label, indent: KEY_WIDTH, text, style: Style::new() };
-        if text.is_empty() {
-            lines.push(line(label, text));
+        if text.is_empty() || width(label) >= KEY_WIDTH {
+            lines.push(line(std::mem::take(&mut label), ""));
         }
         for piece in wrap(text, room.saturating_sub(KEY_WIDTH)) {
             lines.push(line(std::mem::take(&mut label), piece));

@@ -12,7 +12,7 @@ pub struct ScreenProgress(Mutex<Option<StepProgress>>);
 
 impl ScreenProgress {
     /// Takes it, once.
-    pub fn latest(&self) -> Option<StepProgress> {
+    pub(crate) fn latest(&self) -> Option<StepProgress> {
         self.0.lock().take()
     }
 }

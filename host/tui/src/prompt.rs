@@ -9,6 +9,8 @@ pub(crate) enum PromptKind {
     Confirm,
     /// One of these.
     Select(Vec<String>),
+    /// Any of these, or none.
+    Mark(Vec<String>),
     /// A text.
     Text,
     /// A text that is not shown.
@@ -20,6 +22,7 @@ pub(crate) enum PromptKind {
 pub(crate) enum PromptReply {
     Confirmed,
     Selected(usize),
+    Marked(Vec<usize>),
     Text(String),
 }
 

@@ -74,7 +74,7 @@ impl TuiPrompter {
     async fn typed(&self, form: PromptKind, question: &str, lines: Vec<String>) -> Result<Option<String>, PromptError> {
         match self.put(form, question, lines).await? {
             PromptReply::Text(text) => Ok(Some(text).filter(|text| !text.is_empty())),
-            PromptReply::Confirmed | PromptReply::Selected(_) => Ok(None),
+            PromptReply::Confirmed | PromptReply::Selected(_) | PromptReply::Marked(_) => Ok(None),
         }
     }
 
@@ -82,17 +82,46 @@ impl TuiPrompter {
     async fn fill(&self, question: &Question) -> Result<Option<Secret>, PromptError> {
         let mut lines: Vec<String> = question.description.iter().map(|text| quote_line(text)).collect();
         lines.extend(question.placeholder.iter().map(|example| quote_line(&format!("for example: {example}"))));
-        lines.extend(question.default.iter().map(|usual| quote_line(&format!("if you type nothing: {usual}"))));
+        let words = format!("Value of `{}`", question.name);
         if !question.choices.is_empty() {
-            lines.push(quote_line(&format!("one of: {}", question.choices.join(", "))));
+            return self.fill_choice(question, &words, lines).await;
         }
+        lines.extend(question.default.iter().map(|usual| quote_line(&format!("if you type nothing: {usual}"))));
         let form = if question.secret { PromptKind::Secret } else { PromptKind::Text };
         loop {
-            let typed = self.typed(form.clone(), &format!("Value of `{}`", question.name), lines.clone()).await?;
+            let typed = self.typed(form.clone(), &words, lines.clone()).await?;
             match typed.map(Secret::new).or_else(|| question.default_answer()) {
                 None if question.required => lines = vec!["it is needed; Esc answers no".to_owned()],
                 given => return Ok(given),
             }
+        }
+    }
+
+    /// Asks for one of the values that a question knows, the usual one first, and none of them where it needs no value.
+    async fn fill_choice(
+        &self,
+        question: &Question,
+        words: &str,
+        lines: Vec<String>,
+    ) -> Result<Option<Secret>, PromptError> {
+        let mut values: Vec<Option<&String>> = question.choices.iter().map(Some).collect();
+        values.sort_by_key(|value| *value != question.default.as_ref());
+        if !question.required {
+            let at = usize::from(question.default.is_some());
+            values.insert(at, None);
+        }
+        let shown = values.iter().map(|value| value.map_or_else(|| "(no value)".to_owned(), |value| quote_line(value)));
+        let place = self.selected(words, lines, shown.collect()).await?;
+        Ok(values.get(place).copied().flatten().map(Secret::new))
+    }
+
+    /// Asks for one of these. Returns its index.
+    async fn selected(&self, words: &str, lines: Vec<String>, options: Vec<String>) -> Result<usize, PromptError> {
+        let options: Vec<String> = options.iter().map(|option| clean(option, MAX_QUESTION_LEN)).collect();
+        let count = options.len();
+        match self.put(PromptKind::Select(options), words, lines).await? {
+            PromptReply::Selected(at) if at < count => Ok(at),
+            _ => Err(PromptError::Declined),
         }
     }
 }
@@ -123,13 +152,26 @@ impl Prompter for TuiPrompter {
     }
 
     async fn select(&self, choice: &Choice) -> Result<usize, PromptError> {
-        let options =
-            choice.options.iter().map(|option| clean(&quote_line(option), MAX_QUESTION_LEN)).collect::<Vec<_>>();
-        let count = options.len();
-        match self.put(PromptKind::Select(options), &choice.question, Vec::new()).await? {
-            PromptReply::Selected(at) if at < count => Ok(at),
-            _ => Err(PromptError::Declined),
-        }
+        let options = choice.options.iter().map(|option| quote_line(option)).collect();
+        self.selected(&choice.question, Vec::new(), options).await
+    }
+
+    async fn choose_one(&self, words: &str, options: &[(String, String)]) -> Result<Option<String>, PromptError> {
+        // The list that was told is the one that is shown.
+        self.steps.lock().clear();
+        let width = options.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+        let shown = options.iter().map(|(name, label)| quote_line(&format!("{name:width$}  {label}"))).collect();
+        let place = self.selected(words, Vec::new(), shown).await?;
+        Ok(options.get(place).map(|(name, _)| name.clone()))
+    }
+
+    async fn choose_some(&self, words: &str, options: &[String]) -> Result<Option<Vec<String>>, PromptError> {
+        let shown = options.iter().map(|option| clean(&quote_line(option), MAX_QUESTION_LEN)).collect();
+        let PromptReply::Marked(places) = self.put(PromptKind::Mark(shown), words, Vec::new()).await? else {
+            return Err(PromptError::Declined);
+        };
+        let names: Vec<String> = places.iter().filter_map(|place| options.get(*place).cloned()).collect();
+        Ok(Some(names).filter(|names| !names.is_empty()))
     }
 
     fn is_interactive(&self) -> bool {

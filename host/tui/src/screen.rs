@@ -1,35 +1,31 @@
-//! The definition of a full-screen view: state, keys, drawing, and the work that it delegates.
+//! What a screen asks of the loop, what a job has of its screen, and why a screen ends.
 
-use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 
-use aiw_app::feed::Topic;
 use aiw_core::{Diagnostic, ErrorKind};
-use crossterm::event::{KeyEvent, MouseEvent};
-use ratatui::Frame;
 
+use crate::app::Job;
 use crate::prompt::Prompt;
-use crate::watch::Subscription;
 
 /// A step of work that is under way.
 #[derive(Debug, Clone, Default)]
-pub struct StepProgress {
+pub(crate) struct StepProgress {
     /// The step, in a few words.
-    pub label: String,
+    pub(crate) label: String,
     /// How much of the step is done, in any unit.
-    pub done: u64,
+    pub(crate) done: u64,
     /// The total amount, if it is known.
-    pub total: Option<u64>,
+    pub(crate) total: Option<u64>,
 }
 
 /// The request of a key or an ended job to the loop.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Effect<J> {
-    Start(J),
+pub(crate) enum Effect {
+    Start(Job),
     Suspend,
     Quit,
     /// Leave although work that changes something is under way.
@@ -67,79 +63,6 @@ impl TerminalProgram {
     }
 }
 
-/// A full-screen view. The loop passes it keys and time, and runs its jobs on threads.
-pub(crate) trait Screen {
-    /// Work that may block.
-    type Job: Clone + Send + 'static;
-    /// The result of a job.
-    type Reply: Send + 'static;
-
-    /// Returns the first job.
-    fn initial_job(&mut self) -> Option<Self::Job>;
-
-    /// Returns the function that does jobs, on a thread of its own.
-    fn worker(&self) -> Worker<Self::Job, Self::Reply>;
-
-    /// Returns the reply for a job that could not be done at all.
-    fn failure_reply(job: Self::Job, why: &str) -> Self::Reply;
-
-    /// Handles a key press.
-    fn handle_key(&mut self, key: KeyEvent) -> Option<Effect<Self::Job>>;
-
-    /// Handles pasted text.
-    fn handle_paste(&mut self, text: &str) -> Option<Effect<Self::Job>>;
-
-    /// Handles the end of a job.
-    fn handle_reply(&mut self, reply: Self::Reply) -> Option<Effect<Self::Job>>;
-
-    /// Returns whether a job is under way. If so, the loop calls `tick`.
-    fn is_working(&self) -> bool;
-
-    /// Handles the passage of time, and a step of the work if there is one.
-    fn tick(&mut self, progress: Option<StepProgress>);
-
-    /// Draws the screen.
-    fn draw(&mut self, frame: &mut Frame<'_>);
-
-    /// Returns the changes that it wants to hear of now.
-    fn subscription(&self) -> Option<Subscription> {
-        None
-    }
-
-    /// Handles changes of what it heeds.
-    fn handle_changes(&mut self, _topics: &BTreeSet<Topic>) -> Option<Effect<Self::Job>> {
-        None
-    }
-
-    /// Handles time in which nothing happened.
-    fn handle_idle(&mut self) -> Option<Effect<Self::Job>> {
-        None
-    }
-
-    /// Handles a question of a job.
-    fn handle_prompt(&mut self, _prompt: Prompt) {}
-
-    /// Handles the mouse.
-    fn handle_mouse(&mut self, _event: MouseEvent) -> Option<Effect<Self::Job>> {
-        None
-    }
-
-    /// Returns whether it wants the mouse, which then selects no text.
-    fn has_mouse(&self) -> bool {
-        false
-    }
-
-    /// Handles the end of a program that had the terminal.
-    fn handle_program_exit(&mut self, _ended: Result<(), String>) -> Option<Effect<Self::Job>> {
-        None
-    }
-
-    /// Returns whether there is something new to draw since it was asked last.
-    fn needs_redraw(&mut self) -> bool {
-        true
-    }
-}
-
 /// The way from a job to its screen while it works.
 #[derive(Clone)]
 pub(crate) struct JobHandle {
@@ -148,9 +71,6 @@ pub(crate) struct JobHandle {
     /// Takes a question.
     pub(crate) prompt: Arc<dyn Fn(Prompt) + Send + Sync>,
 }
-
-/// A function that does a screen's jobs.
-pub(crate) type Worker<J, R> = Arc<dyn Fn(J, &JobHandle) -> R + Send + Sync>;
 
 /// Why a screen ended other than by the user leaving.
 #[derive(Debug, thiserror::Error)]

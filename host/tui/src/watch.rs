@@ -14,15 +14,14 @@ use parking_lot::Mutex;
 pub(crate) struct Subscription {
     pub(crate) feed: Feed,
     pub(crate) topics: &'static [Topic],
-    /// A directory of logs.
-    pub(crate) log_dir: Option<PathBuf>,
+    pub(crate) log_dirs: Vec<PathBuf>,
 }
 
 /// A part of what is heeded, with a subscription of its own: another log changes nothing else that is listened to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum WatchPart {
     Topics(&'static [Topic]),
-    Logs(PathBuf),
+    Logs(Vec<PathBuf>),
 }
 
 /// How far a thread is that listens.
@@ -45,14 +44,15 @@ impl ListenerThread {
         let (theirs, wanted) = (Arc::clone(&state), part.clone());
         let thread = thread::Builder::new().name("aiw-changes".to_owned()).spawn(move || {
             let (topics, logs) = match wanted {
-                WatchPart::Topics(topics) => (topics, None),
-                WatchPart::Logs(logs) => (&[][..], Some(logs)),
+                WatchPart::Topics(topics) => (topics, Vec::new()),
+                WatchPart::Logs(logs) => (&[][..], logs),
             };
             let Ok(changes) = feed.changes(topics) else { return };
             logs.iter().for_each(|logs| changes.follow_directory(logs));
             theirs.lock().waker = Some(changes.waker());
             // What changed between the screen's look and this subscription is told first.
-            let mut changed: BTreeSet<Topic> = topics.iter().copied().chain(logs.map(|_| Topic::Logs)).collect();
+            let mut changed: BTreeSet<Topic> =
+                topics.iter().copied().chain((!logs.is_empty()).then_some(Topic::Logs)).collect();
             while !theirs.lock().is_over && (changed.is_empty() || tell(changed)) {
                 changed = changes.wait(None);
             }
@@ -85,8 +85,11 @@ impl ScreenListeners {
         tell: impl Fn(BTreeSet<Topic>) -> bool + Clone + Send + 'static,
     ) -> io::Result<()> {
         let feed = heeded.as_ref().map(|heeded| heeded.feed.clone());
-        let parts = heeded.map_or([None, None], |Subscription { topics, log_dir: logs, .. }| {
-            [(!topics.is_empty()).then_some(WatchPart::Topics(topics)), logs.map(WatchPart::Logs)]
+        let parts = heeded.map_or([None, None], |Subscription { topics, log_dirs: logs, .. }| {
+            [
+                (!topics.is_empty()).then_some(WatchPart::Topics(topics)),
+                (!logs.is_empty()).then_some(WatchPart::Logs(logs)),
+            ]
         });
         for (now, part) in self.now.iter_mut().zip(parts) {
             if now.as_ref().map(|listener| &listener.part) == part.as_ref() {

@@ -7,7 +7,7 @@ use aiw_app::ClientSession;
 use aiw_app::plugins;
 use aiw_core::ErrorKind;
 use aiw_home::Home;
-use aiw_tui::{BrowserOptions, ScreenProgress};
+use aiw_tui::{ScreenOptions, ScreenProgress};
 
 use crate::ask::{PluginReporter, TerminalPrompter};
 use crate::components::app;
@@ -35,7 +35,13 @@ pub fn run(query: Option<String>, all: bool, no_color: bool, home: &Home, output
     let person = TerminalPrompter::new(output, false);
     runtime.block_on(plugins::offer_market(&markets, &person, &PluginReporter(output)))?;
     output.flush();
-    let color = !no_color && super::tui::has_color();
-    let options = BrowserOptions { color, query: query.unwrap_or_default(), show_all: all };
-    Ok(aiw_tui::browse_markets(client, markets, progress, runtime, options)?)
+    let options = ScreenOptions {
+        initial_screen: Some("plugins".to_owned()),
+        query: query.unwrap_or_default(),
+        show_all: all,
+        color: !no_color && super::tui::has_color(),
+        ascii: !super::tui::has_unicode(),
+        mouse: true,
+    };
+    Ok(aiw_tui::open(client, Arc::new(super::doctor::run_checks), progress, &options)?)
 }

@@ -25,7 +25,7 @@ pub fn has_color() -> bool {
 }
 
 /// Whether the terminal shows more than ASCII, as its locale says.
-fn has_unicode() -> bool {
+pub fn has_unicode() -> bool {
     let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let locale = set("LC_ALL").or_else(|| set("LC_CTYPE")).or_else(|| set("LANG")).unwrap_or_default().to_lowercase();
     locale.contains("utf-8") || locale.contains("utf8")
@@ -51,6 +51,7 @@ pub fn run(args: TuiArgs, home: &Home, output: &Output) -> Result<(), CliError> 
         color: has_color(),
         ascii: args.view.ascii || !has_unicode(),
         mouse: !args.view.no_mouse,
+        ..ScreenOptions::default()
     };
     Ok(aiw_tui::open(client, Arc::new(super::doctor::run_checks), progress, &options)?)
 }

@@ -115,7 +115,9 @@ pub async fn questions(client: &ClientSession, server: &str, tool: &str, sink: &
         let about = parameter.schema;
         let kind = about["type"].as_str().map(|kind| format!("({}) ", one_line(kind, 40))).unwrap_or_default();
         let words = one_line(about["description"].as_str().unwrap_or_default(), 600);
-        let choices = about["enum"].as_array().into_iter().flatten();
+        let is_boolean = about["type"].as_str() == Some("boolean");
+        let booleans = ["true", "false"].into_iter().filter(|_| is_boolean).map(str::to_owned);
+        let choices = about["enum"].as_array().into_iter().flatten().map(typed).chain(booleans);
         Question {
             name: parameter.name.to_owned(),
             description: Some(format!("{kind}{words}").trim_end().to_owned()),
@@ -124,7 +126,7 @@ pub async fn questions(client: &ClientSession, server: &str, tool: &str, sink: &
             format: Format::Text,
             default: about.get("default").map(typed),
             placeholder: None,
-            choices: choices.map(typed).collect(),
+            choices: choices.collect(),
             repeated: false,
             allows_bare_flag: false,
         }

@@ -11,17 +11,17 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
 use super::jobs::Reply;
-use super::state::{Screens, Tab};
+use super::state::State;
 use crate::context::AppContext;
-use crate::page::{Detail, ListContent};
+use crate::page::{Detail, ListContent, Page};
+use crate::pages::plugins::{Plugin, PluginsPage, facts, row as plugin_row};
 use crate::pages::{TasksPage, task_row};
 use crate::paint::{Fact, Theme};
 use crate::progress::ScreenProgress;
-use crate::screen::Screen;
 
-/// A screen of tasks of a fixed size that draws into memory.
+/// A screen of a fixed size that draws into memory.
 pub struct ScreenFrame {
-    app: Screens,
+    state: State,
     terminal: Option<Terminal<TestBackend>>,
     tasks: Vec<Task>,
 }
@@ -29,46 +29,75 @@ pub struct ScreenFrame {
 impl ScreenFrame {
     /// Returns a screen of `width` by `height` cells with so many tasks, the log of one of them beside them.
     #[must_use]
-    pub fn new(count: u64, width: u16, height: u16) -> Option<Self> {
-        const NO_SCRIPTS: BundledScripts = BundledScripts { component: &[], code: &[], sha256: "" };
-        let progress = Arc::new(ScreenProgress::default());
-        let home = Home::from_root("/nowhere/at/all");
-        let client = ClientSession::from_app(App::open(home, &[], NO_SCRIPTS, progress.clone())).ok()?;
-        let doctor = Arc::new(|_: &Home| aiw_app::doctor::Doctor { parts: Vec::new() });
-        let ground = Arc::new(AppContext::new(client, doctor, progress));
-        let theme = Theme { color: true, ascii: false };
-        let app = Screens::new(ground, vec![Tab::page(Arc::new(TasksPage))], 0, theme, false);
-        let tasks = (0..count).filter_map(task).collect();
-        let mut frame = Self { app, terminal: Terminal::new(TestBackend::new(width, height)).ok(), tasks };
+    pub fn with_tasks(count: u64, width: u16, height: u16) -> Option<Self> {
+        let mut frame = Self::new(|ground| Arc::new(TasksPage(ground)), width, height)?;
+        frame.tasks = (0..count).filter_map(task).collect();
         frame.refresh(0);
         Some(frame)
     }
 
-    /// Reads the list anew, with another state of one of its tasks, and new lines of a log.
+    /// Returns a screen of `width` by `height` cells with so many plugins.
+    #[must_use]
+    pub fn with_plugins(count: usize, width: u16, height: u16) -> Option<Self> {
+        let mut frame = Self::new(|ground| Arc::new(PluginsPage::new(ground)), width, height)?;
+        let plugins: Vec<Plugin> = (0..count).map(plugin).collect();
+        frame.state.handle_reply(Reply::List(0, Ok(ListContent::new(plugins.iter().map(plugin_row).collect(), []))));
+        let first = plugins.first()?;
+        frame.state.handle_reply(Reply::Detail(0, first.id.clone(), Detail::new(facts(first))));
+        Some(frame)
+    }
+
+    fn new(page: impl FnOnce(Arc<AppContext>) -> Arc<dyn Page>, width: u16, height: u16) -> Option<Self> {
+        const NO_SCRIPTS: BundledScripts = BundledScripts { component: &[], code: &[], sha256: "" };
+        let home = Home::from_root("/nowhere/at/all");
+        let app = App::open(home, &[], NO_SCRIPTS, Arc::new(ScreenProgress::default()));
+        let doctor = Arc::new(|_: &Home| aiw_app::doctor::Doctor { parts: Vec::new() });
+        let ground = Arc::new(AppContext::new(ClientSession::from_app(app).ok()?, doctor));
+        let state = State::new(vec![page(ground)], 0, Theme { color: true, ascii: false }, false);
+        Some(Self { state, terminal: Terminal::new(TestBackend::new(width, height)).ok(), tasks: Vec::new() })
+    }
+
+    /// Reads the list of tasks anew, with another state of one of them, and new lines of a log.
     pub fn refresh(&mut self, turn: usize) {
         let at = turn % self.tasks.len().max(1);
         if let Some(task) = self.tasks.get_mut(at) {
             task.unread = !task.unread;
         }
-        self.app.handle_reply(Reply::List(0, Ok(ListContent::new(self.tasks.iter().map(task_row).collect(), []))));
+        self.state.handle_reply(Reply::List(0, Ok(ListContent::new(self.tasks.iter().map(task_row).collect(), []))));
         let id = self.tasks.get(at).map(|task| task.id.to_string()).unwrap_or_default();
         let lines =
             (0..300).map(|n| format!("line {n} of turn {turn}: what a model says in a line of the usual length"));
-        self.app.handle_reply(Reply::Detail(0, id, Detail::new(vec![Fact::title("a task")]).with_lines(lines)));
+        self.state.handle_reply(Reply::Detail(0, id, Detail::new(vec![Fact::title("a task")]).with_lines(lines)));
         self.draw();
     }
 
     /// Selects the next row and draws the frame.
     pub fn step(&mut self) {
-        self.app.handle_key(KeyEvent::new(KeyCode::Down, KeyModifiers::NONE));
+        self.state.handle_key(KeyEvent::new(KeyCode::Down, KeyModifiers::NONE));
         self.draw();
     }
 
     fn draw(&mut self) {
         if let Some(terminal) = &mut self.terminal {
             // Drawing into memory cannot fail.
-            let _ = terminal.draw(|frame| self.app.draw(frame));
+            let _ = terminal.draw(|frame| self.state.draw(frame));
         }
+    }
+}
+
+fn plugin(n: usize) -> Plugin {
+    let about = format!("What plugin {n} is for, in words enough to fill two lines of the details beside the list");
+    Plugin {
+        id: format!("plugin-{n}@market-{}", n % 5),
+        name: format!("plugin-{n}"),
+        market: format!("market-{}", n % 5),
+        version: Some("1.0.0".into()),
+        description: about.repeat(2),
+        category: Some(["development", "design", "data"][n % 3].into()),
+        kinds: Some(vec!["mcp".into(), "skills".into()]),
+        source: format!("github:owner/repo-{n}"),
+        servers: vec!["s (stdio) npx -y server".into()],
+        ..Plugin::default()
     }
 }
 

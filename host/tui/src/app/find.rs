@@ -13,8 +13,10 @@ pub(super) struct TextSearch {
     pub(super) start_line: usize,
     /// The line that it has gone to.
     pub(super) current_match: Option<usize>,
-    /// The lines on the screen that have the words; none if it has not searched since the text or the words changed.
-    found: Option<Vec<usize>>,
+    /// The lines on the screen that have the words, among those that were searched.
+    found: Vec<usize>,
+    /// How many lines were searched since the text or the words changed.
+    searched: usize,
 }
 
 impl TextSearch {
@@ -27,7 +29,8 @@ impl TextSearch {
             words,
             start_line: self.start_line,
             current_match: None,
-            found: None,
+            found: Vec::new(),
+            searched: 0,
         };
     }
 
@@ -37,28 +40,33 @@ impl TextSearch {
 
     /// Forgets where the words were: the text has changed.
     pub(super) fn invalidate(&mut self) {
-        (self.found, self.current_match) = (None, None);
+        (self.found, self.searched, self.current_match) = (Vec::new(), 0, None);
     }
 
-    /// Searches the pieces of lines, unless it has.
+    /// Searches the pieces of lines that it has not searched.
     pub(super) fn search<'a>(&mut self, pieces: impl Iterator<Item = &'a str>) {
-        let Some(pattern) = self.pattern.as_ref().filter(|_| self.found.is_none()) else { return };
-        let has = |(at, piece): (usize, &str)| pattern.is_match(piece).then_some(at);
-        self.found = Some(pieces.enumerate().filter_map(has).collect());
+        let Some(pattern) = &self.pattern else { return };
+        for piece in pieces.skip(self.searched) {
+            self.found.extend(pattern.is_match(piece).then_some(self.searched));
+            self.searched += 1;
+        }
     }
 
     /// Returns the first line that has the words from a line on, or the last one before it; at the end it begins again.
     pub(super) fn next_match(&self, from: usize, is_back: bool) -> Option<usize> {
-        let found = self.found.as_ref()?;
-        let at = found.partition_point(|line| *line < from);
-        let next = if is_back { found[..at].last().or(found.last()) } else { found.get(at).or(found.first()) };
+        let at = self.found.partition_point(|line| *line < from);
+        let next = if is_back {
+            self.found[..at].last().or(self.found.last())
+        } else {
+            self.found.get(at).or(self.found.first())
+        };
         next.copied()
     }
 
     /// Returns which of the lines with the words is the first one from a line on, and how many there are.
     pub(super) fn match_position(&self, from: usize) -> (usize, usize) {
-        let found = self.found.as_deref().unwrap_or_default();
-        ((found.partition_point(|line| *line < from) + 1).min(found.len()), found.len())
+        let count = self.found.len();
+        ((self.found.partition_point(|line| *line < from) + 1).min(count), count)
     }
 
     /// Returns where a piece has the words.

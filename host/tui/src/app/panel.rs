@@ -1,18 +1,20 @@
-//! The state of a page: its list, what is known of the selected thing, and what of it is on the screen.
+//! The state of a page: its list, what is known of the selected thing, a log of it, and what is on the screen.
 
 use std::collections::BTreeSet;
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aiw_app::feed::Topic;
-use crossterm::event::KeyCode;
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::find::TextSearch;
+use super::dialog::PendingAction;
 use super::jobs::Job;
+use super::keys::Command;
+use super::log::LogView;
+use super::text_view::TextView;
 use crate::list::List;
-use crate::page::{Action, Detail, ListContent, Page, Row};
-use crate::text::wrap;
+use crate::output::OutputLine;
+use crate::page::{Action, Detail, ListContent, LogHandle, Page, Row, Search};
 
 /// How often a list is read for its ages alone.
 const AGE_REFRESH_INTERVAL: Duration = Duration::from_secs(60);
@@ -22,28 +24,6 @@ const AGE_REFRESH_INTERVAL: Duration = Duration::from_secs(60);
 pub(super) enum Focus {
     List,
     Detail,
-}
-
-/// Lines that are broken at a width.
-struct Wrapped {
-    /// The width.
-    room: usize,
-    /// For each line on the screen, the line that it is a piece of, and the bytes of that.
-    pieces: Vec<(usize, Range<usize>)>,
-}
-
-impl Wrapped {
-    fn of(lines: &[String], room: usize) -> Self {
-        let mut pieces = Vec::with_capacity(lines.len());
-        for (at, line) in lines.iter().enumerate() {
-            let begins = |piece: &str| piece.as_ptr() as usize - line.as_ptr() as usize;
-            pieces.extend(wrap(line, room).into_iter().map(|piece| (at, begins(piece)..begins(piece) + piece.len())));
-            if line.is_empty() {
-                pieces.push((at, 0..0));
-            }
-        }
-        Self { room, pieces }
-    }
 }
 
 /// A page with its state.
@@ -61,16 +41,12 @@ pub(crate) struct Panel {
     /// A text that an action shows in its place.
     action_text: Option<Detail>,
     pub(super) focus: Focus,
-    /// The first line of the details that is on the screen; none if it follows the end of logs.
-    pub(super) scroll: Option<usize>,
-    /// The largest of these.
-    pub(super) max_scroll: usize,
-    /// The text beside the list, wrapped; none if it has changed since.
-    wrapped: Option<Wrapped>,
+    /// The text beside the list.
+    pub(super) text: TextView,
+    /// The log in place of all that.
+    pub(super) log: Option<LogView>,
     /// The words that the page is searched for.
     search: String,
-    /// The search of the text beside the list.
-    pub(super) text_search: TextSearch,
     /// The id of what is to be selected when the list is there.
     selection_id: Option<String>,
     /// Whether a list is being read, and whether it is out of date already.
@@ -86,7 +62,7 @@ pub(crate) struct Panel {
 impl Panel {
     pub(super) fn new(page: Arc<dyn Page>) -> Self {
         Self {
-            list: List::new(page.descriptor().columns),
+            list: List::new(page.descriptor()),
             page,
             notes: Vec::new(),
             idle: String::new(),
@@ -95,11 +71,9 @@ impl Panel {
             detail: None,
             action_text: None,
             focus: Focus::List,
-            scroll: None,
-            max_scroll: 0,
-            wrapped: None,
+            text: TextView::new(false),
+            log: None,
             search: String::new(),
-            text_search: TextSearch::default(),
             selection_id: None,
             is_listing: false,
             is_outdated: false,
@@ -115,51 +89,23 @@ impl Panel {
         self.action_text.as_ref().or_else(|| self.detail.as_ref().filter(is_current).map(|(_, detail)| detail))
     }
 
-    /// Wraps the lines of what stands beside the list. Those of a long log are wrapped once for a width, and not for each frame.
-    pub(super) fn wrap(&mut self, room: usize) {
-        if self.wrapped.as_ref().is_none_or(|wrapped| wrapped.room != room) {
-            self.wrapped = self.detail().map(|detail| Wrapped::of(&detail.lines, room));
-            self.text_search.invalidate();
-        }
-        let mut inside = std::mem::take(&mut self.text_search);
-        inside.search(self.wrapped_lines(0, usize::MAX));
-        self.text_search = inside;
+    /// Takes note that another text, or a newer one, stands beside the list.
+    fn invalidate_text(&mut self) {
+        self.text.invalidate();
+        self.text.follows = self.detail().is_some_and(|detail| detail.log_dir.is_some());
+    }
+
+    /// Returns what stands beside the list, and how it stands there.
+    pub(super) fn text(&mut self) -> Option<(&Detail, &mut TextView)> {
+        // As `detail`, of a part of the fields.
+        let current = self.list.current().map(|row| &row.id);
+        let known = self.detail.as_ref().filter(|(id, _)| Some(id) == current).map(|(_, detail)| detail);
+        Some((self.action_text.as_ref().or(known)?, &mut self.text))
     }
 
     /// Whether words are looked for in the text beside the list, and not in the list.
     pub(super) fn is_text_focused(&self) -> bool {
         self.focus == Focus::Detail && self.detail().is_some_and(|detail| !detail.lines.is_empty())
-    }
-
-    /// Returns the first line of the details that is on the screen.
-    pub(super) fn first_line(&self) -> usize {
-        let follows = self.detail().is_some_and(|detail| detail.log_dir.is_some());
-        self.scroll.unwrap_or(if follows { self.max_scroll } else { 0 })
-    }
-
-    /// Returns the line that the search of the text has gone to, or the first one that is on the screen.
-    pub(super) fn match_line(&self) -> usize {
-        self.text_search.current_match.unwrap_or_else(|| self.first_line())
-    }
-
-    /// Goes to the next place of the words in the text, or to the one before.
-    fn go_to(&mut self, from: usize, is_back: bool) {
-        if let Some(line) = self.text_search.next_match(from, is_back) {
-            self.scroll = Some(line);
-            self.text_search.current_match = Some(line);
-        }
-    }
-
-    /// Returns how many wrapped lines there are.
-    pub(super) fn wrapped_count(&self) -> usize {
-        self.wrapped.as_ref().map_or(0, |wrapped| wrapped.pieces.len())
-    }
-
-    /// Returns so many wrapped lines from one of them on.
-    pub(super) fn wrapped_lines(&self, first: usize, count: usize) -> impl Iterator<Item = &str> {
-        let lines = self.detail().map_or(&[][..], |detail| &detail.lines);
-        let pieces = self.wrapped.iter().flat_map(|wrapped| &wrapped.pieces).skip(first).take(count);
-        pieces.filter_map(|(line, piece)| lines.get(*line)?.get(piece.clone()))
     }
 
     /// Returns the job that reads the list, unless it is being read: then it is read again afterwards.
@@ -185,11 +131,24 @@ impl Panel {
 
     /// Handles changes. Returns what to read again.
     pub(super) fn handle_changes(&mut self, at: usize, topics: &BTreeSet<Topic>) -> Option<Job> {
-        if topics.iter().any(|topic| self.page.descriptor().topics.contains(topic)) {
+        let has_changed = topics.iter().any(|topic| self.page.descriptor().topics.contains(topic));
+        if let Some(log) = &mut self.log {
+            // The list is read again when it is seen again.
+            return log.read(at, has_changed);
+        }
+        if has_changed {
             return self.refresh(at);
         }
         self.is_stale = true;
         self.inspect_selected(at)
+    }
+
+    /// Opens a log in place of the list and the text beside it. Returns the job that reads it.
+    pub(super) fn open_log(&mut self, at: usize, title: String, handle: LogHandle) -> Option<Job> {
+        let mut log = LogView::new(title, handle);
+        let job = log.read(at, false);
+        self.log = Some(log);
+        job
     }
 
     /// Returns the job that reads the list for its ages, which are older by now.
@@ -230,10 +189,10 @@ impl Panel {
         self.is_looking = false;
         let looked = Some((id, detail));
         let is_changed = self.detail != looked;
-        if is_changed && self.action_text.is_none() {
-            self.wrapped = None;
-        }
         self.detail = looked;
+        if is_changed && self.action_text.is_none() {
+            self.invalidate_text();
+        }
         (self.inspect_selected(at), is_changed)
     }
 
@@ -247,120 +206,162 @@ impl Panel {
     /// Shows a text in place of what is known of the selected thing.
     pub(super) fn show(&mut self, detail: Detail) {
         self.action_text = Some(detail);
-        self.wrapped = None;
+        self.invalidate_text();
+        self.text.reset();
         self.focus = Focus::Detail;
-        self.scroll = None;
     }
 
-    /// Returns the actions that make sense now.
+    /// Returns the actions that make sense now: for a marked row, or the selected one if none is marked.
     pub(super) fn actions(&self) -> impl Iterator<Item = &'static Action> {
-        let keys = self.list.current().map_or("", |row| row.action_keys);
-        let makes_sense = move |action: &&Action| {
-            if action.needs_selection { keys.contains(action.key) } else { !self.idle.contains(action.key) }
+        let marked = self.list.marked();
+        let has = move |row: &Row, action: &Action| row.action_keys.contains(action.key);
+        let makes_sense = move |action: &&Action| match action.needs_selection {
+            false => !self.idle.contains(action.key),
+            true if action.is_single || marked.is_empty() => self.list.current().is_some_and(|row| has(row, action)),
+            true => marked.iter().any(|row| has(row, action)),
         };
         self.page.descriptor().actions.iter().filter(makes_sense)
     }
 
-    pub(super) fn action(&self, key: char) -> Option<(&'static Action, Option<&Row>)> {
+    /// Returns an action, what it acts on, and the name of that for a question.
+    pub(super) fn action(&self, key: char) -> Option<(&'static Action, PendingAction, String)> {
         let action = self.actions().find(|action| action.key == key)?;
-        Some((action, self.list.current().filter(|_| action.needs_selection)))
+        let marked = self.list.marked();
+        let rows: Vec<&Row> = match action.needs_selection {
+            false => Vec::new(),
+            true if action.is_single || marked.is_empty() => self.list.current().into_iter().collect(),
+            true => marked.into_iter().filter(|row| row.action_keys.contains(key)).collect(),
+        };
+        let name = rows.iter().map(|row| row.name()).collect::<Vec<_>>().join(", ");
+        let ids = rows.iter().map(|row| row.id.clone()).collect();
+        Some((action, PendingAction { key, ids }, name))
     }
 
-    /// Handles a key that moves. Returns whether it does.
-    pub(super) fn handle_key(&mut self, code: KeyCode) -> bool {
-        match code {
-            KeyCode::Enter | KeyCode::Right | KeyCode::Char('l') => self.focus = Focus::Detail,
-            KeyCode::Char('n') if self.has_text_query() => self.go_to(self.match_line() + 1, false),
-            KeyCode::Char('N') if self.has_text_query() => self.go_to(self.match_line(), true),
-            KeyCode::Left | KeyCode::Char('h') => self.back(),
-            code if self.focus == Focus::Detail => return self.scroll_by(code),
-            code => {
-                let before = self.list.current().map(|row| row.id.clone());
-                if !self.list.handle_key(code) {
-                    return false;
-                }
-                if self.list.current().map(|row| &row.id) != before.as_ref() {
-                    self.reset_position();
+    /// Returns the own keys of the page that make sense now, with their names and what they do.
+    pub(super) fn own_bindings(&self) -> Vec<(char, &'static str, &'static str)> {
+        let about = self.page.descriptor();
+        let actions = self.actions().map(|one| (one.key, one.name, one.help));
+        let facets = about.facets.iter().map(|one| (one.key, one.name, one.help));
+        actions.chain(facets).chain(about.hidden_rows.map(|one| (one.key, "all", one.help))).collect()
+    }
+
+    /// Returns what a key does that is the page's own.
+    pub(super) fn act_command(&self, key: KeyEvent) -> Option<Command> {
+        let KeyCode::Char(letter) = key.code else { return None };
+        let is_own = self.log.is_none() && key.modifiers.difference(KeyModifiers::SHIFT).is_empty();
+        (is_own && self.own_bindings().iter().any(|(own, ..)| *own == letter)).then_some(Command::Act(letter))
+    }
+
+    /// Does what a key says in the list, the text beside it or the log. Returns the job that follows.
+    pub(super) fn run(&mut self, at: usize, command: Command, code: KeyCode) -> Option<Job> {
+        match command {
+            Command::Inside => self.focus = Focus::Detail,
+            Command::Move => self.move_by(code),
+            Command::Mark => {
+                self.list.mark_selected();
+                self.reset_position();
+            }
+            Command::MarkAll => self.list.mark_all(),
+            Command::Sort => self.list.sort_by_next(),
+            Command::Reverse => self.list.reverse(),
+            Command::NextMatch | Command::PreviousMatch => {
+                let (_, text) = self.searched_text()?;
+                text.go_to_match(command == Command::PreviousMatch);
+            }
+            Command::ToggleWrap | Command::ToggleTimes | Command::ToggleFollow | Command::Sideways => {
+                let log = self.log.as_mut()?;
+                match command {
+                    Command::ToggleWrap => log.text.toggle_wrap(&log.lines),
+                    Command::ToggleTimes => log.text.toggle_times(&log.lines),
+                    Command::ToggleFollow => log.toggle_follow(),
+                    _ => log.text.move_sideways(matches!(code, KeyCode::Left | KeyCode::Char('h'))),
                 }
             }
+            // Of other places.
+            _ => {}
         }
-        true
+        self.inspect_selected(at)
+    }
+
+    /// Moves by a key: the text if it has the focus, or else the list.
+    pub(super) fn move_by(&mut self, code: KeyCode) {
+        if let Some(log) = &mut self.log {
+            log.text.scroll_by(code);
+        } else if self.focus == Focus::Detail {
+            self.text.scroll_by(code);
+        } else {
+            let before = self.list.current().map(|row| row.id.clone());
+            self.list.handle_key(code);
+            if self.list.current().map(|row| &row.id) != before.as_ref() {
+                self.reset_position();
+            }
+        }
+    }
+
+    /// Returns the text that is searched now, with its lines, if it is not the list.
+    pub(super) fn searched_text(&mut self) -> Option<(&[OutputLine], &mut TextView)> {
+        if self.log.is_none() {
+            let is_focused = self.is_text_focused();
+            return self.text().filter(|_| is_focused).map(|(detail, text)| (&*detail.lines, text));
+        }
+        self.log.as_mut().map(|log| (&*log.lines, &mut log.text))
     }
 
     /// Shows another thing from its beginning, or its end.
     pub(super) fn reset_position(&mut self) {
-        if self.action_text.take().is_some() {
-            self.wrapped = None;
+        self.action_text = None;
+        self.invalidate_text();
+        self.text.reset();
+    }
+
+    /// Leaves what is innermost. Returns whether there was something to leave, and the job that reads what is seen then.
+    pub(super) fn leave(&mut self, at: usize) -> (bool, Option<Job>) {
+        if let Some((_, text)) = self.searched_text()
+            && !text.search.query().is_empty()
+        {
+            text.search = Default::default();
+            return (true, None);
         }
-        self.text_search = TextSearch::default();
-        self.scroll = None;
-    }
-
-    /// Whether words are looked for in the text.
-    pub(super) fn has_text_query(&self) -> bool {
-        self.is_text_focused() && !self.text_search.query().is_empty()
-    }
-
-    fn back(&mut self) {
-        self.focus = Focus::List;
-        self.reset_position();
-    }
-
-    /// Leaves what is innermost. Returns whether there was something to leave.
-    pub(super) fn leave(&mut self) -> bool {
-        if self.has_text_query() {
-            self.text_search = TextSearch::default();
-            return true;
+        if self.log.take().is_some() {
+            return (true, self.refresh(at));
         }
-        let is_inside = self.focus == Focus::Detail || self.action_text.is_some();
-        if is_inside {
-            self.back();
+        if self.focus == Focus::Detail || self.action_text.is_some() {
+            self.focus = Focus::List;
+            self.reset_position();
+            return (true, None);
         }
-        is_inside
-    }
-
-    fn scroll_by(&mut self, code: KeyCode) -> bool {
-        let follows = self.detail().is_some_and(|detail| detail.log_dir.is_some());
-        let now = self.first_line();
-        let next = match code {
-            KeyCode::Up | KeyCode::Char('k') => now.saturating_sub(1),
-            KeyCode::Down | KeyCode::Char('j') => now + 1,
-            KeyCode::PageUp => now.saturating_sub(10),
-            KeyCode::PageDown | KeyCode::Char(' ') => now + 10,
-            KeyCode::Home | KeyCode::Char('g') => 0,
-            KeyCode::End | KeyCode::Char('G') => self.max_scroll,
-            _ => return false,
-        };
-        // At the end of logs, new lines come in by themselves.
-        self.scroll = Some(next.min(self.max_scroll)).filter(|next| !follows || *next < self.max_scroll);
-        self.text_search.current_match = None;
-        true
+        if self.list.unmark() {
+            return (true, None);
+        }
+        if !self.query().is_empty() {
+            return (true, self.set_query(at, String::new()));
+        }
+        (self.list.widen(), self.inspect_selected(at))
     }
 
     /// Returns the words that are looked for: in the text, on the page, or in the list.
     pub(super) fn query(&self) -> &str {
-        if self.is_text_focused() {
-            return self.text_search.query();
+        if let Some(log) = &self.log {
+            return log.text.search.query();
         }
-        if self.page.descriptor().has_backend_search { &self.search } else { self.list.query() }
+        if self.is_text_focused() {
+            return self.text.search.query();
+        }
+        if self.has_backend_search() { &self.search } else { self.list.query() }
+    }
+
+    fn has_backend_search(&self) -> bool {
+        self.page.descriptor().search == Search::Backend
     }
 
     /// Looks for words in the text, narrows the list, or searches anew.
     pub(super) fn set_query(&mut self, at: usize, query: String) -> Option<Job> {
-        if self.is_text_focused() {
-            if self.text_search.query().is_empty() {
-                self.text_search.start_line = self.first_line();
-            }
-            let (from, room) = (self.text_search.start_line, self.wrapped.as_ref().map(|wrapped| wrapped.room));
-            self.text_search.set_query(query);
-            if let Some(room) = room {
-                self.wrap(room);
-                self.go_to(from, false);
-            }
+        if let Some((lines, text)) = self.searched_text() {
+            text.set_query(lines, query);
             return None;
         }
         self.reset_position();
-        if self.page.descriptor().has_backend_search {
+        if self.has_backend_search() {
             self.search = query;
             return self.refresh(at);
         }

@@ -1,5 +1,8 @@
 //! Tests of the application: keys in, frames and jobs out, at each size and in each manner of drawing.
 
+mod log;
+mod plugins;
+
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -14,16 +17,20 @@ use ratatui::buffer::Buffer;
 use ratatui::style::{Color, Modifier};
 
 use super::jobs::{Job, Reply};
-use super::state::{MIN_SCREEN_SIZE, Mode, Screens, Tab};
+use super::state::{Mode, State};
 use crate::context::AppContext;
-use crate::page::{Action, Column, Detail, ListContent, Outcome, Page, PageDescriptor, Row};
+use crate::output::OutputLine;
+use crate::page::{Action, Column, Detail, ListContent, Outcome, Page, PageDescriptor, Row, Search};
 use crate::paint::{Fact, TextStyle, Theme, buffer_text};
 use crate::progress::ScreenProgress;
 use crate::prompt::{Prompt, PromptKind, PromptReply};
 use crate::prompter::TuiPrompter;
-use crate::screen::{Effect, JobHandle, Screen as _};
+use crate::screen::{Effect, JobHandle};
 use crate::text::WRAP_CALL_COUNT;
 use aiw_app::feed::Topic;
+
+/// The smallest screen of the application.
+pub(crate) const MIN_SIZE: (u16, u16) = (60, 20);
 
 /// A page with things that a test gives, and the title and keys of another.
 struct Canned(Arc<dyn Page>);
@@ -33,11 +40,11 @@ impl Page for Canned {
         self.0.descriptor()
     }
 
-    fn list(&self, _: &AppContext, _: &str) -> Result<ListContent, String> {
+    fn list(&self, _: &str) -> Result<ListContent, String> {
         Err("a canned page is not read".to_owned())
     }
 
-    fn detail(&self, _: &AppContext, _: &str) -> Detail {
+    fn detail(&self, _: &str) -> Detail {
         Detail::from_error("a canned page is not read")
     }
 }
@@ -49,23 +56,21 @@ impl Page for SearchedFruit {
     fn descriptor(&self) -> &'static PageDescriptor {
         static ABOUT: PageDescriptor = PageDescriptor {
             title: "Searched",
-            short_title: "Sea",
             slug: "searched",
             cli_command: "aiw fruit search",
-            topics: &[],
-            actions: &[],
             columns: FRUIT.columns,
             empty_message: FRUIT.empty_message,
-            has_backend_search: true,
+            search: Search::Backend,
+            ..PageDescriptor::EMPTY
         };
         &ABOUT
     }
 
-    fn list(&self, _: &AppContext, _: &str) -> Result<ListContent, String> {
+    fn list(&self, _: &str) -> Result<ListContent, String> {
         Ok(fruit())
     }
 
-    fn detail(&self, _: &AppContext, id: &str) -> Detail {
+    fn detail(&self, id: &str) -> Detail {
         Detail::new(vec![Fact::title(id)])
     }
 }
@@ -75,7 +80,6 @@ struct Fruit;
 
 static FRUIT: PageDescriptor = PageDescriptor {
     title: "Fruit",
-    short_title: "Fru",
     slug: "fruit",
     cli_command: "aiw fruit",
     topics: &[Topic::Tasks],
@@ -86,7 +90,7 @@ static FRUIT: PageDescriptor = PageDescriptor {
         Action::new('p', "peel", "peel it"),
         Action::global('w', "wash", "wash all"),
     ],
-    has_backend_search: false,
+    ..PageDescriptor::EMPTY
 };
 
 impl Page for Fruit {
@@ -94,15 +98,15 @@ impl Page for Fruit {
         &FRUIT
     }
 
-    fn list(&self, _: &AppContext, _: &str) -> Result<ListContent, String> {
+    fn list(&self, _: &str) -> Result<ListContent, String> {
         Ok(fruit())
     }
 
-    fn detail(&self, _: &AppContext, id: &str) -> Detail {
+    fn detail(&self, id: &str) -> Detail {
         Detail::new(vec![Fact::title(id)])
     }
 
-    fn run_action(&self, _: &AppContext, _: char, _: &str, _: &TuiPrompter) -> Result<Outcome, String> {
+    fn run_action(&self, _: char, _: &str, _: &TuiPrompter) -> Result<Outcome, String> {
         Ok(Outcome::Message("done".to_owned()))
     }
 }
@@ -116,28 +120,28 @@ fn fruit() -> ListContent {
 /// Returns what jobs stand on, over a home that is not there.
 pub(crate) fn ground() -> Arc<AppContext> {
     const NO_SCRIPTS: BundledScripts = BundledScripts { component: &[], code: &[], sha256: "" };
-    let progress = Arc::new(ScreenProgress::default());
     let home = Home::from_root("/nowhere/at/all");
-    let client = ClientSession::from_app(App::open(home, &[], NO_SCRIPTS, progress.clone())).unwrap();
+    let client =
+        ClientSession::from_app(App::open(home, &[], NO_SCRIPTS, Arc::new(ScreenProgress::default()))).unwrap();
     let doctor = Arc::new(|_: &Home| aiw_app::doctor::Doctor { parts: Vec::new() });
-    Arc::new(AppContext::new(client, doctor, progress))
+    Arc::new(AppContext::new(client, doctor))
 }
 
 /// An application on a screen in memory.
 struct Screen {
-    app: Screens,
+    app: State,
     terminal: Terminal<TestBackend>,
 }
 
 impl Screen {
-    fn new(tabs: Vec<Tab>, theme: Theme, (width, height): (u16, u16)) -> Self {
-        let app = Screens::new(ground(), tabs, 0, theme, true);
+    fn new(pages: Vec<Arc<dyn Page>>, theme: Theme, (width, height): (u16, u16)) -> Self {
+        let app = State::new(pages, 0, theme, true);
         Self { app, terminal: Terminal::new(TestBackend::new(width, height)).unwrap() }
     }
 
     /// Returns one that shows fruit.
     fn of_fruit() -> Self {
-        let tabs = vec![Tab::page(Arc::new(Fruit)), Tab::page(Arc::new(Canned(Arc::new(Fruit))))];
+        let tabs: Vec<Arc<dyn Page>> = vec![Arc::new(Fruit), Arc::new(Canned(Arc::new(Fruit)))];
         let mut screen = Self::new(tabs, Theme { color: true, ascii: false }, (80, 24));
         assert_eq!(screen.app.initial_job(), Some(Job::List(0, String::new())));
         assert_eq!(
@@ -154,13 +158,13 @@ impl Screen {
         self.terminal.draw(|frame| self.app.draw(frame)).unwrap().buffer.clone()
     }
 
-    fn key(&mut self, code: KeyCode) -> Option<Effect<Job>> {
+    fn key(&mut self, code: KeyCode) -> Option<Effect> {
         let effect = self.app.handle_key(KeyEvent::new(code, KeyModifiers::NONE));
         self.draw();
         effect
     }
 
-    fn keys(&mut self, keys: &str) -> Option<Effect<Job>> {
+    fn keys(&mut self, keys: &str) -> Option<Effect> {
         keys.chars().map(|c| self.key(KeyCode::Char(c))).last().flatten()
     }
 
@@ -200,15 +204,16 @@ fn painted(buffer: &Buffer) -> String {
 /// colour; the others differ from them in nothing but that.
 pub(crate) fn shots(page: Arc<dyn Page>, listed: &ListContent, detail: &Detail) -> String {
     let shot = |theme: Theme, size: (u16, u16)| {
-        let mut screen = Screen::new(vec![Tab::page(Arc::new(Canned(page.clone())))], theme, size);
+        let mut screen = Screen::new(vec![Arc::new(Canned(page.clone()))], theme, size);
         screen.app.initial_job();
         let first = listed.rows.first().map(|row| row.id.clone()).unwrap_or_default();
         screen.app.handle_reply(Reply::List(0, Ok(listed.clone())));
+        screen.app.panel().list.select_id(&first);
         screen.app.handle_reply(Reply::Detail(0, first, detail.clone()));
         screen.draw()
     };
     let mut all = String::new();
-    for size in [MIN_SCREEN_SIZE, (80, 24), (200, 60)] {
+    for size in [MIN_SIZE, (80, 24), (100, 30), (200, 60)] {
         let color = shot(Theme { color: true, ascii: false }, size);
         let mono = shot(Theme { color: false, ascii: false }, size);
         assert_eq!(buffer_text(&color), buffer_text(&mono));
@@ -222,7 +227,7 @@ pub(crate) fn shots(page: Arc<dyn Page>, listed: &ListContent, detail: &Detail) 
         let mut lines: Vec<&str> = frame.lines().collect();
         lines.dedup();
         writeln!(all, "== {} x {}\n{}\n", size.0, size.1, lines.join("\n")).unwrap();
-        if size == MIN_SCREEN_SIZE {
+        if size == MIN_SIZE {
             writeln!(all, "== colours\n{}", painted(&color)).unwrap();
         }
     }
@@ -257,12 +262,14 @@ fn what_destroys_asks_and_anything_but_yes_is_a_no() {
     assert_eq!(screen.keys("e"), None);
     assert!(screen.frame().contains("Eat `apple`? (y/N)"));
     for no in [KeyCode::Enter, KeyCode::Esc, KeyCode::Char('n'), KeyCode::Char('e')] {
-        screen.app.mode = Mode::Confirm("Eat `apple`? (y/N)".into(), 'e', "apple".into());
+        assert_eq!(screen.app.dialogs.len(), 1);
         assert_eq!(screen.key(no), None);
-        assert_eq!(screen.app.mode, Mode::List);
+        assert!(screen.app.dialogs.is_empty() && !screen.frame().contains("(y/N)"));
+        screen.keys("e");
     }
+    screen.key(KeyCode::Esc);
     screen.keys("e");
-    assert_eq!(screen.keys("y"), Some(Effect::Start(Job::RunAction(0, 'e', "apple".into()))));
+    assert_eq!(screen.keys("y"), Some(Effect::Start(Job::RunAction(0, 'e', vec!["apple".into()]))));
     // It is not begun twice, and is done before the user leaves.
     screen.keys("e");
     assert_eq!(screen.keys("y"), None);
@@ -279,7 +286,7 @@ fn an_action_that_makes_no_sense_for_a_thing_is_not_there() {
     screen.key(KeyCode::End);
     assert!(!screen.frame().contains("p peel"));
     assert_eq!(screen.keys("p"), None);
-    assert_eq!(screen.keys("w"), Some(Effect::Start(Job::RunAction(0, 'w', String::new()))));
+    assert_eq!(screen.keys("w"), Some(Effect::Start(Job::RunAction(0, 'w', Vec::new()))));
     let read = screen.app.handle_reply(Reply::Action(0, 'w', Err("no\u{1b}[2J water".into())));
     assert_eq!(read, Some(Effect::Start(Job::List(0, String::new()))));
     assert!(screen.frame().contains("! no\\u{1b}[2J water"));
@@ -295,7 +302,7 @@ fn screens_open_by_number_and_by_tab() {
     let again = screen.app.handle_reply(Reply::List(1, Ok(fruit())));
     assert_eq!(again, Some(Effect::Start(Job::List(1, String::new()))));
     assert_eq!(screen.keys("9"), None);
-    assert_eq!(screen.app.active_tab, 1);
+    assert_eq!(screen.app.active, 1);
 }
 
 #[test]
@@ -323,13 +330,13 @@ fn a_question_is_agreed_to_only_when_all_of_it_was_seen() {
     screen.draw();
     assert!(screen.frame().contains("more lines below"));
     screen.keys("y");
-    assert!(given.try_recv().is_err() && screen.app.prompts.len() == 1);
+    assert!(given.try_recv().is_err() && screen.app.dialogs.len() == 1);
     for _ in 0..6 {
         screen.key(KeyCode::PageDown);
     }
     assert!(!screen.frame().contains("more lines below"));
     screen.app.handle_key(KeyEvent::new(KeyCode::Char('y'), KeyModifiers::CONTROL));
-    assert!(given.try_recv().is_err() && screen.app.prompts.len() == 1);
+    assert!(given.try_recv().is_err() && screen.app.dialogs.len() == 1);
     screen.keys("y");
     assert_eq!(given.try_recv(), Ok(PromptReply::Confirmed));
     let mut given = screen.ask(PromptKind::Confirm, 1);
@@ -364,7 +371,7 @@ fn keys_do_nothing_where_nobody_sees_what_they_do() {
     for key in "ewpx/2?jy".chars() {
         assert_eq!(screen.keys(&key.to_string()), None);
     }
-    assert_eq!((screen.app.mode.clone(), screen.app.active_tab), (Mode::List, 0));
+    assert!(matches!(screen.app.mode, Mode::Page) && screen.app.active == 0);
     assert_eq!(screen.keys("q"), Some(Effect::Quit));
     for (width, height) in [(1, 1), (3, 2), (60, 2), (2, 60)] {
         screen.terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
@@ -376,7 +383,7 @@ fn keys_do_nothing_where_nobody_sees_what_they_do() {
 fn pasted_text_presses_no_keys() {
     let mut screen = Screen::of_fruit();
     screen.app.handle_paste("ewq2\n");
-    assert_eq!((screen.app.mode.clone(), screen.app.active_tab, screen.app.running_actions.len()), (Mode::List, 0, 0));
+    assert!(matches!(screen.app.mode, Mode::Page) && screen.app.active == 0 && screen.app.running_actions.is_empty());
     screen.keys("/");
     screen.app.handle_paste("ban\nana \u{1b}[2J");
     assert!(screen.frame().contains("/ban ana \\u{1b}[2J"));
@@ -404,8 +411,8 @@ fn ten_thousand_things_are_moved_through_and_found() {
 fn words_are_found_in_a_long_text_one_after_the_other() {
     let mut screen = Screen::of_fruit();
     let line = |n: usize| if n % 100 == 50 { format!("line {n}: Error: {n}") } else { format!("line {n}") };
-    let (lines, logs) = ((0..1000).map(line).collect(), Some("/nowhere".into()));
-    screen.app.panel().unwrap().show(Detail { lines, log_dir: logs, ..Detail::new(Vec::new()) });
+    let (lines, logs) = ((0..1000).map(line).map(OutputLine::plain).collect(), Some("/nowhere".into()));
+    screen.app.panel().show(Detail { lines, log_dir: logs, ..Detail::new(Vec::new()) });
     assert!(screen.frame().contains("line 999"));
     // From the end it begins again at the first.
     screen.keys("/error: 9");
@@ -450,7 +457,7 @@ fn words_are_found_in_a_long_text_one_after_the_other() {
 
 #[test]
 fn what_is_searched_is_read_again_with_each_word() {
-    let tabs = vec![Tab::page(Arc::new(SearchedFruit))];
+    let tabs: Vec<Arc<dyn Page>> = vec![Arc::new(SearchedFruit)];
     let mut screen = Screen::new(tabs, Theme::default(), (80, 24));
     assert_eq!(screen.app.initial_job(), Some(Job::List(0, String::new())));
     screen.app.handle_reply(Reply::List(0, Ok(fruit())));
@@ -478,7 +485,7 @@ fn the_help_names_every_key_and_the_command_that_prints() {
 
 #[test]
 fn each_sign_of_the_screens_has_one_of_ascii() {
-    let mut screen = Screen::new(vec![Tab::page(Arc::new(Fruit))], Theme { color: true, ascii: true }, (80, 40));
+    let mut screen = Screen::new(vec![Arc::new(Fruit)], Theme { color: true, ascii: true }, (80, 40));
     screen.app.initial_job();
     screen.app.handle_reply(Reply::List(0, Ok(fruit())));
     screen.app.handle_reply(Reply::Detail(0, "apple".into(), Detail::new(vec![Fact::title("apple")])));
@@ -493,13 +500,13 @@ fn each_sign_of_the_screens_has_one_of_ascii() {
 
 #[test]
 fn the_help_is_whole_where_there_are_few_columns() {
-    let mut screen = Screen::new(vec![Tab::page(Arc::new(Fruit))], Theme { color: true, ascii: false }, (60, 30));
+    let mut screen = Screen::new(vec![Arc::new(Fruit)], Theme { color: true, ascii: false }, (60, 70));
     screen.app.initial_job();
     screen.keys("?");
     let frame = screen.frame();
     let words: Vec<&str> = frame.split_whitespace().collect();
     let help = words.join(" ");
-    for end in ["for other programs and screen readers e", "every other key is a no"] {
+    for end in ["for other programs and screen readers e", "yes, once all of the question was shown", "1 Fruit"] {
         assert!(help.contains(end), "{frame}");
     }
 }
@@ -565,42 +572,231 @@ fn the_lines_of_a_long_text_are_wrapped_once_for_a_width() {
     assert!(screen.frame().contains("later 0"));
 }
 
+/// Returns the names of the pages above the page with this index.
+fn names_above(width: u16, at: usize) -> String {
+    let mut screen = Screen::new(crate::pages::all(&ground()), Theme::default(), (width, 24));
+    screen.app.active = at;
+    screen.frame().lines().next().unwrap().to_owned()
+}
+
 #[test]
-fn the_names_of_the_screens_differ_at_every_width() {
-    let pages = || crate::pages::all(Tab::Plugins(Box::new(crate::browse::Browser::new(Default::default()))));
-    let count = pages().len();
-    for at in 0..count {
-        let mut screen = Screen::new(pages(), Theme { color: false, ascii: false }, MIN_SCREEN_SIZE);
-        screen.app.active_tab = at;
-        for width in MIN_SCREEN_SIZE.0..=160 {
-            screen.terminal = Terminal::new(TestBackend::new(width, 24)).unwrap();
-            let frame = screen.frame();
-            let line = frame.lines().next().unwrap();
-            let names: Vec<&str> = line.split("  ").map(str::trim).filter(|name| !name.is_empty()).collect();
-            assert_eq!(names.len(), count, "{width}: {line}");
-            let titles: std::collections::BTreeSet<&str> = names
+fn pages_are_named_where_there_is_room_and_numbered_everywhere() {
+    let pages = crate::pages::all(&ground());
+    for (at, page) in pages.iter().enumerate() {
+        let open = page.descriptor().title;
+        for width in 60..=160 {
+            let line = names_above(width, at);
+            let names: Vec<&str> = line.split(' ').collect();
+            let numbers: String = names
                 .iter()
-                .map(|name| name.trim_start_matches(|c: char| c.is_ascii_digit()))
-                .filter(|title| !title.is_empty())
+                .filter_map(|name| name.trim_start_matches('[').parse::<u8>().ok())
+                .map(|n| n.to_string())
                 .collect();
-            let named = names.iter().filter(|name| name.len() > 1).count();
-            assert_eq!(titles.len(), named, "{width}: {line}");
-            assert!(width < 80 || named == count, "{width}: {line}");
+            assert_eq!(numbers, "1234567890", "{width}: {line}");
+            let named = pages.iter().filter(|page| line.contains(page.descriptor().title)).count();
+            assert!(line.contains(&format!("{open}]")) && line.contains("Sources"), "{width}: {line}");
+            match width {
+                0..100 => assert!(named <= 2, "{width}: {line}"),
+                100..110 => assert!(named >= pages.len() - 2, "{width}: {line}"),
+                _ => assert_eq!(named, pages.len(), "{width}: {line}"),
+            }
         }
     }
-    let mut screen = Screen::new(pages(), Theme { color: false, ascii: false }, MIN_SCREEN_SIZE);
-    let mut lines = Vec::new();
-    for (width, at) in [(60, 0), (80, 0), (80, 3), (120, 0)] {
-        screen.terminal = Terminal::new(TestBackend::new(width, 24)).unwrap();
-        screen.app.active_tab = at;
-        lines.push(screen.frame().lines().next().unwrap().to_owned());
-    }
+    let lines = [(60, 0), (80, 2), (100, 2), (120, 0)].map(|(width, at)| names_above(width, at));
     assert_snapshot!(lines.join("\n"), @"
-    1 Dashboard  2  3  4  5  6  7  8  9  0  Src
-    1 Das  2 Tas  3 Prc  4 MCP  5 Prv  6 His  7 Plu  8 Syn  9 Sta  0 Eve  Src
-    1 Das  2 Tas  3 Prc  4 MCP  5 Prv  6 His  7 Plu  8 Syn  9 Sta  0 Eve  Src
-    1 Dashboard  2 Tasks  3 Processes  4 MCP  5 Providers  6 History  7 Plugins  8 Sync  9 Status  0 Events  Sources
+    [1 Dashboard] 2 3 4 5 6 7 8 9 0 Sources
+    1 2 [3 Processes] 4 5 6 7 8 9 0 Sources
+    1 Dashboard 2 Tasks [3 Processes] 4 MCP 5 Providers 6 History 7 Plugins 8 Sync 9 Status 0 Sources
+    [1 Dashboard] 2 Tasks 3 Processes 4 MCP 5 Providers 6 History 7 Plugins 8 Sync 9 Status 0 Events Sources
     ");
+}
+
+#[test]
+fn several_rows_are_marked_and_acted_on_together() {
+    let mut screen = Screen::of_fruit();
+    screen.keys("  ");
+    let frame = screen.frame();
+    assert!(frame.contains(" •apple") && frame.contains(" •banana") && frame.contains("› cherry"), "{frame}");
+    assert!(frame.contains("3 · 2 marked"), "{frame}");
+    // The selected row has no peel, the marked ones have.
+    assert_eq!(screen.keys("p"), Some(Effect::Start(Job::RunAction(0, 'p', vec!["apple".into(), "banana".into()]))));
+    assert!(!screen.frame().contains("marked"));
+    // What destroys names all of them.
+    screen.keys("*e");
+    assert!(screen.frame().contains("Eat 3: apple, banana, cherry? (y/N)"), "{}", screen.frame());
+    let all = ["apple", "banana", "cherry"].map(str::to_owned).to_vec();
+    assert_eq!(screen.keys("y"), Some(Effect::Start(Job::RunAction(0, 'e', all))));
+    // Esc takes the marks away before anything else.
+    screen.keys(" ");
+    screen.key(KeyCode::Esc);
+    assert!(!screen.frame().contains("marked"));
+}
+
+#[test]
+fn what_fails_with_one_of_several_stops_no_other() {
+    struct Picky;
+    impl Page for Picky {
+        fn descriptor(&self) -> &'static PageDescriptor {
+            &FRUIT
+        }
+        fn list(&self, _: &str) -> Result<ListContent, String> {
+            Ok(fruit())
+        }
+        fn detail(&self, _: &str) -> Detail {
+            Detail::default()
+        }
+        fn run_action(&self, _: char, id: &str, _: &TuiPrompter) -> Result<Outcome, String> {
+            if id == "banana" { Err("no banana".into()) } else { Ok(Outcome::Message(format!("{id} is gone"))) }
+        }
+    }
+    let person = TuiPrompter::new(&crate::prompter::noop_job_handle());
+    let on =
+        |ids: &[&str]| Picky.run_action_on('e', &ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>(), &person);
+    assert_eq!(on(&["banana", "apple"]).unwrap_err(), "no banana; apple is gone");
+    assert!(matches!(on(&["apple", "cherry"]), Ok(Outcome::Message(said)) if said == "apple is gone; cherry is gone"));
+}
+
+#[test]
+fn rows_that_failed_go_first_and_a_key_orders_by_each_column() {
+    let mut screen = Screen::of_fruit();
+    let row = |(name, tone, size): (&str, TextStyle, &str)| {
+        Row::new(name, tone, "e", [name.to_owned(), size.to_owned(), "x".to_owned()])
+    };
+    let rows = [("fig", TextStyle::Good, "9"), ("kiwi", TextStyle::Bad, "100"), ("date", TextStyle::Good, "10")];
+    screen.app.handle_reply(Reply::List(0, Ok(ListContent::new(rows.into_iter().map(row).collect(), []))));
+    let names = |screen: &mut Screen| {
+        let frame = screen.frame();
+        let lines: Vec<String> = frame.lines().skip(2).take(3).map(|line| line.replace('›', " ")).collect();
+        lines.iter().map(|line| line.split_whitespace().next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&mut screen), ["kiwi", "fig", "date"]);
+    screen.keys("S");
+    assert!(screen.frame().contains("NAME ▲"));
+    assert_eq!(names(&mut screen), ["date", "fig", "kiwi"]);
+    screen.keys("S");
+    assert!(screen.frame().contains("STATE ▲"));
+    assert_eq!(names(&mut screen), ["fig", "date", "kiwi"]);
+    screen.keys("R");
+    assert!(screen.frame().contains("STATE ▼"));
+    assert_eq!(names(&mut screen), ["kiwi", "date", "fig"]);
+    screen.keys("SS");
+    assert!(!screen.frame().contains('▲') && !screen.frame().contains('▼'));
+    assert_eq!(names(&mut screen), ["kiwi", "fig", "date"]);
+}
+
+#[test]
+fn the_command_line_knows_pages_actions_and_columns() {
+    let mut screen = Screen::of_fruit();
+    screen.keys(":pe");
+    assert!(screen.frame().contains(":pe") && screen.frame().lines().last().unwrap().starts_with("peel"));
+    screen.key(KeyCode::Tab);
+    assert!(screen.frame().contains(":peel"));
+    assert_eq!(screen.key(KeyCode::Enter), Some(Effect::Start(Job::RunAction(0, 'p', vec!["apple".into()]))));
+    // An action that asks asks here too.
+    screen.keys(":eat");
+    assert_eq!(screen.key(KeyCode::Enter), None);
+    assert!(screen.frame().contains("Eat `apple`? (y/N)"));
+    screen.key(KeyCode::Esc);
+    screen.keys(":sort state");
+    screen.key(KeyCode::Enter);
+    assert!(screen.frame().contains("STATE ▲"));
+    screen.keys(":help");
+    screen.key(KeyCode::Enter);
+    assert!(screen.frame().contains("aiw fruit"));
+    screen.key(KeyCode::Esc);
+    screen.keys(":nothing like it");
+    assert!(screen.frame().contains("nothing has this name"));
+    screen.key(KeyCode::Enter);
+    assert!(screen.frame().contains("! there is no such page or action"));
+    screen.keys(":");
+    assert_eq!(screen.app.handle_key(KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL)), None);
+    assert!(matches!(screen.app.mode, Mode::Page));
+    let mut screen = Screen::new(crate::pages::all(&ground()), Theme::default(), (80, 24));
+    screen.draw();
+    screen.keys(":proc");
+    assert_eq!(screen.key(KeyCode::Enter), Some(Effect::Start(Job::List(2, String::new()))));
+}
+
+#[test]
+fn esc_goes_back_to_the_page_that_opened_this_one() {
+    let mut screen = Screen::of_fruit();
+    let opened = Ok(Outcome::Open("searched", None));
+    let pages: Vec<Arc<dyn Page>> = vec![Arc::new(Fruit), Arc::new(SearchedFruit)];
+    screen.app = State::new(pages, 0, Theme::default(), false);
+    screen.draw();
+    screen.keys("w");
+    assert_eq!(
+        screen.app.handle_reply(Reply::Action(0, 'w', opened)),
+        Some(Effect::Start(Job::List(1, String::new())))
+    );
+    screen.key(KeyCode::Esc);
+    assert_eq!(screen.app.active, 0);
+    // A page that the user opened has nothing to go back to.
+    screen.keys("2");
+    screen.key(KeyCode::Esc);
+    assert_eq!(screen.app.active, 1);
+}
+
+#[test]
+fn ctrl_c_leaves_what_is_asked_or_typed_and_then_the_program() {
+    let mut screen = Screen::of_fruit();
+    let control = |screen: &mut Screen| {
+        let effect = screen.app.handle_key(KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL));
+        screen.draw();
+        effect
+    };
+    for keys in ["/che", ":pe", "?", "e"] {
+        screen.keys(keys);
+        assert_eq!(control(&mut screen), None, "{keys}");
+        assert!(matches!(screen.app.mode, Mode::Page) && screen.app.dialogs.is_empty(), "{keys}");
+    }
+    assert!(screen.frame().contains("banana"));
+    let mut given = screen.ask(PromptKind::Text, 0);
+    screen.draw();
+    assert_eq!(control(&mut screen), None);
+    assert_eq!(given.try_recv(), Err(tokio::sync::oneshot::error::TryRecvError::Closed));
+    assert_eq!(control(&mut screen), Some(Effect::Quit));
+}
+
+#[test]
+fn a_yes_is_chosen_by_arrows_and_the_first_answer_is_no() {
+    let mut screen = Screen::of_fruit();
+    screen.keys("e");
+    assert!(screen.frame().contains("Eat `apple`? (y/N)   No   Yes"), "{}", screen.frame());
+    screen.key(KeyCode::Right);
+    assert_eq!(screen.key(KeyCode::Enter), Some(Effect::Start(Job::RunAction(0, 'e', vec!["apple".into()]))));
+    let mut given = screen.ask(PromptKind::Confirm, 3);
+    screen.draw();
+    screen.key(KeyCode::Left);
+    screen.key(KeyCode::Enter);
+    assert_eq!(given.try_recv(), Ok(PromptReply::Confirmed));
+    let mut given = screen.ask(PromptKind::Confirm, 3);
+    screen.draw();
+    screen.key(KeyCode::Enter);
+    assert_eq!(given.try_recv(), Err(tokio::sync::oneshot::error::TryRecvError::Closed));
+}
+
+#[test]
+fn answers_are_chosen_by_arrows_narrowed_by_letters_and_marked_with_space() {
+    let mut screen = Screen::of_fruit();
+    let options = || ["anthropic", "deepseek", "kimi", "openrouter"].map(str::to_owned).to_vec();
+    let mut given = screen.ask(PromptKind::Select(options()), 0);
+    screen.draw();
+    screen.keys("open");
+    let frame = screen.frame();
+    assert!(frame.contains("/open") && frame.contains("› openrouter") && !frame.contains("deepseek"), "{frame}");
+    screen.key(KeyCode::Enter);
+    assert_eq!(given.try_recv(), Ok(PromptReply::Selected(3)));
+    let mut given = screen.ask(PromptKind::Mark(options()), 0);
+    screen.draw();
+    screen.key(KeyCode::Down);
+    screen.keys(" ");
+    screen.key(KeyCode::Down);
+    screen.keys(" ");
+    let frame = screen.frame();
+    assert!(frame.contains(" • deepseek") || frame.contains(" •deepseek"), "{frame}");
+    screen.key(KeyCode::Enter);
+    assert_eq!(given.try_recv(), Ok(PromptReply::Marked(vec![1, 2])));
 }
 
 #[test]
@@ -616,7 +812,7 @@ fn the_mouse_selects_and_can_be_given_back() {
     assert_eq!(click(&mut screen, left, 5, 3), Some(Effect::Start(Job::Inspect(0, "banana".into()))));
     click(&mut screen, MouseEventKind::ScrollDown, 5, 3);
     assert!(screen.frame().contains("› cherry"));
-    assert_eq!(click(&mut screen, left, 12, 0), Some(Effect::Start(Job::List(1, String::new()))));
+    assert_eq!(click(&mut screen, left, 10, 0), Some(Effect::Start(Job::List(1, String::new()))));
     assert!(screen.app.has_mouse());
     screen.keys("M");
     assert!(!screen.app.has_mouse());
@@ -683,7 +879,7 @@ proptest! {
                 let way = crate::prompter::noop_job_handle();
                 effect = screen.app.handle_reply(screen.app.worker()(job, &way));
             }
-            prop_assert!(screen.app.active_tab < 2);
+            prop_assert!(screen.app.active < 2);
         }
     }
 }

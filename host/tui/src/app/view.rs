@@ -1,14 +1,14 @@
-//! Draws the application: the names of the screens, what one shows, a message and the keys.
+//! Draws the application: the names of the pages, what one shows, a message and the keys.
 
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::style::{Modifier, Style};
 
+use super::command_line::CommandLine;
+use super::keys::{self, Command};
 use super::panel::{Focus, Panel};
-use super::state::{ClickAreas, MIN_SCREEN_SIZE, Mode, Screens, Tab};
-use crate::browse;
-use crate::page::PageDescriptor;
+use super::state::{ClickAreas, Mode, State};
 use crate::paint::{
     BOLD, Line, TextStyle, Theme, draw_divider, draw_input, draw_key_hints, draw_lines, draw_text, format_progress,
     paragraph, row_rect,
@@ -21,28 +21,17 @@ const MIN_SPLIT_WIDTH: u16 = 120;
 /// With so many rows for both, details stand below their list.
 const MIN_STACKED_HEIGHT: u16 = 20;
 
-/// How many screens have a key.
+/// With so many rows, a preview stands below the rows to choose from.
+const MIN_PREVIEW_HEIGHT: u16 = 12;
+
+/// With so many columns, as many pages as there is room for are named, and not only the open one.
+const MIN_NAMES_WIDTH: u16 = 100;
+
+/// How many pages have a key.
 const MAX_KEYED_PAGES: usize = 10;
 
 /// The most lines of what is said.
 const MAX_NOTE_LINES: usize = 6;
-
-/// The keys that are the same in all screens, for the help.
-const KEY_HELP: [(&str, &str); 13] = [
-    ("Tab Shift-Tab", "the next screen, the one before"),
-    ("↑ ↓ j k", "move; PgUp, PgDn, Home, End, g, G go further"),
-    ("Enter → l", "to the details, which the arrows scroll then"),
-    ("Esc ← h", "back"),
-    ("/", "show what has these words; Esc shows all"),
-    ("/ n N", "in the details: find words, next, before"),
-    ("F5 Ctrl-R", "read again; what changes is read by itself"),
-    ("M", "the mouse: to select here, or to select text"),
-    ("Ctrl-Z", "to the background"),
-    ("?", "this help"),
-    ("q Ctrl-C", "leave"),
-    ("", ""),
-    ("y", "yes, where a question is asked; every other key is a no"),
-];
 
 /// The areas of a screen.
 struct Areas {
@@ -62,15 +51,15 @@ impl Areas {
 }
 
 /// Draws one frame.
-pub(super) fn draw(frame: &mut Frame<'_>, app: &mut Screens) {
+pub(super) fn draw(frame: &mut Frame<'_>, state: &mut State) {
     let area = frame.area();
-    let theme = app.theme;
-    app.is_too_small = area.width < MIN_SCREEN_SIZE.0 || area.height < MIN_SCREEN_SIZE.1;
-    let cursor = if app.is_too_small {
-        too_small(frame.buffer_mut(), area);
+    let theme = state.theme;
+    state.is_too_small = area.width < state.min_size.0 || area.height < state.min_size.1;
+    let cursor = if state.is_too_small {
+        too_small(frame.buffer_mut(), area, state);
         None
     } else {
-        screen(frame.buffer_mut(), area, app)
+        screen(frame.buffer_mut(), area, state)
     };
     theme.replace_non_ascii(frame.buffer_mut());
     if let Some(cursor) = cursor {
@@ -78,115 +67,131 @@ pub(super) fn draw(frame: &mut Frame<'_>, app: &mut Screens) {
     }
 }
 
-fn too_small(buffer: &mut Buffer, area: Rect) {
-    let (columns, rows) = MIN_SCREEN_SIZE;
-    let said = format!("this needs {columns} × {rows} cells, and has {} × {}; q leaves", area.width, area.height);
+fn too_small(buffer: &mut Buffer, area: Rect, state: &State) {
+    let (columns, rows) = state.min_size;
+    let leaves = if state.pick_title.is_some() { "Ctrl-C" } else { "q" };
+    let said =
+        format!("this needs {columns} × {rows} cells, and has {} × {}; {leaves} leaves", area.width, area.height);
     let lines: Vec<Line<'_>> = wrap(&said, usize::from(area.width)).into_iter().map(Line::plain).collect();
     draw_lines(buffer, area, &lines, 0);
 }
 
-fn screen(buffer: &mut Buffer, area: Rect, app: &mut Screens) -> Option<Position> {
-    let (areas, theme) = (Areas::of(area), app.theme);
-    app.click_areas = ClickAreas { tabs: tabs(buffer, areas.tabs, app), ..ClickAreas::default() };
-    if let Some(asking) = app.prompts.front_mut() {
-        let below = asking.draw(buffer, areas.body);
-        draw_key_hints(buffer, areas.keys, asking.key_hints().iter().copied());
-        if let Some((prompt, shown)) = asking.input_line() {
-            let x = draw_input(buffer, areas.status, prompt, &shown);
-            return Some(Position { x: areas.status.x + x, y: areas.status.y });
-        }
-        if below > 0 {
+fn screen(buffer: &mut Buffer, area: Rect, state: &mut State) -> Option<Position> {
+    let (areas, theme) = (Areas::of(area), state.theme);
+    if state.pick_title.is_some() {
+        pick(buffer, &areas, state);
+        return None;
+    }
+    state.click_areas = ClickAreas { tabs: tabs(buffer, areas.tabs, state), ..ClickAreas::default() };
+    if let Some(dialog) = state.dialogs.front_mut() {
+        let is_line = dialog.is_line();
+        let below = if is_line { 0 } else { dialog.draw(buffer, areas.body) };
+        let cursor = dialog.input_line().map(|(prompt, shown)| input(buffer, areas.status, prompt, &shown));
+        if below == 0 && cursor.is_none() {
+            dialog.draw_answers(buffer, areas.status, theme.tone(TextStyle::Bad));
+        } else if cursor.is_none() {
             draw_text(buffer, areas.status, 0, &format!("▼ {below} more lines below"), BOLD);
         }
+        draw_key_hints(buffer, areas.keys, dialog.key_hints());
+        if !is_line {
+            return cursor;
+        }
+    }
+    if let Mode::Help = state.mode {
+        state.help_scroll = help(buffer, areas.body, state);
+        footer(buffer, areas.keys, state);
         return None;
     }
-    match &app.mode {
-        Mode::Help => {
-            app.scroll = help(buffer, areas.body, app);
-            draw_key_hints(buffer, areas.keys, [("↑↓", "scroll"), ("Esc", "back")]);
-            return None;
-        }
-        Mode::Confirm(question, ..) => {
-            draw_text(buffer, areas.status, 0, question, theme.tone(TextStyle::Bad));
-            draw_key_hints(buffer, areas.keys, [("y", "yes"), ("n", "no")]);
-            app.is_confirm_seen = true;
-        }
-        Mode::List | Mode::Filter => {}
+    let at = state.active;
+    let panel = &mut state.panels[at];
+    if let Some(log) = &mut panel.log {
+        log.draw(buffer, areas.body, theme);
+    } else {
+        let rows = if area.width >= MIN_SPLIT_WIDTH { None } else { Some(MIN_STACKED_HEIGHT) };
+        (state.click_areas.list, state.click_areas.detail) = body(buffer, areas.body, panel, theme, rows);
     }
-    let at = app.active_tab;
-    match app.tabs.get_mut(at)? {
-        Tab::Plugins(browser) => {
-            let own = Rect { y: areas.body.y, height: area.height - 1, ..area };
-            return browse::draw_in(buffer, own, browser);
-        }
-        Tab::Page(panel) => {
-            (app.click_areas.list, app.click_areas.detail) = body(buffer, areas.body, panel, theme);
-        }
-    }
-    if let Mode::Confirm(..) = app.mode {
+    if !state.dialogs.is_empty() {
         return None;
     }
-    footer(buffer, areas.keys, app);
-    status(buffer, areas.status, app)
+    if let Mode::Command(line) = &state.mode {
+        candidates(buffer, areas.keys, line);
+        return Some(input(buffer, areas.status, ":", &line.typed));
+    }
+    footer(buffer, areas.keys, state);
+    status(buffer, areas.status, state)
 }
 
-/// Returns a screen's name behind the key that opens it, if one does.
+/// Draws what is typed. Returns the position of the cursor.
+fn input(buffer: &mut Buffer, area: Rect, prompt: &str, typed: &str) -> Position {
+    let x = draw_input(buffer, area, prompt, typed);
+    Position { x: area.x + x, y: area.y }
+}
+
+/// Draws the choice of a row, with what is known of it below.
+fn pick(buffer: &mut Buffer, areas: &Areas, state: &mut State) {
+    let (theme, tables) = (state.theme, state.tables());
+    let panel = &mut state.panels[state.active];
+    let title = state.pick_title.as_deref().unwrap_or_default();
+    let title = match panel.query() {
+        "" => title.to_owned(),
+        typed => format!("{title}   {} with: {typed}", panel.list.counts().1),
+    };
+    draw_text(buffer, areas.tabs, 0, &title, BOLD);
+    let body_area = Rect { height: areas.body.height + 1, ..areas.body };
+    body(buffer, body_area, panel, theme, Some(MIN_PREVIEW_HEIGHT));
+    let hints = tables.into_iter().flatten().filter(|one| !one.name.is_empty());
+    let hints = hints.map(|one| match one.command {
+        Command::Back if !panel.query().is_empty() => (one.hint_label(), "show all"),
+        _ => (one.hint_label(), one.name),
+    });
+    draw_key_hints(buffer, areas.keys, [("type", "to narrow")].into_iter().chain(hints));
+}
+
+/// Returns a page's name behind the key that opens it, if one does.
 fn numbered(at: usize, title: &str) -> String {
     let key = if at < MAX_KEYED_PAGES { ((at + 1) % 10).to_string() } else { String::new() };
     format!("{key} {title}").trim().to_owned()
 }
 
-/// The names of the screens above all, from long to short.
-#[derive(Clone, Copy, PartialEq)]
-enum TabNames {
-    /// The titles, each cut to so many letters. Cut to fewer than four, some are the same.
-    Truncated(usize),
-    /// Three letters.
-    Short,
-    /// Three letters, for the open screen too.
-    AllShort,
-    /// The keys alone.
-    Keys,
-}
-
-impl TabNames {
-    const ALL: [Self; 6] =
-        [Self::Truncated(usize::MAX), Self::Truncated(5), Self::Truncated(4), Self::Short, Self::AllShort, Self::Keys];
-
-    fn of(self, at: usize, about: &PageDescriptor, is_open: bool) -> String {
-        let is_whole = is_open && self != Self::AllShort;
-        match self {
-            _ if is_whole => numbered(at, about.title),
-            Self::Truncated(most) => numbered(at, &about.title.chars().take(most).collect::<String>()),
-            // Without a key it needs a name.
-            Self::Keys if at < MAX_KEYED_PAGES => numbered(at, ""),
-            Self::Short | Self::AllShort | Self::Keys => numbered(at, about.short_title),
+/// Returns the names of the pages: of the open one in brackets, and of others where there is room. A page without a key always
+/// has its name.
+fn tab_names(state: &State, room: usize) -> Vec<String> {
+    let open = state.active;
+    let name = |at: usize, is_named: bool| {
+        let title = state.panels.get(at).map_or("", |panel| panel.page.descriptor().title);
+        match at == open {
+            true => format!("[{}]", numbered(at, title)),
+            false => numbered(at, if is_named || at >= MAX_KEYED_PAGES { title } else { "" }),
         }
+    };
+    let is_wide = room >= usize::from(MIN_NAMES_WIDTH);
+    let mut names: Vec<String> = (0..state.panels.len()).map(|at| name(at, is_wide)).collect();
+    // Those that are the farthest from the open one lose their names first.
+    let mut by_distance: Vec<usize> = (0..names.len()).filter(|at| *at != open).collect();
+    by_distance.sort_by_key(|at| at.abs_diff(open));
+    while names.iter().map(|name| width(name) + 1).sum::<usize>() > room + 1 {
+        let Some(at) = by_distance.pop() else { break };
+        names[at] = name(at, false);
     }
+    names
 }
 
-/// Draws the names of the screens, as long as there is room for.
-fn tabs(buffer: &mut Buffer, area: Rect, app: &Screens) -> Vec<Rect> {
-    let abouts = || app.tabs.iter().map(Tab::descriptor).enumerate();
-    let all = |names: &TabNames| {
-        abouts().map(|(at, about)| width(&names.of(at, about, at == app.active_tab)) + 2).sum::<usize>()
-    };
-    let names = TabNames::ALL.into_iter().find(|names| all(names) <= usize::from(area.width)).unwrap_or(TabNames::Keys);
+/// Draws the names of the pages. Returns where each stands.
+fn tabs(buffer: &mut Buffer, area: Rect, state: &State) -> Vec<Rect> {
     let mut x = 0;
     let mut places = Vec::new();
-    for (at, about) in abouts() {
-        let is_open = at == app.active_tab;
-        let shown = names.of(at, about, is_open);
-        let style = if is_open { BOLD.add_modifier(Modifier::REVERSED) } else { Style::new() };
-        let end = draw_text(buffer, area, x, &format!(" {shown} "), style);
-        places.push(Rect { x: area.x + x, width: end - x, ..area });
-        x = end;
+    for (at, name) in tab_names(state, usize::from(area.width)).iter().enumerate() {
+        let style = if at == state.active { BOLD.add_modifier(Modifier::REVERSED) } else { Style::new() };
+        let end = draw_text(buffer, area, x, name, style);
+        places.push(Rect { x: area.x + x, width: end + 1 - x, ..area });
+        x = end + 1;
     }
     places
 }
 
-/// Draws a page. Returns where its list and its details are.
-fn body(buffer: &mut Buffer, area: Rect, panel: &mut Panel, theme: Theme) -> (Rect, Rect) {
+/// Draws a page. Its details stand below the list if there are `stacked_rows`; beside it, if there are none. Returns where its
+/// list and its details are.
+fn body(buffer: &mut Buffer, area: Rect, panel: &mut Panel, theme: Theme, stacked_rows: Option<u16>) -> (Rect, Rect) {
     let mut area = area;
     for note in panel.notes.clone().iter().take(3) {
         if let Some(line) = row_rect(area, 0) {
@@ -197,12 +202,12 @@ fn body(buffer: &mut Buffer, area: Rect, panel: &mut Panel, theme: Theme) -> (Re
     let is_empty = panel.list.counts().1 == 0;
     let (list, divider, detail) = if is_empty && panel.detail().is_none() {
         (area, Rect::ZERO, Rect::ZERO)
-    } else if area.width >= MIN_SPLIT_WIDTH {
+    } else if stacked_rows.is_none() {
         let left = (area.width * 9 / 20).min(96);
         let rule = Rect { x: area.x + left, width: 1, ..area };
         (Rect { width: left - 1, ..area }, rule, Rect { x: rule.x + 2, width: area.width - left - 2, ..area })
-    } else if area.height >= MIN_STACKED_HEIGHT {
-        let rows = u16::try_from(panel.list.counts().1 + 1).unwrap_or(u16::MAX).clamp(5, area.height * 2 / 5);
+    } else if stacked_rows.is_some_and(|rows| area.height >= rows) {
+        let rows = u16::try_from(panel.list.counts().1 + 1).unwrap_or(u16::MAX).clamp(5, (area.height * 2 / 5).max(5));
         let rule = Rect { y: area.y + rows, height: 1, ..area };
         (Rect { height: rows, ..area }, rule, Rect { y: rule.y + 1, height: area.height - rows - 1, ..area })
     } else if panel.focus == Focus::List {
@@ -236,6 +241,9 @@ fn empty(buffer: &mut Buffer, area: Rect, panel: &Panel, theme: Theme) {
         Some(problem) => (problem.as_str(), TextStyle::Bad),
         None if !panel.is_read => ("…", TextStyle::Plain),
         None if !panel.query().is_empty() => ("nothing has these words; Esc shows all", TextStyle::Plain),
+        None if panel.list.counts().0 > 0 => {
+            ("nothing is left of the list; its keys and Esc show more", TextStyle::Plain)
+        }
         None => (panel.page.descriptor().empty_message, TextStyle::Plain),
     };
     for (y, line) in wrap(said, usize::from(area.width.saturating_sub(2))).into_iter().enumerate() {
@@ -246,15 +254,13 @@ fn empty(buffer: &mut Buffer, area: Rect, panel: &Panel, theme: Theme) {
 
 /// Draws what is known of a thing: the facts, and below them its lines.
 fn details(buffer: &mut Buffer, area: Rect, panel: &mut Panel, theme: Theme) {
-    let Some(detail) = panel.detail() else { return };
+    let Some((detail, text)) = panel.text() else { return };
     let room = usize::from(area.width);
     let mut facts = Vec::new();
     detail.facts.iter().for_each(|fact| paragraph(&mut facts, fact, room, theme));
     if detail.lines.is_empty() {
-        let first = panel.scroll.unwrap_or(0);
-        let furthest = facts.len().saturating_sub(usize::from(area.height));
-        draw_lines(buffer, area, &facts, first);
-        panel.max_scroll = furthest;
+        text.max_scroll = facts.len().saturating_sub(usize::from(area.height));
+        draw_lines(buffer, area, &facts, text.scroll.unwrap_or(0));
         return;
     }
     let above = u16::try_from(facts.len()).unwrap_or(u16::MAX).min(area.height * 2 / 5);
@@ -265,69 +271,89 @@ fn details(buffer: &mut Buffer, area: Rect, panel: &mut Panel, theme: Theme) {
         draw_text(buffer, line, 0, &"─".repeat(room), theme.tone(TextStyle::Faint));
     }
     let area = Rect { y: area.y + below, height: area.height - below, ..area };
-    lines(buffer, area, panel);
+    text.draw(buffer, area, &detail.lines, theme);
 }
 
-/// Draws lines: those that the user scrolled to, or else the last ones of logs, and the first ones of another text.
-fn lines(buffer: &mut Buffer, area: Rect, panel: &mut Panel) {
-    panel.wrap(usize::from(area.width));
-    let height = usize::from(area.height);
-    let furthest = panel.wrapped_count().saturating_sub(height);
-    let follows = panel.detail().is_some_and(|detail| detail.log_dir.is_some());
-    let first = panel.scroll.unwrap_or(if follows { furthest } else { 0 }).min(furthest);
-    let seen: Vec<Line<'_>> = panel.wrapped_lines(first, height).map(Line::plain).collect();
-    draw_lines(buffer, area, &seen, 0);
-    for (y, piece) in panel.wrapped_lines(first, height).enumerate() {
-        for place in panel.text_search.match_ranges(piece) {
-            let cells = |text: &str| u16::try_from(width(text)).unwrap_or(u16::MAX);
-            let x = cells(&piece[..place.start]);
-            let Some(line) = row_rect(area, y).filter(|line| x < line.width) else { continue };
-            let found = Rect { x: line.x + x, width: cells(&piece[place]).min(line.width - x), ..line };
-            buffer.set_style(found, Style::new().add_modifier(Modifier::REVERSED));
+fn help(buffer: &mut Buffer, area: Rect, state: &State) -> usize {
+    let panel = &state.panels[state.active];
+    let about = panel.page.descriptor();
+    let room = usize::from(area.width);
+    let command = format!("`{}` prints it in lines, for other programs and screen readers", about.cli_command);
+    let mut lines = Vec::new();
+    Line::push_key_help(&mut lines, about.title, &command, room);
+    let is_log = panel.log.is_some();
+    let actions = about.actions.iter().map(|one| (one.key.to_string(), one.help));
+    let facets = about.facets.iter().map(|one| (one.key.to_string(), one.help));
+    let hidden = about.hidden_rows.map(|one| (one.key.to_string(), one.help));
+    let own: Vec<(String, &str)> = actions.chain(facets).chain(hidden).filter(|_| !is_log).collect();
+    own.iter().for_each(|(key, help)| Line::push_key_help(&mut lines, key, help, room));
+    let section = |lines: &mut Vec<Line<'static>>, title: &'static str, table: &'static [keys::Binding]| {
+        lines.push(Line::plain(""));
+        lines.push(Line { style: BOLD, ..Line::plain(title) });
+        let shown = table.iter().filter(|one| !one.help.is_empty());
+        shown.for_each(|one| Line::push_key_help(lines, one.keys, one.help, room));
+    };
+    let mut common = Vec::new();
+    match is_log {
+        true => section(&mut common, "The log", &keys::LOG),
+        false => {
+            section(&mut common, "The list", &keys::LIST);
+            section(&mut common, "The details", &keys::TEXT);
         }
     }
-    (panel.scroll, panel.max_scroll) = (panel.scroll.map(|scroll| scroll.min(furthest)), furthest);
-}
-
-fn help(buffer: &mut Buffer, area: Rect, app: &Screens) -> usize {
-    let Some(tab) = app.tabs.get(app.active_tab) else { return 0 };
-    let room = usize::from(area.width);
-    let mut own: Vec<(String, &str)> = Vec::new();
-    if let Tab::Page(panel) = tab {
-        own.extend(panel.page.descriptor().actions.iter().map(|action| (action.key.to_string(), action.help)));
-    }
-    let command =
-        format!("`{}` prints it in lines, for other programs and screen readers", tab.descriptor().cli_command);
-    let mut lines = Vec::new();
-    Line::push_key_help(&mut lines, tab.descriptor().title, &command, room);
-    own.iter().for_each(|(key, help)| Line::push_key_help(&mut lines, key, help, room));
+    section(&mut common, "Everywhere", &keys::PAGE);
+    section(&mut common, "A question", &keys::CONFIRM);
+    lines.extend(common);
     lines.push(Line::plain(""));
-    let names = app.tabs.iter().enumerate().map(|(at, tab)| numbered(at, tab.descriptor().title));
+    let names = state.panels.iter().enumerate().map(|(at, panel)| numbered(at, panel.page.descriptor().title));
     let names = names.collect::<Vec<_>>().join(", ");
     Line::push_key_help(&mut lines, "screens", &names, room);
-    KEY_HELP.iter().for_each(|(key, help)| Line::push_key_help(&mut lines, key, help, room));
-    draw_lines(buffer, area, &lines, app.scroll)
+    draw_lines(buffer, area, &lines, state.help_scroll)
 }
 
-fn footer(buffer: &mut Buffer, area: Rect, app: &Screens) {
-    let Some(Tab::Page(panel)) = app.tabs.get(app.active_tab) else { return };
-    if app.mode == Mode::Filter {
-        let (esc, arrows) = if panel.is_text_focused() { ("end", "scroll") } else { ("all", "move") };
-        draw_key_hints(buffer, area, [("Enter", "keep"), ("Esc", esc), ("↑↓", arrows)]);
+/// Draws the keys of the place that has them, as many as there is room for.
+fn footer(buffer: &mut Buffer, area: Rect, state: &State) {
+    let panel = &state.panels[state.active];
+    let mut own = Vec::new();
+    if matches!(state.mode, Mode::Page) && panel.log.is_none() {
+        own.extend(panel.own_bindings().into_iter().map(|(key, name, _)| (key.to_string(), name)));
+    }
+    let is_text = panel.focus == Focus::Detail;
+    if is_text && !panel.query().is_empty() && panel.log.is_none() {
+        own.insert(0, ("n".to_owned(), "next match"));
+    }
+    let tables = state.tables();
+    let hints = tables.iter().flat_map(|table| *table).filter(|one| one.is_hint);
+    let common = hints.map(|one| (one.hint_label(), one.name));
+    let all = own.iter().map(|(key, name)| (key.as_str(), *name)).chain(common);
+    if !matches!(state.mode, Mode::Page) {
+        draw_key_hints(buffer, area, all);
         return;
     }
-    let letters: Vec<(String, &str)> = panel.actions().map(|one| (one.key.to_string(), one.name)).collect();
-    let moves: &[(&str, &str)] = match panel.focus {
-        Focus::List => &[("/", "find"), ("Enter", "details")],
-        Focus::Detail if panel.has_text_query() => &[("n N", "next, before"), ("Esc", "end")],
-        Focus::Detail => &[("↑↓", "scroll"), ("/", "find"), ("Esc", "back")],
-    };
-    let own =
-        letters.iter().map(|(key, name)| (key.as_str(), *name)).chain(moves.iter().copied()).chain([("q", "quit")]);
     // The way to all others is always there.
     let rest = 8.min(area.width);
-    draw_key_hints(buffer, Rect { width: area.width - rest, ..area }, own);
+    draw_key_hints(buffer, Rect { width: area.width - rest, ..area }, all);
     draw_key_hints(buffer, Rect { x: area.x + area.width - rest + 1, width: rest - 1, ..area }, [("?", "help")]);
+}
+
+/// Draws the names that what is typed may stand for.
+fn candidates(buffer: &mut Buffer, area: Rect, line: &CommandLine) {
+    let mut x = 0;
+    let all = line.candidates();
+    if all.is_empty() {
+        draw_text(buffer, area, 0, "nothing has this name", Style::new());
+    }
+    // The selected one is always among those that are shown.
+    let before =
+        |at: usize| all[at..line.selected.min(all.len())].iter().map(|one| width(&one.name) + 2).sum::<usize>();
+    let first = (0..=line.selected).find(|at| *at >= all.len() || before(*at) + 20 <= usize::from(area.width));
+    for (at, one) in all.iter().enumerate().skip(first.unwrap_or(line.selected)) {
+        let style = if at == line.selected { BOLD.add_modifier(Modifier::REVERSED) } else { Style::new() };
+        x = draw_text(buffer, area, x, &one.name, style) + 2;
+        if x >= area.width {
+            break;
+        }
+    }
 }
 
 /// Draws what is said, from a column on. Where a line is too short for it, it stands above too, on what a page shows there.
@@ -350,44 +376,53 @@ fn said(buffer: &mut Buffer, area: Rect, x: u16, said: &str, style: Style) {
 }
 
 /// Draws the line of what is typed, done or said. Returns the position of the cursor.
-fn status(buffer: &mut Buffer, area: Rect, app: &Screens) -> Option<Position> {
-    let theme = app.theme;
-    let Some(Tab::Page(panel)) = app.tabs.get(app.active_tab) else { return None };
-    if app.mode == Mode::Filter {
-        let x = draw_input(buffer, area, "/", panel.query());
-        return Some(Position { x: area.x + x, y: area.y });
+fn status(buffer: &mut Buffer, area: Rect, state: &State) -> Option<Position> {
+    let theme = state.theme;
+    let panel = &state.panels[state.active];
+    if let Mode::Find = state.mode {
+        return Some(input(buffer, area, "/", panel.query()));
     }
     let mut x = 0;
-    let elsewhere = app.tabs.iter().find_map(|tab| match tab {
-        Tab::Plugins(browser) => browser.progress(),
-        Tab::Page(_) => None,
-    });
-    if let Some(line) = elsewhere.filter(|_| app.running_actions.is_empty()) {
-        x = draw_text(buffer, area, 0, &line, theme.tone(TextStyle::Faint)) + 2;
-    } else if let Some(work) = app.running_actions.last() {
-        let others = app.running_actions.len() - 1;
+    if let Some(work) = state.running_actions.last() {
+        let others = state.running_actions.len() - 1;
         let title = if others > 0 { format!("{} and {others} more", work.title) } else { work.title.clone() };
-        let step = &app.step;
-        let line = format_progress(&title, app.ticks, &step.label, step.done, step.total);
+        let step = &state.step;
+        let line = format_progress(&title, state.ticks, &step.label, step.done, step.total);
         x = draw_text(buffer, area, 0, &line, theme.tone(TextStyle::Faint)) + 2;
     }
-    if let Some(status) = &app.status {
+    if let Some(status) = &state.status {
         let style = theme.tone(if status.is_error { TextStyle::Bad } else { TextStyle::Good });
         let text = if status.is_error { format!("! {}", status.text) } else { status.text.clone() };
         said(buffer, area, x, &text, style);
     } else if x == 0 {
-        let (all, shown) = panel.list.counts();
-        let query = panel.query();
-        let line = match (query.is_empty(), all) {
-            (false, _) if panel.is_text_focused() => match panel.text_search.match_position(panel.match_line()) {
-                (_, 0) => format!("no line has: {query}"),
-                (at, lines) => format!("line {at} of {lines} with: {query}"),
-            },
-            (true, 0) => String::new(),
-            (true, all) => format!("{all}"),
-            (false, all) => format!("{shown} of {all} with: {query}"),
-        };
-        draw_text(buffer, area, 0, &line, theme.tone(TextStyle::Faint));
+        draw_text(buffer, area, 0, &summary(panel), theme.tone(TextStyle::Faint));
     }
     None
+}
+
+/// Returns how much of a page is shown, and what narrows it.
+fn summary(panel: &Panel) -> String {
+    if let Some(log) = &panel.log {
+        return log.status();
+    }
+    let (all, shown) = panel.list.counts();
+    let query = panel.query();
+    if !query.is_empty() && panel.is_text_focused() {
+        return match panel.text.search.match_position(panel.text.match_line()) {
+            (_, 0) => format!("no line has: {query}"),
+            (at, lines) => format!("line {at} of {lines} with: {query}"),
+        };
+    }
+    let mut words = match (all, shown) {
+        (0, _) => String::new(),
+        (all, shown) if all == shown && query.is_empty() => all.to_string(),
+        (all, shown) => format!("{shown} of {all}"),
+    };
+    if !query.is_empty() {
+        words = format!("{shown} of {all} with: {query}");
+    }
+    let marked = panel.list.marked().len();
+    let narrowed = panel.list.narrowed_by().into_iter().filter(|_| all > 0);
+    let parts = [words].into_iter().chain(narrowed).chain((marked > 0).then(|| format!("{marked} marked")));
+    parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ")
 }

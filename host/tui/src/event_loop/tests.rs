@@ -1,73 +1,56 @@
 //! Panics while a screen is up, on a terminal: this test binary runs itself there.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use crossterm::event::{KeyCode, KeyEvent};
 use portable_pty::{CommandBuilder, MasterPty, PtySize, native_pty_system};
-use ratatui::Frame;
 
 use super::show;
-use crate::paint::{BOLD, draw_text};
-use crate::screen::{Effect, Screen, StepProgress, Worker};
+use crate::app::State;
+use crate::page::{Detail, ListContent, Page, PageDescriptor};
+use crate::paint::Theme;
+use crate::screen::ScreenError;
 
-/// A screen that panics: as it draws once its job is done, or else in its job.
+/// A page that panics: as it is drawn once its list was read, or else as it is read.
 struct Panics {
     draws: bool,
-    is_done: bool,
+    is_read: AtomicBool,
 }
 
-impl Screen for Panics {
-    type Job = bool;
-    type Reply = ();
-
-    fn initial_job(&mut self) -> Option<bool> {
-        Some(self.draws)
+impl Page for Panics {
+    fn descriptor(&self) -> &'static PageDescriptor {
+        static PAGE: PageDescriptor = PageDescriptor { title: "a screen", ..PageDescriptor::EMPTY };
+        assert!(!self.is_read.load(Ordering::SeqCst), "the screen's panic");
+        &PAGE
     }
 
-    fn worker(&self) -> Worker<bool, ()> {
-        Arc::new(|draws, _| assert!(draws, "the worker's panic"))
+    fn list(&self, _: &str) -> Result<ListContent, String> {
+        assert!(self.draws, "the worker's panic");
+        self.is_read.store(true, Ordering::SeqCst);
+        Ok(ListContent::default())
     }
 
-    fn failure_reply(_: bool, _: &str) {}
-
-    fn handle_key(&mut self, key: KeyEvent) -> Option<Effect<bool>> {
-        (key.code == KeyCode::Char('q')).then_some(Effect::Quit)
+    fn detail(&self, _: &str) -> Detail {
+        Detail::default()
     }
+}
 
-    fn handle_paste(&mut self, _: &str) -> Option<Effect<bool>> {
-        None
-    }
-
-    fn handle_reply(&mut self, (): ()) -> Option<Effect<bool>> {
-        self.is_done = true;
-        // The one whose job has panicked is left.
-        (!self.draws).then_some(Effect::Quit)
-    }
-
-    fn is_working(&self) -> bool {
-        false
-    }
-
-    fn tick(&mut self, _: Option<StepProgress>) {}
-
-    fn draw(&mut self, frame: &mut Frame<'_>) {
-        let area = frame.area();
-        draw_text(frame.buffer_mut(), area, 0, "a screen", BOLD);
-        assert!(!(self.draws && self.is_done), "the screen's panic");
-    }
+fn show_page(draws: bool) -> Result<(), ScreenError> {
+    let page = Arc::new(Panics { draws, is_read: AtomicBool::new(false) });
+    show(&mut State::new(vec![page], 0, Theme::default(), false))
 }
 
 #[test]
 #[ignore = "panics on a terminal, for the test below"]
 fn draws_and_panics() {
-    show(Panics { draws: true, is_done: false }).unwrap();
+    show_page(true).unwrap();
 }
 
 #[test]
 #[ignore = "panics on a terminal, for the test below"]
 fn works_and_panics() {
-    show(Panics { draws: false, is_done: false }).unwrap();
+    show_page(false).unwrap();
 }
 
 #[test]
@@ -86,8 +69,16 @@ fn a_panic_gives_the_terminal_back_and_what_it_says_can_be_read() {
         let mut child = pair.slave.spawn_command(command).unwrap();
         drop(pair.slave);
         let (mut written, mut output) = (Vec::new(), pair.master.try_clone_reader().unwrap());
+        let (mut keys, mut piece, mut is_left) = (pair.master.take_writer().unwrap(), [0; 4096], false);
         // A terminal that nobody holds any more ends with an error.
-        let _ = output.read_to_end(&mut written);
+        while let Ok(read @ 1..) = output.read(&mut piece) {
+            written.extend(&piece[..read]);
+            // The one whose job has panicked is left.
+            if !is_left && String::from_utf8_lossy(&written).contains("a bug in aiw") {
+                keys.write_all(b"q").unwrap();
+                is_left = true;
+            }
+        }
         let status = child.wait().unwrap();
         let mut terminal = vt100::Parser::new(size.rows, size.cols, 0);
         terminal.process(&written);

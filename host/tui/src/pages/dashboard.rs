@@ -1,5 +1,7 @@
 //! The dashboard: what runs, what needs attention, and each part in a line. Each line leads to its screen.
 
+use std::sync::Arc;
+
 use aiw_app::attention::{ATTENTION_TOPICS, Attention, AttentionItem, Severity};
 use aiw_app::overview::{INIT_HINT, Overview};
 use aiw_app::phrases::format_tokens;
@@ -26,26 +28,22 @@ const PROCESS_ID_PREFIX: &str = "process:";
 const ATTENTION_ID_PREFIX: &str = "attention:";
 
 /// The page of everything.
-#[derive(Default)]
-pub(crate) struct Dashboard {
-    processes: ProcessesPage,
-}
+pub(crate) struct Dashboard(pub(crate) Arc<AppContext>);
 
 /// The screen in words.
 pub(super) static PAGE: PageDescriptor = PageDescriptor {
     title: "Dashboard",
-    short_title: "Das",
     slug: "dashboard",
     cli_command: "aiw status",
     topics: &ATTENTION_TOPICS,
     columns: &[Column::new("PART"), Column::state("STATE"), Column::new("NAME"), Column::new("ABOUT")],
     empty_message: "nothing is known",
     actions: &[
-        Action::new('o', "open", "the screen of this part"),
+        Action::single('o', "open", "the screen of this part"),
         Action::new('m', "mute", "hide what needs you, until it changes"),
-        Action::new('i', "set up", "`aiw init` in this terminal: it asks for what is missing, and sets it up"),
+        Action::single('i', "set up", "`aiw init` in this terminal: it asks for what is missing, and sets it up"),
     ],
-    has_backend_search: false,
+    ..PageDescriptor::EMPTY
 };
 
 impl Page for Dashboard {
@@ -53,7 +51,8 @@ impl Page for Dashboard {
         &PAGE
     }
 
-    fn list(&self, ground: &AppContext, _: &str) -> Result<ListContent, String> {
+    fn list(&self, _: &str) -> Result<ListContent, String> {
+        let ground = &*self.0;
         let attention = Attention::collect(ground.home(), ground.client.cwd());
         let mut rows: Vec<Row> = attention.items.iter().map(attention_row).collect();
         rows.extend(task_rows(ground));
@@ -62,20 +61,22 @@ impl Page for Dashboard {
         Ok(ListContent::new(rows, []))
     }
 
-    fn detail(&self, ground: &AppContext, id: &str) -> Detail {
+    fn detail(&self, id: &str) -> Detail {
+        let ground = &*self.0;
         if let Some(task) = id.strip_prefix(TASK_ID_PREFIX) {
-            return TasksPage.detail(ground, task);
+            return TasksPage(self.0.clone()).detail(task);
         }
         if let Some(process) = id.strip_prefix(PROCESS_ID_PREFIX) {
-            return self.processes.detail(ground, process);
+            return ProcessesPage::new(self.0.clone()).detail(process);
         }
         if let Some(item) = id.strip_prefix(ATTENTION_ID_PREFIX) {
             return attention_detail(ground, item);
         }
-        part_detail(ground, id)
+        part_detail(&self.0, id)
     }
 
-    fn run_action(&self, ground: &AppContext, key: char, id: &str, _: &TuiPrompter) -> Result<Outcome, String> {
+    fn run_action(&self, key: char, id: &str, _: &TuiPrompter) -> Result<Outcome, String> {
+        let ground = &*self.0;
         if let Some(item) = id.strip_prefix(ATTENTION_ID_PREFIX) {
             return match key {
                 'm' => {
@@ -178,17 +179,17 @@ pub(super) fn process_row(process: &ProcessSummary) -> Row {
 }
 
 /// Returns what is known of another part: what its screen lists, if that is not much to read.
-fn part_detail(ground: &AppContext, id: &str) -> Detail {
+fn part_detail(ground: &Arc<AppContext>, id: &str) -> Detail {
     let row = parts(ground).into_iter().find(|row| row.id == id);
     let mut facts: Vec<Fact> =
         row.iter().map(|row| Fact::title(row.cells.first().map_or("", String::as_str))).collect();
     facts.extend(row.iter().flat_map(|row| row.cells.iter().skip(1)).map(|cell| Fact::new("", cell)));
-    let page: &dyn Page = match id {
-        "servers" => &McpServersPage,
-        "providers" => &ProvidersPage,
+    let listed = match id {
+        "servers" => McpServersPage(ground.clone()).list(""),
+        "providers" => ProvidersPage(ground.clone()).list(""),
         _ => return Detail::new(facts),
     };
-    let lines = match page.list(ground, "") {
+    let lines = match listed {
         Ok(listed) => listed.rows.into_iter().map(|row| row.cells.join("  ")).collect(),
         Err(why) => vec![why],
     };

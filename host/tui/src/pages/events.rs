@@ -1,5 +1,7 @@
 //! Events: what has happened to processes, tasks, servers, providers, budgets and CI, the newest first.
 
+use std::sync::Arc;
+
 use aiw_app::events::{EventsRequest, HomeEvents};
 use aiw_app::feed::Topic;
 use aiw_events::{EventKind, HomeEvent};
@@ -14,8 +16,7 @@ use crate::prompter::TuiPrompter;
 const MAX_EVENTS: usize = 1_000;
 
 /// The page of events.
-#[derive(Default)]
-pub(crate) struct EventsPage;
+pub(crate) struct EventsPage(pub(crate) Arc<AppContext>);
 
 fn newest(ground: &AppContext) -> Result<Vec<HomeEvent>, String> {
     let request = EventsRequest { all_projects: true, last: Some(MAX_EVENTS), ..EventsRequest::default() };
@@ -31,7 +32,6 @@ fn id(event: &HomeEvent) -> String {
 /// The screen in words.
 pub(super) static PAGE: PageDescriptor = PageDescriptor {
     title: "Events",
-    short_title: "Eve",
     slug: "events",
     cli_command: "aiw events --all",
     topics: &[Topic::Events],
@@ -41,7 +41,9 @@ pub(super) static PAGE: PageDescriptor = PageDescriptor {
         Action::global('t', "tasks", "the tasks"),
         Action::global('p', "processes", "the processes of the project"),
     ],
-    has_backend_search: false,
+    // They are in the order of their times.
+    has_failed_first: false,
+    ..PageDescriptor::EMPTY
 };
 
 impl Page for EventsPage {
@@ -49,11 +51,13 @@ impl Page for EventsPage {
         &PAGE
     }
 
-    fn list(&self, ground: &AppContext, _: &str) -> Result<ListContent, String> {
+    fn list(&self, _: &str) -> Result<ListContent, String> {
+        let ground = &*self.0;
         Ok(ListContent::new(newest(ground)?.iter().rev().map(row).collect(), []))
     }
 
-    fn detail(&self, ground: &AppContext, wanted: &str) -> Detail {
+    fn detail(&self, wanted: &str) -> Detail {
+        let ground = &*self.0;
         match newest(ground) {
             Err(why) => Detail::from_error(why),
             Ok(events) => match events.iter().rev().find(|event| id(event) == wanted) {
@@ -63,7 +67,7 @@ impl Page for EventsPage {
         }
     }
 
-    fn run_action(&self, _: &AppContext, key: char, _: &str, _: &TuiPrompter) -> Result<Outcome, String> {
+    fn run_action(&self, key: char, _: &str, _: &TuiPrompter) -> Result<Outcome, String> {
         Ok(Outcome::Open(if key == 't' { "tasks" } else { "processes" }, None))
     }
 }

@@ -1,5 +1,7 @@
 //! Past sessions: searching them, reading what was said, and going on with one.
 
+use std::sync::Arc;
+
 use aiw_app::history::{self, ForgetRequest};
 use aiw_app::models::Embedder;
 use aiw_app::own_executable;
@@ -11,7 +13,7 @@ use aiw_home::format_rfc3339;
 use aiw_launch::ResumeIndex;
 
 use crate::context::AppContext;
-use crate::page::{Action, Column, Detail, ListContent, Outcome, Page, PageDescriptor, Row};
+use crate::page::{Action, Column, Detail, ListContent, Outcome, Page, PageDescriptor, Row, Search};
 use crate::paint::{Fact, TextStyle};
 use crate::progress::error_line;
 use crate::prompter::TuiPrompter;
@@ -23,7 +25,7 @@ const MAX_HITS: usize = 100;
 const MAX_MESSAGES: usize = 60;
 
 /// The page of past sessions.
-pub(crate) struct HistoryPage;
+pub(crate) struct HistoryPage(pub(crate) Arc<AppContext>);
 
 /// Returns the session and the message that a row names.
 fn named(id: &str) -> (&str, Option<&str>) {
@@ -40,7 +42,6 @@ fn part(ground: &AppContext, id: &str) -> Result<SessionView, String> {
 /// The screen in words.
 pub(super) static PAGE: PageDescriptor = PageDescriptor {
     title: "History",
-    short_title: "His",
     slug: "history",
     cli_command: "aiw history sessions",
     topics: &[],
@@ -53,10 +54,11 @@ pub(super) static PAGE: PageDescriptor = PageDescriptor {
     ],
     empty_message: "no sessions: `aiw history import` reads those of your AI CLIs",
     actions: &[
-        Action::new('r', "resume", "go on with it in this terminal, under the provider that it had"),
+        Action::single('r', "resume", "go on with it in this terminal, under the provider that it had"),
         Action::new('d', "forget", "forget the session: asks"),
     ],
-    has_backend_search: true,
+    search: Search::Backend,
+    ..PageDescriptor::EMPTY
 };
 
 impl Page for HistoryPage {
@@ -64,7 +66,8 @@ impl Page for HistoryPage {
         &PAGE
     }
 
-    fn list(&self, ground: &AppContext, query: &str) -> Result<ListContent, String> {
+    fn list(&self, query: &str) -> Result<ListContent, String> {
+        let ground = &*self.0;
         let home = ground.home();
         if query.trim().is_empty() {
             if Store::open_existing(&home.history()).map_err(|e| error_line(&e))?.is_none() {
@@ -81,14 +84,16 @@ impl Page for HistoryPage {
         Ok(ListContent::new(found.hits.iter().map(hit_row).collect(), (found.pending_sessions > 0).then_some(waiting)))
     }
 
-    fn detail(&self, ground: &AppContext, id: &str) -> Detail {
+    fn detail(&self, id: &str) -> Detail {
+        let ground = &*self.0;
         match part(ground, id) {
             Ok(part) => detail(&part, named(id).1, &ResumeIndex::new(ground.home())),
             Err(why) => Detail::from_error(why),
         }
     }
 
-    fn run_action(&self, ground: &AppContext, key: char, id: &str, person: &TuiPrompter) -> Result<Outcome, String> {
+    fn run_action(&self, key: char, id: &str, person: &TuiPrompter) -> Result<Outcome, String> {
+        let ground = &*self.0;
         let home = ground.home();
         if key == 'r' {
             let session = part(ground, id)?.session;

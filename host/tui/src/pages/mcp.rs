@@ -1,5 +1,7 @@
 //! MCP servers behind aiw: whether they work, their tools, and what waits to be accepted; and the workflows over them.
 
+use std::sync::Arc;
+
 use aiw_app::feed::Topic;
 use aiw_app::servers::call::{self, ToolCallRequest, ToolCallResult, ToolParameter};
 use aiw_app::servers::{approve, edit, look};
@@ -19,12 +21,11 @@ use crate::screen::TerminalProgram;
 const WORKFLOW_ID_PREFIX: &str = "\nworkflow ";
 
 /// The page of MCP servers.
-pub(crate) struct McpServersPage;
+pub(crate) struct McpServersPage(pub(crate) Arc<AppContext>);
 
 /// The screen in words.
 pub(super) static PAGE: PageDescriptor = PageDescriptor {
     title: "MCP",
-    short_title: "MCP",
     slug: "mcp",
     cli_command: "aiw mcp list",
     topics: &[Topic::Servers],
@@ -39,15 +40,15 @@ pub(super) static PAGE: PageDescriptor = PageDescriptor {
     empty_message: "no servers: `aiw mcp search WORDS` finds some",
     actions: &[
         Action::new('s', "status", "start it, and see whether it works"),
-        Action::new('a', "approve", "see what it has changed in its definitions, or a workflow, and accept that"),
-        Action::new('c', "call", "call one of its tools, with the arguments that you type"),
+        Action::single('a', "approve", "see what it has changed in its definitions, or a workflow, and accept that"),
+        Action::single('c', "call", "call one of its tools, with the arguments that you type"),
         Action::new('e', "on/off", "offer it to clients, or hide it from them"),
-        Action::new('t', "tools", "its tools as it offers them now, with their parameters"),
-        Action::new('o', "log in", "log in to it with your browser"),
+        Action::single('t', "tools", "its tools as it offers them now, with their parameters"),
+        Action::single('o', "log in", "log in to it with your browser"),
         Action::new('d', "remove", "remove it from mcp.json, or a workflow's file: asks")
             .with_confirmation("Remove {}? (y/N)"),
     ],
-    has_backend_search: false,
+    ..PageDescriptor::EMPTY
 };
 
 impl Page for McpServersPage {
@@ -55,7 +56,8 @@ impl Page for McpServersPage {
         &PAGE
     }
 
-    fn list(&self, ground: &AppContext, _: &str) -> Result<ListContent, String> {
+    fn list(&self, _: &str) -> Result<ListContent, String> {
+        let ground = &*self.0;
         let answer = look::list(&ground.client, &aiw_core::NonInteractive).map_err(|e| error_line(&e))?;
         let records = Records::new(ground.home().clone());
         let waits = |name: &str| records.load(name).map_or(0, |record| record.changes().len());
@@ -68,7 +70,8 @@ impl Page for McpServersPage {
         Ok(ListContent::new(rows, answer.problems.into_iter().chain(problem)))
     }
 
-    fn detail(&self, ground: &AppContext, id: &str) -> Detail {
+    fn detail(&self, id: &str) -> Detail {
+        let ground = &*self.0;
         if let Some(name) = id.strip_prefix(WORKFLOW_ID_PREFIX) {
             return workflow_detail(ground, name);
         }
@@ -100,7 +103,8 @@ impl Page for McpServersPage {
         }
     }
 
-    fn run_action(&self, ground: &AppContext, key: char, id: &str, person: &TuiPrompter) -> Result<Outcome, String> {
+    fn run_action(&self, key: char, id: &str, person: &TuiPrompter) -> Result<Outcome, String> {
+        let ground = &*self.0;
         if let Some(name) = id.strip_prefix(WORKFLOW_ID_PREFIX) {
             return act_on_workflow(ground, key, name, person).map(Outcome::Message);
         }

@@ -4,6 +4,7 @@ mod dashboard;
 mod events;
 mod history;
 mod mcp;
+pub(crate) mod plugins;
 mod processes;
 mod providers;
 mod sources;
@@ -17,8 +18,8 @@ use std::sync::Arc;
 
 pub(crate) use tasks::{TasksPage, row as task_row};
 
-use crate::app::Tab;
-use crate::page::{PLUGINS, PageDescriptor};
+use crate::context::AppContext;
+use crate::page::{Page, PageDescriptor};
 
 /// The words that name the screens, in the order of their numbers, the last without one, each with the command that prints what it
 /// shows.
@@ -29,7 +30,7 @@ pub(crate) static PAGE_NAMES: [(&str, &str); 11] = [
     words(&mcp::PAGE),
     words(&providers::PAGE),
     words(&history::PAGE),
-    words(&PLUGINS),
+    words(&plugins::PAGE),
     words(&sync::PAGE),
     words(&status::PAGE),
     words(&events::PAGE),
@@ -40,19 +41,20 @@ const fn words(about: &PageDescriptor) -> (&'static str, &'static str) {
     (about.slug, about.cli_command)
 }
 
-/// Returns all screens, in the order of [`WORDS`].
-pub(crate) fn all(plugins: Tab) -> Vec<Tab> {
+/// Returns all pages, in the order of [`PAGE_NAMES`].
+pub(crate) fn all(ground: &Arc<AppContext>) -> Vec<Arc<dyn Page>> {
+    let ground = || Arc::clone(ground);
     vec![
-        Tab::page(Arc::new(dashboard::Dashboard::default())),
-        Tab::page(Arc::new(TasksPage)),
-        Tab::page(Arc::new(processes::ProcessesPage::default())),
-        Tab::page(Arc::new(mcp::McpServersPage)),
-        Tab::page(Arc::new(providers::ProvidersPage)),
-        Tab::page(Arc::new(history::HistoryPage)),
-        plugins,
-        Tab::page(Arc::new(sync::SyncPage)),
-        Tab::page(Arc::new(status::StatusPage)),
-        Tab::page(Arc::new(events::EventsPage)),
-        Tab::page(Arc::new(sources::SourcesPage)),
+        Arc::new(dashboard::Dashboard(ground())),
+        Arc::new(TasksPage(ground())),
+        Arc::new(processes::ProcessesPage::new(ground())),
+        Arc::new(mcp::McpServersPage(ground())),
+        Arc::new(providers::ProvidersPage(ground())),
+        Arc::new(history::HistoryPage(ground())),
+        Arc::new(plugins::PluginsPage::new(ground())),
+        Arc::new(sync::SyncPage(ground())),
+        Arc::new(status::StatusPage(ground())),
+        Arc::new(events::EventsPage(ground())),
+        Arc::new(sources::SourcesPage(ground())),
     ]
 }

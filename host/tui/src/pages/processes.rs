@@ -1,6 +1,8 @@
 //! Processes of the project: how they stand, what they write, starting and stopping them.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aiw_app::feed::Topic;
@@ -8,31 +10,40 @@ use aiw_app::own_executable;
 use aiw_app::phrases::{self, elapsed_since_rfc3339, format_duration, format_time_until};
 use aiw_core::pluralize;
 use aiw_processes::{
-    FollowFrom, LogEntry, LogFollower, Manager, ProcessError, ProcessSummary, RunState, StartResults, StartedProcess,
+    FollowFrom, LogEntry, Manager, ProcessError, ProcessLogs, ProcessStatus, ProcessSummary, RunState, StartResults,
+    StartedProcess,
 };
-use aiw_supervisor::SupervisorError;
 use parking_lot::Mutex;
 
 use crate::context::AppContext;
-use crate::page::{Action, Column, Detail, ListContent, Outcome, Page, PageDescriptor, Row};
+use crate::output::OutputLine;
+use crate::page::{
+    Action, Column, Detail, ListContent, LogHandle, LogReader, LogUpdate, Outcome, Page, PageDescriptor, Row,
+};
 use crate::paint::{Fact, TextStyle};
 use crate::progress::error_line;
 use crate::prompter::TuiPrompter;
 use crate::screen::TerminalProgram;
 
-/// How many lines of output are shown.
+/// How many lines of output are shown beside the list.
 const MAX_LINES: usize = 300;
 
-/// How many lines of output are shown to those who ask for more.
+/// How many lines of logs are read for the whole screen.
 const MAX_EXPANDED_LINES: usize = 10_000;
 
 /// The processor time that a process had used, in milliseconds, and when that was looked at.
 type UsedTime = (Instant, u64);
 
 /// The page of processes.
-#[derive(Default)]
 pub(crate) struct ProcessesPage {
+    ground: Arc<AppContext>,
     used: Mutex<HashMap<String, UsedTime>>,
+}
+
+impl ProcessesPage {
+    pub(crate) fn new(ground: Arc<AppContext>) -> Self {
+        Self { ground, used: Mutex::default() }
+    }
 }
 
 /// Returns what manages the processes of the client's project.
@@ -44,7 +55,6 @@ pub(super) fn manager(ground: &AppContext) -> Result<Manager, String> {
 /// The screen in words.
 pub(super) static PAGE: PageDescriptor = PageDescriptor {
     title: "Processes",
-    short_title: "Prc",
     slug: "processes",
     cli_command: "aiw ps --stats",
     topics: &[Topic::Processes],
@@ -64,14 +74,15 @@ pub(super) static PAGE: PageDescriptor = PageDescriptor {
         Action::new('s', "start", "start it, and what it needs"),
         Action::new('x', "stop", "stop it: asks").with_confirmation("Stop `{}`? (y/N)"),
         Action::new('r', "restart", "stop it and start it as it is defined now"),
-        Action::new('a', "attach", "put its terminal, or its log and input, in this one; Ctrl-] comes back"),
-        Action::new('L', "output", "the last 10000 lines of its output; `aiw logs ID` prints all that is kept"),
+        Action::single('a', "attach", "put its terminal, or its log and input, in this one; Ctrl-] comes back"),
+        Action::new('L', "log", "its log on the whole screen, or those of all that are marked"),
+        Action::global('A', "all logs", "the logs of all processes as one, with their names"),
         Action::global('u', "up", "start all that start by themselves"),
         Action::global('D', "down", "stop all of the project: asks")
             .with_confirmation("Stop all processes of the project? (y/N)"),
         Action::global('e', "edit", "edit the project's file in your editor"),
     ],
-    has_backend_search: false,
+    ..PageDescriptor::EMPTY
 };
 
 impl Page for ProcessesPage {
@@ -79,7 +90,8 @@ impl Page for ProcessesPage {
         &PAGE
     }
 
-    fn list(&self, ground: &AppContext, _: &str) -> Result<ListContent, String> {
+    fn list(&self, _: &str) -> Result<ListContent, String> {
+        let ground = &*self.ground;
         let (answer, problem) = manager(ground)?.ps(false, true).map_err(|e| error_line(&e))?;
         let now = Instant::now();
         let mut used = self.used.lock();
@@ -96,71 +108,136 @@ impl Page for ProcessesPage {
         Ok(listed.disable_key_if('u', !rests).disable_key_if('D', !lives))
     }
 
-    fn detail(&self, ground: &AppContext, id: &str) -> Detail {
+    fn detail(&self, id: &str) -> Detail {
+        let ground = &*self.ground;
         let looked = manager(ground).and_then(|manager| {
             let status = manager.get(id).map_err(|e| error_line(&e))?;
             // One that was never started has no log.
             let log = manager.log(id).ok();
             let lines = log.as_ref().map(|log| log.tail(MAX_LINES)).transpose().map_err(|e| e.to_string())?;
             let lines = lines.unwrap_or_default();
-            let detail = detail(&ProcessSummary::new(&status)).with_lines(lines.iter().map(|line| line.text()));
-            Ok(Detail { log_dir: log.map(|log| log.directory().to_owned()), ..detail })
+            let detail = detail(&ProcessSummary::new(&status));
+            let lines = lines.iter().map(|line| OutputLine::from_entry(line, 0)).collect();
+            Ok(Detail { lines, log_dir: log.map(|log| log.directory().to_owned()), ..detail })
         });
         looked.unwrap_or_else(Detail::from_error)
     }
 
-    fn run_action(&self, ground: &AppContext, key: char, id: &str, person: &TuiPrompter) -> Result<Outcome, String> {
+    fn run_action(&self, key: char, id: &str, person: &TuiPrompter) -> Result<Outcome, String> {
+        self.run_action_on(key, &[id.to_owned()], person)
+    }
+
+    fn run_action_on(&self, key: char, ids: &[String], person: &TuiPrompter) -> Result<Outcome, String> {
+        let ground = &*self.ground;
         let manager = manager(ground)?;
         if ['s', 'r', 'u'].contains(&key) {
             manager.reconcile().map_err(|e| error_line(&e))?;
         }
-        let ids = [id.to_owned()];
+        let first = ids.first().map_or("", String::as_str);
         let said = match key {
-            's' => started(ground.block_on(manager.start(&ids, person, person))?)?,
-            'r' => started(ground.block_on(manager.restart(&ids, person, person))?)?,
+            's' => started(ground.block_on(manager.start(ids, person, person))?)?,
+            'r' => started(ground.block_on(manager.restart(ids, person, person))?)?,
             'u' => started(ground.block_on(manager.start(&[], person, person))?)?,
-            'x' => stopped(&manager, &ids)?,
+            'x' => stopped(&manager, ids)?,
             'D' => stopped(&manager, &[])?,
-            'a' => return Ok(Outcome::Run(TerminalProgram::from_aiw_args(["process", "attach", "--", id])?)),
+            'a' => return Ok(Outcome::Run(TerminalProgram::from_aiw_args(["process", "attach", "--", first])?)),
             'e' => return Ok(Outcome::Run(TerminalProgram::from_aiw_args(["process", "edit"])?)),
             _ => {
-                let log = manager.log(id).map_err(|e| error_line(&e))?;
-                let (last, count) =
-                    log.existing_lines(FollowFrom::Start).and_then(newest).map_err(|e| e.to_string())?;
-                let detail = Detail::new(output_facts(id, last.len(), count));
-                return Ok(Outcome::Details(detail.with_lines(last.iter().map(|line| line.text()))));
+                let title = match ids {
+                    [] => "all processes: their last lines".to_owned(),
+                    [id] => format!("{id}: its last lines; `aiw logs {id}` prints all that is kept"),
+                    ids => format!("{}: their last lines", ids.join(", ")),
+                };
+                return Ok(Outcome::Log(title, LogHandle::new(ProcessLogReader::new(manager, ids)?)));
             }
         };
         Ok(Outcome::Message(said))
     }
 }
 
-/// Returns the last lines of a log, and how many there are in all.
-fn newest(mut log: LogFollower) -> Result<(VecDeque<LogEntry>, usize), SupervisorError> {
-    let (mut last, mut count) = (VecDeque::new(), 0);
-    let mut keep = |entries: Vec<LogEntry>| {
-        count += entries.len();
-        last.extend(entries);
-        last.drain(..last.len().saturating_sub(MAX_EXPANDED_LINES));
-    };
-    loop {
-        let entries = log.next(Duration::ZERO)?;
-        if entries.is_empty() {
-            break;
-        }
-        keep(entries);
-    }
-    keep(log.finish());
-    Ok((last, count))
+/// Reads the logs of processes as one.
+struct ProcessLogReader {
+    manager: Manager,
+    /// The ids of the processes; none for all of the project.
+    ids: Vec<String>,
+    logs: ProcessLogs,
+    /// The ids of the processes that have lines, in the order of their sources.
+    names: Vec<String>,
+    /// When the newest line of each of them was written, in milliseconds since 1970.
+    latest: Vec<u64>,
 }
 
-/// Says how much of its output is shown of a process, and the command that prints the rest.
-pub(super) fn output_facts(id: &str, shown: usize, count: usize) -> Vec<Fact> {
-    if shown == count {
-        return vec![Fact::title(format!("output of {id}: {}", pluralize(count as u64, "line")))];
+impl ProcessLogReader {
+    fn new(manager: Manager, ids: &[String]) -> Result<Self, String> {
+        let (logs, names, latest) = (ProcessLogs::default(), Vec::new(), Vec::new());
+        let mut reader = Self { manager, ids: ids.to_vec(), logs, names, latest };
+        let started = reader.started(|_| true)?;
+        let from = FollowFrom::Tail(MAX_EXPANDED_LINES / started.len().max(1));
+        started.into_iter().try_for_each(|id| reader.open(id, from))?;
+        Ok(reader)
     }
-    let title = format!("output of {id}: the last {shown} lines of {count}");
-    vec![Fact::title(title), Fact::new("all", format!("`aiw logs {id}`"))]
+
+    /// Returns the ids of the processes that were started.
+    fn started(&self, is_wanted: impl Fn(&ProcessStatus) -> bool) -> Result<Vec<String>, String> {
+        let all = self.manager.list_running().map_err(|e| error_line(&e))?;
+        let is_meant = |id: &String| self.ids.is_empty() || self.ids.contains(id);
+        let started = all.into_iter().filter(|one| one.record.is_some() && is_meant(&one.id) && is_wanted(one));
+        Ok(started.map(|one| one.id).collect())
+    }
+
+    fn open(&mut self, id: String, from: FollowFrom) -> Result<(), String> {
+        let log = self.manager.log(&id).map_err(|e| error_line(&e))?;
+        // One that was started anew may have another log.
+        if !self.logs.directories().any(|known| known == log.directory()) {
+            self.logs.push(id.clone(), log.follow(from).map_err(|e| e.to_string())?);
+            if !self.names.contains(&id) {
+                self.names.push(id);
+                self.latest.push(0);
+            }
+        }
+        Ok(())
+    }
+
+    fn lines(&mut self, ids: &[String], new: Vec<(usize, LogEntry)>) -> Vec<OutputLine> {
+        let mut lines = Vec::with_capacity(new.len());
+        for (n, entry) in new {
+            let source = self.names.iter().position(|name| Some(name) == ids.get(n)).unwrap_or_default();
+            if let Some(latest) = self.latest.get_mut(source) {
+                *latest = entry.time.max(*latest);
+            }
+            lines.push(OutputLine::from_entry(&entry, source));
+        }
+        lines
+    }
+}
+
+impl LogReader for ProcessLogReader {
+    fn read(&mut self, has_changed: bool) -> Result<LogUpdate, String> {
+        if has_changed {
+            for id in self.started(|one| one.state.is_alive())? {
+                // One that has ended was read to its end.
+                let known = self.names.iter().position(|name| *name == id).and_then(|at| self.latest.get(at));
+                let from = known.map_or(FollowFrom::Start, |latest| FollowFrom::Since(latest + 1));
+                self.open(id, from)?;
+            }
+        }
+        let ids = self.logs.ids();
+        let (mut lines, mut has_more) = (Vec::new(), true);
+        // What is written faster than it is read is read on with the next change.
+        while has_more && lines.len() <= MAX_EXPANDED_LINES {
+            let (new, has_read) = self.logs.next(&|_| true).map_err(|e| error_line(&e))?;
+            lines.extend(self.lines(&ids, new));
+            has_more = has_read;
+        }
+        let directories: Vec<PathBuf> = self.logs.directories().map(Path::to_owned).collect();
+        if !has_more && !ids.iter().any(|id| self.manager.is_alive(id)) {
+            // A last line may have no line break.
+            let rest = std::mem::take(&mut self.logs).finish();
+            lines.extend(self.lines(&ids, rest));
+        }
+        let names = if self.ids.len() == 1 { Vec::new() } else { self.names.clone() };
+        Ok(LogUpdate { lines, names, directories })
+    }
 }
 
 /// Returns which share of a processor is used, in percent.

@@ -1,5 +1,7 @@
 //! API providers and pools: whether they answer, which one is the default, which members rest, and what budgets leave.
 
+use std::sync::Arc;
+
 use aiw_app::feed::Topic;
 use aiw_app::phrases::{elapsed_since_rfc3339, format_ago};
 use aiw_app::{budgets, pools};
@@ -21,7 +23,7 @@ use crate::prompter::TuiPrompter;
 const POOL_ID_PREFIX: &str = "pool:";
 
 /// The page of providers.
-pub(crate) struct ProvidersPage;
+pub(crate) struct ProvidersPage(pub(crate) Arc<AppContext>);
 
 fn verbs(ground: &AppContext) -> Result<Verbs, String> {
     ground.client.providers().map_err(|e| error_line(&e))
@@ -30,7 +32,6 @@ fn verbs(ground: &AppContext) -> Result<Verbs, String> {
 /// The screen in words.
 pub(super) static PAGE: PageDescriptor = PageDescriptor {
     title: "Providers",
-    short_title: "Prv",
     slug: "providers",
     cli_command: "aiw provider list",
     topics: &[Topic::Providers, Topic::Usage],
@@ -44,15 +45,15 @@ pub(super) static PAGE: PageDescriptor = PageDescriptor {
     empty_message: "no providers: each AI CLI uses its own; n adds one",
     actions: &[
         Action::new('t', "test", "ask it for its models, to see whether it answers and takes the key"),
-        Action::new('m', "default", "make it the default of the CLIs that it fits"),
-        Action::new('c', "change key", "type another key, which is not shown"),
+        Action::single('m', "default", "make it the default of the CLIs that it fits"),
+        Action::single('c', "change key", "type another key, which is not shown"),
         Action::new('w', "wake", "ask all members of the pool again"),
         Action::new('d', "remove", "remove it, with its secret: asks"),
         Action::global('n', "new", "add a provider, by questions"),
-        Action::new('e', "edit", "its addresses, models and the words for its use, by questions"),
+        Action::single('e', "edit", "its addresses, models and the words for its use, by questions"),
         Action::global('b', "budgets", "what runs may use, and what is left"),
     ],
-    has_backend_search: false,
+    ..PageDescriptor::EMPTY
 };
 
 impl Page for ProvidersPage {
@@ -60,7 +61,8 @@ impl Page for ProvidersPage {
         &PAGE
     }
 
-    fn list(&self, ground: &AppContext, _: &str) -> Result<ListContent, String> {
+    fn list(&self, _: &str) -> Result<ListContent, String> {
+        let ground = &*self.0;
         let verbs = verbs(ground)?;
         let (providers, mut problems) = ground.block_on(verbs.list())?;
         let (pools, more) = verbs.pools().map_err(|e| error_line(&e))?;
@@ -72,7 +74,8 @@ impl Page for ProvidersPage {
         Ok(ListContent::new(rows.collect(), problems))
     }
 
-    fn detail(&self, ground: &AppContext, id: &str) -> Detail {
+    fn detail(&self, id: &str) -> Detail {
+        let ground = &*self.0;
         let looked = verbs(ground).and_then(|verbs| match id.strip_prefix(POOL_ID_PREFIX) {
             Some(pool) => {
                 pools::show(ground.home(), &verbs, pool).map(|it| pool_detail(&it)).map_err(|e| error_line(&e))
@@ -82,7 +85,8 @@ impl Page for ProvidersPage {
         looked.unwrap_or_else(Detail::from_error)
     }
 
-    fn run_action(&self, ground: &AppContext, key: char, id: &str, person: &TuiPrompter) -> Result<Outcome, String> {
+    fn run_action(&self, key: char, id: &str, person: &TuiPrompter) -> Result<Outcome, String> {
+        let ground = &*self.0;
         let verbs = verbs(ground)?;
         let name = id.strip_prefix(POOL_ID_PREFIX).unwrap_or(id);
         Ok(Outcome::Message(match key {

@@ -1,5 +1,7 @@
 //! Where plugins and servers come from: marketplaces and registries.
 
+use std::sync::Arc;
+
 use aiw_app::feed::Topic;
 use aiw_app::phrases::{elapsed_since, elapsed_since_rfc3339, format_ago};
 use aiw_app::plugins::add_market;
@@ -17,7 +19,7 @@ use crate::prompter::TuiPrompter;
 const REGISTRY_ID_PREFIX: &str = "registry:";
 
 /// The page of marketplaces and registries.
-pub(crate) struct SourcesPage;
+pub(crate) struct SourcesPage(pub(crate) Arc<AppContext>);
 
 fn markets(ground: &AppContext) -> Result<Markets, String> {
     ground.client.markets().map_err(|e| error_line(&e))
@@ -31,7 +33,6 @@ fn registries(ground: &AppContext) -> Result<Vec<RegistryInfo>, String> {
 /// The screen in words.
 pub(super) static PAGE: PageDescriptor = PageDescriptor {
     title: "Sources",
-    short_title: "Src",
     slug: "sources",
     cli_command: "aiw plugin marketplace list",
     topics: &[Topic::Documents],
@@ -49,7 +50,7 @@ pub(super) static PAGE: PageDescriptor = PageDescriptor {
             .with_confirmation("Remove the marketplace {}? (y/N)"),
         Action::global('n', "new", "add a marketplace: OWNER/REPO, an address or a path"),
     ],
-    has_backend_search: false,
+    ..PageDescriptor::EMPTY
 };
 
 impl Page for SourcesPage {
@@ -57,7 +58,8 @@ impl Page for SourcesPage {
         &PAGE
     }
 
-    fn list(&self, ground: &AppContext, _: &str) -> Result<ListContent, String> {
+    fn list(&self, _: &str) -> Result<ListContent, String> {
+        let ground = &*self.0;
         let (statuses, mut problems) = markets(ground)?.statuses().map_err(|e| error_line(&e))?;
         let mut rows: Vec<Row> = statuses.iter().map(|status| market_row(&MarketSummary::new(status))).collect();
         match registries(ground) {
@@ -67,7 +69,8 @@ impl Page for SourcesPage {
         Ok(ListContent::new(rows, problems))
     }
 
-    fn detail(&self, ground: &AppContext, id: &str) -> Detail {
+    fn detail(&self, id: &str) -> Detail {
+        let ground = &*self.0;
         let looked = match id.strip_prefix(REGISTRY_ID_PREFIX) {
             Some(registry) => registry_facts(ground, registry),
             None => market_facts(ground, id),
@@ -79,7 +82,8 @@ impl Page for SourcesPage {
         }
     }
 
-    fn run_action(&self, ground: &AppContext, key: char, id: &str, person: &TuiPrompter) -> Result<Outcome, String> {
+    fn run_action(&self, key: char, id: &str, person: &TuiPrompter) -> Result<Outcome, String> {
+        let ground = &*self.0;
         Ok(Outcome::Message(match key {
             'n' => {
                 let question = "The marketplace: OWNER/REPO of GitHub, an address, or a path";

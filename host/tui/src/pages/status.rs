@@ -1,5 +1,7 @@
 //! Status: what is installed and in which version, what runs and what was used today, and what is wrong.
 
+use std::sync::Arc;
+
 use aiw_app::cli_updates::{CliUpdate, cached_update};
 use aiw_app::daemon::DaemonState;
 use aiw_app::doctor::CheckedPart;
@@ -16,7 +18,7 @@ use crate::paint::{Fact, TextStyle};
 use crate::progress::error_line;
 
 /// The page of the state of everything.
-pub(crate) struct StatusPage;
+pub(crate) struct StatusPage(pub(crate) Arc<AppContext>);
 
 /// A part of the state, with what is known of it.
 pub(super) struct StatePart {
@@ -42,14 +44,13 @@ impl StatePart {
 /// The screen in words.
 pub(super) static PAGE: PageDescriptor = PageDescriptor {
     title: "Status",
-    short_title: "Sta",
     slug: "status",
     cli_command: "aiw doctor",
     topics: &[Topic::Tasks, Topic::Usage, Topic::Documents],
     columns: &[Column::new("PART"), Column::state("STATE"), Column::new("ABOUT")],
     empty_message: "nothing is known",
     actions: &[],
-    has_backend_search: false,
+    ..PageDescriptor::EMPTY
 };
 
 impl Page for StatusPage {
@@ -57,11 +58,13 @@ impl Page for StatusPage {
         &PAGE
     }
 
-    fn list(&self, ground: &AppContext, _: &str) -> Result<ListContent, String> {
+    fn list(&self, _: &str) -> Result<ListContent, String> {
+        let ground = &*self.0;
         Ok(ListContent::new(parts(ground).iter().map(StatePart::row).collect(), []))
     }
 
-    fn detail(&self, ground: &AppContext, id: &str) -> Detail {
+    fn detail(&self, id: &str) -> Detail {
+        let ground = &*self.0;
         let part = parts(ground).into_iter().find(|part| part.name == id);
         part.map_or_else(|| Detail::from_error("it is gone"), |part| Detail::new(part.facts))
     }

@@ -1,5 +1,7 @@
 //! Configuration that travels: what is not pushed, what other machines have, pushing, pulling, conflicts one by one.
 
+use std::sync::Arc;
+
 use aiw_app::feed::Topic;
 use aiw_app::sync;
 use aiw_core::{frame_line, pluralize};
@@ -16,7 +18,7 @@ const INIT_HINT: &str = "`aiw sync init REMOTE` begins a store";
 const JOIN_HINT: &str = "`aiw sync join REMOTE` joins one";
 
 /// The page of configuration that travels.
-pub(crate) struct SyncPage;
+pub(crate) struct SyncPage(pub(crate) Arc<AppContext>);
 
 fn own(ground: &AppContext) -> Result<Synchronizer, String> {
     ground.home().recover().map_err(|e| error_line(&e))?;
@@ -26,7 +28,6 @@ fn own(ground: &AppContext) -> Result<Synchronizer, String> {
 /// The screen in words.
 pub(super) static PAGE: PageDescriptor = PageDescriptor {
     title: "Sync",
-    short_title: "Syn",
     slug: "sync",
     cli_command: "aiw sync status",
     topics: &[Topic::Documents],
@@ -41,7 +42,7 @@ pub(super) static PAGE: PageDescriptor = PageDescriptor {
         Action::global('Z', "undo", "undo the newest pull or restore: asks")
             .with_confirmation("Give the files back as they were before the newest pull or restore? (y/N)"),
     ],
-    has_backend_search: false,
+    ..PageDescriptor::EMPTY
 };
 
 impl Page for SyncPage {
@@ -49,7 +50,8 @@ impl Page for SyncPage {
         &PAGE
     }
 
-    fn list(&self, ground: &AppContext, _: &str) -> Result<ListContent, String> {
+    fn list(&self, _: &str) -> Result<ListContent, String> {
+        let ground = &*self.0;
         if !has_store(ground.home()) {
             return Ok(unjoined());
         }
@@ -60,7 +62,8 @@ impl Page for SyncPage {
         Ok(ListContent::new(rows(&status), [to]).disable_key_if('Z', is_untouched))
     }
 
-    fn detail(&self, ground: &AppContext, id: &str) -> Detail {
+    fn detail(&self, id: &str) -> Detail {
+        let ground = &*self.0;
         if !has_store(ground.home()) {
             return Detail::new(vec![Fact::title(id), Fact::new("begin", INIT_HINT), Fact::new("join", JOIN_HINT)]);
         }
@@ -74,7 +77,8 @@ impl Page for SyncPage {
         Detail::new(facts)
     }
 
-    fn run_action(&self, ground: &AppContext, key: char, _: &str, person: &TuiPrompter) -> Result<Outcome, String> {
+    fn run_action(&self, key: char, _: &str, person: &TuiPrompter) -> Result<Outcome, String> {
+        let ground = &*self.0;
         let own = own(ground)?;
         Ok(match key {
             'p' => {

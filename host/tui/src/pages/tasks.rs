@@ -1,27 +1,34 @@
 //! Tasks of all sessions: how they stand, what they say, stopping and going on with them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aiw_app::feed::Topic;
 use aiw_app::phrases::{abbreviate_home, elapsed_since, format_ago, format_duration};
 use aiw_app::tasks::{self, TaskList};
-use aiw_core::pluralize;
+use aiw_core::{ProcessId, pluralize};
 use aiw_home::rfc3339;
-use aiw_launch::{describe_state, duration, resume_line, tail};
-use aiw_tasks::{Outcome as TaskOutcome, RetentionPolicy, State, Task};
+use aiw_launch::{LogRenderer, TextLine, describe_state, duration, resume_line, tail};
+use aiw_tasks::{FollowFrom, LogFollower, Outcome as TaskOutcome, RetentionPolicy, State, Task};
 
 use crate::context::AppContext;
-use crate::page::{Action, Column, Detail, ListContent, Outcome, Page, PageDescriptor, Row};
+use crate::output::{Origin, OutputLine};
+use crate::page::{
+    Action, Column, Detail, ListContent, LogHandle, LogReader, LogUpdate, Outcome, Page, PageDescriptor, Row,
+};
 use crate::paint::{Fact, TextStyle};
 use crate::progress::error_line;
 use crate::prompter::TuiPrompter;
 use crate::screen::TerminalProgram;
 
-/// How many lines of a log are shown.
+/// How many lines of a log are shown beside the list.
 const MAX_LINES: usize = 300;
 
+/// How many entries of a log are read for the whole screen. Most make at least one line.
+const MAX_ENTRIES: usize = 10_000;
+
 /// The page of tasks.
-pub(crate) struct TasksPage;
+pub(crate) struct TasksPage(pub(crate) Arc<AppContext>);
 
 fn everywhere(ground: &AppContext) -> Result<&aiw_tasks::Tasks, String> {
     ground.client.all_tasks().map_err(|e| error_line(&e))
@@ -30,7 +37,6 @@ fn everywhere(ground: &AppContext) -> Result<&aiw_tasks::Tasks, String> {
 /// The screen in words.
 pub(super) static PAGE: PageDescriptor = PageDescriptor {
     title: "Tasks",
-    short_title: "Tas",
     slug: "tasks",
     cli_command: "aiw task list",
     topics: &[Topic::Tasks],
@@ -46,14 +52,14 @@ pub(super) static PAGE: PageDescriptor = PageDescriptor {
     empty_message: "no tasks: `aiw claude \"PROMPT\"` starts one",
     actions: &[
         Action::new('x', "stop", "stop it with all its processes: asks").with_confirmation("Stop task {}? (y/N)"),
-        Action::new('r', "resume", "go on with its session in this terminal"),
-        Action::new('L', "log", "the last 10000 lines of its log: it is read then"),
+        Action::single('r', "resume", "go on with its session in this terminal"),
+        Action::single('L', "log", "its log on the whole screen: it is read then"),
         Action::new('d', "remove", "remove it, with its log: asks")
             .with_confirmation("Remove task {} with its log? (y/N)"),
         Action::global('P', "prune", "remove the ended tasks that are not to be kept: asks")
             .with_confirmation("Remove the ended tasks that are not to be kept? (y/N)"),
     ],
-    has_backend_search: false,
+    ..PageDescriptor::EMPTY
 };
 
 impl Page for TasksPage {
@@ -61,7 +67,8 @@ impl Page for TasksPage {
         &PAGE
     }
 
-    fn list(&self, ground: &AppContext, _: &str) -> Result<ListContent, String> {
+    fn list(&self, _: &str) -> Result<ListContent, String> {
+        let ground = &*self.0;
         let TaskList { tasks, problems } = tasks::list(everywhere(ground)?).map_err(|e| error_line(&e))?;
         // The newest first.
         let rows = tasks.iter().rev().map(row).collect();
@@ -69,7 +76,8 @@ impl Page for TasksPage {
         Ok(ListContent::new(rows, problems.iter().map(|problem| error_line(problem))).disable_key_if('P', !has_ended))
     }
 
-    fn detail(&self, ground: &AppContext, id: &str) -> Detail {
+    fn detail(&self, id: &str) -> Detail {
+        let ground = &*self.0;
         let looked = everywhere(ground).and_then(|tasks| {
             let task = tasks.find(id).map_err(|e| error_line(&e))?;
             let lines = tail(tasks, &task, MAX_LINES).map_err(|e| error_line(&e))?;
@@ -80,7 +88,8 @@ impl Page for TasksPage {
         looked.unwrap_or_else(Detail::from_error)
     }
 
-    fn run_action(&self, ground: &AppContext, key: char, id: &str, person: &TuiPrompter) -> Result<Outcome, String> {
+    fn run_action(&self, key: char, id: &str, person: &TuiPrompter) -> Result<Outcome, String> {
+        let ground = &*self.0;
         let tasks = everywhere(ground)?;
         match key {
             'x' => {
@@ -103,21 +112,49 @@ impl Page for TasksPage {
             }
             _ => {
                 let task = tasks.find(id).map_err(|e| error_line(&e))?;
-                const MAX_EXPANDED_LINES: usize = Detail::MAX_LINES * 20;
-
-                let lines = tail(tasks, &task, MAX_EXPANDED_LINES).map_err(|e| error_line(&e))?;
+                let log = tasks.log(task.id).map_err(|e| error_line(&e))?;
+                let log = log.follow(FollowFrom::Tail(MAX_ENTRIES)).map_err(|e| e.to_string())?;
                 // What only stood beside a list was not read.
                 tasks.mark_read(&[task.id]).map_err(|e| error_line(&e))?;
-                let facts = match lines.len() {
-                    MAX_EXPANDED_LINES => vec![
-                        Fact::title(format!("the last {MAX_EXPANDED_LINES} lines of the log of {id}")),
-                        Fact::new("all", format!("`aiw logs {id}`")),
-                    ],
-                    _ => vec![Fact::title(format!("the log of {id}"))],
-                };
-                Ok(Outcome::Details(Detail::new(facts).with_lines(lines.iter().map(|line| line.text.as_str()))))
+                let title = format!("{} {id}: its last lines; `aiw logs {id}` prints all", task.about.cli);
+                let (ground, renderer) = (self.0.clone(), LogRenderer::new(&task));
+                let reader = TaskLogReader { ground, id: task.id, renderer, log: Some(log) };
+                Ok(Outcome::Log(title, LogHandle::new(reader)))
             }
         }
+    }
+}
+
+/// Reads the log of a task as text.
+struct TaskLogReader {
+    ground: Arc<AppContext>,
+    id: ProcessId,
+    renderer: LogRenderer,
+    /// None once the task has ended and all of it was read.
+    log: Option<LogFollower>,
+}
+
+impl LogReader for TaskLogReader {
+    fn read(&mut self, _: bool) -> Result<LogUpdate, String> {
+        let Some(log) = &mut self.log else { return Ok(LogUpdate::default()) };
+        let directories = vec![log.directory().to_owned()];
+        let has_ended = everywhere(&self.ground)?.get(self.id).map_err(|e| error_line(&e))?.state == State::Ended;
+        let (mut entries, mut has_more) = (Vec::new(), true);
+        // What is written faster than it is read is read on with the next change.
+        while has_more && entries.len() <= MAX_ENTRIES {
+            let new = log.next(Duration::ZERO).map_err(|e| e.to_string())?;
+            has_more = !new.is_empty();
+            entries.extend(new);
+        }
+        if has_ended && !has_more {
+            entries.extend(self.log.take().into_iter().flat_map(LogFollower::finish));
+        }
+        let line = |line: TextLine| OutputLine {
+            origin: Some(Origin { time: line.time, stream: line.stream, source: 0 }),
+            ..OutputLine::plain(line.text)
+        };
+        let lines = entries.iter().flat_map(|entry| self.renderer.lines(entry)).map(line).collect();
+        Ok(LogUpdate { lines, names: Vec::new(), directories })
     }
 }
 

@@ -21,7 +21,7 @@ use aiw_tasks::{Task, TaskDescription};
 use insta::assert_snapshot;
 
 use super::*;
-use crate::app::tests::shots;
+use crate::app::tests::{ground, shots};
 use crate::page::{Detail, ListContent, Outcome, Page, Row};
 use crate::paint::Fact;
 use crate::prompter::TuiPrompter;
@@ -118,7 +118,7 @@ fn the_dashboard() {
         tasks().iter().map(dashboard::task_row).chain(processes().iter().map(dashboard::process_row)).collect();
     let detail =
         without_times(tasks::detail(&tasks()[0])).with_lines(["reading the tests", "\u{1b}[32mfound it\u{1b}[0m"]);
-    assert_snapshot!(shots(Arc::new(dashboard::Dashboard::default()), &ListContent::new(rows, []), &detail));
+    assert_snapshot!(shots(Arc::new(dashboard::Dashboard(ground())), &ListContent::new(rows, []), &detail));
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn the_tasks() {
     let lines = ["the first line"; 70].into_iter().chain(["the last line"]);
     let detail = Detail { log_dir: Some("/srv".into()), ..without_times(tasks::detail(&tasks()[0])).with_lines(lines) };
     let listed = ListContent::new(rows, ["a task can't be shown: its record is damaged".to_owned()]);
-    assert_snapshot!(shots(Arc::new(TasksPage), &listed, &detail));
+    assert_snapshot!(shots(Arc::new(TasksPage(ground())), &listed, &detail));
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn the_processes() {
     let all = processes();
     let rows = all.iter().map(|one| processes::row(one, one.pid.map(|_| 12.4))).collect();
     let detail = processes::detail(&all[0]).with_lines(["> shop@1.0.0 dev", "\tready on :5432"]);
-    assert_snapshot!(shots(Arc::new(processes::ProcessesPage::default()), &ListContent::new(rows, []), &detail));
+    assert_snapshot!(shots(Arc::new(processes::ProcessesPage::new(ground())), &ListContent::new(rows, []), &detail));
 }
 
 #[test]
@@ -169,7 +169,7 @@ fn the_mcp_servers() {
     ];
     let detail =
         Detail::new(vec![Fact::title("github")]).with_lines(["list_issues  Lists issues", "close_issue  Closes one"]);
-    assert_snapshot!(shots(Arc::new(mcp::McpServersPage), &ListContent::new(rows, []), &detail));
+    assert_snapshot!(shots(Arc::new(mcp::McpServersPage(ground())), &ListContent::new(rows, []), &detail));
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn the_providers() {
     ];
     let detail =
         Detail::new(vec![Fact::title("router: OpenRouter"), Fact::new("secret", "token: `router` in the vault")]);
-    assert_snapshot!(shots(Arc::new(providers::ProvidersPage), &ListContent::new(rows, []), &detail));
+    assert_snapshot!(shots(Arc::new(providers::ProvidersPage(ground())), &ListContent::new(rows, []), &detail));
 }
 
 #[test]
@@ -209,7 +209,7 @@ fn the_history() {
     let rows = (1..4).map(|n| history::row(&session(n))).collect();
     let detail =
         Detail::new(vec![Fact::title("how do I make test 1 pass?")]).with_lines(["2026-11-01 user", "how do I?"]);
-    assert_snapshot!(shots(Arc::new(history::HistoryPage), &ListContent::new(rows, []), &detail));
+    assert_snapshot!(shots(Arc::new(history::HistoryPage(ground())), &ListContent::new(rows, []), &detail));
 }
 
 #[test]
@@ -225,7 +225,7 @@ fn the_sync() {
     };
     let listed = ListContent::new(sync::rows(&status), ["`desk` synchronizes with `/mnt/store`".to_owned()]);
     let detail = Detail::new(vec![Fact::title("claude:settings.json"), Fact::new("store", "four words of it")]);
-    assert_snapshot!(shots(Arc::new(sync::SyncPage), &listed, &detail));
+    assert_snapshot!(shots(Arc::new(sync::SyncPage(ground())), &listed, &detail));
 }
 
 #[test]
@@ -270,7 +270,7 @@ fn the_status() {
         parts.into_iter().chain(status::task_parts(&seen)).chain(checks.iter().map(status::check_part)).collect();
     let detail = Detail::new(parts.last().unwrap().facts.clone());
     assert_snapshot!(shots(
-        Arc::new(status::StatusPage),
+        Arc::new(status::StatusPage(ground())),
         &ListContent::new(parts.iter().map(status::StatePart::row).collect(), []),
         &detail
     ));
@@ -291,30 +291,21 @@ fn the_events() {
     ];
     let rows = all.iter().map(events::row).collect();
     let detail = Detail::new(vec![Fact::title("process web started")]);
-    assert_snapshot!(shots(Arc::new(events::EventsPage), &ListContent::new(rows, []), &detail));
+    assert_snapshot!(shots(Arc::new(events::EventsPage(ground())), &ListContent::new(rows, []), &detail));
 }
 
 #[test]
 fn each_screen_has_a_word_a_command_and_keys_that_no_other_meaning_has() {
-    let tabs = crate::open::tabs(false);
+    let pages = all(&ground());
     let named: Vec<(&str, &str)> =
-        tabs.iter().map(|tab| (tab.descriptor().slug, tab.descriptor().cli_command)).collect();
+        pages.iter().map(|page| (page.descriptor().slug, page.descriptor().cli_command)).collect();
     assert_eq!(named, crate::screen_names());
     assert!(named.iter().all(|(_, command)| command.starts_with("aiw ")));
-    let pages: [&dyn Page; 9] = [
-        &dashboard::Dashboard::default(),
-        &TasksPage,
-        &processes::ProcessesPage::default(),
-        &mcp::McpServersPage,
-        &providers::ProvidersPage,
-        &history::HistoryPage,
-        &sync::SyncPage,
-        &status::StatusPage,
-        &events::EventsPage,
-    ];
     for page in pages {
-        let keys: Vec<char> = page.descriptor().actions.iter().map(|action| action.key).collect();
-        assert!(keys.iter().all(|key| !"jkhlgGqM?/0123456789 ".contains(*key)), "{}: {keys:?}", page.descriptor().slug);
+        let about = page.descriptor();
+        let facets = about.facets.iter().map(|facet| facet.key).chain(about.hidden_rows.map(|hidden| hidden.key));
+        let keys: Vec<char> = about.actions.iter().map(|action| action.key).chain(facets).collect();
+        assert!(keys.iter().all(|key| !"jkhlgGqMSR*:?/0123456789 ".contains(*key)), "{}: {keys:?}", about.slug);
         let own: std::collections::BTreeSet<&char> = keys.iter().collect();
         assert_eq!(own.len(), keys.len(), "{}: {keys:?}", page.descriptor().slug);
     }
@@ -322,31 +313,16 @@ fn each_screen_has_a_word_a_command_and_keys_that_no_other_meaning_has() {
 
 #[test]
 fn a_fresh_home_is_offered_what_sets_it_up_and_nothing_that_needs_a_store() {
-    let (ground, person) = (crate::app::tests::ground(), TuiPrompter::new(&crate::prompter::noop_job_handle()));
-    let page = dashboard::Dashboard::default();
-    let start = page.list(&ground, "").unwrap().rows.into_iter().find(|row| row.id == "start").unwrap();
+    let person = TuiPrompter::new(&crate::prompter::noop_job_handle());
+    let page = dashboard::Dashboard(ground());
+    let start = page.list("").unwrap().rows.into_iter().find(|row| row.id == "start").unwrap();
     let action = page.descriptor().actions.iter().find(|action| start.action_keys.contains(action.key)).unwrap();
     assert_eq!((start.action_keys.len(), action.name), (1, "set up"));
-    let Ok(Outcome::Run(program)) = page.run_action(&ground, action.key, "start", &person) else {
-        panic!("it runs nothing")
-    };
+    let Ok(Outcome::Run(program)) = page.run_action(action.key, "start", &person) else { panic!("it runs nothing") };
     assert_eq!(program, TerminalProgram::from_aiw_args(["init"]).unwrap());
-    let listed = sync::SyncPage.list(&ground, "").unwrap();
-    assert!(
-        sync::SyncPage.descriptor().actions.iter().all(|action| listed.disabled_keys.contains(action.key)),
-        "{listed:?}"
-    );
+    let listed = sync::SyncPage(ground()).list("").unwrap();
+    assert!(sync::PAGE.actions.iter().all(|action| listed.disabled_keys.contains(action.key)), "{listed:?}");
     assert!(listed.rows[0].cells[2].contains("aiw sync init REMOTE"), "{listed:?}");
-}
-
-#[test]
-fn output_that_is_cut_says_so_and_names_the_command_that_prints_all() {
-    let said = |shown, count| {
-        let facts = processes::output_facts("web", shown, count);
-        facts.iter().map(|fact| fact.text.clone()).collect::<Vec<_>>().join(" ")
-    };
-    assert_eq!(said(10_000, 12_345), "output of web: the last 10000 lines of 12345 `aiw logs web`");
-    assert_eq!(said(1, 1), "output of web: 1 line");
 }
 
 /// A person who types these, and is told why they are asked again.
@@ -386,7 +362,7 @@ impl aiw_core::Reporter for Types {
 fn an_answer_of_no_use_is_refused_at_once_and_asked_again() {
     let types = ["-", "https://me:sk-canary@host", "https://host/v1/", "never asked"];
     let person = Types(std::sync::Mutex::new((types.to_vec(), Vec::new())));
-    let ground = crate::app::tests::ground();
+    let ground = ground();
     let given =
         ground.block_on(providers::usage_detail("Address:", providers::parse_base_url, &person, &person)).unwrap();
     let (left, told) = person.0.into_inner().unwrap();

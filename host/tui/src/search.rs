@@ -1,9 +1,9 @@
-//! Fuzzy search over the rows, updated with each keystroke.
+//! Fuzzy search over the rows of a list, updated with each keystroke.
 
 use nucleo_matcher::pattern::{Atom, AtomKind, CaseMatching, Normalization};
 use nucleo_matcher::{Config, Matcher, Utf32String};
 
-use super::row::Row;
+use crate::page::Row;
 
 /// A matching row.
 #[derive(Debug, Clone, Copy)]
@@ -20,8 +20,8 @@ struct Haystack {
 
 /// The matcher, the text that it searches, and the hits for the current query.
 ///
-/// Every word of the query must match: with gaps in the name, or without gaps in the market, the category, the kinds,
-/// the servers and the description. (With gaps, a long description would match nearly everything.)
+/// Every word of the query must match: with gaps in the name, or without gaps in what else the search covers. (With gaps, a long
+/// description would match nearly everything.)
 pub(crate) struct RowSearch {
     haystacks: Vec<Haystack>,
     matcher: Matcher,
@@ -33,7 +33,7 @@ impl RowSearch {
     pub(crate) fn new(entries: &[Row]) -> Self {
         let haystacks: Vec<Haystack> = entries
             .iter()
-            .map(|entry| Haystack { name: entry.name.as_str().into(), words: entry.search_text.as_str().into() })
+            .map(|entry| Haystack { name: entry.name().into(), words: entry.search_text.as_str().into() })
             .collect();
         let hits = (0..haystacks.len()).map(|index| RowHit { index, score: 0 }).collect();
         Self { haystacks, matcher: Matcher::new(Config::DEFAULT), query: String::new(), hits }
@@ -82,16 +82,20 @@ fn atom(word: &str, kind: AtomKind) -> Atom {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::browse::tests::plugin;
+    use crate::paint::TextStyle;
 
     fn search(names: &[&str]) -> (Vec<Row>, RowSearch) {
-        let entries = Row::from_plugins(names.iter().map(|name| plugin(name)).collect());
+        let row = |name: &&str| Row {
+            search_text: format!("All about {name}, for those who need it"),
+            ..Row::new(*name, TextStyle::Plain, "", [(*name).to_owned()])
+        };
+        let entries: Vec<Row> = names.iter().map(row).collect();
         let search = RowSearch::new(&entries);
         (entries, search)
     }
 
     fn found<'a>(entries: &'a [Row], search: &RowSearch) -> Vec<&'a str> {
-        search.hits().map(|index| entries[index].name.as_str()).collect()
+        search.hits().map(|index| entries[index].name()).collect()
     }
 
     #[test]
