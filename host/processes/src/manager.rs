@@ -592,7 +592,7 @@ fn last_lines(processes: &Processes, id: ProcessId, state: RunState) -> Vec<Stri
     }
     let entries = processes.log(id).ok().and_then(|log| log.tail(MAX_INSPECTED_LINES).ok()).unwrap_or_default();
     let lines = entries.iter().filter(|entry| entry.stream != Stream::Aiw);
-    let lines = lines.map(|entry| aiw_core::one_line(&redact_line(&String::from_utf8_lossy(&entry.bytes)), 200));
+    let lines = lines.map(|entry| aiw_core::one_line(&redact_line(&entry.text()), 200));
     let lines: Vec<String> = lines.filter(|line| !line.trim().is_empty()).collect();
     lines[lines.len().saturating_sub(MAX_ERROR_LINES)..].to_vec()
 }

@@ -1,6 +1,7 @@
 //! The log of a process: its entries, and how it is written and read.
 
 mod format;
+mod overwrite;
 mod page;
 mod read;
 mod text;

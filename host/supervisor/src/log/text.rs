@@ -3,6 +3,7 @@
 use aiw_core::printable;
 
 use super::LogEntry;
+use super::overwrite::resolve_moves;
 
 /// The longest sequence that sets colours, in bytes.
 const MAX_SEQUENCE_BYTES: usize = 64;
@@ -17,15 +18,15 @@ pub(crate) fn strip_ansi(line: &[u8]) -> String {
 }
 
 impl LogEntry {
-    /// The line's text, without the codes of a terminal.
+    /// The line's text as a terminal shows it in the end, without codes.
     pub fn text(&self) -> String {
-        strip_ansi(&self.bytes)
+        strip_ansi(resolve_moves(&String::from_utf8_lossy(&self.bytes)).as_bytes())
     }
 
     /// The line for a terminal: printable, and with no codes but colours, if the terminal shows them.
     pub fn to_terminal_string(&self, has_colour: bool) -> String {
         let text = String::from_utf8_lossy(&self.bytes);
-        let text = text.strip_suffix('\r').unwrap_or(&text);
+        let text = &*resolve_moves(&text);
         // Most lines have no codes.
         if !text.contains('\x1b') {
             return printable(text).into_owned();
@@ -87,6 +88,8 @@ mod tests {
         assert_eq!(hostile.text(), "abc\u{202e}");
         assert_eq!(hostile.to_terminal_string(true), "a\x1b[31mbc\\u{202e}\x1b[0m");
         assert_eq!(hostile.to_terminal_string(false), "abc\\u{202e}");
+        let bar = entry("\x1b[31m 5 %\x1b[0m\r\x1b[2K\x1b[32m100 %\x1b[0m\r");
+        assert_eq!((bar.text(), bar.to_terminal_string(true)), ("100 %".into(), "\x1b[32m100 %\x1b[0m\x1b[0m".into()));
     }
 
     proptest! {

@@ -319,7 +319,7 @@ const ROOMS: [Room; 40] = [
     room(
         "aiw-redact",
         &["aiw-core"],
-        "secrets in texts: `known` masks values that are known in a stream, `rules` finds secrets by their form; pure. Only user of aho-corasick, anstyle-parse, regex-automata and secrets_scanner",
+        "secrets in texts: `known` masks values that are known in a stream, `rules` finds secrets by their form; pure. Only user of aho-corasick, regex-automata and secrets_scanner",
     ),
     room(
         "aiw-search",
@@ -404,7 +404,7 @@ const DOORS: [(&str, &[&str]); 42] = [
     ("rusqlite", &["aiw-bench", "aiw-history", "aiw-registries"]),
     ("rust-stemmers", &["aiw-search"]),
     ("aho-corasick", &["aiw-redact"]),
-    ("anstyle-parse", &["aiw-redact"]),
+    ("anstyle-parse", &["aiw-redact", "aiw-supervisor"]),
     ("bip39", &["aiw-redact", "aiw-sync"]),
     ("regex-automata", &["aiw-redact"]),
     ("regex-syntax", &["aiw-redact"]),
