@@ -20,7 +20,7 @@ const MIN_UPTIME_MS: u64 = 1000;
 pub enum WaitFor {
     /// It runs, and is ready if it has a probe for that; without one, it has run for a second.
     Ready,
-    /// It is ready, or has done the work that it was started for.
+    /// It is ready, has done the work that it was started for, or is scheduled.
     Up,
     /// It has ended.
     Ended,
@@ -83,6 +83,7 @@ impl Manager {
             let done = match what {
                 WaitFor::Line(_) => line.is_some(),
                 WaitFor::Up if status.state == RunState::Stopped => true,
+                WaitFor::Up if is_over && status.state != RunState::Failed && status.next_run_at.is_some() => true,
                 WaitFor::Ready | WaitFor::Up => {
                     status.state == RunState::Running
                         && (status.definition.ready.is_some() || settles(&status).is_zero())

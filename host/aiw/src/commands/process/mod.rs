@@ -6,12 +6,12 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aiw_core::{ErrorKind, NonInteractive, did_you_mean, one_line};
+use aiw_core::{ErrorKind, NonInteractive, did_you_mean, one_line, quoted_list};
 use aiw_home::Home;
 use aiw_processes::{
     AddedProcess, Author, DefineRequest, ExportFormat, ExportRequest, MAX_INPUT_BYTES, Manager, ProcessError,
-    ProcessSummaries, ProcessSummary, ProcessTemplate, RunState, StoppedProcesses, TemplateRequest, TemplateValue,
-    WaitFor, WaitOutcome, Watch,
+    ProcessStatus, ProcessSummaries, ProcessSummary, ProcessTemplate, RunState, StoppedProcesses, TemplateRequest,
+    TemplateValue, WaitFor, WaitOutcome, Watch,
 };
 use clap::builder::styling::{AnsiColor, Style};
 
@@ -165,7 +165,7 @@ fn or_dash(text: Option<String>) -> String {
     text.unwrap_or_else(|| "-".into())
 }
 
-/// `aiw wait` for processes, and `aiw up --wait`.
+/// `aiw wait` for processes
 pub fn wait(
     ids: &[String],
     what: &WaitFor,
@@ -173,49 +173,95 @@ pub fn wait(
     home: &Home,
     output: &Output,
 ) -> Result<(), CliError> {
+    let (processes, failure) = wait_each(ids, what, timeout, home, output)?;
+    output.set_json_or_error(ProcessSummaries { processes }, failure)
+}
+
+/// Waits for one process after the other. Returns how they stand at the end, and the failure if not all are as wanted.
+fn wait_each(
+    ids: &[String],
+    what: &WaitFor,
+    timeout: Option<Duration>,
+    home: &Home,
+    output: &Output,
+) -> Result<(Vec<ProcessSummary>, Option<CliError>), CliError> {
     let manager = open_reconciled(home)?;
     let ids = &manager.expand_replica_ids(ids);
     let end = timeout.map(|timeout| Instant::now() + timeout);
     let watch = Arc::new(Watch::new().map_err(ProcessError::from)?);
     let waker = watch.clone();
     let signals = Signals::listen_with_callback(move || waker.wake())?;
-    let (mut processes, mut failed, mut idle, mut left) = (Vec::new(), 0, 0, 0);
+    let mut outcomes = Vec::new();
     for id in ids {
-        let WaitOutcome { status, done, .. } = manager.wait(id, what, end, &watch, &|| signals.has_received())?;
+        let outcome = manager.wait(id, what, end, &watch, &|| signals.has_received())?;
         if signals.has_received() {
             let failure = CliError::new(ErrorKind::Interrupted, "no longer waiting");
             return Err(failure.with_code(signals.exit_code()).with_hint("the processes keep running"));
         }
-        match status.state {
-            RunState::Failed => failed += 1,
-            _ if done => {}
-            state if state.is_alive() => left += 1,
-            _ => idle += 1,
-        }
-        let is_ready = done && status.state == RunState::Running && status.definition.ready.is_some();
-        let word = if is_ready { "ready".into() } else { status.state.to_string() };
-        let why = status.reason().map(|why| format!(": {}", one_line(&why, 200))).unwrap_or_default();
-        output.line(format!("{id} {word}{why}"));
-        processes.push(ProcessSummary::new(&status));
+        output.line(outcome_line(&outcome));
+        outcomes.push(outcome);
     }
-    let count = ids.len();
-    let problem = |count_of: usize, what: &str| CliError::user(format!("{count_of} of {count} {what}"));
-    let failure = match (failed, idle, left) {
-        (0, 0, 0) => None,
-        (0, 0, left) => {
-            let yet = if *what == WaitFor::Ended { "not ended yet" } else { "not ready yet" };
-            Some(problem(left, yet).with_code(124))
+    if *what == WaitFor::Up {
+        // While one is waited for, what was ready before may fail.
+        for outcome in outcomes.iter_mut().filter(|outcome| outcome.done) {
+            let status = manager.get(&outcome.status.id)?;
+            if matches!(status.state, RunState::Failed | RunState::CrashLooping) {
+                *outcome = WaitOutcome { status, done: false, line: None };
+                output.line(format!("{} after it was ready", outcome_line(outcome)));
+            }
         }
-        (0, idle, _) => {
-            let hint = format!("`aiw process start {}` starts it", ids.join(" "));
-            Some(problem(idle, "not running").with_code(1).with_hint(hint))
-        }
-        (failed, idle, _) => {
-            let hint = format!("`aiw logs {}` shows what it wrote", ids.join(" "));
-            Some(problem(failed + idle, "failed").with_code(1).with_hint(hint))
-        }
+    }
+    let failure = wait_failure(&outcomes, what);
+    Ok((outcomes.iter().map(|outcome| ProcessSummary::new(&outcome.status)).collect(), failure))
+}
+
+fn outcome_line(WaitOutcome { status, done, .. }: &WaitOutcome) -> String {
+    let next = status.next_run_at.as_deref().filter(|_| !status.state.is_alive()).and_then(format_time_until);
+    let is_ready = *done && status.state == RunState::Running && status.definition.ready.is_some();
+    let word = match next {
+        Some(next) if *done => format!("scheduled, next run {next}"),
+        _ if is_ready => "ready".into(),
+        _ => status.state.to_string(),
     };
-    output.set_json_or_error(ProcessSummaries { processes }, failure)
+    let why = status.reason().map(|why| format!(": {}", one_line(&why, 200))).unwrap_or_default();
+    format!("{} {word}{why}", status.id)
+}
+
+/// Returns the failure of a wait: how many are not as wanted, with a hint for those that failed, else for those that do not
+/// run.
+fn wait_failure(outcomes: &[WaitOutcome], what: &WaitFor) -> Option<CliError> {
+    let (mut failed, mut idle, mut pending) = (Vec::new(), Vec::new(), 0);
+    for WaitOutcome { status, done, .. } in outcomes {
+        match status.state {
+            RunState::Failed => failed.push(status),
+            _ if *done => {}
+            state if state.is_alive() => pending += 1,
+            _ => idle.push(status),
+        }
+    }
+    let yet = if *what == WaitFor::Ended { "not ended yet" } else { "not ready yet" };
+    let counts = [(failed.len(), "failed"), (idle.len(), "not running"), (pending, yet)];
+    let mut counts = counts.into_iter().filter(|(count, _)| *count > 0);
+    let (count, word) = counts.next()?;
+    let others: String = counts.map(|(count, word)| format!(", {count} {word}")).collect();
+    let failure = CliError::user(format!("{count} of {} {word}{others}", outcomes.len()));
+    let names = |all: &[&ProcessStatus]| all.iter().map(|status| status.id.as_str()).collect::<Vec<_>>().join(" ");
+    if !failed.is_empty() {
+        let needed: String = failed.iter().filter_map(|status| needed_by(&status.id, outcomes)).collect();
+        let hint = format!("`aiw logs {}` shows what it wrote{needed}", names(&failed));
+        return Some(failure.with_code(1).with_hint(hint));
+    }
+    match idle.is_empty() {
+        true => Some(failure.with_code(124)),
+        false => Some(failure.with_code(1).with_hint(format!("`aiw process start {}` starts it", names(&idle)))),
+    }
+}
+
+/// The end of a hint that names the processes which need a failed one.
+fn needed_by(id: &str, outcomes: &[WaitOutcome]) -> Option<String> {
+    let needs_it = |outcome: &&WaitOutcome| outcome.status.definition.needs.iter().any(|need| need.id == id);
+    let dependents: Vec<&str> = outcomes.iter().filter(needs_it).map(|outcome| outcome.status.id.as_str()).collect();
+    (!dependents.is_empty()).then(|| format!("; `{id}` is needed by {}", quoted_list(&dependents)))
 }
 
 /// `aiw process start`

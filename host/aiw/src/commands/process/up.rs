@@ -10,14 +10,15 @@ use aiw_app::feed::{Feed, Topic, TopicSubscription};
 use aiw_core::one_line;
 use aiw_home::Home;
 use aiw_processes::{
-    FollowFrom, LoadedDefinitions, Manager, ProcessError, ProcessLogs, RunState, StartedProcess, WaitFor,
+    FollowFrom, LoadedDefinitions, Manager, ProcessError, ProcessLogs, ProcessSummaries, RunState, StartedProcess,
+    WaitFor,
 };
 use parking_lot::Mutex;
 
 use super::log::format_entry_with_id;
 use super::opened::open_reconciled;
 use super::started::{report, split_results};
-use super::wait;
+use super::wait_each;
 use crate::ask::TerminalPrompter;
 use crate::cli::process::UpArgs;
 use crate::failure::CliError;
@@ -37,8 +38,8 @@ pub fn up(args: &UpArgs, home: &Home, output: &Output) -> Result<(), CliError> {
     if args.wait {
         let (started, failures) = split_results(manager.up(&loaded, &args.ids)?, output);
         let ids: Vec<String> = started.into_iter().map(|started| started.status.id).collect();
-        let waited = wait(&ids, &WaitFor::Up, args.timeout, home, output);
-        return failures.first_error.map_or(waited, Err);
+        let (processes, not_up) = wait_each(&ids, &WaitFor::Up, args.timeout, home, output)?;
+        return output.set_json_or_error(ProcessSummaries { processes }, failures.first_error.or(not_up));
     }
     if args.detach || output.is_json() {
         return report(manager.up(&loaded, &args.ids)?, output);
