@@ -1,6 +1,8 @@
 //! The person at the terminal, as verbs ask and tell them.
 
-use aiw_core::{BrowserStep, Choice, Plan, PromptError, Prompter, Question, ReportEvent, Reporter, Secret, one_line};
+use aiw_core::{
+    BrowserStep, Choice, Plan, PromptError, Prompter, Question, ReportEvent, Reporter, Secret, one_line, quoted,
+};
 use async_trait::async_trait;
 
 use aiw_app::browser::open_in_browser;
@@ -16,12 +18,53 @@ pub struct TerminalPrompter<'a> {
     yes: bool,
     /// They watch what a command prints, and are asked beside it.
     pub prompt_on_stderr: bool,
+    /// `<` is no answer, and goes back to the question before.
+    can_go_back: bool,
 }
 
 impl<'a> TerminalPrompter<'a> {
     pub fn new(output: &'a Output, yes: bool) -> Self {
-        Self { output, yes, prompt_on_stderr: false }
+        Self { output, yes, prompt_on_stderr: false, can_go_back: false }
     }
+
+    /// Lets the person go back, for questions that [`aiw_core::Rewind`] asks.
+    pub fn with_back(self) -> Self {
+        Self { can_go_back: true, ..self }
+    }
+
+    fn check_back(&self, answer: &str) -> Result<(), PromptError> {
+        if self.can_go_back && answer == "<" { Err(PromptError::Back) } else { Ok(()) }
+    }
+
+    /// Asks for a line in which nobody is to see a key.
+    async fn line(&self, question: &str) -> Result<String, PromptError> {
+        loop {
+            let answer = terminal::prompt_line(question).await.map_err(to_prompt_error)?;
+            self.check_back(&answer)?;
+            if !aiw_core::is_secret_token(&answer) {
+                return Ok(answer);
+            }
+            terminal::print_prompt_line(
+                "That looks like a key, and was not taken: a question that hides what you type asks for it",
+            );
+        }
+    }
+}
+
+/// Returns the option that an answer names: its number, its first word, or the beginning of the only first word that begins so.
+fn chosen(answer: &str, options: &[String]) -> Option<usize> {
+    if answer.is_empty() {
+        return None;
+    }
+    if let Ok(number) = answer.parse::<usize>() {
+        return number.checked_sub(1).filter(|at| *at < options.len());
+    }
+    let word = |option: &String| option.split_whitespace().next().unwrap_or_default().to_lowercase();
+    let (answer, words) = (answer.to_lowercase(), options.iter().map(word).collect::<Vec<_>>());
+    words.iter().position(|word| *word == answer).or_else(|| {
+        let mut begun = (0..words.len()).filter(|at| words[*at].starts_with(&answer));
+        begun.next().filter(|_| begun.next().is_none())
+    })
 }
 
 #[async_trait]
@@ -72,12 +115,22 @@ impl Prompter for TerminalPrompter<'_> {
             let hint = format!("answer with `{}`", choice.flag);
             return Err(PromptError::NotInteractive { question: format!("`{}`", choice.short_question), hint });
         }
-        let answer = terminal::prompt_line(&format!("{} [1]", choice.short_question)).await.map_err(to_prompt_error)?;
-        let number = if answer.is_empty() { Some(1) } else { answer.parse::<usize>().ok() };
-        number
-            .and_then(|number| number.checked_sub(1))
-            .filter(|at| *at < choice.options.len())
-            .ok_or(PromptError::Declined)
+        let question = match choice.optional {
+            true => choice.short_question.clone(),
+            false => format!("{} [1]", choice.short_question),
+        };
+        loop {
+            let answer = self.line(&question).await?;
+            match chosen(&answer, &choice.options) {
+                None if answer.is_empty() && choice.optional => return Err(PromptError::Declined),
+                None if answer.is_empty() => return Ok(0),
+                Some(at) => return Ok(at),
+                None => {
+                    let answer = quoted(&answer);
+                    terminal::print_prompt_line(&format!("{answer} is none of them: type a number or a first word"));
+                }
+            }
+        }
     }
 
     fn is_interactive(&self) -> bool {
@@ -85,13 +138,16 @@ impl Prompter for TerminalPrompter<'_> {
     }
 
     async fn text(&self, words: &str) -> Result<Option<String>, PromptError> {
-        let text = terminal::prompt_line(words).await.map_err(to_prompt_error)?;
-        Ok(Some(text).filter(|text| !text.is_empty()))
+        Ok(Some(self.line(words).await?).filter(|text| !text.is_empty()))
     }
 
     async fn secret(&self, words: &str) -> Result<Option<Secret>, PromptError> {
         match terminal::is_interactive() {
-            true => terminal::prompt_optional_secret(words).await.map_err(to_prompt_error),
+            true => {
+                let secret = terminal::prompt_optional_secret(words).await.map_err(to_prompt_error)?;
+                secret.iter().try_for_each(|secret| self.check_back(secret.expose()))?;
+                Ok(secret)
+            }
             false => terminal::read_secret(words).await.map(Some).map_err(to_prompt_error),
         }
     }
@@ -99,9 +155,14 @@ impl Prompter for TerminalPrompter<'_> {
     async fn ask_yes_no(&self, question: &str, usual: bool) -> Result<bool, PromptError> {
         let choice = if usual { "[Y/n]" } else { "[y/N]" };
         terminal::discard_pending_input();
-        let said =
-            terminal::prompt_line(&format!("{question} {choice}")).await.map_err(to_prompt_error)?.to_lowercase();
-        Ok(if said.is_empty() { usual } else { matches!(said.as_str(), "y" | "yes") })
+        loop {
+            match self.line(&format!("{question} {choice}")).await?.to_lowercase().as_str() {
+                "" => return Ok(usual),
+                "y" | "yes" => return Ok(true),
+                "n" | "no" => return Ok(false),
+                _ => terminal::print_prompt_line("Answer `y` or `n`"),
+            }
+        }
     }
 
     async fn open_page(&self, page: &BrowserStep<'_>) -> Result<String, PromptError> {
@@ -247,6 +308,19 @@ impl Reporter for PluginReporter<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_option_is_chosen_by_its_number_its_word_or_the_beginning_of_its_word() {
+        let options = ["openai  OpenAI", "openrouter  OpenRouter", "litellm  LiteLLM"].map(str::to_owned);
+        for (answer, at) in
+            [("1", Some(0)), ("3", Some(2)), ("openai", Some(0)), ("LITE", Some(2)), ("openr", Some(1)), ("open", None)]
+        {
+            assert_eq!(chosen(answer, &options), at, "{answer}");
+        }
+        for answer in ["0", "4", "", "-1", "x"] {
+            assert_eq!(chosen(answer, &options), None, "{answer}");
+        }
+    }
 
     #[test]
     fn a_line_takes_as_many_rows_as_it_needs() {

@@ -8,10 +8,13 @@ use aiw_core::{ErrorKind, Secret};
 use aiw_home::MAX_SECRET_BYTES;
 use parking_lot::Mutex;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::termios::{LocalModes, OptionalActions, QueueSelector, Termios, tcflush, tcgetattr, tcsetattr};
+use rustix::termios::{
+    LocalModes, OptionalActions, QueueSelector, SpecialCodeIndex, Termios, tcflush, tcgetattr, tcsetattr,
+};
 use signal_hook::consts::{SIGCONT, SIGTSTP};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
+use zeroize::Zeroizing;
 
 use crate::failure::CliError;
 
@@ -76,7 +79,10 @@ struct HiddenTyping {
 impl HiddenTyping {
     fn hide(&self) -> io::Result<()> {
         let mut unseen = self.before.clone();
-        unseen.local_modes.remove(LocalModes::ECHO);
+        // Each key comes at once, so that a mark is shown for it.
+        unseen.local_modes.remove(LocalModes::ECHO | LocalModes::ICANON);
+        unseen.special_codes[SpecialCodeIndex::VMIN] = 1;
+        unseen.special_codes[SpecialCodeIndex::VTIME] = 0;
         tcsetattr(io::stdin(), OptionalActions::Flush, &unseen)?;
         say(&self.question);
         Ok(())
@@ -148,10 +154,55 @@ pub async fn prompt_optional_secret(question: &str) -> Result<Option<Secret>, Cl
     // Never typed where it would be seen.
     let unseen =
         Unseen::new(question).map_err(|_| CliError::user("the terminal can't hide a secret while you type it"))?;
-    let line = read_line().await;
+    let secret = tokio::task::spawn_blocking(|| read_masked(&mut io::stdin().lock(), &say)).await;
     drop(unseen);
-    let secret = Secret::new(line?);
+    let secret = match secret {
+        Ok(Ok(Some(secret))) => secret,
+        Ok(Err(e)) => return Err(CliError::user(format!("the answer can't be read: {e}"))),
+        _ => return Err(CliError::interrupted(130)),
+    };
     Ok(Some(secret).filter(|secret| !secret.expose().is_empty()))
+}
+
+/// Reads a secret key by key, and shows a mark for each character. `None` at the end of input.
+fn read_masked(input: &mut impl Read, show: &dyn Fn(&str)) -> io::Result<Option<Secret>> {
+    const END_OF_INPUT: u8 = 4;
+    const ERASE_LINE: u8 = 21;
+    const ESCAPE: u8 = 27;
+    let is_start = |byte: u8| byte & 0xc0 != 0x80;
+    let (mut typed, mut is_sequence) = (Zeroizing::new(Vec::new()), false);
+    let mut byte = [0];
+    while input.read(&mut byte)? == 1 {
+        match byte[0] {
+            b'\r' | b'\n' => break,
+            END_OF_INPUT if typed.is_empty() => return Ok(None),
+            // The keys that move the cursor send sequences: `ESC [ A`.
+            b'[' | b'O' if is_sequence => {}
+            byte if is_sequence => is_sequence = !(byte.is_ascii_alphabetic() || byte == b'~'),
+            ESCAPE => is_sequence = true,
+            b'\x08' | b'\x7f' => {
+                if let Some(at) = typed.iter().rposition(|byte| is_start(*byte)) {
+                    typed.truncate(at);
+                    show("\x08 \x08");
+                }
+            }
+            ERASE_LINE => {
+                let count = typed.iter().filter(|byte| is_start(**byte)).count();
+                show(&"\x08 \x08".repeat(count));
+                typed.clear();
+            }
+            byte if byte < b' ' && byte != b'\t' => {}
+            byte if typed.len() < MAX_SECRET_BYTES => {
+                typed.push(byte);
+                if is_start(byte) {
+                    show("*");
+                }
+            }
+            _ => return Err(io::Error::other(format!("it is longer than {MAX_SECRET_BYTES} bytes"))),
+        }
+    }
+    let text = std::str::from_utf8(&typed).map_err(|_| io::Error::other("it is not UTF-8"))?;
+    Ok(Some(Secret::new(text.trim())))
 }
 
 /// A secret from standard input: from a pipe without the line break at its end, from a terminal unseen.

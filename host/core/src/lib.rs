@@ -25,6 +25,7 @@ pub mod provider;
 mod quote;
 mod reference;
 pub mod registry;
+mod rewind;
 mod secret;
 mod string_enum;
 mod text;
@@ -52,9 +53,10 @@ pub use prompt::{
 };
 pub use quote::{QuotedText, collapse_blanks, frame_line, quote_line, quote_lines, to_visible_line};
 pub use reference::ReferenceForm;
+pub use rewind::Rewind;
 pub use secret::{
-    Secret, is_credential, is_path_value, is_revision, is_secret, is_secret_name, is_secret_value, is_setting,
-    redact_echoed_values,
+    Secret, is_credential, is_path_value, is_revision, is_secret, is_secret_name, is_secret_token, is_secret_value,
+    is_setting, redact_echoed_values,
 };
 pub use text::{
     closest, did_you_mean, hex, is_close, mask_url_secrets, matches_wildcard, one_line, pluralize, printable, quoted,

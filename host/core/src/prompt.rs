@@ -136,8 +136,10 @@ pub struct Choice {
     pub question: String,
     /// The question, as a terminal puts it after the list.
     pub short_question: String,
-    /// The options, each in a line. The first is the usual one.
+    /// The options, each in a line.
     pub options: Vec<String>,
+    /// Whether no answer means none of them. Otherwise it means the first.
+    pub optional: bool,
     /// The flag that answers it.
     pub flag: String,
     /// Digests of all that the answer holds for, where the question shows a part of it: [`Choice::add_hidden_bytes`].
@@ -200,6 +202,9 @@ pub enum PromptError {
     /// The user stopped.
     #[error("stopped")]
     Interrupted,
+    /// The user wants to answer the question before this one again.
+    #[error("there is no question to go back to")]
+    Back,
     /// An answer has another form than its question.
     #[error("the answer to `{name}` must be {what}")]
     InvalidReply {
@@ -251,12 +256,6 @@ pub trait Prompter: Send + Sync {
     /// secret, which is for a name and an address, and for a decision.
     async fn text(&self, _words: &str) -> Result<Option<String>, PromptError> {
         Err(PromptError::Unsupported)
-    }
-
-    /// Asks for one of these by its name, in the verb's words; each option is a name and a label. A view without a list asks for
-    /// the name as a text.
-    async fn choose_one(&self, words: &str, _options: &[(String, String)]) -> Result<Option<String>, PromptError> {
-        self.text(words).await
     }
 
     /// Asks for any of these names, in the verb's words. None of them means `None`. A view without a list asks for a text, with
@@ -437,6 +436,7 @@ mod tests {
                 question,
                 short_question: text(),
                 options,
+                optional: false,
                 flag: text(),
                 hidden_digests: Vec::new(),
             };

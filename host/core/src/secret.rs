@@ -178,6 +178,17 @@ pub fn is_secret_value(value: &str) -> bool {
     })
 }
 
+/// Whether a word is a key by its beginning: `ghp_…`, not `sk-learn`.
+pub fn is_secret_token(piece: &str) -> bool {
+    const SECRET_TOKEN_PREFIXES: [&str; 11] =
+        ["sk-", "pk-", "ghp_", "gho_", "ghs_", "github_pat_", "glpat-", "xox", "AKIA", "AIza", "eyJ"];
+    let is_random = |part: &str| {
+        part.len() >= 12 && part.bytes().any(|b| b.is_ascii_digit()) && part.bytes().any(|b| b.is_ascii_alphabetic())
+    };
+    SECRET_TOKEN_PREFIXES.iter().any(|beginning| piece.starts_with(beginning))
+        && piece.split(|c: char| !c.is_ascii_alphanumeric()).any(is_random)
+}
+
 /// Whether a variable holds a secret, by its name or by its value.
 pub fn is_secret(name: &str, value: &str) -> bool {
     is_secret_name(name) || is_secret_value(value)

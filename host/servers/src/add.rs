@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use aiw_core::{Diagnostic, ErrorKind, InvalidName, PluginId, Secret, SecretName, quoted, quoted_list};
+use aiw_core::{
+    Diagnostic, ErrorKind, InvalidName, PluginId, Secret, SecretName, is_secret_token, quoted, quoted_list,
+};
 use aiw_home::{Home, HomeError, InstalledServer, VaultError};
 use serde_json::Value;
 
-use crate::{McpFile, is_reserved_name, is_secret_token, referenced_names, sanitize_name, secret_reference};
+use crate::{McpFile, is_reserved_name, referenced_names, sanitize_name, secret_reference};
 
 /// Why a server can't be written.
 #[derive(Debug, thiserror::Error)]

@@ -3,8 +3,8 @@
 use std::str::FromStr;
 
 use aiw_core::{
-    EnvName, Secret, SecretName, is_path_value, is_revision, is_secret, is_secret_name, is_secret_value, is_setting,
-    one_line,
+    EnvName, Secret, SecretName, is_path_value, is_revision, is_secret, is_secret_name, is_secret_token,
+    is_secret_value, is_setting, one_line,
 };
 use aiw_home::{MAX_SECRET_BYTES, Vault};
 use serde_json::{Map, Value};
@@ -469,17 +469,6 @@ fn is_digest(before: &str, piece: &str) -> bool {
     let start = name.trim_end_matches(|c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-').len();
     let is_named = before.ends_with(':') && name.trim_end_matches(|c: char| c.is_ascii_digit()).ends_with("sha");
     is_named || is_revision(&name[start..], piece)
-}
-
-/// Whether a word is a key by its beginning: `ghp_…`, not `sk-learn`.
-pub fn is_secret_token(piece: &str) -> bool {
-    const SECRET_TOKEN_PREFIXES: [&str; 11] =
-        ["sk-", "pk-", "ghp_", "gho_", "ghs_", "github_pat_", "glpat-", "xox", "AKIA", "AIza", "eyJ"];
-    let is_random = |part: &str| {
-        part.len() >= 12 && part.bytes().any(|b| b.is_ascii_digit()) && part.bytes().any(|b| b.is_ascii_alphabetic())
-    };
-    SECRET_TOKEN_PREFIXES.iter().any(|beginning| piece.starts_with(beginning))
-        && piece.split(|c: char| !c.is_ascii_alphanumeric()).any(is_random)
 }
 
 /// Whether a declaration still has a text that looks like a key, and where.

@@ -20,7 +20,7 @@ pub use declaration::{
     is_same_server, parse_server, parse_servers_file, parse_source, visible_json,
 };
 pub use file::McpFile;
-pub use keys::{SecretExtractor, SecretFields, find_plaintext_secret, is_secret_token, is_secret_variable};
+pub use keys::{SecretExtractor, SecretFields, find_plaintext_secret, is_secret_variable};
 pub use names::{is_reserved_name, safe_keys, sanitize_name, unique_key};
 pub use owners::{KeyClaim, KeyOwner, OwnedKey, RefreshOutcome, ReleaseOutcome};
 pub use scopes::{ScopedServer, ServerScope};

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use aiw_core::{CliKind, Secret, SecretName, one_line, shell_quote};
+use aiw_core::{CliKind, Secret, SecretName, is_secret_token, one_line, shell_quote};
 use aiw_home::{Jsonc, Vault, json, read_capped};
 use aiw_servers::{
     McpFile, SecretExtractor, SecretFields, Transport, find_plaintext_secret, is_reserved_name, is_same_server,
-    is_secret_token, placeholders, referenced_names, sanitize_name,
+    placeholders, referenced_names, sanitize_name,
 };
 use serde_json::{Map, Value};
 

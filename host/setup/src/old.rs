@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use aiw_core::one_line;
+use aiw_core::{is_secret_token, one_line};
 use aiw_home::{Home, HomeError, Mode, first_free, read_capped, remove_file, replace, yaml};
-use aiw_servers::{McpFile, SecretExtractor, is_same_server, is_secret_token};
+use aiw_servers::{McpFile, SecretExtractor, is_same_server};
 use serde_json::{Map, Value};
 
 use crate::SetupError;

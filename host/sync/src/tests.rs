@@ -72,6 +72,7 @@ impl Prompter for Person {
                 question: words.to_owned(),
                 short_question: String::new(),
                 options: Vec::new(),
+                optional: false,
                 flag: String::new(),
                 hidden_digests: Vec::new(),
             });
@@ -82,6 +83,7 @@ impl Prompter for Person {
                 question: String::new(),
                 short_question: String::new(),
                 options: words,
+                optional: false,
                 flag: String::new(),
                 hidden_digests: Vec::new(),
             });

@@ -156,15 +156,6 @@ impl Prompter for TuiPrompter {
         self.selected(&choice.question, Vec::new(), options).await
     }
 
-    async fn choose_one(&self, words: &str, options: &[(String, String)]) -> Result<Option<String>, PromptError> {
-        // The list that was told is the one that is shown.
-        self.steps.lock().clear();
-        let width = options.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
-        let shown = options.iter().map(|(name, label)| quote_line(&format!("{name:width$}  {label}"))).collect();
-        let place = self.selected(words, Vec::new(), shown).await?;
-        Ok(options.get(place).map(|(name, _)| name.clone()))
-    }
-
     async fn choose_some(&self, words: &str, options: &[String]) -> Result<Option<Vec<String>>, PromptError> {
         let shown = options.iter().map(|option| clean(&quote_line(option), MAX_QUESTION_LEN)).collect();
         let PromptReply::Marked(places) = self.put(PromptKind::Mark(shown), words, Vec::new()).await? else {

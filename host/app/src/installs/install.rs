@@ -306,8 +306,15 @@ async fn chosen(home: &Home, found: &MergedServer, wanted: Option<&str>, ask: &d
             let options = several.iter().map(|way| format!("{} {}", way.kind().as_str(), way.target())).collect();
             let question = format!("The MCP server {} runs in several ways. Which?", one_line(name, 200));
             let (short, flag) = ("How shall it run?".to_owned(), "--method KIND|NUMBER".to_owned());
-            let mut choice =
-                Choice { name: "method", question, short_question: short, options, flag, hidden_digests: Vec::new() };
+            let mut choice = Choice {
+                name: "method",
+                question,
+                short_question: short,
+                options,
+                optional: false,
+                flag,
+                hidden_digests: Vec::new(),
+            };
             // The name may be cut, and a way is more than its kind and target.
             choice.add_hidden_bytes(format!("{name} {several:?}").as_bytes());
             let chosen = ask.select(&choice).await?;

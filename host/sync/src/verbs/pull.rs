@@ -230,6 +230,7 @@ impl Synchronizer {
                         question,
                         short_question: "Which one? ".into(),
                         options,
+                        optional: false,
                         flag: "--mine or --theirs".into(),
                         hidden_digests: Vec::new(),
                     };

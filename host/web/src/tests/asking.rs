@@ -96,6 +96,7 @@ fn all_that_is_asked_is_shown_by_the_same_functions() {
         question: hidden.clone(),
         short_question: "Which?".to_owned(),
         options: vec![hidden.clone(), "other".to_owned()],
+        optional: false,
         flag: "--method".to_owned(),
         hidden_digests: Vec::new(),
     };
@@ -167,6 +168,7 @@ fn a_choice_holds_for_what_it_does_not_show() {
             question: "Which?".to_owned(),
             short_question: "Which?".to_owned(),
             options: vec!["a".to_owned()],
+            optional: false,
             flag: String::new(),
             hidden_digests: Vec::new(),
         };
