@@ -19,8 +19,8 @@ fn provider(address: &str) -> [(&'static str, &str); 8] {
         ("Address for the openai API", ""),
         ("Address for the gemini API", ""),
         ("Model (empty", "m"),
-        ("Keep its key out of the CLIs?", ""),
-        ("Token", "sk-typed-canary"),
+        ("API key of", "sk-typed-canary"),
+        ("Hide the key from the CLIs?", ""),
     ]
 }
 
@@ -46,7 +46,7 @@ fn npm() -> Server {
 fn answer(terminal: &mut Terminal, all: &[(&str, &str)]) {
     for (question, said) in all {
         terminal.wait_for(question);
-        if *question == "Token" {
+        if *question == "API key of" {
             // What is typed before the terminal hides it is dropped.
             std::thread::sleep(std::time::Duration::from_millis(200));
         }

@@ -131,11 +131,14 @@ fn a_token_is_typed_unseen_and_the_terminal_is_as_it_was() {
     terminal.press("codex\r");
     terminal.wait_for("Model");
     terminal.press("\r");
-    terminal.wait_for("Keep its key out of the CLIs?");
-    terminal.press("y\r");
-    terminal.wait_for("Token");
+    terminal.wait_for("API key of `asked`");
     std::thread::sleep(std::time::Duration::from_millis(200));
     terminal.press("sk-typed-canary\r");
+    terminal.wait_for("***************");
+    terminal.wait_for("Hide the key from the CLIs?");
+    terminal.press("perhaps\r");
+    terminal.wait_for("Answer `y` or `n`");
+    terminal.press("y\r");
     terminal.wait_for("Added provider");
     assert!(!terminal.shown().contains("canary"), "{}", terminal.shown());
     assert!(terminal.ends().success());
@@ -159,13 +162,13 @@ fn adding_a_provider_asks_for_everything_and_again_after_a_typo() {
     let (env, _) = fake();
     let mut terminal = Terminal::start(&env, &["provider", "add"]);
     for (question, wrong, said, right) in [
-        ("Preset:", "openruter", "there is no preset `openruter`", "litellm"),
+        ("Preset:", "openruter", "`openruter` is none of them", "litellm"),
         ("Name (empty for litellm):", "gw", "provider `gw` already exists", "second"),
         ("Address for the anthropic API", "nonsense", "`nonsense`", "http://127.0.0.1:9"),
         ("Address for the openai API", "", "", ""),
         ("Address for the gemini API", "", "", ""),
-        ("Model", "--yolo", "is not a valid model name", "m"),
-        ("Keep its key out of the CLIs?", "", "", ""),
+        ("Model", "sk-ant-api03-0123456789abcdef", "looks like a key, and was not taken", "--yolo"),
+        ("is not a valid model name", "", "", "m"),
     ] {
         terminal.wait_for(question);
         if !wrong.is_empty() {
@@ -174,13 +177,44 @@ fn adding_a_provider_asks_for_everything_and_again_after_a_typo() {
         }
         terminal.press(format!("{right}\r"));
     }
-    terminal.wait_for("Token");
+    terminal.wait_for("API key of `second`");
     std::thread::sleep(std::time::Duration::from_millis(200));
     terminal.press("sk-typed-canary\r");
+    terminal.wait_for("Hide the key from the CLIs?");
+    terminal.press("\r");
     terminal.wait_for("Added provider `second`");
     assert!(terminal.ends().success());
     let provider = env.json(&["provider", "show", "second"])["provider"].clone();
     assert_eq!((&provider["model"], &provider["clis"]), (&json!("m"), &json!(["claude"])));
+}
+
+#[test]
+fn who_adds_a_provider_may_go_back_to_an_earlier_question() {
+    let (env, _) = fake();
+    let mut terminal = Terminal::start(&env, &["provider", "add"]);
+    for (question, said) in [
+        ("Preset:", "litellm"),
+        ("Name (empty for litellm):", "first"),
+        ("Address for the anthropic API (empty for none) of `first`", "<"),
+        ("Name (empty for litellm):", "second"),
+        ("Address for the anthropic API (empty for none) of `second`", ""),
+        ("Address for the openai API", "http://127.0.0.1:9/v1"),
+        ("API of http://127.0.0.1:9/v1", "responses"),
+        ("Address for the gemini API", ""),
+        ("Model", "<"),
+        ("Address for the gemini API", ""),
+        ("Model", "m"),
+        ("API key of `second`", "sk-typed-canary"),
+        ("Hide the key from the CLIs?", ""),
+    ] {
+        terminal.wait_for(question);
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        terminal.press(format!("{said}\r"));
+    }
+    terminal.wait_for("Added provider `second`");
+    assert!(terminal.ends().success());
+    let provider = env.json(&["provider", "show", "second"])["provider"].clone();
+    assert_eq!((&provider["model"], &provider["api"]), (&json!("m"), &json!("responses")));
 }
 
 #[test]
@@ -205,7 +239,7 @@ fn a_secret_is_typed_unseen_wherever_the_words_go_and_whoever_reads_it() {
     let (env, _) = fake();
     for (number, command) in ["secret set s1", "provider edit gw --token-stdin"].into_iter().enumerate() {
         let mut terminal = Terminal::shell(&env, &format!("\"$0\" {command} 2>/dev/null; echo ended $?"));
-        terminal.wait("the question", |shown| shown.contains("Secret") || shown.contains("Token"));
+        terminal.wait("the question", |shown| shown.contains("Secret") || shown.contains("API key of"));
         terminal.press("sk-typed-canary\r");
         terminal.wait_for("ended 0");
         assert!(!terminal.shown().contains("canary"), "{}", terminal.shown());

@@ -6,7 +6,7 @@ mod step;
 
 use std::time::Duration;
 
-use aiw_core::{CliKind, Diagnostic, Effect, Plan, Prompter, ReportEvent, Reporter};
+use aiw_core::{CliKind, Diagnostic, Effect, Plan, PromptError, Prompter, ReportEvent, Reporter, Rewind};
 use aiw_home::Home;
 use tokio::time::timeout;
 
@@ -43,13 +43,22 @@ pub async fn init(
     ask: &dyn Prompter,
     sink: &dyn Reporter,
 ) -> Result<InitReport, AppError> {
-    let (mut done, mut steps) = (InitReport::default(), Vec::new());
-    for lacks in &lacking.lacking {
-        match InitStep::ask(client, lacks, request, ask, sink).await {
-            Ok(step) => steps.extend(step),
-            Err(error) => done.failed(lacks.part, propagate_interrupt(error)?, &lacks.command, sink),
+    sink.step(
+        "Enter skips a question, `<` goes back to the one before, and Ctrl-C ends it with nothing written".into(),
+    );
+    let rewind = Rewind::new(ask, sink);
+    let questions = async || {
+        let (mut done, mut steps) = (InitReport::default(), Vec::new());
+        for lacks in &lacking.lacking {
+            match InitStep::ask(client, lacks, request, &rewind, &rewind).await {
+                Ok(step) => steps.extend(step),
+                Err(error) if is_back(&error) => return Err(error),
+                Err(error) => done.failed(lacks.part, propagate_interrupt(error)?, &lacks.command, sink),
+            }
         }
-    }
+        Ok((done, steps))
+    };
+    let (mut done, mut steps) = rewind.run(questions, is_back).await?;
     if steps.is_empty() {
         if done.failed.is_empty() {
             sink.done("nothing changes; `aiw init` asks again".into());
@@ -98,6 +107,10 @@ impl Drop for Unfinished<'_> {
         let done = if self.done.is_empty() { String::new() } else { format!("done: {}; ", listed(&self.done)) };
         self.sink.note(format!("{done}not done: {}; `aiw init` goes on", listed(&self.pending)));
     }
+}
+
+fn is_back(error: &AppError) -> bool {
+    matches!(error.prompt_error(), Some(PromptError::Back))
 }
 
 fn listed(parts: &[InitPart]) -> String {

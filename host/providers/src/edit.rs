@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aiw_core::provider::{Preset, Requirement};
 use aiw_core::{
-    CliKind, EnvName, HeaderName, PromptError, Prompter, ProviderName, Reporter, Secret, SecretName, one_line,
+    Choice, CliKind, EnvName, Family, HeaderName, PromptError, Prompter, ProviderName, Reporter, Secret, SecretName,
+    one_line,
 };
 use aiw_home::{CLI_LOGIN_NAME, Lock, Provider, ProvidersFile, SecretRef, TextOrSecret, check_header, run_blocking};
 use schemars::JsonSchema;
@@ -17,8 +18,8 @@ use crate::changes::{
     ProviderChanges, TokenPurpose, drop_old_secrets, is_same_header, origins, reject_general_variable,
 };
 use crate::questions::{
-    ask_clis, confirm_private_urls, confirm_removal, decide_scrub_env, not_interactive, report_invalid_input,
-    resolve_token,
+    ask_clis, ask_openai_api, confirm_private_urls, confirm_removal, decide_scrub_env, gateway_question,
+    not_interactive, report_invalid_input, resolve_token,
 };
 use crate::secrets::{remove_unused_secrets, unused_secret_name, vault_secrets};
 use crate::{PresetEntry, ProviderError, ProviderSummary, Providers};
@@ -147,7 +148,7 @@ impl Providers {
             }
             let known = match &changes.preset {
                 Some(preset) => self.components.preset(preset, None).await?,
-                None => self.ask_preset(ask, sink).await?,
+                None => self.ask_preset(ask).await?,
             };
             let name = match name {
                 Some(name) => name,
@@ -161,6 +162,14 @@ impl Providers {
             pin(&mut provider, &known.preset);
             let places = origins(&provider, &known);
             let token = resolve_token(&mut provider, &known.preset, changes, TokenPurpose::New, &places, ask).await?;
+            // Where only one way works, there is nothing to ask.
+            if asks
+                && changes.gateway.is_none()
+                && known.preset.token != Requirement::Never
+                && !self.clis.direct_clis(&provider, &known.preset).is_empty()
+            {
+                provider.gateway = ask.ask_yes_no(&gateway_question(&provider.name), false).await?;
+            }
             let mut notes = Vec::new();
             decide_scrub_env(None, &mut provider, changes, ask, &mut notes).await?;
             let pending =
@@ -189,31 +198,24 @@ impl Providers {
         .await
     }
 
-    async fn ask_preset(&self, ask: &dyn Prompter, sink: &dyn Reporter) -> Result<PresetEntry, ProviderError> {
+    async fn ask_preset(&self, ask: &dyn Prompter) -> Result<PresetEntry, ProviderError> {
         if !ask.is_interactive() {
             return Err(not_interactive("what to add", "use `--preset PRESET`; `aiw provider presets` lists them"));
         }
         let presets = self.components.presets().await?.0;
         let width = presets.iter().map(|known| known.preset.id.len()).max().unwrap_or_default();
-        let list = || {
-            presets.iter().for_each(|PresetEntry { preset, .. }| {
-                sink.step(format!("{:width$}  {}", preset.id, preset.label));
-            });
+        let option = |PresetEntry { preset, .. }: &PresetEntry| format!("{:width$}  {}", preset.id, preset.label);
+        let choice = Choice {
+            name: "preset",
+            question: "Preset:".to_owned(),
+            short_question: "Preset:".to_owned(),
+            options: presets.iter().map(option).collect(),
+            optional: true,
+            flag: "--preset".to_owned(),
+            hidden_digests: Vec::new(),
         };
-        list();
-        let option = |PresetEntry { preset, .. }: &PresetEntry| (preset.id.clone(), preset.label.clone());
-        let options: Vec<(String, String)> = presets.iter().map(option).collect();
-        loop {
-            let preset = ask.choose_one("Preset:", &options).await?.ok_or(PromptError::Declined)?;
-            match self.components.preset(&preset, None).await {
-                Ok(known) => return Ok(known),
-                Err(error) => {
-                    // A screen shows what was told since the last answer.
-                    list();
-                    report_invalid_input(sink, error);
-                }
-            }
-        }
+        let at = ask.select(&choice).await?;
+        presets.into_iter().nth(at).ok_or_else(|| PromptError::Declined.into())
     }
 
     async fn ask_name(
@@ -474,6 +476,9 @@ impl Providers {
                 while let Some(url) = ask.text(&words).await? {
                     match base_url(&url) {
                         Ok(url) => {
+                            if family == Family::Openai && changes.api.is_none() {
+                                provider.api = Some(ask_openai_api(&url, ask).await?);
+                            }
                             provider.base_urls.insert(family, url);
                             break;
                         }
@@ -514,12 +519,6 @@ impl Providers {
         }
         if let Some(gateway) = changes.gateway {
             provider.gateway = gateway;
-        } else if let Some((ask, _)) = person.filter(|_| preset.token != Requirement::Never) {
-            let question =
-                format!("Keep its key out of the CLIs? `{}` goes through aiw's gateway then.", provider.name);
-            // Where only one way works, there is nothing to ask.
-            provider.gateway =
-                !self.clis.direct_clis(provider, preset).is_empty() && ask.ask_yes_no(&question, false).await?;
         }
         if let Some(scenario) = &changes.scenario {
             provider.scenario = Some(one_line(scenario, 1000)).filter(|text| !text.is_empty());

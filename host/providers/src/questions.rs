@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::fmt::Display;
 
 use aiw_core::provider::{Preset, Requirement};
-use aiw_core::{CliKind, EnvName, Plan, PromptError, Prompter, ProviderName, Reporter, Secret, SecretName, one_line};
+use aiw_core::{
+    Api, Choice, CliKind, EnvName, Plan, PromptError, Prompter, ProviderName, Reporter, Secret, SecretName, one_line,
+};
 use aiw_home::{Provider, SecretRef};
 
 use crate::account::unchecked_account;
@@ -19,7 +21,7 @@ pub(crate) fn not_interactive(question: &str, hint: &str) -> ProviderError {
 }
 
 fn no_token() -> PromptError {
-    PromptError::Unreadable("no token was typed".into())
+    PromptError::Unreadable("no API key was typed".into())
 }
 
 /// Says why an answer is of no use, before the question is asked again.
@@ -46,6 +48,28 @@ pub(crate) async fn ask_clis(
     }
 }
 
+/// Asks which of the two APIs of OpenAI an address speaks.
+pub(crate) async fn ask_openai_api(url: &str, ask: &dyn Prompter) -> Result<Api, ProviderError> {
+    const APIS: [(Api, &str); 2] =
+        [(Api::ChatCompletions, "/chat/completions, which most servers have"), (Api::Responses, "/responses")];
+    let choice = Choice {
+        name: "api",
+        question: format!("Which API does {url} have?"),
+        short_question: format!("API of {url}:"),
+        options: APIS.iter().map(|(api, path)| format!("{}  {path}", api.as_str())).collect(),
+        optional: false,
+        flag: "--api".to_owned(),
+        hidden_digests: Vec::new(),
+    };
+    let at = ask.select(&choice).await?;
+    APIS.get(at).map(|(api, _)| *api).ok_or_else(|| PromptError::Declined.into())
+}
+
+/// The question whether the CLIs get the key of a provider.
+pub(crate) fn gateway_question(name: &ProviderName) -> String {
+    format!("Hide the key from the CLIs? Their requests to `{name}` then go through aiw's gateway, which adds it.")
+}
+
 /// The question for the token of a provider that points to other places now.
 fn token_for(provider: &Provider, places: &BTreeSet<String>, had_one: bool, required: bool, page: &str) -> String {
     let (name, places) = (&provider.name, joined(places));
@@ -54,14 +78,14 @@ fn token_for(provider: &Provider, places: &BTreeSet<String>, had_one: bool, requ
         true => format!("without one nothing changes of `{name}`"),
         false => format!("empty leaves `{name}` without a key"),
     };
-    format!("Key for {places}{page} ({old}{empty}):")
+    format!("API key for {places}{page} ({old}{empty}):")
 }
 
 /// The question for the key of a provider: a key that was typed for one provider and place is not taken for another.
 fn token_of(provider: &Provider, places: &BTreeSet<String>, required: bool, page: &str) -> String {
     let at = if places.is_empty() { String::new() } else { format!(" at {}", joined(places)) };
     let empty = if required { "" } else { " (empty for none)" };
-    format!("Token for `{}`{at}{page}{empty}:", provider.name)
+    format!("API key of `{}`{at}{page}{empty}:", provider.name)
 }
 
 fn joined(places: &BTreeSet<String>) -> String {
@@ -227,10 +251,10 @@ mod tests {
         let provider = Provider::new("x".parse().unwrap(), "any");
         let places = ["https://a.example".to_owned(), "https://b.example".to_owned()].into();
         let (page, none) = (" (https://keys.example)", BTreeSet::new());
-        assert_eq!(token_of(&provider, &none, true, page), "Token for `x` (https://keys.example):");
+        assert_eq!(token_of(&provider, &none, true, page), "API key of `x` (https://keys.example):");
         assert_eq!(
             token_of(&provider, &places, false, ""),
-            "Token for `x` at https://a.example and https://b.example (empty for none):"
+            "API key of `x` at https://a.example and https://b.example (empty for none):"
         );
     }
 }

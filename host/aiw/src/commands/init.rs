@@ -13,7 +13,8 @@ use crate::failure::CliError;
 use crate::output::Output;
 
 pub async fn run(args: &InitArgs, home: &Home, output: &Output) -> Result<(), CliError> {
-    let (lacking, person) = (inspect(home).map_err(unreadable)?, TerminalPrompter::new(output, args.yes));
+    let lacking = inspect(home).map_err(unreadable)?;
+    let person = TerminalPrompter::new(output, args.yes).with_back();
     if lacking.lacking.is_empty() {
         output.line("nothing is lacking; `aiw doctor` looks for problems");
         if person.is_interactive() && !output.is_json() {

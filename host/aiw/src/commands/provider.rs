@@ -2,7 +2,7 @@
 
 mod view;
 
-use aiw_core::ErrorKind;
+use aiw_core::{Diagnostic, ErrorKind, PromptError, Rewind};
 use aiw_home::Home;
 use aiw_providers::{NewTokenSource, ProviderChanges, ProviderError, Providers, RemovedProvider, TestSummary};
 use schemars::JsonSchema;
@@ -31,9 +31,13 @@ pub async fn run(command: ProviderCommand, home: &Home, output: &Output) -> Resu
     match command {
         ProviderCommand::Add(args) => {
             refuse_token(&args.provider)?;
-            let person = TerminalPrompter::new(output, args.provider.yes);
-            let changes = changes(args.provider);
-            view::print_added(&providers.add(args.name, &changes, &person, output).await?, output);
+            let person = TerminalPrompter::new(output, args.provider.yes).with_back();
+            let (changes, rewind) = (changes(args.provider), Rewind::new(&person, output));
+            let added = rewind.run(
+                async || providers.add(args.name.clone(), &changes, &rewind, &rewind).await,
+                |e| matches!(e.prompt_error(), Some(PromptError::Back)),
+            );
+            view::print_added(&added.await?, output);
         }
         ProviderCommand::Edit(args) => {
             refuse_token(&args.provider)?;

@@ -135,7 +135,7 @@ async fn provider(
     ask: &dyn Prompter,
     sink: &dyn Reporter,
 ) -> Result<Option<InitStep>, AppError> {
-    sink.step("API providers, by preset: which one do you have a key of? Enter skips this".into());
+    sink.step("Which API provider do you have a key for?".into());
     let providers = client.providers()?;
     client.notes().into_iter().for_each(|note| sink.note(note));
     let prepared = match providers.prepare(None, &ProviderChanges::default(), ask, sink).await {

@@ -93,8 +93,10 @@ impl Prompter for Typing {
         if self.agrees { Ok(Vec::new()) } else { Err(PromptError::Declined) }
     }
 
-    async fn select(&self, _: &Choice) -> Result<usize, PromptError> {
-        Err(PromptError::Unsupported)
+    /// Chooses the first.
+    async fn select(&self, choice: &Choice) -> Result<usize, PromptError> {
+        self.words.lock().unwrap().push(format!("{} {}", choice.short_question, choice.options.join(" | ")));
+        Ok(0)
     }
 
     fn is_interactive(&self) -> bool {
@@ -153,7 +155,7 @@ async fn who_moves_a_provider_is_told_where_the_key_goes_and_agrees_before_the_o
     assert!(has(&providers, "x"));
     assert_eq!(
         *declines.words.lock().unwrap(),
-        ["Key for https://new.example (the old key does not go there; empty leaves `x` without a key):"]
+        ["API key for https://new.example (the old key does not go there; empty leaves `x` without a key):"]
     );
     let agrees = Typing::new("", true);
     providers.edit(&name, &moves(), &agrees).await.unwrap();
@@ -193,10 +195,10 @@ async fn a_key_is_asked_for_by_the_name_and_the_places_that_it_is_for() {
     assert_eq!(
         asked,
         [
-            "Token for `a` at https://new.example:",
-            "Token for `b` at https://new.example:",
-            "Token for `a` at https://other.example:",
-            "Token for `a` at https://other.example:",
+            "API key of `a` at https://new.example:",
+            "API key of `b` at https://new.example:",
+            "API key of `a` at https://other.example:",
+            "API key of `a` at https://other.example:",
         ]
     );
     // And where a provider is changed that leads elsewhere by now.
@@ -207,7 +209,7 @@ async fn a_key_is_asked_for_by_the_name_and_the_places_that_it_is_for() {
     providers.edit(&name, &ProviderChanges { token: key.token.clone(), ..moves() }, &person).await.unwrap();
     assert_eq!(
         *person.words.lock().unwrap(),
-        ["Token for `x` at https://old.example:", "Token for `x` at https://new.example:"]
+        ["API key of `x` at https://old.example:", "API key of `x` at https://new.example:"]
     );
 }
 
@@ -244,10 +246,16 @@ async fn a_provider_that_has_changed_since_it_was_seen_is_not_removed() {
 }
 
 #[tokio::test]
-async fn who_mistypes_a_preset_sees_the_list_of_them_again() {
+async fn the_presets_are_a_list_to_choose_from() {
     let (_place, providers) = with_one(Requirement::Optional);
-    let (person, heard) = (Typing::new("", true), RecordingReporter::default());
-    assert_eq!(providers.ask_preset(&person, &heard).await.unwrap().preset.id, "any");
-    assert_eq!(*person.words.lock().unwrap(), ["Preset:"; 2]);
-    assert_eq!(heard.lines(), ["any  Any", "any  Any", "there is no preset `wrong`"]);
+    let person = Typing::new("", true);
+    assert_eq!(providers.ask_preset(&person).await.unwrap().preset.id, "any");
+    assert_eq!(*person.words.lock().unwrap(), ["Preset: any  Any"]);
+}
+
+#[tokio::test]
+async fn an_address_for_openai_has_one_of_two_apis() {
+    let person = Typing::new("", true);
+    assert_eq!(ask_openai_api("https://own.example/v1", &person).await.unwrap(), Api::ChatCompletions);
+    assert!(person.words.lock().unwrap()[0].starts_with("API of https://own.example/v1: chat-completions  "));
 }
